@@ -1,0 +1,68 @@
+# Everything a developer does with Headwater. `make test` is what CI runs; each
+# of its steps is a target of its own.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL: # the steps share one target directory and print one report
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Build and serve the sample library; further arguments by ARGS="--listen 127.0.0.1:9000"
+	@scripts/setup run
+	cargo build --release
+	target/release/headwater serve media/ $(ARGS)
+
+.PHONY: test
+test: fmt clippy doc deny unit browser ## Run every check and every test
+
+.PHONY: fmt
+fmt: ## Check the formatting
+	cargo fmt --all --check
+
+.PHONY: clippy
+clippy: ## Lint, warnings are errors
+	cargo clippy --workspace --all-targets -- -D warnings
+
+.PHONY: doc
+doc: ## Build the documentation, broken links are errors
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+.PHONY: deny
+deny: setup-test ## Check licences, bans and sources of the dependencies
+	cargo deny check licenses bans sources
+
+.PHONY: unit
+unit: setup-test ## Run the Rust tests
+	cargo test --workspace --no-fail-fast
+
+.PHONY: browser
+browser: setup-test ## Drive the page in Chromium; pictures in target/browser/
+	cargo build
+	node --test-reporter=spec tests/browser/run.mjs
+
+.PHONY: bench
+bench: ## Measure: first the small parts, then the server beside its peers
+	@scripts/setup bench
+	cargo bench --bench micro
+	cargo build --release
+	cargo run --release -p peers
+
+# RUSTC_BOOTSTRAP: the sanitizers are behind nightly flags, the code is not.
+SECONDS ?= 60
+.PHONY: fuzz
+fuzz: ## Fuzz each target for SECONDS=60
+	@scripts/setup fuzz
+	for target in $$(cargo fuzz list); do \
+		RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=$(SECONDS) || exit 1; \
+	done
+
+.PHONY: demo-media
+demo-media: ## Encode the sample library in media/ again
+	@scripts/setup demo-media
+	scripts/demo-media
+
+.PHONY: setup-test
+setup-test:
+	@scripts/setup test

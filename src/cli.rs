@@ -1,0 +1,108 @@
+//! What was typed.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    config::{ConfigError, Layer, RootConfig, Settings},
+    serve,
+};
+
+/// A video streaming origin: point it at a folder, and every video in it streams.
+#[derive(Debug, Parser)]
+#[command(name = "headwater", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve one folder or several.
+    Serve(Asked),
+    /// Check the configuration and the folders, and say what would be served where.
+    Check(Asked),
+}
+
+#[derive(clap::Args, Clone, Debug)]
+struct Asked {
+    /// Folders with videos. One: its files are /media/<path>. Several: paths begin with each
+    /// folder's name, which can be set as name=DIR.
+    #[arg(value_name = "DIR")]
+    roots: Vec<RootConfig>,
+    /// Configuration file; config/headwater.toml documents every key.
+    #[arg(long, env = "HEADWATER_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    layer: Layer,
+}
+
+/// The program.
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Serve(asked) => asked.settings().and_then(|settings| {
+            let fresh = move || asked.settings().map_err(|error| error.to_string());
+            serve::run(settings, fresh).map_err(|error| error.to_string())
+        }),
+        Command::Check(asked) => asked.settings().and_then(|settings| check(&settings)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("headwater: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Asked {
+    /// Flags and environment, then the file, then the defaults.
+    fn settings(&self) -> Result<Settings, String> {
+        let mut typed = self.layer.clone();
+        typed.root.clone_from(&self.roots);
+        let file = self.config.as_deref().map(Layer::read).transpose();
+        let file = file.map_err(|error: ConfigError| error.to_string())?;
+        let settings = Settings::from_layers(&[typed, file.unwrap_or_default()]);
+        if settings.roots.is_empty() {
+            return Err("which folder? Say `headwater serve DIR`, for example \
+                 `headwater serve ~/Videos`, or name folders in a configuration file"
+                .into());
+        }
+        Ok(settings)
+    }
+}
+
+/// Says what would be served, without serving it.
+fn check(settings: &Settings) -> Result<(), String> {
+    let text = |error: ConfigError| error.to_string();
+    let roots = settings.named_roots().map_err(text)?;
+    let mut problems = 0;
+    for (name, dir) in &roots {
+        let prefix = name.as_ref().map_or("/media/".to_owned(), |name| format!("/media/{name}/"));
+        match std::fs::read_dir(dir) {
+            Ok(_) => println!("{prefix}  from  {}", dir.display()),
+            Err(error) => {
+                println!("{prefix}  from  {}: {error}", dir.display());
+                problems += 1;
+            }
+        }
+    }
+    println!("listen  {}", settings.listen);
+    println!("data    {}", settings.data_folder().map_err(text)?.display());
+    println!("ffmpeg  {}", find_program("ffmpeg").map_or("not found".into(), |p| p.display().to_string()));
+    if problems > 0 { Err(format!("{problems} of the folders cannot be read")) } else { Ok(()) }
+}
+
+/// Where a program is, by `$PATH`.
+pub fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file: &PathBuf| is_file(file))
+}
+
+fn is_file(path: &Path) -> bool {
+    path.is_file()
+}

@@ -1,0 +1,315 @@
+//! One open file: a source that notices when its contract is broken.
+
+use std::{
+    fmt, io,
+    io::IoSliceMut,
+    ops::Range,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use futures::{FutureExt, future::BoxFuture};
+use rustix::{
+    fs::{self, FileType, OFlags, Stat},
+    io::{Errno, ReadWriteFlags},
+};
+
+use super::{Buffers, Lane, PIECE_BYTES, Root, buffers::Buffer};
+use crate::extent::{ReadError, Source, Validator};
+
+/// Which file, in which state, this is on this machine. Keys caches and never leaves the process.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Identity {
+    device: u64,
+    inode: u64,
+    /// The length in bytes.
+    pub size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// The state of a file as every node sees it that holds the same copy: a hash of its size and its
+/// modification time in nanoseconds, and of nothing that differs between machines.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Version(u64);
+
+impl Identity {
+    /// From what `fstat` says. Fields have other types on other architectures, hence the casts.
+    #[allow(clippy::unnecessary_cast, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    pub(super) fn of(status: &Stat) -> Self {
+        Self {
+            device: status.st_dev as u64,
+            inode: status.st_ino as u64,
+            size: status.st_size as u64,
+            modified: (status.st_mtime as i64, status.st_mtime_nsec as i64),
+            changed: (status.st_ctime as i64, status.st_ctime_nsec as i64),
+        }
+    }
+
+    /// When the file was last written to. Times before 1970 count as 1970.
+    pub fn modified(&self) -> SystemTime {
+        let (seconds, nanos) = self.modified;
+        let since_epoch = match (u64::try_from(seconds), u32::try_from(nanos)) {
+            (Ok(seconds), Ok(nanos)) => Duration::new(seconds, nanos),
+            _ => Duration::ZERO,
+        };
+        SystemTime::UNIX_EPOCH.checked_add(since_epoch).unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+
+    /// The version that this state of the file is.
+    pub fn version(&self) -> Version {
+        Version::of(self.size, self.modified)
+    }
+
+    /// Whether both are the same file, in whatever state.
+    pub fn same_file(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+}
+
+impl Version {
+    fn of(size: u64, (seconds, nanos): (i64, i64)) -> Self {
+        // Seconds and nanoseconds as one 128-bit count, so that no two times look alike.
+        let time = i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
+        let (high, low) = ((time >> 64).cast_unsigned(), time.cast_unsigned());
+        let low = u64::try_from(low & u128::from(u64::MAX)).expect("masked to 64 bits");
+        let high = u64::try_from(high & u128::from(u64::MAX)).expect("masked to 64 bits");
+        Self([size, low, high].into_iter().fold(0, |state, word| mix(state ^ word)))
+    }
+
+    /// The validator of the file's bytes in this version.
+    pub fn validator(self) -> Validator {
+        Validator::new(&self.to_string())
+    }
+}
+
+/// The finalizer of `SplitMix64` with its increment: a bijection that spreads every bit. Versions are
+/// published, so this must never change; a test pins it.
+fn mix(word: u64) -> u64 {
+    let word = word.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ (word >> 31)
+}
+
+impl fmt::Display for Version {
+    /// 16 lower-case hex digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// An open file in one state. Several may share one descriptor, each in the state that it was
+/// opened in.
+#[derive(Clone, Debug)]
+pub struct File {
+    descriptor: Arc<Descriptor>,
+    identity: Identity,
+}
+
+#[derive(Debug)]
+struct Descriptor {
+    /// `None` only while it is being dropped.
+    fd: Option<OwnedFd>,
+    lane: Arc<Lane>,
+    buffers: Buffers,
+    /// Whether the file system keeps its promise that a status and a read of the page cache need
+    /// no waiting. Cleared when it turns out not to know reads that may not block.
+    in_place: AtomicBool,
+}
+
+impl Drop for Descriptor {
+    /// Closing can wait: for the server of a network file system, or for the blocks of a large file
+    /// that was deleted and is now really given up.
+    fn drop(&mut self) {
+        let fd = self.fd.take();
+        self.lane.run_detached(move || drop(fd));
+    }
+}
+
+impl File {
+    /// Opens a regular file below the root. Blocks: for disk threads only.
+    ///
+    /// `O_NONBLOCK` keeps a FIFO or a device from holding the call up; they are then refused.
+    pub(super) fn open(root: &Root, relative: &Path) -> io::Result<Self> {
+        let fd = root.open_beneath(relative, OFlags::RDONLY | OFlags::NONBLOCK)?;
+        let status = fs::fstat(&fd)?;
+        if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let in_place = AtomicBool::new(answers_in_place(&fd)?);
+        let descriptor = Descriptor {
+            fd: Some(fd),
+            lane: Arc::clone(&root.lane),
+            buffers: root.buffers.clone(),
+            in_place,
+        };
+        Ok(Self { descriptor: Arc::new(descriptor), identity: Identity::of(&status) })
+    }
+
+    /// The state that the file was opened in.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The same open file in the state that it is in now, if that can be known without waiting.
+    pub(super) fn refreshed(&self) -> io::Result<Self> {
+        if !self.descriptor.in_place.load(Ordering::Relaxed) {
+            return Ok(self.clone());
+        }
+        self.current()
+    }
+
+    /// The same open file in the state that it is in now.
+    pub async fn now(&self) -> Result<Self, ReadError> {
+        if self.descriptor.in_place.load(Ordering::Relaxed) {
+            return Ok(self.current()?);
+        }
+        let file = self.clone();
+        Ok(self.descriptor.lane.run(move || file.current()).await??)
+    }
+
+    /// Bytes of a file that is still growing, waiting for them off the I/O worker: those that are
+    /// there may be read although more have come since. At least one byte, perhaps fewer than asked.
+    pub async fn read_appended(&self, range: Range<u64>) -> Result<Bytes, ReadError> {
+        let file = self.clone();
+        let call = move || {
+            let mut buffer = file.descriptor.buffers.take();
+            let read = file.read_into(&mut buffer, &range, ReadWriteFlags::empty())?;
+            match read {
+                0 => Err(ReadError::Truncated),
+                read => Ok(buffer.freeze(read)),
+            }
+        };
+        self.descriptor.lane.run(call).await?
+    }
+
+    fn current(&self) -> io::Result<Self> {
+        let identity = Identity::of(&fs::fstat(self.descriptor.as_fd())?);
+        Ok(Self { descriptor: Arc::clone(&self.descriptor), identity })
+    }
+
+    /// Reads with `flags` and then makes sure that what was read is of this version: a change that
+    /// could have been seen has moved size, mtime or ctime before its first byte was written.
+    fn read_checked(
+        &self,
+        buffer: &mut Buffer,
+        range: &Range<u64>,
+        flags: ReadWriteFlags,
+    ) -> Result<usize, ReadError> {
+        let read = self.read_into(buffer, range, flags)?;
+        let now = self.current()?.identity;
+        if now.size < self.identity.size || read == 0 {
+            return Err(ReadError::Truncated);
+        }
+        if now != self.identity {
+            return Err(ReadError::Changed);
+        }
+        Ok(read)
+    }
+
+    fn read_into(
+        &self,
+        buffer: &mut Buffer,
+        range: &Range<u64>,
+        flags: ReadWriteFlags,
+    ) -> io::Result<usize> {
+        let wanted = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
+        let into = buffer.front(wanted.min(PIECE_BYTES));
+        loop {
+            let into = &mut [IoSliceMut::new(into)];
+            match rustix::io::preadv2(self.descriptor.as_fd(), into, range.start, flags) {
+                Err(Errno::INTR) => {}
+                read => return Ok(read?),
+            }
+        }
+    }
+}
+
+impl AsFd for Descriptor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_ref().expect("open until it is dropped").as_fd()
+    }
+}
+
+impl Source for File {
+    fn len(&self) -> u64 {
+        self.identity.size
+    }
+
+    fn read_now(&self, range: Range<u64>) -> Result<Option<Bytes>, ReadError> {
+        if !self.descriptor.in_place.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let Some(mut buffer) = self.descriptor.buffers.try_take() else { return Ok(None) };
+        match self.read_checked(&mut buffer, &range, ReadWriteFlags::NOWAIT) {
+            Ok(read) => Ok(Some(buffer.freeze(read))),
+            Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::Unsupported => {
+                self.descriptor.in_place.store(false, Ordering::Relaxed);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn read(self: Arc<Self>, range: Range<u64>) -> BoxFuture<'static, Result<Bytes, ReadError>> {
+        let lane = Arc::clone(&self.descriptor.lane);
+        let call = move || {
+            // Taken here and not before: a read that waits for its turn holds no memory.
+            let mut buffer = self.descriptor.buffers.take();
+            let read = self.read_checked(&mut buffer, &range, ReadWriteFlags::empty())?;
+            Ok(buffer.freeze(read))
+        };
+        async move { lane.run(call).await? }.boxed()
+    }
+}
+
+/// Whether `fstat` and `RWF_NOWAIT` on this file are answered from memory: true of the local file
+/// systems below, whose inode of an open file is in memory; not of network and user-space ones,
+/// where a status may ask a server that is gone.
+fn answers_in_place(fd: impl AsFd) -> io::Result<bool> {
+    // Numbers from linux/magic.h; XFS, ZFS and bcachefs keep theirs in their own headers.
+    const LOCAL: [u64; 11] = [
+        0xef53,      // ext2, ext3, ext4
+        0x5846_5342, // XFS
+        0x9123_683e, // Btrfs
+        0xf2f5_2010, // F2FS
+        0x0102_1994, // tmpfs
+        0x8584_58f6, // ramfs
+        0x2fc1_2fc1, // ZFS
+        0xca45_1a4e, // bcachefs
+        0x794c_7630, // overlayfs
+        0x7371_7368, // SquashFS
+        0x4d44,      // FAT, exFAT's elder
+    ];
+    #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)]
+    let magic = fs::fstatfs(fd)?.f_type as u64;
+    Ok(LOCAL.contains(&(magic & 0xffff_ffff)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_once_published_never_changes() {
+        let golden = Version::of(1_234_567, (1_700_000_000, 123_456_789));
+        assert_eq!(golden.to_string(), "dbe96829c8a2088a");
+        assert_eq!(golden.validator().as_bytes(), "\"dbe96829c8a2088a\"");
+    }
+
+    #[test]
+    fn size_seconds_and_nanoseconds_each_make_another_version() {
+        let version = Version::of(10, (20, 30));
+        assert_ne!(version, Version::of(11, (20, 30)));
+        assert_ne!(version, Version::of(10, (21, 30)));
+        assert_ne!(version, Version::of(10, (20, 31)));
+    }
+}

@@ -1,0 +1,18 @@
+//! Files on disks, without ever waiting for one on an I/O worker.
+//!
+//! Every system call that may touch a disk runs in a [`Lane`]: a few threads that belong to one
+//! library root, with a deadline. A disk that hangs stops its own lane and nothing else. Calls that
+//! provably stay in memory (a read that may not block, a status of an open file on a local file
+//! system) are made in place.
+
+mod buffers;
+mod file;
+mod lane;
+mod open_files;
+mod root;
+
+pub use buffers::{Buffers, PIECE_BYTES};
+pub use file::{File, Identity, Version};
+pub use lane::{Lane, LaneSettings, Unavailable};
+pub use open_files::OpenError;
+pub use root::{Entry, EntryKind, Root, RootSettings};

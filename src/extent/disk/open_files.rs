@@ -1,0 +1,127 @@
+//! Files kept open for the next request.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use quick_cache::sync::Cache;
+use rustix::io::Errno;
+
+use super::{EntryKind, File, Root, Unavailable};
+
+/// Open files by their path below the root, checked by identity.
+///
+/// An entry is trusted for a while (a watch event ends that at once), then the name is looked up
+/// again before it is used. Whatever the age, a local file's status is read anew for each request,
+/// so that what is promised is the file's present length and version.
+#[derive(Debug)]
+pub(super) struct OpenFiles {
+    files: Cache<PathBuf, Kept>,
+    trust: Duration,
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    file: Arc<File>,
+    looked_up: Instant,
+}
+
+/// Why a file could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is no such regular file that may be read, inside the root.
+    #[error("no such file")]
+    NotFound,
+    /// The disk did not answer.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// The disk answered with an error that says nothing about the name.
+    #[error("the file could not be opened: {0}")]
+    Io(io::Error),
+}
+
+impl From<io::Error> for OpenError {
+    fn from(error: io::Error) -> Self {
+        // Names that cannot exist, that lead outside, that loop, that pass through a file, or that
+        // may not be read are all the same to a client: not there.
+        let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+        match errno {
+            Some(
+                Errno::NOENT
+                | Errno::NOTDIR
+                | Errno::XDEV
+                | Errno::LOOP
+                | Errno::NAMETOOLONG
+                | Errno::INVAL
+                | Errno::NXIO
+                | Errno::NODEV,
+            ) => Self::NotFound,
+            Some(Errno::ACCESS | Errno::PERM) => {
+                tracing::warn!(%error, "a file in the library may not be read");
+                Self::NotFound
+            }
+            None if error.kind() == io::ErrorKind::NotFound => Self::NotFound,
+            _ => Self::Io(error),
+        }
+    }
+}
+
+impl OpenFiles {
+    pub(super) fn new(capacity: usize, trust: Duration) -> Self {
+        Self { files: Cache::new(capacity), trust }
+    }
+
+    pub(super) fn forget(&self, path: &Path) {
+        if self.files.remove(path).is_none() {
+            // Not a file that is open: perhaps a directory with open files below it.
+            self.files.retain(|kept, _| !kept.starts_with(path));
+        }
+    }
+}
+
+impl Root {
+    /// Opens a regular file for reading, in the state that it is in now.
+    ///
+    /// Concurrent calls for one path cause one open. Cancelling a call is harmless: another that
+    /// waits for the same path takes the work over.
+    pub async fn open_file(self: &Arc<Self>, path: &Path) -> Result<Arc<File>, OpenError> {
+        let cache = &self.open_files;
+        if let Some(kept) = cache.files.get(path) {
+            if kept.looked_up.elapsed() <= cache.trust {
+                return self.refresh(path, kept);
+            }
+            // Several may come here at once; each looks for itself, which is rare and harmless.
+            match self.look_up(path).await? {
+                Ok(EntryKind::File(found)) if found.same_file(kept.file.identity()) => {
+                    let kept = Kept { looked_up: Instant::now(), ..kept };
+                    cache.files.insert(path.to_owned(), kept.clone());
+                    return self.refresh(path, kept);
+                }
+                _ => drop(cache.files.remove(path)),
+            }
+        }
+        let open = async {
+            let (root, path) = (Arc::clone(self), path.to_owned());
+            let file = self.lane.run(move || File::open(&root, &path)).await??;
+            Ok::<_, OpenError>(Kept { file: Arc::new(file), looked_up: Instant::now() })
+        };
+        let kept = cache.files.get_or_insert_async(path, open).await?;
+        Ok(kept.file)
+    }
+
+    /// The kept file in its present state: a file that has grown keeps its descriptor and gets a
+    /// new length.
+    fn refresh(&self, path: &Path, kept: Kept) -> Result<Arc<File>, OpenError> {
+        let fresh = kept.file.refreshed()?;
+        if fresh.identity() == kept.file.identity() {
+            return Ok(kept.file);
+        }
+        let file = Arc::new(fresh);
+        let looked_up = kept.looked_up;
+        self.open_files.files.insert(path.to_owned(), Kept { file: Arc::clone(&file), looked_up });
+        Ok(file)
+    }
+}

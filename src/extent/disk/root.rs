@@ -1,0 +1,198 @@
+//! A library root: a directory below which files are opened, and never anything outside.
+
+use std::{
+    ffi::{OsStr, OsString},
+    io,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use rustix::{
+    fs::{self, AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat},
+    io::Errno,
+};
+
+use super::{Buffers, Lane, LaneSettings, Unavailable, open_files::OpenFiles};
+
+/// What a root needs to know.
+#[derive(Clone, Copy, Debug)]
+pub struct RootSettings {
+    /// The threads for its disk.
+    pub lane: LaneSettings,
+    /// How many files are kept open for the next request.
+    pub open_files: usize,
+    /// For how long an open file is taken to be still the one under its name.
+    pub trust: Duration,
+}
+
+/// A directory below which everything is reached by `openat2(RESOLVE_BENEATH)`: neither `..`, nor
+/// an absolute path, nor a symbolic link can lead out of it, whatever a path looks like.
+#[derive(Debug)]
+pub struct Root {
+    path: PathBuf,
+    /// Replaced when the directory under `path` has become another one (a mount, a rename).
+    directory: RwLock<Arc<OwnedFd>>,
+    pub(super) lane: Arc<Lane>,
+    pub(super) buffers: Buffers,
+    pub(super) open_files: OpenFiles,
+}
+
+/// One thing in a directory, links resolved.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its name in the directory.
+    pub name: OsString,
+    /// What it is.
+    pub kind: EntryKind,
+}
+
+/// What an entry is, as far as a library cares.
+#[derive(Debug)]
+pub enum EntryKind {
+    /// A regular file, or a relative link to one inside the root.
+    File(super::Identity),
+    /// A directory itself. Links to directories are not followed: they could make a loop.
+    Directory,
+}
+
+impl Root {
+    /// Opens the directory. The call is made in the root's own lane, so that a disk that hangs is
+    /// an error after the deadline.
+    pub async fn open(
+        name: &str,
+        path: &Path,
+        buffers: Buffers,
+        settings: RootSettings,
+    ) -> io::Result<Arc<Self>> {
+        let lane = Arc::new(Lane::new(name, settings.lane));
+        let asked = path.to_owned();
+        let opened = lane.run(move || {
+            let path = std::fs::canonicalize(asked)?;
+            let directory = open_directory(&path)?;
+            io::Result::Ok((path, directory))
+        });
+        let (path, directory) = opened.await.map_err(io::Error::other)??;
+        Ok(Arc::new(Self {
+            path,
+            directory: RwLock::new(Arc::new(directory)),
+            lane,
+            buffers,
+            open_files: OpenFiles::new(settings.open_files, settings.trust),
+        }))
+    }
+
+    /// The directory's own absolute path. For the log and for watching; it never reaches a client.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What a directory inside the root holds. Hidden entries are left out, and whatever is
+    /// neither a directory nor a regular file; `relative` is empty for the root itself.
+    pub async fn list(self: &Arc<Self>, relative: &Path) -> Result<io::Result<Vec<Entry>>, Unavailable> {
+        let (root, relative) = (Arc::clone(self), relative.to_owned());
+        self.lane.run_unhurried(move || root.list_blocking(&relative)).await
+    }
+
+    /// What is under a name now: a file, a directory, or an error (nothing: `NotFound`).
+    pub async fn look_up(
+        self: &Arc<Self>,
+        relative: &Path,
+    ) -> Result<io::Result<EntryKind>, Unavailable> {
+        let (root, relative) = (Arc::clone(self), relative.to_owned());
+        self.lane.run(move || root.look_up_blocking(&relative)).await
+    }
+
+    /// Forgets open files under this path, because it was said to have changed.
+    pub fn forget(&self, relative: &Path) {
+        self.open_files.forget(relative);
+    }
+
+    /// Opens the directory anew if another one stands under the root's path now.
+    pub async fn reopen(self: &Arc<Self>) -> Result<io::Result<()>, Unavailable> {
+        let root = Arc::clone(self);
+        self.lane.run(move || root.reopen_blocking()).await
+    }
+
+    /// Opens something below the root. Blocks: for disk threads only.
+    pub(super) fn open_beneath(&self, relative: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+        let relative = if relative.as_os_str().is_empty() { Path::new(".") } else { relative };
+        let flags = flags | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        let directory = self.directory();
+        loop {
+            match fs::openat2(directory.as_fd(), relative, flags, Mode::empty(), resolve) {
+                // A rename somewhere in the system raced with a `..` in a link: the kernel could
+                // not be sure that it stayed beneath, and asks to try again (openat2(2)).
+                Err(Errno::AGAIN) => {}
+                opened => return Ok(opened?),
+            }
+        }
+    }
+
+    pub(super) fn look_up_blocking(&self, relative: &Path) -> io::Result<EntryKind> {
+        let found = self.open_beneath(relative, OFlags::PATH)?;
+        kind_of(&fs::fstat(found)?).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn directory(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.directory.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn reopen_blocking(&self) -> io::Result<()> {
+        let fresh = open_directory(&self.path)?;
+        let (old, new) = (fs::fstat(self.directory())?, fs::fstat(&fresh)?);
+        if (old.st_dev, old.st_ino) != (new.st_dev, new.st_ino) {
+            tracing::info!(root = %self.path.display(), "the root is another directory now");
+            *self.directory.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
+            self.open_files.forget(Path::new(""));
+        }
+        Ok(())
+    }
+
+    fn list_blocking(&self, relative: &Path) -> io::Result<Vec<Entry>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let mut directory = Dir::new(self.open_beneath(relative, flags)?)?;
+        let mut entries = Vec::new();
+        while let Some(entry) = directory.read() {
+            let entry = entry?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name.as_bytes().starts_with(b".") {
+                continue;
+            }
+            let found = match entry.file_type() {
+                FileType::Symlink => self.follow(&relative.join(name)),
+                _ => {
+                    let status = fs::statat(directory.fd()?, name, AtFlags::SYMLINK_NOFOLLOW);
+                    status.ok().as_ref().and_then(kind_of)
+                }
+            };
+            // What vanished or may not be looked at is not there.
+            entries.extend(found.map(|kind| Entry { name: name.to_owned(), kind }));
+        }
+        Ok(entries)
+    }
+
+    fn follow(&self, link: &Path) -> Option<EntryKind> {
+        let target = self.look_up_blocking(link).ok();
+        target.filter(|kind| matches!(kind, EntryKind::File(_)))
+    }
+}
+
+fn open_directory(path: &Path) -> io::Result<OwnedFd> {
+    // Not O_PATH: the root must be readable, and that is better known at the start.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(fs::open(path, flags, Mode::empty())?)
+}
+
+fn kind_of(status: &Stat) -> Option<EntryKind> {
+    match FileType::from_raw_mode(status.st_mode) {
+        FileType::RegularFile => Some(EntryKind::File(super::Identity::of(status))),
+        FileType::Directory => Some(EntryKind::Directory),
+        _ => None,
+    }
+}

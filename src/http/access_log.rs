@@ -1,0 +1,161 @@
+//! The access log: a line for each answer, written when it has ended.
+//!
+//! A thread of its own writes, since a file may have to be waited for. When it cannot keep up, lines
+//! are dropped and counted rather than requests held up.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, BufWriter, Write},
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
+    },
+    thread,
+    time::{Duration, SystemTime},
+};
+
+use actix_http::{HttpMessage as _, Request};
+use actix_web::http::header::{HeaderName, HeaderValue, RANGE, USER_AGENT};
+use arc_swap::ArcSwapOption;
+
+/// Lines that may wait for the disk.
+const WAITING_MAX: usize = 16 * 1024;
+
+/// Text taken from a request is cut to this many bytes, so that a line's length is bounded.
+const FIELD_BYTES_MAX: usize = 1024;
+
+/// Where requests are logged, or nowhere. A clone is the same log.
+#[derive(Clone, Default)]
+pub struct AccessLog(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    writer: ArcSwapOption<SyncSender<Record>>,
+    dropped: AtomicU64,
+}
+
+/// One request and its answer.
+#[derive(Clone, Debug)]
+pub struct Record {
+    client: Option<IpAddr>,
+    request: String,
+    range: String,
+    agent: String,
+    id: HeaderValue,
+    /// The answer's status.
+    pub status: u16,
+    /// Bytes of the body that were handed to the connection.
+    pub sent: u64,
+    /// Whether the body ended early because of an error of ours.
+    pub was_cut: bool,
+    /// From the request's head to the end of the body.
+    pub duration: Duration,
+}
+
+impl Record {
+    /// What is to be said of a request.
+    pub fn of(request: &Request, id: &HeaderValue) -> Self {
+        let field = |name: HeaderName| {
+            let value = request.headers().get(name).map(HeaderValue::as_bytes);
+            plain(value.unwrap_or_default())
+        };
+        let line = format!("{} {} {:?}", request.method(), request.uri(), request.version());
+        Self {
+            client: request.peer_addr().map(|peer| peer.ip()),
+            request: plain(line.as_bytes()),
+            range: field(RANGE),
+            agent: field(USER_AGENT),
+            id: id.clone(),
+            status: 0,
+            sent: 0,
+            was_cut: false,
+            duration: Duration::ZERO,
+        }
+    }
+
+    fn write_to(&self, log: &mut impl Write) -> io::Result<()> {
+        let time = humantime::format_rfc3339_millis(SystemTime::now());
+        write!(log, "{time} ")?;
+        match self.client {
+            Some(client) => write!(log, "{client}")?,
+            None => write!(log, "-")?,
+        }
+        write!(log, " \"{}\" {} {}", self.request, self.status, self.sent)?;
+        write!(log, " {:.3}s", self.duration.as_secs_f64())?;
+        if !self.range.is_empty() {
+            write!(log, " range=\"{}\"", self.range)?;
+        }
+        if self.was_cut {
+            write!(log, " cut")?;
+        }
+        writeln!(log, " id={} agent=\"{}\"", self.id.to_str().unwrap_or("-"), self.agent)
+    }
+}
+
+/// Text of a client's that cannot break a line or pretend to be another field.
+fn plain(bytes: &[u8]) -> String {
+    let bytes = &bytes[..bytes.len().min(FIELD_BYTES_MAX)];
+    bytes.escape_ascii().to_string()
+}
+
+impl AccessLog {
+    /// Starts writing to this file, `-` for standard output, or stops with `None`. What was open
+    /// before is closed, so that a renamed file is let go.
+    pub fn reopen(&self, path: Option<&Path>) -> io::Result<()> {
+        let Some(path) = path else {
+            self.0.writer.store(None);
+            return Ok(());
+        };
+        let target: Box<dyn Write + Send> = match path.as_os_str() == "-" {
+            true => Box::new(io::stdout()),
+            false => Box::new(OpenOptions::new().create(true).append(true).open(path)?),
+        };
+        let (sender, records) = sync_channel(WAITING_MAX);
+        let path = path.to_owned();
+        let write = move || write_all(&records, BufWriter::new(target), &path);
+        thread::Builder::new().name("access-log".into()).spawn(write)?;
+        self.0.writer.store(Some(Arc::new(sender)));
+        Ok(())
+    }
+
+    /// Whether anything is written.
+    pub fn is_on(&self) -> bool {
+        self.0.writer.load().is_some()
+    }
+
+    /// Writes a line, some time soon.
+    pub fn write(&self, record: Record) {
+        if let Some(writer) = self.0.writer.load().as_ref()
+            && writer.try_send(record).is_err()
+        {
+            let dropped = self.0.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+            if dropped.is_power_of_two() {
+                tracing::warn!(dropped, "the access log cannot keep up; lines are lost");
+            }
+        }
+    }
+}
+
+/// Writes lines until nobody sends any more; flushes whenever there is nothing to write.
+fn write_all(records: &Receiver<Record>, mut log: impl Write, path: &PathBuf) {
+    let mut failed = false;
+    while let Ok(first) = records.recv() {
+        let mut result = first.write_to(&mut log);
+        loop {
+            match records.try_recv() {
+                Ok(record) => result = result.and(record.write_to(&mut log)),
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+            }
+        }
+        let result = result.and_then(|()| log.flush());
+        if let Err(error) = &result
+            && !failed
+        {
+            tracing::warn!(%error, path = %path.display(), "the access log cannot be written");
+        }
+        failed = result.is_err();
+    }
+}

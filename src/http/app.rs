@@ -1,0 +1,69 @@
+//! What all routes share, and which route answers what.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use actix_web::web;
+use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
+
+use super::routes::{api, files, operations, page};
+use crate::{config::Settings, library::Library, telemetry::Metrics};
+
+/// What a request may need to know. One for the process, shared by all I/O workers.
+pub struct Site {
+    /// The titles and their files.
+    pub library: Arc<Library>,
+    /// The configuration, as of the last reload.
+    pub settings: ArcSwap<Settings>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// The runtime beside the I/O workers, for work that takes longer than a millisecond.
+    pub beside: Handle,
+    /// Set when the server is about to go down.
+    draining: AtomicBool,
+}
+
+impl Site {
+    /// Puts together what routes need.
+    pub fn new(
+        library: Arc<Library>,
+        settings: Settings,
+        metrics: Metrics,
+        beside: Handle,
+    ) -> Arc<Self> {
+        let settings = ArcSwap::from_pointee(settings);
+        Arc::new(Self { library, settings, metrics, beside, draining: AtomicBool::default() })
+    }
+
+    /// From now on the server is not ready any more, so that balancers send nobody new.
+    pub fn start_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the server is about to go down.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}
+
+/// Adds all routes. Each takes any method and answers those that it does not know itself, so that
+/// what exists is 405 and what does not is 404.
+pub fn configure(config: &mut web::ServiceConfig, site: &Arc<Site>) {
+    config.app_data(web::Data::from(Arc::clone(site)));
+    config
+        .service(web::resource("/media/{path:.*}").to(files::serve))
+        .service(web::resource("/api/titles").to(api::titles))
+        .service(web::resource("/api/titles/{path:.*}").to(api::title))
+        .service(web::resource("/healthz").to(operations::alive))
+        .service(web::resource("/readyz").to(operations::ready))
+        .service(web::resource("/metrics").to(operations::metrics))
+        .service(web::resource(["/", "/watch/{path:.*}"]).to(page::page));
+    match &site.settings.load().page_dir {
+        Some(sources) => config.service(actix_files::Files::new("/assets", sources)),
+        None => config.service(web::resource("/assets/{name}").to(page::asset)),
+    };
+    config.default_service(web::to(operations::nothing));
+}

@@ -1,0 +1,141 @@
+//! Content codings for text (RFC 9110 section 8.4), by an allow-list of types; never for media, of
+//! which a coded form cannot be asked for in parts.
+
+use std::io::Write as _;
+
+use actix_web::http::header::{ACCEPT_ENCODING, HeaderMap};
+use bytes::Bytes;
+
+/// Shorter texts are sent as they are, in bytes: they fit into the packet that brings the head.
+const WORTH_IT_BYTES: usize = 1024;
+
+/// A coding that we write.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Coding {
+    /// `gzip`, which Apple requires for playlists.
+    Gzip,
+    /// `br`.
+    Brotli,
+}
+
+impl Coding {
+    /// As it stands in Content-Encoding.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Brotli => "br",
+        }
+    }
+
+    /// The text in this coding. Takes milliseconds per megabyte: not for an I/O worker.
+    pub fn encode(self, text: &[u8]) -> Bytes {
+        let coded = match self {
+            Self::Gzip => {
+                let level = flate2::Compression::default();
+                let mut writer = flate2::write::GzEncoder::new(Vec::new(), level);
+                writer.write_all(text).and_then(|()| writer.finish())
+            }
+            Self::Brotli => {
+                let mut coded = Vec::new();
+                let (buffer, quality, window_bits) = (4096, 5, 22);
+                let mut writer = brotli::CompressorWriter::new(&mut coded, buffer, quality, window_bits);
+                let written = writer.write_all(text);
+                drop(writer);
+                written.map(|()| coded)
+            }
+        };
+        Bytes::from(coded.expect("writing to memory does not fail"))
+    }
+}
+
+/// Whether texts of this type are sent in a coding.
+pub fn applies_to(media_type: &str, length: usize) -> bool {
+    let essence = media_type.split(';').next().unwrap_or_default();
+    let is_text = essence.starts_with("text/")
+        || matches!(
+            essence,
+            "application/json"
+                | "application/vnd.apple.mpegurl"
+                | "application/dash+xml"
+                | "application/x-subrip"
+        );
+    is_text && length >= WORTH_IT_BYTES
+}
+
+/// The best coding that a client takes (RFC 9110 section 12.5.3); `None` for none.
+pub fn negotiate(fields: &HeaderMap) -> Option<Coding> {
+    let weight = |coding: &str| {
+        let members = fields.get_all(ACCEPT_ENCODING).filter_map(|line| line.to_str().ok());
+        let mut any = None;
+        for member in members.flat_map(|line| line.split(',')) {
+            let mut parts = member.split(';').map(str::trim);
+            let name = parts.next().unwrap_or_default();
+            let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+            let weight = weight.map_or(1.0, |weight| weight.parse::<f32>().unwrap_or(0.0));
+            if name.eq_ignore_ascii_case(coding) {
+                return weight;
+            }
+            if name == "*" {
+                any = Some(weight);
+            }
+        }
+        any.unwrap_or(0.0)
+    };
+    let (brotli, gzip) = (weight("br"), weight("gzip").max(weight("x-gzip")));
+    match (brotli > 0.0, gzip > 0.0) {
+        (true, _) if brotli >= gzip => Some(Coding::Brotli),
+        (_, true) => Some(Coding::Gzip),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn the_client_chooses_and_we_prefer_the_smaller() {
+        for (value, expected) in [
+            ("gzip", Some(Coding::Gzip)),
+            ("gzip, deflate, br", Some(Coding::Brotli)),
+            ("br;q=0.5, gzip", Some(Coding::Gzip)),
+            ("br;q=0, gzip;q=0.1", Some(Coding::Gzip)),
+            ("*", Some(Coding::Brotli)),
+            ("*;q=0, gzip", Some(Coding::Gzip)),
+            ("identity", None),
+            ("gzip;q=0", None),
+            ("gzip;q=x", None),
+            ("", None),
+        ] {
+            let mut fields = HeaderMap::new();
+            fields.insert(ACCEPT_ENCODING, HeaderValue::from_static(value));
+            assert_eq!(negotiate(&fields), expected, "{value}");
+        }
+        assert_eq!(negotiate(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn what_was_coded_can_be_read_again() {
+        let text = "a line of text\n".repeat(1000);
+        let mut read = String::new();
+        let gzip = Coding::Gzip.encode(text.as_bytes());
+        flate2::read::GzDecoder::new(&gzip[..]).read_to_string(&mut read).expect("gzip");
+        assert_eq!(read, text);
+        read.clear();
+        let br = Coding::Brotli.encode(text.as_bytes());
+        brotli::Decompressor::new(&br[..], 4096).read_to_string(&mut read).expect("brotli");
+        assert_eq!(read, text);
+    }
+
+    #[test]
+    fn media_is_never_coded() {
+        assert!(applies_to("text/vtt; charset=utf-8", 2000));
+        assert!(!applies_to("text/vtt; charset=utf-8", 20));
+        assert!(!applies_to("video/mp4", 2000));
+        assert!(!applies_to("image/jpeg", 2000));
+    }
+}

@@ -1,0 +1,161 @@
+//! What can go wrong, and the one place where it becomes a status.
+//!
+//! Two messages: the client gets the kind and a sentence, as a problem document (RFC 9457); the log
+//! gets the cause. No path of the server's disk reaches a client.
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{
+        StatusCode,
+        header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+    },
+};
+use serde::Serialize;
+
+use crate::{
+    extent::{
+        ReadError,
+        disk::{OpenError, Unavailable},
+    },
+    library::PathRefused,
+    wire::connection::Refusal,
+};
+
+/// The methods of everything that can only be read.
+pub const READ_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+
+/// How long a client is told to wait before it asks a busy disk again, in seconds.
+const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("5");
+
+/// Every kind of failure of a request.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request makes no sense.
+    #[error("{0}")]
+    BadRequest(String),
+    /// There is nothing under this name.
+    #[error("there is nothing here")]
+    NotFound,
+    /// What is here cannot be used with this method.
+    #[error("this can only be read: GET, HEAD or OPTIONS")]
+    MethodNotAllowed,
+    /// The target is longer than any name here.
+    #[error("the request target is too long")]
+    TargetTooLong,
+    /// The head is too large.
+    #[error("the request's header fields are too large or too many")]
+    HeadTooLarge,
+    /// The client's address has too many connections.
+    #[error("too many connections from this address")]
+    TooManyConnections,
+    /// The disk does not answer, or not in time.
+    #[error("the storage does not answer at the moment; try again soon")]
+    Unavailable(#[source] Unavailable),
+    /// The server is going down, or not up yet.
+    #[error("{0}")]
+    NotReady(&'static str),
+    /// Something is broken that a client can do nothing about.
+    #[error("something went wrong here; the log says what")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::TooManyConnections => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable(_) | Self::NotReady(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn log(&self) {
+        match self {
+            Self::Unavailable(cause) => tracing::warn!(%cause, "answered 503"),
+            Self::Internal(cause) => tracing::error!(%cause, "answered 500"),
+            _ => {}
+        }
+    }
+}
+
+/// RFC 9457.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: &'static str,
+    title: &'a str,
+    status: u16,
+    detail: String,
+}
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        self.status()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.log();
+        let status = self.status();
+        let mut response = HttpResponse::build(status);
+        match self {
+            Self::MethodNotAllowed => response.insert_header((ALLOW, READ_METHODS)),
+            Self::Unavailable(_) | Self::NotReady(_) | Self::TooManyConnections => {
+                response.insert_header((RETRY_AFTER, RETRY_AFTER_S))
+            }
+            _ => &mut response,
+        };
+        let problem = Problem {
+            r#type: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: self.to_string(),
+        };
+        let mut body = serde_json::to_vec_pretty(&problem).unwrap_or_default();
+        body.push(b'\n');
+        response
+            .insert_header((CONTENT_TYPE, HeaderValue::from_static("application/problem+json")))
+            .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
+            .body(body)
+    }
+}
+
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::NotFound => Self::NotFound,
+            OpenError::Unavailable(cause) => Self::Unavailable(cause),
+            OpenError::Io(cause) => Self::Internal(Box::new(cause)),
+        }
+    }
+}
+
+impl From<ReadError> for Error {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Unavailable(cause) => Self::Unavailable(cause),
+            cause => Self::Internal(Box::new(cause)),
+        }
+    }
+}
+
+impl From<PathRefused> for Error {
+    /// A path that can name nothing is answered like one that names nothing: what is hidden, and
+    /// what is outside, do not exist.
+    fn from(_: PathRefused) -> Self {
+        Self::NotFound
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Malformed(why) => Self::BadRequest(why.into()),
+            Refusal::TargetTooLong => Self::TargetTooLong,
+            Refusal::HeadTooLarge => Self::HeadTooLarge,
+            Refusal::TooManyConnections => Self::TooManyConnections,
+        }
+    }
+}

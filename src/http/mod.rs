@@ -1,0 +1,22 @@
+//! The rules of HTTP, then one small file per family of routes.
+//!
+//! The rules are pure: [`range`] and [`conditional`] know fields and numbers, [`respond`] applies
+//! them to any content, whatever it is. No handler below [`routes`] reads a Range field, and none
+//! touches a file. [`edge`] is what every request and every answer passes, [`error`] is the one
+//! place where something that went wrong becomes a status.
+
+pub mod access_log;
+pub mod app;
+pub mod coding;
+pub mod conditional;
+pub mod cors;
+pub mod edge;
+pub mod error;
+pub mod multipart;
+pub mod range;
+pub mod respond;
+pub mod routes;
+pub mod text;
+
+pub use app::Site;
+pub use error::Error;

@@ -1,0 +1,47 @@
+//! multipart/byteranges (RFC 9110 section 14.6): several parts as one list of extents.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::extent::{Content, Extent, Extents};
+
+/// A body of several parts, whose length is known like that of any other.
+#[derive(Debug)]
+pub struct Multipart {
+    /// Part heads, parts and the closing line.
+    pub extents: Extents,
+    /// `multipart/byteranges` with its boundary.
+    pub media_type: String,
+}
+
+/// Puts the parts of a content together, each with its own type and range.
+///
+/// The boundary is made from the content's validator, so that the same request has the same answer
+/// on every node; that a content holds a hash of its own state by chance is as good as impossible.
+pub fn multipart(content: &Content, parts: &[Range<u64>]) -> Multipart {
+    let tag = content.validator.as_ref().map_or("unnamed", |validator| validator.opaque());
+    let boundary = format!("headwater-{tag}");
+    let length = content.len();
+    let mut extents = Extents::default();
+    let mut append = |more: Extents| {
+        extents.append(more).expect("the parts together are no longer than the whole");
+    };
+    let mut lead = "";
+    for part in parts {
+        append(text(format!(
+            "{lead}--{boundary}\r\ncontent-type: {}\r\ncontent-range: bytes {}-{}/{length}\r\n\r\n",
+            content.media_type,
+            part.start,
+            part.end - 1,
+        )));
+        append(content.extents.slice(part.clone()));
+        lead = "\r\n";
+    }
+    append(text(format!("\r\n--{boundary}--\r\n")));
+    Multipart { extents, media_type: format!("multipart/byteranges; boundary={boundary}") }
+}
+
+fn text(text: String) -> Extents {
+    Extents::of(Extent::Memory(Bytes::from(text)))
+}

@@ -1,0 +1,177 @@
+//! `/api/titles`: which titles there are.
+
+use actix_web::{
+    HttpRequest, HttpResponse, ResponseError as _,
+    web::{Data, Query},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Read, path_behind, read_method};
+use crate::{
+    extent::Caching,
+    http::{
+        Error, Site, cors,
+        text::{Text, respond_text},
+    },
+    library::{
+        Title,
+        catalog::{self, SortBy},
+        media_type,
+    },
+};
+
+/// Titles on a page when nothing else is asked, and at most.
+const LIMIT_DEFAULT: usize = 100;
+const LIMIT_MAX: usize = 1000;
+
+/// What a list is asked for by.
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ListQuery {
+    search: String,
+    sort: String,
+    offset: usize,
+    limit: usize,
+}
+
+impl Default for ListQuery {
+    fn default() -> Self {
+        let (search, sort) = (String::new(), "path".to_owned());
+        Self { search, sort, offset: 0, limit: LIMIT_DEFAULT }
+    }
+}
+
+/// One page of the list.
+#[derive(Debug, Serialize)]
+struct List {
+    titles: Vec<Item>,
+    /// Titles on all pages together.
+    total: usize,
+    offset: usize,
+    limit: usize,
+    /// Where the next page is, if there is one.
+    next: Option<String>,
+    /// Whether a first scan is running, so that there may be more titles soon.
+    scanning: bool,
+}
+
+/// A title as clients see it.
+#[derive(Debug, Serialize)]
+struct Item {
+    /// For people to read.
+    path: String,
+    /// Where its bytes are.
+    href: String,
+    media_type: &'static str,
+    size_bytes: u64,
+    /// RFC 3339, in UTC.
+    modified: String,
+    version: String,
+}
+
+impl From<&Title> for Item {
+    fn from(title: &Title) -> Self {
+        let known = media_type::of(title.path.file_name());
+        Self {
+            path: title.path.display(),
+            href: format!("/media/{}", title.path.encoded()),
+            media_type: known.map_or("application/octet-stream", |(media_type, _)| media_type),
+            size_bytes: title.size_bytes,
+            modified: humantime::format_rfc3339_seconds(title.modified).to_string(),
+            version: title.version.to_string(),
+        }
+    }
+}
+
+/// `GET /api/titles?search=&sort=&offset=&limit=`
+pub async fn titles(request: HttpRequest, site: Data<Site>) -> HttpResponse {
+    list(&request, &site).await.unwrap_or_else(|error| error.error_response())
+}
+
+/// `GET /api/titles/<path>`
+pub async fn title(request: HttpRequest, site: Data<Site>) -> HttpResponse {
+    one(&request, &site).await.unwrap_or_else(|error| error.error_response())
+}
+
+async fn list(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse, Error> {
+    if let Read::Options = read_method(request.method())? {
+        return Ok(cors::options(request));
+    }
+    let asked = Query::<ListQuery>::from_query(request.query_string())
+        .map_err(|error| Error::BadRequest(error.to_string()))?
+        .into_inner();
+    let query = asked.checked()?;
+    // Milliseconds for a large library, so not on this thread.
+    let shared = site.clone();
+    let listed = site.beside.spawn_blocking(move || {
+        let page = shared.library.catalog.query(&query);
+        let end = query.offset.saturating_add(page.titles.len());
+        let list = List {
+            titles: page.titles.iter().map(Item::from).collect(),
+            total: page.total,
+            offset: query.offset,
+            limit: query.limit,
+            next: (end < page.total).then(|| asked.next_page(end)),
+            scanning: shared.library.catalog.is_scanning(),
+        };
+        serde_json::to_vec(&list)
+    });
+    let json = listed.await.map_err(internal)?.map_err(internal)?;
+    Ok(respond_json(request, site, json).await)
+}
+
+async fn one(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse, Error> {
+    let method = read_method(request.method());
+    if let Ok(Read::Options) = method {
+        return Ok(cors::options(request));
+    }
+    let path = path_behind("/api/titles/", request)?;
+    // From the disk and not from the catalog: a file that plays is known here, too.
+    let title = match site.library.identity(&path).await {
+        Ok(found) => found.and_then(|identity| Title::of(path, &identity)),
+        Err(unavailable) => return Err(Error::Unavailable(unavailable)),
+    };
+    let title = title.ok_or(Error::NotFound)?;
+    method?;
+    let json = serde_json::to_vec(&Item::from(&title)).map_err(internal)?;
+    Ok(respond_json(request, site, json).await)
+}
+
+async fn respond_json(request: &HttpRequest, site: &Site, mut json: Vec<u8>) -> HttpResponse {
+    json.push(b'\n');
+    let text = Text::made(json, "application/json", Caching::Revalidate);
+    respond_text(request, site, text).await
+}
+
+fn internal(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::Internal(Box::new(error))
+}
+
+impl ListQuery {
+    fn checked(&self) -> Result<catalog::Query, Error> {
+        let (key, descending) = match self.sort.strip_prefix('-') {
+            Some(key) => (key, true),
+            None => (self.sort.as_str(), false),
+        };
+        let sort_by = match key {
+            "path" => SortBy::Path,
+            "modified" => SortBy::Modified,
+            "size" => SortBy::Size,
+            _ => {
+                let allowed = "sort must be path, modified or size, with - before it to reverse";
+                return Err(Error::BadRequest(allowed.into()));
+            }
+        };
+        if !(1..=LIMIT_MAX).contains(&self.limit) {
+            return Err(Error::BadRequest(format!("limit must be from 1 to {LIMIT_MAX}")));
+        }
+        let (search, offset, limit) = (self.search.clone(), self.offset, self.limit);
+        Ok(catalog::Query { search, sort_by, descending, offset, limit })
+    }
+
+    fn next_page(&self, offset: usize) -> String {
+        let encode = |text| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC);
+        let (search, sort, limit) = (encode(&self.search), encode(&self.sort), self.limit);
+        format!("/api/titles?search={search}&sort={sort}&offset={offset}&limit={limit}")
+    }
+}

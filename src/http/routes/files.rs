@@ -1,0 +1,122 @@
+//! `/media/<path>`: a file exactly as it is.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use actix_web::{
+    HttpRequest, HttpResponse, ResponseError as _,
+    http::{
+        StatusCode,
+        header::{
+            CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, HeaderValue, RANGE,
+        },
+    },
+    web::Data,
+};
+use bytes::BytesMut;
+
+use super::{Read, follow, path_behind, read_method};
+use crate::{
+    extent::{Caching, Content, Extent, Extents, Source as _, disk::File},
+    http::{
+        Error, Site, coding, cors,
+        respond::respond,
+        text::{Text, respond_text},
+    },
+    library::{MediaPath, media_type},
+};
+
+/// Texts up to this many bytes are sent in a coding; longer ones are no subtitles.
+const CODED_BYTES_MAX: u64 = 2 * 1024 * 1024;
+
+/// For files that are no media: whatever they are, they may do nothing in a browser.
+const SANDBOX: HeaderValue = HeaderValue::from_static("sandbox; default-src 'none'");
+
+/// Answers every method.
+pub async fn serve(request: HttpRequest, site: Data<Site>) -> HttpResponse {
+    let answer = answer(&request, &site).await;
+    let settings = site.settings.load();
+    let mut response = answer.unwrap_or_else(|error| error.error_response());
+    if response.status() == StatusCode::NOT_FOUND {
+        // A short time of its own: a CDN otherwise keeps a 404 for as long as it likes.
+        let value = format!("public, max-age={}", settings.not_found_max_age_s);
+        let value = HeaderValue::from_str(&value).expect("digits");
+        response.headers_mut().insert(CACHE_CONTROL, value);
+    }
+    cors::decorate(&request, &settings.cors_origins, &mut response);
+    response
+}
+
+async fn answer(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse, Error> {
+    let method = read_method(request.method());
+    if let Ok(Read::Options) = method {
+        return Ok(cors::options(request));
+    }
+    let path = path_behind("/media/", request)?;
+    // Opened before the method is refused: what is not there is 404, whatever is asked of it.
+    let file = site.library.open(&path).await?;
+    method?;
+    let Some((media_type, _)) = media_type::of(path.file_name()) else {
+        return Ok(other_file(request, site, &path, file));
+    };
+    if follow::is_asked(request.query_string()) {
+        return Ok(follow::follow(request, site, path, &file, media_type));
+    }
+    let length = usize::try_from(file.len()).unwrap_or(usize::MAX);
+    if coding::applies_to(media_type, length)
+        && file.len() <= CODED_BYTES_MAX
+        && !request.headers().contains_key(RANGE)
+    {
+        let text = read_text(file, media_type).await?;
+        return Ok(respond_text(request, site, text).await);
+    }
+    Ok(respond(request, &site.settings.load(), content(file, media_type)))
+}
+
+/// A file as it is.
+fn content(file: Arc<File>, media_type: &'static str) -> Content {
+    let identity = *file.identity();
+    Content {
+        extents: Extents::of(Extent::whole(file)),
+        validator: Some(identity.version().validator()),
+        last_modified: Some(identity.modified()),
+        media_type,
+        caching: Caching::File,
+    }
+}
+
+/// All of a short file, so that it can be sent in a coding.
+async fn read_text(file: Arc<File>, media_type: &'static str) -> Result<Text, Error> {
+    let mut bytes = BytesMut::new();
+    while (bytes.len() as u64) < file.len() {
+        let rest = bytes.len() as u64..file.len();
+        let piece = match file.read_now(rest.clone())? {
+            Some(piece) => piece,
+            None => Arc::clone(&file).read(rest).await?,
+        };
+        bytes.extend_from_slice(&piece);
+    }
+    let identity = file.identity();
+    Ok(Text {
+        bytes: bytes.freeze(),
+        media_type,
+        validator: identity.version().validator(),
+        last_modified: Some(identity.modified()),
+        caching: Caching::File,
+    })
+}
+
+/// A file that is no media, as an attachment.
+fn other_file(
+    request: &HttpRequest,
+    site: &Site,
+    path: &MediaPath,
+    file: Arc<File>,
+) -> HttpResponse {
+    debug_assert!(site.library.serve_other_files.load(Ordering::Relaxed));
+    let media_type = media_type::of_other(path.file_name());
+    let mut response = respond(request, &site.settings.load(), content(file, media_type));
+    let fields = response.headers_mut();
+    fields.insert(CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
+    fields.insert(CONTENT_SECURITY_POLICY, SANDBOX);
+    response
+}

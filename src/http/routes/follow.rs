@@ -1,0 +1,171 @@
+//! `/media/<path>?follow`: a file as it is, and then as it grows.
+//!
+//! A recording is watched while it is written. How long it will be is not known, so none of what
+//! needs a length is promised: no validator, no ranges, no Content-Length.
+
+use std::{
+    rc::Rc,
+    sync::Arc,
+    task::Poll,
+    time::{Duration, Instant, SystemTime},
+};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    body::{BodyStream, MessageBody as _},
+    http::{
+        Method, Version,
+        header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
+    },
+    web::Data,
+};
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _, stream};
+
+use crate::{
+    extent::{
+        ReadError, Source as _,
+        disk::{File, PIECE_BYTES},
+    },
+    http::Site,
+    library::{Library, MediaPath, watch::Waited},
+    wire::connection::Connection,
+};
+
+/// Growth that no watch reports (network file systems) is noticed within this time.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Whether a query string asks to follow: `follow`, `follow=1` or `follow=true`.
+pub fn is_asked(query: &str) -> bool {
+    query.split('&').any(|pair| matches!(pair, "follow" | "follow=" | "follow=1" | "follow=true"))
+}
+
+/// Answers with the file as it grows.
+pub fn follow(
+    request: &HttpRequest,
+    site: &Data<Site>,
+    path: MediaPath,
+    file: &Arc<File>,
+    media_type: &'static str,
+) -> HttpResponse {
+    let settings = site.settings.load();
+    let connection = request.conn_data::<Rc<Connection>>().map(Rc::clone);
+    let idle_limit = Duration::from_secs(settings.follow_idle_s.get());
+    // What has not grown for long is not growing: its age counts as time already waited.
+    let age = SystemTime::now().duration_since(file.identity().modified()).unwrap_or_default();
+    let grown = Instant::now().checked_sub(age.min(idle_limit)).unwrap_or_else(Instant::now);
+    let following = Following {
+        waited: site.library.watched.wait_for(&path),
+        library: Arc::clone(&site.library),
+        path,
+        file: Arc::clone(file),
+        offset: 0,
+        grown,
+        closed: None,
+        idle_limit,
+        closed_limit: Duration::from_secs(settings.follow_closed_s.get()),
+    };
+
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((CONTENT_TYPE, HeaderValue::from_static(media_type)))
+        .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")));
+    if request.version() < Version::HTTP_11 {
+        // No chunks for HTTP/1.0: the end of the connection is the end of the body.
+        response.force_close();
+    }
+    let body = match *request.method() {
+        Method::HEAD => BodyStream::new(stream::empty::<Result<Bytes, ReadError>>()).boxed(),
+        _ => BodyStream::new(until_abandoned(following.pieces(), connection)).boxed(),
+    };
+    let mut response = response.body(body);
+    if request.version() < Version::HTTP_11 {
+        response.head_mut().no_chunking(true);
+    }
+    response
+}
+
+/// Ends a stream as soon as nobody listens: the dispatcher polls when the client closes its side.
+fn until_abandoned<T>(
+    stream: impl Stream<Item = T>,
+    connection: Option<Rc<Connection>>,
+) -> impl Stream<Item = T> {
+    let mut stream = Box::pin(stream);
+    stream::poll_fn(move |cx| {
+        if connection.as_ref().is_some_and(|connection| connection.is_abandoned()) {
+            return Poll::Ready(None);
+        }
+        stream.poll_next_unpin(cx)
+    })
+}
+
+/// A file that is being sent as it grows.
+struct Following {
+    library: Arc<Library>,
+    path: MediaPath,
+    waited: Arc<Waited>,
+    /// The file in the state that it was last seen in.
+    file: Arc<File>,
+    /// What has been sent.
+    offset: u64,
+    /// When the file was last seen to have grown.
+    grown: Instant,
+    /// When its writer was seen to close it, if it has not grown since.
+    closed: Option<Instant>,
+    idle_limit: Duration,
+    closed_limit: Duration,
+}
+
+impl Following {
+    fn pieces(self) -> impl Stream<Item = Result<Bytes, ReadError>> {
+        stream::try_unfold(self, |mut following| async {
+            let piece = following.next().await?;
+            Ok(piece.map(|piece| (piece, following)))
+        })
+    }
+
+    /// The next piece, as soon as there is one; `None` when no more will come.
+    async fn next(&mut self) -> Result<Option<Bytes>, ReadError> {
+        loop {
+            if self.offset < self.file.len() {
+                let end = self.file.len().min(self.offset + PIECE_BYTES as u64);
+                let piece = self.file.read_appended(self.offset..end).await?;
+                self.offset += piece.len() as u64;
+                return Ok(Some(piece));
+            }
+            let now = self.file.now().await?;
+            if now.len() < self.offset {
+                return Err(ReadError::Truncated);
+            }
+            if now.len() > self.offset {
+                self.file = Arc::new(now);
+                self.grown = Instant::now();
+                self.closed = None;
+                continue;
+            }
+            if self.is_finished().await {
+                return Ok(None);
+            }
+            // A change between the look above and this wait is noticed after a tick.
+            let _ = tokio::time::timeout(TICK, self.waited.changed()).await;
+        }
+    }
+
+    async fn is_finished(&mut self) -> bool {
+        if self.waited.take_closed() {
+            self.closed = Some(Instant::now());
+        }
+        self.closed.is_some_and(|closed| closed.elapsed() >= self.closed_limit)
+            || self.grown.elapsed() >= self.idle_limit
+            || self.is_replaced().await
+    }
+
+    /// Whether the name belongs to another file now, or to none. A disk that does not answer says
+    /// nothing about that.
+    async fn is_replaced(&self) -> bool {
+        match self.library.identity(&self.path).await {
+            Ok(found) => !found.is_some_and(|found| found.same_file(self.file.identity())),
+            Err(_unavailable) => false,
+        }
+    }
+}

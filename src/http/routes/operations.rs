@@ -1,0 +1,54 @@
+//! For those who run the server: is it alive, is it ready, what has it counted. Cheap, and never
+//! cached.
+
+use actix_web::{
+    HttpRequest, HttpResponse, ResponseError as _,
+    http::{Method, StatusCode, header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue}},
+    web::Data,
+};
+
+use super::{Read, read_method};
+use crate::http::{Error, Site, cors};
+
+/// `/healthz`: the process answers.
+pub async fn alive(request: HttpRequest) -> HttpResponse {
+    answer(&request, "text/plain; charset=utf-8", "alive\n".into())
+}
+
+/// `/readyz`: new requests can be served, because every root answers and no end is near.
+pub async fn ready(request: HttpRequest, site: Data<Site>) -> HttpResponse {
+    let why_not = if site.is_draining() {
+        Some(Error::NotReady("the server is going down"))
+    } else {
+        site.library.is_readable().await.err().map(Error::Unavailable)
+    };
+    match why_not {
+        Some(error) => error.error_response(),
+        None => answer(&request, "text/plain; charset=utf-8", "ready\n".into()),
+    }
+}
+
+/// `/metrics`: what was counted, for Prometheus.
+pub async fn metrics(request: HttpRequest, site: Data<Site>) -> HttpResponse {
+    let text = site.metrics.render(site.library.catalog.len());
+    answer(&request, "application/openmetrics-text; version=1.0.0; charset=utf-8", text)
+}
+
+/// Everything else: nothing, which OPTIONS may ask about all the same.
+pub async fn nothing(request: HttpRequest) -> HttpResponse {
+    match *request.method() {
+        Method::OPTIONS => cors::options(&request),
+        _ => Error::NotFound.error_response(),
+    }
+}
+
+fn answer(request: &HttpRequest, media_type: &'static str, text: String) -> HttpResponse {
+    match read_method(request.method()) {
+        Ok(Read::Answer) => HttpResponse::build(StatusCode::OK)
+            .insert_header((CONTENT_TYPE, HeaderValue::from_static(media_type)))
+            .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
+            .body(text),
+        Ok(Read::Options) => cors::options(request),
+        Err(error) => error.error_response(),
+    }
+}

@@ -1,0 +1,72 @@
+//! Text as an answer: like any content, and in a coding where the client takes one.
+
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    time::SystemTime,
+};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{CONTENT_ENCODING, HeaderValue, RANGE, VARY},
+};
+use bytes::Bytes;
+
+use super::{Site, coding, respond::respond};
+use crate::extent::{Caching, Content, Extent, Extents, Validator};
+
+/// A text that is in memory.
+#[derive(Clone, Debug)]
+pub struct Text {
+    /// Its bytes, uncoded.
+    pub bytes: Bytes,
+    /// The media type, parameters included.
+    pub media_type: &'static str,
+    /// Names the uncoded bytes.
+    pub validator: Validator,
+    /// When it was last changed, if that is known.
+    pub last_modified: Option<SystemTime>,
+    /// Who may keep it.
+    pub caching: Caching,
+}
+
+impl Text {
+    /// A text that was made just now.
+    pub fn made(bytes: impl Into<Bytes>, media_type: &'static str, caching: Caching) -> Self {
+        let bytes = bytes.into();
+        // Equal bytes have equal tags on every node that runs the same build, which is all that a
+        // page and a list need; media are named by their version instead.
+        let mut hasher = DefaultHasher::new();
+        bytes.hash(&mut hasher);
+        let validator = Validator::new(&format!("{:016x}", hasher.finish()));
+        Self { bytes, media_type, validator, last_modified: None, caching }
+    }
+}
+
+/// Answers with a text. A request for a range gets it of the uncoded text.
+pub async fn respond_text(request: &HttpRequest, site: &Site, text: Text) -> HttpResponse {
+    let is_codable = coding::applies_to(text.media_type, text.bytes.len());
+    let coding = coding::negotiate(request.headers());
+    let coding = coding.filter(|_| is_codable && !request.headers().contains_key(RANGE));
+    let (mut bytes, mut validator) = (text.bytes, text.validator);
+    if let Some(coding) = coding {
+        let encode = site.beside.spawn_blocking(move || coding.encode(&bytes));
+        bytes = encode.await.expect("coding a text in memory does not panic");
+        validator = validator.with_coding(coding.name());
+    }
+    let content = Content {
+        extents: Extents::of(Extent::Memory(bytes)),
+        validator: Some(validator),
+        last_modified: text.last_modified,
+        media_type: text.media_type,
+        caching: text.caching,
+    };
+    let mut response = respond(request, &site.settings.load(), content);
+    if is_codable {
+        response.headers_mut().append(VARY, HeaderValue::from_static("Accept-Encoding"));
+    }
+    if let Some(coding) = coding.filter(|_| response.status().is_success()) {
+        let name = HeaderValue::from_static(coding.name());
+        response.headers_mut().insert(CONTENT_ENCODING, name);
+    }
+    response
+}

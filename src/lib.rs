@@ -1,0 +1,24 @@
+//! Headwater: a video streaming origin.
+//!
+//! One idea holds it up: *a response body is an ordered list of extents, and its length is known
+//! before its first byte.* Rooms below know bytes, rooms above know meaning, and nothing looks up:
+//!
+//! ```text
+//! cli, serve        what was typed; a server put together and taken down
+//! http              the rules of HTTP, then one small file per family of routes
+//! library           which titles there are, what they are called, when they change
+//! wire              how extents reach a socket, and how requests come from it
+//! extent            the idea itself: sources, extents, contents, and the disk below them
+//! config telemetry  used by all
+//! ```
+//!
+//! `ARCHITECTURE.md` at the top of the repository tells the whole story.
+
+pub mod cli;
+pub mod config;
+pub mod extent;
+pub mod http;
+pub mod library;
+pub mod serve;
+pub mod telemetry;
+pub mod wire;

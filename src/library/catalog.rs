@@ -1,0 +1,199 @@
+//! The titles found so far, to be listed, sorted and searched.
+
+use std::{
+    cmp::Ordering,
+    collections::BTreeMap,
+    ops::Bound,
+    path::Path,
+    sync::{
+        PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{self, AtomicUsize},
+    },
+    time::SystemTime,
+};
+
+use super::{MediaPath, media_type};
+use crate::extent::disk::{Identity, Version};
+
+/// One playable thing in the library, named by its path.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Title {
+    /// The path by which clients know it.
+    pub path: MediaPath,
+    /// Its file's length in bytes.
+    pub size_bytes: u64,
+    /// When the file was last written to.
+    pub modified: SystemTime,
+    /// The file's version.
+    pub version: Version,
+}
+
+impl Title {
+    /// A title for this file, unless the file is no title.
+    pub fn of(path: MediaPath, identity: &Identity) -> Option<Self> {
+        media_type::is_title(path.file_name()).then(|| Self {
+            path,
+            size_bytes: identity.size,
+            modified: identity.modified(),
+            version: identity.version(),
+        })
+    }
+}
+
+/// All titles, by path. Memory is bounded by the number of titles that it was made for.
+///
+/// The lock is a plain one: readers and writers run beside the I/O workers, never on them, since a
+/// question over a hundred thousand titles takes milliseconds.
+#[derive(Debug)]
+pub struct Catalog {
+    titles: RwLock<BTreeMap<MediaPath, Listed>>,
+    max_titles: usize,
+    /// Roots whose first scan is not finished.
+    unscanned: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Listed {
+    title: Title,
+    /// The scan that saw it last; see [`Catalog::sweep`].
+    seen: u64,
+}
+
+/// By what the titles of an answer are sorted.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum SortBy {
+    /// By path, as bytes.
+    #[default]
+    Path,
+    /// By the time of the last change.
+    Modified,
+    /// By length.
+    Size,
+}
+
+/// A question to the catalog.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    /// Only titles whose path has all of these words in it, in any case.
+    pub search: String,
+    /// The order.
+    pub sort_by: SortBy,
+    /// Whether the order is reversed.
+    pub descending: bool,
+    /// How many titles to pass over.
+    pub offset: usize,
+    /// How many titles to return at most.
+    pub limit: usize,
+}
+
+/// One page of an answer.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The titles of this page.
+    pub titles: Vec<Title>,
+    /// How many titles there are on all pages together.
+    pub total: usize,
+}
+
+impl Catalog {
+    /// An empty catalog of `roots` roots that are all still to be scanned.
+    pub fn new(roots: usize, max_titles: usize) -> Self {
+        Self { titles: RwLock::default(), max_titles, unscanned: AtomicUsize::new(roots) }
+    }
+
+    /// How many titles are known.
+    pub fn len(&self) -> usize {
+        self.read().len()
+    }
+
+    /// Whether no title is known.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether a root is still being scanned for the first time.
+    pub fn is_scanning(&self) -> bool {
+        self.unscanned.load(atomic::Ordering::Acquire) > 0
+    }
+
+    pub(super) fn first_scan_finished(&self) {
+        self.unscanned.fetch_sub(1, atomic::Ordering::AcqRel);
+    }
+
+    /// Notes titles, new or changed. Returns how many found no room.
+    pub fn note(&self, titles: impl IntoIterator<Item = Title>, seen: u64) -> usize {
+        let mut known = self.write();
+        let mut refused = 0;
+        for title in titles {
+            if known.len() < self.max_titles || known.contains_key(&title.path) {
+                known.insert(title.path.clone(), Listed { title, seen });
+            } else {
+                refused += 1;
+            }
+        }
+        refused
+    }
+
+    /// Removes a title, or those below it if it was a directory's name.
+    pub fn remove(&self, path: &MediaPath) {
+        let mut known = self.write();
+        if known.remove(path).is_none() {
+            // Whatever is below `path` begins with its bytes, and so stands right behind it.
+            let behind = known.range((Bound::Excluded(path), Bound::Unbounded));
+            let near = behind.take_while(|(other, _)| other.begins_like(path));
+            let below = near.filter(|(other, _)| other.as_path().starts_with(path.as_path()));
+            let below: Vec<_> = below.map(|(other, _)| other.clone()).collect();
+            for title in &below {
+                known.remove(title);
+            }
+        }
+    }
+
+    /// Removes the titles below `root` that neither the scan `seen` nor a later one has met.
+    pub(super) fn sweep(&self, root: &Path, seen: u64) {
+        let gone = |path: &MediaPath, listed: &Listed| {
+            listed.seen < seen && path.as_path().starts_with(root)
+        };
+        self.write().retain(|path, listed| !gone(path, listed));
+    }
+
+    /// One title by its path.
+    pub fn get(&self, path: &MediaPath) -> Option<Title> {
+        self.read().get(path).map(|listed| listed.title.clone())
+    }
+
+    /// Answers a question.
+    pub fn query(&self, query: &Query) -> Page {
+        let words: Vec<String> =
+            query.search.split_whitespace().map(str::to_lowercase).collect();
+        let known = self.read();
+        let found = known.values().map(|listed| &listed.title).filter(|title| {
+            words.is_empty() || {
+                let path = title.path.display().to_lowercase();
+                words.iter().all(|word| path.contains(word))
+            }
+        });
+        let mut found: Vec<&Title> = found.collect();
+        // Equal keys are told apart by path, so that every title is on exactly one page.
+        let order = |a: &&Title, b: &&Title| -> Ordering {
+            let by = match query.sort_by {
+                SortBy::Path => Ordering::Equal,
+                SortBy::Modified => a.modified.cmp(&b.modified),
+                SortBy::Size => a.size_bytes.cmp(&b.size_bytes),
+            };
+            let by = by.then_with(|| a.path.cmp(&b.path));
+            if query.descending { by.reverse() } else { by }
+        };
+        found.sort_unstable_by(order);
+        let page = found.iter().skip(query.offset).take(query.limit);
+        Page { titles: page.copied().cloned().collect(), total: found.len() }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<MediaPath, Listed>> {
+        self.titles.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<MediaPath, Listed>> {
+        self.titles.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}

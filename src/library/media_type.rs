@@ -1,0 +1,117 @@
+//! Media types by a name's extension.
+//!
+//! A table of our own comes first, because players believe the type (WebKit does not sniff) and
+//! `mime_guess` is wrong or silent for several of these: `.ts`, `.m3u8`, `.m4s`.
+
+/// What a file is to the library.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// Has moving pictures: a title.
+    Video,
+    /// Has sound only: a title too.
+    Audio,
+    /// Belongs to a title: subtitles, pictures, manifests and segments that somebody made.
+    Companion,
+}
+
+/// Extension, media type, and what it is. Sorted by extension.
+const TABLE: &[(&str, &str, Kind)] = &[
+    ("3gp", "video/3gpp", Kind::Video),
+    ("aac", "audio/aac", Kind::Audio),
+    ("avi", "video/x-msvideo", Kind::Video),
+    ("avif", "image/avif", Kind::Companion),
+    ("f4v", "video/mp4", Kind::Video),
+    ("flac", "audio/flac", Kind::Audio),
+    ("gif", "image/gif", Kind::Companion),
+    ("jpeg", "image/jpeg", Kind::Companion),
+    ("jpg", "image/jpeg", Kind::Companion),
+    ("m2ts", "video/mp2t", Kind::Video),
+    ("m3u8", "application/vnd.apple.mpegurl", Kind::Companion),
+    ("m4a", "audio/mp4", Kind::Audio),
+    ("m4b", "audio/mp4", Kind::Audio),
+    ("m4s", "video/iso.segment", Kind::Companion),
+    ("m4v", "video/mp4", Kind::Video),
+    ("mka", "audio/x-matroska", Kind::Audio),
+    ("mkv", "video/x-matroska", Kind::Video),
+    ("mov", "video/quicktime", Kind::Video),
+    ("mp3", "audio/mpeg", Kind::Audio),
+    ("mp4", "video/mp4", Kind::Video),
+    ("mpd", "application/dash+xml", Kind::Companion),
+    ("mpeg", "video/mpeg", Kind::Video),
+    ("mpg", "video/mpeg", Kind::Video),
+    ("mts", "video/mp2t", Kind::Video),
+    ("oga", "audio/ogg", Kind::Audio),
+    ("ogg", "audio/ogg", Kind::Audio),
+    ("ogv", "video/ogg", Kind::Video),
+    ("opus", "audio/ogg; codecs=opus", Kind::Audio),
+    ("png", "image/png", Kind::Companion),
+    ("srt", "application/x-subrip", Kind::Companion),
+    ("ts", "video/mp2t", Kind::Video),
+    ("vtt", "text/vtt; charset=utf-8", Kind::Companion),
+    ("wav", "audio/wav", Kind::Audio),
+    ("webm", "video/webm", Kind::Video),
+    ("webp", "image/webp", Kind::Companion),
+];
+
+/// The longest extension in the table, in bytes.
+const EXTENSION_BYTES_MAX: usize = 4;
+
+/// The media type and kind of a name, if the library serves such files.
+pub fn of(name: &[u8]) -> Option<(&'static str, Kind)> {
+    let dot = name.iter().rposition(|&byte| byte == b'.')?;
+    let extension = &name[dot + 1..];
+    let mut lower = [0; EXTENSION_BYTES_MAX];
+    let lower = lower.get_mut(..extension.len())?;
+    lower.copy_from_slice(extension);
+    lower.make_ascii_lowercase();
+    let found = TABLE.binary_search_by(|(known, ..)| known.as_bytes().cmp(lower)).ok()?;
+    let (_, media_type, kind) = TABLE[found];
+    Some((media_type, kind))
+}
+
+/// The media type of a file that is no media, served only where that was configured.
+pub fn of_other(name: &[u8]) -> &'static str {
+    let name = String::from_utf8_lossy(name);
+    mime_guess::from_path(name.as_ref()).first_raw().unwrap_or("application/octet-stream")
+}
+
+/// Whether a name is that of a title.
+pub fn is_title(name: &[u8]) -> bool {
+    matches!(of(name), Some((_, Kind::Video | Kind::Audio)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_no_extension_is_longer_than_is_looked_for() {
+        assert!(TABLE.is_sorted_by(|a, b| a.0 < b.0));
+        assert!(TABLE.iter().all(|(extension, ..)| extension.len() <= EXTENSION_BYTES_MAX));
+    }
+
+    #[test]
+    fn types_are_those_that_players_believe() {
+        for (name, expected) in [
+            ("a.mp4", Some("video/mp4")),
+            ("a.MP4", Some("video/mp4")),
+            ("a.b.m4a", Some("audio/mp4")),
+            ("a.webm", Some("video/webm")),
+            ("a.mkv", Some("video/x-matroska")),
+            ("a.mov", Some("video/quicktime")),
+            ("a.m3u8", Some("application/vnd.apple.mpegurl")),
+            ("a.mpd", Some("application/dash+xml")),
+            ("a.vtt", Some("text/vtt; charset=utf-8")),
+            ("a.ts", Some("video/mp2t")),
+            ("a", None),
+            ("mp4", None),
+            ("a.txt", None),
+            ("a.mp4extra", None),
+            ("a.", None),
+        ] {
+            assert_eq!(of(name.as_bytes()).map(|found| found.0), expected, "{name}");
+        }
+        assert_eq!(of_other(b"a.pdf"), "application/pdf");
+        assert_eq!(of_other(b"a.\xff"), "application/octet-stream");
+    }
+}

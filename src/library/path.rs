@@ -1,0 +1,180 @@
+//! The path by which a client names a file: decoded once, checked once, then a type.
+
+use std::{
+    ffi::OsStr,
+    fmt,
+    os::unix::ffi::OsStrExt,
+    path::Path,
+    sync::Arc,
+};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+
+/// A relative path of plain, visible names. Names are bytes, as they are on the disk; one that is
+/// not UTF-8 is reachable percent-encoded.
+///
+/// That the path *looks* harmless is not what keeps a file from being read outside the library (see
+/// [`Root`](crate::extent::disk::Root)); it is what makes hidden files not exist, and one file have
+/// one name.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct MediaPath(Arc<[u8]>);
+
+/// The longest name that the file systems of Linux know, in bytes (`NAME_MAX`).
+const NAME_BYTES_MAX: usize = 255;
+
+/// The longest path that the kernel takes, the final NUL included, in bytes (`PATH_MAX`).
+const PATH_BYTES_MAX: usize = 4096;
+
+/// What is left as it is in a URL: the unreserved characters of RFC 3986 section 2.3, and `/`.
+const ENCODED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// Why a request's path names no file. Each is answered as if there were no such file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum PathRefused {
+    /// A `%` that two hex digits do not follow.
+    #[error("a percent sign that is not followed by two hex digits")]
+    Encoding,
+    /// A name that is empty, as between two slashes.
+    #[error("an empty name")]
+    Empty,
+    /// `.`, `..` or another name that begins with a dot: hidden files do not exist.
+    #[error("a name that begins with a dot")]
+    Dot,
+    /// NUL, which ends a path in the kernel, or a backslash, which is a slash elsewhere.
+    #[error("a NUL or a backslash")]
+    Byte,
+    /// A name or a path longer than file systems know.
+    #[error("too long a name")]
+    TooLong,
+}
+
+impl MediaPath {
+    /// From the percent-encoded form in a request's target. Decoded exactly once: `%252e` is the
+    /// name `%2e`. A slash that came encoded is a slash.
+    pub fn decode(encoded: &str) -> Result<Self, PathRefused> {
+        let mut decoded = Vec::with_capacity(encoded.len());
+        let mut bytes = encoded.bytes();
+        while let Some(byte) = bytes.next() {
+            decoded.push(match byte {
+                b'%' => hex_pair(bytes.next(), bytes.next()).ok_or(PathRefused::Encoding)?,
+                plain => plain,
+            });
+        }
+        Self::from_bytes(decoded)
+    }
+
+    /// From a relative path on the disk.
+    pub fn from_path(path: &Path) -> Result<Self, PathRefused> {
+        Self::from_bytes(path.as_os_str().as_bytes().to_vec())
+    }
+
+    fn from_bytes(bytes: Vec<u8>) -> Result<Self, PathRefused> {
+        if bytes.len() >= PATH_BYTES_MAX {
+            return Err(PathRefused::TooLong);
+        }
+        for name in bytes.split(|&byte| byte == b'/') {
+            match name {
+                [] => return Err(PathRefused::Empty),
+                [b'.', ..] => return Err(PathRefused::Dot),
+                _ if name.len() > NAME_BYTES_MAX => return Err(PathRefused::TooLong),
+                _ if name.iter().any(|byte| matches!(byte, 0 | b'\\')) => {
+                    return Err(PathRefused::Byte);
+                }
+                _ => {}
+            }
+        }
+        Ok(Self(bytes.into()))
+    }
+
+    /// The path as the file system takes it.
+    pub fn as_path(&self) -> &Path {
+        Path::new(OsStr::from_bytes(&self.0))
+    }
+
+    /// The last name.
+    pub fn file_name(&self) -> &[u8] {
+        self.0.rsplit(|&byte| byte == b'/').next().unwrap_or_default()
+    }
+
+    /// The path percent-encoded, for a URL.
+    pub fn encoded(&self) -> impl fmt::Display {
+        percent_encode(&self.0, ENCODED)
+    }
+
+    /// The path for people to read. Bytes that are not UTF-8 are replaced: this is no name.
+    pub fn display(&self) -> String {
+        String::from_utf8_lossy(&self.0).into_owned()
+    }
+
+    /// Whether this path's bytes begin with all of the other's, at a slash or not.
+    pub(super) fn begins_like(&self, other: &Self) -> bool {
+        self.0.starts_with(&other.0)
+    }
+
+    /// The first name, and the path below it if there is one.
+    pub(super) fn split_first(&self) -> Option<(&[u8], &Path)> {
+        let slash = self.0.iter().position(|&byte| byte == b'/')?;
+        Some((&self.0[..slash], Path::new(OsStr::from_bytes(&self.0[slash + 1..]))))
+    }
+}
+
+impl fmt::Debug for MediaPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_path(), f)
+    }
+}
+
+fn hex_pair(high: Option<u8>, low: Option<u8>) -> Option<u8> {
+    let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_decoded_once_and_only_once() {
+        let path = MediaPath::decode("a%20b/%252e%252e/c%2Fd").expect("a plain path");
+        assert_eq!(path.as_path(), Path::new("a b/%2e%2e/c/d"));
+        assert_eq!(path.encoded().to_string(), "a%20b/%252e%252e/c/d");
+    }
+
+    #[test]
+    fn whatever_could_mean_another_place_names_nothing() {
+        use PathRefused::{Byte, Dot, Empty, Encoding, TooLong};
+        let long = "a".repeat(256);
+        for (encoded, refused) in [
+            ("", Empty),
+            ("a//b", Empty),
+            ("/etc/passwd", Empty),
+            ("%2fetc", Empty),
+            ("a/", Empty),
+            ("..", Dot),
+            ("a/../b", Dot),
+            ("a/%2e%2E/b", Dot),
+            ("%2e", Dot),
+            (".hidden", Dot),
+            ("a/.git/b", Dot),
+            ("a%00b", Byte),
+            ("a%5c..", Byte),
+            ("a\\b", Byte),
+            ("%", Encoding),
+            ("%4", Encoding),
+            ("%zz", Encoding),
+            ("%+1", Encoding),
+            (long.as_str(), TooLong),
+        ] {
+            assert_eq!(MediaPath::decode(encoded), Err(refused), "{encoded}");
+        }
+        assert_eq!(MediaPath::decode(&"a/".repeat(3000)), Err(TooLong));
+    }
+
+    #[test]
+    fn a_name_that_is_not_utf_8_survives_the_way_there_and_back() {
+        let path = MediaPath::decode("caf%E9.mp4").expect("bytes are bytes");
+        assert_eq!(path.file_name(), b"caf\xe9.mp4");
+        assert_eq!(MediaPath::decode(&path.encoded().to_string()), Ok(path));
+    }
+}

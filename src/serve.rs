@@ -1,0 +1,353 @@
+//! Puts a server together and takes it down.
+//!
+//! Threads: actix's I/O workers for the network, none of which ever waits for a disk; one runtime
+//! *beside* them for scans, watching and whatever takes longer than a millisecond; and a lane of
+//! disk threads for each root.
+
+use std::{
+    fs, io,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    sync::{Arc, mpsc},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use actix_server::ServerHandle;
+use actix_service::{IntoServiceFactory as _, map_config};
+use actix_web::{App, dev::AppConfig};
+use futures::future::try_join_all;
+use tokio::{
+    runtime::{self, Runtime},
+    signal::unix::{SignalKind, signal},
+};
+use tracing::{info, warn};
+
+use crate::{
+    cli::find_program,
+    config::{ConfigError, Settings},
+    extent::disk::{Buffers, LaneSettings, Root, RootSettings},
+    http::{
+        Site,
+        access_log::AccessLog,
+        app,
+        edge::Edge,
+    },
+    library::{Library, NamedRoot},
+    telemetry::{self, Metrics, RequestIds},
+    wire::{
+        admission::Admission,
+        listener::{self, ListenerSettings},
+    },
+};
+
+/// Descriptors that are no connection: files, logs, sockets of workers.
+const DESCRIPTORS_SPARE: u64 = 256;
+
+/// How long the banner waits for the first scan before it says "so far".
+const FIRST_SCAN: Duration = Duration::from_secs(2);
+
+/// Why a server could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration does not make sense.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A folder of the library cannot be opened.
+    #[error("{}: {error}", dir.display())]
+    Root {
+        /// The folder.
+        dir: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The data folder cannot be made.
+    #[error("the data folder {}: {error}", dir.display())]
+    Data {
+        /// The folder.
+        dir: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The address cannot be listened on.
+    #[error("{address}: {error}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// The access log cannot be opened.
+    #[error("the access log: {0}")]
+    AccessLog(io::Error),
+    /// The system gives no thread or no event queue.
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
+
+/// A server that is running.
+pub struct Server {
+    address: SocketAddr,
+    data: PathBuf,
+    site: Arc<Site>,
+    access_log: AccessLog,
+    handle: ServerHandle,
+    network: JoinHandle<io::Result<()>>,
+    beside: Runtime,
+}
+
+impl Server {
+    /// Starts a server. When this returns, its address answers.
+    pub fn start(settings: Settings) -> Result<Self, StartError> {
+        let descriptors = raise_descriptor_limit();
+        if descriptors < settings.max_connections.get() + DESCRIPTORS_SPARE {
+            let wanted = settings.max_connections.get();
+            warn!(descriptors, wanted, "fewer descriptors than max_connections; see ulimit -n");
+        }
+        let beside = runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("beside")
+            .enable_all()
+            .build()?;
+        let data = settings.data_folder()?;
+        fs::create_dir_all(&data)
+            .map_err(|error| StartError::Data { dir: data.clone(), error })?;
+
+        let roots = beside.block_on(open_roots(&settings))?;
+        let scans = roots.len();
+        let max_titles = settings.max_titles.count();
+        let library = Library::new(roots, max_titles, settings.serve_other_files);
+        let rescan = Duration::from_secs(settings.rescan_s.get());
+        for root in 0..scans {
+            beside.spawn(Arc::clone(&library).keep_watching(root));
+            beside.spawn(Arc::clone(&library).keep_scanning(root, rescan));
+        }
+
+        let access_log = AccessLog::default();
+        access_log.reopen(settings.access_log.as_deref()).map_err(StartError::AccessLog)?;
+        let metrics = Metrics::default();
+        let handle = beside.handle().clone();
+        let site = Site::new(library, settings, metrics, handle);
+        let edge = Edge {
+            site: Arc::clone(&site),
+            access_log: access_log.clone(),
+            request_ids: RequestIds::default(),
+        };
+        let (address, handle, network) = start_network(edge)?;
+        Ok(Self { address, data, site, access_log, handle, network, beside })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What its routes share.
+    pub fn site(&self) -> &Arc<Site> {
+        &self.site
+    }
+
+    /// Takes the server down. Gracefully: no new connections, running responses may end until the
+    /// configured deadline.
+    pub fn stop(self, gracefully: bool) -> io::Result<()> {
+        self.site.start_draining();
+        self.beside.block_on(self.handle.stop(gracefully));
+        let ended = self.network.join();
+        // A disk call that hangs must not hold the process up.
+        self.beside.shutdown_background();
+        ended.unwrap_or_else(|_| Err(io::Error::other("the network thread panicked")))
+    }
+
+    /// Takes over what can be changed while running, and says what cannot.
+    fn reload(&self, fresh: &Settings) {
+        let current = self.site.settings.load();
+        let restart_needed = current.restart_needed(fresh);
+        if !restart_needed.is_empty() {
+            warn!(keys = restart_needed.join(", "), "changed, but takes effect with the next start");
+        }
+        let reloaded = current.reloaded(fresh);
+        if let Err(error) = self.access_log.reopen(reloaded.access_log.as_deref()) {
+            warn!(%error, "the access log cannot be opened anew and stays as it is");
+        }
+        let other_files = reloaded.serve_other_files;
+        self.site.library.serve_other_files.store(other_files, std::sync::atomic::Ordering::Relaxed);
+        self.site.settings.store(Arc::new(reloaded));
+        info!("reloaded");
+    }
+
+    /// Where to look, what was found, and what is missing.
+    fn print_banner(&self) {
+        let settings = self.site.settings.load();
+        let mut shown = self.address;
+        if shown.ip().is_unspecified() {
+            shown.set_ip(match shown.ip() {
+                IpAddr::V4(_) => IpAddr::from([127, 0, 0, 1]),
+                IpAddr::V6(_) => IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
+            });
+        }
+        let catalog = &self.site.library.catalog;
+        self.beside.block_on(async {
+            let scanned = async {
+                while catalog.is_scanning() {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            let _ = tokio::time::timeout(FIRST_SCAN, scanned).await;
+        });
+        let so_far = if catalog.is_scanning() { " so far" } else { "" };
+        println!("Headwater {}", env!("CARGO_PKG_VERSION"));
+        println!("  page     http://{shown}/");
+        if self.address.ip().is_unspecified() {
+            println!("           (on every address of this machine, port {})", shown.port());
+        }
+        println!("  titles   {}{so_far}", catalog.len());
+        for (name, dir) in settings.named_roots().unwrap_or_default() {
+            let name = name.map(|name| format!("{name}/")).unwrap_or_default();
+            println!("           /media/{name} is {}", dir.display());
+        }
+        println!("  data     {}", self.data.display());
+        if find_program("ffmpeg").is_none() {
+            println!("  missing  ffmpeg; files play without it, but pictures and renditions will need it");
+        }
+    }
+}
+
+/// Serves until a signal ends it: SIGTERM drains, SIGINT and SIGQUIT (and a second SIGTERM) do not
+/// wait, SIGHUP takes over what `fresh` settings say.
+pub fn run(
+    settings: Settings,
+    fresh: impl Fn() -> Result<Settings, String>,
+) -> Result<(), StartError> {
+    let log = telemetry::start_log(&settings.log, settings.log_format);
+    telemetry::count_panics();
+    let server = Server::start(settings)?;
+    server.print_banner();
+    let gracefully = server.beside.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut quit = signal(SignalKind::quit())?;
+        let mut hang_up = signal(SignalKind::hangup())?;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return io::Result::Ok(true),
+                _ = interrupt.recv() => return Ok(false),
+                _ = quit.recv() => return Ok(false),
+                _ = hang_up.recv() => match fresh() {
+                    Ok(fresh) => {
+                        if let Some(log) = &log {
+                            log.set(&fresh.log);
+                        }
+                        server.reload(&fresh);
+                    }
+                    Err(error) => warn!(%error, "not reloaded"),
+                },
+            }
+        }
+    })?;
+    if gracefully {
+        let open = server.site.metrics.open_connections();
+        info!(connections = open, "draining; a second signal ends at once");
+        server.beside.spawn(async {
+            let (Ok(mut terminate), Ok(mut interrupt)) =
+                (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+            else {
+                return;
+            };
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            std::process::exit(1);
+        });
+    }
+    server.stop(gracefully)?;
+    info!("stopped");
+    Ok(())
+}
+
+async fn open_roots(settings: &Settings) -> Result<Vec<NamedRoot>, StartError> {
+    let buffers = Buffers::new(settings.body_buffers_mib.count().saturating_mul(1 << 20));
+    let root_settings = RootSettings {
+        lane: LaneSettings {
+            threads: settings.disk_threads.count(),
+            queue: settings.disk_queue.count(),
+            deadline: Duration::from_millis(settings.disk_deadline_ms.get()),
+        },
+        open_files: settings.open_files.count(),
+        trust: Duration::from_millis(settings.open_file_trust_ms.get()),
+    };
+    let open = settings.named_roots()?.into_iter().map(|(name, dir)| {
+        let buffers = buffers.clone();
+        async move {
+            let thread_name = name.as_deref().unwrap_or("root");
+            let root = Root::open(thread_name, &dir, buffers, root_settings).await;
+            let root = root.map_err(|error| StartError::Root { dir, error })?;
+            Ok(NamedRoot { name, root })
+        }
+    });
+    try_join_all(open).await
+}
+
+/// Listens, and starts the I/O workers on a thread of their own.
+fn start_network(
+    edge: Edge,
+) -> Result<(SocketAddr, ServerHandle, JoinHandle<io::Result<()>>), StartError> {
+    let settings = edge.site.settings.load_full();
+    let listening = ListenerSettings {
+        keep_alive: Duration::from_secs(settings.keep_alive_s.get()),
+        head_timeout: Duration::from_secs(settings.head_timeout_s.get()),
+        stall_limit: Duration::from_secs(settings.stall_limit_s.get()),
+        congestion: settings.tcp_congestion.clone(),
+    };
+    let listen_error = |error| StartError::Listen { address: settings.listen, error };
+    let socket = listener::bind(settings.listen, &listening).map_err(listen_error)?;
+    let address = socket.local_addr()?;
+    let workers = match settings.workers.count() {
+        0 => thread::available_parallelism().map_or(1, usize::from),
+        workers => workers,
+    };
+    let connections = settings.max_connections.count().div_ceil(workers);
+    let per_address = settings.connections_per_address.count();
+    let admission = Admission::new(per_address, edge.site.metrics.clone());
+    let drain_s = settings.drain_s.get();
+
+    let (started, handle) = mpsc::channel();
+    let network = thread::Builder::new().name("network".into()).spawn(move || {
+        actix_rt::System::new().block_on(async move {
+            let builder = actix_server::Server::build()
+                .workers(workers)
+                .max_concurrent_connections(connections)
+                .shutdown_timeout(drain_s)
+                .disable_signals();
+            let shutdown = builder.graceful_shutdown_signal();
+            let server = builder.listen("http", socket, move || {
+                let site = Arc::clone(&edge.site);
+                let app = App::new().configure(move |config| app::configure(config, &site));
+                let app = map_config(app.into_factory(), |()| AppConfig::default());
+                let shutdown = shutdown.clone();
+                let shutdown = move || {
+                    let shutdown = shutdown.clone();
+                    async move { shutdown.notified().await }
+                };
+                listener::serve(&listening, &admission, shutdown, edge.clone().around(app))
+            });
+            let server = server?.run();
+            // Whoever started the server waits for this handle, and is still there.
+            let _ = started.send(server.handle());
+            server.await
+        })
+    })?;
+    match handle.recv() {
+        Ok(handle) => Ok((address, handle, network)),
+        Err(_gone) => match network.join() {
+            Ok(Err(error)) => Err(listen_error(error)),
+            _ => Err(io::Error::other("the network thread ended").into()),
+        },
+    }
+}
+
+/// Raises the limit of open descriptors as far as it goes, and returns it.
+fn raise_descriptor_limit() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let now = if setrlimit(Resource::Nofile, raised).is_ok() { raised } else { limit };
+    now.current.unwrap_or(u64::MAX)
+}

@@ -1,0 +1,177 @@
+//! Logs, counters, and the hook that counts panics.
+
+use std::{
+    fmt::Write as _,
+    io::IsTerminal as _,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue, text::encode},
+    metrics::{counter::Counter, family::Family, gauge},
+    registry::Registry,
+};
+use tracing_subscriber::{EnvFilter, Registry as LogRegistry, fmt, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _};
+
+use crate::config::LogFormat;
+
+/// Panics since the start. One for the process, because the hook is one.
+static PANICS: AtomicU64 = AtomicU64::new(0);
+
+/// actix logs every cut connection as an error of its own; the edge has logged the reason already.
+const QUIET: &str = "actix_http=off,actix_server=warn";
+
+/// Changes the log's filter while the process runs.
+pub struct LogFilter(reload::Handle<EnvFilter, LogRegistry>);
+
+/// Starts logging to standard error, which leaves standard output to what people asked for.
+///
+/// Returns `None` if the process logs already, as in tests.
+pub fn start_log(filter: &str, format: LogFormat) -> Option<LogFilter> {
+    let (filter, handle) = reload::Layer::new(parse_filter(filter));
+    let registry = tracing_subscriber::registry().with(filter);
+    let is_terminal = std::io::stderr().is_terminal();
+    let to_stderr = fmt::layer().with_writer(std::io::stderr).with_ansi(is_terminal);
+    let started = match format {
+        LogFormat::Text => registry.with(to_stderr.with_target(false)).try_init(),
+        LogFormat::Json => registry.with(to_stderr.json()).try_init(),
+    };
+    started.ok().map(|()| LogFilter(handle))
+}
+
+fn parse_filter(filter: &str) -> EnvFilter {
+    EnvFilter::builder().parse_lossy(format!("{QUIET},{filter}"))
+}
+
+impl LogFilter {
+    /// Sets another filter.
+    pub fn set(&self, filter: &str) {
+        if let Err(error) = self.0.reload(parse_filter(filter)) {
+            tracing::warn!(%error, "the log keeps its filter");
+        }
+    }
+}
+
+/// Counts panics, and lets them be printed as before.
+pub fn count_panics() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        PANICS.fetch_add(1, Ordering::Relaxed);
+        print(panic);
+    }));
+}
+
+/// What the process counts. A clone counts into the same numbers.
+///
+/// No label is made from a path, a title or a client: every label's values are a closed list.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    responses: Family<StatusClass, Counter>,
+    body_bytes: Counter,
+    cuts: Family<CutReason, Counter>,
+    connections: gauge::Gauge,
+    titles: gauge::Gauge,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct StatusClass {
+    status: u16,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct CutReason {
+    reason: Reason,
+}
+
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+struct Reason(&'static str);
+
+impl EncodeLabelValue for Reason {
+    fn encode(
+        &self,
+        encoder: &mut prometheus_client::encoding::LabelValueEncoder<'_>,
+    ) -> std::fmt::Result {
+        encoder.write_str(self.0)
+    }
+}
+
+impl Metrics {
+    /// A response has begun.
+    pub fn response(&self, status: u16) {
+        self.responses.get_or_create(&StatusClass { status }).inc();
+    }
+
+    /// Bytes of bodies have been handed to a connection.
+    pub fn sent(&self, bytes: u64) {
+        self.body_bytes.inc_by(bytes);
+    }
+
+    /// A response was cut short, and why.
+    pub fn cut(&self, reason: &'static str) {
+        self.cuts.get_or_create(&CutReason { reason: Reason(reason) }).inc();
+    }
+
+    /// A connection is open until the result is dropped.
+    pub fn connection(&self) -> Gauge {
+        self.connections.inc();
+        Gauge(self.connections.clone())
+    }
+
+    /// How many connections are open.
+    pub fn open_connections(&self) -> i64 {
+        self.connections.get()
+    }
+
+    /// All numbers in the text format that Prometheus reads.
+    pub fn render(&self, titles: usize) -> String {
+        self.titles.set(i64::try_from(titles).unwrap_or(i64::MAX));
+        let panics = Counter::<u64>::default();
+        panics.inc_by(PANICS.load(Ordering::Relaxed));
+        let mut registry = Registry::with_prefix("headwater");
+        registry.register("responses", "Responses by status", self.responses.clone());
+        registry.register("body_bytes", "Bytes of bodies sent", self.body_bytes.clone());
+        registry.register("body_cuts", "Responses cut short, by reason", self.cuts.clone());
+        registry.register("connections", "Open connections", self.connections.clone());
+        registry.register("titles", "Titles in the catalog", self.titles.clone());
+        registry.register("panics", "Requests and calls that ended in a panic", panics);
+        let mut text = String::new();
+        if encode(&mut text, &registry).is_err() {
+            let _ = writeln!(text, "# the numbers could not be written");
+        }
+        text
+    }
+}
+
+/// One of the things that a gauge counts; dropped, it is counted no more.
+#[derive(Debug)]
+pub struct Gauge(gauge::Gauge);
+
+impl Drop for Gauge {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// Makes identifiers for requests that bring none: 16 hex digits, unlike those of other processes.
+#[derive(Clone, Debug)]
+pub struct RequestIds(Arc<AtomicU64>);
+
+impl Default for RequestIds {
+    fn default() -> Self {
+        let nanos = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs() << 30 ^ u64::from(since.subsec_nanos()));
+        Self(Arc::new(AtomicU64::new(nanos ^ u64::from(std::process::id()) << 40)))
+    }
+}
+
+impl RequestIds {
+    /// The next one. Multiplied by an odd number, so that neighbours look unlike.
+    pub fn next(&self) -> String {
+        let count = self.0.fetch_add(1, Ordering::Relaxed);
+        format!("{:016x}", count.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+}

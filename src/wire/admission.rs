@@ -1,0 +1,90 @@
+//! How many connections one client address may have.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::telemetry::{Gauge, Metrics};
+
+/// Counts open connections, all together and by address. Shared by all I/O workers.
+#[derive(Debug)]
+pub struct Admission {
+    metrics: Metrics,
+    /// 0 is any number; then addresses are not even counted.
+    per_address: usize,
+    /// One entry per address with open connections, and so bounded by the connections. Taken for
+    /// a look-up, once per connection.
+    addresses: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// An open connection, counted until it is dropped.
+#[derive(Debug)]
+pub struct Admitted {
+    _open: Gauge,
+    counted: Option<(Arc<Admission>, IpAddr)>,
+    is_within_limit: bool,
+}
+
+impl Admission {
+    /// Allows `per_address` connections for one address; 0 is any number.
+    pub fn new(per_address: usize, metrics: Metrics) -> Arc<Self> {
+        Arc::new(Self { metrics, per_address, addresses: Mutex::default() })
+    }
+
+    /// Counts a connection.
+    pub fn admit(self: &Arc<Self>, address: IpAddr) -> Admitted {
+        let open = self.metrics.connection();
+        if self.per_address == 0 {
+            return Admitted { _open: open, counted: None, is_within_limit: true };
+        }
+        let mut addresses = self.lock();
+        let count = addresses.entry(address).or_default();
+        *count += 1;
+        let is_within_limit = *count <= self.per_address;
+        Admitted { _open: open, counted: Some((Arc::clone(self), address)), is_within_limit }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Admitted {
+    /// Whether the address has no more connections than it may have.
+    pub fn is_within_limit(&self) -> bool {
+        self.is_within_limit
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        let Some((admission, address)) = &self.counted else { return };
+        let mut addresses = admission.lock();
+        if let Some(count) = addresses.get_mut(address) {
+            *count -= 1;
+            if *count == 0 {
+                addresses.remove(address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_gets_its_places_back() {
+        let admission = Admission::new(1, Metrics::default());
+        let (a, b) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
+        let first = admission.admit(a);
+        assert!(first.is_within_limit());
+        assert!(!admission.admit(a).is_within_limit());
+        assert!(admission.admit(b).is_within_limit());
+        drop(first);
+        assert!(admission.admit(a).is_within_limit());
+        assert!(admission.lock().is_empty(), "nothing is kept of addresses without connections");
+    }
+}

@@ -1,0 +1,276 @@
+// Drives the page of a real server in a real browser, over a copy of media/.
+//
+//   HEADWATER_BIN  the server   (target/debug/headwater)
+//   CHROMIUM       the browser  (/usr/bin/chromium)
+//
+// Leaves pictures of the page and the server's log in target/browser/.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import * as path from "node:path";
+import { createInterface } from "node:readline";
+import { after, before, test } from "node:test";
+import { chromium } from "playwright-core";
+
+const ROOT = path.resolve(import.meta.dirname, "../..");
+const OUTPUT = path.join(ROOT, "target/browser");
+const HEADWATER = path.resolve(ROOT, process.env.HEADWATER_BIN ?? "target/debug/headwater");
+const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+
+const HOSTILE = "<img src=x onerror=alert(1)>.mp4";
+const NOT_A_VIDEO = "Not a video.mp4";
+const DESKTOP = { viewport: { width: 1360, height: 840 } };
+const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
+
+// ---- A server with a library, and a browser --------------------------------
+
+let scratch, server, site, browser;
+
+before(async () => {
+  fs.mkdirSync(OUTPUT, { recursive: true });
+  scratch = fs.mkdtempSync(path.join(tmpdir(), "headwater-browser-"));
+  const library = path.join(scratch, "library");
+  fs.cpSync(path.join(ROOT, "media"), library, { recursive: true });
+  fs.copyFileSync(path.join(library, "Clock.mp4"), path.join(library, HOSTILE));
+  fs.writeFileSync(path.join(library, NOT_A_VIDEO), "These bytes are no film.\n".repeat(100));
+
+  [site, browser] = await Promise.all([
+    startServer(library, path.join(scratch, "data")),
+    chromium.launch({
+      executablePath: CHROMIUM,
+      // Without these it looks up its maker's hosts at every start, in vain in a closed network.
+      args: ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic",
+        "--disable-gpu"],
+    }),
+  ]);
+});
+
+after(async () => {
+  await browser?.close();
+  if (server?.exitCode === null) {
+    server.kill("SIGTERM");
+    await once(server, "exit", { signal: AbortSignal.timeout(10_000) }).catch(() => {
+      server.kill("SIGKILL");
+      throw new Error("the server did not stop within 10 s of SIGTERM");
+    });
+  }
+  if (scratch) fs.rmSync(scratch, { recursive: true });
+});
+
+/** Starts a server on a free port and returns the page's address, read from what it prints. */
+function startServer(library, data) {
+  const log = fs.openSync(path.join(OUTPUT, "server.log"), "w");
+  const args = ["serve", library, "--listen", "127.0.0.1:0", "--data", data];
+  server = spawn(HEADWATER, args, { stdio: ["ignore", "pipe", log] });
+  return new Promise((resolve, reject) => {
+    server.on("error", reject);
+    server.on("exit", (code) => reject(new Error(`the server ended with ${code}: see target/browser/server.log`)));
+    createInterface({ input: server.stdout }).on("line", (line) => {
+      const url = line.match(/http:\/\/127\.0\.0\.1:\d+\//);
+      if (url) resolve(url[0]);
+    });
+  });
+}
+
+/** A test with a page of its own, in which the browser must find nothing to complain of. */
+function inBrowser(name, options, body) {
+  test(name, { timeout: 120_000 }, async () => {
+    const context = await browser.newContext({ baseURL: site, ...options });
+    const complaints = []; // refusals by the content security policy are among them
+    context.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+    context.on("weberror", (error) => complaints.push(String(error.error())));
+    try {
+      await body(await context.newPage(), complaints);
+    } finally {
+      await context.close();
+    }
+    assert.deepEqual(complaints, []);
+  });
+}
+
+// ---- What the tests say ----------------------------------------------------
+
+/** The titles of the library: every media file in it, by path. */
+function titlesOnDisk() {
+  return fs.readdirSync(path.join(scratch, "library"), { recursive: true }).filter((name) => /\.(mp4|webm)$/.test(name));
+}
+
+const rows = (page) => page.locator("#titles a");
+const row = (page, title) => rows(page).filter({ has: page.getByText(path.basename(title), { exact: true }) });
+const shownNames = (page) => page.locator("#titles .name").allTextContents();
+const focusedName = (page) => page.evaluate(() => document.activeElement.querySelector(".name")?.textContent);
+
+/** Waits until the video shows pictures at least `seconds` further on than now. */
+async function plays(page, seconds = 0.5) {
+  const start = await page.evaluate(() => document.querySelector("video").currentTime);
+  await page.waitForFunction((then) => {
+    const video = document.querySelector("video");
+    return video.readyState >= video.HAVE_CURRENT_DATA && video.videoWidth > 0 && video.currentTime >= then;
+  }, start + seconds);
+}
+
+/** Seeks, and returns the time of the frame that is then on the screen. */
+const seek = (page, fraction) => page.evaluate(async (fraction) => {
+  const video = document.querySelector("video");
+  video.pause();
+  const shown = new Promise((resolve) => video.requestVideoFrameCallback((_, frame) => resolve(frame.mediaTime)));
+  video.currentTime = fraction * video.duration;
+  return { wanted: video.currentTime, shown: await shown };
+}, fraction);
+
+// ---- The list --------------------------------------------------------------
+
+inBrowser("the list shows every title of the library", DESKTOP, async (page) => {
+  await page.goto("/");
+  const names = titlesOnDisk().map((title) => path.basename(title)).sort();
+  await rows(page).nth(names.length - 1).waitFor();
+  assert.deepEqual((await shownNames(page)).sort(), names);
+  assert.match(await page.locator("#count").textContent(), new RegExp(`${names.length} titles`));
+  assert.ok(await page.getByRole("heading", { name: "Choose something to watch" }).isVisible());
+});
+
+inBrowser("searching narrows the list, and finding nothing says so", DESKTOP, async (page) => {
+  await page.goto("/");
+  await page.getByRole("searchbox").fill("horloge");
+  await page.getByText("1 title found").waitFor();
+  assert.deepEqual(await shownNames(page), ["Horloge.mp4"]);
+  await page.getByRole("searchbox").fill("no such title");
+  await page.getByText("No title matches.").waitFor();
+  await page.getByRole("button", { name: "Show all" }).click();
+  await row(page, "Portrait.mp4").waitFor();
+});
+
+inBrowser("“Show more” brings every page of the list, once", DESKTOP, async (page) => {
+  const small = (route) => route.continue({ url: route.request().url().replace("limit=100", "limit=2") });
+  await page.route("**/api/titles?*", small);
+  await page.goto("/");
+  const more = page.getByRole("button", { name: "Show more" });
+  const total = titlesOnDisk().length;
+  for (let shown = 2; shown < total; shown += 2) {
+    await rows(page).nth(shown - 1).waitFor();
+    await more.click();
+  }
+  await rows(page).nth(total - 1).waitFor();
+  await more.waitFor({ state: "hidden" });
+  assert.equal(new Set(await shownNames(page)).size, total);
+});
+
+inBrowser("an empty library says what to do", DESKTOP, async (page) => {
+  const empty = { titles: [], total: 0, offset: 0, limit: 100, next: null, scanning: false };
+  await page.route("**/api/titles?*", (route) => route.fulfill({ json: empty }));
+  await page.goto("/");
+  await page.getByText("headwater serve ~/Videos").waitFor();
+});
+
+inBrowser("while the library is scanned the list grows by itself", DESKTOP, async (page) => {
+  let asked = 0;
+  await page.route("**/api/titles?*", async (route) => {
+    const response = await route.fetch();
+    const answer = await response.json();
+    if (++asked === 1) Object.assign(answer, { titles: answer.titles.slice(0, 1), total: 1, scanning: true });
+    await route.fulfill({ response, json: answer });
+  });
+  await page.goto("/");
+  await page.getByText("scanning… 1 title").waitFor();
+  await rows(page).nth(titlesOnDisk().length - 1).waitFor();
+});
+
+inBrowser("a server that does not answer is reported, and asked again on request", DESKTOP, async (page, complaints) => {
+  await page.route("**/api/titles?*", (route) => route.abort(), { times: 1 });
+  await page.goto("/");
+  await page.getByText("The server cannot be reached.").waitFor();
+  await page.getByRole("button", { name: "Try again" }).click();
+  await row(page, "Clock.mp4").waitFor();
+  assert.match(complaints.pop(), /ERR_FAILED/);
+});
+
+// ---- The player ------------------------------------------------------------
+
+for (const title of ["Clock.mp4", "Clock, moov at the end.mp4", "Clock.webm", "Portrait.mp4", "Été/Horloge.mp4", HOSTILE]) {
+  inBrowser(`${title} plays and can be sought`, DESKTOP, async (page) => {
+    page.on("dialog", (dialog) => assert.fail(`a name became a script: ${dialog.message()}`));
+    await page.goto("/");
+    const answer = page.waitForResponse((response) => response.request().resourceType() === "media");
+    await row(page, title).click();
+    assert.equal((await answer).status(), 206, "the browser asks for ranges and gets them");
+    await page.getByRole("heading", { name: path.basename(title), exact: true }).waitFor();
+    assert.equal(decodeURIComponent(new URL(page.url()).pathname), `/watch/${title}`);
+    await plays(page);
+    for (const fraction of [0.5, 0.97, 0.1]) {
+      const { wanted, shown } = await seek(page, fraction);
+      assert.ok(Math.abs(shown - wanted) < 0.1, `at ${wanted} s the frame of ${shown} s is shown`);
+    }
+    await page.evaluate(() => document.querySelector("video").play());
+    await plays(page);
+  });
+}
+
+inBrowser("the address of a title opens it, and Back returns to the one before", DESKTOP, async (page) => {
+  await page.goto(`/watch/${encodeURI("Été/Horloge.mp4")}`);
+  await page.getByRole("heading", { name: "Horloge.mp4" }).waitFor();
+  await page.locator('#titles a[aria-current="page"]').getByText("Horloge.mp4").waitFor();
+  await row(page, "Portrait.mp4").click();
+  await plays(page);
+  await page.goBack();
+  await page.getByRole("heading", { name: "Horloge.mp4" }).waitFor();
+  await page.waitForFunction(() => document.querySelector("video").currentSrc.endsWith("Horloge.mp4"));
+});
+
+inBrowser("what the browser cannot decode is said, with a way to download it", DESKTOP, async (page) => {
+  await page.goto("/");
+  await row(page, NOT_A_VIDEO).click();
+  await page.getByText("This browser cannot decode this video.").waitFor();
+  const download = page.waitForEvent("download");
+  await page.getByRole("link", { name: "Download" }).click();
+  assert.equal((await download).suggestedFilename(), NOT_A_VIDEO);
+});
+
+inBrowser("a title that is gone is said to be gone", DESKTOP, async (page, complaints) => {
+  await page.goto("/watch/Gone.mp4");
+  await page.getByText("This title is not in the library").waitFor();
+  assert.match(complaints.splice(0).join(), /404/);
+});
+
+// ---- Keyboard, phone, pictures ---------------------------------------------
+
+inBrowser("the keyboard alone finds and plays a title", DESKTOP, async (page) => {
+  await page.goto("/");
+  await row(page, "Clock.mp4").waitFor();
+  const names = await shownNames(page);
+  await page.keyboard.press("/");
+  assert.ok(await page.getByRole("searchbox").evaluate((box) => box === document.activeElement));
+  await page.keyboard.press("ArrowDown");
+  assert.equal(await focusedName(page), names[0]);
+  await page.keyboard.press("End");
+  assert.equal(await focusedName(page), names.at(-1));
+  await page.keyboard.press("ArrowUp");
+  assert.equal(await focusedName(page), names.at(-2));
+  const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
+  assert.equal(outline, "solid", "focus is visible");
+  await page.keyboard.press("Enter");
+  await plays(page);
+  assert.equal(await focusedName(page), names.at(-2), "focus stays in the list");
+});
+
+inBrowser("on a phone nothing is wider than the screen", PHONE, async (page) => {
+  // Not innerWidth: a phone's browser widens it to hold what overflows.
+  const overflow = async () =>
+    (await page.evaluate(() => document.documentElement.scrollWidth)) - PHONE.viewport.width;
+  await page.goto("/");
+  await row(page, "Clock.mp4").waitFor();
+  assert.ok(await overflow() <= 0, "the library fits");
+  await row(page, "Clock.mp4").tap();
+  await plays(page);
+  assert.ok(await overflow() <= 0, "the player fits");
+  await page.screenshot({ path: path.join(OUTPUT, "phone.png") });
+});
+
+inBrowser("a picture of the page is taken", DESKTOP, async (page) => {
+  await page.goto("/");
+  await row(page, "Clock.mp4").click();
+  await plays(page);
+  await page.screenshot({ path: path.join(OUTPUT, "page.png") });
+});

@@ -1,0 +1,6 @@
+//! The tests of the product, in one binary.
+
+mod harness;
+
+mod cases; // HTTP's rules as a table of requests and answers
+mod connections; // keep-alive, pipelining, malformed requests, what closes and what does not
