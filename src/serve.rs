@@ -27,12 +27,7 @@ use crate::{
     cli::find_program,
     config::{ConfigError, Settings},
     extent::disk::{Buffers, LaneSettings, Root, RootSettings},
-    http::{
-        Site,
-        access_log::AccessLog,
-        app,
-        edge::Edge,
-    },
+    http::{Site, access_log::AccessLog, app, edge::Edge},
     library::{Library, NamedRoot},
     telemetry::{self, Metrics, RequestIds},
     wire::{
@@ -102,7 +97,10 @@ impl Server {
         let descriptors = raise_descriptor_limit();
         if descriptors < settings.max_connections.get() + DESCRIPTORS_SPARE {
             let wanted = settings.max_connections.get();
-            warn!(descriptors, wanted, "fewer descriptors than max_connections; see ulimit -n");
+            warn!(
+                descriptors,
+                wanted, "fewer descriptors than max_connections; see ulimit -n"
+            );
         }
         let beside = runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -110,8 +108,10 @@ impl Server {
             .enable_all()
             .build()?;
         let data = settings.data_folder()?;
-        fs::create_dir_all(&data)
-            .map_err(|error| StartError::Data { dir: data.clone(), error })?;
+        fs::create_dir_all(&data).map_err(|error| StartError::Data {
+            dir: data.clone(),
+            error,
+        })?;
 
         let roots = beside.block_on(open_roots(&settings))?;
         let scans = roots.len();
@@ -124,7 +124,9 @@ impl Server {
         }
 
         let access_log = AccessLog::default();
-        access_log.reopen(settings.access_log.as_deref()).map_err(StartError::AccessLog)?;
+        access_log
+            .reopen(settings.access_log.as_deref())
+            .map_err(StartError::AccessLog)?;
         let metrics = Metrics::default();
         let handle = beside.handle().clone();
         let site = Site::new(library, settings, metrics, handle);
@@ -134,7 +136,15 @@ impl Server {
             request_ids: RequestIds::default(),
         };
         let (address, handle, network) = start_network(edge)?;
-        Ok(Self { address, data, site, access_log, handle, network, beside })
+        Ok(Self {
+            address,
+            data,
+            site,
+            access_log,
+            handle,
+            network,
+            beside,
+        })
     }
 
     /// Where it listens.
@@ -163,14 +173,20 @@ impl Server {
         let current = self.site.settings.load();
         let restart_needed = current.restart_needed(fresh);
         if !restart_needed.is_empty() {
-            warn!(keys = restart_needed.join(", "), "changed, but takes effect with the next start");
+            warn!(
+                keys = restart_needed.join(", "),
+                "changed, but takes effect with the next start"
+            );
         }
         let reloaded = current.reloaded(fresh);
         if let Err(error) = self.access_log.reopen(reloaded.access_log.as_deref()) {
             warn!(%error, "the access log cannot be opened anew and stays as it is");
         }
         let other_files = reloaded.serve_other_files;
-        self.site.library.serve_other_files.store(other_files, std::sync::atomic::Ordering::Relaxed);
+        self.site
+            .library
+            .serve_other_files
+            .store(other_files, std::sync::atomic::Ordering::Relaxed);
         self.site.settings.store(Arc::new(reloaded));
         info!("reloaded");
     }
@@ -198,7 +214,10 @@ impl Server {
         println!("Headwater {}", env!("CARGO_PKG_VERSION"));
         println!("  page     http://{shown}/");
         if self.address.ip().is_unspecified() {
-            println!("           (on every address of this machine, port {})", shown.port());
+            println!(
+                "           (on every address of this machine, port {})",
+                shown.port()
+            );
         }
         println!("  titles   {}{so_far}", catalog.len());
         for (name, dir) in settings.named_roots().unwrap_or_default() {
@@ -207,7 +226,9 @@ impl Server {
         }
         println!("  data     {}", self.data.display());
         if find_program("ffmpeg").is_none() {
-            println!("  missing  ffmpeg; files play without it, but pictures and renditions will need it");
+            println!(
+                "  missing  ffmpeg; files play without it, but pictures and renditions will need it"
+            );
         }
     }
 }
@@ -248,9 +269,10 @@ pub fn run(
         let open = server.site.metrics.open_connections();
         info!(connections = open, "draining; a second signal ends at once");
         server.beside.spawn(async {
-            let (Ok(mut terminate), Ok(mut interrupt)) =
-                (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-            else {
+            let (Ok(mut terminate), Ok(mut interrupt)) = (
+                signal(SignalKind::terminate()),
+                signal(SignalKind::interrupt()),
+            ) else {
                 return;
             };
             tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
@@ -296,7 +318,10 @@ fn start_network(
         stall_limit: Duration::from_secs(settings.stall_limit_s.get()),
         congestion: settings.tcp_congestion.clone(),
     };
-    let listen_error = |error| StartError::Listen { address: settings.listen, error };
+    let listen_error = |error| StartError::Listen {
+        address: settings.listen,
+        error,
+    };
     let socket = listener::bind(settings.listen, &listening).map_err(listen_error)?;
     let address = socket.local_addr()?;
     let workers = match settings.workers.count() {
@@ -309,31 +334,33 @@ fn start_network(
     let drain_s = settings.drain_s.get();
 
     let (started, handle) = mpsc::channel();
-    let network = thread::Builder::new().name("network".into()).spawn(move || {
-        actix_rt::System::new().block_on(async move {
-            let builder = actix_server::Server::build()
-                .workers(workers)
-                .max_concurrent_connections(connections)
-                .shutdown_timeout(drain_s)
-                .disable_signals();
-            let shutdown = builder.graceful_shutdown_signal();
-            let server = builder.listen("http", socket, move || {
-                let site = Arc::clone(&edge.site);
-                let app = App::new().configure(move |config| app::configure(config, &site));
-                let app = map_config(app.into_factory(), |()| AppConfig::default());
-                let shutdown = shutdown.clone();
-                let shutdown = move || {
+    let network = thread::Builder::new()
+        .name("network".into())
+        .spawn(move || {
+            actix_rt::System::new().block_on(async move {
+                let builder = actix_server::Server::build()
+                    .workers(workers)
+                    .max_concurrent_connections(connections)
+                    .shutdown_timeout(drain_s)
+                    .disable_signals();
+                let shutdown = builder.graceful_shutdown_signal();
+                let server = builder.listen("http", socket, move || {
+                    let site = Arc::clone(&edge.site);
+                    let app = App::new().configure(move |config| app::configure(config, &site));
+                    let app = map_config(app.into_factory(), |()| AppConfig::default());
                     let shutdown = shutdown.clone();
-                    async move { shutdown.notified().await }
-                };
-                listener::serve(&listening, &admission, shutdown, edge.clone().around(app))
-            });
-            let server = server?.run();
-            // Whoever started the server waits for this handle, and is still there.
-            let _ = started.send(server.handle());
-            server.await
-        })
-    })?;
+                    let shutdown = move || {
+                        let shutdown = shutdown.clone();
+                        async move { shutdown.notified().await }
+                    };
+                    listener::serve(&listening, &admission, shutdown, edge.clone().around(app))
+                });
+                let server = server?.run();
+                // Whoever started the server waits for this handle, and is still there.
+                let _ = started.send(server.handle());
+                server.await
+            })
+        })?;
     match handle.recv() {
         Ok(handle) => Ok((address, handle, network)),
         Err(_gone) => match network.join() {
@@ -347,7 +374,14 @@ fn start_network(
 fn raise_descriptor_limit() -> u64 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    let now = if setrlimit(Resource::Nofile, raised).is_ok() { raised } else { limit };
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    let now = if setrlimit(Resource::Nofile, raised).is_ok() {
+        raised
+    } else {
+        limit
+    };
     now.current.unwrap_or(u64::MAX)
 }

@@ -62,7 +62,12 @@ impl Record {
             let value = request.headers().get(name).map(HeaderValue::as_bytes);
             plain(value.unwrap_or_default())
         };
-        let line = format!("{} {} {:?}", request.method(), request.uri(), request.version());
+        let line = format!(
+            "{} {} {:?}",
+            request.method(),
+            request.uri(),
+            request.version()
+        );
         Self {
             client: request.peer_addr().map(|peer| peer.ip()),
             request: plain(line.as_bytes()),
@@ -91,7 +96,12 @@ impl Record {
         if self.was_cut {
             write!(log, " cut")?;
         }
-        writeln!(log, " id={} agent=\"{}\"", self.id.to_str().unwrap_or("-"), self.agent)
+        writeln!(
+            log,
+            " id={} agent=\"{}\"",
+            self.id.to_str().unwrap_or("-"),
+            self.agent
+        )
     }
 }
 
@@ -116,7 +126,9 @@ impl AccessLog {
         let (sender, records) = sync_channel(WAITING_MAX);
         let path = path.to_owned();
         let write = move || write_all(&records, BufWriter::new(target), &path);
-        thread::Builder::new().name("access-log".into()).spawn(write)?;
+        thread::Builder::new()
+            .name("access-log".into())
+            .spawn(write)?;
         self.0.writer.store(Some(Arc::new(sender)));
         Ok(())
     }

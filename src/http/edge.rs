@@ -19,9 +19,7 @@ use actix_web::{
     body::{BodySize, MessageBody},
     http::{
         Version,
-        header::{
-            HOST, HeaderName, HeaderValue, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
-        },
+        header::{HOST, HeaderName, HeaderValue, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS},
     },
 };
 use bytes::Bytes;
@@ -111,14 +109,20 @@ impl Edge {
         if request.path().len() > intake::TARGET_BYTES_MAX {
             return Some(Error::TargetTooLong);
         }
-        let authority = request.uri().authority().map(|authority| authority.as_str().as_bytes());
+        let authority = request
+            .uri()
+            .authority()
+            .map(|authority| authority.as_str().as_bytes());
         let host = request.headers().get(HOST).map(HeaderValue::as_bytes);
         let is_valid = authority.or(host).is_some_and(intake::is_host);
         (!is_valid).then(|| Error::BadRequest("the authority is not a host and port".into()))
     }
 
     fn arrived(&self, request: &Request, connection: Option<&Rc<Connection>>) -> Arrived {
-        let given = request.headers().get(X_REQUEST_ID).filter(|id| is_request_id(id.as_bytes()));
+        let given = request
+            .headers()
+            .get(X_REQUEST_ID)
+            .filter(|id| is_request_id(id.as_bytes()));
         let id = given.cloned().unwrap_or_else(|| {
             HeaderValue::from_str(&self.request_ids.next()).expect("hex digits")
         });
@@ -126,7 +130,12 @@ impl Edge {
         // Where its content ends is not watched over; nothing that follows it is a request.
         let is_last = request.headers().contains_key(TRANSFER_ENCODING)
             && connection.is_some_and(|connection| connection.protocol() == Protocol::Http1);
-        Arrived { id, at: Instant::now(), record, is_last }
+        Arrived {
+            id,
+            at: Instant::now(),
+            record,
+            is_last,
+        }
     }
 
     fn leaves(
@@ -141,17 +150,32 @@ impl Edge {
         fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         fields.insert(X_REQUEST_ID, arrived.id);
         if arrived.is_last {
-            response.head_mut().set_connection_type(actix_http::ConnectionType::Close);
+            response
+                .head_mut()
+                .set_connection_type(actix_http::ConnectionType::Close);
         }
         let mut log = arrived.record.map(|record| {
             let log = self.access_log.clone();
-            Logged { record: Some(record), log, arrived: arrived.at }
+            Logged {
+                record: Some(record),
+                log,
+                arrived: arrived.at,
+            }
         });
-        if let Some(Logged { record: Some(record), .. }) = &mut log {
+        if let Some(Logged {
+            record: Some(record),
+            ..
+        }) = &mut log
+        {
             record.status = status.as_u16();
         }
         let metrics = self.site.metrics.clone();
-        response.map_body(|_, body| EdgeBody { body, _answering: answering, metrics, log })
+        response.map_body(|_, body| EdgeBody {
+            body,
+            _answering: answering,
+            metrics,
+            log,
+        })
     }
 }
 
@@ -222,7 +246,8 @@ impl MessageBody for EdgeBody {
             Poll::Ready(Some(Err(error))) => {
                 tracing::warn!(%error, "a response was cut short");
                 let cause = error.downcast_ref::<crate::extent::ReadError>();
-                this.metrics.cut(cause.map_or("other", |cause| cause.reason()));
+                this.metrics
+                    .cut(cause.map_or("other", |cause| cause.reason()));
                 if let Some(record) = record {
                     record.was_cut = true;
                 }

@@ -116,7 +116,10 @@ impl ResponseError for Error {
         let mut body = serde_json::to_vec_pretty(&problem).unwrap_or_default();
         body.push(b'\n');
         response
-            .insert_header((CONTENT_TYPE, HeaderValue::from_static("application/problem+json")))
+            .insert_header((
+                CONTENT_TYPE,
+                HeaderValue::from_static("application/problem+json"),
+            ))
             .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
             .body(body)
     }

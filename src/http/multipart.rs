@@ -20,12 +20,17 @@ pub struct Multipart {
 /// The boundary is made from the content's validator, so that the same request has the same answer
 /// on every node; that a content holds a hash of its own state by chance is as good as impossible.
 pub fn multipart(content: &Content, parts: &[Range<u64>]) -> Multipart {
-    let tag = content.validator.as_ref().map_or("unnamed", |validator| validator.opaque());
+    let tag = content
+        .validator
+        .as_ref()
+        .map_or("unnamed", |validator| validator.opaque());
     let boundary = format!("headwater-{tag}");
     let length = content.len();
     let mut extents = Extents::default();
     let mut append = |more: Extents| {
-        extents.append(more).expect("the parts together are no longer than the whole");
+        extents
+            .append(more)
+            .expect("the parts together are no longer than the whole");
     };
     let mut lead = "";
     for part in parts {
@@ -39,7 +44,10 @@ pub fn multipart(content: &Content, parts: &[Range<u64>]) -> Multipart {
         lead = "\r\n";
     }
     append(text(format!("\r\n--{boundary}--\r\n")));
-    Multipart { extents, media_type: format!("multipart/byteranges; boundary={boundary}") }
+    Multipart {
+        extents,
+        media_type: format!("multipart/byteranges; boundary={boundary}"),
+    }
 }
 
 fn text(text: String) -> Extents {

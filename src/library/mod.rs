@@ -73,7 +73,9 @@ impl Library {
 
     /// Which file is under this path now, asked of the disk; `None` if there is none.
     pub async fn identity(&self, path: &MediaPath) -> Result<Option<Identity>, Unavailable> {
-        let Some((root, relative)) = self.resolve(path) else { return Ok(None) };
+        let Some((root, relative)) = self.resolve(path) else {
+            return Ok(None);
+        };
         match root.look_up(relative).await? {
             Ok(EntryKind::File(identity)) => Ok(Some(identity)),
             Ok(EntryKind::Directory) | Err(_) => Ok(None),
@@ -82,7 +84,10 @@ impl Library {
 
     /// Whether every root's directory answers: what it takes to be ready to serve.
     pub async fn is_readable(&self) -> Result<(), Unavailable> {
-        let answers = self.roots.iter().map(|named| named.root.look_up(Path::new("")));
+        let answers = self
+            .roots
+            .iter()
+            .map(|named| named.root.look_up(Path::new("")));
         futures::future::try_join_all(answers).await.map(drop)
     }
 
@@ -97,7 +102,10 @@ impl Library {
         }
         let (first, rest) = path.split_first()?;
         let is_first = |named: &&NamedRoot| named.name.as_deref().map(str::as_bytes) == Some(first);
-        self.roots.iter().find(is_first).map(|named| (&named.root, rest))
+        self.roots
+            .iter()
+            .find(is_first)
+            .map(|named| (&named.root, rest))
     }
 
     /// The path by which clients know a file of a root.

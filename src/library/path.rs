@@ -1,12 +1,6 @@
 //! The path by which a client names a file: decoded once, checked once, then a type.
 
-use std::{
-    ffi::OsStr,
-    fmt,
-    os::unix::ffi::OsStrExt,
-    path::Path,
-    sync::Arc,
-};
+use std::{ffi::OsStr, fmt, os::unix::ffi::OsStrExt, path::Path, sync::Arc};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
@@ -26,8 +20,12 @@ const NAME_BYTES_MAX: usize = 255;
 const PATH_BYTES_MAX: usize = 4096;
 
 /// What is left as it is in a URL: the unreserved characters of RFC 3986 section 2.3, and `/`.
-const ENCODED: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'/');
 
 /// Why a request's path names no file. Each is answered as if there were no such file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -94,7 +92,10 @@ impl MediaPath {
 
     /// The last name.
     pub fn file_name(&self) -> &[u8] {
-        self.0.rsplit(|&byte| byte == b'/').next().unwrap_or_default()
+        self.0
+            .rsplit(|&byte| byte == b'/')
+            .next()
+            .unwrap_or_default()
     }
 
     /// The path percent-encoded, for a URL.
@@ -115,7 +116,10 @@ impl MediaPath {
     /// The first name, and the path below it if there is one.
     pub(super) fn split_first(&self) -> Option<(&[u8], &Path)> {
         let slash = self.0.iter().position(|&byte| byte == b'/')?;
-        Some((&self.0[..slash], Path::new(OsStr::from_bytes(&self.0[slash + 1..]))))
+        Some((
+            &self.0[..slash],
+            Path::new(OsStr::from_bytes(&self.0[slash + 1..])),
+        ))
     }
 }
 
@@ -175,6 +179,7 @@ mod tests {
     fn a_name_that_is_not_utf_8_survives_the_way_there_and_back() {
         let path = MediaPath::decode("caf%E9.mp4").expect("bytes are bytes");
         assert_eq!(path.file_name(), b"caf\xe9.mp4");
-        assert_eq!(MediaPath::decode(&path.encoded().to_string()), Ok(path));
+        let encoded = path.encoded().to_string();
+        assert_eq!(MediaPath::decode(&encoded), Ok(path));
     }
 }

@@ -40,14 +40,21 @@ impl Library {
     /// known of them.
     pub async fn scan_root(&self, root: usize) {
         let named = &self.roots()[root];
-        if let Err(error) = named.root.reopen().await.map_err(std::io::Error::other).flatten() {
+        if let Err(error) = named
+            .root
+            .reopen()
+            .await
+            .map_err(std::io::Error::other)
+            .flatten()
+        {
             warn!(root = %named.root.path().display(), %error, "the root cannot be opened");
             return;
         }
         let scan = SCANS.fetch_add(1, Ordering::Relaxed);
         let complete = self.scan_below(root, PathBuf::new(), scan).await;
         if complete {
-            self.catalog.sweep(Path::new(named.name.as_deref().unwrap_or_default()), scan);
+            self.catalog
+                .sweep(Path::new(named.name.as_deref().unwrap_or_default()), scan);
         }
         info!(root = %named.root.path().display(), titles = self.catalog.len(), complete, "scanned");
     }
@@ -55,7 +62,9 @@ impl Library {
     /// Brings the catalog up to date with what is under one path now: a file, a directory and all
     /// below it, or nothing any more.
     pub async fn reconcile(&self, root: usize, relative: &Path) {
-        let Ok(path) = self.path_of(root, relative) else { return };
+        let Ok(path) = self.path_of(root, relative) else {
+            return;
+        };
         let named = &self.roots()[root];
         named.root.forget(relative);
         self.watched.wake(&path);
@@ -101,7 +110,9 @@ impl Library {
                         let path = self.path_of(root, &relative).ok();
                         titles.extend(path.and_then(|path| Title::of(path, &identity)));
                     }
-                    EntryKind::Directory if depth < DEPTH_MAX => pending.push((relative, depth + 1)),
+                    EntryKind::Directory if depth < DEPTH_MAX => {
+                        pending.push((relative, depth + 1))
+                    }
                     EntryKind::Directory => warn!(?relative, "too deep; left out"),
                 }
             }
@@ -113,7 +124,10 @@ impl Library {
     fn note(&self, titles: impl IntoIterator<Item = Title>, scan: u64) {
         let refused = self.catalog.note(titles, scan);
         if refused > 0 {
-            warn!(refused, "more titles than library.max_titles; these play but are not listed");
+            warn!(
+                refused,
+                "more titles than library.max_titles; these play but are not listed"
+            );
         }
     }
 }

@@ -50,7 +50,8 @@ impl Library {
         let (sender, mut changes) = mpsc::unbounded_channel();
         let started = thread::Builder::new().name("watch".into()).spawn(move || {
             if let Err(error) = watch(&path, &sender) {
-                let help = "changes appear with the next scan; fs.inotify.max_user_watches may help";
+                let help =
+                    "changes appear with the next scan; fs.inotify.max_user_watches may help";
                 warn!(root = %path.display(), %error, help, "the root is not watched");
             }
         });
@@ -106,14 +107,20 @@ fn watch(root: &Path, changes: &mpsc::UnboundedSender<Change>) -> notify::Result
         let found = if event.need_rescan() {
             vec![Change::Lost]
         } else {
-            let below = event.paths.iter().filter_map(|path| path.strip_prefix(root).ok());
+            let below = event
+                .paths
+                .iter()
+                .filter_map(|path| path.strip_prefix(root).ok());
             let change = |path: &Path| match closed {
                 true => Change::Closed(path.to_owned()),
                 false => Change::Touched(path.to_owned()),
             };
             below.map(change).collect()
         };
-        if found.into_iter().any(|change| changes.send(change).is_err()) {
+        if found
+            .into_iter()
+            .any(|change| changes.send(change).is_err())
+        {
             break;
         }
     }

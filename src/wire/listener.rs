@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use actix_http::{HttpService, Request, Response, body::{BoxBody, MessageBody}};
+use actix_http::{
+    HttpService, Request, Response,
+    body::{BoxBody, MessageBody},
+};
 use actix_service::{ServiceFactory, ServiceFactoryExt as _, fn_service};
 use socket2::{Domain, Protocol as SocketProtocol, Socket, Type};
 use tokio::net::TcpStream;
@@ -51,7 +54,11 @@ const NOTSENT_BYTES: u32 = 256 * 1024;
 /// saves the system calls for each.
 pub fn bind(address: SocketAddr, settings: &ListenerSettings) -> io::Result<TcpListener> {
     let kind = Type::STREAM.nonblocking().cloexec();
-    let socket = Socket::new(Domain::for_address(address), kind, Some(SocketProtocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        kind,
+        Some(SocketProtocol::TCP),
+    )?;
     socket.set_reuse_address(true)?;
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_notsent_lowat(NOTSENT_BYTES)?;
@@ -71,7 +78,8 @@ pub fn serve<F, N, G, B>(
     admission: &Arc<Admission>,
     shutdown: N,
     requests: F,
-) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> + use<F, N, G, B>
+) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()>
++ use<F, N, G, B>
 where
     F: ServiceFactory<Request, Config = (), Response = Response<B>> + 'static,
     F::Service: 'static,
@@ -102,8 +110,7 @@ where
             if !admitted.is_within_limit() {
                 connection.refuse(Refusal::TooManyConnections);
             }
-            let transport =
-                Transport::new(stream, connection, settings.stall_limit, admitted);
+            let transport = Transport::new(stream, connection, settings.stall_limit, admitted);
             let protocol = match protocol {
                 Protocol::Http1 => actix_http::Protocol::Http1,
                 Protocol::Http2 => actix_http::Protocol::Http2,
@@ -122,5 +129,9 @@ async fn protocol_of(stream: &TcpStream, limit: Duration) -> io::Result<Protocol
     let mut front = [0; HTTP2_PREFACE.len()];
     let peeked = tokio::time::timeout(limit, stream.peek(&mut front)).await??;
     let is_http2 = &front[..peeked] == HTTP2_PREFACE;
-    Ok(if is_http2 { Protocol::Http2 } else { Protocol::Http1 })
+    Ok(if is_http2 {
+        Protocol::Http2
+    } else {
+        Protocol::Http1
+    })
 }

@@ -1,4 +1,5 @@
 //! The tests of the product, in one binary.
+#![allow(clippy::unwrap_used, missing_docs, reason = "a test may end where it stands")]
 
 mod harness;
 

@@ -41,7 +41,11 @@ pub struct Version(u64);
 
 impl Identity {
     /// From what `fstat` says. Fields have other types on other architectures, hence the casts.
-    #[allow(clippy::unnecessary_cast, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss
+    )]
     pub(super) fn of(status: &Stat) -> Self {
         Self {
             device: status.st_dev as u64,
@@ -59,7 +63,9 @@ impl Identity {
             (Ok(seconds), Ok(nanos)) => Duration::new(seconds, nanos),
             _ => Duration::ZERO,
         };
-        SystemTime::UNIX_EPOCH.checked_add(since_epoch).unwrap_or(SystemTime::UNIX_EPOCH)
+        SystemTime::UNIX_EPOCH
+            .checked_add(since_epoch)
+            .unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
     /// The version that this state of the file is.
@@ -80,7 +86,11 @@ impl Version {
         let (high, low) = ((time >> 64).cast_unsigned(), time.cast_unsigned());
         let low = u64::try_from(low & u128::from(u64::MAX)).expect("masked to 64 bits");
         let high = u64::try_from(high & u128::from(u64::MAX)).expect("masked to 64 bits");
-        Self([size, low, high].into_iter().fold(0, |state, word| mix(state ^ word)))
+        Self(
+            [size, low, high]
+                .into_iter()
+                .fold(0, |state, word| mix(state ^ word)),
+        )
     }
 
     /// The validator of the file's bytes in this version.
@@ -150,7 +160,10 @@ impl File {
             buffers: root.buffers.clone(),
             in_place,
         };
-        Ok(Self { descriptor: Arc::new(descriptor), identity: Identity::of(&status) })
+        Ok(Self {
+            descriptor: Arc::new(descriptor),
+            identity: Identity::of(&status),
+        })
     }
 
     /// The state that the file was opened in.
@@ -192,7 +205,10 @@ impl File {
 
     fn current(&self) -> io::Result<Self> {
         let identity = Identity::of(&fs::fstat(self.descriptor.as_fd())?);
-        Ok(Self { descriptor: Arc::clone(&self.descriptor), identity })
+        Ok(Self {
+            descriptor: Arc::clone(&self.descriptor),
+            identity,
+        })
     }
 
     /// Reads with `flags` and then makes sure that what was read is of this version: a change that
@@ -247,7 +263,9 @@ impl Source for File {
         if !self.descriptor.in_place.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let Some(mut buffer) = self.descriptor.buffers.try_take() else { return Ok(None) };
+        let Some(mut buffer) = self.descriptor.buffers.try_take() else {
+            return Ok(None);
+        };
         match self.read_checked(&mut buffer, &range, ReadWriteFlags::NOWAIT) {
             Ok(read) => Ok(Some(buffer.freeze(read))),
             Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),

@@ -64,9 +64,15 @@ type Job = Box<dyn FnOnce() + Send>;
 impl Lane {
     /// A lane whose threads are named after `name`.
     pub fn new(name: &str, settings: LaneSettings) -> Self {
-        let shared =
-            Shared { name: name.to_owned(), state: Mutex::default(), work: Condvar::new() };
-        Self { shared: Arc::new(shared), settings }
+        let shared = Shared {
+            name: name.to_owned(),
+            state: Mutex::default(),
+            work: Condvar::new(),
+        };
+        Self {
+            shared: Arc::new(shared),
+            settings,
+        }
     }
 
     /// Makes the call on one of the lane's threads and waits for it until the deadline.
@@ -152,7 +158,9 @@ impl Drop for Lane {
 
 impl std::fmt::Debug for Lane {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lane").field("name", &self.shared.name).finish_non_exhaustive()
+        f.debug_struct("Lane")
+            .field("name", &self.shared.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -176,7 +184,10 @@ impl Shared {
             } else if state.closing {
                 return;
             } else {
-                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = self
+                    .work
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
             }
         }
     }
@@ -189,17 +200,29 @@ mod tests {
     use super::*;
 
     fn lane(deadline: Duration) -> Lane {
-        Lane::new("test", LaneSettings { threads: 2, queue: 4, deadline })
+        Lane::new(
+            "test",
+            LaneSettings {
+                threads: 2,
+                queue: 4,
+                deadline,
+            },
+        )
     }
 
     fn block_on<T>(future: impl Future<Output = T>) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build();
         runtime.expect("a runtime").block_on(future)
     }
 
     #[test]
     fn a_call_returns_its_result() {
-        assert_eq!(block_on(lane(Duration::from_secs(60)).run(|| 6 * 7)), Ok(42));
+        assert_eq!(
+            block_on(lane(Duration::from_secs(60)).run(|| 6 * 7)),
+            Ok(42)
+        );
     }
 
     #[test]
@@ -218,7 +241,9 @@ mod tests {
             let release: Vec<_> = (0..2)
                 .map(|_| {
                     let (release, wait) = mpsc::channel::<()>();
-                    lane.run_detached(move || drop(wait.recv()));
+                    lane.run_detached(move || {
+                        let _ = wait.recv();
+                    });
                     release
                 })
                 .collect();
@@ -236,7 +261,9 @@ mod tests {
         let wait = Arc::new(Mutex::new(wait));
         for _ in 0..8 {
             let wait = Arc::clone(&wait);
-            lane.run_detached(move || drop(wait.lock().map(|wait| wait.recv())));
+            lane.run_detached(move || {
+                let _ = wait.lock().map(|wait| wait.recv());
+            });
         }
         assert_eq!(block_on(lane.run(|| ())), Err(Unavailable::Busy));
         drop(release);

@@ -93,9 +93,14 @@ impl Root {
 
     /// What a directory inside the root holds. Hidden entries are left out, and whatever is
     /// neither a directory nor a regular file; `relative` is empty for the root itself.
-    pub async fn list(self: &Arc<Self>, relative: &Path) -> Result<io::Result<Vec<Entry>>, Unavailable> {
+    pub async fn list(
+        self: &Arc<Self>,
+        relative: &Path,
+    ) -> Result<io::Result<Vec<Entry>>, Unavailable> {
         let (root, relative) = (Arc::clone(self), relative.to_owned());
-        self.lane.run_unhurried(move || root.list_blocking(&relative)).await
+        self.lane
+            .run_unhurried(move || root.list_blocking(&relative))
+            .await
     }
 
     /// What is under a name now: a file, a directory, or an error (nothing: `NotFound`).
@@ -104,7 +109,9 @@ impl Root {
         relative: &Path,
     ) -> Result<io::Result<EntryKind>, Unavailable> {
         let (root, relative) = (Arc::clone(self), relative.to_owned());
-        self.lane.run(move || root.look_up_blocking(&relative)).await
+        self.lane
+            .run(move || root.look_up_blocking(&relative))
+            .await
     }
 
     /// Forgets open files under this path, because it was said to have changed.
@@ -120,7 +127,11 @@ impl Root {
 
     /// Opens something below the root. Blocks: for disk threads only.
     pub(super) fn open_beneath(&self, relative: &Path, flags: OFlags) -> io::Result<OwnedFd> {
-        let relative = if relative.as_os_str().is_empty() { Path::new(".") } else { relative };
+        let relative = if relative.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            relative
+        };
         let flags = flags | OFlags::CLOEXEC | OFlags::NOCTTY;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         let directory = self.directory();
@@ -140,7 +151,12 @@ impl Root {
     }
 
     fn directory(&self) -> Arc<OwnedFd> {
-        Arc::clone(&self.directory.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(
+            &self
+                .directory
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 
     fn reopen_blocking(&self) -> io::Result<()> {
@@ -148,7 +164,10 @@ impl Root {
         let (old, new) = (fs::fstat(self.directory())?, fs::fstat(&fresh)?);
         if (old.st_dev, old.st_ino) != (new.st_dev, new.st_ino) {
             tracing::info!(root = %self.path.display(), "the root is another directory now");
-            *self.directory.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
+            *self
+                .directory
+                .write()
+                .unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
             self.open_files.forget(Path::new(""));
         }
         Ok(())
@@ -172,7 +191,10 @@ impl Root {
                 }
             };
             // What vanished or may not be looked at is not there.
-            entries.extend(found.map(|kind| Entry { name: name.to_owned(), kind }));
+            entries.extend(found.map(|kind| Entry {
+                name: name.to_owned(),
+                kind,
+            }));
         }
         Ok(entries)
     }

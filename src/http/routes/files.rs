@@ -6,9 +6,7 @@ use actix_web::{
     HttpRequest, HttpResponse, ResponseError as _,
     http::{
         StatusCode,
-        header::{
-            CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, HeaderValue, RANGE,
-        },
+        header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, HeaderValue, RANGE},
     },
     web::Data,
 };
@@ -69,7 +67,11 @@ async fn answer(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse
         let text = read_text(file, media_type).await?;
         return Ok(respond_text(request, site, text).await);
     }
-    Ok(respond(request, &site.settings.load(), content(file, media_type)))
+    Ok(respond(
+        request,
+        &site.settings.load(),
+        content(file, media_type),
+    ))
 }
 
 /// A file as it is.

@@ -3,7 +3,10 @@
 
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError as _,
-    http::{Method, StatusCode, header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue}},
+    http::{
+        Method, StatusCode,
+        header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
+    },
     web::Data,
 };
 
@@ -20,7 +23,11 @@ pub async fn ready(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     let why_not = if site.is_draining() {
         Some(Error::NotReady("the server is going down"))
     } else {
-        site.library.is_readable().await.err().map(Error::Unavailable)
+        site.library
+            .is_readable()
+            .await
+            .err()
+            .map(Error::Unavailable)
     };
     match why_not {
         Some(error) => error.error_response(),
@@ -31,7 +38,11 @@ pub async fn ready(request: HttpRequest, site: Data<Site>) -> HttpResponse {
 /// `/metrics`: what was counted, for Prometheus.
 pub async fn metrics(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     let text = site.metrics.render(site.library.catalog.len());
-    answer(&request, "application/openmetrics-text; version=1.0.0; charset=utf-8", text)
+    answer(
+        &request,
+        "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        text,
+    )
 }
 
 /// Everything else: nothing, which OPTIONS may ask about all the same.
