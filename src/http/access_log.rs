@@ -7,11 +7,11 @@ use std::{
     fs::OpenOptions,
     io::{self, BufWriter, Write},
     net::IpAddr,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
+        mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
     time::{Duration, SystemTime},
@@ -152,15 +152,12 @@ impl AccessLog {
 }
 
 /// Writes lines until nobody sends any more; flushes whenever there is nothing to write.
-fn write_all(records: &Receiver<Record>, mut log: impl Write, path: &PathBuf) {
+fn write_all(records: &Receiver<Record>, mut log: impl Write, path: &Path) {
     let mut failed = false;
     while let Ok(first) = records.recv() {
         let mut result = first.write_to(&mut log);
-        loop {
-            match records.try_recv() {
-                Ok(record) => result = result.and(record.write_to(&mut log)),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-            }
+        while let Ok(record) = records.try_recv() {
+            result = result.and(record.write_to(&mut log));
         }
         let result = result.and_then(|()| log.flush());
         if let Err(error) = &result

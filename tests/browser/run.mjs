@@ -37,20 +37,18 @@ before(async () => {
   fs.copyFileSync(path.join(library, "Clock.mp4"), path.join(library, HOSTILE));
   fs.writeFileSync(path.join(library, NOT_A_VIDEO), "These bytes are no film.\n".repeat(100));
 
-  [site, browser] = await Promise.all([
-    startServer(library, path.join(scratch, "data")),
-    chromium.launch({
-      executablePath: CHROMIUM,
-      // Without these it looks up its maker's hosts at every start, in vain in a closed network.
-      args: ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic",
-        "--disable-gpu"],
-    }),
-  ]);
+  site = await startServer(library, path.join(scratch, "data"));
+  browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    // Without these it looks up its maker's hosts at every start, in vain in a closed network.
+    args: ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic",
+      "--disable-gpu"],
+  });
 });
 
 after(async () => {
   await browser?.close();
-  if (server?.exitCode === null) {
+  if (server?.pid && server.exitCode === null && server.signalCode === null) {
     server.kill("SIGTERM");
     await once(server, "exit", { signal: AbortSignal.timeout(10_000) }).catch(() => {
       server.kill("SIGKILL");

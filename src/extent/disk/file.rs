@@ -200,7 +200,7 @@ impl File {
                 read => Ok(buffer.freeze(read)),
             }
         };
-        self.descriptor.lane.run(call).await?
+        self.descriptor.lane.run_in_turn(call).await?
     }
 
     fn current(&self) -> io::Result<Self> {
@@ -285,7 +285,7 @@ impl Source for File {
             let read = self.read_checked(&mut buffer, &range, ReadWriteFlags::empty())?;
             Ok(buffer.freeze(read))
         };
-        async move { lane.run(call).await? }.boxed()
+        async move { lane.run_in_turn(call).await? }.boxed()
     }
 }
 

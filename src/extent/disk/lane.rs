@@ -56,6 +56,7 @@ struct State {
     queue: VecDeque<Job>,
     /// For each thread that was started, since when it has been in a call.
     threads: Vec<Option<Instant>>,
+    last_finished: Option<Instant>,
     closing: bool,
 }
 
@@ -86,6 +87,23 @@ impl Lane {
         match tokio::time::timeout(self.settings.deadline, finished).await {
             Ok(result) => result.map_err(|_| Unavailable::Busy),
             Err(_elapsed) => Err(Unavailable::Deadline),
+        }
+    }
+
+    /// As [`run`](Self::run), but as long as the lane finishes other calls the deadline does not
+    /// count: for the pieces of a response that has begun. A disk that is merely busy slows its
+    /// viewers down; cutting them off would have them all come back and ask again.
+    pub async fn run_in_turn<T: Send + 'static>(
+        &self,
+        call: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let mut finished = self.submit(call)?;
+        loop {
+            match tokio::time::timeout(self.settings.deadline, &mut finished).await {
+                Ok(result) => return result.map_err(|_| Unavailable::Busy),
+                Err(_elapsed) if self.has_moved() => {}
+                Err(_elapsed) => return Err(Unavailable::Deadline),
+            }
         }
     }
 
@@ -142,6 +160,12 @@ impl Lane {
         self.shared.work.notify_one();
     }
 
+    /// Whether a call was finished within the last deadline.
+    fn has_moved(&self) -> bool {
+        let last = self.shared.lock().last_finished;
+        last.is_some_and(|last| last.elapsed() < self.settings.deadline)
+    }
+
     fn all_hang(&self, state: &State) -> bool {
         let hangs =
             |busy: &Option<Instant>| busy.is_some_and(|s| s.elapsed() > self.settings.deadline);
@@ -181,6 +205,7 @@ impl Shared {
                 let _ = catch_unwind(AssertUnwindSafe(job));
                 state = self.lock();
                 state.threads[number] = None;
+                state.last_finished = Some(Instant::now());
             } else if state.closing {
                 return;
             } else {
