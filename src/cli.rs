@@ -1,14 +1,11 @@
 //! What was typed.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
 use crate::{
-    config::{ConfigError, Layer, RootConfig, Settings},
+    config::{ConfigError, KEYS, Layer, RootConfig, Settings},
     serve,
 };
 
@@ -66,6 +63,9 @@ impl Asked {
         typed.root.clone_from(&self.roots);
         let file = self.config.as_deref().map(Layer::read).transpose();
         let file = file.map_err(|error: ConfigError| error.to_string())?;
+        for name in unknown_variables() {
+            eprintln!("headwater: {name} is set in the environment, but there is no such key");
+        }
         let settings = Settings::from_layers(&[typed, file.unwrap_or_default()]);
         if settings.roots.is_empty() {
             return Err("which folder? Say `headwater serve DIR`, for example \
@@ -74,6 +74,14 @@ impl Asked {
         }
         Ok(settings)
     }
+}
+
+/// Variables that look like ours and are none: most likely misspelt.
+fn unknown_variables() -> impl Iterator<Item = String> {
+    let is_known =
+        |name: &str| name == "HEADWATER_CONFIG" || KEYS.iter().any(|key| key.env == name);
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    names.filter(move |name| name.starts_with("HEADWATER_") && !is_known(name))
 }
 
 /// Says what would be served, without serving it.
@@ -114,9 +122,5 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .map(|dir| dir.join(name))
-        .find(|file: &PathBuf| is_file(file))
-}
-
-fn is_file(path: &Path) -> bool {
-    path.is_file()
+        .find(|file| file.is_file())
 }

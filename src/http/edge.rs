@@ -98,7 +98,7 @@ impl Edge {
 
     /// Whether the request is refused before any route sees it.
     fn refused(&self, request: &Request, connection: Option<&Connection>) -> Option<Error> {
-        if let Some(refusal) = connection.and_then(Connection::take_refusal) {
+        if let Some(refusal) = connection.and_then(Connection::refusal) {
             return Some(refusal.into());
         }
         // HTTP/1 requests have passed the intake; of an HTTP/2 request the frames are certain, but
@@ -127,9 +127,13 @@ impl Edge {
             HeaderValue::from_str(&self.request_ids.next()).expect("hex digits")
         });
         let record = self.access_log.is_on().then(|| Record::of(request, &id));
-        // Where its content ends is not watched over; nothing that follows it is a request.
-        let is_last = request.headers().contains_key(TRANSFER_ENCODING)
-            && connection.is_some_and(|connection| connection.protocol() == Protocol::Http1);
+        // A refused request is the last of its connection. So is one whose content comes in chunks:
+        // where they end is not watched over, and nothing behind them is taken for a request.
+        let is_last = connection.is_some_and(|connection| {
+            let is_chunked = || request.headers().contains_key(TRANSFER_ENCODING);
+            connection.refusal().is_some()
+                || (connection.protocol() == Protocol::Http1 && is_chunked())
+        });
         Arrived {
             id,
             at: Instant::now(),

@@ -61,9 +61,10 @@ impl Connection {
         self.protocol
     }
 
-    /// Why the request that is being answered is refused; asked once per request.
-    pub fn take_refusal(&self) -> Option<Refusal> {
-        self.refusal.take()
+    /// Why what comes over this connection is refused, from now on: a refused request is the last
+    /// one of its connection.
+    pub fn refusal(&self) -> Option<Refusal> {
+        self.refusal.get()
     }
 
     /// Whether nobody will take more bytes, as far as can be known without sending any. A client
