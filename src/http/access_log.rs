@@ -14,7 +14,7 @@ use std::{
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use actix_http::{HttpMessage as _, Request};
@@ -37,27 +37,58 @@ struct Shared {
     dropped: AtomicU64,
 }
 
-/// One request and its answer.
-#[derive(Clone, Debug)]
-pub struct Record {
+/// One request and its answer, written when it is dropped: when the answer has ended, however it
+/// did.
+pub struct Entry {
+    log: AccessLog,
+    record: Record,
+    began: Instant,
+}
+
+/// What a line says.
+#[derive(Debug, Default)]
+struct Record {
     client: Option<IpAddr>,
     request: String,
     range: String,
     agent: String,
-    id: HeaderValue,
-    /// The answer's status.
-    pub status: u16,
+    id: String,
+    status: u16,
     /// Bytes of the body that were handed to the connection.
-    pub sent: u64,
+    sent: u64,
     /// Whether the body ended early because of an error of ours.
-    pub was_cut: bool,
+    was_cut: bool,
     /// From the request's head to the end of the body.
-    pub duration: Duration,
+    duration: Duration,
+}
+
+impl Entry {
+    /// The answer has begun.
+    pub fn answered(&mut self, status: u16) {
+        self.record.status = status;
+    }
+
+    /// More of the body was handed to the connection.
+    pub fn sent(&mut self, bytes: u64) {
+        self.record.sent += bytes;
+    }
+
+    /// The body ended early because of an error of ours.
+    pub fn cut(&mut self) {
+        self.record.was_cut = true;
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let duration = self.began.elapsed();
+        let record = std::mem::take(&mut self.record);
+        self.log.write(Record { duration, ..record });
+    }
 }
 
 impl Record {
-    /// What is to be said of a request.
-    pub fn of(request: &Request, id: &HeaderValue) -> Self {
+    fn of(request: &Request, id: &HeaderValue) -> Self {
         let field = |name: HeaderName| {
             let value = request.headers().get(name).map(HeaderValue::as_bytes);
             plain(value.unwrap_or_default())
@@ -73,11 +104,8 @@ impl Record {
             request: plain(line.as_bytes()),
             range: field(RANGE),
             agent: field(USER_AGENT),
-            id: id.clone(),
-            status: 0,
-            sent: 0,
-            was_cut: false,
-            duration: Duration::ZERO,
+            id: plain(id.as_bytes()),
+            ..Self::default()
         }
     }
 
@@ -96,12 +124,7 @@ impl Record {
         if self.was_cut {
             write!(log, " cut")?;
         }
-        writeln!(
-            log,
-            " id={} agent=\"{}\"",
-            self.id.to_str().unwrap_or("-"),
-            self.agent
-        )
+        writeln!(log, " id={} agent=\"{}\"", self.id, self.agent)
     }
 }
 
@@ -133,13 +156,17 @@ impl AccessLog {
         Ok(())
     }
 
-    /// Whether anything is written.
-    pub fn is_on(&self) -> bool {
-        self.0.writer.load().is_some()
+    /// Begins an entry for a request, if anything is written at all.
+    pub fn begin(&self, request: &Request, id: &HeaderValue) -> Option<Entry> {
+        self.0.writer.load().is_some().then(|| Entry {
+            log: self.clone(),
+            record: Record::of(request, id),
+            began: Instant::now(),
+        })
     }
 
     /// Writes a line, some time soon.
-    pub fn write(&self, record: Record) {
+    fn write(&self, record: Record) {
         if let Some(writer) = self.0.writer.load().as_ref()
             && writer.try_send(record).is_err()
         {

@@ -9,7 +9,6 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::{Context, Poll},
-    time::Instant,
 };
 
 use actix_http::{HttpMessage as _, Request, Response, body::BoxBody};
@@ -27,9 +26,10 @@ use futures::FutureExt as _;
 
 use super::{
     Error, Site,
-    access_log::{AccessLog, Record},
+    access_log::{self, AccessLog},
 };
 use crate::{
+    extent::ReadError,
     telemetry::{Metrics, RequestIds},
     wire::{
         connection::{Answering, Connection, Protocol},
@@ -126,7 +126,7 @@ impl Edge {
         let id = given.cloned().unwrap_or_else(|| {
             HeaderValue::from_str(&self.request_ids.next()).expect("hex digits")
         });
-        let record = self.access_log.is_on().then(|| Record::of(request, &id));
+        let entry = self.access_log.begin(request, &id);
         // A refused request is the last of its connection. So is one whose content comes in chunks:
         // where they end is not watched over, and nothing behind them is taken for a request.
         let is_last = connection.is_some_and(|connection| {
@@ -134,12 +134,7 @@ impl Edge {
             connection.refusal().is_some()
                 || (connection.protocol() == Protocol::Http1 && is_chunked())
         });
-        Arrived {
-            id,
-            at: Instant::now(),
-            record,
-            is_last,
-        }
+        Arrived { id, entry, is_last }
     }
 
     fn leaves(
@@ -158,27 +153,16 @@ impl Edge {
                 .head_mut()
                 .set_connection_type(actix_http::ConnectionType::Close);
         }
-        let mut log = arrived.record.map(|record| {
-            let log = self.access_log.clone();
-            Logged {
-                record: Some(record),
-                log,
-                arrived: arrived.at,
-            }
-        });
-        if let Some(Logged {
-            record: Some(record),
-            ..
-        }) = &mut log
-        {
-            record.status = status.as_u16();
+        let mut entry = arrived.entry;
+        if let Some(entry) = &mut entry {
+            entry.answered(status.as_u16());
         }
         let metrics = self.site.metrics.clone();
         response.map_body(|_, body| EdgeBody {
             body,
             _answering: answering,
             metrics,
-            log,
+            entry,
         })
     }
 }
@@ -196,26 +180,9 @@ fn is_request_id(id: &[u8]) -> bool {
 /// What is remembered of a request until its answer has ended.
 struct Arrived {
     id: HeaderValue,
-    at: Instant,
-    record: Option<Record>,
+    entry: Option<access_log::Entry>,
+    /// Whether the connection is closed after the answer.
     is_last: bool,
-}
-
-/// Writes its record when the answer has ended, however it did.
-struct Logged {
-    /// Taken out only when it is dropped.
-    record: Option<Record>,
-    log: AccessLog,
-    arrived: Instant,
-}
-
-impl Drop for Logged {
-    fn drop(&mut self) {
-        if let Some(mut record) = self.record.take() {
-            record.duration = self.arrived.elapsed();
-            self.log.write(record);
-        }
-    }
 }
 
 /// An answer's body on its way out: what passes is counted, and its end lets the next request in.
@@ -223,7 +190,7 @@ pub struct EdgeBody {
     body: BoxBody,
     _answering: Answering,
     metrics: Metrics,
-    log: Option<Logged>,
+    entry: Option<access_log::Entry>,
 }
 
 impl MessageBody for EdgeBody {
@@ -239,21 +206,19 @@ impl MessageBody for EdgeBody {
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.body).poll_next(cx);
-        let record = this.log.as_mut().and_then(|log| log.record.as_mut());
         match &polled {
             Poll::Ready(Some(Ok(bytes))) => {
                 this.metrics.sent(bytes.len() as u64);
-                if let Some(record) = record {
-                    record.sent += bytes.len() as u64;
+                if let Some(entry) = &mut this.entry {
+                    entry.sent(bytes.len() as u64);
                 }
             }
             Poll::Ready(Some(Err(error))) => {
                 tracing::warn!(%error, "a response was cut short");
-                let cause = error.downcast_ref::<crate::extent::ReadError>();
-                this.metrics
-                    .cut(cause.map_or("other", |cause| cause.reason()));
-                if let Some(record) = record {
-                    record.was_cut = true;
+                let cause = error.downcast_ref::<ReadError>();
+                this.metrics.cut(cause.map_or("other", ReadError::reason));
+                if let Some(entry) = &mut this.entry {
+                    entry.cut();
                 }
             }
             Poll::Ready(None) | Poll::Pending => {}

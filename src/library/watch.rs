@@ -35,7 +35,7 @@ enum Change {
     Touched(PathBuf),
     /// Whoever wrote to this file has closed it.
     Closed(PathBuf),
-    /// Events were lost.
+    /// Anything may be different: events were lost.
     Lost,
 }
 
@@ -98,6 +98,10 @@ fn watch(root: &Path, changes: &mpsc::UnboundedSender<Change>) -> notify::Result
     let mut watcher = notify::recommended_watcher(sender)?;
     watcher.watch(root, RecursiveMode::Recursive)?;
     info!(root = %root.display(), "watching");
+    // What changed while the watches were being set was seen by nobody.
+    if changes.send(Change::Lost).is_err() {
+        return Ok(());
+    }
     for event in events {
         let event = event?;
         let closed = event.kind == EventKind::Access(AccessKind::Close(AccessMode::Write));

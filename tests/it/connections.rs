@@ -108,7 +108,10 @@ fn content_that_nobody_wants_is_never_read_as_a_request() {
     let mut client = serving.connect();
     let length = format!("Content-Length: {}", inner.len());
     client.send(head("POST", "/media/a.mp4", &[&length]) + &inner);
-    client.socket().shutdown(Shutdown::Write).expect("half closed");
+    client
+        .socket()
+        .shutdown(Shutdown::Write)
+        .expect("half closed");
     assert_eq!(client.read("POST").expect("an answer").status, 405);
     assert!(
         matches!(client.read("GET"), Err(Broken::Head)),
@@ -121,7 +124,10 @@ fn content_that_nobody_wants_is_never_read_as_a_request() {
     let response = client.read("POST").expect("an answer");
     assert_eq!(response.status, 405);
     assert_eq!(response.field("connection"), Some("close"));
-    client.socket().shutdown(Shutdown::Write).expect("half closed");
+    client
+        .socket()
+        .shutdown(Shutdown::Write)
+        .expect("half closed");
     assert!(
         matches!(client.read("GET"), Err(Broken::Head)),
         "a chunk was taken for a request"
