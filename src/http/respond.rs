@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
-    body::MessageBody as _,
+    body::{MessageBody as _, None as NoBody},
     http::{
         Method, StatusCode,
         header::{
@@ -58,6 +58,8 @@ pub fn respond(request: &HttpRequest, settings: &Settings, content: Content) -> 
     }
     insert_caching(&mut response, settings, content.caching);
     match outcome {
+        // No length at all: it would have to be that of the whole (RFC 9110 section 8.6).
+        Outcome::Nothing(StatusCode::NOT_MODIFIED) => response.body(NoBody::new().boxed()),
         Outcome::Nothing(_) => finish(request, response, Extents::default()),
         Outcome::Part(selection) => {
             response.insert_header((ACCEPT_RANGES, HeaderValue::from_static("bytes")));
