@@ -70,11 +70,17 @@ pub fn respond(request: &HttpRequest, settings: &Settings, content: Content) -> 
                     response.insert_header((CONTENT_RANGE, range));
                     content.extents.slice(part)
                 }
-                Selection::Several(parts) => {
-                    let several = multipart(&content, &parts);
-                    response.insert_header((CONTENT_TYPE, several.media_type));
-                    return finish(request, response, several.extents);
-                }
+                Selection::Several(parts) => match multipart(&content, &parts) {
+                    Ok(several) => {
+                        response.insert_header((CONTENT_TYPE, several.media_type));
+                        return finish(request, response, several.extents);
+                    }
+                    // What cannot be sent in parts is sent whole.
+                    Err(_too_long) => {
+                        response.status(StatusCode::OK);
+                        content.extents
+                    }
+                },
                 Selection::Whole | Selection::Unsatisfiable => content.extents,
             };
             response.insert_header((CONTENT_TYPE, HeaderValue::from_static(content.media_type)));
