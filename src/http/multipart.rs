@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::extent::{Content, Extent, Extents};
+use crate::extent::{Content, Extent, Extents, content::ExtentRefused};
 
 /// A body of several parts, whose length is known like that of any other.
 #[derive(Debug)]
@@ -19,7 +19,9 @@ pub struct Multipart {
 ///
 /// The boundary is made from the content's validator, so that the same request has the same answer
 /// on every node; that a content holds a hash of its own state by chance is as good as impossible.
-pub fn multipart(content: &Content, parts: &[Range<u64>]) -> Multipart {
+///
+/// Refused only when the parts and their heads together are longer than a body can be.
+pub fn multipart(content: &Content, parts: &[Range<u64>]) -> Result<Multipart, ExtentRefused> {
     let tag = content
         .validator
         .as_ref()
@@ -27,27 +29,22 @@ pub fn multipart(content: &Content, parts: &[Range<u64>]) -> Multipart {
     let boundary = format!("headwater-{tag}");
     let length = content.len();
     let mut extents = Extents::default();
-    let mut append = |more: Extents| {
-        extents
-            .append(more)
-            .expect("the parts together are no longer than the whole");
-    };
     let mut lead = "";
     for part in parts {
-        append(text(format!(
+        extents.append(text(format!(
             "{lead}--{boundary}\r\ncontent-type: {}\r\ncontent-range: bytes {}-{}/{length}\r\n\r\n",
             content.media_type,
             part.start,
             part.end - 1,
-        )));
-        append(content.extents.slice(part.clone()));
+        )))?;
+        extents.append(content.extents.slice(part.clone()))?;
         lead = "\r\n";
     }
-    append(text(format!("\r\n--{boundary}--\r\n")));
-    Multipart {
+    extents.append(text(format!("\r\n--{boundary}--\r\n")))?;
+    Ok(Multipart {
         extents,
         media_type: format!("multipart/byteranges; boundary={boundary}"),
-    }
+    })
 }
 
 fn text(text: String) -> Extents {

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
-    body::MessageBody as _,
+    body::{MessageBody as _, None as NoBody},
     http::{
         Method, StatusCode,
         header::{
@@ -58,6 +58,8 @@ pub fn respond(request: &HttpRequest, settings: &Settings, content: Content) -> 
     }
     insert_caching(&mut response, settings, content.caching);
     match outcome {
+        // No length at all: it would have to be that of the whole (RFC 9110 section 8.6).
+        Outcome::Nothing(StatusCode::NOT_MODIFIED) => response.body(NoBody::new().boxed()),
         Outcome::Nothing(_) => finish(request, response, Extents::default()),
         Outcome::Part(selection) => {
             response.insert_header((ACCEPT_RANGES, HeaderValue::from_static("bytes")));
@@ -68,11 +70,17 @@ pub fn respond(request: &HttpRequest, settings: &Settings, content: Content) -> 
                     response.insert_header((CONTENT_RANGE, range));
                     content.extents.slice(part)
                 }
-                Selection::Several(parts) => {
-                    let several = multipart(&content, &parts);
-                    response.insert_header((CONTENT_TYPE, several.media_type));
-                    return finish(request, response, several.extents);
-                }
+                Selection::Several(parts) => match multipart(&content, &parts) {
+                    Ok(several) => {
+                        response.insert_header((CONTENT_TYPE, several.media_type));
+                        return finish(request, response, several.extents);
+                    }
+                    // What cannot be sent in parts is sent whole.
+                    Err(_too_long) => {
+                        response.status(StatusCode::OK);
+                        content.extents
+                    }
+                },
                 Selection::Whole | Selection::Unsatisfiable => content.extents,
             };
             response.insert_header((CONTENT_TYPE, HeaderValue::from_static(content.media_type)));

@@ -7,7 +7,10 @@ use std::{
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{CONTENT_ENCODING, HeaderValue, RANGE, VARY},
+    http::{
+        Method,
+        header::{CONTENT_ENCODING, HeaderValue, RANGE, VARY},
+    },
 };
 use bytes::Bytes;
 
@@ -52,7 +55,8 @@ impl Text {
 pub async fn respond_text(request: &HttpRequest, site: &Site, text: Text) -> HttpResponse {
     let is_codable = coding::applies_to(text.media_type, text.bytes.len());
     let coding = coding::negotiate(request.headers());
-    let coding = coding.filter(|_| is_codable && !request.headers().contains_key(RANGE));
+    let wants_part = request.method() == Method::GET && request.headers().contains_key(RANGE);
+    let coding = coding.filter(|_| is_codable && !wants_part);
     let (mut bytes, mut validator) = (text.bytes, text.validator);
     if let Some(coding) = coding {
         let encode = site.beside.spawn_blocking(move || coding.encode(&bytes));

@@ -6,6 +6,18 @@
 )]
 
 mod harness;
+mod http2; // a client for HTTP/2
+mod legal; // any request, and what a legal answer to it is
+mod memory; // contents answered without a socket
+mod sources; // sources that misbehave on demand
 
+mod answers; // the table of cases, over sockets and in memory
+mod browsers; // CORS, methods, request ids, health
 mod cases; // HTTP's rules as a table of requests and answers
+mod codings; // content codings of text, and never of media
 mod connections; // keep-alive, pipelining, malformed requests, what closes and what does not
+mod corpus; // the seeds of the fuzz targets
+mod failing; // sources that fail while they are being sent
+mod fields; // which header fields answers have
+mod paths; // which paths name a file, and that none leads out of a root
+mod properties; // what holds for any request

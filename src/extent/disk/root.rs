@@ -132,7 +132,11 @@ impl Root {
         } else {
             relative
         };
-        let flags = flags | OFlags::CLOEXEC | OFlags::NOCTTY;
+        // openat2 refuses O_PATH together with flags that mean nothing to it; openat would not.
+        let flags = match flags.contains(OFlags::PATH) {
+            true => flags | OFlags::CLOEXEC,
+            false => flags | OFlags::CLOEXEC | OFlags::NOCTTY,
+        };
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         let directory = self.directory();
         loop {

@@ -6,7 +6,7 @@ use actix_web::{
     HttpRequest, HttpResponse, ResponseError as _,
     http::{
         StatusCode,
-        header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, HeaderValue, RANGE},
+        header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, HeaderValue},
     },
     web::Data,
 };
@@ -60,10 +60,7 @@ async fn answer(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse
         return Ok(follow::follow(request, site, path, &file, media_type));
     }
     let length = usize::try_from(file.len()).unwrap_or(usize::MAX);
-    if coding::applies_to(media_type, length)
-        && file.len() <= CODED_BYTES_MAX
-        && !request.headers().contains_key(RANGE)
-    {
+    if coding::applies_to(media_type, length) && file.len() <= CODED_BYTES_MAX {
         let text = read_text(file, media_type).await?;
         return Ok(respond_text(request, site, text).await);
     }
