@@ -1,9 +1,6 @@
 //! How long the pure parts of an answer take: reading a Range field, and making a response of any
 //! content. The wire is measured against peers by `make bench`; see `benches/peers`.
-#![allow(
-    missing_docs,
-    reason = "criterion makes a public function of each group"
-)]
+#![allow(missing_docs, reason = "criterion makes a public function of each group")]
 
 use std::{hint::black_box, time::SystemTime};
 

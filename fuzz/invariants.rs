@@ -25,25 +25,16 @@ pub fn range(input: &[u8]) {
             assert!((2..=RANGES_MAX).contains(&parts.len()), "{parts:?}");
             let inside = |part: &std::ops::Range<u64>| part.start < part.end && part.end <= length;
             assert!(parts.iter().all(inside), "{parts:?} of {length}");
-            let sum: u128 = parts
-                .iter()
-                .map(|part| u128::from(part.end - part.start))
-                .sum();
+            let sum: u128 = parts.iter().map(|part| u128::from(part.end - part.start)).sum();
             assert!(sum <= u128::from(length), "more than the whole: {parts:?}");
         }
     }
-    assert!(
-        set.is_ok() || selection == Selection::Whole,
-        "an answer to what is no range"
-    );
+    assert!(set.is_ok() || selection == Selection::Whole, "an answer to what is no range");
     if field.len() < 6 || !field[..6].eq_ignore_ascii_case(b"bytes=") {
         assert_eq!(selection, Selection::Whole, "only bytes are a unit");
     }
     if length == 0 {
-        assert!(matches!(
-            selection,
-            Selection::Whole | Selection::Unsatisfiable
-        ));
+        assert!(matches!(selection, Selection::Whole | Selection::Unsatisfiable));
     }
     // A field that was understood means the same with more empty members and the unit in capitals.
     if set.is_ok() {
@@ -65,10 +56,7 @@ pub fn path(input: &[u8]) {
     let relative = path.as_path();
     let bytes = relative.as_os_str().as_encoded_bytes();
     assert!(!bytes.is_empty() && bytes.len() < 4096);
-    assert!(
-        !bytes.iter().any(|byte| matches!(byte, 0 | b'\\')),
-        "{path:?}"
-    );
+    assert!(!bytes.iter().any(|byte| matches!(byte, 0 | b'\\')), "{path:?}");
     for component in relative.components() {
         let Component::Normal(name) = component else {
             panic!("{path:?} has a component that is no name: {component:?}");
@@ -77,19 +65,13 @@ pub fn path(input: &[u8]) {
         assert!(!name.starts_with(b".") && name.len() <= 255, "{path:?}");
     }
     // One file has one name: what the path says, its components say, nothing more or less.
-    let names = relative
-        .components()
-        .map(|name| name.as_os_str().as_encoded_bytes());
+    let names = relative.components().map(|name| name.as_os_str().as_encoded_bytes());
     assert_eq!(names.collect::<Vec<_>>().join(&b'/'), bytes, "{path:?}");
     assert!(bytes.ends_with(path.file_name()));
     media_type::of(path.file_name());
     let again = path.encoded().to_string();
     assert!(again.bytes().all(|byte| byte.is_ascii_graphic()), "{again}");
-    assert_eq!(
-        MediaPath::decode(&again).as_ref(),
-        Ok(&path),
-        "there and back"
-    );
+    assert_eq!(MediaPath::decode(&again).as_ref(), Ok(&path), "there and back");
     // Decoding a second time would find no second meaning in what has been written out.
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
     if encoded.bytes().all(plain) {
@@ -99,11 +81,8 @@ pub fn path(input: &[u8]) {
 
 /// Digits as a length; whatever is no digit counts as one, so that every input has a meaning.
 fn number(digits: &[u8]) -> u64 {
-    let values = digits
-        .iter()
-        .map(|byte| u64::from(byte.wrapping_sub(b'0') % 10));
-    let number = values.fold(0_u64, |number, digit| {
-        number.saturating_mul(10).saturating_add(digit)
-    });
+    let values = digits.iter().map(|byte| u64::from(byte.wrapping_sub(b'0') % 10));
+    let number =
+        values.fold(0_u64, |number, digit| number.saturating_mul(10).saturating_add(digit));
     number.min(i64::MAX.unsigned_abs())
 }

@@ -90,9 +90,7 @@ fn check(settings: &Settings) -> Result<(), String> {
     let roots = settings.named_roots().map_err(text)?;
     let mut problems = 0;
     for (name, dir) in &roots {
-        let prefix = name
-            .as_ref()
-            .map_or("/media/".to_owned(), |name| format!("/media/{name}/"));
+        let prefix = name.as_ref().map_or("/media/".to_owned(), |name| format!("/media/{name}/"));
         match std::fs::read_dir(dir) {
             Ok(_) => println!("{prefix}  from  {}", dir.display()),
             Err(error) => {
@@ -102,25 +100,16 @@ fn check(settings: &Settings) -> Result<(), String> {
         }
     }
     println!("listen  {}", settings.listen);
-    println!(
-        "data    {}",
-        settings.data_folder().map_err(text)?.display()
-    );
+    println!("data    {}", settings.data_folder().map_err(text)?.display());
     println!(
         "ffmpeg  {}",
         find_program("ffmpeg").map_or("not found".into(), |p| p.display().to_string())
     );
-    if problems > 0 {
-        Err(format!("{problems} of the folders cannot be read"))
-    } else {
-        Ok(())
-    }
+    if problems > 0 { Err(format!("{problems} of the folders cannot be read")) } else { Ok(()) }
 }
 
 /// Where a program is, by `$PATH`.
 pub fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|dir| dir.join(name))
-        .find(|file| file.is_file())
+    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
 }

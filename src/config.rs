@@ -25,11 +25,7 @@ pub struct Within<const MIN: u64, const MAX: u64>(u64);
 impl<const MIN: u64, const MAX: u64> Within<MIN, MAX> {
     fn check(value: u64) -> Result<Self, String> {
         let allowed = (MIN..=MAX).contains(&value);
-        if allowed {
-            Ok(Self(value))
-        } else {
-            Err(format!("{value} is not {}", Self::range()))
-        }
+        if allowed { Ok(Self(value)) } else { Err(format!("{value} is not {}", Self::range())) }
     }
 
     fn range() -> String {
@@ -51,9 +47,7 @@ impl<const MIN: u64, const MAX: u64> FromStr for Within<MIN, MAX> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let value = text
-            .parse()
-            .map_err(|_| format!("it must be {}", Self::range()))?;
+        let value = text.parse().map_err(|_| format!("it must be {}", Self::range()))?;
         Self::check(value)
     }
 }
@@ -62,9 +56,7 @@ impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Within<MIN, MAX> 
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = i64::deserialize(deserializer)?;
         let value = u64::try_from(value).map_err(|_| format!("{value} is not {}", Self::range()));
-        value
-            .and_then(Self::check)
-            .map_err(serde::de::Error::custom)
+        value.and_then(Self::check).map_err(serde::de::Error::custom)
     }
 }
 
@@ -98,15 +90,9 @@ impl FromStr for RootConfig {
                 if name.is_empty() || dir.is_empty() {
                     return Err("it must be DIR or name=DIR".into());
                 }
-                Ok(Self {
-                    dir: dir.into(),
-                    name: Some(name.into()),
-                })
+                Ok(Self { dir: dir.into(), name: Some(name.into()) })
             }
-            _ => Ok(Self {
-                dir: text.into(),
-                name: None,
-            }),
+            _ => Ok(Self { dir: text.into(), name: None }),
         }
     }
 }
@@ -277,9 +263,7 @@ fn default_value<T: serde::de::DeserializeOwned>(toml: &str) -> T {
     struct Value<T> {
         value: T,
     }
-    toml::from_str::<Value<T>>(&format!("value = {toml}"))
-        .expect("a default that is allowed")
-        .value
+    toml::from_str::<Value<T>>(&format!("value = {toml}")).expect("a default that is allowed").value
 }
 
 /// Why a configuration was refused; meant to be read by people.
@@ -310,24 +294,16 @@ impl Layer {
     /// What a configuration file says. Relative paths in it are relative to the file.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let owned = || path.to_owned();
-        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read {
-            path: owned(),
-            error,
-        })?;
-        let mut layer: Self = toml::from_str(&text).map_err(|error| ConfigError::Parse {
-            path: owned(),
-            error: Box::new(error),
-        })?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::Read { path: owned(), error })?;
+        let mut layer: Self = toml::from_str(&text)
+            .map_err(|error| ConfigError::Parse { path: owned(), error: Box::new(error) })?;
         let base = path.parent().unwrap_or(Path::new(""));
         let paths = [&mut layer.data, &mut layer.page_dir].into_iter().flatten();
         for relative in paths.chain(layer.root.iter_mut().map(|root| &mut root.dir)) {
             *relative = base.join(&relative);
         }
-        if let Some(log) = layer
-            .access_log
-            .as_mut()
-            .filter(|log| log.as_os_str() != "-")
-        {
+        if let Some(log) = layer.access_log.as_mut().filter(|log| log.as_os_str() != "-") {
             *log = base.join(&log);
         }
         Ok(layer)
@@ -399,11 +375,7 @@ mod tests {
                 None => format!("\n# {} = ", key.name),
             };
             assert!(file.contains(&line), "config/headwater.toml lacks {line:?}");
-            assert!(
-                readme.contains(&format!("| `{}` |", key.name)),
-                "README lacks {}",
-                key.name
-            );
+            assert!(readme.contains(&format!("| `{}` |", key.name)), "README lacks {}", key.name);
             assert_eq!(key.env, format!("HEADWATER_{}", key.name.to_uppercase()));
         }
         let layer: Layer = toml::from_str(file).expect("the documented file is valid");
@@ -413,25 +385,14 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_refused_with_its_line() {
-        let error = toml::from_str::<Layer>("\nlisen = 1\n")
-            .expect_err("unknown")
-            .to_string();
-        assert!(
-            error.contains("line 2") && error.contains("lisen"),
-            "{error}"
-        );
+        let error = toml::from_str::<Layer>("\nlisen = 1\n").expect_err("unknown").to_string();
+        assert!(error.contains("line 2") && error.contains("lisen"), "{error}");
     }
 
     #[test]
     fn an_impossible_value_is_refused_with_key_value_and_range() {
-        let error = toml::from_str::<Layer>("workers = 5000")
-            .expect_err("too many")
-            .to_string();
-        for part in [
-            "line 1",
-            "workers = 5000",
-            "5000 is not a whole number from 0 to 1024",
-        ] {
+        let error = toml::from_str::<Layer>("workers = 5000").expect_err("too many").to_string();
+        for part in ["line 1", "workers = 5000", "5000 is not a whole number from 0 to 1024"] {
             assert!(error.contains(part), "{error} lacks {part:?}");
         }
     }
@@ -456,19 +417,10 @@ mod tests {
     #[test]
     fn several_roots_have_names_and_no_two_the_same() {
         let settings = |roots: &[&str]| {
-            let root = roots
-                .iter()
-                .map(|root| root.parse().expect("a root"))
-                .collect();
-            Settings::from_layers(&[Layer {
-                root,
-                ..Layer::default()
-            }])
+            let root = roots.iter().map(|root| root.parse().expect("a root")).collect();
+            Settings::from_layers(&[Layer { root, ..Layer::default() }])
         };
-        assert_eq!(
-            settings(&["/tmp"]).named_roots().expect("one"),
-            [(None, "/tmp".into())]
-        );
+        assert_eq!(settings(&["/tmp"]).named_roots().expect("one"), [(None, "/tmp".into())]);
         let two = settings(&["a=/tmp", "/usr"]).named_roots().expect("two");
         assert_eq!(
             two.iter().map(|root| root.0.as_deref()).collect::<Vec<_>>(),

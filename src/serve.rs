@@ -97,10 +97,7 @@ impl Server {
         let descriptors = raise_descriptor_limit();
         if descriptors < settings.max_connections.get() + DESCRIPTORS_SPARE {
             let wanted = settings.max_connections.get();
-            warn!(
-                descriptors,
-                wanted, "fewer descriptors than max_connections; see ulimit -n"
-            );
+            warn!(descriptors, wanted, "fewer descriptors than max_connections; see ulimit -n");
         }
         let beside = runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -108,10 +105,7 @@ impl Server {
             .enable_all()
             .build()?;
         let data = settings.data_folder()?;
-        fs::create_dir_all(&data).map_err(|error| StartError::Data {
-            dir: data.clone(),
-            error,
-        })?;
+        fs::create_dir_all(&data).map_err(|error| StartError::Data { dir: data.clone(), error })?;
 
         let roots = beside.block_on(open_roots(&settings))?;
         let scans = roots.len();
@@ -124,9 +118,7 @@ impl Server {
         }
 
         let access_log = AccessLog::default();
-        access_log
-            .reopen(settings.access_log.as_deref())
-            .map_err(StartError::AccessLog)?;
+        access_log.reopen(settings.access_log.as_deref()).map_err(StartError::AccessLog)?;
         let metrics = Metrics::default();
         let handle = beside.handle().clone();
         let site = Site::new(library, settings, metrics, handle);
@@ -136,15 +128,7 @@ impl Server {
             request_ids: RequestIds::default(),
         };
         let (address, handle, network) = start_network(edge)?;
-        Ok(Self {
-            address,
-            data,
-            site,
-            access_log,
-            handle,
-            network,
-            beside,
-        })
+        Ok(Self { address, data, site, access_log, handle, network, beside })
     }
 
     /// Where it listens.
@@ -214,10 +198,7 @@ impl Server {
         println!("Headwater {}", env!("CARGO_PKG_VERSION"));
         println!("  page     http://{shown}/");
         if self.address.ip().is_unspecified() {
-            println!(
-                "           (on every address of this machine, port {})",
-                shown.port()
-            );
+            println!("           (on every address of this machine, port {})", shown.port());
         }
         println!("  titles   {}{so_far}", catalog.len());
         for (name, dir) in settings.named_roots().unwrap_or_default() {
@@ -269,10 +250,9 @@ pub fn run(
         let open = server.site.metrics.open_connections();
         info!(connections = open, "draining; a second signal ends at once");
         server.beside.spawn(async {
-            let (Ok(mut terminate), Ok(mut interrupt)) = (
-                signal(SignalKind::terminate()),
-                signal(SignalKind::interrupt()),
-            ) else {
+            let (Ok(mut terminate), Ok(mut interrupt)) =
+                (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+            else {
                 return;
             };
             tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
@@ -318,10 +298,7 @@ fn start_network(
         stall_limit: Duration::from_secs(settings.stall_limit_s.get()),
         congestion: settings.tcp_congestion.clone(),
     };
-    let listen_error = |error| StartError::Listen {
-        address: settings.listen,
-        error,
-    };
+    let listen_error = |error| StartError::Listen { address: settings.listen, error };
     let socket = listener::bind(settings.listen, &listening).map_err(listen_error)?;
     let address = socket.local_addr()?;
     let workers = match settings.workers.count() {
@@ -334,33 +311,31 @@ fn start_network(
     let drain_s = settings.drain_s.get();
 
     let (started, handle) = mpsc::channel();
-    let network = thread::Builder::new()
-        .name("network".into())
-        .spawn(move || {
-            actix_rt::System::new().block_on(async move {
-                let builder = actix_server::Server::build()
-                    .workers(workers)
-                    .max_concurrent_connections(connections)
-                    .shutdown_timeout(drain_s)
-                    .disable_signals();
-                let shutdown = builder.graceful_shutdown_signal();
-                let server = builder.listen("http", socket, move || {
-                    let site = Arc::clone(&edge.site);
-                    let app = App::new().configure(move |config| app::configure(config, &site));
-                    let app = map_config(app.into_factory(), |()| AppConfig::default());
+    let network = thread::Builder::new().name("network".into()).spawn(move || {
+        actix_rt::System::new().block_on(async move {
+            let builder = actix_server::Server::build()
+                .workers(workers)
+                .max_concurrent_connections(connections)
+                .shutdown_timeout(drain_s)
+                .disable_signals();
+            let shutdown = builder.graceful_shutdown_signal();
+            let server = builder.listen("http", socket, move || {
+                let site = Arc::clone(&edge.site);
+                let app = App::new().configure(move |config| app::configure(config, &site));
+                let app = map_config(app.into_factory(), |()| AppConfig::default());
+                let shutdown = shutdown.clone();
+                let shutdown = move || {
                     let shutdown = shutdown.clone();
-                    let shutdown = move || {
-                        let shutdown = shutdown.clone();
-                        async move { shutdown.notified().await }
-                    };
-                    listener::serve(&listening, &admission, shutdown, edge.clone().around(app))
-                });
-                let server = server?.run();
-                // Whoever started the server waits for this handle, and is still there.
-                let _ = started.send(server.handle());
-                server.await
-            })
-        })?;
+                    async move { shutdown.notified().await }
+                };
+                listener::serve(&listening, &admission, shutdown, edge.clone().around(app))
+            });
+            let server = server?.run();
+            // Whoever started the server waits for this handle, and is still there.
+            let _ = started.send(server.handle());
+            server.await
+        })
+    })?;
     match handle.recv() {
         Ok(handle) => Ok((address, handle, network)),
         Err(_gone) => match network.join() {
@@ -374,14 +349,7 @@ fn start_network(
 fn raise_descriptor_limit() -> u64 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    let now = if setrlimit(Resource::Nofile, raised).is_ok() {
-        raised
-    } else {
-        limit
-    };
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let now = if setrlimit(Resource::Nofile, raised).is_ok() { raised } else { limit };
     now.current.unwrap_or(u64::MAX)
 }

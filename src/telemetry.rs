@@ -37,9 +37,7 @@ pub fn start_log(filter: &str, format: LogFormat) -> Option<LogFilter> {
     let (filter, handle) = reload::Layer::new(parse_filter(filter));
     let registry = tracing_subscriber::registry().with(filter);
     let is_terminal = std::io::stderr().is_terminal();
-    let to_stderr = fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(is_terminal);
+    let to_stderr = fmt::layer().with_writer(std::io::stderr).with_ansi(is_terminal);
     let started = match format {
         LogFormat::Text => registry.with(to_stderr.with_target(false)).try_init(),
         LogFormat::Json => registry.with(to_stderr.json()).try_init(),
@@ -116,11 +114,7 @@ impl Metrics {
 
     /// A response was cut short, and why.
     pub fn cut(&self, reason: &'static str) {
-        self.cuts
-            .get_or_create(&CutReason {
-                reason: Reason(reason),
-            })
-            .inc();
+        self.cuts.get_or_create(&CutReason { reason: Reason(reason) }).inc();
     }
 
     /// A connection is open until the result is dropped.
@@ -141,16 +135,8 @@ impl Metrics {
         panics.inc_by(PANICS.load(Ordering::Relaxed));
         let mut registry = Registry::with_prefix("headwater");
         registry.register("responses", "Responses by status", self.responses.clone());
-        registry.register(
-            "body_bytes",
-            "Bytes of bodies sent",
-            self.body_bytes.clone(),
-        );
-        registry.register(
-            "body_cuts",
-            "Responses cut short, by reason",
-            self.cuts.clone(),
-        );
+        registry.register("body_bytes", "Bytes of bodies sent", self.body_bytes.clone());
+        registry.register("body_cuts", "Responses cut short, by reason", self.cuts.clone());
         registry.register("connections", "Open connections", self.connections.clone());
         registry.register("titles", "Titles in the catalog", self.titles.clone());
         registry.register("panics", "Requests and calls that ended in a panic", panics);
@@ -180,12 +166,8 @@ impl Default for RequestIds {
     fn default() -> Self {
         let nanos = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
-            .map_or(0, |since| {
-                since.as_secs() << 30 ^ u64::from(since.subsec_nanos())
-            });
-        Self(Arc::new(AtomicU64::new(
-            nanos ^ u64::from(std::process::id()) << 40,
-        )))
+            .map_or(0, |since| since.as_secs() << 30 ^ u64::from(since.subsec_nanos()));
+        Self(Arc::new(AtomicU64::new(nanos ^ u64::from(std::process::id()) << 40)))
     }
 }
 

@@ -104,10 +104,7 @@ impl Extents {
         if extent.is_empty() {
             return Err(ExtentRefused::Empty);
         }
-        let end = self
-            .len()
-            .checked_add(extent.len())
-            .filter(|&end| i64::try_from(end).is_ok());
+        let end = self.len().checked_add(extent.len()).filter(|&end| i64::try_from(end).is_ok());
         let end = end.ok_or(ExtentRefused::TooLong)?;
         self.parts.push(Part { end, extent });
         Ok(())
@@ -115,10 +112,7 @@ impl Extents {
 
     /// Appends all extents of another list.
     pub fn append(&mut self, other: Self) -> Result<(), ExtentRefused> {
-        other
-            .parts
-            .into_iter()
-            .try_for_each(|part| self.push(part.extent))
+        other.parts.into_iter().try_for_each(|part| self.push(part.extent))
     }
 
     /// The length in bytes.
@@ -144,9 +138,7 @@ impl Extents {
     /// The extents that make up `range`, cut to it. What lies past the end is left out.
     pub fn slice(&self, range: Range<u64>) -> Self {
         let first = self.parts.partition_point(|part| part.end <= range.start);
-        let mut start = first
-            .checked_sub(1)
-            .map_or(0, |before| self.parts[before].end);
+        let mut start = first.checked_sub(1).map_or(0, |before| self.parts[before].end);
         let mut cut = Self::default();
         for part in &self.parts[first..] {
             let within = range.start.max(start)..range.end.min(part.end);
@@ -177,10 +169,7 @@ impl Validator {
     /// If the tag holds anything else: tags are made by code, never from input.
     pub fn new(opaque: &str) -> Self {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        assert!(
-            opaque.bytes().all(plain),
-            "an opaque tag is letters, digits and '-'"
-        );
+        assert!(opaque.bytes().all(plain), "an opaque tag is letters, digits and '-'");
         Self(Bytes::from(format!("\"{opaque}\"")))
     }
 
@@ -253,8 +242,7 @@ mod tests {
     fn memory(parts: &[&'static str]) -> Extents {
         let mut list = Extents::default();
         for part in parts {
-            list.push(Extent::Memory(Bytes::from_static(part.as_bytes())))
-                .expect("a part");
+            list.push(Extent::Memory(Bytes::from_static(part.as_bytes()))).expect("a part");
         }
         list
     }
@@ -285,21 +273,14 @@ mod tests {
         ] {
             let cut = list.slice(range.clone());
             assert_eq!(text(&cut), expected, "{range:?}");
-            assert_eq!(
-                cut.len(),
-                expected.replace('|', "").len() as u64,
-                "{range:?}"
-            );
+            assert_eq!(cut.len(), expected.replace('|', "").len() as u64, "{range:?}");
         }
     }
 
     #[test]
     fn an_empty_extent_is_refused_and_changes_nothing() {
         let mut list = memory(&["abc"]);
-        assert_eq!(
-            list.push(Extent::Memory(Bytes::new())),
-            Err(ExtentRefused::Empty)
-        );
+        assert_eq!(list.push(Extent::Memory(Bytes::new())), Err(ExtentRefused::Empty));
         assert_eq!(list.len(), 3);
         assert!(Extents::of(Extent::Memory(Bytes::new())).is_empty());
     }

@@ -93,12 +93,7 @@ impl Record {
             let value = request.headers().get(name).map(HeaderValue::as_bytes);
             plain(value.unwrap_or_default())
         };
-        let line = format!(
-            "{} {} {:?}",
-            request.method(),
-            request.uri(),
-            request.version()
-        );
+        let line = format!("{} {} {:?}", request.method(), request.uri(), request.version());
         Self {
             client: request.peer_addr().map(|peer| peer.ip()),
             request: plain(line.as_bytes()),
@@ -149,9 +144,7 @@ impl AccessLog {
         let (sender, records) = sync_channel(WAITING_MAX);
         let path = path.to_owned();
         let write = move || write_all(&records, BufWriter::new(target), &path);
-        thread::Builder::new()
-            .name("access-log".into())
-            .spawn(write)?;
+        thread::Builder::new().name("access-log".into()).spawn(write)?;
         self.0.writer.store(Some(Arc::new(sender)));
         Ok(())
     }

@@ -35,13 +35,7 @@ impl Site {
         beside: Handle,
     ) -> Arc<Self> {
         let settings = ArcSwap::from_pointee(settings);
-        Arc::new(Self {
-            library,
-            settings,
-            metrics,
-            beside,
-            draining: AtomicBool::default(),
-        })
+        Arc::new(Self { library, settings, metrics, beside, draining: AtomicBool::default() })
     }
 
     /// From now on the server is not ready any more, so that balancers send nobody new.

@@ -66,9 +66,7 @@ pub fn applies_to(media_type: &str, length: usize) -> bool {
 /// The best coding that a client takes (RFC 9110 section 12.5.3); `None` for none.
 pub fn negotiate(fields: &HeaderMap) -> Option<Coding> {
     let weight = |coding: &str| {
-        let members = fields
-            .get_all(ACCEPT_ENCODING)
-            .filter_map(|line| line.to_str().ok());
+        let members = fields.get_all(ACCEPT_ENCODING).filter_map(|line| line.to_str().ok());
         let mut any = None;
         for member in members.flat_map(|line| line.split(',')) {
             let mut parts = member.split(';').map(str::trim);
@@ -126,15 +124,11 @@ mod tests {
         let text = "a line of text\n".repeat(1000);
         let mut read = String::new();
         let gzip = Coding::Gzip.encode(text.as_bytes());
-        flate2::read::GzDecoder::new(&gzip[..])
-            .read_to_string(&mut read)
-            .expect("gzip");
+        flate2::read::GzDecoder::new(&gzip[..]).read_to_string(&mut read).expect("gzip");
         assert_eq!(read, text);
         read.clear();
         let br = Coding::Brotli.encode(text.as_bytes());
-        brotli::Decompressor::new(&br[..], 4096)
-            .read_to_string(&mut read)
-            .expect("brotli");
+        brotli::Decompressor::new(&br[..], 4096).read_to_string(&mut read).expect("brotli");
         assert_eq!(read, text);
     }
 

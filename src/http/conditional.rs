@@ -37,9 +37,7 @@ pub fn evaluate(method: &Method, fields: &HeaderMap, state: State<'_>) -> Verdic
     let is_read = matches!(*method, Method::GET | Method::HEAD);
     if fields.contains_key(IF_MATCH) {
         // Strong comparison (13.1.1); a date beside it is not looked at.
-        if !any_tag(fields, &IF_MATCH, |tag| {
-            tag.matches_strongly(state.validator)
-        }) {
+        if !any_tag(fields, &IF_MATCH, |tag| tag.matches_strongly(state.validator)) {
             return Verdict::Failed;
         }
     } else if let Some((since, modified)) =
@@ -50,14 +48,8 @@ pub fn evaluate(method: &Method, fields: &HeaderMap, state: State<'_>) -> Verdic
     }
     if fields.contains_key(IF_NONE_MATCH) {
         // Weak comparison (13.1.2), and again a date beside it is not looked at.
-        if any_tag(fields, &IF_NONE_MATCH, |tag| {
-            tag.matches_weakly(state.validator)
-        }) {
-            return if is_read {
-                Verdict::NotModified
-            } else {
-                Verdict::Failed
-            };
+        if any_tag(fields, &IF_NONE_MATCH, |tag| tag.matches_weakly(state.validator)) {
+            return if is_read { Verdict::NotModified } else { Verdict::Failed };
         }
     } else if is_read
         && let Some((since, modified)) = date(fields, &IF_MODIFIED_SINCE).zip(state.last_modified)
@@ -80,23 +72,18 @@ pub fn range_applies(fields: &HeaderMap, state: State<'_>, now: SystemTime) -> b
     if let Some((tag, [])) = Tag::parse(field) {
         return tag.matches_strongly(state.validator);
     }
-    let date = std::str::from_utf8(field)
-        .ok()
-        .and_then(|date| httpdate::parse_http_date(date).ok());
-    date.zip(state.last_modified)
-        .is_some_and(|(date, modified)| {
-            let is_settled = modified + Duration::from_secs(1) <= now;
-            date == modified && is_settled
-        })
+    let date =
+        std::str::from_utf8(field).ok().and_then(|date| httpdate::parse_http_date(date).ok());
+    date.zip(state.last_modified).is_some_and(|(date, modified)| {
+        let is_settled = modified + Duration::from_secs(1) <= now;
+        date == modified && is_settled
+    })
 }
 
 /// A time as HTTP tells it, in whole seconds; `None` if it lies in the future, when it must not be
 /// told (section 8.8.2.1).
 pub fn http_time(time: SystemTime, now: SystemTime) -> Option<SystemTime> {
-    let seconds = time
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
+    let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let whole = UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
     (whole <= now).then_some(whole)
 }
@@ -139,11 +126,9 @@ impl<'a> Tag<'a> {
     fn matches_weakly(self, validator: Option<&Validator>) -> bool {
         match self {
             Self::Any => true,
-            Self::Exact { quoted, .. } => Self::Exact {
-                quoted,
-                is_weak: false,
+            Self::Exact { quoted, .. } => {
+                Self::Exact { quoted, is_weak: false }.matches_strongly(validator)
             }
-            .matches_strongly(validator),
         }
     }
 }
@@ -157,9 +142,7 @@ fn any_tag(fields: &HeaderMap, name: &HeaderName, fits: impl Fn(Tag<'_>) -> bool
             return fits(Tag::Any);
         }
         loop {
-            let separators = rest
-                .iter()
-                .position(|byte| !matches!(byte, b' ' | b'\t' | b','));
+            let separators = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b','));
             rest = &rest[separators.unwrap_or(rest.len())..];
             match Tag::parse(rest) {
                 Some((tag, after)) if matches!(after.trim_ascii_start(), [] | [b',', ..]) => {
@@ -210,10 +193,7 @@ mod tests {
 
     fn verdict(lines: &[(&str, &str)]) -> Verdict {
         let validator = Validator::new("abc");
-        let state = State {
-            validator: Some(&validator),
-            last_modified: Some(at(NOW - 100)),
-        };
+        let state = State { validator: Some(&validator), last_modified: Some(at(NOW - 100)) };
         evaluate(&Method::GET, &fields(lines), state)
     }
 
@@ -238,11 +218,7 @@ mod tests {
             ("", Failed, Proceed),
         ] {
             assert_eq!(verdict(&[("if-match", line)]), if_match, "If-Match: {line}");
-            assert_eq!(
-                verdict(&[("if-none-match", line)]),
-                if_none_match,
-                "If-None-Match: {line}"
-            );
+            assert_eq!(verdict(&[("if-none-match", line)]), if_none_match, "If-None-Match: {line}");
         }
         let two_lines = [("if-none-match", "\"x\""), ("if-none-match", "\"abc\"")];
         assert_eq!(verdict(&two_lines), NotModified);
@@ -258,15 +234,9 @@ mod tests {
         assert_eq!(verdict(&[("if-unmodified-since", &same)]), Proceed);
         assert_eq!(verdict(&[("if-unmodified-since", &old)]), Failed);
         assert_eq!(verdict(&[("if-unmodified-since", "soon")]), Proceed);
-        let both = [
-            ("if-none-match", "\"x\""),
-            ("if-modified-since", same.as_str()),
-        ];
+        let both = [("if-none-match", "\"x\""), ("if-modified-since", same.as_str())];
         assert_eq!(verdict(&both), Proceed);
-        let both = [
-            ("if-match", "\"abc\""),
-            ("if-unmodified-since", old.as_str()),
-        ];
+        let both = [("if-match", "\"abc\""), ("if-unmodified-since", old.as_str())];
         assert_eq!(verdict(&both), Proceed);
     }
 
@@ -274,10 +244,7 @@ mod tests {
     fn if_range_wants_a_strong_match_or_the_exact_settled_date() {
         let validator = Validator::new("abc");
         let applies = |value: &str, modified| {
-            let state = State {
-                validator: Some(&validator),
-                last_modified: Some(at(modified)),
-            };
+            let state = State { validator: Some(&validator), last_modified: Some(at(modified)) };
             range_applies(&fields(&[("if-range", value)]), state, at(NOW))
         };
         let old = NOW - 100;
@@ -287,23 +254,14 @@ mod tests {
         assert!(!applies("\"abc\", \"x\"", old));
         assert!(!applies("*", old));
         assert!(applies(&date_text(old), old));
-        assert!(
-            !applies(&date_text(old + 1), old),
-            "later than Last-Modified is not exactly it"
-        );
-        assert!(
-            !applies(&date_text(NOW), NOW),
-            "changed within this very second"
-        );
+        assert!(!applies(&date_text(old + 1), old), "later than Last-Modified is not exactly it");
+        assert!(!applies(&date_text(NOW), NOW), "changed within this very second");
         assert!(!applies("gibberish", old));
     }
 
     #[test]
     fn a_time_in_the_future_is_not_told() {
         assert_eq!(http_time(at(NOW + 1), at(NOW)), None);
-        assert_eq!(
-            http_time(at(NOW) + Duration::from_millis(999), at(NOW + 1)),
-            Some(at(NOW))
-        );
+        assert_eq!(http_time(at(NOW) + Duration::from_millis(999), at(NOW + 1)), Some(at(NOW)));
     }
 }

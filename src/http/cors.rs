@@ -41,9 +41,7 @@ pub fn decorate(request: &HttpRequest, origins: &str, response: &mut HttpRespons
         // The answer differs by origin also where there is none, for the caches on the way.
         fields.append(VARY, HeaderValue::from_static("Origin"));
         let is_listed = |origin: &&HeaderValue| {
-            origins
-                .split_whitespace()
-                .any(|listed| origin.as_bytes() == listed.as_bytes())
+            origins.split_whitespace().any(|listed| origin.as_bytes() == listed.as_bytes())
         };
         if let Some(origin) = origin.filter(is_listed) {
             fields.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());

@@ -109,20 +109,14 @@ impl Edge {
         if request.path().len() > intake::TARGET_BYTES_MAX {
             return Some(Error::TargetTooLong);
         }
-        let authority = request
-            .uri()
-            .authority()
-            .map(|authority| authority.as_str().as_bytes());
+        let authority = request.uri().authority().map(|authority| authority.as_str().as_bytes());
         let host = request.headers().get(HOST).map(HeaderValue::as_bytes);
         let is_valid = authority.or(host).is_some_and(intake::is_host);
         (!is_valid).then(|| Error::BadRequest("the authority is not a host and port".into()))
     }
 
     fn arrived(&self, request: &Request, connection: Option<&Rc<Connection>>) -> Arrived {
-        let given = request
-            .headers()
-            .get(X_REQUEST_ID)
-            .filter(|id| is_request_id(id.as_bytes()));
+        let given = request.headers().get(X_REQUEST_ID).filter(|id| is_request_id(id.as_bytes()));
         let id = given.cloned().unwrap_or_else(|| {
             HeaderValue::from_str(&self.request_ids.next()).expect("hex digits")
         });
@@ -149,21 +143,14 @@ impl Edge {
         fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         fields.insert(X_REQUEST_ID, arrived.id);
         if arrived.is_last {
-            response
-                .head_mut()
-                .set_connection_type(actix_http::ConnectionType::Close);
+            response.head_mut().set_connection_type(actix_http::ConnectionType::Close);
         }
         let mut entry = arrived.entry;
         if let Some(entry) = &mut entry {
             entry.answered(status.as_u16());
         }
         let metrics = self.site.metrics.clone();
-        response.map_body(|_, body| EdgeBody {
-            body,
-            _answering: answering,
-            metrics,
-            entry,
-        })
+        response.map_body(|_, body| EdgeBody { body, _answering: answering, metrics, entry })
     }
 }
 

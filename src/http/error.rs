@@ -51,7 +51,7 @@ pub enum Error {
     /// The disk does not answer, or not in time.
     #[error("the storage does not answer at the moment; try again soon")]
     Unavailable(#[source] Unavailable),
-    /// The server is going down, or not up yet.
+    /// Not now, but soon.
     #[error("{0}")]
     NotReady(&'static str),
     /// Something is broken that a client can do nothing about.
@@ -116,10 +116,7 @@ impl ResponseError for Error {
         let mut body = serde_json::to_vec_pretty(&problem).unwrap_or_default();
         body.push(b'\n');
         response
-            .insert_header((
-                CONTENT_TYPE,
-                HeaderValue::from_static("application/problem+json"),
-            ))
+            .insert_header((CONTENT_TYPE, HeaderValue::from_static("application/problem+json")))
             .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
             .body(body)
     }
@@ -139,6 +136,9 @@ impl From<ReadError> for Error {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Unavailable(cause) => Self::Unavailable(cause),
+            ReadError::Changed | ReadError::Truncated => {
+                Self::NotReady("the file is being changed at this moment; try again soon")
+            }
             cause => Self::Internal(Box::new(cause)),
         }
     }

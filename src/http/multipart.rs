@@ -22,10 +22,7 @@ pub struct Multipart {
 ///
 /// Refused only when the parts and their heads together are longer than a body can be.
 pub fn multipart(content: &Content, parts: &[Range<u64>]) -> Result<Multipart, ExtentRefused> {
-    let tag = content
-        .validator
-        .as_ref()
-        .map_or("unnamed", |validator| validator.opaque());
+    let tag = content.validator.as_ref().map_or("unnamed", |validator| validator.opaque());
     let boundary = format!("headwater-{tag}");
     let length = content.len();
     let mut extents = Extents::default();
@@ -41,10 +38,7 @@ pub fn multipart(content: &Content, parts: &[Range<u64>]) -> Result<Multipart, E
         lead = "\r\n";
     }
     extents.append(text(format!("\r\n--{boundary}--\r\n")))?;
-    Ok(Multipart {
-        extents,
-        media_type: format!("multipart/byteranges; boundary={boundary}"),
-    })
+    Ok(Multipart { extents, media_type: format!("multipart/byteranges; boundary={boundary}") })
 }
 
 fn text(text: String) -> Extents {

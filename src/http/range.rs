@@ -53,26 +53,16 @@ pub enum Selection {
 impl RangeSet {
     /// Reads a Range field's value, in one pass and without allocating.
     pub fn parse(field: &[u8]) -> Result<Self, Ignored> {
-        let equals = field
-            .iter()
-            .position(|&byte| byte == b'=')
-            .ok_or(Ignored::Syntax)?;
+        let equals = field.iter().position(|&byte| byte == b'=').ok_or(Ignored::Syntax)?;
         let (unit, members) = (&field[..equals], &field[equals + 1..]);
         if !unit.eq_ignore_ascii_case(b"bytes") {
             return Err(Ignored::Unit);
         }
-        let mut set = Self {
-            specs: [Spec::Suffix(0); RANGES_MAX],
-            count: 0,
-        };
+        let mut set = Self { specs: [Spec::Suffix(0); RANGES_MAX], count: 0 };
         for (index, member) in members.split(|&byte| byte == b',').enumerate() {
             // White space stands around commas only (section 5.6.1): not after the equals sign and
             // not at the end.
-            let member = if index == 0 {
-                member
-            } else {
-                trim_start(member)
-            };
+            let member = if index == 0 { member } else { trim_start(member) };
             let is_last = member.as_ptr_range().end == members.as_ptr_range().end;
             let member = if is_last { member } else { trim_end(member) };
             if member.is_empty() {
@@ -83,11 +73,7 @@ impl RangeSet {
             *set.specs.get_mut(set.count).ok_or(Ignored::TooMany)? = spec;
             set.count += 1;
         }
-        if set.count == 0 {
-            Err(Ignored::Syntax)
-        } else {
-            Ok(set)
-        }
+        if set.count == 0 { Err(Ignored::Syntax) } else { Ok(set) }
     }
 
     /// What the members mean for a representation of this length.
@@ -97,10 +83,7 @@ impl RangeSet {
     pub fn resolve(&self, length: u64) -> Selection {
         let mut parts: [Range<u64>; RANGES_MAX] = std::array::from_fn(|_| 0..0);
         let mut count = 0;
-        for part in self.specs[..self.count]
-            .iter()
-            .filter_map(|spec| spec.resolve(length))
-        {
+        for part in self.specs[..self.count].iter().filter_map(|spec| spec.resolve(length)) {
             parts[count] = part;
             count += 1;
         }
@@ -140,15 +123,10 @@ impl Spec {
 
 /// Whether several parts are to be sent as asked.
 fn is_worth_it(parts: &[Range<u64>], length: u64) -> bool {
-    let sum = parts
-        .iter()
-        .try_fold(0_u64, |sum, part| sum.checked_add(part.end - part.start));
+    let sum = parts.iter().try_fold(0_u64, |sum, part| sum.checked_add(part.end - part.start));
     let overlaps = |a: &Range<u64>, b: &Range<u64>| a.start < b.end && b.start < a.end;
     let overlapping = |(index, part): &(usize, &Range<u64>)| {
-        parts
-            .iter()
-            .enumerate()
-            .any(|(other, b)| other != *index && overlaps(part, b))
+        parts.iter().enumerate().any(|(other, b)| other != *index && overlaps(part, b))
     };
     sum.is_some_and(|sum| sum <= length)
         && parts.iter().enumerate().filter(overlapping).count() <= 2
@@ -170,18 +148,12 @@ fn is_blank(byte: u8) -> bool {
 }
 
 fn trim_start(bytes: &[u8]) -> &[u8] {
-    let kept = bytes
-        .iter()
-        .position(|&byte| !is_blank(byte))
-        .unwrap_or(bytes.len());
+    let kept = bytes.iter().position(|&byte| !is_blank(byte)).unwrap_or(bytes.len());
     &bytes[kept..]
 }
 
 fn trim_end(bytes: &[u8]) -> &[u8] {
-    let kept = bytes
-        .iter()
-        .rposition(|&byte| !is_blank(byte))
-        .map_or(0, |last| last + 1);
+    let kept = bytes.iter().rposition(|&byte| !is_blank(byte)).map_or(0, |last| last + 1);
     &bytes[..kept]
 }
 
@@ -211,11 +183,7 @@ mod tests {
             ("bytes=5-9999999999999999999999999", 1000, One(5..1000)),
             ("bytes=-9999999999999999999999999", 1000, One(0..1000)),
             ("bytes=007-0000000000000000000000000008", 1000, One(7..9)),
-            (
-                "bytes=8589934592-8589934593",
-                1 << 40,
-                One(1 << 33..(1 << 33) + 2),
-            ),
+            ("bytes=8589934592-8589934593", 1 << 40, One(1 << 33..(1 << 33) + 2)),
             (
                 "bytes=9223372036854775806-",
                 i64::MAX as u64,
@@ -235,10 +203,7 @@ mod tests {
             ("bytes=0-", 0),
             ("bytes=-1", 0),
             ("bytes=9999999999999999999999999-", 1000),
-            (
-                "bytes=9999999999999999999999999-99999999999999999999999999",
-                1000,
-            ),
+            ("bytes=9999999999999999999999999-99999999999999999999999999", 1000),
             ("bytes=2000-,-0", 1000),
         ] {
             assert_eq!(select(field.as_bytes(), length), Unsatisfiable, "{field}");
@@ -286,10 +251,7 @@ mod tests {
             ("bytes=0-0,2000-", One(0..1)),
             ("bytes=0-0,-0", One(0..1)),
             ("bytes=0-9,5-14", Several(vec![0..10, 5..15])),
-            (
-                "bytes=0-9,10-19,20-29",
-                Several(vec![0..10, 10..20, 20..30]),
-            ),
+            ("bytes=0-9,10-19,20-29", Several(vec![0..10, 10..20, 20..30])),
         ] {
             assert_eq!(select(field.as_bytes(), 1000), expected, "{field}");
         }
@@ -299,10 +261,6 @@ mod tests {
     fn several_ranges_that_cost_more_than_the_whole_get_the_whole() {
         assert_eq!(select(b"bytes=0-,-1", 1000), Whole, "longer than the whole");
         assert_eq!(select(b"bytes=0-9,5-14,9-20", 1000), Whole, "three overlap");
-        assert_eq!(
-            select(b"bytes=0-9,0-9,500-509,500-509", 1000),
-            Whole,
-            "four overlap"
-        );
+        assert_eq!(select(b"bytes=0-9,0-9,500-509,500-509", 1000), Whole, "four overlap");
     }
 }

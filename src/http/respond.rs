@@ -34,13 +34,8 @@ const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control
 /// Answers a GET or HEAD with a content, as far as the request's preconditions and ranges want it.
 pub fn respond(request: &HttpRequest, settings: &Settings, content: Content) -> HttpResponse {
     let now = SystemTime::now();
-    let last_modified = content
-        .last_modified
-        .and_then(|time| conditional::http_time(time, now));
-    let state = State {
-        validator: content.validator.as_ref(),
-        last_modified,
-    };
+    let last_modified = content.last_modified.and_then(|time| conditional::http_time(time, now));
+    let state = State { validator: content.validator.as_ref(), last_modified };
     let outcome = outcome(request, state, content.len(), now);
 
     let mut response = HttpResponseBuilder::new(outcome.status());

@@ -41,13 +41,7 @@ impl Text {
         let mut hasher = DefaultHasher::new();
         bytes.hash(&mut hasher);
         let validator = Validator::new(&format!("{:016x}", hasher.finish()));
-        Self {
-            bytes,
-            media_type,
-            validator,
-            last_modified: None,
-            caching,
-        }
+        Self { bytes, media_type, validator, last_modified: None, caching }
     }
 }
 
@@ -60,9 +54,7 @@ pub async fn respond_text(request: &HttpRequest, site: &Site, text: Text) -> Htt
     let (mut bytes, mut validator) = (text.bytes, text.validator);
     if let Some(coding) = coding {
         let encode = site.beside.spawn_blocking(move || coding.encode(&bytes));
-        bytes = encode
-            .await
-            .expect("coding a text in memory does not panic");
+        bytes = encode.await.expect("coding a text in memory does not panic");
         validator = validator.with_coding(coding.name());
     }
     let content = Content {
@@ -74,9 +66,7 @@ pub async fn respond_text(request: &HttpRequest, site: &Site, text: Text) -> Htt
     };
     let mut response = respond(request, &site.settings.load(), content);
     if is_codable {
-        response
-            .headers_mut()
-            .append(VARY, HeaderValue::from_static("Accept-Encoding"));
+        response.headers_mut().append(VARY, HeaderValue::from_static("Accept-Encoding"));
     }
     if let Some(coding) = coding.filter(|_| response.status().is_success()) {
         let name = HeaderValue::from_static(coding.name());

@@ -98,11 +98,7 @@ pub struct Page {
 impl Catalog {
     /// An empty catalog of `roots` roots that are all still to be scanned.
     pub fn new(roots: usize, max_titles: usize) -> Self {
-        Self {
-            titles: RwLock::default(),
-            max_titles,
-            unscanned: AtomicUsize::new(roots),
-        }
+        Self { titles: RwLock::default(), max_titles, unscanned: AtomicUsize::new(roots) }
     }
 
     /// How many titles are known.
@@ -168,11 +164,7 @@ impl Catalog {
 
     /// Answers a question.
     pub fn query(&self, query: &Query) -> Page {
-        let words: Vec<String> = query
-            .search
-            .split_whitespace()
-            .map(str::to_lowercase)
-            .collect();
+        let words: Vec<String> = query.search.split_whitespace().map(str::to_lowercase).collect();
         let known = self.read();
         let found = known.values().map(|listed| &listed.title).filter(|title| {
             words.is_empty() || {
@@ -193,10 +185,7 @@ impl Catalog {
         };
         found.sort_unstable_by(order);
         let page = found.iter().skip(query.offset).take(query.limit);
-        Page {
-            titles: page.copied().cloned().collect(),
-            total: found.len(),
-        }
+        Page { titles: page.copied().cloned().collect(), total: found.len() }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, BTreeMap<MediaPath, Listed>> {

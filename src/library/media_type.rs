@@ -64,9 +64,7 @@ pub fn of(name: &[u8]) -> Option<(&'static str, Kind)> {
     let lower = lower.get_mut(..extension.len())?;
     lower.copy_from_slice(extension);
     lower.make_ascii_lowercase();
-    let found = TABLE
-        .binary_search_by(|(known, ..)| known.as_bytes().cmp(lower))
-        .ok()?;
+    let found = TABLE.binary_search_by(|(known, ..)| known.as_bytes().cmp(lower)).ok()?;
     let (_, media_type, kind) = TABLE[found];
     Some((media_type, kind))
 }
@@ -74,9 +72,7 @@ pub fn of(name: &[u8]) -> Option<(&'static str, Kind)> {
 /// The media type of a file that is no media, served only where that was configured.
 pub fn of_other(name: &[u8]) -> &'static str {
     let name = String::from_utf8_lossy(name);
-    mime_guess::from_path(name.as_ref())
-        .first_raw()
-        .unwrap_or("application/octet-stream")
+    mime_guess::from_path(name.as_ref()).first_raw().unwrap_or("application/octet-stream")
 }
 
 /// Whether a name is that of a title.
@@ -91,11 +87,7 @@ mod tests {
     #[test]
     fn the_table_is_sorted_and_no_extension_is_longer_than_is_looked_for() {
         assert!(TABLE.is_sorted_by(|a, b| a.0 < b.0));
-        assert!(
-            TABLE
-                .iter()
-                .all(|(extension, ..)| extension.len() <= EXTENSION_BYTES_MAX)
-        );
+        assert!(TABLE.iter().all(|(extension, ..)| extension.len() <= EXTENSION_BYTES_MAX));
     }
 
     #[test]

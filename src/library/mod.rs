@@ -18,6 +18,8 @@ use std::{
     },
 };
 
+use futures::future::join_all;
+
 pub use catalog::{Catalog, Title};
 pub use path::{MediaPath, PathRefused};
 
@@ -83,12 +85,12 @@ impl Library {
     }
 
     /// Whether every root's directory answers: what it takes to be ready to serve.
-    pub async fn is_readable(&self) -> Result<(), Unavailable> {
-        let answers = self
-            .roots
-            .iter()
-            .map(|named| named.root.look_up(Path::new("")));
-        futures::future::try_join_all(answers).await.map(drop)
+    pub async fn is_readable(&self) -> bool {
+        let look = |named: &NamedRoot| {
+            let root = Arc::clone(&named.root);
+            async move { matches!(root.look_up(Path::new("")).await, Ok(Ok(_))) }
+        };
+        join_all(self.roots.iter().map(look)).await.into_iter().all(|answers| answers)
     }
 
     fn serves(&self, path: &MediaPath) -> bool {
@@ -102,10 +104,7 @@ impl Library {
         }
         let (first, rest) = path.split_first()?;
         let is_first = |named: &&NamedRoot| named.name.as_deref().map(str::as_bytes) == Some(first);
-        self.roots
-            .iter()
-            .find(is_first)
-            .map(|named| (&named.root, rest))
+        self.roots.iter().find(is_first).map(|named| (&named.root, rest))
     }
 
     /// The path by which clients know a file of a root.

@@ -20,12 +20,8 @@ const NAME_BYTES_MAX: usize = 255;
 const PATH_BYTES_MAX: usize = 4096;
 
 /// What is left as it is in a URL: the unreserved characters of RFC 3986 section 2.3, and `/`.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b'/');
+const ENCODED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// Why a request's path names no file. Each is answered as if there were no such file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -92,10 +88,7 @@ impl MediaPath {
 
     /// The last name.
     pub fn file_name(&self) -> &[u8] {
-        self.0
-            .rsplit(|&byte| byte == b'/')
-            .next()
-            .unwrap_or_default()
+        self.0.rsplit(|&byte| byte == b'/').next().unwrap_or_default()
     }
 
     /// The path percent-encoded, for a URL.
@@ -116,10 +109,7 @@ impl MediaPath {
     /// The first name, and the path below it if there is one.
     pub(super) fn split_first(&self) -> Option<(&[u8], &Path)> {
         let slash = self.0.iter().position(|&byte| byte == b'/')?;
-        Some((
-            &self.0[..slash],
-            Path::new(OsStr::from_bytes(&self.0[slash + 1..])),
-        ))
+        Some((&self.0[..slash], Path::new(OsStr::from_bytes(&self.0[slash + 1..]))))
     }
 }
 

@@ -40,21 +40,14 @@ impl Library {
     /// known of them.
     pub async fn scan_root(&self, root: usize) {
         let named = &self.roots()[root];
-        if let Err(error) = named
-            .root
-            .reopen()
-            .await
-            .map_err(std::io::Error::other)
-            .flatten()
-        {
+        if let Err(error) = named.root.reopen().await.map_err(std::io::Error::other).flatten() {
             warn!(root = %named.root.path().display(), %error, "the root cannot be opened");
             return;
         }
         let scan = SCANS.fetch_add(1, Ordering::Relaxed);
         let complete = self.scan_below(root, PathBuf::new(), scan).await;
         if complete {
-            self.catalog
-                .sweep(Path::new(named.name.as_deref().unwrap_or_default()), scan);
+            self.catalog.sweep(Path::new(named.name.as_deref().unwrap_or_default()), scan);
         }
         info!(root = %named.root.path().display(), titles = self.catalog.len(), complete, "scanned");
     }
@@ -124,10 +117,7 @@ impl Library {
     fn note(&self, titles: impl IntoIterator<Item = Title>, scan: u64) {
         let refused = self.catalog.note(titles, scan);
         if refused > 0 {
-            warn!(
-                refused,
-                "more titles than library.max_titles; these play but are not listed"
-            );
+            warn!(refused, "more titles than library.max_titles; these play but are not listed");
         }
     }
 }

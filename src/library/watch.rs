@@ -111,20 +111,14 @@ fn watch(root: &Path, changes: &mpsc::UnboundedSender<Change>) -> notify::Result
         let found = if event.need_rescan() {
             vec![Change::Lost]
         } else {
-            let below = event
-                .paths
-                .iter()
-                .filter_map(|path| path.strip_prefix(root).ok());
+            let below = event.paths.iter().filter_map(|path| path.strip_prefix(root).ok());
             let change = |path: &Path| match closed {
                 true => Change::Closed(path.to_owned()),
                 false => Change::Touched(path.to_owned()),
             };
             below.map(change).collect()
         };
-        if found
-            .into_iter()
-            .any(|change| changes.send(change).is_err())
-        {
+        if found.into_iter().any(|change| changes.send(change).is_err()) {
             break;
         }
     }

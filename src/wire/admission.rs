@@ -30,38 +30,24 @@ pub struct Admitted {
 impl Admission {
     /// Allows `per_address` connections for one address; 0 is any number.
     pub fn new(per_address: usize, metrics: Metrics) -> Arc<Self> {
-        Arc::new(Self {
-            metrics,
-            per_address,
-            addresses: Mutex::default(),
-        })
+        Arc::new(Self { metrics, per_address, addresses: Mutex::default() })
     }
 
     /// Counts a connection.
     pub fn admit(self: &Arc<Self>, address: IpAddr) -> Admitted {
         let open = self.metrics.connection();
         if self.per_address == 0 {
-            return Admitted {
-                _open: open,
-                counted: None,
-                is_within_limit: true,
-            };
+            return Admitted { _open: open, counted: None, is_within_limit: true };
         }
         let mut addresses = self.lock();
         let count = addresses.entry(address).or_default();
         *count += 1;
         let is_within_limit = *count <= self.per_address;
-        Admitted {
-            _open: open,
-            counted: Some((Arc::clone(self), address)),
-            is_within_limit,
-        }
+        Admitted { _open: open, counted: Some((Arc::clone(self), address)), is_within_limit }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-        self.addresses
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -101,9 +87,6 @@ mod tests {
         assert!(admission.admit(b).is_within_limit());
         drop(first);
         assert!(admission.admit(a).is_within_limit());
-        assert!(
-            admission.lock().is_empty(),
-            "nothing is kept of addresses without connections"
-        );
+        assert!(admission.lock().is_empty(), "nothing is kept of addresses without connections");
     }
 }

@@ -38,15 +38,9 @@ struct Handling {
 impl Handling {
     fn of(protocol: Protocol) -> Self {
         match protocol {
-            Protocol::Http1 => Self {
-                piece: PIECE_BYTES as u64,
-                is_kept: false,
-            },
+            Protocol::Http1 => Self { piece: PIECE_BYTES as u64, is_kept: false },
             // As large as the largest frame that a peer must take (RFC 9113 section 4.2).
-            Protocol::Http2 => Self {
-                piece: 16 * 1024,
-                is_kept: true,
-            },
+            Protocol::Http2 => Self { piece: 16 * 1024, is_kept: true },
         }
     }
 }
@@ -56,13 +50,7 @@ impl ExtentBody {
     pub fn new(extents: Extents, protocol: Protocol) -> Self {
         let length = extents.len();
         let waiting = extents.into_extents().rev().collect();
-        Self {
-            waiting,
-            current: None,
-            reading: None,
-            length,
-            handling: Handling::of(protocol),
-        }
+        Self { waiting, current: None, reading: None, length, handling: Handling::of(protocol) }
     }
 
     /// Takes a piece off the front of the current extent, or says that it is still being read.
@@ -75,10 +63,7 @@ impl ExtentBody {
             }
             Extent::Source { source, range } => (source, range),
         };
-        let wanted = range.start
-            ..range
-                .end
-                .min(range.start.saturating_add(self.handling.piece));
+        let wanted = range.start..range.end.min(range.start.saturating_add(self.handling.piece));
         let most = wanted.end - wanted.start;
         let read = if let Some(reading) = &mut self.reading {
             futures::ready!(reading.poll_unpin(cx))
@@ -100,11 +85,7 @@ impl ExtentBody {
         }
         range.start += length;
         let kept = self.handling.is_kept;
-        Poll::Ready(Ok(if kept {
-            Bytes::copy_from_slice(&piece)
-        } else {
-            piece
-        }))
+        Poll::Ready(Ok(if kept { Bytes::copy_from_slice(&piece) } else { piece }))
     }
 }
 

@@ -111,9 +111,7 @@ impl Connection {
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection")
-            .field("protocol", &self.protocol)
-            .finish_non_exhaustive()
+        f.debug_struct("Connection").field("protocol", &self.protocol).finish_non_exhaustive()
     }
 }
 

@@ -90,9 +90,7 @@ impl Intake {
             State::Show { bytes, .. } => Show::Buffered(bytes),
             State::Content(content) => {
                 let bytes = content.bytes();
-                let buffered = u64::try_from(self.buffer.len())
-                    .unwrap_or(u64::MAX)
-                    .min(bytes);
+                let buffered = u64::try_from(self.buffer.len()).unwrap_or(u64::MAX).min(bytes);
                 match usize::try_from(buffered).unwrap_or(usize::MAX) {
                     0 => Show::Straight(bytes),
                     buffered => Show::Buffered(buffered),
@@ -112,10 +110,9 @@ impl Intake {
     /// Counts bytes that were shown straight from the socket.
     pub fn pass(&mut self, passed: usize) {
         self.state = match self.state {
-            State::Show { bytes, content } if passed < bytes => State::Show {
-                bytes: bytes - passed,
-                content,
-            },
+            State::Show { bytes, content } if passed < bytes => {
+                State::Show { bytes: bytes - passed, content }
+            }
             State::Show { content, .. } => State::after(content),
             State::Content(Content::Sized(left)) => {
                 let passed = u64::try_from(passed).unwrap_or(u64::MAX);
@@ -152,10 +149,7 @@ impl Intake {
     /// Puts the stand-in in the place of what is buffered.
     pub fn refuse(&mut self) {
         self.buffer = BytesMut::from(STAND_IN);
-        self.state = State::Show {
-            bytes: STAND_IN.len(),
-            content: Content::Unending,
-        };
+        self.state = State::Show { bytes: STAND_IN.len(), content: Content::Unending };
     }
 
     fn find_head(&mut self) -> Result<Option<(usize, Content)>, Refusal> {
@@ -167,20 +161,11 @@ impl Intake {
         }
         // The last three bytes may be the beginning of an end.
         self.searched = self.buffer.len().saturating_sub(3).max(self.searched);
-        let line_is_whole = || {
-            self.buffer
-                .iter()
-                .take(TARGET_BYTES_MAX + 64)
-                .any(|b| *b == b'\n')
-        };
+        let line_is_whole = || self.buffer.iter().take(TARGET_BYTES_MAX + 64).any(|b| *b == b'\n');
         if self.buffer.len() > TARGET_BYTES_MAX + 64 && !line_is_whole() {
             return Err(Refusal::TargetTooLong);
         }
-        if self.is_full() {
-            Err(Refusal::HeadTooLarge)
-        } else {
-            Ok(None)
-        }
+        if self.is_full() { Err(Refusal::HeadTooLarge) } else { Ok(None) }
     }
 }
 
@@ -205,10 +190,7 @@ impl Content {
 /// Where an empty line ends at or after `from`: right behind `\n\r\n` or `\n\n`.
 fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
     let start = from.saturating_sub(2);
-    let lines = bytes[start..]
-        .iter()
-        .enumerate()
-        .filter(|(_, byte)| **byte == b'\n');
+    let lines = bytes[start..].iter().enumerate().filter(|(_, byte)| **byte == b'\n');
     lines
         .filter_map(|(at, _)| match &bytes[start + at + 1..] {
             [b'\n', ..] => Some(start + at + 2),
@@ -246,9 +228,7 @@ fn examine(bytes: &[u8]) -> Result<Option<(usize, Content)>, Refusal> {
 /// Whether a target is made of characters that no parser stumbles over.
 fn is_plain(target: &str) -> bool {
     target.starts_with('/')
-        && target
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"/%._~!$&'()*+,;=:@?-".contains(&b))
+        && target.bytes().all(|b| b.is_ascii_alphanumeric() || b"/%._~!$&'()*+,;=:@?-".contains(&b))
 }
 
 /// What follows a head with these fields, and whether they may stand together.
@@ -262,9 +242,7 @@ fn framing(fields: &[httparse::Header<'_>], is_1_1: bool) -> Result<Content, Ref
             }
         } else if field.name.eq_ignore_ascii_case("content-length") {
             let digits = field.value.trim_ascii();
-            let value = std::str::from_utf8(digits)
-                .ok()
-                .filter(|_| is_number(digits));
+            let value = std::str::from_utf8(digits).ok().filter(|_| is_number(digits));
             let value = value.and_then(|digits| digits.parse::<u64>().ok());
             let value = value.ok_or(Malformed("Content-Length is not a number"))?;
             if length.replace(value).is_some() {
@@ -385,43 +363,21 @@ mod tests {
         ] {
             assert!(malformed(head), "{head:?}: {:?}", refusal(head));
         }
-        let long = format!(
-            "GET /{} HTTP/1.1\r\nHost: a\r\n\r\n",
-            "x".repeat(TARGET_BYTES_MAX)
-        );
+        let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(TARGET_BYTES_MAX));
         assert_eq!(refusal(&long), Some(Refusal::TargetTooLong));
-        assert_eq!(
-            refusal(&"x".repeat(TARGET_BYTES_MAX * 2)),
-            Some(Refusal::TargetTooLong)
-        );
-        let field = format!(
-            "GET / HTTP/1.1\r\nHost: a\r\nX: {}",
-            "x".repeat(HEAD_BYTES_MAX)
-        );
+        assert_eq!(refusal(&"x".repeat(TARGET_BYTES_MAX * 2)), Some(Refusal::TargetTooLong));
+        let field = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}", "x".repeat(HEAD_BYTES_MAX));
         assert_eq!(refusal(&field), Some(Refusal::HeadTooLarge));
-        let many = format!(
-            "GET / HTTP/1.1\r\nHost: a\r\n{}\r\n",
-            "X: x\r\n".repeat(FIELDS_MAX)
-        );
+        let many = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: x\r\n".repeat(FIELDS_MAX));
         assert_eq!(refusal(&many), Some(Refusal::HeadTooLarge));
     }
 
     #[test]
     fn hosts_are_told_from_what_is_none() {
-        for host in [
-            "",
-            "a",
-            "a:80",
-            "a:",
-            "[::1]:80",
-            "127.0.0.1",
-            "xn--t-pda.example",
-        ] {
+        for host in ["", "a", "a:80", "a:", "[::1]:80", "127.0.0.1", "xn--t-pda.example"] {
             assert!(is_host(host.as_bytes()), "{host}");
         }
-        for host in [
-            "a:b", "a:65536", "a b", "a@b", "[]", "[::1]x", "a,b:c", "a\u{e9}",
-        ] {
+        for host in ["a:b", "a:65536", "a b", "a@b", "[]", "[::1]x", "a,b:c", "a\u{e9}"] {
             assert!(!is_host(host.as_bytes()), "{host}");
         }
     }

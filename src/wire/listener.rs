@@ -54,11 +54,7 @@ const NOTSENT_BYTES: u32 = 256 * 1024;
 /// saves the system calls for each.
 pub fn bind(address: SocketAddr, settings: &ListenerSettings) -> io::Result<TcpListener> {
     let kind = Type::STREAM.nonblocking().cloexec();
-    let socket = Socket::new(
-        Domain::for_address(address),
-        kind,
-        Some(SocketProtocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), kind, Some(SocketProtocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_notsent_lowat(NOTSENT_BYTES)?;
@@ -129,9 +125,5 @@ async fn protocol_of(stream: &TcpStream, limit: Duration) -> io::Result<Protocol
     let mut front = [0; HTTP2_PREFACE.len()];
     let peeked = tokio::time::timeout(limit, stream.peek(&mut front)).await??;
     let is_http2 = &front[..peeked] == HTTP2_PREFACE;
-    Ok(if is_http2 {
-        Protocol::Http2
-    } else {
-        Protocol::Http1
-    })
+    Ok(if is_http2 { Protocol::Http2 } else { Protocol::Http1 })
 }

@@ -48,20 +48,8 @@ impl Transport {
         admitted: Admitted,
     ) -> Self {
         let intake = (connection.protocol() == Protocol::Http1).then(Intake::default);
-        let stall = Stall {
-            limit: stall_limit,
-            since: None,
-            timer: None,
-        };
-        Self {
-            stream,
-            connection,
-            intake,
-            at_end: false,
-            unwanted: 0,
-            stall,
-            _admitted: admitted,
-        }
+        let stall = Stall { limit: stall_limit, since: None, timer: None };
+        Self { stream, connection, intake, at_end: false, unwanted: 0, stall, _admitted: admitted }
     }
 
     /// The connection that requests know this transport by.
@@ -100,11 +88,7 @@ impl AsyncRead for Transport {
             // The next request waits; but whether the client is still there must be known, and
             // the dispatcher must be woken once the answer is finished.
             let must_wait = intake.is_between_requests() && this.connection.is_answering();
-            let (show, refusal) = if must_wait {
-                (Show::NeedMore, None)
-            } else {
-                intake.show()
-            };
+            let (show, refusal) = if must_wait { (Show::NeedMore, None) } else { intake.show() };
             if let Some(refusal) = refusal {
                 this.connection.refuse(refusal);
             }
@@ -117,9 +101,7 @@ impl AsyncRead for Transport {
                     return Poll::Ready(Ok(()));
                 }
                 Show::Straight(bytes) => {
-                    let most = usize::try_from(bytes)
-                        .unwrap_or(usize::MAX)
-                        .min(into.remaining());
+                    let most = usize::try_from(bytes).unwrap_or(usize::MAX).min(into.remaining());
                     let mut part = ReadBuf::new(into.initialize_unfilled_to(most));
                     ready!(Pin::new(&mut this.stream).poll_read(cx, &mut part))?;
                     let read = part.filled().len();
@@ -222,9 +204,7 @@ impl Stall {
         }
         let since = *self.since.get_or_insert_with(Instant::now);
         let deadline = since + self.limit;
-        let timer = self
-            .timer
-            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if timer.deadline() != deadline {
             timer.as_mut().reset(deadline);
         }

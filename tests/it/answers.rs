@@ -120,10 +120,8 @@ fn fault(case: &Case, always: Always, response: &Response) -> Option<String> {
     }
     let differs = |name: &&String| fields.get(*name) != expected.get(*name);
     let names = fields.keys().chain(expected.keys());
-    let differing: BTreeMap<_, _> = names
-        .filter(differs)
-        .map(|name| (name, (fields.get(name), expected.get(name))))
-        .collect();
+    let differing: BTreeMap<_, _> =
+        names.filter(differs).map(|name| (name, (fields.get(name), expected.get(name)))).collect();
     if !differing.is_empty() {
         return Some(format!("fields that are, and should be: {differing:#?}"));
     }
@@ -223,12 +221,7 @@ fn the_table_holds_for_bytes_in_memory() {
 
 #[test]
 fn the_table_holds_for_sources_of_every_manner() {
-    for manner in [
-        Manner::AtOnce,
-        Manner::Waiting,
-        Manner::Pieces(1),
-        Manner::Pieces(7),
-    ] {
+    for manner in [Manner::AtOnce, Manner::Waiting, Manner::Pieces(1), Manner::Pieces(7)] {
         let source = |thing: &Thing| Double::new(thing.length, manner);
         let extents = |thing: &Thing| Extents::of(Extent::whole(source(thing)));
         run_in_memory(&format!("{manner:?}"), extents, u64::MAX);
@@ -246,10 +239,7 @@ fn the_table_holds_for_contents_made_of_many_extents() {
             extents
                 .push(match index % 3 {
                     0 => Extent::Memory(pattern_at(range).into()),
-                    kind => Extent::Source {
-                        source: sources[kind - 1].clone(),
-                        range,
-                    },
+                    kind => Extent::Source { source: sources[kind - 1].clone(), range },
                 })
                 .unwrap();
         }
@@ -279,11 +269,9 @@ fn only_what_is_asked_for_is_read() {
 fn a_change_in_the_future_is_not_told_and_fits_no_date() {
     let of_tomorrow = "Fri, 31 Dec 9999 23:59:59 GMT";
     let future = httpdate::parse_http_date(of_tomorrow).unwrap();
-    for (name, status) in [
-        ("If-Range", 200),
-        ("If-Modified-Since", 206),
-        ("If-Unmodified-Since", 206),
-    ] {
+    for (name, status) in
+        [("If-Range", 200), ("If-Modified-Since", 206), ("If-Unmodified-Since", 206)]
+    {
         let bytes = Extent::Memory(Bytes::from_static(b"bytes"));
         let content = content(Extents::of(bytes), "tag", Some(future));
         let field = format!("{name}: {of_tomorrow}");

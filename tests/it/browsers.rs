@@ -14,9 +14,7 @@ fn folder() -> Folder {
 fn list(response: &Response, name: &str) -> Vec<String> {
     let lines = response.fields.iter().filter(|field| field.0 == name);
     let members = lines.flat_map(|(_, value)| value.split(','));
-    members
-        .map(|member| member.trim().to_ascii_lowercase())
-        .collect()
+    members.map(|member| member.trim().to_ascii_lowercase()).collect()
 }
 
 const PREFLIGHT: [&str; 3] = [
@@ -39,21 +37,13 @@ fn everybody_may_use_media_by_default() {
         let response = serving.get(target, fields);
         assert_eq!(response.field("access-control-allow-origin"), Some("*"));
         assert_eq!(response.field("timing-allow-origin"), Some("*"));
-        assert_eq!(
-            response.field("cross-origin-resource-policy"),
-            Some("cross-origin")
-        );
+        assert_eq!(response.field("cross-origin-resource-policy"), Some("cross-origin"));
         assert_eq!(response.field("access-control-allow-credentials"), None);
         assert!(list(&response, "vary").is_empty(), "the same for everybody");
         let exposed = list(&response, "access-control-expose-headers");
-        for name in [
-            "content-length",
-            "content-range",
-            "accept-ranges",
-            "etag",
-            "date",
-            "server-timing",
-        ] {
+        for name in
+            ["content-length", "content-range", "accept-ranges", "etag", "date", "server-timing"]
+        {
             assert!(exposed.iter().any(|exposed| exposed == name), "{name}");
         }
     }
@@ -68,23 +58,13 @@ fn a_preflight_allows_what_players_send_for_long() {
     assert_eq!(response.field("access-control-allow-origin"), Some("*"));
     assert_eq!(response.field("content-length"), None);
     let allowed = list(&response, "access-control-allow-headers");
-    for name in [
-        "range",
-        "if-range",
-        "cmcd-request",
-        "cmcd-object",
-        "cmcd-session",
-        "cmcd-status",
-    ] {
+    for name in ["range", "if-range", "cmcd-request", "cmcd-object", "cmcd-session", "cmcd-status"]
+    {
         assert!(allowed.iter().any(|allowed| allowed == name), "{name}");
     }
     let methods = list(&response, "access-control-allow-methods");
     assert_eq!(methods, ["get", "head", "options"]);
-    let max_age: u32 = response
-        .field("access-control-max-age")
-        .unwrap()
-        .parse()
-        .unwrap();
+    let max_age: u32 = response.field("access-control-max-age").unwrap().parse().unwrap();
     assert!(max_age >= 3600, "{max_age}");
 }
 
@@ -133,17 +113,9 @@ fn only_media_are_for_other_origins() {
     let serving = serve(&folder);
     for target in ["/", "/api/titles", "/metrics", "/healthz", "/nothing"] {
         let response = serving.get(target, &PREFLIGHT[..1]);
-        assert_eq!(
-            response.field("access-control-allow-origin"),
-            None,
-            "{target}"
-        );
+        assert_eq!(response.field("access-control-allow-origin"), None, "{target}");
         let response = serving.request("OPTIONS", target, &PREFLIGHT);
-        assert_eq!(
-            response.field("access-control-allow-origin"),
-            None,
-            "{target}"
-        );
+        assert_eq!(response.field("access-control-allow-origin"), None, "{target}");
     }
 }
 
@@ -164,9 +136,7 @@ fn what_exists_refuses_other_methods_and_says_which_it_takes() {
         "/readyz",
         "/metrics",
     ] {
-        for method in [
-            "POST", "PUT", "DELETE", "PATCH", "TRACE", "PROPFIND", "GETT",
-        ] {
+        for method in ["POST", "PUT", "DELETE", "PATCH", "TRACE", "PROPFIND", "GETT"] {
             let response = serving.request(method, target, &[]);
             assert_eq!(response.status, 405, "{method} {target}");
             assert_eq!(list(&response, "allow"), ["get", "head", "options"]);
@@ -192,10 +162,7 @@ fn what_is_not_there_is_remembered_for_a_short_time() {
     assert_eq!(missing.field("cache-control"), Some("public, max-age=5"));
     let problem = Some("application/problem+json");
     assert_eq!(missing.field("content-type"), problem);
-    let serving = serve_with(
-        &[folder.path("")],
-        "not_found_max_age_s = 0\nfile_max_age_s = 7",
-    );
+    let serving = serve_with(&[folder.path("")], "not_found_max_age_s = 0\nfile_max_age_s = 7");
     let missing = serving.get("/media/none.mp4", &[]);
     assert_eq!(missing.field("cache-control"), Some("public, max-age=0"));
     let media = serving.get("/media/a.mp4", &[]);
@@ -213,10 +180,7 @@ fn a_cdn_is_told_apart_where_configured() {
         assert_eq!(media.field("cdn-cache-control"), Some("max-age=86400"));
         assert_eq!(media.field("cache-control"), Some("public, max-age=60"));
     }
-    assert_eq!(
-        serving.get("/healthz", &[]).field("cdn-cache-control"),
-        None
-    );
+    assert_eq!(serving.get("/healthz", &[]).field("cdn-cache-control"), None);
 }
 
 #[test]
@@ -250,10 +214,7 @@ fn health_is_never_cached() {
     let serving = serve(&folder);
     for (target, body) in [("/healthz", "alive\n"), ("/readyz", "ready\n")] {
         let response = serving.get(target, &[]);
-        assert_eq!(
-            (response.status, response.body.as_slice()),
-            (200, body.as_bytes())
-        );
+        assert_eq!((response.status, response.body.as_slice()), (200, body.as_bytes()));
         assert_eq!(response.field("cache-control"), Some("no-store"));
         let head = serving.request("HEAD", target, &[]);
         assert_eq!(head.field("content-length"), Some("6"));

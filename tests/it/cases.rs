@@ -18,33 +18,15 @@ pub struct Thing {
 pub const MODIFIED_S: u64 = 1_000_000_000;
 pub const MODIFIED: &str = "Sun, 09 Sep 2001 01:46:40 GMT";
 
-pub const MOVIE: Thing = Thing {
-    name: "movie.mp4",
-    length: 1000,
-    tag: "4016394ca371e376",
-};
-pub const ONE: Thing = Thing {
-    name: "one.mp4",
-    length: 1,
-    tag: "b5e84b2e934b5667",
-};
-pub const EMPTY: Thing = Thing {
-    name: "empty.mp4",
-    length: 0,
-    tag: "5ae85f48a652911a",
-};
+pub const MOVIE: Thing = Thing { name: "movie.mp4", length: 1000, tag: "4016394ca371e376" };
+pub const ONE: Thing = Thing { name: "one.mp4", length: 1, tag: "b5e84b2e934b5667" };
+pub const EMPTY: Thing = Thing { name: "empty.mp4", length: 0, tag: "5ae85f48a652911a" };
 /// 8 GiB and 1000 bytes: past what 32 bits can say. A sparse file.
-pub const LARGE: Thing = Thing {
-    name: "large.mp4",
-    length: (8 << 30) + 1000,
-    tag: "6a571342ed3b3cb2",
-};
+pub const LARGE: Thing =
+    Thing { name: "large.mp4", length: (8 << 30) + 1000, tag: "6a571342ed3b3cb2" };
 /// As long as a content can be. Few file systems hold such a file, so it is asked for in memory only.
-pub const HUGE: Thing = Thing {
-    name: "huge.mp4",
-    length: i64::MAX as u64,
-    tag: "ffffffffffffffff",
-};
+pub const HUGE: Thing =
+    Thing { name: "huge.mp4", length: i64::MAX as u64, tag: "ffffffffffffffff" };
 
 /// What the answer is.
 #[derive(Clone, Copy, Debug)]

@@ -6,19 +6,14 @@ use crate::harness::{Folder, Response, serve};
 
 fn folder() -> Folder {
     let folder = Folder::new();
-    folder.put(
-        "a.vtt",
-        "WEBVTT\n\n00:00.000 --> 00:01.000\nHello\n".repeat(100),
-    );
+    folder.put("a.vtt", "WEBVTT\n\n00:00.000 --> 00:01.000\nHello\n".repeat(100));
     folder
 }
 
 #[test]
 fn media_are_never_coded_and_never_chunked() {
     let folder = Folder::new();
-    let names = [
-        "a.mp4", "a.webm", "a.mkv", "a.ts", "a.m4s", "a.mp3", "a.jpg",
-    ];
+    let names = ["a.mp4", "a.webm", "a.mkv", "a.ts", "a.m4s", "a.mp3", "a.jpg"];
     for name in names {
         folder.put(name, [b'x'; 5000]);
     }
@@ -56,13 +51,7 @@ fn each_coding_of_a_text_has_a_tag_of_its_own() {
     folder.put("a.m3u8", "#EXTINF:4,\n1.m4s\n".repeat(100));
     folder.put("a.mpd", "<MPD></MPD>\n".repeat(100));
     let serving = serve(&folder);
-    for target in [
-        "/media/a.vtt",
-        "/media/a.m3u8",
-        "/media/a.mpd",
-        "/",
-        "/assets/page.css",
-    ] {
+    for target in ["/media/a.vtt", "/media/a.m3u8", "/media/a.mpd", "/", "/assets/page.css"] {
         let plain = serving.get(target, &[]);
         let mut tags = vec![plain.field("etag").unwrap().to_owned()];
         for coding in ["gzip", "br"] {
@@ -76,13 +65,7 @@ fn each_coding_of_a_text_has_a_tag_of_its_own() {
             let again = serving.get(target, &[&accept, &known]);
             assert_eq!((again.status, again.field("etag")), (304, Some(tag)));
             let head = serving.request("HEAD", target, &[&accept, "Range: bytes=0-1"]);
-            for name in [
-                "content-length",
-                "content-encoding",
-                "content-type",
-                "etag",
-                "vary",
-            ] {
+            for name in ["content-length", "content-encoding", "content-type", "etag", "vary"] {
                 assert_eq!(head.field(name), coded.field(name), "{name} of {target}");
             }
             for response in [&plain, &coded, &again] {

@@ -44,10 +44,7 @@ fn a_client_that_has_closed_its_side_still_gets_all_its_answers() {
     let (_folder, serving) = one_file();
     let mut client = serving.connect();
     client.send(head("GET", "/media/a.mp4", &[]).repeat(3));
-    client
-        .socket()
-        .shutdown(Shutdown::Write)
-        .expect("half closed");
+    client.socket().shutdown(Shutdown::Write).expect("half closed");
     for _ in 0..3 {
         assert_eq!(client.read("GET").expect("an answer").body, pattern(1000));
     }
@@ -73,14 +70,8 @@ fn a_malformed_request_is_400_says_close_and_closes() {
         let response = client.read("GET").expect("an answer");
         assert_eq!(response.status, 400, "{request:?}");
         assert_eq!(response.field("connection"), Some("close"), "{request:?}");
-        assert_eq!(
-            response.field("content-type"),
-            Some("application/problem+json")
-        );
-        client
-            .socket()
-            .shutdown(Shutdown::Write)
-            .expect("half closed");
+        assert_eq!(response.field("content-type"), Some("application/problem+json"));
+        client.socket().shutdown(Shutdown::Write).expect("half closed");
         assert!(client.is_closed(), "{request:?}");
     }
 }
@@ -108,15 +99,9 @@ fn content_that_nobody_wants_is_never_read_as_a_request() {
     let mut client = serving.connect();
     let length = format!("Content-Length: {}", inner.len());
     client.send(head("POST", "/media/a.mp4", &[&length]) + &inner);
-    client
-        .socket()
-        .shutdown(Shutdown::Write)
-        .expect("half closed");
+    client.socket().shutdown(Shutdown::Write).expect("half closed");
     assert_eq!(client.read("POST").expect("an answer").status, 405);
-    assert!(
-        matches!(client.read("GET"), Err(Broken::Head)),
-        "the content was taken for a request"
-    );
+    assert!(matches!(client.read("GET"), Err(Broken::Head)), "the content was taken for a request");
 
     let mut client = serving.connect();
     let chunk = format!("{:x}\r\n{inner}\r\n0\r\n\r\n", inner.len());
@@ -124,14 +109,8 @@ fn content_that_nobody_wants_is_never_read_as_a_request() {
     let response = client.read("POST").expect("an answer");
     assert_eq!(response.status, 405);
     assert_eq!(response.field("connection"), Some("close"));
-    client
-        .socket()
-        .shutdown(Shutdown::Write)
-        .expect("half closed");
-    assert!(
-        matches!(client.read("GET"), Err(Broken::Head)),
-        "a chunk was taken for a request"
-    );
+    client.socket().shutdown(Shutdown::Write).expect("half closed");
+    assert!(matches!(client.read("GET"), Err(Broken::Head)), "a chunk was taken for a request");
 }
 
 #[test]

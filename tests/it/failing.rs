@@ -78,21 +78,13 @@ fn a_failure_in_the_second_part_of_several_cuts_there() {
 fn a_failure_behind_bytes_in_memory_lets_these_out_first() {
     for fault in [Fault::Ends, Fault::Io, Fault::Changed, Fault::Overruns] {
         let mut extents = Extents::default();
-        extents
-            .push(Extent::Memory(Bytes::from_static(b"moov")))
-            .unwrap();
+        extents.push(Extent::Memory(Bytes::from_static(b"moov"))).unwrap();
         let source = Double::failing(10, Manner::AtOnce, 5, fault.clone());
         extents.push(Extent::whole(source)).unwrap();
-        extents
-            .push(Extent::Memory(Bytes::from_static(b"never")))
-            .unwrap();
+        extents.push(Extent::Memory(Bytes::from_static(b"never"))).unwrap();
         let (_, mut body) = ask("GET", &[], content(extents, "tag", None));
         let (bytes, end) = drain(&mut body);
-        assert_eq!(
-            bytes,
-            [b"moov", &pattern_at(0..5)[..]].concat(),
-            "{fault:?}"
-        );
+        assert_eq!(bytes, [b"moov", &pattern_at(0..5)[..]].concat(), "{fault:?}");
         assert!(matches!(end, End::Cut(_)), "{fault:?}");
     }
 }
@@ -108,11 +100,7 @@ fn a_source_that_stalls_is_waited_for_and_asked_once() {
         assert_eq!(before, pattern_at(0..offset));
         let asked = source.asked();
         assert_eq!(drain(&mut body), (Vec::new(), End::Waiting));
-        assert_eq!(
-            source.asked(),
-            asked,
-            "asked again while it is being waited for"
-        );
+        assert_eq!(source.asked(), asked, "asked again while it is being waited for");
         told.tell();
         let (after, end) = drain(&mut body);
         assert_eq!(end, End::Finished);
@@ -145,10 +133,7 @@ fn the_length_is_promised_before_anything_is_read() {
     assert_eq!(response.field("content-length"), Some("199995"));
     assert_eq!(body.size(), BodySize::Sized(199_995));
     drop(body);
-    assert!(
-        source.asked().is_empty(),
-        "a body that nobody polls reads nothing"
-    );
+    assert!(source.asked().is_empty(), "a body that nobody polls reads nothing");
 }
 
 fn all_ways() -> impl Iterator<Item = (Manner, u64)> {

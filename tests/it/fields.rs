@@ -13,19 +13,12 @@ const CORS: &[&str] = &[
     "cross-origin-resource-policy",
     "timing-allow-origin",
 ];
-const PAGE: &[&str] = &[
-    "content-security-policy",
-    "cross-origin-opener-policy",
-    "referrer-policy",
-];
+const PAGE: &[&str] = &["content-security-policy", "cross-origin-opener-policy", "referrer-policy"];
 
 fn folder() -> Folder {
     let folder = Folder::new();
     folder.put("a.mp4", pattern(5000));
-    folder.put(
-        "a.vtt",
-        "WEBVTT\n\n00:00.000 --> 00:01.000\nHello\n".repeat(100),
-    );
+    folder.put("a.vtt", "WEBVTT\n\n00:00.000 --> 00:01.000\nHello\n".repeat(100));
     folder
 }
 
@@ -33,11 +26,7 @@ fn has_exactly(response: &Response, lists: Lists<'_>) {
     let mut expected: Vec<_> = lists.concat();
     expected.extend(ALWAYS);
     expected.sort_unstable();
-    let mut names: Vec<_> = response
-        .fields
-        .iter()
-        .map(|field| field.0.as_str())
-        .collect();
+    let mut names: Vec<_> = response.fields.iter().map(|field| field.0.as_str()).collect();
     names.sort_unstable();
     assert_eq!(names, expected, "{response:?}");
     assert_eq!(response.field("x-content-type-options"), Some("nosniff"));
@@ -58,12 +47,7 @@ fn no_answer_has_a_field_that_is_not_on_its_list() {
     let known = "If-None-Match: *";
     let other = "If-Match: \"x\"";
     let media: Lists<'_> = &[CONTENT, VALIDATORS, CORS, &["accept-ranges"]];
-    let media_part: Lists<'_> = &[
-        CONTENT,
-        VALIDATORS,
-        CORS,
-        &["accept-ranges", "content-range"],
-    ];
+    let media_part: Lists<'_> = &[CONTENT, VALIDATORS, CORS, &["accept-ranges", "content-range"]];
     let nothing = &["cache-control", "content-length"][..];
     let text: Lists<'_> = &[CONTENT, &["etag", "accept-ranges"]];
     let coded_text = &[CONTENT, &["etag", "accept-ranges", "vary"], PAGE].concat();
@@ -73,45 +57,15 @@ fn no_answer_has_a_field_that_is_not_on_its_list() {
         ("HEAD", "/media/a.mp4", &[], 200, media),
         ("GET", "/media/a.mp4", &[part], 206, media_part),
         ("GET", "/media/a.mp4", &[several], 206, media),
-        (
-            "GET",
-            "/media/a.mp4",
-            &[past],
-            416,
-            &[CORS, &["content-length", "content-range"]],
-        ),
-        (
-            "GET",
-            "/media/a.mp4",
-            &[known],
-            304,
-            &[VALIDATORS, CORS, &["cache-control"]],
-        ),
-        (
-            "GET",
-            "/media/a.mp4",
-            &[other],
-            412,
-            &[VALIDATORS, CORS, nothing],
-        ),
-        (
-            "POST",
-            "/media/a.mp4",
-            &[],
-            405,
-            &[CONTENT, CORS, &["allow"]],
-        ),
+        ("GET", "/media/a.mp4", &[past], 416, &[CORS, &["content-length", "content-range"]]),
+        ("GET", "/media/a.mp4", &[known], 304, &[VALIDATORS, CORS, &["cache-control"]]),
+        ("GET", "/media/a.mp4", &[other], 412, &[VALIDATORS, CORS, nothing]),
+        ("POST", "/media/a.mp4", &[], 405, &[CONTENT, CORS, &["allow"]]),
         ("OPTIONS", "/media/a.mp4", &[], 204, &[CORS, &["allow"]]),
         ("GET", "/media/none.mp4", &[], 404, &[CONTENT, CORS]),
         ("HEAD", "/media/none.mp4", &[], 404, &[CONTENT, CORS]),
         ("GET", "/api/titles/a.mp4", &[], 200, text),
-        (
-            "GET",
-            "/api/titles/a.mp4",
-            &[known],
-            304,
-            &[&["cache-control", "etag"]],
-        ),
+        ("GET", "/api/titles/a.mp4", &[known], 304, &[&["cache-control", "etag"]]),
         ("GET", "/api/titles/none.mp4", &[], 404, &[CONTENT]),
         ("GET", "/api/titles?limit=0", &[], 400, &[CONTENT]),
         ("DELETE", "/api/titles", &[], 405, &[CONTENT, &["allow"]]),
@@ -198,15 +152,10 @@ fn other_files_are_not_there_unless_configured_and_then_harmless() {
         assert_eq!(serving.request("POST", target, &[]).status, 404);
     }
     let serving = serve_with(&[folder.path("")], "serve_other_files = true");
-    for (target, media_type) in [
-        ("/media/page.html", "text/html"),
-        ("/media/notes", "application/octet-stream"),
-    ] {
-        for (method, fields) in [
-            ("GET", &[][..]),
-            ("HEAD", &[]),
-            ("GET", &["Range: bytes=0-1"]),
-        ] {
+    for (target, media_type) in
+        [("/media/page.html", "text/html"), ("/media/notes", "application/octet-stream")]
+    {
+        for (method, fields) in [("GET", &[][..]), ("HEAD", &[]), ("GET", &["Range: bytes=0-1"])] {
             let response = serving.request(method, target, fields);
             assert!(matches!(response.status, 200 | 206));
             assert_eq!(response.field("content-type"), Some(media_type));

@@ -65,10 +65,7 @@ pub fn serve_with(roots: &[PathBuf], configuration: &str) -> Serving {
     let data = TempDir::new().expect("a data folder");
     let file: Layer = toml::from_str(configuration).expect("a configuration");
     let root = |root: &PathBuf| -> RootConfig {
-        root.to_str()
-            .expect("a name in UTF-8")
-            .parse()
-            .expect("a root")
+        root.to_str().expect("a name in UTF-8").parse().expect("a root")
     };
     let typed = Layer {
         listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
@@ -77,11 +74,7 @@ pub fn serve_with(roots: &[PathBuf], configuration: &str) -> Serving {
         ..Layer::default()
     };
     let server = Server::start(Settings::from_layers(&[typed, file])).expect("a server");
-    Serving {
-        address: server.address(),
-        server: Some(server),
-        _data: data,
-    }
+    Serving { address: server.address(), server: Some(server), _data: data }
 }
 
 impl Serving {
@@ -103,9 +96,7 @@ impl Serving {
     /// A number that the server counts, by its name with labels.
     pub fn metric(&self, name: &str) -> u64 {
         let text = String::from_utf8(self.get("/metrics", &[]).body).expect("text");
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.map_or(0, |value| value.parse().expect("a number"))
     }
 }
@@ -166,12 +157,8 @@ impl Client {
     pub fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("a connection");
         stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
-        stream
-            .set_write_timeout(Some(PATIENCE))
-            .expect("a time-out");
-        Self {
-            stream: BufReader::new(stream),
-        }
+        stream.set_write_timeout(Some(PATIENCE)).expect("a time-out");
+        Self { stream: BufReader::new(stream) }
     }
 
     /// The socket.
@@ -181,10 +168,7 @@ impl Client {
 
     /// Sends bytes as they are.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream
-            .get_mut()
-            .write_all(bytes.as_ref())
-            .expect("bytes are taken");
+        self.stream.get_mut().write_all(bytes.as_ref()).expect("bytes are taken");
     }
 
     /// Sends a request without content and reads its answer.
@@ -196,14 +180,9 @@ impl Client {
     /// Reads an answer to a request of this method.
     pub fn read(&mut self, method: &str) -> Result<Response, Broken> {
         let mut response = self.read_head()?;
-        let length = response
-            .field("content-length")
-            .map(|length| length.parse::<usize>());
+        let length = response.field("content-length").map(|length| length.parse::<usize>());
         let is_chunked = response.field("transfer-encoding") == Some("chunked");
-        assert!(
-            length.is_none() || !is_chunked,
-            "both framings: {response:?}"
-        );
+        assert!(length.is_none() || !is_chunked, "both framings: {response:?}");
         if method == "HEAD" || matches!(response.status, 100..200 | 204 | 304) {
             return Ok(response);
         }
@@ -212,15 +191,9 @@ impl Client {
         } else if let Some(length) = length {
             self.read_exactly(length.expect("a number"))?
         } else {
-            assert_eq!(
-                response.field("connection"),
-                Some("close"),
-                "no framing: {response:?}"
-            );
+            assert_eq!(response.field("connection"), Some("close"), "no framing: {response:?}");
             let mut rest = Vec::new();
-            self.stream
-                .read_to_end(&mut rest)
-                .map_err(|_| Broken::Body(rest.len()))?;
+            self.stream.read_to_end(&mut rest).map_err(|_| Broken::Body(rest.len()))?;
             rest
         };
         Ok(response)
@@ -229,20 +202,14 @@ impl Client {
     /// Reads an answer's head alone.
     pub fn read_head(&mut self) -> Result<Response, Broken> {
         let line = self.read_line()?;
-        let status = line
-            .strip_prefix("HTTP/1.1 ")
-            .or(line.strip_prefix("HTTP/1.0 "));
+        let status = line.strip_prefix("HTTP/1.1 ").or(line.strip_prefix("HTTP/1.0 "));
         let status = status.and_then(|rest| rest.get(..3)?.parse().ok());
         let status = status.unwrap_or_else(|| panic!("not a status line: {line:?}"));
         let mut fields = Vec::new();
         loop {
             let line = self.read_line()?;
             if line.is_empty() {
-                return Ok(Response {
-                    status,
-                    fields,
-                    body: Vec::new(),
-                });
+                return Ok(Response { status, fields, body: Vec::new() });
             }
             let (name, value) = line.split_once(": ").expect("a field");
             assert_eq!(name, name.trim(), "white space around a name");
@@ -253,11 +220,7 @@ impl Client {
     /// Reads exactly so many bytes.
     pub fn read_exactly(&mut self, length: usize) -> Result<Vec<u8>, Broken> {
         let mut body = Vec::new();
-        let read = self
-            .stream
-            .by_ref()
-            .take(length as u64)
-            .read_to_end(&mut body);
+        let read = self.stream.by_ref().take(length as u64).read_to_end(&mut body);
         // A reset in the middle is as much an early end as a close is.
         match read {
             Ok(_) | Err(_) if body.len() < length => Err(Broken::Body(body.len())),
@@ -275,9 +238,7 @@ impl Client {
         loop {
             let line = self.read_line().map_err(|_| Broken::Body(body.len()))?;
             let size = usize::from_str_radix(&line, 16).expect("a chunk's size");
-            let chunk = self
-                .read_exactly(size)
-                .map_err(|_| Broken::Body(body.len()))?;
+            let chunk = self.read_exactly(size).map_err(|_| Broken::Body(body.len()))?;
             body.extend_from_slice(&chunk);
             let end = self.read_line().map_err(|_| Broken::Body(body.len()))?;
             assert_eq!(end, "", "a chunk ends with an empty line");
@@ -294,10 +255,7 @@ impl Client {
             return Err(Broken::Head);
         }
         let line = String::from_utf8(line).expect("a head is text");
-        Ok(line
-            .strip_suffix("\r\n")
-            .expect("lines end with CR LF")
-            .to_owned())
+        Ok(line.strip_suffix("\r\n").expect("lines end with CR LF").to_owned())
     }
 }
 

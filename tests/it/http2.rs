@@ -21,10 +21,8 @@ pub struct Client {
 impl Client {
     /// Connects, and exchanges settings.
     pub fn connect(address: SocketAddr) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime");
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let requests = runtime.block_on(async {
             let stream = TcpStream::connect(address).await.expect("a connection");
             let (requests, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
@@ -37,8 +35,7 @@ impl Client {
 
     /// Sends a request without content and reads its answer. `fields` are whole lines.
     pub fn request(&mut self, method: &str, target: &str, fields: &[&str]) -> Response {
-        self.try_request(method, target, fields)
-            .expect("a whole answer")
+        self.try_request(method, target, fields).expect("a whole answer")
     }
 
     /// The same, where the stream or the connection may be reset.
@@ -48,9 +45,7 @@ impl Client {
         target: &str,
         fields: &[&str],
     ) -> Result<Response, h2::Error> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("http://test{target}"));
+        let mut request = Request::builder().method(method).uri(format!("http://test{target}"));
         for field in fields {
             let (name, value) = field.split_once(':').expect("a field");
             request = request.header(name, value.trim());

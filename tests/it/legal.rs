@@ -12,39 +12,16 @@ pub fn values() -> impl Strategy<Value = Vec<u8>> {
     let number = prop_oneof![
         (0_u64..1100).prop_map(|number| number.to_string()),
         any::<u64>().prop_map(|number| number.to_string()),
-        select(vec![
-            "",
-            "0",
-            "00",
-            "18446744073709551616",
-            "9999999999999999999999999",
-            "x",
-            "+1"
-        ])
-        .prop_map(str::to_owned),
+        select(vec!["", "0", "00", "18446744073709551616", "9999999999999999999999999", "x", "+1"])
+            .prop_map(str::to_owned),
     ];
-    let member = (
-        number.clone(),
-        select(vec!["-", "-", "-", "--", " - ", ""]),
-        number,
-    )
+    let member = (number.clone(), select(vec!["-", "-", "-", "--", " - ", ""]), number)
         .prop_map(|(first, dash, last)| first + dash + &last);
     let comma = select(vec![",", ", ", " ,\t", ",,"]);
-    let unit = select(vec![
-        "bytes=", "bytes=", "bytes=", "BYTES=", "items=", "bytes", "bytes =",
-    ]);
+    let unit = select(vec!["bytes=", "bytes=", "bytes=", "BYTES=", "items=", "bytes", "bytes ="]);
     let ranges = (unit, vec(member, 0..20), comma)
         .prop_map(|(unit, members, comma)| (unit.to_owned() + &members.join(comma)).into_bytes());
-    let tag = select(vec![
-        "\"tag\"",
-        "W/\"tag\"",
-        "\"other\"",
-        "\"a,b\"",
-        "*",
-        "tag",
-        "\"tag",
-        "",
-    ]);
+    let tag = select(vec!["\"tag\"", "W/\"tag\"", "\"other\"", "\"a,b\"", "*", "tag", "\"tag", ""]);
     let tags =
         (vec(tag, 0..5), comma_in_tags()).prop_map(|(tags, comma)| tags.join(comma).into_bytes());
     let date = select(vec![
@@ -56,10 +33,7 @@ pub fn values() -> impl Strategy<Value = Vec<u8>> {
     ])
     .prop_map(|date| date.as_bytes().to_vec());
     let is_allowed = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~' | 0x80..);
-    let anything = vec(
-        any::<u8>().prop_filter("no field may hold it", is_allowed),
-        0..40,
-    );
+    let anything = vec(any::<u8>().prop_filter("no field may hold it", is_allowed), 0..40);
     prop_oneof![4 => ranges, 2 => tags, 1 => date, 1 => anything]
 }
 
@@ -108,11 +82,7 @@ pub fn is_legal(response: &Response, length: u64) {
 
 /// The half-open range that a Content-Range field names, which must lie inside.
 fn named(range: &str, length: u64) -> Range<u64> {
-    let (ends, total) = range
-        .strip_prefix("bytes ")
-        .unwrap()
-        .split_once('/')
-        .unwrap();
+    let (ends, total) = range.strip_prefix("bytes ").unwrap().split_once('/').unwrap();
     let (first, last) = ends.split_once('-').unwrap();
     let (first, last): (u64, u64) = (first.parse().unwrap(), last.parse().unwrap());
     assert_eq!(total, length.to_string());
@@ -122,9 +92,7 @@ fn named(range: &str, length: u64) -> Range<u64> {
 
 fn are_legal_parts(response: &Response, length: u64) {
     let media_type = response.field("content-type").unwrap();
-    let boundary = media_type
-        .strip_prefix("multipart/byteranges; boundary=")
-        .unwrap();
+    let boundary = media_type.strip_prefix("multipart/byteranges; boundary=").unwrap();
     let mut rest = response.body.as_slice();
     let mut take = |expected: &[u8]| {
         rest = rest.strip_prefix(expected).expect("the frame of a part");
@@ -147,8 +115,5 @@ fn are_legal_parts(response: &Response, length: u64) {
         lead = "\r\n";
     }
     assert!((2..=RANGES_MAX).contains(&lengths.len()), "{lengths:?}");
-    assert!(
-        lengths.iter().sum::<u64>() <= length,
-        "{lengths:?} of {length}"
-    );
+    assert!(lengths.iter().sum::<u64>() <= length, "{lengths:?} of {length}");
 }

@@ -1,9 +1,5 @@
 //! The tests of the product, in one binary.
-#![allow(
-    clippy::unwrap_used,
-    missing_docs,
-    reason = "a test may end where it stands"
-)]
+#![allow(clippy::unwrap_used, missing_docs, reason = "a test may end where it stands")]
 
 mod harness;
 mod http2; // a client for HTTP/2

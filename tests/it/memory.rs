@@ -38,11 +38,7 @@ pub fn at(seconds: u64) -> SystemTime {
 
 /// All of a source as a content.
 pub fn content_of(source: std::sync::Arc<dyn Source>) -> Content {
-    content(
-        Extents::of(Extent::whole(source)),
-        "tag",
-        Some(at(1_000_000_000)),
-    )
+    content(Extents::of(Extent::whole(source)), "tag", Some(at(1_000_000_000)))
 }
 
 /// Answers, and leaves the body to be read. `fields` are whole lines, as bytes: names and values
@@ -66,11 +62,7 @@ pub fn ask(method: &str, fields: &[&[u8]], content: Content) -> (Response, Pin<B
         BodySize::None => {}
         BodySize::Stream => panic!("a content without a length"),
     }
-    let response = Response {
-        status: head.status().as_u16(),
-        fields,
-        body: Vec::new(),
-    };
+    let response = Response { status: head.status().as_u16(), fields, body: Vec::new() };
     (response, Box::pin(body))
 }
 

@@ -72,13 +72,8 @@ fn no_spelling_leads_out_of_the_root() {
         is_not_there(&serving, path);
     }
     // Not normalized on the way in, either: these are no paths of ours.
-    for target in [
-        "//media/a.mp4",
-        "/./media/a.mp4",
-        "/x/../media/a.mp4",
-        "/media",
-        "/MEDIA/a.mp4",
-    ] {
+    for target in ["//media/a.mp4", "/./media/a.mp4", "/x/../media/a.mp4", "/media", "/MEDIA/a.mp4"]
+    {
         assert_eq!(serving.get(target, &[]).status, 404, "{target}");
     }
 }
@@ -86,19 +81,11 @@ fn no_spelling_leads_out_of_the_root() {
 #[test]
 fn bytes_that_no_target_may_have_are_refused_or_lead_nowhere() {
     let (_folder, serving) = guarded();
-    for path in [
-        "..\\secret.mp4",
-        "\\..\\secret.mp4",
-        "a.mp4\0",
-        "../secret.mp4\0",
-        "\u{7f}",
-        "a.mp4\t",
-    ] {
+    for path in
+        ["..\\secret.mp4", "\\..\\secret.mp4", "a.mp4\0", "../secret.mp4\0", "\u{7f}", "a.mp4\t"]
+    {
         let response = serving.get(&format!("/media/{path}"), &[]);
-        assert!(
-            matches!(response.status, 400 | 404),
-            "{path:?}: {response:?}"
-        );
+        assert!(matches!(response.status, 400 | 404), "{path:?}: {response:?}");
     }
 }
 
@@ -140,11 +127,7 @@ fn links_lead_to_files_inside_and_nowhere_else() {
         ("linked/b.mp4", 200),
     ] {
         let response = serving.get(&format!("/media/{path}"), &[]);
-        assert_eq!(
-            (response.status, response.body),
-            (200, pattern(length)),
-            "{path}"
-        );
+        assert_eq!((response.status, response.body), (200, pattern(length)), "{path}");
     }
     for path in [
         "out.mp4",
@@ -169,13 +152,7 @@ fn links_lead_to_files_inside_and_nowhere_else() {
 fn what_is_no_regular_file_is_not_there() {
     let (folder, serving) = guarded();
     let make = |name: &str, kind, device| {
-        mknodat(
-            CWD,
-            folder.path("root").join(name),
-            kind,
-            Mode::RWXU,
-            device,
-        )
+        mknodat(CWD, folder.path("root").join(name), kind, Mode::RWXU, device)
     };
     // Opened for reading without care, a FIFO that nobody writes to would hold the request up.
     make("fifo.mp4", FileType::Fifo, 0).expect("a FIFO");
@@ -189,10 +166,7 @@ fn what_is_no_regular_file_is_not_there() {
     // The device of endless zeros; only root may make one, so elsewhere there is nothing to test.
     match make("zero.mp4", FileType::CharacterDevice, makedev(1, 5)) {
         Ok(()) => is_not_there(&serving, "zero.mp4"),
-        Err(error) => assert_eq!(
-            std::io::Error::from(error).kind(),
-            ErrorKind::PermissionDenied
-        ),
+        Err(error) => assert_eq!(std::io::Error::from(error).kind(), ErrorKind::PermissionDenied),
     }
 }
 
@@ -201,10 +175,7 @@ fn names_are_bytes() {
     let folder = Folder::new();
     let names: [(&[u8], &str); 6] = [
         (b"caf\xe9.mp4", "caf%E9.mp4"),
-        (
-            "Été 映画.mp4".as_bytes(),
-            "%C3%89t%C3%A9%20%E6%98%A0%E7%94%BB.mp4",
-        ),
+        ("Été 映画.mp4".as_bytes(), "%C3%89t%C3%A9%20%E6%98%A0%E7%94%BB.mp4"),
         (b"100%.mp4", "100%25.mp4"),
         (b"%2e%2e.mp4", "%252e%252e.mp4"),
         (b"a?b#c&d+e\"<f>.mp4", "a%3Fb%23c%26d%2Be%22%3Cf%3E.mp4"),
@@ -216,22 +187,13 @@ fn names_are_bytes() {
     let serving = serve(&folder);
     for (index, (_, encoded)) in names.iter().enumerate() {
         let response = serving.get(&format!("/media/{encoded}"), &[]);
-        assert_eq!(
-            (response.status, response.body.len()),
-            (200, index + 1),
-            "{encoded}"
-        );
+        assert_eq!((response.status, response.body.len()), (200, index + 1), "{encoded}");
         let json = serving.get(&format!("/api/titles/{encoded}"), &[]);
         let title: serde_json::Value = serde_json::from_slice(&json.body).unwrap();
         assert_eq!(title["href"], format!("/media/{encoded}"));
     }
     // What a target may hold as it is need not be encoded, and digits may be in small letters.
-    assert_eq!(
-        serving
-            .get("/media/a%3fb%23c&d+e%22%3cf%3e.mp4", &[])
-            .status,
-        200
-    );
+    assert_eq!(serving.get("/media/a%3fb%23c&d+e%22%3cf%3e.mp4", &[]).status, 200);
 }
 
 #[test]

@@ -23,11 +23,7 @@ const LENGTH: usize = 100_000;
 
 /// Holds a property for so many random inputs. What breaks it is shown, and belongs into a test.
 fn hold<S: Strategy>(cases: u32, inputs: S, property: impl Fn(S::Value)) {
-    let config = Config {
-        cases,
-        failure_persistence: None,
-        ..Config::default()
-    };
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
     let result = TestRunner::new(config).run(&inputs, |input| {
         property(input);
         Ok(())
@@ -58,10 +54,8 @@ fn any_partition_makes_up_the_file() {
     let serving = serve(&folder);
     let whole = pattern(LENGTH);
     hold(50, partitions(LENGTH), |parts| {
-        let (mut http1, mut http2) = (
-            Client::connect(serving.address),
-            http2::Client::connect(serving.address),
-        );
+        let (mut http1, mut http2) =
+            (Client::connect(serving.address), http2::Client::connect(serving.address));
         let mut together = [Vec::new(), Vec::new()];
         for part in &parts {
             let field = field_of(part);
@@ -122,10 +116,7 @@ fn any_fields_get_a_legal_answer_from_a_server() {
     hold(300, requests(), |lines| {
         // Behind each request another, so that nothing of it is left on the connection.
         let mut client = serving.connect();
-        let (request, next) = (
-            head("GET", "/media/a.mp4", &[]),
-            head("GET", "/healthz", &[]),
-        );
+        let (request, next) = (head("GET", "/media/a.mp4", &[]), head("GET", "/healthz", &[]));
         let mut bytes = request.trim_end().as_bytes().to_vec();
         for line in &lines {
             bytes.extend([b"\r\n", line.as_slice()].concat());
@@ -144,10 +135,7 @@ fn ranges_mean_what_another_implementation_says() {
         let theirs = parse_range_header(text).and_then(|set| set.validate(length));
         // It refuses what overlaps, and does not know our bounds; else both must say the same.
         if let (Ok(ours), Ok(theirs)) = (ours, theirs) {
-            let theirs: Vec<_> = theirs
-                .iter()
-                .map(|part| *part.start()..part.end() + 1)
-                .collect();
+            let theirs: Vec<_> = theirs.iter().map(|part| *part.start()..part.end() + 1).collect();
             match ours {
                 Selection::One(part) => assert_eq!([part], *theirs, "{text:?}"),
                 Selection::Several(parts) => assert_eq!(parts, theirs, "{text:?}"),
@@ -205,24 +193,14 @@ fn no_path_yields_bytes_from_outside_of_the_root() {
         1 => "[!-~]{0,6}",
     ];
     let paths = (vec(piece, 0..8), any::<Index>()).prop_map(|(pieces, prefix)| {
-        let prefixes = [
-            "/media/",
-            "/media/",
-            "/api/titles/",
-            "/assets/",
-            "/watch/",
-            "/",
-        ];
+        let prefixes = ["/media/", "/media/", "/api/titles/", "/assets/", "/watch/", "/"];
         prefixes[prefix.index(prefixes.len())].to_owned() + &pieces.concat()
     });
     hold(2000, paths, |target| {
         let response = serving.get(&target, &[]);
         let shown = format!("{target}: {response:?}");
         assert!(matches!(response.status, 200 | 400 | 404), "{shown}");
-        let leaks = response
-            .body
-            .windows(SECRET.len())
-            .any(|bytes| bytes == SECRET);
+        let leaks = response.body.windows(SECRET.len()).any(|bytes| bytes == SECRET);
         assert!(!leaks, "{shown}");
     });
 }

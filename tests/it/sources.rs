@@ -97,12 +97,7 @@ impl Double {
     }
 
     fn make(length: u64, manner: Manner, fault: Option<(u64, Fault)>) -> Arc<Self> {
-        Arc::new(Self {
-            length,
-            manner,
-            fault,
-            asked: Mutex::default(),
-        })
+        Arc::new(Self { length, manner, fault, asked: Mutex::default() })
     }
 
     /// The reads that were begun, each as it was asked for.

@@ -20,25 +20,19 @@ use crate::rounds::Rounds;
 
 /// Runs every cell and prints what comes out.
 pub fn run(options: &Options) -> Result<()> {
-    let mut report = Report {
-        facts: machine::facts(),
-        ..Report::default()
-    };
+    let mut report = Report { facts: machine::facts(), ..Report::default() };
     let chosen = peers::chosen(options);
     for peer in &chosen {
         let version = peer.version()?;
         report.facts.push(fact(peer.name(), &version));
-        report.peers.push(PeerName {
-            name: peer.name().to_owned(),
-            is_reference: peer.is_reference(),
-        });
+        report
+            .peers
+            .push(PeerName { name: peer.name().to_owned(), is_reference: peer.is_reference() });
     }
     machine::raise_file_limit()?;
     machine::pin(options.client_core)?;
     let congestion = Congestion::set(&options.congestion);
-    report
-        .facts
-        .push(fact("congestion control", &congestion.describe()));
+    report.facts.push(fact("congestion control", &congestion.describe()));
     report.facts.push(fact("method", &method(options)));
     for (name, value) in &report.facts {
         println!("{name}: {value}");
@@ -52,12 +46,8 @@ pub fn run(options: &Options) -> Result<()> {
             curl::fetch(server, &dataset.names())?;
         }
     }
-    let rounds = Rounds {
-        options,
-        datasets: &datasets,
-        servers: &servers,
-        scratch: scratch.path(),
-    };
+    let rounds =
+        Rounds { options, datasets: &datasets, servers: &servers, scratch: scratch.path() };
     for &cell in &options.cells {
         println!("\n{cell}");
         rounds.run(cell, &mut report)?;
@@ -73,16 +63,8 @@ pub fn run(options: &Options) -> Result<()> {
 
 /// How it was measured, in one line.
 fn method(options: &Options) -> String {
-    let Options {
-        server_core,
-        client_core,
-        turns,
-        seconds,
-        files,
-        file_mib,
-        whole_mib,
-        ..
-    } = options;
+    let Options { server_core, client_core, turns, seconds, files, file_mib, whole_mib, .. } =
+        options;
     let cached = match options.own_copies {
         true => "a copy for each peer, brought into the page cache by itself",
         false => "in the page cache by plain reads",
@@ -99,10 +81,7 @@ fn datasets(options: &Options, peers: &[Box<dyn Peer>], scratch: &Path) -> Resul
     let shape = Shape {
         files: options.files,
         file_length: options.file_mib << 20,
-        whole_length: options
-            .cells
-            .contains(&Cell::Whole)
-            .then_some(options.whole_mib << 20),
+        whole_length: options.cells.contains(&Cell::Whole).then_some(options.whole_mib << 20),
     };
     let copies = if options.own_copies { peers.len() } else { 1 };
     (0..copies)

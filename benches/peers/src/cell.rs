@@ -22,14 +22,10 @@ impl fmt::Display for Cell {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Cell::Whole => write!(out, "whole file, 1 connection"),
-            Cell::Ranges {
-                length,
-                connections: 1,
-            } => write!(out, "{}, 1 connection", size(length)),
-            Cell::Ranges {
-                length,
-                connections,
-            } => {
+            Cell::Ranges { length, connections: 1 } => {
+                write!(out, "{}, 1 connection", size(length))
+            }
+            Cell::Ranges { length, connections } => {
                 let connections = thousands(connections as f64);
                 write!(out, "{}, {connections} connections", size(length))
             }
@@ -61,10 +57,7 @@ impl FromStr for Cell {
                 "`{typed}`: connections must be from 1 to 10,000 (one address has no more ports)"
             ));
         }
-        Ok(Cell::Ranges {
-            length,
-            connections,
-        })
+        Ok(Cell::Ranges { length, connections })
     }
 }
 

@@ -25,26 +25,17 @@ impl Congestion {
     pub fn set(wanted: &str) -> Self {
         let former = read(DEFAULT);
         if former == wanted {
-            return Congestion {
-                name: former,
-                former: None,
-            };
+            return Congestion { name: former, former: None };
         }
         match fs::write(DEFAULT, wanted) {
-            Ok(()) => Congestion {
-                name: wanted.to_owned(),
-                former: Some(former),
-            },
+            Ok(()) => Congestion { name: wanted.to_owned(), former: Some(former) },
             Err(error) => {
                 let available = read(AVAILABLE);
                 eprintln!(
                     "! congestion control stays {former}: cannot set {wanted} ({error}; \
                      available: {available}; changing it needs root)"
                 );
-                Congestion {
-                    name: former,
-                    former: None,
-                }
+                Congestion { name: former, former: None }
             }
         }
     }

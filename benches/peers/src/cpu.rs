@@ -175,12 +175,7 @@ mod tests {
 
     #[test]
     fn a_tree_holds_grandchildren_and_no_strangers() {
-        let stat = |parent| Stat {
-            parent,
-            user: TICK,
-            system: TICK,
-            children: Duration::ZERO,
-        };
+        let stat = |parent| Stat { parent, user: TICK, system: TICK, children: Duration::ZERO };
         let processes = [(10, 1), (11, 10), (12, 11), (20, 1), (1, 0)]
             .map(|(id, parent)| (id, stat(parent)))
             .into();

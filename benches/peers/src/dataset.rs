@@ -82,11 +82,7 @@ impl Dataset {
             )?;
         }
         if let Some(length) = shape.whole_length {
-            write_random(
-                &folder.join(Self::WHOLE),
-                length,
-                Random::new(seed, shape.files),
-            )?;
+            write_random(&folder.join(Self::WHOLE), length, Random::new(seed, shape.files))?;
         }
         Ok(Dataset { folder, shape })
     }
@@ -156,11 +152,7 @@ mod tests {
     #[test]
     fn files_have_their_lengths_and_go_away() {
         let scratch = Scratch::create(&std::env::temp_dir()).unwrap();
-        let shape = Shape {
-            files: 2,
-            file_length: 10_000,
-            whole_length: Some(1),
-        };
+        let shape = Shape { files: 2, file_length: 10_000, whole_length: Some(1) };
         let dataset = Dataset::create(scratch.path().join("media"), shape, 7).unwrap();
 
         let whole = fs::read(dataset.folder.join(Dataset::WHOLE)).unwrap();

@@ -14,10 +14,7 @@ pub type Fact = (String, String);
 /// Processor, kernel and clients. To be asked before this program is pinned to one core.
 pub fn facts() -> Vec<Fact> {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let cores = cpuinfo
-        .lines()
-        .filter(|line| line.starts_with("processor"))
-        .count();
+    let cores = cpuinfo.lines().filter(|line| line.starts_with("processor")).count();
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     vec![
         fact("CPU", &cpu_model(&cpuinfo)),
@@ -49,13 +46,9 @@ pub fn raise_file_limit() -> Result<()> {
 }
 
 fn cpu_model(cpuinfo: &str) -> String {
-    let model = cpuinfo
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     // Not every architecture names a model.
-    model
-        .map_or(std::env::consts::ARCH, |(_, name)| name.trim())
-        .to_owned()
+    model.map_or(std::env::consts::ARCH, |(_, name)| name.trim()).to_owned()
 }
 
 /// The second word that `program --version` prints. wrk ends with a failure after it.
@@ -64,10 +57,7 @@ fn version(program: &str) -> String {
         return "not installed".to_owned();
     };
     let text = String::from_utf8_lossy(&output.stdout);
-    text.split_whitespace()
-        .nth(1)
-        .unwrap_or("unknown")
-        .to_owned()
+    text.split_whitespace().nth(1).unwrap_or("unknown").to_owned()
 }
 
 #[cfg(test)]

@@ -36,15 +36,9 @@ impl Group {
     /// Starts `command` as the leader of a new group.
     pub fn spawn(command: &mut Command) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
-        let child = command
-            .process_group(0)
-            .spawn()
-            .with_context(|| format!("cannot start {name}"))?;
-        Ok(Group {
-            child,
-            name,
-            reaped: false,
-        })
+        let child =
+            command.process_group(0).spawn().with_context(|| format!("cannot start {name}"))?;
+        Ok(Group { child, name, reaped: false })
     }
 
     pub fn id(&self) -> u32 {
@@ -97,10 +91,7 @@ impl Group {
     /// Whether the leader has ended, without reaping it.
     fn has_ended(&self) -> bool {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        !matches!(
-            waitid(Id::Pid(self.leader()), flags),
-            Ok(WaitStatus::StillAlive)
-        )
+        !matches!(waitid(Id::Pid(self.leader()), flags), Ok(WaitStatus::StillAlive))
     }
 
     fn leader(&self) -> Pid {
@@ -176,9 +167,7 @@ mod tests {
     #[test]
     fn dropping_the_leader_ends_its_children() {
         let mut command = Command::new("sh");
-        command
-            .args(["-c", "sleep 60 & echo $!; wait"])
-            .stdout(Stdio::piped());
+        command.args(["-c", "sleep 60 & echo $!; wait"]).stdout(Stdio::piped());
         let mut group = Group::spawn(&mut command).unwrap();
         let mut stdout = BufReader::new(group.take_stdout().unwrap());
         let mut grandchild = String::new();

@@ -47,11 +47,7 @@ impl Ranges {
     /// The ranges of turn `number` of a cell, at random multiples of their length; none if the
     /// cell asks for whole files. They differ from turn to turn.
     pub fn of(cell: Cell, shape: &Shape, seed: u64, number: u64) -> Result<Option<Self>> {
-        let Cell::Ranges {
-            length,
-            connections,
-        } = cell
-        else {
+        let Cell::Ranges { length, connections } = cell else {
             return Ok(None);
         };
         let places = shape.file_length / length;
@@ -66,11 +62,7 @@ impl Ranges {
             offset: random.below(places) * length,
             length,
         };
-        Ok(Some(Ranges {
-            length,
-            connections,
-            list: (0..COUNT).map(asked).collect(),
-        }))
+        Ok(Some(Ranges { length, connections, list: (0..COUNT).map(asked).collect() }))
     }
 }
 
@@ -78,18 +70,11 @@ impl Ranges {
 mod tests {
     use super::*;
 
-    const SHAPE: Shape = Shape {
-        files: 3,
-        file_length: 10_000,
-        whole_length: None,
-    };
+    const SHAPE: Shape = Shape { files: 3, file_length: 10_000, whole_length: None };
 
     fn ranges(length: u64, number: u64) -> Result<Option<Ranges>> {
         let connections = 1;
-        let cell = Cell::Ranges {
-            length,
-            connections,
-        };
+        let cell = Cell::Ranges { length, connections };
         Ranges::of(cell, &SHAPE, 1, number)
     }
 
@@ -115,11 +100,7 @@ mod tests {
 
     #[test]
     fn fields_name_the_last_byte() {
-        let asked = Asked {
-            clip: 0,
-            offset: 4096,
-            length: 4096,
-        };
+        let asked = Asked { clip: 0, offset: 4096, length: 4096 };
         assert_eq!(asked.range(), "bytes=4096-8191");
         assert_eq!(asked.content_range(10_000), "bytes 4096-8191/10000");
     }

@@ -63,14 +63,12 @@ impl Rounds<'_> {
         let ranges = self.ranges(cell, number)?;
         self.dataset(peer).warm(cell)?;
         turn::wait_for_rest(self.servers)?;
-        turn::measure(server, self.options.server_core, || {
-            match ranges.as_ref().zip(heads) {
-                Some((ranges, heads)) => {
-                    let duration = Duration::from_secs(self.options.seconds);
-                    wrk::measure(server, ranges, heads, duration, self.scratch)
-                }
-                None => curl::measure(server, self.options.whole_mib << 20),
+        turn::measure(server, self.options.server_core, || match ranges.as_ref().zip(heads) {
+            Some((ranges, heads)) => {
+                let duration = Duration::from_secs(self.options.seconds);
+                wrk::measure(server, ranges, heads, duration, self.scratch)
             }
+            None => curl::measure(server, self.options.whole_mib << 20),
         })
     }
 

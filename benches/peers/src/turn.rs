@@ -118,10 +118,7 @@ mod tests {
                 elapsed: Duration::from_secs(4),
                 latency: None,
             },
-            cpu: Cpu {
-                total: Duration::from_secs(1),
-                ..Cpu::default()
-            },
+            cpu: Cpu { total: Duration::from_secs(1), ..Cpu::default() },
             core: Duration::from_secs(2),
         };
         assert_eq!(turn.requests_per_s(), 512.0);

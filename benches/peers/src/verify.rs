@@ -30,10 +30,7 @@ pub struct HeadLength {
 /// Asks for every range of the list and compares the bytes.
 pub fn ranges(address: SocketAddr, dataset: &Dataset, list: &[Asked]) -> Result<HeadLength> {
     let mut client = Client::connect(address)?;
-    let mut heads = HeadLength {
-        min: u64::MAX,
-        max: 0,
-    };
+    let mut heads = HeadLength { min: u64::MAX, max: 0 };
     for asked in list {
         let file = Dataset::clip(asked.clip);
         let head = client
@@ -47,11 +44,7 @@ pub fn ranges(address: SocketAddr, dataset: &Dataset, list: &[Asked]) -> Result<
 
 /// Whether the server answers for its first file yet.
 pub fn is_ready(address: SocketAddr) -> bool {
-    let first = Asked {
-        clip: 0,
-        offset: 0,
-        length: 1,
-    };
+    let first = Asked { clip: 0, offset: 0, length: 1 };
     let answer = Client::connect(address).and_then(|mut client| client.get(&first));
     answer.is_ok_and(|(head, _)| head.status == 206)
 }
@@ -66,10 +59,7 @@ impl Client {
         let stream = TcpStream::connect(host)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Client {
-            stream: BufReader::new(stream),
-            host,
-        })
+        Ok(Client { stream: BufReader::new(stream), host })
     }
 
     /// Gets a range, compares it with the file, and returns the length of the head.
@@ -78,10 +68,7 @@ impl Client {
         ensure!(head.status == 206, "answered with status {}", head.status);
         let expected = asked.content_range(dataset.shape.file_length);
         let range = head.field("content-range");
-        ensure!(
-            range == Some(&expected),
-            "Content-Range is {range:?}, not {expected}"
-        );
+        ensure!(range == Some(&expected), "Content-Range is {range:?}, not {expected}");
         let file = dataset.expect(asked.clip, asked.offset, asked.length)?;
         ensure!(body.len() == file.len(), "body has {} bytes", body.len());
         if let Some(at) = body.iter().zip(&file).position(|(got, is)| got != is) {
@@ -104,10 +91,7 @@ impl Client {
             .and_then(|value| value.parse().ok())
             .context("no Content-Length")?;
         // A server that ignores the range must not make this read a whole library.
-        ensure!(
-            length <= asked.length.max(HEAD_LIMIT),
-            "Content-Length is {length}"
-        );
+        ensure!(length <= asked.length.max(HEAD_LIMIT), "Content-Length is {length}");
         let mut body = vec![0; usize::try_from(length)?];
         self.stream.read_exact(&mut body)?;
         Ok((head, body))
@@ -160,18 +144,10 @@ mod tests {
     /// A server that answers one request of four bytes with what `answer` makes of them.
     fn answer_once(answer: impl FnOnce(&[u8]) -> Vec<u8> + Send) -> Result<HeadLength> {
         let scratch = Scratch::create(&std::env::temp_dir())?;
-        let shape = Shape {
-            files: 1,
-            file_length: 10,
-            whole_length: None,
-        };
+        let shape = Shape { files: 1, file_length: 10, whole_length: None };
         let dataset = Dataset::create(scratch.path().join("media"), shape, 1)?;
         let file = dataset.expect(0, 4, 4)?;
-        let asked = Asked {
-            clip: 0,
-            offset: 4,
-            length: 4,
-        };
+        let asked = Asked { clip: 0, offset: 4, length: 4 };
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         thread::scope(|scope| {
@@ -204,10 +180,7 @@ mod tests {
             answer
         });
         let error = format!("{:#}", flipped.unwrap_err());
-        assert!(
-            error.ends_with("differs from the file at byte 3"),
-            "{error}"
-        );
+        assert!(error.ends_with("differs from the file at byte 3"), "{error}");
 
         let moved = answer_once(|file| [&head("bytes 0-3/10"), file].concat());
         assert!(moved.is_err());

@@ -56,11 +56,7 @@ impl Buffers {
             match self.take_from(&mut state) {
                 Some(buffer) => return buffer,
                 None => {
-                    state = self
-                        .0
-                        .returned
-                        .wait(state)
-                        .unwrap_or_else(PoisonError::into_inner);
+                    state = self.0.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
                 }
             }
         }
@@ -73,10 +69,7 @@ impl Buffers {
                 vec![0; PIECE_BYTES].into_boxed_slice()
             })
         })?;
-        Some(Buffer {
-            bytes,
-            home: Arc::clone(&self.0),
-        })
+        Some(Buffer { bytes, home: Arc::clone(&self.0) })
     }
 }
 
@@ -89,9 +82,7 @@ impl Pool {
 
 impl fmt::Debug for Buffers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Buffers")
-            .field("limit", &self.0.limit)
-            .finish_non_exhaustive()
+        f.debug_struct("Buffers").field("limit", &self.0.limit).finish_non_exhaustive()
     }
 }
 
@@ -138,10 +129,7 @@ mod tests {
         let piece = buffer.freeze(3);
         let part = piece.slice(1..2);
         drop(piece);
-        assert!(
-            pool.try_take().is_none(),
-            "a part of the piece is still held"
-        );
+        assert!(pool.try_take().is_none(), "a part of the piece is still held");
         assert_eq!(part, "b");
         drop(part);
         assert!(pool.try_take().is_some());

@@ -41,11 +41,7 @@ pub struct Version(u64);
 
 impl Identity {
     /// From what `fstat` says. Fields have other types on other architectures, hence the casts.
-    #[allow(
-        clippy::unnecessary_cast,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss
-    )]
+    #[allow(clippy::unnecessary_cast, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     pub(super) fn of(status: &Stat) -> Self {
         Self {
             device: status.st_dev as u64,
@@ -63,9 +59,7 @@ impl Identity {
             (Ok(seconds), Ok(nanos)) => Duration::new(seconds, nanos),
             _ => Duration::ZERO,
         };
-        SystemTime::UNIX_EPOCH
-            .checked_add(since_epoch)
-            .unwrap_or(SystemTime::UNIX_EPOCH)
+        SystemTime::UNIX_EPOCH.checked_add(since_epoch).unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
     /// The version that this state of the file is.
@@ -86,11 +80,7 @@ impl Version {
         let (high, low) = ((time >> 64).cast_unsigned(), time.cast_unsigned());
         let low = u64::try_from(low & u128::from(u64::MAX)).expect("masked to 64 bits");
         let high = u64::try_from(high & u128::from(u64::MAX)).expect("masked to 64 bits");
-        Self(
-            [size, low, high]
-                .into_iter()
-                .fold(0, |state, word| mix(state ^ word)),
-        )
+        Self([size, low, high].into_iter().fold(0, |state, word| mix(state ^ word)))
     }
 
     /// The validator of the file's bytes in this version.
@@ -146,9 +136,10 @@ impl Drop for Descriptor {
 impl File {
     /// Opens a regular file below the root. Blocks: for disk threads only.
     ///
-    /// `O_NONBLOCK` keeps a FIFO or a device from holding the call up; they are then refused.
+    /// `O_NONBLOCK` keeps a FIFO or a device from holding the call up, `O_NOCTTY` a terminal from
+    /// becoming ours; they are then refused.
     pub(super) fn open(root: &Root, relative: &Path) -> io::Result<Self> {
-        let fd = root.open_beneath(relative, OFlags::RDONLY | OFlags::NONBLOCK)?;
+        let fd = root.open_beneath(relative, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
         let status = fs::fstat(&fd)?;
         if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
             return Err(io::ErrorKind::NotFound.into());
@@ -160,10 +151,7 @@ impl File {
             buffers: root.buffers.clone(),
             in_place,
         };
-        Ok(Self {
-            descriptor: Arc::new(descriptor),
-            identity: Identity::of(&status),
-        })
+        Ok(Self { descriptor: Arc::new(descriptor), identity: Identity::of(&status) })
     }
 
     /// The state that the file was opened in.
@@ -205,10 +193,7 @@ impl File {
 
     fn current(&self) -> io::Result<Self> {
         let identity = Identity::of(&fs::fstat(self.descriptor.as_fd())?);
-        Ok(Self {
-            descriptor: Arc::clone(&self.descriptor),
-            identity,
-        })
+        Ok(Self { descriptor: Arc::clone(&self.descriptor), identity })
     }
 
     /// Reads with `flags` and then makes sure that what was read is of this version: a change that

@@ -65,15 +65,9 @@ type Job = Box<dyn FnOnce() + Send>;
 impl Lane {
     /// A lane whose threads are named after `name`.
     pub fn new(name: &str, settings: LaneSettings) -> Self {
-        let shared = Shared {
-            name: name.to_owned(),
-            state: Mutex::default(),
-            work: Condvar::new(),
-        };
-        Self {
-            shared: Arc::new(shared),
-            settings,
-        }
+        let shared =
+            Shared { name: name.to_owned(), state: Mutex::default(), work: Condvar::new() };
+        Self { shared: Arc::new(shared), settings }
     }
 
     /// Makes the call on one of the lane's threads and waits for it until the deadline.
@@ -182,9 +176,7 @@ impl Drop for Lane {
 
 impl std::fmt::Debug for Lane {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lane")
-            .field("name", &self.shared.name)
-            .finish_non_exhaustive()
+        f.debug_struct("Lane").field("name", &self.shared.name).finish_non_exhaustive()
     }
 }
 
@@ -209,10 +201,7 @@ impl Shared {
             } else if state.closing {
                 return;
             } else {
-                state = self
-                    .work
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
         }
     }
@@ -225,29 +214,17 @@ mod tests {
     use super::*;
 
     fn lane(deadline: Duration) -> Lane {
-        Lane::new(
-            "test",
-            LaneSettings {
-                threads: 2,
-                queue: 4,
-                deadline,
-            },
-        )
+        Lane::new("test", LaneSettings { threads: 2, queue: 4, deadline })
     }
 
     fn block_on<T>(future: impl Future<Output = T>) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         runtime.expect("a runtime").block_on(future)
     }
 
     #[test]
     fn a_call_returns_its_result() {
-        assert_eq!(
-            block_on(lane(Duration::from_secs(60)).run(|| 6 * 7)),
-            Ok(42)
-        );
+        assert_eq!(block_on(lane(Duration::from_secs(60)).run(|| 6 * 7)), Ok(42));
     }
 
     #[test]

@@ -71,10 +71,7 @@ impl From<io::Error> for OpenError {
 
 impl OpenFiles {
     pub(super) fn new(capacity: usize, trust: Duration) -> Self {
-        Self {
-            files: Cache::new(capacity),
-            trust,
-        }
+        Self { files: Cache::new(capacity), trust }
     }
 
     pub(super) fn forget(&self, path: &Path) {
@@ -99,10 +96,7 @@ impl Root {
             // Several may come here at once; each looks for itself, which is rare and harmless.
             match self.look_up(path).await? {
                 Ok(EntryKind::File(found)) if found.same_file(kept.file.identity()) => {
-                    let kept = Kept {
-                        looked_up: Instant::now(),
-                        ..kept
-                    };
+                    let kept = Kept { looked_up: Instant::now(), ..kept };
                     cache.files.insert(path.to_owned(), kept.clone());
                     return self.refresh(path, kept);
                 }
@@ -112,10 +106,7 @@ impl Root {
         let open = async {
             let (root, path) = (Arc::clone(self), path.to_owned());
             let file = self.lane.run(move || File::open(&root, &path)).await??;
-            Ok::<_, OpenError>(Kept {
-                file: Arc::new(file),
-                looked_up: Instant::now(),
-            })
+            Ok::<_, OpenError>(Kept { file: Arc::new(file), looked_up: Instant::now() })
         };
         let kept = cache.files.get_or_insert_async(path, open).await?;
         Ok(kept.file)
@@ -130,13 +121,7 @@ impl Root {
         }
         let file = Arc::new(fresh);
         let looked_up = kept.looked_up;
-        self.open_files.files.insert(
-            path.to_owned(),
-            Kept {
-                file: Arc::clone(&file),
-                looked_up,
-            },
-        );
+        self.open_files.files.insert(path.to_owned(), Kept { file: Arc::clone(&file), looked_up });
         Ok(file)
     }
 }

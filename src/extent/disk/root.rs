@@ -98,9 +98,7 @@ impl Root {
         relative: &Path,
     ) -> Result<io::Result<Vec<Entry>>, Unavailable> {
         let (root, relative) = (Arc::clone(self), relative.to_owned());
-        self.lane
-            .run_unhurried(move || root.list_blocking(&relative))
-            .await
+        self.lane.run_unhurried(move || root.list_blocking(&relative)).await
     }
 
     /// What is under a name now: a file, a directory, or an error (nothing: `NotFound`).
@@ -109,9 +107,7 @@ impl Root {
         relative: &Path,
     ) -> Result<io::Result<EntryKind>, Unavailable> {
         let (root, relative) = (Arc::clone(self), relative.to_owned());
-        self.lane
-            .run(move || root.look_up_blocking(&relative))
-            .await
+        self.lane.run(move || root.look_up_blocking(&relative)).await
     }
 
     /// Forgets open files under this path, because it was said to have changed.
@@ -127,16 +123,8 @@ impl Root {
 
     /// Opens something below the root. Blocks: for disk threads only.
     pub(super) fn open_beneath(&self, relative: &Path, flags: OFlags) -> io::Result<OwnedFd> {
-        let relative = if relative.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            relative
-        };
-        // openat2 refuses O_PATH together with flags that mean nothing to it; openat would not.
-        let flags = match flags.contains(OFlags::PATH) {
-            true => flags | OFlags::CLOEXEC,
-            false => flags | OFlags::CLOEXEC | OFlags::NOCTTY,
-        };
+        let relative = if relative.as_os_str().is_empty() { Path::new(".") } else { relative };
+        let flags = flags | OFlags::CLOEXEC;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         let directory = self.directory();
         loop {
@@ -155,12 +143,7 @@ impl Root {
     }
 
     fn directory(&self) -> Arc<OwnedFd> {
-        Arc::clone(
-            &self
-                .directory
-                .read()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
+        Arc::clone(&self.directory.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn reopen_blocking(&self) -> io::Result<()> {
@@ -168,10 +151,7 @@ impl Root {
         let (old, new) = (fs::fstat(self.directory())?, fs::fstat(&fresh)?);
         if (old.st_dev, old.st_ino) != (new.st_dev, new.st_ino) {
             tracing::info!(root = %self.path.display(), "the root is another directory now");
-            *self
-                .directory
-                .write()
-                .unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
+            *self.directory.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
             self.open_files.forget(Path::new(""));
         }
         Ok(())
@@ -195,10 +175,7 @@ impl Root {
                 }
             };
             // What vanished or may not be looked at is not there.
-            entries.extend(found.map(|kind| Entry {
-                name: name.to_owned(),
-                kind,
-            }));
+            entries.extend(found.map(|kind| Entry { name: name.to_owned(), kind }));
         }
         Ok(entries)
     }

@@ -37,12 +37,7 @@ struct ListQuery {
 impl Default for ListQuery {
     fn default() -> Self {
         let (search, sort) = (String::new(), "path".to_owned());
-        Self {
-            search,
-            sort,
-            offset: 0,
-            limit: LIMIT_DEFAULT,
-        }
+        Self { search, sort, offset: 0, limit: LIMIT_DEFAULT }
     }
 }
 
@@ -90,16 +85,12 @@ impl From<&Title> for Item {
 
 /// `GET /api/titles?search=&sort=&offset=&limit=`
 pub async fn titles(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    list(&request, &site)
-        .await
-        .unwrap_or_else(|error| error.error_response())
+    list(&request, &site).await.unwrap_or_else(|error| error.error_response())
 }
 
 /// `GET /api/titles/<path>`
 pub async fn title(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    one(&request, &site)
-        .await
-        .unwrap_or_else(|error| error.error_response())
+    one(&request, &site).await.unwrap_or_else(|error| error.error_response())
 }
 
 async fn list(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse, Error> {
@@ -172,18 +163,10 @@ impl ListQuery {
             }
         };
         if !(1..=LIMIT_MAX).contains(&self.limit) {
-            return Err(Error::BadRequest(format!(
-                "limit must be from 1 to {LIMIT_MAX}"
-            )));
+            return Err(Error::BadRequest(format!("limit must be from 1 to {LIMIT_MAX}")));
         }
         let (search, offset, limit) = (self.search.clone(), self.offset, self.limit);
-        Ok(catalog::Query {
-            search,
-            sort_by,
-            descending,
-            offset,
-            limit,
-        })
+        Ok(catalog::Query { search, sort_by, descending, offset, limit })
     }
 
     fn next_page(&self, offset: usize) -> String {

@@ -64,11 +64,7 @@ async fn answer(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse
         let text = read_text(file, media_type).await?;
         return Ok(respond_text(request, site, text).await);
     }
-    Ok(respond(
-        request,
-        &site.settings.load(),
-        content(file, media_type),
-    ))
+    Ok(respond(request, &site.settings.load(), content(file, media_type)))
 }
 
 /// A file as it is.

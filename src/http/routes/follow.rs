@@ -37,9 +37,7 @@ const TICK: Duration = Duration::from_millis(250);
 
 /// Whether a query string asks to follow: `follow`, `follow=1` or `follow=true`.
 pub fn is_asked(query: &str) -> bool {
-    query
-        .split('&')
-        .any(|pair| matches!(pair, "follow" | "follow=" | "follow=1" | "follow=true"))
+    query.split('&').any(|pair| matches!(pair, "follow" | "follow=" | "follow=1" | "follow=true"))
 }
 
 /// Answers with the file as it grows.
@@ -54,12 +52,8 @@ pub fn follow(
     let connection = request.conn_data::<Rc<Connection>>().map(Rc::clone);
     let idle_limit = Duration::from_secs(settings.follow_idle_s.get());
     // What has not grown for long is not growing: its age counts as time already waited.
-    let age = SystemTime::now()
-        .duration_since(file.identity().modified())
-        .unwrap_or_default();
-    let grown = Instant::now()
-        .checked_sub(age.min(idle_limit))
-        .unwrap_or_else(Instant::now);
+    let age = SystemTime::now().duration_since(file.identity().modified()).unwrap_or_default();
+    let grown = Instant::now().checked_sub(age.min(idle_limit)).unwrap_or_else(Instant::now);
     let following = Following {
         waited: site.library.watched.wait_for(&path),
         library: Arc::clone(&site.library),
@@ -98,10 +92,7 @@ fn until_abandoned<T>(
 ) -> impl Stream<Item = T> {
     let mut stream = Box::pin(stream);
     stream::poll_fn(move |cx| {
-        if connection
-            .as_ref()
-            .is_some_and(|connection| connection.is_abandoned())
-        {
+        if connection.as_ref().is_some_and(|connection| connection.is_abandoned()) {
             return Poll::Ready(None);
         }
         stream.poll_next_unpin(cx)
@@ -164,8 +155,7 @@ impl Following {
         if self.waited.take_closed() {
             self.closed = Some(Instant::now());
         }
-        self.closed
-            .is_some_and(|closed| closed.elapsed() >= self.closed_limit)
+        self.closed.is_some_and(|closed| closed.elapsed() >= self.closed_limit)
             || self.grown.elapsed() >= self.idle_limit
             || self.is_replaced().await
     }

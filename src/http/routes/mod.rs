@@ -31,10 +31,6 @@ fn read_method(method: &Method) -> Result<Read, Error> {
 /// The path behind a prefix, decoded from the target as it came and not from the router's match,
 /// which was decoded once already.
 fn path_behind(prefix: &str, request: &HttpRequest) -> Result<MediaPath, Error> {
-    let encoded = request
-        .uri()
-        .path()
-        .strip_prefix(prefix)
-        .ok_or(Error::NotFound)?;
+    let encoded = request.uri().path().strip_prefix(prefix).ok_or(Error::NotFound)?;
     Ok(MediaPath::decode(encoded)?)
 }

@@ -20,29 +20,18 @@ pub async fn alive(request: HttpRequest) -> HttpResponse {
 
 /// `/readyz`: new requests can be served, because every root answers and no end is near.
 pub async fn ready(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    let why_not = if site.is_draining() {
-        Some(Error::NotReady("the server is going down"))
-    } else {
-        site.library
-            .is_readable()
-            .await
-            .err()
-            .map(Error::Unavailable)
+    let why_not = match () {
+        () if site.is_draining() => "the server is going down",
+        () if !site.library.is_readable().await => "a folder of the library does not answer",
+        () => return answer(&request, "text/plain; charset=utf-8", "ready\n".into()),
     };
-    match why_not {
-        Some(error) => error.error_response(),
-        None => answer(&request, "text/plain; charset=utf-8", "ready\n".into()),
-    }
+    Error::NotReady(why_not).error_response()
 }
 
 /// `/metrics`: what was counted, for Prometheus.
 pub async fn metrics(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     let text = site.metrics.render(site.library.catalog.len());
-    answer(
-        &request,
-        "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        text,
-    )
+    answer(&request, "application/openmetrics-text; version=1.0.0; charset=utf-8", text)
 }
 
 /// Everything else: nothing, which OPTIONS may ask about all the same.

@@ -23,23 +23,13 @@ const POLICY: HeaderValue = HeaderValue::from_static(
      frame-ancestors 'self'",
 );
 
-const DOCUMENT: (&str, &[u8]) = (
-    "text/html; charset=utf-8",
-    include_bytes!("../../../web/index.html"),
-);
+const DOCUMENT: (&str, &[u8]) =
+    ("text/html; charset=utf-8", include_bytes!("../../../web/index.html"));
 
 /// Name, media type and bytes of what the document refers to.
 const ASSETS: &[(&str, &str, &[u8])] = &[
-    (
-        "page.css",
-        "text/css; charset=utf-8",
-        include_bytes!("../../../web/page.css"),
-    ),
-    (
-        "page.js",
-        "text/javascript; charset=utf-8",
-        include_bytes!("../../../web/page.js"),
-    ),
+    ("page.css", "text/css; charset=utf-8", include_bytes!("../../../web/page.css")),
+    ("page.js", "text/javascript; charset=utf-8", include_bytes!("../../../web/page.js")),
 ];
 
 /// `/` and `/watch/<path>`: the same document; which title is shown is for its script to know.
@@ -47,10 +37,7 @@ pub async fn page(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     let mut document = DOCUMENT.1.into();
     if let Some(sources) = &site.settings.load().page_dir {
         let path = sources.join("index.html");
-        let read = site
-            .beside
-            .spawn_blocking(move || std::fs::read(path))
-            .await;
+        let read = site.beside.spawn_blocking(move || std::fs::read(path)).await;
         match read.map_err(std::io::Error::other).flatten() {
             Ok(bytes) => document = Bytes::from(bytes),
             Err(error) => return Error::Internal(Box::new(error)).error_response(),

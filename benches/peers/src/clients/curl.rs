@@ -19,10 +19,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 pub fn measure(server: &Server, length: u64) -> Result<Load> {
     let mut command = curl();
     command
-        .args([
-            "--write-out",
-            "%{http_code} %{size_download} %{time_total}\n",
-        ])
+        .args(["--write-out", "%{http_code} %{size_download} %{time_total}\n"])
         .stdout(Stdio::piped());
     for _ in 0..DOWNLOADS {
         command.args(["--output", "/dev/null"]);
@@ -52,19 +49,14 @@ pub fn fetch(server: &Server, files: &[String]) -> Result<()> {
 /// Compares the SHA-256 of one download with that of the file.
 pub fn check_digest(server: &Server, dataset: &Dataset) -> Result<()> {
     let mut download = curl();
-    download
-        .arg(server.url(Dataset::WHOLE))
-        .stdout(Stdio::piped());
+    download.arg(server.url(Dataset::WHOLE)).stdout(Stdio::piped());
     let mut download = Group::spawn(&mut download)?;
     let body = download.take_stdout().expect("it was piped just above");
     let received = digest(Stdio::from(body), None)?;
     download.finish(LIMIT)?;
 
     let is = digest(Stdio::null(), Some(&dataset.folder.join(Dataset::WHOLE)))?;
-    ensure!(
-        received == is,
-        "the download's SHA-256 is {received}, the file's {is}"
-    );
+    ensure!(received == is, "the download's SHA-256 is {received}, the file's {is}");
     Ok(())
 }
 
@@ -91,10 +83,7 @@ fn digest(input: Stdio, file: Option<&Path>) -> Result<String> {
 /// Sums the times of all downloads, each of which must be a 200 of the right length.
 fn parse(output: &str, length: u64) -> Result<Duration> {
     let mut elapsed = Duration::ZERO;
-    ensure!(
-        output.lines().count() == DOWNLOADS,
-        "not {DOWNLOADS} downloads"
-    );
+    ensure!(output.lines().count() == DOWNLOADS, "not {DOWNLOADS} downloads");
     for line in output.lines() {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
         let [status, size, seconds] = fields[..] else {

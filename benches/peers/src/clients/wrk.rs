@@ -53,10 +53,7 @@ pub fn measure(
         requests,
         body_bytes: requests * ranges.length,
         elapsed: micros("duration")?,
-        latency: Some(Latency {
-            median: micros("p50")?,
-            p99: micros("p99")?,
-        }),
+        latency: Some(Latency { median: micros("p50")?, p99: micros("p99")? }),
     })
 }
 
@@ -66,10 +63,7 @@ pub fn audit(server: &Server, ranges: &Ranges, duration: Duration, scratch: &Pat
     counts.check_failures()?;
     let (requests, wrong) = (counts.get("requests")?, counts.get("wrong")?);
     ensure!(requests > 0, "no request was answered");
-    ensure!(
-        wrong == 0,
-        "{wrong} of {requests} answers had a wrong status or length"
-    );
+    ensure!(wrong == 0, "{wrong} of {requests} answers had a wrong status or length");
     Ok(())
 }
 
@@ -138,11 +132,7 @@ impl Counts {
             Some((key.to_owned(), value.parse().ok()?))
         };
         let counts = line.split_ascii_whitespace().map(pair);
-        Ok(Counts(
-            counts
-                .collect::<Option<_>>()
-                .context("a count is no number")?,
-        ))
+        Ok(Counts(counts.collect::<Option<_>>().context("a count is no number")?))
     }
 
     fn get(&self, key: &str) -> Result<u64> {
@@ -163,11 +153,7 @@ impl Counts {
 mod tests {
     use super::*;
 
-    const RANGES: &Ranges = &Ranges {
-        length: 4096,
-        connections: 2,
-        list: Vec::new(),
-    };
+    const RANGES: &Ranges = &Ranges { length: 4096, connections: 2, list: Vec::new() };
     const HEADS: HeadLength = HeadLength { min: 300, max: 302 };
 
     #[test]

@@ -93,10 +93,7 @@ pub fn chosen(options: &Options) -> Vec<Box<dyn Peer>> {
     }
     if options.only != Some(Family::Headwater) {
         for nopush in [true, false] {
-            peers.push(Box::new(nginx::Nginx {
-                binary: options.nginx.clone(),
-                nopush,
-            }));
+            peers.push(Box::new(nginx::Nginx { binary: options.nginx.clone(), nopush }));
         }
     }
     peers

@@ -57,11 +57,7 @@ impl Nginx {
         let root = quoted(root);
         let nopush = if self.nopush { "on" } else { "off" };
         // As root, nginx would give up its rights and then could not read the scratch folder.
-        let user = if geteuid().is_root() {
-            "user root;"
-        } else {
-            ""
-        };
+        let user = if geteuid().is_root() { "user root;" } else { "" };
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|kind| format!("    {kind}_temp_path temp-{kind};\n"))
             .concat();
@@ -122,11 +118,7 @@ mod tests {
 
     #[test]
     fn the_two_settings_differ_in_one_line_only() {
-        let site = Site {
-            media: "/scratch/media".into(),
-            state: "/scratch/nginx".into(),
-            core: 0,
-        };
+        let site = Site { media: "/scratch/media".into(), state: "/scratch/nginx".into(), core: 0 };
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
         let config = |nopush| {
             let binary = PathBuf::new();

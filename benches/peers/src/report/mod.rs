@@ -95,11 +95,7 @@ impl Report {
             facts.row([name.clone(), value.clone()]);
         }
         facts.row(["turns beside other programs".to_owned(), self.disturbed()]);
-        format!(
-            "{}\n{}",
-            self.table(&self.cells).markdown(),
-            facts.markdown()
-        )
+        format!("{}\n{}", self.table(&self.cells).markdown(), facts.markdown())
     }
 
     /// Writes every turn to `file`.
@@ -110,11 +106,7 @@ impl Report {
 
     /// How many turns were disturbed, of how many.
     fn disturbed(&self) -> String {
-        let turns = || {
-            self.cells
-                .iter()
-                .flat_map(|cell| cell.turns.iter().flatten())
-        };
+        let turns = || self.cells.iter().flat_map(|cell| cell.turns.iter().flatten());
         let disturbed = turns().filter(|turn| turn.is_disturbed()).count();
         format!("{disturbed} of {}", turns().count())
     }
@@ -124,15 +116,8 @@ impl Report {
             true => "CPU ÷ nginx",
             false => "CPU ÷ best",
         };
-        let mut table = Table::new([
-            "load",
-            "peer",
-            "req/s",
-            "MiB/s",
-            "CPU-s/GiB",
-            "CPU-s/1,000 req",
-            ratio,
-        ]);
+        let mut table =
+            Table::new(["load", "peer", "req/s", "MiB/s", "CPU-s/GiB", "CPU-s/1,000 req", ratio]);
         for cell in cells {
             let reference = cell.reference(&self.peers);
             for (peer, PeerName { name, .. }) in self.peers.iter().enumerate() {
@@ -193,22 +178,12 @@ mod tests {
             elapsed: Duration::from_secs(1),
             latency: None,
         };
-        let cpu = Cpu {
-            total: Duration::from_millis(cpu_ms),
-            ..Cpu::default()
-        };
-        Turn {
-            load,
-            cpu,
-            core: Duration::from_millis(cpu_ms),
-        }
+        let cpu = Cpu { total: Duration::from_millis(cpu_ms), ..Cpu::default() };
+        Turn { load, cpu, core: Duration::from_millis(cpu_ms) }
     }
 
     fn report() -> Report {
-        let peer = |name: &str, is_reference| PeerName {
-            name: name.to_owned(),
-            is_reference,
-        };
+        let peer = |name: &str, is_reference| PeerName { name: name.to_owned(), is_reference };
         Report {
             facts: vec![("CPU".to_owned(), "one".to_owned())],
             peers: vec![peer("ours", false), peer("on", true), peer("off", true)],

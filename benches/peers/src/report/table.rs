@@ -8,9 +8,7 @@ pub struct Table {
 
 impl Table {
     pub fn new<const COLUMNS: usize>(head: [&str; COLUMNS]) -> Self {
-        Table {
-            rows: vec![head.map(str::to_owned).into()],
-        }
+        Table { rows: vec![head.map(str::to_owned).into()] }
     }
 
     pub fn row<const COLUMNS: usize>(&mut self, cells: [String; COLUMNS]) {
@@ -46,9 +44,8 @@ impl Table {
             true => "---:",
             false => "---",
         };
-        let rules: Vec<String> = (0..self.rows[0].len())
-            .map(|column| rule(column).to_owned())
-            .collect();
+        let rules: Vec<String> =
+            (0..self.rows[0].len()).map(|column| rule(column).to_owned()).collect();
         let mut text = line(&self.rows[0]) + &line(&rules);
         for row in &self.rows[1..] {
             text += &line(row);
@@ -82,12 +79,8 @@ mod tests {
 
     #[test]
     fn text_columns_line_up() {
-        let expected = [
-            "  load    peer    CPU ÷",
-            "  4 KiB   a           1",
-            "  64 KiB  longer   0.97",
-            "",
-        ];
+        let expected =
+            ["  load    peer    CPU ÷", "  4 KiB   a           1", "  64 KiB  longer   0.97", ""];
         assert_eq!(table().text(), expected.join("\n"));
     }
 
