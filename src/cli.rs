@@ -27,7 +27,7 @@ enum Command {
 
 #[derive(clap::Args, Clone, Debug)]
 struct Asked {
-    /// Folders with videos. One: its files are /media/<path>. Several: paths begin with each
+    /// Folders with videos. One: its files are below /media/. Several: paths begin with each
     /// folder's name, which can be set as name=DIR.
     #[arg(value_name = "DIR")]
     roots: Vec<RootConfig>,

@@ -1,6 +1,6 @@
 //! What can be configured, said once.
 //!
-//! [`settings!`] lists every key with its type, default and meaning. From that list come the
+//! `settings!` lists every key with its type, default and meaning. From that list come the
 //! configuration file (`key = value`), the environment (`HEADWATER_KEY`) and the flags (`--key`),
 //! which override each other in that order. A test holds `config/headwater.toml` and the README to
 //! the same list.
@@ -102,6 +102,8 @@ impl FromStr for RootConfig {
 pub struct Key {
     /// As it stands in the file.
     pub name: &'static str,
+    /// What it means.
+    pub doc: &'static str,
     /// Its environment variable.
     pub env: &'static str,
     /// Its default as TOML; `None` for a key that is unset by default.
@@ -141,6 +143,7 @@ macro_rules! settings {
         pub const KEYS: &[Key] = &[
             $(Key {
                 name: stringify!($name),
+                doc: concat!($($doc),+),
                 env: $env,
                 default: settings!(@literal $($default)?),
                 live: settings!(@live $liveness),
@@ -247,7 +250,7 @@ settings! {
     live not_found_max_age_s("HEADWATER_NOT_FOUND_MAX_AGE_S"): Within<0, 86_400> = "5";
     /// CDN-Cache-Control (RFC 9213) for media, for caches that obey it instead of Cache-Control. Default: none.
     live cdn_cache_control("HEADWATER_CDN_CACHE_CONTROL"): String;
-    /// The origin whose pages may read media by script, such as https://tv.example; several separated by spaces; "*" is any.
+    /// Origins whose pages may read media by script, as scheme://host, separated by spaces; "*" is any.
     live cors_origins("HEADWATER_CORS_ORIGINS"): String = "\"*\"";
     /// Seconds after a followed file's last growth until its response ends.
     live follow_idle_s("HEADWATER_FOLLOW_IDLE_S"): Within<1, 86_400> = "30";
@@ -369,7 +372,11 @@ mod tests {
     fn the_documented_file_the_readme_and_the_code_say_the_same() {
         let file = include_str!("../config/headwater.toml");
         let readme = include_str!("../README.md");
+        let unwrapped = file.replace("\n# ", " ");
         for key in KEYS {
+            let doc = key.doc.trim();
+            assert!(unwrapped.contains(doc), "config/headwater.toml says otherwise: {doc}");
+            assert!(readme.contains(doc), "the README says otherwise: {doc}");
             let line = match key.default {
                 Some(default) => format!("\n{} = {default}\n", key.name),
                 None => format!("\n# {} = ", key.name),
