@@ -6,17 +6,29 @@ use std::{
     net::{SocketAddr, TcpStream},
     ops::Deref,
     path::{Path, PathBuf},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use headwater::{
     config::{Layer, RootConfig, Settings},
     serve::Server,
 };
+use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
 /// A test that waits this long for a byte has failed. Only a guard: no test measures time.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until something is so, by looking again and again. How long that takes means nothing; what
+/// never becomes so is a failure.
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
+        thread::yield_now();
+    }
+}
 
 /// A folder of files that goes away with the test.
 pub struct Folder(TempDir);
@@ -164,7 +176,21 @@ impl Response {
 impl Client {
     /// Connects.
     pub fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("a connection");
+        Self::over(TcpStream::connect(address).expect("a connection"))
+    }
+
+    /// Connects with so little room for what is received, in bytes, that a server cannot send
+    /// ahead: what this client does not read stays unsent.
+    pub fn narrow(address: SocketAddr, room: usize) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None);
+        let socket = socket.expect("a socket");
+        // Before connecting, because the window's scale is agreed on with the first packet.
+        socket.set_recv_buffer_size(room).expect("a small buffer");
+        socket.connect(&address.into()).expect("a connection");
+        Self::over(socket.into())
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
         stream
             .set_write_timeout(Some(PATIENCE))

@@ -1,7 +1,12 @@
 //! The tests of the product, in one binary.
-#![allow(clippy::unwrap_used, missing_docs, reason = "a test may end where it stands")]
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test may end where it stands"
+)]
 
 mod harness;
 
 mod cases; // HTTP's rules as a table of requests and answers
+mod changing; // files that are replaced, overwritten, truncated or deleted while they are sent
 mod connections; // keep-alive, pipelining, malformed requests, what closes and what does not
