@@ -12,7 +12,7 @@ use std::{
 
 use headwater::{
     config::{Layer, RootConfig, Settings},
-    serve::Server,
+    serve::{Server, StartError},
 };
 use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
@@ -74,6 +74,11 @@ pub fn serve(folder: &Folder) -> Serving {
 
 /// Serves folders (`name=DIR` as on the command line), with lines of configuration.
 pub fn serve_with(roots: &[PathBuf], configuration: &str) -> Serving {
+    start(roots, configuration).expect("a server")
+}
+
+/// As [`serve_with`], where it may fail.
+pub fn start(roots: &[PathBuf], configuration: &str) -> Result<Serving, StartError> {
     let data = TempDir::new().expect("a data folder");
     let file: Layer = toml::from_str(configuration).expect("a configuration");
     let root = |root: &PathBuf| -> RootConfig {
@@ -88,12 +93,12 @@ pub fn serve_with(roots: &[PathBuf], configuration: &str) -> Serving {
         root: roots.iter().map(root).collect(),
         ..Layer::default()
     };
-    let server = Server::start(Settings::from_layers(&[typed, file])).expect("a server");
-    Serving {
+    let server = Server::start(Settings::from_layers(&[typed, file]))?;
+    Ok(Serving {
         address: server.address(),
         server: Some(server),
         _data: data,
-    }
+    })
 }
 
 impl Serving {
