@@ -19,7 +19,10 @@ use notify::{
     EventKind, RecursiveMode, Watcher,
     event::{AccessKind, AccessMode},
 };
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::{Instant, timeout_at},
+};
 use tracing::{info, warn};
 
 use super::{Library, MediaPath};
@@ -61,8 +64,8 @@ impl Library {
         while let Some(change) = changes.recv().await {
             let mut touched = BTreeSet::new();
             let mut lost = self.take_note(root, change, &mut touched);
-            tokio::time::sleep(SETTLE).await;
-            while let Ok(change) = changes.try_recv() {
+            let settled = Instant::now() + SETTLE;
+            while let Ok(Some(change)) = timeout_at(settled, changes.recv()).await {
                 lost |= self.take_note(root, change, &mut touched);
             }
             if lost || touched.len() > PENDING_MAX {

@@ -6,17 +6,29 @@ use std::{
     net::{SocketAddr, TcpStream},
     ops::Deref,
     path::{Path, PathBuf},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use headwater::{
     config::{Layer, RootConfig, Settings},
-    serve::Server,
+    serve::{Server, StartError},
 };
+use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
 /// A test that waits this long for a byte has failed. Only a guard: no test measures time.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until something is so, by looking again and again. How long that takes means nothing; what
+/// never becomes so is a failure.
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
+        thread::yield_now();
+    }
+}
 
 /// A folder of files that goes away with the test.
 pub struct Folder(TempDir);
@@ -62,6 +74,11 @@ pub fn serve(folder: &Folder) -> Serving {
 
 /// Serves folders (`name=DIR` as on the command line), with lines of configuration.
 pub fn serve_with(roots: &[PathBuf], configuration: &str) -> Serving {
+    start(roots, configuration).expect("a server")
+}
+
+/// As [`serve_with`], where it may fail.
+pub fn start(roots: &[PathBuf], configuration: &str) -> Result<Serving, StartError> {
     let data = TempDir::new().expect("a data folder");
     let file: Layer = toml::from_str(configuration).expect("a configuration");
     let root = |root: &PathBuf| -> RootConfig {
@@ -73,8 +90,8 @@ pub fn serve_with(roots: &[PathBuf], configuration: &str) -> Serving {
         root: roots.iter().map(root).collect(),
         ..Layer::default()
     };
-    let server = Server::start(Settings::from_layers(&[typed, file])).expect("a server");
-    Serving { address: server.address(), server: Some(server), _data: data }
+    let server = Server::start(Settings::from_layers(&[typed, file]))?;
+    Ok(Serving { address: server.address(), server: Some(server), _data: data })
 }
 
 impl Serving {
@@ -155,7 +172,21 @@ impl Response {
 impl Client {
     /// Connects.
     pub fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("a connection");
+        Self::over(TcpStream::connect(address).expect("a connection"))
+    }
+
+    /// Connects with so little room for what is received, in bytes, that a server cannot send
+    /// ahead: what this client does not read stays unsent.
+    pub fn narrow(address: SocketAddr, room: usize) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None);
+        let socket = socket.expect("a socket");
+        // Before connecting, because the window's scale is agreed on with the first packet.
+        socket.set_recv_buffer_size(room).expect("a small buffer");
+        socket.connect(&address.into()).expect("a connection");
+        Self::over(socket.into())
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
         stream.set_write_timeout(Some(PATIENCE)).expect("a time-out");
         Self { stream: BufReader::new(stream) }

@@ -1,6 +1,7 @@
 //! The tests of the product, in one binary.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test may end where it stands")]
 
+mod hanging_disk; // a disk that hangs when it is told to
 mod harness;
 mod http2; // a client for HTTP/2
 mod legal; // any request, and what a legal answer to it is
@@ -10,10 +11,12 @@ mod sources; // sources that misbehave on demand
 mod answers; // the table of cases, over sockets and in memory
 mod browsers; // CORS, methods, request ids, health
 mod cases; // HTTP's rules as a table of requests and answers
+mod changing; // files that are replaced, overwritten, truncated or deleted while they are sent
 mod codings; // content codings of text, and never of media
 mod connections; // keep-alive, pipelining, malformed requests, what closes and what does not
 mod corpus; // the seeds of the fuzz targets
+mod disks;
 mod failing; // sources that fail while they are being sent
 mod fields; // which header fields answers have
 mod paths; // which paths name a file, and that none leads out of a root
-mod properties; // what holds for any request
+mod properties; // what holds for any request // a root whose disk hangs stops nobody else

@@ -32,6 +32,8 @@ pub struct Identity {
     pub size: u64,
     modified: (i64, i64),
     changed: (i64, i64),
+    /// How many names the file has.
+    links: u64,
 }
 
 /// The state of a file as every node sees it that holds the same copy: a hash of its size and its
@@ -49,6 +51,7 @@ impl Identity {
             size: status.st_size as u64,
             modified: (status.st_mtime as i64, status.st_mtime_nsec as i64),
             changed: (status.st_ctime as i64, status.st_ctime_nsec as i64),
+            links: status.st_nlink as u64,
         }
     }
 
@@ -70,6 +73,16 @@ impl Identity {
     /// Whether both are the same file, in whatever state.
     pub fn same_file(&self, other: &Self) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
+    }
+
+    /// Whether the file still has the bytes that it had in this state, going by what it is `now`.
+    ///
+    /// A file that another is renamed over, or that is deleted, loses a name, which moves its ctime
+    /// too; whoever is being sent it gets it whole. Otherwise ctime tells of writers that put mtime
+    /// back.
+    fn still_holds(&self, now: &Self) -> bool {
+        let is_untouched = self.changed == now.changed || self.links != now.links;
+        is_untouched && (self.size, self.modified) == (now.size, now.modified)
     }
 }
 
@@ -209,7 +222,7 @@ impl File {
         if now.size < self.identity.size || read == 0 {
             return Err(ReadError::Truncated);
         }
-        if now != self.identity {
+        if !self.identity.still_holds(&now) {
             return Err(ReadError::Changed);
         }
         Ok(read)

@@ -91,6 +91,11 @@ impl Root {
         &self.path
     }
 
+    /// The root's threads. Whatever may wait for its disk is done there.
+    pub fn lane(&self) -> &Lane {
+        &self.lane
+    }
+
     /// What a directory inside the root holds. Hidden entries are left out, and whatever is
     /// neither a directory nor a regular file; `relative` is empty for the root itself.
     pub async fn list(
