@@ -60,6 +60,68 @@ impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Within<MIN, MAX> 
     }
 }
 
+/// A text that was found to mean something when it was read.
+macro_rules! checked_text {
+    ($(#[doc = $doc:literal])+ $name:ident, $is_valid:expr, $must_be:literal) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+        #[serde(try_from = "String")]
+        pub struct $name(String);
+
+        impl TryFrom<String> for $name {
+            type Error = String;
+
+            fn try_from(text: String) -> Result<Self, String> {
+                let is_valid: fn(&str) -> bool = $is_valid;
+                if is_valid(&text) { Ok(Self(text)) } else { Err(format!("{text:?} is not {}", $must_be)) }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                text.to_owned().try_into()
+            }
+        }
+
+        impl std::ops::Deref for $name {
+            type Target = str;
+
+            fn deref(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+checked_text! {
+    /// The value of a header field.
+    FieldValue,
+    |text| !text.is_empty() && text.bytes().all(|byte| (b' '..=b'~').contains(&byte)),
+    "the value of a header field: printable ASCII"
+}
+
+checked_text! {
+    /// What is logged, by level and module.
+    LogDirectives,
+    |text| tracing_subscriber::EnvFilter::try_new(text).is_ok(),
+    "a level (error, warn, info, debug, trace) or a list of module=level"
+}
+
+checked_text! {
+    /// `*`, or origins separated by spaces.
+    Origins,
+    |text| {
+        let is_origin = |origin: &str| {
+            let rest = origin.strip_prefix("https://").or(origin.strip_prefix("http://"));
+            rest.is_some_and(|host| !host.is_empty() && !host.contains('/') && host.is_ascii())
+        };
+        text == "*" || (!text.trim().is_empty() && text.split_whitespace().all(is_origin))
+    },
+    "\"*\" or a list of origins, such as \"https://tv.example\", separated by spaces"
+}
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -203,7 +265,7 @@ settings! {
     /// File for the access log, or "-" for standard output. Opened anew on SIGHUP. Default: none.
     live access_log("HEADWATER_ACCESS_LOG"): PathBuf;
     /// What is logged to standard error: error, warn, info, debug or trace, also by module ("info,headwater::wire=debug").
-    live log("HEADWATER_LOG"): String = "\"info\"";
+    live log("HEADWATER_LOG"): LogDirectives = "\"info\"";
     /// How log lines look: text or json.
     fixed log_format("HEADWATER_LOG_FORMAT"): LogFormat = "\"text\"";
 
@@ -249,9 +311,9 @@ settings! {
     /// Seconds that caches may remember that there is no such file.
     live not_found_max_age_s("HEADWATER_NOT_FOUND_MAX_AGE_S"): Within<0, 86_400> = "5";
     /// CDN-Cache-Control (RFC 9213) for media, for caches that obey it instead of Cache-Control. Default: none.
-    live cdn_cache_control("HEADWATER_CDN_CACHE_CONTROL"): String;
+    live cdn_cache_control("HEADWATER_CDN_CACHE_CONTROL"): FieldValue;
     /// Origins whose pages may read media by script, as scheme://host, separated by spaces; "*" is any.
-    live cors_origins("HEADWATER_CORS_ORIGINS"): String = "\"*\"";
+    live cors_origins("HEADWATER_CORS_ORIGINS"): Origins = "\"*\"";
     /// Seconds after a followed file's last growth until its response ends.
     live follow_idle_s("HEADWATER_FOLLOW_IDLE_S"): Within<1, 86_400> = "30";
     /// Seconds after its writer was seen to close a followed file until its response ends.
@@ -405,12 +467,21 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_means_nothing_is_refused() {
+        for line in ["log = 'inf=o=x'", "cors_origins = 'tv.example'", "cdn_cache_control = 'a\tb'"]
+        {
+            let error = toml::from_str::<Layer>(line).expect_err(line).to_string();
+            assert!(error.contains("line 1") && error.contains("is not"), "{error}");
+        }
+    }
+
+    #[test]
     fn earlier_layers_win() {
         let layer = |text| toml::from_str::<Layer>(text).expect("a layer");
         let settings =
-            Settings::from_layers(&[layer("drain_s = 1"), layer("drain_s = 2\nlog = 'x'")]);
+            Settings::from_layers(&[layer("drain_s = 1"), layer("drain_s = 2\nlog = 'warn'")]);
         assert_eq!(settings.drain_s.get(), 1);
-        assert_eq!(settings.log, "x");
+        assert_eq!(&*settings.log, "warn");
         assert_eq!(settings.workers.get(), 0);
     }
 

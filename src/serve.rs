@@ -39,6 +39,10 @@ use crate::{
 /// Descriptors that are no connection: files, logs, sockets of workers.
 const DESCRIPTORS_SPARE: u64 = 256;
 
+/// Threads beside the I/O workers for what takes longer than a millisecond: questions to the
+/// catalog, codings of texts.
+const BLOCKING_THREADS: usize = 4;
+
 /// How long the banner waits for the first scan before it says "so far".
 const FIRST_SCAN: Duration = Duration::from_secs(2);
 
@@ -101,6 +105,7 @@ impl Server {
         }
         let beside = runtime::Builder::new_multi_thread()
             .worker_threads(2)
+            .max_blocking_threads(BLOCKING_THREADS)
             .thread_name("beside")
             .enable_all()
             .build()?;
@@ -223,17 +228,23 @@ pub fn run(
     let log = telemetry::start_log(&settings.log, settings.log_format);
     telemetry::count_panics();
     let server = Server::start(settings)?;
+    // Before anybody is told that the server is there, and may signal it.
+    let (mut terminate, mut interrupt, mut quit, mut hang_up) = {
+        let _runtime = server.beside.enter();
+        (
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::quit())?,
+            signal(SignalKind::hangup())?,
+        )
+    };
     server.print_banner();
     let gracefully = server.beside.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut quit = signal(SignalKind::quit())?;
-        let mut hang_up = signal(SignalKind::hangup())?;
         loop {
             tokio::select! {
-                _ = terminate.recv() => return io::Result::Ok(true),
-                _ = interrupt.recv() => return Ok(false),
-                _ = quit.recv() => return Ok(false),
+                _ = terminate.recv() => return true,
+                _ = interrupt.recv() => return false,
+                _ = quit.recv() => return false,
                 _ = hang_up.recv() => match fresh() {
                     Ok(fresh) => {
                         if let Some(log) = &log {
@@ -245,16 +256,11 @@ pub fn run(
                 },
             }
         }
-    })?;
+    });
     if gracefully {
         let open = server.site.metrics.open_connections();
         info!(connections = open, "draining; a second signal ends at once");
-        server.beside.spawn(async {
-            let (Ok(mut terminate), Ok(mut interrupt)) =
-                (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-            else {
-                return;
-            };
+        server.beside.spawn(async move {
             tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
             std::process::exit(1);
         });

@@ -7,10 +7,16 @@ use std::sync::{
 
 use actix_web::web;
 use arc_swap::ArcSwap;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::Semaphore};
 
-use super::routes::{api, files, operations, page};
+use super::{
+    Error,
+    routes::{api, files, operations, page},
+};
 use crate::{config::Settings, library::Library, telemetry::Metrics};
+
+/// Calls that may wait to be made beside the I/O workers before more are refused.
+const PLACES_BESIDE: usize = 256;
 
 /// What a request may need to know. One for the process, shared by all I/O workers.
 pub struct Site {
@@ -20,8 +26,10 @@ pub struct Site {
     pub settings: ArcSwap<Settings>,
     /// What is counted.
     pub metrics: Metrics,
-    /// The runtime beside the I/O workers, for work that takes longer than a millisecond.
-    pub beside: Handle,
+    /// The runtime beside the I/O workers.
+    beside: Handle,
+    /// Places for what is waited for there.
+    places: Semaphore,
     /// Set when the server is about to go down.
     draining: AtomicBool,
 }
@@ -35,7 +43,27 @@ impl Site {
         beside: Handle,
     ) -> Arc<Self> {
         let settings = ArcSwap::from_pointee(settings);
-        Arc::new(Self { library, settings, metrics, beside, draining: AtomicBool::default() })
+        let places = Semaphore::new(PLACES_BESIDE);
+        Arc::new(Self {
+            library,
+            settings,
+            metrics,
+            beside,
+            places,
+            draining: AtomicBool::default(),
+        })
+    }
+
+    /// Makes a call beside the I/O workers, because it takes longer than a millisecond. Refused when
+    /// too many wait already.
+    pub async fn run_beside<T: Send + 'static>(
+        &self,
+        call: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let busy = Error::NotReady("there is too much to do at the moment; try again soon");
+        let _place = self.places.try_acquire().map_err(|_| busy)?;
+        let made = self.beside.spawn_blocking(call).await;
+        made.map_err(|error| Error::Internal(Box::new(error)))
     }
 
     /// From now on the server is not ready any more, so that balancers send nobody new.

@@ -73,6 +73,8 @@ pub fn negotiate(fields: &HeaderMap) -> Option<Coding> {
             let name = parts.next().unwrap_or_default();
             let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
             let weight = weight.map_or(1.0, |weight| weight.parse::<f32>().unwrap_or(0.0));
+            // `x-gzip` is an old name of the same coding (section 8.4.1.3).
+            let name = if name.eq_ignore_ascii_case("x-gzip") { "gzip" } else { name };
             if name.eq_ignore_ascii_case(coding) {
                 return weight;
             }
@@ -82,7 +84,7 @@ pub fn negotiate(fields: &HeaderMap) -> Option<Coding> {
         }
         any.unwrap_or(0.0)
     };
-    let (brotli, gzip) = (weight("br"), weight("gzip").max(weight("x-gzip")));
+    let (brotli, gzip) = (weight("br"), weight("gzip"));
     match (brotli > 0.0, gzip > 0.0) {
         (true, _) if brotli >= gzip => Some(Coding::Brotli),
         (_, true) => Some(Coding::Gzip),
@@ -110,6 +112,8 @@ mod tests {
             ("identity", None),
             ("gzip;q=0", None),
             ("gzip;q=x", None),
+            ("gzip;q=0, br;q=0, *", None),
+            ("x-gzip", Some(Coding::Gzip)),
             ("", None),
         ] {
             let mut fields = HeaderMap::new();

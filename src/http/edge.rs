@@ -18,7 +18,7 @@ use actix_web::{
     body::{BodySize, MessageBody},
     http::{
         Version,
-        header::{HOST, HeaderName, HeaderValue, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS},
+        header::{HOST, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS},
     },
 };
 use bytes::Bytes;
@@ -32,7 +32,7 @@ use crate::{
     extent::ReadError,
     telemetry::{Metrics, RequestIds},
     wire::{
-        connection::{Answering, Connection, Protocol},
+        connection::{Answering, Connection},
         intake,
     },
 };
@@ -76,13 +76,13 @@ impl Edge {
         apply_fn_factory(app, move |request: Request, app: &F::Service| {
             let edge = self.clone();
             let connection = request.conn_data::<Rc<Connection>>().map(Rc::clone);
-            let arrived = edge.arrived(&request, connection.as_ref());
+            let answering = Answering::on(connection.as_ref());
+            let arrived = edge.arrived(&request, connection.as_deref());
             let answer = match edge.refused(&request, connection.as_deref()) {
                 Some(error) => Err(error),
                 None => Ok(app.call(request)),
             };
             async move {
-                let answering = Answering::on(connection.as_ref());
                 let response = match answer {
                     Err(error) => error_response(&error),
                     Ok(answer) => match AssertUnwindSafe(answer).catch_unwind().await {
@@ -106,8 +106,17 @@ impl Edge {
         if request.version() != Version::HTTP_2 {
             return None;
         }
-        if request.path().len() > intake::TARGET_BYTES_MAX {
+        if connection.is_some_and(Connection::is_overloaded) {
+            return Some(Error::TooMuchAtOnce("requests on this connection"));
+        }
+        let target = request.uri().path_and_query().map_or("", |target| target.as_str());
+        if target.len() > intake::TARGET_BYTES_MAX {
             return Some(Error::TargetTooLong);
+        }
+        let fields = request.headers().iter();
+        let head: usize = fields.map(|(name, value)| name.as_str().len() + value.len()).sum();
+        if head > intake::HEAD_BYTES_MAX || request.headers().len() > intake::FIELDS_MAX {
+            return Some(Error::HeadTooLarge);
         }
         let authority = request.uri().authority().map(|authority| authority.as_str().as_bytes());
         let host = request.headers().get(HOST).map(HeaderValue::as_bytes);
@@ -115,19 +124,16 @@ impl Edge {
         (!is_valid).then(|| Error::BadRequest("the authority is not a host and port".into()))
     }
 
-    fn arrived(&self, request: &Request, connection: Option<&Rc<Connection>>) -> Arrived {
+    fn arrived(&self, request: &Request, connection: Option<&Connection>) -> Arrived {
         let given = request.headers().get(X_REQUEST_ID).filter(|id| is_request_id(id.as_bytes()));
         let id = given.cloned().unwrap_or_else(|| {
             HeaderValue::from_str(&self.request_ids.next()).expect("hex digits")
         });
         let entry = self.access_log.begin(request, &id);
-        // A refused request is the last of its connection. So is one whose content comes in chunks:
-        // where they end is not watched over, and nothing behind them is taken for a request.
-        let is_last = connection.is_some_and(|connection| {
-            let is_chunked = || request.headers().contains_key(TRANSFER_ENCODING);
-            connection.refusal().is_some()
-                || (connection.protocol() == Protocol::Http1 && is_chunked())
-        });
+        // A refused request is the last of its connection; so is one that asks for another protocol,
+        // after which actix closes without saying so.
+        let is_refused = connection.is_some_and(|connection| connection.refusal().is_some());
+        let is_last = is_refused || request.head().upgrade();
         Arrived { id, entry, is_last }
     }
 
@@ -150,7 +156,7 @@ impl Edge {
             entry.answered(status.as_u16());
         }
         let metrics = self.site.metrics.clone();
-        response.map_body(|_, body| EdgeBody { body, _answering: answering, metrics, entry })
+        response.map_body(|_, body| EdgeBody { body, answering, metrics, entry })
     }
 }
 
@@ -175,7 +181,7 @@ struct Arrived {
 /// An answer's body on its way out: what passes is counted, and its end lets the next request in.
 pub struct EdgeBody {
     body: BoxBody,
-    _answering: Answering,
+    answering: Answering,
     metrics: Metrics,
     entry: Option<access_log::Entry>,
 }
@@ -195,6 +201,7 @@ impl MessageBody for EdgeBody {
         let polled = Pin::new(&mut this.body).poll_next(cx);
         match &polled {
             Poll::Ready(Some(Ok(bytes))) => {
+                this.answering.advance();
                 this.metrics.sent(bytes.len() as u64);
                 if let Some(entry) = &mut this.entry {
                     entry.sent(bytes.len() as u64);

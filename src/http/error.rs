@@ -45,9 +45,12 @@ pub enum Error {
     /// The head is too large.
     #[error("the request's header fields are too large or too many")]
     HeadTooLarge,
-    /// The client's address has too many connections.
-    #[error("too many connections from this address")]
-    TooManyConnections,
+    /// Content is sent in chunks, and must not be.
+    #[error("say how long the content is: Content-Length is required")]
+    LengthRequired,
+    /// The client wants more at a time than one client may have; more of what.
+    #[error("too many {0}")]
+    TooMuchAtOnce(&'static str),
     /// The disk does not answer, or not in time.
     #[error("the storage does not answer at the moment; try again soon")]
     Unavailable(#[source] Unavailable),
@@ -67,7 +70,8 @@ impl Error {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::TooManyConnections => StatusCode::TOO_MANY_REQUESTS,
+            Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
+            Self::TooMuchAtOnce(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(_) | Self::NotReady(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -102,7 +106,7 @@ impl ResponseError for Error {
         let mut response = HttpResponse::build(status);
         match self {
             Self::MethodNotAllowed => response.insert_header((ALLOW, READ_METHODS)),
-            Self::Unavailable(_) | Self::NotReady(_) | Self::TooManyConnections => {
+            Self::Unavailable(_) | Self::NotReady(_) | Self::TooMuchAtOnce(_) => {
                 response.insert_header((RETRY_AFTER, RETRY_AFTER_S))
             }
             _ => &mut response,
@@ -158,7 +162,8 @@ impl From<Refusal> for Error {
             Refusal::Malformed(why) => Self::BadRequest(why.into()),
             Refusal::TargetTooLong => Self::TargetTooLong,
             Refusal::HeadTooLarge => Self::HeadTooLarge,
-            Refusal::TooManyConnections => Self::TooManyConnections,
+            Refusal::LengthRequired => Self::LengthRequired,
+            Refusal::TooManyConnections => Self::TooMuchAtOnce("connections from this address"),
         }
     }
 }

@@ -51,7 +51,10 @@ pub fn respond(request: &HttpRequest, settings: &Settings, content: Content) -> 
     if let Some(time) = last_modified {
         response.insert_header((LAST_MODIFIED, httpdate::fmt_http_date(time)));
     }
-    insert_caching(&mut response, settings, content.caching);
+    // What failed says nothing about the next request (RFC 9111 section 3).
+    let has_failed = outcome == Outcome::Nothing(StatusCode::PRECONDITION_FAILED);
+    let caching = if has_failed { Caching::NoStore } else { content.caching };
+    insert_caching(&mut response, settings, caching);
     match outcome {
         // No length at all: it would have to be that of the whole (RFC 9110 section 8.6).
         Outcome::Nothing(StatusCode::NOT_MODIFIED) => response.body(NoBody::new().boxed()),
@@ -124,7 +127,7 @@ fn insert_caching(response: &mut HttpResponseBuilder, settings: &Settings, cachi
     let value = match caching {
         Caching::File => {
             if let Some(for_cdn) = &settings.cdn_cache_control {
-                response.insert_header((CDN_CACHE_CONTROL, for_cdn.as_str()));
+                response.insert_header((CDN_CACHE_CONTROL, &**for_cdn));
             }
             format!("public, max-age={}", settings.file_max_age_s)
         }

@@ -14,7 +14,11 @@ use actix_web::{
 };
 use bytes::Bytes;
 
-use super::{Site, coding, respond::respond};
+use super::{
+    Error, Site, coding,
+    conditional::{self, State, Verdict},
+    respond::respond,
+};
 use crate::extent::{Caching, Content, Extent, Extents, Validator};
 
 /// A text that is in memory.
@@ -46,16 +50,25 @@ impl Text {
 }
 
 /// Answers with a text. A request for a range gets it of the uncoded text.
-pub async fn respond_text(request: &HttpRequest, site: &Site, text: Text) -> HttpResponse {
+pub async fn respond_text(
+    request: &HttpRequest,
+    site: &Site,
+    text: Text,
+) -> Result<HttpResponse, Error> {
     let is_codable = coding::applies_to(text.media_type, text.bytes.len());
     let coding = coding::negotiate(request.headers());
     let wants_part = request.method() == Method::GET && request.headers().contains_key(RANGE);
     let coding = coding.filter(|_| is_codable && !wants_part);
     let (mut bytes, mut validator) = (text.bytes, text.validator);
     if let Some(coding) = coding {
-        let encode = site.beside.spawn_blocking(move || coding.encode(&bytes));
-        bytes = encode.await.expect("coding a text in memory does not panic");
         validator = validator.with_coding(coding.name());
+        let now = SystemTime::now();
+        let last_modified = text.last_modified.and_then(|time| conditional::http_time(time, now));
+        let state = State { validator: Some(&validator), last_modified };
+        // What will not be sent need not be coded.
+        if conditional::evaluate(request.method(), request.headers(), state) == Verdict::Proceed {
+            bytes = site.run_beside(move || coding.encode(&bytes)).await?;
+        }
     }
     let content = Content {
         extents: Extents::of(Extent::Memory(bytes)),
@@ -72,5 +85,5 @@ pub async fn respond_text(request: &HttpRequest, site: &Site, text: Text) -> Htt
         let name = HeaderValue::from_static(coding.name());
         response.headers_mut().insert(CONTENT_ENCODING, name);
     }
-    response
+    Ok(response)
 }

@@ -43,11 +43,14 @@ impl Title {
 /// All titles, by path. Memory is bounded by the number of titles that it was made for.
 ///
 /// The lock is a plain one: readers and writers run beside the I/O workers, never on them, since a
-/// question over a hundred thousand titles takes milliseconds.
+/// question over a hundred thousand titles takes milliseconds. Only [`len`](Self::len) and
+/// [`is_scanning`](Self::is_scanning) may be asked anywhere.
 #[derive(Debug)]
 pub struct Catalog {
     titles: RwLock<BTreeMap<MediaPath, Listed>>,
     max_titles: usize,
+    /// How many titles there are, for those who must not wait for the lock.
+    count: AtomicUsize,
     /// Roots whose first scan is not finished.
     unscanned: AtomicUsize,
 }
@@ -98,12 +101,13 @@ pub struct Page {
 impl Catalog {
     /// An empty catalog of `roots` roots that are all still to be scanned.
     pub fn new(roots: usize, max_titles: usize) -> Self {
-        Self { titles: RwLock::default(), max_titles, unscanned: AtomicUsize::new(roots) }
+        let (titles, count) = (RwLock::default(), AtomicUsize::new(0));
+        Self { titles, max_titles, count, unscanned: AtomicUsize::new(roots) }
     }
 
     /// How many titles are known.
     pub fn len(&self) -> usize {
-        self.read().len()
+        self.count.load(atomic::Ordering::Relaxed)
     }
 
     /// Whether no title is known.
@@ -125,12 +129,17 @@ impl Catalog {
         let mut known = self.write();
         let mut refused = 0;
         for title in titles {
+            if known.get(&title.path).is_some_and(|listed| listed.seen > seen) {
+                // Looked at again since this scan passed by.
+                continue;
+            }
             if known.len() < self.max_titles || known.contains_key(&title.path) {
                 known.insert(title.path.clone(), Listed { title, seen });
             } else {
                 refused += 1;
             }
         }
+        self.count.store(known.len(), atomic::Ordering::Relaxed);
         refused
     }
 
@@ -147,6 +156,7 @@ impl Catalog {
                 known.remove(title);
             }
         }
+        self.count.store(known.len(), atomic::Ordering::Relaxed);
     }
 
     /// Removes the titles below `root` that neither the scan `seen` nor a later one has met.
@@ -154,7 +164,9 @@ impl Catalog {
         let gone = |path: &MediaPath, listed: &Listed| {
             listed.seen < seen && path.as_path().starts_with(root)
         };
-        self.write().retain(|path, listed| !gone(path, listed));
+        let mut known = self.write();
+        known.retain(|path, listed| !gone(path, listed));
+        self.count.store(known.len(), atomic::Ordering::Relaxed);
     }
 
     /// One title by its path.

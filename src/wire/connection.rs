@@ -16,6 +16,10 @@ pub enum Protocol {
     Http2,
 }
 
+/// Requests of one HTTP/2 connection that are answered at a time; more are refused. Browsers open
+/// 100 at most when nothing is said, and actix's dispatcher does not let us say anything.
+const STREAMS_MAX: usize = 128;
+
 /// Why a request is refused before anybody looks at what it asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Refusal {
@@ -26,6 +30,8 @@ pub enum Refusal {
     /// The head is longer than [`intake::HEAD_BYTES_MAX`](super::intake::HEAD_BYTES_MAX), or has
     /// too many fields.
     HeadTooLarge,
+    /// Its content comes in chunks, whose end nobody here would look for.
+    LengthRequired,
     /// The client's address has as many connections as one may have.
     TooManyConnections,
 }
@@ -33,8 +39,11 @@ pub enum Refusal {
 /// One connection. It lives on one I/O worker, hence cells and no locks.
 pub struct Connection {
     protocol: Protocol,
-    /// A request has been shown to the dispatcher and its answer is not finished (HTTP/1 only).
-    answering: Cell<bool>,
+    /// Requests whose answers are not finished: over HTTP/1 one at most.
+    answers: Cell<usize>,
+    /// Counts pieces of bodies as the dispatcher takes them; for HTTP/2, whose socket does not block
+    /// when a client takes nothing of a stream.
+    progress: Cell<u64>,
     refusal: Cell<Option<Refusal>>,
     /// The client will send no more. It may still be listening.
     half_closed: Cell<bool>,
@@ -48,7 +57,8 @@ impl Connection {
     pub(super) fn new(protocol: Protocol) -> Rc<Self> {
         Rc::new(Self {
             protocol,
-            answering: Cell::default(),
+            answers: Cell::default(),
+            progress: Cell::default(),
             refusal: Cell::default(),
             half_closed: Cell::default(),
             closed: Cell::default(),
@@ -74,12 +84,21 @@ impl Connection {
         self.closed.get() || self.half_closed.get()
     }
 
+    /// Whether more requests are being answered than one connection may have.
+    pub fn is_overloaded(&self) -> bool {
+        self.answers.get() > STREAMS_MAX
+    }
+
     pub(super) fn refuse(&self, refusal: Refusal) {
         self.refusal.set(Some(refusal));
     }
 
     pub(super) fn is_answering(&self) -> bool {
-        self.answering.get()
+        self.answers.get() > 0
+    }
+
+    pub(super) fn progress(&self) -> u64 {
+        self.progress.get()
     }
 
     pub(super) fn wait_for_answer(&self, reader: &Waker) {
@@ -97,12 +116,13 @@ impl Connection {
         self.closed.set(true);
     }
 
+    /// A request has been shown to the HTTP/1 dispatcher.
     pub(super) fn begin_answer(&self) {
-        self.answering.set(true);
+        self.answers.set(1);
     }
 
     fn end_answer(&self) {
-        self.answering.set(false);
+        self.answers.set(self.answers.get().saturating_sub(1));
         if let Some(reader) = self.reader.take() {
             reader.wake();
         }
@@ -122,7 +142,20 @@ pub struct Answering(Option<Rc<Connection>>);
 impl Answering {
     /// For the answer to a request that came over this connection.
     pub fn on(connection: Option<&Rc<Connection>>) -> Self {
+        if let Some(connection) = connection
+            && connection.protocol == Protocol::Http2
+        {
+            // Over HTTP/1 the transport has counted it, when it showed the request.
+            connection.answers.set(connection.answers.get() + 1);
+        }
         Self(connection.cloned())
+    }
+
+    /// The dispatcher has taken a piece of the body.
+    pub fn advance(&self) {
+        if let Some(connection) = &self.0 {
+            connection.progress.set(connection.progress.get().wrapping_add(1));
+        }
     }
 }
 

@@ -11,7 +11,7 @@
 
 use std::mem::MaybeUninit;
 
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
 
 use super::connection::Refusal;
 
@@ -23,6 +23,9 @@ pub const HEAD_BYTES_MAX: usize = 32 * 1024;
 
 /// The most fields of one request: what actix takes, too.
 pub const FIELDS_MAX: usize = 96;
+
+/// The most bytes of empty lines before a request.
+const BLANK_BYTES_MAX: usize = 16;
 
 /// Stands for a refused request. Its content never ends, and so the dispatcher closes the
 /// connection after the answer, having listened for a while to let the answer arrive (RFC 9112
@@ -37,6 +40,8 @@ pub struct Intake {
     buffer: BytesMut,
     /// How much of the buffer has been searched for the end of a head.
     searched: usize,
+    /// Bytes of empty lines before the head.
+    blank: usize,
     state: State,
 }
 
@@ -56,7 +61,7 @@ enum State {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Content {
     Sized(u64),
-    /// In chunks, or whatever a refused client still sends: nothing after it is a request.
+    /// Whatever a refused client still sends: nothing in it is a request.
     Unending,
 }
 
@@ -121,6 +126,7 @@ impl Intake {
             unchanged => unchanged,
         };
         self.searched = 0;
+        self.blank = 0;
     }
 
     /// Whether all of the request that was shown has been shown, so that what comes next must wait
@@ -153,11 +159,9 @@ impl Intake {
     }
 
     fn find_head(&mut self) -> Result<Option<(usize, Content)>, Refusal> {
-        while let Some(end) = head_end(&self.buffer, self.searched) {
-            self.searched = end;
-            if let Some(found) = examine(&self.buffer[..end])? {
-                return Ok(Some(found));
-            }
+        self.skip_blank_lines()?;
+        if let Some(end) = head_end(&self.buffer, self.searched) {
+            return examine(&self.buffer[..end]).map(Some);
         }
         // The last three bytes may be the beginning of an end.
         self.searched = self.buffer.len().saturating_sub(3).max(self.searched);
@@ -166,6 +170,20 @@ impl Intake {
             return Err(Refusal::TargetTooLong);
         }
         if self.is_full() { Err(Refusal::HeadTooLarge) } else { Ok(None) }
+    }
+
+    /// Empty lines before a request are borne (RFC 9112 section 2.2), but not without end.
+    fn skip_blank_lines(&mut self) -> Result<(), Refusal> {
+        let blank = self.buffer.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        self.blank += blank;
+        if blank > 0 {
+            self.buffer.advance(blank);
+            self.searched = 0;
+        }
+        if self.blank > BLANK_BYTES_MAX {
+            return Err(Refusal::Malformed("empty lines instead of a request"));
+        }
+        Ok(())
     }
 }
 
@@ -200,16 +218,16 @@ fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
         .find(|&end| end > from)
 }
 
-/// The length of the head at the front of `bytes` and what follows it; `None` if it is not whole
-/// (empty lines before a request do not count, RFC 9112 section 2.2).
-fn examine(bytes: &[u8]) -> Result<Option<(usize, Content)>, Refusal> {
+/// The length of the head that `bytes` are, and what follows it.
+fn examine(bytes: &[u8]) -> Result<(usize, Content), Refusal> {
     let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
     let mut request = httparse::Request::new(&mut []);
     let length = match request.parse_with_uninit_headers(bytes, &mut fields) {
         Ok(httparse::Status::Complete(length)) => length,
-        Ok(httparse::Status::Partial) => return Ok(None),
         Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadTooLarge),
-        Err(_) => return Err(Refusal::Malformed("this is not an HTTP/1.1 request")),
+        Ok(httparse::Status::Partial) | Err(_) => {
+            return Err(Refusal::Malformed("this is not an HTTP/1.1 request"));
+        }
     };
     let target = request.path.unwrap_or_default();
     if target.len() > TARGET_BYTES_MAX {
@@ -222,7 +240,7 @@ fn examine(bytes: &[u8]) -> Result<Option<(usize, Content)>, Refusal> {
         return Err(Refusal::Malformed("the request target is not a URI"));
     }
     let content = framing(request.headers, request.version == Some(1))?;
-    Ok(Some((length, content)))
+    Ok((length, content))
 }
 
 /// Whether a target is made of characters that no parser stumbles over.
@@ -262,7 +280,9 @@ fn framing(fields: &[httparse::Header<'_>], is_1_1: bool) -> Result<Content, Ref
     }
     match (length, chunked) {
         (Some(_), true) => Err(Malformed("Content-Length together with Transfer-Encoding")),
-        (None, true) => Ok(Content::Unending),
+        // No route here reads content, so that nothing is lost by asking for its length; where
+        // chunks end would have to be watched over (RFC 9112 section 6.3 allows this).
+        (None, true) => Err(Refusal::LengthRequired),
         (length, false) => Ok(Content::Sized(length.unwrap_or(0))),
     }
 }
@@ -314,8 +334,8 @@ mod tests {
     #[test]
     fn requests_are_shown_one_by_one_with_their_content() {
         let one = b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n";
-        let two = b"\r\nGET /b HTTP/1.1\nHost: h\n\n";
-        let mut intake = intake(&[&one[..], b"abc", &two[..]].concat());
+        let two = b"GET /b HTTP/1.1\nHost: h\n\n";
+        let mut intake = intake(&[&one[..], b"abc\r\n", &two[..]].concat());
         assert_eq!(intake.show(), (Show::Buffered(one.len()), None));
         assert_eq!(intake.take(one.len()), &one[..]);
         assert!(!intake.is_between_requests());
@@ -329,9 +349,9 @@ mod tests {
 
     #[test]
     fn a_head_may_come_byte_by_byte() {
-        let head = b"\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n";
+        let head = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
         let mut intake = Intake::default();
-        for (at, byte) in head.iter().enumerate() {
+        for (at, byte) in b"\r\n\r\n".iter().chain(head).enumerate() {
             assert_eq!(intake.show(), (Show::NeedMore, None), "before byte {at}");
             intake.buffer().extend_from_slice(&[*byte]);
         }
@@ -363,6 +383,9 @@ mod tests {
         ] {
             assert!(malformed(head), "{head:?}: {:?}", refusal(head));
         }
+        assert!(malformed(&"\r\n".repeat(100)), "empty lines without end");
+        let chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+        assert_eq!(refusal(chunked), Some(Refusal::LengthRequired));
         let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(TARGET_BYTES_MAX));
         assert_eq!(refusal(&long), Some(Refusal::TargetTooLong));
         assert_eq!(refusal(&"x".repeat(TARGET_BYTES_MAX * 2)), Some(Refusal::TargetTooLong));

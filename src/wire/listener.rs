@@ -19,12 +19,15 @@ use tokio::net::TcpStream;
 use super::{
     admission::Admission,
     connection::{Connection, Protocol, Refusal},
-    transport::Transport,
+    transport::{Drain, Transport},
 };
 
 /// The first bytes of an HTTP/2 connection whose client knows beforehand that it is one (RFC 9113
 /// section 3.4); what follows is for the dispatcher to check.
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2";
+
+/// How long the rest of a preface is waited for before it is looked for again.
+const PREFACE_PAUSE: Duration = Duration::from_millis(5);
 
 /// How long a client that was refused, or that still sends, is listened to before it is cut.
 const LINGER: Duration = Duration::from_secs(2);
@@ -81,7 +84,7 @@ where
     F::Service: 'static,
     F::Error: Into<Response<BoxBody>> + 'static,
     F::InitError: std::fmt::Debug,
-    N: Fn() -> G + 'static,
+    N: Fn() -> G + Clone + 'static,
     G: Future<Output = ()> + 'static,
     B: MessageBody + 'static,
 {
@@ -90,7 +93,7 @@ where
         .client_request_timeout(settings.head_timeout)
         .client_disconnect_timeout(LINGER)
         .h1_write_buffer_size(WRITE_BUFFER_BYTES)
-        .graceful_shutdown_signal(shutdown)
+        .graceful_shutdown_signal(shutdown.clone())
         .on_connect_ext(|transport: &Transport, data| {
             data.insert(Rc::clone(transport.connection()));
         })
@@ -98,15 +101,22 @@ where
     let (settings, admission) = (settings.clone(), Arc::clone(admission));
     fn_service(move |stream: TcpStream| {
         let (settings, admission) = (settings.clone(), Arc::clone(&admission));
+        let shutdown = shutdown.clone();
         async move {
             let peer = stream.peer_addr()?;
-            let protocol = protocol_of(&stream, settings.head_timeout).await?;
-            let connection = Connection::new(protocol);
+            // Counted before it says anything: a silent connection is a connection.
             let admitted = admission.admit(peer.ip());
+            let protocol = tokio::select! {
+                protocol = protocol_of(&stream, settings.head_timeout) => protocol?,
+                () = shutdown() => return Err(io::Error::from(io::ErrorKind::ConnectionAborted).into()),
+            };
+            let connection = Connection::new(protocol);
             if !admitted.is_within_limit() {
                 connection.refuse(Refusal::TooManyConnections);
             }
-            let transport = Transport::new(stream, connection, settings.stall_limit, admitted);
+            let drain = (protocol == Protocol::Http2).then(|| Box::pin(shutdown()) as Drain);
+            let transport =
+                Transport::new(stream, connection, settings.stall_limit, drain, admitted);
             let protocol = match protocol {
                 Protocol::Http1 => actix_http::Protocol::Http1,
                 Protocol::Http2 => actix_http::Protocol::Http2,
@@ -123,7 +133,18 @@ where
 /// Waits for the first bytes, without taking them.
 async fn protocol_of(stream: &TcpStream, limit: Duration) -> io::Result<Protocol> {
     let mut front = [0; HTTP2_PREFACE.len()];
-    let peeked = tokio::time::timeout(limit, stream.peek(&mut front)).await??;
-    let is_http2 = &front[..peeked] == HTTP2_PREFACE;
-    Ok(if is_http2 { Protocol::Http2 } else { Protocol::Http1 })
+    let look = async {
+        loop {
+            let peeked = stream.peek(&mut front).await?;
+            let is_undecided = peeked > 0 && peeked < front.len();
+            match &front[..peeked] {
+                whole if whole == HTTP2_PREFACE => return Ok(Protocol::Http2),
+                part if is_undecided && HTTP2_PREFACE.starts_with(part) => {}
+                _ => return Ok(Protocol::Http1),
+            }
+            // The rest is on its way. Peeking would not wait for it, having these bytes to show.
+            tokio::time::sleep(PREFACE_PAUSE).await;
+        }
+    };
+    tokio::time::timeout(limit, look).await?
 }

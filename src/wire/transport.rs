@@ -25,9 +25,11 @@ use super::{
 /// that write before they read; then the connection is cut.
 const UNWANTED_BYTES_MAX: u64 = 256 * 1024;
 
+/// Ends when the server begins to go down.
+pub type Drain = Pin<Box<dyn Future<Output = ()>>>;
+
 /// A TCP connection that shows its dispatcher one request at a time, and that gives up on a client
 /// that has taken nothing for too long.
-#[derive(Debug)]
 pub struct Transport {
     stream: TcpStream,
     connection: Rc<Connection>,
@@ -37,6 +39,7 @@ pub struct Transport {
     at_end: bool,
     unwanted: u64,
     stall: Stall,
+    streams: Streams,
     _admitted: Admitted,
 }
 
@@ -45,11 +48,22 @@ impl Transport {
         stream: TcpStream,
         connection: Rc<Connection>,
         stall_limit: Duration,
+        drain: Option<Drain>,
         admitted: Admitted,
     ) -> Self {
         let intake = (connection.protocol() == Protocol::Http1).then(Intake::default);
         let stall = Stall { limit: stall_limit, since: None, timer: None };
-        Self { stream, connection, intake, at_end: false, unwanted: 0, stall, _admitted: admitted }
+        let streams = Streams { drain, progress: 0, stall: stall.fresh() };
+        Self {
+            stream,
+            connection,
+            intake,
+            at_end: false,
+            unwanted: 0,
+            stall,
+            streams,
+            _admitted: admitted,
+        }
     }
 
     /// The connection that requests know this transport by.
@@ -83,7 +97,12 @@ impl AsyncRead for Transport {
         let this = &mut *self;
         loop {
             let Some(intake) = &mut this.intake else {
-                return Pin::new(&mut this.stream).poll_read(cx, into);
+                let read = Pin::new(&mut this.stream).poll_read(cx, into);
+                return if read.is_ready() {
+                    read
+                } else {
+                    this.streams.watch(cx, &this.connection)
+                };
             };
             // The next request waits; but whether the client is still there must be known, and
             // the dispatcher must be woken once the answer is finished.
@@ -182,17 +201,52 @@ impl Drop for Transport {
     }
 }
 
+/// What actix's HTTP/2 dispatcher does not look after: streams that do not move, although the
+/// connection is alive, and the server's end.
+struct Streams {
+    /// `None` for HTTP/1, or once the server goes down.
+    drain: Option<Drain>,
+    /// How far the connection's bodies were when they were last looked at.
+    progress: u64,
+    stall: Stall,
+}
+
+impl Streams {
+    /// Looks at the streams whenever there is nothing to read. Ready ends the connection.
+    fn watch(&mut self, cx: &mut Context<'_>, connection: &Connection) -> Poll<io::Result<()>> {
+        connection.wait_for_answer(cx.waker());
+        if self.drain.as_mut().is_some_and(|drain| drain.as_mut().poll(cx).is_ready()) {
+            self.drain = None;
+        }
+        let progress = connection.progress();
+        let has_moved = std::mem::replace(&mut self.progress, progress) != progress;
+        if !connection.is_answering() {
+            self.stall.since = None;
+            return if self.drain.is_none() { Poll::Ready(Ok(())) } else { Poll::Pending };
+        }
+        if has_moved {
+            self.stall.since = None;
+        }
+        self.stall.poll(cx)
+    }
+}
+
 /// Gives up on a client that has taken nothing for too long (actix has no timer for writes).
 #[derive(Debug)]
 struct Stall {
     limit: Duration,
-    /// Since when the socket has taken nothing; `None` while it takes.
+    /// Since when nothing has been taken; `None` while something is.
     since: Option<Instant>,
-    /// Made when the socket first blocks, then kept: most connections never need one.
+    /// Made when something first stalls, then kept: most connections never need one.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Stall {
+    /// The same limit, for something else.
+    fn fresh(&self) -> Self {
+        Self { limit: self.limit, since: None, timer: None }
+    }
+
     fn watch(
         &mut self,
         cx: &mut Context<'_>,
@@ -202,6 +256,11 @@ impl Stall {
             self.since = None;
             return written;
         }
+        self.poll(cx).map_ok(|()| 0)
+    }
+
+    /// Nothing was taken. Ready, with an error, when that has lasted too long.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let since = *self.since.get_or_insert_with(Instant::now);
         let deadline = since + self.limit;
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));

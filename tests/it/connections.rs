@@ -107,7 +107,7 @@ fn content_that_nobody_wants_is_never_read_as_a_request() {
     let chunk = format!("{:x}\r\n{inner}\r\n0\r\n\r\n", inner.len());
     client.send(head("POST", "/media/a.mp4", &["Transfer-Encoding: chunked"]) + &chunk);
     let response = client.read("POST").expect("an answer");
-    assert_eq!(response.status, 405);
+    assert_eq!(response.status, 411);
     assert_eq!(response.field("connection"), Some("close"));
     client.socket().shutdown(Shutdown::Write).expect("half closed");
     assert!(matches!(client.read("GET"), Err(Broken::Head)), "a chunk was taken for a request");

@@ -50,7 +50,7 @@ impl HangingDisk {
     pub fn mount() -> Option<Self> {
         let folder = TempDir::new().expect("a temporary folder");
         let mut process = Command::new(env::current_exe().expect("this program"))
-            .args(["--exact", "hanging_disk::disk_process", "--ignored", "--nocapture"])
+            .args(["--exact", "hanging_disk::disk_process", "--nocapture"])
             .env(MOUNT, folder.path())
             // Not to be reached by a signal that ends the tests: it has to unmount.
             .process_group(0)
@@ -115,9 +115,8 @@ impl Drop for HangingDisk {
     }
 }
 
-/// No test, but what the process of the disk does.
+/// No test of its own, but what the process of the disk does when a test has started it.
 #[test]
-#[ignore = "started by the tests that need such a disk"]
 fn disk_process() {
     let Some(mount) = env::var_os(MOUNT) else {
         return;

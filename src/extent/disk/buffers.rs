@@ -3,6 +3,7 @@
 use std::{
     fmt,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -49,17 +50,14 @@ impl Buffers {
         self.take_from(&mut self.0.lock())
     }
 
-    /// A buffer, waiting until one comes back. For disk threads, which may wait.
-    pub fn take(&self) -> Buffer {
-        let mut state = self.0.lock();
-        loop {
-            match self.take_from(&mut state) {
-                Some(buffer) => return buffer,
-                None => {
-                    state = self.0.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
-                }
-            }
-        }
+    /// A buffer, waiting so long until one comes back. For disk threads, which may wait.
+    pub fn take_within(&self, patience: Duration) -> Option<Buffer> {
+        let is_empty = |state: &mut State| state.free.is_empty() && state.made >= self.0.limit;
+        let state = self.0.lock();
+        let (mut state, _timed_out) = (self.0.returned)
+            .wait_timeout_while(state, patience, is_empty)
+            .unwrap_or_else(PoisonError::into_inner);
+        self.take_from(&mut state)
     }
 
     fn take_from(&self, state: &mut State) -> Option<Buffer> {

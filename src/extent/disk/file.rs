@@ -20,7 +20,7 @@ use rustix::{
     io::{Errno, ReadWriteFlags},
 };
 
-use super::{Buffers, Lane, PIECE_BYTES, Root, buffers::Buffer};
+use super::{Buffers, Lane, PIECE_BYTES, Root, Unavailable, buffers::Buffer};
 use crate::extent::{ReadError, Source, Validator};
 
 /// Which file, in which state, this is on this machine. Keys caches and never leaves the process.
@@ -32,9 +32,12 @@ pub struct Identity {
     pub size: u64,
     modified: (i64, i64),
     changed: (i64, i64),
-    /// How many names the file has.
-    links: u64,
+    /// How many names the file has, its mode and its owners: what moves ctime without a write.
+    attributes: (u64, u32, u32, u32),
 }
+
+/// The last second of the year 9999, since 1970.
+const END_OF_9999_S: u64 = 253_402_300_799;
 
 /// The state of a file as every node sees it that holds the same copy: a hash of its size and its
 /// modification time in nanoseconds, and of nothing that differs between machines.
@@ -51,18 +54,19 @@ impl Identity {
             size: status.st_size as u64,
             modified: (status.st_mtime as i64, status.st_mtime_nsec as i64),
             changed: (status.st_ctime as i64, status.st_ctime_nsec as i64),
-            links: status.st_nlink as u64,
+            attributes: (status.st_nlink as u64, status.st_mode, status.st_uid, status.st_gid),
         }
     }
 
-    /// When the file was last written to. Times before 1970 count as 1970.
+    /// When the file was last written to. Times before 1970 count as 1970, and those after 9999,
+    /// which neither HTTP nor RFC 3339 can tell, as the end of 9999.
     pub fn modified(&self) -> SystemTime {
         let (seconds, nanos) = self.modified;
         let since_epoch = match (u64::try_from(seconds), u32::try_from(nanos)) {
-            (Ok(seconds), Ok(nanos)) => Duration::new(seconds, nanos),
+            (Ok(seconds), Ok(nanos)) => Duration::new(seconds.min(END_OF_9999_S), nanos),
             _ => Duration::ZERO,
         };
-        SystemTime::UNIX_EPOCH.checked_add(since_epoch).unwrap_or(SystemTime::UNIX_EPOCH)
+        SystemTime::UNIX_EPOCH + since_epoch
     }
 
     /// The version that this state of the file is.
@@ -78,10 +82,10 @@ impl Identity {
     /// Whether the file still has the bytes that it had in this state, going by what it is `now`.
     ///
     /// A file that another is renamed over, or that is deleted, loses a name, which moves its ctime
-    /// too; whoever is being sent it gets it whole. Otherwise ctime tells of writers that put mtime
-    /// back.
+    /// too; whoever is being sent it gets it whole. So it is with links, modes and owners. Otherwise
+    /// ctime tells of writers that put mtime back.
     fn still_holds(&self, now: &Self) -> bool {
-        let is_untouched = self.changed == now.changed || self.links != now.links;
+        let is_untouched = self.changed == now.changed || self.attributes != now.attributes;
         is_untouched && (self.size, self.modified) == (now.size, now.modified)
     }
 }
@@ -172,6 +176,11 @@ impl File {
         &self.identity
     }
 
+    /// The same open file in a state that it was found in.
+    pub(super) fn in_state(&self, identity: Identity) -> Self {
+        Self { descriptor: Arc::clone(&self.descriptor), identity }
+    }
+
     /// The same open file in the state that it is in now, if that can be known without waiting.
     pub(super) fn refreshed(&self) -> io::Result<Self> {
         if !self.descriptor.in_place.load(Ordering::Relaxed) {
@@ -194,7 +203,7 @@ impl File {
     pub async fn read_appended(&self, range: Range<u64>) -> Result<Bytes, ReadError> {
         let file = self.clone();
         let call = move || {
-            let mut buffer = file.descriptor.buffers.take();
+            let mut buffer = file.descriptor.buffer()?;
             let read = file.read_into(&mut buffer, &range, ReadWriteFlags::empty())?;
             match read {
                 0 => Err(ReadError::Truncated),
@@ -205,8 +214,7 @@ impl File {
     }
 
     fn current(&self) -> io::Result<Self> {
-        let identity = Identity::of(&fs::fstat(self.descriptor.as_fd())?);
-        Ok(Self { descriptor: Arc::clone(&self.descriptor), identity })
+        Ok(self.in_state(Identity::of(&fs::fstat(self.descriptor.as_fd())?)))
     }
 
     /// Reads with `flags` and then makes sure that what was read is of this version: a change that
@@ -246,6 +254,14 @@ impl File {
     }
 }
 
+impl Descriptor {
+    /// A buffer to read into. That none comes back within the deadline cannot be seen from here;
+    /// but if it ever happened, it must not hold the disk's threads for good.
+    fn buffer(&self) -> Result<Buffer, Unavailable> {
+        self.buffers.take_within(self.lane.deadline()).ok_or(Unavailable::Busy)
+    }
+}
+
 impl AsFd for Descriptor {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_ref().expect("open until it is dropped").as_fd()
@@ -279,7 +295,7 @@ impl Source for File {
         let lane = Arc::clone(&self.descriptor.lane);
         let call = move || {
             // Taken here and not before: a read that waits for its turn holds no memory.
-            let mut buffer = self.descriptor.buffers.take();
+            let mut buffer = self.descriptor.buffer()?;
             let read = self.read_checked(&mut buffer, &range, ReadWriteFlags::empty())?;
             Ok(buffer.freeze(read))
         };

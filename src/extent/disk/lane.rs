@@ -70,6 +70,11 @@ impl Lane {
         Self { shared: Arc::new(shared), settings }
     }
 
+    /// How long a caller waits for its call.
+    pub fn deadline(&self) -> Duration {
+        self.settings.deadline
+    }
+
     /// Makes the call on one of the lane's threads and waits for it until the deadline.
     ///
     /// When the caller goes away first, a call that has not begun is not made at all.
@@ -77,7 +82,7 @@ impl Lane {
         &self,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Unavailable> {
-        let finished = self.submit(call)?;
+        let finished = self.submit(call, self.settings.queue)?;
         match tokio::time::timeout(self.settings.deadline, finished).await {
             Ok(result) => result.map_err(|_| Unavailable::Busy),
             Err(_elapsed) => Err(Unavailable::Deadline),
@@ -91,7 +96,9 @@ impl Lane {
         &self,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Unavailable> {
-        let mut finished = self.submit(call)?;
+        // Not refused for a long queue: each response waits for one piece at a time, so that their
+        // number is that of the connections.
+        let mut finished = self.submit(call, usize::MAX)?;
         loop {
             match tokio::time::timeout(self.settings.deadline, &mut finished).await {
                 Ok(result) => return result.map_err(|_| Unavailable::Busy),
@@ -106,7 +113,7 @@ impl Lane {
         &self,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Unavailable> {
-        self.submit(call)?.await.map_err(|_| Unavailable::Busy)
+        self.submit(call, usize::MAX)?.await.map_err(|_| Unavailable::Busy)
     }
 
     /// Makes the call some time, for its effect alone: closing a file can wait for a disk too.
@@ -117,13 +124,14 @@ impl Lane {
     fn submit<T: Send + 'static>(
         &self,
         call: impl FnOnce() -> T + Send + 'static,
+        queue_max: usize,
     ) -> Result<oneshot::Receiver<T>, Unavailable> {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.shared.lock();
         if self.all_hang(&state) {
             return Err(Unavailable::Hanging);
         }
-        if state.queue.len() >= self.settings.queue {
+        if state.queue.len() >= queue_max {
             return Err(Unavailable::Busy);
         }
         let job = move || {

@@ -64,6 +64,8 @@ impl From<io::Error> for OpenError {
                 Self::NotFound
             }
             None if error.kind() == io::ErrorKind::NotFound => Self::NotFound,
+            // Renames all over the system, or a lease on the file that is still being broken.
+            Some(Errno::AGAIN) => Self::Unavailable(Unavailable::Busy),
             _ => Self::Io(error),
         }
     }
@@ -86,17 +88,28 @@ impl Root {
     /// Opens a regular file for reading, in the state that it is in now.
     ///
     /// Concurrent calls for one path cause one open. Cancelling a call is harmless: another that
-    /// waits for the same path takes the work over.
+    /// waits for the same path takes the work over. The lane's deadline is for all of it, however
+    /// many take turns.
     pub async fn open_file(self: &Arc<Self>, path: &Path) -> Result<Arc<File>, OpenError> {
+        let opened = tokio::time::timeout(self.lane.deadline(), self.open_or_reuse(path)).await;
+        opened.map_err(|_elapsed| Unavailable::Deadline)?
+    }
+
+    async fn open_or_reuse(self: &Arc<Self>, path: &Path) -> Result<Arc<File>, OpenError> {
         let cache = &self.open_files;
         if let Some(kept) = cache.files.get(path) {
             if kept.looked_up.elapsed() <= cache.trust {
                 return self.refresh(path, kept);
             }
             // Several may come here at once; each looks for itself, which is rare and harmless.
+            let looked_up = Instant::now();
             match self.look_up(path).await? {
                 Ok(EntryKind::File(found)) if found.same_file(kept.file.identity()) => {
-                    let kept = Kept { looked_up: Instant::now(), ..kept };
+                    let file = match found == *kept.file.identity() {
+                        true => kept.file,
+                        false => Arc::new(kept.file.in_state(found)),
+                    };
+                    let kept = Kept { file, looked_up };
                     cache.files.insert(path.to_owned(), kept.clone());
                     return self.refresh(path, kept);
                 }
@@ -105,8 +118,9 @@ impl Root {
         }
         let open = async {
             let (root, path) = (Arc::clone(self), path.to_owned());
+            let looked_up = Instant::now();
             let file = self.lane.run(move || File::open(&root, &path)).await??;
-            Ok::<_, OpenError>(Kept { file: Arc::new(file), looked_up: Instant::now() })
+            Ok::<_, OpenError>(Kept { file: Arc::new(file), looked_up })
         };
         let kept = cache.files.get_or_insert_async(path, open).await?;
         Ok(kept.file)

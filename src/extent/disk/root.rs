@@ -19,6 +19,9 @@ use rustix::{
 
 use super::{Buffers, Lane, LaneSettings, Unavailable, open_files::OpenFiles};
 
+/// How often an open that the kernel could not decide is tried.
+const OPEN_TRIES: usize = 16;
+
 /// What a root needs to know.
 #[derive(Clone, Copy, Debug)]
 pub struct RootSettings {
@@ -132,14 +135,11 @@ impl Root {
         let flags = flags | OFlags::CLOEXEC;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         let directory = self.directory();
-        loop {
-            match fs::openat2(directory.as_fd(), relative, flags, Mode::empty(), resolve) {
-                // A rename somewhere in the system raced with a `..` in a link: the kernel could
-                // not be sure that it stayed beneath, and asks to try again (openat2(2)).
-                Err(Errno::AGAIN) => {}
-                opened => return Ok(opened?),
-            }
-        }
+        let open = || fs::openat2(directory.as_fd(), relative, flags, Mode::empty(), resolve);
+        // A rename somewhere in the system may race with a `..` in a link: the kernel then cannot be
+        // sure that it stayed beneath, and asks to try again (openat2(2)).
+        let is_settled = |opened: &Result<_, Errno>| !matches!(opened, Err(Errno::AGAIN));
+        Ok((1..OPEN_TRIES).map(|_| open()).find(is_settled).unwrap_or_else(open)?)
     }
 
     pub(super) fn look_up_blocking(&self, relative: &Path) -> io::Result<EntryKind> {

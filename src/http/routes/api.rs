@@ -103,7 +103,7 @@ async fn list(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse, 
     let query = asked.checked()?;
     // Milliseconds for a large library, so not on this thread.
     let shared = site.clone();
-    let listed = site.beside.spawn_blocking(move || {
+    let listed = site.run_beside(move || {
         let page = shared.library.catalog.query(&query);
         let end = query.offset.saturating_add(page.titles.len());
         let list = List {
@@ -116,8 +116,8 @@ async fn list(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse, 
         };
         serde_json::to_vec(&list)
     });
-    let json = listed.await.map_err(internal)?.map_err(internal)?;
-    Ok(respond_json(request, site, json).await)
+    let json = listed.await?.map_err(internal)?;
+    respond_json(request, site, json).await
 }
 
 async fn one(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse, Error> {
@@ -134,10 +134,14 @@ async fn one(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse, E
     let title = title.ok_or(Error::NotFound)?;
     method?;
     let json = serde_json::to_vec(&Item::from(&title)).map_err(internal)?;
-    Ok(respond_json(request, site, json).await)
+    respond_json(request, site, json).await
 }
 
-async fn respond_json(request: &HttpRequest, site: &Site, mut json: Vec<u8>) -> HttpResponse {
+async fn respond_json(
+    request: &HttpRequest,
+    site: &Site,
+    mut json: Vec<u8>,
+) -> Result<HttpResponse, Error> {
     json.push(b'\n');
     let text = Text::made(json, "application/json", Caching::Revalidate);
     respond_text(request, site, text).await

@@ -62,7 +62,7 @@ async fn answer(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse
     let length = usize::try_from(file.len()).unwrap_or(usize::MAX);
     if coding::applies_to(media_type, length) && file.len() <= CODED_BYTES_MAX {
         let text = read_text(file, media_type).await?;
-        return Ok(respond_text(request, site, text).await);
+        return respond_text(request, site, text).await;
     }
     Ok(respond(request, &site.settings.load(), content(file, media_type)))
 }

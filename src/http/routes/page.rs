@@ -2,7 +2,9 @@
 
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError as _,
-    http::header::{CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY},
+    http::header::{
+        CONTENT_SECURITY_POLICY, CROSS_ORIGIN_OPENER_POLICY, HeaderValue, REFERRER_POLICY,
+    },
     web::{Data, Path},
 };
 use bytes::Bytes;
@@ -34,45 +36,48 @@ const ASSETS: &[(&str, &str, &[u8])] = &[
 
 /// `/` and `/watch/<path>`: the same document; which title is shown is for its script to know.
 pub async fn page(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    let mut document = DOCUMENT.1.into();
-    if let Some(sources) = &site.settings.load().page_dir {
-        let path = sources.join("index.html");
-        let read = site.beside.spawn_blocking(move || std::fs::read(path)).await;
-        match read.map_err(std::io::Error::other).flatten() {
-            Ok(bytes) => document = Bytes::from(bytes),
-            Err(error) => return Error::Internal(Box::new(error)).error_response(),
+    let (media_type, built_in) = DOCUMENT;
+    let document = match &site.settings.load().page_dir {
+        None => Ok(Bytes::from_static(built_in)),
+        Some(sources) => {
+            let path = sources.join("index.html");
+            let read = site.run_beside(move || std::fs::read(path)).await;
+            read.and_then(|read| read.map(Bytes::from).map_err(|e| Error::Internal(Box::new(e))))
         }
-    }
-    answer(&request, &site, DOCUMENT.0, document).await
+    };
+    answer(&request, &site, media_type, document).await
 }
 
 /// `/assets/<name>`: what the document refers to.
 pub async fn asset(request: HttpRequest, site: Data<Site>, name: Path<String>) -> HttpResponse {
-    match ASSETS.iter().find(|(known, ..)| *known == name.as_str()) {
-        Some((_, media_type, bytes)) => {
-            answer(&request, &site, media_type, Bytes::from_static(bytes)).await
-        }
-        None => Error::NotFound.error_response(),
-    }
+    let found = ASSETS.iter().find(|(known, ..)| *known == name.as_str());
+    let (media_type, bytes) = match found {
+        Some((_, media_type, bytes)) => (*media_type, Ok(Bytes::from_static(bytes))),
+        None => ("", Err(Error::NotFound)),
+    };
+    answer(&request, &site, media_type, bytes).await
 }
 
 async fn answer(
     request: &HttpRequest,
     site: &Site,
     media_type: &'static str,
-    bytes: Bytes,
+    bytes: Result<Bytes, Error>,
 ) -> HttpResponse {
-    match read_method(request.method()) {
-        Ok(Read::Answer) => {}
-        Ok(Read::Options) => return cors::options(request),
-        Err(error) => return error.error_response(),
-    }
-    let text = Text::made(bytes, media_type, Caching::Revalidate);
-    let mut response = respond_text(request, site, text).await;
-    let fields = response.headers_mut();
-    fields.insert(CONTENT_SECURITY_POLICY, POLICY);
-    fields.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-    let isolation = HeaderName::from_static("cross-origin-opener-policy");
-    fields.insert(isolation, HeaderValue::from_static("same-origin"));
-    response
+    let answer = async {
+        let bytes = bytes?;
+        match read_method(request.method())? {
+            Read::Options => Ok(cors::options(request)),
+            Read::Answer => {
+                let text = Text::made(bytes, media_type, Caching::Revalidate);
+                let mut response = respond_text(request, site, text).await?;
+                let fields = response.headers_mut();
+                fields.insert(CONTENT_SECURITY_POLICY, POLICY);
+                fields.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+                fields.insert(CROSS_ORIGIN_OPENER_POLICY, HeaderValue::from_static("same-origin"));
+                Ok(response)
+            }
+        }
+    };
+    answer.await.unwrap_or_else(|error: Error| error.error_response())
 }
