@@ -23,7 +23,7 @@ use futures::future::join_all;
 pub use catalog::{Catalog, Title};
 pub use path::{MediaPath, PathRefused};
 
-use crate::extent::disk::{EntryKind, File, Identity, OpenError, Root, Unavailable};
+use crate::extent::disk::{EntryKind, File, Identity, OpenError, Root};
 use watch::Watched;
 
 /// The roots and what is known of them.
@@ -74,13 +74,14 @@ impl Library {
     }
 
     /// Which file is under this path now, asked of the disk; `None` if there is none.
-    pub async fn identity(&self, path: &MediaPath) -> Result<Option<Identity>, Unavailable> {
+    pub async fn identity(&self, path: &MediaPath) -> Result<Option<Identity>, OpenError> {
         let Some((root, relative)) = self.resolve(path) else {
             return Ok(None);
         };
-        match root.look_up(relative).await? {
+        match root.look_up(relative).await?.map_err(OpenError::from) {
             Ok(EntryKind::File(identity)) => Ok(Some(identity)),
-            Ok(EntryKind::Directory) | Err(_) => Ok(None),
+            Ok(EntryKind::Directory) | Err(OpenError::NotFound) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

@@ -12,7 +12,7 @@ use std::{
 use tracing::{debug, info, warn};
 
 use super::{Library, Title};
-use crate::extent::disk::EntryKind;
+use crate::extent::disk::{EntryKind, OpenError};
 
 /// Directories below directories are followed this deep; deeper ones are reported and left out.
 const DEPTH_MAX: usize = 64;
@@ -72,10 +72,13 @@ impl Library {
                     self.catalog.sweep(path.as_path(), scan);
                 }
             }
-            Ok(Err(error)) => {
-                debug!(?path, %error, "gone from the library");
-                self.catalog.remove(&path);
-            }
+            Ok(Err(error)) => match OpenError::from(error) {
+                OpenError::NotFound => {
+                    debug!(?path, "gone from the library");
+                    self.catalog.remove(&path);
+                }
+                error => warn!(?path, %error, "left as it was until the next scan"),
+            },
             Err(unavailable) => warn!(?path, %unavailable, "left as it was until the next scan"),
         }
     }
