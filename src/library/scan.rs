@@ -63,7 +63,9 @@ impl Library {
         self.watched.wake(&path);
         match named.root.look_up(relative).await {
             Ok(Ok(EntryKind::File(identity))) => {
-                let scan = SCANS.load(Ordering::Relaxed);
+                // The scan that began last, which may be running and have passed by already. The
+                // next one must not take this title for one that it has met itself.
+                let scan = SCANS.load(Ordering::Relaxed) - 1;
                 self.note(Title::of(path, &identity), scan);
             }
             Ok(Ok(EntryKind::Directory)) => {
