@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     thread,
     time::Duration,
@@ -87,8 +87,11 @@ impl Library {
             Change::Lost => return true,
         };
         self.roots()[root].root.forget(&path);
-        if closed && let Ok(path) = self.path_of(root, &path) {
-            self.watched.close(&path);
+        if let Ok(path) = self.path_of(root, &path) {
+            match closed {
+                true => self.watched.close(&path),
+                false => self.watched.wake(&path),
+            }
         }
         touched.insert(path);
         false
@@ -138,7 +141,7 @@ pub struct Watched {
 #[derive(Debug, Default)]
 pub struct Waited {
     changed: Notify,
-    closed: AtomicBool,
+    closes: AtomicU64,
 }
 
 impl Watched {
@@ -154,14 +157,16 @@ impl Watched {
         waited
     }
 
-    /// The file may have changed. Whether its writer is done is then unknown again.
+    /// The file may have changed.
     pub(super) fn wake(&self, path: &MediaPath) {
         self.tell(path, |_| {});
     }
 
     /// The file's writer has closed it.
     pub(super) fn close(&self, path: &MediaPath) {
-        self.tell(path, |waited| waited.closed.store(true, Ordering::Release));
+        self.tell(path, |waited| {
+            waited.closes.fetch_add(1, Ordering::Release);
+        });
     }
 
     fn tell(&self, path: &MediaPath, what: impl FnOnce(&Waited)) {
@@ -182,8 +187,8 @@ impl Waited {
         self.changed.notified().await;
     }
 
-    /// Whether the writer was seen to close the file since this was last asked.
-    pub fn take_closed(&self) -> bool {
-        self.closed.swap(false, Ordering::AcqRel)
+    /// How often a writer was seen to close the file. A count, because several may wait for it.
+    pub fn closes(&self) -> u64 {
+        self.closes.load(Ordering::Acquire)
     }
 }
