@@ -125,7 +125,10 @@ impl Catalog {
         let mut known = self.write();
         let mut refused = 0;
         for title in titles {
-            if known.len() < self.max_titles || known.contains_key(&title.path) {
+            let before = known.get(&title.path).map(|listed| listed.seen);
+            if before.is_some() || known.len() < self.max_titles {
+                // Scans may overlap: an earlier one must not hide a title from a later one's sweep.
+                let seen = before.map_or(seen, |before| before.max(seen));
                 known.insert(title.path.clone(), Listed { title, seen });
             } else {
                 refused += 1;
@@ -194,5 +197,29 @@ impl Catalog {
 
     fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<MediaPath, Listed>> {
         self.titles.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_scans_that_overlap_neither_sweeps_what_the_other_has_met() {
+        let title = |path| Title {
+            path: MediaPath::from_path(Path::new(path)).expect("a path"),
+            size_bytes: 1,
+            modified: SystemTime::UNIX_EPOCH,
+            version: Version::default(),
+        };
+        let catalog = Catalog::new(1, 10);
+        catalog.note([title("both.mp4"), title("gone.mp4")], 1);
+        catalog.note([title("both.mp4"), title("later.mp4")], 3);
+        catalog.note([title("both.mp4")], 2);
+        catalog.sweep(Path::new(""), 2);
+        assert!(catalog.get(&title("later.mp4").path).is_some());
+        catalog.sweep(Path::new(""), 3);
+        assert!(catalog.get(&title("both.mp4").path).is_some());
+        assert_eq!(catalog.len(), 2);
     }
 }

@@ -38,7 +38,7 @@ pub struct Identity {
 
 /// The state of a file as every node sees it that holds the same copy: a hash of its size and its
 /// modification time in nanoseconds, and of nothing that differs between machines.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Version(u64);
 
 impl Identity {
