@@ -20,6 +20,7 @@ use futures::future::try_join_all;
 use tokio::{
     runtime::{self, Runtime},
     signal::unix::{SignalKind, signal},
+    sync::Notify,
 };
 use tracing::{info, warn};
 
@@ -287,7 +288,7 @@ async fn open_roots(settings: &Settings) -> Result<Vec<NamedRoot>, StartError> {
             let thread_name = name.as_deref().unwrap_or("root");
             let root = Root::open(thread_name, &dir, buffers, root_settings).await;
             let root = root.map_err(|error| StartError::Root { dir, error })?;
-            Ok(NamedRoot { name, root })
+            Ok(NamedRoot { name, root, moved: Notify::default() })
         }
     });
     try_join_all(open).await

@@ -1,6 +1,6 @@
 //! Any content as an answer: 200, 206, multipart/byteranges, 304, 412, 416, and HEAD of each.
 
-use std::time::SystemTime;
+use std::{rc::Rc, time::SystemTime};
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
@@ -142,7 +142,12 @@ fn finish(request: &HttpRequest, mut response: HttpResponseBuilder, body: Extent
     if request.method() == Method::HEAD {
         return response.body(HeadBody(body.len()).boxed());
     }
-    let protocol = request.conn_data::<std::rc::Rc<Connection>>();
-    let protocol = protocol.map_or(Protocol::Http1, |connection| connection.protocol());
-    response.body(ExtentBody::new(body, protocol).boxed())
+    response.body(ExtentBody::new(body, protocol(request)).boxed())
+}
+
+/// Which HTTP the answer is sent over. A request that came over no connection, as in a test, is
+/// answered as over HTTP/1.
+pub fn protocol(request: &HttpRequest) -> Protocol {
+    let connection = request.conn_data::<Rc<Connection>>();
+    connection.map_or(Protocol::Http1, |connection| connection.protocol())
 }

@@ -124,23 +124,41 @@ impl Catalog {
         self.unscanned.fetch_sub(1, atomic::Ordering::AcqRel);
     }
 
-    /// Notes titles, new or changed. Returns how many found no room.
-    pub fn note(&self, titles: impl IntoIterator<Item = Title>, seen: u64) -> usize {
+    /// Notes what the scan `seen` has met. Returns how many titles found no room.
+    ///
+    /// A title that this scan, or a later one, is known to have been looked at by already is left
+    /// as it is: a watch told of it meanwhile, and what it said is newer than the scan's list.
+    pub fn note_scanned(&self, titles: impl IntoIterator<Item = Title>, seen: u64) -> usize {
         let mut known = self.write();
+        let is_new = |known: &BTreeMap<_, Listed>, title: &Title| {
+            known.get(&title.path).is_none_or(|listed| listed.seen < seen)
+        };
         let mut refused = 0;
         for title in titles {
-            if known.get(&title.path).is_some_and(|listed| listed.seen > seen) {
-                // Looked at again since this scan passed by.
-                continue;
-            }
-            if known.len() < self.max_titles || known.contains_key(&title.path) {
-                known.insert(title.path.clone(), Listed { title, seen });
-            } else {
+            if is_new(&known, &title) && !self.insert(&mut known, title, seen) {
                 refused += 1;
             }
         }
         self.count.store(known.len(), atomic::Ordering::Relaxed);
         refused
+    }
+
+    /// Notes a title as it is this moment. Returns whether it found room.
+    pub fn note_now(&self, title: Title, seen: u64) -> bool {
+        let mut known = self.write();
+        // Scans may overlap: an earlier one must not hide a title from a later one's sweep.
+        let seen = known.get(&title.path).map_or(seen, |listed| listed.seen.max(seen));
+        let found_room = self.insert(&mut known, title, seen);
+        self.count.store(known.len(), atomic::Ordering::Relaxed);
+        found_room
+    }
+
+    fn insert(&self, known: &mut BTreeMap<MediaPath, Listed>, title: Title, seen: u64) -> bool {
+        let has_room = known.len() < self.max_titles || known.contains_key(&title.path);
+        if has_room {
+            known.insert(title.path.clone(), Listed { title, seen });
+        }
+        has_room
     }
 
     /// Removes a title, or those below it if it was a directory's name.
@@ -206,5 +224,29 @@ impl Catalog {
 
     fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<MediaPath, Listed>> {
         self.titles.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_scans_that_overlap_neither_sweeps_what_the_other_has_met() {
+        let title = |path| Title {
+            path: MediaPath::from_path(Path::new(path)).expect("a path"),
+            size_bytes: 1,
+            modified: SystemTime::UNIX_EPOCH,
+            version: Version::default(),
+        };
+        let catalog = Catalog::new(1, 10);
+        catalog.note_scanned([title("both.mp4"), title("gone.mp4")], 1);
+        catalog.note_scanned([title("both.mp4"), title("later.mp4")], 3);
+        catalog.note_scanned([title("both.mp4")], 2);
+        catalog.sweep(Path::new(""), 2);
+        assert!(catalog.get(&title("later.mp4").path).is_some());
+        catalog.sweep(Path::new(""), 3);
+        assert!(catalog.get(&title("both.mp4").path).is_some());
+        assert_eq!(catalog.len(), 2);
     }
 }

@@ -19,11 +19,12 @@ use std::{
 };
 
 use futures::future::join_all;
+use tokio::sync::Notify;
 
 pub use catalog::{Catalog, Title};
 pub use path::{MediaPath, PathRefused};
 
-use crate::extent::disk::{EntryKind, File, Identity, OpenError, Root, Unavailable};
+use crate::extent::disk::{EntryKind, File, Identity, OpenError, Root};
 use watch::Watched;
 
 /// The roots and what is known of them.
@@ -45,6 +46,8 @@ pub struct NamedRoot {
     pub name: Option<String>,
     /// The directory.
     pub root: Arc<Root>,
+    /// Told when another directory was found in its place, so that that one is watched instead.
+    pub moved: Notify,
 }
 
 impl Library {
@@ -74,13 +77,14 @@ impl Library {
     }
 
     /// Which file is under this path now, asked of the disk; `None` if there is none.
-    pub async fn identity(&self, path: &MediaPath) -> Result<Option<Identity>, Unavailable> {
+    pub async fn identity(&self, path: &MediaPath) -> Result<Option<Identity>, OpenError> {
         let Some((root, relative)) = self.resolve(path) else {
             return Ok(None);
         };
-        match root.look_up(relative).await? {
+        match root.look_up(relative).await?.map_err(OpenError::from) {
             Ok(EntryKind::File(identity)) => Ok(Some(identity)),
-            Ok(EntryKind::Directory) | Err(_) => Ok(None),
+            Ok(EntryKind::Directory) | Err(OpenError::NotFound) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -88,7 +92,7 @@ impl Library {
     pub async fn is_readable(&self) -> bool {
         let look = |named: &NamedRoot| {
             let root = Arc::clone(&named.root);
-            async move { matches!(root.look_up(Path::new("")).await, Ok(Ok(_))) }
+            async move { matches!(root.reopen().await, Ok(Ok(_))) }
         };
         join_all(self.roots.iter().map(look)).await.into_iter().all(|answers| answers)
     }
@@ -99,7 +103,7 @@ impl Library {
 
     /// The root that a path leads into, and the rest of the path.
     fn resolve<'a>(&self, path: &'a MediaPath) -> Option<(&Arc<Root>, &'a Path)> {
-        if let [NamedRoot { name: None, root }] = self.roots.as_slice() {
+        if let [NamedRoot { name: None, root, .. }] = self.roots.as_slice() {
             return Some((root, path.as_path()));
         }
         let (first, rest) = path.split_first()?;

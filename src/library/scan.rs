@@ -12,7 +12,7 @@ use std::{
 use tracing::{debug, info, warn};
 
 use super::{Library, Title};
-use crate::extent::disk::EntryKind;
+use crate::extent::disk::{EntryKind, OpenError};
 
 /// Directories below directories are followed this deep; deeper ones are reported and left out.
 const DEPTH_MAX: usize = 64;
@@ -40,9 +40,13 @@ impl Library {
     /// known of them.
     pub async fn scan_root(&self, root: usize) {
         let named = &self.roots()[root];
-        if let Err(error) = named.root.reopen().await.map_err(std::io::Error::other).flatten() {
-            warn!(root = %named.root.path().display(), %error, "the root cannot be opened");
-            return;
+        match named.root.reopen().await.map_err(std::io::Error::other).flatten() {
+            Ok(false) => {}
+            Ok(true) => named.moved.notify_one(),
+            Err(error) => {
+                warn!(root = %named.root.path().display(), %error, "the root cannot be opened");
+                return;
+            }
         }
         let scan = SCANS.fetch_add(1, Ordering::Relaxed);
         let complete = self.scan_below(root, PathBuf::new(), scan).await;
@@ -59,23 +63,30 @@ impl Library {
             return;
         };
         let named = &self.roots()[root];
-        named.root.forget(relative);
-        self.watched.wake(&path);
         match named.root.look_up(relative).await {
             Ok(Ok(EntryKind::File(identity))) => {
-                let scan = SCANS.load(Ordering::Relaxed);
-                self.note(Title::of(path, &identity), scan);
+                // The scan that began last, which may be running and have passed by already. The
+                // next one must not take this title for one that it has met itself.
+                let scan = SCANS.load(Ordering::Relaxed) - 1;
+                if let Some(title) = Title::of(path, &identity) {
+                    self.report_refused(usize::from(!self.catalog.note_now(title, scan)));
+                }
             }
             Ok(Ok(EntryKind::Directory)) => {
+                named.root.forget_below(relative);
                 let scan = SCANS.fetch_add(1, Ordering::Relaxed);
                 if self.scan_below(root, relative.to_owned(), scan).await {
                     self.catalog.sweep(path.as_path(), scan);
                 }
             }
-            Ok(Err(error)) => {
-                debug!(?path, %error, "gone from the library");
-                self.catalog.remove(&path);
-            }
+            Ok(Err(error)) => match OpenError::from(error) {
+                OpenError::NotFound => {
+                    named.root.forget_below(relative);
+                    debug!(?path, "gone from the library");
+                    self.catalog.remove(&path);
+                }
+                error => warn!(?path, %error, "left as it was until the next scan"),
+            },
             Err(unavailable) => warn!(?path, %unavailable, "left as it was until the next scan"),
         }
     }
@@ -109,15 +120,14 @@ impl Library {
                     EntryKind::Directory => warn!(?relative, "too deep; left out"),
                 }
             }
-            self.note(titles, scan);
+            self.report_refused(self.catalog.note_scanned(titles, scan));
         }
         complete
     }
 
-    fn note(&self, titles: impl IntoIterator<Item = Title>, scan: u64) {
-        let refused = self.catalog.note(titles, scan);
+    fn report_refused(&self, refused: usize) {
         if refused > 0 {
-            warn!(refused, "more titles than library.max_titles; these play but are not listed");
+            warn!(refused, "more titles than max_titles; these play but are not listed");
         }
     }
 }

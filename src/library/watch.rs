@@ -6,23 +6,21 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    mem,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     thread,
     time::Duration,
 };
 
 use notify::{
-    EventKind, RecursiveMode, Watcher,
+    Config, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _,
     event::{AccessKind, AccessMode},
 };
-use tokio::{
-    sync::{Notify, mpsc},
-    time::{Instant, timeout_at},
-};
+use tokio::sync::{Notify, oneshot};
 use tracing::{info, warn};
 
 use super::{Library, MediaPath};
@@ -33,99 +31,148 @@ const SETTLE: Duration = Duration::from_millis(200);
 /// Changed paths remembered at most between two looks; beyond that the whole root is scanned.
 const PENDING_MAX: usize = 10_000;
 
-enum Change {
-    /// Something about this path, relative to the root, may be different.
-    Touched(PathBuf),
-    /// Whoever wrote to this file has closed it.
-    Closed(PathBuf),
+/// What is to be looked at when the dust has settled.
+#[derive(Debug, Default)]
+struct Pending {
+    paths: Mutex<Paths>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+enum Paths {
+    /// These, relative to the root.
+    Some(BTreeSet<PathBuf>),
     /// Anything may be different: events were lost.
-    Lost,
+    Unknown,
 }
 
 impl Library {
     /// Watches a root for as long as the library lives.
     ///
-    /// Setting the watches walks the whole tree and may wait for its disk, hence a thread of its
-    /// own. Where the kernel cannot watch (network file systems, too many directories), rescans
-    /// remain.
+    /// Where the kernel cannot watch (network file systems, too many directories), scans remain.
     pub async fn keep_watching(self: Arc<Self>, root: usize) {
-        let path = self.roots()[root].root.path().to_owned();
-        let (sender, mut changes) = mpsc::unbounded_channel();
-        let started = thread::Builder::new().name("watch".into()).spawn(move || {
-            if let Err(error) = watch(&path, &sender) {
-                let help =
-                    "changes appear with the next scan; fs.inotify.max_user_watches may help";
-                warn!(root = %path.display(), %error, help, "the root is not watched");
-            }
-        });
-        if let Err(error) = started {
-            warn!(%error, "no thread to watch with");
-        }
-        while let Some(change) = changes.recv().await {
-            let mut touched = BTreeSet::new();
-            let mut lost = self.take_note(root, change, &mut touched);
-            let settled = Instant::now() + SETTLE;
-            while let Ok(Some(change)) = timeout_at(settled, changes.recv()).await {
-                lost |= self.take_note(root, change, &mut touched);
-            }
-            if lost || touched.len() > PENDING_MAX {
+        let pending = Arc::new(Pending::default());
+        loop {
+            let watcher = self.set_watches(root, &pending).await;
+            if watcher.is_some() {
+                // What changed while the watches were being set was seen by nobody.
                 self.scan_root(root).await;
-            } else {
-                for path in touched {
-                    self.reconcile(root, &path).await;
+            }
+            loop {
+                tokio::select! {
+                    () = pending.changed.notified() => {}
+                    () = self.roots()[root].moved.notified() => break,
+                }
+                tokio::time::sleep(SETTLE).await;
+                match pending.take() {
+                    Paths::Unknown => self.scan_root(root).await,
+                    Paths::Some(paths) => {
+                        for path in paths {
+                            self.reconcile(root, &path).await;
+                        }
+                    }
                 }
             }
         }
     }
 
-    /// What cannot wait for the dust to settle: open files are forgotten, followers are woken.
-    /// Returns whether events were lost.
-    fn take_note(&self, root: usize, change: Change, touched: &mut BTreeSet<PathBuf>) -> bool {
-        let (path, closed) = match change {
-            Change::Touched(path) => (path, false),
-            Change::Closed(path) => (path, true),
-            Change::Lost => return true,
+    /// Sets the watches. That walks the whole tree and may wait for its disk, hence a thread.
+    async fn set_watches(
+        self: &Arc<Self>,
+        root: usize,
+        pending: &Arc<Pending>,
+    ) -> Option<RecommendedWatcher> {
+        let (library, pending) = (Arc::clone(self), Arc::clone(pending));
+        let path = self.roots()[root].root.path().to_owned();
+        let (sender, watcher) = oneshot::channel();
+        let set = move || {
+            let base = path.clone();
+            let heard = move |event| library.heard(root, &base, event, &pending);
+            // A link may lead out of the library, and what is there is nobody's business.
+            let config = Config::default().with_follow_symlinks(false);
+            let watcher = RecommendedWatcher::new(heard, config).and_then(|mut watcher| {
+                watcher.watch(&path, RecursiveMode::Recursive)?;
+                Ok(watcher)
+            });
+            match watcher {
+                Ok(watcher) => {
+                    info!(root = %path.display(), "watching");
+                    // If nobody waits any more, the server is gone and the watches go, too.
+                    let _ = sender.send(watcher);
+                }
+                Err(error) => {
+                    let help = "changes appear with the next scan; \
+                        raising fs.inotify.max_user_watches may help";
+                    warn!(root = %path.display(), %error, help, "the root is not watched");
+                }
+            }
         };
-        self.roots()[root].root.forget(&path);
-        if closed && let Ok(path) = self.path_of(root, &path) {
-            self.watched.close(&path);
+        if let Err(error) = thread::Builder::new().name("watch".into()).spawn(set) {
+            warn!(%error, "no thread to watch with");
         }
-        touched.insert(path);
-        false
+        watcher.await.ok()
+    }
+
+    /// What is done at once, on the watcher's thread: open files are forgotten and followers woken.
+    /// All else waits until the dust has settled.
+    fn heard(&self, root: usize, base: &Path, event: notify::Result<Event>, pending: &Pending) {
+        let event = match event {
+            Ok(event) if !event.need_rescan() => event,
+            Ok(_lost) => return pending.lose(),
+            Err(error) => {
+                warn!(root = %base.display(), %error, "the root is not watched completely");
+                return pending.lose();
+            }
+        };
+        let is_closed = event.kind == EventKind::Access(AccessKind::Close(AccessMode::Write));
+        if event.kind.is_access() && !is_closed {
+            return;
+        }
+        for path in event.paths.iter().filter_map(|path| path.strip_prefix(base).ok()) {
+            self.roots()[root].root.forget(path);
+            if let Ok(path) = self.path_of(root, path) {
+                match is_closed {
+                    true => self.watched.close(&path),
+                    false => self.watched.wake(&path),
+                }
+            }
+            pending.touch(path);
+        }
     }
 }
 
-/// Sets the watches and sends what they tell, until nobody listens.
-fn watch(root: &Path, changes: &mpsc::UnboundedSender<Change>) -> notify::Result<()> {
-    let (sender, events) = std::sync::mpsc::channel();
-    let mut watcher = notify::recommended_watcher(sender)?;
-    watcher.watch(root, RecursiveMode::Recursive)?;
-    info!(root = %root.display(), "watching");
-    // What changed while the watches were being set was seen by nobody.
-    if changes.send(Change::Lost).is_err() {
-        return Ok(());
+impl Default for Paths {
+    fn default() -> Self {
+        Self::Some(BTreeSet::new())
     }
-    for event in events {
-        let event = event?;
-        let closed = event.kind == EventKind::Access(AccessKind::Close(AccessMode::Write));
-        if event.kind.is_access() && !closed {
-            continue;
+}
+
+impl Pending {
+    fn touch(&self, path: &Path) {
+        let mut paths = self.lock();
+        if let Paths::Some(known) = &mut *paths {
+            if known.len() < PENDING_MAX {
+                known.insert(path.to_owned());
+            } else {
+                *paths = Paths::Unknown;
+            }
         }
-        let found = if event.need_rescan() {
-            vec![Change::Lost]
-        } else {
-            let below = event.paths.iter().filter_map(|path| path.strip_prefix(root).ok());
-            let change = |path: &Path| match closed {
-                true => Change::Closed(path.to_owned()),
-                false => Change::Touched(path.to_owned()),
-            };
-            below.map(change).collect()
-        };
-        if found.into_iter().any(|change| changes.send(change).is_err()) {
-            break;
-        }
+        drop(paths);
+        self.changed.notify_one();
     }
-    Ok(())
+
+    fn lose(&self) {
+        *self.lock() = Paths::Unknown;
+        self.changed.notify_one();
+    }
+
+    fn take(&self) -> Paths {
+        mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Paths> {
+        self.paths.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Files that somebody waits for to grow.
@@ -138,7 +185,7 @@ pub struct Watched {
 #[derive(Debug, Default)]
 pub struct Waited {
     changed: Notify,
-    closed: AtomicBool,
+    closes: AtomicU64,
 }
 
 impl Watched {
@@ -154,14 +201,16 @@ impl Watched {
         waited
     }
 
-    /// The file may have changed. Whether its writer is done is then unknown again.
+    /// The file may have changed.
     pub(super) fn wake(&self, path: &MediaPath) {
         self.tell(path, |_| {});
     }
 
     /// The file's writer has closed it.
     pub(super) fn close(&self, path: &MediaPath) {
-        self.tell(path, |waited| waited.closed.store(true, Ordering::Release));
+        self.tell(path, |waited| {
+            waited.closes.fetch_add(1, Ordering::Release);
+        });
     }
 
     fn tell(&self, path: &MediaPath, what: impl FnOnce(&Waited)) {
@@ -182,8 +231,8 @@ impl Waited {
         self.changed.notified().await;
     }
 
-    /// Whether the writer was seen to close the file since this was last asked.
-    pub fn take_closed(&self) -> bool {
-        self.closed.swap(false, Ordering::AcqRel)
+    /// How often a writer was seen to close the file. A count, because several may wait for it.
+    pub fn closes(&self) -> u64 {
+        self.closes.load(Ordering::Acquire)
     }
 }

@@ -27,21 +27,27 @@ pub struct ExtentBody {
 
 /// How pieces are handed to a dispatcher.
 #[derive(Clone, Copy, Debug)]
-struct Handling {
+pub struct Handling {
     /// The largest piece, in bytes.
-    piece: u64,
+    pub piece: u64,
     /// Whether a piece may outlive the poll that returned it. HTTP/1's dispatcher copies at once;
     /// HTTP/2's keeps a piece until the peer's window opens, which must not pin a pooled buffer.
     is_kept: bool,
 }
 
 impl Handling {
-    fn of(protocol: Protocol) -> Self {
+    /// What suits the dispatcher of this protocol.
+    pub fn of(protocol: Protocol) -> Self {
         match protocol {
             Protocol::Http1 => Self { piece: PIECE_BYTES as u64, is_kept: false },
             // As large as the largest frame that a peer must take (RFC 9113 section 4.2).
             Protocol::Http2 => Self { piece: 16 * 1024, is_kept: true },
         }
+    }
+
+    /// The piece as it may leave: its buffer goes home at once, or with the poll that returns it.
+    pub fn hand_over(self, piece: Bytes) -> Bytes {
+        if self.is_kept { Bytes::copy_from_slice(&piece) } else { piece }
     }
 }
 
@@ -84,8 +90,7 @@ impl ExtentBody {
             return Poll::Ready(Err(ReadError::Truncated));
         }
         range.start += length;
-        let kept = self.handling.is_kept;
-        Poll::Ready(Ok(if kept { Bytes::copy_from_slice(&piece) } else { piece }))
+        Poll::Ready(Ok(self.handling.hand_over(piece)))
     }
 }
 

@@ -12,6 +12,7 @@ use std::{
 
 use headwater::{
     config::{Layer, RootConfig, Settings},
+    library::MediaPath,
     serve::{Server, StartError},
 };
 use socket2::{Domain, Socket, Type};
@@ -110,6 +111,26 @@ impl Serving {
         self.request("GET", target, fields)
     }
 
+    /// Waits until changes in the folder are heard of at once, and those made so far are known.
+    pub fn until_watching(&self, folder: &Folder) {
+        let catalog = &self.site().library.catalog;
+        until("the first scan is over", || !catalog.is_scanning());
+        // Only a watch can find what was put there after the scan.
+        let name = "only to see whether anybody looks.mp4";
+        let probe = MediaPath::from_path(Path::new(name)).expect("a name");
+        let mut looks = 0;
+        until("the folder is watched", || {
+            // Not each time, or there are more events than can be queued.
+            if looks % 10_000 == 0 {
+                folder.put(name, []);
+            }
+            looks += 1;
+            catalog.get(&probe).is_some()
+        });
+        fs::remove_file(folder.path(name)).expect("a file");
+        until("the probe is forgotten", || catalog.get(&probe).is_none());
+    }
+
     /// A number that the server counts, by its name with labels.
     pub fn metric(&self, name: &str) -> u64 {
         let text = String::from_utf8(self.get("/metrics", &[]).body).expect("text");
@@ -137,6 +158,8 @@ impl Drop for Serving {
 /// An HTTP/1 client that checks the framing of every answer.
 pub struct Client {
     stream: BufReader<TcpStream>,
+    /// The last answer is an HTTP/1.0 one, after which a connection closes unless it says otherwise.
+    is_1_0: bool,
 }
 
 /// An answer, read to its end.
@@ -189,7 +212,7 @@ impl Client {
     fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
         stream.set_write_timeout(Some(PATIENCE)).expect("a time-out");
-        Self { stream: BufReader::new(stream) }
+        Self { stream: BufReader::new(stream), is_1_0: false }
     }
 
     /// The socket.
@@ -222,7 +245,8 @@ impl Client {
         } else if let Some(length) = length {
             self.read_exactly(length.expect("a number"))?
         } else {
-            assert_eq!(response.field("connection"), Some("close"), "no framing: {response:?}");
+            let closes = self.is_1_0 || response.field("connection") == Some("close");
+            assert!(closes, "no framing: {response:?}");
             let mut rest = Vec::new();
             self.stream.read_to_end(&mut rest).map_err(|_| Broken::Body(rest.len()))?;
             rest
@@ -233,6 +257,7 @@ impl Client {
     /// Reads an answer's head alone.
     pub fn read_head(&mut self) -> Result<Response, Broken> {
         let line = self.read_line()?;
+        self.is_1_0 = line.starts_with("HTTP/1.0 ");
         let status = line.strip_prefix("HTTP/1.1 ").or(line.strip_prefix("HTTP/1.0 "));
         let status = status.and_then(|rest| rest.get(..3)?.parse().ok());
         let status = status.unwrap_or_else(|| panic!("not a status line: {line:?}"));
@@ -264,17 +289,23 @@ impl Client {
         self.stream.fill_buf().is_ok_and(<[u8]>::is_empty)
     }
 
+    /// Reads one chunk of a chunked body; an empty one is its end.
+    pub fn read_chunk(&mut self) -> Result<Vec<u8>, Broken> {
+        let line = self.read_line().map_err(|_| Broken::Body(0))?;
+        let size = usize::from_str_radix(&line, 16).expect("a chunk's size");
+        let chunk = self.read_exactly(size)?;
+        let end = self.read_line().map_err(|_| Broken::Body(size))?;
+        assert_eq!(end, "", "a chunk ends with an empty line");
+        Ok(chunk)
+    }
+
     fn read_chunks(&mut self) -> Result<Vec<u8>, Broken> {
         let mut body = Vec::new();
         loop {
-            let line = self.read_line().map_err(|_| Broken::Body(body.len()))?;
-            let size = usize::from_str_radix(&line, 16).expect("a chunk's size");
-            let chunk = self.read_exactly(size).map_err(|_| Broken::Body(body.len()))?;
-            body.extend_from_slice(&chunk);
-            let end = self.read_line().map_err(|_| Broken::Body(body.len()))?;
-            assert_eq!(end, "", "a chunk ends with an empty line");
-            if size == 0 {
-                return Ok(body);
+            match self.read_chunk() {
+                Ok(chunk) if chunk.is_empty() => return Ok(body),
+                Ok(chunk) => body.extend(chunk),
+                Err(_) => return Err(Broken::Body(body.len())),
             }
         }
     }
@@ -298,4 +329,10 @@ pub fn head(method: &str, target: &str, fields: &[&str]) -> String {
         head.push_str("\r\n");
     }
     head + "\r\n"
+}
+
+/// Waits for what the server does beside its I/O workers.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    runtime.expect("a runtime").block_on(future)
 }

@@ -15,8 +15,10 @@ mod changing; // files that are replaced, overwritten, truncated or deleted whil
 mod codings; // content codings of text, and never of media
 mod connections; // keep-alive, pipelining, malformed requests, what closes and what does not
 mod corpus; // the seeds of the fuzz targets
-mod disks;
+mod disks; // a root whose disk hangs stops nobody else
 mod failing; // sources that fail while they are being sent
 mod fields; // which header fields answers have
+mod following; // `?follow`: files that grow while they are sent
+mod library; // scanning, watching, listing, sorting and searching
 mod paths; // which paths name a file, and that none leads out of a root
-mod properties; // what holds for any request // a root whose disk hangs stops nobody else
+mod properties; // what holds for any request

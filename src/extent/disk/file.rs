@@ -41,7 +41,7 @@ const END_OF_9999_S: u64 = 253_402_300_799;
 
 /// The state of a file as every node sees it that holds the same copy: a hash of its size and its
 /// modification time in nanoseconds, and of nothing that differs between machines.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Version(u64);
 
 impl Identity {

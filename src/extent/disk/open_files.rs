@@ -77,10 +77,11 @@ impl OpenFiles {
     }
 
     pub(super) fn forget(&self, path: &Path) {
-        if self.files.remove(path).is_none() {
-            // Not a file that is open: perhaps a directory with open files below it.
-            self.files.retain(|kept, _| !kept.starts_with(path));
-        }
+        self.files.remove(path);
+    }
+
+    pub(super) fn forget_below(&self, path: &Path) {
+        self.files.retain(|kept, _| !kept.starts_with(path));
     }
 }
 

@@ -118,13 +118,19 @@ impl Root {
         self.lane.run(move || root.look_up_blocking(&relative)).await
     }
 
-    /// Forgets open files under this path, because it was said to have changed.
+    /// Forgets the open file of this path, because it was said to have changed.
     pub fn forget(&self, relative: &Path) {
         self.open_files.forget(relative);
     }
 
-    /// Opens the directory anew if another one stands under the root's path now.
-    pub async fn reopen(self: &Arc<Self>) -> Result<io::Result<()>, Unavailable> {
+    /// Forgets all open files below this path, because it is a directory, or nothing any more.
+    pub fn forget_below(&self, relative: &Path) {
+        self.open_files.forget_below(relative);
+    }
+
+    /// Opens the directory anew if another one stands under the root's path now, and returns
+    /// whether that is so.
+    pub async fn reopen(self: &Arc<Self>) -> Result<io::Result<bool>, Unavailable> {
         let root = Arc::clone(self);
         self.lane.run(move || root.reopen_blocking()).await
     }
@@ -151,15 +157,16 @@ impl Root {
         Arc::clone(&self.directory.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn reopen_blocking(&self) -> io::Result<()> {
+    fn reopen_blocking(&self) -> io::Result<bool> {
         let fresh = open_directory(&self.path)?;
         let (old, new) = (fs::fstat(self.directory())?, fs::fstat(&fresh)?);
-        if (old.st_dev, old.st_ino) != (new.st_dev, new.st_ino) {
+        let is_another = (old.st_dev, old.st_ino) != (new.st_dev, new.st_ino);
+        if is_another {
             tracing::info!(root = %self.path.display(), "the root is another directory now");
             *self.directory.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
-            self.open_files.forget(Path::new(""));
+            self.open_files.forget_below(Path::new(""));
         }
-        Ok(())
+        Ok(is_another)
     }
 
     fn list_blocking(&self, relative: &Path) -> io::Result<Vec<Entry>> {

@@ -129,7 +129,7 @@ async fn one(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse, E
     // From the disk and not from the catalog: a file that plays is known here, too.
     let title = match site.library.identity(&path).await {
         Ok(found) => found.and_then(|identity| Title::of(path, &identity)),
-        Err(unavailable) => return Err(Error::Unavailable(unavailable)),
+        Err(error) => return Err(error.into()),
     };
     let title = title.ok_or(Error::NotFound)?;
     method?;

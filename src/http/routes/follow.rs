@@ -23,13 +23,10 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream};
 
 use crate::{
-    extent::{
-        ReadError, Source as _,
-        disk::{File, PIECE_BYTES},
-    },
-    http::Site,
+    extent::{ReadError, Source as _, disk::File},
+    http::{Site, respond},
     library::{Library, MediaPath, watch::Waited},
-    wire::connection::Connection,
+    wire::{body::Handling, connection::Connection},
 };
 
 /// Growth that no watch reports (network file systems) is noticed within this time.
@@ -54,8 +51,10 @@ pub fn follow(
     // What has not grown for long is not growing: its age counts as time already waited.
     let age = SystemTime::now().duration_since(file.identity().modified()).unwrap_or_default();
     let grown = Instant::now().checked_sub(age.min(idle_limit)).unwrap_or_else(Instant::now);
+    let waited = site.library.watched.wait_for(&path);
     let following = Following {
-        waited: site.library.watched.wait_for(&path),
+        closes: waited.closes(),
+        waited,
         library: Arc::clone(&site.library),
         path,
         file: Arc::clone(file),
@@ -64,6 +63,7 @@ pub fn follow(
         closed: None,
         idle_limit,
         closed_limit: Duration::from_secs(settings.follow_closed_s.get()),
+        handling: Handling::of(respond::protocol(request)),
     };
 
     let mut response = HttpResponse::Ok();
@@ -110,10 +110,13 @@ struct Following {
     offset: u64,
     /// When the file was last seen to have grown.
     grown: Instant,
+    /// How often writers were seen to close it.
+    closes: u64,
     /// When its writer was seen to close it, if it has not grown since.
     closed: Option<Instant>,
     idle_limit: Duration,
     closed_limit: Duration,
+    handling: Handling,
 }
 
 impl Following {
@@ -128,11 +131,14 @@ impl Following {
     async fn next(&mut self) -> Result<Option<Bytes>, ReadError> {
         loop {
             if self.offset < self.file.len() {
-                let end = self.file.len().min(self.offset + PIECE_BYTES as u64);
+                let end = self.file.len().min(self.offset + self.handling.piece);
                 let piece = self.file.read_appended(self.offset..end).await?;
+                let piece = self.handling.hand_over(piece);
                 self.offset += piece.len() as u64;
                 return Ok(Some(piece));
             }
+            // Asked before the file is looked at: what was written before the close is seen then.
+            let closes = self.waited.closes();
             let now = self.file.now().await?;
             if now.len() < self.offset {
                 return Err(ReadError::Truncated);
@@ -143,6 +149,10 @@ impl Following {
                 self.closed = None;
                 continue;
             }
+            if closes != self.closes {
+                self.closes = closes;
+                self.closed = Some(Instant::now());
+            }
             if self.is_finished().await {
                 return Ok(None);
             }
@@ -151,10 +161,7 @@ impl Following {
         }
     }
 
-    async fn is_finished(&mut self) -> bool {
-        if self.waited.take_closed() {
-            self.closed = Some(Instant::now());
-        }
+    async fn is_finished(&self) -> bool {
         self.closed.is_some_and(|closed| closed.elapsed() >= self.closed_limit)
             || self.grown.elapsed() >= self.idle_limit
             || self.is_replaced().await
@@ -165,7 +172,7 @@ impl Following {
     async fn is_replaced(&self) -> bool {
         match self.library.identity(&self.path).await {
             Ok(found) => !found.is_some_and(|found| found.same_file(self.file.identity())),
-            Err(_unavailable) => false,
+            Err(_unknown) => false,
         }
     }
 }
