@@ -44,6 +44,8 @@ pub struct Connection {
     /// Counts pieces of bodies as the dispatcher takes them; for HTTP/2, whose socket does not block
     /// when a client takes nothing of a stream.
     progress: Cell<u64>,
+    /// Whether answers have ended since the transport last asked.
+    has_ended: Cell<bool>,
     refusal: Cell<Option<Refusal>>,
     /// The client will send no more. It may still be listening.
     half_closed: Cell<bool>,
@@ -59,6 +61,7 @@ impl Connection {
             protocol,
             answers: Cell::default(),
             progress: Cell::default(),
+            has_ended: Cell::default(),
             refusal: Cell::default(),
             half_closed: Cell::default(),
             closed: Cell::default(),
@@ -101,6 +104,11 @@ impl Connection {
         self.progress.get()
     }
 
+    /// Whether answers have ended since this was last asked.
+    pub(super) fn take_ended(&self) -> bool {
+        self.has_ended.take()
+    }
+
     pub(super) fn wait_for_answer(&self, reader: &Waker) {
         let mut kept = self.reader.borrow_mut();
         if !kept.as_ref().is_some_and(|kept| kept.will_wake(reader)) {
@@ -123,6 +131,7 @@ impl Connection {
 
     fn end_answer(&self) {
         self.answers.set(self.answers.get().saturating_sub(1));
+        self.has_ended.set(true);
         if let Some(reader) = self.reader.take() {
             reader.wake();
         }

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, IoSlice},
-    mem::MaybeUninit,
+    mem::{self, MaybeUninit},
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
@@ -24,6 +24,9 @@ use super::{
 /// Content that nobody reads is taken from a client up to this many bytes, for the sake of those
 /// that write before they read; then the connection is cut.
 const UNWANTED_BYTES_MAX: u64 = 256 * 1024;
+
+/// How long a client is listened to, since it last said something, when all has been sent.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// Ends when the server begins to go down.
 pub type Drain = Pin<Box<dyn Future<Output = ()>>>;
@@ -53,7 +56,7 @@ impl Transport {
     ) -> Self {
         let intake = (connection.protocol() == Protocol::Http1).then(Intake::default);
         let stall = Stall { limit: stall_limit, since: None, timer: None };
-        let streams = Streams { drain, progress: 0, stall: stall.fresh() };
+        let streams = Streams::new(drain, &stall);
         Self {
             stream,
             connection,
@@ -97,6 +100,9 @@ impl AsyncRead for Transport {
         let this = &mut *self;
         loop {
             let Some(intake) = &mut this.intake else {
+                if let Some(leaving) = &mut this.streams.leaving {
+                    return leaving.poll(cx, &mut this.stream);
+                }
                 let read = Pin::new(&mut this.stream).poll_read(cx, into);
                 return if read.is_ready() {
                     read
@@ -168,6 +174,7 @@ impl AsyncWrite for Transport {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
+        this.streams.keeps_back();
         let written = Pin::new(&mut this.stream).poll_write(cx, bytes);
         this.stall.watch(cx, written)
     }
@@ -178,6 +185,7 @@ impl AsyncWrite for Transport {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
+        this.streams.keeps_back();
         let written = Pin::new(&mut this.stream).poll_write_vectored(cx, slices);
         this.stall.watch(cx, written)
     }
@@ -187,7 +195,11 @@ impl AsyncWrite for Transport {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        if mem::replace(&mut self.streams.flush, Flush::Done) == Flush::Awaited {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -209,9 +221,35 @@ struct Streams {
     /// How far the connection's bodies were when they were last looked at.
     progress: u64,
     stall: Stall,
+    flush: Flush,
+    /// Once the server goes down and the last answer has been sent.
+    leaving: Option<Leaving>,
+}
+
+/// Whether the dispatcher keeps something back that is to be sent.
+#[derive(Debug, Eq, PartialEq)]
+enum Flush {
+    /// Nothing.
+    Done,
+    /// It may.
+    Needed,
+    /// It may, and somebody is to be woken when that has changed.
+    Awaited,
 }
 
 impl Streams {
+    fn new(drain: Option<Drain>, stall: &Stall) -> Self {
+        let stall = stall.fresh();
+        Self { drain, progress: 0, stall, flush: Flush::Done, leaving: None }
+    }
+
+    /// The dispatcher may keep something back until it flushes.
+    fn keeps_back(&mut self) {
+        if self.flush == Flush::Done {
+            self.flush = Flush::Needed;
+        }
+    }
+
     /// Looks at the streams whenever there is nothing to read. Ready ends the connection.
     fn watch(&mut self, cx: &mut Context<'_>, connection: &Connection) -> Poll<io::Result<()>> {
         connection.wait_for_answer(cx.waker());
@@ -219,15 +257,60 @@ impl Streams {
             self.drain = None;
         }
         let progress = connection.progress();
-        let has_moved = std::mem::replace(&mut self.progress, progress) != progress;
+        let has_moved = mem::replace(&mut self.progress, progress) != progress;
+        if connection.take_ended() {
+            // The end of an answer is handed to the dispatcher, and not yet to the socket.
+            self.keeps_back();
+        }
         if !connection.is_answering() {
             self.stall.since = None;
-            return if self.drain.is_none() { Poll::Ready(Ok(())) } else { Poll::Pending };
+            if self.drain.is_none() {
+                self.leave(cx);
+            }
+            return Poll::Pending;
         }
         if has_moved {
             self.stall.since = None;
         }
         self.stall.poll(cx)
+    }
+
+    /// Begins to end the connection, unless something is still to be sent: the dispatcher, once it
+    /// has read the end, throws that away.
+    fn leave(&mut self, cx: &mut Context<'_>) {
+        if self.flush == Flush::Done {
+            self.leaving = Some(Leaving::default());
+            cx.waker().wake_by_ref();
+        } else {
+            // The dispatcher flushes whenever it finds nothing to read.
+            self.flush = Flush::Awaited;
+        }
+    }
+}
+
+/// The end of an HTTP/2 connection. Its client may still be receiving, and say so; to a socket that
+/// is closed already, that would be a reason to take back what has not arrived.
+#[derive(Debug, Default)]
+struct Leaving {
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Leaving {
+    /// Says that no more will come, and listens until the client has no more to say. Ready with
+    /// nothing read ends the connection.
+    fn poll(&mut self, cx: &mut Context<'_>, stream: &mut TcpStream) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut *stream).poll_shutdown(cx))?;
+        let mut space = [const { MaybeUninit::uninit() }; 4096];
+        loop {
+            let mut into = ReadBuf::uninit(&mut space);
+            match Pin::new(&mut *stream).poll_read(cx, &mut into)? {
+                Poll::Ready(()) if into.filled().is_empty() => return Poll::Ready(Ok(())),
+                Poll::Ready(()) => self.timer = None,
+                Poll::Pending => break,
+            }
+        }
+        let deadline = || Box::pin(sleep_until(Instant::now() + LINGER));
+        self.timer.get_or_insert_with(deadline).as_mut().poll(cx).map(Ok)
     }
 }
 
