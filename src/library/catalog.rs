@@ -231,14 +231,38 @@ impl Catalog {
 mod tests {
     use super::*;
 
-    #[test]
-    fn of_two_scans_that_overlap_neither_sweeps_what_the_other_has_met() {
-        let title = |path| Title {
+    fn title(path: &str, size_bytes: u64) -> Title {
+        Title {
             path: MediaPath::from_path(Path::new(path)).expect("a path"),
-            size_bytes: 1,
+            size_bytes,
             modified: SystemTime::UNIX_EPOCH,
             version: Version::default(),
-        };
+        }
+    }
+
+    #[test]
+    fn what_a_scan_listed_before_does_not_overwrite_what_a_watch_told_since() {
+        let catalog = Catalog::new(1, 10);
+        let size = |path| catalog.get(&title(path, 0).path).map(|title| title.size_bytes);
+        // Scan 2 has listed its directory; before it notes that, a watch tells of something newer.
+        assert!(catalog.note_now(title("told.mp4", 20), 2));
+        assert_eq!(catalog.note_scanned([title("told.mp4", 10), title("other.mp4", 1)], 2), 0);
+        assert_eq!((size("told.mp4"), size("other.mp4")), (Some(20), Some(1)));
+        // What it told outlives the sweep of that scan, but not what the next one finds, or misses.
+        catalog.sweep(Path::new(""), 2);
+        assert_eq!(size("told.mp4"), Some(20));
+        assert_eq!(catalog.note_scanned([title("told.mp4", 30)], 3), 0);
+        catalog.sweep(Path::new(""), 3);
+        assert_eq!((size("told.mp4"), size("other.mp4")), (Some(30), None));
+        // Heard of late, when a later scan has met it: what is told is still the newest.
+        assert!(catalog.note_now(title("told.mp4", 40), 2));
+        catalog.sweep(Path::new(""), 3);
+        assert_eq!(size("told.mp4"), Some(40));
+    }
+
+    #[test]
+    fn of_two_scans_that_overlap_neither_sweeps_what_the_other_has_met() {
+        let title = |path| title(path, 1);
         let catalog = Catalog::new(1, 10);
         catalog.note_scanned([title("both.mp4"), title("gone.mp4")], 1);
         catalog.note_scanned([title("both.mp4"), title("later.mp4")], 3);

@@ -6,6 +6,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     ops::Deref,
     path::{Path, PathBuf},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -38,6 +39,11 @@ impl Folder {
     /// An empty one.
     pub fn new() -> Self {
         Self(TempDir::new().expect("a temporary folder"))
+    }
+
+    /// An empty one on the file system of this directory.
+    pub fn below(directory: &str) -> std::io::Result<Self> {
+        TempDir::new_in(directory).map(Self)
     }
 
     /// Puts a file into it, with the folders on the way.
@@ -129,6 +135,15 @@ impl Serving {
         });
         fs::remove_file(folder.path(name)).expect("a file");
         until("the probe is forgotten", || catalog.get(&probe).is_none());
+    }
+
+    /// Takes the server down as SIGTERM does. Returns whether it has ended.
+    pub fn drain(&mut self) -> impl Fn() -> bool + use<> {
+        let server = self.server.take().expect("running until now");
+        let site = Arc::clone(server.site());
+        let stopped = thread::spawn(move || server.stop(true).expect("a clean stop"));
+        until("the server is going down", || site.is_draining());
+        move || stopped.is_finished()
     }
 
     /// A number that the server counts, by its name with labels.
