@@ -170,6 +170,17 @@ impl Drop for Serving {
     }
 }
 
+/// Connects with so little room for what is received, in bytes, that a server cannot send ahead:
+/// what is not read stays unsent.
+pub fn narrow_socket(address: SocketAddr, room: usize) -> TcpStream {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None);
+    let socket = socket.expect("a socket");
+    // Before connecting, because the window's scale is agreed on with the first packet.
+    socket.set_recv_buffer_size(room).expect("a small buffer");
+    socket.connect(&address.into()).expect("a connection");
+    socket.into()
+}
+
 /// An HTTP/1 client that checks the framing of every answer.
 pub struct Client {
     stream: BufReader<TcpStream>,
@@ -213,15 +224,9 @@ impl Client {
         Self::over(TcpStream::connect(address).expect("a connection"))
     }
 
-    /// Connects with so little room for what is received, in bytes, that a server cannot send
-    /// ahead: what this client does not read stays unsent.
+    /// Connects by a [`narrow_socket`].
     pub fn narrow(address: SocketAddr, room: usize) -> Self {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None);
-        let socket = socket.expect("a socket");
-        // Before connecting, because the window's scale is agreed on with the first packet.
-        socket.set_recv_buffer_size(room).expect("a small buffer");
-        socket.connect(&address.into()).expect("a connection");
-        Self::over(socket.into())
+        Self::over(narrow_socket(address, room))
     }
 
     fn over(stream: TcpStream) -> Self {

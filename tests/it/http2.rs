@@ -54,6 +54,11 @@ impl Client {
 
     /// Connects, and takes at first so many bytes of each stream. With 0 that is heads alone.
     pub fn with_windows(address: SocketAddr, window: u32) -> Self {
+        Self::over(std::net::TcpStream::connect(address).expect("a connection"), window)
+    }
+
+    /// The same over a socket of one's own.
+    pub fn over(socket: std::net::TcpStream, window: u32) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -62,7 +67,8 @@ impl Client {
         let (windows, open) = mpsc::unbounded_channel();
         let is_over = Arc::new(AtomicBool::new(false));
         let (requests, pings) = runtime.block_on(async {
-            let stream = TcpStream::connect(address).await.expect("a connection");
+            socket.set_nonblocking(true).expect("a mode");
+            let stream = TcpStream::from_std(socket).expect("a connection");
             let mut builder = Builder::new();
             // The connection's window is not to matter: streams alone are held back.
             builder.initial_window_size(window).initial_connection_window_size(1 << 30);
@@ -78,6 +84,19 @@ impl Client {
     /// From now on takes so many bytes of each stream at a time, also of those that are open.
     pub fn open_windows(&self, window: u32) {
         self.windows.send(window).expect("the connection is there");
+    }
+
+    /// Reads nothing from the socket, and answers nothing, until the result is dropped.
+    pub fn pause(&self) -> std::sync::mpsc::Sender<()> {
+        let (resume, resumed) = std::sync::mpsc::channel::<()>();
+        let (pause, paused) = std::sync::mpsc::channel();
+        self.runtime.spawn(async move {
+            // There is one thread, and this takes it.
+            pause.send(()).expect("waited for");
+            let _ = resumed.recv();
+        });
+        paused.recv().expect("a thread");
+        resume
     }
 
     /// Whether the server answers a ping.

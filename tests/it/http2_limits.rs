@@ -5,7 +5,7 @@ use std::{fs::File, net::TcpStream};
 use rustix::fs::{Advice, fadvise};
 
 use crate::{
-    harness::{Folder, Serving, pattern, serve, serve_with, until},
+    harness::{Folder, Serving, narrow_socket, pattern, serve, serve_with, until},
     http2::{Answer, Client, WINDOW},
 };
 
@@ -188,6 +188,27 @@ fn downloads_that_run_when_the_server_goes_down_arrive_whole() {
         for (answer, &length) in answers.into_iter().zip(lengths) {
             let response = client.finish(answer).expect("a whole answer");
             assert!(response.body == pattern(length), "{length}");
+        }
+        until("the server has ended", has_ended);
+    }
+}
+
+#[test]
+fn a_slow_client_gets_what_was_under_way_when_the_server_went_down() {
+    let folder = Folder::new();
+    let whole = pattern(1_000_003);
+    folder.put("a.mp4", &whole);
+    // With a large window much is kept back by the dispatcher, with a small one the client says
+    // again and again that there is room, also when the server has sent all.
+    for window in [1 << 24, WINDOW] {
+        let mut serving = serve_with(&[folder.path("")], "drain_s = 86400");
+        let client = Client::over(narrow_socket(serving.address, 4096), window);
+        let answers: Vec<_> = (0..10).map(|_| begin(&client, "/media/a.mp4")).collect();
+        let pause = client.pause();
+        let has_ended = serving.drain();
+        drop(pause);
+        for answer in answers {
+            assert!(client.finish(answer).expect("a whole answer").body == whole, "{window}");
         }
         until("the server has ended", has_ended);
     }
