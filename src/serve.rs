@@ -153,6 +153,7 @@ impl Server {
         self.site.start_draining();
         self.beside.block_on(self.handle.stop(gracefully));
         let ended = self.network.join();
+        self.access_log.finish();
         // A disk call that hangs must not hold the process up.
         self.beside.shutdown_background();
         ended.unwrap_or_else(|_| Err(io::Error::other("the network thread panicked")))
