@@ -97,11 +97,9 @@ impl AsyncRead for Transport {
         let this = &mut *self;
         loop {
             let Some(intake) = &mut this.intake else {
-                let read = Pin::new(&mut this.stream).poll_read(cx, into);
-                return if read.is_ready() {
-                    read
-                } else {
-                    this.streams.watch(cx, &this.connection)
+                return match Pin::new(&mut this.stream).poll_read(cx, into) {
+                    Poll::Pending => this.streams.watch(cx, &this.connection),
+                    read => read,
                 };
             };
             // The next request waits; but whether the client is still there must be known, and
@@ -113,9 +111,11 @@ impl AsyncRead for Transport {
             }
             match show {
                 Show::Buffered(bytes) => {
+                    if intake.is_at_head() {
+                        this.connection.begin_answer();
+                    }
                     let shown = intake.take(bytes.min(into.remaining()));
                     into.put_slice(&shown);
-                    this.connection.begin_answer();
                     intake.shrink();
                     return Poll::Ready(Ok(()));
                 }
