@@ -185,6 +185,7 @@ fn viewers_who_go_away_leave_no_connection_and_no_descriptor_behind() {
     }
     assert!(most > before, "viewers were seen while they were there");
     until("only the one who asks is left", || connections() == Some(1));
-    until("no descriptor is left", || program.descriptors() == before);
+    // Not exactly as many: the connection of whoever asked first may have been counted before.
+    until("no descriptor is left", || program.descriptors() <= before);
     assert_eq!(program.metric("headwater_panics_total"), Some(0));
 }
