@@ -140,7 +140,11 @@ impl AccessLog {
         };
         let target: Box<dyn Write + Send> = match path.as_os_str() == "-" {
             true => Box::new(io::stdout()),
-            false => Box::new(OpenOptions::new().create(true).append(true).open(path)?),
+            false => {
+                let opened = OpenOptions::new().create(true).append(true).open(path);
+                let named = |error| io::Error::other(format!("{}: {error}", path.display()));
+                Box::new(opened.map_err(named)?)
+            }
         };
         let (sender, records) = sync_channel(WAITING_MAX);
         let path = path.to_owned();
