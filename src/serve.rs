@@ -10,7 +10,7 @@ use std::{
     path::PathBuf,
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix_server::ServerHandle;
@@ -43,6 +43,9 @@ const DESCRIPTORS_SPARE: u64 = 256;
 /// Threads beside the I/O workers for what takes longer than a millisecond: questions to the
 /// catalog, codings of texts.
 const BLOCKING_THREADS: usize = 4;
+
+/// How long workers may take to let their connections go when the server ends.
+const LET_GO: Duration = Duration::from_millis(500);
 
 /// How long the banner waits for the first scan before it says "so far".
 const FIRST_SCAN: Duration = Duration::from_secs(2);
@@ -153,6 +156,13 @@ impl Server {
         self.site.start_draining();
         self.beside.block_on(self.handle.stop(gracefully));
         let ended = self.network.join();
+        // actix does not wait for its workers; what they were sending is let go a little later, and
+        // has a line in the access log like everything else.
+        let asked = Instant::now();
+        while self.site.metrics.open_connections() > 0 && asked.elapsed() < LET_GO {
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.access_log.finish();
         // A disk call that hangs must not hold the process up.
         self.beside.shutdown_background();
         ended.unwrap_or_else(|_| Err(io::Error::other("the network thread panicked")))

@@ -9,11 +9,11 @@ use std::{
     net::IpAddr,
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -34,6 +34,7 @@ pub struct AccessLog(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     writer: ArcSwapOption<SyncSender<Record>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
     dropped: AtomicU64,
 }
 
@@ -139,14 +140,32 @@ impl AccessLog {
         };
         let target: Box<dyn Write + Send> = match path.as_os_str() == "-" {
             true => Box::new(io::stdout()),
-            false => Box::new(OpenOptions::new().create(true).append(true).open(path)?),
+            false => {
+                let opened = OpenOptions::new().create(true).append(true).open(path);
+                let named = |error| io::Error::other(format!("{}: {error}", path.display()));
+                Box::new(opened.map_err(named)?)
+            }
         };
         let (sender, records) = sync_channel(WAITING_MAX);
         let path = path.to_owned();
         let write = move || write_all(&records, BufWriter::new(target), &path);
-        thread::Builder::new().name("access-log".into()).spawn(write)?;
+        let thread = thread::Builder::new().name("access-log".into()).spawn(write)?;
         self.0.writer.store(Some(Arc::new(sender)));
+        // The thread before it ends by itself when it has written what it was sent.
+        *self.thread() = Some(thread);
         Ok(())
+    }
+
+    /// Stops writing, and waits until all lines are written. For the end of the process.
+    pub fn finish(&self) {
+        self.0.writer.store(None);
+        let thread = self.thread().take();
+        // A panic of the writer's has been reported by the hook, and there is nothing left to do.
+        let _ = thread.map(JoinHandle::join);
+    }
+
+    fn thread(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.0.thread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins an entry for a request, if anything is written at all.

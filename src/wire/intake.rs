@@ -129,6 +129,11 @@ impl Intake {
         self.blank = 0;
     }
 
+    /// Whether what is shown next is a request's head.
+    pub fn is_at_head(&self) -> bool {
+        matches!(self.state, State::Show { .. })
+    }
+
     /// Whether all of the request that was shown has been shown, so that what comes next must wait
     /// until it has been answered.
     pub fn is_between_requests(&self) -> bool {

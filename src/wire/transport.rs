@@ -103,11 +103,9 @@ impl AsyncRead for Transport {
                 if let Some(leaving) = &mut this.streams.leaving {
                     return leaving.poll(cx, &mut this.stream);
                 }
-                let read = Pin::new(&mut this.stream).poll_read(cx, into);
-                return if read.is_ready() {
-                    read
-                } else {
-                    this.streams.watch(cx, &this.connection)
+                return match Pin::new(&mut this.stream).poll_read(cx, into) {
+                    Poll::Pending => this.streams.watch(cx, &this.connection),
+                    read => read,
                 };
             };
             // The next request waits; but whether the client is still there must be known, and
@@ -119,9 +117,11 @@ impl AsyncRead for Transport {
             }
             match show {
                 Show::Buffered(bytes) => {
+                    if intake.is_at_head() {
+                        this.connection.begin_answer();
+                    }
                     let shown = intake.take(bytes.min(into.remaining()));
                     into.put_slice(&shown);
-                    this.connection.begin_answer();
                     intake.shrink();
                     return Poll::Ready(Ok(()));
                 }

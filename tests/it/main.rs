@@ -6,7 +6,7 @@ mod harness;
 mod http2; // a client for HTTP/2
 mod legal; // any request, and what a legal answer to it is
 mod memory; // contents answered without a socket
-mod program; // the program itself, as a process
+mod program; // the real program, as a child process
 mod sources; // sources that misbehave on demand
 
 mod answers; // the table of cases, over sockets and in memory
@@ -23,5 +23,8 @@ mod following; // `?follow`: files that grow while they are sent
 mod http2_limits; // what an HTTP/2 client may have, and what it keeps when the server goes down
 mod library; // scanning, watching, listing, sorting and searching
 mod paths; // which paths name a file, and that none leads out of a root
+mod players; // ffmpeg as a client
+mod process; // the program itself: signals, configuration, logs
 mod properties; // what holds for any request
 mod regressions; // what was once wrong
+mod viewers; // very many, slow, paused and vanished viewers

@@ -1,82 +1,155 @@
-//! The program as it is installed, in a process of its own.
+//! The real program, as a child process.
 
 use std::{
+    ffi::OsStr,
     fs,
-    io::{BufRead as _, BufReader},
-    path::Path,
-    process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
+    io::{BufRead as _, BufReader, Read},
+    net::SocketAddr,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, PoisonError},
     thread,
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::harness::until;
+use crate::harness::{Client, Response, until};
 
-/// The program, with nothing of ours in its environment.
-pub fn headwater() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("HEADWATER_") {
-            command.env_remove(name);
-        }
-    }
-    command
-}
-
-/// A server in a process that ends with the test.
+/// A server in a process of its own; killed when the test ends, if it has not ended by itself.
 pub struct Program {
     child: Child,
-    said: Arc<Mutex<String>>,
-    _data: TempDir,
+    /// Where it listens, as it says itself.
+    pub address: SocketAddr,
+    printed: Arc<Mutex<String>>,
+    logged: Arc<Mutex<String>>,
+    _home: TempDir,
+}
+
+/// The program with these arguments, in an environment that holds nothing of this machine's but the
+/// search path.
+pub fn command<A: AsRef<OsStr>>(arguments: &[A]) -> (Command, TempDir) {
+    let home = TempDir::new().expect("a home");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
+    command
+        .args(arguments)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", home.path())
+        .stdin(Stdio::null());
+    (command, home)
+}
+
+/// Runs the program to its end. Returns how it ended, and what it printed and logged.
+pub fn run<A: AsRef<OsStr>>(arguments: &[A]) -> (ExitStatus, String, String) {
+    let (mut command, _home) = command(arguments);
+    let output = command.output().expect("the program runs");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (output.status, text(output.stdout), text(output.stderr))
 }
 
 impl Program {
-    /// Serves folders on a free port, with flags.
-    pub fn serve(roots: &[&Path], flags: &[&str]) -> Self {
-        let data = TempDir::new().expect("a data folder");
-        let mut child = headwater()
-            .arg("serve")
-            .args(roots)
-            .args(["--listen", "127.0.0.1:0", "--log", "info", "--data"])
-            .arg(data.path())
-            .args(flags)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
+    /// Starts `headwater serve` on a free port, and waits until it says where.
+    pub fn serve<A: AsRef<OsStr>>(arguments: &[A], environment: &[(&str, &str)]) -> Self {
+        let (mut command, home) = command(&["serve", "--listen", "127.0.0.1:0"]);
+        let mut child = command
+            .args(arguments)
+            .envs(environment.iter().copied())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("the program");
-        let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
-        let said = Arc::new(Mutex::new(String::new()));
-        let heard = Arc::clone(&said);
-        // Read to the end, or the program would wait for that.
-        thread::spawn(move || {
-            while let Some(Ok(line)) = lines.next() {
-                heard.lock().expect("no panic").push_str(&(line + "\n"));
+            .expect("the program runs");
+        let printed = collect(child.stdout.take().expect("piped"));
+        let logged = collect(child.stderr.take().expect("piped"));
+        let mut address = None;
+        until("the program prints the page's address", || {
+            if let Some(status) = child.try_wait().expect("a child") {
+                panic!("ended with {status}: {}", text(&logged));
             }
+            let printed = text(&printed);
+            let page = printed.lines().find_map(|line| line.trim().strip_prefix("page "));
+            let url = page.and_then(|url| url.trim().strip_prefix("http://")?.strip_suffix('/'));
+            address = url.and_then(|address| address.parse().ok());
+            address.is_some()
         });
-        Self { child, said, _data: data }
+        let address = address.expect("just found");
+        Self { child, address, printed, logged, _home: home }
     }
 
-    /// Waits until it has said this on standard error.
-    pub fn until_said(&self, words: &str) {
-        let has_said = || self.said.lock().expect("no panic").contains(words);
-        until(&format!("it says {words:?}"), has_said);
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }
 
-    /// How many directories and files it watches.
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut ended = None;
+        until("the program has ended", || {
+            ended = self.child.try_wait().expect("a child");
+            ended.is_some()
+        });
+        ended.expect("just seen")
+    }
+
+    /// A connection to it.
+    pub fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// A GET on a connection of its own.
+    pub fn get(&self, target: &str, fields: &[&str]) -> Response {
+        self.connect().request("GET", target, fields)
+    }
+
+    /// A number that it counts, by its name with labels.
+    pub fn metric(&self, name: &str) -> Option<u64> {
+        let text = String::from_utf8(self.get("/metrics", &[]).body).expect("text");
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    }
+
+    /// How many descriptors it has open.
+    pub fn descriptors(&self) -> usize {
+        let open = fs::read_dir(format!("/proc/{}/fd", self.child.id()));
+        open.expect("a process").count()
+    }
+
+    /// How many folders and files it watches.
     pub fn watches(&self) -> usize {
-        let descriptors = format!("/proc/{}/fdinfo", self.child.id());
-        let descriptors = fs::read_dir(descriptors).expect("a running process");
-        let texts = descriptors.flatten().filter_map(|entry| fs::read_to_string(entry.path()).ok());
+        let descriptors = fs::read_dir(format!("/proc/{}/fdinfo", self.child.id()));
+        let texts = descriptors.expect("a process").flatten();
+        let texts = texts.filter_map(|entry| fs::read_to_string(entry.path()).ok());
         texts.map(|text| text.lines().filter(|line| line.starts_with("inotify")).count()).sum()
+    }
+
+    /// What it has written to standard output so far.
+    pub fn printed(&self) -> String {
+        text(&self.printed)
+    }
+
+    /// What it has written to standard error so far.
+    pub fn logged(&self) -> String {
+        text(&self.logged)
     }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may have ended by itself.
         let _ = self.child.kill();
-        self.child.wait().expect("a child");
+        let _ = self.child.wait();
     }
+}
+
+fn text(collected: &Mutex<String>) -> String {
+    collected.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Reads all that comes, so that the program never waits for a reader.
+fn collect(from: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+    let collected = Arc::new(Mutex::new(String::new()));
+    let into = Arc::clone(&collected);
+    thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            *into.lock().unwrap_or_else(PoisonError::into_inner) += &(line + "\n");
+        }
+    });
+    collected
 }

@@ -6,7 +6,6 @@ use std::{
     net::TcpStream,
     os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, symlink},
     path::Path,
-    process::{Command, Stdio},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -18,7 +17,7 @@ use crate::{
         Broken, Client, Folder, Response, Serving, block_on, head, pattern, serve, serve_with,
         until,
     },
-    program::{Program, headwater},
+    program::{Program, command},
 };
 
 /// Many times what the sockets between the server and a viewer who has stopped can hold, in bytes.
@@ -218,8 +217,8 @@ fn folders_behind_a_link_that_leads_out_of_the_library_are_not_watched() {
         outside.put(format!("{number}/b.mp4"), pattern(10));
     }
     symlink(outside.path(""), library.path("link")).expect("a link");
-    let program = Program::serve(&[&library.path("")], &[]);
-    program.until_said("watching");
+    let program = Program::serve(&[library.path("")], &[]);
+    until("it watches", || program.logged().contains("watching"));
     assert_eq!(program.watches(), 2, "the root, and a folder in it");
 }
 
@@ -277,22 +276,18 @@ fn a_server_whose_root_is_gone_is_not_ready_until_it_is_back() {
 #[test]
 fn what_is_misspelt_in_the_configuration_is_said() {
     let folder = Folder::new();
-    let root = folder.path("");
-    let check = |prepare: &dyn Fn(&mut Command)| {
-        let mut command = headwater();
-        prepare(command.arg("check").arg(&root).stdin(Stdio::null()));
-        let output = command.output().expect("the program");
+    let check = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let (mut command, _home) = command(&["check"]);
+        let command = command.arg(folder.path("")).args(arguments);
+        let output = command.envs(variables.iter().copied()).output().expect("the program runs");
         (output.status.success(), String::from_utf8(output.stderr).expect("text"))
     };
-    let (succeeded, said) = check(&|command| {
-        command.env("HEADWATER_LISTENN", "127.0.0.1:0").env("HEADWATER_LOG", "warn");
-    });
+    let variables = [("HEADWATER_LISTENN", "127.0.0.1:0"), ("HEADWATER_LOG", "warn")];
+    let (succeeded, said) = check(&[], &variables);
     assert!(succeeded, "{said}");
     assert!(said.contains("HEADWATER_LISTENN") && !said.contains("HEADWATER_LOG"), "{said}");
     for (flag, value) in [("--log", "nonsense=="), ("--cdn-cache-control", "a\nb")] {
-        let (succeeded, said) = check(&|command| {
-            command.args([flag, value]);
-        });
+        let (succeeded, said) = check(&[flag, value], &[]);
         assert!(!succeeded && said.contains(flag), "{said}");
     }
 }

@@ -1,0 +1,180 @@
+//! Every key, once: its type, its default and its meaning. From this list come the file, the
+//! environment and the flags.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use serde::Deserialize;
+
+use super::value::{FieldValue, LogDirectives, LogFormat, Origins, RootConfig, Within};
+
+/// One key of the list, for the documentation and its test.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// As it stands in the file.
+    pub name: &'static str,
+    /// What it means.
+    pub doc: &'static str,
+    /// Its environment variable.
+    pub env: &'static str,
+    /// Its default as TOML; `None` for a key that is unset by default.
+    pub default: Option<&'static str>,
+    /// Whether SIGHUP reloads it.
+    pub live: bool,
+}
+
+macro_rules! settings {
+    ($($(#[doc = $doc:literal])+ $liveness:ident $name:ident ($env:literal): $type:ty $(= $default:literal)?;)+) => {
+        /// What was typed in one place: the file, or the environment and the flags.
+        #[derive(clap::Args, Clone, Debug, Default, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Layer {
+            $(
+                $(#[doc = $doc])+
+                #[arg(long, env = $env, help_heading = "Settings", hide_env_values = true)]
+                pub $name: Option<$type>,
+            )+
+            /// The library's roots (in the file: one `[[root]]` table for each).
+            #[arg(skip)]
+            pub root: Vec<RootConfig>,
+        }
+
+        /// What is ready to use.
+        #[derive(Clone, Debug)]
+        pub struct Settings {
+            $(
+                $(#[doc = $doc])+
+                pub $name: settings!(@type $type $(= $default)?),
+            )+
+            /// The library's roots.
+            pub roots: Vec<RootConfig>,
+        }
+
+        /// Every key.
+        pub const KEYS: &[Key] = &[
+            $(Key {
+                name: stringify!($name),
+                doc: concat!($($doc),+),
+                env: $env,
+                default: settings!(@literal $($default)?),
+                live: settings!(@live $liveness),
+            }),+
+        ];
+
+        impl Settings {
+            /// The first layer that sets a key decides it, else its default does.
+            pub fn from_layers(layers: &[Layer]) -> Self {
+                $(
+                    let set = layers.iter().find_map(|layer| layer.$name.clone());
+                    let $name = settings!(@value set $($default)?);
+                )+
+                let roots = layers.iter().map(|layer| &layer.root).find(|roots| !roots.is_empty());
+                Self { $($name,)+ roots: roots.cloned().unwrap_or_default() }
+            }
+
+            /// These settings with what can be reloaded taken from `fresh`.
+            #[must_use]
+            pub fn reloaded(&self, fresh: &Self) -> Self {
+                let roots = self.roots.clone();
+                Self { $($name: settings!(@pick $liveness self fresh).$name.clone(),)+ roots }
+            }
+
+            /// The names of keys that differ from another's and need a restart to take effect.
+            pub fn restart_needed(&self, other: &Self) -> Vec<&'static str> {
+                let differs = [$((
+                    stringify!($name),
+                    settings!(@live $liveness),
+                    format!("{:?}", self.$name) != format!("{:?}", other.$name),
+                )),+];
+                let roots = ("root", false, self.roots != other.roots);
+                let all = differs.into_iter().chain([roots]);
+                all.filter(|(_, live, differs)| !live && *differs).map(|(name, ..)| name).collect()
+            }
+        }
+    };
+    (@type $type:ty = $default:literal) => { $type };
+    (@type $type:ty) => { Option<$type> };
+    (@literal $default:literal) => { Some($default) };
+    (@literal) => { None };
+    (@pick live $old:ident $fresh:ident) => { $fresh };
+    (@pick fixed $old:ident $fresh:ident) => { $old };
+    (@live live) => { true };
+    (@live fixed) => { false };
+    (@value $set:ident $default:literal) => {
+        $set.unwrap_or_else(|| default_value($default))
+    };
+    (@value $set:ident) => { $set };
+}
+
+settings! {
+    /// Address and port to listen on. Port 0 takes a free one, which is printed.
+    fixed listen("HEADWATER_LISTEN"): SocketAddr = "\"127.0.0.1:8080\"";
+    /// Folder for what must outlast the process. Default: $STATE_DIRECTORY, else $XDG_STATE_HOME/headwater, else ~/.local/state/headwater.
+    fixed data("HEADWATER_DATA"): PathBuf;
+    /// File for the access log, or "-" for standard output. Opened anew on SIGHUP. Default: none.
+    live access_log("HEADWATER_ACCESS_LOG"): PathBuf;
+    /// What is logged to standard error: error, warn, info, debug or trace, also by module ("info,headwater::wire=debug").
+    live log("HEADWATER_LOG"): LogDirectives = "\"info\"";
+    /// How log lines look: text or json.
+    fixed log_format("HEADWATER_LOG_FORMAT"): LogFormat = "\"text\"";
+
+    /// I/O workers, each a thread; 0 is one per core.
+    fixed workers("HEADWATER_WORKERS"): Within<0, 1024> = "0";
+    /// Connections at most; more wait to be accepted.
+    fixed max_connections("HEADWATER_MAX_CONNECTIONS"): Within<1, 10_000_000> = "16000";
+    /// Connections at most from one address; 0 is any number, as it must be behind a proxy.
+    fixed connections_per_address("HEADWATER_CONNECTIONS_PER_ADDRESS"): Within<0, 10_000_000> = "0";
+    /// Seconds that an idle connection is kept. More than the 60 s of common proxies, so that they never find one just closed.
+    fixed keep_alive_s("HEADWATER_KEEP_ALIVE_S"): Within<1, 86_400> = "75";
+    /// Seconds that a client may take for the head of its first request.
+    fixed head_timeout_s("HEADWATER_HEAD_TIMEOUT_S"): Within<1, 3_600> = "10";
+    /// Seconds that a client may take nothing of its response before it is cut. A paused player is such a client.
+    fixed stall_limit_s("HEADWATER_STALL_LIMIT_S"): Within<1, 604_800> = "900";
+    /// Seconds that running responses are given to end after SIGTERM.
+    fixed drain_s("HEADWATER_DRAIN_S"): Within<0, 86_400> = "30";
+    /// TCP congestion control of accepted connections, such as cubic or bbr. Default: the system's.
+    fixed tcp_congestion("HEADWATER_TCP_CONGESTION"): String;
+
+    /// Threads for the disk of each root.
+    fixed disk_threads("HEADWATER_DISK_THREADS"): Within<1, 256> = "4";
+    /// Calls that may wait for a thread of a root; more are refused with 503.
+    fixed disk_queue("HEADWATER_DISK_QUEUE"): Within<16, 1_000_000> = "4096";
+    /// Milliseconds that a request waits for a disk before it is answered with 503.
+    fixed disk_deadline_ms("HEADWATER_DISK_DEADLINE_MS"): Within<10, 600_000> = "5000";
+    /// Files of each root that are kept open for the next request.
+    fixed open_files("HEADWATER_OPEN_FILES"): Within<16, 1_000_000> = "1024";
+    /// Milliseconds that an open file is taken to be still the one under its name; a change that the kernel reports ends this at once.
+    fixed open_file_trust_ms("HEADWATER_OPEN_FILE_TRUST_MS"): Within<0, 3_600_000> = "1000";
+    /// MiB of buffers for pieces of files on their way to a connection.
+    fixed body_buffers_mib("HEADWATER_BODY_BUFFERS_MIB"): Within<1, 65_536> = "32";
+
+    /// Titles listed at most, about 300 bytes of memory each; more play but are not listed.
+    fixed max_titles("HEADWATER_MAX_TITLES"): Within<1, 100_000_000> = "1000000";
+    /// Seconds between two scans of a root, which repair what watching missed.
+    fixed rescan_s("HEADWATER_RESCAN_S"): Within<1, 604_800> = "600";
+    /// Whether files that are no media are served too, as attachments.
+    live serve_other_files("HEADWATER_SERVE_OTHER_FILES"): bool = "false";
+
+    /// Seconds that caches may keep a file before they ask whether it has changed.
+    live file_max_age_s("HEADWATER_FILE_MAX_AGE_S"): Within<0, 31_536_000> = "60";
+    /// Seconds that caches may remember that there is no such file.
+    live not_found_max_age_s("HEADWATER_NOT_FOUND_MAX_AGE_S"): Within<0, 86_400> = "5";
+    /// CDN-Cache-Control (RFC 9213) for media, for caches that obey it instead of Cache-Control. Default: none.
+    live cdn_cache_control("HEADWATER_CDN_CACHE_CONTROL"): FieldValue;
+    /// Origins whose pages may read media by script, as scheme://host, separated by spaces; "*" is any.
+    live cors_origins("HEADWATER_CORS_ORIGINS"): Origins = "\"*\"";
+    /// Seconds after a followed file's last growth until its response ends.
+    live follow_idle_s("HEADWATER_FOLLOW_IDLE_S"): Within<1, 86_400> = "30";
+    /// Seconds after its writer was seen to close a followed file until its response ends.
+    live follow_closed_s("HEADWATER_FOLLOW_CLOSED_S"): Within<0, 86_400> = "2";
+    /// Folder with the page's sources, to serve them as they are while they are worked on. Default: the built-in page.
+    fixed page_dir("HEADWATER_PAGE_DIR"): PathBuf;
+}
+
+/// A default of the list. They are literals, and a test reads each of them.
+fn default_value<T: serde::de::DeserializeOwned>(toml: &str) -> T {
+    #[derive(Deserialize)]
+    struct Value<T> {
+        value: T,
+    }
+    toml::from_str::<Value<T>>(&format!("value = {toml}")).expect("a default that is allowed").value
+}

@@ -1,0 +1,188 @@
+//! What can be configured.
+//!
+//! [`keys`] lists every key with its type, default and meaning. From that list come the configuration
+//! file (`key = value`), the environment (`HEADWATER_KEY`) and the flags (`--key`), which override
+//! each other in that order. A test holds `config/headwater.toml` and the README to the same list.
+//!
+//! Configuration goes in two steps: a [`Layer`] is what was typed, [`Settings`] is what is ready to
+//! use.
+
+pub mod keys;
+pub mod value;
+
+use std::path::{Path, PathBuf};
+
+pub use keys::{KEYS, Key, Layer, Settings};
+pub use value::{LogFormat, RootConfig};
+
+/// Why a configuration was refused; meant to be read by people.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: {error}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The file says something that is not known or not possible.
+    #[error("{}: {error}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What and where; shows the line.
+        error: Box<toml::de::Error>,
+    },
+    /// Values that are possible each by itself, but not together.
+    #[error("{0}")]
+    Conflict(String),
+}
+
+impl Layer {
+    /// What a configuration file says. Relative paths in it are relative to the file.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let owned = || path.to_owned();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::Read { path: owned(), error })?;
+        let mut layer: Self = toml::from_str(&text)
+            .map_err(|error| ConfigError::Parse { path: owned(), error: Box::new(error) })?;
+        let base = path.parent().unwrap_or(Path::new(""));
+        let paths = [&mut layer.data, &mut layer.page_dir].into_iter().flatten();
+        for relative in paths.chain(layer.root.iter_mut().map(|root| &mut root.dir)) {
+            *relative = base.join(&relative);
+        }
+        if let Some(log) = layer.access_log.as_mut().filter(|log| log.as_os_str() != "-") {
+            *log = base.join(&log);
+        }
+        Ok(layer)
+    }
+}
+
+impl Settings {
+    /// The roots with the names that their paths begin with: none when there is one root.
+    pub fn named_roots(&self) -> Result<Vec<(Option<String>, PathBuf)>, ConfigError> {
+        if let [only] = self.roots.as_slice() {
+            return Ok(vec![(None, only.dir.clone())]);
+        }
+        let mut named: Vec<(Option<String>, PathBuf)> = Vec::new();
+        for root in &self.roots {
+            let name = match &root.name {
+                Some(name) => Some(name.clone()),
+                None => std::fs::canonicalize(&root.dir)
+                    .ok()
+                    .and_then(|dir| Some(dir.file_name()?.to_str()?.to_owned())),
+            };
+            let dir = root.dir.display();
+            let name = name.ok_or_else(|| {
+                ConfigError::Conflict(format!("{dir} has no name of its own; say name={dir}"))
+            })?;
+            if name.starts_with('.') || name.contains(['/', '\\', '\0']) {
+                let why = format!("{name:?} cannot name a root: no slash, no leading dot");
+                return Err(ConfigError::Conflict(why));
+            }
+            if named.iter().any(|(known, _)| known.as_ref() == Some(&name)) {
+                let why = format!("two roots are named {name:?}; say other={dir}");
+                return Err(ConfigError::Conflict(why));
+            }
+            named.push((Some(name), root.dir.clone()));
+        }
+        Ok(named)
+    }
+
+    /// The data folder (DESIGN: `--data`, then what systemd and XDG say, then the home directory).
+    pub fn data_folder(&self) -> Result<PathBuf, ConfigError> {
+        let var = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        let below = |name, rest: &str| var(name).map(|base| Path::new(&base).join(rest));
+        let missing = || ConfigError::Conflict("no home directory; say --data DIR".into());
+        self.data
+            .clone()
+            .or_else(|| var("STATE_DIRECTORY").map(PathBuf::from))
+            .or_else(|| below("XDG_STATE_HOME", "headwater"))
+            .or_else(|| below("HOME", ".local/state/headwater"))
+            .ok_or_else(missing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_file_the_readme_and_the_code_say_the_same() {
+        let file = include_str!("../../config/headwater.toml");
+        let readme = include_str!("../../README.md");
+        let unwrapped = file.replace("\n# ", " ");
+        for key in KEYS {
+            let doc = key.doc.trim();
+            assert!(unwrapped.contains(doc), "config/headwater.toml says otherwise: {doc}");
+            assert!(readme.contains(doc), "the README says otherwise: {doc}");
+            let line = match key.default {
+                Some(default) => format!("\n{} = {default}\n", key.name),
+                None => format!("\n# {} = ", key.name),
+            };
+            assert!(file.contains(&line), "config/headwater.toml lacks {line:?}");
+            assert!(readme.contains(&format!("| `{}` |", key.name)), "README lacks {}", key.name);
+            assert_eq!(key.env, format!("HEADWATER_{}", key.name.to_uppercase()));
+        }
+        let layer: Layer = toml::from_str(file).expect("the documented file is valid");
+        let (documented, default) = (Settings::from_layers(&[layer]), Settings::from_layers(&[]));
+        assert_eq!(format!("{documented:?}"), format!("{default:?}"));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line() {
+        let error = toml::from_str::<Layer>("\nlisen = 1\n").expect_err("unknown").to_string();
+        assert!(error.contains("line 2") && error.contains("lisen"), "{error}");
+    }
+
+    #[test]
+    fn an_impossible_value_is_refused_with_key_value_and_range() {
+        let error = toml::from_str::<Layer>("workers = 5000").expect_err("too many").to_string();
+        for part in ["line 1", "workers = 5000", "5000 is not a whole number from 0 to 1024"] {
+            assert!(error.contains(part), "{error} lacks {part:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_means_nothing_is_refused() {
+        for line in ["log = 'inf=o=x'", "cors_origins = 'tv.example'", "cdn_cache_control = 'a\tb'"]
+        {
+            let error = toml::from_str::<Layer>(line).expect_err(line).to_string();
+            assert!(error.contains("line 1") && error.contains("is not"), "{error}");
+        }
+    }
+
+    #[test]
+    fn earlier_layers_win() {
+        let layer = |text| toml::from_str::<Layer>(text).expect("a layer");
+        let settings =
+            Settings::from_layers(&[layer("drain_s = 1"), layer("drain_s = 2\nlog = 'warn'")]);
+        assert_eq!(settings.drain_s.get(), 1);
+        assert_eq!(&*settings.log, "warn");
+        assert_eq!(settings.workers.get(), 0);
+    }
+
+    #[test]
+    fn only_what_differs_and_cannot_be_reloaded_needs_a_restart() {
+        let of = |text| Settings::from_layers(&[toml::from_str::<Layer>(text).expect("a layer")]);
+        let changed = of("drain_s = 1\nlog = 'debug'");
+        assert_eq!(changed.restart_needed(&of("")), ["drain_s"]);
+    }
+
+    #[test]
+    fn several_roots_have_names_and_no_two_the_same() {
+        let settings = |roots: &[&str]| {
+            let root = roots.iter().map(|root| root.parse().expect("a root")).collect();
+            Settings::from_layers(&[Layer { root, ..Layer::default() }])
+        };
+        assert_eq!(settings(&["/tmp"]).named_roots().expect("one"), [(None, "/tmp".into())]);
+        let two = settings(&["a=/tmp", "/usr"]).named_roots().expect("two");
+        assert_eq!(
+            two.iter().map(|root| root.0.as_deref()).collect::<Vec<_>>(),
+            [Some("a"), Some("usr")]
+        );
+        assert!(settings(&["a=/tmp", "a=/usr"]).named_roots().is_err());
+        assert!(settings(&[".a=/tmp", "b=/usr"]).named_roots().is_err());
+    }
+}

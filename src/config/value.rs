@@ -1,0 +1,156 @@
+//! Values that were found to mean something when they were read.
+//!
+//! What is allowed is part of the type, so that a value is refused where it stands: with its key, and
+//! in a file with its line.
+
+use std::{fmt, ops::Deref, path::PathBuf, str::FromStr};
+
+use serde::Deserialize;
+use tracing_subscriber::EnvFilter;
+
+/// A number from `MIN` to `MAX`, both included.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Within<const MIN: u64, const MAX: u64>(u64);
+
+impl<const MIN: u64, const MAX: u64> Within<MIN, MAX> {
+    fn check(value: u64) -> Result<Self, String> {
+        let allowed = (MIN..=MAX).contains(&value);
+        if allowed { Ok(Self(value)) } else { Err(format!("{value} is not {}", Self::range())) }
+    }
+
+    fn range() -> String {
+        format!("a whole number from {MIN} to {MAX}")
+    }
+
+    /// The number.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The number, as a count of things in memory.
+    pub fn count(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> FromStr for Within<MIN, MAX> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let value = text.parse().map_err(|_| format!("it must be {}", Self::range()))?;
+        Self::check(value)
+    }
+}
+
+impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Within<MIN, MAX> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = i64::deserialize(deserializer)?;
+        let value = u64::try_from(value).map_err(|_| format!("{value} is not {}", Self::range()));
+        value.and_then(Self::check).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A text that was found to mean something when it was read.
+macro_rules! checked_text {
+    ($(#[doc = $doc:literal])+ $name:ident, $is_valid:expr, $must_be:literal) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+        #[serde(try_from = "String")]
+        pub struct $name(String);
+
+        impl TryFrom<String> for $name {
+            type Error = String;
+
+            fn try_from(text: String) -> Result<Self, String> {
+                let is_valid: fn(&str) -> bool = $is_valid;
+                if is_valid(&text) { Ok(Self(text)) } else { Err(format!("{text:?} is not {}", $must_be)) }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                text.to_owned().try_into()
+            }
+        }
+
+        impl Deref for $name {
+            type Target = str;
+
+            fn deref(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+checked_text! {
+    /// The value of a header field.
+    FieldValue,
+    |text| !text.is_empty() && text.bytes().all(|byte| (b' '..=b'~').contains(&byte)),
+    "the value of a header field: printable ASCII"
+}
+
+checked_text! {
+    /// What is logged, by level and module.
+    LogDirectives,
+    |text| EnvFilter::try_new(text).is_ok(),
+    "a level (error, warn, info, debug, trace) or a list of module=level"
+}
+
+checked_text! {
+    /// `*`, or origins separated by spaces.
+    Origins,
+    |text| {
+        let is_origin = |origin: &str| {
+            let rest = origin.strip_prefix("https://").or(origin.strip_prefix("http://"));
+            rest.is_some_and(|host| !host.is_empty() && !host.contains('/') && host.is_ascii())
+        };
+        text == "*" || (!text.trim().is_empty() && text.split_whitespace().all(is_origin))
+    },
+    "\"*\" or a list of origins, such as \"https://tv.example\", separated by spaces"
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A library root as it is configured.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct RootConfig {
+    /// The directory.
+    pub dir: PathBuf,
+    /// The first component of its paths when there are several roots; its last name by default.
+    pub name: Option<String>,
+}
+
+impl FromStr for RootConfig {
+    type Err = String;
+
+    /// `DIR` or `name=DIR`. What stands before `=` is a name only without a slash.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, dir)) if !name.contains('/') => {
+                if name.is_empty() || dir.is_empty() {
+                    return Err("it must be DIR or name=DIR".into());
+                }
+                Ok(Self { dir: dir.into(), name: Some(name.into()) })
+            }
+            _ => Ok(Self { dir: text.into(), name: None }),
+        }
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> fmt::Display for Within<MIN, MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
