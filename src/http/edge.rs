@@ -8,7 +8,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use actix_http::{HttpMessage as _, Request, Response, body::BoxBody};
@@ -198,10 +198,11 @@ impl MessageBody for EdgeBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let this = self.get_mut();
+        ready!(this.answering.poll_room(cx));
         let polled = Pin::new(&mut this.body).poll_next(cx);
         match &polled {
             Poll::Ready(Some(Ok(bytes))) => {
-                this.answering.advance();
+                this.answering.advance(bytes.len() as u64);
                 this.metrics.sent(bytes.len() as u64);
                 if let Some(entry) = &mut this.entry {
                     entry.sent(bytes.len() as u64);

@@ -4,7 +4,7 @@ use std::{
     cell::{Cell, RefCell},
     fmt,
     rc::Rc,
-    task::Waker,
+    task::{Context, Poll, Waker},
 };
 
 /// Which HTTP is spoken on a connection.
@@ -19,6 +19,11 @@ pub enum Protocol {
 /// Requests of one HTTP/2 connection that are answered at a time; more are refused. Browsers open
 /// 100 at most when nothing is said, and actix's dispatcher does not let us say anything.
 const STREAMS_MAX: usize = 128;
+
+/// Bytes of bodies that an HTTP/2 connection hands to its dispatcher before these have been written.
+/// The dispatcher takes 400 KiB of each stream, however full the socket is. (HTTP/1's takes no piece
+/// before it has written the last.)
+const UNSENT_MAX: u64 = 256 * 1024;
 
 /// Why a request is refused before anybody looks at what it asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -46,6 +51,12 @@ pub struct Connection {
     progress: Cell<u64>,
     /// Whether answers have ended since the transport last asked.
     has_ended: Cell<bool>,
+    /// Bytes of bodies that the dispatcher may not have written yet (HTTP/2 only).
+    unsent: Cell<u64>,
+    /// Bodies whose pieces were handed out, and that were not asked for more since (HTTP/2 only).
+    untaken: Cell<usize>,
+    /// Wake bodies that wait until there is room for another piece.
+    bodies: RefCell<Vec<Waker>>,
     refusal: Cell<Option<Refusal>>,
     /// The client will send no more. It may still be listening.
     half_closed: Cell<bool>,
@@ -62,6 +73,9 @@ impl Connection {
             answers: Cell::default(),
             progress: Cell::default(),
             has_ended: Cell::default(),
+            unsent: Cell::default(),
+            untaken: Cell::default(),
+            bodies: RefCell::default(),
             refusal: Cell::default(),
             half_closed: Cell::default(),
             closed: Cell::default(),
@@ -104,6 +118,24 @@ impl Connection {
         self.progress.get()
     }
 
+    /// Whether the dispatcher holds a piece that its client has not made room for.
+    pub(super) fn is_held_up(&self) -> bool {
+        self.untaken.get() > 0
+    }
+
+    /// Whether bodies wait until there is room for another piece.
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.bodies.borrow().is_empty()
+    }
+
+    /// The dispatcher has written so many bytes to the socket.
+    pub(super) fn sent(&self, bytes: u64) {
+        self.unsent.set(self.unsent.get().saturating_sub(bytes));
+        if self.unsent.get() < UNSENT_MAX {
+            self.bodies.take().into_iter().for_each(Waker::wake);
+        }
+    }
+
     /// Whether answers have ended since this was last asked.
     pub(super) fn take_ended(&self) -> bool {
         self.has_ended.take()
@@ -122,6 +154,12 @@ impl Connection {
 
     pub(super) fn set_closed(&self) {
         self.closed.set(true);
+    }
+
+    fn wake_reader(&self) {
+        if let Some(reader) = &*self.reader.borrow() {
+            reader.wake_by_ref();
+        }
     }
 
     /// A request has been shown to the HTTP/1 dispatcher.
@@ -146,31 +184,71 @@ impl fmt::Debug for Connection {
 
 /// Held by the body of an answer: when it goes, however it goes, the next request may be read.
 #[derive(Debug)]
-pub struct Answering(Option<Rc<Connection>>);
+pub struct Answering {
+    connection: Option<Rc<Connection>>,
+    /// Whether the dispatcher has a piece of this body, and has not asked for the next.
+    is_untaken: bool,
+}
 
 impl Answering {
     /// For the answer to a request that came over this connection.
     pub fn on(connection: Option<&Rc<Connection>>) -> Self {
-        if let Some(connection) = connection
-            && connection.protocol == Protocol::Http2
-        {
+        let answering = Self { connection: connection.cloned(), is_untaken: false };
+        if let Some(connection) = answering.http2() {
             // Over HTTP/1 the transport has counted it, when it showed the request.
             connection.answers.set(connection.answers.get() + 1);
         }
-        Self(connection.cloned())
+        answering
     }
 
-    /// The dispatcher has taken a piece of the body.
-    pub fn advance(&self) {
-        if let Some(connection) = &self.0 {
-            connection.progress.set(connection.progress.get().wrapping_add(1));
+    /// The dispatcher asks for a piece of the body. Ready when there may be one.
+    pub fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.taken();
+        let Some(connection) = self.http2() else {
+            return Poll::Ready(());
+        };
+        if connection.unsent.get() < UNSENT_MAX {
+            return Poll::Ready(());
         }
+        connection.bodies.borrow_mut().push(cx.waker().clone());
+        // Pieces for which clients have not made room count, too, and nothing of them is written:
+        // that there is room again is known when the dispatcher has written what it can.
+        connection.wake_reader();
+        Poll::Pending
+    }
+
+    /// The dispatcher is given a piece of so many bytes.
+    pub fn advance(&mut self, bytes: u64) {
+        let Some(connection) = self.http2() else {
+            return;
+        };
+        connection.progress.set(connection.progress.get().wrapping_add(1));
+        connection.unsent.set(connection.unsent.get() + bytes);
+        connection.untaken.set(connection.untaken.get() + 1);
+        if connection.untaken.get() == 1 {
+            // From now on somebody has to look whether it is taken.
+            connection.wake_reader();
+        }
+        self.is_untaken = true;
+    }
+
+    fn taken(&mut self) {
+        if std::mem::take(&mut self.is_untaken)
+            && let Some(connection) = &self.connection
+        {
+            connection.untaken.set(connection.untaken.get().saturating_sub(1));
+        }
+    }
+
+    fn http2(&self) -> Option<&Connection> {
+        self.connection.as_deref().filter(|connection| connection.protocol == Protocol::Http2)
     }
 }
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        if let Some(connection) = &self.0 {
+        self.taken();
+        if let Some(connection) = &self.connection {
             connection.end_answer();
         }
     }

@@ -176,6 +176,9 @@ impl AsyncWrite for Transport {
         let this = &mut *self;
         this.streams.keeps_back();
         let written = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(written)) = &written {
+            this.connection.sent(*written as u64);
+        }
         this.stall.watch(cx, written)
     }
 
@@ -187,6 +190,9 @@ impl AsyncWrite for Transport {
         let this = &mut *self;
         this.streams.keeps_back();
         let written = Pin::new(&mut this.stream).poll_write_vectored(cx, slices);
+        if let Poll::Ready(Ok(written)) = &written {
+            this.connection.sent(*written as u64);
+        }
         this.stall.watch(cx, written)
     }
 
@@ -196,7 +202,8 @@ impl AsyncWrite for Transport {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        if mem::replace(&mut self.streams.flush, Flush::Done) == Flush::Awaited {
+        let is_awaited = mem::replace(&mut self.streams.flush, Flush::Done) == Flush::Awaited;
+        if is_awaited || self.connection.has_waiting() {
             cx.waker().wake_by_ref();
         }
         Poll::Ready(Ok(()))
@@ -256,6 +263,11 @@ impl Streams {
         if self.drain.as_mut().is_some_and(|drain| drain.as_mut().poll(cx).is_ready()) {
             self.drain = None;
         }
+        if self.flush == Flush::Done {
+            // The dispatcher has not been stopped by the socket: what it has not written waits for
+            // its streams' windows, and is no reason to keep others waiting.
+            connection.sent(u64::MAX);
+        }
         let progress = connection.progress();
         let has_moved = mem::replace(&mut self.progress, progress) != progress;
         if connection.take_ended() {
@@ -269,10 +281,11 @@ impl Streams {
             }
             return Poll::Pending;
         }
-        if has_moved {
+        if has_moved || !connection.is_held_up() {
             self.stall.since = None;
         }
-        self.stall.poll(cx)
+        // What is not held up by its client waits for a disk, or for a file to grow.
+        if connection.is_held_up() { self.stall.poll(cx) } else { Poll::Pending }
     }
 
     /// Begins to end the connection, unless something is still to be sent: the dispatcher, once it

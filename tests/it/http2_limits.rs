@@ -1,6 +1,6 @@
 //! What one HTTP/2 connection may have, and what it keeps when the server goes down.
 
-use std::{fs::File, net::TcpStream};
+use std::{fs::File, io::Write as _, net::TcpStream};
 
 use rustix::fs::{Advice, fadvise};
 
@@ -19,15 +19,21 @@ fn begin(client: &Client, target: &str) -> Answer {
     client.begin("GET", &format!("http://test{target}"), &[]).expect("a head")
 }
 
+/// How many bytes of bodies the dispatchers have been given.
+fn handed(serving: &Serving) -> u64 {
+    let text = serving.site().metrics.render(0);
+    let line = text.lines().find_map(|line| line.strip_prefix("headwater_body_bytes_total "));
+    line.expect("it is counted").parse().expect("a number")
+}
+
 /// Begins as many answers as one connection may have. With closed windows each gets as far as its
 /// first piece.
 fn begin_all(serving: &Serving, client: &Client, target: &str) -> Vec<Answer> {
-    let sent = || serving.metric("headwater_body_bytes_total");
-    let before = sent();
+    let before = handed(serving);
     let answers: Vec<_> = (0..STREAMS).map(|_| begin(client, target)).collect();
     assert!(answers.iter().all(|answer| answer.head.status == 200));
-    // What /metrics is itself sent counts too, but is not as much as one more piece each.
-    until("each stream has read a piece", || sent() - before >= STREAMS as u64 * PIECE);
+    let pieces = STREAMS as u64 * PIECE;
+    until("each stream has read a piece", || handed(serving) - before >= pieces);
     answers
 }
 
@@ -212,4 +218,49 @@ fn a_slow_client_gets_what_was_under_way_when_the_server_went_down() {
         }
         until("the server has ended", has_ended);
     }
+}
+
+#[test]
+fn a_client_that_does_not_read_is_not_read_ahead_for_however_many_streams_it_has() {
+    let folder = Folder::new();
+    folder.put("a.mp4", pattern(1 << 20));
+    let serving = serve(&folder);
+    // By hand, since any client would read: windows of 1 GiB, and as many requests as may be.
+    let frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
+        let length = u32::try_from(payload.len()).expect("small").to_be_bytes();
+        [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+    };
+    let wide = (1_u32 << 30).to_be_bytes();
+    let fields = [b"\x82\x86\x01\x04test\x04\x0c", &b"/media/a.mp4"[..]].concat();
+    let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    sent.extend(frame(4, 0, 0, &[&[0, 4], &wide[..]].concat()));
+    sent.extend(frame(8, 0, 0, &wide));
+    for number in 0..u32::try_from(STREAMS).expect("small") {
+        sent.extend(frame(1, 5, 2 * number + 1, &fields));
+    }
+    let mut socket = narrow_socket(serving.address, 4096);
+    socket.write_all(&sent).expect("taken");
+    // Until it takes no more, as far as can be seen.
+    let (mut last, mut looks) = (0, 0);
+    until("the server waits for the client", || {
+        // Each look is also a turn of the server.
+        assert_eq!(serving.request("HEAD", "/media/a.mp4", &[]).status, 200);
+        let handed = handed(&serving);
+        looks = if handed > 0 && handed == last { looks + 1 } else { 0 };
+        last = handed;
+        looks == 100
+    });
+    // The socket's share and the dispatcher's are 256 KiB each, and heads and what is on its way.
+    assert!(last < 1 << 20, "{last} bytes for a client that has read none");
+}
+
+#[test]
+fn a_follower_whose_file_rests_is_not_taken_for_a_client_that_does_not_read() {
+    let folder = Folder::new();
+    folder.put("a.mp4", pattern(1000));
+    let long = "stall_limit_s = 1\nfollow_idle_s = 3\nfollow_closed_s = 86400";
+    let serving = serve_with(&[folder.path("")], long);
+    let mut client = Client::connect(serving.address);
+    let response = client.request("GET", "/media/a.mp4?follow", &[]);
+    assert_eq!(response.body, pattern(1000), "to its end, long after the limit");
 }
