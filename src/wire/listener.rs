@@ -19,7 +19,8 @@ use tokio::net::TcpStream;
 use super::{
     admission::Admission,
     connection::{Connection, Protocol, Refusal},
-    transport::{Drain, Transport},
+    streams::Drain,
+    transport::Transport,
 };
 
 /// The first bytes of an HTTP/2 connection whose client knows beforehand that it is one (RFC 9113
