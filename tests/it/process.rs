@@ -164,7 +164,8 @@ fn the_lines_of_the_last_answers_are_in_the_access_log_when_the_program_has_ende
         program.signal(signal);
         for client in &mut clients {
             let body = client.read_exactly(LENGTH);
-            assert_eq!(body.is_ok(), signal == Signal::TERM);
+            // SIGINT does not wait; what it cuts, and what just made it, is a matter of moments.
+            assert!(body.is_ok() || signal == Signal::INT);
         }
         assert_eq!(program.wait().code(), Some(0));
         let logged = fs::read_to_string(&log).expect("a log");
