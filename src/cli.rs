@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use crate::{
-    config::{ConfigError, KEYS, Layer, RootConfig, Settings},
+    config::{ConfigError, KEYS, Layer, NamedDir, RootConfig, Settings},
     serve,
 };
 
@@ -89,7 +89,7 @@ fn check(settings: &Settings) -> Result<(), String> {
     let text = |error: ConfigError| error.to_string();
     let roots = settings.named_roots().map_err(text)?;
     let mut problems = 0;
-    for (name, dir) in &roots {
+    for NamedDir { name, dir, .. } in &roots {
         let prefix = name.as_ref().map_or("/media/".to_owned(), |name| format!("/media/{name}/"));
         match std::fs::read_dir(dir) {
             Ok(_) => println!("{prefix}  from  {}", dir.display()),

@@ -26,13 +26,14 @@ use tracing::{info, warn};
 
 use crate::{
     cli::find_program,
-    config::{ConfigError, Settings},
+    config::{ConfigError, NamedDir, Settings},
     extent::disk::{Buffers, LaneSettings, Root, RootSettings},
     http::{Site, access_log::AccessLog, app, edge::Edge},
     library::{Library, NamedRoot},
     telemetry::{self, Metrics, RequestIds},
     wire::{
         admission::Admission,
+        drain::Drain,
         listener::{self, ListenerSettings},
     },
 };
@@ -94,6 +95,8 @@ pub struct Server {
     data: PathBuf,
     site: Arc<Site>,
     access_log: AccessLog,
+    /// How the wire hears that the server goes down.
+    drain: Drain,
     handle: ServerHandle,
     network: JoinHandle<io::Result<()>>,
     beside: Runtime,
@@ -136,8 +139,9 @@ impl Server {
             access_log: access_log.clone(),
             request_ids: RequestIds::default(),
         };
-        let (address, handle, network) = start_network(edge)?;
-        Ok(Self { address, data, site, access_log, handle, network, beside })
+        let drain = Drain::default();
+        let (address, handle, network) = start_network(edge, drain.clone())?;
+        Ok(Self { address, data, site, access_log, drain, handle, network, beside })
     }
 
     /// Where it listens.
@@ -154,6 +158,7 @@ impl Server {
     /// configured deadline.
     pub fn stop(self, gracefully: bool) -> io::Result<()> {
         self.site.start_draining();
+        self.drain.begin();
         self.beside.block_on(self.handle.stop(gracefully));
         let ended = self.network.join();
         // actix does not wait for its workers; what they were sending is let go a little later, and
@@ -217,7 +222,7 @@ impl Server {
             println!("           (on every address of this machine, port {})", shown.port());
         }
         println!("  titles   {}{so_far}", catalog.len());
-        for (name, dir) in settings.named_roots().unwrap_or_default() {
+        for NamedDir { name, dir, .. } in settings.named_roots().unwrap_or_default() {
             let name = name.map(|name| format!("{name}/")).unwrap_or_default();
             println!("           /media/{name} is {}", dir.display());
         }
@@ -283,6 +288,7 @@ pub fn run(
 
 async fn open_roots(settings: &Settings) -> Result<Vec<NamedRoot>, StartError> {
     let buffers = Buffers::new(settings.body_buffers_mib.count().saturating_mul(1 << 20));
+    let settle = Duration::from_millis(settings.settle_ms.get());
     let root_settings = RootSettings {
         lane: LaneSettings {
             threads: settings.disk_threads.count(),
@@ -291,9 +297,12 @@ async fn open_roots(settings: &Settings) -> Result<Vec<NamedRoot>, StartError> {
         },
         open_files: settings.open_files.count(),
         trust: Duration::from_millis(settings.open_file_trust_ms.get()),
+        settle: Some(settle),
     };
-    let open = settings.named_roots()?.into_iter().map(|(name, dir)| {
+    let open = settings.named_roots()?.into_iter().map(|NamedDir { name, dir, is_overwritten }| {
         let buffers = buffers.clone();
+        let settle = root_settings.settle.filter(|_| !is_overwritten);
+        let root_settings = RootSettings { settle, ..root_settings };
         async move {
             let thread_name = name.as_deref().unwrap_or("root");
             let root = Root::open(thread_name, &dir, buffers, root_settings).await;
@@ -307,13 +316,18 @@ async fn open_roots(settings: &Settings) -> Result<Vec<NamedRoot>, StartError> {
 /// Listens, and starts the I/O workers on a thread of their own.
 fn start_network(
     edge: Edge,
+    drain: Drain,
 ) -> Result<(SocketAddr, ServerHandle, JoinHandle<io::Result<()>>), StartError> {
     let settings = edge.site.settings.load_full();
+    let kib = |kib: u64| (kib > 0).then_some(kib << 10);
     let listening = ListenerSettings {
         keep_alive: Duration::from_secs(settings.keep_alive_s.get()),
         head_timeout: Duration::from_secs(settings.head_timeout_s.get()),
         stall_limit: Duration::from_secs(settings.stall_limit_s.get()),
+        window_bytes: settings.window_kib.get() << 10,
         congestion: settings.tcp_congestion.clone(),
+        send_buffer: kib(settings.send_buffer_kib.get()).and_then(|bytes| bytes.try_into().ok()),
+        pace: kib(settings.pace_kib_s.get()),
     };
     let listen_error = |error| StartError::Listen { address: settings.listen, error };
     let socket = listener::bind(settings.listen, &listening).map_err(listen_error)?;
@@ -335,17 +349,12 @@ fn start_network(
                 .max_concurrent_connections(connections)
                 .shutdown_timeout(drain_s)
                 .disable_signals();
-            let shutdown = builder.graceful_shutdown_signal();
             let server = builder.listen("http", socket, move || {
                 let site = Arc::clone(&edge.site);
                 let app = App::new().configure(move |config| app::configure(config, &site));
                 let app = map_config(app.into_factory(), |()| AppConfig::default());
-                let shutdown = shutdown.clone();
-                let shutdown = move || {
-                    let shutdown = shutdown.clone();
-                    async move { shutdown.notified().await }
-                };
-                listener::serve(&listening, &admission, shutdown, edge.clone().around(app))
+                let app = edge.clone().around(app);
+                listener::serve(&listening, &admission, &drain, edge.clone(), app)
             });
             let server = server?.run();
             // Whoever started the server waits for this handle, and is still there.

@@ -127,10 +127,16 @@ settings! {
     fixed keep_alive_s("HEADWATER_KEEP_ALIVE_S"): Within<1, 86_400> = "75";
     /// Seconds that a client may take for the head of its first request.
     fixed head_timeout_s("HEADWATER_HEAD_TIMEOUT_S"): Within<1, 3_600> = "10";
-    /// Seconds that a client may take nothing of its response before it is cut. A paused player is such a client.
+    /// Seconds that a client may take less than 4 KiB of its response before it is cut. A paused player is such a client.
     fixed stall_limit_s("HEADWATER_STALL_LIMIT_S"): Within<1, 604_800> = "900";
     /// Seconds that running responses are given to end after SIGTERM.
     fixed drain_s("HEADWATER_DRAIN_S"): Within<0, 86_400> = "30";
+    /// KiB of a file that one call hands to the kernel; between two calls the file is looked at, and others have their turn.
+    fixed window_kib("HEADWATER_WINDOW_KIB"): Within<4, 1_048_576> = "4096";
+    /// KiB per second that a connection is sent at most; 0 is as fast as it goes.
+    fixed pace_kib_s("HEADWATER_PACE_KIB_S"): Within<0, 1_000_000_000> = "0";
+    /// KiB that the kernel keeps for a connection until they are acknowledged; 0 leaves that to the kernel, which goes by the connection's speed.
+    fixed send_buffer_kib("HEADWATER_SEND_BUFFER_KIB"): Within<0, 1_000_000> = "0";
     /// TCP congestion control of accepted connections, such as cubic or bbr. Default: the system's.
     fixed tcp_congestion("HEADWATER_TCP_CONGESTION"): String;
 
@@ -144,6 +150,8 @@ settings! {
     fixed open_files("HEADWATER_OPEN_FILES"): Within<16, 1_000_000> = "1024";
     /// Milliseconds that an open file is taken to be still the one under its name; a change that the kernel reports ends this at once.
     fixed open_file_trust_ms("HEADWATER_OPEN_FILE_TRUST_MS"): Within<0, 3_600_000> = "1000";
+    /// Milliseconds that a file must have been left alone before it is sent straight from the page cache; until then it is copied, and checked after each read.
+    fixed settle_ms("HEADWATER_SETTLE_MS"): Within<0, 3_600_000> = "2000";
     /// MiB of buffers for pieces of files on their way to a connection.
     fixed body_buffers_mib("HEADWATER_BODY_BUFFERS_MIB"): Within<1, 65_536> = "32";
 

@@ -39,6 +39,17 @@ pub enum ConfigError {
     Conflict(String),
 }
 
+/// A root as it is opened.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NamedDir {
+    /// What its paths begin with; `None` when it is the only root.
+    pub name: Option<String>,
+    /// The directory.
+    pub dir: PathBuf,
+    /// Whether its files are overwritten in place.
+    pub is_overwritten: bool,
+}
+
 impl Layer {
     /// What a configuration file says. Relative paths in it are relative to the file.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
@@ -61,11 +72,16 @@ impl Layer {
 
 impl Settings {
     /// The roots with the names that their paths begin with: none when there is one root.
-    pub fn named_roots(&self) -> Result<Vec<(Option<String>, PathBuf)>, ConfigError> {
+    pub fn named_roots(&self) -> Result<Vec<NamedDir>, ConfigError> {
+        let named = |root: &RootConfig, name| NamedDir {
+            name,
+            dir: root.dir.clone(),
+            is_overwritten: root.overwritten_in_place,
+        };
         if let [only] = self.roots.as_slice() {
-            return Ok(vec![(None, only.dir.clone())]);
+            return Ok(vec![named(only, None)]);
         }
-        let mut named: Vec<(Option<String>, PathBuf)> = Vec::new();
+        let mut all: Vec<NamedDir> = Vec::new();
         for root in &self.roots {
             let name = match &root.name {
                 Some(name) => Some(name.clone()),
@@ -81,13 +97,13 @@ impl Settings {
                 let why = format!("{name:?} cannot name a root: no slash, no leading dot");
                 return Err(ConfigError::Conflict(why));
             }
-            if named.iter().any(|(known, _)| known.as_ref() == Some(&name)) {
+            if all.iter().any(|known| known.name.as_ref() == Some(&name)) {
                 let why = format!("two roots are named {name:?}; say other={dir}");
                 return Err(ConfigError::Conflict(why));
             }
-            named.push((Some(name), root.dir.clone()));
+            all.push(named(root, Some(name)));
         }
-        Ok(named)
+        Ok(all)
     }
 
     /// The data folder (DESIGN: `--data`, then what systemd and XDG say, then the home directory).
@@ -176,11 +192,14 @@ mod tests {
             let root = roots.iter().map(|root| root.parse().expect("a root")).collect();
             Settings::from_layers(&[Layer { root, ..Layer::default() }])
         };
-        assert_eq!(settings(&["/tmp"]).named_roots().expect("one"), [(None, "/tmp".into())]);
-        let two = settings(&["a=/tmp", "/usr"]).named_roots().expect("two");
+        let names = |roots: &[&str]| -> Result<Vec<_>, ConfigError> {
+            let named = settings(roots).named_roots()?.into_iter();
+            Ok(named.map(|root| (root.name, root.dir)).collect())
+        };
+        assert_eq!(names(&["/tmp"]).expect("one"), [(None, "/tmp".into())]);
         assert_eq!(
-            two.iter().map(|root| root.0.as_deref()).collect::<Vec<_>>(),
-            [Some("a"), Some("usr")]
+            names(&["a=/tmp", "/usr"]).expect("two"),
+            [(Some("a".into()), "/tmp".into()), (Some("usr".into()), "/usr".into())]
         );
         assert!(settings(&["a=/tmp", "a=/usr"]).named_roots().is_err());
         assert!(settings(&[".a=/tmp", "b=/usr"]).named_roots().is_err());

@@ -130,6 +130,10 @@ pub struct RootConfig {
     pub dir: PathBuf,
     /// The first component of its paths when there are several roots; its last name by default.
     pub name: Option<String>,
+    /// Whether its files are overwritten in place. They are then copied for each viewer and checked
+    /// after each read, and not sent from the page cache, where a later write would be seen.
+    #[serde(default)]
+    pub overwritten_in_place: bool,
 }
 
 impl FromStr for RootConfig {
@@ -142,9 +146,9 @@ impl FromStr for RootConfig {
                 if name.is_empty() || dir.is_empty() {
                     return Err("it must be DIR or name=DIR".into());
                 }
-                Ok(Self { dir: dir.into(), name: Some(name.into()) })
+                Ok(Self { dir: dir.into(), name: Some(name.into()), overwritten_in_place: false })
             }
-            _ => Ok(Self { dir: text.into(), name: None }),
+            _ => Ok(Self { dir: text.into(), name: None, overwritten_in_place: false }),
         }
     }
 }

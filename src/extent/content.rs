@@ -130,6 +130,11 @@ impl Extents {
         self.parts.iter().map(|part| &part.extent)
     }
 
+    /// One of the extents, by its place.
+    pub fn get(&self, place: usize) -> Option<&Extent> {
+        self.parts.get(place).map(|part| &part.extent)
+    }
+
     /// The extents in order, to keep.
     pub fn into_extents(self) -> impl DoubleEndedIterator<Item = Extent> {
         self.parts.into_iter().map(|part| part.extent)

@@ -5,6 +5,8 @@ use std::{fmt, io, ops::Range, sync::Arc};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
+use super::disk::File;
+
 /// An open byte source that is immutable by contract: *every read of the same range returns the
 /// same bytes, those of the version whose length was told first, or an error.*
 ///
@@ -30,6 +32,12 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
     /// At least one byte, perhaps fewer than asked. Dropping the future abandons the read; nothing
     /// else depends on it.
     fn read(self: Arc<Self>, range: Range<u64>) -> BoxFuture<'static, Result<Bytes, ReadError>>;
+
+    /// The open file that this source is, if it is one: its bytes may then go from the page cache to
+    /// a socket without being read by us, as far as it [allows](File::is_sendable) that.
+    fn as_file(&self) -> Option<&File> {
+        None
+    }
 }
 
 /// Why bytes that were promised cannot be had.

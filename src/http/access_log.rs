@@ -17,9 +17,10 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use actix_http::{HttpMessage as _, Request};
-use actix_web::http::header::{HeaderName, HeaderValue, RANGE, USER_AGENT};
+use actix_web::http::header::{HeaderName, RANGE, USER_AGENT};
 use arc_swap::ArcSwapOption;
+
+use super::fields::Asked;
 
 /// Lines that may wait for the disk.
 const WAITING_MAX: usize = 16 * 1024;
@@ -89,18 +90,14 @@ impl Drop for Entry {
 }
 
 impl Record {
-    fn of(request: &Request, id: &HeaderValue) -> Self {
-        let field = |name: HeaderName| {
-            let value = request.headers().get(name).map(HeaderValue::as_bytes);
-            plain(value.unwrap_or_default())
-        };
-        let line = format!("{} {} {:?}", request.method(), request.uri(), request.version());
+    fn of(request: &impl Asked, client: Option<IpAddr>, id: &[u8]) -> Self {
+        let field = |name: HeaderName| plain(request.lines(&name).next().unwrap_or_default());
         Self {
-            client: request.peer_addr().map(|peer| peer.ip()),
-            request: plain(line.as_bytes()),
+            client,
+            request: plain(request.line().to_string().as_bytes()),
             range: field(RANGE),
             agent: field(USER_AGENT),
-            id: plain(id.as_bytes()),
+            id: plain(id),
             ..Self::default()
         }
     }
@@ -169,12 +166,19 @@ impl AccessLog {
     }
 
     /// Begins an entry for a request, if anything is written at all.
-    pub fn begin(&self, request: &Request, id: &HeaderValue) -> Option<Entry> {
-        self.0.writer.load().is_some().then(|| Entry {
+    pub fn begin(
+        &self,
+        request: &impl Asked,
+        client: Option<IpAddr>,
+        id: &[u8],
+    ) -> Option<Box<Entry>> {
+        let is_written = self.0.writer.load().is_some();
+        let entry = || Entry {
             log: self.clone(),
-            record: Record::of(request, id),
+            record: Record::of(request, client, id),
             began: Instant::now(),
-        })
+        };
+        is_written.then(|| Box::new(entry()))
     }
 
     /// Writes a line, some time soon.

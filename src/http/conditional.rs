@@ -5,11 +5,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use actix_web::http::{
     Method,
     header::{
-        self, HeaderMap, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
-        IF_UNMODIFIED_SINCE,
+        HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
     },
 };
 
+use super::fields::Fields;
 use crate::extent::Validator;
 
 /// By what a representation's present state is known.
@@ -33,9 +33,9 @@ pub enum Verdict {
 }
 
 /// Evaluates the preconditions in the order of section 13.2.2, If-Range apart.
-pub fn evaluate(method: &Method, fields: &HeaderMap, state: State<'_>) -> Verdict {
+pub fn evaluate(method: &Method, fields: &impl Fields, state: State<'_>) -> Verdict {
     let is_read = matches!(*method, Method::GET | Method::HEAD);
-    if fields.contains_key(IF_MATCH) {
+    if fields.has(&IF_MATCH) {
         // Strong comparison (13.1.1); a date beside it is not looked at.
         if !any_tag(fields, &IF_MATCH, |tag| tag.matches_strongly(state.validator)) {
             return Verdict::Failed;
@@ -46,7 +46,7 @@ pub fn evaluate(method: &Method, fields: &HeaderMap, state: State<'_>) -> Verdic
     {
         return Verdict::Failed;
     }
-    if fields.contains_key(IF_NONE_MATCH) {
+    if fields.has(&IF_NONE_MATCH) {
         // Weak comparison (13.1.2), and again a date beside it is not looked at.
         if any_tag(fields, &IF_NONE_MATCH, |tag| tag.matches_weakly(state.validator)) {
             return if is_read { Verdict::NotModified } else { Verdict::Failed };
@@ -64,9 +64,9 @@ pub fn evaluate(method: &Method, fields: &HeaderMap, state: State<'_>) -> Verdic
 ///
 /// A tag must match strongly. A date must be exactly Last-Modified, which must lie at least a
 /// second before `now`: else the file could have changed twice within it (8.8.2.2).
-pub fn range_applies(fields: &HeaderMap, state: State<'_>, now: SystemTime) -> bool {
-    let Some(field) = only(fields, &IF_RANGE) else {
-        return !fields.contains_key(IF_RANGE);
+pub fn range_applies(fields: &impl Fields, state: State<'_>, now: SystemTime) -> bool {
+    let Some(field) = fields.only(&IF_RANGE) else {
+        return !fields.has(&IF_RANGE);
     };
     let field = field.trim_ascii();
     if let Some((tag, [])) = Tag::parse(field) {
@@ -135,9 +135,9 @@ impl<'a> Tag<'a> {
 
 /// Whether any tag of a list fits, over all of the field's lines (section 5.3). What comes after
 /// something that is no tag is not looked at.
-fn any_tag(fields: &HeaderMap, name: &HeaderName, fits: impl Fn(Tag<'_>) -> bool) -> bool {
-    fields.get_all(name).any(|line| {
-        let mut rest = line.as_bytes().trim_ascii();
+fn any_tag(fields: &impl Fields, name: &HeaderName, fits: impl Fn(Tag<'_>) -> bool) -> bool {
+    fields.lines(name).any(|line| {
+        let mut rest = line.trim_ascii();
         if rest == b"*" {
             return fits(Tag::Any);
         }
@@ -158,21 +158,14 @@ fn any_tag(fields: &HeaderMap, name: &HeaderName, fits: impl Fn(Tag<'_>) -> bool
 }
 
 /// A field that is a date and stands once; one that cannot be read is ignored (section 13.1.3).
-fn date(fields: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
-    let text = std::str::from_utf8(only(fields, name)?).ok()?;
+fn date(fields: &impl Fields, name: &HeaderName) -> Option<SystemTime> {
+    let text = std::str::from_utf8(fields.only(name)?).ok()?;
     httpdate::parse_http_date(text.trim()).ok()
-}
-
-/// The value of a field that stands exactly once.
-pub fn only<'a>(fields: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
-    let mut lines = fields.get_all(name);
-    let value = lines.next().map(header::HeaderValue::as_bytes);
-    value.filter(|_| lines.next().is_none())
 }
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::HeaderValue;
+    use actix_web::http::header::{HeaderMap, HeaderValue};
 
     use super::*;
 

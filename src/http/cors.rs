@@ -12,11 +12,12 @@ use actix_web::{
     },
 };
 
-use super::error::READ_METHODS;
+use super::{
+    error::READ_METHODS,
+    fields::{AnswerFields, Fields},
+};
 
-const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "Content-Length, Content-Range, Accept-Ranges, ETag, Date, Server-Timing",
-);
+const EXPOSED: &[u8] = b"Content-Length, Content-Range, Accept-Ranges, ETag, Date, Server-Timing";
 
 /// What players send: ranges, validators, and client data (CTA-5004).
 const ALLOWED: HeaderValue = HeaderValue::from_static(
@@ -31,26 +32,23 @@ const TIMING_ALLOW_ORIGIN: HeaderName = HeaderName::from_static("timing-allow-or
 
 /// Says on an answer of the media routes, whatever its status, who may use it. `origins` is the
 /// configured list: separated by spaces, `*` for any.
-pub fn decorate(request: &HttpRequest, origins: &str, response: &mut HttpResponse) {
-    let origin = request.headers().get(ORIGIN);
-    let fields = response.headers_mut();
+pub fn decorate(fields: &impl Fields, origins: &str, head: &mut impl AnswerFields) {
     if origins == "*" {
-        fields.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-        fields.insert(TIMING_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        head.put(&ACCESS_CONTROL_ALLOW_ORIGIN, b"*");
+        head.put(&TIMING_ALLOW_ORIGIN, b"*");
     } else {
         // The answer differs by origin also where there is none, for the caches on the way.
-        fields.append(VARY, HeaderValue::from_static("Origin"));
-        let is_listed = |origin: &&HeaderValue| {
-            origins.split_whitespace().any(|listed| origin.as_bytes() == listed.as_bytes())
-        };
-        if let Some(origin) = origin.filter(is_listed) {
-            fields.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-            fields.insert(TIMING_ALLOW_ORIGIN, origin.clone());
+        head.put(&VARY, b"Origin");
+        let mut listed = origins.split_whitespace();
+        let origin = fields.lines(&ORIGIN).next();
+        if let Some(origin) = origin.filter(|asks| listed.any(|origin| origin.as_bytes() == *asks))
+        {
+            head.put(&ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            head.put(&TIMING_ALLOW_ORIGIN, origin);
         }
     }
-    fields.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
-    let cross_origin = HeaderValue::from_static("cross-origin");
-    fields.insert(CROSS_ORIGIN_RESOURCE_POLICY, cross_origin);
+    head.put(&ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    head.put(&CROSS_ORIGIN_RESOURCE_POLICY, b"cross-origin");
 }
 
 /// Answers OPTIONS: what may be asked, and by a page of another origin what may be sent along.

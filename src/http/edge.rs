@@ -2,42 +2,43 @@
 //!
 //! Here a request that the wire refused gets its answer, every answer gets the fields that all
 //! answers have, a panic becomes a 500 of its own request, and what was sent is counted and logged.
+//! There are two ways through it, with the same result: [`around`](Edge::around) the App, and the
+//! [`Front`], which answers what needs neither a router nor any waiting.
 
-use std::{
-    panic::AssertUnwindSafe,
-    pin::Pin,
-    rc::Rc,
-    sync::Arc,
-    task::{Context, Poll, ready},
-};
+use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
 
 use actix_http::{HttpMessage as _, Request, Response, body::BoxBody};
 use actix_service::{Service, ServiceFactory, apply_fn_factory};
 use actix_web::{
     HttpResponse, ResponseError as _,
-    body::{BodySize, MessageBody},
+    body::MessageBody,
     http::{
-        Version,
-        header::{HOST, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS},
+        StatusCode,
+        header::{HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS},
     },
 };
-use bytes::Bytes;
 use futures::FutureExt as _;
 
 use super::{
     Error, Site,
     access_log::{self, AccessLog},
+    fields::Asked,
+    respond::Answer,
+    routes::files,
 };
 use crate::{
-    extent::ReadError,
+    extent::{Extents, ReadError},
     telemetry::{Metrics, RequestIds},
     wire::{
-        connection::{Answering, Connection},
-        intake,
+        body::{Body, Offer, Sendable, Tally},
+        http1::{AnswerHead, Front, Head, Prompt},
+        refusal::Refusal,
     },
 };
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const NOSNIFF: &str = "nosniff";
 
 /// The longest identifier that is taken from a request, in bytes.
 const REQUEST_ID_BYTES_MAX: usize = 64;
@@ -61,7 +62,7 @@ impl Edge {
     ) -> impl ServiceFactory<
         Request,
         Config = (),
-        Response = Response<EdgeBody>,
+        Response = Response<Body<AnswerTally>>,
         Error = F::Error,
         InitError = F::InitError,
         Service: 'static,
@@ -75,11 +76,10 @@ impl Edge {
     {
         apply_fn_factory(app, move |request: Request, app: &F::Service| {
             let edge = self.clone();
-            let connection = request.conn_data::<Rc<Connection>>().map(Rc::clone);
-            let answering = Answering::on(connection.as_ref());
-            let arrived = edge.arrived(&request, connection.as_deref());
-            let answer = match edge.refused(&request, connection.as_deref()) {
-                Some(error) => Err(error),
+            let arrived = edge.arrived(&request, request.peer_addr());
+            let refusal = request.extensions().get::<Refusal>().copied();
+            let answer = match refusal {
+                Some(refusal) => Err(Error::from(refusal)),
                 None => Ok(app.call(request)),
             };
             async move {
@@ -91,72 +91,58 @@ impl Edge {
                         Err(_panic) => error_response(&Error::Internal("a panic".into())),
                     },
                 };
-                Ok(edge.leaves(response, arrived, answering))
+                Ok(edge.leaves(response, arrived))
             }
         })
     }
 
-    /// Whether the request is refused before any route sees it.
-    fn refused(&self, request: &Request, connection: Option<&Connection>) -> Option<Error> {
-        if let Some(refusal) = connection.and_then(Connection::refusal) {
-            return Some(refusal.into());
-        }
-        // HTTP/1 requests have passed the intake; of an HTTP/2 request the frames are certain, but
-        // not what it says (RFC 9113 section 8.3.1).
-        if request.version() != Version::HTTP_2 {
-            return None;
-        }
-        if connection.is_some_and(Connection::is_overloaded) {
-            return Some(Error::TooMuchAtOnce("requests on this connection"));
-        }
-        let target = request.uri().path_and_query().map_or("", |target| target.as_str());
-        if target.len() > intake::TARGET_BYTES_MAX {
-            return Some(Error::TargetTooLong);
-        }
-        let fields = request.headers().iter();
-        let head: usize = fields.map(|(name, value)| name.as_str().len() + value.len()).sum();
-        if head > intake::HEAD_BYTES_MAX || request.headers().len() > intake::FIELDS_MAX {
-            return Some(Error::HeadTooLarge);
-        }
-        let authority = request.uri().authority().map(|authority| authority.as_str().as_bytes());
-        let host = request.headers().get(HOST).map(HeaderValue::as_bytes);
-        let is_valid = authority.or(host).is_some_and(intake::is_host);
-        (!is_valid).then(|| Error::BadRequest("the authority is not a host and port".into()))
-    }
-
-    fn arrived(&self, request: &Request, connection: Option<&Connection>) -> Arrived {
-        let given = request.headers().get(X_REQUEST_ID).filter(|id| is_request_id(id.as_bytes()));
-        let id = given.cloned().unwrap_or_else(|| {
-            HeaderValue::from_str(&self.request_ids.next()).expect("hex digits")
-        });
-        let entry = self.access_log.begin(request, &id);
-        // A refused request is the last of its connection; so is one that asks for another protocol,
-        // after which actix closes without saying so.
-        let is_refused = connection.is_some_and(|connection| connection.refusal().is_some());
-        let is_last = is_refused || request.head().upgrade();
-        Arrived { id, entry, is_last }
+    fn arrived(&self, request: &impl Asked, peer: Option<SocketAddr>) -> Arrived {
+        let given = request.lines(&X_REQUEST_ID).next().filter(|id| is_request_id(id));
+        let id = given.map_or_else(|| RequestId::Made(self.request_ids.next()), RequestId::given);
+        let entry = self.access_log.begin(request, peer.map(|peer| peer.ip()), id.as_bytes());
+        let tally = AnswerTally { metrics: self.site.metrics.clone(), entry };
+        Arrived { id, tally }
     }
 
     fn leaves(
         &self,
         mut response: Response<BoxBody>,
         arrived: Arrived,
-        answering: Answering,
-    ) -> Response<EdgeBody> {
-        let status = response.status();
-        self.site.metrics.response(status.as_u16());
+    ) -> Response<Body<AnswerTally>> {
+        let Arrived { id, mut tally } = arrived;
+        tally.answered(response.status());
         let fields = response.headers_mut();
-        fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        fields.insert(X_REQUEST_ID, arrived.id);
-        if arrived.is_last {
-            response.head_mut().set_connection_type(actix_http::ConnectionType::Close);
-        }
-        let mut entry = arrived.entry;
-        if let Some(entry) = &mut entry {
-            entry.answered(status.as_u16());
-        }
-        let metrics = self.site.metrics.clone();
-        response.map_body(|_, body| EdgeBody { body, answering, metrics, entry })
+        fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static(NOSNIFF));
+        let id = HeaderValue::from_bytes(id.as_bytes());
+        fields.insert(X_REQUEST_ID, id.expect("letters, digits and a few signs"));
+        let offer = response.extensions_mut().remove::<Offer>();
+        response.map_body(|_, body| Body { content: Sendable::of(offer, body), tally })
+    }
+}
+
+impl Front for Edge {
+    type Tally = AnswerTally;
+
+    fn answer(
+        &self,
+        request: &Head<'_>,
+        peer: SocketAddr,
+        head: &mut AnswerHead<'_>,
+    ) -> Option<Prompt<AnswerTally>> {
+        let (status, answer) = files::answer_now(request, &self.site, head)?;
+        let Arrived { id, mut tally } = self.arrived(request, Some(peer));
+        tally.answered(status);
+        head.put(&X_CONTENT_TYPE_OPTIONS, NOSNIFF.as_bytes());
+        head.put(&X_REQUEST_ID, id.as_bytes());
+        Some(match answer {
+            Answer::Nothing => Prompt { length: None, extents: Extents::default(), tally },
+            Answer::Content(extents) => {
+                let length = Some(extents.len());
+                let is_head = request.method == "HEAD";
+                let extents = if is_head { Extents::default() } else { extents };
+                Prompt { length, extents, tally }
+            }
+        })
     }
 }
 
@@ -170,54 +156,59 @@ fn is_request_id(id: &[u8]) -> bool {
     (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.iter().all(plain)
 }
 
-/// What is remembered of a request until its answer has ended.
+/// What is remembered of a request until it is answered.
 struct Arrived {
-    id: HeaderValue,
-    entry: Option<access_log::Entry>,
-    /// Whether the connection is closed after the answer.
-    is_last: bool,
+    id: RequestId,
+    tally: AnswerTally,
 }
 
-/// An answer's body on its way out: what passes is counted, and its end lets the next request in.
-pub struct EdgeBody {
-    body: BoxBody,
-    answering: Answering,
-    metrics: Metrics,
-    entry: Option<access_log::Entry>,
+enum RequestId {
+    Given(Box<[u8]>),
+    Made([u8; 16]),
 }
 
-impl MessageBody for EdgeBody {
-    type Error = <BoxBody as MessageBody>::Error;
-
-    fn size(&self) -> BodySize {
-        self.body.size()
+impl RequestId {
+    fn given(id: &[u8]) -> Self {
+        Self::Given(id.into())
     }
 
-    fn poll_next(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        let this = self.get_mut();
-        ready!(this.answering.poll_room(cx));
-        let polled = Pin::new(&mut this.body).poll_next(cx);
-        match &polled {
-            Poll::Ready(Some(Ok(bytes))) => {
-                this.answering.advance(bytes.len() as u64);
-                this.metrics.sent(bytes.len() as u64);
-                if let Some(entry) = &mut this.entry {
-                    entry.sent(bytes.len() as u64);
-                }
-            }
-            Poll::Ready(Some(Err(error))) => {
-                tracing::warn!(%error, "a response was cut short");
-                let cause = error.downcast_ref::<ReadError>();
-                this.metrics.cut(cause.map_or("other", ReadError::reason));
-                if let Some(entry) = &mut this.entry {
-                    entry.cut();
-                }
-            }
-            Poll::Ready(None) | Poll::Pending => {}
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Given(id) => id,
+            Self::Made(id) => id,
         }
-        polled
+    }
+}
+
+/// Counts an answer, and logs it when it has ended.
+pub struct AnswerTally {
+    metrics: Metrics,
+    entry: Option<Box<access_log::Entry>>,
+}
+
+impl AnswerTally {
+    fn answered(&mut self, status: StatusCode) {
+        self.metrics.response(status.as_u16());
+        if let Some(entry) = &mut self.entry {
+            entry.answered(status.as_u16());
+        }
+    }
+}
+
+impl Tally for AnswerTally {
+    fn sent(&mut self, bytes: u64) {
+        self.metrics.sent(bytes);
+        if let Some(entry) = &mut self.entry {
+            entry.sent(bytes);
+        }
+    }
+
+    fn cut(&mut self, error: &(dyn std::error::Error + 'static)) {
+        tracing::warn!(%error, "a response was cut short");
+        let cause = error.downcast_ref::<ReadError>();
+        self.metrics.cut(cause.map_or("other", ReadError::reason));
+        if let Some(entry) = &mut self.entry {
+            entry.cut();
+        }
     }
 }

@@ -18,7 +18,7 @@ use crate::{
         disk::{OpenError, Unavailable},
     },
     library::PathRefused,
-    wire::connection::Refusal,
+    wire::refusal::Refusal,
 };
 
 /// The methods of everything that can only be read.
@@ -45,6 +45,9 @@ pub enum Error {
     /// The head is too large.
     #[error("the request's header fields are too large or too many")]
     HeadTooLarge,
+    /// The head took too long to arrive.
+    #[error("the request took too long to arrive")]
+    HeadTimeout,
     /// Content is sent in chunks, and must not be.
     #[error("say how long the content is: Content-Length is required")]
     LengthRequired,
@@ -70,6 +73,7 @@ impl Error {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::HeadTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
             Self::TooMuchAtOnce(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(_) | Self::NotReady(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -163,7 +167,9 @@ impl From<Refusal> for Error {
             Refusal::TargetTooLong => Self::TargetTooLong,
             Refusal::HeadTooLarge => Self::HeadTooLarge,
             Refusal::LengthRequired => Self::LengthRequired,
+            Refusal::HeadTimeout => Self::HeadTimeout,
             Refusal::TooManyConnections => Self::TooMuchAtOnce("connections from this address"),
+            Refusal::TooManyRequests => Self::TooMuchAtOnce("requests on this connection"),
         }
     }
 }

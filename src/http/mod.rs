@@ -12,6 +12,7 @@ pub mod conditional;
 pub mod cors;
 pub mod edge;
 pub mod error;
+pub mod fields;
 pub mod multipart;
 pub mod range;
 pub mod respond;

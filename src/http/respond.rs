@@ -1,21 +1,22 @@
 //! Any content as an answer: 200, 206, multipart/byteranges, 304, 412, 416, and HEAD of each.
 
-use std::{rc::Rc, time::SystemTime};
+use std::time::SystemTime;
 
 use actix_web::{
-    HttpRequest, HttpResponse, HttpResponseBuilder,
+    HttpRequest, HttpResponse,
     body::{MessageBody as _, None as NoBody},
     http::{
         Method, StatusCode,
         header::{
             ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName,
-            HeaderValue, LAST_MODIFIED, RANGE,
+            LAST_MODIFIED, RANGE,
         },
     },
 };
 
 use super::{
     conditional::{self, State, Verdict},
+    fields::{AnswerFields, Fields},
     multipart::multipart,
     range::{self, Selection},
 };
@@ -24,7 +25,7 @@ use crate::{
     extent::{Caching, Content, Extents},
     wire::{
         body::{ExtentBody, HeadBody},
-        connection::{Connection, Protocol},
+        connection::{Client, Protocol},
     },
 };
 
@@ -33,58 +34,90 @@ const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control
 
 /// Answers a GET or HEAD with a content, as far as the request's preconditions and ranges want it.
 pub fn respond(request: &HttpRequest, settings: &Settings, content: Content) -> HttpResponse {
+    let mut response = HttpResponse::new(StatusCode::OK);
+    let method = request.method();
+    let (_, answer) = answer(method, request.headers(), settings, content, &mut response);
+    match answer {
+        // No length at all: it would have to be that of the whole (RFC 9110 section 8.6).
+        Answer::Nothing => response.set_body(NoBody::new().boxed()),
+        Answer::Content(extents) if method == Method::HEAD => {
+            response.set_body(HeadBody(extents.len()).boxed())
+        }
+        Answer::Content(extents) => {
+            let (body, offer) = ExtentBody::offering(extents, protocol(request));
+            response.extensions_mut().insert(offer);
+            response.set_body(body.boxed())
+        }
+    }
+}
+
+/// What is sent behind a head.
+#[derive(Debug)]
+pub enum Answer {
+    /// Nothing, not even a length.
+    Nothing,
+    /// These extents, or for HEAD their length.
+    Content(Extents),
+}
+
+/// Writes the status and the fields of an answer, and returns the status and what is sent behind
+/// them.
+pub fn answer(
+    method: &Method,
+    fields: &impl Fields,
+    settings: &Settings,
+    content: Content,
+    head: &mut impl AnswerFields,
+) -> (StatusCode, Answer) {
     let now = SystemTime::now();
     let last_modified = content.last_modified.and_then(|time| conditional::http_time(time, now));
     let state = State { validator: content.validator.as_ref(), last_modified };
-    let outcome = outcome(request, state, content.len(), now);
-
-    let mut response = HttpResponseBuilder::new(outcome.status());
+    let outcome = outcome(method, fields, state, content.len(), now);
+    let several = match &outcome {
+        Outcome::Part(Selection::Several(parts)) => Some(multipart(&content, parts)),
+        _ => None,
+    };
+    let status = match &several {
+        // What cannot be sent in parts is sent whole.
+        Some(Err(_too_long)) => StatusCode::OK,
+        _ => outcome.status(),
+    };
+    head.status(status);
     if outcome == Outcome::Part(Selection::Unsatisfiable) {
         // No metadata of the representation: it was not sent (RFC 9110 section 15.5.17).
-        response.insert_header((CONTENT_RANGE, format!("bytes */{}", content.len())));
-        return finish(request, response, Extents::default());
+        head.put_text(&CONTENT_RANGE, format_args!("bytes */{}", content.len()));
+        return (status, Answer::Content(Extents::default()));
     }
     if let Some(validator) = &content.validator {
-        let value = HeaderValue::from_maybe_shared(validator.as_bytes().clone());
-        response.insert_header((ETAG, value.expect("a tag is letters, digits and quotes")));
+        head.put(&ETAG, validator.as_bytes());
     }
     if let Some(time) = last_modified {
-        response.insert_header((LAST_MODIFIED, httpdate::fmt_http_date(time)));
+        head.put_text(&LAST_MODIFIED, format_args!("{}", httpdate::HttpDate::from(time)));
     }
     // What failed says nothing about the next request (RFC 9111 section 3).
     let has_failed = outcome == Outcome::Nothing(StatusCode::PRECONDITION_FAILED);
     let caching = if has_failed { Caching::NoStore } else { content.caching };
-    insert_caching(&mut response, settings, caching);
-    match outcome {
-        // No length at all: it would have to be that of the whole (RFC 9110 section 8.6).
-        Outcome::Nothing(StatusCode::NOT_MODIFIED) => response.body(NoBody::new().boxed()),
-        Outcome::Nothing(_) => finish(request, response, Extents::default()),
-        Outcome::Part(selection) => {
-            response.insert_header((ACCEPT_RANGES, HeaderValue::from_static("bytes")));
-            let extents = match selection {
-                Selection::One(part) => {
-                    let (first, last, length) = (part.start, part.end - 1, content.len());
-                    let range = format!("bytes {first}-{last}/{length}");
-                    response.insert_header((CONTENT_RANGE, range));
-                    content.extents.slice(part)
-                }
-                Selection::Several(parts) => match multipart(&content, &parts) {
-                    Ok(several) => {
-                        response.insert_header((CONTENT_TYPE, several.media_type));
-                        return finish(request, response, several.extents);
-                    }
-                    // What cannot be sent in parts is sent whole.
-                    Err(_too_long) => {
-                        response.status(StatusCode::OK);
-                        content.extents
-                    }
-                },
-                Selection::Whole | Selection::Unsatisfiable => content.extents,
-            };
-            response.insert_header((CONTENT_TYPE, HeaderValue::from_static(content.media_type)));
-            finish(request, response, extents)
-        }
+    put_caching(head, settings, caching);
+    let selection = match outcome {
+        Outcome::Nothing(StatusCode::NOT_MODIFIED) => return (status, Answer::Nothing),
+        Outcome::Nothing(_) => return (status, Answer::Content(Extents::default())),
+        Outcome::Part(selection) => selection,
+    };
+    head.put(&ACCEPT_RANGES, b"bytes");
+    if let Some(Ok(several)) = several {
+        head.put(&CONTENT_TYPE, several.media_type.as_bytes());
+        return (status, Answer::Content(several.extents));
     }
+    head.put(&CONTENT_TYPE, content.media_type.as_bytes());
+    let extents = match selection {
+        Selection::One(part) => {
+            let (first, last, length) = (part.start, part.end - 1, content.len());
+            head.put_text(&CONTENT_RANGE, format_args!("bytes {first}-{last}/{length}"));
+            content.extents.slice(part)
+        }
+        Selection::Whole | Selection::Several(_) | Selection::Unsatisfiable => content.extents,
+    };
+    (status, Answer::Content(extents))
 }
 
 /// What is to be done, before anything is built.
@@ -109,45 +142,41 @@ impl Outcome {
 
 /// Preconditions, then If-Range, then Range (RFC 9110 section 13.2.2). Range is for GET alone
 /// (section 14.2), and for what has a validator: without one, two parts could be of two versions.
-fn outcome(request: &HttpRequest, state: State<'_>, length: u64, now: SystemTime) -> Outcome {
-    let (method, fields) = (request.method(), request.headers());
+fn outcome(
+    method: &Method,
+    fields: &impl Fields,
+    state: State<'_>,
+    length: u64,
+    now: SystemTime,
+) -> Outcome {
     match conditional::evaluate(method, fields, state) {
         Verdict::NotModified => return Outcome::Nothing(StatusCode::NOT_MODIFIED),
         Verdict::Failed => return Outcome::Nothing(StatusCode::PRECONDITION_FAILED),
         Verdict::Proceed => {}
     }
-    let may_be_partial = method == Method::GET
+    let may_be_partial = *method == Method::GET
         && state.validator.is_some()
         && conditional::range_applies(fields, state, now);
-    let field = conditional::only(fields, &RANGE).filter(|_| may_be_partial);
+    let field = fields.only(&RANGE).filter(|_| may_be_partial);
     Outcome::Part(field.map_or(Selection::Whole, |field| range::select(field, length)))
 }
 
-fn insert_caching(response: &mut HttpResponseBuilder, settings: &Settings, caching: Caching) {
-    let value = match caching {
+fn put_caching(head: &mut impl AnswerFields, settings: &Settings, caching: Caching) {
+    match caching {
         Caching::File => {
             if let Some(for_cdn) = &settings.cdn_cache_control {
-                response.insert_header((CDN_CACHE_CONTROL, &**for_cdn));
+                head.put(&CDN_CACHE_CONTROL, for_cdn.as_bytes());
             }
-            format!("public, max-age={}", settings.file_max_age_s)
+            let seconds = settings.file_max_age_s;
+            head.put_text(&CACHE_CONTROL, format_args!("public, max-age={seconds}"));
         }
-        Caching::Revalidate => "no-cache".into(),
-        Caching::NoStore => "no-store".into(),
-    };
-    response.insert_header((CACHE_CONTROL, value));
-}
-
-/// Puts the body on, or for HEAD the length that it would have.
-fn finish(request: &HttpRequest, mut response: HttpResponseBuilder, body: Extents) -> HttpResponse {
-    if request.method() == Method::HEAD {
-        return response.body(HeadBody(body.len()).boxed());
+        Caching::Revalidate => head.put(&CACHE_CONTROL, b"no-cache"),
+        Caching::NoStore => head.put(&CACHE_CONTROL, b"no-store"),
     }
-    response.body(ExtentBody::new(body, protocol(request)).boxed())
 }
 
 /// Which HTTP the answer is sent over. A request that came over no connection, as in a test, is
 /// answered as over HTTP/1.
 pub fn protocol(request: &HttpRequest) -> Protocol {
-    let connection = request.conn_data::<Rc<Connection>>();
-    connection.map_or(Protocol::Http1, |connection| connection.protocol())
+    Client::of(request).map_or(Protocol::Http1, |client| client.protocol())
 }

@@ -76,6 +76,12 @@ impl Library {
         root.open_file(relative).await
     }
 
+    /// As [`open`](Self::open), if that needs no waiting.
+    pub fn open_now(&self, path: &MediaPath) -> Option<Arc<File>> {
+        let (root, relative) = self.resolve(path).filter(|_| self.serves(path))?;
+        root.open_file_now(relative)
+    }
+
     /// Which file is under this path now, asked of the disk; `None` if there is none.
     pub async fn identity(&self, path: &MediaPath) -> Result<Option<Identity>, OpenError> {
         let Some((root, relative)) = self.resolve(path) else {

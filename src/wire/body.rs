@@ -1,16 +1,72 @@
-//! Extents as the pieces that a dispatcher sends.
+//! Bodies: extents, which each connection sends in its own way, and whatever else an answer has.
+//!
+//! Over a plain HTTP/1 connection extents go from the page cache ([`send`](super::send)). Everywhere
+//! else, and for files whose pages must not be referred to, the same extents are read in pieces from
+//! a bounded pool of buffers: that is [`ExtentBody`].
 
 use std::{
     pin::Pin,
+    rc::{Rc, Weak},
     task::{Context, Poll},
 };
 
-use actix_web::body::{BodySize, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 
 use super::connection::Protocol;
 use crate::extent::{Extent, Extents, ReadError, disk::PIECE_BYTES};
+
+/// Takes down what became of an answer, until it is dropped with it.
+pub trait Tally: Unpin + 'static {
+    /// So many more bytes of the body were handed to the connection.
+    fn sent(&mut self, bytes: u64);
+
+    /// The body ends early, and not by the client's doing.
+    fn cut(&mut self, error: &(dyn std::error::Error + 'static));
+}
+
+/// An answer's body on its way out of the routes.
+pub struct Body<T> {
+    /// What is to be sent.
+    pub content: Sendable,
+    /// Takes it down.
+    pub tally: T,
+}
+
+/// What is to be sent.
+pub enum Sendable {
+    /// Extents, in whichever way suits the connection.
+    Extents(Extents),
+    /// Bytes as somebody else makes them.
+    Other(BoxBody),
+}
+
+impl Sendable {
+    /// The extents that a body offered, if it still is the body of its answer, else the body.
+    pub fn of(offer: Option<Offer>, body: BoxBody) -> Self {
+        match offer {
+            Some(offer) if offer.stands(&body) => Self::Extents(offer.extents),
+            _ => Self::Other(body),
+        }
+    }
+}
+
+/// What a body offers to be sent in its place; it travels beside it, in the answer's extensions.
+#[derive(Clone)]
+pub struct Offer {
+    extents: Extents,
+    body: Weak<()>,
+}
+
+impl Offer {
+    /// Whoever takes a body into another one (a coding, a buffer) drops it, or has it report another
+    /// size: what it offered is then not what is to be sent.
+    fn stands(&self, body: &BoxBody) -> bool {
+        let is_there = self.body.strong_count() > 0;
+        is_there && body.size() == BodySize::Sized(self.extents.len())
+    }
+}
 
 /// A body of extents: its length is known, and it is sent exactly or cut, never padded.
 ///
@@ -23,6 +79,8 @@ pub struct ExtentBody {
     reading: Option<BoxFuture<'static, Result<Bytes, ReadError>>>,
     length: u64,
     handling: Handling,
+    /// Tells what was offered that this body is still there.
+    _presence: Option<Rc<()>>,
 }
 
 /// How pieces are handed to a dispatcher.
@@ -56,7 +114,21 @@ impl ExtentBody {
     pub fn new(extents: Extents, protocol: Protocol) -> Self {
         let length = extents.len();
         let waiting = extents.into_extents().rev().collect();
-        Self { waiting, current: None, reading: None, length, handling: Handling::of(protocol) }
+        Self {
+            waiting,
+            current: None,
+            reading: None,
+            length,
+            handling: Handling::of(protocol),
+            _presence: None,
+        }
+    }
+
+    /// A body that sends these extents, and what it offers instead.
+    pub fn offering(extents: Extents, protocol: Protocol) -> (Self, Offer) {
+        let presence = Rc::new(());
+        let offer = Offer { extents: extents.clone(), body: Rc::downgrade(&presence) };
+        (Self { _presence: Some(presence), ..Self::new(extents, protocol) }, offer)
     }
 
     /// Takes a piece off the front of the current extent, or says that it is still being read.

@@ -1,26 +1,31 @@
-//! Accepts connections and hands them to actix's dispatchers.
+//! Accepts connections, and finds out which HTTP is spoken on each.
 
 use std::{
+    future::poll_fn,
     io,
     net::{SocketAddr, TcpListener},
     rc::Rc,
     sync::Arc,
+    task::Poll,
     time::Duration,
 };
 
-use actix_http::{
-    HttpService, Request, Response,
-    body::{BoxBody, MessageBody},
-};
-use actix_service::{ServiceFactory, ServiceFactoryExt as _, fn_service};
+use actix_http::{Request, Response};
+use actix_service::{IntoService as _, Service, ServiceFactory, fn_factory};
+use actix_web::body::BoxBody;
 use socket2::{Domain, Protocol as SocketProtocol, Socket, Type};
-use tokio::net::TcpStream;
+use tokio::{io::ReadBuf, net::TcpStream};
 
 use super::{
     admission::Admission,
-    connection::{Connection, Protocol, Refusal},
-    streams::Drain,
-    transport::Transport,
+    body::{Body, Tally},
+    connection::Protocol,
+    drain::Drain,
+    http1::{Conversation, Front, Http1Settings},
+    http2::{self, Accepted, Http2Settings},
+    kernel,
+    refusal::Refusal,
+    worker::{Alarm, Worker},
 };
 
 /// The first bytes of an HTTP/2 connection whose client knows beforehand that it is one (RFC 9113
@@ -29,13 +34,6 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2";
 
 /// How long the rest of a preface is waited for before it is looked for again.
 const PREFACE_PAUSE: Duration = Duration::from_millis(5);
-
-/// How long a client that was refused, or that still sends, is listened to before it is cut.
-const LINGER: Duration = Duration::from_secs(2);
-
-/// The dispatcher asks for more of a body only when its buffer holds less than this, in bytes. A
-/// piece is always larger, so that a connection never holds more than one.
-const WRITE_BUFFER_BYTES: usize = 16 * 1024;
 
 /// How connections are to be treated.
 #[derive(Clone, Debug)]
@@ -46,8 +44,15 @@ pub struct ListenerSettings {
     pub head_timeout: Duration,
     /// How long a client may take nothing before it is cut.
     pub stall_limit: Duration,
+    /// How much of a file one call sends, in bytes.
+    pub window_bytes: u64,
     /// The congestion control of accepted connections; `None` leaves the system's.
     pub congestion: Option<String>,
+    /// What the kernel keeps for a connection until it is acknowledged, in bytes; `None` leaves it to
+    /// the kernel, which goes by the connection's speed.
+    pub send_buffer: Option<usize>,
+    /// Bytes a second that a connection is sent at most.
+    pub pace: Option<u64>,
 }
 
 /// The unsent bytes that the kernel keeps for a connection before it says that it can take no more.
@@ -66,86 +71,130 @@ pub fn bind(address: SocketAddr, settings: &ListenerSettings) -> io::Result<TcpL
         let error = |error| io::Error::other(format!("congestion control {name:?}: {error}"));
         socket.set_tcp_congestion(name.as_bytes()).map_err(error)?;
     }
+    if let Some(bytes) = settings.send_buffer {
+        socket.set_send_buffer_size(bytes)?;
+    }
+    if let Some(bytes_per_s) = settings.pace {
+        kernel::set_pace(&socket, bytes_per_s)?;
+    }
     socket.bind(&address.into())?;
     socket.listen(4096)?;
     Ok(socket.into())
 }
 
 /// The service that one I/O worker runs for each accepted connection: it finds out which HTTP is
-/// spoken, and lets actix's dispatcher of it serve `requests`.
-pub fn serve<F, N, G, B>(
+/// spoken, and has the requests answered by the front or by the App.
+pub fn serve<F, A, T>(
     settings: &ListenerSettings,
     admission: &Arc<Admission>,
-    shutdown: N,
-    requests: F,
-) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()>
-+ use<F, N, G, B>
+    drain: &Drain,
+    front: F,
+    app: A,
+) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> + use<F, A, T>
 where
-    F: ServiceFactory<Request, Config = (), Response = Response<B>> + 'static,
-    F::Service: 'static,
-    F::Error: Into<Response<BoxBody>> + 'static,
-    F::InitError: std::fmt::Debug,
-    N: Fn() -> G + Clone + 'static,
-    G: Future<Output = ()> + 'static,
-    B: MessageBody + 'static,
+    F: Front<Tally = T>,
+    A: ServiceFactory<Request, Config = (), Response = Response<Body<T>>> + 'static,
+    A::Error: Into<Response<BoxBody>>,
+    T: Tally,
 {
-    let http = HttpService::build()
-        .keep_alive(settings.keep_alive)
-        .client_request_timeout(settings.head_timeout)
-        .client_disconnect_timeout(LINGER)
-        .h1_write_buffer_size(WRITE_BUFFER_BYTES)
-        .graceful_shutdown_signal(shutdown.clone())
-        .on_connect_ext(|transport: &Transport, data| {
-            data.insert(Rc::clone(transport.connection()));
-        })
-        .finish(requests);
-    let (settings, admission) = (settings.clone(), Arc::clone(admission));
-    fn_service(move |stream: TcpStream| {
-        let (settings, admission) = (settings.clone(), Arc::clone(&admission));
-        let shutdown = shutdown.clone();
+    let http1 = Rc::new(Http1Settings {
+        keep_alive: settings.keep_alive,
+        head_timeout: settings.head_timeout,
+        stall_limit: settings.stall_limit,
+        window_bytes: settings.window_bytes,
+    });
+    let http2 = Http2Settings {
+        keep_alive: settings.keep_alive,
+        head_timeout: settings.head_timeout,
+        stall_limit: settings.stall_limit,
+    };
+    let (front, app) = (Rc::new(front), Rc::new(app));
+    let (admission, drain) = (Arc::clone(admission), drain.clone());
+    fn_factory(move || {
+        let (http1, front, app) = (Rc::clone(&http1), Rc::clone(&front), Rc::clone(&app));
+        let (admission, drain) = (Arc::clone(&admission), drain.clone());
         async move {
-            let peer = stream.peer_addr()?;
-            // Counted before it says anything: a silent connection is a connection.
-            let admitted = admission.admit(peer.ip());
-            let protocol = tokio::select! {
-                protocol = protocol_of(&stream, settings.head_timeout) => protocol?,
-                () = shutdown() => return Err(io::Error::from(io::ErrorKind::ConnectionAborted).into()),
-            };
-            let connection = Connection::new(protocol);
-            if !admitted.is_within_limit() {
-                connection.refuse(Refusal::TooManyConnections);
-            }
-            let drain = (protocol == Protocol::Http2).then(|| Box::pin(shutdown()) as Drain);
-            let transport =
-                Transport::new(stream, connection, settings.stall_limit, drain, admitted);
-            let protocol = match protocol {
-                Protocol::Http1 => actix_http::Protocol::Http1,
-                Protocol::Http2 => actix_http::Protocol::Http2,
-            };
-            Ok((transport, protocol, Some(peer)))
+            let app = Rc::new(app.new_service(()).await.map_err(|_| ())?);
+            let place = Rc::new(Place {
+                worker: Worker::start(drain.clone()),
+                admission,
+                http1,
+                http2: http2::serve(http2, drain, Rc::clone(&app)).await,
+                front,
+                app,
+            });
+            let accepted = move |stream: TcpStream| Rc::clone(&place).accepted(stream);
+            Ok(accepted.into_service())
         }
-    })
-    .and_then(http)
-    .map_err(|error: actix_http::error::DispatchError| {
-        tracing::debug!(%error, "a connection ended early");
     })
 }
 
-/// Waits for the first bytes, without taking them.
-async fn protocol_of(stream: &TcpStream, limit: Duration) -> io::Result<Protocol> {
-    let mut front = [0; HTTP2_PREFACE.len()];
-    let look = async {
-        loop {
-            let peeked = stream.peek(&mut front).await?;
-            let is_undecided = peeked > 0 && peeked < front.len();
-            match &front[..peeked] {
-                whole if whole == HTTP2_PREFACE => return Ok(Protocol::Http2),
-                part if is_undecided && HTTP2_PREFACE.starts_with(part) => {}
-                _ => return Ok(Protocol::Http1),
+/// What one I/O worker needs for its connections.
+struct Place<F, S> {
+    worker: Rc<Worker>,
+    admission: Arc<Admission>,
+    http1: Rc<Http1Settings>,
+    http2: http2::Serve,
+    front: Rc<F>,
+    app: Rc<S>,
+}
+
+impl<F, S, T> Place<F, S>
+where
+    F: Front<Tally = T>,
+    S: Service<Request, Response = Response<Body<T>>> + 'static,
+    T: Tally,
+{
+    /// Serves one connection, until it ends.
+    async fn accepted(self: Rc<Self>, stream: TcpStream) -> Result<(), ()> {
+        let Ok(peer) = stream.peer_addr() else {
+            return Ok(());
+        };
+        // Counted before it says anything: a silent connection is a connection.
+        let admitted = self.admission.admit(peer.ip());
+        let refusal = (!admitted.is_within_limit()).then_some(Refusal::TooManyConnections);
+        match protocol_of(&stream, &self.worker, self.http1.head_timeout).await {
+            Some(Protocol::Http1) => {
+                let Self { worker, http1, front, app, .. } = &*self;
+                let held =
+                    Conversation::new(stream, peer, worker, http1, front, app, refusal).hold();
+                if let Err(error) = held.await {
+                    tracing::debug!(%error, "a connection ended early");
+                }
             }
-            // The rest is on its way. Peeking would not wait for it, having these bytes to show.
-            tokio::time::sleep(PREFACE_PAUSE).await;
+            Some(Protocol::Http2) => {
+                (self.http2)(Accepted { stream, peer, refusal, admitted }).await;
+            }
+            // It has said nothing that could be answered.
+            None => {}
         }
-    };
-    tokio::time::timeout(limit, look).await?
+        Ok(())
+    }
+}
+
+/// Waits for the first bytes, without taking them. `None` if the connection ends before, or has said
+/// too little for too long.
+async fn protocol_of(stream: &TcpStream, worker: &Rc<Worker>, limit: Duration) -> Option<Protocol> {
+    let alarm = Alarm::new(worker);
+    alarm.set(limit);
+    let mut front = [0; HTTP2_PREFACE.len()];
+    loop {
+        let peeked = poll_fn(|cx| match stream.poll_peek(cx, &mut ReadBuf::new(&mut front)) {
+            Poll::Ready(peeked) => Poll::Ready(peeked.ok()),
+            Poll::Pending if worker.is_draining() => Poll::Ready(None),
+            Poll::Pending => alarm.poll(cx).map(|()| None),
+        });
+        let peeked = peeked.await?;
+        let is_undecided = peeked > 0 && peeked < front.len();
+        match &front[..peeked] {
+            whole if whole == HTTP2_PREFACE => return Some(Protocol::Http2),
+            part if is_undecided && HTTP2_PREFACE.starts_with(part) => {}
+            _ => return Some(Protocol::Http1),
+        }
+        // The rest is on its way. Peeking would not wait for it, having these bytes to show.
+        tokio::time::sleep(PREFACE_PAUSE).await;
+        if alarm.is_ringing() || worker.is_draining() {
+            return None;
+        }
+    }
 }

@@ -1,24 +1,28 @@
-//! How requests come from a socket and how extents reach it.
+//! How requests come from a socket, and how extents reach it.
 //!
-//! actix-web's own HTTP/1 and HTTP/2 dispatchers do the talking; this room gives them their
-//! connection and their bodies:
+//! - [`listener`] accepts, and finds out which HTTP is spoken; [`admission`] counts connections by
+//!   address, and [`drain`] tells them all that the server is going down.
+//! - [`http1`] holds HTTP/1 conversations; [`http2`] gives actix's dispatcher its connections.
+//! - [`send`] has the kernel send extents from its page cache, as far as [`residency`] knows them to
+//!   be there; `run` is what goes together, [`socket`] is what it goes over, and [`kernel`] are the
+//!   calls themselves, the only unsafe code.
+//! - [`body`] turns the same extents into pieces, where they have to pass through user space.
+//! - [`worker`] is what the connections of one thread share, their timers above all.
+//! - [`connection`] and [`refusal`] are what the routes get to know.
 //!
-//! - [`listener`] accepts and finds out which HTTP is spoken,
-//! - [`admission`] counts connections by address,
-//! - [`transport`] is the connection: it measures a client's progress and lets the dispatcher see
-//!   one request at a time,
-//! - `streams` is what it does besides for HTTP/2, `stall` what it does when nothing moves,
-//! - [`intake`] decides where a request ends, and whether it may be shown to the dispatcher at all,
-//! - [`connection`] is what a transport and the requests that came over it know of each other,
-//! - [`body`] turns extents into the pieces that a dispatcher sends.
-//!
-//! Nothing here knows a route, a header's meaning beyond framing, or what the bytes are.
+//! Nothing here knows a route, a field's meaning beyond framing, or what the bytes are.
 
 pub mod admission;
 pub mod body;
 pub mod connection;
-pub mod intake;
+pub mod drain;
+pub mod http1;
+mod http2;
+pub mod kernel;
 pub mod listener;
-mod stall;
-mod streams;
-pub mod transport;
+pub mod refusal;
+mod residency;
+mod run;
+mod send;
+mod socket;
+mod worker;

@@ -19,6 +19,7 @@ use rustix::{
     fs::{self, FileType, OFlags, Stat},
     io::{Errno, ReadWriteFlags},
 };
+use tokio::sync::Semaphore;
 
 use super::{Buffers, Lane, PIECE_BYTES, Root, Unavailable, buffers::Buffer};
 use crate::extent::{ReadError, Source, Validator};
@@ -35,6 +36,9 @@ pub struct Identity {
     /// How many names the file has, its mode and its owners: what moves ctime without a write.
     attributes: (u64, u32, u32, u32),
 }
+
+/// Calls that bring pages of one file into the page cache at a time.
+const FILLS_MAX: usize = 2;
 
 /// The last second of the year 9999, since 1970.
 const END_OF_9999_S: u64 = 253_402_300_799;
@@ -72,6 +76,23 @@ impl Identity {
     /// The version that this state of the file is.
     pub fn version(&self) -> Version {
         Version::of(self.size, self.modified)
+    }
+
+    /// How long ago the file, its names or its attributes were last changed. That time cannot be
+    /// set by programs, other than that of the last write. One in the future counts as now.
+    fn age(&self, now: SystemTime) -> Duration {
+        let (seconds, nanos) = self.changed;
+        let since_epoch = match (u64::try_from(seconds), u32::try_from(nanos)) {
+            (Ok(seconds), Ok(nanos)) => Duration::new(seconds, nanos),
+            _ => Duration::ZERO,
+        };
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        now.saturating_sub(since_epoch)
+    }
+
+    /// A number that hardly another file has: for tables that may be wrong at times.
+    pub fn key(&self) -> u64 {
+        mix(self.device ^ mix(self.inode))
     }
 
     /// Whether both are the same file, in whatever state.
@@ -124,6 +145,8 @@ impl fmt::Display for Version {
 pub struct File {
     descriptor: Arc<Descriptor>,
     identity: Identity,
+    /// Kept, because every answer has it.
+    validator: Validator,
 }
 
 #[derive(Debug)]
@@ -132,6 +155,9 @@ struct Descriptor {
     fd: Option<OwnedFd>,
     lane: Arc<Lane>,
     buffers: Buffers,
+    settle: Option<Duration>,
+    /// Places for calls that bring pages in: one file must not have all threads of its disk.
+    fills: Arc<Semaphore>,
     /// Whether the file system keeps its promise that a status and a read of the page cache need
     /// no waiting. Cleared when it turns out not to know reads that may not block.
     in_place: AtomicBool,
@@ -162,9 +188,21 @@ impl File {
             fd: Some(fd),
             lane: Arc::clone(&root.lane),
             buffers: root.buffers.clone(),
+            settle: root.settle,
+            fills: Arc::new(Semaphore::new(FILLS_MAX)),
             in_place,
         };
-        Ok(Self { descriptor: Arc::new(descriptor), identity: Identity::of(&status) })
+        Ok(Self::new(Arc::new(descriptor), Identity::of(&status)))
+    }
+
+    fn new(descriptor: Arc<Descriptor>, identity: Identity) -> Self {
+        let validator = identity.version().validator();
+        Self { descriptor, identity, validator }
+    }
+
+    /// Names the file's bytes in the state that it was opened in.
+    pub fn validator(&self) -> &Validator {
+        &self.validator
     }
 
     /// The state that the file was opened in.
@@ -174,20 +212,63 @@ impl File {
 
     /// The same open file in a state that it was found in.
     pub(super) fn in_state(&self, identity: Identity) -> Self {
-        Self { descriptor: Arc::clone(&self.descriptor), identity }
+        Self::new(Arc::clone(&self.descriptor), identity)
     }
 
-    /// The same open file in the state that it is in now, if that can be known without waiting.
-    pub(super) fn refreshed(&self) -> io::Result<Self> {
-        if !self.descriptor.in_place.load(Ordering::Relaxed) {
-            return Ok(self.clone());
+    /// Whether the file's status is answered from memory, so that it may be asked for anywhere.
+    pub(super) fn answers_in_place(&self) -> bool {
+        self.descriptor.in_place.load(Ordering::Relaxed)
+    }
+
+    /// The state that the file is in now. Only where [`answers_in_place`](Self::answers_in_place)
+    /// this needs no waiting.
+    pub(super) fn current_identity(&self) -> io::Result<Identity> {
+        Ok(Identity::of(&fs::fstat(self.descriptor.as_fd())?))
+    }
+
+    /// Whether its bytes may be sent from the page cache without being read by us.
+    ///
+    /// They are sent by reference: a write that comes later is seen by whoever has not received the
+    /// page yet. So a file that was changed just now, and may be changed again, is read instead, and
+    /// checked after each read.
+    pub fn is_sendable(&self) -> bool {
+        let is_settled =
+            |settle: Duration| settle.is_zero() || self.identity.age(SystemTime::now()) >= settle;
+        self.answers_in_place() && self.descriptor.settle.is_some_and(is_settled)
+    }
+
+    /// Whether the file still has the bytes that it had when it was opened. Does not wait, for a
+    /// file that [is sendable](Self::is_sendable).
+    pub fn check(&self) -> Result<(), ReadError> {
+        let now = self.current_identity()?;
+        if now.size < self.identity.size {
+            return Err(ReadError::Truncated);
         }
-        self.current()
+        if !self.identity.still_holds(&now) {
+            return Err(ReadError::Changed);
+        }
+        Ok(())
+    }
+
+    /// Brings bytes into the page cache, or does whatever else takes the disk's time: the call is
+    /// made in the lane, and few for one file at a time.
+    pub fn fill(
+        &self,
+        call: impl FnOnce(BorrowedFd<'_>) -> io::Result<()> + Send + 'static,
+    ) -> BoxFuture<'static, Result<(), ReadError>> {
+        let descriptor = Arc::clone(&self.descriptor);
+        async move {
+            // The semaphore is never closed.
+            let _place = descriptor.fills.acquire().await;
+            let open = Arc::clone(&descriptor);
+            Ok(descriptor.lane.run_in_turn(move || call(open.as_fd())).await??)
+        }
+        .boxed()
     }
 
     /// The same open file in the state that it is in now.
     pub async fn now(&self) -> Result<Self, ReadError> {
-        if self.descriptor.in_place.load(Ordering::Relaxed) {
+        if self.answers_in_place() {
             return Ok(self.current()?);
         }
         let file = self.clone();
@@ -210,7 +291,7 @@ impl File {
     }
 
     fn current(&self) -> io::Result<Self> {
-        Ok(self.in_state(Identity::of(&fs::fstat(self.descriptor.as_fd())?)))
+        Ok(self.in_state(self.current_identity()?))
     }
 
     /// Reads with `flags` and then makes sure that what was read is of this version: a change that
@@ -222,14 +303,8 @@ impl File {
         flags: ReadWriteFlags,
     ) -> Result<usize, ReadError> {
         let read = self.read_into(buffer, range, flags)?;
-        let now = self.current()?.identity;
-        if now.size < self.identity.size || read == 0 {
-            return Err(ReadError::Truncated);
-        }
-        if !self.identity.still_holds(&now) {
-            return Err(ReadError::Changed);
-        }
-        Ok(read)
+        self.check()?;
+        if read == 0 { Err(ReadError::Truncated) } else { Ok(read) }
     }
 
     fn read_into(
@@ -270,7 +345,7 @@ impl Source for File {
     }
 
     fn read_now(&self, range: Range<u64>) -> Result<Option<Bytes>, ReadError> {
-        if !self.descriptor.in_place.load(Ordering::Relaxed) {
+        if !self.answers_in_place() {
             return Ok(None);
         }
         let Some(mut buffer) = self.descriptor.buffers.try_take() else {
@@ -296,6 +371,16 @@ impl Source for File {
             Ok(buffer.freeze(read))
         };
         async move { lane.run_in_turn(call).await? }.boxed()
+    }
+
+    fn as_file(&self) -> Option<&File> {
+        Some(self)
+    }
+}
+
+impl AsFd for File {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
     }
 }
 

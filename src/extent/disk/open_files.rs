@@ -127,14 +127,26 @@ impl Root {
         Ok(kept.file)
     }
 
-    /// The kept file in its present state: a file that has grown keeps its descriptor and gets a
-    /// new length.
+    /// As [`open_file`](Self::open_file), if that needs no waiting: the file is open, its name was
+    /// looked up lately, and its status is in memory.
+    pub fn open_file_now(&self, path: &Path) -> Option<Arc<File>> {
+        let kept = self.open_files.files.get(path)?;
+        let is_at_hand =
+            kept.looked_up.elapsed() <= self.open_files.trust && kept.file.answers_in_place();
+        is_at_hand.then(|| self.refresh(path, kept).ok()).flatten()
+    }
+
+    /// The kept file in its present state, if that can be known without waiting: a file that has
+    /// grown keeps its descriptor and gets a new length.
     fn refresh(&self, path: &Path, kept: Kept) -> Result<Arc<File>, OpenError> {
-        let fresh = kept.file.refreshed()?;
-        if fresh.identity() == kept.file.identity() {
+        if !kept.file.answers_in_place() {
             return Ok(kept.file);
         }
-        let file = Arc::new(fresh);
+        let now = kept.file.current_identity()?;
+        if now == *kept.file.identity() {
+            return Ok(kept.file);
+        }
+        let file = Arc::new(kept.file.in_state(now));
         let looked_up = kept.looked_up;
         self.open_files.files.insert(path.to_owned(), Kept { file: Arc::clone(&file), looked_up });
         Ok(file)

@@ -31,6 +31,9 @@ pub struct RootSettings {
     pub open_files: usize,
     /// For how long an open file is taken to be still the one under its name.
     pub trust: Duration,
+    /// How long a file must have been left alone before it is sent from the page cache; `None` if
+    /// it never is, because its files are overwritten in place.
+    pub settle: Option<Duration>,
 }
 
 /// A directory below which everything is reached by `openat2(RESOLVE_BENEATH)`: neither `..`, nor
@@ -43,6 +46,7 @@ pub struct Root {
     pub(super) lane: Arc<Lane>,
     pub(super) buffers: Buffers,
     pub(super) open_files: OpenFiles,
+    pub(super) settle: Option<Duration>,
 }
 
 /// One thing in a directory, links resolved.
@@ -86,6 +90,7 @@ impl Root {
             lane,
             buffers,
             open_files: OpenFiles::new(settings.open_files, settings.trust),
+            settle: settings.settle,
         }))
     }
 

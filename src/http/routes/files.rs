@@ -17,10 +17,12 @@ use crate::{
     extent::{Caching, Content, Extent, Extents, Source as _, disk::File},
     http::{
         Error, Site, coding, cors,
-        respond::respond,
+        fields::reading,
+        respond::{self, Answer, respond},
         text::{Text, respond_text},
     },
     library::{MediaPath, media_type},
+    wire::http1::{AnswerHead, Head},
 };
 
 /// Texts up to this many bytes are sent in a coding; longer ones are no subtitles.
@@ -40,8 +42,33 @@ pub async fn serve(request: HttpRequest, site: Data<Site>) -> HttpResponse {
         let value = HeaderValue::from_str(&value).expect("digits");
         response.headers_mut().insert(CACHE_CONTROL, value);
     }
-    cors::decorate(&request, &settings.cors_origins, &mut response);
+    cors::decorate(request.headers(), &settings.cors_origins, &mut response);
     response
+}
+
+/// Answers in front of the App, if this is a GET or HEAD of a film whose file is open already: most
+/// of what a server of films is asked. Whatever else there is to say falls through to [`serve`].
+pub fn answer_now(
+    request: &Head<'_>,
+    site: &Site,
+    head: &mut AnswerHead<'_>,
+) -> Option<(StatusCode, Answer)> {
+    let method = reading(request.method)?;
+    let encoded = request.target.strip_prefix("/media/")?;
+    if encoded.contains(['?', '#']) {
+        return None;
+    }
+    let path = MediaPath::decode(encoded).ok()?;
+    let (media_type, _) = media_type::of(path.file_name())?;
+    let file = site.library.open_now(&path)?;
+    if is_coded(&file, media_type) {
+        return None;
+    }
+    let settings = site.settings.load();
+    let content = content(file, media_type);
+    let answer = respond::answer(&method, request, &settings, content, head);
+    cors::decorate(request, &settings.cors_origins, head);
+    Some(answer)
 }
 
 async fn answer(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse, Error> {
@@ -59,20 +86,25 @@ async fn answer(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse
     if follow::is_asked(request.query_string()) {
         return Ok(follow::follow(request, site, path, &file, media_type));
     }
-    let length = usize::try_from(file.len()).unwrap_or(usize::MAX);
-    if coding::applies_to(media_type, length) && file.len() <= CODED_BYTES_MAX {
+    if is_coded(&file, media_type) {
         let text = read_text(file, media_type).await?;
         return respond_text(request, site, text).await;
     }
     Ok(respond(request, &site.settings.load(), content(file, media_type)))
 }
 
+/// Whether a file is a text that is sent in a coding to whoever takes it.
+fn is_coded(file: &File, media_type: &str) -> bool {
+    let length = usize::try_from(file.len()).unwrap_or(usize::MAX);
+    coding::applies_to(media_type, length) && file.len() <= CODED_BYTES_MAX
+}
+
 /// A file as it is.
 fn content(file: Arc<File>, media_type: &'static str) -> Content {
     let identity = *file.identity();
     Content {
+        validator: Some(file.validator().clone()),
         extents: Extents::of(Extent::whole(file)),
-        validator: Some(identity.version().validator()),
         last_modified: Some(identity.modified()),
         media_type,
         caching: Caching::File,
@@ -94,7 +126,7 @@ async fn read_text(file: Arc<File>, media_type: &'static str) -> Result<Text, Er
     Ok(Text {
         bytes: bytes.freeze(),
         media_type,
-        validator: identity.version().validator(),
+        validator: file.validator().clone(),
         last_modified: Some(identity.modified()),
         caching: Caching::File,
     })

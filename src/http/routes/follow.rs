@@ -26,7 +26,7 @@ use crate::{
     extent::{ReadError, Source as _, disk::File},
     http::{Site, respond},
     library::{Library, MediaPath, watch::Waited},
-    wire::{body::Handling, connection::Connection},
+    wire::{body::Handling, connection::Client},
 };
 
 /// Growth that no watch reports (network file systems) is noticed within this time.
@@ -46,7 +46,7 @@ pub fn follow(
     media_type: &'static str,
 ) -> HttpResponse {
     let settings = site.settings.load();
-    let connection = request.conn_data::<Rc<Connection>>().map(Rc::clone);
+    let client = Client::of(request);
     let idle_limit = Duration::from_secs(settings.follow_idle_s.get());
     // What has not grown for long is not growing: its age counts as time already waited.
     let age = SystemTime::now().duration_since(file.identity().modified()).unwrap_or_default();
@@ -76,7 +76,7 @@ pub fn follow(
     }
     let body = match *request.method() {
         Method::HEAD => BodyStream::new(stream::empty::<Result<Bytes, ReadError>>()).boxed(),
-        _ => BodyStream::new(until_abandoned(following.pieces(), connection)).boxed(),
+        _ => BodyStream::new(until_abandoned(following.pieces(), client)).boxed(),
     };
     let mut response = response.body(body);
     if request.version() < Version::HTTP_11 {
@@ -88,11 +88,11 @@ pub fn follow(
 /// Ends a stream as soon as nobody listens: the dispatcher polls when the client closes its side.
 fn until_abandoned<T>(
     stream: impl Stream<Item = T>,
-    connection: Option<Rc<Connection>>,
+    client: Option<Rc<Client>>,
 ) -> impl Stream<Item = T> {
     let mut stream = Box::pin(stream);
     stream::poll_fn(move |cx| {
-        if connection.as_ref().is_some_and(|connection| connection.is_abandoned()) {
+        if client.as_ref().is_some_and(|client| client.is_gone()) {
             return Poll::Ready(None);
         }
         stream.poll_next_unpin(cx)

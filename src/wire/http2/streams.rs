@@ -20,13 +20,13 @@ use super::{connection::Connection, stall::Stall};
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Ends when the server begins to go down.
-pub type Drain = Pin<Box<dyn Future<Output = ()>>>;
+pub(super) type Draining = Pin<Box<dyn Future<Output = ()>>>;
 
 /// What actix's HTTP/2 dispatcher does not look after: streams that do not move, although the
 /// connection is alive, and the server's end.
 pub(super) struct Streams {
-    /// `None` for HTTP/1, or once the server goes down.
-    drain: Option<Drain>,
+    /// `None` once the server goes down.
+    drain: Option<Draining>,
     /// How far the connection's bodies were when they were last looked at.
     progress: u64,
     stall: Stall,
@@ -47,9 +47,9 @@ enum Flush {
 }
 
 impl Streams {
-    pub(super) fn new(drain: Option<Drain>, stall_limit: Duration) -> Self {
+    pub(super) fn new(drain: Draining, stall_limit: Duration) -> Self {
         let stall = Stall::new(stall_limit);
-        Self { drain, progress: 0, stall, flush: Flush::Done, leaving: None }
+        Self { drain: Some(drain), progress: 0, stall, flush: Flush::Done, leaving: None }
     }
 
     /// Reads for the dispatcher, and looks after its streams when there is nothing to read.

@@ -1,0 +1,572 @@
+//! HTTP/1: one connection, one request after the other.
+//!
+//! This takes the place of actix's dispatcher, which was measured to cost a fifth of a small answer
+//! and 20 KiB of each paused viewer. A request is read, understood and answered before the next is
+//! looked at. What is recognised without doubt and needs no waiting is answered by the [`Front`], in
+//! the very turn in which its head has come; everything else goes to the App as the request that it
+//! would have been, and comes back as the same answer.
+
+mod answer;
+mod intake;
+
+use std::{
+    cell::RefMut,
+    future::poll_fn,
+    io,
+    mem::MaybeUninit,
+    net::SocketAddr,
+    rc::Rc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use actix_http::{HttpMessage as _, Request, Response};
+use actix_service::Service;
+use actix_web::{
+    body::{BodySize, BoxBody, MessageBody as _},
+    http::{Method, StatusCode},
+};
+use bytes::{Buf as _, Bytes, BytesMut};
+
+pub use answer::AnswerHead;
+pub use intake::{FIELDS_MAX, HEAD_BYTES_MAX, Head, TARGET_BYTES_MAX, is_host};
+
+use self::{
+    answer::{Framing, LAST_CHUNK, chunk, is_last},
+    intake::find_head,
+};
+use super::{
+    body::{Body, Sendable, Tally},
+    connection::{Client, Protocol},
+    refusal::Refusal,
+    send::{Sending, Unsent},
+    socket::Socket,
+    worker::{Alarm, Worker},
+};
+use crate::extent::{Extents, ReadError};
+
+/// Content that nobody reads is taken from a client up to this many bytes, for the sake of those
+/// that write before they read; then the connection is cut.
+const UNWANTED_BYTES_MAX: u64 = 256 * 1024;
+
+/// How long a client that was refused, or that still sends, is listened to before it is cut: what it
+/// has not received yet would be lost if it were answered by a reset (RFC 9112 section 9.6).
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Answers what needs no waiting.
+pub trait Front: 'static {
+    /// Takes the answers down.
+    type Tally: Tally;
+
+    /// Answers a request without content, if it is recognised without doubt and can be answered at
+    /// once: then its status and fields have been written. `None` leaves it to the App, whatever has
+    /// been written.
+    fn answer(
+        &self,
+        request: &Head<'_>,
+        peer: SocketAddr,
+        answer: &mut AnswerHead<'_>,
+    ) -> Option<Prompt<Self::Tally>>;
+}
+
+/// An answer that was given at once, without the head.
+pub struct Prompt<T> {
+    /// The length that it tells, which is not that of what is sent if the request was HEAD.
+    pub length: Option<u64>,
+    /// What is sent. The files in it were looked at just now.
+    pub extents: Extents,
+    /// Takes it down.
+    pub tally: T,
+}
+
+/// How connections are to be treated.
+#[derive(Clone, Debug)]
+pub(super) struct Http1Settings {
+    /// How long an idle connection is kept.
+    pub(super) keep_alive: Duration,
+    /// How long a client may take for a request's head.
+    pub(super) head_timeout: Duration,
+    /// How long a client may take too little.
+    pub(super) stall_limit: Duration,
+    /// How much of a file one call sends, in bytes.
+    pub(super) window_bytes: u64,
+}
+
+/// One connection.
+pub(super) struct Conversation<F, S> {
+    socket: Socket,
+    worker: Rc<Worker>,
+    settings: Rc<Http1Settings>,
+    client: Rc<Client>,
+    peer: SocketAddr,
+    front: Rc<F>,
+    app: Rc<S>,
+    /// What the client has sent and nobody has understood yet.
+    ahead: BytesMut,
+    /// How much of it is known not to hold the end of a head.
+    searched: usize,
+    /// The client will send no more.
+    at_end: bool,
+    waits_for: WaitsFor,
+    /// Why everything that comes is refused.
+    refusal: Option<Refusal>,
+}
+
+/// What an alarm that rings while a head is waited for means.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum WaitsFor {
+    /// Nothing is waited for.
+    Nothing,
+    /// A request, or only its first byte.
+    Request,
+    /// The rest of a head.
+    Rest,
+}
+
+/// What the client has said.
+enum Said<T> {
+    /// It has ended, or it has said nothing for too long.
+    Nothing,
+    /// Something that was answered at once.
+    Prompt { sending: Sending, tally: T, persists: bool },
+    /// Something for the App.
+    Asked(Asked),
+}
+
+/// A request for the App.
+struct Asked {
+    request: Request,
+    is_1_1: bool,
+    /// Whether the connection stays when it has been answered.
+    persists: bool,
+    /// Content that follows, which nobody reads.
+    content_bytes: u64,
+}
+
+/// How a connection ends.
+enum End {
+    /// There is nothing left to say.
+    Quietly,
+    /// The client may still be sending.
+    Lingering,
+}
+
+impl<F, S, T> Conversation<F, S>
+where
+    F: Front<Tally = T>,
+    S: Service<Request, Response = Response<Body<T>>>,
+    T: Tally,
+{
+    pub(super) fn new(
+        stream: tokio::net::TcpStream,
+        peer: SocketAddr,
+        worker: &Rc<Worker>,
+        settings: &Rc<Http1Settings>,
+        front: &Rc<F>,
+        app: &Rc<S>,
+        refusal: Option<Refusal>,
+    ) -> Self {
+        Self {
+            socket: Socket::new(stream, Alarm::new(worker), settings.stall_limit),
+            worker: Rc::clone(worker),
+            settings: Rc::clone(settings),
+            client: Client::new(Protocol::Http1),
+            peer,
+            front: Rc::clone(front),
+            app: Rc::clone(app),
+            ahead: BytesMut::new(),
+            searched: 0,
+            at_end: false,
+            waits_for: WaitsFor::Nothing,
+            refusal,
+        }
+    }
+
+    /// Answers until one of both has had enough. An error means that the client is gone.
+    pub(super) async fn hold(mut self) -> io::Result<()> {
+        // The first request must come soon; later ones have the time that idle connections have.
+        let mut patience = self.settings.head_timeout;
+        let end = loop {
+            match poll_fn(|cx| self.poll_request(cx, patience)).await? {
+                Said::Nothing => break End::Quietly,
+                Said::Prompt { mut sending, mut tally, persists } => {
+                    self.send(&mut sending, &mut tally).await?;
+                    if !persists {
+                        break End::Quietly;
+                    }
+                    if !self.ahead.is_empty() {
+                        // Others want their turn, before this one has everything that it sent ahead.
+                        tokio::task::yield_now().await;
+                    }
+                }
+                Said::Asked(asked) => {
+                    if let Some(end) = self.answer(asked).await? {
+                        break end;
+                    }
+                }
+            }
+            patience = self.settings.keep_alive;
+        };
+        if matches!(end, End::Lingering) {
+            self.linger().await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the next request for so long.
+    fn poll_request(
+        &mut self,
+        cx: &mut Context<'_>,
+        patience: Duration,
+    ) -> Poll<io::Result<Said<T>>> {
+        let worker = Rc::clone(&self.worker);
+        let mut scratch = worker.scratch.borrow_mut();
+        if self.waits_for == WaitsFor::Nothing {
+            self.waits_for = WaitsFor::Request;
+            self.socket.alarm().set(patience);
+        }
+        loop {
+            if self.searched < self.ahead.len() {
+                match find_head(&self.ahead, self.searched) {
+                    Ok(Some(head)) => {
+                        let bytes = self.ahead.split_to(head.end);
+                        if self.ahead.is_empty() {
+                            self.ahead = BytesMut::new();
+                        }
+                        return Poll::Ready(Ok(self.understand(&bytes[head])));
+                    }
+                    Ok(None) => self.searched = self.ahead.len(),
+                    Err(refusal) => return Poll::Ready(Ok(self.refuse(refusal))),
+                }
+            }
+            if self.at_end {
+                return Poll::Ready(Ok(Said::Nothing));
+            }
+            let Poll::Ready(read) = self.socket.poll_read(cx, &mut scratch)? else {
+                return self.poll_patience(cx).map(Ok);
+            };
+            let came = &scratch[..read];
+            if read == 0 {
+                self.at_end = true;
+            } else if self.ahead.is_empty() {
+                // As a rule a whole head, and nothing but that: it is understood where it lies.
+                match find_head(came, 0) {
+                    Ok(Some(head)) => {
+                        self.ahead.extend_from_slice(&came[head.end..]);
+                        return Poll::Ready(Ok(self.understand(&came[head])));
+                    }
+                    Ok(None) => {
+                        self.ahead.extend_from_slice(came);
+                        self.searched = read;
+                    }
+                    Err(refusal) => return Poll::Ready(Ok(self.refuse(refusal))),
+                }
+            } else {
+                self.ahead.extend_from_slice(came);
+            }
+        }
+    }
+
+    /// Nothing has come. Ready when it is not waited for any longer.
+    fn poll_patience(&mut self, cx: &Context<'_>) -> Poll<Said<T>> {
+        if !self.ahead.is_empty() && self.waits_for == WaitsFor::Request {
+            // From the first byte on, however the others trickle in.
+            self.waits_for = WaitsFor::Rest;
+            self.socket.alarm().set(self.settings.head_timeout);
+        }
+        ready!(match self.worker.is_draining() {
+            true => Poll::Ready(()),
+            false => self.socket.alarm().poll(cx),
+        });
+        Poll::Ready(match self.waits_for {
+            WaitsFor::Rest if !self.worker.is_draining() => self.refuse(Refusal::HeadTimeout),
+            _ => Said::Nothing,
+        })
+    }
+
+    /// Answers a request's head at once, or makes it ready for the App.
+    fn understand(&mut self, bytes: &[u8]) -> Said<T> {
+        (self.searched, self.waits_for) = (0, WaitsFor::Nothing);
+        let mut room = [const { MaybeUninit::uninit() }; FIELDS_MAX];
+        let head = match Head::parse(bytes, &mut room) {
+            Ok(head) => head,
+            Err(refusal) => return self.refuse(refusal),
+        };
+        if let Some(refusal) = self.refusal {
+            return self.refuse(refusal);
+        }
+        // Who asks for another protocol is answered in this one, and told that it is over.
+        let persists = head.persists
+            && !head.upgrades
+            && head.content_bytes <= UNWANTED_BYTES_MAX
+            && !self.worker.is_draining();
+        if head.content_bytes == 0 {
+            let mut bytes = self.worker.head.borrow_mut();
+            let mut answer = AnswerHead::new(&mut bytes, head.is_1_1);
+            if let Some(prompt) = self.front.answer(&head, self.peer, &mut answer) {
+                let framing = prompt.length.map_or(Framing::None, Framing::Sized);
+                answer.finish(&self.worker, framing, persists);
+                let window_bytes = self.settings.window_bytes;
+                let sending = Sending::new(take(bytes), prompt.extents, window_bytes, true);
+                return Said::Prompt { sending, tally: prompt.tally, persists };
+            }
+        }
+        match head.to_request(self.peer) {
+            Ok(request) => Said::Asked(Asked {
+                request,
+                is_1_1: head.is_1_1,
+                persists,
+                content_bytes: head.content_bytes,
+            }),
+            Err(refusal) => self.refuse(refusal),
+        }
+    }
+
+    /// Puts a request in the place of one that is refused. Whatever the client still sends, nothing
+    /// in it is a request.
+    fn refuse(&mut self, refusal: Refusal) -> Said<T> {
+        let mut request = Request::new();
+        request.head_mut().peer_addr = Some(self.peer);
+        request.extensions_mut().insert(refusal);
+        Said::Asked(Asked { request, is_1_1: true, persists: false, content_bytes: u64::MAX })
+    }
+
+    /// Sends an answer to its end.
+    async fn send(&mut self, sending: &mut Sending, tally: &mut T) -> io::Result<()> {
+        let sent = poll_fn(|cx| {
+            let sent = sending.poll(cx, &mut self.socket, &self.worker, tally);
+            // A client that takes nothing is heard of by the socket; of one that goes while a disk is
+            // waited for, nobody would hear.
+            if sent.is_pending()
+                && sending.waits_for_disk()
+                && let Poll::Ready(Err(error)) = self.poll_ahead(cx)
+            {
+                return Poll::Ready(Err(Unsent::Client(error)));
+            }
+            sent
+        });
+        let sent = sent.await;
+        self.socket.moves();
+        match sent {
+            Ok(()) => Ok(()),
+            Err(Unsent::Client(error)) => Err(error),
+            Err(Unsent::Source(error)) => Err(self.cut(tally, &error)),
+        }
+    }
+
+    /// After the status line an error can only end the connection.
+    fn cut(&self, tally: &mut T, error: &(dyn std::error::Error + 'static)) -> io::Error {
+        tally.cut(error);
+        self.socket.reset();
+        io::Error::new(io::ErrorKind::ConnectionAborted, error.to_string())
+    }
+
+    /// Has the App answer a request, and sends the answer. Returns how the connection ends, if it
+    /// ends with it.
+    async fn answer(&mut self, asked: Asked) -> io::Result<Option<End>> {
+        let Asked { request, is_1_1, mut persists, content_bytes } = asked;
+        request.extensions_mut().insert(Rc::clone(&self.client));
+        let is_head = *request.method() == Method::HEAD;
+        let mut answered = Box::pin(self.app.call(request));
+        let answered = poll_fn(|cx| {
+            if let Poll::Ready(Err(error)) = self.poll_ahead(cx) {
+                return Poll::Ready(Err(error));
+            }
+            answered.as_mut().poll(cx).map(Ok)
+        });
+        let response = match answered.await? {
+            Ok(response) => response,
+            Err(_error) => return Ok(Some(End::Quietly)),
+        };
+        let (response, Body { content, mut tally }) = response.into_parts();
+        persists &= !is_last(&response) && !self.worker.is_draining();
+        let framing = framing_of(&response, &content, is_1_1, is_head);
+        persists &= framing != Framing::UntilClose;
+
+        let worker = Rc::clone(&self.worker);
+        let mut bytes = worker.head.borrow_mut();
+        let mut head = AnswerHead::new(&mut bytes, is_1_1);
+        head.copy(&response);
+        head.finish(&worker, framing, persists);
+        let head = take(bytes);
+        let has_content = !is_head && !matches!(framing, Framing::None);
+        match content {
+            Sendable::Extents(extents) if has_content => {
+                let window_bytes = self.settings.window_bytes;
+                let mut sending = Sending::new(head, extents, window_bytes, false);
+                self.send(&mut sending, &mut tally).await?;
+            }
+            Sendable::Other(body) if has_content => {
+                self.send_body(head, body, framing, &mut tally).await?;
+            }
+            _ => self.send_bytes(head).await?,
+        }
+        drop(tally);
+        if persists {
+            self.discard(content_bytes).await?;
+            return Ok(None);
+        }
+        let is_listened_to = content_bytes > 0 && !self.at_end;
+        Ok(Some(if is_listened_to { End::Lingering } else { End::Quietly }))
+    }
+
+    /// Sends what somebody else makes, piece by piece.
+    async fn send_body(
+        &mut self,
+        head: Bytes,
+        body: BoxBody,
+        framing: Framing,
+        tally: &mut T,
+    ) -> io::Result<()> {
+        let mut body = Box::pin(body);
+        let mut left = match framing {
+            Framing::Sized(length) => length,
+            _ => u64::MAX,
+        };
+        let mut unsent = head;
+        loop {
+            let piece = poll_fn(|cx| {
+                if let Poll::Ready(Err(error)) = self.poll_ahead(cx) {
+                    return Poll::Ready(Err(error));
+                }
+                match body.as_mut().poll_next(cx) {
+                    // What there is must not wait for what there is not yet.
+                    Poll::Pending if !unsent.is_empty() => {
+                        let written = ready!(self.socket.poll_write_bytes(cx, &unsent, false))?;
+                        unsent.advance(written);
+                        cx.waker().wake_by_ref();
+                        Poll::Pending
+                    }
+                    polled => polled.map(Ok),
+                }
+            });
+            let Some(piece) = piece.await? else {
+                break;
+            };
+            let piece = match piece {
+                Ok(piece) if piece.len() as u64 <= left => piece,
+                Ok(_too_much) => {
+                    return Err(self.cut(tally, &io::Error::other("more than was promised")));
+                }
+                Err(error) => {
+                    let cause = error.downcast_ref::<ReadError>();
+                    return Err(match cause {
+                        Some(cause) => self.cut(tally, cause),
+                        None => self.cut(tally, &io::Error::other(error.to_string())),
+                    });
+                }
+            };
+            if piece.is_empty() {
+                continue;
+            }
+            left -= if framing == Framing::Chunked { 0 } else { piece.len() as u64 };
+            self.send_some(&mut unsent, true).await?;
+            tally.sent(piece.len() as u64);
+            unsent = match framing {
+                Framing::Chunked => chunk(&piece).freeze(),
+                _ => piece,
+            };
+            self.send_some(&mut unsent, left > 0 && framing != Framing::UntilClose).await?;
+        }
+        match framing {
+            Framing::Chunked => {
+                self.send_some(&mut unsent, true).await?;
+                unsent = Bytes::from_static(LAST_CHUNK);
+            }
+            Framing::Sized(_) if left > 0 => return Err(self.cut(tally, &ReadError::Truncated)),
+            _ => {}
+        }
+        self.send_bytes(unsent).await
+    }
+
+    async fn send_bytes(&mut self, mut bytes: Bytes) -> io::Result<()> {
+        self.send_some(&mut bytes, false).await
+    }
+
+    async fn send_some(&mut self, bytes: &mut Bytes, more: bool) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let written = poll_fn(|cx| self.socket.poll_write_bytes(cx, bytes, more)).await?;
+            bytes.advance(written);
+        }
+        *bytes = Bytes::new();
+        self.socket.moves();
+        Ok(())
+    }
+
+    /// Reads what the client sends while it waits for its answer: to know when it goes.
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let worker = Rc::clone(&self.worker);
+        let mut scratch = worker.scratch.borrow_mut();
+        while !self.at_end && self.ahead.len() < HEAD_BYTES_MAX {
+            let read = ready!(self.socket.poll_read(cx, &mut scratch))?;
+            self.ahead.extend_from_slice(&scratch[..read]);
+            if read == 0 {
+                self.at_end = true;
+                self.client.set_gone();
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Takes a request's content, which nobody wanted, from the client.
+    async fn discard(&mut self, content_bytes: u64) -> io::Result<()> {
+        let mut left = usize::try_from(content_bytes).unwrap_or(usize::MAX);
+        self.socket.alarm().set(LINGER);
+        while left > 0 {
+            let held = left.min(self.ahead.len());
+            self.ahead.advance(held);
+            left -= held;
+            if left > 0 && poll_fn(|cx| self.poll_unwanted(cx)).await?.is_none() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        self.searched = 0;
+        Ok(())
+    }
+
+    /// Listens to a client that may still be sending, so that it gets to read its answer.
+    async fn linger(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.socket.poll_shutdown(cx)).await?;
+        self.socket.alarm().set(LINGER);
+        self.ahead = BytesMut::new();
+        while poll_fn(|cx| self.poll_unwanted(cx)).await?.is_some() {
+            self.ahead.clear();
+        }
+        Ok(())
+    }
+
+    /// Reads what nobody wants. `None` when no more comes, or when it has taken too long.
+    fn poll_unwanted(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<()>>> {
+        let worker = Rc::clone(&self.worker);
+        let mut scratch = worker.scratch.borrow_mut();
+        let read = match self.socket.poll_read(cx, &mut scratch)? {
+            Poll::Ready(read) => read,
+            Poll::Pending => return self.socket.alarm().poll(cx).map(|()| Ok(None)),
+        };
+        self.ahead.extend_from_slice(&scratch[..read]);
+        self.at_end |= read == 0;
+        Poll::Ready(Ok((read > 0).then_some(())))
+    }
+}
+
+/// The head that was written, and the room for the next.
+fn take(mut bytes: RefMut<'_, BytesMut>) -> Bytes {
+    bytes.split().freeze()
+}
+
+/// How the end of this content is told.
+fn framing_of(response: &Response<()>, content: &Sendable, is_1_1: bool, is_head: bool) -> Framing {
+    let has_none = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let size = match content {
+        Sendable::Extents(extents) => BodySize::Sized(extents.len()),
+        Sendable::Other(body) => body.size(),
+    };
+    match size {
+        _ if has_none => Framing::None,
+        BodySize::None => Framing::None,
+        BodySize::Sized(length) => Framing::Sized(length),
+        BodySize::Stream if is_1_1 => Framing::Chunked,
+        BodySize::Stream if is_head => Framing::None,
+        BodySize::Stream => Framing::UntilClose,
+    }
+}
