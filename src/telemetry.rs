@@ -74,6 +74,7 @@ pub fn count_panics() {
 pub struct Metrics {
     responses: Family<StatusClass, Counter>,
     body_bytes: Counter,
+    copied_bytes: Counter,
     cuts: Family<CutReason, Counter>,
     connections: gauge::Gauge,
     titles: gauge::Gauge,
@@ -112,6 +113,11 @@ impl Metrics {
         self.body_bytes.inc_by(bytes);
     }
 
+    /// Bytes of them were copied through this process, instead of going from the page cache.
+    pub fn copied(&self, bytes: u64) {
+        self.copied_bytes.inc_by(bytes);
+    }
+
     /// A response was cut short, and why.
     pub fn cut(&self, reason: &'static str) {
         self.cuts.get_or_create(&CutReason { reason: Reason(reason) }).inc();
@@ -136,6 +142,8 @@ impl Metrics {
         let mut registry = Registry::with_prefix("headwater");
         registry.register("responses", "Responses by status", self.responses.clone());
         registry.register("body_bytes", "Bytes of bodies sent", self.body_bytes.clone());
+        let copied = self.copied_bytes.clone();
+        registry.register("body_copied_bytes", "Of these, read and copied by this process", copied);
         registry.register("body_cuts", "Responses cut short, by reason", self.cuts.clone());
         registry.register("connections", "Open connections", self.connections.clone());
         registry.register("titles", "Titles in the catalog", self.titles.clone());

@@ -203,6 +203,10 @@ impl Tally for AnswerTally {
         }
     }
 
+    fn copied(&mut self, bytes: u64) {
+        self.metrics.copied(bytes);
+    }
+
     fn cut(&mut self, error: &(dyn std::error::Error + 'static)) {
         tracing::warn!(%error, "a response was cut short");
         let cause = error.downcast_ref::<ReadError>();

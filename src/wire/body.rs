@@ -22,6 +22,9 @@ pub trait Tally: Unpin + 'static {
     /// So many more bytes of the body were handed to the connection.
     fn sent(&mut self, bytes: u64);
 
+    /// So many of them were read and copied, instead of going straight from the page cache.
+    fn copied(&mut self, bytes: u64);
+
     /// The body ends early, and not by the client's doing.
     fn cut(&mut self, error: &(dyn std::error::Error + 'static));
 }

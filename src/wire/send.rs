@@ -153,6 +153,7 @@ impl Sending {
                 Some(Extent::Source { .. }) => {
                     let piece = ready!(self.poll_piece(cx)).map_err(Unsent::Source)?;
                     tally.sent(piece);
+                    tally.copied(piece);
                     // Copying a byte takes several times as long as handing it over.
                     turn_bytes += 4 * piece;
                 }

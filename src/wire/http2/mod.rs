@@ -191,6 +191,9 @@ impl<T: Tally + Unpin> MessageBody for StreamBody<T> {
             Poll::Ready(Some(Ok(bytes))) => {
                 this.answering.advance(bytes.len() as u64);
                 this.tally.sent(bytes.len() as u64);
+                if matches!(this.content, Content::Extents(_)) {
+                    this.tally.copied(bytes.len() as u64);
+                }
             }
             Poll::Ready(Some(Err(error))) => this.tally.cut(error.as_ref()),
             Poll::Ready(None) | Poll::Pending => {}
