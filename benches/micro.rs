@@ -1,16 +1,30 @@
-//! How long the pure parts of an answer take: reading a Range field, and making a response of any
-//! content. The wire is measured against peers by `make bench`; see `benches/peers`.
+//! How long the parts of an answer take: reading a Range field, making a response of any content, and
+//! sending scattered ranges of a file. The wire as a whole is measured against peers by `make bench`;
+//! see `benches/peers`.
 #![allow(missing_docs, reason = "criterion makes a public function of each group")]
 
-use std::{hint::black_box, time::SystemTime};
+use std::{
+    fs::File,
+    hint::black_box,
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    ops::Range,
+    os::fd::AsFd as _,
+    time::{Duration, SystemTime},
+};
 
 use actix_web::test::TestRequest;
 use bytes::Bytes;
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use headwater::{
     config::Settings,
     extent::{Caching, Content, Extent, Extents, Validator},
     http::{range, respond::respond},
+    wire::kernel::{Mapping, Slice, gather},
+};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    time::{ClockId, clock_gettime},
 };
 
 /// The length of the representation that ranges are resolved for, in bytes: a film.
@@ -62,5 +76,99 @@ fn responses(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, range_fields, responses);
+/// Extents of one answer, as many as a video segment has.
+const EXTENTS: u64 = 128;
+
+/// What it costs to send scattered extents of one file: each by sendfile, or all by one sendmsg of
+/// slices of a mapping, which is kept or made for each answer. The break-even decides which way the
+/// wire takes. The time is the sender's CPU time, since a socket is waited for in between.
+fn scattered(criterion: &mut Criterion) {
+    let file = scattered_file();
+    let mut socket = drained_socket();
+    for length in [512, 2 << 10, 4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10] {
+        let mut group = criterion.benchmark_group(format!("scattered, {length} bytes each"));
+        group.throughput(Throughput::Bytes(EXTENTS * length));
+        let extents: Vec<_> =
+            (0..EXTENTS).map(|at| at * 2 * length..at * 2 * length + length).collect();
+        let span = 0..2 * length * EXTENTS;
+        let mapping = Mapping::new(file.as_fd(), &span).expect("mapped");
+        let mut measure = |name: &str, send: &dyn Fn(&mut TcpStream)| {
+            group.bench_function(name, |bencher| {
+                bencher.iter_custom(|rounds| {
+                    let begun = cpu_time();
+                    (0..rounds).for_each(|_| send(&mut socket));
+                    cpu_time() - begun
+                });
+            });
+        };
+        measure("sendfile", &|socket| {
+            for extent in &extents {
+                let (mut at, end) = (extent.start, extent.end);
+                while at < end {
+                    let most = usize::try_from(end - at).expect("short");
+                    if rustix::fs::sendfile(&*socket, &file, Some(&mut at), most).is_err() {
+                        wait_for(socket);
+                    }
+                }
+            }
+        });
+        measure("mapping kept", &|socket| send_mapped(socket, &mapping, &extents));
+        measure("mapping made", &|socket| {
+            let mapping = Mapping::new(file.as_fd(), &span).expect("mapped");
+            send_mapped(socket, &mapping, &extents);
+        });
+        group.finish();
+    }
+}
+
+fn send_mapped(socket: &TcpStream, mapping: &Mapping, extents: &[Range<u64>]) {
+    let mut rest = extents.to_vec();
+    while !rest.is_empty() {
+        let slices: Vec<_> = rest.iter().map(|e| Slice::Mapped(mapping, e.clone())).collect();
+        let Ok(mut sent) = gather(socket.as_fd(), &slices, false) else {
+            wait_for(socket);
+            continue;
+        };
+        rest.retain_mut(|extent| {
+            let taken = (extent.end - extent.start).min(sent as u64);
+            sent -= usize::try_from(taken).expect("short");
+            extent.start += taken;
+            !extent.is_empty()
+        });
+    }
+}
+
+/// A file in the page cache, far enough for the longest extents.
+fn scattered_file() -> File {
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(&vec![7; 16 << 20]).expect("written");
+    file
+}
+
+/// A socket whose other end is read as fast as it goes, by another thread.
+fn drained_socket() -> TcpStream {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let socket = TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
+    let (mut other, _) = listener.accept().expect("a connection");
+    std::thread::spawn(move || {
+        let mut sink = vec![0; 1 << 20];
+        while other.read(&mut sink).is_ok_and(|read| read > 0) {}
+    });
+    socket.set_nonblocking(true).expect("a socket");
+    socket
+}
+
+/// Waits until the socket takes more.
+fn wait_for(socket: &TcpStream) {
+    let mut waited = [PollFd::new(socket, PollFlags::OUT)];
+    poll(&mut waited, None).expect("a socket can be waited for");
+}
+
+/// The CPU time of this thread.
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.cast_unsigned(), u32::try_from(time.tv_nsec).expect("nanoseconds"))
+}
+
+criterion_group!(benches, range_fields, responses, scattered);
 criterion_main!(benches);

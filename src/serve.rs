@@ -325,6 +325,7 @@ fn start_network(
         head_timeout: Duration::from_secs(settings.head_timeout_s.get()),
         stall_limit: Duration::from_secs(settings.stall_limit_s.get()),
         window_bytes: settings.window_kib.get() << 10,
+        unsent_bytes: u32::try_from(settings.unsent_kib.get() << 10).unwrap_or(u32::MAX),
         congestion: settings.tcp_congestion.clone(),
         send_buffer: kib(settings.send_buffer_kib.get()).and_then(|bytes| bytes.try_into().ok()),
         pace: kib(settings.pace_kib_s.get()),

@@ -125,7 +125,7 @@ settings! {
     fixed connections_per_address("HEADWATER_CONNECTIONS_PER_ADDRESS"): Within<0, 10_000_000> = "0";
     /// Seconds that an idle connection is kept. More than the 60 s of common proxies, so that they never find one just closed.
     fixed keep_alive_s("HEADWATER_KEEP_ALIVE_S"): Within<1, 86_400> = "75";
-    /// Seconds that a client may take for the head of its first request.
+    /// Seconds that a client may take for the head of a request, once it has begun.
     fixed head_timeout_s("HEADWATER_HEAD_TIMEOUT_S"): Within<1, 3_600> = "10";
     /// Seconds that a client may take less than 4 KiB of its response before it is cut. A paused player is such a client.
     fixed stall_limit_s("HEADWATER_STALL_LIMIT_S"): Within<1, 604_800> = "900";
@@ -133,10 +133,12 @@ settings! {
     fixed drain_s("HEADWATER_DRAIN_S"): Within<0, 86_400> = "30";
     /// KiB of a file that one call hands to the kernel; between two calls the file is looked at, and others have their turn.
     fixed window_kib("HEADWATER_WINDOW_KIB"): Within<4, 1_048_576> = "4096";
-    /// KiB per second that a connection is sent at most; 0 is as fast as it goes.
-    fixed pace_kib_s("HEADWATER_PACE_KIB_S"): Within<0, 1_000_000_000> = "0";
+    /// KiB that the kernel takes ahead of what a client has room for. Little, so that a seek or a viewer who goes wastes little; more saves CPU on fast networks.
+    fixed unsent_kib("HEADWATER_UNSENT_KIB"): Within<16, 1_048_576> = "1024";
     /// KiB that the kernel keeps for a connection until they are acknowledged; 0 leaves that to the kernel, which goes by the connection's speed.
     fixed send_buffer_kib("HEADWATER_SEND_BUFFER_KIB"): Within<0, 1_000_000> = "0";
+    /// KiB per second that a connection is sent at most; 0 is as fast as it goes.
+    fixed pace_kib_s("HEADWATER_PACE_KIB_S"): Within<0, 1_000_000_000> = "0";
     /// TCP congestion control of accepted connections, such as cubic or bbr. Default: the system's.
     fixed tcp_congestion("HEADWATER_TCP_CONGESTION"): String;
 

@@ -48,16 +48,15 @@ pub struct ListenerSettings {
     pub window_bytes: u64,
     /// The congestion control of accepted connections; `None` leaves the system's.
     pub congestion: Option<String>,
+    /// What the kernel takes ahead of what a client has room for, in bytes. The congestion window is
+    /// apart from it.
+    pub unsent_bytes: u32,
     /// What the kernel keeps for a connection until it is acknowledged, in bytes; `None` leaves it to
     /// the kernel, which goes by the connection's speed.
     pub send_buffer: Option<usize>,
     /// Bytes a second that a connection is sent at most.
     pub pace: Option<u64>,
 }
-
-/// The unsent bytes that the kernel keeps for a connection before it says that it can take no more.
-/// Small, so that a seek or a client that goes away wastes little; the congestion window is apart.
-const NOTSENT_BYTES: u32 = 256 * 1024;
 
 /// Opens the listening socket. Accepted connections inherit every option that is set here, which
 /// saves the system calls for each.
@@ -66,7 +65,7 @@ pub fn bind(address: SocketAddr, settings: &ListenerSettings) -> io::Result<TcpL
     let socket = Socket::new(Domain::for_address(address), kind, Some(SocketProtocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_notsent_lowat(NOTSENT_BYTES)?;
+    socket.set_tcp_notsent_lowat(settings.unsent_bytes)?;
     if let Some(name) = &settings.congestion {
         let error = |error| io::Error::other(format!("congestion control {name:?}: {error}"));
         socket.set_tcp_congestion(name.as_bytes()).map_err(error)?;

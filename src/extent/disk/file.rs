@@ -8,9 +8,9 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
@@ -36,6 +36,11 @@ pub struct Identity {
     /// How many names the file has, its mode and its owners: what moves ctime without a write.
     attributes: (u64, u32, u32, u32),
 }
+
+/// For how long a file that has settled is taken to be unchanged since it was last looked at, in
+/// milliseconds. A look for each of ten thousand requests a second is a fifth of their system calls,
+/// and cannot see what is overwritten while the bytes are on their way either.
+const SEEN_TRUST_MS: u64 = 10;
 
 /// Calls that bring pages of one file into the page cache at a time.
 const FILLS_MAX: usize = 2;
@@ -78,16 +83,20 @@ impl Identity {
         Version::of(self.size, self.modified)
     }
 
-    /// How long ago the file, its names or its attributes were last changed. That time cannot be
-    /// set by programs, other than that of the last write. One in the future counts as now.
-    fn age(&self, now: SystemTime) -> Duration {
+    /// Whether the file, its names and its attributes have been left alone for so long. The time of
+    /// the last change cannot be set by programs, other than that of the last write; one that lies
+    /// in the future counts as now.
+    fn is_settled(&self, settle: Duration) -> bool {
+        if settle.is_zero() {
+            return true;
+        }
         let (seconds, nanos) = self.changed;
         let since_epoch = match (u64::try_from(seconds), u32::try_from(nanos)) {
             (Ok(seconds), Ok(nanos)) => Duration::new(seconds, nanos),
             _ => Duration::ZERO,
         };
-        let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        now.saturating_sub(since_epoch)
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        now.saturating_sub(since_epoch) >= settle
     }
 
     /// A number that hardly another file has: for tables that may be wrong at times.
@@ -147,6 +156,8 @@ pub struct File {
     identity: Identity,
     /// Kept, because every answer has it.
     validator: Validator,
+    /// Whether the file had been left alone for long enough when it was found in this state.
+    is_settled: bool,
 }
 
 #[derive(Debug)]
@@ -156,6 +167,9 @@ struct Descriptor {
     lane: Arc<Lane>,
     buffers: Buffers,
     settle: Option<Duration>,
+    /// When the file was last found unchanged, in milliseconds since it was opened.
+    seen_ms: AtomicU64,
+    opened: Instant,
     /// Places for calls that bring pages in: one file must not have all threads of its disk.
     fills: Arc<Semaphore>,
     /// Whether the file system keeps its promise that a status and a read of the page cache need
@@ -189,6 +203,8 @@ impl File {
             lane: Arc::clone(&root.lane),
             buffers: root.buffers.clone(),
             settle: root.settle,
+            seen_ms: AtomicU64::new(0),
+            opened: Instant::now(),
             fills: Arc::new(Semaphore::new(FILLS_MAX)),
             in_place,
         };
@@ -197,7 +213,8 @@ impl File {
 
     fn new(descriptor: Arc<Descriptor>, identity: Identity) -> Self {
         let validator = identity.version().validator();
-        Self { descriptor, identity, validator }
+        let is_settled = descriptor.settle.is_some_and(|settle| identity.is_settled(settle));
+        Self { descriptor, identity, validator, is_settled }
     }
 
     /// Names the file's bytes in the state that it was opened in.
@@ -232,9 +249,23 @@ impl File {
     /// page yet. So a file that was changed just now, and may be changed again, is read instead, and
     /// checked after each read.
     pub fn is_sendable(&self) -> bool {
-        let is_settled =
-            |settle: Duration| settle.is_zero() || self.identity.age(SystemTime::now()) >= settle;
-        self.answers_in_place() && self.descriptor.settle.is_some_and(is_settled)
+        let has_settled = || {
+            let settle = self.descriptor.settle;
+            self.is_settled || settle.is_some_and(|settle| self.identity.is_settled(settle))
+        };
+        self.answers_in_place() && has_settled()
+    }
+
+    /// Whether a file that had settled was found unchanged within the last [`SEEN_TRUST_MS`].
+    pub(super) fn was_seen(&self, now: Instant) -> bool {
+        let ms = self.descriptor.ms_since_open(now);
+        let seen_ms = self.descriptor.seen_ms.load(Ordering::Relaxed);
+        self.is_settled && ms.saturating_sub(seen_ms) < SEEN_TRUST_MS
+    }
+
+    /// The file was found unchanged.
+    pub(super) fn seen(&self, now: Instant) {
+        self.descriptor.seen_ms.store(self.descriptor.ms_since_open(now), Ordering::Relaxed);
     }
 
     /// Whether the file still has the bytes that it had when it was opened. Does not wait, for a
@@ -326,6 +357,11 @@ impl File {
 }
 
 impl Descriptor {
+    fn ms_since_open(&self, now: Instant) -> u64 {
+        let elapsed = now.saturating_duration_since(self.opened);
+        u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// A buffer to read into. That none comes back within the deadline cannot be seen from here;
     /// but if it ever happened, it must not hold the disk's threads for good.
     fn buffer(&self) -> Result<Buffer, Unavailable> {

@@ -131,9 +131,17 @@ impl Root {
     /// looked up lately, and its status is in memory.
     pub fn open_file_now(&self, path: &Path) -> Option<Arc<File>> {
         let kept = self.open_files.files.get(path)?;
-        let is_at_hand =
-            kept.looked_up.elapsed() <= self.open_files.trust && kept.file.answers_in_place();
-        is_at_hand.then(|| self.refresh(path, kept).ok()).flatten()
+        let now = Instant::now();
+        let age = now.saturating_duration_since(kept.looked_up);
+        if age > self.open_files.trust || !kept.file.answers_in_place() {
+            return None;
+        }
+        if kept.file.was_seen(now) {
+            return Some(kept.file);
+        }
+        let file = self.refresh(path, kept).ok()?;
+        file.seen(now);
+        Some(file)
     }
 
     /// The kept file in its present state, if that can be known without waiting: a file that has

@@ -192,7 +192,7 @@ where
                 Said::Prompt { mut sending, mut tally, persists } => {
                     self.send(&mut sending, &mut tally).await?;
                     if !persists {
-                        break End::Quietly;
+                        break self.end();
                     }
                     if !self.ahead.is_empty() {
                         // Others want their turn, before this one has everything that it sent ahead.
@@ -406,8 +406,17 @@ where
             self.discard(content_bytes).await?;
             return Ok(None);
         }
-        let is_listened_to = content_bytes > 0 && !self.at_end;
-        Ok(Some(if is_listened_to { End::Lingering } else { End::Quietly }))
+        if content_bytes > 0 {
+            return Ok(Some(End::Lingering));
+        }
+        Ok(Some(self.end()))
+    }
+
+    /// How a connection ends after an answer that was its last. A client that has sent more must be
+    /// listened to: a socket that is closed over unread bytes takes the answer back.
+    fn end(&self) -> End {
+        let has_more = !self.worker.is_draining() || !self.ahead.is_empty();
+        if has_more && !self.at_end { End::Lingering } else { End::Quietly }
     }
 
     /// Sends what somebody else makes, piece by piece.
