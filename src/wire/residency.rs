@@ -20,10 +20,10 @@ use crate::extent::{ReadError, disk::File};
 /// What is asked for and remembered at a time, in bytes of a file.
 const BLOCK_BYTES: u64 = 1 << 20;
 
-/// How long a block is taken to be still in the page cache.
+/// How long what was found of a block is taken to be so still.
 const TRUST: Duration = Duration::from_secs(1);
 
-/// How long a block that was missed is remembered as such.
+/// How long it is remembered that somebody had to wait for a block.
 const MISS_MEMORY: Duration = Duration::from_secs(60);
 
 /// Blocks that are remembered: 8 GiB of hot files, in half a MiB for each worker.
@@ -37,20 +37,30 @@ const FOLIO_MIN_BYTES: u64 = 1 << 20;
 /// is asked for again.
 #[derive(Debug)]
 pub struct Residency {
-    blocks: RefCell<Vec<Known>>,
+    blocks: RefCell<Vec<Option<Known>>>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Known {
     key: u64,
-    since: Option<Instant>,
-    is_cached: bool,
+    since: Instant,
+    state: State,
+}
+
+/// What was found of a block.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    /// All of it was in the page cache.
+    Cached,
+    /// Something of it was not.
+    Partial,
+    /// Something of it was not, and somebody had to wait.
+    Missed,
 }
 
 impl Default for Residency {
     fn default() -> Self {
-        let nothing = Known { key: 0, since: None, is_cached: false };
-        Self { blocks: RefCell::new(vec![nothing; BLOCKS]) }
+        Self { blocks: RefCell::new(vec![None; BLOCKS]) }
     }
 }
 
@@ -58,17 +68,26 @@ impl Residency {
     /// Whether a range of a file can be sent without waiting for a disk.
     pub(super) fn is_cached(&self, file: &File, range: &Range<u64>, now: Instant) -> bool {
         blocks_of(range).all(|block| {
-            if self.knows(file, block, true, now) {
+            let known = self.known(file, block, TRUST, now);
+            if known == Some(State::Cached) {
                 return true;
             }
             let start = block * BLOCK_BYTES;
             let whole = start..(start + BLOCK_BYTES).min(file.identity().size);
-            if kernel::is_cached(file.as_fd(), &whole) {
-                self.remember(file, block, true, now);
-                return true;
-            }
             let part = range.start.max(whole.start)..range.end.min(whole.end);
-            part != whole && kernel::is_cached(file.as_fd(), &part)
+            // Of a block that was not whole a moment ago, only what is needed is asked for.
+            if part == whole || known.is_none() {
+                let is_cached = kernel::is_cached(file.as_fd(), &whole);
+                if is_cached {
+                    self.remember(file, block, State::Cached, now);
+                } else if self.known(file, block, MISS_MEMORY, now) != Some(State::Missed) {
+                    self.remember(file, block, State::Partial, now);
+                }
+                if is_cached || part == whole {
+                    return is_cached;
+                }
+            }
+            kernel::is_cached(file.as_fd(), &part)
         })
     }
 
@@ -82,8 +101,8 @@ impl Residency {
     ) -> BoxFuture<'static, Result<(), ReadError>> {
         let mut was_missed = false;
         for block in blocks_of(&range) {
-            was_missed |= self.knows(file, block, false, now);
-            self.remember(file, block, false, now);
+            was_missed |= self.known(file, block, MISS_MEMORY, now) == Some(State::Missed);
+            self.remember(file, block, State::Missed, now);
         }
         let as_folios = was_missed || range.end - range.start >= FOLIO_MIN_BYTES;
         file.fill(move |descriptor| {
@@ -101,22 +120,20 @@ impl Residency {
         // Of a block at the edge there is perhaps only a part.
         let (first, last) = (range.start.div_ceil(BLOCK_BYTES), range.end / BLOCK_BYTES);
         for block in first..last {
-            self.remember(file, block, true, now);
+            self.remember(file, block, State::Cached, now);
         }
     }
 
-    fn knows(&self, file: &File, block: u64, is_cached: bool, now: Instant) -> bool {
+    /// What was found of a block, if that is no longer ago than `trust`.
+    fn known(&self, file: &File, block: u64, trust: Duration, now: Instant) -> Option<State> {
         let key = key_of(file, block);
-        let known = self.blocks.borrow()[place_of(key)];
-        let trust = if is_cached { TRUST } else { MISS_MEMORY };
-        known.key == key
-            && known.is_cached == is_cached
-            && known.since.is_some_and(|since| now.saturating_duration_since(since) < trust)
+        let known = self.blocks.borrow()[place_of(key)].filter(|known| known.key == key)?;
+        (now.saturating_duration_since(known.since) < trust).then_some(known.state)
     }
 
-    fn remember(&self, file: &File, block: u64, is_cached: bool, now: Instant) {
+    fn remember(&self, file: &File, block: u64, state: State, now: Instant) {
         let key = key_of(file, block);
-        self.blocks.borrow_mut()[place_of(key)] = Known { key, since: Some(now), is_cached };
+        self.blocks.borrow_mut()[place_of(key)] = Some(Known { key, since: now, state });
     }
 }
 
