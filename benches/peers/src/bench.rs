@@ -13,6 +13,7 @@ use crate::clients::curl;
 use crate::congestion::Congestion;
 use crate::dataset::{Dataset, Scratch, Shape};
 use crate::machine::{self, fact};
+use crate::memory::Memory;
 use crate::options::Options;
 use crate::paused;
 use crate::peers::{self, Peer, Role, Server, Site};
@@ -110,46 +111,27 @@ impl Bench<'_> {
         report: &mut Report,
     ) -> Result<()> {
         let scratch = Scratch::create(scratch)?;
-        let mut own = Vec::new();
-        if stage.own {
-            for peer in self.entering(stage) {
-                own.push(self.copy(scratch.path(), &format!("own-{peer}"), &stage.cells)?);
-            }
-        }
-        // The one copy of all, or each peer's own.
-        let datasets = shared.filter(|_| !stage.own).into_iter().chain(&own).cycle();
-        let start = |peer: usize, dataset, name: &str| {
-            let server = self.start(peer, dataset, stage, &scratch.path().join(name));
-            server.with_context(|| report.peers[peer].name.clone())
-        };
-
-        if let &[cell @ Cell { work: Work::Paused { viewers }, .. }] = &stage.cells[..] {
+        let own = self.own_copies(stage, scratch.path())?;
+        if let (&[cell], Some(dataset)) = (&stage.cells[..], shared)
+            && let Work::Paused { viewers } = cell.work
+        {
             println!("\n{cell}");
-            let mut samples = vec![Vec::new(); self.peers.len()];
-            let dataset = shared.context("paused viewers share the files")?;
-            for number in 0..self.options.others_turns {
-                for peer in self.entering(stage) {
-                    dataset.warm(&dataset.hot_files(cell.work))?;
-                    let server = start(peer, dataset, &format!("paused-{number}-{peer}"))?;
-                    let sample = paused::sample(&server, viewers)
-                        .with_context(|| report.peers[peer].name.clone())?;
-                    println!("{}", report.paused_progress(number, peer, sample, viewers));
-                    samples[peer].push(sample);
-                }
-            }
+            let samples = self.paused(stage, dataset, viewers, scratch.path(), report)?;
             report.paused.push(PausedResult { cell, viewers, samples });
             print!("{}", report.last_paused());
             return Ok(());
         }
 
+        // The one copy of all, or each peer's own.
+        let datasets = shared.filter(|_| !stage.own).into_iter().chain(&own).cycle();
         let mut entrants = Vec::new();
         for (peer, dataset) in self.entering(stage).zip(datasets) {
-            let server = start(peer, dataset, &format!("peer-{peer}"))?;
+            let server = self.start(peer, dataset, stage, scratch.path())?;
+            if stage.own {
+                dataset.evict(&dataset.names())?;
+                curl::fetch(&server, &dataset.names())?;
+            }
             entrants.push(Entrant { peer, role: self.peers[peer].role(), server, dataset });
-        }
-        for Entrant { server, dataset, .. } in entrants.iter().filter(|_| stage.own) {
-            dataset.evict(&dataset.names())?;
-            curl::fetch(server, &dataset.names())?;
         }
         let rounds = Rounds { options: self.options, entrants, scratch: scratch.path() };
         for &cell in &stage.cells {
@@ -160,6 +142,39 @@ impl Bench<'_> {
         Ok(())
     }
 
+    /// Makes a copy for each peer of a stage, if the stage is one of own copies.
+    fn own_copies(&self, stage: &Stage, scratch: &Path) -> Result<Vec<Dataset>> {
+        self.entering(stage)
+            .filter(|_| stage.own)
+            .map(|peer| self.copy(scratch, &format!("own-{peer}"), &stage.cells))
+            .collect()
+    }
+
+    /// Samples the memory of paused viewers, by peer. One server runs at a time, and each is
+    /// started for one sample.
+    fn paused(
+        &self,
+        stage: &Stage,
+        dataset: &Dataset,
+        viewers: usize,
+        scratch: &Path,
+        report: &Report,
+    ) -> Result<Vec<Vec<Memory>>> {
+        let mut samples = vec![Vec::new(); self.peers.len()];
+        for number in 0..self.options.others_turns {
+            for peer in self.entering(stage) {
+                dataset.warm(&dataset.hot_files(Work::Paused { viewers }))?;
+                let scratch = Scratch::create(scratch)?;
+                let server = self.start(peer, dataset, stage, scratch.path())?;
+                let sample = paused::sample(&server, viewers)
+                    .with_context(|| self.peers[peer].name().to_owned())?;
+                println!("{}", report.paused_progress(number, peer, sample, viewers));
+                samples[peer].push(sample);
+            }
+        }
+        Ok(samples)
+    }
+
     /// The numbers of the peers that take part in a stage. Where each needs its own copy, the
     /// others do not: all those copies would not fit into the page cache of most machines.
     fn entering(&self, stage: &Stage) -> impl Iterator<Item = usize> {
@@ -168,13 +183,20 @@ impl Bench<'_> {
     }
 
     /// Starts a peer. Those of a stage run at the same time, but rest while they are not asked.
-    fn start(&self, peer: usize, dataset: &Dataset, stage: &Stage, state: &Path) -> Result<Server> {
+    fn start(
+        &self,
+        peer: usize,
+        dataset: &Dataset,
+        stage: &Stage,
+        scratch: &Path,
+    ) -> Result<Server> {
         let site = Site {
             media: dataset.folder.clone(),
-            state: state.to_owned(),
+            state: scratch.join(format!("peer-{peer}")),
             cores: self.options.cores(stage.cores),
         };
         std::fs::create_dir(&site.state)?;
-        peers::start(self.peers[peer].as_ref(), &site)
+        let peer = self.peers[peer].as_ref();
+        peers::start(peer, &site).with_context(|| peer.name().to_owned())
     }
 }

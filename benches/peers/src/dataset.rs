@@ -11,12 +11,12 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
 use crate::cell::Work;
 use crate::interrupt;
-use crate::process::Group;
+use crate::process::{Group, wait_for};
 use crate::random::Random;
 
 /// Bytes written or read at a time while making and warming files.
@@ -31,8 +31,11 @@ const SETTLED: Duration = Duration::from_secs(3);
 /// it is asked for again: a server may remember for a second that a file was in.
 const COLD_FILES: u64 = 16;
 
-/// Longest time in which the kernel tells what the page cache holds.
+/// Longest time in which the kernel tells what the page cache holds, or gives files up.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Bytes that may stay behind in the page cache: a page or two that somebody holds.
+const STAYING: u64 = 64 << 10;
 
 /// A folder that is deleted, with all in it, when dropped.
 #[derive(Debug)]
@@ -158,19 +161,19 @@ impl Dataset {
         files.iter().try_for_each(|name| read_all(&self.path(name)))
     }
 
-    /// Drops files from the page cache, and makes sure that they are gone.
+    /// Drops files from the page cache, and makes sure that they are gone. A page that is still
+    /// being read or sent stays; so it is tried until a server has given up what it was doing.
     pub fn evict(&self, files: &[String]) -> Result<()> {
-        for name in files {
-            evict(&File::open(self.path(name))?)?;
-        }
-        let cached = self.cached(files)?;
-        // A page that somebody holds just now stays.
-        ensure!(
-            cached <= 1 << 20,
-            "{cached} bytes stay in the page cache; is {} on a disk? Name another by --scratch",
-            self.folder.display()
+        let folder = self.folder.display();
+        let what = format!(
+            "files to leave the page cache; is {folder} on a disk? Name another by --scratch"
         );
-        Ok(())
+        wait_for(&what, PATIENCE, || {
+            for name in files {
+                evict(&File::open(self.path(name))?)?;
+            }
+            Ok((self.cached(files)? <= STAYING).then_some(()))
+        })
     }
 
     /// How much of some files the page cache holds, in bytes.

@@ -48,7 +48,6 @@ fn caddyfile(address: SocketAddr, site: &Site) -> Result<String> {
 {{
     admin off
     auto_https off
-    persist_config off
     log {{
         level ERROR
     }}
