@@ -13,11 +13,10 @@ use crate::clients::curl;
 use crate::congestion::Congestion;
 use crate::dataset::{Dataset, Scratch, Shape};
 use crate::machine::{self, fact};
-use crate::memory::Memory;
 use crate::options::Options;
 use crate::paused;
 use crate::peers::{self, Peer, Role, Server, Site};
-use crate::report::{PausedResult, PeerName, Report, chart};
+use crate::report::{Paused, PausedResult, PeerName, Report, chart};
 use crate::rounds::{Entrant, Rounds};
 use crate::stage::{self, Stage};
 
@@ -30,7 +29,7 @@ pub fn run(options: &Options) -> Result<()> {
         report.facts.push(fact(peer.name(), &version));
         report.peers.push(PeerName { name: peer.name().to_owned(), role: peer.role() });
     }
-    machine::raise_file_limit()?;
+    let file_limit = machine::raise_file_limit()?;
     machine::pin(options.client_core)?;
     let congestion = Congestion::set(&options.congestion);
     report.facts.push(fact("congestion control", &congestion.describe()));
@@ -40,7 +39,7 @@ pub fn run(options: &Options) -> Result<()> {
     }
 
     let scratch = Scratch::create(&options.scratch)?;
-    let bench = Bench { options, peers: chosen };
+    let bench = Bench { options, peers: chosen, file_limit };
     let shared = bench.shared_copy(scratch.path())?;
     for stage in stage::of(&options.cells) {
         bench.run(&stage, shared.as_ref(), scratch.path(), &mut report)?;
@@ -73,6 +72,8 @@ fn method(options: &Options) -> String {
 struct Bench<'a> {
     options: &'a Options,
     peers: Vec<Box<dyn Peer>>,
+    /// Files that a process may hold open.
+    file_limit: u64,
 }
 
 impl Bench<'_> {
@@ -116,8 +117,8 @@ impl Bench<'_> {
             && let Work::Paused { viewers } = cell.work
         {
             println!("\n{cell}");
-            let samples = self.paused(stage, dataset, viewers, scratch.path(), report)?;
-            report.paused.push(PausedResult { cell, viewers, samples });
+            let peers = self.paused(stage, viewers, dataset, scratch.path(), report)?;
+            report.paused.push(PausedResult { cell, peers });
             print!("{}", report.last_paused());
             return Ok(());
         }
@@ -150,29 +151,42 @@ impl Bench<'_> {
             .collect()
     }
 
-    /// Samples the memory of paused viewers, by peer. One server runs at a time, and each is
-    /// started for one sample.
+    /// Samples the memory of paused viewers. One server runs at a time, and each is started for
+    /// one sample.
     fn paused(
         &self,
         stage: &Stage,
-        dataset: &Dataset,
         viewers: usize,
+        dataset: &Dataset,
         scratch: &Path,
         report: &Report,
-    ) -> Result<Vec<Vec<Memory>>> {
-        let mut samples = vec![Vec::new(); self.peers.len()];
+    ) -> Result<Vec<Paused>> {
+        let mut paused: Vec<Paused> = (0..self.peers.len())
+            .map(|peer| Paused { viewers: self.viewers(peer, viewers), samples: Vec::new() })
+            .collect();
         for number in 0..self.options.others_turns {
             for peer in self.entering(stage) {
                 dataset.warm(&dataset.hot_files(Work::Paused { viewers }))?;
                 let scratch = Scratch::create(scratch)?;
                 let server = self.start(peer, dataset, stage, scratch.path())?;
-                let sample = paused::sample(&server, viewers)
+                let paused = &mut paused[peer];
+                let sample = paused::sample(&server, paused.viewers)
                     .with_context(|| self.peers[peer].name().to_owned())?;
-                println!("{}", report.paused_progress(number, peer, sample, viewers));
-                samples[peer].push(sample);
+                println!("{}", report.paused_progress(number, peer, sample, paused.viewers));
+                paused.samples.push(sample);
             }
         }
-        Ok(samples)
+        Ok(paused)
+    }
+
+    /// How many viewers a peer has, if `wanted` are wanted. The others open the file anew for
+    /// each and need two descriptors; if they may not have so many, fewer viewers must do.
+    fn viewers(&self, peer: usize, wanted: usize) -> usize {
+        let most = (self.file_limit.saturating_sub(1000) / 2) as usize;
+        match self.peers[peer].role() {
+            Role::Other => wanted.min(most),
+            Role::Ours | Role::Reference => wanted,
+        }
     }
 
     /// The numbers of the peers that take part in a stage. Where each needs its own copy, the

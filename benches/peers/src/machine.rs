@@ -42,14 +42,15 @@ pub fn pin(core: usize) -> Result<()> {
 
 /// Lets the clients and servers open many files: the usual 1,024 is too few for 1,000
 /// connections, and some peers hold two descriptors for each of 10,000 viewers. Root may have
-/// more than the machine allows others; without it, that must do.
-pub fn raise_file_limit() -> Result<()> {
+/// more than the machine allows others; without it, that must do. Returns the limit.
+pub fn raise_file_limit() -> Result<u64> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     let wanted = hard.max(FILES);
     if setrlimit(Resource::RLIMIT_NOFILE, wanted, wanted).is_err() {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+        return Ok(hard);
     }
-    Ok(())
+    Ok(wanted)
 }
 
 fn cpu_model(cpuinfo: &str) -> String {

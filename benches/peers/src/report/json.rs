@@ -53,13 +53,14 @@ fn of_cell(report: &Report, cell: &CellResult) -> Value {
 }
 
 fn of_paused(report: &Report, cell: &PausedResult) -> Value {
-    let peers = report.peers.iter().enumerate();
-    let peers = peers.filter(|&(peer, _)| !cell.samples[peer].is_empty()).map(|(peer, name)| {
+    let peers = cell.peers.iter().zip(&report.peers);
+    let peers = peers.filter(|(paused, _)| !paused.samples.is_empty()).map(|(paused, name)| {
         json!({
             "peer": name.name,
             "role": role(name.role),
-            "anon_kib_per_viewer": of_spread(Spread::of(cell.anon(peer))),
-            "samples": cell.samples[peer].iter().map(|memory| json!({
+            "viewers": paused.viewers,
+            "anon_kib_per_viewer": of_spread(Spread::of(paused.anon())),
+            "samples": paused.samples.iter().map(|memory| json!({
                 "anon_kib": memory.anon_kib,
                 "file_kib": memory.file_kib,
             })).collect::<Vec<_>>(),
@@ -67,7 +68,6 @@ fn of_paused(report: &Report, cell: &PausedResult) -> Value {
     });
     json!({
         "load": cell.cell.to_string(),
-        "viewers": cell.viewers,
         "reference": report.peers[cell.reference(&report.peers)].name,
         "results": peers.collect::<Vec<_>>(),
     })

@@ -42,12 +42,18 @@ pub struct CellResult {
     pub turns: Vec<Vec<Turn>>,
 }
 
-/// What the memory of freshly started servers has grown by, by peer as in [`CellResult`].
+/// One cell of paused viewers, by peer as in [`CellResult`].
 #[derive(Debug)]
 pub struct PausedResult {
     pub cell: Cell,
+    pub peers: Vec<Paused>,
+}
+
+/// What the memory of one peer has grown by, each time it was started afresh.
+#[derive(Debug)]
+pub struct Paused {
     pub viewers: usize,
-    pub samples: Vec<Vec<Memory>>,
+    pub samples: Vec<Memory>,
 }
 
 impl CellResult {
@@ -92,17 +98,19 @@ impl CellResult {
 }
 
 impl PausedResult {
-    /// Some kind of memory per viewer in KiB, start by start.
-    fn values(&self, peer: usize, kind: impl Fn(&Memory) -> i64) -> Vec<f64> {
-        self.samples[peer].iter().map(|memory| kind(memory) as f64 / self.viewers as f64).collect()
-    }
-
-    fn anon(&self, peer: usize) -> Vec<f64> {
-        self.values(peer, |memory| memory.anon_kib)
-    }
-
     fn reference(&self, peers: &[PeerName]) -> usize {
-        best_reference(peers, |peer| Spread::of(self.anon(peer)).median)
+        best_reference(peers, |peer| Spread::of(self.peers[peer].anon()).median)
+    }
+}
+
+impl Paused {
+    /// Some kind of memory per viewer in KiB, start by start.
+    fn values(&self, kind: impl Fn(&Memory) -> i64) -> Vec<f64> {
+        self.samples.iter().map(|memory| kind(memory) as f64 / self.viewers as f64).collect()
+    }
+
+    fn anon(&self) -> Vec<f64> {
+        self.values(|memory| memory.anon_kib)
     }
 }
 
@@ -255,7 +263,10 @@ pub(crate) mod tests {
             cell: typed.parse().unwrap(),
             turns: turns.into(),
         };
-        let memory = |anon_kib| vec![Memory { anon_kib, file_kib: 20 }];
+        let paused = |(viewers, anon_kib)| Paused {
+            viewers,
+            samples: vec![Memory { anon_kib, file_kib: 20 }],
+        };
         Report {
             facts: vec![("CPU".to_owned(), "one".to_owned())],
             peers: vec![
@@ -282,8 +293,7 @@ pub(crate) mod tests {
             ],
             paused: vec![PausedResult {
                 cell: "paused@10".parse().unwrap(),
-                viewers: 10,
-                samples: [45, 90, 100, 2000].map(memory).into(),
+                peers: [(10, 45), (10, 90), (10, 100), (8, 2000)].map(paused).into(),
             }],
         }
     }
@@ -341,6 +351,7 @@ pub(crate) mod tests {
             "| 10 paused viewers | ours | 4.50 | 2.00 | 0.50 (0.50–0.50) |"
         );
         assert!(rows("on")[3].ends_with("| 9.00 | 2.00 | 1 |"));
+        assert!(rows("slow")[2].starts_with("| 8 paused viewers | slow | 250.00 |"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::table::Table;
 use super::{CellResult, PausedResult, Report};
-use crate::cell::thousands;
+use crate::cell::{Work, thousands};
 use crate::peers::Role;
 use crate::stats::Spread;
 use crate::turn::Turn;
@@ -80,18 +80,19 @@ pub fn paused<'a>(report: &Report, cells: impl Iterator<Item = &'a PausedResult>
     let mut table = Table::new(["load", "peer", "RssAnon KiB each", "RssFile KiB each", &ratio]);
     for cell in cells {
         let reference = cell.reference(&report.peers);
-        for (peer, name) in report.peers.iter().enumerate() {
-            let file = Spread::of(cell.values(peer, |memory| memory.file_kib)).median;
-            let anon = cell.anon(peer);
+        let anon_of_reference = cell.peers[reference].anon();
+        for (peer, paused) in cell.peers.iter().enumerate() {
+            let anon = paused.anon();
             if anon.is_empty() {
                 continue;
             }
+            let file = Spread::of(paused.values(|memory| memory.file_kib)).median;
             table.row([
-                cell.cell.to_string(),
-                name.name.clone(),
+                Work::Paused { viewers: paused.viewers }.to_string(),
+                report.peers[peer].name.clone(),
                 format!("{:.2}", Spread::of(anon.iter().copied()).median),
                 format!("{file:.2}"),
-                ratio_cell(Spread::of_ratios(&anon, &cell.anon(reference)), peer == reference),
+                ratio_cell(Spread::of_ratios(&anon, &anon_of_reference), peer == reference),
             ]);
         }
     }
