@@ -7,6 +7,7 @@
 
 use super::model::{Bar, Chart, Group};
 use super::svg::Svg;
+use crate::peers::Role;
 
 const WIDTH: f64 = 860.0;
 const MARGIN: f64 = 24.0;
@@ -29,12 +30,12 @@ pub fn draw(chart: &Chart) -> String {
     if !chart.cpu.is_empty() {
         paper.cpu(chart);
     }
-    paper.amounts("Hot requests per second beside cold downloads: more is better", &chart.hot);
-    paper.amounts("The server's own memory per paused viewer: less is better", &chart.memory);
+    paper.amounts("Requests per second beside downloads from the disk: more is better", &chart.hot);
+    paper.amounts("The server’s own memory for each paused viewer: less is better", &chart.memory);
     paper.line(&[("muted", &chart.machine)]);
     let height = paper.y - STEP + MARGIN;
     let mut ground = Svg::default();
-    ground.rect("ground plate", [0.5, 0.5, WIDTH - 1.0, height - 1.0], 8.0);
+    ground.rect("ground", [0.5, 0.5, WIDTH - 1.0, height - 1.0], 8.0);
     ground.append(paper.svg);
     ground.finish([WIDTH, height], "Headwater beside its peers", &description(chart))
 }
@@ -83,7 +84,7 @@ impl Paper {
     fn cpu(&mut self, chart: &Chart) {
         self.line(&[
             ("heading", "CPU per request ÷ nginx’s: less is better"),
-            ("muted", "  (nginx is the better of its two settings, the line at 1)"),
+            ("muted", "\u{a0} nginx is the better of its two settings, the line at 1"),
         ]);
         let groups = || chart.cpu.iter().flat_map(|section| &section.groups);
         let axis = Axis::around(groups().flat_map(|group| &group.bars).map(|bar| bar.value));
@@ -116,11 +117,18 @@ impl Paper {
             return;
         }
         self.line(&[("heading", heading)]);
-        self.y -= 4.0;
         let bars = groups.iter().flat_map(|group| &group.bars);
         let most = bars.map(|bar| bar.value).fold(f64::MIN_POSITIVE, f64::max);
         for group in groups {
-            self.group(group, |bar| (LEFT, LEFT + (RIGHT - LEFT) * bar.value.max(0.0) / most));
+            self.y -= 8.0;
+            self.section(&group.label);
+            for bar in &group.bars {
+                let name = [(weight(bar), &bar.peer[..])];
+                self.svg.text("", [MARGIN, self.y + BASELINE], &name);
+                let to = LEFT + (RIGHT - LEFT) * bar.value.max(0.0) / most;
+                self.bar(bar, LEFT, to, &[(weight(bar), &bar.text)]);
+            }
+            self.y += GROUP_GAP;
         }
         self.y += PANEL_GAP;
     }
@@ -130,27 +138,39 @@ impl Paper {
         self.y += STEP + 6.0;
     }
 
-    /// The bars of one load; `ends` says from where to where each goes.
+    /// The bars of one load, each with its peer's name; `ends` says from where to where one goes.
     fn group(&mut self, group: &Group, ends: impl Fn(&Bar) -> (f64, f64)) {
         let (first, rest) = group.label.split_once(", ").unwrap_or((&group.label, ""));
-        let gap = if rest.is_empty() { "" } else { "  " };
-        let label = [("strong", first), ("muted", gap), ("muted", rest)];
+        let label = [("strong", first), ("muted", "\u{a0} "), ("muted", rest)];
         self.svg.text("", [MARGIN, self.y + BASELINE], &label);
         for bar in &group.bars {
             let (from, to) = ends(bar);
-            let (class, weight) = if bar.is_ours { ("ours", "strong") } else { ("other", "") };
-            // A bar of no length would not be seen at all.
-            let width = (to - from).abs().max(1.5);
-            self.svg.rect(class, [from.min(to), self.y, width, BAR], 2.0);
-            let beside = [from.max(to) + 7.0, self.y + BASELINE];
-            self.svg.text(
-                "",
-                beside,
-                &[(weight, &bar.text), ("muted", "  "), ("muted", &bar.peer)],
-            );
-            self.y += STEP;
+            let name = ("muted", &bar.peer[..]);
+            self.bar(bar, from, to, &[(weight(bar), &bar.text), ("muted", "\u{a0} "), name]);
         }
         self.y += GROUP_GAP;
+    }
+
+    /// One bar, with a text to its right.
+    fn bar(&mut self, bar: &Bar, from: f64, to: f64, text: &[(&str, &str)]) {
+        let class = match bar.role {
+            Role::Ours => "ours",
+            Role::Reference => "reference",
+            Role::Other => "other",
+        };
+        // A bar of no length would not be seen at all.
+        let width = (to - from).abs().max(1.5);
+        self.svg.rect(class, [from.min(to), self.y, width, BAR], 2.0);
+        self.svg.text("", [from.max(to) + 7.0, self.y + BASELINE], text);
+        self.y += STEP;
+    }
+}
+
+/// Headwater is what the reader looks for.
+fn weight(bar: &Bar) -> &'static str {
+    match bar.role {
+        Role::Ours => "strong",
+        Role::Reference | Role::Other => "",
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::cell::thousands;
+use crate::peers::Role;
 
 /// All panels; each may be empty.
 #[derive(Debug, Default, PartialEq)]
@@ -35,7 +36,7 @@ pub struct Group {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bar {
     pub peer: String,
-    pub is_ours: bool,
+    pub role: Role,
     pub value: f64,
     /// What stands beside the bar: the value, in its unit.
     pub text: String,
@@ -119,9 +120,15 @@ fn hot(cell: &Value) -> Group {
 }
 
 fn memory(cell: &Value) -> Group {
+    let viewers = |result: &Value| result["viewers"].as_u64();
+    let most = list(&cell["results"]).filter_map(viewers).max();
     group(cell, with_one_reference(cell), |result| {
         let kib = result["anon_kib_per_viewer"]["median"].as_f64()?;
-        Some((kib, format!("{} KiB", two_digits(kib))))
+        let mut text = format!("{} KiB", two_digits(kib));
+        if let Some(fewer) = viewers(result).filter(|_| viewers(result) < most) {
+            text += &format!(", of {} viewers", thousands(fewer as f64));
+        }
+        Some((kib, text))
     })
 }
 
@@ -141,8 +148,12 @@ fn group<'a>(
     let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
     let bars = results.filter_map(|result| {
         let (value, shown) = value(result)?;
-        let is_ours = result["role"] == "ours";
-        Some(Bar { peer: text(&result["peer"]), is_ours, value, text: shown })
+        let role = match result["role"].as_str() {
+            Some("ours") => Role::Ours,
+            Some("reference") => Role::Reference,
+            _ => Role::Other,
+        };
+        Some(Bar { peer: text(&result["peer"]), role, value, text: shown })
     });
     let label = if cell["work"].is_string() { &cell["work"] } else { &cell["load"] };
     Group { label: text(label), bars: bars.collect() }
@@ -194,6 +205,8 @@ mod tests {
         assert_eq!(peers(&chart.hot[0]), ["ours", "off", "slow"]);
         assert_eq!(peers(&chart.memory[0]), ["ours", "on", "slow"]);
         assert_eq!(chart.hot[0].bars[0].text, "600, p99 8.0 ms");
+        assert_eq!(chart.memory[0].bars[1].text, "9.0 KiB");
+        assert_eq!(chart.memory[0].bars[2].text, "250 KiB, of 8 viewers");
     }
 
     #[test]

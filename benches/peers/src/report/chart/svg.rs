@@ -7,11 +7,12 @@ use std::fmt::{self, Write};
 #[derive(Debug, Default)]
 pub struct Svg(String);
 
-/// Light by default. The colours of text have a contrast of 4.5 and more to their ground.
+/// Light by default. The colours of text have a contrast of 4.5 and more to their ground, and a
+/// rim of it, so that lines behind them do not cross them out.
 const STYLE: &str = "
-  .ground { fill: #ffffff }
-  .plate { fill: none; stroke: #d0d7de }
-  text { font: 12px system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif; fill: #1f2328 }
+  .ground { fill: #ffffff; stroke: #d0d7de }
+  text { font: 12px system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif; fill: #1f2328;
+    paint-order: stroke; stroke: #ffffff; stroke-width: 4px; stroke-linejoin: round }
   .title { font-size: 18px; font-weight: 600 }
   .heading { font-size: 13px; font-weight: 600 }
   .strong { font-weight: 600 }
@@ -21,15 +22,16 @@ const STYLE: &str = "
   .grid { stroke: #d8dee4 }
   .one { stroke: #59636e; stroke-dasharray: 4 3 }
   .ours { fill: #0a7ea4 }
+  .reference { fill: #59636e }
   .other { fill: #b6bec8 }
   @media (prefers-color-scheme: dark) {
-    .ground { fill: #0d1117 }
-    .plate { stroke: #30363d }
-    text { fill: #e6edf3 }
+    .ground { fill: #0d1117; stroke: #30363d }
+    text { fill: #e6edf3; stroke: #0d1117 }
     .muted { fill: #9198a1 }
     .grid { stroke: #262c34 }
     .one { stroke: #9198a1 }
     .ours { fill: #39b8e3 }
+    .reference { fill: #9198a1 }
     .other { fill: #4d5763 }
   }
 ";
@@ -49,7 +51,8 @@ impl Svg {
         ));
     }
 
-    /// Text in parts, each of a class of its own, on one line; `class` places it.
+    /// Text in parts, each of a class of its own, on one line; `class` places it. Spaces
+    /// between parts have to be unbreakable ones, or only one of them is left.
     pub fn text(&mut self, class: &str, [x, y]: [f64; 2], parts: &[(&str, &str)]) {
         let mut spans = String::new();
         for (class, text) in parts {
