@@ -45,6 +45,9 @@ pub fn run(options: &Options) -> Result<()> {
         bench.run(&stage, shared.as_ref(), scratch.path(), &mut report)?;
     }
 
+    if options.strace {
+        return Ok(());
+    }
     println!("\n{}", report.markdown());
     if let Some(file) = &options.json {
         report.write_json(file)?;
@@ -137,6 +140,10 @@ impl Bench<'_> {
         let rounds = Rounds { options: self.options, entrants, scratch: scratch.path() };
         for &cell in &stage.cells {
             println!("\n{cell}");
+            if self.options.strace {
+                rounds.trace(cell, report)?;
+                continue;
+            }
             rounds.run(cell, report)?;
             print!("{}", report.last_cell());
         }

@@ -27,6 +27,7 @@ mod requests;
 mod rounds;
 mod stage;
 mod stats;
+mod trace;
 mod tree;
 mod turn;
 mod verify;

@@ -5,9 +5,10 @@
 //! The kernel's own memory for sockets is in neither; it is the same for every server.
 
 use std::fs;
+use std::io;
 use std::ops::Sub;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use crate::tree;
 
@@ -32,9 +33,9 @@ impl Sub for Memory {
 /// Resident memory of the process `root` and all its descendants.
 pub fn of_tree(root: u32) -> Result<Memory> {
     let mut sum = Memory::default();
-    for id in members(root)? {
-        let status = fs::read_to_string(format!("/proc/{id}/status"))?;
-        let memory = parse_status(&status).with_context(|| format!("/proc/{id}/status"))?;
+    for status in each(root, |id| fs::read_to_string(format!("/proc/{id}/status")))? {
+        // One that has ended, but was not waited for, has no memory.
+        let memory = parse_status(&status).unwrap_or_default();
         sum.anon_kib += memory.anon_kib;
         sum.file_kib += memory.file_kib;
     }
@@ -43,22 +44,26 @@ pub fn of_tree(root: u32) -> Result<Memory> {
 
 /// Sockets that the process `root` and all its descendants hold.
 pub fn sockets_of_tree(root: u32) -> Result<usize> {
+    Ok(each(root, sockets)?.into_iter().sum())
+}
+
+fn sockets(id: u32) -> io::Result<usize> {
     let mut count = 0;
-    for id in members(root)? {
-        for entry in fs::read_dir(format!("/proc/{id}/fd"))? {
-            // A descriptor may be closed between the listing and this.
-            let target = entry.and_then(|entry| fs::read_link(entry.path()));
-            count +=
-                usize::from(target.is_ok_and(|to| to.to_string_lossy().starts_with("socket:")));
-        }
+    for entry in fs::read_dir(format!("/proc/{id}/fd"))? {
+        // A descriptor may be closed between the listing and this.
+        let target = entry.and_then(|entry| fs::read_link(entry.path()));
+        count += usize::from(target.is_ok_and(|to| to.to_string_lossy().starts_with("socket:")));
     }
     Ok(count)
 }
 
-fn members(root: u32) -> Result<Vec<u32>> {
-    let members: Vec<u32> = tree::of(root)?.into_keys().collect();
-    ensure!(!members.is_empty(), "the server is gone");
-    Ok(members)
+/// What `read` gives for the process `root` and each of its descendants.
+fn each<T>(root: u32, read: impl Fn(u32) -> io::Result<T>) -> Result<Vec<T>> {
+    let mut found = vec![read(root).context("the server is gone")?];
+    let descendants = tree::of(root)?.into_keys().filter(|&id| id != root);
+    // A descendant may have ended since the listing.
+    found.extend(descendants.filter_map(|id| read(id).ok()));
+    Ok(found)
 }
 
 /// Reads proc_pid_status(5).

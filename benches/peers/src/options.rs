@@ -104,6 +104,10 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
 
+    /// Have no turns: count the system calls per request in cells of ranges, by strace.
+    #[arg(long)]
+    pub strace: bool,
+
     /// Write every turn's raw figures to this file.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

@@ -12,6 +12,7 @@ use crate::options::Options;
 use crate::peers::{Role, Server};
 use crate::report::{CellResult, Report};
 use crate::requests::Ranges;
+use crate::trace;
 use crate::turn::{self, Turn};
 use crate::verify::{self, HeadLength};
 
@@ -53,6 +54,23 @@ impl Rounds<'_> {
         }
         self.verify(cell, report)?;
         report.cells.push(CellResult { cell, turns });
+        Ok(())
+    }
+
+    /// Counts every peer's system calls in `cell`, and prints them.
+    pub fn trace(&self, cell: Cell, report: &Report) -> Result<()> {
+        let heads = self.verify(cell, report)?;
+        let duration = Duration::from_secs(self.options.seconds);
+        for (entrant, heads) in self.order(0, &heads) {
+            let Entrant { server, peer, .. } = entrant;
+            let (ranges, heads) =
+                self.ranges(cell, 0)?.zip(heads).context("only ranges can be traced")?;
+            let calls = trace::trace(server, self.scratch, || {
+                wrk::measure(server, &ranges, heads, duration, self.scratch)
+            })
+            .with_context(|| report.peers[*peer].name.clone())?;
+            println!("  {:16}  {calls}", report.peers[*peer].name);
+        }
         Ok(())
     }
 
