@@ -47,7 +47,7 @@ bench: ## Measure the small parts, then the server beside its peers (40 minutes;
 	@scripts/setup bench
 	cargo bench --bench micro
 	cargo build --release
-	cargo run --release -p peers -- --svg docs/bench.svg $(ARGS)
+	cargo run --release -p peers -- --json target/bench.json --svg docs/bench.svg $(ARGS)
 
 # RUSTC_BOOTSTRAP: the sanitizers are behind nightly flags, the code is not.
 SECONDS ?= 60

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::cell::{Cell, Work};
 use crate::clients::curl;
@@ -137,6 +137,7 @@ impl Bench<'_> {
             }
             entrants.push(Entrant { peer, role: self.peers[peer].role(), server, dataset });
         }
+        ensure!(!entrants.is_empty(), "only Headwater and nginx have copies of their own");
         let rounds = Rounds { options: self.options, entrants, scratch: scratch.path() };
         for &cell in &stage.cells {
             println!("\n{cell}");

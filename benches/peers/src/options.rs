@@ -8,7 +8,7 @@ use crate::cell::Cell;
 
 /// Measure Headwater beside other file servers: CPU per byte and per request, in turn.
 #[derive(Debug, Parser)]
-#[command(name = "peers", version)]
+#[command(name = "peers", version, args_override_self = true)]
 pub struct Options {
     /// The Headwater binary to measure.
     #[arg(long, value_name = "FILE", default_value = "target/release/headwater")]
@@ -174,6 +174,12 @@ mod tests {
     fn a_run_may_leave_peers_out() {
         let options = Options::parse_from(["peers", "--peers", "nginx,actix-files"]);
         assert_eq!(options.peers, [Family::Nginx, Family::ActixFiles]);
+    }
+
+    #[test]
+    fn what_is_typed_last_counts() {
+        let options = Options::parse_from(["peers", "--svg", "a", "--svg", "b"]);
+        assert_eq!(options.svg, Some("b".into()));
     }
 
     #[test]

@@ -27,7 +27,7 @@ impl Peer for Headwater {
         ensure!(
             self.binary.is_file(),
             "there is no {}: build it by `cargo build --release`, name another by --headwater, \
-             or leave it out by --peers",
+             or leave it out by --peers nginx",
             self.binary.display()
         );
         version_of(&self.binary, "--version")
