@@ -49,9 +49,6 @@ pub fn run(options: &Options) -> Result<()> {
         return Ok(());
     }
     println!("\n{}", report.markdown());
-    if let Some(file) = &options.json {
-        report.write_json(file)?;
-    }
     if let Some(file) = &options.svg {
         chart::write(&[report.json()], file)?;
     }
@@ -123,7 +120,7 @@ impl Bench<'_> {
             let peers = self.paused(stage, viewers, dataset, scratch.path(), report)?;
             report.paused.push(PausedResult { cell, peers });
             print!("{}", report.last_paused());
-            return Ok(());
+            return self.save(report);
         }
 
         // The one copy of all, or each peer's own.
@@ -147,8 +144,15 @@ impl Bench<'_> {
             }
             rounds.run(cell, report)?;
             print!("{}", report.last_cell());
+            self.save(report)?;
         }
         Ok(())
+    }
+
+    /// Writes what was measured so far: what follows may fail, and a long run is not to be lost
+    /// with it.
+    fn save(&self, report: &Report) -> Result<()> {
+        self.options.json.as_ref().map_or(Ok(()), |file| report.write_json(file))
     }
 
     /// Makes a copy for each peer of a stage, if the stage is one of own copies.
