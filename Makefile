@@ -43,11 +43,11 @@ browser: setup-test ## Drive the page in Chromium; pictures in target/browser/
 	node --test-reporter=spec tests/browser/run.mjs
 
 .PHONY: bench
-bench: ## Measure: first the small parts, then the server beside its peers
+bench: ## Measure the small parts, then the server beside its peers (40 minutes; ARGS="--cells 4k")
 	@scripts/setup bench
 	cargo bench --bench micro
 	cargo build --release
-	cargo run --release -p peers
+	cargo run --release -p peers -- --json target/bench.json --svg docs/bench.svg $(ARGS)
 
 # RUSTC_BOOTSTRAP: the sanitizers are behind nightly flags, the code is not.
 SECONDS ?= 60

@@ -6,17 +6,19 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
-use crate::cell::Cell;
+use crate::cell::{Cell, Work};
 use crate::clients::curl;
 use crate::congestion::Congestion;
 use crate::dataset::{Dataset, Scratch, Shape};
 use crate::machine::{self, fact};
 use crate::options::Options;
-use crate::peers::{self, Peer, Server, Site};
-use crate::report::{PeerName, Report};
-use crate::rounds::Rounds;
+use crate::paused;
+use crate::peers::{self, Peer, Role, Server, Site};
+use crate::report::{Paused, PausedResult, PeerName, Report, chart};
+use crate::rounds::{Entrant, Rounds};
+use crate::stage::{self, Stage};
 
 /// Runs every cell and prints what comes out.
 pub fn run(options: &Options) -> Result<()> {
@@ -25,11 +27,9 @@ pub fn run(options: &Options) -> Result<()> {
     for peer in &chosen {
         let version = peer.version()?;
         report.facts.push(fact(peer.name(), &version));
-        report
-            .peers
-            .push(PeerName { name: peer.name().to_owned(), is_reference: peer.is_reference() });
+        report.peers.push(PeerName { name: peer.name().to_owned(), role: peer.role() });
     }
-    machine::raise_file_limit()?;
+    let file_limit = machine::raise_file_limit()?;
     machine::pin(options.client_core)?;
     let congestion = Congestion::set(&options.congestion);
     report.facts.push(fact("congestion control", &congestion.describe()));
@@ -39,76 +39,190 @@ pub fn run(options: &Options) -> Result<()> {
     }
 
     let scratch = Scratch::create(&options.scratch)?;
-    let datasets = datasets(options, &chosen, scratch.path())?;
-    let servers = start(options, &chosen, &datasets, scratch.path())?;
-    if options.own_copies {
-        for (server, dataset) in servers.iter().zip(&datasets) {
-            curl::fetch(server, &dataset.names())?;
-        }
-    }
-    let rounds =
-        Rounds { options, datasets: &datasets, servers: &servers, scratch: scratch.path() };
-    for &cell in &options.cells {
-        println!("\n{cell}");
-        rounds.run(cell, &mut report)?;
-        print!("{}", report.last_cell());
+    let bench = Bench { options, peers: chosen, file_limit };
+    let shared = bench.shared_copy(scratch.path())?;
+    for stage in stage::of(&options.cells) {
+        bench.run(&stage, shared.as_ref(), scratch.path(), &mut report)?;
     }
 
+    if options.strace {
+        return Ok(());
+    }
     println!("\n{}", report.markdown());
-    if let Some(file) = &options.json {
-        report.write_json(file)?;
+    if let Some(file) = &options.svg {
+        chart::write(&[report.json()], file)?;
     }
     Ok(())
 }
 
 /// How it was measured, in one line.
 fn method(options: &Options) -> String {
-    let Options { server_core, client_core, turns, seconds, files, file_mib, whole_mib, .. } =
-        options;
-    let cached = match options.own_copies {
-        true => "a copy for each peer, brought into the page cache by itself",
-        false => "in the page cache by plain reads",
-    };
+    let Options { server_core, client_core, turns, others_turns, seconds, .. } = options;
+    let Options { files, file_mib, whole_mib, .. } = options;
     format!(
-        "servers on core {server_core}, clients on core {client_core}; {turns} turns of \
-         {seconds} s; ranges of {files} files of {file_mib} MiB, whole file of {whole_mib} MiB, \
-         {cached}; medians, ratios per turn (min–max)"
+        "servers on core {server_core} (with 2 cores: on {client_core} too), clients on core \
+         {client_core}; {turns} turns of {seconds} s, for peers other than Headwater and nginx \
+         {others_turns}; ranges of {files} files of {file_mib} MiB, whole file of {whole_mib} \
+         MiB, in the page cache by plain reads if not said otherwise; medians, ratios per turn \
+         (min–max)"
     )
 }
 
-/// Makes the files: one copy for all peers, or one for each.
-fn datasets(options: &Options, peers: &[Box<dyn Peer>], scratch: &Path) -> Result<Vec<Dataset>> {
-    let shape = Shape {
-        files: options.files,
-        file_length: options.file_mib << 20,
-        whole_length: options.cells.contains(&Cell::Whole).then_some(options.whole_mib << 20),
-    };
-    let copies = if options.own_copies { peers.len() } else { 1 };
-    (0..copies)
-        .map(|copy| {
-            let folder = scratch.join(format!("copy-{copy}")).join("media");
-            Dataset::create(folder, shape, options.seed)
-        })
-        .collect()
+/// What all stages share.
+struct Bench<'a> {
+    options: &'a Options,
+    peers: Vec<Box<dyn Peer>>,
+    /// Files that a process may hold open.
+    file_limit: u64,
 }
 
-/// Starts all peers. They run at the same time, but rest while they are not asked.
-fn start(
-    options: &Options,
-    peers: &[Box<dyn Peer>],
-    datasets: &[Dataset],
-    scratch: &Path,
-) -> Result<Vec<Server>> {
-    let mut servers = Vec::new();
-    for (index, peer) in peers.iter().enumerate() {
+impl Bench<'_> {
+    /// Makes the copy of the files that all servers send in cells without `:own`, if there are
+    /// any.
+    fn shared_copy(&self, scratch: &Path) -> Result<Option<Dataset>> {
+        let cells: Vec<Cell> = self.options.cells.iter().copied().filter(|c| !c.own).collect();
+        if cells.is_empty() {
+            return Ok(None);
+        }
+        self.copy(scratch, "shared", &cells).map(Some)
+    }
+
+    /// Makes a copy of the files that some cells need.
+    fn copy(&self, scratch: &Path, name: &str, cells: &[Cell]) -> Result<Dataset> {
+        let mib = |mib: u64, is_needed: fn(Work) -> bool| {
+            cells.iter().any(|cell| is_needed(cell.work)).then_some(mib << 20)
+        };
+        let shape = Shape {
+            files: self.options.files,
+            file_length: self.options.file_mib << 20,
+            whole_length: mib(self.options.whole_mib, Work::needs_whole_file),
+            cold_length: mib(self.options.cold_mib, |work| work == Work::BesideCold),
+        };
+        let dataset = Dataset::create(scratch.join(name).join("media"), shape, self.options.seed)?;
+        dataset.settle()?;
+        Ok(dataset)
+    }
+
+    /// Starts the servers of a stage, has its cells measured, and ends the servers.
+    fn run(
+        &self,
+        stage: &Stage,
+        shared: Option<&Dataset>,
+        scratch: &Path,
+        report: &mut Report,
+    ) -> Result<()> {
+        let scratch = Scratch::create(scratch)?;
+        let own = self.own_copies(stage, scratch.path())?;
+        if let (&[cell], Some(dataset)) = (&stage.cells[..], shared)
+            && let Work::Paused { viewers } = cell.work
+        {
+            println!("\n{cell}");
+            let peers = self.paused(stage, viewers, dataset, scratch.path(), report)?;
+            report.paused.push(PausedResult { cell, peers });
+            print!("{}", report.last_paused());
+            return self.save(report);
+        }
+
+        // The one copy of all, or each peer's own.
+        let datasets = shared.filter(|_| !stage.own).into_iter().chain(&own).cycle();
+        let mut entrants = Vec::new();
+        for (peer, dataset) in self.entering(stage).zip(datasets) {
+            let server = self.start(peer, dataset, stage, scratch.path())?;
+            if stage.own {
+                dataset.evict(&dataset.names())?;
+                curl::fetch(&server, &dataset.names())?;
+            }
+            entrants.push(Entrant { peer, role: self.peers[peer].role(), server, dataset });
+        }
+        ensure!(!entrants.is_empty(), "only Headwater and nginx have copies of their own");
+        let rounds = Rounds { options: self.options, entrants, scratch: scratch.path() };
+        for &cell in &stage.cells {
+            println!("\n{cell}");
+            if self.options.strace {
+                rounds.trace(cell, report)?;
+                continue;
+            }
+            rounds.run(cell, report)?;
+            print!("{}", report.last_cell());
+            self.save(report)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what was measured so far: what follows may fail, and a long run is not to be lost
+    /// with it.
+    fn save(&self, report: &Report) -> Result<()> {
+        self.options.json.as_ref().map_or(Ok(()), |file| report.write_json(file))
+    }
+
+    /// Makes a copy for each peer of a stage, if the stage is one of own copies.
+    fn own_copies(&self, stage: &Stage, scratch: &Path) -> Result<Vec<Dataset>> {
+        self.entering(stage)
+            .filter(|_| stage.own)
+            .map(|peer| self.copy(scratch, &format!("own-{peer}"), &stage.cells))
+            .collect()
+    }
+
+    /// Samples the memory of paused viewers. One server runs at a time, and each is started for
+    /// one sample.
+    fn paused(
+        &self,
+        stage: &Stage,
+        viewers: usize,
+        dataset: &Dataset,
+        scratch: &Path,
+        report: &Report,
+    ) -> Result<Vec<Paused>> {
+        let mut paused: Vec<Paused> = (0..self.peers.len())
+            .map(|peer| Paused { viewers: self.viewers(peer, viewers), samples: Vec::new() })
+            .collect();
+        for number in 0..self.options.others_turns {
+            for peer in self.entering(stage) {
+                dataset.warm(&dataset.hot_files(Work::Paused { viewers }))?;
+                let scratch = Scratch::create(scratch)?;
+                let server = self.start(peer, dataset, stage, scratch.path())?;
+                let paused = &mut paused[peer];
+                let sample = paused::sample(&server, paused.viewers)
+                    .with_context(|| self.peers[peer].name().to_owned())?;
+                println!("{}", report.paused_progress(number, peer, sample, paused.viewers));
+                paused.samples.push(sample);
+            }
+        }
+        Ok(paused)
+    }
+
+    /// How many viewers a peer has, if `wanted` are wanted. The others open the file anew for
+    /// each and need two descriptors; if they may not have so many, fewer viewers must do.
+    fn viewers(&self, peer: usize, wanted: usize) -> usize {
+        let most = (self.file_limit.saturating_sub(1000) / 2) as usize;
+        match self.peers[peer].role() {
+            Role::Other => wanted.min(most),
+            Role::Ours | Role::Reference => wanted,
+        }
+    }
+
+    /// The numbers of the peers that take part in a stage. Where each needs its own copy, the
+    /// others do not: all those copies would not fit into the page cache of most machines.
+    fn entering(&self, stage: &Stage) -> impl Iterator<Item = usize> {
+        let is_in = |&peer: &usize| !stage.own || self.peers[peer].role() != Role::Other;
+        (0..self.peers.len()).filter(is_in)
+    }
+
+    /// Starts a peer. Those of a stage run at the same time, but rest while they are not asked.
+    fn start(
+        &self,
+        peer: usize,
+        dataset: &Dataset,
+        stage: &Stage,
+        scratch: &Path,
+    ) -> Result<Server> {
         let site = Site {
-            media: datasets[index % datasets.len()].folder.clone(),
-            state: scratch.join(format!("peer-{index}")),
-            core: options.server_core,
+            media: dataset.folder.clone(),
+            state: scratch.join(format!("peer-{peer}")),
+            cores: self.options.cores(stage.cores),
         };
         std::fs::create_dir(&site.state)?;
-        let server = peers::start(peer.as_ref(), &site);
-        servers.push(server.with_context(|| peer.name().to_owned())?);
+        let peer = self.peers[peer].as_ref();
+        peers::start(peer, &site).with_context(|| peer.name().to_owned())
     }
-    Ok(servers)
 }

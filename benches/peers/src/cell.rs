@@ -1,4 +1,5 @@
-//! A cell of the table: one kind of load.
+//! A cell of the table: one kind of load, on so many cores, from files that came into the page
+//! cache one way or the other.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,58 +7,142 @@ use std::str::FromStr;
 /// Connections of a range cell that names none.
 const CONNECTIONS: usize = 32;
 
+/// Length of the hot ranges that are asked for beside cold downloads, in bytes.
+const HOT_LENGTH: u64 = 64 << 10;
+
+/// Viewers of a `paused` cell that names no number.
+const VIEWERS: usize = 10_000;
+
+/// Most connections of a cell: one address has no more ports.
+const MOST: usize = 20_000;
+
 /// Downloads of the whole file per turn.
 pub const DOWNLOADS: usize = 3;
 
-/// One kind of load, the same for every peer.
+/// Downloads at a time that need the disk in a `beside-cold` cell.
+pub const COLD_DOWNLOADS: usize = 4;
+
+/// One row of the table for every peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cell {
+pub struct Cell {
+    pub work: Work,
+    /// How many cores, and workers, each server has.
+    pub cores: usize,
+    /// Whether each server has its own copy of the files, which it has read in from the disk by
+    /// itself. Otherwise all send the same pages, read in by this program.
+    pub own: bool,
+}
+
+/// What the clients do, the same for every peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
     /// Ranges of `length` bytes at random aligned offsets, as fast as `connections` get them.
     Ranges { length: u64, connections: usize },
     /// [`DOWNLOADS`] complete downloads of the large file, one after the other.
     Whole,
+    /// Hot ranges, while [`COLD_DOWNLOADS`] complete downloads come from the disk.
+    BesideCold,
+    /// Viewers that have received the first bytes of the large file and then take no more.
+    Paused { viewers: usize },
+}
+
+impl Work {
+    /// Length and connections of the ranges that are asked for, if any are.
+    pub fn ranges(self) -> Option<(u64, usize)> {
+        match self {
+            Work::Ranges { length, connections } => Some((length, connections)),
+            Work::BesideCold => Some((HOT_LENGTH, CONNECTIONS)),
+            Work::Whole | Work::Paused { .. } => None,
+        }
+    }
+
+    /// Whether the large file is asked for.
+    pub fn needs_whole_file(self) -> bool {
+        matches!(self, Work::Whole | Work::Paused { .. })
+    }
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Work::Whole => write!(out, "whole file, 1 connection"),
+            Work::Ranges { length, connections: 1 } => {
+                write!(out, "{}, 1 connection", size(length))
+            }
+            Work::Ranges { length, connections } => {
+                let connections = thousands(connections as f64);
+                write!(out, "{}, {connections} connections", size(length))
+            }
+            Work::BesideCold => {
+                write!(out, "hot {} beside {COLD_DOWNLOADS} cold downloads", size(HOT_LENGTH))
+            }
+            Work::Paused { viewers } => {
+                write!(out, "{} paused viewers", thousands(viewers as f64))
+            }
+        }
+    }
 }
 
 impl fmt::Display for Cell {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Cell::Whole => write!(out, "whole file, 1 connection"),
-            Cell::Ranges { length, connections: 1 } => {
-                write!(out, "{}, 1 connection", size(length))
-            }
-            Cell::Ranges { length, connections } => {
-                let connections = thousands(connections as f64);
-                write!(out, "{}, {connections} connections", size(length))
-            }
+        self.work.fmt(out)?;
+        if self.cores > 1 {
+            write!(out, ", {} cores", self.cores)?;
         }
+        if self.own {
+            write!(out, ", own cold-read copy")?;
+        }
+        Ok(())
     }
 }
 
 impl FromStr for Cell {
     type Err = String;
 
+    /// Reads `WORK`, `WORK/CORES` or `WORK:own`.
     fn from_str(typed: &str) -> Result<Self, String> {
-        if typed == "whole" {
-            return Ok(Cell::Whole);
-        }
-        let (length, connections) = match typed.split_once('@') {
-            Some((length, connections)) => {
-                let connections = connections.parse().map_err(|_| {
-                    format!("`{connections}` in `{typed}` is not a number of connections")
-                })?;
-                (length, connections)
-            }
-            None => (typed, CONNECTIONS),
+        let (rest, own) = match typed.strip_suffix(":own") {
+            Some(rest) => (rest, true),
+            None => (typed, false),
         };
-        let length = parse_size(length).ok_or_else(|| {
-            format!("`{typed}` is neither `whole` nor a size such as 4k, 256k@1000 or 1m")
-        })?;
-        if !(1..=10_000).contains(&connections) {
-            return Err(format!(
-                "`{typed}`: connections must be from 1 to 10,000 (one address has no more ports)"
-            ));
+        let (work, cores) = match rest.split_once('/') {
+            Some((work, "1")) => (work, 1),
+            Some((work, "2")) => (work, 2),
+            Some((_, cores)) => return Err(format!("`{typed}`: {cores} is neither 1 nor 2 cores")),
+            None => (rest, 1),
+        };
+        let work = parse_work(work)?;
+        if own && matches!(work, Work::BesideCold | Work::Paused { .. }) {
+            return Err(format!("`{typed}`: only ranges and whole files have `:own`"));
         }
-        Ok(Cell::Ranges { length, connections })
+        Ok(Cell { work, cores, own })
+    }
+}
+
+fn parse_work(typed: &str) -> Result<Work, String> {
+    let (name, count) = match typed.split_once('@') {
+        Some((name, count)) => {
+            let parsed = count.parse::<usize>().ok().filter(|count| (1..=MOST).contains(count));
+            let count = parsed.ok_or_else(|| {
+                format!("`{count}` in `{typed}` is not a number from 1 to {MOST}")
+            })?;
+            (name, Some(count))
+        }
+        None => (typed, None),
+    };
+    match (name, count) {
+        ("whole", None) => Ok(Work::Whole),
+        ("beside-cold", None) => Ok(Work::BesideCold),
+        ("paused", count) => Ok(Work::Paused { viewers: count.unwrap_or(VIEWERS) }),
+        (length, connections) => {
+            let length = parse_size(length).ok_or_else(|| {
+                format!(
+                    "`{typed}` is neither `whole`, `paused` or `beside-cold` nor a size such as \
+                     4k, 256k@1000 or 1m"
+                )
+            })?;
+            Ok(Work::Ranges { length, connections: connections.unwrap_or(CONNECTIONS) })
+        }
     }
 }
 
@@ -106,6 +191,13 @@ mod tests {
             ("1m", "1 MiB, 32 connections"),
             ("100@1", "100 B, 1 connection"),
             ("whole", "whole file, 1 connection"),
+            ("64k/2", "64 KiB, 32 connections, 2 cores"),
+            ("64k@8/2", "64 KiB, 8 connections, 2 cores"),
+            ("256k:own", "256 KiB, 32 connections, own cold-read copy"),
+            ("whole/2:own", "whole file, 1 connection, 2 cores, own cold-read copy"),
+            ("beside-cold", "hot 64 KiB beside 4 cold downloads"),
+            ("paused", "10,000 paused viewers"),
+            ("paused@20", "20 paused viewers"),
         ];
         for (typed, shown) in table {
             assert_eq!(typed.parse::<Cell>().unwrap().to_string(), shown);
@@ -114,7 +206,9 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for typed in ["", "k", "0k", "4g", "4k@", "4k@0", "4k@99999", "-1k"] {
+        let typed =
+            ["", "k", "0k", "4g", "4k@", "4k@0", "4k@99999", "-1k", "4k/3", "4k/", "4k:mine"];
+        for typed in typed.into_iter().chain(["whole@3", "paused:own", "beside-cold:own"]) {
             assert!(typed.parse::<Cell>().is_err(), "{typed}");
         }
     }

@@ -61,7 +61,12 @@ impl Group {
 
     /// Waits for a successful end within `limit` and returns what was written to a piped
     /// standard output, which must fit into the pipe (64 KiB).
-    pub fn finish(mut self, limit: Duration) -> Result<String> {
+    pub fn finish(self, limit: Duration) -> Result<String> {
+        self.finish_or(&[], limit)
+    }
+
+    /// As [`Group::finish`], but an end with one of the exit codes `fine` is a success too.
+    pub fn finish_or(mut self, fine: &[i32], limit: Duration) -> Result<String> {
         let deadline = Instant::now() + limit;
         let status = loop {
             if let Some(status) = self.poll()? {
@@ -76,7 +81,7 @@ impl Group {
         if let Some(mut stdout) = self.take_stdout() {
             stdout.read_to_string(&mut output)?;
         }
-        if !status.success() {
+        if !status.success() && !status.code().is_some_and(|code| fine.contains(&code)) {
             bail!("{} failed ({status}): {}", self.name, output.trim_end());
         }
         Ok(output)
@@ -116,11 +121,12 @@ impl Drop for Group {
     }
 }
 
-/// A command that runs `program` on one core. taskset replaces itself by the program, so the
+/// A command that runs `program` on some cores. taskset replaces itself by the program, so the
 /// child's process id is the program's.
-pub fn on_core(core: usize, program: &Path) -> Command {
+pub fn on_cores(cores: &[usize], program: &Path) -> Command {
+    let list: Vec<String> = cores.iter().map(usize::to_string).collect();
     let mut command = Command::new("taskset");
-    command.arg("--cpu-list").arg(core.to_string()).arg(program);
+    command.arg("--cpu-list").arg(list.join(",")).arg(program);
     command.stdin(Stdio::null());
     command
 }
@@ -155,6 +161,21 @@ mod tests {
         command.arg("hello").stdout(Stdio::piped());
         let group = Group::spawn(&mut command).unwrap();
         assert_eq!(group.finish(PATIENCE).unwrap(), "hello\n");
+    }
+
+    #[test]
+    fn a_failure_is_an_error_unless_it_is_fine() {
+        let fail = || Group::spawn(Command::new("sh").args(["-c", "exit 28"])).unwrap();
+        assert!(fail().finish(PATIENCE).is_err());
+        assert!(fail().finish_or(&[7], PATIENCE).is_err());
+        assert!(fail().finish_or(&[28], PATIENCE).is_ok());
+    }
+
+    #[test]
+    fn a_command_runs_on_its_cores_only() {
+        let mut command = on_cores(&[0], Path::new("nproc"));
+        command.stdout(Stdio::piped());
+        assert_eq!(Group::spawn(&mut command).unwrap().finish(PATIENCE).unwrap(), "1\n");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use anyhow::{Result, ensure};
 
-use crate::cell::Cell;
+use crate::cell::Work;
 use crate::dataset::Shape;
 use crate::random::Random;
 
@@ -44,10 +44,10 @@ pub struct Ranges {
 }
 
 impl Ranges {
-    /// The ranges of turn `number` of a cell, at random multiples of their length; none if the
-    /// cell asks for whole files. They differ from turn to turn.
-    pub fn of(cell: Cell, shape: &Shape, seed: u64, number: u64) -> Result<Option<Self>> {
-        let Cell::Ranges { length, connections } = cell else {
+    /// The ranges of turn `number` of some work, at random multiples of their length; none if it
+    /// asks for whole files. They differ from turn to turn.
+    pub fn of(work: Work, shape: &Shape, seed: u64, number: u64) -> Result<Option<Self>> {
+        let Some((length, connections)) = work.ranges() else {
             return Ok(None);
         };
         let places = shape.file_length / length;
@@ -70,12 +70,13 @@ impl Ranges {
 mod tests {
     use super::*;
 
-    const SHAPE: Shape = Shape { files: 3, file_length: 10_000, whole_length: None };
+    const SHAPE: Shape =
+        Shape { files: 3, file_length: 10_000, whole_length: None, cold_length: None };
 
     fn ranges(length: u64, number: u64) -> Result<Option<Ranges>> {
         let connections = 1;
-        let cell = Cell::Ranges { length, connections };
-        Ranges::of(cell, &SHAPE, 1, number)
+        let work = Work::Ranges { length, connections };
+        Ranges::of(work, &SHAPE, 1, number)
     }
 
     #[test]

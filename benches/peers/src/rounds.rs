@@ -3,15 +3,16 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
-use crate::cell::Cell;
-use crate::clients::{curl, wrk};
+use crate::cell::{Cell, Work};
+use crate::clients::{cold, curl, wrk};
 use crate::dataset::Dataset;
 use crate::options::Options;
-use crate::peers::Server;
+use crate::peers::{Role, Server};
 use crate::report::{CellResult, Report};
 use crate::requests::Ranges;
+use crate::trace;
 use crate::turn::{self, Turn};
 use crate::verify::{self, HeadLength};
 
@@ -21,12 +22,19 @@ const SAMPLE: usize = 64;
 /// Length of the run in which every answer's status and length are looked at.
 const AUDIT: Duration = Duration::from_secs(1);
 
-/// What all cells share. Servers are numbered as the report's peers are.
+/// A server that takes part, and what it serves.
+pub struct Entrant<'a> {
+    /// Its number among the report's peers.
+    pub peer: usize,
+    pub role: Role,
+    pub server: Server,
+    pub dataset: &'a Dataset,
+}
+
+/// What all cells with the same servers share.
 pub struct Rounds<'a> {
     pub options: &'a Options,
-    /// One for each server, or one for all.
-    pub datasets: &'a [Dataset],
-    pub servers: &'a [Server],
+    pub entrants: Vec<Entrant<'a>>,
     pub scratch: &'a Path,
 }
 
@@ -34,16 +42,14 @@ impl Rounds<'_> {
     /// Measures all turns of `cell`, and adds them to the report.
     pub fn run(&self, cell: Cell, report: &mut Report) -> Result<()> {
         let heads = self.verify(cell, report)?;
-        let count = self.servers.len();
-        let mut turns = vec![Vec::new(); count];
+        let mut turns = vec![Vec::new(); report.peers.len()];
         for number in 0..self.options.turns {
-            // Each turn begins with another peer, so that none always follows the same one.
-            for peer in (0..count).map(|step| (number as usize + step) % count) {
+            for (entrant, heads) in self.order(number, &heads) {
                 let turn = self
-                    .turn(cell, number, peer, heads[peer])
-                    .with_context(|| report.peers[peer].name.clone())?;
-                println!("{}", report.progress(number, peer, &turn));
-                turns[peer].push(turn);
+                    .turn(cell, number, entrant, heads)
+                    .with_context(|| report.peers[entrant.peer].name.clone())?;
+                println!("{}", report.progress(number, entrant.peer, &turn));
+                turns[entrant.peer].push(turn);
             }
         }
         self.verify(cell, report)?;
@@ -51,53 +57,114 @@ impl Rounds<'_> {
         Ok(())
     }
 
+    /// Counts every peer's system calls in `cell`, and prints them.
+    pub fn trace(&self, cell: Cell, report: &Report) -> Result<()> {
+        let heads = self.verify(cell, report)?;
+        let duration = Duration::from_secs(self.options.seconds);
+        for (entrant, heads) in self.order(0, &heads) {
+            let Entrant { server, peer, .. } = entrant;
+            let (ranges, heads) =
+                self.ranges(cell, 0)?.zip(heads).context("only ranges can be traced")?;
+            let calls = trace::trace(server, self.scratch, || {
+                wrk::measure(server, &ranges, heads, duration, self.scratch)
+            })
+            .with_context(|| report.peers[*peer].name.clone())?;
+            println!("  {:16}  {calls}", report.peers[*peer].name);
+        }
+        Ok(())
+    }
+
+    /// Who has turn `number`, and in which order. Each turn begins with another peer, so that
+    /// none always follows the same one.
+    fn order<'a>(
+        &'a self,
+        number: u64,
+        heads: &'a [Option<HeadLength>],
+    ) -> impl Iterator<Item = (&'a Entrant<'a>, Option<HeadLength>)> {
+        let count = self.entrants.len();
+        (0..count)
+            .map(move |step| (number as usize + step) % count)
+            .map(move |index| (&self.entrants[index], heads[index]))
+            .filter(move |(entrant, _)| {
+                entrant.role != Role::Other || number < self.options.others_turns
+            })
+    }
+
     /// One turn of one peer.
     fn turn(
         &self,
         cell: Cell,
         number: u64,
-        peer: usize,
+        entrant: &Entrant,
         heads: Option<HeadLength>,
     ) -> Result<Turn> {
-        let server = &self.servers[peer];
-        let ranges = self.ranges(cell, number)?;
-        self.dataset(peer).warm(cell)?;
-        turn::wait_for_rest(self.servers)?;
-        turn::measure(server, self.options.server_core, || match ranges.as_ref().zip(heads) {
-            Some((ranges, heads)) => {
-                let duration = Duration::from_secs(self.options.seconds);
-                wrk::measure(server, ranges, heads, duration, self.scratch)
+        let Entrant { server, dataset, .. } = entrant;
+        let ranges = self.ranges(cell, number)?.zip(heads);
+        let duration = Duration::from_secs(self.options.seconds);
+        let core = (cell.cores == 1).then_some(self.options.server_core);
+        let wrk = || match &ranges {
+            Some((ranges, heads)) => wrk::measure(server, ranges, *heads, duration, self.scratch),
+            None => bail!("{cell} has no ranges"),
+        };
+        self.prepare(cell, entrant)?;
+        turn::wait_for_rest(self.entrants.iter().map(|entrant| &entrant.server))?;
+        match cell.work {
+            Work::Ranges { .. } => turn::measure(server, core, wrk),
+            Work::Whole => {
+                turn::measure(server, core, || curl::measure(server, self.options.whole_mib << 20))
             }
-            None => curl::measure(server, self.options.whole_mib << 20),
-        })
+            Work::BesideCold => {
+                let (turn, cold) =
+                    cold::beside(server, dataset, duration, || turn::measure(server, None, wrk))?;
+                Ok(Turn { cold: Some(cold), ..turn })
+            }
+            Work::Paused { .. } => bail!("{cell} has no turns"),
+        }
+    }
+
+    /// Brings the files of a turn into the page cache, or out of it.
+    fn prepare(&self, cell: Cell, entrant: &Entrant) -> Result<()> {
+        let Entrant { server, dataset, .. } = entrant;
+        let hot = dataset.hot_files(cell.work);
+        if cell.work == Work::BesideCold {
+            dataset.evict(&dataset.cold_files())?;
+        }
+        match cell.own {
+            // A page that was reclaimed must not come back by anybody else's reading.
+            true => curl::fetch(server, &hot),
+            false => dataset.warm(&hot),
+        }
     }
 
     /// Checks the bytes of all peers; returns the lengths of their heads if the cell has ranges.
     fn verify(&self, cell: Cell, report: &Report) -> Result<Vec<Option<HeadLength>>> {
         let ranges = self.ranges(cell, 0)?;
-        let verify = |peer: usize| match &ranges {
-            Some(ranges) => self.verify_ranges(peer, ranges).map(Some),
-            None => curl::check_digest(&self.servers[peer], self.dataset(peer)).map(|()| None),
+        let verify = |entrant: &Entrant| {
+            let Entrant { server, dataset, .. } = entrant;
+            self.prepare(cell, entrant)?;
+            if cell.work == Work::Whole {
+                curl::check_digest(server, dataset, Dataset::WHOLE)?;
+            }
+            if cell.work == Work::BesideCold {
+                curl::check_digest(server, dataset, &dataset.cold_files()[0])?;
+            }
+            ranges.as_ref().map(|ranges| self.verify_ranges(entrant, ranges)).transpose()
         };
-        let name = |peer: usize| &report.peers[peer].name;
-        (0..self.servers.len())
-            .map(|peer| verify(peer).with_context(|| format!("verifying {}", name(peer))))
+        let name = |entrant: &Entrant| &report.peers[entrant.peer].name;
+        self.entrants
+            .iter()
+            .map(|entrant| verify(entrant).with_context(|| format!("verifying {}", name(entrant))))
             .collect()
     }
 
-    fn verify_ranges(&self, peer: usize, ranges: &Ranges) -> Result<HeadLength> {
-        let server = &self.servers[peer];
-        let sample = &ranges.list[..SAMPLE];
-        let heads = verify::ranges(server.address, self.dataset(peer), sample)?;
+    fn verify_ranges(&self, entrant: &Entrant, ranges: &Ranges) -> Result<HeadLength> {
+        let Entrant { server, dataset, .. } = entrant;
+        let heads = verify::ranges(server.address, dataset, &ranges.list[..SAMPLE])?;
         wrk::audit(server, ranges, AUDIT, self.scratch)?;
         Ok(heads)
     }
 
     fn ranges(&self, cell: Cell, number: u64) -> Result<Option<Ranges>> {
-        Ranges::of(cell, &self.dataset(0).shape, self.options.seed, number)
-    }
-
-    fn dataset(&self, peer: usize) -> &Dataset {
-        &self.datasets[peer % self.datasets.len()]
+        Ranges::of(cell.work, &self.entrants[0].dataset.shape, self.options.seed, number)
     }
 }

@@ -144,7 +144,7 @@ mod tests {
     /// A server that answers one request of four bytes with what `answer` makes of them.
     fn answer_once(answer: impl FnOnce(&[u8]) -> Vec<u8> + Send) -> Result<HeadLength> {
         let scratch = Scratch::create(&std::env::temp_dir())?;
-        let shape = Shape { files: 1, file_length: 10, whole_length: None };
+        let shape = Shape { files: 1, file_length: 10, ..Shape::default() };
         let dataset = Dataset::create(scratch.path().join("media"), shape, 1)?;
         let file = dataset.expect(0, 4, 4)?;
         let asked = Asked { clip: 0, offset: 4, length: 4 };

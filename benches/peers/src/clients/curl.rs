@@ -17,7 +17,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 
 /// Downloads the whole file [`DOWNLOADS`] times over one connection and checks each length.
 pub fn measure(server: &Server, length: u64) -> Result<Load> {
-    let mut command = curl();
+    let mut command = curl(LIMIT);
     command
         .args(["--write-out", "%{http_code} %{size_download} %{time_total}\n"])
         .stdout(Stdio::piped());
@@ -37,7 +37,7 @@ pub fn measure(server: &Server, length: u64) -> Result<Load> {
 
 /// Downloads some files once, so that it is the server that brings them into the page cache.
 pub fn fetch(server: &Server, files: &[String]) -> Result<()> {
-    let mut command = curl();
+    let mut command = curl(LIMIT);
     for file in files {
         command.args(["--output", "/dev/null"]);
         command.arg(server.url(file));
@@ -47,26 +47,27 @@ pub fn fetch(server: &Server, files: &[String]) -> Result<()> {
 }
 
 /// Compares the SHA-256 of one download with that of the file.
-pub fn check_digest(server: &Server, dataset: &Dataset) -> Result<()> {
-    let mut download = curl();
-    download.arg(server.url(Dataset::WHOLE)).stdout(Stdio::piped());
+pub fn check_digest(server: &Server, dataset: &Dataset, file: &str) -> Result<()> {
+    let mut download = curl(LIMIT);
+    download.arg(server.url(file)).stdout(Stdio::piped());
     let mut download = Group::spawn(&mut download)?;
     let body = download.take_stdout().expect("it was piped just above");
     let received = digest(Stdio::from(body), None)?;
     download.finish(LIMIT)?;
 
-    let is = digest(Stdio::null(), Some(&dataset.folder.join(Dataset::WHOLE)))?;
+    let is = digest(Stdio::null(), Some(&dataset.path(file)))?;
     ensure!(received == is, "the download's SHA-256 is {received}, the file's {is}");
     Ok(())
 }
 
-/// curl without the user's settings, and without a proxy between it and this machine.
-fn curl() -> Command {
+/// curl without the user's settings, and without a proxy between it and this machine, for at
+/// most `limit`.
+pub fn curl(limit: Duration) -> Command {
     let mut command = Command::new("curl");
     command
         .args(["--disable", "--noproxy", "*", "--fail"])
         .args(["--silent", "--show-error", "--max-time"])
-        .arg(LIMIT.as_secs().to_string())
+        .arg(format!("{:.3}", limit.as_secs_f64()))
         .stdin(Stdio::null());
     command
 }

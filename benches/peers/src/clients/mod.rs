@@ -1,9 +1,11 @@
 //! The programs that ask: wrk for ranges, curl for whole files.
 //!
-//! Well-known clients, so that nobody needs to believe ours. Both inherit the client's core
-//! from this program, and both are bounded in time.
+//! Well-known clients, so that nobody needs to believe ours; only a viewer who pauses is none
+//! of theirs. All inherit the client's core from this program, and are bounded in time.
 
+pub mod cold;
 pub mod curl;
+pub mod viewers;
 pub mod wrk;
 
 use std::time::Duration;

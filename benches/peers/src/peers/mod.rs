@@ -2,8 +2,12 @@
 //!
 //! A new peer implements [`Peer`] and joins the list in [`chosen`].
 
+pub mod actix_files;
+mod address;
+mod caddy;
 mod headwater;
 mod nginx;
+mod node;
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -20,14 +24,23 @@ use crate::verify;
 /// How long a server may take until it answers.
 const START: Duration = Duration::from_secs(20);
 
+/// What a peer is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It is what the run is about.
+    Ours,
+    /// Others are measured against it. Of several references the best in a cell counts.
+    Reference,
+    /// It gives a sense of scale, and takes part in fewer turns and cells.
+    Other,
+}
+
 /// A file server that can be measured.
 pub trait Peer {
     /// Unique name, as it stands in the table.
     fn name(&self) -> &str;
 
-    /// Whether others are measured against it. Of several references the one that needs the
-    /// least CPU in a cell counts.
-    fn is_reference(&self) -> bool;
+    fn role(&self) -> Role;
 
     /// One line: program and version.
     fn version(&self) -> Result<String>;
@@ -44,11 +57,16 @@ pub struct Site {
     pub media: PathBuf,
     /// An empty folder for configuration, logs and state.
     pub state: PathBuf,
-    /// The core to run on.
-    pub core: usize,
+    /// The cores to run on.
+    pub cores: Vec<usize>,
 }
 
 impl Site {
+    /// How many workers a server is to have: one for each core.
+    fn workers(&self) -> usize {
+        self.cores.len()
+    }
+
     /// File that takes what the server prints.
     pub fn log(&self) -> PathBuf {
         self.state.join("output.log")
@@ -85,15 +103,20 @@ impl Server {
 /// The peers that the options ask for, in the order of their turns.
 pub fn chosen(options: &Options) -> Vec<Box<dyn Peer>> {
     let mut peers: Vec<Box<dyn Peer>> = Vec::new();
-    if options.only != Some(Family::Nginx) {
-        peers.push(Box::new(headwater::Headwater {
-            binary: options.headwater.clone(),
-            arguments: options.headwater_arg.clone(),
-        }));
-    }
-    if options.only != Some(Family::Headwater) {
-        for nopush in [true, false] {
-            peers.push(Box::new(nginx::Nginx { binary: options.nginx.clone(), nopush }));
+    for family in &options.peers {
+        match family {
+            Family::Headwater => peers.push(Box::new(headwater::Headwater {
+                binary: options.headwater.clone(),
+                arguments: options.headwater_arg.clone(),
+            })),
+            Family::Nginx => peers.extend([true, false].map(|nopush| -> Box<dyn Peer> {
+                Box::new(nginx::Nginx { binary: options.nginx.clone(), nopush })
+            })),
+            Family::Caddy => {
+                peers.push(Box::new(caddy::Caddy { binary: options.caddy.clone() }));
+            }
+            Family::ActixFiles => peers.push(Box::new(actix_files::ActixFiles)),
+            Family::Node => peers.push(Box::new(node::Node { binary: options.node.clone() })),
         }
     }
     peers
@@ -119,4 +142,22 @@ fn version_of(binary: &Path, argument: &str) -> Result<String> {
     let text = String::from_utf8_lossy(&text);
     let line = text.lines().next();
     Ok(line.context("it prints no version")?.trim().to_owned())
+}
+
+/// A path as a quoted string of the configuration languages of nginx and Caddy.
+fn quoted(path: &Path) -> String {
+    let escaped = path.display().to_string();
+    let escaped = escaped.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{escaped}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_quoted() {
+        let path = Path::new("/a b/\"c\"");
+        assert_eq!(quoted(path), r#""/a b/\"c\"""#);
+    }
 }

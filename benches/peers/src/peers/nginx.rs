@@ -1,4 +1,4 @@
-//! nginx, set up as well as it goes for static files on one core.
+//! nginx, set up as well as it goes for static files, with a worker for each core.
 //!
 //! It is measured twice. With `tcp_nopush on` it sends head and body in full packets and
 //! saves a packet per answer, but over loopback some sizes then wait 40 ms for an
@@ -6,14 +6,14 @@
 //! lead over it would be false.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use nix::unistd::geteuid;
 
-use super::{Peer, Server, Site, version_of};
-use crate::process::on_core;
+use super::{Peer, Role, Server, Site, address, quoted, version_of};
+use crate::process::on_cores;
 
 pub struct Nginx {
     pub binary: PathBuf,
@@ -29,8 +29,8 @@ impl Peer for Nginx {
         }
     }
 
-    fn is_reference(&self) -> bool {
-        true
+    fn role(&self) -> Role {
+        Role::Reference
     }
 
     fn version(&self) -> Result<String> {
@@ -39,10 +39,10 @@ impl Peer for Nginx {
     }
 
     fn launch(&self, site: &Site) -> Result<Server> {
-        let address = free_address()?;
+        let address = address::free()?;
         let config = site.state.join("nginx.conf");
         fs::write(&config, self.config(address, site)?)?;
-        let mut command = on_core(site.core, &self.binary);
+        let mut command = on_cores(&site.cores, &self.binary);
         // -e: without it nginx opens its system-wide error log before it reads the rest.
         command.args(["-e", "stderr", "-p"]).arg(&site.state);
         command.arg("-c").arg(&config);
@@ -55,6 +55,7 @@ impl Nginx {
     fn config(&self, address: SocketAddr, site: &Site) -> Result<String> {
         let root = site.media.parent().context("media lies in a folder")?;
         let root = quoted(root);
+        let workers = site.workers();
         let nopush = if self.nopush { "on" } else { "off" };
         // As root, nginx would give up its rights and then could not read the scratch folder.
         let user = if geteuid().is_root() { "user root;" } else { "" };
@@ -65,7 +66,7 @@ impl Nginx {
             "\
 {user}
 daemon off;
-worker_processes 1;
+worker_processes {workers};
 worker_rlimit_nofile 20000;
 error_log stderr warn;
 pid nginx.pid;
@@ -93,38 +94,25 @@ http {{
     }
 }
 
-/// A path as a quoted string of nginx's configuration language.
-fn quoted(path: &Path) -> String {
-    let escaped = path.display().to_string();
-    let escaped = escaped.replace('\\', "\\\\").replace('"', "\\\"");
-    format!("\"{escaped}\"")
-}
-
-/// An address whose port was free a moment ago; nginx cannot choose one by itself and tell.
-fn free_address() -> Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    Ok(listener.local_addr()?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn config(nopush: bool, cores: usize) -> String {
+        let (media, state) = ("/scratch/media".into(), "/scratch/nginx".into());
+        let site = Site { media, state, cores: (0..cores).collect() };
+        let address = SocketAddr::from(([127, 0, 0, 1], 8080));
+        Nginx { binary: PathBuf::new(), nopush }.config(address, &site).unwrap()
+    }
+
     #[test]
-    fn paths_are_quoted() {
-        let path = Path::new("/a b/\"c\"");
-        assert_eq!(quoted(path), r#""/a b/\"c\"""#);
+    fn every_core_has_a_worker() {
+        assert!(config(true, 2).contains("\nworker_processes 2;\n"));
     }
 
     #[test]
     fn the_two_settings_differ_in_one_line_only() {
-        let site = Site { media: "/scratch/media".into(), state: "/scratch/nginx".into(), core: 0 };
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
-        let config = |nopush| {
-            let binary = PathBuf::new();
-            Nginx { binary, nopush }.config(address, &site).unwrap()
-        };
-        let (on, off) = (config(true), config(false));
+        let (on, off) = (config(true, 1), config(false, 1));
         let differing = on.lines().zip(off.lines()).filter(|(on, off)| on != off);
         let expected = ("    tcp_nopush on;", "    tcp_nopush off;");
         assert_eq!(differing.collect::<Vec<_>>(), [expected]);

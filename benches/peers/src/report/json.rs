@@ -1,10 +1,12 @@
-//! Every turn with its raw counts, for whoever wants to compute something else.
+//! Every turn with its raw counts, for whoever wants to compute something else, and for the
+//! chart.
 //!
-//! Units are in the names: `_s` seconds, `_us` microseconds, `_bytes` bytes.
+//! Units are in the names: `_s` seconds, `_us` microseconds, `_bytes` bytes, `_kib` KiB.
 
 use serde_json::{Value, json};
 
-use super::{CellResult, Report};
+use super::{CellResult, PausedResult, Report};
+use crate::peers::Role;
 use crate::stats::Spread;
 use crate::turn::Turn;
 
@@ -13,31 +15,70 @@ pub fn of(report: &Report) -> Value {
     let facts = facts.map(|(name, value)| (name, Value::from(value)));
     let peers = report.peers.iter();
     let cells = report.cells.iter();
+    let paused = report.paused.iter();
     json!({
         "machine": Value::Object(facts.collect()),
         "peers": peers.map(|peer| json!({
             "name": peer.name,
-            "is_reference": peer.is_reference,
+            "role": role(peer.role),
         })).collect::<Vec<_>>(),
         "cells": cells.map(|cell| of_cell(report, cell)).collect::<Vec<_>>(),
+        "paused": paused.map(|cell| of_paused(report, cell)).collect::<Vec<_>>(),
     })
 }
 
 fn of_cell(report: &Report, cell: &CellResult) -> Value {
     let reference = cell.reference(&report.peers);
     let peers = report.peers.iter().enumerate();
-    let peers = peers.map(|(peer, name)| {
+    let peers = peers.filter(|&(peer, _)| !cell.turns[peer].is_empty()).map(|(peer, name)| {
         json!({
             "peer": name.name,
-            "cpu_ratio": of_spread(cell.ratio(peer, reference)),
+            "role": role(name.role),
+            "cpu_ratio": of_spread(cell.ratio(peer, reference, Turn::cpu_s_per_1000)),
+            "rate_ratio": of_spread(cell.ratio(peer, reference, Turn::requests_per_s)),
+            "requests_per_s": cell.median(peer, Turn::requests_per_s),
+            "latency_p99_ms": cell.median(peer, Turn::p99_ms),
             "turns": cell.turns[peer].iter().map(of_turn).collect::<Vec<_>>(),
         })
     });
     json!({
         "load": cell.cell.to_string(),
+        "work": cell.cell.work.to_string(),
+        "is_beside_cold": cell.is_beside_cold(),
+        "cores": cell.cell.cores,
+        "own_copy": cell.cell.own,
         "reference": report.peers[reference].name,
         "results": peers.collect::<Vec<_>>(),
     })
+}
+
+fn of_paused(report: &Report, cell: &PausedResult) -> Value {
+    let peers = cell.peers.iter().zip(&report.peers);
+    let peers = peers.filter(|(paused, _)| !paused.samples.is_empty()).map(|(paused, name)| {
+        json!({
+            "peer": name.name,
+            "role": role(name.role),
+            "viewers": paused.viewers,
+            "anon_kib_per_viewer": of_spread(Spread::of(paused.anon())),
+            "samples": paused.samples.iter().map(|memory| json!({
+                "anon_kib": memory.anon_kib,
+                "file_kib": memory.file_kib,
+            })).collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "load": cell.cell.to_string(),
+        "reference": report.peers[cell.reference(&report.peers)].name,
+        "results": peers.collect::<Vec<_>>(),
+    })
+}
+
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::Ours => "ours",
+        Role::Reference => "reference",
+        Role::Other => "other",
+    }
 }
 
 fn of_spread(spread: Spread) -> Value {
@@ -55,6 +96,8 @@ fn of_turn(turn: &Turn) -> Value {
         "cpu_s": turn.cpu.total.as_secs_f64(),
         "cpu_user_s": turn.cpu.user.as_secs_f64(),
         "cpu_system_s": turn.cpu.system.as_secs_f64(),
-        "core_busy_s": turn.core.as_secs_f64(),
+        "core_busy_s": turn.core.map(|core| core.as_secs_f64()),
+        "cold_bytes": turn.cold.map(|cold| cold.body_bytes),
+        "cold_elapsed_s": turn.cold.map(|cold| cold.elapsed.as_secs_f64()),
     })
 }

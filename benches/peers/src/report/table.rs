@@ -16,6 +16,11 @@ impl Table {
         self.rows.push(cells.into());
     }
 
+    /// Whether there are no rows under the head.
+    pub fn is_empty(&self) -> bool {
+        self.rows.len() == 1
+    }
+
     /// Columns aligned by spaces: words to the left, figures to the right.
     pub fn text(&self) -> String {
         let columns = 0..self.rows[0].len();
@@ -56,7 +61,7 @@ impl Table {
     /// Whether a column is to be aligned to the right. The first names its row, even by a figure.
     fn is_figures(&self, column: usize) -> bool {
         let starts_with_digit =
-            |row: &Vec<String>| row[column].starts_with(|c: char| c.is_ascii_digit());
+            |row: &Vec<String>| row[column].starts_with(|c: char| c.is_ascii_digit() || c == '–');
         column > 0 && self.rows.len() > 1 && self.rows[1..].iter().all(starts_with_digit)
     }
 }

@@ -1,0 +1,60 @@
+//! Which cells the same running servers can serve, one after the other.
+//!
+//! A server on two cores is another launch than one on one core. So is one with a copy of the
+//! files for itself. And a paused viewer must not find memory that earlier viewers left behind
+//! in the server, so those cells start servers of their own.
+
+use crate::cell::{Cell, Work};
+
+/// Cells that go together.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Stage {
+    pub cores: usize,
+    /// Whether each server has its own copy of the files.
+    pub own: bool,
+    pub cells: Vec<Cell>,
+}
+
+/// Sorts cells into stages; both keep the order in which they were named.
+pub fn of(cells: &[Cell]) -> Vec<Stage> {
+    let mut stages: Vec<Stage> = Vec::new();
+    for &cell in cells {
+        let Cell { cores, own, .. } = cell;
+        let fits = |stage: &&mut Stage| {
+            stage.cores == cores
+                && stage.own == own
+                && !is_paused(stage.cells[0])
+                && !is_paused(cell)
+        };
+        match stages.iter_mut().find(fits) {
+            Some(stage) => stage.cells.push(cell),
+            None => stages.push(Stage { cores, own, cells: vec![cell] }),
+        }
+    }
+    stages
+}
+
+fn is_paused(cell: Cell) -> bool {
+    matches!(cell.work, Work::Paused { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(cells: &str) -> Vec<Cell> {
+        cells.split_ascii_whitespace().map(|cell| cell.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn cells_with_equal_servers_share_a_stage_even_if_others_come_between() {
+        let stages = of(&typed("4k 4k/2 1m:own whole 64k/2 beside-cold"));
+        let cells: Vec<_> = stages.into_iter().map(|stage| stage.cells).collect();
+        assert_eq!(cells, ["4k whole beside-cold", "4k/2 64k/2", "1m:own"].map(typed));
+    }
+
+    #[test]
+    fn every_paused_cell_has_servers_of_its_own() {
+        assert_eq!(of(&typed("paused 4k paused@20 1m")).len(), 3);
+    }
+}
