@@ -203,7 +203,7 @@ impl Sending {
         ready!(self.poll_memory(cx, socket, true))?;
         self.check(file)?;
         let most = usize::try_from(window.end - window.start).unwrap_or(usize::MAX);
-        let sent = socket.poll_write(cx, |fd| {
+        let sent = socket.poll_write(cx, most, |fd| {
             let mut offset = window.start;
             Ok(rustix::fs::sendfile(fd, file, Some(&mut offset), most)?)
         });
@@ -235,10 +235,11 @@ impl Sending {
                 mapped.map_err(|error| Unsent::Source(error.into()))?
             }
         };
+        let wanted = self.memory.len() + usize::try_from(run.bytes).expect("a run is short");
         let mut slices = vec![Slice::Memory(&self.memory)];
         slices.extend(run.slices(&self.extents, self.place, self.sent, &mapping));
         let more = self.extents.get(self.place + run.count).is_some();
-        let written = socket.poll_write(cx, |fd| kernel::gather(fd, &slices, more));
+        let written = socket.poll_write(cx, wanted, |fd| kernel::gather(fd, &slices, more));
         drop(slices);
         self.mapping = Some((Arc::clone(&run.source), mapping));
         let written = ready!(written).map_err(whose)? as u64;

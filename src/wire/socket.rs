@@ -20,6 +20,9 @@ use super::worker::Alarm;
 /// ever (slow read, CWE-400).
 const PROGRESS_BYTES: usize = 4096;
 
+/// How long a socket that took less than it was given is believed to be full without being asked.
+const DOUBT: Duration = Duration::from_secs(1);
+
 /// A socket that gives up on a client that takes too little for too long.
 pub struct Socket {
     stream: TcpStream,
@@ -27,11 +30,13 @@ pub struct Socket {
     stall_limit: Duration,
     /// What was taken since the client was found to take nothing; `None` while it takes what comes.
     taken: Option<usize>,
+    /// The last call wrote less than it was to write.
+    seems_full: bool,
 }
 
 impl Socket {
     pub(super) fn new(stream: TcpStream, alarm: Alarm, stall_limit: Duration) -> Self {
-        Self { stream, alarm, stall_limit, taken: None }
+        Self { stream, alarm, stall_limit, taken: None, seems_full: false }
     }
 
     /// The connection's timer, for whoever waits for the client to say something. While something
@@ -51,33 +56,51 @@ impl Socket {
         Poll::Ready(Ok(into.filled().len()))
     }
 
-    /// Makes a call that writes to the socket without waiting, as soon as it takes something.
+    /// Makes a call that writes `wanted` bytes to the socket without waiting, as soon as it takes some.
+    ///
+    /// A call that writes less has filled the socket, and is not made again to hear that: a sendfile
+    /// in vain looks for pages first, and costs as much as one that sends some.
     pub(super) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
+        wanted: usize,
         mut write: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            let written = self.stream.try_io(Interest::WRITABLE, || write(self.stream.as_fd()));
-            match written {
-                Ok(written) => {
-                    if let Some(taken) = &mut self.taken {
-                        *taken += written;
-                        if *taken >= PROGRESS_BYTES {
-                            self.moves();
-                        }
-                    }
-                    return Poll::Ready(Ok(written));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if self.stream.poll_write_ready(cx)?.is_pending() {
-                        return self.poll_stall(cx);
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            let mut written = None;
+            let result = self.stream.try_io(Interest::WRITABLE, || {
+                let bytes = *written.insert(write(self.stream.as_fd())?);
+                if bytes < wanted { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            });
+            match result {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Poll::Ready(Err(error)),
+                Ok(()) => {}
+            }
+            if let Some(bytes) = written {
+                self.seems_full = bytes < wanted;
+                return Poll::Ready(Ok(self.took(bytes)));
+            }
+            if self.stream.poll_write_ready(cx)?.is_pending() {
+                ready!(self.poll_stall(cx))?;
+                // It only seemed to be full, or it is.
+                match write(self.stream.as_fd()) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    written => return Poll::Ready(written.map(|bytes| self.took(bytes))),
+                }
             }
         }
+    }
+
+    fn took(&mut self, written: usize) -> usize {
+        if let Some(taken) = &mut self.taken {
+            *taken += written;
+            if *taken >= PROGRESS_BYTES {
+                self.moves();
+            }
+        }
+        written
     }
 
     /// Writes bytes that are in memory.
@@ -90,7 +113,7 @@ impl Socket {
         use rustix::net::{SendFlags, send};
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         let flags = if more { flags | SendFlags::MORE } else { flags };
-        self.poll_write(cx, |fd| Ok(send(fd, bytes, flags)?))
+        self.poll_write(cx, bytes.len(), |fd| Ok(send(fd, bytes, flags)?))
     }
 
     /// The client is not waited for any more: all was taken.
@@ -100,16 +123,23 @@ impl Socket {
         }
     }
 
-    /// The client takes nothing. Ready, with an error, when that has lasted too long.
-    fn poll_stall(&mut self, cx: &Context<'_>) -> Poll<io::Result<usize>> {
+    /// The client takes nothing. Ready when that is to be doubted, and with an error when it has
+    /// lasted too long.
+    fn poll_stall(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
         if self.taken.is_none() {
             self.taken = Some(0);
-            self.alarm.set(self.stall_limit);
+            // Something else than the socket can have made a call short, such as a page that could
+            // not be read. Then nobody would ever say that there is room again.
+            let is_doubted = self.seems_full;
+            self.alarm.set(if is_doubted { DOUBT } else { self.stall_limit });
         }
-        self.alarm.poll(cx).map(|()| {
-            tracing::debug!("a client has taken too little for too long; cut");
-            Err(io::ErrorKind::TimedOut.into())
-        })
+        ready!(self.alarm.poll(cx));
+        if std::mem::take(&mut self.seems_full) {
+            self.alarm.set(self.stall_limit);
+            return Poll::Ready(Ok(()));
+        }
+        tracing::debug!("a client has taken too little for too long; cut");
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// Says that no more will come.
