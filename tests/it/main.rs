@@ -28,3 +28,5 @@ mod process; // the program itself: signals, configuration, logs
 mod properties; // what holds for any request
 mod regressions; // what was once wrong
 mod viewers; // very many, slow, paused and vanished viewers
+mod wire; // the conversation over HTTP/1, in each way in which a file gets to a connection
+mod wire_limits; // how long the wire waits for whom, and how it goes down
