@@ -28,3 +28,7 @@ mod process; // the program itself: signals, configuration, logs
 mod properties; // what holds for any request
 mod regressions; // what was once wrong
 mod viewers; // very many, slow, paused and vanished viewers
+mod wire; // the conversation over HTTP/1, in each way in which a file gets to a connection
+mod wire_files; // files on the wire: long ones, cold ones, and those that change meanwhile
+mod wire_limits; // how long the wire waits for whom, and how it goes down
+mod wire_parts; // several parts in one answer, and how far apart they may be
