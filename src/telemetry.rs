@@ -183,7 +183,11 @@ impl RequestIds {
     /// The next one. Multiplied by an odd number, so that neighbours look unlike.
     pub fn next(&self) -> [u8; 16] {
         let count = self.0.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let digit = |place: usize| b"0123456789abcdef"[(count >> (60 - 4 * place)) as usize & 15];
-        std::array::from_fn(digit)
+        let bytes = count.to_be_bytes();
+        std::array::from_fn(|place| {
+            let byte = bytes[place / 2];
+            let digit = if place % 2 == 0 { byte >> 4 } else { byte & 15 };
+            b"0123456789abcdef"[usize::from(digit)]
+        })
     }
 }

@@ -107,7 +107,9 @@ fn probe(file: BorrowedFd<'_>, range: &Range<u64>) -> bool {
 /// reading makes them (WIRE, folios). Blocks: for disk threads only.
 pub fn fill(file: BorrowedFd<'_>, range: &Range<u64>) -> io::Result<()> {
     let aligned = range.start / FOLIO_BYTES * FOLIO_BYTES..range.end.next_multiple_of(FOLIO_BYTES);
-    let mapping = Mapping::new(file, &aligned)?;
+    let Ok(mapping) = Mapping::new(file, &aligned) else {
+        return read_through(file, range);
+    };
     // SAFETY: the addresses are those of a mapping that lives until the end of this function, and
     // nobody has a reference into it. Neither advice changes what it holds.
     unsafe {
@@ -251,9 +253,13 @@ mod tests {
 
     const LENGTH: usize = 5 << 20;
 
+    fn bytes_at(range: Range<usize>) -> Vec<u8> {
+        range.map(|at| u8::try_from(at / 7 % 256).expect("a byte")).collect()
+    }
+
     fn file() -> File {
         let mut file = tempfile::tempfile().expect("a file");
-        let bytes: Vec<u8> = (0..LENGTH).map(|at| (at / 7) as u8).collect();
+        let bytes: Vec<u8> = bytes_at(0..LENGTH);
         file.write_all(&bytes).expect("written");
         file.sync_all().expect("on the disk");
         file
@@ -286,8 +292,8 @@ mod tests {
         drop(ours);
         let mut arrived = Vec::new();
         theirs.read_to_end(&mut arrived).expect("received");
-        let at = |range: Range<usize>| range.map(|at| (at / 7) as u8).collect::<Vec<_>>();
-        let expected = [b"head", &*at(7000..7010), b"between", &*at(LENGTH - 3..LENGTH)].concat();
+        let (first, last) = (bytes_at(7000..7010), bytes_at(LENGTH - 3..LENGTH));
+        let expected = [b"head", &*first, b"between", &*last].concat();
         assert_eq!(arrived, expected);
     }
 

@@ -13,6 +13,7 @@
 use std::{
     io,
     ops::Range,
+    os::fd::AsFd as _,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -61,6 +62,8 @@ pub(super) struct Sending {
     is_cold: bool,
     /// Pieces of the present extent, if it is copied.
     copying: Option<Box<ExtentBody>>,
+    /// The file cannot be mapped, so that each of its extents goes by itself.
+    cannot_map: bool,
     /// What slices are sent from, and of which file it is.
     mapping: Option<(Arc<dyn Source>, Mapping)>,
 }
@@ -85,6 +88,7 @@ impl Sending {
             filling: None,
             is_cold: false,
             copying: None,
+            cannot_map: false,
             mapping: None,
         }
     }
@@ -121,6 +125,7 @@ impl Sending {
         let mut turn_bytes = 0;
         while turn_bytes < self.window_bytes {
             if self.copying.is_none()
+                && !self.cannot_map
                 && let Some(run) = Run::at(&self.extents, self.place, self.sent)
             {
                 turn_bytes += ready!(self.poll_run(cx, socket, worker, tally, &run))?;
@@ -146,8 +151,10 @@ impl Sending {
                     ready!(self.poll_memory(cx, socket, more))?;
                 }
                 Some(Extent::Memory(bytes)) => {
-                    self.memory = bytes.clone();
-                    self.place += 1;
+                    // A run may have ended in the middle of it.
+                    let sent = usize::try_from(self.sent).expect("it is in memory");
+                    self.memory = bytes.slice(sent..);
+                    (self.place, self.sent) = (self.place + 1, 0);
                     tally.sent(self.memory.len() as u64);
                 }
                 Some(Extent::Source { .. }) => {
@@ -230,9 +237,14 @@ impl Sending {
                 mapping
             }
             _ => {
+                // All of the answer by one mapping, if there is room for it.
                 let all = run.span_of_all(&self.extents, self.place);
-                let mapped = Mapping::new(std::os::fd::AsFd::as_fd(file), &all);
-                mapped.map_err(|error| Unsent::Source(error.into()))?
+                let mapped = Mapping::new(file.as_fd(), &all);
+                let Ok(mapping) = mapped.or_else(|_| Mapping::new(file.as_fd(), &run.span)) else {
+                    self.cannot_map = true;
+                    return Poll::Ready(Ok(0));
+                };
+                mapping
             }
         };
         let wanted = self.memory.len() + usize::try_from(run.bytes).expect("a run is short");

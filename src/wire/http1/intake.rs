@@ -164,7 +164,8 @@ impl Framing {
             // By length first: hardly any field is one of these.
             match field.name.len() {
                 4 if is("host") => {
-                    if host.replace(field.value).is_some() {
+                    let before = host.replace(field.value);
+                    if before.is_some() {
                         return Err(Malformed("more than one Host field"));
                     }
                 }

@@ -269,7 +269,8 @@ where
 
     /// Nothing has come. Ready when it is not waited for any longer.
     fn poll_patience(&mut self, cx: &Context<'_>) -> Poll<Said<T>> {
-        if !self.ahead.is_empty() && self.waits_for == WaitsFor::Request {
+        let has_begun = self.ahead.iter().any(|byte| !matches!(byte, b'\r' | b'\n'));
+        if has_begun && self.waits_for == WaitsFor::Request {
             // From the first byte on, however the others trickle in.
             self.waits_for = WaitsFor::Rest;
             self.socket.alarm().set(self.settings.head_timeout);
@@ -383,12 +384,7 @@ where
         let framing = framing_of(&response, &content, is_1_1, is_head);
         persists &= framing != Framing::UntilClose;
 
-        let worker = Rc::clone(&self.worker);
-        let mut bytes = worker.head.borrow_mut();
-        let mut head = AnswerHead::new(&mut bytes, is_1_1);
-        head.copy(&response);
-        head.finish(&worker, framing, persists);
-        let head = take(bytes);
+        let head = self.head_of(&response, is_1_1, framing, persists);
         let has_content = !is_head && !matches!(framing, Framing::None);
         match content {
             Sendable::Extents(extents) if has_content => {
@@ -406,17 +402,27 @@ where
             self.discard(content_bytes).await?;
             return Ok(None);
         }
-        if content_bytes > 0 {
-            return Ok(Some(End::Lingering));
-        }
         Ok(Some(self.end()))
     }
 
-    /// How a connection ends after an answer that was its last. A client that has sent more must be
+    fn head_of(
+        &self,
+        response: &Response<()>,
+        is_1_1: bool,
+        framing: Framing,
+        persists: bool,
+    ) -> Bytes {
+        let mut bytes = self.worker.head.borrow_mut();
+        let mut head = AnswerHead::new(&mut bytes, is_1_1);
+        head.copy(response);
+        head.finish(&self.worker, framing, persists);
+        take(bytes)
+    }
+
+    /// How a connection ends after an answer that was its last. A client that may have sent more is
     /// listened to: a socket that is closed over unread bytes takes the answer back.
     fn end(&self) -> End {
-        let has_more = !self.worker.is_draining() || !self.ahead.is_empty();
-        if has_more && !self.at_end { End::Lingering } else { End::Quietly }
+        if self.at_end { End::Quietly } else { End::Lingering }
     }
 
     /// Sends what somebody else makes, piece by piece.
@@ -475,7 +481,6 @@ where
                 Framing::Chunked => chunk(&piece).freeze(),
                 _ => piece,
             };
-            self.send_some(&mut unsent, left > 0 && framing != Framing::UntilClose).await?;
         }
         match framing {
             Framing::Chunked => {
