@@ -103,9 +103,12 @@ impl Sending {
         tally: &mut impl Tally,
     ) -> Poll<Result<(), Unsent>> {
         let polled = self.poll_turn(cx, socket, worker, tally);
-        if polled.is_pending() {
-            self.is_checked = false;
-            self.is_long = true;
+        match polled {
+            Poll::Pending => {
+                self.is_checked = false;
+                self.is_long = true;
+            }
+            Poll::Ready(_) => socket.uncork(),
         }
         polled
     }
@@ -167,9 +170,16 @@ impl Sending {
                 None => return Poll::Ready(Ok(())),
             }
         }
+        if self.is_done() {
+            return Poll::Ready(Ok(()));
+        }
         // Others want their turn.
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    fn is_done(&self) -> bool {
+        self.memory.is_empty() && self.copying.is_none() && self.extents.get(self.place).is_none()
     }
 
     /// What is to be sent of the present extent until the file is looked at again. Windows end where
@@ -207,6 +217,9 @@ impl Sending {
     ) -> Poll<Result<u64, Unsent>> {
         // Before the head goes: it would wait in the kernel, which was told that more follows.
         ready!(self.poll_at_hand(cx, worker, file, &window)).map_err(Unsent::Source)?;
+        if window.end - window.start >= worker.cork_from_bytes() {
+            socket.cork();
+        }
         ready!(self.poll_memory(cx, socket, true))?;
         self.check(file)?;
         let most = usize::try_from(window.end - window.start).unwrap_or(usize::MAX);
