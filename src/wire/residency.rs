@@ -20,11 +20,11 @@ use crate::extent::{ReadError, disk::File};
 /// What is asked for and remembered at a time, in bytes of a file.
 const BLOCK_BYTES: u64 = 1 << 20;
 
+/// The parts of a block that are told apart, in bytes.
+const CHUNK_BYTES: u64 = BLOCK_BYTES / 16;
+
 /// How long what was found of a block is taken to be so still.
 const TRUST: Duration = Duration::from_secs(1);
-
-/// How long it is remembered that somebody had to wait for a block.
-const MISS_MEMORY: Duration = Duration::from_secs(60);
 
 /// Blocks that are remembered: 8 GiB of hot files, in half a MiB for each worker.
 const BLOCKS: usize = 8192;
@@ -40,23 +40,19 @@ pub struct Residency {
     blocks: RefCell<Vec<Option<Known>>>,
 }
 
+/// What is known of a block.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     key: u64,
     since: Instant,
-    state: State,
+    /// Chunks that were in the page cache, as bits.
+    cached: u16,
+    /// Somebody had to wait for it.
+    was_missed: bool,
 }
 
-/// What was found of a block.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum State {
-    /// All of it was in the page cache.
-    Cached,
-    /// Something of it was not.
-    Partial,
-    /// Something of it was not, and somebody had to wait.
-    Missed,
-}
+/// All chunks of a block.
+const ALL: u16 = u16::MAX;
 
 impl Default for Residency {
     fn default() -> Self {
@@ -68,27 +64,30 @@ impl Residency {
     /// Whether a range of a file can be sent without waiting for a disk.
     pub(super) fn is_cached(&self, file: &File, range: &Range<u64>, now: Instant) -> bool {
         blocks_of(range).all(|block| {
-            let known = self.known(file, block, TRUST, now);
-            if known == Some(State::Cached) {
+            let start = block * BLOCK_BYTES;
+            let part = range.start.max(start) - start..(range.end - start).min(BLOCK_BYTES);
+            let needed = chunks_of(&part);
+            let known = self.known(file, block).filter(|known| known.is_fresh(now));
+            let cached = known.map_or(0, |known| known.cached);
+            if needed & !cached == 0 {
                 return true;
             }
-            let start = block * BLOCK_BYTES;
-            let whole = start..(start + BLOCK_BYTES).min(file.identity().size);
-            let part = range.start.max(whole.start)..range.end.min(whole.end);
-            // Of a block that was not whole a moment ago, only what is needed is asked for.
-            if part == whole || known.is_none() {
-                let is_cached = kernel::is_cached(file.as_fd(), &whole);
-                if is_cached {
-                    self.remember(file, block, State::Cached, now);
-                } else if self.known(file, block, MISS_MEMORY, now) != Some(State::Missed) {
-                    self.remember(file, block, State::Partial, now);
-                }
-                if is_cached || part == whole {
-                    return is_cached;
-                }
-            }
-            kernel::is_cached(file.as_fd(), &part)
+            // All of the block at once; of one that was found not to be whole only what is needed.
+            let asked = if known.is_none() { ALL } else { needed };
+            let found = self.ask(file, start, asked);
+            let found =
+                if found == 0 && asked != needed { self.ask(file, start, needed) } else { found };
+            self.remember(file, block, cached | found, now);
+            found != 0
         })
+    }
+
+    /// These chunks, if all of them are in the page cache, else none.
+    fn ask(&self, file: &File, start: u64, chunks: u16) -> u16 {
+        let first = start + u64::from(chunks.trailing_zeros()) * CHUNK_BYTES;
+        let end = start + u64::from(u16::BITS - chunks.leading_zeros()) * CHUNK_BYTES;
+        let range = first..end.min(file.identity().size);
+        if kernel::is_cached(file.as_fd(), &range) { chunks } else { 0 }
     }
 
     /// Brings a range into the page cache, off the I/O worker. Afterwards it is to be
@@ -101,8 +100,9 @@ impl Residency {
     ) -> BoxFuture<'static, Result<(), ReadError>> {
         let mut was_missed = false;
         for block in blocks_of(&range) {
-            was_missed |= self.known(file, block, MISS_MEMORY, now) == Some(State::Missed);
-            self.remember(file, block, State::Missed, now);
+            let known = self.known(file, block);
+            was_missed |= known.is_some_and(|known| known.was_missed);
+            self.put(file, block, Known { key: 0, since: now, cached: 0, was_missed: true });
         }
         let as_folios = was_missed || range.end - range.start >= FOLIO_MIN_BYTES;
         file.fill(move |descriptor| {
@@ -120,21 +120,41 @@ impl Residency {
         // Of a block at the edge there is perhaps only a part.
         let (first, last) = (range.start.div_ceil(BLOCK_BYTES), range.end / BLOCK_BYTES);
         for block in first..last {
-            self.remember(file, block, State::Cached, now);
+            self.remember(file, block, ALL, now);
         }
     }
 
-    /// What was found of a block, if that is no longer ago than `trust`.
-    fn known(&self, file: &File, block: u64, trust: Duration, now: Instant) -> Option<State> {
+    fn known(&self, file: &File, block: u64) -> Option<Known> {
         let key = key_of(file, block);
-        let known = self.blocks.borrow()[place_of(key)].filter(|known| known.key == key)?;
-        (now.saturating_duration_since(known.since) < trust).then_some(known.state)
+        self.blocks.borrow()[place_of(key)].filter(|known| known.key == key)
     }
 
-    fn remember(&self, file: &File, block: u64, state: State, now: Instant) {
-        let key = key_of(file, block);
-        self.blocks.borrow_mut()[place_of(key)] = Some(Known { key, since: now, state });
+    /// Adds to what is known of a block, which is as old as its oldest part.
+    fn remember(&self, file: &File, block: u64, cached: u16, now: Instant) {
+        let known = self.known(file, block);
+        let since = known.filter(|known| known.is_fresh(now)).map_or(now, |known| known.since);
+        let was_missed = known.is_some_and(|known| known.was_missed);
+        self.put(file, block, Known { key: 0, since, cached, was_missed });
     }
+
+    fn put(&self, file: &File, block: u64, known: Known) {
+        let key = key_of(file, block);
+        self.blocks.borrow_mut()[place_of(key)] = Some(Known { key, ..known });
+    }
+}
+
+impl Known {
+    fn is_fresh(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) < TRUST
+    }
+}
+
+/// The chunks of a block that a range of it touches.
+fn chunks_of(part: &Range<u64>) -> u16 {
+    let bit = |chunk: u64| 1_u32.checked_shl(u32::try_from(chunk).unwrap_or(32)).unwrap_or(0);
+    let (first, end) = (part.start / CHUNK_BYTES, part.end.div_ceil(CHUNK_BYTES));
+    // Up to `end`, but not up to `first`: the 16 bits below are those of the block.
+    u16::try_from(bit(end) - bit(first)).unwrap_or(ALL)
 }
 
 fn blocks_of(range: &Range<u64>) -> Range<u64> {
@@ -148,4 +168,25 @@ fn key_of(file: &File, block: u64) -> u64 {
 
 fn place_of(key: u64) -> usize {
     usize::try_from(key % BLOCKS as u64).expect("a place in a table that is in memory")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_touches_each_chunk_that_it_has_a_byte_of() {
+        let k = 64 * 1024;
+        for (part, chunks) in [
+            (0..1, 0b1),
+            (0..k, 0b1),
+            (k - 1..k + 1, 0b11),
+            (k..2 * k, 0b10),
+            (15 * k..16 * k, 1 << 15),
+            (0..16 * k, ALL),
+            (3 * k + 5..6 * k, 0b11_1000),
+        ] {
+            assert_eq!(chunks_of(&part), chunks, "{part:?}");
+        }
+    }
 }

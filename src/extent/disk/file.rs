@@ -167,9 +167,13 @@ struct Descriptor {
     lane: Arc<Lane>,
     buffers: Buffers,
     settle: Option<Duration>,
+    opened: Instant,
+    /// When the file was last found under its name, in milliseconds since it was opened.
+    looked_up_ms: AtomicU64,
+    /// Somebody is looking its name up.
+    is_looked_up: AtomicBool,
     /// When the file was last found unchanged, in milliseconds since it was opened.
     seen_ms: AtomicU64,
-    opened: Instant,
     /// Places for calls that bring pages in: one file must not have all threads of its disk.
     fills: Arc<Semaphore>,
     /// Whether the file system keeps its promise that a status and a read of the page cache need
@@ -192,6 +196,7 @@ impl File {
     /// `O_NONBLOCK` keeps a FIFO or a device from holding the call up, `O_NOCTTY` a terminal from
     /// becoming ours; they are then refused.
     pub(super) fn open(root: &Root, relative: &Path) -> io::Result<Self> {
+        let opened = Instant::now();
         let fd = root.open_beneath(relative, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
         let status = fs::fstat(&fd)?;
         if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
@@ -203,8 +208,10 @@ impl File {
             lane: Arc::clone(&root.lane),
             buffers: root.buffers.clone(),
             settle: root.settle,
+            opened,
+            looked_up_ms: AtomicU64::new(0),
+            is_looked_up: AtomicBool::new(false),
             seen_ms: AtomicU64::new(0),
-            opened: Instant::now(),
             fills: Arc::new(Semaphore::new(FILLS_MAX)),
             in_place,
         };
@@ -256,16 +263,36 @@ impl File {
         self.answers_in_place() && has_settled()
     }
 
+    /// How long ago the file was found under its name.
+    pub(super) fn looked_up_age(&self, now: Instant) -> Duration {
+        let looked_up_ms = self.descriptor.looked_up_ms.load(Ordering::Relaxed);
+        Duration::from_millis(self.descriptor.ms_at(now).saturating_sub(looked_up_ms))
+    }
+
+    /// The file was found under its name.
+    pub(super) fn looked_up(&self, at: Instant) {
+        self.descriptor.looked_up_ms.store(self.descriptor.ms_at(at), Ordering::Relaxed);
+    }
+
+    /// Whether the file's name is to be looked up by whoever asks: by one at a time.
+    pub(super) fn begin_look_up(&self) -> bool {
+        !self.descriptor.is_looked_up.swap(true, Ordering::Relaxed)
+    }
+
+    /// Who was to look the name up has done so.
+    pub(super) fn end_look_up(&self) {
+        self.descriptor.is_looked_up.store(false, Ordering::Relaxed);
+    }
+
     /// Whether a file that had settled was found unchanged within the last [`SEEN_TRUST_MS`].
     pub(super) fn was_seen(&self, now: Instant) -> bool {
-        let ms = self.descriptor.ms_since_open(now);
         let seen_ms = self.descriptor.seen_ms.load(Ordering::Relaxed);
-        self.is_settled && ms.saturating_sub(seen_ms) < SEEN_TRUST_MS
+        self.is_settled && self.descriptor.ms_at(now).saturating_sub(seen_ms) < SEEN_TRUST_MS
     }
 
     /// The file was found unchanged.
-    pub(super) fn seen(&self, now: Instant) {
-        self.descriptor.seen_ms.store(self.descriptor.ms_since_open(now), Ordering::Relaxed);
+    pub(super) fn seen(&self, at: Instant) {
+        self.descriptor.seen_ms.store(self.descriptor.ms_at(at), Ordering::Relaxed);
     }
 
     /// Whether the file still has the bytes that it had when it was opened. Does not wait, for a
@@ -357,8 +384,9 @@ impl File {
 }
 
 impl Descriptor {
-    fn ms_since_open(&self, now: Instant) -> u64 {
-        let elapsed = now.saturating_duration_since(self.opened);
+    /// A time, in milliseconds since the file was opened.
+    fn ms_at(&self, time: Instant) -> u64 {
+        let elapsed = time.saturating_duration_since(self.opened);
         u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
     }
 

@@ -19,14 +19,8 @@ use super::{EntryKind, File, Root, Unavailable};
 /// so that what is promised is the file's present length and version.
 #[derive(Debug)]
 pub(super) struct OpenFiles {
-    files: Cache<PathBuf, Kept>,
+    files: Cache<PathBuf, Arc<File>>,
     trust: Duration,
-}
-
-#[derive(Clone, Debug)]
-struct Kept {
-    file: Arc<File>,
-    looked_up: Instant,
 }
 
 /// Why a file could not be opened.
@@ -99,64 +93,80 @@ impl Root {
     async fn open_or_reuse(self: &Arc<Self>, path: &Path) -> Result<Arc<File>, OpenError> {
         let cache = &self.open_files;
         if let Some(kept) = cache.files.get(path) {
-            if kept.looked_up.elapsed() <= cache.trust {
+            let begun = Instant::now();
+            if kept.looked_up_age(begun) <= cache.trust {
                 return self.refresh(path, kept);
             }
             // Several may come here at once; each looks for itself, which is rare and harmless.
-            let looked_up = Instant::now();
             match self.look_up(path).await? {
-                Ok(EntryKind::File(found)) if found.same_file(kept.file.identity()) => {
-                    let file = match found == *kept.file.identity() {
-                        true => kept.file,
-                        false => Arc::new(kept.file.in_state(found)),
-                    };
-                    let kept = Kept { file, looked_up };
-                    cache.files.insert(path.to_owned(), kept.clone());
-                    return self.refresh(path, kept);
+                Ok(EntryKind::File(found)) if found.same_file(kept.identity()) => {
+                    kept.looked_up(begun);
+                    if found == *kept.identity() {
+                        return self.refresh(path, kept);
+                    }
+                    let file = Arc::new(kept.in_state(found));
+                    cache.files.insert(path.to_owned(), Arc::clone(&file));
+                    return self.refresh(path, file);
                 }
                 _ => drop(cache.files.remove(path)),
             }
         }
         let open = async {
             let (root, path) = (Arc::clone(self), path.to_owned());
-            let looked_up = Instant::now();
             let file = self.lane.run(move || File::open(&root, &path)).await??;
-            Ok::<_, OpenError>(Kept { file: Arc::new(file), looked_up })
+            Ok::<_, OpenError>(Arc::new(file))
         };
-        let kept = cache.files.get_or_insert_async(path, open).await?;
-        Ok(kept.file)
+        cache.files.get_or_insert_async(path, open).await
     }
 
     /// As [`open_file`](Self::open_file), if that needs no waiting: the file is open, its name was
     /// looked up lately, and its status is in memory.
-    pub fn open_file_now(&self, path: &Path) -> Option<Arc<File>> {
+    pub fn open_file_now(self: &Arc<Self>, path: &Path) -> Option<Arc<File>> {
         let kept = self.open_files.files.get(path)?;
         let now = Instant::now();
-        let age = now.saturating_duration_since(kept.looked_up);
-        if age > self.open_files.trust || !kept.file.answers_in_place() {
+        let age = kept.looked_up_age(now);
+        if age > self.open_files.trust || !kept.answers_in_place() {
             return None;
         }
-        if kept.file.was_seen(now) {
-            return Some(kept.file);
+        if age > self.open_files.trust / 2 && kept.begin_look_up() {
+            self.look_up_beside(path.to_owned(), Arc::clone(&kept));
+        }
+        if kept.was_seen(now) {
+            return Some(kept);
         }
         let file = self.refresh(path, kept).ok()?;
         file.seen(now);
         Some(file)
     }
 
+    /// Looks a kept file's name up before that has to be waited for: a file that is asked for all the
+    /// time never is.
+    fn look_up_beside(self: &Arc<Self>, path: PathBuf, kept: Arc<File>) {
+        let root = Arc::clone(self);
+        self.lane.run_detached(move || {
+            let begun = Instant::now();
+            match root.look_up_blocking(&path) {
+                Ok(EntryKind::File(found)) if found.same_file(kept.identity()) => {
+                    kept.looked_up(begun);
+                }
+                _ => drop(root.open_files.files.remove(&path)),
+            }
+            kept.end_look_up();
+        });
+    }
+
     /// The kept file in its present state, if that can be known without waiting: a file that has
     /// grown keeps its descriptor and gets a new length.
-    fn refresh(&self, path: &Path, kept: Kept) -> Result<Arc<File>, OpenError> {
-        if !kept.file.answers_in_place() {
-            return Ok(kept.file);
+    fn refresh(&self, path: &Path, kept: Arc<File>) -> Result<Arc<File>, OpenError> {
+        if !kept.answers_in_place() {
+            return Ok(kept);
         }
-        let now = kept.file.current_identity()?;
-        if now == *kept.file.identity() {
-            return Ok(kept.file);
+        let now = kept.current_identity()?;
+        if now == *kept.identity() {
+            return Ok(kept);
         }
-        let file = Arc::new(kept.file.in_state(now));
-        let looked_up = kept.looked_up;
-        self.open_files.files.insert(path.to_owned(), Kept { file: Arc::clone(&file), looked_up });
+        let file = Arc::new(kept.in_state(now));
+        self.open_files.files.insert(path.to_owned(), Arc::clone(&file));
         Ok(file)
     }
 }
