@@ -1,6 +1,6 @@
 //! Bodies: extents, which each connection sends in its own way, and whatever else an answer has.
 //!
-//! Over a plain HTTP/1 connection extents go from the page cache ([`send`](super::send)). Everywhere
+//! Over a plain HTTP/1 connection extents go from the page cache (`send`). Everywhere
 //! else, and for files whose pages must not be referred to, the same extents are read in pieces from
 //! a bounded pool of buffers: that is [`ExtentBody`].
 

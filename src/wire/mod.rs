@@ -2,12 +2,12 @@
 //!
 //! - [`listener`] accepts, and finds out which HTTP is spoken; [`admission`] counts connections by
 //!   address, and [`drain`] tells them all that the server is going down.
-//! - [`http1`] holds HTTP/1 conversations; [`http2`] gives actix's dispatcher its connections.
-//! - [`send`] has the kernel send extents from its page cache, as far as [`residency`] knows them to
-//!   be there; `run` is what goes together, [`socket`] is what it goes over, and [`kernel`] are the
+//! - [`http1`] holds HTTP/1 conversations; `http2` gives actix's dispatcher its connections.
+//! - `send` has the kernel send extents from its page cache, as far as `residency` knows them to
+//!   be there; `run` is what goes together, `socket` is what it goes over, and [`kernel`] are the
 //!   calls themselves, the only unsafe code.
 //! - [`body`] turns the same extents into pieces, where they have to pass through user space.
-//! - [`worker`] is what the connections of one thread share, their timers above all.
+//! - `worker` is what the connections of one thread share, their timers above all.
 //! - [`connection`] and [`refusal`] are what the routes get to know.
 //!
 //! Nothing here knows a route, a field's meaning beyond framing, or what the bytes are.

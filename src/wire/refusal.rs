@@ -6,9 +6,9 @@
 pub enum Refusal {
     /// It is no HTTP request, or its framing is not certain; what exactly is wrong with it.
     Malformed(&'static str),
-    /// The target is longer than [`TARGET_BYTES_MAX`](super::TARGET_BYTES_MAX).
+    /// The target is longer than [`TARGET_BYTES_MAX`](super::http1::TARGET_BYTES_MAX).
     TargetTooLong,
-    /// The head is longer than [`HEAD_BYTES_MAX`](super::HEAD_BYTES_MAX), or has too many fields.
+    /// The head is longer than [`HEAD_BYTES_MAX`](super::http1::HEAD_BYTES_MAX), or has too many fields.
     HeadTooLarge,
     /// Its content comes in chunks, whose end nobody here would look for.
     LengthRequired,

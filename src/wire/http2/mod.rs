@@ -1,7 +1,7 @@
 //! HTTP/2: actix's dispatcher, and what it does not look after by itself.
 //!
 //! Content goes in pieces through user space here: a stream's bytes stand between those of others, in
-//! frames. [`transport`] is the connection that the dispatcher is given.
+//! frames. `transport` is the connection that the dispatcher is given.
 
 mod connection;
 mod stall;
