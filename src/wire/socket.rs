@@ -33,12 +33,22 @@ pub struct Socket {
     taken: Option<usize>,
     /// The last call wrote less than it was to write.
     seems_full: bool,
+    /// The alarm is set to ask whether it is.
+    is_doubted: bool,
     is_corked: bool,
 }
 
 impl Socket {
     pub(super) fn new(stream: TcpStream, alarm: Alarm, stall_limit: Duration) -> Self {
-        Self { stream, alarm, stall_limit, taken: None, seems_full: false, is_corked: false }
+        Self {
+            stream,
+            alarm,
+            stall_limit,
+            taken: None,
+            seems_full: false,
+            is_doubted: false,
+            is_corked: false,
+        }
     }
 
     /// The connection's timer, for whoever waits for the client to say something. While something
@@ -146,11 +156,11 @@ impl Socket {
             self.taken = Some(0);
             // Something else than the socket can have made a call short, such as a page that could
             // not be read. Then nobody would ever say that there is room again.
-            let is_doubted = self.seems_full;
-            self.alarm.set(if is_doubted { DOUBT } else { self.stall_limit });
+            self.is_doubted = self.seems_full;
+            self.alarm.set(if self.is_doubted { DOUBT } else { self.stall_limit });
         }
         ready!(self.alarm.poll(cx));
-        if std::mem::take(&mut self.seems_full) {
+        if std::mem::take(&mut self.is_doubted) {
             self.alarm.set(self.stall_limit);
             return Poll::Ready(Ok(()));
         }
