@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::net::{SendFlags, send, sockopt::set_tcp_cork};
+use rustix::net::{SendFlags, send};
 use tokio::{
     io::{AsyncRead as _, AsyncWrite as _, Interest, ReadBuf},
     net::TcpStream,
@@ -35,20 +35,11 @@ pub struct Socket {
     seems_full: bool,
     /// The alarm is set to ask whether it is.
     is_doubted: bool,
-    is_corked: bool,
 }
 
 impl Socket {
     pub(super) fn new(stream: TcpStream, alarm: Alarm, stall_limit: Duration) -> Self {
-        Self {
-            stream,
-            alarm,
-            stall_limit,
-            taken: None,
-            seems_full: false,
-            is_doubted: false,
-            is_corked: false,
-        }
+        Self { stream, alarm, stall_limit, taken: None, seems_full: false, is_doubted: false }
     }
 
     /// The connection's timer, for whoever waits for the client to say something. While something
@@ -125,21 +116,6 @@ impl Socket {
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         let flags = if more { flags | SendFlags::MORE } else { flags };
         self.poll_write(cx, bytes.len(), |fd| Ok(send(fd, bytes, flags)?))
-    }
-
-    /// From now on only full packets are sent, until it is [uncorked](Self::uncork).
-    pub(super) fn cork(&mut self) {
-        if !self.is_corked {
-            // Without it all arrives as well, in more packets.
-            self.is_corked = set_tcp_cork(&self.stream, true).is_ok();
-        }
-    }
-
-    /// What was held back for want of a full packet goes.
-    pub(super) fn uncork(&mut self) {
-        if std::mem::take(&mut self.is_corked) {
-            let _ = set_tcp_cork(&self.stream, false);
-        }
     }
 
     /// The client is not waited for any more: all was taken.

@@ -96,13 +96,6 @@ impl Worker {
         self.now.get()
     }
 
-    /// From which length on a range is sent in full packets alone. Two calls more than to promise, with
-    /// the head, that more follows; but many connections make the packets the dearer part.
-    pub(super) fn cork_from_bytes(&self) -> u64 {
-        const MANY_CONNECTIONS: usize = 64;
-        if self.alarms.borrow().len() > MANY_CONNECTIONS { 96 << 10 } else { 512 << 10 }
-    }
-
     /// Wakes those whose time has come, and when the server goes down everybody.
     fn look(&self, is_serving: bool) {
         let now = Instant::now();
