@@ -134,7 +134,7 @@ settings! {
     /// KiB of a file that one call hands to the kernel; between two calls the file is looked at, and others have their turn.
     fixed window_kib("HEADWATER_WINDOW_KIB"): Within<4, 1_048_576> = "4096";
     /// KiB that the kernel takes ahead of what a client has room for. Little, so that a seek or a viewer who goes wastes little; more saves CPU on fast networks.
-    fixed unsent_kib("HEADWATER_UNSENT_KIB"): Within<16, 1_048_576> = "256";
+    fixed unsent_kib("HEADWATER_UNSENT_KIB"): Within<16, 1_048_576> = "1024";
     /// KiB that the kernel keeps for a connection until they are acknowledged; 0 leaves that to the kernel, which goes by the connection's speed.
     fixed send_buffer_kib("HEADWATER_SEND_BUFFER_KIB"): Within<0, 1_000_000> = "0";
     /// KiB per second that a connection is sent at most; 0 is as fast as it goes.

@@ -13,7 +13,7 @@ use std::{
 use actix_http::{Request, Response};
 use actix_service::{IntoService as _, Service, ServiceFactory, fn_factory};
 use actix_web::body::BoxBody;
-use socket2::{Domain, Protocol as SocketProtocol, Socket, Type};
+use socket2::{Domain, Protocol as SocketProtocol, SockRef, Socket, Type};
 use tokio::{io::ReadBuf, net::TcpStream};
 
 use super::{
@@ -34,6 +34,10 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2";
 
 /// How long the rest of a preface is waited for before it is looked for again.
 const PREFACE_PAUSE: Duration = Duration::from_millis(5);
+
+/// What the kernel takes ahead of what an HTTP/2 client has room for, in bytes. Little: what is in the
+/// kernel cannot be overtaken by another stream.
+const HTTP2_UNSENT_BYTES: u32 = 256 * 1024;
 
 /// How connections are to be treated.
 #[derive(Clone, Debug)]
@@ -162,6 +166,8 @@ where
                 }
             }
             Some(Protocol::Http2) => {
+                // Where it does not take this, more waits in the kernel than need be.
+                let _ = SockRef::from(&stream).set_tcp_notsent_lowat(HTTP2_UNSENT_BYTES);
                 (self.http2)(Accepted { stream, peer, refusal, admitted }).await;
             }
             // It has said nothing that could be answered.
