@@ -36,11 +36,20 @@ pub const SLICES_MAX: usize = 1024;
 pub fn is_cached(file: BorrowedFd<'_>, range: &Range<u64>) -> bool {
     match cached_pages(file, range) {
         Ok((cached, all)) if cached >= all => true,
-        // A file system that stands on another (overlayfs) keeps its pages there, where cachestat
-        // does not look: then a byte can be read although nothing seems to be cached.
-        Ok((0, _)) | Err(_) => probe(file, range),
+        Ok((0, _)) if stands_on_another(file) => probe(file, range),
         Ok(_) => false,
+        Err(_) => probe(file, range),
     }
+}
+
+/// Whether a file's system stands on another and keeps its pages there, where cachestat does not
+/// look. Asked before a byte is tried: of what is not cached, that begins to read single pages in.
+fn stands_on_another(file: BorrowedFd<'_>) -> bool {
+    /// `OVERLAYFS_SUPER_MAGIC` in `linux/magic.h`.
+    const OVERLAYFS: u64 = 0x794c_7630;
+    #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "another type elsewhere")]
+    let is_overlay = |status: rustix::fs::StatFs| status.f_type as u64 & 0xffff_ffff == OVERLAYFS;
+    rustix::fs::fstatfs(file).is_ok_and(is_overlay)
 }
 
 /// How many pages of a range are cached, and how many there are: cachestat(2), since Linux 6.5.
