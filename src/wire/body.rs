@@ -1,8 +1,8 @@
 //! Bodies: extents, which each connection sends in its own way, and whatever else an answer has.
 //!
-//! Over a plain HTTP/1 connection extents go from the page cache (`send`). Everywhere
-//! else, and for files whose pages must not be referred to, the same extents are read in pieces from
-//! a bounded pool of buffers: that is [`ExtentBody`].
+//! Over a plain HTTP/1 connection extents go from the page cache (`send`). Everywhere else, and for
+//! files whose pages must not be referred to, the same extents are read in pieces from a bounded pool
+//! of buffers: that is [`ExtentBody`].
 
 use std::{
     pin::Pin,
@@ -86,18 +86,19 @@ pub struct ExtentBody {
     _presence: Option<Rc<()>>,
 }
 
-/// How pieces are handed to a dispatcher.
+/// How pieces are handed to whoever sends them.
 #[derive(Clone, Copy, Debug)]
 pub struct Handling {
     /// The largest piece, in bytes.
     pub piece: u64,
-    /// Whether a piece may outlive the poll that returned it. HTTP/1's dispatcher copies at once;
-    /// HTTP/2's keeps a piece until the peer's window opens, which must not pin a pooled buffer.
+    /// Whether a piece is kept while its client is waited for, which must not pin a pooled buffer.
+    /// HTTP/1's `send` takes care of that itself, when it has to wait; HTTP/2's dispatcher keeps each
+    /// piece until the peer's window opens.
     is_kept: bool,
 }
 
 impl Handling {
-    /// What suits the dispatcher of this protocol.
+    /// What suits this protocol.
     pub fn of(protocol: Protocol) -> Self {
         match protocol {
             Protocol::Http1 => Self { piece: PIECE_BYTES as u64, is_kept: false },
@@ -107,7 +108,7 @@ impl Handling {
     }
 
     /// The piece as it may leave: its buffer goes home at once, or with the poll that returns it.
-    pub fn hand_over(self, piece: Bytes) -> Bytes {
+    fn hand_over(self, piece: Bytes) -> Bytes {
         if self.is_kept { Bytes::copy_from_slice(&piece) } else { piece }
     }
 }

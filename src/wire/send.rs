@@ -53,6 +53,8 @@ pub(super) enum Unsent {
 pub(super) struct Sending {
     /// The head, an extent in memory, or a piece that was copied; as far as it is not sent.
     memory: Bytes,
+    /// What is in memory lies in a buffer of the pool, which must not wait with a client.
+    is_pooled: bool,
     extents: Extents,
     /// Which extent is being sent, and how much of it has been.
     place: usize,
@@ -85,6 +87,7 @@ impl Sending {
     pub(super) fn new(head: Bytes, extents: Extents, window_bytes: u64, is_checked: bool) -> Self {
         Self {
             memory: head,
+            is_pooled: false,
             extents,
             place: 0,
             sent: 0,
@@ -112,6 +115,9 @@ impl Sending {
         if polled.is_pending() {
             self.is_checked = false;
             self.is_long = true;
+            if std::mem::take(&mut self.is_pooled) {
+                self.memory = Bytes::copy_from_slice(&self.memory);
+            }
         }
         polled
     }
@@ -202,11 +208,18 @@ impl Sending {
     ) -> Poll<Result<(), Unsent>> {
         while !self.memory.is_empty() {
             let written = ready!(socket.poll_write_bytes(cx, &self.memory, more));
-            self.memory.advance(written.map_err(Unsent::Client)?);
+            self.advance_memory(written.map_err(Unsent::Client)?);
         }
-        // A paused viewer must not hold the buffer that this was a part of.
-        self.memory = Bytes::new();
         Poll::Ready(Ok(()))
+    }
+
+    /// So many bytes of what is in memory have been handed to the kernel.
+    fn advance_memory(&mut self, bytes: usize) {
+        self.memory.advance(bytes);
+        if self.memory.is_empty() {
+            // The buffer that it was a part of is not held any longer.
+            (self.memory, self.is_pooled) = (Bytes::new(), false);
+        }
     }
 
     /// Sends what is in memory, and a window of a file or the first part of it.
@@ -270,7 +283,7 @@ impl Sending {
         self.mapping = Some((Arc::clone(&run.source), mapping));
         let written = ready!(written).map_err(whose)? as u64;
         let of_memory = written.min(self.memory.len() as u64);
-        self.memory.advance(usize::try_from(of_memory).expect("no more than is in memory"));
+        self.advance_memory(usize::try_from(of_memory).expect("no more than is in memory"));
         let sent = written - of_memory;
         self.is_long |= sent < run.bytes;
         tally.sent(sent);
@@ -375,7 +388,7 @@ impl Sending {
             return Poll::Ready(Ok(0));
         };
         let length = piece.len() as u64;
-        self.memory = piece;
+        (self.memory, self.is_pooled) = (piece, true);
         self.sent += length;
         if self.extents.get(self.place).is_some_and(|extent| extent.len() <= self.sent) {
             (self.place, self.sent, self.copying) = (self.place + 1, 0, None);

@@ -11,8 +11,8 @@ use std::{
 use crate::{
     harness::{Broken, Client, Folder, Serving, head, serve_with, until},
     wire::{
-        CRAMPED, LENGTH, NARROW, WHOLE, ask, assert_same, in_each_way, is_answered, is_part,
-        one_file, served_in_each_way,
+        COPIED, CRAMPED, LENGTH, NARROW, WHOLE, ask, assert_same, in_each_way, is_answered,
+        is_part, one_file, served_in_each_way,
     },
 };
 
@@ -218,4 +218,29 @@ fn what_a_followed_file_grows_by_does_not_wait_in_the_kernel_for_more() {
         assert_eq!(follower.read_chunk().expect("a chunk"), b"more");
     }
     assert!(!has_spoken(&idle), "it was closed before all had arrived");
+}
+
+#[test]
+fn viewers_who_pause_over_what_is_copied_keep_no_buffer_from_others() {
+    let folder = one_file();
+    // Buffers for 16 pieces, and more viewers than that who have each taken the beginning of one.
+    let few = format!("{}\n{CRAMPED}\nbody_buffers_mib = 1\ndisk_deadline_ms = 200", COPIED.1);
+    let serving = serve_with(&[folder.path("")], &few);
+    let begin = |request: &str| {
+        let mut paused = Client::narrow(serving.address, NARROW);
+        paused.send(request);
+        assert_eq!(paused.read_head().expect("a head").status, 200);
+        assert!(paused.read_exactly(1).is_ok());
+        paused
+    };
+    for request in [
+        head("GET", "/media/a.mp4", &[]),
+        head("GET", "/media/a.mp4?follow", &[]),
+        "GET /media/a.mp4?follow HTTP/1.0\r\n\r\n".to_owned(),
+    ] {
+        let paused: Vec<_> = (0..40).map(|_| begin(&request)).collect();
+        let others = serving.get("/media/a.mp4", &[]);
+        assert_same(&others.body, &WHOLE, &request);
+        drop(paused);
+    }
 }

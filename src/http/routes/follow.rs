@@ -133,9 +133,9 @@ impl Following {
             if self.offset < self.file.len() {
                 let end = self.file.len().min(self.offset + self.handling.piece);
                 let piece = self.file.read_appended(self.offset..end).await?;
-                let piece = self.handling.hand_over(piece);
                 self.offset += piece.len() as u64;
-                return Ok(Some(piece));
+                // Whoever sends it may have to wait; the buffer of the pool must not.
+                return Ok(Some(Bytes::copy_from_slice(&piece)));
             }
             // Asked before the file is looked at: what was written before the close is seen then.
             let closes = self.waited.closes();
