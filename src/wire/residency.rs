@@ -26,7 +26,7 @@ const CHUNK_BYTES: u64 = BLOCK_BYTES / 16;
 /// How long what was found of a block is taken to be so still.
 const TRUST: Duration = Duration::from_secs(1);
 
-/// Blocks that are remembered: 8 GiB of hot files, in half a MiB for each worker.
+/// Blocks that are remembered: 8 GiB of hot files, in a quarter of a MiB for each worker.
 const BLOCKS: usize = 8192;
 
 /// From this length a range is brought in as whole folios. A shorter one only at the second miss in
@@ -63,31 +63,23 @@ impl Default for Residency {
 impl Residency {
     /// Whether a range of a file can be sent without waiting for a disk.
     pub(super) fn is_cached(&self, file: &File, range: &Range<u64>, now: Instant) -> bool {
-        blocks_of(range).all(|block| {
-            let start = block * BLOCK_BYTES;
+        blocks_of(file, range).all(|(key, start)| {
             let part = range.start.max(start) - start..(range.end - start).min(BLOCK_BYTES);
             let needed = chunks_of(&part);
-            let known = self.known(file, block).filter(|known| known.is_fresh(now));
+            let known = self.known(key).filter(|known| known.is_fresh(now));
             let cached = known.map_or(0, |known| known.cached);
             if needed & !cached == 0 {
                 return true;
             }
             // All of the block at once; of one that was found not to be whole only what is needed.
             let asked = if known.is_none() { ALL } else { needed };
-            let found = self.ask(file, start, asked);
-            let found =
-                if found == 0 && asked != needed { self.ask(file, start, needed) } else { found };
-            self.remember(file, block, cached | found, now);
+            let mut found = ask(file, start, asked);
+            if found == 0 && asked != needed {
+                found = ask(file, start, needed);
+            }
+            self.remember(key, cached | found, now);
             found != 0
         })
-    }
-
-    /// These chunks, if all of them are in the page cache, else none.
-    fn ask(&self, file: &File, start: u64, chunks: u16) -> u16 {
-        let first = start + u64::from(chunks.trailing_zeros()) * CHUNK_BYTES;
-        let end = start + u64::from(u16::BITS - chunks.leading_zeros()) * CHUNK_BYTES;
-        let range = first..end.min(file.identity().size);
-        if kernel::is_cached(file.as_fd(), &range) { chunks } else { 0 }
     }
 
     /// Brings a range into the page cache, off the I/O worker. Afterwards it is to be
@@ -99,10 +91,9 @@ impl Residency {
         now: Instant,
     ) -> BoxFuture<'static, Result<(), ReadError>> {
         let mut was_missed = false;
-        for block in blocks_of(&range) {
-            let known = self.known(file, block);
-            was_missed |= known.is_some_and(|known| known.was_missed);
-            self.put(file, block, Known { key: 0, since: now, cached: 0, was_missed: true });
+        for (key, _) in blocks_of(file, &range) {
+            was_missed |= self.known(key).is_some_and(|known| known.was_missed);
+            self.put(Known { key, since: now, cached: 0, was_missed: true });
         }
         let as_folios = was_missed || range.end - range.start >= FOLIO_MIN_BYTES;
         file.fill(move |descriptor| {
@@ -118,28 +109,26 @@ impl Residency {
     /// A range has been brought in.
     pub(super) fn remember_filled(&self, file: &File, range: &Range<u64>, now: Instant) {
         // Of a block at the edge there is perhaps only a part.
-        let (first, last) = (range.start.div_ceil(BLOCK_BYTES), range.end / BLOCK_BYTES);
-        for block in first..last {
-            self.remember(file, block, ALL, now);
+        let is_whole = |start: u64| range.start <= start && start + BLOCK_BYTES <= range.end;
+        for (key, _) in blocks_of(file, range).filter(|(_, start)| is_whole(*start)) {
+            self.remember(key, ALL, now);
         }
     }
 
-    fn known(&self, file: &File, block: u64) -> Option<Known> {
-        let key = key_of(file, block);
+    fn known(&self, key: u64) -> Option<Known> {
         self.blocks.borrow()[place_of(key)].filter(|known| known.key == key)
     }
 
     /// Adds to what is known of a block, which is as old as its oldest part.
-    fn remember(&self, file: &File, block: u64, cached: u16, now: Instant) {
-        let known = self.known(file, block);
+    fn remember(&self, key: u64, cached: u16, now: Instant) {
+        let known = self.known(key);
         let since = known.filter(|known| known.is_fresh(now)).map_or(now, |known| known.since);
         let was_missed = known.is_some_and(|known| known.was_missed);
-        self.put(file, block, Known { key: 0, since, cached, was_missed });
+        self.put(Known { key, since, cached, was_missed });
     }
 
-    fn put(&self, file: &File, block: u64, known: Known) {
-        let key = key_of(file, block);
-        self.blocks.borrow_mut()[place_of(key)] = Some(Known { key, ..known });
+    fn put(&self, known: Known) {
+        self.blocks.borrow_mut()[place_of(known.key)] = Some(known);
     }
 }
 
@@ -157,13 +146,20 @@ fn chunks_of(part: &Range<u64>) -> u16 {
     u16::try_from(bit(end) - bit(first)).unwrap_or(ALL)
 }
 
-fn blocks_of(range: &Range<u64>) -> Range<u64> {
-    range.start / BLOCK_BYTES..range.end.div_ceil(BLOCK_BYTES)
+/// The blocks of a file that a range touches: what each is known by, and where it begins.
+fn blocks_of(file: &File, range: &Range<u64>) -> impl Iterator<Item = (u64, u64)> + use<> {
+    // Files are far apart, and the blocks of one next to each other.
+    let file_key = file.identity().key();
+    let blocks = range.start / BLOCK_BYTES..range.end.div_ceil(BLOCK_BYTES);
+    blocks.map(move |block| (file_key.wrapping_add(block), block * BLOCK_BYTES))
 }
 
-fn key_of(file: &File, block: u64) -> u64 {
-    // Neighbours are far apart in the first factor, and next to each other in the second.
-    file.identity().key().wrapping_add(block)
+/// These chunks of the block that begins at `start`, if all of them are in the page cache, else none.
+fn ask(file: &File, start: u64, chunks: u16) -> u16 {
+    let first = start + u64::from(chunks.trailing_zeros()) * CHUNK_BYTES;
+    let end = start + u64::from(u16::BITS - chunks.leading_zeros()) * CHUNK_BYTES;
+    let range = first..end.min(file.identity().size);
+    if kernel::is_cached(file.as_fd(), &range) { chunks } else { 0 }
 }
 
 fn place_of(key: u64) -> usize {

@@ -8,7 +8,8 @@ use crate::extent::{Extent, Extents, Source, disk::File};
 /// Extents below this length, in bytes, go together by one sendmsg(2) when several of one file follow
 /// each other; from this length each goes by sendfile(2).
 ///
-/// Measured by `cargo bench --bench micro -- scattered`; the figures are in ARCHITECTURE.md.
+/// From WIRE's measurements, in which sendfile was level from here on. `cargo bench --bench micro --
+/// scattered` measures it where it runs: CPUs differ.
 const SHORT_BYTES: u64 = 16 * 1024;
 
 /// The most of a file that a run reaches over, in bytes: all of it is brought into memory.

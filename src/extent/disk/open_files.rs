@@ -10,7 +10,7 @@ use std::{
 use quick_cache::sync::Cache;
 use rustix::io::Errno;
 
-use super::{EntryKind, File, Root, Unavailable};
+use super::{EntryKind, File, Identity, Root, Unavailable};
 
 /// Open files by their path below the root, checked by identity.
 ///
@@ -101,12 +101,8 @@ impl Root {
             match self.look_up(path).await? {
                 Ok(EntryKind::File(found)) if found.same_file(kept.identity()) => {
                     kept.looked_up(begun);
-                    if found == *kept.identity() {
-                        return self.refresh(path, kept);
-                    }
-                    let file = Arc::new(kept.in_state(found));
-                    cache.files.insert(path.to_owned(), Arc::clone(&file));
-                    return self.refresh(path, file);
+                    let kept = self.keep(path, kept, found);
+                    return self.refresh(path, kept);
                 }
                 _ => drop(cache.files.remove(path)),
             }
@@ -162,11 +158,16 @@ impl Root {
             return Ok(kept);
         }
         let now = kept.current_identity()?;
-        if now == *kept.identity() {
-            return Ok(kept);
+        Ok(self.keep(path, kept, now))
+    }
+
+    /// The kept file in the state that it was found in, which is kept from now on.
+    fn keep(&self, path: &Path, kept: Arc<File>, found: Identity) -> Arc<File> {
+        if found == *kept.identity() {
+            return kept;
         }
-        let file = Arc::new(kept.in_state(now));
+        let file = Arc::new(kept.in_state(found));
         self.open_files.files.insert(path.to_owned(), Arc::clone(&file));
-        Ok(file)
+        file
     }
 }
