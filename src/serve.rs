@@ -33,6 +33,7 @@ use crate::{
     telemetry::{self, Metrics, RequestIds},
     wire::{
         admission::Admission,
+        connection::Patience,
         drain::Drain,
         listener::{self, ListenerSettings},
     },
@@ -321,9 +322,11 @@ fn start_network(
     let settings = edge.site.settings.load_full();
     let kib = |kib: u64| (kib > 0).then_some(kib << 10);
     let listening = ListenerSettings {
-        keep_alive: Duration::from_secs(settings.keep_alive_s.get()),
-        head_timeout: Duration::from_secs(settings.head_timeout_s.get()),
-        stall_limit: Duration::from_secs(settings.stall_limit_s.get()),
+        patience: Patience {
+            keep_alive: Duration::from_secs(settings.keep_alive_s.get()),
+            head: Duration::from_secs(settings.head_timeout_s.get()),
+            stall: Duration::from_secs(settings.stall_limit_s.get()),
+        },
         window_bytes: settings.window_kib.get() << 10,
         unsent_bytes: u32::try_from(settings.unsent_kib.get() << 10).unwrap_or(u32::MAX),
         congestion: settings.tcp_congestion.clone(),

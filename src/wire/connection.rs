@@ -1,6 +1,6 @@
 //! What a handler may know of the connection that its request came over.
 
-use std::{cell::Cell, rc::Rc};
+use std::{cell::Cell, rc::Rc, time::Duration};
 
 use actix_http::HttpMessage;
 
@@ -11,6 +11,17 @@ pub enum Protocol {
     Http1,
     /// HTTP/2, with many requests at a time.
     Http2,
+}
+
+/// How long a connection is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Until the next request begins.
+    pub keep_alive: Duration,
+    /// Until the head of a request is there, once it has begun; and until the first begins.
+    pub head: Duration,
+    /// Until the client has taken something.
+    pub stall: Duration,
 }
 
 /// Whoever is at the other end of a connection. It lives on one I/O worker, hence a cell.

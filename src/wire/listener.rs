@@ -19,10 +19,10 @@ use tokio::{io::ReadBuf, net::TcpStream};
 use super::{
     admission::Admission,
     body::{Body, Tally},
-    connection::Protocol,
+    connection::{Patience, Protocol},
     drain::Drain,
     http1::{Conversation, Front, Http1Settings},
-    http2::{self, Accepted, Http2Settings},
+    http2::{self, Accepted},
     kernel,
     refusal::Refusal,
     worker::{Alarm, Worker},
@@ -42,12 +42,8 @@ const HTTP2_UNSENT_BYTES: u32 = 256 * 1024;
 /// How connections are to be treated.
 #[derive(Clone, Debug)]
 pub struct ListenerSettings {
-    /// How long an idle connection is kept.
-    pub keep_alive: Duration,
-    /// How long a client may take for the head of its first request.
-    pub head_timeout: Duration,
-    /// How long a client may take nothing before it is cut.
-    pub stall_limit: Duration,
+    /// How long each is waited for.
+    pub patience: Patience,
     /// How much of a file one call sends, in bytes.
     pub window_bytes: u64,
     /// The congestion control of accepted connections; `None` leaves the system's.
@@ -100,17 +96,8 @@ where
     A::Error: Into<Response<BoxBody>>,
     T: Tally,
 {
-    let http1 = Rc::new(Http1Settings {
-        keep_alive: settings.keep_alive,
-        head_timeout: settings.head_timeout,
-        stall_limit: settings.stall_limit,
-        window_bytes: settings.window_bytes,
-    });
-    let http2 = Http2Settings {
-        keep_alive: settings.keep_alive,
-        head_timeout: settings.head_timeout,
-        stall_limit: settings.stall_limit,
-    };
+    let patience = settings.patience;
+    let http1 = Rc::new(Http1Settings { patience, window_bytes: settings.window_bytes });
     let (front, app) = (Rc::new(front), Rc::new(app));
     let (admission, drain) = (Arc::clone(admission), drain.clone());
     fn_factory(move || {
@@ -122,7 +109,7 @@ where
                 worker: Worker::start(drain.clone()),
                 admission,
                 http1,
-                http2: http2::serve(http2, drain, Rc::clone(&app)).await,
+                http2: http2::serve(patience, drain, Rc::clone(&app)).await,
                 front,
                 app,
             });
@@ -156,7 +143,7 @@ where
         // Counted before it says anything: a silent connection is a connection.
         let admitted = self.admission.admit(peer.ip());
         let refusal = (!admitted.is_within_limit()).then_some(Refusal::TooManyConnections);
-        match protocol_of(&stream, &self.worker, self.http1.head_timeout).await {
+        match protocol_of(&stream, &self.worker, self.http1.patience.head).await {
             Some(Protocol::Http1) => {
                 let Self { worker, http1, front, app, .. } = &*self;
                 let held =

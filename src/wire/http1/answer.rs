@@ -7,7 +7,7 @@ use actix_web::http::{
     StatusCode,
     header::{CONTENT_LENGTH, DATE, HeaderName, TRANSFER_ENCODING},
 };
-use bytes::{BufMut as _, BytesMut};
+use bytes::{BufMut as _, Bytes, BytesMut};
 
 use crate::wire::worker::Worker;
 
@@ -64,8 +64,8 @@ impl<'a> AnswerHead<'a> {
         self.bytes.put_slice(b"\r\n");
     }
 
-    /// Appends what the connection has to say, and ends the head.
-    pub(super) fn finish(mut self, worker: &Worker, framing: Framing, persists: bool) {
+    /// Appends what the connection has to say, and returns the whole head.
+    pub(super) fn finish(mut self, worker: &Worker, framing: Framing, persists: bool) -> Bytes {
         match framing {
             Framing::Sized(length) => self.put_text(&CONTENT_LENGTH, format_args!("{length}")),
             Framing::Chunked => self.put(&TRANSFER_ENCODING, b"chunked"),
@@ -79,6 +79,7 @@ impl<'a> AnswerHead<'a> {
         self.bytes.put_slice(b"date: ");
         worker.put_date(self.bytes);
         self.bytes.put_slice(b"\r\n\r\n");
+        self.bytes.split().freeze()
     }
 
     /// Writes the head of an answer that a route has made.
@@ -97,12 +98,12 @@ pub(super) fn is_last(response: &Response<()>) -> bool {
 }
 
 /// Puts a piece into a chunk (RFC 9112 section 7.1).
-pub(super) fn chunk(piece: &[u8]) -> BytesMut {
+pub(super) fn chunk(piece: &[u8]) -> Bytes {
     let mut chunk = BytesMut::with_capacity(piece.len() + 20);
     let _ = write!(chunk, "{:x}\r\n", piece.len());
     chunk.put_slice(piece);
     chunk.put_slice(b"\r\n");
-    chunk
+    chunk.freeze()
 }
 
 /// The chunk that ends a content.

@@ -7,10 +7,10 @@
 //! would have been, and comes back as the same answer.
 
 mod answer;
+mod answering;
 mod intake;
 
 use std::{
-    cell::RefMut,
     future::poll_fn,
     io,
     mem::MaybeUninit,
@@ -22,28 +22,21 @@ use std::{
 
 use actix_http::{HttpMessage as _, Request, Response};
 use actix_service::Service;
-use actix_web::{
-    body::{BodySize, BoxBody, MessageBody as _},
-    http::{Method, StatusCode},
-};
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, BytesMut};
 
 pub use answer::AnswerHead;
 pub use intake::{FIELDS_MAX, HEAD_BYTES_MAX, Head, TARGET_BYTES_MAX, is_host};
 
-use self::{
-    answer::{Framing, LAST_CHUNK, chunk, is_last},
-    intake::find_head,
-};
+use self::{answer::Framing, intake::find_head};
 use super::{
-    body::{Body, Sendable, Tally},
-    connection::{Client, Protocol},
+    body::{Body, Tally},
+    connection::{Client, Patience, Protocol},
     refusal::Refusal,
-    send::{Sending, Unsent},
+    send::Sending,
     socket::Socket,
     worker::{Alarm, Worker},
 };
-use crate::extent::{Extents, ReadError};
+use crate::extent::Extents;
 
 /// Content that nobody reads is taken from a client up to this many bytes, for the sake of those
 /// that write before they read; then the connection is cut.
@@ -82,12 +75,8 @@ pub struct Prompt<T> {
 /// How connections are to be treated.
 #[derive(Clone, Debug)]
 pub(super) struct Http1Settings {
-    /// How long an idle connection is kept.
-    pub(super) keep_alive: Duration,
-    /// How long a client may take for a request's head.
-    pub(super) head_timeout: Duration,
-    /// How long a client may take too little.
-    pub(super) stall_limit: Duration,
+    /// How long each is waited for.
+    pub(super) patience: Patience,
     /// How much of a file one call sends, in bytes.
     pub(super) window_bytes: u64,
 }
@@ -143,14 +132,6 @@ struct Asked {
     content_bytes: u64,
 }
 
-/// How a connection ends.
-enum End {
-    /// There is nothing left to say.
-    Quietly,
-    /// The client may still be sending.
-    Lingering,
-}
-
 impl<F, S, T> Conversation<F, S>
 where
     F: Front<Tally = T>,
@@ -167,7 +148,7 @@ where
         refusal: Option<Refusal>,
     ) -> Self {
         Self {
-            socket: Socket::new(stream, Alarm::new(worker), settings.stall_limit),
+            socket: Socket::new(stream, Alarm::new(worker), settings.patience.stall),
             worker: Rc::clone(worker),
             settings: Rc::clone(settings),
             client: Client::new(Protocol::Http1),
@@ -185,32 +166,24 @@ where
     /// Answers until one of both has had enough. An error means that the client is gone.
     pub(super) async fn hold(mut self) -> io::Result<()> {
         // The first request must come soon; later ones have the time that idle connections have.
-        let mut patience = self.settings.head_timeout;
-        let end = loop {
-            match poll_fn(|cx| self.poll_request(cx, patience)).await? {
-                Said::Nothing => break End::Quietly,
+        let mut patience = self.settings.patience.head;
+        let mut persists = true;
+        while persists {
+            persists = match poll_fn(|cx| self.poll_request(cx, patience)).await? {
+                Said::Nothing => return Ok(()),
                 Said::Prompt { mut sending, mut tally, persists } => {
                     self.send(&mut sending, &mut tally).await?;
-                    if !persists {
-                        break self.end();
-                    }
-                    if !self.ahead.is_empty() {
-                        // Others want their turn, before this one has everything that it sent ahead.
-                        tokio::task::yield_now().await;
-                    }
+                    persists
                 }
-                Said::Asked(asked) => {
-                    if let Some(end) = self.answer(asked).await? {
-                        break end;
-                    }
-                }
+                Said::Asked(asked) => self.answer(asked).await?,
+            };
+            if !self.ahead.is_empty() {
+                // Others want their turn, before this one has everything that it sent ahead.
+                tokio::task::yield_now().await;
             }
-            patience = self.settings.keep_alive;
-        };
-        if matches!(end, End::Lingering) {
-            self.linger().await?;
+            patience = self.settings.patience.keep_alive;
         }
-        Ok(())
+        self.linger().await
     }
 
     /// Waits for the next request for so long.
@@ -273,7 +246,7 @@ where
         if has_begun && self.waits_for == WaitsFor::Request {
             // From the first byte on, however the others trickle in.
             self.waits_for = WaitsFor::Rest;
-            self.socket.alarm().set(self.settings.head_timeout);
+            self.socket.alarm().set(self.settings.patience.head);
         }
         ready!(match self.worker.is_draining() {
             true => Poll::Ready(()),
@@ -306,9 +279,9 @@ where
             let mut answer = AnswerHead::new(&mut bytes, head.is_1_1);
             if let Some(prompt) = self.front.answer(&head, self.peer, &mut answer) {
                 let framing = prompt.length.map_or(Framing::None, Framing::Sized);
-                answer.finish(&self.worker, framing, persists);
+                let bytes = answer.finish(&self.worker, framing, persists);
                 let window_bytes = self.settings.window_bytes;
-                let sending = Sending::new(take(bytes), prompt.extents, window_bytes, true);
+                let sending = Sending::new(bytes, prompt.extents, window_bytes, true);
                 return Said::Prompt { sending, tally: prompt.tally, persists };
             }
         }
@@ -332,194 +305,14 @@ where
         Said::Asked(Asked { request, is_1_1: true, persists: false, content_bytes: u64::MAX })
     }
 
-    /// Sends an answer to its end.
-    async fn send(&mut self, sending: &mut Sending, tally: &mut T) -> io::Result<()> {
-        let sent = poll_fn(|cx| {
-            let sent = sending.poll(cx, &mut self.socket, &self.worker, tally);
-            // A client that takes nothing is heard of by the socket; of one that goes while a disk is
-            // waited for, nobody would hear.
-            if sent.is_pending()
-                && sending.waits_for_disk()
-                && let Poll::Ready(Err(error)) = self.poll_ahead(cx)
-            {
-                return Poll::Ready(Err(Unsent::Client(error)));
-            }
-            sent
-        });
-        let sent = sent.await;
-        self.socket.moves();
-        match sent {
-            Ok(()) => Ok(()),
-            Err(Unsent::Client(error)) => Err(error),
-            Err(Unsent::Source(error)) => Err(self.cut(tally, &error)),
-        }
-    }
-
-    /// After the status line an error can only end the connection.
-    fn cut(&self, tally: &mut T, error: &(dyn std::error::Error + 'static)) -> io::Error {
-        tally.cut(error);
-        self.socket.reset();
-        io::Error::new(io::ErrorKind::ConnectionAborted, error.to_string())
-    }
-
-    /// Has the App answer a request, and sends the answer. Returns how the connection ends, if it
-    /// ends with it.
-    async fn answer(&mut self, asked: Asked) -> io::Result<Option<End>> {
-        let Asked { request, is_1_1, mut persists, content_bytes } = asked;
-        request.extensions_mut().insert(Rc::clone(&self.client));
-        let is_head = *request.method() == Method::HEAD;
-        let mut answered = Box::pin(self.app.call(request));
-        let answered = poll_fn(|cx| {
-            if let Poll::Ready(Err(error)) = self.poll_ahead(cx) {
-                return Poll::Ready(Err(error));
-            }
-            answered.as_mut().poll(cx).map(Ok)
-        });
-        let response = match answered.await? {
-            Ok(response) => response,
-            Err(_error) => return Ok(Some(End::Quietly)),
-        };
-        let (response, Body { content, mut tally }) = response.into_parts();
-        persists &= !is_last(&response) && !self.worker.is_draining();
-        let framing = framing_of(&response, &content, is_1_1, is_head);
-        persists &= framing != Framing::UntilClose;
-
-        let head = self.head_of(&response, is_1_1, framing, persists);
-        let has_content = !is_head && !matches!(framing, Framing::None);
-        match content {
-            Sendable::Extents(extents) if has_content => {
-                let window_bytes = self.settings.window_bytes;
-                let mut sending = Sending::new(head, extents, window_bytes, false);
-                self.send(&mut sending, &mut tally).await?;
-            }
-            Sendable::Other(body) if has_content => {
-                self.send_body(head, body, framing, &mut tally).await?;
-            }
-            _ => self.send_bytes(head).await?,
-        }
-        drop(tally);
-        if persists {
-            self.discard(content_bytes).await?;
-            return Ok(None);
-        }
-        Ok(Some(self.end()))
-    }
-
-    fn head_of(
-        &self,
-        response: &Response<()>,
-        is_1_1: bool,
-        framing: Framing,
-        persists: bool,
-    ) -> Bytes {
-        let mut bytes = self.worker.head.borrow_mut();
-        let mut head = AnswerHead::new(&mut bytes, is_1_1);
-        head.copy(response);
-        head.finish(&self.worker, framing, persists);
-        take(bytes)
-    }
-
-    /// How a connection ends after an answer that was its last. A client that may have sent more is
-    /// listened to: a socket that is closed over unread bytes takes the answer back.
-    fn end(&self) -> End {
-        if self.at_end { End::Quietly } else { End::Lingering }
-    }
-
-    /// Sends what somebody else makes, piece by piece.
-    async fn send_body(
-        &mut self,
-        head: Bytes,
-        body: BoxBody,
-        framing: Framing,
-        tally: &mut T,
-    ) -> io::Result<()> {
-        let mut body = Box::pin(body);
-        let mut left = match framing {
-            Framing::Sized(length) => length,
-            _ => u64::MAX,
-        };
-        let mut unsent = head;
-        loop {
-            let piece = poll_fn(|cx| {
-                if let Poll::Ready(Err(error)) = self.poll_ahead(cx) {
-                    return Poll::Ready(Err(error));
-                }
-                match body.as_mut().poll_next(cx) {
-                    // What there is must not wait for what there is not yet.
-                    Poll::Pending if !unsent.is_empty() => {
-                        let written = ready!(self.socket.poll_write_bytes(cx, &unsent, false))?;
-                        unsent.advance(written);
-                        cx.waker().wake_by_ref();
-                        Poll::Pending
-                    }
-                    polled => polled.map(Ok),
-                }
-            });
-            let Some(piece) = piece.await? else {
-                break;
-            };
-            let piece = match piece {
-                Ok(piece) if piece.len() as u64 <= left => piece,
-                Ok(_too_much) => {
-                    return Err(self.cut(tally, &io::Error::other("more than was promised")));
-                }
-                Err(error) => {
-                    let cause = error.downcast_ref::<ReadError>();
-                    return Err(match cause {
-                        Some(cause) => self.cut(tally, cause),
-                        None => self.cut(tally, &io::Error::other(error.to_string())),
-                    });
-                }
-            };
-            if piece.is_empty() {
-                continue;
-            }
-            left -= if framing == Framing::Chunked { 0 } else { piece.len() as u64 };
-            self.send_some(&mut unsent, true).await?;
-            tally.sent(piece.len() as u64);
-            unsent = match framing {
-                Framing::Chunked => chunk(&piece).freeze(),
-                _ => piece,
-            };
-        }
-        match framing {
-            Framing::Chunked => {
-                self.send_some(&mut unsent, true).await?;
-                unsent = Bytes::from_static(LAST_CHUNK);
-            }
-            Framing::Sized(_) if left > 0 => return Err(self.cut(tally, &ReadError::Truncated)),
-            _ => {}
-        }
-        self.send_bytes(unsent).await
-    }
-
-    async fn send_bytes(&mut self, mut bytes: Bytes) -> io::Result<()> {
-        self.send_some(&mut bytes, false).await
-    }
-
-    async fn send_some(&mut self, bytes: &mut Bytes, more: bool) -> io::Result<()> {
-        while !bytes.is_empty() {
-            let written = poll_fn(|cx| self.socket.poll_write_bytes(cx, bytes, more)).await?;
-            bytes.advance(written);
-        }
-        *bytes = Bytes::new();
-        self.socket.moves();
-        Ok(())
-    }
-
     /// Reads what the client sends while it waits for its answer: to know when it goes.
-    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let worker = Rc::clone(&self.worker);
-        let mut scratch = worker.scratch.borrow_mut();
+    fn read_ahead(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         while !self.at_end && self.ahead.len() < HEAD_BYTES_MAX {
-            let read = ready!(self.socket.poll_read(cx, &mut scratch))?;
-            self.ahead.extend_from_slice(&scratch[..read]);
-            if read == 0 {
-                self.at_end = true;
-                self.client.set_gone();
+            if self.poll_fill(cx)?.is_pending() {
+                break;
             }
         }
-        Poll::Pending
+        Ok(())
     }
 
     /// Takes a request's content, which nobody wanted, from the client.
@@ -530,7 +323,7 @@ where
             let held = left.min(self.ahead.len());
             self.ahead.advance(held);
             left -= held;
-            if left > 0 && poll_fn(|cx| self.poll_unwanted(cx)).await?.is_none() {
+            if left > 0 && !poll_fn(|cx| self.poll_unwanted(cx)).await? {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
@@ -538,49 +331,40 @@ where
         Ok(())
     }
 
-    /// Listens to a client that may still be sending, so that it gets to read its answer.
+    /// Ends a connection after an answer that was its last. A client that may have sent more is
+    /// listened to, so that it gets to read that answer: a socket that is closed over unread bytes
+    /// takes it back.
     async fn linger(&mut self) -> io::Result<()> {
+        if self.at_end {
+            return Ok(());
+        }
         poll_fn(|cx| self.socket.poll_shutdown(cx)).await?;
         self.socket.alarm().set(LINGER);
         self.ahead = BytesMut::new();
-        while poll_fn(|cx| self.poll_unwanted(cx)).await?.is_some() {
+        while poll_fn(|cx| self.poll_unwanted(cx)).await? {
             self.ahead.clear();
         }
         Ok(())
     }
 
-    /// Reads what nobody wants. `None` when no more comes, or when it has taken too long.
-    fn poll_unwanted(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<()>>> {
+    /// Reads what nobody wants. Returns whether more may come, and it has not taken too long.
+    fn poll_unwanted(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        match self.poll_fill(cx)? {
+            Poll::Ready(()) => Poll::Ready(Ok(!self.at_end)),
+            Poll::Pending => self.socket.alarm().poll(cx).map(|()| Ok(false)),
+        }
+    }
+
+    /// Reads what has come, behind what was sent ahead.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let worker = Rc::clone(&self.worker);
         let mut scratch = worker.scratch.borrow_mut();
-        let read = match self.socket.poll_read(cx, &mut scratch)? {
-            Poll::Ready(read) => read,
-            Poll::Pending => return self.socket.alarm().poll(cx).map(|()| Ok(None)),
-        };
+        let read = ready!(self.socket.poll_read(cx, &mut scratch))?;
         self.ahead.extend_from_slice(&scratch[..read]);
-        self.at_end |= read == 0;
-        Poll::Ready(Ok((read > 0).then_some(())))
-    }
-}
-
-/// The head that was written, and the room for the next.
-fn take(mut bytes: RefMut<'_, BytesMut>) -> Bytes {
-    bytes.split().freeze()
-}
-
-/// How the end of this content is told.
-fn framing_of(response: &Response<()>, content: &Sendable, is_1_1: bool, is_head: bool) -> Framing {
-    let has_none = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    let size = match content {
-        Sendable::Extents(extents) => BodySize::Sized(extents.len()),
-        Sendable::Other(body) => body.size(),
-    };
-    match size {
-        _ if has_none => Framing::None,
-        BodySize::None => Framing::None,
-        BodySize::Sized(length) => Framing::Sized(length),
-        BodySize::Stream if is_1_1 => Framing::Chunked,
-        BodySize::Stream if is_head => Framing::None,
-        BodySize::Stream => Framing::UntilClose,
+        if read == 0 {
+            self.at_end = true;
+            self.client.set_gone();
+        }
+        Poll::Ready(Ok(()))
     }
 }

@@ -32,7 +32,7 @@ use self::{
 use super::{
     admission::Admitted,
     body::{Body, ExtentBody, Sendable, Tally},
-    connection::Protocol,
+    connection::{Patience, Protocol},
     drain::Drain,
     http1::{FIELDS_MAX, HEAD_BYTES_MAX, TARGET_BYTES_MAX, is_host},
     refusal::Refusal,
@@ -40,17 +40,6 @@ use super::{
 
 /// How long a client may take to let go when its connection ends.
 const LINGER: Duration = Duration::from_secs(2);
-
-/// How connections are to be treated.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Http2Settings {
-    /// How long an idle connection is kept.
-    pub(super) keep_alive: Duration,
-    /// How long the handshake may take.
-    pub(super) head_timeout: Duration,
-    /// How long streams may stand still.
-    pub(super) stall_limit: Duration,
-}
 
 /// An accepted connection over which HTTP/2 is spoken.
 pub(super) struct Accepted {
@@ -66,7 +55,7 @@ pub(super) struct Accepted {
 pub(super) type Serve = Box<dyn Fn(Accepted) -> Pin<Box<dyn Future<Output = ()>>>>;
 
 /// Makes what serves connections, their requests being answered by `app`.
-pub(super) async fn serve<S, T>(settings: Http2Settings, drain: Drain, app: Rc<S>) -> Serve
+pub(super) async fn serve<S, T>(patience: Patience, drain: Drain, app: Rc<S>) -> Serve
 where
     S: Service<Request, Response = Response<Body<T>>> + 'static,
     S::Error: Into<Response<BoxBody>>,
@@ -78,8 +67,8 @@ where
         std::future::ready(Ok::<_, ()>(answer.into_service()))
     });
     let dispatch = HttpService::build()
-        .keep_alive(settings.keep_alive)
-        .client_request_timeout(settings.head_timeout)
+        .keep_alive(patience.keep_alive)
+        .client_request_timeout(patience.head)
         .client_disconnect_timeout(LINGER)
         .on_connect_ext(|transport: &Transport, data| {
             data.insert(Rc::clone(transport.connection()));
@@ -91,8 +80,7 @@ where
         let Accepted { stream, peer, refusal, admitted } = accepted;
         let connection = Connection::new(refusal);
         let drain = Box::pin(drain.clone().begun());
-        let stall_limit = settings.stall_limit;
-        let transport = Transport::new(stream, connection, stall_limit, drain, admitted);
+        let transport = Transport::new(stream, connection, patience.stall, drain, admitted);
         let dispatched = dispatch.call((transport, Some(peer)));
         Box::pin(async move {
             if let Err(error) = dispatched.await {
