@@ -226,9 +226,10 @@ impl Watched {
 }
 
 impl Waited {
-    /// Returns at the next change, or never.
-    pub async fn changed(&self) {
-        self.changed.notified().await;
+    /// Ends at the next change, or never; changes count from this call on, not from when the result is
+    /// waited for.
+    pub fn changed(&self) -> impl Future<Output = ()> {
+        self.changed.notified()
     }
 
     /// How often a writer was seen to close the file. A count, because several may wait for it.

@@ -129,6 +129,7 @@ impl Following {
 
     /// The next piece, as soon as there is one; `None` when no more will come.
     async fn next(&mut self) -> Result<Option<Bytes>, ReadError> {
+        let waited = Arc::clone(&self.waited);
         loop {
             if self.offset < self.file.len() {
                 let end = self.file.len().min(self.offset + self.handling.piece);
@@ -137,8 +138,9 @@ impl Following {
                 // Whoever sends it may have to wait; the buffer of the pool must not.
                 return Ok(Some(Bytes::copy_from_slice(&piece)));
             }
-            // Asked before the file is looked at: what was written before the close is seen then.
-            let closes = self.waited.closes();
+            // Both asked before the file is looked at: what was written before the close is seen then,
+            // and what is written after the look is not waited for.
+            let (changed, closes) = (waited.changed(), waited.closes());
             let now = self.file.now().await?;
             if now.len() < self.offset {
                 return Err(ReadError::Truncated);
@@ -156,8 +158,7 @@ impl Following {
             if self.is_finished().await {
                 return Ok(None);
             }
-            // A change between the look above and this wait is noticed after a tick.
-            let _ = tokio::time::timeout(TICK, self.waited.changed()).await;
+            let _ = tokio::time::timeout(TICK, changed).await;
         }
     }
 
