@@ -48,8 +48,8 @@ pub struct ListenerSettings {
     pub window_bytes: u64,
     /// The congestion control of accepted connections; `None` leaves the system's.
     pub congestion: Option<String>,
-    /// What the kernel takes ahead of what a client has room for, in bytes. The congestion window is
-    /// apart from it.
+    /// What the kernel takes ahead of what a client has room for, in bytes, until it is seen to take
+    /// much. The congestion window is apart from it.
     pub unsent_bytes: u32,
     /// What the kernel keeps for a connection until it is acknowledged, in bytes; `None` leaves it to
     /// the kernel, which goes by the connection's speed.
@@ -97,7 +97,8 @@ where
     T: Tally,
 {
     let patience = settings.patience;
-    let http1 = Rc::new(Http1Settings { patience, window_bytes: settings.window_bytes });
+    let ListenerSettings { window_bytes, unsent_bytes, .. } = *settings;
+    let http1 = Rc::new(Http1Settings { patience, window_bytes, unsent_bytes });
     let (front, app) = (Rc::new(front), Rc::new(app));
     let (admission, drain) = (Arc::clone(admission), drain.clone());
     fn_factory(move || {

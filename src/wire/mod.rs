@@ -13,6 +13,7 @@
 //! Nothing here knows a route, a field's meaning beyond framing, or what the bytes are.
 
 pub mod admission;
+mod ahead;
 pub mod body;
 pub mod connection;
 pub mod drain;

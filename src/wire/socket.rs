@@ -5,7 +5,7 @@ use std::{
     os::fd::{AsFd as _, BorrowedFd},
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::net::{SendFlags, send};
@@ -14,7 +14,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::worker::Alarm;
+use super::{ahead::Ahead, worker::Alarm};
 
 /// What a client must take within the stall limit to be borne, in bytes: a player that was paused and
 /// goes on takes this at once. Who takes a byte now and then would otherwise hold a connection for
@@ -29,6 +29,7 @@ pub struct Socket {
     stream: TcpStream,
     alarm: Alarm,
     stall_limit: Duration,
+    ahead: Ahead,
     /// What was taken since the client was found to take nothing; `None` while it takes what comes.
     taken: Option<usize>,
     /// The last call wrote less than it was to write.
@@ -38,8 +39,14 @@ pub struct Socket {
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, alarm: Alarm, stall_limit: Duration) -> Self {
-        Self { stream, alarm, stall_limit, taken: None, seems_full: false, is_doubted: false }
+    pub(super) fn new(
+        stream: TcpStream,
+        alarm: Alarm,
+        stall_limit: Duration,
+        ahead: Ahead,
+    ) -> Self {
+        let (taken, seems_full, is_doubted) = (None, false, false);
+        Self { stream, alarm, stall_limit, ahead, taken, seems_full, is_doubted }
     }
 
     /// The connection's timer, for whoever waits for the client to say something. While something
@@ -83,6 +90,10 @@ impl Socket {
             }
             if let Some(bytes) = written {
                 self.seems_full = bytes < wanted;
+                if self.seems_full {
+                    let limit = self.ahead.filled(Instant::now());
+                    self.set_ahead(limit);
+                }
                 return Poll::Ready(Ok(self.took(bytes)));
             }
             if self.stream.poll_write_ready(cx)?.is_pending() {
@@ -97,6 +108,7 @@ impl Socket {
     }
 
     fn took(&mut self, written: usize) -> usize {
+        self.ahead.took(written);
         if let Some(taken) = &mut self.taken {
             *taken += written;
             if *taken >= PROGRESS_BYTES {
@@ -138,10 +150,19 @@ impl Socket {
         ready!(self.alarm.poll(cx));
         if std::mem::take(&mut self.is_doubted) {
             self.alarm.set(self.stall_limit);
+            let limit = self.ahead.stalled();
+            self.set_ahead(limit);
             return Poll::Ready(Ok(()));
         }
         tracing::debug!("a client has taken too little for too long; cut");
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    fn set_ahead(&self, limit: Option<u32>) {
+        if let Some(limit) = limit {
+            // Where it does not take this, it goes by the one before.
+            let _ = socket2::SockRef::from(&self.stream).set_tcp_notsent_lowat(limit);
+        }
     }
 
     /// Says that no more will come.

@@ -29,6 +29,7 @@ pub use intake::{FIELDS_MAX, HEAD_BYTES_MAX, Head, TARGET_BYTES_MAX, is_host};
 
 use self::{answer::Framing, intake::find_head};
 use super::{
+    ahead::Ahead,
     body::{Body, Tally},
     connection::{Client, Patience, Protocol},
     refusal::Refusal,
@@ -79,6 +80,8 @@ pub(super) struct Http1Settings {
     pub(super) patience: Patience,
     /// How much of a file one call sends, in bytes.
     pub(super) window_bytes: u64,
+    /// What the kernel takes ahead of a client, in bytes, until it is seen to take much.
+    pub(super) unsent_bytes: u32,
 }
 
 /// One connection.
@@ -148,7 +151,12 @@ where
         refusal: Option<Refusal>,
     ) -> Self {
         Self {
-            socket: Socket::new(stream, Alarm::new(worker), settings.patience.stall),
+            socket: Socket::new(
+                stream,
+                Alarm::new(worker),
+                settings.patience.stall,
+                Ahead::new(settings.unsent_bytes),
+            ),
             worker: Rc::clone(worker),
             settings: Rc::clone(settings),
             client: Client::new(Protocol::Http1),
