@@ -32,10 +32,12 @@ pub const FOLIO_BYTES: u64 = 2 << 20;
 /// Slices of one call at most (`IOV_MAX` on Linux).
 pub const SLICES_MAX: usize = 1024;
 
-/// Whether all of a range of a file is in the page cache, as far as can be known without a disk.
+/// Whether all of a range of a file can be read from the page cache, as far as can be known without a
+/// disk. Pages that are being read at this moment count as cached to cachestat(2), but whoever sends
+/// them waits for the disk: so bytes all over the range are tried too.
 pub fn is_cached(file: BorrowedFd<'_>, range: &Range<u64>) -> bool {
     match cached_pages(file, range) {
-        Ok((cached, all)) if cached >= all => true,
+        Ok((cached, all)) if cached >= all => probe(file, range),
         Ok((0, _)) if stands_on_another(file) => probe(file, range),
         Ok(_) => false,
         Err(_) => probe(file, range),

@@ -12,6 +12,7 @@ use crate::cell::{Cell, Work};
 use crate::clients::curl;
 use crate::congestion::Congestion;
 use crate::dataset::{Dataset, Scratch, Shape};
+use crate::disk::Throttle;
 use crate::machine::{self, fact};
 use crate::options::Options;
 use crate::paused;
@@ -39,7 +40,8 @@ pub fn run(options: &Options) -> Result<()> {
     }
 
     let scratch = Scratch::create(&options.scratch)?;
-    let bench = Bench { options, peers: chosen, file_limit };
+    let throttle = options.disk_mib_s.map(|mib_per_s| Throttle::new(scratch.path(), mib_per_s));
+    let bench = Bench { options, peers: chosen, file_limit, throttle: throttle.transpose()? };
     let shared = bench.shared_copy(scratch.path())?;
     for stage in stage::of(&options.cells) {
         bench.run(&stage, shared.as_ref(), scratch.path(), &mut report)?;
@@ -59,12 +61,13 @@ pub fn run(options: &Options) -> Result<()> {
 fn method(options: &Options) -> String {
     let Options { server_core, client_core, turns, others_turns, seconds, .. } = options;
     let Options { files, file_mib, whole_mib, .. } = options;
+    let disk = options.disk_mib_s.map(|mib| format!("; a disk of {mib} MiB/s")).unwrap_or_default();
     format!(
         "servers on core {server_core} (with 2 cores: on {client_core} too), clients on core \
          {client_core}; {turns} turns of {seconds} s, for peers other than Headwater and nginx \
          {others_turns}; ranges of {files} files of {file_mib} MiB, whole file of {whole_mib} \
          MiB, in the page cache by plain reads if not said otherwise; medians, ratios per turn \
-         (min–max)"
+         (min–max){disk}"
     )
 }
 
@@ -74,6 +77,8 @@ struct Bench<'a> {
     peers: Vec<Box<dyn Peer>>,
     /// Files that a process may hold open.
     file_limit: u64,
+    /// What makes the servers' disk slower.
+    throttle: Option<Throttle>,
 }
 
 impl Bench<'_> {
@@ -223,6 +228,7 @@ impl Bench<'_> {
         };
         std::fs::create_dir(&site.state)?;
         let peer = self.peers[peer].as_ref();
-        peers::start(peer, &site).with_context(|| peer.name().to_owned())
+        let start = || peers::start(peer, &site).with_context(|| peer.name().to_owned());
+        self.throttle.as_ref().map_or_else(start, |throttle| throttle.within(start))
     }
 }

@@ -14,6 +14,7 @@ mod clients;
 mod congestion;
 mod cpu;
 mod dataset;
+mod disk;
 mod interrupt;
 mod machine;
 mod memory;

@@ -88,6 +88,11 @@ pub struct Options {
     #[arg(long, value_name = "DIR", default_value_os_t = std::env::temp_dir())]
     pub scratch: PathBuf,
 
+    /// Have the servers read from the disk at this rate at most, in MiB/s, so that one can see what
+    /// they do while they wait for it. Needs root and the blkio controller of cgroup v1.
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=65536))]
+    pub disk_mib_s: Option<u64>,
+
     /// The core that servers with one core run on.
     #[arg(long, value_name = "CORE", default_value_t = 0)]
     pub server_core: usize,
