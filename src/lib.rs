@@ -6,7 +6,9 @@
 //! ```text
 //! cli, serve        what was typed; a server put together and taken down
 //! http              the rules of HTTP, then one small file per family of routes
+//! package           a movie as extents and as manifests
 //! library           which titles there are, what they are called, when they change
+//! movie             a movie's index: tracks, samples, time
 //! wire              how extents reach a socket, and how requests come from it
 //! extent            the idea itself: sources, extents, contents, and the disk below them
 //! config telemetry  used by all
@@ -19,6 +21,8 @@ pub mod config;
 pub mod extent;
 pub mod http;
 pub mod library;
+pub mod movie;
+pub mod package;
 pub mod serve;
 pub mod telemetry;
 pub mod wire;

@@ -7,6 +7,7 @@
 use std::{
     fs, io,
     net::{IpAddr, SocketAddr},
+    num::NonZeroU32,
     path::PathBuf,
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
@@ -29,7 +30,7 @@ use crate::{
     config::{ConfigError, NamedDir, Settings},
     extent::disk::{Buffers, LaneSettings, Root, RootSettings},
     http::{Site, access_log::AccessLog, app, edge::Edge},
-    library::{Library, NamedRoot},
+    library::{IndexCache, Library, NamedRoot},
     telemetry::{self, Metrics, RequestIds},
     wire::{
         admission::Admission,
@@ -123,7 +124,10 @@ impl Server {
         let roots = beside.block_on(open_roots(&settings))?;
         let scans = roots.len();
         let max_titles = settings.max_titles.count();
-        let library = Library::new(roots, max_titles, settings.serve_other_files);
+        let grid_ms = u32::try_from(settings.segment_ms.get()).ok().and_then(NonZeroU32::new);
+        let grid_ms = grid_ms.expect("a minute at most, and not 0");
+        let indices = IndexCache::new(settings.index_cache_mib.get() << 20, grid_ms);
+        let library = Library::new(roots, max_titles, settings.serve_other_files, indices);
         let rescan = Duration::from_secs(settings.rescan_s.get());
         for root in 0..scans {
             beside.spawn(Arc::clone(&library).keep_watching(root));

@@ -133,7 +133,7 @@ settings! {
     fixed drain_s("HEADWATER_DRAIN_S"): Within<0, 86_400> = "30";
     /// KiB of a file that one call hands to the kernel; between two calls the file is looked at, and others have their turn.
     fixed window_kib("HEADWATER_WINDOW_KIB"): Within<4, 1_048_576> = "4096";
-    /// KiB that the kernel takes ahead of what a client has room for. Little, so that a seek or a viewer who goes wastes little; more saves CPU on fast networks.
+    /// KiB that the kernel takes ahead of what a client has room for. Little, so that a seek or a viewer who goes wastes little; a client that takes much is given up to 4 MiB.
     fixed unsent_kib("HEADWATER_UNSENT_KIB"): Within<16, 1_048_576> = "1024";
     /// KiB that the kernel keeps for a connection until they are acknowledged; 0 leaves that to the kernel, which goes by the connection's speed.
     fixed send_buffer_kib("HEADWATER_SEND_BUFFER_KIB"): Within<0, 1_000_000> = "0";
@@ -164,6 +164,16 @@ settings! {
     /// Whether files that are no media are served too, as attachments.
     live serve_other_files("HEADWATER_SERVE_OTHER_FILES"): bool = "false";
 
+    /// Milliseconds that a segment of HLS and DASH is to last; it does from one key frame to the first that is so much later.
+    fixed segment_ms("HEADWATER_SEGMENT_MS"): Within<500, 60_000> = "6000";
+    /// MiB of movie indices that are kept in memory, about a quarter of a MiB for a film of two hours.
+    fixed index_cache_mib("HEADWATER_INDEX_CACHE_MIB"): Within<1, 1_048_576> = "256";
+    /// MiB of playlists and manifests that are kept in memory.
+    fixed manifest_cache_mib("HEADWATER_MANIFEST_CACHE_MIB"): Within<1, 1_048_576> = "32";
+    /// Seconds that caches may keep a playlist or manifest before they ask whether it has changed.
+    live manifest_max_age_s("HEADWATER_MANIFEST_MAX_AGE_S"): Within<0, 31_536_000> = "120";
+    /// Seconds for which they may go on with an old one while they fetch the new.
+    live manifest_stale_s("HEADWATER_MANIFEST_STALE_S"): Within<0, 31_536_000> = "600";
     /// Seconds that caches may keep a file before they ask whether it has changed.
     live file_max_age_s("HEADWATER_FILE_MAX_AGE_S"): Within<0, 31_536_000> = "60";
     /// Seconds that caches may remember that there is no such file.

@@ -72,10 +72,10 @@ pub enum ExtentRefused {
 /// Extents in order, as one run of bytes from 0 to [`len`](Extents::len).
 ///
 /// Only the *end* of each part is kept; its start is the end before it. Gaps and overlaps cannot be
-/// expressed.
+/// expressed. A clone is the same list: that of a long film can have a hundred thousand parts.
 #[derive(Clone, Debug, Default)]
 pub struct Extents {
-    parts: Vec<Part>,
+    parts: Arc<Vec<Part>>,
 }
 
 #[derive(Clone, Debug)]
@@ -106,13 +106,13 @@ impl Extents {
         }
         let end = self.len().checked_add(extent.len()).filter(|&end| i64::try_from(end).is_ok());
         let end = end.ok_or(ExtentRefused::TooLong)?;
-        self.parts.push(Part { end, extent });
+        Arc::make_mut(&mut self.parts).push(Part { end, extent });
         Ok(())
     }
 
     /// Appends all extents of another list.
     pub fn append(&mut self, other: Self) -> Result<(), ExtentRefused> {
-        other.parts.into_iter().try_for_each(|part| self.push(part.extent))
+        other.into_extents().try_for_each(|extent| self.push(extent))
     }
 
     /// The length in bytes.
@@ -137,25 +137,35 @@ impl Extents {
 
     /// The extents in order, to keep.
     pub fn into_extents(self) -> impl DoubleEndedIterator<Item = Extent> {
-        self.parts.into_iter().map(|part| part.extent)
+        Arc::unwrap_or_clone(self.parts).into_iter().map(|part| part.extent)
     }
 
     /// The extents that make up `range`, cut to it. What lies past the end is left out.
     pub fn slice(&self, range: Range<u64>) -> Self {
         let first = self.parts.partition_point(|part| part.end <= range.start);
         let mut start = first.checked_sub(1).map_or(0, |before| self.parts[before].end);
-        let mut cut = Self::default();
+        let mut cut = Vec::new();
+        let mut end = 0;
         for part in &self.parts[first..] {
             let within = range.start.max(start)..range.end.min(part.end);
             if within.is_empty() {
                 break;
             }
-            let end = cut.len() + (within.end - within.start);
+            end += within.end - within.start;
             let extent = part.extent.cut(within.start - start..within.end - start);
-            cut.parts.push(Part { end, extent });
+            cut.push(Part { end, extent });
             start = part.end;
         }
-        cut
+        Self { parts: Arc::new(cut) }
+    }
+
+    /// About how many bytes the list itself takes in memory, with those that are in it.
+    pub fn bytes_in_memory(&self) -> usize {
+        let held = self.iter().map(|extent| match extent {
+            Extent::Memory(bytes) => bytes.len(),
+            Extent::Source { .. } => 0,
+        });
+        self.parts.capacity() * size_of::<Part>() + held.sum::<usize>()
     }
 }
 
@@ -209,6 +219,10 @@ pub enum Caching {
     File,
     /// A part of the page that may change with the next version of Headwater: ask every time.
     Revalidate,
+    /// What was made of one version of a file and has that version in its name: for ever.
+    Immutable,
+    /// A manifest under its title's name: minutes, and what is older while a new one is fetched.
+    Manifest,
     /// A fact of this moment, such as a list or a health check.
     NoStore,
 }

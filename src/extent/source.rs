@@ -61,6 +61,11 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// Whether the bytes are there, but not without waiting for them.
+    pub fn would_wait(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// A short word for a metric's label: the list is closed, so the label is bounded.
     pub fn reason(&self) -> &'static str {
         match self {

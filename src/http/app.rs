@@ -11,7 +11,8 @@ use tokio::{runtime::Handle, sync::Semaphore};
 
 use super::{
     Error,
-    routes::{api, files, operations, page},
+    made::Made,
+    routes::{api, files, operations, page, streams},
 };
 use crate::{config::Settings, library::Library, telemetry::Metrics};
 
@@ -24,6 +25,8 @@ pub struct Site {
     pub library: Arc<Library>,
     /// The configuration, as of the last reload.
     pub settings: ArcSwap<Settings>,
+    /// What was made of titles.
+    pub made: Made,
     /// What is counted.
     pub metrics: Metrics,
     /// The runtime beside the I/O workers.
@@ -42,11 +45,13 @@ impl Site {
         metrics: Metrics,
         beside: Handle,
     ) -> Arc<Self> {
+        let made = Made::new(settings.manifest_cache_mib.get() << 20);
         let settings = ArcSwap::from_pointee(settings);
         let places = Semaphore::new(PLACES_BESIDE);
         Arc::new(Self {
             library,
             settings,
+            made,
             metrics,
             beside,
             places,
@@ -83,6 +88,7 @@ pub fn configure(config: &mut web::ServiceConfig, site: &Arc<Site>) {
     config.app_data(web::Data::from(Arc::clone(site)));
     config
         .service(web::resource("/media/{path:.*}").to(files::serve))
+        .service(web::resource("/v/{path:.*}").to(streams::serve))
         .service(web::resource("/api/titles").to(api::titles))
         .service(web::resource("/api/titles/{path:.*}").to(api::title))
         .service(web::resource("/healthz").to(operations::alive))

@@ -54,6 +54,12 @@ pub enum Error {
     /// The client wants more at a time than one client may have; more of what.
     #[error("too many {0}")]
     TooMuchAtOnce(&'static str),
+    /// This cannot be made of that file; why.
+    #[error("{0}")]
+    Unprocessable(String),
+    /// The file is still being written.
+    #[error("the file is still growing; it plays from the start by /media/…?follow, and once it is whole, here")]
+    Growing,
     /// The disk does not answer, or not in time.
     #[error("the storage does not answer at the moment; try again soon")]
     Unavailable(#[source] Unavailable),
@@ -76,6 +82,8 @@ impl Error {
             Self::HeadTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
             Self::TooMuchAtOnce(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Growing => StatusCode::CONFLICT,
             Self::Unavailable(_) | Self::NotReady(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -110,7 +118,10 @@ impl ResponseError for Error {
         let mut response = HttpResponse::build(status);
         match self {
             Self::MethodNotAllowed => response.insert_header((ALLOW, READ_METHODS)),
-            Self::Unavailable(_) | Self::NotReady(_) | Self::TooMuchAtOnce(_) => {
+            Self::Unavailable(_)
+            | Self::NotReady(_)
+            | Self::TooMuchAtOnce(_)
+            | Self::Growing => {
                 response.insert_header((RETRY_AFTER, RETRY_AFTER_S))
             }
             _ => &mut response,

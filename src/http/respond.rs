@@ -170,6 +170,14 @@ fn put_caching(head: &mut impl AnswerFields, settings: &Settings, caching: Cachi
             let seconds = settings.file_max_age_s;
             head.put_text(&CACHE_CONTROL, format_args!("public, max-age={seconds}"));
         }
+        Caching::Immutable => {
+            head.put(&CACHE_CONTROL, b"public, max-age=31536000, immutable");
+        }
+        Caching::Manifest => {
+            let (seconds, stale) = (settings.manifest_max_age_s, settings.manifest_stale_s);
+            let stale = format_args!("public, max-age={seconds}, stale-while-revalidate={stale}");
+            head.put_text(&CACHE_CONTROL, stale);
+        }
         Caching::Revalidate => head.put(&CACHE_CONTROL, b"no-cache"),
         Caching::NoStore => head.put(&CACHE_CONTROL, b"no-store"),
     }

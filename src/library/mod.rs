@@ -5,6 +5,7 @@
 //! [`catalog`]: a file that was put there this instant plays, however long the scan still takes.
 
 pub mod catalog;
+pub mod index_cache;
 pub mod media_type;
 pub mod path;
 pub mod scan;
@@ -22,6 +23,7 @@ use futures::future::join_all;
 use tokio::sync::Notify;
 
 pub use catalog::{Catalog, Title};
+pub use index_cache::{Index, IndexCache};
 pub use path::{MediaPath, PathRefused};
 
 use crate::extent::disk::{EntryKind, File, Identity, OpenError, Root};
@@ -33,6 +35,8 @@ pub struct Library {
     roots: Vec<NamedRoot>,
     /// The titles found so far.
     pub catalog: Catalog,
+    /// The indices of movies that were asked for.
+    pub indices: IndexCache,
     /// Files that somebody waits for to grow.
     pub watched: Watched,
     /// Whether files that are no media are served too.
@@ -52,8 +56,14 @@ pub struct NamedRoot {
 
 impl Library {
     /// A library over these roots, with an empty catalog of at most `max_titles`.
-    pub fn new(roots: Vec<NamedRoot>, max_titles: usize, serve_other_files: bool) -> Arc<Self> {
+    pub fn new(
+        roots: Vec<NamedRoot>,
+        max_titles: usize,
+        serve_other_files: bool,
+        indices: IndexCache,
+    ) -> Arc<Self> {
         Arc::new(Self {
+            indices,
             catalog: Catalog::new(roots.len(), max_titles),
             roots,
             watched: Watched::default(),

@@ -126,6 +126,12 @@ impl Version {
         Self(words.into_iter().fold(0, |state, word| mix(state ^ word)))
     }
 
+    /// The version of what is made of the file in this version with a parameter.
+    #[must_use]
+    pub fn with(self, parameter: u64) -> Self {
+        Self(mix(self.0 ^ mix(parameter)))
+    }
+
     /// The validator of the file's bytes in this version.
     pub fn validator(self) -> Validator {
         Validator::new(&self.to_string())
@@ -158,6 +164,8 @@ pub struct File {
     validator: Validator,
     /// Whether the file had been left alone for long enough when it was found in this state.
     is_settled: bool,
+    /// When it was last seen to be longer than before.
+    grew: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -221,7 +229,7 @@ impl File {
     fn new(descriptor: Arc<Descriptor>, identity: Identity) -> Self {
         let validator = identity.version().validator();
         let is_settled = descriptor.settle.is_some_and(|settle| identity.is_settled(settle));
-        Self { descriptor, identity, validator, is_settled }
+        Self { descriptor, identity, validator, is_settled, grew: None }
     }
 
     /// Names the file's bytes in the state that it was opened in.
@@ -236,7 +244,15 @@ impl File {
 
     /// The same open file in a state that it was found in.
     pub(super) fn in_state(&self, identity: Identity) -> Self {
-        Self::new(Arc::clone(&self.descriptor), identity)
+        let has_grown = identity.size > self.identity.size;
+        let grew = if has_grown { Some(Instant::now()) } else { self.grew };
+        Self { grew, ..Self::new(Arc::clone(&self.descriptor), identity) }
+    }
+
+    /// Whether the file was seen to become longer within this time. That it was written to lately says
+    /// less: a file that was copied here just now is whole.
+    pub fn has_grown_within(&self, time: Duration) -> bool {
+        self.grew.is_some_and(|grew| grew.elapsed() < time)
     }
 
     /// Whether the file's status is answered from memory, so that it may be asked for anywhere.
@@ -322,6 +338,16 @@ impl File {
             Ok(descriptor.lane.run_in_turn(move || call(open.as_fd())).await??)
         }
         .boxed()
+    }
+
+    /// Makes a call on a thread of the file's disk, where it may read.
+    pub fn in_lane<T: Send + 'static>(
+        self: &Arc<Self>,
+        call: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, Unavailable>> {
+        let file = Arc::clone(self);
+        let lane = Arc::clone(&self.descriptor.lane);
+        async move { lane.run(move || call(&file)).await }.boxed()
     }
 
     /// The same open file in the state that it is in now.

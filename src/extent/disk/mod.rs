@@ -9,10 +9,12 @@ mod buffers;
 mod file;
 mod lane;
 mod open_files;
+mod places;
 mod root;
 
 pub use buffers::{Buffers, PIECE_BYTES};
 pub use file::{File, Identity, Version};
 pub use lane::{Lane, LaneSettings, Unavailable};
 pub use open_files::OpenError;
+pub use places::{AtOnce, InTurn};
 pub use root::{Entry, EntryKind, Root, RootSettings};

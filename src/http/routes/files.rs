@@ -6,7 +6,7 @@ use actix_web::{
     HttpRequest, HttpResponse, ResponseError as _,
     http::{
         StatusCode,
-        header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, HeaderValue},
+        header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, HeaderValue},
     },
     web::Data,
 };
@@ -36,12 +36,7 @@ pub async fn serve(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     let answer = answer(&request, &site).await;
     let settings = site.settings.load();
     let mut response = answer.unwrap_or_else(|error| error.error_response());
-    if response.status() == StatusCode::NOT_FOUND {
-        // A short time of its own: a CDN otherwise keeps a 404 for as long as it likes.
-        let value = format!("public, max-age={}", settings.not_found_max_age_s);
-        let value = HeaderValue::from_str(&value).expect("digits");
-        response.headers_mut().insert(CACHE_CONTROL, value);
-    }
+    super::remember_not_found(&settings, &mut response);
     cors::decorate(request.headers(), &settings.cors_origins, &mut response);
     response
 }

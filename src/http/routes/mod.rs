@@ -6,11 +6,25 @@ pub mod files;
 pub mod follow;
 pub mod operations;
 pub mod page;
+mod progressive;
+pub mod streams;
 
-use actix_web::{HttpRequest, http::Method};
+use std::time::Duration;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{
+        Method, StatusCode,
+        header::{CACHE_CONTROL, HeaderValue},
+    },
+};
 
 use super::Error;
-use crate::library::MediaPath;
+use crate::{config::Settings, library::MediaPath};
+
+/// A file that was seen to grow within this time is still being written.
+const GROWING: Duration = Duration::from_secs(2);
+
 
 /// How a route that can only be read treats a method.
 enum Read {
@@ -33,4 +47,14 @@ fn read_method(method: &Method) -> Result<Read, Error> {
 fn path_behind(prefix: &str, request: &HttpRequest) -> Result<MediaPath, Error> {
     let encoded = request.uri().path().strip_prefix(prefix).ok_or(Error::NotFound)?;
     Ok(MediaPath::decode(encoded)?)
+}
+
+/// Gives an answer that there is nothing a short time of its own: a CDN otherwise keeps a 404 for as
+/// long as it likes.
+fn remember_not_found(settings: &Settings, response: &mut HttpResponse) {
+    if response.status() == StatusCode::NOT_FOUND {
+        let value = format!("public, max-age={}", settings.not_found_max_age_s);
+        let value = HeaderValue::from_str(&value).expect("digits");
+        response.headers_mut().insert(CACHE_CONTROL, value);
+    }
 }

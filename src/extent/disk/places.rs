@@ -1,0 +1,71 @@
+//! Reading a file at any place, by the thread that asks.
+
+use std::{io::IoSliceMut, os::fd::AsFd as _};
+
+use rustix::io::{Errno, ReadWriteFlags};
+
+use super::File;
+use crate::extent::{ReadAt, ReadError};
+
+/// An open file, of which only what is in the page cache can be read: for I/O workers.
+#[derive(Clone, Copy, Debug)]
+pub struct AtOnce<'f>(&'f File);
+
+/// An open file that is waited for: for threads of its disk.
+#[derive(Clone, Copy, Debug)]
+pub struct InTurn<'f>(&'f File);
+
+impl File {
+    /// The file as far as it can be read without waiting.
+    pub fn at_once(&self) -> AtOnce<'_> {
+        AtOnce(self)
+    }
+
+    /// The file by whoever may wait for it.
+    pub fn in_turn(&self) -> InTurn<'_> {
+        InTurn(self)
+    }
+
+    fn fill_from(
+        &self,
+        mut offset: u64,
+        mut into: &mut [u8],
+        flags: ReadWriteFlags,
+    ) -> Result<(), ReadError> {
+        while !into.is_empty() {
+            match rustix::io::preadv2(self.as_fd(), &mut [IoSliceMut::new(into)], offset, flags) {
+                Ok(0) => return Err(ReadError::Truncated),
+                Ok(read) => {
+                    offset += read as u64;
+                    into = &mut into[read..];
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(ReadError::Io(error.into())),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ReadAt for AtOnce<'_> {
+    fn len(&self) -> u64 {
+        self.0.identity().size
+    }
+
+    fn read_exact_at(&self, offset: u64, into: &mut [u8]) -> Result<(), ReadError> {
+        if !self.0.answers_in_place() {
+            return Err(ReadError::Io(Errno::WOULDBLOCK.into()));
+        }
+        self.0.fill_from(offset, into, ReadWriteFlags::NOWAIT)
+    }
+}
+
+impl ReadAt for InTurn<'_> {
+    fn len(&self) -> u64 {
+        self.0.identity().size
+    }
+
+    fn read_exact_at(&self, offset: u64, into: &mut [u8]) -> Result<(), ReadError> {
+        self.0.fill_from(offset, into, ReadWriteFlags::empty())
+    }
+}

@@ -1,0 +1,143 @@
+//! URLs of what is made of a title, as typed values.
+//!
+//! Titles contain slashes, so the URL is read from its right: first as `<title>/~<version>/<track>/<file>`,
+//! else as `<title>/<view>`. Both lists are closed; what is in neither is not there.
+
+use crate::library::{MediaPath, PathRefused};
+
+/// Something that is made of a title.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Derived<'a> {
+    /// Which title.
+    pub title: MediaPath,
+    /// What of it.
+    pub view: View<'a>,
+}
+
+/// What is made of a title.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum View<'a> {
+    /// `index.m3u8`: the multivariant playlist.
+    Multivariant,
+    /// `manifest.mpd`.
+    Mpd,
+    /// `play.mp4`: the virtual MP4.
+    Progressive,
+    /// `inspect`.
+    Inspect,
+    /// Something under `~<version>/<track>/`.
+    Track {
+        /// The version that it is of, as it was typed.
+        version: &'a str,
+        /// The track's folder.
+        track: &'a str,
+        /// Which of its files.
+        file: TrackFile,
+    },
+}
+
+/// A file in a track's folder. Segments are numbered from 0 here, from 1 in URLs.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum TrackFile {
+    /// `media.m3u8`.
+    Media,
+    /// `iframes.m3u8`.
+    IFrames,
+    /// `init.mp4`.
+    Init,
+    /// `<n>.m4s`.
+    Segment(usize),
+    /// `i-<n>.m4s`: the key frame of a segment.
+    IFrame(usize),
+    /// `<n>.vtt`.
+    Text(usize),
+    /// `all.vtt`.
+    AllText,
+}
+
+impl<'a> Derived<'a> {
+    /// From the percent-encoded path behind `/v/`. `None` if it names nothing that there could be.
+    pub fn parse(encoded: &'a str) -> Option<Result<Self, PathRefused>> {
+        let (title, view) = Self::split(encoded)?;
+        Some(MediaPath::decode(title).map(|title| Self { title, view }))
+    }
+
+    fn split(encoded: &'a str) -> Option<(&'a str, View<'a>)> {
+        let (rest, last) = encoded.rsplit_once('/')?;
+        if let Some((rest, track)) = rest.rsplit_once('/')
+            && let Some((title, version)) = rest.rsplit_once('/')
+            && let Some(version) = version.strip_prefix('~')
+            && let Some(file) = TrackFile::parse(last)
+        {
+            return Some((title, View::Track { version, track, file }));
+        }
+        let view = match last {
+            "index.m3u8" => View::Multivariant,
+            "manifest.mpd" => View::Mpd,
+            "play.mp4" => View::Progressive,
+            "inspect" => View::Inspect,
+            _ => return None,
+        };
+        Some((rest, view))
+    }
+}
+
+impl TrackFile {
+    fn parse(name: &str) -> Option<Self> {
+        match name {
+            "media.m3u8" => return Some(Self::Media),
+            "iframes.m3u8" => return Some(Self::IFrames),
+            "init.mp4" => return Some(Self::Init),
+            "all.vtt" => return Some(Self::AllText),
+            _ => {}
+        }
+        let (stem, extension) = name.rsplit_once('.')?;
+        match (stem.strip_prefix("i-"), extension) {
+            (Some(number), "m4s") => index(number).map(Self::IFrame),
+            (None, "m4s") => index(stem).map(Self::Segment),
+            (None, "vtt") => index(stem).map(Self::Text),
+            _ => None,
+        }
+    }
+}
+
+/// A number from 1 as an index from 0. One number has one name: no sign, no leading zero.
+fn index(number: &str) -> Option<usize> {
+    let is_plain = number.bytes().all(|byte| byte.is_ascii_digit()) && !number.starts_with('0');
+    number.parse::<usize>().ok().filter(|_| is_plain)?.checked_sub(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_read_from_the_right() {
+        let track = |version, track, file| View::Track { version, track, file };
+        for (encoded, title, view) in [
+            ("a.mp4/index.m3u8", "a.mp4", View::Multivariant),
+            ("a/b%20c.mp4/manifest.mpd", "a/b c.mp4", View::Mpd),
+            ("index.m3u8/index.m3u8", "index.m3u8", View::Multivariant),
+            ("a.mp4/~00ff/video-1/12.m4s", "a.mp4", track("00ff", "video-1", TrackFile::Segment(11))),
+            ("a/~b/c/~d/video-1/init.mp4", "a/~b/c", track("d", "video-1", TrackFile::Init)),
+            ("a.mp4/~0/audio-1/i-1.m4s", "a.mp4", track("0", "audio-1", TrackFile::IFrame(0))),
+            ("a.mp4/~0/text-1/3.vtt", "a.mp4", track("0", "text-1", TrackFile::Text(2))),
+            ("x/~1/y/play.mp4", "x/~1/y", View::Progressive),
+        ] {
+            let derived = Derived::parse(encoded).expect(encoded).expect(encoded);
+            assert_eq!((derived.title.display().as_str(), &derived.view), (title, &view), "{encoded}");
+        }
+    }
+
+    #[test]
+    fn what_is_in_no_list_is_nothing() {
+        for encoded in [
+            "", "a.mp4", "a.mp4/", "a.mp4/x", "index.m3u8", "a/~0/v/0.m4s", "a/~0/v/01.m4s",
+            "a/~0/v/+1.m4s", "a/~0/v/-1.m4s", "a/~0/v/99999999999999999999.m4s", "a/~0/v/x.m4s",
+            "~0/v/1.m4s", "a/~0/v/i-1.vtt", "a/0/v/1.m4s",
+        ] {
+            assert!(Derived::parse(encoded).is_none(), "{encoded}");
+        }
+        assert!(Derived::parse("../a/index.m3u8").expect("a view").is_err());
+    }
+}

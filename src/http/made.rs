@@ -1,0 +1,81 @@
+//! What was made of titles: playlists, manifests, and the indices of clips, within a byte budget.
+
+use bytes::Bytes;
+use quick_cache::{Weighter, sync::Cache};
+
+use crate::{
+    extent::{Extents, disk::Identity},
+    package::clip::Clip,
+};
+
+/// Something that is made of a file and worth keeping.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum Product {
+    /// The multivariant playlist.
+    Multivariant,
+    /// The MPD.
+    Mpd,
+    /// The media playlist of a track, by its folder.
+    Media(String),
+    /// The I-frame playlist of a track, by its folder.
+    IFrames(String),
+}
+
+/// What was made, by the state of the file that it was made of. A file that is replaced or written to
+/// has another identity.
+#[derive(Debug)]
+pub struct Made {
+    texts: Cache<(Identity, Product), Bytes, Weight>,
+    clips: Cache<(Identity, Clip), Extents, Weight>,
+}
+
+#[derive(Clone, Debug)]
+struct Weight;
+
+/// What an entry weighs besides what it holds, in bytes.
+const ENTRY_BYTES: usize = 256;
+
+impl Weighter<(Identity, Product), Bytes> for Weight {
+    fn weight(&self, _: &(Identity, Product), text: &Bytes) -> u64 {
+        (ENTRY_BYTES + text.len()) as u64
+    }
+}
+
+impl Weighter<(Identity, Clip), Extents> for Weight {
+    fn weight(&self, _: &(Identity, Clip), clip: &Extents) -> u64 {
+        (ENTRY_BYTES + clip.bytes_in_memory()) as u64
+    }
+}
+
+impl Made {
+    /// Two empty caches, each with half of the budget: so that clips, which are long, do not drive out
+    /// playlists, which are asked for often.
+    pub fn new(budget_bytes: u64) -> Self {
+        let items = usize::try_from(budget_bytes / 8192).unwrap_or(usize::MAX).clamp(16, 1 << 20);
+        let half = budget_bytes / 2;
+        Self {
+            texts: Cache::with_weighter(items, half, Weight),
+            clips: Cache::with_weighter(items, half, Weight),
+        }
+    }
+
+    /// A text that was made before.
+    pub fn text(&self, file: &Identity, product: &Product) -> Option<Bytes> {
+        self.texts.get(&(*file, product.clone()))
+    }
+
+    /// Keeps a text.
+    pub fn keep_text(&self, file: Identity, product: Product, text: Bytes) {
+        self.texts.insert((file, product), text);
+    }
+
+    /// A clip that was made before.
+    pub fn clip(&self, file: &Identity, clip: &Clip) -> Option<Extents> {
+        self.clips.get(&(*file, clip.clone()))
+    }
+
+    /// Keeps a clip.
+    pub fn keep_clip(&self, file: Identity, clip: Clip, extents: Extents) {
+        self.clips.insert((file, clip), extents);
+    }
+}

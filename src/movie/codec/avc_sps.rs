@@ -1,0 +1,108 @@
+//! The sequence parameter set of H.264 (ISO/IEC 14496-10 section 7.3.2.1.1), up to what it says of
+//! colour.
+
+use super::{
+    Chroma,
+    bits::{Bits, unescaped},
+    video::Picture,
+    vui,
+};
+
+/// Profiles that say how colour is sampled, and how many bits a sample has.
+const WITH_FORMAT: [u8; 13] = [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135];
+
+/// The most bits of a sample that any profile allows.
+const BIT_DEPTH_MAX: u32 = 14;
+
+/// Reads a set with its NAL header. `None` if it cannot be read.
+pub(super) fn read(nal: &[u8]) -> Option<Picture> {
+    let payload = unescaped(nal.get(1..)?);
+    let mut bits = Bits::new(&payload);
+    let profile = bits.take_u8(8)?;
+    bits.skip(16)?;
+    let _id = bits.ue()?;
+    let mut chroma = Chroma::C420;
+    let mut bit_depth = 8;
+    let mut is_separate = false;
+    if WITH_FORMAT.contains(&profile) {
+        let format = bits.ue()?;
+        chroma = Chroma::of_format(format)?;
+        is_separate = chroma == Chroma::C444 && bits.flag()?;
+        bit_depth = bits.ue()?.checked_add(8).filter(|&depth| depth <= BIT_DEPTH_MAX)?;
+        let _bit_depth_chroma = bits.ue()?;
+        bits.skip(1)?;
+        if bits.flag()? {
+            let lists = if chroma == Chroma::C444 { 12 } else { 8 };
+            for list in 0..lists {
+                if bits.flag()? {
+                    skip_scaling_list(&mut bits, if list < 6 { 16 } else { 64 })?;
+                }
+            }
+        }
+    }
+    let _log2_max_frame_num = bits.ue()?;
+    skip_picture_order_count(&mut bits)?;
+    let _max_num_ref_frames = bits.ue()?;
+    bits.skip(1)?;
+    let width = bits.ue()?.checked_add(1)?.checked_mul(16)?;
+    let map_units = bits.ue()?.checked_add(1)?;
+    let frame_mbs_only = bits.flag()?;
+    let fields = if frame_mbs_only { 1 } else { 2 };
+    let height = map_units.checked_mul(16)?.checked_mul(fields)?;
+    bits.skip(if frame_mbs_only { 1 } else { 2 })?;
+    let size = if bits.flag()? {
+        let crop = [bits.ue()?, bits.ue()?, bits.ue()?, bits.ue()?];
+        let (step_x, step_y) = if is_separate { (1, 1) } else { chroma.step() };
+        cropped((width, height), crop, (step_x, step_y * fields))
+    } else {
+        cropped((width, height), [0; 4], (1, 1))
+    };
+    let vui = vui::read(&mut bits)?;
+    Some(Picture {
+        size,
+        aspect: vui.aspect,
+        bit_depth: u8::try_from(bit_depth).ok(),
+        chroma: Some(chroma),
+        colour: vui.colour,
+        ..Picture::default()
+    })
+}
+
+/// The size of what is shown: `crop` is left, right, top, bottom, counted in steps.
+pub(super) fn cropped(
+    (width, height): (u32, u32),
+    [left, right, top, bottom]: [u32; 4],
+    (step_x, step_y): (u32, u32),
+) -> Option<(u16, u16)> {
+    let rest = |size: u32, one: u32, other: u32, step: u32| {
+        let off = one.checked_add(other)?.checked_mul(step)?;
+        u16::try_from(size.checked_sub(off)?).ok()
+    };
+    Some((rest(width, left, right, step_x)?, rest(height, top, bottom, step_y)?))
+}
+
+fn skip_scaling_list(bits: &mut Bits<'_>, size: usize) -> Option<()> {
+    let (mut last, mut next) = (8, 8);
+    for _ in 0..size {
+        if next != 0 {
+            next = (last + bits.se()?).rem_euclid(256);
+        }
+        last = if next == 0 { last } else { next };
+    }
+    Some(())
+}
+
+fn skip_picture_order_count(bits: &mut Bits<'_>) -> Option<()> {
+    match bits.ue()? {
+        0 => bits.ue().map(|_| ()),
+        1 => {
+            bits.skip(1)?;
+            bits.se()?;
+            bits.se()?;
+            // 255 of them at most; more would end with the bits.
+            let frames = bits.ue()?;
+            (0..frames).try_for_each(|_| bits.se().map(|_| ()))
+        }
+        _ => Some(()),
+    }
+}

@@ -1,0 +1,361 @@
+//! Movie fragments (ISO/IEC 14496-12 section 8.8): samples that are told of beside them.
+//!
+//! What is kept of a fragmented file is where its `moof` boxes are. A segment index (`sidx`) is only a
+//! hint, and often a stale one: it is not read.
+
+use std::ops::Range;
+
+use super::{
+    FourCc, Sample, SampleFault,
+    boxes::{self, Header},
+    window::Window,
+};
+use crate::extent::{ReadAt, ReadError};
+
+/// The longest `moof` that is read, in bytes: a minute of 60 frames a second is 60 KiB.
+pub(super) const FRAGMENT_BYTES_MAX: u64 = 4 << 20;
+
+/// The most samples of a track in one fragment: a run without fields of its own can claim any number.
+const FRAGMENT_SAMPLES_MAX: u32 = 1 << 20;
+
+/// What a track's samples are like where its fragments do not say (`trex`, section 8.8.3).
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Defaults {
+    pub(super) description: u32,
+    pub(super) duration: u32,
+    pub(super) size: u32,
+    pub(super) flags: u32,
+}
+
+/// What a walk over fragments needs to go on.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct FragmentPosition {
+    /// The decoding time at the beginning of the fragment, where it does not say itself.
+    pub(super) dts: i64,
+    /// Which `moof`, by its place in the list.
+    pub(super) fragment: u32,
+    /// How many of its samples are behind us.
+    pub(super) skip: u32,
+    /// The number of the next sample in the track.
+    pub(super) sample: u32,
+}
+
+/// The fragments of one track.
+#[derive(Clone, Debug)]
+pub(super) struct Fragments {
+    /// Where each `moof` of the file is, header included.
+    pub(super) moofs: std::sync::Arc<[Range<u64>]>,
+    pub(super) track_id: u32,
+    pub(super) defaults: Defaults,
+}
+
+/// A run of samples whose bytes lie next to each other (`trun`, section 8.8.8).
+#[derive(Clone, Debug)]
+struct Run {
+    offset: u64,
+    count: u32,
+    /// Where its entries are in the fragment's bytes, and how long each is.
+    entries: usize,
+    width: usize,
+    flags: u32,
+    first_flags: Option<u32>,
+    defaults: Defaults,
+}
+
+impl Run {
+    const DATA_OFFSET: u32 = 0x1;
+    const FIRST_FLAGS: u32 = 0x4;
+    const DURATION: u32 = 0x100;
+    const SIZE: u32 = 0x200;
+    const FLAGS: u32 = 0x400;
+    const COMPOSITION: u32 = 0x800;
+}
+
+/// A walk over the samples of a track's fragments, in decoding order.
+#[derive(Debug)]
+pub(super) struct FragmentWalk<'a, R: ?Sized> {
+    of: &'a Fragments,
+    source: &'a R,
+    /// Where the next sample is.
+    pub(super) at: FragmentPosition,
+    /// The fragment that is being walked over.
+    current: Option<Fragment>,
+    /// How many fragments were read.
+    pub(super) read: u32,
+}
+
+#[derive(Debug)]
+struct Fragment {
+    bytes: Vec<u8>,
+    runs: std::vec::IntoIter<Run>,
+    run: Option<Run>,
+    in_run: u32,
+    offset: u64,
+    dts: i64,
+}
+
+impl<'a, R: ReadAt + ?Sized> FragmentWalk<'a, R> {
+    pub(super) fn new(of: &'a Fragments, source: &'a R, at: FragmentPosition) -> Self {
+        Self { of, source, at, current: None, read: 0 }
+    }
+
+    /// The next sample, if there is one.
+    pub(super) fn next(&mut self) -> Result<Option<Result<Sample, SampleFault>>, ReadError> {
+        loop {
+            if self.current.is_none() {
+                let Some(moof) = self.of.moofs.get(self.at.fragment as usize) else {
+                    return Ok(None);
+                };
+                self.read += 1;
+                match Fragment::read(self.source, moof, self.of, self.at.dts)? {
+                    Ok(mut fragment) => {
+                        for _ in 0..self.at.skip {
+                            fragment.next(0);
+                        }
+                        self.current = Some(fragment);
+                    }
+                    Err(fault) => return Ok(Some(Err(fault))),
+                }
+            }
+            let fragment = self.current.as_mut().expect("it was read just now");
+            match fragment.next(self.at.sample) {
+                Some(Ok(sample)) => {
+                    self.at.skip += 1;
+                    let Some(number) = self.at.sample.checked_add(1) else {
+                        return Ok(Some(Err(SampleFault::TooMany)));
+                    };
+                    self.at.sample = number;
+                    return Ok(Some(Ok(sample)));
+                }
+                Some(Err(fault)) => return Ok(Some(Err(fault))),
+                None => {
+                    self.at.dts = fragment.dts;
+                    (self.at.fragment, self.at.skip) = (self.at.fragment + 1, 0);
+                    self.current = None;
+                }
+            }
+        }
+    }
+}
+
+impl Fragment {
+    /// Reads what a `moof` tells of one track.
+    fn read<R: ReadAt + ?Sized>(
+        source: &R,
+        moof: &Range<u64>,
+        of: &Fragments,
+        dts: i64,
+    ) -> Result<Result<Self, SampleFault>, ReadError> {
+        let length = moof.end - moof.start;
+        if length > FRAGMENT_BYTES_MAX {
+            return Ok(Err(SampleFault::FragmentTooLong));
+        }
+        let mut bytes = vec![0; usize::try_from(length).expect("a few MiB")];
+        source.read_exact_at(moof.start, &mut bytes)?;
+        let parsed = parse(&bytes, moof.start, of, dts);
+        let Some((runs, dts)) = parsed? else {
+            return Ok(Err(SampleFault::FragmentLies));
+        };
+        let mut runs = runs.into_iter();
+        let run = runs.next();
+        let offset = run.as_ref().map_or(0, |run| run.offset);
+        Ok(Ok(Self { bytes, runs, run, in_run: 0, offset, dts }))
+    }
+
+    fn next(&mut self, number: u32) -> Option<Result<Sample, SampleFault>> {
+        while self.run.as_ref().is_some_and(|run| self.in_run >= run.count) {
+            self.run = self.runs.next();
+            self.in_run = 0;
+            self.offset = self.run.as_ref().map_or(0, |run| run.offset);
+        }
+        let run = self.run.as_ref()?;
+        let start = run.entries + self.in_run as usize * run.width;
+        // That the entries are in the box was made sure of when the run was read.
+        let mut fields = self.bytes[start..start + run.width].chunks_exact(4).map(be_u32);
+        let mut field = |flag, default| {
+            let own = (run.flags & flag != 0).then(|| fields.next()).flatten();
+            own.unwrap_or(default)
+        };
+        let duration = field(Run::DURATION, run.defaults.duration);
+        let size = field(Run::SIZE, run.defaults.size);
+        let flags = field(Run::FLAGS, run.defaults.flags);
+        let composition = field(Run::COMPOSITION, 0).cast_signed();
+        let flags = run.first_flags.filter(|_| self.in_run == 0).unwrap_or(flags);
+        let sample = Sample {
+            number,
+            offset: self.offset,
+            size,
+            dts: self.dts,
+            duration,
+            composition,
+            // sample_is_non_sync_sample (section 8.8.3.1).
+            is_sync: flags & 0x0001_0000 == 0,
+            description: run.defaults.description,
+        };
+        let Some(dts) = self.dts.checked_add(i64::from(duration)) else {
+            return Some(Err(SampleFault::TimeOverflows));
+        };
+        let Some(offset) = self.offset.checked_add(u64::from(size)) else {
+            return Some(Err(SampleFault::OutsideFile));
+        };
+        (self.dts, self.offset, self.in_run) = (dts, offset, self.in_run + 1);
+        Some(Ok(sample))
+    }
+}
+
+/// The runs of one track in a `moof` that lies at `base`, and its first decoding time. `None` if it
+/// makes no sense.
+fn parse(
+    moof: &[u8],
+    base: u64,
+    of: &Fragments,
+    dts: i64,
+) -> Result<Option<(Vec<Run>, i64)>, ReadError> {
+    let window = &mut Window::new(moof, 4096);
+    let Some(outer) = Header::read(window, 0, moof.len() as u64)? else {
+        return Ok(None);
+    };
+    let (mut runs, mut dts) = (Vec::new(), dts);
+    let mut samples = 0_u32;
+    // Where the data of the track fragment before this one ends.
+    let mut behind = base;
+    for traf in boxes::children(window, &outer.body)? {
+        if traf.kind != FourCc(*b"traf") {
+            continue;
+        }
+        let parts = boxes::children(window, &traf.body)?;
+        let Some(tfhd) = boxes::find(&parts, b"tfhd").and_then(|tfhd| fields_of(moof, tfhd)) else {
+            return Ok(None);
+        };
+        let Some((head, defaults)) = track_head(tfhd, of.defaults) else {
+            return Ok(None);
+        };
+        let is_ours = head.track_id == of.track_id;
+        let start = head.base.unwrap_or(if head.is_from_moof { base } else { behind });
+        if is_ours
+            && let Some(tfdt) = boxes::find(&parts, b"tfdt").and_then(|tfdt| fields_of(moof, tfdt))
+        {
+            let Some(time) = decode_time(tfdt) else {
+                return Ok(None);
+            };
+            dts = time;
+        }
+        let mut next = start;
+        for trun in parts.iter().filter(|part| part.kind == FourCc(*b"trun")) {
+            let Some(run) = read_run(moof, trun, start, next, defaults) else {
+                return Ok(None);
+            };
+            // Only what lies behind another run by itself needs to be added up.
+            next = run.end(moof);
+            if is_ours {
+                samples = samples.saturating_add(run.count);
+                if samples > FRAGMENT_SAMPLES_MAX {
+                    return Ok(None);
+                }
+                runs.push(run);
+            }
+        }
+        behind = next;
+    }
+    Ok(Some((runs, dts)))
+}
+
+struct TrackHead {
+    track_id: u32,
+    base: Option<u64>,
+    is_from_moof: bool,
+}
+
+/// Version and flags, and what is behind them, of a full box in a fragment's bytes.
+fn fields_of<'a>(moof: &'a [u8], header: &Header) -> Option<(u8, u32, &'a [u8])> {
+    let start = usize::try_from(header.body.start).ok()?;
+    let end = usize::try_from(header.body.end).ok()?;
+    let (head, rest) = moof.get(start..end)?.split_first_chunk::<4>()?;
+    Some((head[0], u32::from_be_bytes(*head) & 0x00ff_ffff, rest))
+}
+
+/// `tfhd` (section 8.8.7).
+fn track_head(
+    (_, flags, fields): (u8, u32, &[u8]),
+    mut defaults: Defaults,
+) -> Option<(TrackHead, Defaults)> {
+    let (track_id, mut rest) = fields.split_first_chunk::<4>()?;
+    let mut base = None;
+    if flags & 0x1 != 0 {
+        let (field, behind) = rest.split_first_chunk::<8>()?;
+        (base, rest) = (Some(u64::from_be_bytes(*field)), behind);
+    }
+    let targets = [
+        (0x2, &mut defaults.description),
+        (0x8, &mut defaults.duration),
+        (0x10, &mut defaults.size),
+        (0x20, &mut defaults.flags),
+    ];
+    for (flag, target) in targets {
+        if flags & flag != 0 {
+            let (field, behind) = rest.split_first_chunk::<4>()?;
+            (*target, rest) = (u32::from_be_bytes(*field), behind);
+        }
+    }
+    let is_from_moof = flags & 0x2_0000 != 0;
+    Some((TrackHead { track_id: u32::from_be_bytes(*track_id), base, is_from_moof }, defaults))
+}
+
+/// `tfdt` (section 8.8.12).
+fn decode_time((version, _, fields): (u8, u32, &[u8])) -> Option<i64> {
+    match version {
+        0 => fields.first_chunk().map(|field| i64::from(u32::from_be_bytes(*field))),
+        _ => i64::try_from(u64::from_be_bytes(*fields.first_chunk()?)).ok(),
+    }
+}
+
+/// `trun`, whose data begins at `next` unless it says where from `start` on.
+fn read_run(moof: &[u8], header: &Header, start: u64, next: u64, defaults: Defaults) -> Option<Run> {
+    let (_, flags, fields) = fields_of(moof, header)?;
+    let (count, mut rest) = fields.split_first_chunk::<4>()?;
+    let count = u32::from_be_bytes(*count);
+    let mut offset = next;
+    if flags & Run::DATA_OFFSET != 0 {
+        let (field, behind) = rest.split_first_chunk::<4>()?;
+        let from = i64::from(i32::from_be_bytes(*field));
+        (offset, rest) = (start.checked_add_signed(from)?, behind);
+    }
+    let mut first_flags = None;
+    if flags & Run::FIRST_FLAGS != 0 {
+        let (field, behind) = rest.split_first_chunk::<4>()?;
+        (first_flags, rest) = (Some(u32::from_be_bytes(*field)), behind);
+    }
+    let own = [Run::DURATION, Run::SIZE, Run::FLAGS, Run::COMPOSITION];
+    let width = 4 * own.into_iter().filter(|flag| flags & flag != 0).count();
+    let fits = (count as usize).checked_mul(width)? <= rest.len();
+    let entries = usize::try_from(header.body.end).ok()?.checked_sub(rest.len())?;
+    (fits && count <= FRAGMENT_SAMPLES_MAX).then_some(Run {
+        offset,
+        count,
+        entries,
+        width,
+        flags,
+        first_flags,
+        defaults,
+    })
+}
+
+impl Run {
+    /// Where its data ends.
+    fn end(&self, moof: &[u8]) -> u64 {
+        let count = u64::from(self.count);
+        let length = if self.flags & Self::SIZE == 0 {
+            count * u64::from(self.defaults.size)
+        } else {
+            let before = if self.flags & Self::DURATION == 0 { 0 } else { 4 };
+            let entries = &moof[self.entries..self.entries + self.count as usize * self.width];
+            let sizes = entries.chunks_exact(self.width).map(|entry| be_u32(&entry[before..]));
+            sizes.map(u64::from).sum()
+        };
+        self.offset.saturating_add(length)
+    }
+}
+
+fn be_u32(bytes: &[u8]) -> u32 {
+    u32::from_be_bytes(*bytes.first_chunk().expect("four bytes of a field"))
+}

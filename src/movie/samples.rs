@@ -1,0 +1,154 @@
+//! The samples of a track, wherever they are told of.
+
+use super::{
+    fragments::{FragmentPosition, FragmentWalk, Fragments},
+    tables::{TablePosition, TableWalk, Tables},
+};
+use crate::extent::{ReadAt, ReadError};
+
+/// One sample (ISO/IEC 14496-12 section 3.1): a frame of video, some milliseconds of sound, a cue.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Sample {
+    /// Its number in the track, from 0.
+    pub number: u32,
+    /// Where its bytes are in the file.
+    pub offset: u64,
+    /// How many they are.
+    pub size: u32,
+    /// When it is decoded, in the track's ticks.
+    pub dts: i64,
+    /// How long until the next is decoded, in ticks.
+    pub duration: u32,
+    /// How much later than decoded it is shown, in ticks.
+    pub composition: i32,
+    /// Whether decoding can begin with it.
+    pub is_sync: bool,
+    /// Which sample entry it is to be understood by, from 1.
+    pub description: u32,
+}
+
+/// Why a track ends before its samples do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum SampleFault {
+    /// A sample is not, or not wholly, in the file: an interrupted download or recording.
+    #[error("the file ends before its samples do")]
+    OutsideFile,
+    /// The chunk tables hold fewer samples than the sizes tell of.
+    #[error("its tables tell of more samples than its chunks hold")]
+    NoChunk,
+    /// A time is larger than a number can be.
+    #[error("its times overflow")]
+    TimeOverflows,
+    /// There are more samples than can be looked at.
+    #[error("it has more samples than can be looked at")]
+    TooMany,
+    /// A fragment is longer than anything that makes sense.
+    #[error("a fragment's header is too long")]
+    FragmentTooLong,
+    /// A fragment contradicts itself.
+    #[error("a fragment contradicts itself")]
+    FragmentLies,
+}
+
+/// Where the samples of a track are told of: in tables, in fragments, or first in one and then in the
+/// other.
+#[derive(Clone, Debug)]
+pub(super) struct Samples {
+    pub(super) tables: Option<Tables>,
+    pub(super) fragments: Option<Fragments>,
+}
+
+/// From where a walk can go on. Small, because one is kept for each segment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Position {
+    /// In the tables.
+    #[expect(private_interfaces, reason = "only to be handed back")]
+    Table(TablePosition),
+    /// In a fragment.
+    #[expect(private_interfaces, reason = "only to be handed back")]
+    Fragment(FragmentPosition),
+}
+
+impl Samples {
+    /// The beginning of the track.
+    pub(super) fn start(&self) -> Position {
+        match self.tables {
+            Some(_) => Position::Table(TablePosition::default()),
+            None => Position::Fragment(FragmentPosition::default()),
+        }
+    }
+}
+
+/// A walk over a track's samples in decoding order, from any position on.
+#[derive(Debug)]
+pub struct Walk<'a, R: ?Sized> {
+    samples: &'a Samples,
+    source: &'a R,
+    stage: Stage<'a, R>,
+}
+
+#[derive(Debug)]
+enum Stage<'a, R: ?Sized> {
+    Tables(Box<TableWalk<'a, R>>),
+    Fragments(FragmentWalk<'a, R>),
+}
+
+impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
+    /// Goes on from a position, reading so many bytes of each table at a time.
+    pub(super) fn new(samples: &'a Samples, source: &'a R, from: Position, span: usize) -> Self {
+        let stage = match (from, &samples.tables, &samples.fragments) {
+            (Position::Table(at), Some(tables), _) => {
+                Stage::Tables(Box::new(TableWalk::new(tables, source, at, span)))
+            }
+            (Position::Fragment(at), _, Some(fragments)) => {
+                Stage::Fragments(FragmentWalk::new(fragments, source, at))
+            }
+            _ => unreachable!("a position is one of the samples that it is used with"),
+        };
+        Self { samples, source, stage }
+    }
+
+    /// Where the walk can be taken up again before the next sample.
+    pub(super) fn position(&self) -> Position {
+        match &self.stage {
+            Stage::Tables(walk) => Position::Table(walk.at),
+            Stage::Fragments(walk) => Position::Fragment(walk.at),
+        }
+    }
+
+    /// How many fragments were read on the way.
+    pub(super) fn fragments_read(&self) -> u32 {
+        match &self.stage {
+            Stage::Tables(_) => 0,
+            Stage::Fragments(walk) => walk.read,
+        }
+    }
+
+    /// The next sample; `None` behind the last one. A fault ends the track. An error is the disk's.
+    pub fn next(&mut self) -> Result<Option<Result<Sample, SampleFault>>, ReadError> {
+        let len = self.source.len();
+        let next = match &mut self.stage {
+            Stage::Tables(walk) => match walk.next()? {
+                None => match &self.samples.fragments {
+                    None => return Ok(None),
+                    Some(fragments) => {
+                        let (dts, sample) = (walk.at.dts, walk.at.sample);
+                        let at = FragmentPosition { dts, sample, ..FragmentPosition::default() };
+                        self.stage =
+                            Stage::Fragments(FragmentWalk::new(fragments, self.source, at));
+                        return self.next();
+                    }
+                },
+                next => next,
+            },
+            Stage::Fragments(walk) => walk.next()?,
+        };
+        let is_inside = |sample: &Sample| {
+            sample.offset.checked_add(u64::from(sample.size)).is_some_and(|end| end <= len)
+        };
+        Ok(next.map(|next| match next {
+            Ok(sample) if !is_inside(&sample) => Err(SampleFault::OutsideFile),
+            next => next,
+        }))
+    }
+}

@@ -1,0 +1,380 @@
+//! Sample tables (ISO/IEC 14496-12 section 8.6 and 8.7): where each sample is, and when.
+//!
+//! The tables stay in the file. What is kept is where they are, and, by whoever needs it, positions
+//! in all of them at once: a walk goes on from any [`TablePosition`] without looking at what is before.
+
+use super::{
+    Sample, SampleFault,
+    boxes::{self, Header},
+    window::Window,
+};
+use crate::extent::{ReadAt, ReadError};
+
+/// The most samples that a track may have: sixty a second for six days. More is not read, since it
+/// would take longer than anybody waits.
+pub const SAMPLES_MAX: u32 = 1 << 25;
+
+/// Entries of equal width in the file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Table {
+    /// Where the first is.
+    start: u64,
+    pub(super) count: u32,
+    width: u8,
+}
+
+impl Table {
+    /// The table behind `skipped` bytes of a box, whose count is the 32-bit number before it; `None` if
+    /// it says that it has more entries than there is room for.
+    fn read<R: ReadAt + ?Sized>(
+        window: &mut Window<'_, R>,
+        header: &Header,
+        skipped: u64,
+        width: u8,
+    ) -> Result<Option<Self>, ReadError> {
+        if header.body_len() < skipped {
+            return Ok(None);
+        }
+        let start = header.body.start + skipped;
+        let count = window.u32(start - 4)?;
+        let fits = u64::from(count) * u64::from(width) <= header.body.end - start;
+        Ok(fits.then_some(Self { start, count, width }))
+    }
+
+    fn offset(&self, entry: u32) -> u64 {
+        self.start + u64::from(entry) * u64::from(self.width)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Sizes {
+    Equal(u32),
+    Each(Table),
+    /// `stz2`: fields of 4, 8 or 16 bits.
+    Compact { start: u64, bits: u8 },
+}
+
+/// The tables of one track.
+#[derive(Clone, Debug)]
+pub(super) struct Tables {
+    /// `stts`: how many samples last how long.
+    durations: Table,
+    /// `ctts`: how many are shown how much after they are decoded.
+    compositions: Option<Table>,
+    /// `stsc`: how many samples are in which chunks.
+    runs: Table,
+    sizes: Sizes,
+    /// `stco` or `co64`.
+    chunks: Table,
+    /// `stss`; `None` if every sample is a sync sample.
+    syncs: Option<Table>,
+    pub(super) count: u32,
+}
+
+/// What a walk over tables needs to go on.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct TablePosition {
+    /// The decoding time of the next sample.
+    pub(super) dts: i64,
+    /// Where the next sample is, unless it is the first of its chunk.
+    offset: u64,
+    pub(super) sample: u32,
+    duration_entry: u32,
+    duration_used: u32,
+    composition_entry: u32,
+    composition_used: u32,
+    run: u32,
+    chunk: u32,
+    in_chunk: u32,
+    sync: u32,
+}
+
+impl Tables {
+    /// The tables in the boxes of an `stbl`; an error says which one is missing or lies.
+    pub(super) fn read<R: ReadAt + ?Sized>(
+        window: &mut Window<'_, R>,
+        stbl: &[Header],
+    ) -> Result<Result<Self, &'static str>, ReadError> {
+        let mut table = |kind: &[u8; 4], width: u8| match boxes::find(stbl, kind) {
+            Some(header) => Ok(match Table::read(window, header, 8, width)? {
+                Some(table) => Found::Sound(table),
+                None => Found::Lying,
+            }),
+            None => Ok::<_, ReadError>(Found::Missing),
+        };
+        let durations = table(b"stts", 8)?;
+        let compositions = table(b"ctts", 8)?;
+        let runs = table(b"stsc", 12)?;
+        let syncs = table(b"stss", 4)?;
+        let chunks = match table(b"stco", 4)? {
+            Found::Missing => table(b"co64", 8)?,
+            found => found,
+        };
+        let sizes = read_sizes(window, stbl)?;
+        Ok((|| {
+            let (sizes, count) = sizes.ok_or("its sample sizes (stsz) are missing or lie")?;
+            if count > SAMPLES_MAX {
+                return Err("it has more samples than can be looked at");
+            }
+            Ok(Self {
+                durations: durations.sound().ok_or("its durations (stts) are missing or lie")?,
+                compositions: match compositions {
+                    Found::Missing => None,
+                    found => Some(found.sound().ok_or("its composition times (ctts) lie")?),
+                },
+                runs: runs.sound().ok_or("its chunks' samples (stsc) are missing or lie")?,
+                chunks: chunks.sound().ok_or("its chunks (stco) are missing or lie")?,
+                syncs: match syncs {
+                    Found::Missing => None,
+                    found => Some(found.sound().ok_or("its sync samples (stss) lie")?),
+                },
+                sizes,
+                count,
+            })
+        })())
+    }
+}
+
+enum Found {
+    Missing,
+    Lying,
+    Sound(Table),
+}
+
+impl Found {
+    fn sound(self) -> Option<Table> {
+        match self {
+            Self::Sound(table) => Some(table),
+            _ => None,
+        }
+    }
+}
+
+fn read_sizes<R: ReadAt + ?Sized>(
+    window: &mut Window<'_, R>,
+    stbl: &[Header],
+) -> Result<Option<(Sizes, u32)>, ReadError> {
+    if let Some(header) = boxes::find(stbl, b"stsz") {
+        if header.body_len() < 12 {
+            return Ok(None);
+        }
+        let equal = window.u32(header.body.start + 4)?;
+        if equal > 0 {
+            return Ok(Some((Sizes::Equal(equal), window.u32(header.body.start + 8)?)));
+        }
+        let table = Table::read(window, header, 12, 4)?;
+        return Ok(table.map(|table| (Sizes::Each(table), table.count)));
+    }
+    let Some(header) = boxes::find(stbl, b"stz2").filter(|header| header.body_len() >= 12) else {
+        return Ok(None);
+    };
+    let bits = window.array::<4>(header.body.start + 4)?[3];
+    let count = window.u32(header.body.start + 8)?;
+    let start = header.body.start + 12;
+    let fits = (u64::from(count) * u64::from(bits)).div_ceil(8) <= header.body.end - start;
+    let is_sound = matches!(bits, 4 | 8 | 16) && fits;
+    Ok(is_sound.then_some((Sizes::Compact { start, bits }, count)))
+}
+
+/// A walk over the samples of tables, in decoding order.
+#[derive(Debug)]
+pub(super) struct TableWalk<'a, R: ?Sized> {
+    tables: &'a Tables,
+    pub(super) at: TablePosition,
+    durations: Entries<'a, R>,
+    compositions: Option<Entries<'a, R>>,
+    runs: Entries<'a, R>,
+    sizes: Window<'a, R>,
+    chunks: Window<'a, R>,
+    syncs: Option<Entries<'a, R>>,
+}
+
+impl<'a, R: ReadAt + ?Sized> TableWalk<'a, R> {
+    /// Goes on from a position, reading so many bytes of each table at a time.
+    pub(super) fn new(tables: &'a Tables, source: &'a R, at: TablePosition, span: usize) -> Self {
+        let entries = |table: Table| Entries::new(source, table, span);
+        Self {
+            tables,
+            at,
+            durations: entries(tables.durations),
+            compositions: tables.compositions.map(entries),
+            runs: entries(tables.runs),
+            sizes: Window::new(source, span),
+            chunks: Window::new(source, span),
+            syncs: tables.syncs.map(entries),
+        }
+    }
+
+    /// The next sample. Where the tables do not go on as they should, the track ends, and why is told.
+    pub(super) fn next(&mut self) -> Result<Option<Result<Sample, SampleFault>>, ReadError> {
+        let number = self.at.sample;
+        if number >= self.tables.count {
+            return Ok(None);
+        }
+        let Some((offset, description)) = self.locate()? else {
+            return Ok(Some(Err(SampleFault::NoChunk)));
+        };
+        let size = self.size(number)?;
+        let duration = self.duration()?;
+        let composition = self.composition()?;
+        let is_sync = self.is_sync(number)?;
+        let sample = Sample {
+            number,
+            offset,
+            size,
+            dts: self.at.dts,
+            duration,
+            composition,
+            is_sync,
+            description,
+        };
+        let Some(dts) = self.at.dts.checked_add(i64::from(duration)) else {
+            return Ok(Some(Err(SampleFault::TimeOverflows)));
+        };
+        let Some(behind) = offset.checked_add(u64::from(size)) else {
+            return Ok(Some(Err(SampleFault::OutsideFile)));
+        };
+        (self.at.dts, self.at.offset) = (dts, behind);
+        (self.at.sample, self.at.in_chunk) = (number + 1, self.at.in_chunk + 1);
+        Ok(Some(Ok(sample)))
+    }
+
+    /// Where the next sample is, and by which sample entry it is to be understood (from 1).
+    fn locate(&mut self) -> Result<Option<(u64, u32)>, ReadError> {
+        if self.tables.runs.count == 0 {
+            return Ok(None);
+        }
+        loop {
+            let [_, per_chunk, description] = self.runs.words(self.at.run)?;
+            if self.at.in_chunk >= per_chunk && self.at.in_chunk > 0 {
+                (self.at.chunk, self.at.in_chunk) = (self.at.chunk + 1, 0);
+            }
+            if self.at.in_chunk > 0 {
+                return Ok(Some((self.at.offset, description)));
+            }
+            if self.at.chunk >= self.tables.chunks.count {
+                return Ok(None);
+            }
+            // Chunks are numbered from 1. Entries that stand still or go back are passed over.
+            let next = self.at.run + 1;
+            if next < self.tables.runs.count {
+                let [first_chunk, ..]: [u32; 3] = self.runs.words(next)?;
+                if first_chunk <= self.at.chunk.saturating_add(1) {
+                    self.at.run = next;
+                    continue;
+                }
+            }
+            if per_chunk == 0 {
+                // Nothing is in any chunk up to where the next entry begins.
+                if next >= self.tables.runs.count {
+                    return Ok(None);
+                }
+                let [first_chunk, ..]: [u32; 3] = self.runs.words(next)?;
+                self.at.chunk = first_chunk - 1;
+                continue;
+            }
+            let offset = self.tables.chunks.offset(self.at.chunk);
+            let offset = match self.tables.chunks.width {
+                4 => u64::from(self.chunks.u32(offset)?),
+                _ => u64::from_be_bytes(self.chunks.array(offset)?),
+            };
+            return Ok(Some((offset, description)));
+        }
+    }
+
+    fn size(&mut self, number: u32) -> Result<u32, ReadError> {
+        match self.tables.sizes {
+            Sizes::Equal(size) => Ok(size),
+            Sizes::Each(table) => self.sizes.u32(table.offset(number)),
+            Sizes::Compact { start, bits: 16 } => {
+                let field = self.sizes.array(start + 2 * u64::from(number))?;
+                Ok(u32::from(u16::from_be_bytes(field)))
+            }
+            Sizes::Compact { start, bits } => {
+                let [byte] = self.sizes.array(start + u64::from(number) * u64::from(bits) / 8)?;
+                let field = match (bits, number % 2) {
+                    (4, 0) => byte >> 4,
+                    (4, _) => byte & 15,
+                    _ => byte,
+                };
+                Ok(u32::from(field))
+            }
+        }
+    }
+
+    /// How long the next sample lasts, in the track's ticks. Samples behind the end of the table last
+    /// as long as its last ones.
+    fn duration(&mut self) -> Result<u32, ReadError> {
+        let table = self.tables.durations;
+        let mut duration = 0;
+        while self.at.duration_entry < table.count {
+            let [count, delta] = self.durations.words(self.at.duration_entry)?;
+            duration = delta;
+            if self.at.duration_used < count {
+                self.at.duration_used += 1;
+                break;
+            }
+            if self.at.duration_entry + 1 == table.count {
+                break;
+            }
+            (self.at.duration_entry, self.at.duration_used) = (self.at.duration_entry + 1, 0);
+        }
+        Ok(duration)
+    }
+
+    /// How much later than it is decoded the next sample is shown. Signed in either version of the box,
+    /// as QuickTime wrote it and everybody reads it.
+    fn composition(&mut self) -> Result<i32, ReadError> {
+        let (Some(table), Some(entries)) = (self.tables.compositions, &mut self.compositions) else {
+            return Ok(0);
+        };
+        while self.at.composition_entry < table.count {
+            let [count, offset] = entries.words(self.at.composition_entry)?;
+            if self.at.composition_used < count {
+                self.at.composition_used += 1;
+                return Ok(offset.cast_signed());
+            }
+            (self.at.composition_entry, self.at.composition_used) =
+                (self.at.composition_entry + 1, 0);
+        }
+        Ok(0)
+    }
+
+    fn is_sync(&mut self, number: u32) -> Result<bool, ReadError> {
+        let (Some(table), Some(entries)) = (self.tables.syncs, &mut self.syncs) else {
+            return Ok(true);
+        };
+        while self.at.sync < table.count {
+            let [sync] = entries.words(self.at.sync)?;
+            // They are numbered from 1.
+            if sync > number {
+                return Ok(sync - 1 == number);
+            }
+            self.at.sync += 1;
+        }
+        Ok(false)
+    }
+}
+
+/// Entries of a table that are read in order, several times each.
+#[derive(Debug)]
+struct Entries<'a, R: ?Sized> {
+    table: Table,
+    window: Window<'a, R>,
+}
+
+impl<'a, R: ReadAt + ?Sized> Entries<'a, R> {
+    fn new(source: &'a R, table: Table, span: usize) -> Self {
+        Self { table, window: Window::new(source, span) }
+    }
+
+    fn words<const N: usize>(&mut self, entry: u32) -> Result<[u32; N], ReadError> {
+        debug_assert!(entry < self.table.count && N * 4 <= usize::from(self.table.width));
+        let bytes = self.window.get(self.table.offset(entry), N * 4)?;
+        let mut words = [0; N];
+        for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(4)) {
+            *word = u32::from_be_bytes(*bytes.first_chunk().expect("four bytes"));
+        }
+        Ok(words)
+    }
+}

@@ -1,0 +1,189 @@
+//! Writing boxes (ISO/IEC 14496-12 section 4.2).
+
+/// Bytes of boxes that are being written. Sizes are filled in when a box ends.
+#[derive(Debug, Default)]
+pub(super) struct Writer(Vec<u8>);
+
+impl Writer {
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// A box with whatever `contents` write.
+    pub(super) fn boxed(&mut self, kind: &[u8; 4], contents: impl FnOnce(&mut Self)) {
+        let start = self.0.len();
+        self.u32(0);
+        self.bytes(kind);
+        contents(self);
+        let size = u32::try_from(self.0.len() - start).expect("boxes in memory are small");
+        self.patch(start, size);
+    }
+
+    /// A box with a version and flags.
+    pub(super) fn full(
+        &mut self,
+        kind: &[u8; 4],
+        version: u8,
+        flags: u32,
+        contents: impl FnOnce(&mut Self),
+    ) {
+        self.boxed(kind, |writer| {
+            writer.u32(u32::from(version) << 24 | flags);
+            contents(writer);
+        });
+    }
+
+    /// Overwrites four bytes that were written before.
+    pub(super) fn patch(&mut self, at: usize, value: u32) {
+        self.0[at..at + 4].copy_from_slice(&value.to_be_bytes());
+    }
+
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    pub(super) fn zeros(&mut self, count: usize) {
+        self.0.resize(self.0.len() + count, 0);
+    }
+
+    pub(super) fn u16(&mut self, value: u16) {
+        self.bytes(&value.to_be_bytes());
+    }
+
+    pub(super) fn u32(&mut self, value: u32) {
+        self.bytes(&value.to_be_bytes());
+    }
+
+    pub(super) fn u64(&mut self, value: u64) {
+        self.bytes(&value.to_be_bytes());
+    }
+}
+
+/// The matrix that turns nothing.
+const UNITY: [u32; 9] = [0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000];
+
+/// `mvhd` (section 8.2.2), with a duration in the movie's ticks.
+pub(super) fn movie_header(writer: &mut Writer, timescale: u32, duration: u64, next_track: u32) {
+    let version = u8::from(u32::try_from(duration).is_err());
+    writer.full(b"mvhd", version, 0, |mvhd| {
+        // No creation time: equal on every node.
+        mvhd.zeros(if version == 1 { 16 } else { 8 });
+        mvhd.u32(timescale);
+        duration_field(mvhd, version, duration);
+        mvhd.u32(0x1_0000);
+        mvhd.u16(0x100);
+        mvhd.zeros(10);
+        UNITY.into_iter().for_each(|field| mvhd.u32(field));
+        mvhd.zeros(24);
+        mvhd.u32(next_track);
+    });
+}
+
+/// `tkhd` (section 8.3.2).
+pub(super) fn track_header(
+    writer: &mut Writer,
+    id: u32,
+    duration: u64,
+    is_audio: bool,
+    picture: &[u8; 44],
+) {
+    let version = u8::from(u32::try_from(duration).is_err());
+    // Enabled, in the movie, in previews.
+    writer.full(b"tkhd", version, 7, |tkhd| {
+        tkhd.zeros(if version == 1 { 16 } else { 8 });
+        tkhd.u32(id);
+        tkhd.u32(0);
+        duration_field(tkhd, version, duration);
+        tkhd.zeros(8);
+        tkhd.zeros(4);
+        tkhd.u16(if is_audio { 0x100 } else { 0 });
+        tkhd.u16(0);
+        tkhd.bytes(picture);
+    });
+}
+
+/// `edts` with the edits of one track: duration in the movie's ticks, and where in the track.
+pub(super) fn edit_list(writer: &mut Writer, edits: &[(u64, i64)]) {
+    let fits = |&(duration, time): &(u64, i64)| {
+        u32::try_from(duration).is_ok() && i32::try_from(time).is_ok()
+    };
+    let version = u8::from(!edits.iter().all(fits));
+    writer.boxed(b"edts", |edts| {
+        edts.full(b"elst", version, 0, |elst| {
+            elst.u32(u32::try_from(edits.len()).expect("a few edits"));
+            for &(duration, time) in edits {
+                if version == 1 {
+                    elst.u64(duration);
+                    elst.bytes(&time.to_be_bytes());
+                } else {
+                    elst.u32(u32::try_from(duration).expect("it fits version 0"));
+                    elst.bytes(&i32::try_from(time).expect("it fits version 0").to_be_bytes());
+                }
+                elst.u32(0x1_0000);
+            }
+        });
+    });
+}
+
+/// `mdhd` (section 8.4.2), with a duration in the track's ticks.
+pub(super) fn media_header(writer: &mut Writer, timescale: u32, duration: u64, language: &str) {
+    let version = u8::from(u32::try_from(duration).is_err());
+    writer.full(b"mdhd", version, 0, |mdhd| {
+        mdhd.zeros(if version == 1 { 16 } else { 8 });
+        mdhd.u32(timescale);
+        duration_field(mdhd, version, duration);
+        mdhd.u16(packed(language));
+        mdhd.u16(0);
+    });
+}
+
+fn duration_field(writer: &mut Writer, version: u8, duration: u64) {
+    match version {
+        1 => writer.u64(duration),
+        _ => writer.u32(u32::try_from(duration).expect("it fits version 0")),
+    }
+}
+
+/// A language of three letters in five bits each; anything else is "undetermined".
+fn packed(language: &str) -> u16 {
+    let letters = match language.as_bytes() {
+        letters @ [_, _, _] if letters.iter().all(u8::is_ascii_lowercase) => letters,
+        _ => b"und",
+    };
+    letters.iter().fold(0, |packed, letter| packed << 5 | u16::from(letter - 0x60))
+}
+
+/// `hdlr` (section 8.4.3).
+pub(super) fn handler(writer: &mut Writer, handler: &[u8; 4], name: &str) {
+    writer.full(b"hdlr", 0, 0, |hdlr| {
+        hdlr.u32(0);
+        hdlr.bytes(handler);
+        hdlr.zeros(12);
+        hdlr.bytes(name.as_bytes());
+        hdlr.zeros(1);
+    });
+}
+
+/// The media header for a kind of track (`vmhd`, `smhd` or `nmhd`, section 12) and `dinf` (8.7.1),
+/// which says that the media are in this file.
+pub(super) fn media_kind(writer: &mut Writer, handler: &[u8; 4]) {
+    match handler {
+        b"vide" => writer.full(b"vmhd", 0, 1, |vmhd| vmhd.zeros(8)),
+        b"soun" => writer.full(b"smhd", 0, 0, |smhd| smhd.zeros(4)),
+        _ => writer.full(b"nmhd", 0, 0, |_| {}),
+    }
+    writer.boxed(b"dinf", |dinf| {
+        dinf.full(b"dref", 0, 0, |dref| {
+            dref.u32(1);
+            dref.full(b"url ", 0, 1, |_| {});
+        });
+    });
+}

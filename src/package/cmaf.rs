@@ -1,0 +1,322 @@
+//! CMAF (ISO/IEC 23000-19): a track's init segment and its media segments.
+//!
+//! A segment is a header made in memory and the samples where they are in the file. How long the
+//! header is follows from what is known of the segment before its samples are looked at, so that
+//! manifests tell the exact size of each.
+
+use std::{ops::Range, sync::Arc};
+
+use bytes::Bytes;
+
+use super::boxes::{self, Writer};
+use crate::{
+    extent::{Extent, Extents, ReadAt, ReadError, Source},
+    movie::{Sample, Segment, Syncs, Track},
+};
+
+/// The flags of a sample that decoding can begin with, and of one that depends on others
+/// (ISO/IEC 14496-12 section 8.8.3.1).
+const SYNC: u32 = 0x0200_0000;
+const NO_SYNC: u32 = 0x0101_0000;
+
+/// Fields of `trun` (section 8.8.8).
+const DATA_OFFSET: u32 = 0x1;
+const FIRST_FLAGS: u32 = 0x4;
+const DURATION: u32 = 0x100;
+const SIZE: u32 = 0x200;
+const FLAGS: u32 = 0x400;
+const COMPOSITION: u32 = 0x800;
+
+/// The init segment of a track (section 7.3.1 of CMAF): its header without any sample. `protection`
+/// are the `pssh` boxes of its movie.
+pub fn init(track: &Track, protection: &[Bytes]) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.boxed(b"ftyp", |ftyp| {
+        ftyp.bytes(b"iso6");
+        ftyp.u32(0);
+        [b"iso6", b"cmfc", b"mp41"].into_iter().for_each(|brand| ftyp.bytes(brand));
+    });
+    writer.boxed(b"moov", |moov| {
+        boxes::movie_header(moov, 1000, 0, 2);
+        moov.boxed(b"trak", |trak| write_track(trak, track));
+        moov.boxed(b"mvex", |mvex| {
+            mvex.full(b"trex", 0, 0, |trex| {
+                [1, 1, 0, 0, 0].into_iter().for_each(|field| trex.u32(field));
+            });
+        });
+        protection.iter().for_each(|pssh| moov.bytes(pssh));
+    });
+    writer.into_bytes()
+}
+
+fn write_track(trak: &mut Writer, track: &Track) {
+    let handler = &track.handler.0;
+    boxes::track_header(trak, 1, 0, track.is_audio(), &track.picture);
+    let (_, media_time) = track.output_times();
+    if media_time > 0 {
+        // One edit that lasts to the end: a duration would have to be known of what is not there.
+        boxes::edit_list(trak, &[(0, media_time)]);
+    }
+    trak.boxed(b"mdia", |mdia| {
+        let language = track.language.as_deref().unwrap_or_default();
+        boxes::media_header(mdia, track.timescale.get(), 0, language);
+        boxes::handler(mdia, handler, track.name.as_deref().unwrap_or_default());
+        mdia.boxed(b"minf", |minf| {
+            boxes::media_kind(minf, handler);
+            minf.boxed(b"stbl", |stbl| {
+                stbl.full(b"stsd", 0, 0, |stsd| {
+                    stsd.u32(1);
+                    stsd.bytes(&track.entry.entry);
+                });
+                stbl.full(b"stts", 0, 0, |stts| stts.u32(0));
+                stbl.full(b"stsc", 0, 0, |stsc| stsc.u32(0));
+                stbl.full(b"stsz", 0, 0, |stsz| stsz.zeros(8));
+                stbl.full(b"stco", 0, 0, |stco| stco.u32(0));
+            });
+        });
+    });
+}
+
+/// The length of a segment with its header, in bytes. Its samples need not be read for this.
+pub fn segment_len(track: &Track, number: usize) -> Option<u64> {
+    let segment = track.index.segments.get(number)?;
+    let samples = track.segment_end(number)? - segment.first_sample;
+    let layout = Layout::of(track, segment);
+    let header = layout.moof_len(samples) + mdat_header_len(segment.payload_bytes);
+    Some(header as u64 + segment.payload_bytes)
+}
+
+/// The length of a segment's key frame by itself, with its header, in bytes.
+pub fn iframe_len(track: &Track, number: usize) -> Option<u64> {
+    let segment = track.index.segments.get(number)?;
+    let layout = Layout::of(track, segment).alone();
+    let payload = u64::from(segment.first_bytes);
+    Some((layout.moof_len(1) + mdat_header_len(payload)) as u64 + payload)
+}
+
+/// A media segment by its number from 0; `None` if there is none of that number.
+///
+/// `file` is the source that the segment's samples are to be sent from, and `reader` the same source
+/// as the caller may read it.
+pub fn segment<R: ReadAt + ?Sized>(
+    track: &Track,
+    number: usize,
+    file: &Arc<dyn Source>,
+    reader: &R,
+) -> Result<Option<Extents>, ReadError> {
+    let (Some(segment), Some(end)) =
+        (track.index.segments.get(number), track.segment_end(number))
+    else {
+        return Ok(None);
+    };
+    let layout = Layout::of(track, segment);
+    let samples = end - segment.first_sample;
+    write(track, segment, number, samples, layout, file, reader).map(Some)
+}
+
+/// A segment of the first sample of a media segment alone, for playing fast (RFC 8216bis section
+/// 4.4.3.6). It is shown for as long as the segment lasts.
+pub fn iframe<R: ReadAt + ?Sized>(
+    track: &Track,
+    number: usize,
+    file: &Arc<dyn Source>,
+    reader: &R,
+) -> Result<Option<Extents>, ReadError> {
+    let Some(segment) = track.index.segments.get(number) else {
+        return Ok(None);
+    };
+    let layout = Layout::of(track, segment).alone();
+    write(track, segment, number, 1, layout, file, reader).map(Some)
+}
+
+/// Which fields the header of a segment has.
+#[derive(Clone, Copy, Debug)]
+struct Layout {
+    /// Of `trun`.
+    fields: u32,
+    /// Whether `tfhd` has a duration for all, and a size.
+    equal_durations: bool,
+    equal_sizes: bool,
+    /// Only the first sample is sent.
+    is_alone: bool,
+}
+
+impl Layout {
+    fn of(track: &Track, segment: &Segment) -> Self {
+        let shape = &segment.shape;
+        let mut fields = DATA_OFFSET;
+        let mut set = |field, is_set| fields |= if is_set { field } else { 0 };
+        set(FIRST_FLAGS, shape.syncs == Syncs::First);
+        set(DURATION, !shape.equal_durations);
+        set(SIZE, !shape.equal_sizes);
+        set(FLAGS, shape.syncs == Syncs::Some);
+        set(COMPOSITION, !shape.no_compositions || track.index.raise > 0);
+        let (equal_durations, equal_sizes) = (shape.equal_durations, shape.equal_sizes);
+        Self { fields, equal_durations, equal_sizes, is_alone: false }
+    }
+
+    /// For one sample by itself, whatever the others are like.
+    fn alone(self) -> Self {
+        let fields = DATA_OFFSET | COMPOSITION;
+        Self { fields, equal_durations: true, equal_sizes: true, is_alone: true }
+    }
+
+    /// Bytes of each sample in `trun`.
+    fn entry_len(self) -> usize {
+        4 * (self.fields & (DURATION | SIZE | FLAGS | COMPOSITION)).count_ones() as usize
+    }
+
+    fn moof_len(self, samples: u32) -> usize {
+        let (moof, mfhd, traf, tfdt) = (8, 16, 8, 20);
+        let tfhd = 20 + 4 * (usize::from(self.equal_durations) + usize::from(self.equal_sizes));
+        let first_flags = if self.fields & FIRST_FLAGS == 0 { 0 } else { 4 };
+        let trun = 20 + first_flags + self.entry_len() * samples as usize;
+        moof + mfhd + traf + tfhd + tfdt + trun
+    }
+}
+
+fn mdat_header_len(payload: u64) -> usize {
+    if payload > u64::from(u32::MAX) - 8 { 16 } else { 8 }
+}
+
+/// The most samples of one segment that a header is written for: an hour of 240 pictures a second.
+const SEGMENT_SAMPLES_MAX: u32 = 1 << 20;
+
+fn write<R: ReadAt + ?Sized>(
+    track: &Track,
+    segment: &Segment,
+    number: usize,
+    count: u32,
+    layout: Layout,
+    file: &Arc<dyn Source>,
+    reader: &R,
+) -> Result<Extents, ReadError> {
+    let count = count.min(SEGMENT_SAMPLES_MAX);
+    let moof_len = layout.moof_len(count);
+    let mut walk = track.walk(reader, segment);
+    let mut runs = Runs::default();
+    let mut entries = Writer::with_capacity(moof_len + 16);
+    let mut first: Option<Sample> = None;
+    for _ in 0..count {
+        // The index has seen each of these samples: where one is missing now, the file has changed.
+        let Some(Ok(sample)) = walk.next()? else {
+            return Err(ReadError::Changed);
+        };
+        first.get_or_insert(sample);
+        runs.add(&sample);
+        let mut put = |field, value| {
+            if layout.fields & field != 0 {
+                entries.u32(value);
+            }
+        };
+        put(DURATION, sample.duration);
+        put(SIZE, sample.size);
+        put(FLAGS, if sample.is_sync { SYNC } else { NO_SYNC });
+        let raise = i64::from(track.index.raise);
+        let composition = i64::from(sample.composition) + raise;
+        put(COMPOSITION, u32::try_from(composition).unwrap_or(u32::MAX));
+    }
+    let Some(first) = first else {
+        return Err(ReadError::Changed);
+    };
+    let header_len = mdat_header_len(runs.bytes);
+    let (start, _) = track.output_times();
+    let decoded = first.dts.saturating_sub(track.index.first_dts).saturating_add(start);
+    let mut writer = Writer::with_capacity(moof_len + header_len);
+    writer.boxed(b"moof", |moof| {
+        moof.full(b"mfhd", 0, 0, |mfhd| mfhd.u32(sequence(number)));
+        moof.boxed(b"traf", |traf| {
+            write_fragment_header(traf, track, number, &first, layout);
+            traf.full(b"tfdt", 1, 0, |tfdt| tfdt.u64(decoded.max(0).unsigned_abs()));
+            traf.full(b"trun", 1, layout.fields, |trun| {
+                trun.u32(count);
+                trun.u32(u32::try_from(moof_len + header_len).unwrap_or(u32::MAX));
+                if layout.fields & FIRST_FLAGS != 0 {
+                    trun.u32(SYNC);
+                }
+                trun.bytes(&entries.into_bytes());
+            });
+        });
+    });
+    debug_assert_eq!(writer.len(), moof_len);
+    if header_len == 16 {
+        writer.u32(1);
+        writer.bytes(b"mdat");
+        writer.u64(runs.bytes + 16);
+    } else {
+        writer.u32(u32::try_from(runs.bytes + 8).expect("the short form is for what fits"));
+        writer.bytes(b"mdat");
+    }
+    runs.behind(writer.into_bytes(), file)
+}
+
+/// `tfhd` (section 8.8.7).
+fn write_fragment_header(
+    traf: &mut Writer,
+    track: &Track,
+    number: usize,
+    first: &Sample,
+    layout: Layout,
+) {
+    let (duration, size, from_moof) = (0x8, 0x10, 0x2_0000);
+    let mut flags = from_moof | 0x20;
+    flags |= if layout.equal_durations { duration } else { 0 };
+    flags |= if layout.equal_sizes { size } else { 0 };
+    traf.full(b"tfhd", 0, flags, |tfhd| {
+        tfhd.u32(1);
+        if layout.equal_durations {
+            tfhd.u32(if layout.is_alone { lasting(track, number) } else { first.duration });
+        }
+        if layout.equal_sizes {
+            tfhd.u32(first.size);
+        }
+        let is_sync = layout.is_alone || layout.fields & FIRST_FLAGS == 0;
+        tfhd.u32(if is_sync { SYNC } else { NO_SYNC });
+    });
+}
+
+/// How long a segment lasts, in ticks.
+fn lasting(track: &Track, number: usize) -> u32 {
+    let start = track.index.segments.get(number).map_or(0, |segment| segment.start);
+    let end = track.segment_end_time(number).unwrap_or(start);
+    u32::try_from(end.saturating_sub(start)).unwrap_or(u32::MAX)
+}
+
+/// Fragments are numbered from 1.
+fn sequence(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX - 1) + 1
+}
+
+/// Ranges of a file that hold samples, in order; those that touch are one.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    ranges: Vec<Range<u64>>,
+    pub(super) bytes: u64,
+}
+
+impl Runs {
+    pub(super) fn add(&mut self, sample: &Sample) {
+        let range = sample.offset..sample.offset.saturating_add(u64::from(sample.size));
+        self.bytes += range.end - range.start;
+        match self.ranges.last_mut() {
+            _ if range.is_empty() => {}
+            Some(last) if last.end == range.start => last.end = range.end,
+            _ => self.ranges.push(range),
+        }
+    }
+
+    /// The extents, behind a header.
+    pub(super) fn behind(
+        self,
+        header: impl Into<Bytes>,
+        file: &Arc<dyn Source>,
+    ) -> Result<Extents, ReadError> {
+        let mut extents = Extents::of(Extent::Memory(header.into()));
+        for range in self.ranges {
+            let source = Arc::clone(file);
+            // Samples were seen to be inside the file when it was indexed.
+            extents.push(Extent::Source { source, range }).map_err(|_| ReadError::Changed)?;
+        }
+        Ok(extents)
+    }
+}

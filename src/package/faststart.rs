@@ -1,0 +1,182 @@
+//! A file with its index in front: the whole of it, as a player wants to read it.
+//!
+//! The boxes of `moov` are sent from where they are, but for the few that tell where the media are and
+//! how they are coded. No box is understood that need not be, so that none is lost.
+
+use std::{ops::Range, sync::Arc};
+
+use super::{boxes::Writer, shifted::ShiftedOffsets};
+use crate::{
+    extent::{Extent, Extents, ReadAt, ReadError, Source, disk::File},
+    movie::{FourCc, Header, Movie, children},
+};
+
+/// Boxes on the way to those that are changed (ISO/IEC 14496-12 section 8.1 to 8.7).
+const PARENTS: [&[u8; 4]; 5] = [b"moov", b"trak", b"mdia", b"minf", b"stbl"];
+
+/// A part of the new `moov`.
+enum Part {
+    /// As it is in the file.
+    Kept(Range<u64>),
+    /// Written anew.
+    Made(Vec<u8>),
+    /// Chunk offsets, whose table begins behind 16 bytes of header.
+    Offsets { entries: Range<u64>, width: u64 },
+}
+
+/// The whole of a file that has its samples in tables, with its index in front. `None` if it is so
+/// already and nothing in it needs repair: then the file is its own best form.
+pub fn faststart<R: ReadAt + ?Sized>(
+    movie: &Movie,
+    file: &Arc<File>,
+    reader: &R,
+) -> Result<Option<Extents>, ReadError> {
+    let moov = movie.moov.whole();
+    let is_in_front = movie.mdat.is_none_or(|mdat| moov.end <= mdat);
+    let is_sound = movie.tracks.iter().all(|track| track.entry.repairs.is_empty());
+    if is_in_front && is_sound {
+        return Ok(None);
+    }
+    let mut parts = Vec::new();
+    collect(movie, reader, &movie.moov, &mut parts)?;
+    // Whatever stands before it in the file and is no media stays before it.
+    let head_end = if is_in_front { moov.start } else { front(reader)? };
+    let may_be_long = movie.file_len.saturating_add(2 * (moov.end - moov.start));
+    let is_long = u32::try_from(may_be_long).is_err();
+    let length = |part: &Part| match part {
+        Part::Kept(range) => range.end - range.start,
+        Part::Made(bytes) => bytes.len() as u64,
+        Part::Offsets { entries, width } => {
+            let made = if is_long { 8 } else { *width };
+            16 + (entries.end - entries.start) / width * made
+        }
+    };
+    // Ancestors come before what is in them; their sizes are known only now.
+    let made_len: u64 = parts.iter().map(|part| length(&part.part)).sum();
+    let moov_len = moov.end - moov.start;
+    let shifts = [
+        (head_end, made_len),
+        (moov.end.max(head_end), made_len.wrapping_sub(moov_len)),
+    ];
+    let source: Arc<dyn Source> = Arc::clone(file) as _;
+    let kept = |range: Range<u64>| Extent::Source { source: Arc::clone(&source), range };
+    let mut extents = Extents::default();
+    let mut push = |extent: Extent| match extent.is_empty() {
+        true => Ok(()),
+        false => extents.push(extent).map_err(|_| ReadError::Changed),
+    };
+    push(kept(0..head_end))?;
+    for (place, Placed { part, inside }) in parts.iter().enumerate() {
+        match part {
+            Part::Kept(range) => push(kept(range.clone()))?,
+            Part::Made(bytes) if *inside > 0 => {
+                // A header: its size is that of all that is in it.
+                let contents = &parts[place..=place + inside];
+                let size: u64 = contents.iter().map(|part| length(&part.part)).sum();
+                let size = u32::try_from(size).map_err(|_| ReadError::Changed)?;
+                let header = [&size.to_be_bytes(), &bytes[4..]].concat();
+                push(Extent::Memory(header.into()))?;
+            }
+            Part::Made(bytes) => push(Extent::Memory(bytes.clone().into()))?,
+            Part::Offsets { entries, width } => {
+                let made_width = if is_long { 8 } else { *width };
+                let table = ShiftedOffsets {
+                    file: Arc::clone(file),
+                    entries: entries.clone(),
+                    width: *width,
+                    made_width,
+                    shifts,
+                };
+                let count = (entries.end - entries.start) / width;
+                let size = u32::try_from(16 + count * made_width);
+                let mut header = Writer::with_capacity(16);
+                header.u32(size.map_err(|_| ReadError::Changed)?);
+                header.bytes(if made_width == 8 { b"co64" } else { b"stco" });
+                header.u32(0);
+                header.u32(u32::try_from(count).map_err(|_| ReadError::Changed)?);
+                push(Extent::Memory(header.into_bytes().into()))?;
+                push(Extent::whole(Arc::new(table)))?;
+            }
+        }
+    }
+    push(kept(head_end..moov.start.max(head_end)))?;
+    push(kept(moov.end..movie.file_len))?;
+    Ok(Some(extents))
+}
+
+/// A part, and how many of those behind it are in it.
+struct Placed {
+    part: Part,
+    inside: usize,
+}
+
+/// Collects what the new form of a box consists of.
+fn collect<R: ReadAt + ?Sized>(
+    movie: &Movie,
+    reader: &R,
+    parent: &Header,
+    parts: &mut Vec<Placed>,
+) -> Result<(), ReadError> {
+    let place = parts.len();
+    let header = [&[0; 4], &parent.kind.0[..]].concat();
+    parts.push(Placed { part: Part::Made(header), inside: 0 });
+    for child in children(reader, &parent.body)? {
+        // The path is fixed, so that this goes five deep and no deeper.
+        let below = PARENTS.iter().position(|kind| **kind == parent.kind.0);
+        let next = below.and_then(|depth| PARENTS.get(depth + 1));
+        let part = match &child.kind.0 {
+            kind if next == Some(&kind) => {
+                collect(movie, reader, &child, parts)?;
+                continue;
+            }
+            b"stco" | b"co64" if parent.kind == FourCc(*b"stbl") => {
+                let width = if child.kind == FourCc(*b"co64") { 8 } else { 4 };
+                let room = child.body_len().saturating_sub(8) / width;
+                let count = entry_count(reader, &child)?.min(room);
+                let start = child.body.start + 8;
+                Part::Offsets { entries: start..start + count * width, width }
+            }
+            b"stsd" if parent.kind == FourCc(*b"stbl") => repaired(movie, &child),
+            _ => Part::Kept(child.whole()),
+        };
+        parts.push(Placed { part, inside: 0 });
+    }
+    parts[place].inside = parts.len() - 1 - place;
+    Ok(())
+}
+
+fn entry_count<R: ReadAt + ?Sized>(reader: &R, table: &Header) -> Result<u64, ReadError> {
+    if table.body_len() < 8 {
+        return Ok(0);
+    }
+    let mut count = [0; 4];
+    reader.read_exact_at(table.body.start + 4, &mut count)?;
+    Ok(u64::from(u32::from_be_bytes(count)))
+}
+
+/// The sample entries of a track, repaired if they need to be.
+fn repaired(movie: &Movie, stsd: &Header) -> Part {
+    let is_in = |whole: &Range<u64>| whole.contains(&stsd.start);
+    let track = movie.tracks.iter().find(|track| is_in(&track.whole));
+    match track {
+        Some(track) if !track.entry.repairs.is_empty() => {
+            let mut writer = Writer::default();
+            writer.full(b"stsd", 0, 0, |stsd| {
+                stsd.u32(1);
+                stsd.bytes(&track.entry.entry);
+            });
+            Part::Made(writer.into_bytes())
+        }
+        _ => Part::Kept(stsd.whole()),
+    }
+}
+
+/// Where the file type box ends, in front of everything else; 0 if there is none.
+fn front<R: ReadAt + ?Sized>(reader: &R) -> Result<u64, ReadError> {
+    let mut head = [0; 8];
+    reader.read_exact_at(0, &mut head)?;
+    let [a, b, c, d, kind @ ..] = head;
+    let size = u64::from(u32::from_be_bytes([a, b, c, d]));
+    let is_type = kind == *b"ftyp" && (8..=4096).contains(&size) && size <= reader.len();
+    Ok(if is_type { size } else { 0 })
+}

@@ -1,0 +1,140 @@
+//! A movie as a presentation: which of its tracks are offered, under which names.
+
+use std::sync::Arc;
+
+use super::{
+    cmaf,
+    presentation::{self, Audio, IFrame, Kind, Presentation, Ratio, Video},
+};
+use crate::{
+    extent::disk::Version,
+    movie::{Movie, Track, codec},
+};
+
+/// Version of the bytes that are made of a movie. Whatever changes them must change this, since what
+/// was made is kept by caches for ever under its name.
+pub const FORMAT_VERSION: u64 = 1;
+
+/// A track that is offered, and its folder in URLs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Offered {
+    /// `video-1`, `audio-2`.
+    pub folder: String,
+    /// Its place in the movie.
+    pub place: usize,
+}
+
+/// The version by which URLs of what is made of a file are named.
+pub fn version(file: Version, grid_ms: u32) -> Version {
+    file.with(FORMAT_VERSION).with(u64::from(grid_ms))
+}
+
+/// The tracks of a movie that are offered as segments, in the order of their kinds. Of several tracks of
+/// pictures only the first is: they are no renditions of each other.
+pub fn offered(movie: &Movie) -> Vec<Offered> {
+    let is_offered = |track: &&(usize, &Track)| track.1.entry.packageable().is_ok();
+    let tracks: Vec<(usize, &Track)> = movie.tracks.iter().enumerate().collect();
+    let of_kind = |name: &'static str, is_kind: fn(&Track) -> bool, most: usize| {
+        let tracks = tracks.iter().filter(is_offered).filter(move |(_, track)| is_kind(track));
+        tracks.take(most).enumerate().map(move |(number, (place, _))| Offered {
+            folder: format!("{name}-{}", number + 1),
+            place: *place,
+        })
+    };
+    let video = of_kind("video", Track::is_video, 1).collect::<Vec<_>>();
+    video.into_iter().chain(of_kind("audio", Track::is_audio, usize::MAX)).collect()
+}
+
+/// The place in the movie of the track with this folder.
+pub fn track_of<'a>(movie: &'a Movie, folder: &str) -> Option<&'a Track> {
+    let found = offered(movie).into_iter().find(|offered| offered.folder == folder)?;
+    movie.tracks.get(found.place)
+}
+
+/// What manifests need to know of a movie.
+pub fn presentation(movie: &Movie, title: &str, version: Version) -> Presentation {
+    let offered = offered(movie);
+    let mut has_audio = false;
+    let mut tracks: Vec<_> = offered
+        .iter()
+        .map(|offered| {
+            let track = &movie.tracks[offered.place];
+            let is_default = track.is_video() || !std::mem::replace(&mut has_audio, true);
+            of_track(track, &offered.folder, version, is_default)
+        })
+        .collect();
+    presentation::share_target_duration(&mut tracks);
+    let duration_us = tracks.iter().filter_map(|track| {
+        let end = track.segments.last()?.end();
+        Some(presentation::microseconds(end, track.timescale))
+    });
+    let duration_us = duration_us.max().unwrap_or(0);
+    Presentation { title: title.to_owned(), duration_us, start_us: None, tracks }
+}
+
+fn of_track(
+    track: &Track,
+    folder: &str,
+    version: Version,
+    is_default: bool,
+) -> presentation::Track {
+    let count = track.index.segments.len();
+    let segment = |number: usize| {
+        let segment = &track.index.segments[number];
+        let end = track.segment_end_time(number).unwrap_or(segment.start);
+        presentation::Segment {
+            start: segment.start.unsigned_abs(),
+            duration: end.abs_diff(segment.start),
+            bytes: cmaf::segment_len(track, number).unwrap_or(0),
+        }
+    };
+    let segments: Arc<[_]> = (0..count).map(segment).collect();
+    let kind = match &track.entry.media {
+        codec::Media::Video(video) => {
+            let iframe = |number| IFrame { bytes: cmaf::iframe_len(track, number).unwrap_or(0) };
+            Kind::Video(Video {
+                width: u32::from(video.width),
+                height: u32::from(video.height),
+                pixel_aspect: Ratio::new(
+                    video.sample_aspect.h_spacing,
+                    video.sample_aspect.v_spacing,
+                )
+                .unwrap_or(Ratio::ONE),
+                frame_rate: Ratio::new(track.timescale.get(), track.index.usual_duration),
+                range: match video.range {
+                    codec::VideoRange::Sdr => presentation::VideoRange::Sdr,
+                    codec::VideoRange::Pq => presentation::VideoRange::Pq,
+                    codec::VideoRange::Hlg => presentation::VideoRange::Hlg,
+                },
+                supplemental_codecs: supplemental_codecs(track, video),
+                iframes: (0..count).map(iframe).collect(),
+            })
+        }
+        codec::Media::Audio(audio) => Kind::Audio(Audio {
+            channels: audio.channels,
+            joint_objects: audio.joc_complexity.map(u16::from),
+            sample_rate_hz: audio.sample_rate,
+        }),
+        _ => Kind::Text(presentation::Text { forced: false, hearing_impaired: false }),
+    };
+    presentation::Track {
+        prefix: String::new(),
+        version: version.to_string(),
+        folder: folder.to_owned(),
+        codecs: track.entry.codecs.clone(),
+        timescale: track.timescale,
+        language: track.language.clone(),
+        label: track.name.clone().unwrap_or_default(),
+        is_default,
+        segments,
+        target_duration_min_s: 0,
+        kind,
+    }
+}
+
+/// The Dolby Vision on top of pictures that others can decode too.
+fn supplemental_codecs(track: &Track, video: &codec::Video) -> Option<String> {
+    let dolby = video.dolby_vision.as_ref()?;
+    let brand = dolby.brand.filter(|_| !track.entry.codecs.starts_with("dv"))?;
+    Some(format!("{}/{brand}", dolby.codecs))
+}
