@@ -24,7 +24,7 @@ use super::{
     access_log::{self, AccessLog},
     fields::Asked,
     respond::Answer,
-    routes::files,
+    routes,
 };
 use crate::{
     extent::{Extents, ReadError},
@@ -129,7 +129,7 @@ impl Front for Edge {
         peer: SocketAddr,
         head: &mut AnswerHead<'_>,
     ) -> Option<Prompt<AnswerTally>> {
-        let (status, answer) = files::answer_now(request, &self.site, head)?;
+        let (status, answer) = routes::answer_now(request, &self.site, head)?;
         let Arrived { id, mut tally } = self.arrived(request, Some(peer));
         tally.answered(status);
         head.put(&X_CONTENT_TYPE_OPTIONS, NOSNIFF.as_bytes());

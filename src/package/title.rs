@@ -45,10 +45,17 @@ pub fn offered(movie: &Movie) -> Vec<Offered> {
     video.into_iter().chain(of_kind("audio", Track::is_audio, usize::MAX)).collect()
 }
 
-/// The place in the movie of the track with this folder.
+/// The track with this folder, if it is offered.
 pub fn track_of<'a>(movie: &'a Movie, folder: &str) -> Option<&'a Track> {
-    let found = offered(movie).into_iter().find(|offered| offered.folder == folder)?;
-    movie.tracks.get(found.place)
+    let (kind, number) = folder.split_once('-')?;
+    let is_kind: fn(&Track) -> bool = match kind {
+        "video" if number == "1" => Track::is_video,
+        "audio" if !number.starts_with(['0', '+']) => Track::is_audio,
+        _ => return None,
+    };
+    let place = number.parse::<usize>().ok()?.checked_sub(1)?;
+    let is_offered = |track: &&Track| is_kind(track) && track.entry.packageable().is_ok();
+    movie.tracks.iter().filter(is_offered).nth(place)
 }
 
 /// What manifests need to know of a movie.
@@ -137,4 +144,16 @@ fn supplemental_codecs(track: &Track, video: &codec::Video) -> Option<String> {
     let dolby = video.dolby_vision.as_ref()?;
     let brand = dolby.brand.filter(|_| !track.entry.codecs.starts_with("dv"))?;
     Some(format!("{}/{brand}", dolby.codecs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_the_bytes_changes_the_version() {
+        let file = Version::default();
+        assert_ne!(version(file, 6000), version(file, 4000));
+        assert_ne!(version(file, 6000), file);
+    }
 }

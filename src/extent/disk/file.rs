@@ -86,7 +86,7 @@ impl Identity {
     /// Whether the file, its names and its attributes have been left alone for so long. The time of
     /// the last change cannot be set by programs, other than that of the last write; one that lies
     /// in the future counts as now.
-    fn is_settled(&self, settle: Duration) -> bool {
+    pub(super) fn is_settled(&self, settle: Duration) -> bool {
         if settle.is_zero() {
             return true;
         }

@@ -8,6 +8,7 @@
 mod buffers;
 mod file;
 mod lane;
+mod names;
 mod open_files;
 mod places;
 mod root;
@@ -15,6 +16,7 @@ mod root;
 pub use buffers::{Buffers, PIECE_BYTES};
 pub use file::{File, Identity, Version};
 pub use lane::{Lane, LaneSettings, Unavailable};
+pub use names::{Names, directory_of, stem_of};
 pub use open_files::OpenError;
 pub use places::{AtOnce, InTurn};
 pub use root::{Entry, EntryKind, Root, RootSettings};

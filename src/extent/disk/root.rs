@@ -17,7 +17,9 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Buffers, Lane, LaneSettings, Unavailable, open_files::OpenFiles};
+use super::{
+    Buffers, Lane, LaneSettings, Unavailable, names::KnownNames, open_files::OpenFiles,
+};
 
 /// How often an open that the kernel could not decide is tried.
 const OPEN_TRIES: usize = 16;
@@ -46,6 +48,7 @@ pub struct Root {
     pub(super) lane: Arc<Lane>,
     pub(super) buffers: Buffers,
     pub(super) open_files: OpenFiles,
+    pub(super) names: KnownNames,
     pub(super) settle: Option<Duration>,
 }
 
@@ -90,6 +93,7 @@ impl Root {
             lane,
             buffers,
             open_files: OpenFiles::new(settings.open_files, settings.trust),
+            names: KnownNames::default(),
             settle: settings.settle,
         }))
     }

@@ -19,12 +19,29 @@ use actix_web::{
     },
 };
 
-use super::Error;
-use crate::{config::Settings, library::MediaPath};
+use super::{Error, Site, respond::Answer};
+use crate::{
+    config::Settings,
+    library::MediaPath,
+    wire::http1::{AnswerHead, Head},
+};
 
 /// A file that was seen to grow within this time is still being written.
 const GROWING: Duration = Duration::from_secs(2);
 
+
+/// Answers in front of the App what needs no waiting, with the result that the App would have.
+pub fn answer_now(
+    request: &Head<'_>,
+    site: &Site,
+    head: &mut AnswerHead<'_>,
+) -> Option<(StatusCode, Answer)> {
+    if request.target.starts_with("/media/") {
+        files::answer_now(request, site, head)
+    } else {
+        streams::answer_now(request, site, head)
+    }
+}
 
 /// How a route that can only be read treats a method.
 enum Read {

@@ -1,8 +1,15 @@
 //! `/v/<title>/…`: what is made of a title while it is asked for.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web::Data};
+use actix_web::{
+    HttpRequest, HttpResponse, ResponseError as _,
+    http::{StatusCode, header::HeaderName},
+    web::Data,
+};
 use bytes::Bytes;
 
 use super::{Read, progressive, read_method};
@@ -14,13 +21,15 @@ use crate::{
     http::{
         Error, Site, cors,
         derived::{Derived, TrackFile, View},
+        fields::{AnswerFields, reading},
         made::Product,
-        respond::respond,
+        respond::{self, Answer, respond},
         text::{Text, respond_text},
     },
-    library::Index,
+    library::{Index, MediaPath},
     movie::{Movie, Track},
     package::{cmaf, dash, hls, title},
+    wire::http1::{AnswerHead, Head},
 };
 
 /// Types of segments (ISO/IEC 23000-19 section 7.3; HTTP.md, C2).
@@ -35,6 +44,79 @@ pub(super) struct Opened {
     pub(super) movie: Arc<Movie>,
     /// Names what is made of it.
     pub(super) version: Version,
+    timing: Timing,
+}
+
+/// What took how long, for `Server-Timing` (HTTP.md, D6).
+#[derive(Clone, Copy, Debug)]
+struct Timing {
+    /// When the title was asked for.
+    begun: Instant,
+    /// Until when it was opened, and its index read.
+    indexed: Instant,
+}
+
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+impl Timing {
+    /// Puts the field into an answer that was made just now.
+    fn put(&self, head: &mut impl AnswerFields) {
+        let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+        let index = ms(self.indexed.duration_since(self.begun));
+        let assemble = ms(self.indexed.elapsed());
+        let value = format_args!("index;dur={index:.3}, assemble;dur={assemble:.3}");
+        head.put_text(&SERVER_TIMING, value);
+    }
+}
+
+impl Opened {
+    fn new(file: Arc<File>, movie: Arc<Movie>, site: &Site, begun: Instant) -> Self {
+        let grid_ms = site.library.indices.grid_ms().get();
+        let version = title::version(file.identity().version(), grid_ms);
+        Self { file, movie, version, timing: Timing { begun, indexed: Instant::now() } }
+    }
+}
+
+/// Answers in front of the App, if this is a GET or HEAD of a segment whose file is open, indexed and in
+/// memory already: most of what players ask for. Whatever else there is to say falls through to
+/// [`serve`].
+pub fn answer_now(
+    request: &Head<'_>,
+    site: &Site,
+    head: &mut AnswerHead<'_>,
+) -> Option<(StatusCode, Answer)> {
+    let method = reading(request.method)?;
+    let encoded = request.target.strip_prefix("/v/")?;
+    if encoded.contains(['?', '#']) {
+        return None;
+    }
+    let Derived { title, view } = Derived::parse(encoded)?.ok()?;
+    let View::Track { version, track: folder, file: track_file } = view else {
+        return None;
+    };
+    if matches!(track_file, TrackFile::Media | TrackFile::IFrames) {
+        return None;
+    }
+    let begun = Instant::now();
+    let file = site.library.open_now(&title)?;
+    if file.has_grown_within(super::GROWING) {
+        return None;
+    }
+    let movie = site.library.indices.get(&file)?.ok()?;
+    let opened = Opened::new(file, movie, site, begun);
+    if version != opened.version.to_string() {
+        return None;
+    }
+    let track = title::track_of(&opened.movie, folder)?;
+    let source: Arc<dyn Source> = Arc::clone(&opened.file) as _;
+    let reader = opened.file.at_once();
+    let extents = make_track_file(&opened.movie, track, track_file, &source, &reader).ok()??;
+    let content = content(&opened, track, folder, track_file, extents);
+    let settings = site.settings.load();
+    let answer = respond::answer(&method, request, &settings, content, head);
+    cors::decorate(request, &settings.cors_origins, head);
+    opened.timing.put(head);
+    Some(answer)
 }
 
 /// Answers every method.
@@ -54,14 +136,27 @@ async fn answer(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse
     }
     let encoded = request.uri().path().strip_prefix("/v/").ok_or(Error::NotFound)?;
     let Derived { title, view } = Derived::parse(encoded).ok_or(Error::NotFound)??;
+    let begun = Instant::now();
     let file = site.library.open(&title).await?;
     method?;
-    let opened = open(site, file).await?;
+    let opened = open(site, file, begun).await?;
+    let mut response = make(request, site, &title, &opened, view).await?;
+    opened.timing.put(&mut response);
+    Ok(response)
+}
+
+async fn make(
+    request: &HttpRequest,
+    site: &Data<Site>,
+    title: &MediaPath,
+    opened: &Opened,
+    view: View<'_>,
+) -> Result<HttpResponse, Error> {
     let name = || String::from_utf8_lossy(title.file_name()).into_owned();
     match view {
-        View::Multivariant => manifest(request, site, &opened, Product::Multivariant, name).await,
-        View::Mpd => manifest(request, site, &opened, Product::Mpd, name).await,
-        View::Progressive => progressive::play(request, site, &opened).await,
+        View::Multivariant => manifest(request, site, opened, Product::Multivariant, name).await,
+        View::Mpd => manifest(request, site, opened, Product::Mpd, name).await,
+        View::Progressive => progressive::play(request, site, opened).await,
         View::Inspect => Err(Error::NotFound),
         View::Track { version, track, file } => {
             if version != opened.version.to_string() {
@@ -72,18 +167,18 @@ async fn answer(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse
                 TrackFile::Media => Product::Media(track.to_owned()),
                 TrackFile::IFrames => Product::IFrames(track.to_owned()),
                 _ => {
-                    let extents = track_file(&opened, of, file).await?.ok_or(Error::NotFound)?;
-                    let content = content(&opened, of, track, file, extents);
+                    let extents = track_file(opened, of, file).await?.ok_or(Error::NotFound)?;
+                    let content = content(opened, of, track, file, extents);
                     return Ok(respond(request, &site.settings.load(), content));
                 }
             };
-            manifest(request, site, &opened, kind, name).await
+            manifest(request, site, opened, kind, name).await
         }
     }
 }
 
 /// The index of an open file, or why it has none.
-async fn open(site: &Site, file: Arc<File>) -> Result<Opened, Error> {
+async fn open(site: &Site, file: Arc<File>, begun: Instant) -> Result<Opened, Error> {
     if file.has_grown_within(super::GROWING) {
         return Err(Error::Growing);
     }
@@ -93,8 +188,7 @@ async fn open(site: &Site, file: Arc<File>) -> Result<Opened, Error> {
         None => cache.index(&file).await?,
     };
     let movie = index.map_err(|refused| Error::Unprocessable(refused.to_string()))?;
-    let version = title::version(file.identity().version(), cache.grid_ms().get());
-    Ok(Opened { file, movie, version })
+    Ok(Opened::new(file, movie, site, begun))
 }
 
 /// A playlist or an MPD, from the cache or made now.

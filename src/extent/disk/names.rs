@@ -1,0 +1,141 @@
+//! Which names stand beside a file, without reading its directory for each request.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use quick_cache::{Weighter, sync::Cache};
+use rustix::fs::{self, Dir, OFlags};
+
+use super::{Identity, Root, Unavailable};
+
+/// Memory for the names of all directories of a root together, in bytes. A directory whose names need
+/// more is read for each request.
+const BUDGET_BYTES: u64 = 8 << 20;
+
+/// How long a directory must have been left alone before its names are kept: file systems count time
+/// in ticks of some milliseconds, and a name may be added in the same tick in which it was read.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// The visible names in a directory, sorted as bytes.
+#[derive(Debug, Default)]
+pub struct Names {
+    directory: Option<Identity>,
+    names: Vec<Box<[u8]>>,
+}
+
+impl Names {
+    /// The names that begin so.
+    pub fn beginning(&self, prefix: &[u8]) -> impl Iterator<Item = &[u8]> {
+        let first = self.names.partition_point(|name| **name < *prefix);
+        let names = self.names[first..].iter().map(|name| &**name);
+        names.take_while(move |name| name.starts_with(prefix))
+    }
+
+    /// All names.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.names.iter().map(|name| &**name)
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Length;
+
+impl Weighter<PathBuf, Arc<Names>> for Length {
+    fn weight(&self, path: &PathBuf, names: &Arc<Names>) -> u64 {
+        let lengths = names.names.iter().map(|name| name.len() + 32);
+        (path.as_os_str().len() + 128 + lengths.sum::<usize>()) as u64
+    }
+}
+
+/// Names by the directory's path below its root.
+#[derive(Debug)]
+pub(super) struct KnownNames(Cache<PathBuf, Arc<Names>, Length>);
+
+impl Default for KnownNames {
+    fn default() -> Self {
+        Self(Cache::with_weighter(256, BUDGET_BYTES, Length))
+    }
+}
+
+impl Root {
+    /// The visible names in a directory inside the root; `relative` is empty for the root itself. They
+    /// are read again when the directory has changed.
+    pub async fn names(
+        self: &Arc<Self>,
+        relative: &Path,
+    ) -> Result<io::Result<Arc<Names>>, Unavailable> {
+        let (root, relative) = (Arc::clone(self), relative.to_owned());
+        self.lane.run(move || root.names_blocking(&relative)).await
+    }
+
+    fn names_blocking(&self, relative: &Path) -> io::Result<Arc<Names>> {
+        let opened = self.open_beneath(relative, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let directory = Identity::of(&fs::fstat(&opened)?);
+        let known = self.names.0.get(relative);
+        if let Some(known) = known.filter(|known| known.directory == Some(directory)) {
+            return Ok(known);
+        }
+        let mut names = Vec::new();
+        let mut entries = Dir::new(opened)?;
+        while let Some(entry) = entries.read() {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if !name.starts_with(b".") {
+                names.push(name.into());
+            }
+        }
+        names.sort_unstable();
+        let names = Arc::new(Names { directory: Some(directory), names });
+        if directory.is_settled(SETTLE) {
+            self.names.0.insert(relative.to_owned(), Arc::clone(&names));
+        }
+        Ok(names)
+    }
+}
+
+/// The directory that a path lies in, below the same root.
+pub fn directory_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}
+
+/// The stem of a file's name and its extension, without the dot.
+pub fn stem_of(name: &[u8]) -> (&[u8], &[u8]) {
+    match name.iter().rposition(|byte| *byte == b'.') {
+        Some(dot) if dot > 0 => (&name[..dot], &name[dot + 1..]),
+        _ => (name, b""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    use super::*;
+
+    #[test]
+    fn names_that_begin_alike_stand_together() {
+        let names = ["a.mp4", "film.720p.mp4", "film.en.srt", "film.mp4", "films", "z"];
+        let names = names.iter().map(|name| name.as_bytes().into()).collect();
+        let names = Names { directory: None, names };
+        let found: Vec<_> = names.beginning(b"film.").collect();
+        assert_eq!(found, [&b"film.720p.mp4"[..], b"film.en.srt", b"film.mp4"]);
+        assert_eq!(names.beginning(b"zz").count(), 0);
+    }
+
+    #[test]
+    fn a_name_is_cut_at_its_last_dot() {
+        assert_eq!(stem_of(b"a.b.mp4"), (&b"a.b"[..], &b"mp4"[..]));
+        assert_eq!(stem_of(b"a"), (&b"a"[..], &b""[..]));
+        assert_eq!(stem_of(b".a"), (&b".a"[..], &b""[..]));
+    }
+
+    #[test]
+    fn the_directory_of_a_name_is_the_root() {
+        assert_eq!(directory_of(Path::new("a.mp4")), Path::new(""));
+        assert_eq!(directory_of(Path::new("b/a.mp4")).as_os_str().as_bytes(), b"b");
+    }
+}
