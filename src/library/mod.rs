@@ -5,9 +5,11 @@
 //! [`catalog`]: a file that was put there this instant plays, however long the scan still takes.
 
 pub mod catalog;
+pub mod languages;
 pub mod media_type;
 pub mod path;
 pub mod scan;
+pub mod sidecars;
 pub mod watch;
 
 use std::{
