@@ -273,7 +273,9 @@ fn pieces() -> impl Strategy<Value = String> {
         "line:0",
         "::cue{}",
     ]);
-    vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+    // Most of them get somewhere only inside a cue.
+    let start = select(vec!["", "0:1-->0:5\n", "WEBVTT\n\n", "WEBVTT\n\n0:1-->0:5\n"]);
+    (start, vec(piece, 0..40)).prop_map(|(start, pieces)| start.to_owned() + &pieces.concat())
 }
 
 /// Holds a property for many random inputs.
@@ -315,8 +317,7 @@ fn assert_well_formed(subtitles: &Subtitles) {
 
 #[test]
 fn what_is_written_is_read_as_what_it_was_written_from() {
-    hold((pieces(), kinds(), any::<bool>()), |(file, kind, has_signature)| {
-        let file = if has_signature { format!("WEBVTT\n\n{file}") } else { file };
+    hold((pieces(), kinds()), |(file, kind)| {
         let Ok(subtitles) = parse(file.as_bytes(), kind, None) else {
             return;
         };
@@ -331,8 +332,7 @@ fn what_is_written_is_read_as_what_it_was_written_from() {
 #[test]
 fn a_segment_is_read_as_the_cues_that_it_overlaps() {
     hold((pieces(), 0_u64..10_000, 0_u64..10_000), |(file, start_ms, end_ms)| {
-        let Ok(subtitles) = parse(format!("WEBVTT\n\n{file}").as_bytes(), TextKind::WebVtt, None)
-        else {
+        let Ok(subtitles) = parse(file.as_bytes(), TextKind::WebVtt, None) else {
             return;
         };
         let overlaps =
