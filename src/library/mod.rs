@@ -5,10 +5,13 @@
 //! [`catalog`]: a file that was put there this instant plays, however long the scan still takes.
 
 pub mod catalog;
+pub mod companions;
 pub mod index_cache;
+pub mod languages;
 pub mod media_type;
 pub mod path;
 pub mod scan;
+pub mod sidecars;
 pub mod watch;
 
 use std::{
@@ -23,6 +26,7 @@ use futures::future::join_all;
 use tokio::sync::Notify;
 
 pub use catalog::{Catalog, Title};
+pub use companions::Companions;
 pub use index_cache::{Index, IndexCache};
 pub use path::{MediaPath, PathRefused};
 

@@ -91,6 +91,22 @@ impl MediaPath {
         self.0.rsplit(|&byte| byte == b'/').next().unwrap_or_default()
     }
 
+    /// The path of another name in the same folder.
+    pub(super) fn sibling(&self, name: &[u8]) -> Result<Self, PathRefused> {
+        let folder = &self.0[..self.0.len() - self.file_name().len()];
+        Self::from_bytes([folder, name].concat())
+    }
+
+    /// The path of a name in the folder that this path is of.
+    pub(super) fn child(&self, name: &[u8]) -> Result<Self, PathRefused> {
+        Self::from_bytes([&self.0, &b"/"[..], name].concat())
+    }
+
+    /// The last name percent-encoded, for a URL.
+    pub fn encoded_name(&self) -> impl fmt::Display {
+        percent_encode(self.file_name(), ENCODED)
+    }
+
     /// The path percent-encoded, for a URL.
     pub fn encoded(&self) -> impl fmt::Display {
         percent_encode(&self.0, ENCODED)

@@ -15,3 +15,4 @@ pub mod presentation;
 mod shifted;
 pub mod title;
 mod write;
+pub mod text;

@@ -132,6 +132,12 @@ impl Version {
         Self(mix(self.0 ^ mix(parameter)))
     }
 
+    /// The version of what is made of two files in these versions.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        self.with(other.0)
+    }
+
     /// The validator of the file's bytes in this version.
     pub fn validator(self) -> Validator {
         Validator::new(&self.to_string())

@@ -28,6 +28,13 @@ pub struct Names {
 }
 
 impl Names {
+    /// These names, of no directory in particular.
+    pub fn of<'a>(names: impl Iterator<Item = &'a [u8]>) -> Self {
+        let mut names: Vec<Box<[u8]>> = names.map(Into::into).collect();
+        names.sort_unstable();
+        Self { directory: None, names }
+    }
+
     /// The names that begin so.
     pub fn beginning(&self, prefix: &[u8]) -> impl Iterator<Item = &[u8]> {
         let first = self.names.partition_point(|name| **name < *prefix);
@@ -119,8 +126,7 @@ mod tests {
     #[test]
     fn names_that_begin_alike_stand_together() {
         let names = ["a.mp4", "film.720p.mp4", "film.en.srt", "film.mp4", "films", "z"];
-        let names = names.iter().map(|name| name.as_bytes().into()).collect();
-        let names = Names { directory: None, names };
+        let names = Names::of(names.iter().map(|name| name.as_bytes()));
         let found: Vec<_> = names.beginning(b"film.").collect();
         assert_eq!(found, [&b"film.720p.mp4"[..], b"film.en.srt", b"film.mp4"]);
         assert_eq!(names.beginning(b"zz").count(), 0);

@@ -1,0 +1,117 @@
+//! What stands beside a title and belongs to it: renditions of it, and its subtitles.
+//!
+//! `film.mp4` has the rendition `film.720p.mp4`: its name, then its height and perhaps its rate
+//! (`1080p60`), then the extension of a file that can be packaged. A folder `film.set` is a title by
+//! itself: all such files in it are its renditions. Subtitles are told of in [`sidecars`](super::sidecars).
+
+use super::{
+    Library, MediaPath,
+    sidecars::{Sidecar, sidecars_of},
+};
+use crate::extent::disk::{Names, OpenError, directory_of, stem_of};
+
+/// What the name of a folder ends with that is a set of renditions.
+const SET: &[u8] = b".set";
+
+/// Extensions of files that can be renditions.
+const EXTENSIONS: [&[u8]; 3] = [b"mp4", b"m4v", b"mov"];
+
+/// Renditions of a title at most, and subtitles.
+const COMPANIONS_MAX: usize = 32;
+
+/// What belongs to a title, by name.
+#[derive(Clone, Debug, Default)]
+pub struct Companions {
+    /// Other renditions of it, sorted by name.
+    pub renditions: Vec<MediaPath>,
+    /// Its subtitles, sorted by name.
+    pub sidecars: Vec<(MediaPath, Sidecar)>,
+}
+
+impl Library {
+    /// What belongs to a title whose file is under this path.
+    pub async fn companions(&self, title: &MediaPath) -> Result<Companions, OpenError> {
+        let (root, relative) = self.resolve(title).ok_or(OpenError::NotFound)?;
+        let names = root.names(directory_of(relative)).await??;
+        Ok(companions_among(title, &names))
+    }
+
+    /// The renditions in a folder that is a set, sorted by name; none if the path is no such folder's.
+    pub async fn set(&self, folder: &MediaPath) -> Result<Vec<MediaPath>, OpenError> {
+        let is_set = folder.file_name().ends_with(SET) && folder.file_name().len() > SET.len();
+        let Some((root, relative)) = self.resolve(folder).filter(|_| is_set) else {
+            return Ok(Vec::new());
+        };
+        let names = root.names(relative).await??;
+        let members = names.iter().filter(|name| is_packageable(name)).take(COMPANIONS_MAX);
+        Ok(members.filter_map(|name| folder.child(name).ok()).collect())
+    }
+}
+
+fn companions_among(title: &MediaPath, names: &Names) -> Companions {
+    let name = title.file_name();
+    let (stem, extension) = stem_of(name);
+    // Subtitles may name the title with its extension or without: both begin with the stem.
+    let near: Vec<&[u8]> = names.beginning(stem).collect();
+    let is_rendition = |other: &&[u8]| {
+        let Some([b'.', rest @ ..]) = other.strip_prefix(stem) else {
+            return false;
+        };
+        let (label, other_extension) = stem_of(rest);
+        is_height(label) && is_packageable(other) && other_extension == extension
+    };
+    let renditions = near.iter().copied().filter(is_rendition).take(COMPANIONS_MAX);
+    let renditions = renditions.filter_map(|name| title.sibling(name).ok()).collect();
+    let sidecars = sidecars_of(name, near.iter().copied()).into_iter().take(COMPANIONS_MAX);
+    let sidecars = sidecars.filter_map(|(name, sidecar)| Some((title.sibling(name).ok()?, sidecar)));
+    Companions { renditions, sidecars: sidecars.collect() }
+}
+
+fn is_packageable(name: &[u8]) -> bool {
+    let (_, extension) = stem_of(name);
+    EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
+}
+
+/// `720p`, `1080p60`.
+fn is_height(label: &[u8]) -> bool {
+    let mut parts = label.splitn(2, |byte| byte.eq_ignore_ascii_case(&b'p'));
+    let is_number = |digits: &[u8], fewest: usize| {
+        (fewest..=4).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit)
+    };
+    match (parts.next(), parts.next()) {
+        (Some(height), Some(rate)) => is_number(height, 3) && is_number(rate, 0),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn among(title: &str, names: &[&str]) -> (Vec<String>, Vec<String>) {
+        let title = MediaPath::from_path(Path::new(title)).expect("a path");
+        let found = companions_among(&title, &Names::of(names.iter().map(|name| name.as_bytes())));
+        let renditions = found.renditions.iter().map(MediaPath::display).collect();
+        let sidecars = found.sidecars.iter().map(|(path, _)| path.display()).collect();
+        (renditions, sidecars)
+    }
+
+    #[test]
+    fn a_height_behind_the_title_s_name_makes_a_rendition() {
+        let names = [
+            "film.mp4", "film.720p.mp4", "film.1080p60.mp4", "film.480p.mov", "film.de.mp4",
+            "film.720p.srt", "film.en.srt", "films.720p.mp4", "film.p.mp4", "film.99999p.mp4",
+        ];
+        let (renditions, sidecars) = among("a/film.mp4", &names);
+        assert_eq!(renditions, ["a/film.1080p60.mp4", "a/film.720p.mp4"]);
+        assert_eq!(sidecars, ["a/film.en.srt"]);
+    }
+
+    #[test]
+    fn a_rendition_by_itself_has_none() {
+        let (renditions, _) = among("film.720p.mp4", &["film.mp4", "film.720p.mp4"]);
+        assert!(renditions.is_empty());
+    }
+}

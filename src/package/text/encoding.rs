@@ -1,0 +1,179 @@
+//! Bytes as text: UTF-8 where they are that, else what they most likely are.
+
+use std::borrow::Cow;
+
+use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
+use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
+use memchr::memmem;
+
+/// How much of a file the guess is made from, in bytes: enough for hundreds of cues.
+const GUESS_BYTES_MAX: usize = 1024 * 1024;
+
+/// How many well-formed characters beyond ASCII outweigh one byte that is not UTF-8. In text of an
+/// old encoding hardly any are well-formed; in UTF-8 that a tool has cut, hardly one is broken.
+const WELL_FORMED_PER_BROKEN: usize = 4;
+
+/// The text, without a byte order mark. What no encoding explains becomes U+FFFD.
+pub(super) fn decode<'a>(bytes: &'a [u8], language: Option<&str>) -> Cow<'a, str> {
+    if let Some((encoding, mark_bytes)) = Encoding::for_bom(bytes) {
+        return encoding.decode_without_bom_handling(&bytes[mark_bytes..]).0;
+    }
+    if let Some(encoding) = utf_16_without_mark(bytes) {
+        return encoding.decode_without_bom_handling(bytes).0;
+    }
+    match str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) if is_mostly_utf_8(bytes) => String::from_utf8_lossy(bytes),
+        Err(_) => guess(bytes, language).decode_without_bom_handling(bytes).0,
+    }
+}
+
+/// Every subtitle file has an arrow, and in UTF-16 it has NULs in it. On which side of the first
+/// dash tells the byte order.
+fn utf_16_without_mark(bytes: &[u8]) -> Option<&'static Encoding> {
+    let dash = memmem::find(bytes, b"-\0-\0>")?;
+    Some(if dash % 2 == 0 { UTF_16LE } else { UTF_16BE })
+}
+
+fn is_mostly_utf_8(bytes: &[u8]) -> bool {
+    let (mut well_formed, mut broken) = (0_usize, 0_usize);
+    for chunk in bytes.utf8_chunks() {
+        well_formed += chunk.valid().chars().filter(|character| !character.is_ascii()).count();
+        broken += usize::from(!chunk.invalid().is_empty());
+    }
+    well_formed / WELL_FORMED_PER_BROKEN > broken
+}
+
+fn guess(bytes: &[u8], language: Option<&str>) -> &'static Encoding {
+    let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
+    let sample = &bytes[..bytes.len().min(GUESS_BYTES_MAX)];
+    detector.feed(sample, sample.len() == bytes.len());
+    // UTF-8 was looked for already, and in all of the file.
+    detector.guess(language.and_then(top_level_domain), Utf8Detection::Deny)
+}
+
+/// The detector was made for pages of the web, and takes a hint in the form of the top-level domain
+/// that a page in this language would have.
+fn top_level_domain(language: &str) -> Option<&'static [u8]> {
+    let mut subtags = language.split('-');
+    let primary = subtags.next()?.to_ascii_lowercase();
+    let has = |wanted: &[&str]| {
+        subtags.clone().any(|subtag| wanted.iter().any(|one| one.eq_ignore_ascii_case(subtag)))
+    };
+    Some(match primary.as_str() {
+        "ar" => b"sa",
+        "az" => b"az",
+        "be" => b"by",
+        "bg" => b"bg",
+        "bs" => b"ba",
+        "cs" => b"cz",
+        "el" => b"gr",
+        "fa" => b"ir",
+        "fo" => b"fo",
+        "he" => b"il",
+        "hr" => b"hr",
+        "hu" => b"hu",
+        "is" => b"is",
+        "ja" => b"jp",
+        "kk" => b"kz",
+        "ko" => b"kr",
+        "lt" => b"lt",
+        "lv" => b"lv",
+        "mk" => b"mk",
+        "mn" => b"mn",
+        "pl" => b"pl",
+        "ro" => b"ro",
+        "ru" => b"ru",
+        "sk" => b"sk",
+        "sl" => b"si",
+        "sr" if has(&["Latn"]) => b"ba",
+        "sr" => b"rs",
+        "th" => b"th",
+        "tr" => b"tr",
+        "uk" => b"ua",
+        "ur" => b"pk",
+        "vi" => b"vn",
+        "zh" if has(&["Hant", "TW"]) => b"tw",
+        "zh" | "yue" if has(&["HK", "MO"]) => b"hk",
+        "yue" => b"hk",
+        "zh" => b"cn",
+        "ca" | "da" | "de" | "en" | "es" | "eu" | "fi" | "fr" | "ga" | "gl" | "it" | "nb"
+        | "nl" | "nn" | "no" | "pt" | "sv" => b"fr",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use encoding_rs::{
+        BIG5, EUC_KR, GBK, SHIFT_JIS, WINDOWS_1250, WINDOWS_1251, WINDOWS_1252, WINDOWS_1253,
+        WINDOWS_1254, WINDOWS_1255, WINDOWS_1256,
+    };
+
+    use super::*;
+
+    const LINE: &str = "1\n00:00:01,000 --> 00:00:02,000\n";
+
+    fn utf_16(text: &str, to_bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+        text.encode_utf16().flat_map(to_bytes).collect()
+    }
+
+    #[test]
+    fn utf_16_is_known_by_its_mark_or_by_its_arrow() {
+        let text = format!("{LINE}Zażółć gęślą jaźń 東京 🎬\n");
+        for to_bytes in [u16::to_le_bytes, u16::to_be_bytes] {
+            assert_eq!(decode(&utf_16(&text, to_bytes), None), text);
+            let marked = format!("\u{feff}{text}");
+            assert_eq!(decode(&utf_16(&marked, to_bytes), None), text);
+        }
+    }
+
+    #[test]
+    fn utf_8_stays_as_it_is_and_loses_its_mark() {
+        let text = format!("{LINE}Zażółć gęślą jaźń\n");
+        assert_eq!(decode(text.as_bytes(), None), text);
+        assert_eq!(decode(format!("\u{feff}{text}").as_bytes(), None), text);
+        assert_eq!(decode(b"", None), "");
+    }
+
+    #[test]
+    fn utf_8_with_a_broken_byte_is_utf_8_still() {
+        let text = format!("{LINE}Zażółć gęślą jaźń, mówił Łukasz\n");
+        let mut bytes = text.clone().into_bytes();
+        bytes.push(0xc5);
+        assert_eq!(decode(&bytes, None), format!("{text}\u{fffd}"));
+    }
+
+    #[test]
+    fn old_encodings_are_guessed() {
+        let files = [
+            (WINDOWS_1252, "fr", "Où êtes-vous allé, garçon ? J’étais à la fenêtre, très fatigué."),
+            (WINDOWS_1250, "cs", "Příliš žluťoučký kůň úpěl ďábelské ódy, řekl všem."),
+            (WINDOWS_1251, "ru", "Съешь ещё этих мягких французских булок, да выпей же чаю."),
+            (WINDOWS_1253, "el", "Ξεσκεπάζω την ψυχοφθόρα βδελυγμία, είπε ο άνθρωπος."),
+            (WINDOWS_1254, "tr", "Pijamalı hasta yağız şoföre çabucak güvendi, değil mi İbrahim?"),
+            (WINDOWS_1255, "he", "דג סקרן שט לו בים זך אך לפתע פגש חבורה נחמדה שצצה כך."),
+            (WINDOWS_1256, "ar", "نص حكيم له سر قاطع وذو شأن عظيم مكتوب على ثوب أخضر"),
+            (SHIFT_JIS, "ja", "いろはにほへと ちりぬるを、東京へ行きました。"),
+            (EUC_KR, "ko", "다람쥐 헌 쳇바퀴에 타고파, 그는 말했다."),
+            (GBK, "zh", "我们明天去北京看电影，你觉得怎么样？"),
+            (BIG5, "zh-Hant", "我們明天去臺北看電影，你覺得怎麼樣？"),
+        ];
+        for (encoding, language, spoken) in files {
+            let text = format!("{LINE}{spoken}\n");
+            let (bytes, _, has_lost) = encoding.encode(&text);
+            assert!(!has_lost, "{language}");
+            assert_eq!(decode(&bytes, Some(language)), text, "{language}, told");
+            assert_eq!(decode(&bytes, None), text, "{language}, not told");
+        }
+    }
+
+    #[test]
+    fn a_hint_decides_where_the_bytes_do_not() {
+        // One letter beyond ASCII: č in windows-1250, è in windows-1252.
+        let bytes = b"1\n00:00:01,000 --> 00:00:02,000\n\xe8\n";
+        assert!(decode(bytes, Some("cs")).ends_with("č\n"));
+        assert!(decode(bytes, Some("fr")).ends_with("è\n"));
+        assert!(decode(bytes, Some("no such language")).ends_with("è\n"));
+    }
+}

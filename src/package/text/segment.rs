@@ -1,0 +1,168 @@
+//! WebVTT as it is sent: a file for the whole movie, and one for each segment of HLS.
+
+use std::{
+    fmt::{self, Write},
+    ops::Range,
+};
+
+use super::{Cue, Subtitles, time::Timestamp};
+
+/// How the times of cues lie on the timeline of the movie's segments (RFC 8216bis section 3.1.4).
+///
+/// The default says that they are the same: zero is zero.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct TimestampMap {
+    /// A time of the media in units of 1/90,000 s, which wraps at 2^33.
+    pub mpegts_90k: u64,
+    /// The time of a cue that is shown at that time, in milliseconds.
+    pub local_ms: u64,
+}
+
+impl fmt::Display for TimestampMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mpegts = self.mpegts_90k % (1 << 33);
+        write!(f, "X-TIMESTAMP-MAP=MPEGTS:{mpegts},LOCAL:{}", Timestamp(self.local_ms))
+    }
+}
+
+/// One segment of HLS: the map, the header blocks, and every cue that is shown at any time of the
+/// half-open range.
+///
+/// A cue that is shown in several segments stands in each of them with the same identifier, times
+/// and text, by which a player knows that it is one cue. One without an identifier gets the number
+/// of its place among all. A segment without cues is a valid file of its own.
+pub fn segment(subtitles: &Subtitles, range_ms: Range<u64>, map: TimestampMap) -> String {
+    let mut file = format!("WEBVTT\n{map}\n");
+    write_header(&mut file, subtitles);
+    for (place, cue) in subtitles.overlapping(range_ms) {
+        match &cue.id {
+            Some(id) => write_cue(&mut file, Some(id), cue),
+            None => write_cue(&mut file, Some(&(place + 1).to_string()), cue),
+        }
+    }
+    file
+}
+
+/// The complete file, for DASH and for download. Reading it gives the same subtitles again.
+pub fn whole(subtitles: &Subtitles) -> String {
+    let mut file = "WEBVTT\n".to_owned();
+    write_header(&mut file, subtitles);
+    for cue in subtitles.cues() {
+        write_cue(&mut file, cue.id.as_deref(), cue);
+    }
+    file
+}
+
+fn write_header(file: &mut String, subtitles: &Subtitles) {
+    for block in subtitles.header() {
+        file.extend(["\n", block, "\n"]);
+    }
+}
+
+fn write_cue(file: &mut String, id: Option<&str>, cue: &Cue) {
+    file.push('\n');
+    if let Some(id) = id {
+        file.extend([id, "\n"]);
+    }
+    let (start, end) = (Timestamp(cue.start_ms), Timestamp(cue.end_ms));
+    write!(file, "{start} --> {end}").expect("a string takes everything");
+    if !cue.settings.is_empty() {
+        file.extend([" ", &cue.settings]);
+    }
+    file.extend(["\n", &cue.text, "\n"]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cue(range_ms: Range<u64>, text: &str) -> Cue {
+        let Range { start: start_ms, end: end_ms } = range_ms;
+        Cue { start_ms, end_ms, id: None, settings: String::new(), text: text.to_owned() }
+    }
+
+    #[test]
+    fn a_segment_without_cues_is_a_file_of_its_own() {
+        let nothing = Subtitles::default();
+        let expected = "WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:0,LOCAL:00:00:00.000\n";
+        assert_eq!(segment(&nothing, 0..6000, TimestampMap::default()), expected);
+        assert_eq!(whole(&nothing), "WEBVTT\n");
+    }
+
+    #[test]
+    fn a_segment_has_its_map_its_header_and_its_cues() {
+        let style = "STYLE\n::cue { color: red }".to_owned();
+        let named = Cue {
+            id: Some("end".to_owned()),
+            settings: "line:0 align:left".to_owned(),
+            ..cue(5000..7000, "<i>b</i>\nc")
+        };
+        let subtitles = Subtitles::new(vec![style], vec![named, cue(1000..2500, "a")]);
+        let map = TimestampMap { mpegts_90k: (1 << 33) + 900_000, local_ms: 1500 };
+        assert_eq!(
+            segment(&subtitles, 0..6000, map),
+            "WEBVTT\n\
+             X-TIMESTAMP-MAP=MPEGTS:900000,LOCAL:00:00:01.500\n\
+             \n\
+             STYLE\n\
+             ::cue { color: red }\n\
+             \n\
+             1\n\
+             00:00:01.000 --> 00:00:02.500\n\
+             a\n\
+             \n\
+             end\n\
+             00:00:05.000 --> 00:00:07.000 line:0 align:left\n\
+             <i>b</i>\n\
+             c\n"
+        );
+        assert_eq!(
+            whole(&subtitles),
+            "WEBVTT\n\
+             \n\
+             STYLE\n\
+             ::cue { color: red }\n\
+             \n\
+             00:00:01.000 --> 00:00:02.500\n\
+             a\n\
+             \n\
+             end\n\
+             00:00:05.000 --> 00:00:07.000 line:0 align:left\n\
+             <i>b</i>\n\
+             c\n"
+        );
+    }
+
+    #[test]
+    fn a_cue_stands_in_every_segment_that_it_overlaps() {
+        let long = cue(1000..13_000, "long");
+        let subtitles = Subtitles::new(
+            Vec::new(),
+            vec![
+                long,
+                cue(2000..3000, "early"),
+                cue(6000..12_000, "exact"),
+                cue(17_999..18_000, "late"),
+            ],
+        );
+        for (range_ms, expected) in [
+            (0..6000, &["long", "early"][..]),
+            (6000..12_000, &["long", "exact"]),
+            (12_000..18_000, &["long", "late"]),
+            (18_000..24_000, &[]),
+            (0..1000, &[]),
+            (0..1001, &["long"]),
+            (2500..2500, &[]),
+            (0..u64::MAX, &["long", "early", "exact", "late"]),
+        ] {
+            let shown = subtitles.overlapping(range_ms.clone()).map(|(_, cue)| cue.text.as_str());
+            assert_eq!(shown.collect::<Vec<_>>(), expected, "{range_ms:?}");
+        }
+        let of = |range_ms| segment(&subtitles, range_ms, TimestampMap::default());
+        for range_ms in [0..6000, 6000..12_000, 12_000..18_000] {
+            let block = "\n\n1\n00:00:01.000 --> 00:00:13.000\nlong\n";
+            assert!(of(range_ms.clone()).contains(block), "{range_ms:?}");
+        }
+        assert!(of(12_000..18_000).ends_with("\n\n4\n00:00:17.999 --> 00:00:18.000\nlate\n"));
+    }
+}
