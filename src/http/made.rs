@@ -1,20 +1,23 @@
-//! What was made of titles: playlists, manifests, and the indices of clips, within a byte budget.
+//! What was made of titles: playlists, manifests, subtitles and the indices of clips, within a byte
+//! budget.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use quick_cache::{Weighter, sync::Cache};
 
 use crate::{
     extent::{Extents, disk::Identity},
-    package::clip::Clip,
+    package::{clip::Clip, text::Subtitles},
 };
 
 /// Something that is made of a file and worth keeping.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Product {
-    /// The multivariant playlist.
-    Multivariant,
-    /// The MPD.
-    Mpd,
+    /// The multivariant playlist, with what tells one company of the title from another.
+    Multivariant(u64),
+    /// The MPD, likewise.
+    Mpd(u64),
     /// The media playlist of a track, by its folder.
     Media(String),
     /// The I-frame playlist of a track, by its folder.
@@ -27,6 +30,7 @@ pub enum Product {
 pub struct Made {
     texts: Cache<(Identity, Product), Bytes, Weight>,
     clips: Cache<(Identity, Clip), Extents, Weight>,
+    subtitles: Cache<(Identity, usize), Arc<Subtitles>, Weight>,
 }
 
 #[derive(Clone, Debug)]
@@ -47,15 +51,22 @@ impl Weighter<(Identity, Clip), Extents> for Weight {
     }
 }
 
+impl Weighter<(Identity, usize), Arc<Subtitles>> for Weight {
+    fn weight(&self, _: &(Identity, usize), subtitles: &Arc<Subtitles>) -> u64 {
+        (ENTRY_BYTES + subtitles.bytes_in_memory()) as u64
+    }
+}
+
 impl Made {
-    /// Two empty caches, each with half of the budget: so that clips, which are long, do not drive out
+    /// Empty caches, each with a part of the budget: so that clips, which are long, do not drive out
     /// playlists, which are asked for often.
     pub fn new(budget_bytes: u64) -> Self {
         let items = usize::try_from(budget_bytes / 8192).unwrap_or(usize::MAX).clamp(16, 1 << 20);
-        let half = budget_bytes / 2;
+        let (half, quarter) = (budget_bytes / 2, budget_bytes / 4);
         Self {
-            texts: Cache::with_weighter(items, half, Weight),
+            texts: Cache::with_weighter(items, quarter, Weight),
             clips: Cache::with_weighter(items, half, Weight),
+            subtitles: Cache::with_weighter(items, quarter, Weight),
         }
     }
 
@@ -67,6 +78,22 @@ impl Made {
     /// Keeps a text.
     pub fn keep_text(&self, file: Identity, product: Product, text: Bytes) {
         self.texts.insert((file, product), text);
+    }
+
+    /// Subtitles of a track that were read before.
+    pub fn subtitles(&self, file: &Identity, track: usize) -> Option<Arc<Subtitles>> {
+        self.subtitles.get(&(*file, track))
+    }
+
+    /// Keeps subtitles, and returns them.
+    pub fn keep_subtitles(
+        &self,
+        file: Identity,
+        track: usize,
+        subtitles: Arc<Subtitles>,
+    ) -> Arc<Subtitles> {
+        self.subtitles.insert((file, track), Arc::clone(&subtitles));
+        subtitles
     }
 
     /// A clip that was made before.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    cmaf,
+    cmaf, cues,
     presentation::{self, Audio, IFrame, Kind, Presentation, Ratio, Video},
 };
 use crate::{
@@ -43,6 +43,12 @@ pub fn offered(movie: &Movie) -> Vec<Offered> {
     };
     let video = of_kind("video", Track::is_video, 1).collect::<Vec<_>>();
     video.into_iter().chain(of_kind("audio", Track::is_audio, usize::MAX)).collect()
+}
+
+/// The places of tracks whose text can be offered as subtitles.
+pub fn texts(movie: &Movie) -> impl Iterator<Item = usize> {
+    let tracks = movie.tracks.iter().enumerate();
+    tracks.filter(|(_, track)| cues::format(track).is_some()).map(|(place, _)| place)
 }
 
 /// The track with this folder, if it is offered.

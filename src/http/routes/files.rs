@@ -10,7 +10,7 @@ use actix_web::{
     },
     web::Data,
 };
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use super::{Read, follow, path_behind, read_method};
 use crate::{
@@ -108,23 +108,29 @@ fn content(file: Arc<File>, media_type: &'static str) -> Content {
 
 /// All of a short file, so that it can be sent in a coding.
 async fn read_text(file: Arc<File>, media_type: &'static str) -> Result<Text, Error> {
-    let mut bytes = BytesMut::new();
-    while (bytes.len() as u64) < file.len() {
-        let rest = bytes.len() as u64..file.len();
-        let piece = match file.read_now(rest.clone())? {
-            Some(piece) => piece,
-            None => Arc::clone(&file).read(rest).await?,
-        };
-        bytes.extend_from_slice(&piece);
-    }
+    let bytes = read_all(&file).await?;
     let identity = file.identity();
     Ok(Text {
-        bytes: bytes.freeze(),
+        bytes,
         media_type,
         validator: file.validator().clone(),
         last_modified: Some(identity.modified()),
         caching: Caching::File,
     })
+}
+
+/// All bytes of a file that is known to be short.
+pub(super) async fn read_all(file: &Arc<File>) -> Result<Bytes, Error> {
+    let mut bytes = BytesMut::new();
+    while (bytes.len() as u64) < file.len() {
+        let rest = bytes.len() as u64..file.len();
+        let piece = match file.read_now(rest.clone())? {
+            Some(piece) => piece,
+            None => Arc::clone(file).read(rest).await?,
+        };
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes.freeze())
 }
 
 /// A file that is no media, as an attachment.

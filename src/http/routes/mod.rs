@@ -2,12 +2,14 @@
 //! leaves the rest to the rules of HTTP.
 
 pub mod api;
+mod company;
 pub mod files;
 pub mod follow;
 pub mod operations;
 pub mod page;
 mod progressive;
 pub mod streams;
+mod texts;
 
 use std::time::Duration;
 

@@ -12,7 +12,7 @@ use actix_web::{
 };
 use bytes::Bytes;
 
-use super::{Read, progressive, read_method};
+use super::{Read, company::Company, progressive, read_method, texts};
 use crate::{
     extent::{
         Caching, Content, Extent, Extents, ReadAt, ReadError, Source, Validator,
@@ -35,10 +35,11 @@ use crate::{
 /// Types of segments (ISO/IEC 23000-19 section 7.3; HTTP.md, C2).
 const VIDEO: &str = "video/mp4";
 const AUDIO: &str = "audio/mp4";
-const HLS: &str = "application/vnd.apple.mpegurl";
+pub(super) const HLS: &str = "application/vnd.apple.mpegurl";
 const DASH: &str = "application/dash+xml";
 
 /// A title that was opened, with its index.
+#[derive(Clone)]
 pub(super) struct Opened {
     pub(super) file: Arc<File>,
     pub(super) movie: Arc<Movie>,
@@ -136,10 +137,12 @@ async fn answer(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse
     }
     let encoded = request.uri().path().strip_prefix("/v/").ok_or(Error::NotFound)?;
     let Derived { title, view } = Derived::parse(encoded).ok_or(Error::NotFound)??;
-    let begun = Instant::now();
-    let file = site.library.open(&title).await?;
-    method?;
-    let opened = open(site, file, begun).await?;
+    let opened = open(site, &title).await;
+    // What is not there is 404, whatever is asked of it.
+    if !matches!(opened, Err(Error::NotFound)) {
+        method?;
+    }
+    let opened = opened?;
     let mut response = make(request, site, &title, &opened, view).await?;
     opened.timing.put(&mut response);
     Ok(response)
@@ -152,33 +155,38 @@ async fn make(
     opened: &Opened,
     view: View<'_>,
 ) -> Result<HttpResponse, Error> {
-    let name = || String::from_utf8_lossy(title.file_name()).into_owned();
     match view {
-        View::Multivariant => manifest(request, site, opened, Product::Multivariant, name).await,
-        View::Mpd => manifest(request, site, opened, Product::Mpd, name).await,
+        View::Multivariant => manifest(request, site, title, opened, Product::Multivariant).await,
+        View::Mpd => manifest(request, site, title, opened, Product::Mpd).await,
         View::Progressive => progressive::play(request, site, opened).await,
         View::Inspect => Err(Error::NotFound),
         View::Track { version, track, file } => {
+            if let Some(number) = texts::number_of(track) {
+                return texts::serve(request, site, title, opened, (version, number, file)).await;
+            }
             if version != opened.version.to_string() {
                 return Err(Error::NotFound);
             }
             let of = title::track_of(&opened.movie, track).ok_or(Error::NotFound)?;
-            let kind = match file {
-                TrackFile::Media => Product::Media(track.to_owned()),
-                TrackFile::IFrames => Product::IFrames(track.to_owned()),
+            match file {
+                TrackFile::Media => playlist(request, site, opened, Product::Media(track.into())).await,
+                TrackFile::IFrames => {
+                    playlist(request, site, opened, Product::IFrames(track.into())).await
+                }
                 _ => {
                     let extents = track_file(opened, of, file).await?.ok_or(Error::NotFound)?;
                     let content = content(opened, of, track, file, extents);
-                    return Ok(respond(request, &site.settings.load(), content));
+                    Ok(respond(request, &site.settings.load(), content))
                 }
-            };
-            manifest(request, site, opened, kind, name).await
+            }
         }
     }
 }
 
-/// The index of an open file, or why it has none.
-async fn open(site: &Site, file: Arc<File>, begun: Instant) -> Result<Opened, Error> {
+/// Opens a title with its index, or says why it has none.
+pub(super) async fn open(site: &Site, title: &MediaPath) -> Result<Opened, Error> {
+    let begun = Instant::now();
+    let file = site.library.open(title).await?;
     if file.has_grown_within(super::GROWING) {
         return Err(Error::Growing);
     }
@@ -191,52 +199,79 @@ async fn open(site: &Site, file: Arc<File>, begun: Instant) -> Result<Opened, Er
     Ok(Opened::new(file, movie, site, begun))
 }
 
-/// A playlist or an MPD, from the cache or made now.
+/// The multivariant playlist or the MPD, from the cache or made now.
 async fn manifest(
     request: &HttpRequest,
     site: &Data<Site>,
+    title: &MediaPath,
     opened: &Opened,
-    kind: Product,
-    title: impl FnOnce() -> String,
+    product: fn(u64) -> Product,
 ) -> Result<HttpResponse, Error> {
-    let (media_type, caching) = match kind {
-        Product::Multivariant => (HLS, Caching::Manifest),
-        Product::Mpd => (DASH, Caching::Manifest),
-        Product::Media(_) | Product::IFrames(_) => (HLS, Caching::Immutable),
-    };
+    let company = Company::of(site, title, opened).await?;
+    let product = product(company.digest());
+    let modified = company.modified(opened);
     let identity = *opened.file.identity();
-    let bytes = match site.made.text(&identity, &kind) {
+    let is_hls = matches!(product, Product::Multivariant(_));
+    let bytes = match site.made.text(&identity, &product) {
         Some(bytes) => bytes,
         None => {
-            let (movie, version, title) = (Arc::clone(&opened.movie), opened.version, title());
-            let made = kind.clone();
-            let text = site.run_beside(move || make_manifest(&movie, version, &title, &made));
-            let text = text.await?.ok_or_else(|| refused(&opened.movie))?;
-            let text = Bytes::from(text);
-            site.made.keep_text(identity, kind, text.clone());
+            let name = String::from_utf8_lossy(title.file_name()).into_owned();
+            let opened = opened.clone();
+            let made = site.run_beside(move || {
+                let presentation = texts::presentation(&opened, &name, &company);
+                if presentation.tracks.is_empty() {
+                    return Err(refused(&opened.movie));
+                }
+                let write = if is_hls { hls::multivariant } else { dash::manifest };
+                Ok(Bytes::from(write(&presentation)))
+            });
+            let text = made.await??;
+            site.made.keep_text(identity, product, text.clone());
             text
         }
     };
-    let mut text = Text::made(bytes, media_type, caching);
+    let media_type = if is_hls { HLS } else { DASH };
+    let mut text = Text::made(bytes, media_type, Caching::Manifest);
+    text.last_modified = Some(modified);
+    respond_text(request, site, text).await
+}
+
+/// A playlist of one track, from the cache or made now.
+async fn playlist(
+    request: &HttpRequest,
+    site: &Data<Site>,
+    opened: &Opened,
+    product: Product,
+) -> Result<HttpResponse, Error> {
+    let identity = *opened.file.identity();
+    let bytes = match site.made.text(&identity, &product) {
+        Some(bytes) => bytes,
+        None => {
+            let (movie, version, made) = (Arc::clone(&opened.movie), opened.version, product.clone());
+            let text = site.run_beside(move || make_playlist(&movie, version, &made)).await?;
+            let text = Bytes::from(text.ok_or(Error::NotFound)?);
+            site.made.keep_text(identity, product, text.clone());
+            text
+        }
+    };
+    let mut text = Text::made(bytes, HLS, Caching::Immutable);
     text.last_modified = Some(identity.modified());
     respond_text(request, site, text).await
 }
 
 /// `None` if there is nothing to make it of.
-fn make_manifest(movie: &Movie, version: Version, title: &str, kind: &Product) -> Option<String> {
-    let presentation = title::presentation(movie, title, version);
+fn make_playlist(movie: &Movie, version: Version, product: &Product) -> Option<String> {
+    let presentation = title::presentation(movie, "", version);
     let track = |folder: &String| presentation.tracks.iter().find(|track| track.folder == *folder);
-    match kind {
-        _ if presentation.tracks.is_empty() => None,
-        Product::Multivariant => Some(hls::multivariant(&presentation)),
-        Product::Mpd => Some(dash::manifest(&presentation)),
+    match product {
         Product::Media(folder) => track(folder).map(hls::media),
         Product::IFrames(folder) => track(folder).and_then(hls::iframes),
+        Product::Multivariant(_) | Product::Mpd(_) => None,
     }
 }
 
 /// Why nothing of a movie can be offered as segments.
-fn refused(movie: &Movie) -> Error {
+pub(super) fn refused(movie: &Movie) -> Error {
     let why = |track: &Track| {
         let why = track.entry.packageable().err()?;
         Some(format!("track {}: {why}", track.id))

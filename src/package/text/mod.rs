@@ -23,7 +23,6 @@ pub use samples::{SampleFormat, cues_of_sample, join};
 pub use segment::{TimestampMap, segment, whole};
 pub use time::TIME_MS_MAX;
 
-pub use crate::library::sidecars::TextKind;
 
 /// The longest file that is read, in bytes. The subtitles of a 24 h film are a tenth of it.
 pub const FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -96,6 +95,15 @@ impl Subtitles {
         &self.cues
     }
 
+    /// About how many bytes they take in memory.
+    pub fn bytes_in_memory(&self) -> usize {
+        let of_cue = |cue: &Cue| {
+            let id = cue.id.as_ref().map_or(0, String::len);
+            size_of::<Cue>() + id + cue.settings.len() + cue.text.len()
+        };
+        self.cues.iter().map(of_cue).sum()
+    }
+
     /// When the last cue is gone, in milliseconds; zero without cues.
     pub fn end_ms(&self) -> u64 {
         self.latest_end_ms.last().copied().unwrap_or(0)
@@ -129,12 +137,11 @@ pub enum TextRefused {
 
 /// Reads a subtitle file.
 ///
-/// `kind` is what the name says; what begins with `WEBVTT` is WebVTT all the same. The language (a
-/// BCP 47 tag) helps to tell one old encoding from another. A cue whose times cannot be read, that
+/// What begins with `WEBVTT` is WebVTT, whatever its name says, and everything else is read as SubRip,
+/// which takes WebVTT's times too. The language (a BCP 47 tag) helps to tell one old encoding from another. A cue whose times cannot be read, that
 /// ends before it begins, or that has nothing to show is left out; an empty file has no cues.
 pub fn parse(
     bytes: &[u8],
-    kind: TextKind,
     language_hint: Option<&str>,
 ) -> Result<Subtitles, TextRefused> {
     if bytes.len() > FILE_BYTES_MAX {
@@ -144,7 +151,7 @@ pub fn parse(
     let text = normalize(&text);
     let mut collector = collect::Collector::default();
     let has_signature = vtt::has_signature(&text);
-    if has_signature || kind == TextKind::WebVtt {
+    if has_signature {
         vtt::read(&text, &mut collector)?;
     } else {
         srt::read(&text, &mut collector)?;

@@ -1,0 +1,140 @@
+//! What belongs to a title besides its own file, opened: renditions and subtitles.
+
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use super::streams::{self, Opened};
+use crate::{
+    extent::disk::{File, Version},
+    http::{Error, Site},
+    library::{MediaPath, sidecars::Sidecar},
+    movie::Track,
+    package::{presentation, renditions, title},
+};
+
+/// A title with what belongs to it.
+pub(super) struct Company {
+    /// Renditions that are cut where the title is, with the relative URLs of their folders.
+    pub(super) renditions: Vec<(String, Opened)>,
+    /// Subtitles, in the order in which they are numbered.
+    pub(super) texts: Vec<TextSource>,
+}
+
+/// Where the subtitles of one language come from.
+pub(super) struct TextSource {
+    /// Names what is made of them.
+    pub(super) version: Version,
+    pub(super) from: From,
+}
+
+pub(super) enum From {
+    /// A track of the title's own, by its place.
+    Track(usize),
+    /// A file beside it.
+    Sidecar(Arc<File>, Sidecar),
+}
+
+impl Company {
+    /// Opens what belongs to a title. What cannot be opened, or does not fit, is left out: the title
+    /// plays without.
+    pub(super) async fn of(
+        site: &Site,
+        title: &MediaPath,
+        opened: &Opened,
+    ) -> Result<Self, Error> {
+        let companions = site.library.companions(title).await?;
+        let mut renditions = Vec::new();
+        for path in companions.renditions {
+            match streams::open(site, &path).await {
+                Ok(rendition) => {
+                    match renditions::agree(&opened.movie, &rendition.movie) {
+                        Ok(()) => renditions.push((format!("../{}/", path.encoded_name()), rendition)),
+                        Err(why) => {
+                            tracing::warn!(rendition = %path.display(), %why, "left out of its title");
+                        }
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(rendition = %path.display(), %error, "left out of its title");
+                }
+            }
+        }
+        let mut texts: Vec<_> = title::texts(&opened.movie)
+            .map(|place| TextSource { version: opened.version, from: From::Track(place) })
+            .collect();
+        for (path, sidecar) in companions.sidecars {
+            match site.library.open(&path).await {
+                Ok(file) => texts.push(TextSource {
+                    // The segments are cut where the title's are.
+                    version: opened.version.and(file.identity().version()),
+                    from: From::Sidecar(file, sidecar),
+                }),
+                Err(error) => tracing::debug!(sidecar = %path.display(), %error, "left out"),
+            }
+        }
+        Ok(Self { renditions, texts })
+    }
+
+    /// Tells one company of a title from another.
+    pub(super) fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for (prefix, rendition) in &self.renditions {
+            (prefix, rendition.version).hash(&mut hasher);
+        }
+        for text in &self.texts {
+            text.version.hash(&mut hasher);
+            if let From::Sidecar(_, sidecar) = &text.from {
+                (&sidecar.label, sidecar.forced, sidecar.hearing_impaired).hash(&mut hasher);
+            }
+        }
+        hasher.finish()
+    }
+
+    /// When the last of the files was written to.
+    pub(super) fn modified(&self, of: &Opened) -> SystemTime {
+        let renditions = self.renditions.iter().map(|(_, rendition)| &rendition.file);
+        let sidecars = self.texts.iter().filter_map(|text| match &text.from {
+            From::Sidecar(file, _) => Some(file),
+            From::Track(_) => None,
+        });
+        let files = renditions.chain(sidecars).chain([&of.file]);
+        files.map(|file| file.identity().modified()).max().unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+}
+
+/// A title's subtitles as manifests know them, cut where its leading track is.
+pub(super) fn text_track(
+    source: &TextSource,
+    number: usize,
+    movie_tracks: &[Track],
+    leading: &presentation::Track,
+) -> presentation::Track {
+    let (language, label, forced, hearing_impaired) = match &source.from {
+        From::Track(place) => {
+            let track = &movie_tracks[*place];
+            (track.language.clone(), track.name.clone().unwrap_or_default(), false, false)
+        }
+        From::Sidecar(_, sidecar) => (
+            sidecar.language.clone(),
+            sidecar.label.clone(),
+            sidecar.forced,
+            sidecar.hearing_impaired,
+        ),
+    };
+    presentation::Track {
+        prefix: String::new(),
+        version: source.version.to_string(),
+        folder: format!("text-{}", number + 1),
+        codecs: String::new(),
+        timescale: leading.timescale,
+        language,
+        label,
+        is_default: false,
+        segments: Arc::clone(&leading.segments),
+        target_duration_min_s: 0,
+        kind: presentation::Kind::Text(presentation::Text { forced, hearing_impaired }),
+    }
+}

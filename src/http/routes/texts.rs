@@ -1,0 +1,134 @@
+//! `/v/<title>/~<version>/text-<n>/…`: subtitles, as WebVTT.
+
+use std::{ops::Range, sync::Arc};
+
+use actix_web::{HttpRequest, HttpResponse, web::Data};
+
+use super::{
+    company::{Company, From, TextSource, text_track},
+    files,
+    streams::{self, Opened},
+};
+use crate::{
+    extent::{Caching, ReadError},
+    http::{
+        Error, Site,
+        derived::TrackFile,
+        text::{Text, respond_text},
+    },
+    library::MediaPath,
+    package::{
+        cues, hls,
+        presentation::{Presentation, Track},
+        text::{self, Subtitles, TimestampMap},
+        title,
+    },
+};
+
+const VTT: &str = "text/vtt; charset=utf-8";
+
+/// The number in a folder's name, if it is one of subtitles.
+pub(super) fn number_of(folder: &str) -> Option<usize> {
+    let number = folder.strip_prefix("text-")?;
+    let is_plain = !number.starts_with(['0', '+']);
+    number.parse::<usize>().ok().filter(|_| is_plain)?.checked_sub(1)
+}
+
+/// Answers for a file of a track of subtitles.
+pub(super) async fn serve(
+    request: &HttpRequest,
+    site: &Data<Site>,
+    title: &MediaPath,
+    opened: &Opened,
+    (version, number, file): (&str, usize, TrackFile),
+) -> Result<HttpResponse, Error> {
+    let company = Company::of(site, title, opened).await?;
+    let source = company.texts.get(number).ok_or(Error::NotFound)?;
+    if version != source.version.to_string() {
+        return Err(Error::NotFound);
+    }
+    let presentation = title::presentation(&opened.movie, "", opened.version);
+    let leading = presentation.tracks.first().ok_or_else(|| streams::refused(&opened.movie))?;
+    let (media_type, text) = match file {
+        TrackFile::Media => {
+            let track = text_track(source, number, &opened.movie.tracks, leading);
+            (streams::HLS, hls::media(&track))
+        }
+        TrackFile::Text(segment) => {
+            let range_ms = range_ms(leading, segment).ok_or(Error::NotFound)?;
+            let subtitles = subtitles(site, opened, source).await?;
+            (VTT, text::segment(&subtitles, range_ms, TimestampMap::default()))
+        }
+        TrackFile::AllText => {
+            let subtitles = subtitles(site, opened, source).await?;
+            (VTT, text::whole(&subtitles))
+        }
+        _ => return Err(Error::NotFound),
+    };
+    let mut text = Text::made(text, media_type, Caching::Immutable);
+    text.last_modified = Some(company.modified(opened));
+    respond_text(request, site, text).await
+}
+
+/// Which cues a segment has, in milliseconds: the first begins with the title, and the last has all
+/// that are left.
+fn range_ms(leading: &Track, segment: usize) -> Option<Range<u64>> {
+    let start = leading.segments.get(segment)?.start;
+    let ms = |ticks: u64| cues::in_ms(i64::try_from(ticks).unwrap_or(i64::MAX), leading.timescale);
+    let end = leading.segments.get(segment + 1).map_or(u64::MAX, |next| ms(next.start));
+    Some(if segment == 0 { 0 } else { ms(start) }..end)
+}
+
+/// The cues of a source, from the cache or read now.
+async fn subtitles(
+    site: &Site,
+    opened: &Opened,
+    source: &TextSource,
+) -> Result<Arc<Subtitles>, Error> {
+    let (identity, track) = match &source.from {
+        From::Track(place) => (*opened.file.identity(), *place),
+        From::Sidecar(file, _) => (*file.identity(), 0),
+    };
+    if let Some(kept) = site.made.subtitles(&identity, track) {
+        return Ok(kept);
+    }
+    let read = match &source.from {
+        From::Track(place) => {
+            let (movie, place) = (Arc::clone(&opened.movie), *place);
+            let read = opened.file.in_lane(move |open| {
+                let read = cues::read(&movie.tracks[place], &open.in_turn())?;
+                open.check().map(|()| read)
+            });
+            read.await.map_err(ReadError::from)??
+        }
+        From::Sidecar(file, sidecar) => {
+            if file.identity().size > text::FILE_BYTES_MAX as u64 {
+                return Err(Error::Unprocessable("the subtitles are too long".to_owned()));
+            }
+            let bytes = files::read_all(file).await?;
+            let language = sidecar.language.clone();
+            let parsed = site.run_beside(move || text::parse(&bytes, language.as_deref())).await?;
+            parsed.map_err(|refused| Error::Unprocessable(refused.to_string()))?
+        }
+    };
+    Ok(site.made.keep_subtitles(identity, track, Arc::new(read)))
+}
+
+/// A title's presentation with all that belongs to it.
+pub(super) fn presentation(opened: &Opened, name: &str, company: &Company) -> Presentation {
+    let mut presentation = title::presentation(&opened.movie, name, opened.version);
+    let Some(leading) = presentation.tracks.first().cloned() else {
+        return presentation;
+    };
+    for (prefix, rendition) in &company.renditions {
+        let of = title::presentation(&rendition.movie, name, rendition.version);
+        let pictures = of.tracks.into_iter().find(|track| track.video().is_some());
+        let prefix = prefix.clone();
+        presentation.tracks.extend(pictures.map(|track| Track { prefix, ..track }));
+    }
+    for (number, source) in company.texts.iter().enumerate() {
+        let track = text_track(source, number, &opened.movie.tracks, &leading);
+        presentation.tracks.push(track);
+    }
+    presentation
+}

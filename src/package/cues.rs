@@ -1,0 +1,58 @@
+//! The cues of a movie's own text track.
+
+use std::num::NonZeroU32;
+
+use super::text::{self, Cue, SampleFormat, Subtitles};
+use crate::{
+    extent::{ReadAt, ReadError},
+    movie::Track,
+};
+
+/// The most text of one track that is read, in bytes.
+const TEXT_BYTES_MAX: u64 = 16 << 20;
+
+/// The longest text of one sample, in bytes.
+const SAMPLE_BYTES_MAX: u32 = 64 * 1024;
+
+/// How a track's samples hold text; `None` if they hold none that is known.
+pub fn format(track: &Track) -> Option<SampleFormat> {
+    match &track.entry.format.0 {
+        b"tx3g" => Some(SampleFormat::Tx3g),
+        b"text" => Some(SampleFormat::QuickTimeText),
+        b"wvtt" => Some(SampleFormat::Wvtt),
+        _ => None,
+    }
+}
+
+/// Reads all cues of a text track. What is longer than anything that makes sense is left out.
+pub fn read<R: ReadAt + ?Sized>(track: &Track, reader: &R) -> Result<Subtitles, ReadError> {
+    let mut cues: Vec<Cue> = Vec::new();
+    let (Some(format), Some(first)) = (format(track), track.index.segments.first()) else {
+        return Ok(Subtitles::new(Vec::new(), cues));
+    };
+    let mut left = TEXT_BYTES_MAX;
+    let mut walk = track.walk(reader, first);
+    let mut bytes = Vec::new();
+    while let Some(Ok(sample)) = walk.next()? {
+        left = left.saturating_sub(u64::from(sample.size) + size_of::<Cue>() as u64);
+        if sample.number >= track.index.end_sample || left == 0 {
+            break;
+        }
+        if sample.size > SAMPLE_BYTES_MAX {
+            continue;
+        }
+        bytes.resize(sample.size as usize, 0);
+        reader.read_exact_at(sample.offset, &mut bytes)?;
+        let start = track.timeline.presented(sample.dts, sample.composition);
+        let end = start.saturating_add(i64::from(sample.duration));
+        let ms = |ticks| in_ms(ticks, track.timescale);
+        cues.extend(text::cues_of_sample(format, &bytes, ms(start), ms(end)));
+    }
+    Ok(Subtitles::new(Vec::new(), text::join(cues)))
+}
+
+/// Ticks as milliseconds, rounded down; what is before the beginning is the beginning.
+pub fn in_ms(ticks: i64, timescale: NonZeroU32) -> u64 {
+    let ms = i128::from(ticks) * 1000 / i128::from(timescale.get());
+    u64::try_from(ms.max(0)).unwrap_or(u64::MAX)
+}
