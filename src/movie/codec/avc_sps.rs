@@ -1,0 +1,148 @@
+//! The sequence parameter set of H.264 (ISO/IEC 14496-10 section 7.3.2.1.1), up to what it says of
+//! colour.
+
+use super::{
+    Chroma,
+    bits::{Bits, unescaped},
+    video::Picture,
+    vui,
+};
+
+/// Profiles that say how colour is sampled, and how many bits a sample has.
+const WITH_FORMAT: [u8; 13] = [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135];
+
+/// The most bits of a sample that any profile allows.
+const BIT_DEPTH_MAX: u32 = 14;
+
+/// Reads a set with its NAL header. `None` if it cannot be read.
+pub(super) fn read(nal: &[u8]) -> Option<Picture> {
+    let payload = unescaped(nal.get(1..)?);
+    let mut bits = Bits::new(&payload);
+    let profile = bits.take_u8(8)?;
+    bits.skip(16)?;
+    let _id = bits.ue()?;
+    let mut chroma = Chroma::C420;
+    let mut bit_depth = 8;
+    let mut is_separate = false;
+    if WITH_FORMAT.contains(&profile) {
+        let format = bits.ue()?;
+        chroma = Chroma::of_format(format)?;
+        is_separate = chroma == Chroma::C444 && bits.flag()?;
+        bit_depth = bits.ue()?.checked_add(8).filter(|&depth| depth <= BIT_DEPTH_MAX)?;
+        let _bit_depth_chroma = bits.ue()?;
+        bits.skip(1)?;
+        if bits.flag()? {
+            let lists = if chroma == Chroma::C444 { 12 } else { 8 };
+            for list in 0..lists {
+                if bits.flag()? {
+                    skip_scaling_list(&mut bits, if list < 6 { 16 } else { 64 })?;
+                }
+            }
+        }
+    }
+    let _log2_max_frame_num = bits.ue()?;
+    skip_picture_order_count(&mut bits)?;
+    let _max_num_ref_frames = bits.ue()?;
+    bits.skip(1)?;
+    let width = bits.ue()?.checked_add(1)?.checked_mul(16)?;
+    let map_units = bits.ue()?.checked_add(1)?;
+    let frame_mbs_only = bits.flag()?;
+    let fields = if frame_mbs_only { 1 } else { 2 };
+    let height = map_units.checked_mul(16)?.checked_mul(fields)?;
+    bits.skip(if frame_mbs_only { 1 } else { 2 })?;
+    let size = if bits.flag()? {
+        let crop = [bits.ue()?, bits.ue()?, bits.ue()?, bits.ue()?];
+        let (step_x, step_y) = if is_separate { (1, 1) } else { chroma.step() };
+        cropped((width, height), crop, (step_x, step_y * fields))
+    } else {
+        cropped((width, height), [0; 4], (1, 1))
+    };
+    let vui = vui::read(&mut bits)?;
+    Some(Picture {
+        size,
+        aspect: vui.aspect,
+        bit_depth: u8::try_from(bit_depth).ok(),
+        chroma: Some(chroma),
+        colour: vui.colour,
+        ..Picture::default()
+    })
+}
+
+/// The size of what is shown: `crop` is left, right, top, bottom, counted in steps.
+pub(super) fn cropped(
+    (width, height): (u32, u32),
+    [left, right, top, bottom]: [u32; 4],
+    (step_x, step_y): (u32, u32),
+) -> Option<(u16, u16)> {
+    let rest = |size: u32, one: u32, other: u32, step: u32| {
+        let off = one.checked_add(other)?.checked_mul(step)?;
+        u16::try_from(size.checked_sub(off)?).ok()
+    };
+    Some((rest(width, left, right, step_x)?, rest(height, top, bottom, step_y)?))
+}
+
+fn skip_scaling_list(bits: &mut Bits<'_>, size: usize) -> Option<()> {
+    let (mut last, mut next) = (8, 8);
+    for _ in 0..size {
+        if next != 0 {
+            next = (last + bits.se()?).rem_euclid(256);
+        }
+        last = if next == 0 { last } else { next };
+    }
+    Some(())
+}
+
+fn skip_picture_order_count(bits: &mut Bits<'_>) -> Option<()> {
+    match bits.ue()? {
+        0 => bits.ue().map(|_| ()),
+        1 => {
+            bits.skip(1)?;
+            bits.se()?;
+            bits.se()?;
+            // 255 of them at most; more would end with the bits.
+            let frames = bits.ue()?;
+            (0..frames).try_for_each(|_| bits.se().map(|_| ()))
+        }
+        _ => Some(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::movie::codec::bits::tests::{ue, written};
+
+    /// A set of profile Main with this picture order count, 80 by 48, no cropping, PQ.
+    fn set(order_count: &str) -> Option<Picture> {
+        let head = ["01001101", "00000000", "00011110", &ue(0), &ue(0)];
+        let size = [&ue(1), "0", &ue(4), &ue(2), "1", "1", "0"];
+        let vui = ["1", "0", "0", "1", "101", "1", "1", "00001001", "00010000", "00001001"];
+        let bits = [&head.concat(), order_count, &size.concat(), &vui.concat()].concat();
+        read(&[&[0x67][..], &written(&bits)].concat())
+    }
+
+    #[test]
+    fn every_kind_of_picture_order_count_is_passed_over() {
+        let counted = ["1", &ue(3), &ue(4), &ue(2), &ue(1), &ue(2)].concat();
+        for order_count in [ue(0) + &ue(4), ue(1) + &counted, ue(2)] {
+            let picture = set(&order_count).expect("a set");
+            let colour = picture.colour;
+            assert_eq!((colour.primaries, colour.transfer, colour.matrix), (9, 16, 9));
+            assert_eq!((picture.size, colour.full_range), (Some((80, 48)), Some(true)));
+        }
+    }
+
+    #[test]
+    fn a_count_that_no_set_could_hold_ends_with_the_bits() {
+        let endless = ["1", &ue(0), &ue(0), &"0".repeat(31), &"1".repeat(32)].concat();
+        assert!(set(&(ue(1) + &endless)).is_none());
+    }
+
+    #[test]
+    fn cropping_more_than_there_is_gives_no_size() {
+        assert_eq!(cropped((64, 64), [1, 1, 0, 2], (2, 2)), Some((60, 60)));
+        assert_eq!(cropped((64, 64), [0, 33, 0, 0], (2, 2)), None);
+        assert_eq!(cropped((64, 64), [u32::MAX, 1, 0, 0], (1, 1)), None);
+        assert_eq!(cropped((70_000, 64), [0; 4], (1, 1)), None);
+    }
+}

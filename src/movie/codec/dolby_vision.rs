@@ -1,0 +1,50 @@
+//! Dolby Vision: `dvcC`, `dvvC` and `dvwC` beside the configuration of the base layer ("Dolby Vision
+//! Streams Within the ISO Base Media File Format", version 2.6).
+
+use super::{Boxes, Colour, FourCc, bits::Bits};
+
+/// Dolby Vision in a track.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DolbyVision {
+    /// The codecs parameter: `dvh1.08.04`. Where the entry's own type is not Dolby Vision's, it is
+    /// for SUPPLEMENTAL-CODECS (RFC 8216bis section 4.4.6.2) and its counterpart in DASH.
+    pub codecs: String,
+    /// The profile. 5 can only be decoded as Dolby Vision; 8, 9 and 10 have a base layer that others
+    /// can play.
+    pub profile: u8,
+    /// The level.
+    pub level: u8,
+    /// The brand that says how the base layer looks to others, which follows the codecs parameter
+    /// after a slash in SUPPLEMENTAL-CODECS. `None` if it cannot be shown by others.
+    pub brand: Option<FourCc>,
+}
+
+impl DolbyVision {
+    /// Reads it from an entry of type `format`.
+    pub(super) fn of(boxes: Boxes<'_>, format: FourCc, colour: &Colour) -> Option<Self> {
+        let is_record = |kind: FourCc| matches!(&kind.0, b"dvcC" | b"dvvC" | b"dvwC");
+        let record = boxes.iter().find(|child| is_record(child.kind))?.body;
+        let mut bits = Bits::new(record);
+        bits.skip(16)?;
+        let (profile, level) = (bits.take_u8(7)?, bits.take_u8(6)?);
+        bits.skip(3)?;
+        let compatibility = bits.take_u8(4)?;
+        let name = match &format.0 {
+            b"hvc1" | b"dvh1" => "dvh1",
+            b"hev1" | b"dvhe" => "dvhe",
+            b"avc1" | b"dva1" => "dva1",
+            b"avc3" | b"dvav" => "dvav",
+            b"av01" | b"dav1" => "dav1",
+            _ => return None,
+        };
+        let brand = match (compatibility, colour.transfer) {
+            (1, _) => Some(FourCc(*b"db1p")),
+            (2, _) => Some(FourCc(*b"db2g")),
+            // BT.2020 in the parameter set, with hybrid log-gamma as an alternative in a message.
+            (4, 14) => Some(FourCc(*b"db4g")),
+            (4, _) => Some(FourCc(*b"db4h")),
+            _ => None,
+        };
+        Some(Self { codecs: format!("{name}.{profile:02}.{level:02}"), profile, level, brand })
+    }
+}

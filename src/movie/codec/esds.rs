@@ -1,0 +1,122 @@
+//! `esds`: the elementary stream descriptor of MPEG-4 (ISO/IEC 14496-1 section 7.2.6).
+
+use super::{boxes::full_body, cursor::Cursor};
+
+/// What is wanted of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Esds<'a> {
+    /// `objectTypeIndication`: which standard the stream follows.
+    pub object_type: u8,
+    /// Bits per second, over any second; 0 if it is not known.
+    pub max_bitrate: u32,
+    /// Bits per second; 0 if it is not known or varies.
+    pub avg_bitrate: u32,
+    /// The decoder's own configuration; empty if there is none.
+    pub specific: &'a [u8],
+}
+
+const ES_DESCRIPTOR: u8 = 3;
+const DECODER_CONFIG: u8 = 4;
+const DECODER_SPECIFIC_INFO: u8 = 5;
+const SL_CONFIG: u8 = 6;
+
+/// The most descriptors that are looked at in one.
+const DESCRIPTORS_MAX: usize = 16;
+
+impl<'a> Esds<'a> {
+    /// Reads the body of the box.
+    pub(super) fn read(body: &'a [u8]) -> Option<Self> {
+        let mut fields = Cursor(full_body(body)?);
+        let mut stream = fields.0;
+        // QuickTime writes the inner descriptor alone now and then.
+        if stream.first() == Some(&ES_DESCRIPTOR) {
+            (_, stream) = descriptor(&mut fields)?;
+            fields = Cursor(stream);
+            fields.skip(2)?;
+            let flags = fields.u8()?;
+            if flags & 0x80 != 0 {
+                fields.skip(2)?;
+            }
+            if flags & 0x40 != 0 {
+                let length = fields.u8()?;
+                fields.skip(length.into())?;
+            }
+            if flags & 0x20 != 0 {
+                fields.skip(2)?;
+            }
+            stream = fields.0;
+        }
+        let mut config = Cursor(find(stream, DECODER_CONFIG)?);
+        let object_type = config.u8()?;
+        config.skip(4)?;
+        let (max_bitrate, avg_bitrate) = (config.u32()?, config.u32()?);
+        let specific = find(config.0, DECODER_SPECIFIC_INFO).unwrap_or_default();
+        Some(Self { object_type, max_bitrate, avg_bitrate, specific })
+    }
+}
+
+/// The first descriptor with this tag.
+fn find(bytes: &[u8], tag: u8) -> Option<&[u8]> {
+    let mut fields = Cursor(bytes);
+    let descriptors = std::iter::from_fn(|| descriptor(&mut fields)).take(DESCRIPTORS_MAX);
+    descriptors.into_iter().find(|(found, _)| *found == tag).map(|(_, body)| body)
+}
+
+/// A descriptor's tag and body. Its length has up to four bytes of seven bits (section 8.3.3). A
+/// body that would be longer than what is there ends there: writers count wrongly, and players bear
+/// it.
+fn descriptor<'a>(fields: &mut Cursor<'a>) -> Option<(u8, &'a [u8])> {
+    let tag = fields.u8()?;
+    let mut length = 0_usize;
+    for _ in 0..4 {
+        let byte = fields.u8()?;
+        length = length << 7 | usize::from(byte & 0x7f);
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    let body = fields.take(length.min(fields.0.len()))?;
+    Some((tag, body))
+}
+
+/// The body of an `esds` for a stream without a configuration of its own.
+pub(super) fn make(object_type: u8) -> Vec<u8> {
+    // Stream type 5, audio; the bit behind it is always set. Buffer size and bit rates: not known.
+    let mut config = vec![object_type, 5 << 2 | 1];
+    config.extend([0; 3 + 4 + 4]);
+    let length = |body: &[u8]| u8::try_from(body.len()).expect("a few bytes");
+    let mut stream = vec![0, 0, 0, DECODER_CONFIG, length(&config)];
+    stream.extend(config);
+    // Section 10.2.3: "reserved for use in MP4 files".
+    stream.extend([SL_CONFIG, 1, 2]);
+    let mut body = vec![0, 0, 0, 0, ES_DESCRIPTOR, length(&stream)];
+    body.extend(stream);
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_made_is_read() {
+        let body = make(0x6b);
+        let esds = Esds::read(&body).expect("a descriptor");
+        assert_eq!((esds.object_type, esds.specific), (0x6b, &[][..]));
+    }
+
+    #[test]
+    fn optional_fields_and_long_lengths_are_passed_over() {
+        let config =
+            [4, 0x80, 0x80, 0x11, 0x40, 0x15, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 1, 5, 2, 0x12, 8];
+        let mut body = vec![0, 0, 0, 0, 3, 0x80, 0x80, 0x80, 60, 0, 1, 0xe0];
+        // The stream that it depends on, a URL, and the stream of its clock.
+        body.extend([0, 9, 3, b'u', b'r', b'l', 0, 7]);
+        body.extend(config);
+        let esds = Esds::read(&body).expect("a descriptor, though its length is wrong");
+        assert_eq!((esds.object_type, esds.specific), (0x40, &[0x12, 8][..]));
+        assert_eq!((esds.max_bitrate, esds.avg_bitrate), (2, 1));
+        let bare = [&[0; 4][..], &config].concat();
+        assert_eq!(Esds::read(&bare).expect("a descriptor").specific, [0x12, 8]);
+    }
+}

@@ -1,0 +1,44 @@
+//! Four-character codes.
+
+use std::fmt;
+
+/// A four-character code: the type of a box, a codec, a handler (ISO/IEC 14496-12 section 4.2).
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct FourCc(pub [u8; 4]);
+
+impl FourCc {
+    /// As a codecs parameter (RFC 6381 section 3.2), with `_` for what could end one, or the
+    /// attribute that it stands in.
+    pub(super) fn as_codecs(self) -> String {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        self.0.map(|byte| if plain(byte) { char::from(byte) } else { '_' }).iter().collect()
+    }
+}
+
+impl fmt::Display for FourCc {
+    /// As text. What is not printable ASCII is escaped: a code comes from a file, and may end in a
+    /// log or a page.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.escape_ascii().fmt(f)
+    }
+}
+
+impl fmt::Debug for FourCc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "'{self}'")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_printed_so_that_it_cannot_harm() {
+        assert_eq!(FourCc(*b"ac-3").to_string(), "ac-3");
+        assert_eq!(FourCc([b'm', b's', 0, 0x55]).to_string(), r"ms\x00U");
+        assert_eq!(format!("{:?}", FourCc(*b"hvc1")), "'hvc1'");
+        assert_eq!(FourCc(*b"a\",\n").as_codecs(), "a___");
+        assert_eq!(FourCc(*b"ac-3").as_codecs(), "ac-3");
+    }
+}

@@ -1,0 +1,140 @@
+//! The codecs that are told apart, what people call them, and what becomes of them in segments.
+
+use std::fmt;
+
+use super::FourCc;
+
+/// A codec.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(missing_docs, reason = "each is the name of what it is; see Display")]
+pub enum Codec {
+    H264,
+    Hevc,
+    Av1,
+    Vp9,
+    Vp8,
+    Mpeg4Visual,
+    Mpeg2Video,
+    Mpeg1Video,
+    MotionJpeg,
+    ProRes,
+    Aac,
+    HeAac,
+    HeAacV2,
+    XHeAac,
+    Mp3,
+    Opus,
+    Flac,
+    Alac,
+    Ac3,
+    Eac3,
+    Dts,
+    /// Samples as they are, integers or floats, of any order of bytes.
+    Pcm,
+    WebVtt,
+    Ttml,
+    Tx3g,
+    QuickTimeText,
+    ClosedCaptions,
+    VobSub,
+    /// Anything else, by the type of its sample entry.
+    Other(FourCc),
+}
+
+impl Codec {
+    /// A codec that is known by the type of its entry, and has no configuration that is read here.
+    pub(super) fn of_other(format: FourCc) -> Self {
+        match &format.0 {
+            b"jpeg" | b"mjpa" | b"mjpb" | b"mjpg" => Self::MotionJpeg,
+            b"ap4h" | b"ap4x" | b"apch" | b"apcn" | b"apcs" | b"apco" | b"aprn" | b"aprh" => {
+                Self::ProRes
+            }
+            b"m2v1" | b"mp2v" | b"hdv1" | b"hdv2" | b"hdv3" | b"xdvb" | b"xdvc" | b"xd5b" => {
+                Self::Mpeg2Video
+            }
+            b"mp1v" | b"m1v " | b"m1v1" => Self::Mpeg1Video,
+            b"dtsc" | b"dtsh" | b"dtsl" | b"dtse" | b"dtsx" | b"dtsy" => Self::Dts,
+            b"sowt" | b"twos" | b"lpcm" | b"ipcm" | b"fpcm" | b"in24" | b"in32" | b"fl32"
+            | b"fl64" | b"NONE" | b"raw " | b"s16l" => Self::Pcm,
+            _ => Self::Other(format),
+        }
+    }
+
+    /// The name of a codec that nothing here depends on.
+    fn name_of(format: FourCc) -> Option<&'static str> {
+        Some(match &format.0 {
+            b"alaw" | b"ulaw" => "G.711",
+            b"samr" => "AMR",
+            b"sawb" => "AMR-WB",
+            b"QDM2" | b"QDMC" => "QDesign Music",
+            b"ima4" => "IMA ADPCM",
+            b"mlpa" => "Dolby TrueHD",
+            b"ac-4" => "AC-4",
+            b"mha1" | b"mhm1" => "MPEG-H 3D Audio",
+            b"AVdn" | b"AVdh" => "DNxHD",
+            b"vvc1" | b"vvi1" => "VVC",
+            b"s263" | b"h263" => "H.263",
+            b"SVQ1" | b"SVQ3" => "Sorenson Video",
+            b"cvid" => "Cinepak",
+            b"rle " => "QuickTime Animation",
+            b"png " => "PNG",
+            b"dvc " | b"dvcp" | b"dvpp" | b"dv5n" | b"dv5p" | b"dvh5" | b"dvh6" => "DV",
+            b"2vuy" | b"yuv2" | b"v210" | b"v410" => "uncompressed",
+            b"vc-1" => "VC-1",
+            b"tmcd" => "timecode",
+            b"gpmd" => "GoPro telemetry",
+            b"camm" => "camera motion",
+            b"mebx" | b"mett" | b"metx" | b"urim" => "timed metadata",
+            b"rtp " | b"srtp" => "streaming hints",
+            _ => return None,
+        })
+    }
+
+    /// Whether it has a name, so that something can be said of it.
+    pub(super) fn is_known(self) -> bool {
+        match self {
+            Self::Other(format) => Self::name_of(format).is_some(),
+            _ => true,
+        }
+    }
+}
+
+impl fmt::Display for Codec {
+    /// As people call it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::H264 => "H.264",
+            Self::Hevc => "HEVC",
+            Self::Av1 => "AV1",
+            Self::Vp9 => "VP9",
+            Self::Vp8 => "VP8",
+            Self::Mpeg4Visual => "MPEG-4 Visual",
+            Self::Mpeg2Video => "MPEG-2",
+            Self::Mpeg1Video => "MPEG-1",
+            Self::MotionJpeg => "Motion JPEG",
+            Self::ProRes => "ProRes",
+            Self::Aac => "AAC",
+            Self::HeAac => "HE-AAC",
+            Self::HeAacV2 => "HE-AAC v2",
+            Self::XHeAac => "xHE-AAC",
+            Self::Mp3 => "MP3",
+            Self::Opus => "Opus",
+            Self::Flac => "FLAC",
+            Self::Alac => "Apple Lossless",
+            Self::Ac3 => "AC-3",
+            Self::Eac3 => "Enhanced AC-3",
+            Self::Dts => "DTS",
+            Self::Pcm => "PCM",
+            Self::WebVtt => "WebVTT",
+            Self::Ttml => "TTML",
+            Self::Tx3g => "3GPP timed text",
+            Self::QuickTimeText => "QuickTime text",
+            Self::ClosedCaptions => "closed captions",
+            Self::VobSub => "VobSub",
+            Self::Other(format) => match Self::name_of(*format) {
+                Some(name) => name,
+                None => return write!(f, "{format:?}"),
+            },
+        })
+    }
+}

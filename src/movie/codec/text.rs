@@ -1,0 +1,46 @@
+//! Sample entries of text (ISO/IEC 14496-12 section 12.5, 14496-30, 3GPP TS 26.245).
+
+use super::{Boxes, Codec, FourCc, boxes::full_body};
+
+/// The codec of a text entry and its codecs parameter; `None` if it is none that is known. `body` is
+/// the entry without header.
+pub(super) fn describe(format: FourCc, body: &[u8]) -> Option<(Codec, String)> {
+    let codec = match &format.0 {
+        b"wvtt" => Codec::WebVtt,
+        b"tx3g" => Codec::Tx3g,
+        b"text" => Codec::QuickTimeText,
+        b"c608" | b"c708" => Codec::ClosedCaptions,
+        b"stpp" => return Some((Codec::Ttml, ttml(body).unwrap_or_else(|| "stpp".to_owned()))),
+        _ => return None,
+    };
+    Some((codec, format.to_string()))
+}
+
+/// The namespace of TTML.
+const TTML: &[u8] = b"http://www.w3.org/ns/ttml";
+
+/// What follows the content type in the box `mime`, up to the processor profile.
+const CODECS: &[u8] = b"codecs=";
+
+/// The codecs parameter of TTML (14496-30 section 5.1): with the processor profile, if the box `mime`
+/// names one. Else it is that of IMSC1 text, the only one that CMAF and HLS know.
+fn ttml(body: &[u8]) -> Option<String> {
+    let mut strings = body.get(8..)?.splitn(4, |&byte| byte == 0);
+    let namespace = strings.next()?;
+    if !namespace.starts_with(TTML) {
+        return None;
+    }
+    let (_schema_location, _image_types) = (strings.next()?, strings.next()?);
+    let mime = Boxes(strings.next()?).body(b"mime").and_then(full_body);
+    let profile = mime.and_then(|mime| {
+        let at = mime.windows(CODECS.len()).position(|window| window == CODECS)?;
+        let value =
+            mime[at + CODECS.len()..].split(|&byte| matches!(byte, 0 | b';' | b' ')).next()?;
+        let value = value.strip_prefix(b"\"").unwrap_or(value);
+        let value = value.strip_suffix(b"\"").unwrap_or(value);
+        let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"|+.-".contains(byte);
+        (!value.is_empty() && value.iter().all(is_plain)).then_some(value)
+    });
+    let profile = profile.map_or("im1t".into(), String::from_utf8_lossy);
+    Some(format!("stpp.ttml.{profile}"))
+}
