@@ -46,12 +46,14 @@ pub(super) fn read_dec3(body: &[u8]) -> Option<Sound> {
     }
     // Extension type A: Dolby Atmos by joint object coding ("Backwards-compatible object audio",
     // ETSI TS 103 420 section 8.3).
-    let mut objects = || {
-        bits.skip(7)?;
-        if bits.flag()? { bits.take_u8(8) } else { None }
-    };
-    sound.joc_complexity = objects();
+    sound.joc_complexity = joc_complexity(&mut bits);
     Some(sound)
+}
+
+/// `flag_ec3_extension_type_a` and `complexity_index_type_a`.
+fn joc_complexity(bits: &mut Bits<'_>) -> Option<u8> {
+    bits.skip(7)?;
+    if bits.flag()? { bits.take_u8(8) } else { None }
 }
 
 /// 0 where it is not said.
