@@ -22,7 +22,6 @@ pub mod extent;
 pub mod http;
 pub mod library;
 pub mod movie;
-pub mod package;
 pub mod serve;
 pub mod telemetry;
 pub mod wire;

@@ -196,8 +196,10 @@ mod tests {
         // AAC-LC, 48 kHz, configuration 0. One pair in front, one at the back, one for low
         // frequencies: 4.1, and a comment of one byte.
         let bits = concat!(
-            "00010", "0011", "0000", "000", // object type, rate, configuration, GASpecificConfig
-            "0000", "01", "0011", "0001", "0000", "0001", "01", "000", "0000", "000", // counts
+            "00010", "0011", "0000",
+            "000", // object type, rate, configuration, GASpecificConfig
+            "0000", "01", "0011", "0001", "0000", "0001", "01", "000", "0000",
+            "000", // counts
             "10000", "10001", "0000", // pair, pair, low frequencies
             "00000001", "01000001", // comment
         );

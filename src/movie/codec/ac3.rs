@@ -37,7 +37,8 @@ pub(super) fn read_dec3(body: &[u8]) -> Option<Sound> {
             let added = bits.take(9)?;
             let is_added = |place: usize| added >> place & 1 == 1;
             let each = ADDED_CHANNELS.iter().enumerate();
-            channels += each.filter(|(place, _)| is_added(*place)).map(|(_, count)| count).sum::<u16>();
+            channels +=
+                each.filter(|(place, _)| is_added(*place)).map(|(_, count)| count).sum::<u16>();
         }
         if substream == 0 {
             (sound.channels, sound.sample_rate) = (channels, sample_rate);
@@ -45,12 +46,14 @@ pub(super) fn read_dec3(body: &[u8]) -> Option<Sound> {
     }
     // Extension type A: Dolby Atmos by joint object coding ("Backwards-compatible object audio",
     // ETSI TS 103 420 section 8.3).
-    let mut objects = || {
-        bits.skip(7)?;
-        if bits.flag()? { bits.take_u8(8) } else { None }
-    };
-    sound.joc_complexity = objects();
+    sound.joc_complexity = joc_complexity(&mut bits);
     Some(sound)
+}
+
+/// `flag_ec3_extension_type_a` and `complexity_index_type_a`.
+fn joc_complexity(bits: &mut Bits<'_>) -> Option<u8> {
+    bits.skip(7)?;
+    if bits.flag()? { bits.take_u8(8) } else { None }
 }
 
 /// 0 where it is not said.
@@ -71,9 +74,8 @@ mod tests {
 
     #[test]
     fn channels_are_counted_with_those_that_are_added() {
-        let sound = |channels, sample_rate| {
-            Some(Sound { channels, sample_rate, ..Sound::default() })
-        };
+        let sound =
+            |channels, sample_rate| Some(Sound { channels, sample_rate, ..Sound::default() });
         assert_eq!(read_dac3(&[0x0c, 0x3d, 0xc0]), sound(6, 48_000));
         assert_eq!(read_dac3(&[0x50, 0x08, 0xc0]), sound(1, 44_100));
         assert_eq!(read_dec3(&[0x1f, 0x40, 0x20, 0x0f, 0x00]), sound(6, 48_000));

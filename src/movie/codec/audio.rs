@@ -30,9 +30,10 @@ pub(super) struct Sound {
     pub joc_complexity: Option<u8>,
 }
 
-/// MP3 in an entry `mp4a`. Of the ways to write it this is the one of the MPEG-4 object type, which
-/// Apple's authoring specification names, and which hls.js and shaka translate into what the browser
-/// knows; `mp4a.6b` is known to Chromium only.
+/// MP3 in an entry `mp4a`. Of the ways to write it this is the MPEG-4 object type, which Apple's
+/// authoring specification names, libavformat writes, and hls.js and shaka translate into what the
+/// browser knows. Chromium 156 knows `mp4a.6B` and `mp3` for files, but takes MP3 by no name at all
+/// in segments of MP4 (`MediaSource.isTypeSupported`).
 const MP3_CODECS: &str = "mp4a.40.34";
 
 /// The fixed fields of the entry, and the boxes behind them.
@@ -83,7 +84,8 @@ impl<'a> Fields<'a> {
                 let sample_size = u16::try_from(fields.u32()?).unwrap_or(0);
                 fields.skip(12)?;
                 let extension = size.checked_sub(8).and_then(|start| body.get(start..));
-                let boxes = Boxes(extension.filter(|it| it.len() <= fields.0.len()).unwrap_or(fields.0));
+                let boxes =
+                    Boxes(extension.filter(|it| it.len() <= fields.0.len()).unwrap_or(fields.0));
                 Some(Self { channels, sample_size, sample_rate, is_quicktime: true, boxes })
             }
             _ => Some(plain),
@@ -155,7 +157,7 @@ pub(super) fn describe(
         _ => {
             let codec = Codec::of_other(format);
             let sample_size = (codec == Codec::Pcm).then(|| pcm_sample_size(format, fields));
-            (codec, format.to_string(), Sound { sample_size, ..Sound::default() })
+            (codec, format.as_codecs(), Sound { sample_size, ..Sound::default() })
         }
     };
     let or_entry = |configured, entry| if configured == 0 { entry } else { configured };

@@ -106,3 +106,43 @@ fn skip_picture_order_count(bits: &mut Bits<'_>) -> Option<()> {
         _ => Some(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::movie::codec::bits::tests::{ue, written};
+
+    /// A set of profile Main with this picture order count, 80 by 48, no cropping, PQ.
+    fn set(order_count: &str) -> Option<Picture> {
+        let head = ["01001101", "00000000", "00011110", &ue(0), &ue(0)];
+        let size = [&ue(1), "0", &ue(4), &ue(2), "1", "1", "0"];
+        let vui = ["1", "0", "0", "1", "101", "1", "1", "00001001", "00010000", "00001001"];
+        let bits = [&head.concat(), order_count, &size.concat(), &vui.concat()].concat();
+        read(&[&[0x67][..], &written(&bits)].concat())
+    }
+
+    #[test]
+    fn every_kind_of_picture_order_count_is_passed_over() {
+        let counted = ["1", &ue(3), &ue(4), &ue(2), &ue(1), &ue(2)].concat();
+        for order_count in [ue(0) + &ue(4), ue(1) + &counted, ue(2)] {
+            let picture = set(&order_count).expect("a set");
+            let colour = picture.colour;
+            assert_eq!((colour.primaries, colour.transfer, colour.matrix), (9, 16, 9));
+            assert_eq!((picture.size, colour.full_range), (Some((80, 48)), Some(true)));
+        }
+    }
+
+    #[test]
+    fn a_count_that_no_set_could_hold_ends_with_the_bits() {
+        let endless = ["1", &ue(0), &ue(0), &"0".repeat(31), &"1".repeat(32)].concat();
+        assert!(set(&(ue(1) + &endless)).is_none());
+    }
+
+    #[test]
+    fn cropping_more_than_there_is_gives_no_size() {
+        assert_eq!(cropped((64, 64), [1, 1, 0, 2], (2, 2)), Some((60, 60)));
+        assert_eq!(cropped((64, 64), [0, 33, 0, 0], (2, 2)), None);
+        assert_eq!(cropped((64, 64), [u32::MAX, 1, 0, 0], (1, 1)), None);
+        assert_eq!(cropped((70_000, 64), [0; 4], (1, 1)), None);
+    }
+}

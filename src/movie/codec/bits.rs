@@ -90,8 +90,27 @@ pub(super) fn unescaped(nal_payload: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// An unsigned Exp-Golomb code, as text.
+    pub(in crate::movie::codec) fn ue(number: u32) -> String {
+        let code = format!("{:b}", number + 1);
+        "0".repeat(code.len() - 1) + &code
+    }
+
+    /// Bits as text, written into bytes, with the escapes of a NAL unit.
+    pub(in crate::movie::codec) fn written(bits: &str) -> Vec<u8> {
+        let mut bytes: Vec<u8> = Vec::new();
+        for byte in format!("{bits}1{:07}", 0).as_bytes().chunks_exact(8) {
+            let byte = byte.iter().fold(0, |byte, bit| byte << 1 | (bit - b'0'));
+            if byte <= 3 && bytes.ends_with(&[0, 0]) {
+                bytes.push(3);
+            }
+            bytes.push(byte);
+        }
+        bytes
+    }
 
     #[test]
     fn exp_golomb_codes_are_those_of_the_table_in_the_specification() {

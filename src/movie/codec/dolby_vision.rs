@@ -48,3 +48,36 @@ impl DolbyVision {
         Some(Self { codecs: format!("{name}.{profile:02}.{level:02}"), profile, level, brand })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::movie::codec::boxes::make;
+
+    #[test]
+    fn the_brand_says_how_the_base_layer_looks_to_others() {
+        let hlg = Colour { transfer: 18, ..Colour::default() };
+        let bt2020 = Colour { transfer: 14, ..Colour::default() };
+        for (format, record, colour, codecs, brand) in [
+            (b"hvc1", [1, 0, 0x10, 0x35, 0x10], hlg, "dvh1.08.06", Some(b"db1p")),
+            (b"hvc1", [1, 0, 0x10, 0x35, 0x20], hlg, "dvh1.08.06", Some(b"db2g")),
+            (b"hev1", [1, 0, 0x10, 0x4d, 0x40], hlg, "dvhe.08.09", Some(b"db4h")),
+            (b"hvc1", [1, 0, 0x10, 0x4d, 0x40], bt2020, "dvh1.08.09", Some(b"db4g")),
+            (b"dvh1", [1, 0, 0x0a, 0x35, 0x00], hlg, "dvh1.05.06", None),
+            (b"av01", [1, 0, 0x14, 0x4d, 0x10], hlg, "dav1.10.09", Some(b"db1p")),
+            (b"avc3", [1, 0, 0x12, 0x2d, 0x20], hlg, "dvav.09.05", Some(b"db2g")),
+        ] {
+            for kind in [b"dvcC", b"dvvC", b"dvwC"] {
+                let boxes = make(kind, &record);
+                let vision = DolbyVision::of(Boxes(&boxes), FourCc(*format), &colour);
+                let vision = vision.expect("a record");
+                assert_eq!(
+                    (vision.codecs.as_str(), vision.brand),
+                    (codecs, brand.map(|it| FourCc(*it)))
+                );
+            }
+        }
+        let cut = make(b"dvcC", &[1, 0, 0x10]);
+        assert_eq!(DolbyVision::of(Boxes(&cut), FourCc(*b"hvc1"), &hlg), None);
+    }
+}

@@ -107,7 +107,8 @@ mod tests {
 
     #[test]
     fn optional_fields_and_long_lengths_are_passed_over() {
-        let config = [4, 0x80, 0x80, 0x11, 0x40, 0x15, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 1, 5, 2, 0x12, 8];
+        let config =
+            [4, 0x80, 0x80, 0x11, 0x40, 0x15, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 1, 5, 2, 0x12, 8];
         let mut body = vec![0, 0, 0, 0, 3, 0x80, 0x80, 0x80, 60, 0, 1, 0xe0];
         // The stream that it depends on, a URL, and the stream of its clock.
         body.extend([0, 9, 3, b'u', b'r', b'l', 0, 7]);

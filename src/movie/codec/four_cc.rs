@@ -6,9 +6,12 @@ use std::fmt;
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct FourCc(pub [u8; 4]);
 
-impl From<&[u8; 4]> for FourCc {
-    fn from(code: &[u8; 4]) -> Self {
-        Self(*code)
+impl FourCc {
+    /// As a codecs parameter (RFC 6381 section 3.2), with `_` for what could end one, or the
+    /// attribute that it stands in.
+    pub(super) fn as_codecs(self) -> String {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        self.0.map(|byte| if plain(byte) { char::from(byte) } else { '_' }).iter().collect()
     }
 }
 
@@ -35,5 +38,7 @@ mod tests {
         assert_eq!(FourCc(*b"ac-3").to_string(), "ac-3");
         assert_eq!(FourCc([b'm', b's', 0, 0x55]).to_string(), r"ms\x00U");
         assert_eq!(format!("{:?}", FourCc(*b"hvc1")), "'hvc1'");
+        assert_eq!(FourCc(*b"a\",\n").as_codecs(), "a___");
+        assert_eq!(FourCc(*b"ac-3").as_codecs(), "ac-3");
     }
 }

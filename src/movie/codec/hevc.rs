@@ -53,7 +53,8 @@ impl Record {
         match ParameterSets::read(fields) {
             None => doubts.push(Doubt::CutShort(kind)),
             Some(sets) => {
-                record.has_parameter_sets = sets.has_vps && sets.has_pps && sets.first_sps.is_some();
+                record.has_parameter_sets =
+                    sets.has_vps && sets.has_pps && sets.first_sps.is_some();
                 match sets.first_sps.map(hevc_sps::read) {
                     Some(Some(found)) => {
                         let picture = &mut record.picture;
@@ -100,7 +101,8 @@ impl Record {
         })
     }
 
-    /// The codecs parameter (ISO/IEC 14496-15 annex E.3).
+    /// The codecs parameter (ISO/IEC 14496-15 annex E.3): flags of compatibility from the last to the
+    /// first, and constraints up to the last byte that is not zero.
     pub(super) fn codecs(&self, format: FourCc) -> String {
         let space = ["", "A", "B", "C"][usize::from(self.profile_space & 3)];
         let tier = if self.is_high_tier { 'H' } else { 'L' };
@@ -110,9 +112,10 @@ impl Record {
             self.compatibility.reverse_bits(),
             self.level
         );
-        let length = self.constraints.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        let length =
+            self.constraints.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
         for byte in &self.constraints[..length] {
-            codecs.push_str(&format!(".{byte:X}"));
+            codecs.push_str(&format!(".{byte:02X}"));
         }
         codecs
     }

@@ -129,3 +129,81 @@ fn skip_reference_sets(bits: &mut Bits<'_>) -> Option<()> {
     }
     Some(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::movie::codec::bits::tests::{ue, written};
+
+    /// A set of a 1922 by 1082 picture with ten bits, cropped to 1920 by 1080, with PQ. `extras` stand
+    /// where scaling lists, PCM, reference sets and long-term pictures do.
+    fn set(extras: &[&str]) -> Option<Picture> {
+        let zeros = "0".repeat(88);
+        let head =
+            ["0000", "001", "1", &zeros, "01111000", "11", &"00".repeat(7), &zeros, "01111000"];
+        let sizes = [&ue(0), &ue(1), &ue(1922), &ue(1082), "1", &ue(0), &ue(1), &ue(1), &ue(0)];
+        let depths = [&ue(2), &ue(2), &ue(4), "0", &ue(4), &ue(2), &ue(0)];
+        let blocks = [0, 3, 0, 3, 2, 2].map(ue).concat();
+        let vui = ["11", "11111111", "0000000000000100", "0000000000000011", "0"];
+        let colour = ["1", "101", "0", "1", "00001001", "00010000", "00001001"];
+        let bits = [
+            head.concat(),
+            sizes.concat(),
+            depths.concat(),
+            blocks,
+            extras.concat(),
+            vui.concat(),
+            colour.concat(),
+        ];
+        read(&[&[0x42, 1][..], &written(&bits.concat())].concat())
+    }
+
+    #[test]
+    fn colour_is_found_behind_everything_else() {
+        let lists = |mode: &str, values: &dyn Fn(usize) -> usize| {
+            let list = |size: usize| format!("{mode}{}", ue(0).repeat(values(size)));
+            [list(0).repeat(6), list(1).repeat(6), list(2).repeat(6), list(3).repeat(2)].concat()
+        };
+        let copied = lists("0", &|_| 1);
+        let written_out = lists("1", &|size| [16, 64, 65, 65][size]);
+        // One set of two pictures before and one after, one like it but for one that is left out,
+        // and one like that: three pictures, then three of four, then one of four.
+        let sets = [
+            &ue(3)[..],
+            &[ue(2), ue(1)].concat(),
+            &format!("{}1{}1{}1", ue(0), ue(0), ue(0)),
+            &["1", "0", &ue(0), "1", "1", "00", "01"].concat(),
+            &["1", "1", &ue(3), "00", "00", "00", "1"].concat(),
+        ]
+        .concat();
+        let long_term = ["1", &ue(2), "00001111", "1", "11110000", "0"].concat();
+        for (name, extras) in [
+            ("nothing", ["0", "00", "0", &ue(0), "0", "00"]),
+            ("default lists", ["10", "00", "0", &ue(0), "0", "00"]),
+            ("copied lists", [&["11", &copied].concat(), "00", "0", &ue(0), "0", "00"]),
+            ("written lists", [&["11", &written_out].concat(), "00", "0", &ue(0), "0", "00"]),
+            (
+                "PCM",
+                ["0", "11", &["1", "01110111", &ue(0), &ue(2), "1"].concat(), &ue(0), "0", "11"],
+            ),
+            ("reference sets", ["0", "00", "0", &sets, "0", "00"]),
+            ("long-term pictures", ["0", "00", "0", &ue(0), &long_term, "00"]),
+        ] {
+            let picture = set(&extras).unwrap_or_else(|| panic!("{name} cannot be read"));
+            let colour = picture.colour;
+            assert_eq!((colour.primaries, colour.transfer, colour.matrix), (9, 16, 9), "{name}");
+            assert_eq!(colour.full_range, Some(false), "{name}");
+            assert_eq!((picture.size, picture.bit_depth), (Some((1920, 1080)), Some(10)), "{name}");
+            let aspect = picture.aspect.expect("an aspect");
+            assert_eq!((aspect.h_spacing, aspect.v_spacing), (4, 3), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_set_beyond_the_limits_of_the_specification_is_refused() {
+        assert!(set(&["0", "00", "0", &ue(65), "0", "00"]).is_none(), "65 reference sets");
+        let pictures = [ue(1), ue(9), ue(8)].concat();
+        let seventeen = [pictures, format!("{}1", ue(0)).repeat(17)].concat();
+        assert!(set(&["0", "00", "0", &seventeen, "0", "00"]).is_none(), "17 pictures in a set");
+    }
+}

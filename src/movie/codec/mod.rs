@@ -224,7 +224,7 @@ fn read_other(
             (b"mp4s", b"subp") => Codec::VobSub,
             _ => Codec::of_other(original_format),
         };
-        (codec, original_format.to_string())
+        (codec, original_format.as_codecs())
     });
     Ok(SampleEntry {
         format,

@@ -16,7 +16,7 @@ pub enum NotPackageable {
     #[error("{0} audio has to be encoded: players do not take it in segments")]
     AudioToEncode(Codec),
     /// Text that stands in manifests in another form.
-    #[error("{0} cannot stand in segments: its text has to become WebVTT")]
+    #[error("{0} cannot stand in segments: the text has to become WebVTT")]
     TextToConvert(Codec),
     /// Subtitles that are pictures.
     #[error("{0} subtitles are pictures: manifests have no place for them")]

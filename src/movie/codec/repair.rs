@@ -70,8 +70,7 @@ pub(super) fn sound_entry(
     let (kind, config) = match &format.0 {
         // MP3 is known to MP4 by another name, and needs a descriptor.
         b".mp3" | b"ms\0U" => {
-            let object_type =
-                if audio.sample_rate < 32_000 { MPEG_2_AUDIO } else { MPEG_1_AUDIO };
+            let object_type = if audio.sample_rate < 32_000 { MPEG_2_AUDIO } else { MPEG_1_AUDIO };
             (b"mp4a", boxes::make(b"esds", &esds::make(object_type)))
         }
         _ => {

@@ -34,7 +34,8 @@ fn ttml(body: &[u8]) -> Option<String> {
     let mime = Boxes(strings.next()?).body(b"mime").and_then(full_body);
     let profile = mime.and_then(|mime| {
         let at = mime.windows(CODECS.len()).position(|window| window == CODECS)?;
-        let value = mime[at + CODECS.len()..].split(|&byte| matches!(byte, 0 | b';' | b' ')).next()?;
+        let value =
+            mime[at + CODECS.len()..].split(|&byte| matches!(byte, 0 | b';' | b' ')).next()?;
         let value = value.strip_prefix(b"\"").unwrap_or(value);
         let value = value.strip_suffix(b"\"").unwrap_or(value);
         let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"|+.-".contains(byte);
@@ -42,4 +43,35 @@ fn ttml(body: &[u8]) -> Option<String> {
     });
     let profile = profile.map_or("im1t".into(), String::from_utf8_lossy);
     Some(format!("stpp.ttml.{profile}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::movie::codec::boxes::make;
+
+    #[test]
+    fn the_profile_of_ttml_is_the_one_that_is_named_else_the_one_of_cmaf() {
+        let named = |mime: &[u8]| make(b"mime", &[&[0; 4], mime, &[0]].concat());
+        for (namespace, boxes, codecs) in [
+            (&b"http://www.w3.org/ns/ttml"[..], vec![], "stpp.ttml.im1t"),
+            (
+                b"http://www.w3.org/ns/ttml#x",
+                named(b"application/ttml+xml;codecs=im2t"),
+                "stpp.ttml.im2t",
+            ),
+            (
+                b"http://www.w3.org/ns/ttml",
+                named(b"application/ttml+xml; codecs=\"im1t|etd1\"; x=y"),
+                "stpp.ttml.im1t|etd1",
+            ),
+            (b"http://www.w3.org/ns/ttml", named(b"a;codecs=\",\""), "stpp.ttml.im1t"),
+            (b"urn:other", vec![], "stpp"),
+            (b"http://www.w3.org/ns/ttml", b"\0\0\0".to_vec(), "stpp.ttml.im1t"),
+        ] {
+            let body = [&[0; 8], namespace, &[0, 0, 0], &boxes].concat();
+            let described = describe(FourCc(*b"stpp"), &body);
+            assert_eq!(described, Some((Codec::Ttml, codecs.to_owned())));
+        }
+    }
 }

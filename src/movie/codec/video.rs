@@ -1,7 +1,7 @@
 //! Visual sample entries (ISO/IEC 14496-12 section 12.1.3, and QuickTime's, which begin alike).
 
 use super::{
-    Boxes, Chroma, Codec, Colour, Doubt, DolbyVision, EntryRefused, FourCc, VideoRange, av1, avc,
+    Boxes, Chroma, Codec, Colour, DolbyVision, Doubt, EntryRefused, FourCc, VideoRange, av1, avc,
     cursor::Cursor, esds::Esds, hevc, vpx,
 };
 
@@ -30,7 +30,7 @@ pub struct Video {
     pub dolby_vision: Option<DolbyVision>,
 }
 
-/// The width of a sample by its height (`pasp`, section 12.1.4). Neither is zero.
+/// The width of a sample by its height (`pasp`, section 12.1.4), in lowest terms. Neither is zero.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SampleAspect {
     /// Width, in a unit of its own.
@@ -43,9 +43,16 @@ impl SampleAspect {
     /// Square samples.
     pub const SQUARE: Self = Self { h_spacing: 1, v_spacing: 1 };
 
-    /// `None` if one of them is zero, which files use for "not known".
+    /// In lowest terms. `None` if one of them is zero, which files use for "not known".
     pub(super) fn new(h_spacing: u32, v_spacing: u32) -> Option<Self> {
-        (h_spacing != 0 && v_spacing != 0).then_some(Self { h_spacing, v_spacing })
+        if h_spacing == 0 || v_spacing == 0 {
+            return None;
+        }
+        let (mut divisor, mut rest) = (h_spacing, v_spacing);
+        while rest != 0 {
+            (divisor, rest) = (rest, divisor % rest);
+        }
+        Some(Self { h_spacing: h_spacing / divisor, v_spacing: v_spacing / divisor })
     }
 
     fn of(boxes: Boxes<'_>) -> Option<Self> {
@@ -144,7 +151,7 @@ pub(super) fn describe(
             let (codec, codecs) = mpeg_video(esds.as_ref());
             (codec, codecs, Picture::default())
         }
-        _ => (Codec::of_other(format), format.to_string(), Picture::default()),
+        _ => (Codec::of_other(format), format.as_codecs(), Picture::default()),
     };
     let colour = container.or(picture.colour);
     let dolby_vision = DolbyVision::of(boxes, emitted, &colour);

@@ -1,0 +1,558 @@
+//! What is said of real entries, and of broken ones.
+
+mod entries;
+
+use entries::*;
+use proptest::prelude::*;
+
+use super::{boxes::make, *};
+
+/// Bytes from hexadecimal.
+fn bytes(hex: &str) -> Vec<u8> {
+    let byte = |place| u8::from_str_radix(&hex[place..place + 2], 16).expect("two digits");
+    (0..hex.len()).step_by(2).map(byte).collect()
+}
+
+fn entry(hex: &str, handler: &[u8; 4]) -> SampleEntry {
+    read(&bytes(hex), *handler).expect("a whole entry")
+}
+
+/// The media in a line, for tables.
+fn line(media: &Media) -> String {
+    match media {
+        Media::Video(video) => {
+            let SampleAspect { h_spacing, v_spacing } = video.sample_aspect;
+            let depth = video.bit_depth.map_or("-".into(), |depth| depth.to_string());
+            let chroma = video.chroma.map_or("-".into(), |chroma| format!("{chroma:?}"));
+            let profile = video.profile.as_deref().unwrap_or("-");
+            let level = video.level.as_deref().unwrap_or("-");
+            let colour = video.colour;
+            let full = colour.full_range.map_or("-", |full| if full { "full" } else { "limited" });
+            format!(
+                "{}x{} {h_spacing}:{v_spacing} {depth} {chroma}, {profile} {level}, {}/{}/{} {full} {}",
+                video.width,
+                video.height,
+                colour.primaries,
+                colour.transfer,
+                colour.matrix,
+                video.range.as_str(),
+            )
+        }
+        Media::Audio(audio) => {
+            let size = audio.sample_size.map_or("-".into(), |size| size.to_string());
+            format!("{} ch, {} Hz, {size} bit", audio.channels, audio.sample_rate)
+        }
+        Media::Text => "text".to_owned(),
+        Media::Other => "other".to_owned(),
+    }
+}
+
+/// `wvtt` (ISO/IEC 14496-30 section 7.5).
+fn webvtt() -> Vec<u8> {
+    let boxes = [make(b"vttC", b"WEBVTT"), make(b"btrt", &[0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 9])];
+    make(b"wvtt", &[&[0, 0, 0, 0, 0, 0, 0, 1][..], &boxes.concat()].concat())
+}
+
+/// An audio entry of MP4.
+fn audio_entry(format: &[u8; 4], version: u8, boxes: &[Vec<u8>]) -> Vec<u8> {
+    let mut body = vec![0, 0, 0, 0, 0, 0, 0, 1, 0, version, 0, 0, 0, 0, 0, 0];
+    body.extend([0, 2, 0, 16, 0, 0, 0, 0, 0xbb, 0x80, 0, 0]);
+    body.extend(boxes.concat());
+    make(format, &body)
+}
+
+/// A video entry of MP4, 1920 by 1080.
+fn video_entry(format: &[u8; 4], boxes: &[Vec<u8>]) -> Vec<u8> {
+    let mut body = vec![0; 78];
+    body[24..28].copy_from_slice(&[0x07, 0x80, 0x04, 0x38]);
+    body.extend(boxes.concat());
+    make(format, &body)
+}
+
+/// An entry, the handler of its track, the codecs parameter, the codec, and the media.
+type Case = (&'static str, &'static [u8; 4], &'static str, &'static str, &'static str);
+
+/// What `ffprobe` and the muxers of ffmpeg say of the same files agrees, as far as they speak.
+const CASES: &[Case] = &[
+    (AVC, b"vide", "avc1.64001f", "H.264", "800x640 64:45 8 C420, High 3.1, 2/2/2 - SDR"),
+    (
+        AVC_HLG,
+        b"vide",
+        "avc1.6e000c",
+        "H.264",
+        "320x180 1:1 10 C420, High 10 1.2, 9/18/9 limited HLG",
+    ),
+    (
+        AVC_INTERLACED,
+        b"vide",
+        "avc1.7a001f",
+        "H.264",
+        "718x578 4624:3231 8 C422, High 4:2:2 3.1, 5/5/5 limited SDR",
+    ),
+    (
+        AVC_QUICKTIME,
+        b"vide",
+        "avc1.4d001e",
+        "H.264",
+        "640x428 1:1 8 C420, Main 3.0, 6/1/6 limited SDR",
+    ),
+    (AVC_CBCS, b"vide", "avc1.64001f", "H.264", "508x254 1:1 8 C420, High 3.1, 1/1/1 limited SDR"),
+    (HEVC, b"vide", "hvc1.1.6.L90.90", "HEVC", "854x480 1:1 8 C420, Main 3.0, 2/2/2 limited SDR"),
+    (
+        HEVC_DOLBY_VISION,
+        b"vide",
+        "hvc1.2.4.L93.B0",
+        "HEVC",
+        "1280x720 1:1 10 C420, Main 10 3.1, 9/18/9 limited HLG",
+    ),
+    (AV1, b"vide", "av01.0.05M.08", "AV1", "1080x720 1:1 8 C420, Main 3.1, 2/2/2 limited SDR"),
+    (
+        AV1_PQ,
+        b"vide",
+        "av01.0.00M.10.0.110.09.16.09.0",
+        "AV1",
+        "320x180 1:1 10 C420, Main 2.0, 9/16/9 limited PQ",
+    ),
+    (
+        AV1_444,
+        b"vide",
+        "av01.1.00M.08.0.000.01.01.01.0",
+        "AV1",
+        "320x180 1:1 8 C444, High 2.0, 2/2/2 limited SDR",
+    ),
+    (
+        AV1_MONOCHROME,
+        b"vide",
+        "av01.0.00M.08.1.110.01.01.01.0",
+        "AV1",
+        "320x180 1:1 8 Monochrome, Main 2.0, 2/2/2 limited SDR",
+    ),
+    (
+        VP9,
+        b"vide",
+        "vp09.00.30.08",
+        "VP9",
+        "800x640 64:45 8 C420, Profile 0 3.0, 2/2/2 limited SDR",
+    ),
+    (
+        VP9_PQ,
+        b"vide",
+        "vp09.02.11.10.01.09.16.09.00",
+        "VP9",
+        "320x180 1:1 10 C420, Profile 2 1.1, 9/16/9 limited PQ",
+    ),
+    (
+        VP9_444,
+        b"vide",
+        "vp09.01.11.08.03.01.01.01.00",
+        "VP9",
+        "320x180 1:1 8 C444, Profile 1 1.1, 2/2/2 limited SDR",
+    ),
+    (MPEG4, b"vide", "mp4v.20.1", "MPEG-4 Visual", "320x180 1:1 - -, - -, 2/2/2 - SDR"),
+    (MPEG2, b"vide", "mp4v.61", "MPEG-2", "320x180 1:1 - -, - -, 2/2/2 - SDR"),
+    (MJPEG, b"vide", "jpeg", "Motion JPEG", "320x180 1:1 - -, - -, 2/2/2 - SDR"),
+    (PRORES, b"vide", "apcn", "ProRes", "320x180 1:1 - -, - -, 2/2/2 - SDR"),
+    (AAC, b"soun", "mp4a.40.2", "AAC", "1 ch, 44100 Hz, - bit"),
+    (AAC_SHORT, b"soun", "mp4a.40.2", "AAC", "1 ch, 44100 Hz, - bit"),
+    (AAC_SURROUND, b"soun", "mp4a.40.2", "AAC", "6 ch, 48000 Hz, - bit"),
+    (AAC_QUICKTIME, b"soun", "mp4a.40.2", "AAC", "2 ch, 44100 Hz, - bit"),
+    (MP3, b"soun", "mp4a.40.34", "MP3", "2 ch, 48000 Hz, - bit"),
+    (MP3_QUICKTIME, b"soun", "mp4a.40.34", "MP3", "2 ch, 22050 Hz, - bit"),
+    (OPUS, b"soun", "opus", "Opus", "6 ch, 48000 Hz, - bit"),
+    (FLAC, b"soun", "fLaC", "FLAC", "2 ch, 192000 Hz, 24 bit"),
+    (ALAC, b"soun", "alac", "Apple Lossless", "2 ch, 48000 Hz, 24 bit"),
+    (ALAC_QUICKTIME, b"soun", "alac", "Apple Lossless", "2 ch, 48000 Hz, 24 bit"),
+    (AC3, b"soun", "ac-3", "AC-3", "6 ch, 48000 Hz, - bit"),
+    (AC3_QUICKTIME, b"soun", "ac-3", "AC-3", "6 ch, 48000 Hz, - bit"),
+    (EAC3, b"soun", "ec-3", "Enhanced AC-3", "6 ch, 48000 Hz, - bit"),
+    (DTS, b"soun", "mp4a.a9", "DTS", "2 ch, 48000 Hz, - bit"),
+    (SOWT, b"soun", "sowt", "PCM", "2 ch, 48000 Hz, 16 bit"),
+    (IN24, b"soun", "in24", "PCM", "2 ch, 48000 Hz, 24 bit"),
+    (LPCM, b"soun", "lpcm", "PCM", "2 ch, 192000 Hz, 24 bit"),
+    (TX3G, b"sbtl", "tx3g", "3GPP timed text", "text"),
+    (STPP, b"subt", "stpp.ttml.im1t", "TTML", "text"),
+    (QUICKTIME_TEXT, b"text", "text", "QuickTime text", "text"),
+    (C608, b"clcp", "c608", "closed captions", "text"),
+    (VOBSUB, b"subp", "mp4s", "VobSub", "other"),
+    (TIMECODE, b"tmcd", "tmcd", "timecode", "other"),
+    (MEBX, b"meta", "mebx", "timed metadata", "other"),
+];
+
+#[test]
+fn real_entries_are_described_as_others_describe_them() {
+    for (hex, handler, codecs, codec, media) in CASES {
+        let read = entry(hex, handler);
+        assert_eq!(read.codecs, *codecs);
+        assert_eq!(read.codec.to_string(), *codec, "{codecs}");
+        assert_eq!(line(&read.media), *media, "{codecs}");
+        assert_eq!(read.doubts, [], "{codecs}");
+        assert_eq!(read.format.0, bytes(hex)[4..8], "{codecs}");
+        if read.repairs.is_empty() {
+            assert_eq!(read.entry, bytes(hex), "{codecs}: byte for byte");
+        }
+    }
+}
+
+#[test]
+fn entries_without_a_size_have_that_of_the_stream() {
+    for hex in [AVC, AVC_INTERLACED, AVC_QUICKTIME, HEVC, HEVC_DOLBY_VISION, AV1, AV1_444] {
+        let mut without = bytes(hex);
+        without[32..36].fill(0);
+        let without = read(&without, *b"vide").expect("a whole entry");
+        let size = |read: &SampleEntry| match &read.media {
+            Media::Video(video) => (video.width, video.height),
+            other => unreachable!("{other:?} in a table of video"),
+        };
+        assert_eq!(size(&without), size(&entry(hex, b"vide")), "{}", without.codecs);
+    }
+}
+
+#[test]
+fn entries_of_a_kind_that_ffmpeg_does_not_write_are_described() {
+    let pcm = make(b"pcmC", &[0, 0, 0, 0, 1, 24]);
+    let high_rate = make(b"srat", &[0, 0, 0, 0, 0, 0x01, 0x77, 0]);
+    let no_vision = make(b"hvcC", &bytes("01022000000090000000000099f000fcfdfafa00000f00"));
+    for (bytes, handler, codecs, media) in [
+        (webvtt(), b"text", "wvtt", "text"),
+        (audio_entry(b"ipcm", 0, &[pcm]), b"soun", "ipcm", "2 ch, 48000 Hz, 24 bit"),
+        // Version 1 of MP4, which is not that of QuickTime.
+        (audio_entry(b"dtsc", 1, &[high_rate]), b"soun", "dtsc", "2 ch, 96000 Hz, - bit"),
+        // Dolby Vision that only Dolby Vision can decode has no colour that others would know.
+        (
+            video_entry(b"dvh1", &[no_vision.clone(), make(b"dvcC", &[1, 0, 0x0a, 0x35, 0, 0])]),
+            b"vide",
+            "dvh1.05.06",
+            "1920x1080 1:1 10 C420, Main 10 5.1, 2/2/2 - PQ",
+        ),
+        // Without parameter sets in the record an entry keeps its type.
+        (
+            video_entry(b"hev1", &[no_vision]),
+            b"vide",
+            "hev1.2.4.L153.90",
+            "1920x1080 1:1 10 C420, Main 10 5.1, 2/2/2 - SDR",
+        ),
+    ] {
+        let read = read(&bytes, *handler).expect("a whole entry");
+        assert_eq!(read.codecs, codecs);
+        assert_eq!(line(&read.media), media, "{codecs}");
+        assert_eq!((read.repairs, read.doubts), (vec![], vec![]), "{codecs}");
+        assert_eq!(read.entry, bytes, "{codecs}: byte for byte");
+    }
+}
+
+#[test]
+fn what_may_stand_in_segments_does_and_the_rest_says_why_not() {
+    let reason = |hex, handler| entry(hex, handler).packageable().map_err(|why| why.to_string());
+    for (hex, handler, ..) in CASES {
+        let expected = match *hex {
+            MPEG4 => "MPEG-4 Visual video has to be encoded: players do not take it in segments",
+            MPEG2 => "MPEG-2 video has to be encoded: players do not take it in segments",
+            MJPEG => "Motion JPEG video has to be encoded: players do not take it in segments",
+            PRORES => "ProRes video has to be encoded: players do not take it in segments",
+            DTS => "DTS audio has to be encoded: players do not take it in segments",
+            SOWT | IN24 | LPCM => "PCM audio has to be encoded: players do not take it in segments",
+            TX3G => "3GPP timed text cannot stand in segments: the text has to become WebVTT",
+            QUICKTIME_TEXT => {
+                "QuickTime text cannot stand in segments: the text has to become WebVTT"
+            }
+            C608 => "closed captions cannot stand in segments: the text has to become WebVTT",
+            VOBSUB => "VobSub subtitles are pictures: manifests have no place for them",
+            TIMECODE => "timecode is data for programs: players do not show it",
+            MEBX => "timed metadata is data for programs: players do not show it",
+            AVC_CBCS => "it is encrypted (cbcs): segments of it are not made",
+            _ => {
+                assert_eq!(reason(hex, handler), Ok(()));
+                continue;
+            }
+        };
+        assert_eq!(reason(hex, handler), Err(expected.to_owned()));
+    }
+    let unheard = read(&make(b"abcd", &[0; 8]), *b"meta").expect("a whole entry").packageable();
+    assert_eq!(
+        unheard.map_err(|why| why.to_string()),
+        Err("the codec 'abcd' is not known here".into())
+    );
+}
+
+#[test]
+fn a_type_is_changed_when_the_parameter_sets_are_there_and_nothing_else_is() {
+    let avc3 = AVC.replacen("61766331", "61766333", 1);
+    let dvhe = HEVC_DOLBY_VISION.replacen("68766331", "64766865", 1);
+    for (hex, to, repair, codecs) in [
+        (HEVC, b"hvc1", Repair::Hev1ToHvc1, "hvc1.1.6.L90.90"),
+        (&avc3, b"avc1", Repair::Avc3ToAvc1, "avc1.64001f"),
+        (&dvhe, b"dvh1", Repair::DvheToDvh1, "dvh1.08.02"),
+    ] {
+        let (read, mut expected) = (entry(hex, b"vide"), bytes(hex));
+        expected[4..8].copy_from_slice(to);
+        assert_eq!(read.entry, expected, "{codecs}");
+        assert_eq!((read.repairs, read.codecs), (vec![repair], codecs.to_owned()));
+    }
+}
+
+#[test]
+fn a_type_is_kept_when_one_parameter_set_is_missing() {
+    // H.264 without the picture parameter set; HEVC with the arrays of one, then the other, empty.
+    let avc3 =
+        AVC.replacen("61766331", "61766333", 1).replacen("01000568ef9cb22c", "00000568ef9cb22c", 1);
+    let no_vps = HEVC.replacen("2000010018", "0000010018", 1);
+    let no_pps = HEVC.replacen("2200010007", "2700010007", 1);
+    for (hex, codecs) in
+        [(&avc3, "avc3.64001f"), (&no_vps, "hev1.1.6.L90.90"), (&no_pps, "hev1.1.6.L90.90")]
+    {
+        let read = entry(hex, b"vide");
+        assert_eq!((read.repairs.len(), read.codecs.as_str()), (0, codecs));
+        assert_eq!(read.entry, bytes(hex));
+    }
+}
+
+#[test]
+fn the_sound_description_of_quicktime_becomes_an_entry_of_mp4() {
+    let esds_of_mp3 = make(b"esds", &esds::make(0x69));
+    let configuration = |hex: &str| bytes(hex);
+    for (hex, format, [channels, sample_size, rate], configuration) in [
+        (
+            AAC_QUICKTIME,
+            b"mp4a",
+            [2, 16, 44_100],
+            configuration(
+                "00000033657364730000000003808080220000000480808014401400180000\
+                 02ee000000000005808080021210068080800102",
+            ),
+        ),
+        (
+            ALAC_QUICKTIME,
+            b"alac",
+            [2, 24, 48_000],
+            configuration(
+                "00000024616c616300000000000010000018280a0e02000000006004002328000000bb80",
+            ),
+        ),
+        (AC3_QUICKTIME, b"ac-3", [6, 16, 48_000], configuration("0000000b64616333103de0")),
+        (MP3_QUICKTIME, b"mp4a", [2, 16, 22_050], esds_of_mp3),
+    ] {
+        let mut body = vec![0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+        for field in [channels, sample_size, 0, 0, rate, 0_u16] {
+            body.extend(field.to_be_bytes());
+        }
+        body.extend(configuration);
+        let read = entry(hex, b"soun");
+        assert_eq!(read.repairs, [Repair::QuickTimeAudio]);
+        assert_eq!(read.entry, make(format, &body), "{}", read.codecs);
+        // What was made is read as before, and needs no repair.
+        let again = super::read(&read.entry, *b"soun").expect("a whole entry");
+        assert_eq!((&again.codecs, &again.media), (&read.codecs, &read.media));
+        assert_eq!((again.repairs, again.doubts), (vec![], vec![]), "{}", read.codecs);
+    }
+}
+
+#[test]
+fn a_sound_description_without_a_configuration_is_left_alone_and_doubted() {
+    let without = AAC_QUICKTIME.replacen("65736473", "66726565", 1);
+    let read = entry(&without, b"soun");
+    assert_eq!((read.repairs, read.codecs.as_str()), (vec![], "mp4a.40.2"));
+    assert_eq!(read.entry, bytes(&without));
+    assert_eq!(read.doubts, [Doubt::Missing(FourCc(*b"esds"))]);
+}
+
+#[test]
+fn an_encrypted_entry_is_described_by_what_it_was_and_not_changed() {
+    let encrypted = entry(AVC_CBCS, b"vide");
+    assert_eq!((encrypted.format, encrypted.original_format), (FourCc(*b"encv"), FourCc(*b"avc1")));
+    assert_eq!(encrypted.encryption, Some(Encryption { scheme: Some(FourCc(*b"cbcs")) }));
+    // Even where a repair would be possible.
+    let avc3 = AVC_CBCS.replacen("61766331", "61766333", 1);
+    let read = entry(&avc3, b"vide");
+    assert_eq!((read.repairs, read.codecs.as_str()), (vec![], "avc3.64001f"));
+    assert_eq!(read.entry, bytes(&avc3));
+    let clear = entry(AVC, b"vide");
+    assert_eq!((clear.original_format, clear.encryption), (clear.format, None));
+}
+
+#[test]
+fn dolby_vision_is_named_beside_its_base_layer() {
+    let Media::Video(video) = entry(HEVC_DOLBY_VISION, b"vide").media else { unreachable!() };
+    let expected = DolbyVision {
+        codecs: "dvh1.08.02".to_owned(),
+        profile: 8,
+        level: 2,
+        brand: Some(FourCc(*b"db4h")),
+    };
+    assert_eq!(video.dolby_vision, Some(expected));
+    let Media::Video(video) = entry(HEVC, b"vide").media else { unreachable!() };
+    assert_eq!(video.dolby_vision, None);
+}
+
+#[test]
+fn bit_rates_are_those_of_the_box_else_of_the_descriptor() {
+    let rates = |max, average| Some(Bitrate { max, average });
+    assert_eq!(entry(AVC, b"vide").bitrate, rates(1_438_352, 798_944));
+    assert_eq!(entry(AAC_QUICKTIME, b"soun").bitrate, rates(192_000, 0));
+    assert_eq!(entry(AC3, b"soun").bitrate, None);
+}
+
+#[test]
+fn colour_of_the_stream_is_used_where_the_container_says_nothing_and_doubted_where_it_differs() {
+    let facts = |hex: &str| {
+        let read = entry(hex, b"vide");
+        let Media::Video(video) = read.media else { unreachable!() };
+        (video.range, read.doubts)
+    };
+    // `colr` becomes `free`.
+    let silent = AVC_HLG.replacen("636f6c72", "66726565", 1);
+    assert_eq!(facts(&silent), (VideoRange::Hlg, vec![]));
+    let differs = AVC_HLG.replacen("6e636c78000900120009", "6e636c78000100010001", 1);
+    let doubt = Doubt::RangesDiffer { container: VideoRange::Sdr, stream: VideoRange::Hlg };
+    assert_eq!(facts(&differs), (VideoRange::Sdr, vec![doubt]));
+}
+
+#[test]
+fn what_cannot_be_read_is_guessed_and_doubted() {
+    let missing = |kind: &[u8; 4]| vec![Doubt::Missing(FourCc(*kind))];
+    let cut = |kind: &[u8; 4]| vec![Doubt::CutShort(FourCc(*kind))];
+    let none: &[Vec<u8>] = &[];
+    for (bytes, handler, codecs, doubts) in [
+        (video_entry(b"avc1", none), b"vide", "avc1.640028", missing(b"avcC")),
+        (video_entry(b"hvc1", none), b"vide", "hvc1.1.6.L120.90", missing(b"hvcC")),
+        (video_entry(b"av01", none), b"vide", "av01.0.08M.08", missing(b"av1C")),
+        (video_entry(b"vp09", none), b"vide", "vp09.00.40.08", missing(b"vpcC")),
+        (audio_entry(b"mp4a", 0, none), b"soun", "mp4a.40.2", missing(b"esds")),
+        (audio_entry(b"Opus", 0, none), b"soun", "opus", missing(b"dOps")),
+        (
+            audio_entry(b"mp4a", 0, &[make(b"esds", &esds::make(0x40))]),
+            b"soun",
+            "mp4a.40.2",
+            cut(b"esds"),
+        ),
+        (audio_entry(b"fLaC", 0, &[make(b"dfLa", &[0; 9])]), b"soun", "fLaC", cut(b"dfLa")),
+        // What stands before the end counts.
+        (
+            video_entry(b"avc1", &[make(b"avcC", &[1, 0x4d, 0x40, 0x1f, 0xff, 0xe1, 0, 9])]),
+            b"vide",
+            "avc1.4d401f",
+            cut(b"avcC"),
+        ),
+        (video_entry(b"avc1", &[make(b"avcC", &[1, 0x4d])]), b"vide", "avc1.640028", cut(b"avcC")),
+        (
+            video_entry(b"avc1", &[make(b"avcC", &bytes("014d401fffe100024d4001000168"))]),
+            b"vide",
+            "avc1.4d401f",
+            vec![Doubt::SequenceParameterSet],
+        ),
+        (
+            video_entry(b"av01", &[make(b"av1C", &bytes("81050c000a0100"))]),
+            b"vide",
+            "av01.0.05M.08",
+            vec![Doubt::SequenceHeader],
+        ),
+        (
+            video_entry(b"vp09", &[make(b"vpcC", &bytes("010000000014820202020000")), vec![7]]),
+            b"vide",
+            "vp09.00.20.08",
+            vec![Doubt::Boxes],
+        ),
+    ] {
+        let read = read(&bytes, *handler).expect("a whole entry");
+        assert_eq!((read.codecs.as_str(), &read.doubts), (codecs, &doubts), "{bytes:02x?}");
+        assert_eq!(read.packageable(), Ok(()), "{codecs}: a doubt is no reason not to play");
+        assert_eq!(read.entry, bytes, "{codecs}");
+    }
+}
+
+#[test]
+fn only_an_entry_that_is_not_whole_is_refused() {
+    let refused = |bytes: &[u8], handler: &[u8; 4]| read(bytes, *handler).map(|read| read.codecs);
+    let whole = bytes(AVC);
+    assert_eq!(refused(&[&whole[..], &[0]].concat(), b"vide"), Err(EntryRefused::Size));
+    assert_eq!(refused(&make(b"avc1", &[0; 77]), b"vide"), Err(EntryRefused::CutShort));
+    assert_eq!(refused(&make(b"mp4a", &[0; 27]), b"soun"), Err(EntryRefused::CutShort));
+    assert_eq!(refused(&make(b"wvtt", &[0; 7]), b"text"), Err(EntryRefused::CutShort));
+    let long = make(b"mett", &vec![0; ENTRY_MAX_BYTES - 7]);
+    assert_eq!(refused(&long, b"meta"), Err(EntryRefused::TooLong));
+    assert_eq!(refused(&long[..8], b"meta"), Err(EntryRefused::Size));
+}
+
+/// An entry with another size in its header, so that the size is not what stops the reader.
+fn resized(mut entry: Vec<u8>) -> Vec<u8> {
+    let size = u32::try_from(entry.len()).expect("a short entry");
+    if let Some(field) = entry.get_mut(..4) {
+        field.copy_from_slice(&size.to_be_bytes());
+    }
+    entry
+}
+
+/// What holds of anything that is read.
+fn check(bytes: &[u8], handler: [u8; 4]) {
+    let Ok(read) = read(bytes, handler) else { return };
+    assert!(!read.codecs.is_empty() && read.codecs.is_ascii());
+    assert!(
+        !read.codecs.contains(['"', ',', '<', '&', ' ', '\n', '\r']),
+        "{:?} can stand in a manifest",
+        read.codecs
+    );
+    assert!(read.doubts.len() < 8);
+    let _ = (read.packageable(), line(&read.media));
+    if read.repairs.is_empty() {
+        assert_eq!(read.entry, bytes);
+    }
+    let again = super::read(&read.entry, handler).expect("what is put into an init segment");
+    assert_eq!((again.repairs, again.codecs), (vec![], read.codecs), "repaired once and for all");
+}
+
+#[test]
+fn an_unknown_type_cannot_break_a_manifest() {
+    check(&make(b"a\",\n", &[0; 100]), *b"vide");
+    check(&make(b"\"\",\r", &[0; 100]), *b"soun");
+    check(&make(b",=<&", &[0; 100]), *b"meta");
+}
+
+#[test]
+fn an_entry_that_is_cut_anywhere_is_refused_or_described() {
+    for (hex, handler, ..) in CASES {
+        let whole = bytes(hex);
+        for length in 0..whole.len() {
+            assert!(read(&whole[..length], **handler).is_err());
+            check(&resized(whole[..length].to_vec()), **handler);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn bytes_that_are_changed_anywhere_do_no_harm(
+        case in 0..CASES.len(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let (hex, handler, ..) = CASES[case];
+        let mut bytes = bytes(hex);
+        for (place, byte) in changes {
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+        }
+        check(&bytes, *handler);
+        bytes.truncate(cut.index(bytes.len()));
+        check(&resized(bytes), *handler);
+    }
+
+    #[test]
+    fn any_type_does_no_harm_in_any_entry(
+        case in 0..CASES.len(),
+        format in any::<[u8; 4]>(),
+    ) {
+        let (hex, handler, ..) = CASES[case];
+        let mut bytes = bytes(hex);
+        bytes[4..8].copy_from_slice(&format);
+        check(&bytes, *handler);
+    }
+
+    #[test]
+    fn any_bytes_do_no_harm_in_any_entry(
+        case in 0..CASES.len(),
+        body in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let (hex, handler, ..) = CASES[case];
+        let head = &bytes(hex)[..8];
+        check(&resized([head, &body].concat()), *handler);
+    }
+}
