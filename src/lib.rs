@@ -22,6 +22,7 @@ pub mod extent;
 pub mod http;
 pub mod library;
 pub mod movie;
+pub mod package;
 pub mod serve;
 pub mod telemetry;
 pub mod wire;
