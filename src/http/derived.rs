@@ -118,23 +118,42 @@ mod tests {
             ("a.mp4/index.m3u8", "a.mp4", View::Multivariant),
             ("a/b%20c.mp4/manifest.mpd", "a/b c.mp4", View::Mpd),
             ("index.m3u8/index.m3u8", "index.m3u8", View::Multivariant),
-            ("a.mp4/~00ff/video-1/12.m4s", "a.mp4", track("00ff", "video-1", TrackFile::Segment(11))),
+            (
+                "a.mp4/~00ff/video-1/12.m4s",
+                "a.mp4",
+                track("00ff", "video-1", TrackFile::Segment(11)),
+            ),
             ("a/~b/c/~d/video-1/init.mp4", "a/~b/c", track("d", "video-1", TrackFile::Init)),
             ("a.mp4/~0/audio-1/i-1.m4s", "a.mp4", track("0", "audio-1", TrackFile::IFrame(0))),
             ("a.mp4/~0/text-1/3.vtt", "a.mp4", track("0", "text-1", TrackFile::Text(2))),
             ("x/~1/y/play.mp4", "x/~1/y", View::Progressive),
         ] {
             let derived = Derived::parse(encoded).expect(encoded).expect(encoded);
-            assert_eq!((derived.title.display().as_str(), &derived.view), (title, &view), "{encoded}");
+            assert_eq!(
+                (derived.title.display().as_str(), &derived.view),
+                (title, &view),
+                "{encoded}"
+            );
         }
     }
 
     #[test]
     fn what_is_in_no_list_is_nothing() {
         for encoded in [
-            "", "a.mp4", "a.mp4/", "a.mp4/x", "index.m3u8", "a/~0/v/0.m4s", "a/~0/v/01.m4s",
-            "a/~0/v/+1.m4s", "a/~0/v/-1.m4s", "a/~0/v/99999999999999999999.m4s", "a/~0/v/x.m4s",
-            "~0/v/1.m4s", "a/~0/v/i-1.vtt", "a/0/v/1.m4s",
+            "",
+            "a.mp4",
+            "a.mp4/",
+            "a.mp4/x",
+            "index.m3u8",
+            "a/~0/v/0.m4s",
+            "a/~0/v/01.m4s",
+            "a/~0/v/+1.m4s",
+            "a/~0/v/-1.m4s",
+            "a/~0/v/99999999999999999999.m4s",
+            "a/~0/v/x.m4s",
+            "~0/v/1.m4s",
+            "a/~0/v/i-1.vtt",
+            "a/0/v/1.m4s",
         ] {
             assert!(Derived::parse(encoded).is_none(), "{encoded}");
         }

@@ -58,7 +58,9 @@ pub enum Error {
     #[error("{0}")]
     Unprocessable(String),
     /// The file is still being written.
-    #[error("the file is still growing; it plays from the start by /media/…?follow, and once it is whole, here")]
+    #[error(
+        "the file is still growing; it plays from the start by /media/…?follow, and once it is whole, here"
+    )]
     Growing,
     /// The disk does not answer, or not in time.
     #[error("the storage does not answer at the moment; try again soon")]
@@ -118,10 +120,7 @@ impl ResponseError for Error {
         let mut response = HttpResponse::build(status);
         match self {
             Self::MethodNotAllowed => response.insert_header((ALLOW, READ_METHODS)),
-            Self::Unavailable(_)
-            | Self::NotReady(_)
-            | Self::TooMuchAtOnce(_)
-            | Self::Growing => {
+            Self::Unavailable(_) | Self::NotReady(_) | Self::TooMuchAtOnce(_) | Self::Growing => {
                 response.insert_header((RETRY_AFTER, RETRY_AFTER_S))
             }
             _ => &mut response,

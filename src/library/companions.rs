@@ -63,7 +63,8 @@ fn companions_among(title: &MediaPath, names: &Names) -> Companions {
     let renditions = near.iter().copied().filter(is_rendition).take(COMPANIONS_MAX);
     let renditions = renditions.filter_map(|name| title.sibling(name).ok()).collect();
     let sidecars = sidecars_of(name, near.iter().copied()).into_iter().take(COMPANIONS_MAX);
-    let sidecars = sidecars.filter_map(|(name, sidecar)| Some((title.sibling(name).ok()?, sidecar)));
+    let sidecars =
+        sidecars.filter_map(|(name, sidecar)| Some((title.sibling(name).ok()?, sidecar)));
     Companions { renditions, sidecars: sidecars.collect() }
 }
 
@@ -101,8 +102,16 @@ mod tests {
     #[test]
     fn a_height_behind_the_title_s_name_makes_a_rendition() {
         let names = [
-            "film.mp4", "film.720p.mp4", "film.1080p60.mp4", "film.480p.mov", "film.de.mp4",
-            "film.720p.srt", "film.en.srt", "films.720p.mp4", "film.p.mp4", "film.99999p.mp4",
+            "film.mp4",
+            "film.720p.mp4",
+            "film.1080p60.mp4",
+            "film.480p.mov",
+            "film.de.mp4",
+            "film.720p.srt",
+            "film.en.srt",
+            "films.720p.mp4",
+            "film.p.mp4",
+            "film.99999p.mp4",
         ];
         let (renditions, sidecars) = among("a/film.mp4", &names);
         assert_eq!(renditions, ["a/film.1080p60.mp4", "a/film.720p.mp4"]);

@@ -244,11 +244,8 @@ impl<'a> Pass<'a> {
     }
 
     fn begin_segment(&mut self, position: Position, sample: &Sample, presented: i64) {
-        let start = if self.segments.is_empty() {
-            presented.max(self.timeline.from)
-        } else {
-            presented
-        };
+        let start =
+            if self.segments.is_empty() { presented.max(self.timeline.from) } else { presented };
         let shape = Shape {
             equal_durations: true,
             equal_sizes: true,
@@ -279,7 +276,8 @@ impl<'a> Pass<'a> {
     fn advance_cut(&mut self, start: i64) {
         match self.cuts {
             Cuts::Grid(grid_ms) => {
-                let passed = i128::from(start) * 1000 / (i128::from(grid_ms.get()) * self.timescale);
+                let passed =
+                    i128::from(start) * 1000 / (i128::from(grid_ms.get()) * self.timescale);
                 self.next_cut = u64::try_from(passed).unwrap_or(0) + 1;
             }
             Cuts::Near { times, .. } => {
@@ -294,17 +292,19 @@ impl<'a> Pass<'a> {
     /// Whether a segment is to begin with this sample. Each lasts some time.
     fn is_cut(&self, sample: &Sample, presented: i64) -> bool {
         let is_later = self.current.is_some_and(|(segment, ..)| presented > segment.start);
-        is_later && match self.cuts {
-            Cuts::Grid(grid_ms) => {
-                let grid = i128::from(self.next_cut) * i128::from(grid_ms.get()) * self.timescale;
-                sample.is_sync && i128::from(presented) * 1000 >= grid
+        is_later
+            && match self.cuts {
+                Cuts::Grid(grid_ms) => {
+                    let grid =
+                        i128::from(self.next_cut) * i128::from(grid_ms.get()) * self.timescale;
+                    sample.is_sync && i128::from(presented) * 1000 >= grid
+                }
+                Cuts::Near { times, .. } => {
+                    sample.is_sync
+                        && (self.next_cut as usize) < times.len()
+                        && self.is_near(presented, sample.duration, self.next_cut)
+                }
             }
-            Cuts::Near { times, .. } => {
-                sample.is_sync
-                    && (self.next_cut as usize) < times.len()
-                    && self.is_near(presented, sample.duration, self.next_cut)
-            }
-        }
     }
 
     /// Whether a sample is at least as near to a time as the one behind it.

@@ -26,7 +26,6 @@ use bytes::Bytes;
 pub use self::{
     boxes::Header,
     codec::{FourCc, SampleEntry},
-
     index::{Indexed, Segment, Shape, Syncs},
     samples::{Position, Sample, SampleFault, Walk},
     timeline::Timeline,
@@ -190,11 +189,7 @@ impl Track {
     }
 
     /// The samples from a segment's first on, in decoding order.
-    pub fn walk<'a, R: ReadAt + ?Sized>(
-        &'a self,
-        source: &'a R,
-        segment: &Segment,
-    ) -> Walk<'a, R> {
+    pub fn walk<'a, R: ReadAt + ?Sized>(&'a self, source: &'a R, segment: &Segment) -> Walk<'a, R> {
         Walk::new(&self.samples, source, segment.position, SEGMENT_BYTES)
     }
 

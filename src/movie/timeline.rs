@@ -45,9 +45,10 @@ impl Timeline {
             i64::try_from(ticks).unwrap_or(i64::MAX)
         };
         let is_empty = |edit: &&Edit| edit.media_time < 0;
-        let empty: u64 = edits.iter().take_while(is_empty).fold(0, |sum, edit| {
-            sum.saturating_add(edit.duration)
-        });
+        let empty: u64 = edits
+            .iter()
+            .take_while(is_empty)
+            .fold(0, |sum, edit| sum.saturating_add(edit.duration));
         let delay = to_ticks(empty);
         let mut media = edits.iter().skip_while(is_empty);
         let (mut until, mut jumps, mut media_time) = (None, 0, 0);

@@ -27,7 +27,8 @@ impl<'r, R: ReadAt + ?Sized> Window<'r, R> {
     pub(super) fn get(&mut self, offset: u64, length: usize) -> Result<&[u8], ReadError> {
         debug_assert!(length <= self.span, "a window is as large as the largest thing read by it");
         let within = offset.checked_sub(self.start).and_then(|at| usize::try_from(at).ok());
-        let is_here = |at: &usize| at.checked_add(length).is_some_and(|end| end <= self.bytes.len());
+        let is_here =
+            |at: &usize| at.checked_add(length).is_some_and(|end| end <= self.bytes.len());
         let at = match within.filter(is_here) {
             Some(at) => at,
             None => {

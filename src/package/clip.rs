@@ -24,7 +24,9 @@ const MOVIE_TIMESCALE: u32 = 1000;
 #[derive(Debug, thiserror::Error)]
 pub enum ClipRefused {
     /// There is nothing between its start and its end.
-    #[error("there is nothing to play from {start_ms} to {end_ms} ms: the title ends at {title_ms} ms")]
+    #[error(
+        "there is nothing to play from {start_ms} to {end_ms} ms: the title ends at {title_ms} ms"
+    )]
     Empty {
         /// Its start, in milliseconds.
         start_ms: u64,
@@ -156,7 +158,9 @@ fn part<'a, R: ReadAt + ?Sized>(
             part.samples.clear();
         }
         // Pictures that are shown before may be decoded behind: the end is behind the last key frame.
-        if presented >= end && (sample.is_sync || sample.dts.saturating_add(track.timeline.shift) >= end) {
+        if presented >= end
+            && (sample.is_sync || sample.dts.saturating_add(track.timeline.shift) >= end)
+        {
             break;
         }
         if part.samples.len() >= samples_max {
@@ -173,7 +177,8 @@ fn part<'a, R: ReadAt + ?Sized>(
     };
     let shift = track.timeline.shift;
     let raise = i64::from(track.index.raise);
-    let begins = part.samples.iter().map(|sample| track.timeline.presented(sample.dts, sample.composition));
+    let begins =
+        part.samples.iter().map(|sample| track.timeline.presented(sample.dts, sample.composition));
     let begins = begins.min().unwrap_or(0);
     // What is seen first: the start, or where the track begins if that is later.
     let seen = begins.max(start).max(track.timeline.from);
@@ -314,8 +319,9 @@ fn write_tables(stbl: &mut Writer, part: &Part<'_>, media: &Media, base: u64, is
         behind = Some(sample.offset + u64::from(sample.size));
     }
     let count_of = |chunk: usize| chunks[chunk].1;
-    let changes: Vec<usize> =
-        (0..chunks.len()).filter(|&chunk| chunk == 0 || count_of(chunk) != count_of(chunk - 1)).collect();
+    let changes: Vec<usize> = (0..chunks.len())
+        .filter(|&chunk| chunk == 0 || count_of(chunk) != count_of(chunk - 1))
+        .collect();
     stbl.full(b"stsc", 0, 0, |stsc| {
         stsc.u32(u32::try_from(changes.len()).expect("fewer than samples"));
         for &chunk in &changes {

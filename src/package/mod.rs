@@ -15,6 +15,6 @@ pub mod hls;
 pub mod presentation;
 pub mod renditions;
 mod shifted;
+pub mod text;
 pub mod title;
 mod write;
-pub mod text;

@@ -17,9 +17,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{
-    Buffers, Lane, LaneSettings, Unavailable, names::KnownNames, open_files::OpenFiles,
-};
+use super::{Buffers, Lane, LaneSettings, Unavailable, names::KnownNames, open_files::OpenFiles};
 
 /// How often an open that the kernel could not decide is tried.
 const OPEN_TRIES: usize = 16;

@@ -12,8 +12,15 @@ use crate::{
     http::{Error, Site},
     library::{MediaPath, sidecars::Sidecar},
     movie::Track,
-    package::{presentation, renditions, title},
+    package::{
+        presentation::{self, Segment},
+        renditions, title,
+    },
 };
+
+/// What a segment of subtitles is taken to be long, in bytes: a few lines. Its true length would have to
+/// be read from another file, and is nothing beside pictures and sound.
+const TEXT_BYTES: u64 = 512;
 
 /// A title with what belongs to it.
 pub(super) struct Company {
@@ -40,23 +47,17 @@ pub(super) enum From {
 impl Company {
     /// Opens what belongs to a title. What cannot be opened, or does not fit, is left out: the title
     /// plays without.
-    pub(super) async fn of(
-        site: &Site,
-        title: &MediaPath,
-        opened: &Opened,
-    ) -> Result<Self, Error> {
+    pub(super) async fn of(site: &Site, title: &MediaPath, opened: &Opened) -> Result<Self, Error> {
         let companions = site.library.companions(title).await?;
         let mut renditions = Vec::new();
         for path in companions.renditions {
             match streams::open(site, &path).await {
-                Ok(rendition) => {
-                    match renditions::agree(&opened.movie, &rendition.movie) {
-                        Ok(()) => renditions.push((format!("../{}/", path.encoded_name()), rendition)),
-                        Err(why) => {
-                            tracing::warn!(rendition = %path.display(), %why, "left out of its title");
-                        }
+                Ok(rendition) => match renditions::agree(&opened.movie, &rendition.movie) {
+                    Ok(()) => renditions.push((format!("../{}/", path.encoded_name()), rendition)),
+                    Err(why) => {
+                        tracing::warn!(rendition = %path.display(), %why, "left out of its title");
                     }
-                }
+                },
                 Err(error) => {
                     tracing::warn!(rendition = %path.display(), %error, "left out of its title");
                 }
@@ -133,7 +134,11 @@ pub(super) fn text_track(
         language,
         label,
         is_default: false,
-        segments: Arc::clone(&leading.segments),
+        segments: leading
+            .segments
+            .iter()
+            .map(|segment| Segment { bytes: TEXT_BYTES, ..*segment })
+            .collect(),
         target_duration_min_s: 0,
         kind: presentation::Kind::Text(presentation::Text { forced, hearing_impaired }),
     }

@@ -31,7 +31,6 @@ use crate::{
 /// A file that was seen to grow within this time is still being written.
 const GROWING: Duration = Duration::from_secs(2);
 
-
 /// Answers in front of the App what needs no waiting, with the result that the App would have.
 pub fn answer_now(
     request: &Head<'_>,

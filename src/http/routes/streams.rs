@@ -169,7 +169,9 @@ async fn make(
             }
             let of = title::track_of(&opened.movie, track).ok_or(Error::NotFound)?;
             match file {
-                TrackFile::Media => playlist(request, site, opened, Product::Media(track.into())).await,
+                TrackFile::Media => {
+                    playlist(request, site, opened, Product::Media(track.into())).await
+                }
                 TrackFile::IFrames => {
                     playlist(request, site, opened, Product::IFrames(track.into())).await
                 }
@@ -247,7 +249,8 @@ async fn playlist(
     let bytes = match site.made.text(&identity, &product) {
         Some(bytes) => bytes,
         None => {
-            let (movie, version, made) = (Arc::clone(&opened.movie), opened.version, product.clone());
+            let (movie, version, made) =
+                (Arc::clone(&opened.movie), opened.version, product.clone());
             let text = site.run_beside(move || make_playlist(&movie, version, &made)).await?;
             let text = Bytes::from(text.ok_or(Error::NotFound)?);
             site.made.keep_text(identity, product, text.clone());

@@ -23,7 +23,6 @@ pub use samples::{SampleFormat, cues_of_sample, join};
 pub use segment::{TimestampMap, segment, whole};
 pub use time::TIME_MS_MAX;
 
-
 /// The longest file that is read, in bytes. The subtitles of a 24 h film are a tenth of it.
 pub const FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -140,10 +139,7 @@ pub enum TextRefused {
 /// What begins with `WEBVTT` is WebVTT, whatever its name says, and everything else is read as SubRip,
 /// which takes WebVTT's times too. The language (a BCP 47 tag) helps to tell one old encoding from another. A cue whose times cannot be read, that
 /// ends before it begins, or that has nothing to show is left out; an empty file has no cues.
-pub fn parse(
-    bytes: &[u8],
-    language_hint: Option<&str>,
-) -> Result<Subtitles, TextRefused> {
+pub fn parse(bytes: &[u8], language_hint: Option<&str>) -> Result<Subtitles, TextRefused> {
     if bytes.len() > FILE_BYTES_MAX {
         return Err(TextRefused::TooLong);
     }
