@@ -22,10 +22,14 @@ pub struct Fit {
 ///
 /// What an edit list hides (lead-in, priming) may be left out at both ends. If it is there, it must
 /// not be shown: its time lies outside of that of what is shown, or the package hides it as well.
+///
+/// Tracks are in sync if they are as far apart as in the source, up to a tick of the coarser one, or up
+/// to `slack` where that is more.
 pub fn same_packets(
     source: &[Track],
     required: impl Fn(&Track) -> bool,
     package: &[Track],
+    slack: Seconds,
 ) -> Result<Vec<Fit>, String> {
     let mut fits: Vec<Fit> = Vec::new();
     for (place, track) in source.iter().enumerate() {
@@ -68,7 +72,7 @@ pub fn same_packets(
     }
     // What rounding to ticks can do.
     let used = fits.iter().flat_map(|fit| [&source[fit.source], &package[fit.package]]);
-    let Some(tick) = used.map(|track| Seconds::of(1, track.base)).max() else { return Ok(fits) };
+    let tick = used.map(|track| Seconds::of(1, track.base)).fold(slack, Seconds::max);
     for pair in fits.windows(2) {
         let apart = (pair[0].offset - pair[1].offset).magnitude();
         if apart > tick {
@@ -249,7 +253,7 @@ mod tests {
     fn compared(change: impl Fn(&mut Vec<Track>)) -> Result<Vec<Fit>, String> {
         let mut package = movie();
         change(&mut package);
-        same_packets(&movie(), |_| true, &package)
+        same_packets(&movie(), |_| true, &package, Seconds::of(0, (1, 1)))
     }
 
     fn later(track: &mut Track, ticks: i64) {

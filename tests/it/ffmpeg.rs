@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     ops::Sub,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{Condvar, LazyLock, Mutex, PoisonError},
 };
@@ -231,16 +231,33 @@ struct ProbedPacket {
     data_hash: Option<String>,
 }
 
+/// ffmpeg's reader of MPDs ends with the track that ends first, and loses the rest of all others. So
+/// their tracks are read one by one.
+fn is_read_one_by_one(input: &str) -> bool {
+    Path::new(input).extension().is_some_and(|extension| extension == "mpd")
+}
+
 /// The tracks of a file or URL, without decoding anything. Cover pictures are left out.
 pub fn tracks(input: &str) -> Result<Vec<Track>, String> {
-    let entries = "stream=index,codec_type,codec_name,time_base,width,height\
-        :stream_disposition=attached_pic:stream_tags=language:stream_side_data=rotation\
-        :packet=stream_index,pts,dts,duration,size,flags,data_hash";
-    let json =
-        probe(&["-show_data_hash", "MD5", "-show_entries", entries, "-of", "json", "-i", input])?;
-    let probed: Probed = serde_json::from_slice(&json).map_err(|error| error.to_string())?;
+    let of_stream = "stream=index,codec_type,codec_name,time_base,width,height\
+        :stream_disposition=attached_pic:stream_tags=language:stream_side_data=rotation";
+    let of_packet = "packet=stream_index,pts,dts,duration,size,flags,data_hash";
+    let all = format!("{of_stream}:{of_packet}");
+    let probed = |entries: &str, more: &[&str]| -> Result<Probed, String> {
+        let how = ["-show_data_hash", "MD5", "-show_entries", entries, "-of", "json"];
+        let json = probe(&[&how[..], more, &["-i", input]].concat())?;
+        serde_json::from_slice(&json).map_err(|error| error.to_string())
+    };
+    let one_by_one = is_read_one_by_one(input);
+    let Probed { streams, mut packets } = probed(if one_by_one { of_stream } else { &all }, &[])?;
+    if one_by_one {
+        for stream in &streams {
+            let index = stream.index.to_string();
+            packets.extend(probed(of_packet, &["-select_streams", &index])?.packets);
+        }
+    }
     let mut tracks = Vec::new();
-    for stream in probed.streams {
+    for stream in streams {
         let kind = match stream.codec_type.as_deref() {
             Some("video") => Kind::Video,
             Some("audio") => Kind::Audio,
@@ -260,7 +277,7 @@ pub fn tracks(input: &str) -> Result<Vec<Track>, String> {
             packets: Vec::new(),
         });
     }
-    for packet in probed.packets {
+    for packet in packets {
         let track = tracks.iter_mut().find(|track| track.index == packet.stream_index);
         let Some(track) = track else { continue };
         track.packets.push(Packet {
@@ -290,6 +307,10 @@ pub struct Decoded {
 /// Decodes tracks, by their [`index`](Track::index); any error fails. Frames that the edit list hides
 /// are not among those returned, where the demuxer knows the edit list.
 pub fn decode(input: &str, indices: &[usize]) -> Result<Vec<Decoded>, String> {
+    if is_read_one_by_one(input) && indices.len() > 1 {
+        let one_by_one = indices.iter().map(|&index| Ok(decode(input, &[index])?.remove(0)));
+        return one_by_one.collect();
+    }
     let maps: Vec<_> = indices.iter().map(|index| format!("0:{index}")).collect();
     // Turned pictures are not turned: what the decoder makes is compared, not what is drawn.
     let mut arguments = vec!["-xerror", "-copyts", "-noautorotate", "-i", input];
