@@ -1,13 +1,19 @@
 //! The tests of the product, in one binary.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test may end where it stands")]
 
+mod boxes; // boxes in memory, read without the program's own reader
+mod clips; // clips of every kind, made by ffmpeg and kept
+mod comparing; // whether a package has what its source has
+mod ffmpeg; // ffmpeg and ffprobe: packets and frames
 mod hanging_disk; // a disk that hangs when it is told to
 mod harness;
 mod http2; // a client for HTTP/2
 mod legal; // any request, and what a legal answer to it is
+mod manifests; // a strict reader of playlists and of MPDs
 mod memory; // contents answered without a socket
 mod program; // the real program, as a child process
 mod sources; // sources that misbehave on demand
+mod streams; // all that is derived from a title, found as a player finds it
 
 mod answers; // the table of cases, over sockets and in memory
 mod browsers; // CORS, methods, request ids, health
@@ -16,14 +22,17 @@ mod changing; // files that are replaced, overwritten, truncated or deleted whil
 mod codings; // content codings of text, and never of media
 mod connections; // keep-alive, pipelining, malformed requests, what closes and what does not
 mod corpus; // the seeds of the fuzz targets
+mod derived; // HTTP's rules for what is derived from a title
 mod disks; // a root whose disk hangs stops nobody else
 mod failing; // sources that fail while they are being sent
 mod fields; // which header fields answers have
 mod following; // `?follow`: files that grow while they are sent
 mod http2_limits; // what an HTTP/2 client may have, and what it keeps when the server goes down
 mod library; // scanning, watching, listing, sorting and searching
+mod listed; // what manifests promise, held against what is fetched
 mod paths; // which paths name a file, and that none leads out of a root
 mod players; // ffmpeg as a client
+mod playing; // every clip by virtual MP4, HLS and DASH, packet by packet and frame by frame
 mod process; // the program itself: signals, configuration, logs
 mod properties; // what holds for any request
 mod regressions; // what was once wrong
