@@ -343,6 +343,8 @@ mod tests {
             ("a</i>", "a"),
             ("<i><b>a</i>b</b>", "<i><b>a</b></i>b"),
             ("<i/>a", "a"),
+            ("<v y/ >a", "a"),
+            ("<c.x/ y>a", "<c>a</c>"),
             ("<i\nx>a", "<i>a</i>"),
         ] {
             let text = convert(raw).map(|converted| converted.text);

@@ -297,6 +297,24 @@ mod tests {
     }
 
     #[test]
+    fn samples_that_ffmpeg_wrote_are_read() {
+        // ffmpeg 5.1, -c:s mov_text: "<i>Hello</i> & bye", then "<b>top</b>", a second line.
+        for (sample, expected) in [
+            (
+                b"\0\x0bHello & bye\0\0\0\x16styl\0\x01\0\0\0\x05\0\x01\x02\x10\xff\xff\xff\xff"
+                    .as_slice(),
+                "<i>Hello</i> &amp; bye",
+            ),
+            (
+                b"\0\x0ctop\nline two\0\0\0\x16styl\0\x01\0\0\0\x03\0\x01\x01\x10\xff\xff\xff\xff",
+                "<b>top</b>\nline two",
+            ),
+        ] {
+            assert_eq!(texts(SampleFormat::Tx3g, sample), [expected]);
+        }
+    }
+
+    #[test]
     fn a_webvtt_sample_has_cues_with_all_that_they_had() {
         let first = [
             in_box(b"vsid", &[0, 0, 0, 1]),
