@@ -17,8 +17,8 @@ use crate::{
 /// thirty hours of pictures and sound.
 const SAMPLES_MAX: usize = 8 << 20;
 
-/// Ticks per second of the movie itself.
-const MOVIE_TIMESCALE: u32 = 1000;
+/// Ticks per second of a movie whose tracks have no clock in common.
+const USUAL_TIMESCALE: u32 = 90_000;
 
 /// Why a clip cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -240,27 +240,41 @@ fn file_type() -> Vec<u8> {
     writer.into_bytes()
 }
 
-fn in_movie_ticks(ticks: u64, timescale: NonZeroU32) -> u64 {
-    let scaled = u128::from(ticks) * u128::from(MOVIE_TIMESCALE);
+/// Ticks per second of the movie itself: so many that those of each track are whole ones, as far as
+/// that goes, and an empty edit is exact.
+fn movie_timescale(parts: &[Part<'_>]) -> u32 {
+    let common = parts.iter().try_fold(1_u32, |common, part| {
+        let timescale = part.track.timescale.get();
+        let (mut divisor, mut rest) = (common, timescale);
+        while rest != 0 {
+            (divisor, rest) = (rest, divisor % rest);
+        }
+        (common / divisor).checked_mul(timescale)
+    });
+    common.unwrap_or(USUAL_TIMESCALE)
+}
+
+fn in_movie_ticks(ticks: u64, timescale: NonZeroU32, movie_timescale: u32) -> u64 {
+    let scaled = u128::from(ticks) * u128::from(movie_timescale);
     u64::try_from(scaled.div_ceil(u128::from(timescale.get()))).unwrap_or(u64::MAX)
 }
 
 fn write_moov(parts: &[Part<'_>], media: &Media, base: u64, is_long: bool) -> Vec<u8> {
-    let lasts = |part: &Part<'_>| {
-        let timescale = part.track.timescale;
-        in_movie_ticks(part.empty, timescale) + in_movie_ticks(part.lasts, timescale)
-    };
+    let movie_timescale = movie_timescale(parts);
+    let in_movie =
+        |ticks, part: &Part<'_>| in_movie_ticks(ticks, part.track.timescale, movie_timescale);
+    let lasts = |part: &Part<'_>| in_movie(part.empty, part) + in_movie(part.lasts, part);
     let mut writer = Writer::default();
     writer.boxed(b"moov", |moov| {
         let duration = parts.iter().map(lasts).max().unwrap_or(0);
         let next = u32::try_from(parts.len()).expect("a few tracks") + 1;
-        boxes::movie_header(moov, MOVIE_TIMESCALE, duration, next);
+        boxes::movie_header(moov, movie_timescale, duration, next);
         for (id, part) in (1..).zip(parts) {
             moov.boxed(b"trak", |trak| {
                 let track = part.track;
                 boxes::track_header(trak, id, lasts(part), track.is_audio(), &track.picture);
-                let shown = (in_movie_ticks(part.lasts, track.timescale), part.media_time);
-                let empty = (in_movie_ticks(part.empty, track.timescale), -1);
+                let shown = (in_movie(part.lasts, part), part.media_time);
+                let empty = (in_movie(part.empty, part), -1);
                 let edits = if part.empty > 0 { vec![empty, shown] } else { vec![shown] };
                 boxes::edit_list(trak, &edits);
                 write_media(trak, part, media, base, is_long);

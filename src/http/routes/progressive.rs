@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 
-use super::streams::Opened;
+use super::streams::{self, Opened};
 use crate::{
     extent::{Caching, Content, Extent, Extents, ReadError, Source, Validator},
     http::{Error, Site, respond::respond},
@@ -118,7 +118,16 @@ impl Wanted {
 
     fn clip(self, opened: &Opened) -> Result<Clip, Error> {
         let movie = &opened.movie;
-        let mut tracks: Vec<usize> = (0..movie.tracks.len()).collect();
+        // What says how samples are encrypted lies beside them, and would be lost.
+        let is_plain = |place: &usize| movie.tracks[*place].entry.encryption.is_none();
+        let mut tracks: Vec<usize> = (0..movie.tracks.len()).filter(is_plain).collect();
+        let has_media = |place: &usize| {
+            let track = &movie.tracks[*place];
+            track.is_video() || track.is_audio()
+        };
+        if !tracks.iter().any(has_media) {
+            return Err(streams::refused(movie));
+        }
         if !self.tracks.is_empty() {
             let offered = title::offered(movie);
             let place = |folder: &String| {
