@@ -19,6 +19,7 @@ pub mod config;
 pub mod extent;
 pub mod http;
 pub mod library;
+pub mod package;
 pub mod serve;
 pub mod telemetry;
 pub mod wire;

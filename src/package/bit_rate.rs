@@ -1,0 +1,206 @@
+//! The bit rates of a track, exact, from the sizes and times of its segments.
+
+use std::{collections::VecDeque, iter, num::NonZeroU32};
+
+use super::presentation::Track;
+
+/// Bit rates of a track's segments, in bits per second, rounded up.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct BitRate {
+    /// The largest bit rate of any run of segments that lasts between 0.5 and 1.5 target durations
+    /// (RFC 8216bis section 4.4.6.2), and never less than the average.
+    pub peak: u64,
+    /// The bit rate of all segments together.
+    pub average: u64,
+}
+
+/// How much there is before a segment, or after the last: bytes over ticks is a slope.
+#[derive(Clone, Copy, Debug)]
+struct Point {
+    bytes: i64,
+    ticks: i64,
+}
+
+impl BitRate {
+    /// The bit rates of a track's segments.
+    pub fn of(track: &Track) -> Self {
+        let sizes = track.segments.iter().map(|segment| segment.bytes);
+        Self::new(sizes, track)
+    }
+
+    /// The bit rates of a video track's key frames, each of which stands for the time of its segment.
+    pub fn of_iframes(track: &Track) -> Self {
+        let iframes = track.video().map(|video| &video.iframes[..]).unwrap_or_default();
+        Self::new(iframes.iter().map(|iframe| iframe.bytes), track)
+    }
+
+    /// What two tracks need that are played together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            peak: self.peak.saturating_add(other.peak),
+            average: self.average.saturating_add(other.average),
+        }
+    }
+
+    /// What is enough for either of two tracks.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self { peak: self.peak.max(other.peak), average: self.average.max(other.average) }
+    }
+
+    fn new(sizes: impl Iterator<Item = u64>, track: &Track) -> Self {
+        let points = points(sizes.zip(track.ends()));
+        let Some(whole) = points.last().copied().filter(|whole| whole.ticks > 0) else {
+            return Self::default();
+        };
+        let target_ticks =
+            u128::from(track.target_duration_s()) * u128::from(track.timescale.get());
+        let ticks = |ticks: u128| i64::try_from(ticks).unwrap_or(i64::MAX);
+        let (shortest, longest) = (ticks(target_ticks.div_ceil(2)), ticks(target_ticks * 3 / 2));
+        Self {
+            peak: steepest(&points, whole, shortest, longest).bits_per_second(track.timescale),
+            average: whole.bits_per_second(track.timescale),
+        }
+    }
+}
+
+impl Point {
+    /// How many bytes (times the slope's ticks) this point lies above a line of that slope through
+    /// zero. Both factors are below 2^63, so that the difference of two results fits as well.
+    fn above(self, slope: Self) -> i128 {
+        i128::from(self.bytes) * i128::from(slope.ticks)
+            - i128::from(self.ticks) * i128::from(slope.bytes)
+    }
+
+    fn minus(self, other: Self) -> Self {
+        Self { bytes: self.bytes - other.bytes, ticks: self.ticks - other.ticks }
+    }
+
+    fn bits_per_second(self, timescale: NonZeroU32) -> u64 {
+        let (bytes, ticks) = (self.bytes.unsigned_abs(), self.ticks.unsigned_abs());
+        let scaled = u128::from(bytes) * 8 * u128::from(timescale.get());
+        u64::try_from(scaled.div_ceil(u128::from(ticks))).unwrap_or(u64::MAX)
+    }
+}
+
+/// The running totals of sizes and the times at which they are reached, from zero on.
+fn points(segments: impl Iterator<Item = (u64, u64)>) -> Vec<Point> {
+    let clamp = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let totals = segments.scan(0_i64, |bytes, (size, end)| {
+        *bytes = bytes.saturating_add(clamp(size));
+        Some(Point { bytes: *bytes, ticks: clamp(end) })
+    });
+    iter::once(Point { bytes: 0, ticks: 0 }).chain(totals).collect()
+}
+
+/// The steepest slope between two points that lie between `shortest` (at least 1) and `longest` ticks
+/// apart, or `slope` if none is steeper.
+///
+/// A slope is beaten if some point lies higher above a line of that slope than an earlier one in
+/// reach. The least of those in reach is kept in a queue, so that one look at all points finds the pair
+/// that beats it by most; its slope is tried next. This is Dinkelbach's method for fractions: a few
+/// rounds of linear time, also when thousands of segments are in reach, as they are beside a single
+/// one of half an hour.
+fn steepest(points: &[Point], mut slope: Point, shortest: i64, longest: i64) -> Point {
+    let mut lowest: VecDeque<(i128, Point)> = VecDeque::new();
+    loop {
+        lowest.clear();
+        let mut best = (0, slope);
+        let mut starts = points.iter();
+        for &end in points {
+            while let Some(&start) = starts.as_slice().first()
+                && end.ticks - start.ticks >= shortest
+            {
+                starts.next();
+                let above = start.above(slope);
+                while lowest.pop_back_if(|(other, _)| *other >= above).is_some() {}
+                lowest.push_back((above, start));
+            }
+            while lowest.pop_front_if(|(_, start)| end.ticks - start.ticks > longest).is_some() {}
+            if let Some(&(above, start)) = lowest.front() {
+                let gain = end.above(slope) - above;
+                if gain > best.0 {
+                    best = (gain, end.minus(start));
+                }
+            }
+        }
+        if best.0 == 0 {
+            return slope;
+        }
+        slope = best.1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::package::presentation::samples::{segments, text, video};
+
+    /// The definition, word for word.
+    fn peak_by_trying_all(track: &Track) -> u64 {
+        let timescale = u128::from(track.timescale.get());
+        let target = u128::from(track.target_duration_s()) * timescale;
+        let mut peak = 0;
+        for first in 0..track.segments.len() {
+            for run in (first + 1..=track.segments.len()).map(|end| &track.segments[first..end]) {
+                let ticks: u128 = run.iter().map(|segment| u128::from(segment.duration)).sum();
+                let bytes: u128 = run.iter().map(|segment| u128::from(segment.bytes)).sum();
+                if 2 * ticks >= target && 2 * ticks <= 3 * target {
+                    peak = peak.max((bytes * 8 * timescale).div_ceil(ticks));
+                }
+            }
+        }
+        u64::try_from(peak).expect("small")
+    }
+
+    #[test]
+    fn a_peak_is_that_of_the_worst_segment_and_an_average_that_of_all() {
+        let rate = BitRate::of(&video("video-1"));
+        // 600,000 bytes in 6.006 s, and 1,350,000 in 16.5165 s.
+        assert_eq!(rate, BitRate { peak: 799_201, average: 653_892 });
+        let rate = BitRate::of_iframes(&video("video-1"));
+        assert_eq!(rate, BitRate { peak: 53_281, average: 43_593 });
+    }
+
+    #[test]
+    fn a_segment_shorter_than_half_the_target_counts_only_with_its_neighbours() {
+        let mut track = text("text-1", "");
+        track.segments = segments(&[(6000, 6000), (1000, 50_000), (6000, 6000)]);
+        // 56,000 bytes in 7 s; not 50,000 in one.
+        assert_eq!(BitRate::of(&track).peak, 64_000);
+    }
+
+    #[test]
+    fn a_track_without_time_has_no_rate() {
+        let mut track = text("text-1", "");
+        track.segments = segments(&[]);
+        assert_eq!(BitRate::of(&track), BitRate::default());
+        track.segments = segments(&[(0, 100)]);
+        assert_eq!(BitRate::of(&track), BitRate::default());
+    }
+
+    #[test]
+    fn the_largest_numbers_there_are_do_no_harm() {
+        let mut track = text("text-1", "");
+        track.timescale = NonZeroU32::MAX;
+        track.segments = segments(&[(u64::MAX / 2, u64::MAX), (u64::MAX / 2, u64::MAX), (1, 1)]);
+        assert!(BitRate::of(&track).peak >= BitRate::of(&track).average);
+        track.segments = segments(&[(1, u64::MAX)]);
+        assert_eq!(BitRate::of(&track).peak, u64::MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn a_peak_is_the_largest_of_all_runs_within_half_a_target_of_it(
+            sizes in prop::collection::vec((1_u64..10_000, 0_u64..100_000), 1..40),
+        ) {
+            let mut track = text("text-1", "");
+            track.segments = segments(&sizes);
+            let rate = BitRate::of(&track);
+            prop_assert_eq!(rate.peak, peak_by_trying_all(&track).max(rate.average));
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The MPD around the adaptation sets (ISO/IEC 23009-1 section 5.3.1).
+
+use super::{
+    sets::adaptation_sets,
+    xml::{Element, close},
+};
+use crate::package::{
+    presentation::{Kind, Presentation, Track, microseconds},
+    write::clean,
+};
+
+/// The most that `minBufferTime` says. Clients wait for so much before they play (shaka), and a title
+/// may have one segment of an hour.
+const MIN_BUFFER_MAX_US: u64 = 10_000_000;
+
+/// The MPD of a title, as it lies beside its folders.
+pub fn manifest(presentation: &Presentation) -> String {
+    let tracks = &presentation.tracks;
+    let mut text = String::with_capacity(1024 + tracks.len() * 1024);
+    text.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    let is_supplemented =
+        |track: &Track| track.video().is_some_and(|video| video.supplemental_codecs.is_some());
+    let scte214 = "urn:scte:dash:scte214-extensions";
+    Element::new(&mut text, "MPD")
+        .attribute("xmlns", "urn:mpeg:dash:schema:mpd:2011")
+        .attribute_if("xmlns:scte214", tracks.iter().any(is_supplemented).then_some(scte214))
+        .attribute("profiles", "urn:mpeg:dash:profile:isoff-live:2011")
+        .attribute("type", "static")
+        .duration("mediaPresentationDuration", presentation.duration_us)
+        .duration("minBufferTime", longest_segment_us(tracks).min(MIN_BUFFER_MAX_US))
+        .open();
+    if clean(&presentation.title).any(|character| character != ' ') {
+        Element::new(&mut text, "ProgramInformation").open();
+        Element::new(&mut text, "Title").text(&presentation.title);
+        close(&mut text, "ProgramInformation");
+    }
+    Element::new(&mut text, "Period").number("id", 0).attribute("start", "PT0S").open();
+    adaptation_sets(&mut text, tracks);
+    close(&mut text, "Period");
+    close(&mut text, "MPD");
+    text
+}
+
+/// A client that has this much keeps playing at the bandwidths that the MPD tells, however unevenly
+/// the bytes of a segment are spread over its time.
+fn longest_segment_us(tracks: &[Track]) -> u64 {
+    let segmented = tracks.iter().filter(|track| !matches!(track.kind, Kind::Text(_)));
+    let longest = |track: &Track| {
+        let ticks = track.segments.iter().map(|segment| segment.duration).max().unwrap_or(0);
+        microseconds(ticks, track.timescale)
+    };
+    segmented.map(longest).max().unwrap_or(0)
+}

@@ -1,0 +1,194 @@
+//! Adaptation sets: what a client chooses once, with the representations between which it may change
+//! at any segment (ISO/IEC 23009-1 sections 5.3.3 and 5.3.5).
+
+use super::{
+    audio::channels,
+    timeline::{is_aligned, is_same, segment_template},
+    xml::{Element, close, descriptor},
+};
+use crate::package::{
+    bit_rate::BitRate,
+    presentation::{Audio, Ratio, Text, Track, Video, VideoRange},
+    write::{Distinct, language, name, uri},
+};
+
+const ROLE: &str = "urn:mpeg:dash:role:2011";
+const TRANSFER_CHARACTERISTICS: &str = "urn:mpeg:mpegB:cicp:TransferCharacteristics";
+
+/// Writes all adaptation sets: video, audio, text.
+pub(super) fn adaptation_sets(out: &mut String, tracks: &[Track]) {
+    let mut writer = Writer { out, sets: 0, ids: Distinct::default() };
+    let sets = video_sets(tracks);
+    let has_sdr = sets.iter().flatten().any(|(_, video)| video.range == VideoRange::Sdr);
+    for set in &sets {
+        writer.video(set, has_sdr);
+    }
+    let audio: Vec<_> = tracks.iter().filter_map(|t| Some((t, t.audio()?))).collect();
+    // Sound there must be: when no track is marked, the first is the one.
+    let main = audio.iter().position(|(track, _)| track.is_default).unwrap_or(0);
+    for (place, (track, audio)) in audio.into_iter().enumerate() {
+        writer.audio(track, audio, place == main);
+    }
+    for (track, text) in tracks.iter().filter_map(|t| Some((t, t.text()?))) {
+        writer.text(track, text);
+    }
+}
+
+/// The video tracks, those together that can take each other's place at any segment.
+fn video_sets(tracks: &[Track]) -> Vec<Vec<(&Track, &Video)>> {
+    let mut sets: Vec<Vec<(&Track, &Video)>> = Vec::new();
+    for (track, video) in tracks.iter().filter_map(|t| Some((t, t.video()?))) {
+        let fits = |set: &&mut Vec<(&Track, &Video)>| {
+            set.first().is_some_and(|(first, of_first)| {
+                first.codec_family() == track.codec_family()
+                    && of_first.range == video.range
+                    && is_aligned(first, track)
+            })
+        };
+        match sets.iter_mut().find(fits) {
+            Some(set) => set.push((track, video)),
+            None => sets.push(vec![(track, video)]),
+        }
+    }
+    sets
+}
+
+struct Writer<'a> {
+    out: &'a mut String,
+    sets: u64,
+    ids: Distinct,
+}
+
+impl Writer<'_> {
+    /// Begins a set; it is left open for attributes.
+    fn set(&mut self, kind: &str, media_type: &str) -> Element<'_> {
+        self.sets += 1;
+        Element::new(self.out, "AdaptationSet")
+            .number("id", self.sets)
+            .attribute("contentType", kind)
+            .attribute("mimeType", media_type)
+    }
+
+    /// Begins a representation; it is left open for attributes. Tracks of different files may have
+    /// equal folders, and identifiers are unique within the period.
+    fn representation(&mut self, track: &Track) -> Element<'_> {
+        let id = self.ids.add(&track.folder, |folder, number| format!("{folder}-{number}"));
+        Element::new(self.out, "Representation")
+            .attribute("id", &id)
+            .number("bandwidth", BitRate::of(track).peak.max(1))
+            .attribute_if("codecs", Some(track.codecs.as_str()).filter(|codecs| !codecs.is_empty()))
+    }
+
+    fn base_url(&mut self, track: &Track, file: &str) {
+        Element::new(self.out, "BaseURL").text(&uri(track, file));
+    }
+
+    fn video(&mut self, set: &[(&Track, &Video)], has_sdr: bool) {
+        let Some(&(first, of_first)) = set.first() else { return };
+        let tag = segmented(self.set("video", "video/mp4"));
+        let aspects: Option<Vec<_>> = set.iter().map(|(_, video)| picture_aspect(video)).collect();
+        let aspects = aspects.unwrap_or_default();
+        match aspects.first().filter(|first| aspects.iter().all(|other| other == *first)) {
+            Some(aspect) => ratio(tag, "par", ':', *aspect),
+            None => tag,
+        }
+        .open();
+        let transfer = match of_first.range {
+            VideoRange::Sdr => None,
+            VideoRange::Pq => Some("16"),
+            VideoRange::Hlg => Some("18"),
+        };
+        if let Some(transfer) = transfer {
+            // A client that cannot show it leaves out a set with an essential property, which is
+            // right where there is another; dash.js would play nothing at all where there is none.
+            let property = if has_sdr { "EssentialProperty" } else { "SupplementalProperty" };
+            descriptor(self.out, property, TRANSFER_CHARACTERISTICS, transfer);
+        }
+        descriptor(self.out, "Role", ROLE, "main");
+        let is_shared = set.iter().all(|(track, _)| is_same(first, track));
+        if is_shared {
+            segment_template(self.out, first);
+        }
+        for (track, video) in set {
+            let tag = self
+                .representation(track)
+                .number("width", video.width.into())
+                .number("height", video.height.into());
+            let tag = ratio(tag, "sar", ':', video.pixel_aspect);
+            let tag = match video.frame_rate {
+                Some(rate) if rate.denominator() == 1 => {
+                    tag.number("frameRate", rate.numerator().into())
+                }
+                Some(rate) => ratio(tag, "frameRate", '/', rate),
+                None => tag,
+            };
+            // SCTE 214-1 section 6.3: the codec, and the brand of the profile that it is good for.
+            match video.supplemental_codecs.as_deref().map(|codecs| codecs.split_once('/')) {
+                Some(Some((codecs, profile))) => tag
+                    .attribute("scte214:supplementalCodecs", codecs)
+                    .attribute("scte214:supplementalProfiles", profile),
+                _ => tag.attribute_if(
+                    "scte214:supplementalCodecs",
+                    video.supplemental_codecs.as_deref(),
+                ),
+            }
+            .open();
+            self.base_url(track, "");
+            if !is_shared {
+                segment_template(self.out, track);
+            }
+            close(self.out, "Representation");
+        }
+        close(self.out, "AdaptationSet");
+    }
+
+    fn audio(&mut self, track: &Track, audio: &Audio, is_main: bool) {
+        segmented(self.set("audio", "audio/mp4")).attribute_if("lang", language(track)).open();
+        self.label(track);
+        descriptor(self.out, "Role", ROLE, if is_main { "main" } else { "alternate" });
+        self.representation(track).number("audioSamplingRate", audio.sample_rate_hz.into()).open();
+        channels(self.out, track, audio);
+        self.base_url(track, "");
+        segment_template(self.out, track);
+        close(self.out, "Representation");
+        close(self.out, "AdaptationSet");
+    }
+
+    /// Text is one whole file: clients load it at once, and ask for no segment while they play.
+    fn text(&mut self, track: &Track, text: &Text) {
+        self.set("text", "text/vtt").attribute_if("lang", language(track)).open();
+        self.label(track);
+        let role = match text {
+            Text { forced: true, .. } => "forced-subtitle",
+            Text { hearing_impaired: true, .. } => "caption",
+            Text { .. } => "subtitle",
+        };
+        descriptor(self.out, "Role", ROLE, role);
+        if track.is_default {
+            descriptor(self.out, "Role", ROLE, "main");
+        }
+        self.representation(track).open();
+        self.base_url(track, "all.vtt");
+        close(self.out, "Representation");
+        close(self.out, "AdaptationSet");
+    }
+
+    fn label(&mut self, track: &Track) {
+        Element::new(self.out, "Label").text(&name(track));
+    }
+}
+
+/// What is true of every set of segments: they begin with a sync sample, and do not overlap.
+fn segmented(tag: Element<'_>) -> Element<'_> {
+    tag.attribute("segmentAlignment", "true").number("startWithSAP", 1)
+}
+
+fn ratio<'a>(tag: Element<'a>, name: &str, between: char, ratio: Ratio) -> Element<'a> {
+    tag.pair(name, ratio.numerator().into(), between, ratio.denominator().into())
+}
+
+/// How wide the picture is for its height; `None` if that fits no attribute.
+fn picture_aspect(video: &Video) -> Option<Ratio> {
+    let width = video.width.checked_mul(video.pixel_aspect.numerator())?;
+    Ratio::new(width, video.height.checked_mul(video.pixel_aspect.denominator())?)
+}

@@ -1,0 +1,330 @@
+//! What the MPD says, read back by another's parser and word for word.
+
+use dash_mpd_core::{AdaptationSet, MPD, SegmentTemplate};
+use proptest::prelude::*;
+
+use super::manifest;
+use crate::package::{
+    bit_rate::BitRate,
+    presentation::{
+        Audio, Kind, Presentation, Ratio, Segment, Text, Track, VideoRange,
+        samples::{audio, segments, text, title, video, with_video},
+    },
+};
+
+fn read(text: &str) -> MPD {
+    let read = dash_mpd_core::parse(text).expect("readable");
+    assert_eq!(read.mpdtype.as_deref(), Some("static"));
+    assert_eq!(read.periods.len(), 1);
+    read
+}
+
+fn sets(tracks: Vec<Track>) -> Vec<AdaptationSet> {
+    read(&manifest(&title(tracks))).periods.remove(0).adaptations
+}
+
+fn roles(set: &AdaptationSet) -> Vec<&str> {
+    set.Role.iter().filter_map(|role| role.value.as_deref()).collect()
+}
+
+/// The segments that a timeline stands for, as (start, duration).
+fn expand(template: &SegmentTemplate) -> Vec<(u64, u64)> {
+    let timeline = template.SegmentTimeline.as_ref().expect("a timeline");
+    let mut at = 0;
+    let mut segments = Vec::new();
+    for entry in &timeline.segments {
+        at = entry.t.unwrap_or(at);
+        for _ in 0..=entry.r.unwrap_or(0) {
+            segments.push((at, entry.d));
+            at += entry.d;
+        }
+    }
+    segments
+}
+
+fn times(track: &Track) -> Vec<(u64, u64)> {
+    track.segments.iter().map(|segment| (segment.start, segment.duration)).collect()
+}
+
+#[test]
+fn a_film_is_one_period_of_adaptation_sets() {
+    let expected = "\
+<?xml version=\"1.0\" encoding=\"UTF-8\"?>
+<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" profiles=\"urn:mpeg:dash:profile:isoff-live:2011\" \
+type=\"static\" mediaPresentationDuration=\"PT16.516500S\" minBufferTime=\"PT6.016000S\">
+<ProgramInformation>
+<Title>A film</Title>
+</ProgramInformation>
+<Period id=\"0\" start=\"PT0S\">
+<AdaptationSet id=\"1\" contentType=\"video\" mimeType=\"video/mp4\" segmentAlignment=\"true\" \
+startWithSAP=\"1\" par=\"16:9\">
+<Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"main\"/>
+<SegmentTemplate timescale=\"24000\" presentationTimeOffset=\"0\" startNumber=\"1\" \
+initialization=\"init.mp4\" media=\"$Number$.m4s\">
+<SegmentTimeline>
+<S t=\"0\" d=\"144144\" r=\"1\"/>
+<S d=\"108108\"/>
+</SegmentTimeline>
+</SegmentTemplate>
+<Representation id=\"video-1\" bandwidth=\"799201\" codecs=\"avc1.64001f\" width=\"1280\" \
+height=\"720\" sar=\"1:1\" frameRate=\"24000/1001\">
+<BaseURL>~00112233445566ff/video-1/</BaseURL>
+</Representation>
+</AdaptationSet>
+<AdaptationSet id=\"2\" contentType=\"audio\" mimeType=\"audio/mp4\" segmentAlignment=\"true\" \
+startWithSAP=\"1\" lang=\"en\">
+<Label>English</Label>
+<Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"main\"/>
+<Representation id=\"audio-1\" bandwidth=\"129740\" codecs=\"mp4a.40.2\" \
+audioSamplingRate=\"48000\">
+<AudioChannelConfiguration schemeIdUri=\"urn:mpeg:mpegB:cicp:ChannelConfiguration\" value=\"2\"/>
+<BaseURL>~00112233445566ff/audio-1/</BaseURL>
+<SegmentTemplate timescale=\"48000\" presentationTimeOffset=\"0\" startNumber=\"1\" \
+initialization=\"init.mp4\" media=\"$Number$.m4s\">
+<SegmentTimeline>
+<S t=\"0\" d=\"288768\"/>
+<S d=\"287744\"/>
+<S d=\"216064\"/>
+</SegmentTimeline>
+</SegmentTemplate>
+</Representation>
+</AdaptationSet>
+<AdaptationSet id=\"3\" contentType=\"text\" mimeType=\"text/vtt\" lang=\"en\">
+<Label>Subtitles</Label>
+<Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"subtitle\"/>
+<Representation id=\"text-1\" bandwidth=\"400\">
+<BaseURL>~00112233445566ff/text-1/all.vtt</BaseURL>
+</Representation>
+</AdaptationSet>
+</Period>
+</MPD>
+";
+    let film = title(vec![
+        video("video-1"),
+        audio("audio-1", "mp4a.40.2", "English"),
+        text("text-1", "Subtitles"),
+    ]);
+    assert_eq!(manifest(&film), expected);
+    let read = read(expected);
+    let duration = read.mediaPresentationDuration.expect("there is one");
+    assert_eq!(duration.as_micros(), 16_516_500);
+}
+
+#[test]
+fn renditions_with_equal_segments_are_one_set_with_one_timeline() {
+    let low = with_video(video("video-1"), |video| (video.width, video.height) = (640, 360));
+    let low = Track { prefix: "../low.mp4/".to_owned(), ..low };
+    let sets = sets(vec![video("video-1"), low]);
+    assert_eq!(sets.len(), 1);
+    assert_eq!(expand(sets[0].SegmentTemplate.as_ref().expect("shared")), times(&video("video-1")));
+    let [high, low] = &sets[0].representations[..] else { panic!("two representations") };
+    assert!(high.SegmentTemplate.is_none() && low.SegmentTemplate.is_none());
+    assert_eq!(low.BaseURL[0].base, "../low.mp4/~00112233445566ff/video-1/");
+    assert_eq!(high.id.as_deref(), Some("video-1"));
+    assert_eq!(low.id.as_deref(), Some("video-1-2"), "identifiers are unique");
+    assert_eq!((low.width, low.height), (Some(640), Some(360)));
+}
+
+#[test]
+fn renditions_on_another_clock_are_in_the_set_with_timelines_of_their_own() {
+    let mut other = video("video-2");
+    other.timescale = 48_000.try_into().expect("not zero");
+    // One tick of the coarser clock early, as rounding has it.
+    other.segments = segments(&[(288_286, 1), (288_290, 1), (216_216, 1)]);
+    let sets = sets(vec![video("video-1"), other.clone()]);
+    assert_eq!(sets.len(), 1);
+    assert!(sets[0].SegmentTemplate.is_none());
+    let templates: Vec<_> =
+        sets[0].representations.iter().filter_map(|r| r.SegmentTemplate.as_ref()).collect();
+    assert_eq!(
+        templates.iter().map(|t| t.timescale).collect::<Vec<_>>(),
+        [Some(24_000), Some(48_000)]
+    );
+    assert_eq!(expand(templates[1]), times(&other));
+}
+
+#[test]
+fn renditions_that_a_client_cannot_change_between_are_sets_apart() {
+    let mut uneven = video("video-2");
+    uneven.segments = segments(&[(144_142, 1), (144_146, 1), (108_108, 1)]);
+    let mut shorter = video("video-3");
+    shorter.segments = segments(&[(144_144, 1), (144_144, 1)]);
+    let hevc = Track { codecs: "hvc1.1.6.L93.B0".to_owned(), ..video("video-4") };
+    let main = Track { codecs: "avc1.4d401f".to_owned(), ..video("video-5") };
+    let bright = with_video(video("video-6"), |video| video.range = VideoRange::Pq);
+    let sets = sets(vec![video("video-1"), uneven, shorter, hevc, main, bright]);
+    let ids: Vec<Vec<_>> = sets
+        .iter()
+        .map(|set| set.representations.iter().filter_map(|r| r.id.as_deref()).collect())
+        .collect();
+    let expected: [&[&str]; 5] =
+        [&["video-1", "video-5"], &["video-2"], &["video-3"], &["video-4"], &["video-6"]];
+    assert_eq!(ids, expected);
+}
+
+#[test]
+fn a_set_tells_the_shape_of_its_pictures_when_all_have_one() {
+    let pal = |folder, numerator| {
+        with_video(video(folder), |video| {
+            (video.width, video.height) = (720, 576);
+            video.pixel_aspect = Ratio::new(numerator, 45).expect("a ratio");
+            video.frame_rate = Ratio::new(50, 2);
+        })
+    };
+    let sets_of_one = sets(vec![pal("video-1", 64)]);
+    assert_eq!(sets_of_one[0].par.as_deref(), Some("16:9"));
+    let representation = &sets_of_one[0].representations[0];
+    assert_eq!(representation.sar.as_deref(), Some("64:45"));
+    assert_eq!(representation.frameRate.as_deref(), Some("25"));
+    assert_eq!(sets(vec![pal("video-1", 64), pal("video-2", 48)])[0].par, None);
+}
+
+#[test]
+fn a_range_is_essential_only_where_there_is_another_to_play() {
+    let bright = |range| with_video(video("video-2"), |video| video.range = range);
+    let alone = sets(vec![bright(VideoRange::Hlg)]);
+    assert!(alone[0].essential_property.is_empty());
+    assert_eq!(alone[0].supplemental_property[0].value.as_deref(), Some("18"));
+    let beside = sets(vec![video("video-1"), bright(VideoRange::Pq)]);
+    assert!(beside[0].essential_property.is_empty() && beside[0].supplemental_property.is_empty());
+    assert_eq!(beside[1].essential_property[0].value.as_deref(), Some("16"));
+    let scheme = "urn:mpeg:mpegB:cicp:TransferCharacteristics";
+    assert_eq!(beside[1].essential_property[0].schemeIdUri, scheme);
+}
+
+#[test]
+fn dolby_vision_is_a_supplement_with_its_profile() {
+    let track = with_video(video("video-1"), |video| {
+        video.supplemental_codecs = Some("dvh1.08.07/db4h".to_owned());
+    });
+    let text = manifest(&title(vec![track]));
+    read(&text);
+    assert!(text.contains(" xmlns:scte214=\"urn:scte:dash:scte214-extensions\""));
+    let attributes =
+        "scte214:supplementalCodecs=\"dvh1.08.07\" scte214:supplementalProfiles=\"db4h\"";
+    assert!(text.contains(attributes));
+    assert!(!manifest(&title(vec![video("video-1")])).contains("scte214"));
+}
+
+#[test]
+fn each_audio_track_is_a_set_and_one_is_the_main() {
+    let tracks = vec![audio("audio-1", "mp4a.40.2", "Same"), audio("audio-2", "mp4a.40.2", "Same")];
+    let of = |tracks| {
+        let sets = sets(tracks);
+        sets.iter().map(|set| roles(set).join(" ")).collect::<Vec<_>>()
+    };
+    assert_eq!(of(tracks.clone()), ["main", "alternate"]);
+    let mut marked = tracks;
+    marked[1].is_default = true;
+    assert_eq!(of(marked), ["alternate", "main"]);
+}
+
+#[test]
+fn channels_are_told_in_the_scheme_of_their_codec() {
+    let configuration = |codecs, channels, joint_objects| {
+        let kind = Kind::Audio(Audio { channels, joint_objects, sample_rate_hz: 48_000 });
+        let track = Track { kind, ..audio("audio-1", codecs, "") };
+        let representation = sets(vec![track]).remove(0).representations.remove(0);
+        let supplements: Vec<_> =
+            representation.supplemental_property.into_iter().filter_map(|p| p.value).collect();
+        let mut told = representation.AudioChannelConfiguration.into_iter();
+        let told = told.next().map(|told| (told.schemeIdUri, told.value.unwrap_or_default()));
+        (told, supplements)
+    };
+    let cicp = "urn:mpeg:mpegB:cicp:ChannelConfiguration".to_owned();
+    let dolby = "tag:dolby.com,2014:dash:audio_channel_configuration:2011".to_owned();
+    assert_eq!(configuration("opus", 8, None).0, Some((cicp, "12".to_owned())));
+    assert_eq!(configuration("ac-3", 2, None).0, Some((dolby.clone(), "A000".to_owned())));
+    assert_eq!(configuration("mp4a.40.2", 0, None).0, None);
+    assert_eq!(configuration("opus", 255, None).0, None);
+    let (told, supplements) = configuration("ec-3", 6, Some(16));
+    assert_eq!(told, Some((dolby, "F801".to_owned())));
+    assert_eq!(supplements, ["JOC", "16"]);
+}
+
+#[test]
+fn text_is_one_file_with_the_role_that_it_plays() {
+    let kind = |forced, hearing_impaired| Kind::Text(Text { forced, hearing_impaired });
+    let sets = sets(vec![
+        Track { is_default: true, ..text("text-1", "English") },
+        Track { kind: kind(true, false), ..text("text-2", "English") },
+        Track { kind: kind(false, true), language: None, ..text("text-3", "") },
+    ]);
+    assert_eq!(
+        sets.iter().map(roles).collect::<Vec<_>>(),
+        [&["subtitle", "main"][..], &["forced-subtitle"], &["caption"]]
+    );
+    assert!(sets.iter().all(|set| set.mimeType.as_deref() == Some("text/vtt")));
+    assert_eq!(sets[1].representations[0].BaseURL[0].base, "~00112233445566ff/text-2/all.vtt");
+    assert!(sets[1].representations[0].SegmentTemplate.is_none());
+    assert_eq!((sets[0].lang.as_deref(), sets[2].lang.as_deref()), (Some("en"), None));
+}
+
+#[test]
+fn a_base_keeps_what_xml_would_take_for_its_own() {
+    let prefix = "../Tom%20&%20'Jerry'$Number$<\u{e9}>/".to_owned();
+    let sets = sets(vec![Track { prefix, ..video("video-1") }]);
+    let base = &sets[0].representations[0].BaseURL[0].base;
+    assert_eq!(base, "../Tom%20&%20'Jerry'$Number$%3C%C3%A9%3E/~00112233445566ff/video-1/");
+}
+
+#[test]
+fn a_segment_of_an_hour_does_not_make_clients_wait_for_it() {
+    let mut long = video("video-1");
+    long.segments = segments(&[(24_000 * 3600, 1)]);
+    let read = read(&manifest(&title(vec![long])));
+    assert_eq!(read.minBufferTime.expect("there is one").as_secs(), 10);
+}
+
+#[test]
+fn a_bandwidth_is_the_peak_and_never_zero() {
+    let mut silent = text("text-1", "");
+    silent.segments = segments(&[(6000, 0)]);
+    let sets = sets(vec![video("video-1"), silent]);
+    let bandwidths: Vec<_> = sets.iter().map(|set| set.representations[0].bandwidth).collect();
+    assert_eq!(bandwidths, [Some(BitRate::of(&video("video-1")).peak), Some(1)]);
+}
+
+proptest! {
+    #[test]
+    fn a_timeline_stands_for_exactly_the_segments(
+        runs in prop::collection::vec((0_u64..3, 1_u64..4, 1_usize..6), 1..40),
+    ) {
+        let mut track = video("video-1");
+        let mut at = 0;
+        let mut segments = Vec::new();
+        for (gap, duration, count) in runs {
+            at += gap;
+            for _ in 0..count {
+                segments.push(Segment { start: at, duration, bytes: 1 });
+                at += duration;
+            }
+        }
+        track.segments = segments.into();
+        let sets = sets(vec![track.clone()]);
+        let template = sets[0].SegmentTemplate.as_ref().expect("shared");
+        prop_assert_eq!(expand(template), times(&track));
+        prop_assert_eq!((template.startNumber, template.presentationTimeOffset), (Some(1), Some(0)));
+    }
+
+    #[test]
+    fn no_name_breaks_an_mpd(
+        names in prop::collection::vec(any::<String>(), 3),
+        language in any::<String>(),
+    ) {
+        let mut tracks = vec![
+            audio("audio-1", "mp4a.40.2", &format!("<\"&'>]]>\u{0}\u{ffff}{}", names[0])),
+            text("text-1", &names[1]),
+        ];
+        tracks[1].language = Some(language);
+        let named = Presentation { title: format!("</MPD>{}", names[2]), ..title(tracks) };
+        let text = manifest(&named);
+        let is_forbidden = |c: char| c != '\n' && c.is_control() || c == '\u{ffff}';
+        prop_assert!(!text.contains(is_forbidden));
+        let sets = read(&text).periods.remove(0).adaptations;
+        prop_assert_eq!(sets.len(), 2);
+        let label = &sets[0].Label[0].content;
+        prop_assert!(label.starts_with("<\"&'>]]>"), "{}", label);
+        prop_assert!(!sets[1].Label[0].content.is_empty());
+    }
+}

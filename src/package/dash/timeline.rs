@@ -1,0 +1,68 @@
+//! Segment templates and their timelines (ISO/IEC 23009-1 sections 5.3.9.4 and 5.3.9.6).
+
+use super::xml::{Element, close};
+use crate::package::{
+    presentation::{Segment, Track},
+    write::Write as _,
+};
+
+/// What an entry of a timeline takes, or somewhat less: there is one for each segment at worst.
+const ENTRY_BYTES: usize = "<S d=\"000000\"/>\n".len();
+
+/// Writes the template of a track's segments, whose folder is the base.
+pub(super) fn segment_template(out: &mut String, track: &Track) {
+    Element::new(out, "SegmentTemplate")
+        .number("timescale", track.timescale.get().into())
+        .number("presentationTimeOffset", 0)
+        .number("startNumber", 1)
+        .attribute("initialization", "init.mp4")
+        .attribute("media", "$Number$.m4s")
+        .open();
+    out.push_str("<SegmentTimeline>\n");
+    timeline(out, &track.segments);
+    out.push_str("</SegmentTimeline>\n");
+    close(out, "SegmentTemplate");
+}
+
+/// Writes the entries: equal durations that follow each other without a gap are one. A time is
+/// written only where it is not the end of what stands before.
+fn timeline(out: &mut String, segments: &[Segment]) {
+    out.reserve(segments.len() * ENTRY_BYTES);
+    let mut before = None;
+    let follows = |a: &Segment, b: &Segment| a.end() == b.start && a.duration == b.duration;
+    for run in segments.chunk_by(follows) {
+        let [first, others @ ..] = run else { continue };
+        out.push_str("<S");
+        if before != Some(first.start) {
+            out.push_str(" t=\"");
+            out.push_number(first.start);
+            out.push('"');
+        }
+        out.push_str(" d=\"");
+        out.push_number(first.duration);
+        if !others.is_empty() {
+            out.push_str("\" r=\"");
+            out.push_number(others.len() as u64);
+        }
+        out.push_str("\"/>\n");
+        before = run.last().map(Segment::end);
+    }
+}
+
+/// Whether one timeline is that of both tracks.
+pub(super) fn is_same(a: &Track, b: &Track) -> bool {
+    let times = |segment: &Segment| (segment.start, segment.duration);
+    a.timescale == b.timescale && a.segments.iter().map(times).eq(b.segments.iter().map(times))
+}
+
+/// Whether a client may go from any segment of one track on to the next of the other: the segments
+/// of both begin and end together, as far as the coarser of the two clocks can tell.
+pub(super) fn is_aligned(a: &Track, b: &Track) -> bool {
+    let tick = |track: &Track| u128::from(track.timescale.get());
+    let (tick_a, tick_b) = (tick(a), tick(b));
+    let near = |at_a: u64, at_b: u64| {
+        (u128::from(at_a) * tick_b).abs_diff(u128::from(at_b) * tick_a) <= tick_a.max(tick_b)
+    };
+    let near_both = |(a, b): (&Segment, &Segment)| near(a.start, b.start) && near(a.end(), b.end());
+    a.segments.len() == b.segments.len() && a.segments.iter().zip(&*b.segments).all(near_both)
+}

@@ -1,0 +1,51 @@
+//! Media playlists: the segments of one track (RFC 8216bis section 4.4.3).
+
+use super::HEAD;
+use crate::package::{
+    presentation::{Kind, Track},
+    write::Write as _,
+};
+
+/// What a segment takes in the playlist of a film, or somewhat less: the text is allocated once.
+const ENTRY_BYTES: usize = "#EXTINF:00.000000,\ni-00000.m4s\n".len();
+
+/// Where the initialization section lies (section 4.4.4.5).
+const MAP: &str = "#EXT-X-MAP:URI=\"init.mp4\"\n";
+
+/// The media playlist of a track, as it lies beside the track's segments.
+pub fn media(track: &Track) -> String {
+    let (map, ending) = match track.kind {
+        Kind::Video(_) | Kind::Audio(_) => (MAP, ".m4s\n"),
+        // WebVTT has no initialization section (section 3.1.4).
+        Kind::Text(_) => ("", ".vtt\n"),
+    };
+    playlist(track, track.segments.len(), &[map], "", ending)
+}
+
+/// The playlist of a video track's key frames (section 4.4.3.6), each of which stands for the time of
+/// its segment; `None` if the track has none.
+pub fn iframes(track: &Track) -> Option<String> {
+    let count = track.video()?.iframes.len();
+    let head = ["#EXT-X-I-FRAMES-ONLY\n", MAP];
+    (count > 0).then(|| playlist(track, count, &head, "i-", ".m4s\n"))
+}
+
+/// A playlist of the first `count` segments' times, and of files that are numbered from 1.
+fn playlist(track: &Track, count: usize, head: &[&str], name: &str, ending: &str) -> String {
+    let mut text = String::with_capacity(256 + count * ENTRY_BYTES);
+    text.push_str(HEAD);
+    text.push_str("#EXT-X-TARGETDURATION:");
+    text.push_number(track.target_duration_s());
+    text.push_str("\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PLAYLIST-TYPE:VOD\n");
+    head.iter().for_each(|line| text.push_str(line));
+    for (number, duration) in (1..).zip(track.durations_us().take(count)) {
+        text.push_str("#EXTINF:");
+        text.push_seconds(duration);
+        text.push_str(",\n");
+        text.push_str(name);
+        text.push_number(number);
+        text.push_str(ending);
+    }
+    text.push_str("#EXT-X-ENDLIST\n");
+    text
+}

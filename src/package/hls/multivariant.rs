@@ -1,0 +1,185 @@
+//! Multivariant playlists: the renditions of a title, and what each combination needs
+//! (RFC 8216bis section 4.4.6).
+
+use super::{
+    HEAD,
+    groups::{Group, Rendition, audio_groups, subtitles_group},
+    tag::Tag,
+};
+use crate::package::{
+    bit_rate::BitRate,
+    presentation::{Audio, Presentation, Text, Track, Video, VideoRange},
+    write::{clean, language, uri},
+};
+
+/// What those who do not hear need to be told (RFC 8216bis section 4.4.6.1, CHARACTERISTICS).
+const FOR_THE_DEAF: &str = "public.accessibility.transcribes-spoken-dialog,\
+                            public.accessibility.describes-music-and-sound";
+
+/// The multivariant playlist of a title, as it lies beside its folders.
+///
+/// There is a variant for each video track with each group of audio, groups in order and, within one,
+/// video in order. A title without video has a variant for each codec of its audio; the other tracks of
+/// that codec are its alternatives. One with neither has none.
+pub fn multivariant(presentation: &Presentation) -> String {
+    let tracks = &presentation.tracks;
+    let videos: Vec<_> = tracks
+        .iter()
+        .filter_map(|track| Some((track, track.video()?, BitRate::of(track))))
+        .collect();
+    let audio = audio_groups(tracks);
+    let subtitles = subtitles_group(tracks);
+    let subtitles_rate = subtitles.as_ref().map(Group::bit_rate).unwrap_or_default();
+
+    let mut text = String::with_capacity(1024 + tracks.len() * 512);
+    text.push_str(HEAD);
+    session(&mut text, presentation);
+    for group in &audio {
+        audio_media(&mut text, group, videos.is_empty());
+    }
+    subtitles.iter().for_each(|group| subtitles_media(&mut text, group));
+
+    let subtitles = subtitles.as_ref().map(|group| group.id.as_str());
+    if videos.is_empty() {
+        for group in &audio {
+            let Some(track) = group.default_rendition() else { continue };
+            let codecs = codecs(group.renditions.iter().map(|rendition| rendition.track));
+            let alternatives = (group.renditions.len() > 1).then_some(group.id.as_str());
+            stream(&mut text, group.bit_rate().and(subtitles_rate), codecs.as_deref())
+                .quoted_if("AUDIO", alternatives)
+                .quoted_if("SUBTITLES", subtitles)
+                .plain("CLOSED-CAPTIONS", "NONE")
+                .end();
+            text.push_str(&uri(track, "media.m3u8"));
+            text.push('\n');
+        }
+    }
+    // A movie without sound has variants as well.
+    let silence = audio.is_empty().then_some(None);
+    for group in audio.iter().map(Some).chain(silence) {
+        let group_rate = group.map(Group::bit_rate).unwrap_or_default().and(subtitles_rate);
+        for (track, video, rate) in &videos {
+            let sounds = group.iter().flat_map(|group| &group.renditions);
+            let codecs = codecs([*track].into_iter().chain(sounds.map(|sound| sound.track)));
+            let tag = stream(&mut text, rate.and(group_rate), codecs.as_deref());
+            let tag = pictures(tag, video);
+            match video.frame_rate {
+                Some(rate) => tag.thousandths("FRAME-RATE", rate.of(1000)),
+                None => tag,
+            }
+            .quoted_if("AUDIO", group.map(|group| group.id.as_str()))
+            .quoted_if("SUBTITLES", subtitles)
+            .plain("CLOSED-CAPTIONS", "NONE")
+            .end();
+            text.push_str(&uri(track, "media.m3u8"));
+            text.push('\n');
+        }
+    }
+    for (track, video, _) in videos.iter().filter(|(_, video, _)| !video.iframes.is_empty()) {
+        let tag = Tag::new(&mut text, "EXT-X-I-FRAME-STREAM-INF");
+        let tag = rates(tag, BitRate::of_iframes(track), codecs([*track]).as_deref());
+        pictures(tag, video).quoted("URI", &uri(track, "iframes.m3u8")).end();
+    }
+    text
+}
+
+/// What is true of the title as a whole.
+fn session(text: &mut String, presentation: &Presentation) {
+    if let Some(start) = presentation.start_us {
+        Tag::new(text, "EXT-X-START")
+            .seconds("TIME-OFFSET", start)
+            .yes_or_no("PRECISE", true)
+            .end();
+    }
+    if clean(&presentation.title).any(|character| character != ' ') {
+        Tag::new(text, "EXT-X-SESSION-DATA")
+            .quoted("DATA-ID", "com.apple.hls.title")
+            .quoted("VALUE", &presentation.title)
+            .end();
+    }
+}
+
+/// The members of a group of audio. A title without video has the default's media in the variant
+/// itself, which is said by leaving its URI out; if it is alone there is nothing to choose.
+fn audio_media(text: &mut String, group: &Group, is_variant: bool) {
+    if is_variant && group.renditions.len() < 2 {
+        return;
+    }
+    for rendition in &group.renditions {
+        let uri = uri(rendition.track, "media.m3u8");
+        let channels = rendition.track.audio().and_then(channels);
+        media(text, "AUDIO", group, rendition)
+            .quoted_if("CHANNELS", channels.as_deref())
+            .quoted_if("URI", (!(is_variant && rendition.is_default)).then_some(&uri))
+            .end();
+    }
+}
+
+fn subtitles_media(text: &mut String, group: &Group) {
+    for rendition in &group.renditions {
+        let is = |what: fn(&Text) -> bool| rendition.track.text().is_some_and(what);
+        media(text, "SUBTITLES", group, rendition)
+            .yes_or_no("FORCED", is(|text| text.forced))
+            .quoted_if("CHARACTERISTICS", is(|text| text.hearing_impaired).then_some(FOR_THE_DEAF))
+            .quoted("URI", &uri(rendition.track, "media.m3u8"))
+            .end();
+    }
+}
+
+fn media<'t>(text: &'t mut String, kind: &str, group: &Group, rendition: &Rendition) -> Tag<'t> {
+    Tag::new(text, "EXT-X-MEDIA")
+        .plain("TYPE", kind)
+        .quoted("GROUP-ID", &group.id)
+        .quoted("NAME", &rendition.name)
+        .quoted_if("LANGUAGE", language(rendition.track))
+        .yes_or_no("DEFAULT", rendition.is_default)
+        .yes_or_no("AUTOSELECT", rendition.autoselect)
+}
+
+fn stream<'t>(text: &'t mut String, rate: BitRate, codecs: Option<&str>) -> Tag<'t> {
+    rates(Tag::new(text, "EXT-X-STREAM-INF"), rate, codecs)
+}
+
+fn rates<'t>(tag: Tag<'t>, rate: BitRate, codecs: Option<&str>) -> Tag<'t> {
+    tag.number("BANDWIDTH", rate.peak)
+        .number("AVERAGE-BANDWIDTH", rate.average)
+        .quoted_if("CODECS", codecs)
+}
+
+/// What variants and I-frame playlists say of their pictures. RESOLUTION is that of the display.
+fn pictures<'t>(tag: Tag<'t>, video: &Video) -> Tag<'t> {
+    tag.quoted_if("SUPPLEMENTAL-CODECS", video.supplemental_codecs.as_deref())
+        .resolution("RESOLUTION", video.pixel_aspect.of(video.width), video.height.into())
+        .plain(
+            "VIDEO-RANGE",
+            match video.range {
+                VideoRange::Sdr => "SDR",
+                VideoRange::Pq => "PQ",
+                VideoRange::Hlg => "HLG",
+            },
+        )
+}
+
+/// The codecs of tracks that are played together, each once. `None` if one is not known: a list that
+/// leaves one out makes players expect no such media at all, and no list makes them look.
+fn codecs<'a>(tracks: impl IntoIterator<Item = &'a Track>) -> Option<String> {
+    let mut distinct: Vec<&str> = Vec::new();
+    for track in tracks {
+        if track.codecs.is_empty() {
+            return None;
+        }
+        if !distinct.contains(&track.codecs.as_str()) {
+            distinct.push(&track.codecs);
+        }
+    }
+    (!distinct.is_empty()).then(|| distinct.join(","))
+}
+
+/// The CHANNELS of an audio track, as Apple's devices read them: `2`, `6`, `16/JOC`.
+fn channels(audio: &Audio) -> Option<String> {
+    match (audio.joint_objects, audio.channels) {
+        (Some(objects), _) => Some(format!("{objects}/JOC")),
+        (None, 0) => None,
+        (None, channels) => Some(channels.to_string()),
+    }
+}
