@@ -1,5 +1,5 @@
-//! How long the parts of an answer take: reading a Range field, making a response of any content, and
-//! sending scattered ranges of a file. The wire as a whole is measured against peers by `make bench`;
+//! How long the parts of an answer take: reading a Range field, making a response of any content,
+//! writing a manifest, and sending scattered ranges of a file. The wire as a whole is measured against peers by `make bench`;
 //! see `benches/peers`.
 #![allow(missing_docs, reason = "criterion makes a public function of each group")]
 
@@ -8,8 +8,10 @@ use std::{
     hint::black_box,
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
+    num::NonZeroU32,
     ops::Range,
     os::fd::AsFd as _,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -20,6 +22,12 @@ use headwater::{
     config::Settings,
     extent::{Caching, Content, Extent, Extents, Validator},
     http::{range, respond::respond},
+    package::{
+        dash, hls,
+        presentation::{
+            Audio, IFrame, Kind, Presentation, Ratio, Segment, Track, Video, VideoRange,
+        },
+    },
     wire::kernel::{Mapping, Slice, gather},
 };
 use rustix::{
@@ -74,6 +82,69 @@ fn responses(criterion: &mut Criterion) {
         });
     }
     group.finish();
+}
+
+/// Two hours in segments of 6 s.
+const SEGMENTS: u64 = 1200;
+
+/// Manifests that nobody has asked for yet.
+fn manifests(criterion: &mut Criterion) {
+    let film = film();
+    let mut group = criterion.benchmark_group("manifest");
+    group.bench_function("media playlist", |bencher| {
+        bencher.iter(|| hls::media(black_box(&film.tracks[0])));
+    });
+    group.bench_function("multivariant playlist", |bencher| {
+        bencher.iter(|| hls::multivariant(black_box(&film)));
+    });
+    group.bench_function("mpd", |bencher| bencher.iter(|| dash::manifest(black_box(&film))));
+    group.finish();
+}
+
+/// A film of two tracks. Its audio is cut near to its video, so that few durations follow their like.
+fn film() -> Presentation {
+    let track = |folder: &str, codecs: &str, timescale, frame, bytes, kind| {
+        let cut = |number| number * 6 * u64::from(timescale) / frame * frame;
+        let segment = |number| Segment {
+            start: cut(number),
+            duration: cut(number + 1) - cut(number),
+            // Sizes vary, as they do.
+            bytes: bytes + number * 7919 % bytes,
+        };
+        Track {
+            prefix: String::new(),
+            version: "0123456789abcdef".to_owned(),
+            folder: folder.to_owned(),
+            codecs: codecs.to_owned(),
+            timescale: NonZeroU32::new(timescale).expect("not zero"),
+            language: Some("en".to_owned()),
+            label: "English".to_owned(),
+            is_default: true,
+            segments: (0..SEGMENTS).map(segment).collect(),
+            target_duration_min_s: 0,
+            kind,
+        }
+    };
+    let iframes: Arc<[IFrame]> = (0..SEGMENTS).map(|n| IFrame { bytes: 40_000 + n }).collect();
+    let video = Kind::Video(Video {
+        width: 1920,
+        height: 1080,
+        pixel_aspect: Ratio::ONE,
+        frame_rate: Ratio::new(25, 1),
+        range: VideoRange::Sdr,
+        supplemental_codecs: None,
+        iframes,
+    });
+    let audio = Kind::Audio(Audio { channels: 2, joint_objects: None, sample_rate_hz: 44_100 });
+    Presentation {
+        title: "A film".to_owned(),
+        duration_us: SEGMENTS * 6_000_000,
+        start_us: None,
+        tracks: vec![
+            track("video-1", "avc1.640028", 12_800, 512, 2_000_000, video),
+            track("audio-1", "mp4a.40.2", 44_100, 1024, 96_000, audio),
+        ],
+    }
 }
 
 /// Extents of one answer, as many as a video segment has.
@@ -170,5 +241,5 @@ fn cpu_time() -> Duration {
     Duration::new(time.tv_sec.cast_unsigned(), u32::try_from(time.tv_nsec).expect("nanoseconds"))
 }
 
-criterion_group!(benches, range_fields, responses, scattered);
+criterion_group!(benches, range_fields, responses, manifests, scattered);
 criterion_main!(benches);

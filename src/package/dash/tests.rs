@@ -75,7 +75,7 @@ height=\"720\" sar=\"1:1\" frameRate=\"24000/1001\">
 startWithSAP=\"1\" lang=\"en\">
 <Label>English</Label>
 <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"main\"/>
-<Representation id=\"audio-1\" bandwidth=\"129730\" codecs=\"mp4a.40.2\" \
+<Representation id=\"audio-1\" bandwidth=\"129740\" codecs=\"mp4a.40.2\" \
 audioSamplingRate=\"48000\">
 <AudioChannelConfiguration schemeIdUri=\"urn:mpeg:mpegB:cicp:ChannelConfiguration\" value=\"2\"/>
 <BaseURL>~00112233445566ff/audio-1/</BaseURL>

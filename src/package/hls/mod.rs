@@ -1,7 +1,7 @@
 //! HLS playlists (RFC 8216bis, and Apple's authoring specification for its devices).
 //!
-//! Three pure functions, each a playlist as text: [`multivariant`] names the renditions of a title,
-//! [`media`] the segments of one, [`iframes`] the key frames of one that is video. All URIs in them are
+//! Three pure functions, each a playlist as text: [`multivariant()`] names the renditions of a title,
+//! [`media()`] the segments of one, [`iframes`] the key frames of one that is video. All URIs in them are
 //! relative, so that a playlist below a signed prefix leads to what lies below the same prefix.
 
 mod groups;
