@@ -21,6 +21,7 @@ pub mod config;
 pub mod extent;
 pub mod http;
 pub mod library;
+pub mod movie;
 pub mod package;
 pub mod serve;
 pub mod telemetry;

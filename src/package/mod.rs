@@ -1,7 +1,20 @@
-//! A movie as manifests: one space of CMAF segments, and the views that players ask for.
+//! A movie as extents and as manifests: what players are given of a file that stays as it is.
+//!
+//! HLS and DASH are two texts about one space of CMAF segments. Each segment is a header made in memory
+//! and ranges of the file; its size and its times are known from the index, so that manifests are exact
+//! and nothing has to be prepared. This room knows no URL's title, no status code and no socket.
 
-pub mod bit_rate;
+mod bit_rate;
+mod boxes;
+pub mod clip;
+pub mod cmaf;
+pub mod cues;
 pub mod dash;
+pub mod faststart;
 pub mod hls;
 pub mod presentation;
+pub mod renditions;
+mod shifted;
+pub mod text;
+pub mod title;
 mod write;
