@@ -126,8 +126,9 @@ static CLIPS: LazyLock<Vec<Clip>> = LazyLock::new(|| {
         // Empty edits.
         clip("late-audio.mp4", &[PICTURE, "-itsoffset 1.5", TONE, AVC_B, AAC, PASS]),
         clip("late-video.mp4", &["-itsoffset 1.2", PICTURE, TONE, AVC_B, AAC, PASS]),
-        // An edit that begins inside the media: 1.1 s of lead-in that must not be shown.
-        clip("cut-mid-gop.mp4", &["-c copy"]).of("b-frames.mp4", "-ss 3.1"),
+        // An edit that begins inside the media: 1.12 s of lead-in that must not be shown. It begins with
+        // a picture, because ffmpeg takes one that begins later as if it began at once.
+        clip("cut-mid-gop.mp4", &["-c copy"]).of("b-frames.mp4", "-ss 3.12"),
         clip("flac.mp4", &[PICTURE, TONE, AVC, "-c:a flac -strict -2"]),
         clip("ac-3.mp4", &[PICTURE, TONE, AVC, "-c:a ac3"]),
         clip("e-ac-3.mp4", &[PICTURE, TONE, AVC, "-c:a eac3"]),

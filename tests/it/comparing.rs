@@ -16,9 +16,9 @@ pub struct Fit {
     pub offset: Seconds,
 }
 
-/// Compares packets. Tracks that are not `required` may be missing, and tracks without packets must
-/// be; each track of the package has to be one of the source's. Where a playlist is named twice, its
-/// track is there twice.
+/// Compares packets. Tracks that are not `required`, and tracks without packets, may be missing; each
+/// track of the package has to be one of the source's. Where a playlist is named twice, its track is
+/// there twice.
 ///
 /// What an edit list hides (lead-in, priming) may be left out at both ends. If it is there, it must
 /// not be shown: its time lies outside of that of what is shown, or the package hides it as well.
@@ -62,7 +62,9 @@ pub fn same_packets(
     }
     for (place, track) in package.iter().enumerate() {
         let again = |fit: &Fit| package[fit.package].packets == track.packets;
-        if !fits.iter().any(again) {
+        let is_empty = |track: &Track| track.packets.is_empty();
+        let is_kept_empty = is_empty(track) && source.iter().any(is_empty);
+        if !fits.iter().any(again) && !is_kept_empty {
             let of = track.packets.len();
             return Err(format!(
                 "{:?} track {place} of the package, {of} packets, is none of the source's",

@@ -40,6 +40,14 @@ const MAY_BE_REFUSED: &[(&str, &str)] = &[
     (".mkv", "only MP4 and MOV are packaged"),
 ];
 
+/// What ffmpeg itself reads wrongly from the disk, so that nothing can be compared with it.
+const MISREAD: &[(&str, &str)] =
+    &[("cbcs.mp4", "it gives up at the second fragment, over the fields of the encryption")];
+
+/// Where ffmpeg moves pictures in what it reads from the disk: by how many milliseconds at most. An edit
+/// may begin between two pictures; ffmpeg shows the second one at once, and not when its time has come.
+const MOVED_MS: &[(&str, i64)] = &[("sample_edit_list.mp4", 33)];
+
 /// Files are decoded up to so many pixels (a second of 1080p at 60 frames); of longer ones only the
 /// packets are compared.
 const DECODED_PIXELS_MAX: u64 = 130_000_000;
@@ -136,9 +144,14 @@ fn compare(serving: &Serving, folder: &Path, title: &str, view: &str) -> Result<
         }
         status => return Err(format!("{status}: {}", String::from_utf8_lossy(&head.body))),
     }
+    if MISREAD.iter().any(|(end, _)| title.ends_with(end)) {
+        return Ok(());
+    }
+    let moved_ms = MOVED_MS.iter().find(|(end, _)| title.ends_with(end)).map_or(0, |moved| moved.1);
+    let slack = Seconds::of(moved_ms, (1, 1000));
     let source = Source::known(&folder.join(title));
     let source = source.as_ref().as_ref().map_err(|why| format!("the source itself: {why}"))?;
-    plays(source, &format!("http://{}{target}", serving.address), Seconds::of(0, (1, 1)))
+    plays(source, &format!("http://{}{target}", serving.address), slack)
 }
 
 /// Plays all of these in two threads. Says everything that is wrong at once.
