@@ -15,28 +15,8 @@
 
 use super::{languages, media_type};
 
-/// The format of a subtitle file by its name.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum TextKind {
-    /// SubRip, `.srt`.
-    Srt,
-    /// WebVTT, `.vtt`.
-    WebVtt,
-}
-
-impl TextKind {
-    /// The kind that a name's extension says.
-    pub fn of(name: &[u8]) -> Option<Self> {
-        let (_, extension) = split_extension(name)?;
-        if extension.eq_ignore_ascii_case(b"srt") {
-            Some(Self::Srt)
-        } else if extension.eq_ignore_ascii_case(b"vtt") {
-            Some(Self::WebVtt)
-        } else {
-            None
-        }
-    }
-}
+/// Extensions of subtitle files.
+const EXTENSIONS: [&[u8]; 2] = [b"srt", b"vtt"];
 
 /// What the name of a subtitle file says.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -50,18 +30,18 @@ pub struct Sidecar {
     pub hearing_impaired: bool,
     /// What to call it: `English`, `Português (Brasil, forced)`. Two files may have the same.
     pub label: String,
-    /// The format.
-    pub kind: TextKind,
 }
 
 /// What a candidate is to a title by both names; `None` if it is not its subtitles.
 ///
 /// That a title with a longer name may have a better claim is not known here: see [`sidecars_of`].
 pub fn sidecar_of(title: &[u8], candidate: &[u8]) -> Option<Sidecar> {
-    let kind = TextKind::of(candidate)?;
-    let (words, _) = split_extension(candidate)?;
+    let (words, extension) = split_extension(candidate)?;
+    if !EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)) {
+        return None;
+    }
     let words = beyond(title, words).or_else(|| beyond(stem_of(title), words))?;
-    Some(describe(words, kind))
+    Some(describe(words))
 }
 
 /// The subtitles of a title among the names in its folder, sorted by name.
@@ -140,7 +120,7 @@ impl Word {
     }
 }
 
-fn describe(words: &[u8], kind: TextKind) -> Sidecar {
+fn describe(words: &[u8]) -> Sidecar {
     let (mut forced, mut hearing_impaired, mut is_hi) = (false, false, false);
     let mut language = None;
     let mut unknown = Vec::new();
@@ -167,7 +147,7 @@ fn describe(words: &[u8], kind: TextKind) -> Sidecar {
         None => {}
     }
     let label = label(language.as_deref(), &unknown, hearing_impaired, forced);
-    Sidecar { language, forced, hearing_impaired, label, kind }
+    Sidecar { language, forced, hearing_impaired, label }
 }
 
 /// The language's own name, or the words that mean nothing here, or neither; what else there is to
@@ -242,13 +222,11 @@ mod tests {
             ("film.en.fr.srt", Some("en"), "", "English (fr)"),
             ("film.a\nb.srt", None, "", "a\u{fffd}b"),
         ] {
-            let kind = if candidate.ends_with("vtt") { TextKind::WebVtt } else { TextKind::Srt };
             let expected = Sidecar {
                 language: language.map(str::to_owned),
                 forced: flags.contains('f'),
                 hearing_impaired: flags.contains('h'),
                 label: label.to_owned(),
-                kind,
             };
             assert_eq!(
                 sidecar_of(b"film.mp4", candidate.as_bytes()),

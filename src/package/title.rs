@@ -45,6 +45,15 @@ pub fn offered(movie: &Movie) -> Vec<Offered> {
     video.into_iter().chain(of_kind("audio", Track::is_audio, usize::MAX)).collect()
 }
 
+/// How many pixels the pictures of a movie have; 0 if it has none that are offered.
+pub fn pixels(movie: &Movie) -> u32 {
+    let of = |track: &Track| match &track.entry.media {
+        codec::Media::Video(video) => u32::from(video.width) * u32::from(video.height),
+        _ => 0,
+    };
+    track_of(movie, "video-1").map_or(0, of)
+}
+
 /// The places of tracks whose text can be offered as subtitles.
 pub fn texts(movie: &Movie) -> impl Iterator<Item = usize> {
     let tracks = movie.tracks.iter().enumerate();

@@ -14,7 +14,9 @@ use crate::{
     movie::Track,
     package::{
         presentation::{self, Segment},
-        renditions, title,
+        renditions,
+        text::TextKind,
+        title,
     },
 };
 
@@ -23,7 +25,10 @@ use crate::{
 const TEXT_BYTES: u64 = 512;
 
 /// A title with what belongs to it.
+#[derive(Default)]
 pub(super) struct Company {
+    /// The relative URL of the title's own folder, from that of the manifest: empty, but for a set.
+    pub(super) prefix: String,
     /// Renditions that are cut where the title is, with the relative URLs of their folders.
     pub(super) renditions: Vec<(String, Opened)>,
     /// Subtitles, in the order in which they are numbered.
@@ -41,7 +46,7 @@ pub(super) enum From {
     /// A track of the title's own, by its place.
     Track(usize),
     /// A file beside it.
-    Sidecar(Arc<File>, Sidecar),
+    Sidecar { file: Arc<File>, kind: TextKind, sidecar: Sidecar },
 }
 
 impl Company {
@@ -49,45 +54,73 @@ impl Company {
     /// plays without.
     pub(super) async fn of(site: &Site, title: &MediaPath, opened: &Opened) -> Result<Self, Error> {
         let companions = site.library.companions(title).await?;
-        let mut renditions = Vec::new();
+        let mut company = Self::default();
         for path in companions.renditions {
-            match streams::open(site, &path).await {
-                Ok(rendition) => match renditions::agree(&opened.movie, &rendition.movie) {
-                    Ok(()) => renditions.push((format!("../{}/", path.encoded_name()), rendition)),
-                    Err(why) => {
-                        tracing::warn!(rendition = %path.display(), %why, "left out of its title");
-                    }
-                },
-                Err(error) => {
-                    tracing::warn!(rendition = %path.display(), %error, "left out of its title");
-                }
+            if let Some(rendition) = open_rendition(site, &path).await {
+                let prefix = format!("../{}/", path.encoded_name());
+                company.join(opened, &path, prefix, rendition);
             }
         }
-        let mut texts: Vec<_> = title::texts(&opened.movie)
-            .map(|place| TextSource { version: opened.version, from: From::Track(place) })
-            .collect();
+        let own = |place| TextSource { version: opened.version, from: From::Track(place) };
+        company.texts.extend(title::texts(&opened.movie).map(own));
         for (path, sidecar) in companions.sidecars {
             match site.library.open(&path).await {
-                Ok(file) => texts.push(TextSource {
+                Ok(file) => company.texts.push(TextSource {
                     // The segments are cut where the title's are.
                     version: opened.version.and(file.identity().version()),
-                    from: From::Sidecar(file, sidecar),
+                    from: From::Sidecar { file, kind: TextKind::of(path.file_name()), sidecar },
                 }),
                 Err(error) => tracing::debug!(sidecar = %path.display(), %error, "left out"),
             }
         }
-        Ok(Self { renditions, texts })
+        Ok(company)
+    }
+
+    /// Opens a folder that is a set of renditions: the one with the most pixels is the title itself.
+    /// `None` if there is no such folder, or nothing in it that plays.
+    pub(super) async fn of_set(
+        site: &Site,
+        folder: &MediaPath,
+    ) -> Result<Option<(Opened, Self)>, Error> {
+        let mut members = Vec::new();
+        for path in site.library.set(folder).await? {
+            if let Some(opened) = open_rendition(site, &path).await {
+                members.push((title::pixels(&opened.movie), path, opened));
+            }
+        }
+        members.sort_by_key(|(pixels, ..)| std::cmp::Reverse(*pixels));
+        let mut members = members.into_iter();
+        let Some((_, path, opened)) = members.next() else {
+            return Ok(None);
+        };
+        let prefix = format!("{}/", path.encoded_name());
+        let mut company = Self { prefix, ..Self::default() };
+        for (_, path, rendition) in members {
+            company.join(&opened, &path, format!("{}/", path.encoded_name()), rendition);
+        }
+        Ok(Some((opened, company)))
+    }
+
+    /// Takes a rendition in, if it is cut where the title is.
+    fn join(&mut self, title: &Opened, path: &MediaPath, prefix: String, rendition: Opened) {
+        match renditions::agree(&title.movie, &rendition.movie) {
+            Ok(()) => self.renditions.push((prefix, rendition)),
+            Err(why) => {
+                tracing::warn!(rendition = %path.display(), %why, "left out of its title");
+            }
+        }
     }
 
     /// Tells one company of a title from another.
     pub(super) fn digest(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
+        self.prefix.hash(&mut hasher);
         for (prefix, rendition) in &self.renditions {
             (prefix, rendition.version).hash(&mut hasher);
         }
         for text in &self.texts {
             text.version.hash(&mut hasher);
-            if let From::Sidecar(_, sidecar) = &text.from {
+            if let From::Sidecar { sidecar, .. } = &text.from {
                 (&sidecar.label, sidecar.forced, sidecar.hearing_impaired).hash(&mut hasher);
             }
         }
@@ -98,11 +131,21 @@ impl Company {
     pub(super) fn modified(&self, of: &Opened) -> SystemTime {
         let renditions = self.renditions.iter().map(|(_, rendition)| &rendition.file);
         let sidecars = self.texts.iter().filter_map(|text| match &text.from {
-            From::Sidecar(file, _) => Some(file),
+            From::Sidecar { file, .. } => Some(file),
             From::Track(_) => None,
         });
         let files = renditions.chain(sidecars).chain([&of.file]);
         files.map(|file| file.identity().modified()).max().unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+}
+
+async fn open_rendition(site: &Site, path: &MediaPath) -> Option<Opened> {
+    match streams::open(site, path).await {
+        Ok(rendition) => Some(rendition),
+        Err(error) => {
+            tracing::warn!(rendition = %path.display(), %error, "left out of its title");
+            None
+        }
     }
 }
 
@@ -118,7 +161,7 @@ pub(super) fn text_track(
             let track = &movie_tracks[*place];
             (track.language.clone(), track.name.clone().unwrap_or_default(), false, false)
         }
-        From::Sidecar(_, sidecar) => (
+        From::Sidecar { sidecar, .. } => (
             sidecar.language.clone(),
             sidecar.label.clone(),
             sidecar.forced,

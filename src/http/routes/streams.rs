@@ -138,6 +138,17 @@ async fn answer(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse
     let encoded = request.uri().path().strip_prefix("/v/").ok_or(Error::NotFound)?;
     let Derived { title, view } = Derived::parse(encoded).ok_or(Error::NotFound)??;
     let opened = open(site, &title).await;
+    let set_product: Option<fn(u64) -> Product> = match view {
+        View::Multivariant => Some(Product::Multivariant),
+        View::Mpd => Some(Product::Mpd),
+        _ => None,
+    };
+    if let (Err(Error::NotFound), Some(product)) = (&opened, set_product)
+        && let Some((opened, company)) = Company::of_set(site, &title).await?
+    {
+        method?;
+        return manifest(request, site, &title, &opened, company, product).await;
+    }
     // What is not there is 404, whatever is asked of it.
     if !matches!(opened, Err(Error::NotFound)) {
         method?;
@@ -156,8 +167,12 @@ async fn make(
     view: View<'_>,
 ) -> Result<HttpResponse, Error> {
     match view {
-        View::Multivariant => manifest(request, site, title, opened, Product::Multivariant).await,
-        View::Mpd => manifest(request, site, title, opened, Product::Mpd).await,
+        View::Multivariant | View::Mpd => {
+            let is_hls = view == View::Multivariant;
+            let product = if is_hls { Product::Multivariant } else { Product::Mpd };
+            let company = Company::of(site, title, opened).await?;
+            manifest(request, site, title, opened, company, product).await
+        }
         View::Progressive => progressive::play(request, site, opened).await,
         View::Inspect => Err(Error::NotFound),
         View::Track { version, track, file } => {
@@ -207,9 +222,9 @@ async fn manifest(
     site: &Data<Site>,
     title: &MediaPath,
     opened: &Opened,
+    company: Company,
     product: fn(u64) -> Product,
 ) -> Result<HttpResponse, Error> {
-    let company = Company::of(site, title, opened).await?;
     let product = product(company.digest());
     let modified = company.modified(opened);
     let identity = *opened.file.identity();

@@ -87,7 +87,7 @@ async fn subtitles(
 ) -> Result<Arc<Subtitles>, Error> {
     let (identity, track) = match &source.from {
         From::Track(place) => (*opened.file.identity(), *place),
-        From::Sidecar(file, _) => (*file.identity(), 0),
+        From::Sidecar { file, .. } => (*file.identity(), 0),
     };
     if let Some(kept) = site.made.subtitles(&identity, track) {
         return Ok(kept);
@@ -101,13 +101,14 @@ async fn subtitles(
             });
             read.await.map_err(ReadError::from)??
         }
-        From::Sidecar(file, sidecar) => {
+        From::Sidecar { file, kind, sidecar } => {
             if file.identity().size > text::FILE_BYTES_MAX as u64 {
                 return Err(Error::Unprocessable("the subtitles are too long".to_owned()));
             }
             let bytes = files::read_all(file).await?;
-            let language = sidecar.language.clone();
-            let parsed = site.run_beside(move || text::parse(&bytes, language.as_deref())).await?;
+            let (kind, language) = (*kind, sidecar.language.clone());
+            let parsed = move || text::parse(&bytes, kind, language.as_deref());
+            let parsed = site.run_beside(parsed).await?;
             parsed.map_err(|refused| Error::Unprocessable(refused.to_string()))?
         }
     };
@@ -117,6 +118,9 @@ async fn subtitles(
 /// A title's presentation with all that belongs to it.
 pub(super) fn presentation(opened: &Opened, name: &str, company: &Company) -> Presentation {
     let mut presentation = title::presentation(&opened.movie, name, opened.version);
+    for track in &mut presentation.tracks {
+        track.prefix.clone_from(&company.prefix);
+    }
     let Some(leading) = presentation.tracks.first().cloned() else {
         return presentation;
     };

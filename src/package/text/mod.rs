@@ -120,6 +120,23 @@ impl Subtitles {
     }
 }
 
+/// The format of a subtitle file by its name.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum TextKind {
+    /// SubRip, `.srt`.
+    Srt,
+    /// WebVTT, `.vtt`.
+    WebVtt,
+}
+
+impl TextKind {
+    /// The kind that a name's extension says; SubRip if it says nothing.
+    pub fn of(name: &[u8]) -> Self {
+        let is_web_vtt = name.len() >= 4 && name[name.len() - 4..].eq_ignore_ascii_case(b".vtt");
+        if is_web_vtt { Self::WebVtt } else { Self::Srt }
+    }
+}
+
 /// Why a file is not taken for subtitles.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum TextRefused {
@@ -136,10 +153,14 @@ pub enum TextRefused {
 
 /// Reads a subtitle file.
 ///
-/// What begins with `WEBVTT` is WebVTT, whatever its name says, and everything else is read as SubRip,
-/// which takes WebVTT's times too. The language (a BCP 47 tag) helps to tell one old encoding from another. A cue whose times cannot be read, that
+/// `kind` is what the name says; what begins with `WEBVTT` is WebVTT all the same. The language (a
+/// BCP 47 tag) helps to tell one old encoding from another. A cue whose times cannot be read, that
 /// ends before it begins, or that has nothing to show is left out; an empty file has no cues.
-pub fn parse(bytes: &[u8], language_hint: Option<&str>) -> Result<Subtitles, TextRefused> {
+pub fn parse(
+    bytes: &[u8],
+    kind: TextKind,
+    language_hint: Option<&str>,
+) -> Result<Subtitles, TextRefused> {
     if bytes.len() > FILE_BYTES_MAX {
         return Err(TextRefused::TooLong);
     }
@@ -147,7 +168,7 @@ pub fn parse(bytes: &[u8], language_hint: Option<&str>) -> Result<Subtitles, Tex
     let text = normalize(&text);
     let mut collector = collect::Collector::default();
     let has_signature = vtt::has_signature(&text);
-    if has_signature {
+    if has_signature || kind == TextKind::WebVtt {
         vtt::read(&text, &mut collector)?;
     } else {
         srt::read(&text, &mut collector)?;
