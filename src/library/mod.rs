@@ -7,7 +7,6 @@
 pub mod catalog;
 pub mod companions;
 pub mod index_cache;
-pub mod languages;
 pub mod media_type;
 pub mod path;
 pub mod scan;

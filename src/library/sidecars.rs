@@ -13,7 +13,8 @@
 //! Names are compared as bytes, as the file system does; only the extension and the words between
 //! may be in any case.
 
-use super::{languages, media_type};
+use super::media_type;
+use crate::movie::languages;
 
 /// Extensions of subtitle files.
 const EXTENSIONS: [&[u8]; 2] = [b"srt", b"vtt"];

@@ -134,7 +134,7 @@ pub(super) fn index<R: ReadAt + ?Sized>(
     let mut pass = Pass::new(timescale, timeline, cuts, lead);
     loop {
         let position = walk.position();
-        let sample = match walk.next()? {
+        let sample = match walk.next_sample()? {
             Some(Ok(sample)) => sample,
             Some(Err(fault)) => {
                 pass.fault = Some(fault);
@@ -162,7 +162,7 @@ struct Pass<'a> {
     /// The segment that is being filled, with the durations and sizes of its first sample.
     current: Option<(Segment, u32, u32)>,
     /// The next multiple of the grid, or the next of the times.
-    next_cut: u64,
+    next_cut: usize,
     description: Option<u32>,
     first_dts: i64,
     end_sample: u32,
@@ -278,11 +278,11 @@ impl<'a> Pass<'a> {
             Cuts::Grid(grid_ms) => {
                 let passed =
                     i128::from(start) * 1000 / (i128::from(grid_ms.get()) * self.timescale);
-                self.next_cut = u64::try_from(passed).unwrap_or(0) + 1;
+                self.next_cut = usize::try_from(passed).unwrap_or(usize::MAX - 1) + 1;
             }
             Cuts::Near { times, .. } => {
                 let is_behind = |pass: &Self| pass.is_near(start, 0, pass.next_cut);
-                while (self.next_cut as usize) < times.len() && is_behind(self) {
+                while self.next_cut < times.len() && is_behind(self) {
                     self.next_cut += 1;
                 }
             }
@@ -295,25 +295,24 @@ impl<'a> Pass<'a> {
         is_later
             && match self.cuts {
                 Cuts::Grid(grid_ms) => {
-                    let grid =
-                        i128::from(self.next_cut) * i128::from(grid_ms.get()) * self.timescale;
+                    let grid = self.next_cut as i128 * i128::from(grid_ms.get()) * self.timescale;
                     sample.is_sync && i128::from(presented) * 1000 >= grid
                 }
                 Cuts::Near { times, .. } => {
                     sample.is_sync
-                        && (self.next_cut as usize) < times.len()
+                        && self.next_cut < times.len()
                         && self.is_near(presented, sample.duration, self.next_cut)
                 }
             }
     }
 
     /// Whether a sample is at least as near to a time as the one behind it.
-    fn is_near(&self, presented: i64, duration: u32, cut: u64) -> bool {
+    fn is_near(&self, presented: i64, duration: u32, cut: usize) -> bool {
         let Cuts::Near { times, timescale } = self.cuts else {
             return false;
         };
         let middle = 2 * i128::from(presented) + i128::from(duration);
-        let time = 2 * i128::from(times[cut as usize]) * self.timescale;
+        let time = 2 * i128::from(times[cut]) * self.timescale;
         middle * i128::from(timescale.get()) >= time
     }
 

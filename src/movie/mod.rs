@@ -12,6 +12,7 @@ mod boxes;
 pub mod codec;
 mod fragments;
 pub mod index;
+pub mod languages;
 mod mp4;
 mod samples;
 mod tables;
@@ -181,6 +182,13 @@ impl Track {
     /// Whether it is pictures.
     pub fn is_video(&self) -> bool {
         self.handler == FourCc(*b"vide")
+    }
+
+    /// Whether its pictures are turned by a quarter.
+    pub fn is_on_its_side(&self) -> bool {
+        let field = |at: usize| self.picture[4 * at..4 * at + 4] != [0; 4];
+        // The matrix is a b u c d v x y w: a and d stretch, b and c turn.
+        !field(0) && field(1) && field(3) && !field(4)
     }
 
     /// Whether it is sound.

@@ -181,7 +181,7 @@ fn index_tracks<R: ReadAt + ?Sized>(
     let mut firsts = Vec::new();
     for head in &heads {
         let mut walk = Walk::new(&head.samples, source, head.samples.start(), 64);
-        firsts.push(match walk.next()? {
+        firsts.push(match walk.next_sample()? {
             Some(Ok(sample)) => Some(sample.dts),
             _ => None,
         });

@@ -125,7 +125,7 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
     }
 
     /// The next sample; `None` behind the last one. A fault ends the track. An error is the disk's.
-    pub fn next(&mut self) -> Result<Option<Result<Sample, SampleFault>>, ReadError> {
+    pub fn next_sample(&mut self) -> Result<Option<Result<Sample, SampleFault>>, ReadError> {
         let len = self.source.len();
         let next = match &mut self.stage {
             Stage::Tables(walk) => match walk.next()? {
@@ -136,7 +136,7 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
                         let at = FragmentPosition { dts, sample, ..FragmentPosition::default() };
                         self.stage =
                             Stage::Fragments(FragmentWalk::new(fragments, self.source, at));
-                        return self.next();
+                        return self.next_sample();
                     }
                 },
                 next => next,

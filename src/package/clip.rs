@@ -148,7 +148,7 @@ fn part<'a, R: ReadAt + ?Sized>(
     let mut walk = track.walk(reader, segment);
     let mut last_shown = 0;
     for _ in segment.first_sample..track.index.end_sample {
-        let Some(Ok(sample)) = walk.next()? else {
+        let Some(Ok(sample)) = walk.next_sample()? else {
             return Err(ReadError::Changed.into());
         };
         let presented = track.timeline.presented(sample.dts, sample.composition);

@@ -198,7 +198,7 @@ fn write<R: ReadAt + ?Sized>(
     let mut first: Option<Sample> = None;
     for _ in 0..count {
         // The index has seen each of these samples: where one is missing now, the file has changed.
-        let Some(Ok(sample)) = walk.next()? else {
+        let Some(Ok(sample)) = walk.next_sample()? else {
             return Err(ReadError::Changed);
         };
         first.get_or_insert(sample);

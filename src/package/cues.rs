@@ -33,7 +33,7 @@ pub fn read<R: ReadAt + ?Sized>(track: &Track, reader: &R) -> Result<Subtitles, 
     let mut left = TEXT_BYTES_MAX;
     let mut walk = track.walk(reader, first);
     let mut bytes = Vec::new();
-    while let Some(Ok(sample)) = walk.next()? {
+    while let Some(Ok(sample)) = walk.next_sample()? {
         left = left.saturating_sub(u64::from(sample.size) + size_of::<Cue>() as u64);
         if sample.number >= track.index.end_sample || left == 0 {
             break;

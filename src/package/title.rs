@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     extent::disk::Version,
-    movie::{Movie, Track, codec},
+    movie::{Movie, Track, codec, languages},
 };
 
 /// Version of the bytes that are made of a movie. Whatever changes them must change this, since what
@@ -114,14 +114,17 @@ fn of_track(
     let kind = match &track.entry.media {
         codec::Media::Video(video) => {
             let iframe = |number| IFrame { bytes: cmaf::iframe_len(track, number).unwrap_or(0) };
+            let aspect = video.sample_aspect;
+            let mut size = (u32::from(video.width), u32::from(video.height));
+            let mut aspect = (aspect.h_spacing, aspect.v_spacing);
+            if track.is_on_its_side() {
+                size = (size.1, size.0);
+                aspect = (aspect.1, aspect.0);
+            }
             Kind::Video(Video {
-                width: u32::from(video.width),
-                height: u32::from(video.height),
-                pixel_aspect: Ratio::new(
-                    video.sample_aspect.h_spacing,
-                    video.sample_aspect.v_spacing,
-                )
-                .unwrap_or(Ratio::ONE),
+                width: size.0,
+                height: size.1,
+                pixel_aspect: Ratio::new(aspect.0, aspect.1).unwrap_or(Ratio::ONE),
                 frame_rate: Ratio::new(track.timescale.get(), track.index.usual_duration),
                 range: match video.range {
                     codec::VideoRange::Sdr => presentation::VideoRange::Sdr,
@@ -145,13 +148,28 @@ fn of_track(
         folder: folder.to_owned(),
         codecs: track.entry.codecs.clone(),
         timescale: track.timescale,
-        language: track.language.clone(),
-        label: track.name.clone().unwrap_or_default(),
+        language: language(track),
+        label: label(track, folder),
         is_default,
         segments,
         target_duration_min_s: 0,
         kind,
     }
+}
+
+/// The language of a track, as BCP 47 has it.
+pub fn language(track: &Track) -> Option<String> {
+    let language = track.language.as_ref()?;
+    Some(languages::tag_of(language).unwrap_or_else(|| language.clone()))
+}
+
+/// What people call a track: its name, else its language, else its number.
+fn label(track: &Track, folder: &str) -> String {
+    let name = track.name.clone().or_else(|| language(track).map(|tag| languages::name_of(&tag)));
+    name.unwrap_or_else(|| match folder.split_once('-') {
+        Some(("audio", number)) => format!("Audio {number}"),
+        _ => String::new(),
+    })
 }
 
 /// The Dolby Vision on top of pictures that others can decode too.

@@ -159,7 +159,7 @@ pub(super) fn text_track(
     let (language, label, forced, hearing_impaired) = match &source.from {
         From::Track(place) => {
             let track = &movie_tracks[*place];
-            (track.language.clone(), track.name.clone().unwrap_or_default(), false, false)
+            (title::language(track), track.name.clone().unwrap_or_default(), false, false)
         }
         From::Sidecar { sidecar, .. } => (
             sidecar.language.clone(),
