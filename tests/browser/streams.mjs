@@ -91,7 +91,7 @@ function inPlayer(name, body) {
     page.on("dialog", (dialog) => assert.fail(`a name became a script: ${dialog.message()}`));
     let where = "no player";
     const look = async () => { where = await page.evaluate(() => stage.describe()).catch(() => where); };
-    const tooLate = setTimeout(() => look().then(() => context.close({ reason: "40 s were not enough" })), 40_000);
+    const tooLate = setTimeout(() => look().then(() => context.close({ reason: "30 s were not enough" })), 30_000);
     try {
       await body(page, complaints);
     } catch (error) {
@@ -147,11 +147,16 @@ async function playsOn(page, clip, seconds, { mayRead = true }) {
   assert.equal(now.audio > before.audio, clip.audio !== null, "sound is decoded if there is any");
 }
 
-/** It comes to the end and stays there. */
-const ends = (page) => page.waitForFunction(() => {
-  const video = document.querySelector("video");
-  return video.paused && !video.seeking && video.currentTime >= video.duration - 0.001;
-});
+/** It comes to the end of all its tracks, and stays there. */
+async function ends(page) {
+  await page.waitForFunction(() => {
+    const video = document.querySelector("video");
+    return video.paused && !video.seeking && video.currentTime >= video.duration - 0.001;
+  });
+  const { sourceBuffers } = await page.evaluate(() => stage.buffered());
+  const ends = sourceBuffers.map(({ ranges }) => ranges.at(-1)[1]);
+  assert.ok(Math.max(...ends) - Math.min(...ends) < IN_STEP, `the tracks end at ${ends} s`);
+}
 
 const seek = (page, time) => page.evaluate((time) => stage.seek(time), time);
 
