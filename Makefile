@@ -38,9 +38,10 @@ unit: setup-test ## Run the Rust tests
 	cargo test --workspace --no-fail-fast
 
 .PHONY: browser
-browser: setup-test ## Drive the page in Chromium; pictures in target/browser/
+browser: setup-test ## Drive the page and the players in Chromium; pictures in target/browser/
 	cargo build
 	node --test-reporter=spec tests/browser/run.mjs
+	node --test-reporter=spec tests/browser/streams.mjs
 
 .PHONY: bench
 bench: ## Measure the small parts, then the server beside its peers (40 minutes; ARGS="--cells 4k")

@@ -1,85 +1,44 @@
-// Drives the page of a real server in a real browser, over a copy of media/.
-//
-//   HEADWATER_BIN  the server   (target/debug/headwater)
-//   CHROMIUM       the browser  (/usr/bin/chromium)
+// Drives the page of a real server in a real browser, over a copy of media/; site.mjs says which.
 //
 // Leaves pictures of the page and the server's log in target/browser/.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
-import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
-import { chromium } from "playwright-core";
+import { HOSTILE, launchBrowser, listenForComplaints, OUTPUT, plays, ROOT, startServer } from "./site.mjs";
 
-const ROOT = path.resolve(import.meta.dirname, "../..");
-const OUTPUT = path.join(ROOT, "target/browser");
-const HEADWATER = path.resolve(ROOT, process.env.HEADWATER_BIN ?? "target/debug/headwater");
-const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
-
-const HOSTILE = "<img src=x onerror=alert(1)>.mp4";
 const NOT_A_VIDEO = "Not a video.mp4";
 const DESKTOP = { viewport: { width: 1360, height: 840 } };
 const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 
 // ---- A server with a library, and a browser --------------------------------
 
-let scratch, server, site, browser;
+let scratch, server, browser;
 
 before(async () => {
-  fs.mkdirSync(OUTPUT, { recursive: true });
   scratch = fs.mkdtempSync(path.join(tmpdir(), "headwater-browser-"));
   const library = path.join(scratch, "library");
   fs.cpSync(path.join(ROOT, "media"), library, { recursive: true });
   fs.copyFileSync(path.join(library, "Clock.mp4"), path.join(library, HOSTILE));
   fs.writeFileSync(path.join(library, NOT_A_VIDEO), "These bytes are no film.\n".repeat(100));
 
-  site = await startServer(library, path.join(scratch, "data"));
-  browser = await chromium.launch({
-    executablePath: CHROMIUM,
-    // Without these it looks up its maker's hosts at every start, in vain in a closed network.
-    args: ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic",
-      "--disable-gpu"],
-  });
+  server = await startServer(library, path.join(scratch, "data"), "server.log");
+  browser = await launchBrowser();
 });
 
 after(async () => {
   await browser?.close();
-  if (server?.pid && server.exitCode === null && server.signalCode === null) {
-    server.kill("SIGTERM");
-    await once(server, "exit", { signal: AbortSignal.timeout(10_000) }).catch(() => {
-      server.kill("SIGKILL");
-      throw new Error("the server did not stop within 10 s of SIGTERM");
-    });
-  }
+  await server?.stop();
   if (scratch) fs.rmSync(scratch, { recursive: true });
 });
-
-/** Starts a server on a free port and returns the page's address, read from what it prints. */
-function startServer(library, data) {
-  const log = fs.openSync(path.join(OUTPUT, "server.log"), "w");
-  const args = ["serve", library, "--listen", "127.0.0.1:0", "--data", data];
-  server = spawn(HEADWATER, args, { stdio: ["ignore", "pipe", log] });
-  return new Promise((resolve, reject) => {
-    server.on("error", reject);
-    server.on("exit", (code) => reject(new Error(`the server ended with ${code}: see target/browser/server.log`)));
-    createInterface({ input: server.stdout }).on("line", (line) => {
-      const url = line.match(/http:\/\/127\.0\.0\.1:\d+\//);
-      if (url) resolve(url[0]);
-    });
-  });
-}
 
 /** A test with a page of its own, in which the browser must find nothing to complain of. */
 function inBrowser(name, options, body) {
   test(name, { timeout: 120_000 }, async () => {
-    const context = await browser.newContext({ baseURL: site, ...options });
-    const complaints = []; // refusals by the content security policy are among them
-    context.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
-    context.on("weberror", (error) => complaints.push(String(error.error())));
+    const context = await browser.newContext({ baseURL: server.url, ...options });
+    const complaints = listenForComplaints(context);
     try {
       await body(await context.newPage(), complaints);
     } finally {
@@ -100,15 +59,6 @@ const rows = (page) => page.locator("#titles a");
 const row = (page, title) => rows(page).filter({ has: page.getByText(path.basename(title), { exact: true }) });
 const shownNames = (page) => page.locator("#titles .name").allTextContents();
 const focusedName = (page) => page.evaluate(() => document.activeElement.querySelector(".name")?.textContent);
-
-/** Waits until the video shows pictures at least `seconds` further on than now. */
-async function plays(page, seconds = 0.5) {
-  const start = await page.evaluate(() => document.querySelector("video").currentTime);
-  await page.waitForFunction((then) => {
-    const video = document.querySelector("video");
-    return video.readyState >= video.HAVE_CURRENT_DATA && video.videoWidth > 0 && video.currentTime >= then;
-  }, start + seconds);
-}
 
 /** Seeks, and returns the time of the frame that is then on the screen. */
 const seek = (page, fraction) => page.evaluate(async (fraction) => {
