@@ -170,9 +170,9 @@ settings! {
     fixed index_cache_mib("HEADWATER_INDEX_CACHE_MIB"): Within<1, 1_048_576> = "256";
     /// MiB of playlists and manifests that are kept in memory.
     fixed manifest_cache_mib("HEADWATER_MANIFEST_CACHE_MIB"): Within<1, 1_048_576> = "32";
-    /// Seconds that caches may keep a playlist or manifest before they ask whether it has changed.
+    /// Seconds that shared caches may keep a playlist or manifest; players ask each time whether it has changed.
     live manifest_max_age_s("HEADWATER_MANIFEST_MAX_AGE_S"): Within<0, 31_536_000> = "120";
-    /// Seconds for which they may go on with an old one while they fetch the new.
+    /// Seconds for which those that know CDN-Cache-Control (RFC 9213) may go on with an old one while they fetch the new.
     live manifest_stale_s("HEADWATER_MANIFEST_STALE_S"): Within<0, 31_536_000> = "600";
     /// Seconds that caches may keep a file before they ask whether it has changed.
     live file_max_age_s("HEADWATER_FILE_MAX_AGE_S"): Within<0, 31_536_000> = "60";

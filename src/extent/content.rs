@@ -221,7 +221,7 @@ pub enum Caching {
     Revalidate,
     /// What was made of one version of a file and has that version in its name: for ever.
     Immutable,
-    /// A manifest under its title's name: minutes, and what is older while a new one is fetched.
+    /// A manifest under its title's name: minutes in shared caches, not at all in players.
     Manifest,
     /// A fact of this moment, such as a list or a health check.
     NoStore,

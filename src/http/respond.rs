@@ -174,9 +174,13 @@ fn put_caching(head: &mut impl AnswerFields, settings: &Settings, caching: Cachi
             head.put(&CACHE_CONTROL, b"public, max-age=31536000, immutable");
         }
         Caching::Manifest => {
+            // Not kept by players: an old playlist leads to segments that are gone when their title was
+            // replaced. Chromium was seen to play the old title for as long as it may.
             let (seconds, stale) = (settings.manifest_max_age_s, settings.manifest_stale_s);
-            let stale = format_args!("public, max-age={seconds}, stale-while-revalidate={stale}");
-            head.put_text(&CACHE_CONTROL, stale);
+            let shared = format_args!("public, max-age=0, s-maxage={seconds}");
+            head.put_text(&CACHE_CONTROL, shared);
+            let for_cdn = format_args!("max-age={seconds}, stale-while-revalidate={stale}");
+            head.put_text(&CDN_CACHE_CONTROL, for_cdn);
         }
         Caching::Revalidate => head.put(&CACHE_CONTROL, b"no-cache"),
         Caching::NoStore => head.put(&CACHE_CONTROL, b"no-store"),

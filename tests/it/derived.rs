@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    io::Read as _,
+    io::{Read as _, Write as _},
     time::{Duration, SystemTime},
 };
 
@@ -171,7 +171,7 @@ fn preconditions_are_kept() {
 }
 
 #[test]
-fn what_names_a_version_is_kept_for_ever_and_what_names_none_for_minutes() {
+fn what_names_a_version_is_kept_for_ever_and_manifests_are_kept_by_caches_alone() {
     let (_folder, serving, streams) = clock();
     let mut client = serving.connect();
     for url in streams.samples() {
@@ -186,8 +186,12 @@ fn what_names_a_version_is_kept_for_ever_and_what_names_none_for_minutes() {
         assert!(!directives.contains(&"immutable".into()), "{url}: {control}");
         let max_age = directive(&response, "max-age").expect("a time");
         if is_text(url) {
-            assert!((60..=3600).contains(&max_age), "{url}: {control}");
-            assert!(directive(&response, "stale-while-revalidate") > Some(0), "{url}: {control}");
+            // A player that keeps one asks for segments that are gone once the title was replaced.
+            assert_eq!(max_age, 0, "{url}: {control}");
+            let shared = directive(&response, "s-maxage").expect("a time");
+            assert!((60..=3600).contains(&shared), "{url}: {control}");
+            let for_cdn = response.field("cdn-cache-control").expect("a class");
+            assert!(for_cdn.contains("stale-while-revalidate="), "{url}: {for_cdn}");
         } else {
             assert!(max_age <= 3600, "{url}: {control}");
         }
@@ -474,4 +478,22 @@ fn a_virtual_mp4_has_its_moov_in_front_and_all_of_its_offsets_lead_into_its_medi
         }
         assert!(count > 1, "{name}: {count} chunks");
     }
+}
+
+/// That a file was written to lately says little; that it has become longer says that it is not whole.
+#[test]
+fn a_title_that_grows_is_told_to_wait() {
+    let (folder, serving, streams) = clock();
+    let mut client = serving.connect();
+    let multivariant = streams.samples().into_iter().find(|url| url.ends_with("index.m3u8"));
+    let multivariant = multivariant.expect("a multivariant playlist").to_owned();
+    assert_eq!(fetch(&mut client, &multivariant).status, 200);
+    let mut file = fs::OpenOptions::new().append(true).open(folder.path(CLOCK)).unwrap();
+    file.write_all(&[0, 0, 0, 8, b'f', b'r', b'e', b'e']).unwrap();
+    let growing = client.request("GET", &multivariant, &[]);
+    assert_eq!(growing.status, 409);
+    assert_eq!(growing.field("content-type"), Some("application/problem+json"));
+    assert!(growing.field("retry-after").is_some());
+    // As it is, the file can be had all the same.
+    assert_eq!(fetch(&mut client, &format!("/media/{CLOCK}")).status, 200);
 }

@@ -174,6 +174,13 @@ pub struct File {
     grew: Option<Instant>,
 }
 
+/// What is remembered of a file that is not kept open any more.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    identity: Identity,
+    grew: Option<Instant>,
+}
+
 #[derive(Debug)]
 struct Descriptor {
     /// `None` only while it is being dropped.
@@ -253,6 +260,20 @@ impl File {
         let has_grown = identity.size > self.identity.size;
         let grew = if has_grown { Some(Instant::now()) } else { self.grew };
         Self { grew, ..Self::new(Arc::clone(&self.descriptor), identity) }
+    }
+
+    /// In which state it is known, and since when it is known to have grown.
+    pub(super) fn seen_as(&self) -> Seen {
+        Seen { identity: self.identity, grew: self.grew }
+    }
+
+    /// The file, if it was seen before in another state.
+    pub(super) fn seen_before(mut self, former: &Seen) -> Self {
+        if self.identity.same_file(&former.identity) {
+            let has_grown = self.identity.size > former.identity.size;
+            self.grew = if has_grown { Some(Instant::now()) } else { former.grew };
+        }
+        self
     }
 
     /// Whether the file was seen to become longer within this time. That it was written to lately says

@@ -10,7 +10,7 @@ use std::{
 use quick_cache::sync::Cache;
 use rustix::io::Errno;
 
-use super::{EntryKind, File, Identity, Root, Unavailable};
+use super::{EntryKind, File, Identity, Root, Unavailable, file::Seen};
 
 /// Open files by their path below the root, checked by identity.
 ///
@@ -21,6 +21,8 @@ use super::{EntryKind, File, Identity, Root, Unavailable};
 pub(super) struct OpenFiles {
     files: Cache<PathBuf, Arc<File>>,
     trust: Duration,
+    /// What was known of files that are to be opened anew, so that it is seen when they have grown.
+    former: Cache<PathBuf, Seen>,
 }
 
 /// Why a file could not be opened.
@@ -67,11 +69,13 @@ impl From<io::Error> for OpenError {
 
 impl OpenFiles {
     pub(super) fn new(capacity: usize, trust: Duration) -> Self {
-        Self { files: Cache::new(capacity), trust }
+        Self { files: Cache::new(capacity), trust, former: Cache::new(capacity) }
     }
 
     pub(super) fn forget(&self, path: &Path) {
-        self.files.remove(path);
+        if let Some((path, file)) = self.files.remove(path) {
+            self.former.insert(path, file.seen_as());
+        }
     }
 
     pub(super) fn forget_below(&self, path: &Path) {
@@ -109,7 +113,12 @@ impl Root {
         }
         let open = async {
             let (root, path) = (Arc::clone(self), path.to_owned());
+            let former = cache.former.remove(&path).map(|(_, former)| former);
             let file = self.lane.run(move || File::open(&root, &path)).await??;
+            let file = match former {
+                Some(former) => file.seen_before(&former),
+                None => file,
+            };
             Ok::<_, OpenError>(Arc::new(file))
         };
         cache.files.get_or_insert_async(path, open).await

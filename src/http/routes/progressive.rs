@@ -176,7 +176,7 @@ mod tests {
             ("1e3", None),
             ("1:30", None),
             ("99999999999999999999", None),
-            ("18446744073709551", None),
+            ("18446744073709552", None),
         ] {
             assert_eq!(milliseconds(text), ms, "{text}");
         }
