@@ -10,6 +10,10 @@ const TYPING_PAUSE_MS = 150;
 
 const WATCH = "/watch/";
 const MEDIA = "/media/";
+const MADE = "/v/";
+
+/** Files of which the server makes an MP4 that begins to play at once, wherever their index is. */
+const PACKAGED = /\.(mp4|m4v|m4a|mov)$/i;
 
 const byId = (id) => document.getElementById(id);
 const list = byId("titles");
@@ -171,7 +175,8 @@ byId("listing-retry").addEventListener("click", refresh);
 
 // ---- The player ------------------------------------------------------------
 
-let watched = null; // { href, head }: the address of what plays, and the promised answer to HEAD
+/** What plays: its address, the promised answer to HEAD, and where else it can be had if that fails. */
+let watched = null;
 
 /** Shows what the address bar names. */
 function route({ play = false } = {}) {
@@ -191,16 +196,22 @@ function route({ play = false } = {}) {
     return;
   }
 
-  const href = MEDIA + location.pathname.slice(WATCH.length);
+  const path = location.pathname.slice(WATCH.length);
+  const href = MEDIA + path;
+  const isPackaged = PACKAGED.test(path);
   const { folder, name } = splitPath(decoded(href.slice(MEDIA.length)));
-  watched = { href, head: fetch(href, { method: "HEAD" }).catch(() => null) };
+  watched = { href, head: fetch(href, { method: "HEAD" }).catch(() => null), others: isPackaged ? [href] : [] };
   document.title = `${name} · Headwater`;
   byId("name").textContent = name;
   byId("download").href = href;
+  byId("packaged").hidden = !isPackaged;
+  byId("hls").href = `${MADE}${path}/index.m3u8`;
+  byId("dash").href = `${MADE}${path}/manifest.mpd`;
+  byId("inspect").href = `${MADE}${path}/inspect`;
   showFacts(byId("facts"), [folder]);
   describe(watched, folder);
 
-  video.src = href;
+  video.src = isPackaged ? `${MADE}${path}/play.mp4` : href;
   // A refusal to play unasked is the browser's right; a failure raises "error".
   if (play) video.play().catch(() => {});
   byId("player").scrollIntoView({ block: "nearest" });
@@ -219,6 +230,10 @@ async function describe(title, folder) {
 video.addEventListener("error", async () => {
   const title = watched;
   const code = video.error?.code;
+  if (code === MediaError.MEDIA_ERR_SRC_NOT_SUPPORTED && title?.others.length) {
+    video.src = title.others.shift(); // as it is, if nothing could be made of it
+    return;
+  }
   const head = await title?.head;
   if (!title || title !== watched) return; // another was chosen meanwhile
 
