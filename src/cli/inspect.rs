@@ -37,7 +37,10 @@ pub(super) fn run(asked: &Asked) -> ExitCode {
     let report = match read(asked) {
         Ok(report) => report,
         Err(error) => {
-            eprintln!("headwater: {name}: {error}");
+            match error {
+                ReadError::Io(error) => eprintln!("headwater: {name}: {error}"),
+                error => eprintln!("headwater: {name}: {error}"),
+            }
             return ExitCode::from(NO_REPORT);
         }
     };

@@ -113,7 +113,10 @@ fn of_refused(
         _ => &[],
     };
     Report {
-        reasons: vec![refused.to_string()],
+        reasons: vec![match boxes.foreign {
+            Some(name) => format!("this is {name}, not MP4 or MOV"),
+            None => refused.to_string(),
+        }],
         left_out: left_out.iter().map(reported).collect(),
         problems: problems.sorted(),
         ..empty(file(boxes, size_bytes, version))

@@ -196,7 +196,8 @@ fn safari(format: Format) -> Row {
     }
 }
 
-/// Decoders of its own; HEVC and xHE-AAC are the system's.
+/// Decoders of its own; HEVC and xHE-AAC are the system's. AC-3 is only in builds for televisions, and in
+/// Edge if the system has it.
 fn chrome(format: Format) -> Row {
     match format {
         Format::H264 | Format::Av1 | Format::Vp9 => [Yes, Yes],
@@ -205,11 +206,6 @@ fn chrome(format: Format) -> Row {
         Format::HevcDeep => [Depends(RARE); 2],
         Format::Aac | Format::Mp3 | Format::Opus | Format::Flac => [Yes, Yes],
         Format::XHeAac => [Depends("on the system: Android 9, macOS, Windows 11"); 2],
-        Format::Ac3 | Format::Eac3 => {
-            [Depends(
-                "on the system: not in Chrome on desktops, perhaps in Edge and on televisions",
-            ); 2]
-        }
         Format::Pcm => [Depends("on its form: nothing is published for MP4"), No],
         Format::DolbyVision => [Depends(RARE); 2],
         Format::Vp8
@@ -219,6 +215,8 @@ fn chrome(format: Format) -> Row {
         | Format::ProRes
         | Format::OtherVideo
         | Format::Alac
+        | Format::Ac3
+        | Format::Eac3
         | Format::Dts
         | Format::OtherAudio
         | Format::Encrypted => [No, No],

@@ -3,9 +3,9 @@
 use super::{
     boxes::TopBoxes,
     orientation::Orientation,
-    report::{Place, Problem, Report, Severity},
+    report::{Kind, Place, Problem, Report, Severity},
     survey::Survey,
-    words,
+    track, words,
 };
 use crate::movie::{Movie, MovieRefused, Track, codec};
 
@@ -54,7 +54,7 @@ impl Problems {
             (MovieRefused::NoTrack(_), _) => "See what is said of each track.",
         };
         let sentence = match boxes.foreign {
-            Some(name) => format!("This is no MP4 or MOV file but {name}."),
+            Some(name) => format!("This is {name}, not MP4 or MOV."),
             None => sentence(&refused.to_string()),
         };
         self.add(Severity::Error, None, sentence, advice);
@@ -85,7 +85,8 @@ impl Problems {
 
     /// What is wrong with a movie as a whole. `report` is what is known so far.
     pub(super) fn movie(&mut self, movie: &Movie, report: &Report) {
-        if !report.tracks.is_empty() && report.tracks.iter().all(|track| track.folder.is_none()) {
+        let is_clear = movie.tracks.iter().all(|track| track.entry.encryption.is_none());
+        if is_clear && report.tracks.iter().all(|track| track.folder.is_none()) {
             self.add(
                 Severity::Error,
                 None,
@@ -176,18 +177,19 @@ impl Problems {
     }
 
     fn not_offered(&mut self, track: &Track) {
-        let is_heard_or_seen = track.is_video() || track.is_audio();
         let (severity, advice) = match track.entry.packageable() {
+            // That is no surprise: what it is is said of the track.
+            _ if track::kind(track) == Kind::Data => return,
             Err(_) if track.is_video() => (
                 Severity::Warning,
                 "Encode it anew: ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p -c:a copy OUT.mp4.",
             ),
-            Err(_) if is_heard_or_seen => {
+            Err(_) if track.is_audio() => {
                 (Severity::Warning, "Encode it anew: ffmpeg -i IN -c:v copy -c:a aac OUT.mp4.")
             }
             _ => (Severity::Note, "Nothing need be done; it stays in the file and in play.mp4."),
         };
-        let what = format!("It is not in HLS and DASH: {}.", super::verdicts::not_offered(track));
+        let what = format!("It is not in HLS and DASH; {}.", super::verdicts::not_offered(track));
         self.add(severity, Some(track.id), what, advice);
     }
 

@@ -19,9 +19,14 @@ pub(super) fn of(
     if place == Place::End {
         whole("the index (moov) stands in front in play.mp4".to_owned());
     }
-    if movie.fragments > 0 {
-        let fragments = movie.fragments;
-        whole(format!("{fragments} fragments become one MP4 with one index in play.mp4"));
+    // What is encrypted is not cut out of its fragments.
+    let is_clear = movie.tracks.iter().all(|track| track.entry.encryption.is_none());
+    if movie.fragments > 0 && is_clear {
+        let fragments = match movie.fragments {
+            1 => "the fragment becomes".to_owned(),
+            fragments => format!("{fragments} fragments become"),
+        };
+        whole(format!("{fragments} one MP4 with one index in play.mp4"));
     }
     for (number, (of, survey)) in movie.tracks.iter().zip(surveys).enumerate() {
         let mut repair = |what: String| repairs.push(Repair { track: Some(of.id), what });

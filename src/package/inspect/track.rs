@@ -63,17 +63,19 @@ pub(super) fn report(
     }
 }
 
-fn kind(track: &movie::Track) -> Kind {
+/// What a track is.
+pub(super) fn kind(track: &movie::Track) -> Kind {
     match &track.entry.media {
         codec::Media::Video(_) => Kind::Video,
         codec::Media::Audio(_) => Kind::Audio,
         codec::Media::Text => Kind::Text,
+        codec::Media::Other if track.entry.codec == codec::Codec::VobSub => Kind::Text,
         codec::Media::Other => Kind::Data,
     }
 }
 
 /// How long the longest segment lasts, in ticks.
-pub(super) fn longest_segment(track: &movie::Track) -> i64 {
+fn longest_segment(track: &movie::Track) -> i64 {
     let segments = &track.index.segments;
     let lasts = segments.iter().enumerate().map(|(number, segment)| {
         let end = track.segment_end_time(number).unwrap_or(segment.start);
@@ -150,11 +152,6 @@ fn timing(track: &movie::Track, survey: &Survey) -> Timing {
             Kind::Video => format!("the first {hidden_s:.3} s are decoded and not shown"),
             _ => format!("the first {hidden_s:.3} s are not shown"),
         });
-    }
-    if let Some(until) = timeline.until
-        && until <= track.index.end
-    {
-        said.push(format!("the edit list ends it at {:.3} s", words::seconds(until, timescale)));
     }
     if timeline.jumps > 0 {
         said.push(format!("{} further edits are not followed", timeline.jumps));

@@ -3,6 +3,7 @@
 use super::{
     players::{Format, PLAYERS, Player, Says},
     report::{self, Plays, Transcode, Verdict},
+    words,
 };
 use crate::{
     movie::{Movie, Track, codec::Codec},
@@ -78,8 +79,8 @@ impl<'a> Tracks<'a> {
             // Encoding takes a key that nobody has given us.
             (is_needed && asked.format != Format::Encrypted).then(|| Transcode {
                 track: asked.track.id,
-                from: asked.codec.to_string(),
-                to: if asked.track.is_video() { "H.264" } else { "AAC" },
+                from: words::codec(&asked.track.entry),
+                to: if asked.track.is_video() { "H.264 (8 bit, 4:2:0)" } else { "AAC" },
                 needed_for,
                 perhaps_for,
             })
@@ -88,13 +89,13 @@ impl<'a> Tracks<'a> {
     }
 
     fn verdict(&self, player: &Player, way: Way, (takes, how): (Says, &str)) -> Verdict {
-        let mut said = Said::default();
-        if !how.is_empty() {
-            said.reasons.push(how.to_owned());
-        }
+        let mut said = Said { how: how.to_owned(), ..Said::default() };
         match takes {
             Says::Yes => {}
-            Says::Depends(on) => said.depends("", on),
+            Says::Depends(on) => {
+                said.is_doubtful = true;
+                said.how = format!("{how}; {on}");
+            }
             Says::No => return said.verdict(Plays::No),
         }
         let video = choose(player, way, &self.video, &mut said);
@@ -134,6 +135,8 @@ pub(super) fn not_offered(track: &Track) -> String {
 
 #[derive(Default)]
 struct Said {
+    /// By what it plays, if it does.
+    how: String,
     reasons: Vec<String>,
     is_doubtful: bool,
 }
@@ -141,14 +144,13 @@ struct Said {
 impl Said {
     fn depends(&mut self, what: &str, on: &str) {
         self.is_doubtful = true;
-        self.reasons.push(if what.is_empty() {
-            on.to_owned()
-        } else {
-            format!("{what} depends {on}")
-        });
+        self.reasons.push(format!("{what} depends {on}"));
     }
 
-    fn verdict(self, plays: Plays) -> Verdict {
+    fn verdict(mut self, plays: Plays) -> Verdict {
+        if plays != Plays::No && !self.how.is_empty() {
+            self.reasons.insert(0, self.how);
+        }
         Verdict { plays, reason: self.reasons.join("; ") }
     }
 }

@@ -126,12 +126,11 @@ fn name_of_matrix(point: u16) -> Option<&'static str> {
 pub(super) fn dolby_vision(video: &Video) -> Option<String> {
     let vision = video.dolby_vision.as_ref()?;
     let base = match (vision.profile, vision.brand) {
-        (_, Some(_)) => "on top of what others can play",
-        (5, None) => "that nobody else can play",
+        (_, Some(_)) => ", on top of what others can play",
+        (5, None) => ", which nobody else can play",
         (_, None) => "",
     };
-    let words = format!("profile {}, level {} {base}", vision.profile, vision.level);
-    Some(words.trim_end().to_owned())
+    Some(format!("profile {}, level {}{base}", vision.profile, vision.level))
 }
 
 /// What is doubted, as a sentence.
