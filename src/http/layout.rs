@@ -50,16 +50,23 @@ fn layout(extents: &Extents) -> String {
     let length = extents.len();
     let computed = length.saturating_sub(in_memory).saturating_sub(in_file);
     let mean = length.checked_div(count).unwrap_or(0);
-    let mut text = format!(
-        "{count} extents, {length} bytes, {mean} in the mean; {in_memory} bytes in memory, {in_file} \
-         of the file, {computed} computed from the file while they are sent\n\n\
-         {:>15} {:>12}  from\n",
-        "offset", "length",
-    );
+    let mut text = String::new();
+    for (what, number) in [
+        ("extents", count),
+        ("bytes", length),
+        ("in the mean", mean),
+        ("in memory", in_memory),
+        ("of the file", in_file),
+        // From what is in the file, while they are sent.
+        ("computed", computed),
+    ] {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{what:<12}{number:>20}");
+    }
+    let _ = writeln!(text, "\n{:>16}{:>16}  from", "offset", "length");
     let mut offset = 0;
     for extent in extents.iter().take(LINES_MAX) {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{offset:>15} {:>12}  ", extent.len());
+        let _ = write!(text, "{offset:>16}{:>16}  ", extent.len());
         let _ = match extent {
             Extent::Memory(_) => writeln!(text, "memory"),
             Extent::Source { source, range } if source.as_file().is_some() => {
@@ -90,17 +97,16 @@ mod tests {
             extents.push(Extent::Memory(Bytes::from_static(part.as_bytes()))).expect("a part");
         }
         let text = layout(&extents);
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(
-            lines[0],
-            "2 extents, 5 bytes, 2 in the mean; 5 bytes in memory, 0 of the file, 0 computed from the \
-             file while they are sent",
-        );
         let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(words(lines[2]), ["offset", "length", "from"]);
-        assert_eq!(words(lines[3]), ["0", "3", "memory"]);
-        assert_eq!(words(lines[4]), ["3", "2", "memory"]);
-        assert_eq!(lines.len(), 5);
+        let lines: Vec<Vec<String>> = text.lines().map(words).collect();
+        assert_eq!(lines[0], ["extents", "2"]);
+        assert_eq!(lines[1], ["bytes", "5"]);
+        assert_eq!(lines[2], ["in", "the", "mean", "2"]);
+        assert_eq!(lines[3], ["in", "memory", "5"]);
+        assert_eq!(lines[7], ["offset", "length", "from"]);
+        assert_eq!(lines[8], ["0", "3", "memory"]);
+        assert_eq!(lines[9], ["3", "2", "memory"]);
+        assert_eq!(lines.len(), 10);
     }
 
     #[test]
@@ -111,11 +117,13 @@ mod tests {
         }
         let text = layout(&extents);
         assert!(text.ends_with("\nonly the first 10000 of 10001 extents are listed\n"), "{text}");
-        assert_eq!(text.lines().count(), 3 + LINES_MAX + 2);
+        assert_eq!(text.lines().count(), 8 + LINES_MAX + 2);
     }
 
     #[test]
     fn nothing_has_a_layout_too() {
-        assert!(layout(&Extents::default()).starts_with("0 extents, 0 bytes, 0 in the mean;"));
+        let text = layout(&Extents::default());
+        assert_eq!(text.lines().count(), 8);
+        assert!(text.lines().take(6).all(|line| line.ends_with(" 0")), "{text}");
     }
 }
