@@ -1,5 +1,8 @@
 //! What was typed.
 
+mod inspect;
+mod report_text;
+
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
@@ -23,6 +26,11 @@ enum Command {
     Serve(Asked),
     /// Check the configuration and the folders, and say what would be served where.
     Check(Asked),
+    /// Say what is in a video file, what is wrong with it, and which players play it.
+    ///
+    /// Needs no server and writes nothing. Ends with 0 if some player can play something of the file,
+    /// with 1 if none can, and with 2 if the file cannot be read or the command is not understood.
+    Inspect(inspect::Asked),
 }
 
 #[derive(clap::Args, Clone, Debug)]
@@ -46,6 +54,7 @@ pub fn main() -> ExitCode {
             serve::run(settings, fresh).map_err(|error| error.to_string())
         }),
         Command::Check(asked) => asked.settings().and_then(|settings| check(&settings)),
+        Command::Inspect(asked) => return inspect::run(&asked),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

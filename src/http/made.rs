@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use quick_cache::{Weighter, sync::Cache};
 
+use super::Error;
 use crate::{
     extent::{Extents, disk::Identity},
     package::{clip::Clip, text::Subtitles},
@@ -22,6 +23,8 @@ pub enum Product {
     Media(String),
     /// The I-frame playlist of a track, by its folder.
     IFrames(String),
+    /// The report of what is in it.
+    Inspect,
 }
 
 /// What was made, by the state of the file that it was made of. A file that is replaced or written to
@@ -73,6 +76,17 @@ impl Made {
     /// A text that was made before.
     pub fn text(&self, file: &Identity, product: &Product) -> Option<Bytes> {
         self.texts.get(&(*file, product.clone()))
+    }
+
+    /// A text that was made before, or is made now. However many ask at once, it is made once; whoever
+    /// goes away while it is made hands that over to another who waits.
+    pub async fn text_once(
+        &self,
+        file: &Identity,
+        product: Product,
+        make: impl Future<Output = Result<Bytes, Error>>,
+    ) -> Result<Bytes, Error> {
+        self.texts.get_or_insert_async(&(*file, product), make).await
     }
 
     /// Keeps a text.

@@ -14,6 +14,7 @@ pub mod derived;
 pub mod edge;
 pub mod error;
 pub mod fields;
+pub mod layout;
 pub mod made;
 pub mod multipart;
 pub mod range;

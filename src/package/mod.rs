@@ -12,6 +12,7 @@ pub mod cues;
 pub mod dash;
 pub mod faststart;
 pub mod hls;
+pub mod inspect;
 pub mod presentation;
 pub mod renditions;
 mod shifted;

@@ -94,7 +94,8 @@ pub fn presentation(movie: &Movie, title: &str, version: Version) -> Presentatio
     Presentation { title: title.to_owned(), duration_us, start_us: None, tracks }
 }
 
-fn of_track(
+/// What manifests need to know of a track, whether it is offered or not.
+pub(super) fn of_track(
     track: &Track,
     folder: &str,
     version: Version,

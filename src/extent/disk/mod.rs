@@ -11,6 +11,7 @@ mod lane;
 mod names;
 mod open_files;
 mod places;
+mod plain;
 mod root;
 
 pub use buffers::{Buffers, PIECE_BYTES};
@@ -19,4 +20,5 @@ pub use lane::{Lane, LaneSettings, Unavailable};
 pub use names::{Names, directory_of, stem_of};
 pub use open_files::OpenError;
 pub use places::{AtOnce, InTurn};
+pub use plain::PlainFile;
 pub use root::{Entry, EntryKind, Root, RootSettings};

@@ -5,6 +5,7 @@ pub mod api;
 mod company;
 pub mod files;
 pub mod follow;
+mod inspect;
 pub mod operations;
 pub mod page;
 mod progressive;

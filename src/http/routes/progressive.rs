@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web::Data};
 use super::streams::{self, Opened};
 use crate::{
     extent::{Caching, Content, Extent, Extents, ReadError, Source, Validator},
-    http::{Error, Site, respond::respond},
+    http::{Error, Site},
     package::{
         clip::{self, Clip, ClipRefused},
         faststart::faststart,
@@ -48,7 +48,7 @@ pub(super) async fn play(
         media_type: "video/mp4",
         caching: Caching::File,
     };
-    Ok(respond(request, &site.settings.load(), content))
+    streams::send(request, site, content).await
 }
 
 /// The whole file, with its index in front.

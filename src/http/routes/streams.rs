@@ -12,7 +12,7 @@ use actix_web::{
 };
 use bytes::Bytes;
 
-use super::{Read, company::Company, progressive, read_method, texts};
+use super::{Read, company::Company, inspect, progressive, read_method, texts};
 use crate::{
     extent::{
         Caching, Content, Extent, Extents, ReadAt, ReadError, Source, Validator,
@@ -22,6 +22,7 @@ use crate::{
         Error, Site, cors,
         derived::{Derived, TrackFile, View},
         fields::{AnswerFields, reading},
+        layout,
         made::Product,
         respond::{self, Answer, respond},
         text::{Text, respond_text},
@@ -137,23 +138,29 @@ async fn answer(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse
     }
     let encoded = request.uri().path().strip_prefix("/v/").ok_or(Error::NotFound)?;
     let Derived { title, view } = Derived::parse(encoded).ok_or(Error::NotFound)??;
-    let opened = open(site, &title).await;
+    let begun = Instant::now();
+    let indexed = index(site, &title).await;
     let set_product: Option<fn(u64) -> Product> = match view {
         View::Multivariant => Some(Product::Multivariant),
         View::Mpd => Some(Product::Mpd),
         _ => None,
     };
-    if let (Err(Error::NotFound), Some(product)) = (&opened, set_product)
+    if let (Err(Error::NotFound), Some(product)) = (&indexed, set_product)
         && let Some((opened, company)) = Company::of_set(site, &title).await?
     {
         method?;
         return manifest(request, site, &title, &opened, company, product).await;
     }
     // What is not there is 404, whatever is asked of it.
-    if !matches!(opened, Err(Error::NotFound)) {
+    if !matches!(indexed, Err(Error::NotFound)) {
         method?;
     }
-    let opened = opened?;
+    let (file, index) = indexed?;
+    if view == View::Inspect && index.is_err() {
+        // What is no movie has a report, too.
+        return inspect::answer(request, site, file, index).await;
+    }
+    let opened = Opened::new(file, playable(index)?, site, begun);
     let mut response = make(request, site, &title, &opened, view).await?;
     opened.timing.put(&mut response);
     Ok(response)
@@ -174,7 +181,10 @@ async fn make(
             manifest(request, site, title, opened, company, product).await
         }
         View::Progressive => progressive::play(request, site, opened).await,
-        View::Inspect => Err(Error::NotFound),
+        View::Inspect => {
+            let (file, movie) = (Arc::clone(&opened.file), Arc::clone(&opened.movie));
+            inspect::answer(request, site, file, Ok(movie)).await
+        }
         View::Track { version, track, file } => {
             if let Some(number) = texts::number_of(track) {
                 return texts::serve(request, site, title, opened, (version, number, file)).await;
@@ -193,27 +203,48 @@ async fn make(
                 _ => {
                     let extents = track_file(opened, of, file).await?.ok_or(Error::NotFound)?;
                     let content = content(opened, of, track, file, extents);
-                    Ok(respond(request, &site.settings.load(), content))
+                    send(request, site, content).await
                 }
             }
         }
     }
 }
 
+/// Answers with a content, or with its layout if that is what is wanted.
+pub(super) async fn send(
+    request: &HttpRequest,
+    site: &Site,
+    content: Content,
+) -> Result<HttpResponse, Error> {
+    if layout::is_wanted(request) {
+        return layout::respond(request, site, content).await;
+    }
+    Ok(respond(request, &site.settings.load(), content))
+}
+
 /// Opens a title with its index, or says why it has none.
 pub(super) async fn open(site: &Site, title: &MediaPath) -> Result<Opened, Error> {
     let begun = Instant::now();
+    let (file, index) = index(site, title).await?;
+    Ok(Opened::new(file, playable(index)?, site, begun))
+}
+
+/// Opens a file, and reads its index or why it has none.
+async fn index(site: &Site, title: &MediaPath) -> Result<(Arc<File>, Index), Error> {
     let file = site.library.open(title).await?;
     if file.has_grown_within(super::GROWING) {
         return Err(Error::Growing);
     }
     let cache = &site.library.indices;
-    let index: Index = match cache.get(&file) {
+    let index = match cache.get(&file) {
         Some(index) => index,
         None => cache.index(&file).await?,
     };
-    let movie = index.map_err(|refused| Error::Unprocessable(refused.to_string()))?;
-    Ok(Opened::new(file, movie, site, begun))
+    Ok((file, index))
+}
+
+fn playable(index: Index) -> Result<Arc<Movie>, Error> {
+    index.map_err(|refused| Error::Unprocessable(refused.to_string()))
 }
 
 /// The multivariant playlist or the MPD, from the cache or made now.
@@ -284,7 +315,7 @@ fn make_playlist(movie: &Movie, version: Version, product: &Product) -> Option<S
     match product {
         Product::Media(folder) => track(folder).map(hls::media),
         Product::IFrames(folder) => track(folder).and_then(hls::iframes),
-        Product::Multivariant(_) | Product::Mpd(_) => None,
+        Product::Multivariant(_) | Product::Mpd(_) | Product::Inspect => None,
     }
 }
 

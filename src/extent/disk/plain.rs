@@ -1,0 +1,91 @@
+//! A file by its path, for a program that may wait for it: no root, no lane, no deadline.
+
+use std::{io, os::fd::OwnedFd, path::Path};
+
+use rustix::{
+    fs::{self, FileType, Mode, OFlags},
+    io::Errno,
+};
+
+use super::Identity;
+use crate::extent::{ReadAt, ReadError};
+
+/// An open file that is read by whoever has opened it. Not for a server: each read may wait for as
+/// long as the disk likes.
+#[derive(Debug)]
+pub struct PlainFile {
+    fd: OwnedFd,
+    identity: Identity,
+}
+
+impl PlainFile {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// If it cannot be opened, or is a folder, a pipe, a device: anything that has no length.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        // As a server does: nothing here may wait for somebody to write into a pipe.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let fd = fs::open(path, flags, Mode::empty())?;
+        let status = fs::fstat(&fd)?;
+        match FileType::from_raw_mode(status.st_mode) {
+            FileType::RegularFile => Ok(Self { identity: Identity::of(&status), fd }),
+            FileType::Directory => Err(io::Error::other("this is a folder")),
+            _ => Err(io::Error::other("this is no regular file")),
+        }
+    }
+
+    /// The state that it was opened in.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+}
+
+impl ReadAt for PlainFile {
+    fn len(&self) -> u64 {
+        self.identity.size
+    }
+
+    fn read_exact_at(&self, mut offset: u64, mut into: &mut [u8]) -> Result<(), ReadError> {
+        while !into.is_empty() {
+            match rustix::io::pread(&self.fd, &mut *into, offset) {
+                Ok(0) => return Err(ReadError::Truncated),
+                Ok(read) => {
+                    offset += read as u64;
+                    into = &mut into[read..];
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(ReadError::Io(error.into())),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_at_any_place_and_not_past_its_end() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        std::fs::write(&path, b"0123456789").expect("a file");
+        let file = PlainFile::open(&path).expect("a file");
+        assert_eq!((file.len(), file.identity().size), (10, 10));
+        let mut three = [0; 3];
+        file.read_exact_at(7, &mut three).expect("the last three");
+        assert_eq!(&three, b"789");
+        assert!(matches!(file.read_exact_at(8, &mut three), Err(ReadError::Truncated)));
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let error = PlainFile::open(folder.path()).expect_err("a folder");
+        assert_eq!(error.to_string(), "this is a folder");
+        let error = PlainFile::open(&folder.path().join("nothing")).expect_err("nothing");
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(PlainFile::open(Path::new("/dev/null")).is_err());
+    }
+}

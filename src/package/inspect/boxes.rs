@@ -1,0 +1,171 @@
+//! The boxes at the top of a file, whether it is a movie or not.
+
+use super::report::{Index, Place, TopBox};
+use crate::{
+    extent::{ReadAt, ReadError},
+    movie::{FourCc, Header, children},
+};
+
+/// How many boxes a report lists.
+const LISTED_MAX: usize = 100;
+
+/// How many boxes are looked at, as [`children`] does: a day of fragments has more.
+const LOOKED_AT_MAX: usize = 4096;
+
+/// What a file consists of at the top, as far as it makes sense.
+#[derive(Clone, Debug)]
+pub(super) struct TopBoxes {
+    /// All that were looked at.
+    boxes: Vec<Header>,
+    /// Bytes behind them.
+    pub(super) trailing_bytes: u64,
+    /// What the file is instead, if it begins as another kind does.
+    pub(super) foreign: Option<&'static str>,
+    /// The major brand.
+    pub(super) brand: Option<FourCc>,
+}
+
+impl TopBoxes {
+    /// Looks at a file's boxes.
+    pub(super) fn read<R: ReadAt + ?Sized>(source: &R) -> Result<Self, ReadError> {
+        let foreign = foreign(source)?;
+        let mut boxes = Vec::new();
+        if foreign.is_none() {
+            boxes = children(source, &(0..source.len()))?;
+            // Any bytes can be taken for a box; names are letters, and QuickTime's may begin with ©.
+            let is_name = |kind: &FourCc| {
+                let is_letter = |byte: &u8| matches!(byte, b' '..=b'~' | 0xa9);
+                kind.0.iter().all(is_letter)
+            };
+            let sound = boxes.iter().take_while(|header| is_name(&header.kind)).count();
+            boxes.truncate(sound);
+        }
+        // A file of text is not one long box.
+        if matches!(&boxes[..], [only] if only.is_cut && !is_known(only.kind)) {
+            boxes.clear();
+        }
+        let end = match boxes.last() {
+            _ if boxes.len() >= LOOKED_AT_MAX => source.len(),
+            last => last.map_or(0, |last| last.body.end),
+        };
+        let mut brand = None;
+        let file_type = boxes.iter().find(|header| header.kind == FourCc(*b"ftyp"));
+        if let Some(file_type) = file_type.filter(|file_type| file_type.body_len() >= 4) {
+            let mut code = [0; 4];
+            source.read_exact_at(file_type.body.start, &mut code)?;
+            brand = Some(FourCc(code));
+        }
+        Ok(Self { boxes, trailing_bytes: source.len().saturating_sub(end), foreign, brand })
+    }
+
+    /// How many there are, of those that were looked at.
+    pub(super) fn count(&self) -> usize {
+        self.boxes.len()
+    }
+
+    /// The first of them.
+    pub(super) fn listed(&self) -> Vec<TopBox> {
+        let listed = self.boxes.iter().take(LISTED_MAX).map(|header| TopBox {
+            kind: header.kind.to_string(),
+            offset: header.start,
+            size_bytes: header.body.end - header.start,
+            is_cut: header.is_cut,
+        });
+        listed.collect()
+    }
+
+    /// The first with a name.
+    pub(super) fn find(&self, kind: &[u8; 4]) -> Option<&Header> {
+        self.boxes.iter().find(|header| header.kind.0 == *kind)
+    }
+
+    /// The one that says that it is longer than the file.
+    pub(super) fn cut(&self) -> Option<&Header> {
+        self.boxes.iter().find(|header| header.is_cut)
+    }
+
+    /// Where the index is.
+    pub(super) fn index(&self) -> Index {
+        let Some(moov) = self.find(b"moov") else {
+            return Index { place: Place::Missing, size_bytes: None };
+        };
+        let media = self.find(b"mdat").or_else(|| self.find(b"moof"));
+        let is_behind = media.is_some_and(|media| media.start < moov.start);
+        let place = if is_behind { Place::End } else { Place::Front };
+        Index { place, size_bytes: Some(moov.body.end - moov.start) }
+    }
+}
+
+/// Whether a file may begin so.
+fn is_known(kind: FourCc) -> bool {
+    matches!(&kind.0, b"ftyp" | b"moov" | b"mdat" | b"free" | b"skip" | b"wide" | b"uuid" | b"moof")
+}
+
+/// Kinds of files that are told by their first bytes.
+const FOREIGN: [(&[u8], &str); 7] = [
+    (b"\x1a\x45\xdf\xa3", "WebM or Matroska"),
+    (b"OggS", "Ogg"),
+    (b"RIFF", "AVI or WAV"),
+    (b"FLV\x01", "Flash Video"),
+    (b"ID3", "MP3"),
+    (b"fLaC", "FLAC"),
+    (b"\0\0\x01\xba", "MPEG program stream"),
+];
+
+/// The sync byte of an MPEG transport stream, and the length of its packets.
+const TRANSPORT_SYNC: u8 = 0x47;
+const TRANSPORT_PACKET_BYTES: usize = 188;
+
+/// What a file is that is no movie of boxes.
+fn foreign<R: ReadAt + ?Sized>(source: &R) -> Result<Option<&'static str>, ReadError> {
+    let mut head = [0; TRANSPORT_PACKET_BYTES + 1];
+    let length = usize::try_from(source.len()).unwrap_or(usize::MAX).min(head.len());
+    source.read_exact_at(0, &mut head[..length])?;
+    let head = &head[..length];
+    let found = FOREIGN.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, name)| *name);
+    let is_sync = |at: usize| head.get(at) == Some(&TRANSPORT_SYNC);
+    let is_transport = is_sync(0) && is_sync(TRANSPORT_PACKET_BYTES);
+    Ok(found.or(is_transport.then_some("MPEG transport stream")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8]) -> TopBoxes {
+        TopBoxes::read(bytes).expect("bytes in memory")
+    }
+
+    #[test]
+    fn the_index_is_in_front_at_the_end_or_missing() {
+        let (ftyp, mdat, moov) = (b"\0\0\0\x0cftypisom", b"\0\0\0\x08mdat", b"\0\0\0\x08moov");
+        let place = |bytes: &[u8]| read(bytes).index().place;
+        assert_eq!(place(&[&ftyp[..], moov, mdat].concat()), Place::Front);
+        assert_eq!(place(&[&ftyp[..], mdat, moov].concat()), Place::End);
+        assert_eq!(place(&[&ftyp[..], mdat].concat()), Place::Missing);
+        assert_eq!(read(ftyp).brand, Some(FourCc(*b"isom")));
+    }
+
+    #[test]
+    fn boxes_end_where_names_do() {
+        let boxes = read(b"\0\0\0\x08free\0\0\0\x09\x01\x02\x03\x04x");
+        assert_eq!((boxes.count(), boxes.trailing_bytes), (1, 9));
+        let boxes = read(b"\0\0\0\x08mdat\0\0\0\xffmoov");
+        assert_eq!(boxes.cut().expect("the index").kind, FourCc(*b"moov"));
+        assert_eq!(boxes.listed()[1].size_bytes, 8);
+    }
+
+    #[test]
+    fn what_is_no_movie_has_no_boxes() {
+        for bytes in
+            [&b""[..], b"x", b"Hello, world, this is no movie.", b"\x1a\x45\xdf\xa3abcdefgh"]
+        {
+            assert_eq!(read(bytes).count(), 0, "{bytes:?}");
+            assert_eq!(read(bytes).trailing_bytes, bytes.len() as u64, "{bytes:?}");
+        }
+        let mut transport = vec![0; 400];
+        (transport[0], transport[188]) = (0x47, 0x47);
+        assert_eq!(read(&transport).foreign, Some("MPEG transport stream"));
+        assert_eq!(read(b"OggS....").foreign, Some("Ogg"));
+    }
+}

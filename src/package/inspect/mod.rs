@@ -1,0 +1,234 @@
+//! What is in a file, what is wrong with it, who plays it, and what is put right on the way.
+//!
+//! [`inspect`] looks at a file's boxes and at all of its samples once, and makes a [`Report`] of what
+//! they and its index tell. The report is data: routes print it as JSON and the command line as text. A
+//! file that is no movie has one, too. It changes nothing and decides nothing about what is sent.
+
+mod boxes;
+mod orientation;
+mod players;
+mod problems;
+mod repairs;
+pub mod report;
+mod survey;
+#[cfg(test)]
+mod tests;
+mod track;
+mod verdicts;
+mod words;
+
+use std::num::NonZeroU32;
+
+use self::{
+    boxes::TopBoxes,
+    problems::Problems,
+    report::{File, Index, Interleaving, LeftOut, Place, Plays, Report},
+    survey::Survey,
+    verdicts::Tracks,
+};
+use super::{
+    presentation,
+    title::{self, Offered},
+};
+use crate::{
+    extent::{ReadAt, ReadError, disk::Version},
+    movie::{FourCc, Movie, MovieRefused},
+};
+
+/// What is told of a file. `index` is its index or why it has none, made with segments on a grid of so
+/// many milliseconds; `version` is the file's.
+///
+/// Takes up to some tenths of a second of CPU for a very long film, and waits for the file if `source`
+/// does.
+pub fn inspect<R: ReadAt + ?Sized>(
+    source: &R,
+    index: Result<&Movie, &MovieRefused>,
+    version: Version,
+    grid_ms: NonZeroU32,
+) -> Result<Report, ReadError> {
+    let boxes = TopBoxes::read(source)?;
+    let mut left = survey::SAMPLES_MAX;
+    let tracks = index.map(|movie| &movie.tracks[..]).unwrap_or_default();
+    let surveys = tracks.iter().map(|track| Survey::of(track, source, &mut left));
+    let surveys: Vec<Survey> = surveys.collect::<Result<_, _>>()?;
+    Ok(match index {
+        Ok(movie) => of_movie(movie, &boxes, &surveys, source.len(), version, grid_ms),
+        Err(refused) => of_refused(refused, &boxes, source.len(), version),
+    })
+}
+
+/// The file by its boxes alone.
+fn file(boxes: &TopBoxes, size_bytes: u64, version: Version) -> File {
+    let container = match (boxes.foreign, boxes.brand) {
+        (Some(name), _) => name,
+        (None, Some(FourCc([b'q', b't', b' ', b' ']))) => "QuickTime",
+        (None, Some(_)) => "MP4",
+        // QuickTime was there before brands were.
+        (None, None) if boxes.find(b"moov").is_some() => "QuickTime",
+        (None, None) => "unknown",
+    };
+    File {
+        size_bytes,
+        version: version.to_string(),
+        streams_version: None,
+        container: container.to_owned(),
+        brand: boxes.brand.map(|brand| brand.to_string().trim_end().to_owned()),
+        index: boxes.index(),
+        fragments: 0,
+        box_count: boxes.count(),
+        boxes: boxes.listed(),
+        trailing_bytes: boxes.trailing_bytes,
+        interleaving: None,
+        average_extent_bytes: None,
+    }
+}
+
+fn empty(file: File) -> Report {
+    Report {
+        playable: false,
+        reasons: Vec::new(),
+        file,
+        duration_s: None,
+        tracks: Vec::new(),
+        left_out: Vec::new(),
+        repairs: Vec::new(),
+        transcodes: Vec::new(),
+        players_as_of: players::AS_OF,
+        players: Vec::new(),
+        problems: Vec::new(),
+    }
+}
+
+fn of_refused(
+    refused: &MovieRefused,
+    boxes: &TopBoxes,
+    size_bytes: u64,
+    version: Version,
+) -> Report {
+    let mut problems = Problems::default();
+    problems.refused(refused, boxes);
+    problems.boxes(boxes);
+    let left_out = match refused {
+        MovieRefused::NoTrack(left_out) => &left_out[..],
+        _ => &[],
+    };
+    Report {
+        reasons: vec![match boxes.foreign {
+            Some(name) => format!("this is {name}, not MP4 or MOV"),
+            None => refused.to_string(),
+        }],
+        left_out: left_out.iter().map(reported).collect(),
+        problems: problems.sorted(),
+        ..empty(file(boxes, size_bytes, version))
+    }
+}
+
+fn reported(left_out: &crate::movie::LeftOut) -> LeftOut {
+    LeftOut {
+        id: left_out.id,
+        handler: left_out.handler.map(|handler| handler.to_string()),
+        format: left_out.format.map(|format| format.to_string()),
+        why: left_out.why.clone(),
+    }
+}
+
+fn of_movie(
+    movie: &Movie,
+    boxes: &TopBoxes,
+    surveys: &[Survey],
+    size_bytes: u64,
+    version: Version,
+    grid_ms: NonZeroU32,
+) -> Report {
+    let streams_version = title::version(version, grid_ms.get());
+    let presented = title::presentation(movie, "", streams_version);
+    let offered = title::offered(movie);
+    let folders = folders(movie, &offered);
+    let mut report = empty(File {
+        streams_version: Some(streams_version.to_string()),
+        fragments: movie.fragments,
+        index: index_of(movie),
+        interleaving: interleaving(movie, surveys),
+        average_extent_bytes: {
+            let bytes: u64 = surveys.iter().map(|survey| survey.bytes).sum();
+            bytes.checked_div(surveys.iter().map(|survey| survey.extents).sum())
+        },
+        ..file(boxes, size_bytes, version)
+    });
+    let mut problems = Problems::default();
+    problems.boxes(boxes);
+    for (place, (of, survey)) in movie.tracks.iter().zip(surveys).enumerate() {
+        let folder = folders.iter().find(|(of, _)| *of == place).map(|(_, folder)| folder.as_str());
+        let described = presented.tracks.iter().find(|track| Some(track.folder.as_str()) == folder);
+        let alone;
+        let described = match described {
+            Some(described) => described,
+            None => {
+                alone = title::of_track(of, "", streams_version, false);
+                &alone
+            }
+        };
+        report.tracks.push(track::report(of, folder, described, survey));
+        problems.track(of, survey, folder.is_some());
+    }
+    let duration_us = movie
+        .tracks
+        .iter()
+        .map(|track| presentation::microseconds(track.index.end.unsigned_abs(), track.timescale));
+    let duration_ms = duration_us.max().unwrap_or(0).saturating_add(500) / 1000;
+    report.duration_s = Some(duration_ms as f64 / 1000.0);
+    report.left_out = movie.left_out.iter().map(reported).collect();
+    report.repairs = repairs::of(movie, report.file.index.place, surveys, &offered);
+    let tracks = Tracks::of(movie, &offered);
+    report.transcodes = tracks.transcodes();
+    report.players = tracks.players();
+    report.reasons = reasons(&report.players);
+    report.playable = report.reasons.is_empty();
+    problems.movie(movie, &report);
+    report.problems = problems.sorted();
+    report
+}
+
+/// The folders of tracks in URLs, by the place of each in the movie. Its own subtitles come before those
+/// beside it, and are cut where other tracks are.
+fn folders(movie: &Movie, offered: &[Offered]) -> Vec<(usize, String)> {
+    let mut folders: Vec<_> =
+        offered.iter().map(|offered| (offered.place, offered.folder.clone())).collect();
+    if !folders.is_empty() {
+        let texts = (1..).zip(title::texts(movie));
+        folders.extend(texts.map(|(number, place)| (place, format!("text-{number}"))));
+    }
+    folders
+}
+
+/// Where the index of a movie is, which may be behind more boxes than are listed.
+fn index_of(movie: &Movie) -> Index {
+    let moov = movie.moov.whole();
+    let is_behind = movie.mdat.is_some_and(|mdat| mdat < moov.start);
+    let place = if is_behind { Place::End } else { Place::Front };
+    Index { place, size_bytes: Some(moov.end - moov.start) }
+}
+
+/// Why no player plays anything of a movie; nothing if one does.
+fn reasons(players: &[report::Player]) -> Vec<String> {
+    let ways = players.iter().flat_map(|it| [&it.progressive, &it.hls, &it.dash]);
+    if ways.clone().any(|verdict| verdict.plays != Plays::No) {
+        return Vec::new();
+    }
+    let mut reasons: Vec<String> = ways.map(|verdict| verdict.reason.clone()).collect();
+    reasons.sort();
+    reasons.dedup();
+    reasons
+}
+
+/// How far sound lies from pictures: that of the sound that lies worst.
+fn interleaving(movie: &Movie, surveys: &[Survey]) -> Option<Interleaving> {
+    let of_kind = |is_kind: fn(&crate::movie::Track) -> bool| {
+        let tracks = movie.tracks.iter().zip(surveys);
+        tracks.filter(move |(track, _)| is_kind(track)).map(|(_, survey)| survey)
+    };
+    let video = of_kind(crate::movie::Track::is_video).next()?;
+    let apart = of_kind(crate::movie::Track::is_audio).filter_map(|audio| video.distance(audio));
+    let (largest_distance_bytes, at_s) = apart.max()?;
+    Some(Interleaving { largest_distance_bytes, at_s })
+}

@@ -1,0 +1,342 @@
+//! What players play: all that is believed of them, in one table.
+//!
+//! It is taken from what their makers publish (WebKit's and Mozilla's release notes, Chromium's source,
+//! Apple's "HLS Authoring Specification", Android's "Supported media formats" and Media3's list, Roku's
+//! "Streaming specifications") and from issue trackers. Only Chromium was tried by us. Where a maker
+//! says nothing, or devices differ, the table says [`Depends`](Says::Depends) and on what. It is about
+//! what Headwater sends, which is MP4 in any case, also of a QuickTime file.
+
+use crate::movie::codec::{Chroma, Codec, Media, SampleEntry};
+
+/// The month to which this knowledge belongs.
+pub(super) const AS_OF: &str = "2026-11";
+
+/// A kind of samples of which players think alike.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(super) enum Format {
+    /// 8 bits, 4:2:0.
+    H264,
+    /// More bits or more colour.
+    H264Deep,
+    /// Up to 10 bits, 4:2:0.
+    Hevc,
+    /// More bits or more colour.
+    HevcDeep,
+    /// Dolby Vision without a base layer that others could play (profile 5).
+    DolbyVision,
+    Av1,
+    Vp9,
+    Vp8,
+    Mpeg4Visual,
+    /// MPEG-1 and MPEG-2.
+    MpegVideo,
+    MotionJpeg,
+    ProRes,
+    OtherVideo,
+    /// AAC-LC, HE-AAC and HE-AAC v2.
+    Aac,
+    XHeAac,
+    Mp3,
+    Opus,
+    Flac,
+    Alac,
+    Ac3,
+    Eac3,
+    Dts,
+    Pcm,
+    OtherAudio,
+    /// Whatever is encrypted.
+    Encrypted,
+}
+
+impl Format {
+    /// That of a sample entry; `None` of what is neither seen nor heard.
+    pub(super) fn of(entry: &SampleEntry) -> Option<Self> {
+        if entry.encryption.is_some() {
+            let is_media = matches!(entry.media, Media::Video(_) | Media::Audio(_));
+            return is_media.then_some(Self::Encrypted);
+        }
+        match &entry.media {
+            Media::Video(video) => {
+                let bits = video.bit_depth.unwrap_or(8);
+                let is_plain =
+                    matches!(video.chroma, None | Some(Chroma::C420 | Chroma::Monochrome));
+                let vision = video.dolby_vision.as_ref();
+                Some(match entry.codec {
+                    _ if vision.is_some_and(|vision| vision.profile == 5) => Self::DolbyVision,
+                    Codec::H264 if bits <= 8 && is_plain => Self::H264,
+                    Codec::H264 => Self::H264Deep,
+                    Codec::Hevc if bits <= 10 && is_plain => Self::Hevc,
+                    Codec::Hevc => Self::HevcDeep,
+                    Codec::Av1 => Self::Av1,
+                    Codec::Vp9 => Self::Vp9,
+                    Codec::Vp8 => Self::Vp8,
+                    Codec::Mpeg4Visual => Self::Mpeg4Visual,
+                    Codec::Mpeg2Video | Codec::Mpeg1Video => Self::MpegVideo,
+                    Codec::MotionJpeg => Self::MotionJpeg,
+                    Codec::ProRes => Self::ProRes,
+                    _ => Self::OtherVideo,
+                })
+            }
+            Media::Audio(_) => Some(match entry.codec {
+                Codec::Aac | Codec::HeAac | Codec::HeAacV2 => Self::Aac,
+                Codec::XHeAac => Self::XHeAac,
+                Codec::Mp3 => Self::Mp3,
+                Codec::Opus => Self::Opus,
+                Codec::Flac => Self::Flac,
+                Codec::Alac => Self::Alac,
+                Codec::Ac3 => Self::Ac3,
+                Codec::Eac3 => Self::Eac3,
+                Codec::Dts => Self::Dts,
+                Codec::Pcm => Self::Pcm,
+                _ => Self::OtherAudio,
+            }),
+            Media::Text | Media::Other => None,
+        }
+    }
+}
+
+/// What is believed of a player.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Says {
+    /// It plays.
+    Yes,
+    /// It plays on some devices; which.
+    Depends(&'static str),
+    /// It does not play.
+    No,
+}
+use Says::{Depends, No, Yes};
+
+/// What a player makes of a format: in one MP4, and in the segments of HLS and DASH.
+pub(super) type Row = [Says; 2];
+
+/// A player.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Player {
+    /// What it is called.
+    pub(super) name: &'static str,
+    /// What is believed is believed of these versions.
+    pub(super) versions: &'static str,
+    /// How it takes HLS: by itself, or by what.
+    pub(super) hls: (Says, &'static str),
+    /// How it takes DASH.
+    pub(super) dash: (Says, &'static str),
+    /// What it makes of a format.
+    pub(super) row: fn(Format) -> Row,
+}
+
+/// All of them.
+pub(super) const PLAYERS: [Player; 5] = [
+    Player {
+        name: "Safari",
+        versions: "17 or later, macOS and iOS",
+        hls: (Yes, ""),
+        dash: (
+            Depends("on an iPhone only from iOS 17.1 on, by Managed Media Source"),
+            "with a library such as dash.js or Shaka Player",
+        ),
+        row: safari,
+    },
+    Player {
+        name: "Chrome",
+        versions: "120 or later, desktop and Android; Edge is much the same",
+        hls: (
+            Yes,
+            "with hls.js; by itself from version 142 on, of which faults are still reported",
+        ),
+        dash: (Yes, "with a library such as dash.js or Shaka Player"),
+        row: chrome,
+    },
+    Player {
+        name: "Firefox",
+        versions: "128 or later, desktop",
+        hls: (Yes, "with hls.js"),
+        dash: (Yes, "with a library such as dash.js or Shaka Player"),
+        row: firefox,
+    },
+    Player {
+        name: "Android",
+        versions: "8 or later, ExoPlayer (Media3 1.4 or later)",
+        hls: (Yes, ""),
+        dash: (Yes, ""),
+        row: android,
+    },
+    Player { name: "Roku", versions: "OS 12 or later", hls: (Yes, ""), dash: (Yes, ""), row: roku },
+];
+
+const RARE: &str = "on the device; few decode it";
+const UNTOLD: &str = "on the device; nothing is published";
+
+/// AVFoundation: what the system plays, the browser plays.
+fn safari(format: Format) -> Row {
+    const AV1: Says = Depends("on a decoder in the hardware: M3, A17 Pro and later");
+    const VP9: &str =
+        "on the device, from Safari 14 on; Apple's HLS authoring specification does not name it";
+    match format {
+        Format::H264 | Format::Hevc | Format::DolbyVision => [Yes, Yes],
+        Format::H264Deep => [No, No],
+        Format::HevcDeep => [Depends("on a decoder in the hardware: Apple silicon"); 2],
+        Format::Av1 => [AV1, AV1],
+        Format::Vp9 => [Depends(VP9), Depends(VP9)],
+        Format::Vp8 => [No, No],
+        Format::Mpeg4Visual => [Depends("on size and profile: the simple one, small pictures"), No],
+        Format::MpegVideo => [No, No],
+        Format::MotionJpeg => [Depends(UNTOLD), No],
+        Format::ProRes => [Depends("on the device: Macs, and iPhones from 13 Pro on"), No],
+        Format::Aac | Format::XHeAac => [Yes, Yes],
+        Format::Flac | Format::Alac | Format::Ac3 | Format::Eac3 => [Yes, Yes],
+        // Media Source of Safari 17 refuses mp4a.40.34 (hls.js#6125).
+        Format::Mp3 => [Yes, Depends("on how: by itself, but not through a library")],
+        Format::Opus => {
+            [Yes, Depends("on the version: not named by Apple's HLS authoring specification")]
+        }
+        Format::Pcm => [Depends("on its form: little-endian of 16 or 24 bits most likely"), No],
+        Format::Dts | Format::OtherVideo | Format::OtherAudio | Format::Encrypted => [No, No],
+    }
+}
+
+/// Decoders of its own; HEVC and xHE-AAC are the system's. AC-3 is only in builds for televisions, and in
+/// Edge if the system has it.
+fn chrome(format: Format) -> Row {
+    match format {
+        Format::H264 | Format::Av1 | Format::Vp9 => [Yes, Yes],
+        Format::H264Deep => [Depends("on the profile: 10 bits on desktops, by the CPU"); 2],
+        Format::Hevc => [Depends("on a decoder in the hardware, or of macOS and Android"); 2],
+        Format::HevcDeep => [Depends(RARE); 2],
+        Format::Aac | Format::Mp3 | Format::Opus | Format::Flac => [Yes, Yes],
+        Format::XHeAac => [Depends("on the system: Android 9, macOS, Windows 11"); 2],
+        Format::Pcm => [Depends("on its form: nothing is published for MP4"), No],
+        Format::DolbyVision => [Depends(RARE); 2],
+        Format::Vp8
+        | Format::Mpeg4Visual
+        | Format::MpegVideo
+        | Format::MotionJpeg
+        | Format::ProRes
+        | Format::OtherVideo
+        | Format::Alac
+        | Format::Ac3
+        | Format::Eac3
+        | Format::Dts
+        | Format::OtherAudio
+        | Format::Encrypted => [No, No],
+    }
+}
+
+/// H.264, HEVC and AAC are the system's.
+fn firefox(format: Format) -> Row {
+    const HEVC: &str =
+        "on version and hardware: Windows from 134 on, macOS from 136, Linux from 137";
+    match format {
+        Format::H264 | Format::Av1 | Format::Vp9 => [Yes, Yes],
+        Format::H264Deep => [Depends("on the system's decoder; Windows has none"); 2],
+        Format::Hevc => [Depends(HEVC); 2],
+        Format::HevcDeep => [Depends(RARE); 2],
+        Format::Aac | Format::Mp3 | Format::Opus | Format::Flac => [Yes, Yes],
+        Format::XHeAac => [Depends("on version and system; old ones do not"); 2],
+        Format::DolbyVision
+        | Format::Vp8
+        | Format::Mpeg4Visual
+        | Format::MpegVideo
+        | Format::MotionJpeg
+        | Format::ProRes
+        | Format::OtherVideo
+        | Format::Alac
+        | Format::Ac3
+        | Format::Eac3
+        | Format::Dts
+        | Format::Pcm
+        | Format::OtherAudio
+        | Format::Encrypted => [No, No],
+    }
+}
+
+/// MediaCodec: what the device decodes, and what an application adds.
+fn android(format: Format) -> Row {
+    const PASSED_ON: &str = "on the device, or on what the sound is passed on to";
+    match format {
+        Format::H264 | Format::Vp9 | Format::Vp8 => [Yes, Yes],
+        Format::Hevc => [Depends("on the device: nearly all, few old ones with 10 bits"); 2],
+        Format::H264Deep | Format::HevcDeep => [Depends(RARE); 2],
+        Format::DolbyVision => [Depends("on a decoder for Dolby Vision"); 2],
+        Format::Av1 => {
+            [Depends("on the device: Android 10 or later, fast enough with hardware"); 2]
+        }
+        Format::Mpeg4Visual => [Depends("on the device: the simple profile"), No],
+        Format::MpegVideo => [Depends("on the device: televisions"), No],
+        Format::Aac | Format::Mp3 | Format::Opus | Format::Flac => [Yes, Yes],
+        Format::XHeAac => [Depends("on Android 9 or later"); 2],
+        Format::Alac => [Depends("on the application: it needs the FFmpeg extension"); 2],
+        Format::Ac3 | Format::Eac3 => [Depends(PASSED_ON); 2],
+        Format::Dts => [Depends(PASSED_ON), No],
+        Format::Pcm => [Yes, No],
+        Format::MotionJpeg
+        | Format::ProRes
+        | Format::OtherVideo
+        | Format::OtherAudio
+        | Format::Encrypted => [No, No],
+    }
+}
+
+/// "Streaming specifications" names AVC and HEVC in MP4, with AAC, AC-3, E-AC-3, ALAC, MP3 and PCM.
+fn roku(format: Format) -> Row {
+    const PASSED_ON: &str = "on what the sound is passed on to";
+    const NEW: &str = "on the model: some with 4K";
+    match format {
+        Format::H264 => [Yes, Yes],
+        Format::Hevc => [Depends("on the model: those with 4K"); 2],
+        Format::Av1 => [Depends(NEW); 2],
+        Format::Vp9 => [Depends(NEW); 2],
+        Format::DolbyVision => [Depends("on the model: those with Dolby Vision"); 2],
+        Format::H264Deep | Format::HevcDeep => [Depends(RARE); 2],
+        Format::Aac => [Yes, Yes],
+        Format::Ac3 | Format::Eac3 => [Depends(PASSED_ON); 2],
+        Format::Mp3 => [Yes, Depends(UNTOLD)],
+        Format::Alac | Format::Pcm => [Yes, No],
+        Format::Flac | Format::Opus => [Depends(UNTOLD); 2],
+        Format::XHeAac
+        | Format::Vp8
+        | Format::Mpeg4Visual
+        | Format::MpegVideo
+        | Format::MotionJpeg
+        | Format::ProRes
+        | Format::OtherVideo
+        | Format::Dts
+        | Format::OtherAudio
+        | Format::Encrypted => [No, No],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h_264_with_aac_plays_everywhere() {
+        for player in PLAYERS {
+            for format in [Format::H264, Format::Aac] {
+                assert_eq!((player.row)(format), [Yes, Yes], "{} {format:?}", player.name);
+            }
+            assert_ne!(player.hls.0, No, "{}", player.name);
+        }
+    }
+
+    #[test]
+    fn what_is_encrypted_plays_nowhere() {
+        for player in PLAYERS {
+            assert_eq!((player.row)(Format::Encrypted), [No, No], "{}", player.name);
+        }
+    }
+
+    #[test]
+    fn hevc_is_safaris_and_depends_elsewhere() {
+        let says = |name: &str| {
+            let player = PLAYERS.iter().find(|player| player.name == name).expect("a player");
+            (player.row)(Format::Hevc)[1]
+        };
+        assert_eq!(says("Safari"), Yes);
+        for name in ["Chrome", "Firefox", "Android", "Roku"] {
+            assert!(matches!(says(name), Depends(_)), "{name}");
+        }
+    }
+}
