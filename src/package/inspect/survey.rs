@@ -58,7 +58,7 @@ impl Survey {
                 survey.is_partial = true;
                 break;
             }
-            let Some(Ok(sample)) = walk.next()? else {
+            let Some(Ok(sample)) = walk.next_sample()? else {
                 break;
             };
             *left -= 1;
