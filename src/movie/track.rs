@@ -252,7 +252,7 @@ fn name<R: ReadAt + ?Sized>(
     let name = text(window, hdlr, 24)?;
     let is_of_a_program = |name: &String| {
         let name = name.to_ascii_lowercase();
-        ["handler", "handle", "iso", "gpac", "mainconcept", "l-smash"]
+        ["handler", "handle", "core media", "iso media", "gpac", "mainconcept", "l-smash"]
             .iter()
             .any(|word| name.contains(word))
     };

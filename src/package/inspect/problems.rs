@@ -15,7 +15,7 @@ const GOP_LIMIT_S: i64 = 10;
 /// Sound and pictures of one second that lie further from each other than this, in bytes, and further
 /// than so many seconds of the film take, make a player seek to and fro.
 const DISTANCE_LIMIT_BYTES: u64 = 4 << 20;
-const DISTANCE_LIMIT_S: u64 = 5;
+const DISTANCE_LIMIT_S: f64 = 5.0;
 
 /// Tracks that end so much earlier than the longest are told of, in seconds.
 const ENDS_EARLY_S: f64 = 1.0;
@@ -109,9 +109,9 @@ impl Problems {
         }
         if let (Some(apart), Some(lasts)) = (report.file.interleaving, report.duration_s) {
             let distance = apart.largest_distance_bytes;
-            // In whole seconds, since this is a matter of seconds.
-            let bytes_s = movie.file_len / (lasts.max(1.0) as u64).max(1);
-            if distance > DISTANCE_LIMIT_BYTES.max(bytes_s.saturating_mul(DISTANCE_LIMIT_S)) {
+            let bytes_s = movie.file_len as f64 / lasts.max(1.0);
+            let is_long = distance as f64 > bytes_s * DISTANCE_LIMIT_S;
+            if is_long && distance > DISTANCE_LIMIT_BYTES {
                 self.add(
                     Severity::Warning,
                     None,
