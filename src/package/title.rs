@@ -15,6 +15,9 @@ use crate::{
 /// was made is kept by caches for ever under its name.
 pub const FORMAT_VERSION: u64 = 1;
 
+/// A title of which nothing is seen or heard for so long is begun where something is, in microseconds.
+const LATE_US: u64 = 500_000;
+
 /// A track that is offered, and its folder in URLs.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Offered {
@@ -91,7 +94,12 @@ pub fn presentation(movie: &Movie, title: &str, version: Version) -> Presentatio
         Some(presentation::microseconds(end, track.timescale))
     });
     let duration_us = duration_us.max().unwrap_or(0);
-    Presentation { title: title.to_owned(), duration_us, start_us: None, tracks }
+    let starts_us = tracks.iter().filter_map(|track| {
+        let start = track.segments.first()?.start;
+        Some(presentation::microseconds(start, track.timescale))
+    });
+    let start_us = starts_us.min().filter(|start_us| *start_us >= LATE_US);
+    Presentation { title: title.to_owned(), duration_us, start_us, tracks }
 }
 
 /// What manifests need to know of a track, whether it is offered or not.
