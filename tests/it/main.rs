@@ -1,15 +1,20 @@
 //! The tests of the product, in one binary.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test may end where it stands")]
 
+mod boxes; // where the boxes of a file are
+mod breaking; // movies that lie
+mod costly; // movies that are made to cost much
 mod hanging_disk; // a disk that hangs when it is told to
 mod harness;
 mod http2; // a client for HTTP/2
 mod legal; // any request, and what a legal answer to it is
 mod memory; // contents answered without a socket
+mod movies; // small sound movies
 mod program; // the real program, as a child process
 mod sources; // sources that misbehave on demand
 
 mod answers; // the table of cases, over sockets and in memory
+mod broken; // broken movies, hundreds of them
 mod browsers; // CORS, methods, request ids, health
 mod cases; // HTTP's rules as a table of requests and answers
 mod changing; // files that are replaced, overwritten, truncated or deleted while they are sent
