@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::{
     FourCc, Sample, SampleFault,
     boxes::{self, Header},
+    budget,
     window::Window,
 };
 use crate::extent::{ReadAt, ReadError};
@@ -80,8 +81,6 @@ pub(super) struct FragmentWalk<'a, R: ?Sized> {
     pub(super) at: FragmentPosition,
     /// The fragment that is being walked over.
     current: Option<Fragment>,
-    /// How many fragments were read.
-    pub(super) read: u32,
 }
 
 #[derive(Debug)]
@@ -96,17 +95,25 @@ struct Fragment {
 
 impl<'a, R: ReadAt + ?Sized> FragmentWalk<'a, R> {
     pub(super) fn new(of: &'a Fragments, source: &'a R, at: FragmentPosition) -> Self {
-        Self { of, source, at, current: None, read: 0 }
+        Self { of, source, at, current: None }
     }
 
-    /// The next sample, if there is one.
-    pub(super) fn next(&mut self) -> Result<Option<Result<Sample, SampleFault>>, ReadError> {
+    /// The next sample, if there is one. Reading a fragment takes from the work that is left.
+    pub(super) fn next(
+        &mut self,
+        work_left: &mut u64,
+    ) -> Result<Option<Result<Sample, SampleFault>>, ReadError> {
         loop {
             if self.current.is_none() {
                 let Some(moof) = self.of.moofs.get(self.at.fragment as usize) else {
                     return Ok(None);
                 };
-                self.read += 1;
+                let work = budget::of_fragment(moof.end - moof.start);
+                let Some(left) = work_left.checked_sub(work) else {
+                    *work_left = 0;
+                    return Ok(Some(Err(SampleFault::TooMany)));
+                };
+                *work_left = left;
                 match Fragment::read(self.source, moof, self.of, self.at.dts)? {
                     Ok(mut fragment) => {
                         for _ in 0..self.at.skip {

@@ -85,6 +85,7 @@ pub struct Walk<'a, R: ?Sized> {
     samples: &'a Samples,
     source: &'a R,
     stage: Stage<'a, R>,
+    work_left: u64,
 }
 
 #[derive(Debug)]
@@ -94,8 +95,15 @@ enum Stage<'a, R: ?Sized> {
 }
 
 impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
-    /// Goes on from a position, reading so many bytes of each table at a time.
-    pub(super) fn new(samples: &'a Samples, source: &'a R, from: Position, span: usize) -> Self {
+    /// Goes on from a position, reading so many bytes of each table at a time, until so much
+    /// [work](super::budget) is done.
+    pub(super) fn new(
+        samples: &'a Samples,
+        source: &'a R,
+        from: Position,
+        span: usize,
+        work_left: u64,
+    ) -> Self {
         let stage = match (from, &samples.tables, &samples.fragments) {
             (Position::Table(at), Some(tables), _) => {
                 Stage::Tables(Box::new(TableWalk::new(tables, source, at, span)))
@@ -105,7 +113,7 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
             }
             _ => unreachable!("a position is one of the samples that it is used with"),
         };
-        Self { samples, source, stage }
+        Self { samples, source, stage, work_left }
     }
 
     /// Where the walk can be taken up again before the next sample.
@@ -116,17 +124,18 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
         }
     }
 
-    /// How many fragments were read on the way.
-    pub(super) fn fragments_read(&self) -> u32 {
-        match &self.stage {
-            Stage::Tables(_) => 0,
-            Stage::Fragments(walk) => walk.read,
-        }
+    /// How much work is left.
+    pub(super) fn work_left(&self) -> u64 {
+        self.work_left
     }
 
     /// The next sample; `None` behind the last one. A fault ends the track. An error is the disk's.
     pub fn next(&mut self) -> Result<Option<Result<Sample, SampleFault>>, ReadError> {
         let len = self.source.len();
+        let Some(left) = self.work_left.checked_sub(1) else {
+            return Ok(Some(Err(SampleFault::TooMany)));
+        };
+        self.work_left = left;
         let next = match &mut self.stage {
             Stage::Tables(walk) => match walk.next()? {
                 None => match &self.samples.fragments {
@@ -141,7 +150,7 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
                 },
                 next => next,
             },
-            Stage::Fragments(walk) => walk.next()?,
+            Stage::Fragments(walk) => walk.next(&mut self.work_left)?,
         };
         let is_inside = |sample: &Sample| {
             sample.offset.checked_add(u64::from(sample.size)).is_some_and(|end| end <= len)
