@@ -13,5 +13,6 @@ pub mod faststart;
 pub mod hls;
 pub mod presentation;
 mod shifted;
+mod tables;
 pub mod title;
 mod write;
