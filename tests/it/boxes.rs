@@ -15,8 +15,6 @@ pub struct Place {
     pub path: String,
     pub start: usize,
     pub end: usize,
-    /// How many boxes it is in.
-    pub depth: usize,
 }
 
 impl Place {
@@ -34,22 +32,22 @@ impl Place {
 /// All boxes of a sound file, each before those that are in it.
 pub fn places(file: &[u8]) -> Vec<Place> {
     let mut found = Vec::new();
-    within(file, 0..file.len(), "", 0, &mut found);
+    within(file, 0..file.len(), "", &mut found);
     found
 }
 
-fn within(file: &[u8], range: Range<usize>, path: &str, depth: usize, found: &mut Vec<Place>) {
+fn within(file: &[u8], range: Range<usize>, path: &str, found: &mut Vec<Place>) {
     let mut at = range.start;
     // `udta` of QuickTime ends with four bytes of zero.
     while at + 8 <= range.end {
         let size = u32::from_be_bytes(file[at..at + 4].try_into().unwrap()) as usize;
         let kind: [u8; 4] = file[at + 4..at + 8].try_into().unwrap();
         let name = format!("{path}{}", kind.escape_ascii());
-        let place = Place { kind, path: name.clone(), start: at, end: at + size, depth };
+        let place = Place { kind, path: name.clone(), start: at, end: at + size };
         let inside = place.is_parent().then(|| place.body());
         found.push(place);
         if let Some(inside) = inside {
-            within(file, inside, &format!("{name}/"), depth + 1, found);
+            within(file, inside, &format!("{name}/"), found);
         }
         at += size;
     }
