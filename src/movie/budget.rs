@@ -17,7 +17,7 @@ const SEGMENTS_MAX: usize = 1 << 17;
 /// What is left for a file's tracks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget {
-    /// Work: one for each sample; see also [`of_fragment`].
+    /// Work: see [`of_sample`] and [`of_fragment`].
     pub(super) work: u64,
     /// Segments.
     pub(super) segments: usize,
@@ -29,6 +29,12 @@ impl Budget {
         let work = file_len.saturating_add(WORK_MIN).min(WORK_MAX);
         Self { work, segments: SEGMENTS_MAX }
     }
+}
+
+/// What it costs to look at a sample of so many bytes. There are such without any, where a picture stays
+/// or nothing is said, but a file of nothing else is none that anybody made.
+pub(super) fn of_sample(size: u32) -> u64 {
+    if size == 0 { 8 } else { 1 }
 }
 
 /// What it costs to look at a fragment's header of so many bytes: reading it, and the boxes that there

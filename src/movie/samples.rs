@@ -1,6 +1,7 @@
 //! The samples of a track, wherever they are told of.
 
 use super::{
+    budget,
     fragments::{FragmentPosition, FragmentWalk, Fragments},
     tables::{TablePosition, TableWalk, Tables},
 };
@@ -132,10 +133,6 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
     /// The next sample; `None` behind the last one. A fault ends the track. An error is the disk's.
     pub fn next(&mut self) -> Result<Option<Result<Sample, SampleFault>>, ReadError> {
         let len = self.source.len();
-        let Some(left) = self.work_left.checked_sub(1) else {
-            return Ok(Some(Err(SampleFault::TooMany)));
-        };
-        self.work_left = left;
         let next = match &mut self.stage {
             Stage::Tables(walk) => match walk.next()? {
                 None => match &self.samples.fragments {
@@ -155,9 +152,14 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
         let is_inside = |sample: &Sample| {
             sample.offset.checked_add(u64::from(sample.size)).is_some_and(|end| end <= len)
         };
-        Ok(next.map(|next| match next {
-            Ok(sample) if !is_inside(&sample) => Err(SampleFault::OutsideFile),
-            next => next,
-        }))
+        let Some(Ok(sample)) = next else {
+            return Ok(next);
+        };
+        let Some(left) = self.work_left.checked_sub(budget::of_sample(sample.size)) else {
+            self.work_left = 0;
+            return Ok(Some(Err(SampleFault::TooMany)));
+        };
+        self.work_left = left;
+        Ok(Some(if is_inside(&sample) { Ok(sample) } else { Err(SampleFault::OutsideFile) }))
     }
 }

@@ -1,6 +1,11 @@
 //! Broken movies, hundreds of them: none costs more than the request for it.
 
-use std::{fs, net::SocketAddr, thread};
+use std::{
+    fs,
+    net::SocketAddr,
+    thread,
+    time::{Duration, Instant},
+};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proptest::{
@@ -22,13 +27,27 @@ use crate::{
 /// Bodies up to this length are read whole, in bytes; of longer ones both ends.
 const WHOLE_BYTES: u64 = 2 << 20;
 
-/// Asks for all that there is of a title. Returns how many answers were 200 or 206.
-fn ask(address: SocketAddr, name: &str) -> usize {
+/// What came of asking for all that there is of a title.
+#[derive(Default)]
+struct Asked {
+    /// How many answers were 200.
+    answers: usize,
+    /// What took longest, and how long.
+    slowest: (Duration, String),
+}
+
+/// Asks for all that there is of a title.
+fn ask(address: SocketAddr, name: &str) -> Asked {
     let title = format!("/v/{}", utf8_percent_encode(name, NON_ALPHANUMERIC));
-    let mut taken = 0;
+    let mut asked = Asked::default();
     let mut get = |target: &str| {
+        let begun = Instant::now();
         let answer = fetch(address, target);
-        taken += usize::from(matches!(answer.status, 200 | 206));
+        let took = begun.elapsed();
+        if took > asked.slowest.0 {
+            asked.slowest = (took, target.rsplit_once("mp4/").map_or(target, |(_, file)| file).to_owned());
+        }
+        asked.answers += usize::from(answer.status == 200);
         answer
     };
     get(&format!("{title}/play.mp4"));
@@ -47,7 +66,7 @@ fn ask(address: SocketAddr, name: &str) -> usize {
             assert!(matches!(get(&file).status, 200 | 206), "{file} is listed");
         }
     }
-    taken
+    asked
 }
 
 /// What is at a target: all of it if that is short, else both ends.
@@ -113,8 +132,8 @@ fn serve_all(all: &[Broken]) {
         let ask_some = move |names: &[String]| {
             let mut failed = Vec::new();
             let asked = names.iter().map(|name| {
-                let taken = std::panic::catch_unwind(|| ask(address, name));
-                taken.unwrap_or_else(|_| {
+                let asked = std::panic::catch_unwind(|| ask(address, name).answers);
+                asked.unwrap_or_else(|_| {
                     failed.push(name.clone());
                     0
                 })
@@ -159,6 +178,29 @@ fn files_that_contradict_themselves_are_answered_and_harm_nobody() {
 #[test]
 fn files_that_are_made_to_cost_much_are_answered_and_harm_nobody() {
     serve_all(&costly());
+}
+
+/// `cargo test --test it -- --ignored --nocapture figures` prints what each request costs.
+#[test]
+#[ignore = "it asserts nothing; it prints figures, and those of a debug build"]
+fn figures_of_what_is_made_to_cost_much() {
+    let (mut slowest, mut largest) = (Duration::ZERO, 0);
+    for (place, broken) in costly().iter().enumerate() {
+        let folder = Folder::new();
+        let name = name_of(place, broken);
+        folder.put("a sound one.mp4", &sound()[0].1);
+        broken.write(&folder.path(&name));
+        let program = Program::serve(&[folder.path("")], &[("HEADWATER_SEGMENT_MS", "500")]);
+        // What the first requests of all cost is not this file's.
+        ask(program.address, "a sound one.mp4");
+        let (_, idle) = program.memory_kib();
+        let Asked { answers, slowest: (took, target) } = ask(program.address, &name);
+        let (peak, _) = program.memory_kib();
+        let more_mib = peak.saturating_sub(idle) / 1024;
+        println!("{took:>10.1?} {more_mib:>4} MiB {answers:>4} {name} ({target})");
+        (slowest, largest) = (slowest.max(took), largest.max(more_mib));
+    }
+    println!("at most {slowest:.1?} and {largest} MiB above idle");
 }
 
 #[test]
