@@ -7,8 +7,9 @@
 /// What any file may cost, however short.
 const WORK_MIN: u64 = 1 << 18;
 
-/// What any file may cost, however long: a day of sixty pictures a second, with five tracks of sound.
-const WORK_MAX: u64 = 1 << 25;
+/// What any file may cost, however long: a day of sixty pictures a second with ten tracks of sound, or
+/// with three in fragments of a second.
+const WORK_MAX: u64 = 1 << 26;
 
 /// The most segments that all tracks of a movie may have together, which is what its index takes in
 /// memory: a day of segments of six seconds in nine tracks.
@@ -40,5 +41,5 @@ pub(super) fn of_sample(size: u32) -> u64 {
 /// What it costs to look at a fragment's header of so many bytes: reading it, and the boxes that there
 /// is room for.
 pub(super) fn of_fragment(length: u64) -> u64 {
-    32 + length / 8
+    32 + length / 16
 }
