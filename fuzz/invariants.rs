@@ -1,12 +1,16 @@
 //! What must hold for any input. The fuzz targets look for an input that breaks it, and
 //! `tests/it/corpus.rs` holds the seeds and every input that ever did to the same.
 
+mod movie;
+
 use std::path::Component;
 
 use headwater::{
     http::range::{RANGES_MAX, RangeSet, Selection, select},
     library::{MediaPath, media_type},
 };
+
+pub use movie::movie;
 
 /// The input is a length in decimal digits, a line feed, and a Range field. Without a line feed all
 /// of it is the field.

@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::{
     FourCc, Sample, SampleFault,
     boxes::{self, Header},
+    budget,
     window::Window,
 };
 use crate::extent::{ReadAt, ReadError};
@@ -80,8 +81,6 @@ pub(super) struct FragmentWalk<'a, R: ?Sized> {
     pub(super) at: FragmentPosition,
     /// The fragment that is being walked over.
     current: Option<Fragment>,
-    /// How many fragments were read.
-    pub(super) read: u32,
 }
 
 #[derive(Debug)]
@@ -96,17 +95,25 @@ struct Fragment {
 
 impl<'a, R: ReadAt + ?Sized> FragmentWalk<'a, R> {
     pub(super) fn new(of: &'a Fragments, source: &'a R, at: FragmentPosition) -> Self {
-        Self { of, source, at, current: None, read: 0 }
+        Self { of, source, at, current: None }
     }
 
-    /// The next sample, if there is one.
-    pub(super) fn next(&mut self) -> Result<Option<Result<Sample, SampleFault>>, ReadError> {
+    /// The next sample, if there is one. Reading a fragment takes from the work that is left.
+    pub(super) fn next(
+        &mut self,
+        work_left: &mut u64,
+    ) -> Result<Option<Result<Sample, SampleFault>>, ReadError> {
         loop {
             if self.current.is_none() {
                 let Some(moof) = self.of.moofs.get(self.at.fragment as usize) else {
                     return Ok(None);
                 };
-                self.read += 1;
+                let work = budget::of_fragment(moof.end - moof.start);
+                let Some(left) = work_left.checked_sub(work) else {
+                    *work_left = 0;
+                    return Ok(Some(Err(SampleFault::TooMany)));
+                };
+                *work_left = left;
                 match Fragment::read(self.source, moof, self.of, self.at.dts)? {
                     Ok(mut fragment) => {
                         for _ in 0..self.at.skip {
@@ -215,22 +222,35 @@ fn parse(
     let Some(outer) = Header::read(window, 0, moof.len() as u64)? else {
         return Ok(None);
     };
+    let mut trafs = Vec::new();
+    for traf in boxes::children(window, &outer.body)? {
+        if traf.kind == FourCc(*b"traf") {
+            // The first box of all (section 8.8.7), wherever it was meant to be.
+            let tfhd = match Header::read(window, traf.body.start, traf.body.end)? {
+                Some(first) if first.kind == FourCc(*b"tfhd") => Some(first),
+                _ => boxes::find(&boxes::children(window, &traf.body)?, b"tfhd").cloned(),
+            };
+            let head = tfhd.and_then(|tfhd| track_head(fields_of(moof, &tfhd)?, of.defaults));
+            trafs.push((traf, head));
+        }
+    }
+    let is_ours = |head: &TrackHead| head.track_id == of.track_id;
+    // Where the data of other tracks end matters only where ours say no place of their own.
+    let is_behind = |head: &TrackHead| is_ours(head) && head.base.is_none() && !head.is_from_moof;
+    let are_behind = trafs.iter().flat_map(|(_, head)| head).any(|(head, _)| is_behind(head));
     let (mut runs, mut dts) = (Vec::new(), dts);
     let mut samples = 0_u32;
     // Where the data of the track fragment before this one ends.
     let mut behind = base;
-    for traf in boxes::children(window, &outer.body)? {
-        if traf.kind != FourCc(*b"traf") {
+    for (traf, head) in trafs {
+        let Some((head, defaults)) = head else {
+            return Ok(None);
+        };
+        if !is_ours(&head) && !are_behind {
             continue;
         }
         let parts = boxes::children(window, &traf.body)?;
-        let Some(tfhd) = boxes::find(&parts, b"tfhd").and_then(|tfhd| fields_of(moof, tfhd)) else {
-            return Ok(None);
-        };
-        let Some((head, defaults)) = track_head(tfhd, of.defaults) else {
-            return Ok(None);
-        };
-        let is_ours = head.track_id == of.track_id;
+        let is_ours = is_ours(&head);
         let start = head.base.unwrap_or(if head.is_from_moof { base } else { behind });
         if is_ours
             && let Some(tfdt) = boxes::find(&parts, b"tfdt").and_then(|tfdt| fields_of(moof, tfdt))

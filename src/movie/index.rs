@@ -7,6 +7,7 @@ use std::num::NonZeroU32;
 
 use super::{
     Sample, SampleFault,
+    budget::Budget,
     samples::{Position, Samples, Walk},
     timeline::Timeline,
 };
@@ -15,11 +16,14 @@ use crate::extent::{ReadAt, ReadError};
 /// How much of each table is read at a time in a pass over all of it, in bytes.
 const PASS_BYTES: usize = 64 * 1024;
 
-/// The most segments that a track may have: a day of segments of one second, with room.
-const SEGMENTS_MAX: usize = 1 << 17;
+/// The latest time at which anything may be presented, in ticks: far beyond any that is meant, and far
+/// enough below the largest number that there is, so that times can be added.
+const TIME_MAX: i64 = 1 << 60;
 
-/// Fragments that are read for one track's index at most.
-const FRAGMENTS_MAX: u32 = 1 << 19;
+/// The most samples of one segment, since its header tells of each: a GOP of eighteen minutes at sixty
+/// pictures a second. A longer one is cut where no decoder could begin, which is of use to nobody who
+/// seeks, and no harm to who does not.
+pub const SEGMENT_SAMPLES_MAX: u32 = 1 << 16;
 
 /// A segment (ISO/IEC 23000-19 section 7.3.2.3): where its samples begin, and what it takes to say how
 /// long it is in bytes and in time without looking at them again.
@@ -121,7 +125,7 @@ pub(super) enum Lead {
     },
 }
 
-/// Looks at all samples of a track.
+/// Looks at all samples of a track, as far as there is budget left.
 pub(super) fn index<R: ReadAt + ?Sized>(
     samples: &Samples,
     source: &R,
@@ -129,9 +133,10 @@ pub(super) fn index<R: ReadAt + ?Sized>(
     timeline: Timeline,
     cuts: Cuts<'_>,
     lead: Lead,
+    budget: &mut Budget,
 ) -> Result<Result<Indexed, IndexFault>, ReadError> {
-    let mut walk = Walk::new(samples, source, samples.start(), PASS_BYTES);
-    let mut pass = Pass::new(timescale, timeline, cuts, lead);
+    let mut walk = Walk::new(samples, source, samples.start(), PASS_BYTES, budget.work);
+    let mut pass = Pass::new(timescale, timeline, cuts, lead, budget.segments);
     loop {
         let position = walk.position();
         let sample = match walk.next_sample()? {
@@ -142,15 +147,21 @@ pub(super) fn index<R: ReadAt + ?Sized>(
             }
             None => break,
         };
-        if let Err(fault) = pass.take(position, &sample) {
-            return Ok(Err(fault));
-        }
-        if walk.fragments_read() > FRAGMENTS_MAX {
-            pass.fault = Some(SampleFault::TooMany);
+        pass.fault = pass.fault_of(&sample);
+        if pass.fault.is_some() {
             break;
         }
+        if let Err(fault) = pass.take(position, &sample) {
+            budget.work = walk.work_left();
+            return Ok(Err(fault));
+        }
     }
-    Ok(pass.finish())
+    budget.work = walk.work_left();
+    let indexed = pass.finish();
+    if let Ok(indexed) = &indexed {
+        budget.segments = budget.segments.saturating_sub(indexed.segments.len());
+    }
+    Ok(indexed)
 }
 
 struct Pass<'a> {
@@ -159,6 +170,7 @@ struct Pass<'a> {
     cuts: Cuts<'a>,
     lead: Lead,
     segments: Vec<Segment>,
+    segments_max: usize,
     /// The segment that is being filled, with the durations and sizes of its first sample.
     current: Option<(Segment, u32, u32)>,
     /// The next multiple of the grid, or the next of the times.
@@ -178,13 +190,20 @@ struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    fn new(timescale: NonZeroU32, timeline: Timeline, cuts: Cuts<'a>, lead: Lead) -> Self {
+    fn new(
+        timescale: NonZeroU32,
+        timeline: Timeline,
+        cuts: Cuts<'a>,
+        lead: Lead,
+        segments_max: usize,
+    ) -> Self {
         Self {
             timescale: i128::from(timescale.get()),
             timeline,
             cuts,
             lead,
             segments: Vec::new(),
+            segments_max,
             current: None,
             next_cut: 0,
             description: None,
@@ -236,6 +255,7 @@ impl<'a> Pass<'a> {
     fn begin_track(&mut self, sample: &Sample) {
         self.segments.clear();
         self.current = None;
+        self.shown = None;
         self.first_dts = sample.dts;
         self.least_composition = 0;
         self.last_sync = None;
@@ -265,7 +285,8 @@ impl<'a> Pass<'a> {
     }
 
     fn close_segment(&mut self) -> Result<(), IndexFault> {
-        if self.segments.len() >= SEGMENTS_MAX {
+        // One more is open when the last is closed.
+        if self.segments.len() + 1 >= self.segments_max {
             return Err(IndexFault::TooManySegments);
         }
         self.segments.extend(self.current.take().map(|(segment, ..)| segment));
@@ -291,19 +312,38 @@ impl<'a> Pass<'a> {
 
     /// Whether a segment is to begin with this sample. Each lasts some time.
     fn is_cut(&self, sample: &Sample, presented: i64) -> bool {
-        let is_later = self.current.is_some_and(|(segment, ..)| presented > segment.start);
-        is_later
-            && match self.cuts {
-                Cuts::Grid(grid_ms) => {
-                    let grid = self.next_cut as i128 * i128::from(grid_ms.get()) * self.timescale;
-                    sample.is_sync && i128::from(presented) * 1000 >= grid
-                }
-                Cuts::Near { times, .. } => {
-                    sample.is_sync
-                        && self.next_cut < times.len()
-                        && self.is_near(presented, sample.duration, self.next_cut)
-                }
+        let Some((segment, ..)) = self.current.filter(|(segment, ..)| presented > segment.start)
+        else {
+            return false;
+        };
+        if sample.number - segment.first_sample >= SEGMENT_SAMPLES_MAX {
+            return true;
+        }
+        match self.cuts {
+            Cuts::Grid(grid_ms) => {
+                let grid = self.next_cut as i128 * i128::from(grid_ms.get()) * self.timescale;
+                sample.is_sync && i128::from(presented) * 1000 >= grid
             }
+            Cuts::Near { times, .. } => {
+                sample.is_sync
+                    && self.next_cut < times.len()
+                    && self.is_near(presented, sample.duration, self.next_cut)
+            }
+        }
+    }
+
+    /// Why the track ends before this sample, if it does.
+    fn fault_of(&self, sample: &Sample) -> Option<SampleFault> {
+        let presented = self.timeline.presented(sample.dts, sample.composition);
+        if presented.max(self.timeline.from) > TIME_MAX {
+            return Some(SampleFault::TimeOverflows);
+        }
+        // A segment is full, and cannot be cut because this sample is not shown later than it begins.
+        let is_full = self.current.is_some_and(|(segment, ..)| {
+            let samples = sample.number - segment.first_sample;
+            samples >= SEGMENT_SAMPLES_MAX && presented <= segment.start
+        });
+        is_full.then_some(SampleFault::TooMany)
     }
 
     /// Whether a sample is at least as near to a time as the one behind it.
@@ -355,11 +395,12 @@ impl<'a> Pass<'a> {
         };
         self.segments.truncate(count);
         self.segments.push(last);
-        let segments = self.segments;
+        let mut segments = self.segments;
+        segments.shrink_to_fit();
         // A last segment that is over before it begins (its pictures are shown before the sync sample)
         // would last no time.
         Ok(Indexed {
-            end: self.end.max(segments.last().map_or(0, |last| last.start + 1)),
+            end: self.end.max(segments.last().map_or(0, |last| last.start.saturating_add(1))),
             segments,
             end_sample: self.end_sample,
             first_dts: self.first_dts,

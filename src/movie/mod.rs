@@ -9,6 +9,7 @@
 //! This room knows no URL and no manifest.
 
 mod boxes;
+mod budget;
 pub mod codec;
 mod fragments;
 pub mod index;
@@ -27,7 +28,7 @@ use bytes::Bytes;
 pub use self::{
     boxes::Header,
     codec::{FourCc, SampleEntry},
-    index::{Indexed, Segment, Shape, Syncs},
+    index::{Indexed, SEGMENT_SAMPLES_MAX, Segment, Shape, Syncs},
     samples::{Position, Sample, SampleFault, Walk},
     timeline::Timeline,
 };
@@ -149,13 +150,21 @@ impl Movie {
 
     /// About how many bytes the index takes in memory.
     pub fn bytes(&self) -> usize {
+        let of_text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         let of_track = |track: &Track| {
             size_of::<Track>()
                 + track.index.segments.capacity() * size_of::<Segment>()
                 + track.entry.entry.len()
+                + of_text(&track.language)
+                + of_text(&track.name)
         };
+        let of_left_out = |track: &LeftOut| size_of::<LeftOut>() + track.why.len();
         let fragments = self.fragments * size_of::<Range<u64>>();
-        size_of::<Self>() + self.tracks.iter().map(of_track).sum::<usize>() + fragments
+        size_of::<Self>()
+            + self.tracks.iter().map(of_track).sum::<usize>()
+            + self.left_out.iter().map(of_left_out).sum::<usize>()
+            + self.protection.iter().map(Bytes::len).sum::<usize>()
+            + fragments
     }
 }
 
@@ -198,7 +207,8 @@ impl Track {
 
     /// The samples from a segment's first on, in decoding order.
     pub fn walk<'a, R: ReadAt + ?Sized>(&'a self, source: &'a R, segment: &Segment) -> Walk<'a, R> {
-        Walk::new(&self.samples, source, segment.position, SEGMENT_BYTES)
+        // Whoever made the index has been here, and it was not too much.
+        Walk::new(&self.samples, source, segment.position, SEGMENT_BYTES, u64::MAX)
     }
 
     /// The number of the sample behind a segment's last; `None` if there is no such segment.

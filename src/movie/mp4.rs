@@ -5,6 +5,7 @@ use std::{num::NonZeroU32, ops::Range, sync::Arc};
 use super::{
     FourCc, LeftOut, Movie, MovieRefused, Track,
     boxes::{self, Header},
+    budget::Budget,
     codec::Codec,
     fragments::Defaults,
     index::{Cuts, Lead, index},
@@ -21,11 +22,17 @@ const TOP_BOXES_MAX: usize = 1 << 20;
 /// The longest `moov` that is read, in bytes.
 const MOOV_BYTES_MAX: u64 = 256 << 20;
 
+/// What `pssh` boxes may take in memory together, in bytes: they go into each init segment.
+const PROTECTION_BYTES_MAX: u64 = 64 * 1024;
+
 /// Tracks of a movie that are looked at.
 const TRACKS_MAX: usize = 64;
 
 /// How much is read at a time of what lies next to each other, in bytes.
 const WINDOW_BYTES: usize = 64 * 1024;
+
+/// How much of each table is read at a time in search of a track's first sample, in bytes.
+const FIRST_BYTES: usize = 512;
 
 /// What a file consists of at the top.
 #[derive(Debug, Default)]
@@ -75,10 +82,11 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     if tracks.is_empty() {
         return Ok(Err(MovieRefused::NoTrack(left_out)));
     }
-    let mut protection = Vec::new();
+    let (mut protection, mut room) = (Vec::new(), PROTECTION_BYTES_MAX);
     for pssh in parts.iter().filter(|part| part.kind == FourCc(*b"pssh")) {
         let whole = pssh.whole();
-        if whole.end - whole.start <= 64 * 1024 {
+        if let Some(left) = room.checked_sub(whole.end - whole.start) {
+            room = left;
             let mut bytes = vec![0; usize::try_from(whole.end - whole.start).expect("some KiB")];
             source.read_exact_at(whole.start, &mut bytes)?;
             protection.push(bytes.into());
@@ -98,8 +106,9 @@ pub(super) fn read<R: ReadAt + ?Sized>(
 }
 
 fn read_top<R: ReadAt + ?Sized>(source: &R) -> Result<Top, ReadError> {
-    // Boxes at the top are far from each other.
-    let window = &mut Window::new(source, 16);
+    // Boxes at the top are far from each other, unless there are very many; a page costs no more than
+    // a header does.
+    let window = &mut Window::new(source, 4096);
     let mut top = Top::default();
     let mut at = 0;
     for _ in 0..TOP_BOXES_MAX {
@@ -179,12 +188,15 @@ fn index_tracks<R: ReadAt + ?Sized>(
 ) -> Result<Vec<Track>, ReadError> {
     let chapters: Vec<u32> = heads.iter().flat_map(|head| head.chapters.clone()).collect();
     let mut firsts = Vec::new();
+    let mut budget = Budget::of(source.len());
     for head in &heads {
-        let mut walk = Walk::new(&head.samples, source, head.samples.start(), 64);
+        let start = head.samples.start();
+        let mut walk = Walk::new(&head.samples, source, start, FIRST_BYTES, budget.work);
         firsts.push(match walk.next_sample()? {
             Some(Ok(sample)) => Some(sample.dts),
             _ => None,
         });
+        budget.work = walk.work_left();
     }
     // The earliest of all, where all begin late.
     let begins = heads.iter().zip(&firsts).filter_map(|(head, first)| Some((head, (*first)?)));
@@ -232,7 +244,9 @@ fn index_tracks<R: ReadAt + ?Sized>(
             _ => Cuts::Grid(grid_ms),
         };
         let lead = lead(&head);
-        match index(&head.samples, source, head.timescale, timeline, cuts, lead)? {
+        let found =
+            index(&head.samples, source, head.timescale, timeline, cuts, lead, &mut budget)?;
+        match found {
             Ok(index) => tracks.push((place, Track::new(head, timeline, index))),
             Err(fault) => left_out.push(refuse(fault.to_string())),
         }

@@ -1,6 +1,7 @@
 //! The samples of a track, wherever they are told of.
 
 use super::{
+    budget,
     fragments::{FragmentPosition, FragmentWalk, Fragments},
     tables::{TablePosition, TableWalk, Tables},
 };
@@ -85,6 +86,7 @@ pub struct Walk<'a, R: ?Sized> {
     samples: &'a Samples,
     source: &'a R,
     stage: Stage<'a, R>,
+    work_left: u64,
 }
 
 #[derive(Debug)]
@@ -94,8 +96,15 @@ enum Stage<'a, R: ?Sized> {
 }
 
 impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
-    /// Goes on from a position, reading so many bytes of each table at a time.
-    pub(super) fn new(samples: &'a Samples, source: &'a R, from: Position, span: usize) -> Self {
+    /// Goes on from a position, reading so many bytes of each table at a time, until so much
+    /// [work](super::budget) is done.
+    pub(super) fn new(
+        samples: &'a Samples,
+        source: &'a R,
+        from: Position,
+        span: usize,
+        work_left: u64,
+    ) -> Self {
         let stage = match (from, &samples.tables, &samples.fragments) {
             (Position::Table(at), Some(tables), _) => {
                 Stage::Tables(Box::new(TableWalk::new(tables, source, at, span)))
@@ -105,7 +114,7 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
             }
             _ => unreachable!("a position is one of the samples that it is used with"),
         };
-        Self { samples, source, stage }
+        Self { samples, source, stage, work_left }
     }
 
     /// Where the walk can be taken up again before the next sample.
@@ -116,12 +125,9 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
         }
     }
 
-    /// How many fragments were read on the way.
-    pub(super) fn fragments_read(&self) -> u32 {
-        match &self.stage {
-            Stage::Tables(_) => 0,
-            Stage::Fragments(walk) => walk.read,
-        }
+    /// How much work is left.
+    pub(super) fn work_left(&self) -> u64 {
+        self.work_left
     }
 
     /// The next sample; `None` behind the last one. A fault ends the track. An error is the disk's.
@@ -141,14 +147,19 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
                 },
                 next => next,
             },
-            Stage::Fragments(walk) => walk.next()?,
+            Stage::Fragments(walk) => walk.next(&mut self.work_left)?,
         };
         let is_inside = |sample: &Sample| {
             sample.offset.checked_add(u64::from(sample.size)).is_some_and(|end| end <= len)
         };
-        Ok(next.map(|next| match next {
-            Ok(sample) if !is_inside(&sample) => Err(SampleFault::OutsideFile),
-            next => next,
-        }))
+        let Some(Ok(sample)) = next else {
+            return Ok(next);
+        };
+        let Some(left) = self.work_left.checked_sub(budget::of_sample(sample.size)) else {
+            self.work_left = 0;
+            return Ok(Some(Err(SampleFault::TooMany)));
+        };
+        self.work_left = left;
+        Ok(Some(if is_inside(&sample) { Ok(sample) } else { Err(SampleFault::OutsideFile) }))
     }
 }

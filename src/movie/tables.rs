@@ -187,6 +187,8 @@ pub(super) struct TableWalk<'a, R: ?Sized> {
     durations: Entries<'a, R>,
     compositions: Option<Entries<'a, R>>,
     runs: Entries<'a, R>,
+    /// The entry behind, in which the number of a chunk ends the one that counts.
+    next_runs: Entries<'a, R>,
     sizes: Window<'a, R>,
     chunks: Window<'a, R>,
     syncs: Option<Entries<'a, R>>,
@@ -202,6 +204,7 @@ impl<'a, R: ReadAt + ?Sized> TableWalk<'a, R> {
             durations: entries(tables.durations),
             compositions: tables.compositions.map(entries),
             runs: entries(tables.runs),
+            next_runs: entries(tables.runs),
             sizes: Window::new(source, span),
             chunks: Window::new(source, span),
             syncs: tables.syncs.map(entries),
@@ -261,7 +264,7 @@ impl<'a, R: ReadAt + ?Sized> TableWalk<'a, R> {
             // Chunks are numbered from 1. Entries that stand still or go back are passed over.
             let next = self.at.run + 1;
             if next < self.tables.runs.count {
-                let [first_chunk, ..]: [u32; 3] = self.runs.words(next)?;
+                let [first_chunk, ..] = self.next_runs.words(next)?;
                 if first_chunk <= self.at.chunk.saturating_add(1) {
                     self.at.run = next;
                     continue;
@@ -272,7 +275,7 @@ impl<'a, R: ReadAt + ?Sized> TableWalk<'a, R> {
                 if next >= self.tables.runs.count {
                     return Ok(None);
                 }
-                let [first_chunk, ..]: [u32; 3] = self.runs.words(next)?;
+                let [first_chunk, ..] = self.next_runs.words(next)?;
                 self.at.chunk = first_chunk - 1;
                 continue;
             }
@@ -311,7 +314,7 @@ impl<'a, R: ReadAt + ?Sized> TableWalk<'a, R> {
         let table = self.tables.durations;
         let mut duration = 0;
         while self.at.duration_entry < table.count {
-            let [count, delta] = self.durations.words(self.at.duration_entry)?;
+            let [count, delta, _] = self.durations.words(self.at.duration_entry)?;
             duration = delta;
             if self.at.duration_used < count {
                 self.at.duration_used += 1;
@@ -333,7 +336,7 @@ impl<'a, R: ReadAt + ?Sized> TableWalk<'a, R> {
             return Ok(0);
         };
         while self.at.composition_entry < table.count {
-            let [count, offset] = entries.words(self.at.composition_entry)?;
+            let [count, offset, _] = entries.words(self.at.composition_entry)?;
             if self.at.composition_used < count {
                 self.at.composition_used += 1;
                 return Ok(offset.cast_signed());
@@ -349,7 +352,7 @@ impl<'a, R: ReadAt + ?Sized> TableWalk<'a, R> {
             return Ok(true);
         };
         while self.at.sync < table.count {
-            let [sync] = entries.words(self.at.sync)?;
+            let [sync, ..] = entries.words(self.at.sync)?;
             // They are numbered from 1.
             if sync > number {
                 return Ok(sync - 1 == number);
@@ -365,20 +368,33 @@ impl<'a, R: ReadAt + ?Sized> TableWalk<'a, R> {
 struct Entries<'a, R: ?Sized> {
     table: Table,
     window: Window<'a, R>,
+    /// The entry that was read last.
+    last: Option<(u32, [u32; 3])>,
 }
 
 impl<'a, R: ReadAt + ?Sized> Entries<'a, R> {
     fn new(source: &'a R, table: Table, span: usize) -> Self {
-        Self { table, window: Window::new(source, span) }
+        Self { table, window: Window::new(source, span), last: None }
     }
 
-    fn words<const N: usize>(&mut self, entry: u32) -> Result<[u32; N], ReadError> {
-        debug_assert!(entry < self.table.count && N * 4 <= usize::from(self.table.width));
-        let bytes = self.window.get(self.table.offset(entry), N * 4)?;
-        let mut words = [0; N];
-        for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(4)) {
-            *word = u32::from_be_bytes(*bytes.first_chunk().expect("four bytes"));
+    /// The words of an entry, which are one, two or three.
+    fn words(&mut self, entry: u32) -> Result<[u32; 3], ReadError> {
+        if let Some((last, words)) = self.last
+            && last == entry
+        {
+            return Ok(words);
         }
+        debug_assert!(entry < self.table.count);
+        let offset = self.table.offset(entry);
+        let mut words = [0; 3];
+        words[0] = self.window.u32(offset)?;
+        if self.table.width >= 8 {
+            words[1] = self.window.u32(offset + 4)?;
+        }
+        if self.table.width >= 12 {
+            words[2] = self.window.u32(offset + 8)?;
+        }
+        self.last = Some((entry, words));
         Ok(words)
     }
 }

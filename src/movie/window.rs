@@ -26,16 +26,13 @@ impl<'r, R: ReadAt + ?Sized> Window<'r, R> {
     /// So many bytes at an offset.
     pub(super) fn get(&mut self, offset: u64, length: usize) -> Result<&[u8], ReadError> {
         debug_assert!(length <= self.span, "a window is as large as the largest thing read by it");
-        let within = offset.checked_sub(self.start).and_then(|at| usize::try_from(at).ok());
-        let is_here =
-            |at: &usize| at.checked_add(length).is_some_and(|end| end <= self.bytes.len());
-        let at = match within.filter(is_here) {
-            Some(at) => at,
-            None => {
-                self.fill(offset, length)?;
-                0
-            }
-        };
+        // Called several times for each sample, so in few steps.
+        let is_here = self.start <= offset
+            && offset.saturating_add(length as u64) <= self.start + self.bytes.len() as u64;
+        if !is_here {
+            self.fill(offset, length)?;
+        }
+        let at = usize::try_from(offset - self.start).expect("it is in memory");
         Ok(&self.bytes[at..at + length])
     }
 

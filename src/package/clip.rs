@@ -7,15 +7,21 @@
 
 use std::{num::NonZeroU32, ops::Range, sync::Arc};
 
-use super::boxes::{self, Writer};
+use super::{
+    boxes::{self, Writer},
+    tables::Tables,
+};
 use crate::{
     extent::{Extent, Extents, ReadAt, ReadError, Source},
     movie::{Movie, Sample, Segment, Track},
 };
 
-/// Samples of all tracks together at most, which is what it may take in memory while it is made:
-/// thirty hours of pictures and sound.
-const SAMPLES_MAX: usize = 8 << 20;
+/// What a clip may take in memory while it is made, in bytes: some ten hours of pictures and sound.
+const MEMORY_MAX_BYTES: usize = 48 << 20;
+
+/// Samples that are decoded behind the end of a clip, before it is taken for certain that no later one
+/// is shown before: no codec has a tenth of that.
+const BEHIND_MAX: usize = 1024;
 
 /// Ticks per second of a movie whose tracks have no clock in common.
 const USUAL_TIMESCALE: u32 = 90_000;
@@ -57,7 +63,7 @@ pub struct Clip {
 /// One track of a clip.
 struct Part<'a> {
     track: &'a Track,
-    samples: Vec<Sample>,
+    tables: Tables,
     /// Where in the samples the clip begins, and how long it lasts, in ticks.
     media_time: i64,
     lasts: u64,
@@ -73,12 +79,12 @@ pub fn clip<R: ReadAt + ?Sized>(
     reader: &R,
 ) -> Result<Extents, ClipRefused> {
     let tracks = || clip.tracks.iter().filter_map(|place| movie.tracks.get(*place));
-    let mut left = SAMPLES_MAX;
+    let mut left = MEMORY_MAX_BYTES;
     let mut parts = Vec::new();
     for track in tracks() {
         let part = part(track, clip, reader, left)?;
-        left -= part.samples.len();
-        if !part.samples.is_empty() {
+        left -= part.tables.memory_bytes();
+        if part.tables.samples() > 0 {
             parts.push(part);
         }
     }
@@ -96,11 +102,11 @@ pub fn clip<R: ReadAt + ?Sized>(
     // an offset takes, and on nothing else.
     let is_long = u32::try_from(media.len + (1 << 30)).is_err();
     let mdat_header = if u32::try_from(media.len + 8).is_ok() { 8 } else { 16 };
-    let moov_len = write_moov(&parts, &media, 0, is_long).len();
-    let base = (ftyp.len() + moov_len + mdat_header) as u64;
-    let mut writer = Writer::with_capacity(ftyp.len() + moov_len + mdat_header);
-    writer.bytes(&ftyp);
-    writer.bytes(&write_moov(&parts, &media, base, is_long));
+    let (mut moov, tables) = write_moov(&parts, &media, is_long);
+    drop(parts);
+    let base = (ftyp.len() + moov.len() + mdat_header) as u64;
+    tables.into_iter().for_each(|offsets| add(&mut moov[offsets], base, is_long));
+    let mut writer = Writer::with_capacity(16);
     if mdat_header == 8 {
         writer.u32(u32::try_from(media.len + 8).expect("it was seen to fit"));
         writer.bytes(b"mdat");
@@ -109,7 +115,10 @@ pub fn clip<R: ReadAt + ?Sized>(
         writer.bytes(b"mdat");
         writer.u64(media.len + 16);
     }
-    let mut extents = Extents::of(Extent::Memory(writer.into_bytes().into()));
+    let mut extents = Extents::default();
+    for made in [ftyp, moov, writer.into_bytes()] {
+        extents.push(Extent::Memory(made.into())).map_err(|_| ReadError::Changed)?;
+    }
     for range in media.ranges {
         let source = Arc::clone(file);
         let pushed = extents.push(Extent::Source { source, range });
@@ -128,16 +137,26 @@ fn in_ticks(ms: u64, timescale: NonZeroU32) -> i64 {
     i64::try_from(ticks).unwrap_or(i64::MAX)
 }
 
-/// The samples of a track that a clip needs.
+/// Adds to each of the offsets in a table.
+fn add(offsets: &mut [u8], base: u64, is_long: bool) {
+    let width = if is_long { 8 } else { 4 };
+    for entry in offsets.chunks_exact_mut(width) {
+        let offset = entry.iter().fold(0, |offset, byte| offset << 8 | u64::from(*byte));
+        let shifted = offset.saturating_add(base).to_be_bytes();
+        entry.copy_from_slice(&shifted[8 - width..]);
+    }
+}
+
+/// The samples of a track that a clip needs, which may take so many bytes in memory.
 fn part<'a, R: ReadAt + ?Sized>(
     track: &'a Track,
     clip: &Clip,
     reader: &R,
-    samples_max: usize,
+    memory_max: usize,
 ) -> Result<Part<'a>, ClipRefused> {
     let start = in_ticks(clip.start_ms, track.timescale);
     let end = clip.end_ms.map_or(i64::MAX, |end_ms| in_ticks(end_ms, track.timescale));
-    let mut part = Part { track, samples: Vec::new(), media_time: 0, lasts: 0, empty: 0 };
+    let mut part = Part { track, tables: Tables::new(track), media_time: 0, lasts: 0, empty: 0 };
     let segments = &track.index.segments;
     // A segment begins with a sample that decoding can begin with, and sound wants one frame more.
     let first = segments.partition_point(|segment| segment.start <= start);
@@ -145,8 +164,13 @@ fn part<'a, R: ReadAt + ?Sized>(
     let Some(segment): Option<&Segment> = segments.get(first) else {
         return Ok(part);
     };
+    if start >= track.index.end {
+        return Ok(part);
+    }
     let mut walk = track.walk(reader, segment);
-    let mut last_shown = 0;
+    // Decoded behind the last that is shown: they are needed if another one is shown.
+    let mut behind: Vec<Sample> = Vec::new();
+    let (mut first_dts, mut begins) = (None, i64::MAX);
     for _ in segment.first_sample..track.index.end_sample {
         let Some(Ok(sample)) = walk.next_sample()? else {
             return Err(ReadError::Changed.into());
@@ -155,35 +179,37 @@ fn part<'a, R: ReadAt + ?Sized>(
         let ends = presented.saturating_add(i64::from(sample.duration));
         let is_early = if track.is_video() { presented } else { ends } <= start;
         if sample.is_sync && is_early {
-            part.samples.clear();
+            (part.tables, first_dts, begins) = (Tables::new(track), None, i64::MAX);
+            behind.clear();
         }
-        // Pictures that are shown before may be decoded behind: the end is behind the last key frame.
-        if presented >= end
-            && (sample.is_sync || sample.dts.saturating_add(track.timeline.shift) >= end)
-        {
-            break;
+        first_dts.get_or_insert(sample.dts);
+        if presented >= end {
+            // Pictures that are shown before may be decoded behind: the end is behind the last key
+            // frame.
+            let is_over = sample.dts.saturating_add(track.timeline.shift) >= end;
+            if sample.is_sync || is_over || behind.len() >= BEHIND_MAX {
+                break;
+            }
+            behind.push(sample);
+            continue;
         }
-        if part.samples.len() >= samples_max {
+        for sample in behind.drain(..).chain([sample]) {
+            begins = begins.min(track.timeline.presented(sample.dts, sample.composition));
+            part.tables.add(&sample);
+        }
+        if part.tables.memory_bytes() > memory_max {
             return Err(ClipRefused::TooLong);
         }
-        part.samples.push(sample);
-        if presented < end {
-            last_shown = part.samples.len();
-        }
     }
-    part.samples.truncate(last_shown);
-    let Some(first) = part.samples.first() else {
+    let Some(first_dts) = first_dts.filter(|_| part.tables.samples() > 0) else {
         return Ok(part);
     };
-    let shift = track.timeline.shift;
-    let raise = i64::from(track.index.raise);
-    let begins =
-        part.samples.iter().map(|sample| track.timeline.presented(sample.dts, sample.composition));
-    let begins = begins.min().unwrap_or(0);
     // What is seen first: the start, or where the track begins if that is later.
     let seen = begins.max(start).max(track.timeline.from);
-    part.empty = (seen - start).unsigned_abs();
-    part.media_time = seen - shift - first.dts + raise;
+    part.empty = seen.abs_diff(start);
+    let media_time = i128::from(seen) - i128::from(track.timeline.shift) - i128::from(first_dts)
+        + i128::from(track.index.raise);
+    part.media_time = i64::try_from(media_time.max(0)).unwrap_or(i64::MAX);
     let until = end.min(track.index.end);
     part.lasts = u64::try_from(until.saturating_sub(seen)).unwrap_or(0);
     Ok(part)
@@ -199,8 +225,8 @@ struct Media {
 
 impl Media {
     fn of(parts: &[Part<'_>]) -> Self {
-        let samples = parts.iter().flat_map(|part| &part.samples);
-        let ranges = samples.map(|sample| sample.offset..sample.offset + u64::from(sample.size));
+        let chunks = parts.iter().flat_map(|part| part.tables.chunks());
+        let ranges = chunks.map(|chunk| chunk.offset..chunk.end);
         let mut sorted: Vec<Range<u64>> = ranges.filter(|range| !range.is_empty()).collect();
         sorted.sort_unstable_by_key(|range| range.start);
         let mut ranges: Vec<Range<u64>> = Vec::new();
@@ -259,12 +285,16 @@ fn in_movie_ticks(ticks: u64, timescale: NonZeroU32, movie_timescale: u32) -> u6
     u64::try_from(scaled.div_ceil(u128::from(timescale.get()))).unwrap_or(u64::MAX)
 }
 
-fn write_moov(parts: &[Part<'_>], media: &Media, base: u64, is_long: bool) -> Vec<u8> {
+/// The index, and where the offsets of each track are in it: those of the media's beginning, from which
+/// all count.
+fn write_moov(parts: &[Part<'_>], media: &Media, is_long: bool) -> (Vec<u8>, Vec<Range<usize>>) {
     let movie_timescale = movie_timescale(parts);
     let in_movie =
         |ticks, part: &Part<'_>| in_movie_ticks(ticks, part.track.timescale, movie_timescale);
-    let lasts = |part: &Part<'_>| in_movie(part.empty, part) + in_movie(part.lasts, part);
+    let lasts =
+        |part: &Part<'_>| in_movie(part.empty, part).saturating_add(in_movie(part.lasts, part));
     let mut writer = Writer::default();
+    let mut offsets = Vec::new();
     writer.boxed(b"moov", |moov| {
         let duration = parts.iter().map(lasts).max().unwrap_or(0);
         let next = u32::try_from(parts.len()).expect("a few tracks") + 1;
@@ -277,99 +307,31 @@ fn write_moov(parts: &[Part<'_>], media: &Media, base: u64, is_long: bool) -> Ve
                 let empty = (in_movie(part.empty, part), -1);
                 let edits = if part.empty > 0 { vec![empty, shown] } else { vec![shown] };
                 boxes::edit_list(trak, &edits);
-                write_media(trak, part, media, base, is_long);
+                offsets.push(write_media(trak, part, media, is_long));
             });
         }
     });
-    writer.into_bytes()
+    (writer.into_bytes(), offsets)
 }
 
-fn write_media(trak: &mut Writer, part: &Part<'_>, media: &Media, base: u64, is_long: bool) {
+fn write_media(trak: &mut Writer, part: &Part<'_>, media: &Media, is_long: bool) -> Range<usize> {
     let track = part.track;
+    let mut offsets = 0..0;
     trak.boxed(b"mdia", |mdia| {
-        let duration = part.samples.iter().map(|sample| u64::from(sample.duration)).sum();
         let language = track.language.as_deref().unwrap_or_default();
+        let duration = part.tables.duration();
         boxes::media_header(mdia, track.timescale.get(), duration, language);
         boxes::handler(mdia, &track.handler.0, track.name.as_deref().unwrap_or_default());
         mdia.boxed(b"minf", |minf| {
             boxes::media_kind(minf, &track.handler.0);
-            minf.boxed(b"stbl", |stbl| write_tables(stbl, part, media, base, is_long));
+            minf.boxed(b"stbl", |stbl| {
+                stbl.full(b"stsd", 0, 0, |stsd| {
+                    stsd.u32(1);
+                    stsd.bytes(&track.entry.entry);
+                });
+                offsets = part.tables.write(stbl, is_long, |offset| media.place_of(offset));
+            });
         });
     });
-}
-
-fn write_tables(stbl: &mut Writer, part: &Part<'_>, media: &Media, base: u64, is_long: bool) {
-    let samples = &part.samples;
-    stbl.full(b"stsd", 0, 0, |stsd| {
-        stsd.u32(1);
-        stsd.bytes(&part.track.entry.entry);
-    });
-    runs(stbl, b"stts", samples.iter().map(|sample| sample.duration));
-    let raise = part.track.index.raise.cast_signed();
-    let compositions = samples.iter().map(|sample| sample.composition.wrapping_add(raise));
-    if compositions.clone().any(|composition| composition != 0) {
-        runs(stbl, b"ctts", compositions.map(i32::cast_unsigned));
-    }
-    if samples.iter().any(|sample| !sample.is_sync) {
-        let syncs = || (1..).zip(samples).filter(|(_, sample)| sample.is_sync);
-        stbl.full(b"stss", 0, 0, |stss| {
-            stss.u32(u32::try_from(syncs().count()).expect("fewer than samples"));
-            syncs().for_each(|(number, _)| stss.u32(number));
-        });
-    }
-    stbl.full(b"stsz", 0, 0, |stsz| {
-        stsz.u32(0);
-        stsz.u32(u32::try_from(samples.len()).expect("a few millions"));
-        samples.iter().for_each(|sample| stsz.u32(sample.size));
-    });
-    // A chunk is what lies next to each other.
-    let mut chunks: Vec<(u64, u32)> = Vec::new();
-    let mut behind = None;
-    for sample in samples {
-        match chunks.last_mut() {
-            Some((_, count)) if behind == Some(sample.offset) => *count += 1,
-            _ => chunks.push((base + media.place_of(sample.offset), 1)),
-        }
-        behind = Some(sample.offset + u64::from(sample.size));
-    }
-    let count_of = |chunk: usize| chunks[chunk].1;
-    let changes: Vec<usize> = (0..chunks.len())
-        .filter(|&chunk| chunk == 0 || count_of(chunk) != count_of(chunk - 1))
-        .collect();
-    stbl.full(b"stsc", 0, 0, |stsc| {
-        stsc.u32(u32::try_from(changes.len()).expect("fewer than samples"));
-        for &chunk in &changes {
-            stsc.u32(u32::try_from(chunk).expect("fewer than samples") + 1);
-            stsc.u32(count_of(chunk));
-            stsc.u32(1);
-        }
-    });
-    stbl.full(if is_long { b"co64" } else { b"stco" }, 0, 0, |table| {
-        table.u32(u32::try_from(chunks.len()).expect("fewer than samples"));
-        for &(offset, _) in &chunks {
-            match is_long {
-                true => table.u64(offset),
-                false => table.u32(u32::try_from(offset).expect("it was seen to fit")),
-            }
-        }
-    });
-}
-
-/// A table of counts and values (`stts`, `ctts`).
-fn runs(stbl: &mut Writer, kind: &[u8; 4], values: impl Iterator<Item = u32>) {
-    let mut entries: Vec<(u32, u32)> = Vec::new();
-    for value in values {
-        match entries.last_mut() {
-            Some((count, last)) if *last == value => *count += 1,
-            _ => entries.push((1, value)),
-        }
-    }
-    // Version 1 has signed offsets; none is negative here, since all were raised.
-    stbl.full(kind, 0, 0, |table| {
-        table.u32(u32::try_from(entries.len()).expect("fewer than samples"));
-        for (count, value) in entries {
-            table.u32(count);
-            table.u32(value);
-        }
-    });
+    offsets
 }

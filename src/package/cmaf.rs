@@ -178,9 +178,6 @@ fn mdat_header_len(payload: u64) -> usize {
     if payload > u64::from(u32::MAX) - 8 { 16 } else { 8 }
 }
 
-/// The most samples of one segment that a header is written for: an hour of 240 pictures a second.
-const SEGMENT_SAMPLES_MAX: u32 = 1 << 20;
-
 fn write<R: ReadAt + ?Sized>(
     track: &Track,
     segment: &Segment,
@@ -190,7 +187,6 @@ fn write<R: ReadAt + ?Sized>(
     file: &Arc<dyn Source>,
     reader: &R,
 ) -> Result<Extents, ReadError> {
-    let count = count.min(SEGMENT_SAMPLES_MAX);
     let moof_len = layout.moof_len(count);
     let mut walk = track.walk(reader, segment);
     let mut runs = Runs::default();

@@ -14,6 +14,9 @@ use crate::{
 /// Boxes on the way to those that are changed (ISO/IEC 14496-12 section 8.1 to 8.7).
 const PARENTS: [&[u8; 4]; 5] = [b"moov", b"trak", b"mdia", b"minf", b"stbl"];
 
+/// Parts that a new `moov` may have: those of a film with a hundred tracks are some thousand.
+const PARTS_MAX: usize = 1 << 14;
+
 /// A part of the new `moov`.
 enum Part {
     /// As it is in the file.
@@ -25,7 +28,8 @@ enum Part {
 }
 
 /// The whole of a file that has its samples in tables, with its index in front. `None` if it is so
-/// already and nothing in it needs repair: then the file is its own best form.
+/// already and nothing in it needs repair, or if its index has more boxes than make sense: then the file
+/// is its own best form.
 pub fn faststart<R: ReadAt + ?Sized>(
     movie: &Movie,
     file: &Arc<File>,
@@ -38,7 +42,9 @@ pub fn faststart<R: ReadAt + ?Sized>(
         return Ok(None);
     }
     let mut parts = Vec::new();
-    collect(movie, reader, &movie.moov, &mut parts)?;
+    if !collect(movie, reader, &movie.moov, &mut parts)? {
+        return Ok(None);
+    }
     // Whatever stands before it in the file and is no media stays before it.
     let head_end = if is_in_front { moov.start } else { front(reader)? };
     let may_be_long = movie.file_len.saturating_add(2 * (moov.end - moov.start));
@@ -107,23 +113,31 @@ struct Placed {
     inside: usize,
 }
 
-/// Collects what the new form of a box consists of.
+/// Collects what the new form of a box consists of. Returns whether that is not too much.
 fn collect<R: ReadAt + ?Sized>(
     movie: &Movie,
     reader: &R,
     parent: &Header,
     parts: &mut Vec<Placed>,
-) -> Result<(), ReadError> {
+) -> Result<bool, ReadError> {
     let place = parts.len();
     let header = [&[0; 4], &parent.kind.0[..]].concat();
     parts.push(Placed { part: Part::Made(header), inside: 0 });
+    // Whether the last part is a child of this box, and not of one in it.
+    let mut is_own = false;
     for child in children(reader, &parent.body)? {
+        if parts.len() >= PARTS_MAX {
+            return Ok(false);
+        }
         // The path is fixed, so that this goes five deep and no deeper.
         let below = PARENTS.iter().position(|kind| **kind == parent.kind.0);
         let next = below.and_then(|depth| PARENTS.get(depth + 1));
         let part = match &child.kind.0 {
             kind if next == Some(&kind) => {
-                collect(movie, reader, &child, parts)?;
+                if !collect(movie, reader, &child, parts)? {
+                    return Ok(false);
+                }
+                is_own = false;
                 continue;
             }
             b"stco" | b"co64" if parent.kind == FourCc(*b"stbl") => {
@@ -136,10 +150,19 @@ fn collect<R: ReadAt + ?Sized>(
             b"stsd" if parent.kind == FourCc(*b"stbl") => repaired(movie, &child),
             _ => Part::Kept(child.whole()),
         };
-        parts.push(Placed { part, inside: 0 });
+        match (&part, parts.last_mut()) {
+            // What is kept beside each other is kept as one.
+            (Part::Kept(next), Some(Placed { part: Part::Kept(last), .. }))
+                if is_own && last.end == next.start =>
+            {
+                last.end = next.end;
+            }
+            _ => parts.push(Placed { part, inside: 0 }),
+        }
+        is_own = true;
     }
     parts[place].inside = parts.len() - 1 - place;
-    Ok(())
+    Ok(true)
 }
 
 fn entry_count<R: ReadAt + ?Sized>(reader: &R, table: &Header) -> Result<u64, ReadError> {

@@ -16,6 +16,7 @@ pub mod inspect;
 pub mod presentation;
 pub mod renditions;
 mod shifted;
+mod tables;
 pub mod text;
 pub mod title;
 mod write;

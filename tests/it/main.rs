@@ -1,9 +1,12 @@
 //! The tests of the product, in one binary.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test may end where it stands")]
+#![allow(clippy::cast_possible_truncation, reason = "what a test makes is as long as it says")]
 
 mod boxes; // boxes in memory, read without the program's own reader
+mod breaking; // movies that lie
 mod clips; // clips of every kind, made by ffmpeg and kept
 mod comparing; // whether a package has what its source has
+mod costly; // movies that are made to cost much
 mod ffmpeg; // ffmpeg and ffprobe: packets and frames
 mod hanging_disk; // a disk that hangs when it is told to
 mod harness;
@@ -11,11 +14,14 @@ mod http2; // a client for HTTP/2
 mod legal; // any request, and what a legal answer to it is
 mod manifests; // a strict reader of playlists and of MPDs
 mod memory; // contents answered without a socket
+mod movies; // small sound movies
+mod patching; // where the boxes of a file are, so that they can be broken
 mod program; // the real program, as a child process
 mod sources; // sources that misbehave on demand
 mod streams; // all that is derived from a title, found as a player finds it
 
 mod answers; // the table of cases, over sockets and in memory
+mod broken; // broken movies, hundreds of them
 mod browsers; // CORS, methods, request ids, health
 mod cases; // HTTP's rules as a table of requests and answers
 mod changing; // files that are replaced, overwritten, truncated or deleted while they are sent

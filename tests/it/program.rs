@@ -112,6 +112,20 @@ impl Program {
         open.expect("a process").count()
     }
 
+    /// The most memory that it has had since the last call, and what it has now, in KiB.
+    pub fn memory_kib(&self) -> (u64, u64) {
+        let process = format!("/proc/{}", self.child.id());
+        let status = fs::read_to_string(format!("{process}/status")).expect("a process");
+        let field = |name| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let value = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+            value.expect("a number")
+        };
+        // proc_pid_clear_refs(5): the peak is what it is now.
+        fs::write(format!("{process}/clear_refs"), "5").expect("one's own child");
+        (field("VmHWM:"), field("VmRSS:"))
+    }
+
     /// How many folders and files it watches.
     pub fn watches(&self) -> usize {
         let descriptors = fs::read_dir(format!("/proc/{}/fdinfo", self.child.id()));

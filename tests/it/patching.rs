@@ -1,0 +1,87 @@
+//! Where the boxes of a file are, so that they can be broken.
+
+use std::ops::Range;
+
+/// Boxes that hold others.
+const PARENTS: [&[u8; 4]; 12] = [
+    b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"dinf", b"mvex", b"moof", b"traf",
+    b"udta", b"mfra",
+];
+
+/// A box of a sound file, with a header of 8 bytes.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub kind: [u8; 4],
+    /// The names on the way to it, itself included: `moov/trak/tkhd`.
+    pub path: String,
+    pub start: usize,
+    pub end: usize,
+}
+
+impl Place {
+    /// Its contents.
+    pub fn body(&self) -> Range<usize> {
+        self.start + 8..self.end
+    }
+
+    /// Whether it holds others.
+    pub fn is_parent(&self) -> bool {
+        PARENTS.contains(&&self.kind)
+    }
+}
+
+/// All boxes of a sound file, each before those that are in it.
+pub fn places(file: &[u8]) -> Vec<Place> {
+    let mut found = Vec::new();
+    within(file, 0..file.len(), "", &mut found);
+    found
+}
+
+fn within(file: &[u8], range: Range<usize>, path: &str, found: &mut Vec<Place>) {
+    let mut at = range.start;
+    // `udta` of QuickTime ends with four bytes of zero.
+    while at + 8 <= range.end {
+        let size = u32::from_be_bytes(file[at..at + 4].try_into().unwrap()) as usize;
+        let kind: [u8; 4] = file[at + 4..at + 8].try_into().unwrap();
+        let name = format!("{path}{}", kind.escape_ascii());
+        let place = Place { kind, path: name.clone(), start: at, end: at + size };
+        let inside = place.is_parent().then(|| place.body());
+        found.push(place);
+        if let Some(inside) = inside {
+            within(file, inside, &format!("{name}/"), found);
+        }
+        at += size;
+    }
+    assert!(at <= range.end, "a sound file");
+}
+
+/// Boxes of this kind.
+pub fn of_kind(file: &[u8], kind: &[u8; 4]) -> Vec<Place> {
+    places(file).into_iter().filter(|place| place.kind == *kind).collect()
+}
+
+/// A file with other bytes at an offset; what would lie behind its end is left out.
+pub fn patched(file: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
+    let mut file = file.to_vec();
+    let end = file.len().min(at + bytes.len());
+    if at < end {
+        file[at..end].copy_from_slice(&bytes[..end - at]);
+    }
+    file
+}
+
+/// A file with something else in place of a range, and the sizes of all boxes around it made right.
+pub fn replaced(file: &[u8], range: Range<usize>, with: &[u8]) -> Vec<u8> {
+    let mut made = file.to_vec();
+    for place in places(file) {
+        let is_around =
+            place.start < range.start && range.end <= place.end && place.start + 8 <= range.start;
+        if is_around {
+            let size = place.end - place.start - range.len() + with.len();
+            let size = u32::try_from(size).expect("a small file");
+            made[place.start..place.start + 4].copy_from_slice(&size.to_be_bytes());
+        }
+    }
+    made.splice(range, with.iter().copied());
+    made
+}
