@@ -26,7 +26,7 @@ pub(super) struct Asked {
     /// The file.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Print JSON, as /v/<title>/inspect does.
+    /// Print JSON, as the server does below /v/.
     #[arg(long)]
     json: bool,
 }

@@ -3,7 +3,7 @@
 //! It is taken from what their makers publish (WebKit's and Mozilla's release notes, Chromium's source,
 //! Apple's "HLS Authoring Specification", Android's "Supported media formats" and Media3's list, Roku's
 //! "Streaming specifications") and from issue trackers. Only Chromium was tried by us. Where a maker
-//! says nothing, or devices differ, the table says [`Depends`](Says::Depends) and on what. It is about
+//! says nothing, or devices differ, the table says [`Says::Depends`] and on what. It is about
 //! what Headwater sends, which is MP4 in any case, also of a QuickTime file.
 
 use crate::movie::codec::{Chroma, Codec, Media, SampleEntry};

@@ -9,8 +9,11 @@ use crate::{
 /// and a film of two hours has 170,000 pictures and for each sound 340,000 frames.
 pub(super) const SAMPLES_MAX: u64 = 4 << 20;
 
-/// Seconds of which it is kept where they are in the file.
-const SECONDS_MAX: usize = 100_000;
+/// Seconds of which it is kept where they are in the file: ten hours take 288 KB for each track.
+const SECONDS_MAX: usize = 36_000;
+
+/// Of a second in which no sample begins.
+const NOWHERE: u64 = u64::MAX;
 
 /// What a look at all samples has found. Times are in the track's ticks.
 #[derive(Clone, Debug, Default)]
@@ -36,8 +39,8 @@ pub(super) struct Survey {
     pub(super) first_presented: Option<i64>,
     /// Not all were looked at.
     pub(super) is_partial: bool,
-    /// Where the first sample of each second is in the file; `None` for a second without.
-    places: Vec<Option<u64>>,
+    /// Where the first sample of each second is in the file, or [`NOWHERE`].
+    places: Vec<u64>,
 }
 
 impl Survey {
@@ -97,9 +100,12 @@ impl Survey {
             && second < SECONDS_MAX
         {
             if second >= self.places.len() {
-                self.places.resize(second + 1, None);
+                self.places.resize(second + 1, NOWHERE);
             }
-            self.places[second].get_or_insert(sample.offset);
+            let place = &mut self.places[second];
+            if *place == NOWHERE {
+                *place = sample.offset;
+            }
         }
     }
 
@@ -125,8 +131,8 @@ impl Survey {
     /// second that is.
     pub(super) fn distance(&self, other: &Self) -> Option<(u64, u64)> {
         let pairs = (0..).zip(self.places.iter().zip(&other.places));
-        let apart =
-            pairs.filter_map(|(second, (one, other))| Some(((*one)?.abs_diff((*other)?), second)));
+        let both = pairs.filter(|(_, (one, other))| **one != NOWHERE && **other != NOWHERE);
+        let apart = both.map(|(second, (one, other))| (one.abs_diff(*other), second));
         apart.max_by_key(|(distance, _)| *distance)
     }
 }
@@ -149,9 +155,9 @@ mod tests {
 
     #[test]
     fn the_distance_is_that_of_the_second_that_lies_worst() {
-        let of = |places: &[Option<u64>]| Survey { places: places.to_vec(), ..Survey::default() };
-        let video = of(&[Some(0), Some(1000), None, Some(9000)]);
-        let audio = of(&[Some(100), Some(500), Some(7000)]);
+        let of = |places: &[u64]| Survey { places: places.to_vec(), ..Survey::default() };
+        let video = of(&[0, 1000, NOWHERE, 9000]);
+        let audio = of(&[100, 500, 7000]);
         assert_eq!(video.distance(&audio), Some((500, 1)));
         assert_eq!(audio.distance(&video), Some((500, 1)));
         assert_eq!(video.distance(&Survey::default()), None);
