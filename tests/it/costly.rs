@@ -105,11 +105,11 @@ fn deep_and_many(each: &mut dyn FnMut(Broken)) {
     let edited = [&long[8..], &boxed(b"edts", &[&edits])].concat();
     each(Broken::new("half a million edits", movie(100, &boxed(b"trak", &[&edited]))));
     let mut plan = Plan::video(1, 0);
-    let more = boxed(b"free", &[&vec![0; 250_000]]);
+    let more = boxed(b"free", &[&vec![0; 65_000]]);
     let size = u32::try_from(plan.entry.len() + more.len()).unwrap().to_be_bytes();
     plan.entry = [&size, &plan.entry[4..], &more].concat();
     let many = (1..=64).flat_map(|id| trak(&Plan { id, ..plan.clone() }, &tables)).collect::<Vec<_>>();
-    each(Broken::new("64 entries of 250 KB", movie(100, &many)));
+    each(Broken::new("64 entries of 65 KB", movie(100, &many)));
     let pssh = boxed(b"pssh", &[&vec![0; 65_000]]).repeat(1000);
     each(Broken::new("a thousand pssh", movie(100, &[tracks(2, &tables), pssh].concat())));
 }
@@ -176,7 +176,7 @@ fn fragments(each: &mut dyn FnMut(Broken)) {
         boxed(b"moof", &[&boxed(b"traf", &[&tfhd, &trun])])
     };
     for (size, duration, count) in
-        [(0, 0, 1 << 20), (0, 512, 1 << 20), (1, 512, 1 << 10), (0, u32::MAX, 1 << 20), (0, 48_000 * 6, 1 << 20), (0, 1, 1)]
+        [(0, 0, 1 << 18), (0, 512, 1 << 18), (1, 512, 1 << 10), (0, u32::MAX, 1 << 18), (0, 48_000 * 6, 1 << 18), (0, 1, 1)]
     {
         let many = moof(1, size, duration, count).repeat(2000);
         let how = format!("2000 fragments of {count} samples of {size} bytes and {duration} ticks");
@@ -198,7 +198,7 @@ fn fragments(each: &mut dyn FnMut(Broken)) {
     let tiny = boxed(b"moof", &[&boxed(b"traf", &[&boxed(b"trun", &[]).repeat(400)]).repeat(400)]);
     each(Broken::new("fragments of tiny boxes", [movie(100, &sixty), tiny.repeat(10)].concat()));
     // As long as a fragment may be, and nothing in it.
-    let (length, count) = ((4 << 20) as u64, 256);
+    let (length, count) = (4 << 20, 1024);
     let front = movie(100, &sixty);
     let start = front.len() as u64;
     let heads = (0..count).map(|number| (start + number * length, head(b"moof", length)));
