@@ -33,7 +33,7 @@ const ENTRY_BYTES: usize = 256;
 
 impl Weighter<Identity, Index> for Bytes {
     fn weight(&self, _: &Identity, index: &Index) -> u64 {
-        let held = index.as_ref().map_or(0, |movie| movie.bytes());
+        let held = index.as_ref().map_or_else(|refused| refused.bytes(), |movie| movie.bytes());
         (ENTRY_BYTES + held) as u64
     }
 }

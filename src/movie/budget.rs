@@ -38,8 +38,12 @@ pub(super) fn of_sample(size: u32) -> u64 {
     if size == 0 { 8 } else { 1 }
 }
 
+/// The longest header of a fragment that costs as little as it can, in bytes: ten seconds of pictures
+/// and sound take less.
+const SHORT_FRAGMENT_BYTES: u64 = 16 * 1024;
+
 /// What it costs to look at a fragment's header of so many bytes: reading it, and the boxes that there
-/// is room for.
+/// is room for. Of a sparse file a long one is made of nothing.
 pub(super) fn of_fragment(length: u64) -> u64 {
-    32 + length / 16
+    32 + length / 16 + length.saturating_sub(SHORT_FRAGMENT_BYTES) / 4
 }

@@ -13,11 +13,12 @@ use super::{
 };
 use crate::extent::{ReadAt, ReadError};
 
-/// The longest `moof` that is read, in bytes: a minute of 60 frames a second is 60 KiB.
+/// The longest `moof` that is read, in bytes: an hour of 60 frames a second, where a program made a whole
+/// film one fragment.
 pub(super) const FRAGMENT_BYTES_MAX: u64 = 4 << 20;
 
 /// The most samples of a track in one fragment: a run without fields of its own can claim any number.
-const FRAGMENT_SAMPLES_MAX: u32 = 1 << 20;
+const FRAGMENT_SAMPLES_MAX: u32 = 1 << 18;
 
 /// What a track's samples are like where its fragments do not say (`trex`, section 8.8.3).
 #[derive(Clone, Copy, Debug, Default)]
@@ -222,35 +223,30 @@ fn parse(
     let Some(outer) = Header::read(window, 0, moof.len() as u64)? else {
         return Ok(None);
     };
-    let mut trafs = Vec::new();
-    for traf in boxes::children(window, &outer.body)? {
-        if traf.kind == FourCc(*b"traf") {
-            // The first box of all (section 8.8.7), wherever it was meant to be.
-            let tfhd = match Header::read(window, traf.body.start, traf.body.end)? {
-                Some(first) if first.kind == FourCc(*b"tfhd") => Some(first),
-                _ => boxes::find(&boxes::children(window, &traf.body)?, b"tfhd").cloned(),
-            };
-            let head = tfhd.and_then(|tfhd| track_head(fields_of(moof, &tfhd)?, of.defaults));
-            trafs.push((traf, head));
-        }
-    }
-    let is_ours = |head: &TrackHead| head.track_id == of.track_id;
+    let mut trafs = boxes::children(window, &outer.body)?;
+    trafs.retain(|child| child.kind == FourCc(*b"traf"));
     // Where the data of other tracks end matters only where ours say no place of their own.
-    let is_behind = |head: &TrackHead| is_ours(head) && head.base.is_none() && !head.is_from_moof;
-    let are_behind = trafs.iter().flat_map(|(_, head)| head).any(|(head, _)| is_behind(head));
+    let mut are_behind = false;
+    for traf in trafs.iter().filter(|traf| !is_of_another(moof, traf, of.track_id)) {
+        let Some((head, _)) = read_head(window, moof, traf, of)? else {
+            return Ok(None);
+        };
+        let is_ours = head.track_id == of.track_id;
+        are_behind |= is_ours && head.base.is_none() && !head.is_from_moof;
+    }
     let (mut runs, mut dts) = (Vec::new(), dts);
     let mut samples = 0_u32;
     // Where the data of the track fragment before this one ends.
     let mut behind = base;
-    for (traf, head) in trafs {
-        let Some((head, defaults)) = head else {
-            return Ok(None);
-        };
-        if !is_ours(&head) && !are_behind {
+    for traf in trafs {
+        if !are_behind && is_of_another(moof, &traf, of.track_id) {
             continue;
         }
+        let Some((head, defaults)) = read_head(window, moof, &traf, of)? else {
+            return Ok(None);
+        };
         let parts = boxes::children(window, &traf.body)?;
-        let is_ours = is_ours(&head);
+        let is_ours = head.track_id == of.track_id;
         let start = head.base.unwrap_or(if head.is_from_moof { base } else { behind });
         if is_ours
             && let Some(tfdt) = boxes::find(&parts, b"tfdt").and_then(|tfdt| fields_of(moof, tfdt))
@@ -278,6 +274,26 @@ fn parse(
         behind = next;
     }
     Ok(Some((runs, dts)))
+}
+
+/// Whether a track fragment is another track's, as far as that shows at a glance: `tfhd` is the first
+/// box in it (section 8.8.7). There may be 64 tracks in each of 100,000 fragments.
+fn is_of_another(moof: &[u8], traf: &Header, track_id: u32) -> bool {
+    let front = usize::try_from(traf.body.start).ok().and_then(|start| moof.get(start..));
+    let front = front.and_then(<[u8]>::first_chunk::<16>);
+    front.is_some_and(|front| front[4..8] == *b"tfhd" && front[12..] != track_id.to_be_bytes())
+}
+
+/// The header of a track fragment.
+fn read_head(
+    window: &mut Window<'_, [u8]>,
+    moof: &[u8],
+    traf: &Header,
+    of: &Fragments,
+) -> Result<Option<(TrackHead, Defaults)>, ReadError> {
+    let parts = boxes::children(window, &traf.body)?;
+    let tfhd = boxes::find(&parts, b"tfhd").and_then(|tfhd| fields_of(moof, tfhd));
+    Ok(tfhd.and_then(|tfhd| track_head(tfhd, of.defaults)))
 }
 
 struct TrackHead {

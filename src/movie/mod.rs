@@ -130,6 +130,22 @@ pub enum MovieRefused {
     NoTrack(Vec<LeftOut>),
 }
 
+impl MovieRefused {
+    /// About how many bytes the reason takes in memory.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::NoTrack(left_out) => left_out.iter().map(LeftOut::bytes).sum(),
+            _ => 0,
+        }
+    }
+}
+
+impl LeftOut {
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.why.len()
+    }
+}
+
 fn reasons(left_out: &[LeftOut]) -> String {
     if left_out.is_empty() {
         return "it has none".to_owned();
@@ -158,11 +174,10 @@ impl Movie {
                 + of_text(&track.language)
                 + of_text(&track.name)
         };
-        let of_left_out = |track: &LeftOut| size_of::<LeftOut>() + track.why.len();
         let fragments = self.fragments * size_of::<Range<u64>>();
         size_of::<Self>()
             + self.tracks.iter().map(of_track).sum::<usize>()
-            + self.left_out.iter().map(of_left_out).sum::<usize>()
+            + self.left_out.iter().map(LeftOut::bytes).sum::<usize>()
             + self.protection.iter().map(Bytes::len).sum::<usize>()
             + fragments
     }

@@ -14,8 +14,9 @@ use super::{
 };
 use crate::extent::{ReadAt, ReadError};
 
-/// The longest sample entry that is read, in bytes: parameter sets and colour profiles are some KiB.
-const SAMPLE_ENTRY_BYTES_MAX: u64 = 256 * 1024;
+/// The longest sample entry that is read, in bytes: parameter sets and colour profiles are some KiB, and
+/// there may be as many as there are tracks.
+const SAMPLE_ENTRY_BYTES_MAX: u64 = 64 * 1024;
 
 /// Entries of an edit list that are looked at.
 const EDITS_MAX: u64 = 1024;

@@ -30,14 +30,12 @@ const USUAL_TIMESCALE: u32 = 90_000;
 #[derive(Debug, thiserror::Error)]
 pub enum ClipRefused {
     /// There is nothing between its start and its end.
-    #[error(
-        "there is nothing to play from {start_ms} to {end_ms} ms: the title ends at {title_ms} ms"
-    )]
+    #[error("there is nothing to play from {start_ms} ms {}: the title ends at {title_ms} ms", until(.end_ms))]
     Empty {
         /// Its start, in milliseconds.
         start_ms: u64,
-        /// Its end, in milliseconds.
-        end_ms: u64,
+        /// Its end, in milliseconds, if that is not the title's.
+        end_ms: Option<u64>,
         /// The end of the title, in milliseconds.
         title_ms: u64,
     },
@@ -47,6 +45,10 @@ pub enum ClipRefused {
     /// The file cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+}
+
+fn until(end_ms: &Option<u64>) -> String {
+    end_ms.map_or_else(|| "on".to_owned(), |end_ms| format!("to {end_ms} ms"))
 }
 
 /// What of a title is asked for.
@@ -92,7 +94,7 @@ pub fn clip<R: ReadAt + ?Sized>(
         let ends = tracks().map(|track| in_ms(track.index.end, track.timescale));
         return Err(ClipRefused::Empty {
             start_ms: clip.start_ms,
-            end_ms: clip.end_ms.unwrap_or(u64::MAX),
+            end_ms: clip.end_ms,
             title_ms: ends.max().unwrap_or(0),
         });
     }

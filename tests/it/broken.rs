@@ -1,12 +1,13 @@
 //! Broken movies, hundreds of them: none costs more than the request for it.
 
 use std::{
-    fs,
     net::SocketAddr,
+    num::NonZeroU32,
     thread,
     time::{Duration, Instant},
 };
 
+use headwater::movie::{Movie, SEGMENT_SAMPLES_MAX, SampleFault, Track};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proptest::{
     collection::vec,
@@ -18,8 +19,8 @@ use proptest::{
 use crate::{
     breaking::{Broken, contradicting, lying, numbers},
     corpus::invariants,
-    costly::costly,
-    harness::{Client, Folder, Response},
+    costly::{costly, endless_group, stacked},
+    harness::{Client, Folder, Response, serve},
     movies::sound,
     program::Program,
 };
@@ -35,6 +36,11 @@ struct Asked {
     /// What took longest, and how long.
     slowest: (Duration, String),
 }
+
+/// Settings of the program: several segments in a short file, and no deadline, since however slow the
+/// machine that runs the tests is, the disk is not what they are about.
+const SETTINGS: [(&str, &str); 2] =
+    [("HEADWATER_SEGMENT_MS", "500"), ("HEADWATER_DISK_DEADLINE_MS", "600000")];
 
 /// Asks for all that there is of a title.
 fn ask(address: SocketAddr, name: &str) -> Asked {
@@ -122,15 +128,17 @@ fn name_of(place: usize, broken: &Broken) -> String {
 /// Puts all into a folder, serves it and asks for everything.
 fn serve_all(all: &[Broken]) {
     let folder = Folder::new();
-    fs::create_dir_all(folder.path("")).expect("a folder");
-    let names: Vec<String> =
-        all.iter().enumerate().map(|(place, broken)| name_of(place, broken)).collect();
-    for (name, broken) in names.iter().zip(all) {
-        broken.write(&folder.path(name));
-    }
-    // The deadline is for disks that hang, not for a machine that has other things to do.
-    let settings = [("HEADWATER_SEGMENT_MS", "500"), ("HEADWATER_DISK_DEADLINE_MS", "600000")];
-    let program = Program::serve(&[folder.path("")], &settings);
+    let names = all.iter().enumerate().map(|(place, broken)| {
+        let name = name_of(place, broken);
+        broken.write(&folder.path(&name));
+        name
+    });
+    let names: Vec<String> = names.collect();
+    serve_folder(&folder, &names);
+}
+
+fn serve_folder(folder: &Folder, names: &[String]) {
+    let program = Program::serve(&[folder.path("")], &SETTINGS);
     let address = program.address;
     let (taken, failed) = thread::scope(|scope| {
         let ask_some = move |names: &[String]| {
@@ -181,7 +189,15 @@ fn files_that_contradict_themselves_are_answered_and_harm_nobody() {
 
 #[test]
 fn files_that_are_made_to_cost_much_are_answered_and_harm_nobody() {
-    serve_all(&costly());
+    let folder = Folder::new();
+    let mut names = Vec::new();
+    costly(&mut |broken| {
+        let name = name_of(names.len(), &broken);
+        broken.write(&folder.path(&name));
+        names.push(name);
+    });
+    assert!(names.len() >= 90, "{}", names.len());
+    serve_folder(&folder, &names);
 }
 
 /// `cargo test --test it -- --ignored --nocapture figures` prints what each request costs.
@@ -189,24 +205,81 @@ fn files_that_are_made_to_cost_much_are_answered_and_harm_nobody() {
 #[ignore = "it asserts nothing; it prints figures, and those of a debug build"]
 fn figures_of_what_is_made_to_cost_much() {
     let (mut slowest, mut largest) = (Duration::ZERO, 0);
-    for (place, broken) in costly().iter().enumerate() {
+    let mut place = 0;
+    costly(&mut |broken| {
         let folder = Folder::new();
-        let name = name_of(place, broken);
+        let name = name_of(place, &broken);
+        place += 1;
         folder.put("a sound one.mp4", &sound()[0].1);
         broken.write(&folder.path(&name));
-        // The deadline is for disks that hang, not for a machine that has other things to do.
-    let settings = [("HEADWATER_SEGMENT_MS", "500"), ("HEADWATER_DISK_DEADLINE_MS", "600000")];
-    let program = Program::serve(&[folder.path("")], &settings);
+        let program = Program::serve(&[folder.path("")], &SETTINGS);
         // What the first requests of all cost is not this file's.
         ask(program.address, "a sound one.mp4");
-        let (_, idle) = program.memory_kib();
+        let ((_, idle), before) = (program.memory_kib(), program.cpu_ticks());
         let Asked { answers, slowest: (took, target) } = ask(program.address, &name);
+        let cpu_ms = (program.cpu_ticks() - before) * 10;
         let (peak, _) = program.memory_kib();
         let more_mib = peak.saturating_sub(idle) / 1024;
-        println!("{took:>10.1?} {more_mib:>4} MiB {answers:>4} {name} ({target})");
+        println!(
+            "{took:>10.1?} {cpu_ms:>5} ms CPU {more_mib:>4} MiB {answers:>4} {name} ({target})"
+        );
         (slowest, largest) = (slowest.max(took), largest.max(more_mib));
-    }
+    });
     println!("at most {slowest:.1?} and {largest} MiB above idle");
+}
+
+/// The tracks of a file that is a movie, whatever else it is.
+fn tracks_of(file: &[u8]) -> Vec<Track> {
+    let grid_ms = NonZeroU32::new(6000).expect("not zero");
+    Movie::read(file, grid_ms).expect("it is in memory").expect("it is a movie").tracks
+}
+
+#[test]
+fn a_short_file_tells_of_no_more_samples_than_its_length_pays_for() {
+    for delta in [1, 512] {
+        let file = stacked(4, 1 << 22, delta);
+        let tracks = tracks_of(&file);
+        let samples: u64 = tracks.iter().map(|track| u64::from(track.index.end_sample)).sum();
+        assert!(
+            samples <= file.len() as u64 + (1 << 18),
+            "{samples} samples of {} bytes",
+            file.len()
+        );
+        assert_eq!(tracks[0].index.fault, Some(SampleFault::TooMany));
+    }
+}
+
+#[test]
+fn segments_of_all_tracks_together_are_no_more_than_can_be_kept() {
+    // Each sample is a segment.
+    let file = stacked(64, 10_000, 6 * 48_000);
+    let segments: usize = tracks_of(&file).iter().map(|track| track.index.segments.len()).sum();
+    assert!((60_000..=1 << 17).contains(&segments), "{segments}");
+}
+
+#[test]
+fn a_group_of_pictures_without_end_is_cut_where_a_segment_has_enough() {
+    let tracks = tracks_of(&endless_group());
+    let index = &tracks[0].index;
+    assert_eq!((index.end_sample, index.fault), (1 << 20, None));
+    let ends =
+        (0..index.segments.len()).map(|number| tracks[0].segment_end(number).expect("it is one"));
+    for (segment, end) in index.segments.iter().zip(ends) {
+        assert_eq!(end - segment.first_sample, SEGMENT_SAMPLES_MAX);
+    }
+}
+
+#[test]
+fn a_clip_that_begins_behind_the_end_of_all_numbers_is_refused_with_the_title_s_end() {
+    let folder = Folder::new();
+    folder.put("a.mp4", &sound()[0].1);
+    let serving = serve(&folder);
+    for start in ["3", "100", "9223372036854775", "18446744073709550"] {
+        let answer = serving.get(&format!("/v/a.mp4/play.mp4?start={start}"), &[]);
+        let text = String::from_utf8(answer.body).expect("text");
+        assert_eq!(answer.status, 422, "{start}: {text}");
+        assert!(text.contains(" ms on: the title ends at 1898 ms"), "{start}: {text}");
+    }
 }
 
 #[test]

@@ -32,6 +32,18 @@ fn trak(plan: &Plan, tables: &[Vec<u8>]) -> Vec<u8> {
     plan.trak(0, &tables.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }
 
+/// So many tracks, of so many samples each.
+pub fn stacked(tracks_count: u32, count: u32, delta: u32) -> Vec<u8> {
+    movie(1 << 14, &tracks(tracks_count, &overlapping(count, 1 << 10, delta)))
+}
+
+/// A million pictures of which only the first can be decoded by itself.
+pub fn endless_group() -> Vec<u8> {
+    let mut tables = overlapping(1 << 20, 1 << 10, 512).to_vec();
+    tables.push(table(b"stss", 0, 1, &[1]));
+    movie(1 << 20, &tracks(1, &tables))
+}
+
 /// Tables of so many samples of one byte each, all of them in the first bytes of the media.
 fn overlapping(count: u32, per_chunk: u32, delta: u32) -> [Vec<u8>; 4] {
     [
@@ -50,38 +62,36 @@ fn tracks(count: u32, tables: &[Vec<u8>]) -> Vec<u8> {
     (1..=count).flat_map(trak).collect()
 }
 
-/// All of them.
-pub fn costly() -> Vec<Broken> {
-    let mut all = Vec::new();
-    deep_and_many(&mut all);
-    samples(&mut all);
-    fragments(&mut all);
-    long(&mut all);
-    all
+/// All of them, one after the other, since together they are long.
+pub fn costly(each: &mut dyn FnMut(Broken)) {
+    deep_and_many(each);
+    samples(each);
+    fragments(each);
+    long(each);
 }
 
-fn deep_and_many(all: &mut Vec<Broken>) {
+fn deep_and_many(each: &mut dyn FnMut(Broken)) {
     let clean = plain(&[Plan::video(1, 48), Plan::audio(2, 90)]);
     let ftyp = boxed(b"ftyp", &[b"isom", &[0; 4]]);
     for kind in [b"moov", b"trak", b"mdia", b"udta", b"free"] {
         let deep = nested(kind, DEPTH, Vec::new());
         let how = format!("{DEPTH} {} in each other", kind.escape_ascii());
-        all.push(Broken::new(format!("{how} in front"), [&ftyp, &deep, &clean[16..]].concat()));
-        all.push(Broken::new(format!("{how} in an index"), movie(100, &deep)));
+        each(Broken::new(format!("{how} in front"), [&ftyp, &deep, &clean[16..]].concat()));
+        each(Broken::new(format!("{how} in an index"), movie(100, &deep)));
         let both = [tracks(2, &overlapping(100, 10, 512)), deep].concat();
-        all.push(Broken::new(format!("{how} in an index that is one"), movie(100, &both)));
+        each(Broken::new(format!("{how} in an index that is one"), movie(100, &both)));
     }
     for kind in [b"free", b"mdat", b"moof", b"moov", b"uuid", b"junk"] {
         let many = boxed(kind, &[]).repeat(1_000_000);
         let how = format!("a million {}", kind.escape_ascii());
-        all.push(Broken::new(format!("{how} in front"), [&ftyp, &many, &clean[16..]].concat()));
-        all.push(Broken::new(format!("{how} behind"), [&clean, &many[..]].concat()));
+        each(Broken::new(format!("{how} in front"), [&ftyp, &many, &clean[16..]].concat()));
+        each(Broken::new(format!("{how} behind"), [&clean, &many[..]].concat()));
         let sixty = tracks(64, &overlapping(100, 10, 512));
-        all.push(Broken::new(
+        each(Broken::new(
             format!("{how} behind 64 tracks"),
             [movie(100, &sixty), many.clone()].concat(),
         ));
-        all.push(Broken::new(
+        each(Broken::new(
             format!("{how} in an index"),
             movie(100, &[tracks(2, &overlapping(100, 10, 512)), many].concat()),
         ));
@@ -90,28 +100,28 @@ fn deep_and_many(all: &mut Vec<Broken>) {
     let tables = overlapping(100, 10, 512);
     let whole = trak(&plan, &tables);
     let many = boxed(b"trak", &[&boxed(b"mdia", &[&boxed(b"minf", &[]).repeat(500)])]).repeat(400);
-    all.push(Broken::new("a tree of boxes", movie(100, &[whole, many].concat())));
+    each(Broken::new("a tree of boxes", movie(100, &[whole, many].concat())));
     for count in [64, 65, 200, 5000] {
-        all.push(Broken::new(format!("{count} tracks"), movie(100, &tracks(count, &tables))));
+        each(Broken::new(format!("{count} tracks"), movie(100, &tracks(count, &tables))));
     }
     let edits = table(b"elst", 0, 3, &[40, 0, 0x1_0000].repeat(500_000));
     let mut plan = Plan::video(1, 0);
     plan.edits.clear();
     let long = trak(&plan, &tables);
     let edited = [&long[8..], &boxed(b"edts", &[&edits])].concat();
-    all.push(Broken::new("half a million edits", movie(100, &boxed(b"trak", &[&edited]))));
+    each(Broken::new("half a million edits", movie(100, &boxed(b"trak", &[&edited]))));
     let mut plan = Plan::video(1, 0);
-    let more = boxed(b"free", &[&vec![0; 250_000]]);
+    let more = boxed(b"free", &[&vec![0; 65_000]]);
     let size = u32::try_from(plan.entry.len() + more.len()).unwrap().to_be_bytes();
     plan.entry = [&size, &plan.entry[4..], &more].concat();
     let many =
         (1..=64).flat_map(|id| trak(&Plan { id, ..plan.clone() }, &tables)).collect::<Vec<_>>();
-    all.push(Broken::new("64 entries of 250 KB", movie(100, &many)));
+    each(Broken::new("64 entries of 65 KB", movie(100, &many)));
     let pssh = boxed(b"pssh", &[&vec![0; 65_000]]).repeat(1000);
-    all.push(Broken::new("a thousand pssh", movie(100, &[tracks(2, &tables), pssh].concat())));
+    each(Broken::new("a thousand pssh", movie(100, &[tracks(2, &tables), pssh].concat())));
 }
 
-fn samples(all: &mut Vec<Broken>) {
+fn samples(each: &mut dyn FnMut(Broken)) {
     for (count, per_chunk, tracks_count) in [
         (1 << 20, 1 << 10, 1),
         (1 << 20, 1 << 10, 64),
@@ -123,13 +133,11 @@ fn samples(all: &mut Vec<Broken>) {
             let how = format!(
                 "{tracks_count} tracks of {count} samples of {delta} ticks on top of each other"
             );
-            all.push(Broken::new(how, movie(1 << 14, &tracks(tracks_count, &tables))));
+            each(Broken::new(how, movie(1 << 14, &tracks(tracks_count, &tables))));
         }
     }
     // One sync sample, so that all is one segment.
-    let mut tables = overlapping(1 << 20, 1 << 10, 512).to_vec();
-    tables.push(table(b"stss", 0, 1, &[1]));
-    all.push(Broken::new("one group of a million pictures", movie(1 << 20, &tracks(1, &tables))));
+    each(Broken::new("one group of a million pictures", endless_group()));
     // No chunk touches the next.
     let tables = [
         table(b"stts", 0, 2, &[1 << 19, 512]),
@@ -137,10 +145,10 @@ fn samples(all: &mut Vec<Broken>) {
         full(b"stsz", 0, 0, &[&words([1, 1 << 19])]),
         table(b"stco", 0, 1, &(0..1 << 19).map(|chunk| 24 + 2 * chunk).collect::<Vec<_>>()),
     ];
-    all.push(Broken::new("scattered samples", movie(1 << 20, &tracks(2, &tables))));
+    each(Broken::new("scattered samples", movie(1 << 20, &tracks(2, &tables))));
     let mut single = tables.to_vec();
     single.push(table(b"stss", 0, 1, &[1]));
-    all.push(Broken::new("scattered samples of one segment", movie(1 << 20, &tracks(1, &single))));
+    each(Broken::new("scattered samples of one segment", movie(1 << 20, &tracks(1, &single))));
     // Each table as long as it can be.
     let count = 1 << 19;
     let tables = [
@@ -156,28 +164,25 @@ fn samples(all: &mut Vec<Broken>) {
         table(b"stco", 0, 1, &(0..count).map(|chunk| 24 + 3 * chunk).collect::<Vec<_>>()),
         table(b"stss", 0, 1, &(1..=count).step_by(2).collect::<Vec<_>>()),
     ];
-    all.push(Broken::new("long tables", movie(2 << 20, &tracks(2, &tables))));
+    each(Broken::new("long tables", movie(2 << 20, &tracks(2, &tables))));
     let mut tables = overlapping(1000, 10, 512);
     tables[1] = table(b"stsc", 0, 3, &[1, 1, 1].repeat(1 << 20));
-    all.push(Broken::new("a million runs that stand still", movie(1000, &tracks(2, &tables))));
+    each(Broken::new("a million runs that stand still", movie(1000, &tracks(2, &tables))));
     let mut tables = overlapping(1000, 10, 512);
     tables[0] = table(b"stts", 0, 2, &[[0, 512].repeat(1 << 20), vec![1000, 512]].concat());
-    all.push(Broken::new("a million durations of nothing", movie(1000, &tracks(2, &tables))));
+    each(Broken::new("a million durations of nothing", movie(1000, &tracks(2, &tables))));
     let mut tables = overlapping(1000, 10, 512).to_vec();
     tables.push(table(b"stss", 0, 1, &vec![0; 1 << 20]));
-    all.push(Broken::new("a million syncs at zero", movie(1000, &tracks(2, &tables))));
+    each(Broken::new("a million syncs at zero", movie(1000, &tracks(2, &tables))));
     for (bits, count, length) in [(4, 1 << 23, 1 << 22), (8, 1 << 22, 1 << 22)] {
         let mut tables = overlapping(1000, count, 512).to_vec();
         tables[0] = table(b"stts", 0, 2, &[count, 512]);
         tables[2] = full(b"stz2", 0, 0, &[&words([bits, count]), &vec![0; length]]);
-        all.push(Broken::new(
-            format!("{count} samples of nothing"),
-            movie(1000, &tracks(2, &tables)),
-        ));
+        each(Broken::new(format!("{count} samples of nothing"), movie(1000, &tracks(2, &tables))));
     }
 }
 
-fn fragments(all: &mut Vec<Broken>) {
+fn fragments(each: &mut dyn FnMut(Broken)) {
     let clean = fragmented(&[Plan::video(1, 48), Plan::audio(2, 90)]);
     let moof = |id: u32, size: u32, duration: u32, count: u32| {
         let tfhd = full(b"tfhd", 0, 0x2_0018, &[&words([id, duration, size])]);
@@ -185,48 +190,42 @@ fn fragments(all: &mut Vec<Broken>) {
         boxed(b"moof", &[&boxed(b"traf", &[&tfhd, &trun])])
     };
     for (size, duration, count) in [
-        (0, 0, 1 << 20),
-        (0, 512, 1 << 20),
+        (0, 0, 1 << 18),
+        (0, 512, 1 << 18),
         (1, 512, 1 << 10),
-        (0, u32::MAX, 1 << 20),
-        (0, 48_000 * 6, 1 << 20),
+        (0, u32::MAX, 1 << 18),
+        (0, 48_000 * 6, 1 << 18),
         (0, 1, 1),
     ] {
         let many = moof(1, size, duration, count).repeat(2000);
         let how = format!("2000 fragments of {count} samples of {size} bytes and {duration} ticks");
-        all.push(Broken::new(how, [&clean[..], &many].concat()));
+        each(Broken::new(how, [&clean[..], &many].concat()));
     }
     let many = moof(9, 0, 0, 1).repeat(100_000);
     let sixty = tracks(64, &overlapping(100, 10, 512));
-    all.push(Broken::new(
+    each(Broken::new(
         "64 tracks and fragments of none",
         [movie(100, &sixty), many.clone()].concat(),
     ));
     let mut empty = overlapping(0, 10, 512);
     empty[3] = table(b"stco", 0, 1, &[]);
     let sixty = tracks(64, &empty);
-    all.push(Broken::new("64 tracks in fragments of none", [movie(100, &sixty), many].concat()));
+    each(Broken::new("64 tracks in fragments of none", [movie(100, &sixty), many].concat()));
     let sixty_in_one = (1..=64).flat_map(|id| {
         let moof = moof(id, 1, 512, 2);
         moof[8..].to_vec()
     });
     let moof = boxed(b"moof", &[&sixty_in_one.collect::<Vec<_>>()]);
-    all.push(Broken::new(
-        "fragments of 64 tracks",
-        [movie(100, &sixty), moof.repeat(2000)].concat(),
-    ));
+    each(Broken::new("fragments of 64 tracks", [movie(100, &sixty), moof.repeat(2000)].concat()));
     let tiny = boxed(b"moof", &[&boxed(b"traf", &[&boxed(b"trun", &[]).repeat(400)]).repeat(400)]);
-    all.push(Broken::new(
-        "fragments of tiny boxes",
-        [movie(100, &sixty), tiny.repeat(10)].concat(),
-    ));
+    each(Broken::new("fragments of tiny boxes", [movie(100, &sixty), tiny.repeat(10)].concat()));
     // As long as a fragment may be, and nothing in it.
-    let (length, count) = ((4 << 20) as u64, 256);
+    let (length, count) = (4 << 20, 1024);
     let front = movie(100, &sixty);
     let start = front.len() as u64;
     let heads = (0..count).map(|number| (start + number * length, head(b"moof", length)));
     let parts = std::iter::once((0, front.clone())).chain(heads).collect();
-    all.push(Broken::sparse("long fragments of nothing", parts, start + count * length));
+    each(Broken::sparse("long fragments of nothing", parts, start + count * length));
     let traf = boxed(
         b"traf",
         &[&full(b"tfhd", 0, 0x2_0010, &[&words([1, 1])]), &full(b"trun", 0, 0, &[&words([1])])],
@@ -234,23 +233,23 @@ fn fragments(all: &mut Vec<Broken>) {
     let heads = (0..count)
         .map(|number| (start + number * length, [head(b"moof", length), traf.clone()].concat()));
     let parts = std::iter::once((0, front)).chain(heads).collect();
-    all.push(Broken::sparse("long fragments of a sample", parts, start + count * length));
+    each(Broken::sparse("long fragments of a sample", parts, start + count * length));
 }
 
-fn long(all: &mut Vec<Broken>) {
+fn long(each: &mut dyn FnMut(Broken)) {
     let ftyp = boxed(b"ftyp", &[b"isom", &[0; 4]]);
     let clean = moov(&tracks(2, &overlapping(100, 10, 512)));
     for mib in [255_u64, 300, 5000] {
         let size = mib << 20;
         let at = ftyp.len() as u64;
         let empty = [ftyp.clone(), head(b"moov", size)].concat();
-        all.push(Broken::sparse(
+        each(Broken::sparse(
             format!("an index of {mib} MiB of nothing"),
             vec![(0, empty)],
             at + size,
         ));
         let full = [ftyp.clone(), head(b"moov", size), clean[8..].to_vec()].concat();
-        all.push(Broken::sparse(format!("an index of {mib} MiB"), vec![(0, full)], at + size));
+        each(Broken::sparse(format!("an index of {mib} MiB"), vec![(0, full)], at + size));
     }
     // Sizes that are all zero, as many as there is room for.
     for (count, is_each) in
@@ -276,6 +275,6 @@ fn long(all: &mut Vec<Broken>) {
         let media = if is_each { 1000 } else { u64::from(count) * 4 };
         let mdat = head(b"mdat", media + 8);
         let how = format!("{count} samples of {} bytes, sparse", if is_each { 0 } else { 4 });
-        all.push(Broken::sparse(how, vec![(0, front), (end, mdat)], end + 8 + media));
+        each(Broken::sparse(how, vec![(0, front), (end, mdat)], end + 8 + media));
     }
 }

@@ -28,6 +28,7 @@ mod changing; // files that are replaced, overwritten, truncated or deleted whil
 mod codings; // content codings of text, and never of media
 mod connections; // keep-alive, pipelining, malformed requests, what closes and what does not
 mod corpus; // the seeds of the fuzz targets
+mod day; // a title of a day
 mod derived; // HTTP's rules for what is derived from a title
 mod disks; // a root whose disk hangs stops nobody else
 mod failing; // sources that fail while they are being sent

@@ -225,6 +225,15 @@ fn moov(plans: &[Plan], chunks: &[Vec<u64>], is_long: bool, last: &[u8]) -> Vec<
     boxed(b"moov", &[&mvhd(lasts, short(plans.len()) + 1), &traks, last])
 }
 
+/// An index of tracks with these tables, whatever is in them.
+pub fn moov_of(tracks: &[(Plan, Vec<Vec<u8>>)]) -> Vec<u8> {
+    let traks = tracks
+        .iter()
+        .map(|(plan, tables)| plan.trak(0, &tables.iter().map(Vec::as_slice).collect::<Vec<_>>()));
+    let traks = traks.collect::<Vec<_>>().concat();
+    boxed(b"moov", &[&mvhd(0, short(tracks.len()) + 1), &traks])
+}
+
 /// A plain MP4 of these tracks, its index behind the media: what stands there may change its length
 /// and nothing else is wrong.
 pub fn plain(plans: &[Plan]) -> Vec<u8> {

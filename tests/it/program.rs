@@ -112,6 +112,16 @@ impl Program {
         open.expect("a process").count()
     }
 
+    /// The CPU time that it has taken, in ticks of 10 ms.
+    pub fn cpu_ticks(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        let stat = stat.expect("a process");
+        // proc_pid_stat(5): behind the name, which may hold anything, utime and stime are 12th and 13th.
+        let fields = stat.rsplit_once(')').expect("a name").1.split_whitespace();
+        let times = fields.skip(11).take(2).map(|time| time.parse::<u64>().expect("a number"));
+        times.sum()
+    }
+
     /// The most memory that it has had since the last call, and what it has now, in KiB.
     pub fn memory_kib(&self) -> (u64, u64) {
         let process = format!("/proc/{}", self.child.id());

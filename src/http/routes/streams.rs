@@ -347,7 +347,8 @@ async fn track_file(
         made => return Ok(made?),
     }
     let movie = Arc::clone(&opened.movie);
-    let place = movie.tracks.iter().position(|other| other.id == track.id);
+    // By itself and not by its identifier, which several tracks of a broken file can have.
+    let place = movie.tracks.iter().position(|other| std::ptr::eq(other, track));
     let made = opened.file.in_lane(move |open| {
         let track = &movie.tracks[place.expect("it is one of these")];
         make_track_file(&movie, track, file, &source, &open.in_turn())
