@@ -30,8 +30,9 @@ pub async fn respond(
 ) -> Result<HttpResponse, Error> {
     let Content { extents, last_modified, .. } = content;
     let lines = site.run_beside(move || layout(&extents)).await?;
-    let text = Text::made(lines, "text/plain; charset=utf-8", Caching::Revalidate);
-    respond_text(request, site, Text { last_modified, ..text }).await
+    let mut text = Text::made(lines, "text/plain; charset=utf-8", Caching::Revalidate);
+    text.last_modified = last_modified;
+    respond_text(request, site, text).await
 }
 
 /// The extents of a content: totals, then a line for each.

@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use quick_cache::{Weighter, sync::Cache};
 
-use super::Error;
+use super::{Error, text::Text};
 use crate::{
     extent::{Extents, disk::Identity},
     package::{clip::Clip, text::Subtitles},
@@ -31,7 +30,7 @@ pub enum Product {
 /// has another identity.
 #[derive(Debug)]
 pub struct Made {
-    texts: Cache<(Identity, Product), Bytes, Weight>,
+    texts: Cache<(Identity, Product), Text, Weight>,
     clips: Cache<(Identity, Clip), Extents, Weight>,
     subtitles: Cache<(Identity, usize), Arc<Subtitles>, Weight>,
 }
@@ -42,9 +41,10 @@ struct Weight;
 /// What an entry weighs besides what it holds, in bytes.
 const ENTRY_BYTES: usize = 256;
 
-impl Weighter<(Identity, Product), Bytes> for Weight {
-    fn weight(&self, _: &(Identity, Product), text: &Bytes) -> u64 {
-        (ENTRY_BYTES + text.len()) as u64
+impl Weighter<(Identity, Product), Text> for Weight {
+    fn weight(&self, _: &(Identity, Product), text: &Text) -> u64 {
+        // Its coded forms, of which there are two, come later: together they are shorter than it.
+        (ENTRY_BYTES + 2 * text.bytes.len()) as u64
     }
 }
 
@@ -73,25 +73,15 @@ impl Made {
         }
     }
 
-    /// A text that was made before.
-    pub fn text(&self, file: &Identity, product: &Product) -> Option<Bytes> {
-        self.texts.get(&(*file, product.clone()))
-    }
-
     /// A text that was made before, or is made now. However many ask at once, it is made once; whoever
     /// goes away while it is made hands that over to another who waits.
-    pub async fn text_once(
+    pub async fn text(
         &self,
-        file: &Identity,
+        file: Identity,
         product: Product,
-        make: impl Future<Output = Result<Bytes, Error>>,
-    ) -> Result<Bytes, Error> {
-        self.texts.get_or_insert_async(&(*file, product), make).await
-    }
-
-    /// Keeps a text.
-    pub fn keep_text(&self, file: Identity, product: Product, text: Bytes) {
-        self.texts.insert((file, product), text);
+        make: impl Future<Output = Result<Text, Error>>,
+    ) -> Result<Text, Error> {
+        self.texts.get_or_insert_async(&(file, product), make).await
     }
 
     /// Subtitles of a track that were read before.

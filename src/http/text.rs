@@ -2,6 +2,7 @@
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::{Arc, OnceLock},
     time::SystemTime,
 };
 
@@ -15,7 +16,8 @@ use actix_web::{
 use bytes::Bytes;
 
 use super::{
-    Error, Site, coding,
+    Error, Site,
+    coding::{self, Coding},
     conditional::{self, State, Verdict},
     respond::respond,
 };
@@ -34,6 +36,23 @@ pub struct Text {
     pub last_modified: Option<SystemTime>,
     /// Who may keep it.
     pub caching: Caching,
+    /// Its coded forms, once somebody has asked for them; for a text that is kept.
+    coded: Option<Arc<Coded>>,
+}
+
+#[derive(Debug, Default)]
+struct Coded {
+    gzip: OnceLock<Bytes>,
+    brotli: OnceLock<Bytes>,
+}
+
+impl Coded {
+    fn form(&self, coding: Coding) -> &OnceLock<Bytes> {
+        match coding {
+            Coding::Gzip => &self.gzip,
+            Coding::Brotli => &self.brotli,
+        }
+    }
 }
 
 impl Text {
@@ -45,7 +64,41 @@ impl Text {
         let mut hasher = DefaultHasher::new();
         bytes.hash(&mut hasher);
         let validator = Validator::new(&format!("{:016x}", hasher.finish()));
-        Self { bytes, media_type, validator, last_modified: None, caching }
+        Self { bytes, media_type, validator, last_modified: None, caching, coded: None }
+    }
+
+    /// As [`made`](Self::made), of something that was last changed then, and worth to be kept with its
+    /// coded forms.
+    pub fn kept(
+        bytes: impl Into<Bytes>,
+        media_type: &'static str,
+        caching: Caching,
+        last_modified: SystemTime,
+    ) -> Self {
+        let (last_modified, coded) = (Some(last_modified), Some(Arc::default()));
+        Self { last_modified, coded, ..Self::made(bytes, media_type, caching) }
+    }
+
+    /// A file that is a text.
+    pub fn of_file(
+        bytes: Bytes,
+        media_type: &'static str,
+        validator: Validator,
+        last_modified: SystemTime,
+    ) -> Self {
+        let (last_modified, caching) = (Some(last_modified), Caching::File);
+        Self { bytes, media_type, validator, last_modified, caching, coded: None }
+    }
+
+    /// The text in a coding, as it was kept or made now.
+    async fn coded(&self, site: &Site, coding: Coding) -> Result<Bytes, Error> {
+        let kept = self.coded.as_ref().map(|coded| coded.form(coding));
+        if let Some(bytes) = kept.and_then(OnceLock::get) {
+            return Ok(bytes.clone());
+        }
+        let bytes = self.bytes.clone();
+        let coded = site.run_beside(move || coding.encode(&bytes)).await?;
+        Ok(kept.map_or(coded.clone(), |kept| kept.get_or_init(|| coded).clone()))
     }
 }
 
@@ -59,7 +112,7 @@ pub async fn respond_text(
     let coding = coding::negotiate(request.headers());
     let wants_part = request.method() == Method::GET && request.headers().contains_key(RANGE);
     let coding = coding.filter(|_| is_codable && !wants_part);
-    let (mut bytes, mut validator) = (text.bytes, text.validator);
+    let (mut bytes, mut validator) = (text.bytes.clone(), text.validator.clone());
     if let Some(coding) = coding {
         validator = validator.with_coding(coding.name());
         let now = SystemTime::now();
@@ -67,7 +120,7 @@ pub async fn respond_text(
         let state = State { validator: Some(&validator), last_modified };
         // What will not be sent need not be coded.
         if conditional::evaluate(request.method(), request.headers(), state) == Verdict::Proceed {
-            bytes = site.run_beside(move || coding.encode(&bytes)).await?;
+            bytes = text.coded(site, coding).await?;
         }
     }
     let content = Content {

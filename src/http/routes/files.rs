@@ -109,14 +109,8 @@ fn content(file: Arc<File>, media_type: &'static str) -> Content {
 /// All of a short file, so that it can be sent in a coding.
 async fn read_text(file: Arc<File>, media_type: &'static str) -> Result<Text, Error> {
     let bytes = read_all(&file).await?;
-    let identity = file.identity();
-    Ok(Text {
-        bytes,
-        media_type,
-        validator: file.validator().clone(),
-        last_modified: Some(identity.modified()),
-        caching: Caching::File,
-    })
+    let validator = file.validator().clone();
+    Ok(Text::of_file(bytes, media_type, validator, file.identity().modified()))
 }
 
 /// All bytes of a file that is known to be short.

@@ -24,10 +24,11 @@ pub(super) async fn answer(
     index: Index,
 ) -> Result<HttpResponse, Error> {
     let identity = *file.identity();
-    let make = make(site, file, index);
-    let json = site.made.text_once(&identity, Product::Inspect, make).await?;
-    let mut text = Text::made(json, "application/json", Caching::Revalidate);
-    text.last_modified = Some(identity.modified());
+    let make = async {
+        let json = make(site, file, index).await?;
+        Ok(Text::kept(json, "application/json", Caching::Revalidate, identity.modified()))
+    };
+    let text = site.made.text(identity, Product::Inspect, make).await?;
     respond_text(request, site, text).await
 }
 

@@ -10,7 +10,6 @@ use actix_web::{
     http::{StatusCode, header::HeaderName},
     web::Data,
 };
-use bytes::Bytes;
 
 use super::{Read, company::Company, inspect, progressive, read_method, texts};
 use crate::{
@@ -38,6 +37,9 @@ const VIDEO: &str = "video/mp4";
 const AUDIO: &str = "audio/mp4";
 pub(super) const HLS: &str = "application/vnd.apple.mpegurl";
 const DASH: &str = "application/dash+xml";
+
+/// The most samples of a segment that is made by an I/O worker, in some hundred microseconds.
+const AT_ONCE_SAMPLES_MAX: u32 = 8192;
 
 /// A title that was opened, with its index.
 #[derive(Clone)]
@@ -110,6 +112,9 @@ pub fn answer_now(
         return None;
     }
     let track = title::track_of(&opened.movie, folder)?;
+    if is_long(track, track_file) {
+        return None;
+    }
     let source: Arc<dyn Source> = Arc::clone(&opened.file) as _;
     let reader = opened.file.at_once();
     let extents = make_track_file(&opened.movie, track, track_file, &source, &reader).ok()??;
@@ -257,30 +262,23 @@ async fn manifest(
     product: fn(u64) -> Product,
 ) -> Result<HttpResponse, Error> {
     let product = product(company.digest());
-    let modified = company.modified(opened);
-    let identity = *opened.file.identity();
     let is_hls = matches!(product, Product::Multivariant(_));
-    let bytes = match site.made.text(&identity, &product) {
-        Some(bytes) => bytes,
-        None => {
-            let name = String::from_utf8_lossy(title.file_name()).into_owned();
-            let opened = opened.clone();
-            let made = site.run_beside(move || {
-                let presentation = texts::presentation(&opened, &name, &company);
-                if presentation.tracks.is_empty() {
-                    return Err(refused(&opened.movie));
-                }
-                let write = if is_hls { hls::multivariant } else { dash::manifest };
-                Ok(Bytes::from(write(&presentation)))
-            });
-            let text = made.await??;
-            site.made.keep_text(identity, product, text.clone());
-            text
-        }
+    let make = async {
+        let name = String::from_utf8_lossy(title.file_name()).into_owned();
+        let modified = company.modified(opened);
+        let opened = opened.clone();
+        let made = site.run_beside(move || {
+            let presentation = texts::presentation(&opened, &name, &company);
+            if presentation.tracks.is_empty() {
+                return Err(refused(&opened.movie));
+            }
+            let write = if is_hls { hls::multivariant } else { dash::manifest };
+            Ok(write(&presentation))
+        });
+        let media_type = if is_hls { HLS } else { DASH };
+        Ok(Text::kept(made.await??, media_type, Caching::Manifest, modified))
     };
-    let media_type = if is_hls { HLS } else { DASH };
-    let mut text = Text::made(bytes, media_type, Caching::Manifest);
-    text.last_modified = Some(modified);
+    let text = site.made.text(*opened.file.identity(), product, make).await?;
     respond_text(request, site, text).await
 }
 
@@ -292,19 +290,14 @@ async fn playlist(
     product: Product,
 ) -> Result<HttpResponse, Error> {
     let identity = *opened.file.identity();
-    let bytes = match site.made.text(&identity, &product) {
-        Some(bytes) => bytes,
-        None => {
-            let (movie, version, made) =
-                (Arc::clone(&opened.movie), opened.version, product.clone());
-            let text = site.run_beside(move || make_playlist(&movie, version, &made)).await?;
-            let text = Bytes::from(text.ok_or(Error::NotFound)?);
-            site.made.keep_text(identity, product, text.clone());
-            text
-        }
+    let make = async {
+        let (movie, version) = (Arc::clone(&opened.movie), opened.version);
+        let made = product.clone();
+        let made = site.run_beside(move || make_playlist(&movie, version, &made)).await?;
+        let made = made.ok_or(Error::NotFound)?;
+        Ok(Text::kept(made, HLS, Caching::Immutable, identity.modified()))
     };
-    let mut text = Text::made(bytes, HLS, Caching::Immutable);
-    text.last_modified = Some(identity.modified());
+    let text = site.made.text(identity, product.clone(), make).await?;
     respond_text(request, site, text).await
 }
 
@@ -342,9 +335,11 @@ async fn track_file(
     file: TrackFile,
 ) -> Result<Option<Extents>, Error> {
     let source: Arc<dyn Source> = Arc::clone(&opened.file) as _;
-    match make_track_file(&opened.movie, track, file, &source, &opened.file.at_once()) {
-        Err(error) if error.would_wait() => {}
-        made => return Ok(made?),
+    if !is_long(track, file) {
+        match make_track_file(&opened.movie, track, file, &source, &opened.file.at_once()) {
+            Err(error) if error.would_wait() => {}
+            made => return Ok(made?),
+        }
     }
     let movie = Arc::clone(&opened.movie);
     // By itself and not by its identifier, which several tracks of a broken file can have.
@@ -354,6 +349,17 @@ async fn track_file(
         make_track_file(&movie, track, file, &source, &open.in_turn())
     });
     Ok(made.await.map_err(ReadError::from)??)
+}
+
+/// Whether it takes longer to write a segment's header than an I/O worker has time for.
+fn is_long(track: &Track, file: TrackFile) -> bool {
+    let TrackFile::Segment(number) = file else {
+        return false;
+    };
+    let first = track.index.segments.get(number).map(|segment| segment.first_sample);
+    let samples =
+        first.zip(track.segment_end(number)).map(|(first, end)| end.saturating_sub(first));
+    samples.is_some_and(|samples| samples > AT_ONCE_SAMPLES_MAX)
 }
 
 fn make_track_file<R: ReadAt + ?Sized>(
