@@ -149,9 +149,12 @@ fn kinds(bytes: &[u8]) -> Vec<String> {
     boxes.iter().map(|part| String::from_utf8_lossy(&part.0).into_owned()).collect()
 }
 
+/// A box's name, and where it is as far as it is there.
+type Found = ([u8; 4], Range<usize>);
+
 /// The boxes at the front of something so long, of which these bytes are the beginning; and where the
 /// last of them ends.
-fn walk(bytes: &[u8], length: u64) -> (Vec<([u8; 4], Range<usize>)>, u64) {
+fn walk(bytes: &[u8], length: u64) -> (Vec<Found>, u64) {
     let (mut boxes, mut at) = (Vec::new(), 0_u64);
     while at < length
         && let Ok(start) = usize::try_from(at)
@@ -169,7 +172,10 @@ fn walk(bytes: &[u8], length: u64) -> (Vec<([u8; 4], Range<usize>)>, u64) {
         };
         assert!(size >= 8 && size <= length - at, "{kind:?} of {size} at {at} of {length}");
         at += size;
-        boxes.push((kind, start..usize::try_from(at).map_or(bytes.len(), |end| end.min(bytes.len()))));
+        boxes.push((
+            kind,
+            start..usize::try_from(at).map_or(bytes.len(), |end| end.min(bytes.len())),
+        ));
     }
     (boxes, at)
 }

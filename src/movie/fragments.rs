@@ -346,7 +346,13 @@ fn decode_time((version, _, fields): (u8, u32, &[u8])) -> Option<i64> {
 }
 
 /// `trun`, whose data begins at `next` unless it says where from `start` on.
-fn read_run(moof: &[u8], header: &Header, start: u64, next: u64, defaults: Defaults) -> Option<Run> {
+fn read_run(
+    moof: &[u8],
+    header: &Header,
+    start: u64,
+    next: u64,
+    defaults: Defaults,
+) -> Option<Run> {
     let (_, flags, fields) = fields_of(moof, header)?;
     let (count, mut rest) = fields.split_first_chunk::<4>()?;
     let count = u32::from_be_bytes(*count);

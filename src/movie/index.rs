@@ -264,11 +264,8 @@ impl<'a> Pass<'a> {
     }
 
     fn begin_segment(&mut self, position: Position, sample: &Sample, presented: i64) {
-        let start = if self.segments.is_empty() {
-            presented.max(self.timeline.from)
-        } else {
-            presented
-        };
+        let start =
+            if self.segments.is_empty() { presented.max(self.timeline.from) } else { presented };
         let shape = Shape {
             equal_durations: true,
             equal_sizes: true,
@@ -300,12 +297,12 @@ impl<'a> Pass<'a> {
     fn advance_cut(&mut self, start: i64) {
         match self.cuts {
             Cuts::Grid(grid_ms) => {
-                let passed = i128::from(start) * 1000 / (i128::from(grid_ms.get()) * self.timescale);
+                let passed =
+                    i128::from(start) * 1000 / (i128::from(grid_ms.get()) * self.timescale);
                 self.next_cut = u64::try_from(passed).unwrap_or(0) + 1;
             }
-            Cuts::Near { times, .. } => {
-                let is_behind = |pass: &Self| pass.is_near(start, 0, pass.next_cut);
-                while (self.next_cut as usize) < times.len() && is_behind(self) {
+            Cuts::Near { .. } => {
+                while self.is_near(start, 0) {
                     self.next_cut += 1;
                 }
             }
@@ -314,7 +311,8 @@ impl<'a> Pass<'a> {
 
     /// Whether a segment is to begin with this sample. Each lasts some time.
     fn is_cut(&self, sample: &Sample, presented: i64) -> bool {
-        let Some((segment, ..)) = self.current.filter(|(segment, ..)| presented > segment.start) else {
+        let Some((segment, ..)) = self.current.filter(|(segment, ..)| presented > segment.start)
+        else {
             return false;
         };
         if sample.number - segment.first_sample >= SEGMENT_SAMPLES_MAX {
@@ -325,11 +323,7 @@ impl<'a> Pass<'a> {
                 let grid = i128::from(self.next_cut) * i128::from(grid_ms.get()) * self.timescale;
                 sample.is_sync && i128::from(presented) * 1000 >= grid
             }
-            Cuts::Near { times, .. } => {
-                sample.is_sync
-                    && (self.next_cut as usize) < times.len()
-                    && self.is_near(presented, sample.duration, self.next_cut)
-            }
+            Cuts::Near { .. } => sample.is_sync && self.is_near(presented, sample.duration),
         }
     }
 
@@ -347,14 +341,17 @@ impl<'a> Pass<'a> {
         is_full.then_some(SampleFault::TooMany)
     }
 
-    /// Whether a sample is at least as near to a time as the one behind it.
-    fn is_near(&self, presented: i64, duration: u32, cut: u64) -> bool {
+    /// Whether a sample is at least as near to the next of the times as the one behind it.
+    fn is_near(&self, presented: i64, duration: u32) -> bool {
         let Cuts::Near { times, timescale } = self.cuts else {
             return false;
         };
+        let next = usize::try_from(self.next_cut).ok().and_then(|next| times.get(next));
+        let Some(time) = next else {
+            return false;
+        };
         let middle = 2 * i128::from(presented) + i128::from(duration);
-        let time = 2 * i128::from(times[cut as usize]) * self.timescale;
-        middle * i128::from(timescale.get()) >= time
+        middle * i128::from(timescale.get()) >= 2 * i128::from(*time) * self.timescale
     }
 
     fn add(&mut self, sample: &Sample) {

@@ -6,8 +6,8 @@ use super::{
     FourCc, LeftOut, Movie, MovieRefused, Track,
     boxes::{self, Header},
     budget::Budget,
-    fragments::Defaults,
     codec::Codec,
+    fragments::Defaults,
     index::{Cuts, Lead, index},
     samples::Walk,
     timeline::Timeline,
@@ -201,12 +201,13 @@ fn index_tracks<R: ReadAt + ?Sized>(
     // The earliest of all, where all begin late.
     let begins = heads.iter().zip(&firsts).filter_map(|(head, first)| Some((head, (*first)?)));
     let in_order = |&(a, first_a): &(&Head, i64), &(b, first_b): &(&Head, i64)| {
-        let cross = |first: i64, other: &Head| i128::from(first) * i128::from(other.timescale.get());
+        let cross =
+            |first: i64, other: &Head| i128::from(first) * i128::from(other.timescale.get());
         cross(first_a, b).cmp(&cross(first_b, a))
     };
-    let origin = begins.min_by(in_order).map_or((0, NonZeroU32::MIN), |(head, first)| {
-        (first.max(0), head.timescale)
-    });
+    let origin = begins
+        .min_by(in_order)
+        .map_or((0, NonZeroU32::MIN), |(head, first)| (first.max(0), head.timescale));
     let mut order: Vec<_> = heads.into_iter().zip(firsts).enumerate().collect();
     let rank = |head: &Head| match &head.handler.0 {
         b"vide" if head.is_enabled => 0,
@@ -231,13 +232,8 @@ fn index_tracks<R: ReadAt + ?Sized>(
             i64::try_from(ticks / i128::from(scale.get())).unwrap_or(i64::MAX)
         };
         let origin = ticks(origin);
-        let timeline = Timeline::new(
-            &head.edits,
-            head.timescale,
-            movie_timescale,
-            first.unwrap_or(0),
-            origin,
-        );
+        let timeline =
+            Timeline::new(&head.edits, head.timescale, movie_timescale, first.unwrap_or(0), origin);
         let leading = tracks.first().map(|(_, track)| track).filter(|track| track.is_video());
         let times: Vec<i64>;
         let cuts = match leading {

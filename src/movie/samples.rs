@@ -131,6 +131,7 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
     }
 
     /// The next sample; `None` behind the last one. A fault ends the track. An error is the disk's.
+    #[expect(clippy::should_implement_trait, reason = "a disk's error is no item")]
     pub fn next(&mut self) -> Result<Option<Result<Sample, SampleFault>>, ReadError> {
         let len = self.source.len();
         let next = match &mut self.stage {

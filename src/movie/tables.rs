@@ -51,7 +51,10 @@ enum Sizes {
     Equal(u32),
     Each(Table),
     /// `stz2`: fields of 4, 8 or 16 bits.
-    Compact { start: u64, bits: u8 },
+    Compact {
+        start: u64,
+        bits: u8,
+    },
 }
 
 /// The tables of one track.
@@ -328,7 +331,8 @@ impl<'a, R: ReadAt + ?Sized> TableWalk<'a, R> {
     /// How much later than it is decoded the next sample is shown. Signed in either version of the box,
     /// as QuickTime wrote it and everybody reads it.
     fn composition(&mut self) -> Result<i32, ReadError> {
-        let (Some(table), Some(entries)) = (self.tables.compositions, &mut self.compositions) else {
+        let (Some(table), Some(entries)) = (self.tables.compositions, &mut self.compositions)
+        else {
             return Ok(0);
         };
         while self.at.composition_entry < table.count {

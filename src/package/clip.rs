@@ -158,8 +158,7 @@ fn part<'a, R: ReadAt + ?Sized>(
 ) -> Result<Part<'a>, ClipRefused> {
     let start = in_ticks(clip.start_ms, track.timescale);
     let end = clip.end_ms.map_or(i64::MAX, |end_ms| in_ticks(end_ms, track.timescale));
-    let mut part =
-        Part { track, tables: Tables::new(track), media_time: 0, lasts: 0, empty: 0 };
+    let mut part = Part { track, tables: Tables::new(track), media_time: 0, lasts: 0, empty: 0 };
     let segments = &track.index.segments;
     // A segment begins with a sample that decoding can begin with, and sound wants one frame more.
     let first = segments.partition_point(|segment| segment.start <= start);
@@ -276,11 +275,7 @@ fn in_movie_ticks(ticks: u64, timescale: NonZeroU32) -> u64 {
 
 /// The index, and where the offsets of each track are in it: those of the media's beginning, from which
 /// all count.
-fn write_moov(
-    parts: &[Part<'_>],
-    media: &Media,
-    is_long: bool,
-) -> (Vec<u8>, Vec<Range<usize>>) {
+fn write_moov(parts: &[Part<'_>], media: &Media, is_long: bool) -> (Vec<u8>, Vec<Range<usize>>) {
     let lasts = |part: &Part<'_>| {
         let timescale = part.track.timescale;
         in_movie_ticks(part.empty, timescale).saturating_add(in_movie_ticks(part.lasts, timescale))
@@ -306,12 +301,7 @@ fn write_moov(
     (writer.into_bytes(), offsets)
 }
 
-fn write_media(
-    trak: &mut Writer,
-    part: &Part<'_>,
-    media: &Media,
-    is_long: bool,
-) -> Range<usize> {
+fn write_media(trak: &mut Writer, part: &Part<'_>, media: &Media, is_long: bool) -> Range<usize> {
     let track = part.track;
     let mut offsets = 0..0;
     trak.boxed(b"mdia", |mdia| {

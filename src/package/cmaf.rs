@@ -104,8 +104,7 @@ pub fn segment<R: ReadAt + ?Sized>(
     file: &Arc<dyn Source>,
     reader: &R,
 ) -> Result<Option<Extents>, ReadError> {
-    let (Some(segment), Some(end)) =
-        (track.index.segments.get(number), track.segment_end(number))
+    let (Some(segment), Some(end)) = (track.index.segments.get(number), track.segment_end(number))
     else {
         return Ok(None);
     };

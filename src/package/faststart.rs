@@ -60,10 +60,7 @@ pub fn faststart<R: ReadAt + ?Sized>(
     // Ancestors come before what is in them; their sizes are known only now.
     let made_len: u64 = parts.iter().map(|part| length(&part.part)).sum();
     let moov_len = moov.end - moov.start;
-    let shifts = [
-        (head_end, made_len),
-        (moov.end.max(head_end), made_len.wrapping_sub(moov_len)),
-    ];
+    let shifts = [(head_end, made_len), (moov.end.max(head_end), made_len.wrapping_sub(moov_len))];
     let source: Arc<dyn Source> = Arc::clone(file) as _;
     let kept = |range: Range<u64>| Extent::Source { source: Arc::clone(&source), range };
     let mut extents = Extents::default();

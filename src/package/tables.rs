@@ -141,9 +141,9 @@ impl Tables {
     /// `stsc`: how many samples are in which chunks.
     fn write_chunk_runs(&self, stbl: &mut Writer) {
         let mut before = 0;
-        let changes = (1..).zip(&self.chunks).filter(|(_, chunk)| {
-            std::mem::replace(&mut before, chunk.samples) != chunk.samples
-        });
+        let changes = (1..)
+            .zip(&self.chunks)
+            .filter(|(_, chunk)| std::mem::replace(&mut before, chunk.samples) != chunk.samples);
         let changes: Vec<(u32, u32)> =
             changes.map(|(number, chunk)| (number, chunk.samples)).collect();
         stbl.full(b"stsc", 0, 0, |stsc| {

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 /// Boxes that hold others.
 const PARENTS: [&[u8; 4]; 12] = [
-    b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"dinf", b"mvex", b"moof", b"traf", b"udta", b"mfra",
+    b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"dinf", b"mvex", b"moof", b"traf",
+    b"udta", b"mfra",
 ];
 
 /// A box of a sound file, with a header of 8 bytes.
@@ -73,7 +74,8 @@ pub fn patched(file: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
 pub fn replaced(file: &[u8], range: Range<usize>, with: &[u8]) -> Vec<u8> {
     let mut made = file.to_vec();
     for place in places(file) {
-        let is_around = place.start < range.start && range.end <= place.end && place.start + 8 <= range.start;
+        let is_around =
+            place.start < range.start && range.end <= place.end && place.start + 8 <= range.start;
         if is_around {
             let size = place.end - place.start - range.len() + with.len();
             let size = u32::try_from(size).expect("a small file");

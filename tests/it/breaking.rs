@@ -21,7 +21,10 @@ pub struct Broken {
 enum Made {
     Whole(Vec<u8>),
     /// Nothing but these parts at their offsets.
-    Sparse { parts: Vec<(u64, Vec<u8>)>, len: u64 },
+    Sparse {
+        parts: Vec<(u64, Vec<u8>)>,
+        len: u64,
+    },
 }
 
 impl Broken {
@@ -74,11 +77,14 @@ pub fn lying() -> Vec<Broken> {
 pub fn numbers() -> Vec<Broken> {
     let mut all = Vec::new();
     for (name, file) in sound() {
-        for place in places(&file).iter().filter(|place| !place.is_parent() && place.kind != *b"mdat") {
+        for place in
+            places(&file).iter().filter(|place| !place.is_parent() && place.kind != *b"mdat")
+        {
             let words = place.body().step_by(4).take(12).chain([place.end.saturating_sub(4)]);
             for at in words.filter(|at| *at >= place.start + 8) {
                 for value in [0_u32, 1, 0x7fff_ffff, 0x8000_0000, u32::MAX] {
-                    let how = format!("{name} {} word at {} is {value:#x}", place.path, at - place.start);
+                    let how =
+                        format!("{name} {} word at {} is {value:#x}", place.path, at - place.start);
                     all.push(Broken::new(how, patched(&file, at, &value.to_be_bytes())));
                 }
             }
@@ -120,8 +126,19 @@ fn sizes(name: &str, file: &[u8], all: &mut Vec<Broken>) {
 
 /// How far into a box its count is.
 const COUNTS: [(&[u8; 4], usize); 13] = [
-    (b"stts", 12), (b"ctts", 12), (b"stsc", 12), (b"stsz", 16), (b"stco", 12), (b"co64", 12), (b"stss", 12),
-    (b"elst", 12), (b"trun", 12), (b"sidx", 30), (b"dref", 12), (b"stsd", 12), (b"stsz", 12),
+    (b"stts", 12),
+    (b"ctts", 12),
+    (b"stsc", 12),
+    (b"stsz", 16),
+    (b"stco", 12),
+    (b"co64", 12),
+    (b"stss", 12),
+    (b"elst", 12),
+    (b"trun", 12),
+    (b"sidx", 30),
+    (b"dref", 12),
+    (b"stsd", 12),
+    (b"stsz", 12),
 ];
 
 fn counts(name: &str, file: &[u8], all: &mut Vec<Broken>) {
@@ -178,7 +195,7 @@ pub fn noise(length: usize) -> Vec<u8> {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        (state >> 32) as u8
+        state.to_be_bytes()[3]
     };
     std::iter::repeat_with(next).take(length).collect()
 }
@@ -193,7 +210,10 @@ pub fn contradicting() -> Vec<Broken> {
     for length in [0, 1, 7, 8, 9, 100, 5000] {
         all.push(Broken::new(format!("noise of {length}"), noise(length)));
         let ftyp = boxed(b"ftyp", &[b"isom", &[0; 4]]);
-        all.push(Broken::new(format!("noise of {length} behind a head"), [ftyp, noise(length)].concat()));
+        all.push(Broken::new(
+            format!("noise of {length} behind a head"),
+            [ftyp, noise(length)].concat(),
+        ));
     }
     all
 }
@@ -238,7 +258,11 @@ fn tables(all: &mut Vec<Broken>) {
         ("at zero", 0, 1, vec![0; 20]),
         ("none", 0, 1, vec![]),
     ] {
-        all.push(with(&format!("chunks {how}"), b"stco", &table(b"stco", version, width, &entries)));
+        all.push(with(
+            &format!("chunks {how}"),
+            b"stco",
+            &table(b"stco", version, width, &entries),
+        ));
     }
     for (how, entries) in [
         ("that wrap", [max, max].repeat(20)),
@@ -259,11 +283,22 @@ fn tables(all: &mut Vec<Broken>) {
         let stsz = full(b"stsz", 0, 0, &[&words([equal, count]), &words(rest)]);
         all.push(with(&format!("sizes {how}"), b"stsz", &stsz));
     }
-    for (bits, count, length) in
-        [(4, 90, 45), (8, 90, 90), (16, 90, 180), (0, 90, 90), (3, 90, 90), (32, 90, 360), (4, max, 45), (16, max, 8)]
-    {
+    for (bits, count, length) in [
+        (4, 90, 45),
+        (8, 90, 90),
+        (16, 90, 180),
+        (0, 90, 90),
+        (3, 90, 90),
+        (32, 90, 360),
+        (4, max, 45),
+        (16, max, 8),
+    ] {
         let stz2 = full(b"stz2", 0, 0, &[&words([bits, count]), &vec![0x11; length]]);
-        all.push(with(&format!("compact sizes of {bits} bits, {count}, in {length}"), b"stsz", &stz2));
+        all.push(with(
+            &format!("compact sizes of {bits} bits, {count}, in {length}"),
+            b"stsz",
+            &stz2,
+        ));
     }
     for (how, entries) in [
         ("that go back", vec![40, 30, 20, 10, 1]),
@@ -319,7 +354,12 @@ fn times(all: &mut Vec<Broken>) {
         ("long and largest", 1, 5, vec![max, max, 0x7fff_ffff, max, one]),
         ("long and most negative", 1, 5, vec![max, max, 1 << 31, 0, one, 1, 0, 0, 0, one]),
         ("long and empty", 1, 5, [max, max, max, max, one].repeat(3)),
-        ("long, empty and then largest", 1, 5, vec![max, max, max, max, one, max, max, 0x7fff_ffff, max, one]),
+        (
+            "long, empty and then largest",
+            1,
+            5,
+            vec![max, max, max, max, one, max, max, 0x7fff_ffff, max, one],
+        ),
         ("long, half", 1, 5, vec![0x3fff_ffff, max, max, max, one, 0x3fff_ffff, max, 0, 0, one]),
         ("none", 0, 3, vec![]),
     ] {
@@ -353,9 +393,32 @@ fn entries(all: &mut Vec<Broken>) {
             }
         }
         for kind in [
-            b"hvc1", b"hev1", b"av01", b"vp09", b"vp08", b"avc3", b"encv", b"enca", b"mp4a", b"mp4v", b"ac-3", b"ec-3",
-            b"Opus", b"fLaC", b"alac", b".mp3", b"sowt", b"lpcm", b"tx3g", b"wvtt", b"stpp", b"tmcd", b"jpeg", b"dvh1",
-            b"\0\0\0\0", b"\xff\xff\xff\xff",
+            b"hvc1",
+            b"hev1",
+            b"av01",
+            b"vp09",
+            b"vp08",
+            b"avc3",
+            b"encv",
+            b"enca",
+            b"mp4a",
+            b"mp4v",
+            b"ac-3",
+            b"ec-3",
+            b"Opus",
+            b"fLaC",
+            b"alac",
+            b".mp3",
+            b"sowt",
+            b"lpcm",
+            b"tx3g",
+            b"wvtt",
+            b"stpp",
+            b"tmcd",
+            b"jpeg",
+            b"dvh1",
+            b"\0\0\0\0",
+            b"\xff\xff\xff\xff",
         ] {
             let how = format!("entry at {} called {}", entry.start, kind.escape_ascii());
             all.push(Broken::new(how, patched(&clean, entry.start + 4, kind)));
@@ -377,7 +440,9 @@ fn entries(all: &mut Vec<Broken>) {
         all.push(Broken::new(how, replaced(&clean, entry.clone(), &patched(&inside, 0, &size))));
     }
     for place in of_kind(&clean, b"hdlr") {
-        for handler in [b"vide", b"soun", b"text", b"sbtl", b"subt", b"tmcd", b"meta", b"hint", b"\0\0\0\0"] {
+        for handler in
+            [b"vide", b"soun", b"text", b"sbtl", b"subt", b"tmcd", b"meta", b"hint", b"\0\0\0\0"]
+        {
             let how = format!("handler at {} is {}", place.start, handler.escape_ascii());
             all.push(Broken::new(how, patched(&clean, place.start + 16, handler)));
         }
@@ -393,7 +458,8 @@ fn fragments(all: &mut Vec<Broken>) {
         add(&format!("the first at {time:?}"), patched(&clean, tfdts[0].start + 12, &time));
         let last = tfdts.last().unwrap().start + 12;
         add(&format!("the last at {time:?}"), patched(&clean, last, &time));
-        let each = tfdts.iter().fold(clean.clone(), |file, tfdt| patched(&file, tfdt.start + 12, &time));
+        let each =
+            tfdts.iter().fold(clean.clone(), |file, tfdt| patched(&file, tfdt.start + 12, &time));
         add(&format!("all at {time:?}"), each);
     }
     let tfhd = |flags, fields: &[u8]| full(b"tfhd", 0, flags, &[&words([1]), fields]);
@@ -401,7 +467,11 @@ fn fragments(all: &mut Vec<Broken>) {
     let max = u32::MAX;
     for (how, tfhd, trun) in [
         ("a base that wraps", tfhd(1, &[0xff; 8]), trun(0xe01, &[2, 100, 5, 0, 0, 5, 0, 0])),
-        ("a base near the end of numbers", tfhd(1, &(i64::MAX as u64).to_be_bytes()), trun(0x201, &[1, 0x7fff_ffff, max])),
+        (
+            "a base near the end of numbers",
+            tfhd(1, &(i64::MAX as u64).to_be_bytes()),
+            trun(0x201, &[1, 0x7fff_ffff, max]),
+        ),
         ("data before the file", tfhd(0x2_0000, &[]), trun(0x201, &[1, 1 << 31, 5])),
         ("data behind the file", tfhd(0x2_0000, &[]), trun(0x201, &[1, 0x7fff_ffff, 5])),
         ("a run without fields of many", tfhd(0x2_0000, &[]), trun(0, &[1 << 18])),

@@ -51,7 +51,8 @@ fn ask(address: SocketAddr, name: &str) -> Asked {
         let answer = fetch(address, target);
         let took = begun.elapsed();
         if took > asked.slowest.0 {
-            asked.slowest = (took, target.rsplit_once("mp4/").map_or(target, |(_, file)| file).to_owned());
+            asked.slowest =
+                (took, target.rsplit_once("mp4/").map_or(target, |(_, file)| file).to_owned());
         }
         asked.answers += usize::from(answer.status == 200);
         answer
@@ -79,7 +80,8 @@ fn ask(address: SocketAddr, name: &str) -> Asked {
 fn fetch(address: SocketAddr, target: &str) -> Response {
     let ask = |method, fields: &[&str]| Client::connect(address).request(method, target, fields);
     let head = ask("HEAD", &[]);
-    let length = head.field("content-length").map_or(0, |length| length.parse::<u64>().expect("a number"));
+    let length =
+        head.field("content-length").map_or(0, |length| length.parse::<u64>().expect("a number"));
     if head.status == 200 && length > WHOLE_BYTES {
         for range in ["bytes=0-65535", "bytes=-65536"] {
             let part = ask("GET", &[&format!("Range: {range}")]);
@@ -218,7 +220,9 @@ fn figures_of_what_is_made_to_cost_much() {
         let cpu_ms = (program.cpu_ticks() - before) * 10;
         let (peak, _) = program.memory_kib();
         let more_mib = peak.saturating_sub(idle) / 1024;
-        println!("{took:>10.1?} {cpu_ms:>5} ms CPU {more_mib:>4} MiB {answers:>4} {name} ({target})");
+        println!(
+            "{took:>10.1?} {cpu_ms:>5} ms CPU {more_mib:>4} MiB {answers:>4} {name} ({target})"
+        );
         (slowest, largest) = (slowest.max(took), largest.max(more_mib));
     });
     println!("at most {slowest:.1?} and {largest} MiB above idle");
@@ -236,7 +240,11 @@ fn a_short_file_tells_of_no_more_samples_than_its_length_pays_for() {
         let file = stacked(4, 1 << 22, delta);
         let tracks = tracks_of(&file);
         let samples: u64 = tracks.iter().map(|track| u64::from(track.index.end_sample)).sum();
-        assert!(samples <= file.len() as u64 + (1 << 18), "{samples} samples of {} bytes", file.len());
+        assert!(
+            samples <= file.len() as u64 + (1 << 18),
+            "{samples} samples of {} bytes",
+            file.len()
+        );
         assert_eq!(tracks[0].index.fault, Some(SampleFault::TooMany));
     }
 }
@@ -254,7 +262,8 @@ fn a_group_of_pictures_without_end_is_cut_where_a_segment_has_enough() {
     let tracks = tracks_of(&endless_group());
     let index = &tracks[0].index;
     assert_eq!((index.end_sample, index.fault), (1 << 20, None));
-    let ends = (0..index.segments.len()).map(|number| tracks[0].segment_end(number).expect("it is one"));
+    let ends =
+        (0..index.segments.len()).map(|number| tracks[0].segment_end(number).expect("it is one"));
     for (segment, end) in index.segments.iter().zip(ends) {
         assert_eq!(end - segment.first_sample, SEGMENT_SAMPLES_MAX);
     }
@@ -275,8 +284,11 @@ fn a_clip_that_begins_behind_the_end_of_all_numbers_is_refused_with_the_title_s_
 
 #[test]
 fn what_is_read_of_a_broken_movie_can_be_sent() {
-    let all: Vec<Broken> =
-        lying().into_iter().chain(contradicting()).chain(numbers().into_iter().step_by(3)).collect();
+    let all: Vec<Broken> = lying()
+        .into_iter()
+        .chain(contradicting())
+        .chain(numbers().into_iter().step_by(3))
+        .collect();
     let fails = |broken: &&Broken| {
         let bytes = broken.bytes().expect("only what costs much is sparse");
         std::panic::catch_unwind(|| invariants::movie(bytes)).is_err()
@@ -297,13 +309,21 @@ enum Change {
 
 fn changes() -> impl Strategy<Value = Change> {
     let place = any::<Index>;
-    let value = prop_oneof![Just(0), Just(1), Just(u32::MAX), Just(1 << 31), Just(0x7fff_ffff), any::<u32>()];
+    let value = prop_oneof![
+        Just(0),
+        Just(1),
+        Just(u32::MAX),
+        Just(1 << 31),
+        Just(0x7fff_ffff),
+        any::<u32>()
+    ];
     prop_oneof![
         (place(), any::<u8>()).prop_map(|(at, bits)| Change::Flip(at, bits)),
         (place(), value).prop_map(|(at, value)| Change::Set(at, value)),
         (place(), 1..200_usize).prop_map(|(at, length)| Change::Remove(at, length)),
         (place(), 1..200_usize).prop_map(|(at, length)| Change::Repeat(at, length)),
-        (place(), place(), 1..64_usize).prop_map(|(from, to, length)| Change::Copy(from, to, length)),
+        (place(), place(), 1..64_usize)
+            .prop_map(|(from, to, length)| Change::Copy(from, to, length)),
     ]
 }
 
@@ -351,6 +371,17 @@ fn what_is_read_of_a_movie_after_random_changes_can_be_sent() {
     });
     if let Err(error) = result {
         // The input is long, and its changes say all.
-        panic!("{}", error.to_string().chars().rev().take(4000).collect::<Vec<_>>().iter().rev().collect::<String>());
+        panic!(
+            "{}",
+            error
+                .to_string()
+                .chars()
+                .rev()
+                .take(4000)
+                .collect::<Vec<_>>()
+                .iter()
+                .rev()
+                .collect::<String>()
+        );
     }
 }

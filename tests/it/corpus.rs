@@ -14,7 +14,11 @@ fn replay(corpus: &str, check: fn(&[u8])) {
         let input = fs::read(&path).expect("an input");
         let name = path.file_name().unwrap_or_default().display();
         let held = std::panic::catch_unwind(|| check(&input));
-        assert!(held.is_ok(), "{corpus}/{name} breaks an invariant: {:?}", &input[..input.len().min(500)]);
+        assert!(
+            held.is_ok(),
+            "{corpus}/{name} breaks an invariant: {:?}",
+            &input[..input.len().min(500)]
+        );
         inputs += 1;
     }
     assert!(inputs >= 30, "{corpus} has lost its seeds: {inputs}");

@@ -87,8 +87,14 @@ fn deep_and_many(each: &mut dyn FnMut(Broken)) {
         each(Broken::new(format!("{how} in front"), [&ftyp, &many, &clean[16..]].concat()));
         each(Broken::new(format!("{how} behind"), [&clean, &many[..]].concat()));
         let sixty = tracks(64, &overlapping(100, 10, 512));
-        each(Broken::new(format!("{how} behind 64 tracks"), [movie(100, &sixty), many.clone()].concat()));
-        each(Broken::new(format!("{how} in an index"), movie(100, &[tracks(2, &overlapping(100, 10, 512)), many].concat())));
+        each(Broken::new(
+            format!("{how} behind 64 tracks"),
+            [movie(100, &sixty), many.clone()].concat(),
+        ));
+        each(Broken::new(
+            format!("{how} in an index"),
+            movie(100, &[tracks(2, &overlapping(100, 10, 512)), many].concat()),
+        ));
     }
     let plan = Plan::video(1, 0);
     let tables = overlapping(100, 10, 512);
@@ -108,7 +114,8 @@ fn deep_and_many(each: &mut dyn FnMut(Broken)) {
     let more = boxed(b"free", &[&vec![0; 65_000]]);
     let size = u32::try_from(plan.entry.len() + more.len()).unwrap().to_be_bytes();
     plan.entry = [&size, &plan.entry[4..], &more].concat();
-    let many = (1..=64).flat_map(|id| trak(&Plan { id, ..plan.clone() }, &tables)).collect::<Vec<_>>();
+    let many =
+        (1..=64).flat_map(|id| trak(&Plan { id, ..plan.clone() }, &tables)).collect::<Vec<_>>();
     each(Broken::new("64 entries of 65 KB", movie(100, &many)));
     let pssh = boxed(b"pssh", &[&vec![0; 65_000]]).repeat(1000);
     each(Broken::new("a thousand pssh", movie(100, &[tracks(2, &tables), pssh].concat())));
@@ -123,7 +130,9 @@ fn samples(each: &mut dyn FnMut(Broken)) {
     ] {
         for delta in [0, 1, 512, 6 * 48_000] {
             let tables = overlapping(count, per_chunk, delta);
-            let how = format!("{tracks_count} tracks of {count} samples of {delta} ticks on top of each other");
+            let how = format!(
+                "{tracks_count} tracks of {count} samples of {delta} ticks on top of each other"
+            );
             each(Broken::new(how, movie(1 << 14, &tracks(tracks_count, &tables))));
         }
     }
@@ -143,7 +152,12 @@ fn samples(each: &mut dyn FnMut(Broken)) {
     // Each table as long as it can be.
     let count = 1 << 19;
     let tables = [
-        table(b"stts", 0, 2, &(0..count).flat_map(|sample| [1, 500 + sample % 2]).collect::<Vec<_>>()),
+        table(
+            b"stts",
+            0,
+            2,
+            &(0..count).flat_map(|sample| [1, 500 + sample % 2]).collect::<Vec<_>>(),
+        ),
         table(b"ctts", 0, 2, &(0..count).flat_map(|sample| [1, sample % 3]).collect::<Vec<_>>()),
         table(b"stsc", 0, 3, &(1..=count).flat_map(|chunk| [chunk, 1, 1]).collect::<Vec<_>>()),
         full(b"stsz", 0, 0, &[&words([0, count]), &words((0..count).map(|sample| 1 + sample % 2))]),
@@ -175,16 +189,24 @@ fn fragments(each: &mut dyn FnMut(Broken)) {
         let trun = full(b"trun", 0, 0, &[&words([count])]);
         boxed(b"moof", &[&boxed(b"traf", &[&tfhd, &trun])])
     };
-    for (size, duration, count) in
-        [(0, 0, 1 << 18), (0, 512, 1 << 18), (1, 512, 1 << 10), (0, u32::MAX, 1 << 18), (0, 48_000 * 6, 1 << 18), (0, 1, 1)]
-    {
+    for (size, duration, count) in [
+        (0, 0, 1 << 18),
+        (0, 512, 1 << 18),
+        (1, 512, 1 << 10),
+        (0, u32::MAX, 1 << 18),
+        (0, 48_000 * 6, 1 << 18),
+        (0, 1, 1),
+    ] {
         let many = moof(1, size, duration, count).repeat(2000);
         let how = format!("2000 fragments of {count} samples of {size} bytes and {duration} ticks");
         each(Broken::new(how, [&clean[..], &many].concat()));
     }
     let many = moof(9, 0, 0, 1).repeat(100_000);
     let sixty = tracks(64, &overlapping(100, 10, 512));
-    each(Broken::new("64 tracks and fragments of none", [movie(100, &sixty), many.clone()].concat()));
+    each(Broken::new(
+        "64 tracks and fragments of none",
+        [movie(100, &sixty), many.clone()].concat(),
+    ));
     let mut empty = overlapping(0, 10, 512);
     empty[3] = table(b"stco", 0, 1, &[]);
     let sixty = tracks(64, &empty);
@@ -204,8 +226,12 @@ fn fragments(each: &mut dyn FnMut(Broken)) {
     let heads = (0..count).map(|number| (start + number * length, head(b"moof", length)));
     let parts = std::iter::once((0, front.clone())).chain(heads).collect();
     each(Broken::sparse("long fragments of nothing", parts, start + count * length));
-    let traf = boxed(b"traf", &[&full(b"tfhd", 0, 0x2_0010, &[&words([1, 1])]), &full(b"trun", 0, 0, &[&words([1])])]);
-    let heads = (0..count).map(|number| (start + number * length, [head(b"moof", length), traf.clone()].concat()));
+    let traf = boxed(
+        b"traf",
+        &[&full(b"tfhd", 0, 0x2_0010, &[&words([1, 1])]), &full(b"trun", 0, 0, &[&words([1])])],
+    );
+    let heads = (0..count)
+        .map(|number| (start + number * length, [head(b"moof", length), traf.clone()].concat()));
     let parts = std::iter::once((0, front)).chain(heads).collect();
     each(Broken::sparse("long fragments of a sample", parts, start + count * length));
 }
@@ -217,16 +243,23 @@ fn long(each: &mut dyn FnMut(Broken)) {
         let size = mib << 20;
         let at = ftyp.len() as u64;
         let empty = [ftyp.clone(), head(b"moov", size)].concat();
-        each(Broken::sparse(format!("an index of {mib} MiB of nothing"), vec![(0, empty)], at + size));
+        each(Broken::sparse(
+            format!("an index of {mib} MiB of nothing"),
+            vec![(0, empty)],
+            at + size,
+        ));
         let full = [ftyp.clone(), head(b"moov", size), clean[8..].to_vec()].concat();
         each(Broken::sparse(format!("an index of {mib} MiB"), vec![(0, full)], at + size));
     }
     // Sizes that are all zero, as many as there is room for.
-    for (count, is_each) in [(1_u32 << 24, true), (1 << 25, true), (1 << 24, false), (1 << 25, false)] {
+    for (count, is_each) in
+        [(1_u32 << 24, true), (1 << 25, true), (1 << 24, false), (1 << 25, false)]
+    {
         let length = if is_each { u64::from(count) * 4 } else { 0 };
         let mut tables = overlapping(1000, count, 512).to_vec();
         tables[0] = table(b"stts", 0, 2, &[count, 512]);
-        let sizes = [head(b"stsz", 20 + length), words([0, if is_each { 0 } else { 4 }, count])].concat();
+        let sizes =
+            [head(b"stsz", 20 + length), words([0, if is_each { 0 } else { 4 }, count])].concat();
         tables[2] = sizes;
         tables.swap(2, 3);
         // Only the last box of all may be longer than its bytes, as all that it is in.

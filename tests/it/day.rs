@@ -53,7 +53,8 @@ impl Day {
             full(b"co64", 0, 0, &[&words([CHUNKS]), &entries])
         };
         // I P B B …, and sizes that are not all the same.
-        let compositions = (0..PICTURES).flat_map(|picture| [1, [1, 3, 0, 0][picture as usize % 4] * 1000]);
+        let compositions =
+            (0..PICTURES).flat_map(|picture| [1, [1, 3, 0, 0][picture as usize % 4] * 1000]);
         let sizes = (0..PICTURES).map(|picture| PICTURE_BYTES - 1 + picture % 3);
         let video = [
             table(b"stts", 0, 2, &[PICTURES, 1000]),
@@ -64,7 +65,8 @@ impl Day {
             offsets(8192),
         ];
         // 23 or 24 in each chunk.
-        let frames_before = |chunk: u64| u32::try_from(chunk * u64::from(FRAMES) / u64::from(CHUNKS)).unwrap();
+        let frames_before =
+            |chunk: u64| u32::try_from(chunk * u64::from(FRAMES) / u64::from(CHUNKS)).unwrap();
         let runs = (0..u64::from(CHUNKS)).flat_map(|chunk| {
             let count = frames_before(chunk + 1) - frames_before(chunk);
             [u32::try_from(chunk).unwrap() + 1, count, 1]
@@ -72,7 +74,15 @@ impl Day {
         let audio = [
             table(b"stts", 0, 2, &[FRAMES, 1024]),
             table(b"stsc", 0, 3, &runs.collect::<Vec<_>>()),
-            full(b"stsz", 0, 0, &[&words([0, FRAMES]), &words((0..FRAMES).map(|frame| FRAME_BYTES - 1 + frame % 3))]),
+            full(
+                b"stsz",
+                0,
+                0,
+                &[
+                    &words([0, FRAMES]),
+                    &words((0..FRAMES).map(|frame| FRAME_BYTES - 1 + frame % 3)),
+                ],
+            ),
             offsets(0),
         ];
         let mut plan = Plan::video(1, 0);
@@ -132,7 +142,10 @@ fn figures_of_a_day() {
         let (took, (peak, now)) = (begun.elapsed(), program.memory_kib());
         println!(
             "{what:<20} {} {took:>10.1?} {:>9} B, peak {:>3} MiB above idle, after {:>3}",
-            answer.status, answer.body.len(), peak.saturating_sub(idle) / 1024, now.saturating_sub(idle) / 1024
+            answer.status,
+            answer.body.len(),
+            peak.saturating_sub(idle) / 1024,
+            now.saturating_sub(idle) / 1024
         );
         answer
     };

@@ -32,11 +32,13 @@ fn short(length: usize) -> u32 {
 }
 
 /// A sequence parameter set of 64 by 48, as x264 writes it, and a picture parameter set.
-const AVCC: [u8; 38] = *b"\x01\x4d\x40\x0a\xff\xe1\x00\x17\x67\x4d\x40\x0a\xec\xa2\x3d\x80\x88\x00\x00\
+const AVCC: [u8; 38] =
+    *b"\x01\x4d\x40\x0a\xff\xe1\x00\x17\x67\x4d\x40\x0a\xec\xa2\x3d\x80\x88\x00\x00\
     \x03\x00\x08\x00\x00\x03\x01\x90\x78\x91\x2c\xb0\x01\x00\x04\x68\xce\x0f\xc8";
 
 /// AAC LC of two channels at 48 kHz.
-const ESDS: [u8; 37] = *b"\x00\x00\x00\x00\x03\x20\x00\x02\x00\x04\x18\x40\x15\x00\x00\x00\x00\x01\xf4\
+const ESDS: [u8; 37] =
+    *b"\x00\x00\x00\x00\x03\x20\x00\x02\x00\x04\x18\x40\x15\x00\x00\x00\x00\x01\xf4\
     \x00\x00\x01\xf4\x00\x05\x05\x11\x90\x56\xe5\x00\x06\x01\x02\x00\x00\x00";
 
 /// The matrix that turns nothing.
@@ -83,7 +85,9 @@ impl Plan {
             timescale: 12_800,
             entry,
             delta: 512,
-            sizes: (0..frames).map(|frame| if frame % 12 == 0 { 90 } else { 10 + frame as u32 % 7 }).collect(),
+            sizes: (0..frames)
+                .map(|frame| if frame % 12 == 0 { 90 } else { 10 + short(frame % 7) })
+                .collect(),
             compositions: (0..frames).map(composition).collect(),
             sync_every: 12,
             per_chunk: 6,
@@ -102,7 +106,7 @@ impl Plan {
             timescale: 48_000,
             entry,
             delta: 1024,
-            sizes: (0..frames).map(|frame| 6 + frame as u32 % 5).collect(),
+            sizes: (0..frames).map(|frame| 6 + short(frame % 5)).collect(),
             compositions: Vec::new(),
             sync_every: 1,
             per_chunk: 12,
@@ -129,7 +133,8 @@ impl Plan {
 
     /// `trak`, with whatever tables.
     pub fn trak(&self, movie_lasts: u32, tables: &[&[u8]]) -> Vec<u8> {
-        let mdhd = full(b"mdhd", 0, 0, &[&words([0, 0, self.timescale, self.lasts(), 0x55c4_0000])]);
+        let mdhd =
+            full(b"mdhd", 0, 0, &[&words([0, 0, self.timescale, self.lasts(), 0x55c4_0000])]);
         let hdlr = full(b"hdlr", 0, 0, &[&[0; 4], &self.handler, &[0; 12], b"Track\0"]);
         let header = match &self.handler {
             b"vide" => full(b"vmhd", 0, 1, &[&[0; 8]]),
@@ -153,19 +158,22 @@ impl Plan {
         let syncs = (0..count).step_by(self.sync_every).map(|sample| short(sample) + 1);
         let stss = table(b"stss", 0, 1, &syncs.collect::<Vec<_>>());
         let mut stsc = vec![1, short(self.per_chunk), 1];
-        if count % self.per_chunk > 0 {
+        if !count.is_multiple_of(self.per_chunk) {
             stsc.extend([short(chunks.len()), short(count % self.per_chunk), 1]);
         }
         let stsc = table(b"stsc", 0, 3, &stsc);
         let stsz = full(b"stsz", 0, 0, &[&words([0, short(count)]), &words(self.sizes.clone())]);
         let offsets = match is_long {
             true => {
-                let entries: Vec<u8> = chunks.iter().flat_map(|offset| offset.to_be_bytes()).collect();
+                let entries: Vec<u8> =
+                    chunks.iter().flat_map(|offset| offset.to_be_bytes()).collect();
                 full(b"co64", 0, 0, &[&words([short(chunks.len())]), &entries])
             }
             false => {
-                let entries: Vec<u32> =
-                    chunks.iter().map(|offset| u32::try_from(*offset).expect("a small file")).collect();
+                let entries: Vec<u32> = chunks
+                    .iter()
+                    .map(|offset| u32::try_from(*offset).expect("a small file"))
+                    .collect();
                 table(b"stco", 0, 1, &entries)
             }
         };
@@ -194,7 +202,8 @@ fn lasts_ms(plans: &[Plan]) -> u32 {
 fn interleave(plans: &[Plan], start: u64) -> (Vec<Vec<u64>>, usize) {
     let mut offsets = vec![Vec::new(); plans.len()];
     let mut at = start;
-    let most = plans.iter().map(|plan| plan.sizes.len().div_ceil(plan.per_chunk)).max().unwrap_or(0);
+    let most =
+        plans.iter().map(|plan| plan.sizes.len().div_ceil(plan.per_chunk)).max().unwrap_or(0);
     for chunk in 0..most {
         for (plan, offsets) in plans.iter().zip(&mut offsets) {
             if let Some(sizes) = plan.sizes.chunks(plan.per_chunk).nth(chunk) {
@@ -218,9 +227,9 @@ fn moov(plans: &[Plan], chunks: &[Vec<u64>], is_long: bool, last: &[u8]) -> Vec<
 
 /// An index of tracks with these tables, whatever is in them.
 pub fn moov_of(tracks: &[(Plan, Vec<Vec<u8>>)]) -> Vec<u8> {
-    let traks = tracks.iter().map(|(plan, tables)| {
-        plan.trak(0, &tables.iter().map(Vec::as_slice).collect::<Vec<_>>())
-    });
+    let traks = tracks
+        .iter()
+        .map(|(plan, tables)| plan.trak(0, &tables.iter().map(Vec::as_slice).collect::<Vec<_>>()));
     let traks = traks.collect::<Vec<_>>().concat();
     boxed(b"moov", &[&mvhd(0, short(tracks.len()) + 1), &traks])
 }
@@ -258,10 +267,13 @@ pub fn fragmented(plans: &[Plan]) -> Vec<u8> {
     let empty = [&empty[..], &[full(b"stsz", 0, 0, &[&[0; 8]])]].concat();
     let empty: Vec<&[u8]> = empty.iter().map(Vec::as_slice).collect();
     let traks = plans.iter().map(|plan| plan.trak(0, &empty)).collect::<Vec<_>>().concat();
-    let trex = plans.iter().map(|plan| full(b"trex", 0, 0, &[&words([plan.id, 1, plan.delta, 0, 0x1_0000])]));
+    let trex = plans
+        .iter()
+        .map(|plan| full(b"trex", 0, 0, &[&words([plan.id, 1, plan.delta, 0, 0x1_0000])]));
     let mvex = boxed(b"mvex", &[&trex.collect::<Vec<_>>().concat()]);
     let moov = boxed(b"moov", &[&mvhd(0, short(plans.len()) + 1), &traks, &mvex]);
-    let most = plans.iter().map(|plan| plan.sizes.len().div_ceil(plan.per_chunk)).max().unwrap_or(0);
+    let most =
+        plans.iter().map(|plan| plan.sizes.len().div_ceil(plan.per_chunk)).max().unwrap_or(0);
     let fragments: Vec<Vec<u8>> = (0..most).map(|number| fragment(plans, number)).collect();
     let references =
         fragments.iter().flat_map(|fragment| [short(fragment.len()), 480, 0x9000_0000]);
@@ -309,11 +321,15 @@ fn traf(plan: &Plan, number: usize, data_offset: u32) -> Vec<u8> {
 }
 
 fn pattern(length: usize) -> Vec<u8> {
-    (0..length).map(|at| (at % 251) as u8).collect()
+    (0..=250).cycle().take(length).collect()
 }
 
 /// One plain movie, one fragmented, one of QuickTime, of some two seconds.
 pub fn sound() -> [(&'static str, Vec<u8>); 3] {
     let plans = [Plan::video(1, 48), Plan::audio(2, 90)];
-    [("plain", plain(&plans)), ("fragmented", fragmented(&plans)), ("quick-time", quick_time(&plans))]
+    [
+        ("plain", plain(&plans)),
+        ("fragmented", fragmented(&plans)),
+        ("quick-time", quick_time(&plans)),
+    ]
 }
