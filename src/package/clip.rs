@@ -25,13 +25,14 @@ const USUAL_TIMESCALE: u32 = 90_000;
 pub enum ClipRefused {
     /// There is nothing between its start and its end.
     #[error(
-        "there is nothing to play from {start_ms} to {end_ms} ms: the title ends at {title_ms} ms"
+        "there is nothing to play from {start_ms} ms {}: the title ends at {title_ms} ms",
+        .end_ms.map_or_else(|| "on".to_owned(), |end_ms| format!("to {end_ms} ms"))
     )]
     Empty {
         /// Its start, in milliseconds.
         start_ms: u64,
-        /// Its end, in milliseconds.
-        end_ms: u64,
+        /// Its end, in milliseconds; `None` for the title's.
+        end_ms: Option<u64>,
         /// The end of the title, in milliseconds.
         title_ms: u64,
     },
@@ -82,11 +83,12 @@ pub fn clip<R: ReadAt + ?Sized>(
             parts.push(part);
         }
     }
-    if parts.is_empty() {
+    // Subtitles alone are nothing to play.
+    if !parts.iter().any(|part| part.track.is_video() || part.track.is_audio()) {
         let ends = tracks().map(|track| in_ms(track.index.end, track.timescale));
         return Err(ClipRefused::Empty {
             start_ms: clip.start_ms,
-            end_ms: clip.end_ms.unwrap_or(u64::MAX),
+            end_ms: clip.end_ms,
             title_ms: ends.max().unwrap_or(0),
         });
     }
@@ -146,6 +148,7 @@ fn part<'a, R: ReadAt + ?Sized>(
         return Ok(part);
     };
     let mut walk = track.walk(reader, segment);
+    let raise = i64::from(track.index.raise);
     let mut last_shown = 0;
     for _ in segment.first_sample..track.index.end_sample {
         let Some(Ok(sample)) = walk.next_sample()? else {
@@ -157,10 +160,10 @@ fn part<'a, R: ReadAt + ?Sized>(
         if sample.is_sync && is_early {
             part.samples.clear();
         }
-        // Pictures that are shown before may be decoded behind: the end is behind the last key frame.
-        if presented >= end
-            && (sample.is_sync || sample.dts.saturating_add(track.timeline.shift) >= end)
-        {
+        // Pictures that are shown before the end may be decoded behind others that are shown after it,
+        // also behind a key frame. No composition offset is less than what raises the least to zero.
+        let earliest = sample.dts.saturating_add(track.timeline.shift).saturating_sub(raise);
+        if presented >= end && earliest >= end {
             break;
         }
         if part.samples.len() >= samples_max {
@@ -176,7 +179,6 @@ fn part<'a, R: ReadAt + ?Sized>(
         return Ok(part);
     };
     let shift = track.timeline.shift;
-    let raise = i64::from(track.index.raise);
     let begins =
         part.samples.iter().map(|sample| track.timeline.presented(sample.dts, sample.composition));
     let begins = begins.min().unwrap_or(0);
@@ -186,7 +188,27 @@ fn part<'a, R: ReadAt + ?Sized>(
     part.media_time = seen - shift - first.dts + raise;
     let until = end.min(track.index.end);
     part.lasts = u64::try_from(until.saturating_sub(seen)).unwrap_or(0);
+    if part.lasts == 0 {
+        // All that was found is over before the start.
+        part.samples.clear();
+    }
     Ok(part)
+}
+
+impl Part<'_> {
+    /// How long each sample lasts until the next: what the file says, but for gaps between fragments,
+    /// which are in the times of decoding alone.
+    fn durations(&self) -> impl Iterator<Item = u32> {
+        let first = self.samples.first().map_or(0, |sample| sample.dts);
+        let next = self.samples.iter().skip(1).map(|next| Some(next.dts)).chain([None]);
+        self.samples.iter().zip(next).scan(first, |at, (sample, next)| {
+            let lasts = next
+                .map_or(Ok(sample.duration), |next| u32::try_from(next.saturating_sub(*at).max(0)));
+            let lasts = lasts.unwrap_or(sample.duration);
+            *at = at.saturating_add(i64::from(lasts));
+            Some(lasts)
+        })
+    }
 }
 
 /// The bytes of all parts, in the order of the file, and where each lies in the clip.
@@ -287,7 +309,7 @@ fn write_moov(parts: &[Part<'_>], media: &Media, base: u64, is_long: bool) -> Ve
 fn write_media(trak: &mut Writer, part: &Part<'_>, media: &Media, base: u64, is_long: bool) {
     let track = part.track;
     trak.boxed(b"mdia", |mdia| {
-        let duration = part.samples.iter().map(|sample| u64::from(sample.duration)).sum();
+        let duration = part.durations().map(u64::from).sum();
         let language = track.language.as_deref().unwrap_or_default();
         boxes::media_header(mdia, track.timescale.get(), duration, language);
         boxes::handler(mdia, &track.handler.0, track.name.as_deref().unwrap_or_default());
@@ -304,7 +326,7 @@ fn write_tables(stbl: &mut Writer, part: &Part<'_>, media: &Media, base: u64, is
         stsd.u32(1);
         stsd.bytes(&part.track.entry.entry);
     });
-    runs(stbl, b"stts", samples.iter().map(|sample| sample.duration));
+    runs(stbl, b"stts", part.durations());
     let raise = part.track.index.raise.cast_signed();
     let compositions = samples.iter().map(|sample| sample.composition.wrapping_add(raise));
     if compositions.clone().any(|composition| composition != 0) {

@@ -19,6 +19,7 @@ mod answers; // the table of cases, over sockets and in memory
 mod browsers; // CORS, methods, request ids, health
 mod cases; // HTTP's rules as a table of requests and answers
 mod changing; // files that are replaced, overwritten, truncated or deleted while they are sent
+mod clipping; // parts of titles, and some of their tracks
 mod codings; // content codings of text, and never of media
 mod connections; // keep-alive, pipelining, malformed requests, what closes and what does not
 mod corpus; // the seeds of the fuzz targets
