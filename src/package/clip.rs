@@ -184,14 +184,15 @@ fn part<'a, R: ReadAt + ?Sized>(
     let begins = begins.min().unwrap_or(0);
     // What is seen first: the start, or where the track begins if that is later.
     let seen = begins.max(start).max(track.timeline.from);
-    part.empty = (seen - start).unsigned_abs();
-    part.media_time = seen - shift - first.dts + raise;
     let until = end.min(track.index.end);
     part.lasts = u64::try_from(until.saturating_sub(seen)).unwrap_or(0);
     if part.lasts == 0 {
-        // All that was found is over before the start.
+        // All that was found is over before the start, which may be any number.
         part.samples.clear();
+        return Ok(part);
     }
+    part.empty = (seen - start).unsigned_abs();
+    part.media_time = seen - shift - first.dts + raise;
     Ok(part)
 }
 
