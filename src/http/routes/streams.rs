@@ -222,16 +222,17 @@ async fn manifest(
     site: &Data<Site>,
     title: &MediaPath,
     opened: &Opened,
-    company: Company,
+    mut company: Company,
     product: fn(u64) -> Product,
 ) -> Result<HttpResponse, Error> {
     let product = product(company.digest());
-    let modified = company.modified(opened);
     let identity = *opened.file.identity();
     let is_hls = matches!(product, Product::Multivariant(_));
     let bytes = match site.made.text(&identity, &product) {
         Some(bytes) => bytes,
         None => {
+            company.tell_what_is_left_out();
+            texts::leave_out_nonsense(site, title, opened, &mut company).await;
             let name = String::from_utf8_lossy(title.file_name()).into_owned();
             let opened = opened.clone();
             let made = site.run_beside(move || {
@@ -248,9 +249,8 @@ async fn manifest(
         }
     };
     let media_type = if is_hls { HLS } else { DASH };
-    let mut text = Text::made(bytes, media_type, Caching::Manifest);
-    text.last_modified = Some(modified);
-    respond_text(request, site, text).await
+    // No date: what is taken away, or put there as it was kept elsewhere, makes none later.
+    respond_text(request, site, Text::made(bytes, media_type, Caching::Manifest)).await
 }
 
 /// A playlist of one track, from the cache or made now.
