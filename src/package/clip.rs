@@ -3,14 +3,14 @@
 //!
 //! The samples stay where they are and in their order, and what lies between them is left out. All
 //! tracks share one start, to which an edit list leads: pictures begin with the key frame before it,
-//! sound with one frame more than is heard.
+//! sound with one frame more than is heard, or as many as its decoder has to hear before it is right.
 
 use std::{num::NonZeroU32, ops::Range, sync::Arc};
 
 use super::boxes::{self, Writer};
 use crate::{
     extent::{Extent, Extents, ReadAt, ReadError, Source},
-    movie::{Movie, Sample, Segment, Track},
+    movie::{Movie, Sample, Segment, Track, codec::Codec},
 };
 
 /// Samples of all tracks together at most, which is what it may take in memory while it is made:
@@ -149,6 +149,8 @@ fn part<'a, R: ReadAt + ?Sized>(
     };
     let mut walk = track.walk(reader, segment);
     let raise = i64::from(track.index.raise);
+    // RFC 7845 section 4.6. Other decoders are right with the second frame.
+    let preroll = if track.entry.codec == Codec::Opus { in_ticks(80, track.timescale) } else { 0 };
     let mut last_shown = 0;
     for _ in segment.first_sample..track.index.end_sample {
         let Some(Ok(sample)) = walk.next_sample()? else {
@@ -156,7 +158,7 @@ fn part<'a, R: ReadAt + ?Sized>(
         };
         let presented = track.timeline.presented(sample.dts, sample.composition);
         let ends = presented.saturating_add(i64::from(sample.duration));
-        let is_early = if track.is_video() { presented } else { ends } <= start;
+        let is_early = if track.is_video() { presented } else { ends } <= start - preroll;
         if sample.is_sync && is_early {
             part.samples.clear();
         }

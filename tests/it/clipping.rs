@@ -379,6 +379,21 @@ fn ranges_of_a_part_are_cuts_of_it_and_every_server_has_the_same_part() {
 }
 
 #[test]
+fn a_part_of_opus_begins_with_what_its_decoder_has_to_hear_before() {
+    cuts(&[("opus.mp4", &[(0, 1000), (40, 1000), (2520, 5080)])]);
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let serving = of_clips();
+    let name = clips::named("opus.mp4").file_name();
+    let url = format!("http://{}/v/{name}/play.mp4?start=2.52&tracks=audio-1", serving.address);
+    let sound = ffmpeg::tracks(&url).expect("a movie").remove(0);
+    let earliest = sound.packets.iter().map(|packet| sound.shown_at(packet).nanoseconds()).min();
+    let before = -earliest.expect("packets");
+    assert!((80 * MS..=120 * MS).contains(&before), "{before}");
+}
+
+#[test]
 fn a_gap_between_two_fragments_is_as_long_in_a_part() {
     if !ffmpeg::is_installed() {
         return;

@@ -97,12 +97,12 @@ fn roles(set: &Element) -> Vec<&str> {
 /// cue is the same in each.
 fn cues_of(client: &mut Client, url: &str, video: &Playlist) -> Vec<Cue> {
     let playlist = manifests::playlist(url, &fetch(client, url).body);
-    let ends = |playlist: &Playlist| -> Vec<i128> {
+    let starts = |playlist: &Playlist| -> Vec<i128> {
         let durations = playlist.segments.iter().map(|segment| segment.duration_ns);
         durations.scan(0, |at, duration| Some(std::mem::replace(at, *at + duration))).collect()
     };
-    assert_eq!(ends(&playlist), ends(video), "cut where the pictures are not");
-    let mut starts = ends(&playlist).into_iter().map(|ns| (ns / 1_000_000) as u64).skip(1);
+    assert_eq!(starts(&playlist), starts(video), "cut where the pictures are not");
+    let mut ends = starts(&playlist).into_iter().skip(1);
     let mut begin = 0;
     let mut all: Vec<Cue> = Vec::new();
     let mut shown = Vec::new();
@@ -111,7 +111,7 @@ fn cues_of(client: &mut Client, url: &str, video: &Playlist) -> Vec<Cue> {
         assert_eq!(answer.field("content-type"), Some("text/vtt; charset=utf-8"));
         let text = String::from_utf8(answer.body.clone()).expect("UTF-8");
         assert!(text.starts_with("WEBVTT\nX-TIMESTAMP-MAP="), "{text}");
-        let end = starts.next().unwrap_or(u64::MAX);
+        let end = ends.next().map_or(u64::MAX, |ns| (ns / 1_000_000).try_into().expect("a time"));
         let found = cues(&answer.body);
         for cue in &found {
             assert!(!cue.0.is_empty(), "no identifier: {cue:?}");
@@ -350,7 +350,7 @@ fn text_inside_a_movie_is_as_good_as_text_beside_it() {
 fn what_is_no_subtitles_is_not_listed_and_the_title_plays() {
     let folder = with_film();
     let noise: Vec<u8> =
-        (0..100_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        (0..100_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect();
     folder.put("film.de.srt", noise);
     folder.put("film.en.srt", srt(CUES));
     folder.put("film.es.srt", "");
