@@ -67,15 +67,14 @@ impl Text {
         Self { bytes, media_type, validator, last_modified: None, caching, coded: None }
     }
 
-    /// As [`made`](Self::made), of something that was last changed then, and worth to be kept with its
-    /// coded forms.
+    /// As [`made`](Self::made), of something that is worth to be kept with its coded forms.
     pub fn kept(
         bytes: impl Into<Bytes>,
         media_type: &'static str,
         caching: Caching,
-        last_modified: SystemTime,
+        last_modified: Option<SystemTime>,
     ) -> Self {
-        let (last_modified, coded) = (Some(last_modified), Some(Arc::default()));
+        let coded = Some(Arc::default());
         Self { last_modified, coded, ..Self::made(bytes, media_type, caching) }
     }
 

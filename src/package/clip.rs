@@ -3,7 +3,7 @@
 //!
 //! The samples stay where they are and in their order, and what lies between them is left out. All
 //! tracks share one start, to which an edit list leads: pictures begin with the key frame before it,
-//! sound with one frame more than is heard.
+//! sound with one frame more than is heard, or as many as its decoder has to hear before it is right.
 
 use std::{num::NonZeroU32, ops::Range, sync::Arc};
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     extent::{Extent, Extents, ReadAt, ReadError, Source},
-    movie::{Movie, Sample, Segment, Track},
+    movie::{Movie, Sample, Segment, Track, codec::Codec},
 };
 
 /// What a clip may take in memory while it is made, in bytes: some ten hours of pictures and sound.
@@ -90,7 +90,8 @@ pub fn clip<R: ReadAt + ?Sized>(
             parts.push(part);
         }
     }
-    if parts.is_empty() {
+    // Subtitles alone are nothing to play.
+    if !parts.iter().any(|part| part.track.is_video() || part.track.is_audio()) {
         let ends = tracks().map(|track| in_ms(track.index.end, track.timescale));
         return Err(ClipRefused::Empty {
             start_ms: clip.start_ms,
@@ -170,6 +171,9 @@ fn part<'a, R: ReadAt + ?Sized>(
         return Ok(part);
     }
     let mut walk = track.walk(reader, segment);
+    let raise = i64::from(track.index.raise);
+    // RFC 7845 section 4.6. Other decoders are right with the second frame.
+    let preroll = if track.entry.codec == Codec::Opus { in_ticks(80, track.timescale) } else { 0 };
     // Decoded behind the last that is shown: they are needed if another one is shown.
     let mut behind: Vec<Sample> = Vec::new();
     let (mut first_dts, mut begins) = (None, i64::MAX);
@@ -179,17 +183,18 @@ fn part<'a, R: ReadAt + ?Sized>(
         };
         let presented = track.timeline.presented(sample.dts, sample.composition);
         let ends = presented.saturating_add(i64::from(sample.duration));
-        let is_early = if track.is_video() { presented } else { ends } <= start;
+        let is_early = if track.is_video() { presented } else { ends } <= start - preroll;
         if sample.is_sync && is_early {
             (part.tables, first_dts, begins) = (Tables::new(track), None, i64::MAX);
             behind.clear();
         }
         first_dts.get_or_insert(sample.dts);
         if presented >= end {
-            // Pictures that are shown before may be decoded behind: the end is behind the last key
-            // frame.
-            let is_over = sample.dts.saturating_add(track.timeline.shift) >= end;
-            if sample.is_sync || is_over || behind.len() >= BEHIND_MAX {
+            // Pictures that are shown before the end may be decoded behind others that are shown after
+            // it, also behind a key frame. No composition offset is less than what raises the least to
+            // zero.
+            let earliest = sample.dts.saturating_add(track.timeline.shift).saturating_sub(raise);
+            if earliest >= end || behind.len() >= BEHIND_MAX {
                 break;
             }
             behind.push(sample);
@@ -208,12 +213,17 @@ fn part<'a, R: ReadAt + ?Sized>(
     };
     // What is seen first: the start, or where the track begins if that is later.
     let seen = begins.max(start).max(track.timeline.from);
-    part.empty = seen.abs_diff(start);
-    let media_time = i128::from(seen) - i128::from(track.timeline.shift) - i128::from(first_dts)
-        + i128::from(track.index.raise);
-    part.media_time = i64::try_from(media_time.max(0)).unwrap_or(i64::MAX);
     let until = end.min(track.index.end);
     part.lasts = u64::try_from(until.saturating_sub(seen)).unwrap_or(0);
+    if part.lasts == 0 {
+        // All that was found is over before the start, which may be any number.
+        part.tables = Tables::new(track);
+        return Ok(part);
+    }
+    part.empty = seen.abs_diff(start);
+    let media_time = i128::from(seen) - i128::from(track.timeline.shift) - i128::from(first_dts)
+        + i128::from(raise);
+    part.media_time = i64::try_from(media_time.max(0)).unwrap_or(i64::MAX);
     Ok(part)
 }
 

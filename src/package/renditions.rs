@@ -24,15 +24,24 @@ pub enum Disagreement {
         /// Which, from 1.
         number: usize,
     },
+    /// One is longer than the other.
+    #[error(
+        "it ends at another time than the title: at {other_ms} ms, and the title at {title_ms}"
+    )]
+    End {
+        /// When the title ends, in milliseconds.
+        title_ms: i128,
+        /// When the other ends, in milliseconds.
+        other_ms: i128,
+    },
 }
 
-/// Whether a movie is cut where another is, to a tick of the coarser of both clocks: then a player can
-/// change from one to the other at any segment (ISO/IEC 23000-19 section 7.3.4).
+/// How far apart the ends may be, in milliseconds: encoders leave out a few frames, or repeat some.
+const ENDS_APART_MS_MAX: i128 = 500;
+
+/// Whether a movie is cut where another is, to a tick of the coarser of both clocks, and ends with it:
+/// then a player can change from one to the other at any segment (ISO/IEC 23000-19 section 7.3.4).
 pub fn agree(title: &Movie, other: &Movie) -> Result<(), Disagreement> {
-    let pictures = |movie: &Movie| {
-        let is_offered = |track: &&Track| track.is_video() && track.entry.packageable().is_ok();
-        movie.tracks.iter().find(is_offered).cloned()
-    };
     let (Some(title), Some(other)) = (pictures(title), pictures(other)) else {
         return Err(Disagreement::NoPictures);
     };
@@ -43,15 +52,29 @@ pub fn agree(title: &Movie, other: &Movie) -> Result<(), Disagreement> {
     let differs = |(ours, theirs): (&Segment, &Segment)| {
         !is_equal((ours.start, title.timescale), (theirs.start, other.timescale))
     };
-    match ours.iter().zip(theirs).position(differs) {
-        Some(place) => Err(Disagreement::Start { number: place + 1 }),
-        None => Ok(()),
+    if let Some(place) = ours.iter().zip(theirs).position(differs) {
+        return Err(Disagreement::Start { number: place + 1 });
     }
+    let end_ms = |track: &Track| i128::from(track.index.end) * 1000 / ticks(track.timescale);
+    let (title_ms, other_ms) = (end_ms(title), end_ms(other));
+    if (title_ms - other_ms).abs() > ENDS_APART_MS_MAX {
+        return Err(Disagreement::End { title_ms, other_ms });
+    }
+    Ok(())
+}
+
+fn pictures(movie: &Movie) -> Option<&Track> {
+    let is_offered = |track: &&Track| track.is_video() && track.entry.packageable().is_ok();
+    movie.tracks.iter().find(is_offered)
+}
+
+fn ticks(scale: NonZeroU32) -> i128 {
+    i128::from(scale.get())
 }
 
 /// Whether two times are the same, to a tick of the coarser clock.
 fn is_equal((time, scale): (i64, NonZeroU32), (other, other_scale): (i64, NonZeroU32)) -> bool {
-    let (scale, other_scale) = (i128::from(scale.get()), i128::from(other_scale.get()));
+    let (scale, other_scale) = (ticks(scale), ticks(other_scale));
     let difference = i128::from(time) * other_scale - i128::from(other) * scale;
     difference.abs() <= scale.max(other_scale)
 }

@@ -31,6 +31,8 @@ pub(super) struct Tables {
     /// The sample entry's length, in bytes.
     entry_bytes: usize,
     duration: u64,
+    /// When the last sample ends, as it is written, in ticks.
+    ends: Option<i64>,
     durations: Vec<(u32, u32)>,
     compositions: Vec<(u32, u32)>,
     sizes: Vec<u32>,
@@ -46,6 +48,7 @@ impl Tables {
             raise: track.index.raise,
             entry_bytes: track.entry.entry.len(),
             duration: 0,
+            ends: None,
             durations: Vec::new(),
             compositions: Vec::new(),
             sizes: Vec::new(),
@@ -56,6 +59,8 @@ impl Tables {
 
     /// Appends a sample.
     pub(super) fn add(&mut self, sample: &Sample) {
+        self.close_gap(sample.dts);
+        self.ends = sample.dts.checked_add(i64::from(sample.duration));
         self.duration = self.duration.saturating_add(u64::from(sample.duration));
         add_to_runs(&mut self.durations, sample.duration);
         // Not negative: the raise is the largest of all.
@@ -72,6 +77,28 @@ impl Tables {
             }
             _ => self.chunks.push(Chunk { offset: sample.offset, end, samples: 1 }),
         }
+    }
+
+    /// Has the last sample last until the next is decoded: gaps between fragments are in the times of
+    /// decoding alone.
+    fn close_gap(&mut self, next: i64) {
+        let Some(gap) = self.ends.map(|ends| next.saturating_sub(ends)).filter(|gap| *gap != 0)
+        else {
+            return;
+        };
+        let Some((count, lasts)) = self.durations.last_mut() else {
+            return;
+        };
+        let longer = i64::from(*lasts).saturating_add(gap).max(0);
+        let Ok(longer) = u32::try_from(longer) else {
+            return;
+        };
+        self.duration = self.duration.saturating_sub(u64::from(*lasts)) + u64::from(longer);
+        *count -= 1;
+        if *count == 0 {
+            self.durations.pop();
+        }
+        add_to_runs(&mut self.durations, longer);
     }
 
     /// How many samples there are.

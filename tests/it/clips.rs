@@ -167,7 +167,7 @@ pub fn named(name: &str) -> &'static Clip {
 }
 
 /// Where they are. There may be others in it, of earlier runs.
-fn folder() -> PathBuf {
+pub fn folder() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clips");
     fs::create_dir_all(&folder).expect("a folder");
     folder

@@ -25,7 +25,9 @@ mod broken; // broken movies, hundreds of them
 mod browsers; // CORS, methods, request ids, health
 mod cases; // HTTP's rules as a table of requests and answers
 mod changing; // files that are replaced, overwritten, truncated or deleted while they are sent
+mod clipping; // parts of titles, and some of their tracks
 mod codings; // content codings of text, and never of media
+mod companions; // subtitles and renditions beside a title, and sets of renditions
 mod connections; // keep-alive, pipelining, malformed requests, what closes and what does not
 mod corpus; // the seeds of the fuzz targets
 mod day; // a title of a day

@@ -8,9 +8,9 @@ use std::{
 
 use super::streams::{self, Opened};
 use crate::{
-    extent::disk::{File, Version},
+    extent::disk::{File, OpenError, Version},
     http::{Error, Site},
-    library::{MediaPath, sidecars::Sidecar},
+    library::{Companions, MediaPath, sidecars::Sidecar},
     movie::Track,
     package::{
         presentation::{self, Segment},
@@ -33,6 +33,8 @@ pub(super) struct Company {
     pub(super) renditions: Vec<(String, Opened)>,
     /// Subtitles, in the order in which they are numbered.
     pub(super) texts: Vec<TextSource>,
+    /// What would belong to it, and why it does not.
+    left_out: Vec<(MediaPath, String)>,
 }
 
 /// Where the subtitles of one language come from.
@@ -40,6 +42,8 @@ pub(super) struct TextSource {
     /// Names what is made of them.
     pub(super) version: Version,
     pub(super) from: From,
+    /// Whether manifests list them. Those that are not keep their number.
+    pub(super) is_listed: bool,
 }
 
 pub(super) enum From {
@@ -53,39 +57,32 @@ impl Company {
     /// Opens what belongs to a title. What cannot be opened, or does not fit, is left out: the title
     /// plays without.
     pub(super) async fn of(site: &Site, title: &MediaPath, opened: &Opened) -> Result<Self, Error> {
-        let companions = site.library.companions(title).await?;
+        let companions = companions(site, title).await?;
         let mut company = Self::default();
-        for path in companions.renditions {
-            if let Some(rendition) = open_rendition(site, &path).await {
-                let prefix = format!("../{}/", path.encoded_name());
-                company.join(opened, &path, prefix, rendition);
+        for path in &companions.renditions {
+            let prefix = format!("../{}/", path.encoded_name());
+            match streams::open(site, path).await {
+                Ok(rendition) => company.join(opened, path, prefix, rendition),
+                Err(error) => company.left_out.push((path.clone(), error.to_string())),
             }
         }
-        let own = |place| TextSource { version: opened.version, from: From::Track(place) };
-        company.texts.extend(title::texts(&opened.movie).map(own));
-        for (path, sidecar) in companions.sidecars {
-            match site.library.open(&path).await {
-                Ok(file) => company.texts.push(TextSource {
-                    // The segments are cut where the title's are.
-                    version: opened.version.and(file.identity().version()),
-                    from: From::Sidecar { file, kind: TextKind::of(path.file_name()), sidecar },
-                }),
-                Err(error) => tracing::debug!(sidecar = %path.display(), %error, "left out"),
-            }
-        }
+        company.texts = texts_among(site, opened, companions).await;
         Ok(company)
     }
 
-    /// Opens a folder that is a set of renditions: the one with the most pixels is the title itself.
-    /// `None` if there is no such folder, or nothing in it that plays.
+    /// Opens a folder that is a set of renditions: the one with the most pixels is the title itself,
+    /// and its subtitles are those of the set. `None` if there is no such folder, or nothing in it that
+    /// plays.
     pub(super) async fn of_set(
         site: &Site,
         folder: &MediaPath,
     ) -> Result<Option<(Opened, Self)>, Error> {
+        let mut company = Self::default();
         let mut members = Vec::new();
         for path in site.library.set(folder).await? {
-            if let Some(opened) = open_rendition(site, &path).await {
-                members.push((title::pixels(&opened.movie), path, opened));
+            match streams::open(site, &path).await {
+                Ok(opened) => members.push((title::pixels(&opened.movie), path, opened)),
+                Err(error) => company.left_out.push((path, error.to_string())),
             }
         }
         members.sort_by_key(|(pixels, ..)| std::cmp::Reverse(*pixels));
@@ -93,11 +90,11 @@ impl Company {
         let Some((_, path, opened)) = members.next() else {
             return Ok(None);
         };
-        let prefix = format!("{}/", path.encoded_name());
-        let mut company = Self { prefix, ..Self::default() };
+        company.prefix = format!("{}/", path.encoded_name());
         for (_, path, rendition) in members {
             company.join(&opened, &path, format!("{}/", path.encoded_name()), rendition);
         }
+        company.texts = texts(site, &path, &opened).await?;
         Ok(Some((opened, company)))
     }
 
@@ -105,13 +102,19 @@ impl Company {
     fn join(&mut self, title: &Opened, path: &MediaPath, prefix: String, rendition: Opened) {
         match renditions::agree(&title.movie, &rendition.movie) {
             Ok(()) => self.renditions.push((prefix, rendition)),
-            Err(why) => {
-                tracing::warn!(rendition = %path.display(), %why, "left out of its title");
-            }
+            Err(why) => self.left_out.push((path.clone(), why.to_string())),
         }
     }
 
-    /// Tells one company of a title from another.
+    /// Logs what was left out. To be called when a manifest is made, which is once for each
+    /// [`digest`](Self::digest), and not when one that was kept is sent again.
+    pub(super) fn tell_what_is_left_out(&self) {
+        for (path, why) in &self.left_out {
+            tracing::warn!(file = %path.display(), %why, "left out of its title");
+        }
+    }
+
+    /// Tells one company of a title from another, also by what is left out of it.
     pub(super) fn digest(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.prefix.hash(&mut hasher);
@@ -124,27 +127,71 @@ impl Company {
                 (&sidecar.label, sidecar.forced, sidecar.hearing_impaired).hash(&mut hasher);
             }
         }
+        self.left_out.hash(&mut hasher);
         hasher.finish()
-    }
-
-    /// When the last of the files was written to.
-    pub(super) fn modified(&self, of: &Opened) -> SystemTime {
-        let renditions = self.renditions.iter().map(|(_, rendition)| &rendition.file);
-        let sidecars = self.texts.iter().filter_map(|text| match &text.from {
-            From::Sidecar { file, .. } => Some(file),
-            From::Track(_) => None,
-        });
-        let files = renditions.chain(sidecars).chain([&of.file]);
-        files.map(|file| file.identity().modified()).max().unwrap_or(SystemTime::UNIX_EPOCH)
     }
 }
 
-async fn open_rendition(site: &Site, path: &MediaPath) -> Option<Opened> {
-    match streams::open(site, path).await {
-        Ok(rendition) => Some(rendition),
-        Err(error) => {
-            tracing::warn!(rendition = %path.display(), %error, "left out of its title");
-            None
+/// The names of what belongs to a title. Where they cannot be known, as in a folder that may not be
+/// listed, there is nothing.
+async fn companions(site: &Site, title: &MediaPath) -> Result<Companions, Error> {
+    match site.library.companions(title).await {
+        Err(error @ (OpenError::NotFound | OpenError::Io(_))) => {
+            tracing::debug!(title = %title.display(), %error, "what lies beside it is not known");
+            Ok(Companions::default())
+        }
+        found => Ok(found?),
+    }
+}
+
+/// Opens the subtitles of a title, in the order in which they are numbered.
+pub(super) async fn texts(
+    site: &Site,
+    title: &MediaPath,
+    opened: &Opened,
+) -> Result<Vec<TextSource>, Error> {
+    Ok(texts_among(site, opened, companions(site, title).await?).await)
+}
+
+async fn texts_among(site: &Site, opened: &Opened, companions: Companions) -> Vec<TextSource> {
+    let own = |place| {
+        let from = From::Track(place);
+        TextSource { version: opened.version, from, is_listed: true }
+    };
+    let mut texts: Vec<_> = title::texts(&opened.movie).map(own).collect();
+    for (path, sidecar) in companions.sidecars {
+        match site.library.open(&path).await {
+            Ok(file) => {
+                let kind = TextKind::of(path.file_name());
+                // The segments are cut where the title's are.
+                let version = opened.version.and(text_version(&file, kind, &sidecar));
+                let from = From::Sidecar { file, kind, sidecar };
+                texts.push(TextSource { version, from, is_listed: true });
+            }
+            Err(error) => tracing::debug!(sidecar = %path.display(), %error, "left out"),
+        }
+    }
+    texts
+}
+
+/// The version of what is read in a file of subtitles. The name has a part in it: the format, and the
+/// language, from which an old encoding is guessed.
+fn text_version(file: &File, kind: TextKind, sidecar: &Sidecar) -> Version {
+    let version = file.identity().version().with(match kind {
+        TextKind::Srt => 1,
+        TextKind::WebVtt => 2,
+    });
+    let language = sidecar.language.as_deref().unwrap_or_default();
+    language.bytes().fold(version, |version, byte| version.with(byte.into()))
+}
+
+impl TextSource {
+    /// When the last of the files that it is made of was written to.
+    pub(super) fn modified(&self, title: &Opened) -> SystemTime {
+        let modified = title.file.identity().modified();
+        match &self.from {
+            From::Track(_) => modified,
+            From::Sidecar { file, .. } => modified.max(file.identity().modified()),
         }
     }
 }
@@ -153,6 +200,7 @@ async fn open_rendition(site: &Site, path: &MediaPath) -> Option<Opened> {
 pub(super) fn text_track(
     source: &TextSource,
     number: usize,
+    prefix: &str,
     movie_tracks: &[Track],
     leading: &presentation::Track,
 ) -> presentation::Track {
@@ -169,7 +217,7 @@ pub(super) fn text_track(
         ),
     };
     presentation::Track {
-        prefix: String::new(),
+        prefix: prefix.to_owned(),
         version: source.version.to_string(),
         folder: format!("text-{}", number + 1),
         codecs: String::new(),

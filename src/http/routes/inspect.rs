@@ -26,7 +26,8 @@ pub(super) async fn answer(
     let identity = *file.identity();
     let make = async {
         let json = make(site, file, index).await?;
-        Ok(Text::kept(json, "application/json", Caching::Revalidate, identity.modified()))
+        let modified = Some(identity.modified());
+        Ok(Text::kept(json, "application/json", Caching::Revalidate, modified))
     };
     let text = site.made.text(identity, Product::Inspect, make).await?;
     respond_text(request, site, text).await

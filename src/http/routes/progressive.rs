@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
+use percent_encoding::percent_decode_str;
 
 use super::streams::{self, Opened};
 use crate::{
@@ -93,6 +94,8 @@ impl Wanted {
         let mut wanted = Self::default();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            // Whatever builds URLs encodes a comma.
+            let value = &*percent_decode_str(value).decode_utf8_lossy();
             let time = || {
                 milliseconds(value).ok_or_else(|| {
                     let message = "must be a time in seconds, such as 90 or 12.5";
@@ -187,6 +190,8 @@ mod tests {
         let wanted = Wanted::parse("start=1.5&end=3&tracks=video-1,audio-2&utm=x").expect("legal");
         let tracks = vec!["video-1".to_owned(), "audio-2".to_owned()];
         assert_eq!(wanted, Wanted { start_ms: 1500, end_ms: Some(3000), tracks });
+        let encoded = Wanted::parse("end=3%2e0&start=1.5&tracks=video-1%2Caudio-2");
+        assert_eq!(encoded.expect("legal"), wanted);
         assert!(Wanted::parse("start=3&end=3").is_err());
         assert!(Wanted::parse("start=x").is_err());
         assert_eq!(Wanted::parse("").expect("legal"), Wanted::default());

@@ -258,14 +258,15 @@ async fn manifest(
     site: &Data<Site>,
     title: &MediaPath,
     opened: &Opened,
-    company: Company,
+    mut company: Company,
     product: fn(u64) -> Product,
 ) -> Result<HttpResponse, Error> {
     let product = product(company.digest());
     let is_hls = matches!(product, Product::Multivariant(_));
     let make = async {
+        company.tell_what_is_left_out();
+        texts::leave_out_nonsense(site, title, opened, &mut company).await;
         let name = String::from_utf8_lossy(title.file_name()).into_owned();
-        let modified = company.modified(opened);
         let opened = opened.clone();
         let made = site.run_beside(move || {
             let presentation = texts::presentation(&opened, &name, &company);
@@ -276,7 +277,8 @@ async fn manifest(
             Ok(write(&presentation))
         });
         let media_type = if is_hls { HLS } else { DASH };
-        Ok(Text::kept(made.await??, media_type, Caching::Manifest, modified))
+        // No date: what is taken away, or put there as it was kept elsewhere, makes none later.
+        Ok(Text::kept(made.await??, media_type, Caching::Manifest, None))
     };
     let text = site.made.text(*opened.file.identity(), product, make).await?;
     respond_text(request, site, text).await
@@ -295,7 +297,7 @@ async fn playlist(
         let made = product.clone();
         let made = site.run_beside(move || make_playlist(&movie, version, &made)).await?;
         let made = made.ok_or(Error::NotFound)?;
-        Ok(Text::kept(made, HLS, Caching::Immutable, identity.modified()))
+        Ok(Text::kept(made, HLS, Caching::Immutable, Some(identity.modified())))
     };
     let text = site.made.text(identity, product.clone(), make).await?;
     respond_text(request, site, text).await

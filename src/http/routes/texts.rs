@@ -5,7 +5,7 @@ use std::{ops::Range, sync::Arc};
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 
 use super::{
-    company::{Company, From, TextSource, text_track},
+    company::{self, Company, From, TextSource, text_track},
     files,
     streams::{self, Opened},
 };
@@ -42,8 +42,8 @@ pub(super) async fn serve(
     opened: &Opened,
     (version, number, file): (&str, usize, TrackFile),
 ) -> Result<HttpResponse, Error> {
-    let company = Company::of(site, title, opened).await?;
-    let source = company.texts.get(number).ok_or(Error::NotFound)?;
+    let texts = company::texts(site, title, opened).await?;
+    let source = texts.get(number).ok_or(Error::NotFound)?;
     if version != source.version.to_string() {
         return Err(Error::NotFound);
     }
@@ -51,7 +51,7 @@ pub(super) async fn serve(
     let leading = presentation.tracks.first().ok_or_else(|| streams::refused(&opened.movie))?;
     let (media_type, text) = match file {
         TrackFile::Media => {
-            let track = text_track(source, number, &opened.movie.tracks, leading);
+            let track = text_track(source, number, "", &opened.movie.tracks, leading);
             (streams::HLS, hls::media(&track))
         }
         TrackFile::Text(segment) => {
@@ -66,7 +66,7 @@ pub(super) async fn serve(
         _ => return Err(Error::NotFound),
     };
     let mut text = Text::made(text, media_type, Caching::Immutable);
-    text.last_modified = Some(company.modified(opened));
+    text.last_modified = Some(source.modified(opened));
     respond_text(request, site, text).await
 }
 
@@ -130,9 +130,30 @@ pub(super) fn presentation(opened: &Opened, name: &str, company: &Company) -> Pr
         let prefix = prefix.clone();
         presentation.tracks.extend(pictures.map(|track| Track { prefix, ..track }));
     }
-    for (number, source) in company.texts.iter().enumerate() {
-        let track = text_track(source, number, &opened.movie.tracks, &leading);
-        presentation.tracks.push(track);
+    for (number, source) in company.texts.iter().enumerate().filter(|(_, text)| text.is_listed) {
+        let (prefix, tracks) = (&company.prefix, &opened.movie.tracks);
+        presentation.tracks.push(text_track(source, number, prefix, tracks, &leading));
     }
     presentation
+}
+
+/// Reads the files of subtitles, and takes those that hold none off the list: a player that is promised
+/// subtitles and gets a refusal may give up the title.
+///
+/// What cannot be read at the moment stays on it: manifests are kept, and moments pass.
+pub(super) async fn leave_out_nonsense(
+    site: &Site,
+    title: &MediaPath,
+    opened: &Opened,
+    company: &mut Company,
+) {
+    for (number, source) in company.texts.iter_mut().enumerate() {
+        if matches!(source.from, From::Sidecar { .. })
+            && let Err(Error::Unprocessable(why)) = subtitles(site, opened, source).await
+        {
+            let (title, number) = (title.display(), number + 1);
+            tracing::warn!(title, number, why, "a file of subtitles is left out of its title");
+            source.is_listed = false;
+        }
+    }
 }
