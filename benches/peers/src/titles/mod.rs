@@ -184,13 +184,16 @@ impl Titles {
         ensure!(of_first.len() > 1, "{} names no segments", first.path);
         let mut fetched = self.fetch(server, named)?;
 
-        let joined = format!("{}joined.mp4", track);
-        let mut file = File::create(self.file(&joined.replace('/', "_")))?;
+        let (joined, kind) = match track {
+            "/video-1/" => ("joined-video.mp4", "v"),
+            _ => ("joined-audio.mp4", "a"),
+        };
+        let mut file = File::create(self.file(joined))?;
         for path in &of_first {
             io::copy(&mut File::open(self.file(path))?, &mut file)?;
         }
-        let kind = if track.contains("video") { "v" } else { "a" };
-        self.compare(0, &joined.replace('/', "_"), &[kind])?;
+        self.compare(0, joined, &[kind])?;
+        fs::remove_file(self.file(joined))?;
         // Init segments are asked for once by each player, and are no load.
         fetched.retain(|target| target.path.ends_with(".m4s"));
         Ok(fetched)
