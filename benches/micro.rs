@@ -1,7 +1,9 @@
 //! How long the parts of an answer take: reading a Range field, making a response of any content,
-//! writing a manifest, and sending scattered ranges of a file. The wire as a whole is measured against peers by `make bench`;
-//! see `benches/peers`.
+//! writing a manifest, making what players ask for of a film, and sending scattered ranges of a file. The
+//! wire as a whole is measured against peers by `make bench`; see `benches/peers`.
 #![allow(missing_docs, reason = "criterion makes a public function of each group")]
+
+mod packaging;
 
 use std::{
     fs::File,
@@ -241,5 +243,5 @@ fn cpu_time() -> Duration {
     Duration::new(time.tv_sec.cast_unsigned(), u32::try_from(time.tv_nsec).expect("nanoseconds"))
 }
 
-criterion_group!(benches, range_fields, responses, manifests, scattered);
+criterion_group!(benches, range_fields, responses, manifests, packaging::packaging, scattered);
 criterion_main!(benches);

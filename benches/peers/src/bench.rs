@@ -8,17 +8,21 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::cell::{Cell, Work};
+use crate::cell::{Cell, Files, Work};
 use crate::clients::curl;
 use crate::congestion::Congestion;
-use crate::dataset::{Dataset, Scratch, Shape};
+use crate::dataset::{Dataset, Scratch};
 use crate::disk::Throttle;
+use crate::library::{self, Library};
+use crate::long::{Long, first_byte, index_memory};
 use crate::machine::{self, fact};
 use crate::options::Options;
 use crate::paused;
-use crate::peers::{self, Peer, Role, Server, Site};
+use crate::peers::{self, Peer, Role, Server, Site, headwater::Headwater};
+use crate::report::alone::{self, FirstByte, IndexMemory};
 use crate::report::{Paused, PausedResult, PeerName, Report, chart};
 use crate::rounds::{Entrant, Rounds};
+use crate::served::Served;
 use crate::stage::{self, Stage};
 
 /// Runs every cell and prints what comes out.
@@ -42,9 +46,9 @@ pub fn run(options: &Options) -> Result<()> {
     let scratch = Scratch::create(&options.scratch)?;
     let throttle = options.disk_mib_s.map(|mib_per_s| Throttle::new(scratch.path(), mib_per_s));
     let bench = Bench { options, peers: chosen, file_limit, throttle: throttle.transpose()? };
-    let shared = bench.shared_copy(scratch.path())?;
+    let mut library = Library::new(options, scratch.path());
     for stage in stage::of(&options.cells) {
-        bench.run(&stage, shared.as_ref(), scratch.path(), &mut report)?;
+        bench.run(&stage, &mut library, scratch.path(), &mut report)?;
     }
 
     if options.strace {
@@ -60,13 +64,13 @@ pub fn run(options: &Options) -> Result<()> {
 /// How it was measured, in one line.
 fn method(options: &Options) -> String {
     let Options { server_core, client_core, turns, others_turns, seconds, .. } = options;
-    let Options { files, file_mib, whole_mib, .. } = options;
+    let Options { files, file_mib, whole_mib, titles, title_s, .. } = options;
     let disk = options.disk_mib_s.map(|mib| format!("; a disk of {mib} MiB/s")).unwrap_or_default();
     format!(
         "servers on core {server_core} (with 2 cores: on {client_core} too), clients on core \
          {client_core}; {turns} turns of {seconds} s, for peers other than Headwater and nginx \
          {others_turns}; ranges of {files} files of {file_mib} MiB, whole file of {whole_mib} \
-         MiB, in the page cache by plain reads if not said otherwise; medians, ratios per turn \
+         MiB, {titles} titles of {title_s} s, in the page cache by plain reads if not said otherwise; medians, ratios per turn \
          (min–max){disk}"
     )
 }
@@ -82,64 +86,39 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// Makes the copy of the files that all servers send in cells without `:own`, if there are
-    /// any.
-    fn shared_copy(&self, scratch: &Path) -> Result<Option<Dataset>> {
-        let cells: Vec<Cell> = self.options.cells.iter().copied().filter(|c| !c.own).collect();
-        if cells.is_empty() {
-            return Ok(None);
-        }
-        self.copy(scratch, "shared", &cells).map(Some)
-    }
-
-    /// Makes a copy of the files that some cells need.
-    fn copy(&self, scratch: &Path, name: &str, cells: &[Cell]) -> Result<Dataset> {
-        let mib = |mib: u64, is_needed: fn(Work) -> bool| {
-            cells.iter().any(|cell| is_needed(cell.work)).then_some(mib << 20)
-        };
-        let shape = Shape {
-            files: self.options.files,
-            file_length: self.options.file_mib << 20,
-            whole_length: mib(self.options.whole_mib, Work::needs_whole_file),
-            cold_length: mib(self.options.cold_mib, |work| work == Work::BesideCold),
-        };
-        let dataset = Dataset::create(scratch.join(name).join("media"), shape, self.options.seed)?;
-        dataset.settle()?;
-        Ok(dataset)
-    }
-
     /// Starts the servers of a stage, has its cells measured, and ends the servers.
     fn run(
         &self,
         stage: &Stage,
-        shared: Option<&Dataset>,
+        library: &mut Library,
         scratch: &Path,
         report: &mut Report,
     ) -> Result<()> {
         let scratch = Scratch::create(scratch)?;
-        let own = self.own_copies(stage, scratch.path())?;
-        if let (&[cell], Some(dataset)) = (&stage.cells[..], shared)
-            && let Work::Paused { viewers } = cell.work
+        if let &[cell] = &stage.cells[..]
+            && cell.is_alone()
         {
             println!("\n{cell}");
-            let peers = self.paused(stage, viewers, dataset, scratch.path(), report)?;
-            report.paused.push(PausedResult { cell, peers });
-            print!("{}", report.last_paused());
+            self.run_alone(cell, stage, library, scratch.path(), report)?;
             return self.save(report);
         }
 
         // The one copy of all, or each peer's own.
-        let datasets = shared.filter(|_| !stage.own).into_iter().chain(&own).cycle();
+        let own = self.own_copies(stage, scratch.path())?;
+        let served: Vec<Served> = match stage.files {
+            Files::Own => own.iter().map(Served::Random).collect(),
+            files => vec![library.served(files)?],
+        };
         let mut entrants = Vec::new();
-        for (peer, dataset) in self.entering(stage).zip(datasets) {
-            let server = self.start(peer, dataset, stage, scratch.path())?;
-            if stage.own {
+        for (peer, &served) in self.entering(stage).zip(served.iter().cycle()) {
+            let server = self.start(peer, served, stage, scratch.path())?;
+            if let (Files::Own, Served::Random(dataset)) = (stage.files, served) {
                 dataset.evict(&dataset.names())?;
                 curl::fetch(&server, &dataset.names())?;
             }
-            entrants.push(Entrant { peer, role: self.peers[peer].role(), server, dataset });
+            entrants.push(Entrant { peer, role: self.peers[peer].role(), server, served });
         }
-        ensure!(!entrants.is_empty(), "only Headwater and nginx have copies of their own");
+        ensure!(!entrants.is_empty(), "only Headwater and nginx take part in these cells");
         let rounds = Rounds { options: self.options, entrants, scratch: scratch.path() };
         for &cell in &stage.cells {
             println!("\n{cell}");
@@ -163,9 +142,74 @@ impl Bench<'_> {
     /// Makes a copy for each peer of a stage, if the stage is one of own copies.
     fn own_copies(&self, stage: &Stage, scratch: &Path) -> Result<Vec<Dataset>> {
         self.entering(stage)
-            .filter(|_| stage.own)
-            .map(|peer| self.copy(scratch, &format!("own-{peer}"), &stage.cells))
+            .filter(|_| stage.files == Files::Own)
+            .map(|peer| library::copy(self.options, scratch, &format!("own-{peer}"), &stage.cells))
             .collect()
+    }
+
+    /// Measures a cell whose servers serve nothing else.
+    fn run_alone(
+        &self,
+        cell: Cell,
+        stage: &Stage,
+        library: &mut Library,
+        scratch: &Path,
+        report: &mut Report,
+    ) -> Result<()> {
+        if self.options.strace {
+            println!("  its system calls are not counted");
+            return Ok(());
+        }
+        match cell.work {
+            Work::Paused { viewers } => {
+                let peers = self.paused(stage, viewers, library.shared()?, scratch, report)?;
+                report.paused.push(PausedResult { cell, peers });
+                print!("{}", report.last_paused());
+            }
+            Work::IndexMemory { budget_mib } => {
+                let long = library.long()?;
+                let mut samples = Vec::new();
+                for number in 0..self.options.others_turns {
+                    let titles = self.options.long_titles;
+                    let sample = self
+                        .alone(long, scratch, &["--index-cache-mib", &budget_mib.to_string()])
+                        .and_then(|alone| {
+                            index_memory::sample(&alone.server, titles, self.options.seed)
+                        })?;
+                    println!("{}", alone::index_progress(number, &sample));
+                    samples.push(sample);
+                }
+                report.index_memory.push(IndexMemory { cell, samples });
+                print!("{}", report.last_index_memory());
+            }
+            _ if !first_byte::may_drop_caches() => {
+                println!("! left out: it takes root to empty the page cache");
+            }
+            _ => {
+                let alone = self.alone(library.long()?, scratch, &[])?;
+                let sample = first_byte::sample(&alone.server)?;
+                report.first_byte.push(FirstByte { cell, sample });
+                print!("{}", report.last_first_byte());
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts a Headwater of its own on long titles.
+    fn alone(&self, long: &Long, scratch: &Path, arguments: &[&str]) -> Result<Alone> {
+        let mut headwater = Headwater::of(self.options);
+        headwater.arguments.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        let state = Scratch::create(scratch)?;
+        let site = Site {
+            media: long.media().to_owned(),
+            state: state.path().to_owned(),
+            cores: self.options.cores(1),
+            first: format!("/media/{}", Long::name(0)),
+        };
+        let start = || peers::start(&headwater, &site).with_context(|| headwater.name().to_owned());
+        let server =
+            self.throttle.as_ref().map_or_else(start, |throttle| throttle.within(start))?;
+        Ok(Alone { server, _state: state })
     }
 
     /// Samples the memory of paused viewers. One server runs at a time, and each is started for
@@ -185,7 +229,8 @@ impl Bench<'_> {
             for peer in self.entering(stage) {
                 dataset.warm(&dataset.hot_files(Work::Paused { viewers }))?;
                 let scratch = Scratch::create(scratch)?;
-                let server = self.start(peer, dataset, stage, scratch.path())?;
+                let served = Served::Random(dataset);
+                let server = self.start(peer, served, stage, scratch.path())?;
                 let paused = &mut paused[peer];
                 let sample = paused::sample(&server, paused.viewers)
                     .with_context(|| self.peers[peer].name().to_owned())?;
@@ -207,28 +252,31 @@ impl Bench<'_> {
     }
 
     /// The numbers of the peers that take part in a stage. Where each needs its own copy, the
-    /// others do not: all those copies would not fit into the page cache of most machines.
+    /// others do not: all those copies would not fit into the page cache of most machines. Nor do
+    /// they where films are: nginx stands for all servers of files.
     fn entering(&self, stage: &Stage) -> impl Iterator<Item = usize> {
-        let is_in = |&peer: &usize| !stage.own || self.peers[peer].role() != Role::Other;
+        let is_for_all = stage.files == Files::Shared;
+        let is_in = move |&peer: &usize| is_for_all || self.peers[peer].role() != Role::Other;
         (0..self.peers.len()).filter(is_in)
     }
 
     /// Starts a peer. Those of a stage run at the same time, but rest while they are not asked.
-    fn start(
-        &self,
-        peer: usize,
-        dataset: &Dataset,
-        stage: &Stage,
-        scratch: &Path,
-    ) -> Result<Server> {
+    fn start(&self, peer: usize, served: Served, stage: &Stage, scratch: &Path) -> Result<Server> {
         let site = Site {
-            media: dataset.folder.clone(),
+            media: served.media(),
             state: scratch.join(format!("peer-{peer}")),
             cores: self.options.cores(stage.cores),
+            first: served.first(),
         };
         std::fs::create_dir(&site.state)?;
         let peer = self.peers[peer].as_ref();
         let start = || peers::start(peer, &site).with_context(|| peer.name().to_owned());
         self.throttle.as_ref().map_or_else(start, |throttle| throttle.within(start))
     }
+}
+
+/// A Headwater that no other server is beside; it ends before its state is deleted.
+struct Alone {
+    server: Server,
+    _state: Scratch,
 }

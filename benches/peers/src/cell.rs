@@ -4,6 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::titles::product::Product;
+
 /// Connections of a range cell that names none.
 const CONNECTIONS: usize = 32;
 
@@ -12,6 +14,9 @@ const HOT_LENGTH: u64 = 64 << 10;
 
 /// Viewers of a `paused` cell that names no number.
 const VIEWERS: usize = 10_000;
+
+/// MiB of indices that Headwater may keep in an `index-memory` cell that names no number: its default.
+const INDEX_CACHE_MIB: usize = 256;
 
 /// Most connections of a cell: one address has no more ports.
 const MOST: usize = 20_000;
@@ -42,8 +47,45 @@ pub enum Work {
     Whole,
     /// Hot ranges, while [`COLD_DOWNLOADS`] complete downloads come from the disk.
     BesideCold,
+    /// What is made of titles just in time, and what others send as files made beforehand, as fast
+    /// as `connections` get it.
+    Made { product: Product, connections: usize },
     /// Viewers that have received the first bytes of the large file and then take no more.
     Paused { viewers: usize },
+    /// Many long titles are asked for, while Headwater may keep indices of so many MiB.
+    IndexMemory { budget_mib: usize },
+    /// Long titles that nobody has asked for yet, on a disk whose page cache is empty.
+    FirstByte,
+}
+
+/// What servers serve in a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Files {
+    /// Files of random bytes, the same for all.
+    Shared,
+    /// Such files, but each server has its own copy.
+    Own,
+    /// Films, and what is made of them.
+    Titles,
+    /// Films of two hours without bytes of their samples.
+    Long,
+}
+
+impl Cell {
+    /// What servers serve in this cell.
+    pub fn files(self) -> Files {
+        match self.work {
+            Work::Made { .. } => Files::Titles,
+            Work::IndexMemory { .. } | Work::FirstByte => Files::Long,
+            _ if self.own => Files::Own,
+            _ => Files::Shared,
+        }
+    }
+
+    /// Whether this cell starts servers for itself alone.
+    pub fn is_alone(self) -> bool {
+        matches!(self.work, Work::Paused { .. } | Work::IndexMemory { .. } | Work::FirstByte)
+    }
 }
 
 impl Work {
@@ -52,7 +94,7 @@ impl Work {
         match self {
             Work::Ranges { length, connections } => Some((length, connections)),
             Work::BesideCold => Some((HOT_LENGTH, CONNECTIONS)),
-            Work::Whole | Work::Paused { .. } => None,
+            _ => None,
         }
     }
 
@@ -76,9 +118,14 @@ impl fmt::Display for Work {
             Work::BesideCold => {
                 write!(out, "hot {} beside {COLD_DOWNLOADS} cold downloads", size(HOT_LENGTH))
             }
+            Work::Made { product, connections } => {
+                write!(out, "{product}, {} connections", thousands(connections as f64))
+            }
             Work::Paused { viewers } => {
                 write!(out, "{} paused viewers", thousands(viewers as f64))
             }
+            Work::IndexMemory { budget_mib } => write!(out, "indices of at most {budget_mib} MiB"),
+            Work::FirstByte => write!(out, "first byte of cold titles"),
         }
     }
 }
@@ -112,7 +159,7 @@ impl FromStr for Cell {
             None => (rest, 1),
         };
         let work = parse_work(work)?;
-        if own && matches!(work, Work::BesideCold | Work::Paused { .. }) {
+        if own && !matches!(work, Work::Ranges { .. } | Work::Whole) {
             return Err(format!("`{typed}`: only ranges and whole files have `:own`"));
         }
         Ok(Cell { work, cores, own })
@@ -134,11 +181,18 @@ fn parse_work(typed: &str) -> Result<Work, String> {
         ("whole", None) => Ok(Work::Whole),
         ("beside-cold", None) => Ok(Work::BesideCold),
         ("paused", count) => Ok(Work::Paused { viewers: count.unwrap_or(VIEWERS) }),
+        ("index-memory", count) => {
+            Ok(Work::IndexMemory { budget_mib: count.unwrap_or(INDEX_CACHE_MIB) })
+        }
+        ("first-byte", None) => Ok(Work::FirstByte),
+        (name, connections) if let Some(product) = Product::parse(name) => {
+            Ok(Work::Made { product, connections: connections.unwrap_or(CONNECTIONS) })
+        }
         (length, connections) => {
             let length = parse_size(length).ok_or_else(|| {
                 format!(
-                    "`{typed}` is neither `whole`, `paused` or `beside-cold` nor a size such as \
-                     4k, 256k@1000 or 1m"
+                    "`{typed}` is neither a name, such as `whole` or `hls-video`, nor a size such \
+                     as 4k, 256k@1000 or 1m"
                 )
             })?;
             Ok(Work::Ranges { length, connections: connections.unwrap_or(CONNECTIONS) })
@@ -147,7 +201,7 @@ fn parse_work(typed: &str) -> Result<Work, String> {
 }
 
 /// `64k` → 65,536; bytes without a letter.
-fn parse_size(typed: &str) -> Option<u64> {
+pub fn parse_size(typed: &str) -> Option<u64> {
     let (digits, unit) = match typed.to_ascii_lowercase().strip_suffix(['k', 'm']) {
         Some(digits) if typed.ends_with(['k', 'K']) => (digits.to_owned(), 1 << 10),
         Some(digits) => (digits.to_owned(), 1 << 20),
@@ -158,7 +212,7 @@ fn parse_size(typed: &str) -> Option<u64> {
 }
 
 /// 65,536 → `64 KiB`.
-fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     match bytes {
         b if b % (1 << 20) == 0 => format!("{} MiB", b >> 20),
         b if b % (1 << 10) == 0 => format!("{} KiB", b >> 10),
@@ -198,6 +252,14 @@ mod tests {
             ("beside-cold", "hot 64 KiB beside 4 cold downloads"),
             ("paused", "10,000 paused viewers"),
             ("paused@20", "20 paused viewers"),
+            ("hls-video", "video segments, 32 connections"),
+            ("hls-audio@1000/2", "audio segments, 1,000 connections, 2 cores"),
+            ("play-64k", "64 KiB of play.mp4, 32 connections"),
+            ("playlist", "playlists, 32 connections"),
+            ("mpd@8", "MPDs, 8 connections"),
+            ("index-memory", "indices of at most 256 MiB"),
+            ("index-memory@16", "indices of at most 16 MiB"),
+            ("first-byte", "first byte of cold titles"),
         ];
         for (typed, shown) in table {
             assert_eq!(typed.parse::<Cell>().unwrap().to_string(), shown);
@@ -208,7 +270,8 @@ mod tests {
     fn nonsense_is_refused() {
         let typed =
             ["", "k", "0k", "4g", "4k@", "4k@0", "4k@99999", "-1k", "4k/3", "4k/", "4k:mine"];
-        for typed in typed.into_iter().chain(["whole@3", "paused:own", "beside-cold:own"]) {
+        for typed in typed.into_iter().chain(["whole@3", "paused:own", "play", "play-", "mpd:own"])
+        {
             assert!(typed.parse::<Cell>().is_err(), "{typed}");
         }
     }

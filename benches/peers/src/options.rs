@@ -43,14 +43,19 @@ pub struct Options {
     /// What to measure: a range size (`4k`, `1m`), a size and its connections (`256k@1000`),
     /// `whole` for complete downloads of one large file, `beside-cold` for hot ranges while
     /// other downloads come from the disk, `paused` or `paused@N` for the memory of viewers who
-    /// take nothing. With `/2` behind it, servers have two cores; with `:own`, each has read
-    /// its own copy of the files in from the disk by itself (Headwater and nginx only).
+    /// take nothing. Of titles: `hls-video` and `hls-audio` for segments, `play-64k` for ranges of
+    /// the virtual file, `playlist`, `mpd`; nginx sends them as files (Headwater and nginx only).
+    /// Of Headwater alone: `index-memory` or `index-memory@MIB`, and `first-byte`, which needs root.
+    /// With `/2` behind it, servers have two cores; with `:own`, each has read its own copy of the
+    /// files in from the disk by itself (Headwater and nginx only).
     #[arg(
         long,
         value_name = "CELL",
         value_delimiter = ',',
         default_value = "4k,64k,256k,1m,4m,whole,256k@1000,beside-cold,\
-                         256k:own,1m:own,4m:own,whole:own,64k/2,1m/2,paused"
+                         256k:own,1m:own,4m:own,whole:own,64k/2,1m/2,paused,\
+                         hls-video,hls-audio,play-64k,play-1m,playlist,mpd,\
+                         index-memory@256,index-memory@16,first-byte"
     )]
     pub cells: Vec<Cell>,
 
@@ -82,6 +87,18 @@ pub struct Options {
     /// Size of each of the 16 files that are downloaded cold, in MiB.
     #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub cold_mib: u64,
+
+    /// Titles that segments, playlists and whole films are made of.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub titles: u64,
+
+    /// Length of each of them, in seconds.
+    #[arg(long, value_name = "S", default_value_t = 600, value_parser = clap::value_parser!(u64).range(20..=36000))]
+    pub title_s: u64,
+
+    /// Titles of two hours whose indices are asked for in an `index-memory` cell.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=10000))]
+    pub long_titles: u64,
 
     /// Where to put the files, logs and server state, on a disk; a folder made there is deleted
     /// at the end.
@@ -161,9 +178,10 @@ mod tests {
     #[test]
     fn the_defaults_are_what_the_readme_says() {
         let options = Options::parse_from(["peers"]);
-        assert_eq!(options.cells.len(), 15);
+        assert_eq!(options.cells.len(), 24);
         assert_eq!((options.seconds, options.turns, options.others_turns), (3, 9, 3));
         assert_eq!((options.files, options.file_mib), (200, 8));
+        assert_eq!((options.titles, options.title_s, options.long_titles), (20, 600, 1000));
         assert_eq!(options.cores(1), [0]);
         assert_eq!(options.cores(2), [0, 1]);
         assert_eq!(options.peers.len(), 5);

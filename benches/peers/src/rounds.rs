@@ -7,16 +7,16 @@ use anyhow::{Context, Result, bail};
 
 use crate::cell::{Cell, Work};
 use crate::clients::{cold, curl, wrk};
-use crate::dataset::Dataset;
 use crate::options::Options;
 use crate::peers::{Role, Server};
 use crate::report::{CellResult, Report};
-use crate::requests::Ranges;
+use crate::requests::Requests;
+use crate::served::Served;
 use crate::trace;
 use crate::turn::{self, Turn};
 use crate::verify::{self, HeadLength};
 
-/// Ranges compared byte for byte with the file, before and again after a cell's turns.
+/// Answers compared byte for byte with the file, before and again after a cell's turns.
 const SAMPLE: usize = 64;
 
 /// Length of the run in which every answer's status and length are looked at.
@@ -28,7 +28,7 @@ pub struct Entrant<'a> {
     pub peer: usize,
     pub role: Role,
     pub server: Server,
-    pub dataset: &'a Dataset,
+    pub served: Served<'a>,
 }
 
 /// What all cells with the same servers share.
@@ -63,10 +63,10 @@ impl Rounds<'_> {
         let duration = Duration::from_secs(self.options.seconds);
         for (entrant, heads) in self.order(0, &heads) {
             let Entrant { server, peer, .. } = entrant;
-            let (ranges, heads) =
-                self.ranges(cell, 0)?.zip(heads).context("only ranges can be traced")?;
+            let (asked, heads) =
+                self.requests(cell, 0)?.zip(heads).context("whole files cannot be traced")?;
             let calls = trace::trace(server, self.scratch, || {
-                wrk::measure(server, &ranges, heads, duration, self.scratch)
+                wrk::measure(server, &asked, heads, duration, self.scratch)
             })
             .with_context(|| report.peers[*peer].name.clone())?;
             println!("  {:16}  {calls}", report.peers[*peer].name);
@@ -98,57 +98,40 @@ impl Rounds<'_> {
         entrant: &Entrant,
         heads: Option<HeadLength>,
     ) -> Result<Turn> {
-        let Entrant { server, dataset, .. } = entrant;
-        let ranges = self.ranges(cell, number)?.zip(heads);
+        let Entrant { server, served, role, .. } = entrant;
+        let requests = self.requests(cell, number)?.zip(heads);
         let duration = Duration::from_secs(self.options.seconds);
         let core = (cell.cores == 1).then_some(self.options.server_core);
-        let wrk = || match &ranges {
-            Some((ranges, heads)) => wrk::measure(server, ranges, *heads, duration, self.scratch),
-            None => bail!("{cell} has no ranges"),
+        let wrk = || match &requests {
+            Some((asked, heads)) => wrk::measure(server, asked, *heads, duration, self.scratch),
+            None => bail!("{cell} has no requests"),
         };
-        self.prepare(cell, entrant)?;
+        served.prepare(cell, server, *role)?;
         turn::wait_for_rest(self.entrants.iter().map(|entrant| &entrant.server))?;
         match cell.work {
-            Work::Ranges { .. } => turn::measure(server, core, wrk),
+            Work::Ranges { .. } | Work::Made { .. } => turn::measure(server, core, wrk),
             Work::Whole => {
                 turn::measure(server, core, || curl::measure(server, self.options.whole_mib << 20))
             }
             Work::BesideCold => {
-                let (turn, cold) =
-                    cold::beside(server, dataset, duration, || turn::measure(server, None, wrk))?;
+                let hot = || turn::measure(server, None, wrk);
+                let (turn, cold) = cold::beside(server, served.dataset()?, duration, hot)?;
                 Ok(Turn { cold: Some(cold), ..turn })
             }
-            Work::Paused { .. } => bail!("{cell} has no turns"),
+            Work::Paused { .. } | Work::IndexMemory { .. } | Work::FirstByte => {
+                bail!("{cell} has no turns")
+            }
         }
     }
 
-    /// Brings the files of a turn into the page cache, or out of it.
-    fn prepare(&self, cell: Cell, entrant: &Entrant) -> Result<()> {
-        let Entrant { server, dataset, .. } = entrant;
-        let hot = dataset.hot_files(cell.work);
-        if cell.work == Work::BesideCold {
-            dataset.evict(&dataset.cold_files())?;
-        }
-        match cell.own {
-            // A page that was reclaimed must not come back by anybody else's reading.
-            true => curl::fetch(server, &hot),
-            false => dataset.warm(&hot),
-        }
-    }
-
-    /// Checks the bytes of all peers; returns the lengths of their heads if the cell has ranges.
+    /// Checks the bytes of all peers; returns the lengths of their heads if the cell has requests for wrk.
     fn verify(&self, cell: Cell, report: &Report) -> Result<Vec<Option<HeadLength>>> {
-        let ranges = self.ranges(cell, 0)?;
+        let requests = self.requests(cell, 0)?;
         let verify = |entrant: &Entrant| {
-            let Entrant { server, dataset, .. } = entrant;
-            self.prepare(cell, entrant)?;
-            if cell.work == Work::Whole {
-                curl::check_digest(server, dataset, Dataset::WHOLE)?;
-            }
-            if cell.work == Work::BesideCold {
-                curl::check_digest(server, dataset, &dataset.cold_files()[0])?;
-            }
-            ranges.as_ref().map(|ranges| self.verify_ranges(entrant, ranges)).transpose()
+            let Entrant { server, served, role, .. } = entrant;
+            served.prepare(cell, server, *role)?;
+            served.check_digest(cell.work, server)?;
+            requests.as_ref().map(|asked| self.verify_answers(entrant, asked)).transpose()
         };
         let name = |entrant: &Entrant| &report.peers[entrant.peer].name;
         self.entrants
@@ -157,14 +140,14 @@ impl Rounds<'_> {
             .collect()
     }
 
-    fn verify_ranges(&self, entrant: &Entrant, ranges: &Ranges) -> Result<HeadLength> {
-        let Entrant { server, dataset, .. } = entrant;
-        let heads = verify::ranges(server.address, dataset, &ranges.list[..SAMPLE])?;
-        wrk::audit(server, ranges, AUDIT, self.scratch)?;
+    fn verify_answers(&self, entrant: &Entrant, asked: &Requests) -> Result<HeadLength> {
+        let Entrant { server, served, .. } = entrant;
+        let heads = verify::answers(server.address, served.root(), &asked.list[..SAMPLE])?;
+        wrk::audit(server, asked, AUDIT, self.scratch)?;
         Ok(heads)
     }
 
-    fn ranges(&self, cell: Cell, number: u64) -> Result<Option<Ranges>> {
-        Ranges::of(cell.work, &self.entrants[0].dataset.shape, self.options.seed, number)
+    fn requests(&self, cell: Cell, number: u64) -> Result<Option<Requests>> {
+        self.entrants[0].served.requests(cell.work, self.options.seed, number)
     }
 }

@@ -1,17 +1,17 @@
 //! Which cells the same running servers can serve, one after the other.
 //!
 //! A server on two cores is another launch than one on one core. So is one with a copy of the
-//! files for itself. And a paused viewer must not find memory that earlier viewers left behind
-//! in the server, so those cells start servers of their own.
+//! files for itself, or with other files. And a paused viewer must not find memory that earlier
+//! viewers left behind in the server, so such cells start servers of their own.
 
-use crate::cell::{Cell, Work};
+use crate::cell::{Cell, Files};
 
 /// Cells that go together.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Stage {
     pub cores: usize,
-    /// Whether each server has its own copy of the files.
-    pub own: bool,
+    /// What is served.
+    pub files: Files,
     pub cells: Vec<Cell>,
 }
 
@@ -19,23 +19,19 @@ pub struct Stage {
 pub fn of(cells: &[Cell]) -> Vec<Stage> {
     let mut stages: Vec<Stage> = Vec::new();
     for &cell in cells {
-        let Cell { cores, own, .. } = cell;
+        let (cores, files) = (cell.cores, cell.files());
         let fits = |stage: &&mut Stage| {
             stage.cores == cores
-                && stage.own == own
-                && !is_paused(stage.cells[0])
-                && !is_paused(cell)
+                && stage.files == files
+                && !stage.cells[0].is_alone()
+                && !cell.is_alone()
         };
         match stages.iter_mut().find(fits) {
             Some(stage) => stage.cells.push(cell),
-            None => stages.push(Stage { cores, own, cells: vec![cell] }),
+            None => stages.push(Stage { cores, files, cells: vec![cell] }),
         }
     }
     stages
-}
-
-fn is_paused(cell: Cell) -> bool {
-    matches!(cell.work, Work::Paused { .. })
 }
 
 #[cfg(test)]
@@ -56,5 +52,13 @@ mod tests {
     #[test]
     fn every_paused_cell_has_servers_of_its_own() {
         assert_eq!(of(&typed("paused 4k paused@20 1m")).len(), 3);
+        assert_eq!(of(&typed("index-memory index-memory@16 first-byte first-byte")).len(), 4);
+    }
+
+    #[test]
+    fn titles_are_served_by_servers_of_their_own() {
+        let stages = of(&typed("4k hls-video whole mpd"));
+        let cells: Vec<_> = stages.into_iter().map(|stage| stage.cells).collect();
+        assert_eq!(cells, ["4k whole", "hls-video mpd"].map(typed));
     }
 }

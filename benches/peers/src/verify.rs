@@ -1,16 +1,18 @@
 //! Are the bytes right? A figure for wrong bytes is worth nothing.
 //!
-//! A small HTTP/1.1 client asks for ranges one after the other on one connection and compares
+//! A small HTTP/1.1 client makes requests one after the other on one connection and compares
 //! every body with the file, byte for byte. It is strict on purpose: what it does not expect
 //! from a file server (chunks, a 200 for a range) is an error.
 
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::dataset::Dataset;
 use crate::requests::Asked;
 
 /// Longest wait for the next bytes of an answer.
@@ -27,49 +29,52 @@ pub struct HeadLength {
     pub max: u64,
 }
 
-/// Asks for every range of the list and compares the bytes.
-pub fn ranges(address: SocketAddr, dataset: &Dataset, list: &[Asked]) -> Result<HeadLength> {
+/// Makes every request of the list and compares the bytes with the files below `root`, which have
+/// the same paths as in URLs.
+pub fn answers(address: SocketAddr, root: &Path, list: &[Asked]) -> Result<HeadLength> {
     let mut client = Client::connect(address)?;
     let mut heads = HeadLength { min: u64::MAX, max: 0 };
     for asked in list {
-        let file = Dataset::clip(asked.clip);
-        let head = client
-            .compare(asked, dataset)
-            .with_context(|| format!("{} of {file}", asked.range()))?;
+        let head = client.compare(asked, root).with_context(|| {
+            format!("{} of {}", asked.range().as_deref().unwrap_or("all"), asked.path)
+        })?;
         heads.min = heads.min.min(head);
         heads.max = heads.max.max(head);
     }
     Ok(heads)
 }
 
-/// Whether the server answers for its first file yet.
-pub fn is_ready(address: SocketAddr) -> bool {
-    let first = Asked { clip: 0, offset: 0, length: 1 };
+/// Whether the server answers for this path yet.
+pub fn is_ready(address: SocketAddr, path: &str) -> bool {
+    let first = Asked { path: path.to_owned(), offset: Some(0), length: 1 };
     let answer = Client::connect(address).and_then(|mut client| client.get(&first));
     answer.is_ok_and(|(head, _)| head.status == 206)
 }
 
-struct Client {
+/// One connection.
+pub struct Client {
     stream: BufReader<TcpStream>,
     host: SocketAddr,
 }
 
 impl Client {
-    fn connect(host: SocketAddr) -> Result<Self> {
+    pub fn connect(host: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(host)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Client { stream: BufReader::new(stream), host })
     }
 
-    /// Gets a range, compares it with the file, and returns the length of the head.
-    fn compare(&mut self, asked: &Asked, dataset: &Dataset) -> Result<u64> {
+    /// Gets something, compares it with its file, and returns the length of the head.
+    fn compare(&mut self, asked: &Asked, root: &Path) -> Result<u64> {
         let (head, body) = self.get(asked)?;
-        ensure!(head.status == 206, "answered with status {}", head.status);
-        let expected = asked.content_range(dataset.shape.file_length);
+        ensure!(head.status == asked.status(), "answered with status {}", head.status);
+        let path = root.join(asked.path.trim_start_matches('/'));
+        let expected = asked.content_range(fs::metadata(&path)?.len());
         let range = head.field("content-range");
-        ensure!(range == Some(&expected), "Content-Range is {range:?}, not {expected}");
-        let file = dataset.expect(asked.clip, asked.offset, asked.length)?;
+        ensure!(range == expected.as_deref(), "Content-Range is {range:?}, not {expected:?}");
+        let mut file = vec![0; usize::try_from(asked.length)?];
+        File::open(&path)?.read_exact_at(&mut file, asked.offset.unwrap_or(0))?;
         ensure!(body.len() == file.len(), "body has {} bytes", body.len());
         if let Some(at) = body.iter().zip(&file).position(|(got, is)| got != is) {
             bail!("the body differs from the file at byte {at}");
@@ -77,14 +82,31 @@ impl Client {
         Ok(head.text.len() as u64)
     }
 
+    /// The body of the whole answer for a path, which may have `limit` bytes at most.
+    pub fn whole(&mut self, path: &str, limit: u64) -> Result<Vec<u8>> {
+        let asked = Asked { path: path.to_owned(), offset: None, length: limit };
+        let (head, body) = self.get(&asked).with_context(|| path.to_owned())?;
+        ensure!(head.status == 200, "{path} was answered with status {}", head.status);
+        Ok(body)
+    }
+
+    /// Asks, and returns once the first byte of an answer has come.
+    pub fn first_byte(mut self, path: &str) -> Result<()> {
+        self.ask(&Asked { path: path.to_owned(), offset: None, length: 0 })?;
+        let begun = self.stream.fill_buf()?;
+        ensure!(begun.starts_with(b"HTTP/1.1 200 "), "{path} was not answered with 200");
+        Ok(())
+    }
+
+    fn ask(&mut self, asked: &Asked) -> Result<()> {
+        let (path, host) = (&asked.path, self.host);
+        let range = asked.range().map(|range| format!("Range: {range}\r\n")).unwrap_or_default();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{range}\r\n");
+        Ok(self.stream.get_mut().write_all(request.as_bytes())?)
+    }
+
     fn get(&mut self, asked: &Asked) -> Result<(Head, Vec<u8>)> {
-        let request = format!(
-            "GET /media/{} HTTP/1.1\r\nHost: {}\r\nRange: {}\r\n\r\n",
-            Dataset::clip(asked.clip),
-            self.host,
-            asked.range()
-        );
-        self.stream.get_mut().write_all(request.as_bytes())?;
+        self.ask(asked)?;
         let head = self.read_head()?;
         let length: u64 = head
             .field("content-length")
@@ -139,25 +161,30 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::dataset::{Scratch, Shape};
+    use crate::dataset::Scratch;
 
-    /// A server that answers one request of four bytes with what `answer` makes of them.
-    fn answer_once(answer: impl FnOnce(&[u8]) -> Vec<u8> + Send) -> Result<HeadLength> {
+    const FILE: &[u8; 10] = b"0123456789";
+
+    /// A server that answers one request for `asked` with `answer`.
+    fn answer_once(asked: Asked, answer: Vec<u8>) -> Result<HeadLength> {
         let scratch = Scratch::create(&std::env::temp_dir())?;
-        let shape = Shape { files: 1, file_length: 10, ..Shape::default() };
-        let dataset = Dataset::create(scratch.path().join("media"), shape, 1)?;
-        let file = dataset.expect(0, 4, 4)?;
-        let asked = Asked { clip: 0, offset: 4, length: 4 };
+        fs::write(scratch.path().join("file"), FILE)?;
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         thread::scope(|scope| {
             scope.spawn(move || {
                 let (mut stream, _) = listener.accept().unwrap();
                 assert!(stream.read(&mut [0; 1024]).unwrap() > 0);
-                stream.write_all(&answer(&file)).unwrap();
+                stream.write_all(&answer).unwrap();
             });
-            ranges(address, &dataset, &[asked])
+            answers(address, scratch.path(), &[asked])
         })
+    }
+
+    /// An answer for bytes 4 to 7.
+    fn answer_range(head: &[u8], body: &[u8]) -> Result<HeadLength> {
+        let asked = Asked { path: "/file".to_owned(), offset: Some(4), length: 4 };
+        answer_once(asked, [head, body].concat())
     }
 
     fn head(range: &str) -> Vec<u8> {
@@ -168,24 +195,31 @@ mod tests {
     fn right_bytes_pass_and_their_heads_are_measured() {
         let head = head("bytes 4-7/10");
         let length = head.len() as u64;
-        let heads = answer_once(|file| [&head, file].concat()).unwrap();
+        let heads = answer_range(&head, b"4567").unwrap();
         assert_eq!((heads.min, heads.max), (length, length));
     }
 
     #[test]
     fn one_wrong_byte_a_wrong_range_and_a_short_body_are_errors() {
-        let flipped = answer_once(|file| {
-            let mut answer = [&head("bytes 4-7/10"), file].concat();
-            *answer.last_mut().unwrap() ^= 1;
-            answer
-        });
+        let flipped = answer_range(&head("bytes 4-7/10"), b"4568");
         let error = format!("{:#}", flipped.unwrap_err());
         assert!(error.ends_with("differs from the file at byte 3"), "{error}");
 
-        let moved = answer_once(|file| [&head("bytes 0-3/10"), file].concat());
-        assert!(moved.is_err());
-        let short = answer_once(|file| [&head("bytes 4-7/10"), &file[1..]].concat());
-        assert!(short.is_err());
+        assert!(answer_range(&head("bytes 0-3/10"), b"4567").is_err());
+        assert!(answer_range(&head("bytes 4-7/10"), b"456").is_err());
+    }
+
+    #[test]
+    fn what_is_asked_for_whole_must_be_a_200_without_a_range() {
+        let asked = || Asked { path: "/file".to_owned(), offset: None, length: 10 };
+        let answer = |status: &str, body: &[u8]| {
+            let length = body.len();
+            let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n");
+            answer_once(asked(), [head.as_bytes(), body].concat())
+        };
+        assert!(answer("200 OK", FILE).is_ok());
+        assert!(answer("206 OK", FILE).is_err());
+        assert!(answer("200 OK", &FILE[1..]).is_err());
     }
 
     #[test]

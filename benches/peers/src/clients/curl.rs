@@ -13,7 +13,7 @@ use crate::peers::Server;
 use crate::process::Group;
 
 /// Longest time for one download or one digest.
-const LIMIT: Duration = Duration::from_secs(300);
+pub const LIMIT: Duration = Duration::from_secs(300);
 
 /// Downloads the whole file [`DOWNLOADS`] times over one connection and checks each length.
 pub fn measure(server: &Server, length: u64) -> Result<Load> {
@@ -46,16 +46,16 @@ pub fn fetch(server: &Server, files: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Compares the SHA-256 of one download with that of the file.
-pub fn check_digest(server: &Server, dataset: &Dataset, file: &str) -> Result<()> {
+/// Compares the SHA-256 of one download, of the path `path` of the server, with that of a file.
+pub fn check_digest(server: &Server, path: &str, file: &Path) -> Result<()> {
     let mut download = curl(LIMIT);
-    download.arg(server.url(file)).stdout(Stdio::piped());
+    download.arg(format!("http://{}{path}", server.address)).stdout(Stdio::piped());
     let mut download = Group::spawn(&mut download)?;
     let body = download.take_stdout().expect("it was piped just above");
     let received = digest(Stdio::from(body), None)?;
     download.finish(LIMIT)?;
 
-    let is = digest(Stdio::null(), Some(&dataset.path(file)))?;
+    let is = digest(Stdio::null(), Some(file))?;
     ensure!(received == is, "the download's SHA-256 is {received}, the file's {is}");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The programs that ask: wrk for ranges, curl for whole files.
+//! The programs that ask: wrk for many small answers, curl for whole files.
 //!
 //! Well-known clients, so that nobody needs to believe ours; only a viewer who pauses is none
 //! of theirs. All inherit the client's core from this program, and are bounded in time.

@@ -1,5 +1,5 @@
--- Asks for prepared ranges, one after the other, over all connections.
--- Before this come `length`, `asked` and, for an audit, `response`.
+-- Makes prepared requests, one after the other, over all connections.
+-- Before this come `asked`, the `length` of ranges if they are any, and, for an audit, `response`.
 
 local requests, at = {}, 0
 local threads = {}
@@ -10,10 +10,11 @@ end
 
 function init()
   for i = 1, #asked, 2 do
-    local first = asked[i + 1]
-    requests[#requests + 1] = wrk.format("GET", "/media/" .. asked[i], {
-      Range = string.format("bytes=%d-%d", first, first + length - 1),
-    })
+    local first, headers = asked[i + 1], nil
+    if length then
+      headers = { Range = string.format("bytes=%d-%d", first, first + length - 1) }
+    end
+    requests[#requests + 1] = wrk.format("GET", asked[i], headers)
   end
 end
 

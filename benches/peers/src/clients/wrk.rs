@@ -1,11 +1,11 @@
-//! wrk: as many ranges as the connections can carry.
+//! wrk: as many requests as the connections can carry.
 //!
 //! A measured run must not burden the client, so its script only hands out requests that were
 //! formatted beforehand, and what is checked is what wrk counts anyway: failed requests, error
 //! statuses, and the sum of all bytes. An *audit* looks at every answer; that costs the client
 //! a copy of every body, so it is a short run of its own, outside the measurement.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
@@ -15,10 +15,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::{Latency, Load};
-use crate::dataset::Dataset;
 use crate::peers::Server;
 use crate::process::Group;
-use crate::requests::Ranges;
+use crate::requests::Requests;
 use crate::verify::HeadLength;
 
 /// Time for starting, for the last answers, and for ending.
@@ -27,39 +26,39 @@ const GRACE: Duration = Duration::from_secs(30);
 /// The part of the script that is the same for every run. It prints one line of `key=value`.
 const SCRIPT: &str = include_str!("wrk.lua");
 
-/// What looks at every answer during an audit: `wrong` counts answers of another status or
-/// length than asked for.
+/// What looks at every answer during an audit: `wrong` counts answers of another status than
+/// asked for, or of a length that nothing has that is asked for.
 const AUDIT: &str = "
 wrong = 0
 function response(status, headers, body)
-  if status ~= 206 or #body ~= length then wrong = wrong + 1 end
+  if status ~= right or not lengths[#body] then wrong = wrong + 1 end
 end
 ";
 
 /// Puts load on the server for `duration` and checks the sums.
 pub fn measure(
     server: &Server,
-    ranges: &Ranges,
+    asked: &Requests,
     heads: HeadLength,
     duration: Duration,
     scratch: &Path,
 ) -> Result<Load> {
-    let counts = run(server, ranges, "", duration, scratch)?;
+    let counts = run(server, asked, "", duration, scratch)?;
     counts.check_failures()?;
     let requests = counts.get("requests")?;
-    check_bytes(requests, counts.get("bytes")?, ranges, heads)?;
+    check_bytes(requests, counts.get("bytes")?, asked, heads)?;
     let micros = |key| counts.get(key).map(Duration::from_micros);
     Ok(Load {
         requests,
-        body_bytes: requests * ranges.length,
+        body_bytes: asked.body_bytes(requests),
         elapsed: micros("duration")?,
         latency: Some(Latency { median: micros("p50")?, p99: micros("p99")? }),
     })
 }
 
 /// Puts load on the server for `duration` and checks status and length of every answer.
-pub fn audit(server: &Server, ranges: &Ranges, duration: Duration, scratch: &Path) -> Result<()> {
-    let counts = run(server, ranges, AUDIT, duration, scratch)?;
+pub fn audit(server: &Server, asked: &Requests, duration: Duration, scratch: &Path) -> Result<()> {
+    let counts = run(server, asked, AUDIT, duration, scratch)?;
     counts.check_failures()?;
     let (requests, wrong) = (counts.get("requests")?, counts.get("wrong")?);
     ensure!(requests > 0, "no request was answered");
@@ -69,18 +68,18 @@ pub fn audit(server: &Server, ranges: &Ranges, duration: Duration, scratch: &Pat
 
 fn run(
     server: &Server,
-    ranges: &Ranges,
+    asked: &Requests,
     audit: &str,
     duration: Duration,
     scratch: &Path,
 ) -> Result<Counts> {
     let script = scratch.join("wrk.lua");
-    fs::write(&script, format!("{}{audit}{SCRIPT}", data(ranges)?))?;
+    fs::write(&script, format!("{}{audit}{SCRIPT}", data(asked)?))?;
     let mut command = Command::new("wrk");
     command
         .args(["--threads", "1", "--timeout", "20s"])
         .arg("--connections")
-        .arg(ranges.connections.to_string())
+        .arg(asked.connections.to_string())
         .arg("--duration")
         .arg(format!("{}s", duration.as_secs()))
         .arg("--script")
@@ -92,11 +91,23 @@ fn run(
     Counts::parse(&output).with_context(|| format!("wrk printed: {output}"))
 }
 
-/// The ranges as Lua: file number, first byte, file number, first byte, and so on.
-fn data(ranges: &Ranges) -> Result<String> {
-    let mut lua = format!("length = {}\nasked = {{", ranges.length);
-    for asked in &ranges.list {
-        write!(lua, "'{}',{},", Dataset::clip(asked.clip), asked.offset)?;
+/// The requests as Lua: path, first byte, path, first byte, and so on. Without `length`, they
+/// have no ranges.
+fn data(asked: &Requests) -> Result<String> {
+    let first = asked.list.first().context("there are no requests")?;
+    let (_, longest) = asked.lengths();
+    let mut lua = format!("right = {}\n", first.status());
+    if first.offset.is_some() {
+        writeln!(lua, "length = {longest}")?;
+    }
+    lua.push_str("lengths = {}\n");
+    let lengths: BTreeSet<u64> = asked.list.iter().map(|asked| asked.length).collect();
+    for length in lengths {
+        writeln!(lua, "lengths[{length}] = true")?;
+    }
+    lua.push_str("asked = {");
+    for asked in &asked.list {
+        write!(lua, "'{}',{},", asked.path, asked.offset.unwrap_or(0))?;
     }
     lua.push_str("}\n");
     Ok(lua)
@@ -105,12 +116,19 @@ fn data(ranges: &Ranges) -> Result<String> {
 /// Compares the sum of all bytes with what that many answers must have.
 ///
 /// wrk also counts the answers that were on their way when the time was up, one a connection
-/// at most. Heads differ by a few digits in `Content-Range`, more than a sample shows.
-fn check_bytes(requests: u64, bytes: u64, ranges: &Ranges, heads: HeadLength) -> Result<()> {
+/// at most. Those that were complete are the first of the list but for as many. Heads differ by
+/// a few digits, more than a sample shows.
+fn check_bytes(requests: u64, bytes: u64, asked: &Requests, heads: HeadLength) -> Result<()> {
     const DIGITS: u64 = 16;
     ensure!(requests > 0, "no request was answered");
-    let least = requests * (ranges.length + heads.min.saturating_sub(DIGITS));
-    let most = (requests + ranges.connections as u64) * (ranges.length + heads.max + DIGITS);
+    let (shortest, longest) = asked.lengths();
+    let bodies = asked.body_bytes(requests);
+    let connections = asked.connections as u64;
+    // wrk asks its script once more before it begins.
+    let astray = (connections + 1) * (longest - shortest);
+    let least = (bodies + requests * heads.min.saturating_sub(DIGITS)).saturating_sub(astray);
+    let most =
+        bodies + (requests + connections) * (heads.max + DIGITS) + connections * longest + astray;
     ensure!(
         (least..=most).contains(&bytes),
         "{requests} answers had {bytes} bytes in all; right would be {least} to {most}"
@@ -152,8 +170,13 @@ impl Counts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::requests::Asked;
 
-    const RANGES: &Ranges = &Ranges { length: 4096, connections: 2, list: Vec::new() };
+    fn asked(lengths: &[u64], offset: Option<u64>) -> Requests {
+        let asked = |&length| Asked { path: "/a".to_owned(), offset, length };
+        Requests { connections: 2, list: lengths.iter().map(asked).collect() }
+    }
+
     const HEADS: HeadLength = HeadLength { min: 300, max: 302 };
 
     #[test]
@@ -167,14 +190,35 @@ mod tests {
 
     #[test]
     fn bytes_of_answers_cut_off_by_the_end_are_allowed() {
-        assert!(check_bytes(100, 100 * 4397, RANGES, HEADS).is_ok());
-        assert!(check_bytes(100, 102 * 4397, RANGES, HEADS).is_ok());
+        let ranges = asked(&[4096], Some(0));
+        assert!(check_bytes(100, 100 * 4397, &ranges, HEADS).is_ok());
+        assert!(check_bytes(100, 102 * 4397, &ranges, HEADS).is_ok());
     }
 
     #[test]
     fn too_few_and_too_many_bytes_are_errors() {
-        assert!(check_bytes(100, 100 * 4000, RANGES, HEADS).is_err());
-        assert!(check_bytes(100, 100 * 40_000, RANGES, HEADS).is_err());
-        assert!(check_bytes(0, 0, RANGES, HEADS).is_err());
+        let ranges = asked(&[4096], Some(0));
+        assert!(check_bytes(100, 100 * 4000, &ranges, HEADS).is_err());
+        assert!(check_bytes(100, 100 * 40_000, &ranges, HEADS).is_err());
+        assert!(check_bytes(0, 0, &ranges, HEADS).is_err());
+    }
+
+    #[test]
+    fn answers_of_several_lengths_may_be_complete_in_another_order() {
+        let whole = asked(&[1000, 9000], None);
+        let (bodies, heads) = (100 * 5000, 100 * 301);
+        assert!(check_bytes(100, bodies + heads, &whole, HEADS).is_ok());
+        assert!(check_bytes(100, bodies + heads - 8000, &whole, HEADS).is_ok());
+        assert!(check_bytes(100, bodies / 2, &whole, HEADS).is_err());
+    }
+
+    #[test]
+    fn the_script_knows_a_length_of_ranges_and_all_lengths_of_whole_answers() {
+        let ranges = data(&asked(&[4096], Some(8192))).unwrap();
+        assert!(ranges.contains("right = 206\nlength = 4096\n"), "{ranges}");
+        assert!(ranges.contains("asked = {'/a',8192,}"), "{ranges}");
+        let whole = data(&asked(&[7, 5, 7], None)).unwrap();
+        assert!(whole.starts_with("right = 200\nlengths = {}\nlengths[5] = true\n"), "{whole}");
+        assert!(data(&asked(&[], None)).is_err());
     }
 }

@@ -74,7 +74,8 @@ mod tests {
 
     #[test]
     fn the_configuration_names_address_and_folder() {
-        let site = Site { media: "/a b/media".into(), state: "/state".into(), cores: vec![0] };
+        let (media, state) = ("/a b/media".into(), "/state".into());
+        let site = Site { media, state, cores: vec![0], first: String::new() };
         let text = caddyfile("127.0.0.1:8080".parse().unwrap(), &site).unwrap();
         assert!(text.contains("\nhttp://127.0.0.1:8080 {\n    bind 127.0.0.1\n"), "{text}");
         assert!(text.contains("root * \"/a b\"\n"), "{text}");

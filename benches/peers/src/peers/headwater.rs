@@ -6,12 +6,20 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 
 use super::{Peer, Role, START, Server, Site, address, version_of};
+use crate::options::Options;
 use crate::process::{on_cores, wait_for};
 
 pub struct Headwater {
     pub binary: PathBuf,
     /// Further arguments of `serve`.
     pub arguments: Vec<String>,
+}
+
+impl Headwater {
+    /// The one that the options name.
+    pub fn of(options: &Options) -> Self {
+        Headwater { binary: options.headwater.clone(), arguments: options.headwater_arg.clone() }
+    }
 }
 
 impl Peer for Headwater {

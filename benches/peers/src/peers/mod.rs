@@ -5,7 +5,7 @@
 pub mod actix_files;
 mod address;
 mod caddy;
-mod headwater;
+pub mod headwater;
 mod nginx;
 mod node;
 
@@ -59,6 +59,8 @@ pub struct Site {
     pub state: PathBuf,
     /// The cores to run on.
     pub cores: Vec<usize>,
+    /// The path of a URL that it answers with at least one byte once it is ready.
+    pub first: String,
 }
 
 impl Site {
@@ -105,10 +107,7 @@ pub fn chosen(options: &Options) -> Vec<Box<dyn Peer>> {
     let mut peers: Vec<Box<dyn Peer>> = Vec::new();
     for family in &options.peers {
         match family {
-            Family::Headwater => peers.push(Box::new(headwater::Headwater {
-                binary: options.headwater.clone(),
-                arguments: options.headwater_arg.clone(),
-            })),
+            Family::Headwater => peers.push(Box::new(headwater::Headwater::of(options))),
             Family::Nginx => peers.extend([true, false].map(|nopush| -> Box<dyn Peer> {
                 Box::new(nginx::Nginx { binary: options.nginx.clone(), nopush })
             })),
@@ -127,7 +126,7 @@ pub fn start(peer: &dyn Peer, site: &Site) -> Result<Server> {
     let mut server = peer.launch(site)?;
     wait_for("its first answer", START, || {
         server.group.check_alive(&site.log())?;
-        Ok(verify::is_ready(server.address).then_some(()))
+        Ok(verify::is_ready(server.address, &site.first).then_some(()))
     })?;
     Ok(server)
 }

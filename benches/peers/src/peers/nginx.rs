@@ -80,7 +80,7 @@ http {{
     tcp_nodelay on;
     keepalive_timeout 600;
     keepalive_requests 1000000000;
-    open_file_cache max=4096 inactive=600s;
+    open_file_cache max=8192 inactive=600s;
     open_file_cache_valid 600s;
     open_file_cache_min_uses 1;
     server {{
@@ -100,7 +100,8 @@ mod tests {
 
     fn config(nopush: bool, cores: usize) -> String {
         let (media, state) = ("/scratch/media".into(), "/scratch/nginx".into());
-        let site = Site { media, state, cores: (0..cores).collect() };
+        let first = String::new();
+        let site = Site { media, state, cores: (0..cores).collect(), first };
         let address = SocketAddr::from(([127, 0, 0, 1], 8080));
         Nginx { binary: PathBuf::new(), nopush }.config(address, &site).unwrap()
     }

@@ -5,7 +5,8 @@
 
 use serde_json::{Value, json};
 
-use super::{CellResult, PausedResult, Report};
+use super::{CellResult, PausedResult, Report, alone};
+use crate::cell::Files;
 use crate::peers::Role;
 use crate::stats::Spread;
 use crate::turn::Turn;
@@ -16,6 +17,8 @@ pub fn of(report: &Report) -> Value {
     let peers = report.peers.iter();
     let cells = report.cells.iter();
     let paused = report.paused.iter();
+    let index_memory = report.index_memory.iter();
+    let first_byte = report.first_byte.iter();
     json!({
         "machine": Value::Object(facts.collect()),
         "peers": peers.map(|peer| json!({
@@ -24,6 +27,8 @@ pub fn of(report: &Report) -> Value {
         })).collect::<Vec<_>>(),
         "cells": cells.map(|cell| of_cell(report, cell)).collect::<Vec<_>>(),
         "paused": paused.map(|cell| of_paused(report, cell)).collect::<Vec<_>>(),
+        "index_memory": index_memory.map(alone::index_json).collect::<Vec<_>>(),
+        "first_byte": first_byte.map(alone::first_byte_json).collect::<Vec<_>>(),
     })
 }
 
@@ -47,6 +52,7 @@ fn of_cell(report: &Report, cell: &CellResult) -> Value {
         "is_beside_cold": cell.is_beside_cold(),
         "cores": cell.cell.cores,
         "own_copy": cell.cell.own,
+        "is_made": cell.cell.files() == Files::Titles,
         "reference": report.peers[reference].name,
         "results": peers.collect::<Vec<_>>(),
     })

@@ -1,5 +1,6 @@
 //! What the reader gets: a line per turn, a table per cell, Markdown, JSON and a chart at the end.
 
+pub mod alone;
 pub mod chart;
 mod json;
 mod table;
@@ -16,6 +17,7 @@ use crate::memory::Memory;
 use crate::peers::Role;
 use crate::stats::Spread;
 use crate::turn::Turn;
+use alone::{FirstByte, IndexMemory};
 use table::Table;
 
 /// All that a run has found out.
@@ -25,6 +27,8 @@ pub struct Report {
     pub peers: Vec<PeerName>,
     pub cells: Vec<CellResult>,
     pub paused: Vec<PausedResult>,
+    pub index_memory: Vec<IndexMemory>,
+    pub first_byte: Vec<FirstByte>,
 }
 
 /// A peer as the report needs it.
@@ -187,6 +191,15 @@ impl Report {
         tables::paused(self, self.paused.last().into_iter()).text()
     }
 
+    /// The last cells of Headwater alone as a text table.
+    pub fn last_index_memory(&self) -> String {
+        alone::index_memory(self.index_memory.last().into_iter()).text()
+    }
+
+    pub fn last_first_byte(&self) -> String {
+        alone::first_byte(self.first_byte.last().into_iter()).text()
+    }
+
     /// All cells and the facts, ready for a README.
     pub fn markdown(&self) -> String {
         let mut facts = Table::new(["", "this machine"]);
@@ -200,6 +213,8 @@ impl Report {
             tables::costs(self, costs.into_iter()),
             tables::beside_cold(self, cold.into_iter()),
             tables::paused(self, self.paused.iter()),
+            alone::index_memory(self.index_memory.iter()),
+            alone::first_byte(self.first_byte.iter()),
             facts,
         ];
         let tables = tables.iter().filter(|table| !table.is_empty()).map(Table::markdown);
@@ -286,6 +301,7 @@ pub(crate) mod tests {
                     ],
                 ),
                 cell("1m:own", [vec![turn(80)], vec![turn(100)], vec![turn(120)], vec![]]),
+                cell("hls-video", [vec![turn(90)], vec![turn(100)], vec![turn(120)], vec![]]),
                 cell(
                     "beside-cold",
                     [[600], [200], [300], [50]].map(|turns| turns.map(beside_cold).into()),
@@ -295,6 +311,8 @@ pub(crate) mod tests {
                 cell: "paused@10".parse().unwrap(),
                 peers: [(10, 45), (10, 90), (10, 100), (8, 2000)].map(paused).into(),
             }],
+            index_memory: vec![alone::tests::indices()],
+            first_byte: vec![alone::tests::cold()],
         }
     }
 
@@ -337,9 +355,9 @@ pub(crate) mod tests {
     #[test]
     fn beside_cold_downloads_the_reference_answers_more_and_more_is_better() {
         let report = report();
-        let cell = &report.cells[2];
+        let cell = &report.cells[3];
         assert_eq!(cell.reference(&report.peers), 2);
-        let row = &rows("ours")[2];
+        let row = &rows("ours")[3];
         assert!(row.contains("| 600 | 1.0 | 8.0 | 256 | 50 % |"), "{row}");
         assert!(row.ends_with("| 2.00 (2.00–2.00) | 1.00 (1.00–1.00) |"), "{row}");
     }
@@ -347,10 +365,10 @@ pub(crate) mod tests {
     #[test]
     fn paused_viewers_are_counted_in_kib_each() {
         assert_eq!(
-            rows("ours")[3],
+            rows("ours")[4],
             "| 10 paused viewers | ours | 4.50 | 2.00 | 0.50 (0.50–0.50) |"
         );
-        assert!(rows("on")[3].ends_with("| 9.00 | 2.00 | 1 |"));
+        assert!(rows("on")[4].ends_with("| 9.00 | 2.00 | 1 |"));
         assert!(rows("slow")[2].starts_with("| 8 paused viewers | slow | 250.00 |"));
     }
 

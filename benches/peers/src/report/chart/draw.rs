@@ -234,6 +234,6 @@ mod tests {
             assert!(aloud.contains(text), "{text}");
             assert!(drawn.contains(&format!(">{text}</tspan>")), "{text}");
         }
-        assert_eq!(svg.matches("<rect").count(), 1 + 2 + 1 + 3 + 3);
+        assert_eq!(svg.matches("<rect").count(), 1 + 2 + 1 + 1 + 3 + 3);
     }
 }

@@ -96,8 +96,13 @@ fn heading(cell: &Value) -> String {
         Some(2) => "Two cores",
         _ => "One core",
     };
-    match cell["own_copy"].as_bool() {
-        Some(true) => format!("{cores}, files that each server has read in from the disk itself"),
+    match (cell["own_copy"].as_bool(), cell["is_made"].as_bool()) {
+        (_, Some(true)) => {
+            format!("{cores}, made of titles just in time; nginx sends the same bytes as files")
+        }
+        (Some(true), _) => {
+            format!("{cores}, files that each server has read in from the disk itself")
+        }
         _ => format!("{cores}, the same page cache for all"),
     }
 }
@@ -191,6 +196,7 @@ mod tests {
             [
                 "One core, the same page cache for all",
                 "One core, files that each server has read in from the disk itself",
+                "One core, made of titles just in time; nginx sends the same bytes as files",
             ]
         );
         assert_eq!((chart.hot.len(), chart.memory.len()), (1, 1));

@@ -1,0 +1,220 @@
+//! How long it takes to read the index of a film of two hours, and to make of it what players ask for.
+//!
+//! ffmpeg makes the film: 20 s of 720p at 30 fps and 2.5 Mbit/s with stereo AAC, repeated without
+//! encoding it again, its samples interleaved as ffmpeg does it and its index at the end. Samples are
+//! not read here, so that the film that is kept has a hole where they were.
+//!
+//! The index is read in two ways: from the page cache, as an I/O worker does it, and from memory, which
+//! tells what of the time is not the kernel's.
+
+use std::{
+    fs::{self, File as Written},
+    hint::black_box,
+    num::NonZeroU32,
+    os::unix::fs::FileExt as _,
+    path::Path,
+    process::Command,
+    sync::Arc,
+    time::Duration,
+};
+
+use criterion::{BenchmarkGroup, Criterion, measurement::WallTime};
+use headwater::{
+    extent::{
+        ReadAt, ReadError, Source,
+        disk::{Buffers, File, LaneSettings, Root, RootSettings},
+    },
+    movie::{Movie, Track},
+    package::{
+        clip::{Clip, clip},
+        cmaf, dash,
+        faststart::faststart,
+        hls, title,
+    },
+};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// The grid on which segments begin, in milliseconds: the default.
+const GRID_MS: u32 = 6000;
+
+/// A segment in the middle of the film.
+const SEGMENT: usize = 600;
+
+/// Repetitions of 20 s behind the first: two hours.
+const MORE: &str = "359";
+
+/// All that is made of a film.
+pub fn packaging(criterion: &mut Criterion) {
+    let Some(film) = Film::make() else {
+        eprintln!("! packaging is left out: ffmpeg is missing, or cannot make the film");
+        return;
+    };
+    let grid_ms = NonZeroU32::new(GRID_MS).expect("not zero");
+    let movie = Movie::read(&film.memory, grid_ms).expect("read").expect("a movie");
+    let place = |is: fn(&Track) -> bool| movie.tracks.iter().position(is).expect("it has one");
+    let (video, audio) = (place(Track::is_video), place(Track::is_audio));
+    let version = title::version(film.file.identity().version(), GRID_MS);
+
+    let mut group = criterion.benchmark_group("film of 2 h");
+    group.sample_size(20);
+    group.bench_function("index, in memory", |bencher| {
+        bencher.iter(|| Movie::read(black_box(&film.memory), grid_ms));
+    });
+    let index = || Movie::read(black_box(&film.file.at_once()), grid_ms);
+    index().expect("it is in the page cache").expect("a movie");
+    group.bench_function("index, page cache", |bencher| bencher.iter(index));
+    for (name, track) in [("video", &movie.tracks[video]), ("audio", &movie.tracks[audio])] {
+        segment(&mut group, &format!("{name} segment, in memory"), &film, track, &film.memory);
+        let reader = film.file.at_once();
+        segment(&mut group, &format!("{name} segment, page cache"), &film, track, &reader);
+    }
+    let whole = title::presentation(&movie, "A film", version);
+    group.bench_function("presentation", |bencher| {
+        bencher.iter(|| title::presentation(black_box(&movie), "A film", version));
+    });
+    group.bench_function("video playlist", |bencher| {
+        bencher.iter(|| hls::media(black_box(&whole.tracks[0])));
+    });
+    group.bench_function("multivariant playlist", |bencher| {
+        bencher.iter(|| hls::multivariant(black_box(&whole)));
+    });
+    group.bench_function("mpd", |bencher| bencher.iter(|| dash::manifest(black_box(&whole))));
+    let in_front = || faststart(black_box(&movie), &film.file, &film.file.at_once());
+    in_front().expect("read").expect("its index is at the end");
+    group.bench_function("faststart", |bencher| bencher.iter(in_front));
+    let minute = Clip { start_ms: 3_600_000, end_ms: Some(3_660_000), tracks: vec![video, audio] };
+    let clipped = || clip(black_box(&movie), &minute, &film.source(), &film.file.at_once());
+    clipped().expect("a clip");
+    group.bench_function("clip of 60 s", |bencher| bencher.iter(clipped));
+    group.finish();
+}
+
+fn segment<R: ReadAt>(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    film: &Film,
+    track: &Track,
+    reader: &R,
+) {
+    let source = film.source();
+    let made = || cmaf::segment(black_box(track), SEGMENT, &source, reader);
+    made().expect("read").expect("a segment");
+    group.bench_function(name, |bencher| bencher.iter(made));
+}
+
+/// A film as a file that Headwater has opened, and what there is of it in memory.
+struct Film {
+    file: Arc<File>,
+    memory: Memory,
+    /// Whose threads the file's disk has.
+    _runtime: Runtime,
+    _folder: TempDir,
+}
+
+impl Film {
+    /// `None` if there is no ffmpeg that can make it.
+    fn make() -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        encode(&at("short.mp4"), &at("whole.mp4"))?;
+        let memory = Memory::of(&at("whole.mp4"));
+        memory.write(&at("film.mp4"));
+        fs::remove_file(at("whole.mp4")).expect("removed");
+
+        let runtime = Runtime::new().expect("a runtime");
+        let deadline = Duration::from_secs(60);
+        let settings = RootSettings {
+            lane: LaneSettings { threads: 1, queue: 16, deadline },
+            open_files: 4,
+            trust: Duration::from_secs(3600),
+            settle: None,
+        };
+        let root = Root::open("bench", folder.path(), Buffers::new(1 << 20), settings);
+        let root = runtime.block_on(root).expect("a root");
+        let file = runtime.block_on(root.open_file(Path::new("film.mp4"))).expect("a file");
+        // Into the page cache.
+        let mut index = vec![0; memory.tail.len()];
+        file.in_turn().read_exact_at(memory.tail_at, &mut index).expect("read");
+        Some(Self { file, memory, _runtime: runtime, _folder: folder })
+    }
+
+    fn source(&self) -> Arc<dyn Source> {
+        Arc::clone(&self.file) as _
+    }
+}
+
+/// Has ffmpeg make the film. `None` if it does not.
+fn encode(short: &Path, whole: &Path) -> Option<()> {
+    let run = |arguments: &[&str], output: &Path| {
+        let mut command = Command::new("ffmpeg");
+        command.args(["-v", "error", "-y"]).args(arguments).arg(output);
+        command.status().ok()?.success().then_some(())
+    };
+    let pictures = "testsrc2=s=1280x720:r=30:d=20,noise=alls=12:allf=t";
+    // Sound that is longer than the pictures would move each repetition.
+    let sound = "sine=440:r=48000:d=19.9";
+    let input = ["-f", "lavfi", "-i", pictures, "-f", "lavfi", "-i", sound];
+    let video = ["-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-g", "60"];
+    let rate = ["-sc_threshold", "0", "-b:v", "2500k", "-maxrate", "2500k", "-bufsize", "2500k"];
+    let audio = ["-c:a", "aac", "-b:a", "128k", "-ac", "2"];
+    run(&[&input[..], &video, &rate, &audio].concat(), short)?;
+    run(&["-stream_loop", MORE, "-i", short.to_str()?, "-c", "copy"], whole)
+}
+
+/// What there is of a film besides its samples, each part at its place.
+struct Memory {
+    len: u64,
+    head: Vec<u8>,
+    tail_at: u64,
+    tail: Vec<u8>,
+}
+
+impl Memory {
+    fn of(path: &Path) -> Self {
+        let file = Written::open(path).expect("opened");
+        let len = file.metadata().expect("a file").len();
+        let mut at = 0;
+        loop {
+            let mut header = [0; 16];
+            file.read_exact_at(&mut header, at).expect("a box");
+            let number = |bytes: &[u8]| bytes.iter().fold(0, |sum, &b| sum << 8 | u64::from(b));
+            let (header_len, size) = match number(&header[..4]) {
+                1 => (16, number(&header[8..])),
+                size => (8, size),
+            };
+            if &header[4..8] == b"mdat" {
+                let read = |from: u64, to: u64| {
+                    let mut bytes = vec![0; usize::try_from(to - from).expect("short")];
+                    file.read_exact_at(&mut bytes, from).expect("read");
+                    bytes
+                };
+                let end = at + size;
+                let (head, tail) = (read(0, at + header_len), read(end, len));
+                return Self { len, head, tail_at: end, tail };
+            }
+            at += size;
+        }
+    }
+
+    /// Writes it as a file with a hole.
+    fn write(&self, path: &Path) {
+        let file = Written::create_new(path).expect("created");
+        file.set_len(self.len).expect("a hole");
+        file.write_all_at(&self.head, 0).expect("written");
+        file.write_all_at(&self.tail, self.tail_at).expect("written");
+    }
+}
+
+impl ReadAt for Memory {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_exact_at(&self, offset: u64, into: &mut [u8]) -> Result<(), ReadError> {
+        match offset.checked_sub(self.tail_at) {
+            Some(in_tail) => self.tail[..].read_exact_at(in_tail, into),
+            None => self.head[..].read_exact_at(offset, into),
+        }
+    }
+}
