@@ -8,6 +8,7 @@
 //! nothing recurses. What makes no sense costs the track that it is in, with the reason; the rest plays.
 //! This room knows no URL and no manifest.
 
+mod auxiliary;
 mod boxes;
 pub mod codec;
 mod fragments;
@@ -25,6 +26,7 @@ use std::{num::NonZeroU32, ops::Range};
 use bytes::Bytes;
 
 pub use self::{
+    auxiliary::{Auxiliary, AuxiliaryFault},
     boxes::Header,
     codec::{FourCc, SampleEntry},
     index::{Indexed, Segment, Shape, Syncs},

@@ -24,6 +24,9 @@ const MOOV_BYTES_MAX: u64 = 256 << 20;
 /// Tracks of a movie that are looked at.
 const TRACKS_MAX: usize = 64;
 
+/// Boxes of systems of rights management that are kept: one for each system, or for each key of each.
+const PROTECTIONS_MAX: usize = 64;
+
 /// How much is read at a time of what lies next to each other, in bytes.
 const WINDOW_BYTES: usize = 64 * 1024;
 
@@ -76,7 +79,8 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         return Ok(Err(MovieRefused::NoTrack(left_out)));
     }
     let mut protection = Vec::new();
-    for pssh in parts.iter().filter(|part| part.kind == FourCc(*b"pssh")) {
+    let pssh = parts.iter().filter(|part| part.kind == FourCc(*b"pssh"));
+    for pssh in pssh.take(PROTECTIONS_MAX) {
         let whole = pssh.whole();
         if whole.end - whole.start <= 64 * 1024 {
             let mut bytes = vec![0; usize::try_from(whole.end - whole.start).expect("some KiB")];

@@ -1,6 +1,7 @@
 //! The samples of a track, wherever they are told of.
 
 use super::{
+    auxiliary::{Auxiliary, AuxiliaryFault},
     fragments::{FragmentPosition, FragmentWalk, Fragments},
     tables::{TablePosition, TableWalk, Tables},
 };
@@ -48,6 +49,9 @@ pub enum SampleFault {
     /// A fragment contradicts itself.
     #[error("a fragment contradicts itself")]
     FragmentLies,
+    /// What it takes to decrypt a sample is not there, or cannot be sent.
+    #[error(transparent)]
+    Auxiliary(#[from] AuxiliaryFault),
 }
 
 /// Where the samples of a track are told of: in tables, in fragments, or first in one and then in the
@@ -116,6 +120,14 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
         }
     }
 
+    /// What it takes to decrypt the sample that was last returned.
+    pub fn auxiliary(&self) -> Auxiliary {
+        match &self.stage {
+            Stage::Tables(walk) => walk.auxiliary,
+            Stage::Fragments(walk) => walk.auxiliary,
+        }
+    }
+
     /// How many fragments were read on the way.
     pub(super) fn fragments_read(&self) -> u32 {
         match &self.stage {
@@ -143,8 +155,12 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
             },
             Stage::Fragments(walk) => walk.next()?,
         };
+        let auxiliary = self.auxiliary();
         let is_inside = |sample: &Sample| {
-            sample.offset.checked_add(u64::from(sample.size)).is_some_and(|end| end <= len)
+            let is_inside =
+                |offset: u64, size| offset.checked_add(size).is_some_and(|end| end <= len);
+            is_inside(sample.offset, u64::from(sample.size))
+                && is_inside(auxiliary.offset, u64::from(auxiliary.len))
         };
         Ok(next.map(|next| match next {
             Ok(sample) if !is_inside(&sample) => Err(SampleFault::OutsideFile),
