@@ -94,7 +94,7 @@ pub struct Walk<'a, R: ?Sized> {
 #[derive(Debug)]
 enum Stage<'a, R: ?Sized> {
     Tables(Box<TableWalk<'a, R>>),
-    Fragments(FragmentWalk<'a, R>),
+    Fragments(Box<FragmentWalk<'a, R>>),
 }
 
 impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
@@ -105,7 +105,7 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
                 Stage::Tables(Box::new(TableWalk::new(tables, source, at, span)))
             }
             (Position::Fragment(at), _, Some(fragments)) => {
-                Stage::Fragments(FragmentWalk::new(fragments, source, at))
+                Stage::Fragments(Box::new(FragmentWalk::new(fragments, source, at)))
             }
             _ => unreachable!("a position is one of the samples that it is used with"),
         };
@@ -146,8 +146,8 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
                     Some(fragments) => {
                         let (dts, sample) = (walk.at.dts, walk.at.sample);
                         let at = FragmentPosition { dts, sample, ..FragmentPosition::default() };
-                        self.stage =
-                            Stage::Fragments(FragmentWalk::new(fragments, self.source, at));
+                        let walk = FragmentWalk::new(fragments, self.source, at);
+                        self.stage = Stage::Fragments(Box::new(walk));
                         return self.next_sample();
                     }
                 },

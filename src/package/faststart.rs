@@ -130,9 +130,7 @@ pub fn faststart<R: ReadAt + ?Sized>(
                 };
                 let count = (entries.end - entries.start) / width;
                 push(Extent::Memory(of.header(count, made_width)?.into()))?;
-                if count > 0 {
-                    push(Extent::whole(Arc::new(table)))?;
-                }
+                push(Extent::whole(Arc::new(table)))?;
             }
         }
     }

@@ -24,6 +24,7 @@ mod connections; // keep-alive, pipelining, malformed requests, what closes and 
 mod corpus; // the seeds of the fuzz targets
 mod derived; // HTTP's rules for what is derived from a title
 mod disks; // a root whose disk hangs stops nobody else
+mod encrypted; // Common Encryption passes through, and who has the key sees the source
 mod failing; // sources that fail while they are being sent
 mod fields; // which header fields answers have
 mod following; // `?follow`: files that grow while they are sent
