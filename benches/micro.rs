@@ -124,6 +124,7 @@ fn film() -> Presentation {
             is_default: true,
             segments: (0..SEGMENTS).map(segment).collect(),
             target_duration_min_s: 0,
+            protection: None,
             kind,
         }
     };

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use super::{
     FourCc, Sample, SampleFault,
+    auxiliary::{Auxiliary, AuxiliaryRun, Format},
     boxes::{self, Header},
     budget,
     window::Window,
@@ -49,6 +50,8 @@ pub(super) struct Fragments {
     pub(super) moofs: std::sync::Arc<[Range<u64>]>,
     pub(super) track_id: u32,
     pub(super) defaults: Defaults,
+    /// What it takes to decrypt the samples, if they are encrypted.
+    pub(super) protection: Option<Format>,
 }
 
 /// A run of samples whose bytes lie next to each other (`trun`, section 8.8.8).
@@ -62,6 +65,8 @@ struct Run {
     flags: u32,
     first_flags: Option<u32>,
     defaults: Defaults,
+    /// Which of the track's fragments in the `moof` it is in.
+    traf: usize,
 }
 
 impl Run {
@@ -82,6 +87,8 @@ pub(super) struct FragmentWalk<'a, R: ?Sized> {
     pub(super) at: FragmentPosition,
     /// The fragment that is being walked over.
     current: Option<Fragment>,
+    /// That of the sample that was last returned.
+    pub(super) auxiliary: Auxiliary,
 }
 
 #[derive(Debug)]
@@ -92,11 +99,15 @@ struct Fragment {
     in_run: u32,
     offset: u64,
     dts: i64,
+    /// Of each of the track's fragments in the `moof`.
+    auxiliaries: Vec<AuxiliaryRun>,
+    /// That of the sample that was last returned.
+    auxiliary: Auxiliary,
 }
 
 impl<'a, R: ReadAt + ?Sized> FragmentWalk<'a, R> {
     pub(super) fn new(of: &'a Fragments, source: &'a R, at: FragmentPosition) -> Self {
-        Self { of, source, at, current: None }
+        Self { of, source, at, current: None, auxiliary: Auxiliary::default() }
     }
 
     /// The next sample, if there is one. Reading a fragment takes from the work that is left.
@@ -133,6 +144,7 @@ impl<'a, R: ReadAt + ?Sized> FragmentWalk<'a, R> {
                         return Ok(Some(Err(SampleFault::TooMany)));
                     };
                     self.at.sample = number;
+                    self.auxiliary = fragment.auxiliary;
                     return Ok(Some(Ok(sample)));
                 }
                 Some(Err(fault)) => return Ok(Some(Err(fault))),
@@ -160,14 +172,16 @@ impl Fragment {
         }
         let mut bytes = vec![0; usize::try_from(length).expect("a few MiB")];
         source.read_exact_at(moof.start, &mut bytes)?;
-        let parsed = parse(&bytes, moof.start, of, dts);
+        let mut auxiliaries = Vec::new();
+        let parsed = parse(&bytes, moof.start, of, dts, &mut auxiliaries);
         let Some((runs, dts)) = parsed? else {
             return Ok(Err(SampleFault::FragmentLies));
         };
         let mut runs = runs.into_iter();
         let run = runs.next();
         let offset = run.as_ref().map_or(0, |run| run.offset);
-        Ok(Ok(Self { bytes, runs, run, in_run: 0, offset, dts }))
+        let auxiliary = Auxiliary::default();
+        Ok(Ok(Self { bytes, runs, run, in_run: 0, offset, dts, auxiliaries, auxiliary }))
     }
 
     fn next(&mut self, number: u32) -> Option<Result<Sample, SampleFault>> {
@@ -206,6 +220,12 @@ impl Fragment {
         let Some(offset) = self.offset.checked_add(u64::from(size)) else {
             return Some(Err(SampleFault::OutsideFile));
         };
+        if let Some(auxiliary) = self.auxiliaries.get_mut(run.traf) {
+            match auxiliary.next(&self.bytes, self.in_run == 0) {
+                Ok(auxiliary) => self.auxiliary = auxiliary,
+                Err(fault) => return Some(Err(fault)),
+            }
+        }
         (self.dts, self.offset, self.in_run) = (dts, offset, self.in_run + 1);
         Some(Ok(sample))
     }
@@ -218,6 +238,7 @@ fn parse(
     base: u64,
     of: &Fragments,
     dts: i64,
+    auxiliaries: &mut Vec<AuxiliaryRun>,
 ) -> Result<Option<(Vec<Run>, i64)>, ReadError> {
     let window = &mut Window::new(moof, 4096);
     let Some(outer) = Header::read(window, 0, moof.len() as u64)? else {
@@ -256,6 +277,9 @@ fn parse(
             };
             dts = time;
         }
+        if is_ours {
+            auxiliaries.push(AuxiliaryRun::read(moof, base, &parts, start, of.protection)?);
+        }
         let mut next = start;
         for trun in parts.iter().filter(|part| part.kind == FourCc(*b"trun")) {
             let Some(run) = read_run(moof, trun, start, next, defaults) else {
@@ -268,7 +292,7 @@ fn parse(
                 if samples > FRAGMENT_SAMPLES_MAX {
                     return Ok(None);
                 }
-                runs.push(run);
+                runs.push(Run { traf: auxiliaries.len() - 1, ..run });
             }
         }
         behind = next;
@@ -379,6 +403,7 @@ fn read_run(
         flags,
         first_flags,
         defaults,
+        traf: 0,
     })
 }
 

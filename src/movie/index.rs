@@ -6,7 +6,7 @@
 use std::num::NonZeroU32;
 
 use super::{
-    Sample, SampleFault,
+    Auxiliary, AuxiliaryFault, Sample, SampleFault,
     budget::Budget,
     samples::{Position, Samples, Walk},
     timeline::Timeline,
@@ -39,6 +39,10 @@ pub struct Segment {
     pub payload_bytes: u64,
     /// The bytes of its first sample.
     pub first_bytes: u32,
+    /// The bytes that it takes to decrypt its samples; 0 if they are not encrypted, or all in one way.
+    pub auxiliary_bytes: u32,
+    /// The same of its first sample.
+    pub first_auxiliary_bytes: u8,
     /// What its samples have in common.
     pub shape: Shape,
 }
@@ -86,6 +90,8 @@ pub struct Indexed {
     pub longest_gop: i64,
     /// Bytes of all samples together.
     pub bytes: u64,
+    /// Whether what it takes to decrypt a sample tells parts of it.
+    pub has_subsamples: bool,
     /// Why the track ends early.
     pub fault: Option<SampleFault>,
 }
@@ -102,6 +108,9 @@ pub enum IndexFault {
     /// It would be in more segments than can be kept.
     #[error("it would be in too many segments")]
     TooManySegments,
+    /// It is encrypted in a way that segments cannot be made of.
+    #[error(transparent)]
+    Auxiliary(#[from] AuxiliaryFault),
 }
 
 /// Where a track may be cut.
@@ -141,6 +150,8 @@ pub(super) fn index<R: ReadAt + ?Sized>(
         let position = walk.position();
         let sample = match walk.next_sample()? {
             Some(Ok(sample)) => sample,
+            // A player that could decrypt a part of it would rather know why not all.
+            Some(Err(SampleFault::Auxiliary(fault))) => return Ok(Err(fault.into())),
             Some(Err(fault)) => {
                 pass.fault = Some(fault);
                 break;
@@ -151,7 +162,7 @@ pub(super) fn index<R: ReadAt + ?Sized>(
         if pass.fault.is_some() {
             break;
         }
-        if let Err(fault) = pass.take(position, &sample) {
+        if let Err(fault) = pass.take(position, &sample, walk.auxiliary()) {
             budget.work = walk.work_left();
             return Ok(Err(fault));
         }
@@ -176,6 +187,7 @@ struct Pass<'a> {
     /// The next multiple of the grid, or the next of the times.
     next_cut: usize,
     description: Option<u32>,
+    has_subsamples: Option<bool>,
     first_dts: i64,
     end_sample: u32,
     end: i64,
@@ -207,6 +219,7 @@ impl<'a> Pass<'a> {
             current: None,
             next_cut: 0,
             description: None,
+            has_subsamples: None,
             first_dts: 0,
             end_sample: 0,
             end: 0,
@@ -220,9 +233,19 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn take(&mut self, position: Position, sample: &Sample) -> Result<(), IndexFault> {
+    fn take(
+        &mut self,
+        position: Position,
+        sample: &Sample,
+        auxiliary: Auxiliary,
+    ) -> Result<(), IndexFault> {
         if *self.description.get_or_insert(sample.description) != sample.description {
             return Err(IndexFault::SeveralDescriptions);
+        }
+        // One flag says it for all samples of a segment.
+        let Auxiliary { has_subsamples, .. } = auxiliary;
+        if *self.has_subsamples.get_or_insert(has_subsamples) != has_subsamples {
+            return Err(AuxiliaryFault::Mixed.into());
         }
         let presented = self.timeline.presented(sample.dts, sample.composition);
         let ends = presented.saturating_add(i64::from(sample.duration));
@@ -234,7 +257,7 @@ impl<'a> Pass<'a> {
             self.next_cut += 1;
             self.begin_segment(position, sample, presented);
         }
-        self.add(sample);
+        self.add(sample, auxiliary.len);
         if self.timeline.until.is_none_or(|until| presented < until) {
             self.end_sample = sample.number + 1;
             self.end = self.end.max(ends.min(self.timeline.until.unwrap_or(i64::MAX)));
@@ -278,6 +301,8 @@ impl<'a> Pass<'a> {
             start: start.max(0),
             payload_bytes: 0,
             first_bytes: sample.size,
+            auxiliary_bytes: 0,
+            first_auxiliary_bytes: 0,
             shape,
         };
         self.current = Some((segment, sample.duration, sample.size));
@@ -356,7 +381,7 @@ impl<'a> Pass<'a> {
         middle * i128::from(timescale.get()) >= time
     }
 
-    fn add(&mut self, sample: &Sample) {
+    fn add(&mut self, sample: &Sample, auxiliary_bytes: u8) {
         let Some((segment, duration, size)) = &mut self.current else {
             return;
         };
@@ -373,6 +398,11 @@ impl<'a> Pass<'a> {
             _ => Syncs::Some,
         };
         segment.payload_bytes += u64::from(sample.size);
+        // No segment has so many samples that this would matter.
+        segment.auxiliary_bytes = segment.auxiliary_bytes.saturating_add(auxiliary_bytes.into());
+        if is_first {
+            segment.first_auxiliary_bytes = auxiliary_bytes;
+        }
         self.bytes += u64::from(sample.size);
         self.least_composition = self.least_composition.min(sample.composition);
         // The duration that a majority of samples has, if there is one (Boyer and Moore).
@@ -408,6 +438,7 @@ impl<'a> Pass<'a> {
             usual_duration: self.usual.0,
             longest_gop: self.longest_gop,
             bytes: self.bytes,
+            has_subsamples: self.has_subsamples == Some(true),
             fault: self.fault,
         })
     }

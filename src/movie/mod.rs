@@ -8,6 +8,7 @@
 //! nothing recurses. What makes no sense costs the track that it is in, with the reason; the rest plays.
 //! This room knows no URL and no manifest.
 
+mod auxiliary;
 mod boxes;
 mod budget;
 pub mod codec;
@@ -26,6 +27,7 @@ use std::{num::NonZeroU32, ops::Range};
 use bytes::Bytes;
 
 pub use self::{
+    auxiliary::{Auxiliary, AuxiliaryFault},
     boxes::Header,
     codec::{FourCc, SampleEntry},
     index::{Indexed, SEGMENT_SAMPLES_MAX, Segment, Shape, Syncs},

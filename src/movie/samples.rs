@@ -1,6 +1,7 @@
 //! The samples of a track, wherever they are told of.
 
 use super::{
+    auxiliary::{Auxiliary, AuxiliaryFault},
     budget,
     fragments::{FragmentPosition, FragmentWalk, Fragments},
     tables::{TablePosition, TableWalk, Tables},
@@ -49,6 +50,9 @@ pub enum SampleFault {
     /// A fragment contradicts itself.
     #[error("a fragment contradicts itself")]
     FragmentLies,
+    /// What it takes to decrypt a sample is not there, or cannot be sent.
+    #[error(transparent)]
+    Auxiliary(#[from] AuxiliaryFault),
 }
 
 /// Where the samples of a track are told of: in tables, in fragments, or first in one and then in the
@@ -92,7 +96,7 @@ pub struct Walk<'a, R: ?Sized> {
 #[derive(Debug)]
 enum Stage<'a, R: ?Sized> {
     Tables(Box<TableWalk<'a, R>>),
-    Fragments(FragmentWalk<'a, R>),
+    Fragments(Box<FragmentWalk<'a, R>>),
 }
 
 impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
@@ -110,7 +114,7 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
                 Stage::Tables(Box::new(TableWalk::new(tables, source, at, span)))
             }
             (Position::Fragment(at), _, Some(fragments)) => {
-                Stage::Fragments(FragmentWalk::new(fragments, source, at))
+                Stage::Fragments(Box::new(FragmentWalk::new(fragments, source, at)))
             }
             _ => unreachable!("a position is one of the samples that it is used with"),
         };
@@ -130,6 +134,14 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
         self.work_left
     }
 
+    /// What it takes to decrypt the sample that was last returned.
+    pub fn auxiliary(&self) -> Auxiliary {
+        match &self.stage {
+            Stage::Tables(walk) => walk.auxiliary,
+            Stage::Fragments(walk) => walk.auxiliary,
+        }
+    }
+
     /// The next sample; `None` behind the last one. A fault ends the track. An error is the disk's.
     pub fn next_sample(&mut self) -> Result<Option<Result<Sample, SampleFault>>, ReadError> {
         let len = self.source.len();
@@ -140,8 +152,8 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
                     Some(fragments) => {
                         let (dts, sample) = (walk.at.dts, walk.at.sample);
                         let at = FragmentPosition { dts, sample, ..FragmentPosition::default() };
-                        self.stage =
-                            Stage::Fragments(FragmentWalk::new(fragments, self.source, at));
+                        let walk = FragmentWalk::new(fragments, self.source, at);
+                        self.stage = Stage::Fragments(Box::new(walk));
                         return self.next_sample();
                     }
                 },
@@ -149,8 +161,12 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
             },
             Stage::Fragments(walk) => walk.next(&mut self.work_left)?,
         };
+        let auxiliary = self.auxiliary();
         let is_inside = |sample: &Sample| {
-            sample.offset.checked_add(u64::from(sample.size)).is_some_and(|end| end <= len)
+            let is_inside =
+                |offset: u64, size| offset.checked_add(size).is_some_and(|end| end <= len);
+            is_inside(sample.offset, u64::from(sample.size))
+                && is_inside(auxiliary.offset, u64::from(auxiliary.len))
         };
         let Some(Ok(sample)) = next else {
             return Ok(next);

@@ -5,6 +5,7 @@
 
 use super::{
     Sample, SampleFault,
+    auxiliary::{Auxiliary, AuxiliaryTables, AuxiliaryWalk},
     boxes::{self, Header},
     window::Window,
 };
@@ -68,10 +69,12 @@ pub(super) struct Tables {
     runs: Table,
     sizes: Sizes,
     /// `stco` or `co64`.
-    chunks: Table,
+    pub(super) chunks: Table,
     /// `stss`; `None` if every sample is a sync sample.
     syncs: Option<Table>,
     pub(super) count: u32,
+    /// What it takes to decrypt the samples, if it takes something.
+    pub(super) auxiliary: Option<AuxiliaryTables>,
 }
 
 /// What a walk over tables needs to go on.
@@ -90,6 +93,8 @@ pub(super) struct TablePosition {
     chunk: u32,
     in_chunk: u32,
     sync: u32,
+    /// Bytes of auxiliary information behind us, since the last offset of it that is told.
+    auxiliary_used: u32,
 }
 
 impl Tables {
@@ -133,6 +138,7 @@ impl Tables {
                 },
                 sizes,
                 count,
+                auxiliary: None,
             })
         })())
     }
@@ -192,6 +198,9 @@ pub(super) struct TableWalk<'a, R: ?Sized> {
     sizes: Window<'a, R>,
     chunks: Window<'a, R>,
     syncs: Option<Entries<'a, R>>,
+    auxiliaries: Option<AuxiliaryWalk<'a, R>>,
+    /// That of the sample that was last returned.
+    pub(super) auxiliary: Auxiliary,
 }
 
 impl<'a, R: ReadAt + ?Sized> TableWalk<'a, R> {
@@ -208,6 +217,8 @@ impl<'a, R: ReadAt + ?Sized> TableWalk<'a, R> {
             sizes: Window::new(source, span),
             chunks: Window::new(source, span),
             syncs: tables.syncs.map(entries),
+            auxiliaries: tables.auxiliary.map(|of| AuxiliaryWalk::new(of, source, span)),
+            auxiliary: Auxiliary::default(),
         }
     }
 
@@ -224,6 +235,13 @@ impl<'a, R: ReadAt + ?Sized> TableWalk<'a, R> {
         let duration = self.duration()?;
         let composition = self.composition()?;
         let is_sync = self.is_sync(number)?;
+        if let Some(walk) = &mut self.auxiliaries {
+            let chunk = (self.at.chunk, self.at.in_chunk == 0);
+            match walk.next(number, chunk, &mut self.at.auxiliary_used)? {
+                Ok(auxiliary) => self.auxiliary = auxiliary,
+                Err(fault) => return Ok(Some(Err(fault))),
+            }
+        }
         let sample = Sample {
             number,
             offset,

@@ -4,6 +4,7 @@ use std::{num::NonZeroU32, ops::Range, sync::Arc};
 
 use super::{
     FourCc,
+    auxiliary::{AuxiliaryTables, Format},
     boxes::{self, Header},
     codec::{self, SampleEntry},
     fragments::{Defaults, Fragments},
@@ -116,10 +117,20 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         Err(_) if defaults.is_some() && !moofs.is_empty() => None,
         Err(why) => refuse!("{why}"),
     };
+    let protection = Format::of(entry.encryption.as_ref());
+    let mut tables = tables;
+    if let (Some(tables), Some(format)) = (&mut tables, protection) {
+        let counts = (tables.count, tables.chunks.count);
+        match AuxiliaryTables::read(window, &stbl, format, counts)? {
+            Ok(auxiliary) => tables.auxiliary = auxiliary,
+            Err(why) => refuse!("{why}"),
+        }
+    }
     let fragments = (!moofs.is_empty()).then(|| Fragments {
         moofs: Arc::clone(moofs),
         track_id: id,
         defaults: defaults.unwrap_or(Defaults { description: 1, ..Defaults::default() }),
+        protection,
     });
     let edits = match boxes::find(&parts, b"edts") {
         Some(edts) => edit_list(window, edts)?,

@@ -8,7 +8,10 @@ use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
-use super::boxes::{self, Writer};
+use super::{
+    auxiliary,
+    boxes::{self, Writer},
+};
 use crate::{
     extent::{Extent, Extents, ReadAt, ReadError, Source},
     movie::{Sample, Segment, Syncs, Track},
@@ -89,7 +92,7 @@ pub fn segment_len(track: &Track, number: usize) -> Option<u64> {
 /// The length of a segment's key frame by itself, with its header, in bytes.
 pub fn iframe_len(track: &Track, number: usize) -> Option<u64> {
     let segment = track.index.segments.get(number)?;
-    let layout = Layout::of(track, segment).alone();
+    let layout = Layout::of(track, segment).alone(segment);
     let payload = u64::from(segment.first_bytes);
     Some((layout.moof_len(1) + mdat_header_len(payload)) as u64 + payload)
 }
@@ -124,7 +127,7 @@ pub fn iframe<R: ReadAt + ?Sized>(
     let Some(segment) = track.index.segments.get(number) else {
         return Ok(None);
     };
-    let layout = Layout::of(track, segment).alone();
+    let layout = Layout::of(track, segment).alone(segment);
     write(track, segment, number, 1, layout, file, reader).map(Some)
 }
 
@@ -136,6 +139,8 @@ struct Layout {
     /// Whether `tfhd` has a duration for all, and a size.
     equal_durations: bool,
     equal_sizes: bool,
+    /// Bytes of what it takes to decrypt the samples.
+    auxiliary_bytes: u32,
     /// Only the first sample is sent.
     is_alone: bool,
 }
@@ -151,13 +156,15 @@ impl Layout {
         set(FLAGS, shape.syncs == Syncs::Some);
         set(COMPOSITION, !shape.no_compositions || track.index.raise > 0);
         let (equal_durations, equal_sizes) = (shape.equal_durations, shape.equal_sizes);
-        Self { fields, equal_durations, equal_sizes, is_alone: false }
+        let auxiliary_bytes = segment.auxiliary_bytes;
+        Self { fields, equal_durations, equal_sizes, auxiliary_bytes, is_alone: false }
     }
 
     /// For one sample by itself, whatever the others are like.
-    fn alone(self) -> Self {
+    fn alone(self, segment: &Segment) -> Self {
         let fields = DATA_OFFSET | COMPOSITION;
-        Self { fields, equal_durations: true, equal_sizes: true, is_alone: true }
+        let auxiliary_bytes = segment.first_auxiliary_bytes.into();
+        Self { fields, equal_durations: true, equal_sizes: true, auxiliary_bytes, is_alone: true }
     }
 
     /// Bytes of each sample in `trun`.
@@ -170,7 +177,8 @@ impl Layout {
         let tfhd = 20 + 4 * (usize::from(self.equal_durations) + usize::from(self.equal_sizes));
         let first_flags = if self.fields & FIRST_FLAGS == 0 { 0 } else { 4 };
         let trun = 20 + first_flags + self.entry_len() * samples as usize;
-        moof + mfhd + traf + tfhd + tfdt + trun
+        let auxiliary = auxiliary::Entries::boxes_len(self.auxiliary_bytes, samples);
+        moof + mfhd + traf + tfhd + tfdt + trun + auxiliary
     }
 }
 
@@ -191,6 +199,7 @@ fn write<R: ReadAt + ?Sized>(
     let mut walk = track.walk(reader, segment);
     let mut runs = Runs::default();
     let mut entries = Writer::with_capacity(moof_len + 16);
+    let mut auxiliaries = auxiliary::Entries::default();
     let mut first: Option<Sample> = None;
     for _ in 0..count {
         // The index has seen each of these samples: where one is missing now, the file has changed.
@@ -199,6 +208,9 @@ fn write<R: ReadAt + ?Sized>(
         };
         first.get_or_insert(sample);
         runs.add(&sample);
+        if layout.auxiliary_bytes > 0 {
+            auxiliaries.add(walk.auxiliary(), reader)?;
+        }
         let mut put = |field, value| {
             if layout.fields & field != 0 {
                 entries.u32(value);
@@ -214,6 +226,7 @@ fn write<R: ReadAt + ?Sized>(
     let Some(first) = first else {
         return Err(ReadError::Changed);
     };
+    let auxiliaries = auxiliaries.finish(layout.auxiliary_bytes, reader)?;
     let header_len = mdat_header_len(runs.bytes);
     let (start, _) = track.output_times();
     let decoded = first.dts.saturating_sub(track.index.first_dts).saturating_add(start);
@@ -231,6 +244,7 @@ fn write<R: ReadAt + ?Sized>(
                 }
                 trun.bytes(&entries.into_bytes());
             });
+            auxiliaries.write(traf, track.index.has_subsamples);
         });
     });
     debug_assert_eq!(writer.len(), moof_len);

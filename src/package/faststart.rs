@@ -23,8 +23,42 @@ enum Part {
     Kept(Range<u64>),
     /// Written anew.
     Made(Vec<u8>),
-    /// Chunk offsets, whose table begins behind 16 bytes of header.
-    Offsets { entries: Range<u64>, width: u64 },
+    /// Offsets in the file, whose table begins behind its header.
+    Offsets { entries: Range<u64>, width: u64, of: Of },
+}
+
+/// What a table of offsets leads to.
+enum Of {
+    /// Chunks: `stco` or `co64`.
+    Chunks,
+    /// What it takes to decrypt samples, behind fields that say what it is: `saio`.
+    Auxiliary(Vec<u8>),
+}
+
+impl Of {
+    /// The header of a table of so many entries of 4 or 8 bytes.
+    fn header(&self, count: u64, width: u64) -> Result<Vec<u8>, ReadError> {
+        let fits = |number: u64| u32::try_from(number).map_err(|_| ReadError::Changed);
+        let mut header = Writer::default();
+        header.u32(fits(self.header_len() + count * width)?);
+        match self {
+            Self::Chunks => {
+                header.bytes(if width == 8 { b"co64" } else { b"stco" });
+                header.u32(0);
+            }
+            Self::Auxiliary(fields) => {
+                header.bytes(b"saio");
+                header.u32(if width == 8 { 1 << 24 } else { 0 } | u32::from(!fields.is_empty()));
+                header.bytes(fields);
+            }
+        }
+        header.u32(fits(count)?);
+        Ok(header.into_bytes())
+    }
+
+    fn header_len(&self) -> u64 {
+        16 + if let Self::Auxiliary(fields) = self { fields.len() as u64 } else { 0 }
+    }
 }
 
 /// The whole of a file that has its samples in tables, with its index in front. `None` if it is so
@@ -52,15 +86,25 @@ pub fn faststart<R: ReadAt + ?Sized>(
     let length = |part: &Part| match part {
         Part::Kept(range) => range.end - range.start,
         Part::Made(bytes) => bytes.len() as u64,
-        Part::Offsets { entries, width } => {
+        Part::Offsets { entries, width, of } => {
             let made = if is_long { 8 } else { *width };
-            16 + (entries.end - entries.start) / width * made
+            of.header_len() + (entries.end - entries.start) / width * made
         }
     };
     // Ancestors come before what is in them; their sizes are known only now.
     let made_len: u64 = parts.iter().map(|part| length(&part.part)).sum();
     let moov_len = moov.end - moov.start;
-    let shifts = [(head_end, made_len), (moov.end.max(head_end), made_len.wrapping_sub(moov_len))];
+    // What it takes to decrypt samples may lie in the index itself: each part of it moves for itself.
+    let mut shifts = vec![(head_end, made_len)];
+    let mut at = head_end;
+    for Placed { part, .. } in &parts {
+        if let Part::Kept(range) = part {
+            shifts.push((range.start, at.wrapping_sub(range.start)));
+        }
+        at += length(part);
+    }
+    shifts.push((moov.end.max(head_end), made_len.wrapping_sub(moov_len)));
+    let shifts: Arc<[_]> = shifts.into();
     let source: Arc<dyn Source> = Arc::clone(file) as _;
     let kept = |range: Range<u64>| Extent::Source { source: Arc::clone(&source), range };
     let mut extents = Extents::default();
@@ -81,23 +125,17 @@ pub fn faststart<R: ReadAt + ?Sized>(
                 push(Extent::Memory(header.into()))?;
             }
             Part::Made(bytes) => push(Extent::Memory(bytes.clone().into()))?,
-            Part::Offsets { entries, width } => {
+            Part::Offsets { entries, width, of } => {
                 let made_width = if is_long { 8 } else { *width };
                 let table = ShiftedOffsets {
                     file: Arc::clone(file),
                     entries: entries.clone(),
                     width: *width,
                     made_width,
-                    shifts,
+                    shifts: Arc::clone(&shifts),
                 };
                 let count = (entries.end - entries.start) / width;
-                let size = u32::try_from(16 + count * made_width);
-                let mut header = Writer::with_capacity(16);
-                header.u32(size.map_err(|_| ReadError::Changed)?);
-                header.bytes(if made_width == 8 { b"co64" } else { b"stco" });
-                header.u32(0);
-                header.u32(u32::try_from(count).map_err(|_| ReadError::Changed)?);
-                push(Extent::Memory(header.into_bytes().into()))?;
+                push(Extent::Memory(of.header(count, made_width)?.into()))?;
                 push(Extent::whole(Arc::new(table)))?;
             }
         }
@@ -142,10 +180,23 @@ fn collect<R: ReadAt + ?Sized>(
             }
             b"stco" | b"co64" if parent.kind == FourCc(*b"stbl") => {
                 let width = if child.kind == FourCc(*b"co64") { 8 } else { 4 };
-                let room = child.body_len().saturating_sub(8) / width;
-                let count = entry_count(reader, &child)?.min(room);
-                let start = child.body.start + 8;
-                Part::Offsets { entries: start..start + count * width, width }
+                let entries = entries(reader, &child, 8, width)?;
+                Part::Offsets { entries, width, of: Of::Chunks }
+            }
+            b"saio" if parent.kind == FourCc(*b"stbl") && child.body_len() >= 8 => {
+                let mut head = [0; 4];
+                reader.read_exact_at(child.body.start, &mut head)?;
+                let [version, .., flags] = head;
+                let width = if version == 0 { 4 } else { 8 };
+                let mut fields = vec![0; if flags & 1 != 0 { 8 } else { 0 }];
+                let before = 8 + fields.len() as u64;
+                if child.body_len() < before {
+                    Part::Kept(child.whole())
+                } else {
+                    reader.read_exact_at(child.body.start + 4, &mut fields)?;
+                    let entries = entries(reader, &child, before, width)?;
+                    Part::Offsets { entries, width, of: Of::Auxiliary(fields) }
+                }
             }
             b"stsd" if parent.kind == FourCc(*b"stbl") => repaired(movie, &child),
             _ => Part::Kept(child.whole()),
@@ -165,13 +216,22 @@ fn collect<R: ReadAt + ?Sized>(
     Ok(true)
 }
 
-fn entry_count<R: ReadAt + ?Sized>(reader: &R, table: &Header) -> Result<u64, ReadError> {
-    if table.body_len() < 8 {
-        return Ok(0);
-    }
+/// The entries of a table that begins behind so many bytes of a box, of which the last four are its
+/// count: as many as there is room for.
+fn entries<R: ReadAt + ?Sized>(
+    reader: &R,
+    table: &Header,
+    before: u64,
+    width: u64,
+) -> Result<Range<u64>, ReadError> {
+    let start = table.body.start + before;
+    let Some(room) = table.body_len().checked_sub(before) else {
+        return Ok(start..start);
+    };
     let mut count = [0; 4];
-    reader.read_exact_at(table.body.start + 4, &mut count)?;
-    Ok(u64::from(u32::from_be_bytes(count)))
+    reader.read_exact_at(start - 4, &mut count)?;
+    let count = u64::from(u32::from_be_bytes(count)).min(room / width);
+    Ok(start..start + count * width)
 }
 
 /// The sample entries of a track, repaired if they need to be.

@@ -4,6 +4,7 @@
 //! and ranges of the file; its size and its times are known from the index, so that manifests are exact
 //! and nothing has to be prepared. This room knows no URL's title, no status code and no socket.
 
+mod auxiliary;
 mod bit_rate;
 mod boxes;
 pub mod clip;
@@ -14,6 +15,7 @@ pub mod faststart;
 pub mod hls;
 pub mod inspect;
 pub mod presentation;
+pub mod protection;
 pub mod renditions;
 mod shifted;
 mod tables;

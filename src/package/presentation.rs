@@ -6,6 +6,8 @@
 
 use std::{num::NonZeroU32, sync::Arc};
 
+use bytes::Bytes;
+
 /// A title: its tracks, and what is true of all of them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Presentation {
@@ -43,8 +45,30 @@ pub struct Track {
     pub segments: Arc<[Segment]>,
     /// The least target duration of its playlist, in seconds; see [`share_target_duration`].
     pub target_duration_min_s: u64,
+    /// How it is encrypted, if it is.
+    pub protection: Option<Protection>,
     /// What is true of its kind alone.
     pub kind: Kind,
+}
+
+/// How a track is encrypted (ISO/IEC 23001-7).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Protection {
+    /// The scheme: `cenc`, `cbcs` and the like.
+    pub scheme: [u8; 4],
+    /// Which key it is encrypted with.
+    pub key_id: [u8; 16],
+    /// What is known of who has the key.
+    pub systems: Arc<[System]>,
+}
+
+/// A system of digital rights management.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct System {
+    /// Which one.
+    pub id: [u8; 16],
+    /// What it needs to ask for keys: a `pssh` box, or several (ISO/IEC 23001-7 section 8.1).
+    pub headers: Bytes,
 }
 
 /// What a track is, and what only such a track has.
@@ -282,6 +306,7 @@ pub(super) mod samples {
             is_default: false,
             segments,
             target_duration_min_s: 0,
+            protection: None,
             kind: Kind::Text(Text { forced: false, hearing_impaired: false }),
         }
     }

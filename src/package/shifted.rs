@@ -1,4 +1,4 @@
-//! Chunk offsets of a file, as they are when something stands in front of it.
+//! Offsets in a file, as they are when something stands in front of it.
 
 use std::{ops::Range, sync::Arc};
 
@@ -7,7 +7,7 @@ use futures::{FutureExt as _, future::BoxFuture};
 
 use crate::extent::{ReadAt, ReadError, Source, disk::File};
 
-/// A table of chunk offsets (ISO/IEC 14496-12 section 8.7.5) that is made as it is sent: the file's own
+/// A table of offsets (`stco`, `co64` and `saio`, ISO/IEC 14496-12 sections 8.7.5 and 8.7.9) that is made as it is sent: the file's own
 /// with something added to each. The table of a long film is megabytes; nobody has to keep them.
 #[derive(Debug)]
 pub(super) struct ShiftedOffsets {
@@ -17,8 +17,8 @@ pub(super) struct ShiftedOffsets {
     pub(super) width: u64,
     /// How long each is made.
     pub(super) made_width: u64,
-    /// From which offset on how much is added to what lies there: two's complement.
-    pub(super) shifts: [(u64, u64); 2],
+    /// From which offset on how much is added to what lies there, in order: two's complement.
+    pub(super) shifts: Arc<[(u64, u64)]>,
 }
 
 /// The most that is made at a time, in bytes.
@@ -39,8 +39,9 @@ impl ShiftedOffsets {
         let mut made = Vec::with_capacity(2 * bytes);
         for entry in read.chunks_exact(width) {
             let offset = entry.iter().fold(0, |offset, byte| offset << 8 | u64::from(*byte));
-            let shift = self.shifts.iter().rev().find(|(from, _)| offset >= *from);
-            let shifted = offset.wrapping_add(shift.map_or(0, |(_, shift)| *shift));
+            let behind = self.shifts.partition_point(|(from, _)| *from <= offset);
+            let shift = behind.checked_sub(1).map_or(0, |at| self.shifts[at].1);
+            let shifted = offset.wrapping_add(shift);
             let unused = 8 - usize::try_from(self.made_width).expect("4 or 8");
             made.extend_from_slice(&shifted.to_be_bytes()[unused..]);
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     cmaf, cues,
     presentation::{self, Audio, IFrame, Kind, Presentation, Ratio, Video},
+    protection,
 };
 use crate::{
     extent::disk::Version,
@@ -85,7 +86,9 @@ pub fn presentation(movie: &Movie, title: &str, version: Version) -> Presentatio
         .map(|offered| {
             let track = &movie.tracks[offered.place];
             let is_default = track.is_video() || !std::mem::replace(&mut has_audio, true);
-            of_track(track, &offered.folder, version, is_default)
+            let protection = protection::of_track(movie, track);
+            let track = of_track(track, &offered.folder, version, is_default);
+            presentation::Track { protection, ..track }
         })
         .collect();
     presentation::share_target_duration(&mut tracks);
@@ -162,6 +165,7 @@ pub(super) fn of_track(
         is_default,
         segments,
         target_duration_min_s: 0,
+        protection: None,
         kind,
     }
 }

@@ -33,6 +33,7 @@ mod corpus; // the seeds of the fuzz targets
 mod day; // a title of a day
 mod derived; // HTTP's rules for what is derived from a title
 mod disks; // a root whose disk hangs stops nobody else
+mod encrypted; // Common Encryption passes through, and who has the key sees the source
 mod failing; // sources that fail while they are being sent
 mod fields; // which header fields answers have
 mod following; // `?follow`: files that grow while they are sent

@@ -34,7 +34,7 @@ const MAY_BE_REFUSED: &[(&str, &str)] = &[
     ("large_stbl_truncated_after_moov.m4b", "none of its samples lies in the file"),
     ("mp4atom__src_test_h264.mp4", "likewise"),
     ("mp4atom__src_test_hevc.mp4", "likewise"),
-    ("cbcs.mp4", "its samples are encrypted, and nobody here has the key"),
+    ("cbcs.mp4", "it is encrypted and fragmented: one file is not made of that"),
     ("_mpeg4.mp4", "no player of HLS or DASH decodes MPEG-4 Part 2"),
     ("sowt-with-video.mov", "its sound is PCM as QuickTime writes it, and silence would be worse"),
     (".mkv", "only MP4 and MOV are packaged"),

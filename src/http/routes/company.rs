@@ -231,6 +231,7 @@ pub(super) fn text_track(
             .map(|segment| Segment { bytes: TEXT_BYTES, ..*segment })
             .collect(),
         target_duration_min_s: 0,
+        protection: None,
         kind: presentation::Kind::Text(presentation::Text { forced, hearing_impaired }),
     }
 }

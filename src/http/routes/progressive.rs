@@ -121,9 +121,8 @@ impl Wanted {
 
     fn clip(self, opened: &Opened) -> Result<Clip, Error> {
         let movie = &opened.movie;
-        // What says how samples are encrypted lies beside them, and would be lost.
-        let is_plain = |place: &usize| movie.tracks[*place].entry.encryption.is_none();
-        let mut tracks: Vec<usize> = (0..movie.tracks.len()).filter(is_plain).collect();
+        let mut tracks: Vec<usize> = (0..movie.tracks.len()).collect();
+        let is_encrypted = |place: &usize| movie.tracks[*place].entry.encryption.is_some();
         let has_media = |place: &usize| {
             let track = &movie.tracks[*place];
             track.is_video() || track.is_audio()
@@ -144,6 +143,16 @@ impl Wanted {
             tracks = self.tracks.iter().map(place).collect::<Result<_, _>>()?;
             tracks.sort_unstable();
             tracks.dedup();
+        }
+        tracks.retain(|place| has_media(place) || !is_encrypted(place));
+        // What says how samples are encrypted lies beside them, and would be lost.
+        if let Some(place) = tracks.iter().find(|place| is_encrypted(place)) {
+            let id = movie.tracks[*place].id;
+            let message = format!(
+                "track {id} is encrypted: neither a part of it nor a fragmented file as a whole one \
+                 is made; HLS and DASH have it, or the file as it is"
+            );
+            return Err(Error::Unprocessable(message));
         }
         Ok(Clip { start_ms: self.start_ms, end_ms: self.end_ms, tracks })
     }

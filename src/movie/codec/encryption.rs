@@ -1,4 +1,4 @@
-//! Entries of encrypted tracks (ISO/IEC 14496-12 section 8.12).
+//! Entries of encrypted tracks (ISO/IEC 14496-12 section 8.12, ISO/IEC 23001-7).
 
 use super::{Boxes, Doubt, FourCc, boxes::full_body, cursor::Cursor};
 
@@ -7,6 +7,31 @@ use super::{Boxes, Doubt, FourCc, boxes::full_body, cursor::Cursor};
 pub struct Encryption {
     /// The scheme: `cenc`, `cbcs` and the like (ISO/IEC 23001-7). `None` if it is not said.
     pub scheme: Option<FourCc>,
+    /// What is true of every sample, unless its group says otherwise. `None` if that is not said, or
+    /// makes no sense.
+    pub defaults: Option<TrackEncryption>,
+}
+
+/// Defaults of a track (`tenc`, ISO/IEC 23001-7 section 8.2).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TrackEncryption {
+    /// Whether its samples are encrypted at all.
+    pub is_protected: bool,
+    /// The bytes of the initialization vector that comes with each sample: 8 or 16, or 0 if all samples
+    /// have the one that stands in the entry.
+    pub iv_bytes: u8,
+    /// Which key it is encrypted with.
+    pub key_id: [u8; 16],
+}
+
+impl Encryption {
+    /// The scheme and the defaults, if it is Common Encryption: what a player that has the key can
+    /// decrypt segments by.
+    pub fn common(&self) -> Option<(FourCc, TrackEncryption)> {
+        let is_common =
+            |scheme: &FourCc| matches!(&scheme.0, b"cenc" | b"cbcs" | b"cens" | b"cbc1");
+        self.scheme.filter(is_common).zip(self.defaults)
+    }
 }
 
 /// Whether an entry of this type stands for another, encrypted. Those of the second line are from
@@ -28,5 +53,26 @@ pub(super) fn read(
         doubts.push(Doubt::Missing(FourCc(*b"frma")));
     }
     let scheme = inside.body(b"schm").and_then(full_body).and_then(|body| Cursor(body).code());
-    (Encryption { scheme }, original.unwrap_or(format))
+    let information = Boxes(inside.body(b"schi").unwrap_or_default());
+    let defaults = information.body(b"tenc").and_then(full_body).and_then(track_encryption);
+    (Encryption { scheme, defaults }, original.unwrap_or(format))
+}
+
+/// `tenc`, behind its version: which fields there are does not depend on it.
+fn track_encryption(body: &[u8]) -> Option<TrackEncryption> {
+    let mut fields = Cursor(body);
+    // In version 1 the second of these is the pattern.
+    fields.skip(2)?;
+    let is_protected = match fields.u8()? {
+        0 => false,
+        1 => true,
+        _ => return None,
+    };
+    let iv_bytes = fields.u8().filter(|bytes| matches!(bytes, 0 | 8 | 16))?;
+    let key_id = *fields.take(16)?.first_chunk()?;
+    if is_protected && iv_bytes == 0 {
+        let constant = fields.u8().filter(|bytes| matches!(bytes, 8 | 16))?;
+        fields.skip(usize::from(constant))?;
+    }
+    Some(TrackEncryption { is_protected, iv_bytes, key_id })
 }

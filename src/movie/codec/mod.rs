@@ -48,7 +48,7 @@ pub use self::{
     colour::{Chroma, Colour, VideoRange},
     dolby_vision::DolbyVision,
     doubt::{Doubt, EntryRefused},
-    encryption::Encryption,
+    encryption::{Encryption, TrackEncryption},
     four_cc::FourCc,
     kind::Codec,
     packageable::NotPackageable,

@@ -6,8 +6,8 @@ use super::{Codec, FourCc, Media, SampleEntry};
 /// for people.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum NotPackageable {
-    /// Each segment would have to carry what is needed to decrypt it, which is not built here.
-    #[error("it is encrypted{}: segments of it are not made", .0.map(|it| format!(" ({it})")).unwrap_or_default())]
+    /// Encrypted in a way of its own, or without what a player needs to know to decrypt it.
+    #[error("it is encrypted{}, and not so that segments of it could be decrypted", .0.map(|it| format!(" ({it})")).unwrap_or_default())]
     Encrypted(Option<FourCc>),
     /// A codec that no player takes in segments, or none that matters.
     #[error("{0} video has to be encoded: players do not take it in segments")]
@@ -37,7 +37,8 @@ impl SampleEntry {
     /// If not: why.
     pub fn packageable(&self) -> Result<(), NotPackageable> {
         use Codec::*;
-        if let Some(encryption) = self.encryption {
+        if let Some(encryption) = self.encryption.filter(|encryption| encryption.common().is_none())
+        {
             return Err(NotPackageable::Encrypted(encryption.scheme));
         }
         let codec = self.codec;

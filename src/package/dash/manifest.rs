@@ -20,10 +20,12 @@ pub fn manifest(presentation: &Presentation) -> String {
     text.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let is_supplemented =
         |track: &Track| track.video().is_some_and(|video| video.supplemental_codecs.is_some());
+    let is_protected = |track: &Track| track.protection.is_some();
     let scte214 = "urn:scte:dash:scte214-extensions";
     Element::new(&mut text, "MPD")
         .attribute("xmlns", "urn:mpeg:dash:schema:mpd:2011")
         .attribute_if("xmlns:scte214", tracks.iter().any(is_supplemented).then_some(scte214))
+        .attribute_if("xmlns:cenc", tracks.iter().any(is_protected).then_some("urn:mpeg:cenc:2013"))
         .attribute("profiles", "urn:mpeg:dash:profile:isoff-live:2011")
         .attribute("type", "static")
         .duration("mediaPresentationDuration", presentation.duration_us)

@@ -9,10 +9,13 @@ use super::{
 use crate::package::{
     bit_rate::BitRate,
     presentation::{Audio, Ratio, Text, Track, Video, VideoRange},
+    protection::{base64, uuid},
     write::{Distinct, language, name, uri},
 };
 
 const ROLE: &str = "urn:mpeg:dash:role:2011";
+/// Which scheme and which key (section 5.8.4.1), and which system of rights management.
+const MP4_PROTECTION: &str = "urn:mpeg:dash:mp4protection:2011";
 const TRANSFER_CHARACTERISTICS: &str = "urn:mpeg:mpegB:cicp:TransferCharacteristics";
 
 /// Writes all adaptation sets: video, audio, text.
@@ -93,6 +96,10 @@ impl Writer<'_> {
             None => tag,
         }
         .open();
+        let is_protected_alike = set.iter().all(|(track, _)| track.protection == first.protection);
+        if is_protected_alike {
+            content_protection(self.out, first);
+        }
         let transfer = match of_first.range {
             VideoRange::Sdr => None,
             VideoRange::Pq => Some("16"),
@@ -133,6 +140,9 @@ impl Writer<'_> {
                 ),
             }
             .open();
+            if !is_protected_alike {
+                content_protection(self.out, track);
+            }
             self.base_url(track, "");
             if !is_shared {
                 segment_template(self.out, track);
@@ -144,6 +154,7 @@ impl Writer<'_> {
 
     fn audio(&mut self, track: &Track, audio: &Audio, is_main: bool) {
         segmented(self.set("audio", "audio/mp4")).attribute_if("lang", language(track)).open();
+        content_protection(self.out, track);
         self.label(track);
         descriptor(self.out, "Role", ROLE, if is_main { "main" } else { "alternate" });
         self.representation(track).number("audioSamplingRate", audio.sample_rate_hz.into()).open();
@@ -175,6 +186,25 @@ impl Writer<'_> {
 
     fn label(&mut self, track: &Track) {
         Element::new(self.out, "Label").text(&name(track));
+    }
+}
+
+/// How a track is encrypted (ISO/IEC 23001-7 section 11.2): by which scheme and with which key, and
+/// what each system that has the key needs to be asked for it.
+fn content_protection(out: &mut String, track: &Track) {
+    let Some(protection) = &track.protection else { return };
+    let scheme: String = protection.scheme.iter().copied().map(char::from).collect();
+    Element::new(out, "ContentProtection")
+        .attribute("schemeIdUri", MP4_PROTECTION)
+        .attribute("value", &scheme)
+        .attribute("cenc:default_KID", &uuid(protection.key_id))
+        .empty();
+    for system in protection.systems.iter() {
+        Element::new(out, "ContentProtection")
+            .attribute("schemeIdUri", &format!("urn:uuid:{}", uuid(system.id)))
+            .open();
+        Element::new(out, "cenc:pssh").text(&base64(&system.headers));
+        close(out, "ContentProtection");
     }
 }
 

@@ -7,7 +7,7 @@ use super::manifest;
 use crate::package::{
     bit_rate::BitRate,
     presentation::{
-        Audio, Kind, Presentation, Ratio, Segment, Text, Track, VideoRange,
+        Audio, Kind, Presentation, Protection, Ratio, Segment, System, Text, Track, VideoRange,
         samples::{audio, segments, text, title, video, with_video},
     },
 };
@@ -327,4 +327,41 @@ proptest! {
         prop_assert!(label.starts_with("<\"&'>]]>"), "{}", label);
         prop_assert!(!sets[1].Label[0].content.is_empty());
     }
+}
+
+#[test]
+fn a_set_says_how_it_is_encrypted_and_representations_do_where_they_differ() {
+    let protected = |mut track: Track, key: u8| {
+        let system = System { id: [0xcd; 16], headers: (&b"pssh"[..]).into() };
+        let systems = [system].into();
+        track.protection = Some(Protection { scheme: *b"cbcs", key_id: [key; 16], systems });
+        track
+    };
+    let sound = audio("audio-1", "mp4a.40.2", "");
+    let tracks = vec![protected(video("video-1"), 1), protected(sound.clone(), 2)];
+    let text = manifest(&title(tracks));
+    assert!(text.contains(" xmlns:cenc=\"urn:mpeg:cenc:2013\" "), "{text}");
+    let expected = "\
+<ContentProtection schemeIdUri=\"urn:mpeg:dash:mp4protection:2011\" value=\"cbcs\" \
+cenc:default_KID=\"01010101-0101-0101-0101-010101010101\"/>
+<ContentProtection schemeIdUri=\"urn:uuid:cdcdcdcd-cdcd-cdcd-cdcd-cdcdcdcdcdcd\">
+<cenc:pssh>cHNzaA==</cenc:pssh>
+</ContentProtection>
+<Role ";
+    assert!(text.contains(expected), "{text}");
+    let kids = |text: &str| text.matches("cenc:default_KID").count();
+    assert_eq!(kids(&text), 2);
+    let sets = read(&text).periods.remove(0).adaptations;
+    assert_eq!(sets.iter().map(|set| set.ContentProtection.len()).collect::<Vec<_>>(), [2, 2]);
+
+    let alike = vec![protected(video("video-1"), 1), protected(video("video-2"), 1)];
+    assert_eq!(kids(&manifest(&title(alike))), 1);
+    let apart = vec![protected(video("video-1"), 1), protected(video("video-2"), 2), sound];
+    let text = manifest(&title(apart));
+    let sets = read(&text).periods.remove(0).adaptations;
+    let of =
+        |representation: &dash_mpd_core::Representation| representation.ContentProtection.len();
+    assert!(sets[0].ContentProtection.is_empty());
+    assert_eq!(sets[0].representations.iter().map(of).collect::<Vec<_>>(), [2, 2]);
+    assert!(sets[1].ContentProtection.is_empty(), "the clear say nothing");
 }

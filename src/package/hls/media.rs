@@ -1,6 +1,6 @@
 //! Media playlists: the segments of one track (RFC 8216bis section 4.4.3).
 
-use super::HEAD;
+use super::{HEAD, keys::keys};
 use crate::package::{
     presentation::{Kind, Track},
     write::Write as _,
@@ -38,6 +38,8 @@ fn playlist(track: &Track, count: usize, head: &[&str], name: &str, ending: &str
     text.push_number(track.target_duration_s());
     text.push_str("\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PLAYLIST-TYPE:VOD\n");
     head.iter().for_each(|line| text.push_str(line));
+    // Behind the map: the init segment is not encrypted.
+    keys(&mut text, "EXT-X-KEY", track);
     for (number, duration) in (1..).zip(track.durations_us().take(count)) {
         text.push_str("#EXTINF:");
         text.push_seconds(duration);

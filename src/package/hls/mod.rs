@@ -5,6 +5,7 @@
 //! relative, so that a playlist below a signed prefix leads to what lies below the same prefix.
 
 mod groups;
+mod keys;
 mod media;
 mod multivariant;
 mod tag;

@@ -4,6 +4,7 @@
 use super::{
     HEAD,
     groups::{Group, Rendition, audio_groups, subtitles_group},
+    keys::keys,
     tag::Tag,
 };
 use crate::package::{
@@ -34,6 +35,7 @@ pub fn multivariant(presentation: &Presentation) -> String {
     let mut text = String::with_capacity(1024 + tracks.len() * 512);
     text.push_str(HEAD);
     session(&mut text, presentation);
+    session_keys(&mut text, tracks);
     for group in &audio {
         audio_media(&mut text, group, videos.is_empty());
     }
@@ -96,6 +98,24 @@ fn session(text: &mut String, presentation: &Presentation) {
             .quoted("DATA-ID", "com.apple.hls.title")
             .quoted("VALUE", &presentation.title)
             .end();
+    }
+}
+
+/// The keys of all tracks, each once, so that players can ask for them at once.
+fn session_keys(text: &mut String, tracks: &[Track]) {
+    let mut distinct: Vec<String> = Vec::new();
+    for track in tracks {
+        let mut keys_of = String::new();
+        keys(&mut keys_of, "EXT-X-SESSION-KEY", track);
+        for key in keys_of.lines() {
+            if !distinct.iter().any(|known| known == key) {
+                distinct.push(key.to_owned());
+            }
+        }
+    }
+    for key in distinct {
+        text.push_str(&key);
+        text.push('\n');
     }
 }
 

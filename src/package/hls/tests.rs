@@ -7,7 +7,7 @@ use super::{iframes, media, multivariant};
 use crate::package::{
     bit_rate::BitRate,
     presentation::{
-        Audio, Kind, Presentation, Ratio, Segment, Text, Track, VideoRange,
+        Audio, Kind, Presentation, Protection, Ratio, Segment, System, Text, Track, VideoRange,
         samples::{audio, segments, text, title, video, with_video},
         share_target_duration,
     },
@@ -438,5 +438,65 @@ proptest! {
         prop_assert_eq!(read.alternatives.len(), 2);
         prop_assert!(read.alternatives.iter().all(|media| !media.name.trim().is_empty()));
         prop_assert_eq!(streams(&read).len(), 1);
+    }
+}
+
+/// A header of a system, without keys and with these bytes for it.
+fn header(id: u128, data: &[u8]) -> System {
+    let id = id.to_be_bytes();
+    let len = u32::try_from(data.len()).expect("a few bytes");
+    let parts = [&[0, 0, 0, 0][..], b"pssh", &[0; 4], &id, &len.to_be_bytes(), data];
+    System { id, headers: parts.concat().into() }
+}
+
+fn protected(mut track: Track, scheme: [u8; 4]) -> Track {
+    let systems = [
+        header(0xedef_8ba9_79d6_4ace_a3c8_27dc_d51d_21ed, b"wv"),
+        header(0x9a04_f079_9840_4286_ab92_e65b_e088_5f95, b"pr"),
+        // The common one (W3C), which no key format belongs to.
+        header(0x1077_efec_c0b2_4d02_ace3_3c1e_52e2_fb4b, b""),
+    ];
+    track.protection = Some(Protection { scheme, key_id: [0xab; 16], systems: systems.into() });
+    track
+}
+
+#[test]
+fn keys_are_named_by_what_systems_need_to_be_asked_for_them() {
+    let playlist = media(&protected(video("video-1"), *b"cbcs"));
+    let expected = "\
+#EXT-X-MAP:URI=\"init.mp4\"
+#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"data:text/plain;base64,\
+AAAAAHBzc2gAAAAA7e+LqXnWSs6jyCfc1R0h7QAAAAJ3dg==\",KEYID=0xabababababababababababababababab,\
+KEYFORMAT=\"urn:uuid:edef8ba9-79d6-4ace-a3c8-27dcd51d21ed\",KEYFORMATVERSIONS=\"1\"
+#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"data:text/plain;charset=UTF-16;base64,cHI=\",\
+KEYID=0xabababababababababababababababab,KEYFORMAT=\"com.microsoft.playready\",\
+KEYFORMATVERSIONS=\"1\"
+#EXTINF:6.006000,
+";
+    assert!(playlist.contains(expected), "{playlist}");
+    let read = m3u8_rs::parse_media_playlist_res(playlist.as_bytes()).expect("readable");
+    assert!(read.segments[0].key.is_some());
+    let iframes = iframes(&protected(video("video-1"), *b"cenc")).expect("there are key frames");
+    assert_eq!(iframes.matches("#EXT-X-KEY:METHOD=SAMPLE-AES-CTR,").count(), 2);
+}
+
+#[test]
+fn a_key_that_several_tracks_have_is_named_once_for_the_session() {
+    let tracks = [video("video-1"), audio("audio-1", "mp4a.40.2", "")];
+    let tracks = tracks.map(|track| protected(track, *b"cenc"));
+    let playlist = multivariant(&title(tracks.to_vec()));
+    assert_eq!(playlist.matches("#EXT-X-SESSION-KEY:METHOD=SAMPLE-AES-CTR,").count(), 2);
+    let session = read(&playlist).session_key;
+    assert_eq!(session.len(), 2);
+}
+
+#[test]
+fn where_no_key_can_be_named_none_is() {
+    // HLS has no name for this scheme, and nothing is known of who has the key.
+    let other = protected(video("video-1"), *b"cens");
+    let mut unknown = protected(video("video-1"), *b"cbcs");
+    unknown.protection.as_mut().expect("protected").systems = [].into();
+    for track in [other, unknown] {
+        assert_eq!(media(&track), media(&video("video-1")));
     }
 }

@@ -259,7 +259,6 @@ fn what_may_stand_in_segments_does_and_the_rest_says_why_not() {
             VOBSUB => "VobSub subtitles are pictures: manifests have no place for them",
             TIMECODE => "timecode is data for programs: players do not show it",
             MEBX => "timed metadata is data for programs: players do not show it",
-            AVC_CBCS => "it is encrypted (cbcs): segments of it are not made",
             _ => {
                 assert_eq!(reason(hex, handler), Ok(()));
                 continue;
@@ -359,7 +358,13 @@ fn a_sound_description_without_a_configuration_is_left_alone_and_doubted() {
 fn an_encrypted_entry_is_described_by_what_it_was_and_not_changed() {
     let encrypted = entry(AVC_CBCS, b"vide");
     assert_eq!((encrypted.format, encrypted.original_format), (FourCc(*b"encv"), FourCc(*b"avc1")));
-    assert_eq!(encrypted.encryption, Some(Encryption { scheme: Some(FourCc(*b"cbcs")) }));
+    let encryption = encrypted.encryption.expect("it is encrypted");
+    let key_id = 0xcbe3_327d_a85a_1e7a_7449_6db5_52df_e6d0_u128;
+    assert_eq!(encryption.scheme, Some(FourCc(*b"cbcs")));
+    // The vector is in the entry; what follows its length is not the key.
+    let defaults = TrackEncryption { is_protected: true, iv_bytes: 0, key_id: [0; 16] };
+    assert_eq!(encryption.defaults, Some(defaults));
+    assert!(bytes(AVC_CBCS).windows(16).any(|bytes| bytes == key_id.to_be_bytes()));
     // Even where a repair would be possible.
     let avc3 = AVC_CBCS.replacen("61766331", "61766333", 1);
     let read = entry(&avc3, b"vide");
@@ -367,6 +372,21 @@ fn an_encrypted_entry_is_described_by_what_it_was_and_not_changed() {
     assert_eq!(read.entry, bytes(&avc3));
     let clear = entry(AVC, b"vide");
     assert_eq!((clear.original_format, clear.encryption), (clear.format, None));
+}
+
+#[test]
+fn what_is_encrypted_by_no_common_scheme_or_without_defaults_stands_in_no_segment() {
+    let refused = |hex: &str, expected: &str| {
+        let why = entry(hex, b"vide").packageable().expect_err("nobody could decrypt it");
+        assert_eq!(why.to_string(), expected);
+    };
+    let why = "it is encrypted (cbcs), and not so that segments of it could be decrypted";
+    // No `tenc`; a vector of 1 byte; neither protected nor not.
+    refused(&AVC_CBCS.replacen("74656e63", "66726565", 1), why);
+    refused(&AVC_CBCS.replacen("0100000000190100", "0100000000190101", 1), why);
+    refused(&AVC_CBCS.replacen("0100000000190100", "0100000000190200", 1), why);
+    let other = AVC_CBCS.replacen("63626373", "70696666", 1);
+    refused(&other, "it is encrypted (piff), and not so that segments of it could be decrypted");
 }
 
 #[test]
