@@ -372,7 +372,7 @@ fn what_is_no_subtitles_is_not_listed_and_the_title_plays() {
     for url in Streams::of(&serving, "film.mp4").samples() {
         fetch(client, url);
     }
-    // It is there for whoever asks, with the reason why it is of no use: by the number that it has.
+    // What is left out keeps its number, so that those of others do not depend on what is in it.
     let neighbour = &found[0]["URI"];
     assert!(neighbour.contains("/text-2/"), "{neighbour}");
 }
@@ -525,6 +525,11 @@ fn a_rendition_with_equal_key_frames_joins_and_others_are_left_out_and_told_of_o
     drop(program);
     let serving = serve(&folder);
     is_whole(&serving, "a%20film.mp4", 2);
+    // Whoever builds URLs may encode the slash of a title's folder too.
+    folder.put("b/film.mp4", &RENDITIONS.large);
+    folder.put("b/film.180p.mp4", &RENDITIONS.small);
+    is_whole(&serving, "b/film.mp4", 2);
+    is_whole(&serving, "b%2Ffilm.mp4", 2);
     // Each is a title by itself as well.
     is_whole(&serving, "a%20film.180p.mp4", 1);
     is_whole(&serving, "a%20film.270p.mp4", 1);
