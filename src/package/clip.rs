@@ -7,7 +7,10 @@
 
 use std::{num::NonZeroU32, ops::Range, sync::Arc};
 
-use super::boxes::{self, Writer};
+use super::{
+    boxes::{self, Writer},
+    cues,
+};
 use crate::{
     extent::{Extent, Extents, ReadAt, ReadError, Source},
     movie::{Movie, Sample, Segment, Track, codec::Codec},
@@ -177,6 +180,9 @@ fn part<'a, R: ReadAt + ?Sized>(
         }
     }
     part.samples.truncate(last_shown);
+    if cues::format(track).is_some() {
+        part.cut_text(start..end);
+    }
     let Some(first) = part.samples.first() else {
         return Ok(part);
     };
@@ -194,11 +200,30 @@ fn part<'a, R: ReadAt + ?Sized>(
         return Ok(part);
     }
     part.empty = (seen - start).unsigned_abs();
-    part.media_time = seen - shift - first.dts + raise;
+    // The times of a file may be near the ends of what numbers can be; how far apart they are is not.
+    let media_time =
+        i128::from(seen) - i128::from(shift) - i128::from(first.dts) + i128::from(raise);
+    part.media_time = i64::try_from(media_time).unwrap_or(i64::MAX);
     Ok(part)
 }
 
 impl Part<'_> {
+    /// Lets what is shown at the start begin there, and what is shown at the end be over then. Nothing
+    /// has to be decoded for it, and ffmpeg shows text early after an edit that begins in a sample.
+    fn cut_text(&mut self, range: Range<i64>) {
+        let timeline = self.track.timeline;
+        for sample in &mut self.samples {
+            let begins = timeline.presented(sample.dts, sample.composition);
+            let ends = begins.saturating_add(sample.duration.into());
+            let (from, until) = (begins.max(range.start), ends.min(range.end));
+            if let Ok(lasts) = u32::try_from(until.saturating_sub(from)) {
+                sample.dts = sample.dts.saturating_add(from.saturating_sub(begins));
+                sample.duration = lasts;
+            }
+        }
+        self.samples.retain(|sample| sample.duration > 0);
+    }
+
     /// How long each sample lasts until the next: what the file says, but for gaps between fragments,
     /// which are in the times of decoding alone.
     fn durations(&self) -> impl Iterator<Item = u32> {

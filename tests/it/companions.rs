@@ -344,6 +344,11 @@ fn text_inside_a_movie_is_as_good_as_text_beside_it() {
     let blocks = read_by_ffmpeg(&serving, &sets[0].1);
     assert_eq!(blocks.len(), apart.len());
     assert!(blocks[1].contains("00:00:04,000 --> 00:00:17,500\nlong"), "{}", blocks[1]);
+    // In a part they are as much earlier, and what is shown at its ends is cut.
+    let blocks = read_by_ffmpeg(&serving, "/v/both.mp4/play.mp4?start=2&end=10");
+    assert_eq!(blocks.len(), 2, "{blocks:?}");
+    assert!(blocks[0].contains("00:00:00,000 --> 00:00:01,000\nfirst"), "{}", blocks[0]);
+    assert!(blocks[1].contains("00:00:02,000 --> 00:00:08,000\nlong"), "{}", blocks[1]);
 }
 
 #[test]
