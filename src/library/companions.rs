@@ -2,7 +2,8 @@
 //!
 //! `film.mp4` has the rendition `film.720p.mp4`: its name, then its height and perhaps its rate
 //! (`1080p60`), then the extension of a file that can be packaged. A folder `film.set` is a title by
-//! itself: all such files in it are its renditions. Subtitles are told of in [`sidecars`](super::sidecars).
+//! itself: all such files in it are its renditions, and the subtitles of the largest are the set's.
+//! Subtitles are told of in [`sidecars`](super::sidecars).
 
 use super::{
     Library, MediaPath,

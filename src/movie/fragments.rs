@@ -87,6 +87,8 @@ pub(super) struct FragmentWalk<'a, R: ?Sized> {
     pub(super) at: FragmentPosition,
     /// The fragment that is being walked over.
     current: Option<Fragment>,
+    /// The fragment behind it that has samples, and its place, once it was read.
+    following: Option<(u32, Fragment)>,
     /// That of the sample that was last returned.
     pub(super) auxiliary: Auxiliary,
 }
@@ -107,7 +109,8 @@ struct Fragment {
 
 impl<'a, R: ReadAt + ?Sized> FragmentWalk<'a, R> {
     pub(super) fn new(of: &'a Fragments, source: &'a R, at: FragmentPosition) -> Self {
-        Self { of, source, at, current: None, auxiliary: Auxiliary::default() }
+        let (current, following) = (None, None);
+        Self { of, source, at, current, following, auxiliary: Auxiliary::default() }
     }
 
     /// The next sample, if there is one. Reading a fragment takes from the work that is left.
@@ -117,45 +120,107 @@ impl<'a, R: ReadAt + ?Sized> FragmentWalk<'a, R> {
     ) -> Result<Option<Result<Sample, SampleFault>>, ReadError> {
         loop {
             if self.current.is_none() {
-                let Some(moof) = self.of.moofs.get(self.at.fragment as usize) else {
-                    return Ok(None);
+                let (fragment, dts) = (self.at.fragment, self.at.dts);
+                let mut current = match self.read(fragment, dts, work_left)? {
+                    Some(Ok(current)) => current,
+                    Some(Err(fault)) => return Ok(Some(Err(fault))),
+                    None => return Ok(None),
                 };
-                let work = budget::of_fragment(moof.end - moof.start);
-                let Some(left) = work_left.checked_sub(work) else {
-                    *work_left = 0;
-                    return Ok(Some(Err(SampleFault::TooMany)));
-                };
-                *work_left = left;
-                match Fragment::read(self.source, moof, self.of, self.at.dts)? {
-                    Ok(mut fragment) => {
-                        for _ in 0..self.at.skip {
-                            fragment.next(0);
-                        }
-                        self.current = Some(fragment);
-                    }
-                    Err(fault) => return Ok(Some(Err(fault))),
+                for _ in 0..self.at.skip {
+                    current.next(0);
                 }
+                self.current = Some(current);
             }
             let fragment = self.current.as_mut().expect("it was read just now");
-            match fragment.next(self.at.sample) {
-                Some(Ok(sample)) => {
-                    self.at.skip += 1;
-                    let Some(number) = self.at.sample.checked_add(1) else {
-                        return Ok(Some(Err(SampleFault::TooMany)));
-                    };
-                    self.at.sample = number;
-                    self.auxiliary = fragment.auxiliary;
-                    return Ok(Some(Ok(sample)));
+            let Some(sample) = fragment.next(self.at.sample) else {
+                self.advance();
+                continue;
+            };
+            let (is_last, dts) = (fragment.is_over(), fragment.dts);
+            self.auxiliary = fragment.auxiliary;
+            let mut sample = match sample {
+                Ok(sample) => sample,
+                Err(fault) => return Ok(Some(Err(fault))),
+            };
+            if is_last {
+                match self.read_following(dts, work_left)? {
+                    Some(Ok(next)) => sample.duration = lasting(&sample, next),
+                    Some(Err(_)) | None => {}
                 }
+            }
+            self.at.skip += 1;
+            let Some(number) = self.at.sample.checked_add(1) else {
+                return Ok(Some(Err(SampleFault::TooMany)));
+            };
+            self.at.sample = number;
+            return Ok(Some(Ok(sample)));
+        }
+    }
+
+    /// Goes on to the fragment behind the present one.
+    fn advance(&mut self) {
+        let Some(over) = self.current.take() else {
+            return;
+        };
+        (self.at.dts, self.at.fragment, self.at.skip) = (over.dts, self.at.fragment + 1, 0);
+        if let Some((place, following)) = self.following.take() {
+            (self.at.dts, self.at.fragment) = (following.dts, place);
+            self.current = Some(following);
+        }
+    }
+
+    /// Reads the next fragment that has samples, and returns when its first is decoded; `None` if there
+    /// is none.
+    fn read_following(
+        &mut self,
+        mut dts: i64,
+        work_left: &mut u64,
+    ) -> Result<Option<Result<i64, SampleFault>>, ReadError> {
+        let mut place = self.at.fragment;
+        loop {
+            let Some(next) = place.checked_add(1) else {
+                return Ok(None);
+            };
+            place = next;
+            match self.read(place, dts, work_left)? {
+                Some(Ok(fragment)) if fragment.is_over() => dts = fragment.dts,
+                Some(Ok(fragment)) => {
+                    let begins = fragment.dts;
+                    self.following = Some((place, fragment));
+                    return Ok(Some(Ok(begins)));
+                }
+                // It is told of when its turn has come.
                 Some(Err(fault)) => return Ok(Some(Err(fault))),
-                None => {
-                    self.at.dts = fragment.dts;
-                    (self.at.fragment, self.at.skip) = (self.at.fragment + 1, 0);
-                    self.current = None;
-                }
+                None => return Ok(None),
             }
         }
     }
+
+    /// Reads a fragment by its place, which takes from the work that is left.
+    fn read(
+        &self,
+        place: u32,
+        dts: i64,
+        work_left: &mut u64,
+    ) -> Result<Option<Result<Fragment, SampleFault>>, ReadError> {
+        let Some(moof) = self.of.moofs.get(place as usize) else {
+            return Ok(None);
+        };
+        let work = budget::of_fragment(moof.end - moof.start);
+        let Some(left) = work_left.checked_sub(work) else {
+            *work_left = 0;
+            return Ok(Some(Err(SampleFault::TooMany)));
+        };
+        *work_left = left;
+        Fragment::read(self.source, moof, self.of, dts).map(Some)
+    }
+}
+
+/// How long the last sample of a fragment lasts if the next is decoded then: a gap between two fragments
+/// is in their times of decoding alone.
+fn lasting(sample: &Sample, next: i64) -> u32 {
+    let lasts = next.checked_sub(sample.dts).and_then(|lasts| u32::try_from(lasts).ok());
+    lasts.filter(|lasts| *lasts > 0).unwrap_or(sample.duration)
 }
 
 impl Fragment {
@@ -182,6 +247,13 @@ impl Fragment {
         let offset = run.as_ref().map_or(0, |run| run.offset);
         let auxiliary = Auxiliary::default();
         Ok(Ok(Self { bytes, runs, run, in_run: 0, offset, dts, auxiliaries, auxiliary }))
+    }
+
+    /// Whether it has no more samples.
+    fn is_over(&self) -> bool {
+        let is_empty = |run: &Run| run.count == 0;
+        let is_over = self.run.as_ref().is_none_or(|run| self.in_run >= run.count);
+        is_over && self.runs.as_slice().iter().all(is_empty)
     }
 
     fn next(&mut self, number: u32) -> Option<Result<Sample, SampleFault>> {

@@ -9,6 +9,7 @@ use std::{num::NonZeroU32, ops::Range, sync::Arc};
 
 use super::{
     boxes::{self, Writer},
+    cues,
     tables::Tables,
 };
 use crate::{
@@ -73,14 +74,17 @@ struct Part<'a> {
     empty: u64,
 }
 
-/// Makes a virtual MP4 of some tracks of a movie.
+/// Makes a virtual MP4 of some tracks of a movie; encrypted ones are left out.
 pub fn clip<R: ReadAt + ?Sized>(
     movie: &Movie,
     clip: &Clip,
     file: &Arc<dyn Source>,
     reader: &R,
 ) -> Result<Extents, ClipRefused> {
-    let tracks = || clip.tracks.iter().filter_map(|place| movie.tracks.get(*place));
+    // What says how samples are encrypted lies beside them, and would be lost.
+    let is_clear = |track: &&Track| track.entry.encryption.is_none();
+    let tracks =
+        || clip.tracks.iter().filter_map(|place| movie.tracks.get(*place)).filter(is_clear);
     let mut left = MEMORY_MAX_BYTES;
     let mut parts = Vec::new();
     for track in tracks() {
@@ -174,6 +178,7 @@ fn part<'a, R: ReadAt + ?Sized>(
     let raise = i64::from(track.index.raise);
     // RFC 7845 section 4.6. Other decoders are right with the second frame.
     let preroll = if track.entry.codec == Codec::Opus { in_ticks(80, track.timescale) } else { 0 };
+    let is_text = cues::format(track).is_some();
     // Decoded behind the last that is shown: they are needed if another one is shown.
     let mut behind: Vec<Sample> = Vec::new();
     let (mut first_dts, mut begins) = (None, i64::MAX);
@@ -188,7 +193,6 @@ fn part<'a, R: ReadAt + ?Sized>(
             (part.tables, first_dts, begins) = (Tables::new(track), None, i64::MAX);
             behind.clear();
         }
-        first_dts.get_or_insert(sample.dts);
         if presented >= end {
             // Pictures that are shown before the end may be decoded behind others that are shown after
             // it, also behind a key frame. No composition offset is less than what raises the least to
@@ -201,6 +205,12 @@ fn part<'a, R: ReadAt + ?Sized>(
             continue;
         }
         for sample in behind.drain(..).chain([sample]) {
+            let Some(sample) =
+                (if is_text { cut_text(track, sample, start..end) } else { Some(sample) })
+            else {
+                continue;
+            };
+            first_dts.get_or_insert(sample.dts);
             begins = begins.min(track.timeline.presented(sample.dts, sample.composition));
             part.tables.add(&sample);
         }
@@ -225,6 +235,18 @@ fn part<'a, R: ReadAt + ?Sized>(
         + i128::from(raise);
     part.media_time = i64::try_from(media_time.max(0)).unwrap_or(i64::MAX);
     Ok(part)
+}
+
+/// Text as it is shown in a clip: what is there at its start begins then, and what is there at its end is
+/// over then; `None` of what is not shown. Nothing has to be decoded for it, and ffmpeg shows text early
+/// after an edit that begins in a sample.
+fn cut_text(track: &Track, sample: Sample, range: Range<i64>) -> Option<Sample> {
+    let begins = track.timeline.presented(sample.dts, sample.composition);
+    let ends = begins.saturating_add(sample.duration.into());
+    let (from, until) = (begins.max(range.start), ends.min(range.end));
+    let duration = u32::try_from(until.saturating_sub(from)).ok().filter(|lasts| *lasts > 0)?;
+    let dts = sample.dts.saturating_add(from.saturating_sub(begins));
+    Some(Sample { dts, duration, ..sample })
 }
 
 /// The bytes of all parts, in the order of the file, and where each lies in the clip.

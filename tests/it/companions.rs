@@ -1,13 +1,12 @@
-//! What stands beside a title, subtitles and renditions: how it joins the title's manifests, and that
-//! all that they name is there.
+//! Subtitles, beside a title and inside it: how they join its manifests, and what is in them.
 
-use std::{fs, ops::Range, path::Path, sync::LazyLock};
+use std::{fs, ops::Range};
 
 use crate::{
     ffmpeg,
-    harness::{Client, Folder, Response, Serving, serve, until},
+    harness::{Client, Folder, Response, Serving, serve},
     manifests::{self, Attributes, Element, Multivariant, Playlist, resolve},
-    program::Program,
+    renditions::RENDITIONS,
     streams::{CLOCK, Streams, fetch, put_sample},
 };
 
@@ -344,6 +343,11 @@ fn text_inside_a_movie_is_as_good_as_text_beside_it() {
     let blocks = read_by_ffmpeg(&serving, &sets[0].1);
     assert_eq!(blocks.len(), apart.len());
     assert!(blocks[1].contains("00:00:04,000 --> 00:00:17,500\nlong"), "{}", blocks[1]);
+    // In a part they are as much earlier, and what is shown at its ends is cut.
+    let blocks = read_by_ffmpeg(&serving, "/v/both.mp4/play.mp4?start=2&end=10");
+    assert_eq!(blocks.len(), 2, "{blocks:?}");
+    assert!(blocks[0].contains("00:00:00,000 --> 00:00:01,000\nfirst"), "{}", blocks[0]);
+    assert!(blocks[1].contains("00:00:02,000 --> 00:00:08,000\nlong"), "{}", blocks[1]);
 }
 
 #[test]
@@ -372,7 +376,7 @@ fn what_is_no_subtitles_is_not_listed_and_the_title_plays() {
     for url in Streams::of(&serving, "film.mp4").samples() {
         fetch(client, url);
     }
-    // It is there for whoever asks, with the reason why it is of no use: by the number that it has.
+    // What is left out keeps its number, so that those of others do not depend on what is in it.
     let neighbour = &found[0]["URI"];
     assert!(neighbour.contains("/text-2/"), "{neighbour}");
 }
@@ -430,127 +434,6 @@ fn a_title_whose_own_name_ends_like_a_rendition_s_is_a_title() {
     }
 }
 
-/// Renditions of 13 s: two with equal key frames, one with others, one that ends early.
-struct Renditions {
-    large: Vec<u8>,
-    small: Vec<u8>,
-    other: Vec<u8>,
-    short: Vec<u8>,
-}
-
-static RENDITIONS: LazyLock<Renditions> = LazyLock::new(|| {
-    let folder = Folder::new();
-    let make = |name: &str, how: &str| -> Vec<u8> {
-        let path = folder.path(name);
-        let with_sound = "-f lavfi -i sine=sample_rate=48000:duration=13 -c:a aac -b:a 32k";
-        let arguments = format!(
-            "-f lavfi -i testsrc2=size=192x108:rate=25:duration=13 {with_sound} -c:v libx264 \
-             -preset ultrafast -crf 38 -pix_fmt yuv420p -bf 2 -sc_threshold 0 {how} -y"
-        );
-        let path = path.to_str().expect("text");
-        let arguments: Vec<_> = arguments.split_whitespace().chain([path]).collect();
-        ffmpeg::run(&arguments).expect("a movie");
-        fs::read(path).expect("a file")
-    };
-    Renditions {
-        large: make("large.mp4", "-g 50 -keyint_min 50"),
-        small: make("small.mp4", "-g 50 -keyint_min 50 -s 96x54"),
-        other: make("other.mp4", "-g 40 -keyint_min 40 -s 96x54"),
-        short: make("short.mp4", "-g 50 -keyint_min 50 -s 96x54 -t 12.4"),
-    }
-});
-
-/// All that the manifests of a title name is there; all playlists of pictures are cut at the same times.
-fn is_whole(serving: &Serving, title: &str, renditions: usize) {
-    let client = &mut serving.connect();
-    let streams = Streams::of(serving, title);
-    let of_title = &streams.multivariant.1;
-    assert_eq!(of_title.variants.len(), renditions, "{of_title:?}");
-    assert_eq!(of_title.i_frames.len(), renditions);
-    for i_frames in &of_title.i_frames {
-        fetch(client, &i_frames["URI"]);
-    }
-    for url in streams.segments() {
-        fetch(client, url);
-    }
-    let durations = |(_, playlist): &(String, Playlist)| -> Vec<i128> {
-        playlist.segments.iter().map(|segment| segment.duration_ns).collect()
-    };
-    let cuts: Vec<_> = streams.playlists.iter().take(renditions).map(durations).collect();
-    assert!(cuts.iter().all(|other| *other == cuts[0]), "{cuts:?}");
-    assert!(cuts[0].len() > 2, "{cuts:?}");
-    let is_video = |attributes: &Attributes| attributes["mimeType"] == "video/mp4";
-    let (_, described) = &streams.description;
-    let described: Vec<_> =
-        described.iter().filter(|representation| is_video(&representation.attributes)).collect();
-    assert_eq!(described.len(), renditions);
-    for representation in described {
-        fetch(client, &representation.init);
-        for segment in &representation.segments {
-            fetch(client, &segment.url);
-        }
-    }
-}
-
-#[test]
-fn a_rendition_with_equal_key_frames_joins_and_others_are_left_out_and_told_of_once() {
-    if !ffmpeg::is_installed() {
-        return;
-    }
-    let folder = Folder::new();
-    folder.put("a film.mp4", &RENDITIONS.large);
-    folder.put("a film.180p.mp4", &RENDITIONS.small);
-    let program = Program::serve(&[folder.path("")], &[]);
-    let title = "/v/a%20film.mp4/index.m3u8";
-    let client = &mut program.connect();
-    let both = fetch(client, title);
-    assert_eq!(manifests::multivariant(title, &both.body).variants.len(), 2);
-    assert!(!program.logged().contains("left out"), "{}", program.logged());
-    folder.put("a film.240p.mp4", &RENDITIONS.other);
-    folder.put("a film.270p.mp4", &RENDITIONS.short);
-    folder.put("a film.360p.mp4", "this is no movie".repeat(100));
-    for _ in 0..5 {
-        let same = fetch(client, title);
-        assert!(same.body == both.body);
-        assert_eq!(same.field("etag"), both.field("etag"));
-    }
-    let times = |what: &str| program.logged().matches(what).count();
-    until("all three are told of", || times("left out of its title") >= 3);
-    // Whatever of it came later would have come before this.
-    let asked = program.get("/v/a%20film.mp4/nonsense", &[]);
-    assert_eq!(asked.status, 404);
-    for name in ["a film.240p.mp4", "a film.270p.mp4", "a film.360p.mp4"] {
-        assert_eq!(times(name), 1, "{}", program.logged());
-    }
-    drop(program);
-    let serving = serve(&folder);
-    is_whole(&serving, "a%20film.mp4", 2);
-    // Each is a title by itself as well.
-    is_whole(&serving, "a%20film.180p.mp4", 1);
-    is_whole(&serving, "a%20film.270p.mp4", 1);
-}
-
-#[test]
-fn a_folder_of_renditions_is_a_title_whatever_they_are_called() {
-    if !ffmpeg::is_installed() {
-        return;
-    }
-    for names in [
-        ["1080p.mp4", "180p.mp4"],
-        ["a b#1?.mp4", "%20 100%.mp4"],
-        ["é ü 東京 🎬.mp4", "x:y&'\"<z>;$Number$.mp4"],
-    ] {
-        let folder = Folder::new();
-        let set = Path::new("films & more").join("a #film.set");
-        folder.put(set.join(names[0]), &RENDITIONS.large);
-        folder.put(set.join(names[1]), &RENDITIONS.small);
-        folder.put(set.join("broken.mp4"), "this is no movie");
-        folder.put(set.join("notes.txt"), "no movie at all");
-        let serving = serve(&folder);
-        is_whole(&serving, "films%20%26%20more/a%20%23film.set", 2);
-    }
-}
-
 #[test]
 fn a_set_has_the_subtitles_of_its_largest_member() {
     if !ffmpeg::is_installed() {
@@ -570,36 +453,4 @@ fn a_set_has_the_subtitles_of_its_largest_member() {
     assert_eq!(plain(cues_of(client, &found[0]["URI"], &video)), expected(CUES));
     let file = texts_of_mpd(client, "film.set").remove(0).1;
     assert_eq!(plain(cues(&fetch(client, &file).body)), expected(CUES));
-}
-
-#[test]
-fn what_a_set_is_not_is_not_found() {
-    let folder = Folder::new();
-    put_sample(&folder, CLOCK, "film.set/a.mp4");
-    put_sample(&folder, CLOCK, "films/a.mp4");
-    folder.put("broken.set/a.mp4", "this is no movie");
-    fs::create_dir(folder.path("empty.set")).expect("a folder");
-    let serving = serve(&folder);
-    assert_eq!(answer(&serving, "/v/film.set/index.m3u8").status, 200);
-    let init = {
-        let client = &mut serving.connect();
-        multivariant(client, "film.set").variants[0].0.clone()
-    };
-    let version = init.split('/').find(|name| name.starts_with('~')).expect("a version");
-    for target in [
-        "/v/film.set/play.mp4",
-        "/v/film.set/play.mp4?start=1",
-        &format!("/v/film.set/{version}/video-1/init.mp4"),
-        &format!("/v/film.set/{version}/text-1/all.vtt"),
-        "/media/film.set",
-        "/v/films/index.m3u8",
-        "/v/broken.set/index.m3u8",
-        "/v/empty.set/manifest.mpd",
-        "/v/none.set/index.m3u8",
-        "/v/.set/index.m3u8",
-    ] {
-        let answer = answer(&serving, target);
-        assert_eq!(answer.status, 404, "{target}");
-        assert_eq!(answer.field("content-type"), Some("application/problem+json"), "{target}");
-    }
 }

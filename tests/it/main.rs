@@ -27,7 +27,7 @@ mod cases; // HTTP's rules as a table of requests and answers
 mod changing; // files that are replaced, overwritten, truncated or deleted while they are sent
 mod clipping; // parts of titles, and some of their tracks
 mod codings; // content codings of text, and never of media
-mod companions; // subtitles and renditions beside a title, and sets of renditions
+mod companions; // subtitles beside a title and inside it
 mod connections; // keep-alive, pipelining, malformed requests, what closes and what does not
 mod corpus; // the seeds of the fuzz targets
 mod day; // a title of a day
@@ -47,6 +47,7 @@ mod playing; // every clip by virtual MP4, HLS and DASH, packet by packet and fr
 mod process; // the program itself: signals, configuration, logs
 mod properties; // what holds for any request
 mod regressions; // what was once wrong
+mod renditions; // renditions beside a title, and sets of them
 mod viewers; // very many, slow, paused and vanished viewers
 mod wire; // the conversation over HTTP/1, in each way in which a file gets to a connection
 mod wire_files; // files on the wire: long ones, cold ones, and those that change meanwhile

@@ -56,11 +56,18 @@ pub(super) enum From {
 impl Company {
     /// Opens what belongs to a title. What cannot be opened, or does not fit, is left out: the title
     /// plays without.
-    pub(super) async fn of(site: &Site, title: &MediaPath, opened: &Opened) -> Result<Self, Error> {
+    ///
+    /// `encoded` is the request's path, to which the relative URLs of renditions have to fit.
+    pub(super) async fn of(
+        site: &Site,
+        title: &MediaPath,
+        opened: &Opened,
+        encoded: &str,
+    ) -> Result<Self, Error> {
         let companions = companions(site, title).await?;
         let mut company = Self::default();
         for path in &companions.renditions {
-            let prefix = format!("../{}/", path.encoded_name());
+            let prefix = prefix_beside(path, encoded);
             match streams::open(site, path).await {
                 Ok(rendition) => company.join(opened, path, prefix, rendition),
                 Err(error) => company.left_out.push((path.clone(), error.to_string())),
@@ -130,6 +137,18 @@ impl Company {
         self.left_out.hash(&mut hasher);
         hasher.finish()
     }
+}
+
+/// The relative URL of a rendition's folder from that of its title, in which a view was asked for.
+///
+/// Slashes in the title may have come encoded (`/v/a%2Ffilm.mp4/index.m3u8`); then they are in one
+/// segment of the URL, and all of it has to be replaced.
+fn prefix_beside(rendition: &MediaPath, encoded: &str) -> String {
+    let title = encoded.rsplit('/').nth(1).unwrap_or_default();
+    let hidden = title.as_bytes().windows(3).filter(|byte| byte.eq_ignore_ascii_case(b"%2f"));
+    let whole = rendition.encoded().to_string();
+    let names = whole.rmatch_indices('/').nth(hidden.count()).map_or(0, |(slash, _)| slash + 1);
+    format!("../{}/", &whole[names..])
 }
 
 /// The names of what belongs to a title. Where they cannot be known, as in a folder that may not be
@@ -233,5 +252,25 @@ pub(super) fn text_track(
         target_duration_min_s: 0,
         protection: None,
         kind: presentation::Kind::Text(presentation::Text { forced, hearing_impaired }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_rendition_is_found_from_wherever_its_title_was_asked_for() {
+        let rendition = MediaPath::from_path(Path::new("a b/c/film.180p.mp4")).expect("a path");
+        for (encoded, prefix) in [
+            ("/v/a%20b/c/film.mp4/index.m3u8", "../film.180p.mp4/"),
+            ("/v/a%20b/c%2Ffilm.mp4/index.m3u8", "../c/film.180p.mp4/"),
+            ("/v/a%20b%2fc%2Ffilm.mp4/index.m3u8", "../a%20b/c/film.180p.mp4/"),
+            ("/v/a%20b%2Fc/film.mp4/index.m3u8", "../film.180p.mp4/"),
+        ] {
+            assert_eq!(prefix_beside(&rendition, encoded), prefix, "{encoded}");
+        }
     }
 }

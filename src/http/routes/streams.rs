@@ -182,7 +182,7 @@ async fn make(
         View::Multivariant | View::Mpd => {
             let is_hls = view == View::Multivariant;
             let product = if is_hls { Product::Multivariant } else { Product::Mpd };
-            let company = Company::of(site, title, opened).await?;
+            let company = Company::of(site, title, opened, request.uri().path()).await?;
             manifest(request, site, title, opened, company, product).await
         }
         View::Progressive => progressive::play(request, site, opened).await,
