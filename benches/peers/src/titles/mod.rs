@@ -228,3 +228,54 @@ impl Titles {
         Ok(paths)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn titles() -> Titles {
+        let targets = |path: &str| vec![Target { path: path.to_owned(), length: 5000 }];
+        Titles {
+            root: PathBuf::from("/scratch"),
+            films: vec![Titles::name(0)],
+            video: targets("/v/film-000.mp4/~v/video-1/1.m4s"),
+            audio: Vec::new(),
+            play: targets("/v/film-000.mp4/play.mp4"),
+            playlists: targets("/v/film-000.mp4/index.m3u8"),
+            mpds: targets("/v/film-000.mp4/manifest.mpd"),
+        }
+    }
+
+    fn first(cell: &str) -> Option<crate::requests::Asked> {
+        let work = cell.parse::<crate::cell::Cell>().unwrap().work;
+        let requests = titles().requests(work, 1, 0).unwrap();
+        requests.map(|requests| requests.list[0].clone())
+    }
+
+    #[test]
+    fn a_film_is_asked_for_in_ranges_and_all_else_whole() {
+        let play = first("play-4k").unwrap();
+        assert_eq!((play.path.as_str(), play.offset), ("/v/film-000.mp4/play.mp4", Some(0)));
+        assert_eq!(play.length, 4096);
+        for (cell, end) in [("hls-video", "1.m4s"), ("playlist", ".m3u8"), ("mpd", ".mpd")] {
+            let asked = first(cell).unwrap();
+            assert!(asked.path.ends_with(end), "{asked:?}");
+            assert_eq!((asked.offset, asked.length), (None, 5000));
+        }
+        assert_eq!(first("4k"), None);
+    }
+
+    #[test]
+    fn what_was_not_made_cannot_be_asked_for() {
+        let work = "hls-audio".parse::<crate::cell::Cell>().unwrap().work;
+        assert!(titles().requests(work, 1, 0).is_err());
+    }
+
+    #[test]
+    fn a_file_lies_in_the_document_root_under_the_path_of_its_url() {
+        let titles = titles();
+        let (path, file) = titles.example(Product::Mpd).unwrap();
+        assert_eq!(path, "/v/film-000.mp4/manifest.mpd");
+        assert_eq!(file, PathBuf::from("/scratch/v/film-000.mp4/manifest.mpd"));
+    }
+}

@@ -54,3 +54,17 @@ impl fmt::Display for Product {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_products_share_their_random_numbers() {
+        let typed = ["hls-video", "hls-audio", "playlist", "mpd", "play-64k", "play-1m"];
+        let mut streams = typed.map(|typed| Product::parse(typed).unwrap().stream());
+        streams.sort_unstable();
+        assert!(streams.windows(2).all(|pair| pair[0] + 1000 < pair[1]));
+        assert_eq!(Product::parse("play"), None);
+    }
+}
