@@ -142,11 +142,8 @@ impl<'a, R: ReadAt + ?Sized> FragmentWalk<'a, R> {
                 Ok(sample) => sample,
                 Err(fault) => return Ok(Some(Err(fault))),
             };
-            if is_last {
-                match self.read_following(dts, work_left)? {
-                    Some(Ok(next)) => sample.duration = lasting(&sample, next),
-                    Some(Err(_)) | None => {}
-                }
+            if is_last && let Some(Ok(next)) = self.read_following(dts, work_left)? {
+                sample.duration = lasting(&sample, next);
             }
             self.at.skip += 1;
             let Some(number) = self.at.sample.checked_add(1) else {
