@@ -79,6 +79,9 @@ impl Timeline {
 
     /// When something is presented that is decoded at `dts`.
     pub fn presented(&self, dts: i64, composition: i32) -> i64 {
-        dts.saturating_add(i64::from(composition)).saturating_add(self.shift)
+        // Not step by step: the shift may take off what would have been too much.
+        let exact = i128::from(dts) + i128::from(composition) + i128::from(self.shift);
+        let limit = if exact < 0 { i64::MIN } else { i64::MAX };
+        i64::try_from(exact).unwrap_or(limit)
     }
 }

@@ -251,30 +251,33 @@ fn long(each: &mut dyn FnMut(Broken)) {
         let full = [ftyp.clone(), head(b"moov", size), clean[8..].to_vec()].concat();
         each(Broken::sparse(format!("an index of {mib} MiB"), vec![(0, full)], at + size));
     }
-    // Sizes that are all zero, as many as there is room for.
-    for (count, is_each) in
-        [(1_u32 << 24, true), (1 << 25, true), (1 << 24, false), (1 << 25, false)]
-    {
-        let length = if is_each { u64::from(count) * 4 } else { 0 };
-        let mut tables = overlapping(1000, count, 512).to_vec();
-        tables[0] = table(b"stts", 0, 2, &[count, 512]);
-        let sizes =
-            [head(b"stsz", 20 + length), words([0, if is_each { 0 } else { 4 }, count])].concat();
-        tables[2] = sizes;
-        tables.swap(2, 3);
-        // Only the last box of all may be longer than its bytes, as all that it is in.
-        let trak = trak(&Plan::video(1, 0), &tables);
-        let mut front = [ftyp.clone(), moov(&trak)].concat();
-        for kind in [b"moov", b"trak", b"mdia", b"minf", b"stbl"] {
-            let at = front.windows(4).position(|four| four == kind).unwrap() - 4;
-            let size = u32::from_be_bytes(front[at..at + 4].try_into().unwrap());
-            let size = size + u32::try_from(length).unwrap();
-            front[at..at + 4].copy_from_slice(&size.to_be_bytes());
-        }
-        let end = front.len() as u64 + length;
-        let media = if is_each { 1000 } else { u64::from(count) * 4 };
-        let mdat = head(b"mdat", media + 8);
-        let how = format!("{count} samples of {} bytes, sparse", if is_each { 0 } else { 4 });
-        each(Broken::sparse(how, vec![(0, front), (end, mdat)], end + 8 + media));
+    each(of_many_samples(1 << 24, 0, 512));
+    each(of_many_samples(1 << 24, 4, 512));
+}
+
+/// Those that take seconds in a debug build, because they are as long as files that mean it.
+pub fn slow(each: &mut dyn FnMut(Broken)) {
+    each(of_many_samples(1 << 25, 0, 8));
+    each(of_many_samples(1 << 25, 4, 8));
+}
+
+/// A sparse file of samples that are all so long: those of no bytes have a table of sizes.
+fn of_many_samples(count: u32, bytes: u32, delta: u32) -> Broken {
+    let length = if bytes == 0 { count * 4 } else { 0 };
+    let mut tables = overlapping(1000, count, delta).to_vec();
+    tables[0] = table(b"stts", 0, 2, &[count, delta]);
+    tables[2] = [head(b"stsz", 20 + u64::from(length)), words([0, bytes, count])].concat();
+    tables.swap(2, 3);
+    // Only the last box of all may be longer than its bytes, and all that it is in with it.
+    let trak = trak(&Plan::video(1, 0), &tables);
+    let mut front = [boxed(b"ftyp", &[b"isom", &[0; 4]]), moov(&trak)].concat();
+    for kind in [b"moov", b"trak", b"mdia", b"minf", b"stbl"] {
+        let at = front.windows(4).position(|four| four == kind).unwrap() - 4;
+        let size = u32::from_be_bytes(front[at..at + 4].try_into().unwrap()) + length;
+        front[at..at + 4].copy_from_slice(&size.to_be_bytes());
     }
+    let end = front.len() as u64 + u64::from(length);
+    let media = u64::from(count) * u64::from(bytes.max(1));
+    let how = format!("{count} samples of {bytes} bytes, sparse");
+    Broken::sparse(how, vec![(0, front), (end, head(b"mdat", media + 8))], end + 8 + media)
 }
