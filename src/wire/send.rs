@@ -40,6 +40,10 @@ use crate::extent::{Extent, Extents, ReadError, Source, disk::File};
 /// `tcp_nopush` is this choice for all lengths).
 const HEAD_ALONE_FROM_BYTES: u64 = 128 * 1024;
 
+/// From so many extents on what is left of one waits in the kernel for the next, so that their ends are no
+/// packets of their own. It costs two calls, and saves one packet for each extent.
+const CORKED_FROM_EXTENTS: usize = 8;
+
 /// Why an answer could not be sent to its end.
 #[derive(Debug)]
 pub(super) enum Unsent {
@@ -70,6 +74,8 @@ pub(super) struct Sending {
     is_cold: bool,
     /// Pieces of the present extent, if it is copied.
     copying: Option<Box<ExtentBody>>,
+    /// Small packets are held back until the answer has been sent.
+    is_corked: bool,
     /// The file cannot be mapped, so that each of its extents goes by itself.
     cannot_map: bool,
     /// What slices are sent from, and of which file it is.
@@ -97,6 +103,7 @@ impl Sending {
             filling: None,
             is_cold: false,
             copying: None,
+            is_corked: false,
             cannot_map: false,
             mapping: None,
         }
@@ -111,7 +118,15 @@ impl Sending {
         worker: &Worker,
         tally: &mut impl Tally,
     ) -> Poll<Result<(), Unsent>> {
+        if !self.is_corked && self.extents.get(CORKED_FROM_EXTENTS).is_some() {
+            self.is_corked = true;
+            socket.cork(true);
+        }
         let polled = self.poll_turn(cx, socket, worker, tally);
+        if self.is_corked && polled.is_ready() {
+            self.is_corked = false;
+            socket.cork(false);
+        }
         if polled.is_pending() {
             self.is_checked = false;
             self.is_long = true;

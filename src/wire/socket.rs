@@ -165,6 +165,12 @@ impl Socket {
         }
     }
 
+    /// Holds back packets that are not full (`TCP_CORK`), or lets them go.
+    pub(super) fn cork(&self, is_corked: bool) {
+        // Where it does not take this, there are more packets than need be.
+        let _ = socket2::SockRef::from(&self.stream).set_tcp_cork(is_corked);
+    }
+
     /// Says that no more will come.
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
