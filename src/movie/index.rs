@@ -47,6 +47,16 @@ pub struct Segment {
     pub shape: Shape,
 }
 
+impl Segment {
+    /// How many samples in front of its first a walk has to look at: those of the same fragment.
+    pub fn samples_before(&self) -> u32 {
+        match self.position {
+            Position::Fragment(at) => at.skip,
+            Position::Table(_) => 0,
+        }
+    }
+}
+
 /// What the samples of a segment have in common: what need not be said of each.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Shape {

@@ -355,13 +355,15 @@ async fn track_file(
 
 /// Whether it takes longer to write a segment's header than an I/O worker has time for.
 fn is_long(track: &Track, file: TrackFile) -> bool {
-    let TrackFile::Segment(number) = file else {
+    let (TrackFile::Segment(number) | TrackFile::IFrame(number)) = file else {
         return false;
     };
-    let first = track.index.segments.get(number).map(|segment| segment.first_sample);
-    let samples =
-        first.zip(track.segment_end(number)).map(|(first, end)| end.saturating_sub(first));
-    samples.is_some_and(|samples| samples > AT_ONCE_SAMPLES_MAX)
+    let Some(segment) = track.index.segments.get(number) else {
+        return false;
+    };
+    let end = track.segment_end(number).unwrap_or(segment.first_sample);
+    let samples = end.saturating_sub(segment.first_sample);
+    samples.saturating_add(segment.samples_before()) > AT_ONCE_SAMPLES_MAX
 }
 
 fn make_track_file<R: ReadAt + ?Sized>(
