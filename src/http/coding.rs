@@ -3,8 +3,10 @@
 
 use std::io::Write as _;
 
-use actix_web::http::header::{ACCEPT_ENCODING, HeaderMap};
+use actix_web::http::header::ACCEPT_ENCODING;
 use bytes::Bytes;
+
+use super::fields::Fields;
 
 /// Shorter texts are sent as they are, in bytes: they fit into the packet that brings the head.
 const WORTH_IT_BYTES: usize = 1024;
@@ -64,9 +66,10 @@ pub fn applies_to(media_type: &str, length: usize) -> bool {
 }
 
 /// The best coding that a client takes (RFC 9110 section 12.5.3); `None` for none.
-pub fn negotiate(fields: &HeaderMap) -> Option<Coding> {
+pub fn negotiate(fields: &impl Fields) -> Option<Coding> {
     let weight = |coding: &str| {
-        let members = fields.get_all(ACCEPT_ENCODING).filter_map(|line| line.to_str().ok());
+        let members =
+            fields.lines(&ACCEPT_ENCODING).filter_map(|line| std::str::from_utf8(line).ok());
         let mut any = None;
         for member in members.flat_map(|line| line.split(',')) {
             let mut parts = member.split(';').map(str::trim);

@@ -84,6 +84,11 @@ impl Made {
         self.texts.get_or_insert_async(&(file, product), make).await
     }
 
+    /// A text that was made before.
+    pub fn text_now(&self, file: Identity, product: Product) -> Option<Text> {
+        self.texts.get(&(file, product))
+    }
+
     /// Subtitles of a track that were read before.
     pub fn subtitles(&self, file: &Identity, track: usize) -> Option<Arc<Subtitles>> {
         self.subtitles.get(&(*file, track))

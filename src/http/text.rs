@@ -9,8 +9,8 @@ use std::{
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{
-        Method,
-        header::{CONTENT_ENCODING, HeaderValue, RANGE, VARY},
+        Method, StatusCode,
+        header::{CONTENT_ENCODING, RANGE, VARY},
     },
 };
 use bytes::Bytes;
@@ -19,9 +19,13 @@ use super::{
     Error, Site,
     coding::{self, Coding},
     conditional::{self, State, Verdict},
-    respond::respond,
+    fields::{AnswerFields, Fields},
+    respond::{self, Answer, respond},
 };
-use crate::extent::{Caching, Content, Extent, Extents, Validator};
+use crate::{
+    config::Settings,
+    extent::{Caching, Content, Extent, Extents, Validator},
+};
 
 /// A text that is in memory.
 #[derive(Clone, Debug)]
@@ -89,53 +93,105 @@ impl Text {
         Self { bytes, media_type, validator, last_modified, caching, coded: None }
     }
 
-    /// The text in a coding, as it was kept or made now.
-    async fn coded(&self, site: &Site, coding: Coding) -> Result<Bytes, Error> {
-        let kept = self.coded.as_ref().map(|coded| coded.form(coding));
-        if let Some(bytes) = kept.and_then(OnceLock::get) {
-            return Ok(bytes.clone());
+    /// The form of the text that a request gets. One for a range gets it of the uncoded text.
+    fn form(&self, method: &Method, fields: &impl Fields) -> Form {
+        let is_codable = coding::applies_to(self.media_type, self.bytes.len());
+        let wants_part = *method == Method::GET && fields.has(&RANGE);
+        let coding = coding::negotiate(fields).filter(|_| is_codable && !wants_part);
+        let validator = match coding {
+            Some(coding) => self.validator.with_coding(coding.name()),
+            None => self.validator.clone(),
+        };
+        Form { coding, is_codable, validator }
+    }
+
+    /// The text in the coding of a form, if nothing has to be coded for it now.
+    fn bytes_now(&self, method: &Method, fields: &impl Fields, form: &Form) -> Option<Bytes> {
+        let Some(coding) = form.coding else {
+            return Some(self.bytes.clone());
+        };
+        if let Some(bytes) = self.kept_form(coding).and_then(OnceLock::get) {
+            return Some(bytes.clone());
         }
+        let now = SystemTime::now();
+        let last_modified = self.last_modified.and_then(|time| conditional::http_time(time, now));
+        let state = State { validator: Some(&form.validator), last_modified };
+        // What will not be sent need not be coded.
+        let is_sent = conditional::evaluate(method, fields, state) == Verdict::Proceed;
+        (!is_sent).then(|| self.bytes.clone())
+    }
+
+    fn kept_form(&self, coding: Coding) -> Option<&OnceLock<Bytes>> {
+        self.coded.as_ref().map(|coded| coded.form(coding))
+    }
+
+    /// The text in a coding, made now and kept if the text is.
+    async fn code(&self, site: &Site, coding: Coding) -> Result<Bytes, Error> {
         let bytes = self.bytes.clone();
         let coded = site.run_beside(move || coding.encode(&bytes)).await?;
+        let kept = self.kept_form(coding);
         Ok(kept.map_or(coded.clone(), |kept| kept.get_or_init(|| coded).clone()))
+    }
+
+    fn content(self, form: &Form, bytes: Bytes) -> Content {
+        Content {
+            extents: Extents::of(Extent::Memory(bytes)),
+            validator: Some(form.validator.clone()),
+            last_modified: self.last_modified,
+            media_type: self.media_type,
+            caching: self.caching,
+        }
     }
 }
 
-/// Answers with a text. A request for a range gets it of the uncoded text.
+/// In which form a text is sent.
+struct Form {
+    coding: Option<Coding>,
+    /// Whether others may get it in another.
+    is_codable: bool,
+    validator: Validator,
+}
+
+impl Form {
+    /// Says in a head which form it is, and that there are others.
+    fn put(&self, status: StatusCode, head: &mut impl AnswerFields) {
+        if self.is_codable {
+            head.put(&VARY, b"Accept-Encoding");
+        }
+        if let Some(coding) = self.coding.filter(|_| status.is_success()) {
+            head.put(&CONTENT_ENCODING, coding.name().as_bytes());
+        }
+    }
+}
+
+/// Answers with a text.
 pub async fn respond_text(
     request: &HttpRequest,
     site: &Site,
     text: Text,
 ) -> Result<HttpResponse, Error> {
-    let is_codable = coding::applies_to(text.media_type, text.bytes.len());
-    let coding = coding::negotiate(request.headers());
-    let wants_part = request.method() == Method::GET && request.headers().contains_key(RANGE);
-    let coding = coding.filter(|_| is_codable && !wants_part);
-    let (mut bytes, mut validator) = (text.bytes.clone(), text.validator.clone());
-    if let Some(coding) = coding {
-        validator = validator.with_coding(coding.name());
-        let now = SystemTime::now();
-        let last_modified = text.last_modified.and_then(|time| conditional::http_time(time, now));
-        let state = State { validator: Some(&validator), last_modified };
-        // What will not be sent need not be coded.
-        if conditional::evaluate(request.method(), request.headers(), state) == Verdict::Proceed {
-            bytes = text.coded(site, coding).await?;
-        }
-    }
-    let content = Content {
-        extents: Extents::of(Extent::Memory(bytes)),
-        validator: Some(validator),
-        last_modified: text.last_modified,
-        media_type: text.media_type,
-        caching: text.caching,
+    let form = text.form(request.method(), request.headers());
+    let bytes = match (text.bytes_now(request.method(), request.headers(), &form), form.coding) {
+        (None, Some(coding)) => text.code(site, coding).await?,
+        (bytes, _) => bytes.unwrap_or_else(|| text.bytes.clone()),
     };
-    let mut response = respond(request, &site.settings.load(), content);
-    if is_codable {
-        response.headers_mut().append(VARY, HeaderValue::from_static("Accept-Encoding"));
-    }
-    if let Some(coding) = coding.filter(|_| response.status().is_success()) {
-        let name = HeaderValue::from_static(coding.name());
-        response.headers_mut().insert(CONTENT_ENCODING, name);
-    }
+    let mut response = respond(request, &site.settings.load(), text.content(&form, bytes));
+    form.put(response.status(), &mut response);
     Ok(response)
+}
+
+/// Writes the head of an answer with a text, unless it has to be coded first.
+pub fn answer_text(
+    method: &Method,
+    request: &impl Fields,
+    settings: &Settings,
+    text: Text,
+    head: &mut impl AnswerFields,
+) -> Option<(StatusCode, Answer)> {
+    let form = text.form(method, request);
+    let bytes = text.bytes_now(method, request, &form)?;
+    let (status, answer) =
+        respond::answer(method, request, settings, text.content(&form, bytes), head);
+    form.put(status, head);
+    Some((status, answer))
 }

@@ -31,9 +31,8 @@ pub(super) async fn play(
     opened: &Opened,
 ) -> Result<HttpResponse, Error> {
     let wanted = Wanted::parse(request.query_string())?;
-    let movie = &opened.movie;
-    let mut tag = format!("{}-play", opened.version);
-    let extents = if wanted == Wanted::default() && movie.fragments == 0 {
+    let mut tag = tag(opened);
+    let extents = if wanted == Wanted::default() && opened.movie.fragments == 0 {
         whole(opened).await?
     } else {
         let clip = wanted.clip(opened)?;
@@ -42,14 +41,36 @@ pub(super) async fn play(
         tag = format!("{tag}-{}-{end_ms}{places}", clip.start_ms);
         part(site, opened, clip).await?
     };
-    let content = Content {
+    streams::send(request, site, content(opened, &tag, extents)).await
+}
+
+/// The whole of a title, if nothing has to be waited for.
+pub(super) fn whole_now(opened: &Opened) -> Option<Content> {
+    if opened.movie.fragments > 0 {
+        return None;
+    }
+    let made = faststart(&opened.movie, &opened.file, &opened.file.at_once()).ok()?;
+    let extents = made.unwrap_or_else(|| as_it_is(opened));
+    Some(content(opened, &tag(opened), extents))
+}
+
+/// Names the whole of a title.
+fn tag(opened: &Opened) -> String {
+    format!("{}-play", opened.version)
+}
+
+fn content(opened: &Opened, tag: &str, extents: Extents) -> Content {
+    Content {
         extents,
-        validator: Some(Validator::new(&tag)),
+        validator: Some(Validator::new(tag)),
         last_modified: Some(opened.file.identity().modified()),
         media_type: "video/mp4",
         caching: Caching::File,
-    };
-    streams::send(request, site, content).await
+    }
+}
+
+fn as_it_is(opened: &Opened) -> Extents {
+    Extents::of(Extent::whole(Arc::clone(&opened.file) as _))
 }
 
 /// The whole file, with its index in front.
@@ -63,7 +84,7 @@ async fn whole(opened: &Opened) -> Result<Extents, Error> {
         }
         made => made?,
     };
-    Ok(made.unwrap_or_else(|| Extents::of(Extent::whole(Arc::clone(file) as _))))
+    Ok(made.unwrap_or_else(|| as_it_is(opened)))
 }
 
 /// A part of a title, or a fragmented file as a whole one. Made beside the I/O workers: it may look at

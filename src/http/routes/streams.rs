@@ -24,7 +24,7 @@ use crate::{
         layout,
         made::Product,
         respond::{self, Answer, respond},
-        text::{Text, respond_text},
+        text::{Text, answer_text, respond_text},
     },
     library::{Index, MediaPath},
     movie::{Movie, Track},
@@ -81,9 +81,9 @@ impl Opened {
     }
 }
 
-/// Answers in front of the App, if this is a GET or HEAD of a segment whose file is open, indexed and in
-/// memory already: most of what players ask for. Whatever else there is to say falls through to
-/// [`serve`].
+/// Answers in front of the App, if this is a GET or HEAD of what can be made at once of a title that is
+/// open, indexed and in memory already: most of what players ask for. Whatever else there is to say
+/// falls through to [`serve`].
 pub fn answer_now(
     request: &Head<'_>,
     site: &Site,
@@ -95,10 +95,7 @@ pub fn answer_now(
         return None;
     }
     let Derived { title, view } = Derived::parse(encoded)?.ok()?;
-    let View::Track { version, track: folder, file: track_file } = view else {
-        return None;
-    };
-    if matches!(track_file, TrackFile::Media | TrackFile::IFrames) {
+    if !matches!(view, View::Track { .. } | View::Progressive) {
         return None;
     }
     let begun = Instant::now();
@@ -108,22 +105,45 @@ pub fn answer_now(
     }
     let movie = site.library.indices.get(&file)?.ok()?;
     let opened = Opened::new(file, movie, site, begun);
+    let settings = site.settings.load();
+    let answer = match made_now(&opened, site, view)? {
+        Now::Text(text) => answer_text(&method, request, &settings, text, head)?,
+        Now::Content(content) => respond::answer(&method, request, &settings, content, head),
+    };
+    cors::decorate(request, &settings.cors_origins, head);
+    opened.timing.put(head);
+    Some(answer)
+}
+
+/// What was made without waiting.
+enum Now {
+    Content(Content),
+    Text(Text),
+}
+
+fn made_now(opened: &Opened, site: &Site, view: View<'_>) -> Option<Now> {
+    let View::Track { version, track: folder, file } = view else {
+        return progressive::whole_now(opened).map(Now::Content);
+    };
     if version != opened.version.to_string() {
         return None;
     }
+    let product = match file {
+        TrackFile::Media => Some(Product::Media(folder.into())),
+        TrackFile::IFrames => Some(Product::IFrames(folder.into())),
+        _ => None,
+    };
+    if let Some(product) = product {
+        return site.made.text_now(*opened.file.identity(), product).map(Now::Text);
+    }
     let track = title::track_of(&opened.movie, folder)?;
-    if is_long(track, track_file) {
+    if is_long(track, file) {
         return None;
     }
     let source: Arc<dyn Source> = Arc::clone(&opened.file) as _;
     let reader = opened.file.at_once();
-    let extents = make_track_file(&opened.movie, track, track_file, &source, &reader).ok()??;
-    let content = content(&opened, track, folder, track_file, extents);
-    let settings = site.settings.load();
-    let answer = respond::answer(&method, request, &settings, content, head);
-    cors::decorate(request, &settings.cors_origins, head);
-    opened.timing.put(head);
-    Some(answer)
+    let extents = make_track_file(&opened.movie, track, file, &source, &reader).ok()??;
+    Some(Now::Content(content(opened, track, folder, file, extents)))
 }
 
 /// Answers every method.
