@@ -5,7 +5,9 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use serde::Deserialize;
 
-use super::value::{FieldValue, LogDirectives, LogFormat, Origins, RootConfig, Within};
+use super::value::{
+    FieldValue, LogDirectives, LogFormat, Origins, RenditionPolicy, RootConfig, Sandboxing, Within,
+};
 
 /// One key of the list, for the documentation and its test.
 #[derive(Clone, Copy, Debug)]
@@ -174,6 +176,37 @@ settings! {
     live manifest_max_age_s("HEADWATER_MANIFEST_MAX_AGE_S"): Within<0, 31_536_000> = "120";
     /// Seconds for which those that know CDN-Cache-Control (RFC 9213) may go on with an old one while they fetch the new.
     live manifest_stale_s("HEADWATER_MANIFEST_STALE_S"): Within<0, 31_536_000> = "600";
+    /// Where the queue is kept: postgres://user@host/name, or sqlite:FILE. Default: headwater.db in the data folder.
+    fixed database("HEADWATER_DATABASE"): String;
+    /// Whether a worker is started beside the server, for pictures and renditions. Others may run elsewhere: headwater worker.
+    fixed worker("HEADWATER_WORKER"): bool = "true";
+    /// Films, or pieces of films, that a worker encodes at the same time; 0 is one per core.
+    fixed encode_slots("HEADWATER_ENCODE_SLOTS"): Within<0, 1024> = "0";
+    /// Pictures that a worker makes at the same time, besides what it encodes.
+    fixed picture_slots("HEADWATER_PICTURE_SLOTS"): Within<1, 1024> = "2";
+    /// How much a worker yields to everything else on the machine: 0 not at all, 19 the most.
+    fixed worker_nice("HEADWATER_WORKER_NICE"): Within<0, 19> = "10";
+    /// MiB of memory that one run of ffmpeg may take.
+    fixed job_memory_mib("HEADWATER_JOB_MEMORY_MIB"): Within<128, 1_048_576> = "4096";
+    /// Seconds that one run of ffmpeg for a film, or a piece of one, may last.
+    fixed job_deadline_s("HEADWATER_JOB_DEADLINE_S"): Within<1, 2_592_000> = "43200";
+    /// Seconds for which a run of ffmpeg may show no progress before it is ended.
+    fixed job_stall_s("HEADWATER_JOB_STALL_S"): Within<1, 86_400> = "120";
+    /// Seconds after which a job is taken over by another worker when its own gives no sign of life.
+    fixed job_lease_s("HEADWATER_JOB_LEASE_S"): Within<2, 3_600> = "30";
+    /// Days for which ended jobs are remembered.
+    fixed job_keep_days("HEADWATER_JOB_KEEP_DAYS"): Within<1, 3_650> = "14";
+    /// What keeps ffmpeg in its place: required refuses to work on a kernel that cannot, available does with what there is, off is for trusted files alone.
+    fixed sandbox("HEADWATER_SANDBOX"): Sandboxing = "\"required\"";
+    /// MiB of pictures and renditions that are kept; those used longest ago go first.
+    fixed artifacts_mib("HEADWATER_ARTIFACTS_MIB"): Within<16, 1_073_741_824> = "20480";
+    /// MiB that stay free on the disk of the data folder: no job begins that would need them.
+    fixed disk_spare_mib("HEADWATER_DISK_SPARE_MIB"): Within<0, 1_073_741_824> = "1024";
+    /// Seconds that a request for a picture waits for it to be made before it is told to come again.
+    live picture_wait_s("HEADWATER_PICTURE_WAIT_S"): Within<0, 60> = "10";
+    /// Which titles are encoded without being asked for: off none, unplayable those that browsers cannot play, all every title.
+    live renditions("HEADWATER_RENDITIONS"): RenditionPolicy = "\"off\"";
+
     /// Seconds that caches may keep a file before they ask whether it has changed.
     live file_max_age_s("HEADWATER_FILE_MAX_AGE_S"): Within<0, 31_536_000> = "60";
     /// Seconds that caches may remember that there is no such file.

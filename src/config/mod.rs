@@ -13,7 +13,7 @@ pub mod value;
 use std::path::{Path, PathBuf};
 
 pub use keys::{KEYS, Key, Layer, Settings};
-pub use value::{LogFormat, RootConfig};
+pub use value::{LogFormat, RenditionPolicy, RootConfig, Sandboxing};
 
 /// Why a configuration was refused; meant to be read by people.
 #[derive(Debug, thiserror::Error)]

@@ -122,6 +122,30 @@ pub enum LogFormat {
     Json,
 }
 
+/// What keeps ffmpeg in its place.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Sandboxing {
+    /// Nothing is made on a kernel that cannot keep it there.
+    Required,
+    /// Whatever this kernel can.
+    Available,
+    /// Nothing: for files whose makers are trusted.
+    Off,
+}
+
+/// Which titles are encoded without being asked for.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum RenditionPolicy {
+    /// None.
+    Off,
+    /// Those that browsers cannot play.
+    Unplayable,
+    /// All.
+    All,
+}
+
 /// A library root as it is configured.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(deny_unknown_fields)]

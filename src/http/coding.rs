@@ -101,6 +101,8 @@ mod tests {
 
     use actix_web::http::header::HeaderValue;
 
+    use actix_web::http::header::HeaderMap;
+
     use super::*;
 
     #[test]

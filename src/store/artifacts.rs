@@ -1,0 +1,241 @@
+//! What jobs made, on disk: posters, sheets, renditions.
+//!
+//! ```text
+//! artifacts/made/<key>/<output>/…   published: what the database's rows name
+//! artifacts/making/<output>/…       being made
+//! ```
+//!
+//! An output is named by the job and the lease that made it, so that two workers never write the same
+//! file, and one that lost its lease cannot touch what another has published. A folder appears under
+//! its name at once and whole, and only then a row names it: whatever has no row is nobody's, and is
+//! swept away.
+
+use std::{
+    fmt, fs, io,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+};
+
+/// Letters of a key at most: it is a name on disk.
+const KEY_BYTES_MAX: usize = 160;
+
+/// Names an artifact by what decides its bytes: the version of its source and the parameters.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Key(String);
+
+impl Key {
+    /// `None` if it could mean something else on disk.
+    pub fn new(key: impl Into<String>) -> Option<Self> {
+        let key = key.into();
+        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let is_key = (1..=KEY_BYTES_MAX).contains(&key.len()) && key.bytes().all(is_plain);
+        is_key.then_some(Self(key))
+    }
+
+    /// As it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The folder of artifacts.
+#[derive(Clone, Debug)]
+pub struct Artifacts {
+    made: PathBuf,
+    making: PathBuf,
+    /// Bytes that stay free on the disk.
+    spare_bytes: u64,
+}
+
+/// Why nothing can be made now.
+#[derive(Debug, thiserror::Error)]
+pub enum NoWorkspace {
+    /// The disk is too full.
+    #[error("the disk of the data folder has {free_mib} MiB left, and {needed_mib} MiB are needed")]
+    Full {
+        /// What is free.
+        free_mib: u64,
+        /// What is needed, and what is to stay free.
+        needed_mib: u64,
+    },
+    /// The folder cannot be made.
+    #[error("the folder of artifacts: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl Artifacts {
+    /// Opens the folder below the data folder, and makes it if it is not there.
+    pub fn open(data: &Path, spare_bytes: u64) -> io::Result<Self> {
+        let folder = data.join("artifacts");
+        let opened = Self { made: folder.join("made"), making: folder.join("making"), spare_bytes };
+        let mut private = fs::DirBuilder::new();
+        private.recursive(true).mode(0o700);
+        private.create(&opened.made)?;
+        private.create(&opened.making)?;
+        Ok(opened)
+    }
+
+    /// Where what was published lies.
+    pub fn made(&self) -> &Path {
+        &self.made
+    }
+
+    /// A folder to make something in, for a job that will need about so many bytes.
+    pub fn workspace(&self, output: &str, needed_bytes: u64) -> Result<Workspace, NoWorkspace> {
+        let disk = rustix::fs::statvfs(&self.making).map_err(io::Error::from)?;
+        let free_bytes = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let needed_bytes = needed_bytes.saturating_add(self.spare_bytes);
+        if free_bytes < needed_bytes {
+            let (free_mib, needed_mib) = (free_bytes >> 20, needed_bytes.div_ceil(1 << 20));
+            return Err(NoWorkspace::Full { free_mib, needed_mib });
+        }
+        let folder = self.making.join(output);
+        remove(&folder)?;
+        fs::create_dir(&folder)?;
+        Ok(Workspace { folder: Some(folder), made: self.made.clone(), output: output.to_owned() })
+    }
+
+    /// Removes one output of a key, and the key's folder if it was the last.
+    pub fn remove(&self, key: &Key, output: &str) -> io::Result<()> {
+        let folder = self.made.join(key.as_str());
+        remove(&folder.join(output))?;
+        // It stays if there is another output in it.
+        let _ = fs::remove_dir(folder);
+        Ok(())
+    }
+
+    /// All outputs on disk: those that were published, with their key, and those that are being made.
+    pub fn outputs(&self) -> io::Result<Vec<(Option<Key>, String)>> {
+        let mut outputs: Vec<_> = names(&self.making)?.into_iter().map(|name| (None, name)).collect();
+        for name in names(&self.made)? {
+            let below = names(&self.made.join(&name))?;
+            let key = Key::new(name);
+            outputs.extend(below.into_iter().map(|output| (key.clone(), output)));
+        }
+        Ok(outputs)
+    }
+
+    /// Removes what was left in the making.
+    pub fn remove_unfinished(&self, output: &str) -> io::Result<()> {
+        remove(&self.making.join(output))
+    }
+}
+
+/// A folder in which something is being made. Dropped, it is gone.
+#[derive(Debug)]
+pub struct Workspace {
+    /// `None` once it is published.
+    folder: Option<PathBuf>,
+    made: PathBuf,
+    output: String,
+}
+
+impl Workspace {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.folder.as_deref().unwrap_or(&self.made)
+    }
+
+    /// Publishes all that is in it, once it has reached the disk. Returns how many bytes that is.
+    pub fn publish(mut self, key: &Key) -> io::Result<u64> {
+        let folder = self.folder.as_deref().ok_or(io::ErrorKind::NotFound)?;
+        let mut bytes = 0;
+        for name in names(folder)? {
+            let file = fs::File::open(folder.join(name))?;
+            file.sync_all()?;
+            bytes += file.metadata()?.len();
+        }
+        sync(folder)?;
+        let of_key = self.made.join(key.as_str());
+        fs::create_dir_all(&of_key)?;
+        fs::rename(folder, of_key.join(&self.output))?;
+        self.folder = None;
+        sync(&of_key)?;
+        sync(&self.made)?;
+        Ok(bytes)
+    }
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        if let Some(Err(error)) = self.folder.as_deref().map(remove) {
+            tracing::warn!(output = self.output, %error, "left behind; it is swept away later");
+        }
+    }
+}
+
+fn sync(folder: &Path) -> io::Result<()> {
+    fs::File::open(folder)?.sync_all()
+}
+
+fn remove(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn names(folder: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        names.extend(entry?.file_name().into_string());
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(key: &str) -> Key {
+        Key::new(key).expect("a key")
+    }
+
+    #[test]
+    fn a_key_is_a_plain_name() {
+        assert!(Key::new("00ff-poster-w640").is_some());
+        for other in ["", ".", "..", "a/b", "A", "a b", "a\0", &"a".repeat(161)] {
+            assert!(Key::new(other).is_none(), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_is_published_is_there_at_once_and_whole() {
+        let data = tempfile::tempdir().expect("a folder");
+        let artifacts = Artifacts::open(data.path(), 0).expect("a folder");
+        let workspace = artifacts.workspace("job-1", 1).expect("room");
+        fs::write(workspace.path().join("a.jpg"), b"abc").expect("a file");
+        assert_eq!(artifacts.outputs().expect("a list"), [(None, "job-1".to_owned())]);
+        assert_eq!(workspace.publish(&key("k")).expect("published"), 3);
+        let published = (Some(key("k")), "job-1".to_owned());
+        assert_eq!(artifacts.outputs().expect("a list"), [published]);
+        assert_eq!(fs::read(artifacts.made().join("k/job-1/a.jpg")).expect("a file"), b"abc");
+        artifacts.remove(&key("k"), "job-1").expect("removed");
+        assert!(!artifacts.made().join("k").exists());
+    }
+
+    #[test]
+    fn what_was_not_published_leaves_nothing() {
+        let data = tempfile::tempdir().expect("a folder");
+        let artifacts = Artifacts::open(data.path(), 0).expect("a folder");
+        let workspace = artifacts.workspace("job-1", 1).expect("room");
+        fs::write(workspace.path().join("a.jpg"), b"abc").expect("a file");
+        drop(workspace);
+        assert!(artifacts.outputs().expect("a list").is_empty());
+    }
+
+    #[test]
+    fn a_full_disk_is_told_before_anything_is_made() {
+        let data = tempfile::tempdir().expect("a folder");
+        let artifacts = Artifacts::open(data.path(), u64::MAX).expect("a folder");
+        let refused = artifacts.workspace("job-1", 1 << 20).expect_err("no room");
+        assert!(matches!(refused, NoWorkspace::Full { .. }), "{refused}");
+        assert!(artifacts.outputs().expect("a list").is_empty());
+    }
+}
