@@ -24,6 +24,12 @@ pub(super) fn text(report: &Report, name: &str) -> String {
     for track in &report.tracks {
         one_track(&mut lines, track);
     }
+    if !report.chapters.is_empty() {
+        lines.head("chapters");
+        for chapter in &report.chapters {
+            lines.say(&clock(chapter.start_s), &escaped(&chapter.title));
+        }
+    }
     for left_out in &report.left_out {
         let format = left_out.format.as_deref().unwrap_or("?");
         lines.head(&format!("track {}, left out: {}", left_out.id, escaped(format)));

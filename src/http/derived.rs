@@ -25,6 +25,16 @@ pub enum View<'a> {
     Progressive,
     /// `inspect`.
     Inspect,
+    /// `chapters.vtt`.
+    Chapters,
+    /// `poster.jpg`.
+    Poster,
+    /// `thumbnail.jpg` or `thumbnail.webp`.
+    Thumbnail(Format),
+    /// `storyboard.vtt` and its other forms.
+    Storyboard(Storyboard),
+    /// `preview.webp`: the film in a few seconds.
+    Preview,
     /// Something under `~<version>/<track>/`.
     Track {
         /// The version that it is of, as it was typed.
@@ -34,6 +44,28 @@ pub enum View<'a> {
         /// Which of its files.
         file: TrackFile,
     },
+}
+
+/// How a picture is coded.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Format {
+    /// JPEG.
+    Jpeg,
+    /// WebP.
+    WebP,
+}
+
+/// A form of the storyboard.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Storyboard {
+    /// `storyboard.jpg` or `.webp`: a sheet, the first if none is named.
+    Sheet(Format),
+    /// `storyboard.vtt`: WebVTT with a place in a sheet for each time.
+    WebVtt,
+    /// `storyboard.json`: the same for scripts.
+    Json,
+    /// `storyboard.bif`: all tiles in one file, for Roku.
+    Bif,
 }
 
 /// A file in a track's folder. Segments are numbered from 0 here, from 1 in URLs.
@@ -53,6 +85,10 @@ pub enum TrackFile {
     Text(usize),
     /// `all.vtt`.
     AllText,
+    /// `<n>.jpg` or `<n>.webp`: a sheet of the storyboard.
+    Sheet(usize, Format),
+    /// `images.m3u8`: the storyboard as a playlist of sheets.
+    Images,
 }
 
 impl<'a> Derived<'a> {
@@ -76,6 +112,16 @@ impl<'a> Derived<'a> {
             "manifest.mpd" => View::Mpd,
             "play.mp4" => View::Progressive,
             "inspect" => View::Inspect,
+            "chapters.vtt" => View::Chapters,
+            "poster.jpg" => View::Poster,
+            "thumbnail.jpg" => View::Thumbnail(Format::Jpeg),
+            "thumbnail.webp" => View::Thumbnail(Format::WebP),
+            "storyboard.jpg" => View::Storyboard(Storyboard::Sheet(Format::Jpeg)),
+            "storyboard.webp" => View::Storyboard(Storyboard::Sheet(Format::WebP)),
+            "storyboard.vtt" => View::Storyboard(Storyboard::WebVtt),
+            "storyboard.json" => View::Storyboard(Storyboard::Json),
+            "storyboard.bif" => View::Storyboard(Storyboard::Bif),
+            "preview.webp" => View::Preview,
             _ => return None,
         };
         Some((rest, view))
@@ -89,6 +135,7 @@ impl TrackFile {
             "iframes.m3u8" => return Some(Self::IFrames),
             "init.mp4" => return Some(Self::Init),
             "all.vtt" => return Some(Self::AllText),
+            "images.m3u8" => return Some(Self::Images),
             _ => {}
         }
         let (stem, extension) = name.rsplit_once('.')?;
@@ -96,6 +143,8 @@ impl TrackFile {
             (Some(number), "m4s") => index(number).map(Self::IFrame),
             (None, "m4s") => index(stem).map(Self::Segment),
             (None, "vtt") => index(stem).map(Self::Text),
+            (None, "jpg") => index(stem).map(|number| Self::Sheet(number, Format::Jpeg)),
+            (None, "webp") => index(stem).map(|number| Self::Sheet(number, Format::WebP)),
             _ => None,
         }
     }
@@ -127,6 +176,13 @@ mod tests {
             ("a.mp4/~0/audio-1/i-1.m4s", "a.mp4", track("0", "audio-1", TrackFile::IFrame(0))),
             ("a.mp4/~0/text-1/3.vtt", "a.mp4", track("0", "text-1", TrackFile::Text(2))),
             ("x/~1/y/play.mp4", "x/~1/y", View::Progressive),
+            ("a.mp4/thumbnail.webp", "a.mp4", View::Thumbnail(Format::WebP)),
+            ("a.mp4/storyboard.bif", "a.mp4", View::Storyboard(Storyboard::Bif)),
+            (
+                "a.mp4/~0/storyboard/2.jpg",
+                "a.mp4",
+                track("0", "storyboard", TrackFile::Sheet(1, Format::Jpeg)),
+            ),
         ] {
             let derived = Derived::parse(encoded).expect(encoded).expect(encoded);
             assert_eq!(

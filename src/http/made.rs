@@ -22,6 +22,8 @@ pub enum Product {
     Media(String),
     /// The I-frame playlist of a track, by its folder.
     IFrames(String),
+    /// Its chapters.
+    Chapters,
     /// The report of what is in it.
     Inspect,
 }

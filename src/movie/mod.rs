@@ -60,6 +60,8 @@ pub struct Movie {
     pub left_out: Vec<LeftOut>,
     /// Boxes that say how the media are encrypted (`pssh`, ISO/IEC 23001-7 section 8.1).
     pub protection: Vec<Bytes>,
+    /// Where the names of its chapters are, if it has any.
+    pub chapters: Option<Chapters>,
     /// Where `moov` is.
     pub moov: Header,
     /// Where the first media data is.
@@ -68,6 +70,15 @@ pub struct Movie {
     pub fragments: usize,
     /// The length of the file, in bytes.
     pub file_len: u64,
+}
+
+/// Where the names of a movie's chapters are.
+#[derive(Clone, Debug)]
+pub enum Chapters {
+    /// In a track of texts, as QuickTime has it.
+    Track(Box<Track>),
+    /// In a list: the content of `chpl`.
+    List(Range<u64>),
 }
 
 /// One track of a movie.
@@ -177,11 +188,16 @@ impl Movie {
                 + of_text(&track.name)
         };
         let fragments = self.fragments * size_of::<Range<u64>>();
+        let chapters = match &self.chapters {
+            Some(Chapters::Track(track)) => of_track(track),
+            _ => 0,
+        };
         size_of::<Self>()
             + self.tracks.iter().map(of_track).sum::<usize>()
             + self.left_out.iter().map(LeftOut::bytes).sum::<usize>()
             + self.protection.iter().map(Bytes::len).sum::<usize>()
             + fragments
+            + chapters
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, ops::Range, sync::Arc};
 
 use super::{
-    FourCc, LeftOut, Movie, MovieRefused, Track,
+    Chapters, FourCc, LeftOut, Movie, MovieRefused, Track,
     boxes::{self, Header},
     budget::Budget,
     codec::Codec,
@@ -78,7 +78,22 @@ pub(super) fn read<R: ReadAt + ?Sized>(
             }),
         }
     }
-    let tracks = index_tracks(source, heads, timescale, grid_ms, &mut left_out)?;
+    let named: Vec<u32> = heads.iter().flat_map(|head| head.chapters.clone()).collect();
+    let mut tracks = index_tracks(source, heads, timescale, grid_ms, &mut left_out)?;
+    let of_chapters = tracks.extract_if(.., |track| named.contains(&track.id));
+    let (mut of_chapters, pictures): (Vec<_>, Vec<_>) =
+        of_chapters.partition(|track| !track.is_video());
+    left_out.extend(pictures.iter().map(|track| LeftOut {
+        id: track.id,
+        handler: Some(track.handler),
+        format: Some(track.entry.format),
+        why: "it holds the pictures of chapters".to_owned(),
+    }));
+    of_chapters.truncate(1);
+    let chapters = match of_chapters.pop() {
+        Some(track) => Some(Chapters::Track(Box::new(track))),
+        None => chapter_list(window, &parts)?.map(Chapters::List),
+    };
     if tracks.is_empty() {
         return Ok(Err(MovieRefused::NoTrack(left_out)));
     }
@@ -98,6 +113,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         tracks,
         left_out,
         protection,
+        chapters,
         moov,
         mdat: top.mdat,
         fragments: moofs.len(),
@@ -178,6 +194,18 @@ fn track_defaults<R: ReadAt + ?Sized>(
     Ok(defaults)
 }
 
+/// The list of chapters that Nero's programs began: `chpl` in `udta`.
+fn chapter_list<R: ReadAt + ?Sized>(
+    window: &mut Window<'_, R>,
+    parts: &[Header],
+) -> Result<Option<Range<u64>>, ReadError> {
+    let Some(udta) = boxes::find(parts, b"udta") else {
+        return Ok(None);
+    };
+    let parts = boxes::children(window, &udta.body)?;
+    Ok(boxes::find(&parts, b"chpl").map(|chpl| chpl.body.clone()))
+}
+
 /// Looks at all samples of all tracks: first those of the pictures, which say where segments begin.
 fn index_tracks<R: ReadAt + ?Sized>(
     source: &R,
@@ -186,7 +214,6 @@ fn index_tracks<R: ReadAt + ?Sized>(
     grid_ms: NonZeroU32,
     left_out: &mut Vec<LeftOut>,
 ) -> Result<Vec<Track>, ReadError> {
-    let chapters: Vec<u32> = heads.iter().flat_map(|head| head.chapters.clone()).collect();
     let mut firsts = Vec::new();
     let mut budget = Budget::of(source.len());
     for head in &heads {
@@ -223,10 +250,6 @@ fn index_tracks<R: ReadAt + ?Sized>(
             format: Some(head.entry.format),
             why,
         };
-        if chapters.contains(&head.id) {
-            left_out.push(refuse("it holds the names of chapters".to_owned()));
-            continue;
-        }
         let ticks = |(time, scale): (i64, NonZeroU32)| {
             let ticks = i128::from(time) * i128::from(head.timescale.get());
             i64::try_from(ticks / i128::from(scale.get())).unwrap_or(i64::MAX)

@@ -7,6 +7,7 @@
 mod auxiliary;
 mod bit_rate;
 mod boxes;
+pub mod chapters;
 pub mod clip;
 pub mod cmaf;
 pub mod cues;

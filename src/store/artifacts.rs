@@ -27,7 +27,8 @@ impl Key {
     /// `None` if it could mean something else on disk.
     pub fn new(key: impl Into<String>) -> Option<Self> {
         let key = key.into();
-        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let is_plain =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         let is_key = (1..=KEY_BYTES_MAX).contains(&key.len()) && key.bytes().all(is_plain);
         is_key.then_some(Self(key))
     }
@@ -112,7 +113,8 @@ impl Artifacts {
 
     /// All outputs on disk: those that were published, with their key, and those that are being made.
     pub fn outputs(&self) -> io::Result<Vec<(Option<Key>, String)>> {
-        let mut outputs: Vec<_> = names(&self.making)?.into_iter().map(|name| (None, name)).collect();
+        let mut outputs: Vec<_> =
+            names(&self.making)?.into_iter().map(|name| (None, name)).collect();
         for name in names(&self.made)? {
             let below = names(&self.made.join(&name))?;
             let key = Key::new(name);

@@ -25,6 +25,7 @@ mod broken; // broken movies, hundreds of them
 mod browsers; // CORS, methods, request ids, health
 mod cases; // HTTP's rules as a table of requests and answers
 mod changing; // files that are replaced, overwritten, truncated or deleted while they are sent
+mod chapters; // the names of chapters, wherever a file has them
 mod clipping; // parts of titles, and some of their tracks
 mod codings; // content codings of text, and never of media
 mod companions; // subtitles beside a title and inside it

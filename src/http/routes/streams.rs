@@ -206,6 +206,10 @@ async fn make(
             manifest(request, site, title, opened, company, product).await
         }
         View::Progressive => progressive::play(request, site, opened).await,
+        View::Chapters => texts::chapters(request, site, opened).await,
+        View::Poster | View::Thumbnail(_) | View::Storyboard(_) | View::Preview => {
+            Err(Error::NotFound)
+        }
         View::Inspect => {
             let (file, movie) = (Arc::clone(&opened.file), Arc::clone(&opened.movie));
             inspect::answer(request, site, file, Ok(movie)).await
@@ -330,7 +334,7 @@ fn make_playlist(movie: &Movie, version: Version, product: &Product) -> Option<S
     match product {
         Product::Media(folder) => track(folder).map(hls::media),
         Product::IFrames(folder) => track(folder).and_then(hls::iframes),
-        Product::Multivariant(_) | Product::Mpd(_) | Product::Inspect => None,
+        _ => None,
     }
 }
 

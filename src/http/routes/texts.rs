@@ -14,11 +14,12 @@ use crate::{
     http::{
         Error, Site,
         derived::TrackFile,
+        made::Product,
         text::{Text, respond_text},
     },
     library::MediaPath,
     package::{
-        cues, hls,
+        chapters, cues, hls,
         presentation::{Presentation, Track},
         text::{self, Subtitles, TimestampMap},
         title,
@@ -67,6 +68,31 @@ pub(super) async fn serve(
     };
     let mut text = Text::made(text, media_type, Caching::Immutable);
     text.last_modified = Some(source.modified(opened));
+    respond_text(request, site, text).await
+}
+
+/// Answers with the chapters of a title, as WebVTT; one without has none, and no such file.
+pub(super) async fn chapters(
+    request: &HttpRequest,
+    site: &Data<Site>,
+    opened: &Opened,
+) -> Result<HttpResponse, Error> {
+    if opened.movie.chapters.is_none() {
+        return Err(Error::NotFound);
+    }
+    let identity = *opened.file.identity();
+    let make = async {
+        let movie = Arc::clone(&opened.movie);
+        let duration_ms = title::presentation(&movie, "", opened.version).duration_us / 1000;
+        let read = opened.file.in_lane(move |open| {
+            let read = chapters::read(&movie, &open.in_turn())?;
+            open.check().map(|()| read)
+        });
+        let chapters = read.await.map_err(ReadError::from)??;
+        let text = text::whole(&chapters::cues(&chapters, duration_ms));
+        Ok(Text::kept(text, VTT, Caching::File, Some(identity.modified())))
+    };
+    let text = site.made.text(identity, Product::Chapters, make).await?;
     respond_text(request, site, text).await
 }
 

@@ -27,6 +27,7 @@ use self::{
     verdicts::Tracks,
 };
 use super::{
+    chapters::{self, Chapter},
     presentation,
     title::{self, Offered},
 };
@@ -52,7 +53,10 @@ pub fn inspect<R: ReadAt + ?Sized>(
     let surveys = tracks.iter().map(|track| Survey::of(track, source, &mut left));
     let surveys: Vec<Survey> = surveys.collect::<Result<_, _>>()?;
     Ok(match index {
-        Ok(movie) => of_movie(movie, &boxes, &surveys, source.len(), version, grid_ms),
+        Ok(movie) => Report {
+            chapters: chapters::read(movie, source)?.into_iter().map(chapter).collect(),
+            ..of_movie(movie, &boxes, &surveys, source.len(), version, grid_ms)
+        },
         Err(refused) => of_refused(refused, &boxes, source.len(), version),
     })
 }
@@ -90,6 +94,7 @@ fn empty(file: File) -> Report {
         file,
         duration_s: None,
         tracks: Vec::new(),
+        chapters: Vec::new(),
         left_out: Vec::new(),
         repairs: Vec::new(),
         transcodes: Vec::new(),
@@ -121,6 +126,10 @@ fn of_refused(
         problems: problems.sorted(),
         ..empty(file(boxes, size_bytes, version))
     }
+}
+
+fn chapter(chapter: Chapter) -> report::Chapter {
+    report::Chapter { start_s: chapter.start_ms as f64 / 1000.0, title: chapter.title }
 }
 
 fn reported(left_out: &crate::movie::LeftOut) -> LeftOut {

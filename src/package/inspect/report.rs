@@ -19,6 +19,8 @@ pub struct Report {
     pub duration_s: Option<f64>,
     /// Its tracks, as they come in the file.
     pub tracks: Vec<Track>,
+    /// Its chapters.
+    pub chapters: Vec<Chapter>,
     /// Tracks that cannot be played by anybody.
     pub left_out: Vec<LeftOut>,
     /// What is put right while it is sent. The file stays as it is.
@@ -60,6 +62,15 @@ pub struct File {
     pub interleaving: Option<Interleaving>,
     /// The mean length of what of one track lies together.
     pub average_extent_bytes: Option<u64>,
+}
+
+/// A chapter.
+#[derive(Clone, Debug, Serialize)]
+pub struct Chapter {
+    /// When it begins.
+    pub start_s: f64,
+    /// What it is called.
+    pub title: String,
 }
 
 /// Where the index is.
