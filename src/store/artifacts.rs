@@ -1,14 +1,14 @@
 //! What jobs made, on disk: posters, sheets, renditions.
 //!
 //! ```text
-//! artifacts/made/<key>/<output>/…   published: what the database's rows name
-//! artifacts/making/<output>/…       being made
+//! artifacts/made/<key>/<token>/…   published: what the database's rows name
+//! artifacts/making/<token>/…       being made
 //! ```
 //!
-//! An output is named by the job and the lease that made it, so that two workers never write the same
-//! file, and one that lost its lease cannot touch what another has published. A folder appears under
-//! its name at once and whole, and only then a row names it: whatever has no row is nobody's, and is
-//! swept away.
+//! A folder is named by the token of the lease under which it was made, so that two workers never write
+//! the same file, and one that lost its lease cannot touch what another has published. A folder appears
+//! under its name at once and whole, and only then a row names it: whatever has no row is nobody's, and
+//! is swept away.
 
 use std::{
     fmt, fs, io,
@@ -88,7 +88,7 @@ impl Artifacts {
     }
 
     /// A folder to make something in, for a job that will need about so many bytes.
-    pub fn workspace(&self, output: &str, needed_bytes: u64) -> Result<Workspace, NoWorkspace> {
+    pub fn workspace(&self, token: i64, needed_bytes: u64) -> Result<Workspace, NoWorkspace> {
         let disk = rustix::fs::statvfs(&self.making).map_err(io::Error::from)?;
         let free_bytes = disk.f_bavail.saturating_mul(disk.f_frsize);
         let needed_bytes = needed_bytes.saturating_add(self.spare_bytes);
@@ -96,36 +96,40 @@ impl Artifacts {
             let (free_mib, needed_mib) = (free_bytes >> 20, needed_bytes.div_ceil(1 << 20));
             return Err(NoWorkspace::Full { free_mib, needed_mib });
         }
-        let folder = self.making.join(output);
+        let folder = self.making.join(token.to_string());
         remove(&folder)?;
         fs::create_dir(&folder)?;
-        Ok(Workspace { folder: Some(folder), made: self.made.clone(), output: output.to_owned() })
+        Ok(Workspace { folder: Some(folder), made: self.made.clone(), token })
     }
 
-    /// Removes one output of a key, and the key's folder if it was the last.
-    pub fn remove(&self, key: &Key, output: &str) -> io::Result<()> {
+    /// Removes what was made of a key under one lease.
+    pub fn remove(&self, key: &Key, token: i64) -> io::Result<()> {
         let folder = self.made.join(key.as_str());
-        remove(&folder.join(output))?;
-        // It stays if there is another output in it.
+        remove(&folder.join(token.to_string()))?;
+        // It stays if there is another in it.
         let _ = fs::remove_dir(folder);
         Ok(())
     }
 
-    /// All outputs on disk: those that were published, with their key, and those that are being made.
-    pub fn outputs(&self) -> io::Result<Vec<(Option<Key>, String)>> {
-        let mut outputs: Vec<_> =
-            names(&self.making)?.into_iter().map(|name| (None, name)).collect();
+    /// All folders on disk by the tokens that name them: what was published, with its key, and what is
+    /// being made.
+    pub fn folders(&self) -> io::Result<Vec<(Option<Key>, i64)>> {
+        let tokens = |folder: &Path| -> io::Result<Vec<i64>> {
+            Ok(names(folder)?.iter().filter_map(|name| name.parse().ok()).collect())
+        };
+        let mut folders: Vec<_> =
+            tokens(&self.making)?.into_iter().map(|token| (None, token)).collect();
         for name in names(&self.made)? {
-            let below = names(&self.made.join(&name))?;
+            let below = tokens(&self.made.join(&name))?;
             let key = Key::new(name);
-            outputs.extend(below.into_iter().map(|output| (key.clone(), output)));
+            folders.extend(below.into_iter().map(|token| (key.clone(), token)));
         }
-        Ok(outputs)
+        Ok(folders)
     }
 
     /// Removes what was left in the making.
-    pub fn remove_unfinished(&self, output: &str) -> io::Result<()> {
-        remove(&self.making.join(output))
+    pub fn remove_unfinished(&self, token: i64) -> io::Result<()> {
+        remove(&self.making.join(token.to_string()))
     }
 }
 
@@ -135,7 +139,7 @@ pub struct Workspace {
     /// `None` once it is published.
     folder: Option<PathBuf>,
     made: PathBuf,
-    output: String,
+    token: i64,
 }
 
 impl Workspace {
@@ -156,7 +160,7 @@ impl Workspace {
         sync(folder)?;
         let of_key = self.made.join(key.as_str());
         fs::create_dir_all(&of_key)?;
-        fs::rename(folder, of_key.join(&self.output))?;
+        fs::rename(folder, of_key.join(self.token.to_string()))?;
         self.folder = None;
         sync(&of_key)?;
         sync(&self.made)?;
@@ -167,7 +171,7 @@ impl Workspace {
 impl Drop for Workspace {
     fn drop(&mut self) {
         if let Some(Err(error)) = self.folder.as_deref().map(remove) {
-            tracing::warn!(output = self.output, %error, "left behind; it is swept away later");
+            tracing::warn!(token = self.token, %error, "left behind; it is swept away later");
         }
     }
 }
@@ -211,14 +215,14 @@ mod tests {
     fn what_is_published_is_there_at_once_and_whole() {
         let data = tempfile::tempdir().expect("a folder");
         let artifacts = Artifacts::open(data.path(), 0).expect("a folder");
-        let workspace = artifacts.workspace("job-1", 1).expect("room");
+        let workspace = artifacts.workspace(1, 1).expect("room");
         fs::write(workspace.path().join("a.jpg"), b"abc").expect("a file");
-        assert_eq!(artifacts.outputs().expect("a list"), [(None, "job-1".to_owned())]);
+        assert_eq!(artifacts.folders().expect("a list"), [(None, 1)]);
         assert_eq!(workspace.publish(&key("k")).expect("published"), 3);
-        let published = (Some(key("k")), "job-1".to_owned());
-        assert_eq!(artifacts.outputs().expect("a list"), [published]);
-        assert_eq!(fs::read(artifacts.made().join("k/job-1/a.jpg")).expect("a file"), b"abc");
-        artifacts.remove(&key("k"), "job-1").expect("removed");
+        let published = (Some(key("k")), 1);
+        assert_eq!(artifacts.folders().expect("a list"), [published]);
+        assert_eq!(fs::read(artifacts.made().join("k/1/a.jpg")).expect("a file"), b"abc");
+        artifacts.remove(&key("k"), 1).expect("removed");
         assert!(!artifacts.made().join("k").exists());
     }
 
@@ -226,18 +230,18 @@ mod tests {
     fn what_was_not_published_leaves_nothing() {
         let data = tempfile::tempdir().expect("a folder");
         let artifacts = Artifacts::open(data.path(), 0).expect("a folder");
-        let workspace = artifacts.workspace("job-1", 1).expect("room");
+        let workspace = artifacts.workspace(1, 1).expect("room");
         fs::write(workspace.path().join("a.jpg"), b"abc").expect("a file");
         drop(workspace);
-        assert!(artifacts.outputs().expect("a list").is_empty());
+        assert!(artifacts.folders().expect("a list").is_empty());
     }
 
     #[test]
     fn a_full_disk_is_told_before_anything_is_made() {
         let data = tempfile::tempdir().expect("a folder");
         let artifacts = Artifacts::open(data.path(), u64::MAX).expect("a folder");
-        let refused = artifacts.workspace("job-1", 1 << 20).expect_err("no room");
+        let refused = artifacts.workspace(1, 1 << 20).expect_err("no room");
         assert!(matches!(refused, NoWorkspace::Full { .. }), "{refused}");
-        assert!(artifacts.outputs().expect("a list").is_empty());
+        assert!(artifacts.folders().expect("a list").is_empty());
     }
 }

@@ -1,17 +1,18 @@
 //! One attempt at one job.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::{
     sync::watch,
-    time::{Instant, MissedTickBehavior, interval},
+    task::spawn_blocking,
+    time::{Instant, sleep},
 };
 
 use super::Worker;
 use crate::{
-    derive::{Failure, Made, Next, Task},
-    jobs::queue::{Beat, Class, Job, Lease, NewArtifact, Progress, Retry},
-    store::artifacts::Workspace,
+    derive::{Failure, Next, Task, Watch},
+    jobs::queue::{Beat, Class, Job, Lease, NewArtifact, Progress, QueueError, Retry},
+    store::artifacts::Key,
 };
 
 /// How often progress is reported, if there is any.
@@ -27,12 +28,20 @@ pub(super) struct Attempt {
 /// Why an attempt is not to go on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Halt {
-    /// Somebody cancelled the job.
+    /// Somebody does not want the job any more.
     Cancelled,
-    /// The lease ran out, or may have: somebody else has the job.
+    /// The lease is lost, or may be: somebody else has the job.
     Lost,
     /// The worker is to stop.
     Stopping,
+}
+
+/// What came of it.
+enum Made {
+    /// Something that was published.
+    Artifact(NewArtifact),
+    /// Pieces that are to be made first.
+    Pieces(Vec<Task>),
 }
 
 impl Attempt {
@@ -46,53 +55,119 @@ impl Attempt {
 
     /// Makes what the job is about, and reports how that ended.
     pub(super) async fn run(self, stop: watch::Receiver<bool>) {
-        let (id, kind, title) = (self.job.id, &self.job.kind, &self.job.title);
-        tracing::info!(job = %id, kind, title, attempt = self.job.attempts, "begun");
+        let Job { id, kind, title, attempts, .. } = &self.job;
+        tracing::info!(job = %id, kind, title, attempts, "begun");
         let begun = Instant::now();
-        let took_s = || begun.elapsed().as_secs_f32();
         match self.attempt(stop).await {
-            Ok(true) => tracing::info!(job = %id, kind, title, took_s = took_s(), "done"),
-            Ok(false) => tracing::warn!(job = %id, kind, title, "the lease was lost; its output is dropped"),
-            Err(error) => {
-                // Its lease runs out, and it is begun again.
-                tracing::warn!(job = %id, kind, title, %error, "the queue does not answer");
+            Ok(true) => {
+                let took_s = begun.elapsed().as_secs_f32();
+                tracing::info!(job = %id, kind, title, took_s, "ended");
             }
+            Ok(false) => tracing::warn!(job = %id, kind, title, "lost to another worker"),
+            // Its lease runs out, and somebody begins it again.
+            Err(error) => tracing::warn!(job = %id, kind, title, %error, "the queue is silent"),
         }
     }
 
     /// Returns whether the lease was held to the end.
-    async fn attempt(&self, mut stop: watch::Receiver<bool>) -> Result<bool, sqlx::Error> {
+    async fn attempt(&self, mut stop: watch::Receiver<bool>) -> Result<bool, QueueError> {
         let queue = &self.worker.queue;
         let (halt, halted) = watch::channel(false);
-        let progress = watch::Sender::new(Progress::default());
-        let reports = progress.subscribe();
-        let work = self.make(progress, halted);
+        let (progress, reports) = watch::channel(Progress::default());
+        let work = self.make(Watch { progress, halted });
         tokio::pin!(work);
-        let ended = tokio::select! {
-            ended = &mut work => Ok(ended),
-            why = self.keep_lease(reports, &mut stop) => Err(why),
+        let why = tokio::select! {
+            made = &mut work => return self.report(made).await,
+            why = self.hold_lease(reports) => why,
+            _ = stop.wait_for(|stop| *stop) => Halt::Stopping,
         };
-        let ended = match ended {
-            Ok(ended) => ended,
-            Err(why) => {
-                // What runs is ended before anything else is done, so that nothing is left behind.
-                halt.send_replace(true);
-                let _ = work.await;
-                return match why {
-                    Halt::Lost => Ok(false),
-                    Halt::Cancelled => queue.fail(&self.lease, "cancelled", Retry::Never).await,
-                    Halt::Stopping => queue.release(&self.lease).await,
-                };
+        // What runs is ended before anything else is done, so that nothing of it is left behind.
+        halt.send_replace(true);
+        let _ = work.await;
+        match why {
+            Halt::Lost => Ok(false),
+            Halt::Cancelled => queue.fail(&self.lease, "cancelled", Retry::Never).await,
+            Halt::Stopping => queue.release(&self.lease).await,
+        }
+    }
+
+    /// Says how far the job is, and that somebody works on it. Returns when that is not to go on.
+    async fn hold_lease(&self, mut reports: watch::Receiver<Progress>) -> Halt {
+        let Worker { queue, lease: time, .. } = &*self.worker;
+        let mut held_until = Instant::now() + *time;
+        loop {
+            let progress = reports.borrow_and_update().clone();
+            match queue.beat(&self.lease, &progress, *time).await {
+                Ok(Beat::Go) => held_until = Instant::now() + *time,
+                Ok(Beat::Cancel) => return Halt::Cancelled,
+                Ok(Beat::Lost) => return Halt::Lost,
+                // Whether it is lost cannot be known, so it is when it may be.
+                Err(_) if Instant::now() >= held_until => return Halt::Lost,
+                Err(error) => tracing::warn!(job = %self.job.id, %error, "no sign of life given"),
             }
-        };
-        match ended {
-            Ok(Next::Publish { workspace, made }) => self.publish(workspace, made).await,
-            Ok(Next::Split(children)) => queue.split(&self.lease, children).await,
-            Err(failure) => {
-                let Failure { why, retry } = failure;
-                tracing::warn!(job = %self.job.id, kind = self.job.kind, title = self.job.title, why, "failed");
+            let next = Instant::now() + *time / 3;
+            sleep(REPORT.min(*time / 3)).await;
+            tokio::select! {
+                () = tokio::time::sleep_until(next) => {}
+                Ok(()) = reports.changed() => {}
+            }
+        }
+    }
+
+    /// Makes it, and publishes what was made. No row names that yet.
+    async fn make(&self, watch: Watch) -> Result<Made, Failure> {
+        let Worker { queue, maker, artifacts, .. } = &*self.worker;
+        let task: Task = serde_json::from_str(&self.job.payload)
+            .map_err(|error| Failure::for_good(format!("the job makes no sense: {error}")))?;
+        let pieces = queue.children(self.job.id).await.map_err(Failure::passing)?;
+        let needed_bytes = maker.needed_bytes(&task).await?;
+        let (artifacts, token) = (artifacts.clone(), self.lease.token);
+        let workspace = beside(move || artifacts.workspace(token, needed_bytes)).await?;
+        match maker.make(&task, !pieces.is_empty(), workspace.path(), watch).await? {
+            Next::Publish => {
+                let key = task.key();
+                let bytes = beside(move || workspace.publish(&key)).await?;
+                Ok(Made::Artifact(NewArtifact {
+                    key: task.key().to_string(),
+                    bytes,
+                    kind: task.kind().to_owned(),
+                    title: self.job.title.clone(),
+                }))
+            }
+            Next::Split(pieces) => Ok(Made::Pieces(pieces)),
+        }
+    }
+
+    /// Reports how making it ended. Returns whether the lease was held to the end.
+    async fn report(&self, made: Result<Made, Failure>) -> Result<bool, QueueError> {
+        let Worker { queue, artifacts, .. } = &*self.worker;
+        match made {
+            Ok(Made::Artifact(artifact)) => {
+                let key = Key::new(artifact.key.clone());
+                let is_held = queue.finish(&self.lease, &[artifact]).await?;
+                if let (false, Some(key)) = (is_held, key) {
+                    let (artifacts, token) = (artifacts.clone(), self.lease.token);
+                    // What cannot be removed has no row, and is swept away.
+                    let _ = beside(move || artifacts.remove(&key, token)).await;
+                }
+                Ok(is_held)
+            }
+            Ok(Made::Pieces(pieces)) => {
+                let pieces = pieces.iter().map(Task::job).collect();
+                queue.split(&self.lease, pieces).await
+            }
+            Err(Failure { why, retry }) => {
+                let Job { id, kind, title, .. } = &self.job;
+                tracing::warn!(job = %id, kind, title, why, "failed");
                 queue.fail(&self.lease, &why, retry).await
             }
         }
     }
+}
+
+/// Makes calls that wait for a disk.
+async fn beside<T: Send + 'static, E: fmt::Display + Send + 'static>(
+    call: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, Failure> {
+    spawn_blocking(call).await.map_err(Failure::passing)?.map_err(Failure::passing)
 }
