@@ -143,6 +143,7 @@ fn film() -> Presentation {
         title: "A film".to_owned(),
         duration_us: SEGMENTS * 6_000_000,
         start_us: None,
+        storyboard: None,
         tracks: vec![
             track("video-1", "avc1.640028", 12_800, 512, 2_000_000, video),
             track("audio-1", "mp4a.40.2", 44_100, 1024, 96_000, audio),

@@ -19,6 +19,8 @@ pub mod presentation;
 pub mod protection;
 pub mod renditions;
 mod shifted;
+pub mod stills;
+pub mod storyboard;
 mod tables;
 pub mod text;
 pub mod title;

@@ -8,6 +8,8 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use bytes::Bytes;
 
+use super::storyboard::Storyboard;
+
 /// A title: its tracks, and what is true of all of them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Presentation {
@@ -19,6 +21,8 @@ pub struct Presentation {
     pub start_us: Option<u64>,
     /// The tracks, in the order in which players should see them.
     pub tracks: Vec<Track>,
+    /// Its storyboard, where there is somebody to make the pictures.
+    pub storyboard: Option<Storyboard>,
 }
 
 /// One track of one file, as segments. The renditions of a title may come from several files.
@@ -352,7 +356,7 @@ pub(super) mod samples {
     /// A title of these tracks.
     pub(in crate::package) fn title(tracks: Vec<Track>) -> Presentation {
         let title = "A film".to_owned();
-        Presentation { title, duration_us: 16_516_500, start_us: None, tracks }
+        Presentation { title, duration_us: 16_516_500, start_us: None, tracks, storyboard: None }
     }
 
     /// Changes what is true of a video track alone.

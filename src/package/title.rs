@@ -102,7 +102,7 @@ pub fn presentation(movie: &Movie, title: &str, version: Version) -> Presentatio
         Some(presentation::microseconds(start, track.timescale))
     });
     let start_us = starts_us.min().filter(|start_us| *start_us >= LATE_US);
-    Presentation { title: title.to_owned(), duration_us, start_us, tracks }
+    Presentation { title: title.to_owned(), duration_us, start_us, tracks, storyboard: None }
 }
 
 /// What manifests need to know of a track, whether it is offered or not.

@@ -77,8 +77,12 @@ pub(super) fn language(track: &Track) -> Option<&str> {
 
 /// The relative URL of a file of a track, from where manifests are.
 pub(super) fn uri(track: &Track, file: &str) -> String {
-    let whole = format!("{}~{}/{}/{file}", track.prefix, track.version, track.folder);
-    utf8_percent_encode(&whole, NOT_IN_A_URI).to_string()
+    uri_of(&format!("{}~{}/{}/{file}", track.prefix, track.version, track.folder))
+}
+
+/// A relative URL without anything that would break a line or an attribute.
+pub(super) fn uri_of(url: &str) -> String {
+    utf8_percent_encode(url, NOT_IN_A_URI).to_string()
 }
 
 /// Names of which no two are equal.

@@ -37,7 +37,7 @@ pub fn manifest(presentation: &Presentation) -> String {
         close(&mut text, "ProgramInformation");
     }
     Element::new(&mut text, "Period").number("id", 0).attribute("start", "PT0S").open();
-    adaptation_sets(&mut text, tracks);
+    adaptation_sets(&mut text, tracks, presentation.storyboard.as_ref());
     close(&mut text, "Period");
     close(&mut text, "MPD");
     text

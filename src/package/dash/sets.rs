@@ -10,16 +10,19 @@ use crate::package::{
     bit_rate::BitRate,
     presentation::{Audio, Ratio, Text, Track, Video, VideoRange},
     protection::{base64, uuid},
-    write::{Distinct, language, name, uri},
+    storyboard::{COLUMNS, ROWS, Storyboard, TILES},
+    write::{Distinct, language, name, uri, uri_of},
 };
 
 const ROLE: &str = "urn:mpeg:dash:role:2011";
 /// Which scheme and which key (section 5.8.4.1), and which system of rights management.
 const MP4_PROTECTION: &str = "urn:mpeg:dash:mp4protection:2011";
+/// That a picture is many, and how many beside and above each other.
+const TILES_OF_A_SHEET: &str = "http://dashif.org/guidelines/thumbnail_tile";
 const TRANSFER_CHARACTERISTICS: &str = "urn:mpeg:mpegB:cicp:TransferCharacteristics";
 
-/// Writes all adaptation sets: video, audio, text.
-pub(super) fn adaptation_sets(out: &mut String, tracks: &[Track]) {
+/// Writes all adaptation sets: video, audio, text, and the sheets of a storyboard.
+pub(super) fn adaptation_sets(out: &mut String, tracks: &[Track], storyboard: Option<&Storyboard>) {
     let mut writer = Writer { out, sets: 0, ids: Distinct::default() };
     let sets = video_sets(tracks);
     let has_sdr = sets.iter().flatten().any(|(_, video)| video.range == VideoRange::Sdr);
@@ -35,6 +38,7 @@ pub(super) fn adaptation_sets(out: &mut String, tracks: &[Track]) {
     for (track, text) in tracks.iter().filter_map(|t| Some((t, t.text()?))) {
         writer.text(track, text);
     }
+    storyboard.into_iter().for_each(|storyboard| writer.images(storyboard));
 }
 
 /// The video tracks, those together that can take each other's place at any segment.
@@ -180,6 +184,31 @@ impl Writer<'_> {
         }
         self.representation(track).open();
         self.base_url(track, "all.vtt");
+        close(self.out, "Representation");
+        close(self.out, "AdaptationSet");
+    }
+
+    /// Sheets of tiles (DASH-IF IOP 4.3 section 6.2.6). All last equally long, the last one too: the
+    /// presentation ends before it does.
+    fn images(&mut self, storyboard: &Storyboard) {
+        let geometry = &storyboard.geometry;
+        let (width, height) = geometry.sheet_size();
+        self.set("image", "image/jpeg").open();
+        Element::new(self.out, "SegmentTemplate")
+            .number("timescale", 1000)
+            .number("duration", geometry.interval_ms * u64::from(TILES))
+            .number("startNumber", 1)
+            .attribute("media", "$Number$.jpg")
+            .empty();
+        let id = self.ids.add("storyboard", |id, number| format!("{id}-{number}"));
+        Element::new(self.out, "Representation")
+            .attribute("id", &id)
+            .number("bandwidth", geometry.bits_per_second())
+            .number("width", width.into())
+            .number("height", height.into())
+            .open();
+        descriptor(self.out, "EssentialProperty", TILES_OF_A_SHEET, &format!("{COLUMNS}x{ROWS}"));
+        Element::new(self.out, "BaseURL").text(&uri_of(&storyboard.url("")));
         close(self.out, "Representation");
         close(self.out, "AdaptationSet");
     }

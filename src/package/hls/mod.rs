@@ -1,10 +1,12 @@
 //! HLS playlists (RFC 8216bis, and Apple's authoring specification for its devices).
 //!
-//! Three pure functions, each a playlist as text: [`multivariant()`] names the renditions of a title,
-//! [`media()`] the segments of one, [`iframes`] the key frames of one that is video. All URIs in them are
-//! relative, so that a playlist below a signed prefix leads to what lies below the same prefix.
+//! Four pure functions, each a playlist as text: [`multivariant()`] names the renditions of a title,
+//! [`media()`] the segments of one, [`iframes`] the key frames of one that is video, [`images()`] the
+//! sheets of its storyboard. All URIs in them are relative, so that a playlist below a signed prefix
+//! leads to what lies below the same prefix.
 
 mod groups;
+mod images;
 mod keys;
 mod media;
 mod multivariant;
@@ -13,6 +15,7 @@ mod tag;
 #[cfg(test)]
 mod tests;
 
+pub use images::images;
 pub use media::{iframes, media};
 pub use multivariant::multivariant;
 

@@ -4,6 +4,7 @@
 use super::{
     HEAD,
     groups::{Group, Rendition, audio_groups, subtitles_group},
+    images,
     keys::keys,
     tag::Tag,
 };
@@ -82,6 +83,7 @@ pub fn multivariant(presentation: &Presentation) -> String {
         let tag = rates(tag, BitRate::of_iframes(track), codecs([*track]).as_deref());
         pictures(tag, video).quoted("URI", &uri(track, "iframes.m3u8")).end();
     }
+    presentation.storyboard.iter().for_each(|storyboard| images::stream(&mut text, storyboard));
     text
 }
 
