@@ -110,10 +110,11 @@ impl Transaction {
     /// Makes it true. After an error nobody knows whether it is: ask.
     pub async fn commit(self) -> Result<(), DatabaseError> {
         in_time(async {
-            Ok(match self {
-                Self::Sqlite(open) => open.commit().await?,
-                Self::Postgres(open) => open.commit().await?,
-            })
+            match self {
+                Self::Sqlite(open) => open.commit().await,
+                Self::Postgres(open) => open.commit().await,
+            }
+            .map_err(DatabaseError::from)
         })
         .await
     }

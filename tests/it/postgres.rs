@@ -32,7 +32,6 @@ listen_addresses = ''
 unix_socket_directories = '$folder'
 max_connections = 300
 fsync = off
-synchronous_commit = off
 full_page_writes = off
 END
 pg_ctl -D data -w -l server.log start >/dev/null || { cat server.log >&2; exit 1; }

@@ -1,1 +1,123 @@
-//! Soon.
+//! Jobs and artifacts to look at, and to wait for.
+
+use futures::{future::join, poll};
+use headwater::jobs::queue::{Class, Filter, NewJob, Retry, State};
+
+use super::{Bench, LEASE, at, job, made, on_both};
+
+/// A job that made these.
+async fn make(queue: &Bench, keys: &[&str]) -> i64 {
+    let lease = queue.taken(job("poster", 1)).await;
+    let artifacts: Vec<_> = keys.iter().map(|key| made(key)).collect();
+    assert!(queue.finish(&lease, &artifacts).await.unwrap());
+    lease.token
+}
+
+on_both! {
+
+jobs_are_listed_newest_first_page_by_page(queue) {
+    let mut added = Vec::new();
+    for _ in 0..5 {
+        added.push(queue.add(job("poster", 1)).await.id);
+    }
+    added.reverse();
+    let mut before = None;
+    for page in added.chunks(2) {
+        let jobs = queue.jobs(&Filter::default(), 2, before).await.unwrap();
+        assert_eq!(jobs.iter().map(|job| job.id).collect::<Vec<_>>(), page);
+        before = jobs.last().map(|job| job.id);
+    }
+    assert!(queue.jobs(&Filter::default(), 2, before).await.unwrap().is_empty());
+}
+
+a_list_may_be_of_some_jobs_only(queue) {
+    let parent = queue.taken(NewJob { class: Class::Encode, ..job("ladder", 1) }).await;
+    queue.split(&parent, vec![NewJob { title: "b.mp4".into(), ..job("piece", 1) }]).await.unwrap();
+    let count = async |filter: Filter| queue.jobs(&filter, 9, None).await.unwrap().len();
+    assert_eq!(count(Filter::default()).await, 2);
+    assert_eq!(count(Filter { state: Some(State::Waiting), ..Filter::default() }).await, 1);
+    assert_eq!(count(Filter { state: Some(State::Done), ..Filter::default() }).await, 0);
+    assert_eq!(count(Filter { class: Some(Class::Picture), ..Filter::default() }).await, 1);
+    assert_eq!(count(Filter { kind: Some("piece".into()), ..Filter::default() }).await, 1);
+    assert_eq!(count(Filter { title: Some("b.mp4".into()), ..Filter::default() }).await, 1);
+    assert_eq!(count(Filter { only_parents: true, ..Filter::default() }).await, 1);
+}
+
+changes_are_told_in_their_order_and_none_is_missed(queue) {
+    let first = queue.add(job("poster", 1)).await;
+    let second = queue.add(job("poster", 1)).await;
+    assert_eq!([first.changed, second.changed], [1, 2]);
+    let (_, lease) = queue.take().await.expect("a job");
+    let changes = queue.changed_since(0, 10).await.unwrap();
+    let told: Vec<_> = changes.iter().map(|job| (job.id, job.changed)).collect();
+    assert_eq!(told, [(second.id, 2), (first.id, 3)]);
+    assert_eq!(queue.changed_since(2, 10).await.unwrap().len(), 1);
+    assert_eq!(queue.changed_since(0, 1).await.unwrap().len(), 1);
+    queue.fail(&lease, "why", Retry::Never).await.unwrap();
+    assert_eq!(queue.last_change().await.unwrap(), 4);
+    assert!(queue.changed_since(4, 10).await.unwrap().is_empty());
+}
+
+a_change_wakes_who_waits_here_and_elsewhere(queue) {
+    let elsewhere = queue.elsewhere().await;
+    for seen in 0..3 {
+        let waiting = join(queue.wait_for_change(seen), elsewhere.wait_for_change(seen));
+        let change = async {
+            tokio::task::yield_now().await;
+            queue.add(job("poster", 1)).await
+        };
+        let ((here, there), job) = join(waiting, change).await;
+        assert_eq!((here.unwrap(), there.unwrap()), (seen + 1, seen + 1));
+        assert_eq!(job.changed, seen + 1);
+    }
+    assert_eq!(queue.wait_for_change(0).await.unwrap(), 3, "what has changed is not waited for");
+    let mut nothing = Box::pin(queue.wait_for_change(3));
+    assert!(poll!(&mut nothing).is_pending());
+}
+
+artifacts_are_found_by_how_their_keys_begin_byte_by_byte(queue) {
+    let keys = ["a", "a-", "a-B", "a-b", "a-ü", "a_b", "A-b", "ab", "b-a"];
+    make(&queue, &keys).await;
+    let found = async |prefix: &str| {
+        let artifacts = queue.artifacts_of(prefix).await.unwrap();
+        artifacts.into_iter().map(|artifact| artifact.key).collect::<Vec<_>>()
+    };
+    assert_eq!(found("a-").await, ["a-", "a-B", "a-b", "a-ü"]);
+    assert_eq!(found("a-b").await, ["a-b"]);
+    assert_eq!(found("a%").await, [""; 0]);
+    assert_eq!(found("").await.len(), keys.len());
+}
+
+a_later_artifact_takes_the_place_of_an_earlier_one(queue) {
+    let first = make(&queue, &["a-poster"]).await;
+    let second = make(&queue, &["a-poster"]).await;
+    assert!(second > first);
+    assert!(!queue.forget_artifact("a-poster", first).await.unwrap());
+    assert_eq!(queue.artifact("a-poster").await.unwrap().expect("a row").token, second);
+    assert!(queue.forget_artifact("a-poster", second).await.unwrap());
+    assert_eq!(queue.artifact("a-poster").await.unwrap(), None);
+}
+
+artifacts_are_listed_by_when_they_were_last_asked_for(queue) {
+    for key in ["a", "b", "c"] {
+        make(&queue, &[key]).await;
+        queue.wait(1);
+    }
+    queue.touch_artifacts(&["a", "nothing", "a"]).await.unwrap();
+    let listed = queue.artifacts_by_age(2).await.unwrap();
+    let keys: Vec<_> = listed.iter().map(|artifact| artifact.key.as_str()).collect();
+    assert_eq!(keys, ["b", "c"]);
+    assert_eq!(queue.artifacts_bytes().await.unwrap(), 30);
+    let touched = queue.artifact("a").await.unwrap().expect("a row");
+    assert_eq!(touched.used_ms - touched.made_ms, 3000);
+}
+
+a_failed_job_has_made_nothing(queue) {
+    let lease = queue.taken(job("poster", 1)).await;
+    queue.beat(&lease, &at(999), LEASE).await.unwrap();
+    queue.fail(&lease, "no room", Retry::Never).await.unwrap();
+    assert!(!queue.finish(&lease, &[made("a")]).await.unwrap());
+    assert_eq!(queue.artifacts_bytes().await.unwrap(), 0);
+}
+
+}

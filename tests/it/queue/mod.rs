@@ -6,11 +6,12 @@ mod families;
 mod leases;
 mod listing;
 mod model;
+mod simple;
 
 use std::{sync::Arc, time::Duration};
 
 use headwater::{
-    jobs::queue::{Class, Clock, Job, Lease, NewArtifact, NewJob, Progress, Queue},
+    jobs::queue::{Class, Clock, Job, JobId, Lease, NewArtifact, NewJob, Progress, Queue},
     store::Database,
 };
 
@@ -24,8 +25,9 @@ const LEASE: Duration = Duration::from_secs(30);
 struct Bench {
     queue: Queue,
     clock: Clock,
+    url: Option<String>,
     /// Where SQLite's file is.
-    _folder: Arc<Folder>,
+    folder: Arc<Folder>,
 }
 
 impl std::ops::Deref for Bench {
@@ -46,12 +48,16 @@ impl Bench {
     }
 
     async fn open(url: Option<String>) -> Self {
-        let folder = Arc::new(Folder::new());
-        let data = folder.path("data");
-        let database = Database::open(url.as_deref(), &data).await.expect("a database");
-        let clock = Clock::hand(1_000_000_000_000);
-        let queue = Queue::with_clock(database, clock.clone());
-        Self { queue, clock, _folder: folder }
+        let (folder, clock) = (Arc::new(Folder::new()), Clock::hand(1_000_000_000_000));
+        let database = Database::open(url.as_deref(), &folder.path("data")).await;
+        let queue = Queue::with_clock(database.expect("a database"), clock.clone());
+        Self { queue, clock, url, folder }
+    }
+
+    /// The same database over connections of its own, as another process has it.
+    async fn elsewhere(&self) -> Queue {
+        let database = Database::open(self.url.as_deref(), &self.folder.path("data")).await;
+        Queue::with_clock(database.expect("a database"), self.clock.clone())
     }
 
     fn wait(&self, seconds: u64) {
@@ -76,7 +82,11 @@ impl Bench {
     }
 
     async fn get(&self, lease: &Lease) -> Job {
-        self.job(lease.job).await.expect("an answer").expect("a job")
+        self.find(lease.job).await
+    }
+
+    async fn find(&self, id: JobId) -> Job {
+        self.job(id).await.expect("an answer").expect("a job")
     }
 }
 
