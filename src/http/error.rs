@@ -45,9 +45,12 @@ pub enum Error {
     /// The head is too large.
     #[error("the request's header fields are too large or too many")]
     HeadTooLarge,
-    /// The head took too long to arrive.
+    /// The head or the content took too long to arrive.
     #[error("the request took too long to arrive")]
-    HeadTimeout,
+    Timeout,
+    /// The content is longer than what is read of it, in bytes.
+    #[error("the content is longer than {0} bytes")]
+    ContentTooLarge(usize),
     /// Content is sent in chunks, and must not be.
     #[error("say how long the content is: Content-Length is required")]
     LengthRequired,
@@ -81,7 +84,8 @@ impl Error {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::HeadTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Timeout => StatusCode::REQUEST_TIMEOUT,
+            Self::ContentTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
             Self::TooMuchAtOnce(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -177,7 +181,8 @@ impl From<Refusal> for Error {
             Refusal::TargetTooLong => Self::TargetTooLong,
             Refusal::HeadTooLarge => Self::HeadTooLarge,
             Refusal::LengthRequired => Self::LengthRequired,
-            Refusal::HeadTimeout => Self::HeadTimeout,
+            Refusal::ContentTooLarge(most) => Self::ContentTooLarge(most),
+            Refusal::Timeout => Self::Timeout,
             Refusal::TooManyConnections => Self::TooMuchAtOnce("connections from this address"),
             Refusal::TooManyRequests => Self::TooMuchAtOnce("requests on this connection"),
         }

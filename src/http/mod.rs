@@ -9,6 +9,7 @@ pub mod access_log;
 pub mod app;
 pub mod coding;
 pub mod conditional;
+pub mod content;
 pub mod cors;
 pub mod derived;
 pub mod edge;
