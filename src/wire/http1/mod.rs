@@ -275,7 +275,9 @@ where
             false => self.socket.alarm().poll(cx),
         });
         Poll::Ready(match self.waits_for {
-            WaitsFor::Rest if !self.worker.is_draining() => Said::Asked(self.refuse(Refusal::Timeout)),
+            WaitsFor::Rest if !self.worker.is_draining() => {
+                Said::Asked(self.refuse(Refusal::Timeout))
+            }
             _ => Said::Nothing,
         })
     }
@@ -312,12 +314,7 @@ where
             }
         }
         match head.to_request(self.peer) {
-            Ok(request) => Said::Asked(Asked {
-                request,
-                is_1_1: head.is_1_1,
-                persists,
-                content,
-            }),
+            Ok(request) => Said::Asked(Asked { request, is_1_1: head.is_1_1, persists, content }),
             Err(refusal) => Said::Asked(self.refuse(refusal)),
         }
     }
