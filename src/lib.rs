@@ -6,9 +6,11 @@
 //! ```text
 //! cli, serve        what was typed; a server put together and taken down
 //! http              the rules of HTTP, then one small file per family of routes
+//! jobs              the durable queue: what there is to do, and who is doing it
 //! package           a movie as extents and as manifests
 //! library           which titles there are, what they are called, when they change
 //! movie             a movie's index: tracks, samples, time
+//! store             what must outlast the process: the database
 //! wire              how extents reach a socket, and how requests come from it
 //! extent            the idea itself: sources, extents, contents, and the disk below them
 //! config telemetry  used by all
@@ -20,9 +22,11 @@ pub mod cli;
 pub mod config;
 pub mod extent;
 pub mod http;
+pub mod jobs;
 pub mod library;
 pub mod movie;
 pub mod package;
 pub mod serve;
+pub mod store;
 pub mod telemetry;
 pub mod wire;

@@ -16,6 +16,7 @@ mod manifests; // a strict reader of playlists and of MPDs
 mod memory; // contents answered without a socket
 mod movies; // small sound movies
 mod patching; // where the boxes of a file are, so that they can be broken
+mod postgres; // a PostgreSQL of our own
 mod program; // the real program, as a child process
 mod sources; // sources that misbehave on demand
 mod streams; // all that is derived from a title, found as a player finds it
@@ -46,6 +47,7 @@ mod players; // ffmpeg as a client
 mod playing; // every clip by virtual MP4, HLS and DASH, packet by packet and frame by frame
 mod process; // the program itself: signals, configuration, logs
 mod properties; // what holds for any request
+mod queue; // the queue of jobs, on both databases
 mod regressions; // what was once wrong
 mod renditions; // renditions beside a title, and sets of them
 mod viewers; // very many, slow, paused and vanished viewers

@@ -1,0 +1,3 @@
+//! Work that takes longer than a request: what there is to do, and who is doing it.
+
+pub mod queue;

@@ -1,0 +1,80 @@
+//! How jobs come into the queue.
+
+use super::{Change, Job, JobId, NewJob, Queue, QueueError, row::jobs_sql};
+
+/// The states are those of the index, word by word, or it is not used.
+const LIVE: &str =
+    jobs_sql!(SELECT "WHERE dedupe_key = $1 AND state IN ('queued', 'running', 'waiting')");
+
+const INSERT: &str = jobs_sql!(
+    "INSERT INTO jobs (id, class, kind, title, payload, priority, state, dedupe_key, attempts,
+        max_attempts, run_at_ms, lease_token, permille, stage, note, cancel_requested, parent,
+        created_ms, changed)
+     VALUES ($1, $2, $3, $4, $5, $6, 'queued', $7, 0, $8, $9, 0, 0, '', '', 0, $10, $9, $11)";
+    RETURNING
+);
+
+impl Queue {
+    /// Puts a job into the queue. If one of the same `dedupe_key` is alive it is that one, with the
+    /// higher of both priorities, and `false`: it is not new.
+    ///
+    /// That one may be about to end, because somebody [cancelled](Job::cancel_requested) it.
+    pub async fn enqueue(&self, job: NewJob) -> Result<(Job, bool), QueueError> {
+        // A picture that a hundred viewers wait for is asked for a hundred times: mostly there is
+        // nothing to change, and so nothing to lock.
+        if let Some(key) = &job.dedupe_key
+            && let Some(row) = self.database.row(LIVE, &[key.as_str().into()]).await?
+        {
+            let there = Job::of(&row)?;
+            if there.priority >= job.priority {
+                return Ok((there, false));
+            }
+        }
+        let mut change = self.begin().await?;
+        let enqueued = change.enqueue(job).await?;
+        change.commit().await?;
+        Ok(enqueued)
+    }
+}
+
+impl Change {
+    /// As [`Queue::enqueue`], together with the rest of this change.
+    pub async fn enqueue(&mut self, job: NewJob) -> Result<(Job, bool), QueueError> {
+        if let Some(key) = &job.dedupe_key
+            && let Some(there) = self.alive(key).await?
+        {
+            let priority = job.priority.max(there.priority);
+            return Ok((self.prioritize(there, priority).await?, false));
+        }
+        Ok((self.insert(job, None).await?, true))
+    }
+
+    /// The job of a key that has not ended.
+    pub(super) async fn alive(&mut self, key: &str) -> Result<Option<Job>, QueueError> {
+        let row = self.transaction().row(LIVE, &[key.into()]).await?;
+        row.as_ref().map(Job::of).transpose()
+    }
+
+    pub(super) async fn insert(
+        &mut self,
+        job: NewJob,
+        parent: Option<JobId>,
+    ) -> Result<Job, QueueError> {
+        let values = [
+            JobId::new().into(),
+            job.class.as_str().into(),
+            job.kind.as_str().into(),
+            job.title.as_str().into(),
+            job.payload.as_str().into(),
+            job.priority.into(),
+            job.dedupe_key.as_deref().filter(|_| parent.is_none()).into(),
+            i64::from(job.max_attempts.max(1)).into(),
+            self.now_ms().into(),
+            parent.into(),
+            self.next().into(),
+        ];
+        let row = self.transaction().row(INSERT, &values).await?.ok_or(QueueError::Meddled)?;
+        self.took_next();
+        Job::of(&row)
+    }
+}

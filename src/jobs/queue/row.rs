@@ -1,0 +1,79 @@
+//! Jobs as rows.
+
+use std::str::FromStr;
+
+use super::{Job, Progress, QueueError};
+use crate::store::Row;
+
+/// A statement that ends in, or begins with, all columns of jobs. They are named and not `*`: a
+/// later version's column must not break a statement that a connection has prepared.
+macro_rules! jobs_sql {
+    (SELECT $($rest:expr),+) => {
+        concat!("SELECT ", jobs_sql!(), " FROM jobs ", $($rest),+)
+    };
+    ($($change:expr),+; RETURNING) => {
+        concat!($($change),+, " RETURNING ", jobs_sql!())
+    };
+    () => {
+        "id, class, kind, title, payload, priority, state, dedupe_key, attempts, max_attempts, \
+         run_at_ms, lease_token, lease_owner, lease_until_ms, permille, stage, note, \
+         cancel_requested, last_error, parent, created_ms, started_ms, finished_ms, changed"
+    };
+}
+pub(super) use jobs_sql;
+
+impl Job {
+    /// What a row says.
+    pub(super) fn of(row: &Row) -> Result<Self, QueueError> {
+        Ok(Self {
+            id: parsed(row, "id")?,
+            class: parsed(row, "class")?,
+            kind: row.get("kind")?,
+            title: row.get("title")?,
+            payload: row.get("payload")?,
+            priority: row.get("priority")?,
+            state: parsed(row, "state")?,
+            dedupe_key: row.get("dedupe_key")?,
+            attempts: number(row, "attempts")?,
+            max_attempts: number(row, "max_attempts")?,
+            run_at_ms: row.get("run_at_ms")?,
+            lease_token: row.get("lease_token")?,
+            lease_owner: row.get("lease_owner")?,
+            lease_until_ms: row.get("lease_until_ms")?,
+            progress: Progress {
+                permille: number(row, "permille")?,
+                stage: row.get("stage")?,
+                note: row.get("note")?,
+            },
+            cancel_requested: row.get::<i64>("cancel_requested")? != 0,
+            last_error: row.get("last_error")?,
+            parent: row
+                .get::<Option<String>>("parent")?
+                .map(|id| parse("parent", id))
+                .transpose()?,
+            created_ms: row.get("created_ms")?,
+            started_ms: row.get("started_ms")?,
+            finished_ms: row.get("finished_ms")?,
+            changed: row.get("changed")?,
+        })
+    }
+
+    /// What rows say.
+    pub(super) fn all(rows: &[Row]) -> Result<Vec<Self>, QueueError> {
+        rows.iter().map(Self::of).collect()
+    }
+}
+
+fn parsed<T: FromStr>(row: &Row, column: &'static str) -> Result<T, QueueError> {
+    parse(column, row.get(column)?)
+}
+
+fn parse<T: FromStr>(column: &'static str, value: String) -> Result<T, QueueError> {
+    value.parse().map_err(|_| QueueError::Row { column, value })
+}
+
+/// A number that is never negative.
+pub(super) fn number<T: TryFrom<i64>>(row: &Row, column: &'static str) -> Result<T, QueueError> {
+    let value: i64 = row.get(column)?;
+    T::try_from(value).map_err(|_| QueueError::Row { column, value: value.to_string() })
+}

@@ -1,0 +1,168 @@
+//! What workers say, and when it counts.
+
+use std::time::Duration;
+
+use headwater::jobs::queue::{Beat, Retry, State};
+
+use super::{LEASE, at, job, made, on_both};
+
+on_both! {
+
+a_job_is_claimed_told_of_and_finished(queue) {
+    let lease = queue.taken(job("poster", 3)).await;
+    let running = queue.get(&lease).await;
+    assert_eq!((running.state, running.attempts), (State::Running, 1));
+    assert_eq!(running.lease_owner.as_deref(), Some("worker"));
+    assert_eq!(queue.beat(&lease, &at(500), LEASE).await.unwrap(), Beat::Go);
+    assert_eq!(queue.get(&lease).await.progress, at(500));
+    assert!(queue.finish(&lease, &[made("a-poster")]).await.unwrap());
+    let done = queue.get(&lease).await;
+    assert_eq!((done.state, done.progress.permille, done.lease_owner), (State::Done, 1000, None));
+    let artifact = queue.artifact("a-poster").await.unwrap().expect("a row");
+    assert_eq!((artifact.token, artifact.bytes), (lease.token, 10));
+}
+
+a_lease_that_ran_out_finishes_nothing(queue) {
+    let lease = queue.taken(job("poster", 3)).await;
+    let before = queue.get(&lease).await;
+    queue.wait(30);
+    assert!(!queue.finish(&lease, &[made("a-poster")]).await.unwrap());
+    assert!(!queue.fail(&lease, "why", Retry::Never).await.unwrap());
+    assert!(!queue.release(&lease).await.unwrap());
+    assert!(!queue.split(&lease, vec![job("piece", 1)]).await.unwrap());
+    assert_eq!(queue.beat(&lease, &at(900), LEASE).await.unwrap(), Beat::Lost);
+    assert_eq!(queue.get(&lease).await, before);
+    assert_eq!(queue.artifact("a-poster").await.unwrap(), None);
+    assert_eq!(queue.last_change().await.unwrap(), before.changed);
+}
+
+a_lease_that_somebody_else_has_by_now_changes_nothing(queue) {
+    let lost = queue.taken(job("poster", 3)).await;
+    queue.wait(31);
+    let (again, lease) = queue.take().await.expect("the job, again");
+    assert_eq!((again.id, again.attempts), (lost.job, 2));
+    assert!(lease.token > lost.token);
+    assert_eq!(queue.beat(&lost, &at(900), LEASE).await.unwrap(), Beat::Lost);
+    assert!(!queue.finish(&lost, &[made("a-poster")]).await.unwrap());
+    assert!(queue.finish(&lease, &[made("a-poster")]).await.unwrap());
+    assert!(!queue.finish(&lost, &[made("a-poster")]).await.unwrap());
+    assert_eq!(queue.artifact("a-poster").await.unwrap().unwrap().token, lease.token);
+}
+
+beats_keep_a_lease(queue) {
+    let lease = queue.taken(job("poster", 3)).await;
+    for _ in 0..10 {
+        queue.wait(29);
+        assert_eq!(queue.beat(&lease, &at(1), LEASE).await.unwrap(), Beat::Go);
+    }
+    assert!(queue.take().await.is_none());
+    assert!(queue.finish(&lease, &[]).await.unwrap());
+}
+
+a_beat_that_says_nothing_new_is_no_change(queue) {
+    let lease = queue.taken(job("poster", 3)).await;
+    queue.beat(&lease, &at(7), LEASE).await.unwrap();
+    let before = queue.last_change().await.unwrap();
+    queue.wait(20);
+    queue.beat(&lease, &at(7), LEASE).await.unwrap();
+    assert_eq!(queue.last_change().await.unwrap(), before);
+    queue.wait(20);
+    assert_eq!(queue.beat(&lease, &at(8), LEASE).await.unwrap(), Beat::Go);
+    assert_eq!(queue.last_change().await.unwrap(), before + 1);
+}
+
+finishing_twice_is_finishing_once(queue) {
+    // As when the answer to the first was lost with the connection.
+    let lease = queue.taken(job("poster", 3)).await;
+    assert!(queue.finish(&lease, &[made("a-poster")]).await.unwrap());
+    let done = queue.get(&lease).await;
+    queue.wait(60);
+    assert!(queue.finish(&lease, &[made("a-poster")]).await.unwrap());
+    assert_eq!(queue.get(&lease).await, done);
+    assert!(!queue.fail(&lease, "why", Retry::Never).await.unwrap());
+}
+
+attempts_are_further_and_further_apart_and_end(queue) {
+    queue.add(job("poster", 4)).await;
+    for pause in [5, 10, 20] {
+        let (_, lease) = queue.take().await.expect("the job");
+        assert!(queue.fail(&lease, "no key frame", Retry::Backoff).await.unwrap());
+        let failed = queue.get(&lease).await;
+        assert_eq!(failed.state, State::Queued);
+        assert_eq!(failed.last_error.as_deref(), Some("no key frame"));
+        queue.wait(pause - 1);
+        assert!(queue.take().await.is_none());
+        queue.wait(1);
+    }
+    let (_, lease) = queue.take().await.expect("the job");
+    assert!(queue.fail(&lease, "no key frame", Retry::Backoff).await.unwrap());
+    let failed = queue.get(&lease).await;
+    assert_eq!((failed.state, failed.attempts), (State::Failed, 4));
+}
+
+what_would_fail_again_is_not_tried_again(queue) {
+    let lease = queue.taken(job("poster", 4)).await;
+    assert!(queue.fail(&lease, "no picture", Retry::Never).await.unwrap());
+    assert_eq!(queue.get(&lease).await.state, State::Failed);
+}
+
+a_job_that_kills_its_workers_is_given_up(queue) {
+    let job = queue.add(job("poster", 2)).await;
+    for _ in 0..2 {
+        assert!(queue.take().await.is_some());
+        assert_eq!(queue.sweep(Duration::MAX).await.unwrap().lost, 0);
+        queue.wait(31);
+    }
+    assert!(queue.take().await.is_none());
+    assert_eq!(queue.sweep(Duration::MAX).await.unwrap().lost, 1);
+    let failed = queue.job(job.id).await.unwrap().expect("a job");
+    assert_eq!((failed.state, failed.attempts), (State::Failed, 2));
+    assert_eq!(failed.last_error.as_deref(), Some("worker lost"));
+}
+
+a_worker_that_goes_down_gives_the_attempt_back(queue) {
+    let lease = queue.taken(job("poster", 1)).await;
+    assert!(queue.release(&lease).await.unwrap());
+    assert!(!queue.release(&lease).await.unwrap());
+    let (again, _) = queue.take().await.expect("the job, at once");
+    assert_eq!((again.id, again.attempts), (lease.job, 1));
+}
+
+a_worker_learns_that_its_job_is_cancelled(queue) {
+    let lease = queue.taken(job("poster", 3)).await;
+    let asked = queue.cancel(lease.job).await.unwrap().expect("a job");
+    assert_eq!((asked.state, asked.cancel_requested), (State::Running, true));
+    assert_eq!(queue.beat(&lease, &at(1), LEASE).await.unwrap(), Beat::Cancel);
+    assert!(queue.fail(&lease, "killed", Retry::Backoff).await.unwrap());
+    let cancelled = queue.get(&lease).await;
+    assert_eq!((cancelled.state, cancelled.last_error), (State::Cancelled, None));
+}
+
+a_cancelled_job_whose_worker_is_lost_is_not_begun_again(queue) {
+    let lease = queue.taken(job("poster", 3)).await;
+    queue.cancel(lease.job).await.unwrap();
+    queue.wait(31);
+    assert!(queue.take().await.is_none());
+    assert_eq!(queue.sweep(Duration::MAX).await.unwrap().lost, 1);
+    assert_eq!(queue.get(&lease).await.state, State::Cancelled);
+}
+
+what_failed_can_be_tried_again_with_all_its_attempts(queue) {
+    let lease = queue.taken(job("poster", 1)).await;
+    queue.fail(&lease, "no picture", Retry::Never).await.unwrap();
+    let again = queue.retry(lease.job).await.unwrap().expect("a job");
+    assert_eq!((again.state, again.attempts, again.last_error), (State::Queued, 0, None));
+    let (_, lease) = queue.take().await.expect("the job");
+    queue.finish(&lease, &[]).await.unwrap();
+    assert_eq!(queue.retry(lease.job).await.unwrap().expect("a job").state, State::Done);
+}
+
+texts_that_no_column_could_hold_are_made_to_fit(queue) {
+    let lease = queue.taken(job("poster", 1)).await;
+    let printed = format!("\0{}", "ü".repeat(100_000));
+    assert!(queue.fail(&lease, &printed, Retry::Never).await.unwrap());
+    let failed = queue.get(&lease).await.last_error.expect("a reason");
+    assert!(failed.starts_with("\u{fffd}ü") && failed.chars().count() == 4000);
+}
+
+}

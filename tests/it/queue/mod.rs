@@ -1,0 +1,124 @@
+//! The queue, on both databases.
+
+mod claiming;
+mod databases;
+mod families;
+mod leases;
+mod listing;
+mod model;
+
+use std::{sync::Arc, time::Duration};
+
+use headwater::{
+    jobs::queue::{Class, Clock, Job, Lease, NewArtifact, NewJob, Progress, Queue},
+    store::Database,
+};
+
+use crate::{harness::Folder, postgres};
+
+/// For how long workers take a job here.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// A queue in a database of its own, whose time stands still until the test lets it go on.
+#[derive(Clone)]
+struct Bench {
+    queue: Queue,
+    clock: Clock,
+    /// Where SQLite's file is.
+    _folder: Arc<Folder>,
+}
+
+impl std::ops::Deref for Bench {
+    type Target = Queue;
+
+    fn deref(&self) -> &Queue {
+        &self.queue
+    }
+}
+
+impl Bench {
+    async fn sqlite() -> Self {
+        Self::open(None).await
+    }
+
+    async fn postgres() -> Self {
+        Self::open(Some(postgres::database().await)).await
+    }
+
+    async fn open(url: Option<String>) -> Self {
+        let folder = Arc::new(Folder::new());
+        let data = folder.path("data");
+        let database = Database::open(url.as_deref(), &data).await.expect("a database");
+        let clock = Clock::hand(1_000_000_000_000);
+        let queue = Queue::with_clock(database, clock.clone());
+        Self { queue, clock, _folder: folder }
+    }
+
+    fn wait(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    async fn add(&self, job: NewJob) -> Job {
+        self.enqueue(job).await.expect("enqueued").0
+    }
+
+    /// Claims what is due, whatever it is.
+    async fn take(&self) -> Option<(Job, Lease)> {
+        self.claim("worker", Class::ALL, LEASE).await.expect("an answer")
+    }
+
+    /// A job that a worker has.
+    async fn taken(&self, job: NewJob) -> Lease {
+        let job = self.add(job).await;
+        let (claimed, lease) = self.take().await.expect("a job");
+        assert_eq!(claimed.id, job.id);
+        lease
+    }
+
+    async fn get(&self, lease: &Lease) -> Job {
+        self.job(lease.job).await.expect("an answer").expect("a job")
+    }
+}
+
+/// A job of a kind, which may be begun so often.
+fn job(kind: &str, max_attempts: u32) -> NewJob {
+    NewJob {
+        class: Class::Picture,
+        kind: kind.into(),
+        title: "films/a.mp4".into(),
+        payload: "{}".into(),
+        priority: 0,
+        dedupe_key: None,
+        max_attempts,
+    }
+}
+
+fn keyed(key: &str) -> NewJob {
+    NewJob { dedupe_key: Some(key.into()), ..job("poster", 3) }
+}
+
+fn at(permille: u16) -> Progress {
+    Progress { permille, stage: "encode".into(), note: String::new() }
+}
+
+fn made(key: &str) -> NewArtifact {
+    NewArtifact { key: key.into(), bytes: 10, kind: "poster".into(), title: "films/a.mp4".into() }
+}
+
+/// Tests that are run on SQLite and on PostgreSQL.
+macro_rules! on_both {
+    ($($name:ident($bench:ident) $body:block)+) => {
+        mod on_sqlite {
+            $(#[tokio::test] async fn $name() {
+                super::$name($crate::queue::Bench::sqlite().await).await;
+            })+
+        }
+        mod on_postgres {
+            $(#[tokio::test] async fn $name() {
+                super::$name($crate::queue::Bench::postgres().await).await;
+            })+
+        }
+        $(async fn $name($bench: $crate::queue::Bench) $body)+
+    };
+}
+use on_both;
