@@ -29,7 +29,7 @@ use crate::{
     cli::find_program,
     config::{ConfigError, NamedDir, Settings},
     extent::disk::{Buffers, LaneSettings, Root, RootSettings},
-    http::{Site, access_log::AccessLog, app, edge::Edge},
+    http::{Site, access_log::AccessLog, app, edge::Edge, guard::Token},
     library::{IndexCache, Library, NamedRoot},
     telemetry::{self, Metrics, RequestIds},
     wire::{
@@ -86,6 +86,9 @@ pub enum StartError {
     /// The access log cannot be opened.
     #[error("the access log: {0}")]
     AccessLog(io::Error),
+    /// The file with the token of the API cannot be used.
+    #[error("api_token_file: {0}")]
+    Token(io::Error),
     /// The system gives no thread or no event queue.
     #[error(transparent)]
     System(#[from] io::Error),
@@ -136,9 +139,12 @@ impl Server {
 
         let access_log = AccessLog::default();
         access_log.reopen(settings.access_log.as_deref()).map_err(StartError::AccessLog)?;
+        let token = settings.api_token_file.as_deref().map(Token::read).transpose();
+        let token = token.map_err(StartError::Token)?;
         let metrics = Metrics::default();
         let handle = beside.handle().clone();
         let site = Site::new(library, settings, metrics, handle);
+        site.token.store(token.map(Arc::new));
         let edge = Edge {
             site: Arc::clone(&site),
             access_log: access_log.clone(),
@@ -191,6 +197,10 @@ impl Server {
         let reloaded = current.reloaded(fresh);
         if let Err(error) = self.access_log.reopen(reloaded.access_log.as_deref()) {
             warn!(%error, "the access log cannot be opened anew and stays as it is");
+        }
+        match reloaded.api_token_file.as_deref().map(Token::read).transpose() {
+            Ok(token) => self.site.token.store(token.map(Arc::new)),
+            Err(error) => warn!(%error, "the token of the API stays as it is"),
         }
         let other_files = reloaded.serve_other_files;
         self.site

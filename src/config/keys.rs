@@ -114,6 +114,8 @@ settings! {
     fixed data("HEADWATER_DATA"): PathBuf;
     /// File for the access log, or "-" for standard output. Opened anew on SIGHUP. Default: none.
     live access_log("HEADWATER_ACCESS_LOG"): PathBuf;
+    /// File with the token that whoever changes something by the API must show, as "Authorization: Bearer …". Without one, changes are taken only on a loopback address and under a loopback name. Read anew on SIGHUP. Default: none.
+    live api_token_file("HEADWATER_API_TOKEN_FILE"): PathBuf;
     /// What is logged to standard error: error, warn, info, debug or trace, also by module ("info,headwater::wire=debug").
     live log("HEADWATER_LOG"): LogDirectives = "\"info\"";
     /// How log lines look: text or json.

@@ -59,7 +59,8 @@ impl Layer {
         let mut layer: Self = toml::from_str(&text)
             .map_err(|error| ConfigError::Parse { path: owned(), error: Box::new(error) })?;
         let base = path.parent().unwrap_or(Path::new(""));
-        let paths = [&mut layer.data, &mut layer.page_dir].into_iter().flatten();
+        let paths =
+            [&mut layer.data, &mut layer.page_dir, &mut layer.api_token_file].into_iter().flatten();
         for relative in paths.chain(layer.root.iter_mut().map(|root| &mut root.dir)) {
             *relative = base.join(&relative);
         }

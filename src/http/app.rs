@@ -6,11 +6,12 @@ use std::sync::{
 };
 
 use actix_web::web;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::{runtime::Handle, sync::Semaphore};
 
 use super::{
     Error,
+    guard::Token,
     made::Made,
     routes::{api, files, operations, page, streams},
 };
@@ -25,6 +26,8 @@ pub struct Site {
     pub library: Arc<Library>,
     /// The configuration, as of the last reload.
     pub settings: ArcSwap<Settings>,
+    /// What whoever changes something must show, as of the last reload.
+    pub token: ArcSwapOption<Token>,
     /// What was made of titles.
     pub made: Made,
     /// What is counted.
@@ -51,6 +54,7 @@ impl Site {
         Arc::new(Self {
             library,
             settings,
+            token: ArcSwapOption::empty(),
             made,
             metrics,
             beside,

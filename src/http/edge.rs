@@ -144,6 +144,10 @@ impl Front for Edge {
             }
         })
     }
+
+    fn content_bytes_max(&self, request: &Head<'_>) -> Option<usize> {
+        routes::content_bytes_max(request)
+    }
 }
 
 fn error_response(error: &Error) -> Response<BoxBody> {

@@ -7,7 +7,7 @@ use actix_web::{
     HttpResponse, ResponseError,
     http::{
         StatusCode,
-        header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+        header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
     },
 };
 use serde::Serialize;
@@ -27,6 +27,9 @@ pub const READ_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIO
 /// How long a client is told to wait before it asks a busy disk again, in seconds.
 const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("5");
 
+/// How a client shows that it may change something (RFC 6750).
+const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"headwater\"");
+
 /// Every kind of failure of a request.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -45,12 +48,27 @@ pub enum Error {
     /// The head is too large.
     #[error("the request's header fields are too large or too many")]
     HeadTooLarge,
-    /// The head took too long to arrive.
+    /// The head or the content took too long to arrive.
     #[error("the request took too long to arrive")]
-    HeadTimeout,
+    Timeout,
+    /// The content is longer than what is read of it, in bytes.
+    #[error("the content is longer than {0} bytes")]
+    ContentTooLarge(usize),
     /// Content is sent in chunks, and must not be.
     #[error("say how long the content is: Content-Length is required")]
     LengthRequired,
+    /// What is here cannot be used with this method, but with those.
+    #[error("this takes {}", .0.to_str().unwrap_or_default())]
+    MethodNotAmong(HeaderValue),
+    /// This request may not change anything; why.
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// Who changes something must show that it may.
+    #[error("whoever changes something must show the token: Authorization: Bearer …")]
+    Unauthorized,
+    /// What changes something must be JSON.
+    #[error("whatever changes something must be JSON: Content-Type: application/json")]
+    NotJson,
     /// The client wants more at a time than one client may have; more of what.
     #[error("too many {0}")]
     TooMuchAtOnce(&'static str),
@@ -78,10 +96,14 @@ impl Error {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MethodNotAllowed | Self::MethodNotAmong(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::HeadTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Timeout => StatusCode::REQUEST_TIMEOUT,
+            Self::ContentTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
             Self::TooMuchAtOnce(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -120,6 +142,8 @@ impl ResponseError for Error {
         let mut response = HttpResponse::build(status);
         match self {
             Self::MethodNotAllowed => response.insert_header((ALLOW, READ_METHODS)),
+            Self::MethodNotAmong(methods) => response.insert_header((ALLOW, methods.clone())),
+            Self::Unauthorized => response.insert_header((WWW_AUTHENTICATE, BEARER)),
             Self::Unavailable(_) | Self::NotReady(_) | Self::TooMuchAtOnce(_) | Self::Growing => {
                 response.insert_header((RETRY_AFTER, RETRY_AFTER_S))
             }
@@ -177,7 +201,8 @@ impl From<Refusal> for Error {
             Refusal::TargetTooLong => Self::TargetTooLong,
             Refusal::HeadTooLarge => Self::HeadTooLarge,
             Refusal::LengthRequired => Self::LengthRequired,
-            Refusal::HeadTimeout => Self::HeadTimeout,
+            Refusal::ContentTooLarge(most) => Self::ContentTooLarge(most),
+            Refusal::Timeout => Self::Timeout,
             Refusal::TooManyConnections => Self::TooMuchAtOnce("connections from this address"),
             Refusal::TooManyRequests => Self::TooMuchAtOnce("requests on this connection"),
         }

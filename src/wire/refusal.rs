@@ -12,8 +12,10 @@ pub enum Refusal {
     HeadTooLarge,
     /// Its content comes in chunks, whose end nobody here would look for.
     LengthRequired,
-    /// The head took too long to arrive.
-    HeadTimeout,
+    /// Its content is longer than the route that reads it takes; how many bytes that takes.
+    ContentTooLarge(usize),
+    /// The head, or the content behind it, took too long to arrive.
+    Timeout,
     /// The client's address has as many connections as one may have.
     TooManyConnections,
     /// The connection has as many requests as one may have at a time.

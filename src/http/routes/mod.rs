@@ -22,7 +22,7 @@ use actix_web::{
     },
 };
 
-use super::{Error, Site, respond::Answer};
+use super::{Error, Site, content::CONTENT_BYTES_MAX, fields::reading, respond::Answer};
 use crate::{
     config::Settings,
     library::MediaPath,
@@ -43,6 +43,12 @@ pub fn answer_now(
     } else {
         streams::answer_now(request, site, head)
     }
+}
+
+/// How many bytes of content the App reads at most of a request like this; `None` if it reads none.
+pub fn content_bytes_max(request: &Head<'_>) -> Option<usize> {
+    let reads = request.target.starts_with("/api/jobs") && reading(request.method).is_none();
+    reads.then_some(CONTENT_BYTES_MAX)
 }
 
 /// How a route that can only be read treats a method.

@@ -16,7 +16,7 @@ use actix_web::{
 use bytes::{Buf as _, Bytes};
 
 use super::{
-    Asked, Conversation, Front,
+    Asked, Content, Conversation, Front,
     answer::{AnswerHead, Framing, LAST_CHUNK, chunk, is_last},
 };
 use crate::{
@@ -62,7 +62,10 @@ where
 
     /// Has the App answer a request, and sends the answer. Returns whether the connection stays.
     pub(super) async fn answer(&mut self, asked: Asked) -> io::Result<bool> {
-        let Asked { request, is_1_1, mut persists, content_bytes } = asked;
+        let Some(asked) = self.complete(asked).await? else {
+            return Ok(false);
+        };
+        let Asked { request, is_1_1, mut persists, content: asked_content } = asked;
         request.extensions_mut().insert(Rc::clone(&self.client));
         let is_head = *request.method() == Method::HEAD;
         let mut answered = Box::pin(self.app.call(request));
@@ -91,8 +94,10 @@ where
             _ => self.send_bytes(head).await?,
         }
         drop(tally);
-        if persists {
-            self.discard(content_bytes).await?;
+        if let Content::Unwanted(length) = asked_content
+            && persists
+        {
+            self.discard(length).await?;
         }
         Ok(persists)
     }
@@ -170,7 +175,7 @@ where
         self.send_bytes(unsent).await
     }
 
-    async fn send_bytes(&mut self, mut bytes: Bytes) -> io::Result<()> {
+    pub(super) async fn send_bytes(&mut self, mut bytes: Bytes) -> io::Result<()> {
         self.send_some(&mut bytes, false).await
     }
 

@@ -41,6 +41,8 @@ pub struct Head<'a> {
     fields: &'a [httparse::Header<'a>],
     /// How many bytes of content follow.
     pub content_bytes: u64,
+    /// Whether the client holds them back until it is told to go on (RFC 9110 section 10.1.1).
+    pub expects_continue: bool,
     /// Whether the client wants the connection to stay.
     pub persists: bool,
     /// Whether it asks for another protocol.
@@ -77,6 +79,7 @@ impl<'a> Head<'a> {
             is_1_1,
             fields: request.headers,
             content_bytes: framing.content_bytes,
+            expects_continue: framing.expects_continue,
             persists: framing.persists,
             upgrades: framing.upgrades,
         })
@@ -149,6 +152,7 @@ fn is_plain(target: &str) -> bool {
 #[derive(Debug)]
 struct Framing {
     content_bytes: u64,
+    expects_continue: bool,
     persists: bool,
     upgrades: bool,
 }
@@ -159,6 +163,7 @@ impl Framing {
         use Refusal::Malformed;
         let (mut host, mut length, mut chunked) = (None, None, false);
         let (mut keep_alive, mut close, mut upgrades) = (false, false, false);
+        let mut expects_continue = false;
         for field in fields {
             let is = |name: &str| field.name.eq_ignore_ascii_case(name);
             // By length first: hardly any field is one of these.
@@ -168,6 +173,11 @@ impl Framing {
                     if before.is_some() {
                         return Err(Malformed("more than one Host field"));
                     }
+                }
+                6 if is("expect") => {
+                    // A client of HTTP/1.0 does not know what it would be told.
+                    let value = field.value.trim_ascii();
+                    expects_continue |= is_1_1 && value.eq_ignore_ascii_case(b"100-continue");
                 }
                 10 if is("connection") => {
                     for option in field.value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
@@ -201,13 +211,15 @@ impl Framing {
             (Some(_), true) => {
                 return Err(Malformed("Content-Length together with Transfer-Encoding"));
             }
-            // No route here reads content, so that nothing is lost by asking for its length; where
-            // chunks end would have to be watched over (RFC 9112 section 6.3 allows this).
+            // Whoever sends something to a route here knows its length, so that nothing is lost by
+            // asking for it; where chunks end would have to be watched over (RFC 9112 section 6.3
+            // allows this).
             (None, true) => return Err(Refusal::LengthRequired),
             (length, false) => length.unwrap_or(0),
         };
+        let expects_continue = expects_continue && content_bytes > 0;
         let persists = !close && (is_1_1 || keep_alive);
-        Ok(Self { content_bytes, persists, upgrades: upgrades && !close })
+        Ok(Self { content_bytes, expects_continue, persists, upgrades: upgrades && !close })
     }
 }
 
@@ -301,6 +313,22 @@ mod tests {
             let mut room = [const { MaybeUninit::uninit() }; FIELDS_MAX];
             let head = Head::parse(text.as_bytes(), &mut room).expect("a head");
             assert_eq!(head.persists, persists, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn only_content_that_is_there_is_held_back_and_only_by_a_client_that_knows_how_to_go_on() {
+        for (version, fields, is_held_back) in [
+            ("1.1", "Expect: 100-continue\r\nContent-Length: 3\r\n", true),
+            ("1.1", "expect: 100-Continue\r\nContent-Length: 3\r\n", true),
+            ("1.1", "Expect: 100-continue\r\n", false),
+            ("1.1", "Expect: something\r\nContent-Length: 3\r\n", false),
+            ("1.0", "Expect: 100-continue\r\nContent-Length: 3\r\n", false),
+        ] {
+            let text = format!("POST / HTTP/{version}\r\nHost: h\r\n{fields}\r\n");
+            let mut room = [const { MaybeUninit::uninit() }; FIELDS_MAX];
+            let head = Head::parse(text.as_bytes(), &mut room).expect("a head");
+            assert_eq!(head.expects_continue, is_held_back, "{version} {fields:?}");
         }
     }
 

@@ -8,6 +8,7 @@
 
 mod answer;
 mod answering;
+mod content;
 mod intake;
 
 use std::{
@@ -22,12 +23,12 @@ use std::{
 
 use actix_http::{HttpMessage as _, Request, Response};
 use actix_service::Service;
-use bytes::{Buf as _, BytesMut};
+use bytes::BytesMut;
 
 pub use answer::AnswerHead;
 pub use intake::{FIELDS_MAX, HEAD_BYTES_MAX, Head, TARGET_BYTES_MAX, is_host};
 
-use self::{answer::Framing, intake::find_head};
+use self::{answer::Framing, content::ends_connection, intake::find_head};
 use super::{
     ahead::Ahead,
     body::{Body, Tally},
@@ -38,10 +39,6 @@ use super::{
     worker::{Alarm, Worker},
 };
 use crate::extent::Extents;
-
-/// Content that nobody reads is taken from a client up to this many bytes, for the sake of those
-/// that write before they read; then the connection is cut.
-const UNWANTED_BYTES_MAX: u64 = 256 * 1024;
 
 /// How long a client that was refused, or that still sends, is listened to before it is cut: what it
 /// has not received yet would be lost if it were answered by a reset (RFC 9112 section 9.6).
@@ -61,6 +58,10 @@ pub trait Front: 'static {
         peer: SocketAddr,
         answer: &mut AnswerHead<'_>,
     ) -> Option<Prompt<Self::Tally>>;
+
+    /// How many bytes of content the App reads at most of a request like this; `None` if it reads
+    /// none. Only content that is read is waited for before the App is asked.
+    fn content_bytes_max(&self, request: &Head<'_>) -> Option<usize>;
 }
 
 /// An answer that was given at once, without the head.
@@ -131,8 +132,21 @@ struct Asked {
     is_1_1: bool,
     /// Whether the connection stays when it has been answered.
     persists: bool,
-    /// Content that follows, which nobody reads.
-    content_bytes: u64,
+    /// Content that follows.
+    content: Content,
+}
+
+/// What is to become of a request's content.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Content {
+    /// So many bytes, which nobody reads.
+    Unwanted(u64),
+    /// So many bytes for the App.
+    Wanted {
+        length: usize,
+        /// Whether the client waits to be told to send them.
+        is_held_back: bool,
+    },
 }
 
 impl<F, S, T> Conversation<F, S>
@@ -217,7 +231,7 @@ where
                         return Poll::Ready(Ok(self.understand(&bytes[head])));
                     }
                     Ok(None) => self.searched = self.ahead.len(),
-                    Err(refusal) => return Poll::Ready(Ok(self.refuse(refusal))),
+                    Err(refusal) => return Poll::Ready(Ok(Said::Asked(self.refuse(refusal)))),
                 }
             }
             if self.at_end {
@@ -240,7 +254,7 @@ where
                         self.ahead.extend_from_slice(came);
                         self.searched = read;
                     }
-                    Err(refusal) => return Poll::Ready(Ok(self.refuse(refusal))),
+                    Err(refusal) => return Poll::Ready(Ok(Said::Asked(self.refuse(refusal)))),
                 }
             } else {
                 self.ahead.extend_from_slice(came);
@@ -261,7 +275,9 @@ where
             false => self.socket.alarm().poll(cx),
         });
         Poll::Ready(match self.waits_for {
-            WaitsFor::Rest if !self.worker.is_draining() => self.refuse(Refusal::HeadTimeout),
+            WaitsFor::Rest if !self.worker.is_draining() => {
+                Said::Asked(self.refuse(Refusal::Timeout))
+            }
             _ => Said::Nothing,
         })
     }
@@ -272,15 +288,19 @@ where
         let mut room = [const { MaybeUninit::uninit() }; FIELDS_MAX];
         let head = match Head::parse(bytes, &mut room) {
             Ok(head) => head,
-            Err(refusal) => return self.refuse(refusal),
+            Err(refusal) => return Said::Asked(self.refuse(refusal)),
         };
         if let Some(refusal) = self.refusal {
-            return self.refuse(refusal);
+            return Said::Asked(self.refuse(refusal));
         }
+        let content = match self.content_of(&head) {
+            Ok(content) => content,
+            Err(refusal) => return Said::Asked(self.refuse(refusal)),
+        };
         // Who asks for another protocol is answered in this one, and told that it is over.
         let persists = head.persists
             && !head.upgrades
-            && head.content_bytes <= UNWANTED_BYTES_MAX
+            && !ends_connection(&head, content)
             && !self.worker.is_draining();
         if head.content_bytes == 0 {
             let mut bytes = self.worker.head.borrow_mut();
@@ -294,23 +314,19 @@ where
             }
         }
         match head.to_request(self.peer) {
-            Ok(request) => Said::Asked(Asked {
-                request,
-                is_1_1: head.is_1_1,
-                persists,
-                content_bytes: head.content_bytes,
-            }),
-            Err(refusal) => self.refuse(refusal),
+            Ok(request) => Said::Asked(Asked { request, is_1_1: head.is_1_1, persists, content }),
+            Err(refusal) => Said::Asked(self.refuse(refusal)),
         }
     }
 
     /// Puts a request in the place of one that is refused. Whatever the client still sends, nothing
     /// in it is a request.
-    fn refuse(&mut self, refusal: Refusal) -> Said<T> {
+    fn refuse(&mut self, refusal: Refusal) -> Asked {
         let mut request = Request::new();
         request.head_mut().peer_addr = Some(self.peer);
         request.extensions_mut().insert(refusal);
-        Said::Asked(Asked { request, is_1_1: true, persists: false, content_bytes: u64::MAX })
+        let content = Content::Unwanted(u64::MAX);
+        Asked { request, is_1_1: true, persists: false, content }
     }
 
     /// Reads what the client sends while it waits for its answer: to know when it goes.
@@ -320,22 +336,6 @@ where
                 break;
             }
         }
-        Ok(())
-    }
-
-    /// Takes a request's content, which nobody wanted, from the client.
-    async fn discard(&mut self, content_bytes: u64) -> io::Result<()> {
-        let mut left = usize::try_from(content_bytes).unwrap_or(usize::MAX);
-        self.socket.alarm().set(LINGER);
-        while left > 0 {
-            let held = left.min(self.ahead.len());
-            self.ahead.advance(held);
-            left -= held;
-            if left > 0 && !poll_fn(|cx| self.poll_unwanted(cx)).await? {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        }
-        self.searched = 0;
         Ok(())
     }
 
@@ -349,14 +349,15 @@ where
         poll_fn(|cx| self.socket.poll_shutdown(cx)).await?;
         self.socket.alarm().set(LINGER);
         self.ahead = BytesMut::new();
-        while poll_fn(|cx| self.poll_unwanted(cx)).await? {
+        while poll_fn(|cx| self.poll_more(cx)).await? {
             self.ahead.clear();
         }
         Ok(())
     }
 
-    /// Reads what nobody wants. Returns whether more may come, and it has not taken too long.
-    fn poll_unwanted(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+    /// Reads what has come behind a request. Returns whether more may come, and it has not taken too
+    /// long.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         match self.poll_fill(cx)? {
             Poll::Ready(()) => Poll::Ready(Ok(!self.at_end)),
             Poll::Pending => self.socket.alarm().poll(cx).map(|()| Ok(false)),
