@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     config::{ConfigError, KEYS, Layer, NamedDir, RootConfig, Settings},
-    serve,
+    serve, work,
 };
 
 /// A video streaming origin: point it at a folder, and every video in it streams.
@@ -24,6 +24,9 @@ struct Cli {
 enum Command {
     /// Serve one folder or several.
     Serve(Asked),
+    /// Make pictures and renditions for a server: beside the one that `serve` starts by itself, or on
+    /// another machine that reaches the same database and data folder.
+    Worker(WorkerAsked),
     /// Check the configuration and the folders, and say what would be served where.
     Check(Asked),
     /// Say what is in a video file, what is wrong with it, and which players play it.
@@ -46,6 +49,15 @@ struct Asked {
     layer: Layer,
 }
 
+#[derive(clap::Args, Clone, Debug)]
+struct WorkerAsked {
+    #[command(flatten)]
+    asked: Asked,
+    /// Read standard input to be woken, and end with it.
+    #[arg(long, hide = true)]
+    supervised: bool,
+}
+
 /// The program.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
@@ -53,6 +65,10 @@ pub fn main() -> ExitCode {
             let fresh = move || asked.settings().map_err(|error| error.to_string());
             serve::run(settings, fresh).map_err(|error| error.to_string())
         }),
+        Command::Worker(WorkerAsked { asked, supervised }) => {
+            let work = |settings| work::run(settings, supervised);
+            asked.settings().and_then(|settings| work(settings).map_err(|error| error.to_string()))
+        }
         Command::Check(asked) => asked.settings().and_then(|settings| check(&settings)),
         Command::Inspect(asked) => return inspect::run(&asked),
     };

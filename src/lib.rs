@@ -28,6 +28,8 @@ pub mod library;
 pub mod movie;
 pub mod package;
 pub mod serve;
+pub mod start;
 pub mod store;
 pub mod telemetry;
 pub mod wire;
+pub mod work;

@@ -3,7 +3,10 @@
 //! Titles contain slashes, so the URL is read from its right: first as `<title>/~<version>/<track>/<file>`,
 //! else as `<title>/<view>`. Both lists are closed; what is in neither is not there.
 
-use crate::library::{MediaPath, PathRefused};
+use crate::{
+    library::{MediaPath, PathRefused},
+    package::storyboard::Coding,
+};
 
 /// Something that is made of a title.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -30,7 +33,7 @@ pub enum View<'a> {
     /// `poster.jpg`.
     Poster,
     /// `thumbnail.jpg` or `thumbnail.webp`.
-    Thumbnail(Format),
+    Thumbnail(Coding),
     /// `storyboard.vtt` and its other forms.
     Storyboard(Storyboard),
     /// `preview.webp`: the film in a few seconds.
@@ -46,20 +49,11 @@ pub enum View<'a> {
     },
 }
 
-/// How a picture is coded.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Format {
-    /// JPEG.
-    Jpeg,
-    /// WebP.
-    WebP,
-}
-
 /// A form of the storyboard.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Storyboard {
     /// `storyboard.jpg` or `.webp`: a sheet, the first if none is named.
-    Sheet(Format),
+    Sheet(Coding),
     /// `storyboard.vtt`: WebVTT with a place in a sheet for each time.
     WebVtt,
     /// `storyboard.json`: the same for scripts.
@@ -86,7 +80,7 @@ pub enum TrackFile {
     /// `all.vtt`.
     AllText,
     /// `<n>.jpg` or `<n>.webp`: a sheet of the storyboard.
-    Sheet(usize, Format),
+    Sheet(usize, Coding),
     /// `images.m3u8`: the storyboard as a playlist of sheets.
     Images,
 }
@@ -114,10 +108,10 @@ impl<'a> Derived<'a> {
             "inspect" => View::Inspect,
             "chapters.vtt" => View::Chapters,
             "poster.jpg" => View::Poster,
-            "thumbnail.jpg" => View::Thumbnail(Format::Jpeg),
-            "thumbnail.webp" => View::Thumbnail(Format::WebP),
-            "storyboard.jpg" => View::Storyboard(Storyboard::Sheet(Format::Jpeg)),
-            "storyboard.webp" => View::Storyboard(Storyboard::Sheet(Format::WebP)),
+            "thumbnail.jpg" => View::Thumbnail(Coding::Jpg),
+            "thumbnail.webp" => View::Thumbnail(Coding::Webp),
+            "storyboard.jpg" => View::Storyboard(Storyboard::Sheet(Coding::Jpg)),
+            "storyboard.webp" => View::Storyboard(Storyboard::Sheet(Coding::Webp)),
             "storyboard.vtt" => View::Storyboard(Storyboard::WebVtt),
             "storyboard.json" => View::Storyboard(Storyboard::Json),
             "storyboard.bif" => View::Storyboard(Storyboard::Bif),
@@ -143,8 +137,8 @@ impl TrackFile {
             (Some(number), "m4s") => index(number).map(Self::IFrame),
             (None, "m4s") => index(stem).map(Self::Segment),
             (None, "vtt") => index(stem).map(Self::Text),
-            (None, "jpg") => index(stem).map(|number| Self::Sheet(number, Format::Jpeg)),
-            (None, "webp") => index(stem).map(|number| Self::Sheet(number, Format::WebP)),
+            (None, "jpg") => index(stem).map(|number| Self::Sheet(number, Coding::Jpg)),
+            (None, "webp") => index(stem).map(|number| Self::Sheet(number, Coding::Webp)),
             _ => None,
         }
     }
@@ -176,12 +170,12 @@ mod tests {
             ("a.mp4/~0/audio-1/i-1.m4s", "a.mp4", track("0", "audio-1", TrackFile::IFrame(0))),
             ("a.mp4/~0/text-1/3.vtt", "a.mp4", track("0", "text-1", TrackFile::Text(2))),
             ("x/~1/y/play.mp4", "x/~1/y", View::Progressive),
-            ("a.mp4/thumbnail.webp", "a.mp4", View::Thumbnail(Format::WebP)),
+            ("a.mp4/thumbnail.webp", "a.mp4", View::Thumbnail(Coding::Webp)),
             ("a.mp4/storyboard.bif", "a.mp4", View::Storyboard(Storyboard::Bif)),
             (
                 "a.mp4/~0/storyboard/2.jpg",
                 "a.mp4",
-                track("0", "storyboard", TrackFile::Sheet(1, Format::Jpeg)),
+                track("0", "storyboard", TrackFile::Sheet(1, Coding::Jpg)),
             ),
         ] {
             let derived = Derived::parse(encoded).expect(encoded).expect(encoded);

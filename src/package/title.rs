@@ -77,6 +77,15 @@ pub fn track_of<'a>(movie: &'a Movie, folder: &str) -> Option<&'a Track> {
     movie.tracks.iter().filter(is_offered).nth(place)
 }
 
+/// How long what is offered of a movie lasts, in milliseconds.
+pub fn duration_ms(movie: &Movie) -> u64 {
+    let ends = offered(movie).into_iter().map(|offered| {
+        let track = &movie.tracks[offered.place];
+        presentation::microseconds(track.index.end.unsigned_abs(), track.timescale)
+    });
+    ends.max().unwrap_or(0) / 1000
+}
+
 /// What manifests need to know of a movie.
 pub fn presentation(movie: &Movie, title: &str, version: Version) -> Presentation {
     let offered = offered(movie);

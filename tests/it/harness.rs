@@ -14,7 +14,8 @@ use std::{
 use headwater::{
     config::{Layer, RootConfig, Settings},
     library::MediaPath,
-    serve::{Server, StartError},
+    serve::Server,
+    start::StartError,
 };
 use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;

@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::{Deserialize, Serialize};
+
 /// The least width and height that can be asked for, in pixels.
 pub const SIDE_MIN: u32 = 16;
 /// The largest.
@@ -126,7 +128,7 @@ impl Asked {
 }
 
 /// The size of what is made, in pixels; all numbers are even, as chroma has it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Size {
     /// The width.
     pub width: u32,

@@ -30,6 +30,20 @@ impl Queue {
         row.as_ref().map(Job::of).transpose()
     }
 
+    /// The last job that had this key, whatever became of it.
+    pub async fn latest(&self, dedupe_key: &str) -> Result<Option<Job>, QueueError> {
+        let sql = jobs_sql!(SELECT "WHERE dedupe_key = $1 ORDER BY id DESC LIMIT 1");
+        let row = self.database.row(sql, &[dedupe_key.into()]).await?;
+        row.as_ref().map(Job::of).transpose()
+    }
+
+    /// Whether more jobs of a class than these wait to be claimed.
+    pub async fn are_queued(&self, class: Class, more_than: u32) -> Result<bool, QueueError> {
+        let sql = "SELECT 1 FROM jobs WHERE state = 'queued' AND class = $1 LIMIT 1 OFFSET $2";
+        let values = [class.as_str().into(), i64::from(more_than).into()];
+        Ok(self.database.row(sql, &values).await?.is_some())
+    }
+
     /// The pieces of a job, in the order in which they were given.
     pub async fn children(&self, id: JobId) -> Result<Vec<Job>, QueueError> {
         let sql = jobs_sql!(SELECT "WHERE parent = $1 ORDER BY id");

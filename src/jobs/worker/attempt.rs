@@ -79,7 +79,7 @@ impl Attempt {
         let why = tokio::select! {
             made = &mut work => return self.report(made).await,
             why = self.hold_lease(reports) => why,
-            _ = stop.wait_for(|stop| *stop) => Halt::Stopping,
+            () = is_true(&mut stop) => Halt::Stopping,
         };
         // What runs is ended before anything else is done, so that nothing of it is left behind.
         halt.send_replace(true);
@@ -163,6 +163,11 @@ impl Attempt {
             }
         }
     }
+}
+
+async fn is_true(told: &mut watch::Receiver<bool>) {
+    // Who cannot tell any more is gone, which means the same.
+    let _ = told.wait_for(|told| *told).await;
 }
 
 /// Makes calls that wait for a disk.

@@ -13,15 +13,16 @@ use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{Notify, watch},
     task::JoinSet,
-    time::sleep,
+    time::{sleep, timeout},
 };
 
 use self::{attempt::Attempt, slots::Slots};
 use super::queue::{Class, Queue};
 use crate::{derive::Maker, store::artifacts::Artifacts};
 
-/// How long to wait before a database that failed is asked again.
-const PAUSE: Duration = Duration::from_secs(1);
+/// How often the queue is looked at although nothing has changed: jobs become due, and leases run out.
+/// Also how long to wait before a database that failed is asked again.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What a worker is given.
 #[derive(Debug)]
@@ -52,6 +53,8 @@ impl Worker {
         let slots = Slots::new(worker.encode_slots, worker.picture_slots);
         let mut attempts = JoinSet::new();
         while !*stop.borrow() {
+            // Asked before the queue is looked at, so that what changes meanwhile is seen.
+            let seen = worker.queue.last_change().await.unwrap_or_default();
             let claimed = match slots.free() {
                 free if free.is_empty() => None,
                 free => worker.claim(&free).await,
@@ -67,7 +70,7 @@ impl Worker {
             }
             tokio::select! {
                 () = wake.notified() => {}
-                () = worker.queue.wait_for_change() => {}
+                _ = timeout(LOOK, worker.queue.wait_for_change(seen)) => {}
                 Some(_ended) = attempts.join_next() => {}
                 _ = stop.changed() => {}
             }
@@ -83,7 +86,7 @@ impl Worker {
             }
             Err(error) => {
                 tracing::warn!(%error, "the queue does not answer");
-                sleep(PAUSE).await;
+                sleep(LOOK).await;
                 None
             }
         }

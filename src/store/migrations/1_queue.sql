@@ -38,6 +38,7 @@ CREATE TABLE jobs (
 );
 
 CREATE UNIQUE INDEX jobs_live ON jobs (dedupe_key) WHERE state IN ('queued', 'running', 'waiting');
+CREATE INDEX jobs_dedupe ON jobs (dedupe_key, id) WHERE dedupe_key IS NOT NULL;
 CREATE INDEX jobs_due ON jobs (priority DESC, run_at_ms, id, class)
     WHERE state IN ('queued', 'running');
 CREATE UNIQUE INDEX jobs_changed ON jobs (changed);

@@ -4,10 +4,11 @@
 //! *beside* them for scans, watching and whatever takes longer than a millisecond; and a lane of
 //! disk threads for each root.
 
+mod making;
+
 use std::{
-    fs, io,
+    io,
     net::{IpAddr, SocketAddr},
-    num::NonZeroU32,
     path::PathBuf,
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
@@ -17,20 +18,19 @@ use std::{
 use actix_server::ServerHandle;
 use actix_service::{IntoServiceFactory as _, map_config};
 use actix_web::{App, dev::AppConfig};
-use futures::future::try_join_all;
 use tokio::{
     runtime::{self, Runtime},
     signal::unix::{SignalKind, signal},
-    sync::Notify,
 };
 use tracing::{info, warn};
 
+use self::making::Making;
 use crate::{
     cli::find_program,
-    config::{ConfigError, NamedDir, Settings},
-    extent::disk::{Buffers, LaneSettings, Root, RootSettings},
+    config::{NamedDir, Settings},
     http::{Site, access_log::AccessLog, app, edge::Edge, guard::Token},
-    library::{IndexCache, Library, NamedRoot},
+    jobs::supervisor::WorkerCommand,
+    start::{self, StartError},
     telemetry::{self, Metrics, RequestIds},
     wire::{
         admission::Admission,
@@ -53,47 +53,6 @@ const LET_GO: Duration = Duration::from_millis(500);
 /// How long the banner waits for the first scan before it says "so far".
 const FIRST_SCAN: Duration = Duration::from_secs(2);
 
-/// Why a server could not be started.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The configuration does not make sense.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// A folder of the library cannot be opened.
-    #[error("{}: {error}", dir.display())]
-    Root {
-        /// The folder.
-        dir: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// The data folder cannot be made.
-    #[error("the data folder {}: {error}", dir.display())]
-    Data {
-        /// The folder.
-        dir: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// The address cannot be listened on.
-    #[error("{address}: {error}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        error: io::Error,
-    },
-    /// The access log cannot be opened.
-    #[error("the access log: {0}")]
-    AccessLog(io::Error),
-    /// The file with the token of the API cannot be used.
-    #[error("api_token_file: {0}")]
-    Token(io::Error),
-    /// The system gives no thread or no event queue.
-    #[error(transparent)]
-    System(#[from] io::Error),
-}
-
 /// A server that is running.
 pub struct Server {
     address: SocketAddr,
@@ -102,6 +61,7 @@ pub struct Server {
     access_log: AccessLog,
     /// How the wire hears that the server goes down.
     drain: Drain,
+    making: Making,
     handle: ServerHandle,
     network: JoinHandle<io::Result<()>>,
     beside: Runtime,
@@ -109,7 +69,9 @@ pub struct Server {
 
 impl Server {
     /// Starts a server. When this returns, its address answers.
-    pub fn start(settings: Settings) -> Result<Self, StartError> {
+    ///
+    /// `worker` is how a worker is started beside it, if one is.
+    pub fn start(settings: Settings, worker: Option<WorkerCommand>) -> Result<Self, StartError> {
         let descriptors = raise_descriptor_limit();
         if descriptors < settings.max_connections.get() + DESCRIPTORS_SPARE {
             let wanted = settings.max_connections.get();
@@ -121,18 +83,10 @@ impl Server {
             .thread_name("beside")
             .enable_all()
             .build()?;
-        let data = settings.data_folder()?;
-        fs::create_dir_all(&data).map_err(|error| StartError::Data { dir: data.clone(), error })?;
-
-        let roots = beside.block_on(open_roots(&settings))?;
-        let scans = roots.len();
-        let max_titles = settings.max_titles.count();
-        let grid_ms = u32::try_from(settings.segment_ms.get()).ok().and_then(NonZeroU32::new);
-        let grid_ms = grid_ms.expect("a minute at most, and not 0");
-        let indices = IndexCache::new(settings.index_cache_mib.get() << 20, grid_ms);
-        let library = Library::new(roots, max_titles, settings.serve_other_files, indices);
+        let data = start::open_data(&settings)?;
+        let library = beside.block_on(start::open_library(&settings))?;
         let rescan = Duration::from_secs(settings.rescan_s.get());
-        for root in 0..scans {
+        for root in 0..library.roots().len() {
             beside.spawn(Arc::clone(&library).keep_watching(root));
             beside.spawn(Arc::clone(&library).keep_scanning(root, rescan));
         }
@@ -150,9 +104,10 @@ impl Server {
             access_log: access_log.clone(),
             request_ids: RequestIds::default(),
         };
+        let making = Making::start(&site, &data, worker, beside.handle());
         let drain = Drain::default();
         let (address, handle, network) = start_network(edge, drain.clone())?;
-        Ok(Self { address, data, site, access_log, drain, handle, network, beside })
+        Ok(Self { address, data, site, access_log, drain, making, handle, network, beside })
     }
 
     /// Where it listens.
@@ -171,6 +126,7 @@ impl Server {
         self.site.start_draining();
         self.drain.begin();
         self.beside.block_on(self.handle.stop(gracefully));
+        self.beside.block_on(self.making.stop());
         let ended = self.network.join();
         // actix does not wait for its workers; what they were sending is let go a little later, and
         // has a line in the access log like everything else.
@@ -254,11 +210,13 @@ impl Server {
 /// wait, SIGHUP takes over what `fresh` settings say.
 pub fn run(
     settings: Settings,
+    worker: WorkerCommand,
     fresh: impl Fn() -> Result<Settings, String>,
 ) -> Result<(), StartError> {
     let log = telemetry::start_log(&settings.log, settings.log_format);
     telemetry::count_panics();
-    let server = Server::start(settings)?;
+    let worker = settings.worker.then_some(worker);
+    let server = Server::start(settings, worker)?;
     // Before anybody is told that the server is there, and may signal it.
     let (mut terminate, mut interrupt, mut quit, mut hang_up) = {
         let _runtime = server.beside.enter();
@@ -299,33 +257,6 @@ pub fn run(
     server.stop(gracefully)?;
     info!("stopped");
     Ok(())
-}
-
-async fn open_roots(settings: &Settings) -> Result<Vec<NamedRoot>, StartError> {
-    let buffers = Buffers::new(settings.body_buffers_mib.count().saturating_mul(1 << 20));
-    let settle = Duration::from_millis(settings.settle_ms.get());
-    let root_settings = RootSettings {
-        lane: LaneSettings {
-            threads: settings.disk_threads.count(),
-            queue: settings.disk_queue.count(),
-            deadline: Duration::from_millis(settings.disk_deadline_ms.get()),
-        },
-        open_files: settings.open_files.count(),
-        trust: Duration::from_millis(settings.open_file_trust_ms.get()),
-        settle: Some(settle),
-    };
-    let open = settings.named_roots()?.into_iter().map(|NamedDir { name, dir, is_overwritten }| {
-        let buffers = buffers.clone();
-        let settle = root_settings.settle.filter(|_| !is_overwritten);
-        let root_settings = RootSettings { settle, ..root_settings };
-        async move {
-            let thread_name = name.as_deref().unwrap_or("root");
-            let root = Root::open(thread_name, &dir, buffers, root_settings).await;
-            let root = root.map_err(|error| StartError::Root { dir, error })?;
-            Ok(NamedRoot { name, root, moved: Notify::default() })
-        }
-    });
-    try_join_all(open).await
 }
 
 /// Listens, and starts the I/O workers on a thread of their own.

@@ -1,0 +1,246 @@
+//! What makes things of titles.
+
+use std::{fmt, path::Path, sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+
+use super::{
+    Make, Task,
+    ffmpeg::{Ffmpeg, FfmpegError, Input, Limits, Run},
+    pictures::{self, Look, Recipe, Unfinished},
+};
+use crate::{
+    extent::{
+        Extents, ReadError, Source,
+        disk::{File, OpenError},
+    },
+    jobs::queue::{Progress, Retry},
+    library::{Library, MediaPath},
+    movie::{Movie, Track},
+    package::{
+        stills::{self, Stills, StillsRefused},
+        storyboard::{Geometry, display_size},
+        title,
+    },
+};
+
+/// What pictures take on disk at most, in bytes.
+const PICTURES_BYTES: u64 = 16 << 20;
+
+/// How long a picture may take.
+const PICTURE_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Makes things of titles.
+#[derive(Debug)]
+pub struct Maker {
+    /// Where titles are.
+    pub library: Arc<Library>,
+    /// What decodes and encodes, or why there is none.
+    pub ffmpeg: Result<Ffmpeg, super::ffmpeg::Missing>,
+    /// Memory that one run of it may take.
+    pub memory_bytes: u64,
+    /// How long it may show no progress.
+    pub stall: Duration,
+}
+
+/// By what is heard how far a task is, and what is told to end it.
+#[derive(Debug)]
+pub struct Watch {
+    /// How far it is.
+    pub progress: watch::Sender<Progress>,
+    /// Becomes true when it is not to go on.
+    pub halted: watch::Receiver<bool>,
+}
+
+/// What is to be done with what was made.
+#[derive(Debug)]
+pub enum Next {
+    /// It is whole: publish it.
+    Publish,
+    /// These are to be made first.
+    Split(Vec<Task>),
+}
+
+/// Why a task was not done, and whether it may be done the next time.
+#[derive(Debug)]
+pub struct Failure {
+    /// For people; no path of the server is in it.
+    pub why: String,
+    /// Whether to try again.
+    pub retry: Retry,
+}
+
+impl Failure {
+    /// It would fail again.
+    pub fn for_good(why: impl fmt::Display) -> Self {
+        Self { why: why.to_string(), retry: Retry::Never }
+    }
+
+    /// It may go well the next time.
+    pub fn passing(why: impl fmt::Display) -> Self {
+        Self { why: why.to_string(), retry: Retry::Backoff }
+    }
+}
+
+/// A title as it was when a task was asked for.
+struct Opened {
+    file: Arc<File>,
+    movie: Arc<Movie>,
+}
+
+impl Maker {
+    /// About how many bytes a task needs on disk.
+    pub async fn needed_bytes(&self, task: &Task) -> Result<u64, Failure> {
+        Ok(match task.make {
+            Make::Poster { .. } | Make::Thumbnail { .. } | Make::Sheet { .. } | Make::Preview { .. } => {
+                PICTURES_BYTES
+            }
+        })
+    }
+
+    /// Makes what a task says into a folder.
+    pub async fn make(
+        &self,
+        task: &Task,
+        _has_pieces: bool,
+        folder: &Path,
+        watch: Watch,
+    ) -> Result<Next, Failure> {
+        let opened = self.open(task).await?;
+        self.picture(&opened, &task.make, folder, watch).await?;
+        opened.file.check().map_err(Failure::for_good)?;
+        Ok(Next::Publish)
+    }
+
+    async fn open(&self, task: &Task) -> Result<Opened, Failure> {
+        let path = MediaPath::decode(&task.title).map_err(Failure::for_good)?;
+        let file = self.library.open(&path).await?;
+        let indices = &self.library.indices;
+        let version = title::version(file.identity().version(), indices.grid_ms().get());
+        if version.to_string() != task.version {
+            return Err(Failure::for_good("the file was replaced since this was asked for"));
+        }
+        let index = indices.index(&file).await.map_err(Failure::passing)?;
+        Ok(Opened { movie: index.map_err(Failure::for_good)?, file })
+    }
+
+    async fn picture(
+        &self,
+        opened: &Opened,
+        make: &Make,
+        folder: &Path,
+        watch: Watch,
+    ) -> Result<(), Failure> {
+        let (make, movie) = (make.clone(), Arc::clone(&opened.movie));
+        let source: Arc<dyn Source> = Arc::clone(&opened.file) as _;
+        let prepared = opened.file.in_lane(move |open| {
+            let track = stills::track(&movie)?;
+            let (stills, recipe) = picture(&movie, track, &make, &open.in_turn())?;
+            let extents = stills.movie(track, &source)?;
+            Ok::<_, StillsRefused>((extents, recipe))
+        });
+        let prepared = prepared.await.map_err(|error| Failure::passing(ReadError::from(error)))?;
+        let (extents, recipe) = prepared?;
+        self.run(&recipe, extents, folder, watch).await?;
+        let (checked, folder) = (recipe.clone(), folder.to_owned());
+        let checked = tokio::task::spawn_blocking(move || checked.check(&folder)).await;
+        checked.map_err(Failure::passing)?.map_err(Failure::from)
+    }
+
+    async fn run(
+        &self,
+        recipe: &Recipe,
+        extents: Extents,
+        folder: &Path,
+        watch: Watch,
+    ) -> Result<(), Failure> {
+        let ffmpeg = self.ffmpeg.as_ref().map_err(Failure::for_good)?;
+        let run = Run {
+            args: recipe.arguments.clone(),
+            stdin: Input::Extents(extents),
+            reads: Vec::new(),
+            writes: folder.to_owned(),
+            limits: Limits {
+                memory_bytes: self.memory_bytes,
+                file_bytes: PICTURES_BYTES,
+                threads: Some(1),
+                deadline: PICTURE_DEADLINE,
+                stall: self.stall,
+                ..Limits::default()
+            },
+        };
+        ffmpeg.run(run, |_| {}, watch.halted).await?;
+        Ok(())
+    }
+}
+
+/// The pictures that a task takes, and what is made of them.
+fn picture<R: crate::extent::ReadAt + ?Sized>(
+    movie: &Movie,
+    track: &Track,
+    make: &Make,
+    reader: &R,
+) -> Result<(Stills, Recipe), StillsRefused> {
+    let look = Look::of(track);
+    let duration_ms = title::duration_ms(movie);
+    let near = |times_ms: &[u64]| stills::nearest(track, times_ms, reader);
+    Ok(match *make {
+        Make::Poster { size } => {
+            let stills = near(&pictures::poster_times_ms(duration_ms))?;
+            (stills, pictures::poster(look, size, crate::package::storyboard::Coding::Jpg))
+        }
+        Make::Thumbnail { time_ms, exact, size, coding } => {
+            let stills = match exact {
+                true => stills::exact(track, time_ms, reader)?,
+                false => near(&[time_ms])?,
+            };
+            let second = stills.second;
+            (stills, pictures::thumbnail(look, size, coding, second))
+        }
+        Make::Sheet { number } => {
+            let display = display_size(track).ok_or(StillsRefused::NoPictures)?;
+            let geometry = Geometry::new(duration_ms, display);
+            let sheet = geometry.sheet(number).ok_or(StillsRefused::NoPictures)?;
+            (near(&geometry.times_ms(sheet))?, pictures::sheet(look, &geometry, sheet))
+        }
+        Make::Preview { size } => {
+            (near(&pictures::preview_times_ms(duration_ms))?, pictures::preview(look, size))
+        }
+    })
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::NotFound => Self::for_good("the title is not there any more"),
+            error => Self::passing(error),
+        }
+    }
+}
+
+impl From<StillsRefused> for Failure {
+    fn from(refused: StillsRefused) -> Self {
+        match refused {
+            StillsRefused::Read(error) => Self::passing(error),
+            refused => Self::for_good(refused),
+        }
+    }
+}
+
+impl From<Unfinished> for Failure {
+    fn from(unfinished: Unfinished) -> Self {
+        Self::for_good(unfinished)
+    }
+}
+
+impl From<FfmpegError> for Failure {
+    fn from(error: FfmpegError) -> Self {
+        match error {
+            // What is wrong with the file stays wrong.
+            FfmpegError::Failed { .. } | FfmpegError::Refused(_) | FfmpegError::TooLarge { .. } => {
+                Self::for_good(error)
+            }
+            error => Self::passing(error),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! What jobs make for requests that wait for it: once for all who ask, and kept.
+//!
+//! Nothing is made by whoever asks. A request finds what was made, or sees to it that a job makes it and
+//! waits a little; however many ask for one thing, there is one job. What could not be made is not tried
+//! again for everybody who asks: the queue remembers why, for a while.
+
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use quick_cache::sync::Cache;
+use tokio::{
+    runtime::Handle,
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
+
+use super::Error;
+use crate::{
+    derive::Task,
+    extent::disk::{File, OpenError, Root},
+    jobs::{
+        queue::{Class, Job, Queue, QueueError, State},
+        supervisor::Supervisor,
+    },
+    store::artifacts::Key,
+};
+
+/// Requests that may wait for something to be made at a time.
+const WAITING_MAX: usize = 512;
+
+/// Things that may be waiting to be made: more than a worker makes while somebody waits.
+const QUEUED_MAX: u32 = 256;
+
+/// Folders that are known without asking the database, about 200 bytes of memory each.
+const KNOWN: usize = 16_384;
+
+/// For how long what could not be made is not tried again.
+const FAILED: Duration = Duration::from_secs(600);
+
+const TOO_MUCH: Error = Error::NotReady("too many pictures are being made at the moment");
+
+/// How something stands that is made by a job.
+#[derive(Debug)]
+pub enum Stands {
+    /// It is here: the folder that it is in, for [`Gallery::open`].
+    Made(PathBuf),
+    /// It is being made, or is to be.
+    Making(Box<Job>),
+    /// It cannot be made; why.
+    Failed(String),
+}
+
+/// What was made, and those who wait for more.
+pub struct Gallery {
+    queue: Queue,
+    /// The folder of what was made.
+    root: Arc<Root>,
+    /// The tokens that name folders, by key.
+    known: Cache<String, i64>,
+    /// What was asked for since [`Gallery::take_used`].
+    used: Mutex<HashSet<String>>,
+    waiting: Semaphore,
+    supervisor: Supervisor,
+    beside: Handle,
+    /// Why nothing can be made here.
+    pub lacks: Option<&'static str>,
+}
+
+impl Gallery {
+    /// Of what lies in `root` and is named by a queue's database, whose connections are served by the
+    /// runtime `beside`.
+    pub fn new(
+        queue: Queue,
+        root: Arc<Root>,
+        supervisor: Supervisor,
+        beside: Handle,
+        lacks: Option<&'static str>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            queue,
+            root,
+            known: Cache::new(KNOWN),
+            used: Mutex::default(),
+            waiting: Semaphore::new(WAITING_MAX),
+            supervisor,
+            beside,
+            lacks,
+        })
+    }
+
+    /// How a task stands, once it has ended or so much time has gone by.
+    pub async fn obtain(self: &Arc<Self>, task: Task, patience: Duration) -> Result<Stands, Error> {
+        let key = task.key();
+        if let Some(token) = self.known.get(key.as_str()) {
+            self.note_use(&key);
+            return Ok(Stands::Made(folder(&key, token)));
+        }
+        let _place = self.waiting.try_acquire().map_err(|_| TOO_MUCH)?;
+        let gallery = Arc::clone(self);
+        let deadline = Instant::now() + patience;
+        // The database's connections belong to the other runtime.
+        let obtained = self.beside.spawn(async move { gallery.make(&task, &key, deadline).await });
+        obtained.await.map_err(|error| Error::Internal(Box::new(error)))?
+    }
+
+    /// Opens a file of what was made.
+    pub async fn open(&self, folder: &Path, name: &str) -> Result<Arc<File>, Error> {
+        match self.root.open_file(&folder.join(name)).await {
+            Err(OpenError::NotFound) => {
+                // It was evicted a moment ago, by this server or another: whoever asks again sees to it
+                // that it is made again.
+                let key = folder.parent().and_then(Path::to_str).unwrap_or_default();
+                self.known.remove(key);
+                Err(Error::NotReady("it was removed just now; ask again"))
+            }
+            opened => Ok(opened?),
+        }
+    }
+
+    /// What was asked for since this was called last.
+    pub fn take_used(&self) -> Vec<String> {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *used).into_iter().collect()
+    }
+
+    /// Forgets where something is, because it is about to be removed.
+    pub fn forget(&self, key: &str) {
+        self.known.remove(key);
+    }
+
+    async fn make(&self, task: &Task, key: &Key, deadline: Instant) -> Result<Stands, Error> {
+        if let Some(made) = self.find(key).await? {
+            return Ok(made);
+        }
+        if let Some(lacks) = self.lacks {
+            return Err(Error::NotReady(lacks));
+        }
+        let mut job = match self.queue.latest(key.as_str()).await? {
+            Some(job) if !job.state.is_end() => job,
+            Some(job) if has_failed_lately(&job) => return Ok(failed(job)),
+            _ => {
+                if self.queue.are_queued(Class::Picture, QUEUED_MAX).await? {
+                    return Err(TOO_MUCH);
+                }
+                self.queue.enqueue(task.job()).await?.0
+            }
+        };
+        self.supervisor.wake();
+        loop {
+            // Asked before the job is looked at, so that what changes meanwhile is seen.
+            let seen = self.queue.last_change().await?;
+            match self.queue.job(job.id).await? {
+                Some(now) => job = now,
+                None => return Ok(Stands::Making(Box::new(job))),
+            }
+            match job.state {
+                State::Done => {
+                    let made = self.find(key).await?;
+                    // Else it was removed in the same moment.
+                    return Ok(made.unwrap_or_else(|| Stands::Making(Box::new(job))));
+                }
+                State::Failed | State::Cancelled => return Ok(failed(job)),
+                State::Queued | State::Running | State::Waiting => {}
+            }
+            if timeout_at(deadline, self.queue.wait_for_change(seen)).await.is_err() {
+                return Ok(Stands::Making(Box::new(job)));
+            }
+        }
+    }
+
+    async fn find(&self, key: &Key) -> Result<Option<Stands>, QueueError> {
+        let Some(artifact) = self.queue.artifact(key.as_str()).await? else {
+            return Ok(None);
+        };
+        self.known.insert(key.as_str().to_owned(), artifact.token);
+        self.note_use(key);
+        Ok(Some(Stands::Made(folder(key, artifact.token))))
+    }
+
+    fn note_use(&self, key: &Key) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        if used.len() < KNOWN && !used.contains(key.as_str()) {
+            used.insert(key.as_str().to_owned());
+        }
+    }
+}
+
+fn folder(key: &Key, token: i64) -> PathBuf {
+    [key.as_str(), &token.to_string()].iter().collect()
+}
+
+fn failed(job: Job) -> Stands {
+    Stands::Failed(job.last_error.unwrap_or_else(|| "it was cancelled".to_owned()))
+}
+
+fn has_failed_lately(job: &Job) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let ended = u128::try_from(job.finished_ms.unwrap_or_default()).unwrap_or_default();
+    job.state == State::Failed && now.saturating_sub(ended) < FAILED.as_millis()
+}

@@ -1,0 +1,145 @@
+//! Puts a worker together and takes it down.
+
+use std::{
+    io::{self, Read as _, Write as _},
+    process, thread,
+    time::Duration,
+};
+
+use std::sync::Arc;
+
+use tokio::{
+    runtime,
+    signal::unix::{SignalKind, signal},
+    sync::{Notify, watch},
+    time::interval,
+};
+use tracing::{info, warn};
+
+use crate::{
+    config::{Sandboxing, Settings},
+    derive::{Maker, ffmpeg::Ffmpeg, sandbox::Policy},
+    jobs::{queue::Queue, supervisor::ALIVE, worker::Worker},
+    start::{self, StartError},
+    store::{Database, artifacts::Artifacts},
+    telemetry,
+};
+
+/// Works until a signal ends it, or, beside a server, until that is gone.
+pub fn run(settings: Settings, is_supervised: bool) -> Result<(), StartError> {
+    telemetry::start_log(&settings.log, settings.log_format);
+    telemetry::count_panics();
+    yield_to_others(&settings);
+    let runtime = runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("worker")
+        .enable_all()
+        .build()?;
+    let (wake, stop) = (Arc::new(Notify::new()), watch::Sender::new(false));
+    if is_supervised {
+        listen_to_server(Arc::clone(&wake), stop.clone())?;
+    }
+    runtime.block_on(async {
+        tokio::spawn(stop_by_signal(stop.clone()));
+        if is_supervised {
+            tokio::spawn(say_alive());
+        }
+        let worker = put_together(&settings).await?;
+        info!(owner = worker.owner, films = worker.encode_slots, "ready to work");
+        worker.run(wake, stop.subscribe()).await;
+        info!("stopped");
+        Ok(())
+    })
+}
+
+async fn put_together(settings: &Settings) -> Result<Worker, StartError> {
+    let data = start::open_data(settings)?;
+    let library = start::open_library(settings).await?;
+    let queue = Queue::new(Database::open(settings.database.as_deref(), &data).await?);
+    let artifacts = Artifacts::open(&data, settings.disk_spare_mib.get() << 20)
+        .map_err(|error| StartError::Data { dir: data, error })?;
+    let maker = Maker {
+        library,
+        ffmpeg: find_ffmpeg(settings.sandbox).await,
+        memory_bytes: settings.job_memory_mib.get() << 20,
+        stall: Duration::from_secs(settings.job_stall_s.get()),
+    };
+    let encode_slots = match settings.encode_slots.count() {
+        0 => thread::available_parallelism().map_or(1, usize::from),
+        slots => slots,
+    };
+    Ok(Worker {
+        queue,
+        maker: Arc::new(maker),
+        artifacts,
+        owner: format!("{}:{}", host_name(), process::id()),
+        lease: Duration::from_secs(settings.job_lease_s.get()),
+        encode_slots,
+        picture_slots: settings.picture_slots.count(),
+    })
+}
+
+/// Finds ffmpeg, and says what confines it here.
+async fn find_ffmpeg(sandbox: Sandboxing) -> Result<Ffmpeg, crate::derive::ffmpeg::Missing> {
+    let policy = match sandbox {
+        Sandboxing::Required => Policy::Required,
+        Sandboxing::Available => Policy::WhereAvailable,
+        Sandboxing::Off => Policy::Off,
+    };
+    let ffmpeg = Ffmpeg::find(policy)?;
+    match ffmpeg.probe().await {
+        Ok(confined_by) => info!(confined_by, "ffmpeg is confined"),
+        Err(error) => warn!(%error, "no picture and no rendition can be made"),
+    }
+    Ok(ffmpeg)
+}
+
+/// Everything else on the machine comes first.
+fn yield_to_others(settings: &Settings) {
+    let nice = i32::try_from(settings.worker_nice.get()).unwrap_or(19);
+    if let Err(error) = rustix::process::nice(nice) {
+        warn!(%error, nice, "this worker does not yield to others");
+    }
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// The server writes when there is something to do. When its end of the pipe is closed, however that
+/// came, it is gone.
+fn listen_to_server(wake: Arc<Notify>, stop: watch::Sender<bool>) -> io::Result<()> {
+    let listen = move || {
+        let mut heard = [0; 64];
+        while matches!(io::stdin().read(&mut heard), Ok(1..)) {
+            wake.notify_one();
+        }
+        stop.send_replace(true);
+    };
+    thread::Builder::new().name("server".into()).spawn(listen).map(drop)
+}
+
+/// Tells the server again and again that this process does not hang.
+async fn say_alive() {
+    let mut beat = interval(ALIVE);
+    loop {
+        beat.tick().await;
+        let mut server = io::stdout();
+        if server.write_all(b"\n").and_then(|()| server.flush()).is_err() {
+            return;
+        }
+    }
+}
+
+async fn stop_by_signal(stop: watch::Sender<bool>) {
+    let signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::quit()];
+    let [Ok(mut terminate), Ok(mut interrupt), Ok(mut quit)] = signals.map(signal) else {
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        _ = quit.recv() => {}
+    }
+    stop.send_replace(true);
+}
