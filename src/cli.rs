@@ -2,13 +2,16 @@
 
 mod inspect;
 mod report_text;
+mod sandbox;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
 use crate::{
     config::{ConfigError, KEYS, Layer, NamedDir, RootConfig, Settings},
+    derive::sandbox::Confinement,
+    jobs::supervisor::WorkerCommand,
     serve, work,
 };
 
@@ -27,6 +30,9 @@ enum Command {
     /// Make pictures and renditions for a server: beside the one that `serve` starts by itself, or on
     /// another machine that reaches the same database and data folder.
     Worker(WorkerAsked),
+    /// Run a program that may read, write and use up only what is said.
+    #[command(hide = true)]
+    Sandbox(Confinement),
     /// Check the configuration and the folders, and say what would be served where.
     Check(Asked),
     /// Say what is in a video file, what is wrong with it, and which players play it.
@@ -63,12 +69,14 @@ pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(asked) => asked.settings().and_then(|settings| {
             let fresh = move || asked.settings().map_err(|error| error.to_string());
-            serve::run(settings, fresh).map_err(|error| error.to_string())
+            let worker = worker_beside().map_err(|error| error.to_string())?;
+            serve::run(settings, worker, fresh).map_err(|error| error.to_string())
         }),
         Command::Worker(WorkerAsked { asked, supervised }) => {
             let work = |settings| work::run(settings, supervised);
             asked.settings().and_then(|settings| work(settings).map_err(|error| error.to_string()))
         }
+        Command::Sandbox(confinement) => return sandbox::run(confinement),
         Command::Check(asked) => asked.settings().and_then(|settings| check(&settings)),
         Command::Inspect(asked) => return inspect::run(&asked),
     };
@@ -99,6 +107,14 @@ impl Asked {
         }
         Ok(settings)
     }
+}
+
+/// How the worker beside a server is started: as the server itself was.
+fn worker_beside() -> std::io::Result<WorkerCommand> {
+    let typed = std::env::args_os().skip(2);
+    let arguments = ["worker", "--supervised"].map(OsString::from);
+    let arguments = arguments.into_iter().chain(typed).collect();
+    Ok(WorkerCommand { program: std::env::current_exe()?, arguments })
 }
 
 /// Variables that look like ours and are none: most likely misspelt.

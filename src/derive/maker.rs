@@ -92,9 +92,11 @@ impl Maker {
     /// About how many bytes a task needs on disk.
     pub async fn needed_bytes(&self, task: &Task) -> Result<u64, Failure> {
         Ok(match task.make {
-            Make::Poster { .. } | Make::Thumbnail { .. } | Make::Sheet { .. } | Make::Preview { .. } => {
-                PICTURES_BYTES
-            }
+            Make::Poster { .. }
+            | Make::Thumbnail { .. }
+            | Make::Sheet { .. }
+            | Make::Overview
+            | Make::Preview { .. } => PICTURES_BYTES,
         })
     }
 
@@ -196,6 +198,12 @@ fn picture<R: crate::extent::ReadAt + ?Sized>(
             };
             let second = stills.second;
             (stills, pictures::thumbnail(look, size, coding, second))
+        }
+        Make::Overview => {
+            let display = display_size(track).ok_or(StillsRefused::NoPictures)?;
+            let geometry = Geometry::overview(duration_ms, display);
+            let sheet = geometry.sheet(1).ok_or(StillsRefused::NoPictures)?;
+            (near(&geometry.times_ms(sheet))?, pictures::sheet(look, &geometry, sheet))
         }
         Make::Sheet { number } => {
             let display = display_size(track).ok_or(StillsRefused::NoPictures)?;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pictures::{self, Size};
 use crate::{
+    extent::disk::Version,
     jobs::queue::{Class, NewJob},
     library::MediaPath,
     package::storyboard::Coding,
@@ -46,6 +47,8 @@ pub enum Make {
         /// Which.
         number: u32,
     },
+    /// All of it on one sheet: `sheet.jpg`, `sheet.webp`.
+    Overview,
     /// All of it in some seconds: `preview.webp`.
     Preview {
         /// How large.
@@ -61,8 +64,15 @@ const PICTURE_ATTEMPTS: u32 = 2;
 
 impl Task {
     /// A task of a title.
-    pub fn new(title: &MediaPath, version: String, make: Make) -> Self {
-        Self { title: title.encoded().to_string(), version, make }
+    ///
+    /// `version` is the one in the URLs of its segments.
+    pub fn new(title: &MediaPath, version: Version, make: Make) -> Self {
+        Self { title: title.encoded().to_string(), version: version.to_string(), make }
+    }
+
+    /// The version in the URLs of pictures of a title, by that in the URLs of its segments.
+    pub fn version_of_pictures(version: Version) -> Version {
+        version.with(pictures::FORMAT_VERSION)
     }
 
     /// What sort of thing it makes, in a word.
@@ -70,7 +80,7 @@ impl Task {
         match self.make {
             Make::Poster { .. } => "poster",
             Make::Thumbnail { .. } => "thumbnail",
-            Make::Sheet { .. } => "storyboard",
+            Make::Sheet { .. } | Make::Overview => "storyboard",
             Make::Preview { .. } => "preview",
         }
     }
@@ -85,6 +95,7 @@ impl Task {
                 format!("thumbnail{format}-{near}-{time_ms}-{size}-{}", coding.ending())
             }
             Make::Sheet { number } => format!("sheet{format}-{number}"),
+            Make::Overview => format!("overview{format}"),
             Make::Preview { size } => format!("preview{format}-{size}"),
         };
         Key::new(format!("{}-{what}", self.version)).expect("digits, letters and hyphens")

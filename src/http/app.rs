@@ -11,6 +11,7 @@ use tokio::{runtime::Handle, sync::Semaphore};
 
 use super::{
     Error,
+    gallery::Gallery,
     guard::Token,
     made::Made,
     routes::{api, files, operations, page, streams},
@@ -28,6 +29,8 @@ pub struct Site {
     pub settings: ArcSwap<Settings>,
     /// What whoever changes something must show, as of the last reload.
     pub token: ArcSwapOption<Token>,
+    /// What jobs made of titles, if there is a queue: nothing that plays depends on it.
+    pub gallery: ArcSwapOption<Gallery>,
     /// What was made of titles.
     pub made: Made,
     /// What is counted.
@@ -55,6 +58,7 @@ impl Site {
             library,
             settings,
             token: ArcSwapOption::empty(),
+            gallery: ArcSwapOption::empty(),
             made,
             metrics,
             beside,

@@ -17,6 +17,7 @@ use crate::{
         ReadError,
         disk::{OpenError, Unavailable},
     },
+    jobs::queue::QueueError,
     library::PathRefused,
     wire::refusal::Refusal,
 };
@@ -171,6 +172,16 @@ impl From<OpenError> for Error {
             OpenError::Unavailable(cause) => Self::Unavailable(cause),
             OpenError::Io(cause) => Self::Internal(Box::new(cause)),
         }
+    }
+}
+
+impl From<QueueError> for Error {
+    fn from(error: QueueError) -> Self {
+        if error.is_passing() {
+            tracing::warn!(%error, "answered 503");
+            return Self::NotReady("the database does not answer at the moment; try again soon");
+        }
+        Self::Internal(Box::new(error))
     }
 }
 

@@ -15,6 +15,7 @@ pub mod derived;
 pub mod edge;
 pub mod error;
 pub mod fields;
+pub mod gallery;
 pub mod guard;
 pub mod layout;
 pub mod made;

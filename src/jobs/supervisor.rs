@@ -144,7 +144,7 @@ impl Supervisor {
                 format!("it said nothing for {} s, and was killed", SILENCE.as_secs())
             }
             () = self.keep_waking(&mut input) => "it does not listen".to_owned(),
-            _ = stop.wait_for(|stop| *stop) => {
+            () = is_true(stop) => {
                 drop(input);
                 match timeout(LET_GO, child.wait()).await {
                     Ok(status) => return told(status),
@@ -164,6 +164,11 @@ impl Supervisor {
             }
         }
     }
+}
+
+async fn is_true(told: &mut watch::Receiver<bool>) {
+    // Who cannot tell any more is gone, which means the same.
+    let _ = told.wait_for(|told| *told).await;
 }
 
 fn start(command: &WorkerCommand) -> io::Result<Child> {

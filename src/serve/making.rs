@@ -114,7 +114,7 @@ impl Opening {
             move || used.take_used(),
             move |key: &str| forgotten.forget(key),
         ));
-        self.site.open_queue(queue, gallery);
+        self.site.gallery.store(Some(gallery));
         Ok(())
     }
 }

@@ -98,7 +98,7 @@ pub fn start(roots: &[PathBuf], configuration: &str) -> Result<Serving, StartErr
         root: roots.iter().map(root).collect(),
         ..Layer::default()
     };
-    let server = Server::start(Settings::from_layers(&[typed, file]))?;
+    let server = Server::start(Settings::from_layers(&[typed, file]), None)?;
     Ok(Serving { address: server.address(), server: Some(server), _data: data })
 }
 

@@ -47,7 +47,7 @@ pub enum Refused {
 /// bytes of each input: not for a thread that must not wait.
 pub fn assemble(run: &Run, fed: Option<&[u8]>) -> Result<Vec<OsString>, Refused> {
     let mut all = Vec::new();
-    add(&mut all, &["-nostdin", "-hide_banner", "-v", "warning", "-progress", "pipe:1", "-y"]);
+    add(&mut all, &["-nostdin", "-hide_banner", "-v", "error", "-progress", "pipe:1", "-y"]);
     add(&mut all, &["-max_alloc", &run.limits.memory_bytes.min(MOST).to_string()]);
     if let Some(threads) = run.limits.threads {
         let threads = threads.to_string();

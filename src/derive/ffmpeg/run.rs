@@ -77,13 +77,46 @@ impl Ffmpeg {
         };
         let usage = group.usage();
         let status = reap(group).await?;
-        let (progress, tail) = heard.all();
         match (stopped, status) {
             (Some(why), _) => Err(why),
-            (None, Some(status)) if status.success() => Ok(ended(tail, progress, usage)),
-            (None, Some(status)) => Err(failure(status, tail, &run.limits)),
+            (None, Some(status)) => self.judge(status, &heard, usage, &run.limits),
             (None, None) => unreachable!("it has ended by itself"),
         }
+    }
+
+    /// What its end means.
+    fn judge(
+        &self,
+        status: ExitStatus,
+        heard: &Heard,
+        usage: Usage,
+        limits: &Limits,
+    ) -> Result<Ended, FfmpegError> {
+        let Usage { cpu, read_bytes, written_bytes } = usage;
+        let tail = heard.tail().text();
+        // An input that wants too much memory is, to ffmpeg, one that ends there: it writes what it
+        // has, and ends well.
+        if heard.tail().wanted_memory() {
+            return Err(FfmpegError::Memory { tail });
+        }
+        if status.success() {
+            let progress = *heard.progress();
+            return Ok(Ended { tail, progress, cpu, read_bytes, written_bytes });
+        }
+        if status.code() == Some(EXIT_REFUSED.into())
+            && let Some(why) = tail.strip_prefix(PREFIX)
+        {
+            return Err(FfmpegError::Sandbox(why.to_owned()));
+        }
+        let signal = status.signal();
+        let by = |named: Signal| signal == Some(named.as_raw());
+        Err(match () {
+            () if by(Signal::XFSZ) => FfmpegError::TooLarge { limit: limits.file_bytes },
+            // ffmpeg hears the signal, puts things in order, and ends by itself.
+            () if cpu.as_secs() >= cpu_s(limits) => FfmpegError::Deadline(limits.deadline),
+            () if by(Signal::KILL) => FfmpegError::Killed,
+            () => FfmpegError::Failed { status, tail },
+        })
     }
 
     /// Whether this machine can run it as the policy demands: what confines it, or what is missing.
@@ -109,14 +142,13 @@ impl Ffmpeg {
         writes: Option<&Path>,
         limits: &Limits,
     ) -> Confinement {
-        let processors = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
         Confinement {
             policy: self.policy,
             reads: reads.to_vec(),
             writes: writes.map(Into::into),
             memory_bytes: limits.memory_bytes,
             file_bytes: limits.file_bytes,
-            cpu_s: limits.deadline.as_secs().saturating_add(1).saturating_mul(processors),
+            cpu_s: cpu_s(limits),
             parent: std::process::id().try_into().ok(),
             program: Vec::new(),
         }
@@ -168,10 +200,6 @@ impl Heard {
 
     fn tail(&self) -> MutexGuard<'_, Tail> {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn all(&self) -> (Progress, String) {
-        (*self.progress(), self.tail().text())
     }
 }
 
@@ -284,34 +312,8 @@ async fn reap(group: Group) -> Result<Option<ExitStatus>, FfmpegError> {
     }
 }
 
-fn ended(tail: String, progress: Progress, usage: Usage) -> Ended {
-    let Usage { cpu, read_bytes, written_bytes } = usage;
-    Ended { tail, progress, cpu, read_bytes, written_bytes }
-}
-
-/// What a bad end means.
-fn failure(status: ExitStatus, tail: String, limits: &Limits) -> FfmpegError {
-    if status.code() == Some(EXIT_REFUSED.into())
-        && let Some(why) = tail.strip_prefix(PREFIX)
-    {
-        return FfmpegError::Sandbox(why.to_owned());
-    }
-    let signal = status.signal();
-    let by = |named: Signal| signal == Some(named.as_raw());
-    if by(Signal::XFSZ) {
-        return FfmpegError::TooLarge { limit: limits.file_bytes };
-    }
-    if by(Signal::KILL) {
-        return FfmpegError::Killed;
-    }
-    // By ffmpeg itself, by its allocator's limit, and by encoders that are written in C++.
-    let for_memory = ["Cannot allocate memory", "bad_alloc", "memory allocation"];
-    if for_memory.iter().any(|words| tail.contains(words)) {
-        return FfmpegError::Memory { tail };
-    }
-    // ffmpeg ends in order when its time is over, and says so: 24 is SIGXCPU.
-    if by(Signal::XCPU) || tail.contains("received signal 24") {
-        return FfmpegError::Deadline(limits.deadline);
-    }
-    FfmpegError::Failed { status, tail }
+/// Processor time that fits into the deadline when all processors are at work.
+fn cpu_s(limits: &Limits) -> u64 {
+    let processors = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    limits.deadline.as_secs().saturating_add(1).saturating_mul(processors)
 }

@@ -11,11 +11,16 @@ const LINES: usize = 40;
 /// Most bytes of one line; 40 of them are 8 KiB.
 const LINE_BYTES: usize = 204;
 
+/// How they complain about memory: ffmpeg itself, its allocator's limit, encoders written in C++ and in
+/// Rust.
+const FOR_MEMORY: [&str; 3] = ["Cannot allocate memory", "bad_alloc", "memory allocation of"];
+
 /// The last lines of a stream of text.
 #[derive(Debug, Default)]
 pub struct Tail {
     lines: VecDeque<String>,
     open: Vec<u8>,
+    wanted_memory: bool,
     /// What is not shown, and what stands for it.
     hidden: Vec<(String, String)>,
 }
@@ -48,6 +53,7 @@ impl Tail {
     fn end_of_line(&mut self) {
         let mut line = String::from_utf8_lossy(&self.open).into_owned();
         self.open.clear();
+        self.wanted_memory |= FOR_MEMORY.iter().any(|words| line.contains(words));
         for (path, name) in &self.hidden {
             line = line.replace(path, name);
         }
@@ -61,6 +67,11 @@ impl Tail {
             self.lines.pop_front();
         }
         self.lines.push_back(line);
+    }
+
+    /// Whether any line so far, kept or not, was about memory that was not to be had.
+    pub fn wanted_memory(&self) -> bool {
+        self.wanted_memory
     }
 
     /// The lines so far.

@@ -14,6 +14,10 @@ const RESERVED: u64 = 8 << 30;
 /// Open files: sources, outputs, pipes and libraries while they are loaded.
 const OPEN_FILES: u64 = 256;
 
+/// Memory that is kept from being swapped: a library of secrets that ffmpeg is linked with locks some
+/// when it is loaded, and complains if it cannot.
+const LOCKED: u64 = 64 << 10;
+
 /// Seconds between the signal that says that the processor time is used up, and the one that kills.
 const CPU_GRACE_S: u64 = 5;
 
@@ -31,7 +35,7 @@ pub fn limit(memory_bytes: u64, file_bytes: u64, cpu_s: u64) -> io::Result<()> {
         (Resource::Nofile, OPEN_FILES),
         (Resource::Fsize, file_bytes),
         (Resource::Cpu, cpu_s),
-        (Resource::Memlock, 0),
+        (Resource::Memlock, LOCKED),
         (Resource::Msgqueue, 0),
         (Resource::Data, memory_bytes),
         (Resource::As, memory_bytes.saturating_add(RESERVED)),

@@ -8,6 +8,7 @@ pub mod follow;
 mod inspect;
 pub mod operations;
 pub mod page;
+mod pictures;
 mod progressive;
 pub mod streams;
 mod texts;

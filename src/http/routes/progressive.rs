@@ -180,7 +180,7 @@ impl Wanted {
 }
 
 /// Decimal seconds as milliseconds, exactly.
-fn milliseconds(seconds: &str) -> Option<u64> {
+pub(super) fn milliseconds(seconds: &str) -> Option<u64> {
     let (whole, part) = seconds.split_once('.').unwrap_or((seconds, ""));
     let is_plain = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
     if whole.is_empty() || !is_plain(whole) || !is_plain(part) {

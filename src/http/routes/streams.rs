@@ -11,7 +11,7 @@ use actix_web::{
     web::Data,
 };
 
-use super::{Read, company::Company, inspect, progressive, read_method, texts};
+use super::{Read, company::Company, inspect, pictures, progressive, read_method, texts};
 use crate::{
     extent::{
         Caching, Content, Extent, Extents, ReadAt, ReadError, Source, Validator,
@@ -207,8 +207,12 @@ async fn make(
         }
         View::Progressive => progressive::play(request, site, opened).await,
         View::Chapters => texts::chapters(request, site, opened).await,
-        View::Poster | View::Thumbnail(_) | View::Storyboard(_) | View::Preview => {
-            Err(Error::NotFound)
+        View::Poster
+        | View::Thumbnail(_)
+        | View::Storyboard(_)
+        | View::Preview
+        | View::Track { track: "storyboard", .. } => {
+            pictures::serve(request, site, title, opened, view).await
         }
         View::Inspect => {
             let (file, movie) = (Arc::clone(&opened.file), Arc::clone(&opened.movie));
