@@ -204,7 +204,7 @@ impl Asking<'_> {
         caching: Caching,
     ) -> Result<HttpResponse, Error> {
         let (gallery, task) = (self.gallery()?, self.task(make));
-        let tag = format!("{}-{name}", task.key());
+        let tag = format!("{}-{}", task.key(), name.replace('.', "-"));
         let folder = match gallery.obtain(task, self.patience).await? {
             Stands::Made(folder) => folder,
             other => return self.without(other),
