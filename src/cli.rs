@@ -2,6 +2,7 @@
 
 mod inspect;
 mod report_text;
+mod sandbox;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -9,6 +10,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     config::{ConfigError, KEYS, Layer, NamedDir, RootConfig, Settings},
+    derive::sandbox::Confinement,
     serve,
 };
 
@@ -31,6 +33,9 @@ enum Command {
     /// Needs no server and writes nothing. Ends with 0 if some player can play something of the file,
     /// with 1 if none can, and with 2 if the file cannot be read or the command is not understood.
     Inspect(inspect::Asked),
+    /// Run a program that may read, write and use up only what is said.
+    #[command(hide = true)]
+    Sandbox(Confinement),
 }
 
 #[derive(clap::Args, Clone, Debug)]
@@ -55,6 +60,7 @@ pub fn main() -> ExitCode {
         }),
         Command::Check(asked) => asked.settings().and_then(|settings| check(&settings)),
         Command::Inspect(asked) => return inspect::run(&asked),
+        Command::Sandbox(confinement) => return sandbox::run(confinement),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -18,6 +18,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod derive;
 pub mod extent;
 pub mod http;
 pub mod library;

@@ -1,0 +1,19 @@
+//! `headwater sandbox`: what the server runs ffmpeg by. Not for people, and so hidden.
+
+use std::process::ExitCode;
+
+use crate::derive::sandbox::{Confinement, EXIT_REFUSED, PREFIX};
+
+/// Confines this process and becomes the program that is named; or says why it does not.
+pub fn run(confinement: Confinement) -> ExitCode {
+    match confinement.enforce() {
+        Ok(enforced) => {
+            println!("{enforced}");
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("{PREFIX}{why}");
+            ExitCode::from(EXIT_REFUSED)
+        }
+    }
+}

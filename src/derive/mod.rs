@@ -1,0 +1,10 @@
+//! What is made of a movie by decoding and encoding it: pictures, renditions.
+//!
+//! Headwater itself copies samples and never looks inside them. What must look inside is done by
+//! [ffmpeg], a child process that is taken to be hostile from the moment it reads a file: it lives in
+//! a [sandbox], and [child] sees to it that nothing of it is left when it ends or we do. Without
+//! ffmpeg on the machine, everything else works.
+
+pub mod child;
+pub mod ffmpeg;
+pub mod sandbox;
