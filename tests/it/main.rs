@@ -30,6 +30,7 @@ mod chapters; // the names of chapters, wherever a file has them
 mod clipping; // parts of titles, and some of their tracks
 mod codings; // content codings of text, and never of media
 mod companions; // subtitles beside a title and inside it
+mod confined; // ffmpeg as the server runs it: confined, watched, ended
 mod connections; // keep-alive, pipelining, malformed requests, what closes and what does not
 mod corpus; // the seeds of the fuzz targets
 mod day; // a title of a day
@@ -51,6 +52,7 @@ mod properties; // what holds for any request
 mod queue; // the queue of jobs, on both databases
 mod regressions; // what was once wrong
 mod renditions; // renditions beside a title, and sets of them
+mod sandbox; // what a confined process may not do, proven by trying
 mod viewers; // very many, slow, paused and vanished viewers
 mod wire; // the conversation over HTTP/1, in each way in which a file gets to a connection
 mod wire_files; // files on the wire: long ones, cold ones, and those that change meanwhile
