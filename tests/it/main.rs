@@ -45,6 +45,7 @@ mod inspect; // what is told of a file, and of what it is sent as
 mod library; // scanning, watching, listing, sorting and searching
 mod listed; // what manifests promise, held against what is fetched
 mod paths; // which paths name a file, and that none leads out of a root
+mod pictures; // posters, thumbnails, sheets and previews, by ffmpeg
 mod players; // ffmpeg as a client
 mod playing; // every clip by virtual MP4, HLS and DASH, packet by packet and frame by frame
 mod process; // the program itself: signals, configuration, logs

@@ -142,7 +142,8 @@ pub fn sheet(look: Look, geometry: &Geometry, sheet: Sheet) -> Recipe {
 /// An animated preview, `preview.webp`, from pictures at [these times](preview_times_ms).
 pub fn preview(look: Look, size: Size) -> Recipe {
     let filters = format!(
-        "[0:v:0]{},{},settb=1/1000,setpts=PTS/2,fps=2,{STUDIO_RANGE}[out]",
+        "[0:v:0]{},{},settb=1/1000,setpts=PTS/2,fps=2,trim=end_frame={PREVIEW_PICTURES},\
+         {STUDIO_RANGE}[out]",
         look.filters(size),
         one_a_second(PREVIEW_PICTURES),
     );
