@@ -21,7 +21,8 @@ impl Queue {
         Ok(job)
     }
 
-    /// Gives another priority to a job and to all below it, as far as they have not ended.
+    /// Gives another priority to a job, and moves all below it by as much, as far as they have not
+    /// ended.
     pub async fn set_priority(&self, id: JobId, priority: i64) -> Result<Option<Job>, QueueError> {
         let mut change = self.begin().await?;
         let Some(job) = change.job(id).await? else { return Ok(None) };
@@ -37,29 +38,31 @@ impl Change {
         mut job: Job,
         priority: i64,
     ) -> Result<Job, QueueError> {
+        // Those below keep their order among each other.
+        let by = priority.saturating_sub(job.priority);
         let mut waiting = Vec::new();
-        self.prioritize_one(&mut job, priority, &mut waiting).await?;
+        self.raise(&mut job, by, &mut waiting).await?;
         while let Some(id) = waiting.pop() {
             for mut child in self.children(id).await? {
-                self.prioritize_one(&mut child, priority, &mut waiting).await?;
+                self.raise(&mut child, by, &mut waiting).await?;
             }
         }
         Ok(job)
     }
 
-    async fn prioritize_one(
+    async fn raise(
         &mut self,
         job: &mut Job,
-        priority: i64,
+        by: i64,
         waiting: &mut Vec<JobId>,
     ) -> Result<(), QueueError> {
+        if job.state.is_end() || by == 0 {
+            return Ok(());
+        }
         if job.state == State::Waiting {
             waiting.push(job.id);
         }
-        if !job.state.is_end() && job.priority != priority {
-            job.priority = priority;
-            self.save(job).await?;
-        }
-        Ok(())
+        job.priority = job.priority.saturating_add(by);
+        self.save(job).await
     }
 }

@@ -8,7 +8,10 @@ mod listing;
 mod model;
 mod simple;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use headwater::{
     jobs::queue::{Class, Clock, Job, JobId, Lease, NewArtifact, NewJob, Progress, Queue},
@@ -62,6 +65,13 @@ impl Bench {
 
     fn wait(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    fn now_ms(&self) -> i64 {
+        match &self.clock {
+            Clock::Hand(now_ms) => now_ms.load(Ordering::SeqCst),
+            Clock::Database => unreachable!("it is a clock that stands still"),
+        }
     }
 
     async fn add(&self, job: NewJob) -> Job {
