@@ -30,7 +30,9 @@ use crate::{
     config::{ConfigError, NamedDir, Settings},
     extent::disk::{Buffers, LaneSettings, Root, RootSettings},
     http::{Site, access_log::AccessLog, app, edge::Edge, guard::Token},
+    jobs::queue::Queue,
     library::{IndexCache, Library, NamedRoot},
+    store::Database,
     telemetry::{self, Metrics, RequestIds},
     wire::{
         admission::Admission,
@@ -145,6 +147,10 @@ impl Server {
         let handle = beside.handle().clone();
         let site = Site::new(library, settings, metrics, handle);
         site.token.store(token.map(Arc::new));
+        match beside.block_on(Database::open(None, &data)) {
+            Ok(database) => site.open_queue(Queue::new(database)),
+            Err(error) => warn!(%error, "there is no database; files play without it"),
+        }
         let edge = Edge {
             site: Arc::clone(&site),
             access_log: access_log.clone(),

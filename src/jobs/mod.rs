@@ -1,3 +1,4 @@
 //! Work that takes longer than a request: what there is to do, and who is doing it.
 
 pub mod queue;
+pub mod wish;
