@@ -5,7 +5,7 @@
 
 use std::{fmt, ops::Deref, path::PathBuf, str::FromStr};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
 /// A number from `MIN` to `MAX`, both included.
@@ -174,6 +174,12 @@ impl FromStr for RootConfig {
             }
             _ => Ok(Self { dir: text.into(), name: None, overwritten_in_place: false }),
         }
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> Serialize for Within<MIN, MAX> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(self.0)
     }
 }
 

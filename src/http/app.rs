@@ -1,9 +1,6 @@
 //! What all routes share, and which route answers what.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
 use actix_web::web;
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -11,15 +8,20 @@ use tokio::{runtime::Handle, sync::Semaphore};
 
 use super::{
     Error,
+    events::Jobs,
     gallery::Gallery,
     guard::Token,
     made::Made,
-    routes::{api, files, operations, page, streams},
+    routes::{api, events, files, jobs, operations, page, streams},
 };
-use crate::{config::Settings, library::Library, telemetry::Metrics};
+use crate::{
+    config::Settings, jobs::queue::Queue, library::Library, telemetry::Metrics, wire::drain::Drain,
+};
 
 /// Calls that may wait to be made beside the I/O workers before more are refused.
 const PLACES_BESIDE: usize = 256;
+
+const BUSY: Error = Error::NotReady("there is too much to do at the moment; try again soon");
 
 /// What a request may need to know. One for the process, shared by all I/O workers.
 pub struct Site {
@@ -31,6 +33,8 @@ pub struct Site {
     pub token: ArcSwapOption<Token>,
     /// What jobs made of titles, if there is a queue: nothing that plays depends on it.
     pub gallery: ArcSwapOption<Gallery>,
+    /// The queue of jobs, if there is one: nothing that plays depends on it.
+    pub jobs: ArcSwapOption<Jobs>,
     /// What was made of titles.
     pub made: Made,
     /// What is counted.
@@ -39,8 +43,8 @@ pub struct Site {
     beside: Handle,
     /// Places for what is waited for there.
     places: Semaphore,
-    /// Set when the server is about to go down.
-    draining: AtomicBool,
+    /// Begins when the server is about to go down.
+    drain: Drain,
 }
 
 impl Site {
@@ -59,11 +63,12 @@ impl Site {
             settings,
             token: ArcSwapOption::empty(),
             gallery: ArcSwapOption::empty(),
+            jobs: ArcSwapOption::empty(),
             made,
             metrics,
             beside,
             places,
-            draining: AtomicBool::default(),
+            drain: Drain::default(),
         })
     }
 
@@ -73,20 +78,38 @@ impl Site {
         &self,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
-        let busy = Error::NotReady("there is too much to do at the moment; try again soon");
-        let _place = self.places.try_acquire().map_err(|_| busy)?;
+        let _place = self.places.try_acquire().map_err(|_| BUSY)?;
         let made = self.beside.spawn_blocking(call).await;
         made.map_err(|error| Error::Internal(Box::new(error)))
     }
 
+    /// Awaits something beside the I/O workers, because it needs another runtime than theirs: what
+    /// comes over a database's connections. It goes on when nobody waits for it any more.
+    pub async fn await_beside<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Error> {
+        let _place = self.places.try_acquire().map_err(|_| BUSY)?;
+        let made = self.beside.spawn(future).await;
+        made.map_err(|error| Error::Internal(Box::new(error)))
+    }
+
+    /// From now on there is a queue.
+    pub fn open_queue(&self, queue: Queue, gallery: Arc<Gallery>) {
+        let library = Arc::clone(&self.library);
+        let jobs = Jobs::new(queue, library, self.beside.clone(), self.drain.clone());
+        self.jobs.store(Some(Arc::new(jobs)));
+        self.gallery.store(Some(gallery));
+    }
+
     /// From now on the server is not ready any more, so that balancers send nobody new.
     pub fn start_draining(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+        self.drain.begin();
     }
 
     /// Whether the server is about to go down.
     pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        self.drain.has_begun()
     }
 }
 
@@ -99,6 +122,11 @@ pub fn configure(config: &mut web::ServiceConfig, site: &Arc<Site>) {
         .service(web::resource("/v/{path:.*}").to(streams::serve))
         .service(web::resource("/api/titles").to(api::titles))
         .service(web::resource("/api/titles/{path:.*}").to(api::title))
+        .service(web::resource("/api/jobs").to(jobs::all))
+        .service(web::resource("/api/jobs/{id}").to(jobs::one))
+        .service(web::resource("/api/jobs/{id}/cancel").to(jobs::cancel))
+        .service(web::resource("/api/jobs/{id}/retry").to(jobs::retry))
+        .service(web::resource("/api/events").to(events::events))
         .service(web::resource("/healthz").to(operations::alive))
         .service(web::resource("/readyz").to(operations::ready))
         .service(web::resource("/metrics").to(operations::metrics))

@@ -70,6 +70,9 @@ pub enum Error {
     /// What changes something must be JSON.
     #[error("whatever changes something must be JSON: Content-Type: application/json")]
     NotJson,
+    /// What is here is in no state for this; why.
+    #[error("{0}")]
+    Conflict(&'static str),
     /// The client wants more at a time than one client may have; more of what.
     #[error("too many {0}")]
     TooMuchAtOnce(&'static str),
@@ -108,7 +111,7 @@ impl Error {
             Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
             Self::TooMuchAtOnce(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Growing => StatusCode::CONFLICT,
+            Self::Growing | Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Unavailable(_) | Self::NotReady(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }

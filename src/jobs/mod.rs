@@ -4,3 +4,4 @@ pub mod housekeeping;
 pub mod queue;
 pub mod supervisor;
 pub mod worker;
+pub mod wish;

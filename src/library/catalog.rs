@@ -7,7 +7,7 @@ use std::{
     path::Path,
     sync::{
         PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{self, AtomicUsize},
+        atomic::{self, AtomicU64, AtomicUsize},
     },
     time::SystemTime,
 };
@@ -43,14 +43,16 @@ impl Title {
 /// All titles, by path. Memory is bounded by the number of titles that it was made for.
 ///
 /// The lock is a plain one: readers and writers run beside the I/O workers, never on them, since a
-/// question over a hundred thousand titles takes milliseconds. Only [`len`](Self::len) and
-/// [`is_scanning`](Self::is_scanning) may be asked anywhere.
+/// question over a hundred thousand titles takes milliseconds. Only [`len`](Self::len),
+/// [`changes`](Self::changes) and [`is_scanning`](Self::is_scanning) may be asked anywhere.
 #[derive(Debug)]
 pub struct Catalog {
     titles: RwLock<BTreeMap<MediaPath, Listed>>,
     max_titles: usize,
     /// How many titles there are, for those who must not wait for the lock.
     count: AtomicUsize,
+    /// How often titles have come, gone or changed.
+    changes: AtomicU64,
     /// Roots whose first scan is not finished.
     unscanned: AtomicUsize,
 }
@@ -102,7 +104,8 @@ impl Catalog {
     /// An empty catalog of `roots` roots that are all still to be scanned.
     pub fn new(roots: usize, max_titles: usize) -> Self {
         let (titles, count) = (RwLock::default(), AtomicUsize::new(0));
-        Self { titles, max_titles, count, unscanned: AtomicUsize::new(roots) }
+        let (changes, unscanned) = (AtomicU64::new(0), AtomicUsize::new(roots));
+        Self { titles, max_titles, count, changes, unscanned }
     }
 
     /// How many titles are known.
@@ -113,6 +116,15 @@ impl Catalog {
     /// Whether no title is known.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// A number that is another one when titles have come, gone or changed.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(atomic::Ordering::Acquire)
+    }
+
+    fn has_changed(&self) {
+        self.changes.fetch_add(1, atomic::Ordering::AcqRel);
     }
 
     /// Whether a root is still being scanned for the first time.
@@ -156,7 +168,11 @@ impl Catalog {
     fn insert(&self, known: &mut BTreeMap<MediaPath, Listed>, title: Title, seen: u64) -> bool {
         let has_room = known.len() < self.max_titles || known.contains_key(&title.path);
         if has_room {
+            let is_known = known.get(&title.path).is_some_and(|listed| listed.title == title);
             known.insert(title.path.clone(), Listed { title, seen });
+            if !is_known {
+                self.has_changed();
+            }
         }
         has_room
     }
@@ -164,6 +180,7 @@ impl Catalog {
     /// Removes a title, or those below it if it was a directory's name.
     pub fn remove(&self, path: &MediaPath) {
         let mut known = self.write();
+        let before = known.len();
         if known.remove(path).is_none() {
             // Whatever is below `path` begins with its bytes, and so stands right behind it.
             let behind = known.range((Bound::Excluded(path), Bound::Unbounded));
@@ -174,6 +191,9 @@ impl Catalog {
                 known.remove(title);
             }
         }
+        if known.len() < before {
+            self.has_changed();
+        }
         self.count.store(known.len(), atomic::Ordering::Relaxed);
     }
 
@@ -183,7 +203,11 @@ impl Catalog {
             listed.seen < seen && path.as_path().starts_with(root)
         };
         let mut known = self.write();
+        let before = known.len();
         known.retain(|path, listed| !gone(path, listed));
+        if known.len() < before {
+            self.has_changed();
+        }
         self.count.store(known.len(), atomic::Ordering::Relaxed);
     }
 
@@ -258,6 +282,31 @@ mod tests {
         assert!(catalog.note_now(title("told.mp4", 40), 2));
         catalog.sweep(Path::new(""), 3);
         assert_eq!(size("told.mp4"), Some(40));
+    }
+
+    #[test]
+    fn what_was_known_already_is_no_change() {
+        let catalog = Catalog::new(1, 2);
+        let mut last = catalog.changes();
+        let mut has_changed =
+            || std::mem::replace(&mut last, catalog.changes()) != catalog.changes();
+        catalog.note_scanned([title("a.mp4", 1)], 1);
+        assert!(has_changed());
+        catalog.note_scanned([title("a.mp4", 1)], 2);
+        assert!(catalog.note_now(title("a.mp4", 1), 2));
+        catalog.sweep(Path::new(""), 2);
+        catalog.remove(&title("none.mp4", 1).path);
+        assert!(!has_changed());
+        catalog.note_now(title("a.mp4", 2), 2);
+        assert!(has_changed());
+        catalog.note_scanned([title("b.mp4", 1)], 3);
+        assert!(has_changed());
+        assert!(!catalog.note_now(title("too many.mp4", 1), 3));
+        assert!(!has_changed());
+        catalog.sweep(Path::new(""), 3);
+        assert!(has_changed());
+        catalog.remove(&title("b.mp4", 1).path);
+        assert!(has_changed());
     }
 
     #[test]

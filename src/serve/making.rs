@@ -114,7 +114,7 @@ impl Opening {
             move || used.take_used(),
             move |key: &str| forgotten.forget(key),
         ));
-        self.site.gallery.store(Some(gallery));
+        self.site.open_queue(queue, gallery);
         Ok(())
     }
 }

@@ -126,6 +126,38 @@ impl Client {
         self.finish(answer)
     }
 
+    /// Sends a request with content, in pieces, and reads its answer. What is not taken is not sent.
+    pub fn send(
+        &self,
+        method: &str,
+        target: &str,
+        fields: &[&str],
+        pieces: &[&[u8]],
+        is_whole: bool,
+    ) -> Result<Response, h2::Error> {
+        let mut request =
+            Request::builder().method(method).uri(format!("http://localhost{target}"));
+        for field in fields {
+            let (name, value) = field.split_once(':').expect("a field");
+            request = request.header(name, value.trim());
+        }
+        let request = request.body(()).expect("a request");
+        let requests = self.requests.clone();
+        let answer: Result<_, h2::Error> = self.wait(async {
+            let (response, mut content) = requests.ready().await?.send_request(request, false)?;
+            for piece in pieces {
+                let _ = content.send_data(Bytes::copy_from_slice(piece), false);
+            }
+            if is_whole {
+                let _ = content.send_data(Bytes::new(), true);
+            }
+            let (head, body) = response.await?.into_parts();
+            let (status, fields) = (head.status.as_u16(), lines(&head.headers));
+            Ok(Answer { head: Response { status, fields, body: Vec::new() }, body })
+        });
+        self.finish(answer?)
+    }
+
     /// Sends a request and reads its answer's head. A `uri` without an authority is sent without.
     pub fn begin(&self, method: &str, uri: &str, fields: &[&str]) -> Result<Answer, h2::Error> {
         let mut request = Request::builder().method(method).uri(uri);

@@ -11,6 +11,7 @@ mod ffmpeg; // ffmpeg and ffprobe: packets and frames
 mod hanging_disk; // a disk that hangs when it is told to
 mod harness;
 mod http2; // a client for HTTP/2
+mod json; // requests with JSON, and answers
 mod legal; // any request, and what a legal answer to it is
 mod manifests; // a strict reader of playlists and of MPDs
 mod memory; // contents answered without a socket
@@ -32,16 +33,19 @@ mod codings; // content codings of text, and never of media
 mod companions; // subtitles beside a title and inside it
 mod confined; // ffmpeg as the server runs it: confined, watched, ended
 mod connections; // keep-alive, pipelining, malformed requests, what closes and what does not
+mod contents; // content of requests: what is read of it, and what is not
 mod corpus; // the seeds of the fuzz targets
 mod day; // a title of a day
 mod derived; // HTTP's rules for what is derived from a title
 mod disks; // a root whose disk hangs stops nobody else
 mod encrypted; // Common Encryption passes through, and who has the key sees the source
+mod events; // what is told to whoever listens
 mod failing; // sources that fail while they are being sent
 mod fields; // which header fields answers have
 mod following; // `?follow`: files that grow while they are sent
 mod http2_limits; // what an HTTP/2 client may have, and what it keeps when the server goes down
 mod inspect; // what is told of a file, and of what it is sent as
+mod jobs; // the jobs of the API
 mod library; // scanning, watching, listing, sorting and searching
 mod listed; // what manifests promise, held against what is fetched
 mod paths; // which paths name a file, and that none leads out of a root

@@ -48,11 +48,12 @@ pub fn run<A: AsRef<OsStr>>(arguments: &[A]) -> (ExitStatus, String, String) {
 }
 
 impl Program {
-    /// Starts `headwater serve` on a free port, and waits until it says where.
+    /// Starts `headwater serve` on a free port of this machine's own unless told otherwise, and waits until it says where.
     pub fn serve<A: AsRef<OsStr>>(arguments: &[A], environment: &[(&str, &str)]) -> Self {
-        let (mut command, home) = command(&["serve", "--listen", "127.0.0.1:0"]);
+        let (mut command, home) = command(&["serve"]);
         let mut child = command
             .args(arguments)
+            .env("HEADWATER_LISTEN", "127.0.0.1:0")
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

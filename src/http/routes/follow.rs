@@ -4,29 +4,19 @@
 //! needs a length is promised: no validator, no ranges, no Content-Length.
 
 use std::{
-    rc::Rc,
     sync::Arc,
-    task::Poll,
     time::{Duration, Instant, SystemTime},
 };
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    body::{BodyStream, MessageBody as _},
-    http::{
-        Method, Version,
-        header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
-    },
-    web::Data,
-};
+use actix_web::{HttpRequest, HttpResponse, web::Data};
 use bytes::Bytes;
-use futures::{Stream, StreamExt as _, stream};
+use futures::{Stream, stream};
 
 use crate::{
     extent::{ReadError, Source as _, disk::File},
-    http::{Site, respond},
+    http::{Site, endless::endless, respond},
     library::{Library, MediaPath, watch::Waited},
-    wire::{body::Handling, connection::Client},
+    wire::body::Handling,
 };
 
 /// Growth that no watch reports (network file systems) is noticed within this time.
@@ -46,7 +36,6 @@ pub fn follow(
     media_type: &'static str,
 ) -> HttpResponse {
     let settings = site.settings.load();
-    let client = Client::of(request);
     let idle_limit = Duration::from_secs(settings.follow_idle_s.get());
     // What has not grown for long is not growing: its age counts as time already waited.
     let age = SystemTime::now().duration_since(file.identity().modified()).unwrap_or_default();
@@ -65,38 +54,7 @@ pub fn follow(
         closed_limit: Duration::from_secs(settings.follow_closed_s.get()),
         handling: Handling::of(respond::protocol(request)),
     };
-
-    let mut response = HttpResponse::Ok();
-    response
-        .insert_header((CONTENT_TYPE, HeaderValue::from_static(media_type)))
-        .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")));
-    if request.version() < Version::HTTP_11 {
-        // No chunks for HTTP/1.0: the end of the connection is the end of the body.
-        response.force_close();
-    }
-    let body = match *request.method() {
-        Method::HEAD => BodyStream::new(stream::empty::<Result<Bytes, ReadError>>()).boxed(),
-        _ => BodyStream::new(until_abandoned(following.pieces(), client)).boxed(),
-    };
-    let mut response = response.body(body);
-    if request.version() < Version::HTTP_11 {
-        response.head_mut().no_chunking(true);
-    }
-    response
-}
-
-/// Ends a stream as soon as nobody listens: the dispatcher polls when the client closes its side.
-fn until_abandoned<T>(
-    stream: impl Stream<Item = T>,
-    client: Option<Rc<Client>>,
-) -> impl Stream<Item = T> {
-    let mut stream = Box::pin(stream);
-    stream::poll_fn(move |cx| {
-        if client.as_ref().is_some_and(|client| client.is_gone()) {
-            return Poll::Ready(None);
-        }
-        stream.poll_next_unpin(cx)
-    })
+    endless(request, media_type, following.pieces())
 }
 
 /// A file that is being sent as it grows.

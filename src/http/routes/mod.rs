@@ -3,9 +3,11 @@
 
 pub mod api;
 mod company;
+pub mod events;
 pub mod files;
 pub mod follow;
 mod inspect;
+pub mod jobs;
 pub mod operations;
 pub mod page;
 mod pictures;
