@@ -1,0 +1,3 @@
+//! What is made of a title by decoding it.
+
+pub mod ladder;
