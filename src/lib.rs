@@ -7,6 +7,7 @@
 //! cli, serve        what was typed; a server put together and taken down
 //! http              the rules of HTTP, then one small file per family of routes
 //! jobs              the durable queue: what there is to do, and who is doing it
+//! derive            what has to be made anew from a movie, by ffmpeg
 //! package           a movie as extents and as manifests
 //! library           which titles there are, what they are called, when they change
 //! movie             a movie's index: tracks, samples, time

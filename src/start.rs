@@ -1,13 +1,8 @@
 //! What a server and a worker have in common when they start: the data folder and the library.
 
 use std::{
-    fs, io,
-    net::SocketAddr,
-    num::NonZeroU32,
-    os::unix::fs::DirBuilderExt as _,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
+    fs, io, net::SocketAddr, num::NonZeroU32, os::unix::fs::DirBuilderExt as _, path::PathBuf,
+    sync::Arc, time::Duration,
 };
 
 use futures::future::try_join_all;

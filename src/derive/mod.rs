@@ -9,9 +9,9 @@
 
 pub mod child;
 pub mod ffmpeg;
+pub mod ladder;
 mod maker;
 pub mod pictures;
-
 pub mod sandbox;
 mod task;
 

@@ -64,14 +64,14 @@ pub struct Clip {
 }
 
 /// One track of a clip.
-struct Part<'a> {
-    track: &'a Track,
-    tables: Tables,
+pub(super) struct Part<'a> {
+    pub(super) track: &'a Track,
+    pub(super) tables: Tables,
     /// Where in the samples the clip begins, and how long it lasts, in ticks.
-    media_time: i64,
-    lasts: u64,
+    pub(super) media_time: i64,
+    pub(super) lasts: u64,
     /// For how long nothing is shown before, in ticks.
-    empty: u64,
+    pub(super) empty: u64,
 }
 
 /// Makes a virtual MP4 of some tracks of a movie; encrypted ones are left out.
@@ -103,6 +103,29 @@ pub fn clip<R: ReadAt + ?Sized>(
             title_ms: ends.max().unwrap_or(0),
         });
     }
+    let Written { front, media } = write(parts);
+    let mut extents = Extents::default();
+    for made in front {
+        extents.push(Extent::Memory(made.into())).map_err(|_| ReadError::Changed)?;
+    }
+    for range in media {
+        let source = Arc::clone(file);
+        let pushed = extents.push(Extent::Source { source, range });
+        pushed.map_err(|_| ReadError::Changed)?;
+    }
+    Ok(extents)
+}
+
+/// A movie whose media are elsewhere.
+pub(super) struct Written {
+    /// All that stands in front of its media: what it is, its index, and the media's header.
+    pub(super) front: [Vec<u8>; 3],
+    /// Where its media are to be had, in their order.
+    pub(super) media: Vec<Range<u64>>,
+}
+
+/// Writes the index of a movie of these tracks.
+pub(super) fn write(parts: Vec<Part<'_>>) -> Written {
     let media = Media::of(&parts);
     let ftyp = file_type();
     // The index tells where the media are, which is behind it: how long it is depends on how many bytes
@@ -113,25 +136,16 @@ pub fn clip<R: ReadAt + ?Sized>(
     drop(parts);
     let base = (ftyp.len() + moov.len() + mdat_header) as u64;
     tables.into_iter().for_each(|offsets| add(&mut moov[offsets], base, is_long));
-    let mut writer = Writer::with_capacity(16);
+    let mut mdat = Writer::with_capacity(16);
     if mdat_header == 8 {
-        writer.u32(u32::try_from(media.len + 8).expect("it was seen to fit"));
-        writer.bytes(b"mdat");
+        mdat.u32(u32::try_from(media.len + 8).expect("it was seen to fit"));
+        mdat.bytes(b"mdat");
     } else {
-        writer.u32(1);
-        writer.bytes(b"mdat");
-        writer.u64(media.len + 16);
+        mdat.u32(1);
+        mdat.bytes(b"mdat");
+        mdat.u64(media.len + 16);
     }
-    let mut extents = Extents::default();
-    for made in [ftyp, moov, writer.into_bytes()] {
-        extents.push(Extent::Memory(made.into())).map_err(|_| ReadError::Changed)?;
-    }
-    for range in media.ranges {
-        let source = Arc::clone(file);
-        let pushed = extents.push(Extent::Source { source, range });
-        pushed.map_err(|_| ReadError::Changed)?;
-    }
-    Ok(extents)
+    Written { front: [ftyp, moov, mdat.into_bytes()], media: media.ranges }
 }
 
 fn in_ms(ticks: i64, timescale: NonZeroU32) -> u64 {

@@ -15,6 +15,7 @@ pub mod dash;
 pub mod faststart;
 pub mod hls;
 pub mod inspect;
+pub mod joined;
 pub mod presentation;
 pub mod protection;
 pub mod renditions;

@@ -44,9 +44,15 @@ pub(super) struct Tables {
 impl Tables {
     /// Tables without any sample.
     pub(super) fn new(track: &Track) -> Self {
+        Self::raised(track.index.raise, track.entry.entry.len())
+    }
+
+    /// Tables without any sample, whose composition offsets are raised by so many ticks, beside a
+    /// sample entry of so many bytes.
+    pub(super) fn raised(raise: u32, entry_bytes: usize) -> Self {
         Self {
-            raise: track.index.raise,
-            entry_bytes: track.entry.entry.len(),
+            raise,
+            entry_bytes,
             duration: 0,
             ends: None,
             durations: Vec::new(),

@@ -110,18 +110,14 @@ impl Opening {
             keep_jobs: Duration::from_secs(settings.job_keep_days.get() * 86_400),
         };
         let (used, forgotten) = (Arc::clone(&gallery), Arc::clone(&gallery));
-        beside.spawn(housekeeping.run(
-            move || used.take_used(),
-            move |key: &str| forgotten.forget(key),
-        ));
+        beside.spawn(
+            housekeeping.run(move || used.take_used(), move |key: &str| forgotten.forget(key)),
+        );
         self.site.open_queue(queue, gallery);
         Ok(())
     }
 }
 
-async fn open_made(
-    made: &Path,
-    settings: &crate::config::Settings,
-) -> io::Result<Arc<Root>> {
+async fn open_made(made: &Path, settings: &crate::config::Settings) -> io::Result<Arc<Root>> {
     Root::open("artifacts", made, Buffers::new(BUFFERS_BYTES), start::root_settings(settings)).await
 }

@@ -35,7 +35,8 @@ pub fn run(arguments: &[&str]) -> Result<Vec<u8>, String> {
     output(Command::new(ffmpeg).args(["-nostdin", "-v", "error"]).args(arguments))
 }
 
-fn probe(arguments: &[&str]) -> Result<Vec<u8>, String> {
+/// Runs ffprobe. Returns what it prints, or what it says is wrong.
+pub fn probe(arguments: &[&str]) -> Result<Vec<u8>, String> {
     let (_, ffprobe) = PROGRAMS.as_ref().expect("asked before");
     output(Command::new(ffprobe).args(["-v", "error"]).args(arguments))
 }

@@ -46,6 +46,7 @@ mod following; // `?follow`: files that grow while they are sent
 mod http2_limits; // what an HTTP/2 client may have, and what it keeps when the server goes down
 mod inspect; // what is told of a file, and of what it is sent as
 mod jobs; // the jobs of the API
+mod ladder; // renditions that are encoded in pieces
 mod library; // scanning, watching, listing, sorting and searching
 mod listed; // what manifests promise, held against what is fetched
 mod paths; // which paths name a file, and that none leads out of a root

@@ -275,14 +275,14 @@ impl Asking<'_> {
     fn without(&self, stands: Stands) -> Result<HttpResponse, Error> {
         match stands {
             Stands::Failed(why) => Err(Error::Unprocessable(format!("it cannot be made: {why}"))),
-            Stands::Making(_) if self.at_once => {
-                Ok(HttpResponse::build(StatusCode::ACCEPTED)
-                    .insert_header((CONTENT_TYPE, HeaderValue::from_static("image/svg+xml")))
-                    .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
-                    .insert_header((RETRY_AFTER, AGAIN_S))
-                    .body(PLACEHOLDER))
+            Stands::Making(_) if self.at_once => Ok(HttpResponse::build(StatusCode::ACCEPTED)
+                .insert_header((CONTENT_TYPE, HeaderValue::from_static("image/svg+xml")))
+                .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
+                .insert_header((RETRY_AFTER, AGAIN_S))
+                .body(PLACEHOLDER)),
+            Stands::Making(_) | Stands::Made(_) => {
+                Err(Error::NotReady("it is being made; ask again"))
             }
-            Stands::Making(_) | Stands::Made(_) => Err(Error::NotReady("it is being made; ask again")),
         }
     }
 }

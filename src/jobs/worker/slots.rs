@@ -14,7 +14,10 @@ pub(super) struct Slots {
 
 impl Slots {
     pub(super) fn new(films: usize, pictures: usize) -> Self {
-        Self { films: Arc::new(Semaphore::new(films)), pictures: Arc::new(Semaphore::new(pictures)) }
+        Self {
+            films: Arc::new(Semaphore::new(films)),
+            pictures: Arc::new(Semaphore::new(pictures)),
+        }
     }
 
     fn of(&self, class: Class) -> &Arc<Semaphore> {
