@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Read as _, Write as _},
+    num::NonZeroU64,
     process, thread,
     time::Duration,
 };
@@ -24,6 +25,10 @@ use crate::{
     store::{Database, artifacts::Artifacts},
     telemetry,
 };
+
+/// About how long a piece of a film is that is encoded by itself, in milliseconds: long enough that
+/// starting an encoder does not count, short enough that all workers have one.
+const PIECE_MS: NonZeroU64 = NonZeroU64::new(60_000).unwrap();
 
 /// Works until a signal ends it, or, beside a server, until that is gone.
 pub fn run(settings: Settings, is_supervised: bool) -> Result<(), StartError> {
@@ -60,9 +65,13 @@ async fn put_together(settings: &Settings) -> Result<Worker, StartError> {
         .map_err(|error| StartError::Data { dir: data, error })?;
     let maker = Maker {
         library,
+        queue: queue.clone(),
+        artifacts: artifacts.clone(),
         ffmpeg: find_ffmpeg(settings.sandbox).await,
         memory_bytes: settings.job_memory_mib.get() << 20,
         stall: Duration::from_secs(settings.job_stall_s.get()),
+        deadline: Duration::from_secs(settings.job_deadline_s.get()),
+        piece_ms: PIECE_MS,
     };
     let encode_slots = match settings.encode_slots.count() {
         0 => thread::available_parallelism().map_or(1, usize::from),

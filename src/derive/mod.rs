@@ -16,4 +16,4 @@ pub mod sandbox;
 mod task;
 
 pub use maker::{Failure, Maker, Next, Watch};
-pub use task::{Make, Task};
+pub use task::{Make, Picture, Task};
