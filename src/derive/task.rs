@@ -31,6 +31,8 @@ pub struct Task {
 pub enum Make {
     /// A picture, or several.
     Picture(Picture),
+    /// All sheets of its storyboard.
+    Storyboard,
     /// Its pictures in another size or codec: `rendition.mp4`.
     Rendition {
         /// Which.
@@ -106,6 +108,7 @@ impl Task {
     pub fn kind(&self) -> &'static str {
         match &self.make {
             Make::Picture(picture) => picture.kind(),
+            Make::Storyboard => "storyboard",
             Make::Rendition { .. } => "rendition",
             Make::Piece { .. } => "piece",
         }
@@ -115,6 +118,7 @@ impl Task {
     pub fn key(&self) -> Key {
         let what = match &self.make {
             Make::Picture(picture) => picture.name(),
+            Make::Storyboard => format!("storyboard{}", pictures::FORMAT_VERSION),
             Make::Rendition { rung } => rung.to_string(),
             // All of a rung: what is made of pieces has to be of one kind.
             Make::Piece { rung, number } => {
@@ -140,17 +144,16 @@ impl Task {
         let (class, priority, max_attempts) = match self.make {
             Make::Rendition { .. } => (Class::Encode, WISHED, FILM_ATTEMPTS),
             Make::Piece { .. } => (Class::Encode, WISHED, FILM_ATTEMPTS),
-            _ => (Class::Picture, AWAITED, PICTURE_ATTEMPTS),
+            Make::Storyboard => (Class::Picture, WISHED, PICTURE_ATTEMPTS),
+            Make::Picture(_) => (Class::Picture, AWAITED, PICTURE_ATTEMPTS),
         };
-        // A piece is its rendition's alone.
-        let is_piece = matches!(self.make, Make::Piece { .. });
         NewJob {
             class,
             kind: self.kind().to_owned(),
             title: title.unwrap_or_else(|_| self.title.clone()),
             payload: serde_json::to_string(self).expect("numbers and texts"),
             priority,
-            dedupe_key: (!is_piece).then(|| self.key().to_string()),
+            dedupe_key: Some(self.key().to_string()),
             max_attempts,
         }
     }

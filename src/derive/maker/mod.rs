@@ -3,9 +3,17 @@
 mod pictures;
 mod renditions;
 
-use std::{fmt, num::NonZeroU64, path::Path, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    num::NonZeroU64,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use tokio::sync::watch;
+use tokio::{sync::watch, task::spawn_blocking};
+
+pub use renditions::RENDITION;
 
 use super::{
     Make, Task,
@@ -18,7 +26,7 @@ use crate::{
     library::{Library, MediaPath},
     movie::Movie,
     package::{stills::StillsRefused, title},
-    store::artifacts::Artifacts,
+    store::artifacts::{Artifacts, Key},
 };
 
 /// Makes things of titles.
@@ -56,6 +64,8 @@ pub struct Watch {
 pub enum Next {
     /// It is whole: publish it.
     Publish,
+    /// All of it was made by others.
+    Nothing,
     /// These are to be made first.
     Split(Vec<Task>),
 }
@@ -100,7 +110,7 @@ impl Maker {
                 let opened = self.open(task).await?;
                 Ok(self.rendition_bytes(&opened, &task.make, rung))
             }
-            Make::Picture(_) => Ok(pictures::BYTES_MAX),
+            Make::Picture(_) | Make::Storyboard => Ok(pictures::BYTES_MAX),
         }
     }
 
@@ -113,6 +123,7 @@ impl Maker {
                 self.piece(&opened, rung, *number, folder, watch).await?;
                 Next::Publish
             }
+            Make::Storyboard => self.storyboard(&opened, task).await?,
             Make::Picture(wanted) => {
                 self.picture(&opened, wanted, folder, watch).await?;
                 Next::Publish
@@ -129,6 +140,17 @@ impl Maker {
             Some(now) if now == *opened.file.identity() => Ok(()),
             _ => Err(REPLACED()),
         }
+    }
+
+    /// The folder of what was made under a key.
+    async fn find(&self, key: &Key) -> Result<Option<PathBuf>, Failure> {
+        let Some(artifact) = self.queue.artifact(key.as_str()).await? else {
+            return Ok(None);
+        };
+        let folder = self.artifacts.folder(key, artifact.token);
+        let there = folder.clone();
+        let is_there = spawn_blocking(move || there.is_dir()).await.map_err(Failure::passing)?;
+        Ok(Some(folder).filter(|_| is_there))
     }
 
     async fn open(&self, task: &Task) -> Result<Opened, Failure> {

@@ -2,10 +2,10 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use super::{Failure, Maker, Opened, Watch};
+use super::{Failure, Maker, Next, Opened, Watch};
 use crate::{
     derive::{
-        Picture,
+        Make, Picture, Task,
         ffmpeg::{Input, Limits, Run},
         pictures::{self, Look, Recipe},
     },
@@ -25,6 +25,22 @@ pub(super) const BYTES_MAX: u64 = 16 << 20;
 const DEADLINE: Duration = Duration::from_secs(60);
 
 impl Maker {
+    /// Says which sheets of a storyboard have to be made first: all that are not there yet.
+    pub(super) async fn storyboard(&self, opened: &Opened, task: &Task) -> Result<Next, Failure> {
+        let track = stills::track(&opened.movie)?;
+        let display = display_size(track).ok_or(StillsRefused::NoPictures)?;
+        let geometry = Geometry::new(title::duration_ms(&opened.movie), display);
+        let mut missing = Vec::new();
+        for number in 1..=geometry.sheets() {
+            let make = Make::Picture(Picture::Sheet { number });
+            let sheet = Task { make, ..task.clone() };
+            if self.find(&sheet.key()).await?.is_none() {
+                missing.push(sheet);
+            }
+        }
+        Ok(if missing.is_empty() { Next::Nothing } else { Next::Split(missing) })
+    }
+
     pub(super) async fn picture(
         &self,
         opened: &Opened,

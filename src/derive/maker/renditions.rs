@@ -1,11 +1,6 @@
 //! Renditions: a film is cut into pieces, which are jobs of their own, and joined when all are there.
 
-use std::{
-    num::NonZeroU32,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{num::NonZeroU32, path::Path, sync::Arc, time::Duration};
 
 use tokio::task::spawn_blocking;
 
@@ -24,7 +19,6 @@ use crate::{
     extent::ReadError,
     jobs::queue::Progress,
     package::{stills, title},
-    store::artifacts::Key,
 };
 
 /// The name of a piece in its folder.
@@ -141,18 +135,6 @@ impl Maker {
             Ok::<_, stills::StillsRefused>(Pieces::of(track, &open.in_turn(), piece_ms)?)
         });
         Ok(cut.await.map_err(|error| Failure::passing(ReadError::from(error)))??)
-    }
-
-    /// The folder of what was made under a key.
-    async fn find(&self, key: &Key) -> Result<Option<PathBuf>, Failure> {
-        let artifact = self.queue.artifact(key.as_str()).await?;
-        let folder = artifact.map(|made| self.artifacts.folder(key, made.token));
-        let Some(folder) = folder else {
-            return Ok(None);
-        };
-        let there = folder.clone();
-        let is_there = spawn_blocking(move || there.is_dir()).await.map_err(Failure::passing)?;
-        Ok(Some(folder).filter(|_| is_there))
     }
 
     fn grid_ms(&self) -> NonZeroU32 {

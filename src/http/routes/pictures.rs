@@ -110,6 +110,10 @@ pub(super) async fn serve(
                 TrackFile::Images => {
                     asking.text(hls::images(&storyboard), streams::HLS, Caching::Immutable).await
                 }
+                TrackFile::Overview(coding) => {
+                    let name = format!("sheet.{}", coding.ending());
+                    asking.picture(Picture::Overview, &name, coding, Caching::Immutable).await
+                }
                 TrackFile::Sheet(place, coding) => {
                     let number = u32::try_from(place + 1).map_err(|_| Error::NotFound)?;
                     storyboard.geometry.sheet(number).ok_or(Error::NotFound)?;

@@ -11,7 +11,9 @@ use tokio::{
 use super::Worker;
 use crate::{
     derive::{Failure, Next, Task, Watch},
-    jobs::queue::{Artifact, Beat, Class, Job, Lease, NewArtifact, Progress, QueueError, Retry},
+    jobs::queue::{
+        Artifact, Beat, Class, Job, Lease, NewArtifact, NewJob, Progress, QueueError, Retry,
+    },
     store::artifacts::Key,
 };
 
@@ -40,6 +42,8 @@ enum Halt {
 enum Made {
     /// Something that was published, and the beginning of the keys of what it was made of.
     Artifact { row: NewArtifact, scaffolding: Option<String> },
+    /// Nothing: others have made it.
+    Nothing,
     /// Pieces that are to be made first.
     Pieces(Vec<Task>),
 }
@@ -133,6 +137,7 @@ impl Attempt {
                     scaffolding: task.scaffolding(),
                 })
             }
+            Next::Nothing => Ok(Made::Nothing),
             Next::Split(pieces) => Ok(Made::Pieces(pieces)),
         }
     }
@@ -153,8 +158,11 @@ impl Attempt {
                 }
                 Ok(is_held)
             }
+            Ok(Made::Nothing) => queue.finish(&self.lease, &[]).await,
             Ok(Made::Pieces(pieces)) => {
-                let pieces = pieces.iter().map(Task::job).collect();
+                // A piece has no key of its own: it is this job's alone.
+                let piece = |task: &Task| NewJob { dedupe_key: None, ..task.job() };
+                let pieces = pieces.iter().map(piece).collect();
                 queue.split(&self.lease, pieces).await
             }
             Err(Failure { why, retry }) => {
