@@ -21,8 +21,8 @@ use tokio::{
 };
 
 use super::{
-    Ended, Ffmpeg, FfmpegError, Input, Limits, Progress, Run, arguments, feed, progress::Reader,
-    sniff::FIRST_BYTES, tail::Tail,
+    Ended, Ffmpeg, FfmpegError, Input, Limits, Probed, Progress, Run, arguments, feed,
+    progress::Reader, sniff::FIRST_BYTES, tail::Tail,
 };
 use crate::{
     derive::{
@@ -119,21 +119,41 @@ impl Ffmpeg {
         })
     }
 
-    /// Whether this machine can run it as the policy demands: what confines it, or what is missing.
-    pub async fn probe(&self) -> Result<String, FfmpegError> {
+    /// Whether this machine can run it as the policy demands. Starts it once, and does nothing else.
+    pub async fn probe(&self) -> Result<Probed, FfmpegError> {
         let mut confinement = self.confinement(&[], None, &Limits::default());
-        confinement.parent = None;
+        let enforced = self.said(&confinement).await?;
+        confinement.program = vec![self.program.clone().into(), "-version".into()];
+        let said = self.said(&confinement).await?;
+        let version = said.split_ascii_whitespace().nth(2).unwrap_or_default().to_owned();
+        Ok(Probed { version, enforced })
+    }
+
+    /// What a run without an output says.
+    async fn said(&self, confinement: &Confinement) -> Result<String, FfmpegError> {
         let mut command = confinement.command(&self.helper);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let output = tokio::task::spawn_blocking(move || command.output()).await;
-        let output = output.map_err(io::Error::other)??;
-        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-        if output.status.success() {
-            Ok(said(&output.stdout))
-        } else {
-            let why = said(&output.stderr);
-            Err(FfmpegError::Sandbox(why.strip_prefix(PREFIX).unwrap_or(&why).to_owned()))
+        command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut group = Group::start(command).await?;
+        let (stdout, stderr) = (group.stdout()?, group.stderr()?);
+        let (mut said, mut tail) = (Vec::new(), Tail::default());
+        let listening = async {
+            tokio::try_join!(
+                listen(stdout, |printed| said.extend_from_slice(printed)),
+                listen(stderr, |printed| tail.take(printed)),
+            )?;
+            group.ended().await;
+            Ok::<_, FfmpegError>(())
+        };
+        let patience = Limits::default().stall;
+        timeout(patience, listening).await.map_err(|_| FfmpegError::Stalled(patience))??;
+        if group.reap()?.success() {
+            return Ok(String::from_utf8_lossy(&said).trim().to_owned());
         }
+        let why = tail.text();
+        Err(FfmpegError::Sandbox(match why.strip_prefix(PREFIX) {
+            Some(why) => why.to_owned(),
+            None => format!("ffmpeg does not start in its sandbox: {why}"),
+        }))
     }
 
     fn confinement(
