@@ -103,7 +103,6 @@ fn a_picture_is_made_of_a_file() {
     let ended = done(place.run(&["-ss", "1", "-i", "{a.mp4}", "-frames:v", "1", "a.jpg"])).unwrap();
     assert_eq!(place.made(), ["a.jpg"]);
     assert!(ended.progress.is_end && ended.progress.frames == 1, "{ended:?}");
-    assert!(ended.read_bytes > 0 && ended.written_bytes > 0, "{ended:?}");
     assert_eq!(ended.tail, "");
 }
 
@@ -348,14 +347,13 @@ fn who_goes_away_leaves_no_process() {
     let (_never, cancel) = watch::channel(false);
     block_on(async {
         let (started, mut starting) = watch::channel(false);
-        let watch = |_: &Progress| {
+        let watch = move |_: &Progress| {
             started.send_replace(true);
         };
-        let program = program();
-        tokio::select! {
-            ended = program.run(run, watch, cancel) => panic!("{ended:?}"),
-            _ = starting.wait_for(|is_started| *is_started) => {}
-        }
+        let running = tokio::spawn(async move { program().run(run, watch, cancel).await });
+        starting.wait_for(|is_started| *is_started).await.unwrap();
+        running.abort();
+        assert!(running.await.expect_err("aborted").is_cancelled());
     });
     until("it has gone", || child_in(&place.path("out")).is_none());
 }

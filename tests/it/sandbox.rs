@@ -178,11 +178,9 @@ fn signals_to_others_are_refused() {
 #[test]
 fn mounts_and_namespaces_are_refused() {
     let place = Place::new();
-    for (program, arguments) in [
-        ("mount", &["-t", "tmpfs", "none", "/mnt"] as &[&str]),
-        ("chroot", &["/"]),
-        ("unshare", &["-U", "true"]),
-    ] {
+    for (program, arguments) in
+        [("mount", &["-t", "tmpfs", "none", "/mnt"] as &[&str]), ("unshare", &["-U", "true"])]
+    {
         let output = place.run(program, arguments);
         let said = said(&output.stderr).to_lowercase();
         let is_named = ["not permitted", "permission denied", "must be superuser"];
@@ -233,6 +231,8 @@ fn calls_of_the_kernel_are_refused_by_number_and_arguments() {
         ("programs in the kernel", libc::SYS_bpf, "0, 0, 0", EPERM),
         ("faults of pages", libc::SYS_userfaultfd, "0", EPERM),
         ("keys", libc::SYS_keyctl, "0, 0", EPERM),
+        ("a mount", libc::SYS_mount, "0, $ARGV[0], 0, 0, 0", EPERM),
+        ("another root", libc::SYS_chroot, "$ARGV[0]", EPERM),
         ("a namespace", libc::SYS_unshare, &user, EPERM),
         ("a terminal's input", libc::SYS_ioctl, &typing, EPERM),
         #[cfg(target_arch = "x86_64")]

@@ -2,15 +2,18 @@
 //!
 //! Who wants something made says [which arguments](Run) it takes, which files it reads and which
 //! folder it writes. Everything else is here: [`arguments`] adds what every run needs and forces the
-//! demuxer that [`sniff`] found, so that no file can pass as a playlist of others; [`run`] feeds,
-//! listens, watches and ends it; the [sandbox](super::sandbox) holds it.
+//! demuxer that [`sniff`] found, so that no file can pass as a playlist of others; [`Ffmpeg::run`]
+//! feeds it, listens to it, watches it and ends it; the [sandbox](super::sandbox) holds it.
 
 pub mod arguments;
 pub mod feed;
+mod listen;
+mod probe;
 pub mod progress;
 mod run;
 pub mod sniff;
 pub mod tail;
+mod watchdog;
 
 use std::{
     ffi::OsString,
