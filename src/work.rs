@@ -3,11 +3,11 @@
 use std::{
     io::{self, Read as _, Write as _},
     num::NonZeroU64,
-    process, thread,
+    process,
+    sync::Arc,
+    thread,
     time::Duration,
 };
-
-use std::sync::Arc;
 
 use tokio::{
     runtime,
@@ -18,8 +18,12 @@ use tokio::{
 use tracing::{info, warn};
 
 use crate::{
-    config::{Sandboxing, Settings},
-    derive::{Maker, ffmpeg::Ffmpeg, sandbox::Policy},
+    config::Settings,
+    derive::{
+        Maker,
+        ffmpeg::{Ffmpeg, Missing},
+        sandbox::Policy,
+    },
     jobs::{queue::Queue, supervisor::ALIVE, worker::Worker},
     start::{self, StartError},
     store::{Database, artifacts::Artifacts},
@@ -89,15 +93,10 @@ async fn put_together(settings: &Settings) -> Result<Worker, StartError> {
 }
 
 /// Finds ffmpeg, and says what confines it here.
-async fn find_ffmpeg(sandbox: Sandboxing) -> Result<Ffmpeg, crate::derive::ffmpeg::Missing> {
-    let policy = match sandbox {
-        Sandboxing::Required => Policy::Required,
-        Sandboxing::Available => Policy::WhereAvailable,
-        Sandboxing::Off => Policy::Off,
-    };
+async fn find_ffmpeg(policy: Policy) -> Result<Ffmpeg, Missing> {
     let ffmpeg = Ffmpeg::find(policy)?;
     match ffmpeg.probe().await {
-        Ok(confined_by) => info!(confined_by, "ffmpeg is confined"),
+        Ok(probed) => info!(version = probed.version, confined_by = probed.enforced, "ffmpeg"),
         Err(error) => warn!(%error, "no picture and no rendition can be made"),
     }
     Ok(ffmpeg)
