@@ -6,6 +6,7 @@
 //! ```text
 //! cli, serve        what was typed; a server put together and taken down
 //! http              the rules of HTTP, then one small file per family of routes
+//! derive            what is made by decoding: pictures
 //! package           a movie as extents and as manifests
 //! library           which titles there are, what they are called, when they change
 //! movie             a movie's index: tracks, samples, time
