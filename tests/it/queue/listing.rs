@@ -48,6 +48,17 @@ a_list_may_be_of_some_jobs_only(queue) {
     assert_eq!(count(Filter { only_parents: true, ..Filter::default() }).await, 1);
 }
 
+jobs_are_counted(queue) {
+    assert_eq!(queue.counts().await.unwrap(), []);
+    queue.taken(NewJob { class: Class::Encode, ..job("rung", 1) }).await;
+    queue.add(job("poster", 1)).await;
+    queue.add(job("poster", 1)).await;
+    let mut counts = queue.counts().await.unwrap();
+    counts.sort_by_key(|(_, _, count)| *count);
+    let expected = [(Class::Encode, State::Running, 1), (Class::Picture, State::Queued, 2)];
+    assert_eq!(counts, expected);
+}
+
 changes_are_told_in_their_order_and_none_is_missed(queue) {
     let first = queue.add(job("poster", 1)).await;
     let second = queue.add(job("poster", 1)).await;
