@@ -24,7 +24,7 @@ use crate::{
     extent::disk::{File, OpenError, Root},
     jobs::{
         queue::{Class, Job, Queue, QueueError, State},
-        supervisor::Supervisor,
+        supervisor::{Supervisor, WorkerState},
     },
     store::artifacts::Key,
 };
@@ -165,6 +165,11 @@ impl Gallery {
         let asked = ask.await.ok().flatten();
         // What was known last is better than nothing.
         asked.or_else(|| self.renditions.get(version).map(|(_, known)| known)).unwrap_or_default()
+    }
+
+    /// How it is with the worker beside the server.
+    pub fn worker(&self) -> WorkerState {
+        self.supervisor.state()
     }
 
     /// What was asked for since this was called last.
