@@ -45,6 +45,8 @@ pub struct Piece {
     /// Where in the file a reader has to look for where decoding begins: a time from that of its key
     /// frame on, and before the next one. `None` for the beginning of the file.
     pub seek: Option<i64>,
+    /// The same of the key frame before, for decoders that lose pictures where they begin.
+    pub seek_earlier: Option<i64>,
 }
 
 impl Pieces {
@@ -113,6 +115,7 @@ fn cut(track: &Track, piece_ms: NonZeroU64) -> Vec<Piece> {
                 pictures: 0,
                 key_frames: Vec::new(),
                 seek: None,
+                seek_earlier: None,
             });
         } else if let Some(last) = pieces.last_mut() {
             last.key_frames.push(segment.start);
@@ -155,8 +158,8 @@ fn count<R: ReadAt + ?Sized>(
     // Pictures that are shown before the first key frame refer to what is not there.
     let mut decodable = None;
     let mut seen: Option<i64> = None;
-    // The piece whose key frame has been found last.
-    let mut sought: Option<(usize, i64)> = None;
+    // The last key frame: the piece that it begins, and when it is shown.
+    let mut key_frame = None;
     for _ in segment.first_sample..track.index.end_sample {
         let Some(Ok(sample)) = walk.next_sample()? else {
             return Err(ReadError::Changed);
@@ -165,17 +168,22 @@ fn count<R: ReadAt + ?Sized>(
         let raw = presented.saturating_sub(track.timeline.shift);
         let decodable = *decodable.get_or_insert(presented);
         if sample.is_sync {
-            // ffmpeg looks for the last key frame that is decoded then or before, and newer versions for
-            // the last that is shown, too. It takes what raises composition offsets off decoding times.
-            if let Some((place, shown)) = sought.take() {
+            let earlier = key_frame.take().map(|(place, shown): (Option<usize>, i64)| {
+                // ffmpeg looks for the last key frame that is decoded then or before, and newer versions
+                // for the last that is shown, too. It takes what raises offsets off decoding times.
                 let next = sample.dts.saturating_sub(raise);
-                pieces[place].seek = Some(shown.min(next.saturating_sub(1)));
-            }
+                let seek = shown.min(next.saturating_sub(1));
+                if let Some(place) = place {
+                    pieces[place].seek = Some(seek);
+                }
+                seek
+            });
             let found = pieces.binary_search_by_key(&presented, |piece| piece.first);
-            if let Ok(place @ 1..) = found {
-                pieces[place].seek = Some(raw);
-                sought = Some((place, raw));
+            let place = found.ok().filter(|place| *place > 0);
+            if let Some(place) = place {
+                (pieces[place].seek, pieces[place].seek_earlier) = (Some(raw), earlier);
             }
+            key_frame = Some((place, raw));
         }
         if presented < decodable || presented >= until {
             continue;
