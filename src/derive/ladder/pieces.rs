@@ -13,6 +13,10 @@ use crate::{
     movie::Track,
 };
 
+/// The most key frames of a piece that are forced: their times stand in one argument, and one may have
+/// 128 KiB (`MAX_ARG_STRLEN` of Linux).
+const KEY_FRAMES_MAX: usize = 4096;
+
 /// A film and its pieces.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Pieces {
@@ -104,7 +108,8 @@ fn cut(track: &Track, piece_ms: NonZeroU64) -> Vec<Piece> {
     let mut next = 0;
     for segment in segments {
         let since = i128::from(segment.start) - i128::from(first.start);
-        if since * count >= next * lasts {
+        let is_full = |piece: &Piece| piece.key_frames.len() >= KEY_FRAMES_MAX;
+        if since * count >= next * lasts || pieces.last().is_some_and(is_full) {
             next = since * count / lasts.max(1) + 1;
             if let Some(last) = pieces.last_mut() {
                 last.end = segment.start;
@@ -202,4 +207,22 @@ fn count<R: ReadAt + ?Sized>(
         piece.pictures = piece.pictures.saturating_add(1);
     }
     Ok(seen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn piece(first: i64, end: i64, seek: Option<i64>) -> Piece {
+        Piece { first, end, pictures: 5, key_frames: vec![first + 1], seek, seek_earlier: None }
+    }
+
+    #[test]
+    fn a_piece_without_a_key_frame_belongs_to_the_one_before() {
+        let pieces = [piece(0, 5, None), piece(5, 10, None), piece(10, 15, Some(10))];
+        let merged = merge(pieces.to_vec());
+        let ends: Vec<_> = merged.iter().map(|piece| (piece.first, piece.end)).collect();
+        assert_eq!(ends, [(0, 10), (10, 15)]);
+        assert_eq!((merged[0].pictures, &merged[0].key_frames[..]), (10, &[1, 5, 6][..]));
+    }
 }
