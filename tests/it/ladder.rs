@@ -9,7 +9,7 @@ use std::{
 
 use headwater::{
     derive::ladder::{
-        encode::{self, Colours, Encoder},
+        encode::{self, Colours, Encoder, Start},
         join::{self, NoRendition},
         pieces::Pieces,
         remux::{Fate, Remux},
@@ -55,7 +55,12 @@ impl Film {
     fn encoder(&self, lines: u32, coding: Coding) -> Encoder {
         let pictures = Pictures::of(self.track()).expect("pictures");
         let rung = Rung::new(&pictures, lines, coding, Effort::Quick).expect("it is smaller");
-        Encoder { rung, colours: Colours::of(&pictures, coding), threads: 1 }
+        Encoder {
+            rung,
+            colours: Colours::of(&pictures, coding),
+            threads: 1,
+            start: Start::KeyFrame,
+        }
     }
 
     /// Encodes all pieces, each by itself, the last first: nothing depends on the one before.
@@ -63,7 +68,7 @@ impl Film {
         let numbered = film.pieces.iter().enumerate().rev();
         let mut files: Vec<PathBuf> = numbered
             .map(|(number, piece)| {
-                let path = folder.path(&format!("piece-{number}.mp4"));
+                let path = folder.path(format!("piece-{number}.mp4"));
                 let output = path.to_str().expect("text");
                 let arguments = encode::arguments(&self.path, film, piece, encoder, output);
                 let arguments: Vec<_> =
@@ -80,7 +85,7 @@ impl Film {
     fn rendition(&self, folder: &Folder, piece_ms: u64, encoder: &Encoder) -> (PathBuf, usize) {
         let film = self.pieces(piece_ms);
         let files = self.encode(folder, &film, encoder);
-        let output = folder.path(&format!("rendition-{piece_ms}.mp4"));
+        let output = folder.path(format!("rendition-{piece_ms}.mp4"));
         let made = join::join(&film, GRID_MS, &files, &output, |_| true);
         let made = made.unwrap_or_else(|why| panic!("{}: {why}", self.path.display()));
         assert_eq!(made.lost, 0);
@@ -160,6 +165,28 @@ fn every_picture_of_every_kind_of_film_keeps_its_time() {
     ] {
         let made = is_seamless(clips::named(name).path(), 36, Coding::H264, 3000);
         assert_eq!(made, pieces, "{name}");
+    }
+}
+
+#[test]
+fn a_piece_that_is_decoded_from_further_before_is_the_same() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    for name in ["open-gop.mp4", "irregular-gops.mp4", "fragmented.mp4"] {
+        let film = Film::open(clips::named(name).path());
+        let pieces = film.pieces(3000);
+        let encoder = film.encoder(36, Coding::H264);
+        let encode = |start| {
+            let folder = Folder::new();
+            let files = film.encode(&folder, &pieces, &Encoder { start, ..encoder });
+            for (number, file) in (1..).zip(&files) {
+                let lost = join::check(&pieces, number, GRID_MS, file);
+                assert_eq!(lost.expect("the piece"), 0, "{name}");
+            }
+            files.iter().map(|file| fs::read(file).expect("a file")).collect::<Vec<_>>()
+        };
+        assert!(encode(Start::KeyFrame) == encode(Start::Earlier), "{name}");
     }
 }
 
@@ -332,7 +359,8 @@ fn a_movie_whose_pictures_nobody_plays_gets_a_rendition_in_its_own_size() {
     let rungs = rungs::ladder(&pictures, Coding::H264, Effort::Quick);
     let [own] = rungs[..] else { panic!("{rungs:?}") };
     assert_eq!((own.width, own.height), (192, 108));
-    let encoder = Encoder { rung: own, colours: Colours::Standard, threads: 1 };
+    let encoder =
+        Encoder { rung: own, colours: Colours::Standard, threads: 1, start: Start::KeyFrame };
     let (output, pieces) = film.rendition(&folder, 3000, &encoder);
     assert_eq!(pieces, 3);
     assert_eq!(times(&output), times(&path));
