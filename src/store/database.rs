@@ -78,7 +78,7 @@ impl Database {
     /// its own answer.
     pub async fn open(url: Option<&str>, data: &Path) -> Result<Self, DatabaseError> {
         let database = match url {
-            None => Self::sqlite(&data.join(FILE_NAME))?,
+            None => Self::sqlite(&Self::file(data))?,
             Some(url) => match url.split_once(':') {
                 Some(("sqlite", path)) => Self::sqlite(Path::new(path))?,
                 Some(("postgres" | "postgresql", _)) => Self::postgres(url)?,
@@ -87,6 +87,11 @@ impl Database {
         };
         migrate::run(&database).await?;
         Ok(database)
+    }
+
+    /// The file of a data folder's database.
+    pub fn file(data: &Path) -> PathBuf {
+        data.join(FILE_NAME)
     }
 
     /// Begins a transaction that may write.
