@@ -7,6 +7,7 @@
 //! cli, serve        what was typed; a server put together and taken down
 //! http              the rules of HTTP, then one small file per family of routes
 //! jobs              the durable queue: what there is to do, and who is doing it
+//! webhooks          telling others what has become of the jobs
 //! package           a movie as extents and as manifests
 //! library           which titles there are, what they are called, when they change
 //! movie             a movie's index: tracks, samples, time
@@ -29,4 +30,5 @@ pub mod package;
 pub mod serve;
 pub mod store;
 pub mod telemetry;
+pub mod webhooks;
 pub mod wire;

@@ -34,6 +34,7 @@ use crate::{
     library::{IndexCache, Library, NamedRoot},
     store::Database,
     telemetry::{self, Metrics, RequestIds},
+    webhooks::Webhook,
     wire::{
         admission::Admission,
         connection::Patience,
@@ -91,6 +92,9 @@ pub enum StartError {
     /// The file with the token of the API cannot be used.
     #[error("api_token_file: {0}")]
     Token(io::Error),
+    /// The file with the secret of a webhook cannot be used.
+    #[error("webhook: {0}")]
+    Webhook(io::Error),
     /// The system gives no thread or no event queue.
     #[error(transparent)]
     System(#[from] io::Error),
@@ -143,14 +147,18 @@ impl Server {
         access_log.reopen(settings.access_log.as_deref()).map_err(StartError::AccessLog)?;
         let token = settings.api_token_file.as_deref().map(Token::read).transpose();
         let token = token.map_err(StartError::Token)?;
+        let webhooks = settings.webhooks.iter().map(Webhook::of).collect::<io::Result<Vec<_>>>();
+        let webhooks = webhooks.map_err(StartError::Webhook)?;
         let metrics = Metrics::default();
         let handle = beside.handle().clone();
         let site = Site::new(library, settings, metrics, handle);
         site.token.store(token.map(Arc::new));
-        match beside.block_on(Database::open(None, &data)) {
-            Ok(database) => site.open_queue(Queue::new(database)),
-            Err(error) => warn!(%error, "there is no database; files play without it"),
-        }
+        beside.block_on(async {
+            match Database::open(None, &data).await {
+                Ok(database) => site.open_queue(Queue::new(database), webhooks).await,
+                Err(error) => warn!(%error, "there is no database; files play without it"),
+            }
+        });
         let edge = Edge {
             site: Arc::clone(&site),
             access_log: access_log.clone(),

@@ -15,7 +15,7 @@ use tokio::{runtime, time::timeout};
 use super::jobs_text;
 use crate::{
     config::{ConfigError, Layer, Settings},
-    jobs::queue::{Filter, Job, JobId, Queue, QueueError},
+    jobs::queue::{Class, Filter, Job, JobId, Queue, QueueError},
     store::{Database, DatabaseError},
 };
 
@@ -132,7 +132,8 @@ async fn open(asked: &Asked) -> Result<Queue, Failure> {
 /// Prints the list, on a terminal again and again while there is something to come.
 async fn list(queue: &Queue, once: bool) -> Result<(), Failure> {
     let mut out = io::stdout();
-    let filter = Filter { only_parents: true, ..Filter::default() };
+    let not_class = Some(Class::Webhook);
+    let filter = Filter { not_class, only_parents: true, ..Filter::default() };
     if !out.is_terminal() || once {
         let jobs = queue.jobs(&filter, JOBS_MAX, None).await?;
         return Ok(out.write_all(jobs_text::plain(&jobs).as_bytes())?);

@@ -18,7 +18,6 @@ pub mod error;
 pub mod events;
 pub mod fields;
 pub mod guard;
-pub mod job_text;
 pub mod layout;
 pub mod made;
 pub mod multipart;

@@ -1,4 +1,5 @@
 //! Work that takes longer than a request: what there is to do, and who is doing it.
 
 pub mod queue;
+pub mod text;
 pub mod wish;

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use crate::jobs::{
+use super::{
     queue::Job,
     wish::{Ordered, Wish},
 };
