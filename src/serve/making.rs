@@ -19,6 +19,7 @@ use crate::{
     },
     start,
     store::{Database, artifacts::Artifacts},
+    webhooks::Webhook,
 };
 
 /// How long to wait before a database that does not answer is tried again.
@@ -40,6 +41,7 @@ impl Making {
         site: &Arc<Site>,
         data: &Path,
         worker: Option<WorkerCommand>,
+        webhooks: Vec<Webhook>,
         beside: &Handle,
     ) -> Self {
         let supervisor = Supervisor::default();
@@ -49,6 +51,7 @@ impl Making {
             site: Arc::clone(site),
             data: data.to_owned(),
             supervisor: supervisor.clone(),
+            webhooks,
             lacks,
         };
         // At best before the first request is answered.
@@ -82,6 +85,7 @@ struct Opening {
     site: Arc<Site>,
     data: std::path::PathBuf,
     supervisor: Supervisor,
+    webhooks: Vec<Webhook>,
     lacks: Option<&'static str>,
 }
 
@@ -108,7 +112,7 @@ impl Opening {
         beside.spawn(
             housekeeping.run(move || used.take_used(), move |key: &str| forgotten.forget(key)),
         );
-        self.site.open_queue(queue, gallery);
+        self.site.open_queue(queue, gallery, self.webhooks.clone()).await;
         Ok(())
     }
 }
