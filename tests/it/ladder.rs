@@ -15,6 +15,7 @@ use headwater::{
         remux::{Fate, Remux},
         report::{self, Report},
         rungs::{self, Coding, Effort, Pictures, Rung},
+        sound,
     },
     extent::disk::PlainFile,
     movie::{Movie, Track, codec::VideoRange},
@@ -381,4 +382,37 @@ fn high_dynamic_range_becomes_standard_where_the_codec_has_no_other() {
         let rendition = Film::open(&output);
         assert_eq!(Pictures::of(rendition.track()).expect("pictures").range, range, "{coding}");
     }
+}
+
+#[test]
+fn sound_that_nobody_plays_becomes_aac_and_stays_in_step() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    let picture = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=6";
+    let tone = "-itsoffset 1.5 -f lavfi -i sine=frequency=440:sample_rate=48000:duration=4";
+    let how = format!("{picture} {tone} {AVC} -c:a ac3 -ac 6 -fps_mode passthrough");
+    let film = Film::open(&make(&folder, "film.mp4", &how));
+    let is_sound = |track: &&Track| track.is_audio();
+    let track = film.movie.tracks.iter().find(is_sound).expect("sound");
+    assert!(sound::is_encodable(track));
+    let output = folder.path("sound.mp4");
+    let output = output.to_str().expect("text");
+    let arguments = sound::arguments(&film.path, track, output);
+    let arguments: Vec<_> =
+        arguments.iter().map(|argument| argument.to_str().expect("text")).collect();
+    ffmpeg::run(&[&["-y"], &arguments[..]].concat()).expect("sound");
+    let made = Film::open(Path::new(output));
+    let [made] = &made.movie.tracks[..] else { panic!("{:?}", made.movie) };
+    assert!(sound::is_playable(made));
+    assert_eq!(made.index.segments[0].start, 0);
+    // When the tone is heard first, and when all is over.
+    let raw = ["-i", output, "-ac", "1", "-ar", "48000", "-f", "s16le", "-"];
+    let samples = ffmpeg::run(&raw).expect("samples");
+    let samples = samples.chunks_exact(2).map(|sample| i16::from_le_bytes([sample[0], sample[1]]));
+    let heard = samples.clone().position(|sample| sample.unsigned_abs() > 200).expect("a tone");
+    let (heard_ms, lasts_ms) = (heard / 48, samples.len() / 48);
+    assert!((1490..1515).contains(&heard_ms), "{heard_ms}");
+    assert!((5450..5600).contains(&lasts_ms), "{lasts_ms}");
 }
