@@ -8,6 +8,7 @@ use std::{io, path::Path, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, time::sleep};
 use tracing::{info, warn};
 
+use super::policy;
 use crate::{
     cli::find_program,
     extent::disk::{Buffers, Root},
@@ -112,6 +113,7 @@ impl Opening {
         beside.spawn(
             housekeeping.run(move || used.take_used(), move |key: &str| forgotten.forget(key)),
         );
+        beside.spawn(policy::follow(Arc::clone(&self.site), queue.clone()));
         self.site.open_queue(queue, gallery, self.webhooks.clone()).await;
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! disk threads for each root.
 
 mod making;
+mod policy;
 
 use std::{
     io,

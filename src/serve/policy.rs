@@ -1,0 +1,122 @@
+//! Renditions that nobody has to ask for: the configured policy.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use tokio::time::interval;
+
+use crate::{
+    config::RenditionPolicy,
+    derive::{
+        Make, Task,
+        ladder::rungs::{self, Coding, Effort, Pictures},
+    },
+    extent::disk::Version,
+    http::Site,
+    jobs::queue::{Class, NewJob, Queue, QueueError, State},
+    library::{MediaPath, Title, catalog::Query},
+    package::{stills, title},
+};
+
+/// How often it is looked whether there are other titles.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// Titles that are looked at in one go.
+const PAGE: usize = 100;
+
+/// Titles that are remembered as having been looked at, about 100 bytes of memory each.
+const REMEMBERED: usize = 1_000_000;
+
+/// Renditions that may be waiting to be made; for more it is looked again later.
+const QUEUED_MAX: u32 = 1000;
+
+/// After whatever somebody has asked for.
+const PRIORITY: i64 = -10;
+
+/// Asks for the renditions of titles as they are found, until the server ends.
+pub(super) async fn follow(site: Arc<Site>, queue: Queue) {
+    let mut looks = interval(LOOK);
+    let mut seen = HashSet::new();
+    let mut changes = None;
+    loop {
+        looks.tick().await;
+        let policy = site.settings.load().renditions;
+        let now = (site.library.catalog.changes(), policy);
+        if policy == RenditionPolicy::Off || changes == Some(now) {
+            continue;
+        }
+        if look_at_all(&site, &queue, policy, &mut seen).await {
+            changes = Some(now);
+        }
+    }
+}
+
+/// Returns whether nothing was left for the next time.
+async fn look_at_all(
+    site: &Site,
+    queue: &Queue,
+    policy: RenditionPolicy,
+    seen: &mut HashSet<(MediaPath, Version)>,
+) -> bool {
+    let mut query = Query { limit: PAGE, ..Query::default() };
+    loop {
+        let titles = site.library.catalog.query(&query).titles;
+        if titles.is_empty() {
+            return true;
+        }
+        query.offset += titles.len();
+        for Title { path, version, .. } in titles {
+            if seen.contains(&(path.clone(), version)) {
+                continue;
+            }
+            let asked = ask_for(site, queue, &path, policy).await;
+            match asked {
+                Ok(true) if seen.len() < REMEMBERED => drop(seen.insert((path, version))),
+                Ok(true) => {}
+                Ok(false) => return false,
+                Err(error) => {
+                    let title = path.display();
+                    tracing::warn!(title, %error, "no renditions were asked for");
+                    return false;
+                }
+            }
+        }
+    }
+}
+
+/// Asks for what a title lacks. Returns whether there was room in the queue.
+async fn ask_for(
+    site: &Site,
+    queue: &Queue,
+    path: &MediaPath,
+    policy: RenditionPolicy,
+) -> Result<bool, QueueError> {
+    // What cannot be opened now is looked at when it has changed.
+    let Ok(file) = site.library.open(path).await else {
+        return Ok(true);
+    };
+    let indices = &site.library.indices;
+    let Ok(Ok(movie)) = indices.index(&file).await else {
+        return Ok(true);
+    };
+    let Some(pictures) = stills::track(&movie).ok().and_then(Pictures::of) else {
+        return Ok(true);
+    };
+    if policy == RenditionPolicy::Unplayable && pictures.is_playable {
+        return Ok(true);
+    }
+    let version = title::version(file.identity().version(), indices.grid_ms().get());
+    for rung in rungs::ladder(&pictures, Coding::H264, Effort::Quick) {
+        let task = Task::new(path, version, Make::Rendition { rung });
+        let key = task.key();
+        let is_there = queue.artifact(key.as_str()).await?.is_some();
+        if is_there || queue.latest(key.as_str()).await?.is_some_and(|job| job.state != State::Done)
+        {
+            continue;
+        }
+        if queue.are_queued(Class::Encode, QUEUED_MAX).await? {
+            return Ok(false);
+        }
+        queue.enqueue(NewJob { priority: PRIORITY, ..task.job() }).await?;
+    }
+    Ok(true)
+}
