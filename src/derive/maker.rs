@@ -5,23 +5,24 @@ use std::{fmt, path::Path, sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 use super::{
-    Make, Task,
+    MOVIE, Make, Task,
     ffmpeg::{Ffmpeg, FfmpegError, Input, Limits, Run},
     pictures::{self, Look, Recipe, Unfinished},
 };
 use crate::{
     extent::{
         Extents, ReadError, Source,
-        disk::{File, OpenError},
+        disk::{File, OpenError, Root},
     },
-    jobs::queue::{Progress, Retry},
+    jobs::queue::{Progress, Queue, QueueError, Retry},
     library::{Library, MediaPath},
-    movie::{Movie, Track},
+    movie::{Movie, MovieRefused, Track},
     package::{
         stills::{self, Stills, StillsRefused},
         storyboard::{Geometry, display_size},
         title,
     },
+    store::artifacts::{Artifacts, folder_of},
 };
 
 /// What pictures take on disk at most, in bytes.
@@ -29,6 +30,9 @@ const PICTURES_BYTES: u64 = 16 << 20;
 
 /// How long a picture may take.
 const PICTURE_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Why nothing is made of a file that is not the one that was asked for.
+pub(super) const REPLACED: &str = "the file was replaced since this was asked for";
 
 /// Makes things of titles.
 #[derive(Debug)]
@@ -41,6 +45,16 @@ pub struct Maker {
     pub memory_bytes: u64,
     /// How long it may show no progress.
     pub stall: Duration,
+    /// How long a run for a film may take.
+    pub deadline: Duration,
+    /// Where it is known what was made before.
+    pub queue: Queue,
+    /// Where that is.
+    pub artifacts: Artifacts,
+    /// The same, to read it.
+    pub made: Arc<Root>,
+    /// What all that is made may take together, in bytes.
+    pub budget_bytes: u64,
 }
 
 /// By what is heard how far a task is, and what is told to end it.
@@ -97,6 +111,7 @@ impl Maker {
             | Make::Sheet { .. }
             | Make::Overview
             | Make::Preview { .. } => PICTURES_BYTES,
+            Make::Movie => self.movie_bytes(task).await?,
         })
     }
 
@@ -108,21 +123,44 @@ impl Maker {
         folder: &Path,
         watch: Watch,
     ) -> Result<Next, Failure> {
+        if task.make == Make::Movie {
+            return self.movie(task, folder, watch).await;
+        }
         let opened = self.open(task).await?;
         self.picture(&opened, &task.make, folder, watch).await?;
         opened.file.check().map_err(Failure::for_good)?;
         Ok(Next::Publish)
     }
 
-    async fn open(&self, task: &Task) -> Result<Opened, Failure> {
+    /// The file of a task's title, if it is the one that the task is about.
+    pub(super) async fn source(&self, task: &Task) -> Result<(MediaPath, Arc<File>), Failure> {
         let path = MediaPath::decode(&task.title).map_err(Failure::for_good)?;
         let file = self.library.open(&path).await?;
-        let indices = &self.library.indices;
-        let version = title::version(file.identity().version(), indices.grid_ms().get());
+        let grid_ms = self.library.indices.grid_ms().get();
+        let version = title::version(file.identity().version(), grid_ms);
         if version.to_string() != task.version {
-            return Err(Failure::for_good("the file was replaced since this was asked for"));
+            return Err(Failure::for_good(REPLACED));
         }
-        let index = indices.index(&file).await.map_err(Failure::passing)?;
+        Ok((path, file))
+    }
+
+    /// The movie that plays: the file itself, or else what was made of it.
+    async fn open(&self, task: &Task) -> Result<Opened, Failure> {
+        let (_, file) = self.source(task).await?;
+        match self.library.indices.index(&file).await.map_err(Failure::passing)? {
+            Ok(movie) => Ok(Opened { movie, file }),
+            Err(refused) => self.open_made(task, &refused).await,
+        }
+    }
+
+    async fn open_made(&self, task: &Task, refused: &MovieRefused) -> Result<Opened, Failure> {
+        let key = Task { make: Make::Movie, ..task.clone() }.key();
+        let made = self.queue.artifact(key.as_str()).await?;
+        let token = made.ok_or_else(|| Failure::for_good(refused))?.token;
+        let file = self.made.open_file(&folder_of(&key, token).join(MOVIE)).await;
+        // It may have been evicted a moment ago.
+        let file = file.map_err(Failure::passing)?;
+        let index = self.library.indices.index(&file).await.map_err(Failure::passing)?;
         Ok(Opened { movie: index.map_err(Failure::for_good)?, file })
     }
 
@@ -214,6 +252,8 @@ fn picture<R: crate::extent::ReadAt + ?Sized>(
         Make::Preview { size } => {
             (near(&pictures::preview_times_ms(duration_ms))?, pictures::preview(look, size))
         }
+        // It is made of the file, and not of its pictures.
+        Make::Movie => return Err(StillsRefused::NoPictures),
     })
 }
 
@@ -223,6 +263,12 @@ impl From<OpenError> for Failure {
             OpenError::NotFound => Self::for_good("the title is not there any more"),
             error => Self::passing(error),
         }
+    }
+}
+
+impl From<QueueError> for Failure {
+    fn from(error: QueueError) -> Self {
+        Self::passing(error)
     }
 }
 

@@ -11,9 +11,10 @@ pub mod child;
 pub mod ffmpeg;
 pub mod ladder;
 mod maker;
+mod movie;
 pub mod pictures;
 pub mod sandbox;
 mod task;
 
 pub use maker::{Failure, Maker, Next, Watch};
-pub use task::{Make, Task};
+pub use task::{MOVIE, Make, Task};

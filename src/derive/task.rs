@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::pictures::{self, Size};
+use super::{
+    ladder::remux,
+    pictures::{self, Size},
+};
 use crate::{
     extent::disk::Version,
     jobs::queue::{Class, NewJob},
@@ -16,7 +19,7 @@ use crate::{
 pub struct Task {
     /// The title's path, percent-encoded.
     pub title: String,
-    /// The version in the URLs of its segments.
+    /// The version by which things made of its file are named.
     pub version: String,
     /// What is to be made of it.
     pub make: Make,
@@ -54,7 +57,12 @@ pub enum Make {
         /// How large.
         size: Size,
     },
+    /// The movie of a file that is none, or of a container that is not packaged: [`MOVIE`].
+    Movie,
 }
+
+/// The file of the movie of a file that is none.
+pub const MOVIE: &str = "movie.mp4";
 
 /// How urgent what somebody waits for is.
 const AWAITED: i64 = 100;
@@ -62,15 +70,20 @@ const AWAITED: i64 = 100;
 /// How often a picture is tried: what cannot be decoded once cannot be decoded.
 const PICTURE_ATTEMPTS: u32 = 2;
 
+/// How often a film is: it may take hours, in which a machine may be short of memory or disk.
+const FILM_ATTEMPTS: u32 = 3;
+
 impl Task {
     /// A task of a title.
     ///
-    /// `version` is the one in the URLs of its segments.
+    /// `version` is that of the title's own file and of the grid on which segments begin
+    /// ([`title::version`](crate::package::title::version)): the one in the URLs of its segments, if
+    /// the file is a movie itself.
     pub fn new(title: &MediaPath, version: Version, make: Make) -> Self {
         Self { title: title.encoded().to_string(), version: version.to_string(), make }
     }
 
-    /// The version in the URLs of pictures of a title, by that in the URLs of its segments.
+    /// The version in the URLs of pictures of a title, by that of its tasks.
     pub fn version_of_pictures(version: Version) -> Version {
         version.with(pictures::FORMAT_VERSION)
     }
@@ -82,6 +95,7 @@ impl Task {
             Make::Thumbnail { .. } => "thumbnail",
             Make::Sheet { .. } | Make::Overview => "storyboard",
             Make::Preview { .. } => "preview",
+            Make::Movie => "movie",
         }
     }
 
@@ -97,21 +111,35 @@ impl Task {
             Make::Sheet { number } => format!("sheet{format}-{number}"),
             Make::Overview => format!("overview{format}"),
             Make::Preview { size } => format!("preview{format}-{size}"),
+            Make::Movie => format!("movie{}", remux::FORMAT_VERSION),
         };
         Key::new(format!("{}-{what}", self.version)).expect("digits, letters and hyphens")
+    }
+
+    /// What it takes to make it.
+    pub fn class(&self) -> Class {
+        match self.make {
+            Make::Poster { .. }
+            | Make::Thumbnail { .. }
+            | Make::Sheet { .. }
+            | Make::Overview
+            | Make::Preview { .. } => Class::Picture,
+            Make::Movie => Class::Remux,
+        }
     }
 
     /// As a job of the queue. However many ask for it, it is made once.
     pub fn job(&self) -> NewJob {
         let title = MediaPath::decode(&self.title).map(|title| title.display());
+        let class = self.class();
         NewJob {
-            class: Class::Picture,
+            class,
             kind: self.kind().to_owned(),
             title: title.unwrap_or_else(|_| self.title.clone()),
             payload: serde_json::to_string(self).expect("numbers and texts"),
             priority: AWAITED,
             dedupe_key: Some(self.key().to_string()),
-            max_attempts: PICTURE_ATTEMPTS,
+            max_attempts: if class == Class::Picture { PICTURE_ATTEMPTS } else { FILM_ATTEMPTS },
         }
     }
 }

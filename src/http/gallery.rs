@@ -23,10 +23,10 @@ use crate::{
     derive::Task,
     extent::disk::{File, OpenError, Root},
     jobs::{
-        queue::{Class, Job, Queue, QueueError, State},
+        queue::{Job, Queue, QueueError, State},
         supervisor::Supervisor,
     },
-    store::artifacts::Key,
+    store::artifacts::{Key, folder_of},
 };
 
 /// Requests that may wait for something to be made at a time.
@@ -41,7 +41,7 @@ const KNOWN: usize = 16_384;
 /// For how long what could not be made is not tried again.
 const FAILED: Duration = Duration::from_secs(600);
 
-const TOO_MUCH: Error = Error::NotReady("too many pictures are being made at the moment");
+const TOO_MUCH: Error = Error::NotReady("too much is being made at the moment");
 
 /// How something stands that is made by a job.
 #[derive(Debug)]
@@ -95,9 +95,8 @@ impl Gallery {
     /// How a task stands, once it has ended or so much time has gone by.
     pub async fn obtain(self: &Arc<Self>, task: Task, patience: Duration) -> Result<Stands, Error> {
         let key = task.key();
-        if let Some(token) = self.known.get(key.as_str()) {
-            self.note_use(&key);
-            return Ok(Stands::Made(folder(&key, token)));
+        if let Some(folder) = self.known(&key) {
+            return Ok(Stands::Made(folder));
         }
         let _place = self.waiting.try_acquire().map_err(|_| TOO_MUCH)?;
         let gallery = Arc::clone(self);
@@ -105,6 +104,26 @@ impl Gallery {
         // The database's connections belong to the other runtime.
         let obtained = self.beside.spawn(async move { gallery.make(&task, &key, deadline).await });
         obtained.await.map_err(|error| Error::Internal(Box::new(error)))?
+    }
+
+    /// How a task stands that is not begun by asking; `None` if nobody has begun it, or it failed long
+    /// ago.
+    pub async fn look(self: &Arc<Self>, task: &Task) -> Result<Option<Stands>, Error> {
+        let key = task.key();
+        if let Some(folder) = self.known(&key) {
+            return Ok(Some(Stands::Made(folder)));
+        }
+        let _place = self.waiting.try_acquire().map_err(|_| TOO_MUCH)?;
+        let gallery = Arc::clone(self);
+        let looked = self.beside.spawn(async move { gallery.stands(&key).await });
+        looked.await.map_err(|error| Error::Internal(Box::new(error)))?
+    }
+
+    /// The folder of what is known to have been made, without asking the database.
+    pub fn known(&self, key: &Key) -> Option<PathBuf> {
+        let token = self.known.get(key.as_str())?;
+        self.note_use(key);
+        Some(folder_of(key, token))
     }
 
     /// Opens a file of what was made.
@@ -133,17 +152,11 @@ impl Gallery {
     }
 
     async fn make(&self, task: &Task, key: &Key, deadline: Instant) -> Result<Stands, Error> {
-        if let Some(made) = self.find(key).await? {
-            return Ok(made);
-        }
-        if let Some(lacks) = self.lacks {
-            return Err(Error::NotReady(lacks));
-        }
-        let mut job = match self.queue.latest(key.as_str()).await? {
-            Some(job) if !job.state.is_end() => job,
-            Some(job) if has_failed_lately(&job) => return Ok(failed(job)),
-            _ => {
-                if self.queue.are_queued(Class::Picture, QUEUED_MAX).await? {
+        let mut job = match self.stands(key).await? {
+            Some(Stands::Making(job)) => *job,
+            Some(ended) => return Ok(ended),
+            None => {
+                if self.queue.are_queued(task.class(), QUEUED_MAX).await? {
                     return Err(TOO_MUCH);
                 }
                 self.queue.enqueue(task.job()).await?.0
@@ -172,13 +185,27 @@ impl Gallery {
         }
     }
 
+    async fn stands(&self, key: &Key) -> Result<Option<Stands>, Error> {
+        if let Some(made) = self.find(key).await? {
+            return Ok(Some(made));
+        }
+        if let Some(lacks) = self.lacks {
+            return Err(Error::NotReady(lacks));
+        }
+        Ok(match self.queue.latest(key.as_str()).await? {
+            Some(job) if !job.state.is_end() => Some(Stands::Making(Box::new(job))),
+            Some(job) if has_failed_lately(&job) => Some(failed(job)),
+            _ => None,
+        })
+    }
+
     async fn find(&self, key: &Key) -> Result<Option<Stands>, QueueError> {
         let Some(artifact) = self.queue.artifact(key.as_str()).await? else {
             return Ok(None);
         };
         self.known.insert(key.as_str().to_owned(), artifact.token);
         self.note_use(key);
-        Ok(Some(Stands::Made(folder(key, artifact.token))))
+        Ok(Some(Stands::Made(folder_of(key, artifact.token))))
     }
 
     fn note_use(&self, key: &Key) {
@@ -187,10 +214,6 @@ impl Gallery {
             used.insert(key.as_str().to_owned());
         }
     }
-}
-
-fn folder(key: &Key, token: i64) -> PathBuf {
-    [key.as_str(), &token.to_string()].iter().collect()
 }
 
 fn failed(job: Job) -> Stands {

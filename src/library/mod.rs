@@ -14,7 +14,7 @@ pub mod sidecars;
 pub mod watch;
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -105,6 +105,17 @@ impl Library {
             Ok(EntryKind::Directory) | Err(OpenError::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Where the file of this path is on disk, for a program that can only be given a name. `None` if
+    /// the library does not serve it.
+    ///
+    /// Only workers may use it, for what they run confined to that very file: a name can be another
+    /// file's by the time it is opened. So whoever uses it [opens](Self::open) the file before, which
+    /// proves that it is inside its root, and asks for its [identity](Self::identity) behind.
+    pub fn path_on_disk(&self, path: &MediaPath) -> Option<PathBuf> {
+        let (root, relative) = self.resolve(path).filter(|_| self.serves(path))?;
+        Some(root.path().join(relative))
     }
 
     /// Whether every root's directory answers: what it takes to be ready to serve.

@@ -3,10 +3,12 @@
 //! Who wants something made says [which arguments](Run) it takes, which files it reads and which
 //! folder it writes. Everything else is here: [`arguments`] adds what every run needs and forces the
 //! demuxer that [`sniff`] found, so that no file can pass as a playlist of others; [`run`] feeds,
-//! listens, watches and ends it; the [sandbox](super::sandbox) holds it.
+//! listens, watches and ends it; the [sandbox](super::sandbox) holds it. Its companion ffprobe, which
+//! says what a file is, [is run](Ffmpeg::report) in the same way.
 
 pub mod arguments;
 pub mod feed;
+mod probe;
 pub mod progress;
 mod run;
 pub mod sniff;
@@ -20,6 +22,7 @@ use std::{
     time::Duration,
 };
 
+pub use probe::ProbeError;
 pub use progress::Progress;
 
 use super::sandbox::Policy;

@@ -153,7 +153,7 @@ impl<'a> Pictures<'a> {
     fn storyboard(&self) -> Storyboard {
         Storyboard {
             prefix: String::new(),
-            version: Task::version_of_pictures(self.opened.version).to_string(),
+            version: Task::version_of_pictures(self.opened.source).to_string(),
             geometry: Geometry::new(title::duration_ms(&self.opened.movie), self.display),
         }
     }
@@ -193,7 +193,7 @@ impl Asking<'_> {
     }
 
     fn task(&self, make: Make) -> Task {
-        Task::new(self.title, self.opened.version, make)
+        Task::new(self.title, self.opened.source, make)
     }
 
     async fn picture(

@@ -11,7 +11,13 @@ use actix_web::{
     web::Data,
 };
 
-use super::{Read, company::Company, inspect, pictures, progressive, read_method, texts};
+use super::{
+    Read,
+    company::Company,
+    inspect, pictures, progressive, read_method,
+    remuxed::{self, Asking},
+    texts,
+};
 use crate::{
     extent::{
         Caching, Content, Extent, Extents, ReadAt, ReadError, Source, Validator,
@@ -46,8 +52,10 @@ const AT_ONCE_SAMPLES_MAX: u32 = 8192;
 pub(super) struct Opened {
     pub(super) file: Arc<File>,
     pub(super) movie: Arc<Movie>,
-    /// Names what is made of it.
+    /// Names what is made of it here.
     pub(super) version: Version,
+    /// Names what jobs make of it: that of the title's own file. The same, if that is what plays.
+    pub(super) source: Version,
     timing: Timing,
 }
 
@@ -74,11 +82,28 @@ impl Timing {
 }
 
 impl Opened {
+    /// A title whose own file plays.
     fn new(file: Arc<File>, movie: Arc<Movie>, site: &Site, begun: Instant) -> Self {
-        let grid_ms = site.library.indices.grid_ms().get();
-        let version = title::version(file.identity().version(), grid_ms);
-        Self { file, movie, version, timing: Timing { begun, indexed: Instant::now() } }
+        let source = version_of(&file, site);
+        Self::of(source, file, movie, site, begun)
     }
+
+    /// A title that plays by this file, its own or one that was made of that.
+    fn of(
+        source: Version,
+        file: Arc<File>,
+        movie: Arc<Movie>,
+        site: &Site,
+        begun: Instant,
+    ) -> Self {
+        let timing = Timing { begun, indexed: Instant::now() };
+        Self { version: version_of(&file, site), source, file, movie, timing }
+    }
+}
+
+/// The version in the URLs of what is made of a file.
+fn version_of(file: &File, site: &Site) -> Version {
+    title::version(file.identity().version(), site.library.indices.grid_ms().get())
 }
 
 /// Answers in front of the App, if this is a GET or HEAD of what can be made at once of a title that is
@@ -185,7 +210,16 @@ async fn answer(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse
         // What is no movie has a report, too.
         return inspect::answer(request, site, file, index).await;
     }
-    let opened = Opened::new(file, playable(index)?, site, begun);
+    let opened = match index {
+        Ok(movie) => Opened::new(file, movie, site, begun),
+        Err(refused) => {
+            let source = version_of(&file, site);
+            let asking = if view.is_picture() { Asking::Looks } else { Asking::Begins };
+            let (file, movie) =
+                remuxed::open(site, &title, (&file, source), &refused, asking).await?;
+            Opened::of(source, file, movie, site, begun)
+        }
+    };
     let mut response = make(request, site, &title, &opened, view).await?;
     opened.timing.put(&mut response);
     Ok(response)
@@ -255,7 +289,7 @@ pub(super) async fn send(
     Ok(respond(request, &site.settings.load(), content))
 }
 
-/// Opens a title with its index, or says why it has none.
+/// Opens a title whose own file is a movie, or says why it is none. Nothing is made for it.
 pub(super) async fn open(site: &Site, title: &MediaPath) -> Result<Opened, Error> {
     let begun = Instant::now();
     let (file, index) = index(site, title).await?;
