@@ -198,7 +198,7 @@ settings! {
     fixed job_lease_s("HEADWATER_JOB_LEASE_S"): Within<2, 3_600> = "30";
     /// Days for which ended jobs are remembered.
     fixed job_keep_days("HEADWATER_JOB_KEEP_DAYS"): Within<1, 3_650> = "14";
-    /// What keeps ffmpeg in its place: required refuses to work on a kernel that cannot, available does with what there is, off is for trusted files alone.
+    /// What confines ffmpeg: required refuses to run it where the kernel cannot, where-available does what the kernel can, off is for trusted files alone.
     fixed sandbox("HEADWATER_SANDBOX"): Sandboxing = "\"required\"";
     /// MiB of pictures and renditions that are kept; those used longest ago go first.
     fixed artifacts_mib("HEADWATER_ARTIFACTS_MIB"): Within<16, 1_073_741_824> = "20480";

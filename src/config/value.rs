@@ -122,16 +122,28 @@ pub enum LogFormat {
     Json,
 }
 
-/// What keeps ffmpeg in its place.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
+/// What to do where the kernel cannot confine ffmpeg.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum Sandboxing {
-    /// Nothing is made on a kernel that cannot keep it there.
+    /// Run nothing there.
+    #[default]
     Required,
-    /// Whatever this kernel can.
-    Available,
-    /// Nothing: for files whose makers are trusted.
+    /// Confine as far as the kernel can, and run.
+    WhereAvailable,
+    /// Neither Landlock nor seccomp. Memory, sizes and time stay limited.
     Off,
+}
+
+impl Sandboxing {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::WhereAvailable => "where-available",
+            Self::Off => "off",
+        }
+    }
 }
 
 /// Which titles are encoded without being asked for.

@@ -11,10 +11,9 @@ pub mod child;
 pub mod ffmpeg;
 pub mod ladder;
 mod maker;
-mod movie;
 pub mod pictures;
 pub mod sandbox;
 mod task;
 
-pub use maker::{Failure, Maker, Next, Watch};
-pub use task::{MOVIE, Make, Task};
+pub use maker::{Failure, MOVIE, Maker, Next, RENDITION, Watch};
+pub use task::{Make, Picture, Task};

@@ -127,6 +127,7 @@ pub fn configure(config: &mut web::ServiceConfig, site: &Arc<Site>) {
         .service(web::resource("/api/jobs/{id}/cancel").to(jobs::cancel))
         .service(web::resource("/api/jobs/{id}/retry").to(jobs::retry))
         .service(web::resource("/api/events").to(events::events))
+        .service(web::resource("/api/status").to(operations::status))
         .service(web::resource("/healthz").to(operations::alive))
         .service(web::resource("/readyz").to(operations::ready))
         .service(web::resource("/metrics").to(operations::metrics))

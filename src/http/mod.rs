@@ -27,6 +27,7 @@ pub mod range;
 pub mod respond;
 pub mod routes;
 pub mod text;
+pub mod wish;
 
 pub use app::Site;
 pub use error::Error;

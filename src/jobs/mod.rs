@@ -3,5 +3,4 @@
 pub mod housekeeping;
 pub mod queue;
 pub mod supervisor;
-pub mod wish;
 pub mod worker;

@@ -305,20 +305,20 @@ impl<R: ReadAt> Joined<'_, R> {
     }
 
     /// Copies it, some hundred KiB at a time. `go_on` is told how much has been copied, and says whether
-    /// to go on.
+    /// to go on. Returns whether all of it was copied.
     ///
     /// # Errors
-    /// If a piece cannot be read, the copy cannot be written, or it was not to go on.
+    /// If a piece cannot be read or the copy cannot be written.
     pub fn copy(
         &self,
         into: &mut impl Write,
         mut go_on: impl FnMut(u64) -> bool,
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         let mut buffer = vec![0; COPY_BYTES];
         let mut at = 0;
         while at < self.len() {
             if !go_on(at) {
-                return Err(io::ErrorKind::Interrupted.into());
+                return Ok(false);
             }
             let left = usize::try_from(self.len() - at).unwrap_or(usize::MAX);
             let part = &mut buffer[..left.min(COPY_BYTES)];
@@ -326,7 +326,7 @@ impl<R: ReadAt> Joined<'_, R> {
             into.write_all(part)?;
             at += part.len() as u64;
         }
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     jobs::{
         housekeeping::Housekeeping,
         queue::Queue,
-        supervisor::{Supervisor, WorkerCommand, WorkerState},
+        supervisor::{Supervisor, WorkerCommand},
     },
     start,
     store::{Database, artifacts::Artifacts},
@@ -65,11 +65,6 @@ impl Making {
             beside.spawn(supervisor.clone().keep_running(command));
         }
         Self { supervisor }
-    }
-
-    /// How it is with the worker.
-    pub fn worker(&self) -> WorkerState {
-        self.supervisor.state()
     }
 
     /// Ends the worker.

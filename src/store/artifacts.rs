@@ -92,15 +92,19 @@ impl Artifacts {
         &self.made
     }
 
-    /// Bytes of the disk that nobody uses.
-    fn free_bytes(&self) -> io::Result<u64> {
-        let disk = rustix::fs::statvfs(&self.making)?;
-        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    /// Where what was made of a key under one lease lies.
+    pub fn folder(&self, key: &Key, token: i64) -> PathBuf {
+        self.made.join(folder_of(key, token))
     }
 
     /// Bytes that may be written before the disk is as full as it may be.
     pub fn room_bytes(&self) -> io::Result<u64> {
         Ok(self.free_bytes()?.saturating_sub(self.spare_bytes))
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        let disk = rustix::fs::statvfs(&self.making)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
     /// A folder to make something in, for a job that will need about so many bytes.
@@ -120,7 +124,7 @@ impl Artifacts {
     /// Removes what was made of a key under one lease.
     pub fn remove(&self, key: &Key, token: i64) -> io::Result<()> {
         let folder = self.made.join(key.as_str());
-        remove(&self.made.join(folder_of(key, token)))?;
+        remove(&folder.join(token.to_string()))?;
         // It stays if there is another in it.
         let _ = fs::remove_dir(folder);
         Ok(())

@@ -1,71 +1,50 @@
-//! What ffprobe says of a file: as confined as ffmpeg is, and as watched.
+//! Whether ffmpeg runs here, and what confines it.
 
-use std::{
-    ffi::OsString,
-    io,
-    path::{Path, PathBuf},
+use std::process::Stdio;
+
+use tokio::time::timeout;
+
+use super::{Ffmpeg, FfmpegError, Limits, Probed, listen::listen, tail::Tail};
+use crate::derive::{
+    child::Group,
+    sandbox::{Confinement, PREFIX},
 };
-
-use tokio::sync::watch;
-
-use super::{
-    Ffmpeg, FfmpegError, Input, Limits, Run, arguments,
-    run::{Heard, Part},
-};
-use crate::{
-    cli::find_program,
-    derive::ladder::report::{self, NoReport, Report},
-};
-
-/// Why there is no report of a file.
-#[derive(Debug, thiserror::Error)]
-pub enum ProbeError {
-    /// ffprobe did not do what it was to do.
-    #[error(transparent)]
-    Ffmpeg(#[from] FfmpegError),
-    /// What it said makes no sense.
-    #[error(transparent)]
-    NoReport(#[from] NoReport),
-}
 
 impl Ffmpeg {
-    /// The report of a file, by its whole path. `folder` is what a run would write; nothing is
-    /// written there.
-    pub async fn report(
-        &self,
-        file: &Path,
-        folder: &Path,
-        limits: Limits,
-        cancel: watch::Receiver<bool>,
-    ) -> Result<Report, ProbeError> {
-        let program = self.ffprobe().ok_or_else(|| {
-            let missing = "ffprobe is not installed, which belongs to it";
-            FfmpegError::from(io::Error::new(io::ErrorKind::NotFound, missing))
-        })?;
-        let mut args: Vec<OsString> = report::ARGUMENTS.map(OsString::from).into();
-        args.push(file.into());
-        let (reads, writes) = (vec![file.to_owned()], folder.to_owned());
-        let run = Run { args, stdin: Input::Nothing, reads, writes, limits };
-        let assembled = tokio::task::spawn_blocking(move || {
-            let arguments = arguments::assemble_probe(&run);
-            arguments.map(|arguments| (run, arguments))
-        });
-        let assembled = assembled.await.map_err(|error| FfmpegError::from(io::Error::other(error)));
-        let (run, arguments) = assembled?.map_err(FfmpegError::from)?;
-        let mut printed = Vec::new();
-        let hear = |more: &[u8]| {
-            // One byte too many is enough to know that it is too long.
-            let room = (report::BYTES_MAX + 1).saturating_sub(printed.len());
-            printed.extend_from_slice(&more[..more.len().min(room)]);
-        };
-        let part = Part { program: &program, run: &run, arguments, fed: None };
-        self.conduct(part, hear, &Heard::of(&run), cancel).await?;
-        Ok(Report::read(&printed)?)
+    /// Whether this machine can run it as the policy demands. Starts it once, and does nothing else.
+    pub async fn probe(&self) -> Result<Probed, FfmpegError> {
+        let mut confinement = self.confinement(&[], None, &Limits::default());
+        let enforced = self.said(&confinement).await?;
+        confinement.program = vec![self.program.clone().into(), "-version".into()];
+        let said = self.said(&confinement).await?;
+        let version = said.split_ascii_whitespace().nth(2).unwrap_or_default().to_owned();
+        Ok(Probed { version, enforced })
     }
 
-    /// That beside ffmpeg, or that of the search path.
-    fn ffprobe(&self) -> Option<PathBuf> {
-        let beside = self.program.with_file_name("ffprobe");
-        if beside.is_file() { Some(beside) } else { find_program("ffprobe") }
+    /// What a run without an output says.
+    async fn said(&self, confinement: &Confinement) -> Result<String, FfmpegError> {
+        let mut command = confinement.command(&self.helper);
+        command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut group = Group::start(command).await?;
+        let (stdout, stderr) = (group.stdout()?, group.stderr()?);
+        let (mut said, mut tail) = (Vec::new(), Tail::default());
+        let listening = async {
+            tokio::try_join!(
+                listen(stdout, |printed| said.extend_from_slice(printed)),
+                listen(stderr, |printed| tail.take(printed)),
+            )?;
+            group.ended().await;
+            Ok::<_, FfmpegError>(())
+        };
+        let patience = Limits::default().stall;
+        timeout(patience, listening).await.map_err(|_| FfmpegError::Stalled(patience))??;
+        if group.reap()?.success() {
+            return Ok(String::from_utf8_lossy(&said).trim().to_owned());
+        }
+        let why = tail.text();
+        Err(FfmpegError::Sandbox(match why.strip_prefix(PREFIX) {
+            Some(why) => why.to_owned(),
+            None => format!("ffmpeg does not start in its sandbox: {why}"),
+        }))
     }
 }

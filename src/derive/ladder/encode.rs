@@ -104,12 +104,10 @@ impl Arguments {
         self.0.push(name.into());
     }
 
-    /// A file, whose name is not taken for an address or an option.
+    /// A file. Whoever runs ffmpeg sees to it that its name is not taken for an address.
     pub(super) fn input(&mut self, path: &Path) {
         self.flag("-i");
-        let mut file = OsString::from("file:");
-        file.push(path);
-        self.0.push(file);
+        self.0.push(path.into());
     }
 }
 
@@ -226,7 +224,7 @@ mod tests {
             let place = made.iter().position(|argument| argument == name).expect(name);
             &*made[place + 1]
         };
-        assert_eq!(after("-i"), "file:-a:b");
+        assert_eq!(after("-i"), "-a:b");
         assert_eq!(after("-ss"), "2.085416");
         assert_eq!(after("-force_key_frames"), "1.001000");
         let filters = after("-vf");

@@ -64,6 +64,9 @@ pub enum NoRendition {
         /// Which begins at another time, from 1.
         number: usize,
     },
+    /// It was not to go on.
+    #[error("it was stopped")]
+    Stopped,
     /// A piece cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -121,7 +124,9 @@ pub fn join(
     let movie = Movie::read(&joined, grid_ms)?.map_err(NoRendition::Joined)?;
     is_cut_alike(film, movie.tracks.first())?;
     let mut file = File::create(output)?;
-    joined.copy(&mut file, go_on)?;
+    if !joined.copy(&mut file, go_on)? {
+        return Err(NoRendition::Stopped);
+    }
     file.flush()?;
     file.sync_all()?;
     let bytes = file.metadata()?.len();

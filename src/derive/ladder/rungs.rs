@@ -82,6 +82,16 @@ pub enum Effort {
     Thorough,
 }
 
+impl Effort {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Quick => "quick",
+            Self::Thorough => "thorough",
+        }
+    }
+}
+
 /// What has to be known of a film's pictures.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Pictures {

@@ -14,7 +14,9 @@ use actix_web::{
 use super::{
     Read,
     company::Company,
-    inspect, pictures, progressive, read_method,
+    inspect,
+    ladder::Rung,
+    pictures, progressive, read_method,
     remuxed::{self, Asking},
     texts,
 };
@@ -44,6 +46,9 @@ const AUDIO: &str = "audio/mp4";
 pub(super) const HLS: &str = "application/vnd.apple.mpegurl";
 const DASH: &str = "application/dash+xml";
 
+/// The folder of the pictures in a movie, which a rendition has nothing but.
+const PICTURES: &str = "video-1";
+
 /// The most samples of a segment that is made by an I/O worker, in some hundred microseconds.
 const AT_ONCE_SAMPLES_MAX: u32 = 8192;
 
@@ -54,7 +59,7 @@ pub(super) struct Opened {
     pub(super) movie: Arc<Movie>,
     /// Names what is made of it here.
     pub(super) version: Version,
-    /// Names what jobs make of it: that of the title's own file. The same, if that is what plays.
+    /// Names what jobs make of it: the version of the title's own file, which is the same if that plays.
     pub(super) source: Version,
     timing: Timing,
 }
@@ -82,22 +87,16 @@ impl Timing {
 }
 
 impl Opened {
-    /// A title whose own file plays.
+    /// One whose own file plays.
     fn new(file: Arc<File>, movie: Arc<Movie>, site: &Site, begun: Instant) -> Self {
-        let source = version_of(&file, site);
-        Self::of(source, file, movie, site, begun)
+        let version = version_of(&file, site);
+        let timing = Timing { begun, indexed: Instant::now() };
+        Self { file, movie, version, source: version, timing }
     }
 
-    /// A title that plays by this file, its own or one that was made of that.
-    fn of(
-        source: Version,
-        file: Arc<File>,
-        movie: Arc<Movie>,
-        site: &Site,
-        begun: Instant,
-    ) -> Self {
-        let timing = Timing { begun, indexed: Instant::now() };
-        Self { version: version_of(&file, site), source, file, movie, timing }
+    /// A rendition of it, which was opened for the same request.
+    pub(super) fn rendition(&self, file: Arc<File>, movie: Arc<Movie>, site: &Site) -> Self {
+        Self::new(file, movie, site, self.timing.begun)
     }
 }
 
@@ -150,6 +149,10 @@ fn made_now(opened: &Opened, site: &Site, view: View<'_>) -> Option<Now> {
     let View::Track { version, track: folder, file } = view else {
         return progressive::whole_now(opened).map(Now::Content);
     };
+    if let Some(rung) = Rung::parse(folder) {
+        let rendition = rung.open_now(site, opened)?;
+        return made_now(&rendition, site, View::Track { version, track: PICTURES, file });
+    }
     if version != opened.version.to_string() {
         return None;
     }
@@ -210,16 +213,8 @@ async fn answer(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse
         // What is no movie has a report, too.
         return inspect::answer(request, site, file, index).await;
     }
-    let opened = match index {
-        Ok(movie) => Opened::new(file, movie, site, begun),
-        Err(refused) => {
-            let source = version_of(&file, site);
-            let asking = if view.is_picture() { Asking::Looks } else { Asking::Begins };
-            let (file, movie) =
-                remuxed::open(site, &title, (&file, source), &refused, asking).await?;
-            Opened::of(source, file, movie, site, begun)
-        }
-    };
+    let asking = if view.is_picture() { Asking::Looks } else { Asking::Begins };
+    let opened = opened(site, &title, (file, index), asking, begun).await?;
     let mut response = make(request, site, &title, &opened, view).await?;
     opened.timing.put(&mut response);
     Ok(response)
@@ -256,6 +251,14 @@ async fn make(
             if let Some(number) = texts::number_of(track) {
                 return texts::serve(request, site, title, opened, (version, number, file)).await;
             }
+            let rendition;
+            let (opened, track) = match Rung::parse(track) {
+                Some(rung) => {
+                    rendition = rung.open(site, opened).await?;
+                    (&rendition, PICTURES)
+                }
+                None => (opened, track),
+            };
             if version != opened.version.to_string() {
                 return Err(Error::NotFound);
             }
@@ -287,6 +290,31 @@ pub(super) async fn send(
         return layout::respond(request, site, content).await;
     }
     Ok(respond(request, &site.settings.load(), content))
+}
+
+/// Opens a title that plays, by its own file or by the movie that was made of that; which is begun
+/// now, if it was not yet.
+pub(super) async fn open_playable(site: &Site, title: &MediaPath) -> Result<Opened, Error> {
+    let begun = Instant::now();
+    let indexed = index(site, title).await?;
+    opened(site, title, indexed, Asking::Begins, begun).await
+}
+
+async fn opened(
+    site: &Site,
+    title: &MediaPath,
+    (file, index): (Arc<File>, Index),
+    asking: Asking,
+    begun: Instant,
+) -> Result<Opened, Error> {
+    match index {
+        Ok(movie) => Ok(Opened::new(file, movie, site, begun)),
+        Err(refused) => {
+            let source = version_of(&file, site);
+            let made = remuxed::open(site, title, (&file, source), &refused, asking).await?;
+            Ok(Opened { source, ..Opened::new(made.0, made.1, site, begun) })
+        }
+    }
 }
 
 /// Opens a title whose own file is a movie, or says why it is none. Nothing is made for it.

@@ -1,6 +1,9 @@
 //! Jobs to look at.
 
-use super::{Class, Job, JobId, Queue, QueueError, State, row::jobs_sql};
+use super::{
+    Class, Job, JobId, Queue, QueueError, State,
+    row::{jobs_sql, number, parsed},
+};
 
 /// Which jobs are asked for; by default all.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -67,6 +70,14 @@ impl Queue {
             i64::from(limit).into(),
         ];
         Job::all(&self.database.rows(LIST, &values).await?)
+    }
+
+    /// How many jobs of each class are in each state; what there is none of is left out.
+    pub async fn counts(&self) -> Result<Vec<(Class, State, u64)>, QueueError> {
+        let sql = "SELECT class, state, COUNT(*) AS count FROM jobs GROUP BY class, state";
+        let rows = self.database.rows(sql, &[]).await?;
+        let of = |row| Ok((parsed(row, "class")?, parsed(row, "state")?, number(row, "count")?));
+        rows.iter().map(of).collect()
     }
 
     /// At most `limit` jobs that have changed after the change of this number, in the order of
