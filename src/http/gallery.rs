@@ -245,7 +245,7 @@ impl Gallery {
         }
         Ok(match self.queue.latest(key.as_str()).await? {
             Some(job) if !job.state.is_end() => Some(Stands::Making(Box::new(job))),
-            Some(job) if has_failed_lately(&job) => Some(failed(job)),
+            Some(job) if has_ended_lately(&job) => Some(failed(job)),
             _ => None,
         })
     }
@@ -271,8 +271,11 @@ fn failed(job: Job) -> Stands {
     Stands::Failed(job.last_error.unwrap_or_else(|| "it was cancelled".to_owned()))
 }
 
-fn has_failed_lately(job: &Job) -> bool {
+/// Whether it failed, or somebody ended it, a little while ago: what asks again and again must not begin
+/// it anew.
+fn has_ended_lately(job: &Job) -> bool {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let ended = u128::try_from(job.finished_ms.unwrap_or_default()).unwrap_or_default();
-    job.state == State::Failed && now.saturating_sub(ended) < FAILED.as_millis()
+    matches!(job.state, State::Failed | State::Cancelled)
+        && now.saturating_sub(ended) < FAILED.as_millis()
 }

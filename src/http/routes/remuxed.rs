@@ -3,7 +3,7 @@
 //! It is begun by the first who asks for what plays. Whoever asks for a picture only looks: a page that
 //! lists a library must not have all of it encoded.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     derive::{
@@ -66,6 +66,19 @@ pub(super) async fn open(
     Ok((movie, index.map_err(|refused| Error::Unprocessable(refused.to_string()))?))
 }
 
+/// As [`open`], if that needs no waiting.
+pub(super) fn open_now(
+    site: &Site,
+    title: &MediaPath,
+    version: Version,
+) -> Option<(Arc<File>, Arc<Movie>)> {
+    let gallery = site.gallery.load_full()?;
+    let folder = gallery.known(&Task::new(title, version, Make::Movie).key())?;
+    let file = gallery.file_now(&folder.join(MOVIE))?;
+    let movie = site.library.indices.get(&file)?.ok()?;
+    Some((file, movie))
+}
+
 /// Refuses at once what no job could make a movie of.
 async fn can_be_made(
     title: &MediaPath,
@@ -89,11 +102,7 @@ async fn can_be_made(
     }
 }
 
-async fn made(
-    gallery: &Arc<Gallery>,
-    task: Task,
-    asking: Asking,
-) -> Result<std::path::PathBuf, Error> {
+async fn made(gallery: &Arc<Gallery>, task: Task, asking: Asking) -> Result<PathBuf, Error> {
     let stands = match asking {
         Asking::Begins => gallery.obtain(task, Duration::ZERO).await?,
         // There will be something, when somebody has played it.

@@ -127,8 +127,14 @@ pub fn answer_now(
     if file.has_grown_within(super::GROWING) {
         return None;
     }
-    let movie = site.library.indices.get(&file)?.ok()?;
-    let opened = Opened::new(file, movie, site, begun);
+    let opened = match site.library.indices.get(&file)? {
+        Ok(movie) => Opened::new(file, movie, site, begun),
+        Err(_) => {
+            let source = version_of(&file, site);
+            let (file, movie) = remuxed::open_now(site, &title, source)?;
+            Opened { source, ..Opened::new(file, movie, site, begun) }
+        }
+    };
     let settings = site.settings.load();
     let answer = match made_now(&opened, site, view)? {
         Now::Text(text) => answer_text(&method, request, &settings, text, head)?,
@@ -311,8 +317,9 @@ async fn opened(
         Ok(movie) => Ok(Opened::new(file, movie, site, begun)),
         Err(refused) => {
             let source = version_of(&file, site);
-            let made = remuxed::open(site, title, (&file, source), &refused, asking).await?;
-            Ok(Opened { source, ..Opened::new(made.0, made.1, site, begun) })
+            let made = remuxed::open(site, title, (&file, source), &refused, asking).await;
+            let (file, movie) = made?;
+            Ok(Opened { source, ..Opened::new(file, movie, site, begun) })
         }
     }
 }
