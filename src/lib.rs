@@ -8,6 +8,7 @@
 //! http              the rules of HTTP, then one small file per family of routes
 //! jobs              the durable queue: what there is to do, and who is doing it
 //! derive            ffmpeg in a sandbox, and what is made by it
+//! webhooks          telling others what has become of the jobs
 //! package           a movie as extents and as manifests
 //! library           which titles there are, what they are called, when they change
 //! movie             a movie's index: tracks, samples, time
@@ -32,5 +33,6 @@ pub mod serve;
 pub mod start;
 pub mod store;
 pub mod telemetry;
+pub mod webhooks;
 pub mod wire;
 pub mod work;

@@ -5,8 +5,11 @@
 
 use std::{fmt, ops::Deref, path::PathBuf, str::FromStr};
 
+use actix_web::http::Uri;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
+
+use crate::webhooks::Event;
 
 /// A number from `MIN` to `MAX`, both included.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -158,6 +161,28 @@ pub enum RenditionPolicy {
     All,
 }
 
+checked_text! {
+    /// The address of a server.
+    Url,
+    |text| {
+        let rest = text.strip_prefix("https://").or(text.strip_prefix("http://"));
+        rest.is_some_and(|rest| !rest.is_empty()) && text.parse::<Uri>().is_ok()
+    },
+    "an address, such as \"https://tv.example/told\""
+}
+
+/// Somebody who is told what happens.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookConfig {
+    /// Where.
+    pub url: Url,
+    /// File with the secret that deliveries are signed with.
+    pub secret_file: PathBuf,
+    /// Of what.
+    pub events: Vec<Event>,
+}
+
 /// A library root as it is configured.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(deny_unknown_fields)]
@@ -186,6 +211,12 @@ impl FromStr for RootConfig {
             }
             _ => Ok(Self { dir: text.into(), name: None, overwritten_in_place: false }),
         }
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
     }
 }
 

@@ -19,7 +19,6 @@ pub mod events;
 pub mod fields;
 pub mod gallery;
 pub mod guard;
-pub mod job_text;
 pub mod layout;
 pub mod made;
 pub mod multipart;

@@ -88,7 +88,6 @@ mod tests {
                 },
             ),
             (r#"{"kind":"storyboard","title":"films/a.mp4"}"#, Wish::Storyboard { title: title() }),
-            (r#"{"title":"films/a.mp4","kind":"remux"}"#, Wish::Remux { title: title() }),
         ] {
             assert_eq!(wish(json), Ok(expected), "{json}");
         }

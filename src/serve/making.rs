@@ -18,6 +18,7 @@ use crate::{
     },
     start,
     store::{Database, artifacts::Artifacts},
+    webhooks::Webhook,
 };
 
 /// How long to wait before a database that does not answer is tried again.
@@ -36,6 +37,7 @@ impl Making {
         site: &Arc<Site>,
         data: &Path,
         worker: Option<WorkerCommand>,
+        webhooks: Vec<Webhook>,
         beside: &Handle,
     ) -> Self {
         let supervisor = Supervisor::default();
@@ -45,6 +47,7 @@ impl Making {
             site: Arc::clone(site),
             data: data.to_owned(),
             supervisor: supervisor.clone(),
+            webhooks,
             lacks,
         };
         // At best before the first request is answered.
@@ -78,6 +81,7 @@ struct Opening {
     site: Arc<Site>,
     data: std::path::PathBuf,
     supervisor: Supervisor,
+    webhooks: Vec<Webhook>,
     lacks: Option<&'static str>,
 }
 
@@ -104,7 +108,7 @@ impl Opening {
         beside.spawn(
             housekeeping.run(move || used.take_used(), move |key: &str| forgotten.forget(key)),
         );
-        self.site.open_queue(queue, gallery);
+        self.site.open_queue(queue, gallery, self.webhooks.clone()).await;
         Ok(())
     }
 }

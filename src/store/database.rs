@@ -81,7 +81,7 @@ impl Database {
     /// outlasts it.
     pub async fn open(url: Option<&str>, data: &Path) -> Result<Self, DatabaseError> {
         let database = match url {
-            None => Self::sqlite(&data.join(FILE_NAME))?,
+            None => Self::sqlite(&Self::file(data))?,
             Some(url) => match url.split_once(':') {
                 Some(("sqlite", path)) => match path.strip_prefix("//").unwrap_or(path) {
                     "" => return Err(DatabaseError::Url),
@@ -93,6 +93,11 @@ impl Database {
         };
         migrate::run(&database).await?;
         Ok(database)
+    }
+
+    /// The file of a data folder's database.
+    pub fn file(data: &Path) -> PathBuf {
+        data.join(FILE_NAME)
     }
 
     /// Begins a transaction that may write.

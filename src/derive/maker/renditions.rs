@@ -10,7 +10,7 @@ use crate::{
         Make, Task,
         ffmpeg::{Input, Limits, Progress as Coming, Run},
         ladder::{
-            encode::{self, Colours, Encoder},
+            encode::{self, Colours, Encoder, Start},
             join::{self, NoRendition},
             pieces::{Piece, Pieces},
             rungs::{Pictures, Rung},
@@ -23,6 +23,9 @@ use crate::{
 
 /// The name of a piece in its folder.
 const PIECE: &str = "piece.mp4";
+
+/// What the file of any piece may take, in bytes.
+const FILE_BYTES_MIN: u64 = 64 << 20;
 
 /// The name of a rendition in its folder.
 pub const RENDITION: &str = "rendition.mp4";
@@ -96,30 +99,58 @@ impl Maker {
         let track = stills::track(&opened.movie)?;
         let pictures = Pictures::of(track).ok_or(stills::StillsRefused::NoPictures)?;
         let colours = Colours::of(&pictures, rung.coding);
-        let encoder = Encoder { rung: *rung, colours, threads: 1 };
         let input = opened.on_disk.clone();
-        let run = Run {
-            args: encode::arguments(&input, &film, piece, &encoder, PIECE),
-            stdin: Input::Nothing,
-            reads: vec![input],
-            writes: folder.to_owned(),
-            limits: Limits {
-                file_bytes: self
-                    .rendition_bytes(opened, &Make::Piece { rung: *rung, number }, rung)
-                    .saturating_mul(4)
-                    .max(64 << 20),
-                ..self.limits()
-            },
+        let make = Make::Piece { rung: *rung, number };
+        let limits = Limits {
+            // What stays within its rate on average may be far above it in a piece.
+            file_bytes: self
+                .rendition_bytes(opened, &make, rung)
+                .saturating_mul(4)
+                .max(FILE_BYTES_MIN),
+            ..self.limits()
         };
+        let ffmpeg = self.ffmpeg.as_ref().map_err(Failure::for_good)?;
         let Watch { progress, halted } = watch;
-        let lasts = lasts(&film, piece);
+        let lasts_ms = lasts_ms(&film, piece);
         let note = format!("{rung}, piece {number} of {}", film.pieces.len());
-        let coming = |coming: &Coming| {
-            let permille = permille(millis(coming.out_time), millis(lasts));
-            progress.send_replace(said("encoding", permille, &note));
-        };
-        self.ffmpeg.as_ref().map_err(Failure::for_good)?.run(run, coming, halted).await?;
+        for start in [Start::KeyFrame, Start::Earlier] {
+            let encoder = Encoder { rung: *rung, colours, threads: 1, start };
+            let run = Run {
+                args: encode::arguments(&input, &film, piece, &encoder, PIECE),
+                stdin: Input::Nothing,
+                reads: vec![input.clone()],
+                writes: folder.to_owned(),
+                limits,
+            };
+            let coming = |coming: &Coming| {
+                let permille = permille(millis(coming.out_time), lasts_ms);
+                progress.send_replace(said("encoding", permille, &note));
+            };
+            ffmpeg.run(run, coming, halted.clone()).await?;
+            if self.is_complete(&film, number, folder, start).await? {
+                break;
+            }
+        }
         Ok(())
+    }
+
+    /// Whether no picture of a piece is missing, or none that could be had by decoding from further
+    /// before.
+    async fn is_complete(
+        &self,
+        film: &Pieces,
+        number: u32,
+        folder: &Path,
+        start: Start,
+    ) -> Result<bool, Failure> {
+        let (film, file, grid_ms) = (film.clone(), folder.join(PIECE), self.grid_ms());
+        let number = usize::try_from(number).unwrap_or(usize::MAX);
+        let check = spawn_blocking(move || join::check(&film, number, grid_ms, &file)).await;
+        match (check.map_err(Failure::passing)?, start) {
+            (Ok(0), _) | (Ok(_), Start::Earlier) => Ok(true),
+            (Ok(_) | Err(NoRendition::Pictures { .. }), Start::KeyFrame) => Ok(false),
+            (Err(error), _) => Err(error.into()),
+        }
     }
 
     /// How a film is cut. The same whoever asks: it follows from the file alone.
@@ -137,10 +168,11 @@ impl Maker {
     }
 }
 
-fn lasts(film: &Pieces, piece: &Piece) -> Duration {
+/// How long a piece is, in milliseconds.
+fn lasts_ms(film: &Pieces, piece: &Piece) -> u64 {
     let ticks = u64::try_from(piece.end.saturating_sub(piece.first)).unwrap_or_default();
     let ms = u128::from(ticks) * 1000 / u128::from(film.timescale.get());
-    Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX))
+    u64::try_from(ms).unwrap_or(u64::MAX)
 }
 
 pub(super) fn millis(time: Duration) -> u64 {

@@ -18,10 +18,12 @@ use crate::{
         Error, Site, content,
         events::Jobs,
         guard::{self, Permit},
-        job_text::JobText,
         wish::Wish,
     },
-    jobs::queue::{Filter, Job, JobId, Queue, QueueError, State},
+    jobs::{
+        queue::{Class, Filter, Job, JobId, Queue, QueueError, State},
+        text::JobText,
+    },
     library::MediaPath,
 };
 
@@ -204,7 +206,8 @@ impl ListQuery {
             name.parse().map_err(refused)
         });
         let (state, title) = (state.transpose()?, self.title.clone());
-        Ok(Filter { state, title, only_parents: true, ..Filter::default() })
+        let not_class = Some(Class::Webhook);
+        Ok(Filter { state, title, not_class, only_parents: true, ..Filter::default() })
     }
 
     fn before(&self) -> Result<Option<JobId>, Error> {

@@ -12,6 +12,8 @@ pub struct Filter {
     pub state: Option<State>,
     /// Only those of this class.
     pub class: Option<Class>,
+    /// Only those of another class.
+    pub not_class: Option<Class>,
     /// Only those of this kind.
     pub kind: Option<String>,
     /// Only those for this title.
@@ -23,7 +25,8 @@ pub struct Filter {
 const LIST: &str = jobs_sql!(
     SELECT "WHERE ($1 IS NULL OR state = $1) AND ($2 IS NULL OR class = $2)
         AND ($3 IS NULL OR kind = $3) AND ($4 IS NULL OR title = $4)
-        AND ($5 = 0 OR parent IS NULL) AND ($6 IS NULL OR id < $6) ORDER BY id DESC LIMIT $7"
+        AND ($5 = 0 OR parent IS NULL) AND ($6 IS NULL OR id < $6)
+        AND ($8 IS NULL OR class <> $8) ORDER BY id DESC LIMIT $7"
 );
 
 impl Queue {
@@ -68,6 +71,7 @@ impl Queue {
             i64::from(filter.only_parents).into(),
             before.into(),
             i64::from(limit).into(),
+            filter.not_class.map(Class::as_str).into(),
         ];
         Job::all(&self.database.rows(LIST, &values).await?)
     }

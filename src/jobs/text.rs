@@ -4,10 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use crate::{
-    derive::{Make, Task},
-    jobs::queue::Job,
-};
+use super::queue::Job;
+use crate::derive::{Make, Task};
 
 /// A job as JSON.
 #[derive(Debug, Serialize)]
