@@ -12,8 +12,11 @@ use crate::{
     config::{ConfigError, NamedDir, Settings},
     extent::disk::{Buffers, LaneSettings, Root, RootSettings},
     library::{IndexCache, Library, NamedRoot},
-    store::DatabaseError,
+    store::{DatabaseError, artifacts::Artifacts},
 };
+
+/// Memory for pieces of what was made on their way to whoever reads them, in bytes.
+const MADE_BUFFERS_BYTES: usize = 8 << 20;
 
 /// Why a server or a worker could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +93,12 @@ pub async fn open_library(settings: &Settings) -> Result<Arc<Library>, StartErro
     let grid_ms = grid_ms.expect("a minute at most, and not 0");
     let indices = IndexCache::new(settings.index_cache_mib.get() << 20, grid_ms);
     Ok(Library::new(roots, settings.max_titles.count(), settings.serve_other_files, indices))
+}
+
+/// Opens the folder of what jobs have made, to read it.
+pub async fn open_made(artifacts: &Artifacts, settings: &Settings) -> io::Result<Arc<Root>> {
+    let buffers = Buffers::new(MADE_BUFFERS_BYTES);
+    Root::open("artifacts", artifacts.made(), buffers, root_settings(settings)).await
 }
 
 /// How the folders that files are served from are treated.

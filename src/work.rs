@@ -67,10 +67,13 @@ async fn put_together(settings: &Settings) -> Result<Worker, StartError> {
     let queue = Queue::new(Database::open(settings.database.as_deref(), &data).await?);
     let artifacts = Artifacts::open(&data, settings.disk_spare_mib.get() << 20)
         .map_err(|error| StartError::Data { dir: data, error })?;
+    let made = start::open_made(&artifacts, settings).await?;
     let maker = Maker {
         library,
         queue: queue.clone(),
         artifacts: artifacts.clone(),
+        made,
+        budget_bytes: settings.artifacts_mib.get() << 20,
         ffmpeg: find_ffmpeg(settings.sandbox).await,
         memory_bytes: settings.job_memory_mib.get() << 20,
         stall: Duration::from_secs(settings.job_stall_s.get()),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ladder::rungs::Rung,
+    ladder::{remux, rungs::Rung},
     pictures::{self, Size},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
 pub struct Task {
     /// The title's path, percent-encoded.
     pub title: String,
-    /// The version in the URLs of its segments.
+    /// The version by which things made of its file are named.
     pub version: String,
     /// What is to be made of it.
     pub make: Make,
@@ -45,6 +45,8 @@ pub enum Make {
         /// Which piece.
         number: u32,
     },
+    /// The movie of a file that is none: `movie.mp4`.
+    Movie,
 }
 
 /// Pictures that can be made.
@@ -94,12 +96,14 @@ const FILM_ATTEMPTS: u32 = 3;
 impl Task {
     /// A task of a title.
     ///
-    /// `version` is the one in the URLs of its segments.
+    /// `version` is that of the title's own file and of the grid on which segments begin
+    /// ([`title::version`](crate::package::title::version)): the one in the URLs of its segments, if
+    /// that file is a movie itself.
     pub fn new(title: &MediaPath, version: Version, make: Make) -> Self {
         Self { title: title.encoded().to_string(), version: version.to_string(), make }
     }
 
-    /// The version in the URLs of pictures of a title, by that in the URLs of its segments.
+    /// The version in the URLs of pictures of a title, by that of its tasks.
     pub fn version_of_pictures(version: Version) -> Version {
         version.with(pictures::FORMAT_VERSION)
     }
@@ -111,6 +115,7 @@ impl Task {
             Make::Storyboard => "storyboard",
             Make::Rendition { .. } => "rendition",
             Make::Piece { .. } => "piece",
+            Make::Movie => "movie",
         }
     }
 
@@ -126,6 +131,7 @@ impl Task {
                 let effort = effort.as_str();
                 format!("piece-{rung}-{effort}-{width}x{height}-{quality}-{bit_rate_max}-{number}")
             }
+            Make::Movie => format!("movie{}", remux::FORMAT_VERSION),
         };
         Key::new(format!("{}-{what}", self.version)).expect("digits, letters and hyphens")
     }
@@ -138,17 +144,32 @@ impl Task {
         }
     }
 
+    /// The task that makes what this one is made of, if the title's own file is no movie.
+    #[must_use]
+    pub fn movie(&self) -> Self {
+        Self { make: Make::Movie, ..self.clone() }
+    }
+
+    /// What it takes to make it.
+    pub fn class(&self) -> Class {
+        match self.make {
+            Make::Rendition { .. } | Make::Piece { .. } => Class::Encode,
+            Make::Storyboard | Make::Picture(_) => Class::Picture,
+            Make::Movie => Class::Remux,
+        }
+    }
+
     /// As a job of the queue. However many ask for it, it is made once.
     pub fn job(&self) -> NewJob {
         let title = MediaPath::decode(&self.title).map(|title| title.display());
-        let (class, priority, max_attempts) = match self.make {
-            Make::Rendition { .. } => (Class::Encode, WISHED, FILM_ATTEMPTS),
-            Make::Piece { .. } => (Class::Encode, WISHED, FILM_ATTEMPTS),
-            Make::Storyboard => (Class::Picture, WISHED, PICTURE_ATTEMPTS),
-            Make::Picture(_) => (Class::Picture, AWAITED, PICTURE_ATTEMPTS),
+        let (priority, max_attempts) = match self.make {
+            Make::Rendition { .. } | Make::Piece { .. } => (WISHED, FILM_ATTEMPTS),
+            Make::Storyboard => (WISHED, PICTURE_ATTEMPTS),
+            Make::Picture(_) => (AWAITED, PICTURE_ATTEMPTS),
+            Make::Movie => (AWAITED, FILM_ATTEMPTS),
         };
         NewJob {
-            class,
+            class: self.class(),
             kind: self.kind().to_owned(),
             title: title.unwrap_or_else(|_| self.title.clone()),
             payload: serde_json::to_string(self).expect("numbers and texts"),

@@ -124,6 +124,20 @@ impl<'a> Derived<'a> {
     }
 }
 
+impl View<'_> {
+    /// Whether it is a picture, or tells where pictures are.
+    pub fn is_picture(&self) -> bool {
+        matches!(
+            self,
+            Self::Poster
+                | Self::Thumbnail(_)
+                | Self::Storyboard(_)
+                | Self::Preview
+                | Self::Track { track: "storyboard", .. }
+        )
+    }
+}
+
 impl TrackFile {
     fn parse(name: &str) -> Option<Self> {
         match name {

@@ -17,7 +17,7 @@ use crate::{
         ReadError,
         disk::{OpenError, Unavailable},
     },
-    jobs::queue::QueueError,
+    jobs::queue::{JobId, QueueError},
     library::PathRefused,
     wire::refusal::Refusal,
 };
@@ -27,6 +27,9 @@ pub const READ_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIO
 
 /// How long a client is told to wait before it asks a busy disk again, in seconds.
 const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("5");
+
+/// How long before it asks again how far something is, in seconds: copying a film takes as long.
+const MADE_AFTER_S: HeaderValue = HeaderValue::from_static("2");
 
 /// How a client shows that it may change something (RFC 6750).
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"headwater\"");
@@ -90,6 +93,14 @@ pub enum Error {
     /// Not now, but soon.
     #[error("{0}")]
     NotReady(&'static str),
+    /// What plays is made by a job first.
+    #[error("this is being made playable: {} %", permille / 10)]
+    BeingMade {
+        /// Which.
+        job: JobId,
+        /// How far it is.
+        permille: u16,
+    },
     /// Something is broken that a client can do nothing about.
     #[error("something went wrong here; the log says what")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -112,7 +123,9 @@ impl Error {
             Self::TooMuchAtOnce(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Growing | Self::Conflict(_) => StatusCode::CONFLICT,
-            Self::Unavailable(_) | Self::NotReady(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable(_) | Self::NotReady(_) | Self::BeingMade { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -126,13 +139,15 @@ impl Error {
     }
 }
 
-/// RFC 9457.
+/// RFC 9457, with a member of our own: what is waited for can be looked at, and heard of.
 #[derive(Serialize)]
 struct Problem<'a> {
     r#type: &'static str,
     title: &'a str,
     status: u16,
     detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job: Option<String>,
 }
 
 impl ResponseError for Error {
@@ -151,6 +166,7 @@ impl ResponseError for Error {
             Self::Unavailable(_) | Self::NotReady(_) | Self::TooMuchAtOnce(_) | Self::Growing => {
                 response.insert_header((RETRY_AFTER, RETRY_AFTER_S))
             }
+            Self::BeingMade { .. } => response.insert_header((RETRY_AFTER, MADE_AFTER_S)),
             _ => &mut response,
         };
         let problem = Problem {
@@ -158,6 +174,10 @@ impl ResponseError for Error {
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             detail: self.to_string(),
+            job: match self {
+                Self::BeingMade { job, .. } => Some(job.to_string()),
+                _ => None,
+            },
         };
         let mut body = serde_json::to_vec_pretty(&problem).unwrap_or_default();
         body.push(b'\n');

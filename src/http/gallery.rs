@@ -23,10 +23,10 @@ use crate::{
     derive::Task,
     extent::disk::{File, OpenError, Root},
     jobs::{
-        queue::{Class, Job, Queue, QueueError, State},
+        queue::{Job, Queue, QueueError, State},
         supervisor::{Supervisor, WorkerState},
     },
-    store::artifacts::Key,
+    store::artifacts::{Key, folder_of},
 };
 
 /// Requests that may wait for something to be made at a time.
@@ -48,7 +48,7 @@ const AT_ONCE: Duration = Duration::from_millis(500);
 /// For how long what could not be made is not tried again.
 const FAILED: Duration = Duration::from_secs(600);
 
-const TOO_MUCH: Error = Error::NotReady("too many pictures are being made at the moment");
+const TOO_MUCH: Error = Error::NotReady("too much is being made at the moment");
 
 /// How something stands that is made by a job.
 #[derive(Debug)]
@@ -105,9 +105,8 @@ impl Gallery {
     /// How a task stands, once it has ended or so much time has gone by.
     pub async fn obtain(self: &Arc<Self>, task: Task, patience: Duration) -> Result<Stands, Error> {
         let key = task.key();
-        if let Some(token) = self.known.get(key.as_str()) {
-            self.note_use(key.as_str());
-            return Ok(Stands::Made(folder(&key, token)));
+        if let Some(folder) = self.known(&key) {
+            return Ok(Stands::Made(folder));
         }
         let _place = self.waiting.try_acquire().map_err(|_| TOO_MUCH)?;
         let gallery = Arc::clone(self);
@@ -115,6 +114,26 @@ impl Gallery {
         // The database's connections belong to the other runtime.
         let obtained = self.beside.spawn(async move { gallery.make(&task, &key, deadline).await });
         obtained.await.map_err(|error| Error::Internal(Box::new(error)))?
+    }
+
+    /// How a task stands, which is not begun by asking; `None` if nobody has begun it, or it failed long
+    /// ago.
+    pub async fn look(self: &Arc<Self>, task: &Task) -> Result<Option<Stands>, Error> {
+        let key = task.key();
+        if let Some(folder) = self.known(&key) {
+            return Ok(Some(Stands::Made(folder)));
+        }
+        let _place = self.waiting.try_acquire().map_err(|_| TOO_MUCH)?;
+        let gallery = Arc::clone(self);
+        let looked = self.beside.spawn(async move { gallery.stands(&key).await });
+        looked.await.map_err(|error| Error::Internal(Box::new(error)))?
+    }
+
+    /// The folder of what is known to have been made, without asking the database.
+    pub fn known(&self, key: &Key) -> Option<PathBuf> {
+        let token = self.known.get(key.as_str())?;
+        self.note_use(key.as_str());
+        Some(folder_of(key, token))
     }
 
     /// Opens a file of what was made.
@@ -184,17 +203,11 @@ impl Gallery {
     }
 
     async fn make(&self, task: &Task, key: &Key, deadline: Instant) -> Result<Stands, Error> {
-        if let Some(made) = self.find(key).await? {
-            return Ok(made);
-        }
-        if let Some(lacks) = self.lacks {
-            return Err(Error::NotReady(lacks));
-        }
-        let mut job = match self.queue.latest(key.as_str()).await? {
-            Some(job) if !job.state.is_end() => job,
-            Some(job) if has_failed_lately(&job) => return Ok(failed(job)),
-            _ => {
-                if self.queue.are_queued(Class::Picture, QUEUED_MAX).await? {
+        let mut job = match self.stands(key).await? {
+            Some(Stands::Making(job)) => *job,
+            Some(ended) => return Ok(ended),
+            None => {
+                if self.queue.are_queued(task.class(), QUEUED_MAX).await? {
                     return Err(TOO_MUCH);
                 }
                 self.queue.enqueue(task.job()).await?.0
@@ -223,13 +236,27 @@ impl Gallery {
         }
     }
 
+    async fn stands(&self, key: &Key) -> Result<Option<Stands>, Error> {
+        if let Some(made) = self.find(key).await? {
+            return Ok(Some(made));
+        }
+        if let Some(lacks) = self.lacks {
+            return Err(Error::NotReady(lacks));
+        }
+        Ok(match self.queue.latest(key.as_str()).await? {
+            Some(job) if !job.state.is_end() => Some(Stands::Making(Box::new(job))),
+            Some(job) if has_ended_lately(&job) => Some(failed(job)),
+            _ => None,
+        })
+    }
+
     async fn find(&self, key: &Key) -> Result<Option<Stands>, QueueError> {
         let Some(artifact) = self.queue.artifact(key.as_str()).await? else {
             return Ok(None);
         };
         self.known.insert(key.as_str().to_owned(), artifact.token);
         self.note_use(key.as_str());
-        Ok(Some(Stands::Made(folder(key, artifact.token))))
+        Ok(Some(Stands::Made(folder_of(key, artifact.token))))
     }
 
     fn note_use(&self, key: &str) {
@@ -240,16 +267,15 @@ impl Gallery {
     }
 }
 
-fn folder(key: &Key, token: i64) -> PathBuf {
-    [key.as_str(), &token.to_string()].iter().collect()
-}
-
 fn failed(job: Job) -> Stands {
     Stands::Failed(job.last_error.unwrap_or_else(|| "it was cancelled".to_owned()))
 }
 
-fn has_failed_lately(job: &Job) -> bool {
+/// Whether it failed, or somebody ended it, a little while ago: what asks again and again must not begin
+/// it anew.
+fn has_ended_lately(job: &Job) -> bool {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let ended = u128::try_from(job.finished_ms.unwrap_or_default()).unwrap_or_default();
-    job.state == State::Failed && now.saturating_sub(ended) < FAILED.as_millis()
+    matches!(job.state, State::Failed | State::Cancelled)
+        && now.saturating_sub(ended) < FAILED.as_millis()
 }

@@ -45,7 +45,7 @@ impl Wish {
         }
     }
 
-    /// The task that makes it of a title, in the version of its segments. Errors if it cannot be had of
+    /// The task that makes it of a title, of which `movie` is what plays. Errors if it cannot be had of
     /// this one.
     pub fn task(&self, title: &MediaPath, version: Version, movie: &Movie) -> Result<Task, Error> {
         let track = stills::track(movie)?;

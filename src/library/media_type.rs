@@ -16,15 +16,23 @@ pub enum Kind {
 
 /// Extension, media type, and what it is. Sorted by extension.
 const TABLE: &[(&str, &str, Kind)] = &[
+    ("3g2", "video/3gpp2", Kind::Video),
     ("3gp", "video/3gpp", Kind::Video),
     ("aac", "audio/aac", Kind::Audio),
+    ("ac3", "audio/ac3", Kind::Audio),
+    ("aif", "audio/aiff", Kind::Audio),
+    ("aiff", "audio/aiff", Kind::Audio),
+    ("asf", "video/x-ms-asf", Kind::Video),
     ("avi", "video/x-msvideo", Kind::Video),
     ("avif", "image/avif", Kind::Companion),
+    ("divx", "video/x-msvideo", Kind::Video),
     ("f4v", "video/mp4", Kind::Video),
     ("flac", "audio/flac", Kind::Audio),
+    ("flv", "video/x-flv", Kind::Video),
     ("gif", "image/gif", Kind::Companion),
     ("jpeg", "image/jpeg", Kind::Companion),
     ("jpg", "image/jpeg", Kind::Companion),
+    ("m2t", "video/mp2t", Kind::Video),
     ("m2ts", "video/mp2t", Kind::Video),
     ("m3u8", "application/vnd.apple.mpegurl", Kind::Companion),
     ("m4a", "audio/mp4", Kind::Audio),
@@ -40,6 +48,7 @@ const TABLE: &[(&str, &str, Kind)] = &[
     ("mpeg", "video/mpeg", Kind::Video),
     ("mpg", "video/mpeg", Kind::Video),
     ("mts", "video/mp2t", Kind::Video),
+    ("mxf", "application/mxf", Kind::Video),
     ("oga", "audio/ogg", Kind::Audio),
     ("ogg", "audio/ogg", Kind::Audio),
     ("ogv", "video/ogg", Kind::Video),
@@ -47,10 +56,13 @@ const TABLE: &[(&str, &str, Kind)] = &[
     ("png", "image/png", Kind::Companion),
     ("srt", "application/x-subrip", Kind::Companion),
     ("ts", "video/mp2t", Kind::Video),
+    ("vob", "video/mpeg", Kind::Video),
     ("vtt", "text/vtt; charset=utf-8", Kind::Companion),
     ("wav", "audio/wav", Kind::Audio),
     ("webm", "video/webm", Kind::Video),
     ("webp", "image/webp", Kind::Companion),
+    ("wma", "audio/x-ms-wma", Kind::Audio),
+    ("wmv", "video/x-ms-wmv", Kind::Video),
 ];
 
 /// The longest extension in the table, in bytes.

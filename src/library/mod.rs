@@ -95,13 +95,6 @@ impl Library {
         root.open_file_now(relative)
     }
 
-    /// Where the file of this path is. For ffmpeg, which opens files by itself; everything else reads
-    /// what [`open`](Self::open) gives, which stays the same file.
-    pub fn path_on_disk(&self, path: &MediaPath) -> Option<PathBuf> {
-        let (root, relative) = self.resolve(path)?;
-        Some(root.path().join(relative))
-    }
-
     /// Which file is under this path now, asked of the disk; `None` if there is none.
     pub async fn identity(&self, path: &MediaPath) -> Result<Option<Identity>, OpenError> {
         let Some((root, relative)) = self.resolve(path) else {
@@ -112,6 +105,17 @@ impl Library {
             Ok(EntryKind::Directory) | Err(OpenError::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Where the file of this path is on disk, for a program that can only be given a name. `None` if
+    /// the library does not serve it.
+    ///
+    /// Only workers may use it, for what they run confined to that very file: a name can be another
+    /// file's by the time it is opened. So whoever uses it [opens](Self::open) the file before, which
+    /// proves that it is inside its root, and asks for its [identity](Self::identity) behind.
+    pub fn path_on_disk(&self, path: &MediaPath) -> Option<PathBuf> {
+        let (root, relative) = self.resolve(path).filter(|_| self.serves(path))?;
+        Some(root.path().join(relative))
     }
 
     /// Whether every root's directory answers: what it takes to be ready to serve.

@@ -3,7 +3,7 @@
 //! Nothing that plays depends on any of it. A database that does not answer is tried again and again,
 //! and until it does there are no jobs and no pictures.
 
-use std::{io, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio::{runtime::Handle, time::sleep};
 use tracing::{info, warn};
@@ -11,7 +11,6 @@ use tracing::{info, warn};
 use super::policy;
 use crate::{
     cli::find_program,
-    extent::disk::{Buffers, Root},
     http::{Site, gallery::Gallery},
     jobs::{
         housekeeping::Housekeeping,
@@ -25,9 +24,6 @@ use crate::{
 
 /// How long to wait before a database that does not answer is tried again.
 const PAUSE: Duration = Duration::from_secs(5);
-
-/// Memory for pieces of what was made on their way to a connection, in bytes.
-const BUFFERS_BYTES: usize = 8 << 20;
 
 const NO_FFMPEG: &str = "this cannot be made here, because ffmpeg is not installed";
 
@@ -98,7 +94,7 @@ impl Opening {
         let artifacts = Artifacts::open(&self.data, settings.disk_spare_mib.get() << 20)?;
         let gallery = Gallery::new(
             queue.clone(),
-            open_made(artifacts.made(), &settings).await?,
+            start::open_made(&artifacts, &settings).await?,
             self.supervisor.clone(),
             beside.clone(),
             self.lacks,
@@ -117,8 +113,4 @@ impl Opening {
         self.site.open_queue(queue, gallery, self.webhooks.clone()).await;
         Ok(())
     }
-}
-
-async fn open_made(made: &Path, settings: &crate::config::Settings) -> io::Result<Arc<Root>> {
-    Root::open("artifacts", made, Buffers::new(BUFFERS_BYTES), start::root_settings(settings)).await
 }

@@ -45,6 +45,11 @@ impl fmt::Display for Key {
     }
 }
 
+/// The folder of what was made of a key under one lease, below [`Artifacts::made`].
+pub fn folder_of(key: &Key, token: i64) -> PathBuf {
+    [key.as_str(), &token.to_string()].iter().collect()
+}
+
 /// The folder of artifacts.
 #[derive(Clone, Debug)]
 pub struct Artifacts {
@@ -89,13 +94,22 @@ impl Artifacts {
 
     /// Where what was made of a key under one lease lies.
     pub fn folder(&self, key: &Key, token: i64) -> PathBuf {
-        self.made.join(key.as_str()).join(token.to_string())
+        self.made.join(folder_of(key, token))
+    }
+
+    /// Bytes that may be written before the disk is as full as it may be.
+    pub fn room_bytes(&self) -> io::Result<u64> {
+        Ok(self.free_bytes()?.saturating_sub(self.spare_bytes))
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        let disk = rustix::fs::statvfs(&self.making)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
     /// A folder to make something in, for a job that will need about so many bytes.
     pub fn workspace(&self, token: i64, needed_bytes: u64) -> Result<Workspace, NoWorkspace> {
-        let disk = rustix::fs::statvfs(&self.making).map_err(io::Error::from)?;
-        let free_bytes = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let free_bytes = self.free_bytes()?;
         let needed_bytes = needed_bytes.saturating_add(self.spare_bytes);
         if free_bytes < needed_bytes {
             let (free_mib, needed_mib) = (free_bytes >> 20, needed_bytes.div_ceil(1 << 20));

@@ -57,6 +57,7 @@ mod process; // the program itself: signals, configuration, logs
 mod properties; // what holds for any request
 mod queue; // the queue of jobs, on both databases
 mod regressions; // what was once wrong
+mod remux; // files that are no movies, made playable when they are first asked for
 mod renditions; // renditions beside a title, and sets of them
 mod sandbox; // what a confined process may not do, proven by trying
 mod viewers; // very many, slow, paused and vanished viewers

@@ -43,16 +43,31 @@ pub enum Refused {
     },
 }
 
-/// All arguments of a run. `fed` are the first bytes of what is fed, if something is. Reads the first
-/// bytes of each input: not for a thread that must not wait.
+/// All arguments of a run of ffmpeg. `fed` are the first bytes of what is fed, if something is. Reads
+/// the first bytes of each input: not for a thread that must not wait.
 pub fn assemble(run: &Run, fed: Option<&[u8]>) -> Result<Vec<OsString>, Refused> {
     let mut all = Vec::new();
-    add(&mut all, &["-nostdin", "-hide_banner", "-v", "error", "-progress", "pipe:1", "-y"]);
-    add(&mut all, &["-max_alloc", &run.limits.memory_bytes.min(MOST).to_string()]);
+    add(&mut all, &["-nostdin", "-progress", "pipe:1", "-y"]);
     if let Some(threads) = run.limits.threads {
         let threads = threads.to_string();
         add(&mut all, &["-filter_threads", &threads, "-filter_complex_threads", &threads]);
     }
+    assemble_behind(all, run, fed)
+}
+
+/// All arguments of a run of ffprobe, which knows neither outputs nor filters. Reads as
+/// [`assemble`] does.
+pub fn assemble_probe(run: &Run) -> Result<Vec<OsString>, Refused> {
+    assemble_behind(Vec::new(), run, None)
+}
+
+fn assemble_behind(
+    mut all: Vec<OsString>,
+    run: &Run,
+    fed: Option<&[u8]>,
+) -> Result<Vec<OsString>, Refused> {
+    add(&mut all, &["-hide_banner", "-v", "error"]);
+    add(&mut all, &["-max_alloc", &run.limits.memory_bytes.min(MOST).to_string()]);
     // Options stand before what they are of, so they are kept until it is known what that is.
     let mut options: Vec<&OsStr> = Vec::new();
     let mut rest = run.args.iter().map(OsString::as_os_str);

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::{io::AsyncReadExt as _, net::unix::pipe};
 
-use super::{FfmpegError, Progress, feed, progress::Reader, tail::Tail};
+use super::{FfmpegError, Progress, feed, tail::Tail};
 use crate::{
     derive::child::{Group, Usage},
     extent::Extents,
@@ -54,11 +54,11 @@ impl Ears {
         Ok(Self { stdin: group.stdin()?, stdout: group.stdout()?, stderr: group.stderr()? })
     }
 
-    /// Feeds and listens until all of it is said.
+    /// Feeds and listens until all of it is said. `hear` is told what is printed.
     pub(super) async fn attend(
         self,
         fed: Option<Extents>,
-        mut watch: impl FnMut(&Progress) + Send,
+        mut hear: impl FnMut(&[u8]) + Send,
         heard: &Heard,
         group: &Group,
     ) -> Result<(), FfmpegError> {
@@ -68,16 +68,12 @@ impl Ears {
                 _ => Ok(()),
             }
         };
-        let mut reader = Reader::default();
-        let progressing = listen(self.stdout, |printed| {
-            reader.take(printed, |block| {
-                *heard.progress() = *block;
-                heard.usage(group);
-                watch(block);
-            });
+        let listening = listen(self.stdout, |printed| {
+            heard.usage(group);
+            hear(printed);
         });
         let complaining = listen(self.stderr, |printed| heard.tail().take(printed));
-        tokio::try_join!(feeding, progressing, complaining).map(|_| ())
+        tokio::try_join!(feeding, listening, complaining).map(|_| ())
     }
 }
 

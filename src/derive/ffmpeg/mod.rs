@@ -3,13 +3,15 @@
 //! Who wants something made says [which arguments](Run) it takes, which files it reads and which
 //! folder it writes. Everything else is here: [`arguments`] adds what every run needs and forces the
 //! demuxer that [`sniff`] found, so that no file can pass as a playlist of others; [`Ffmpeg::run`]
-//! feeds it, listens to it, watches it and ends it; the [sandbox](super::sandbox) holds it.
+//! feeds it, listens to it, watches it and ends it; the [sandbox](super::sandbox) holds it. Its companion
+//! ffprobe, which says what a file is, runs [in the same way](Ffmpeg::report).
 
 pub mod arguments;
 pub mod feed;
 mod listen;
 mod probe;
 pub mod progress;
+mod report;
 mod run;
 pub mod sniff;
 pub mod tail;
@@ -24,6 +26,7 @@ use std::{
 };
 
 pub use progress::Progress;
+pub use report::ReportError;
 
 use super::sandbox::Policy;
 use crate::{

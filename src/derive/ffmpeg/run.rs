@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::{
     Ended, Ffmpeg, FfmpegError, Input, Limits, Progress, Run, arguments, feed,
     listen::{Ears, Heard},
+    progress::Reader,
     sniff::FIRST_BYTES,
     tail::Tail,
     watchdog::{cancelled, reap, terminate, watch_over},
@@ -33,23 +34,44 @@ impl Ffmpeg {
     pub async fn run(
         &self,
         run: Run,
-        watch: impl FnMut(&Progress) + Send,
-        mut cancel: watch::Receiver<bool>,
+        mut watch: impl FnMut(&Progress) + Send,
+        cancel: watch::Receiver<bool>,
     ) -> Result<Ended, FfmpegError> {
         let (run, arguments, fed) = prepare(run).await?;
-        let mut group = Group::start(self.command(&run, arguments, fed.is_some())).await?;
-        let ears = Ears::of(&mut group)?;
         let heard = Heard::new(Tail::hiding(&run.reads, &run.writes));
+        let mut reader = Reader::default();
+        let hear = |printed: &[u8]| {
+            reader.take(printed, |block| {
+                *heard.progress() = *block;
+                watch(block);
+            });
+        };
+        let part = Part { program: &self.program, run: &run, arguments, fed };
+        self.conduct(part, hear, &heard, cancel).await
+    }
+
+    /// Runs one of ffmpeg's programs to its end. `hear` is told what it prints.
+    pub(super) async fn conduct(
+        &self,
+        part: Part<'_>,
+        hear: impl FnMut(&[u8]) + Send,
+        heard: &Heard,
+        mut cancel: watch::Receiver<bool>,
+    ) -> Result<Ended, FfmpegError> {
+        let command = self.command(&part);
+        let Part { run, fed, .. } = part;
+        let mut group = Group::start(command).await?;
+        let ears = Ears::of(&mut group)?;
         let stopped = {
             let end = async {
-                ears.attend(fed, watch, &heard, &group).await?;
+                ears.attend(fed, hear, heard, &group).await?;
                 group.ended().await;
                 Ok(())
             };
             let mut end = pin!(end.fuse());
             let stopped = tokio::select! {
                 ended = &mut end => ended.err(),
-                why = watch_over(&run.limits, &group, &heard) => Some(why),
+                why = watch_over(&run.limits, &group, heard) => Some(why),
                 () = cancelled(&mut cancel) => Some(FfmpegError::Cancelled),
             };
             if stopped.is_some() {
@@ -61,7 +83,7 @@ impl Ffmpeg {
         let status = reap(group).await?;
         match (stopped, status) {
             (Some(why), _) => Err(why),
-            (None, Some(status)) => judge(status, &heard, usage, &run.limits),
+            (None, Some(status)) => judge(status, heard, usage, &run.limits),
             (None, None) => unreachable!("it has ended by itself"),
         }
     }
@@ -84,20 +106,29 @@ impl Ffmpeg {
         }
     }
 
-    fn command(&self, run: &Run, arguments: Vec<OsString>, is_fed: bool) -> Command {
+    fn command(&self, part: &Part<'_>) -> Command {
+        let run = part.run;
         let mut confinement = self.confinement(&run.reads, Some(&run.writes), &run.limits);
-        confinement.program.push(self.program.clone().into());
-        confinement.program.extend(arguments);
+        confinement.program.push(part.program.into());
+        confinement.program.extend(part.arguments.iter().cloned());
         let mut command = confinement.command(&self.helper);
         command
             .current_dir(&run.writes)
             .env("LC_ALL", "C")
             .env("AV_LOG_FORCE_NOCOLOR", "1")
-            .stdin(if is_fed { Stdio::piped() } else { Stdio::null() })
+            .stdin(if part.fed.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command
     }
+}
+
+/// One of ffmpeg's programs, and all that it is given.
+pub(super) struct Part<'a> {
+    pub(super) program: &'a Path,
+    pub(super) run: &'a Run,
+    pub(super) arguments: Vec<OsString>,
+    pub(super) fed: Option<Extents>,
 }
 
 /// Looks at what is read, off the workers of the runtime, and makes the arguments.

@@ -11,6 +11,10 @@ use super::{
     report::{Report, Stream},
 };
 
+/// Version of how a movie is made of a file. Whatever makes it another movie must change this, since
+/// what was made is kept under its name.
+pub const FORMAT_VERSION: u64 = 1;
+
 /// Ticks per second of pictures whose own do not suit a movie.
 const USUAL_TIMESCALE: u32 = 90_000;
 

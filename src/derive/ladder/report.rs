@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 /// The longest report that is read, in bytes: a hundred streams with what they are called.
-const BYTES_MAX: usize = 1 << 20;
+pub const BYTES_MAX: usize = 1 << 20;
 
 /// Streams that are looked at.
 pub const STREAMS_MAX: usize = 64;

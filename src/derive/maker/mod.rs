@@ -1,5 +1,6 @@
 //! What makes things of titles.
 
+mod movie;
 mod pictures;
 mod renditions;
 
@@ -13,20 +14,21 @@ use std::{
 
 use tokio::{sync::watch, task::spawn_blocking};
 
+pub use movie::MOVIE;
 pub use renditions::RENDITION;
 
 use super::{
     Make, Task,
-    ffmpeg::{Ffmpeg, FfmpegError, Missing},
+    ffmpeg::{Ffmpeg, FfmpegError, Limits, Missing},
     pictures::Unfinished,
 };
 use crate::{
-    extent::disk::{File, OpenError},
+    extent::disk::{File, OpenError, Root},
     jobs::queue::{Progress, Queue, QueueError, Retry},
     library::{Library, MediaPath},
     movie::Movie,
     package::{stills::StillsRefused, title},
-    store::artifacts::{Artifacts, Key},
+    store::artifacts::{Artifacts, Key, folder_of},
 };
 
 /// Makes things of titles.
@@ -38,6 +40,10 @@ pub struct Maker {
     pub queue: Queue,
     /// The folder of it.
     pub artifacts: Artifacts,
+    /// The same folder, to read it as titles are read.
+    pub made: Arc<Root>,
+    /// What all that is made may take together, in bytes.
+    pub budget_bytes: u64,
     /// What decodes and encodes, or why there is none.
     pub ffmpeg: Result<Ffmpeg, Missing>,
     /// Memory that one run of it may take.
@@ -97,9 +103,18 @@ const REPLACED: fn() -> Failure =
 
 /// A title as it was when a task was asked for.
 struct Opened {
-    path: MediaPath,
+    source: Source,
+    /// What plays: the source, or the movie that was made of it.
     file: Arc<File>,
     movie: Arc<Movie>,
+    /// Where that is, for a program that can only be given a name.
+    on_disk: PathBuf,
+}
+
+/// A title's own file as it was when a task was asked for.
+struct Source {
+    path: MediaPath,
+    file: Arc<File>,
 }
 
 impl Maker {
@@ -111,11 +126,18 @@ impl Maker {
                 Ok(self.rendition_bytes(&opened, &task.make, rung))
             }
             Make::Picture(_) | Make::Storyboard => Ok(pictures::BYTES_MAX),
+            Make::Movie => self.movie_bytes(&self.source(task).await?),
         }
     }
 
     /// Makes what a task says into a folder.
     pub async fn make(&self, task: &Task, folder: &Path, watch: Watch) -> Result<Next, Failure> {
+        if task.make == Make::Movie {
+            let source = self.source(task).await?;
+            self.movie(&source, folder, watch).await?;
+            self.is_unchanged(&source).await?;
+            return Ok(Next::Publish);
+        }
         let opened = self.open(task).await?;
         let next = match &task.make {
             Make::Rendition { rung } => self.rendition(&opened, task, rung, folder, watch).await?,
@@ -128,16 +150,17 @@ impl Maker {
                 self.picture(&opened, wanted, folder, watch).await?;
                 Next::Publish
             }
+            Make::Movie => return Err(Failure::for_good("it is a movie already")),
         };
-        self.is_unchanged(&opened).await?;
+        self.is_unchanged(&opened.source).await?;
         Ok(next)
     }
 
     /// Whether the title is still the file that it was: what is read by its name could be another's.
-    async fn is_unchanged(&self, opened: &Opened) -> Result<(), Failure> {
-        opened.file.check().map_err(|_| REPLACED())?;
-        match self.library.identity(&opened.path).await? {
-            Some(now) if now == *opened.file.identity() => Ok(()),
+    async fn is_unchanged(&self, source: &Source) -> Result<(), Failure> {
+        source.file.check().map_err(|_| REPLACED())?;
+        match self.library.identity(&source.path).await? {
+            Some(now) if now == *source.file.identity() => Ok(()),
             _ => Err(REPLACED()),
         }
     }
@@ -153,16 +176,53 @@ impl Maker {
         Ok(Some(folder).filter(|_| is_there))
     }
 
-    async fn open(&self, task: &Task) -> Result<Opened, Failure> {
+    async fn source(&self, task: &Task) -> Result<Source, Failure> {
         let path = MediaPath::decode(&task.title).map_err(Failure::for_good)?;
         let file = self.library.open(&path).await?;
-        let indices = &self.library.indices;
-        let version = title::version(file.identity().version(), indices.grid_ms().get());
+        let grid_ms = self.library.indices.grid_ms().get();
+        let version = title::version(file.identity().version(), grid_ms);
         if version.to_string() != task.version {
             return Err(REPLACED());
         }
-        let index = indices.index(&file).await.map_err(Failure::passing)?;
-        Ok(Opened { path, movie: index.map_err(Failure::for_good)?, file })
+        Ok(Source { path, file })
+    }
+
+    /// Opens what plays of a title: its own file, or the movie that was made of that.
+    async fn open(&self, task: &Task) -> Result<Opened, Failure> {
+        let source = self.source(task).await?;
+        let indices = &self.library.indices;
+        match indices.index(&source.file).await.map_err(Failure::passing)? {
+            Ok(movie) => {
+                let (file, on_disk) = (Arc::clone(&source.file), self.on_disk(&source)?);
+                Ok(Opened { source, file, movie, on_disk })
+            }
+            Err(refused) => {
+                let key = task.movie().key();
+                let made = self.queue.artifact(key.as_str()).await?;
+                let token = made.ok_or_else(|| Failure::for_good(refused))?.token;
+                // It may have been evicted a moment ago.
+                let file = self.made.open_file(&folder_of(&key, token).join(MOVIE)).await;
+                let file = file.map_err(Failure::passing)?;
+                let movie = indices.index(&file).await.map_err(Failure::passing)?;
+                let on_disk = self.artifacts.folder(&key, token).join(MOVIE);
+                Ok(Opened { source, file, movie: movie.map_err(Failure::for_good)?, on_disk })
+            }
+        }
+    }
+
+    fn on_disk(&self, source: &Source) -> Result<PathBuf, Failure> {
+        self.library.path_on_disk(&source.path).ok_or_else(REPLACED)
+    }
+
+    /// What a run of ffmpeg for a film may use up, but for how much it may write.
+    fn limits(&self) -> Limits {
+        Limits {
+            memory_bytes: self.memory_bytes,
+            threads: Some(1),
+            deadline: self.deadline,
+            stall: self.stall,
+            ..Limits::default()
+        }
     }
 }
 

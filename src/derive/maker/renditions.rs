@@ -1,6 +1,6 @@
 //! Renditions: a film is cut into pieces, which are jobs of their own, and joined when all are there.
 
-use std::{num::NonZeroU32, path::Path, sync::Arc};
+use std::{num::NonZeroU32, path::Path, sync::Arc, time::Duration};
 
 use tokio::task::spawn_blocking;
 
@@ -99,17 +99,15 @@ impl Maker {
         let track = stills::track(&opened.movie)?;
         let pictures = Pictures::of(track).ok_or(stills::StillsRefused::NoPictures)?;
         let colours = Colours::of(&pictures, rung.coding);
-        let input = self.library.path_on_disk(&opened.path);
-        let input = input.ok_or_else(|| Failure::for_good("the title is not there any more"))?;
+        let input = opened.on_disk.clone();
         let make = Make::Piece { rung: *rung, number };
         let limits = Limits {
-            memory_bytes: self.memory_bytes,
             // What stays within its rate on average may be far above it in a piece.
-            file_bytes: (4 * self.rendition_bytes(opened, &make, rung)).max(FILE_BYTES_MIN),
-            threads: Some(1),
-            deadline: self.deadline,
-            stall: self.stall,
-            ..Limits::default()
+            file_bytes: self
+                .rendition_bytes(opened, &make, rung)
+                .saturating_mul(4)
+                .max(FILE_BYTES_MIN),
+            ..self.limits()
         };
         let ffmpeg = self.ffmpeg.as_ref().map_err(Failure::for_good)?;
         let Watch { progress, halted } = watch;
@@ -125,8 +123,8 @@ impl Maker {
                 limits,
             };
             let coming = |coming: &Coming| {
-                let done_ms = u64::try_from(coming.out_time.as_millis()).unwrap_or(u64::MAX);
-                progress.send_replace(said("encoding", permille(done_ms, lasts_ms), &note));
+                let permille = permille(millis(coming.out_time), lasts_ms);
+                progress.send_replace(said("encoding", permille, &note));
             };
             ffmpeg.run(run, coming, halted.clone()).await?;
             if self.is_complete(&film, number, folder, start).await? {
@@ -177,8 +175,12 @@ fn lasts_ms(film: &Pieces, piece: &Piece) -> u64 {
     u64::try_from(ms).unwrap_or(u64::MAX)
 }
 
+pub(super) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// How far `done` is of `all`; never quite there, since that is for whoever publishes it to say.
-fn permille(done: u64, all: u64) -> u16 {
+pub(super) fn permille(done: u64, all: u64) -> u16 {
     let permille = u128::from(done) * 1000 / u128::from(all.max(1));
     u16::try_from(permille.min(999)).unwrap_or(999)
 }

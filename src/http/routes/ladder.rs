@@ -40,7 +40,7 @@ impl<'a> Rung<'a> {
 
     /// Where its file is, among all that was made.
     fn path(self, title: &Opened) -> Option<PathBuf> {
-        let key = Key::new(format!("{}-{}", title.version, self.name))?;
+        let key = Key::new(format!("{}-{}", title.source, self.name))?;
         Some([key.as_str(), &self.token.to_string(), RENDITION].iter().collect())
     }
 
@@ -84,12 +84,12 @@ pub(super) async fn made(site: &Site, title: &Opened) -> Vec<(String, Opened)> {
 }
 
 async fn folders(gallery: &Arc<Gallery>, title: &Opened) -> Vec<String> {
-    let version = format!("{}-", title.version);
+    let version = format!("{}-", title.source);
     let folder = |(key, token): &(String, i64)| {
         let name = key.strip_prefix(&version)?;
         Some(format!("{name}-{token}"))
     };
-    gallery.renditions(&title.version.to_string()).await.iter().filter_map(folder).collect()
+    gallery.renditions(&title.source.to_string()).await.iter().filter_map(folder).collect()
 }
 
 /// What a job has made is no movie, although it looked at it itself.

@@ -13,6 +13,7 @@ pub mod operations;
 pub mod page;
 mod pictures;
 mod progressive;
+mod remuxed;
 pub mod streams;
 mod texts;
 

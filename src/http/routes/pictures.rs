@@ -159,7 +159,7 @@ impl<'a> Pictures<'a> {
     fn storyboard(&self) -> Storyboard {
         Storyboard {
             prefix: String::new(),
-            version: Task::version_of_pictures(self.opened.version).to_string(),
+            version: Task::version_of_pictures(self.opened.source).to_string(),
             geometry: Geometry::new(title::duration_ms(&self.opened.movie), self.display),
         }
     }
@@ -199,7 +199,7 @@ impl Asking<'_> {
     }
 
     fn task(&self, wanted: Picture) -> Task {
-        Task::new(self.title, self.opened.version, Make::Picture(wanted))
+        Task::new(self.title, self.opened.source, Make::Picture(wanted))
     }
 
     async fn picture(

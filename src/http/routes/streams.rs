@@ -12,7 +12,13 @@ use actix_web::{
 };
 
 use super::{
-    Read, company::Company, inspect, ladder::Rung, pictures, progressive, read_method, texts,
+    Read,
+    company::Company,
+    inspect,
+    ladder::Rung,
+    pictures, progressive, read_method,
+    remuxed::{self, Asking},
+    texts,
 };
 use crate::{
     extent::{
@@ -51,8 +57,10 @@ const AT_ONCE_SAMPLES_MAX: u32 = 8192;
 pub(super) struct Opened {
     pub(super) file: Arc<File>,
     pub(super) movie: Arc<Movie>,
-    /// Names what is made of it.
+    /// Names what is made of it here.
     pub(super) version: Version,
+    /// Names what jobs make of it: the version of the title's own file, which is the same if that plays.
+    pub(super) source: Version,
     timing: Timing,
 }
 
@@ -79,16 +87,22 @@ impl Timing {
 }
 
 impl Opened {
+    /// One whose own file plays.
     fn new(file: Arc<File>, movie: Arc<Movie>, site: &Site, begun: Instant) -> Self {
-        let grid_ms = site.library.indices.grid_ms().get();
-        let version = title::version(file.identity().version(), grid_ms);
-        Self { file, movie, version, timing: Timing { begun, indexed: Instant::now() } }
+        let version = version_of(&file, site);
+        let timing = Timing { begun, indexed: Instant::now() };
+        Self { file, movie, version, source: version, timing }
     }
 
     /// A rendition of it, which was opened for the same request.
     pub(super) fn rendition(&self, file: Arc<File>, movie: Arc<Movie>, site: &Site) -> Self {
         Self::new(file, movie, site, self.timing.begun)
     }
+}
+
+/// The version in the URLs of what is made of a file.
+fn version_of(file: &File, site: &Site) -> Version {
+    title::version(file.identity().version(), site.library.indices.grid_ms().get())
 }
 
 /// Answers in front of the App, if this is a GET or HEAD of what can be made at once of a title that is
@@ -113,8 +127,14 @@ pub fn answer_now(
     if file.has_grown_within(super::GROWING) {
         return None;
     }
-    let movie = site.library.indices.get(&file)?.ok()?;
-    let opened = Opened::new(file, movie, site, begun);
+    let opened = match site.library.indices.get(&file)? {
+        Ok(movie) => Opened::new(file, movie, site, begun),
+        Err(_) => {
+            let source = version_of(&file, site);
+            let (file, movie) = remuxed::open_now(site, &title, source)?;
+            Opened { source, ..Opened::new(file, movie, site, begun) }
+        }
+    };
     let settings = site.settings.load();
     let answer = match made_now(&opened, site, view)? {
         Now::Text(text) => answer_text(&method, request, &settings, text, head)?,
@@ -199,7 +219,8 @@ async fn answer(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse
         // What is no movie has a report, too.
         return inspect::answer(request, site, file, index).await;
     }
-    let opened = Opened::new(file, playable(index)?, site, begun);
+    let asking = if view.is_picture() { Asking::Looks } else { Asking::Begins };
+    let opened = opened(site, &title, (file, index), asking, begun).await?;
     let mut response = make(request, site, &title, &opened, view).await?;
     opened.timing.put(&mut response);
     Ok(response)
@@ -277,7 +298,33 @@ pub(super) async fn send(
     Ok(respond(request, &site.settings.load(), content))
 }
 
-/// Opens a title with its index, or says why it has none.
+/// Opens a title that plays, by its own file or by the movie that was made of that; which is begun
+/// now, if it was not yet.
+pub(super) async fn open_playable(site: &Site, title: &MediaPath) -> Result<Opened, Error> {
+    let begun = Instant::now();
+    let indexed = index(site, title).await?;
+    opened(site, title, indexed, Asking::Begins, begun).await
+}
+
+async fn opened(
+    site: &Site,
+    title: &MediaPath,
+    (file, index): (Arc<File>, Index),
+    asking: Asking,
+    begun: Instant,
+) -> Result<Opened, Error> {
+    match index {
+        Ok(movie) => Ok(Opened::new(file, movie, site, begun)),
+        Err(refused) => {
+            let source = version_of(&file, site);
+            let made = remuxed::open(site, title, (&file, source), &refused, asking).await;
+            let (file, movie) = made?;
+            Ok(Opened { source, ..Opened::new(file, movie, site, begun) })
+        }
+    }
+}
+
+/// Opens a title whose own file is a movie, or says why it is none. Nothing is made for it.
 pub(super) async fn open(site: &Site, title: &MediaPath) -> Result<Opened, Error> {
     let begun = Instant::now();
     let (file, index) = index(site, title).await?;
