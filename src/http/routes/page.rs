@@ -18,9 +18,10 @@ use crate::{
     },
 };
 
-/// Nothing but what this server serves, and no script or style inside the document.
+/// Nothing but what this server serves, and no script or style inside the document. What hls.js puts
+/// together plays under a blob's URL.
 const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; media-src 'self'; \
+    "default-src 'none'; script-src 'self'; style-src 'self'; media-src 'self' blob:; \
      img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'self'",
 );
@@ -28,10 +29,35 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 const DOCUMENT: (&str, &[u8]) =
     ("text/html; charset=utf-8", include_bytes!("../../../web/index.html"));
 
+/// A file of the page, by its name and its media type.
+macro_rules! asset {
+    ($name:literal, $media_type:expr) => {
+        ($name, $media_type, include_bytes!(concat!("../../../web/", $name)))
+    };
+}
+
+const STYLE: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
 /// Name, media type and bytes of what the document refers to.
 const ASSETS: &[(&str, &str, &[u8])] = &[
-    ("page.css", "text/css; charset=utf-8", include_bytes!("../../../web/page.css")),
-    ("page.js", "text/javascript; charset=utf-8", include_bytes!("../../../web/page.js")),
+    asset!("page.css", STYLE),
+    asset!("library.css", STYLE),
+    asset!("player.css", STYLE),
+    asset!("jobs.css", STYLE),
+    asset!("page.js", SCRIPT),
+    asset!("library.js", SCRIPT),
+    asset!("posters.js", SCRIPT),
+    asset!("player.js", SCRIPT),
+    asset!("quality.js", SCRIPT),
+    asset!("seekbar.js", SCRIPT),
+    asset!("storyboard.js", SCRIPT),
+    asset!("renditions.js", SCRIPT),
+    asset!("jobs.js", SCRIPT),
+    asset!("server.js", SCRIPT),
+    asset!("words.js", SCRIPT),
+    // Somebody else's: what plays HLS where the browser does not. Loaded when it is needed.
+    asset!("hls.min.mjs", SCRIPT),
 ];
 
 /// `/` and `/watch/<path>`: the same document; which title is shown is for its script to know.

@@ -1,0 +1,71 @@
+// The storyboard: what a title shows at a time, as a tile of a sheet of small pictures.
+
+import { ask, whenMade } from "./server.js";
+
+const KEPT = 6; // sheets in memory, about 6 MB each when they are decoded
+const CUE = /^(?:(\d+):)?(\d+):([\d.]+) --> .*\n(.+)#xywh=(\d+),(\d+),(\d+),(\d+)$/gm;
+
+export class Storyboard {
+  #tiles; // in the order of their times
+  #title;
+  #sheets = new Map(); // by URL: an image, or the promise of one
+  #ends = new AbortController();
+
+  constructor(tiles, title) {
+    this.#tiles = tiles;
+    this.#title = title;
+  }
+
+  /** That of a title; `url` is that of its WebVTT. */
+  static async of(url, title, signal) {
+    const text = await (await ask(url, { signal })).text();
+    const tiles = [...text.matchAll(CUE)].map(([, hours, minutes, seconds, sheet, ...place]) => {
+      const [x, y, width, height] = place.map(Number);
+      const start = 3600 * Number(hours ?? 0) + 60 * Number(minutes) + Number(seconds);
+      return { start, sheet: new URL(sheet, new URL(url, location)).href, x, y, width, height };
+    });
+    return new Storyboard(tiles, title);
+  }
+
+  /** What is shown at a time. */
+  tile(seconds) {
+    return this.#tiles.findLast(({ start }) => start <= seconds) ?? this.#tiles[0];
+  }
+
+  /** The image of a tile's sheet, if it is here. */
+  peek({ sheet: url }) {
+    const kept = this.#sheets.get(url);
+    return kept instanceof Image ? kept : null;
+  }
+
+  /** The image of a tile's sheet, which is made when nobody has asked for it before; `null` if it cannot be. */
+  async sheet({ sheet: url }) {
+    return this.#sheets.get(url) ?? this.#keep(url, this.#load(url));
+  }
+
+  close() {
+    this.#ends.abort();
+  }
+
+  async #load(url) {
+    try {
+      await whenMade(`${url}?wait=0`, this.#title, this.#ends.signal);
+      const image = new Image();
+      image.src = `${url}?wait=0`;
+      await image.decode();
+      return this.#keep(url, image);
+    } catch {
+      return null; // the time alone is shown, and it is not asked for again
+    }
+  }
+
+  #keep(url, sheet) {
+    this.#sheets.delete(url);
+    this.#sheets.set(url, sheet);
+    for (const [oldest, kept] of this.#sheets) {
+      if (this.#sheets.size <= KEPT) break;
+      if (kept instanceof Image) this.#sheets.delete(oldest);
+    }
+    return sheet;
+  }
+}
