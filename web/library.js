@@ -111,8 +111,13 @@ function titleRow(title, key) {
 export function markCurrent() {
   const here = decoded(location.pathname);
   for (const link of list.querySelectorAll("a")) {
-    if (decoded(link.pathname) === here) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (decoded(link.pathname) !== here) {
+      link.removeAttribute("aria-current");
+    } else if (!link.hasAttribute("aria-current")) {
+      link.setAttribute("aria-current", "page");
+      // Where the list scrolls by itself; on a phone the player is what is to be seen.
+      if (getComputedStyle(list.closest("nav")).overflowY === "auto") link.scrollIntoView({ block: "nearest" });
+    }
   }
 }
 

@@ -5,7 +5,7 @@ import { liveJobsOf, showJobs } from "./jobs.js";
 import * as quality from "./quality.js";
 import { offer } from "./renditions.js";
 import * as seekbar from "./seekbar.js";
-import { ask, changeOf, getJson, onJob } from "./server.js";
+import { ask, changeOf, getJson, onJob, whenMade } from "./server.js";
 import { Storyboard } from "./storyboard.js";
 import { byId, clock, date, decoded, percent, showFacts, sizeText, splitPath } from "./words.js";
 
@@ -157,11 +157,17 @@ async function describe(title) {
   byId("packaged").hidden = false;
   seekbar.showChapters(report.chapters.map(({ start_s, title }) => ({ start: start_s, title })));
   if (!picture) return;
-  video.poster = `${title.made}poster.jpg`;
   offer(title.title, picture.shown_height);
+  showPoster(title).catch(() => {}); // without one there is the first picture
   const storyboard = await Storyboard.of(`${title.made}storyboard.vtt`, title.title, title.signal).catch(() => null);
   if (isOver(title)) storyboard?.close();
   else seekbar.setStoryboard(storyboard);
+}
+
+async function showPoster(title) {
+  const url = `${title.made}poster.jpg?wait=0`;
+  await whenMade(url, title.title, title.signal);
+  if (!isOver(title)) video.poster = url;
 }
 
 function showTitleJobs() {
