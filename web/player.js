@@ -113,26 +113,28 @@ async function playWhatIsMade(title) {
   for (;;) {
     try {
       await ask(`${title.made}play.mp4`, { headers: { Range: "bytes=0-1" }, signal: title.signal });
-      byId("making").hidden = true;
-      video.hidden = false;
-      return isOver(title) || playPackaged(title);
+      if (isOver(title)) return;
+      hideTrouble();
+      describe(title); // there is more to say of it by now
+      return playPackaged(title);
     } catch (error) {
       if (isOver(title)) return;
       if (error.status !== 503) return showTrouble(title, 0, error.message);
-      showMaking(title, error.message);
+      title.reason = error.message;
+      showMaking(title);
       await changeOf(title.title, 1000 * (error.again || AGAIN_S), title.signal).catch(() => {});
       if (isOver(title)) return;
     }
   }
 }
 
-function showMaking(title, text) {
+function showMaking(title) {
   byId("making").hidden = false;
   video.hidden = true;
+  byId("timeline").hidden = true;
   const [job] = liveJobsOf(title.title);
-  byId("making-text").textContent = job
-    ? `This browser cannot play this file as it is, so it is being made playable: ${percent(job.progress.percent)}.`
-    : `This browser cannot play this file as it is. ${text}`;
+  byId("making-text").textContent = `This browser cannot play this file as it is. The server says: ${title.reason}.`;
+  byId("making-progress").hidden = !job;
   byId("making-progress").value = job?.progress.percent ?? 0;
 }
 
@@ -172,7 +174,7 @@ async function showPoster(title) {
 
 function showTitleJobs() {
   showJobs(byId("title-jobs"), watched ? liveJobsOf(watched.title) : []);
-  if (watched && !byId("making").hidden) showMaking(watched, "");
+  if (watched && !byId("making").hidden) showMaking(watched);
 }
 
 document.addEventListener("jobs", showTitleJobs);

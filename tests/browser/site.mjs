@@ -24,12 +24,15 @@ const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
 /**
  * Starts a server on a free port; its `url` is read from what it prints. It logs to `log` in OUTPUT, and
- * `stop` fails if it does not end when it is told to.
+ * `stop` fails if it does not end when it is told to. `settings` are further ones, as in the environment.
  */
-export function startServer(library, data, log) {
+export function startServer(library, data, log, settings = {}) {
   fs.mkdirSync(OUTPUT, { recursive: true });
   const args = ["serve", library, "--listen", "127.0.0.1:0", "--data", data];
-  const server = spawn(HEADWATER, args, { stdio: ["ignore", "pipe", fs.openSync(path.join(OUTPUT, log), "w")] });
+  const server = spawn(HEADWATER, args, {
+    stdio: ["ignore", "pipe", fs.openSync(path.join(OUTPUT, log), "w")],
+    env: { ...process.env, ...settings },
+  });
   const stop = async () => {
     if (server.exitCode !== null || server.signalCode !== null) return;
     server.kill("SIGTERM");
