@@ -1,7 +1,7 @@
 // Jobs: what the server is making, as it goes on.
 
 import { getJson, listenSince, onJob, post, Refused, rememberToken } from "./server.js";
-import { ago, button, byId, element, percent, showFacts, splitPath } from "./words.js";
+import { ago, button, byId, count, element, percent, showFacts, splitPath } from "./words.js";
 
 /** Jobs that have ended, of each kind of end, that are kept in the list. */
 const ENDED_MAX = 30;
@@ -10,7 +10,7 @@ const AGAIN_MS = 15_000;
 /** What goes by in a second, by the thousand: counted, not listed. */
 const PICTURES = new Set(["poster", "thumbnail", "storyboard", "preview"]);
 const NAMES = {
-  rendition: "Rendition", remux: "Make playable", storyboard: "Storyboard", poster: "Poster",
+  rendition: "Rendition", movie: "Copy that plays", storyboard: "Storyboard", poster: "Poster",
   thumbnail: "Thumbnail", preview: "Preview",
 };
 
@@ -68,14 +68,14 @@ function show() {
   const all = [...jobs.values()];
   const of = (...states) => all.filter((job) => states.includes(job.state));
   const listed = (list) => list.filter(isListed);
-  showIndicator(listed(of("running", "waiting")), all.some((job) => isPicture(job) && isLive(job)));
+  showIndicator(listed(of("running", "waiting")), of("running").some(isPicture));
   if (drawer.open) {
     section("jobs-running", listed(of("running", "waiting")).sort(oldest));
     section("jobs-queued", listed(of("queued")).sort(oldest));
     section("jobs-failed", of("failed").sort(latest));
     section("jobs-done", listed(of("done", "cancelled")).sort(latest));
     const pictures = all.filter((job) => isPicture(job) && isLive(job)).length;
-    byId("jobs-pictures").textContent = pictures ? `${pictures === 1 ? "1 picture is" : `${pictures} pictures are`} being made.` : "";
+    byId("jobs-pictures").textContent = pictures ? `Posters and previews to be made: ${count.format(pictures)}` : "";
     byId("jobs-none").hidden = listed(all).length > 0 || !byId("jobs-trouble").hidden;
   }
   document.dispatchEvent(new Event("jobs"));
@@ -128,8 +128,9 @@ function jobRow(job) {
   return row;
 }
 
-function whatOf({ kind, wish }) {
-  return [NAMES[kind] ?? kind, wish?.height && `${wish.height}p`].filter(Boolean).join(" ");
+function whatOf({ kind, make }) {
+  const lines = make?.rendition?.rung?.lines;
+  return [NAMES[kind] ?? kind, lines && `${lines}p`].filter(Boolean).join(" ");
 }
 
 function update(row, job) {

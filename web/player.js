@@ -6,7 +6,7 @@ import * as quality from "./quality.js";
 import { offer } from "./renditions.js";
 import * as seekbar from "./seekbar.js";
 import { ask, changeOf, getJson, onJob, whenMade } from "./server.js";
-import { Storyboard } from "./storyboard.js";
+import { cues, Storyboard } from "./storyboard.js";
 import { byId, clock, date, decoded, percent, showFacts, sizeText, splitPath } from "./words.js";
 
 /** Files of which the server makes an MP4 that begins to play at once, wherever their index is. */
@@ -40,7 +40,7 @@ export function watch(path, { play = false, at = 0 } = {}) {
   const ends = new AbortController();
   const href = MEDIA + path;
   const title = {
-    path, href, folder, ends, play, at, others: [],
+    path, href, folder, ends, play, at, others: [], heights: Promise.resolve([]),
     title: decoded(path), made: `${MADE}${path}/`, signal: ends.signal,
     head: fetch(href, { method: "HEAD" }).catch(() => null),
   };
@@ -77,7 +77,8 @@ async function begin(title) {
 /** By HLS where there is a choice of qualities, else as one file. */
 async function playPackaged(title) {
   const playlist = `${title.made}index.m3u8`;
-  const several = (await quality.qualities(playlist, title.signal).catch(() => 0)) > 1;
+  title.heights = quality.heights(playlist, title.signal).catch(() => []);
+  const several = (await title.heights).length > 1;
   if (isOver(title)) return;
   title.others = [`${title.made}play.mp4`, title.href]; // as it is, if nothing could be made of it
   if (several && quality.canChange()) {
@@ -115,7 +116,7 @@ async function playWhatIsMade(title) {
       await ask(`${title.made}play.mp4`, { headers: { Range: "bytes=0-1" }, signal: title.signal });
       if (isOver(title)) return;
       hideTrouble();
-      describe(title); // there is more to say of it by now
+      describeMade(title);
       return playPackaged(title);
     } catch (error) {
       if (isOver(title)) return;
@@ -133,7 +134,8 @@ function showMaking(title) {
   video.hidden = true;
   byId("timeline").hidden = true;
   const [job] = liveJobsOf(title.title);
-  byId("making-text").textContent = `This browser cannot play this file as it is. The server says: ${title.reason}.`;
+  const how = job ? `It is being made playable: ${percent(job.progress.percent)}.` : `The server says: ${title.reason}.`;
+  byId("making-text").textContent = `This browser cannot play this file as it is. ${how}`;
   byId("making-progress").hidden = !job;
   byId("making-progress").value = job?.progress.percent ?? 0;
 }
@@ -156,14 +158,28 @@ async function describe(title) {
     size && sizeText(size), modified && date.format(new Date(modified)),
   ]);
   if (!report?.playable) return;
-  byId("packaged").hidden = false;
   seekbar.showChapters(report.chapters.map(({ start_s, title }) => ({ start: start_s, title })));
-  if (!picture) return;
-  offer(title.title, picture.shown_height);
+  showWhatIsMade(title, picture?.shown_height);
+}
+
+/** What the server makes of a title that it can take apart, this many lines high if it has pictures. */
+async function showWhatIsMade(title, height) {
+  byId("packaged").hidden = false;
+  if (!height) return;
+  title.heights.then((heights) => isOver(title) || offer(title.title, height, heights));
   showPoster(title).catch(() => {}); // without one there is the first picture
   const storyboard = await Storyboard.of(`${title.made}storyboard.vtt`, title.title, title.signal).catch(() => null);
   if (isOver(title)) storyboard?.close();
   else seekbar.setStoryboard(storyboard);
+}
+
+/** The file itself says nothing of what was made of it: that is asked, and the video. */
+async function describeMade(title) {
+  const chapters = await cues(`${title.made}chapters.vtt`, title.signal).catch(() => []);
+  if (video.readyState === video.HAVE_NOTHING) await new Promise((resolve) => video.addEventListener("loadedmetadata", resolve, { once: true }));
+  if (isOver(title)) return;
+  seekbar.showChapters(chapters.map(({ start, text }) => ({ start, title: text })));
+  showWhatIsMade(title, video.videoHeight);
 }
 
 async function showPoster(title) {

@@ -6,11 +6,11 @@ import { byId, element } from "./words.js";
 const menu = byId("quality");
 let hls = null;
 
-/** How many qualities a title has, by its multivariant playlist: 0 if it has none that can be played. */
-export async function qualities(playlist, signal) {
+/** The heights of a title's renditions in lines, by its multivariant playlist. */
+export async function heights(playlist, signal) {
   const text = await (await ask(playlist, { signal })).text();
-  const pictures = [...text.matchAll(/^#EXT-X-STREAM-INF:.*?RESOLUTION=(\d+x\d+)/gm)].map(([, size]) => size);
-  return new Set(pictures).size;
+  const sizes = [...text.matchAll(/^#EXT-X-STREAM-INF:.*?RESOLUTION=(\d+x\d+)/gm)].map(([, size]) => size);
+  return [...new Set(sizes)].map((size) => Number(size.split("x")[1]));
 }
 
 /** Whether the browser has what hls.js needs. Where it has not, it plays HLS by itself if at all. */
@@ -49,9 +49,8 @@ export function stop() {
 // ---- The menu --------------------------------------------------------------
 
 function showMenu(levels) {
-  const heights = levels.map(({ height }) => height);
   const name = ({ height, bitrate }) => {
-    const isOnly = heights.filter((other) => other === height).length === 1;
+    const isOnly = levels.filter((other) => other.height === height).length === 1;
     return isOnly ? `${height}p` : `${height}p, ${(bitrate / 1e6).toFixed(1)} Mbit/s`;
   };
   const option = (text, value) => Object.assign(element("option", "", text), { value });
@@ -62,12 +61,13 @@ function showMenu(levels) {
   byId("quality-choice").hidden = levels.length < 2;
 }
 
-function nameAuto({ height }) {
-  menu.options[0].textContent = hls.autoLevelEnabled ? `Auto (${height}p)` : "Auto";
+/** Says which quality was chosen by itself. */
+function nameAuto(level) {
+  menu.options[0].textContent = level && hls.autoLevelEnabled ? `Auto (${level.height}p)` : "Auto";
 }
 
 menu.addEventListener("change", () => {
   // From the next segment on: what is on the screen plays on.
   hls.nextLevel = Number(menu.value);
-  if (menu.value !== "-1") menu.options[0].textContent = "Auto";
+  nameAuto(hls.levels[hls.currentLevel]);
 });

@@ -8,10 +8,11 @@ const HEIGHTS = [2160, 1440, 1080, 720, 480, 360, 240];
 
 let title = null;
 
-/** Offers what a title of this height can be encoded as. */
-export function offer(path, height) {
+/** Offers what a title of this height can be encoded as: what is lower, and not among its `own` by now. */
+export function offer(path, height, own) {
   title = path;
-  const lower = HEIGHTS.filter((lines) => lines <= height);
+  const lower = HEIGHTS.filter((lines) => lines < height && !own.includes(lines));
+  if (HEIGHTS.includes(height)) lower.unshift(height); // as it is, for browsers that cannot decode that
   byId("renditions").hidden = !lower.length;
   byId("renditions").open = false;
   byId("heights").replaceChildren(...lower.map((lines) => {

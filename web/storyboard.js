@@ -3,7 +3,15 @@
 import { ask, whenMade } from "./server.js";
 
 const KEPT = 6; // sheets in memory, about 6 MB each when they are decoded
-const CUE = /^(?:(\d+):)?(\d+):([\d.]+) --> .*\n(.+)#xywh=(\d+),(\d+),(\d+),(\d+)$/gm;
+const CUE = /^(?:(\d+):)?(\d+):([\d.]+) --> .*\n(.+)$/gm;
+
+/** The cues of a WebVTT file of this server: `start` in seconds and `text`, which is one line. */
+export async function cues(url, signal) {
+  const file = await (await ask(url, { signal })).text();
+  return [...file.matchAll(CUE)].map(([, hours, minutes, seconds, text]) => {
+    return { start: 3600 * Number(hours ?? 0) + 60 * Number(minutes) + Number(seconds), text };
+  });
+}
 
 export class Storyboard {
   #tiles; // in the order of their times
@@ -18,10 +26,9 @@ export class Storyboard {
 
   /** That of a title; `url` is that of its WebVTT. */
   static async of(url, title, signal) {
-    const text = await (await ask(url, { signal })).text();
-    const tiles = [...text.matchAll(CUE)].map(([, hours, minutes, seconds, sheet, ...place]) => {
-      const [x, y, width, height] = place.map(Number);
-      const start = 3600 * Number(hours ?? 0) + 60 * Number(minutes) + Number(seconds);
+    const tiles = (await cues(url, signal)).map(({ start, text }) => {
+      const [sheet, place] = text.split("#xywh=");
+      const [x, y, width, height] = place.split(",").map(Number);
       return { start, sheet: new URL(sheet, new URL(url, location)).href, x, y, width, height };
     });
     return new Storyboard(tiles, title);

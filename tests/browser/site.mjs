@@ -63,9 +63,9 @@ export function launchBrowser(...args) {
 
 /**
  * Answers that a page asks for knowing that there may be none; the browser notes them all the same: posters of
- * what has no pictures, and how the worker stands where the server does not tell.
+ * what has no pictures, or none before it is made playable, and how the worker stands where nobody tells.
  */
-const EXCUSED = [/: the server responded with a status of 422 .*\/poster\.jpg\?/, / 404 .*\/api\/status$/];
+const EXCUSED = [/ (404|422) .*\/poster\.jpg\?/, / 404 .*\/(chapters\.vtt|api\/status)$/];
 
 /** Collects what the pages of a context find to complain of: errors on the console, and uncaught ones. */
 export function listenForComplaints(context) {
