@@ -1,6 +1,8 @@
 //! What was typed.
 
 mod inspect;
+mod jobs;
+mod jobs_text;
 mod report_text;
 mod sandbox;
 
@@ -40,6 +42,8 @@ enum Command {
     /// Needs no server and writes nothing. Ends with 0 if some player can play something of the file,
     /// with 1 if none can, and with 2 if the file cannot be read or the command is not understood.
     Inspect(inspect::Asked),
+    /// List the jobs with how far they are, end one, or begin one again.
+    Jobs(jobs::Asked),
 }
 
 #[derive(clap::Args, Clone, Debug)]
@@ -79,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Sandbox(confinement) => return sandbox::run(confinement),
         Command::Check(asked) => asked.settings().and_then(|settings| check(&settings)),
         Command::Inspect(asked) => return inspect::run(&asked),
+        Command::Jobs(asked) => return jobs::run(&asked),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -119,8 +124,10 @@ fn worker_beside() -> std::io::Result<WorkerCommand> {
 
 /// Variables that look like ours and are none: most likely misspelt.
 fn unknown_variables() -> impl Iterator<Item = String> {
-    let is_known =
-        |name: &str| name == "HEADWATER_CONFIG" || KEYS.iter().any(|key| key.env == name);
+    let is_known = |name: &str| {
+        matches!(name, "HEADWATER_CONFIG" | "HEADWATER_DATABASE")
+            || KEYS.iter().any(|key| key.env == name)
+    };
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     names.filter(move |name| name.starts_with("HEADWATER_") && !is_known(name))
 }

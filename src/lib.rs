@@ -7,11 +7,12 @@
 //! cli, serve        what was typed; a server put together and taken down
 //! http              the rules of HTTP, then one small file per family of routes
 //! jobs              the durable queue: what there is to do, and who is doing it
-//! derive            what has to be made anew from a movie, by ffmpeg
+//! derive            ffmpeg in a sandbox, and what is made by it
+//! webhooks          telling others what has become of the jobs
 //! package           a movie as extents and as manifests
 //! library           which titles there are, what they are called, when they change
 //! movie             a movie's index: tracks, samples, time
-//! store             what must outlast the process: the database
+//! store             what must outlast the process: the database, and what jobs made
 //! wire              how extents reach a socket, and how requests come from it
 //! extent            the idea itself: sources, extents, contents, and the disk below them
 //! config telemetry  used by all
@@ -32,5 +33,6 @@ pub mod serve;
 pub mod start;
 pub mod store;
 pub mod telemetry;
+pub mod webhooks;
 pub mod wire;
 pub mod work;

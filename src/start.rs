@@ -54,6 +54,9 @@ pub enum StartError {
     /// The file with the token of the API cannot be used.
     #[error("api_token_file: {0}")]
     Token(io::Error),
+    /// The file with the secret of a webhook cannot be used.
+    #[error("webhook: {0}")]
+    Webhook(io::Error),
     /// The system gives no thread or no event queue.
     #[error(transparent)]
     System(#[from] io::Error),

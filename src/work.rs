@@ -2,11 +2,12 @@
 
 use std::{
     io::{self, Read as _, Write as _},
-    process, thread,
+    num::NonZeroU64,
+    process,
+    sync::Arc,
+    thread,
     time::Duration,
 };
-
-use std::sync::Arc;
 
 use tokio::{
     runtime,
@@ -17,13 +18,21 @@ use tokio::{
 use tracing::{info, warn};
 
 use crate::{
-    config::{Sandboxing, Settings},
-    derive::{Maker, ffmpeg::Ffmpeg, sandbox::Policy},
+    config::Settings,
+    derive::{
+        Maker,
+        ffmpeg::{Ffmpeg, Missing},
+        sandbox::Policy,
+    },
     jobs::{queue::Queue, supervisor::ALIVE, worker::Worker},
     start::{self, StartError},
     store::{Database, artifacts::Artifacts},
     telemetry,
 };
+
+/// About how long a piece of a film is that is encoded by itself, in milliseconds: long enough that
+/// starting an encoder does not count, short enough that all workers have one.
+const PIECE_MS: NonZeroU64 = NonZeroU64::new(60_000).unwrap();
 
 /// Works until a signal ends it, or, beside a server, until that is gone.
 pub fn run(settings: Settings, is_supervised: bool) -> Result<(), StartError> {
@@ -60,9 +69,13 @@ async fn put_together(settings: &Settings) -> Result<Worker, StartError> {
         .map_err(|error| StartError::Data { dir: data, error })?;
     let maker = Maker {
         library,
+        queue: queue.clone(),
+        artifacts: artifacts.clone(),
         ffmpeg: find_ffmpeg(settings.sandbox).await,
         memory_bytes: settings.job_memory_mib.get() << 20,
         stall: Duration::from_secs(settings.job_stall_s.get()),
+        deadline: Duration::from_secs(settings.job_deadline_s.get()),
+        piece_ms: PIECE_MS,
     };
     let encode_slots = match settings.encode_slots.count() {
         0 => thread::available_parallelism().map_or(1, usize::from),
@@ -80,15 +93,10 @@ async fn put_together(settings: &Settings) -> Result<Worker, StartError> {
 }
 
 /// Finds ffmpeg, and says what confines it here.
-async fn find_ffmpeg(sandbox: Sandboxing) -> Result<Ffmpeg, crate::derive::ffmpeg::Missing> {
-    let policy = match sandbox {
-        Sandboxing::Required => Policy::Required,
-        Sandboxing::Available => Policy::WhereAvailable,
-        Sandboxing::Off => Policy::Off,
-    };
+async fn find_ffmpeg(policy: Policy) -> Result<Ffmpeg, Missing> {
     let ffmpeg = Ffmpeg::find(policy)?;
     match ffmpeg.probe().await {
-        Ok(confined_by) => info!(confined_by, "ffmpeg is confined"),
+        Ok(probed) => info!(version = probed.version, confined_by = probed.enforced, "ffmpeg"),
         Err(error) => warn!(%error, "no picture and no rendition can be made"),
     }
     Ok(ffmpeg)

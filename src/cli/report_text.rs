@@ -298,7 +298,7 @@ fn broken(text: &str, width: usize) -> Vec<String> {
 }
 
 /// Text from a file, without what could make a terminal do something, or letters run backwards.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

@@ -6,7 +6,8 @@ use std::{net::SocketAddr, path::PathBuf};
 use serde::Deserialize;
 
 use super::value::{
-    FieldValue, LogDirectives, LogFormat, Origins, RenditionPolicy, RootConfig, Sandboxing, Within,
+    FieldValue, LogDirectives, LogFormat, Origins, RenditionPolicy, RootConfig, Sandboxing,
+    WebhookConfig, Within,
 };
 
 /// One key of the list, for the documentation and its test.
@@ -38,6 +39,9 @@ macro_rules! settings {
             /// The library's roots (in the file: one `[[root]]` table for each).
             #[arg(skip)]
             pub root: Vec<RootConfig>,
+            /// Who is told what happens (in the file alone: one `[[webhook]]` table for each).
+            #[arg(skip)]
+            pub webhook: Vec<WebhookConfig>,
         }
 
         /// What is ready to use.
@@ -49,6 +53,8 @@ macro_rules! settings {
             )+
             /// The library's roots.
             pub roots: Vec<RootConfig>,
+            /// Who is told what happens.
+            pub webhooks: Vec<WebhookConfig>,
         }
 
         /// Every key.
@@ -70,14 +76,20 @@ macro_rules! settings {
                     let $name = settings!(@value set $($default)?);
                 )+
                 let roots = layers.iter().map(|layer| &layer.root).find(|roots| !roots.is_empty());
-                Self { $($name,)+ roots: roots.cloned().unwrap_or_default() }
+                let webhooks = layers.iter().flat_map(|layer| layer.webhook.iter().cloned());
+                let (roots, webhooks) = (roots.cloned().unwrap_or_default(), webhooks.collect());
+                Self { $($name,)+ roots, webhooks }
             }
 
             /// These settings with what can be reloaded taken from `fresh`.
             #[must_use]
             pub fn reloaded(&self, fresh: &Self) -> Self {
-                let roots = self.roots.clone();
-                Self { $($name: settings!(@pick $liveness self fresh).$name.clone(),)+ roots }
+                let (roots, webhooks) = (self.roots.clone(), self.webhooks.clone());
+                Self {
+                    $($name: settings!(@pick $liveness self fresh).$name.clone(),)+
+                    roots,
+                    webhooks,
+                }
             }
 
             /// The names of keys that differ from another's and need a restart to take effect.
@@ -88,7 +100,8 @@ macro_rules! settings {
                     format!("{:?}", self.$name) != format!("{:?}", other.$name),
                 )),+];
                 let roots = ("root", false, self.roots != other.roots);
-                let all = differs.into_iter().chain([roots]);
+                let webhooks = ("webhook", false, self.webhooks != other.webhooks);
+                let all = differs.into_iter().chain([roots, webhooks]);
                 all.filter(|(_, live, differs)| !live && *differs).map(|(name, ..)| name).collect()
             }
         }
@@ -198,7 +211,7 @@ settings! {
     fixed job_lease_s("HEADWATER_JOB_LEASE_S"): Within<2, 3_600> = "30";
     /// Days for which ended jobs are remembered.
     fixed job_keep_days("HEADWATER_JOB_KEEP_DAYS"): Within<1, 3_650> = "14";
-    /// What keeps ffmpeg in its place: required refuses to work on a kernel that cannot, available does with what there is, off is for trusted files alone.
+    /// What confines ffmpeg: required refuses to run it where the kernel cannot, where-available does what the kernel can, off is for trusted files alone.
     fixed sandbox("HEADWATER_SANDBOX"): Sandboxing = "\"required\"";
     /// MiB of pictures and renditions that are kept; those used longest ago go first.
     fixed artifacts_mib("HEADWATER_ARTIFACTS_MIB"): Within<16, 1_073_741_824> = "20480";

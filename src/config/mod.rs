@@ -13,7 +13,7 @@ pub mod value;
 use std::path::{Path, PathBuf};
 
 pub use keys::{KEYS, Key, Layer, Settings};
-pub use value::{LogFormat, RenditionPolicy, RootConfig, Sandboxing};
+pub use value::{LogFormat, RenditionPolicy, RootConfig, Sandboxing, WebhookConfig};
 
 /// Why a configuration was refused; meant to be read by people.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +61,9 @@ impl Layer {
         let base = path.parent().unwrap_or(Path::new(""));
         let paths =
             [&mut layer.data, &mut layer.page_dir, &mut layer.api_token_file].into_iter().flatten();
-        for relative in paths.chain(layer.root.iter_mut().map(|root| &mut root.dir)) {
+        let secrets = layer.webhook.iter_mut().map(|webhook| &mut webhook.secret_file);
+        for relative in paths.chain(layer.root.iter_mut().map(|root| &mut root.dir)).chain(secrets)
+        {
             *relative = base.join(&relative);
         }
         if let Some(log) = layer.access_log.as_mut().filter(|log| log.as_os_str() != "-") {

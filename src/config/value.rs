@@ -5,8 +5,11 @@
 
 use std::{fmt, ops::Deref, path::PathBuf, str::FromStr};
 
+use actix_web::http::Uri;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
+
+use crate::webhooks::Event;
 
 /// A number from `MIN` to `MAX`, both included.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -122,16 +125,28 @@ pub enum LogFormat {
     Json,
 }
 
-/// What keeps ffmpeg in its place.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
+/// What to do where the kernel cannot confine ffmpeg.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum Sandboxing {
-    /// Nothing is made on a kernel that cannot keep it there.
+    /// Run nothing there.
+    #[default]
     Required,
-    /// Whatever this kernel can.
-    Available,
-    /// Nothing: for files whose makers are trusted.
+    /// Confine as far as the kernel can, and run.
+    WhereAvailable,
+    /// Neither Landlock nor seccomp. Memory, sizes and time stay limited.
     Off,
+}
+
+impl Sandboxing {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::WhereAvailable => "where-available",
+            Self::Off => "off",
+        }
+    }
 }
 
 /// Which titles are encoded without being asked for.
@@ -144,6 +159,28 @@ pub enum RenditionPolicy {
     Unplayable,
     /// All.
     All,
+}
+
+checked_text! {
+    /// The address of a server.
+    Url,
+    |text| {
+        let rest = text.strip_prefix("https://").or(text.strip_prefix("http://"));
+        rest.is_some_and(|rest| !rest.is_empty()) && text.parse::<Uri>().is_ok()
+    },
+    "an address, such as \"https://tv.example/told\""
+}
+
+/// Somebody who is told what happens.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookConfig {
+    /// Where.
+    pub url: Url,
+    /// File with the secret that deliveries are signed with.
+    pub secret_file: PathBuf,
+    /// Of what.
+    pub events: Vec<Event>,
 }
 
 /// A library root as it is configured.
@@ -174,6 +211,12 @@ impl FromStr for RootConfig {
             }
             _ => Ok(Self { dir: text.into(), name: None, overwritten_in_place: false }),
         }
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
     }
 }
 

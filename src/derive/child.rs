@@ -45,6 +45,18 @@ pub struct Usage {
     pub written_bytes: u64,
 }
 
+impl Usage {
+    /// The more of each.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            cpu: self.cpu.max(other.cpu),
+            read_bytes: self.read_bytes.max(other.read_bytes),
+            written_bytes: self.written_bytes.max(other.written_bytes),
+        }
+    }
+}
+
 type Asked = (Command, oneshot::Sender<io::Result<Child>>);
 
 /// Starts a command, from a thread that lives as long as the server. That a child dies with its
@@ -145,8 +157,8 @@ impl Group {
         let _ = self.end.clone().changed().await;
     }
 
-    /// What the leader has used up so far; also after its end. Where the kernel does not count
-    /// something, it is 0.
+    /// What the leader has used up so far. Where the kernel does not count something, or does not
+    /// tell it of a dead process to others than root, it is 0.
     pub fn usage(&self) -> Usage {
         usage(self.id()).unwrap_or_default()
     }
@@ -183,4 +195,52 @@ fn usage(id: u32) -> Option<Usage> {
         value.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
     };
     Some(Usage { cpu, read_bytes: count("rchar:"), written_bytes: count("wchar:") })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Stdio;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    fn command(script: &str) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+    }
+
+    #[tokio::test]
+    async fn what_was_read_and_written_is_counted_while_it_lives() {
+        let mut group = Group::start(command("exec cat")).await.expect("a child");
+        let mut stdin = group.stdin().expect("a pipe").expect("the first time");
+        let mut stdout = group.stdout().expect("a pipe").expect("the first time");
+        stdin.write_all(&[1; 5000]).await.expect("it reads");
+        stdout.read_exact(&mut [0; 5000]).await.expect("it writes");
+        let usage = group.usage();
+        assert!(usage.read_bytes >= 5000 && usage.written_bytes >= 5000, "{usage:?}");
+        drop(stdin);
+        group.ended().await;
+        group.ended().await;
+        assert!(group.reap().expect("reaped").success());
+    }
+
+    #[tokio::test]
+    async fn the_leaders_end_is_the_groups() {
+        // What is left behind holds the pipe open, so that its end is what closes it.
+        let mut group = Group::start(command("sleep 600 & exit 3")).await.expect("a child");
+        let mut stdout = group.stdout().expect("a pipe").expect("the first time");
+        group.ended().await;
+        assert_eq!(group.reap().expect("reaped").code(), Some(3));
+        assert_eq!(stdout.read(&mut [0]).await.expect("closed"), 0);
+    }
+
+    #[tokio::test]
+    async fn who_drops_it_ends_all_of_it() {
+        let mut group = Group::start(command("sleep 600 & sleep 600")).await.expect("a child");
+        let mut stdout = group.stdout().expect("a pipe").expect("the first time");
+        drop(group);
+        assert_eq!(stdout.read(&mut [0]).await.expect("closed"), 0);
+    }
 }

@@ -15,5 +15,5 @@ pub mod pictures;
 pub mod sandbox;
 mod task;
 
-pub use maker::{Failure, Maker, Next, Watch};
-pub use task::{Make, Task};
+pub use maker::{Failure, Maker, Next, RENDITION, Watch};
+pub use task::{Make, Picture, Task};

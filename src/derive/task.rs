@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::pictures::{self, Size};
+use super::{
+    ladder::rungs::Rung,
+    pictures::{self, Size},
+};
 use crate::{
     extent::disk::Version,
     jobs::queue::{Class, NewJob},
@@ -26,12 +29,34 @@ pub struct Task {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Make {
-    /// The picture that stands for it: `poster.jpg`.
+    /// A picture, or several.
+    Picture(Picture),
+    /// All sheets of its storyboard.
+    Storyboard,
+    /// Its pictures in another size or codec: `rendition.mp4`.
+    Rendition {
+        /// Which.
+        rung: Rung,
+    },
+    /// A piece of a rendition, from 1: `piece.mp4`.
+    Piece {
+        /// Of which.
+        rung: Rung,
+        /// Which piece.
+        number: u32,
+    },
+}
+
+/// Pictures that can be made.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Picture {
+    /// The one that stands for it: `poster.jpg`.
     Poster {
         /// How large.
         size: Size,
     },
-    /// One picture of it: `thumbnail.jpg`, or `.webp`.
+    /// One of it: `thumbnail.jpg`, or `.webp`.
     Thumbnail {
         /// When it is shown.
         time_ms: u64,
@@ -56,11 +81,15 @@ pub enum Make {
     },
 }
 
-/// How urgent what somebody waits for is.
+/// How urgent what somebody waits for is, and what somebody wishes for.
 const AWAITED: i64 = 100;
+const WISHED: i64 = 10;
 
 /// How often a picture is tried: what cannot be decoded once cannot be decoded.
 const PICTURE_ATTEMPTS: u32 = 2;
+
+/// How often a film, or a piece of one, is tried.
+const FILM_ATTEMPTS: u32 = 3;
 
 impl Task {
     /// A task of a title.
@@ -77,41 +106,81 @@ impl Task {
 
     /// What sort of thing it makes, in a word.
     pub fn kind(&self) -> &'static str {
-        match self.make {
-            Make::Poster { .. } => "poster",
-            Make::Thumbnail { .. } => "thumbnail",
-            Make::Sheet { .. } | Make::Overview => "storyboard",
-            Make::Preview { .. } => "preview",
+        match &self.make {
+            Make::Picture(picture) => picture.kind(),
+            Make::Storyboard => "storyboard",
+            Make::Rendition { .. } => "rendition",
+            Make::Piece { .. } => "piece",
         }
     }
 
     /// Names what comes of it.
     pub fn key(&self) -> Key {
-        let format = pictures::FORMAT_VERSION;
         let what = match &self.make {
-            Make::Poster { size } => format!("poster{format}-{size}"),
-            Make::Thumbnail { time_ms, exact, size, coding } => {
-                let near = if *exact { "at" } else { "near" };
-                format!("thumbnail{format}-{near}-{time_ms}-{size}-{}", coding.ending())
+            Make::Picture(picture) => picture.name(),
+            Make::Storyboard => format!("storyboard{}", pictures::FORMAT_VERSION),
+            Make::Rendition { rung } => rung.to_string(),
+            // All of a rung: what is made of pieces has to be of one kind.
+            Make::Piece { rung, number } => {
+                let Rung { effort, width, height, quality, bit_rate_max, .. } = rung;
+                let effort = effort.as_str();
+                format!("piece-{rung}-{effort}-{width}x{height}-{quality}-{bit_rate_max}-{number}")
             }
-            Make::Sheet { number } => format!("sheet{format}-{number}"),
-            Make::Overview => format!("overview{format}"),
-            Make::Preview { size } => format!("preview{format}-{size}"),
         };
         Key::new(format!("{}-{what}", self.version)).expect("digits, letters and hyphens")
+    }
+
+    /// The beginning of the keys of what is of no use any more once this is made.
+    pub fn scaffolding(&self) -> Option<String> {
+        match &self.make {
+            Make::Rendition { rung } => Some(format!("{}-piece-{rung}-", self.version)),
+            _ => None,
+        }
     }
 
     /// As a job of the queue. However many ask for it, it is made once.
     pub fn job(&self) -> NewJob {
         let title = MediaPath::decode(&self.title).map(|title| title.display());
+        let (class, priority, max_attempts) = match self.make {
+            Make::Rendition { .. } => (Class::Encode, WISHED, FILM_ATTEMPTS),
+            Make::Piece { .. } => (Class::Encode, WISHED, FILM_ATTEMPTS),
+            Make::Storyboard => (Class::Picture, WISHED, PICTURE_ATTEMPTS),
+            Make::Picture(_) => (Class::Picture, AWAITED, PICTURE_ATTEMPTS),
+        };
         NewJob {
-            class: Class::Picture,
+            class,
             kind: self.kind().to_owned(),
             title: title.unwrap_or_else(|_| self.title.clone()),
             payload: serde_json::to_string(self).expect("numbers and texts"),
-            priority: AWAITED,
+            priority,
             dedupe_key: Some(self.key().to_string()),
-            max_attempts: PICTURE_ATTEMPTS,
+            max_attempts,
+        }
+    }
+}
+
+impl Picture {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Poster { .. } => "poster",
+            Self::Thumbnail { .. } => "thumbnail",
+            Self::Sheet { .. } | Self::Overview => "storyboard",
+            Self::Preview { .. } => "preview",
+        }
+    }
+
+    /// Tells it from all others of the same title.
+    fn name(&self) -> String {
+        let format = pictures::FORMAT_VERSION;
+        match self {
+            Self::Poster { size } => format!("poster{format}-{size}"),
+            Self::Thumbnail { time_ms, exact, size, coding } => {
+                let near = if *exact { "at" } else { "near" };
+                format!("thumbnail{format}-{near}-{time_ms}-{size}-{}", coding.ending())
+            }
+            Self::Sheet { number } => format!("sheet{format}-{number}"),
+            Self::Overview => format!("overview{format}"),
+            Self::Preview { size } => format!("preview{format}-{size}"),
         }
     }
 }

@@ -15,7 +15,12 @@ use super::{
     routes::{api, events, files, jobs, operations, page, streams},
 };
 use crate::{
-    config::Settings, jobs::queue::Queue, library::Library, telemetry::Metrics, wire::drain::Drain,
+    config::Settings,
+    jobs::queue::Queue,
+    library::Library,
+    telemetry::Metrics,
+    webhooks::{self, Webhook},
+    wire::drain::Drain,
 };
 
 /// Calls that may wait to be made beside the I/O workers before more are refused.
@@ -94,8 +99,9 @@ impl Site {
         made.map_err(|error| Error::Internal(Box::new(error)))
     }
 
-    /// From now on there is a queue.
-    pub fn open_queue(&self, queue: Queue, gallery: Arc<Gallery>) {
+    /// From now on there is a queue, of which these are told.
+    pub async fn open_queue(&self, queue: Queue, gallery: Arc<Gallery>, webhooks: Vec<Webhook>) {
+        webhooks::start(&queue, webhooks, &self.beside, &self.drain).await;
         let library = Arc::clone(&self.library);
         let jobs = Jobs::new(queue, library, self.beside.clone(), self.drain.clone());
         self.jobs.store(Some(Arc::new(jobs)));
@@ -127,6 +133,7 @@ pub fn configure(config: &mut web::ServiceConfig, site: &Arc<Site>) {
         .service(web::resource("/api/jobs/{id}/cancel").to(jobs::cancel))
         .service(web::resource("/api/jobs/{id}/retry").to(jobs::retry))
         .service(web::resource("/api/events").to(events::events))
+        .service(web::resource("/api/status").to(operations::status))
         .service(web::resource("/healthz").to(operations::alive))
         .service(web::resource("/readyz").to(operations::ready))
         .service(web::resource("/metrics").to(operations::metrics))

@@ -81,6 +81,8 @@ pub enum TrackFile {
     AllText,
     /// `<n>.jpg` or `<n>.webp`: a sheet of the storyboard.
     Sheet(usize, Coding),
+    /// `all.jpg` or `all.webp`: all of the title on one sheet.
+    Overview(Coding),
     /// `images.m3u8`: the storyboard as a playlist of sheets.
     Images,
 }
@@ -129,6 +131,8 @@ impl TrackFile {
             "iframes.m3u8" => return Some(Self::IFrames),
             "init.mp4" => return Some(Self::Init),
             "all.vtt" => return Some(Self::AllText),
+            "all.jpg" => return Some(Self::Overview(Coding::Jpg)),
+            "all.webp" => return Some(Self::Overview(Coding::Webp)),
             "images.m3u8" => return Some(Self::Images),
             _ => {}
         }

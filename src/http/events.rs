@@ -24,9 +24,12 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Error, job_text::JobText};
+use super::Error;
 use crate::{
-    jobs::queue::{Job, Queue, QueueError},
+    jobs::{
+        queue::{Class, Job, Queue, QueueError},
+        text::JobText,
+    },
     library::Library,
     wire::drain::Drain,
 };
@@ -169,7 +172,9 @@ impl Hub {
             let jobs = self.queue.changed_since(*last, PAGE).await?;
             for job in &jobs {
                 *last = job.changed;
-                send(to, Event::job(job).text).await?;
+                if is_shown(job) {
+                    send(to, Event::job(job).text).await?;
+                }
             }
             if jobs.len() < PAGE as usize {
                 return Ok(());
@@ -202,8 +207,10 @@ impl Hub {
                     is_behind = jobs.len() == PAGE as usize;
                     for job in &jobs {
                         last = job.changed;
-                        // Nobody may listen any more.
-                        let _ = self.sender.send(Event::job(job));
+                        if is_shown(job) {
+                            // Nobody may listen any more.
+                            let _ = self.sender.send(Event::job(job));
+                        }
                     }
                 }
                 Err(error) => {
@@ -248,6 +255,11 @@ fn event(name: &str, id: Option<i64>, data: &impl Serialize) -> Bytes {
     let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
     let data = serde_json::to_string(data).expect("text and numbers");
     format!("{id}event: {name}\ndata: {data}\n\n").into()
+}
+
+/// Whether a job is people's business: that others are told of it is not.
+fn is_shown(job: &Job) -> bool {
+    job.class != Class::Webhook
 }
 
 async fn send(to: &mpsc::Sender<Bytes>, text: Bytes) -> Result<(), Ended> {

@@ -15,7 +15,7 @@ use quick_cache::sync::Cache;
 use tokio::{
     runtime::Handle,
     sync::Semaphore,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
 use super::Error;
@@ -24,7 +24,7 @@ use crate::{
     extent::disk::{File, OpenError, Root},
     jobs::{
         queue::{Class, Job, Queue, QueueError, State},
-        supervisor::Supervisor,
+        supervisor::{Supervisor, WorkerState},
     },
     store::artifacts::Key,
 };
@@ -37,6 +37,13 @@ const QUEUED_MAX: u32 = 256;
 
 /// Folders that are known without asking the database, about 200 bytes of memory each.
 const KNOWN: usize = 16_384;
+
+/// Titles whose renditions are known without asking the database, and for how long they are.
+const TITLES: usize = 1024;
+const TRUST: Duration = Duration::from_secs(2);
+
+/// How long somebody who wants to play waits for the database.
+const AT_ONCE: Duration = Duration::from_millis(500);
 
 /// For how long what could not be made is not tried again.
 const FAILED: Duration = Duration::from_secs(600);
@@ -63,6 +70,8 @@ pub struct Gallery {
     known: Cache<String, i64>,
     /// What was asked for since [`Gallery::take_used`].
     used: Mutex<HashSet<String>>,
+    /// The renditions of versions of titles, and since when that is known.
+    renditions: Cache<String, (Instant, Arc<[(String, i64)]>)>,
     waiting: Semaphore,
     supervisor: Supervisor,
     beside: Handle,
@@ -85,6 +94,7 @@ impl Gallery {
             root,
             known: Cache::new(KNOWN),
             used: Mutex::default(),
+            renditions: Cache::new(TITLES),
             waiting: Semaphore::new(WAITING_MAX),
             supervisor,
             beside,
@@ -96,7 +106,7 @@ impl Gallery {
     pub async fn obtain(self: &Arc<Self>, task: Task, patience: Duration) -> Result<Stands, Error> {
         let key = task.key();
         if let Some(token) = self.known.get(key.as_str()) {
-            self.note_use(&key);
+            self.note_use(key.as_str());
             return Ok(Stands::Made(folder(&key, token)));
         }
         let _place = self.waiting.try_acquire().map_err(|_| TOO_MUCH)?;
@@ -119,6 +129,47 @@ impl Gallery {
             }
             opened => Ok(opened?),
         }
+    }
+
+    /// Opens a file below what was made, by its whole path.
+    pub async fn file(&self, path: &Path) -> Result<Arc<File>, Error> {
+        Ok(self.root.open_file(path).await?)
+    }
+
+    /// As [`file`](Self::file), if that needs no waiting.
+    pub fn file_now(&self, path: &Path) -> Option<Arc<File>> {
+        self.root.open_file_now(path)
+    }
+
+    /// The renditions of a version of a title, by key and token. None if the database does not say so
+    /// at once: whoever wants to play does not wait for it.
+    pub async fn renditions(self: &Arc<Self>, version: &str) -> Arc<[(String, i64)]> {
+        if let Some((asked, known)) = self.renditions.get(version)
+            && asked.elapsed() < TRUST
+        {
+            return known;
+        }
+        let (gallery, of) = (Arc::clone(self), version.to_owned());
+        let ask = self.beside.spawn(async move {
+            let prefix = format!("{of}-");
+            let ask = gallery.queue.artifacts_of_kind(&prefix, "rendition");
+            let found = timeout(AT_ONCE, ask).await.ok()?.ok()?;
+            let found = found.into_iter().map(|made| (made.key, made.token));
+            let found: Arc<[_]> = found.collect();
+            gallery.renditions.insert(of, (Instant::now(), Arc::clone(&found)));
+            for (key, _) in &*found {
+                gallery.note_use(key);
+            }
+            Some(found)
+        });
+        let asked = ask.await.ok().flatten();
+        // What was known last is better than nothing.
+        asked.or_else(|| self.renditions.get(version).map(|(_, known)| known)).unwrap_or_default()
+    }
+
+    /// How it is with the worker beside the server.
+    pub fn worker(&self) -> WorkerState {
+        self.supervisor.state()
     }
 
     /// What was asked for since this was called last.
@@ -177,14 +228,14 @@ impl Gallery {
             return Ok(None);
         };
         self.known.insert(key.as_str().to_owned(), artifact.token);
-        self.note_use(key);
+        self.note_use(key.as_str());
         Ok(Some(Stands::Made(folder(key, artifact.token))))
     }
 
-    fn note_use(&self, key: &Key) {
+    fn note_use(&self, key: &str) {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        if used.len() < KNOWN && !used.contains(key.as_str()) {
-            used.insert(key.as_str().to_owned());
+        if used.len() < KNOWN && !used.contains(key) {
+            used.insert(key.to_owned());
         }
     }
 }

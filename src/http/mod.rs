@@ -19,7 +19,6 @@ pub mod events;
 pub mod fields;
 pub mod gallery;
 pub mod guard;
-pub mod job_text;
 pub mod layout;
 pub mod made;
 pub mod multipart;
@@ -27,6 +26,7 @@ pub mod range;
 pub mod respond;
 pub mod routes;
 pub mod text;
+pub mod wish;
 
 pub use app::Site;
 pub use error::Error;

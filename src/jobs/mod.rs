@@ -3,5 +3,5 @@
 pub mod housekeeping;
 pub mod queue;
 pub mod supervisor;
-pub mod wish;
+pub mod text;
 pub mod worker;

@@ -14,7 +14,7 @@ pub mod sidecars;
 pub mod watch;
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -93,6 +93,13 @@ impl Library {
     pub fn open_now(&self, path: &MediaPath) -> Option<Arc<File>> {
         let (root, relative) = self.resolve(path).filter(|_| self.serves(path))?;
         root.open_file_now(relative)
+    }
+
+    /// Where the file of this path is. For ffmpeg, which opens files by itself; everything else reads
+    /// what [`open`](Self::open) gives, which stays the same file.
+    pub fn path_on_disk(&self, path: &MediaPath) -> Option<PathBuf> {
+        let (root, relative) = self.resolve(path)?;
+        Some(root.path().join(relative))
     }
 
     /// Which file is under this path now, asked of the disk; `None` if there is none.

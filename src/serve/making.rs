@@ -15,10 +15,11 @@ use crate::{
     jobs::{
         housekeeping::Housekeeping,
         queue::Queue,
-        supervisor::{Supervisor, WorkerCommand, WorkerState},
+        supervisor::{Supervisor, WorkerCommand},
     },
     start,
     store::{Database, artifacts::Artifacts},
+    webhooks::Webhook,
 };
 
 /// How long to wait before a database that does not answer is tried again.
@@ -40,6 +41,7 @@ impl Making {
         site: &Arc<Site>,
         data: &Path,
         worker: Option<WorkerCommand>,
+        webhooks: Vec<Webhook>,
         beside: &Handle,
     ) -> Self {
         let supervisor = Supervisor::default();
@@ -49,6 +51,7 @@ impl Making {
             site: Arc::clone(site),
             data: data.to_owned(),
             supervisor: supervisor.clone(),
+            webhooks,
             lacks,
         };
         // At best before the first request is answered.
@@ -71,11 +74,6 @@ impl Making {
         Self { supervisor }
     }
 
-    /// How it is with the worker.
-    pub fn worker(&self) -> WorkerState {
-        self.supervisor.state()
-    }
-
     /// Ends the worker.
     pub async fn stop(&self) {
         self.supervisor.stop().await;
@@ -87,6 +85,7 @@ struct Opening {
     site: Arc<Site>,
     data: std::path::PathBuf,
     supervisor: Supervisor,
+    webhooks: Vec<Webhook>,
     lacks: Option<&'static str>,
 }
 
@@ -113,7 +112,7 @@ impl Opening {
         beside.spawn(
             housekeeping.run(move || used.take_used(), move |key: &str| forgotten.forget(key)),
         );
-        self.site.open_queue(queue, gallery);
+        self.site.open_queue(queue, gallery, self.webhooks.clone()).await;
         Ok(())
     }
 }

@@ -32,6 +32,7 @@ use crate::{
     jobs::supervisor::WorkerCommand,
     start::{self, StartError},
     telemetry::{self, Metrics, RequestIds},
+    webhooks::Webhook,
     wire::{
         admission::Admission,
         connection::Patience,
@@ -95,6 +96,8 @@ impl Server {
         access_log.reopen(settings.access_log.as_deref()).map_err(StartError::AccessLog)?;
         let token = settings.api_token_file.as_deref().map(Token::read).transpose();
         let token = token.map_err(StartError::Token)?;
+        let webhooks = settings.webhooks.iter().map(Webhook::of).collect::<io::Result<Vec<_>>>();
+        let webhooks = webhooks.map_err(StartError::Webhook)?;
         let metrics = Metrics::default();
         let handle = beside.handle().clone();
         let site = Site::new(library, settings, metrics, handle);
@@ -104,7 +107,7 @@ impl Server {
             access_log: access_log.clone(),
             request_ids: RequestIds::default(),
         };
-        let making = Making::start(&site, &data, worker, beside.handle());
+        let making = Making::start(&site, &data, worker, webhooks, beside.handle());
         let drain = Drain::default();
         let (address, handle, network) = start_network(edge, drain.clone())?;
         Ok(Self { address, data, site, access_log, drain, making, handle, network, beside })

@@ -87,6 +87,11 @@ impl Artifacts {
         &self.made
     }
 
+    /// Where what was made of a key under one lease lies.
+    pub fn folder(&self, key: &Key, token: i64) -> PathBuf {
+        self.made.join(key.as_str()).join(token.to_string())
+    }
+
     /// A folder to make something in, for a job that will need about so many bytes.
     pub fn workspace(&self, token: i64, needed_bytes: u64) -> Result<Workspace, NoWorkspace> {
         let disk = rustix::fs::statvfs(&self.making).map_err(io::Error::from)?;

@@ -76,17 +76,28 @@ impl Database {
     ///
     /// A server that is down is an error here. Once it is open, it may come and go: each call has
     /// its own answer.
+    ///
+    /// Connections live in the runtime that opened them: use a database from one runtime, which
+    /// outlasts it.
     pub async fn open(url: Option<&str>, data: &Path) -> Result<Self, DatabaseError> {
         let database = match url {
-            None => Self::sqlite(&data.join(FILE_NAME))?,
+            None => Self::sqlite(&Self::file(data))?,
             Some(url) => match url.split_once(':') {
-                Some(("sqlite", path)) => Self::sqlite(Path::new(path))?,
+                Some(("sqlite", path)) => match path.strip_prefix("//").unwrap_or(path) {
+                    "" => return Err(DatabaseError::Url),
+                    path => Self::sqlite(Path::new(path))?,
+                },
                 Some(("postgres" | "postgresql", _)) => Self::postgres(url)?,
                 _ => return Err(DatabaseError::Url),
             },
         };
         migrate::run(&database).await?;
         Ok(database)
+    }
+
+    /// The file of a data folder's database.
+    pub fn file(data: &Path) -> PathBuf {
+        data.join(FILE_NAME)
     }
 
     /// Begins a transaction that may write.

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::{
     harness::{Folder, Serving, block_on, head, serve, serve_with, until},
-    json::{ask, json, read, request},
-    program::Program,
+    json::{ask, json, post, read, request},
+    program::{Program, run},
 };
 
 const WISHES: [&str; 3] = [
@@ -300,7 +300,7 @@ fn over_the_network_nothing_is_changed_without_a_token_and_all_is_with_it() {
     until("it says so", || program.logged().contains("stays as it is"));
     assert_eq!(ask(&program, "another-horse-battery-staple").status, 200);
     let (status, _, logged) =
-        crate::program::run(&["serve", "--api-token-file", file.to_str().expect("text"), &library]);
+        run(&["serve", "--api-token-file", file.to_str().expect("text"), &library]);
     assert_eq!(status.code(), Some(1));
     assert!(logged.contains("api_token_file") && logged.contains("16 to 512"), "{logged}");
 }
@@ -328,4 +328,44 @@ fn without_a_database_the_jobs_say_so_and_everything_else_plays() {
     assert_eq!(program.get("/media/a.mp4", &[]).status, 200);
     assert_eq!(program.get("/readyz", &[]).status, 200);
     assert_eq!(program.get("/api/jobs", &[]).status, 503);
+}
+
+#[test]
+fn the_program_lists_cancels_and_retries_the_jobs_of_a_server() {
+    let folder = Folder::new();
+    folder.put("films/a.mp4", [0; 1000]);
+    let data = folder.path("data").display().to_string();
+    let jobs = |arguments: &[&str]| run(&[&["jobs", "--data", &data], arguments].concat());
+    let (status, _, logged) = jobs(&[]);
+    assert_eq!(status.code(), Some(1));
+    assert!(logged.contains("headwater.db is not there"), "{logged}");
+    let program = Program::serve(&["--data", &data, &folder.path("").display().to_string()], &[]);
+    assert!(jobs(&[]).1.is_empty());
+    let ids = WISHES.map(|wish| {
+        let mut client = program.connect();
+        client.send(post("/api/jobs", wish));
+        json(&read(&mut client), 202)["id"].as_str().expect("an id").to_owned()
+    });
+    let lines = || -> Vec<Vec<String>> {
+        let (status, printed, logged) = jobs(&[]);
+        assert!(status.success() && logged.is_empty(), "{logged}");
+        let fields = |line: &str| line.split('\t').map(str::to_owned).collect();
+        printed.lines().map(fields).collect()
+    };
+    let expected = [&*ids[2], "queued", "0.0%", "remux", "films/a.mp4", "queued"];
+    assert_eq!(lines()[0], expected);
+    assert_eq!(lines().len(), 3);
+    let ending = &ids[2][ids[2].len() - 8..];
+    let (status, printed, _) = jobs(&["cancel", ending]);
+    assert!(status.success() && printed == format!("{ending} is cancelled\n"), "{printed}");
+    assert_eq!(lines()[0][1], "cancelled");
+    assert!(jobs(&["retry", &ids[2]]).0.success());
+    assert_eq!(lines()[0][1], "queued");
+    // The server's own word of it.
+    assert_eq!(json(&program.get(&format!("/api/jobs/{}", ids[2]), &[]), 200)["state"], "queued");
+    for unknown in ["x", "beefbeefbeef", "0190b0a0-0000-7000-8000-000000000000"] {
+        let (status, _, logged) = jobs(&["cancel", unknown]);
+        assert_eq!(status.code(), Some(1));
+        assert!(logged.contains("there is no job"), "{logged}");
+    }
 }

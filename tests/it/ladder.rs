@@ -9,12 +9,13 @@ use std::{
 
 use headwater::{
     derive::ladder::{
-        encode::{self, Colours, Encoder},
+        encode::{self, Colours, Encoder, Start},
         join::{self, NoRendition},
         pieces::Pieces,
         remux::{Fate, Remux},
         report::{self, Report},
         rungs::{self, Coding, Effort, Pictures, Rung},
+        sound,
     },
     extent::disk::PlainFile,
     movie::{Movie, Track, codec::VideoRange},
@@ -55,7 +56,12 @@ impl Film {
     fn encoder(&self, lines: u32, coding: Coding) -> Encoder {
         let pictures = Pictures::of(self.track()).expect("pictures");
         let rung = Rung::new(&pictures, lines, coding, Effort::Quick).expect("it is smaller");
-        Encoder { rung, colours: Colours::of(&pictures, coding), threads: 1 }
+        Encoder {
+            rung,
+            colours: Colours::of(&pictures, coding),
+            threads: 1,
+            start: Start::KeyFrame,
+        }
     }
 
     /// Encodes all pieces, each by itself, the last first: nothing depends on the one before.
@@ -63,7 +69,7 @@ impl Film {
         let numbered = film.pieces.iter().enumerate().rev();
         let mut files: Vec<PathBuf> = numbered
             .map(|(number, piece)| {
-                let path = folder.path(&format!("piece-{number}.mp4"));
+                let path = folder.path(format!("piece-{number}.mp4"));
                 let output = path.to_str().expect("text");
                 let arguments = encode::arguments(&self.path, film, piece, encoder, output);
                 let arguments: Vec<_> =
@@ -80,7 +86,7 @@ impl Film {
     fn rendition(&self, folder: &Folder, piece_ms: u64, encoder: &Encoder) -> (PathBuf, usize) {
         let film = self.pieces(piece_ms);
         let files = self.encode(folder, &film, encoder);
-        let output = folder.path(&format!("rendition-{piece_ms}.mp4"));
+        let output = folder.path(format!("rendition-{piece_ms}.mp4"));
         let made = join::join(&film, GRID_MS, &files, &output, |_| true);
         let made = made.unwrap_or_else(|why| panic!("{}: {why}", self.path.display()));
         assert_eq!(made.lost, 0);
@@ -160,6 +166,28 @@ fn every_picture_of_every_kind_of_film_keeps_its_time() {
     ] {
         let made = is_seamless(clips::named(name).path(), 36, Coding::H264, 3000);
         assert_eq!(made, pieces, "{name}");
+    }
+}
+
+#[test]
+fn a_piece_that_is_decoded_from_further_before_is_the_same() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    for name in ["open-gop.mp4", "irregular-gops.mp4", "fragmented.mp4"] {
+        let film = Film::open(clips::named(name).path());
+        let pieces = film.pieces(3000);
+        let encoder = film.encoder(36, Coding::H264);
+        let encode = |start| {
+            let folder = Folder::new();
+            let files = film.encode(&folder, &pieces, &Encoder { start, ..encoder });
+            for (number, file) in (1..).zip(&files) {
+                let lost = join::check(&pieces, number, GRID_MS, file);
+                assert_eq!(lost.expect("the piece"), 0, "{name}");
+            }
+            files.iter().map(|file| fs::read(file).expect("a file")).collect::<Vec<_>>()
+        };
+        assert!(encode(Start::KeyFrame) == encode(Start::Earlier), "{name}");
     }
 }
 
@@ -256,8 +284,8 @@ fn pieces_that_are_not_those_of_the_film_are_refused() {
     let refused = join(&[first, &cut, third]).expect_err("a piece is not whole");
     assert!(matches!(refused, NoRendition::NoMovie { number: 2, .. }), "{refused}");
     assert!(!output.exists(), "nothing is written before it is known to be right");
-    let stopped = join::join(&pieces, GRID_MS, &files, &output, |copied| copied == 0);
-    assert!(matches!(stopped.expect_err("it was stopped"), NoRendition::Io(_)));
+    let stopped = join::join(&pieces, GRID_MS, &files, &output, |_| false);
+    assert!(matches!(stopped, Err(NoRendition::Stopped)));
     join(&[first, second, third]).expect("a rendition");
 }
 
@@ -332,7 +360,8 @@ fn a_movie_whose_pictures_nobody_plays_gets_a_rendition_in_its_own_size() {
     let rungs = rungs::ladder(&pictures, Coding::H264, Effort::Quick);
     let [own] = rungs[..] else { panic!("{rungs:?}") };
     assert_eq!((own.width, own.height), (192, 108));
-    let encoder = Encoder { rung: own, colours: Colours::Standard, threads: 1 };
+    let encoder =
+        Encoder { rung: own, colours: Colours::Standard, threads: 1, start: Start::KeyFrame };
     let (output, pieces) = film.rendition(&folder, 3000, &encoder);
     assert_eq!(pieces, 3);
     assert_eq!(times(&output), times(&path));
@@ -353,4 +382,37 @@ fn high_dynamic_range_becomes_standard_where_the_codec_has_no_other() {
         let rendition = Film::open(&output);
         assert_eq!(Pictures::of(rendition.track()).expect("pictures").range, range, "{coding}");
     }
+}
+
+#[test]
+fn sound_that_nobody_plays_becomes_aac_and_stays_in_step() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    let picture = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=6";
+    let tone = "-itsoffset 1.5 -f lavfi -i sine=frequency=440:sample_rate=48000:duration=4";
+    let how = format!("{picture} {tone} {AVC} -c:a ac3 -ac 6 -fps_mode passthrough");
+    let film = Film::open(&make(&folder, "film.mp4", &how));
+    let is_sound = |track: &&Track| track.is_audio();
+    let track = film.movie.tracks.iter().find(is_sound).expect("sound");
+    assert!(sound::is_encodable(track));
+    let output = folder.path("sound.mp4");
+    let output = output.to_str().expect("text");
+    let arguments = sound::arguments(&film.path, track, output);
+    let arguments: Vec<_> =
+        arguments.iter().map(|argument| argument.to_str().expect("text")).collect();
+    ffmpeg::run(&[&["-y"], &arguments[..]].concat()).expect("sound");
+    let made = Film::open(Path::new(output));
+    let [made] = &made.movie.tracks[..] else { panic!("{:?}", made.movie) };
+    assert!(sound::is_playable(made));
+    assert_eq!(made.index.segments[0].start, 0);
+    // When the tone is heard first, and when all is over.
+    let raw = ["-i", output, "-ac", "1", "-ar", "48000", "-f", "s16le", "-"];
+    let samples = ffmpeg::run(&raw).expect("samples");
+    let samples = samples.chunks_exact(2).map(|sample| i16::from_le_bytes([sample[0], sample[1]]));
+    let heard = samples.clone().position(|sample| sample.unsigned_abs() > 200).expect("a tone");
+    let (heard_ms, lasts_ms) = (heard / 48, samples.len() / 48);
+    assert!((1490..1515).contains(&heard_ms), "{heard_ms}");
+    assert!((5450..5600).contains(&lasts_ms), "{lasts_ms}");
 }

@@ -2,6 +2,7 @@
 //! is whole, and that no more is read than it takes.
 
 use std::{
+    collections::BTreeSet,
     env, fs,
     io::Write as _,
     num::NonZeroU32,
@@ -185,31 +186,96 @@ fn each_tile_is_the_key_frame_nearest_to_its_time() {
         return;
     }
     let folder = Folder::new();
+    let hevc = "keyint=20:min-keyint=20:scenecut=0:log-level=error";
+    let codings: [(&str, Vec<&str>); 6] = [
+        ("avc.mp4", AVC.to_vec()),
+        ("fragmented.mp4", [&AVC[..], &["-movflags", "frag_keyframe+empty_moov"]].concat()),
+        // Every third picture is missing in every other second.
+        ("vfr.mp4", [&AVC[..], &["-vf", VFR, "-fps_mode", "passthrough"]].concat()),
+        ("hevc.mp4", vec!["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", hevc]),
+        (
+            "vp9.mp4",
+            vec!["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", "20"],
+        ),
+        ("av1.mp4", vec!["-c:v", "libaom-av1", "-usage", "realtime", "-cpu-used", "8", "-g", "20"]),
+    ];
+    for (name, coding) in codings {
+        let film = clock(&folder, name, &coding);
+        let geometry = film.geometry();
+        assert_eq!((geometry.interval_ms, geometry.tiles), (1000, SECONDS), "{name}");
+        let (stills, made) = film.sheet(geometry.sheet(1).unwrap());
+        let key_frames = stills.times_ms.iter().collect::<BTreeSet<_>>().len();
+        assert!(key_frames >= 9, "{name}: {:?}", stills.times_ms);
+        for tile in 0..SECONDS {
+            let time_ms = geometry.time_ms(tile);
+            let shown = second_of(&made.path(format!("{}.jpg", tile + 1)));
+            let told_ms = stills.times_ms[tile as usize];
+            assert_eq!(shown, told_ms / 1000, "{name}, tile {tile}");
+            assert!(told_ms.abs_diff(time_ms) <= 1500, "{name}: {shown} s for {time_ms} ms");
+        }
+    }
+}
+
+/// Which pictures are kept.
+const VFR: &str = r"select=mod(floor(t)\,2)+mod(n\,3)";
+
+#[test]
+fn a_sheet_is_its_tiles_in_rows_and_black_behind_the_last() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
     let film = clock(&folder, "clock.mp4", &AVC);
     let geometry = film.geometry();
-    assert_eq!((geometry.interval_ms, geometry.tiles, geometry.sheets()), (1000, SECONDS, 1));
-    let (stills, made) = film.sheet(geometry.sheet(1).unwrap());
+    let (_, made) = film.sheet(geometry.sheet(1).unwrap());
+    let (width, height) = (geometry.tile_width, geometry.tile_height);
     for tile in 0..SECONDS {
-        let time_ms = geometry.time_ms(tile);
-        let name = format!("{}.jpg", tile + 1);
-        let shown = second_of(&made.path(&name));
-        assert_eq!(shown * 1000, stills.times_ms[tile as usize], "tile {tile}");
-        assert!((shown * 1000).abs_diff(time_ms) <= 1500, "{shown} s for {time_ms} ms");
-        // The same on the sheets.
         let (_, x, y) = geometry.place(tile);
-        let (width, height) = (geometry.tile_width, geometry.tile_height);
+        let of_tile = colour(&made.path(format!("{}.jpg", tile + 1)), "null");
         for sheet in ["sheet.jpg", "sheet.webp"] {
             let of_sheet = colour(&made.path(sheet), &format!("crop={width}:{height}:{x}:{y}"));
-            let of_tile = colour(&made.path(&name), "null");
             let far = of_sheet.iter().zip(of_tile).map(|(one, other)| one.abs_diff(other)).max();
             assert!(far < Some(6), "tile {tile} of {sheet}: {of_sheet:?}, {of_tile:?}");
         }
     }
-    // Behind the last tile there is nothing.
-    let x = (SECONDS % COLUMNS) * geometry.tile_width;
-    let rest = format!("crop=320:180:{x}:{}", 4 * geometry.tile_height);
-    assert!(colour(&made.path("sheet.jpg"), &rest).iter().all(|part| *part < 8));
-    assert!(!made.path(&format!("{}.jpg", SECONDS + 1)).exists());
+    let (x, y) = (SECONDS % COLUMNS * width, SECONDS / COLUMNS * height);
+    let rest = colour(&made.path("sheet.jpg"), &format!("crop={width}:{height}:{x}:{y}"));
+    assert!(rest.iter().all(|part| *part < 8), "{rest:?}");
+    assert!(!made.path(format!("{}.jpg", SECONDS + 1)).exists());
+}
+
+#[test]
+fn a_picture_that_cannot_be_decoded_moves_no_other() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    let film = clock(&folder, "clock.mp4", &AVC);
+    let geometry = film.geometry();
+    let sheet = geometry.sheet(1).unwrap();
+    let stills = film.nearest(&geometry.times_ms(sheet));
+    let movie = film.movie_of(&stills);
+    let broken = movie.iter().enumerate().map(|(place, extent)| match extent {
+        // Behind the index: the fourth key frame, that of 6 s.
+        Extent::Source { range, .. } if place == 4 => {
+            Extent::Memory(vec![0; (range.end - range.start) as usize].into())
+        }
+        extent => extent.clone(),
+    });
+    let mut with_broken = Extents::default();
+    broken.for_each(|extent| with_broken.push(extent).unwrap());
+    let recipe = pictures::sheet(Look::of(film.track()), &geometry, sheet);
+    let made = Folder::new();
+    cook(&recipe, &with_broken, &made.path("")).expect("pictures");
+    recipe.check(&made.path("")).expect("whole pictures");
+    for tile in 0..SECONDS {
+        let shown = second_of(&made.path(format!("{}.jpg", tile + 1)));
+        let expected = match stills.times_ms[tile as usize] / 1000 {
+            6 => 4,
+            second => second,
+        };
+        assert_eq!(shown, expected, "tile {tile}");
+    }
 }
 
 #[test]
@@ -312,7 +378,7 @@ fn colours_are_those_of_the_film() {
     let folder = Folder::new();
     // Green is where the matrices differ most: read by the wrong one, it is off by thirty.
     for (size, matrix) in [("1280x720", "bt709"), ("320x180", "bt601")] {
-        let path = folder.path(&format!("{matrix}.mp4"));
+        let path = folder.path(format!("{matrix}.mp4"));
         let lavfi = format!("color=0x20c040:size={size}:rate=10:duration=1,format=rgb24");
         let filters = format!("scale=out_color_matrix={matrix}:out_range=tv,format=yuv420p");
         let start = ["-f", "lavfi", "-i", &lavfi, "-vf", &filters];
@@ -465,4 +531,26 @@ fn films_of_others_have_pictures() {
         with_pictures += 1;
     }
     assert!(with_pictures > 0);
+}
+
+#[test]
+fn sound_and_what_is_encrypted_have_no_pictures_and_say_so() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let refused = |path: &Path| {
+        let film = Film::open(path).expect("a movie");
+        stills::track(&film.movie).expect_err("no pictures").to_string()
+    };
+    let sound = refused(clips::named("audio-only.m4a").path());
+    assert_eq!(sound, "there are no pictures in this title");
+    let folder = Folder::new();
+    let path = folder.path("encrypted.mp4");
+    let source = clips::named("b-frames.mp4").path().to_str().unwrap();
+    let key = "00112233445566778899aabbccddeeff";
+    let how =
+        ["-encryption_scheme", "cenc-aes-ctr", "-encryption_key", key, "-encryption_kid", key];
+    let copy = ["-i", source, "-map", "0:v", "-c", "copy"];
+    ffmpeg::run(&[&copy[..], &how, &[path.to_str().unwrap()]].concat()).expect("a film");
+    assert_eq!(refused(&path), "the pictures of this title are encrypted");
 }

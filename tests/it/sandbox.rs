@@ -178,17 +178,72 @@ fn signals_to_others_are_refused() {
 #[test]
 fn mounts_and_namespaces_are_refused() {
     let place = Place::new();
-    for (program, arguments) in [
-        ("mount", &["-t", "tmpfs", "none", "/mnt"] as &[&str]),
-        ("chroot", &["/"]),
-        ("unshare", &["-U", "true"]),
-    ] {
+    for (program, arguments) in
+        [("mount", &["-t", "tmpfs", "none", "/mnt"] as &[&str]), ("unshare", &["-U", "true"])]
+    {
         let output = place.run(program, arguments);
         let said = said(&output.stderr).to_lowercase();
         let is_named = ["not permitted", "permission denied", "must be superuser"];
         let is_named = is_named.iter().any(|words| said.contains(words));
         assert!(!output.status.success() && is_named, "{program}: {output:?}");
     }
+}
+
+/// Calls for which there is no tool, one by one, by Perl: each in a process of its own.
+#[test]
+fn calls_of_the_kernel_are_refused_by_number_and_arguments() {
+    use libc::{ENOSYS, EPERM};
+    let place = Place::new();
+    if find_program("perl").is_none() {
+        eprintln!("this test did not run: perl is not installed");
+        return;
+    }
+    let given = place.path("given");
+    let emptying = format!("-100, $ARGV[0], {}", libc::O_RDONLY | libc::O_TRUNC);
+    let shared = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+    let shared = format!("0, 4096, 3, {shared}, -1, 0");
+    let typing = format!("0, {}, 0", libc::TIOCSTI);
+    let user = libc::CLONE_NEWUSER.to_string();
+    let server = std::process::id();
+    let (limits, memory) = (format!("{server}, 7, 0, 0"), format!("{server}, 0, 0, 0, 0, 0"));
+    let tracing = format!("16, {server}, 0, 0");
+    for (name, call, arguments, errno) in [
+        ("socket of the machine", libc::SYS_socket, "1, 1, 0", EPERM),
+        ("socket of the kernel", libc::SYS_socket, "16, 3, 0", EPERM),
+        ("pair of sockets", libc::SYS_socketpair, "1, 1, 0, 0", EPERM),
+        ("process", libc::SYS_clone, "17, 0, 0, 0, 0", EPERM),
+        ("process by the newer call", libc::SYS_clone3, "0, 0", ENOSYS),
+        ("ring of calls", libc::SYS_io_uring_setup, "1, 0", ENOSYS),
+        ("file by the newer call", libc::SYS_openat2, "0, 0, 0, 0", ENOSYS),
+        ("mode by the newer call", 452, "0, 0, 0, 0", ENOSYS),
+        ("another group", libc::SYS_setpgid, "0, 0", EPERM),
+        ("another session", libc::SYS_setsid, "", EPERM),
+        ("outliving the server", libc::SYS_prctl, "1, 0", EPERM),
+        ("limits of the server", libc::SYS_prlimit64, &limits, EPERM),
+        ("memory of the server", libc::SYS_process_vm_readv, &memory, EPERM),
+        ("tracing the server", libc::SYS_ptrace, &tracing, EPERM),
+        ("signals by files", libc::SYS_fcntl, "0, 8, 1", EPERM),
+        ("files in memory", libc::SYS_memfd_create, "$ARGV[0], 0", EPERM),
+        ("shared memory", libc::SYS_shmget, "0, 4096, 0", EPERM),
+        ("shared mappings", libc::SYS_mmap, &shared, EPERM),
+        ("emptying by opening", libc::SYS_openat, &emptying, EPERM),
+        ("files by handles", libc::SYS_open_by_handle_at, "0, 0, 0", EPERM),
+        ("programs in the kernel", libc::SYS_bpf, "0, 0, 0", EPERM),
+        ("faults of pages", libc::SYS_userfaultfd, "0", EPERM),
+        ("keys", libc::SYS_keyctl, "0, 0", EPERM),
+        ("a mount", libc::SYS_mount, "0, $ARGV[0], 0, 0, 0", EPERM),
+        ("another root", libc::SYS_chroot, "$ARGV[0]", EPERM),
+        ("a namespace", libc::SYS_unshare, &user, EPERM),
+        ("a terminal's input", libc::SYS_ioctl, &typing, EPERM),
+        #[cfg(target_arch = "x86_64")]
+        ("socket by its x32 number", libc::SYS_socket | 0x4000_0000, "1, 1, 0", EPERM),
+    ] {
+        let separator = if arguments.is_empty() { "" } else { ", " };
+        let script = format!("print syscall({call}{separator}{arguments}), ' ', $! + 0");
+        let output = place.run("perl", &["-e", &script, given.to_str().unwrap()]);
+        assert_eq!(said(&output.stdout), format!("-1 {errno}"), "{name}: {output:?}");
+    }
+    assert_eq!(std::fs::read_to_string(given).unwrap(), "given bytes");
 }
 
 #[test]

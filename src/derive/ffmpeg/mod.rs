@@ -2,15 +2,18 @@
 //!
 //! Who wants something made says [which arguments](Run) it takes, which files it reads and which
 //! folder it writes. Everything else is here: [`arguments`] adds what every run needs and forces the
-//! demuxer that [`sniff`] found, so that no file can pass as a playlist of others; [`run`] feeds,
-//! listens, watches and ends it; the [sandbox](super::sandbox) holds it.
+//! demuxer that [`sniff`] found, so that no file can pass as a playlist of others; [`Ffmpeg::run`]
+//! feeds it, listens to it, watches it and ends it; the [sandbox](super::sandbox) holds it.
 
 pub mod arguments;
 pub mod feed;
+mod listen;
+mod probe;
 pub mod progress;
 mod run;
 pub mod sniff;
 pub mod tail;
+mod watchdog;
 
 use std::{
     ffi::OsString,
@@ -111,6 +114,15 @@ pub struct Ended {
     pub written_bytes: u64,
 }
 
+/// What a machine has.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Probed {
+    /// ffmpeg's version, as it says itself.
+    pub version: String,
+    /// What confines it: `landlock`, `seccomp`, both with a space between, or nothing.
+    pub enforced: String,
+}
+
 /// There is no ffmpeg on this machine.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("ffmpeg is not installed: pictures and renditions need it, all else does not")]
@@ -175,7 +187,10 @@ impl Ffmpeg {
     /// That at a path.
     pub fn new(program: PathBuf, policy: Policy) -> Self {
         // By this name the kernel finds the running program even after its file was replaced.
-        Self { program, helper: "/proc/self/exe".into(), policy }
+        let helper = "/proc/self/exe".into();
+        // It is started in another folder than this.
+        let program = std::path::absolute(&program).unwrap_or(program);
+        Self { program, helper, policy }
     }
 
     /// Uses another file as the helper: for programs that are not `headwater` themselves.
@@ -187,5 +202,22 @@ impl Ffmpeg {
     /// Where the program is.
     pub fn program(&self) -> &Path {
         &self.program
+    }
+}
+
+impl FfmpegError {
+    /// Whether the same run would end in the same way, so that trying again is of no use.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Refused(refused) => !matches!(refused, arguments::Refused::Unreadable { .. }),
+            Self::Sandbox(_)
+            | Self::Failed { .. }
+            | Self::Memory { .. }
+            | Self::TooLarge { .. }
+            | Self::Cancelled => true,
+            Self::Io(_) | Self::Source(_) | Self::Stalled(_) | Self::Deadline(_) | Self::Killed => {
+                false
+            }
+        }
     }
 }

@@ -1,28 +1,23 @@
-//! One run: fed, listened to, watched, and ended.
+//! One run, from its arguments to what its end means.
 
 use std::{
     ffi::OsString,
-    io,
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
-    pin::{Pin, pin},
+    pin::pin,
     process::{Command, ExitStatus, Stdio},
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use futures::FutureExt as _;
 use rustix::process::Signal;
-use tokio::{
-    io::AsyncReadExt as _,
-    net::unix::pipe,
-    sync::watch,
-    time::{Instant, MissedTickBehavior, interval, timeout},
-};
+use tokio::sync::watch;
 
 use super::{
-    Ended, Ffmpeg, FfmpegError, Input, Limits, Progress, Run, arguments, feed, progress::Reader,
-    sniff::FIRST_BYTES, tail::Tail,
+    Ended, Ffmpeg, FfmpegError, Input, Limits, Progress, Run, arguments, feed,
+    listen::{Ears, Heard},
+    sniff::FIRST_BYTES,
+    tail::Tail,
+    watchdog::{cancelled, reap, terminate, watch_over},
 };
 use crate::{
     derive::{
@@ -31,16 +26,6 @@ use crate::{
     },
     extent::Extents,
 };
-
-/// How long it may put things in order after it was asked to end, and how long killing may take: a
-/// process that waits for a disk is not dead before the disk answers.
-const GRACE: Duration = Duration::from_secs(2);
-
-/// How often it is looked at.
-const LOOK: Duration = Duration::from_millis(500);
-
-/// Written beside the outputs themselves: what is printed.
-const PRINTED: u64 = 16 << 20;
 
 impl Ffmpeg {
     /// Runs ffmpeg to its end. `watch` hears how far it has come, twice a second; `cancel` ends it
@@ -54,13 +39,10 @@ impl Ffmpeg {
         let (run, arguments, fed) = prepare(run).await?;
         let mut group = Group::start(self.command(&run, arguments, fed.is_some())).await?;
         let ears = Ears::of(&mut group)?;
-        let heard = Heard {
-            progress: Mutex::default(),
-            tail: Mutex::new(Tail::hiding(&run.reads, &run.writes)),
-        };
+        let heard = Heard::new(Tail::hiding(&run.reads, &run.writes));
         let stopped = {
             let end = async {
-                ears.attend(fed, watch, &heard).await?;
+                ears.attend(fed, watch, &heard, &group).await?;
                 group.ended().await;
                 Ok(())
             };
@@ -75,68 +57,16 @@ impl Ffmpeg {
             }
             stopped
         };
-        let usage = group.usage();
+        let usage = heard.usage(&group);
         let status = reap(group).await?;
         match (stopped, status) {
             (Some(why), _) => Err(why),
-            (None, Some(status)) => self.judge(status, &heard, usage, &run.limits),
+            (None, Some(status)) => judge(status, &heard, usage, &run.limits),
             (None, None) => unreachable!("it has ended by itself"),
         }
     }
 
-    /// What its end means.
-    fn judge(
-        &self,
-        status: ExitStatus,
-        heard: &Heard,
-        usage: Usage,
-        limits: &Limits,
-    ) -> Result<Ended, FfmpegError> {
-        let Usage { cpu, read_bytes, written_bytes } = usage;
-        let tail = heard.tail().text();
-        // An input that wants too much memory is, to ffmpeg, one that ends there: it writes what it
-        // has, and ends well.
-        if heard.tail().wanted_memory() {
-            return Err(FfmpegError::Memory { tail });
-        }
-        if status.success() {
-            let progress = *heard.progress();
-            return Ok(Ended { tail, progress, cpu, read_bytes, written_bytes });
-        }
-        if status.code() == Some(EXIT_REFUSED.into())
-            && let Some(why) = tail.strip_prefix(PREFIX)
-        {
-            return Err(FfmpegError::Sandbox(why.to_owned()));
-        }
-        let signal = status.signal();
-        let by = |named: Signal| signal == Some(named.as_raw());
-        Err(match () {
-            () if by(Signal::XFSZ) => FfmpegError::TooLarge { limit: limits.file_bytes },
-            // ffmpeg hears the signal, puts things in order, and ends by itself.
-            () if cpu.as_secs() >= cpu_s(limits) => FfmpegError::Deadline(limits.deadline),
-            () if by(Signal::KILL) => FfmpegError::Killed,
-            () => FfmpegError::Failed { status, tail },
-        })
-    }
-
-    /// Whether this machine can run it as the policy demands: what confines it, or what is missing.
-    pub async fn probe(&self) -> Result<String, FfmpegError> {
-        let mut confinement = self.confinement(&[], None, &Limits::default());
-        confinement.parent = None;
-        let mut command = confinement.command(&self.helper);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let output = tokio::task::spawn_blocking(move || command.output()).await;
-        let output = output.map_err(io::Error::other)??;
-        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-        if output.status.success() {
-            Ok(said(&output.stdout))
-        } else {
-            let why = said(&output.stderr);
-            Err(FfmpegError::Sandbox(why.strip_prefix(PREFIX).unwrap_or(&why).to_owned()))
-        }
-    }
-
-    fn confinement(
+    pub(super) fn confinement(
         &self,
         reads: &[PathBuf],
         writes: Option<&Path>,
@@ -183,133 +113,42 @@ async fn prepare(mut run: Run) -> Result<(Run, Vec<OsString>, Option<Extents>), 
         let arguments = arguments::assemble(&run, first.as_deref());
         arguments.map(|arguments| (run, arguments))
     });
-    let (run, arguments) = assembled.await.map_err(io::Error::other)??;
+    let (run, arguments) = assembled.await.map_err(std::io::Error::other)??;
     Ok((run, arguments, fed))
 }
 
-/// What was heard so far, for those who listen and those who look.
-struct Heard {
-    progress: Mutex<Progress>,
-    tail: Mutex<Tail>,
-}
-
-impl Heard {
-    fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+/// What its end means.
+fn judge(
+    status: ExitStatus,
+    heard: &Heard,
+    usage: Usage,
+    limits: &Limits,
+) -> Result<Ended, FfmpegError> {
+    let Usage { cpu, read_bytes, written_bytes } = usage;
+    let tail = heard.tail().text();
+    // An input that wants too much memory is, to ffmpeg, one that ends there: it writes what it
+    // has, and ends well.
+    if heard.tail().wanted_memory() {
+        return Err(FfmpegError::Memory { tail });
     }
-
-    fn tail(&self) -> MutexGuard<'_, Tail> {
-        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    if status.success() {
+        let progress = *heard.progress();
+        return Ok(Ended { tail, progress, cpu, read_bytes, written_bytes });
     }
-}
-
-/// The three pipes.
-struct Ears {
-    stdin: Option<pipe::Sender>,
-    stdout: Option<pipe::Receiver>,
-    stderr: Option<pipe::Receiver>,
-}
-
-impl Ears {
-    fn of(group: &mut Group) -> io::Result<Self> {
-        Ok(Self { stdin: group.stdin()?, stdout: group.stdout()?, stderr: group.stderr()? })
+    if status.code() == Some(EXIT_REFUSED.into())
+        && let Some(why) = tail.strip_prefix(PREFIX)
+    {
+        return Err(FfmpegError::Sandbox(why.to_owned()));
     }
-
-    /// Feeds and listens until all of it is said.
-    async fn attend(
-        self,
-        fed: Option<Extents>,
-        mut watch: impl FnMut(&Progress) + Send,
-        heard: &Heard,
-    ) -> Result<(), FfmpegError> {
-        let feeding = async {
-            match (fed, self.stdin) {
-                (Some(extents), Some(stdin)) => Ok(feed::feed(extents, stdin).await?),
-                _ => Ok(()),
-            }
-        };
-        let mut reader = Reader::default();
-        let progressing = listen(self.stdout, |printed| {
-            reader.take(printed, |block| {
-                *heard.progress() = *block;
-                watch(block);
-            });
-        });
-        let complaining = listen(self.stderr, |printed| heard.tail().take(printed));
-        tokio::try_join!(feeding, progressing, complaining).map(|_| ())
-    }
-}
-
-async fn listen(
-    from: Option<pipe::Receiver>,
-    mut hear: impl FnMut(&[u8]) + Send,
-) -> Result<(), FfmpegError> {
-    let Some(mut from) = from else { return Ok(()) };
-    let mut printed = [0; 4096];
-    loop {
-        match from.read(&mut printed).await? {
-            0 => return Ok(()),
-            length => hear(&printed[..length]),
-        }
-    }
-}
-
-/// Returns when it must not go on, and says why.
-async fn watch_over(limits: &Limits, group: &Group, heard: &Heard) -> FfmpegError {
-    let begun = Instant::now();
-    let mut looks = interval(LOOK.min(limits.stall).max(Duration::from_millis(1)));
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut before = None;
-    let mut since = begun;
-    loop {
-        looks.tick().await;
-        let usage = group.usage();
-        if usage.written_bytes > limits.file_bytes.saturating_mul(2).saturating_add(PRINTED) {
-            return FfmpegError::TooLarge { limit: limits.file_bytes };
-        }
-        if begun.elapsed() >= limits.deadline {
-            return FfmpegError::Deadline(limits.deadline);
-        }
-        let now = *heard.progress();
-        let now = Some((now.out_time, now.frames, now.total_size, usage.read_bytes));
-        if now != before {
-            before = now;
-            since = Instant::now();
-        } else if since.elapsed() >= limits.stall {
-            return FfmpegError::Stalled(limits.stall);
-        }
-    }
-}
-
-/// Returns when it is cancelled. Who can no longer say so does not want to.
-async fn cancelled(cancel: &mut watch::Receiver<bool>) {
-    if cancel.wait_for(|is_cancelled| *is_cancelled).await.is_err() {
-        std::future::pending().await
-    }
-}
-
-/// Asks it to end, and makes it end. Listens meanwhile, so that nothing waits for a full pipe.
-async fn terminate(group: &Group, mut end: Pin<&mut impl Future>) {
-    for signal in [Signal::TERM, Signal::KILL] {
-        group.signal(signal);
-        let ended = async {
-            tokio::select! {
-                () = group.ended() => {}
-                _ = &mut end => {}
-            }
-        };
-        if timeout(GRACE, ended).await.is_ok() {
-            return;
-        }
-    }
-}
-
-/// How it ended, if it has. Else it is left to be killed when it can be.
-async fn reap(group: Group) -> Result<Option<ExitStatus>, FfmpegError> {
-    match timeout(GRACE, group.ended()).await {
-        Ok(()) => Ok(Some(group.reap()?)),
-        Err(_) => Ok(None),
-    }
+    let signal = status.signal();
+    let by = |named: Signal| signal == Some(named.as_raw());
+    Err(match () {
+        () if by(Signal::XFSZ) => FfmpegError::TooLarge { limit: limits.file_bytes },
+        // ffmpeg hears the signal, puts things in order, and ends by itself.
+        () if cpu.as_secs() >= cpu_s(limits) => FfmpegError::Deadline(limits.deadline),
+        () if by(Signal::KILL) => FfmpegError::Killed,
+        () => FfmpegError::Failed { status, tail },
+    })
 }
 
 /// Processor time that fits into the deadline when all processors are at work.

@@ -22,6 +22,19 @@ pub struct Encoder {
     pub colours: Colours,
     /// How many threads ffmpeg has, to decode and to encode.
     pub threads: u32,
+    /// Where decoding begins.
+    pub start: Start,
+}
+
+/// Where decoding begins for a piece.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Start {
+    /// At its own key frame.
+    #[default]
+    KeyFrame,
+    /// At the one before, which is to be tried when pictures are missing: ffmpeg's decoder of H.264 loses
+    /// some behind a key frame that pictures before it refer to, if nothing says when they are right.
+    Earlier,
 }
 
 /// What becomes of colours.
@@ -67,7 +80,11 @@ pub fn arguments(
     arguments.add("-threads", &threads);
     arguments.add("-ignore_editlist", "1");
     arguments.flag("-copyts");
-    if let Some(seek) = piece.seek.filter(|seek| *seek > 0) {
+    let seek = match encoder.start {
+        Start::KeyFrame => piece.seek,
+        Start::Earlier => piece.seek_earlier,
+    };
+    if let Some(seek) = seek.filter(|seek| *seek > 0) {
         arguments.flag("-noaccurate_seek");
         arguments.add("-seek_timestamp", "1");
         arguments.add("-ss", &seconds(seek, film));
@@ -104,12 +121,10 @@ impl Arguments {
         self.0.push(name.into());
     }
 
-    /// A file, whose name is not taken for an address or an option.
+    /// A file. Whoever runs ffmpeg sees to it that its name is not taken for an address.
     pub(super) fn input(&mut self, path: &Path) {
         self.flag("-i");
-        let mut file = OsString::from("file:");
-        file.push(path);
-        self.0.push(file);
+        self.0.push(path.into());
     }
 }
 
@@ -212,13 +227,15 @@ mod tests {
             bit_rate_max: 100_000,
             buffer_bits: 200_000,
         };
-        let encoder = Encoder { rung, colours: Colours::Standard, threads: 1 };
+        let encoder =
+            Encoder { rung, colours: Colours::Standard, threads: 1, start: Start::KeyFrame };
         let piece = Piece {
             first: 48_048,
             end: 96_096,
             pictures: 48,
             key_frames: vec![72_072],
             seek: Some(50_050),
+            seek_earlier: Some(26_026),
         };
         let made = arguments(Path::new("-a:b"), &film(24_000), &piece, &encoder, "piece-2.mp4");
         let made: Vec<_> = made.iter().map(|argument| argument.to_string_lossy()).collect();
@@ -226,7 +243,7 @@ mod tests {
             let place = made.iter().position(|argument| argument == name).expect(name);
             &*made[place + 1]
         };
-        assert_eq!(after("-i"), "file:-a:b");
+        assert_eq!(after("-i"), "-a:b");
         assert_eq!(after("-ss"), "2.085416");
         assert_eq!(after("-force_key_frames"), "1.001000");
         let filters = after("-vf");

@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use super::pieces::Pieces;
+use super::pieces::{Piece as Planned, Pieces};
 use crate::{
     extent::{ReadError, disk::PlainFile},
     movie::{Movie, MovieRefused, Track},
@@ -54,7 +54,8 @@ pub enum NoRendition {
     Joined(MovieRefused),
     /// What comes of them is not cut where the film is.
     #[error(
-        "its segments are not those of the film: {found} instead of {expected}, and the first that begins elsewhere is {number}"
+        "its segments are not those of the film: {found} instead of {expected}, and the first that \
+         begins elsewhere is {number}"
     )]
     OtherSegments {
         /// As many as it has.
@@ -64,6 +65,9 @@ pub enum NoRendition {
         /// Which begins at another time, from 1.
         number: usize,
     },
+    /// It was not to go on.
+    #[error("it was stopped")]
+    Stopped,
     /// A piece cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -81,6 +85,42 @@ pub struct Rendition {
     pub pictures: u64,
     /// How many of the film's could not be decoded.
     pub lost: u64,
+}
+
+/// Looks whether a file is the piece of a film that is the `number`th, counted from 1: so a worker knows
+/// at once that it has to be done again, [from further before](super::encode::Start::Earlier) perhaps.
+/// Returns how many of its pictures could not be decoded.
+///
+/// # Errors
+/// If it is not.
+pub fn check(
+    film: &Pieces,
+    number: usize,
+    grid_ms: NonZeroU32,
+    file: &Path,
+) -> Result<u32, NoRendition> {
+    let planned = number.checked_sub(1).and_then(|place| film.pieces.get(place));
+    let expected = film.pieces.len();
+    let planned = planned.ok_or(NoRendition::Pieces { found: number, expected })?;
+    open(number, planned, grid_ms, file).map(|(_, missing)| missing)
+}
+
+/// Opens a piece. Returns how many pictures are missing, too.
+fn open(
+    number: usize,
+    planned: &Planned,
+    grid_ms: NonZeroU32,
+    path: &Path,
+) -> Result<(Piece<PlainFile>, u32), NoRendition> {
+    let file = PlainFile::open(path)?;
+    let movie = Movie::read(&file, grid_ms)?;
+    let movie = movie.map_err(|why| NoRendition::NoMovie { number, why })?;
+    let found = movie.tracks.iter().find(|track| track.is_video()).map_or(0, pictures);
+    let expected = planned.pictures;
+    let missing = expected.checked_sub(found);
+    let missing = missing.filter(|missing| *missing <= expected / PICTURES_FOR_ONE_LOST);
+    let missing = missing.ok_or(NoRendition::Pictures { number, found, expected })?;
+    Ok((Piece { movie, file, first: planned.first }, missing))
 }
 
 /// Joins the files of all pieces of a film, in their order, into the file `output`, which is on the disk
@@ -106,22 +146,18 @@ pub fn join(
     let mut pieces = Vec::new();
     let mut lost = 0;
     for (number, (path, planned)) in (1..).zip(files.iter().zip(&film.pieces)) {
-        let file = PlainFile::open(path.as_ref())?;
-        let movie = Movie::read(&file, grid_ms)?;
-        let movie = movie.map_err(|why| NoRendition::NoMovie { number, why })?;
-        let found = movie.tracks.iter().find(|track| track.is_video()).map_or(0, pictures);
-        let expected = planned.pictures;
-        let missing = expected.checked_sub(found);
-        let missing = missing.filter(|missing| *missing <= expected / PICTURES_FOR_ONE_LOST);
-        lost += u64::from(missing.ok_or(NoRendition::Pictures { number, found, expected })?);
-        pieces.push(Piece { movie, file, first: planned.first });
+        let (piece, missing) = open(number, planned, grid_ms, path.as_ref())?;
+        lost += u64::from(missing);
+        pieces.push(piece);
     }
     let shown = Shown { timescale: film.timescale, from: film.from, until: film.until };
     let joined = joined::join(&pieces, shown)?;
     let movie = Movie::read(&joined, grid_ms)?.map_err(NoRendition::Joined)?;
     is_cut_alike(film, movie.tracks.first())?;
     let mut file = File::create(output)?;
-    joined.copy(&mut file, go_on)?;
+    if !joined.copy(&mut file, go_on)? {
+        return Err(NoRendition::Stopped);
+    }
     file.flush()?;
     file.sync_all()?;
     let bytes = file.metadata()?.len();

@@ -13,6 +13,10 @@ use crate::{
     movie::Track,
 };
 
+/// The most key frames of a piece that are forced: their times stand in one argument, and one may have
+/// 128 KiB (`MAX_ARG_STRLEN` of Linux).
+const KEY_FRAMES_MAX: usize = 4096;
+
 /// A film and its pieces.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Pieces {
@@ -45,6 +49,8 @@ pub struct Piece {
     /// Where in the file a reader has to look for where decoding begins: a time from that of its key
     /// frame on, and before the next one. `None` for the beginning of the file.
     pub seek: Option<i64>,
+    /// The same of the key frame before, for decoders that lose pictures where they begin.
+    pub seek_earlier: Option<i64>,
 }
 
 impl Pieces {
@@ -102,7 +108,8 @@ fn cut(track: &Track, piece_ms: NonZeroU64) -> Vec<Piece> {
     let mut next = 0;
     for segment in segments {
         let since = i128::from(segment.start) - i128::from(first.start);
-        if since * count >= next * lasts {
+        let is_full = |piece: &Piece| piece.key_frames.len() >= KEY_FRAMES_MAX;
+        if since * count >= next * lasts || pieces.last().is_some_and(is_full) {
             next = since * count / lasts.max(1) + 1;
             if let Some(last) = pieces.last_mut() {
                 last.end = segment.start;
@@ -113,6 +120,7 @@ fn cut(track: &Track, piece_ms: NonZeroU64) -> Vec<Piece> {
                 pictures: 0,
                 key_frames: Vec::new(),
                 seek: None,
+                seek_earlier: None,
             });
         } else if let Some(last) = pieces.last_mut() {
             last.key_frames.push(segment.start);
@@ -155,8 +163,8 @@ fn count<R: ReadAt + ?Sized>(
     // Pictures that are shown before the first key frame refer to what is not there.
     let mut decodable = None;
     let mut seen: Option<i64> = None;
-    // The piece whose key frame has been found last.
-    let mut sought: Option<(usize, i64)> = None;
+    // The last key frame: the piece that it begins, and when it is shown.
+    let mut key_frame = None;
     for _ in segment.first_sample..track.index.end_sample {
         let Some(Ok(sample)) = walk.next_sample()? else {
             return Err(ReadError::Changed);
@@ -165,17 +173,22 @@ fn count<R: ReadAt + ?Sized>(
         let raw = presented.saturating_sub(track.timeline.shift);
         let decodable = *decodable.get_or_insert(presented);
         if sample.is_sync {
-            // ffmpeg looks for the last key frame that is decoded then or before, and newer versions for
-            // the last that is shown, too. It takes what raises composition offsets off decoding times.
-            if let Some((place, shown)) = sought.take() {
+            let earlier = key_frame.take().map(|(place, shown): (Option<usize>, i64)| {
+                // ffmpeg looks for the last key frame that is decoded then or before, and newer versions
+                // for the last that is shown, too. It takes what raises offsets off decoding times.
                 let next = sample.dts.saturating_sub(raise);
-                pieces[place].seek = Some(shown.min(next.saturating_sub(1)));
-            }
+                let seek = shown.min(next.saturating_sub(1));
+                if let Some(place) = place {
+                    pieces[place].seek = Some(seek);
+                }
+                seek
+            });
             let found = pieces.binary_search_by_key(&presented, |piece| piece.first);
-            if let Ok(place @ 1..) = found {
-                pieces[place].seek = Some(raw);
-                sought = Some((place, raw));
+            let place = found.ok().filter(|place| *place > 0);
+            if let Some(place) = place {
+                (pieces[place].seek, pieces[place].seek_earlier) = (Some(raw), earlier);
             }
+            key_frame = Some((place, raw));
         }
         if presented < decodable || presented >= until {
             continue;
@@ -194,4 +207,22 @@ fn count<R: ReadAt + ?Sized>(
         piece.pictures = piece.pictures.saturating_add(1);
     }
     Ok(seen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn piece(first: i64, end: i64, seek: Option<i64>) -> Piece {
+        Piece { first, end, pictures: 5, key_frames: vec![first + 1], seek, seek_earlier: None }
+    }
+
+    #[test]
+    fn a_piece_without_a_key_frame_belongs_to_the_one_before() {
+        let pieces = [piece(0, 5, None), piece(5, 10, None), piece(10, 15, Some(10))];
+        let merged = merge(pieces.to_vec());
+        let ends: Vec<_> = merged.iter().map(|piece| (piece.first, piece.end)).collect();
+        assert_eq!(ends, [(0, 10), (10, 15)]);
+        assert_eq!((merged[0].pictures, &merged[0].key_frames[..]), (10, &[1, 5, 6][..]));
+    }
 }

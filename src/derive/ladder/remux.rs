@@ -143,6 +143,8 @@ impl Remux {
         // Late sound must not stop what is in step.
         arguments.add("-max_muxing_queue_size", "4096");
         arguments.add("-movflags", "+faststart");
+        // FLAC in MP4 is experimental, says ffmpeg 5, and browsers play it.
+        arguments.add("-strict", "experimental");
         arguments.add("-f", "mp4");
         arguments.flag(output);
         arguments.0

@@ -82,6 +82,16 @@ pub enum Effort {
     Thorough,
 }
 
+impl Effort {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Quick => "quick",
+            Self::Thorough => "thorough",
+        }
+    }
+}
+
 /// What has to be known of a film's pictures.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Pictures {
@@ -102,11 +112,15 @@ pub struct Pictures {
 }
 
 impl Pictures {
-    /// Those of a track; `None` if it is none of pictures.
+    /// Those of a track; `None` if it is none of pictures, or they are encrypted and nobody here can
+    /// decode them.
     pub fn of(track: &Track) -> Option<Self> {
         let Media::Video(video) = &track.entry.media else {
             return None;
         };
+        if track.entry.encryption.is_some() {
+            return None;
+        }
         let index = &track.index;
         let first = index.segments.first()?;
         let ticks = u64::try_from(index.end.saturating_sub(first.start)).ok()?.max(1);

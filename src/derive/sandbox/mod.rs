@@ -26,28 +26,7 @@ use std::{
 
 pub use enforce::{EXIT_REFUSED, PREFIX};
 
-/// What to do where the kernel cannot confine.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    Eq,
-    PartialEq,
-    clap::ValueEnum,
-    serde::Deserialize,
-    serde::Serialize,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Policy {
-    /// Run nothing there.
-    #[default]
-    Required,
-    /// Confine as far as the kernel can, and run.
-    WhereAvailable,
-    /// Neither Landlock nor seccomp. Memory, sizes and time stay limited.
-    Off,
-}
+pub use crate::config::Sandboxing as Policy;
 
 /// What one run of a program may read, write and use up: the arguments of `headwater sandbox`.
 #[derive(clap::Args, Clone, Debug, Eq, PartialEq)]
@@ -95,11 +74,7 @@ impl Confinement {
             argument.push(value);
             argument
         };
-        let policy = match self.policy {
-            Policy::Required => "required",
-            Policy::WhereAvailable => "where-available",
-            Policy::Off => "off",
-        };
+        let policy = self.policy.as_str();
         let mut arguments = vec![
             joined("--policy", policy.as_ref()),
             joined("--memory-bytes", self.memory_bytes.to_string().as_ref()),

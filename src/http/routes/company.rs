@@ -6,7 +6,10 @@ use std::{
     time::SystemTime,
 };
 
-use super::streams::{self, Opened};
+use super::{
+    ladder, pictures,
+    streams::{self, Opened},
+};
 use crate::{
     extent::disk::{File, OpenError, Version},
     http::{Error, Site},
@@ -15,6 +18,7 @@ use crate::{
     package::{
         presentation::{self, Segment},
         renditions,
+        storyboard::Storyboard,
         text::TextKind,
         title,
     },
@@ -29,12 +33,23 @@ const TEXT_BYTES: u64 = 512;
 pub(super) struct Company {
     /// The relative URL of the title's own folder, from that of the manifest: empty, but for a set.
     pub(super) prefix: String,
-    /// Renditions that are cut where the title is, with the relative URLs of their folders.
-    pub(super) renditions: Vec<(String, Opened)>,
+    /// Renditions that are cut where the title is.
+    pub(super) renditions: Vec<Rendition>,
+    /// The small pictures of it, if there is somebody to make them.
+    pub(super) storyboard: Option<Storyboard>,
     /// Subtitles, in the order in which they are numbered.
     pub(super) texts: Vec<TextSource>,
     /// What would belong to it, and why it does not.
     left_out: Vec<(MediaPath, String)>,
+}
+
+/// A rendition of a title.
+pub(super) struct Rendition {
+    /// The relative URL of its folder.
+    pub(super) prefix: String,
+    /// The folder of its pictures, if it is not by its place in the movie.
+    pub(super) folder: Option<String>,
+    pub(super) opened: Opened,
 }
 
 /// Where the subtitles of one language come from.
@@ -74,7 +89,20 @@ impl Company {
             }
         }
         company.texts = texts_among(site, opened, companions).await;
+        company.take_what_was_made(site, opened).await;
         Ok(company)
+    }
+
+    /// Takes in what jobs have made, and can make.
+    async fn take_what_was_made(&mut self, site: &Site, opened: &Opened) {
+        for (folder, rendition) in ladder::made(site, opened).await {
+            // It was made to be cut alike, and looked at when it was.
+            if renditions::agree(&opened.movie, &rendition.movie).is_ok() {
+                let (prefix, folder) = (self.prefix.clone(), Some(folder));
+                self.renditions.push(Rendition { prefix, folder, opened: rendition });
+            }
+        }
+        self.storyboard = pictures::storyboard(site, opened, &self.prefix);
     }
 
     /// Opens a folder that is a set of renditions: the one with the most pixels is the title itself,
@@ -102,13 +130,16 @@ impl Company {
             company.join(&opened, &path, format!("{}/", path.encoded_name()), rendition);
         }
         company.texts = texts(site, &path, &opened).await?;
+        company.take_what_was_made(site, &opened).await;
         Ok(Some((opened, company)))
     }
 
     /// Takes a rendition in, if it is cut where the title is.
     fn join(&mut self, title: &Opened, path: &MediaPath, prefix: String, rendition: Opened) {
         match renditions::agree(&title.movie, &rendition.movie) {
-            Ok(()) => self.renditions.push((prefix, rendition)),
+            Ok(()) => {
+                self.renditions.push(Rendition { prefix, folder: None, opened: rendition });
+            }
             Err(why) => self.left_out.push((path.clone(), why.to_string())),
         }
     }
@@ -125,9 +156,10 @@ impl Company {
     pub(super) fn digest(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.prefix.hash(&mut hasher);
-        for (prefix, rendition) in &self.renditions {
-            (prefix, rendition.version).hash(&mut hasher);
+        for Rendition { prefix, folder, opened } in &self.renditions {
+            (prefix, folder, opened.version).hash(&mut hasher);
         }
+        self.storyboard.as_ref().map(|storyboard| &storyboard.version).hash(&mut hasher);
         for text in &self.texts {
             text.version.hash(&mut hasher);
             if let From::Sidecar { sidecar, .. } = &text.from {

@@ -12,18 +12,19 @@ use actix_web::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::streams;
 use crate::{
     http::{
         Error, Site, content,
         events::Jobs,
         guard::{self, Permit},
-        job_text::JobText,
-    },
-    jobs::{
-        queue::{Filter, Job, JobId, Queue, QueueError, State},
         wish::Wish,
     },
-    library::{MediaPath, Title},
+    jobs::{
+        queue::{Class, Filter, Job, JobId, Queue, QueueError, State},
+        text::JobText,
+    },
+    library::MediaPath,
 };
 
 /// Jobs on a page when nothing else is asked, and at most.
@@ -145,10 +146,8 @@ async fn wish(request: &HttpRequest, content: Payload, site: &Site) -> Result<Ht
     let permit = guard::permit(request, site)?;
     let wish: Wish = read(content, site).await?;
     let path = MediaPath::from_path(Path::new(wish.title()))?;
-    // From the disk and not from the catalog: a file that plays is known here, too.
-    let found = site.library.identity(&path).await?;
-    let title = found.and_then(|identity| Title::of(path, &identity)).ok_or(Error::NotFound)?;
-    let new = wish.job(title.version);
+    let opened = streams::open(site, &path).await?;
+    let new = wish.task(&path, opened.version, &opened.movie)?.job();
     let (job, is_new) = alter(permit, site, async move |queue| queue.enqueue(new).await).await?;
     let status = if is_new { StatusCode::ACCEPTED } else { StatusCode::OK };
     let mut response = json(status, &JobText::from(&job))?;
@@ -207,7 +206,8 @@ impl ListQuery {
             name.parse().map_err(refused)
         });
         let (state, title) = (state.transpose()?, self.title.clone());
-        Ok(Filter { state, title, only_parents: true, ..Filter::default() })
+        let not_class = Some(Class::Webhook);
+        Ok(Filter { state, title, not_class, only_parents: true, ..Filter::default() })
     }
 
     fn before(&self) -> Result<Option<JobId>, Error> {

@@ -8,6 +8,7 @@ pub mod files;
 pub mod follow;
 mod inspect;
 pub mod jobs;
+mod ladder;
 pub mod operations;
 pub mod page;
 mod pictures;

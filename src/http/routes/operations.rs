@@ -9,6 +9,7 @@ use actix_web::{
     },
     web::Data,
 };
+use serde::Serialize;
 
 use super::{Read, read_method};
 use crate::http::{Error, Site, cors};
@@ -18,14 +19,47 @@ pub async fn alive(request: HttpRequest) -> HttpResponse {
     answer(&request, "text/plain; charset=utf-8", "alive\n".into())
 }
 
-/// `/readyz`: new requests can be served, because every root answers and no end is near.
+/// `/readyz`: new requests can be served, because every root answers and no end is near. How it is with
+/// the worker is told and changes nothing: playing does not depend on it.
 pub async fn ready(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     let why_not = match () {
         () if site.is_draining() => "the server is going down",
         () if !site.library.is_readable().await => "a folder of the library does not answer",
-        () => return answer(&request, "text/plain; charset=utf-8", "ready\n".into()),
+        () => {
+            let text = format!("ready\nworker: {}\n", worker(&site));
+            return answer(&request, "text/plain; charset=utf-8", text);
+        }
     };
     Error::NotReady(why_not).error_response()
+}
+
+/// `/api/status`: what is made here, for the page.
+pub async fn status(request: HttpRequest, site: Data<Site>) -> HttpResponse {
+    let gallery = site.gallery.load();
+    let status = Status {
+        worker: worker(&site),
+        queue: gallery.is_some(),
+        lacks: gallery.as_ref().and_then(|gallery| gallery.lacks),
+    };
+    let json = serde_json::to_string(&status).unwrap_or_default() + "\n";
+    answer(&request, "application/json", json)
+}
+
+#[derive(Serialize)]
+struct Status {
+    /// How it is with the worker beside the server.
+    worker: String,
+    /// Whether there is a queue that jobs can be put into.
+    queue: bool,
+    /// Why nothing can be made, if that is so.
+    lacks: Option<&'static str>,
+}
+
+fn worker(site: &Site) -> String {
+    match &*site.gallery.load() {
+        Some(gallery) => gallery.worker().to_string(),
+        None => "there is no queue".to_owned(),
+    }
 }
 
 /// `/metrics`: what was counted, for Prometheus.

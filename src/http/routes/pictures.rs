@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     derive::{
-        Make, Task,
+        Make, Picture, Task,
         pictures::{Asked, SizeRefused},
     },
     extent::{Caching, Content, Extent, Extents, ReadError, Validator},
@@ -75,22 +75,22 @@ pub(super) async fn serve(
     let size = wanted.asked.of(pictures.display);
     match view {
         View::Poster => {
-            let make = Make::Poster { size };
-            asking.picture(make, "poster.jpg", Coding::Jpg, Caching::File).await
+            let wanted = Picture::Poster { size };
+            asking.picture(wanted, "poster.jpg", Coding::Jpg, Caching::File).await
         }
         View::Preview => {
-            let make = Make::Preview { size };
-            asking.picture(make, "preview.webp", Coding::Webp, Caching::File).await
+            let wanted = Picture::Preview { size };
+            asking.picture(wanted, "preview.webp", Coding::Webp, Caching::File).await
         }
         View::Thumbnail(coding) => {
             let (time_ms, exact) = (pictures.nearest_ms(&wanted).await?, wanted.exact);
-            let make = Make::Thumbnail { time_ms, exact, size, coding };
+            let thumbnail = Picture::Thumbnail { time_ms, exact, size, coding };
             let name = format!("thumbnail.{}", coding.ending());
-            asking.picture(make, &name, coding, Caching::File).await
+            asking.picture(thumbnail, &name, coding, Caching::File).await
         }
         View::Storyboard(Dialect::Sheet(coding)) => {
             let name = format!("sheet.{}", coding.ending());
-            asking.picture(Make::Overview, &name, coding, Caching::File).await
+            asking.picture(Picture::Overview, &name, coding, Caching::File).await
         }
         View::Storyboard(Dialect::WebVtt) => {
             let text = dialects::vtt(&pictures.storyboard(), Coding::Jpg);
@@ -110,11 +110,17 @@ pub(super) async fn serve(
                 TrackFile::Images => {
                     asking.text(hls::images(&storyboard), streams::HLS, Caching::Immutable).await
                 }
+                TrackFile::Overview(coding) => {
+                    let name = format!("sheet.{}", coding.ending());
+                    asking.picture(Picture::Overview, &name, coding, Caching::Immutable).await
+                }
                 TrackFile::Sheet(place, coding) => {
                     let number = u32::try_from(place + 1).map_err(|_| Error::NotFound)?;
                     storyboard.geometry.sheet(number).ok_or(Error::NotFound)?;
                     let name = format!("sheet.{}", coding.ending());
-                    asking.picture(Make::Sheet { number }, &name, coding, Caching::Immutable).await
+                    asking
+                        .picture(Picture::Sheet { number }, &name, coding, Caching::Immutable)
+                        .await
                 }
                 _ => Err(Error::NotFound),
             }
@@ -192,18 +198,18 @@ impl Asking<'_> {
         ))
     }
 
-    fn task(&self, make: Make) -> Task {
-        Task::new(self.title, self.opened.version, make)
+    fn task(&self, wanted: Picture) -> Task {
+        Task::new(self.title, self.opened.version, Make::Picture(wanted))
     }
 
     async fn picture(
         &self,
-        make: Make,
+        wanted: Picture,
         name: &str,
         coding: Coding,
         caching: Caching,
     ) -> Result<HttpResponse, Error> {
-        let (gallery, task) = (self.gallery()?, self.task(make));
+        let (gallery, task) = (self.gallery()?, self.task(wanted));
         let tag = format!("{}-{}", task.key(), name.replace('.', "-"));
         let folder = match gallery.obtain(task, self.patience).await? {
             Stands::Made(folder) => folder,
@@ -244,7 +250,7 @@ impl Asking<'_> {
         // All are begun before any is waited for.
         let numbers = 1..=geometry.sheets();
         let sheets = numbers.map(|number| {
-            let task = self.task(Make::Sheet { number });
+            let task = self.task(Picture::Sheet { number });
             gallery.obtain(task, self.patience)
         });
         let sheets = futures::future::try_join_all(sheets).await?;

@@ -11,7 +11,9 @@ use actix_web::{
     web::Data,
 };
 
-use super::{Read, company::Company, inspect, pictures, progressive, read_method, texts};
+use super::{
+    Read, company::Company, inspect, ladder::Rung, pictures, progressive, read_method, texts,
+};
 use crate::{
     extent::{
         Caching, Content, Extent, Extents, ReadAt, ReadError, Source, Validator,
@@ -37,6 +39,9 @@ const VIDEO: &str = "video/mp4";
 const AUDIO: &str = "audio/mp4";
 pub(super) const HLS: &str = "application/vnd.apple.mpegurl";
 const DASH: &str = "application/dash+xml";
+
+/// The folder of the pictures in a movie, which a rendition has nothing but.
+const PICTURES: &str = "video-1";
 
 /// The most samples of a segment that is made by an I/O worker, in some hundred microseconds.
 const AT_ONCE_SAMPLES_MAX: u32 = 8192;
@@ -78,6 +83,11 @@ impl Opened {
         let grid_ms = site.library.indices.grid_ms().get();
         let version = title::version(file.identity().version(), grid_ms);
         Self { file, movie, version, timing: Timing { begun, indexed: Instant::now() } }
+    }
+
+    /// A rendition of it, which was opened for the same request.
+    pub(super) fn rendition(&self, file: Arc<File>, movie: Arc<Movie>, site: &Site) -> Self {
+        Self::new(file, movie, site, self.timing.begun)
     }
 }
 
@@ -125,6 +135,10 @@ fn made_now(opened: &Opened, site: &Site, view: View<'_>) -> Option<Now> {
     let View::Track { version, track: folder, file } = view else {
         return progressive::whole_now(opened).map(Now::Content);
     };
+    if let Some(rung) = Rung::parse(folder) {
+        let rendition = rung.open_now(site, opened)?;
+        return made_now(&rendition, site, View::Track { version, track: PICTURES, file });
+    }
     if version != opened.version.to_string() {
         return None;
     }
@@ -222,6 +236,14 @@ async fn make(
             if let Some(number) = texts::number_of(track) {
                 return texts::serve(request, site, title, opened, (version, number, file)).await;
             }
+            let rendition;
+            let (opened, track) = match Rung::parse(track) {
+                Some(rung) => {
+                    rendition = rung.open(site, opened).await?;
+                    (&rendition, PICTURES)
+                }
+                None => (opened, track),
+            };
             if version != opened.version.to_string() {
                 return Err(Error::NotFound);
             }

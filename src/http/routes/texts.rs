@@ -5,7 +5,7 @@ use std::{ops::Range, sync::Arc};
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 
 use super::{
-    company::{self, Company, From, TextSource, text_track},
+    company::{self, Company, From, Rendition, TextSource, text_track},
     files,
     streams::{self, Opened},
 };
@@ -150,12 +150,16 @@ pub(super) fn presentation(opened: &Opened, name: &str, company: &Company) -> Pr
     let Some(leading) = presentation.tracks.first().cloned() else {
         return presentation;
     };
-    for (prefix, rendition) in &company.renditions {
-        let of = title::presentation(&rendition.movie, name, rendition.version);
+    for Rendition { prefix, folder, opened } in &company.renditions {
+        let of = title::presentation(&opened.movie, name, opened.version);
         let pictures = of.tracks.into_iter().find(|track| track.video().is_some());
-        let prefix = prefix.clone();
-        presentation.tracks.extend(pictures.map(|track| Track { prefix, ..track }));
+        presentation.tracks.extend(pictures.map(|track| Track {
+            prefix: prefix.clone(),
+            folder: folder.clone().unwrap_or_else(|| track.folder.clone()),
+            ..track
+        }));
     }
+    presentation.storyboard.clone_from(&company.storyboard);
     for (number, source) in company.texts.iter().enumerate().filter(|(_, text)| text.is_listed) {
         let (prefix, tracks) = (&company.prefix, &opened.movie.tracks);
         presentation.tracks.push(text_track(source, number, prefix, tracks, &leading));

@@ -67,6 +67,19 @@ impl Queue {
         rows.iter().map(Artifact::of).collect()
     }
 
+    /// Those of a kind whose keys begin so, by key.
+    pub async fn artifacts_of_kind(
+        &self,
+        prefix: &str,
+        kind: &str,
+    ) -> Result<Vec<Artifact>, QueueError> {
+        let sql = artifacts_sql!("WHERE key >= $1 AND key < $2 AND kind = $3 ORDER BY key");
+        let end = format!("{prefix}{END}");
+        let values = [prefix.into(), end.as_str().into(), kind.into()];
+        let rows = self.database.rows(sql, &values).await?;
+        rows.iter().map(Artifact::of).collect()
+    }
+
     /// The artifacts that nobody has asked for for the longest time, those first.
     pub async fn artifacts_by_age(&self, limit: u32) -> Result<Vec<Artifact>, QueueError> {
         let sql = artifacts_sql!("ORDER BY used_ms, key LIMIT $1");

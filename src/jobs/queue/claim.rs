@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::{Class, Job, Lease, Queue, QueueError, clock::millis, row::jobs_sql};
 use crate::store::Value;
 
-/// Which jobs may be claimed, in terms of the time $1 and the classes $2 to $4: those that are due,
+/// Which jobs may be claimed, in terms of the time $1 and the classes $2 to $5: those that are due,
 /// and those whose worker was not heard of. One that was begun too often is left to the sweeper: it
 /// may be what kills its workers.
 macro_rules! claimable {
     () => {
-        "FROM jobs WHERE state IN ('queued', 'running') AND class IN ($2, $3, $4)
+        "FROM jobs WHERE state IN ('queued', 'running') AND class IN ($2, $3, $4, $5)
          AND attempts < max_attempts AND cancel_requested = 0
          AND ((state = 'queued' AND run_at_ms <= $1) OR (state = 'running' AND lease_until_ms <= $1))"
     };
@@ -21,9 +21,9 @@ const LOOK: &str = concat!("SELECT 1 ", claimable!(), " LIMIT 1");
 macro_rules! claim {
     ($lock:literal) => {
         jobs_sql!(
-            "UPDATE jobs SET state = 'running', attempts = attempts + 1, lease_token = $5,
-                lease_owner = $6, lease_until_ms = $7, started_ms = COALESCE(started_ms, $1),
-                changed = $5
+            "UPDATE jobs SET state = 'running', attempts = attempts + 1, lease_token = $6,
+                lease_owner = $7, lease_until_ms = $8, started_ms = COALESCE(started_ms, $1),
+                changed = $6
              WHERE id = (SELECT id ", claimable!(),
             " ORDER BY priority DESC, run_at_ms, id LIMIT 1 ", $lock, ")";
             RETURNING
@@ -47,14 +47,14 @@ impl Queue {
         classes: &[Class],
         lease: Duration,
     ) -> Result<Option<(Job, Lease)>, QueueError> {
-        let mut places = [Value::Text(None), Value::Text(None), Value::Text(None)];
+        let mut places = [const { Value::Text(None) }; Class::ALL.len()];
         for (place, class) in places.iter_mut().zip(Class::ALL) {
             *place = Some(class.as_str()).filter(|_| classes.contains(class)).into();
         }
-        let [first, second, third] = places;
         // An idle worker asks often, and must not take the lock for it.
         let now_ms = self.clock.now_ms(&self.database).await?;
-        let mut values = vec![now_ms.into(), first, second, third];
+        let mut values = vec![now_ms.into()];
+        values.extend(places);
         if self.database.row(LOOK, &values).await?.is_none() {
             return Ok(None);
         }

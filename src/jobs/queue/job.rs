@@ -75,6 +75,8 @@ named! {
         Remux = "remux",
         /// An encoder: minutes to hours of all cores.
         Encode = "encode",
+        /// Somebody is told: the server's own, no worker's.
+        Webhook = "webhook",
     }
 }
 

@@ -1,6 +1,9 @@
 //! Jobs to look at.
 
-use super::{Class, Job, JobId, Queue, QueueError, State, row::jobs_sql};
+use super::{
+    Class, Job, JobId, Queue, QueueError, State,
+    row::{jobs_sql, number, parsed},
+};
 
 /// Which jobs are asked for; by default all.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -9,6 +12,8 @@ pub struct Filter {
     pub state: Option<State>,
     /// Only those of this class.
     pub class: Option<Class>,
+    /// Only those of another class.
+    pub not_class: Option<Class>,
     /// Only those of this kind.
     pub kind: Option<String>,
     /// Only those for this title.
@@ -20,7 +25,8 @@ pub struct Filter {
 const LIST: &str = jobs_sql!(
     SELECT "WHERE ($1 IS NULL OR state = $1) AND ($2 IS NULL OR class = $2)
         AND ($3 IS NULL OR kind = $3) AND ($4 IS NULL OR title = $4)
-        AND ($5 = 0 OR parent IS NULL) AND ($6 IS NULL OR id < $6) ORDER BY id DESC LIMIT $7"
+        AND ($5 = 0 OR parent IS NULL) AND ($6 IS NULL OR id < $6)
+        AND ($8 IS NULL OR class <> $8) ORDER BY id DESC LIMIT $7"
 );
 
 impl Queue {
@@ -65,8 +71,17 @@ impl Queue {
             i64::from(filter.only_parents).into(),
             before.into(),
             i64::from(limit).into(),
+            filter.not_class.map(Class::as_str).into(),
         ];
         Job::all(&self.database.rows(LIST, &values).await?)
+    }
+
+    /// How many jobs of each class are in each state; what there is none of is left out.
+    pub async fn counts(&self) -> Result<Vec<(Class, State, u64)>, QueueError> {
+        let sql = "SELECT class, state, COUNT(*) AS count FROM jobs GROUP BY class, state";
+        let rows = self.database.rows(sql, &[]).await?;
+        let of = |row| Ok((parsed(row, "class")?, parsed(row, "state")?, number(row, "count")?));
+        rows.iter().map(of).collect()
     }
 
     /// At most `limit` jobs that have changed after the change of this number, in the order of

@@ -64,7 +64,8 @@ impl Job {
     }
 }
 
-fn parsed<T: FromStr>(row: &Row, column: &'static str) -> Result<T, QueueError> {
+/// A value that has a name.
+pub(super) fn parsed<T: FromStr>(row: &Row, column: &'static str) -> Result<T, QueueError> {
     parse(column, row.get(column)?)
 }
 

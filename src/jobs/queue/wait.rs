@@ -38,7 +38,8 @@ pub(super) struct Hints {
 impl Queue {
     /// Waits until the number of the last change is another one than `seen`; returns it.
     ///
-    /// It does not tell of what time brings: jobs that become due, leases that run out.
+    /// It does not tell of what time brings: jobs that become due, leases that run out. A database
+    /// that is down is an error at once; pause before asking again.
     pub async fn wait_for_change(&self, seen: i64) -> Result<i64, QueueError> {
         let poll = self.database.dialect().choose(SQLITE_POLL, POSTGRES_POLL);
         if let Database::Postgres(pool) = &self.database {

@@ -11,7 +11,9 @@ use tokio::{
 use super::Worker;
 use crate::{
     derive::{Failure, Next, Task, Watch},
-    jobs::queue::{Beat, Class, Job, Lease, NewArtifact, Progress, QueueError, Retry},
+    jobs::queue::{
+        Artifact, Beat, Class, Job, Lease, NewArtifact, NewJob, Progress, QueueError, Retry,
+    },
     store::artifacts::Key,
 };
 
@@ -38,8 +40,10 @@ enum Halt {
 
 /// What came of it.
 enum Made {
-    /// Something that was published.
-    Artifact(NewArtifact),
+    /// Something that was published, and the beginning of the keys of what it was made of.
+    Artifact { row: NewArtifact, scaffolding: Option<String> },
+    /// Nothing: others have made it.
+    Nothing,
     /// Pieces that are to be made first.
     Pieces(Vec<Task>),
 }
@@ -116,24 +120,24 @@ impl Attempt {
 
     /// Makes it, and publishes what was made. No row names that yet.
     async fn make(&self, watch: Watch) -> Result<Made, Failure> {
-        let Worker { queue, maker, artifacts, .. } = &*self.worker;
+        let Worker { maker, artifacts, .. } = &*self.worker;
         let task: Task = serde_json::from_str(&self.job.payload)
             .map_err(|error| Failure::for_good(format!("the job makes no sense: {error}")))?;
-        let pieces = queue.children(self.job.id).await.map_err(Failure::passing)?;
         let needed_bytes = maker.needed_bytes(&task).await?;
         let (artifacts, token) = (artifacts.clone(), self.lease.token);
         let workspace = beside(move || artifacts.workspace(token, needed_bytes)).await?;
-        match maker.make(&task, !pieces.is_empty(), workspace.path(), watch).await? {
+        match maker.make(&task, workspace.path(), watch).await? {
             Next::Publish => {
                 let key = task.key();
                 let bytes = beside(move || workspace.publish(&key)).await?;
-                Ok(Made::Artifact(NewArtifact {
-                    key: task.key().to_string(),
-                    bytes,
-                    kind: task.kind().to_owned(),
-                    title: self.job.title.clone(),
-                }))
+                let (key, kind) = (task.key().to_string(), task.kind().to_owned());
+                let title = self.job.title.clone();
+                Ok(Made::Artifact {
+                    row: NewArtifact { key, bytes, kind, title },
+                    scaffolding: task.scaffolding(),
+                })
             }
+            Next::Nothing => Ok(Made::Nothing),
             Next::Split(pieces) => Ok(Made::Pieces(pieces)),
         }
     }
@@ -142,18 +146,23 @@ impl Attempt {
     async fn report(&self, made: Result<Made, Failure>) -> Result<bool, QueueError> {
         let Worker { queue, artifacts, .. } = &*self.worker;
         match made {
-            Ok(Made::Artifact(artifact)) => {
-                let key = Key::new(artifact.key.clone());
-                let is_held = queue.finish(&self.lease, &[artifact]).await?;
+            Ok(Made::Artifact { row, scaffolding }) => {
+                let key = Key::new(row.key.clone());
+                let is_held = queue.finish(&self.lease, &[row]).await?;
                 if let (false, Some(key)) = (is_held, key) {
                     let (artifacts, token) = (artifacts.clone(), self.lease.token);
                     // What cannot be removed has no row, and is swept away.
                     let _ = beside(move || artifacts.remove(&key, token)).await;
+                } else if let Some(scaffolding) = scaffolding {
+                    self.take_down(&scaffolding).await?;
                 }
                 Ok(is_held)
             }
+            Ok(Made::Nothing) => queue.finish(&self.lease, &[]).await,
             Ok(Made::Pieces(pieces)) => {
-                let pieces = pieces.iter().map(Task::job).collect();
+                // A piece has no key of its own: it is this job's alone.
+                let piece = |task: &Task| NewJob { dedupe_key: None, ..task.job() };
+                let pieces = pieces.iter().map(piece).collect();
                 queue.split(&self.lease, pieces).await
             }
             Err(Failure { why, retry }) => {
@@ -162,6 +171,20 @@ impl Attempt {
                 queue.fail(&self.lease, &why, retry).await
             }
         }
+    }
+
+    /// Removes what this was made of.
+    async fn take_down(&self, keys: &str) -> Result<(), QueueError> {
+        let Worker { queue, artifacts, .. } = &*self.worker;
+        for Artifact { key, token, .. } in queue.artifacts_of(keys).await? {
+            if queue.forget_artifact(&key, token).await?
+                && let Some(key) = Key::new(key)
+            {
+                let artifacts = artifacts.clone();
+                let _ = beside(move || artifacts.remove(&key, token)).await;
+            }
+        }
+        Ok(())
     }
 }
 

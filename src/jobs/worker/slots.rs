@@ -20,21 +20,25 @@ impl Slots {
         }
     }
 
-    fn of(&self, class: Class) -> &Arc<Semaphore> {
+    /// Those of a class; `None` if no worker does such jobs.
+    fn of(&self, class: Class) -> Option<&Arc<Semaphore>> {
         match class {
-            Class::Picture => &self.pictures,
-            Class::Remux | Class::Encode => &self.films,
+            Class::Picture => Some(&self.pictures),
+            Class::Remux | Class::Encode => Some(&self.films),
+            // The servers' own business.
+            Class::Webhook => None,
         }
     }
 
     /// The classes that have a place.
     pub(super) fn free(&self) -> Vec<Class> {
-        let has_place = |class: &Class| self.of(*class).available_permits() > 0;
-        [Class::Picture, Class::Remux, Class::Encode].into_iter().filter(has_place).collect()
+        let has_place =
+            |class: &Class| self.of(*class).is_some_and(|places| places.available_permits() > 0);
+        Class::ALL.iter().copied().filter(has_place).collect()
     }
 
     /// Takes a place, if there is one; it is free again when the permit is dropped.
     pub(super) fn take(&self, class: Class) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(self.of(class)).try_acquire_owned().ok()
+        Arc::clone(self.of(class)?).try_acquire_owned().ok()
     }
 }

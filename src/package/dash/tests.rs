@@ -10,6 +10,7 @@ use crate::package::{
         Audio, Kind, Presentation, Protection, Ratio, Segment, System, Text, Track, VideoRange,
         samples::{audio, segments, text, title, video, with_video},
     },
+    storyboard::{Geometry, Storyboard},
 };
 
 fn read(text: &str) -> MPD {
@@ -364,4 +365,30 @@ cenc:default_KID=\"01010101-0101-0101-0101-010101010101\"/>
     assert!(sets[0].ContentProtection.is_empty());
     assert_eq!(sets[0].representations.iter().map(of).collect::<Vec<_>>(), [2, 2]);
     assert!(sets[1].ContentProtection.is_empty(), "the clear say nothing");
+}
+
+#[test]
+fn a_storyboard_is_a_set_of_sheets_of_tiles() {
+    let storyboard = Storyboard {
+        prefix: "../a%20film.mp4/".to_owned(),
+        version: "00112233445566ff".to_owned(),
+        geometry: Geometry::new(16_517, (1080, 1920)),
+    };
+    let film = title(vec![video("video-1"), audio("audio-1", "mp4a.40.2", "English")]);
+    let mut read = read(&manifest(&Presentation { storyboard: Some(storyboard), ..film }));
+    let sets = read.periods.remove(0).adaptations;
+    assert_eq!(sets.len(), 3);
+    let set = &sets[2];
+    assert_eq!(set.contentType.as_deref(), Some("image"));
+    assert_eq!(set.mimeType.as_deref(), Some("image/jpeg"));
+    let template = set.SegmentTemplate.as_ref().expect("a template");
+    assert_eq!(template.media.as_deref(), Some("$Number$.jpg"));
+    assert_eq!((template.timescale, template.startNumber), (Some(1000), Some(1)));
+    assert_eq!(template.duration, Some(25_000.0));
+    let sheets = &set.representations[0];
+    assert_eq!((sheets.width, sheets.height), (Some(1200), Some(2130)));
+    assert_eq!(sheets.BaseURL[0].base, "../a%20film.mp4/~00112233445566ff/storyboard/");
+    let tiles = &sheets.essential_property[0];
+    assert_eq!(tiles.schemeIdUri, "http://dashif.org/guidelines/thumbnail_tile");
+    assert_eq!(tiles.value.as_deref(), Some("5x5"));
 }

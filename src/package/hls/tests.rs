@@ -3,7 +3,7 @@
 use m3u8_rs::{AlternativeMedia, MasterPlaylist, MediaPlaylistType, VariantStream};
 use proptest::prelude::*;
 
-use super::{iframes, media, multivariant};
+use super::{iframes, images, media, multivariant};
 use crate::package::{
     bit_rate::BitRate,
     presentation::{
@@ -11,6 +11,7 @@ use crate::package::{
         samples::{audio, segments, text, title, video, with_video},
         share_target_duration,
     },
+    storyboard::{Geometry, Storyboard},
 };
 
 fn read(playlist: &str) -> MasterPlaylist {
@@ -499,4 +500,52 @@ fn where_no_key_can_be_named_none_is() {
     for track in [other, unknown] {
         assert_eq!(media(&track), media(&video("video-1")));
     }
+}
+
+#[test]
+fn a_storyboard_is_a_playlist_of_sheets_that_the_multivariant_playlist_leads_to() {
+    let storyboard = Storyboard {
+        prefix: String::new(),
+        version: "00112233445566ff".to_owned(),
+        geometry: Geometry::new(610_500, (1280, 720)),
+    };
+    let playlist = images(&storyboard);
+    let head = "\
+#EXTM3U
+#EXT-X-VERSION:7
+#EXT-X-TARGETDURATION:50
+#EXT-X-MEDIA-SEQUENCE:1
+#EXT-X-PLAYLIST-TYPE:VOD
+#EXT-X-IMAGES-ONLY
+#EXTINF:50.000000,
+#EXT-X-TILES:RESOLUTION=320x180,LAYOUT=5x5,DURATION=2.000000
+1.jpg
+#EXTINF:50.000000,
+";
+    assert!(playlist.starts_with(head), "{playlist}");
+    let read = m3u8_rs::parse_media_playlist_res(playlist.as_bytes()).expect("readable");
+    assert!(read.end_list && !read.i_frames_only);
+    let uris: Vec<_> = read.segments.iter().map(|segment| segment.uri.as_str()).collect();
+    assert_eq!(uris, (1..=13).map(|number| format!("{number}.jpg")).collect::<Vec<_>>());
+    let has_tiles = |segment: &m3u8_rs::MediaSegment| {
+        segment.unknown_tags.iter().any(|unknown| unknown.tag == "X-TILES")
+    };
+    assert!(read.segments.iter().all(has_tiles));
+    let durations = durations_us(&playlist);
+    assert_eq!(durations.iter().sum::<u64>(), 610_500_000);
+    assert_eq!(durations.last(), Some(&10_500_000));
+
+    let film = title(vec![video("video-1")]);
+    let without = multivariant(&film);
+    let with = multivariant(&Presentation { storyboard: Some(storyboard), ..film });
+    assert_eq!(
+        with.strip_prefix(&without),
+        Some(
+            "#EXT-X-IMAGE-STREAM-INF:BANDWIDTH=38400,RESOLUTION=320x180,CODECS=\"jpeg\",\
+             URI=\"~00112233445566ff/storyboard/images.m3u8\"\n"
+        )
+    );
+    let (_, read) = m3u8_rs::parse_master_playlist(with.as_bytes()).expect("readable");
+    assert_eq!(read.variants.len(), 2, "the video, and its key frames");
+    assert_eq!(read.unknown_tags.len(), 1);
 }

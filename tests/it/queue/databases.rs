@@ -86,14 +86,16 @@ async fn the_file_is_its_owner_s() {
 async fn a_url_leads_to_a_file_or_is_refused() {
     let folder = Folder::new();
     let file = folder.path("a queue?.db");
-    let url = format!("sqlite:{}", file.display());
-    Database::open(Some(&url), Path::new("/nowhere")).await.unwrap();
-    assert!(file.exists());
-    for url in ["mysql://localhost/x", "headwater.db", ""] {
+    for scheme in ["sqlite:", "sqlite://"] {
+        let url = format!("{scheme}{}", file.display());
+        Database::open(Some(&url), Path::new("/nowhere")).await.unwrap();
+        fs::remove_file(&file).expect("it was made");
+    }
+    for url in ["mysql://localhost/x", "headwater.db", "sqlite:", "sqlite://", ""] {
         let opened = Database::open(Some(url), Path::new("/nowhere")).await;
         assert!(matches!(opened, Err(DatabaseError::Url)), "{url}: {opened:?}");
     }
-    let below_a_file = Database::open(None, &file).await;
+    let below_a_file = Database::open(None, &folder.put("file", "")).await;
     assert!(matches!(below_a_file, Err(DatabaseError::File { .. })), "{below_a_file:?}");
 }
 

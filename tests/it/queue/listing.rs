@@ -1,6 +1,11 @@
 //! Jobs and artifacts to look at, and to wait for.
 
-use futures::{future::join, poll};
+use std::collections::HashMap;
+
+use futures::{
+    future::{join, join_all},
+    poll,
+};
 use headwater::jobs::queue::{Class, Filter, NewJob, Retry, State};
 
 use super::{Bench, LEASE, at, job, made, on_both};
@@ -43,6 +48,17 @@ a_list_may_be_of_some_jobs_only(queue) {
     assert_eq!(count(Filter { only_parents: true, ..Filter::default() }).await, 1);
 }
 
+jobs_are_counted(queue) {
+    assert_eq!(queue.counts().await.unwrap(), []);
+    queue.taken(NewJob { class: Class::Encode, ..job("rung", 1) }).await;
+    queue.add(job("poster", 1)).await;
+    queue.add(job("poster", 1)).await;
+    let mut counts = queue.counts().await.unwrap();
+    counts.sort_by_key(|(_, _, count)| *count);
+    let expected = [(Class::Encode, State::Running, 1), (Class::Picture, State::Queued, 2)];
+    assert_eq!(counts, expected);
+}
+
 changes_are_told_in_their_order_and_none_is_missed(queue) {
     let first = queue.add(job("poster", 1)).await;
     let second = queue.add(job("poster", 1)).await;
@@ -73,6 +89,38 @@ a_change_wakes_who_waits_here_and_elsewhere(queue) {
     assert_eq!(queue.wait_for_change(0).await.unwrap(), 3, "what has changed is not waited for");
     let mut nothing = Box::pin(queue.wait_for_change(3));
     assert!(poll!(&mut nothing).is_pending());
+}
+
+who_follows_the_changes_sees_every_end_whoever_writes_at_the_same_time(queue) {
+    const JOBS: usize = 60;
+    let elsewhere = [queue.elsewhere().await, queue.elsewhere().await];
+    let writers = (0..6).map(|number| {
+        let queue = &elsewhere[number % 2];
+        async move {
+            for _ in 0..JOBS / 6 {
+                queue.enqueue(job("poster", 1)).await.unwrap();
+                let claimed = queue.claim("one", Class::ALL, LEASE).await.unwrap();
+                // There is one for each: all have enqueued before they claim.
+                let (_, lease) = claimed.expect("a job");
+                assert!(queue.finish(&lease, &[]).await.unwrap());
+            }
+        }
+    });
+    let follower = async {
+        let (mut seen, mut states) = (0, HashMap::new());
+        while states.values().filter(|state| **state == State::Done).count() < JOBS {
+            queue.wait_for_change(seen).await.unwrap();
+            for job in queue.changed_since(seen, 7).await.unwrap() {
+                assert!(job.changed > seen);
+                seen = job.changed;
+                states.insert(job.id, job.state);
+            }
+        }
+        seen
+    };
+    let (seen, _) = join(follower, join_all(writers)).await;
+    assert_eq!(seen, queue.last_change().await.unwrap());
+    assert_eq!(seen, 3 * i64::try_from(JOBS).unwrap());
 }
 
 artifacts_are_found_by_how_their_keys_begin_byte_by_byte(queue) {

@@ -3,6 +3,7 @@
 mod claiming;
 mod databases;
 mod families;
+mod killed;
 mod leases;
 mod listing;
 mod model;

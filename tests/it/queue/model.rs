@@ -306,10 +306,10 @@ fn hold(cases: u32, open: impl AsyncFn() -> Bench) {
 
 #[test]
 fn on_sqlite_it_is_as_the_simple_one() {
-    hold(100, Bench::sqlite);
+    hold(64, Bench::sqlite);
 }
 
 #[test]
 fn on_postgresql_it_is_as_the_simple_one() {
-    hold(25, Bench::postgres);
+    hold(24, Bench::postgres);
 }

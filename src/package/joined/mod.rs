@@ -7,6 +7,8 @@
 //!
 //! The bytes of the pictures stay where they are until somebody copies them.
 
+mod times;
+
 use std::{
     io::{self, Write},
     num::NonZeroU32,
@@ -24,15 +26,12 @@ use crate::{
     extent::{ReadAt, ReadError},
     movie::{Movie, Sample, Track, children},
 };
+use times::Times;
 
 /// Where the boxes of a visual sample entry begin (ISO/IEC 14496-12 section 12.1.3), and where in front
 /// of them the name of the encoder stands.
 const ENTRY_BOXES: usize = 86;
 const ENCODER: Range<usize> = 50..82;
-
-/// The most pictures of a film: a day at sixty a second is half of it. Each takes some thirty bytes
-/// while the film is joined.
-const PICTURES_MAX: usize = 10_000_000;
 
 /// How much is copied at a time, in bytes.
 const COPY_BYTES: usize = 256 * 1024;
@@ -234,70 +233,6 @@ fn each_sample<R: ReadAt>(
     Ok(())
 }
 
-/// When pictures are shown and decoded, in ticks of the film.
-struct Times {
-    /// When each picture is shown, in this order.
-    shown: Vec<i64>,
-    /// What is added to the times of each piece.
-    offsets: Vec<i64>,
-    /// How many pictures more are decoded than shown, at most.
-    ahead: usize,
-    /// How long most pictures are shown.
-    usual: i64,
-}
-
-impl Times {
-    fn of<R: ReadAt>(pieces: &[Piece<R>], tracks: &[&Track]) -> Result<Self, JoinRefused> {
-        let usual = tracks.first().map_or(1, |track| track.index.usual_duration.max(1));
-        let mut times =
-            Self { shown: Vec::new(), offsets: Vec::new(), ahead: 0, usual: usual.into() };
-        for (place, (piece, track)) in pieces.iter().zip(tracks).enumerate() {
-            let mut decoded = Vec::new();
-            let room = PICTURES_MAX - times.shown.len();
-            each_sample(track, &piece.file, place, |sample| {
-                if decoded.len() >= room {
-                    return Err(JoinRefused::TooLong);
-                }
-                decoded.push(times.presented(track, &sample, 0)?);
-                Ok(())
-            })?;
-            let mut sorted = decoded.clone();
-            sorted.sort_unstable();
-            let first = *sorted.first().ok_or(JoinRefused::NotWhole(place + 1))?;
-            for (number, time) in decoded.iter().enumerate() {
-                let rank = sorted.partition_point(|shown| shown < time);
-                times.ahead = times.ahead.max(number.saturating_sub(rank));
-            }
-            let later = piece.first.checked_sub(first).ok_or(JoinRefused::TooLong)?;
-            if times.shown.last().is_some_and(|last| *last >= piece.first) {
-                return Err(JoinRefused::Overlaps(place));
-            }
-            times.offsets.push(later);
-            times.shown.extend(sorted.iter().map(|time| time.saturating_add(later)));
-        }
-        Ok(times)
-    }
-
-    /// When a sample is shown, so many ticks later than its piece says.
-    fn presented(&self, track: &Track, sample: &Sample, later: i64) -> Result<i64, JoinRefused> {
-        let presented = track.timeline.presented(sample.dts, sample.composition);
-        presented.checked_add(later).ok_or(JoinRefused::TooLong)
-    }
-
-    /// When the picture that is decoded as the `number`th is decoded: when the one is shown that comes
-    /// as many before it as are decoded ahead. So the times rise, and none is shown before it is decoded.
-    fn decoded(&self, number: usize) -> i64 {
-        match number.checked_sub(self.ahead) {
-            Some(place) => self.shown.get(place).copied().unwrap_or(i64::MAX),
-            None => {
-                let early = i64::try_from(self.ahead - number).unwrap_or(i64::MAX);
-                let first = self.shown.first().copied().unwrap_or(0);
-                first.saturating_sub(early.saturating_mul(self.usual))
-            }
-        }
-    }
-}
-
 impl<R: ReadAt> Joined<'_, R> {
     /// How many pictures it has.
     pub fn pictures(&self) -> u32 {
@@ -305,20 +240,20 @@ impl<R: ReadAt> Joined<'_, R> {
     }
 
     /// Copies it, some hundred KiB at a time. `go_on` is told how much has been copied, and says whether
-    /// to go on.
+    /// to go on. Returns whether all of it was copied.
     ///
     /// # Errors
-    /// If a piece cannot be read, the copy cannot be written, or it was not to go on.
+    /// If a piece cannot be read or the copy cannot be written.
     pub fn copy(
         &self,
         into: &mut impl Write,
         mut go_on: impl FnMut(u64) -> bool,
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         let mut buffer = vec![0; COPY_BYTES];
         let mut at = 0;
         while at < self.len() {
             if !go_on(at) {
-                return Err(io::ErrorKind::Interrupted.into());
+                return Ok(false);
             }
             let left = usize::try_from(self.len() - at).unwrap_or(usize::MAX);
             let part = &mut buffer[..left.min(COPY_BYTES)];
@@ -326,7 +261,7 @@ impl<R: ReadAt> Joined<'_, R> {
             into.write_all(part)?;
             at += part.len() as u64;
         }
-        Ok(())
+        Ok(true)
     }
 }
 

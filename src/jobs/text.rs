@@ -4,10 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use crate::jobs::{
-    queue::Job,
-    wish::{Ordered, Wish},
-};
+use super::queue::Job;
+use crate::derive::{Make, Task};
 
 /// A job as JSON.
 #[derive(Debug, Serialize)]
@@ -15,8 +13,8 @@ pub struct JobText {
     id: String,
     kind: String,
     title: String,
-    /// What was wished for, if this is a job of that kind.
-    wish: Option<Wish>,
+    /// What is to be made.
+    make: Option<Make>,
     state: &'static str,
     /// Whether it is to end as soon as it can.
     cancelling: bool,
@@ -43,7 +41,7 @@ struct ProgressText {
 
 impl From<&Job> for JobText {
     fn from(job: &Job) -> Self {
-        let ordered: Option<Ordered> = serde_json::from_str(&job.payload).ok();
+        let task: Option<Task> = serde_json::from_str(&job.payload).ok();
         let progress = ProgressText {
             percent: f64::from(job.progress.permille) / 10.0,
             stage: job.progress.stage.clone(),
@@ -53,7 +51,7 @@ impl From<&Job> for JobText {
             id: job.id.to_string(),
             kind: job.kind.clone(),
             title: job.title.clone(),
-            wish: ordered.map(|ordered| ordered.wish),
+            make: task.map(|task| task.make),
             state: job.state.as_str(),
             cancelling: job.cancel_requested,
             priority: job.priority,

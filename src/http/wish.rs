@@ -1,0 +1,111 @@
+//! What people may ask for, and the task that it becomes.
+
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+use crate::{
+    derive::{
+        Make, Task,
+        ladder::rungs::{Coding, Effort, Pictures, Rung},
+    },
+    extent::disk::Version,
+    library::MediaPath,
+    movie::Movie,
+    package::stills,
+};
+
+/// Something that is to be made of a title.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Wish {
+    /// Its pictures encoded anew.
+    Rendition {
+        /// The title's path.
+        title: String,
+        /// Lines of the pictures; of upright ones, the width.
+        height: u32,
+        /// The codec.
+        codec: Coding,
+        /// How long the encoder searches.
+        #[serde(default)]
+        effort: Effort,
+    },
+    /// Small pictures of all of it, for the bar by which players seek.
+    Storyboard {
+        /// The title's path.
+        title: String,
+    },
+}
+
+impl Wish {
+    /// The path of the title that it is about.
+    pub fn title(&self) -> &str {
+        match self {
+            Self::Rendition { title, .. } | Self::Storyboard { title } => title,
+        }
+    }
+
+    /// The task that makes it of a title, in the version of its segments. Errors if it cannot be had of
+    /// this one.
+    pub fn task(&self, title: &MediaPath, version: Version, movie: &Movie) -> Result<Task, Error> {
+        let track = stills::track(movie)?;
+        let make = match self {
+            Self::Storyboard { .. } => Make::Storyboard,
+            Self::Rendition { height, codec, effort, .. } => {
+                let pictures = Pictures::of(track).ok_or(Error::NotFound)?;
+                let rung = Rung::new(&pictures, *height, *codec, *effort).ok_or_else(|| {
+                    let lines = pictures.lines();
+                    Error::Unprocessable(format!(
+                        "height must be from 2 to {lines}, which is what the title has"
+                    ))
+                })?;
+                Make::Rendition { rung }
+            }
+        };
+        Ok(Task::new(title, version, make))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wish(json: &str) -> Result<Wish, String> {
+        serde_json::from_str(json).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_wish_is_understood_whole_or_not_at_all() {
+        let title = || "films/a.mp4".to_owned();
+        for (json, expected) in [
+            (
+                r#"{"kind":"rendition","title":"films/a.mp4","height":720,"codec":"h264"}"#,
+                Wish::Rendition {
+                    title: title(),
+                    height: 720,
+                    codec: Coding::H264,
+                    effort: Effort::Quick,
+                },
+            ),
+            (r#"{"kind":"storyboard","title":"films/a.mp4"}"#, Wish::Storyboard { title: title() }),
+        ] {
+            assert_eq!(wish(json), Ok(expected), "{json}");
+        }
+        for (json, told) in [
+            ("", "EOF"),
+            ("[]", "invalid"),
+            (r#"{"title":"a.mp4"}"#, "kind"),
+            (r#"{"kind":"film","title":"a.mp4"}"#, "film"),
+            (r#"{"kind":"storyboard"}"#, "title"),
+            (r#"{"kind":"storyboard","title":7}"#, "7"),
+            (r#"{"kind":"storyboard","title":"a.mp4","height":720}"#, "height"),
+            (r#"{"kind":"rendition","title":"a.mp4","codec":"h264"}"#, "height"),
+            (r#"{"kind":"rendition","title":"a.mp4","height":720,"codec":"h263"}"#, "h263"),
+            (r#"{"kind":"rendition","title":"a.mp4","height":-1,"codec":"h264"}"#, "-1"),
+            (r#"{"kind":"storyboard","title":"a.mp4"} more"#, "trailing"),
+        ] {
+            let error = wish(json).expect_err(json);
+            assert!(error.contains(told), "{json}: {error}");
+        }
+    }
+}
