@@ -250,6 +250,24 @@ inBrowser("what is being made playable says how far it is, and then plays", DESK
 
 // ---- Jobs ------------------------------------------------------------------
 
+inBrowser("a rendition is ordered, is seen to be made, and is then a quality", DESKTOP, async (page) => {
+  await page.goto("/watch/Clock.mp4");
+  await plays(page, 0);
+  await page.getByText("Make renditions…").click();
+  await page.getByRole("checkbox", { name: "240p" }).check();
+  await page.getByRole("button", { name: "Make", exact: true }).click();
+  await page.locator("#jobs-link").click();
+  const job = (state) => page.locator(`#jobs .job[data-state="${state}"]`).filter({ hasText: "Rendition 240p" });
+  await page.waitForFunction(() => document.querySelector("#jobs .job progress:not([hidden])")?.value > 0);
+  assert.match(await page.locator("#jobs-word").textContent(), /^1 running · \d+\s?%$/);
+  await shoot(page, "job-running");
+  await job("done").waitFor({ timeout: 60_000 });
+  await page.keyboard.press("Escape");
+  await page.getByRole("button", { name: "Use it" }).click();
+  await page.getByLabel("Quality").selectOption("240p");
+  await page.waitForFunction(() => document.querySelector("video").videoHeight === 240);
+});
+
 for (const [screen, options] of [["desktop", DESKTOP], ["phone", PHONE]]) {
   withoutWorker(`a job is ordered, waits, is cancelled and is tried again: ${screen}`, options, async (page) => {
     const height = screen === "desktop" ? "360p" : "240p";
@@ -269,7 +287,7 @@ for (const [screen, options] of [["desktop", DESKTOP], ["phone", PHONE]]) {
     await shoot(page, `jobs-${screen}`);
     await page.keyboard.press("Escape");
     await page.getByRole("dialog", { name: "Jobs" }).waitFor({ state: "hidden" });
-    assert.doesNotMatch(page.url(), /#jobs$/);
+    await page.waitForFunction(() => !location.hash);
   });
 }
 
@@ -277,7 +295,7 @@ withoutWorker("who has the page open elsewhere sees a job come and go", DESKTOP,
   await page.goto("/#jobs");
   const jobs = page.locator("#jobs .job").filter({ hasText: "Portrait.mp4" });
   const headers = { "Content-Type": "application/json" };
-  const wish = { kind: "remux", title: "Portrait.mp4" };
+  const wish = { kind: "rendition", title: "Portrait.mp4", height: 240, codec: "h264" };
   const { id } = await (await fetch(`${idle.url}api/jobs`, { method: "POST", headers, body: JSON.stringify(wish) })).json();
   await jobs.filter({ hasText: "waits for its turn" }).waitFor();
   await fetch(`${idle.url}api/jobs/${id}/cancel`, { method: "POST", headers });

@@ -107,3 +107,32 @@ async fn answer(
     };
     answer.await.unwrap_or_else(|error: Error| error.error_response())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// What stands between `before` and the next double quote, wherever that is in a text.
+    fn names<'a>(text: &'a str, before: &str) -> Vec<&'a str> {
+        let behind = text.split(before).skip(1);
+        behind.filter_map(|rest| rest.split_once('"').map(|(name, _)| name)).collect()
+    }
+
+    #[test]
+    fn what_the_page_refers_to_is_built_in_and_nothing_else() {
+        let text = |bytes| std::str::from_utf8(bytes).expect("UTF-8");
+        let mut referred: BTreeSet<_> =
+            names(text(DOCUMENT.1), "=\"/assets/").into_iter().collect();
+        for (name, _, bytes) in ASSETS {
+            // What is somebody else's refers to nothing of ours.
+            if name.ends_with(".js") {
+                referred.extend(names(text(bytes), "from \"./"));
+                referred.extend(names(text(bytes), "import(\"./"));
+            }
+        }
+        let built_in: BTreeSet<_> = ASSETS.iter().map(|(name, ..)| *name).collect();
+        assert_eq!(referred, built_in);
+    }
+}
