@@ -41,6 +41,7 @@ unit: setup-test ## Run the Rust tests
 browser: setup-test ## Drive the page and the players in Chromium; pictures in target/browser/
 	cargo build
 	node --test-reporter=spec tests/browser/run.mjs
+	node --test-reporter=spec tests/browser/made.mjs
 	node --test-reporter=spec tests/browser/streams.mjs
 
 .PHONY: bench

@@ -13,8 +13,8 @@ import * as path from "node:path";
 import { ROOT } from "./site.mjs";
 
 export const FRAMES_PER_SECOND = 25;
-const SQUARES = 10; // the numbers 0 to 1023
-const SQUARE = 32; // pixels, few enough to fit and enough to outlive the encoder
+export const SQUARES = 10; // the numbers 0 to 1023
+export const SQUARE = 32; // pixels, few enough to fit and enough to outlive the encoder
 
 // B-frames, whose delay an edit list takes back, and a moov at the end, as cameras write it.
 const H264 = ["libx264", "-preset", "veryfast", "-crf", "32", "-bf", "2", "-sc_threshold", "0"];
@@ -34,10 +34,14 @@ export const CLIPS = [
 /** What the first clip is replaced by: its pictures are numbered from 512, and it is shorter. */
 export const REPLACEMENT = { ...CLIPS[0], file: "replacement", seconds: 12, first: 512 };
 
+/** What is on the page: a film with a key frame in each second, and another rendition of the same. */
+export const FILM = { ...CLIPS[0], name: "a film", file: "film", seconds: 40, keyFrameEach: 1 };
+export const SMALLER = { ...FILM, name: "a smaller film", file: "film.100p", height: 100 };
+
 /** Makes those clips that are not there yet. */
-export async function makeClips() {
+export async function makeClips(clips) {
   fs.mkdirSync(path.dirname(fileOf(REPLACEMENT)), { recursive: true });
-  const missing = [...CLIPS, REPLACEMENT].filter((clip) => !fs.existsSync(fileOf(clip)));
+  const missing = clips.filter((clip) => !fs.existsSync(fileOf(clip)));
   await Promise.all(missing.map(make));
 }
 
@@ -59,19 +63,20 @@ async function make(clip) {
 }
 
 /** ffmpeg's arguments, without those that name the output. */
-function recipeOf({ video, audio, seconds, first }) {
+function recipeOf({ video, audio, seconds, first, height, keyFrameEach = 2 }) {
   const bits = Array.from({ length: SQUARES }, (_, bit) => 2 ** bit);
   const picture = [
     `testsrc2=size=${SQUARE * SQUARES}x180:rate=${FRAMES_PER_SECOND}:duration=${seconds}`,
     `drawbox=width=iw:height=${SQUARE}:color=black:thickness=fill`,
     ...bits.map((bit, place) => `drawbox=x=${place * SQUARE}:width=${SQUARE}:height=${SQUARE}:color=white` +
       `:thickness=fill:enable='bitand(n+${first},${bit})'`),
+    ...(height ? [`scale=-2:${height}`] : []),
     "format=yuv420p",
   ];
   const sound = ["-f", "lavfi", "-i", `sine=frequency=440:beep_factor=4:sample_rate=48000:duration=${seconds}`];
   return [
     "-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i", picture.join(","), ...(audio ? sound : []),
-    // A key frame every two seconds: segments can be cut there.
-    "-c:v", ...video, "-g", String(2 * FRAMES_PER_SECOND), ...(audio ? ["-c:a", ...audio] : []),
+    // At a key frame segments can be cut.
+    "-c:v", ...video, "-g", String(keyFrameEach * FRAMES_PER_SECOND), ...(audio ? ["-c:a", ...audio] : []),
   ];
 }

@@ -6,12 +6,10 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
-import { after, before, test } from "node:test";
-import { HOSTILE, launchBrowser, listenForComplaints, OUTPUT, plays, ROOT, startServer } from "./site.mjs";
+import { after, before } from "node:test";
+import { browserTest, DESKTOP, HOSTILE, launchBrowser, OUTPUT, PHONE, plays, ROOT, startServer } from "./site.mjs";
 
 const NOT_A_VIDEO = "Not a video.mp4";
-const DESKTOP = { viewport: { width: 1360, height: 840 } };
-const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 
 // ---- A server with a library, and a browser --------------------------------
 
@@ -34,19 +32,8 @@ after(async () => {
   if (scratch) fs.rmSync(scratch, { recursive: true });
 });
 
-/** A test with a page of its own, in which the browser must find nothing to complain of. */
-function inBrowser(name, options, body) {
-  test(name, { timeout: 120_000 }, async () => {
-    const context = await browser.newContext({ baseURL: server.url, ...options });
-    const complaints = listenForComplaints(context);
-    try {
-      await body(await context.newPage(), complaints);
-    } finally {
-      await context.close();
-    }
-    assert.deepEqual(complaints, []);
-  });
-}
+const inBrowser = (name, options, body) =>
+  browserTest(name, { browser: () => browser, server: () => server }, options, body);
 
 // ---- What the tests say ----------------------------------------------------
 

@@ -3,11 +3,13 @@
 //   HEADWATER_BIN  the server   (target/debug/headwater)
 //   CHROMIUM       the browser  (/usr/bin/chromium)
 
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { createInterface } from "node:readline";
+import { test } from "node:test";
 import { chromium } from "playwright-core";
 
 export const ROOT = path.resolve(import.meta.dirname, "../..");
@@ -22,12 +24,15 @@ const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
 /**
  * Starts a server on a free port; its `url` is read from what it prints. It logs to `log` in OUTPUT, and
- * `stop` fails if it does not end when it is told to.
+ * `stop` fails if it does not end when it is told to. `settings` are further ones, as in the environment.
  */
-export function startServer(library, data, log) {
+export function startServer(library, data, log, settings = {}) {
   fs.mkdirSync(OUTPUT, { recursive: true });
   const args = ["serve", library, "--listen", "127.0.0.1:0", "--data", data];
-  const server = spawn(HEADWATER, args, { stdio: ["ignore", "pipe", fs.openSync(path.join(OUTPUT, log), "w")] });
+  const server = spawn(HEADWATER, args, {
+    stdio: ["ignore", "pipe", fs.openSync(path.join(OUTPUT, log), "w")],
+    env: { ...process.env, ...settings },
+  });
   const stop = async () => {
     if (server.exitCode !== null || server.signalCode !== null) return;
     server.kill("SIGTERM");
@@ -56,10 +61,19 @@ export function launchBrowser(...args) {
   });
 }
 
+/**
+ * Answers that a page asks for knowing that there may be none; the browser notes them all the same: posters of
+ * what has no pictures, or none before it is made playable, and how the worker stands where nobody tells.
+ */
+const EXCUSED = [/ (404|422) .*\/poster\.jpg\?/, / 404 .*\/(chapters\.vtt|api\/status)$/];
+
 /** Collects what the pages of a context find to complain of: errors on the console, and uncaught ones. */
 export function listenForComplaints(context) {
   const complaints = []; // refusals by the content security policy are among them
-  context.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  context.on("console", (message) => {
+    const isExcused = EXCUSED.some((excused) => excused.test(`${message.text()} ${message.location().url}`));
+    if (message.type() === "error" && !isExcused) complaints.push(message.text());
+  });
   context.on("weberror", (error) => complaints.push(String(error.error())));
   return complaints;
 }
@@ -71,4 +85,21 @@ export async function plays(page, seconds = 0.5) {
     const video = document.querySelector("video");
     return video.readyState >= video.HAVE_CURRENT_DATA && video.videoWidth > 0 && video.currentTime >= then;
   }, start + seconds);
+}
+
+export const DESKTOP = { viewport: { width: 1360, height: 840 } };
+export const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
+
+/** Makes a test with a page of its own, in which the browser must find nothing to complain of. */
+export function browserTest(name, { browser, server }, options, body) {
+  test(name, { timeout: 120_000 }, async () => {
+    const context = await browser().newContext({ baseURL: server().url, ...options });
+    const complaints = listenForComplaints(context);
+    try {
+      await body(await context.newPage(), complaints);
+    } finally {
+      await context.close();
+    }
+    assert.deepEqual(complaints, []);
+  });
 }

@@ -42,7 +42,7 @@ const PAGES = {
 let scratch, library, server, pages, browser;
 
 before(async () => {
-  await makeClips();
+  await makeClips([...CLIPS, REPLACEMENT]);
   scratch = fs.mkdtempSync(path.join(tmpdir(), "headwater-streams-"));
   library = path.join(scratch, "library");
   fs.mkdirSync(path.dirname(path.join(library, STRANGE)), { recursive: true });

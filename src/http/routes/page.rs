@@ -18,9 +18,10 @@ use crate::{
     },
 };
 
-/// Nothing but what this server serves, and no script or style inside the document.
+/// Nothing but what this server serves, and no script or style inside the document. What hls.js puts
+/// together plays under a blob's URL.
 const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; media-src 'self'; \
+    "default-src 'none'; script-src 'self'; style-src 'self'; media-src 'self' blob:; \
      img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'self'",
 );
@@ -28,10 +29,35 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 const DOCUMENT: (&str, &[u8]) =
     ("text/html; charset=utf-8", include_bytes!("../../../web/index.html"));
 
+/// A file of the page, by its name and its media type.
+macro_rules! asset {
+    ($name:literal, $media_type:expr) => {
+        ($name, $media_type, include_bytes!(concat!("../../../web/", $name)))
+    };
+}
+
+const STYLE: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
 /// Name, media type and bytes of what the document refers to.
 const ASSETS: &[(&str, &str, &[u8])] = &[
-    ("page.css", "text/css; charset=utf-8", include_bytes!("../../../web/page.css")),
-    ("page.js", "text/javascript; charset=utf-8", include_bytes!("../../../web/page.js")),
+    asset!("page.css", STYLE),
+    asset!("library.css", STYLE),
+    asset!("player.css", STYLE),
+    asset!("jobs.css", STYLE),
+    asset!("page.js", SCRIPT),
+    asset!("library.js", SCRIPT),
+    asset!("posters.js", SCRIPT),
+    asset!("player.js", SCRIPT),
+    asset!("quality.js", SCRIPT),
+    asset!("seekbar.js", SCRIPT),
+    asset!("storyboard.js", SCRIPT),
+    asset!("renditions.js", SCRIPT),
+    asset!("jobs.js", SCRIPT),
+    asset!("server.js", SCRIPT),
+    asset!("words.js", SCRIPT),
+    // Somebody else's: what plays HLS where the browser does not. Loaded when it is needed.
+    asset!("hls.min.mjs", SCRIPT),
 ];
 
 /// `/` and `/watch/<path>`: the same document; which title is shown is for its script to know.
@@ -80,4 +106,33 @@ async fn answer(
         }
     };
     answer.await.unwrap_or_else(|error: Error| error.error_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// What stands between `before` and the next double quote, wherever that is in a text.
+    fn names<'a>(text: &'a str, before: &str) -> Vec<&'a str> {
+        let behind = text.split(before).skip(1);
+        behind.filter_map(|rest| rest.split_once('"').map(|(name, _)| name)).collect()
+    }
+
+    #[test]
+    fn what_the_page_refers_to_is_built_in_and_nothing_else() {
+        let text = |bytes| std::str::from_utf8(bytes).expect("UTF-8");
+        let mut referred: BTreeSet<_> =
+            names(text(DOCUMENT.1), "=\"/assets/").into_iter().collect();
+        for (name, _, bytes) in ASSETS {
+            // What is somebody else's refers to nothing of ours.
+            if name.ends_with(".js") {
+                referred.extend(names(text(bytes), "from \"./"));
+                referred.extend(names(text(bytes), "import(\"./"));
+            }
+        }
+        let built_in: BTreeSet<_> = ASSETS.iter().map(|(name, ..)| *name).collect();
+        assert_eq!(referred, built_in);
+    }
 }
