@@ -93,7 +93,7 @@ mod tests {
         }
         for (json, told) in [
             ("", "EOF"),
-            ("[]", "invalid"),
+            ("[]", "kind"),
             (r#"{"title":"a.mp4"}"#, "kind"),
             (r#"{"kind":"film","title":"a.mp4"}"#, "film"),
             (r#"{"kind":"storyboard"}"#, "title"),
