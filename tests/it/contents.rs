@@ -7,6 +7,7 @@ use crate::{
     harness::{Broken, Folder, Serving, head, serve, serve_with, until},
     http2,
     json::{ask, json, post, read, request},
+    streams::put_sample,
 };
 
 /// The most content that is read, in bytes.
@@ -16,7 +17,7 @@ const WISH: &str = r#"{"kind":"storyboard","title":"a.mp4"}"#;
 
 fn one_file() -> (Folder, Serving) {
     let folder = Folder::new();
-    folder.put("a.mp4", [0; 1000]);
+    put_sample(&folder, "Clock.mp4", "a.mp4");
     let serving = serve(&folder);
     (folder, serving)
 }
@@ -174,7 +175,7 @@ fn a_client_that_ends_in_the_middle_of_its_content_has_asked_for_nothing() {
 #[test]
 fn http_2_holds_content_to_the_same_bounds() {
     let folder = Folder::new();
-    folder.put("a.mp4", [0; 1000]);
+    put_sample(&folder, "Clock.mp4", "a.mp4");
     let serving = serve_with(&[folder.path("")], "head_timeout_s = 1");
     let client = http2::Client::connect(serving.address);
     let json_type = "Content-Type: application/json";

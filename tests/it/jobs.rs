@@ -10,10 +10,11 @@ use crate::{
     harness::{Folder, Serving, block_on, head, serve, serve_with, until},
     json::{ask, json, post, read, request},
     program::{Program, run},
+    streams::put_sample,
 };
 
 const WISHES: [&str; 3] = [
-    r#"{"kind":"rendition","title":"films/a.mp4","height":720,"codec":"h264"}"#,
+    r#"{"kind":"rendition","title":"films/a.mp4","height":240,"codec":"h264"}"#,
     r#"{"kind":"storyboard","title":"films/a.mp4"}"#,
     r#"{"kind":"remux","title":"films/a.mp4"}"#,
 ];
@@ -21,7 +22,7 @@ const WISHES: [&str; 3] = [
 /// A folder with one film, and a server of it.
 pub fn one_film() -> (Folder, Serving) {
     let folder = Folder::new();
-    folder.put("films/a.mp4", [0; 1000]);
+    put_sample(&folder, "Clock.mp4", "films/a.mp4");
     let serving = serve(&folder);
     (folder, serving)
 }
@@ -83,7 +84,7 @@ fn a_wish_that_cannot_be_is_refused_and_says_why() {
     for (asked, status, told) in [
         ("", 400, "EOF"),
         ("[]", 400, ""),
-        (r#"{"kind":"rendition","title":"films/a.mp4","height":720}"#, 400, "codec"),
+        (r#"{"kind":"rendition","title":"films/a.mp4","height":240}"#, 400, "codec"),
         (r#"{"kind":"remux","title":"films/a.mp4","colour":1}"#, 400, "colour"),
         (r#"{"kind":"remux","title":"films/none.mp4"}"#, 404, "nothing"),
         (r#"{"kind":"remux","title":"films"}"#, 404, "nothing"),
@@ -104,14 +105,14 @@ fn a_wish_that_cannot_be_is_refused_and_says_why() {
 fn a_replaced_file_is_another_to_wish_for() {
     let (folder, serving) = one_film();
     let first = wish(&serving, WISHES[2]);
-    folder.put("films/a.mp4", [1; 2000]);
+    put_sample(&folder, "Portrait.mp4", "films/a.mp4");
     assert_ne!(wish(&serving, WISHES[2])["id"], first["id"]);
 }
 
 #[test]
 fn the_list_is_in_pages_the_newest_first_by_state_and_title() {
     let (folder, serving) = one_film();
-    folder.put("b & c.mp4", [0; 10]);
+    put_sample(&folder, "Clock.mp4", "b & c.mp4");
     let ids: Vec<_> = WISHES.iter().map(|asked| wish(&serving, asked)["id"].clone()).collect();
     let other = wish(&serving, r#"{"kind":"remux","title":"b & c.mp4"}"#)["id"].clone();
     json(&ask(&serving, "POST", &format!("/api/jobs/{}/cancel", other.as_str().unwrap()), ""), 200);
@@ -268,7 +269,7 @@ fn a_page_of_another_origin_and_a_name_of_another_host_change_nothing() {
 #[test]
 fn over_the_network_nothing_is_changed_without_a_token_and_all_is_with_it() {
     let folder = Folder::new();
-    folder.put("films/a.mp4", [0; 1000]);
+    put_sample(&folder, "Clock.mp4", "films/a.mp4");
     let file = folder.put("token", "correct-horse-battery-staple\n");
     let library = folder.path("films").display().to_string();
     let wish = r#"{"kind":"remux","title":"a.mp4"}"#;
@@ -308,7 +309,7 @@ fn over_the_network_nothing_is_changed_without_a_token_and_all_is_with_it() {
 #[test]
 fn without_a_database_the_jobs_say_so_and_everything_else_plays() {
     let folder = Folder::new();
-    folder.put("films/a.mp4", [0; 1000]);
+    put_sample(&folder, "Clock.mp4", "films/a.mp4");
     let serving = serve_with(&[folder.path("")], "");
     serving.site().jobs.store(None);
     for target in ["/api/jobs", "/api/jobs/0190b0a0-0000-7000-8000-000000000000", "/api/events"] {
@@ -333,7 +334,7 @@ fn without_a_database_the_jobs_say_so_and_everything_else_plays() {
 #[test]
 fn the_program_lists_cancels_and_retries_the_jobs_of_a_server() {
     let folder = Folder::new();
-    folder.put("films/a.mp4", [0; 1000]);
+    put_sample(&folder, "Clock.mp4", "films/a.mp4");
     let data = folder.path("data").display().to_string();
     let jobs = |arguments: &[&str]| run(&[&["jobs", "--data", &data], arguments].concat());
     let (status, _, logged) = jobs(&[]);

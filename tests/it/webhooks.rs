@@ -17,11 +17,12 @@ use serde_json::Value;
 use crate::{
     harness::{Folder, Serving, block_on, serve_with, start, until},
     jobs::{claim, queue, wish},
+    streams::put_sample,
 };
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-const RENDITION: &str = r#"{"kind":"rendition","title":"a.mp4","height":720,"codec":"h264"}"#;
+const RENDITION: &str = r#"{"kind":"rendition","title":"a.mp4","height":240,"codec":"h264"}"#;
 
 /// Somebody who is told.
 struct Receiving {
@@ -107,7 +108,7 @@ fn configured(folder: &Folder, url: &str, events: &str) -> String {
 
 fn library() -> Folder {
     let folder = Folder::new();
-    folder.put("films/a.mp4", [0; 1000]);
+    put_sample(&folder, "Clock.mp4", "films/a.mp4");
     folder
 }
 
