@@ -3,6 +3,7 @@
 // Leaves pictures of the page and the servers' logs in target/browser/.
 
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
@@ -29,7 +30,8 @@ before(async () => {
   fs.copyFileSync(fileOf(FILM), path.join(library, LONE));
   fs.copyFileSync(fileOf(FILM), path.join(library, "film.mp4"));
   fs.copyFileSync(fileOf(SMALLER), path.join(library, "film.100p.mp4"));
-  fs.writeFileSync(path.join(library, MATROSKA), "A film in a container that this browser does not know.\n");
+  const copy = ["-v", "error", "-i", fileOf(FILM), "-c", "copy", path.join(library, MATROSKA)];
+  assert.equal(spawnSync("ffmpeg", copy, { stdio: "inherit" }).status, 0);
 
   server = await startServer(library, path.join(scratch, "data"), "made.log");
   idle = await startServer(library, path.join(scratch, "idle"), "idle.log", { HEADWATER_WORKER: "false" });
@@ -230,21 +232,16 @@ inBrowser("a title of one rendition has no menu, and does not load what it would
 
 // ---- Titles that are made playable -----------------------------------------
 
-inBrowser("what is being made playable says how far it is, and then plays", DESKTOP, async (page, complaints) => {
-  let asked = 0;
-  const problem = { type: "about:blank", title: "Service Unavailable", status: 503, detail: "this is being made playable: 42 %" };
-  await page.route(`**/v/${MATROSKA}/*`, (route) => {
-    const url = route.request().url().replace(MATROSKA, LONE);
-    if (url.endsWith("play.mp4") && ++asked === 1) {
-      return route.fulfill({ status: 503, contentType: "application/problem+json", headers: { "Retry-After": "1" }, json: problem });
-    }
-    return route.continue({ url });
-  });
+inBrowser("what no browser plays is made playable, which is said, and then plays with previews", DESKTOP, async (page, complaints) => {
   await page.goto("/");
+  const said = page.getByText("This browser cannot play this file as it is.").waitFor();
   await row(page, MATROSKA).click();
-  await page.getByText("this is being made playable: 42 %").waitFor();
+  await said;
   await plays(page);
   await page.locator("#making").waitFor({ state: "hidden" });
+  const { x, y } = await onBar(page, 10.5);
+  await page.mouse.move(x, y);
+  shows(await previewOf(page, 10.5), 10.5);
   assert.match(complaints.splice(0).join(), /503/);
 });
 

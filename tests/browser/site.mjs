@@ -63,9 +63,9 @@ export function launchBrowser(...args) {
 
 /**
  * Answers that a page asks for knowing that there may be none; the browser notes them all the same: posters of
- * what has no pictures, or none before it is made playable, and how the worker stands where nobody tells.
+ * what has no pictures, or none before it is made playable, and chapters.
  */
-const EXCUSED = [/ (404|422) .*\/poster\.jpg\?/, / 404 .*\/(chapters\.vtt|api\/status)$/];
+const EXCUSED = [/ (404|422|503) .*\/poster\.jpg\?/, / 404 .*\/chapters\.vtt$/];
 
 /** Collects what the pages of a context find to complain of: errors on the console, and uncaught ones. */
 export function listenForComplaints(context) {
