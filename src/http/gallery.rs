@@ -61,6 +61,9 @@ pub enum Stands {
     Failed(String),
 }
 
+/// Keys and tokens of renditions.
+pub type Renditions = Arc<[(String, i64)]>;
+
 /// What was made, and those who wait for more.
 pub struct Gallery {
     queue: Queue,
@@ -71,7 +74,7 @@ pub struct Gallery {
     /// What was asked for since [`Gallery::take_used`].
     used: Mutex<HashSet<String>>,
     /// The renditions of versions of titles, and since when that is known.
-    renditions: Cache<String, (Instant, Arc<[(String, i64)]>)>,
+    renditions: Cache<String, (Instant, Renditions)>,
     waiting: Semaphore,
     supervisor: Supervisor,
     beside: Handle,
@@ -162,7 +165,7 @@ impl Gallery {
 
     /// The renditions of a version of a title, by key and token. None if the database does not say so
     /// at once: whoever wants to play does not wait for it.
-    pub async fn renditions(self: &Arc<Self>, version: &str) -> Arc<[(String, i64)]> {
+    pub async fn renditions(self: &Arc<Self>, version: &str) -> Renditions {
         if let Some((asked, known)) = self.renditions.get(version)
             && asked.elapsed() < TRUST
         {
@@ -174,7 +177,7 @@ impl Gallery {
             let ask = gallery.queue.artifacts_of_kind(&prefix, "rendition");
             let found = timeout(AT_ONCE, ask).await.ok()?.ok()?;
             let found = found.into_iter().map(|made| (made.key, made.token));
-            let found: Arc<[_]> = found.collect();
+            let found: Renditions = found.collect();
             gallery.renditions.insert(of, (Instant::now(), Arc::clone(&found)));
             for (key, _) in &*found {
                 gallery.note_use(key);

@@ -1,5 +1,7 @@
 //! The page: a list of titles and a player, in one document.
 
+use std::sync::LazyLock;
+
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError as _,
     http::header::{
@@ -71,31 +73,30 @@ pub async fn page(request: HttpRequest, site: Data<Site>) -> HttpResponse {
             read.and_then(|read| read.map(Bytes::from).map_err(|e| Error::Internal(Box::new(e))))
         }
     };
-    answer(&request, &site, media_type, document).await
+    let text = document.map(|bytes| Text::made(bytes, media_type, Caching::Revalidate));
+    answer(&request, &site, text).await
 }
 
 /// `/assets/<name>`: what the document refers to.
 pub async fn asset(request: HttpRequest, site: Data<Site>, name: Path<String>) -> HttpResponse {
-    let found = ASSETS.iter().find(|(known, ..)| *known == name.as_str());
-    let (media_type, bytes) = match found {
-        Some((_, media_type, bytes)) => (*media_type, Ok(Bytes::from_static(bytes))),
-        None => ("", Err(Error::NotFound)),
-    };
-    answer(&request, &site, media_type, bytes).await
+    let found = ASSETS.iter().position(|(known, ..)| *known == name.as_str());
+    answer(&request, &site, found.map(|place| KEPT[place].clone()).ok_or(Error::NotFound)).await
 }
 
-async fn answer(
-    request: &HttpRequest,
-    site: &Site,
-    media_type: &'static str,
-    bytes: Result<Bytes, Error>,
-) -> HttpResponse {
+/// The built-in assets with their coded forms: to code the largest takes some tens of milliseconds.
+static KEPT: LazyLock<Vec<Text>> = LazyLock::new(|| {
+    let assets = ASSETS.iter().map(|&(_, media_type, bytes)| {
+        Text::kept(Bytes::from_static(bytes), media_type, Caching::Revalidate, None)
+    });
+    assets.collect()
+});
+
+async fn answer(request: &HttpRequest, site: &Site, text: Result<Text, Error>) -> HttpResponse {
     let answer = async {
-        let bytes = bytes?;
+        let text = text?;
         match read_method(request.method())? {
             Read::Options => Ok(cors::options(request)),
             Read::Answer => {
-                let text = Text::made(bytes, media_type, Caching::Revalidate);
                 let mut response = respond_text(request, site, text).await?;
                 let fields = response.headers_mut();
                 fields.insert(CONTENT_SECURITY_POLICY, POLICY);
