@@ -37,7 +37,6 @@ const MAY_BE_REFUSED: &[(&str, &str)] = &[
     ("cbcs.mp4", "it is encrypted and fragmented: one file is not made of that"),
     ("_mpeg4.mp4", "no player of HLS or DASH decodes MPEG-4 Part 2"),
     ("sowt-with-video.mov", "its sound is PCM as QuickTime writes it, and silence would be worse"),
-    (".mkv", "only MP4 and MOV are packaged"),
 ];
 
 /// What ffmpeg itself reads wrongly from the disk, so that nothing can be compared with it.
@@ -134,6 +133,10 @@ fn compare(serving: &Serving, folder: &Path, title: &str, view: &str) -> Result<
     let encoded = encoded.map(|name| name.to_string()).collect::<Vec<_>>().join("/");
     let target = format!("/v/{encoded}/{view}");
     let head = serving.get(&target, &["Range: bytes=0-0"]);
+    // A job makes these playable first; `remux` has tests of that.
+    if head.status == 503 && title.ends_with(".mkv") {
+        return Ok(());
+    }
     let may_be_refused = MAY_BE_REFUSED.iter().any(|(end, _)| title.ends_with(end));
     match head.status {
         200 | 206 => {}
