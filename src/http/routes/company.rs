@@ -7,8 +7,9 @@ use std::{
 };
 
 use super::{
-    ladder, pictures,
-    streams::{self, Opened},
+    ladder,
+    opened::{self, Opened},
+    pictures,
 };
 use crate::{
     extent::disk::{File, OpenError, Version},
@@ -83,7 +84,7 @@ impl Company {
         let mut company = Self::default();
         for path in &companions.renditions {
             let prefix = prefix_beside(path, encoded);
-            match streams::open(site, path).await {
+            match opened::open(site, path).await {
                 Ok(rendition) => company.join(opened, path, prefix, rendition),
                 Err(error) => company.left_out.push((path.clone(), error.to_string())),
             }
@@ -115,7 +116,7 @@ impl Company {
         let mut company = Self::default();
         let mut members = Vec::new();
         for path in site.library.set(folder).await? {
-            match streams::open(site, &path).await {
+            match opened::open(site, &path).await {
                 Ok(opened) => members.push((title::pixels(&opened.movie), path, opened)),
                 Err(error) => company.left_out.push((path, error.to_string())),
             }

@@ -12,7 +12,7 @@ use actix_web::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::streams;
+use super::opened;
 use crate::{
     http::{
         Error, Site, content,
@@ -146,7 +146,7 @@ async fn wish(request: &HttpRequest, content: Payload, site: &Site) -> Result<Ht
     let permit = guard::permit(request, site)?;
     let wish: Wish = read(content, site).await?;
     let path = MediaPath::from_path(Path::new(wish.title()))?;
-    let opened = streams::open_playable(site, &path).await?;
+    let opened = opened::open_playable(site, &path).await?;
     let new = wish.task(&path, opened.source, &opened.movie)?.job();
     let (job, is_new) = alter(permit, site, async move |queue| queue.enqueue(new).await).await?;
     let status = if is_new { StatusCode::ACCEPTED } else { StatusCode::OK };

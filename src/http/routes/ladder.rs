@@ -6,7 +6,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use super::streams::Opened;
+use super::opened::Opened;
 use crate::{
     derive::RENDITION,
     extent::disk::File,

@@ -12,10 +12,7 @@ use actix_web::{
 };
 use percent_encoding::percent_decode_str;
 
-use super::{
-    progressive::milliseconds,
-    streams::{self, Opened},
-};
+use super::{opened::Opened, progressive::milliseconds, streams};
 use crate::{
     derive::{
         Make, Picture, Task,

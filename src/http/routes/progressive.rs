@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use percent_encoding::percent_decode_str;
 
-use super::streams::{self, Opened};
+use super::{opened::Opened, streams};
 use crate::{
     extent::{Caching, Content, Extent, Extents, ReadError, Source, Validator},
     http::{Error, Site},

@@ -1,40 +1,33 @@
 //! `/v/<title>/…`: what is made of a title while it is asked for.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
-use actix_web::{
-    HttpRequest, HttpResponse, ResponseError as _,
-    http::{StatusCode, header::HeaderName},
-    web::Data,
-};
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _, http::StatusCode, web::Data};
 
 use super::{
     Read,
     company::Company,
     inspect,
     ladder::Rung,
+    opened::{self, Opened, index, version_of},
     pictures, progressive, read_method,
     remuxed::{self, Asking},
     texts,
 };
 use crate::{
     extent::{
-        Caching, Content, Extent, Extents, ReadAt, ReadError, Source, Validator,
-        disk::{File, Version},
+        Caching, Content, Extent, Extents, ReadAt, ReadError, Source, Validator, disk::Version,
     },
     http::{
         Error, Site, cors,
         derived::{Derived, TrackFile, View},
-        fields::{AnswerFields, reading},
+        fields::reading,
         layout,
         made::Product,
         respond::{self, Answer, respond},
         text::{Text, answer_text, respond_text},
     },
-    library::{Index, MediaPath},
+    library::MediaPath,
     movie::{Movie, Track},
     package::{cmaf, dash, hls, title},
     wire::http1::{AnswerHead, Head},
@@ -51,59 +44,6 @@ const PICTURES: &str = "video-1";
 
 /// The most samples of a segment that is made by an I/O worker, in some hundred microseconds.
 const AT_ONCE_SAMPLES_MAX: u32 = 8192;
-
-/// A title that was opened, with its index.
-#[derive(Clone)]
-pub(super) struct Opened {
-    pub(super) file: Arc<File>,
-    pub(super) movie: Arc<Movie>,
-    /// Names what is made of it here.
-    pub(super) version: Version,
-    /// Names what jobs make of it: the version of the title's own file, which is the same if that plays.
-    pub(super) source: Version,
-    timing: Timing,
-}
-
-/// What took how long, for `Server-Timing` (HTTP.md, D6).
-#[derive(Clone, Copy, Debug)]
-struct Timing {
-    /// When the title was asked for.
-    begun: Instant,
-    /// Until when it was opened, and its index read.
-    indexed: Instant,
-}
-
-const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
-
-impl Timing {
-    /// Puts the field into an answer that was made just now.
-    fn put(&self, head: &mut impl AnswerFields) {
-        let ms = |time: Duration| time.as_secs_f64() * 1000.0;
-        let index = ms(self.indexed.duration_since(self.begun));
-        let assemble = ms(self.indexed.elapsed());
-        let value = format_args!("index;dur={index:.3}, assemble;dur={assemble:.3}");
-        head.put_text(&SERVER_TIMING, value);
-    }
-}
-
-impl Opened {
-    /// One whose own file plays.
-    fn new(file: Arc<File>, movie: Arc<Movie>, site: &Site, begun: Instant) -> Self {
-        let version = version_of(&file, site);
-        let timing = Timing { begun, indexed: Instant::now() };
-        Self { file, movie, version, source: version, timing }
-    }
-
-    /// A rendition of it, which was opened for the same request.
-    pub(super) fn rendition(&self, file: Arc<File>, movie: Arc<Movie>, site: &Site) -> Self {
-        Self::new(file, movie, site, self.timing.begun)
-    }
-}
-
-/// The version in the URLs of what is made of a file.
-fn version_of(file: &File, site: &Site) -> Version {
-    title::version(file.identity().version(), site.library.indices.grid_ms().get())
-}
 
 /// Answers in front of the App, if this is a GET or HEAD of what can be made at once of a title that is
 /// open, indexed and in memory already: most of what players ask for. Whatever else there is to say
@@ -220,7 +160,7 @@ async fn answer(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse
         return inspect::answer(request, site, file, index).await;
     }
     let asking = if view.is_picture() { Asking::Looks } else { Asking::Begins };
-    let opened = opened(site, &title, (file, index), asking, begun).await?;
+    let opened = opened::opened(site, &title, (file, index), asking, begun).await?;
     let mut response = make(request, site, &title, &opened, view).await?;
     opened.timing.put(&mut response);
     Ok(response)
@@ -296,57 +236,6 @@ pub(super) async fn send(
         return layout::respond(request, site, content).await;
     }
     Ok(respond(request, &site.settings.load(), content))
-}
-
-/// Opens a title that plays, by its own file or by the movie that was made of that; which is begun
-/// now, if it was not yet.
-pub(super) async fn open_playable(site: &Site, title: &MediaPath) -> Result<Opened, Error> {
-    let begun = Instant::now();
-    let indexed = index(site, title).await?;
-    opened(site, title, indexed, Asking::Begins, begun).await
-}
-
-async fn opened(
-    site: &Site,
-    title: &MediaPath,
-    (file, index): (Arc<File>, Index),
-    asking: Asking,
-    begun: Instant,
-) -> Result<Opened, Error> {
-    match index {
-        Ok(movie) => Ok(Opened::new(file, movie, site, begun)),
-        Err(refused) => {
-            let source = version_of(&file, site);
-            let made = remuxed::open(site, title, (&file, source), &refused, asking).await;
-            let (file, movie) = made?;
-            Ok(Opened { source, ..Opened::new(file, movie, site, begun) })
-        }
-    }
-}
-
-/// Opens a title whose own file is a movie, or says why it is none. Nothing is made for it.
-pub(super) async fn open(site: &Site, title: &MediaPath) -> Result<Opened, Error> {
-    let begun = Instant::now();
-    let (file, index) = index(site, title).await?;
-    Ok(Opened::new(file, playable(index)?, site, begun))
-}
-
-/// Opens a file, and reads its index or why it has none.
-async fn index(site: &Site, title: &MediaPath) -> Result<(Arc<File>, Index), Error> {
-    let file = site.library.open(title).await?;
-    if file.has_grown_within(super::GROWING) {
-        return Err(Error::Growing);
-    }
-    let cache = &site.library.indices;
-    let index = match cache.get(&file) {
-        Some(index) => index,
-        None => cache.index(&file).await?,
-    };
-    Ok((file, index))
-}
-
-fn playable(index: Index) -> Result<Arc<Movie>, Error> {
-    index.map_err(|refused| Error::Unprocessable(refused.to_string()))
 }
 
 /// The multivariant playlist or the MPD, from the cache or made now.

@@ -7,7 +7,8 @@ use actix_web::{HttpRequest, HttpResponse, web::Data};
 use super::{
     company::{self, Company, From, Rendition, TextSource, text_track},
     files,
-    streams::{self, Opened},
+    opened::Opened,
+    streams,
 };
 use crate::{
     extent::{Caching, ReadError},
