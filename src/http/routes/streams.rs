@@ -21,6 +21,7 @@ use super::{
     texts,
 };
 use crate::{
+    derive::Task,
     extent::{
         Caching, Content, Extent, Extents, ReadAt, ReadError, Source, Validator,
         disk::{File, Version},
@@ -304,6 +305,18 @@ pub(super) async fn open_playable(site: &Site, title: &MediaPath) -> Result<Open
     let begun = Instant::now();
     let indexed = index(site, title).await?;
     opened(site, title, indexed, Asking::Begins, begun).await
+}
+
+/// The task that makes the movie of a title; `None` if its own file is one.
+pub(super) async fn movie_task(site: &Site, title: &MediaPath) -> Result<Option<Task>, Error> {
+    let (file, index) = index(site, title).await?;
+    match index {
+        Ok(_) => Ok(None),
+        Err(refused) => {
+            let source = version_of(&file, site);
+            remuxed::task(title, (&file, source), &refused).await.map(Some)
+        }
+    }
 }
 
 async fn opened(
