@@ -35,24 +35,36 @@ pub enum Wish {
         /// The title's path.
         title: String,
     },
+    /// The movie of a file that is none, so that it plays at once when somebody asks for it.
+    Remux {
+        /// The title's path.
+        title: String,
+    },
 }
 
 impl Wish {
     /// The path of the title that it is about.
     pub fn title(&self) -> &str {
         match self {
-            Self::Rendition { title, .. } | Self::Storyboard { title } => title,
+            Self::Rendition { title, .. } | Self::Storyboard { title } | Self::Remux { title } => {
+                title
+            }
         }
     }
 
     /// The task that makes it of a title, of which `movie` is what plays. Errors if it cannot be had of
     /// this one.
     pub fn task(&self, title: &MediaPath, version: Version, movie: &Movie) -> Result<Task, Error> {
-        let track = stills::track(movie)?;
         let make = match self {
-            Self::Storyboard { .. } => Make::Storyboard,
+            Self::Remux { .. } => {
+                return Err(Error::Unprocessable("it plays as it is".into()));
+            }
+            Self::Storyboard { .. } => {
+                stills::track(movie)?;
+                Make::Storyboard
+            }
             Self::Rendition { height, codec, effort, .. } => {
-                let pictures = Pictures::of(track).ok_or(Error::NotFound)?;
+                let pictures = Pictures::of(stills::track(movie)?).ok_or(Error::NotFound)?;
                 let rung = Rung::new(&pictures, *height, *codec, *effort).ok_or_else(|| {
                     let lines = pictures.lines();
                     Error::Unprocessable(format!(
@@ -88,6 +100,7 @@ mod tests {
                 },
             ),
             (r#"{"kind":"storyboard","title":"films/a.mp4"}"#, Wish::Storyboard { title: title() }),
+            (r#"{"kind":"remux","title":"films/a.mp4"}"#, Wish::Remux { title: title() }),
         ] {
             assert_eq!(wish(json), Ok(expected), "{json}");
         }

@@ -12,7 +12,7 @@ use crate::{
     json::json,
 };
 
-const WISH: &str = r#"{"kind":"remux","title":"films/a.mp4"}"#;
+const WISH: &str = r#"{"kind":"rendition","title":"films/a.mp4","height":240,"codec":"h264"}"#;
 
 /// More changes than are kept for anybody.
 const LIVE_AND_MORE: u16 = 400;

@@ -1,10 +1,10 @@
 //! The jobs of the API: what may be asked for and by whom, and what is told of it.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use headwater::jobs::queue::{Class, Lease, NewJob, Progress, Queue, Retry};
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     harness::{Folder, Serving, block_on, head, serve, serve_with, until},
@@ -16,8 +16,13 @@ use crate::{
 const WISHES: [&str; 3] = [
     r#"{"kind":"rendition","title":"films/a.mp4","height":240,"codec":"h264"}"#,
     r#"{"kind":"storyboard","title":"films/a.mp4"}"#,
-    r#"{"kind":"remux","title":"films/a.mp4"}"#,
+    r#"{"kind":"rendition","title":"films/a.mp4","height":180,"codec":"av1"}"#,
 ];
+
+const REMUX: &str = r#"{"kind":"remux","title":"b & c.webm"}"#;
+
+/// For a server beside which nobody works: jobs stay as they are.
+const NO_WORKER: (&str, &str) = ("HEADWATER_WORKER", "false");
 
 /// A folder with one film, and a server of it.
 pub fn one_film() -> (Folder, Serving) {
@@ -48,6 +53,18 @@ fn shown(serving: &Serving, job: &Value) -> Value {
     json(&serving.get(&target(job), &[]), 200)
 }
 
+/// The wish that a job says it fulfils.
+fn wished(job: &Value) -> Value {
+    let (kind, title) = (&job["kind"], &job["title"]);
+    match &job["make"]["rendition"]["rung"] {
+        Value::Null => json!({ "kind": kind, "title": title }),
+        rung => {
+            let (height, codec) = (&rung["lines"], &rung["coding"]);
+            json!({ "kind": kind, "title": title, "height": height, "codec": codec })
+        }
+    }
+}
+
 fn target(job: &Value) -> String {
     format!("/api/jobs/{}", job["id"].as_str().expect("an id"))
 }
@@ -65,7 +82,7 @@ fn a_wish_is_accepted_once_and_then_it_is_the_job_that_there_is() {
         let job = json(&first, 202);
         assert_eq!(first.field("location"), Some(&*target(&job)));
         assert_eq!(first.field("cache-control"), Some("no-store"));
-        assert_eq!(job["wish"], serde_json::from_str::<Value>(asked).expect("JSON"));
+        assert_eq!(wished(&job), serde_json::from_str::<Value>(asked).expect("JSON"));
         assert_eq!((&job["state"], &job["title"]), (&"queued".into(), &"films/a.mp4".into()));
         assert_eq!(job["progress"]["percent"], 0.0);
         assert!(job["created"].as_str().is_some_and(|time| time.ends_with('Z')), "{job}");
@@ -81,11 +98,18 @@ fn a_wish_is_accepted_once_and_then_it_is_the_job_that_there_is() {
 fn a_wish_that_cannot_be_is_refused_and_says_why() {
     let (folder, serving) = one_film();
     folder.put("notes.txt", "no title");
+    folder.put("broken.mkv", [0; 1000]);
+    folder.put("words.srt", "no title either");
     for (asked, status, told) in [
         ("", 400, "EOF"),
         ("[]", 400, ""),
         (r#"{"kind":"rendition","title":"films/a.mp4","height":240}"#, 400, "codec"),
+        (r#"{"kind":"rendition","title":"films/a.mp4","height":0,"codec":"av1"}"#, 422, "360"),
+        (r#"{"kind":"rendition","title":"films/a.mp4","height":480,"codec":"av1"}"#, 422, "360"),
         (r#"{"kind":"remux","title":"films/a.mp4","colour":1}"#, 400, "colour"),
+        (r#"{"kind":"remux","title":"films/a.mp4"}"#, 422, "plays as it is"),
+        (r#"{"kind":"remux","title":"broken.mkv"}"#, 422, "no other kind"),
+        (r#"{"kind":"remux","title":"words.srt"}"#, 422, ""),
         (r#"{"kind":"remux","title":"films/none.mp4"}"#, 404, "nothing"),
         (r#"{"kind":"remux","title":"films"}"#, 404, "nothing"),
         (r#"{"kind":"remux","title":"notes.txt"}"#, 404, "nothing"),
@@ -102,19 +126,33 @@ fn a_wish_that_cannot_be_is_refused_and_says_why() {
 }
 
 #[test]
+fn a_file_that_is_no_movie_is_made_one_for_whoever_wishes() {
+    let (folder, serving) = one_film();
+    put_sample(&folder, "Clock.webm", "b & c.webm");
+    let job = wish(&serving, REMUX);
+    assert_eq!((&job["kind"], &job["make"]), (&"movie".into(), &"movie".into()));
+    assert_eq!(job["title"], "b & c.webm");
+    // The same that somebody waits for who plays it.
+    let problem = json(&serving.get("/v/b%20&%20c.webm/index.m3u8", &[]), 503);
+    assert_eq!(problem["job"], job["id"]);
+    assert_eq!(listed(&serving, "").len(), 1);
+}
+
+#[test]
 fn a_replaced_file_is_another_to_wish_for() {
     let (folder, serving) = one_film();
     let first = wish(&serving, WISHES[2]);
-    put_sample(&folder, "Portrait.mp4", "films/a.mp4");
+    put_sample(&folder, "Portrait.mp4", "films/.a.mp4");
+    fs::rename(folder.path("films/.a.mp4"), folder.path("films/a.mp4")).expect("replaced");
     assert_ne!(wish(&serving, WISHES[2])["id"], first["id"]);
 }
 
 #[test]
 fn the_list_is_in_pages_the_newest_first_by_state_and_title() {
     let (folder, serving) = one_film();
-    put_sample(&folder, "Clock.mp4", "b & c.mp4");
+    put_sample(&folder, "Clock.webm", "b & c.webm");
     let ids: Vec<_> = WISHES.iter().map(|asked| wish(&serving, asked)["id"].clone()).collect();
-    let other = wish(&serving, r#"{"kind":"remux","title":"b & c.mp4"}"#)["id"].clone();
+    let other = wish(&serving, REMUX)["id"].clone();
     json(&ask(&serving, "POST", &format!("/api/jobs/{}/cancel", other.as_str().unwrap()), ""), 200);
     let ids_of = |query: &str| -> Vec<Value> {
         listed(&serving, query).iter().map(|job| job["id"].clone()).collect()
@@ -123,7 +161,7 @@ fn the_list_is_in_pages_the_newest_first_by_state_and_title() {
     assert_eq!(ids_of(""), newest_first);
     assert_eq!(ids_of("?state=queued"), newest_first[1..]);
     assert_eq!(ids_of("?state=cancelled"), std::slice::from_ref(&other));
-    assert_eq!(ids_of("?title=b%20%26%20c.mp4"), [other]);
+    assert_eq!(ids_of("?title=b%20%26%20c.webm"), [other]);
     assert!(ids_of("?title=none.mp4").is_empty());
     let (mut next, mut all) = (Some("/api/jobs?limit=1&state=queued".to_owned()), Vec::new());
     while let Some(page) = next {
@@ -272,7 +310,7 @@ fn over_the_network_nothing_is_changed_without_a_token_and_all_is_with_it() {
     put_sample(&folder, "Clock.mp4", "films/a.mp4");
     let file = folder.put("token", "correct-horse-battery-staple\n");
     let library = folder.path("films").display().to_string();
-    let wish = r#"{"kind":"remux","title":"a.mp4"}"#;
+    let wish = r#"{"kind":"storyboard","title":"a.mp4"}"#;
     let ask = |program: &Program, token: &str| {
         let mut client = program.connect();
         client.send(request(
@@ -287,8 +325,8 @@ fn over_the_network_nothing_is_changed_without_a_token_and_all_is_with_it() {
     let program = Program::serve(&everywhere, &[]);
     let problem = json(&ask(&program, "correct-horse-battery-staple"), 403);
     assert!(problem["detail"].as_str().unwrap().contains("api_token_file"), "{problem}");
-    let variable = [("HEADWATER_API_TOKEN_FILE", file.to_str().expect("text"))];
-    let program = Program::serve(&everywhere, &variable);
+    let variables = [("HEADWATER_API_TOKEN_FILE", file.to_str().expect("text")), NO_WORKER];
+    let program = Program::serve(&everywhere, &variables);
     let refused = ask(&program, "wrong-horse-battery-staple");
     assert_eq!((refused.status, refused.field("www-authenticate").is_some()), (401, true));
     assert_eq!(ask(&program, "correct-horse-battery-staple").status, 202);
@@ -325,7 +363,7 @@ fn without_a_database_the_jobs_say_so_and_everything_else_plays() {
     folder.put("data/headwater.db/not a database", []);
     let data = format!("--data={}", folder.path("data").display());
     let program = Program::serve(&[data, folder.path("films").display().to_string()], &[]);
-    assert!(program.logged().contains("there is no database"), "{}", program.logged());
+    assert!(program.logged().contains("there are no jobs"), "{}", program.logged());
     assert_eq!(program.get("/media/a.mp4", &[]).status, 200);
     assert_eq!(program.get("/readyz", &[]).status, 200);
     assert_eq!(program.get("/api/jobs", &[]).status, 503);
@@ -340,7 +378,8 @@ fn the_program_lists_cancels_and_retries_the_jobs_of_a_server() {
     let (status, _, logged) = jobs(&[]);
     assert_eq!(status.code(), Some(1));
     assert!(logged.contains("headwater.db is not there"), "{logged}");
-    let program = Program::serve(&["--data", &data, &folder.path("").display().to_string()], &[]);
+    let library = folder.path("").display().to_string();
+    let program = Program::serve(&["--data", &data, &library], &[NO_WORKER]);
     assert!(jobs(&[]).1.is_empty());
     let ids = WISHES.map(|wish| {
         let mut client = program.connect();
@@ -353,7 +392,7 @@ fn the_program_lists_cancels_and_retries_the_jobs_of_a_server() {
         let fields = |line: &str| line.split('\t').map(str::to_owned).collect();
         printed.lines().map(fields).collect()
     };
-    let expected = [&*ids[2], "queued", "0.0%", "remux", "films/a.mp4", "queued"];
+    let expected = [&*ids[2], "queued", "0.0%", "rendition", "films/a.mp4", "queued"];
     assert_eq!(lines()[0], expected);
     assert_eq!(lines().len(), 3);
     let ending = &ids[2][ids[2].len() - 8..];

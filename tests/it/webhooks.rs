@@ -127,7 +127,7 @@ fn what_becomes_of_a_job_is_told_once_and_signed() {
     let serving = serve_with(&[folder.path("films")], &lines);
     let queue = queue(&serving);
     // Of this nobody is told.
-    wish(&serving, r#"{"kind":"remux","title":"a.mp4"}"#);
+    wish(&serving, r#"{"kind":"storyboard","title":"a.mp4"}"#);
     assert!(block_on(queue.finish(&claim(&queue), &[])).expect("a database"));
     let job = wish(&serving, RENDITION);
     assert!(block_on(queue.finish(&claim(&queue), &[])).expect("a database"));
@@ -135,7 +135,7 @@ fn what_becomes_of_a_job_is_told_once_and_signed() {
     assert_eq!(told.line, "POST /told?by=us HTTP/1.1");
     assert_eq!(told.data()["type"], "rendition.ready");
     assert_eq!(told.data()["data"]["id"], job["id"]);
-    assert_eq!(told.data()["data"]["wish"]["height"], 720);
+    assert_eq!(told.data()["data"]["make"]["rendition"]["rung"]["lines"], 240);
     wish(&serving, RENDITION);
     let lease = claim(&queue);
     assert!(block_on(queue.fail(&lease, "it broke", Retry::Never)).expect("a database"));

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::opened;
 use crate::{
+    derive::Task,
     http::{
         Error, Site, content,
         events::Jobs,
@@ -145,15 +146,25 @@ async fn show(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error>
 async fn wish(request: &HttpRequest, content: Payload, site: &Site) -> Result<HttpResponse, Error> {
     let permit = guard::permit(request, site)?;
     let wish: Wish = read(content, site).await?;
-    let path = MediaPath::from_path(Path::new(wish.title()))?;
-    let opened = opened::open_playable(site, &path).await?;
-    let new = wish.task(&path, opened.source, &opened.movie)?.job();
+    let new = task(&wish, site).await?.job();
     let (job, is_new) = alter(permit, site, async move |queue| queue.enqueue(new).await).await?;
     let status = if is_new { StatusCode::ACCEPTED } else { StatusCode::OK };
     let mut response = json(status, &JobText::from(&job))?;
     let location = HeaderValue::from_str(&format!("/api/jobs/{}", job.id));
     response.headers_mut().insert(LOCATION, location.expect("digits and hyphens"));
     Ok(response)
+}
+
+/// The task that a wish becomes.
+async fn task(wish: &Wish, site: &Site) -> Result<Task, Error> {
+    let title = MediaPath::from_path(Path::new(wish.title()))?;
+    if let Wish::Remux { .. } = wish
+        && let Some(task) = opened::movie_task(site, &title).await?
+    {
+        return Ok(task);
+    }
+    let opened = opened::open_playable(site, &title).await?;
+    wish.task(&title, opened.source, &opened.movie)
 }
 
 async fn change(

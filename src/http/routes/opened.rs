@@ -9,6 +9,7 @@ use actix_web::http::header::HeaderName;
 
 use super::remuxed::{self, Asking};
 use crate::{
+    derive::Task,
     extent::disk::{File, Version},
     http::{Error, Site, fields::AnswerFields},
     library::{Index, MediaPath},
@@ -75,6 +76,18 @@ pub(super) async fn open_playable(site: &Site, title: &MediaPath) -> Result<Open
     let begun = Instant::now();
     let indexed = index(site, title).await?;
     opened(site, title, indexed, Asking::Begins, begun).await
+}
+
+/// The task that makes the movie of a title; `None` if its own file is one.
+pub(super) async fn movie_task(site: &Site, title: &MediaPath) -> Result<Option<Task>, Error> {
+    let (file, index) = index(site, title).await?;
+    match index {
+        Ok(_) => Ok(None),
+        Err(refused) => {
+            let source = version_of(&file, site);
+            remuxed::task(title, (&file, source), &refused).await.map(Some)
+        }
+    }
 }
 
 pub(super) async fn opened(

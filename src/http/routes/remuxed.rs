@@ -66,6 +66,16 @@ pub(super) async fn open(
     Ok((movie, index.map_err(|refused| Error::Unprocessable(refused.to_string()))?))
 }
 
+/// The task that makes the movie of a file, which has been refused as one itself.
+pub(super) async fn task(
+    title: &MediaPath,
+    (file, version): (&Arc<File>, Version),
+    refused: &MovieRefused,
+) -> Result<Task, Error> {
+    can_be_made(title, file, refused).await?;
+    Ok(Task::new(title, version, Make::Movie))
+}
+
 /// As [`open`], if that needs no waiting.
 pub(super) fn open_now(
     site: &Site,
