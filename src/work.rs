@@ -15,7 +15,7 @@ use tokio::{
     sync::{Notify, watch},
     time::interval,
 };
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::{
     config::Settings,
@@ -28,7 +28,12 @@ use crate::{
     start::{self, StartError},
     store::{Database, artifacts::Artifacts},
     telemetry,
+    wire::turns,
 };
+
+/// How long a worker and its encoders would have the processor at a time if nobody else woke: as long
+/// as the kernel allows.
+const TURN: Duration = Duration::from_millis(100);
 
 /// About how long a piece of a film is that is encoded by itself, in milliseconds: long enough that
 /// starting an encoder does not count, short enough that all workers have one.
@@ -105,11 +110,20 @@ async fn find_ffmpeg(policy: Policy) -> Result<Ffmpeg, Missing> {
     Ok(ffmpeg)
 }
 
-/// Everything else on the machine comes first.
+/// Everything else on the machine comes first, and at once. What a worker starts inherits that.
 fn yield_to_others(settings: &Settings) {
-    let nice = i32::try_from(settings.worker_nice.get()).unwrap_or(19);
-    if let Err(error) = rustix::process::nice(nice) {
-        warn!(%error, nice, "this worker does not yield to others");
+    let more = i32::try_from(settings.worker_nice.get()).unwrap_or(19);
+    let nice = match rustix::process::nice(more) {
+        Ok(nice) => nice,
+        Err(error) => {
+            warn!(%error, more, "this worker does not yield to others");
+            return;
+        }
+    };
+    if more > 0
+        && let Err(error) = turns::ask_for(TURN, nice)
+    {
+        debug!(%error, "what wakes beside this worker waits for the end of its turn");
     }
 }
 

@@ -1,4 +1,5 @@
-//! The kernel calls that have no safe wrapper: the only unsafe code of the product.
+//! The kernel calls that have no safe wrapper: the only unsafe code of the product, with
+//! [`turns`](super::turns).
 //!
 //! All of them are about the page cache: what of a file is in it, bringing more into it, and sending
 //! slices of it. What is mapped here is never read by us. A page of a file that is truncated while

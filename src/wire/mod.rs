@@ -5,10 +5,11 @@
 //! - [`http1`] holds HTTP/1 conversations; `http2` gives actix's dispatcher its connections.
 //! - `send` has the kernel send extents from its page cache, as far as `residency` knows them to
 //!   be there; `run` is what goes together, `socket` is what it goes over, and [`kernel`] are the
-//!   calls themselves, the only unsafe code.
+//!   calls themselves, the only unsafe code but for that of [`turns`].
 //! - [`body`] turns the same extents into pieces, where they have to pass through user space.
 //! - `worker` is what the connections of one thread share, their timers above all.
 //! - [`connection`] and [`refusal`] are what the routes get to know.
+//! - [`turns`] is how a worker shares the processor with all of this.
 //!
 //! Nothing here knows a route, a field's meaning beyond framing, or what the bytes are.
 
@@ -26,4 +27,5 @@ mod residency;
 mod run;
 mod send;
 mod socket;
+pub mod turns;
 mod worker;

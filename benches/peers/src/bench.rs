@@ -19,7 +19,9 @@ use crate::machine::{self, fact};
 use crate::options::Options;
 use crate::paused;
 use crate::peers::{self, Peer, Role, Server, Site, headwater::Headwater};
+use crate::queue::{Films, rendition, responsive, storyboard};
 use crate::report::alone::{self, FirstByte, IndexMemory};
+use crate::report::queued;
 use crate::report::{Paused, PausedResult, PeerName, Report, chart};
 use crate::rounds::{Entrant, Rounds};
 use crate::served::Served;
@@ -172,7 +174,12 @@ impl Bench<'_> {
                 for number in 0..self.options.others_turns {
                     let titles = self.options.long_titles;
                     let sample = self
-                        .alone(long, scratch, &["--index-cache-mib", &budget_mib.to_string()])
+                        .alone(
+                            &long_site(long),
+                            1,
+                            scratch,
+                            &["--index-cache-mib", &budget_mib.to_string()],
+                        )
                         .and_then(|alone| {
                             index_memory::sample(&alone.server, titles, self.options.seed)
                         })?;
@@ -182,11 +189,15 @@ impl Bench<'_> {
                 report.index_memory.push(IndexMemory { cell, samples });
                 print!("{}", report.last_index_memory());
             }
+            work if work.is_queued() => {
+                self.queued(cell, library.films()?, scratch, report)?;
+                print!("{}", report.last_queued());
+            }
             _ if !first_byte::may_drop_caches() => {
                 println!("! left out: it takes root to empty the page cache");
             }
             _ => {
-                let alone = self.alone(library.long()?, scratch, &[])?;
+                let alone = self.alone(&long_site(library.long()?), 1, scratch, &[])?;
                 let sample = first_byte::sample(&alone.server)?;
                 report.first_byte.push(FirstByte { cell, sample });
                 print!("{}", report.last_first_byte());
@@ -195,21 +206,60 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Starts a Headwater of its own on long titles.
-    fn alone(&self, long: &Long, scratch: &Path, arguments: &[&str]) -> Result<Alone> {
+    /// Measures what the queue makes, or what is noticed of it.
+    fn queued(&self, cell: Cell, films: &Films, scratch: &Path, report: &mut Report) -> Result<()> {
+        let Options { storyboard_s, rendition_s, .. } = *self.options;
+        let site = (films.media(), Films::FILM.to_owned());
+        let start = |arguments: &[&str]| self.alone(&site, 2, scratch, arguments);
+        let result = match cell.work {
+            Work::Storyboard => {
+                let mut samples = Vec::new();
+                for number in 0..self.options.others_turns {
+                    let alone = start(&[])?;
+                    let sample = storyboard::sample(&alone.server, films, storyboard_s, scratch)?;
+                    println!("{}", queued::storyboard_progress(number, &sample));
+                    samples.push(sample);
+                }
+                queued::Samples::Storyboard(samples)
+            }
+            Work::Rendition => {
+                let start = |slots: usize| start(&["--encode-slots", &slots.to_string()]);
+                queued::Samples::Rendition(rendition::sample(films, rendition_s, scratch, start)?)
+            }
+            _ => {
+                let (alone, cores) = (start(&[])?, self.options.cores(2));
+                let heard =
+                    |number, sample: &_| println!("{}", queued::turn_progress(number, sample));
+                let (options, server) = (self.options, &alone.server);
+                let samples = responsive::samples(server, films, options, &cores, scratch, heard)?;
+                queued::Samples::Responsive(samples)
+            }
+        };
+        report.queued.push(queued::Queued { cell, samples: result });
+        Ok(())
+    }
+
+    /// Starts a Headwater of its own on a folder, of which one title is named.
+    fn alone(
+        &self,
+        (media, first): &(&Path, String),
+        cores: usize,
+        scratch: &Path,
+        arguments: &[&str],
+    ) -> Result<Alone> {
         let mut headwater = Headwater::of(self.options);
         headwater.arguments.extend(arguments.iter().map(|&argument| argument.to_owned()));
         let state = Scratch::create(scratch)?;
         let site = Site {
-            media: long.media().to_owned(),
+            media: media.to_path_buf(),
             state: state.path().to_owned(),
-            cores: self.options.cores(1),
-            first: format!("/media/{}", Long::name(0)),
+            cores: self.options.cores(cores),
+            first: format!("/media/{first}"),
         };
         let start = || peers::start(&headwater, &site).with_context(|| headwater.name().to_owned());
         let server =
             self.throttle.as_ref().map_or_else(start, |throttle| throttle.within(start))?;
-        Ok(Alone { server, _state: state })
+        Ok(Alone { server, state })
     }
 
     /// Samples the memory of paused viewers. One server runs at a time, and each is started for
@@ -275,8 +325,13 @@ impl Bench<'_> {
     }
 }
 
+/// The folder of long titles, and the first of them.
+fn long_site(long: &Long) -> (&Path, String) {
+    (long.media(), Long::name(0))
+}
+
 /// A Headwater that no other server is beside; it ends before its state is deleted.
-struct Alone {
-    server: Server,
-    _state: Scratch,
+pub struct Alone {
+    pub server: Server,
+    pub state: Scratch,
 }

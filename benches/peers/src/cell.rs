@@ -56,6 +56,12 @@ pub enum Work {
     IndexMemory { budget_mib: usize },
     /// Long titles that nobody has asked for yet, on a disk whose page cache is empty.
     FirstByte,
+    /// The storyboard of a film of two hours, by the queue and by bare ffmpeg.
+    Storyboard,
+    /// A rendition of a film, by the queue and by bare ffmpeg.
+    Rendition,
+    /// Ranges and segments at a moderate rate, while the machine is idle and while it encodes.
+    Responsive,
 }
 
 /// What servers serve in a cell.
@@ -69,6 +75,8 @@ pub enum Files {
     Titles,
     /// Films of two hours without bytes of their samples.
     Long,
+    /// Whole films, of which the queue makes something.
+    Films,
 }
 
 impl Cell {
@@ -77,6 +85,7 @@ impl Cell {
         match self.work {
             Work::Made { .. } => Files::Titles,
             Work::IndexMemory { .. } | Work::FirstByte => Files::Long,
+            work if work.is_queued() => Files::Films,
             _ if self.own => Files::Own,
             _ => Files::Shared,
         }
@@ -84,7 +93,8 @@ impl Cell {
 
     /// Whether this cell starts servers for itself alone.
     pub fn is_alone(self) -> bool {
-        matches!(self.work, Work::Paused { .. } | Work::IndexMemory { .. } | Work::FirstByte)
+        let is_of_one = matches!(self.work, Work::Paused { .. });
+        is_of_one || matches!(self.files(), Files::Long | Files::Films)
     }
 }
 
@@ -96,6 +106,11 @@ impl Work {
             Work::BesideCold => Some((HOT_LENGTH, CONNECTIONS)),
             _ => None,
         }
+    }
+
+    /// Whether something is made by the queue, or beside it.
+    pub fn is_queued(self) -> bool {
+        matches!(self, Work::Storyboard | Work::Rendition | Work::Responsive)
     }
 
     /// Whether the large file is asked for.
@@ -126,6 +141,9 @@ impl fmt::Display for Work {
             }
             Work::IndexMemory { budget_mib } => write!(out, "indices of at most {budget_mib} MiB"),
             Work::FirstByte => write!(out, "first byte of cold titles"),
+            Work::Storyboard => write!(out, "storyboard of a long film"),
+            Work::Rendition => write!(out, "rendition of 360p of a film of 720p"),
+            Work::Responsive => write!(out, "answers while films are encoded"),
         }
     }
 }
@@ -185,6 +203,9 @@ fn parse_work(typed: &str) -> Result<Work, String> {
             Ok(Work::IndexMemory { budget_mib: count.unwrap_or(INDEX_CACHE_MIB) })
         }
         ("first-byte", None) => Ok(Work::FirstByte),
+        ("storyboard", None) => Ok(Work::Storyboard),
+        ("rendition", None) => Ok(Work::Rendition),
+        ("responsive", None) => Ok(Work::Responsive),
         (name, connections) if let Some(product) = Product::parse(name) => {
             Ok(Work::Made { product, connections: connections.unwrap_or(CONNECTIONS) })
         }
@@ -260,6 +281,9 @@ mod tests {
             ("index-memory", "indices of at most 256 MiB"),
             ("index-memory@16", "indices of at most 16 MiB"),
             ("first-byte", "first byte of cold titles"),
+            ("storyboard", "storyboard of a long film"),
+            ("rendition", "rendition of 360p of a film of 720p"),
+            ("responsive", "answers while films are encoded"),
         ];
         for (typed, shown) in table {
             assert_eq!(typed.parse::<Cell>().unwrap().to_string(), shown);

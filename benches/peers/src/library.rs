@@ -8,6 +8,7 @@ use crate::cell::{Cell, Files, Work};
 use crate::dataset::{Dataset, Shape};
 use crate::long::{self, Long};
 use crate::options::Options;
+use crate::queue::Films;
 use crate::served::Served;
 use crate::titles::Titles;
 
@@ -18,20 +19,23 @@ pub struct Library<'a> {
     shared: Option<Dataset>,
     titles: Option<Titles>,
     long: Option<Long>,
+    films: Option<Films>,
 }
 
 impl<'a> Library<'a> {
     /// Nothing yet; the files will be in the folder `scratch`.
     pub fn new(options: &'a Options, scratch: &Path) -> Self {
         let scratch = scratch.to_owned();
-        Library { options, scratch, shared: None, titles: None, long: None }
+        Library { options, scratch, shared: None, titles: None, long: None, films: None }
     }
 
     /// What all servers of a stage serve alike.
     pub fn served(&mut self, files: Files) -> Result<Served<'_>> {
         match files {
             Files::Titles => self.titles().map(Served::Titles),
-            Files::Shared | Files::Own | Files::Long => self.shared().map(Served::Random),
+            Files::Shared | Files::Own | Files::Long | Files::Films => {
+                self.shared().map(Served::Random)
+            }
         }
     }
 
@@ -65,6 +69,17 @@ impl<'a> Library<'a> {
             self.long = Some(Long::create(&self.scratch.join("long"), count)?);
         }
         Ok(self.long.as_ref().expect("they were made just now"))
+    }
+
+    /// The films that the queue makes something of.
+    pub fn films(&mut self) -> Result<&Films> {
+        if self.films.is_none() {
+            let cells = self.cells(Files::Films);
+            let is_long_needed = cells.iter().any(|cell| cell.work == Work::Storyboard);
+            let root = self.scratch.join("films");
+            self.films = Some(Films::create(self.options, &root, is_long_needed)?);
+        }
+        Ok(self.films.as_ref().expect("they were made just now"))
     }
 
     /// The cells of this run that need such files.

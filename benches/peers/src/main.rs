@@ -24,6 +24,7 @@ mod options;
 mod paused;
 mod peers;
 mod process;
+mod queue;
 mod random;
 mod report;
 mod requests;

@@ -46,6 +46,7 @@ pub struct Options {
     /// take nothing. Of titles: `hls-video` and `hls-audio` for segments, `play-64k` for ranges of
     /// the virtual file, `playlist`, `mpd`; nginx sends them as files (Headwater and nginx only).
     /// Of Headwater alone: `index-memory` or `index-memory@MIB`, and `first-byte`, which needs root.
+    /// Of its queue beside bare ffmpeg: `storyboard`, `rendition`, and `responsive`.
     /// With `/2` behind it, servers have two cores; with `:own`, each has read its own copy of the
     /// files in from the disk by itself (Headwater and nginx only).
     #[arg(
@@ -55,7 +56,8 @@ pub struct Options {
         default_value = "4k,64k,256k,1m,4m,whole,256k@1000,beside-cold,\
                          256k:own,1m:own,4m:own,whole:own,64k/2,1m/2,paused,\
                          hls-video,hls-audio,play-64k,play-1m,playlist,mpd,\
-                         index-memory@256,index-memory@16,first-byte"
+                         index-memory@256,index-memory@16,first-byte,\
+                         storyboard,rendition,responsive"
     )]
     pub cells: Vec<Cell>,
 
@@ -99,6 +101,14 @@ pub struct Options {
     /// Titles of two hours whose indices are asked for in an `index-memory` cell.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=10000))]
     pub long_titles: u64,
+
+    /// Length of the film of the `storyboard` cell, in seconds.
+    #[arg(long, value_name = "S", default_value_t = 7200, value_parser = clap::value_parser!(u64).range(60..=36000))]
+    pub storyboard_s: u64,
+
+    /// Length of the film that is encoded in the `rendition` and `responsive` cells, in seconds.
+    #[arg(long, value_name = "S", default_value_t = 600, value_parser = clap::value_parser!(u64).range(60..=36000))]
+    pub rendition_s: u64,
 
     /// Where to put the files, logs and server state, on a disk; a folder made there is deleted
     /// at the end.
@@ -178,10 +188,11 @@ mod tests {
     #[test]
     fn the_defaults_are_what_the_readme_says() {
         let options = Options::parse_from(["peers"]);
-        assert_eq!(options.cells.len(), 24);
+        assert_eq!(options.cells.len(), 27);
         assert_eq!((options.seconds, options.turns, options.others_turns), (3, 9, 3));
         assert_eq!((options.files, options.file_mib), (200, 8));
         assert_eq!((options.titles, options.title_s, options.long_titles), (20, 600, 1000));
+        assert_eq!((options.storyboard_s, options.rendition_s), (7200, 600));
         assert_eq!(options.cores(1), [0]);
         assert_eq!(options.cores(2), [0, 1]);
         assert_eq!(options.peers.len(), 5);

@@ -118,9 +118,7 @@ impl Rounds<'_> {
                 let (turn, cold) = cold::beside(server, served.dataset()?, duration, hot)?;
                 Ok(Turn { cold: Some(cold), ..turn })
             }
-            Work::Paused { .. } | Work::IndexMemory { .. } | Work::FirstByte => {
-                bail!("{cell} has no turns")
-            }
+            _ => bail!("{cell} has no turns"),
         }
     }
 

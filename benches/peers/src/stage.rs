@@ -53,6 +53,7 @@ mod tests {
     fn every_paused_cell_has_servers_of_its_own() {
         assert_eq!(of(&typed("paused 4k paused@20 1m")).len(), 3);
         assert_eq!(of(&typed("index-memory index-memory@16 first-byte first-byte")).len(), 4);
+        assert_eq!(of(&typed("storyboard rendition responsive")).len(), 3);
     }
 
     #[test]

@@ -177,7 +177,7 @@ mod tests {
     fn times_and_cold_bytes_have_their_units() {
         let mut turn = TURN;
         let (median, p99) = (Duration::from_micros(1500), Duration::from_millis(44));
-        turn.load.latency = Some(Latency { median, p99 });
+        turn.load.latency = Some(Latency { median, p99, p999: p99 });
         turn.cold = Some(Cold { body_bytes: 6 << 20, elapsed: Duration::from_secs(2) });
         assert_eq!((turn.median_ms(), turn.p99_ms(), turn.cold_mib_per_s()), (1.5, 44.0, 3.0));
     }

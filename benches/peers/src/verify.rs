@@ -82,11 +82,38 @@ impl Client {
         Ok(head.text.len() as u64)
     }
 
+    /// Makes requests, and tells how long the heads of their answers are; bodies are only counted.
+    pub fn heads(&mut self, list: &[Asked]) -> Result<HeadLength> {
+        let mut heads = HeadLength { min: u64::MAX, max: 0 };
+        for asked in list {
+            let (head, body) = self.get(asked)?;
+            ensure!(head.status == asked.status(), "answered with status {}", head.status);
+            ensure!(body.len() as u64 == asked.length, "body has {} bytes", body.len());
+            heads.min = heads.min.min(head.text.len() as u64);
+            heads.max = heads.max.max(head.text.len() as u64);
+        }
+        Ok(heads)
+    }
+
     /// The body of the whole answer for a path, which may have `limit` bytes at most.
     pub fn whole(&mut self, path: &str, limit: u64) -> Result<Vec<u8>> {
         let asked = Asked { path: path.to_owned(), offset: None, length: limit };
         let (head, body) = self.get(&asked).with_context(|| path.to_owned())?;
         ensure!(head.status == 200, "{path} was answered with status {}", head.status);
+        Ok(body)
+    }
+
+    /// Posts JSON, and returns the body of the answer, whose status must be that of a success.
+    pub fn post(&mut self, path: &str, json: &str) -> Result<Vec<u8>> {
+        let (host, length) = (self.host, json.len());
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
+             Content-Length: {length}\r\n\r\n{json}"
+        );
+        self.stream.get_mut().write_all(request.as_bytes())?;
+        let (head, body) = self.read(HEAD_LIMIT)?;
+        let said = String::from_utf8_lossy(&body);
+        ensure!((200..300).contains(&head.status), "{path}: status {}: {said}", head.status);
         Ok(body)
     }
 
@@ -107,13 +134,18 @@ impl Client {
 
     fn get(&mut self, asked: &Asked) -> Result<(Head, Vec<u8>)> {
         self.ask(asked)?;
+        self.read(asked.length)
+    }
+
+    /// Reads an answer whose body may have `limit` bytes.
+    fn read(&mut self, limit: u64) -> Result<(Head, Vec<u8>)> {
         let head = self.read_head()?;
         let length: u64 = head
             .field("content-length")
             .and_then(|value| value.parse().ok())
             .context("no Content-Length")?;
         // A server that ignores the range must not make this read a whole library.
-        ensure!(length <= asked.length.max(HEAD_LIMIT), "Content-Length is {length}");
+        ensure!(length <= limit.max(HEAD_LIMIT), "Content-Length is {length}");
         let mut body = vec![0; usize::try_from(length)?];
         self.stream.read_exact(&mut body)?;
         Ok((head, body))

@@ -3,7 +3,7 @@
 use std::{fs, io};
 
 use rustix::{
-    process::{Resource, Rlimit, setpriority_process, setrlimit},
+    process::{Resource, Rlimit, setrlimit},
     thread::{CapabilitySet, CapabilitySets, set_capabilities},
 };
 
@@ -20,9 +20,6 @@ const LOCKED: u64 = 64 << 10;
 
 /// Seconds between the signal that says that the processor time is used up, and the one that kills.
 const CPU_GRACE_S: u64 = 5;
-
-/// How much politer than the server it is. Viewers come first.
-const NICENESS: i32 = 10;
 
 /// Limits this process, and whatever it becomes.
 ///
@@ -54,10 +51,9 @@ fn hard(resource: Resource) -> u64 {
     rustix::process::getrlimit(resource).maximum.unwrap_or(u64::MAX)
 }
 
-/// Steps back behind the server, for the processor and when memory runs out. Neither is a promise,
-/// so neither is an error.
+/// Steps back behind the server when memory runs out. It is no promise, so it is no error. How much it
+/// yields of the processor is inherited from whoever starts it, who was told.
 pub fn be_modest() {
-    let _ = setpriority_process(None, NICENESS);
     let _ = fs::write("/proc/self/oom_score_adj", "500");
 }
 

@@ -29,4 +29,6 @@ pub struct Latency {
     pub median: Duration,
     /// 99 of 100 answers were faster.
     pub p99: Duration,
+    /// 999 of 1,000 were.
+    pub p999: Duration,
 }

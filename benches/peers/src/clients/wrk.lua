@@ -30,10 +30,10 @@ function done(summary, latency)
   end
   local errors = summary.errors
   print(string.format(
-    "counts requests=%d bytes=%d duration=%d p50=%d p99=%d wrong=%d"
+    "counts requests=%d bytes=%d duration=%d p50=%d p99=%d p999=%d wrong=%d"
       .. " connect=%d read=%d write=%d status=%d timeout=%d",
     summary.requests, summary.bytes, summary.duration,
-    latency:percentile(50), latency:percentile(99), wrong,
+    latency:percentile(50), latency:percentile(99), latency:percentile(99.9), wrong,
     errors.connect, errors.read, errors.write, errors.status, errors.timeout
   ))
 end

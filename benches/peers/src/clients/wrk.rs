@@ -43,7 +43,43 @@ pub fn measure(
     duration: Duration,
     scratch: &Path,
 ) -> Result<Load> {
-    let counts = run(server, asked, "", duration, scratch)?;
+    load(Command::new("wrk"), "", server, asked, heads, duration, scratch)
+}
+
+/// As [`measure`], but each connection waits between its requests, for about `pause_ms`, so that the
+/// server is never the limit. The client runs before everything else on its core, if this program may
+/// have it so: it stands for viewers, who have machines of their own.
+pub fn paced(
+    server: &Server,
+    asked: &Requests,
+    heads: HeadLength,
+    pause_ms: u64,
+    duration: Duration,
+    scratch: &Path,
+) -> Result<Load> {
+    // Of many lengths, or all connections would ask at the same time.
+    let pace = format!("\nfunction delay() return math.random(0, {}) end\n", 2 * pause_ms);
+    let command = match nix::unistd::geteuid().is_root() {
+        true => {
+            let mut command = Command::new("chrt");
+            command.args(["--fifo", "1", "wrk"]);
+            command
+        }
+        false => Command::new("wrk"),
+    };
+    load(command, &pace, server, asked, heads, duration, scratch)
+}
+
+fn load(
+    command: Command,
+    more: &str,
+    server: &Server,
+    asked: &Requests,
+    heads: HeadLength,
+    duration: Duration,
+    scratch: &Path,
+) -> Result<Load> {
+    let counts = run(command, server, asked, more, duration, scratch)?;
     counts.check_failures()?;
     let requests = counts.get("requests")?;
     check_bytes(requests, counts.get("bytes")?, asked, heads)?;
@@ -52,13 +88,17 @@ pub fn measure(
         requests,
         body_bytes: asked.body_bytes(requests),
         elapsed: micros("duration")?,
-        latency: Some(Latency { median: micros("p50")?, p99: micros("p99")? }),
+        latency: Some(Latency {
+            median: micros("p50")?,
+            p99: micros("p99")?,
+            p999: micros("p999")?,
+        }),
     })
 }
 
 /// Puts load on the server for `duration` and checks status and length of every answer.
 pub fn audit(server: &Server, asked: &Requests, duration: Duration, scratch: &Path) -> Result<()> {
-    let counts = run(server, asked, AUDIT, duration, scratch)?;
+    let counts = run(Command::new("wrk"), server, asked, AUDIT, duration, scratch)?;
     counts.check_failures()?;
     let (requests, wrong) = (counts.get("requests")?, counts.get("wrong")?);
     ensure!(requests > 0, "no request was answered");
@@ -67,15 +107,15 @@ pub fn audit(server: &Server, asked: &Requests, duration: Duration, scratch: &Pa
 }
 
 fn run(
+    mut command: Command,
     server: &Server,
     asked: &Requests,
-    audit: &str,
+    more: &str,
     duration: Duration,
     scratch: &Path,
 ) -> Result<Counts> {
     let script = scratch.join("wrk.lua");
-    fs::write(&script, format!("{}{audit}{SCRIPT}", data(asked)?))?;
-    let mut command = Command::new("wrk");
+    fs::write(&script, format!("{}{more}{SCRIPT}", data(asked)?))?;
     command
         .args(["--threads", "1", "--timeout", "20s"])
         .arg("--connections")

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::{CellResult, PausedResult, Report, alone};
+use super::{CellResult, PausedResult, Report, alone, queued::Queued};
 use crate::cell::Files;
 use crate::peers::Role;
 use crate::stats::Spread;
@@ -29,6 +29,7 @@ pub fn of(report: &Report) -> Value {
         "paused": paused.map(|cell| of_paused(report, cell)).collect::<Vec<_>>(),
         "index_memory": index_memory.map(alone::index_json).collect::<Vec<_>>(),
         "first_byte": first_byte.map(alone::first_byte_json).collect::<Vec<_>>(),
+        "queue": report.queued.iter().map(Queued::json).collect::<Vec<_>>(),
     })
 }
 
@@ -99,6 +100,7 @@ fn of_turn(turn: &Turn) -> Value {
         "elapsed_s": turn.load.elapsed.as_secs_f64(),
         "latency_median_us": latency.map(|l| l.median.as_micros() as u64),
         "latency_p99_us": latency.map(|l| l.p99.as_micros() as u64),
+        "latency_p999_us": latency.map(|l| l.p999.as_micros() as u64),
         "cpu_s": turn.cpu.total.as_secs_f64(),
         "cpu_user_s": turn.cpu.user.as_secs_f64(),
         "cpu_system_s": turn.cpu.system.as_secs_f64(),

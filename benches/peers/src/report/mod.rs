@@ -3,6 +3,7 @@
 pub mod alone;
 pub mod chart;
 mod json;
+pub mod queued;
 mod table;
 mod tables;
 
@@ -18,6 +19,7 @@ use crate::peers::Role;
 use crate::stats::Spread;
 use crate::turn::Turn;
 use alone::{FirstByte, IndexMemory};
+use queued::Queued;
 use table::Table;
 
 /// All that a run has found out.
@@ -29,6 +31,7 @@ pub struct Report {
     pub paused: Vec<PausedResult>,
     pub index_memory: Vec<IndexMemory>,
     pub first_byte: Vec<FirstByte>,
+    pub queued: Vec<Queued>,
 }
 
 /// A peer as the report needs it.
@@ -200,6 +203,11 @@ impl Report {
         alone::first_byte(self.first_byte.last().into_iter()).text()
     }
 
+    /// The last cell of the queue as a text table.
+    pub fn last_queued(&self) -> String {
+        self.queued.last().map(|queued| queued.table().text()).unwrap_or_default()
+    }
+
     /// All cells and the facts, ready for a README.
     pub fn markdown(&self) -> String {
         let mut facts = Table::new(["", "this machine"]);
@@ -209,15 +217,16 @@ impl Report {
         facts.row(["turns beside other programs".to_owned(), self.disturbed()]);
         let (cold, costs): (Vec<&CellResult>, Vec<_>) =
             self.cells.iter().partition(|cell| cell.is_beside_cold());
+        let queued = self.queued.iter().map(Queued::table);
         let tables = [
             tables::costs(self, costs.into_iter()),
             tables::beside_cold(self, cold.into_iter()),
             tables::paused(self, self.paused.iter()),
             alone::index_memory(self.index_memory.iter()),
             alone::first_byte(self.first_byte.iter()),
-            facts,
         ];
-        let tables = tables.iter().filter(|table| !table.is_empty()).map(Table::markdown);
+        let tables = tables.into_iter().chain(queued).chain([facts]);
+        let tables = tables.filter(|table| !table.is_empty()).map(|table| table.markdown());
         tables.collect::<Vec<_>>().join("\n")
     }
 
@@ -264,7 +273,8 @@ pub(crate) mod tests {
     /// A turn of so many hot requests in one second beside cold downloads.
     fn beside_cold(requests: u64) -> Turn {
         let mut turn = turn(500);
-        let latency = Latency { median: Duration::from_millis(1), p99: Duration::from_millis(8) };
+        let p99 = Duration::from_millis(8);
+        let latency = Latency { median: Duration::from_millis(1), p99, p999: p99 };
         turn.load.requests = requests;
         turn.load.latency = Some(latency);
         turn.cold = Some(Cold { body_bytes: 512 << 20, elapsed: Duration::from_secs(2) });
@@ -313,6 +323,7 @@ pub(crate) mod tests {
             }],
             index_memory: vec![alone::tests::indices()],
             first_byte: vec![alone::tests::cold()],
+            queued: queued::tests::all(),
         }
     }
 

@@ -60,7 +60,8 @@ pub fn digest(file: &Path, kind: &str) -> Result<String> {
     run(command).with_context(|| format!("the digest of {}", file.display()))
 }
 
-fn ffmpeg() -> Command {
+/// ffmpeg, which says nothing but errors and overwrites.
+pub fn ffmpeg() -> Command {
     let mut command = Command::new("ffmpeg");
     command.args(["-v", "error", "-y"]).stdin(Stdio::null());
     command

@@ -6,7 +6,7 @@
 
 mod fetch;
 pub mod film;
-mod links;
+pub mod links;
 pub mod product;
 
 use std::fs::{self, File};
