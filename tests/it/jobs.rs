@@ -144,6 +144,10 @@ fn a_replaced_file_is_another_to_wish_for() {
     let first = wish(&serving, WISHES[2]);
     put_sample(&folder, "Portrait.mp4", "films/.a.mp4");
     fs::rename(folder.path("films/.a.mp4"), folder.path("films/a.mp4")).expect("replaced");
+    let length = fs::metadata(folder.path("films/a.mp4")).expect("a film").len().to_string();
+    until("the replacement is served", || {
+        serving.request("HEAD", "/media/films/a.mp4", &[]).field("content-length") == Some(&length)
+    });
     assert_ne!(wish(&serving, WISHES[2])["id"], first["id"]);
 }
 
