@@ -45,7 +45,7 @@ browser: setup-test ## Drive the page and the players in Chromium; pictures in t
 	node --test-reporter=spec tests/browser/streams.mjs
 
 .PHONY: bench
-bench: ## Measure the small parts, then the server beside its peers (70 minutes; ARGS="--cells 4k")
+bench: ## Measure the small parts, then the server beside its peers (80 minutes; ARGS="--cells 4k")
 	@scripts/setup bench
 	cargo bench --bench micro
 	cargo build --release

@@ -107,7 +107,7 @@ pub struct Options {
     pub storyboard_s: u64,
 
     /// Length of the film that is encoded in the `rendition` and `responsive` cells, in seconds.
-    #[arg(long, value_name = "S", default_value_t = 600, value_parser = clap::value_parser!(u64).range(60..=36000))]
+    #[arg(long, value_name = "S", default_value_t = 480, value_parser = clap::value_parser!(u64).range(60..=36000))]
     pub rendition_s: u64,
 
     /// Where to put the files, logs and server state, on a disk; a folder made there is deleted
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!((options.seconds, options.turns, options.others_turns), (3, 9, 3));
         assert_eq!((options.files, options.file_mib), (200, 8));
         assert_eq!((options.titles, options.title_s, options.long_titles), (20, 600, 1000));
-        assert_eq!((options.storyboard_s, options.rendition_s), (7200, 600));
+        assert_eq!((options.storyboard_s, options.rendition_s), (7200, 480));
         assert_eq!(options.cores(1), [0]);
         assert_eq!(options.cores(2), [0, 1]);
         assert_eq!(options.peers.len(), 5);

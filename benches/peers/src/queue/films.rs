@@ -1,4 +1,5 @@
-//! Films that are really there, to be decoded: one of two hours, one of ten minutes.
+//! Films that are really there, to be decoded: one of two hours, one of eight minutes, which are eight
+//! pieces: as many for each of two slots.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
