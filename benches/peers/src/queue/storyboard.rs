@@ -23,7 +23,7 @@ pub struct Cost {
     pub elapsed: Duration,
 }
 
-/// The same storyboard, in three ways.
+/// The same storyboard, in two ways.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
     pub tiles: Tiles,
@@ -31,8 +31,6 @@ pub struct Sample {
     pub queue: Cost,
     /// By `ffmpeg -skip_frame nokey`.
     pub bare: Cost,
-    /// The same with `-discard nokey` besides, by which it need not even read other samples.
-    pub discarding: Cost,
 }
 
 /// Makes it by a freshly started server, and by ffmpeg.
@@ -46,21 +44,17 @@ pub fn sample(server: &Server, films: &Films, seconds: u64, scratch: &Path) -> R
     let elapsed = wishes.wait(&wishes.storyboard(Films::LONG)?, limit)? - begun;
     let queue = Cost { usage: usage::of_server(server)? - before, elapsed };
 
-    let bare = |options: &[&str]| {
-        films.evict(Films::LONG)?;
-        let mut command = command(options, &films.path(Films::LONG), tiles, scratch);
-        let begun = Instant::now();
-        let (_, usage) = usage::of_children(|| Group::spawn(&mut command)?.finish(limit))?;
-        anyhow::Ok(Cost { usage, elapsed: begun.elapsed() })
-    };
-    let discarding = bare(&["-discard", "nokey"])?;
-    Ok(Sample { tiles, queue, bare: bare(&[])?, discarding })
+    films.evict(Films::LONG)?;
+    let mut command = command(&films.path(Films::LONG), tiles, scratch);
+    let begun = Instant::now();
+    let (_, usage) = usage::of_children(|| Group::spawn(&mut command)?.finish(limit))?;
+    Ok(Sample { tiles, queue, bare: Cost { usage, elapsed: begun.elapsed() } })
 }
 
-fn command(options: &[&str], film: &Path, tiles: Tiles, folder: &Path) -> Command {
+fn command(film: &Path, tiles: Tiles, folder: &Path) -> Command {
     let Tiles { width, height, interval_s, .. } = tiles;
     let mut command = ffmpeg();
-    command.args(["-threads", "1"]).args(options).args(["-skip_frame", "nokey"]);
+    command.args(["-threads", "1"]).args(["-skip_frame", "nokey"]);
     command.arg("-i").arg(film).args(["-an", "-filter_threads", "1", "-vf"]);
     command.arg(format!("fps=1/{interval_s},scale={width}:{height},tile=5x5"));
     command.args(["-threads", "1", "-q:v", "5"]).arg(folder.join("sheet-%d.jpg"));

@@ -49,12 +49,11 @@ impl Queued {
 pub fn storyboard_progress(number: u64, sample: &storyboard::Sample) -> String {
     let cpu = |cost: &storyboard::Cost| cost.usage.cpu.as_secs_f64();
     format!(
-        "  turn {:<2} {} tiles, CPU-s: queue {:.2}, ffmpeg {:.2}, discarding {:.2}",
+        "  turn {:<2} {} tiles, CPU-s: queue {:.2}, ffmpeg {:.2}",
         number + 1,
         sample.tiles.count,
         cpu(&sample.queue),
         cpu(&sample.bare),
-        cpu(&sample.discarding),
     )
 }
 
@@ -86,11 +85,8 @@ fn storyboards(samples: &[storyboard::Sample]) -> Table {
         "s",
     ]);
     let bare: Way = |sample| sample.bare;
-    let ways: [(&str, Way); 3] = [
-        ("Headwater's queue", |sample| sample.queue),
-        ("ffmpeg -skip_frame nokey", bare),
-        ("ffmpeg -discard nokey -skip_frame nokey", |sample| sample.discarding),
-    ];
+    let ways: [(&str, Way); 2] =
+        [("Headwater's queue", |sample| sample.queue), ("ffmpeg -skip_frame nokey", bare)];
     for (name, way) in ways {
         let values = |way: Way, unit: fn(storyboard::Cost) -> f64| {
             samples.iter().map(|sample| unit(way(sample))).collect::<Vec<f64>>()
@@ -200,7 +196,6 @@ fn storyboard_json(sample: &storyboard::Sample) -> Value {
         "interval_s": sample.tiles.interval_s,
         "queue": cost(&sample.queue),
         "ffmpeg": cost(&sample.bare),
-        "ffmpeg_discarding": cost(&sample.discarding),
     })
 }
 
@@ -260,7 +255,6 @@ pub mod tests {
             tiles: Tiles { width: 320, height: 180, interval_s: 15.0, count: 480 },
             queue: cost(10, 100),
             bare: cost(40, 2000),
-            discarding: cost(20, 400),
         };
         let cost =
             |elapsed_s| rendition::Cost { cpu: s(80), elapsed: s(elapsed_s), bytes: 1 << 20 };
