@@ -22,6 +22,8 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
+use super::is_told;
+
 /// How long a worker may say nothing before it is taken to hang. It says something every
 /// [`ALIVE`].
 const SILENCE: Duration = Duration::from_secs(60);
@@ -144,7 +146,7 @@ impl Supervisor {
                 format!("it said nothing for {} s, and was killed", SILENCE.as_secs())
             }
             () = self.keep_waking(&mut input) => "it does not listen".to_owned(),
-            () = is_true(stop) => {
+            () = is_told(stop) => {
                 drop(input);
                 match timeout(LET_GO, child.wait()).await {
                     Ok(status) => return told(status),
@@ -164,11 +166,6 @@ impl Supervisor {
             }
         }
     }
-}
-
-async fn is_true(told: &mut watch::Receiver<bool>) {
-    // Who cannot tell any more is gone, which means the same.
-    let _ = told.wait_for(|told| *told).await;
 }
 
 fn start(command: &WorkerCommand) -> io::Result<Child> {
