@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     config::{ConfigError, KEYS, Layer, NamedDir, RootConfig, Settings},
     derive::sandbox::Confinement,
-    jobs::supervisor::WorkerCommand,
+    jobs::supervisor::{Patience, WorkerCommand},
     serve, work,
 };
 
@@ -119,7 +119,8 @@ fn worker_beside() -> std::io::Result<WorkerCommand> {
     let typed = std::env::args_os().skip(2);
     let arguments = ["worker", "--supervised"].map(OsString::from);
     let arguments = arguments.into_iter().chain(typed).collect();
-    Ok(WorkerCommand { program: std::env::current_exe()?, arguments })
+    let program = std::env::current_exe()?;
+    Ok(WorkerCommand { program, arguments, patience: Patience::default() })
 }
 
 /// Variables that look like ours and are none: most likely misspelt.

@@ -6,8 +6,11 @@
 //! says nothing for long hangs, and is killed.
 
 use std::{
+    convert::Infallible,
     ffi::OsString,
-    fmt, io,
+    fmt,
+    future::pending,
+    io,
     path::PathBuf,
     process::{ExitStatus, Stdio},
     sync::Arc,
@@ -22,21 +25,11 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::is_told;
-
-/// How long a worker may say nothing before it is taken to hang. It says something every
-/// [`ALIVE`].
-const SILENCE: Duration = Duration::from_secs(60);
-
 /// How often a worker says that it is alive.
 pub const ALIVE: Duration = Duration::from_secs(5);
 
 /// How long a worker is given to let its jobs go when the server ends.
 const LET_GO: Duration = Duration::from_secs(5);
-
-/// How long to wait before a worker is started again: twice as long each time that it did not last.
-const PAUSE: Duration = Duration::from_millis(500);
-const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// A worker that lived this long was well.
 const LASTED: Duration = Duration::from_secs(60);
@@ -48,6 +41,29 @@ pub struct WorkerCommand {
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
+    /// How patient one is with it.
+    pub patience: Patience,
+}
+
+/// How patient one is with a worker.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// How long it may say nothing before it is taken to hang. It says something every [`ALIVE`].
+    pub silence: Duration,
+    /// How long to wait before it is started again: twice as long each time that it did not last,
+    pub pause: Duration,
+    /// and so long at most.
+    pub pause_max: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            silence: Duration::from_secs(60),
+            pause: Duration::from_secs(1),
+            pause_max: Duration::from_secs(30),
+        }
+    }
 }
 
 /// How it is with the worker.
@@ -111,29 +127,38 @@ impl Supervisor {
     /// Keeps a worker running until it is to stop.
     pub async fn keep_running(self, command: WorkerCommand) {
         let mut stop = self.0.stop.subscribe();
-        let mut pause = PAUSE;
+        let patience = command.patience;
+        let mut pause = patience.pause;
         while !*stop.borrow_and_update() {
             let begun = Instant::now();
             let ended = match start(&command) {
-                Ok(mut child) => self.watch(&mut child, &mut stop).await,
+                Ok(mut child) => self.watch(&mut child, patience.silence, &mut stop).await,
                 Err(error) => format!("it cannot be started: {error}"),
             };
             if *stop.borrow() {
                 break;
             }
-            pause = if begun.elapsed() > LASTED { PAUSE } else { (pause * 2).min(PAUSE_MAX) };
+            if begun.elapsed() > LASTED {
+                pause = patience.pause;
+            }
             tracing::warn!(why = ended, again_in = ?pause, "the worker has ended");
             self.0.state.send_replace(WorkerState::Resting(ended));
             tokio::select! {
                 () = sleep(pause) => {}
                 _ = stop.changed() => {}
             }
+            pause = (pause * 2).min(patience.pause_max);
         }
         self.0.state.send_replace(WorkerState::Off);
     }
 
     /// Watches a worker until it has ended, and says why.
-    async fn watch(&self, child: &mut Child, stop: &mut watch::Receiver<bool>) -> String {
+    async fn watch(
+        &self,
+        child: &mut Child,
+        silence: Duration,
+        stop: &mut watch::Receiver<bool>,
+    ) -> String {
         let (Some(mut input), Some(mut output)) = (child.stdin.take(), child.stdout.take()) else {
             return "its pipes are missing".to_owned();
         };
@@ -141,12 +166,14 @@ impl Supervisor {
         tracing::info!(process, "the worker has started");
         self.0.state.send_replace(WorkerState::Running(process));
         let ended = tokio::select! {
+            // Its pipes end with it; then that is what is to be told.
+            biased;
             status = child.wait() => return told(status),
-            () = is_silent(&mut output) => {
-                format!("it said nothing for {} s, and was killed", SILENCE.as_secs())
+            () = is_silent(&mut output, silence) => {
+                format!("it said nothing for {} s, and was killed", silence.as_secs_f32())
             }
-            () = self.keep_waking(&mut input) => "it does not listen".to_owned(),
-            () = is_told(stop) => {
+            never = self.keep_waking(&mut input) => match never {},
+            () = is_true(stop) => {
                 drop(input);
                 match timeout(LET_GO, child.wait()).await {
                     Ok(status) => return told(status),
@@ -158,14 +185,20 @@ impl Supervisor {
         ended
     }
 
-    async fn keep_waking(&self, input: &mut ChildStdin) {
+    /// Whoever does not listen any more has ended, or looks by itself now and then.
+    async fn keep_waking(&self, input: &mut ChildStdin) -> Infallible {
         loop {
             self.0.wake.notified().await;
             if input.write_all(b"\n").await.is_err() {
-                return;
+                return pending().await;
             }
         }
     }
+}
+
+async fn is_true(told: &mut watch::Receiver<bool>) {
+    // Who cannot tell any more is gone, which means the same.
+    let _ = told.wait_for(|told| *told).await;
 }
 
 fn start(command: &WorkerCommand) -> io::Result<Child> {
@@ -180,10 +213,15 @@ fn start(command: &WorkerCommand) -> io::Result<Child> {
         .spawn()
 }
 
-/// Returns when a worker has said nothing for long, or closed its side.
-async fn is_silent(output: &mut ChildStdout) {
+/// Returns when a worker has said nothing for so long. One that closed its side has most likely ended,
+/// or is about to; if not, it hangs.
+async fn is_silent(output: &mut ChildStdout, silence: Duration) {
     let mut said = [0; 256];
-    while let Ok(Ok(1..)) = timeout(SILENCE, output.read(&mut said)).await {}
+    while let Ok(Ok(heard)) = timeout(silence, output.read(&mut said)).await {
+        if heard == 0 {
+            return sleep(silence).await;
+        }
+    }
 }
 
 async fn kill(child: &mut Child) {
