@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use crate::{
     config::{ConfigError, NamedDir, Settings},
+    derive::ffmpeg::Missing,
     extent::disk::{Buffers, LaneSettings, Root, RootSettings},
     library::{IndexCache, Library, NamedRoot},
     store::{DatabaseError, artifacts::Artifacts},
@@ -51,6 +52,9 @@ pub enum StartError {
     /// The database cannot be opened.
     #[error("the database: {0}")]
     Database(#[from] DatabaseError),
+    /// A worker has nothing to work with.
+    #[error(transparent)]
+    Ffmpeg(#[from] Missing),
     /// The access log cannot be opened.
     #[error("the access log: {0}")]
     AccessLog(io::Error),

@@ -3,6 +3,7 @@
 use std::{
     io::{self, Read as _, Write as _},
     num::NonZeroU64,
+    path::Path,
     process,
     sync::Arc,
     thread,
@@ -13,7 +14,7 @@ use tokio::{
     runtime,
     signal::unix::{SignalKind, signal},
     sync::{Notify, watch},
-    time::interval,
+    time::{interval, sleep},
 };
 use tracing::{debug, info, warn};
 
@@ -26,7 +27,7 @@ use crate::{
     },
     jobs::{queue::Queue, supervisor::ALIVE, worker::Worker},
     start::{self, StartError},
-    store::{Database, artifacts::Artifacts},
+    store::{Database, DatabaseError, artifacts::Artifacts},
     telemetry,
     wire::turns,
 };
@@ -35,9 +36,12 @@ use crate::{
 /// as the kernel allows.
 const TURN: Duration = Duration::from_millis(100);
 
-/// About how long a piece of a film is that is encoded by itself, in milliseconds: long enough that
-/// starting an encoder does not count, short enough that all workers have one.
-const PIECE_MS: NonZeroU64 = NonZeroU64::new(60_000).unwrap();
+/// How long to wait before a database that does not answer is tried again.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// How long a worker that is to stop is given to let its jobs go. A disk or a database that hangs must
+/// not keep it: its leases run out by themselves.
+const LET_GO: Duration = Duration::from_secs(10);
 
 /// Works until a signal ends it, or, beside a server, until that is gone.
 pub fn run(settings: Settings, is_supervised: bool) -> Result<(), StartError> {
@@ -53,37 +57,60 @@ pub fn run(settings: Settings, is_supervised: bool) -> Result<(), StartError> {
     if is_supervised {
         listen_to_server(Arc::clone(&wake), stop.clone())?;
     }
-    runtime.block_on(async {
+    let worked = runtime.block_on(async {
         tokio::spawn(stop_by_signal(stop.clone()));
+        tokio::spawn(end_in_time(stop.subscribe()));
         if is_supervised {
             tokio::spawn(say_alive());
         }
-        let worker = put_together(&settings).await?;
-        info!(owner = worker.owner, films = worker.encode_slots, "ready to work");
-        worker.run(wake, stop.subscribe()).await;
+        let mut told = stop.subscribe();
+        let worker = tokio::select! {
+            worker = put_together(&settings) => Some(worker?),
+            _ = told.wait_for(|stop| *stop) => None,
+        };
+        if let Some(worker) = worker {
+            info!(owner = worker.owner, films = worker.encode_slots, "ready to work");
+            worker.run(wake, stop.subscribe()).await;
+        }
         info!("stopped");
         Ok(())
-    })
+    });
+    // A disk call that hangs must not hold the process up.
+    runtime.shutdown_background();
+    worked
+}
+
+/// Ends the process when it was told to stop and does not.
+async fn end_in_time(mut stop: watch::Receiver<bool>) {
+    // Who cannot tell any more has ended by itself.
+    if stop.wait_for(|stop| *stop).await.is_ok() {
+        sleep(LET_GO).await;
+        warn!("what this worker does cannot be ended; it goes without");
+        process::exit(1);
+    }
 }
 
 async fn put_together(settings: &Settings) -> Result<Worker, StartError> {
+    // Without it a worker would only fail jobs that others can do.
+    let ffmpeg = find_ffmpeg(settings.sandbox).await?;
     let data = start::open_data(settings)?;
     let library = start::open_library(settings).await?;
-    let queue = Queue::new(Database::open(settings.database.as_deref(), &data).await?);
+    let queue = Queue::new(open_database(settings, &data).await?);
     let artifacts = Artifacts::open(&data, settings.disk_spare_mib.get() << 20)
         .map_err(|error| StartError::Data { dir: data, error })?;
     let made = start::open_made(&artifacts, settings).await?;
+    let piece_ms = NonZeroU64::new(settings.piece_s.get() * 1000).expect("a second at least");
     let maker = Maker {
         library,
         queue: queue.clone(),
         artifacts: artifacts.clone(),
         made,
         budget_bytes: settings.artifacts_mib.get() << 20,
-        ffmpeg: find_ffmpeg(settings.sandbox).await,
+        ffmpeg: Ok(ffmpeg),
         memory_bytes: settings.job_memory_mib.get() << 20,
         stall: Duration::from_secs(settings.job_stall_s.get()),
         deadline: Duration::from_secs(settings.job_deadline_s.get()),
-        piece_ms: PIECE_MS,
+        piece_ms,
     };
     let encode_slots = match settings.encode_slots.count() {
         0 => thread::available_parallelism().map_or(1, usize::from),
@@ -98,6 +125,19 @@ async fn put_together(settings: &Settings) -> Result<Worker, StartError> {
         encode_slots,
         picture_slots: settings.picture_slots.count(),
     })
+}
+
+/// Opens the database, as soon as it answers: it may be started later, or be busy.
+async fn open_database(settings: &Settings, data: &Path) -> Result<Database, DatabaseError> {
+    loop {
+        match Database::open(settings.database.as_deref(), data).await {
+            Err(error @ DatabaseError::Unavailable(_)) => {
+                warn!(%error, "it is asked again and again");
+                sleep(PAUSE).await;
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// Finds ffmpeg, and says what confines it here.

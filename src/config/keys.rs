@@ -197,6 +197,8 @@ settings! {
     fixed worker("HEADWATER_WORKER"): bool = "true";
     /// Films, or pieces of films, that a worker encodes at the same time; 0 is one per core.
     fixed encode_slots("HEADWATER_ENCODE_SLOTS"): Within<0, 1024> = "0";
+    /// Seconds that a piece of a film lasts about, which is encoded by itself: so long that starting an encoder does not count, so short that all slots have one, and that little is lost with a worker.
+    fixed piece_s("HEADWATER_PIECE_S"): Within<1, 3_600> = "60";
     /// Pictures that a worker makes at the same time, besides what it encodes.
     fixed picture_slots("HEADWATER_PICTURE_SLOTS"): Within<1, 1024> = "2";
     /// How much a worker yields to everything else on the machine: 0 not at all, 19 the most.

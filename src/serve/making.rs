@@ -65,7 +65,7 @@ impl Making {
                 }
             });
         }
-        if let Some(command) = worker {
+        if let (Some(command), None) = (worker, lacks) {
             beside.spawn(supervisor.clone().keep_running(command));
         }
         Self { supervisor }

@@ -19,6 +19,7 @@ use std::{
 use actix_server::ServerHandle;
 use actix_service::{IntoServiceFactory as _, map_config};
 use actix_web::{App, dev::AppConfig};
+use futures::future::join;
 use tokio::{
     runtime::{self, Runtime},
     signal::unix::{SignalKind, signal},
@@ -129,8 +130,8 @@ impl Server {
     pub fn stop(self, gracefully: bool) -> io::Result<()> {
         self.site.start_draining();
         self.drain.begin();
-        self.beside.block_on(self.handle.stop(gracefully));
-        self.beside.block_on(self.making.stop());
+        // What is made has nobody to wait for; what is sent may take as long as a drain may.
+        self.beside.block_on(join(self.handle.stop(gracefully), self.making.stop()));
         let ended = self.network.join();
         // actix does not wait for its workers; what they were sending is let go a little later, and
         // has a line in the access log like everything else.

@@ -146,6 +146,9 @@ async fn show(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error>
 async fn wish(request: &HttpRequest, content: Payload, site: &Site) -> Result<HttpResponse, Error> {
     let permit = guard::permit(request, site)?;
     let wish: Wish = read(content, site).await?;
+    if let Some(lacks) = site.gallery.load().as_ref().and_then(|gallery| gallery.lacks) {
+        return Err(Error::NotReady(lacks));
+    }
     let new = task(&wish, site).await?.job();
     let (job, is_new) = alter(permit, site, async move |queue| queue.enqueue(new).await).await?;
     let status = if is_new { StatusCode::ACCEPTED } else { StatusCode::OK };
