@@ -143,13 +143,22 @@ impl Gallery {
     pub async fn open(&self, folder: &Path, name: &str) -> Result<Arc<File>, Error> {
         match self.root.open_file(&folder.join(name)).await {
             Err(OpenError::NotFound) => {
-                // It was evicted a moment ago, by this server or another: whoever asks again sees to it
-                // that it is made again.
-                let key = folder.parent().and_then(Path::to_str).unwrap_or_default();
-                self.known.remove(key);
+                self.forget_lost(folder);
                 Err(Error::NotReady("it was removed just now; ask again"))
             }
             opened => Ok(opened?),
+        }
+    }
+
+    /// Something was evicted a moment ago, by this server or another, or its folder is lost; then a
+    /// row still names it. Whoever asks again sees to it that it is made again.
+    fn forget_lost(&self, folder: &Path) {
+        let key = folder.parent().and_then(Path::to_str).unwrap_or_default().to_owned();
+        self.known.remove(&key);
+        let token = folder.file_name().and_then(|name| name.to_str()?.parse().ok());
+        if let Some(token) = token {
+            let queue = self.queue.clone();
+            self.beside.spawn(async move { queue.forget_artifact(&key, token).await });
         }
     }
 
@@ -280,5 +289,5 @@ fn has_ended_lately(job: &Job) -> bool {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let ended = u128::try_from(job.finished_ms.unwrap_or_default()).unwrap_or_default();
     matches!(job.state, State::Failed | State::Cancelled)
-        && now.saturating_sub(ended) < FAILED.as_millis()
+        && now.abs_diff(ended) < FAILED.as_millis()
 }

@@ -11,7 +11,7 @@ use crate::store::artifacts::{Artifacts, Key};
 /// How often.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// How often the folders on disk are held against the rows, in rounds of the above; at the start too.
+/// How often all that was published is held against the rows, in rounds of the above; at the start too.
 const ROUNDS_TO_SWEEP: u32 = 30;
 
 /// Artifacts that are looked at for what goes first, at a time.
@@ -44,23 +44,37 @@ enum Left {
     Task(#[from] tokio::task::JoinError),
 }
 
+/// How a sweep ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Sweep {
+    /// Each folder has its row.
+    Over,
+    /// One has none yet, or its worker is gone: that is known when the lease has run out.
+    Unsure,
+}
+
 impl Housekeeping {
     /// Does it again and again. `used` tells the keys that were asked for since it was called last;
     /// `forget` is told those that are about to be removed.
     pub async fn run(self, used: impl Fn() -> Vec<String> + Send, forget: impl Fn(&str) + Send) {
         let mut rounds = interval(EVERY);
-        let mut round = 0_u32;
+        let mut rounds_to_sweep = 0_u32;
         loop {
             rounds.tick().await;
             if let Err(error) = self.round(&used(), &forget).await {
                 tracing::warn!(%error, "housekeeping was put off");
             }
-            if round.is_multiple_of(ROUNDS_TO_SWEEP)
-                && let Err(error) = self.sweep_folders().await
-            {
-                tracing::warn!(%error, "what may be left behind was not looked for");
+            rounds_to_sweep = rounds_to_sweep.saturating_sub(1);
+            if rounds_to_sweep == 0 {
+                rounds_to_sweep = match self.sweep_published().await {
+                    Ok(Sweep::Over) => ROUNDS_TO_SWEEP,
+                    Ok(Sweep::Unsure) => 1,
+                    Err(error) => {
+                        tracing::warn!(%error, "what may be left behind was not looked for");
+                        1
+                    }
+                };
             }
-            round = round.wrapping_add(1);
         }
     }
 
@@ -70,6 +84,7 @@ impl Housekeeping {
         if !used.is_empty() {
             self.queue.touch_artifacts(used).await?;
         }
+        self.sweep_unfinished().await?;
         let mut bytes = self.queue.artifacts_bytes().await?;
         while bytes > self.budget_bytes {
             let oldest = self.queue.artifacts_by_age(OLDEST).await?;
@@ -101,30 +116,50 @@ impl Housekeeping {
         Ok(())
     }
 
-    /// Removes the folders that neither a row names nor a job that is running.
-    async fn sweep_folders(&self) -> Result<(), Left> {
+    /// Removes what is made by nobody any more.
+    async fn sweep_unfinished(&self) -> Result<(), Left> {
         let artifacts = self.artifacts.clone();
-        let folders = spawn_blocking(move || artifacts.folders()).await??;
+        let folders = spawn_blocking(move || artifacts.unfinished()).await??;
+        if folders.is_empty() {
+            return Ok(());
+        }
+        // Asked after the folders: whoever made one before is still running, or has let it go.
+        let held = self.held().await?;
+        for token in folders.into_iter().filter(|token| !held.contains(token)) {
+            tracing::info!(token, "removing what was left half made");
+            let artifacts = self.artifacts.clone();
+            spawn_blocking(move || artifacts.remove_unfinished(token)).await??;
+        }
+        Ok(())
+    }
+
+    /// Removes the published folders that neither a row names nor a job that is running.
+    async fn sweep_published(&self) -> Result<Sweep, Left> {
+        let artifacts = self.artifacts.clone();
+        let folders = spawn_blocking(move || artifacts.published()).await??;
         // Asked in this order: what is published while we look is either still running, or has its row.
-        let running = Filter { state: Some(State::Running), ..Filter::default() };
-        let running = self.queue.jobs(&running, RUNNING_MAX, None).await?;
-        let held: HashSet<i64> = running.iter().map(|job| job.lease_token).collect();
-        for (key, token) in folders.into_iter().filter(|(_, token)| !held.contains(token)) {
-            let row = match &key {
-                Some(key) => self.queue.artifact(key.as_str()).await?,
-                None => None,
-            };
+        let held = self.held().await?;
+        let mut sweep = Sweep::Over;
+        for (key, token) in folders {
+            let row = self.queue.artifact(key.as_str()).await?;
             if row.is_some_and(|row| row.token == token) {
                 continue;
             }
-            tracing::info!(token, "removing what was left behind");
+            if held.contains(&token) {
+                sweep = Sweep::Unsure;
+                continue;
+            }
+            tracing::info!(%key, token, "removing what no row names");
             let artifacts = self.artifacts.clone();
-            let remove = move || match key {
-                Some(key) => artifacts.remove(&key, token),
-                None => artifacts.remove_unfinished(token),
-            };
-            spawn_blocking(remove).await??;
+            spawn_blocking(move || artifacts.remove(&key, token)).await??;
         }
-        Ok(())
+        Ok(sweep)
+    }
+
+    /// The tokens of the jobs that are running.
+    async fn held(&self) -> Result<HashSet<i64>, QueueError> {
+        let running = Filter { state: Some(State::Running), ..Filter::default() };
+        let running = self.queue.jobs(&running, RUNNING_MAX, None).await?;
+        Ok(running.iter().map(|job| job.lease_token).collect())
     }
 }

@@ -130,20 +130,19 @@ impl Artifacts {
         Ok(())
     }
 
-    /// All folders on disk by the tokens that name them: what was published, with its key, and what is
-    /// being made.
-    pub fn folders(&self) -> io::Result<Vec<(Option<Key>, i64)>> {
-        let tokens = |folder: &Path| -> io::Result<Vec<i64>> {
-            Ok(names(folder)?.iter().filter_map(|name| name.parse().ok()).collect())
-        };
-        let mut folders: Vec<_> =
-            tokens(&self.making)?.into_iter().map(|token| (None, token)).collect();
-        for name in names(&self.made)? {
-            let below = tokens(&self.made.join(&name))?;
-            let key = Key::new(name);
-            folders.extend(below.into_iter().map(|token| (key.clone(), token)));
+    /// All that was published and is on disk, by what its folders say.
+    pub fn published(&self) -> io::Result<Vec<(Key, i64)>> {
+        let mut folders = Vec::new();
+        for key in names(&self.made)?.into_iter().filter_map(Key::new) {
+            let tokens = tokens(&self.made.join(key.as_str()))?;
+            folders.extend(tokens.into_iter().map(|token| (key.clone(), token)));
         }
         Ok(folders)
+    }
+
+    /// The tokens under which something is being made, or was when whoever made it went away.
+    pub fn unfinished(&self) -> io::Result<Vec<i64>> {
+        tokens(&self.making)
     }
 
     /// Removes what was left in the making.
@@ -178,8 +177,13 @@ impl Workspace {
         }
         sync(folder)?;
         let of_key = self.made.join(key.as_str());
-        fs::create_dir_all(&of_key)?;
-        fs::rename(folder, of_key.join(self.token.to_string()))?;
+        let to = of_key.join(self.token.to_string());
+        let publish = || fs::create_dir_all(&of_key).and_then(|()| fs::rename(folder, &to));
+        match publish() {
+            // Another's was removed, and the empty folder of the key with it, between the two steps.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => publish()?,
+            published => published?,
+        }
         self.folder = None;
         sync(&of_key)?;
         sync(&self.made)?;
@@ -206,12 +210,21 @@ fn remove(folder: &Path) -> io::Result<()> {
     }
 }
 
+/// The names in a folder; none if it was removed just now.
 fn names(folder: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
     let mut names = Vec::new();
-    for entry in fs::read_dir(folder)? {
+    for entry in entries {
         names.extend(entry?.file_name().into_string());
     }
     Ok(names)
+}
+
+fn tokens(folder: &Path) -> io::Result<Vec<i64>> {
+    Ok(names(folder)?.iter().filter_map(|name| name.parse().ok()).collect())
 }
 
 #[cfg(test)]
@@ -236,10 +249,10 @@ mod tests {
         let artifacts = Artifacts::open(data.path(), 0).expect("a folder");
         let workspace = artifacts.workspace(1, 1).expect("room");
         fs::write(workspace.path().join("a.jpg"), b"abc").expect("a file");
-        assert_eq!(artifacts.folders().expect("a list"), [(None, 1)]);
+        assert_eq!(artifacts.unfinished().expect("a list"), [1]);
         assert_eq!(workspace.publish(&key("k")).expect("published"), 3);
-        let published = (Some(key("k")), 1);
-        assert_eq!(artifacts.folders().expect("a list"), [published]);
+        assert!(artifacts.unfinished().expect("a list").is_empty());
+        assert_eq!(artifacts.published().expect("a list"), [(key("k"), 1)]);
         assert_eq!(fs::read(artifacts.made().join("k/1/a.jpg")).expect("a file"), b"abc");
         artifacts.remove(&key("k"), 1).expect("removed");
         assert!(!artifacts.made().join("k").exists());
@@ -252,7 +265,8 @@ mod tests {
         let workspace = artifacts.workspace(1, 1).expect("room");
         fs::write(workspace.path().join("a.jpg"), b"abc").expect("a file");
         drop(workspace);
-        assert!(artifacts.folders().expect("a list").is_empty());
+        assert!(artifacts.unfinished().expect("a list").is_empty());
+        assert!(artifacts.published().expect("a list").is_empty());
     }
 
     #[test]
@@ -261,6 +275,7 @@ mod tests {
         let artifacts = Artifacts::open(data.path(), u64::MAX).expect("a folder");
         let refused = artifacts.workspace(1, 1 << 20).expect_err("no room");
         assert!(matches!(refused, NoWorkspace::Full { .. }), "{refused}");
-        assert!(artifacts.folders().expect("a list").is_empty());
+        assert!(artifacts.unfinished().expect("a list").is_empty());
+        assert!(artifacts.published().expect("a list").is_empty());
     }
 }

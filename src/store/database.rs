@@ -45,6 +45,9 @@ pub enum Database {
 
 /// Connections to a file: SQLite has one writer at a time, and here it waits in our queue and not
 /// in a loop that tries again and again for the lock.
+///
+/// A process that is frozen while it writes holds up all that want to write, and nothing can end that
+/// but its end. A worker that hangs is therefore killed by who started it.
 #[derive(Clone, Debug)]
 pub struct SqlitePools {
     pub(super) writer: SqlitePool,

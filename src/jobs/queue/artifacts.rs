@@ -120,6 +120,13 @@ impl Queue {
 }
 
 impl Change {
+    /// Forgets the artifacts whose keys begin so.
+    pub(super) async fn forget_artifacts(&mut self, prefix: &str) -> Result<(), DatabaseError> {
+        let sql = "DELETE FROM artifacts WHERE key >= $1 AND key < $2";
+        let end = format!("{prefix}{END}");
+        self.transaction().execute(sql, &[prefix.into(), end.as_str().into()]).await.map(drop)
+    }
+
     pub(super) async fn note_artifact(
         &mut self,
         made: &NewArtifact,

@@ -7,12 +7,14 @@ use crate::store::Value;
 
 /// Which jobs may be claimed, in terms of the time $1 and the classes $2 to $5: those that are due,
 /// and those whose worker was not heard of. One that was begun too often is left to the sweeper: it
-/// may be what kills its workers.
+/// may be what kills its workers. What lies further ahead than any pause or lease (two hours) was
+/// written before the clock was set back.
 macro_rules! claimable {
     () => {
         "FROM jobs WHERE state IN ('queued', 'running') AND class IN ($2, $3, $4, $5)
          AND attempts < max_attempts AND cancel_requested = 0
-         AND ((state = 'queued' AND run_at_ms <= $1) OR (state = 'running' AND lease_until_ms <= $1))"
+         AND ((state = 'queued' AND (run_at_ms <= $1 OR run_at_ms > $1 + 7200000))
+           OR (state = 'running' AND (lease_until_ms <= $1 OR lease_until_ms > $1 + 7200000)))"
     };
 }
 

@@ -84,12 +84,26 @@ impl Queue {
     ///
     /// After an error it may have been done or not: say it again, it is done once.
     pub async fn finish(&self, lease: &Lease, made: &[NewArtifact]) -> Result<bool, QueueError> {
+        self.finish_instead_of(lease, made, None).await
+    }
+
+    /// As [`finish`](Self::finish), where what was made takes the place of its parts: the artifacts
+    /// whose keys begin so are forgotten in the same moment.
+    pub async fn finish_instead_of(
+        &self,
+        lease: &Lease,
+        made: &[NewArtifact],
+        parts: Option<&str>,
+    ) -> Result<bool, QueueError> {
         let mut change = self.begin().await?;
         let Some(mut job) = change.held(lease).await? else {
             let job = change.job(lease.job).await?;
             let is_this = |job: Job| job.state == State::Done && job.lease_token == lease.token;
             return Ok(job.is_some_and(is_this));
         };
+        if let Some(parts) = parts {
+            change.forget_artifacts(parts).await?;
+        }
         for artifact in made {
             change.note_artifact(artifact, lease.token).await?;
         }

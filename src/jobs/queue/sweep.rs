@@ -15,7 +15,7 @@ pub struct Swept {
 
 /// Jobs whose worker was not heard of, and that nobody may claim again.
 const LOST: &str = jobs_sql!(
-    SELECT "WHERE state = 'running' AND lease_until_ms <= $1
+    SELECT "WHERE state = 'running' AND (lease_until_ms <= $1 OR lease_until_ms > $1 + 7200000)
         AND (attempts >= max_attempts OR cancel_requested <> 0) ORDER BY id"
 );
 

@@ -1,6 +1,6 @@
 //! One attempt at one job.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use tokio::{
     sync::watch,
@@ -11,7 +11,6 @@ use tokio::{
 use super::Worker;
 use crate::{
     derive::{Failure, Next, Task, Watch},
-    jobs::is_told,
     jobs::queue::{
         Artifact, Beat, Class, Job, Lease, NewArtifact, NewJob, Progress, QueueError, Retry,
     },
@@ -20,6 +19,9 @@ use crate::{
 
 /// How often progress is reported, if there is any.
 const REPORT: Duration = Duration::from_secs(1);
+
+/// How soon to say again what a database did not hear.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// A job that was claimed.
 pub(super) struct Attempt {
@@ -84,7 +86,7 @@ impl Attempt {
         let why = tokio::select! {
             made = &mut work => return self.report(made).await,
             why = self.hold_lease(reports) => why,
-            () = is_told(&mut stop) => Halt::Stopping,
+            () = is_true(&mut stop) => Halt::Stopping,
         };
         // What runs is ended before anything else is done, so that nothing of it is left behind.
         halt.send_replace(true);
@@ -102,8 +104,9 @@ impl Attempt {
         let mut held_until = Instant::now() + *time;
         loop {
             let progress = reports.borrow_and_update().clone();
+            let asked = Instant::now();
             match queue.beat(&self.lease, &progress, *time).await {
-                Ok(Beat::Go) => held_until = Instant::now() + *time,
+                Ok(Beat::Go) => held_until = asked + *time,
                 Ok(Beat::Cancel) => return Halt::Cancelled,
                 Ok(Beat::Lost) => return Halt::Lost,
                 // Whether it is lost cannot be known, so it is when it may be.
@@ -145,48 +148,78 @@ impl Attempt {
 
     /// Reports how making it ended. Returns whether the lease was held to the end.
     async fn report(&self, made: Result<Made, Failure>) -> Result<bool, QueueError> {
-        let Worker { queue, artifacts, .. } = &*self.worker;
+        let Worker { queue, .. } = &*self.worker;
         match made {
-            Ok(Made::Artifact { row, scaffolding }) => {
-                let key = Key::new(row.key.clone());
-                let is_held = queue.finish(&self.lease, &[row]).await?;
-                if let (false, Some(key)) = (is_held, key) {
-                    let (artifacts, token) = (artifacts.clone(), self.lease.token);
-                    // What cannot be removed has no row, and is swept away.
-                    let _ = beside(move || artifacts.remove(&key, token)).await;
-                } else if let Some(scaffolding) = scaffolding {
-                    self.take_down(&scaffolding).await?;
-                }
-                Ok(is_held)
-            }
-            Ok(Made::Nothing) => queue.finish(&self.lease, &[]).await,
+            Ok(Made::Artifact { row, scaffolding }) => self.hand_over(row, scaffolding).await,
+            Ok(Made::Nothing) => self.say(|| queue.finish(&self.lease, &[])).await,
             Ok(Made::Pieces(pieces)) => {
                 // A piece has no key of its own: it is this job's alone.
                 let piece = |task: &Task| NewJob { dedupe_key: None, ..task.job() };
-                let pieces = pieces.iter().map(piece).collect();
-                queue.split(&self.lease, pieces).await
+                let pieces: Vec<_> = pieces.iter().map(piece).collect();
+                self.say(|| queue.split(&self.lease, pieces.clone())).await
             }
             Err(Failure { why, retry }) => {
                 let Job { id, kind, title, .. } = &self.job;
                 tracing::warn!(job = %id, kind, title, why, "failed");
-                queue.fail(&self.lease, &why, retry).await
+                self.say(|| queue.fail(&self.lease, &why, retry)).await
             }
         }
     }
 
-    /// Removes what this was made of.
-    async fn take_down(&self, keys: &str) -> Result<(), QueueError> {
-        let Worker { queue, artifacts, .. } = &*self.worker;
-        for Artifact { key, token, .. } in queue.artifacts_of(keys).await? {
-            if queue.forget_artifact(&key, token).await?
-                && let Some(key) = Key::new(key)
-            {
-                let artifacts = artifacts.clone();
-                let _ = beside(move || artifacts.remove(&key, token)).await;
+    /// Has what was published named by a row, in the place of what it was made of.
+    async fn hand_over(
+        &self,
+        row: NewArtifact,
+        scaffolding: Option<String>,
+    ) -> Result<bool, QueueError> {
+        let Worker { queue, .. } = &*self.worker;
+        let (key, made) = (row.key.clone(), [row]);
+        let parts = match &scaffolding {
+            Some(parts) => queue.artifacts_of(parts).await?,
+            None => Vec::new(),
+        };
+        let parts_of = scaffolding.as_deref();
+        let is_held = self.say(|| queue.finish_instead_of(&self.lease, &made, parts_of)).await?;
+        if is_held {
+            for Artifact { key, token, .. } in parts {
+                self.remove(key, token).await;
+            }
+        } else {
+            self.remove(key, self.lease.token).await;
+        }
+        Ok(is_held)
+    }
+
+    /// Removes a folder that no row names. If that cannot be, it is swept away later.
+    async fn remove(&self, key: String, token: i64) {
+        if let Some(key) = Key::new(key) {
+            let artifacts = self.worker.artifacts.clone();
+            let _ = beside(move || artifacts.remove(&key, token)).await;
+        }
+    }
+
+    /// Says something to the queue until it has heard it, or nobody waits for it any more: a database
+    /// that is busy or begins anew must not cost what was made. To say it twice changes nothing.
+    async fn say<F>(&self, what: impl Fn() -> F) -> Result<bool, QueueError>
+    where
+        F: Future<Output = Result<bool, QueueError>>,
+    {
+        let lost_at = Instant::now() + self.worker.lease;
+        loop {
+            match what().await {
+                Err(error) if Instant::now() < lost_at => {
+                    tracing::warn!(job = %self.job.id, %error, "the queue did not hear");
+                    sleep(AGAIN).await;
+                }
+                heard => return heard,
             }
         }
-        Ok(())
     }
+}
+
+async fn is_true(told: &mut watch::Receiver<bool>) {
+    // Who cannot tell any more is gone, which means the same.
+    let _ = told.wait_for(|told| *told).await;
 }
 
 /// Makes calls that wait for a disk.

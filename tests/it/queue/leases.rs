@@ -147,6 +147,44 @@ a_cancelled_job_whose_worker_is_lost_is_not_begun_again(queue) {
     assert_eq!(queue.get(&lease).await.state, State::Cancelled);
 }
 
+a_clock_that_is_set_back_holds_nothing_up(queue) {
+    let silent = queue.taken(job("poster", 3)).await;
+    let heard = queue.taken(job("sheet", 3)).await;
+    queue.add(job("preview", 3)).await;
+    queue.set_back(86_400);
+    assert_eq!(queue.beat(&heard, &at(1), LEASE).await.unwrap(), Beat::Go);
+    let (first, second) = (queue.take().await.expect("a job").0, queue.take().await.expect("a job").0);
+    let mut kinds = [first.kind, second.kind];
+    kinds.sort();
+    assert_eq!(kinds, ["poster", "preview"]);
+    assert!(queue.take().await.is_none());
+    assert_eq!(queue.beat(&silent, &at(1), LEASE).await.unwrap(), Beat::Lost);
+    // Nor does one that may not be begun again stay for a day.
+    let last = queue.taken(job("thumbnail", 1)).await;
+    queue.set_back(86_400);
+    assert_eq!(queue.sweep(Duration::MAX).await.unwrap().lost, 1);
+    assert_eq!(queue.get(&last).await.state, State::Failed);
+}
+
+what_is_made_takes_the_place_of_its_parts_in_one_moment(queue) {
+    let parts = queue.taken(job("pieces", 3)).await;
+    let made_of = ["a-piece-1", "a-piece-2", "ab", "b-piece-1"].map(made);
+    queue.finish(&parts, &made_of).await.unwrap();
+    let keys = async || -> Vec<String> {
+        let artifacts = queue.artifacts_of("").await.unwrap();
+        artifacts.into_iter().map(|artifact| artifact.key).collect()
+    };
+    let late = queue.taken(job("film", 3)).await;
+    queue.wait(31);
+    assert!(!queue.finish_instead_of(&late, &[made("a")], Some("a-piece-")).await.unwrap());
+    assert_eq!(keys().await.len(), 4, "who comes too late removes nothing");
+    let (_, lease) = queue.take().await.expect("the job");
+    for _ in 0..2 {
+        assert!(queue.finish_instead_of(&lease, &[made("a")], Some("a-piece-")).await.unwrap());
+        assert_eq!(keys().await, ["a", "ab", "b-piece-1"]);
+    }
+}
+
 what_failed_can_be_tried_again_with_all_its_attempts(queue) {
     let lease = queue.taken(job("poster", 1)).await;
     queue.fail(&lease, "no picture", Retry::Never).await.unwrap();

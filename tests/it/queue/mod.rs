@@ -68,6 +68,12 @@ impl Bench {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
+    fn set_back(&self, seconds: i64) {
+        if let Clock::Hand(now_ms) = &self.clock {
+            now_ms.fetch_sub(seconds * 1000, Ordering::SeqCst);
+        }
+    }
+
     fn now_ms(&self) -> i64 {
         match &self.clock {
             Clock::Hand(now_ms) => now_ms.load(Ordering::SeqCst),
