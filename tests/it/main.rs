@@ -65,4 +65,5 @@ mod webhooks; // who is told what has become of the jobs
 mod wire; // the conversation over HTTP/1, in each way in which a file gets to a connection
 mod wire_files; // files on the wire: long ones, cold ones, and those that change meanwhile
 mod wire_limits; // how long the wire waits for whom, and how it goes down
-mod wire_parts; // several parts in one answer, and how far apart they may be
+mod wire_parts;
+mod worker; // workers, ffmpeg and servers that are killed, stopped and starved // several parts in one answer, and how far apart they may be

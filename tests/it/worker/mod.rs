@@ -1,0 +1,7 @@
+//! Workers as they are in earnest: the real program, the real ffmpeg, a database, and violence.
+
+mod house;
+mod killed;
+mod refused;
+mod stopped;
+mod supervised;

@@ -1,0 +1,181 @@
+//! Jobs that cannot be done: they fail, with their reason, and leave nothing.
+
+use std::{fs, net::TcpListener, path::Path, process::Command};
+
+use headwater::jobs::queue::State;
+use serde_json::Value;
+
+use super::house::{FILMS, House, wait_until, wish_for_rendition};
+use crate::{ffmpeg, json::json, patching, program::Program};
+
+/// Asks for a poster until it is known that there is none, and returns why.
+fn refused_poster(program: &Program, title: &str) -> String {
+    let mut problem = None;
+    wait_until("the poster is refused", || {
+        let response = program.get(&format!("/v/{title}/poster.jpg"), &[]);
+        assert_ne!(response.status, 200, "{title}");
+        if response.status == 422 {
+            problem = Some(json(&response, 422));
+        }
+        problem.is_some()
+    });
+    problem.expect("just found")["detail"].as_str().expect("text").to_owned()
+}
+
+fn is_failed_once(house: &House, title: &str) {
+    let jobs = house.jobs();
+    let jobs: Vec<_> = jobs.iter().filter(|job| job.title == title).collect();
+    assert_eq!(jobs.len(), 1, "{jobs:?}");
+    assert_eq!(jobs[0].state, State::Failed, "{jobs:?}");
+}
+
+#[test]
+fn a_full_disk_fails_the_job_with_that_reason_and_leaves_nothing_behind() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let house = House::new(None);
+    let program = house.serve(&["--disk-spare-mib=1073741823"]);
+    let why = refused_poster(&program, "one.mp4");
+    assert!(why.contains("the disk of the data folder has"), "{why}");
+    is_failed_once(&house, "one.mp4");
+    let rendition = wish_for_rendition(&program, "two.mp4", 90);
+    house.wait_for_the_end();
+    let target = format!("/api/jobs/{}", rendition["id"].as_str().expect("an id"));
+    let rendition: Value = json(&program.get(&target, &[]), 200);
+    assert_eq!(rendition["state"], "failed");
+    let why = rendition["error"].as_str().expect("a reason");
+    assert!(why.contains("the disk of the data folder has"), "{why}");
+    assert!(house.artifacts().is_empty());
+    house.assert_in_order();
+}
+
+/// A file system of its own, as small as it is said; only root may make one.
+struct Small<'a>(&'a Path);
+
+impl<'a> Small<'a> {
+    fn mount(at: &'a Path, size: &str) -> Option<Self> {
+        fs::create_dir_all(at).expect("a folder");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", size, "headwater-test"]).arg(at);
+        mount.output().is_ok_and(|output| output.status.success()).then_some(Self(at))
+    }
+}
+
+impl Drop for Small<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0).output();
+    }
+}
+
+#[test]
+fn a_disk_that_becomes_full_fails_the_job_with_that_reason_and_leaves_nothing_behind() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let house = House::new(None);
+    let artifacts = house.data().join("artifacts");
+    let Some(_small) = Small::mount(&artifacts, "size=17m") else {
+        eprintln!("this test did not run: nothing can be mounted here");
+        return;
+    };
+    let program = house.serve(&[]);
+    // Room enough when the job begins, and none when its picture is written.
+    let filled = artifacts.join("filled");
+    program.get("/v/two.mp4/poster.jpg?wait=0", &[]);
+    house.wait_for_the_end();
+    let made = house.artifacts().len();
+    assert_eq!(made, 1, "{:?}", house.jobs());
+    fs::write(&filled, vec![1; 15 << 20]).expect("room");
+    let why = refused_poster(&program, "one.mp4");
+    assert!(why.contains("the disk of the data folder has 1 MiB left"), "{why}");
+    is_failed_once(&house, "one.mp4");
+    fs::remove_file(&filled).expect("a file");
+    house.assert_in_order();
+    assert_eq!(house.artifacts().len(), made);
+}
+
+/// A film whose key frames are one of ten thousand million pixels, as far as its headers say.
+fn huge(folder: &House, name: &str) {
+    let path = folder.folder.path("library").join(name);
+    let path_text = path.to_str().expect("text");
+    let picture = ["-f", "lavfi", "-i", "testsrc2=size=64x64:rate=1:duration=3"];
+    let made = ffmpeg::run(&[&picture[..], &["-c:v", "png", "-y", path_text]].concat());
+    made.expect("a film of PNG");
+    let mut movie = fs::read(&path).expect("a film");
+    let headers: Vec<_> =
+        (0..movie.len() - 4).filter(|&at| &movie[at..at + 4] == b"IHDR").collect();
+    assert!(!headers.is_empty());
+    for at in headers {
+        movie[at + 4..at + 12].copy_from_slice(&[0, 1, 0x86, 0xa0, 0, 1, 0x86, 0xa0]);
+        let mut check = flate2::Crc::new();
+        check.update(&movie[at..at + 17]);
+        movie[at + 17..at + 21].copy_from_slice(&check.sum().to_be_bytes());
+    }
+    fs::write(&path, movie).expect("written");
+}
+
+/// A film whose samples are something else.
+fn filled_with(house: &House, name: &str, bytes: &[u8]) {
+    let mut movie = fs::read(house.folder.path("library").join(FILMS[0])).expect("a film");
+    let media = patching::of_kind(&movie, b"mdat").remove(0).body();
+    let end = media.end;
+    for at in media.step_by(bytes.len()) {
+        let piece = &bytes[..bytes.len().min(end - at)];
+        movie[at..at + piece.len()].copy_from_slice(piece);
+    }
+    house.folder.put(Path::new("library").join(name), movie);
+}
+
+#[test]
+fn a_hostile_film_is_a_failed_job_with_its_reason_and_nothing_is_fetched() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let house = House::new(None);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.set_nonblocking(true).expect("a socket");
+    let network = format!("http://{}/a.ts", listener.local_addr().expect("an address"));
+    let secret = house.folder.path("library").join(FILMS[1]);
+    let playlist = |target: &str| format!("#EXTM3U\n#EXTINF:1,\n{target}\n#EXT-X-ENDLIST\n");
+    huge(&house, "huge.mov");
+    filled_with(&house, "noise.mp4", &[0xa5, 0x01, 0x65, 0xff]);
+    filled_with(&house, "names-network.mp4", playlist(&network).as_bytes());
+    filled_with(&house, "names-file.mp4", playlist(secret.to_str().expect("text")).as_bytes());
+    for target in [network.as_str(), secret.to_str().expect("text")] {
+        // No movie at all: nobody begins anything.
+        house.folder.put("library/playlist.mp4", playlist(target));
+    }
+    let program = house.serve(&[]);
+    assert_eq!(program.get("/v/playlist.mp4/poster.jpg", &[]).status, 422);
+    assert!(house.jobs().is_empty());
+    for title in ["huge.mov", "noise.mp4", "names-network.mp4", "names-file.mp4"] {
+        let why = refused_poster(&program, title);
+        eprintln!("{title}: {why}");
+        let data = house.folder.path("");
+        assert!(!why.contains(data.to_str().expect("text")), "{title}: {why}");
+        is_failed_once(&house, title);
+    }
+    assert!(listener.accept().is_err(), "nobody came");
+    assert!(house.artifacts().is_empty());
+    assert!(house.ffmpegs().is_empty());
+    house.assert_in_order();
+    // And others are served as before.
+    wait_until("a poster is made", || program.get("/v/two.mp4/poster.jpg", &[]).status == 200);
+}
+
+#[test]
+fn what_is_lost_from_the_disk_is_made_again() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let house = House::new(None);
+    let poster = |program: &Program| program.get("/v/one.mp4/poster.jpg", &[]).status == 200;
+    let program = house.serve(&[]);
+    wait_until("a poster is made", || poster(&program));
+    drop(program);
+    fs::remove_dir_all(house.data().join("artifacts")).expect("a folder");
+    let program = house.serve(&[]);
+    wait_until("it is made again", || poster(&program));
+    assert_eq!(house.jobs().len(), 2);
+}
