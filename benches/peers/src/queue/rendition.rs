@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use headwater::derive::ladder::{
-    encode::{self, Colours, Encoder},
+    encode::{self, Colours, Encoder, Start},
     pieces::Pieces,
     rungs::{Coding, Effort, Pictures, Rung},
 };
@@ -103,7 +103,7 @@ pub fn arguments(film: &Path, effort: Effort, lines: u32, to: &Path) -> Result<V
     let pictures = Pictures::of(track).context("no pictures")?;
     let rung = Rung::new(&pictures, lines, Coding::H264, effort).context("a larger rendition")?;
     let colours = Colours::of(&pictures, Coding::H264);
-    let encoder = Encoder { rung, colours, threads: 1 };
+    let encoder = Encoder { rung, colours, threads: 1, start: Start::KeyFrame };
     let output = to.to_str().context("a scratch folder that is no text")?;
     Ok(encode::arguments(film, &whole, piece, &encoder, output))
 }
