@@ -80,7 +80,7 @@ pub fn packaging(criterion: &mut Criterion) {
         bencher.iter(|| hls::multivariant(black_box(&whole)));
     });
     group.bench_function("mpd", |bencher| bencher.iter(|| dash::manifest(black_box(&whole))));
-    let in_front = || faststart(black_box(&movie), &film.file, &film.file.at_once());
+    let in_front = || faststart(black_box(&movie), &film.file.at_once());
     in_front().expect("read").expect("its index is at the end");
     group.bench_function("faststart", |bencher| bencher.iter(in_front));
     let minute = Clip { start_ms: 3_600_000, end_ms: Some(3_660_000), tracks: vec![video, audio] };

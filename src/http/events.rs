@@ -5,8 +5,8 @@
 //! and nothing has to be kept for those who are away or slow. While somebody listens, one task asks the
 //! database for all of them; while nobody does, nobody asks.
 //!
-//! Memory is bounded: [`LISTENERS_MAX`] listeners, to each of whom [`AHEAD`] events are on their way,
-//! and [`LIVE`] events that all of them share. Who is slower than that is told from the database again,
+//! Memory is bounded: [`LISTENERS_MAX`] listeners, to each of whom `AHEAD` events are on their way,
+//! and `LIVE` events that all of them share. Who is slower than that is told from the database again,
 //! of the last state of each job alone.
 
 use std::{sync::Arc, time::Duration};

@@ -1,5 +1,5 @@
-//! What was made of titles: playlists, manifests, subtitles and the indices of clips, within a byte
-//! budget.
+//! What was made of titles: playlists, manifests, subtitles, and the indices of clips and of files in
+//! another order, within a byte budget.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use quick_cache::{Weighter, sync::Cache};
 use super::{Error, text::Text};
 use crate::{
     extent::{Extents, disk::Identity},
-    package::{clip::Clip, text::Subtitles},
+    package::{clip::Clip, faststart::Faststart, text::Subtitles},
 };
 
 /// Something that is made of a file and worth keeping.
@@ -34,6 +34,7 @@ pub enum Product {
 pub struct Made {
     texts: Cache<(Identity, Product), Text, Weight>,
     clips: Cache<(Identity, Clip), Extents, Weight>,
+    fronts: Cache<Identity, Arc<Option<Faststart>>, Weight>,
     subtitles: Cache<(Identity, usize), Arc<Subtitles>, Weight>,
 }
 
@@ -56,6 +57,12 @@ impl Weighter<(Identity, Clip), Extents> for Weight {
     }
 }
 
+impl Weighter<Identity, Arc<Option<Faststart>>> for Weight {
+    fn weight(&self, _: &Identity, front: &Arc<Option<Faststart>>) -> u64 {
+        (ENTRY_BYTES + front.as_ref().as_ref().map_or(0, Faststart::bytes)) as u64
+    }
+}
+
 impl Weighter<(Identity, usize), Arc<Subtitles>> for Weight {
     fn weight(&self, _: &(Identity, usize), subtitles: &Arc<Subtitles>) -> u64 {
         (ENTRY_BYTES + subtitles.bytes_in_memory()) as u64
@@ -67,10 +74,11 @@ impl Made {
     /// playlists, which are asked for often.
     pub fn new(budget_bytes: u64) -> Self {
         let items = usize::try_from(budget_bytes / 8192).unwrap_or(usize::MAX).clamp(16, 1 << 20);
-        let (half, quarter) = (budget_bytes / 2, budget_bytes / 4);
+        let (quarter, eighth) = (budget_bytes / 4, budget_bytes / 8);
         Self {
             texts: Cache::with_weighter(items, quarter, Weight),
-            clips: Cache::with_weighter(items, half, Weight),
+            clips: Cache::with_weighter(items, quarter + eighth, Weight),
+            fronts: Cache::with_weighter(items, eighth, Weight),
             subtitles: Cache::with_weighter(items, quarter, Weight),
         }
     }
@@ -105,6 +113,19 @@ impl Made {
     ) -> Arc<Subtitles> {
         self.subtitles.insert((file, track), Arc::clone(&subtitles));
         subtitles
+    }
+
+    /// How a file is sent with its index in front, if that was found out before; `None` in it if it is
+    /// sent as it is.
+    pub fn front(&self, file: &Identity) -> Option<Arc<Option<Faststart>>> {
+        self.fronts.get(file)
+    }
+
+    /// Keeps how a file is sent with its index in front, and returns it.
+    pub fn keep_front(&self, file: Identity, front: Option<Faststart>) -> Arc<Option<Faststart>> {
+        let front = Arc::new(front);
+        self.fronts.insert(file, Arc::clone(&front));
+        front
     }
 
     /// A clip that was made before.

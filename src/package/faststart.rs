@@ -5,6 +5,8 @@
 
 use std::{ops::Range, sync::Arc};
 
+use bytes::Bytes;
+
 use super::{boxes::Writer, shifted::ShiftedOffsets};
 use crate::{
     extent::{Extent, Extents, ReadAt, ReadError, Source, disk::File},
@@ -61,14 +63,57 @@ impl Of {
     }
 }
 
+/// A file in another order: what it takes to send it, without the file itself, so that it can be kept.
+#[derive(Clone, Debug)]
+pub struct Faststart(Vec<Piece>);
+
+#[derive(Clone, Debug)]
+enum Piece {
+    /// As it is in the file.
+    Kept(Range<u64>),
+    /// Made.
+    Memory(Bytes),
+    /// A table of offsets, made as it is sent: see [`ShiftedOffsets`].
+    Offsets { entries: Range<u64>, width: u64, made_width: u64, shifts: Arc<[(u64, u64)]> },
+}
+
+impl Faststart {
+    /// As extents of the file that it was made of.
+    pub fn extents(&self, file: &Arc<File>) -> Result<Extents, ReadError> {
+        let source: Arc<dyn Source> = Arc::clone(file) as _;
+        let extent = |piece: &Piece| match piece.clone() {
+            Piece::Kept(range) => Extent::Source { source: Arc::clone(&source), range },
+            Piece::Memory(bytes) => Extent::Memory(bytes),
+            Piece::Offsets { entries, width, made_width, shifts } => {
+                let file = Arc::clone(file);
+                let table = ShiftedOffsets { file, entries, width, made_width, shifts };
+                Extent::whole(Arc::new(table))
+            }
+        };
+        let mut extents = Extents::default();
+        for extent in self.0.iter().map(extent).filter(|extent| !extent.is_empty()) {
+            extents.push(extent).map_err(|_| ReadError::Changed)?;
+        }
+        Ok(extents)
+    }
+
+    /// About how many bytes it takes in memory.
+    pub fn bytes(&self) -> usize {
+        let made = |piece: &Piece| match piece {
+            Piece::Memory(bytes) => bytes.len(),
+            Piece::Kept(_) | Piece::Offsets { .. } => 0,
+        };
+        self.0.iter().map(|piece| size_of::<Piece>() + made(piece)).sum()
+    }
+}
+
 /// The whole of a file that has its samples in tables, with its index in front. `None` if it is so
 /// already and nothing in it needs repair, or if its index has more boxes than make sense: then the file
 /// is its own best form.
 pub fn faststart<R: ReadAt + ?Sized>(
     movie: &Movie,
-    file: &Arc<File>,
     reader: &R,
-) -> Result<Option<Extents>, ReadError> {
+) -> Result<Option<Faststart>, ReadError> {
     let moov = movie.moov.whole();
     let is_in_front = movie.mdat.is_none_or(|mdat| moov.end <= mdat);
     let is_sound = movie.tracks.iter().all(|track| track.entry.repairs.is_empty());
@@ -105,44 +150,31 @@ pub fn faststart<R: ReadAt + ?Sized>(
     }
     shifts.push((moov.end.max(head_end), made_len.wrapping_sub(moov_len)));
     let shifts: Arc<[_]> = shifts.into();
-    let source: Arc<dyn Source> = Arc::clone(file) as _;
-    let kept = |range: Range<u64>| Extent::Source { source: Arc::clone(&source), range };
-    let mut extents = Extents::default();
-    let mut push = |extent: Extent| match extent.is_empty() {
-        true => Ok(()),
-        false => extents.push(extent).map_err(|_| ReadError::Changed),
-    };
-    push(kept(0..head_end))?;
+    let mut pieces = vec![Piece::Kept(0..head_end)];
     for (place, Placed { part, inside }) in parts.iter().enumerate() {
         match part {
-            Part::Kept(range) => push(kept(range.clone()))?,
+            Part::Kept(range) => pieces.push(Piece::Kept(range.clone())),
             Part::Made(bytes) if *inside > 0 => {
                 // A header: its size is that of all that is in it.
                 let contents = &parts[place..=place + inside];
                 let size: u64 = contents.iter().map(|part| length(&part.part)).sum();
                 let size = u32::try_from(size).map_err(|_| ReadError::Changed)?;
                 let header = [&size.to_be_bytes(), &bytes[4..]].concat();
-                push(Extent::Memory(header.into()))?;
+                pieces.push(Piece::Memory(header.into()));
             }
-            Part::Made(bytes) => push(Extent::Memory(bytes.clone().into()))?,
+            Part::Made(bytes) => pieces.push(Piece::Memory(bytes.clone().into())),
             Part::Offsets { entries, width, of } => {
                 let made_width = if is_long { 8 } else { *width };
-                let table = ShiftedOffsets {
-                    file: Arc::clone(file),
-                    entries: entries.clone(),
-                    width: *width,
-                    made_width,
-                    shifts: Arc::clone(&shifts),
-                };
                 let count = (entries.end - entries.start) / width;
-                push(Extent::Memory(of.header(count, made_width)?.into()))?;
-                push(Extent::whole(Arc::new(table)))?;
+                pieces.push(Piece::Memory(of.header(count, made_width)?.into()));
+                let (entries, width, shifts) = (entries.clone(), *width, Arc::clone(&shifts));
+                pieces.push(Piece::Offsets { entries, width, made_width, shifts });
             }
         }
     }
-    push(kept(head_end..moov.start.max(head_end)))?;
-    push(kept(moov.end..movie.file_len))?;
-    Ok(Some(extents))
+    pieces.push(Piece::Kept(head_end..moov.start.max(head_end)));
+    pieces.push(Piece::Kept(moov.end..movie.file_len));
+    Ok(Some(Faststart(pieces)))
 }
 
 /// A part, and how many of those behind it are in it.

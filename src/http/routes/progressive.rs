@@ -11,7 +11,7 @@ use crate::{
     http::{Error, Site},
     package::{
         clip::{self, Clip, ClipRefused},
-        faststart::faststart,
+        faststart::{Faststart, faststart},
         title,
     },
 };
@@ -33,7 +33,7 @@ pub(super) async fn play(
     let wanted = Wanted::parse(request.query_string())?;
     let mut tag = tag(opened);
     let extents = if wanted == Wanted::default() && opened.movie.fragments == 0 {
-        whole(opened).await?
+        whole(site, opened).await?
     } else {
         let clip = wanted.clip(opened)?;
         let places = clip.tracks.iter().map(|place| format!("-{place}")).collect::<String>();
@@ -45,13 +45,21 @@ pub(super) async fn play(
 }
 
 /// The whole of a title, if nothing has to be waited for.
-pub(super) fn whole_now(opened: &Opened) -> Option<Content> {
+pub(super) fn whole_now(site: &Site, opened: &Opened) -> Option<Content> {
     if opened.movie.fragments > 0 {
         return None;
     }
-    let made = faststart(&opened.movie, &opened.file, &opened.file.at_once()).ok()?;
-    let extents = made.unwrap_or_else(|| as_it_is(opened));
-    Some(content(opened, &tag(opened), extents))
+    let identity = opened.file.identity();
+    let front = match site.made.front(identity) {
+        Some(front) => front,
+        None => {
+            let made = faststart(&opened.movie, &opened.file.at_once()).ok()?;
+            // What is kept is of this state of the file, or of none.
+            opened.file.check().ok()?;
+            site.made.keep_front(*identity, made)
+        }
+    };
+    Some(content(opened, &tag(opened), sent(opened, &front).ok()?))
 }
 
 /// Names the whole of a title.
@@ -69,22 +77,29 @@ fn content(opened: &Opened, tag: &str, extents: Extents) -> Content {
     }
 }
 
-fn as_it_is(opened: &Opened) -> Extents {
-    Extents::of(Extent::whole(Arc::clone(&opened.file) as _))
+/// A file with its index in front, or as it is.
+fn sent(opened: &Opened, front: &Option<Faststart>) -> Result<Extents, ReadError> {
+    match front {
+        Some(front) => front.extents(&opened.file),
+        None => Ok(Extents::of(Extent::whole(Arc::clone(&opened.file) as _))),
+    }
 }
 
 /// The whole file, with its index in front.
-async fn whole(opened: &Opened) -> Result<Extents, Error> {
+async fn whole(site: &Site, opened: &Opened) -> Result<Extents, Error> {
     let Opened { file, movie, .. } = opened;
-    let made = match faststart(movie, file, &file.at_once()) {
-        Err(error) if error.would_wait() => {
-            let (movie, whole) = (Arc::clone(movie), Arc::clone(file));
-            let made = file.in_lane(move |open| faststart(&movie, &whole, &open.in_turn()));
-            made.await.map_err(ReadError::from)??
+    let front = match site.made.front(file.identity()) {
+        Some(front) => front,
+        None => {
+            let movie = Arc::clone(movie);
+            let made = file.in_lane(move |open| {
+                let made = faststart(&movie, &open.in_turn())?;
+                open.check().map(|()| made)
+            });
+            site.made.keep_front(*file.identity(), made.await.map_err(ReadError::from)??)
         }
-        made => made?,
     };
-    Ok(made.unwrap_or_else(|| as_it_is(opened)))
+    Ok(sent(opened, &front)?)
 }
 
 /// A part of a title, or a fragmented file as a whole one. Made beside the I/O workers: it may look at

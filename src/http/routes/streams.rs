@@ -93,7 +93,7 @@ enum Now {
 
 fn made_now(opened: &Opened, site: &Site, view: View<'_>) -> Option<Now> {
     let View::Track { version, track: folder, file } = view else {
-        return progressive::whole_now(opened).map(Now::Content);
+        return progressive::whole_now(site, opened).map(Now::Content);
     };
     if let Some(rung) = Rung::parse(folder) {
         let rendition = rung.open_now(site, opened)?;
