@@ -22,7 +22,7 @@ pub enum Event {
     /// A rendition of a title can be played.
     #[serde(rename = "rendition.ready")]
     RenditionReady,
-    /// A title can be played.
+    /// A title can be played that could not: a job has made a movie of it.
     #[serde(rename = "title.ready")]
     TitleReady,
     /// A job was given up.
@@ -40,7 +40,7 @@ impl Event {
         match (job.state, job.kind.as_str()) {
             (State::Failed, _) => Some(Self::JobFailed),
             (State::Done, "rendition") => Some(Self::RenditionReady),
-            (State::Done, "title") => Some(Self::TitleReady),
+            (State::Done, "movie") => Some(Self::TitleReady),
             _ => None,
         }
     }
