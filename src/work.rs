@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     runtime,
     signal::unix::{SignalKind, signal},
@@ -43,10 +44,15 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// not keep it: its leases run out by themselves.
 const LET_GO: Duration = Duration::from_secs(10);
 
+/// What a worker itself may take of memory, in bytes: indices, connections and the stacks of its threads
+/// are a fifth of that.
+const MEMORY_BYTES: u64 = 2 << 30;
+
 /// Works until a signal ends it, or, beside a server, until that is gone.
 pub fn run(settings: Settings, is_supervised: bool) -> Result<(), StartError> {
     telemetry::start_log(&settings.log, settings.log_format);
     telemetry::count_panics();
+    limit_memory();
     yield_to_others(&settings);
     let runtime = runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -148,6 +154,15 @@ async fn find_ffmpeg(policy: Policy) -> Result<Ffmpeg, Missing> {
         Err(error) => warn!(%error, "no picture and no rendition can be made"),
     }
     Ok(ffmpeg)
+}
+
+/// A worker that leaks ends, and is started again, before the machine has none left for those who play.
+/// What it starts has limits of its own.
+fn limit_memory() {
+    let limit = Rlimit { current: Some(MEMORY_BYTES), ..getrlimit(Resource::Data) };
+    if let Err(error) = setrlimit(Resource::Data, limit) {
+        warn!(%error, "this worker's memory has no limit");
+    }
 }
 
 /// Everything else on the machine comes first, and at once. What a worker starts inherits that.
