@@ -257,8 +257,13 @@ inBrowser("a rendition is ordered, is seen to be made, and is then a quality", D
   await page.getByRole("button", { name: "Make", exact: true }).click();
   await page.locator("#jobs-link").click();
   const job = (state) => page.locator(`#jobs .job[data-state="${state}"]`).filter({ hasText: "Rendition 240p" });
-  await page.waitForFunction(() => document.querySelector("#jobs .job progress:not([hidden])")?.value > 0);
-  assert.match(await page.locator("#jobs-word").textContent(), /^1 running · \d+\s?%$/);
+  // A fast machine has done it before anybody looks.
+  const seen = await page.waitForFunction(() => {
+    const isUnderWay = document.querySelector("#jobs .job progress:not([hidden])")?.value > 0;
+    const word = document.getElementById("jobs-word").textContent;
+    return isUnderWay ? word : document.querySelector('#jobs .job[data-state="done"]') && "Jobs";
+  });
+  assert.match(await seen.jsonValue(), /^(1 running · \d+\s?%|Jobs)$/);
   await shoot(page, "job-running");
   await job("done").waitFor({ timeout: 60_000 });
   await page.keyboard.press("Escape");
