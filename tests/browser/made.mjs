@@ -137,16 +137,26 @@ inBrowser("few posters are asked for at a time, and none that cannot be seen", D
 
 // ---- The bar ---------------------------------------------------------------
 
+/** Moves the mouse to a time on the bar; again, if the bar has moved away because what is above it grew. */
+async function hover(page, seconds) {
+  for (;;) {
+    const { x, y } = await onBar(page, seconds);
+    await page.mouse.move(x, y - 200);
+    await page.mouse.move(x, y);
+    await page.evaluate(() => new Promise(requestAnimationFrame));
+    const now = await onBar(page, seconds);
+    if (now.y === y && (await page.locator("#preview").isVisible())) return { x, y };
+  }
+}
+
 inBrowser("the bar shows what is at a time before one goes there", DESKTOP, async (page) => {
   await page.goto(`/watch/${LONE}`);
   await plays(page, 0);
   for (const seconds of [10.5, 30.5, 3.5]) {
-    const { x, y } = await onBar(page, seconds);
-    await page.mouse.move(x, y);
+    await hover(page, seconds);
     shows(await previewOf(page, seconds), seconds);
   }
-  const { x, y } = await onBar(page, 20.5);
-  await page.mouse.move(x, y);
+  const { x, y } = await hover(page, 20.5);
   await previewOf(page, 20.5);
   await shoot(page, "preview-desktop");
   await page.mouse.click(x, y);
