@@ -40,7 +40,7 @@ const KNOWN: usize = 16_384;
 
 /// Titles whose renditions are known without asking the database, and for how long they are.
 const TITLES: usize = 1024;
-const TRUST: Duration = Duration::from_secs(2);
+const TRUST: Duration = Duration::from_millis(100);
 
 /// How long somebody who wants to play waits for the database.
 const AT_ONCE: Duration = Duration::from_millis(500);
