@@ -17,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use super::is_told;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -173,7 +174,7 @@ impl Supervisor {
                 format!("it said nothing for {} s, and was killed", silence.as_secs_f32())
             }
             never = self.keep_waking(&mut input) => match never {},
-            () = is_true(stop) => {
+            () = is_told(stop) => {
                 drop(input);
                 match timeout(LET_GO, child.wait()).await {
                     Ok(status) => return told(status),
@@ -194,11 +195,6 @@ impl Supervisor {
             }
         }
     }
-}
-
-async fn is_true(told: &mut watch::Receiver<bool>) {
-    // Who cannot tell any more is gone, which means the same.
-    let _ = told.wait_for(|told| *told).await;
 }
 
 fn start(command: &WorkerCommand) -> io::Result<Child> {

@@ -121,11 +121,7 @@ pub(super) async fn index(site: &Site, title: &MediaPath) -> Result<(Arc<File>, 
     if file.has_grown_within(super::GROWING) {
         return Err(Error::Growing);
     }
-    let cache = &site.library.indices;
-    let index = match cache.get(&file) {
-        Some(index) => index,
-        None => cache.index(&file).await?,
-    };
+    let index = site.library.indices.index(&file).await?;
     Ok((file, index))
 }
 

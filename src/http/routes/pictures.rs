@@ -12,7 +12,7 @@ use actix_web::{
 };
 use percent_encoding::percent_decode_str;
 
-use super::{opened::Opened, progressive::milliseconds, streams};
+use super::{opened::Opened, progressive::milliseconds, streams, texts};
 use crate::{
     derive::{
         Make, Picture, Task,
@@ -23,8 +23,6 @@ use crate::{
         Error, Site,
         derived::{Storyboard as Dialect, TrackFile, View},
         gallery::{Gallery, Stands},
-        layout,
-        respond::respond,
         text::{Text, respond_text},
     },
     library::MediaPath,
@@ -43,8 +41,6 @@ const PLACEHOLDER: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0
 
 /// How soon to come again for a picture that is being made, in seconds.
 const AGAIN_S: HeaderValue = HeaderValue::from_static("2");
-
-const VTT: &str = "text/vtt; charset=utf-8";
 
 /// What a query asks for.
 #[derive(Debug, Default)]
@@ -91,7 +87,7 @@ pub(super) async fn serve(
         }
         View::Storyboard(Dialect::WebVtt) => {
             let text = dialects::vtt(&pictures.storyboard(), Coding::Jpg);
-            asking.text(text, VTT, Caching::Manifest).await
+            asking.text(text, texts::VTT, Caching::Manifest).await
         }
         View::Storyboard(Dialect::Json) => {
             let text = dialects::json(&pictures.storyboard(), Coding::Jpg);
@@ -223,10 +219,7 @@ impl Asking<'_> {
             },
             caching,
         };
-        if layout::is_wanted(self.request) {
-            return layout::respond(self.request, self.site, content).await;
-        }
-        Ok(respond(self.request, &self.site.settings.load(), content))
+        streams::send(self.request, self.site, content).await
     }
 
     async fn text(

@@ -58,11 +58,7 @@ pub(super) async fn open(
         }
     };
     let movie = gallery.open(&folder, MOVIE).await?;
-    let indices = &site.library.indices;
-    let index = match indices.get(&movie) {
-        Some(index) => index,
-        None => indices.index(&movie).await?,
-    };
+    let index = site.library.indices.index(&movie).await?;
     Ok((movie, index.map_err(|refused| Error::Unprocessable(refused.to_string()))?))
 }
 

@@ -27,7 +27,7 @@ use crate::{
     },
 };
 
-const VTT: &str = "text/vtt; charset=utf-8";
+pub(super) const VTT: &str = "text/vtt; charset=utf-8";
 
 /// The number in a folder's name, if it is one of subtitles.
 pub(super) fn number_of(folder: &str) -> Option<usize> {

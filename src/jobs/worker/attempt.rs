@@ -11,8 +11,11 @@ use tokio::{
 use super::Worker;
 use crate::{
     derive::{Failure, Next, Task, Watch},
-    jobs::queue::{
-        Artifact, Beat, Class, Job, Lease, NewArtifact, NewJob, Progress, QueueError, Retry,
+    jobs::{
+        is_told,
+        queue::{
+            Artifact, Beat, Class, Job, Lease, NewArtifact, NewJob, Progress, QueueError, Retry,
+        },
     },
     store::artifacts::Key,
 };
@@ -86,7 +89,7 @@ impl Attempt {
         let why = tokio::select! {
             made = &mut work => return self.report(made).await,
             why = self.hold_lease(reports) => why,
-            () = is_true(&mut stop) => Halt::Stopping,
+            () = is_told(&mut stop) => Halt::Stopping,
         };
         // What runs is ended before anything else is done, so that nothing of it is left behind.
         halt.send_replace(true);
@@ -215,11 +218,6 @@ impl Attempt {
             }
         }
     }
-}
-
-async fn is_true(told: &mut watch::Receiver<bool>) {
-    // Who cannot tell any more is gone, which means the same.
-    let _ = told.wait_for(|told| *told).await;
 }
 
 /// Makes calls that wait for a disk.
