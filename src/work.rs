@@ -112,7 +112,7 @@ async fn put_together(settings: &Settings) -> Result<Worker, StartError> {
         artifacts: artifacts.clone(),
         made,
         budget_bytes: settings.artifacts_mib.get() << 20,
-        ffmpeg: Ok(ffmpeg),
+        ffmpeg,
         memory_bytes: settings.job_memory_mib.get() << 20,
         stall: Duration::from_secs(settings.job_stall_s.get()),
         deadline: Duration::from_secs(settings.job_deadline_s.get()),

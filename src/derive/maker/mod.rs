@@ -19,7 +19,7 @@ pub use renditions::RENDITION;
 
 use super::{
     Make, Task,
-    ffmpeg::{Ffmpeg, FfmpegError, Limits, Missing},
+    ffmpeg::{Ffmpeg, FfmpegError, Limits},
     pictures::Unfinished,
 };
 use crate::{
@@ -44,8 +44,8 @@ pub struct Maker {
     pub made: Arc<Root>,
     /// What all that is made may take together, in bytes.
     pub budget_bytes: u64,
-    /// What decodes and encodes, or why there is none.
-    pub ffmpeg: Result<Ffmpeg, Missing>,
+    /// What decodes and encodes.
+    pub ffmpeg: Ffmpeg,
     /// Memory that one run of it may take.
     pub memory_bytes: u64,
     /// How long it may show no progress.

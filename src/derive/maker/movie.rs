@@ -48,9 +48,8 @@ impl Maker {
     ) -> Result<(), Failure> {
         let Watch { progress, halted } = watch;
         let on_disk = self.on_disk(source)?;
-        let ffmpeg = self.ffmpeg.as_ref().map_err(Failure::for_good)?;
         let brief = Limits { file_bytes: 0, deadline: REPORT_DEADLINE, ..self.limits() };
-        let report = ffmpeg.report(&on_disk, folder, brief, halted.clone()).await?;
+        let report = self.ffmpeg.report(&on_disk, folder, brief, halted.clone()).await?;
         let remux = Remux::of(&report).map_err(Failure::for_good)?;
         let run = Run {
             args: remux.arguments(&on_disk, MOVIE, 1),
@@ -62,7 +61,7 @@ impl Maker {
         let telling = Telling::of(&report, &remux);
         progress.send_replace(telling.at(Duration::ZERO));
         let coming = |coming: &Coming| drop(progress.send_replace(telling.at(coming.out_time)));
-        let ended = ffmpeg.run(run, coming, halted).await?;
+        let ended = self.ffmpeg.run(run, coming, halted).await?;
         if !ended.tail.is_empty() {
             let (title, said) = (source.path.display(), ended.tail);
             tracing::info!(title, said, "a movie was made of it all the same");

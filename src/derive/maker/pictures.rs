@@ -72,7 +72,6 @@ impl Maker {
         folder: &Path,
         watch: Watch,
     ) -> Result<(), Failure> {
-        let ffmpeg = self.ffmpeg.as_ref().map_err(Failure::for_good)?;
         let run = Run {
             args: recipe.arguments.clone(),
             stdin: Input::Extents(extents),
@@ -87,7 +86,7 @@ impl Maker {
                 ..Limits::default()
             },
         };
-        ffmpeg.run(run, |_| {}, watch.halted).await?;
+        self.ffmpeg.run(run, |_| {}, watch.halted).await?;
         Ok(())
     }
 }

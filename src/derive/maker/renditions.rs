@@ -109,7 +109,6 @@ impl Maker {
                 .max(FILE_BYTES_MIN),
             ..self.limits()
         };
-        let ffmpeg = self.ffmpeg.as_ref().map_err(Failure::for_good)?;
         let Watch { progress, halted } = watch;
         let lasts_ms = lasts_ms(&film, piece);
         let note = format!("{rung}, piece {number} of {}", film.pieces.len());
@@ -126,7 +125,7 @@ impl Maker {
                 let permille = permille(millis(coming.out_time), lasts_ms);
                 progress.send_replace(said("encoding", permille, &note));
             };
-            ffmpeg.run(run, coming, halted.clone()).await?;
+            self.ffmpeg.run(run, coming, halted.clone()).await?;
             if self.is_complete(&film, number, folder, start).await? {
                 break;
             }

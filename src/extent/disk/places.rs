@@ -1,6 +1,6 @@
 //! Reading a file at any place, by the thread that asks.
 
-use std::{io::IoSliceMut, os::fd::AsFd as _};
+use std::{io::IoSliceMut, os::fd::AsFd};
 
 use rustix::io::{Errno, ReadWriteFlags};
 
@@ -25,26 +25,27 @@ impl File {
     pub fn in_turn(&self) -> InTurn<'_> {
         InTurn(self)
     }
+}
 
-    fn fill_from(
-        &self,
-        mut offset: u64,
-        mut into: &mut [u8],
-        flags: ReadWriteFlags,
-    ) -> Result<(), ReadError> {
-        while !into.is_empty() {
-            match rustix::io::preadv2(self.as_fd(), &mut [IoSliceMut::new(into)], offset, flags) {
-                Ok(0) => return Err(ReadError::Truncated),
-                Ok(read) => {
-                    offset += read as u64;
-                    into = &mut into[read..];
-                }
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(ReadError::Io(error.into())),
+/// Reads exactly so much from a place on.
+pub(super) fn read_exact(
+    fd: impl AsFd,
+    mut offset: u64,
+    mut into: &mut [u8],
+    flags: ReadWriteFlags,
+) -> Result<(), ReadError> {
+    while !into.is_empty() {
+        match rustix::io::preadv2(&fd, &mut [IoSliceMut::new(into)], offset, flags) {
+            Ok(0) => return Err(ReadError::Truncated),
+            Ok(read) => {
+                offset += read as u64;
+                into = &mut into[read..];
             }
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(ReadError::Io(error.into())),
         }
-        Ok(())
     }
+    Ok(())
 }
 
 impl ReadAt for AtOnce<'_> {
@@ -56,7 +57,7 @@ impl ReadAt for AtOnce<'_> {
         if !self.0.answers_in_place() {
             return Err(ReadError::Io(Errno::WOULDBLOCK.into()));
         }
-        self.0.fill_from(offset, into, ReadWriteFlags::NOWAIT)
+        read_exact(self.0.as_fd(), offset, into, ReadWriteFlags::NOWAIT)
     }
 }
 
@@ -66,6 +67,6 @@ impl ReadAt for InTurn<'_> {
     }
 
     fn read_exact_at(&self, offset: u64, into: &mut [u8]) -> Result<(), ReadError> {
-        self.0.fill_from(offset, into, ReadWriteFlags::empty())
+        read_exact(self.0.as_fd(), offset, into, ReadWriteFlags::empty())
     }
 }

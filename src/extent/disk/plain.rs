@@ -4,10 +4,10 @@ use std::{io, os::fd::OwnedFd, path::Path};
 
 use rustix::{
     fs::{self, FileType, Mode, OFlags},
-    io::Errno,
+    io::ReadWriteFlags,
 };
 
-use super::Identity;
+use super::{Identity, places};
 use crate::extent::{ReadAt, ReadError};
 
 /// An open file that is read by whoever has opened it. Not for a server: each read may wait for as
@@ -46,19 +46,8 @@ impl ReadAt for PlainFile {
         self.identity.size
     }
 
-    fn read_exact_at(&self, mut offset: u64, mut into: &mut [u8]) -> Result<(), ReadError> {
-        while !into.is_empty() {
-            match rustix::io::pread(&self.fd, &mut *into, offset) {
-                Ok(0) => return Err(ReadError::Truncated),
-                Ok(read) => {
-                    offset += read as u64;
-                    into = &mut into[read..];
-                }
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(ReadError::Io(error.into())),
-            }
-        }
-        Ok(())
+    fn read_exact_at(&self, offset: u64, into: &mut [u8]) -> Result<(), ReadError> {
+        places::read_exact(&self.fd, offset, into, ReadWriteFlags::empty())
     }
 }
 
