@@ -5,11 +5,12 @@
 //! read through a pipe. Time in it is a matter of counting: [second](Stills::times_ms) `n` shows the
 //! picture that was asked for as number `n`, however long the film goes on between two of them.
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     boxes::{self, Writer},
     cmaf::Runs,
+    cues::in_ms,
 };
 use crate::{
     extent::{Extents, ReadAt, ReadError, Source},
@@ -122,11 +123,6 @@ fn ticks_within(track: &Track, time_ms: u64) -> i64 {
     let first = track.index.segments.first().map_or(0, |segment| segment.start);
     let last = track.index.end.saturating_sub(1).max(first);
     i64::try_from(ticks).unwrap_or(i64::MAX).clamp(first, last)
-}
-
-fn in_ms(ticks: i64, timescale: NonZeroU32) -> u64 {
-    let ms = i128::from(ticks) * 1000 / i128::from(timescale.get());
-    u64::try_from(ms).unwrap_or(0)
 }
 
 /// The segment that a time is in.

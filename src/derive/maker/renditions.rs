@@ -12,13 +12,13 @@ use crate::{
         ladder::{
             encode::{self, Colours, Encoder, Start},
             join::{self, NoRendition},
-            pieces::{Piece, Pieces},
+            pieces::Pieces,
             rungs::{Pictures, Rung},
         },
     },
     extent::ReadError,
     jobs::queue::Progress,
-    package::{stills, title},
+    package::{cues, stills, title},
 };
 
 /// The name of a piece in its folder.
@@ -110,7 +110,7 @@ impl Maker {
             ..self.limits()
         };
         let Watch { progress, halted } = watch;
-        let lasts_ms = lasts_ms(&film, piece);
+        let lasts_ms = cues::in_ms(piece.end.saturating_sub(piece.first), film.timescale);
         let note = format!("{rung}, piece {number} of {}", film.pieces.len());
         for start in [Start::KeyFrame, Start::Earlier] {
             let encoder = Encoder { rung: *rung, colours, threads: 1, start };
@@ -165,13 +165,6 @@ impl Maker {
     fn grid_ms(&self) -> NonZeroU32 {
         self.library.indices.grid_ms()
     }
-}
-
-/// How long a piece is, in milliseconds.
-fn lasts_ms(film: &Pieces, piece: &Piece) -> u64 {
-    let ticks = u64::try_from(piece.end.saturating_sub(piece.first)).unwrap_or_default();
-    let ms = u128::from(ticks) * 1000 / u128::from(film.timescale.get());
-    u64::try_from(ms).unwrap_or(u64::MAX)
 }
 
 pub(super) fn millis(time: Duration) -> u64 {

@@ -82,8 +82,7 @@ pub(super) async fn serve(
             asking.picture(thumbnail, &name, coding, Caching::File).await
         }
         View::Storyboard(Dialect::Sheet(coding)) => {
-            let name = format!("sheet.{}", coding.ending());
-            asking.picture(Picture::Overview, &name, coding, Caching::File).await
+            asking.sheet(Picture::Overview, coding, Caching::File).await
         }
         View::Storyboard(Dialect::WebVtt) => {
             let text = dialects::vtt(&pictures.storyboard(), Coding::Jpg);
@@ -104,16 +103,12 @@ pub(super) async fn serve(
                     asking.text(hls::images(&storyboard), streams::HLS, Caching::Immutable).await
                 }
                 TrackFile::Overview(coding) => {
-                    let name = format!("sheet.{}", coding.ending());
-                    asking.picture(Picture::Overview, &name, coding, Caching::Immutable).await
+                    asking.sheet(Picture::Overview, coding, Caching::Immutable).await
                 }
                 TrackFile::Sheet(place, coding) => {
                     let number = u32::try_from(place + 1).map_err(|_| Error::NotFound)?;
                     storyboard.geometry.sheet(number).ok_or(Error::NotFound)?;
-                    let name = format!("sheet.{}", coding.ending());
-                    asking
-                        .picture(Picture::Sheet { number }, &name, coding, Caching::Immutable)
-                        .await
+                    asking.sheet(Picture::Sheet { number }, coding, Caching::Immutable).await
                 }
                 _ => Err(Error::NotFound),
             }
@@ -220,6 +215,15 @@ impl Asking<'_> {
             caching,
         };
         streams::send(self.request, self.site, content).await
+    }
+
+    async fn sheet(
+        &self,
+        wanted: Picture,
+        coding: Coding,
+        caching: Caching,
+    ) -> Result<HttpResponse, Error> {
+        self.picture(wanted, &format!("sheet.{}", coding.ending()), coding, caching).await
     }
 
     async fn text(
