@@ -30,7 +30,7 @@ use crate::{
     start::{self, StartError},
     store::{Database, DatabaseError, artifacts::Artifacts},
     telemetry,
-    wire::turns,
+    wire::turns::{self, Turns},
 };
 
 /// How long a worker and its encoders would have the processor at a time if nobody else woke: as long
@@ -117,6 +117,7 @@ async fn put_together(settings: &Settings) -> Result<Worker, StartError> {
         stall: Duration::from_secs(settings.job_stall_s.get()),
         deadline: Duration::from_secs(settings.job_deadline_s.get()),
         piece_ms,
+        yields: settings.worker_nice.get() > 0,
     };
     let encode_slots = match settings.encode_slots.count() {
         0 => thread::available_parallelism().map_or(1, usize::from),
@@ -165,7 +166,8 @@ fn limit_memory() {
     }
 }
 
-/// Everything else on the machine comes first, and at once. What a worker starts inherits that.
+/// Everything else on the machine comes first, and at once. What a worker starts inherits that; what it
+/// encodes for nobody who waits yields even more.
 fn yield_to_others(settings: &Settings) {
     let more = i32::try_from(settings.worker_nice.get()).unwrap_or(19);
     let nice = match rustix::process::nice(more) {
@@ -176,7 +178,7 @@ fn yield_to_others(settings: &Settings) {
         }
     };
     if more > 0
-        && let Err(error) = turns::ask_for(TURN, nice)
+        && let Err(error) = turns::ask_for(Turns::Long { length: TURN, nice })
     {
         debug!(%error, "what wakes beside this worker waits for the end of its turn");
     }

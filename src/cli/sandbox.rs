@@ -2,10 +2,17 @@
 
 use std::process::ExitCode;
 
-use crate::derive::sandbox::{Confinement, EXIT_REFUSED, PREFIX};
+use crate::{
+    derive::sandbox::{Confinement, EXIT_REFUSED, PREFIX},
+    wire::turns::{self, Turns},
+};
 
 /// Confines this process and becomes the program that is named; or says why it does not.
 pub fn run(confinement: Confinement) -> ExitCode {
+    if confinement.only_spare {
+        // Where it cannot be, it still yields as whoever started it does.
+        let _ = turns::ask_for(Turns::Spare);
+    }
     match confinement.enforce() {
         Ok(enforced) => {
             println!("{enforced}");

@@ -201,7 +201,7 @@ settings! {
     fixed piece_s("HEADWATER_PIECE_S"): Within<1, 3_600> = "60";
     /// Pictures that a worker makes at the same time, besides what it encodes.
     fixed picture_slots("HEADWATER_PICTURE_SLOTS"): Within<1, 1024> = "2";
-    /// How much a worker yields to everything else on the machine: 0 not at all, 19 the most.
+    /// How much a worker yields to everything else on the machine: 0 not at all, 19 the most. Pieces of films are encoded only while nobody else wants the processor, unless this is 0.
     fixed worker_nice("HEADWATER_WORKER_NICE"): Within<0, 19> = "10";
     /// MiB of memory that one run of ffmpeg may take.
     fixed job_memory_mib("HEADWATER_JOB_MEMORY_MIB"): Within<128, 1_048_576> = "4096";

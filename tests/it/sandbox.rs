@@ -46,6 +46,7 @@ impl Place {
             memory_bytes: 256 << 20,
             file_bytes: 1 << 20,
             cpu_s: 20,
+            only_spare: false,
             parent: std::process::id().try_into().ok(),
             program: std::iter::once(program.into()).chain(arguments).collect(),
         }

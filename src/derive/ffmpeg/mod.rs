@@ -86,6 +86,8 @@ pub struct Limits {
     pub deadline: Duration,
     /// How long nothing may come forward: neither the output's time, nor its size, nor what was read.
     pub stall: Duration,
+    /// Whether it has the processor only while nobody else wants it.
+    pub only_spare: bool,
 }
 
 impl Default for Limits {
@@ -98,6 +100,7 @@ impl Default for Limits {
             threads: None,
             deadline: Duration::from_secs(120),
             stall: Duration::from_secs(30),
+            only_spare: false,
         }
     }
 }

@@ -101,6 +101,7 @@ impl Ffmpeg {
             memory_bytes: limits.memory_bytes,
             file_bytes: limits.file_bytes,
             cpu_s: cpu_s(limits),
+            only_spare: limits.only_spare,
             parent: std::process::id().try_into().ok(),
             program: Vec::new(),
         }

@@ -54,6 +54,8 @@ pub struct Maker {
     pub deadline: Duration,
     /// About how long a piece of a film is, in milliseconds.
     pub piece_ms: NonZeroU64,
+    /// Whether pieces of films are encoded only while nobody else wants the processor.
+    pub yields: bool,
 }
 
 /// By what is heard how far a task is, and what is told to end it.

@@ -107,6 +107,7 @@ impl Maker {
                 .rendition_bytes(opened, &make, rung)
                 .saturating_mul(4)
                 .max(FILE_BYTES_MIN),
+            only_spare: self.yields,
             ..self.limits()
         };
         let Watch { progress, halted } = watch;

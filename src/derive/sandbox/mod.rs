@@ -49,6 +49,9 @@ pub struct Confinement {
     /// Most seconds of processor time, of all threads together.
     #[arg(long)]
     pub cpu_s: u64,
+    /// Whether it has the processor only while nobody else wants it.
+    #[arg(long)]
+    pub only_spare: bool,
     /// The process that must still be the parent when the signal of its death has been asked for.
     #[arg(long)]
     pub parent: Option<i32>,
@@ -81,6 +84,7 @@ impl Confinement {
             joined("--file-bytes", self.file_bytes.to_string().as_ref()),
             joined("--cpu-s", self.cpu_s.to_string().as_ref()),
         ];
+        arguments.extend(self.only_spare.then(|| "--only-spare".into()));
         arguments.extend(self.reads.iter().map(|path| joined("--read", path.as_os_str())));
         arguments.extend(self.writes.iter().map(|path| joined("--write", path.as_os_str())));
         arguments.extend(self.parent.map(|pid| joined("--parent", pid.to_string().as_ref())));
@@ -112,6 +116,7 @@ mod tests {
             memory_bytes: u64::MAX,
             file_bytes: 0,
             cpu_s: 7,
+            only_spare: true,
             parent: Some(1),
             program: vec!["/bin/true".into(), "--policy=off".into()],
         };
