@@ -10,7 +10,7 @@ const AGAIN_MS = 15_000;
 /** What goes by in a second, by the thousand: counted, not listed. */
 const PICTURES = new Set(["poster", "thumbnail", "storyboard", "preview"]);
 const NAMES = {
-  rendition: "Rendition", movie: "Copy that plays", storyboard: "Storyboard", poster: "Poster",
+  rendition: "Rendition", sound: "Sound that plays", movie: "Copy that plays", storyboard: "Storyboard", poster: "Poster",
   thumbnail: "Thumbnail", preview: "Preview",
 };
 

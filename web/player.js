@@ -14,6 +14,9 @@ const PACKAGED = /\.(mp4|m4v|m4a|mov)$/i;
 /** What browsers take up and then play without sound, or not to the end. */
 const NOT_AS_IT_IS = /matroska|mp2t|x-msvideo|video\/mpeg/;
 
+/** What there is to say when a job of this kind has made something of what plays. */
+const BETTER = { rendition: "There is a new quality.", sound: "Its sound plays in this browser now." };
+
 const HLS = "application/vnd.apple.mpegurl";
 const AGAIN_S = 5;
 
@@ -74,18 +77,19 @@ async function begin(title) {
   else playWhatIsMade(title);
 }
 
-/** By HLS where there is a choice of qualities, else as one file. */
+/** By HLS where more was made than is in the file, else as one file. */
 async function playPackaged(title) {
   const playlist = `${title.made}index.m3u8`;
-  title.heights = quality.heights(playlist, title.signal).catch(() => []);
-  const several = (await title.heights).length > 1;
+  const offered = quality.offered(playlist, title.signal).catch(() => ({ heights: [], more: false }));
+  title.heights = offered.then(({ heights }) => heights);
+  const { more } = await offered;
   if (isOver(title)) return;
   title.others = [`${title.made}play.mp4`, title.href]; // as it is, if nothing could be made of it
-  if (several && quality.canChange()) {
+  if (more && quality.canChange()) {
     await quality.play(video, playlist, title.at, title.signal, (status) => hlsFailed(title, status));
     if (!isOver(title) && title.play) video.play().catch(() => {});
   } else {
-    setSource(title, several && video.canPlayType(HLS) ? playlist : title.others.shift());
+    setSource(title, more && video.canPlayType(HLS) ? playlist : title.others.shift());
   }
 }
 
@@ -195,7 +199,9 @@ function showTitleJobs() {
 
 document.addEventListener("jobs", showTitleJobs);
 onJob((job) => {
-  if (job.title === watched?.title && job.kind === "rendition" && job.state === "done") byId("better").hidden = false;
+  if (job.title !== watched?.title || job.state !== "done" || !(job.kind in BETTER)) return;
+  byId("better-text").textContent = BETTER[job.kind];
+  byId("better").hidden = false;
 });
 
 // ---- What is in the way ----------------------------------------------------

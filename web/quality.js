@@ -6,11 +6,15 @@ import { byId, element } from "./words.js";
 const menu = byId("quality");
 let hls = null;
 
-/** The heights of a title's renditions in lines, by its multivariant playlist. */
-export async function heights(playlist, signal) {
+/**
+ * What a multivariant playlist offers: the heights of the title's renditions in lines, and whether there is
+ * more to play than is in the file. Sound that was made so that browsers play it is in a folder of its own.
+ */
+export async function offered(playlist, signal) {
   const text = await (await ask(playlist, { signal })).text();
   const sizes = [...text.matchAll(/^#EXT-X-STREAM-INF:.*?RESOLUTION=(\d+x\d+)/gm)].map(([, size]) => size);
-  return [...new Set(sizes)].map((size) => Number(size.split("x")[1]));
+  const heights = [...new Set(sizes)].map((size) => Number(size.split("x")[1]));
+  return { heights, more: heights.length > 1 || /^#EXT-X-MEDIA:TYPE=AUDIO.*\/aac-\d/m.test(text) };
 }
 
 /** Whether the browser has what hls.js needs. Where it has not, it plays HLS by itself if at all. */

@@ -15,5 +15,5 @@ pub mod pictures;
 pub mod sandbox;
 mod task;
 
-pub use maker::{Failure, MOVIE, Maker, Next, RENDITION, Watch};
+pub use maker::{Failure, MOVIE, Maker, Next, RENDITION, SOUND, Watch};
 pub use task::{Make, Picture, Task};

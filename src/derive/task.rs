@@ -45,6 +45,11 @@ pub enum Make {
         /// Which piece.
         number: u32,
     },
+    /// AAC of a sound that browsers do not play: `sound.mp4`.
+    Sound {
+        /// Of which track, by its identifier.
+        track: u32,
+    },
     /// The movie of a file that is none: `movie.mp4`.
     Movie,
 }
@@ -115,6 +120,7 @@ impl Task {
             Make::Storyboard => "storyboard",
             Make::Rendition { .. } => "rendition",
             Make::Piece { .. } => "piece",
+            Make::Sound { .. } => "sound",
             Make::Movie => "movie",
         }
     }
@@ -131,6 +137,7 @@ impl Task {
                 let effort = effort.as_str();
                 format!("piece-{rung}-{effort}-{width}x{height}-{quality}-{bit_rate_max}-{number}")
             }
+            Make::Sound { track } => format!("aac-{track}"),
             Make::Movie => format!("movie{}", remux::FORMAT_VERSION),
         };
         Key::new(format!("{}-{what}", self.version)).expect("digits, letters and hyphens")
@@ -155,7 +162,8 @@ impl Task {
         match self.make {
             Make::Rendition { .. } | Make::Piece { .. } => Class::Encode,
             Make::Storyboard | Make::Picture(_) => Class::Picture,
-            Make::Movie => Class::Remux,
+            // A sound takes no longer than a film that is copied.
+            Make::Sound { .. } | Make::Movie => Class::Remux,
         }
     }
 
@@ -166,7 +174,7 @@ impl Task {
             Make::Rendition { .. } | Make::Piece { .. } => (WISHED, FILM_ATTEMPTS),
             Make::Storyboard => (WISHED, PICTURE_ATTEMPTS),
             Make::Picture(_) => (AWAITED, PICTURE_ATTEMPTS),
-            Make::Movie => (AWAITED, FILM_ATTEMPTS),
+            Make::Sound { .. } | Make::Movie => (AWAITED, FILM_ATTEMPTS),
         };
         NewJob {
             class: self.class(),

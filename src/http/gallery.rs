@@ -61,7 +61,7 @@ pub enum Stands {
     Failed(String),
 }
 
-/// Keys and tokens of renditions.
+/// Keys and tokens of renditions and of sounds.
 pub type Renditions = Arc<[(String, i64)]>;
 
 /// What was made, and those who wait for more.
@@ -183,7 +183,7 @@ impl Gallery {
         let (gallery, of) = (Arc::clone(self), version.to_owned());
         let ask = self.beside.spawn(async move {
             let prefix = format!("{of}-");
-            let ask = gallery.queue.artifacts_of_kind(&prefix, "rendition");
+            let ask = gallery.queue.artifacts_of_kinds(&prefix, ["rendition", "sound"]);
             let found = timeout(AT_ONCE, ask).await.ok()?.ok()?;
             let found = found.into_iter().map(|made| (made.key, made.token));
             let found: Renditions = found.collect();
@@ -257,6 +257,8 @@ impl Gallery {
         }
         Ok(match self.queue.latest(key.as_str()).await? {
             Some(job) if !job.state.is_end() => Some(Stands::Making(Box::new(job))),
+            // Perhaps since it was looked for.
+            Some(job) if job.state == State::Done => self.find(key).await?,
             Some(job) if has_ended_lately(&job) => Some(failed(job)),
             _ => None,
         })

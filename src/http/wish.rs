@@ -6,11 +6,14 @@ use super::Error;
 use crate::{
     derive::{
         Make, Task,
-        ladder::rungs::{Coding, Effort, Pictures, Rung},
+        ladder::{
+            rungs::{Coding, Effort, Pictures, Rung},
+            sound,
+        },
     },
     extent::disk::Version,
     library::MediaPath,
-    movie::Movie,
+    movie::{Movie, Track},
     package::stills,
 };
 
@@ -35,6 +38,14 @@ pub enum Wish {
         /// The title's path.
         title: String,
     },
+    /// AAC of a sound that browsers do not play.
+    Sound {
+        /// The title's path.
+        title: String,
+        /// Of which track, by its identifier; else of the first that they do not play.
+        #[serde(default)]
+        track: Option<u32>,
+    },
     /// The movie of a file that is none, so that it plays at once when somebody asks for it.
     Remux {
         /// The title's path.
@@ -46,10 +57,21 @@ impl Wish {
     /// The path of the title that it is about.
     pub fn title(&self) -> &str {
         match self {
-            Self::Rendition { title, .. } | Self::Storyboard { title } | Self::Remux { title } => {
-                title
-            }
+            Self::Rendition { title, .. }
+            | Self::Storyboard { title }
+            | Self::Sound { title, .. }
+            | Self::Remux { title } => title,
         }
+    }
+
+    /// What goes with it, so that the title can be heard where it can be seen: AAC of all sounds that
+    /// browsers do not play, with a rendition.
+    pub fn company(&self, title: &MediaPath, version: Version, movie: &Movie) -> Vec<Task> {
+        let Self::Rendition { .. } = self else {
+            return Vec::new();
+        };
+        let sounds = sound::encodable(movie).map(|track| Make::Sound { track: track.id });
+        sounds.map(|make| Task::new(title, version, make)).collect()
     }
 
     /// The task that makes it of a title, of which `movie` is what plays. Errors if it cannot be had of
@@ -62,6 +84,13 @@ impl Wish {
             Self::Storyboard { .. } => {
                 stills::track(movie)?;
                 Make::Storyboard
+            }
+            Self::Sound { track: wanted, .. } => {
+                let is_wanted = |track: &&Track| wanted.is_none_or(|id| track.id == id);
+                let track = sound::encodable(movie).find(is_wanted).ok_or_else(|| {
+                    Error::Unprocessable("it has no such sound that browsers do not play".into())
+                })?;
+                Make::Sound { track: track.id }
             }
             Self::Rendition { height, codec, effort, .. } => {
                 let pictures = Pictures::of(stills::track(movie)?).ok_or(Error::NotFound)?;
@@ -101,6 +130,14 @@ mod tests {
             ),
             (r#"{"kind":"storyboard","title":"films/a.mp4"}"#, Wish::Storyboard { title: title() }),
             (r#"{"kind":"remux","title":"films/a.mp4"}"#, Wish::Remux { title: title() }),
+            (
+                r#"{"kind":"sound","title":"films/a.mp4"}"#,
+                Wish::Sound { title: title(), track: None },
+            ),
+            (
+                r#"{"kind":"sound","title":"films/a.mp4","track":2}"#,
+                Wish::Sound { title: title(), track: Some(2) },
+            ),
         ] {
             assert_eq!(wish(json), Ok(expected), "{json}");
         }

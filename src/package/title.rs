@@ -114,6 +114,23 @@ pub fn presentation(movie: &Movie, title: &str, version: Version) -> Presentatio
     Presentation { title: title.to_owned(), duration_us, start_us, tracks, storyboard: None }
 }
 
+/// What manifests need to know of AAC that was made of the sound at `place` in a movie: people know it by
+/// the name and the language of that.
+pub fn made_of(movie: &Movie, place: usize, made: presentation::Track) -> presentation::Track {
+    let track = &movie.tracks[place];
+    let offered = offered(movie).into_iter().find(|offered| offered.place == place);
+    let is_first = movie.tracks.iter().position(Track::is_audio) == Some(place);
+    // One that is not offered itself has no folder, but a number among all sounds.
+    let number = || movie.tracks[..=place].iter().filter(|track| track.is_audio()).count();
+    let folder = offered.map_or_else(|| format!("audio-{}", number()), |offered| offered.folder);
+    presentation::Track {
+        language: language(track),
+        label: label(track, &folder),
+        is_default: is_first,
+        ..made
+    }
+}
+
 /// What manifests need to know of a track, whether it is offered or not.
 pub(super) fn of_track(
     track: &Track,

@@ -8,12 +8,16 @@ use crate::{
     config::RenditionPolicy,
     derive::{
         Make, Task,
-        ladder::rungs::{self, Coding, Effort, Pictures},
+        ladder::{
+            rungs::{self, Coding, Effort, Pictures},
+            sound,
+        },
     },
     extent::disk::Version,
     http::Site,
-    jobs::queue::{Class, NewJob, Queue, QueueError, State},
+    jobs::queue::{NewJob, Queue, QueueError, State},
     library::{MediaPath, Title, catalog::Query},
+    movie::Movie,
     package::{stills, title},
 };
 
@@ -98,25 +102,31 @@ async fn ask_for(
     let Ok(Ok(movie)) = indices.index(&file).await else {
         return Ok(true);
     };
-    let Some(pictures) = stills::track(&movie).ok().and_then(Pictures::of) else {
-        return Ok(true);
-    };
-    if policy == RenditionPolicy::Unplayable && pictures.is_playable {
-        return Ok(true);
-    }
     let version = title::version(file.identity().version(), indices.grid_ms().get());
-    for rung in rungs::ladder(&pictures, Coding::H264, Effort::Quick) {
-        let task = Task::new(path, version, Make::Rendition { rung });
+    for make in lacking(&movie, policy) {
+        let task = Task::new(path, version, make);
         let key = task.key();
         let is_there = queue.artifact(key.as_str()).await?.is_some();
         if is_there || queue.latest(key.as_str()).await?.is_some_and(|job| job.state != State::Done)
         {
             continue;
         }
-        if queue.are_queued(Class::Encode, QUEUED_MAX).await? {
+        if queue.are_queued(task.class(), QUEUED_MAX).await? {
             return Ok(false);
         }
         queue.enqueue(NewJob { priority: PRIORITY, ..task.job() }).await?;
     }
     Ok(true)
+}
+
+/// What a movie is to have besides itself: AAC of sounds that browsers do not play, which is soon made, and
+/// then the ladder.
+fn lacking(movie: &Movie, policy: RenditionPolicy) -> Vec<Make> {
+    let sounds = sound::encodable(movie).map(|track| Make::Sound { track: track.id });
+    let pictures = stills::track(movie).ok().and_then(Pictures::of);
+    let pictures =
+        pictures.filter(|pictures| policy == RenditionPolicy::All || !pictures.is_playable);
+    let rungs = pictures.map(|pictures| rungs::ladder(&pictures, Coding::H264, Effort::Quick));
+    let rungs = rungs.into_iter().flatten().map(|rung| Make::Rendition { rung });
+    sounds.chain(rungs).collect()
 }

@@ -39,7 +39,7 @@ impl Event {
         }
         match (job.state, job.kind.as_str()) {
             (State::Failed, _) => Some(Self::JobFailed),
-            (State::Done, "rendition") => Some(Self::RenditionReady),
+            (State::Done, "rendition" | "sound") => Some(Self::RenditionReady),
             (State::Done, "movie") => Some(Self::TitleReady),
             _ => None,
         }

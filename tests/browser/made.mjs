@@ -13,6 +13,8 @@ import { browserTest, DESKTOP, HOSTILE, launchBrowser, OUTPUT, PHONE, plays, ROO
 
 const MATROSKA = "Camera.mkv";
 const LONE = "Lone.mp4";
+/** Its sound is one that Chromium does not decode. */
+const DOLBY = "Dolby.mp4";
 
 /** Something to show for a poster. */
 const PICTURE = `<svg xmlns="http://www.w3.org/2000/svg" width="16" height="9"/>`;
@@ -30,8 +32,10 @@ before(async () => {
   fs.copyFileSync(fileOf(FILM), path.join(library, LONE));
   fs.copyFileSync(fileOf(FILM), path.join(library, "film.mp4"));
   fs.copyFileSync(fileOf(SMALLER), path.join(library, "film.100p.mp4"));
-  const copy = ["-v", "error", "-i", fileOf(FILM), "-c", "copy", path.join(library, MATROSKA)];
-  assert.equal(spawnSync("ffmpeg", copy, { stdio: "inherit" }).status, 0);
+  for (const [how, name] of [[["-c", "copy"], MATROSKA], [["-c:v", "copy", "-c:a", "ac3"], DOLBY]]) {
+    const made = spawnSync("ffmpeg", ["-v", "error", "-i", fileOf(FILM), ...how, path.join(library, name)], { stdio: "inherit" });
+    assert.equal(made.status, 0);
+  }
 
   server = await startServer(library, path.join(scratch, "data"), "made.log");
   idle = await startServer(library, path.join(scratch, "idle"), "idle.log", { HEADWATER_WORKER: "false" });
@@ -255,6 +259,17 @@ inBrowser("what no browser plays is made playable, which is said, and then plays
   await page.mouse.move(x, y);
   shows(await previewOf(page, 10.5), 10.5);
   assert.match(complaints.splice(0).join(), /503/);
+});
+
+inBrowser("a film without sound that this browser plays has some once that was made, which is said", DESKTOP, async (page) => {
+  await page.goto(`/watch/${DOLBY}`);
+  await plays(page, 0);
+  await page.getByText("Its sound plays in this browser now.").waitFor({ timeout: 60_000 });
+  const heard = () => document.querySelector("video").webkitAudioDecodedByteCount > 0;
+  assert.equal(await page.evaluate(heard), false);
+  await page.getByRole("button", { name: "Use it" }).click();
+  await plays(page, 0.5);
+  await page.waitForFunction(heard);
 });
 
 // ---- Jobs ------------------------------------------------------------------

@@ -60,10 +60,11 @@ mod regressions; // what was once wrong
 mod remux; // files that are no movies, made playable when they are first asked for
 mod renditions; // renditions beside a title, and sets of them
 mod sandbox; // what a confined process may not do, proven by trying
+mod sounds; // sound that browsers do not play
 mod viewers; // very many, slow, paused and vanished viewers
 mod webhooks; // who is told what has become of the jobs
 mod wire; // the conversation over HTTP/1, in each way in which a file gets to a connection
 mod wire_files; // files on the wire: long ones, cold ones, and those that change meanwhile
 mod wire_limits; // how long the wire waits for whom, and how it goes down
-mod wire_parts;
-mod worker; // workers, ffmpeg and servers that are killed, stopped and starved // several parts in one answer, and how far apart they may be
+mod wire_parts; // several parts in one answer, and how far apart they may be
+mod worker; // workers, ffmpeg and servers that are killed, stopped and starved

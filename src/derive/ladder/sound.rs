@@ -7,9 +7,12 @@ use std::{ffi::OsString, path::Path};
 
 use super::encode::Arguments;
 use crate::movie::{
-    Track,
+    Movie, Track,
     codec::{Codec, Media},
 };
+
+/// Bits per second of two voices.
+pub const BIT_RATE_MAX: u64 = 160_000;
 
 /// Whether all browsers play a track's sound, so that nothing is to be done.
 pub fn is_playable(track: &Track) -> bool {
@@ -20,6 +23,17 @@ pub fn is_playable(track: &Track) -> bool {
 /// Whether a track is sound that AAC can be made of.
 pub fn is_encodable(track: &Track) -> bool {
     track.is_audio() && track.entry.encryption.is_none() && !is_playable(track)
+}
+
+/// The sounds of a movie that AAC is to be made of so that browsers play them.
+pub fn encodable(movie: &Movie) -> impl Iterator<Item = &Track> {
+    movie.tracks.iter().filter(|track| is_encodable(track))
+}
+
+/// Whether nothing of a movie would be heard in a browser, although there is something to hear.
+pub fn is_silent(movie: &Movie) -> bool {
+    let is_heard = |track: &Track| track.is_audio() && is_playable(track);
+    encodable(movie).next().is_some() && !movie.tracks.iter().any(is_heard)
 }
 
 /// How many voices of a track are kept: one, or two of however many.
@@ -45,7 +59,8 @@ pub fn arguments(input: &Path, track: &Track, output: &str) -> Vec<OsString> {
     arguments.add("-af", "aresample=async=1:first_pts=0");
     arguments.add("-c:a", "aac");
     arguments.add("-ac", &channels.to_string());
-    arguments.add("-b:a", if channels == 1 { "96k" } else { "160k" });
+    let bit_rate = if channels == 1 { BIT_RATE_MAX / 2 } else { BIT_RATE_MAX };
+    arguments.add("-b:a", &bit_rate.to_string());
     arguments.add("-movflags", "+faststart");
     arguments.add("-f", "mp4");
     arguments.flag(output);

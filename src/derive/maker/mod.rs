@@ -3,6 +3,7 @@
 mod movie;
 mod pictures;
 mod renditions;
+mod sounds;
 
 use std::{
     fmt,
@@ -16,6 +17,7 @@ use tokio::{sync::watch, task::spawn_blocking};
 
 pub use movie::MOVIE;
 pub use renditions::RENDITION;
+pub use sounds::SOUND;
 
 use super::{
     Make, Task,
@@ -128,6 +130,7 @@ impl Maker {
                 Ok(self.rendition_bytes(&opened, &task.make, rung))
             }
             Make::Picture(_) | Make::Storyboard => Ok(pictures::BYTES_MAX),
+            Make::Sound { .. } => Ok(sounds::bytes(&self.open(task).await?)),
             Make::Movie => self.movie_bytes(&self.source(task).await?),
         }
     }
@@ -145,6 +148,10 @@ impl Maker {
             Make::Rendition { rung } => self.rendition(&opened, task, rung, folder, watch).await?,
             Make::Piece { rung, number } => {
                 self.piece(&opened, rung, *number, folder, watch).await?;
+                Next::Publish
+            }
+            Make::Sound { track } => {
+                self.sound(&opened, *track, folder, watch).await?;
                 Next::Publish
             }
             Make::Storyboard => self.storyboard(&opened, task).await?,

@@ -110,7 +110,7 @@ impl Telling {
 }
 
 /// Whether what was made is a movie that plays.
-fn check(made: &Path, grid_ms: NonZeroU32) -> Result<(), Failure> {
+pub(super) fn check(made: &Path, grid_ms: NonZeroU32) -> Result<(), Failure> {
     let file = PlainFile::open(made).map_err(ReadError::from).map_err(Failure::passing)?;
     let movie = Movie::read(&file, grid_ms).map_err(Failure::passing)?;
     let movie = movie.map_err(Failure::for_good)?;

@@ -178,7 +178,7 @@ pub(super) fn permille(done: u64, all: u64) -> u16 {
     u16::try_from(permille.min(999)).unwrap_or(999)
 }
 
-fn said(stage: &str, permille: u16, note: &str) -> Progress {
+pub(super) fn said(stage: &str, permille: u16, note: &str) -> Progress {
     Progress { permille, stage: stage.to_owned(), note: note.to_owned() }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    ladder,
+    ladder::{self, Kind},
     opened::{self, Opened},
     pictures,
 };
@@ -36,6 +36,8 @@ pub(super) struct Company {
     pub(super) prefix: String,
     /// Renditions that are cut where the title is.
     pub(super) renditions: Vec<Rendition>,
+    /// AAC of sounds that browsers do not play.
+    pub(super) sounds: Vec<Sound>,
     /// The small pictures of it, if there is somebody to make them.
     pub(super) storyboard: Option<Storyboard>,
     /// Subtitles, in the order in which they are numbered.
@@ -50,6 +52,15 @@ pub(super) struct Rendition {
     pub(super) prefix: String,
     /// The folder of its pictures, if it is not by its place in the movie.
     pub(super) folder: Option<String>,
+    pub(super) opened: Opened,
+}
+
+/// What was made of a sound of a title.
+pub(super) struct Sound {
+    /// Its folder.
+    pub(super) folder: String,
+    /// Which sound it was made of: its place in the movie.
+    pub(super) of: usize,
     pub(super) opened: Opened,
 }
 
@@ -96,11 +107,20 @@ impl Company {
 
     /// Takes in what jobs have made, and can make.
     async fn take_what_was_made(&mut self, site: &Site, opened: &Opened) {
-        for (folder, rendition) in ladder::made(site, opened).await {
-            // It was made to be cut alike, and looked at when it was.
-            if renditions::agree(&opened.movie, &rendition.movie).is_ok() {
-                let (prefix, folder) = (self.prefix.clone(), Some(folder));
-                self.renditions.push(Rendition { prefix, folder, opened: rendition });
+        for (folder, kind, made) in ladder::made(site, opened).await {
+            match kind {
+                // It was made to be cut alike, and looked at when it was.
+                Kind::Pictures if renditions::agree(&opened.movie, &made.movie).is_ok() => {
+                    let (prefix, folder) = (self.prefix.clone(), Some(folder));
+                    self.renditions.push(Rendition { prefix, folder, opened: made });
+                }
+                Kind::Pictures => {}
+                Kind::Sound(track) => {
+                    let mut tracks = opened.movie.tracks.iter();
+                    if let Some(of) = tracks.position(|other| other.id == track) {
+                        self.sounds.push(Sound { folder, of, opened: made });
+                    }
+                }
             }
         }
         self.storyboard = pictures::storyboard(site, opened, &self.prefix);
@@ -159,6 +179,9 @@ impl Company {
         self.prefix.hash(&mut hasher);
         for Rendition { prefix, folder, opened } in &self.renditions {
             (prefix, folder, opened.version).hash(&mut hasher);
+        }
+        for Sound { folder, opened, .. } in &self.sounds {
+            (folder, opened.version).hash(&mut hasher);
         }
         self.storyboard.as_ref().map(|storyboard| &storyboard.version).hash(&mut hasher);
         for text in &self.texts {

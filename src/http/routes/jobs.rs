@@ -149,8 +149,17 @@ async fn wish(request: &HttpRequest, content: Payload, site: &Site) -> Result<Ht
     if let Some(lacks) = site.gallery.load().as_ref().and_then(|gallery| gallery.lacks) {
         return Err(Error::NotReady(lacks));
     }
-    let new = task(&wish, site).await?.job();
-    let (job, is_new) = alter(permit, site, async move |queue| queue.enqueue(new).await).await?;
+    let (task, company) = tasks(&wish, site).await?;
+    let enqueue = async move |queue: Queue| {
+        let enqueued = queue.enqueue(task.job()).await?;
+        for task in company {
+            if queue.artifact(task.key().as_str()).await?.is_none() {
+                queue.enqueue(task.job()).await?;
+            }
+        }
+        Ok(enqueued)
+    };
+    let (job, is_new) = alter(permit, site, enqueue).await?;
     let status = if is_new { StatusCode::ACCEPTED } else { StatusCode::OK };
     let mut response = json(status, &JobText::from(&job))?;
     let location = HeaderValue::from_str(&format!("/api/jobs/{}", job.id));
@@ -158,16 +167,17 @@ async fn wish(request: &HttpRequest, content: Payload, site: &Site) -> Result<Ht
     Ok(response)
 }
 
-/// The task that a wish becomes.
-async fn task(wish: &Wish, site: &Site) -> Result<Task, Error> {
+/// The task that a wish becomes, and those that go with it.
+async fn tasks(wish: &Wish, site: &Site) -> Result<(Task, Vec<Task>), Error> {
     let title = MediaPath::from_path(Path::new(wish.title()))?;
     if let Wish::Remux { .. } = wish
         && let Some(task) = opened::movie_task(site, &title).await?
     {
-        return Ok(task);
+        return Ok((task, Vec::new()));
     }
     let opened = opened::open_playable(site, &title).await?;
-    wish.task(&title, opened.source, &opened.movie)
+    let task = wish.task(&title, opened.source, &opened.movie)?;
+    Ok((task, wish.company(&title, opened.source, &opened.movie)))
 }
 
 async fn change(

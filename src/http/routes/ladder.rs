@@ -1,47 +1,75 @@
-//! Renditions that jobs have made of a title: part of its manifests as soon as they are there.
+//! Renditions and sounds that jobs have made of a title: part of its manifests as soon as they are there.
 //!
-//! Their segments are under the title's own URL, in a folder that is named by the rendition and by the
-//! lease under which it was made (`h264-720p-123`). So all that it takes to find the file stands in the
-//! URL, and a segment needs no database.
+//! Their segments are under the title's own URL, in a folder that is named by what was made and by the
+//! lease under which it was (`h264-720p-123`, `aac-2-124`). So all that it takes to find the file stands
+//! in the URL, and a segment needs no database.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::opened::Opened;
 use crate::{
-    derive::RENDITION,
+    derive::{Make, RENDITION, SOUND, Task, ladder::sound},
     extent::disk::File,
     http::{Error, Site, gallery::Gallery},
+    library::MediaPath,
     movie::Movie,
     store::artifacts::Key,
 };
 
-/// The folder of a title's rendition in URLs.
+/// The folders of the tracks in what was made, which has one each.
+const PICTURES: &str = "video-1";
+const ONLY_SOUND: &str = "audio-1";
+
+/// A track that a job has made, by its folder in URLs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Rung<'a> {
-    /// What it is: `h264-720p`.
+pub(super) struct MadeTrack<'a> {
+    /// What it is: `h264-720p`, `aac-2`.
     name: &'a str,
+    kind: Kind,
     token: i64,
 }
 
-impl<'a> Rung<'a> {
+/// What a made track is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Kind {
+    /// Pictures of another size or codec.
+    Pictures,
+    /// AAC of the sound with this identifier.
+    Sound(u32),
+}
+
+impl<'a> MadeTrack<'a> {
     /// From a track's folder; `None` if it is one of the file's own.
     pub(super) fn parse(folder: &'a str) -> Option<Self> {
         let (name, token) = folder.rsplit_once('-')?;
-        let (coding, lines) = name.split_once('-')?;
-        let is_coding = matches!(coding, "h264" | "hevc" | "av1");
-        let is_number = |digits: &str| {
-            !digits.is_empty()
-                && !digits.starts_with('0')
-                && digits.bytes().all(|byte| byte.is_ascii_digit())
+        let (coding, what) = name.split_once('-')?;
+        let kind = match coding {
+            "h264" | "hevc" | "av1" => {
+                number(what.strip_suffix('p')?)?;
+                Kind::Pictures
+            }
+            "aac" => Kind::Sound(number(what)?.try_into().ok()?),
+            _ => return None,
         };
-        let is_rung = is_coding && is_number(lines.strip_suffix('p')?) && is_number(token);
-        is_rung.then_some(Self { name, token: token.parse().ok()? })
+        Some(Self { name, kind, token: number(token)? })
+    }
+
+    /// The folder of the track in the file that was made.
+    pub(super) fn folder(self) -> &'static str {
+        match self.kind {
+            Kind::Pictures => PICTURES,
+            Kind::Sound(_) => ONLY_SOUND,
+        }
     }
 
     /// Where its file is, among all that was made.
     fn path(self, title: &Opened) -> Option<PathBuf> {
         let key = Key::new(format!("{}-{}", title.source, self.name))?;
-        Some([key.as_str(), &self.token.to_string(), RENDITION].iter().collect())
+        let file = match self.kind {
+            Kind::Pictures => RENDITION,
+            Kind::Sound(_) => SOUND,
+        };
+        Some([key.as_str(), &self.token.to_string(), file].iter().collect())
     }
 
     /// Opens it, with its index.
@@ -64,23 +92,46 @@ impl<'a> Rung<'a> {
     }
 }
 
-/// All renditions of a title that were made so far, with their folders in URLs. What cannot be known, or
-/// not be opened, is not there: the title plays without.
-pub(super) async fn made(site: &Site, title: &Opened) -> Vec<(String, Opened)> {
+/// A number above zero, written as one writes it.
+fn number(digits: &str) -> Option<i64> {
+    let is_plain = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse().ok().filter(|_| is_plain)
+}
+
+/// All that was made of a title so far, with the folders in URLs. What cannot be known, or not be opened,
+/// is not there: the title plays without.
+pub(super) async fn made(site: &Site, title: &Opened) -> Vec<(String, Kind, Opened)> {
     let Some(gallery) = site.gallery.load_full() else {
         return Vec::new();
     };
     let mut opened = Vec::new();
     for folder in folders(&gallery, title).await {
-        let Some(rung) = Rung::parse(&folder) else {
+        let Some(made) = MadeTrack::parse(&folder) else {
             continue;
         };
-        match rung.open(site, title).await {
-            Ok(rendition) => opened.push((folder, rendition)),
+        let kind = made.kind;
+        match made.open(site, title).await {
+            Ok(movie) => opened.push((folder, kind, movie)),
             Err(error) => tracing::warn!(folder, %error, "a rendition is left out of its title"),
         }
     }
     opened
+}
+
+/// Has AAC made of a title of which nothing would be heard in a browser, as what does not play at all is
+/// made playable when it is first asked for. Nobody waits for it: others may hear the title as it is.
+pub(super) fn have_it_heard(site: &Site, title: &MediaPath, opened: &Opened) {
+    let Some(gallery) = site.gallery.load_full().filter(|_| sound::is_silent(&opened.movie)) else {
+        return;
+    };
+    for track in sound::encodable(&opened.movie) {
+        let task = Task::new(title, opened.source, Make::Sound { track: track.id });
+        if gallery.known(&task.key()).is_none() {
+            let gallery = Arc::clone(&gallery);
+            // What stands in the way is in the list of jobs.
+            actix_web::rt::spawn(async move { drop(gallery.obtain(task, Duration::ZERO).await) });
+        }
+    }
 }
 
 async fn folders(gallery: &Arc<Gallery>, title: &Opened) -> Vec<String> {
@@ -102,9 +153,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_a_rendition_s_or_a_track_s() {
-        let rung = Rung { name: "h264-720p", token: 12 };
-        assert_eq!(Rung::parse("h264-720p-12"), Some(rung));
+    fn a_folder_is_that_of_what_was_made_or_of_a_track_of_the_file() {
+        let rung = MadeTrack { name: "h264-720p", kind: Kind::Pictures, token: 12 };
+        assert_eq!(MadeTrack::parse("h264-720p-12"), Some(rung));
+        let sound = MadeTrack { name: "aac-2", kind: Kind::Sound(2), token: 13 };
+        assert_eq!(MadeTrack::parse("aac-2-13"), Some(sound));
         for other in [
             "video-1",
             "audio-12",
@@ -117,8 +170,12 @@ mod tests {
             "vp8-720p-1",
             "h264-p-1",
             "h264-720p-99999999999999999999",
+            "aac-2",
+            "aac-0-1",
+            "aac-+2-1",
+            "aac-4294967296-1",
         ] {
-            assert_eq!(Rung::parse(other), None, "{other}");
+            assert_eq!(MadeTrack::parse(other), None, "{other}");
         }
     }
 }

@@ -8,16 +8,14 @@ use super::{
     Read,
     company::Company,
     inspect,
-    ladder::Rung,
+    ladder::{self, MadeTrack},
     opened::{self, Opened, index, version_of},
     pictures, progressive, read_method,
     remuxed::{self, Asking},
     texts,
 };
 use crate::{
-    extent::{
-        Caching, Content, Extent, Extents, ReadAt, ReadError, Source, Validator, disk::Version,
-    },
+    extent::{Caching, Content, Extent, Extents, ReadAt, ReadError, Source, Validator},
     http::{
         Error, Site, cors,
         derived::{Derived, TrackFile, View},
@@ -38,9 +36,6 @@ const VIDEO: &str = "video/mp4";
 const AUDIO: &str = "audio/mp4";
 pub(super) const HLS: &str = "application/vnd.apple.mpegurl";
 const DASH: &str = "application/dash+xml";
-
-/// The folder of the pictures in a movie, which a rendition has nothing but.
-const PICTURES: &str = "video-1";
 
 /// The most samples of a segment that is made by an I/O worker, in some hundred microseconds.
 const AT_ONCE_SAMPLES_MAX: u32 = 8192;
@@ -95,9 +90,9 @@ fn made_now(opened: &Opened, site: &Site, view: View<'_>) -> Option<Now> {
     let View::Track { version, track: folder, file } = view else {
         return progressive::whole_now(site, opened).map(Now::Content);
     };
-    if let Some(rung) = Rung::parse(folder) {
-        let rendition = rung.open_now(site, opened)?;
-        return made_now(&rendition, site, View::Track { version, track: PICTURES, file });
+    if let Some(made) = MadeTrack::parse(folder) {
+        let opened = made.open_now(site, opened)?;
+        return made_now(&opened, site, View::Track { version, track: made.folder(), file });
     }
     if version != opened.version.to_string() {
         return None;
@@ -177,6 +172,7 @@ async fn make(
         View::Multivariant | View::Mpd => {
             let is_hls = view == View::Multivariant;
             let product = if is_hls { Product::Multivariant } else { Product::Mpd };
+            ladder::have_it_heard(site, title, opened);
             let company = Company::of(site, title, opened, request.uri().path()).await?;
             manifest(request, site, title, opened, company, product).await
         }
@@ -197,13 +193,14 @@ async fn make(
             if let Some(number) = texts::number_of(track) {
                 return texts::serve(request, site, title, opened, (version, number, file)).await;
             }
-            let rendition;
-            let (opened, track) = match Rung::parse(track) {
-                Some(rung) => {
-                    rendition = rung.open(site, opened).await?;
-                    (&rendition, PICTURES)
+            let made;
+            let title = opened;
+            let (opened, track) = match MadeTrack::parse(track) {
+                Some(track) => {
+                    made = track.open(site, title).await?;
+                    (&made, track.folder())
                 }
-                None => (opened, track),
+                None => (title, track),
             };
             if version != opened.version.to_string() {
                 return Err(Error::NotFound);
@@ -211,10 +208,10 @@ async fn make(
             let of = title::track_of(&opened.movie, track).ok_or(Error::NotFound)?;
             match file {
                 TrackFile::Media => {
-                    playlist(request, site, opened, Product::Media(track.into())).await
+                    playlist(request, site, title, opened, Product::Media(track.into())).await
                 }
                 TrackFile::IFrames => {
-                    playlist(request, site, opened, Product::IFrames(track.into())).await
+                    playlist(request, site, title, opened, Product::IFrames(track.into())).await
                 }
                 _ => {
                     let extents = track_file(opened, of, file).await?.ok_or(Error::NotFound)?;
@@ -270,18 +267,18 @@ async fn manifest(
     respond_text(request, site, text).await
 }
 
-/// A playlist of one track, from the cache or made now.
+/// A playlist of one track of a title, or of what was made of that, from the cache or made now.
 async fn playlist(
     request: &HttpRequest,
     site: &Data<Site>,
+    title: &Opened,
     opened: &Opened,
     product: Product,
 ) -> Result<HttpResponse, Error> {
     let identity = *opened.file.identity();
     let make = async {
-        let (movie, version) = (Arc::clone(&opened.movie), opened.version);
-        let made = product.clone();
-        let made = site.run_beside(move || make_playlist(&movie, version, &made)).await?;
+        let (title, opened, made) = (title.clone(), opened.clone(), product.clone());
+        let made = site.run_beside(move || make_playlist(&title, &opened, &made)).await?;
         let made = made.ok_or(Error::NotFound)?;
         Ok(Text::kept(made, HLS, Caching::Immutable, Some(identity.modified())))
     };
@@ -290,8 +287,16 @@ async fn playlist(
 }
 
 /// `None` if there is nothing to make it of.
-fn make_playlist(movie: &Movie, version: Version, product: &Product) -> Option<String> {
-    let presentation = title::presentation(movie, "", version);
+fn make_playlist(title: &Opened, opened: &Opened, product: &Product) -> Option<String> {
+    let mut presentation = title::presentation(&opened.movie, "", opened.version);
+    if !Arc::ptr_eq(&title.movie, &opened.movie) {
+        // All of a title have one target duration (RFC 8216bis section 6.2.4).
+        let of_title = title::presentation(&title.movie, "", title.version);
+        let longest = of_title.tracks.iter().map(|track| track.target_duration_s()).max();
+        for track in &mut presentation.tracks {
+            track.target_duration_min_s = track.target_duration_min_s.max(longest.unwrap_or(0));
+        }
+    }
     let track = |folder: &String| presentation.tracks.iter().find(|track| track.folder == *folder);
     match product {
         Product::Media(folder) => track(folder).map(hls::media),

@@ -5,7 +5,7 @@ use std::{ops::Range, sync::Arc};
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 
 use super::{
-    company::{self, Company, From, Rendition, TextSource, text_track},
+    company::{self, Company, From, Rendition, Sound, TextSource, text_track},
     files,
     opened::Opened,
     streams,
@@ -158,6 +158,14 @@ pub(super) fn presentation(opened: &Opened, name: &str, company: &Company) -> Pr
             prefix: prefix.clone(),
             folder: folder.clone().unwrap_or_else(|| track.folder.clone()),
             ..track
+        }));
+    }
+    for Sound { folder, of, opened: made } in &company.sounds {
+        let sound = title::presentation(&made.movie, name, made.version).tracks.into_iter().next();
+        presentation.tracks.extend(sound.map(|track| Track {
+            prefix: company.prefix.clone(),
+            folder: folder.clone(),
+            ..title::made_of(&opened.movie, *of, track)
         }));
     }
     presentation.storyboard.clone_from(&company.storyboard);

@@ -67,15 +67,15 @@ impl Queue {
         rows.iter().map(Artifact::of).collect()
     }
 
-    /// Those of a kind whose keys begin so, by key.
-    pub async fn artifacts_of_kind(
+    /// Those of two kinds whose keys begin so, by key.
+    pub async fn artifacts_of_kinds(
         &self,
         prefix: &str,
-        kind: &str,
+        [kind, other]: [&str; 2],
     ) -> Result<Vec<Artifact>, QueueError> {
-        let sql = artifacts_sql!("WHERE key >= $1 AND key < $2 AND kind = $3 ORDER BY key");
+        let sql = artifacts_sql!("WHERE key >= $1 AND key < $2 AND kind IN ($3, $4) ORDER BY key");
         let end = format!("{prefix}{END}");
-        let values = [prefix.into(), end.as_str().into(), kind.into()];
+        let values = [prefix.into(), end.as_str().into(), kind.into(), other.into()];
         let rows = self.database.rows(sql, &values).await?;
         rows.iter().map(Artifact::of).collect()
     }
