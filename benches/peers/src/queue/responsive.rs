@@ -6,7 +6,6 @@
 
 use std::fmt;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -21,7 +20,7 @@ use crate::dataset;
 use crate::interrupt;
 use crate::options::Options;
 use crate::peers::Server;
-use crate::process::Group;
+use crate::process::{Group, on_cores};
 use crate::random::Random;
 use crate::requests::{Requests, Target};
 use crate::titles::film::ffmpeg;
@@ -116,7 +115,7 @@ pub fn samples(
     let mut samples = Vec::new();
     for number in 0..options.others_turns {
         for beside in Beside::ALL {
-            let busy = Busy::start(beside, server, &film, cores.len(), scratch)?;
+            let busy = Busy::start(beside, server, &film, cores, scratch)?;
             for asked in Asked::ALL {
                 let random = Random::new(options.seed, 7 << 48 | (asked as u64) << 32 | number);
                 let requests = match asked {
@@ -158,7 +157,7 @@ impl<'a> Busy<'a> {
         beside: Beside,
         server: &'a Server,
         film: &Path,
-        count: usize,
+        cores: &[usize],
         scratch: &Path,
     ) -> Result<Self> {
         Ok(match beside {
@@ -171,17 +170,19 @@ impl<'a> Busy<'a> {
                 let effort = Effort::Thorough.as_str();
                 let jobs = HEIGHTS.map(|height| wishes.rendition(Films::FILM, height, effort));
                 let jobs = jobs.into_iter().collect::<Result<_>>()?;
-                wishes.wait_for_encoders(count)?;
-                Busy::Queue { wishes, jobs, encoders: count }
+                wishes.wait_for_encoders(cores.len())?;
+                Busy::Queue { wishes, jobs, encoders: cores.len() }
             }
             Beside::BareFfmpeg => {
                 let start = |number| {
                     let to = scratch.join(format!("bare-{number}.mp4"));
-                    let mut command: Command = ffmpeg();
+                    // Not only where this program is.
+                    let mut command = on_cores(cores, ffmpeg().get_program().as_ref());
+                    command.args(ffmpeg().get_args());
                     command.args(rendition::arguments(film, Effort::Thorough, HEIGHTS[0], &to)?);
                     Group::spawn(&mut command)
                 };
-                Busy::Bare { groups: (0..count).map(start).collect::<Result<_>>()? }
+                Busy::Bare { groups: (0..cores.len()).map(start).collect::<Result<_>>()? }
             }
         })
     }
