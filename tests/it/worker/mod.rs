@@ -1,5 +1,6 @@
 //! Workers as they are in earnest: the real program, the real ffmpeg, a database, and violence.
 
+mod endless;
 mod house;
 mod killed;
 mod refused;
