@@ -213,14 +213,46 @@ impl FfmpegError {
     pub fn is_final(&self) -> bool {
         match self {
             Self::Refused(refused) => !matches!(refused, arguments::Refused::Unreadable { .. }),
-            Self::Sandbox(_)
-            | Self::Failed { .. }
-            | Self::Memory { .. }
-            | Self::TooLarge { .. }
-            | Self::Cancelled => true,
-            Self::Io(_) | Self::Source(_) | Self::Stalled(_) | Self::Deadline(_) | Self::Killed => {
-                false
+            Self::Failed { .. } | Self::Memory { .. } | Self::TooLarge { .. } | Self::Cancelled => {
+                true
             }
+            // The next run may be on another machine, with another kernel.
+            Self::Sandbox(_)
+            | Self::Io(_)
+            | Self::Source(_)
+            | Self::Stalled(_)
+            | Self::Deadline(_)
+            | Self::Killed => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_file_stays_wrong_and_what_is_wrong_with_a_machine_may_pass() {
+        let (status, tail) = (ExitStatus::from_raw(0x100), String::new());
+        let missing = || io::Error::from(io::ErrorKind::NotFound);
+        let unreadable = arguments::Refused::Unreadable { name: "a.mkv".into(), error: missing() };
+        let long = Duration::from_secs(1);
+        for (error, is_final) in [
+            (FfmpegError::Failed { status, tail: tail.clone() }, true),
+            (FfmpegError::Memory { tail }, true),
+            (FfmpegError::TooLarge { limit: 1 }, true),
+            (arguments::Refused::NotRegular("a.mkv".into()).into(), true),
+            (unreadable.into(), false),
+            (missing().into(), false),
+            (ReadError::Truncated.into(), false),
+            (FfmpegError::Sandbox("no Landlock".into()), false),
+            (FfmpegError::Stalled(long), false),
+            (FfmpegError::Deadline(long), false),
+            (FfmpegError::Killed, false),
+        ] {
+            assert_eq!(error.is_final(), is_final, "{error}");
         }
     }
 }

@@ -258,12 +258,6 @@ impl From<Unfinished> for Failure {
 
 impl From<FfmpegError> for Failure {
     fn from(error: FfmpegError) -> Self {
-        match error {
-            // What is wrong with the file stays wrong.
-            FfmpegError::Failed { .. } | FfmpegError::Refused(_) | FfmpegError::TooLarge { .. } => {
-                Self::for_good(error)
-            }
-            error => Self::passing(error),
-        }
+        if error.is_final() { Self::for_good(error) } else { Self::passing(error) }
     }
 }
