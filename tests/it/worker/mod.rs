@@ -4,5 +4,6 @@ mod endless;
 mod house;
 mod killed;
 mod refused;
+mod silent;
 mod stopped;
 mod supervised;
