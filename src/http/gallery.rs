@@ -162,12 +162,34 @@ impl Gallery {
         }
     }
 
-    /// Opens a file below what was made, by its whole path.
+    /// Opens a file of a rendition, by its whole path.
     pub async fn file(&self, path: &Path) -> Result<Arc<File>, Error> {
-        Ok(self.root.open_file(path).await?)
+        let opened = self.root.open_file(path).await;
+        if let (Err(OpenError::NotFound), Some(folder)) = (&opened, path.parent()) {
+            self.forget_lost_rendition(folder);
+        }
+        Ok(opened?)
     }
 
-    /// As [`file`](Self::file), if that needs no waiting.
+    /// As [`forget_lost`](Self::forget_lost), for one that may never have been: this path comes from a
+    /// URL, and whoever makes URLs up must not have the database written to. So it is forgotten only if
+    /// the database has named it.
+    fn forget_lost_rendition(&self, folder: &Path) {
+        let is_it = |(key, token): &(String, i64)| {
+            folder.parent() == Some(Path::new(key)) && folder.ends_with(token.to_string())
+        };
+        let version = folder.to_str().and_then(|folder| folder.split('-').next());
+        let known = version.and_then(|version| Some((version, self.renditions.get(version)?)));
+        if let Some((version, (asked, known))) = known
+            && known.iter().any(is_it)
+        {
+            let others = known.iter().filter(|rendition| !is_it(rendition)).cloned().collect();
+            self.renditions.insert(version.to_owned(), (asked, others));
+            self.forget_lost(folder);
+        }
+    }
+
+    /// As [`file`](Self::file) of whatever was made, if that needs no waiting.
     pub fn file_now(&self, path: &Path) -> Option<Arc<File>> {
         self.root.open_file_now(path)
     }

@@ -6,7 +6,7 @@ use headwater::jobs::queue::State;
 use serde_json::Value;
 
 use super::house::{FILMS, House, wait_until, wish_for_rendition};
-use crate::{ffmpeg, json::json, patching, program::Program};
+use crate::{ffmpeg, json::json, manifests, patching, program::Program, streams::fetch};
 
 /// Asks for a poster until it is known that there is none, and returns why.
 fn refused_poster(program: &Program, title: &str) -> String {
@@ -178,4 +178,44 @@ fn what_is_lost_from_the_disk_is_made_again() {
     let program = house.serve(&[]);
     wait_until("it is made again", || poster(&program));
     assert_eq!(house.jobs().len(), 2);
+}
+
+#[test]
+fn a_rendition_that_is_lost_from_the_disk_leaves_its_title_which_plays_on() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let house = House::new(None);
+    let program = house.serve(&[]);
+    let title = "/v/one.mp4/index.m3u8";
+    let playlists = || {
+        let manifest = fetch(&mut program.connect(), title);
+        let variants = manifests::multivariant(title, &manifest.body).variants;
+        variants.into_iter().map(|(url, _)| url).collect::<Vec<_>>()
+    };
+    let segments = |url: &str| {
+        let playlist = manifests::playlist(url, &fetch(&mut program.connect(), url).body);
+        playlist.segments.into_iter().map(|segment| segment.url).collect::<Vec<_>>()
+    };
+    wish_for_rendition(&program, "one.mp4", 90);
+    wait_until("it is part of its title", || playlists().len() == 2);
+    let [own, made] = &playlists()[..] else { panic!("{:?}", playlists()) };
+    let lost = segments(made);
+    fetch(&mut program.connect(), &lost[0]);
+    let rows = house.artifacts();
+    let [rendition] = &rows[..] else { panic!("{rows:?}") };
+    // Nobody forgets anything because of a URL that somebody has made up.
+    let other = format!("-{}/", rendition.token + 1);
+    let other = lost[0].replace(&format!("-{}/", rendition.token), &other);
+    assert_eq!(program.get(&other, &[]).status, 404);
+    let folder = house.data().join("artifacts/made").join(&rendition.key);
+    fs::remove_dir_all(folder).expect("a folder");
+    // An open file is taken to be there still, for a while.
+    wait_until("its segments are gone", || program.get(&lost[0], &[]).status == 404);
+    wait_until("no manifest lists it", || playlists() == [own.clone()]);
+    wait_until("no row names it", || house.artifacts().is_empty());
+    segments(own).iter().for_each(|url| drop(fetch(&mut program.connect(), url)));
+    wish_for_rendition(&program, "one.mp4", 90);
+    wait_until("it is part of its title once more", || playlists().len() == 2);
+    house.assert_in_order();
 }
