@@ -3,6 +3,7 @@
 mod endless;
 mod house;
 mod killed;
+mod policy;
 mod refused;
 mod silent;
 mod stopped;
