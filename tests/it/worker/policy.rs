@@ -60,7 +60,7 @@ fn plays(program: &Program, title: &str, seconds: u32) {
 }
 
 #[test]
-fn the_policy_makes_what_browsers_cannot_play_and_leaves_the_rest_alone() {
+fn the_policy_makes_what_browsers_cannot_play_or_the_ladder_of_every_title() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -94,6 +94,12 @@ fn the_policy_makes_what_browsers_cannot_play_and_leaves_the_rest_alone() {
         wait_until("its pictures can be played", || has(old, &["192x108"]));
         plays(&program, old, 4);
     }
-    let expected = BTreeSet::from(["old.mp4", "sound.mp4"].map(|old| (old.to_owned(), 108)));
+    let mut expected = BTreeSet::from(["old.mp4", "sound.mp4"].map(|old| (old.to_owned(), 108)));
     assert_eq!(asked(&program), expected, "the other one plays as it is");
+    take_over("all");
+    let ladder = ["384x240", "576x360", "640x400"];
+    wait_until("the other one has a ladder", || has("modern.mp4", &ladder));
+    plays(&program, "modern.mp4", 4);
+    expected.extend([240, 360].map(|lines| ("modern.mp4".to_owned(), lines)));
+    assert_eq!(asked(&program), expected);
 }
