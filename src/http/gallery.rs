@@ -48,6 +48,9 @@ const AT_ONCE: Duration = Duration::from_millis(500);
 /// For how long what could not be made is not tried again.
 const FAILED: Duration = Duration::from_secs(600);
 
+/// For how long what could not be made for want of something is not tried again.
+const LACKED: Duration = Duration::from_secs(60);
+
 const TOO_MUCH: Error = Error::NotReady("too much is being made at the moment");
 
 /// How something stands that is made by a job.
@@ -59,6 +62,8 @@ pub enum Stands {
     Making(Box<Job>),
     /// It cannot be made; why.
     Failed(String),
+    /// It cannot be made now; what was lacking.
+    Lacking(String),
 }
 
 /// Keys and tokens of renditions.
@@ -302,14 +307,18 @@ impl Gallery {
 }
 
 fn failed(job: Job) -> Stands {
-    Stands::Failed(job.last_error.unwrap_or_else(|| "it was cancelled".to_owned()))
+    match job.last_error {
+        Some(why) if job.lacked => Stands::Lacking(why),
+        Some(why) => Stands::Failed(why),
+        None => Stands::Failed("it was cancelled".to_owned()),
+    }
 }
 
 /// Whether it failed, or somebody ended it, a little while ago: what asks again and again must not begin
 /// it anew.
 fn has_ended_lately(job: &Job) -> bool {
+    let long = if job.lacked { LACKED } else { FAILED };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let ended = u128::try_from(job.finished_ms.unwrap_or_default()).unwrap_or_default();
-    matches!(job.state, State::Failed | State::Cancelled)
-        && now.abs_diff(ended) < FAILED.as_millis()
+    matches!(job.state, State::Failed | State::Cancelled) && now.abs_diff(ended) < long.as_millis()
 }

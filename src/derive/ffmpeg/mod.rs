@@ -161,6 +161,12 @@ pub enum FfmpegError {
         /// Its last lines.
         tail: String,
     },
+    /// It found no room on the disk.
+    #[error("ffmpeg found no room on the disk: {tail}")]
+    Full {
+        /// Its last lines.
+        tail: String,
+    },
     /// It wrote more than it may.
     #[error("ffmpeg wrote more than the {limit} bytes that it may")]
     TooLarge {
@@ -220,9 +226,27 @@ impl FfmpegError {
             Self::Sandbox(_)
             | Self::Io(_)
             | Self::Source(_)
+            | Self::Full { .. }
             | Self::Stalled(_)
             | Self::Deadline(_)
             | Self::Killed => false,
+        }
+    }
+
+    /// Whether something was lacking on this machine, whatever it was that was to be made. Of what took
+    /// too long nobody can tell.
+    pub fn is_lacking(&self) -> bool {
+        let is_unavailable = |error: &ReadError| matches!(error, ReadError::Unavailable(_));
+        match self {
+            Self::Sandbox(_) | Self::Io(_) | Self::Full { .. } | Self::Killed => true,
+            Self::Source(error) => is_unavailable(error),
+            Self::Refused(_)
+            | Self::Failed { .. }
+            | Self::Memory { .. }
+            | Self::TooLarge { .. }
+            | Self::Stalled(_)
+            | Self::Deadline(_)
+            | Self::Cancelled => false,
         }
     }
 }
@@ -239,20 +263,21 @@ mod tests {
         let missing = || io::Error::from(io::ErrorKind::NotFound);
         let unreadable = arguments::Refused::Unreadable { name: "a.mkv".into(), error: missing() };
         let long = Duration::from_secs(1);
-        for (error, is_final) in [
-            (FfmpegError::Failed { status, tail: tail.clone() }, true),
-            (FfmpegError::Memory { tail }, true),
-            (FfmpegError::TooLarge { limit: 1 }, true),
-            (arguments::Refused::NotRegular("a.mkv".into()).into(), true),
-            (unreadable.into(), false),
-            (missing().into(), false),
-            (ReadError::Truncated.into(), false),
-            (FfmpegError::Sandbox("no Landlock".into()), false),
-            (FfmpegError::Stalled(long), false),
-            (FfmpegError::Deadline(long), false),
-            (FfmpegError::Killed, false),
+        for (error, is_final, is_lacking) in [
+            (FfmpegError::Failed { status, tail: tail.clone() }, true, false),
+            (FfmpegError::Memory { tail: tail.clone() }, true, false),
+            (FfmpegError::TooLarge { limit: 1 }, true, false),
+            (arguments::Refused::NotRegular("a.mkv".into()).into(), true, false),
+            (unreadable.into(), false, false),
+            (missing().into(), false, true),
+            (ReadError::Truncated.into(), false, false),
+            (FfmpegError::Sandbox("no Landlock".into()), false, true),
+            (FfmpegError::Full { tail }, false, true),
+            (FfmpegError::Stalled(long), false, false),
+            (FfmpegError::Deadline(long), false, false),
+            (FfmpegError::Killed, false, true),
         ] {
-            assert_eq!(error.is_final(), is_final, "{error}");
+            assert_eq!((error.is_final(), error.is_lacking()), (is_final, is_lacking), "{error}");
         }
     }
 }

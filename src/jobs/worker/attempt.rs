@@ -221,9 +221,9 @@ impl Attempt {
     }
 }
 
-/// Makes calls that wait for a disk.
+/// Makes calls that wait for the disk of what is made.
 async fn beside<T: Send + 'static, E: fmt::Display + Send + 'static>(
     call: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, Failure> {
-    spawn_blocking(call).await.map_err(Failure::passing)?.map_err(Failure::passing)
+    spawn_blocking(call).await.map_err(Failure::passing)?.map_err(Failure::lacking)
 }

@@ -7,7 +7,7 @@ use flate2::{Compression, write::ZlibEncoder};
 use serde_json::Value;
 
 use super::house::{House, wait_until, wish};
-use crate::{ffmpeg, json::json, program::Program};
+use crate::{ffmpeg, harness::Small, json::json, program::Program};
 
 /// No film here is larger, in bytes.
 const SMALL: u64 = 1 << 20;
@@ -70,7 +70,7 @@ fn largest(house: &House) -> u64 {
     files.filter_map(|file| Some(file.metadata().ok()?.len())).max().unwrap_or(0)
 }
 
-/// Wishes for the movie of a film that has none, and returns why, and how large it became.
+/// Wishes for the movie of a film that has none. Returns the job, and how large that movie became.
 fn ended(house: &House, program: &Program, title: &str) -> (Value, u64) {
     let film = fs::metadata(house.folder.path(Path::new("library").join(title)));
     assert!(film.expect("a file").len() <= SMALL);
@@ -85,15 +85,18 @@ fn ended(house: &House, program: &Program, title: &str) -> (Value, u64) {
     let job =
         json(&program.get(&format!("/api/jobs/{}", job["id"].as_str().expect("text")), &[]), 200);
     assert_eq!(job["state"], "failed", "{job}");
-    let why = job["error"].as_str().expect("a reason");
-    for view in ["index.m3u8", "manifest.mpd", "play.mp4"] {
-        let refused = json(&program.get(&format!("/v/{title}/{view}"), &[]), 422);
-        assert_eq!(refused["detail"], format!("this cannot be made playable: {why}"), "{view}");
-    }
-    assert_eq!(house.jobs().len(), 1, "nobody has begun it anew");
     assert!(house.artifacts().is_empty());
     house.assert_in_order();
     (job, most)
+}
+
+/// Whoever wants to play the film is told why there is nothing, and nothing is begun anew.
+fn is_told(house: &House, program: &Program, title: &str, (status, why): (u16, &str)) {
+    for view in ["index.m3u8", "manifest.mpd", "play.mp4"] {
+        let refused = json(&program.get(&format!("/v/{title}/{view}"), &[]), status);
+        assert_eq!(refused["detail"], format!("this cannot be made playable{why}"), "{view}");
+    }
+    assert_eq!(house.jobs().len(), 1);
 }
 
 #[test]
@@ -105,7 +108,9 @@ fn a_film_that_unpacks_without_end_is_ended_by_what_its_movie_may_take() {
     house.folder.put("library/endless.mkv", unpacks_without_end());
     let program = house.serve(&["--artifacts-mib=16"]);
     let (job, most) = ended(&house, &program, "endless.mkv");
-    assert_eq!(job["error"], "ffmpeg wrote more than the 16777216 bytes that it may");
+    let why = "ffmpeg wrote more than the 16777216 bytes that it may";
+    assert_eq!(job["error"], why);
+    is_told(&house, &program, "endless.mkv", (422, &format!(": {why}")));
     assert_eq!(job["attempts"], 1, "it would end in the same way");
     assert!(most <= 16 << 20, "{most}");
 }
@@ -119,6 +124,26 @@ fn a_film_that_shows_without_end_is_ended_by_the_deadline() {
     shows_without_end(&house, "endless.mkv");
     let program = house.serve(&["--job-deadline-s=1"]);
     let (job, _) = ended(&house, &program, "endless.mkv");
-    assert_eq!(job["error"], "ffmpeg was not done after 1 s");
+    let why = "ffmpeg was not done after 1 s";
+    assert_eq!(job["error"], why);
+    is_told(&house, &program, "endless.mkv", (422, &format!(": {why}")));
     assert_eq!(job["attempts"], job["max_attempts"], "another machine might have been faster");
+}
+
+#[test]
+fn a_film_that_unpacks_to_more_than_the_disk_holds_may_be_asked_for_again() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let house = House::new(None);
+    house.folder.put("library/endless.mkv", unpacks_without_end());
+    let artifacts = house.data().join("artifacts");
+    let Some(_small) = Small::mount(&artifacts, "size=8m") else { return };
+    let program = house.serve(&[]);
+    let (job, most) = ended(&house, &program, "endless.mkv");
+    let why = job["error"].as_str().expect("a reason");
+    assert!(why.contains("the disk"), "{why}");
+    assert_eq!(job["attempts"], job["max_attempts"], "there might have been room by then");
+    assert!(most <= 8 << 20, "{most}");
+    is_told(&house, &program, "endless.mkv", (503, &format!(" at the moment: {why}")));
 }
