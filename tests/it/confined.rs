@@ -290,6 +290,18 @@ fn a_disk_that_is_full_is_told_by_name() {
 }
 
 #[test]
+fn a_filter_that_ffmpeg_was_built_without_is_told_by_name() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let place = Place::new();
+    place.clip("a.mp4", &["-t", "1"]);
+    let failed = done(place.run(&["-i", "{a.mp4}", "-vf", "no_zscale=w=96:h=54", "a.mkv"]));
+    let failed = failed.expect_err("no such filter").to_string();
+    assert!(failed.contains("No such filter: 'no_zscale'"), "{failed}");
+}
+
+#[test]
 fn an_endless_stream_is_ended_by_the_deadline() {
     if !ffmpeg::is_installed() {
         return;
