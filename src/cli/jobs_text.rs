@@ -122,6 +122,7 @@ mod tests {
             progress: Progress { permille, stage: "encoding".into(), note: "3 of 7".into() },
             cancel_requested: false,
             last_error: Some(said.to_owned()).filter(|why| !why.is_empty()),
+            lacked: false,
             parent: None,
             created_ms: 0,
             started_ms: None,

@@ -31,6 +31,9 @@ const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("5");
 /// How long before it asks again how far something is, in seconds: copying a film takes as long.
 const MADE_AFTER_S: HeaderValue = HeaderValue::from_static("2");
 
+/// How long before it asks again for what could not be made for want of something, in seconds.
+const LACKED_AFTER_S: HeaderValue = HeaderValue::from_static("60");
+
 /// How a client shows that it may change something (RFC 6750).
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"headwater\"");
 
@@ -93,6 +96,9 @@ pub enum Error {
     /// Not now, but soon.
     #[error("{0}")]
     NotReady(&'static str),
+    /// It could not be made, and nothing is wrong with it; what is lacking.
+    #[error("{0}")]
+    Lacking(String),
     /// What plays is made by a job first.
     #[error("this is being made playable: {} %", permille / 10)]
     BeingMade {
@@ -123,9 +129,10 @@ impl Error {
             Self::TooMuchAtOnce(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Growing | Self::Conflict(_) => StatusCode::CONFLICT,
-            Self::Unavailable(_) | Self::NotReady(_) | Self::BeingMade { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Unavailable(_)
+            | Self::NotReady(_)
+            | Self::Lacking(_)
+            | Self::BeingMade { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -166,6 +173,7 @@ impl ResponseError for Error {
             Self::Unavailable(_) | Self::NotReady(_) | Self::TooMuchAtOnce(_) | Self::Growing => {
                 response.insert_header((RETRY_AFTER, RETRY_AFTER_S))
             }
+            Self::Lacking(_) => response.insert_header((RETRY_AFTER, LACKED_AFTER_S)),
             Self::BeingMade { .. } => response.insert_header((RETRY_AFTER, MADE_AFTER_S)),
             _ => &mut response,
         };

@@ -48,6 +48,9 @@ const AT_ONCE: Duration = Duration::from_millis(500);
 /// For how long what could not be made is not tried again.
 const FAILED: Duration = Duration::from_secs(600);
 
+/// For how long what could not be made for want of something is not tried again.
+const LACKED: Duration = Duration::from_secs(60);
+
 const TOO_MUCH: Error = Error::NotReady("too much is being made at the moment");
 
 /// How something stands that is made by a job.
@@ -59,6 +62,8 @@ pub enum Stands {
     Making(Box<Job>),
     /// It cannot be made; why.
     Failed(String),
+    /// It cannot be made now; what was lacking.
+    Lacking(String),
 }
 
 /// Keys and tokens of renditions and of sounds.
@@ -162,12 +167,34 @@ impl Gallery {
         }
     }
 
-    /// Opens a file below what was made, by its whole path.
+    /// Opens a file of a rendition, by its whole path.
     pub async fn file(&self, path: &Path) -> Result<Arc<File>, Error> {
-        Ok(self.root.open_file(path).await?)
+        let opened = self.root.open_file(path).await;
+        if let (Err(OpenError::NotFound), Some(folder)) = (&opened, path.parent()) {
+            self.forget_lost_rendition(folder);
+        }
+        Ok(opened?)
     }
 
-    /// As [`file`](Self::file), if that needs no waiting.
+    /// As [`forget_lost`](Self::forget_lost), for one that may never have been: this path comes from a
+    /// URL, and whoever makes URLs up must not have the database written to. So it is forgotten only if
+    /// the database has named it.
+    fn forget_lost_rendition(&self, folder: &Path) {
+        let is_it = |(key, token): &(String, i64)| {
+            folder.parent() == Some(Path::new(key)) && folder.ends_with(token.to_string())
+        };
+        let version = folder.to_str().and_then(|folder| folder.split('-').next());
+        let known = version.and_then(|version| Some((version, self.renditions.get(version)?)));
+        if let Some((version, (asked, known))) = known
+            && known.iter().any(is_it)
+        {
+            let others = known.iter().filter(|rendition| !is_it(rendition)).cloned().collect();
+            self.renditions.insert(version.to_owned(), (asked, others));
+            self.forget_lost(folder);
+        }
+    }
+
+    /// As [`file`](Self::file) of whatever was made, if that needs no waiting.
     pub fn file_now(&self, path: &Path) -> Option<Arc<File>> {
         self.root.open_file_now(path)
     }
@@ -282,14 +309,18 @@ impl Gallery {
 }
 
 fn failed(job: Job) -> Stands {
-    Stands::Failed(job.last_error.unwrap_or_else(|| "it was cancelled".to_owned()))
+    match job.last_error {
+        Some(why) if job.lacked => Stands::Lacking(why),
+        Some(why) => Stands::Failed(why),
+        None => Stands::Failed("it was cancelled".to_owned()),
+    }
 }
 
 /// Whether it failed, or somebody ended it, a little while ago: what asks again and again must not begin
 /// it anew.
 fn has_ended_lately(job: &Job) -> bool {
+    let long = if job.lacked { LACKED } else { FAILED };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let ended = u128::try_from(job.finished_ms.unwrap_or_default()).unwrap_or_default();
-    matches!(job.state, State::Failed | State::Cancelled)
-        && now.abs_diff(ended) < FAILED.as_millis()
+    matches!(job.state, State::Failed | State::Cancelled) && now.abs_diff(ended) < long.as_millis()
 }

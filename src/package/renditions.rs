@@ -7,7 +7,7 @@ use crate::movie::{Movie, Segment, Track};
 /// Why a movie is no rendition of another.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Disagreement {
-    /// One of them has no pictures that could be sent in segments.
+    /// It has no pictures that could be sent in segments, or the title has none at all.
     #[error("it has no pictures that could be sent in segments")]
     NoPictures,
     /// They are cut into different numbers of segments.
@@ -41,8 +41,11 @@ const ENDS_APART_MS_MAX: i128 = 500;
 
 /// Whether a movie is cut where another is, to a tick of the coarser of both clocks, and ends with it:
 /// then a player can change from one to the other at any segment (ISO/IEC 23000-19 section 7.3.4).
+///
+/// The title's own pictures need not be such that they could be sent: then others are all there is.
 pub fn agree(title: &Movie, other: &Movie) -> Result<(), Disagreement> {
-    let (Some(title), Some(other)) = (pictures(title), pictures(other)) else {
+    let own = pictures(title).or_else(|| title.tracks.iter().find(|track| track.is_video()));
+    let (Some(title), Some(other)) = (own, pictures(other)) else {
         return Err(Disagreement::NoPictures);
     };
     let (ours, theirs) = (&title.index.segments, &other.index.segments);

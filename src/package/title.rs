@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     cmaf, cues,
     presentation::{self, Audio, IFrame, Kind, Presentation, Ratio, Video},
-    protection,
+    protection, stills,
 };
 use crate::{
     extent::disk::Version,
@@ -77,12 +77,12 @@ pub fn track_of<'a>(movie: &'a Movie, folder: &str) -> Option<&'a Track> {
     movie.tracks.iter().filter(is_offered).nth(place)
 }
 
-/// How long what is offered of a movie lasts, in milliseconds.
+/// How long what is offered of a movie lasts, or what could be made of its pictures, in milliseconds.
 pub fn duration_ms(movie: &Movie) -> u64 {
-    let ends = offered(movie).into_iter().map(|offered| {
-        let track = &movie.tracks[offered.place];
-        presentation::microseconds(track.index.end.unsigned_abs(), track.timescale)
-    });
+    let offered = offered(movie).into_iter().map(|offered| &movie.tracks[offered.place]);
+    let ends = offered
+        .chain(stills::track(movie))
+        .map(|track| presentation::microseconds(track.index.end.unsigned_abs(), track.timescale));
     ends.max().unwrap_or(0) / 1000
 }
 

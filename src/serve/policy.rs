@@ -40,10 +40,16 @@ const PRIORITY: i64 = -10;
 pub(super) async fn follow(site: Arc<Site>, queue: Queue) {
     let mut looks = interval(LOOK);
     let mut seen = HashSet::new();
+    let mut followed = RenditionPolicy::Off;
     let mut changes = None;
     loop {
         looks.tick().await;
         let policy = site.settings.load().renditions;
+        if policy != followed {
+            // What one leaves alone another may want.
+            seen.clear();
+            followed = policy;
+        }
         let now = (site.library.catalog.changes(), policy);
         if policy == RenditionPolicy::Off || changes == Some(now) {
             continue;

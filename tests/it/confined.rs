@@ -22,7 +22,7 @@ use tokio::sync::watch;
 
 use crate::{
     ffmpeg,
-    harness::{Folder, until},
+    harness::{Folder, Small, until},
     sandbox::HELPER,
 };
 
@@ -273,6 +273,32 @@ fn an_endless_stream_is_ended_by_what_it_may_write() {
     run.limits.file_bytes = 1 << 20;
     let failed = done(run).expect_err("too large");
     assert!(matches!(failed, FfmpegError::TooLarge { .. }), "{failed}");
+}
+
+#[test]
+fn a_disk_that_is_full_is_told_by_name() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let place = Place::new();
+    let out = place.path("out");
+    let Some(_small) = Small::mount(&out, "size=4m") else { return };
+    let mut run = place.run(&ENDLESS[..4]);
+    run.args.extend(["-c:v", "rawvideo", "a.nut"].map(Into::into));
+    let failed = done(run).expect_err("no room");
+    assert!(matches!(failed, FfmpegError::Full { .. }), "{failed}");
+}
+
+#[test]
+fn a_filter_that_ffmpeg_was_built_without_is_told_by_name() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let place = Place::new();
+    place.clip("a.mp4", &["-t", "1"]);
+    let failed = done(place.run(&["-i", "{a.mp4}", "-vf", "no_zscale=w=96:h=54", "a.mkv"]));
+    let failed = failed.expect_err("no such filter").to_string();
+    assert!(failed.contains("No such filter: 'no_zscale'"), "{failed}");
 }
 
 #[test]

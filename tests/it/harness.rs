@@ -6,6 +6,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     ops::Deref,
     path::{Path, PathBuf},
+    process::Command,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -58,6 +59,29 @@ impl Folder {
     /// Where a name in it is.
     pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.0.path().join(name)
+    }
+}
+
+/// A file system of its own, as small as it is said; only root may make one.
+pub struct Small<'a>(&'a Path);
+
+impl<'a> Small<'a> {
+    /// Mounts it over a folder. Says so if that cannot be.
+    pub fn mount(at: &'a Path, size: &str) -> Option<Self> {
+        fs::create_dir_all(at).expect("a folder");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", size, "headwater-test"]).arg(at);
+        if mount.output().is_ok_and(|output| output.status.success()) {
+            return Some(Self(at));
+        }
+        eprintln!("this test did not run: nothing can be mounted here");
+        None
+    }
+}
+
+impl Drop for Small<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0).output();
     }
 }
 

@@ -164,6 +164,12 @@ pub enum FfmpegError {
         /// Its last lines.
         tail: String,
     },
+    /// It found no room on the disk.
+    #[error("ffmpeg found no room on the disk: {tail}")]
+    Full {
+        /// Its last lines.
+        tail: String,
+    },
     /// It wrote more than it may.
     #[error("ffmpeg wrote more than the {limit} bytes that it may")]
     TooLarge {
@@ -216,14 +222,65 @@ impl FfmpegError {
     pub fn is_final(&self) -> bool {
         match self {
             Self::Refused(refused) => !matches!(refused, arguments::Refused::Unreadable { .. }),
+            Self::Failed { .. } | Self::Memory { .. } | Self::TooLarge { .. } | Self::Cancelled => {
+                true
+            }
+            // The next run may be on another machine, with another kernel.
             Self::Sandbox(_)
+            | Self::Io(_)
+            | Self::Source(_)
+            | Self::Full { .. }
+            | Self::Stalled(_)
+            | Self::Deadline(_)
+            | Self::Killed => false,
+        }
+    }
+
+    /// Whether something was lacking on this machine, whatever it was that was to be made. Of what took
+    /// too long nobody can tell.
+    pub fn is_lacking(&self) -> bool {
+        let is_unavailable = |error: &ReadError| matches!(error, ReadError::Unavailable(_));
+        match self {
+            Self::Sandbox(_) | Self::Io(_) | Self::Full { .. } | Self::Killed => true,
+            Self::Source(error) => is_unavailable(error),
+            Self::Refused(_)
             | Self::Failed { .. }
             | Self::Memory { .. }
             | Self::TooLarge { .. }
-            | Self::Cancelled => true,
-            Self::Io(_) | Self::Source(_) | Self::Stalled(_) | Self::Deadline(_) | Self::Killed => {
-                false
-            }
+            | Self::Stalled(_)
+            | Self::Deadline(_)
+            | Self::Cancelled => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_file_stays_wrong_and_what_is_wrong_with_a_machine_may_pass() {
+        let (status, tail) = (ExitStatus::from_raw(0x100), String::new());
+        let missing = || io::Error::from(io::ErrorKind::NotFound);
+        let unreadable = arguments::Refused::Unreadable { name: "a.mkv".into(), error: missing() };
+        let long = Duration::from_secs(1);
+        for (error, is_final, is_lacking) in [
+            (FfmpegError::Failed { status, tail: tail.clone() }, true, false),
+            (FfmpegError::Memory { tail: tail.clone() }, true, false),
+            (FfmpegError::TooLarge { limit: 1 }, true, false),
+            (arguments::Refused::NotRegular("a.mkv".into()).into(), true, false),
+            (unreadable.into(), false, false),
+            (missing().into(), false, true),
+            (ReadError::Truncated.into(), false, false),
+            (FfmpegError::Sandbox("no Landlock".into()), false, true),
+            (FfmpegError::Full { tail }, false, true),
+            (FfmpegError::Stalled(long), false, false),
+            (FfmpegError::Deadline(long), false, false),
+            (FfmpegError::Killed, false, true),
+        ] {
+            assert_eq!((error.is_final(), error.is_lacking()), (is_final, is_lacking), "{error}");
         }
     }
 }

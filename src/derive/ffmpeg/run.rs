@@ -163,6 +163,10 @@ fn judge(
     if heard.tail().wanted_memory() {
         return Err(FfmpegError::Memory { tail });
     }
+    // Likewise a file whose end it could not write.
+    if heard.tail().wanted_room() {
+        return Err(FfmpegError::Full { tail });
+    }
     if status.success() {
         let progress = *heard.progress();
         return Ok(Ended { tail, progress, cpu, read_bytes, written_bytes });

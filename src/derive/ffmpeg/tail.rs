@@ -15,12 +15,16 @@ const LINE_BYTES: usize = 204;
 /// Rust.
 const FOR_MEMORY: [&str; 3] = ["Cannot allocate memory", "bad_alloc", "memory allocation of"];
 
+/// How they complain about a disk that is full.
+const FOR_ROOM: &str = "No space left on device";
+
 /// The last lines of a stream of text.
 #[derive(Debug, Default)]
 pub struct Tail {
     lines: VecDeque<String>,
     open: Vec<u8>,
     wanted_memory: bool,
+    wanted_room: bool,
     /// What is not shown, and what stands for it.
     hidden: Vec<(String, String)>,
 }
@@ -54,6 +58,7 @@ impl Tail {
         let mut line = String::from_utf8_lossy(&self.open).into_owned();
         self.open.clear();
         self.wanted_memory |= FOR_MEMORY.iter().any(|words| line.contains(words));
+        self.wanted_room |= line.contains(FOR_ROOM);
         for (path, name) in &self.hidden {
             line = line.replace(path, name);
         }
@@ -72,6 +77,11 @@ impl Tail {
     /// Whether any line so far, kept or not, was about memory that was not to be had.
     pub fn wanted_memory(&self) -> bool {
         self.wanted_memory
+    }
+
+    /// Whether any line so far was about room on a disk that was not to be had.
+    pub fn wanted_room(&self) -> bool {
+        self.wanted_room
     }
 
     /// The lines so far.

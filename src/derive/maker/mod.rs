@@ -25,7 +25,10 @@ use super::{
     pictures::Unfinished,
 };
 use crate::{
-    extent::disk::{File, OpenError, Root},
+    extent::{
+        ReadError,
+        disk::{File, OpenError, Root},
+    },
     jobs::queue::{Progress, Queue, QueueError, Retry},
     library::{Library, MediaPath},
     movie::Movie,
@@ -98,6 +101,11 @@ impl Failure {
     /// It may go well the next time.
     pub fn passing(why: impl fmt::Display) -> Self {
         Self { why: why.to_string(), retry: Retry::Backoff }
+    }
+
+    /// It may go well the next time, and it is not the title because of which it did not.
+    pub fn lacking(why: impl fmt::Display) -> Self {
+        Self { why: why.to_string(), retry: Retry::Lacking }
     }
 }
 
@@ -200,7 +208,7 @@ impl Maker {
     async fn open(&self, task: &Task) -> Result<Opened, Failure> {
         let source = self.source(task).await?;
         let indices = &self.library.indices;
-        match indices.index(&source.file).await.map_err(Failure::passing)? {
+        match indices.index(&source.file).await? {
             Ok(movie) => {
                 let (file, on_disk) = (Arc::clone(&source.file), self.on_disk(&source)?);
                 Ok(Opened { source, file, movie, on_disk })
@@ -212,7 +220,7 @@ impl Maker {
                 // It may have been evicted a moment ago.
                 let file = self.made.open_file(&folder_of(&key, token).join(MOVIE)).await;
                 let file = file.map_err(Failure::passing)?;
-                let movie = indices.index(&file).await.map_err(Failure::passing)?;
+                let movie = indices.index(&file).await?;
                 let on_disk = self.artifacts.folder(&key, token).join(MOVIE);
                 Ok(Opened { source, file, movie: movie.map_err(Failure::for_good)?, on_disk })
             }
@@ -239,21 +247,31 @@ impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::NotFound => Self::for_good("the title is not there any more"),
-            error => Self::passing(error),
+            error => Self::lacking(error),
+        }
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Unavailable(_) => Self::lacking(error),
+            // A file that a disk cannot read is as bad as one that nobody understands.
+            ReadError::Changed | ReadError::Truncated | ReadError::Io(_) => Self::passing(error),
         }
     }
 }
 
 impl From<QueueError> for Failure {
     fn from(error: QueueError) -> Self {
-        Self::passing(error)
+        Self::lacking(error)
     }
 }
 
 impl From<StillsRefused> for Failure {
     fn from(refused: StillsRefused) -> Self {
         match refused {
-            StillsRefused::Read(error) => Self::passing(error),
+            StillsRefused::Read(error) => error.into(),
             refused => Self::for_good(refused),
         }
     }
@@ -268,10 +286,8 @@ impl From<Unfinished> for Failure {
 impl From<FfmpegError> for Failure {
     fn from(error: FfmpegError) -> Self {
         match error {
-            // What is wrong with the file stays wrong.
-            FfmpegError::Failed { .. } | FfmpegError::Refused(_) | FfmpegError::TooLarge { .. } => {
-                Self::for_good(error)
-            }
+            error if error.is_final() => Self::for_good(error),
+            error if error.is_lacking() => Self::lacking(error),
             error => Self::passing(error),
         }
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     derive::{
-        ffmpeg::{Input, Limits, Progress as Coming, ReportError, Run},
+        ffmpeg::{FfmpegError, Input, Limits, Progress as Coming, ReportError, Run},
         ladder::{remux::Remux, report::Report},
     },
     extent::{ReadError, disk::PlainFile},
@@ -51,17 +51,26 @@ impl Maker {
         let brief = Limits { file_bytes: 0, deadline: REPORT_DEADLINE, ..self.limits() };
         let report = self.ffmpeg.report(&on_disk, folder, brief, halted.clone()).await?;
         let remux = Remux::of(&report).map_err(Failure::for_good)?;
+        let bytes_max = self.movie_bytes_max().await?;
         let run = Run {
             args: remux.arguments(&on_disk, MOVIE, 1),
             stdin: Input::Nothing,
             reads: vec![on_disk],
             writes: folder.to_owned(),
-            limits: Limits { file_bytes: self.movie_bytes_max().await?, ..self.limits() },
+            limits: Limits { file_bytes: bytes_max, ..self.limits() },
         };
         let telling = Telling::of(&report, &remux);
         progress.send_replace(telling.at(Duration::ZERO));
         let coming = |coming: &Coming| drop(progress.send_replace(telling.at(coming.out_time)));
-        let ended = self.ffmpeg.run(run, coming, halted).await?;
+        let ended = match self.ffmpeg.run(run, coming, halted).await {
+            Err(FfmpegError::TooLarge { limit }) if limit < self.budget_bytes => {
+                let mib = limit >> 20;
+                return Err(Failure::lacking(format!(
+                    "the disk of the data folder has {mib} MiB left, and its movie takes more"
+                )));
+            }
+            ended => ended?,
+        };
         if !ended.tail.is_empty() {
             let (title, said) = (source.path.display(), ended.tail);
             tracing::info!(title, said, "a movie was made of it all the same");
@@ -75,7 +84,7 @@ impl Maker {
     async fn movie_bytes_max(&self) -> Result<u64, Failure> {
         let artifacts = self.artifacts.clone();
         let room = spawn_blocking(move || artifacts.room_bytes()).await;
-        let room_bytes = room.map_err(Failure::passing)?.map_err(Failure::passing)?;
+        let room_bytes = room.map_err(Failure::passing)?.map_err(Failure::lacking)?;
         Ok(room_bytes.min(self.budget_bytes))
     }
 }
@@ -112,7 +121,7 @@ impl Telling {
 /// Whether what was made is a movie that plays.
 pub(super) fn check(made: &Path, grid_ms: NonZeroU32) -> Result<(), Failure> {
     let file = PlainFile::open(made).map_err(ReadError::from).map_err(Failure::passing)?;
-    let movie = Movie::read(&file, grid_ms).map_err(Failure::passing)?;
+    let movie = Movie::read(&file, grid_ms)?;
     let movie = movie.map_err(Failure::for_good)?;
     if title::offered(&movie).is_empty() {
         return Err(Failure::for_good("nothing of what was made of it can be played"));

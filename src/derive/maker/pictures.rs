@@ -56,8 +56,7 @@ impl Maker {
             let extents = stills.movie(track, &source)?;
             Ok::<_, StillsRefused>((extents, recipe))
         });
-        let prepared = prepared.await.map_err(|error| Failure::passing(ReadError::from(error)))?;
-        let (extents, recipe) = prepared?;
+        let (extents, recipe) = prepared.await.map_err(ReadError::from)??;
         self.run(&recipe, extents, folder, watch).await?;
         let (checked, folder) = (recipe.clone(), folder.to_owned());
         let checked = tokio::task::spawn_blocking(move || checked.check(&folder)).await;

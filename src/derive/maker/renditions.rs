@@ -160,7 +160,7 @@ impl Maker {
             let track = stills::track(&movie)?;
             Ok::<_, stills::StillsRefused>(Pieces::of(track, &open.in_turn(), piece_ms)?)
         });
-        Ok(cut.await.map_err(|error| Failure::passing(ReadError::from(error)))??)
+        Ok(cut.await.map_err(ReadError::from)??)
     }
 
     fn grid_ms(&self) -> NonZeroU32 {
@@ -185,7 +185,8 @@ pub(super) fn said(stage: &str, permille: u16, note: &str) -> Progress {
 impl From<NoRendition> for Failure {
     fn from(error: NoRendition) -> Self {
         match error {
-            NoRendition::Io(_) | NoRendition::Read(_) => Self::passing(error),
+            // What is written is among what is made here, and so is what is read.
+            NoRendition::Io(_) | NoRendition::Read(_) => Self::lacking(error),
             error => Self::for_good(error),
         }
     }

@@ -275,6 +275,9 @@ impl Asking<'_> {
     fn without(&self, stands: Stands) -> Result<HttpResponse, Error> {
         match stands {
             Stands::Failed(why) => Err(Error::Unprocessable(format!("it cannot be made: {why}"))),
+            Stands::Lacking(what) => {
+                Err(Error::Lacking(format!("it cannot be made at the moment: {what}")))
+            }
             Stands::Making(_) if self.at_once => Ok(HttpResponse::build(StatusCode::ACCEPTED)
                 .insert_header((CONTENT_TYPE, HeaderValue::from_static("image/svg+xml")))
                 .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))

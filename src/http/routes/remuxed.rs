@@ -122,5 +122,8 @@ async fn made(gallery: &Arc<Gallery>, task: Task, asking: Asking) -> Result<Path
         Stands::Failed(why) => {
             Err(Error::Unprocessable(format!("this cannot be made playable: {why}")))
         }
+        Stands::Lacking(what) => {
+            Err(Error::Lacking(format!("this cannot be made playable at the moment: {what}")))
+        }
     }
 }

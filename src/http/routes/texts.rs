@@ -148,11 +148,17 @@ pub(super) fn presentation(opened: &Opened, name: &str, company: &Company) -> Pr
     for track in &mut presentation.tracks {
         track.prefix.clone_from(&company.prefix);
     }
-    let Some(leading) = presentation.tracks.first().cloned() else {
-        return presentation;
-    };
+    let has_pictures = presentation.tracks.iter().any(|track| track.video().is_some());
     for Rendition { prefix, folder, opened } in &company.renditions {
         let of = title::presentation(&opened.movie, name, opened.version);
+        if !has_pictures {
+            // Its own cannot be sent, and they last as long.
+            presentation.duration_us = presentation.duration_us.max(of.duration_us);
+            presentation.start_us = match presentation.start_us {
+                _ if presentation.tracks.is_empty() => of.start_us,
+                own => own.zip(of.start_us).map(|(own, other)| own.min(other)),
+            };
+        }
         let pictures = of.tracks.into_iter().find(|track| track.video().is_some());
         presentation.tracks.extend(pictures.map(|track| Track {
             prefix: prefix.clone(),
@@ -169,6 +175,9 @@ pub(super) fn presentation(opened: &Opened, name: &str, company: &Company) -> Pr
         }));
     }
     presentation.storyboard.clone_from(&company.storyboard);
+    let Some(leading) = presentation.tracks.first().cloned() else {
+        return presentation;
+    };
     for (number, source) in company.texts.iter().enumerate().filter(|(_, text)| text.is_listed) {
         let (prefix, tracks) = (&company.prefix, &opened.movie.tracks);
         presentation.tracks.push(text_track(source, number, prefix, tracks, &leading));

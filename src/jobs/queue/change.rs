@@ -28,7 +28,8 @@ const LOCK: [&str; 2] = [
 /// All columns that change in a job's life.
 const SAVE: &str = "UPDATE jobs SET priority = $3, state = $4, attempts = $5, run_at_ms = $6,
     lease_owner = $7, lease_until_ms = $8, permille = $9, stage = $10, note = $11,
-    cancel_requested = $12, last_error = $13, started_ms = $14, finished_ms = $15, changed = $16
+    cancel_requested = $12, last_error = $13, lacked = $14, started_ms = $15, finished_ms = $16,
+    changed = $17
     WHERE id = $1 AND changed = $2";
 
 impl Queue {
@@ -105,6 +106,7 @@ impl Change {
             job.progress.note.as_str().into(),
             i64::from(job.cancel_requested).into(),
             job.last_error.as_deref().into(),
+            i64::from(job.lacked).into(),
             job.started_ms.into(),
             job.finished_ms.into(),
             changed.into(),

@@ -19,7 +19,7 @@ const COUNT: &str = "SELECT COUNT(*) AS count,
     FROM jobs WHERE parent = $1";
 
 /// The reason of the child that failed first.
-const REASON: &str = "SELECT last_error FROM jobs WHERE parent = $1 AND state = 'failed'
+const REASON: &str = "SELECT last_error, lacked FROM jobs WHERE parent = $1 AND state = 'failed'
     ORDER BY changed LIMIT 1";
 
 impl Change {
@@ -87,7 +87,9 @@ impl Change {
         job.progress.permille = u16::try_from(mean).unwrap_or(1000).min(1000);
         if children.failed > 0 {
             let row = self.transaction().row(REASON, &[job.id.into()]).await?;
-            job.last_error = row.map(|row| row.get("last_error")).transpose()?.flatten();
+            let row = row.ok_or(QueueError::Meddled)?;
+            job.last_error = row.get("last_error")?;
+            job.lacked = row.get::<i64>("lacked")? != 0;
         }
         if children.live > 0 {
             let has_changed = before != (job.progress.permille, job.last_error.clone());

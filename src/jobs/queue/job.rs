@@ -153,6 +153,9 @@ pub struct Job {
     pub cancel_requested: bool,
     /// Why it failed, or its last attempt did.
     pub last_error: Option<String>,
+    /// Whether that was for want of something here, such as room on the disk, and not because of what is
+    /// to be done.
+    pub lacked: bool,
     /// Which job waits for it.
     pub parent: Option<JobId>,
     /// When it was enqueued.

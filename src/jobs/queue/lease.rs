@@ -31,6 +31,9 @@ pub enum Retry {
     Never,
     /// Another attempt, later and later, while it has attempts left.
     Backoff,
+    /// The same. Something was lacking here, such as room on the disk: nothing is wrong with what is to
+    /// be done.
+    Lacking,
 }
 
 /// The pause after the first failed attempt; it doubles with each.
@@ -109,6 +112,7 @@ impl Queue {
         }
         job.progress = Progress { permille: 1000, ..Progress::default() };
         job.last_error = None;
+        job.lacked = false;
         change.end(&mut job, State::Done).await?;
         change.settle(job.parent).await?;
         change.commit().await?;
@@ -124,6 +128,7 @@ impl Queue {
             change.end(&mut job, State::Cancelled).await?;
         } else {
             job.last_error = Some(cut(why).to_owned());
+            job.lacked = retry == Retry::Lacking;
             if retry == Retry::Never || job.attempts >= job.max_attempts {
                 change.end(&mut job, State::Failed).await?;
             } else {

@@ -42,6 +42,7 @@ impl Change {
             job.attempts = 0;
             job.cancel_requested = false;
             job.last_error = None;
+            job.lacked = false;
             job.started_ms = None;
             job.finished_ms = None;
             self.save(&mut job).await?;

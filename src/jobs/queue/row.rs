@@ -17,7 +17,7 @@ macro_rules! jobs_sql {
     () => {
         "id, class, kind, title, payload, priority, state, dedupe_key, attempts, max_attempts, \
          run_at_ms, lease_token, lease_owner, lease_until_ms, permille, stage, note, \
-         cancel_requested, last_error, parent, created_ms, started_ms, finished_ms, changed"
+         cancel_requested, last_error, lacked, parent, created_ms, started_ms, finished_ms, changed"
     };
 }
 pub(super) use jobs_sql;
@@ -47,6 +47,7 @@ impl Job {
             },
             cancel_requested: row.get::<i64>("cancel_requested")? != 0,
             last_error: row.get("last_error")?,
+            lacked: row.get::<i64>("lacked")? != 0,
             parent: row
                 .get::<Option<String>>("parent")?
                 .map(|id| parse("parent", id))

@@ -57,6 +57,7 @@ impl Queue {
                 change.end(&mut job, State::Cancelled).await?;
             } else {
                 job.last_error = Some("worker lost".to_owned());
+                job.lacked = false;
                 change.end(&mut job, State::Failed).await?;
             }
             ended += 1;

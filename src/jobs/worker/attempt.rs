@@ -178,7 +178,7 @@ impl Attempt {
         let Worker { queue, .. } = &*self.worker;
         let (key, made) = (row.key.clone(), [row]);
         let parts = match &scaffolding {
-            Some(parts) => queue.artifacts_of(parts).await?,
+            Some(parts) => self.say(|| queue.artifacts_of(parts)).await?,
             None => Vec::new(),
         };
         let parts_of = scaffolding.as_deref();
@@ -201,11 +201,12 @@ impl Attempt {
         }
     }
 
-    /// Says something to the queue until it has heard it, or nobody waits for it any more: a database
-    /// that is busy or begins anew must not cost what was made. To say it twice changes nothing.
-    async fn say<F>(&self, what: impl Fn() -> F) -> Result<bool, QueueError>
+    /// Says something to the queue, or asks it something, until it has heard it, or nobody waits for it
+    /// any more: a database that is busy or begins anew must not cost what was made. To say it twice
+    /// changes nothing.
+    async fn say<T, F>(&self, what: impl Fn() -> F) -> Result<T, QueueError>
     where
-        F: Future<Output = Result<bool, QueueError>>,
+        F: Future<Output = Result<T, QueueError>>,
     {
         let lost_at = Instant::now() + self.worker.lease;
         loop {
@@ -220,9 +221,9 @@ impl Attempt {
     }
 }
 
-/// Makes calls that wait for a disk.
+/// Makes calls that wait for the disk of what is made.
 async fn beside<T: Send + 'static, E: fmt::Display + Send + 'static>(
     call: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, Failure> {
-    spawn_blocking(call).await.map_err(Failure::passing)?.map_err(Failure::passing)
+    spawn_blocking(call).await.map_err(Failure::passing)?.map_err(Failure::lacking)
 }

@@ -35,6 +35,15 @@ tables_of_a_newer_program_are_left_alone(bench) {
     assert!(matches!(opened, Err(DatabaseError::TooNew { found: 1000, .. })), "{opened:?}");
 }
 
+tables_of_an_older_program_are_brought_up_to_date(bench) {
+    let job = bench.add(job("poster", 1)).await;
+    let mut transaction = bench.database().begin().await.unwrap();
+    transaction.execute("ALTER TABLE jobs DROP COLUMN lacked", &[]).await.unwrap();
+    transaction.execute("UPDATE schema_version SET version = 2", &[]).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(bench.elsewhere().await.job(job.id).await.unwrap(), Some(job));
+}
+
 what_is_written_survives(bench) {
     let job = bench.add(job("poster", 1)).await;
     assert_eq!(bench.elsewhere().await.job(job.id).await.unwrap(), Some(job));

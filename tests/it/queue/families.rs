@@ -72,6 +72,19 @@ a_failed_piece_fails_the_whole_for_its_reason_once_the_others_have_ended(queue) 
     assert_eq!(states(&queue, lease.job).await, expected);
 }
 
+what_a_piece_lacked_the_whole_lacks(queue) {
+    for (retry, lacked) in [(Retry::Lacking, true), (Retry::Never, false)] {
+        let lease = split(&queue, 1).await;
+        let (_, piece) = next(&queue).await;
+        assert!(queue.fail(&piece, "killed", Retry::Backoff).await.unwrap());
+        queue.wait(5);
+        let (_, piece) = next(&queue).await;
+        assert!(queue.fail(&piece, "no room", retry).await.unwrap());
+        let parent = queue.get(&lease).await;
+        assert_eq!((parent.state, parent.lacked), (State::Failed, lacked));
+    }
+}
+
 a_piece_that_is_tried_again_fails_nothing(queue) {
     let lease = split(&queue, 1).await;
     let (_, piece) = next(&queue).await;

@@ -106,6 +106,25 @@ what_would_fail_again_is_not_tried_again(queue) {
     assert_eq!(queue.get(&lease).await.state, State::Failed);
 }
 
+what_was_lacking_is_known_of_the_last_attempt_and_of_no_other(queue) {
+    let added = queue.add(job("poster", 3)).await;
+    for (retry, lacked) in [(Retry::Lacking, true), (Retry::Backoff, false), (Retry::Lacking, true)] {
+        let (_, lease) = queue.take().await.expect("the job");
+        assert!(queue.fail(&lease, "no room", retry).await.unwrap());
+        assert_eq!(queue.get(&lease).await.lacked, lacked);
+        queue.wait(60);
+    }
+    assert_eq!(queue.find(added.id).await.state, State::Failed, "it is not tried for ever");
+    let again = queue.retry(added.id).await.unwrap().expect("a job");
+    assert_eq!((again.state, again.lacked), (State::Queued, false));
+    let (_, lease) = queue.take().await.expect("the job");
+    assert!(queue.fail(&lease, "no room", Retry::Lacking).await.unwrap());
+    queue.wait(60);
+    let (_, lease) = queue.take().await.expect("the job");
+    assert!(queue.finish(&lease, &[]).await.unwrap());
+    assert!(!queue.get(&lease).await.lacked);
+}
+
 a_job_that_kills_its_workers_is_given_up(queue) {
     let job = queue.add(job("poster", 2)).await;
     for _ in 0..2 {

@@ -1,12 +1,14 @@
 //! Jobs that cannot be done: they fail, with their reason, and leave nothing.
 
-use std::{fs, net::TcpListener, path::Path, process::Command};
+use std::{fs, net::TcpListener, path::Path};
 
 use headwater::jobs::queue::State;
 use serde_json::Value;
 
 use super::house::{FILMS, House, wait_until, wish_for_rendition};
-use crate::{ffmpeg, json::json, patching, program::Program};
+use crate::{
+    ffmpeg, harness::Small, json::json, manifests, patching, program::Program, streams::fetch,
+};
 
 /// Asks for a poster until it is known that there is none, and returns why.
 fn refused_poster(program: &Program, title: &str) -> String {
@@ -20,6 +22,22 @@ fn refused_poster(program: &Program, title: &str) -> String {
         problem.is_some()
     });
     problem.expect("just found")["detail"].as_str().expect("text").to_owned()
+}
+
+/// Asks for a poster until it is known that there can be none now, and returns why.
+fn lacking_poster(program: &Program, title: &str) -> String {
+    let mut why = None;
+    wait_until("the poster is put off", || {
+        let response = program.get(&format!("/v/{title}/poster.jpg"), &[]);
+        let problem = json(&response, 503);
+        let detail = problem["detail"].as_str().expect("text");
+        why = detail.strip_prefix("it cannot be made at the moment: ").map(str::to_owned);
+        if why.is_some() {
+            assert_eq!(response.field("retry-after"), Some("60"));
+        }
+        why.is_some()
+    });
+    why.expect("just found")
 }
 
 fn is_failed_once(house: &House, title: &str) {
@@ -36,7 +54,7 @@ fn a_full_disk_fails_the_job_with_that_reason_and_leaves_nothing_behind() {
     }
     let house = House::new(None);
     let program = house.serve(&["--disk-spare-mib=1073741823"]);
-    let why = refused_poster(&program, "one.mp4");
+    let why = lacking_poster(&program, "one.mp4");
     assert!(why.contains("the disk of the data folder has"), "{why}");
     is_failed_once(&house, "one.mp4");
     let rendition = wish_for_rendition(&program, "two.mp4", 90);
@@ -50,24 +68,6 @@ fn a_full_disk_fails_the_job_with_that_reason_and_leaves_nothing_behind() {
     house.assert_in_order();
 }
 
-/// A file system of its own, as small as it is said; only root may make one.
-struct Small<'a>(&'a Path);
-
-impl<'a> Small<'a> {
-    fn mount(at: &'a Path, size: &str) -> Option<Self> {
-        fs::create_dir_all(at).expect("a folder");
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", size, "headwater-test"]).arg(at);
-        mount.output().is_ok_and(|output| output.status.success()).then_some(Self(at))
-    }
-}
-
-impl Drop for Small<'_> {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0).output();
-    }
-}
-
 #[test]
 fn a_disk_that_becomes_full_fails_the_job_with_that_reason_and_leaves_nothing_behind() {
     if !ffmpeg::is_installed() {
@@ -75,10 +75,7 @@ fn a_disk_that_becomes_full_fails_the_job_with_that_reason_and_leaves_nothing_be
     }
     let house = House::new(None);
     let artifacts = house.data().join("artifacts");
-    let Some(_small) = Small::mount(&artifacts, "size=17m") else {
-        eprintln!("this test did not run: nothing can be mounted here");
-        return;
-    };
+    let Some(_small) = Small::mount(&artifacts, "size=17m") else { return };
     let program = house.serve(&[]);
     // Room enough when the job begins, and none when its picture is written.
     let filled = artifacts.join("filled");
@@ -87,7 +84,7 @@ fn a_disk_that_becomes_full_fails_the_job_with_that_reason_and_leaves_nothing_be
     let made = house.artifacts().len();
     assert_eq!(made, 1, "{:?}", house.jobs());
     fs::write(&filled, vec![1; 15 << 20]).expect("room");
-    let why = refused_poster(&program, "one.mp4");
+    let why = lacking_poster(&program, "one.mp4");
     assert!(why.contains("the disk of the data folder has 1 MiB left"), "{why}");
     is_failed_once(&house, "one.mp4");
     fs::remove_file(&filled).expect("a file");
@@ -178,4 +175,44 @@ fn what_is_lost_from_the_disk_is_made_again() {
     let program = house.serve(&[]);
     wait_until("it is made again", || poster(&program));
     assert_eq!(house.jobs().len(), 2);
+}
+
+#[test]
+fn a_rendition_that_is_lost_from_the_disk_leaves_its_title_which_plays_on() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let house = House::new(None);
+    let program = house.serve(&[]);
+    let title = "/v/one.mp4/index.m3u8";
+    let playlists = || {
+        let manifest = fetch(&mut program.connect(), title);
+        let variants = manifests::multivariant(title, &manifest.body).variants;
+        variants.into_iter().map(|(url, _)| url).collect::<Vec<_>>()
+    };
+    let segments = |url: &str| {
+        let playlist = manifests::playlist(url, &fetch(&mut program.connect(), url).body);
+        playlist.segments.into_iter().map(|segment| segment.url).collect::<Vec<_>>()
+    };
+    wish_for_rendition(&program, "one.mp4", 90);
+    wait_until("it is part of its title", || playlists().len() == 2);
+    let [own, made] = &playlists()[..] else { panic!("{:?}", playlists()) };
+    let lost = segments(made);
+    fetch(&mut program.connect(), &lost[0]);
+    let rows = house.artifacts();
+    let [rendition] = &rows[..] else { panic!("{rows:?}") };
+    // Nobody forgets anything because of a URL that somebody has made up.
+    let other = format!("-{}/", rendition.token + 1);
+    let other = lost[0].replace(&format!("-{}/", rendition.token), &other);
+    assert_eq!(program.get(&other, &[]).status, 404);
+    let folder = house.data().join("artifacts/made").join(&rendition.key);
+    fs::remove_dir_all(folder).expect("a folder");
+    // An open file is taken to be there still, for a while.
+    wait_until("its segments are gone", || program.get(&lost[0], &[]).status == 404);
+    wait_until("no manifest lists it", || playlists() == [own.clone()]);
+    wait_until("no row names it", || house.artifacts().is_empty());
+    segments(own).iter().for_each(|url| drop(fetch(&mut program.connect(), url)));
+    wish_for_rendition(&program, "one.mp4", 90);
+    wait_until("it is part of its title once more", || playlists().len() == 2);
+    house.assert_in_order();
 }
