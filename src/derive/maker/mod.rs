@@ -138,7 +138,7 @@ impl Maker {
                 Ok(self.rendition_bytes(&opened, &task.make, rung))
             }
             Make::Picture(_) | Make::Storyboard => Ok(pictures::BYTES_MAX),
-            Make::Sound { .. } => Ok(sounds::bytes(&self.open(task).await?)),
+            Make::Sound { track } => sounds::bytes(&self.open(task).await?, *track),
             Make::Movie => self.movie_bytes(&self.source(task).await?),
         }
     }

@@ -13,7 +13,8 @@ use crate::{
         ffmpeg::{Input, Limits, Progress as Coming, Run},
         ladder::sound,
     },
-    package::title,
+    movie::Track,
+    package::cues,
 };
 
 /// The name of a sound in its folder.
@@ -22,10 +23,19 @@ pub const SOUND: &str = "sound.mp4";
 /// What its boxes take, and what an encoder may be off by, in bytes.
 const MORE_BYTES: u64 = 16 << 20;
 
-/// What the sound of a film takes on disk at most.
-pub(super) fn bytes(film: &Opened) -> u64 {
-    let samples_bytes = title::duration_ms(&film.movie) / 1000 * sound::BIT_RATE_MAX / 8;
-    samples_bytes.saturating_mul(2).saturating_add(MORE_BYTES)
+/// What AAC of a track takes on disk at most.
+pub(super) fn bytes(film: &Opened, track: u32) -> Result<u64, Failure> {
+    let samples_bytes = lasts_ms(find(film, track)?) / 1000 * sound::BIT_RATE_MAX / 8;
+    Ok(samples_bytes.saturating_mul(2).saturating_add(MORE_BYTES))
+}
+
+fn find(film: &Opened, track: u32) -> Result<&Track, Failure> {
+    let found = sound::encodable(&film.movie).find(|other| other.id == track);
+    found.ok_or_else(|| Failure::for_good("there is no such sound"))
+}
+
+fn lasts_ms(track: &Track) -> u64 {
+    cues::in_ms(track.index.end, track.timescale)
 }
 
 impl Maker {
@@ -38,17 +48,16 @@ impl Maker {
         watch: Watch,
     ) -> Result<(), Failure> {
         let Watch { progress, halted } = watch;
-        let track = film.movie.tracks.iter().find(|other| other.id == track);
-        let track = track.filter(|track| sound::is_encodable(track));
-        let track = track.ok_or_else(|| Failure::for_good("there is no such sound"))?;
+        let file_bytes = bytes(film, track)?;
+        let track = find(film, track)?;
         let run = Run {
             args: sound::arguments(&film.on_disk, track, SOUND),
             stdin: Input::Nothing,
             reads: vec![film.on_disk.clone()],
             writes: folder.to_owned(),
-            limits: Limits { file_bytes: bytes(film), ..self.limits() },
+            limits: Limits { file_bytes, ..self.limits() },
         };
-        let lasts_ms = title::duration_ms(&film.movie);
+        let lasts_ms = lasts_ms(track);
         let coming = |coming: &Coming| {
             let permille = permille(millis(coming.out_time), lasts_ms);
             progress.send_replace(said("encoding", permille, ""));

@@ -60,7 +60,7 @@ pub(super) struct Sound {
     /// Its folder.
     pub(super) folder: String,
     /// Which sound it was made of: its place in the movie.
-    pub(super) of: usize,
+    pub(super) place: usize,
     pub(super) opened: Opened,
 }
 
@@ -117,8 +117,8 @@ impl Company {
                 Kind::Pictures => {}
                 Kind::Sound(track) => {
                     let mut tracks = opened.movie.tracks.iter();
-                    if let Some(of) = tracks.position(|other| other.id == track) {
-                        self.sounds.push(Sound { folder, of, opened: made });
+                    if let Some(place) = tracks.position(|other| other.id == track) {
+                        self.sounds.push(Sound { folder, place, opened: made });
                     }
                 }
             }

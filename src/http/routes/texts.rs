@@ -148,16 +148,13 @@ pub(super) fn presentation(opened: &Opened, name: &str, company: &Company) -> Pr
     for track in &mut presentation.tracks {
         track.prefix.clone_from(&company.prefix);
     }
-    let has_pictures = presentation.tracks.iter().any(|track| track.video().is_some());
+    let has = |is: fn(&Track) -> bool| presentation.tracks.iter().any(is);
+    let has_pictures = has(|track| track.video().is_some());
+    let has_sound = has(|track| track.audio().is_some());
     for Rendition { prefix, folder, opened } in &company.renditions {
         let of = title::presentation(&opened.movie, name, opened.version);
         if !has_pictures {
-            // Its own cannot be sent, and they last as long.
-            presentation.duration_us = presentation.duration_us.max(of.duration_us);
-            presentation.start_us = match presentation.start_us {
-                _ if presentation.tracks.is_empty() => of.start_us,
-                own => own.zip(of.start_us).map(|(own, other)| own.min(other)),
-            };
+            last_with(&mut presentation, &of);
         }
         let pictures = of.tracks.into_iter().find(|track| track.video().is_some());
         presentation.tracks.extend(pictures.map(|track| Track {
@@ -166,12 +163,15 @@ pub(super) fn presentation(opened: &Opened, name: &str, company: &Company) -> Pr
             ..track
         }));
     }
-    for Sound { folder, of, opened: made } in &company.sounds {
-        let sound = title::presentation(&made.movie, name, made.version).tracks.into_iter().next();
-        presentation.tracks.extend(sound.map(|track| Track {
+    for Sound { folder, place, opened: made } in &company.sounds {
+        let of = title::presentation(&made.movie, name, made.version);
+        if !has_sound {
+            last_with(&mut presentation, &of);
+        }
+        presentation.tracks.extend(of.tracks.into_iter().next().map(|track| Track {
             prefix: company.prefix.clone(),
             folder: folder.clone(),
-            ..title::made_of(&opened.movie, *of, track)
+            ..title::made_of(&opened.movie, *place, track)
         }));
     }
     presentation.storyboard.clone_from(&company.storyboard);
@@ -183,6 +183,15 @@ pub(super) fn presentation(opened: &Opened, name: &str, company: &Company) -> Pr
         presentation.tracks.push(text_track(source, number, prefix, tracks, &leading));
     }
     presentation
+}
+
+/// Has a presentation begin and end with what takes the place of its own, which cannot be sent.
+fn last_with(presentation: &mut Presentation, other: &Presentation) {
+    presentation.duration_us = presentation.duration_us.max(other.duration_us);
+    presentation.start_us = match presentation.start_us {
+        _ if presentation.tracks.is_empty() => other.start_us,
+        own => own.zip(other.start_us).map(|(own, other)| own.min(other)),
+    };
 }
 
 /// Reads the files of subtitles, and takes those that hold none off the list: a player that is promised
