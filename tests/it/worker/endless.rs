@@ -53,7 +53,7 @@ fn unpacks_without_end() -> Vec<u8> {
 fn shows_without_end(house: &House, name: &str) {
     let [one, all] = ["one.mkv", name].map(|name| house.folder.path("library").join(name));
     let [one_text, all_text] = [&one, &all].map(|path| path.to_str().expect("text"));
-    let picture = ["-f", "lavfi", "-i", "color=size=1280x720:rate=25:duration=40"];
+    let picture = ["-f", "lavfi", "-i", "color=size=1280x720:rate=25:duration=4"];
     let coded = ["-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-g", "1000"];
     ffmpeg::run(&[&picture[..], &coded, &["-b:v", "10k", one_text]].concat()).expect("pictures");
     let again = ["-stream_loop", "-1", "-i", one_text, "-c", "copy", "-fs", "1000000", all_text];
