@@ -142,3 +142,26 @@ fn a_rendition_brings_sound_that_browsers_play_along() {
     all.sort();
     assert_eq!(all, [done("rendition"), done("sound")]);
 }
+
+#[test]
+fn sound_that_cannot_be_sent_as_it_is_is_sent_as_aac() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    fs::create_dir(folder.path("films")).expect("a folder");
+    // QuickTime has it compressed three to one, in samples that nobody takes in segments.
+    make(&folder, "films/old.mov", "-map 1:a -c:a adpcm_ima_qt");
+    let program = serve(&folder);
+    let url = "/v/old.mov/index.m3u8";
+    let client = &mut program.connect();
+    let first = manifests::multivariant(url, &fetch(client, url).body);
+    assert!(first.renditions.is_empty(), "{first:?}");
+    until("there is AAC", || {
+        let playlist = manifests::multivariant(url, &fetch(client, url).body);
+        group(&playlist, "mp4a.40.2").is_some_and(|(members, _)| members[0]["NAME"] == "Audio 1")
+    });
+    let at = format!("http://{}{url}", program.address);
+    ffmpeg::run(&["-xerror", "-i", &at, "-map", "0:v", "-map", "0:a", "-f", "null", "-"])
+        .expect("both");
+}
