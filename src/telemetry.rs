@@ -25,7 +25,7 @@ use crate::config::LogFormat;
 static PANICS: AtomicU64 = AtomicU64::new(0);
 
 /// actix logs every cut connection as an error of its own; the edge has logged the reason already.
-const QUIET: &str = "actix_http=off,actix_server=warn";
+const QUIET: &str = "actix_http=off";
 
 /// Changes the log's filter while the process runs.
 pub struct LogFilter(reload::Handle<EnvFilter, LogRegistry>);

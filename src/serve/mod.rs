@@ -1,6 +1,6 @@
 //! Puts a server together and takes it down.
 //!
-//! Threads: actix's I/O workers for the network, none of which ever waits for a disk; one runtime
+//! Threads: I/O workers for the network, none of which ever waits for a disk; one runtime
 //! *beside* them for scans, watching and whatever takes longer than a millisecond; and a lane of
 //! disk threads for each root.
 
@@ -11,13 +11,12 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
-    sync::{Arc, mpsc},
-    thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    sync::Arc,
+    thread,
+    time::Duration,
 };
 
-use actix_server::ServerHandle;
-use actix_service::{IntoServiceFactory as _, map_config};
+use actix_service::{IntoServiceFactory as _, ServiceFactory as _, map_config};
 use actix_web::{App, dev::AppConfig};
 use futures::future::join;
 use tokio::{
@@ -40,6 +39,7 @@ use crate::{
         connection::Patience,
         drain::Drain,
         listener::{self, ListenerSettings},
+        workers::Workers,
     },
 };
 
@@ -49,9 +49,6 @@ const DESCRIPTORS_SPARE: u64 = 256;
 /// Threads beside the I/O workers for what takes longer than a millisecond: questions to the
 /// catalog, codings of texts.
 const BLOCKING_THREADS: usize = 4;
-
-/// How long workers may take to let their connections go when the server ends.
-const LET_GO: Duration = Duration::from_millis(500);
 
 /// How long the banner waits for the first scan before it says "so far".
 const FIRST_SCAN: Duration = Duration::from_secs(2);
@@ -65,8 +62,7 @@ pub struct Server {
     /// How the wire hears that the server goes down.
     drain: Drain,
     making: Making,
-    handle: ServerHandle,
-    network: JoinHandle<io::Result<()>>,
+    workers: Workers,
     beside: Runtime,
 }
 
@@ -111,8 +107,8 @@ impl Server {
         };
         let making = Making::start(&site, &data, worker, webhooks, beside.handle());
         let drain = Drain::default();
-        let (address, handle, network) = start_network(edge, drain.clone())?;
-        Ok(Self { address, data, site, access_log, drain, making, handle, network, beside })
+        let (address, workers) = start_workers(edge, &drain)?;
+        Ok(Self { address, data, site, access_log, drain, making, workers, beside })
     }
 
     /// Where it listens.
@@ -127,22 +123,18 @@ impl Server {
 
     /// Takes the server down. Gracefully: no new connections, running responses may end until the
     /// configured deadline.
-    pub fn stop(self, gracefully: bool) -> io::Result<()> {
+    pub fn stop(self, gracefully: bool) {
         self.site.start_draining();
         self.drain.begin();
         // What is made has nobody to wait for; what is sent may take as long as a drain may.
-        self.beside.block_on(join(self.handle.stop(gracefully), self.making.stop()));
-        let ended = self.network.join();
-        // actix does not wait for its workers; what they were sending is let go a little later, and
-        // has a line in the access log like everything else.
-        let asked = Instant::now();
-        while self.site.metrics.open_connections() > 0 && asked.elapsed() < LET_GO {
-            thread::sleep(Duration::from_millis(1));
-        }
+        let patience = Duration::from_secs(self.site.settings.load().drain_s.get());
+        let stopping = self.workers.stop(gracefully.then_some(patience));
+        self.beside.block_on(join(stopping, self.making.stop()));
+        // What they were sending has a line in the access log like everything else.
+        drop(self.workers);
         self.access_log.finish();
         // A disk call that hangs must not hold the process up.
         self.beside.shutdown_background();
-        ended.unwrap_or_else(|_| Err(io::Error::other("the network thread panicked")))
     }
 
     /// Takes over what can be changed while running, and says what cannot.
@@ -259,16 +251,13 @@ pub fn run(
             std::process::exit(1);
         });
     }
-    server.stop(gracefully)?;
+    server.stop(gracefully);
     info!("stopped");
     Ok(())
 }
 
-/// Listens, and starts the I/O workers on a thread of their own.
-fn start_network(
-    edge: Edge,
-    drain: Drain,
-) -> Result<(SocketAddr, ServerHandle, JoinHandle<io::Result<()>>), StartError> {
+/// Listens, and starts the I/O workers.
+fn start_workers(edge: Edge, drain: &Drain) -> Result<(SocketAddr, Workers), StartError> {
     let settings = edge.site.settings.load_full();
     let kib = |kib: u64| (kib > 0).then_some(kib << 10);
     let listening = ListenerSettings {
@@ -290,39 +279,23 @@ fn start_network(
         0 => thread::available_parallelism().map_or(1, usize::from),
         workers => workers,
     };
-    let connections = settings.max_connections.count().div_ceil(workers);
     let per_address = settings.connections_per_address.count();
     let admission = Admission::new(per_address, edge.site.metrics.clone());
-    let drain_s = settings.drain_s.get();
-
-    let (started, handle) = mpsc::channel();
-    let network = thread::Builder::new().name("network".into()).spawn(move || {
-        actix_rt::System::new().block_on(async move {
-            let builder = actix_server::Server::build()
-                .workers(workers)
-                .max_concurrent_connections(connections)
-                .shutdown_timeout(drain_s)
-                .disable_signals();
-            let server = builder.listen("http", socket, move || {
-                let site = Arc::clone(&edge.site);
-                let app = App::new().configure(move |config| app::configure(config, &site));
-                let app = map_config(app.into_factory(), |()| AppConfig::default());
-                let app = edge.clone().around(app);
-                listener::serve(&listening, &admission, &drain, edge.clone(), app)
-            });
-            let server = server?.run();
-            // Whoever started the server waits for this handle, and is still there.
-            let _ = started.send(server.handle());
-            server.await
-        })
-    })?;
-    match handle.recv() {
-        Ok(handle) => Ok((address, handle, network)),
-        Err(_gone) => match network.join() {
-            Ok(Err(error)) => Err(listen_error(error)),
-            _ => Err(io::Error::other("the network thread ended").into()),
-        },
-    }
+    let drain = drain.clone();
+    let serve = move || {
+        let (edge, listening) = (edge.clone(), listening.clone());
+        let (admission, drain) = (Arc::clone(&admission), drain.clone());
+        async move {
+            let site = Arc::clone(&edge.site);
+            let app = App::new().configure(move |config| app::configure(config, &site));
+            let app = map_config(app.into_factory(), |()| AppConfig::default());
+            let app = edge.clone().around(app).new_service(()).await;
+            let app = app.map_err(|()| io::Error::other("the App cannot be put together"))?;
+            Ok(listener::serve(&listening, admission, drain, edge, app).await)
+        }
+    };
+    let started = Workers::start(&socket, workers, settings.max_connections.count(), serve);
+    Ok((address, started?))
 }
 
 /// Raises the limit of open descriptors as far as it goes, and returns it.

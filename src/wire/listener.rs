@@ -1,4 +1,4 @@
-//! Accepts connections, and finds out which HTTP is spoken on each.
+//! The socket on which connections come, and which HTTP is spoken on each.
 
 use std::{
     future::poll_fn,
@@ -11,7 +11,7 @@ use std::{
 };
 
 use actix_http::{Request, Response};
-use actix_service::{IntoService as _, Service, ServiceFactory, fn_factory};
+use actix_service::Service;
 use actix_web::body::BoxBody;
 use socket2::{Domain, Protocol as SocketProtocol, SockRef, Socket, Type};
 use tokio::{io::ReadBuf, net::TcpStream};
@@ -26,6 +26,7 @@ use super::{
     kernel,
     refusal::Refusal,
     worker::{Alarm, Worker},
+    workers::Serve,
 };
 
 /// The first bytes of an HTTP/2 connection whose client knows beforehand that it is one (RFC 9113
@@ -81,43 +82,31 @@ pub fn bind(address: SocketAddr, settings: &ListenerSettings) -> io::Result<TcpL
     Ok(socket.into())
 }
 
-/// The service that one I/O worker runs for each accepted connection: it finds out which HTTP is
-/// spoken, and has the requests answered by the front or by the App.
-pub fn serve<F, A, T>(
+/// What serves the connections of one I/O worker: it finds out which HTTP is spoken, and has the requests
+/// answered by the front or by the App. To be called on the worker's thread.
+pub async fn serve<F, S, T>(
     settings: &ListenerSettings,
-    admission: &Arc<Admission>,
-    drain: &Drain,
+    admission: Arc<Admission>,
+    drain: Drain,
     front: F,
-    app: A,
-) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> + use<F, A, T>
+    app: S,
+) -> impl Serve + use<F, S, T>
 where
     F: Front<Tally = T>,
-    A: ServiceFactory<Request, Config = (), Response = Response<Body<T>>> + 'static,
-    A::Error: Into<Response<BoxBody>>,
+    S: Service<Request, Response = Response<Body<T>>> + 'static,
+    S::Error: Into<Response<BoxBody>>,
     T: Tally,
 {
-    let patience = settings.patience;
-    let ListenerSettings { window_bytes, unsent_bytes, .. } = *settings;
-    let http1 = Rc::new(Http1Settings { patience, window_bytes, unsent_bytes });
-    let (front, app) = (Rc::new(front), Rc::new(app));
-    let (admission, drain) = (Arc::clone(admission), drain.clone());
-    fn_factory(move || {
-        let (http1, front, app) = (Rc::clone(&http1), Rc::clone(&front), Rc::clone(&app));
-        let (admission, drain) = (Arc::clone(&admission), drain.clone());
-        async move {
-            let app = Rc::new(app.new_service(()).await.map_err(|_| ())?);
-            let place = Rc::new(Place {
-                worker: Worker::start(drain.clone()),
-                admission,
-                http1,
-                http2: http2::serve(patience, drain, Rc::clone(&app)).await,
-                front,
-                app,
-            });
-            let accepted = move |stream: TcpStream| Rc::clone(&place).accepted(stream);
-            Ok(accepted.into_service())
-        }
-    })
+    let ListenerSettings { patience, window_bytes, unsent_bytes, .. } = *settings;
+    let app = Rc::new(app);
+    Place {
+        worker: Worker::start(drain.clone()),
+        admission,
+        http1: Rc::new(Http1Settings { patience, window_bytes, unsent_bytes }),
+        http2: http2::serve(patience, drain, Rc::clone(&app)).await,
+        front: Rc::new(front),
+        app,
+    }
 }
 
 /// What one I/O worker needs for its connections.
@@ -130,16 +119,15 @@ struct Place<F, S> {
     app: Rc<S>,
 }
 
-impl<F, S, T> Place<F, S>
+impl<F, S, T> Serve for Place<F, S>
 where
     F: Front<Tally = T>,
     S: Service<Request, Response = Response<Body<T>>> + 'static,
     T: Tally,
 {
-    /// Serves one connection, until it ends.
-    async fn accepted(self: Rc<Self>, stream: TcpStream) -> Result<(), ()> {
+    async fn serve(self: Rc<Self>, stream: TcpStream) {
         let Ok(peer) = stream.peer_addr() else {
-            return Ok(());
+            return;
         };
         // Counted before it says anything: a silent connection is a connection.
         let admitted = self.admission.admit(peer.ip());
@@ -161,7 +149,6 @@ where
             // It has said nothing that could be answered.
             None => {}
         }
-        Ok(())
     }
 }
 

@@ -1,7 +1,8 @@
 //! How requests come from a socket, and how extents reach it.
 //!
-//! - [`listener`] accepts, and finds out which HTTP is spoken; [`admission`] counts connections by
-//!   address, and [`drain`] tells them all that the server is going down.
+//! - [`workers`] are the threads that accept connections; [`listener`] finds out which HTTP is spoken on
+//!   each; [`admission`] counts them by address, and [`drain`] tells them all that the server is going
+//!   down.
 //! - [`http1`] holds HTTP/1 conversations; `http2` gives actix's dispatcher its connections.
 //! - `send` has the kernel send extents from its page cache, as far as `residency` knows them to
 //!   be there; `run` is what goes together, `socket` is what it goes over, and [`kernel`] are the
@@ -29,3 +30,4 @@ mod send;
 mod socket;
 pub mod turns;
 mod worker;
+pub mod workers;

@@ -13,6 +13,7 @@ use std::{
 
 use bytes::BytesMut;
 use slab::Slab;
+use tokio::task::spawn_local;
 
 use super::{drain::Drain, residency::Residency};
 
@@ -69,7 +70,7 @@ impl Worker {
             drain: drain.clone(),
         });
         let clock = Rc::downgrade(&worker);
-        actix_rt::spawn(async move {
+        spawn_local(async move {
             let mut is_serving = true;
             let mut begun = std::pin::pin!(drain.begun());
             loop {

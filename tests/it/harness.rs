@@ -166,7 +166,7 @@ impl Serving {
     pub fn drain(&mut self) -> impl Fn() -> bool + use<> {
         let server = self.server.take().expect("running until now");
         let site = Arc::clone(server.site());
-        let stopped = thread::spawn(move || server.stop(true).expect("a clean stop"));
+        let stopped = thread::spawn(move || server.stop(true));
         until("the server is going down", || site.is_draining());
         move || stopped.is_finished()
     }
@@ -190,7 +190,7 @@ impl Deref for Serving {
 impl Drop for Serving {
     fn drop(&mut self) {
         if let Some(server) = self.server.take() {
-            server.stop(false).expect("a clean stop");
+            server.stop(false);
         }
     }
 }

@@ -6,6 +6,8 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use tokio::task::spawn_local;
+
 use super::opened::Opened;
 use crate::{
     derive::{Make, RENDITION, SOUND, Task, ladder::sound},
@@ -129,7 +131,7 @@ pub(super) fn have_it_heard(site: &Site, title: &MediaPath, opened: &Opened) {
         if gallery.known(&task.key()).is_none() {
             let gallery = Arc::clone(&gallery);
             // What stands in the way is in the list of jobs.
-            actix_web::rt::spawn(async move { drop(gallery.obtain(task, Duration::ZERO).await) });
+            spawn_local(async move { drop(gallery.obtain(task, Duration::ZERO).await) });
         }
     }
 }
