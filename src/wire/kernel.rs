@@ -45,6 +45,15 @@ pub fn is_cached(file: BorrowedFd<'_>, range: &Range<u64>) -> bool {
     }
 }
 
+/// Whether all of a range that was in the page cache a little while ago is there still. No bytes are tried,
+/// unless there is no other way to know.
+pub fn is_still_cached(file: BorrowedFd<'_>, range: &Range<u64>) -> bool {
+    match cached_pages(file, range) {
+        Ok((cached, all)) => cached >= all,
+        Err(_) => probe(file, range),
+    }
+}
+
 /// Whether a file's system stands on another and keeps its pages there, where cachestat does not
 /// look. Asked before a byte is tried: of what is not cached, that begins to read single pages in.
 fn stands_on_another(file: BorrowedFd<'_>) -> bool {
