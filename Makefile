@@ -6,7 +6,7 @@
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: ## Build and serve the sample library; further arguments by ARGS="--listen 127.0.0.1:9000"
@@ -43,6 +43,15 @@ browser: setup-test ## Drive the page and the players in Chromium; pictures in t
 	node --test-reporter=spec tests/browser/run.mjs
 	node --test-reporter=spec tests/browser/made.mjs
 	node --test-reporter=spec tests/browser/streams.mjs
+
+# Nothing is linked, so that an empty object is as good as any: scripts/no-cc makes them.
+.PHONY: check-elsewhere
+check-elsewhere: ## Compile for FreeBSD and macOS, as far as that goes without running it
+	rustup target add x86_64-unknown-freebsd x86_64-apple-darwin
+	CC_x86_64_unknown_freebsd=$(CURDIR)/scripts/no-cc AR_x86_64_unknown_freebsd=ar \
+		RUSTFLAGS="-D warnings" cargo check --target x86_64-unknown-freebsd
+	CC_x86_64_apple_darwin=$(CURDIR)/scripts/no-cc AR_x86_64_apple_darwin=ar \
+		RUSTFLAGS="-D warnings" cargo check --target x86_64-apple-darwin
 
 .PHONY: bench
 bench: ## Measure the small parts, then the server beside its peers (80 minutes; ARGS="--cells 4k")

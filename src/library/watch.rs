@@ -17,7 +17,7 @@ use std::{
 };
 
 use notify::{
-    Config, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _,
+    Config, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _, WatcherKind,
     event::{AccessKind, AccessMode},
 };
 use tokio::sync::{Notify, oneshot};
@@ -49,7 +49,7 @@ enum Paths {
 impl Library {
     /// Watches a root for as long as the library lives.
     ///
-    /// Where the kernel cannot watch (network file systems, too many directories), scans remain.
+    /// Where the kernel cannot watch (network file systems, too many directories, FreeBSD), scans remain.
     pub async fn keep_watching(self: Arc<Self>, root: usize) {
         let pending = Arc::new(Pending::default());
         loop {
@@ -84,6 +84,10 @@ impl Library {
     ) -> Option<RecommendedWatcher> {
         let (library, pending) = (Arc::clone(self), Arc::clone(pending));
         let path = self.roots()[root].root.path().to_owned();
+        if !tells_of_trees() {
+            info!(root = %path.display(), "not watched here: changes appear with the next scan");
+            return None;
+        }
         let (sender, watcher) = oneshot::channel();
         let set = move || {
             let base = path.clone();
@@ -139,6 +143,13 @@ impl Library {
             pending.touch(path);
         }
     }
+}
+
+/// Whether the kernel tells of all that is in a folder. kqueue tells of open files, so that each one below
+/// the root would have to be held open; and opening them all waits for whoever writes into a pipe, and
+/// follows links to where nobody may look.
+fn tells_of_trees() -> bool {
+    RecommendedWatcher::kind() != WatcherKind::Kqueue
 }
 
 impl Default for Paths {

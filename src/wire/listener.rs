@@ -13,7 +13,7 @@ use std::{
 use actix_http::{Request, Response};
 use actix_service::Service;
 use actix_web::body::BoxBody;
-use socket2::{Domain, Protocol as SocketProtocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol as SocketProtocol, Socket, Type};
 use tokio::{io::ReadBuf, net::TcpStream};
 
 use super::{
@@ -62,14 +62,15 @@ pub struct ListenerSettings {
 /// Opens the listening socket. Accepted connections inherit every option that is set here, which
 /// saves the system calls for each.
 pub fn bind(address: SocketAddr, settings: &ListenerSettings) -> io::Result<TcpListener> {
-    let kind = Type::STREAM.nonblocking().cloexec();
-    let socket = Socket::new(Domain::for_address(address), kind, Some(SocketProtocol::TCP))?;
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::STREAM, Some(SocketProtocol::TCP))?;
+    socket.set_nonblocking(true)?;
     socket.set_reuse_address(true)?;
     socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_notsent_lowat(settings.unsent_bytes)?;
+    kernel::set_ahead(&socket, settings.unsent_bytes)?;
     if let Some(name) = &settings.congestion {
         let error = |error| io::Error::other(format!("congestion control {name:?}: {error}"));
-        socket.set_tcp_congestion(name.as_bytes()).map_err(error)?;
+        kernel::set_congestion(&socket, name).map_err(error)?;
     }
     if let Some(bytes) = settings.send_buffer {
         socket.set_send_buffer_size(bytes)?;
@@ -143,7 +144,7 @@ where
             }
             Some(Protocol::Http2) => {
                 // Where it does not take this, more waits in the kernel than need be.
-                let _ = SockRef::from(&stream).set_tcp_notsent_lowat(HTTP2_UNSENT_BYTES);
+                let _ = kernel::set_ahead(&stream, HTTP2_UNSENT_BYTES);
                 (self.http2)(Accepted { stream, peer, refusal, admitted }).await;
             }
             // It has said nothing that could be answered.

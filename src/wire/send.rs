@@ -13,7 +13,7 @@
 use std::{
     io,
     ops::Range,
-    os::fd::AsFd as _,
+    os::fd::{AsFd as _, BorrowedFd},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -252,10 +252,9 @@ impl Sending {
         ready!(self.poll_memory(cx, socket, more))?;
         self.check(file)?;
         let most = usize::try_from(window.end - window.start).unwrap_or(usize::MAX);
-        let sent = socket.poll_write(cx, most, |fd| {
-            let mut offset = window.start;
-            Ok(rustix::fs::sendfile(fd, file, Some(&mut offset), most)?)
-        });
+        let hand_over =
+            |fd: BorrowedFd<'_>| kernel::hand_over(fd, file.as_fd(), window.start, most);
+        let sent = socket.poll_write(cx, most, hand_over);
         let sent = ready!(sent).map_err(whose)? as u64;
         self.is_long |= sent < window.end - window.start;
         self.advance(sent, file).map_err(Unsent::Source)?;

@@ -8,13 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::net::{SendFlags, send};
 use tokio::{
     io::{AsyncRead as _, AsyncWrite as _, Interest, ReadBuf},
     net::TcpStream,
 };
 
-use super::{ahead::Ahead, worker::Alarm};
+use super::{ahead::Ahead, kernel, worker::Alarm};
 
 /// What a client must take within the stall limit to be borne, in bytes: a player that was paused and
 /// goes on takes this at once. Who takes a byte now and then would otherwise hold a connection for
@@ -125,9 +124,7 @@ impl Socket {
         bytes: &[u8],
         more: bool,
     ) -> Poll<io::Result<usize>> {
-        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        let flags = if more { flags | SendFlags::MORE } else { flags };
-        self.poll_write(cx, bytes.len(), |fd| Ok(send(fd, bytes, flags)?))
+        self.poll_write(cx, bytes.len(), |fd| kernel::send(fd, bytes, more))
     }
 
     /// The client is not waited for any more: all was taken.
@@ -161,14 +158,14 @@ impl Socket {
     fn set_ahead(&self, limit: Option<u32>) {
         if let Some(limit) = limit {
             // Where it does not take this, it goes by the one before.
-            let _ = socket2::SockRef::from(&self.stream).set_tcp_notsent_lowat(limit);
+            let _ = kernel::set_ahead(&self.stream, limit);
         }
     }
 
     /// Holds back packets that are not full (`TCP_CORK`), or lets them go.
     pub(super) fn cork(&self, is_corked: bool) {
         // Where it does not take this, there are more packets than need be.
-        let _ = socket2::SockRef::from(&self.stream).set_tcp_cork(is_corked);
+        let _ = kernel::set_cork(&self.stream, is_corked);
     }
 
     /// Says that no more will come.

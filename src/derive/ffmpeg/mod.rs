@@ -28,7 +28,7 @@ use std::{
 pub use progress::Progress;
 pub use report::ReportError;
 
-use super::sandbox::Policy;
+use super::sandbox::{Policy, kernel};
 use crate::{
     cli::find_program,
     extent::{Extents, ReadError},
@@ -198,8 +198,7 @@ impl Ffmpeg {
 
     /// That at a path.
     pub fn new(program: PathBuf, policy: Policy) -> Self {
-        // By this name the kernel finds the running program even after its file was replaced.
-        let helper = "/proc/self/exe".into();
+        let helper = kernel::helper();
         // It is started in another folder than this.
         let program = std::path::absolute(&program).unwrap_or(program);
         Self { program, helper, policy }

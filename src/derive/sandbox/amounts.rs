@@ -1,11 +1,10 @@
-//! How much a confined process may have, and which privileges it keeps.
+//! How much a confined process may have.
 
-use std::{fs, io};
+use std::io;
 
-use rustix::{
-    process::{Resource, Rlimit, setrlimit},
-    thread::{CapabilitySet, CapabilitySets, set_capabilities},
-};
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+use super::kernel;
 
 /// Address space besides the memory itself: libraries (ffmpeg has two hundred), and what allocators
 /// reserve for each thread without using it.
@@ -25,18 +24,19 @@ const CPU_GRACE_S: u64 = 5;
 ///
 /// Memory is [`Resource::Data`]: what is private and can be written, as the address space alone says
 /// little. How many processes there may be is not here: that limit counts all of a user's, and root
-/// has none. [`super::calls`] refuses to make any.
+/// has none. [`kernel`] refuses to make any, if it can.
 pub fn limit(memory_bytes: u64, file_bytes: u64, cpu_s: u64) -> io::Result<()> {
-    for (resource, most) in [
+    let unneeded = kernel::UNNEEDED.map(|resource| (resource, 0));
+    let needed = [
         (Resource::Core, 0),
         (Resource::Nofile, OPEN_FILES),
         (Resource::Fsize, file_bytes),
         (Resource::Cpu, cpu_s),
         (Resource::Memlock, LOCKED),
-        (Resource::Msgqueue, 0),
         (Resource::Data, memory_bytes),
         (Resource::As, memory_bytes.saturating_add(RESERVED)),
-    ] {
+    ];
+    for (resource, most) in needed.into_iter().chain(unneeded) {
         // A program may hear that its time is over, and put things in order.
         let grace = if resource == Resource::Cpu { CPU_GRACE_S } else { 0 };
         let hardest = most.saturating_add(grace).min(hard(resource));
@@ -49,19 +49,4 @@ pub fn limit(memory_bytes: u64, file_bytes: u64, cpu_s: u64) -> io::Result<()> {
 /// A limit that there is already, from whoever started the server, is not raised.
 fn hard(resource: Resource) -> u64 {
     rustix::process::getrlimit(resource).maximum.unwrap_or(u64::MAX)
-}
-
-/// Steps back behind the server when memory runs out. It is no promise, so it is no error. How much it
-/// yields of the processor is inherited from whoever starts it, who was told.
-pub fn be_modest() {
-    let _ = fs::write("/proc/self/oom_score_adj", "500");
-}
-
-/// Gives up all privileges. As root, one stays: reading what is another user's, since libraries
-/// are; [`super::files`] says which files those can be.
-pub fn drop_privileges() -> io::Result<()> {
-    let kept = CapabilitySet::DAC_READ_SEARCH & rustix::thread::capabilities(None)?.permitted;
-    let none = CapabilitySet::empty();
-    set_capabilities(None, CapabilitySets { effective: kept, permitted: kept, inheritable: none })?;
-    Ok(())
 }

@@ -2,9 +2,9 @@
 
 use std::{fmt::Display, os::unix::process::CommandExt as _, process::Command};
 
-use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+use rustix::process::{Pid, getppid};
 
-use super::{Confinement, Policy, amounts, calls, files};
+use super::{Confinement, Policy, amounts, kernel};
 
 /// How the helper ends when it runs nothing.
 pub const EXIT_REFUSED: u8 = 125;
@@ -16,26 +16,26 @@ impl Confinement {
     /// Confines this process for good and becomes the program. Returns only if that fails, with what
     /// is to be printed after [`PREFIX`]; or, where there is no program, with what was enforced.
     pub fn enforce(self) -> Result<String, String> {
-        amounts::be_modest();
-        amounts::drop_privileges().map_err(said("privileges"))?;
+        kernel::be_modest();
+        kernel::drop_privileges().map_err(said("privileges"))?;
         // Asked for after the privileges went, since a change of them takes it back. Who died before
         // that is no longer the parent.
-        set_parent_process_death_signal(Some(Signal::KILL)).map_err(said("prctl"))?;
+        kernel::die_with_parent().map_err(said("prctl"))?;
         if self.parent.is_some_and(|parent| getppid().map(Pid::as_raw_pid) != Some(parent)) {
             return Err("the server that asked for this has ended".into());
         }
-        rustix::thread::set_no_new_privs(true).map_err(said("no_new_privs"))?;
+        kernel::gain_nothing().map_err(said("no_new_privs"))?;
         let program = self.program.first().map(std::path::PathBuf::from);
         let mut enforced = Vec::new();
         if self.policy != Policy::Off {
             let folder = self.writes.as_deref();
-            let confined = files::confine(program.as_deref(), &self.reads, folder);
+            let confined = kernel::confine_files(program.as_deref(), &self.reads, folder);
             if confined.map_err(|error| error.to_string())? {
                 enforced.push("landlock");
             }
         }
         amounts::limit(self.memory_bytes, self.file_bytes, self.cpu_s).map_err(said("limits"))?;
-        let refused = (self.policy != Policy::Off).then(calls::refuse);
+        let refused = (self.policy != Policy::Off).then(kernel::refuse_calls);
         match refused {
             Some(Ok(())) => enforced.push("seccomp"),
             Some(Err(error)) if self.policy == Policy::Required => {

@@ -6,17 +6,17 @@
 //!
 //! * it dies with its parent, and holds no privilege but that of reading (as root, too);
 //! * [`amounts`]: so much memory, so large a file, so much time of the processor;
-//! * [`files`] (Landlock): reads the files it was given and the libraries, writes one folder;
-//! * [`calls`] (seccomp): no socket, no other process, nothing of the kernel that it has no use for.
+//! * [`kernel::files`] (Landlock): reads the files it was given and the libraries, writes one folder;
+//! * [`kernel::calls`] (seccomp): no socket, no other process, nothing of the kernel that it has no use
+//!   for.
 //!
 //! A helper, and not code between fork and exec in the server: that must not allocate there, and both
 //! Landlock's and seccomp's crates do. What is refused fails with an error that the program prints,
 //! `Permission denied` by Landlock and `Operation not permitted` by seccomp; so the log names it.
 
 pub mod amounts;
-pub mod calls;
 mod enforce;
-pub mod files;
+pub mod kernel;
 
 use std::{
     ffi::{OsStr, OsString},

@@ -2,7 +2,6 @@
 
 use std::{
     fmt, io,
-    io::IoSliceMut,
     ops::Range,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::Path,
@@ -17,11 +16,15 @@ use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 use rustix::{
     fs::{self, FileType, OFlags, Stat},
-    io::{Errno, ReadWriteFlags},
+    io::Errno,
 };
 use tokio::sync::Semaphore;
 
-use super::{Buffers, Lane, PIECE_BYTES, Root, Unavailable, buffers::Buffer};
+use super::{
+    Buffers, Lane, PIECE_BYTES, Root, Unavailable,
+    buffers::Buffer,
+    kernel::{self, Wait},
+};
 use crate::extent::{ReadError, Source, Validator};
 
 /// Which file, in which state, this is on this machine. Keys caches and never leaves the process.
@@ -63,7 +66,12 @@ impl Identity {
             size: status.st_size as u64,
             modified: (status.st_mtime as i64, status.st_mtime_nsec as i64),
             changed: (status.st_ctime as i64, status.st_ctime_nsec as i64),
-            attributes: (status.st_nlink as u64, status.st_mode, status.st_uid, status.st_gid),
+            attributes: (
+                status.st_nlink as u64,
+                status.st_mode as u32,
+                status.st_uid,
+                status.st_gid,
+            ),
         }
     }
 
@@ -223,7 +231,7 @@ impl File {
         if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let in_place = AtomicBool::new(answers_in_place(&fd)?);
+        let in_place = AtomicBool::new(kernel::answers_in_place(&fd)?);
         let descriptor = Descriptor {
             fd: Some(fd),
             lane: Arc::clone(&root.lane),
@@ -392,7 +400,7 @@ impl File {
         let file = self.clone();
         let call = move || {
             let mut buffer = file.descriptor.buffer()?;
-            let read = file.read_into(&mut buffer, &range, ReadWriteFlags::empty())?;
+            let read = file.read_into(&mut buffer, &range, Wait::Allowed)?;
             match read {
                 0 => Err(ReadError::Truncated),
                 read => Ok(buffer.freeze(read)),
@@ -405,30 +413,24 @@ impl File {
         Ok(self.in_state(self.current_identity()?))
     }
 
-    /// Reads with `flags` and then makes sure that what was read is of this version: a change that
-    /// could have been seen has moved size, mtime or ctime before its first byte was written.
+    /// Reads, and then makes sure that what was read is of this version: a change that could have been
+    /// seen has moved size, mtime or ctime before its first byte was written.
     fn read_checked(
         &self,
         buffer: &mut Buffer,
         range: &Range<u64>,
-        flags: ReadWriteFlags,
+        wait: Wait,
     ) -> Result<usize, ReadError> {
-        let read = self.read_into(buffer, range, flags)?;
+        let read = self.read_into(buffer, range, wait)?;
         self.check()?;
         if read == 0 { Err(ReadError::Truncated) } else { Ok(read) }
     }
 
-    fn read_into(
-        &self,
-        buffer: &mut Buffer,
-        range: &Range<u64>,
-        flags: ReadWriteFlags,
-    ) -> io::Result<usize> {
+    fn read_into(&self, buffer: &mut Buffer, range: &Range<u64>, wait: Wait) -> io::Result<usize> {
         let wanted = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
         let into = buffer.front(wanted.min(PIECE_BYTES));
         loop {
-            let into = &mut [IoSliceMut::new(into)];
-            match rustix::io::preadv2(self.descriptor.as_fd(), into, range.start, flags) {
+            match kernel::read_at(self.descriptor.as_fd(), into, range.start, wait) {
                 Err(Errno::INTR) => {}
                 read => return Ok(read?),
             }
@@ -468,7 +470,7 @@ impl Source for File {
         let Some(mut buffer) = self.descriptor.buffers.try_take() else {
             return Ok(None);
         };
-        match self.read_checked(&mut buffer, &range, ReadWriteFlags::NOWAIT) {
+        match self.read_checked(&mut buffer, &range, Wait::Never) {
             Ok(read) => Ok(Some(buffer.freeze(read))),
             Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::Unsupported => {
@@ -484,7 +486,7 @@ impl Source for File {
         let call = move || {
             // Taken here and not before: a read that waits for its turn holds no memory.
             let mut buffer = self.descriptor.buffer()?;
-            let read = self.read_checked(&mut buffer, &range, ReadWriteFlags::empty())?;
+            let read = self.read_checked(&mut buffer, &range, Wait::Allowed)?;
             Ok(buffer.freeze(read))
         };
         async move { lane.run_in_turn(call).await? }.boxed()
@@ -499,29 +501,6 @@ impl AsFd for File {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
     }
-}
-
-/// Whether `fstat` and `RWF_NOWAIT` on this file are answered from memory: true of the local file
-/// systems below, whose inode of an open file is in memory; not of network and user-space ones,
-/// where a status may ask a server that is gone.
-fn answers_in_place(fd: impl AsFd) -> io::Result<bool> {
-    // Numbers from linux/magic.h; XFS, ZFS and bcachefs keep theirs in their own headers.
-    const LOCAL: [u64; 11] = [
-        0xef53,      // ext2, ext3, ext4
-        0x5846_5342, // XFS
-        0x9123_683e, // Btrfs
-        0xf2f5_2010, // F2FS
-        0x0102_1994, // tmpfs
-        0x8584_58f6, // ramfs
-        0x2fc1_2fc1, // ZFS
-        0xca45_1a4e, // bcachefs
-        0x794c_7630, // overlayfs
-        0x7371_7368, // SquashFS
-        0x4d44,      // FAT, exFAT's elder
-    ];
-    #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)]
-    let magic = fs::fstatfs(fd)?.f_type as u64;
-    Ok(LOCAL.contains(&(magic & 0xffff_ffff)))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 mod buffers;
 mod file;
+mod kernel;
 mod lane;
 mod names;
 mod open_files;

@@ -1,10 +1,13 @@
 //! Reading a file at any place, by the thread that asks.
 
-use std::{io::IoSliceMut, os::fd::AsFd};
+use std::os::fd::AsFd;
 
-use rustix::io::{Errno, ReadWriteFlags};
+use rustix::io::Errno;
 
-use super::File;
+use super::{
+    File,
+    kernel::{self, Wait},
+};
 use crate::extent::{ReadAt, ReadError};
 
 /// An open file, of which only what is in the page cache can be read: for I/O workers.
@@ -32,10 +35,10 @@ pub(super) fn read_exact(
     fd: impl AsFd,
     mut offset: u64,
     mut into: &mut [u8],
-    flags: ReadWriteFlags,
+    wait: Wait,
 ) -> Result<(), ReadError> {
     while !into.is_empty() {
-        match rustix::io::preadv2(&fd, &mut [IoSliceMut::new(into)], offset, flags) {
+        match kernel::read_at(&fd, into, offset, wait) {
             Ok(0) => return Err(ReadError::Truncated),
             Ok(read) => {
                 offset += read as u64;
@@ -57,7 +60,7 @@ impl ReadAt for AtOnce<'_> {
         if !self.0.answers_in_place() {
             return Err(ReadError::Io(Errno::WOULDBLOCK.into()));
         }
-        read_exact(self.0.as_fd(), offset, into, ReadWriteFlags::NOWAIT)
+        read_exact(self.0.as_fd(), offset, into, Wait::Never)
     }
 }
 
@@ -67,6 +70,6 @@ impl ReadAt for InTurn<'_> {
     }
 
     fn read_exact_at(&self, offset: u64, into: &mut [u8]) -> Result<(), ReadError> {
-        read_exact(self.0.as_fd(), offset, into, ReadWriteFlags::empty())
+        read_exact(self.0.as_fd(), offset, into, Wait::Allowed)
     }
 }

@@ -2,12 +2,9 @@
 
 use std::{io, os::fd::OwnedFd, path::Path};
 
-use rustix::{
-    fs::{self, FileType, Mode, OFlags},
-    io::ReadWriteFlags,
-};
+use rustix::fs::{self, FileType, Mode, OFlags};
 
-use super::{Identity, places};
+use super::{Identity, kernel::Wait, places};
 use crate::extent::{ReadAt, ReadError};
 
 /// An open file that is read by whoever has opened it. Not for a server: each read may wait for as
@@ -47,7 +44,7 @@ impl ReadAt for PlainFile {
     }
 
     fn read_exact_at(&self, offset: u64, into: &mut [u8]) -> Result<(), ReadError> {
-        places::read_exact(&self.fd, offset, into, ReadWriteFlags::empty())
+        places::read_exact(&self.fd, offset, into, Wait::Allowed)
     }
 }
 

@@ -12,15 +12,11 @@ use std::{
     time::Duration,
 };
 
-use rustix::{
-    fs::{self, AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat},
-    io::Errno,
+use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags, Stat};
+
+use super::{
+    Buffers, Lane, LaneSettings, Unavailable, kernel, names::KnownNames, open_files::OpenFiles,
 };
-
-use super::{Buffers, Lane, LaneSettings, Unavailable, names::KnownNames, open_files::OpenFiles};
-
-/// How often an open that the kernel could not decide is tried.
-const OPEN_TRIES: usize = 16;
 
 /// What a root needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +32,9 @@ pub struct RootSettings {
     pub settle: Option<Duration>,
 }
 
-/// A directory below which everything is reached by `openat2(RESOLVE_BENEATH)`: neither `..`, nor
-/// an absolute path, nor a symbolic link can lead out of it, whatever a path looks like.
+/// A directory below which everything is reached by `openat2(RESOLVE_BENEATH)`, or name by name where
+/// there is no such call: neither `..`, nor an absolute path, nor a symbolic link can lead out of it,
+/// whatever a path looks like.
 #[derive(Debug)]
 pub struct Root {
     path: PathBuf,
@@ -144,20 +141,12 @@ impl Root {
 
     /// Opens something below the root. Blocks: for disk threads only.
     pub(super) fn open_beneath(&self, relative: &Path, flags: OFlags) -> io::Result<OwnedFd> {
-        let relative = if relative.as_os_str().is_empty() { Path::new(".") } else { relative };
-        let flags = flags | OFlags::CLOEXEC;
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        let directory = self.directory();
-        let open = || fs::openat2(directory.as_fd(), relative, flags, Mode::empty(), resolve);
-        // A rename somewhere in the system may race with a `..` in a link: the kernel then cannot be
-        // sure that it stayed beneath, and asks to try again (openat2(2)).
-        let is_settled = |opened: &Result<_, Errno>| !matches!(opened, Err(Errno::AGAIN));
-        Ok((1..OPEN_TRIES).map(|_| open()).find(is_settled).unwrap_or_else(open)?)
+        Ok(kernel::open_beneath(self.directory().as_fd(), relative, flags)?)
     }
 
     pub(super) fn look_up_blocking(&self, relative: &Path) -> io::Result<EntryKind> {
-        let found = self.open_beneath(relative, OFlags::PATH)?;
-        kind_of(&fs::fstat(found)?).ok_or_else(|| io::ErrorKind::NotFound.into())
+        let found = kernel::status_beneath(self.directory().as_fd(), relative)?;
+        kind_of(&found).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn directory(&self) -> Arc<OwnedFd> {

@@ -1,7 +1,7 @@
-//! The kernel calls that have no safe wrapper: the only unsafe code of the product, with
-//! [`turns`](super::turns).
+//! Linux, and with it the calls that have no safe wrapper: the only unsafe code of the product, with that
+//! of [`turns`](crate::wire::turns).
 //!
-//! All of them are about the page cache: what of a file is in it, bringing more into it, and sending
+//! All of those are about the page cache: what of a file is in it, bringing more into it, and sending
 //! slices of it. What is mapped here is never read by us. A page of a file that is truncated while
 //! it is mapped raises SIGBUS in whoever reads it; the kernel, reading it for a send, answers
 //! EFAULT instead.
@@ -19,7 +19,11 @@ use std::{
 use rustix::{
     io::{Errno, ReadWriteFlags},
     mm::{self, Advice, MapFlags, ProtFlags},
+    net::SendFlags,
 };
+use socket2::SockRef;
+
+use super::{SLICES_MAX, Slice};
 
 /// The unit in which memory is mapped and cached, in bytes. Asked for once; 4 KiB where the answer
 /// is not known beforehand does no harm, since everything here is rounded outwards.
@@ -28,10 +32,7 @@ fn page_bytes() -> u64 {
 }
 
 /// The largest folio that the kernel keeps file pages in on machines with pages of 4 KiB, in bytes.
-pub const FOLIO_BYTES: u64 = 2 << 20;
-
-/// Slices of one call at most (`IOV_MAX` on Linux).
-pub const SLICES_MAX: usize = 1024;
+const FOLIO_BYTES: u64 = 2 << 20;
 
 /// Whether all of a range of a file can be read from the page cache, as far as can be known without a
 /// disk. Pages that are being read at this moment count as cached to cachestat(2), but whoever sends
@@ -205,15 +206,6 @@ impl Drop for Mapping {
     }
 }
 
-/// A piece of what is sent by one call.
-#[derive(Debug)]
-pub enum Slice<'a> {
-    /// Bytes in memory.
-    Memory(&'a [u8]),
-    /// A range of a file that is mapped.
-    Mapped(&'a Mapping, Range<u64>),
-}
-
 /// Sends slices in order by one call, as much as the socket takes. `more` says that more follows at
 /// once, so that no packet goes half full.
 ///
@@ -243,9 +235,43 @@ pub fn gather(socket: BorrowedFd<'_>, slices: &[Slice<'_>], more: bool) -> io::R
     usize::try_from(sent).map_err(|_negative| io::Error::last_os_error())
 }
 
+/// Sends a part of a file from the page cache, as much as the socket takes (sendfile(2)).
+pub fn hand_over(
+    socket: BorrowedFd<'_>,
+    file: BorrowedFd<'_>,
+    start: u64,
+    most: usize,
+) -> io::Result<usize> {
+    let mut offset = start;
+    Ok(rustix::fs::sendfile(socket, file, Some(&mut offset), most)?)
+}
+
+/// Sends bytes that are in memory, as many as the socket takes. `more` says that more follows at once.
+pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], more: bool) -> io::Result<usize> {
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    let flags = if more { flags | SendFlags::MORE } else { flags };
+    Ok(rustix::net::send(socket, bytes, flags)?)
+}
+
+/// Has the kernel take so many bytes ahead of what a client has room for (`TCP_NOTSENT_LOWAT`).
+pub fn set_ahead(socket: &impl AsFd, bytes: u32) -> io::Result<()> {
+    SockRef::from(socket).set_tcp_notsent_lowat(bytes)
+}
+
+/// Holds back packets that are not full (`TCP_CORK`), or lets them go.
+pub fn set_cork(socket: &impl AsFd, is_corked: bool) -> io::Result<()> {
+    SockRef::from(socket).set_tcp_cork(is_corked)
+}
+
+/// Has the kernel see to congestion by the control of this name, over a socket and those that a
+/// listening socket accepts.
+pub fn set_congestion(socket: &impl AsFd, name: &str) -> io::Result<()> {
+    SockRef::from(socket).set_tcp_congestion(name.as_bytes())
+}
+
 /// Has the kernel send no faster than so many bytes a second over a socket, and over those that a
 /// listening socket accepts (`SO_MAX_PACING_RATE`, socket(7)).
-pub fn set_pace(socket: impl AsFd, bytes_per_s: u64) -> io::Result<()> {
+pub fn set_pace(socket: &impl AsFd, bytes_per_s: u64) -> io::Result<()> {
     let length = libc::socklen_t::try_from(size_of::<u64>()).map_err(io::Error::other)?;
     // SAFETY: the value is a u64 that lives until the call returns, and its size is told.
     let result = unsafe {

@@ -1,20 +1,9 @@
-//! How a process shares the processor: the second of the kernel calls that have no safe wrapper.
-//!
-//! Niceness says how much of the processor a process gets, and not when it gives it up. A server that
-//! wakes beside a busy encoder waits until the encoder's turn is over, a millisecond or several, however
-//! nice that is. Two things are against it:
-//!
-//! * Linux 6.12 and newer cut a turn short if whoever wakes asks for shorter turns; so whoever asks for long
-//!   ones ([`Turns::Long`]) yields sooner, which costs nothing, as it has the processor for as long as nobody
-//!   else wants it. But a server that has had more than its share a moment ago waits for the next tick.
-//! * `SCHED_IDLE` ([`Turns::Spare`]) yields to everybody at once. Beside a machine that is busy all day it
-//!   gets next to nothing, which suits what nobody waits for.
-//!
-//! Video segments of a server beside an encoder on each core, p99 as a multiple of that beside nothing:
-//! niceness alone 3, long turns 1.5 to 2.4, spare ones 0.9 to 1.7.
+//! Linux's call for it, which has no safe wrapper either.
 #![allow(unsafe_code)]
 
 use std::{io, time::Duration};
+
+use super::Turns;
 
 /// As in `linux/sched/types.h`, in its first version, which all kernels know.
 #[repr(C)]
@@ -32,21 +21,6 @@ struct Attributes {
 /// `SCHED_ATTR_SIZE_VER0`.
 const SIZE: u32 = 48;
 const _: () = assert!(size_of::<Attributes>() == SIZE as usize, "as the kernel has it");
-
-/// How a process takes turns with others.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Turns {
-    /// Of this length, and none that ends another's by waking (`SCHED_BATCH`). Kernels that know no such
-    /// lengths still keep to the rest.
-    Long {
-        /// How long each is.
-        length: Duration,
-        /// How much of the processor it wants: 19 the least.
-        nice: i32,
-    },
-    /// Whenever nobody else wants one (`SCHED_IDLE`).
-    Spare,
-}
 
 /// Asks for such turns, for this thread and for all threads and processes that it starts
 /// from now on.

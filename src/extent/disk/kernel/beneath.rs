@@ -1,0 +1,247 @@
+//! Below a directory and never outside, one name at a time: for systems whose kernel does not promise it
+//! for a whole path.
+//!
+//! No name is ever resolved by the system if it is a link: each is opened in the directory that is
+//! open, `O_NOFOLLOW`, and what a link says is put before the names that are left. `..` gives up the
+//! directory that is open for the one it was opened in, so that no rename can make it lead anywhere else,
+//! and there is nothing above the first. A directory on the way must be readable: to be searched is not
+//! enough, as it is for the kernel.
+//!
+//! FreeBSD has `O_RESOLVE_BENEATH` and newer versions of macOS, too, under the same name and with another
+//! number; this needs neither, and is tested on Linux.
+
+use std::{
+    ffi::{OsStr, OsString},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::ffi::OsStringExt as _,
+    },
+    path::{Component, Path},
+};
+
+use rustix::{
+    fs::{self, AtFlags, FileType, Mode, OFlags, Stat},
+    io::{Errno, Result},
+};
+
+/// Links that are followed for one path, as on Linux.
+const LINKS_MAX: usize = 40;
+
+/// How deep the walk goes, and so how many directories it holds open.
+const DEPTH_MAX: usize = 64;
+
+/// Names that are still to be gone through, what links say included.
+const NAMES_MAX: usize = 1024;
+
+/// Opens something below a directory. The empty path is the directory itself.
+pub fn open(directory: BorrowedFd<'_>, relative: &Path, flags: OFlags) -> Result<OwnedFd> {
+    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    walk(directory, relative, |parent, name| {
+        match fs::openat(parent, name, flags, Mode::empty()) {
+            // Which error it is that says so differs between systems.
+            Err(_) if is_link(parent, name) => Ok(Found::Link),
+            opened => opened.map(Found::Thing),
+        }
+    })
+}
+
+/// The status of something below a directory, links resolved.
+pub fn status(directory: BorrowedFd<'_>, relative: &Path) -> Result<Stat> {
+    walk(directory, relative, |parent, name| {
+        let status = fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(match FileType::from_raw_mode(status.st_mode) {
+            FileType::Symlink => Found::Link,
+            _ => Found::Thing(status),
+        })
+    })
+}
+
+/// What is under a name.
+enum Found<T> {
+    Thing(T),
+    /// A link, whose words are to be followed.
+    Link,
+}
+
+/// Goes to where the last name is to be looked up, and has `last` do so.
+fn walk<T>(
+    root: BorrowedFd<'_>,
+    relative: &Path,
+    last: impl Fn(BorrowedFd<'_>, &OsStr) -> Result<Found<T>>,
+) -> Result<T> {
+    // The directories that are open, each in the one before, and what is left to do, last first.
+    let mut open: Vec<OwnedFd> = Vec::new();
+    let mut left: Vec<Step> = Vec::new();
+    push(&mut left, relative)?;
+    let mut links = 0;
+    loop {
+        let top = open.last().map_or(root, AsFd::as_fd);
+        let name = match left.pop() {
+            Some(Step::Down(name)) => name,
+            Some(Step::Up) => {
+                open.pop().ok_or(Errno::XDEV)?;
+                continue;
+            }
+            // The path ends at a directory that is open already.
+            None => OsString::from("."),
+        };
+        let is_link = if left.is_empty() {
+            match last(top, &name)? {
+                Found::Thing(thing) => return Ok(thing),
+                Found::Link => true,
+            }
+        } else {
+            match enter(top, &name)? {
+                Found::Thing(_) if open.len() == DEPTH_MAX => return Err(Errno::NAMETOOLONG),
+                Found::Thing(entered) => {
+                    open.push(entered);
+                    false
+                }
+                Found::Link => true,
+            }
+        };
+        if is_link {
+            links += 1;
+            if links > LINKS_MAX {
+                return Err(Errno::LOOP);
+            }
+            let top = open.last().map_or(root, AsFd::as_fd);
+            let words = fs::readlinkat(top, &name, Vec::new())?.into_bytes();
+            push(&mut left, Path::new(&OsString::from_vec(words)))?;
+        }
+    }
+}
+
+/// One step of a path.
+enum Step {
+    Down(OsString),
+    Up,
+}
+
+/// Puts the steps of a path before those that are left. One that does not begin where it stands leads
+/// outside.
+fn push(left: &mut Vec<Step>, path: &Path) -> Result<()> {
+    for component in path.components().rev() {
+        left.push(match component {
+            Component::Normal(name) => Step::Down(name.to_owned()),
+            Component::ParentDir => Step::Up,
+            Component::CurDir => continue,
+            Component::RootDir | Component::Prefix(_) => return Err(Errno::XDEV),
+        });
+        if left.len() > NAMES_MAX {
+            return Err(Errno::NAMETOOLONG);
+        }
+    }
+    Ok(())
+}
+
+/// Opens a directory on the way.
+fn enter(parent: BorrowedFd<'_>, name: &OsStr) -> Result<Found<OwnedFd>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match fs::openat(parent, name, flags, Mode::empty()) {
+        Err(_) if is_link(parent, name) => Ok(Found::Link),
+        opened => opened.map(Found::Thing),
+    }
+}
+
+fn is_link(parent: BorrowedFd<'_>, name: &OsStr) -> bool {
+    let status = fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW);
+    status.is_ok_and(|status| FileType::from_raw_mode(status.st_mode) == FileType::Symlink)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::{super::open_beneath, *};
+
+    /// A folder with `root` in it, and something outside of that.
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir_all(at("root/a/b")).expect("folders");
+        std::fs::write(at("root/a/b/file"), b"inside").expect("a file");
+        std::fs::write(at("secret"), b"outside").expect("a file");
+        for (name, words) in [
+            ("film", "a/b/file"),
+            ("a/b/top", "../../a/./b//file"),
+            ("twice", "a/b/top"),
+            ("here", "."),
+            ("folder", "a/b"),
+            ("back", "folder/.."),
+            ("a/root", ".."),
+            ("nothing", "a/c"),
+            ("loop", "loop"),
+            ("out", "../secret"),
+            ("out_and_in", "../root/a"),
+            ("far_out", "a/b/../../../secret"),
+            ("absolute", "/etc/passwd"),
+            ("through", "out/x"),
+        ] {
+            symlink(words, at("root").join(name)).expect("a link");
+        }
+        folder
+    }
+
+    const PATHS: [&str; 27] = [
+        "",
+        ".",
+        "a",
+        "./a/b/file",
+        "a/b/../b/file",
+        "film",
+        "film/x",
+        "a/b/top",
+        "twice",
+        "here",
+        "here/here/film",
+        "folder/file",
+        "back",
+        "back/b/file",
+        "a/root/film",
+        "a/root/..",
+        "a/b/../../a",
+        "a/b/../../..",
+        "..",
+        "nothing",
+        "loop",
+        "out",
+        "out_and_in/b/file",
+        "far_out",
+        "absolute",
+        "/etc/passwd",
+        "through",
+    ];
+
+    #[test]
+    fn each_path_leads_where_the_kernel_says_that_it_does() {
+        let folder = folder();
+        let root = std::fs::File::open(folder.path().join("root")).expect("the root");
+        let identity = |status: Stat| (status.st_dev, status.st_ino);
+        for path in PATHS {
+            let expected = open_beneath(root.as_fd(), path.as_ref(), OFlags::RDONLY);
+            let expected = expected.and_then(fs::fstat).map(identity);
+            let opened = open(root.as_fd(), path.as_ref(), OFlags::RDONLY);
+            assert_eq!(opened.and_then(fs::fstat).map(identity), expected, "{path:?}");
+            let found = status(root.as_fd(), path.as_ref());
+            assert_eq!(found.map(identity), expected, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_too_deep_is_refused() {
+        let folder = folder();
+        let root = std::fs::File::open(folder.path().join("root")).expect("the root");
+        let deep = "a/root/".repeat(LINKS_MAX + 1);
+        assert_eq!(status(root.as_fd(), deep.as_ref()).map(drop), Err(Errno::LOOP));
+        let long = "a/".repeat(NAMES_MAX + 1);
+        assert_eq!(status(root.as_fd(), long.as_ref()).map(drop), Err(Errno::NAMETOOLONG));
+        let mut path = folder.path().join("root");
+        path.extend(std::iter::repeat_n("d", DEPTH_MAX + 2));
+        std::fs::create_dir_all(&path).expect("folders");
+        let deep = "d/".repeat(DEPTH_MAX + 1);
+        assert!(status(root.as_fd(), deep.as_ref()).is_ok());
+        let deeper = "d/".repeat(DEPTH_MAX + 2);
+        assert_eq!(status(root.as_fd(), deeper.as_ref()).map(drop), Err(Errno::NAMETOOLONG));
+    }
+}
