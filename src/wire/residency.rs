@@ -26,9 +26,10 @@ const CHUNK_BYTES: u64 = BLOCK_BYTES / 16;
 /// How long what was found of a block is taken to be so still.
 const TRUST: Duration = Duration::from_secs(1);
 
-/// For how long it is remembered that all of a block was cached. Then it is asked for without trying bytes:
-/// pages that count as cached while they are being read must have been lost and asked for within that time.
-const REMEMBERED: Duration = Duration::from_secs(5);
+/// For how long it is remembered what was found. What was whole is then asked for again without trying bytes:
+/// pages that count as cached while they are being read must have been lost and asked for, by somebody else
+/// than this worker, within that time.
+const REMEMBERED: Duration = Duration::from_secs(10);
 
 /// Blocks that are remembered: 8 GiB of hot files, in a quarter of a MiB for each worker. Each has four
 /// places to choose from, so that hardly any of the 1,600 of two hundred files of 8 MiB loses its own; with
@@ -72,20 +73,21 @@ impl Residency {
         blocks_of(file, range).all(|(key, start)| {
             let part = range.start.max(start) - start..(range.end - start).min(BLOCK_BYTES);
             let needed = chunks_of(&part);
-            let known = self.known(key);
-            if known.is_some_and(|known| known.was_whole(now))
-                && kernel::is_still_cached(file.as_fd(), &whole(file, start))
-            {
-                self.put(Known { since: now, ..known.expect("it was whole") });
-                return true;
-            }
-            let known = known.filter(|known| known.is_fresh(now));
-            let cached = known.map_or(0, |known| known.cached);
+            let known = self.known(key).filter(|known| known.is_remembered(now));
+            let cached = known.filter(|known| known.is_fresh(now)).map_or(0, |known| known.cached);
             if needed & !cached == 0 {
                 return true;
             }
+            let was_whole = known.filter(|known| known.cached == ALL);
+            if let Some(known) = was_whole
+                && kernel::is_still_cached(file.as_fd(), &whole(file, start))
+            {
+                self.put(Known { since: now, ..known });
+                return true;
+            }
             // All of the block at once; of one that was found not to be whole only what is needed.
-            let asked = if known.is_none() { ALL } else { needed };
+            let is_partial = known.is_some() && was_whole.is_none();
+            let asked = if is_partial { needed } else { ALL };
             let mut found = ask(file, start, asked);
             if found == 0 && asked != needed {
                 found = ask(file, start, needed);
@@ -158,9 +160,8 @@ impl Known {
         now.saturating_duration_since(self.since) < TRUST
     }
 
-    /// Whether all of it was in the page cache a little while ago, but must be asked for again.
-    fn was_whole(&self, now: Instant) -> bool {
-        self.cached == ALL && !self.is_fresh(now) && self.since + REMEMBERED > now
+    fn is_remembered(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) < REMEMBERED
     }
 }
 

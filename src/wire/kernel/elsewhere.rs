@@ -22,6 +22,11 @@ pub fn is_cached(_file: BorrowedFd<'_>, _range: &Range<u64>) -> bool {
     false
 }
 
+/// Nor later on.
+pub fn is_still_cached(_file: BorrowedFd<'_>, _range: &Range<u64>) -> bool {
+    false
+}
+
 /// Not here.
 pub fn fill(_file: BorrowedFd<'_>, _range: &Range<u64>) -> io::Result<()> {
     Err(not_here())

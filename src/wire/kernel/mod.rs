@@ -14,13 +14,13 @@ mod linux;
 
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{
-    Mapping, fill, gather, hand_over, is_cached, read_through, send, set_ahead, set_congestion,
-    set_cork, set_pace,
+    Mapping, fill, gather, hand_over, is_cached, is_still_cached, read_through, send, set_ahead,
+    set_congestion, set_cork, set_pace,
 };
 #[cfg(target_os = "linux")]
 pub use linux::{
-    Mapping, fill, gather, hand_over, is_cached, read_through, send, set_ahead, set_congestion,
-    set_cork, set_pace,
+    Mapping, fill, gather, hand_over, is_cached, is_still_cached, read_through, send, set_ahead,
+    set_congestion, set_cork, set_pace,
 };
 
 /// Slices of one call at most (`IOV_MAX` on Linux).
