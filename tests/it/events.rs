@@ -133,8 +133,8 @@ fn who_comes_back_is_told_what_it_has_missed_and_nothing_twice() {
     // The number of another database's.
     let mut listener = Listener::begin(&serving, "/api/events", &["Last-Event-ID: 999999"]);
     assert_eq!(listener.next_job().data["state"], "done");
-    for since in ["x", "-1", ""] {
-        assert_eq!(serving.get(&format!("/api/events?since={since}"), &[]).status, 400, "{since}");
+    for query in ["since=x", "since=-1", "since=", "colour=1", "since=0&colour=1"] {
+        assert_eq!(serving.get(&format!("/api/events?{query}"), &[]).status, 400, "{query}");
     }
 }
 
