@@ -224,5 +224,7 @@ fn health_is_never_cached() {
     assert_eq!(response.status, 503);
     assert_eq!(response.field("cache-control"), Some("no-store"));
     assert!(response.field("retry-after").is_some());
+    assert_eq!(serving.request("POST", "/readyz", &[]).status, 405);
+    assert_eq!(serving.request("OPTIONS", "/readyz", &[]).status, 204);
     assert_eq!(serving.get("/healthz", &[]).status, 200);
 }
