@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::{
     harness::{Folder, Serving, block_on, serve_with, start, until},
     jobs::{claim, queue, wish},
+    json::{ask, json},
     streams::put_sample,
 };
 
@@ -146,8 +147,14 @@ fn what_becomes_of_a_job_is_told_once_and_signed() {
     until("both are done", || deliveries(&serving).iter().all(|job| job.state.is_end()));
     assert_eq!(deliveries(&serving).len(), 2);
     // That it was told is not shown among the jobs.
-    let list = crate::json::json(&serving.get("/api/jobs", &[]), 200);
+    let list = json(&serving.get("/api/jobs", &[]), 200);
     assert_eq!(list["jobs"].as_array().expect("a list").len(), 3);
+    let delivery = format!("/api/jobs/{}", told.field("webhook-id"));
+    assert_eq!(serving.get(&delivery, &[]).status, 404);
+    assert_eq!(ask(&serving, "PATCH", &delivery, r#"{"priority":1}"#).status, 404);
+    for what in ["cancel", "retry"] {
+        assert_eq!(ask(&serving, "POST", &format!("{delivery}/{what}"), "").status, 404);
+    }
 }
 
 #[test]
