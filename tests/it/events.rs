@@ -18,22 +18,24 @@ const WISH: &str = r#"{"kind":"rendition","title":"films/a.mp4","height":240,"co
 const LIVE_AND_MORE: u16 = 400;
 
 /// Somebody who listens.
-struct Listener {
+pub struct Listener {
     client: Client,
     unread: String,
 }
 
 /// An event.
 #[derive(Debug)]
-struct Event {
-    name: String,
+pub struct Event {
+    /// Of what.
+    pub name: String,
     id: Option<i64>,
-    data: Value,
+    /// What is told.
+    pub data: Value,
 }
 
 impl Listener {
     /// Begins to listen.
-    fn begin(serving: &Serving, target: &str, fields: &[&str]) -> Self {
+    pub fn begin(serving: &Serving, target: &str, fields: &[&str]) -> Self {
         let mut client = serving.connect();
         client.send(head("GET", target, fields));
         let answer = client.read_head().expect("a head");
@@ -61,7 +63,7 @@ impl Listener {
     }
 
     /// The next event.
-    fn next(&mut self) -> Event {
+    pub fn next(&mut self) -> Event {
         loop {
             let block = self.block();
             let field = |name: &str| {

@@ -26,26 +26,28 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const RENDITION: &str = r#"{"kind":"rendition","title":"a.mp4","height":240,"codec":"h264"}"#;
 
 /// Somebody who is told.
-struct Receiving {
-    url: String,
+pub struct Receiving {
+    /// Where.
+    pub url: String,
     told: Receiver<Told>,
 }
 
 /// A delivery as it came.
-struct Told {
+pub struct Told {
     line: String,
     fields: Vec<(String, String)>,
     body: String,
 }
 
 impl Told {
-    fn field(&self, name: &str) -> &str {
+    /// The value of a field that it must have.
+    pub fn field(&self, name: &str) -> &str {
         let value = self.fields.iter().find(|field| field.0 == name);
         &value.unwrap_or_else(|| panic!("{name} in {:?}", self.fields)).1
     }
 
     /// What was told, by whom it says it was.
-    fn data(&self) -> Value {
+    pub fn data(&self) -> Value {
         let secret = Secret::parse(SECRET).expect("a secret");
         let timestamp = self.field("webhook-timestamp").parse().expect("a number");
         let signature = secret.sign(self.field("webhook-id"), timestamp, &self.body);
@@ -57,7 +59,7 @@ impl Told {
 
 impl Receiving {
     /// Answers each delivery with these fields, and with the next of these statuses; the last stays.
-    fn answering(statuses: &'static [&'static str]) -> Self {
+    pub fn answering(statuses: &'static [&'static str]) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let url = format!("http://{}/told?by=us", listener.local_addr().expect("an address"));
         let (tell, told) = channel();
@@ -90,7 +92,8 @@ impl Receiving {
         Self { url, told }
     }
 
-    fn next(&self) -> Told {
+    /// The next delivery.
+    pub fn next(&self) -> Told {
         let mut told = None;
         until("something is told", || {
             told = self.told.try_recv().ok();
@@ -101,7 +104,7 @@ impl Receiving {
 }
 
 /// The lines that configure one who is told.
-fn configured(folder: &Folder, url: &str, events: &str) -> String {
+pub fn configured(folder: &Folder, url: &str, events: &str) -> String {
     let file = folder.put("secret", format!("{SECRET}\n"));
     let file = file.display();
     format!("[[webhook]]\nurl = \"{url}\"\nsecret_file = \"{file}\"\nevents = [{events}]\n")
