@@ -12,7 +12,7 @@ use super::{
     gallery::Gallery,
     guard::Token,
     made::Made,
-    routes::{api, events, files, jobs, operations, page, streams},
+    routes::{api, events, files, jobs, openapi, operations, page, streams},
 };
 use crate::{
     config::Settings,
@@ -134,6 +134,7 @@ pub fn configure(config: &mut web::ServiceConfig, site: &Arc<Site>) {
         .service(web::resource("/api/jobs/{id}/retry").to(jobs::retry))
         .service(web::resource("/api/events").to(events::events))
         .service(web::resource("/api/status").to(operations::status))
+        .service(web::resource("/api/openapi.json").to(openapi::description))
         .service(web::resource("/healthz").to(operations::alive))
         .service(web::resource("/readyz").to(operations::ready))
         .service(web::resource("/metrics").to(operations::metrics))

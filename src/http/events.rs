@@ -258,7 +258,7 @@ fn event(name: &str, id: Option<i64>, data: &impl Serialize) -> Bytes {
 }
 
 /// Whether a job is people's business: that others are told of it is not.
-fn is_shown(job: &Job) -> bool {
+pub fn is_shown(job: &Job) -> bool {
     job.class != Class::Webhook
 }
 

@@ -131,6 +131,9 @@ fn what_exists_refuses_other_methods_and_says_which_it_takes() {
         "/media/a.vtt",
         "/api/titles",
         "/api/titles/a.mp4",
+        "/api/events",
+        "/api/status",
+        "/api/openapi.json",
         "/assets/page.js",
         "/healthz",
         "/readyz",
@@ -224,5 +227,7 @@ fn health_is_never_cached() {
     assert_eq!(response.status, 503);
     assert_eq!(response.field("cache-control"), Some("no-store"));
     assert!(response.field("retry-after").is_some());
+    assert_eq!(serving.request("POST", "/readyz", &[]).status, 405);
+    assert_eq!(serving.request("OPTIONS", "/readyz", &[]).status, 204);
     assert_eq!(serving.get("/healthz", &[]).status, 200);
 }

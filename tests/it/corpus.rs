@@ -1,9 +1,17 @@
 //! The seeds of the fuzz targets, and every input that ever broke one, held to the same invariants.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 #[path = "../../fuzz/invariants.rs"]
 pub mod invariants;
+
+/// Where the movies are: small, of every kind, and most of them broken.
+pub fn movies() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/movie")
+}
 
 /// Runs `check` on each file of a corpus, and says which one it was when it fails.
 fn replay(corpus: &str, check: fn(&[u8])) {

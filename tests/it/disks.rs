@@ -67,7 +67,7 @@ fn is_silent(client: &Client) -> bool {
 
 /// Makes every thread of a root's lane wait, as a disk that hangs does. Dropping the result ends it.
 /// This needs no privileges, and so runs everywhere.
-fn occupy(serving: &Serving, root: usize) -> Vec<Sender<()>> {
+pub fn occupy(serving: &Serving, root: usize) -> Vec<Sender<()>> {
     let lane = serving.site().library.roots()[root].root.lane();
     let threads = serving.site().settings.load().disk_threads.count();
     let (begun, begins) = mpsc::channel();

@@ -18,22 +18,24 @@ const WISH: &str = r#"{"kind":"rendition","title":"films/a.mp4","height":240,"co
 const LIVE_AND_MORE: u16 = 400;
 
 /// Somebody who listens.
-struct Listener {
+pub struct Listener {
     client: Client,
     unread: String,
 }
 
 /// An event.
 #[derive(Debug)]
-struct Event {
-    name: String,
+pub struct Event {
+    /// Of what.
+    pub name: String,
     id: Option<i64>,
-    data: Value,
+    /// What is told.
+    pub data: Value,
 }
 
 impl Listener {
     /// Begins to listen.
-    fn begin(serving: &Serving, target: &str, fields: &[&str]) -> Self {
+    pub fn begin(serving: &Serving, target: &str, fields: &[&str]) -> Self {
         let mut client = serving.connect();
         client.send(head("GET", target, fields));
         let answer = client.read_head().expect("a head");
@@ -61,7 +63,7 @@ impl Listener {
     }
 
     /// The next event.
-    fn next(&mut self) -> Event {
+    pub fn next(&mut self) -> Event {
         loop {
             let block = self.block();
             let field = |name: &str| {
@@ -133,8 +135,8 @@ fn who_comes_back_is_told_what_it_has_missed_and_nothing_twice() {
     // The number of another database's.
     let mut listener = Listener::begin(&serving, "/api/events", &["Last-Event-ID: 999999"]);
     assert_eq!(listener.next_job().data["state"], "done");
-    for since in ["x", "-1", ""] {
-        assert_eq!(serving.get(&format!("/api/events?since={since}"), &[]).status, 400, "{since}");
+    for query in ["since=x", "since=-1", "since=", "colour=1", "since=0&colour=1"] {
+        assert_eq!(serving.get(&format!("/api/events?{query}"), &[]).status, 400, "{query}");
     }
 }
 

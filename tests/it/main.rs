@@ -7,6 +7,7 @@ mod breaking; // movies that lie
 mod clips; // clips of every kind, made by ffmpeg and kept
 mod comparing; // whether a package has what its source has
 mod costly; // movies that are made to cost much
+mod described; // the description of the API, and whether an answer is as it says
 mod ffmpeg; // ffmpeg and ffprobe: packets and frames
 mod hanging_disk; // a disk that hangs when it is told to
 mod harness;
@@ -49,6 +50,7 @@ mod jobs; // the jobs of the API
 mod ladder; // renditions that are encoded in pieces
 mod library; // scanning, watching, listing, sorting and searching
 mod listed; // what manifests promise, held against what is fetched
+mod openapi; // what is described of the API, held against what is answered
 mod paths; // which paths name a file, and that none leads out of a root
 mod pictures; // posters, thumbnails, sheets and previews, by ffmpeg
 mod players; // ffmpeg as a client

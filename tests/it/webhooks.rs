@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::{
     harness::{Folder, Serving, block_on, serve_with, start, until},
     jobs::{claim, queue, wish},
+    json::{ask, json},
     streams::put_sample,
 };
 
@@ -25,26 +26,28 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const RENDITION: &str = r#"{"kind":"rendition","title":"a.mp4","height":240,"codec":"h264"}"#;
 
 /// Somebody who is told.
-struct Receiving {
-    url: String,
+pub struct Receiving {
+    /// Where.
+    pub url: String,
     told: Receiver<Told>,
 }
 
 /// A delivery as it came.
-struct Told {
+pub struct Told {
     line: String,
     fields: Vec<(String, String)>,
     body: String,
 }
 
 impl Told {
-    fn field(&self, name: &str) -> &str {
+    /// The value of a field that it must have.
+    pub fn field(&self, name: &str) -> &str {
         let value = self.fields.iter().find(|field| field.0 == name);
         &value.unwrap_or_else(|| panic!("{name} in {:?}", self.fields)).1
     }
 
     /// What was told, by whom it says it was.
-    fn data(&self) -> Value {
+    pub fn data(&self) -> Value {
         let secret = Secret::parse(SECRET).expect("a secret");
         let timestamp = self.field("webhook-timestamp").parse().expect("a number");
         let signature = secret.sign(self.field("webhook-id"), timestamp, &self.body);
@@ -56,7 +59,7 @@ impl Told {
 
 impl Receiving {
     /// Answers each delivery with these fields, and with the next of these statuses; the last stays.
-    fn answering(statuses: &'static [&'static str]) -> Self {
+    pub fn answering(statuses: &'static [&'static str]) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let url = format!("http://{}/told?by=us", listener.local_addr().expect("an address"));
         let (tell, told) = channel();
@@ -89,7 +92,8 @@ impl Receiving {
         Self { url, told }
     }
 
-    fn next(&self) -> Told {
+    /// The next delivery.
+    pub fn next(&self) -> Told {
         let mut told = None;
         until("something is told", || {
             told = self.told.try_recv().ok();
@@ -100,7 +104,7 @@ impl Receiving {
 }
 
 /// The lines that configure one who is told.
-fn configured(folder: &Folder, url: &str, events: &str) -> String {
+pub fn configured(folder: &Folder, url: &str, events: &str) -> String {
     let file = folder.put("secret", format!("{SECRET}\n"));
     let file = file.display();
     format!("[[webhook]]\nurl = \"{url}\"\nsecret_file = \"{file}\"\nevents = [{events}]\n")
@@ -146,8 +150,14 @@ fn what_becomes_of_a_job_is_told_once_and_signed() {
     until("both are done", || deliveries(&serving).iter().all(|job| job.state.is_end()));
     assert_eq!(deliveries(&serving).len(), 2);
     // That it was told is not shown among the jobs.
-    let list = crate::json::json(&serving.get("/api/jobs", &[]), 200);
+    let list = json(&serving.get("/api/jobs", &[]), 200);
     assert_eq!(list["jobs"].as_array().expect("a list").len(), 3);
+    let delivery = format!("/api/jobs/{}", told.field("webhook-id"));
+    assert_eq!(serving.get(&delivery, &[]).status, 404);
+    assert_eq!(ask(&serving, "PATCH", &delivery, r#"{"priority":1}"#).status, 404);
+    for what in ["cancel", "retry"] {
+        assert_eq!(ask(&serving, "POST", &format!("{delivery}/{what}"), "").status, 404);
+    }
 }
 
 #[test]

@@ -2,13 +2,24 @@
 
 use std::convert::Infallible;
 
-use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web::Data};
+use actix_web::{
+    HttpRequest, HttpResponse, ResponseError as _,
+    web::{Data, Query},
+};
 use futures::stream;
+use serde::Deserialize;
 
 use super::{Read, jobs::queue_of, read_method};
 use crate::http::{Error, Site, cors, endless::endless, fields::Fields as _};
 
 const LAST_EVENT_ID: &str = "last-event-id";
+
+/// What the events are asked for by.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EventsQuery {
+    since: Option<String>,
+}
 
 /// `GET /api/events[?since=N]`: `job` with the job as JSON, its change's number as the event's id;
 /// `titles` when there are other titles. With the number of a change, all since then comes first.
@@ -32,11 +43,13 @@ fn listen(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error> {
 fn since(request: &HttpRequest) -> Result<Option<i64>, Error> {
     let name = actix_web::http::header::HeaderName::from_static(LAST_EVENT_ID);
     let told = request.headers().only(&name).and_then(|id| std::str::from_utf8(id).ok());
-    let asked = request.query_string().strip_prefix("since=");
+    let asked = Query::<EventsQuery>::from_query(request.query_string())
+        .map_err(|error| Error::BadRequest(error.to_string()))?
+        .into_inner();
     let number = |text: &str| text.parse().ok().filter(|number| *number >= 0);
-    match (told.and_then(number), asked) {
+    match (told.and_then(number), asked.since) {
         (Some(told), _) => Ok(Some(told)),
-        (None, Some(asked)) => match number(asked) {
+        (None, Some(asked)) => match number(&asked) {
             Some(asked) => Ok(Some(asked)),
             None => Err(Error::BadRequest("since must be the number of a change".into())),
         },

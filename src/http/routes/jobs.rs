@@ -17,7 +17,7 @@ use crate::{
     derive::Task,
     http::{
         Error, Site, content,
-        events::Jobs,
+        events::{Jobs, is_shown},
         guard::{self, Permit},
         wish::Wish,
     },
@@ -139,7 +139,7 @@ async fn show(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error>
     let id = id_in(request)?;
     let found = ask(site, async move |queue| Ok((queue.job(id).await?, queue.children(id).await?)));
     let (job, children) = found.await?;
-    let job = JobText::from(&job.ok_or(Error::NotFound)?);
+    let job = JobText::from(&job.filter(is_shown).ok_or(Error::NotFound)?);
     json(StatusCode::OK, &Family { job, children: children.iter().map(JobText::from).collect() })
 }
 
@@ -186,7 +186,7 @@ async fn change(
     site: &Site,
 ) -> Result<HttpResponse, Error> {
     let permit = guard::permit(request, site)?;
-    let id = id_in(request)?;
+    let id = shown(request, site).await?;
     let Change { priority } = read(content, site).await?;
     if !(-PRIORITY_MAX..=PRIORITY_MAX).contains(&priority) {
         let allowed = format!("priority must be from -{PRIORITY_MAX} to {PRIORITY_MAX}");
@@ -199,7 +199,7 @@ async fn change(
 
 async fn end(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error> {
     let permit = guard::permit(request, site)?;
-    let id = id_in(request)?;
+    let id = shown(request, site).await?;
     let job = alter(permit, site, async move |queue| queue.cancel(id).await).await?;
     match job {
         Some(Job { state: State::Done | State::Failed, .. }) => {
@@ -211,7 +211,7 @@ async fn end(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error> 
 
 async fn begin_again(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error> {
     let permit = guard::permit(request, site)?;
-    let id = id_in(request)?;
+    let id = shown(request, site).await?;
     let job = alter(permit, site, async move |queue| queue.retry(id).await).await?;
     match job {
         Some(job) if job.state.is_end() => {
@@ -287,6 +287,13 @@ async fn read<T: serde::de::DeserializeOwned>(content: Payload, site: &Site) -> 
 
 fn id_in(request: &HttpRequest) -> Result<JobId, Error> {
     request.match_info().query("id").parse().map_err(|_| Error::NotFound)
+}
+
+/// The job that a target names, which is one that people are shown.
+async fn shown(request: &HttpRequest, site: &Site) -> Result<JobId, Error> {
+    let id = id_in(request)?;
+    let job = ask(site, async move |queue| queue.job(id).await).await?;
+    job.filter(is_shown).map(|job| job.id).ok_or(Error::NotFound)
 }
 
 fn one_job(job: Option<Job>) -> Result<HttpResponse, Error> {

@@ -9,6 +9,7 @@ pub mod follow;
 mod inspect;
 pub mod jobs;
 mod ladder;
+pub mod openapi;
 mod opened;
 pub mod operations;
 pub mod page;

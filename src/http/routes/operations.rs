@@ -22,10 +22,12 @@ pub async fn alive(request: HttpRequest) -> HttpResponse {
 /// `/readyz`: new requests can be served, because every root answers and no end is near. How it is with
 /// the worker is told and changes nothing: playing does not depend on it.
 pub async fn ready(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    let why_not = match () {
-        () if site.is_draining() => "the server is going down",
-        () if !site.library.is_readable().await => "a folder of the library does not answer",
-        () => {
+    let why_not = match read_method(request.method()) {
+        Ok(Read::Answer) if site.is_draining() => "the server is going down",
+        Ok(Read::Answer) if !site.library.is_readable().await => {
+            "a folder of the library does not answer"
+        }
+        _ => {
             let text = format!("ready\nworker: {}\n", worker(&site));
             return answer(&request, "text/plain; charset=utf-8", text);
         }
