@@ -17,9 +17,9 @@ use std::{
 
 use tokio::{
     net::{self, TcpStream},
-    runtime,
+    runtime::{self, LocalOptions},
     sync::{Semaphore, watch},
-    task::{LocalSet, spawn_local},
+    task::spawn_local,
     time::{sleep, timeout},
 };
 use tracing::warn;
@@ -127,16 +127,17 @@ impl Worker {
         S: Serve,
         F: Future<Output = io::Result<S>>,
     {
-        let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build_local(LocalOptions::default());
+        let runtime = match runtime {
             Ok(runtime) => runtime,
             Err(error) => {
                 let _ = started.send(Err(error));
                 return;
             }
         };
-        // What is still being served goes with it.
-        let local = LocalSet::new();
-        local.block_on(&runtime, async {
+        runtime.block_on(async {
             let prepared = make().await;
             let prepared = prepared
                 .and_then(|serve| Ok((Rc::new(serve), net::TcpListener::from_std(self.socket)?)));
@@ -154,8 +155,7 @@ impl Worker {
                 Err(error) => drop(started.send(Err(error))),
             }
         });
-        drop(local);
-        // Nothing in it may hold the process up.
+        // What is still being served goes with it, and nothing in it may hold the process up.
         runtime.shutdown_background();
     }
 }
