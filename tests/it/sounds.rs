@@ -29,15 +29,16 @@ fn make(folder: &Folder, name: &str, how: &str) {
     ffmpeg::run(&[&arguments[..], &[path.to_str().expect("text")]].concat()).expect(name);
 }
 
-fn serve(folder: &Folder) -> Program {
-    Program::serve(
-        &[
-            "--data",
-            folder.path("data").to_str().expect("text"),
-            folder.path("films").to_str().expect("text"),
-        ],
-        &[],
-    )
+/// A server of films that are made so.
+fn serve(films: &[(&str, &str)]) -> (Folder, Program) {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("films")).expect("a folder");
+    for (name, how) in films {
+        make(&folder, &format!("films/{name}"), how);
+    }
+    let [data, films] = ["data", "films"].map(|name| folder.path(name).display().to_string());
+    let program = Program::serve(&["--data", &data, &films], &[]);
+    (folder, program)
 }
 
 fn wish(program: &Program, wish: &str, status: u16) -> Value {
@@ -68,10 +69,7 @@ fn a_film_that_browsers_would_play_in_silence_is_heard_once_somebody_has_asked_f
     if !ffmpeg::is_installed() {
         return;
     }
-    let folder = Folder::new();
-    fs::create_dir(folder.path("films")).expect("a folder");
-    make(&folder, "films/film.mp4", AC3);
-    let program = serve(&folder);
+    let (_folder, program) = serve(&[("film.mp4", AC3)]);
     let url = "/v/film.mp4/index.m3u8";
     let client = &mut program.connect();
     // It is not waited for: others play the film as it is.
@@ -116,11 +114,10 @@ fn a_rendition_brings_sound_that_browsers_play_along() {
     if !ffmpeg::is_installed() {
         return;
     }
-    let folder = Folder::new();
-    fs::create_dir(folder.path("films")).expect("a folder");
-    make(&folder, "films/both.mp4", "-map 1:a -map 1:a -c:a:0 aac -c:a:1 ac3");
-    make(&folder, "films/plain.mp4", "-map 1:a -c:a aac");
-    let program = serve(&folder);
+    let (_folder, program) = serve(&[
+        ("both.mp4", "-map 1:a -map 1:a -c:a:0 aac -c:a:1 ac3"),
+        ("plain.mp4", "-map 1:a -c:a aac"),
+    ]);
     let client = &mut program.connect();
     // Something of it is heard as it is, so that nothing is made until that is wished for.
     let url = "/v/both.mp4/index.m3u8";
@@ -148,11 +145,8 @@ fn sound_that_cannot_be_sent_as_it_is_is_sent_as_aac() {
     if !ffmpeg::is_installed() {
         return;
     }
-    let folder = Folder::new();
-    fs::create_dir(folder.path("films")).expect("a folder");
     // QuickTime has it compressed three to one, in samples that nobody takes in segments.
-    make(&folder, "films/old.mov", "-map 1:a -c:a adpcm_ima_qt");
-    let program = serve(&folder);
+    let (_folder, program) = serve(&[("old.mov", "-map 1:a -c:a adpcm_ima_qt")]);
     let url = "/v/old.mov/index.m3u8";
     let client = &mut program.connect();
     let first = manifests::multivariant(url, &fetch(client, url).body);
