@@ -9,6 +9,7 @@ use std::{ffi::OsString, path::Path};
 use super::{
     encode::Arguments,
     report::{Report, Stream},
+    sound,
 };
 
 /// Version of how a movie is made of a file. Whatever makes it another movie must change this, since
@@ -104,7 +105,7 @@ impl Remux {
             "video" if stream.is_cover() => Err(format!("{name} is a cover")),
             "video" if self.has_pictures() => Err(format!("{name}: a movie has pictures once")),
             "video" => pictures(report, stream),
-            "audio" => sound(stream),
+            "audio" => audio(stream),
             "subtitle" => match codec {
                 "subrip" | "srt" | "ass" | "ssa" | "webvtt" | "mov_text" | "text" | "subviewer"
                 | "microdvd" | "sami" => Ok(Fate::ConvertText),
@@ -178,7 +179,7 @@ fn timescale(time_base: &str) -> u32 {
     ticks.filter(|ticks| (10_000..=1_000_000).contains(ticks)).unwrap_or(USUAL_TIMESCALE)
 }
 
-fn sound(stream: &Stream) -> Result<Fate, String> {
+fn audio(stream: &Stream) -> Result<Fate, String> {
     match &*stream.codec {
         "aac" | "mp3" | "opus" | "flac" => Ok(Fate::CopySound),
         "" | "none" | "unknown" => Err(format!("{}: its codec is not known", stream.name())),
@@ -213,7 +214,7 @@ impl Fate {
             Self::EncodeSound { channels } => {
                 add("-c", "aac");
                 add("-ac", &channels.to_string());
-                add("-b", if *channels == 1 { "96k" } else { "160k" });
+                add("-b", &sound::bit_rate(*channels).to_string());
             }
             Self::ConvertText => add("-c", "mov_text"),
         }

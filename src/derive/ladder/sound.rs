@@ -11,8 +11,10 @@ use crate::movie::{
     codec::{Codec, Media},
 };
 
-/// Bits per second of two voices.
-pub const BIT_RATE_MAX: u64 = 160_000;
+/// Bits per second of AAC with so many voices, of which there are one or two.
+pub fn bit_rate(channels: u32) -> u64 {
+    if channels == 1 { 96_000 } else { 160_000 }
+}
 
 /// Whether all browsers play a track's sound, so that nothing is to be done.
 pub fn is_playable(track: &Track) -> bool {
@@ -59,8 +61,7 @@ pub fn arguments(input: &Path, track: &Track, output: &str) -> Vec<OsString> {
     arguments.add("-af", "aresample=async=1:first_pts=0");
     arguments.add("-c:a", "aac");
     arguments.add("-ac", &channels.to_string());
-    let bit_rate = if channels == 1 { BIT_RATE_MAX / 2 } else { BIT_RATE_MAX };
-    arguments.add("-b:a", &bit_rate.to_string());
+    arguments.add("-b:a", &bit_rate(channels).to_string());
     arguments.add("-movflags", "+faststart");
     arguments.add("-f", "mp4");
     arguments.flag(output);

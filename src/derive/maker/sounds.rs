@@ -25,7 +25,8 @@ const MORE_BYTES: u64 = 16 << 20;
 
 /// What AAC of a track takes on disk at most.
 pub(super) fn bytes(film: &Opened, track: u32) -> Result<u64, Failure> {
-    let samples_bytes = lasts_ms(find(film, track)?) / 1000 * sound::BIT_RATE_MAX / 8;
+    let track = find(film, track)?;
+    let samples_bytes = lasts_ms(track) / 1000 * sound::bit_rate(sound::channels(track)) / 8;
     Ok(samples_bytes.saturating_mul(2).saturating_add(MORE_BYTES))
 }
 
