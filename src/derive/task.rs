@@ -3,13 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ladder::{remux, rungs::Rung},
+    ladder::{remux, rungs::Rung, sound},
     pictures::{self, Size},
 };
 use crate::{
     extent::disk::Version,
     jobs::queue::{Class, NewJob},
     library::MediaPath,
+    movie::Movie,
     package::storyboard::Coding,
     store::artifacts::Key,
 };
@@ -97,6 +98,13 @@ const PICTURE_ATTEMPTS: u32 = 2;
 
 /// How often a film, or a piece of one, is tried.
 const FILM_ATTEMPTS: u32 = 3;
+
+impl Make {
+    /// AAC of all sounds of a movie that browsers do not play.
+    pub fn sounds(movie: &Movie) -> impl Iterator<Item = Self> {
+        sound::encodable(movie).map(|track| Self::Sound { track: track.id })
+    }
+}
 
 impl Task {
     /// A task of a title.

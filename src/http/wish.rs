@@ -70,8 +70,7 @@ impl Wish {
         let Self::Rendition { .. } = self else {
             return Vec::new();
         };
-        let sounds = sound::encodable(movie).map(|track| Make::Sound { track: track.id });
-        sounds.map(|make| Task::new(title, version, make)).collect()
+        Make::sounds(movie).map(|make| Task::new(title, version, make)).collect()
     }
 
     /// The task that makes it of a title, of which `movie` is what plays. Errors if it cannot be had of

@@ -8,10 +8,7 @@ use crate::{
     config::RenditionPolicy,
     derive::{
         Make, Task,
-        ladder::{
-            rungs::{self, Coding, Effort, Pictures},
-            sound,
-        },
+        ladder::rungs::{self, Coding, Effort, Pictures},
     },
     extent::disk::Version,
     http::Site,
@@ -128,11 +125,10 @@ async fn ask_for(
 /// What a movie is to have besides itself: AAC of sounds that browsers do not play, which is soon made, and
 /// then the ladder.
 fn lacking(movie: &Movie, policy: RenditionPolicy) -> Vec<Make> {
-    let sounds = sound::encodable(movie).map(|track| Make::Sound { track: track.id });
     let pictures = stills::track(movie).ok().and_then(Pictures::of);
     let pictures =
         pictures.filter(|pictures| policy == RenditionPolicy::All || !pictures.is_playable);
     let rungs = pictures.map(|pictures| rungs::ladder(&pictures, Coding::H264, Effort::Quick));
     let rungs = rungs.into_iter().flatten().map(|rung| Make::Rendition { rung });
-    sounds.chain(rungs).collect()
+    Make::sounds(movie).chain(rungs).collect()
 }

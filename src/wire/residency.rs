@@ -80,7 +80,7 @@ impl Residency {
             }
             let was_whole = known.filter(|known| known.cached == ALL);
             if let Some(known) = was_whole
-                && kernel::is_still_cached(file.as_fd(), &whole(file, start))
+                && kernel::is_still_cached(file.as_fd(), &range_of(file, start, ALL))
             {
                 self.put(Known { since: now, ..known });
                 return true;
@@ -165,10 +165,6 @@ impl Known {
     }
 }
 
-fn whole(file: &File, start: u64) -> Range<u64> {
-    start..(start + BLOCK_BYTES).min(file.identity().size)
-}
-
 /// The chunks of a block that a range of it touches.
 fn chunks_of(part: &Range<u64>) -> u16 {
     let bit = |chunk: u64| 1_u32.checked_shl(u32::try_from(chunk).unwrap_or(32)).unwrap_or(0);
@@ -187,10 +183,15 @@ fn blocks_of(file: &File, range: &Range<u64>) -> impl Iterator<Item = (u64, u64)
 
 /// These chunks of the block that begins at `start`, if all of them are in the page cache, else none.
 fn ask(file: &File, start: u64, chunks: u16) -> u16 {
+    let is_cached = kernel::is_cached(file.as_fd(), &range_of(file, start, chunks));
+    if is_cached { chunks } else { 0 }
+}
+
+/// From the first of these chunks of the block that begins at `start` to the last, as far as the file goes.
+fn range_of(file: &File, start: u64, chunks: u16) -> Range<u64> {
     let first = start + u64::from(chunks.trailing_zeros()) * CHUNK_BYTES;
     let end = start + u64::from(u16::BITS - chunks.leading_zeros()) * CHUNK_BYTES;
-    let range = first..end.min(file.identity().size);
-    if kernel::is_cached(file.as_fd(), &range) { chunks } else { 0 }
+    first..end.min(file.identity().size)
 }
 
 fn set_of(key: u64) -> usize {

@@ -120,7 +120,7 @@ impl Telling {
 
 /// Whether what was made is a movie that plays.
 pub(super) fn check(made: &Path, grid_ms: NonZeroU32) -> Result<(), Failure> {
-    let file = PlainFile::open(made).map_err(ReadError::from).map_err(Failure::passing)?;
+    let file = PlainFile::open(made).map_err(ReadError::from)?;
     let movie = Movie::read(&file, grid_ms)?;
     let movie = movie.map_err(Failure::for_good)?;
     if title::offered(&movie).is_empty() {

@@ -126,8 +126,8 @@ pub(super) fn have_it_heard(site: &Site, title: &MediaPath, opened: &Opened) {
     let Some(gallery) = site.gallery.load_full().filter(|_| sound::is_silent(&opened.movie)) else {
         return;
     };
-    for track in sound::encodable(&opened.movie) {
-        let task = Task::new(title, opened.source, Make::Sound { track: track.id });
+    for make in Make::sounds(&opened.movie) {
+        let task = Task::new(title, opened.source, make);
         if gallery.known(&task.key()).is_none() {
             let gallery = Arc::clone(&gallery);
             // What stands in the way is in the list of jobs.

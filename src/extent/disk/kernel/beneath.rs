@@ -35,14 +35,7 @@ const NAMES_MAX: usize = 1024;
 
 /// Opens something below a directory. The empty path is the directory itself.
 pub fn open(directory: BorrowedFd<'_>, relative: &Path, flags: OFlags) -> Result<OwnedFd> {
-    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    walk(directory, relative, |parent, name| {
-        match fs::openat(parent, name, flags, Mode::empty()) {
-            // Which error it is that says so differs between systems.
-            Err(_) if is_link(parent, name) => Ok(Found::Link),
-            opened => opened.map(Found::Thing),
-        }
-    })
+    walk(directory, relative, |parent, name| open_here(parent, name, flags))
 }
 
 /// The status of something below a directory, links resolved.
@@ -91,7 +84,7 @@ fn walk<T>(
                 Found::Link => true,
             }
         } else {
-            match enter(top, &name)? {
+            match open_here(top, &name, OFlags::RDONLY | OFlags::DIRECTORY)? {
                 Found::Thing(_) if open.len() == DEPTH_MAX => return Err(Errno::NAMETOOLONG),
                 Found::Thing(entered) => {
                     open.push(entered);
@@ -135,10 +128,11 @@ fn push(left: &mut Vec<Step>, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Opens a directory on the way.
-fn enter(parent: BorrowedFd<'_>, name: &OsStr) -> Result<Found<OwnedFd>> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+/// Opens what is under a name in a directory, unless that is a link.
+fn open_here(parent: BorrowedFd<'_>, name: &OsStr, flags: OFlags) -> Result<Found<OwnedFd>> {
+    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match fs::openat(parent, name, flags, Mode::empty()) {
+        // Which error it is that says so differs between systems.
         Err(_) if is_link(parent, name) => Ok(Found::Link),
         opened => opened.map(Found::Thing),
     }
