@@ -30,7 +30,7 @@ use headwater::{
             Audio, IFrame, Kind, Presentation, Ratio, Segment, Track, Video, VideoRange,
         },
     },
-    wire::kernel::{Mapping, Slice, gather},
+    sys::net::{Mapping, Slice, gather},
 };
 use rustix::{
     event::{PollFd, PollFlags, poll},

@@ -22,17 +22,18 @@
 
 pub mod cli;
 pub mod config;
-pub mod derive;
 pub mod extent;
 pub mod http;
 pub mod jobs;
 pub mod library;
 pub mod movie;
 pub mod package;
+pub mod queue;
 pub mod serve;
-pub mod start;
 pub mod store;
+pub mod sys;
 pub mod telemetry;
+pub mod titles;
+pub mod transcode;
 pub mod webhooks;
 pub mod wire;
-pub mod work;

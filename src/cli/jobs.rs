@@ -15,7 +15,7 @@ use tokio::{runtime, time::timeout};
 use super::jobs_text;
 use crate::{
     config::{ConfigError, Layer, Settings},
-    jobs::queue::{Class, Filter, Job, JobId, Queue, QueueError},
+    queue::{Class, Filter, Job, JobId, Queue, QueueError},
     store::{Database, DatabaseError},
 };
 

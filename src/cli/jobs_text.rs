@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::report_text::escaped;
-use crate::jobs::queue::{Job, State};
+use crate::queue::{Job, State};
 
 /// The length of a bar, in characters.
 const BAR: usize = 20;
@@ -101,7 +101,7 @@ fn said(job: &Job) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jobs::queue::{Class, Progress};
+    use crate::queue::{Class, Progress};
 
     fn job(state: State, permille: u16, said: &str) -> Job {
         Job {

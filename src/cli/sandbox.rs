@@ -3,15 +3,15 @@
 use std::process::ExitCode;
 
 use crate::{
-    derive::sandbox::{Confinement, EXIT_REFUSED, PREFIX},
-    wire::turns::{self, Turns},
+    sys::sched::{self, Turns},
+    transcode::sandbox::{Confinement, EXIT_REFUSED, PREFIX},
 };
 
 /// Confines this process and becomes the program that is named; or says why it does not.
 pub fn run(confinement: Confinement) -> ExitCode {
     if confinement.only_spare {
         // Where it cannot be, it still yields as whoever started it does.
-        let _ = turns::ask_for(Turns::Spare);
+        let _ = sched::ask_for(Turns::Spare);
     }
     match confinement.enforce() {
         Ok(enforced) => {

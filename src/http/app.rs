@@ -8,16 +8,15 @@ use tokio::{runtime::Handle, sync::Semaphore};
 
 use super::{
     Error,
+    authorization::Token,
     events::Jobs,
-    gallery::Gallery,
-    guard::Token,
-    made::Made,
     routes::{api, events, files, jobs, openapi, operations, page, streams},
 };
+use crate::titles::{artifacts::Gallery, manifest_cache::Made};
 use crate::{
     config::Settings,
-    jobs::queue::Queue,
     library::Library,
+    queue::Queue,
     telemetry::Metrics,
     webhooks::{self, Webhook},
     wire::drain::Drain,

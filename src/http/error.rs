@@ -17,8 +17,8 @@ use crate::{
         ReadError,
         disk::{OpenError, Unavailable},
     },
-    jobs::queue::{JobId, QueueError},
     library::PathRefused,
+    queue::{JobId, QueueError},
     wire::refusal::Refusal,
 };
 

@@ -26,11 +26,9 @@ use tokio::{
 
 use super::Error;
 use crate::{
-    jobs::{
-        queue::{Class, Job, Queue, QueueError},
-        text::JobText,
-    },
+    jobs::text::JobText,
     library::Library,
+    queue::{Class, Job, Queue, QueueError},
     wire::drain::Drain,
 };
 

@@ -7,26 +7,23 @@
 
 pub mod access_log;
 pub mod app;
-pub mod coding;
+pub mod authorization;
 pub mod conditional;
 pub mod content;
+pub mod content_coding;
 pub mod cors;
-pub mod derived;
-pub mod edge;
-pub mod endless;
 pub mod error;
 pub mod events;
+pub mod extents_view;
 pub mod fields;
-pub mod gallery;
-pub mod guard;
-pub mod layout;
-pub mod made;
+pub mod following;
 pub mod multipart;
+pub mod pipeline;
 pub mod range;
 pub mod respond;
 pub mod routes;
-pub mod text;
-pub mod wish;
+pub mod text_response;
+pub mod urls;
 
 pub use app::Site;
 pub use error::Error;

@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 
 use tokio::{task::spawn_blocking, time::interval};
 
-use super::queue::{Artifact, Filter, Queue, QueueError, State};
+use crate::queue::{Artifact, Filter, Queue, QueueError, State};
 use crate::store::artifacts::{Artifacts, Key};
 
 /// How often.

@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use super::queue::Job;
-use crate::derive::{Make, Task};
+use crate::queue::Job;
+use crate::transcode::{Make, Task};
 
 /// A job as JSON.
 #[derive(Debug, Serialize)]

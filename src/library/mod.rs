@@ -5,11 +5,11 @@
 //! [`catalog`]: a file that was put there this instant plays, however long the scan still takes.
 
 pub mod catalog;
-pub mod companions;
 pub mod index_cache;
 pub mod media_type;
 pub mod path;
 pub mod scan;
+pub mod sidecar_name;
 pub mod sidecars;
 pub mod watch;
 
@@ -25,9 +25,9 @@ use futures::future::join_all;
 use tokio::sync::Notify;
 
 pub use catalog::{Catalog, Title};
-pub use companions::Companions;
 pub use index_cache::{Index, IndexCache};
 pub use path::{MediaPath, PathRefused};
+pub use sidecars::Companions;
 
 use crate::extent::disk::{EntryKind, File, Identity, OpenError, Root};
 use watch::Watched;

@@ -10,15 +10,16 @@ use tracing::{info, warn};
 
 use super::policy;
 use crate::{
-    cli::find_program,
-    http::{Site, gallery::Gallery},
+    http::Site,
     jobs::{
         housekeeping::Housekeeping,
-        queue::Queue,
         supervisor::{Supervisor, WorkerCommand},
     },
-    start,
+    queue::Queue,
+    serve::start,
     store::{Database, artifacts::Artifacts},
+    titles::artifacts::Gallery,
+    transcode::program::find_program,
     webhooks::Webhook,
 };
 

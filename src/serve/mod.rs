@@ -6,6 +6,8 @@
 
 mod making;
 mod policy;
+pub mod start;
+pub mod worker;
 
 use std::{
     io,
@@ -25,14 +27,13 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use self::making::Making;
+use self::{making::Making, start::StartError};
 use crate::{
-    cli::find_program,
     config::{NamedDir, Settings},
-    http::{Site, access_log::AccessLog, app, edge::Edge, guard::Token},
+    http::{Site, access_log::AccessLog, app, authorization::Token, pipeline::Edge},
     jobs::supervisor::WorkerCommand,
-    start::{self, StartError},
     telemetry::{self, Metrics, RequestIds},
+    transcode::program::find_program,
     webhooks::Webhook,
     wire::{
         admission::Admission,

@@ -6,16 +6,16 @@ use tokio::time::interval;
 
 use crate::{
     config::RenditionPolicy,
-    derive::{
-        Make, Task,
-        ladder::rungs::{self, Coding, Effort, Pictures},
-    },
     extent::disk::Version,
     http::Site,
-    jobs::queue::{NewJob, Queue, QueueError, State},
     library::{MediaPath, Title, catalog::Query},
     movie::Movie,
     package::{stills, title},
+    queue::{NewJob, Queue, QueueError, State},
+    transcode::{
+        Make, Task,
+        ladder::spec::{self, Coding, Effort, Pictures},
+    },
 };
 
 /// How often it is looked whether there are other titles.
@@ -128,7 +128,7 @@ fn lacking(movie: &Movie, policy: RenditionPolicy) -> Vec<Make> {
     let pictures = stills::track(movie).ok().and_then(Pictures::of);
     let pictures =
         pictures.filter(|pictures| policy == RenditionPolicy::All || !pictures.is_playable);
-    let rungs = pictures.map(|pictures| rungs::ladder(&pictures, Coding::H264, Effort::Quick));
+    let rungs = pictures.map(|pictures| spec::ladder(&pictures, Coding::H264, Effort::Quick));
     let rungs = rungs.into_iter().flatten().map(|rung| Make::Rendition { rung });
     Make::sounds(movie).chain(rungs).collect()
 }

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use super::{Webhook, notice::deliveries};
-use crate::jobs::queue::{Change, Queue, QueueError};
+use crate::queue::{Change, Queue, QueueError};
 
 /// Jobs that are looked at at a time.
 const PAGE: u32 = 100;

@@ -9,7 +9,7 @@ use super::{
     notice::Delivery,
     signature::{self, Signed},
 };
-use crate::jobs::queue::{Class, Job, Queue, QueueError, Retry};
+use crate::queue::{Class, Job, Queue, QueueError, Retry};
 
 /// Longer than any delivery takes.
 const LEASE: Duration = Duration::from_secs(60);

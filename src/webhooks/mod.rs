@@ -19,7 +19,7 @@ use tokio::{runtime::Handle, time::sleep};
 pub use notice::Event;
 pub use signature::Secret;
 
-use crate::{config::value::WebhookConfig, jobs::queue::Queue, wire::drain::Drain};
+use crate::{config::value::WebhookConfig, queue::Queue, wire::drain::Drain};
 
 /// Deliveries under way at a time.
 const DELIVERIES: usize = 4;

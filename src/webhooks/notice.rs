@@ -5,9 +5,9 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::Webhook;
-use crate::jobs::{
+use crate::{
+    jobs::text::JobText,
     queue::{Class, Job, NewJob, State},
-    text::JobText,
 };
 
 /// The kind of the jobs that deliver.

@@ -23,11 +23,11 @@ use super::{
     drain::Drain,
     http1::{Conversation, Front, Http1Settings},
     http2::{self, Accepted},
-    kernel,
     refusal::Refusal,
     worker::{Alarm, Worker},
     workers::Serve,
 };
+use crate::sys::net;
 
 /// The first bytes of an HTTP/2 connection whose client knows beforehand that it is one (RFC 9113
 /// section 3.4); what follows is for the dispatcher to check.
@@ -67,16 +67,16 @@ pub fn bind(address: SocketAddr, settings: &ListenerSettings) -> io::Result<TcpL
     socket.set_nonblocking(true)?;
     socket.set_reuse_address(true)?;
     socket.set_tcp_nodelay(true)?;
-    kernel::set_ahead(&socket, settings.unsent_bytes)?;
+    net::set_ahead(&socket, settings.unsent_bytes)?;
     if let Some(name) = &settings.congestion {
         let error = |error| io::Error::other(format!("congestion control {name:?}: {error}"));
-        kernel::set_congestion(&socket, name).map_err(error)?;
+        net::set_congestion(&socket, name).map_err(error)?;
     }
     if let Some(bytes) = settings.send_buffer {
         socket.set_send_buffer_size(bytes)?;
     }
     if let Some(bytes_per_s) = settings.pace {
-        kernel::set_pace(&socket, bytes_per_s)?;
+        net::set_pace(&socket, bytes_per_s)?;
     }
     socket.bind(&address.into())?;
     socket.listen(4096)?;
@@ -144,7 +144,7 @@ where
             }
             Some(Protocol::Http2) => {
                 // Where it does not take this, more waits in the kernel than need be.
-                let _ = kernel::set_ahead(&stream, HTTP2_UNSENT_BYTES);
+                let _ = net::set_ahead(&stream, HTTP2_UNSENT_BYTES);
                 (self.http2)(Accepted { stream, peer, refusal, admitted }).await;
             }
             // It has said nothing that could be answered.

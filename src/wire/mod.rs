@@ -15,19 +15,17 @@
 //! Nothing here knows a route, a field's meaning beyond framing, or what the bytes are.
 
 pub mod admission;
-mod ahead;
 pub mod body;
 pub mod connection;
 pub mod drain;
+mod gather_batch;
 pub mod http1;
 mod http2;
-pub mod kernel;
 pub mod listener;
+mod notsent_limit;
 pub mod refusal;
 mod residency;
-mod run;
 mod send;
 mod socket;
-pub mod turns;
 mod worker;
 pub mod workers;

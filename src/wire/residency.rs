@@ -14,8 +14,8 @@ use std::{
 
 use futures::future::BoxFuture;
 
-use super::kernel;
 use crate::extent::{ReadError, disk::File};
+use crate::sys::net;
 
 /// What is asked for and remembered at a time, in bytes of a file.
 const BLOCK_BYTES: u64 = 1 << 20;
@@ -80,7 +80,7 @@ impl Residency {
             }
             let was_whole = known.filter(|known| known.cached == ALL);
             if let Some(known) = was_whole
-                && kernel::is_still_cached(file.as_fd(), &range_of(file, start, ALL))
+                && net::is_still_cached(file.as_fd(), &range_of(file, start, ALL))
             {
                 self.put(Known { since: now, ..known });
                 return true;
@@ -114,9 +114,9 @@ impl Residency {
         file.fill(move |descriptor| {
             // Somebody else may have waited for the same range, and got it.
             match () {
-                () if kernel::is_cached(descriptor, &range) => Ok(()),
-                () if as_folios => kernel::fill(descriptor, &range),
-                () => kernel::read_through(descriptor, &range),
+                () if net::is_cached(descriptor, &range) => Ok(()),
+                () if as_folios => net::fill(descriptor, &range),
+                () => net::read_through(descriptor, &range),
             }
         })
     }
@@ -183,7 +183,7 @@ fn blocks_of(file: &File, range: &Range<u64>) -> impl Iterator<Item = (u64, u64)
 
 /// These chunks of the block that begins at `start`, if all of them are in the page cache, else none.
 fn ask(file: &File, start: u64, chunks: u16) -> u16 {
-    let is_cached = kernel::is_cached(file.as_fd(), &range_of(file, start, chunks));
+    let is_cached = net::is_cached(file.as_fd(), &range_of(file, start, chunks));
     if is_cached { chunks } else { 0 }
 }
 

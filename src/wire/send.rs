@@ -27,12 +27,12 @@ use rustix::io::Errno;
 use super::{
     body::{ExtentBody, Tally},
     connection::Protocol,
-    kernel::{self, Mapping, Slice},
-    run::Run,
+    gather_batch::Run,
     socket::Socket,
     worker::Worker,
 };
 use crate::extent::{Extent, Extents, ReadError, Source, disk::File};
+use crate::sys::net::{self, Mapping, Slice};
 
 /// From this length on a range's head goes by itself, in bytes, and the client can begin with it; below
 /// that it waits for the packet to be full. One packet more is nothing beside the others then, and
@@ -252,8 +252,7 @@ impl Sending {
         ready!(self.poll_memory(cx, socket, more))?;
         self.check(file)?;
         let most = usize::try_from(window.end - window.start).unwrap_or(usize::MAX);
-        let hand_over =
-            |fd: BorrowedFd<'_>| kernel::hand_over(fd, file.as_fd(), window.start, most);
+        let hand_over = |fd: BorrowedFd<'_>| net::hand_over(fd, file.as_fd(), window.start, most);
         let sent = socket.poll_write(cx, most, hand_over);
         let sent = ready!(sent).map_err(whose)? as u64;
         self.is_long |= sent < window.end - window.start;
@@ -292,7 +291,7 @@ impl Sending {
         let mut slices = vec![Slice::Memory(&self.memory)];
         slices.extend(run.slices(&self.extents, self.place, self.sent, &mapping));
         let more = self.extents.get(self.place + run.count).is_some();
-        let written = socket.poll_write(cx, wanted, |fd| kernel::gather(fd, &slices, more));
+        let written = socket.poll_write(cx, wanted, |fd| net::gather(fd, &slices, more));
         drop(slices);
         self.mapping = Some((Arc::clone(&run.source), mapping));
         let written = ready!(written).map_err(whose)? as u64;

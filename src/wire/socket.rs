@@ -13,7 +13,8 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{ahead::Ahead, kernel, worker::Alarm};
+use super::{notsent_limit::Ahead, worker::Alarm};
+use crate::sys::net;
 
 /// What a client must take within the stall limit to be borne, in bytes: a player that was paused and
 /// goes on takes this at once. Who takes a byte now and then would otherwise hold a connection for
@@ -124,7 +125,7 @@ impl Socket {
         bytes: &[u8],
         more: bool,
     ) -> Poll<io::Result<usize>> {
-        self.poll_write(cx, bytes.len(), |fd| kernel::send(fd, bytes, more))
+        self.poll_write(cx, bytes.len(), |fd| net::send(fd, bytes, more))
     }
 
     /// The client is not waited for any more: all was taken.
@@ -158,14 +159,14 @@ impl Socket {
     fn set_ahead(&self, limit: Option<u32>) {
         if let Some(limit) = limit {
             // Where it does not take this, it goes by the one before.
-            let _ = kernel::set_ahead(&self.stream, limit);
+            let _ = net::set_ahead(&self.stream, limit);
         }
     }
 
     /// Holds back packets that are not full (`TCP_CORK`), or lets them go.
     pub(super) fn cork(&self, is_corked: bool) {
         // Where it does not take this, there are more packets than need be.
-        let _ = kernel::set_cork(&self.stream, is_corked);
+        let _ = net::set_cork(&self.stream, is_corked);
     }
 
     /// Says that no more will come.

@@ -20,12 +20,9 @@ use rustix::{
 };
 use tokio::sync::Semaphore;
 
-use super::{
-    Buffers, Lane, PIECE_BYTES, Root, Unavailable,
-    buffers::Buffer,
-    kernel::{self, Wait},
-};
+use super::{Buffers, Lane, PIECE_BYTES, Root, Unavailable, buffers::Buffer};
 use crate::extent::{ReadError, Source, Validator};
+use crate::sys::file::{self, Wait};
 
 /// Which file, in which state, this is on this machine. Keys caches and never leaves the process.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -231,7 +228,7 @@ impl File {
         if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let in_place = AtomicBool::new(kernel::answers_in_place(&fd)?);
+        let in_place = AtomicBool::new(file::answers_in_place(&fd)?);
         let descriptor = Descriptor {
             fd: Some(fd),
             lane: Arc::clone(&root.lane),
@@ -430,7 +427,7 @@ impl File {
         let wanted = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
         let into = buffer.front(wanted.min(PIECE_BYTES));
         loop {
-            match kernel::read_at(self.descriptor.as_fd(), into, range.start, wait) {
+            match file::read_at(self.descriptor.as_fd(), into, range.start, wait) {
                 Err(Errno::INTR) => {}
                 read => return Ok(read?),
             }

@@ -7,19 +7,18 @@
 
 mod buffers;
 mod file;
-mod kernel;
-mod lane;
 mod names;
 mod open_files;
 mod places;
 mod plain;
+mod pool;
 mod root;
 
 pub use buffers::{Buffers, PIECE_BYTES};
 pub use file::{File, Identity, Version};
-pub use lane::{Lane, LaneSettings, Unavailable};
 pub use names::{Names, directory_of, stem_of};
 pub use open_files::OpenError;
 pub use places::{AtOnce, InTurn};
 pub use plain::PlainFile;
+pub use pool::{Lane, LaneSettings, Unavailable};
 pub use root::{Entry, EntryKind, Root, RootSettings};

@@ -4,11 +4,9 @@ use std::os::fd::AsFd;
 
 use rustix::io::Errno;
 
-use super::{
-    File,
-    kernel::{self, Wait},
-};
+use super::File;
 use crate::extent::{ReadAt, ReadError};
+use crate::sys::file::{self, Wait};
 
 /// An open file, of which only what is in the page cache can be read: for I/O workers.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +36,7 @@ pub(super) fn read_exact(
     wait: Wait,
 ) -> Result<(), ReadError> {
     while !into.is_empty() {
-        match kernel::read_at(&fd, into, offset, wait) {
+        match file::read_at(&fd, into, offset, wait) {
             Ok(0) => return Err(ReadError::Truncated),
             Ok(read) => {
                 offset += read as u64;

@@ -4,8 +4,9 @@ use std::{io, os::fd::OwnedFd, path::Path};
 
 use rustix::fs::{self, FileType, Mode, OFlags};
 
-use super::{Identity, kernel::Wait, places};
+use super::{Identity, places};
 use crate::extent::{ReadAt, ReadError};
+use crate::sys::file::Wait;
 
 /// An open file that is read by whoever has opened it. Not for a server: each read may wait for as
 /// long as the disk likes.

@@ -14,9 +14,8 @@ use std::{
 
 use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags, Stat};
 
-use super::{
-    Buffers, Lane, LaneSettings, Unavailable, kernel, names::KnownNames, open_files::OpenFiles,
-};
+use super::{Buffers, Lane, LaneSettings, Unavailable, names::KnownNames, open_files::OpenFiles};
+use crate::sys::file;
 
 /// What a root needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -141,11 +140,11 @@ impl Root {
 
     /// Opens something below the root. Blocks: for disk threads only.
     pub(super) fn open_beneath(&self, relative: &Path, flags: OFlags) -> io::Result<OwnedFd> {
-        Ok(kernel::open_beneath(self.directory().as_fd(), relative, flags)?)
+        Ok(file::open_beneath(self.directory().as_fd(), relative, flags)?)
     }
 
     pub(super) fn look_up_blocking(&self, relative: &Path) -> io::Result<EntryKind> {
-        let found = kernel::status_beneath(self.directory().as_fd(), relative)?;
+        let found = file::status_beneath(self.directory().as_fd(), relative)?;
         kind_of(&found).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 

@@ -11,7 +11,7 @@ use crate::{
     extent::Caching,
     http::{
         Error, Site, cors,
-        text::{Text, respond_text},
+        text_response::{Text, respond_text},
     },
     library::{
         Title,

@@ -10,7 +10,7 @@ use futures::stream;
 use serde::Deserialize;
 
 use super::{Read, jobs::queue_of, read_method};
-use crate::http::{Error, Site, cors, endless::endless, fields::Fields as _};
+use crate::http::{Error, Site, cors, fields::Fields as _, following::endless};
 
 const LAST_EVENT_ID: &str = "last-event-id";
 

@@ -16,10 +16,10 @@ use super::{Read, follow, path_behind, read_method};
 use crate::{
     extent::{Caching, Content, Extent, Extents, Source as _, disk::File},
     http::{
-        Error, Site, coding, cors,
+        Error, Site, content_coding, cors,
         fields::reading,
         respond::{self, Answer, respond},
-        text::{Text, respond_text},
+        text_response::{Text, respond_text},
     },
     library::{MediaPath, media_type},
     wire::http1::{AnswerHead, Head},
@@ -91,7 +91,7 @@ async fn answer(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse
 /// Whether a file is a text that is sent in a coding to whoever takes it.
 fn is_coded(file: &File, media_type: &str) -> bool {
     let length = usize::try_from(file.len()).unwrap_or(usize::MAX);
-    coding::applies_to(media_type, length) && file.len() <= CODED_BYTES_MAX
+    content_coding::applies_to(media_type, length) && file.len() <= CODED_BYTES_MAX
 }
 
 /// A file as it is.

@@ -14,7 +14,7 @@ use futures::{Stream, stream};
 
 use crate::{
     extent::{ReadError, Source as _, disk::File},
-    http::{Site, endless::endless, respond},
+    http::{Site, following::endless, respond},
     library::{Library, MediaPath, watch::Waited},
     wire::body::Handling,
 };

@@ -9,11 +9,11 @@ use crate::{
     extent::{Caching, ReadError, disk::File},
     http::{
         Error, Site,
-        made::Product,
-        text::{Text, respond_text},
+        text_response::{Text, respond_text},
     },
     library::Index,
     package::inspect::{self, report::Report},
+    titles::manifest_cache::Product,
 };
 
 /// Answers with the report, of a file that is no movie too.

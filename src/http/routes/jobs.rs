@@ -12,20 +12,19 @@ use actix_web::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::opened;
+use crate::titles::opened;
 use crate::{
-    derive::Task,
     http::{
-        Error, Site, content,
+        Error, Site,
+        authorization::{self, Permit},
+        content,
         events::{Jobs, is_shown},
-        guard::{self, Permit},
-        wish::Wish,
     },
-    jobs::{
-        queue::{Class, Filter, Job, JobId, Queue, QueueError, State},
-        text::JobText,
-    },
+    jobs::text::JobText,
     library::MediaPath,
+    queue::{Class, Filter, Job, JobId, Queue, QueueError, State},
+    titles::job_request::Wish,
+    transcode::Task,
 };
 
 /// Jobs on a page when nothing else is asked, and at most.
@@ -144,7 +143,7 @@ async fn show(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error>
 }
 
 async fn wish(request: &HttpRequest, content: Payload, site: &Site) -> Result<HttpResponse, Error> {
-    let permit = guard::permit(request, site)?;
+    let permit = authorization::permit(request, site)?;
     let wish: Wish = read(content, site).await?;
     if let Some(lacks) = site.gallery.load().as_ref().and_then(|gallery| gallery.lacks) {
         return Err(Error::NotReady(lacks));
@@ -185,7 +184,7 @@ async fn change(
     content: Payload,
     site: &Site,
 ) -> Result<HttpResponse, Error> {
-    let permit = guard::permit(request, site)?;
+    let permit = authorization::permit(request, site)?;
     let id = shown(request, site).await?;
     let Change { priority } = read(content, site).await?;
     if !(-PRIORITY_MAX..=PRIORITY_MAX).contains(&priority) {
@@ -198,7 +197,7 @@ async fn change(
 }
 
 async fn end(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error> {
-    let permit = guard::permit(request, site)?;
+    let permit = authorization::permit(request, site)?;
     let id = shown(request, site).await?;
     let job = alter(permit, site, async move |queue| queue.cancel(id).await).await?;
     match job {
@@ -210,7 +209,7 @@ async fn end(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error> 
 }
 
 async fn begin_again(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error> {
-    let permit = guard::permit(request, site)?;
+    let permit = authorization::permit(request, site)?;
     let id = shown(request, site).await?;
     let job = alter(permit, site, async move |queue| queue.retry(id).await).await?;
     match job {

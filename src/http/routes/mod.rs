@@ -2,24 +2,19 @@
 //! leaves the rest to the rules of HTTP.
 
 pub mod api;
-mod company;
 pub mod events;
 pub mod files;
 pub mod follow;
 mod inspect;
 pub mod jobs;
-mod ladder;
 pub mod openapi;
-mod opened;
 pub mod operations;
 pub mod page;
-mod pictures;
+pub mod pictures;
 mod progressive;
-mod remuxed;
 pub mod streams;
 mod texts;
 
-use std::time::Duration;
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -35,9 +30,6 @@ use crate::{
     library::MediaPath,
     wire::http1::{AnswerHead, Head},
 };
-
-/// A file that was seen to grow within this time is still being written.
-const GROWING: Duration = Duration::from_secs(2);
 
 /// Answers in front of the App what needs no waiting, with the result that the App would have.
 pub fn answer_now(

@@ -16,7 +16,7 @@ use crate::{
     extent::Caching,
     http::{
         Error, Site, cors,
-        text::{Text, respond_text},
+        text_response::{Text, respond_text},
     },
 };
 

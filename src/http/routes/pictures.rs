@@ -12,18 +12,14 @@ use actix_web::{
 };
 use percent_encoding::percent_decode_str;
 
-use super::{opened::Opened, progressive::milliseconds, streams, texts};
+use super::{progressive::milliseconds, streams, texts};
+use crate::titles::opened::Opened;
 use crate::{
-    derive::{
-        Make, Picture, Task,
-        pictures::{Asked, SizeRefused},
-    },
     extent::{Caching, Content, Extent, Extents, ReadError, Validator},
     http::{
         Error, Site,
-        derived::{Storyboard as Dialect, TrackFile, View},
-        gallery::{Gallery, Stands},
-        text::{Text, respond_text},
+        text_response::{Text, respond_text},
+        urls::{Storyboard as Dialect, TrackFile, View},
     },
     library::MediaPath,
     movie::Track,
@@ -32,6 +28,11 @@ use crate::{
         stills::{self, StillsRefused},
         storyboard::{Coding, Geometry, Storyboard, bif, dialects, display_size},
         title,
+    },
+    titles::artifacts::{Gallery, Stands},
+    transcode::{
+        Make, Picture, Task,
+        images::{Asked, SizeRefused},
     },
 };
 
@@ -118,7 +119,7 @@ pub(super) async fn serve(
 }
 
 /// The storyboard of a title, if there is somebody to make it and something to make it of.
-pub(super) fn storyboard(site: &Site, opened: &Opened, prefix: &str) -> Option<Storyboard> {
+pub fn storyboard(site: &Site, opened: &Opened, prefix: &str) -> Option<Storyboard> {
     let gallery = site.gallery.load_full()?;
     if gallery.lacks.is_some() {
         return None;

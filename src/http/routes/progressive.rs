@@ -5,7 +5,8 @@ use std::sync::Arc;
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use percent_encoding::percent_decode_str;
 
-use super::{opened::Opened, streams};
+use super::streams;
+use crate::titles::opened::Opened;
 use crate::{
     extent::{Caching, Content, Extent, Extents, ReadError, Source, Validator},
     http::{Error, Site},

@@ -4,30 +4,27 @@ use std::{sync::Arc, time::Instant};
 
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _, http::StatusCode, web::Data};
 
-use super::{
-    Read,
-    company::Company,
-    inspect,
-    ladder::{self, MadeTrack},
+use super::{Read, inspect, pictures, progressive, read_method, texts};
+use crate::titles::opened::GROWING;
+use crate::titles::{
+    assets::Company,
+    job_tracks::{self, MadeTrack},
     opened::{self, Opened, index, version_of},
-    pictures, progressive, read_method,
-    remuxed::{self, Asking},
-    texts,
+    remux::{self, Asking},
 };
 use crate::{
     extent::{Caching, Content, Extent, Extents, ReadAt, ReadError, Source, Validator},
     http::{
-        Error, Site, cors,
-        derived::{Derived, TrackFile, View},
+        Error, Site, cors, extents_view,
         fields::reading,
-        layout,
-        made::Product,
         respond::{self, Answer, respond},
-        text::{Text, answer_text, respond_text},
+        text_response::{Text, answer_text, respond_text},
+        urls::{Derived, TrackFile, View},
     },
     library::MediaPath,
     movie::{Movie, Track},
     package::{cmaf, dash, hls, title},
+    titles::manifest_cache::Product,
     wire::http1::{AnswerHead, Head},
 };
 
@@ -59,14 +56,14 @@ pub fn answer_now(
     }
     let begun = Instant::now();
     let file = site.library.open_now(&title)?;
-    if file.has_grown_within(super::GROWING) {
+    if file.has_grown_within(GROWING) {
         return None;
     }
     let opened = match site.library.indices.get(&file)? {
         Ok(movie) => Opened::new(file, movie, site, begun),
         Err(_) => {
             let source = version_of(&file, site);
-            let (file, movie) = remuxed::open_now(site, &title, source)?;
+            let (file, movie) = remux::open_now(site, &title, source)?;
             Opened { source, ..Opened::new(file, movie, site, begun) }
         }
     };
@@ -172,7 +169,7 @@ async fn make(
         View::Multivariant | View::Mpd => {
             let is_hls = view == View::Multivariant;
             let product = if is_hls { Product::Multivariant } else { Product::Mpd };
-            ladder::have_it_heard(site, title, opened);
+            job_tracks::have_it_heard(site, title, opened);
             let company = Company::of(site, title, opened, request.uri().path()).await?;
             manifest(request, site, title, opened, company, product).await
         }
@@ -229,8 +226,8 @@ pub(super) async fn send(
     site: &Site,
     content: Content,
 ) -> Result<HttpResponse, Error> {
-    if layout::is_wanted(request) {
-        return layout::respond(request, site, content).await;
+    if extents_view::is_wanted(request) {
+        return extents_view::respond(request, site, content).await;
     }
     Ok(respond(request, &site.settings.load(), content))
 }

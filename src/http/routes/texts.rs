@@ -4,19 +4,17 @@ use std::{ops::Range, sync::Arc};
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 
-use super::{
-    company::{self, Company, From, Rendition, Sound, TextSource, text_track},
-    files,
+use super::{files, streams};
+use crate::titles::{
+    assets::{self, Company, From, Rendition, Sound, TextSource, text_track},
     opened::Opened,
-    streams,
 };
 use crate::{
     extent::{Caching, ReadError},
     http::{
         Error, Site,
-        derived::TrackFile,
-        made::Product,
-        text::{Text, respond_text},
+        text_response::{Text, respond_text},
+        urls::TrackFile,
     },
     library::MediaPath,
     package::{
@@ -25,6 +23,7 @@ use crate::{
         text::{self, Subtitles, TimestampMap},
         title,
     },
+    titles::manifest_cache::Product,
 };
 
 pub(super) const VTT: &str = "text/vtt; charset=utf-8";
@@ -44,7 +43,7 @@ pub(super) async fn serve(
     opened: &Opened,
     (version, number, file): (&str, usize, TrackFile),
 ) -> Result<HttpResponse, Error> {
-    let texts = company::texts(site, title, opened).await?;
+    let texts = assets::texts(site, title, opened).await?;
     let source = texts.get(number).ok_or(Error::NotFound)?;
     if version != source.version.to_string() {
         return Err(Error::NotFound);

@@ -10,14 +10,10 @@ use tokio::{
 
 use super::Worker;
 use crate::{
-    derive::{Failure, Next, Task, Watch},
-    jobs::{
-        is_told,
-        queue::{
-            Artifact, Beat, Class, Job, Lease, NewArtifact, NewJob, Progress, QueueError, Retry,
-        },
-    },
+    jobs::is_told,
+    queue::{Artifact, Beat, Class, Job, Lease, NewArtifact, NewJob, Progress, QueueError, Retry},
     store::artifacts::Key,
+    transcode::{Failure, Next, Task, Watch},
 };
 
 /// How often progress is reported, if there is any.

@@ -1,7 +1,7 @@
 //! A worker: claims jobs, has them made, and reports.
 //!
 //! It is a process of its own (`headwater worker`), on this machine or another that reaches the same
-//! database and folder. What it makes is [`derive`](crate::derive)'s business. Here is what must hold
+//! database and folder. What it makes is [`derive`](crate::transcode)'s business. Here is what must hold
 //! however that ends: a job is held by a lease that is renewed while it is worked on; whoever lost the
 //! lease publishes nothing and acknowledges nothing; whoever is asked to stop gives its jobs back.
 
@@ -17,8 +17,8 @@ use tokio::{
 };
 
 use self::{attempt::Attempt, slots::Slots};
-use super::queue::{Class, Queue};
-use crate::{derive::Maker, store::artifacts::Artifacts};
+use crate::queue::{Class, Queue};
+use crate::{store::artifacts::Artifacts, transcode::Maker};
 
 /// How often the queue is looked at although nothing has changed: jobs become due, and leases run out.
 /// Also how long to wait before a database that failed is asked again.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::jobs::queue::Class;
+use crate::queue::Class;
 
 /// Places for jobs. Pictures have places of their own: somebody waits for them, and they take a second.
 pub(super) struct Slots {

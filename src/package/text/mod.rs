@@ -5,7 +5,7 @@
 //! such faults, so that a player sees none of it: [`segment()`] for HLS, [`whole`] for DASH and for
 //! download.
 //!
-//! Which files belong to a title is known to [`library::sidecars`](crate::library::sidecars), which
+//! Which files belong to a title is known to [`library::sidecars`](crate::library::sidecar_name), which
 //! samples a track has, to whoever reads the movie.
 
 mod collect;

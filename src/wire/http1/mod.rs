@@ -30,9 +30,9 @@ pub use intake::{FIELDS_MAX, HEAD_BYTES_MAX, Head, TARGET_BYTES_MAX, is_host};
 
 use self::{answer::Framing, content::ends_connection, intake::find_head};
 use super::{
-    ahead::Ahead,
     body::{Body, Tally},
     connection::{Client, Patience, Protocol},
+    notsent_limit::Ahead,
     refusal::Refusal,
     send::Sending,
     socket::Socket,

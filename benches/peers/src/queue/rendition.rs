@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use headwater::derive::ladder::{
-    encode::{self, Colours, Encoder, Start},
-    pieces::Pieces,
-    rungs::{Coding, Effort, Pictures, Rung},
-};
 use headwater::extent::disk::PlainFile;
 use headwater::movie::Movie;
+use headwater::transcode::ladder::{
+    chunks::Pieces,
+    encode::{self, Colours, Encoder, Start},
+    spec::{Coding, Effort, Pictures, Rung},
+};
 
 use super::films::{Films, limit};
 use super::likeness::{self, Likeness};

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use headwater::derive::ladder::rungs::Effort;
+use headwater::transcode::ladder::spec::Effort;
 
 use super::films::Films;
 use super::rendition;

@@ -1,0 +1,160 @@
+//! What people may ask for, and the task that it becomes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::http::Error;
+use crate::{
+    extent::disk::Version,
+    library::MediaPath,
+    movie::{Movie, Track},
+    package::stills,
+    transcode::{
+        Make, Task,
+        ladder::{
+            audio,
+            spec::{Coding, Effort, Pictures, Rung},
+        },
+    },
+};
+
+/// Something that is to be made of a title.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Wish {
+    /// Its pictures encoded anew.
+    Rendition {
+        /// The title's path.
+        title: String,
+        /// Lines of the pictures; of upright ones, the width.
+        height: u32,
+        /// The codec.
+        codec: Coding,
+        /// How long the encoder searches.
+        #[serde(default)]
+        effort: Effort,
+    },
+    /// Small pictures of all of it, for the bar by which players seek.
+    Storyboard {
+        /// The title's path.
+        title: String,
+    },
+    /// AAC of a sound that browsers do not play.
+    Sound {
+        /// The title's path.
+        title: String,
+        /// Of which track, by its identifier; else of the first that they do not play.
+        #[serde(default)]
+        track: Option<u32>,
+    },
+    /// The movie of a file that is none, so that it plays at once when somebody asks for it.
+    Remux {
+        /// The title's path.
+        title: String,
+    },
+}
+
+impl Wish {
+    /// The path of the title that it is about.
+    pub fn title(&self) -> &str {
+        match self {
+            Self::Rendition { title, .. }
+            | Self::Storyboard { title }
+            | Self::Sound { title, .. }
+            | Self::Remux { title } => title,
+        }
+    }
+
+    /// What goes with it, so that the title can be heard where it can be seen: AAC of all sounds that
+    /// browsers do not play, with a rendition.
+    pub fn company(&self, title: &MediaPath, version: Version, movie: &Movie) -> Vec<Task> {
+        let Self::Rendition { .. } = self else {
+            return Vec::new();
+        };
+        Make::sounds(movie).map(|make| Task::new(title, version, make)).collect()
+    }
+
+    /// The task that makes it of a title, of which `movie` is what plays. Errors if it cannot be had of
+    /// this one.
+    pub fn task(&self, title: &MediaPath, version: Version, movie: &Movie) -> Result<Task, Error> {
+        let make = match self {
+            Self::Remux { .. } => {
+                return Err(Error::Unprocessable("it plays as it is".into()));
+            }
+            Self::Storyboard { .. } => {
+                stills::track(movie)?;
+                Make::Storyboard
+            }
+            Self::Sound { track: wanted, .. } => {
+                let is_wanted = |track: &&Track| wanted.is_none_or(|id| track.id == id);
+                let track = audio::encodable(movie).find(is_wanted).ok_or_else(|| {
+                    Error::Unprocessable("it has no such sound that browsers do not play".into())
+                })?;
+                Make::Sound { track: track.id }
+            }
+            Self::Rendition { height, codec, effort, .. } => {
+                let pictures = Pictures::of(stills::track(movie)?).ok_or(Error::NotFound)?;
+                let rung = Rung::new(&pictures, *height, *codec, *effort).ok_or_else(|| {
+                    let lines = pictures.lines();
+                    Error::Unprocessable(format!(
+                        "height must be from 2 to {lines}, which is what the title has"
+                    ))
+                })?;
+                Make::Rendition { rung }
+            }
+        };
+        Ok(Task::new(title, version, make))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wish(json: &str) -> Result<Wish, String> {
+        serde_json::from_str(json).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_wish_is_understood_whole_or_not_at_all() {
+        let title = || "films/a.mp4".to_owned();
+        for (json, expected) in [
+            (
+                r#"{"kind":"rendition","title":"films/a.mp4","height":720,"codec":"h264"}"#,
+                Wish::Rendition {
+                    title: title(),
+                    height: 720,
+                    codec: Coding::H264,
+                    effort: Effort::Quick,
+                },
+            ),
+            (r#"{"kind":"storyboard","title":"films/a.mp4"}"#, Wish::Storyboard { title: title() }),
+            (r#"{"kind":"remux","title":"films/a.mp4"}"#, Wish::Remux { title: title() }),
+            (
+                r#"{"kind":"sound","title":"films/a.mp4"}"#,
+                Wish::Sound { title: title(), track: None },
+            ),
+            (
+                r#"{"kind":"sound","title":"films/a.mp4","track":2}"#,
+                Wish::Sound { title: title(), track: Some(2) },
+            ),
+        ] {
+            assert_eq!(wish(json), Ok(expected), "{json}");
+        }
+        for (json, told) in [
+            ("", "EOF"),
+            ("[]", "kind"),
+            (r#"{"title":"a.mp4"}"#, "kind"),
+            (r#"{"kind":"film","title":"a.mp4"}"#, "film"),
+            (r#"{"kind":"storyboard"}"#, "title"),
+            (r#"{"kind":"storyboard","title":7}"#, "7"),
+            (r#"{"kind":"storyboard","title":"a.mp4","height":720}"#, "height"),
+            (r#"{"kind":"rendition","title":"a.mp4","codec":"h264"}"#, "height"),
+            (r#"{"kind":"rendition","title":"a.mp4","height":720,"codec":"h263"}"#, "h263"),
+            (r#"{"kind":"rendition","title":"a.mp4","height":-1,"codec":"h264"}"#, "-1"),
+            (r#"{"kind":"storyboard","title":"a.mp4"} more"#, "trailing"),
+        ] {
+            let error = wish(json).expect_err(json);
+            assert!(error.contains(told), "{json}: {error}");
+        }
+    }
+}
