@@ -22,7 +22,7 @@ use criterion::{BenchmarkGroup, Criterion, measurement::WallTime};
 use headwater::{
     extent::{
         ReadAt, ReadError, Source,
-        disk::{Buffers, File, LaneSettings, Root, RootSettings},
+        disk::{Buffers, DiskPoolSettings, File, Root, RootSettings},
     },
     movie::{Movie, Track},
     package::{
@@ -125,7 +125,7 @@ impl Film {
         let runtime = Runtime::new().expect("a runtime");
         let deadline = Duration::from_secs(60);
         let settings = RootSettings {
-            lane: LaneSettings { threads: 1, queue: 16, deadline },
+            lane: DiskPoolSettings { threads: 1, queue: 16, deadline },
             open_files: 4,
             trust: Duration::from_secs(3600),
             settle: None,

@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     config::{ConfigError, KEYS, Layer, NamedDir, RootConfig, Settings},
-    jobs::supervisor::{Patience, WorkerCommand},
+    jobs::supervisor::{Timeouts, WorkerCommand},
     serve::{self, worker},
     transcode::program::find_program,
     transcode::sandbox::Confinement,
@@ -121,7 +121,7 @@ fn worker_beside() -> std::io::Result<WorkerCommand> {
     let arguments = ["worker", "--supervised"].map(OsString::from);
     let arguments = arguments.into_iter().chain(typed).collect();
     let program = std::env::current_exe()?;
-    Ok(WorkerCommand { program, arguments, patience: Patience::default() })
+    Ok(WorkerCommand { program, arguments, patience: Timeouts::default() })
 }
 
 /// Variables that look like ours and are none: most likely misspelt.

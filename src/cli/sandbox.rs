@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use crate::{
-    sys::sched::{self, Turns},
+    sys::sched::{self, Policy},
     transcode::sandbox::{Confinement, EXIT_REFUSED, PREFIX},
 };
 
@@ -11,7 +11,7 @@ use crate::{
 pub fn run(confinement: Confinement) -> ExitCode {
     if confinement.only_spare {
         // Where it cannot be, it still yields as whoever started it does.
-        let _ = sched::ask_for(Turns::Spare);
+        let _ = sched::set_policy(Policy::Idle);
     }
     match confinement.enforce() {
         Ok(enforced) => {

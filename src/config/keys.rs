@@ -135,7 +135,7 @@ settings! {
     fixed log_format("HEADWATER_LOG_FORMAT"): LogFormat = "\"text\"";
 
     /// I/O workers, each a thread; 0 is one per core.
-    fixed workers("HEADWATER_WORKERS"): Within<0, 1024> = "0";
+    fixed io_threads("HEADWATER_IO_THREADS"): Within<0, 1024> = "0";
     /// Connections at most; more wait to be accepted.
     fixed max_connections("HEADWATER_MAX_CONNECTIONS"): Within<1, 10_000_000> = "16000";
     /// Connections at most from one address; 0 is any number, as it must be behind a proxy.
@@ -145,17 +145,17 @@ settings! {
     /// Seconds that a client may take for the head of a request, once it has begun.
     fixed head_timeout_s("HEADWATER_HEAD_TIMEOUT_S"): Within<1, 3_600> = "10";
     /// Seconds that a client may take less than 4 KiB of its response before it is cut. A paused player is such a client.
-    fixed stall_limit_s("HEADWATER_STALL_LIMIT_S"): Within<1, 604_800> = "900";
+    fixed send_timeout_s("HEADWATER_SEND_TIMEOUT_S"): Within<1, 604_800> = "900";
     /// Seconds that running responses are given to end after SIGTERM.
     fixed drain_s("HEADWATER_DRAIN_S"): Within<0, 86_400> = "30";
     /// KiB of a file that one call hands to the kernel; between two calls the file is looked at, and others have their turn.
     fixed window_kib("HEADWATER_WINDOW_KIB"): Within<4, 1_048_576> = "4096";
     /// KiB that the kernel takes ahead of what a client has room for. Little, so that a seek or a viewer who goes wastes little; a client that takes much is given up to 4 MiB.
-    fixed unsent_kib("HEADWATER_UNSENT_KIB"): Within<16, 1_048_576> = "1024";
+    fixed notsent_lowat_kib("HEADWATER_NOTSENT_LOWAT_KIB"): Within<16, 1_048_576> = "1024";
     /// KiB that the kernel keeps for a connection until they are acknowledged; 0 leaves that to the kernel, which goes by the connection's speed.
     fixed send_buffer_kib("HEADWATER_SEND_BUFFER_KIB"): Within<0, 1_000_000> = "0";
     /// KiB per second that a connection is sent at most; 0 is as fast as it goes.
-    fixed pace_kib_s("HEADWATER_PACE_KIB_S"): Within<0, 1_000_000_000> = "0";
+    fixed rate_limit_kib_s("HEADWATER_RATE_LIMIT_KIB_S"): Within<0, 1_000_000_000> = "0";
     /// TCP congestion control of accepted connections, such as cubic or bbr. Default: the system's.
     fixed tcp_congestion("HEADWATER_TCP_CONGESTION"): String;
 
@@ -168,9 +168,9 @@ settings! {
     /// Files of each root that are kept open for the next request.
     fixed open_files("HEADWATER_OPEN_FILES"): Within<16, 1_000_000> = "1024";
     /// Milliseconds that an open file is taken to be still the one under its name; a change that the kernel reports ends this at once.
-    fixed open_file_trust_ms("HEADWATER_OPEN_FILE_TRUST_MS"): Within<0, 3_600_000> = "1000";
+    fixed revalidate_ms("HEADWATER_REVALIDATE_MS"): Within<0, 3_600_000> = "1000";
     /// Milliseconds that a file must have been left alone before it is sent straight from the page cache; until then it is copied, and checked after each read.
-    fixed settle_ms("HEADWATER_SETTLE_MS"): Within<0, 3_600_000> = "2000";
+    fixed write_quiet_ms("HEADWATER_WRITE_QUIET_MS"): Within<0, 3_600_000> = "2000";
     /// MiB of buffers for pieces of files on their way to a connection.
     fixed body_buffers_mib("HEADWATER_BODY_BUFFERS_MIB"): Within<1, 65_536> = "32";
 
@@ -194,15 +194,15 @@ settings! {
     /// Where the queue is kept: postgres://user@host/name, or sqlite:FILE. Default: headwater.db in the data folder.
     fixed database("HEADWATER_DATABASE"): String;
     /// Whether a worker is started beside the server, for pictures and renditions. Others may run elsewhere: headwater worker.
-    fixed worker("HEADWATER_WORKER"): bool = "true";
+    fixed local_worker("HEADWATER_LOCAL_WORKER"): bool = "true";
     /// Films, or pieces of films, that a worker encodes at the same time; 0 is one per core.
     fixed encode_slots("HEADWATER_ENCODE_SLOTS"): Within<0, 1024> = "0";
     /// Seconds that a piece of a film lasts about, which is encoded by itself: so long that starting an encoder does not count, so short that all slots have one, and that little is lost with a worker.
-    fixed piece_s("HEADWATER_PIECE_S"): Within<1, 3_600> = "60";
+    fixed chunk_s("HEADWATER_CHUNK_S"): Within<1, 3_600> = "60";
     /// Pictures that a worker makes at the same time, besides what it encodes.
-    fixed picture_slots("HEADWATER_PICTURE_SLOTS"): Within<1, 1024> = "2";
+    fixed image_slots("HEADWATER_IMAGE_SLOTS"): Within<1, 1024> = "2";
     /// How much a worker yields to everything else on the machine: 0 not at all, 19 the most. Pieces of films are encoded only while nobody else wants the processor, unless this is 0.
-    fixed worker_nice("HEADWATER_WORKER_NICE"): Within<0, 19> = "10";
+    fixed worker_niceness("HEADWATER_WORKER_NICENESS"): Within<0, 19> = "10";
     /// MiB of memory that one run of ffmpeg may take.
     fixed job_memory_mib("HEADWATER_JOB_MEMORY_MIB"): Within<128, 1_048_576> = "4096";
     /// Seconds that one run of ffmpeg for a film, or a piece of one, may last.
@@ -216,13 +216,13 @@ settings! {
     /// What confines ffmpeg: required refuses to run it where the kernel cannot, where-available does what the kernel can, off is for trusted files alone.
     fixed sandbox("HEADWATER_SANDBOX"): Sandboxing = "\"required\"";
     /// MiB of pictures and renditions that are kept; those used longest ago go first.
-    fixed artifacts_mib("HEADWATER_ARTIFACTS_MIB"): Within<16, 1_073_741_824> = "20480";
+    fixed artifacts_max_mib("HEADWATER_ARTIFACTS_MAX_MIB"): Within<16, 1_073_741_824> = "20480";
     /// MiB that stay free on the disk of the data folder: no job begins that would need them.
-    fixed disk_spare_mib("HEADWATER_DISK_SPARE_MIB"): Within<0, 1_073_741_824> = "1024";
+    fixed min_free_disk_mib("HEADWATER_MIN_FREE_DISK_MIB"): Within<0, 1_073_741_824> = "1024";
     /// Seconds that a request for a picture waits for it to be made before it is told to come again.
-    live picture_wait_s("HEADWATER_PICTURE_WAIT_S"): Within<0, 60> = "10";
+    live image_wait_s("HEADWATER_IMAGE_WAIT_S"): Within<0, 60> = "10";
     /// Which titles are encoded without being asked for: off none, unplayable those that browsers cannot play, all every title.
-    live renditions("HEADWATER_RENDITIONS"): RenditionPolicy = "\"off\"";
+    live auto_renditions("HEADWATER_AUTO_RENDITIONS"): RenditionPolicy = "\"off\"";
 
     /// Seconds that caches may keep a file before they ask whether it has changed.
     live file_max_age_s("HEADWATER_FILE_MAX_AGE_S"): Within<0, 31_536_000> = "60";
@@ -237,7 +237,7 @@ settings! {
     /// Seconds after its writer was seen to close a followed file until its response ends.
     live follow_closed_s("HEADWATER_FOLLOW_CLOSED_S"): Within<0, 86_400> = "2";
     /// Folder with the page's sources, to serve them as they are while they are worked on. Default: the built-in page.
-    fixed page_dir("HEADWATER_PAGE_DIR"): PathBuf;
+    fixed ui_dir("HEADWATER_UI_DIR"): PathBuf;
 }
 
 /// A default of the list. They are literals, and a test reads each of them.

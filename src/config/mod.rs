@@ -60,7 +60,7 @@ impl Layer {
             .map_err(|error| ConfigError::Parse { path: owned(), error: Box::new(error) })?;
         let base = path.parent().unwrap_or(Path::new(""));
         let paths =
-            [&mut layer.data, &mut layer.page_dir, &mut layer.api_token_file].into_iter().flatten();
+            [&mut layer.data, &mut layer.ui_dir, &mut layer.api_token_file].into_iter().flatten();
         let secrets = layer.webhook.iter_mut().map(|webhook| &mut webhook.secret_file);
         for relative in paths.chain(layer.root.iter_mut().map(|root| &mut root.dir)).chain(secrets)
         {
@@ -157,8 +157,8 @@ mod tests {
 
     #[test]
     fn an_impossible_value_is_refused_with_key_value_and_range() {
-        let error = toml::from_str::<Layer>("workers = 5000").expect_err("too many").to_string();
-        for part in ["line 1", "workers = 5000", "5000 is not a whole number from 0 to 1024"] {
+        let error = toml::from_str::<Layer>("io_threads = 5000").expect_err("too many").to_string();
+        for part in ["line 1", "io_threads = 5000", "5000 is not a whole number from 0 to 1024"] {
             assert!(error.contains(part), "{error} lacks {part:?}");
         }
     }
@@ -179,7 +179,7 @@ mod tests {
             Settings::from_layers(&[layer("drain_s = 1"), layer("drain_s = 2\nlog = 'warn'")]);
         assert_eq!(settings.drain_s.get(), 1);
         assert_eq!(&*settings.log, "warn");
-        assert_eq!(settings.workers.get(), 0);
+        assert_eq!(settings.io_threads.get(), 0);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::{
     events::Jobs,
     routes::{api, events, files, jobs, openapi, operations, page, streams},
 };
-use crate::titles::{artifacts::Gallery, manifest_cache::Made};
+use crate::titles::{artifacts::Artifacts, manifest_cache::ManifestCache};
 use crate::{
     config::Settings,
     library::Library,
@@ -36,11 +36,11 @@ pub struct Site {
     /// What whoever changes something must show, as of the last reload.
     pub token: ArcSwapOption<Token>,
     /// What jobs made of titles, if there is a queue: nothing that plays depends on it.
-    pub gallery: ArcSwapOption<Gallery>,
+    pub artifacts: ArcSwapOption<Artifacts>,
     /// The queue of jobs, if there is one: nothing that plays depends on it.
     pub jobs: ArcSwapOption<Jobs>,
     /// What was made of titles.
-    pub made: Made,
+    pub made: ManifestCache,
     /// What is counted.
     pub metrics: Metrics,
     /// The runtime beside the I/O workers.
@@ -59,14 +59,14 @@ impl Site {
         metrics: Metrics,
         beside: Handle,
     ) -> Arc<Self> {
-        let made = Made::new(settings.manifest_cache_mib.get() << 20);
+        let made = ManifestCache::new(settings.manifest_cache_mib.get() << 20);
         let settings = ArcSwap::from_pointee(settings);
         let places = Semaphore::new(PLACES_BESIDE);
         Arc::new(Self {
             library,
             settings,
             token: ArcSwapOption::empty(),
-            gallery: ArcSwapOption::empty(),
+            artifacts: ArcSwapOption::empty(),
             jobs: ArcSwapOption::empty(),
             made,
             metrics,
@@ -78,7 +78,7 @@ impl Site {
 
     /// Makes a call beside the I/O workers, because it takes longer than a millisecond. Refused when
     /// too many wait already.
-    pub async fn run_beside<T: Send + 'static>(
+    pub async fn spawn_blocking_limited<T: Send + 'static>(
         &self,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
@@ -89,7 +89,7 @@ impl Site {
 
     /// Awaits something beside the I/O workers, because it needs another runtime than theirs: what
     /// comes over a database's connections. It goes on when nobody waits for it any more.
-    pub async fn await_beside<T: Send + 'static>(
+    pub async fn spawn_limited<T: Send + 'static>(
         &self,
         future: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Error> {
@@ -99,12 +99,17 @@ impl Site {
     }
 
     /// From now on there is a queue, of which these are told.
-    pub async fn open_queue(&self, queue: Queue, gallery: Arc<Gallery>, webhooks: Vec<Webhook>) {
+    pub async fn open_queue(
+        &self,
+        queue: Queue,
+        artifacts: Arc<Artifacts>,
+        webhooks: Vec<Webhook>,
+    ) {
         webhooks::start(&queue, webhooks, &self.beside, &self.drain).await;
         let library = Arc::clone(&self.library);
         let jobs = Jobs::new(queue, library, self.beside.clone(), self.drain.clone());
         self.jobs.store(Some(Arc::new(jobs)));
-        self.gallery.store(Some(gallery));
+        self.artifacts.store(Some(artifacts));
     }
 
     /// From now on the server is not ready any more, so that balancers send nobody new.
@@ -138,7 +143,7 @@ pub fn configure(config: &mut web::ServiceConfig, site: &Arc<Site>) {
         .service(web::resource("/readyz").to(operations::ready))
         .service(web::resource("/metrics").to(operations::metrics))
         .service(web::resource(["/", "/watch/{path:.*}"]).to(page::page));
-    match &site.settings.load().page_dir {
+    match &site.settings.load().ui_dir {
         Some(sources) => config.service(actix_files::Files::new("/assets", sources)),
         None => config.service(web::resource("/assets/{name}").to(page::asset)),
     };

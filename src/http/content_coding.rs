@@ -13,14 +13,14 @@ const WORTH_IT_BYTES: usize = 1024;
 
 /// A coding that we write.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Coding {
+pub enum ContentCoding {
     /// `gzip`, which Apple requires for playlists.
     Gzip,
     /// `br`.
     Brotli,
 }
 
-impl Coding {
+impl ContentCoding {
     /// As it stands in Content-Encoding.
     pub fn name(self) -> &'static str {
         match self {
@@ -66,7 +66,7 @@ pub fn applies_to(media_type: &str, length: usize) -> bool {
 }
 
 /// The best coding that a client takes (RFC 9110 section 12.5.3); `None` for none.
-pub fn negotiate(fields: &impl Fields) -> Option<Coding> {
+pub fn negotiate(fields: &impl Fields) -> Option<ContentCoding> {
     let weight = |coding: &str| {
         let members =
             fields.lines(&ACCEPT_ENCODING).filter_map(|line| std::str::from_utf8(line).ok());
@@ -89,8 +89,8 @@ pub fn negotiate(fields: &impl Fields) -> Option<Coding> {
     };
     let (brotli, gzip) = (weight("br"), weight("gzip"));
     match (brotli > 0.0, gzip > 0.0) {
-        (true, _) if brotli >= gzip => Some(Coding::Brotli),
-        (_, true) => Some(Coding::Gzip),
+        (true, _) if brotli >= gzip => Some(ContentCoding::Brotli),
+        (_, true) => Some(ContentCoding::Gzip),
         _ => None,
     }
 }
@@ -108,17 +108,17 @@ mod tests {
     #[test]
     fn the_client_chooses_and_we_prefer_the_smaller() {
         for (value, expected) in [
-            ("gzip", Some(Coding::Gzip)),
-            ("gzip, deflate, br", Some(Coding::Brotli)),
-            ("br;q=0.5, gzip", Some(Coding::Gzip)),
-            ("br;q=0, gzip;q=0.1", Some(Coding::Gzip)),
-            ("*", Some(Coding::Brotli)),
-            ("*;q=0, gzip", Some(Coding::Gzip)),
+            ("gzip", Some(ContentCoding::Gzip)),
+            ("gzip, deflate, br", Some(ContentCoding::Brotli)),
+            ("br;q=0.5, gzip", Some(ContentCoding::Gzip)),
+            ("br;q=0, gzip;q=0.1", Some(ContentCoding::Gzip)),
+            ("*", Some(ContentCoding::Brotli)),
+            ("*;q=0, gzip", Some(ContentCoding::Gzip)),
             ("identity", None),
             ("gzip;q=0", None),
             ("gzip;q=x", None),
             ("gzip;q=0, br;q=0, *", None),
-            ("x-gzip", Some(Coding::Gzip)),
+            ("x-gzip", Some(ContentCoding::Gzip)),
             ("", None),
         ] {
             let mut fields = HeaderMap::new();
@@ -132,11 +132,11 @@ mod tests {
     fn what_was_coded_can_be_read_again() {
         let text = "a line of text\n".repeat(1000);
         let mut read = String::new();
-        let gzip = Coding::Gzip.encode(text.as_bytes());
+        let gzip = ContentCoding::Gzip.encode(text.as_bytes());
         flate2::read::GzDecoder::new(&gzip[..]).read_to_string(&mut read).expect("gzip");
         assert_eq!(read, text);
         read.clear();
-        let br = Coding::Brotli.encode(text.as_bytes());
+        let br = ContentCoding::Brotli.encode(text.as_bytes());
         brotli::Decompressor::new(&br[..], 4096).read_to_string(&mut read).expect("brotli");
         assert_eq!(read, text);
     }

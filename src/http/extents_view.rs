@@ -29,7 +29,7 @@ pub async fn respond(
     content: Content,
 ) -> Result<HttpResponse, Error> {
     let Content { extents, last_modified, .. } = content;
-    let lines = site.run_beside(move || layout(&extents)).await?;
+    let lines = site.spawn_blocking_limited(move || layout(&extents)).await?;
     let mut text = Text::made(lines, "text/plain; charset=utf-8", Caching::Revalidate);
     text.last_modified = last_modified;
     respond_text(request, site, text).await

@@ -3,7 +3,7 @@
 //! Here a request that the wire refused gets its answer, every answer gets the fields that all
 //! answers have, a panic becomes a 500 of its own request, and what was sent is counted and logged.
 //! There are two ways through it, with the same result: [`around`](Edge::around) the App, and the
-//! [`Front`], which answers what needs neither a router nor any waiting.
+//! [`FastPath`], which answers what needs neither a router nor any waiting.
 
 use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
 
@@ -30,8 +30,8 @@ use crate::{
     extent::{Extents, ReadError},
     telemetry::{Metrics, RequestIds},
     wire::{
-        body::{Body, Offer, Sendable, Tally},
-        http1::{AnswerHead, Front, Head, Prompt},
+        body::{Body, DirectBody, ResponseObserver, Sendable},
+        http1::{AnswerHead, FastPath, Head, ImmediateResponse},
         refusal::Refusal,
     },
 };
@@ -98,7 +98,8 @@ impl Edge {
 
     fn arrived(&self, request: &impl Asked, peer: Option<SocketAddr>) -> Arrived {
         let given = request.lines(&X_REQUEST_ID).next().filter(|id| is_request_id(id));
-        let id = given.map_or_else(|| RequestId::Made(self.request_ids.next()), RequestId::given);
+        let id = given
+            .map_or_else(|| RequestId::ManifestCache(self.request_ids.next()), RequestId::given);
         let entry = self.access_log.begin(request, peer.map(|peer| peer.ip()), id.as_bytes());
         let tally = AnswerTally { metrics: self.site.metrics.clone(), entry };
         Arrived { id, tally }
@@ -115,32 +116,34 @@ impl Edge {
         fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static(NOSNIFF));
         let id = HeaderValue::from_bytes(id.as_bytes());
         fields.insert(X_REQUEST_ID, id.expect("letters, digits and a few signs"));
-        let offer = response.extensions_mut().remove::<Offer>();
+        let offer = response.extensions_mut().remove::<DirectBody>();
         response.map_body(|_, body| Body { content: Sendable::of(offer, body), tally })
     }
 }
 
-impl Front for Edge {
-    type Tally = AnswerTally;
+impl FastPath for Edge {
+    type ResponseObserver = AnswerTally;
 
     fn answer(
         &self,
         request: &Head<'_>,
         peer: SocketAddr,
         head: &mut AnswerHead<'_>,
-    ) -> Option<Prompt<AnswerTally>> {
+    ) -> Option<ImmediateResponse<AnswerTally>> {
         let (status, answer) = routes::answer_now(request, &self.site, head)?;
         let Arrived { id, mut tally } = self.arrived(request, Some(peer));
         tally.answered(status);
         head.put(&X_CONTENT_TYPE_OPTIONS, NOSNIFF.as_bytes());
         head.put(&X_REQUEST_ID, id.as_bytes());
         Some(match answer {
-            Answer::Nothing => Prompt { length: None, extents: Extents::default(), tally },
+            Answer::Nothing => {
+                ImmediateResponse { length: None, extents: Extents::default(), tally }
+            }
             Answer::Content(extents) => {
                 let length = Some(extents.len());
                 let is_head = request.method == "HEAD";
                 let extents = if is_head { Extents::default() } else { extents };
-                Prompt { length, extents, tally }
+                ImmediateResponse { length, extents, tally }
             }
         })
     }
@@ -168,7 +171,7 @@ struct Arrived {
 
 enum RequestId {
     Given(Box<[u8]>),
-    Made([u8; 16]),
+    ManifestCache([u8; 16]),
 }
 
 impl RequestId {
@@ -179,7 +182,7 @@ impl RequestId {
     fn as_bytes(&self) -> &[u8] {
         match self {
             Self::Given(id) => id,
-            Self::Made(id) => id,
+            Self::ManifestCache(id) => id,
         }
     }
 }
@@ -199,7 +202,7 @@ impl AnswerTally {
     }
 }
 
-impl Tally for AnswerTally {
+impl ResponseObserver for AnswerTally {
     fn sent(&mut self, bytes: u64) {
         self.metrics.sent(bytes);
         if let Some(entry) = &mut self.entry {

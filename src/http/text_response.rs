@@ -18,7 +18,7 @@ use bytes::Bytes;
 use super::{
     Error, Site,
     conditional::{self, State, Verdict},
-    content_coding::{self, Coding},
+    content_coding::{self, ContentCoding},
     fields::{AnswerFields, Fields},
     respond::{self, Answer, respond},
 };
@@ -51,10 +51,10 @@ struct Coded {
 }
 
 impl Coded {
-    fn form(&self, coding: Coding) -> &OnceLock<Bytes> {
+    fn form(&self, coding: ContentCoding) -> &OnceLock<Bytes> {
         match coding {
-            Coding::Gzip => &self.gzip,
-            Coding::Brotli => &self.brotli,
+            ContentCoding::Gzip => &self.gzip,
+            ContentCoding::Brotli => &self.brotli,
         }
     }
 }
@@ -121,14 +121,14 @@ impl Text {
         (!is_sent).then(|| self.bytes.clone())
     }
 
-    fn kept_form(&self, coding: Coding) -> Option<&OnceLock<Bytes>> {
+    fn kept_form(&self, coding: ContentCoding) -> Option<&OnceLock<Bytes>> {
         self.coded.as_ref().map(|coded| coded.form(coding))
     }
 
     /// The text in a coding, made now and kept if the text is.
-    async fn code(&self, site: &Site, coding: Coding) -> Result<Bytes, Error> {
+    async fn code(&self, site: &Site, coding: ContentCoding) -> Result<Bytes, Error> {
         let bytes = self.bytes.clone();
-        let coded = site.run_beside(move || coding.encode(&bytes)).await?;
+        let coded = site.spawn_blocking_limited(move || coding.encode(&bytes)).await?;
         let kept = self.kept_form(coding);
         Ok(kept.map_or(coded.clone(), |kept| kept.get_or_init(|| coded).clone()))
     }
@@ -146,7 +146,7 @@ impl Text {
 
 /// In which form a text is sent.
 struct Form {
-    coding: Option<Coding>,
+    coding: Option<ContentCoding>,
     /// Whether others may get it in another.
     is_codable: bool,
     validator: Validator,

@@ -5,7 +5,7 @@
 
 use crate::{
     library::{MediaPath, PathRefused},
-    package::storyboard::Coding,
+    package::storyboard::ImageFormat,
 };
 
 /// Something that is made of a title.
@@ -33,7 +33,7 @@ pub enum View<'a> {
     /// `poster.jpg`.
     Poster,
     /// `thumbnail.jpg` or `thumbnail.webp`.
-    Thumbnail(Coding),
+    Thumbnail(ImageFormat),
     /// `storyboard.vtt` and its other forms.
     Storyboard(Storyboard),
     /// `preview.webp`: the film in a few seconds.
@@ -53,7 +53,7 @@ pub enum View<'a> {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Storyboard {
     /// `storyboard.jpg` or `.webp`: a sheet, the first if none is named.
-    Sheet(Coding),
+    Sheet(ImageFormat),
     /// `storyboard.vtt`: WebVTT with a place in a sheet for each time.
     WebVtt,
     /// `storyboard.json`: the same for scripts.
@@ -80,9 +80,9 @@ pub enum TrackFile {
     /// `all.vtt`.
     AllText,
     /// `<n>.jpg` or `<n>.webp`: a sheet of the storyboard.
-    Sheet(usize, Coding),
+    Sheet(usize, ImageFormat),
     /// `all.jpg` or `all.webp`: all of the title on one sheet.
-    Overview(Coding),
+    Overview(ImageFormat),
     /// `images.m3u8`: the storyboard as a playlist of sheets.
     Images,
 }
@@ -110,10 +110,10 @@ impl<'a> Derived<'a> {
             "inspect" => View::Inspect,
             "chapters.vtt" => View::Chapters,
             "poster.jpg" => View::Poster,
-            "thumbnail.jpg" => View::Thumbnail(Coding::Jpg),
-            "thumbnail.webp" => View::Thumbnail(Coding::Webp),
-            "storyboard.jpg" => View::Storyboard(Storyboard::Sheet(Coding::Jpg)),
-            "storyboard.webp" => View::Storyboard(Storyboard::Sheet(Coding::Webp)),
+            "thumbnail.jpg" => View::Thumbnail(ImageFormat::Jpg),
+            "thumbnail.webp" => View::Thumbnail(ImageFormat::Webp),
+            "storyboard.jpg" => View::Storyboard(Storyboard::Sheet(ImageFormat::Jpg)),
+            "storyboard.webp" => View::Storyboard(Storyboard::Sheet(ImageFormat::Webp)),
             "storyboard.vtt" => View::Storyboard(Storyboard::WebVtt),
             "storyboard.json" => View::Storyboard(Storyboard::Json),
             "storyboard.bif" => View::Storyboard(Storyboard::Bif),
@@ -145,8 +145,8 @@ impl TrackFile {
             "iframes.m3u8" => return Some(Self::IFrames),
             "init.mp4" => return Some(Self::Init),
             "all.vtt" => return Some(Self::AllText),
-            "all.jpg" => return Some(Self::Overview(Coding::Jpg)),
-            "all.webp" => return Some(Self::Overview(Coding::Webp)),
+            "all.jpg" => return Some(Self::Overview(ImageFormat::Jpg)),
+            "all.webp" => return Some(Self::Overview(ImageFormat::Webp)),
             "images.m3u8" => return Some(Self::Images),
             _ => {}
         }
@@ -155,8 +155,8 @@ impl TrackFile {
             (Some(number), "m4s") => index(number).map(Self::IFrame),
             (None, "m4s") => index(stem).map(Self::Segment),
             (None, "vtt") => index(stem).map(Self::Text),
-            (None, "jpg") => index(stem).map(|number| Self::Sheet(number, Coding::Jpg)),
-            (None, "webp") => index(stem).map(|number| Self::Sheet(number, Coding::Webp)),
+            (None, "jpg") => index(stem).map(|number| Self::Sheet(number, ImageFormat::Jpg)),
+            (None, "webp") => index(stem).map(|number| Self::Sheet(number, ImageFormat::Webp)),
             _ => None,
         }
     }
@@ -188,12 +188,12 @@ mod tests {
             ("a.mp4/~0/audio-1/i-1.m4s", "a.mp4", track("0", "audio-1", TrackFile::IFrame(0))),
             ("a.mp4/~0/text-1/3.vtt", "a.mp4", track("0", "text-1", TrackFile::Text(2))),
             ("x/~1/y/play.mp4", "x/~1/y", View::Progressive),
-            ("a.mp4/thumbnail.webp", "a.mp4", View::Thumbnail(Coding::Webp)),
+            ("a.mp4/thumbnail.webp", "a.mp4", View::Thumbnail(ImageFormat::Webp)),
             ("a.mp4/storyboard.bif", "a.mp4", View::Storyboard(Storyboard::Bif)),
             (
                 "a.mp4/~0/storyboard/2.jpg",
                 "a.mp4",
-                track("0", "storyboard", TrackFile::Sheet(1, Coding::Jpg)),
+                track("0", "storyboard", TrackFile::Sheet(1, ImageFormat::Jpg)),
             ),
         ] {
             let derived = Derived::parse(encoded).expect(encoded).expect(encoded);

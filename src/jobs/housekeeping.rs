@@ -6,7 +6,7 @@ use std::{collections::HashSet, time::Duration};
 use tokio::{task::spawn_blocking, time::interval};
 
 use crate::queue::{Artifact, Filter, Queue, QueueError, State};
-use crate::store::artifacts::{Artifacts, Key};
+use crate::store::artifacts::{ArtifactStore, Key};
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(10);
@@ -26,7 +26,7 @@ pub struct Housekeeping {
     /// The queue.
     pub queue: Queue,
     /// Where artifacts are.
-    pub artifacts: Artifacts,
+    pub artifacts: ArtifactStore,
     /// What they may take on disk together, in bytes.
     pub budget_bytes: u64,
     /// For how long ended jobs are remembered.

@@ -43,12 +43,12 @@ pub struct WorkerCommand {
     /// Its arguments.
     pub arguments: Vec<OsString>,
     /// How patient one is with it.
-    pub patience: Patience,
+    pub patience: Timeouts,
 }
 
 /// How patient one is with a worker.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct Timeouts {
     /// How long it may say nothing before it is taken to hang. It says something every [`ALIVE`].
     pub silence: Duration,
     /// How long to wait before it is started again: twice as long each time that it did not last,
@@ -57,7 +57,7 @@ pub struct Patience {
     pub pause_max: Duration,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
         Self {
             silence: Duration::from_secs(60),

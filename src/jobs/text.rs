@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use crate::queue::Job;
-use crate::transcode::{Make, Task};
+use crate::transcode::{JobSpec, Operation};
 
 /// A job as JSON.
 #[derive(Debug, Serialize)]
@@ -14,7 +14,7 @@ pub struct JobText {
     kind: String,
     title: String,
     /// What is to be made.
-    make: Option<Make>,
+    operation: Option<Operation>,
     state: &'static str,
     /// Whether it is to end as soon as it can.
     cancelling: bool,
@@ -41,7 +41,7 @@ struct ProgressText {
 
 impl From<&Job> for JobText {
     fn from(job: &Job) -> Self {
-        let task: Option<Task> = serde_json::from_str(&job.payload).ok();
+        let spec: Option<JobSpec> = serde_json::from_str(&job.payload).ok();
         let progress = ProgressText {
             percent: f64::from(job.progress.permille) / 10.0,
             stage: job.progress.stage.clone(),
@@ -51,7 +51,7 @@ impl From<&Job> for JobText {
             id: job.id.to_string(),
             kind: job.kind.clone(),
             title: job.title.clone(),
-            make: task.map(|task| task.make),
+            operation: spec.map(|spec| spec.operation),
             state: job.state.as_str(),
             cancelling: job.cancel_requested,
             priority: job.priority,

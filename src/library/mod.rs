@@ -27,7 +27,7 @@ use tokio::sync::Notify;
 pub use catalog::{Catalog, Title};
 pub use index_cache::{Index, IndexCache};
 pub use path::{MediaPath, PathRefused};
-pub use sidecars::Companions;
+pub use sidecars::Sidecars;
 
 use crate::extent::disk::{EntryKind, File, Identity, OpenError, Root};
 use watch::Watched;

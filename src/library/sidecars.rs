@@ -22,7 +22,7 @@ const COMPANIONS_MAX: usize = 32;
 
 /// What belongs to a title, by name.
 #[derive(Clone, Debug, Default)]
-pub struct Companions {
+pub struct Sidecars {
     /// Other renditions of it, sorted by name.
     pub renditions: Vec<MediaPath>,
     /// Its subtitles, sorted by name.
@@ -31,7 +31,7 @@ pub struct Companions {
 
 impl Library {
     /// What belongs to a title whose file is under this path.
-    pub async fn companions(&self, title: &MediaPath) -> Result<Companions, OpenError> {
+    pub async fn companions(&self, title: &MediaPath) -> Result<Sidecars, OpenError> {
         let (root, relative) = self.resolve(title).ok_or(OpenError::NotFound)?;
         let names = root.names(directory_of(relative)).await??;
         Ok(companions_among(title, &names))
@@ -49,7 +49,7 @@ impl Library {
     }
 }
 
-fn companions_among(title: &MediaPath, names: &Names) -> Companions {
+fn companions_among(title: &MediaPath, names: &Names) -> Sidecars {
     let name = title.file_name();
     let (stem, extension) = stem_of(name);
     // Subtitles may name the title with its extension or without: both begin with the stem.
@@ -66,7 +66,7 @@ fn companions_among(title: &MediaPath, names: &Names) -> Companions {
     let sidecars = sidecars_of(name, near.iter().copied()).into_iter().take(COMPANIONS_MAX);
     let sidecars =
         sidecars.filter_map(|(name, sidecar)| Some((title.sibling(name).ok()?, sidecar)));
-    Companions { renditions, sidecars: sidecars.collect() }
+    Sidecars { renditions, sidecars: sidecars.collect() }
 }
 
 fn is_packageable(name: &[u8]) -> bool {

@@ -90,7 +90,7 @@ impl Queue {
     /// The size of all artifacts together.
     pub async fn artifacts_bytes(&self) -> Result<u64, QueueError> {
         let sql = "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) AS bytes FROM artifacts";
-        let row = self.database.row(sql, &[]).await?.ok_or(QueueError::Meddled)?;
+        let row = self.database.row(sql, &[]).await?.ok_or(QueueError::LockLost)?;
         number(&row, "bytes")
     }
 

@@ -37,7 +37,7 @@ impl Queue {
     pub async fn begin(&self) -> Result<Change, QueueError> {
         let mut transaction = self.database.begin().await?;
         let lock = transaction.dialect().choose(LOCK[0], LOCK[1]);
-        let row = transaction.row(lock, &[]).await?.ok_or(QueueError::Meddled)?;
+        let row = transaction.row(lock, &[]).await?.ok_or(QueueError::LockLost)?;
         let (last, theirs) = (row.get("last")?, row.get("now_ms")?);
         let now_ms = Clock::read(&self.clock, theirs);
         Ok(Change { transaction, hints: Arc::clone(&self.hints), now_ms, before: last, last })
@@ -112,7 +112,7 @@ impl Change {
             changed.into(),
         ];
         if self.transaction.execute(SAVE, &values).await? != 1 {
-            return Err(QueueError::Meddled);
+            return Err(QueueError::LockLost);
         }
         self.took_next();
         job.changed = changed;

@@ -1,6 +1,6 @@
 //! How jobs come into the queue.
 
-use super::{Change, Job, JobId, NewJob, Queue, QueueError, row::jobs_sql};
+use super::{Change, Job, JobId, JobSubmission, Queue, QueueError, row::jobs_sql};
 
 /// The states are those of the index, word by word, or it is not used.
 const LIVE: &str =
@@ -19,7 +19,7 @@ impl Queue {
     /// higher of both priorities, and `false`: it is not new.
     ///
     /// That one may be about to end, because somebody [cancelled](Job::cancel_requested) it.
-    pub async fn enqueue(&self, job: NewJob) -> Result<(Job, bool), QueueError> {
+    pub async fn enqueue(&self, job: JobSubmission) -> Result<(Job, bool), QueueError> {
         // A picture that a hundred viewers wait for is asked for a hundred times: mostly there is
         // nothing to change, and so nothing to lock.
         if let Some(key) = &job.dedupe_key
@@ -39,7 +39,7 @@ impl Queue {
 
 impl Change {
     /// As [`Queue::enqueue`], together with the rest of this change.
-    pub async fn enqueue(&mut self, job: NewJob) -> Result<(Job, bool), QueueError> {
+    pub async fn enqueue(&mut self, job: JobSubmission) -> Result<(Job, bool), QueueError> {
         if let Some(key) = &job.dedupe_key
             && let Some(there) = self.alive(key).await?
         {
@@ -57,7 +57,7 @@ impl Change {
 
     pub(super) async fn insert(
         &mut self,
-        job: NewJob,
+        job: JobSubmission,
         parent: Option<JobId>,
     ) -> Result<Job, QueueError> {
         let values = [
@@ -73,7 +73,7 @@ impl Change {
             parent.into(),
             self.next().into(),
         ];
-        let row = self.transaction().row(INSERT, &values).await?.ok_or(QueueError::Meddled)?;
+        let row = self.transaction().row(INSERT, &values).await?.ok_or(QueueError::LockLost)?;
         self.took_next();
         Job::of(&row)
     }

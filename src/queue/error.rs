@@ -20,7 +20,7 @@ pub enum QueueError {
     },
     /// A row is not as it was when it was read, although nobody else may write.
     #[error("somebody changes the queue's tables without its lock")]
-    Meddled,
+    LockLost,
 }
 
 impl QueueError {

@@ -87,7 +87,7 @@ impl Change {
         job.progress.permille = u16::try_from(mean).unwrap_or(1000).min(1000);
         if children.failed > 0 {
             let row = self.transaction().row(REASON, &[job.id.into()]).await?;
-            let row = row.ok_or(QueueError::Meddled)?;
+            let row = row.ok_or(QueueError::LockLost)?;
             job.last_error = row.get("last_error")?;
             job.lacked = row.get::<i64>("lacked")? != 0;
         }
@@ -111,7 +111,7 @@ impl Change {
     }
 
     async fn count(&mut self, id: JobId) -> Result<Children, QueueError> {
-        let row = self.transaction().row(COUNT, &[id.into()]).await?.ok_or(QueueError::Meddled)?;
+        let row = self.transaction().row(COUNT, &[id.into()]).await?.ok_or(QueueError::LockLost)?;
         Ok(Children {
             count: number(&row, "count")?,
             live: number(&row, "live")?,

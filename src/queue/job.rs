@@ -70,7 +70,7 @@ named! {
     /// What a job takes of the machine. A worker has so many slots of each.
     Class {
         /// Some pictures: seconds.
-        Picture = "picture",
+        Image = "image",
         /// Bytes from one file into another: the disk's time.
         Remux = "remux",
         /// An encoder: minutes to hours of all cores.
@@ -170,7 +170,7 @@ pub struct Job {
 
 /// A job to be enqueued.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct NewJob {
+pub struct JobSubmission {
     /// What it takes of the machine.
     pub class: Class,
     /// What is to be done.

@@ -15,7 +15,7 @@ pub struct Lease {
 
 /// What a worker is told when it reports.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Beat {
+pub enum Heartbeat {
     /// Go on.
     Go,
     /// Stop, and say so by [`Queue::fail`]: the job will be `Cancelled`.
@@ -57,7 +57,7 @@ impl Queue {
         lease: &Lease,
         progress: &Progress,
         time: Duration,
-    ) -> Result<Beat, QueueError> {
+    ) -> Result<Heartbeat, QueueError> {
         let mut change = self.begin().await?;
         let (now_ms, number) = (change.now_ms(), change.next());
         let values = [
@@ -71,7 +71,7 @@ impl Queue {
             number.into(),
         ];
         let Some(row) = change.transaction().row(BEAT, &values).await? else {
-            return Ok(Beat::Lost);
+            return Ok(Heartbeat::Lost);
         };
         if row.get::<i64>("changed")? == number {
             change.took_next();
@@ -80,7 +80,7 @@ impl Queue {
         }
         change.commit().await?;
         let stops = row.get::<i64>("cancel_requested")? != 0;
-        Ok(if stops { Beat::Cancel } else { Beat::Go })
+        Ok(if stops { Heartbeat::Cancel } else { Heartbeat::Go })
     }
 
     /// The job is done and has made this. `false`: the lease is lost, and nothing has changed.

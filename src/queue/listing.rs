@@ -95,6 +95,6 @@ impl Queue {
     /// The number of the last change.
     pub async fn last_change(&self) -> Result<i64, QueueError> {
         let row = self.database.row("SELECT last FROM sequence", &[]).await?;
-        Ok(row.ok_or(QueueError::Meddled)?.get("last")?)
+        Ok(row.ok_or(QueueError::LockLost)?.get("last")?)
     }
 }

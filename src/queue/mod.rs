@@ -37,10 +37,10 @@ pub use artifacts::{Artifact, NewArtifact};
 pub use change::Change;
 pub use clock::Clock;
 pub use error::QueueError;
-pub use job::{Class, Job, JobId, NewJob, Progress, State};
-pub use lease::{Beat, Lease, Retry};
+pub use job::{Class, Job, JobId, JobSubmission, Progress, State};
+pub use lease::{Heartbeat, Lease, Retry};
 pub use listing::Filter;
-pub use sweep::Swept;
+pub use sweep::Expired;
 
 use crate::store::Database;
 use wait::Hints;

@@ -11,7 +11,7 @@ impl Queue {
         let mut change = self.begin().await?;
         let Some(mut top) = change.job(id).await? else { return Ok(None) };
         while let Some(parent) = top.parent {
-            top = change.job(parent).await?.ok_or(QueueError::Meddled)?;
+            top = change.job(parent).await?.ok_or(QueueError::LockLost)?;
         }
         let is_free = match &top.dedupe_key {
             Some(key) => change.alive(key).await?.is_none(),

@@ -1,6 +1,6 @@
 //! A job that is done in pieces.
 
-use super::{Lease, NewJob, Queue, QueueError, State};
+use super::{JobSubmission, Lease, Queue, QueueError, State};
 
 impl Queue {
     /// The job waits for these children, and is claimed once more when all of them are done. The
@@ -9,7 +9,11 @@ impl Queue {
     ///
     /// A job that is to be cancelled is cancelled instead. After an error it may have been split or
     /// not: say it again, it is split once.
-    pub async fn split(&self, lease: &Lease, children: Vec<NewJob>) -> Result<bool, QueueError> {
+    pub async fn split(
+        &self,
+        lease: &Lease,
+        children: Vec<JobSubmission>,
+    ) -> Result<bool, QueueError> {
         let mut change = self.begin().await?;
         let Some(mut job) = change.held(lease).await? else {
             let job = change.job(lease.job).await?;

@@ -6,7 +6,7 @@ use super::{Job, Queue, QueueError, State, clock::millis, row::jobs_sql};
 
 /// What a sweep has done.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Swept {
+pub struct Expired {
     /// Jobs that were ended because their worker was not heard of.
     pub lost: u64,
     /// Jobs that were forgotten, without their children.
@@ -29,8 +29,8 @@ const AT_ONCE: u64 = 500;
 impl Queue {
     /// Ends the jobs whose workers are lost, unless they may be tried again, and forgets those that
     /// ended longer than `keep_done` ago.
-    pub async fn sweep(&self, keep_done: Duration) -> Result<Swept, QueueError> {
-        let mut swept = Swept { lost: self.end_lost().await?, forgotten: 0 };
+    pub async fn sweep(&self, keep_done: Duration) -> Result<Expired, QueueError> {
+        let mut swept = Expired { lost: self.end_lost().await?, forgotten: 0 };
         loop {
             let mut change = self.begin().await?;
             let before_ms = change.now_ms() - millis(keep_done);

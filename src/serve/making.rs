@@ -17,8 +17,8 @@ use crate::{
     },
     queue::Queue,
     serve::start,
-    store::{Database, artifacts::Artifacts},
-    titles::artifacts::Gallery,
+    store::{Database, artifacts::ArtifactStore},
+    titles::artifacts::Artifacts,
     transcode::program::find_program,
     webhooks::Webhook,
 };
@@ -92,26 +92,26 @@ impl Opening {
         let settings = self.site.settings.load_full();
         let database = Database::open(settings.database.as_deref(), &self.data).await?;
         let queue = Queue::new(database);
-        let artifacts = Artifacts::open(&self.data, settings.disk_spare_mib.get() << 20)?;
-        let gallery = Gallery::new(
+        let store = ArtifactStore::open(&self.data, settings.min_free_disk_mib.get() << 20)?;
+        let artifacts = Artifacts::new(
             queue.clone(),
-            start::open_made(&artifacts, &settings).await?,
+            start::open_made(&store, &settings).await?,
             self.supervisor.clone(),
             beside.clone(),
             self.lacks,
         );
         let housekeeping = Housekeeping {
             queue: queue.clone(),
-            artifacts,
-            budget_bytes: settings.artifacts_mib.get() << 20,
+            artifacts: store,
+            budget_bytes: settings.artifacts_max_mib.get() << 20,
             keep_jobs: Duration::from_secs(settings.job_keep_days.get() * 86_400),
         };
-        let (used, forgotten) = (Arc::clone(&gallery), Arc::clone(&gallery));
+        let (used, forgotten) = (Arc::clone(&artifacts), Arc::clone(&artifacts));
         beside.spawn(
             housekeeping.run(move || used.take_used(), move |key: &str| forgotten.forget(key)),
         );
         beside.spawn(policy::follow(Arc::clone(&self.site), queue.clone()));
-        self.site.open_queue(queue, gallery, self.webhooks.clone()).await;
+        self.site.open_queue(queue, artifacts, self.webhooks.clone()).await;
         Ok(())
     }
 }

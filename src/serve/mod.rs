@@ -37,7 +37,7 @@ use crate::{
     webhooks::Webhook,
     wire::{
         admission::Admission,
-        connection::Patience,
+        connection::Timeouts,
         drain::Drain,
         listener::{self, ListenerSettings},
         workers::Workers,
@@ -213,7 +213,7 @@ pub fn run(
 ) -> Result<(), StartError> {
     let log = telemetry::start_log(&settings.log, settings.log_format);
     telemetry::count_panics();
-    let worker = settings.worker.then_some(worker);
+    let worker = settings.local_worker.then_some(worker);
     let server = Server::start(settings, worker)?;
     // Before anybody is told that the server is there, and may signal it.
     let (mut terminate, mut interrupt, mut quit, mut hang_up) = {
@@ -262,21 +262,21 @@ fn start_workers(edge: Edge, drain: &Drain) -> Result<(SocketAddr, Workers), Sta
     let settings = edge.site.settings.load_full();
     let kib = |kib: u64| (kib > 0).then_some(kib << 10);
     let listening = ListenerSettings {
-        patience: Patience {
+        patience: Timeouts {
             keep_alive: Duration::from_secs(settings.keep_alive_s.get()),
             head: Duration::from_secs(settings.head_timeout_s.get()),
-            stall: Duration::from_secs(settings.stall_limit_s.get()),
+            stall: Duration::from_secs(settings.send_timeout_s.get()),
         },
         window_bytes: settings.window_kib.get() << 10,
-        unsent_bytes: u32::try_from(settings.unsent_kib.get() << 10).unwrap_or(u32::MAX),
+        unsent_bytes: u32::try_from(settings.notsent_lowat_kib.get() << 10).unwrap_or(u32::MAX),
         congestion: settings.tcp_congestion.clone(),
         send_buffer: kib(settings.send_buffer_kib.get()).and_then(|bytes| bytes.try_into().ok()),
-        pace: kib(settings.pace_kib_s.get()),
+        pace: kib(settings.rate_limit_kib_s.get()),
     };
     let listen_error = |error| StartError::Listen { address: settings.listen, error };
     let socket = listener::bind(settings.listen, &listening).map_err(listen_error)?;
     let address = socket.local_addr()?;
-    let workers = match settings.workers.count() {
+    let workers = match settings.io_threads.count() {
         0 => thread::available_parallelism().map_or(1, usize::from),
         workers => workers,
     };

@@ -11,10 +11,10 @@ use crate::{
     library::{MediaPath, Title, catalog::Query},
     movie::Movie,
     package::{stills, title},
-    queue::{NewJob, Queue, QueueError, State},
+    queue::{JobSubmission, Queue, QueueError, State},
     transcode::{
-        Make, Task,
-        ladder::spec::{self, Coding, Effort, Pictures},
+        JobSpec, Operation,
+        ladder::spec::{self, Effort, VideoCodec, VideoTrack},
     },
 };
 
@@ -41,7 +41,7 @@ pub(super) async fn follow(site: Arc<Site>, queue: Queue) {
     let mut changes = None;
     loop {
         looks.tick().await;
-        let policy = site.settings.load().renditions;
+        let policy = site.settings.load().auto_renditions;
         if policy != followed {
             // What one leaves alone another may want.
             seen.clear();
@@ -106,29 +106,29 @@ async fn ask_for(
         return Ok(true);
     };
     let version = title::version(file.identity().version(), indices.grid_ms().get());
-    for make in lacking(&movie, policy) {
-        let task = Task::new(path, version, make);
-        let key = task.key();
+    for operation in lacking(&movie, policy) {
+        let spec = JobSpec::new(path, version, operation);
+        let key = spec.key();
         let is_there = queue.artifact(key.as_str()).await?.is_some();
         if is_there || queue.latest(key.as_str()).await?.is_some_and(|job| job.state != State::Done)
         {
             continue;
         }
-        if queue.are_queued(task.class(), QUEUED_MAX).await? {
+        if queue.are_queued(spec.class(), QUEUED_MAX).await? {
             return Ok(false);
         }
-        queue.enqueue(NewJob { priority: PRIORITY, ..task.job() }).await?;
+        queue.enqueue(JobSubmission { priority: PRIORITY, ..spec.job() }).await?;
     }
     Ok(true)
 }
 
 /// What a movie is to have besides itself: AAC of sounds that browsers do not play, which is soon made, and
 /// then the ladder.
-fn lacking(movie: &Movie, policy: RenditionPolicy) -> Vec<Make> {
-    let pictures = stills::track(movie).ok().and_then(Pictures::of);
+fn lacking(movie: &Movie, policy: RenditionPolicy) -> Vec<Operation> {
+    let pictures = stills::track(movie).ok().and_then(VideoTrack::of);
     let pictures =
         pictures.filter(|pictures| policy == RenditionPolicy::All || !pictures.is_playable);
-    let rungs = pictures.map(|pictures| spec::ladder(&pictures, Coding::H264, Effort::Quick));
-    let rungs = rungs.into_iter().flatten().map(|rung| Make::Rendition { rung });
-    Make::sounds(movie).chain(rungs).collect()
+    let rungs = pictures.map(|pictures| spec::ladder(&pictures, VideoCodec::H264, Effort::Quick));
+    let rungs = rungs.into_iter().flatten().map(|rendition| Operation::Rendition { rendition });
+    Operation::sounds(movie).chain(rungs).collect()
 }

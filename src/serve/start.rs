@@ -10,9 +10,9 @@ use tokio::sync::Notify;
 
 use crate::{
     config::{ConfigError, NamedDir, Settings},
-    extent::disk::{Buffers, LaneSettings, Root, RootSettings},
+    extent::disk::{Buffers, DiskPoolSettings, Root, RootSettings},
     library::{IndexCache, Library, NamedRoot},
-    store::{DatabaseError, artifacts::Artifacts},
+    store::{DatabaseError, artifacts::ArtifactStore},
     transcode::ffmpeg::Missing,
 };
 
@@ -100,7 +100,7 @@ pub async fn open_library(settings: &Settings) -> Result<Arc<Library>, StartErro
 }
 
 /// Opens the folder of what jobs have made, to read it.
-pub async fn open_made(artifacts: &Artifacts, settings: &Settings) -> io::Result<Arc<Root>> {
+pub async fn open_made(artifacts: &ArtifactStore, settings: &Settings) -> io::Result<Arc<Root>> {
     let buffers = Buffers::new(MADE_BUFFERS_BYTES);
     Root::open("artifacts", artifacts.made(), buffers, root_settings(settings)).await
 }
@@ -108,13 +108,13 @@ pub async fn open_made(artifacts: &Artifacts, settings: &Settings) -> io::Result
 /// How the folders that files are served from are treated.
 pub fn root_settings(settings: &Settings) -> RootSettings {
     RootSettings {
-        lane: LaneSettings {
+        lane: DiskPoolSettings {
             threads: settings.disk_threads.count(),
             queue: settings.disk_queue.count(),
             deadline: Duration::from_millis(settings.disk_deadline_ms.get()),
         },
         open_files: settings.open_files.count(),
-        trust: Duration::from_millis(settings.open_file_trust_ms.get()),
-        settle: Some(Duration::from_millis(settings.settle_ms.get())),
+        trust: Duration::from_millis(settings.revalidate_ms.get()),
+        settle: Some(Duration::from_millis(settings.write_quiet_ms.get())),
     }
 }

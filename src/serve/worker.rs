@@ -24,13 +24,13 @@ use crate::{
     jobs::{supervisor::ALIVE, worker::Worker},
     queue::Queue,
     serve::start::{self, StartError},
-    store::{Database, DatabaseError, artifacts::Artifacts},
-    sys::sched::{self, Turns},
+    store::{Database, DatabaseError, artifacts::ArtifactStore},
+    sys::sched::{self, Policy},
     telemetry,
     transcode::{
-        Maker,
+        JobRunner,
         ffmpeg::{Ffmpeg, Missing},
-        sandbox::Policy,
+        sandbox::Policy as SandboxPolicy,
     },
 };
 
@@ -103,22 +103,22 @@ async fn put_together(settings: &Settings) -> Result<Worker, StartError> {
     let data = start::open_data(settings)?;
     let library = start::open_library(settings).await?;
     let queue = Queue::new(open_database(settings, &data).await?);
-    let artifacts = Artifacts::open(&data, settings.disk_spare_mib.get() << 20)
+    let artifacts = ArtifactStore::open(&data, settings.min_free_disk_mib.get() << 20)
         .map_err(|error| StartError::Data { dir: data, error })?;
     let made = start::open_made(&artifacts, settings).await?;
-    let piece_ms = NonZeroU64::new(settings.piece_s.get() * 1000).expect("a second at least");
-    let maker = Maker {
+    let piece_ms = NonZeroU64::new(settings.chunk_s.get() * 1000).expect("a second at least");
+    let runner = JobRunner {
         library,
         queue: queue.clone(),
         artifacts: artifacts.clone(),
         made,
-        budget_bytes: settings.artifacts_mib.get() << 20,
+        budget_bytes: settings.artifacts_max_mib.get() << 20,
         ffmpeg,
         memory_bytes: settings.job_memory_mib.get() << 20,
         stall: Duration::from_secs(settings.job_stall_s.get()),
         deadline: Duration::from_secs(settings.job_deadline_s.get()),
         piece_ms,
-        yields: settings.worker_nice.get() > 0,
+        yields: settings.worker_niceness.get() > 0,
     };
     let encode_slots = match settings.encode_slots.count() {
         0 => thread::available_parallelism().map_or(1, usize::from),
@@ -126,12 +126,12 @@ async fn put_together(settings: &Settings) -> Result<Worker, StartError> {
     };
     Ok(Worker {
         queue,
-        maker: Arc::new(maker),
+        runner: Arc::new(runner),
         artifacts,
         owner: format!("{}:{}", host_name(), process::id()),
         lease: Duration::from_secs(settings.job_lease_s.get()),
         encode_slots,
-        picture_slots: settings.picture_slots.count(),
+        image_slots: settings.image_slots.count(),
     })
 }
 
@@ -149,7 +149,7 @@ async fn open_database(settings: &Settings, data: &Path) -> Result<Database, Dat
 }
 
 /// Finds ffmpeg, and says what confines it here.
-async fn find_ffmpeg(policy: Policy) -> Result<Ffmpeg, Missing> {
+async fn find_ffmpeg(policy: SandboxPolicy) -> Result<Ffmpeg, Missing> {
     let ffmpeg = Ffmpeg::find(policy)?;
     match ffmpeg.probe().await {
         Ok(probed) => info!(version = probed.version, confined_by = probed.enforced, "ffmpeg"),
@@ -170,7 +170,7 @@ fn limit_memory() {
 /// Everything else on the machine comes first, and at once. What a worker starts inherits that; what it
 /// encodes for nobody who waits yields even more.
 fn yield_to_others(settings: &Settings) {
-    let more = i32::try_from(settings.worker_nice.get()).unwrap_or(19);
+    let more = i32::try_from(settings.worker_niceness.get()).unwrap_or(19);
     let nice = match rustix::process::nice(more) {
         Ok(nice) => nice,
         Err(error) => {
@@ -179,7 +179,7 @@ fn yield_to_others(settings: &Settings) {
         }
     };
     if more > 0
-        && let Err(error) = sched::ask_for(Turns::Long { length: TURN, nice })
+        && let Err(error) = sched::set_policy(Policy::Batch { slice: TURN, nice })
     {
         debug!(%error, "what wakes beside this worker waits for the end of its turn");
     }

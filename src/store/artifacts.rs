@@ -45,14 +45,14 @@ impl fmt::Display for Key {
     }
 }
 
-/// The folder of what was made of a key under one lease, below [`Artifacts::made`].
+/// The folder of what was made of a key under one lease, below [`ArtifactStore::made`].
 pub fn folder_of(key: &Key, token: i64) -> PathBuf {
     [key.as_str(), &token.to_string()].iter().collect()
 }
 
 /// The folder of artifacts.
 #[derive(Clone, Debug)]
-pub struct Artifacts {
+pub struct ArtifactStore {
     made: PathBuf,
     making: PathBuf,
     /// Bytes that stay free on the disk.
@@ -75,7 +75,7 @@ pub enum NoWorkspace {
     Io(#[from] io::Error),
 }
 
-impl Artifacts {
+impl ArtifactStore {
     /// Opens the folder below the data folder, and makes it if it is not there.
     pub fn open(data: &Path, spare_bytes: u64) -> io::Result<Self> {
         let folder = data.join("artifacts");
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn what_is_published_is_there_at_once_and_whole() {
         let data = tempfile::tempdir().expect("a folder");
-        let artifacts = Artifacts::open(data.path(), 0).expect("a folder");
+        let artifacts = ArtifactStore::open(data.path(), 0).expect("a folder");
         let workspace = artifacts.workspace(1, 1).expect("room");
         fs::write(workspace.path().join("a.jpg"), b"abc").expect("a file");
         assert_eq!(artifacts.unfinished().expect("a list"), [1]);
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn what_was_not_published_leaves_nothing() {
         let data = tempfile::tempdir().expect("a folder");
-        let artifacts = Artifacts::open(data.path(), 0).expect("a folder");
+        let artifacts = ArtifactStore::open(data.path(), 0).expect("a folder");
         let workspace = artifacts.workspace(1, 1).expect("room");
         fs::write(workspace.path().join("a.jpg"), b"abc").expect("a file");
         drop(workspace);
@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn a_full_disk_is_told_before_anything_is_made() {
         let data = tempfile::tempdir().expect("a folder");
-        let artifacts = Artifacts::open(data.path(), u64::MAX).expect("a folder");
+        let artifacts = ArtifactStore::open(data.path(), u64::MAX).expect("a folder");
         let refused = artifacts.workspace(1, 1 << 20).expect_err("no room");
         assert!(matches!(refused, NoWorkspace::Full { .. }), "{refused}");
         assert!(artifacts.unfinished().expect("a list").is_empty());

@@ -24,7 +24,7 @@ use crate::{
     jobs::supervisor::{Supervisor, WorkerState},
     queue::{Job, Queue, QueueError, State},
     store::artifacts::{Key, folder_of},
-    transcode::Task,
+    transcode::JobSpec,
 };
 
 /// Requests that may wait for something to be made at a time.
@@ -53,28 +53,28 @@ const TOO_MUCH: Error = Error::NotReady("too much is being made at the moment");
 
 /// How something stands that is made by a job.
 #[derive(Debug)]
-pub enum Stands {
-    /// It is here: the folder that it is in, for [`Gallery::open`].
-    Made(PathBuf),
+pub enum ArtifactStatus {
+    /// It is here: the folder that it is in, for [`Artifacts::open`].
+    Ready(PathBuf),
     /// It is being made, or is to be.
-    Making(Box<Job>),
+    Pending(Box<Job>),
     /// It cannot be made; why.
     Failed(String),
     /// It cannot be made now; what was lacking.
-    Lacking(String),
+    Unavailable(String),
 }
 
 /// Keys and tokens of renditions and of sounds.
 pub type Renditions = Arc<[(String, i64)]>;
 
 /// What was made, and those who wait for more.
-pub struct Gallery {
+pub struct Artifacts {
     queue: Queue,
     /// The folder of what was made.
     root: Arc<Root>,
     /// The tokens that name folders, by key.
     known: Cache<String, i64>,
-    /// What was asked for since [`Gallery::take_used`].
+    /// What was asked for since [`Artifacts::take_used`].
     used: Mutex<HashSet<String>>,
     /// The renditions of versions of titles, and since when that is known.
     renditions: Cache<String, (Instant, Renditions)>,
@@ -85,7 +85,7 @@ pub struct Gallery {
     pub lacks: Option<&'static str>,
 }
 
-impl Gallery {
+impl Artifacts {
     /// Of what lies in `root` and is named by a queue's database, whose connections are served by the
     /// runtime `beside`.
     pub fn new(
@@ -109,29 +109,35 @@ impl Gallery {
     }
 
     /// How a task stands, once it has ended or so much time has gone by.
-    pub async fn obtain(self: &Arc<Self>, task: Task, patience: Duration) -> Result<Stands, Error> {
-        let key = task.key();
+    pub async fn obtain(
+        self: &Arc<Self>,
+        spec: JobSpec,
+        patience: Duration,
+    ) -> Result<ArtifactStatus, Error> {
+        let key = spec.key();
         if let Some(folder) = self.known(&key) {
-            return Ok(Stands::Made(folder));
+            return Ok(ArtifactStatus::Ready(folder));
         }
         let _place = self.waiting.try_acquire().map_err(|_| TOO_MUCH)?;
-        let gallery = Arc::clone(self);
+        let artifacts = Arc::clone(self);
         let deadline = Instant::now() + patience;
         // The database's connections belong to the other runtime.
-        let obtained = self.beside.spawn(async move { gallery.make(&task, &key, deadline).await });
+        let obtained = self
+            .beside
+            .spawn(async move { artifacts.enqueue_and_wait(&spec, &key, deadline).await });
         obtained.await.map_err(|error| Error::Internal(Box::new(error)))?
     }
 
     /// How a task stands, which is not begun by asking; `None` if nobody has begun it, or it failed long
     /// ago.
-    pub async fn look(self: &Arc<Self>, task: &Task) -> Result<Option<Stands>, Error> {
-        let key = task.key();
+    pub async fn look(self: &Arc<Self>, spec: &JobSpec) -> Result<Option<ArtifactStatus>, Error> {
+        let key = spec.key();
         if let Some(folder) = self.known(&key) {
-            return Ok(Some(Stands::Made(folder)));
+            return Ok(Some(ArtifactStatus::Ready(folder)));
         }
         let _place = self.waiting.try_acquire().map_err(|_| TOO_MUCH)?;
-        let gallery = Arc::clone(self);
-        let looked = self.beside.spawn(async move { gallery.stands(&key).await });
+        let artifacts = Arc::clone(self);
+        let looked = self.beside.spawn(async move { artifacts.stands(&key).await });
         looked.await.map_err(|error| Error::Internal(Box::new(error)))?
     }
 
@@ -205,16 +211,16 @@ impl Gallery {
         {
             return known;
         }
-        let (gallery, of) = (Arc::clone(self), version.to_owned());
+        let (artifacts, of) = (Arc::clone(self), version.to_owned());
         let ask = self.beside.spawn(async move {
             let prefix = format!("{of}-");
-            let ask = gallery.queue.artifacts_of_kinds(&prefix, ["rendition", "sound"]);
+            let ask = artifacts.queue.artifacts_of_kinds(&prefix, ["rendition", "sound"]);
             let found = timeout(AT_ONCE, ask).await.ok()?.ok()?;
             let found = found.into_iter().map(|made| (made.key, made.token));
             let found: Renditions = found.collect();
-            gallery.renditions.insert(of, (Instant::now(), Arc::clone(&found)));
+            artifacts.renditions.insert(of, (Instant::now(), Arc::clone(&found)));
             for (key, _) in &*found {
-                gallery.note_use(key);
+                artifacts.note_use(key);
             }
             Some(found)
         });
@@ -239,15 +245,20 @@ impl Gallery {
         self.known.remove(key);
     }
 
-    async fn make(&self, task: &Task, key: &Key, deadline: Instant) -> Result<Stands, Error> {
+    async fn enqueue_and_wait(
+        &self,
+        spec: &JobSpec,
+        key: &Key,
+        deadline: Instant,
+    ) -> Result<ArtifactStatus, Error> {
         let mut job = match self.stands(key).await? {
-            Some(Stands::Making(job)) => *job,
+            Some(ArtifactStatus::Pending(job)) => *job,
             Some(ended) => return Ok(ended),
             None => {
-                if self.queue.are_queued(task.class(), QUEUED_MAX).await? {
+                if self.queue.are_queued(spec.class(), QUEUED_MAX).await? {
                     return Err(TOO_MUCH);
                 }
-                self.queue.enqueue(task.job()).await?.0
+                self.queue.enqueue(spec.job()).await?.0
             }
         };
         self.supervisor.wake();
@@ -256,24 +267,24 @@ impl Gallery {
             let seen = self.queue.last_change().await?;
             match self.queue.job(job.id).await? {
                 Some(now) => job = now,
-                None => return Ok(Stands::Making(Box::new(job))),
+                None => return Ok(ArtifactStatus::Pending(Box::new(job))),
             }
             match job.state {
                 State::Done => {
                     let made = self.find(key).await?;
                     // Else it was removed in the same moment.
-                    return Ok(made.unwrap_or_else(|| Stands::Making(Box::new(job))));
+                    return Ok(made.unwrap_or_else(|| ArtifactStatus::Pending(Box::new(job))));
                 }
                 State::Failed | State::Cancelled => return Ok(failed(job)),
                 State::Queued | State::Running | State::Waiting => {}
             }
             if timeout_at(deadline, self.queue.wait_for_change(seen)).await.is_err() {
-                return Ok(Stands::Making(Box::new(job)));
+                return Ok(ArtifactStatus::Pending(Box::new(job)));
             }
         }
     }
 
-    async fn stands(&self, key: &Key) -> Result<Option<Stands>, Error> {
+    async fn stands(&self, key: &Key) -> Result<Option<ArtifactStatus>, Error> {
         if let Some(made) = self.find(key).await? {
             return Ok(Some(made));
         }
@@ -281,7 +292,7 @@ impl Gallery {
             return Err(Error::NotReady(lacks));
         }
         Ok(match self.queue.latest(key.as_str()).await? {
-            Some(job) if !job.state.is_end() => Some(Stands::Making(Box::new(job))),
+            Some(job) if !job.state.is_end() => Some(ArtifactStatus::Pending(Box::new(job))),
             // Perhaps since it was looked for.
             Some(job) if job.state == State::Done => self.find(key).await?,
             Some(job) if has_ended_lately(&job) => Some(failed(job)),
@@ -289,13 +300,13 @@ impl Gallery {
         })
     }
 
-    async fn find(&self, key: &Key) -> Result<Option<Stands>, QueueError> {
+    async fn find(&self, key: &Key) -> Result<Option<ArtifactStatus>, QueueError> {
         let Some(artifact) = self.queue.artifact(key.as_str()).await? else {
             return Ok(None);
         };
         self.known.insert(key.as_str().to_owned(), artifact.token);
         self.note_use(key.as_str());
-        Ok(Some(Stands::Made(folder_of(key, artifact.token))))
+        Ok(Some(ArtifactStatus::Ready(folder_of(key, artifact.token))))
     }
 
     fn note_use(&self, key: &str) {
@@ -306,11 +317,11 @@ impl Gallery {
     }
 }
 
-fn failed(job: Job) -> Stands {
+fn failed(job: Job) -> ArtifactStatus {
     match job.last_error {
-        Some(why) if job.lacked => Stands::Lacking(why),
-        Some(why) => Stands::Failed(why),
-        None => Stands::Failed("it was cancelled".to_owned()),
+        Some(why) if job.lacked => ArtifactStatus::Unavailable(why),
+        Some(why) => ArtifactStatus::Failed(why),
+        None => ArtifactStatus::Failed("it was cancelled".to_owned()),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::http::routes::pictures;
 use crate::{
     extent::disk::{File, OpenError, Version},
     http::{Error, Site},
-    library::{Companions, MediaPath, sidecar_name::Sidecar},
+    library::{MediaPath, Sidecars, sidecar_name::Sidecar},
     movie::Track,
     package::{
         presentation::{self, Segment},
@@ -31,7 +31,7 @@ const TEXT_BYTES: u64 = 512;
 
 /// A title with what belongs to it.
 #[derive(Default)]
-pub struct Company {
+pub struct TitleAssets {
     /// The relative URL of the title's own folder, from that of the manifest: empty, but for a set.
     pub prefix: String,
     /// Renditions that are cut where the title is.
@@ -80,7 +80,7 @@ pub enum From {
     Sidecar { file: Arc<File>, kind: TextKind, sidecar: Sidecar },
 }
 
-impl Company {
+impl TitleAssets {
     /// Opens what belongs to a title. What cannot be opened, or does not fit, is left out: the title
     /// plays without.
     ///
@@ -206,11 +206,11 @@ fn prefix_beside(rendition: &MediaPath, encoded: &str) -> String {
 
 /// The names of what belongs to a title. Where they cannot be known, as in a folder that may not be
 /// listed, there is nothing.
-async fn companions(site: &Site, title: &MediaPath) -> Result<Companions, Error> {
+async fn companions(site: &Site, title: &MediaPath) -> Result<Sidecars, Error> {
     match site.library.companions(title).await {
         Err(error @ (OpenError::NotFound | OpenError::Io(_))) => {
             tracing::debug!(title = %title.display(), %error, "what lies beside it is not known");
-            Ok(Companions::default())
+            Ok(Sidecars::default())
         }
         found => Ok(found?),
     }
@@ -225,7 +225,7 @@ pub async fn texts(
     Ok(texts_among(site, opened, companions(site, title).await?).await)
 }
 
-async fn texts_among(site: &Site, opened: &Opened, companions: Companions) -> Vec<TextSource> {
+async fn texts_among(site: &Site, opened: &Opened, companions: Sidecars) -> Vec<TextSource> {
     let own = |place| {
         let from = From::Track(place);
         TextSource { version: opened.version, from, is_listed: true }

@@ -9,10 +9,10 @@ use crate::{
     movie::{Movie, Track},
     package::stills,
     transcode::{
-        Make, Task,
+        JobSpec, Operation,
         ladder::{
             audio,
-            spec::{Coding, Effort, Pictures, Rung},
+            spec::{Effort, RenditionSpec, VideoCodec, VideoTrack},
         },
     },
 };
@@ -20,7 +20,7 @@ use crate::{
 /// Something that is to be made of a title.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub enum Wish {
+pub enum JobRequest {
     /// Its pictures encoded anew.
     Rendition {
         /// The title's path.
@@ -28,7 +28,7 @@ pub enum Wish {
         /// Lines of the pictures; of upright ones, the width.
         height: u32,
         /// The codec.
-        codec: Coding,
+        codec: VideoCodec,
         /// How long the encoder searches.
         #[serde(default)]
         effort: Effort,
@@ -53,7 +53,7 @@ pub enum Wish {
     },
 }
 
-impl Wish {
+impl JobRequest {
     /// The path of the title that it is about.
     pub fn title(&self) -> &str {
         match self {
@@ -66,43 +66,49 @@ impl Wish {
 
     /// What goes with it, so that the title can be heard where it can be seen: AAC of all sounds that
     /// browsers do not play, with a rendition.
-    pub fn company(&self, title: &MediaPath, version: Version, movie: &Movie) -> Vec<Task> {
+    pub fn company(&self, title: &MediaPath, version: Version, movie: &Movie) -> Vec<JobSpec> {
         let Self::Rendition { .. } = self else {
             return Vec::new();
         };
-        Make::sounds(movie).map(|make| Task::new(title, version, make)).collect()
+        Operation::sounds(movie).map(|operation| JobSpec::new(title, version, operation)).collect()
     }
 
     /// The task that makes it of a title, of which `movie` is what plays. Errors if it cannot be had of
     /// this one.
-    pub fn task(&self, title: &MediaPath, version: Version, movie: &Movie) -> Result<Task, Error> {
-        let make = match self {
+    pub fn spec(
+        &self,
+        title: &MediaPath,
+        version: Version,
+        movie: &Movie,
+    ) -> Result<JobSpec, Error> {
+        let operation = match self {
             Self::Remux { .. } => {
                 return Err(Error::Unprocessable("it plays as it is".into()));
             }
             Self::Storyboard { .. } => {
                 stills::track(movie)?;
-                Make::Storyboard
+                Operation::Storyboard
             }
             Self::Sound { track: wanted, .. } => {
                 let is_wanted = |track: &&Track| wanted.is_none_or(|id| track.id == id);
                 let track = audio::encodable(movie).find(is_wanted).ok_or_else(|| {
                     Error::Unprocessable("it has no such sound that browsers do not play".into())
                 })?;
-                Make::Sound { track: track.id }
+                Operation::Audio { track: track.id }
             }
             Self::Rendition { height, codec, effort, .. } => {
-                let pictures = Pictures::of(stills::track(movie)?).ok_or(Error::NotFound)?;
-                let rung = Rung::new(&pictures, *height, *codec, *effort).ok_or_else(|| {
-                    let lines = pictures.lines();
-                    Error::Unprocessable(format!(
-                        "height must be from 2 to {lines}, which is what the title has"
-                    ))
-                })?;
-                Make::Rendition { rung }
+                let pictures = VideoTrack::of(stills::track(movie)?).ok_or(Error::NotFound)?;
+                let rendition = RenditionSpec::new(&pictures, *height, *codec, *effort)
+                    .ok_or_else(|| {
+                        let lines = pictures.lines();
+                        Error::Unprocessable(format!(
+                            "height must be from 2 to {lines}, which is what the title has"
+                        ))
+                    })?;
+                Operation::Rendition { rendition }
             }
         };
-        Ok(Task::new(title, version, make))
+        Ok(JobSpec::new(title, version, operation))
     }
 }
 
@@ -110,7 +116,7 @@ impl Wish {
 mod tests {
     use super::*;
 
-    fn wish(json: &str) -> Result<Wish, String> {
+    fn wish(json: &str) -> Result<JobRequest, String> {
         serde_json::from_str(json).map_err(|error| error.to_string())
     }
 
@@ -120,22 +126,25 @@ mod tests {
         for (json, expected) in [
             (
                 r#"{"kind":"rendition","title":"films/a.mp4","height":720,"codec":"h264"}"#,
-                Wish::Rendition {
+                JobRequest::Rendition {
                     title: title(),
                     height: 720,
-                    codec: Coding::H264,
+                    codec: VideoCodec::H264,
                     effort: Effort::Quick,
                 },
             ),
-            (r#"{"kind":"storyboard","title":"films/a.mp4"}"#, Wish::Storyboard { title: title() }),
-            (r#"{"kind":"remux","title":"films/a.mp4"}"#, Wish::Remux { title: title() }),
+            (
+                r#"{"kind":"storyboard","title":"films/a.mp4"}"#,
+                JobRequest::Storyboard { title: title() },
+            ),
+            (r#"{"kind":"remux","title":"films/a.mp4"}"#, JobRequest::Remux { title: title() }),
             (
                 r#"{"kind":"sound","title":"films/a.mp4"}"#,
-                Wish::Sound { title: title(), track: None },
+                JobRequest::Sound { title: title(), track: None },
             ),
             (
                 r#"{"kind":"sound","title":"films/a.mp4","track":2}"#,
-                Wish::Sound { title: title(), track: Some(2) },
+                JobRequest::Sound { title: title(), track: Some(2) },
             ),
         ] {
             assert_eq!(wish(json), Ok(expected), "{json}");

@@ -15,8 +15,8 @@ use crate::{
     library::MediaPath,
     movie::Movie,
     store::artifacts::Key,
-    titles::artifacts::Gallery,
-    transcode::{Make, RENDITION, SOUND, Task, ladder::audio},
+    titles::artifacts::Artifacts,
+    transcode::{AUDIO_FILE, JobSpec, Operation, RENDITION_FILE, ladder::audio},
 };
 
 /// The folders of the tracks in what was made, which has one each.
@@ -69,17 +69,17 @@ impl<'a> MadeTrack<'a> {
     fn path(self, title: &Opened) -> Option<PathBuf> {
         let key = Key::new(format!("{}-{}", title.source, self.name))?;
         let file = match self.kind {
-            Kind::Pictures => RENDITION,
-            Kind::Sound(_) => SOUND,
+            Kind::Pictures => RENDITION_FILE,
+            Kind::Sound(_) => AUDIO_FILE,
         };
         Some([key.as_str(), &self.token.to_string(), file].iter().collect())
     }
 
     /// Opens it, with its index.
     pub async fn open(self, site: &Site, title: &Opened) -> Result<Opened, Error> {
-        let gallery = site.gallery.load_full().ok_or(Error::NotFound)?;
+        let artifacts = site.artifacts.load_full().ok_or(Error::NotFound)?;
         let path = self.path(title).ok_or(Error::NotFound)?;
-        let file = gallery.file(&path).await?;
+        let file = artifacts.file(&path).await?;
         let index = site.library.indices.index(&file).await?;
         let movie =
             index.map_err(|refused| Error::Internal(Box::new(Broken(refused.to_string()))))?;
@@ -88,8 +88,8 @@ impl<'a> MadeTrack<'a> {
 
     /// As [`open`](Self::open), if that needs no waiting.
     pub fn open_now(self, site: &Site, title: &Opened) -> Option<Opened> {
-        let gallery = site.gallery.load_full()?;
-        let file: Arc<File> = gallery.file_now(&self.path(title)?)?;
+        let artifacts = site.artifacts.load_full()?;
+        let file: Arc<File> = artifacts.file_now(&self.path(title)?)?;
         let movie: Arc<Movie> = site.library.indices.get(&file)?.ok()?;
         Some(title.rendition(file, movie, site))
     }
@@ -104,11 +104,11 @@ fn number(digits: &str) -> Option<i64> {
 /// All that was made of a title so far, with the folders in URLs. What cannot be known, or not be opened,
 /// is not there: the title plays without.
 pub async fn made(site: &Site, title: &Opened) -> Vec<(String, Kind, Opened)> {
-    let Some(gallery) = site.gallery.load_full() else {
+    let Some(artifacts) = site.artifacts.load_full() else {
         return Vec::new();
     };
     let mut opened = Vec::new();
-    for folder in folders(&gallery, title).await {
+    for folder in folders(&artifacts, title).await {
         let Some(made) = MadeTrack::parse(&folder) else {
             continue;
         };
@@ -124,26 +124,27 @@ pub async fn made(site: &Site, title: &Opened) -> Vec<(String, Kind, Opened)> {
 /// Has AAC made of a title of which nothing would be heard in a browser, as what does not play at all is
 /// made playable when it is first asked for. Nobody waits for it: others may hear the title as it is.
 pub fn have_it_heard(site: &Site, title: &MediaPath, opened: &Opened) {
-    let Some(gallery) = site.gallery.load_full().filter(|_| audio::is_silent(&opened.movie)) else {
+    let Some(artifacts) = site.artifacts.load_full().filter(|_| audio::is_silent(&opened.movie))
+    else {
         return;
     };
-    for make in Make::sounds(&opened.movie) {
-        let task = Task::new(title, opened.source, make);
-        if gallery.known(&task.key()).is_none() {
-            let gallery = Arc::clone(&gallery);
+    for operation in Operation::sounds(&opened.movie) {
+        let spec = JobSpec::new(title, opened.source, operation);
+        if artifacts.known(&spec.key()).is_none() {
+            let artifacts = Arc::clone(&artifacts);
             // What stands in the way is in the list of jobs.
-            spawn_local(async move { drop(gallery.obtain(task, Duration::ZERO).await) });
+            spawn_local(async move { drop(artifacts.obtain(spec, Duration::ZERO).await) });
         }
     }
 }
 
-async fn folders(gallery: &Arc<Gallery>, title: &Opened) -> Vec<String> {
+async fn folders(artifacts: &Arc<Artifacts>, title: &Opened) -> Vec<String> {
     let version = format!("{}-", title.source);
     let folder = |(key, token): &(String, i64)| {
         let name = key.strip_prefix(&version)?;
         Some(format!("{name}-{token}"))
     };
-    gallery.renditions(&title.source.to_string()).await.iter().filter_map(folder).collect()
+    artifacts.renditions(&title.source.to_string()).await.iter().filter_map(folder).collect()
 }
 
 /// What a job has made is no movie, although it looked at it itself.
@@ -157,8 +158,8 @@ mod tests {
 
     #[test]
     fn a_folder_is_that_of_what_was_made_or_of_a_track_of_the_file() {
-        let rung = MadeTrack { name: "h264-720p", kind: Kind::Pictures, token: 12 };
-        assert_eq!(MadeTrack::parse("h264-720p-12"), Some(rung));
+        let rendition = MadeTrack { name: "h264-720p", kind: Kind::Pictures, token: 12 };
+        assert_eq!(MadeTrack::parse("h264-720p-12"), Some(rendition));
         let sound = MadeTrack { name: "aac-2", kind: Kind::Sound(2), token: 13 };
         assert_eq!(MadeTrack::parse("aac-2-13"), Some(sound));
         for other in [

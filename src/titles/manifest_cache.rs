@@ -31,7 +31,7 @@ pub enum Product {
 /// What was made, by the state of the file that it was made of. A file that is replaced or written to
 /// has another identity.
 #[derive(Debug)]
-pub struct Made {
+pub struct ManifestCache {
     texts: Cache<(Identity, Product), Text, Weight>,
     clips: Cache<(Identity, Clip), Extents, Weight>,
     fronts: Cache<Identity, Arc<Option<Faststart>>, Weight>,
@@ -69,7 +69,7 @@ impl Weighter<(Identity, usize), Arc<Subtitles>> for Weight {
     }
 }
 
-impl Made {
+impl ManifestCache {
     /// Empty caches, each with a part of the budget: so that clips, which are long, do not drive out
     /// playlists, which are asked for often.
     pub fn new(budget_bytes: u64) -> Self {

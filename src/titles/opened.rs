@@ -14,7 +14,7 @@ use crate::{
     library::{Index, MediaPath},
     movie::Movie,
     package::title,
-    transcode::Task,
+    transcode::JobSpec,
 };
 
 /// A file that grew within this time is still being written.
@@ -82,13 +82,13 @@ pub async fn open_playable(site: &Site, title: &MediaPath) -> Result<Opened, Err
 }
 
 /// The task that makes the movie of a title; `None` if its own file is one.
-pub async fn movie_task(site: &Site, title: &MediaPath) -> Result<Option<Task>, Error> {
+pub async fn movie_task(site: &Site, title: &MediaPath) -> Result<Option<JobSpec>, Error> {
     let (file, index) = index(site, title).await?;
     match index {
         Ok(_) => Ok(None),
         Err(refused) => {
             let source = version_of(&file, site);
-            remux::task(title, (&file, source), &refused).await.map(Some)
+            remux::spec(title, (&file, source), &refused).await.map(Some)
         }
     }
 }

@@ -13,9 +13,9 @@ use crate::{
     http::{Error, Site},
     library::{MediaPath, media_type},
     movie::{Movie, MovieRefused},
-    titles::artifacts::{Gallery, Stands},
+    titles::artifacts::{ArtifactStatus, Artifacts},
     transcode::{
-        MOVIE, Make, Task,
+        JobSpec, Operation, REMUX_FILE,
         ffmpeg::{
             feed,
             sniff::{self, FIRST_BYTES, Unknown},
@@ -40,34 +40,34 @@ pub async fn open(
     refused: &MovieRefused,
     asking: Asking,
 ) -> Result<(Arc<File>, Arc<Movie>), Error> {
-    let task = Task::new(title, version, Make::Movie);
-    let gallery = site.gallery.load_full();
+    let spec = JobSpec::new(title, version, Operation::Remux);
+    let artifacts = site.artifacts.load_full();
     // While it plays, neither the file nor the database is asked.
-    let known = gallery.as_ref().and_then(|gallery| gallery.known(&task.key()));
-    let (gallery, folder) = match (gallery, known) {
-        (Some(gallery), Some(folder)) => (gallery, folder),
-        (gallery, _) => {
+    let known = artifacts.as_ref().and_then(|artifacts| artifacts.known(&spec.key()));
+    let (artifacts, folder) = match (artifacts, known) {
+        (Some(artifacts), Some(folder)) => (artifacts, folder),
+        (artifacts, _) => {
             can_be_made(title, file, refused).await?;
-            let gallery = gallery.ok_or(Error::NotReady(
+            let artifacts = artifacts.ok_or(Error::NotReady(
                 "this cannot be made playable, because there is no database; the log says why",
             ))?;
-            let folder = made(&gallery, task, asking).await?;
-            (gallery, folder)
+            let folder = made(&artifacts, spec, asking).await?;
+            (artifacts, folder)
         }
     };
-    let movie = gallery.open(&folder, MOVIE).await?;
+    let movie = artifacts.open(&folder, REMUX_FILE).await?;
     let index = site.library.indices.index(&movie).await?;
     Ok((movie, index.map_err(|refused| Error::Unprocessable(refused.to_string()))?))
 }
 
 /// The task that makes the movie of a file, which has been refused as one itself.
-pub async fn task(
+pub async fn spec(
     title: &MediaPath,
     (file, version): (&Arc<File>, Version),
     refused: &MovieRefused,
-) -> Result<Task, Error> {
+) -> Result<JobSpec, Error> {
     can_be_made(title, file, refused).await?;
-    Ok(Task::new(title, version, Make::Movie))
+    Ok(JobSpec::new(title, version, Operation::Remux))
 }
 
 /// As [`open`], if that needs no waiting.
@@ -76,9 +76,9 @@ pub fn open_now(
     title: &MediaPath,
     version: Version,
 ) -> Option<(Arc<File>, Arc<Movie>)> {
-    let gallery = site.gallery.load_full()?;
-    let folder = gallery.known(&Task::new(title, version, Make::Movie).key())?;
-    let file = gallery.file_now(&folder.join(MOVIE))?;
+    let artifacts = site.artifacts.load_full()?;
+    let folder = artifacts.known(&JobSpec::new(title, version, Operation::Remux).key())?;
+    let file = artifacts.file_now(&folder.join(REMUX_FILE))?;
     let movie = site.library.indices.get(&file)?.ok()?;
     Some((file, movie))
 }
@@ -106,21 +106,21 @@ async fn can_be_made(
     }
 }
 
-async fn made(gallery: &Arc<Gallery>, task: Task, asking: Asking) -> Result<PathBuf, Error> {
+async fn made(artifacts: &Arc<Artifacts>, spec: JobSpec, asking: Asking) -> Result<PathBuf, Error> {
     let stands = match asking {
-        Asking::Begins => gallery.obtain(task, Duration::ZERO).await?,
+        Asking::Begins => artifacts.obtain(spec, Duration::ZERO).await?,
         // There will be something, when somebody has played it.
-        Asking::Looks => gallery.look(&task).await?.ok_or(Error::NotFound)?,
+        Asking::Looks => artifacts.look(&spec).await?.ok_or(Error::NotFound)?,
     };
     match stands {
-        Stands::Made(folder) => Ok(folder),
-        Stands::Making(job) => {
+        ArtifactStatus::Ready(folder) => Ok(folder),
+        ArtifactStatus::Pending(job) => {
             Err(Error::BeingMade { job: job.id, permille: job.progress.permille })
         }
-        Stands::Failed(why) => {
+        ArtifactStatus::Failed(why) => {
             Err(Error::Unprocessable(format!("this cannot be made playable: {why}")))
         }
-        Stands::Lacking(what) => {
+        ArtifactStatus::Unavailable(what) => {
             Err(Error::Lacking(format!("this cannot be made playable at the moment: {what}")))
         }
     }

@@ -4,61 +4,61 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     images::{self, Size},
-    ladder::{audio, remux, spec::Rung},
+    ladder::{audio, remux, spec::RenditionSpec},
 };
 use crate::{
     extent::disk::Version,
     library::MediaPath,
     movie::Movie,
-    package::storyboard::Coding,
-    queue::{Class, NewJob},
+    package::storyboard::ImageFormat,
+    queue::{Class, JobSubmission},
     store::artifacts::Key,
 };
 
 /// Something that is to be made of a title, in one state of its file.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Task {
+pub struct JobSpec {
     /// The title's path, percent-encoded.
     pub title: String,
     /// The version by which things made of its file are named.
     pub version: String,
     /// What is to be made of it.
-    pub make: Make,
+    pub operation: Operation,
 }
 
 /// What can be made.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Make {
+pub enum Operation {
     /// A picture, or several.
-    Picture(Picture),
+    Image(ImageSpec),
     /// All sheets of its storyboard.
     Storyboard,
     /// Its pictures in another size or codec: `rendition.mp4`.
     Rendition {
         /// Which.
-        rung: Rung,
+        rendition: RenditionSpec,
     },
     /// A piece of a rendition, from 1: `piece.mp4`.
-    Piece {
+    Chunk {
         /// Of which.
-        rung: Rung,
+        rendition: RenditionSpec,
         /// Which piece.
         number: u32,
     },
     /// AAC of a sound that browsers do not play: `sound.mp4`.
-    Sound {
+    Audio {
         /// Of which track, by its identifier.
         track: u32,
     },
     /// The movie of a file that is none: `movie.mp4`.
-    Movie,
+    Remux,
 }
 
 /// Pictures that can be made.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Picture {
+pub enum ImageSpec {
     /// The one that stands for it: `poster.jpg`.
     Poster {
         /// How large.
@@ -73,7 +73,7 @@ pub enum Picture {
         /// How large.
         size: Size,
         /// How it is coded.
-        coding: Coding,
+        coding: ImageFormat,
     },
     /// One sheet of its storyboard, from 1: `sheet.jpg`, `sheet.webp`, and its tiles.
     Sheet {
@@ -99,21 +99,21 @@ const PICTURE_ATTEMPTS: u32 = 2;
 /// How often a film, or a piece of one, is tried.
 const FILM_ATTEMPTS: u32 = 3;
 
-impl Make {
+impl Operation {
     /// AAC of all sounds of a movie that browsers do not play.
     pub fn sounds(movie: &Movie) -> impl Iterator<Item = Self> {
-        audio::encodable(movie).map(|track| Self::Sound { track: track.id })
+        audio::encodable(movie).map(|track| Self::Audio { track: track.id })
     }
 }
 
-impl Task {
+impl JobSpec {
     /// A task of a title.
     ///
     /// `version` is that of the title's own file and of the grid on which segments begin
     /// ([`title::version`](crate::package::title::version)): the one in the URLs of its segments, if
     /// that file is a movie itself.
-    pub fn new(title: &MediaPath, version: Version, make: Make) -> Self {
-        Self { title: title.encoded().to_string(), version: version.to_string(), make }
+    pub fn new(title: &MediaPath, version: Version, operation: Operation) -> Self {
+        Self { title: title.encoded().to_string(), version: version.to_string(), operation }
     }
 
     /// The version in the URLs of pictures of a title, by that of its tasks.
@@ -123,38 +123,42 @@ impl Task {
 
     /// What sort of thing it makes, in a word.
     pub fn kind(&self) -> &'static str {
-        match &self.make {
-            Make::Picture(picture) => picture.kind(),
-            Make::Storyboard => "storyboard",
-            Make::Rendition { .. } => "rendition",
-            Make::Piece { .. } => "piece",
-            Make::Sound { .. } => "sound",
-            Make::Movie => "movie",
+        match &self.operation {
+            Operation::Image(picture) => picture.kind(),
+            Operation::Storyboard => "storyboard",
+            Operation::Rendition { .. } => "rendition",
+            Operation::Chunk { .. } => "piece",
+            Operation::Audio { .. } => "sound",
+            Operation::Remux => "movie",
         }
     }
 
     /// Names what comes of it.
     pub fn key(&self) -> Key {
-        let what = match &self.make {
-            Make::Picture(picture) => picture.name(),
-            Make::Storyboard => format!("storyboard{}", images::FORMAT_VERSION),
-            Make::Rendition { rung } => rung.to_string(),
+        let what = match &self.operation {
+            Operation::Image(picture) => picture.name(),
+            Operation::Storyboard => format!("storyboard{}", images::FORMAT_VERSION),
+            Operation::Rendition { rendition } => rendition.to_string(),
             // All of a rung: what is made of pieces has to be of one kind.
-            Make::Piece { rung, number } => {
-                let Rung { effort, width, height, quality, bit_rate_max, .. } = rung;
+            Operation::Chunk { rendition, number } => {
+                let RenditionSpec { effort, width, height, quality, bit_rate_max, .. } = rendition;
                 let effort = effort.as_str();
-                format!("piece-{rung}-{effort}-{width}x{height}-{quality}-{bit_rate_max}-{number}")
+                format!(
+                    "piece-{rendition}-{effort}-{width}x{height}-{quality}-{bit_rate_max}-{number}"
+                )
             }
-            Make::Sound { track } => format!("aac-{track}"),
-            Make::Movie => format!("movie{}", remux::FORMAT_VERSION),
+            Operation::Audio { track } => format!("aac-{track}"),
+            Operation::Remux => format!("movie{}", remux::FORMAT_VERSION),
         };
         Key::new(format!("{}-{what}", self.version)).expect("digits, letters and hyphens")
     }
 
     /// The beginning of the keys of what is of no use any more once this is made.
-    pub fn scaffolding(&self) -> Option<String> {
-        match &self.make {
-            Make::Rendition { rung } => Some(format!("{}-piece-{rung}-", self.version)),
+    pub fn intermediates(&self) -> Option<String> {
+        match &self.operation {
+            Operation::Rendition { rendition } => {
+                Some(format!("{}-piece-{rendition}-", self.version))
+            }
             _ => None,
         }
     }
@@ -162,29 +166,29 @@ impl Task {
     /// The task that makes what this one is made of, if the title's own file is no movie.
     #[must_use]
     pub fn movie(&self) -> Self {
-        Self { make: Make::Movie, ..self.clone() }
+        Self { operation: Operation::Remux, ..self.clone() }
     }
 
     /// What it takes to make it.
     pub fn class(&self) -> Class {
-        match self.make {
-            Make::Rendition { .. } | Make::Piece { .. } => Class::Encode,
-            Make::Storyboard | Make::Picture(_) => Class::Picture,
+        match self.operation {
+            Operation::Rendition { .. } | Operation::Chunk { .. } => Class::Encode,
+            Operation::Storyboard | Operation::Image(_) => Class::Image,
             // A sound takes no longer than a film that is copied.
-            Make::Sound { .. } | Make::Movie => Class::Remux,
+            Operation::Audio { .. } | Operation::Remux => Class::Remux,
         }
     }
 
     /// As a job of the queue. However many ask for it, it is made once.
-    pub fn job(&self) -> NewJob {
+    pub fn job(&self) -> JobSubmission {
         let title = MediaPath::decode(&self.title).map(|title| title.display());
-        let (priority, max_attempts) = match self.make {
-            Make::Rendition { .. } | Make::Piece { .. } => (WISHED, FILM_ATTEMPTS),
-            Make::Storyboard => (WISHED, PICTURE_ATTEMPTS),
-            Make::Picture(_) => (AWAITED, PICTURE_ATTEMPTS),
-            Make::Sound { .. } | Make::Movie => (AWAITED, FILM_ATTEMPTS),
+        let (priority, max_attempts) = match self.operation {
+            Operation::Rendition { .. } | Operation::Chunk { .. } => (WISHED, FILM_ATTEMPTS),
+            Operation::Storyboard => (WISHED, PICTURE_ATTEMPTS),
+            Operation::Image(_) => (AWAITED, PICTURE_ATTEMPTS),
+            Operation::Audio { .. } | Operation::Remux => (AWAITED, FILM_ATTEMPTS),
         };
-        NewJob {
+        JobSubmission {
             class: self.class(),
             kind: self.kind().to_owned(),
             title: title.unwrap_or_else(|_| self.title.clone()),
@@ -196,7 +200,7 @@ impl Task {
     }
 }
 
-impl Picture {
+impl ImageSpec {
     fn kind(&self) -> &'static str {
         match self {
             Self::Poster { .. } => "poster",

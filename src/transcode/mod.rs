@@ -5,7 +5,7 @@
 //! a [sandbox], and [child] sees to it that nothing of it is left when it ends or we do. Without
 //! ffmpeg on the machine, everything else works.
 //!
-//! A [`Task`] says what is to be made, and names what comes of it; the [`Maker`] makes it.
+//! A [`JobSpec`] says what is to be made, and names what comes of it; the [`JobRunner`] makes it.
 
 pub mod child;
 pub mod ffmpeg;
@@ -16,5 +16,5 @@ pub mod program;
 mod runner;
 pub mod sandbox;
 
-pub use job_spec::{Make, Picture, Task};
-pub use runner::{Failure, MOVIE, Maker, Next, RENDITION, SOUND, Watch};
+pub use job_spec::{ImageSpec, JobSpec, Operation};
+pub use runner::{AUDIO_FILE, Failure, JobContext, JobRunner, Next, REMUX_FILE, RENDITION_FILE};

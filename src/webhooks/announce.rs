@@ -44,7 +44,7 @@ pub(super) async fn begin(queue: &Queue) -> Result<i64, QueueError> {
 /// both, or neither. Who begins a change waits for all others, also those of other servers.
 async fn announce(queue: &Queue, webhooks: &[Webhook]) -> Result<i64, QueueError> {
     let mut change = queue.begin().await?;
-    let seen = last(&mut change).await?.ok_or(QueueError::Meddled)?;
+    let seen = last(&mut change).await?.ok_or(QueueError::LockLost)?;
     let jobs = queue.changed_since(seen, PAGE).await?;
     let Some(last) = jobs.last().map(|job| job.changed) else {
         return Ok(seen);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Webhook;
 use crate::{
     jobs::text::JobText,
-    queue::{Class, Job, NewJob, State},
+    queue::{Class, Job, JobSubmission, State},
 };
 
 /// The kind of the jobs that deliver.
@@ -64,7 +64,7 @@ struct Body {
 }
 
 /// The jobs that tell all who want to know it of this job.
-pub(super) fn deliveries(job: &Job, webhooks: &[Webhook]) -> Vec<NewJob> {
+pub(super) fn deliveries(job: &Job, webhooks: &[Webhook]) -> Vec<JobSubmission> {
     let Some(event) = Event::of(job) else {
         return Vec::new();
     };
@@ -74,7 +74,7 @@ pub(super) fn deliveries(job: &Job, webhooks: &[Webhook]) -> Vec<NewJob> {
     let told = webhooks.iter().filter(|webhook| webhook.events.contains(&event));
     let delivery = |webhook: &Webhook| {
         let delivery = Delivery { url: webhook.url.clone(), body: body.clone() };
-        NewJob {
+        JobSubmission {
             class: Class::Webhook,
             kind: KIND.into(),
             title: job.title.clone(),

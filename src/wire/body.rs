@@ -18,7 +18,7 @@ use super::connection::Protocol;
 use crate::extent::{Extent, Extents, ReadError, disk::PIECE_BYTES};
 
 /// Takes down what became of an answer, until it is dropped with it.
-pub trait Tally: Unpin + 'static {
+pub trait ResponseObserver: Unpin + 'static {
     /// So many more bytes of the body were handed to the connection.
     fn sent(&mut self, bytes: u64);
 
@@ -47,7 +47,7 @@ pub enum Sendable {
 
 impl Sendable {
     /// The extents that a body offered, if it still is the body of its answer, else the body.
-    pub fn of(offer: Option<Offer>, body: BoxBody) -> Self {
+    pub fn of(offer: Option<DirectBody>, body: BoxBody) -> Self {
         match offer {
             Some(offer) if offer.stands(&body) => Self::Extents(offer.extents),
             _ => Self::Other(body),
@@ -57,12 +57,12 @@ impl Sendable {
 
 /// What a body offers to be sent in its place; it travels beside it, in the answer's extensions.
 #[derive(Clone)]
-pub struct Offer {
+pub struct DirectBody {
     extents: Extents,
     body: Weak<()>,
 }
 
-impl Offer {
+impl DirectBody {
     /// Whoever takes a body into another one (a coding, a buffer) drops it, or has it report another
     /// size: what it offered is then not what is to be sent.
     fn stands(&self, body: &BoxBody) -> bool {
@@ -129,9 +129,9 @@ impl ExtentBody {
     }
 
     /// A body that sends these extents, and what it offers instead.
-    pub fn offering(extents: Extents, protocol: Protocol) -> (Self, Offer) {
+    pub fn offering(extents: Extents, protocol: Protocol) -> (Self, DirectBody) {
         let presence = Rc::new(());
-        let offer = Offer { extents: extents.clone(), body: Rc::downgrade(&presence) };
+        let offer = DirectBody { extents: extents.clone(), body: Rc::downgrade(&presence) };
         (Self { _presence: Some(presence), ..Self::new(extents, protocol) }, offer)
     }
 

@@ -15,7 +15,7 @@ pub enum Protocol {
 
 /// How long a connection is waited for.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct Timeouts {
     /// Until the next request begins.
     pub keep_alive: Duration,
     /// Until the head of a request is there, once it has begun; and until the first begins.

@@ -19,7 +19,7 @@ const SHORT_BYTES: u64 = 4 * 1024;
 const SPAN_BYTES: u64 = 4 << 20;
 
 /// A run of short extents, at least two of which are of one file.
-pub(super) struct Run {
+pub(super) struct GatherBatch {
     /// Where the parts that are no memory come from. One source for all of them.
     pub(super) source: Arc<dyn Source>,
     /// From the first byte of the source to the last.
@@ -30,7 +30,7 @@ pub(super) struct Run {
     pub(super) bytes: u64,
 }
 
-impl Run {
+impl GatherBatch {
     /// The run that begins at this place, of whose extent so many bytes have been sent.
     pub(super) fn at(extents: &Extents, place: usize, sent: u64) -> Option<Self> {
         // The most common answers are not looked at any further.

@@ -18,10 +18,10 @@ use tokio::{io::ReadBuf, net::TcpStream};
 
 use super::{
     admission::Admission,
-    body::{Body, Tally},
-    connection::{Patience, Protocol},
+    body::{Body, ResponseObserver},
+    connection::{Protocol, Timeouts},
     drain::Drain,
-    http1::{Conversation, Front, Http1Settings},
+    http1::{FastPath, Http1Connection, Http1Settings},
     http2::{self, Accepted},
     refusal::Refusal,
     worker::{Alarm, Worker},
@@ -44,7 +44,7 @@ const HTTP2_UNSENT_BYTES: u32 = 256 * 1024;
 #[derive(Clone, Debug)]
 pub struct ListenerSettings {
     /// How long each is waited for.
-    pub patience: Patience,
+    pub patience: Timeouts,
     /// How much of a file one call sends, in bytes.
     pub window_bytes: u64,
     /// The congestion control of accepted connections; `None` leaves the system's.
@@ -93,10 +93,10 @@ pub async fn serve<F, S, T>(
     app: S,
 ) -> impl Serve + use<F, S, T>
 where
-    F: Front<Tally = T>,
+    F: FastPath<ResponseObserver = T>,
     S: Service<Request, Response = Response<Body<T>>> + 'static,
     S::Error: Into<Response<BoxBody>>,
-    T: Tally,
+    T: ResponseObserver,
 {
     let ListenerSettings { patience, window_bytes, unsent_bytes, .. } = *settings;
     let app = Rc::new(app);
@@ -122,9 +122,9 @@ struct Place<F, S> {
 
 impl<F, S, T> Serve for Place<F, S>
 where
-    F: Front<Tally = T>,
+    F: FastPath<ResponseObserver = T>,
     S: Service<Request, Response = Response<Body<T>>> + 'static,
-    T: Tally,
+    T: ResponseObserver,
 {
     async fn serve(self: Rc<Self>, stream: TcpStream) {
         let Ok(peer) = stream.peer_addr() else {
@@ -137,7 +137,7 @@ where
             Some(Protocol::Http1) => {
                 let Self { worker, http1, front, app, .. } = &*self;
                 let held =
-                    Conversation::new(stream, peer, worker, http1, front, app, refusal).hold();
+                    Http1Connection::new(stream, peer, worker, http1, front, app, refusal).hold();
                 if let Err(error) = held.await {
                     tracing::debug!(%error, "a connection ended early");
                 }

@@ -15,7 +15,7 @@ const REACH: Duration = Duration::from_millis(200);
 
 /// The limit of one connection (`TCP_NOTSENT_LOWAT`), and what it goes by.
 #[derive(Debug)]
-pub(super) struct Ahead {
+pub(super) struct NotSentLimit {
     least: u32,
     limit: u32,
     /// What was handed over since the rate was last looked at.
@@ -23,7 +23,7 @@ pub(super) struct Ahead {
     since: Option<Instant>,
 }
 
-impl Ahead {
+impl NotSentLimit {
     /// A connection begins with the least, in bytes, of which the kernel knows already.
     pub(super) fn new(least: u32) -> Self {
         Self { least, limit: least, taken: 0, since: None }
@@ -72,7 +72,7 @@ mod tests {
 
     /// The limits that a client is given who takes so many bytes a millisecond.
     fn limits(bytes_per_ms: u64) -> Vec<u32> {
-        let mut ahead = Ahead::new(MIB);
+        let mut ahead = NotSentLimit::new(MIB);
         let mut now = Instant::now();
         let filled = (0..64).filter_map(|_| {
             ahead.took(MIB as usize);
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_client_that_stops_is_given_the_least_again() {
-        let mut ahead = Ahead::new(MIB);
+        let mut ahead = NotSentLimit::new(MIB);
         let mut now = Instant::now();
         for _ in 0..8 {
             ahead.took(MIB as usize);
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn more_than_the_most_is_left_as_it_was_configured() {
-        let mut ahead = Ahead::new(64 * MIB);
+        let mut ahead = NotSentLimit::new(64 * MIB);
         let now = Instant::now();
         for ms in 0..1024 {
             ahead.took(MIB as usize);

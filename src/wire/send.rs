@@ -25,9 +25,9 @@ use futures::{FutureExt as _, future::BoxFuture};
 use rustix::io::Errno;
 
 use super::{
-    body::{ExtentBody, Tally},
+    body::{ExtentBody, ResponseObserver},
     connection::Protocol,
-    gather_batch::Run,
+    gather_batch::GatherBatch,
     socket::Socket,
     worker::Worker,
 };
@@ -46,7 +46,7 @@ const CORKED_FROM_EXTENTS: usize = 8;
 
 /// Why an answer could not be sent to its end.
 #[derive(Debug)]
-pub(super) enum Unsent {
+pub(super) enum SendError {
     /// The client is gone, or takes nothing.
     Client(io::Error),
     /// The bytes cannot be had.
@@ -116,8 +116,8 @@ impl Sending {
         cx: &mut Context<'_>,
         socket: &mut Socket,
         worker: &Worker,
-        tally: &mut impl Tally,
-    ) -> Poll<Result<(), Unsent>> {
+        tally: &mut impl ResponseObserver,
+    ) -> Poll<Result<(), SendError>> {
         if !self.is_corked && self.extents.get(CORKED_FROM_EXTENTS).is_some() {
             self.is_corked = true;
             socket.cork(true);
@@ -147,13 +147,13 @@ impl Sending {
         cx: &mut Context<'_>,
         socket: &mut Socket,
         worker: &Worker,
-        tally: &mut impl Tally,
-    ) -> Poll<Result<(), Unsent>> {
+        tally: &mut impl ResponseObserver,
+    ) -> Poll<Result<(), SendError>> {
         let mut turn_bytes = 0;
         while turn_bytes < self.window_bytes {
             if self.copying.is_none()
                 && !self.cannot_map
-                && let Some(run) = Run::at(&self.extents, self.place, self.sent)
+                && let Some(run) = GatherBatch::at(&self.extents, self.place, self.sent)
             {
                 turn_bytes += ready!(self.poll_run(cx, socket, worker, tally, &run))?;
                 continue;
@@ -185,7 +185,7 @@ impl Sending {
                     tally.sent(self.memory.len() as u64);
                 }
                 Some(Extent::Source { .. }) => {
-                    let piece = ready!(self.poll_piece(cx)).map_err(Unsent::Source)?;
+                    let piece = ready!(self.poll_piece(cx)).map_err(SendError::Source)?;
                     tally.sent(piece);
                     tally.copied(piece);
                     // Copying a byte takes several times as long as handing it over.
@@ -220,10 +220,10 @@ impl Sending {
         cx: &mut Context<'_>,
         socket: &mut Socket,
         more: bool,
-    ) -> Poll<Result<(), Unsent>> {
+    ) -> Poll<Result<(), SendError>> {
         while !self.memory.is_empty() {
             let written = ready!(socket.poll_write_bytes(cx, &self.memory, more));
-            self.advance_memory(written.map_err(Unsent::Client)?);
+            self.advance_memory(written.map_err(SendError::Client)?);
         }
         Poll::Ready(Ok(()))
     }
@@ -245,9 +245,9 @@ impl Sending {
         worker: &Worker,
         file: &File,
         window: Range<u64>,
-    ) -> Poll<Result<u64, Unsent>> {
+    ) -> Poll<Result<u64, SendError>> {
         // Before the head goes: it would wait in the kernel, which was told that more follows.
-        ready!(self.poll_at_hand(cx, worker, file, &window)).map_err(Unsent::Source)?;
+        ready!(self.poll_at_hand(cx, worker, file, &window)).map_err(SendError::Source)?;
         let more = window.end - window.start < HEAD_ALONE_FROM_BYTES;
         ready!(self.poll_memory(cx, socket, more))?;
         self.check(file)?;
@@ -256,7 +256,7 @@ impl Sending {
         let sent = socket.poll_write(cx, most, hand_over);
         let sent = ready!(sent).map_err(whose)? as u64;
         self.is_long |= sent < window.end - window.start;
-        self.advance(sent, file).map_err(Unsent::Source)?;
+        self.advance(sent, file).map_err(SendError::Source)?;
         Poll::Ready(Ok(sent))
     }
 
@@ -266,11 +266,11 @@ impl Sending {
         cx: &mut Context<'_>,
         socket: &mut Socket,
         worker: &Worker,
-        tally: &mut impl Tally,
-        run: &Run,
-    ) -> Poll<Result<u64, Unsent>> {
+        tally: &mut impl ResponseObserver,
+        run: &GatherBatch,
+    ) -> Poll<Result<u64, SendError>> {
         let file = run.file();
-        ready!(self.poll_at_hand(cx, worker, file, &run.span)).map_err(Unsent::Source)?;
+        ready!(self.poll_at_hand(cx, worker, file, &run.span)).map_err(SendError::Source)?;
         self.check(file)?;
         let mapping = match self.mapping.take() {
             Some((of, mapping)) if Arc::ptr_eq(&of, &run.source) && mapping.covers(&run.span) => {
@@ -301,7 +301,7 @@ impl Sending {
         self.is_long |= sent < run.bytes;
         tally.sent(sent);
         if sent > 0 {
-            self.advance(sent, file).map_err(Unsent::Source)?;
+            self.advance(sent, file).map_err(SendError::Source)?;
         }
         Poll::Ready(Ok(sent))
     }
@@ -360,9 +360,9 @@ impl Sending {
     }
 
     /// Makes sure that the file is still the one that was promised, unless that was just done.
-    fn check(&mut self, file: &File) -> Result<(), Unsent> {
+    fn check(&mut self, file: &File) -> Result<(), SendError> {
         if !self.is_checked {
-            file.check().map_err(Unsent::Source)?;
+            file.check().map_err(SendError::Source)?;
             self.is_checked = true;
         }
         Ok(())
@@ -411,12 +411,12 @@ impl Sending {
 }
 
 /// Whose fault it is that a call from a file to a socket has failed.
-fn whose(error: io::Error) -> Unsent {
+fn whose(error: io::Error) -> SendError {
     match error.raw_os_error().map(Errno::from_raw_os_error) {
-        Some(Errno::FAULT) => Unsent::Source(ReadError::Truncated),
+        Some(Errno::FAULT) => SendError::Source(ReadError::Truncated),
         Some(Errno::IO | Errno::INVAL | Errno::OVERFLOW | Errno::NOMEM | Errno::STALE) => {
-            Unsent::Source(error.into())
+            SendError::Source(error.into())
         }
-        _ => Unsent::Client(error),
+        _ => SendError::Client(error),
     }
 }

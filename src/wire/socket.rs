@@ -13,7 +13,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{notsent_limit::Ahead, worker::Alarm};
+use super::{notsent_limit::NotSentLimit, worker::Alarm};
 use crate::sys::net;
 
 /// What a client must take within the stall limit to be borne, in bytes: a player that was paused and
@@ -29,7 +29,7 @@ pub struct Socket {
     stream: TcpStream,
     alarm: Alarm,
     stall_limit: Duration,
-    ahead: Ahead,
+    ahead: NotSentLimit,
     /// What was taken since the client was found to take nothing; `None` while it takes what comes.
     taken: Option<usize>,
     /// The last call wrote less than it was to write.
@@ -43,7 +43,7 @@ impl Socket {
         stream: TcpStream,
         alarm: Alarm,
         stall_limit: Duration,
-        ahead: Ahead,
+        ahead: NotSentLimit,
     ) -> Self {
         let (taken, seems_full, is_doubted) = (None, false, false);
         Self { stream, alarm, stall_limit, ahead, taken, seems_full, is_doubted }

@@ -20,7 +20,7 @@ use rustix::{
 };
 use tokio::sync::Semaphore;
 
-use super::{Buffers, Lane, PIECE_BYTES, Root, Unavailable, buffers::Buffer};
+use super::{Buffers, DiskPool, PIECE_BYTES, Root, Unavailable, buffers::Buffer};
 use crate::extent::{ReadError, Source, Validator};
 use crate::sys::file::{self, Wait};
 
@@ -190,7 +190,7 @@ pub(super) struct Seen {
 struct Descriptor {
     /// `None` only while it is being dropped.
     fd: Option<OwnedFd>,
-    lane: Arc<Lane>,
+    lane: Arc<DiskPool>,
     buffers: Buffers,
     settle: Option<Duration>,
     opened: Instant,
@@ -367,7 +367,7 @@ impl File {
             // The semaphore is never closed.
             let _place = descriptor.fills.acquire().await;
             let open = Arc::clone(&descriptor);
-            Ok(descriptor.lane.run_in_turn(move || call(open.as_fd())).await??)
+            Ok(descriptor.lane.run_progressing(move || call(open.as_fd())).await??)
         }
         .boxed()
     }
@@ -403,7 +403,7 @@ impl File {
                 read => Ok(buffer.freeze(read)),
             }
         };
-        self.descriptor.lane.run_in_turn(call).await?
+        self.descriptor.lane.run_progressing(call).await?
     }
 
     fn current(&self) -> io::Result<Self> {
@@ -486,7 +486,7 @@ impl Source for File {
             let read = self.read_checked(&mut buffer, &range, Wait::Allowed)?;
             Ok(buffer.freeze(read))
         };
-        async move { lane.run_in_turn(call).await? }.boxed()
+        async move { lane.run_progressing(call).await? }.boxed()
     }
 
     fn as_file(&self) -> Option<&File> {

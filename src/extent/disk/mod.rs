@@ -1,6 +1,6 @@
 //! Files on disks, without ever waiting for one on an I/O worker.
 //!
-//! Every system call that may touch a disk runs in a [`Lane`]: a few threads that belong to one
+//! Every system call that may touch a disk runs in a [`DiskPool`]: a few threads that belong to one
 //! library root, with a deadline. A disk that hangs stops its own lane and nothing else. Calls that
 //! provably stay in memory (a read that may not block, a status of an open file on a local file
 //! system) are made in place.
@@ -20,5 +20,5 @@ pub use names::{Names, directory_of, stem_of};
 pub use open_files::OpenError;
 pub use places::{AtOnce, InTurn};
 pub use plain::PlainFile;
-pub use pool::{Lane, LaneSettings, Unavailable};
+pub use pool::{DiskPool, DiskPoolSettings, Unavailable};
 pub use root::{Entry, EntryKind, Root, RootSettings};

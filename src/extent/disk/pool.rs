@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 /// How a lane is made.
 #[derive(Clone, Copy, Debug)]
-pub struct LaneSettings {
+pub struct DiskPoolSettings {
     /// Threads at most; they are started when they are first needed.
     pub threads: usize,
     /// How many calls may wait for a thread before more are refused.
@@ -39,9 +39,9 @@ pub enum Unavailable {
 ///
 /// A call that hangs takes its thread with it until the kernel lets go, and nothing more: callers
 /// are told after the deadline, and once all threads hang they are told at once.
-pub struct Lane {
+pub struct DiskPool {
     shared: Arc<Shared>,
-    settings: LaneSettings,
+    settings: DiskPoolSettings,
 }
 
 struct Shared {
@@ -62,9 +62,9 @@ struct State {
 
 type Job = Box<dyn FnOnce() + Send>;
 
-impl Lane {
+impl DiskPool {
     /// A lane whose threads are named after `name`.
-    pub fn new(name: &str, settings: LaneSettings) -> Self {
+    pub fn new(name: &str, settings: DiskPoolSettings) -> Self {
         let shared =
             Shared { name: name.to_owned(), state: Mutex::default(), work: Condvar::new() };
         Self { shared: Arc::new(shared), settings }
@@ -92,7 +92,7 @@ impl Lane {
     /// As [`run`](Self::run), but as long as the lane finishes other calls the deadline does not
     /// count: for the pieces of a response that has begun. A disk that is merely busy slows its
     /// viewers down; cutting them off would have them all come back and ask again.
-    pub async fn run_in_turn<T: Send + 'static>(
+    pub async fn run_progressing<T: Send + 'static>(
         &self,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Unavailable> {
@@ -109,7 +109,7 @@ impl Lane {
     }
 
     /// As [`run`](Self::run), but waits as long as it takes: for scans, which nobody waits for.
-    pub async fn run_unhurried<T: Send + 'static>(
+    pub async fn run_without_deadline<T: Send + 'static>(
         &self,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Unavailable> {
@@ -152,7 +152,7 @@ impl Lane {
             let shared = Arc::clone(&self.shared);
             let started = thread::Builder::new()
                 .name(format!("disk-{}", shared.name))
-                .spawn(move || shared.work_off(number));
+                .spawn(move || shared.worker_loop(number));
             match started {
                 Ok(_detached) => state.threads.push(None),
                 Err(error) if number == 0 => panic!("not even one disk thread: {error}"),
@@ -175,14 +175,14 @@ impl Lane {
     }
 }
 
-impl Drop for Lane {
+impl Drop for DiskPool {
     fn drop(&mut self) {
         self.shared.lock().closing = true;
         self.shared.work.notify_all();
     }
 }
 
-impl std::fmt::Debug for Lane {
+impl std::fmt::Debug for DiskPool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Lane").field("name", &self.shared.name).finish_non_exhaustive()
     }
@@ -195,7 +195,7 @@ impl Shared {
     }
 
     /// What a thread does: one call after the other, until the lane is closed and all are made.
-    fn work_off(&self, number: usize) {
+    fn worker_loop(&self, number: usize) {
         let mut state = self.lock();
         loop {
             if let Some(job) = state.queue.pop_front() {
@@ -221,8 +221,8 @@ mod tests {
 
     use super::*;
 
-    fn lane(deadline: Duration) -> Lane {
-        Lane::new("test", LaneSettings { threads: 2, queue: 4, deadline })
+    fn lane(deadline: Duration) -> DiskPool {
+        DiskPool::new("test", DiskPoolSettings { threads: 2, queue: 4, deadline })
     }
 
     fn block_on<T>(future: impl Future<Output = T>) -> T {

@@ -14,14 +14,16 @@ use std::{
 
 use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags, Stat};
 
-use super::{Buffers, Lane, LaneSettings, Unavailable, names::KnownNames, open_files::OpenFiles};
+use super::{
+    Buffers, DiskPool, DiskPoolSettings, Unavailable, names::KnownNames, open_files::OpenFiles,
+};
 use crate::sys::file;
 
 /// What a root needs to know.
 #[derive(Clone, Copy, Debug)]
 pub struct RootSettings {
     /// The threads for its disk.
-    pub lane: LaneSettings,
+    pub lane: DiskPoolSettings,
     /// How many files are kept open for the next request.
     pub open_files: usize,
     /// For how long an open file is taken to be still the one under its name.
@@ -39,7 +41,7 @@ pub struct Root {
     path: PathBuf,
     /// Replaced when the directory under `path` has become another one (a mount, a rename).
     directory: RwLock<Arc<OwnedFd>>,
-    pub(super) lane: Arc<Lane>,
+    pub(super) lane: Arc<DiskPool>,
     pub(super) buffers: Buffers,
     pub(super) open_files: OpenFiles,
     pub(super) names: KnownNames,
@@ -73,7 +75,7 @@ impl Root {
         buffers: Buffers,
         settings: RootSettings,
     ) -> io::Result<Arc<Self>> {
-        let lane = Arc::new(Lane::new(name, settings.lane));
+        let lane = Arc::new(DiskPool::new(name, settings.lane));
         let asked = path.to_owned();
         let opened = lane.run(move || {
             let path = std::fs::canonicalize(asked)?;
@@ -98,7 +100,7 @@ impl Root {
     }
 
     /// The root's threads. Whatever may wait for its disk is done there.
-    pub fn lane(&self) -> &Lane {
+    pub fn lane(&self) -> &DiskPool {
         &self.lane
     }
 
@@ -109,7 +111,7 @@ impl Root {
         relative: &Path,
     ) -> Result<io::Result<Vec<Entry>>, Unavailable> {
         let (root, relative) = (Arc::clone(self), relative.to_owned());
-        self.lane.run_unhurried(move || root.list_blocking(&relative)).await
+        self.lane.run_without_deadline(move || root.list_blocking(&relative)).await
     }
 
     /// What is under a name now: a file, a directory, or an error (nothing: `NotFound`).

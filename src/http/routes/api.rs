@@ -103,7 +103,7 @@ async fn list(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse, 
     let query = asked.checked()?;
     // Milliseconds for a large library, so not on this thread.
     let shared = site.clone();
-    let listed = site.run_beside(move || {
+    let listed = site.spawn_blocking_limited(move || {
         let page = shared.library.catalog.query(&query);
         let end = query.offset.saturating_add(page.titles.len());
         let list = List {

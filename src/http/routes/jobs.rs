@@ -23,8 +23,8 @@ use crate::{
     jobs::text::JobText,
     library::MediaPath,
     queue::{Class, Filter, Job, JobId, Queue, QueueError, State},
-    titles::job_request::Wish,
-    transcode::Task,
+    titles::job_request::JobRequest,
+    transcode::JobSpec,
 };
 
 /// Jobs on a page when nothing else is asked, and at most.
@@ -144,16 +144,16 @@ async fn show(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error>
 
 async fn wish(request: &HttpRequest, content: Payload, site: &Site) -> Result<HttpResponse, Error> {
     let permit = authorization::permit(request, site)?;
-    let wish: Wish = read(content, site).await?;
-    if let Some(lacks) = site.gallery.load().as_ref().and_then(|gallery| gallery.lacks) {
+    let wish: JobRequest = read(content, site).await?;
+    if let Some(lacks) = site.artifacts.load().as_ref().and_then(|artifacts| artifacts.lacks) {
         return Err(Error::NotReady(lacks));
     }
-    let (task, company) = tasks(&wish, site).await?;
+    let (spec, company) = tasks(&wish, site).await?;
     let enqueue = async move |queue: Queue| {
-        let enqueued = queue.enqueue(task.job()).await?;
-        for task in company {
-            if queue.artifact(task.key().as_str()).await?.is_none() {
-                queue.enqueue(task.job()).await?;
+        let enqueued = queue.enqueue(spec.job()).await?;
+        for spec in company {
+            if queue.artifact(spec.key().as_str()).await?.is_none() {
+                queue.enqueue(spec.job()).await?;
             }
         }
         Ok(enqueued)
@@ -167,16 +167,16 @@ async fn wish(request: &HttpRequest, content: Payload, site: &Site) -> Result<Ht
 }
 
 /// The task that a wish becomes, and those that go with it.
-async fn tasks(wish: &Wish, site: &Site) -> Result<(Task, Vec<Task>), Error> {
+async fn tasks(wish: &JobRequest, site: &Site) -> Result<(JobSpec, Vec<JobSpec>), Error> {
     let title = MediaPath::from_path(Path::new(wish.title()))?;
-    if let Wish::Remux { .. } = wish
-        && let Some(task) = opened::movie_task(site, &title).await?
+    if let JobRequest::Remux { .. } = wish
+        && let Some(spec) = opened::movie_task(site, &title).await?
     {
-        return Ok((task, Vec::new()));
+        return Ok((spec, Vec::new()));
     }
     let opened = opened::open_playable(site, &title).await?;
-    let task = wish.task(&title, opened.source, &opened.movie)?;
-    Ok((task, wish.company(&title, opened.source, &opened.movie)))
+    let spec = wish.spec(&title, opened.source, &opened.movie)?;
+    Ok((spec, wish.company(&title, opened.source, &opened.movie)))
 }
 
 async fn change(
@@ -264,7 +264,7 @@ where
     F: Future<Output = Result<T, QueueError>> + Send + 'static,
 {
     let queue = queue_of(site)?.queue.clone();
-    site.await_beside(ask(queue)).await?.map_err(Error::from)
+    site.spawn_limited(ask(queue)).await?.map_err(Error::from)
 }
 
 /// Has the queue change something, which takes a permit.

@@ -15,7 +15,6 @@ mod progressive;
 pub mod streams;
 mod texts;
 
-
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{

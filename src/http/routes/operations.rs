@@ -37,11 +37,11 @@ pub async fn ready(request: HttpRequest, site: Data<Site>) -> HttpResponse {
 
 /// `/api/status`: what is made here, for the page.
 pub async fn status(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    let gallery = site.gallery.load();
+    let artifacts = site.artifacts.load();
     let status = Status {
         worker: worker(&site),
-        queue: gallery.is_some(),
-        lacks: gallery.as_ref().and_then(|gallery| gallery.lacks),
+        queue: artifacts.is_some(),
+        lacks: artifacts.as_ref().and_then(|artifacts| artifacts.lacks),
     };
     let json = serde_json::to_string(&status).unwrap_or_default() + "\n";
     answer(&request, "application/json", json)
@@ -58,8 +58,8 @@ struct Status {
 }
 
 fn worker(site: &Site) -> String {
-    match &*site.gallery.load() {
-        Some(gallery) => gallery.worker().to_string(),
+    match &*site.artifacts.load() {
+        Some(artifacts) => artifacts.worker().to_string(),
         None => "there is no queue".to_owned(),
     }
 }

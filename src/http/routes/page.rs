@@ -65,11 +65,11 @@ const ASSETS: &[(&str, &str, &[u8])] = &[
 /// `/` and `/watch/<path>`: the same document; which title is shown is for its script to know.
 pub async fn page(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     let (media_type, built_in) = DOCUMENT;
-    let document = match &site.settings.load().page_dir {
+    let document = match &site.settings.load().ui_dir {
         None => Ok(Bytes::from_static(built_in)),
         Some(sources) => {
             let path = sources.join("index.html");
-            let read = site.run_beside(move || std::fs::read(path)).await;
+            let read = site.spawn_blocking_limited(move || std::fs::read(path)).await;
             read.and_then(|read| read.map(Bytes::from).map_err(|e| Error::Internal(Box::new(e))))
         }
     };

@@ -26,12 +26,12 @@ use crate::{
     package::{
         hls,
         stills::{self, StillsRefused},
-        storyboard::{Coding, Geometry, Storyboard, bif, dialects, display_size},
+        storyboard::{Geometry, ImageFormat, Storyboard, bif, dialects, display_size},
         title,
     },
-    titles::artifacts::{Gallery, Stands},
+    titles::artifacts::{ArtifactStatus, Artifacts},
     transcode::{
-        Make, Picture, Task,
+        ImageSpec, JobSpec, Operation,
         images::{Asked, SizeRefused},
     },
 };
@@ -63,34 +63,34 @@ pub(super) async fn serve(
 ) -> Result<HttpResponse, Error> {
     let wanted = Wanted::parse(request.query_string())?;
     let pictures = Pictures::of(opened)?;
-    let patience = Duration::from_secs(site.settings.load().picture_wait_s.get());
+    let patience = Duration::from_secs(site.settings.load().image_wait_s.get());
     let patience = if wanted.at_once { Duration::ZERO } else { patience };
     let asking = Asking { request, site, title, opened, patience, at_once: wanted.at_once };
     let size = wanted.asked.of(pictures.display);
     match view {
         View::Poster => {
-            let wanted = Picture::Poster { size };
-            asking.picture(wanted, "poster.jpg", Coding::Jpg, Caching::File).await
+            let wanted = ImageSpec::Poster { size };
+            asking.picture(wanted, "poster.jpg", ImageFormat::Jpg, Caching::File).await
         }
         View::Preview => {
-            let wanted = Picture::Preview { size };
-            asking.picture(wanted, "preview.webp", Coding::Webp, Caching::File).await
+            let wanted = ImageSpec::Preview { size };
+            asking.picture(wanted, "preview.webp", ImageFormat::Webp, Caching::File).await
         }
         View::Thumbnail(coding) => {
             let (time_ms, exact) = (pictures.nearest_ms(&wanted).await?, wanted.exact);
-            let thumbnail = Picture::Thumbnail { time_ms, exact, size, coding };
+            let thumbnail = ImageSpec::Thumbnail { time_ms, exact, size, coding };
             let name = format!("thumbnail.{}", coding.ending());
             asking.picture(thumbnail, &name, coding, Caching::File).await
         }
         View::Storyboard(Dialect::Sheet(coding)) => {
-            asking.sheet(Picture::Overview, coding, Caching::File).await
+            asking.sheet(ImageSpec::Overview, coding, Caching::File).await
         }
         View::Storyboard(Dialect::WebVtt) => {
-            let text = dialects::vtt(&pictures.storyboard(), Coding::Jpg);
+            let text = dialects::vtt(&pictures.storyboard(), ImageFormat::Jpg);
             asking.text(text, texts::VTT, Caching::Manifest).await
         }
         View::Storyboard(Dialect::Json) => {
-            let text = dialects::json(&pictures.storyboard(), Coding::Jpg);
+            let text = dialects::json(&pictures.storyboard(), ImageFormat::Jpg);
             asking.text(text, "application/json", Caching::Manifest).await
         }
         View::Storyboard(Dialect::Bif) => asking.bif(&pictures).await,
@@ -104,12 +104,12 @@ pub(super) async fn serve(
                     asking.text(hls::images(&storyboard), streams::HLS, Caching::Immutable).await
                 }
                 TrackFile::Overview(coding) => {
-                    asking.sheet(Picture::Overview, coding, Caching::Immutable).await
+                    asking.sheet(ImageSpec::Overview, coding, Caching::Immutable).await
                 }
                 TrackFile::Sheet(place, coding) => {
                     let number = u32::try_from(place + 1).map_err(|_| Error::NotFound)?;
                     storyboard.geometry.sheet(number).ok_or(Error::NotFound)?;
-                    asking.sheet(Picture::Sheet { number }, coding, Caching::Immutable).await
+                    asking.sheet(ImageSpec::Sheet { number }, coding, Caching::Immutable).await
                 }
                 _ => Err(Error::NotFound),
             }
@@ -120,8 +120,8 @@ pub(super) async fn serve(
 
 /// The storyboard of a title, if there is somebody to make it and something to make it of.
 pub fn storyboard(site: &Site, opened: &Opened, prefix: &str) -> Option<Storyboard> {
-    let gallery = site.gallery.load_full()?;
-    if gallery.lacks.is_some() {
+    let artifacts = site.artifacts.load_full()?;
+    if artifacts.lacks.is_some() {
         return None;
     }
     let storyboard = Pictures::of(opened).ok()?.storyboard();
@@ -148,7 +148,7 @@ impl<'a> Pictures<'a> {
     fn storyboard(&self) -> Storyboard {
         Storyboard {
             prefix: String::new(),
-            version: Task::version_of_pictures(self.opened.source).to_string(),
+            version: JobSpec::version_of_pictures(self.opened.source).to_string(),
             geometry: Geometry::new(title::duration_ms(&self.opened.movie), self.display),
         }
     }
@@ -181,37 +181,37 @@ struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    fn gallery(&self) -> Result<Arc<Gallery>, Error> {
-        self.site.gallery.load_full().ok_or(Error::NotReady(
+    fn artifacts(&self) -> Result<Arc<Artifacts>, Error> {
+        self.site.artifacts.load_full().ok_or(Error::NotReady(
             "there are no pictures here, because there is no database; the log says why",
         ))
     }
 
-    fn task(&self, wanted: Picture) -> Task {
-        Task::new(self.title, self.opened.source, Make::Picture(wanted))
+    fn spec(&self, wanted: ImageSpec) -> JobSpec {
+        JobSpec::new(self.title, self.opened.source, Operation::Image(wanted))
     }
 
     async fn picture(
         &self,
-        wanted: Picture,
+        wanted: ImageSpec,
         name: &str,
-        coding: Coding,
+        coding: ImageFormat,
         caching: Caching,
     ) -> Result<HttpResponse, Error> {
-        let (gallery, task) = (self.gallery()?, self.task(wanted));
-        let tag = format!("{}-{}", task.key(), name.replace('.', "-"));
-        let folder = match gallery.obtain(task, self.patience).await? {
-            Stands::Made(folder) => folder,
+        let (artifacts, spec) = (self.artifacts()?, self.spec(wanted));
+        let tag = format!("{}-{}", spec.key(), name.replace('.', "-"));
+        let folder = match artifacts.obtain(spec, self.patience).await? {
+            ArtifactStatus::Ready(folder) => folder,
             other => return self.without(other),
         };
-        let file = gallery.open(&folder, name).await?;
+        let file = artifacts.open(&folder, name).await?;
         let content = Content {
             validator: Some(Validator::new(&tag)),
             last_modified: Some(file.identity().modified()),
             extents: Extents::of(Extent::whole(file)),
             media_type: match coding {
-                Coding::Jpg => "image/jpeg",
-                Coding::Webp => "image/webp",
+                ImageFormat::Jpg => "image/jpeg",
+                ImageFormat::Webp => "image/webp",
             },
             caching,
         };
@@ -220,8 +220,8 @@ impl Asking<'_> {
 
     async fn sheet(
         &self,
-        wanted: Picture,
-        coding: Coding,
+        wanted: ImageSpec,
+        coding: ImageFormat,
         caching: Caching,
     ) -> Result<HttpResponse, Error> {
         self.picture(wanted, &format!("sheet.{}", coding.ending()), coding, caching).await
@@ -240,24 +240,24 @@ impl Asking<'_> {
 
     /// All tiles of all sheets, put together.
     async fn bif(&self, pictures: &Pictures<'_>) -> Result<HttpResponse, Error> {
-        let (gallery, storyboard) = (self.gallery()?, pictures.storyboard());
+        let (artifacts, storyboard) = (self.artifacts()?, pictures.storyboard());
         let geometry = storyboard.geometry;
         // All are begun before any is waited for.
         let numbers = 1..=geometry.sheets();
         let sheets = numbers.map(|number| {
-            let task = self.task(Picture::Sheet { number });
-            gallery.obtain(task, self.patience)
+            let spec = self.spec(ImageSpec::Sheet { number });
+            artifacts.obtain(spec, self.patience)
         });
         let sheets = futures::future::try_join_all(sheets).await?;
         let mut tiles = Vec::new();
         for (number, stands) in (1..).zip(sheets) {
             let folder = match stands {
-                Stands::Made(folder) => folder,
+                ArtifactStatus::Ready(folder) => folder,
                 other => return self.without(other),
             };
             let sheet = geometry.sheet(number).ok_or(Error::NotFound)?;
             for tile in 1..=sheet.tiles {
-                let file = gallery.open(&folder, &format!("{tile}.jpg")).await?;
+                let file = artifacts.open(&folder, &format!("{tile}.jpg")).await?;
                 tiles.push(Extent::whole(file));
             }
         }
@@ -273,18 +273,22 @@ impl Asking<'_> {
     }
 
     /// The answer while there is nothing to show.
-    fn without(&self, stands: Stands) -> Result<HttpResponse, Error> {
+    fn without(&self, stands: ArtifactStatus) -> Result<HttpResponse, Error> {
         match stands {
-            Stands::Failed(why) => Err(Error::Unprocessable(format!("it cannot be made: {why}"))),
-            Stands::Lacking(what) => {
+            ArtifactStatus::Failed(why) => {
+                Err(Error::Unprocessable(format!("it cannot be made: {why}")))
+            }
+            ArtifactStatus::Unavailable(what) => {
                 Err(Error::Lacking(format!("it cannot be made at the moment: {what}")))
             }
-            Stands::Making(_) if self.at_once => Ok(HttpResponse::build(StatusCode::ACCEPTED)
-                .insert_header((CONTENT_TYPE, HeaderValue::from_static("image/svg+xml")))
-                .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
-                .insert_header((RETRY_AFTER, AGAIN_S))
-                .body(PLACEHOLDER)),
-            Stands::Making(_) | Stands::Made(_) => {
+            ArtifactStatus::Pending(_) if self.at_once => {
+                Ok(HttpResponse::build(StatusCode::ACCEPTED)
+                    .insert_header((CONTENT_TYPE, HeaderValue::from_static("image/svg+xml")))
+                    .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
+                    .insert_header((RETRY_AFTER, AGAIN_S))
+                    .body(PLACEHOLDER))
+            }
+            ArtifactStatus::Pending(_) | ArtifactStatus::Ready(_) => {
                 Err(Error::NotReady("it is being made; ask again"))
             }
         }

@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError as _, http::StatusCode,
 use super::{Read, inspect, pictures, progressive, read_method, texts};
 use crate::titles::opened::GROWING;
 use crate::titles::{
-    assets::Company,
+    assets::TitleAssets,
     job_tracks::{self, MadeTrack},
     opened::{self, Opened, index, version_of},
     remux::{self, Asking},
@@ -137,7 +137,7 @@ async fn answer(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse
         _ => None,
     };
     if let (Err(Error::NotFound), Some(product)) = (&indexed, set_product)
-        && let Some((opened, company)) = Company::of_set(site, &title).await?
+        && let Some((opened, company)) = TitleAssets::of_set(site, &title).await?
     {
         method?;
         return manifest(request, site, &title, &opened, company, product).await;
@@ -170,7 +170,7 @@ async fn make(
             let is_hls = view == View::Multivariant;
             let product = if is_hls { Product::Multivariant } else { Product::Mpd };
             job_tracks::have_it_heard(site, title, opened);
-            let company = Company::of(site, title, opened, request.uri().path()).await?;
+            let company = TitleAssets::of(site, title, opened, request.uri().path()).await?;
             manifest(request, site, title, opened, company, product).await
         }
         View::Progressive => progressive::play(request, site, opened).await,
@@ -238,7 +238,7 @@ async fn manifest(
     site: &Data<Site>,
     title: &MediaPath,
     opened: &Opened,
-    mut company: Company,
+    mut company: TitleAssets,
     product: fn(u64) -> Product,
 ) -> Result<HttpResponse, Error> {
     let product = product(company.digest());
@@ -248,7 +248,7 @@ async fn manifest(
         texts::leave_out_nonsense(site, title, opened, &mut company).await;
         let name = String::from_utf8_lossy(title.file_name()).into_owned();
         let opened = opened.clone();
-        let made = site.run_beside(move || {
+        let made = site.spawn_blocking_limited(move || {
             let presentation = texts::presentation(&opened, &name, &company);
             if presentation.tracks.is_empty() {
                 return Err(refused(&opened.movie));
@@ -275,7 +275,8 @@ async fn playlist(
     let identity = *opened.file.identity();
     let make = async {
         let (title, opened, made) = (title.clone(), opened.clone(), product.clone());
-        let made = site.run_beside(move || make_playlist(&title, &opened, &made)).await?;
+        let made =
+            site.spawn_blocking_limited(move || make_playlist(&title, &opened, &made)).await?;
         let made = made.ok_or(Error::NotFound)?;
         Ok(Text::kept(made, HLS, Caching::Immutable, Some(identity.modified())))
     };

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web::Data};
 
 use super::{files, streams};
 use crate::titles::{
-    assets::{self, Company, From, Rendition, Sound, TextSource, text_track},
+    assets::{self, From, Rendition, Sound, TextSource, TitleAssets, text_track},
     opened::Opened,
 };
 use crate::{
@@ -134,7 +134,7 @@ async fn subtitles(
             let bytes = files::read_all(file).await?;
             let (kind, language) = (*kind, sidecar.language.clone());
             let parsed = move || text::parse(&bytes, kind, language.as_deref());
-            let parsed = site.run_beside(parsed).await?;
+            let parsed = site.spawn_blocking_limited(parsed).await?;
             parsed.map_err(|refused| Error::Unprocessable(refused.to_string()))?
         }
     };
@@ -142,7 +142,7 @@ async fn subtitles(
 }
 
 /// A title's presentation with all that belongs to it.
-pub(super) fn presentation(opened: &Opened, name: &str, company: &Company) -> Presentation {
+pub(super) fn presentation(opened: &Opened, name: &str, company: &TitleAssets) -> Presentation {
     let mut presentation = title::presentation(&opened.movie, name, opened.version);
     for track in &mut presentation.tracks {
         track.prefix.clone_from(&company.prefix);
@@ -201,7 +201,7 @@ pub(super) async fn leave_out_nonsense(
     site: &Site,
     title: &MediaPath,
     opened: &Opened,
-    company: &mut Company,
+    company: &mut TitleAssets,
 ) {
     for (number, source) in company.texts.iter_mut().enumerate() {
         if matches!(source.from, From::Sidecar { .. })

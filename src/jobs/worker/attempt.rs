@@ -11,9 +11,12 @@ use tokio::{
 use super::Worker;
 use crate::{
     jobs::is_told,
-    queue::{Artifact, Beat, Class, Job, Lease, NewArtifact, NewJob, Progress, QueueError, Retry},
+    queue::{
+        Artifact, Class, Heartbeat, Job, JobSubmission, Lease, NewArtifact, Progress, QueueError,
+        Retry,
+    },
     store::artifacts::Key,
-    transcode::{Failure, Next, Task, Watch},
+    transcode::{Failure, JobContext, JobSpec, Next},
 };
 
 /// How often progress is reported, if there is any.
@@ -31,7 +34,7 @@ pub(super) struct Attempt {
 
 /// Why an attempt is not to go on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Halt {
+enum StopReason {
     /// Somebody does not want the job any more.
     Cancelled,
     /// The lease is lost, or may be: somebody else has the job.
@@ -41,13 +44,13 @@ enum Halt {
 }
 
 /// What came of it.
-enum Made {
+enum Outcome {
     /// Something that was published, and the beginning of the keys of what it was made of.
-    Artifact { row: NewArtifact, scaffolding: Option<String> },
+    Artifact { row: NewArtifact, intermediates: Option<String> },
     /// Nothing: others have made it.
     Nothing,
     /// Pieces that are to be made first.
-    Pieces(Vec<Task>),
+    Pieces(Vec<JobSpec>),
 }
 
 impl Attempt {
@@ -80,36 +83,36 @@ impl Attempt {
         let queue = &self.worker.queue;
         let (halt, halted) = watch::channel(false);
         let (progress, reports) = watch::channel(Progress::default());
-        let work = self.make(Watch { progress, halted });
+        let work = self.make(JobContext { progress, halted });
         tokio::pin!(work);
         let why = tokio::select! {
             made = &mut work => return self.report(made).await,
             why = self.hold_lease(reports) => why,
-            () = is_told(&mut stop) => Halt::Stopping,
+            () = is_told(&mut stop) => StopReason::Stopping,
         };
         // What runs is ended before anything else is done, so that nothing of it is left behind.
         halt.send_replace(true);
         let _ = work.await;
         match why {
-            Halt::Lost => Ok(false),
-            Halt::Cancelled => queue.fail(&self.lease, "cancelled", Retry::Never).await,
-            Halt::Stopping => queue.release(&self.lease).await,
+            StopReason::Lost => Ok(false),
+            StopReason::Cancelled => queue.fail(&self.lease, "cancelled", Retry::Never).await,
+            StopReason::Stopping => queue.release(&self.lease).await,
         }
     }
 
     /// Says how far the job is, and that somebody works on it. Returns when that is not to go on.
-    async fn hold_lease(&self, mut reports: watch::Receiver<Progress>) -> Halt {
+    async fn hold_lease(&self, mut reports: watch::Receiver<Progress>) -> StopReason {
         let Worker { queue, lease: time, .. } = &*self.worker;
         let mut held_until = Instant::now() + *time;
         loop {
             let progress = reports.borrow_and_update().clone();
             let asked = Instant::now();
             match queue.beat(&self.lease, &progress, *time).await {
-                Ok(Beat::Go) => held_until = asked + *time,
-                Ok(Beat::Cancel) => return Halt::Cancelled,
-                Ok(Beat::Lost) => return Halt::Lost,
+                Ok(Heartbeat::Go) => held_until = asked + *time,
+                Ok(Heartbeat::Cancel) => return StopReason::Cancelled,
+                Ok(Heartbeat::Lost) => return StopReason::Lost,
                 // Whether it is lost cannot be known, so it is when it may be.
-                Err(_) if Instant::now() >= held_until => return Halt::Lost,
+                Err(_) if Instant::now() >= held_until => return StopReason::Lost,
                 Err(error) => tracing::warn!(job = %self.job.id, %error, "no sign of life given"),
             }
             let next = Instant::now() + *time / 3;
@@ -122,38 +125,40 @@ impl Attempt {
     }
 
     /// Makes it, and publishes what was made. No row names that yet.
-    async fn make(&self, watch: Watch) -> Result<Made, Failure> {
-        let Worker { maker, artifacts, .. } = &*self.worker;
-        let task: Task = serde_json::from_str(&self.job.payload)
+    async fn make(&self, watch: JobContext) -> Result<Outcome, Failure> {
+        let Worker { runner, artifacts, .. } = &*self.worker;
+        let spec: JobSpec = serde_json::from_str(&self.job.payload)
             .map_err(|error| Failure::for_good(format!("the job makes no sense: {error}")))?;
-        let needed_bytes = maker.needed_bytes(&task).await?;
+        let needed_bytes = runner.needed_bytes(&spec).await?;
         let (artifacts, token) = (artifacts.clone(), self.lease.token);
         let workspace = beside(move || artifacts.workspace(token, needed_bytes)).await?;
-        match maker.make(&task, workspace.path(), watch).await? {
+        match runner.run(&spec, workspace.path(), watch).await? {
             Next::Publish => {
-                let key = task.key();
+                let key = spec.key();
                 let bytes = beside(move || workspace.publish(&key)).await?;
-                let (key, kind) = (task.key().to_string(), task.kind().to_owned());
+                let (key, kind) = (spec.key().to_string(), spec.kind().to_owned());
                 let title = self.job.title.clone();
-                Ok(Made::Artifact {
+                Ok(Outcome::Artifact {
                     row: NewArtifact { key, bytes, kind, title },
-                    scaffolding: task.scaffolding(),
+                    intermediates: spec.intermediates(),
                 })
             }
-            Next::Nothing => Ok(Made::Nothing),
-            Next::Split(pieces) => Ok(Made::Pieces(pieces)),
+            Next::Nothing => Ok(Outcome::Nothing),
+            Next::Split(pieces) => Ok(Outcome::Pieces(pieces)),
         }
     }
 
     /// Reports how making it ended. Returns whether the lease was held to the end.
-    async fn report(&self, made: Result<Made, Failure>) -> Result<bool, QueueError> {
+    async fn report(&self, made: Result<Outcome, Failure>) -> Result<bool, QueueError> {
         let Worker { queue, .. } = &*self.worker;
         match made {
-            Ok(Made::Artifact { row, scaffolding }) => self.hand_over(row, scaffolding).await,
-            Ok(Made::Nothing) => self.say(|| queue.finish(&self.lease, &[])).await,
-            Ok(Made::Pieces(pieces)) => {
+            Ok(Outcome::Artifact { row, intermediates }) => {
+                self.hand_over(row, intermediates).await
+            }
+            Ok(Outcome::Nothing) => self.say(|| queue.finish(&self.lease, &[])).await,
+            Ok(Outcome::Pieces(pieces)) => {
                 // A piece has no key of its own: it is this job's alone.
-                let piece = |task: &Task| NewJob { dedupe_key: None, ..task.job() };
+                let piece = |spec: &JobSpec| JobSubmission { dedupe_key: None, ..spec.job() };
                 let pieces: Vec<_> = pieces.iter().map(piece).collect();
                 self.say(|| queue.split(&self.lease, pieces.clone())).await
             }
@@ -169,15 +174,15 @@ impl Attempt {
     async fn hand_over(
         &self,
         row: NewArtifact,
-        scaffolding: Option<String>,
+        intermediates: Option<String>,
     ) -> Result<bool, QueueError> {
         let Worker { queue, .. } = &*self.worker;
         let (key, made) = (row.key.clone(), [row]);
-        let parts = match &scaffolding {
+        let parts = match &intermediates {
             Some(parts) => self.say(|| queue.artifacts_of(parts)).await?,
             None => Vec::new(),
         };
-        let parts_of = scaffolding.as_deref();
+        let parts_of = intermediates.as_deref();
         let is_held = self.say(|| queue.finish_instead_of(&self.lease, &made, parts_of)).await?;
         if is_held {
             for Artifact { key, token, .. } in parts {

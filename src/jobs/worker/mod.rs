@@ -18,7 +18,7 @@ use tokio::{
 
 use self::{attempt::Attempt, slots::Slots};
 use crate::queue::{Class, Queue};
-use crate::{store::artifacts::Artifacts, transcode::Maker};
+use crate::{store::artifacts::ArtifactStore, transcode::JobRunner};
 
 /// How often the queue is looked at although nothing has changed: jobs become due, and leases run out.
 /// Also how long to wait before a database that failed is asked again.
@@ -30,9 +30,9 @@ pub struct Worker {
     /// Where its jobs are.
     pub queue: Queue,
     /// What makes things.
-    pub maker: Arc<Maker>,
+    pub runner: Arc<JobRunner>,
     /// Where they go.
-    pub artifacts: Artifacts,
+    pub artifacts: ArtifactStore,
     /// By what name its leases are known.
     pub owner: String,
     /// How long a lease lasts that is not renewed.
@@ -40,7 +40,7 @@ pub struct Worker {
     /// Films that are encoded at the same time.
     pub encode_slots: usize,
     /// Pictures that are made at the same time.
-    pub picture_slots: usize,
+    pub image_slots: usize,
 }
 
 impl Worker {
@@ -50,7 +50,7 @@ impl Worker {
     /// says that something changed.
     pub async fn run(self, wake: Arc<Notify>, mut stop: watch::Receiver<bool>) {
         let worker = Arc::new(self);
-        let slots = Slots::new(worker.encode_slots, worker.picture_slots);
+        let slots = Slots::new(worker.encode_slots, worker.image_slots);
         let mut attempts = JoinSet::new();
         while !*stop.borrow() {
             // Asked before the queue is looked at, so that what changes meanwhile is seen.

@@ -23,7 +23,7 @@ impl Slots {
     /// Those of a class; `None` if no worker does such jobs.
     fn of(&self, class: Class) -> Option<&Arc<Semaphore>> {
         match class {
-            Class::Picture => Some(&self.pictures),
+            Class::Image => Some(&self.pictures),
             Class::Remux | Class::Encode => Some(&self.films),
             // The servers' own business.
             Class::Webhook => None,

@@ -2,7 +2,7 @@
 //! QuickTime's sound description ("QuickTime File Format", "Sound Sample Descriptions").
 
 use super::{
-    Bitrate, Boxes, Codec, Doubt, EntryRefused, FourCc, aac, ac3, alac, boxes::full_body,
+    Bitrate, Boxes, Codec, EntryRefused, FourCc, Warning, aac, ac3, alac, boxes::full_body,
     cursor::Cursor, esds::Esds, flac, opus, repair,
 };
 
@@ -130,7 +130,7 @@ pub(super) fn describe(
     body: &[u8],
     fields: &Fields<'_>,
     mends: bool,
-    doubts: &mut Vec<Doubt>,
+    doubts: &mut Vec<Warning>,
 ) -> Found {
     let mut bitrate = None;
     let mut configured = |kind: &[u8; 4], read: fn(&[u8]) -> Option<Sound>| {
@@ -138,7 +138,7 @@ pub(super) fn describe(
         let sound = config.and_then(read);
         if sound.is_none() {
             let kind = FourCc(*kind);
-            doubts.push(config.map_or(Doubt::Missing(kind), |_| Doubt::CutShort(kind)));
+            doubts.push(config.map_or(Warning::Missing(kind), |_| Warning::CutShort(kind)));
         }
         sound.unwrap_or_default()
     };
@@ -172,17 +172,17 @@ pub(super) fn describe(
 }
 
 /// `mp4a`: which codec it is says the object type (RFC 6381 section 3.3, and mp4ra.org).
-fn mpeg_audio(esds: Option<&Esds<'_>>, doubts: &mut Vec<Doubt>) -> (Codec, String, Sound) {
+fn mpeg_audio(esds: Option<&Esds<'_>>, doubts: &mut Vec<Warning>) -> (Codec, String, Sound) {
     // What is said of a stream without a readable configuration: AAC-LC, as most of them are.
     let guess = || (Codec::Aac, "mp4a.40.2".to_owned(), Sound::default());
     let Some(esds) = esds else {
-        doubts.push(Doubt::Missing(FourCc(*b"esds")));
+        doubts.push(Warning::Missing(FourCc(*b"esds")));
         return guess();
     };
     match esds.object_type {
         0x40 | 0x66..=0x68 => {
             let Some(config) = aac::Config::read(esds.specific) else {
-                doubts.push(Doubt::CutShort(FourCc(*b"esds")));
+                doubts.push(Warning::CutShort(FourCc(*b"esds")));
                 return guess();
             };
             let sound = Sound {

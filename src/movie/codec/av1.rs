@@ -1,10 +1,10 @@
 //! AV1: the configuration record `av1C` ("AV1 Codec ISO Media File Format Binding", section 2.3).
 
-use super::{Boxes, Chroma, Colour, Doubt, FourCc, av1_sequence, bits::Bits, video::Picture};
+use super::{Boxes, Chroma, Colour, FourCc, Warning, av1_sequence, bits::Bits, video::Picture};
 
 /// What the record says.
 #[derive(Clone, Debug)]
-pub(super) struct Record {
+pub(super) struct Av1Config {
     profile: u8,
     level: u8,
     is_high_tier: bool,
@@ -15,7 +15,7 @@ pub(super) struct Record {
     pub picture: Picture,
 }
 
-impl Default for Record {
+impl Default for Av1Config {
     /// What is said of a stream without a readable record: Main at level 4.0 with 8 bits.
     fn default() -> Self {
         Self {
@@ -30,16 +30,16 @@ impl Default for Record {
     }
 }
 
-impl Record {
+impl Av1Config {
     /// Reads the `av1C` among these boxes.
-    pub(super) fn of(boxes: Boxes<'_>, doubts: &mut Vec<Doubt>) -> Self {
+    pub(super) fn of(boxes: Boxes<'_>, doubts: &mut Vec<Warning>) -> Self {
         let kind = FourCc(*b"av1C");
         let Some(body) = boxes.body(&kind.0) else {
-            doubts.push(Doubt::Missing(kind));
+            doubts.push(Warning::Missing(kind));
             return Self::default();
         };
         let Some(mut record) = Self::read(body) else {
-            doubts.push(Doubt::CutShort(kind));
+            doubts.push(Warning::CutShort(kind));
             return Self::default();
         };
         // The sequence header may be left out (section 2.3.4).
@@ -48,7 +48,7 @@ impl Record {
                 record.picture.size = header.size;
                 record.picture.colour = header.colour;
             }
-            Some(None) => doubts.push(Doubt::SequenceHeader),
+            Some(None) => doubts.push(Warning::SequenceHeader),
             None => {}
         }
         record

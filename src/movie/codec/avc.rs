@@ -1,10 +1,10 @@
 //! H.264: the configuration record `avcC` (ISO/IEC 14496-15 section 5.3.3.1).
 
-use super::{Boxes, Chroma, Doubt, FourCc, avc_sps, cursor::Cursor, video::Picture};
+use super::{Boxes, Chroma, FourCc, Warning, avc_sps, cursor::Cursor, video::Picture};
 
 /// What the record says.
 #[derive(Clone, Debug)]
-pub(super) struct Record {
+pub(super) struct AvcConfig {
     profile: u8,
     constraints: u8,
     level: u8,
@@ -17,20 +17,20 @@ pub(super) struct Record {
 /// have, and which every player takes.
 const GUESS: [u8; 3] = [0x64, 0x00, 0x28];
 
-impl Record {
+impl AvcConfig {
     /// Reads the `avcC` among these boxes.
-    pub(super) fn of(boxes: Boxes<'_>, doubts: &mut Vec<Doubt>) -> Self {
+    pub(super) fn of(boxes: Boxes<'_>, doubts: &mut Vec<Warning>) -> Self {
         let kind = FourCc(*b"avcC");
         let body = boxes.body(&kind.0);
         let [profile, constraints, level] = match body {
             None => {
-                doubts.push(Doubt::Missing(kind));
+                doubts.push(Warning::Missing(kind));
                 GUESS
             }
             // The version before them is not looked at: players do not either.
             Some([_, profile, constraints, level, ..]) => [*profile, *constraints, *level],
             Some(_) => {
-                doubts.push(Doubt::CutShort(kind));
+                doubts.push(Warning::CutShort(kind));
                 GUESS
             }
         };
@@ -39,10 +39,10 @@ impl Record {
         match sets.as_ref().and_then(|sets| sets.first_sps) {
             Some(nal) => match avc_sps::read(nal) {
                 Some(found) => picture = found,
-                None => doubts.push(Doubt::SequenceParameterSet),
+                None => doubts.push(Warning::SequenceParameterSet),
             },
             None if sets.is_none() && body.is_some_and(|body| body.len() >= 4) => {
-                doubts.push(Doubt::CutShort(kind));
+                doubts.push(Warning::CutShort(kind));
             }
             None => {}
         }

@@ -18,7 +18,7 @@ pub enum EntryRefused {
 
 /// What is wrong in an entry, or strange. It prints itself for `/inspect`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Doubt {
+pub enum Warning {
     /// A box that an entry of its type must have.
     #[error("there is no {0} in the sample entry: what is said of the codec is a guess")]
     Missing(FourCc),

@@ -1,6 +1,6 @@
 //! Entries of encrypted tracks (ISO/IEC 14496-12 section 8.12, ISO/IEC 23001-7).
 
-use super::{Boxes, Doubt, FourCc, boxes::full_body, cursor::Cursor};
+use super::{Boxes, FourCc, Warning, boxes::full_body, cursor::Cursor};
 
 /// How a track is encrypted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,12 +45,12 @@ pub(super) fn is_encrypted(format: FourCc) -> bool {
 pub(super) fn read(
     format: FourCc,
     boxes: Boxes<'_>,
-    doubts: &mut Vec<Doubt>,
+    doubts: &mut Vec<Warning>,
 ) -> (Encryption, FourCc) {
     let inside = Boxes(boxes.body(b"sinf").unwrap_or_default());
     let original = inside.body(b"frma").and_then(|body| Cursor(body).code());
     if original.is_none() {
-        doubts.push(Doubt::Missing(FourCc(*b"frma")));
+        doubts.push(Warning::Missing(FourCc(*b"frma")));
     }
     let scheme = inside.body(b"schm").and_then(full_body).and_then(|body| Cursor(body).code());
     let information = Boxes(inside.body(b"schi").unwrap_or_default());

@@ -1,10 +1,10 @@
 //! HEVC: the configuration record `hvcC` (ISO/IEC 14496-15 section 8.3.3.1).
 
-use super::{Boxes, Chroma, Doubt, FourCc, cursor::Cursor, hevc_sps, video::Picture};
+use super::{Boxes, Chroma, FourCc, Warning, cursor::Cursor, hevc_sps, video::Picture};
 
 /// What the record says.
 #[derive(Clone, Debug)]
-pub(super) struct Record {
+pub(super) struct HevcConfig {
     profile_space: u8,
     is_high_tier: bool,
     profile: u8,
@@ -16,7 +16,7 @@ pub(super) struct Record {
     pub picture: Picture,
 }
 
-impl Default for Record {
+impl Default for HevcConfig {
     /// What is said of a stream without a readable record: Main at level 4, progressive frames.
     fn default() -> Self {
         Self {
@@ -37,21 +37,21 @@ const VPS: u8 = 32;
 const SPS: u8 = 33;
 const PPS: u8 = 34;
 
-impl Record {
+impl HevcConfig {
     /// Reads the `hvcC` among these boxes.
-    pub(super) fn of(boxes: Boxes<'_>, doubts: &mut Vec<Doubt>) -> Self {
+    pub(super) fn of(boxes: Boxes<'_>, doubts: &mut Vec<Warning>) -> Self {
         let kind = FourCc(*b"hvcC");
         let Some(body) = boxes.body(&kind.0) else {
-            doubts.push(Doubt::Missing(kind));
+            doubts.push(Warning::Missing(kind));
             return Self::default();
         };
         let mut fields = Cursor(body);
         let Some(mut record) = Self::read(&mut fields) else {
-            doubts.push(Doubt::CutShort(kind));
+            doubts.push(Warning::CutShort(kind));
             return Self::default();
         };
         match ParameterSets::read(fields) {
-            None => doubts.push(Doubt::CutShort(kind)),
+            None => doubts.push(Warning::CutShort(kind)),
             Some(sets) => {
                 record.has_parameter_sets =
                     sets.has_vps && sets.has_pps && sets.first_sps.is_some();
@@ -62,7 +62,7 @@ impl Record {
                         picture.aspect = found.aspect;
                         picture.colour = found.colour;
                     }
-                    Some(None) => doubts.push(Doubt::SequenceParameterSet),
+                    Some(None) => doubts.push(Warning::SequenceParameterSet),
                     None => {}
                 }
             }

@@ -3,7 +3,7 @@
 //!
 //! [`read`] takes one child box of `stsd`, of MP4 or QuickTime, and says what the CODECS of a
 //! playlist is, which entry goes into an init segment, and what `/inspect` shows. It is liberal: only
-//! an entry that is not whole is refused. What cannot be understood inside becomes a [`Doubt`], and
+//! an entry that is not whole is refused. What cannot be understood inside becomes a [`Warning`], and
 //! the most likely is said instead, since a doubt may degrade CODECS but never playback.
 //!
 //! The entry is copied byte for byte but for its [repairs](Repair): models of these boxes were not
@@ -47,7 +47,7 @@ pub use self::{
     audio::Audio,
     colour::{Chroma, Colour, VideoRange},
     dolby_vision::DolbyVision,
-    doubt::{Doubt, EntryRefused},
+    doubt::{EntryRefused, Warning},
     encryption::{Encryption, TrackEncryption},
     four_cc::FourCc,
     kind::Codec,
@@ -84,7 +84,7 @@ pub struct SampleEntry {
     /// What the writer says of the bit rate. The sample table knows better.
     pub bitrate: Option<Bitrate>,
     /// What could not be understood, or contradicts itself.
-    pub doubts: Vec<Doubt>,
+    pub doubts: Vec<Warning>,
 }
 
 /// What a track holds.
@@ -145,7 +145,7 @@ pub fn read(entry: &[u8], handler: [u8; 4]) -> Result<SampleEntry, EntryRefused>
 fn decrypted(
     format: FourCc,
     boxes: Boxes<'_>,
-    doubts: &mut Vec<Doubt>,
+    doubts: &mut Vec<Warning>,
 ) -> (Option<Encryption>, FourCc) {
     if !encryption::is_encrypted(format) {
         return (None, format);
@@ -158,7 +158,7 @@ fn read_video(format: FourCc, body: &[u8], entry: &[u8]) -> Result<SampleEntry, 
     let fields = video::Fields::read(body)?;
     let mut doubts = Vec::new();
     if !fields.boxes.is_whole() {
-        doubts.push(Doubt::Boxes);
+        doubts.push(Warning::Boxes);
     }
     let (encryption, original_format) = decrypted(format, fields.boxes, &mut doubts);
     let mends = encryption.is_none();
@@ -186,7 +186,7 @@ fn read_audio(format: FourCc, body: &[u8], entry: &[u8]) -> Result<SampleEntry, 
     let fields = audio::Fields::read(body)?;
     let mut doubts = Vec::new();
     if !fields.boxes.is_whole() {
-        doubts.push(Doubt::Boxes);
+        doubts.push(Warning::Boxes);
     }
     let (encryption, original_format) = decrypted(format, fields.boxes, &mut doubts);
     let mends = encryption.is_none();

@@ -1,7 +1,7 @@
 //! Visual sample entries (ISO/IEC 14496-12 section 12.1.3, and QuickTime's, which begin alike).
 
 use super::{
-    Boxes, Chroma, Codec, Colour, DolbyVision, Doubt, EntryRefused, FourCc, VideoRange, av1, avc,
+    Boxes, Chroma, Codec, Colour, DolbyVision, EntryRefused, FourCc, VideoRange, Warning, av1, avc,
     cursor::Cursor, esds::Esds, hevc, vpx,
 };
 
@@ -111,21 +111,21 @@ pub(super) fn describe(
     format: FourCc,
     fields: Fields<'_>,
     mends: bool,
-    doubts: &mut Vec<Doubt>,
+    doubts: &mut Vec<Warning>,
 ) -> Found {
     let boxes = fields.boxes;
     let container = Colour::of(boxes).unwrap_or_default();
     let mut emitted = format;
     let (codec, codecs, picture) = match &format.0 {
         b"avc1" | b"avc3" | b"dva1" | b"dvav" => {
-            let record = avc::Record::of(boxes, doubts);
+            let record = avc::AvcConfig::of(boxes, doubts);
             if mends && record.has_parameter_sets && format.0 == *b"avc3" {
                 emitted = FourCc(*b"avc1");
             }
             (Codec::H264, record.codecs(emitted), record.picture)
         }
         b"hvc1" | b"hev1" | b"dvh1" | b"dvhe" => {
-            let record = hevc::Record::of(boxes, doubts);
+            let record = hevc::HevcConfig::of(boxes, doubts);
             if mends && record.has_parameter_sets {
                 emitted = match &format.0 {
                     b"hev1" => FourCc(*b"hvc1"),
@@ -136,12 +136,12 @@ pub(super) fn describe(
             (Codec::Hevc, record.codecs(emitted), record.picture)
         }
         b"av01" | b"dav1" => {
-            let record = av1::Record::of(boxes, doubts);
+            let record = av1::Av1Config::of(boxes, doubts);
             let colour = container.or(record.picture.colour);
             (Codec::Av1, record.codecs(&colour), record.picture)
         }
         b"vp09" | b"vp08" => {
-            let record = vpx::Record::of(boxes, doubts);
+            let record = vpx::VpConfig::of(boxes, doubts);
             let colour = container.or(record.picture.colour);
             let codec = if format.0 == *b"vp08" { Codec::Vp8 } else { Codec::Vp9 };
             (codec, record.codecs(format, &colour), record.picture)
@@ -164,7 +164,7 @@ pub(super) fn describe(
     if let (Some(says), Some(stream)) = (container.range(), picture.colour.range())
         && says != stream
     {
-        doubts.push(Doubt::RangesDiffer { container: says, stream });
+        doubts.push(Warning::RangesDiffer { container: says, stream });
     }
     let range = match (colour.range(), &dolby_vision) {
         (Some(range), _) => range,

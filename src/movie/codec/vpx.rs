@@ -1,10 +1,10 @@
 //! VP9 and VP8: the configuration record `vpcC` ("VP Codec ISO Media File Format Binding").
 
-use super::{Boxes, Chroma, Colour, Doubt, FourCc, bits::Bits, boxes::full_body, video::Picture};
+use super::{Boxes, Chroma, Colour, FourCc, Warning, bits::Bits, boxes::full_body, video::Picture};
 
 /// What the record says.
 #[derive(Clone, Debug)]
-pub(super) struct Record {
+pub(super) struct VpConfig {
     profile: u8,
     /// Ten times the level.
     level: u8,
@@ -14,23 +14,23 @@ pub(super) struct Record {
     pub picture: Picture,
 }
 
-impl Default for Record {
+impl Default for VpConfig {
     /// What is said of a stream without a readable record: profile 0 at level 4.
     fn default() -> Self {
         Self { profile: 0, level: 40, bit_depth: 8, sampling: 1, picture: Picture::default() }
     }
 }
 
-impl Record {
+impl VpConfig {
     /// Reads the `vpcC` among these boxes.
-    pub(super) fn of(boxes: Boxes<'_>, doubts: &mut Vec<Doubt>) -> Self {
+    pub(super) fn of(boxes: Boxes<'_>, doubts: &mut Vec<Warning>) -> Self {
         let kind = FourCc(*b"vpcC");
         let Some(body) = boxes.body(&kind.0) else {
-            doubts.push(Doubt::Missing(kind));
+            doubts.push(Warning::Missing(kind));
             return Self::default();
         };
         Self::read(body).unwrap_or_else(|| {
-            doubts.push(Doubt::CutShort(kind));
+            doubts.push(Warning::CutShort(kind));
             Self::default()
         })
     }

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use crate::movie::codec::{Codec, Colour, Doubt, Media, SampleEntry, Video, VideoRange};
+use crate::movie::codec::{Codec, Colour, Media, SampleEntry, Video, VideoRange, Warning};
 
 /// Ticks as seconds, rounded to the millisecond.
 pub(super) fn seconds(ticks: i64, timescale: NonZeroU32) -> f64 {
@@ -134,7 +134,7 @@ pub(super) fn dolby_vision(video: &Video) -> Option<String> {
 }
 
 /// What is doubted, as a sentence.
-pub(super) fn doubt(doubt: Doubt) -> String {
+pub(super) fn doubt(doubt: Warning) -> String {
     let words = doubt.to_string();
     let mut letters = words.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();

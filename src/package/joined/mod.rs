@@ -38,7 +38,7 @@ const COPY_BYTES: usize = 256 * 1024;
 
 /// One piece.
 #[derive(Debug)]
-pub struct Piece<R> {
+pub struct Chunk<R> {
     /// Its index.
     pub movie: Movie,
     /// Its file.
@@ -94,7 +94,7 @@ pub struct Joined<'a, R> {
 }
 
 /// Joins pieces, which are told in the order in which they are shown.
-pub fn join<R: ReadAt>(pieces: &[Piece<R>], shown: Shown) -> Result<Joined<'_, R>, JoinRefused> {
+pub fn join<R: ReadAt>(pieces: &[Chunk<R>], shown: Shown) -> Result<Joined<'_, R>, JoinRefused> {
     let tracks = tracks(pieces, shown.timescale)?;
     let first = tracks.first().ok_or(JoinRefused::Empty)?;
     let entry = without_bit_rate(&first.entry.entry);
@@ -152,7 +152,7 @@ fn front_len(front: &[Vec<u8>]) -> u64 {
 
 /// Ranges of all pieces in a row as ranges of each, and where they end behind `front` bytes.
 fn placed<R: ReadAt>(
-    pieces: &[Piece<R>],
+    pieces: &[Chunk<R>],
     front: u64,
     media: Vec<Range<u64>>,
 ) -> Vec<(&R, Range<u64>, u64)> {
@@ -173,7 +173,7 @@ fn placed<R: ReadAt>(
 }
 
 /// The pictures of each piece.
-fn tracks<R>(pieces: &[Piece<R>], timescale: NonZeroU32) -> Result<Vec<&Track>, JoinRefused> {
+fn tracks<R>(pieces: &[Chunk<R>], timescale: NonZeroU32) -> Result<Vec<&Track>, JoinRefused> {
     let mut tracks: Vec<&Track> = Vec::new();
     for (number, piece) in (1..).zip(pieces) {
         let track = piece.movie.tracks.iter().find(|track| track.is_video());

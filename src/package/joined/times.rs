@@ -1,6 +1,6 @@
 //! When the pictures of a joined film are shown, and when they are decoded.
 
-use super::{JoinRefused, Piece, each_sample};
+use super::{Chunk, JoinRefused, each_sample};
 use crate::{
     extent::ReadAt,
     movie::{Sample, Track},
@@ -24,7 +24,7 @@ pub(super) struct Times {
 
 impl Times {
     pub(super) fn of<R: ReadAt>(
-        pieces: &[Piece<R>],
+        pieces: &[Chunk<R>],
         tracks: &[&Track],
     ) -> Result<Self, JoinRefused> {
         let usual = tracks.first().map_or(1, |track| track.index.usual_duration.max(1));

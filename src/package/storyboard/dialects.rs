@@ -9,14 +9,14 @@ use super::{Geometry, Storyboard, TILES};
 /// The coding of a sheet, by the ending of its name.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Coding {
+pub enum ImageFormat {
     /// JPEG.
     Jpg,
     /// WebP.
     Webp,
 }
 
-impl Coding {
+impl ImageFormat {
     /// The ending of names.
     pub fn ending(self) -> &'static str {
         match self {
@@ -28,7 +28,7 @@ impl Coding {
 
 /// WebVTT with a cue for each tile, whose text is the sheet's URL and the tile's place on it as a media
 /// fragment (`#xywh=`): what video.js, Plyr, JW Player, Vidstack and others take.
-pub fn vtt(storyboard: &Storyboard, coding: Coding) -> String {
+pub fn vtt(storyboard: &Storyboard, coding: ImageFormat) -> String {
     let Geometry { tile_width, tile_height, tiles, .. } = storyboard.geometry;
     let mut text = String::from("WEBVTT\n");
     for tile in 0..tiles {
@@ -81,7 +81,7 @@ struct Tile {
 /// That form knows one sheet. Its `url` and `tiles` are the [overview](Geometry::overview) of the whole
 /// title, so that whoever knows no more is never wrong; all sheets are behind it in `sheets`, each with
 /// `url` and `tiles` of its own.
-pub fn json(storyboard: &Storyboard, coding: Coding) -> String {
+pub fn json(storyboard: &Storyboard, coding: ImageFormat) -> String {
     let geometry = storyboard.geometry;
     let Geometry { tile_width, tile_height, duration_ms, .. } = geometry;
     let sheet = |geometry: &Geometry, number: u32, name: String| {
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn webvtt_names_a_place_on_a_sheet_for_each_time() {
-        let text = vtt(&storyboard(3_671_000), Coding::Jpg);
+        let text = vtt(&storyboard(3_671_000), ImageFormat::Jpg);
         let cues: Vec<_> = text.split("\n\n").collect();
         assert_eq!(cues[0], "WEBVTT");
         assert_eq!(
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn json_has_the_whole_title_on_one_sheet_and_then_every_sheet() {
-        let text = json(&storyboard(60_500), Coding::Webp);
+        let text = json(&storyboard(60_500), ImageFormat::Webp);
         let read: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(read["url"], "~00112233445566ff/storyboard/all.webp");
         assert_eq!((&read["tile_width"], &read["tile_height"]), (&320.into(), &180.into()));

@@ -11,7 +11,7 @@ pub mod bif;
 pub mod dialects;
 mod geometry;
 
-pub use dialects::Coding;
+pub use dialects::ImageFormat;
 pub use geometry::{COLUMNS, Geometry, ROWS, SHEETS_MAX, Sheet, TILES, display_size};
 
 /// What manifests need to know of a title's storyboard.

@@ -1,13 +1,13 @@
-//! Systems whose schedulers nobody here has asked: niceness is all there is.
+//! Other systems: niceness is the only scheduling hint here.
 
 use std::io;
 
-use super::Turns;
+use super::Policy;
 
-/// Asks for such turns.
+/// Sets the scheduling policy of this thread.
 ///
 /// # Errors
-/// Always: there is no such call.
-pub fn ask_for(_turns: Turns) -> io::Result<()> {
+/// Always: the system has no such call.
+pub fn set_policy(_policy: Policy) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }

@@ -1,17 +1,17 @@
-//! How a process shares the processor.
+//! Scheduling policies of processes.
 //!
-//! Niceness says how much of the processor a process gets, and not when it gives it up. A server that
-//! wakes beside a busy encoder waits until the encoder's turn is over, a millisecond or several, however
-//! nice that is. Two things are against it:
+//! Niceness sets a process's share of the processor, not how soon it gives the processor up. A server
+//! that wakes beside a busy encoder waits until the encoder's time slice ends, one or several
+//! milliseconds, whatever its niceness. Two policies shorten that wait:
 //!
-//! * Linux 6.12 and newer cut a turn short if whoever wakes asks for shorter turns; so whoever asks for long
-//!   ones ([`Turns::Long`]) yields sooner, which costs nothing, as it has the processor for as long as nobody
-//!   else wants it. But a server that has had more than its share a moment ago waits for the next tick.
-//! * `SCHED_IDLE` ([`Turns::Spare`]) yields to everybody at once. Beside a machine that is busy all day it
-//!   gets next to nothing, which suits what nobody waits for.
+//! * [`Policy::Batch`] with a long slice: Linux 6.12 and newer preempt a task with a long slice when one
+//!   with a shorter slice wakes. The encoder loses nothing, because it keeps the processor while nothing
+//!   else is runnable. But a server that has just used more than its share waits for the next tick.
+//! * [`Policy::Idle`] (`SCHED_IDLE`) yields at once to every other task. On a machine that is busy all
+//!   day it gets almost nothing, so only background work runs under it.
 //!
-//! Video segments of a server beside an encoder on each core, p99 as a multiple of that beside nothing:
-//! niceness alone 3, long turns 1.5 to 2.4, spare ones 0.9 to 1.7.
+//! p99 of video segments beside one encoder per core, as a multiple of that on an idle machine:
+//! niceness alone 3, long slices 1.5 to 2.4, idle scheduling 0.9 to 1.7.
 
 use std::time::Duration;
 
@@ -21,21 +21,20 @@ mod elsewhere;
 mod linux;
 
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::ask_for;
+pub use elsewhere::set_policy;
 #[cfg(target_os = "linux")]
-pub use linux::ask_for;
+pub use linux::set_policy;
 
-/// How a process takes turns with others.
+/// A scheduling policy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Turns {
-    /// Of this length, and none that ends another's by waking (`SCHED_BATCH`). Kernels that know no such
-    /// lengths still keep to the rest.
-    Long {
-        /// How long each is.
-        length: Duration,
-        /// How much of the processor it wants: 19 the least.
+pub enum Policy {
+    /// `SCHED_BATCH`: never preempts another task by waking. Kernels before 6.12 ignore the slice.
+    Batch {
+        /// The time slice that it asks for.
+        slice: Duration,
+        /// The niceness: 19 yields the most.
         nice: i32,
     },
-    /// Whenever nobody else wants one (`SCHED_IDLE`).
-    Spare,
+    /// `SCHED_IDLE`: runs only while no other task wants the processor.
+    Idle,
 }

@@ -14,13 +14,13 @@ use crate::{
 };
 
 /// What was heard so far, for those who listen and those who look.
-pub(super) struct Heard {
+pub(super) struct Output {
     progress: Mutex<Progress>,
     usage: Mutex<Usage>,
     tail: Mutex<Tail>,
 }
 
-impl Heard {
+impl Output {
     pub(super) fn new(tail: Tail) -> Self {
         Self { progress: Mutex::default(), usage: Mutex::default(), tail: Mutex::new(tail) }
     }
@@ -43,23 +43,23 @@ impl Heard {
 }
 
 /// The three pipes.
-pub(super) struct Ears {
+pub(super) struct Pipes {
     stdin: Option<pipe::Sender>,
     stdout: Option<pipe::Receiver>,
     stderr: Option<pipe::Receiver>,
 }
 
-impl Ears {
+impl Pipes {
     pub(super) fn of(group: &mut Group) -> io::Result<Self> {
         Ok(Self { stdin: group.stdin()?, stdout: group.stdout()?, stderr: group.stderr()? })
     }
 
     /// Feeds and listens until all of it is said. `hear` is told what is printed.
-    pub(super) async fn attend(
+    pub(super) async fn pump(
         self,
         fed: Option<Extents>,
         mut hear: impl FnMut(&[u8]) + Send,
-        heard: &Heard,
+        heard: &Output,
         group: &Group,
     ) -> Result<(), FfmpegError> {
         let feeding = async {

@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    Ffmpeg, FfmpegError, Input, Limits, Run, arguments, pipes::Heard, run::Part, tail::Tail,
+    Ffmpeg, FfmpegError, Input, Limits, Run, arguments, pipes::Output, run::Part, tail::Tail,
 };
 use crate::transcode::{
     ladder::report::{self, NoReport, Report},
@@ -58,8 +58,8 @@ impl Ffmpeg {
             printed.extend_from_slice(&more[..more.len().min(room)]);
         };
         let part = Part { program: &program, run: &run, arguments, fed: None };
-        let heard = Heard::new(Tail::hiding(&run.reads, &run.writes));
-        self.conduct(part, hear, &heard, cancel).await?;
+        let heard = Output::new(Tail::hiding(&run.reads, &run.writes));
+        self.supervise(part, hear, &heard, cancel).await?;
         Ok(Report::read(&printed)?)
     }
 

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::{
     Ended, Ffmpeg, FfmpegError, Input, Limits, Progress, Run, arguments, feed,
-    pipes::{Ears, Heard},
+    pipes::{Output, Pipes},
     progress::Reader,
     sniff::FIRST_BYTES,
     tail::Tail,
@@ -38,7 +38,7 @@ impl Ffmpeg {
         cancel: watch::Receiver<bool>,
     ) -> Result<Ended, FfmpegError> {
         let (run, arguments, fed) = prepare(run).await?;
-        let heard = Heard::new(Tail::hiding(&run.reads, &run.writes));
+        let heard = Output::new(Tail::hiding(&run.reads, &run.writes));
         let mut reader = Reader::default();
         let hear = |printed: &[u8]| {
             reader.take(printed, |block| {
@@ -47,24 +47,24 @@ impl Ffmpeg {
             });
         };
         let part = Part { program: &self.program, run: &run, arguments, fed };
-        self.conduct(part, hear, &heard, cancel).await
+        self.supervise(part, hear, &heard, cancel).await
     }
 
     /// Runs one of ffmpeg's programs to its end. `hear` is told what it prints.
-    pub(super) async fn conduct(
+    pub(super) async fn supervise(
         &self,
         part: Part<'_>,
         hear: impl FnMut(&[u8]) + Send,
-        heard: &Heard,
+        heard: &Output,
         mut cancel: watch::Receiver<bool>,
     ) -> Result<Ended, FfmpegError> {
         let command = self.command(&part);
         let Part { run, fed, .. } = part;
         let mut group = Group::start(command).await?;
-        let ears = Ears::of(&mut group)?;
+        let ears = Pipes::of(&mut group)?;
         let stopped = {
             let end = async {
-                ears.attend(fed, hear, heard, &group).await?;
+                ears.pump(fed, hear, heard, &group).await?;
                 group.ended().await;
                 Ok(())
             };
@@ -83,7 +83,7 @@ impl Ffmpeg {
         let status = reap(group).await?;
         match (stopped, status) {
             (Some(why), _) => Err(why),
-            (None, Some(status)) => judge(status, heard, usage, &run.limits),
+            (None, Some(status)) => classify(status, heard, usage, &run.limits),
             (None, None) => unreachable!("it has ended by itself"),
         }
     }
@@ -150,9 +150,9 @@ async fn prepare(mut run: Run) -> Result<(Run, Vec<OsString>, Option<Extents>), 
 }
 
 /// What its end means.
-fn judge(
+fn classify(
     status: ExitStatus,
-    heard: &Heard,
+    heard: &Output,
     usage: Usage,
     limits: &Limits,
 ) -> Result<Ended, FfmpegError> {

@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
-use super::{FfmpegError, Limits, pipes::Heard};
+use super::{FfmpegError, Limits, pipes::Output};
 use crate::transcode::child::Group;
 
 /// How long it may put things in order after it was asked to end, and how long killing may take: a
@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(500);
 const PRINTED: u64 = 16 << 20;
 
 /// Returns when it must not go on, and says why.
-pub(super) async fn watch_over(limits: &Limits, group: &Group, heard: &Heard) -> FfmpegError {
+pub(super) async fn watch_over(limits: &Limits, group: &Group, heard: &Output) -> FfmpegError {
     let begun = Instant::now();
     let mut looks = interval(LOOK.min(limits.stall).max(Duration::from_millis(1)));
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -15,7 +15,7 @@ pub use self::{
     look::Look,
     size::{Asked, Fit, SIDE_MAX, SIDE_MIN, Size, SizeRefused, WIDTH_USUAL},
 };
-use crate::package::storyboard::{COLUMNS, Coding, Geometry, ROWS, Sheet};
+use crate::package::storyboard::{COLUMNS, Geometry, ImageFormat, ROWS, Sheet};
 
 /// Version of the pictures that are made. Whatever changes them must change this.
 pub const FORMAT_VERSION: u64 = 1;
@@ -33,12 +33,12 @@ pub struct Recipe {
     /// Its arguments. The input is `pipe:0`.
     pub arguments: Vec<OsString>,
     /// What is in the working folder then.
-    pub files: Vec<Made>,
+    pub files: Vec<RenderedImage>,
 }
 
 /// A file that is made.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Made {
+pub struct RenderedImage {
     /// Its name in the working folder.
     pub name: String,
     /// Its width, in pixels.
@@ -87,7 +87,7 @@ pub fn preview_times_ms(duration_ms: u64) -> Vec<u64> {
 
 /// A poster, from pictures at [these times](poster_times_ms): the one that is most like the others of
 /// those that are not black, and if all are black one of them.
-pub fn poster(look: Look, size: Size, coding: Coding) -> Recipe {
+pub fn poster(look: Look, size: Size, coding: ImageFormat) -> Recipe {
     let most_usual = format!("thumbnail={CANDIDATES}");
     let filters = format!(
         "[0:v:0]{},split[all][bright];\
@@ -100,7 +100,7 @@ pub fn poster(look: Look, size: Size, coding: Coding) -> Recipe {
 }
 
 /// The picture of a [second](crate::package::stills::Stills::second).
-pub fn thumbnail(look: Look, size: Size, coding: Coding, second: u32) -> Recipe {
+pub fn thumbnail(look: Look, size: Size, coding: ImageFormat, second: u32) -> Recipe {
     let filters = match second {
         0 => format!("[0:v:0]{}", look.filters(size)),
         second => format!("[0:v:0]trim=start={second},{}", look.filters(size)),
@@ -128,14 +128,14 @@ pub fn sheet(look: Look, geometry: &Geometry, sheet: Sheet) -> Recipe {
     let picture =
         ["-c:v", "libwebp", "-quality", "70", "-compression_level", "2", "-frames:v", "1"];
     arguments.output("[webp]", &picture, "sheet.webp");
-    let tiles = (1..=sheet.tiles).map(|number| Made {
+    let tiles = (1..=sheet.tiles).map(|number| RenderedImage {
         name: format!("{number}.jpg"),
         width: tile.width,
         height: tile.height,
     });
     let (width, height) = geometry.sheet_size();
     let sheets = ["sheet.jpg", "sheet.webp"];
-    let sheets = sheets.map(|name| Made { name: name.to_owned(), width, height });
+    let sheets = sheets.map(|name| RenderedImage { name: name.to_owned(), width, height });
     Recipe { arguments: arguments.0, files: tiles.chain(sheets).collect() }
 }
 
@@ -151,7 +151,8 @@ pub fn preview(look: Look, size: Size) -> Recipe {
     let coding =
         ["-c:v", "libwebp_anim", "-quality", "60", "-compression_level", "3", "-loop", "0"];
     arguments.output("[out]", &coding, "preview.webp");
-    let made = Made { name: "preview.webp".to_owned(), width: size.width, height: size.height };
+    let made =
+        RenderedImage { name: "preview.webp".to_owned(), width: size.width, height: size.height };
     Recipe { arguments: arguments.0, files: vec![made] }
 }
 
@@ -163,21 +164,21 @@ fn one_a_second(count: u32) -> String {
     format!("fps=1:start_time=0,tpad=stop_mode=clone:stop={count},trim=end_frame={count}")
 }
 
-fn one(name: &str, filters: &str, look: Look, size: Size, coding: Coding) -> Recipe {
+fn one(name: &str, filters: &str, look: Look, size: Size, coding: ImageFormat) -> Recipe {
     let name = format!("{name}.{}", coding.ending());
     let filters = match coding {
-        Coding::Jpg => format!("{filters}[out]"),
-        Coding::Webp => format!("{filters},{STUDIO_RANGE}[out]"),
+        ImageFormat::Jpg => format!("{filters}[out]"),
+        ImageFormat::Webp => format!("{filters},{STUDIO_RANGE}[out]"),
     };
     let mut arguments = begin(look, size, &filters);
     let coding: &[&str] = match coding {
-        Coding::Jpg => &["-c:v", "mjpeg", "-q:v", "3", "-update", "1", "-f", "image2"],
-        Coding::Webp => &["-c:v", "libwebp", "-quality", "80"],
+        ImageFormat::Jpg => &["-c:v", "mjpeg", "-q:v", "3", "-update", "1", "-f", "image2"],
+        ImageFormat::Webp => &["-c:v", "libwebp", "-quality", "80"],
     };
     arguments.output("[out]", &[coding, &["-frames:v", "1"]].concat(), &name);
     Recipe {
         arguments: arguments.0,
-        files: vec![Made { name, width: size.width, height: size.height }],
+        files: vec![RenderedImage { name, width: size.width, height: size.height }],
     }
 }
 
@@ -213,7 +214,7 @@ impl Recipe {
     /// Whether all that was ordered is in a folder, and whole.
     pub fn check(&self, folder: &Path) -> Result<(), Unfinished> {
         self.files.iter().try_for_each(|made| {
-            let &Made { ref name, width, height } = made;
+            let &RenderedImage { ref name, width, height } = made;
             let bytes = fs::read(folder.join(name));
             let bytes = bytes.map_err(|error| Unfinished::Missing { name: name.clone(), error })?;
             match whole::size(&bytes) {

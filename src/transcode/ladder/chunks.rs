@@ -19,7 +19,7 @@ const KEY_FRAMES_MAX: usize = 4096;
 
 /// A film and its pieces.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Pieces {
+pub struct Chunks {
     /// The identifier of its track in the file.
     pub track: u32,
     /// Ticks per second.
@@ -31,12 +31,12 @@ pub struct Pieces {
     /// Until when.
     pub until: i64,
     /// The pieces in their order; there is one at least.
-    pub pieces: Vec<Piece>,
+    pub pieces: Vec<Chunk>,
 }
 
 /// One piece: all pictures that are shown from `first` on and before `end`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Piece {
+pub struct Chunk {
     /// When its first picture is shown. In the first piece that may be before the film begins: what is
     /// seen at its beginning began earlier.
     pub first: i64,
@@ -53,7 +53,7 @@ pub struct Piece {
     pub seek_earlier: Option<i64>,
 }
 
-impl Pieces {
+impl Chunks {
     /// Cuts the pictures of a film into pieces that last about so many milliseconds. Looks at all samples
     /// of the track once.
     ///
@@ -83,7 +83,7 @@ impl Pieces {
 
     /// When the segments of the film begin.
     pub fn segments(&self) -> impl Iterator<Item = i64> {
-        let of_piece = |piece: &Piece| [piece.first].into_iter().chain(piece.key_frames.clone());
+        let of_piece = |piece: &Chunk| [piece.first].into_iter().chain(piece.key_frames.clone());
         // What is seen at the beginning may have begun before.
         self.pieces.iter().flat_map(of_piece).map(|time| time.max(self.from))
     }
@@ -95,7 +95,7 @@ impl Pieces {
 }
 
 /// Pieces of about equally many segments each, of which nothing is counted yet.
-fn cut(track: &Track, piece_ms: NonZeroU64) -> Vec<Piece> {
+fn cut(track: &Track, piece_ms: NonZeroU64) -> Vec<Chunk> {
     let segments = &track.index.segments;
     let Some(first) = segments.first() else {
         return Vec::new();
@@ -104,17 +104,17 @@ fn cut(track: &Track, piece_ms: NonZeroU64) -> Vec<Piece> {
     let piece_ticks = i128::from(piece_ms.get()) * i128::from(track.timescale.get());
     // Rounded: a film of 80 s is better one piece of 80 s than two of 40 s.
     let count = ((lasts * 1000 + piece_ticks / 2) / piece_ticks).max(1);
-    let mut pieces: Vec<Piece> = Vec::new();
+    let mut pieces: Vec<Chunk> = Vec::new();
     let mut next = 0;
     for segment in segments {
         let since = i128::from(segment.start) - i128::from(first.start);
-        let is_full = |piece: &Piece| piece.key_frames.len() >= KEY_FRAMES_MAX;
+        let is_full = |piece: &Chunk| piece.key_frames.len() >= KEY_FRAMES_MAX;
         if since * count >= next * lasts || pieces.last().is_some_and(is_full) {
             next = since * count / lasts.max(1) + 1;
             if let Some(last) = pieces.last_mut() {
                 last.end = segment.start;
             }
-            pieces.push(Piece {
+            pieces.push(Chunk {
                 first: segment.start,
                 end: track.index.end,
                 pictures: 0,
@@ -131,8 +131,8 @@ fn cut(track: &Track, piece_ms: NonZeroU64) -> Vec<Piece> {
 
 /// Pieces that decoding cannot begin with belong to those before: a segment may begin without a key
 /// frame when there is none for very long.
-fn merge(pieces: Vec<Piece>) -> Vec<Piece> {
-    let mut merged: Vec<Piece> = Vec::new();
+fn merge(pieces: Vec<Chunk>) -> Vec<Chunk> {
+    let mut merged: Vec<Chunk> = Vec::new();
     for piece in pieces {
         match merged.last_mut() {
             Some(last) if piece.seek.is_none() => {
@@ -152,7 +152,7 @@ fn merge(pieces: Vec<Piece>) -> Vec<Piece> {
 fn count<R: ReadAt + ?Sized>(
     track: &Track,
     reader: &R,
-    pieces: &mut [Piece],
+    pieces: &mut [Chunk],
 ) -> Result<Option<i64>, ReadError> {
     let Some(segment) = track.index.segments.first() else {
         return Ok(None);
@@ -213,8 +213,8 @@ fn count<R: ReadAt + ?Sized>(
 mod tests {
     use super::*;
 
-    fn piece(first: i64, end: i64, seek: Option<i64>) -> Piece {
-        Piece { first, end, pictures: 5, key_frames: vec![first + 1], seek, seek_earlier: None }
+    fn piece(first: i64, end: i64, seek: Option<i64>) -> Chunk {
+        Chunk { first, end, pictures: 5, key_frames: vec![first + 1], seek, seek_earlier: None }
     }
 
     #[test]

@@ -8,8 +8,8 @@
 use std::{ffi::OsString, path::Path};
 
 use super::{
-    chunks::{Piece, Pieces},
-    spec::{Coding, Effort, Pictures, Rung},
+    chunks::{Chunk, Chunks},
+    spec::{Effort, RenditionSpec, VideoCodec, VideoTrack},
 };
 use crate::movie::codec::VideoRange;
 
@@ -17,7 +17,7 @@ use crate::movie::codec::VideoRange;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Encoder {
     /// What is made.
-    pub rung: Rung,
+    pub rendition: RenditionSpec,
     /// What becomes of colours.
     pub colours: Colours,
     /// How many threads ffmpeg has, to decode and to encode.
@@ -50,11 +50,11 @@ pub enum Colours {
 
 impl Colours {
     /// What suits pictures and a codec: H.264 of 10 bits is played by nobody.
-    pub fn of(pictures: &Pictures, coding: Coding) -> Self {
+    pub fn of(pictures: &VideoTrack, coding: VideoCodec) -> Self {
         match (pictures.range, coding) {
             (VideoRange::Sdr, _) => Self::Standard,
-            (_, Coding::H264) => Self::HighToStandard,
-            (_, Coding::Hevc | Coding::Av1) => Self::High,
+            (_, VideoCodec::H264) => Self::HighToStandard,
+            (_, VideoCodec::Hevc | VideoCodec::Av1) => Self::High,
         }
     }
 
@@ -69,8 +69,8 @@ impl Colours {
 /// The arguments by which ffmpeg encodes one piece of the film `input` into the file `output`.
 pub fn arguments(
     input: &Path,
-    film: &Pieces,
-    piece: &Piece,
+    film: &Chunks,
+    piece: &Chunk,
     encoder: &Encoder,
     output: &str,
 ) -> Vec<OsString> {
@@ -130,7 +130,7 @@ impl Arguments {
 
 /// Ticks as seconds with microseconds, rounded down: ffmpeg forces a key frame at the first picture that
 /// is not before, and picks the tick that is nearest.
-fn seconds(ticks: i64, film: &Pieces) -> String {
+fn seconds(ticks: i64, film: &Chunks) -> String {
     let us = i128::from(ticks) * 1_000_000 / i128::from(film.timescale.get());
     let us = us.max(0);
     format!("{}.{:06}", us / 1_000_000, us % 1_000_000)
@@ -138,10 +138,10 @@ fn seconds(ticks: i64, film: &Pieces) -> String {
 
 /// The pictures of the piece and no other, counted from the first; in the size and the colours that are
 /// wanted.
-fn filters(film: &Pieces, piece: &Piece, encoder: &Encoder) -> String {
-    let Encoder { rung, colours, .. } = encoder;
+fn filters(film: &Chunks, piece: &Chunk, encoder: &Encoder) -> String {
+    let Encoder { rendition, colours, .. } = encoder;
     let (start, end) = (raw(piece.first, film), raw(piece.end, film));
-    let (width, height) = (rung.width, rung.height);
+    let (width, height) = (rendition.width, rendition.height);
     let mut filters = format!("trim=start_pts={start}:end_pts={end},setpts=PTS-({start})");
     filters += &match colours {
         Colours::Standard | Colours::High => format!(",scale={width}:{height}:flags=bicubic"),
@@ -155,16 +155,16 @@ fn filters(film: &Pieces, piece: &Piece, encoder: &Encoder) -> String {
 }
 
 /// A time of the film as it stands in the file.
-fn raw(time: i64, film: &Pieces) -> i64 {
+fn raw(time: i64, film: &Chunks) -> i64 {
     time.saturating_sub(film.shift)
 }
 
 /// The codec, and that key frames are where they are forced and nowhere else.
 fn codec(arguments: &mut Arguments, encoder: &Encoder, threads: &str) {
-    let Encoder { rung, .. } = encoder;
-    let is_quick = rung.effort == Effort::Quick;
-    match rung.coding {
-        Coding::H264 => {
+    let Encoder { rendition, .. } = encoder;
+    let is_quick = rendition.effort == Effort::Quick;
+    match rendition.coding {
+        VideoCodec::H264 => {
             arguments.add("-c:v", "libx264");
             arguments.add("-preset", if is_quick { "veryfast" } else { "medium" });
             arguments.add("-profile:v", "high");
@@ -172,7 +172,7 @@ fn codec(arguments: &mut Arguments, encoder: &Encoder, threads: &str) {
             arguments.add("-x264-params", "keyint=infinite:min-keyint=500000000:open-gop=0");
             arguments.add("-forced-idr", "1");
         }
-        Coding::Hevc => {
+        VideoCodec::Hevc => {
             arguments.add("-c:v", "libx265");
             arguments.add("-preset", if is_quick { "veryfast" } else { "medium" });
             let one = if threads == "1" { ":pools=none:frame-threads=1" } else { "" };
@@ -183,7 +183,7 @@ fn codec(arguments: &mut Arguments, encoder: &Encoder, threads: &str) {
             arguments.add("-forced-idr", "1");
             arguments.add("-tag:v", "hvc1");
         }
-        Coding::Av1 => {
+        VideoCodec::Av1 => {
             arguments.add("-c:v", "libsvtav1");
             arguments.add("-preset", if is_quick { "10" } else { "7" });
             arguments.add("-g", "100000000");
@@ -192,9 +192,9 @@ fn codec(arguments: &mut Arguments, encoder: &Encoder, threads: &str) {
         }
     }
     arguments.add("-threads", threads);
-    arguments.add("-crf", &rung.quality.to_string());
-    arguments.add("-maxrate", &rung.bit_rate_max.to_string());
-    arguments.add("-bufsize", &rung.buffer_bits.to_string());
+    arguments.add("-crf", &rendition.quality.to_string());
+    arguments.add("-maxrate", &rendition.bit_rate_max.to_string());
+    arguments.add("-bufsize", &rendition.buffer_bits.to_string());
 }
 
 #[cfg(test)]
@@ -203,9 +203,9 @@ mod tests {
 
     use super::*;
 
-    fn film(timescale: u32) -> Pieces {
+    fn film(timescale: u32) -> Chunks {
         let timescale = NonZeroU32::new(timescale).expect("ticks");
-        Pieces { track: 1, timescale, shift: -2002, from: 0, until: 0, pieces: Vec::new() }
+        Chunks { track: 1, timescale, shift: -2002, from: 0, until: 0, pieces: Vec::new() }
     }
 
     #[test]
@@ -217,8 +217,8 @@ mod tests {
 
     #[test]
     fn pictures_are_taken_by_the_times_that_stand_in_the_file() {
-        let rung = Rung {
-            coding: Coding::H264,
+        let rendition = RenditionSpec {
+            coding: VideoCodec::H264,
             effort: Effort::Quick,
             lines: 72,
             width: 128,
@@ -228,8 +228,8 @@ mod tests {
             buffer_bits: 200_000,
         };
         let encoder =
-            Encoder { rung, colours: Colours::Standard, threads: 1, start: Start::KeyFrame };
-        let piece = Piece {
+            Encoder { rendition, colours: Colours::Standard, threads: 1, start: Start::KeyFrame };
+        let piece = Chunk {
             first: 48_048,
             end: 96_096,
             pictures: 48,

@@ -7,11 +7,11 @@ use std::{
     path::Path,
 };
 
-use super::chunks::{Piece as Planned, Pieces};
+use super::chunks::{Chunk as Planned, Chunks};
 use crate::{
     extent::{ReadError, disk::PlainFile},
     movie::{Movie, MovieRefused, Track},
-    package::joined::{self, JoinRefused, Piece, Shown},
+    package::joined::{self, Chunk, JoinRefused, Shown},
 };
 
 /// Of so many pictures, one may be lost: a damaged film is decoded as far as it goes.
@@ -22,7 +22,7 @@ const PICTURES_FOR_ONE_LOST: u32 = 50;
 pub enum NoRendition {
     /// There are not as many pieces as the film was cut into.
     #[error("there are {found} pieces instead of {expected}")]
-    Pieces {
+    Chunks {
         /// Those that were given.
         found: usize,
         /// Those that there should be.
@@ -38,7 +38,7 @@ pub enum NoRendition {
     },
     /// A piece has too many pictures, or too few.
     #[error("piece {number} has {found} pictures instead of {expected}")]
-    Pictures {
+    VideoTrack {
         /// Which.
         number: usize,
         /// As many as it has.
@@ -94,14 +94,14 @@ pub struct Rendition {
 /// # Errors
 /// If it is not.
 pub fn check(
-    film: &Pieces,
+    film: &Chunks,
     number: usize,
     grid_ms: NonZeroU32,
     file: &Path,
 ) -> Result<u32, NoRendition> {
     let planned = number.checked_sub(1).and_then(|place| film.pieces.get(place));
     let expected = film.pieces.len();
-    let planned = planned.ok_or(NoRendition::Pieces { found: number, expected })?;
+    let planned = planned.ok_or(NoRendition::Chunks { found: number, expected })?;
     open(number, planned, grid_ms, file).map(|(_, missing)| missing)
 }
 
@@ -111,7 +111,7 @@ fn open(
     planned: &Planned,
     grid_ms: NonZeroU32,
     path: &Path,
-) -> Result<(Piece<PlainFile>, u32), NoRendition> {
+) -> Result<(Chunk<PlainFile>, u32), NoRendition> {
     let file = PlainFile::open(path)?;
     let movie = Movie::read(&file, grid_ms)?;
     let movie = movie.map_err(|why| NoRendition::NoMovie { number, why })?;
@@ -119,8 +119,8 @@ fn open(
     let expected = planned.pictures;
     let missing = expected.checked_sub(found);
     let missing = missing.filter(|missing| *missing <= expected / PICTURES_FOR_ONE_LOST);
-    let missing = missing.ok_or(NoRendition::Pictures { number, found, expected })?;
-    Ok((Piece { movie, file, first: planned.first }, missing))
+    let missing = missing.ok_or(NoRendition::VideoTrack { number, found, expected })?;
+    Ok((Chunk { movie, file, first: planned.first }, missing))
 }
 
 /// Joins the files of all pieces of a film, in their order, into the file `output`, which is on the disk
@@ -133,7 +133,7 @@ fn open(
 /// If what would come of the pieces has not the pictures or not the segments of the film, before anything
 /// is written; and if the disk says so.
 pub fn join(
-    film: &Pieces,
+    film: &Chunks,
     grid_ms: NonZeroU32,
     files: &[impl AsRef<Path>],
     output: &Path,
@@ -141,7 +141,7 @@ pub fn join(
 ) -> Result<Rendition, NoRendition> {
     let (found, expected) = (files.len(), film.pieces.len());
     if found != expected {
-        return Err(NoRendition::Pieces { found, expected });
+        return Err(NoRendition::Chunks { found, expected });
     }
     let mut pieces = Vec::new();
     let mut lost = 0;
@@ -166,7 +166,7 @@ pub fn join(
 
 /// A player can change between a film and its rendition wherever a segment begins, if they begin at the
 /// same times: to a tick, since ticks are the same.
-fn is_cut_alike(film: &Pieces, track: Option<&Track>) -> Result<(), NoRendition> {
+fn is_cut_alike(film: &Chunks, track: Option<&Track>) -> Result<(), NoRendition> {
     let expected: Vec<i64> = film.segments().collect();
     let found = track.map_or(&[][..], |track| &track.index.segments);
     let pairs = || expected.iter().zip(found);

@@ -31,7 +31,7 @@ const BIT_RATE_MIN: u32 = 100_000;
 /// A codec that renditions are encoded in.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Coding {
+pub enum VideoCodec {
     /// H.264: everything plays it.
     H264,
     /// HEVC: two thirds of the bits, and not every browser plays it.
@@ -40,7 +40,7 @@ pub enum Coding {
     Av1,
 }
 
-impl Coding {
+impl VideoCodec {
     /// How many bits it takes where H.264 takes one.
     fn bits(self) -> f64 {
         match self {
@@ -60,7 +60,7 @@ impl Coding {
     }
 }
 
-impl fmt::Display for Coding {
+impl fmt::Display for VideoCodec {
     /// As in the name of a rendition.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -94,7 +94,7 @@ impl Effort {
 
 /// What has to be known of a film's pictures.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Pictures {
+pub struct VideoTrack {
     /// As they are shown: turned, and of square pixels.
     pub width: u32,
     /// As they are shown.
@@ -111,7 +111,7 @@ pub struct Pictures {
     pub range: VideoRange,
 }
 
-impl Pictures {
+impl VideoTrack {
     /// Those of a track; `None` if it is none of pictures, or they are encrypted and nobody here can
     /// decode them.
     pub fn of(track: &Track) -> Option<Self> {
@@ -164,8 +164,8 @@ impl Pictures {
     /// more bits than the film itself has.
     fn bits(&self) -> f64 {
         match self.codec {
-            Codec::Hevc | Codec::Vp9 => Coding::Hevc.bits(),
-            Codec::Av1 => Coding::Av1.bits(),
+            Codec::Hevc | Codec::Vp9 => VideoCodec::Hevc.bits(),
+            Codec::Av1 => VideoCodec::Av1.bits(),
             _ => 1.0,
         }
     }
@@ -173,9 +173,9 @@ impl Pictures {
 
 /// One rendition.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
-pub struct Rung {
+pub struct RenditionSpec {
     /// The codec.
-    pub coding: Coding,
+    pub coding: VideoCodec,
     /// How long the encoder searches.
     pub effort: Effort,
     /// What its size is called: 720 for 720p.
@@ -192,17 +192,22 @@ pub struct Rung {
     pub buffer_bits: u32,
 }
 
-impl fmt::Display for Rung {
+impl fmt::Display for RenditionSpec {
     /// As in the name of a file: `h264-720p`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}p", self.coding, self.lines)
     }
 }
 
-impl Rung {
+impl RenditionSpec {
     /// A rendition of pictures whose short side has so many pixels; `None` if that is more than they
     /// have.
-    pub fn new(pictures: &Pictures, lines: u32, coding: Coding, effort: Effort) -> Option<Self> {
+    pub fn new(
+        pictures: &VideoTrack,
+        lines: u32,
+        coding: VideoCodec,
+        effort: Effort,
+    ) -> Option<Self> {
         let short = pictures.lines();
         if lines < 2 || lines > short {
             return None;
@@ -237,7 +242,7 @@ impl Rung {
 /// What pictures of a size are worth, and no more than the film itself would take in this codec.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
 #[expect(clippy::cast_precision_loss, reason = "bit rates are about")]
-fn bit_rate_max(pictures: &Pictures, width: u32, height: u32, coding: Coding) -> u32 {
+fn bit_rate_max(pictures: &VideoTrack, width: u32, height: u32, coding: VideoCodec) -> u32 {
     let pixels = f64::from(width) * f64::from(height);
     let rate = f64::from(pictures.rate_millihertz) / 30_000.0;
     let worth = BIT_RATE_720P
@@ -251,13 +256,13 @@ fn bit_rate_max(pictures: &Pictures, width: u32, height: u32, coding: Coding) ->
 
 /// The renditions that a film is worth, the largest first: all usual sizes below its own by a tenth or
 /// more, and its own size if browsers do not play the film itself. A small film that they play has none.
-pub fn ladder(pictures: &Pictures, coding: Coding, effort: Effort) -> Vec<Rung> {
+pub fn ladder(pictures: &VideoTrack, coding: VideoCodec, effort: Effort) -> Vec<RenditionSpec> {
     let short = pictures.lines();
     let own = (!pictures.is_playable).then_some(short);
     let below = LINES.into_iter().filter(|lines| u64::from(*lines) * 10 <= u64::from(short) * 9);
     own.into_iter()
         .chain(below)
-        .filter_map(|lines| Rung::new(pictures, lines, coding, effort))
+        .filter_map(|lines| RenditionSpec::new(pictures, lines, coding, effort))
         .collect()
 }
 
@@ -265,7 +270,7 @@ pub fn ladder(pictures: &Pictures, coding: Coding, effort: Effort) -> Vec<Rung> 
 mod tests {
     use super::*;
 
-    const FILM: Pictures = Pictures {
+    const FILM: VideoTrack = VideoTrack {
         width: 1920,
         height: 1080,
         rate_millihertz: 24_000,
@@ -275,57 +280,60 @@ mod tests {
         range: VideoRange::Sdr,
     };
 
-    fn sizes(pictures: Pictures) -> Vec<(u32, u32)> {
-        let rungs = ladder(&pictures, Coding::H264, Effort::Quick);
-        rungs.iter().map(|rung| (rung.width, rung.height)).collect()
+    fn sizes(pictures: VideoTrack) -> Vec<(u32, u32)> {
+        let rungs = ladder(&pictures, VideoCodec::H264, Effort::Quick);
+        rungs.iter().map(|rendition| (rendition.width, rendition.height)).collect()
     }
 
     #[test]
     fn renditions_are_smaller_than_the_film_and_even() {
         assert_eq!(sizes(FILM), [(1280, 720), (854, 480), (640, 360), (426, 240)]);
-        let portrait = Pictures { width: 1080, height: 1920, ..FILM };
+        let portrait = VideoTrack { width: 1080, height: 1920, ..FILM };
         assert_eq!(sizes(portrait), [(720, 1280), (480, 854), (360, 640), (240, 426)]);
-        let wide = Pictures { width: 1920, height: 800, ..FILM };
+        let wide = VideoTrack { width: 1920, height: 800, ..FILM };
         assert_eq!(sizes(wide)[0], (1728, 720));
-        assert!(sizes(Pictures { width: 320, height: 240, ..FILM }).is_empty());
-        assert!(sizes(Pictures { width: 0, height: 0, ..FILM }).is_empty());
+        assert!(sizes(VideoTrack { width: 320, height: 240, ..FILM }).is_empty());
+        assert!(sizes(VideoTrack { width: 0, height: 0, ..FILM }).is_empty());
     }
 
     #[test]
     fn the_own_size_is_offered_when_browsers_do_not_play_the_film() {
-        let hevc = Pictures { codec: Codec::Hevc, is_playable: false, ..FILM };
+        let hevc = VideoTrack { codec: Codec::Hevc, is_playable: false, ..FILM };
         assert_eq!(sizes(hevc)[..2], [(1920, 1080), (1280, 720)]);
-        let odd = Pictures { width: 177, height: 99, is_playable: false, ..FILM };
+        let odd = VideoTrack { width: 177, height: 99, is_playable: false, ..FILM };
         assert_eq!(sizes(odd), [(176, 98)]);
-        let tiny = Pictures { width: 1, height: 1, is_playable: false, ..FILM };
+        let tiny = VideoTrack { width: 1, height: 1, is_playable: false, ..FILM };
         assert!(sizes(tiny).is_empty());
     }
 
     #[test]
     fn bits_follow_the_size_the_rate_the_codec_and_the_film() {
         let rate = |pictures, lines, coding| {
-            Rung::new(&pictures, lines, coding, Effort::Quick).expect("a rung").bit_rate_max
+            RenditionSpec::new(&pictures, lines, coding, Effort::Quick)
+                .expect("a rung")
+                .bit_rate_max
         };
-        assert_eq!(rate(FILM, 720, Coding::H264), 2_800_000);
-        assert!(rate(FILM, 480, Coding::H264) < 1_600_000);
-        assert!(rate(FILM, 720, Coding::Av1) < rate(FILM, 720, Coding::Hevc));
-        let fast = Pictures { rate_millihertz: 60_000, ..FILM };
-        assert!(rate(fast, 720, Coding::H264) > 3_900_000);
-        let slides = Pictures { bit_rate: 300_000, ..FILM };
-        assert_eq!(rate(slides, 720, Coding::H264), 300_000);
+        assert_eq!(rate(FILM, 720, VideoCodec::H264), 2_800_000);
+        assert!(rate(FILM, 480, VideoCodec::H264) < 1_600_000);
+        assert!(rate(FILM, 720, VideoCodec::Av1) < rate(FILM, 720, VideoCodec::Hevc));
+        let fast = VideoTrack { rate_millihertz: 60_000, ..FILM };
+        assert!(rate(fast, 720, VideoCodec::H264) > 3_900_000);
+        let slides = VideoTrack { bit_rate: 300_000, ..FILM };
+        assert_eq!(rate(slides, 720, VideoCodec::H264), 300_000);
         // As good as the film is, which takes more bits in an older codec.
-        let hevc = Pictures { codec: Codec::Hevc, ..slides };
-        assert_eq!(rate(hevc, 720, Coding::H264), 462_000);
-        assert_eq!(rate(Pictures { bit_rate: 0, ..FILM }, 720, Coding::H264), BIT_RATE_MIN);
-        let huge = Pictures { width: u32::MAX, height: u32::MAX, bit_rate: u64::MAX, ..FILM };
-        assert!(rate(huge, u32::MAX, Coding::H264) > 0);
+        let hevc = VideoTrack { codec: Codec::Hevc, ..slides };
+        assert_eq!(rate(hevc, 720, VideoCodec::H264), 462_000);
+        assert_eq!(rate(VideoTrack { bit_rate: 0, ..FILM }, 720, VideoCodec::H264), BIT_RATE_MIN);
+        let huge = VideoTrack { width: u32::MAX, height: u32::MAX, bit_rate: u64::MAX, ..FILM };
+        assert!(rate(huge, u32::MAX, VideoCodec::H264) > 0);
     }
 
     #[test]
     fn a_rung_is_named_by_its_codec_and_its_lines() {
-        let rung = Rung::new(&FILM, 720, Coding::Av1, Effort::Quick).expect("a rung");
-        assert_eq!(rung.to_string(), "av1-720p");
-        let json = serde_json::to_string(&rung).expect("text");
-        assert_eq!(serde_json::from_str::<Rung>(&json).expect("a rung"), rung);
+        let rendition =
+            RenditionSpec::new(&FILM, 720, VideoCodec::Av1, Effort::Quick).expect("a rung");
+        assert_eq!(rendition.to_string(), "av1-720p");
+        let json = serde_json::to_string(&rendition).expect("text");
+        assert_eq!(serde_json::from_str::<RenditionSpec>(&json).expect("a rung"), rendition);
     }
 }

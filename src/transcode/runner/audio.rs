@@ -5,7 +5,7 @@ use std::path::Path;
 use tokio::task::spawn_blocking;
 
 use super::{
-    Failure, Maker, Opened, Watch, remux,
+    Failure, JobContext, JobRunner, Opened, remux,
     renditions::{millis, permille, said},
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The name of a sound in its folder.
-pub const SOUND: &str = "sound.mp4";
+pub const AUDIO_FILE: &str = "sound.mp4";
 
 /// What its boxes take, and what an encoder may be off by, in bytes.
 const MORE_BYTES: u64 = 16 << 20;
@@ -39,20 +39,20 @@ fn lasts_ms(track: &Track) -> u64 {
     cues::in_ms(track.index.end, track.timescale)
 }
 
-impl Maker {
+impl JobRunner {
     /// Makes AAC of a track.
     pub(super) async fn sound(
         &self,
         film: &Opened,
         track: u32,
         folder: &Path,
-        watch: Watch,
+        watch: JobContext,
     ) -> Result<(), Failure> {
-        let Watch { progress, halted } = watch;
+        let JobContext { progress, halted } = watch;
         let file_bytes = bytes(film, track)?;
         let track = find(film, track)?;
         let run = Run {
-            args: audio::arguments(&film.on_disk, track, SOUND),
+            args: audio::arguments(&film.on_disk, track, AUDIO_FILE),
             stdin: Input::Nothing,
             reads: vec![film.on_disk.clone()],
             writes: folder.to_owned(),
@@ -64,7 +64,7 @@ impl Maker {
             progress.send_replace(said("encoding", permille, ""));
         };
         self.ffmpeg.run(run, coming, halted).await?;
-        let (made, grid_ms) = (folder.join(SOUND), self.library.indices.grid_ms());
+        let (made, grid_ms) = (folder.join(AUDIO_FILE), self.library.indices.grid_ms());
         spawn_blocking(move || remux::check(&made, grid_ms)).await.map_err(Failure::passing)?
     }
 }

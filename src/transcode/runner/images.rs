@@ -2,17 +2,17 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use super::{Failure, Maker, Next, Opened, Watch};
+use super::{Failure, JobContext, JobRunner, Next, Opened};
 use crate::{
     extent::{Extents, ReadAt, ReadError, Source},
     movie::{Movie, Track},
     package::{
         stills::{self, Stills, StillsRefused},
-        storyboard::{Coding, Geometry, display_size},
+        storyboard::{Geometry, ImageFormat, display_size},
         title,
     },
     transcode::{
-        Make, Picture, Task,
+        ImageSpec, JobSpec, Operation,
         ffmpeg::{Input, Limits, Run},
         images::{self, Look, Recipe},
     },
@@ -24,16 +24,20 @@ pub(super) const BYTES_MAX: u64 = 16 << 20;
 /// How long a picture may take.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-impl Maker {
+impl JobRunner {
     /// Says which sheets of a storyboard have to be made first: all that are not there yet.
-    pub(super) async fn storyboard(&self, opened: &Opened, task: &Task) -> Result<Next, Failure> {
+    pub(super) async fn storyboard(
+        &self,
+        opened: &Opened,
+        spec: &JobSpec,
+    ) -> Result<Next, Failure> {
         let track = stills::track(&opened.movie)?;
         let display = display_size(track).ok_or(StillsRefused::NoPictures)?;
         let geometry = Geometry::new(title::duration_ms(&opened.movie), display);
         let mut missing = Vec::new();
         for number in 1..=geometry.sheets() {
-            let make = Make::Picture(Picture::Sheet { number });
-            let sheet = Task { make, ..task.clone() };
+            let operation = Operation::Image(ImageSpec::Sheet { number });
+            let sheet = JobSpec { operation, ..spec.clone() };
             if self.find(&sheet.key()).await?.is_none() {
                 missing.push(sheet);
             }
@@ -44,9 +48,9 @@ impl Maker {
     pub(super) async fn picture(
         &self,
         opened: &Opened,
-        wanted: &Picture,
+        wanted: &ImageSpec,
         folder: &Path,
-        watch: Watch,
+        watch: JobContext,
     ) -> Result<(), Failure> {
         let (wanted, movie) = (wanted.clone(), Arc::clone(&opened.movie));
         let source: Arc<dyn Source> = Arc::clone(&opened.file) as _;
@@ -57,19 +61,19 @@ impl Maker {
             Ok::<_, StillsRefused>((extents, recipe))
         });
         let (extents, recipe) = prepared.await.map_err(ReadError::from)??;
-        self.run(&recipe, extents, folder, watch).await?;
+        self.render(&recipe, extents, folder, watch).await?;
         let (checked, folder) = (recipe.clone(), folder.to_owned());
         let checked = tokio::task::spawn_blocking(move || checked.check(&folder)).await;
         checked.map_err(Failure::passing)?.map_err(Failure::from)
     }
 
     /// Runs ffmpeg on such a movie.
-    async fn run(
+    async fn render(
         &self,
         recipe: &Recipe,
         extents: Extents,
         folder: &Path,
-        watch: Watch,
+        watch: JobContext,
     ) -> Result<(), Failure> {
         let run = Run {
             args: recipe.arguments.clone(),
@@ -94,18 +98,18 @@ impl Maker {
 fn picture<R: ReadAt + ?Sized>(
     movie: &Movie,
     track: &Track,
-    wanted: &Picture,
+    wanted: &ImageSpec,
     reader: &R,
 ) -> Result<(Stills, Recipe), StillsRefused> {
     let look = Look::of(track);
     let duration_ms = title::duration_ms(movie);
     let near = |times_ms: &[u64]| stills::nearest(track, times_ms, reader);
     Ok(match *wanted {
-        Picture::Poster { size } => {
+        ImageSpec::Poster { size } => {
             let stills = near(&images::poster_times_ms(duration_ms))?;
-            (stills, images::poster(look, size, Coding::Jpg))
+            (stills, images::poster(look, size, ImageFormat::Jpg))
         }
-        Picture::Thumbnail { time_ms, exact, size, coding } => {
+        ImageSpec::Thumbnail { time_ms, exact, size, coding } => {
             let stills = match exact {
                 true => stills::exact(track, time_ms, reader)?,
                 false => near(&[time_ms])?,
@@ -113,19 +117,19 @@ fn picture<R: ReadAt + ?Sized>(
             let second = stills.second;
             (stills, images::thumbnail(look, size, coding, second))
         }
-        Picture::Overview => {
+        ImageSpec::Overview => {
             let display = display_size(track).ok_or(StillsRefused::NoPictures)?;
             let geometry = Geometry::overview(duration_ms, display);
             let sheet = geometry.sheet(1).ok_or(StillsRefused::NoPictures)?;
             (near(&geometry.times_ms(sheet))?, images::sheet(look, &geometry, sheet))
         }
-        Picture::Sheet { number } => {
+        ImageSpec::Sheet { number } => {
             let display = display_size(track).ok_or(StillsRefused::NoPictures)?;
             let geometry = Geometry::new(duration_ms, display);
             let sheet = geometry.sheet(number).ok_or(StillsRefused::NoPictures)?;
             (near(&geometry.times_ms(sheet))?, images::sheet(look, &geometry, sheet))
         }
-        Picture::Preview { size } => {
+        ImageSpec::Preview { size } => {
             (near(&images::preview_times_ms(duration_ms))?, images::preview(look, size))
         }
     })

@@ -15,12 +15,12 @@ use std::{
 
 use tokio::{sync::watch, task::spawn_blocking};
 
-pub use audio::SOUND;
-pub use remux::MOVIE;
-pub use renditions::RENDITION;
+pub use audio::AUDIO_FILE;
+pub use remux::REMUX_FILE;
+pub use renditions::RENDITION_FILE;
 
 use super::{
-    Make, Task,
+    JobSpec, Operation,
     ffmpeg::{Ffmpeg, FfmpegError, Limits},
     images::Unfinished,
 };
@@ -33,18 +33,18 @@ use crate::{
     movie::Movie,
     package::{stills::StillsRefused, title},
     queue::{Progress, Queue, QueueError, Retry},
-    store::artifacts::{Artifacts, Key, folder_of},
+    store::artifacts::{ArtifactStore, Key, folder_of},
 };
 
 /// Makes things of titles.
 #[derive(Debug)]
-pub struct Maker {
+pub struct JobRunner {
     /// Where titles are.
     pub library: Arc<Library>,
     /// What was made before, and where that is: renditions are made of their pieces.
     pub queue: Queue,
     /// The folder of it.
-    pub artifacts: Artifacts,
+    pub artifacts: ArtifactStore,
     /// The same folder, to read it as titles are read.
     pub made: Arc<Root>,
     /// What all that is made may take together, in bytes.
@@ -65,7 +65,7 @@ pub struct Maker {
 
 /// By what is heard how far a task is, and what is told to end it.
 #[derive(Debug)]
-pub struct Watch {
+pub struct JobContext {
     /// How far it is.
     pub progress: watch::Sender<Progress>,
     /// Becomes true when it is not to go on.
@@ -80,7 +80,7 @@ pub enum Next {
     /// All of it was made by others.
     Nothing,
     /// These are to be made first.
-    Split(Vec<Task>),
+    Split(Vec<JobSpec>),
 }
 
 /// Why a task was not done, and whether it may be done the next time.
@@ -129,45 +129,52 @@ struct Source {
     file: Arc<File>,
 }
 
-impl Maker {
+impl JobRunner {
     /// About how many bytes a task needs on disk.
-    pub async fn needed_bytes(&self, task: &Task) -> Result<u64, Failure> {
-        match &task.make {
-            Make::Rendition { rung } | Make::Piece { rung, .. } => {
-                let opened = self.open(task).await?;
-                Ok(self.rendition_bytes(&opened, &task.make, rung))
+    pub async fn needed_bytes(&self, spec: &JobSpec) -> Result<u64, Failure> {
+        match &spec.operation {
+            Operation::Rendition { rendition } | Operation::Chunk { rendition, .. } => {
+                let opened = self.open(spec).await?;
+                Ok(self.rendition_bytes(&opened, &spec.operation, rendition))
             }
-            Make::Picture(_) | Make::Storyboard => Ok(images::BYTES_MAX),
-            Make::Sound { track } => audio::bytes(&self.open(task).await?, *track),
-            Make::Movie => self.movie_bytes(&self.source(task).await?),
+            Operation::Image(_) | Operation::Storyboard => Ok(images::BYTES_MAX),
+            Operation::Audio { track } => audio::bytes(&self.open(spec).await?, *track),
+            Operation::Remux => self.movie_bytes(&self.source(spec).await?),
         }
     }
 
     /// Makes what a task says into a folder.
-    pub async fn make(&self, task: &Task, folder: &Path, watch: Watch) -> Result<Next, Failure> {
-        if task.make == Make::Movie {
-            let source = self.source(task).await?;
+    pub async fn run(
+        &self,
+        spec: &JobSpec,
+        folder: &Path,
+        watch: JobContext,
+    ) -> Result<Next, Failure> {
+        if spec.operation == Operation::Remux {
+            let source = self.source(spec).await?;
             self.movie(&source, folder, watch).await?;
             self.is_unchanged(&source).await?;
             return Ok(Next::Publish);
         }
-        let opened = self.open(task).await?;
-        let next = match &task.make {
-            Make::Rendition { rung } => self.rendition(&opened, task, rung, folder, watch).await?,
-            Make::Piece { rung, number } => {
-                self.piece(&opened, rung, *number, folder, watch).await?;
+        let opened = self.open(spec).await?;
+        let next = match &spec.operation {
+            Operation::Rendition { rendition } => {
+                self.rendition(&opened, spec, rendition, folder, watch).await?
+            }
+            Operation::Chunk { rendition, number } => {
+                self.piece(&opened, rendition, *number, folder, watch).await?;
                 Next::Publish
             }
-            Make::Sound { track } => {
+            Operation::Audio { track } => {
                 self.sound(&opened, *track, folder, watch).await?;
                 Next::Publish
             }
-            Make::Storyboard => self.storyboard(&opened, task).await?,
-            Make::Picture(wanted) => {
+            Operation::Storyboard => self.storyboard(&opened, spec).await?,
+            Operation::Image(wanted) => {
                 self.picture(&opened, wanted, folder, watch).await?;
                 Next::Publish
             }
-            Make::Movie => return Err(Failure::for_good("it is a movie already")),
+            Operation::Remux => return Err(Failure::for_good("it is a movie already")),
         };
         self.is_unchanged(&opened.source).await?;
         Ok(next)
@@ -193,20 +200,20 @@ impl Maker {
         Ok(Some(folder).filter(|_| is_there))
     }
 
-    async fn source(&self, task: &Task) -> Result<Source, Failure> {
-        let path = MediaPath::decode(&task.title).map_err(Failure::for_good)?;
+    async fn source(&self, spec: &JobSpec) -> Result<Source, Failure> {
+        let path = MediaPath::decode(&spec.title).map_err(Failure::for_good)?;
         let file = self.library.open(&path).await?;
         let grid_ms = self.library.indices.grid_ms().get();
         let version = title::version(file.identity().version(), grid_ms);
-        if version.to_string() != task.version {
+        if version.to_string() != spec.version {
             return Err(REPLACED());
         }
         Ok(Source { path, file })
     }
 
     /// Opens what plays of a title: its own file, or the movie that was made of that.
-    async fn open(&self, task: &Task) -> Result<Opened, Failure> {
-        let source = self.source(task).await?;
+    async fn open(&self, spec: &JobSpec) -> Result<Opened, Failure> {
+        let source = self.source(spec).await?;
         let indices = &self.library.indices;
         match indices.index(&source.file).await? {
             Ok(movie) => {
@@ -214,14 +221,14 @@ impl Maker {
                 Ok(Opened { source, file, movie, on_disk })
             }
             Err(refused) => {
-                let key = task.movie().key();
+                let key = spec.movie().key();
                 let made = self.queue.artifact(key.as_str()).await?;
                 let token = made.ok_or_else(|| Failure::for_good(refused))?.token;
                 // It may have been evicted a moment ago.
-                let file = self.made.open_file(&folder_of(&key, token).join(MOVIE)).await;
+                let file = self.made.open_file(&folder_of(&key, token).join(REMUX_FILE)).await;
                 let file = file.map_err(Failure::passing)?;
                 let movie = indices.index(&file).await?;
-                let on_disk = self.artifacts.folder(&key, token).join(MOVIE);
+                let on_disk = self.artifacts.folder(&key, token).join(REMUX_FILE);
                 Ok(Opened { source, file, movie: movie.map_err(Failure::for_good)?, on_disk })
             }
         }

@@ -5,7 +5,7 @@ use std::{num::NonZeroU32, path::Path, time::Duration};
 use tokio::task::spawn_blocking;
 
 use super::{
-    Failure, Maker, Source, Watch,
+    Failure, JobContext, JobRunner, Source,
     renditions::{millis, permille},
 };
 use crate::{
@@ -20,12 +20,12 @@ use crate::{
 };
 
 /// The name of a movie in its folder.
-pub const MOVIE: &str = "movie.mp4";
+pub const REMUX_FILE: &str = "movie.mp4";
 
 /// How long it may take to say what is in a file. ffprobe looks at its first megabytes.
 const REPORT_DEADLINE: Duration = Duration::from_secs(60);
 
-impl Maker {
+impl JobRunner {
     /// About how many bytes the movie of a file takes.
     pub(super) fn movie_bytes(&self, source: &Source) -> Result<u64, Failure> {
         let bytes = source.file.identity().size;
@@ -33,7 +33,7 @@ impl Maker {
             let (movie_mib, most_mib) = (bytes >> 20, self.budget_bytes >> 20);
             return Err(Failure::for_good(format!(
                 "its movie would have about {movie_mib} MiB, and all that is made here together \
-                 may have {most_mib} MiB (artifacts_mib)"
+                 may have {most_mib} MiB (artifacts_max_mib)"
             )));
         }
         Ok(bytes)
@@ -44,16 +44,16 @@ impl Maker {
         &self,
         source: &Source,
         folder: &Path,
-        watch: Watch,
+        watch: JobContext,
     ) -> Result<(), Failure> {
-        let Watch { progress, halted } = watch;
+        let JobContext { progress, halted } = watch;
         let on_disk = self.on_disk(source)?;
         let brief = Limits { file_bytes: 0, deadline: REPORT_DEADLINE, ..self.limits() };
         let report = self.ffmpeg.report(&on_disk, folder, brief, halted.clone()).await?;
         let remux = Remux::of(&report).map_err(Failure::for_good)?;
         let bytes_max = self.movie_bytes_max().await?;
         let run = Run {
-            args: remux.arguments(&on_disk, MOVIE, 1),
+            args: remux.arguments(&on_disk, REMUX_FILE, 1),
             stdin: Input::Nothing,
             reads: vec![on_disk],
             writes: folder.to_owned(),
@@ -75,7 +75,7 @@ impl Maker {
             let (title, said) = (source.path.display(), ended.tail);
             tracing::info!(title, said, "a movie was made of it all the same");
         }
-        let (made, grid_ms) = (folder.join(MOVIE), self.library.indices.grid_ms());
+        let (made, grid_ms) = (folder.join(REMUX_FILE), self.library.indices.grid_ms());
         spawn_blocking(move || check(&made, grid_ms)).await.map_err(Failure::passing)?
     }
 

@@ -4,19 +4,19 @@ use std::{num::NonZeroU32, path::Path, sync::Arc, time::Duration};
 
 use tokio::task::spawn_blocking;
 
-use super::{Failure, Maker, Next, Opened, Watch};
+use super::{Failure, JobContext, JobRunner, Next, Opened};
 use crate::{
     extent::ReadError,
     package::{cues, stills, title},
     queue::Progress,
     transcode::{
-        Make, Task,
+        JobSpec, Operation,
         ffmpeg::{Input, Limits, Progress as Coming, Run},
         ladder::{
-            chunks::Pieces,
+            chunks::Chunks,
             encode::{self, Colours, Encoder, Start},
             join::{self, NoRendition},
-            spec::{Pictures, Rung},
+            spec::{RenditionSpec, VideoTrack},
         },
     },
 };
@@ -28,18 +28,23 @@ const PIECE: &str = "piece.mp4";
 const FILE_BYTES_MIN: u64 = 64 << 20;
 
 /// The name of a rendition in its folder.
-pub const RENDITION: &str = "rendition.mp4";
+pub const RENDITION_FILE: &str = "rendition.mp4";
 
-impl Maker {
+impl JobRunner {
     /// What a rendition, or a piece of one, takes on disk at most: twice what its rate allows, since
     /// pieces are there until they are joined.
-    pub(super) fn rendition_bytes(&self, opened: &Opened, make: &Make, rung: &Rung) -> u64 {
+    pub(super) fn rendition_bytes(
+        &self,
+        opened: &Opened,
+        operation: &Operation,
+        rendition: &RenditionSpec,
+    ) -> u64 {
         let whole_ms = title::duration_ms(&opened.movie);
-        let (ms, copies) = match make {
-            Make::Piece { .. } => (whole_ms.min(2 * self.piece_ms.get()), 1),
+        let (ms, copies) = match operation {
+            Operation::Chunk { .. } => (whole_ms.min(2 * self.piece_ms.get()), 1),
             _ => (whole_ms, 2),
         };
-        let bytes = u128::from(ms) * u128::from(rung.bit_rate_max) / 8000 * copies;
+        let bytes = u128::from(ms) * u128::from(rendition.bit_rate_max) / 8000 * copies;
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 
@@ -48,15 +53,18 @@ impl Maker {
     pub(super) async fn rendition(
         &self,
         opened: &Opened,
-        task: &Task,
-        rung: &Rung,
+        spec: &JobSpec,
+        rendition: &RenditionSpec,
         folder: &Path,
-        watch: Watch,
+        watch: JobContext,
     ) -> Result<Next, Failure> {
         let film = self.pieces(opened).await?;
         let (mut files, mut missing) = (Vec::new(), Vec::new());
         for number in (1_u32..).take(film.pieces.len()) {
-            let piece = Task { make: Make::Piece { rung: *rung, number }, ..task.clone() };
+            let piece = JobSpec {
+                operation: Operation::Chunk { rendition: *rendition, number },
+                ..spec.clone()
+            };
             match self.find(&piece.key()).await? {
                 Some(made) => files.push(made.join(PIECE)),
                 None => missing.push(piece),
@@ -65,9 +73,13 @@ impl Maker {
         if !missing.is_empty() {
             return Ok(Next::Split(missing));
         }
-        let Watch { progress, halted } = watch;
-        let whole_bytes = self.rendition_bytes(opened, &Make::Rendition { rung: *rung }, rung) / 2;
-        let output = folder.join(RENDITION);
+        let JobContext { progress, halted } = watch;
+        let whole_bytes = self.rendition_bytes(
+            opened,
+            &Operation::Rendition { rendition: *rendition },
+            rendition,
+        ) / 2;
+        let output = folder.join(RENDITION_FILE);
         let grid_ms = self.grid_ms();
         let join = move || {
             join::join(&film, grid_ms, &files, &output, |bytes| {
@@ -77,7 +89,7 @@ impl Maker {
         };
         let joined = spawn_blocking(join).await.map_err(Failure::passing)??;
         if joined.lost > 0 {
-            let (lost, title) = (joined.lost, &task.title);
+            let (lost, title) = (joined.lost, &spec.title);
             tracing::warn!(lost, title, "pictures could not be decoded");
         }
         Ok(Next::Publish)
@@ -87,34 +99,34 @@ impl Maker {
     pub(super) async fn piece(
         &self,
         opened: &Opened,
-        rung: &Rung,
+        rendition: &RenditionSpec,
         number: u32,
         folder: &Path,
-        watch: Watch,
+        watch: JobContext,
     ) -> Result<(), Failure> {
         let film = self.pieces(opened).await?;
         let piece = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
         let piece = piece.and_then(|place| film.pieces.get(place));
         let piece = piece.ok_or_else(|| Failure::for_good("there is no such piece"))?;
         let track = stills::track(&opened.movie)?;
-        let pictures = Pictures::of(track).ok_or(stills::StillsRefused::NoPictures)?;
-        let colours = Colours::of(&pictures, rung.coding);
+        let pictures = VideoTrack::of(track).ok_or(stills::StillsRefused::NoPictures)?;
+        let colours = Colours::of(&pictures, rendition.coding);
         let input = opened.on_disk.clone();
-        let make = Make::Piece { rung: *rung, number };
+        let operation = Operation::Chunk { rendition: *rendition, number };
         let limits = Limits {
             // What stays within its rate on average may be far above it in a piece.
             file_bytes: self
-                .rendition_bytes(opened, &make, rung)
+                .rendition_bytes(opened, &operation, rendition)
                 .saturating_mul(4)
                 .max(FILE_BYTES_MIN),
             only_spare: self.yields,
             ..self.limits()
         };
-        let Watch { progress, halted } = watch;
+        let JobContext { progress, halted } = watch;
         let lasts_ms = cues::in_ms(piece.end.saturating_sub(piece.first), film.timescale);
-        let note = format!("{rung}, piece {number} of {}", film.pieces.len());
+        let note = format!("{rendition}, piece {number} of {}", film.pieces.len());
         for start in [Start::KeyFrame, Start::Earlier] {
-            let encoder = Encoder { rung: *rung, colours, threads: 1, start };
+            let encoder = Encoder { rendition: *rendition, colours, threads: 1, start };
             let run = Run {
                 args: encode::arguments(&input, &film, piece, &encoder, PIECE),
                 stdin: Input::Nothing,
@@ -138,7 +150,7 @@ impl Maker {
     /// before.
     async fn is_complete(
         &self,
-        film: &Pieces,
+        film: &Chunks,
         number: u32,
         folder: &Path,
         start: Start,
@@ -148,17 +160,17 @@ impl Maker {
         let check = spawn_blocking(move || join::check(&film, number, grid_ms, &file)).await;
         match (check.map_err(Failure::passing)?, start) {
             (Ok(0), _) | (Ok(_), Start::Earlier) => Ok(true),
-            (Ok(_) | Err(NoRendition::Pictures { .. }), Start::KeyFrame) => Ok(false),
+            (Ok(_) | Err(NoRendition::VideoTrack { .. }), Start::KeyFrame) => Ok(false),
             (Err(error), _) => Err(error.into()),
         }
     }
 
     /// How a film is cut. The same whoever asks: it follows from the file alone.
-    async fn pieces(&self, opened: &Opened) -> Result<Pieces, Failure> {
+    async fn pieces(&self, opened: &Opened) -> Result<Chunks, Failure> {
         let (movie, piece_ms) = (Arc::clone(&opened.movie), self.piece_ms);
         let cut = opened.file.in_lane(move |open| {
             let track = stills::track(&movie)?;
-            Ok::<_, stills::StillsRefused>(Pieces::of(track, &open.in_turn(), piece_ms)?)
+            Ok::<_, stills::StillsRefused>(Chunks::of(track, &open.in_turn(), piece_ms)?)
         });
         Ok(cut.await.map_err(ReadError::from)??)
     }

@@ -16,22 +16,22 @@ use actix_web::{
 use bytes::{Buf as _, Bytes};
 
 use super::{
-    Asked, Content, Conversation, Front,
+    Content, FastPath, Http1Connection, PendingRequest,
     answer::{AnswerHead, Framing, LAST_CHUNK, chunk, is_last},
 };
 use crate::{
     extent::ReadError,
     wire::{
-        body::{Body, Sendable, Tally},
-        send::{Sending, Unsent},
+        body::{Body, ResponseObserver, Sendable},
+        send::{SendError, Sending},
     },
 };
 
-impl<F, S, T> Conversation<F, S>
+impl<F, S, T> Http1Connection<F, S>
 where
-    F: Front<Tally = T>,
+    F: FastPath<ResponseObserver = T>,
     S: Service<Request, Response = Response<Body<T>>>,
-    T: Tally,
+    T: ResponseObserver,
 {
     /// Sends an answer to its end.
     pub(super) async fn send(&mut self, sending: &mut Sending, tally: &mut T) -> io::Result<()> {
@@ -40,7 +40,7 @@ where
             // A client that takes nothing is heard of by the socket; of one that goes while a disk is
             // waited for, nobody would hear.
             if sent.is_pending() && sending.waits_for_disk() {
-                self.read_ahead(cx).map_err(Unsent::Client)?;
+                self.read_ahead(cx).map_err(SendError::Client)?;
             }
             sent
         });
@@ -48,8 +48,8 @@ where
         self.socket.moves();
         match sent {
             Ok(()) => Ok(()),
-            Err(Unsent::Client(error)) => Err(error),
-            Err(Unsent::Source(error)) => Err(self.cut(tally, &error)),
+            Err(SendError::Client(error)) => Err(error),
+            Err(SendError::Source(error)) => Err(self.cut(tally, &error)),
         }
     }
 
@@ -61,11 +61,11 @@ where
     }
 
     /// Has the App answer a request, and sends the answer. Returns whether the connection stays.
-    pub(super) async fn answer(&mut self, asked: Asked) -> io::Result<bool> {
+    pub(super) async fn answer(&mut self, asked: PendingRequest) -> io::Result<bool> {
         let Some(asked) = self.complete(asked).await? else {
             return Ok(false);
         };
-        let Asked { request, is_1_1, mut persists, content: asked_content } = asked;
+        let PendingRequest { request, is_1_1, mut persists, content: asked_content } = asked;
         request.extensions_mut().insert(Rc::clone(&self.client));
         let is_head = *request.method() == Method::HEAD;
         let mut answered = Box::pin(self.app.call(request));

@@ -11,9 +11,9 @@ use actix_http::{Payload, Request, Response};
 use actix_service::Service;
 use bytes::{Buf as _, Bytes, BytesMut};
 
-use super::{Asked, Content, Conversation, Front, Head, LINGER};
+use super::{Content, FastPath, Head, Http1Connection, LINGER, PendingRequest};
 use crate::wire::{
-    body::{Body, Tally},
+    body::{Body, ResponseObserver},
     refusal::Refusal,
 };
 
@@ -24,11 +24,11 @@ const UNWANTED_BYTES_MAX: u64 = 256 * 1024;
 /// What a client that holds its content back is told.
 const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-impl<F, S, T> Conversation<F, S>
+impl<F, S, T> Http1Connection<F, S>
 where
-    F: Front<Tally = T>,
+    F: FastPath<ResponseObserver = T>,
     S: Service<Request, Response = Response<Body<T>>>,
-    T: Tally,
+    T: ResponseObserver,
 {
     /// What is to become of this request's content. More of it than is read is refused unread.
     pub(super) fn content_of(&self, head: &Head<'_>) -> Result<Content, Refusal> {
@@ -45,7 +45,10 @@ where
 
     /// Has a request's content follow it, if the App reads that. `None`: the client has ended in the
     /// middle of it.
-    pub(super) async fn complete(&mut self, asked: Asked) -> io::Result<Option<Asked>> {
+    pub(super) async fn complete(
+        &mut self,
+        asked: PendingRequest,
+    ) -> io::Result<Option<PendingRequest>> {
         let Content::Wanted { length, is_held_back } = asked.content else {
             return Ok(Some(asked));
         };
@@ -65,7 +68,7 @@ where
             self.ahead = BytesMut::new();
         }
         let (request, _none) = asked.request.replace_payload(Payload::from(content));
-        Ok(Some(Asked { request, ..asked }))
+        Ok(Some(PendingRequest { request, ..asked }))
     }
 
     /// Takes a request's content, which nobody wanted, from the client.

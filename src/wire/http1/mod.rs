@@ -2,7 +2,7 @@
 //!
 //! This takes the place of actix's dispatcher, which was measured to cost a fifth of a small answer
 //! and 20 KiB of each paused viewer. A request is read, understood and answered before the next is
-//! looked at. What is recognised without doubt and needs no waiting is answered by the [`Front`], in
+//! looked at. What is recognised without doubt and needs no waiting is answered by the [`FastPath`], in
 //! the very turn in which its head has come; everything else goes to the App as the request that it
 //! would have been, and comes back as the same answer.
 
@@ -30,9 +30,9 @@ pub use intake::{FIELDS_MAX, HEAD_BYTES_MAX, Head, TARGET_BYTES_MAX, is_host};
 
 use self::{answer::Framing, content::ends_connection, intake::find_head};
 use super::{
-    body::{Body, Tally},
-    connection::{Client, Patience, Protocol},
-    notsent_limit::Ahead,
+    body::{Body, ResponseObserver},
+    connection::{Client, Protocol, Timeouts},
+    notsent_limit::NotSentLimit,
     refusal::Refusal,
     send::Sending,
     socket::Socket,
@@ -45,9 +45,9 @@ use crate::extent::Extents;
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Answers what needs no waiting.
-pub trait Front: 'static {
+pub trait FastPath: 'static {
     /// Takes the answers down.
-    type Tally: Tally;
+    type ResponseObserver: ResponseObserver;
 
     /// Answers a request without content, if it is recognised without doubt and can be answered at
     /// once: then its status and fields have been written. `None` leaves it to the App, whatever has
@@ -57,7 +57,7 @@ pub trait Front: 'static {
         request: &Head<'_>,
         peer: SocketAddr,
         answer: &mut AnswerHead<'_>,
-    ) -> Option<Prompt<Self::Tally>>;
+    ) -> Option<ImmediateResponse<Self::ResponseObserver>>;
 
     /// How many bytes of content the App reads at most of a request like this; `None` if it reads
     /// none. Only content that is read is waited for before the App is asked.
@@ -65,7 +65,7 @@ pub trait Front: 'static {
 }
 
 /// An answer that was given at once, without the head.
-pub struct Prompt<T> {
+pub struct ImmediateResponse<T> {
     /// The length that it tells, which is not that of what is sent if the request was HEAD.
     pub length: Option<u64>,
     /// What is sent. The files in it were looked at just now.
@@ -78,7 +78,7 @@ pub struct Prompt<T> {
 #[derive(Clone, Debug)]
 pub(super) struct Http1Settings {
     /// How long each is waited for.
-    pub(super) patience: Patience,
+    pub(super) patience: Timeouts,
     /// How much of a file one call sends, in bytes.
     pub(super) window_bytes: u64,
     /// What the kernel takes ahead of a client, in bytes, until it is seen to take much.
@@ -86,7 +86,7 @@ pub(super) struct Http1Settings {
 }
 
 /// One connection.
-pub(super) struct Conversation<F, S> {
+pub(super) struct Http1Connection<F, S> {
     socket: Socket,
     worker: Rc<Worker>,
     settings: Rc<Http1Settings>,
@@ -117,17 +117,17 @@ enum WaitsFor {
 }
 
 /// What the client has said.
-enum Said<T> {
+enum ReadOutcome<T> {
     /// It has ended, or it has said nothing for too long.
     Nothing,
     /// Something that was answered at once.
-    Prompt { sending: Sending, tally: T, persists: bool },
+    ImmediateResponse { sending: Sending, tally: T, persists: bool },
     /// Something for the App.
-    Asked(Asked),
+    PendingRequest(PendingRequest),
 }
 
 /// A request for the App.
-struct Asked {
+struct PendingRequest {
     request: Request,
     is_1_1: bool,
     /// Whether the connection stays when it has been answered.
@@ -149,11 +149,11 @@ enum Content {
     },
 }
 
-impl<F, S, T> Conversation<F, S>
+impl<F, S, T> Http1Connection<F, S>
 where
-    F: Front<Tally = T>,
+    F: FastPath<ResponseObserver = T>,
     S: Service<Request, Response = Response<Body<T>>>,
-    T: Tally,
+    T: ResponseObserver,
 {
     pub(super) fn new(
         stream: tokio::net::TcpStream,
@@ -169,7 +169,7 @@ where
                 stream,
                 Alarm::new(worker),
                 settings.patience.stall,
-                Ahead::new(settings.unsent_bytes),
+                NotSentLimit::new(settings.unsent_bytes),
             ),
             worker: Rc::clone(worker),
             settings: Rc::clone(settings),
@@ -192,12 +192,12 @@ where
         let mut persists = true;
         while persists {
             persists = match poll_fn(|cx| self.poll_request(cx, patience)).await? {
-                Said::Nothing => return Ok(()),
-                Said::Prompt { mut sending, mut tally, persists } => {
+                ReadOutcome::Nothing => return Ok(()),
+                ReadOutcome::ImmediateResponse { mut sending, mut tally, persists } => {
                     self.send(&mut sending, &mut tally).await?;
                     persists
                 }
-                Said::Asked(asked) => self.answer(asked).await?,
+                ReadOutcome::PendingRequest(asked) => self.answer(asked).await?,
             };
             if !self.ahead.is_empty() {
                 // Others want their turn, before this one has everything that it sent ahead.
@@ -213,7 +213,7 @@ where
         &mut self,
         cx: &mut Context<'_>,
         patience: Duration,
-    ) -> Poll<io::Result<Said<T>>> {
+    ) -> Poll<io::Result<ReadOutcome<T>>> {
         let worker = Rc::clone(&self.worker);
         let mut scratch = worker.scratch.borrow_mut();
         if self.waits_for == WaitsFor::Nothing {
@@ -231,11 +231,13 @@ where
                         return Poll::Ready(Ok(self.understand(&bytes[head])));
                     }
                     Ok(None) => self.searched = self.ahead.len(),
-                    Err(refusal) => return Poll::Ready(Ok(Said::Asked(self.refuse(refusal)))),
+                    Err(refusal) => {
+                        return Poll::Ready(Ok(ReadOutcome::PendingRequest(self.refuse(refusal))));
+                    }
                 }
             }
             if self.at_end {
-                return Poll::Ready(Ok(Said::Nothing));
+                return Poll::Ready(Ok(ReadOutcome::Nothing));
             }
             let Poll::Ready(read) = self.socket.poll_read(cx, &mut scratch)? else {
                 return self.poll_patience(cx).map(Ok);
@@ -254,7 +256,9 @@ where
                         self.ahead.extend_from_slice(came);
                         self.searched = read;
                     }
-                    Err(refusal) => return Poll::Ready(Ok(Said::Asked(self.refuse(refusal)))),
+                    Err(refusal) => {
+                        return Poll::Ready(Ok(ReadOutcome::PendingRequest(self.refuse(refusal))));
+                    }
                 }
             } else {
                 self.ahead.extend_from_slice(came);
@@ -263,7 +267,7 @@ where
     }
 
     /// Nothing has come. Ready when it is not waited for any longer.
-    fn poll_patience(&mut self, cx: &Context<'_>) -> Poll<Said<T>> {
+    fn poll_patience(&mut self, cx: &Context<'_>) -> Poll<ReadOutcome<T>> {
         let has_begun = self.ahead.iter().any(|byte| !matches!(byte, b'\r' | b'\n'));
         if has_begun && self.waits_for == WaitsFor::Request {
             // From the first byte on, however the others trickle in.
@@ -276,26 +280,26 @@ where
         });
         Poll::Ready(match self.waits_for {
             WaitsFor::Rest if !self.worker.is_draining() => {
-                Said::Asked(self.refuse(Refusal::Timeout))
+                ReadOutcome::PendingRequest(self.refuse(Refusal::Timeout))
             }
-            _ => Said::Nothing,
+            _ => ReadOutcome::Nothing,
         })
     }
 
     /// Answers a request's head at once, or makes it ready for the App.
-    fn understand(&mut self, bytes: &[u8]) -> Said<T> {
+    fn understand(&mut self, bytes: &[u8]) -> ReadOutcome<T> {
         (self.searched, self.waits_for) = (0, WaitsFor::Nothing);
         let mut room = [const { MaybeUninit::uninit() }; FIELDS_MAX];
         let head = match Head::parse(bytes, &mut room) {
             Ok(head) => head,
-            Err(refusal) => return Said::Asked(self.refuse(refusal)),
+            Err(refusal) => return ReadOutcome::PendingRequest(self.refuse(refusal)),
         };
         if let Some(refusal) = self.refusal {
-            return Said::Asked(self.refuse(refusal));
+            return ReadOutcome::PendingRequest(self.refuse(refusal));
         }
         let content = match self.content_of(&head) {
             Ok(content) => content,
-            Err(refusal) => return Said::Asked(self.refuse(refusal)),
+            Err(refusal) => return ReadOutcome::PendingRequest(self.refuse(refusal)),
         };
         // Who asks for another protocol is answered in this one, and told that it is over.
         let persists = head.persists
@@ -310,23 +314,28 @@ where
                 let bytes = answer.finish(&self.worker, framing, persists);
                 let window_bytes = self.settings.window_bytes;
                 let sending = Sending::new(bytes, prompt.extents, window_bytes, true);
-                return Said::Prompt { sending, tally: prompt.tally, persists };
+                return ReadOutcome::ImmediateResponse { sending, tally: prompt.tally, persists };
             }
         }
         match head.to_request(self.peer) {
-            Ok(request) => Said::Asked(Asked { request, is_1_1: head.is_1_1, persists, content }),
-            Err(refusal) => Said::Asked(self.refuse(refusal)),
+            Ok(request) => ReadOutcome::PendingRequest(PendingRequest {
+                request,
+                is_1_1: head.is_1_1,
+                persists,
+                content,
+            }),
+            Err(refusal) => ReadOutcome::PendingRequest(self.refuse(refusal)),
         }
     }
 
     /// Puts a request in the place of one that is refused. Whatever the client still sends, nothing
     /// in it is a request.
-    fn refuse(&mut self, refusal: Refusal) -> Asked {
+    fn refuse(&mut self, refusal: Refusal) -> PendingRequest {
         let mut request = Request::new();
         request.head_mut().peer_addr = Some(self.peer);
         request.extensions_mut().insert(refusal);
         let content = Content::Unwanted(u64::MAX);
-        Asked { request, is_1_1: true, persists: false, content }
+        PendingRequest { request, is_1_1: true, persists: false, content }
     }
 
     /// Reads what the client sends while it waits for its answer: to know when it goes.

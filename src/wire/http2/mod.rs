@@ -31,8 +31,8 @@ use self::{
 };
 use super::{
     admission::Admitted,
-    body::{Body, ExtentBody, Sendable, Tally},
-    connection::{Patience, Protocol},
+    body::{Body, ExtentBody, ResponseObserver, Sendable},
+    connection::{Protocol, Timeouts},
     drain::Drain,
     http1::{FIELDS_MAX, HEAD_BYTES_MAX, TARGET_BYTES_MAX, is_host},
     refusal::Refusal,
@@ -55,11 +55,11 @@ pub(super) struct Accepted {
 pub(super) type Serve = Box<dyn Fn(Accepted) -> Pin<Box<dyn Future<Output = ()>>>>;
 
 /// Makes what serves connections, their requests being answered by `app`.
-pub(super) async fn serve<S, T>(patience: Patience, drain: Drain, app: Rc<S>) -> Serve
+pub(super) async fn serve<S, T>(patience: Timeouts, drain: Drain, app: Rc<S>) -> Serve
 where
     S: Service<Request, Response = Response<Body<T>>> + 'static,
     S::Error: Into<Response<BoxBody>>,
-    T: Tally,
+    T: ResponseObserver,
 {
     let app = fn_factory(move || {
         let app = Rc::clone(&app);
@@ -94,7 +94,7 @@ where
 async fn answer<S, T>(app: Rc<S>, request: Request) -> Result<Response<StreamBody<T>>, S::Error>
 where
     S: Service<Request, Response = Response<Body<T>>>,
-    T: Tally,
+    T: ResponseObserver,
 {
     let connection = request.conn_data::<Rc<Connection>>().map(Rc::clone);
     let connection = connection.expect("every connection has one");
@@ -155,7 +155,7 @@ impl<T> StreamBody<T> {
     }
 }
 
-impl<T: Tally + Unpin> MessageBody for StreamBody<T> {
+impl<T: ResponseObserver + Unpin> MessageBody for StreamBody<T> {
     type Error = Box<dyn std::error::Error>;
 
     fn size(&self) -> BodySize {

@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Gives up on a client that has taken nothing for too long (actix has no timer for writes).
 #[derive(Debug)]
-pub(super) struct Stall {
+pub(super) struct StallTimer {
     limit: Duration,
     /// Since when nothing has been taken; `None` while something is.
     since: Option<Instant>,
@@ -19,7 +19,7 @@ pub(super) struct Stall {
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Stall {
+impl StallTimer {
     /// Bears this long that nothing is taken.
     pub(super) fn new(limit: Duration) -> Self {
         Self { limit, since: None, timer: None }

@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::{connection::Connection, stall::Stall};
+use super::{connection::Connection, stall::StallTimer};
 
 /// How long a client is listened to, since it last said something, when all has been sent.
 const LINGER: Duration = Duration::from_secs(2);
@@ -29,10 +29,10 @@ pub(super) struct Streams {
     drain: Option<Draining>,
     /// How far the connection's bodies were when they were last looked at.
     progress: u64,
-    stall: Stall,
+    stall: StallTimer,
     flush: Flush,
     /// Once the server goes down and the last answer has been sent.
-    leaving: Option<Leaving>,
+    leaving: Option<Closing>,
 }
 
 /// Whether the dispatcher keeps something back that is to be sent.
@@ -48,7 +48,7 @@ enum Flush {
 
 impl Streams {
     pub(super) fn new(drain: Draining, stall_limit: Duration) -> Self {
-        let stall = Stall::new(stall_limit);
+        let stall = StallTimer::new(stall_limit);
         Self { drain: Some(drain), progress: 0, stall, flush: Flush::Done, leaving: None }
     }
 
@@ -117,7 +117,7 @@ impl Streams {
     /// has read the end, throws that away.
     fn leave(&mut self, cx: &mut Context<'_>) {
         if self.flush == Flush::Done {
-            self.leaving = Some(Leaving::default());
+            self.leaving = Some(Closing::default());
             cx.waker().wake_by_ref();
         } else {
             // The dispatcher flushes whenever it finds nothing to read.
@@ -129,11 +129,11 @@ impl Streams {
 /// The end of an HTTP/2 connection. Its client may still be receiving, and say so; to a socket that
 /// is closed already, that would be a reason to take back what has not arrived.
 #[derive(Debug, Default)]
-struct Leaving {
+struct Closing {
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Leaving {
+impl Closing {
     /// Says that no more will come, and listens until the client has no more to say. Ready with
     /// nothing read ends the connection.
     fn poll(&mut self, cx: &mut Context<'_>, stream: &mut TcpStream) -> Poll<io::Result<()>> {

@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     connection::Connection,
-    stall::Stall,
+    stall::StallTimer,
     streams::{Draining, Streams},
 };
 use crate::wire::admission::Admitted;
@@ -25,7 +25,7 @@ use crate::wire::admission::Admitted;
 pub(super) struct Transport {
     stream: TcpStream,
     connection: Rc<Connection>,
-    stall: Stall,
+    stall: StallTimer,
     streams: Streams,
     _admitted: Admitted,
 }
@@ -38,7 +38,7 @@ impl Transport {
         drain: Draining,
         admitted: Admitted,
     ) -> Self {
-        let (stall, streams) = (Stall::new(stall_limit), Streams::new(drain, stall_limit));
+        let (stall, streams) = (StallTimer::new(stall_limit), Streams::new(drain, stall_limit));
         Self { stream, connection, stall, streams, _admitted: admitted }
     }
 

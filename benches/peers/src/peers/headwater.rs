@@ -49,7 +49,7 @@ impl Peer for Headwater {
             .args(["--listen", "127.0.0.1:0", "--data"])
             .arg(site.state.join("data"))
             .args(&self.arguments)
-            .env("HEADWATER_WORKERS", site.workers().to_string());
+            .env("HEADWATER_IO_THREADS", site.workers().to_string());
         let mut group = site.spawn(&mut command)?;
         let address = wait_for("Headwater to print its URL", START, || {
             group.check_alive(&site.log())?;

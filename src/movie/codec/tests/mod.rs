@@ -351,7 +351,7 @@ fn a_sound_description_without_a_configuration_is_left_alone_and_doubted() {
     let read = entry(&without, b"soun");
     assert_eq!((read.repairs, read.codecs.as_str()), (vec![], "mp4a.40.2"));
     assert_eq!(read.entry, bytes(&without));
-    assert_eq!(read.doubts, [Doubt::Missing(FourCc(*b"esds"))]);
+    assert_eq!(read.doubts, [Warning::Missing(FourCc(*b"esds"))]);
 }
 
 #[test]
@@ -422,14 +422,14 @@ fn colour_of_the_stream_is_used_where_the_container_says_nothing_and_doubted_whe
     let silent = AVC_HLG.replacen("636f6c72", "66726565", 1);
     assert_eq!(facts(&silent), (VideoRange::Hlg, vec![]));
     let differs = AVC_HLG.replacen("6e636c78000900120009", "6e636c78000100010001", 1);
-    let doubt = Doubt::RangesDiffer { container: VideoRange::Sdr, stream: VideoRange::Hlg };
+    let doubt = Warning::RangesDiffer { container: VideoRange::Sdr, stream: VideoRange::Hlg };
     assert_eq!(facts(&differs), (VideoRange::Sdr, vec![doubt]));
 }
 
 #[test]
 fn what_cannot_be_read_is_guessed_and_doubted() {
-    let missing = |kind: &[u8; 4]| vec![Doubt::Missing(FourCc(*kind))];
-    let cut = |kind: &[u8; 4]| vec![Doubt::CutShort(FourCc(*kind))];
+    let missing = |kind: &[u8; 4]| vec![Warning::Missing(FourCc(*kind))];
+    let cut = |kind: &[u8; 4]| vec![Warning::CutShort(FourCc(*kind))];
     let none: &[Vec<u8>] = &[];
     for (bytes, handler, codecs, doubts) in [
         (video_entry(b"avc1", none), b"vide", "avc1.640028", missing(b"avcC")),
@@ -457,19 +457,19 @@ fn what_cannot_be_read_is_guessed_and_doubted() {
             video_entry(b"avc1", &[make(b"avcC", &bytes("014d401fffe100024d4001000168"))]),
             b"vide",
             "avc1.4d401f",
-            vec![Doubt::SequenceParameterSet],
+            vec![Warning::SequenceParameterSet],
         ),
         (
             video_entry(b"av01", &[make(b"av1C", &bytes("81050c000a0100"))]),
             b"vide",
             "av01.0.05M.08",
-            vec![Doubt::SequenceHeader],
+            vec![Warning::SequenceHeader],
         ),
         (
             video_entry(b"vp09", &[make(b"vpcC", &bytes("010000000014820202020000")), vec![7]]),
             b"vide",
             "vp09.00.20.08",
-            vec![Doubt::Boxes],
+            vec![Warning::Boxes],
         ),
     ] {
         let read = read(&bytes, *handler).expect("a whole entry");
