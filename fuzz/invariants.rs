@@ -1,5 +1,5 @@
 //! What must hold for any input. The fuzz targets look for an input that breaks it, and
-//! `tests/it/corpus.rs` holds the seeds and every input that ever did to the same.
+//! `tests/it/faults/fuzz_corpus.rs` holds the seeds and every input that ever did to the same.
 
 mod movie;
 

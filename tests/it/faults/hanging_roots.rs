@@ -1,0 +1,225 @@
+//! A root whose disk hangs: it answers 503, and stops nobody else.
+
+use std::{
+    io::ErrorKind,
+    sync::mpsc::{self, Sender},
+    thread,
+    time::Duration,
+};
+
+use socket2::SockRef;
+
+use crate::support::{
+    client::{Broken, Client, Response, head},
+    folder::{Folder, pattern},
+    hanging_disk::{CONTENT, HELD_FROM, HangingDisk},
+    server::{Serving, serve_with, start},
+    wait::until,
+};
+
+/// Requests give up soon. Files that were open before stay trusted, so that the healthy root needs
+/// its disk for nothing and a loaded machine is not taken for a hung one.
+const IMPATIENT: &str = "disk_deadline_ms = 200\nopen_file_trust_ms = 3600000";
+
+/// Requests never give up: what hangs stays outstanding.
+const PATIENT: &str = "disk_deadline_ms = 600000";
+
+/// Serves a healthy root and another.
+fn beside_healthy(other: &std::path::Path, configuration: &str) -> (Folder, Serving) {
+    let folder = Folder::new();
+    folder.put("a.mp4", pattern(100_000));
+    let roots = [("healthy", folder.path("")), ("other", other.into())];
+    let roots = roots.map(|(name, dir)| format!("{name}={}", dir.display()).into());
+    let serving = serve_with(&roots, configuration);
+    until("both roots answer", || {
+        serving.get("/media/healthy/a.mp4", &[]).status == 200
+            && serving.get("/readyz", &[]).status == 200
+    });
+    (folder, serving)
+}
+
+fn is_healthy(serving: &Serving) {
+    let whole = pattern(100_000);
+    for _ in 0..100 {
+        let response = serving.get("/media/healthy/a.mp4", &[]);
+        assert!(response.status == 200 && response.body == whole);
+        let response = serving.get("/media/healthy/a.mp4", &["Range: bytes=99990-"]);
+        assert_eq!((response.status, response.body.len()), (206, 10));
+    }
+    for target in ["/healthz", "/api/titles", "/"] {
+        assert_eq!(serving.get(target, &[]).status, 200, "{target}");
+    }
+}
+
+fn is_unavailable(response: &Response) {
+    assert_eq!(response.status, 503);
+    assert_eq!(response.field("content-type"), Some("application/problem+json"));
+    assert_eq!(response.field("cache-control"), Some("no-store"));
+    let seconds = response.field("retry-after").and_then(|value| value.parse::<u32>().ok());
+    assert!(seconds.is_some_and(|seconds| seconds > 0), "{response:?}");
+}
+
+/// Whether nothing has come from the server yet.
+fn is_silent(client: &Client) -> bool {
+    let socket = client.socket();
+    socket.set_nonblocking(true).expect("a socket");
+    let peeked = socket.peek(&mut [0]);
+    socket.set_nonblocking(false).expect("a socket");
+    peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+}
+
+/// Makes every thread of a root's lane wait, as a disk that hangs does. Dropping the result ends it.
+/// This needs no privileges, and so runs everywhere.
+pub fn occupy(serving: &Serving, root: usize) -> Vec<Sender<()>> {
+    let lane = serving.site().library.roots()[root].root.lane();
+    let threads = serving.site().settings.load().disk_threads.count();
+    let (begun, begins) = mpsc::channel();
+    let held = (0..threads).map(|_| {
+        let (release, wait) = mpsc::channel();
+        let begun = begun.clone();
+        lane.run_detached(move || {
+            begun.send(()).expect("the test waits for this");
+            let _ = wait.recv();
+        });
+        release
+    });
+    let held = held.collect();
+    for _ in 0..threads {
+        begins.recv().expect("every call begins");
+    }
+    held
+}
+
+#[test]
+fn a_root_whose_threads_all_hang_answers_503_and_the_other_goes_on() {
+    let folder = Folder::new();
+    folder.put("b.mp4", pattern(1000));
+    let (_healthy, serving) = beside_healthy(&folder.path(""), IMPATIENT);
+    let held = occupy(&serving, 1);
+    for _ in 0..20 {
+        is_unavailable(&serving.get("/media/other/b.mp4", &[]));
+        is_unavailable(&serving.get("/api/titles/other/b.mp4", &[]));
+        is_unavailable(&serving.get("/readyz", &[]));
+    }
+    is_healthy(&serving);
+    drop(held);
+    until("the root answers again", || serving.get("/media/other/b.mp4", &[]).status == 200);
+    until("the server is ready again", || serving.get("/readyz", &[]).status == 200);
+}
+
+#[test]
+fn while_a_request_hangs_in_its_disk_those_to_other_roots_are_all_answered() {
+    let Some(mut disk) = HangingDisk::mount() else {
+        return;
+    };
+    let (_healthy, serving) = beside_healthy(disk.path(), PATIENT);
+    disk.hold("all");
+    // More of them than the root has threads.
+    let mut hung: Vec<_> = (0..8).map(|_| serving.connect()).collect();
+    for (number, client) in hung.iter_mut().enumerate() {
+        client.send(head("GET", &format!("/media/other/{number}.mp4"), &[]));
+    }
+    disk.wait_until_a_call_hangs();
+    is_healthy(&serving);
+    assert!(hung.iter().all(is_silent), "the disk still hangs, and so do they");
+    disk.release();
+    for client in &mut hung {
+        let response = client.read("GET").expect("a whole answer");
+        assert!(response.status == 200 && response.body == *CONTENT);
+    }
+}
+
+#[test]
+fn whatever_call_hangs_the_answer_is_503_and_afterwards_the_file() {
+    let Some(mut disk) = HangingDisk::mount() else {
+        return;
+    };
+    let (_healthy, serving) = beside_healthy(disk.path(), IMPATIENT);
+    // A file of its own for each, so that none is open already.
+    for (number, kind) in ["lookup", "open", "getattr", "statfs", "all"].iter().enumerate() {
+        let target = format!("/media/other/{number}.mp4");
+        disk.hold(kind);
+        for _ in 0..10 {
+            is_unavailable(&serving.get(&target, &[]));
+        }
+        assert_eq!(serving.request("HEAD", &target, &[]).status, 503, "{kind}");
+        if matches!(*kind, "getattr" | "all") {
+            is_unavailable(&serving.get("/readyz", &[]));
+        }
+        is_healthy(&serving);
+        disk.release();
+        until("the root answers again", || serving.request("HEAD", &target, &[]).status == 200);
+        until("the server is ready again", || serving.get("/readyz", &[]).status == 200);
+    }
+}
+
+#[test]
+fn a_read_that_hangs_cuts_the_answer_and_the_cut_is_counted() {
+    let Some(mut disk) = HangingDisk::mount() else {
+        return;
+    };
+    let (_healthy, serving) = beside_healthy(disk.path(), IMPATIENT);
+    let target = "/media/other/0.mp4";
+    until("the file can be opened", || serving.request("HEAD", target, &[]).status == 200);
+    disk.hold("read");
+    let mut client = serving.connect();
+    client.send(head("GET", target, &[]));
+    match client.read("GET") {
+        Err(Broken::Body(read)) => assert!(read as u64 <= HELD_FROM, "{read} bytes"),
+        other => panic!("not cut in the body: {other:?}"),
+    }
+    let cuts = || serving.metric("headwater_body_cuts_total{reason=\"unavailable\"}");
+    assert_eq!(cuts(), 1);
+    is_healthy(&serving);
+    disk.release();
+    until("the file is whole again", || {
+        let mut client = serving.connect();
+        client.send(head("GET", target, &[]));
+        client.read("GET").is_ok_and(|response| response.body == *CONTENT)
+    });
+}
+
+#[test]
+fn a_viewer_who_goes_while_its_read_hangs_is_let_go_at_once() {
+    let Some(mut disk) = HangingDisk::mount() else {
+        return;
+    };
+    let (_healthy, serving) = beside_healthy(disk.path(), PATIENT);
+    disk.hold("read");
+    // As many as the root has threads hang in the disk, the others wait for a thread.
+    let viewers: Vec<_> = (0..8)
+        .map(|number| {
+            let mut client = serving.connect();
+            client.send(head("GET", &format!("/media/other/{number}.mp4"), &[]));
+            if number < serving.site().settings.load().disk_threads.get() {
+                client.read_head().expect("a head");
+                let all = usize::try_from(HELD_FROM).expect("small");
+                assert!(client.read_exactly(all).is_ok(), "all that the disk gives");
+                disk.wait_until_a_call_hangs();
+            }
+            client
+        })
+        .collect();
+    until("all are there", || serving.site().metrics.open_connections() == 8);
+    for viewer in viewers {
+        let reset = SockRef::from(viewer.socket()).set_linger(Some(Duration::ZERO));
+        reset.expect("a socket");
+    }
+    until("they are gone", || serving.site().metrics.open_connections() == 0);
+    disk.release();
+}
+
+#[test]
+fn a_server_starts_or_says_why_and_stops_while_a_disk_hangs() {
+    let Some(mut disk) = HangingDisk::mount() else {
+        return;
+    };
+    let (_healthy, serving) = beside_healthy(disk.path(), IMPATIENT);
+    disk.hold("all");
+    is_unavailable(&serving.get("/media/other/0.mp4", &[]));
+    let refused = start(&[disk.path().into()], IMPATIENT);
+    let why = refused.err().expect("a root that cannot be opened").to_string();
+    assert!(why.contains("the disk did not answer in time"), "{why}");
+    let stopping = thread::spawn(move || drop(serving));
+    until("the server has stopped", || stopping.is_finished());
+}

@@ -1,0 +1,237 @@
+//! What pages of other origins may do, and what those who run the server ask: CORS, methods,
+//! request ids, health.
+
+use crate::support::{
+    client::Response,
+    folder::{Folder, pattern},
+    server::{serve, serve_with},
+};
+
+fn folder() -> Folder {
+    let folder = Folder::new();
+    folder.put("a.mp4", pattern(1000));
+    folder.put("a.vtt", "WEBVTT\n".repeat(500));
+    folder
+}
+
+/// A field that is a list, over all of its lines, in lower case.
+fn list(response: &Response, name: &str) -> Vec<String> {
+    let lines = response.fields.iter().filter(|field| field.0 == name);
+    let members = lines.flat_map(|(_, value)| value.split(','));
+    members.map(|member| member.trim().to_ascii_lowercase()).collect()
+}
+
+const PREFLIGHT: [&str; 3] = [
+    "Origin: https://a.example",
+    "Access-Control-Request-Method: GET",
+    "Access-Control-Request-Headers: range,if-range,cmcd-session",
+];
+
+#[test]
+fn everybody_may_use_media_by_default() {
+    let folder = folder();
+    let serving = serve(&folder);
+    for (target, fields) in [
+        ("/media/a.mp4", &["Origin: https://a.example"][..]),
+        ("/media/a.mp4", &[]),
+        ("/media/a.mp4", &["Origin: null", "Range: bytes=0-1"]),
+        ("/media/a.mp4", &["Range: bytes=5000-"]),
+        ("/media/none.mp4", &["Origin: https://a.example"]),
+    ] {
+        let response = serving.get(target, fields);
+        assert_eq!(response.field("access-control-allow-origin"), Some("*"));
+        assert_eq!(response.field("timing-allow-origin"), Some("*"));
+        assert_eq!(response.field("cross-origin-resource-policy"), Some("cross-origin"));
+        assert_eq!(response.field("access-control-allow-credentials"), None);
+        assert!(list(&response, "vary").is_empty(), "the same for everybody");
+        let exposed = list(&response, "access-control-expose-headers");
+        for name in
+            ["content-length", "content-range", "accept-ranges", "etag", "date", "server-timing"]
+        {
+            assert!(exposed.iter().any(|exposed| exposed == name), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_preflight_allows_what_players_send_for_long() {
+    let folder = folder();
+    let serving = serve(&folder);
+    let response = serving.request("OPTIONS", "/media/a.mp4", &PREFLIGHT);
+    assert_eq!(response.status, 204);
+    assert_eq!(response.field("access-control-allow-origin"), Some("*"));
+    assert_eq!(response.field("content-length"), None);
+    let allowed = list(&response, "access-control-allow-headers");
+    for name in ["range", "if-range", "cmcd-request", "cmcd-object", "cmcd-session", "cmcd-status"]
+    {
+        assert!(allowed.iter().any(|allowed| allowed == name), "{name}");
+    }
+    let methods = list(&response, "access-control-allow-methods");
+    assert_eq!(methods, ["get", "head", "options"]);
+    let max_age: u32 = response.field("access-control-max-age").unwrap().parse().unwrap();
+    assert!(max_age >= 3600, "{max_age}");
+}
+
+#[test]
+fn a_configured_list_names_one_origin_at_a_time_and_says_that_it_varies() {
+    let folder = folder();
+    let origins = "cors_origins = 'https://a.example https://b.example'";
+    let serving = serve_with(&[folder.path("")], origins);
+    for (origin, allowed) in [
+        (Some("https://a.example"), true),
+        (Some("https://b.example"), true),
+        (Some("https://c.example"), false),
+        (Some("https://a.example.evil"), false),
+        (Some("https://a.exampl"), false),
+        (Some("http://a.example"), false),
+        (Some("https://a.example https://b.example"), false),
+        (Some("null"), false),
+        (Some("*"), false),
+        (None, false),
+    ] {
+        let field = origin.map(|origin| format!("Origin: {origin}"));
+        let mut fields: Vec<_> = field.as_deref().into_iter().collect();
+        let expected = origin.filter(|_| allowed);
+        for (method, target, status) in [
+            ("GET", "/media/a.mp4", 200),
+            ("HEAD", "/media/a.mp4", 200),
+            ("GET", "/media/none.mp4", 404),
+            ("OPTIONS", "/media/a.mp4", 204),
+        ] {
+            let response = serving.request(method, target, &fields);
+            assert_eq!(response.status, status);
+            for name in ["access-control-allow-origin", "timing-allow-origin"] {
+                assert_eq!(response.field(name), expected, "{name}, {origin:?}");
+            }
+            assert_eq!(list(&response, "vary"), ["origin"], "{origin:?}");
+        }
+        fields.push("Accept-Encoding: gzip");
+        let text = serving.get("/media/a.vtt", &fields);
+        assert_eq!(list(&text, "vary"), ["accept-encoding", "origin"]);
+    }
+}
+
+#[test]
+fn only_media_are_for_other_origins() {
+    let folder = folder();
+    let serving = serve(&folder);
+    for target in ["/", "/api/titles", "/metrics", "/healthz", "/nothing"] {
+        let response = serving.get(target, &PREFLIGHT[..1]);
+        assert_eq!(response.field("access-control-allow-origin"), None, "{target}");
+        let response = serving.request("OPTIONS", target, &PREFLIGHT);
+        assert_eq!(response.field("access-control-allow-origin"), None, "{target}");
+    }
+}
+
+#[test]
+fn what_exists_refuses_other_methods_and_says_which_it_takes() {
+    let folder = folder();
+    let serving = serve(&folder);
+    for target in [
+        "/",
+        "/watch/a.mp4",
+        "/media/a.mp4",
+        "/media/a.mp4?follow",
+        "/media/a.vtt",
+        "/api/titles",
+        "/api/titles/a.mp4",
+        "/api/events",
+        "/api/status",
+        "/api/openapi.json",
+        "/assets/page.js",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    ] {
+        for method in ["POST", "PUT", "DELETE", "PATCH", "TRACE", "PROPFIND", "GETT"] {
+            let response = serving.request(method, target, &[]);
+            assert_eq!(response.status, 405, "{method} {target}");
+            assert_eq!(list(&response, "allow"), ["get", "head", "options"]);
+        }
+        let response = serving.request("OPTIONS", target, &[]);
+        assert_eq!(response.status, 204, "{target}");
+        assert_eq!(list(&response, "allow"), ["get", "head", "options"]);
+    }
+    for method in ["GET", "HEAD", "POST", "DELETE", "GETT"] {
+        for target in ["/media/none.mp4", "/nothing", "/api/titles/none.mp4"] {
+            let response = serving.request(method, target, &[]);
+            assert_eq!(response.status, 404, "{method} {target}");
+        }
+    }
+    assert_eq!(serving.request("OPTIONS", "*", &[]).status, 204);
+}
+
+#[test]
+fn what_is_not_there_is_remembered_for_a_short_time() {
+    let folder = folder();
+    let serving = serve(&folder);
+    let missing = serving.get("/media/none.mp4", &[]);
+    assert_eq!(missing.field("cache-control"), Some("public, max-age=5"));
+    let problem = Some("application/problem+json");
+    assert_eq!(missing.field("content-type"), problem);
+    let serving = serve_with(&[folder.path("")], "not_found_max_age_s = 0\nfile_max_age_s = 7");
+    let missing = serving.get("/media/none.mp4", &[]);
+    assert_eq!(missing.field("cache-control"), Some("public, max-age=0"));
+    let media = serving.get("/media/a.mp4", &[]);
+    assert_eq!(media.field("cache-control"), Some("public, max-age=7"));
+    assert_eq!(media.field("cdn-cache-control"), None);
+}
+
+#[test]
+fn a_cdn_is_told_apart_where_configured() {
+    let folder = folder();
+    let settings = "cdn_cache_control = 'max-age=86400'";
+    let serving = serve_with(&[folder.path("")], settings);
+    for fields in [&[][..], &["Range: bytes=0-1"]] {
+        let media = serving.get("/media/a.mp4", fields);
+        assert_eq!(media.field("cdn-cache-control"), Some("max-age=86400"));
+        assert_eq!(media.field("cache-control"), Some("public, max-age=60"));
+    }
+    assert_eq!(serving.get("/healthz", &[]).field("cdn-cache-control"), None);
+}
+
+#[test]
+fn a_request_id_comes_back_if_it_is_harmless_and_is_made_if_not() {
+    let folder = folder();
+    let serving = serve(&folder);
+    let id_of = |fields: &[&str]| {
+        let response = serving.get("/media/a.mp4", fields);
+        response.field("x-request-id").expect("an id").to_owned()
+    };
+    assert_eq!(id_of(&["X-Request-Id: abc-123_x.y"]), "abc-123_x.y");
+    let longest = "x".repeat(64);
+    assert_eq!(id_of(&[&format!("X-Request-Id: {longest}")]), longest);
+    let mut made = vec![id_of(&[]), id_of(&[])];
+    for refused in ["", "a b", "a\"b", "<script>", "a\u{e9}", &"x".repeat(65)] {
+        made.push(id_of(&[&format!("X-Request-Id: {refused}")]));
+    }
+    for id in &made {
+        let is_plain = id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        assert!(is_plain, "{id}");
+    }
+    let count = made.len();
+    made.sort();
+    made.dedup();
+    assert_eq!(made.len(), count, "an id was given twice");
+}
+
+#[test]
+fn health_is_never_cached() {
+    let folder = folder();
+    let serving = serve(&folder);
+    for (target, body) in [("/healthz", "alive\n"), ("/readyz", "ready\nworker: off\n")] {
+        let response = serving.get(target, &[]);
+        assert_eq!((response.status, response.body.as_slice()), (200, body.as_bytes()));
+        assert_eq!(response.field("cache-control"), Some("no-store"));
+        let head = serving.request("HEAD", target, &[]);
+        assert_eq!(head.field("content-length"), Some(&*body.len().to_string()));
+    }
+    serving.site().start_draining();
+    let response = serving.get("/readyz", &[]);
+    assert_eq!(response.status, 503);
+    assert_eq!(response.field("cache-control"), Some("no-store"));
+    assert!(response.field("retry-after").is_some());
+    assert_eq!(serving.request("POST", "/readyz", &[]).status, 405);
+    assert_eq!(serving.request("OPTIONS", "/readyz", &[]).status, 204);
+    assert_eq!(serving.get("/healthz", &[]).status, 200);
+}

@@ -1,0 +1,592 @@
+//! `/api/openapi.json`: that the API is as its description says, and has nothing that is not described.
+
+use std::{collections::BTreeSet, fs, io::Write as _, time::Duration};
+
+use headwater::{
+    derive::{Make, Picture, Task},
+    jobs::queue::{Progress, Retry, State},
+    webhooks::Event,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    faults::{fuzz_corpus, hanging_roots::occupy},
+    http::events::Listener,
+    jobs::{
+        api::{claim, queue},
+        webhooks::{self, Receiving},
+    },
+    support::{
+        api_description::{Description, names, names_behind_the_first, names_of, variants},
+        client::{Response, head},
+        folder::Folder,
+        json::{ask, json, post, read, request},
+        server::{Serving, serve_with},
+        streams::put_sample,
+        wait::{block_on, until},
+    },
+};
+
+/// A job that there is not.
+const NO_JOB: &str = "0190b0a0-0000-7000-8000-000000000000";
+
+const METHODS: [&str; 9] =
+    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"];
+
+/// A server of the titles of which the examples speak, and its description.
+struct Api {
+    folder: Folder,
+    serving: Serving,
+    description: Description,
+}
+
+impl Api {
+    fn new(configuration: &str) -> Self {
+        let folder = Folder::new();
+        put_sample(&folder, "Clock.mp4", "films/film.mp4");
+        put_sample(&folder, "Clock.webm", "films/film.webm");
+        let sound = fs::read(fuzz_corpus::movies().join("ffmpeg-ac3.mp4")).expect("a seed");
+        folder.put("films/ac-3.mp4", sound);
+        let serving = serve_with(&[folder.path("")], configuration);
+        let description = Description::of(&serving);
+        Self { folder, serving, description }
+    }
+
+    /// The answer to a GET of a described path, at a target of that path.
+    #[track_caller]
+    fn get(&self, path: &str, target: &str, status: u16) -> Value {
+        self.get_with(path, target, &[], status)
+    }
+
+    #[track_caller]
+    fn get_with(&self, path: &str, target: &str, fields: &[&str], status: u16) -> Value {
+        self.description.check("GET", path, &self.serving.get(target, fields), status)
+    }
+
+    /// The answer to a request that changes something. What is taken must be described, too.
+    #[track_caller]
+    fn send(&self, method: &str, path: &str, id: &str, content: &str, status: u16) -> Value {
+        if let Some(schema) = self.description.taken(method, path).filter(|_| status < 300) {
+            let content = serde_json::from_str(content).expect("JSON");
+            self.description.conforms(schema, &content).expect("what is taken is described");
+        }
+        let response = ask(&self.serving, method, &path.replace("{id}", id), content);
+        self.description.check(method, path, &response, status)
+    }
+
+    /// A job of a storyboard, queued.
+    fn job(&self) -> String {
+        let wish = r#"{"kind":"storyboard","title":"films/film.mp4"}"#;
+        let response = ask(&self.serving, "POST", "/api/jobs", wish);
+        let job: Value = serde_json::from_slice(&response.body).expect("JSON");
+        job["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// The wishes that the description gives as examples, by their kinds.
+    fn wishes(&self) -> Vec<(String, Value)> {
+        let content = self.description.operation("POST", "/api/jobs");
+        let examples = &content["requestBody"]["content"]["application/json"]["examples"];
+        let examples = examples.as_object().expect("examples");
+        examples.iter().map(|(kind, example)| (kind.clone(), example["value"].clone())).collect()
+    }
+
+    /// The head of an answer, behind which there may be a stream without end.
+    fn head_of(&self, method: &str, target: &str) -> Response {
+        let mut client = self.serving.connect();
+        client.send(request(method, target, &[], ""));
+        client.read_head().expect("a head")
+    }
+}
+
+/// A target of a described path.
+fn target(path: &str, job: &str) -> String {
+    path.replace("{path}", "films%2Ffilm.mp4").replace("{id}", job)
+}
+
+#[test]
+fn the_description_is_a_text_like_any_other_and_of_this_version() {
+    let api = Api::new("");
+    let answer = api.serving.get("/api/openapi.json", &["Origin: https://a.example"]);
+    let description = json(&answer, 200);
+    assert_eq!(description["openapi"], "3.1.1");
+    assert_eq!(description["info"]["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(answer.field("content-type"), Some("application/json"));
+    assert_eq!(answer.field("cache-control"), Some("no-cache"));
+    assert_eq!(answer.field("access-control-allow-origin"), None);
+    let head = api.serving.request("HEAD", "/api/openapi.json", &[]);
+    assert_eq!(head.field("content-length"), answer.field("content-length"));
+    let coded = api.serving.get("/api/openapi.json", &["Accept-Encoding: gzip"]);
+    assert_eq!(coded.field("content-encoding"), Some("gzip"));
+    assert_eq!(api.description.open_objects(), [""; 0]);
+}
+
+#[test]
+fn every_route_of_the_api_is_described_and_no_other() {
+    let api = Api::new("");
+    let routes = include_str!("../../../src/http/app.rs").split("web::resource(\"/api/").skip(1);
+    let routes = routes.filter_map(|rest| rest.split('"').next());
+    let routes: BTreeSet<_> =
+        routes.map(|route| format!("/api/{}", route.replace(":.*}", "}"))).collect();
+    let described = api.description.members("/paths").keys();
+    let described = described.filter(|path| path.starts_with("/api/")).cloned();
+    assert_eq!(described.collect::<BTreeSet<_>>(), routes);
+    let readme = include_str!("../../../README.md");
+    for path in api.description.members("/paths").keys() {
+        let told = path.replace('{', "<").replace('}', ">");
+        // What is below a job is told of in the job's row.
+        let is_told = readme.contains(&format!("`{told}`")) || path.contains("{id}/");
+        assert!(is_told, "the README does not know {path}");
+    }
+}
+
+#[test]
+fn what_is_described_is_answered_and_every_other_method_is_refused() {
+    let api = Api::new("");
+    let job = api.job();
+    for path in api.description.members("/paths").keys() {
+        let target = target(path, &job);
+        let described: BTreeSet<_> = api.description.operations().into_iter().collect();
+        let is_described = |method: &str| described.contains(&(method.to_owned(), path.clone()));
+        let mut allowed: BTreeSet<_> =
+            METHODS.into_iter().filter(|method| is_described(method)).collect();
+        if allowed.contains("GET") {
+            allowed.insert("HEAD");
+        }
+        allowed.insert("OPTIONS");
+        for method in METHODS {
+            let answer = api.head_of(method, &target);
+            let is_allowed = allowed.contains(method);
+            if !is_allowed && method != "HEAD" {
+                let response = ask(&api.serving, method, &target, "");
+                api.description.check_problem(&response, 405);
+            }
+            assert_eq!(answer.status != 405, is_allowed, "{method} {target}");
+            assert_ne!(answer.status, 404, "{method} {target}");
+            if method == "OPTIONS" || !is_allowed {
+                let told: BTreeSet<_> =
+                    answer.field("allow").expect("methods").split(", ").collect();
+                assert_eq!(told, allowed, "{method} {target}");
+            }
+        }
+    }
+}
+
+#[test]
+fn each_parameter_of_a_query_is_taken_as_far_as_it_is_described_and_no_other() {
+    let api = Api::new("");
+    let job = api.job();
+    for (method, path) in api.description.operations() {
+        let operation = api.description.operation(&method, &path);
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        let parameters: Vec<_> = parameters.filter(|it| it["in"] == "query").collect();
+        // The others look at no query.
+        if method != "GET" || operation["responses"].get("400").is_none() {
+            continue;
+        }
+        let unknown = api.get(&path, &format!("{path}?colour=1"), 400);
+        let known = names_behind_the_first(unknown["detail"].as_str().expect("a sentence"));
+        assert_eq!(names(parameters.iter().map(|it| &it["name"])), known, "{path}");
+        for parameter in parameters {
+            let (name, schema) =
+                (&parameter["name"], api.description.resolve(&parameter["schema"]));
+            let bound = |name: &str| schema[name].as_i64();
+            let (mut good, mut bad) = (vec![job.clone()], Vec::new());
+            if let Some(values) = schema["enum"].as_array() {
+                good = names(values).into_iter().collect();
+                bad = vec!["colour".to_owned(), String::new()];
+            } else if schema["type"] == "integer" {
+                let bounds = [(bound("minimum"), -1), (bound("maximum"), 1)];
+                let bounds = || bounds.into_iter().filter_map(|(at, by)| Some((at?, by)));
+                good = bounds().map(|(at, _)| at.to_string()).collect();
+                bad = bounds().map(|(at, beyond)| (at + beyond).to_string()).collect();
+                bad.push("x".into());
+            } else if schema["format"] == "uuid" {
+                bad = vec!["x".into()];
+            }
+            for (values, status) in [(good, 200), (bad, 400)] {
+                for value in values {
+                    let name = name.as_str().expect("a name");
+                    let answer = api.head_of("GET", &format!("{path}?{name}={value}"));
+                    assert_eq!(answer.status, status, "{path}?{name}={value}");
+                }
+            }
+        }
+    }
+    let described = |name: &str| {
+        let parameters = &api.description.operation("GET", "/api/titles")["parameters"];
+        let parameters = parameters.as_array().expect("a list");
+        &parameters.iter().find(|it| it["name"] == name).expect("it is described")["schema"]
+    };
+    let list = api.get("/api/titles", "/api/titles", 200);
+    for name in ["offset", "limit"] {
+        assert_eq!(described(name)["default"], list[name]);
+    }
+    // This one says what it knows in words of its own.
+    let refused = api.get("/api/titles", "/api/titles?sort=colour", 400);
+    let keys = refused["detail"].as_str().and_then(|detail| detail.strip_prefix("sort must be "));
+    let (keys, _) = keys.and_then(|keys| keys.split_once(", with - ")).expect("a sentence");
+    let keys = keys.replace(" or ", ", ");
+    let keys = keys.split(", ").flat_map(|key| [key.to_owned(), format!("-{key}")]);
+    let known = described("sort")["enum"].as_array().expect("names");
+    assert_eq!(names(known), keys.collect());
+}
+
+#[test]
+fn every_wish_that_is_understood_is_described_and_each_example_is_fulfilled() {
+    let api = Api::new("");
+    let wish = |wish: &str, status| api.send("POST", "/api/jobs", "", wish, status);
+    let told_of = |content: &str| {
+        names_behind_the_first(wish(content, 400)["detail"].as_str().expect("a sentence"))
+    };
+    let kinds = told_of(r#"{"kind":"?"}"#);
+    let examples = api.wishes();
+    assert_eq!(kinds, examples.iter().map(|(kind, _)| kind.clone()).collect());
+    let described = api.description.at("/components/schemas/Wish/discriminator/mapping");
+    let described = described.as_object().expect("kinds");
+    assert_eq!(kinds, described.keys().cloned().collect());
+    let schemas = api.description.at("/components/schemas/Wish/oneOf").as_array();
+    let schemas = names(schemas.expect("a list").iter().map(|schema| &schema["$ref"]));
+    assert_eq!(schemas, names(described.values()));
+    for (member, schema) in [("codec", "Codec"), ("effort", "Effort")] {
+        let content = format!(r#"{{"kind":"rendition","{member}":"?"}}"#);
+        let schema = api.description.at(&format!("/components/schemas/{schema}/enum"));
+        assert_eq!(told_of(&content), names(schema.as_array().expect("names")), "{member}");
+    }
+    for (kind, example) in examples {
+        assert_eq!(kind, example["kind"]);
+        wish(&example.to_string(), 202);
+    }
+}
+
+#[test]
+fn what_may_be_sent_is_what_is_described_member_by_member() {
+    let api = Api::new("");
+    let job = api.job();
+    let change = json!({ "priority": -1000 });
+    let wishes = api.wishes().into_iter().map(|(_, wish)| ("POST", "/api/jobs", wish));
+    for (method, path, example) in wishes.chain([("PATCH", "/api/jobs/{id}", change)]) {
+        let schema = api.description.taken(method, path).expect("content");
+        for content in variants(&example) {
+            let described = api.description.conforms(schema, &content);
+            let response = ask(&api.serving, method, &target(path, &job), &content.to_string());
+            let is_taken = response.status != 400;
+            assert_eq!(
+                is_taken,
+                described.is_ok(),
+                "{content}: {}, {described:?}",
+                response.status
+            );
+            api.description.check(method, path, &response, response.status);
+        }
+    }
+}
+
+#[test]
+fn every_answer_is_as_it_is_described_and_everything_described_is_answered() {
+    let api = Api::new("open_file_trust_ms = 0");
+    titles_and_texts(&api);
+    reports(&api);
+    a_job_from_its_wish_to_its_end(&api);
+    jobs_of_every_kind(&api);
+    what_cannot_be(&api);
+    events(&api);
+    whoever_may_not(&api);
+    what_is_not_there_at_the_moment(&api);
+    assert_eq!(api.description.unseen(), [""; 0]);
+}
+
+fn titles_and_texts(api: &Api) {
+    for (path, is_kept) in [
+        ("/api/titles", true),
+        ("/api/titles/{path}", true),
+        ("/v/{path}/inspect", true),
+        ("/api/openapi.json", true),
+        ("/api/status", false),
+        ("/api/jobs", false),
+        ("/healthz", false),
+        ("/readyz", false),
+    ] {
+        let target = target(path, "");
+        api.get(path, &target, 200);
+        let tag = api.serving.get(&target, &[]).field("etag").map(str::to_owned);
+        assert_eq!(tag.is_some(), is_kept, "{path}");
+        if let Some(tag) = tag {
+            for (field, status) in [
+                ("Range: bytes=0-1", 206),
+                ("Range: bytes=0-1, 3-4", 206),
+                (&*format!("If-None-Match: {tag}"), 304),
+                ("If-Match: \"another\"", 412),
+                ("Range: bytes=99999999-", 416),
+            ] {
+                api.get_with(path, &target, &[field], status);
+            }
+        }
+    }
+    let page = api.get("/api/titles", "/api/titles?limit=1&sort=-size", 200);
+    api.get("/api/titles", page["next"].as_str().expect("another page"), 200);
+    api.get("/api/titles", "/api/titles?limit=0", 400);
+    api.get("/api/titles/{path}", "/api/titles/none.mp4", 404);
+    let long = "a".repeat(9000);
+    let refused = api.serving.get(&format!("/api/titles?search={long}"), &[]);
+    api.description.check_problem(&refused, 414);
+    let refused =
+        api.serving.get("/api/titles", &[&*format!("X-Long: {long}{long}{long}{long}"); 2]);
+    api.description.check_problem(&refused, 431);
+}
+
+/// Those of the fuzz targets' seeds have everything that a report can have.
+fn reports(api: &Api) {
+    let path = "/v/{path}/inspect";
+    let serving = serve_with(&[fuzz_corpus::movies()], "");
+    for seed in fs::read_dir(fuzz_corpus::movies()).expect("a corpus") {
+        let name = seed.expect("an entry").file_name();
+        let target = format!("/v/{}/inspect", name.to_str().expect("a plain name"));
+        api.description.check("GET", path, &serving.get(&target, &[]), 200);
+    }
+    api.get(path, "/v/films%2Ffilm.webm/inspect", 200);
+    api.get(path, "/v/none.mp4/inspect", 404);
+}
+
+fn a_job_from_its_wish_to_its_end(api: &Api) {
+    let (one, queue) = ("/api/jobs/{id}", queue(&api.serving));
+    let wish = api.wishes().into_iter().find(|(kind, _)| kind == "rendition");
+    let wish = wish.expect("an example").1.to_string();
+    let job = api.send("POST", "/api/jobs", "", &wish, 202);
+    let id = job["id"].as_str().expect("an id");
+    api.send("POST", "/api/jobs", "", &wish, 200);
+    assert_eq!(api.send("PATCH", one, id, r#"{"priority":1000}"#, 200)["priority"], 1000);
+    api.send("PATCH", one, id, "", 400);
+    let shown = |state: &str| {
+        let shown = api.get(one, &target(one, id), 200);
+        assert_eq!(shown["state"], state, "{shown}");
+        api.get("/api/jobs", "/api/jobs", 200);
+        shown
+    };
+    shown("queued");
+    let lease = claim(&queue);
+    let progress = Progress { permille: 999, stage: "encoding".into(), note: "a note".into() };
+    block_on(queue.beat(&lease, &progress, Duration::from_secs(600))).expect("a beat");
+    assert_eq!(shown("running")["progress"]["percent"], 99.9);
+    let rung = &job["make"]["rendition"]["rung"];
+    let piece = |number: u32| task(&json!({ "piece": { "rung": rung, "number": number } })).job();
+    assert!(block_on(queue.split(&lease, vec![piece(1), piece(2)])).expect("a database"));
+    assert_eq!(shown("waiting")["children"][1]["parent"], id);
+    assert!(block_on(queue.fail(&claim(&queue), "it broke", Retry::Never)).expect("a database"));
+    assert_eq!(shown("failed")["error"].as_str().map(|why| why.contains("it broke")), Some(true));
+    api.send("POST", "/api/jobs/{id}/cancel", id, "{}", 409);
+    api.send("POST", "/api/jobs/{id}/retry", id, "{}", 200);
+    api.send("POST", "/api/jobs/{id}/cancel", id, "{}", 200);
+    shown("cancelled");
+    let id = &api.job();
+    assert!(block_on(queue.finish(&claim(&queue), &[])).expect("a database"));
+    assert_eq!(api.get(one, &target(one, id), 200)["state"], "done");
+    api.send("POST", "/api/jobs/{id}/retry", id, "{}", 409);
+    let states: BTreeSet<_> = State::ALL.iter().map(|state| state.as_str().to_owned()).collect();
+    let described = api.description.at("/components/schemas/State/enum").as_array();
+    assert_eq!(names(described.expect("names")), states);
+}
+
+fn task(make: &Value) -> Task {
+    let make = serde_json::from_value(make.clone()).expect("something that can be made");
+    Task { title: "films/film.mp4".into(), version: "0123456789abcdef".into(), make }
+}
+
+fn jobs_of_every_kind(api: &Api) {
+    let size = json!({ "width": 320, "height": 180, "whole": [320, 180] });
+    let rung = json!({
+        "coding": "av1", "effort": "thorough", "lines": 180, "width": 320, "height": 180,
+        "quality": 20, "bit_rate_max": 100_000, "buffer_bits": 200_000,
+    });
+    let pictures = [
+        json!({ "poster": { "size": size } }),
+        json!({ "thumbnail": { "time_ms": 0, "exact": true, "size": size, "coding": "webp" } }),
+        json!({ "sheet": { "number": 1 } }),
+        json!("overview"),
+        json!({ "preview": { "size": size } }),
+    ];
+    let others = [
+        json!("storyboard"),
+        json!("movie"),
+        json!({ "rendition": { "rung": rung } }),
+        json!({ "piece": { "rung": rung, "number": 1 } }),
+        json!({ "sound": { "track": 1 } }),
+    ];
+    let name = |made: &Value| {
+        let name = made.as_object().and_then(|members| members.keys().next().map(String::as_str));
+        name.or(made.as_str()).expect("a name").to_owned()
+    };
+    assert_eq!(pictures.iter().map(name).collect::<BTreeSet<_>>(), names_of::<Picture>());
+    let makes: Vec<_> = pictures.iter().map(|picture| json!({ "picture": picture })).collect();
+    let makes: Vec<_> = makes.into_iter().chain(others).collect();
+    assert_eq!(makes.iter().map(name).collect::<BTreeSet<_>>(), names_of::<Make>());
+    for (_, wish) in api.wishes() {
+        api.send("POST", "/api/jobs", "", &wish.to_string(), 202);
+    }
+    for make in &makes {
+        block_on(queue(&api.serving).enqueue(task(make).job())).expect("a database");
+    }
+    let list = api.get("/api/jobs", "/api/jobs?state=queued&limit=500", 200);
+    let listed = list["jobs"].as_array().expect("a list");
+    for make in &makes {
+        assert!(listed.iter().any(|job| job["make"] == *make), "{make}");
+    }
+    let described = api.description.at("/components/schemas/Job/properties/kind/enum").as_array();
+    let kinds = names(listed.iter().map(|job| &job["kind"]));
+    assert_eq!(names(described.expect("names")), kinds);
+}
+
+fn what_cannot_be(api: &Api) {
+    let wish = |content: &str, status| api.send("POST", "/api/jobs", "", content, status);
+    wish("{}", 400);
+    wish(r#"{"kind":"storyboard","title":"none.mp4"}"#, 404);
+    wish(r#"{"kind":"remux","title":"films/film.mp4"}"#, 422);
+    // What has to be made first is made now.
+    let waits = wish(r#"{"kind":"storyboard","title":"films/film.webm"}"#, 503);
+    assert!(waits["job"].is_string(), "{waits}");
+    api.get("/api/jobs", "/api/jobs?state=lost", 400);
+    put_sample(&api.folder, "Clock.mp4", "grows.mp4");
+    api.get("/v/{path}/inspect", "/v/grows.mp4/inspect", 200);
+    let path = api.folder.path("grows.mp4");
+    let mut file = fs::OpenOptions::new().append(true).open(path).expect("a file");
+    let wish = r#"{"kind":"storyboard","title":"grows.mp4"}"#;
+    let inspect = request("GET", "/v/grows.mp4/inspect", &[], "");
+    for (method, path, asked) in
+        [("GET", "/v/{path}/inspect", inspect), ("POST", "/api/jobs", post("/api/jobs", wish))]
+    {
+        let mut response = None;
+        // More than once, since it is only seen to grow if it was seen before.
+        until("it is seen to grow", || {
+            file.write_all(b"\0\0\0\x08free").expect("it grows");
+            let mut client = api.serving.connect();
+            client.send(&asked);
+            let answer = read(&mut client);
+            let is_seen = answer.status == 409;
+            response = Some(answer);
+            is_seen
+        });
+        api.description.check(method, path, &response.expect("just seen"), 409);
+    }
+}
+
+fn events(api: &Api) {
+    let path = "/api/events";
+    api.description.check("GET", path, &api.head_of("GET", path), 200);
+    api.get(path, "/api/events?since=x", 400);
+    let mut listener = Listener::begin(&api.serving, "/api/events?since=0", &[]);
+    let schema = |name: &str| api.description.at(&format!("/components/schemas/{name}"));
+    let job = listener.next();
+    assert_eq!(job.name, "job");
+    api.description.conforms(schema("Job"), &job.data).expect("as it is described");
+    api.serving.until_watching(&api.folder);
+    put_sample(&api.folder, "Clock.mp4", "another.mp4");
+    let titles = std::iter::repeat_with(|| listener.next()).find(|event| event.name != "job");
+    let titles = titles.expect("an event");
+    assert_eq!(titles.name, "titles");
+    let reference = json!({ "$ref": "#/components/schemas/TitlesChanged" });
+    api.description.conforms(&reference, &titles.data).expect("as it is described");
+}
+
+/// Whatever is described to need a permit is refused to those who have none, and nothing else is.
+fn whoever_may_not(api: &Api) {
+    let folder = Folder::new();
+    let token = folder.put("token", "correct-horse-battery-staple");
+    let by_token = Api::new(&format!("api_token_file = \"{}\"", token.display()));
+    let send = |api: &Api, asked: String| {
+        let mut client = api.serving.connect();
+        client.send(asked);
+        read(&mut client)
+    };
+    for (method, path) in api.description.operations() {
+        let target = target(&path, NO_JOB);
+        let stranger = request(&method, &target, &["Origin: http://evil.example"], "{}");
+        if api.description.operation(&method, &path).get("security").is_none() {
+            assert_eq!(method, "GET", "{path}");
+            let mut client = api.serving.connect();
+            client.send(stranger);
+            assert_ne!(client.read_head().expect("a head").status, 403, "{path}");
+            continue;
+        }
+        let own = request(&method, &target, &[], "{}");
+        let length = format!("Content-Length: {}", 64 * 1024 + 1);
+        for (asked, status) in [
+            (stranger, 403),
+            (own.replace("application/json", "text/plain"), 415),
+            (head(&method, &target, &["Transfer-Encoding: chunked"]) + "0\r\n\r\n", 411),
+            (head(&method, &target, &[&length]), 413),
+        ] {
+            api.description.check(&method, &path, &send(api, asked), status);
+        }
+        api.description.check(&method, &path, &send(&by_token, own), 401);
+        let bearer = ["Authorization: Bearer correct-horse-battery-staple"];
+        let content = if method == "PATCH" { r#"{"priority":1}"# } else { "{}" };
+        let shown = send(&by_token, request(&method, &target, &bearer, content));
+        // There is no such job, and this is no wish.
+        let status = if path.contains("{id}") { 404 } else { 400 };
+        api.description.check(&method, &path, &shown, status);
+    }
+    api.get("/api/jobs/{id}", &format!("/api/jobs/{NO_JOB}"), 404);
+}
+
+fn what_is_not_there_at_the_moment(api: &Api) {
+    let impatient = Api::new("disk_deadline_ms = 200");
+    until("the first scan is over", || !impatient.serving.site().library.catalog.is_scanning());
+    let held = occupy(&impatient.serving, 0);
+    for path in ["/api/titles/{path}", "/v/{path}/inspect", "/readyz"] {
+        let response = impatient.serving.get(&target(path, ""), &[]);
+        api.description.check("GET", path, &response, 503);
+    }
+    drop(held);
+    api.serving.site().jobs.store(None);
+    for (method, path) in api.description.operations() {
+        if !path.starts_with("/api/jobs") && path != "/api/events" {
+            continue;
+        }
+        let target = target(&path, NO_JOB);
+        let content = match method.as_str() {
+            "GET" => "",
+            "PATCH" => r#"{"priority":1}"#,
+            _ => r#"{"kind":"storyboard","title":"films/film.mp4"}"#,
+        };
+        let response = ask(&api.serving, &method, &target, content);
+        api.description.check(&method, &path, &response, 503);
+    }
+}
+
+#[test]
+fn every_delivery_to_a_webhook_is_as_it_is_described() {
+    let folder = Folder::new();
+    put_sample(&folder, "Clock.mp4", "library/films/film.mp4");
+    let receiver = Receiving::answering(&["204 No Content"]);
+    let known = names_of::<Event>();
+    let events: Vec<_> = known.iter().map(|event| format!("\"{event}\"")).collect();
+    let lines = webhooks::configured(&folder, &receiver.url, &events.join(", "));
+    let serving = serve_with(&[folder.path("library")], &lines);
+    let description = Description::of(&serving);
+    assert_eq!(description.members("/webhooks").keys().cloned().collect::<BTreeSet<_>>(), known);
+    let queue = queue(&serving);
+    let sound = json!({ "sound": { "track": 1 } });
+    let mut told_of = BTreeSet::new();
+    for (make, fails) in [(&sound, false), (&json!("movie"), false), (&json!("storyboard"), true)] {
+        block_on(queue.enqueue(task(make).job())).expect("a database");
+        let lease = claim(&queue);
+        let ended = match fails {
+            true => block_on(queue.fail(&lease, "it broke", Retry::Never)),
+            false => block_on(queue.finish(&lease, &[])),
+        };
+        assert!(ended.expect("a database"));
+        let told = receiver.next();
+        let data = told.data();
+        let event = data["type"].as_str().expect("an event");
+        let described = description.at(&format!("/webhooks/{event}/post"));
+        let schema = &described["requestBody"]["content"]["application/json"]["schema"];
+        description.conforms(schema, &data).expect("as it is described");
+        for parameter in described["parameters"].as_array().expect("a list") {
+            let parameter = description.resolve(parameter);
+            let value = told.field(parameter["name"].as_str().expect("a name"));
+            let value = value.parse::<u64>().map_or_else(|_| value.into(), Value::from);
+            description.conforms(&parameter["schema"], &value).expect("as it is described");
+        }
+        told_of.insert(event.to_owned());
+    }
+    assert_eq!(told_of, known);
+}

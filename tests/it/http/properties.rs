@@ -1,0 +1,208 @@
+//! What holds for any request: parts make up the whole, answers are legal, nothing leaks.
+
+use std::ops::Range;
+
+use headwater::http::range::{RangeSet, Selection};
+use http_range_header::parse_range_header;
+use proptest::{
+    collection::vec,
+    prelude::*,
+    sample::{Index, select},
+    test_runner::{Config, TestRunner},
+};
+
+use crate::support::{
+    client::{Client, head},
+    conformance::{is_legal, requests, values},
+    folder::{Folder, pattern},
+    http2,
+    memory::{answer, content_of},
+    server::{serve, serve_with},
+    sources::{Double, Manner},
+};
+
+const LENGTH: usize = 100_000;
+
+/// Holds a property for so many random inputs. What breaks it is shown, and belongs into a test.
+fn hold<S: Strategy>(cases: u32, inputs: S, property: impl Fn(S::Value)) {
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let result = TestRunner::new(config).run(&inputs, |input| {
+        property(input);
+        Ok(())
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+}
+
+/// Ranges that, one after another, make up everything.
+fn partitions(length: usize) -> impl Strategy<Value = Vec<Range<usize>>> {
+    vec(1..length, 0..12).prop_map(move |mut cuts| {
+        cuts.extend([0, length]);
+        cuts.sort_unstable();
+        cuts.dedup();
+        cuts.windows(2).map(|ends| ends[0]..ends[1]).collect()
+    })
+}
+
+fn field_of(range: &Range<usize>) -> String {
+    format!("Range: bytes={}-{}", range.start, range.end - 1)
+}
+
+#[test]
+fn any_partition_makes_up_the_file() {
+    let folder = Folder::new();
+    folder.put("a.mp4", pattern(LENGTH));
+    let serving = serve(&folder);
+    let whole = pattern(LENGTH);
+    hold(50, partitions(LENGTH), |parts| {
+        let (mut http1, mut http2) =
+            (Client::connect(serving.address), http2::Client::connect(serving.address));
+        let mut together = [Vec::new(), Vec::new()];
+        for part in &parts {
+            let field = field_of(part);
+            together[0].extend(http1.request("GET", "/media/a.mp4", &[&field]).body);
+            together[1].extend(http2.request("GET", "/media/a.mp4", &[&field]).body);
+        }
+        assert!(together.iter().all(|bytes| *bytes == whole), "{parts:?}");
+    });
+}
+
+#[test]
+fn any_partition_makes_up_any_content() {
+    let lengths_and_parts = (1_usize..3000).prop_flat_map(|length| {
+        let manner = prop_oneof![
+            Just(Manner::AtOnce),
+            Just(Manner::Waiting),
+            (1_u64..100).prop_map(Manner::Pieces)
+        ];
+        (Just(length), manner, partitions(length.max(2)))
+    });
+    hold(300, lengths_and_parts, |(length, manner, parts)| {
+        let source = Double::new(length as u64, manner);
+        let mut together = Vec::new();
+        for part in &parts {
+            let field = field_of(part);
+            let response = answer("GET", &[field.as_bytes()], content_of(source.clone()));
+            if part.start < length {
+                assert_eq!(response.status, 206);
+                together.extend(response.body);
+            }
+        }
+        assert_eq!(together, pattern(length));
+    });
+}
+
+#[test]
+fn any_fields_get_a_legal_answer_from_the_rules() {
+    hold(5000, (requests(), 0_u64..1500), |(lines, length)| {
+        let fields: Vec<_> = lines.iter().map(Vec::as_slice).collect();
+        for method in ["GET", "HEAD"] {
+            let source = Double::new(length, Manner::AtOnce);
+            let response = answer(method, &fields, content_of(source));
+            if method == "GET" {
+                is_legal(&response, length);
+            } else {
+                assert!(matches!(response.status, 200 | 304 | 412), "{response:?}");
+                assert!(response.body.is_empty());
+            }
+        }
+    });
+}
+
+#[test]
+fn any_fields_get_a_legal_answer_from_a_server() {
+    let folder = Folder::new();
+    folder.put("a.mp4", pattern(1000));
+    let serving = serve(&folder);
+    hold(300, requests(), |lines| {
+        // Behind each request another, so that nothing of it is left on the connection.
+        let mut client = serving.connect();
+        let (request, next) = (head("GET", "/media/a.mp4", &[]), head("GET", "/healthz", &[]));
+        let mut bytes = request.trim_end().as_bytes().to_vec();
+        for line in &lines {
+            bytes.extend([b"\r\n", line.as_slice()].concat());
+        }
+        client.send([&bytes[..], b"\r\n\r\n", next.as_bytes()].concat());
+        is_legal(&client.read("GET").expect("an answer"), 1000);
+        assert_eq!(client.read("GET").expect("an answer").body, b"alive\n");
+    });
+}
+
+#[test]
+fn ranges_mean_what_another_implementation_says() {
+    hold(5000, (values(), 1_u64..1500), |(value, length)| {
+        let ours = RangeSet::parse(&value).map(|set| set.resolve(length));
+        let text = std::str::from_utf8(&value).unwrap_or("not text");
+        let theirs = parse_range_header(text).and_then(|set| set.validate(length));
+        // It refuses what overlaps, and does not know our bounds; else both must say the same.
+        if let (Ok(ours), Ok(theirs)) = (ours, theirs) {
+            let theirs: Vec<_> = theirs.iter().map(|part| *part.start()..part.end() + 1).collect();
+            match ours {
+                Selection::One(part) => assert_eq!([part], *theirs, "{text:?}"),
+                Selection::Several(parts) => assert_eq!(parts, theirs, "{text:?}"),
+                Selection::Whole => {
+                    let sum: u64 = theirs.iter().map(|part| part.end - part.start).sum();
+                    assert!(sum > length, "{text:?}");
+                }
+                Selection::Unsatisfiable => panic!("{text:?} of {length}: {theirs:?}"),
+            }
+        }
+    });
+}
+
+#[test]
+fn no_path_yields_bytes_from_outside_of_the_root() {
+    const SECRET: &[u8] = b"this stands outside of every root";
+    let folder = Folder::new();
+    folder.put("secret.mp4", SECRET);
+    folder.put("root/.secret.mp4", SECRET);
+    folder.put("root/folder/a.mp4", "inside");
+    std::os::unix::fs::symlink("../secret.mp4", folder.path("root/link.mp4")).unwrap();
+    std::os::unix::fs::symlink("..", folder.path("root/up")).unwrap();
+    let serving = serve_with(&[folder.path("root")], "serve_other_files = true");
+    let outside = folder.path("secret.mp4").to_str().unwrap().to_owned();
+    let known = vec![
+        "..",
+        ".",
+        "/",
+        "/",
+        "%2f",
+        "%2F",
+        "%2e",
+        "%2E%2e",
+        "%252e",
+        "%00",
+        "\\",
+        "%5c",
+        ";",
+        "?",
+        "secret.mp4",
+        "link.mp4",
+        "up",
+        "folder",
+        "a.mp4",
+        "root",
+        "%c0%ae",
+        "%",
+        "~",
+        "#",
+        "*",
+    ];
+    let piece = prop_oneof![
+        12 => select(known).prop_map(str::to_owned),
+        1 => Just(outside),
+        1 => "[!-~]{0,6}",
+    ];
+    let paths = (vec(piece, 0..8), any::<Index>()).prop_map(|(pieces, prefix)| {
+        let prefixes = ["/media/", "/media/", "/api/titles/", "/assets/", "/watch/", "/"];
+        prefixes[prefix.index(prefixes.len())].to_owned() + &pieces.concat()
+    });
+    hold(2000, paths, |target| {
+        let response = serving.get(&target, &[]);
+        let shown = format!("{target}: {response:?}");
+        assert!(matches!(response.status, 200 | 400 | 404), "{shown}");
+        let leaks = response.body.windows(SECRET.len()).any(|bytes| bytes == SECRET);
+        assert!(!leaks, "{shown}");
+    });
+}

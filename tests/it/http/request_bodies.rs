@@ -1,0 +1,197 @@
+//! Content of requests: what is read of it, by when, and that whatever becomes of it the next request
+//! is what stands behind.
+
+use std::{fs, net::Shutdown, thread};
+
+use crate::support::{
+    client::{Broken, head},
+    folder::Folder,
+    http2,
+    json::{ask, json, post, read, request},
+    server::{Serving, serve, serve_with},
+    streams::put_sample,
+    wait::until,
+};
+
+/// The most content that is read, in bytes.
+const MOST: usize = 64 * 1024;
+
+const WISH: &str = r#"{"kind":"storyboard","title":"a.mp4"}"#;
+
+fn one_file() -> (Folder, Serving) {
+    let folder = Folder::new();
+    put_sample(&folder, "Clock.mp4", "a.mp4");
+    let serving = serve(&folder);
+    (folder, serving)
+}
+
+/// A wish of exactly this length: white space means nothing in JSON.
+fn wish_of(length: usize) -> String {
+    format!("{WISH}{}", " ".repeat(length - WISH.len()))
+}
+
+/// How many jobs there are.
+fn jobs(serving: &Serving) -> usize {
+    let list = json(&serving.get("/api/jobs", &[]), 200);
+    list["jobs"].as_array().expect("a list").len()
+}
+
+#[test]
+fn content_is_read_whole_in_whatever_pieces_it_comes() {
+    let (_folder, serving) = one_file();
+    let asked = post("/api/jobs", WISH);
+    let head_length = asked.len() - WISH.len();
+    for cut in [1, head_length - 1, head_length, head_length + 1, asked.len() - 1] {
+        let mut client = serving.connect();
+        client.send(&asked[..cut]);
+        // The first part has been taken when somebody who came later has been answered.
+        assert_eq!(serving.get("/healthz", &[]).status, 200);
+        client.send(&asked[cut..]);
+        assert!(matches!(read(&mut client).status, 200 | 202), "cut at {cut}");
+    }
+    let mut client = serving.connect();
+    for byte in asked.as_bytes() {
+        client.send([*byte]);
+    }
+    assert_eq!(read(&mut client).status, 200);
+    assert_eq!(jobs(&serving), 1);
+}
+
+#[test]
+fn requests_with_and_without_content_in_one_packet_are_answered_in_order() {
+    let (_folder, serving) = one_file();
+    let mut client = serving.connect();
+    let mut all = String::new();
+    for length in [WISH.len(), WISH.len() + 1, 16_384, 40_000, MOST] {
+        all += &post("/api/jobs", &wish_of(length));
+        all += &head("GET", "/media/a.mp4", &["Range: bytes=0-9"]);
+        all += &post("/api/jobs", "{}");
+        all += &request("POST", "/media/a.mp4", &[], "GET /healthz HTTP/1.1\r\n\r\n");
+        all += &post("/api/jobs", "");
+    }
+    let mut writer = client.socket().try_clone().expect("the same socket");
+    thread::scope(|scope| {
+        scope.spawn(|| std::io::Write::write_all(&mut writer, all.as_bytes()).expect("taken"));
+        for expected in [[202, 206, 400, 405, 400]].iter().chain(&[[200, 206, 400, 405, 400]; 4]) {
+            for status in expected {
+                assert_eq!(read(&mut client).status, *status);
+            }
+        }
+    });
+    assert_eq!(jobs(&serving), 1);
+}
+
+#[test]
+fn content_that_looks_like_a_request_is_content() {
+    let (folder, serving) = one_file();
+    let mut client = serving.connect();
+    let inner = post("/api/jobs", WISH);
+    client.send(post("/api/jobs", &inner) + &head("GET", "/media/a.mp4", &[]));
+    assert_eq!(read(&mut client).status, 400);
+    let film = fs::read(folder.path("a.mp4")).expect("a film");
+    assert!(client.read("GET").expect("an answer").body == film, "another file");
+    assert_eq!(jobs(&serving), 0);
+}
+
+#[test]
+fn more_than_is_read_is_413_before_it_is_sent_and_chunks_are_411() {
+    let (_folder, serving) = one_file();
+    assert_eq!(ask(&serving, "POST", "/api/jobs", &wish_of(MOST)).status, 202);
+    for length in ["65537", "18446744073709551615"] {
+        let mut client = serving.connect();
+        let length = format!("Content-Length: {length}");
+        // Not a byte of it, held back or not.
+        client.send(head("POST", "/api/jobs", &[&length, "Expect: 100-continue"]));
+        let response = read(&mut client);
+        assert_eq!(response.status, 413);
+        assert_eq!(response.field("connection"), Some("close"));
+        assert_eq!(response.field("content-type"), Some("application/problem+json"));
+        client.socket().shutdown(Shutdown::Write).expect("half closed");
+        assert!(client.is_closed());
+    }
+    let mut client = serving.connect();
+    client.send(head("POST", "/api/jobs", &["Transfer-Encoding: chunked"]) + "0\r\n\r\n");
+    let response = read(&mut client);
+    assert_eq!((response.status, response.field("connection")), (411, Some("close")));
+}
+
+#[test]
+fn a_client_that_holds_its_content_back_is_told_to_go_on_only_if_it_is_wanted() {
+    let (_folder, serving) = one_file();
+    let asked = request("POST", "/api/jobs", &["Expect: 100-continue"], WISH);
+    let (first, rest) = asked.split_at(asked.len() - WISH.len());
+    let mut client = serving.connect();
+    for status in [202, 200] {
+        client.send(first);
+        assert_eq!(client.read("POST").expect("a word").status, 100);
+        client.send(rest);
+        assert_eq!(read(&mut client).status, status);
+    }
+    // Who does not wait need not be told.
+    client.send(&asked);
+    assert_eq!(read(&mut client).status, 200);
+    // Whether this content comes now is the client's to decide, so that no request can follow.
+    let unwanted = request("POST", "/media/a.mp4", &["Expect: 100-continue"], "GET /");
+    let mut client = serving.connect();
+    client.send(unwanted.strip_suffix("GET /").expect("its content"));
+    let response = read(&mut client);
+    assert_eq!((response.status, response.field("connection")), (405, Some("close")));
+    client.socket().shutdown(Shutdown::Write).expect("half closed");
+    assert!(client.is_closed());
+}
+
+#[test]
+fn content_that_trickles_in_is_not_waited_for() {
+    let folder = Folder::new();
+    let serving = serve_with(&[folder.path("")], "head_timeout_s = 1");
+    let mut client = serving.connect();
+    let asked = post("/api/jobs", &wish_of(30_000));
+    client.send(&asked[..asked.len() - 29_000]);
+    client.socket().set_nonblocking(true).expect("a mode");
+    let mut is_answered = false;
+    until("it is answered", || {
+        serving.get("/healthz", &[]);
+        is_answered = client.socket().peek(&mut [0]).is_ok();
+        if !is_answered {
+            client.send(" ");
+        }
+        is_answered
+    });
+    client.socket().set_nonblocking(false).expect("a mode");
+    let response = read(&mut client);
+    assert_eq!((response.status, response.field("connection")), (408, Some("close")));
+    assert!(client.is_closed());
+}
+
+#[test]
+fn a_client_that_ends_in_the_middle_of_its_content_has_asked_for_nothing() {
+    let (_folder, serving) = one_file();
+    let asked = post("/api/jobs", WISH);
+    for cut in 1..4 {
+        let mut client = serving.connect();
+        client.send(&asked[..asked.len() - cut]);
+        client.socket().shutdown(Shutdown::Write).expect("half closed");
+        assert!(matches!(client.read("POST"), Err(Broken::Head)));
+    }
+    assert_eq!(jobs(&serving), 0);
+}
+
+#[test]
+fn http_2_holds_content_to_the_same_bounds() {
+    let folder = Folder::new();
+    put_sample(&folder, "Clock.mp4", "a.mp4");
+    let serving = serve_with(&[folder.path("")], "head_timeout_s = 1");
+    let client = http2::Client::connect(serving.address);
+    let json_type = "Content-Type: application/json";
+    let send = |content: &str, is_whole| {
+        let pieces: Vec<_> = content.as_bytes().chunks(1000).collect();
+        client.send("POST", "/api/jobs", &[json_type], &pieces, is_whole).expect("an answer").status
+    };
+    assert_eq!(send(WISH, true), 202);
+    assert_eq!(send(&wish_of(MOST), true), 200);
+    assert_eq!(send(&wish_of(MOST + 1), true), 413);
+    assert_eq!(send(&wish_of(3 * MOST), false), 413);
+    assert_eq!(send(&WISH[..10], false), 408);
+    assert_eq!(send("{", true), 400);
+    assert_eq!(send(WISH, true), 200);
+}

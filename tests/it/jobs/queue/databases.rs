@@ -1,0 +1,155 @@
+//! The databases themselves: made, shared, upgraded, down.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+
+use futures::future::join_all;
+use headwater::{
+    jobs::queue::{Class, Queue, QueueError},
+    store::{Database, DatabaseError},
+};
+
+use super::{Bench, LEASE, job, on_both};
+use crate::support::{folder::Folder, postgres::Cluster};
+
+/// What PostgreSQL says the time is, or this machine.
+const NOW: &str = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS now_ms";
+
+on_both! {
+
+processes_that_open_a_new_database_at_once_all_get_it(bench) {
+    // This one was made; those are not.
+    let (url, data) = match &bench.url {
+        Some(_) => (Some(crate::support::postgres::database().await), bench.folder.path("data")),
+        None => (None, bench.folder.path("new/data")),
+    };
+    for opened in join_all((0..8).map(|_| Database::open(url.as_deref(), &data))).await {
+        assert_eq!(Queue::new(opened.expect("a database")).last_change().await.unwrap(), 0);
+    }
+}
+
+tables_of_a_newer_program_are_left_alone(bench) {
+    let mut transaction = bench.database().begin().await.unwrap();
+    transaction.execute("UPDATE schema_version SET version = 1000", &[]).await.unwrap();
+    transaction.commit().await.unwrap();
+    let opened = Database::open(bench.url.as_deref(), &bench.folder.path("data")).await;
+    assert!(matches!(opened, Err(DatabaseError::TooNew { found: 1000, .. })), "{opened:?}");
+}
+
+tables_of_an_older_program_are_brought_up_to_date(bench) {
+    let job = bench.add(job("poster", 1)).await;
+    let mut transaction = bench.database().begin().await.unwrap();
+    transaction.execute("ALTER TABLE jobs DROP COLUMN lacked", &[]).await.unwrap();
+    transaction.execute("UPDATE schema_version SET version = 2", &[]).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(bench.elsewhere().await.job(job.id).await.unwrap(), Some(job));
+}
+
+what_is_written_survives(bench) {
+    let job = bench.add(job("poster", 1)).await;
+    assert_eq!(bench.elsewhere().await.job(job.id).await.unwrap(), Some(job));
+}
+
+a_change_that_is_dropped_has_changed_nothing(bench) {
+    let mut change = bench.begin().await.unwrap();
+    change.enqueue(job("poster", 1)).await.unwrap();
+    drop(change);
+    assert_eq!(bench.last_change().await.unwrap(), 0);
+    assert!(bench.changed_since(0, 9).await.unwrap().is_empty());
+}
+
+a_job_is_enqueued_together_with_what_its_caller_writes(bench) {
+    let mut change = bench.begin().await.unwrap();
+    let (job, _) = change.enqueue(job("poster", 1)).await.unwrap();
+    change.transaction().execute("CREATE TABLE uploads (name TEXT)", &[]).await.unwrap();
+    change.commit().await.unwrap();
+    assert_eq!(bench.job(job.id).await.unwrap(), Some(job));
+    assert!(bench.database().rows("SELECT name FROM uploads", &[]).await.unwrap().is_empty());
+}
+
+a_row_that_nobody_understands_is_an_error_and_not_the_end(bench) {
+    let added = bench.add(job("poster", 1)).await;
+    let mut transaction = bench.database().begin().await.unwrap();
+    transaction.execute("UPDATE jobs SET class = 'magic'", &[]).await.unwrap();
+    transaction.commit().await.unwrap();
+    let answer = bench.job(added.id).await;
+    assert!(matches!(&answer, Err(QueueError::Row { column: "class", .. })), "{answer:?}");
+    bench.add(job("poster", 1)).await;
+    assert!(bench.take().await.is_some());
+}
+
+}
+
+#[tokio::test]
+async fn the_file_is_its_owner_s() {
+    let folder = Folder::new();
+    let database = Database::open(None, &folder.path("state/data")).await.unwrap();
+    Queue::new(database).enqueue(job("poster", 1)).await.unwrap();
+    let mode = |path: &Path| fs::metadata(path).expect("a file").permissions().mode() & 0o777;
+    assert_eq!(mode(&folder.path("state/data")), 0o700);
+    for name in ["headwater.db", "headwater.db-wal", "headwater.db-shm"] {
+        assert_eq!(mode(&folder.path("state/data").join(name)), 0o600, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_url_leads_to_a_file_or_is_refused() {
+    let folder = Folder::new();
+    let file = folder.path("a queue?.db");
+    for scheme in ["sqlite:", "sqlite://"] {
+        let url = format!("{scheme}{}", file.display());
+        Database::open(Some(&url), Path::new("/nowhere")).await.unwrap();
+        fs::remove_file(&file).expect("it was made");
+    }
+    for url in ["mysql://localhost/x", "headwater.db", "sqlite:", "sqlite://", ""] {
+        let opened = Database::open(Some(url), Path::new("/nowhere")).await;
+        assert!(matches!(opened, Err(DatabaseError::Url)), "{url}: {opened:?}");
+    }
+    let below_a_file = Database::open(None, &folder.put("file", "")).await;
+    assert!(matches!(below_a_file, Err(DatabaseError::File { .. })), "{below_a_file:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused() {
+    let folder = Folder::new();
+    folder
+        .put("headwater.db", "a letter to my aunt, and nothing that SQLite could read".repeat(99));
+    let opened = Database::open(None, &folder.path("")).await;
+    assert!(matches!(opened, Err(DatabaseError::Refused(_))), "{opened:?}");
+}
+
+#[tokio::test]
+async fn postgresql_tells_the_time_to_all_its_workers() {
+    let bench = Bench::postgres().await;
+    let queue = Queue::new(bench.database().clone());
+    let now = async || -> i64 {
+        let row = bench.database().row(NOW, &[]).await.unwrap().expect("a row");
+        row.get("now_ms").unwrap()
+    };
+    let before = now().await;
+    let (added, _) = queue.enqueue(job("poster", 1)).await.unwrap();
+    let (claimed, _) = queue.claim("worker", Class::ALL, LEASE).await.unwrap().expect("a job");
+    let after = now().await;
+    assert!((before..=after).contains(&added.created_ms));
+    assert!((before..=after).contains(&claimed.started_ms.expect("begun")));
+}
+
+#[tokio::test]
+async fn a_server_that_goes_down_is_an_error_and_one_that_is_back_is_used() {
+    let mut cluster = Cluster::start();
+    let url = cluster.database().await;
+    let queue = Queue::new(Database::open(Some(&url), Path::new("")).await.unwrap());
+    queue.enqueue(job("poster", 1)).await.unwrap();
+    let last = queue.wait_for_change(0).await.unwrap();
+    cluster.order("stop");
+    for _ in 0..3 {
+        let refused = queue.enqueue(job("poster", 1)).await.expect_err("no server");
+        assert!(refused.is_passing(), "{refused:?}");
+        assert!(queue.wait_for_change(last).await.expect_err("no server").is_passing());
+    }
+    let opened = Database::open(Some(&url), Path::new("")).await;
+    assert!(matches!(opened, Err(DatabaseError::Unavailable(_))), "{opened:?}");
+    cluster.order("start");
+    queue.enqueue(job("poster", 1)).await.expect("the server is back");
+    assert_eq!(queue.wait_for_change(last).await.unwrap(), last + 1);
+    assert!(queue.claim("worker", Class::ALL, LEASE).await.unwrap().is_some());
+}

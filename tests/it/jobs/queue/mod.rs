@@ -1,0 +1,151 @@
+//! The queue, on both databases.
+
+mod claims; // which worker gets which job; deduplication
+mod crashes; // workers that are killed
+mod databases; // migration, sharing, outages
+mod families; // jobs with child jobs
+mod leases; // leases, heartbeats, expiry
+mod listings; // lists of jobs and artifacts
+mod model; // random operations against the reference
+mod reference; // the queue as a plain list
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use headwater::{
+    jobs::queue::{Class, Clock, Job, JobId, Lease, NewArtifact, NewJob, Progress, Queue},
+    store::Database,
+};
+
+use crate::support::{folder::Folder, postgres};
+
+/// For how long workers take a job here.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// A queue in a database of its own, whose time stands still until the test lets it go on.
+#[derive(Clone)]
+struct Bench {
+    queue: Queue,
+    clock: Clock,
+    url: Option<String>,
+    /// Where SQLite's file is.
+    folder: Arc<Folder>,
+}
+
+impl std::ops::Deref for Bench {
+    type Target = Queue;
+
+    fn deref(&self) -> &Queue {
+        &self.queue
+    }
+}
+
+impl Bench {
+    async fn sqlite() -> Self {
+        Self::open(None).await
+    }
+
+    async fn postgres() -> Self {
+        Self::open(Some(postgres::database().await)).await
+    }
+
+    async fn open(url: Option<String>) -> Self {
+        let (folder, clock) = (Arc::new(Folder::new()), Clock::hand(1_000_000_000_000));
+        let database = Database::open(url.as_deref(), &folder.path("data")).await;
+        let queue = Queue::with_clock(database.expect("a database"), clock.clone());
+        Self { queue, clock, url, folder }
+    }
+
+    /// The same database over connections of its own, as another process has it.
+    async fn elsewhere(&self) -> Queue {
+        let database = Database::open(self.url.as_deref(), &self.folder.path("data")).await;
+        Queue::with_clock(database.expect("a database"), self.clock.clone())
+    }
+
+    fn wait(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    fn set_back(&self, seconds: i64) {
+        if let Clock::Hand(now_ms) = &self.clock {
+            now_ms.fetch_sub(seconds * 1000, Ordering::SeqCst);
+        }
+    }
+
+    fn now_ms(&self) -> i64 {
+        match &self.clock {
+            Clock::Hand(now_ms) => now_ms.load(Ordering::SeqCst),
+            Clock::Database => unreachable!("it is a clock that stands still"),
+        }
+    }
+
+    async fn add(&self, job: NewJob) -> Job {
+        self.enqueue(job).await.expect("enqueued").0
+    }
+
+    /// Claims what is due, whatever it is.
+    async fn take(&self) -> Option<(Job, Lease)> {
+        self.claim("worker", Class::ALL, LEASE).await.expect("an answer")
+    }
+
+    /// A job that a worker has.
+    async fn taken(&self, job: NewJob) -> Lease {
+        let job = self.add(job).await;
+        let (claimed, lease) = self.take().await.expect("a job");
+        assert_eq!(claimed.id, job.id);
+        lease
+    }
+
+    async fn get(&self, lease: &Lease) -> Job {
+        self.find(lease.job).await
+    }
+
+    async fn find(&self, id: JobId) -> Job {
+        self.job(id).await.expect("an answer").expect("a job")
+    }
+}
+
+/// A job of a kind, which may be begun so often.
+fn job(kind: &str, max_attempts: u32) -> NewJob {
+    NewJob {
+        class: Class::Picture,
+        kind: kind.into(),
+        title: "films/a.mp4".into(),
+        payload: "{}".into(),
+        priority: 0,
+        dedupe_key: None,
+        max_attempts,
+    }
+}
+
+fn keyed(key: &str) -> NewJob {
+    NewJob { dedupe_key: Some(key.into()), ..job("poster", 3) }
+}
+
+fn at(permille: u16) -> Progress {
+    Progress { permille, stage: "encode".into(), note: String::new() }
+}
+
+fn made(key: &str) -> NewArtifact {
+    NewArtifact { key: key.into(), bytes: 10, kind: "poster".into(), title: "films/a.mp4".into() }
+}
+
+/// Tests that are run on SQLite and on PostgreSQL.
+macro_rules! on_both {
+    ($($name:ident($bench:ident) $body:block)+) => {
+        mod on_sqlite {
+            $(#[tokio::test] async fn $name() {
+                super::$name($crate::jobs::queue::Bench::sqlite().await).await;
+            })+
+        }
+        mod on_postgres {
+            $(#[tokio::test] async fn $name() {
+                super::$name($crate::jobs::queue::Bench::postgres().await).await;
+            })+
+        }
+        $(async fn $name($bench: $crate::jobs::queue::Bench) $body)+
+    };
+}
+use on_both;

@@ -1,0 +1,315 @@
+//! Whatever is done to a queue, in any order: it is as the simple one, and some things always hold.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
+
+use headwater::jobs::queue::{Beat, Job, JobId, Lease, NewJob, Progress, Retry, State};
+use proptest::{
+    collection::vec,
+    prelude::*,
+    sample::Index,
+    test_runner::{Config, TestRunner},
+};
+use tokio::runtime::Runtime;
+
+use super::{
+    Bench, LEASE, job, made,
+    reference::{Plain, Simple},
+};
+
+/// Something that is done to the queue.
+#[derive(Clone, Debug)]
+enum Act {
+    Enqueue { key: Option<u8>, max_attempts: u32, priority: i64 },
+    Claim { owner: u8 },
+    Beat { lease: Index, permille: u16 },
+    Finish { lease: Index },
+    Fail { lease: Index, retry: bool },
+    Release { lease: Index },
+    Split { lease: Index, max_attempts: Vec<u32> },
+    Cancel { job: Index },
+    Retry { job: Index },
+    Prioritize { job: Index, priority: i64 },
+    Wait { seconds: u64 },
+    Sweep { keep_seconds: u64 },
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let lease = any::<Index>;
+    let act = prop_oneof![
+        4 => (proptest::option::of(0..3_u8), 1..4_u32, -1..2_i64).prop_map(
+            |(key, max_attempts, priority)| Act::Enqueue { key, max_attempts, priority }
+        ),
+        8 => (0..3_u8).prop_map(|owner| Act::Claim { owner }),
+        3 => (lease(), 0..=1000_u16).prop_map(|(lease, permille)| Act::Beat { lease, permille }),
+        4 => lease().prop_map(|lease| Act::Finish { lease }),
+        3 => (lease(), any::<bool>()).prop_map(|(lease, retry)| Act::Fail { lease, retry }),
+        1 => lease().prop_map(|lease| Act::Release { lease }),
+        3 => (lease(), vec(1..3_u32, 0..4))
+            .prop_map(|(lease, max_attempts)| Act::Split { lease, max_attempts }),
+        1 => any::<Index>().prop_map(|job| Act::Cancel { job }),
+        2 => any::<Index>().prop_map(|job| Act::Retry { job }),
+        1 => (any::<Index>(), -2..3_i64).prop_map(|(job, priority)| Act::Prioritize { job, priority }),
+        3 => (1..40_u64).prop_map(|seconds| Act::Wait { seconds }),
+        1 => (0..200_u64).prop_map(|keep_seconds| Act::Sweep { keep_seconds }),
+    ];
+    vec(act, 1..80)
+}
+
+/// Both queues, side by side.
+struct Machine {
+    real: Bench,
+    simple: Simple,
+    /// All leases there ever were, most of them lost.
+    leases: Vec<Lease>,
+    /// Which lease an artifact is to be of.
+    artifacts: BTreeMap<String, i64>,
+    /// All jobs as they were after the act before.
+    before: BTreeMap<JobId, Job>,
+    last_change: i64,
+}
+
+impl Machine {
+    fn new(real: Bench) -> Self {
+        let simple = Simple { now_ms: real.now_ms(), jobs: Vec::new() };
+        let (leases, artifacts, before) = Default::default();
+        Self { real, simple, leases, artifacts, before, last_change: 0 }
+    }
+
+    async fn act(&mut self, act: &Act) {
+        match act {
+            Act::Enqueue { key, max_attempts, priority } => {
+                let dedupe_key = key.map(|key| format!("key {key}"));
+                let new =
+                    NewJob { priority: *priority, dedupe_key, ..job("poster", *max_attempts) };
+                self.enqueue(new).await;
+            }
+            Act::Claim { owner } => self.claim(&format!("worker {owner}")).await,
+            Act::Beat { lease, permille } => self.beat(lease, *permille).await,
+            Act::Finish { lease } => self.finish(lease).await,
+            Act::Fail { lease, retry } => self.fail(lease, *retry).await,
+            Act::Release { lease } => self.release(lease).await,
+            Act::Split { lease, max_attempts } => self.split(lease, max_attempts).await,
+            Act::Cancel { job } => {
+                if let Some(id) = self.pick(job) {
+                    self.real.cancel(id).await.unwrap().expect("a job");
+                    self.simple.cancel(id);
+                }
+            }
+            Act::Retry { job } => {
+                if let Some(id) = self.pick(job) {
+                    self.real.retry(id).await.unwrap().expect("a job");
+                    self.simple.retry(id);
+                }
+            }
+            Act::Prioritize { job, priority } => {
+                if let Some(id) = self.pick(job) {
+                    self.real.set_priority(id, *priority).await.unwrap().expect("a job");
+                    self.simple.prioritize(id, *priority);
+                }
+            }
+            Act::Wait { seconds } => {
+                self.real.wait(*seconds);
+                self.simple.now_ms = self.real.now_ms();
+            }
+            Act::Sweep { keep_seconds } => {
+                self.real.sweep(Duration::from_secs(*keep_seconds)).await.unwrap();
+                self.simple.sweep(i64::try_from(keep_seconds * 1000).expect("it fits"));
+            }
+        }
+    }
+
+    /// Any job there is.
+    fn pick(&self, job: &Index) -> Option<JobId> {
+        let jobs = &self.simple.jobs;
+        (!jobs.is_empty()).then(|| job.get(jobs).id)
+    }
+
+    /// Any lease there ever was, mostly one of the last, and whether it holds.
+    fn lease(&self, lease: &Index) -> Option<(Lease, bool)> {
+        let count = self.leases.len();
+        let latest = &self.leases[count.saturating_sub(6)..];
+        let lease = *(count > 0).then(|| lease.get(latest))?;
+        Some((lease, self.simple.holds(lease)))
+    }
+
+    async fn enqueue(&mut self, new: NewJob) {
+        let there = new.dedupe_key.as_deref().and_then(|key| self.simple.alive(key));
+        let priority = new.priority;
+        let (job, is_new) = self.real.enqueue(new).await.unwrap();
+        match there {
+            Some(id) => {
+                assert_eq!((job.id, is_new), (id, false));
+                let priority = self.simple.at(id).priority.max(priority);
+                self.simple.prioritize(id, priority);
+            }
+            None => {
+                assert!(is_new);
+                self.simple.jobs.push(Plain::of(&job));
+            }
+        }
+    }
+
+    async fn claim(&mut self, owner: &str) {
+        let all = headwater::jobs::queue::Class::ALL;
+        let claimed = self.real.claim(owner, all, LEASE).await.unwrap();
+        assert_eq!(claimed.as_ref().map(|(job, _)| job.id), self.simple.next());
+        if let Some((job, lease)) = claimed {
+            assert_eq!(job.lease_owner.as_deref(), Some(owner));
+            assert!(self.leases.iter().all(|earlier| earlier.token < lease.token));
+            self.simple.claim(job.id, lease.token, self.simple.now_ms + 30_000);
+            self.leases.push(lease);
+        }
+    }
+
+    async fn beat(&mut self, lease: &Index, permille: u16) {
+        let Some((lease, holds)) = self.lease(lease) else { return };
+        let progress = Progress { permille, ..Progress::default() };
+        let answer = self.real.beat(&lease, &progress, LEASE).await.unwrap();
+        if !holds {
+            return assert_eq!(answer, Beat::Lost);
+        }
+        let until_ms = self.simple.now_ms + 30_000;
+        let job = self.simple.at(lease.job);
+        (job.until_ms, job.permille) = (Some(until_ms), permille.into());
+        assert_eq!(answer, if job.cancel { Beat::Cancel } else { Beat::Go });
+        self.simple.tell_above(lease.job);
+    }
+
+    async fn finish(&mut self, lease: &Index) {
+        let Some((lease, holds)) = self.lease(lease) else { return };
+        let key = format!("artifact {}", lease.token % 4);
+        let is_done = self.real.finish(&lease, &[made(&key)]).await.unwrap();
+        if holds {
+            assert!(is_done);
+            self.artifacts.insert(key, lease.token);
+            self.simple.at(lease.job).permille = 1000;
+            self.simple.end(lease.job, State::Done);
+        } else if is_done {
+            let job = self.simple.at(lease.job);
+            assert_eq!((job.state, job.token), (State::Done, lease.token), "it was done before");
+        }
+    }
+
+    async fn fail(&mut self, lease: &Index, retry: bool) {
+        let Some((lease, holds)) = self.lease(lease) else { return };
+        let how = if retry { Retry::Backoff } else { Retry::Never };
+        assert_eq!(self.real.fail(&lease, "why", how).await.unwrap(), holds);
+        if holds {
+            let now_ms = self.simple.now_ms;
+            let job = self.simple.at(lease.job);
+            if job.cancel {
+                self.simple.end(lease.job, State::Cancelled);
+            } else if !retry || job.attempts == job.max_attempts {
+                self.simple.end(lease.job, State::Failed);
+            } else {
+                let pause_ms = [5000, 10_000, 20_000][job.attempts as usize - 1];
+                self.simple.queue(lease.job, now_ms + pause_ms);
+            }
+        }
+    }
+
+    async fn release(&mut self, lease: &Index) {
+        let Some((lease, holds)) = self.lease(lease) else { return };
+        assert_eq!(self.real.release(&lease).await.unwrap(), holds);
+        if holds {
+            let now_ms = self.simple.now_ms;
+            let job = self.simple.at(lease.job);
+            if job.cancel {
+                self.simple.end(lease.job, State::Cancelled);
+            } else {
+                job.attempts -= 1;
+                self.simple.queue(lease.job, now_ms);
+            }
+        }
+    }
+
+    async fn split(&mut self, lease: &Index, max_attempts: &[u32]) {
+        let Some((lease, holds)) = self.lease(lease) else { return };
+        let children = max_attempts.iter().map(|max_attempts| job("piece", *max_attempts));
+        let is_split = self.real.split(&lease, children.collect()).await.unwrap();
+        if !holds {
+            let there = self.simple.jobs.iter().find(|job| job.id == lease.job);
+            let is_so = |job: &Plain| job.state == State::Waiting && job.token == lease.token;
+            return assert_eq!(is_split, there.is_some_and(is_so), "it was split before");
+        }
+        assert!(is_split);
+        if self.simple.at(lease.job).cancel {
+            return self.simple.end(lease.job, State::Cancelled);
+        }
+        let children = self.real.children(lease.job).await.unwrap();
+        assert_eq!(children.len(), max_attempts.len());
+        self.simple.split(lease.job, children.iter().map(Plain::of).collect());
+    }
+
+    /// Compares both queues, and looks for what must never be.
+    async fn check(&mut self, act: &Act) {
+        let jobs = self.real.changed_since(0, u32::MAX).await.unwrap();
+        let now: BTreeMap<_, _> = jobs.iter().map(|job| (job.id, job.clone())).collect();
+        let real: BTreeMap<_, _> = jobs.iter().map(|job| (job.id, Plain::of(job))).collect();
+        let simple = self.simple.jobs.iter().map(|job| (job.id, job.clone())).collect();
+        assert_eq!(real, simple, "after {act:?}");
+
+        let last_change = self.real.last_change().await.unwrap();
+        assert!(last_change >= self.last_change);
+        for job in &jobs {
+            let before = self.before.get(&job.id);
+            assert!(job.changed <= last_change);
+            assert!(job.attempts <= job.max_attempts);
+            if let Some(before) = before.filter(|before| before.changed == job.changed) {
+                // All but the length of the lease, which is nobody's news.
+                let lease_until_ms = job.lease_until_ms;
+                assert_eq!(Job { lease_until_ms, ..before.clone() }, *job, "changed by {act:?}");
+            } else {
+                assert!(job.changed > self.last_change, "an old number, by {act:?}");
+            }
+            let had_ended = before.is_some_and(|before| before.state.is_end());
+            if had_ended && before.map(|before| before.state) != Some(job.state) {
+                assert!(matches!(act, Act::Retry { .. }), "{job:?} ended twice, by {act:?}");
+            }
+            let mut children = jobs.iter().filter(|child| child.parent == Some(job.id));
+            let has_live = children.any(|child| !child.state.is_end());
+            assert_eq!(has_live, job.state == State::Waiting, "{job:?}");
+        }
+        let live = jobs.iter().filter(|job| !job.state.is_end());
+        let mut keys = HashSet::new();
+        assert!(live.filter_map(|job| job.dedupe_key.as_ref()).all(|key| keys.insert(key)));
+
+        let artifacts = self.real.artifacts_of("").await.unwrap();
+        let artifacts = artifacts.into_iter().map(|artifact| (artifact.key, artifact.token));
+        assert_eq!(artifacts.collect::<BTreeMap<_, _>>(), self.artifacts);
+        (self.before, self.last_change) = (now, last_change);
+    }
+}
+
+/// Does so many random things to queues. What breaks is shown, and belongs into a test.
+fn hold(cases: u32, open: impl AsyncFn() -> Bench) {
+    let max_shrink_iters = 300;
+    let config = Config { cases, max_shrink_iters, failure_persistence: None, ..Config::default() };
+    let runtime = Runtime::new().expect("a runtime");
+    let result = TestRunner::new(config).run(&acts(), |acts| {
+        runtime.block_on(async {
+            let mut machine = Machine::new(open().await);
+            for act in &acts {
+                machine.act(act).await;
+                machine.check(act).await;
+            }
+        });
+        Ok(())
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+}
+
+#[test]
+fn on_sqlite_it_is_as_the_simple_one() {
+    hold(64, Bench::sqlite);
+}
+
+#[test]
+fn on_postgresql_it_is_as_the_simple_one() {
+    hold(24, Bench::postgres);
+}

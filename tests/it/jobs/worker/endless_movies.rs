@@ -1,0 +1,155 @@
+//! Films that are a few kilobytes and have no end worth waiting for: what becomes of them is a failed job
+//! with its reason, and the limits are what ends it.
+
+use std::{fs, io::Write as _, path::Path};
+
+use flate2::{Compression, write::ZlibEncoder};
+use serde_json::Value;
+
+use crate::support::{
+    deployment::{Deployment, wish},
+    ffmpeg,
+    folder::Small,
+    json::json,
+    program::Program,
+    wait::until_slowly,
+};
+
+/// No film here is larger, in bytes.
+const SMALL: u64 = 1 << 20;
+
+/// An element of EBML (RFC 8794), its length as long as it can be.
+fn element(id: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+    let body = parts.concat();
+    let length = (body.len() as u64 | 1 << 56).to_be_bytes();
+    [id, &length[..], &body].concat()
+}
+
+/// Matroska whose samples are nothing but zeros, 256 MiB of them: blocks may be compressed (RFC 9559,
+/// section 5.1.4.1.31), and each of these unpacks to a thousand times its size.
+fn unpacks_without_end() -> Vec<u8> {
+    let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
+    packed.write_all(&[0; 1 << 20]).expect("memory");
+    let packed = packed.finish().expect("memory");
+    let head = element(b"\x1a\x45\xdf\xa3", &[&element(b"\x42\x82", &[b"matroska"])]);
+    let info = element(b"\x15\x49\xa9\x66", &[&element(b"\x2a\xd7\xb1", &[&[0x0f, 0x42, 0x40]])]);
+    let zlib = element(b"\x50\x34", &[&element(b"\x42\x54", &[&[0]])]);
+    let encodings = element(b"\x6d\x80", &[&element(b"\x62\x40", &[&zlib])]);
+    let rate = element(b"\xb5", &[&48_000_f32.to_be_bytes()]);
+    let track = [
+        element(b"\xd7", &[&[1]]),
+        element(b"\x73\xc5", &[&[1]]),
+        element(b"\x83", &[&[2]]),
+        element(b"\x86", &[b"A_AAC"]),
+        element(b"\x63\xa2", &[&[0x11, 0x90]]),
+        encodings,
+        element(b"\xe1", &[&rate, &element(b"\x9f", &[&[2]])]),
+    ];
+    let tracks = element(b"\x16\x54\xae\x6b", &[&element(b"\xae", &[&track.concat()])]);
+    let block = |number: i16| {
+        let time_ms = (21 * number).to_be_bytes();
+        element(b"\xa3", &[&[0x81], &time_ms, &[0x80], &packed])
+    };
+    let blocks: Vec<_> = (0..256).flat_map(block).collect();
+    let cluster = element(b"\x1f\x43\xb6\x75", &[&element(b"\xe7", &[&[0]]), &blocks]);
+    [head, element(b"\x18\x53\x80\x67", &[&info, &tracks, &cluster])].concat()
+}
+
+/// As many pictures as a megabyte holds if all are alike: to encode them takes minutes.
+fn shows_without_end(deployment: &Deployment, name: &str) {
+    let [one, all] = ["one.mkv", name].map(|name| deployment.folder.path("library").join(name));
+    let [one_text, all_text] = [&one, &all].map(|path| path.to_str().expect("text"));
+    let picture = ["-f", "lavfi", "-i", "color=size=1280x720:rate=25:duration=4"];
+    let coded = ["-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-g", "1000"];
+    ffmpeg::run(&[&picture[..], &coded, &["-b:v", "10k", one_text]].concat()).expect("pictures");
+    let again = ["-stream_loop", "-1", "-i", one_text, "-c", "copy", "-fs", "1000000", all_text];
+    ffmpeg::run(&again).expect("a film");
+    fs::remove_file(one).expect("a file");
+}
+
+/// How large the largest file is that is being made.
+fn largest(deployment: &Deployment) -> u64 {
+    let folders =
+        fs::read_dir(deployment.data().join("artifacts/making")).into_iter().flatten().flatten();
+    let files =
+        folders.flat_map(|folder| fs::read_dir(folder.path()).into_iter().flatten().flatten());
+    files.filter_map(|file| Some(file.metadata().ok()?.len())).max().unwrap_or(0)
+}
+
+/// Wishes for the movie of a film that has none. Returns the job, and how large that movie became.
+fn ended(deployment: &Deployment, program: &Program, title: &str) -> (Value, u64) {
+    let film = fs::metadata(deployment.folder.path(Path::new("library").join(title)));
+    assert!(film.expect("a file").len() <= SMALL);
+    let asked = wish(program, &format!(r#"{{"kind":"remux","title":"{title}"}}"#));
+    let job = json(&asked, 202);
+    let mut most = 0;
+    until_slowly("it is given up", || {
+        most = most.max(largest(deployment));
+        deployment.live() == 0
+    });
+    assert!(deployment.ffmpegs().is_empty());
+    let job =
+        json(&program.get(&format!("/api/jobs/{}", job["id"].as_str().expect("text")), &[]), 200);
+    assert_eq!(job["state"], "failed", "{job}");
+    assert!(deployment.artifacts().is_empty());
+    deployment.assert_in_order();
+    (job, most)
+}
+
+/// Whoever wants to play the film is told why there is nothing, and nothing is begun anew.
+fn is_told(deployment: &Deployment, program: &Program, title: &str, (status, why): (u16, &str)) {
+    for view in ["index.m3u8", "manifest.mpd", "play.mp4"] {
+        let refused = json(&program.get(&format!("/v/{title}/{view}"), &[]), status);
+        assert_eq!(refused["detail"], format!("this cannot be made playable{why}"), "{view}");
+    }
+    assert_eq!(deployment.jobs().len(), 1);
+}
+
+#[test]
+fn a_film_that_unpacks_without_end_is_ended_by_what_its_movie_may_take() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let deployment = Deployment::new(None);
+    deployment.folder.put("library/endless.mkv", unpacks_without_end());
+    let program = deployment.serve(&["--artifacts-mib=16"]);
+    let (job, most) = ended(&deployment, &program, "endless.mkv");
+    let why = "ffmpeg wrote more than the 16777216 bytes that it may";
+    assert_eq!(job["error"], why);
+    is_told(&deployment, &program, "endless.mkv", (422, &format!(": {why}")));
+    assert_eq!(job["attempts"], 1, "it would end in the same way");
+    assert!(most <= 16 << 20, "{most}");
+}
+
+#[test]
+fn a_film_that_shows_without_end_is_ended_by_the_deadline() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let deployment = Deployment::new(None);
+    shows_without_end(&deployment, "endless.mkv");
+    let program = deployment.serve(&["--job-deadline-s=1"]);
+    let (job, _) = ended(&deployment, &program, "endless.mkv");
+    let why = "ffmpeg was not done after 1 s";
+    assert_eq!(job["error"], why);
+    is_told(&deployment, &program, "endless.mkv", (422, &format!(": {why}")));
+    assert_eq!(job["attempts"], job["max_attempts"], "another machine might have been faster");
+}
+
+#[test]
+fn a_film_that_unpacks_to_more_than_the_disk_holds_may_be_asked_for_again() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let deployment = Deployment::new(None);
+    deployment.folder.put("library/endless.mkv", unpacks_without_end());
+    let artifacts = deployment.data().join("artifacts");
+    let Some(_small) = Small::mount(&artifacts, "size=8m") else { return };
+    let program = deployment.serve(&[]);
+    let (job, most) = ended(&deployment, &program, "endless.mkv");
+    let why = job["error"].as_str().expect("a reason");
+    assert!(why.contains("the disk"), "{why}");
+    assert_eq!(job["attempts"], job["max_attempts"], "there might have been room by then");
+    assert!(most <= 8 << 20, "{most}");
+    is_told(&deployment, &program, "endless.mkv", (503, &format!(" at the moment: {why}")));
+}

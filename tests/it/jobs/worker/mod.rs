@@ -1,0 +1,9 @@
+//! Workers: the real program, the real ffmpeg and a database, under failures.
+
+mod crashes; // killed processes
+mod database_outages; // a database that fails for a moment
+mod endless_movies; // small files that claim endless movies
+mod expired_leases; // workers paused for longer than their lease
+mod failures; // jobs that cannot succeed
+mod policy; // automatic renditions
+mod supervision; // the local worker of a server

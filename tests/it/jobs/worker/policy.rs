@@ -1,0 +1,106 @@
+//! Renditions that nobody has asked for: the key `renditions`.
+
+use std::{collections::BTreeSet, fs};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::support::{
+    ffmpeg, folder::Folder, json::json, manifests, program::Program, wait::until_slowly,
+};
+
+/// A film of four seconds in the library of a folder.
+fn film(folder: &Folder, name: &str, size: &str, coded: &str) {
+    let path = folder.path(format!("library/{name}"));
+    let picture = format!("testsrc2=size={size}:rate=25:duration=4");
+    let coded: Vec<_> = coded.split_whitespace().collect();
+    let made = ffmpeg::run(
+        &[
+            &["-f", "lavfi", "-i", &picture],
+            &coded[..],
+            &["-pix_fmt", "yuv420p", "-g", "50", path.to_str().expect("text")],
+        ]
+        .concat(),
+    );
+    made.expect("a film");
+}
+
+/// The sizes of pictures that a title's manifest offers, if it has any.
+fn sizes(program: &Program, title: &str) -> BTreeSet<String> {
+    let url = format!("/v/{title}/index.m3u8");
+    let response = program.get(&url, &[]);
+    if response.status != 200 {
+        assert_eq!(response.status, 422, "{title}");
+        return BTreeSet::new();
+    }
+    let variants = manifests::multivariant(&url, &response.body).variants;
+    variants.into_iter().filter_map(|(_, mut variant)| variant.remove("RESOLUTION")).collect()
+}
+
+/// What has been asked for: titles, and lines of their renditions.
+fn asked(program: &Program) -> BTreeSet<(String, u64)> {
+    let jobs = json(&program.get("/api/jobs", &[]), 200);
+    let asked = |job: &Value| {
+        let lines = job["make"]["rendition"]["rung"]["lines"].as_u64().expect("a rendition");
+        (job["title"].as_str().expect("text").to_owned(), lines)
+    };
+    jobs["jobs"].as_array().expect("a list").iter().map(asked).collect()
+}
+
+/// Plays all its pictures to the end, without a single complaint, and promises so many seconds of them.
+fn plays(program: &Program, title: &str, seconds: u32) {
+    let manifest = program.get(&format!("/v/{title}/manifest.mpd"), &[]);
+    let manifest = String::from_utf8(manifest.body).expect("text");
+    let lasts = format!("mediaPresentationDuration=\"PT{seconds}.000000S\"");
+    assert!(manifest.contains(&lasts), "{title}: {manifest}");
+    for view in ["index.m3u8", "manifest.mpd"] {
+        let url = format!("http://{}/v/{title}/{view}", program.address);
+        let played = ffmpeg::run(&["-xerror", "-i", &url, "-map", "0:v", "-f", "null", "-"]);
+        played.unwrap_or_else(|why| panic!("{url}: {why}"));
+    }
+}
+
+#[test]
+fn the_policy_makes_what_browsers_cannot_play_or_the_ladder_of_every_title() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    fs::create_dir(folder.path("library")).expect("a folder");
+    let sound = "-f lavfi -i sine=sample_rate=48000:duration=2 -c:a aac";
+    film(&folder, "modern.mp4", "640x400", "-c:v libx264 -preset ultrafast");
+    film(&folder, "old.mp4", "192x108", "-c:v mpeg4");
+    film(&folder, "sound.mp4", "192x108", &format!("{sound} -c:v mpeg4"));
+    let policy = |name: &str| {
+        let lines = format!("renditions = \"{name}\"\ndisk_spare_mib = 0\n");
+        folder.put("headwater.toml", lines)
+    };
+    let arguments = ["--config".into(), policy("off"), folder.path("library")];
+    let program = Program::serve(&arguments, &[]);
+    until_slowly("all titles are listed", || {
+        let titles = json(&program.get("/api/titles", &[]), 200);
+        titles["titles"].as_array().is_some_and(|titles| titles.len() == 3)
+    });
+    let take_over = |name: &str| {
+        policy(name);
+        program.signal(Signal::HUP);
+    };
+    let has = |title: &str, expected: &[&str]| {
+        let found = sizes(&program, title);
+        found.iter().map(String::as_str).eq(expected.iter().copied())
+    };
+    assert!(has("old.mp4", &[]) && has("sound.mp4", &[]), "nobody sees them as they are");
+    take_over("unplayable");
+    for old in ["old.mp4", "sound.mp4"] {
+        until_slowly("its pictures can be played", || has(old, &["192x108"]));
+        plays(&program, old, 4);
+    }
+    let mut expected = BTreeSet::from(["old.mp4", "sound.mp4"].map(|old| (old.to_owned(), 108)));
+    assert_eq!(asked(&program), expected, "the other one plays as it is");
+    take_over("all");
+    let ladder = ["384x240", "576x360", "640x400"];
+    until_slowly("the other one has a ladder", || has("modern.mp4", &ladder));
+    plays(&program, "modern.mp4", 4);
+    expected.extend([240, 360].map(|lines| ("modern.mp4".to_owned(), lines)));
+    assert_eq!(asked(&program), expected);
+}

@@ -1,0 +1,418 @@
+//! Renditions that are encoded in pieces: no picture is lost, comes twice or at another time, and the
+//! whole joins its film.
+
+use std::{
+    fs,
+    num::{NonZeroU32, NonZeroU64},
+    path::{Path, PathBuf},
+};
+
+use headwater::{
+    derive::ladder::{
+        encode::{self, Colours, Encoder, Start},
+        join::{self, NoRendition},
+        pieces::Pieces,
+        remux::{Fate, Remux},
+        report::{self, Report},
+        rungs::{self, Coding, Effort, Pictures, Rung},
+        sound,
+    },
+    extent::disk::PlainFile,
+    movie::{Movie, Track, codec::VideoRange},
+    package::renditions::agree,
+};
+
+use crate::support::{
+    clips,
+    ffmpeg::{self, Kind, Seconds},
+    folder::Folder,
+};
+
+const GRID_MS: NonZeroU32 = NonZeroU32::new(1000).unwrap();
+
+/// A film, as the ladder sees it.
+struct Film {
+    path: PathBuf,
+    movie: Movie,
+    file: PlainFile,
+}
+
+impl Film {
+    fn open(path: &Path) -> Self {
+        let file = PlainFile::open(path).expect("a file");
+        let movie = Movie::read(&file, GRID_MS).expect("it is read").expect("a movie");
+        Self { path: path.to_owned(), movie, file }
+    }
+
+    fn track(&self) -> &Track {
+        self.movie.tracks.iter().find(|track| track.is_video()).expect("pictures")
+    }
+
+    fn pieces(&self, piece_ms: u64) -> Pieces {
+        let piece_ms = NonZeroU64::new(piece_ms).expect("a time");
+        Pieces::of(self.track(), &self.file, piece_ms).expect("it is read")
+    }
+
+    fn encoder(&self, lines: u32, coding: Coding) -> Encoder {
+        let pictures = Pictures::of(self.track()).expect("pictures");
+        let rung = Rung::new(&pictures, lines, coding, Effort::Quick).expect("it is smaller");
+        Encoder {
+            rung,
+            colours: Colours::of(&pictures, coding),
+            threads: 1,
+            start: Start::KeyFrame,
+        }
+    }
+
+    /// Encodes all pieces, each by itself, the last first: nothing depends on the one before.
+    fn encode(&self, folder: &Folder, film: &Pieces, encoder: &Encoder) -> Vec<PathBuf> {
+        let numbered = film.pieces.iter().enumerate().rev();
+        let mut files: Vec<PathBuf> = numbered
+            .map(|(number, piece)| {
+                let path = folder.path(format!("piece-{number}.mp4"));
+                let output = path.to_str().expect("text");
+                let arguments = encode::arguments(&self.path, film, piece, encoder, output);
+                let arguments: Vec<_> =
+                    arguments.iter().map(|argument| argument.to_str().expect("text")).collect();
+                ffmpeg::run(&[&["-y"], &arguments[..]].concat()).expect("it is encoded");
+                path
+            })
+            .collect();
+        files.reverse();
+        files
+    }
+
+    /// The rendition of pieces of about so many milliseconds.
+    fn rendition(&self, folder: &Folder, piece_ms: u64, encoder: &Encoder) -> (PathBuf, usize) {
+        let film = self.pieces(piece_ms);
+        let files = self.encode(folder, &film, encoder);
+        let output = folder.path(format!("rendition-{piece_ms}.mp4"));
+        let made = join::join(&film, GRID_MS, &files, &output, |_| true);
+        let made = made.unwrap_or_else(|why| panic!("{}: {why}", self.path.display()));
+        assert_eq!(made.lost, 0);
+        assert_eq!(made.pictures, film.pictures());
+        assert_eq!(made.bytes, fs::metadata(&output).expect("a file").len());
+        (output, files.len())
+    }
+}
+
+/// When the pictures of a file are shown that are shown at all.
+fn times(path: &Path) -> Vec<Seconds> {
+    let path = path.to_str().expect("text");
+    let tracks = ffmpeg::tracks(path).expect("tracks");
+    let track = tracks.iter().find(|track| track.kind == Kind::Video).expect("pictures");
+    let decoded = ffmpeg::decode(path, &[track.index]).expect("it is decoded").remove(0);
+    decoded.frames.into_iter().map(|(time, _)| time).collect()
+}
+
+/// A rendition of a film in some pieces has the same pictures at the same times.
+fn is_seamless(path: &Path, lines: u32, coding: Coding, piece_ms: u64) -> usize {
+    let name = path.display();
+    let film = Film::open(path);
+    let folder = Folder::new();
+    let (output, pieces) = film.rendition(&folder, piece_ms, &film.encoder(lines, coding));
+    let (source, made) = (times(path), times(&output));
+    if source != made {
+        let place = source.iter().zip(&made).position(|(ours, theirs)| ours != theirs);
+        panic!(
+            "{name}: {} pictures and {} in the rendition; the first at another time is {place:?}: \
+             {:?} {:?}",
+            source.len(),
+            made.len(),
+            place.map(|place| (source[place].nanoseconds(), made[place].nanoseconds())),
+            (source.first(), made.first())
+        );
+    }
+    let rendition = Film::open(&output);
+    assert_eq!(agree(&film.movie, &rendition.movie), Ok(()), "{name}");
+    let segments = |film: &Film| -> Vec<i64> {
+        film.track().index.segments.iter().map(|segment| segment.start).collect()
+    };
+    assert_eq!(segments(&film), segments(&rendition), "{name}");
+    assert_eq!(film.track().index.end, rendition.track().index.end, "{name}");
+    assert_eq!(film.track().timescale, rendition.track().timescale, "{name}");
+    // The times of decoding rise, and nothing is shown before.
+    let tracks = ffmpeg::tracks(output.to_str().expect("text")).expect("tracks");
+    let packets = &tracks[0].packets;
+    assert!(packets.is_sorted_by(|a, b| a.dts < b.dts), "{name}");
+    assert!(packets.iter().all(|packet| packet.dts <= Some(packet.pts)), "{name}");
+    pieces
+}
+
+#[test]
+fn every_picture_of_every_kind_of_film_keeps_its_time() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    for (name, pieces) in [
+        ("b-frames.mp4", 3),
+        ("no-b-frames.mp4", 3),
+        ("vfr.mp4", 3),
+        ("negative-ctts.mp4", 3),
+        ("open-gop.mp4", 3),
+        ("irregular-gops.mp4", 3),
+        ("single-key-frame.mp4", 1),
+        ("hevc-hvc1.mp4", 3),
+        ("late-audio.mp4", 3),
+        ("late-video.mp4", 3),
+        ("cut-mid-gop.mp4", 2),
+        ("fragmented.mp4", 3),
+        ("fragmented-sidx.mp4", 3),
+        ("partly-fragmented.mp4", 3),
+        ("portrait.mp4", 3),
+        ("wave.mov", 3),
+        ("av1-opus.mp4", 3),
+        ("vp9.mp4", 3),
+    ] {
+        let made = is_seamless(clips::named(name).path(), 36, Coding::H264, 3000);
+        assert_eq!(made, pieces, "{name}");
+    }
+}
+
+#[test]
+fn a_piece_that_is_decoded_from_further_before_is_the_same() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    for name in ["open-gop.mp4", "irregular-gops.mp4", "fragmented.mp4"] {
+        let film = Film::open(clips::named(name).path());
+        let pieces = film.pieces(3000);
+        let encoder = film.encoder(36, Coding::H264);
+        let encode = |start| {
+            let folder = Folder::new();
+            let files = film.encode(&folder, &pieces, &Encoder { start, ..encoder });
+            for (number, file) in (1..).zip(&files) {
+                let lost = join::check(&pieces, number, GRID_MS, file);
+                assert_eq!(lost.expect("the piece"), 0, "{name}");
+            }
+            files.iter().map(|file| fs::read(file).expect("a file")).collect::<Vec<_>>()
+        };
+        assert!(encode(Start::KeyFrame) == encode(Start::Earlier), "{name}");
+    }
+}
+
+/// A movie of so many seconds, made by ffmpeg.
+fn make(folder: &Folder, name: &str, how: &str) -> PathBuf {
+    let path = folder.path(name);
+    let arguments: Vec<_> = how.split_whitespace().collect();
+    let output = ["-y", path.to_str().expect("text")];
+    ffmpeg::run(&[&arguments[..], &output].concat()).expect("a movie");
+    path
+}
+
+const AVC: &str = "-c:v libx264 -preset ultrafast -crf 30 -pix_fmt yuv420p -g 48 -bf 3";
+
+#[test]
+fn rates_that_no_clock_divides_keep_every_tick() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    for (name, rate) in [("film.mp4", "24000/1001"), ("sport.mp4", "60000/1001")] {
+        let picture = format!("-f lavfi -i testsrc2=size=192x108:rate={rate}:duration=12");
+        let path = make(&folder, name, &format!("{picture} {AVC}"));
+        assert_eq!(is_seamless(&path, 54, Coding::H264, 4000), 3, "{name}");
+    }
+}
+
+#[test]
+fn renditions_in_other_codecs_are_as_seamless() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let path = clips::named("vfr.mp4").path();
+    for coding in [Coding::Hevc, Coding::Av1] {
+        assert_eq!(is_seamless(path, 72, coding, 3000), 3, "{coding}");
+    }
+}
+
+/// How much a rendition looks like its film: the structural similarity of all pictures, on average.
+fn similarity(rendition: &Path, film: &Path) -> f64 {
+    let [rendition, film] = [rendition, film].map(|path| path.to_str().expect("text"));
+    let compared = "[1:v][0:v]scale2ref=flags=bicubic[film][made];[made][film]ssim=stats_file=-";
+    let inputs = ["-i", rendition, "-i", film, "-lavfi", compared, "-f", "null", "/dev/null"];
+    let lines = String::from_utf8(ffmpeg::run(&inputs).expect("it is compared")).expect("text");
+    let all =
+        |line: &str| -> Option<f64> { line.split_once("All:")?.1.split(' ').next()?.parse().ok() };
+    let pictures: Vec<f64> = lines.lines().filter_map(all).collect();
+    assert!(pictures.len() > 100, "{lines}");
+    pictures.iter().sum::<f64>() / pictures.len() as f64
+}
+
+#[test]
+fn a_rendition_in_pieces_looks_as_good_as_one_in_one() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    let film = "-f lavfi -i mandelbrot=size=640x360:rate=25 -t 16";
+    let path = make(&folder, "film.mp4", &format!("{film} {AVC} -crf 16"));
+    let film = Film::open(&path);
+    let encoder = film.encoder(240, Coding::H264);
+    let (whole, one) = film.rendition(&folder, 1_000_000, &encoder);
+    let (joined, several) = film.rendition(&folder, 4000, &encoder);
+    assert_eq!((one, several), (1, 4));
+    let (whole, joined) = (similarity(&whole, &path), similarity(&joined, &path));
+    assert!((whole - joined).abs() < 0.002, "{joined} in pieces, {whole} in one");
+    assert!(joined > 0.9, "{joined}");
+}
+
+#[test]
+fn pieces_that_are_not_those_of_the_film_are_refused() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    let film = Film::open(clips::named("b-frames.mp4").path());
+    let pieces = film.pieces(3000);
+    let files = film.encode(&folder, &pieces, &film.encoder(54, Coding::H264));
+    let output = folder.path("rendition.mp4");
+    let join = |files: &[&PathBuf]| join::join(&pieces, GRID_MS, files, &output, |_| true);
+    let [first, second, third] = &files[..] else { panic!("{files:?}") };
+    let refused = join(&[first, second]).expect_err("a piece is missing");
+    assert!(matches!(refused, NoRendition::Pieces { found: 2, expected: 3 }), "{refused}");
+    let refused = join(&[first, third, second]).expect_err("they are in disorder");
+    assert!(
+        matches!(refused, NoRendition::Pictures { .. } | NoRendition::OtherSegments { .. }),
+        "{refused}"
+    );
+    let other = film.encode(&Folder::new(), &pieces, &film.encoder(36, Coding::H264));
+    assert_eq!(other.len(), 3);
+    let cut = folder.path("cut.mp4");
+    let bytes = fs::read(second).expect("a file");
+    fs::write(&cut, &bytes[..bytes.len() / 2]).expect("a file");
+    let refused = join(&[first, &cut, third]).expect_err("a piece is not whole");
+    assert!(matches!(refused, NoRendition::NoMovie { number: 2, .. }), "{refused}");
+    assert!(!output.exists(), "nothing is written before it is known to be right");
+    let stopped = join::join(&pieces, GRID_MS, &files, &output, |_| false);
+    assert!(matches!(stopped, Err(NoRendition::Stopped)));
+    join(&[first, second, third]).expect("a rendition");
+}
+
+/// A movie of any file, and how it was made.
+fn remuxed(folder: &Folder, path: &Path) -> (PathBuf, Remux) {
+    let path_text = path.to_str().expect("text");
+    let report = ffmpeg::probe(&[&report::ARGUMENTS[..], &[path_text]].concat()).expect("a report");
+    let remux = Remux::of(&Report::read(&report).expect("a report")).expect("a movie");
+    let output = folder.path("movie.mp4");
+    let arguments = remux.arguments(path, output.to_str().expect("text"), 1);
+    let arguments: Vec<_> =
+        arguments.iter().map(|argument| argument.to_str().expect("text")).collect();
+    ffmpeg::run(&[&["-y"], &arguments[..]].concat()).expect("a movie");
+    (output, remux)
+}
+
+#[test]
+fn other_containers_and_codecs_become_movies_that_browsers_play() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    let picture = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=6";
+    let tone = "-f lavfi -i sine=sample_rate=48000:duration=6";
+    folder.put("film.srt", "1\n00:00:01,000 --> 00:00:02,000\nHello\n");
+    let text = folder.path("film.srt");
+    let text = format!("-i {} -c:s srt", text.display());
+    for (name, how, encodes_pictures, encodes_sound) in [
+        ("a.mkv", format!("{picture} {tone} {text} {AVC} -c:a ac3"), false, true),
+        ("b.mkv", format!("{picture} {tone} {AVC} -c:a flac"), false, false),
+        ("a.ts", format!("{picture} {tone} {AVC} -c:a aac"), false, false),
+        ("b.ts", format!("{picture} {tone} -c:v mpeg2video -c:a mp2"), true, true),
+        ("a.avi", format!("{picture} {tone} -c:v mpeg4 -bf 2 -c:a mp3"), true, false),
+        (
+            "a.webm",
+            format!("{picture} {tone} -c:v libvpx -deadline realtime -c:a libvorbis"),
+            true,
+            true,
+        ),
+        ("a.wmv", format!("{picture} {tone} -c:v wmv2 -c:a wmav2"), true, true),
+        ("a.flv", format!("{picture} {tone} {AVC} -c:a aac"), false, false),
+    ] {
+        let source = make(&folder, name, &how);
+        let (path, remux) = remuxed(&folder, &source);
+        assert_eq!(remux.encodes_pictures(), encodes_pictures, "{name}");
+        let is_encoded = |(_, fate): &(u32, Fate)| matches!(fate, Fate::EncodeSound { .. });
+        assert_eq!(remux.streams.iter().any(is_encoded), encodes_sound, "{name}");
+        let film = Film::open(&path);
+        let is_fine = |track: &Track| track.entry.packageable().is_ok();
+        let text = usize::from(name == "a.mkv");
+        assert_eq!(film.movie.tracks.len(), 2 + text, "{name}");
+        assert!(film.movie.tracks.iter().take(2).all(is_fine), "{name}: {:?}", film.movie);
+        assert!(Pictures::of(film.track()).expect("pictures").is_playable, "{name}");
+        let (count, expected) = (times(&path).len(), times(&source).len());
+        assert_eq!(count, expected, "{name}");
+        if name.starts_with("a.") {
+            is_seamless(&path, 54, Coding::H264, 2000);
+        }
+    }
+}
+
+#[test]
+fn a_movie_whose_pictures_nobody_plays_gets_a_rendition_in_its_own_size() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    let picture = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=9";
+    let path = make(&folder, "old.mp4", &format!("{picture} -c:v mpeg4 -bf 2 -g 50"));
+    let film = Film::open(&path);
+    let pictures = Pictures::of(film.track()).expect("pictures");
+    let rungs = rungs::ladder(&pictures, Coding::H264, Effort::Quick);
+    let [own] = rungs[..] else { panic!("{rungs:?}") };
+    assert_eq!((own.width, own.height), (192, 108));
+    let encoder =
+        Encoder { rung: own, colours: Colours::Standard, threads: 1, start: Start::KeyFrame };
+    let (output, pieces) = film.rendition(&folder, 3000, &encoder);
+    assert_eq!(pieces, 3);
+    assert_eq!(times(&output), times(&path));
+}
+
+#[test]
+fn high_dynamic_range_becomes_standard_where_the_codec_has_no_other() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    let high = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=4 -c:v libx265 -preset ultrafast \
+        -pix_fmt yuv420p10le -x265-params log-level=error:keyint=25 -color_primaries bt2020 \
+        -color_trc smpte2084 -colorspace bt2020nc -tag:v hvc1";
+    let film = Film::open(&make(&folder, "high.mp4", high));
+    for (coding, range) in [(Coding::H264, VideoRange::Sdr), (Coding::Hevc, VideoRange::Pq)] {
+        let (output, _) = film.rendition(&folder, 2000, &film.encoder(54, coding));
+        let rendition = Film::open(&output);
+        assert_eq!(Pictures::of(rendition.track()).expect("pictures").range, range, "{coding}");
+    }
+}
+
+#[test]
+fn sound_that_nobody_plays_becomes_aac_and_stays_in_step() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    let picture = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=6";
+    let tone = "-itsoffset 1.5 -f lavfi -i sine=frequency=440:sample_rate=48000:duration=4";
+    let how = format!("{picture} {tone} {AVC} -c:a ac3 -ac 6 -fps_mode passthrough");
+    let film = Film::open(&make(&folder, "film.mp4", &how));
+    let is_sound = |track: &&Track| track.is_audio();
+    let track = film.movie.tracks.iter().find(is_sound).expect("sound");
+    assert!(sound::is_encodable(track));
+    let output = folder.path("sound.mp4");
+    let output = output.to_str().expect("text");
+    let arguments = sound::arguments(&film.path, track, output);
+    let arguments: Vec<_> =
+        arguments.iter().map(|argument| argument.to_str().expect("text")).collect();
+    ffmpeg::run(&[&["-y"], &arguments[..]].concat()).expect("sound");
+    let made = Film::open(Path::new(output));
+    let [made] = &made.movie.tracks[..] else { panic!("{:?}", made.movie) };
+    assert!(sound::is_playable(made));
+    assert_eq!(made.index.segments[0].start, 0);
+    // When the tone is heard first, and when all is over.
+    let raw = ["-i", output, "-ac", "1", "-ar", "48000", "-f", "s16le", "-"];
+    let samples = ffmpeg::run(&raw).expect("samples");
+    let samples = samples.chunks_exact(2).map(|sample| i16::from_le_bytes([sample[0], sample[1]]));
+    let heard = samples.clone().position(|sample| sample.unsigned_abs() > 200).expect("a tone");
+    let (heard_ms, lasts_ms) = (heard / 48, samples.len() / 48);
+    assert!((1490..1515).contains(&heard_ms), "{heard_ms}");
+    assert!((5450..5600).contains(&lasts_ms), "{lasts_ms}");
+}

@@ -1,0 +1,295 @@
+//! Files that are no movies, made playable by the real program and its worker when they are first asked
+//! for.
+
+use std::{collections::BTreeMap, fs, net::TcpListener, path::PathBuf};
+
+use serde_json::Value;
+
+use crate::support::{
+    client::Response,
+    clips,
+    ffmpeg::{self, Kind},
+    folder::Folder,
+    json,
+    program::Program,
+    wait::until,
+};
+
+const PICTURE: &str = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=6";
+const TONE: &str = "-f lavfi -i sine=sample_rate=48000:duration=6";
+const AVC: &str = "-c:v libx264 -preset ultrafast -crf 30 -pix_fmt yuv420p -g 48 -bf 3";
+
+/// What a Matroska file begins with.
+const EBML: &[u8] = b"\x1A\x45\xDF\xA3";
+
+/// A file of six seconds, by ffmpeg.
+fn make(folder: &Folder, name: &str, how: &str) -> PathBuf {
+    let path = folder.path(name);
+    let arguments = format!("{PICTURE} {TONE} {how}");
+    let arguments: Vec<_> = arguments.split_whitespace().collect();
+    ffmpeg::run(&[&["-y"], &arguments[..], &[path.to_str().expect("text")]].concat()).expect(name);
+    path
+}
+
+fn serve(folder: &Folder) -> Program {
+    Program::serve(&[folder.path("")], &[])
+}
+
+/// The sentence of a problem document.
+fn detail(response: &Response) -> String {
+    assert_eq!(response.field("content-type"), Some("application/problem+json"));
+    let problem: Value = serde_json::from_slice(&response.body).expect("JSON");
+    problem["detail"].as_str().expect("a sentence").to_owned()
+}
+
+/// The answer to a first request, which must be that it is being made; and then the one that there is
+/// when that has ended.
+fn once_made(program: &Program, url: &str) -> Response {
+    let first = program.get(url, &[]);
+    assert_eq!(first.status, 503, "{url}");
+    is_being_made(&first);
+    let mut client = program.connect();
+    let mut last = first;
+    until("it is made, or cannot be", || {
+        last = client.request("GET", url, &[]);
+        last.status != 503
+    });
+    last
+}
+
+/// Says how far it is, which job it is, and when to ask again.
+fn is_being_made(response: &Response) {
+    let after: u64 = response.field("retry-after").expect("a time").parse().expect("seconds");
+    assert!((1..=10).contains(&after), "{after}");
+    assert_eq!(response.field("cache-control"), Some("no-store"));
+    let detail = detail(response);
+    let percent = detail.strip_prefix("this is being made playable: ");
+    let percent = percent.and_then(|rest| rest.strip_suffix(" %")).expect("a percentage");
+    assert!(percent.parse::<u8>().expect("a number") < 100, "{detail}");
+    let problem: Value = serde_json::from_slice(&response.body).expect("JSON");
+    assert!(problem["job"].is_string(), "{problem}");
+}
+
+fn url(program: &Program, target: &str) -> String {
+    format!("http://{}{target}", program.address)
+}
+
+/// Plays to the end by HLS, by DASH and as one file, without a single complaint.
+fn plays(program: &Program, title: &str) {
+    for view in ["index.m3u8", "manifest.mpd", "play.mp4"] {
+        let url = url(program, &format!("/v/{title}/{view}"));
+        let played = ffmpeg::run(&["-xerror", "-i", &url, "-f", "null", "-"]);
+        played.unwrap_or_else(|why| panic!("{url}: {why}"));
+    }
+}
+
+/// The pictures that a decoder shows.
+fn pictures(input: &str) -> usize {
+    let tracks = ffmpeg::tracks(input).expect("tracks");
+    let track = tracks.iter().find(|track| track.kind == Kind::Video).expect("pictures");
+    ffmpeg::decode(input, &[track.index]).expect("decoded").remove(0).frames.len()
+}
+
+/// The samples of each track, by their digests.
+fn samples(input: &str) -> BTreeMap<String, Vec<String>> {
+    let listed = ["-i", input, "-map", "0:v", "-map", "0:a", "-c", "copy", "-f", "framehash", "-"];
+    let listed = String::from_utf8(ffmpeg::run(&listed).expect("a list")).expect("text");
+    let mut samples: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for line in listed.lines().filter(|line| !line.starts_with('#')) {
+        let fields: Vec<_> = line.split(',').map(str::trim).collect();
+        samples.entry(fields[0].to_owned()).or_default().push(fields[5].to_owned());
+    }
+    samples
+}
+
+#[test]
+fn matroska_is_made_playable_without_touching_a_sample() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    let source = make(&folder, "film.mkv", &format!("{AVC} -c:a aac"));
+    let program = serve(&folder);
+    // Who lists a library looks at pictures, and that must not have all of it made.
+    assert_eq!(program.get("/v/film.mkv/poster.jpg", &[]).status, 404);
+    let manifest = once_made(&program, "/v/film.mkv/index.m3u8");
+    let manifest = String::from_utf8(manifest.body).expect("text");
+    assert!(manifest.contains("CODECS=\"avc1."), "{manifest}");
+    plays(&program, "film.mkv");
+    let (ours, theirs) =
+        (samples(&url(&program, "/v/film.mkv/play.mp4")), samples(source.to_str().expect("text")));
+    assert_eq!(ours, theirs);
+    assert_eq!(theirs.values().map(Vec::len).min(), Some(150));
+    for (view, media_type) in [
+        ("poster.jpg", "image/jpeg"),
+        ("thumbnail.webp?time=3", "image/webp"),
+        ("storyboard.vtt", "text/vtt; charset=utf-8"),
+        ("storyboard.jpg", "image/jpeg"),
+    ] {
+        let made = program.get(&format!("/v/film.mkv/{view}"), &[]);
+        assert_eq!(made.status, 200, "{view}");
+        assert_eq!(made.field("content-type"), Some(media_type), "{view}");
+    }
+    // What is told of the file is told of the file itself.
+    let report = program.get("/v/film.mkv/inspect", &[]);
+    let report = json::json(&report, 200);
+    assert_eq!(report["playable"], false, "{report}");
+}
+
+#[test]
+fn what_browsers_do_not_decode_is_encoded() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    let films = [
+        ("a.avi", "-c:v mpeg4 -bf 2 -c:a mp3".to_owned(), "mp4a.40.34"),
+        ("a.ts", format!("{AVC} -c:a ac3"), "mp4a.40.2"),
+        ("a.flv", format!("{AVC} -c:a aac"), "mp4a.40.2"),
+        ("a.wmv", "-c:v wmv2 -c:a wmav2".to_owned(), "mp4a.40.2"),
+    ];
+    let sources = films.each_ref().map(|(name, how, _)| make(&folder, name, how));
+    let program = serve(&folder);
+    for ((name, _, sound), source) in films.iter().zip(sources) {
+        let manifest = once_made(&program, &format!("/v/{name}/index.m3u8"));
+        let manifest = String::from_utf8(manifest.body).expect("text");
+        assert!(manifest.contains("CODECS=\"avc1."), "{name}: {manifest}");
+        assert!(manifest.contains(sound), "{name}: {manifest}");
+        plays(&program, name);
+        let played = pictures(&url(&program, &format!("/v/{name}/index.m3u8")));
+        assert_eq!(played, pictures(source.to_str().expect("text")), "{name}");
+    }
+}
+
+#[test]
+fn what_was_made_playable_has_renditions_and_the_subtitles_of_its_file() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    let text = folder.put("text.srt", "1\n00:00:01,000 --> 00:00:02,000\nHello\n");
+    let text = format!("-i {} -map 0 -map 1 -map 2 -c:s srt", text.display());
+    make(&folder, "film.mkv", &format!("{text} {AVC} -c:a aac"));
+    let program = serve(&folder);
+    let wish = r#"{"kind":"rendition","title":"film.mkv","height":54,"codec":"h264"}"#;
+    let wish = |status| {
+        let mut client = program.connect();
+        client.send(json::post("/api/jobs", wish));
+        json::read(&mut client).status == status
+    };
+    assert!(wish(503), "there is nothing yet of which it could be made");
+    until("the movie is there, and its rendition is taken on", || wish(202));
+    let mut manifest = String::new();
+    until("the rendition is part of the title", || {
+        let response = program.get("/v/film.mkv/index.m3u8", &[]);
+        manifest = String::from_utf8(response.body).expect("text");
+        manifest.contains("RESOLUTION=96x54")
+    });
+    assert!(manifest.contains("TYPE=SUBTITLES"), "{manifest}");
+    plays(&program, "film.mkv");
+}
+
+#[test]
+fn what_nothing_can_be_made_of_says_why() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    let garbage: Vec<u8> =
+        (0..200_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    folder.put("garbage.mkv", &garbage);
+    folder.put("begins-well.mkv", [EBML, &garbage].concat());
+    let text = "-map 2 -c:s srt";
+    let words = folder.put("words.srt", "1\n00:00:01,000 --> 00:00:02,000\nHello\n");
+    make(&folder, "words.mkv", &format!("-i {} {text}", words.display()));
+    let program = serve(&folder);
+    let refused = program.get("/v/garbage.mkv/index.m3u8", &[]);
+    assert_eq!(refused.status, 422);
+    assert_eq!(detail(&refused), "this is no MP4 or MOV file, and of no other kind that is read");
+    for (title, why) in [
+        ("begins-well.mkv", "Invalid data found"),
+        ("words.mkv", "the file has neither pictures nor sound"),
+    ] {
+        let refused = once_made(&program, &format!("/v/{title}/manifest.mpd"));
+        assert_eq!(refused.status, 422, "{title}");
+        let detail = detail(&refused);
+        assert!(detail.starts_with("this cannot be made playable: "), "{detail}");
+        assert!(detail.contains(why), "{detail}");
+        assert!(!detail.contains(folder.path("").to_str().expect("text")), "{detail}");
+        // The file as it is stays what it is.
+        assert_eq!(program.get(&format!("/media/{title}"), &[]).status, 200);
+    }
+}
+
+#[test]
+fn a_list_of_other_files_is_never_followed() {
+    let folder = Folder::new();
+    let secret = folder.put("secret.txt", "a secret");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.set_nonblocking(true).expect("a socket");
+    let address = listener.local_addr().expect("an address");
+    let entries = format!("file://{}\n#EXTINF:1,\nhttp://{address}/a.ts\n", secret.display());
+    folder.put("list.avi", format!("#EXTM3U\n#EXTINF:1,\n{entries}"));
+    folder.put("list.ts", format!("ffconcat version 1.0\nfile {}\n", secret.display()));
+    let program = serve(&folder);
+    for (title, what) in [("list.avi", "a playlist"), ("list.ts", "a concatenation")] {
+        for view in ["index.m3u8", "play.mp4", "poster.jpg"] {
+            let refused = program.get(&format!("/v/{title}/{view}"), &[]);
+            assert_eq!(refused.status, 422, "{title}/{view}");
+            let detail = detail(&refused);
+            let why =
+                format!("it is {what}, which names other files, and those are never followed");
+            assert!(detail.ends_with(&why), "{detail}");
+        }
+    }
+    let jobs = json::json(&program.get("/api/jobs", &[]), 200);
+    assert_eq!(jobs["jobs"], serde_json::json!([]), "nothing was begun");
+    let asked = listener.accept().expect_err("nobody came");
+    assert_eq!(asked.kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[test]
+fn movies_play_without_a_database_and_without_ffmpeg_and_the_rest_says_what_is_missing() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    fs::copy(clips::named("b-frames.mp4").path(), folder.path("film.mp4")).expect("a copy");
+    folder.put("film.mkv", [EBML, &[0; 1000]].concat());
+    for (name, value, missing) in [
+        ("HEADWATER_DATABASE", "postgres://nobody@127.0.0.1:1/nothing", "there is no database"),
+        ("PATH", "/nowhere", "ffmpeg is not installed"),
+    ] {
+        let program = Program::serve(&[folder.path("")], &[(name, value)]);
+        assert_eq!(program.get("/v/film.mp4/index.m3u8", &[]).status, 200, "{name}");
+        let refused = program.get("/v/film.mkv/index.m3u8", &[]);
+        assert_eq!(refused.status, 503, "{name}");
+        assert!(refused.field("retry-after").is_some(), "{name}");
+        let detail = detail(&refused);
+        assert!(detail.contains(missing), "{detail}");
+    }
+}
+
+#[test]
+fn who_ends_the_making_of_a_movie_is_not_overruled_by_who_asks_again() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    make(&folder, "film.mkv", &format!("{AVC} -c:a aac"));
+    // Nobody works here, so that it stays where it is.
+    let program = Program::serve(&[folder.path("")], &[("HEADWATER_WORKER", "false")]);
+    let ask = || program.get("/v/film.mkv/index.m3u8", &[]);
+    let first = json::json(&ask(), 503);
+    assert_eq!(json::json(&ask(), 503)["job"], first["job"], "it is one job, whoever asks");
+    let job = format!("/api/jobs/{}", first["job"].as_str().expect("a job"));
+    let mut client = program.connect();
+    client.send(json::post(&format!("{job}/cancel"), ""));
+    assert_eq!(json::read(&mut client).status, 200);
+    let refused = ask();
+    assert_eq!(refused.status, 422);
+    assert_eq!(detail(&refused), "this cannot be made playable: it was cancelled");
+    client.send(json::post(&format!("{job}/retry"), ""));
+    assert_eq!(json::read(&mut client).status, 200);
+    assert_eq!(json::json(&ask(), 503)["job"], first["job"]);
+}

@@ -1,0 +1,329 @@
+//! The sandbox, proven by trying: as root, too, where the tests run as root.
+//!
+//! Shells and tools of the system are run in the place of ffmpeg, and what they complain about is what
+//! the log of a job would have.
+
+use std::{
+    net::TcpListener,
+    os::unix::process::ExitStatusExt as _,
+    path::{Path, PathBuf},
+    process::{Output, Stdio},
+};
+
+use headwater::{
+    cli::find_program,
+    derive::sandbox::{Confinement, Policy},
+};
+
+use crate::support::folder::Folder;
+
+/// This program as the helper.
+pub const HELPER: &str = env!("CARGO_BIN_EXE_headwater");
+
+/// A folder with what may be read (`given`), what may not (`secret`), and what is written (`out`).
+struct Place(Folder);
+
+impl Place {
+    fn new() -> Self {
+        let folder = Folder::new();
+        folder.put("given", "given bytes");
+        folder.put("secret", "secret bytes");
+        std::fs::create_dir(folder.path("out")).unwrap();
+        Self(folder)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path(name)
+    }
+
+    fn confinement(&self, program: &str, arguments: &[&str]) -> Confinement {
+        let program = find_program(program).expect("a program that every machine has");
+        let arguments = arguments.iter().map(Into::into);
+        Confinement {
+            policy: Policy::Required,
+            reads: vec![self.path("given")],
+            writes: Some(self.path("out")),
+            memory_bytes: 256 << 20,
+            file_bytes: 1 << 20,
+            cpu_s: 20,
+            only_spare: false,
+            parent: std::process::id().try_into().ok(),
+            program: std::iter::once(program.into()).chain(arguments).collect(),
+        }
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> Output {
+        run(&self.confinement(program, arguments), &self.path("out"))
+    }
+
+    /// What bash says of a script, which must fail.
+    fn refused(&self, script: &str) -> String {
+        let output = self.run("bash", &["-c", script]);
+        assert!(!output.status.success(), "it was allowed: {script}");
+        said(&output.stderr)
+    }
+}
+
+fn run(confinement: &Confinement, folder: &Path) -> Output {
+    let mut command = confinement.command(HELPER.as_ref());
+    command.current_dir(folder).stdin(Stdio::null()).output().expect("the helper runs")
+}
+
+fn said(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn the_given_file_is_read_and_the_folder_is_written() {
+    let place = Place::new();
+    let given = place.path("given");
+    let script =
+        format!("read -r line < {}; echo \"$line\" > made; mapfile < made", given.display());
+    let output = place.run("bash", &["-c", &script]);
+    // `read` fails at the end of a file without a newline; what was read is there all the same.
+    assert_eq!(said(&output.stderr), "");
+    assert_eq!(std::fs::read_to_string(place.path("out/made")).unwrap(), "given bytes\n");
+}
+
+#[test]
+fn reading_outside_is_refused() {
+    let place = Place::new();
+    let secret = place.path("secret");
+    for file in [secret.to_str().unwrap(), "/etc/passwd", "/proc/1/environ", "/proc/self/maps"] {
+        let output = place.run("cat", &[file]);
+        assert_eq!(said(&output.stdout), "");
+        assert!(said(&output.stderr).contains(&format!("{file}: Permission denied")), "{output:?}");
+    }
+    let output = place.run("ls", &["/"]);
+    assert!(said(&output.stderr).contains("Permission denied"), "{output:?}");
+}
+
+#[test]
+fn writing_outside_is_refused() {
+    let place = Place::new();
+    let (given, secret) = (place.path("given"), place.path("secret"));
+    for script in [
+        format!("echo > {}", place.path("new").display()),
+        format!("echo > {}", given.display()),
+        format!("echo >> {}", secret.display()),
+        "echo > /dev/shm/headwater-new".into(),
+    ] {
+        let said = place.refused(&script);
+        assert!(said.contains("Permission denied"), "{script}: {said}");
+    }
+    let moved = place.run("mv", &[secret.to_str().unwrap(), "taken"]);
+    assert!(said(&moved.stderr).contains("Permission denied"), "{moved:?}");
+    let removed = place.run("rm", &["-f", secret.to_str().unwrap()]);
+    assert!(said(&removed.stderr).contains("Permission denied"), "{removed:?}");
+    assert_eq!(std::fs::read_to_string(secret).unwrap(), "secret bytes");
+    assert_eq!(std::fs::read_to_string(given).unwrap(), "given bytes");
+}
+
+/// Landlock does not look at these.
+#[test]
+fn modes_owners_and_times_are_not_changed() {
+    let place = Place::new();
+    let given = place.path("given");
+    let given = given.to_str().unwrap();
+    for (program, arguments) in [
+        ("chmod", ["666", given]),
+        ("chown", ["0:0", given]),
+        ("touch", ["-cd@1", given]),
+        ("truncate", ["-s0", given]),
+    ] {
+        let output = place.run(program, &arguments);
+        let said = said(&output.stderr);
+        let is_named =
+            ["Operation not permitted", "Permission denied"].iter().any(|w| said.contains(w));
+        assert!(!output.status.success() && is_named, "{program}: {output:?}");
+    }
+}
+
+#[test]
+fn the_network_is_refused() {
+    let place = Place::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    for protocol in ["tcp", "udp"] {
+        let said = place.refused(&format!("exec 3<> /dev/{protocol}/127.0.0.1/{port}"));
+        assert!(said.contains("Operation not permitted"), "{said}");
+    }
+    let error = listener.accept().expect_err("nobody came");
+    assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[test]
+fn another_process_is_refused() {
+    let place = Place::new();
+    for script in ["(:)", ": | :", ": &"] {
+        let output = place.run("bash", &["-c", script]);
+        let said = said(&output.stderr);
+        assert!(said.contains("fork: Operation not permitted"), "{script}: {output:?}");
+    }
+}
+
+#[test]
+fn signals_to_others_are_refused() {
+    let place = Place::new();
+    let pid = std::process::id();
+    for script in [format!("kill -0 {pid}"), "kill -0 1".into(), format!("kill -9 -{pid}")] {
+        let said = place.refused(&script);
+        assert!(said.contains("Operation not permitted"), "{script}: {said}");
+    }
+    // To oneself they are not: that is how a program aborts.
+    let output = place.run("bash", &["-c", "kill -TERM $$"]);
+    assert_eq!(output.status.signal(), Some(15), "{output:?}");
+}
+
+#[test]
+fn mounts_and_namespaces_are_refused() {
+    let place = Place::new();
+    for (program, arguments) in
+        [("mount", &["-t", "tmpfs", "none", "/mnt"] as &[&str]), ("unshare", &["-U", "true"])]
+    {
+        let output = place.run(program, arguments);
+        let said = said(&output.stderr).to_lowercase();
+        let is_named = ["not permitted", "permission denied", "must be superuser"];
+        let is_named = is_named.iter().any(|words| said.contains(words));
+        assert!(!output.status.success() && is_named, "{program}: {output:?}");
+    }
+}
+
+/// Calls for which there is no tool, one by one, by Perl: each in a process of its own.
+#[test]
+fn calls_of_the_kernel_are_refused_by_number_and_arguments() {
+    use libc::{ENOSYS, EPERM};
+    let place = Place::new();
+    if find_program("perl").is_none() {
+        eprintln!("this test did not run: perl is not installed");
+        return;
+    }
+    let given = place.path("given");
+    let emptying = format!("-100, $ARGV[0], {}", libc::O_RDONLY | libc::O_TRUNC);
+    let shared = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+    let shared = format!("0, 4096, 3, {shared}, -1, 0");
+    let typing = format!("0, {}, 0", libc::TIOCSTI);
+    let user = libc::CLONE_NEWUSER.to_string();
+    let server = std::process::id();
+    let (limits, memory) = (format!("{server}, 7, 0, 0"), format!("{server}, 0, 0, 0, 0, 0"));
+    let tracing = format!("16, {server}, 0, 0");
+    for (name, call, arguments, errno) in [
+        ("socket of the machine", libc::SYS_socket, "1, 1, 0", EPERM),
+        ("socket of the kernel", libc::SYS_socket, "16, 3, 0", EPERM),
+        ("pair of sockets", libc::SYS_socketpair, "1, 1, 0, 0", EPERM),
+        ("process", libc::SYS_clone, "17, 0, 0, 0, 0", EPERM),
+        ("process by the newer call", libc::SYS_clone3, "0, 0", ENOSYS),
+        ("ring of calls", libc::SYS_io_uring_setup, "1, 0", ENOSYS),
+        ("file by the newer call", libc::SYS_openat2, "0, 0, 0, 0", ENOSYS),
+        ("mode by the newer call", 452, "0, 0, 0, 0", ENOSYS),
+        ("another group", libc::SYS_setpgid, "0, 0", EPERM),
+        ("another session", libc::SYS_setsid, "", EPERM),
+        ("outliving the server", libc::SYS_prctl, "1, 0", EPERM),
+        ("limits of the server", libc::SYS_prlimit64, &limits, EPERM),
+        ("memory of the server", libc::SYS_process_vm_readv, &memory, EPERM),
+        ("tracing the server", libc::SYS_ptrace, &tracing, EPERM),
+        ("signals by files", libc::SYS_fcntl, "0, 8, 1", EPERM),
+        ("files in memory", libc::SYS_memfd_create, "$ARGV[0], 0", EPERM),
+        ("shared memory", libc::SYS_shmget, "0, 4096, 0", EPERM),
+        ("shared mappings", libc::SYS_mmap, &shared, EPERM),
+        ("emptying by opening", libc::SYS_openat, &emptying, EPERM),
+        ("files by handles", libc::SYS_open_by_handle_at, "0, 0, 0", EPERM),
+        ("programs in the kernel", libc::SYS_bpf, "0, 0, 0", EPERM),
+        ("faults of pages", libc::SYS_userfaultfd, "0", EPERM),
+        ("keys", libc::SYS_keyctl, "0, 0", EPERM),
+        ("a mount", libc::SYS_mount, "0, $ARGV[0], 0, 0, 0", EPERM),
+        ("another root", libc::SYS_chroot, "$ARGV[0]", EPERM),
+        ("a namespace", libc::SYS_unshare, &user, EPERM),
+        ("a terminal's input", libc::SYS_ioctl, &typing, EPERM),
+        #[cfg(target_arch = "x86_64")]
+        ("socket by its x32 number", libc::SYS_socket | 0x4000_0000, "1, 1, 0", EPERM),
+    ] {
+        let separator = if arguments.is_empty() { "" } else { ", " };
+        let script = format!("print syscall({call}{separator}{arguments}), ' ', $! + 0");
+        let output = place.run("perl", &["-e", &script, given.to_str().unwrap()]);
+        assert_eq!(said(&output.stdout), format!("-1 {errno}"), "{name}: {output:?}");
+    }
+    assert_eq!(std::fs::read_to_string(given).unwrap(), "given bytes");
+}
+
+#[test]
+fn memory_is_limited() {
+    let place = Place::new();
+    // A string of a GiB, in a process that may have a quarter of that.
+    let said = place.refused("printf -v hoard '%01073741824d' 0");
+    let is_named = ["cannot allocate", "Cannot allocate memory"].iter().any(|w| said.contains(w));
+    assert!(is_named, "{said}");
+}
+
+#[test]
+fn a_file_that_grows_too_large_ends_the_program() {
+    let place = Place::new();
+    let output = place.run("dd", &["if=/dev/urandom", "of=made", "bs=65536"]);
+    // 25 is SIGXFSZ.
+    assert_eq!(output.status.signal(), Some(25), "{output:?}");
+    assert_eq!(std::fs::metadata(place.path("out/made")).unwrap().len(), 1 << 20);
+}
+
+#[test]
+fn processor_time_is_limited() {
+    let place = Place::new();
+    let mut confinement = place.confinement("bash", &["-c", "while :; do :; done"]);
+    confinement.cpu_s = 1;
+    let output = run(&confinement, &place.path("out"));
+    // 24 is SIGXCPU.
+    assert_eq!(output.status.signal(), Some(24), "{output:?}");
+}
+
+#[test]
+fn no_privilege_is_left_but_that_of_reading_and_none_comes_back() {
+    let place = Place::new();
+    let mut confinement = place.confinement("cat", &["/proc/self/status"]);
+    confinement.reads.push("/proc".into());
+    let output = run(&confinement, &place.path("out"));
+    let status = said(&output.stdout);
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("{name} in {output:?}")).trim().to_owned()
+    };
+    // 4 is CAP_DAC_READ_SEARCH.
+    for name in ["CapPrm:", "CapEff:"] {
+        assert_eq!(u64::from_str_radix(&field(name), 16).unwrap() & !4, 0, "{name}");
+    }
+    assert_eq!(field("CapInh:"), "0000000000000000");
+    assert_eq!((field("NoNewPrivs:"), field("Seccomp:")), ("1".into(), "2".into()));
+}
+
+#[test]
+fn who_is_no_longer_the_childs_parent_has_nothing_run() {
+    let place = Place::new();
+    let mut confinement = place.confinement("true", &[]);
+    confinement.parent = Some(1);
+    let output = run(&confinement, &place.path("out"));
+    assert_eq!(output.status.code(), Some(125));
+    assert_eq!(
+        said(&output.stderr),
+        "headwater sandbox: the server that asked for this has ended\n"
+    );
+}
+
+#[test]
+fn without_a_program_it_says_what_this_kernel_can() {
+    let place = Place::new();
+    let mut confinement = place.confinement("true", &[]);
+    confinement.program.clear();
+    assert_eq!(said(&run(&confinement, &place.path("out")).stdout), "landlock seccomp\n");
+    confinement.policy = Policy::Off;
+    assert_eq!(said(&run(&confinement, &place.path("out")).stdout), "\n");
+}
+
+#[test]
+fn without_a_policy_memory_stays_limited_and_files_do_not() {
+    let place = Place::new();
+    let mut confinement = place.confinement("cat", &[place.path("secret").to_str().unwrap()]);
+    confinement.policy = Policy::Off;
+    assert_eq!(said(&run(&confinement, &place.path("out")).stdout), "secret bytes");
+    let mut confinement = place.confinement("bash", &["-c", "printf -v x '%01073741824d' 0"]);
+    confinement.policy = Policy::Off;
+    assert!(!run(&confinement, &place.path("out")).status.success());
+}

@@ -1,0 +1,241 @@
+//! `?follow`: files that grow while they are sent.
+
+use std::{
+    fs::{self, File},
+    io::{ErrorKind, Write as _},
+    net::Shutdown,
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, UNIX_EPOCH},
+};
+
+use headwater::cli::find_program;
+
+use crate::support::{
+    client::{Broken, Client, Response, head},
+    folder::{Folder, pattern},
+    server::{Serving, serve_with},
+    wait::until,
+};
+
+/// Nothing ends by itself.
+const ENDLESS: &str = "follow_idle_s = 86400\nfollow_closed_s = 86400";
+
+const TARGET: &str = "/media/a.mp4?follow";
+
+/// A served folder with a file of so many bytes, whose changes are heard of.
+fn one_file(length: usize, configuration: &str) -> (Folder, Serving) {
+    let folder = Folder::new();
+    folder.put("a.mp4", pattern(length));
+    let serving = serve_with(&[folder.path("")], configuration);
+    serving.until_watching(&folder);
+    (folder, serving)
+}
+
+/// As [`one_file`], but of a file that was finished long ago: its answers end at once.
+fn one_old_file(length: usize) -> (Folder, Serving) {
+    let (folder, serving) = one_file(length, ENDLESS);
+    let file = File::options().write(true).open(folder.path("a.mp4"));
+    let time = UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    file.and_then(|file| file.set_modified(time)).expect("a time");
+    (folder, serving)
+}
+
+fn append_to(path: &Path) -> File {
+    File::options().append(true).open(path).expect("the file")
+}
+
+/// Begins to follow, and reads so many bytes.
+fn follow(serving: &Serving, length: usize) -> Client {
+    let mut client = serving.connect();
+    client.send(head("GET", TARGET, &[]));
+    is_a_followed_head(&client.read_head().expect("a head"));
+    read_chunked(&mut client, &pattern(length));
+    client
+}
+
+/// Reads what is expected next, in however many chunks.
+fn read_chunked(client: &mut Client, expected: &[u8]) {
+    let mut read = Vec::new();
+    while read.len() < expected.len() {
+        let chunk = client.read_chunk().expect("a chunk");
+        assert!(!chunk.is_empty(), "ended after {} bytes", read.len());
+        read.extend(chunk);
+    }
+    assert!(read == expected, "other bytes than those of the file");
+}
+
+fn is_a_followed_head(head: &Response) {
+    assert_eq!(head.status, 200);
+    assert_eq!(head.field("content-type"), Some("video/mp4"));
+    assert_eq!(head.field("cache-control"), Some("no-store"));
+    for name in ["etag", "last-modified", "accept-ranges", "content-range", "content-length"] {
+        assert_eq!(head.field(name), None, "{name} promises what is not known");
+    }
+}
+
+#[test]
+fn a_growing_file_is_sent_as_it_grows_and_ends_when_its_writer_closes_it() {
+    let (folder, serving) = one_file(100_000, "follow_idle_s = 86400\nfollow_closed_s = 0");
+    let mut writer = append_to(&folder.path("a.mp4"));
+    let mut client = follow(&serving, 100_000);
+    let whole = pattern(100_000 + 50 * 30_000);
+    for part in whole[100_000..].chunks(30_000) {
+        writer.write_all(part).expect("written");
+        read_chunked(&mut client, part);
+    }
+    drop(writer);
+    assert_eq!(client.read_chunk(), Ok(Vec::new()), "the end");
+    assert_eq!(client.request("GET", "/healthz", &[]).status, 200, "the connection is kept");
+}
+
+#[test]
+fn many_followers_of_one_file_all_get_all_of_it() {
+    let (folder, serving) = one_file(10, "follow_idle_s = 86400\nfollow_closed_s = 1");
+    let mut writer = append_to(&folder.path("a.mp4"));
+    let mut clients: Vec<_> = (0..20).map(|_| follow(&serving, 10)).collect();
+    let whole = pattern(50_000);
+    writer.write_all(&whole[10..]).expect("written");
+    drop(writer);
+    for client in &mut clients {
+        read_chunked(client, &whole[10..]);
+        assert_eq!(client.read_chunk(), Ok(Vec::new()), "the end");
+    }
+}
+
+#[test]
+fn it_ends_when_the_file_has_not_grown_for_a_while_though_it_is_open() {
+    let (folder, serving) = one_file(1000, "follow_idle_s = 1\nfollow_closed_s = 86400");
+    let _writer = append_to(&folder.path("a.mp4"));
+    assert_eq!(serving.get(TARGET, &[]).body, pattern(1000));
+}
+
+#[test]
+fn truncation_cuts_it_and_is_counted() {
+    let (folder, serving) = one_file(1000, ENDLESS);
+    let mut client = follow(&serving, 1000);
+    append_to(&folder.path("a.mp4")).set_len(500).expect("truncated");
+    assert_eq!(client.read_chunk(), Err(Broken::Body(0)));
+    assert_eq!(serving.metric("headwater_body_cuts_total{reason=\"truncated\"}"), 1);
+}
+
+#[test]
+fn it_ends_when_the_file_is_replaced_or_removed() {
+    let (folder, serving) = one_file(1000, ENDLESS);
+    let (path, beside) = (folder.path("a.mp4"), folder.put("a.part", pattern(2000)));
+    let mut client = follow(&serving, 1000);
+    fs::rename(beside, &path).expect("replaced");
+    assert_eq!(client.read_chunk(), Ok(Vec::new()), "the end, and none of the other file");
+    until("the other file is served", || serving.get("/media/a.mp4", &[]).body.len() == 2000);
+    let mut client = follow(&serving, 2000);
+    fs::remove_file(path).expect("removed");
+    assert_eq!(client.read_chunk(), Ok(Vec::new()), "the end");
+}
+
+#[test]
+fn range_and_preconditions_are_ignored_and_head_promises_no_length() {
+    let (_folder, serving) = one_old_file(1000);
+    for field in ["Range: bytes=1-2", "If-None-Match: *", "If-Match: \"other\"", "If-Range: \"x\""]
+    {
+        let response = serving.get(TARGET, &[field]);
+        is_a_followed_head(&response);
+        assert_eq!(response.body, pattern(1000), "{field}");
+    }
+    let mut client = serving.connect();
+    for _ in 0..2 {
+        is_a_followed_head(&client.request("HEAD", TARGET, &[]));
+    }
+    for query in ["follow=1", "follow=true", "a=b&follow"] {
+        is_a_followed_head(&client.request("GET", &format!("/media/a.mp4?{query}"), &[]));
+    }
+    for query in ["follow=0", "following", "unfollow=1"] {
+        let response = client.request("GET", &format!("/media/a.mp4?{query}"), &[]);
+        assert_eq!(response.field("content-length"), Some("1000"), "{query}");
+    }
+    assert_eq!(client.request("GET", "/media/none.mp4?follow", &[]).status, 404);
+    assert_eq!(client.request("POST", TARGET, &[]).status, 405);
+}
+
+#[test]
+fn for_http_1_0_the_end_of_the_connection_is_the_end_of_the_body() {
+    let (_folder, serving) = one_old_file(100_000);
+    for fields in ["", "Connection: keep-alive\r\n"] {
+        let mut client = serving.connect();
+        client.send(format!("GET {TARGET} HTTP/1.0\r\n{fields}\r\n"));
+        let response = client.read("GET").expect("an answer");
+        is_a_followed_head(&response);
+        assert_eq!(response.field("transfer-encoding"), None);
+        assert_ne!(response.field("connection"), Some("keep-alive"));
+        assert!(response.body == pattern(100_000));
+        assert!(client.is_closed());
+    }
+}
+
+#[test]
+fn a_follower_who_goes_away_is_let_go() {
+    let (_folder, serving) = one_file(1000, ENDLESS);
+    let open = || serving.site().metrics.open_connections();
+    let followers: Vec<_> = (0..20).map(|_| follow(&serving, 1000)).collect();
+    assert!(open() >= 20);
+    for (number, client) in followers.iter().enumerate() {
+        // Whoever closes its side alone is gone as well: nothing foreseeable ends this answer.
+        if number % 2 == 0 {
+            client.socket().shutdown(Shutdown::Write).expect("half closed");
+        }
+    }
+    until("those that closed one side are gone", || open() == 10);
+    drop(followers);
+    until("all are gone", || open() == 0);
+}
+
+#[test]
+fn ffmpeg_plays_what_ffmpeg_records() {
+    let Some(ffmpeg) = find_program("ffmpeg") else {
+        eprintln!("this test did not run: ffmpeg is not installed");
+        return;
+    };
+    let folder = Folder::new();
+    let serving = serve_with(&[folder.path("")], "follow_closed_s = 1");
+    serving.until_watching(&folder);
+    let source = "testsrc=size=320x180:rate=25";
+    let record = ["-v", "error", "-re", "-f", "lavfi", "-i", source, "-t", "4", "-g", "25"];
+    let mut recorder = Command::new(&ffmpeg)
+        .args(record)
+        .args(["-pix_fmt", "yuv420p", "-f", "mp4", "-movflags", "frag_keyframe+empty_moov"])
+        .arg(folder.path("live.mp4"))
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("a recorder");
+    until("something is recorded", || {
+        let found = fs::metadata(folder.path("live.mp4"));
+        found.is_ok_and(|file| file.len() > 0)
+    });
+    let mut client = serving.connect();
+    client.send(head("GET", "/media/live.mp4?follow=1", &[]));
+    is_a_followed_head(&client.read_head().expect("a head"));
+    assert!(recorder.try_wait().expect("a child").is_none(), "it is still recording");
+
+    let mut player = Command::new(&ffmpeg)
+        .args(["-v", "error", "-xerror", "-i", "-", "-f", "null", "-"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("a player");
+    let mut screen = player.stdin.take().expect("piped");
+    let mut received = Vec::new();
+    loop {
+        let chunk = client.read_chunk().expect("a chunk");
+        if chunk.is_empty() {
+            break;
+        }
+        // A player that gave up says so by its exit code.
+        match screen.write_all(&chunk) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => panic!("{error}"),
+            _ => received.extend(chunk),
+        }
+    }
+    drop(screen);
+    assert!(recorder.wait().expect("a child").success());
+    assert!(player.wait().expect("a child").success());
+    let recorded = fs::read(folder.path("live.mp4")).expect("the recording");
+    assert!(received == recorded, "{} of {} bytes", received.len(), recorded.len());
+}

@@ -1,0 +1,274 @@
+//! Every clip, and every real file that is there, played by ffmpeg as virtual MP4, as HLS and as DASH:
+//! the same packets and the same frames as those of the source, at the same times.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use headwater::library::media_type;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+use crate::support::{
+    client::Response,
+    clips, comparison,
+    ffmpeg::{self, Decoded, Seconds, Track},
+    folder::Folder,
+    server::{Serving, serve, serve_with},
+};
+
+/// The sounds and pictures that can be put into a segment. A track of another codec may be missing.
+const CODECS: &[&str] =
+    &["h264", "hevc", "av1", "vp9", "aac", "ac3", "eac3", "opus", "flac", "alac", "mp3"];
+
+/// What may be refused with 422, and why. By the end of the name.
+const MAY_BE_REFUSED: &[(&str, &str)] = &[
+    ("init_truncated.mp4", "its moov is cut off"),
+    ("large_stbl_truncated_after_moov.m4b", "none of its samples lies in the file"),
+    ("mp4atom__src_test_h264.mp4", "likewise"),
+    ("mp4atom__src_test_hevc.mp4", "likewise"),
+    ("cbcs.mp4", "it is encrypted and fragmented: one file is not made of that"),
+    ("_mpeg4.mp4", "no player of HLS or DASH decodes MPEG-4 Part 2"),
+    ("sowt-with-video.mov", "its sound is PCM as QuickTime writes it, and silence would be worse"),
+];
+
+/// What ffmpeg itself reads wrongly from the disk, so that nothing can be compared with it.
+const MISREAD: &[(&str, &str)] =
+    &[("cbcs.mp4", "it gives up at the second fragment, over the fields of the encryption")];
+
+/// Where ffmpeg moves pictures in what it reads from the disk: by how many milliseconds at most. An edit
+/// may begin between two pictures; ffmpeg shows the second one at once, and not when its time has come.
+const MOVED_MS: &[(&str, i64)] = &[("sample_edit_list.mp4", 33)];
+
+/// Files are decoded up to so many pixels (a second of 1080p at 60 frames); of longer ones only the
+/// packets are compared.
+const DECODED_PIXELS_MAX: u64 = 130_000_000;
+
+/// A source, looked at once for all views of it.
+struct Source {
+    tracks: Vec<Track>,
+    /// What a decoder makes of it; `None` if it is too long or broken in itself.
+    decoded: Option<Vec<Decoded>>,
+}
+
+impl Source {
+    fn open(path: &Path) -> Result<Self, String> {
+        let path = path.to_str().expect("a name in UTF-8");
+        let tracks = ffmpeg::tracks(path)?;
+        let pixels: u64 =
+            tracks.iter().map(|track| track.pixels * track.packets.len() as u64).sum();
+        let is_short = pixels <= DECODED_PIXELS_MAX;
+        let decoded = if is_short { ffmpeg::decode(path, &playable(&tracks)).ok() } else { None };
+        Ok(Self { tracks, decoded })
+    }
+
+    /// The same, kept for the other tests.
+    fn known(path: &Path) -> Arc<Result<Self, String>> {
+        type Known = BTreeMap<PathBuf, Arc<OnceLock<Arc<Result<Source, String>>>>>;
+        static KNOWN: Mutex<Known> = Mutex::new(BTreeMap::new());
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        let cell = Arc::clone(known.entry(path.into()).or_default());
+        drop(known);
+        Arc::clone(cell.get_or_init(|| Arc::new(Self::open(path))))
+    }
+}
+
+fn is_playable(track: &Track) -> bool {
+    CODECS.contains(&track.codec.as_str())
+}
+
+/// The numbers of the tracks that ffmpeg is to decode.
+fn playable(tracks: &[Track]) -> Vec<usize> {
+    let playable =
+        tracks.iter().filter(|track| is_playable(track) && track.shown().next().is_some());
+    playable.map(|track| track.index).collect()
+}
+
+/// Plays a URL and compares it with its source. See [`comparison::same_packets`] for the slack.
+fn plays(source: &Source, url: &str, slack: Seconds) -> Result<(), String> {
+    let package = ffmpeg::tracks(url)?;
+    let fits = comparison::same_packets(&source.tracks, is_playable, &package, slack)?;
+    let Some(decoded) = &source.decoded else { return Ok(()) };
+    let order = playable(&source.tracks);
+    let fits = fits.iter().filter_map(|fit| {
+        let index = source.tracks[fit.source].index;
+        Some((fit, &decoded[order.iter().position(|&other| other == index)?]))
+    });
+    let fits: Vec<_> = fits.collect();
+    let indices: Vec<_> = fits.iter().map(|(fit, _)| package[fit.package].index).collect();
+    if indices.is_empty() {
+        return Ok(());
+    }
+    for ((fit, ours), theirs) in fits.iter().zip(ffmpeg::decode(url, &indices)?) {
+        let track = &source.tracks[fit.source];
+        comparison::same_frames(track, fit, ours, &theirs)
+            .map_err(|why| format!("{:?} track {}: {why}", track.kind, fit.source))?;
+    }
+    Ok(())
+}
+
+/// A refusal says what is wrong in a way that a person can read.
+fn is_a_problem(response: &Response) -> Result<(), String> {
+    if response.field("content-type") != Some("application/problem+json") {
+        return Err(format!("422 is not a problem document: {response:?}"));
+    }
+    let problem: Value = serde_json::from_slice(&response.body).map_err(|why| why.to_string())?;
+    let has_detail = problem["detail"].as_str().is_some_and(|detail| !detail.trim().is_empty());
+    if has_detail && problem["status"] == 422 {
+        return Ok(());
+    }
+    Err(format!("the problem does not say what it is: {problem}"))
+}
+
+/// One view of one title.
+fn compare(serving: &Serving, folder: &Path, title: &str, view: &str) -> Result<(), String> {
+    let encoded = title.split('/').map(|name| utf8_percent_encode(name, NON_ALPHANUMERIC));
+    let encoded = encoded.map(|name| name.to_string()).collect::<Vec<_>>().join("/");
+    let target = format!("/v/{encoded}/{view}");
+    let head = serving.get(&target, &["Range: bytes=0-0"]);
+    // A job makes these playable first; `remux` has tests of that.
+    if head.status == 503 && title.ends_with(".mkv") {
+        return Ok(());
+    }
+    let may_be_refused = MAY_BE_REFUSED.iter().any(|(end, _)| title.ends_with(end));
+    match head.status {
+        200 | 206 => {}
+        422 => {
+            is_a_problem(&head)?;
+            let said = String::from_utf8_lossy(&head.body);
+            return if may_be_refused { Ok(()) } else { Err(format!("refused: {said}")) };
+        }
+        status => return Err(format!("{status}: {}", String::from_utf8_lossy(&head.body))),
+    }
+    if MISREAD.iter().any(|(end, _)| title.ends_with(end)) {
+        return Ok(());
+    }
+    let moved_ms = MOVED_MS.iter().find(|(end, _)| title.ends_with(end)).map_or(0, |moved| moved.1);
+    let slack = Seconds::of(moved_ms, (1, 1000));
+    let source = Source::known(&folder.join(title));
+    let source = source.as_ref().as_ref().map_err(|why| format!("the source itself: {why}"))?;
+    plays(source, &format!("http://{}{target}", serving.address), slack)
+}
+
+/// Plays all of these in two threads. Says everything that is wrong at once.
+fn all_play(folder: &Path, titles: &[String], view: &str) {
+    let serving = serve_with(&[folder.into()], "");
+    let next = AtomicUsize::new(0);
+    let wrong = Mutex::new(BTreeMap::new());
+    let work = || {
+        while let Some(title) = titles.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let compared =
+                catch_unwind(AssertUnwindSafe(|| compare(&serving, folder, title, view)));
+            let compared = compared.unwrap_or_else(|_| Err("panicked, see above".into()));
+            if let Err(why) = compared {
+                wrong.lock().unwrap_or_else(PoisonError::into_inner).insert(title, why);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(work);
+        work();
+    });
+    let wrong = wrong.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut said = String::new();
+    wrong.iter().for_each(|(title, why)| writeln!(said, "  {title}: {why}").expect("memory"));
+    assert!(wrong.is_empty(), "{} of {} by {view}:\n{said}", wrong.len(), titles.len());
+}
+
+fn every_clip_plays(view: &str) {
+    if ffmpeg::is_installed() {
+        let titles: Vec<_> = clips::all().iter().map(clips::Clip::file_name).collect();
+        all_play(&clips::folder_of_all(), &titles, view);
+    }
+}
+
+/// Files that others made, beside the repository. They are not part of it.
+fn every_real_file_plays(view: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/media");
+    let Ok(entries) = fs::read_dir(&folder) else {
+        eprintln!("this test did not run: there is no {}", folder.display());
+        return;
+    };
+    if ffmpeg::is_installed() {
+        let names = entries.map(|entry| entry.expect("an entry").file_name());
+        let titles = names.filter(|name| media_type::is_title(name.as_encoded_bytes()));
+        let mut titles: Vec<_> = titles.map(|name| name.into_string().expect("UTF-8")).collect();
+        titles.sort();
+        all_play(&folder, &titles, view);
+    }
+}
+
+#[test]
+fn every_clip_plays_as_virtual_mp4_as_it_is() {
+    every_clip_plays("play.mp4");
+}
+
+#[test]
+fn every_clip_plays_by_hls_as_it_is() {
+    every_clip_plays("index.m3u8");
+}
+
+#[test]
+fn every_clip_plays_by_dash_as_it_is() {
+    every_clip_plays("manifest.mpd");
+}
+
+#[test]
+fn every_real_file_plays_as_virtual_mp4_as_it_is() {
+    every_real_file_plays("play.mp4");
+}
+
+#[test]
+fn every_real_file_plays_by_hls_as_it_is() {
+    every_real_file_plays("index.m3u8");
+}
+
+#[test]
+fn every_real_file_plays_by_dash_as_it_is() {
+    every_real_file_plays("manifest.mpd");
+}
+
+/// The tests above say little if this comparison cannot tell a good package from a bad one: ffmpeg's
+/// own packages, served as they are, are good, and are bad without one of their segments.
+#[test]
+fn what_ffmpeg_packages_is_found_the_same_and_what_lacks_a_segment_is_not() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    let serving = serve(&folder);
+    // ffmpeg rounds what it shifts tracks by to milliseconds, each for itself. We must not.
+    let rounded = Seconds::of(1, (1, 1000));
+    for name in ["b-frames.mp4", "late-audio.mp4", "two-audio.mp4", "av1-opus.mp4"] {
+        let path = clips::named(name).path();
+        let input = path.to_str().expect("text");
+        let source = Source::open(path).expect("a clip");
+        assert!(source.decoded.is_some(), "{name} can be decoded");
+        let stem = name.trim_end_matches(".mp4");
+        let at = |view: &str| folder.put(format!("{stem}/{view}"), "").to_str().unwrap().to_owned();
+        let (hls, dash) = (at("hls/index.m3u8"), at("dash/manifest.mpd"));
+        let copy = ["-i", input, "-map", "0", "-c", "copy"];
+        let in_segments = "-f hls -hls_time 2 -hls_playlist_type vod -hls_segment_type fmp4";
+        let in_template = "-f dash -dash_segment_type mp4 -seg_duration 2";
+        for (how, into) in [(in_segments, &hls), (in_template, &dash)] {
+            let how: Vec<_> = how.split_whitespace().collect();
+            ffmpeg::run(&[&copy[..], &how, &[into]].concat()).expect("a package");
+        }
+        let url = |view: &str| format!("http://{}/media/{stem}/{view}", serving.address);
+        for view in ["hls/index.m3u8", "dash/manifest.mpd"] {
+            plays(&source, &url(view), rounded)
+                .unwrap_or_else(|why| panic!("{name}, {view}: {why}"));
+        }
+        fs::remove_file(folder.path(format!("{stem}/hls/index1.m4s"))).expect("a segment");
+        plays(&source, &url("hls/index.m3u8"), rounded).expect_err("a segment is missing");
+    }
+}

@@ -1,0 +1,176 @@
+//! Renditions beside a title, and folders of them that are a title: which join, and that all that the
+//! manifests name is there.
+
+use std::{fs, path::Path, sync::LazyLock};
+
+use crate::support::{
+    ffmpeg,
+    folder::Folder,
+    manifests::{self, Attributes, Playlist},
+    program::Program,
+    server::{Serving, serve},
+    streams::{CLOCK, Streams, fetch, put_sample},
+    wait::until,
+};
+
+/// Renditions of 13 s: two with equal key frames, one with others, one that ends early.
+pub struct Renditions {
+    /// Of 192 by 108 pixels.
+    pub large: Vec<u8>,
+    /// Of 96 by 54.
+    pub small: Vec<u8>,
+    other: Vec<u8>,
+    short: Vec<u8>,
+}
+
+/// They need ffmpeg.
+pub static RENDITIONS: LazyLock<Renditions> = LazyLock::new(|| {
+    let folder = Folder::new();
+    let make = |name: &str, how: &str| -> Vec<u8> {
+        let path = folder.path(name);
+        let with_sound = "-f lavfi -i sine=sample_rate=48000:duration=13 -c:a aac -b:a 32k";
+        let arguments = format!(
+            "-f lavfi -i testsrc2=size=192x108:rate=25:duration=13 {with_sound} -c:v libx264 \
+             -preset ultrafast -crf 38 -pix_fmt yuv420p -bf 2 -sc_threshold 0 {how} -y"
+        );
+        let path = path.to_str().expect("text");
+        let arguments: Vec<_> = arguments.split_whitespace().chain([path]).collect();
+        ffmpeg::run(&arguments).expect("a movie");
+        fs::read(path).expect("a file")
+    };
+    Renditions {
+        large: make("large.mp4", "-g 50 -keyint_min 50"),
+        small: make("small.mp4", "-g 50 -keyint_min 50 -s 96x54"),
+        other: make("other.mp4", "-g 40 -keyint_min 40 -s 96x54"),
+        short: make("short.mp4", "-g 50 -keyint_min 50 -s 96x54 -t 12.4"),
+    }
+});
+
+/// All that the manifests of a title name is there; all playlists of pictures are cut at the same times.
+fn is_whole(serving: &Serving, title: &str, renditions: usize) {
+    let client = &mut serving.connect();
+    let streams = Streams::of(serving, title);
+    let of_title = &streams.multivariant.1;
+    assert_eq!(of_title.variants.len(), renditions, "{of_title:?}");
+    assert_eq!(of_title.i_frames.len(), renditions);
+    for i_frames in &of_title.i_frames {
+        fetch(client, &i_frames["URI"]);
+    }
+    for url in streams.segments() {
+        fetch(client, url);
+    }
+    let durations = |(_, playlist): &(String, Playlist)| -> Vec<i128> {
+        playlist.segments.iter().map(|segment| segment.duration_ns).collect()
+    };
+    let cuts: Vec<_> = streams.playlists.iter().take(renditions).map(durations).collect();
+    assert!(cuts.iter().all(|other| *other == cuts[0]), "{cuts:?}");
+    assert!(cuts[0].len() > 2, "{cuts:?}");
+    let is_video = |attributes: &Attributes| attributes["mimeType"] == "video/mp4";
+    let (_, described) = &streams.description;
+    let described: Vec<_> =
+        described.iter().filter(|representation| is_video(&representation.attributes)).collect();
+    assert_eq!(described.len(), renditions);
+    for representation in described {
+        fetch(client, &representation.init);
+        for segment in &representation.segments {
+            fetch(client, &segment.url);
+        }
+    }
+}
+
+#[test]
+fn a_rendition_with_equal_key_frames_joins_and_others_are_left_out_and_told_of_once() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    folder.put("a film.mp4", &RENDITIONS.large);
+    folder.put("a film.180p.mp4", &RENDITIONS.small);
+    let program = Program::serve(&[folder.path("")], &[]);
+    let title = "/v/a%20film.mp4/index.m3u8";
+    let client = &mut program.connect();
+    let both = fetch(client, title);
+    assert_eq!(manifests::multivariant(title, &both.body).variants.len(), 2);
+    assert!(!program.logged().contains("left out"), "{}", program.logged());
+    folder.put("a film.240p.mp4", &RENDITIONS.other);
+    folder.put("a film.270p.mp4", &RENDITIONS.short);
+    folder.put("a film.360p.mp4", "this is no movie".repeat(100));
+    for _ in 0..5 {
+        let same = fetch(client, title);
+        assert!(same.body == both.body);
+        assert_eq!(same.field("etag"), both.field("etag"));
+    }
+    let times = |what: &str| program.logged().matches(what).count();
+    until("all three are told of", || times("left out of its title") >= 3);
+    // Whatever of it came later would have come before this.
+    let asked = program.get("/v/a%20film.mp4/nonsense", &[]);
+    assert_eq!(asked.status, 404);
+    for name in ["a film.240p.mp4", "a film.270p.mp4", "a film.360p.mp4"] {
+        assert_eq!(times(name), 1, "{}", program.logged());
+    }
+    drop(program);
+    let serving = serve(&folder);
+    is_whole(&serving, "a%20film.mp4", 2);
+    // Whoever builds URLs may encode the slash of a title's folder too.
+    folder.put("b/film.mp4", &RENDITIONS.large);
+    folder.put("b/film.180p.mp4", &RENDITIONS.small);
+    is_whole(&serving, "b/film.mp4", 2);
+    is_whole(&serving, "b%2Ffilm.mp4", 2);
+    // Each is a title by itself as well.
+    is_whole(&serving, "a%20film.180p.mp4", 1);
+    is_whole(&serving, "a%20film.270p.mp4", 1);
+}
+
+#[test]
+fn a_folder_of_renditions_is_a_title_whatever_they_are_called() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    for names in [
+        ["1080p.mp4", "180p.mp4"],
+        ["a b#1?.mp4", "%20 100%.mp4"],
+        ["é ü 東京 🎬.mp4", "x:y&'\"<z>;$Number$.mp4"],
+    ] {
+        let folder = Folder::new();
+        let set = Path::new("films & more").join("a #film.set");
+        folder.put(set.join(names[0]), &RENDITIONS.large);
+        folder.put(set.join(names[1]), &RENDITIONS.small);
+        folder.put(set.join("broken.mp4"), "this is no movie");
+        folder.put(set.join("notes.txt"), "no movie at all");
+        let serving = serve(&folder);
+        is_whole(&serving, "films%20%26%20more/a%20%23film.set", 2);
+    }
+}
+
+#[test]
+fn what_a_set_is_not_is_not_found() {
+    let folder = Folder::new();
+    put_sample(&folder, CLOCK, "film.set/a.mp4");
+    put_sample(&folder, CLOCK, "films/a.mp4");
+    folder.put("broken.set/a.mp4", "this is no movie");
+    fs::create_dir(folder.path("empty.set")).expect("a folder");
+    let serving = serve(&folder);
+    assert_eq!(serving.get("/v/film.set/index.m3u8", &[]).status, 200);
+    let init = {
+        let client = &mut serving.connect();
+        let url = "/v/film.set/index.m3u8";
+        manifests::multivariant(url, &fetch(client, url).body).variants[0].0.clone()
+    };
+    let version = init.split('/').find(|name| name.starts_with('~')).expect("a version");
+    for target in [
+        "/v/film.set/play.mp4",
+        "/v/film.set/play.mp4?start=1",
+        &format!("/v/film.set/{version}/video-1/init.mp4"),
+        &format!("/v/film.set/{version}/text-1/all.vtt"),
+        "/media/film.set",
+        "/v/films/index.m3u8",
+        "/v/broken.set/index.m3u8",
+        "/v/empty.set/manifest.mpd",
+        "/v/none.set/index.m3u8",
+        "/v/.set/index.m3u8",
+    ] {
+        let answer = serving.get(target, &[]);
+        assert_eq!(answer.status, 404, "{target}");
+        assert_eq!(answer.field("content-type"), Some("application/problem+json"), "{target}");
+    }
+}

@@ -1,0 +1,285 @@
+//! The description of the API, and whether what is answered is as it says.
+
+use std::{cell::RefCell, collections::BTreeSet};
+
+use headwater::jobs::queue::JobId;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use crate::support::{client::Response, json, server::Serving};
+
+/// What any request may be told, and the description says once for all.
+const FOR_ANY: [u16; 6] = [400, 405, 408, 414, 429, 431];
+
+/// The description as a server answers it, and what of it has been seen in answers.
+pub struct Description {
+    whole: Value,
+    seen: RefCell<BTreeSet<String>>,
+}
+
+impl Description {
+    /// That of a server.
+    pub fn of(serving: &Serving) -> Self {
+        let whole = json::json(&serving.get("/api/openapi.json", &[]), 200);
+        Self { whole, seen: RefCell::default() }
+    }
+
+    /// What stands at a place, by a JSON pointer (RFC 6901).
+    pub fn at(&self, pointer: &str) -> &Value {
+        self.whole.pointer(pointer).unwrap_or_else(|| panic!("nothing is described at {pointer}"))
+    }
+
+    /// The members of what stands at a place.
+    pub fn members(&self, pointer: &str) -> &Map<String, Value> {
+        self.at(pointer).as_object().expect("an object")
+    }
+
+    /// The templates of all targets, each with a method that it takes.
+    pub fn operations(&self) -> Vec<(String, String)> {
+        let methods = self.members("/paths").iter().flat_map(|(path, item)| {
+            let members = item.as_object().expect("an object").keys();
+            let methods = members.filter(|member| *member != "parameters");
+            methods.map(move |method| (method.to_uppercase(), path.clone()))
+        });
+        methods.collect()
+    }
+
+    /// What is said of a method of a target.
+    pub fn operation(&self, method: &str, path: &str) -> &Value {
+        self.at(&format!("/paths/{}/{}", path.replace('/', "~1"), method.to_lowercase()))
+    }
+
+    /// The schema of what a method of a target takes, if it takes anything.
+    pub fn taken(&self, method: &str, path: &str) -> Option<&Value> {
+        self.operation(method, path).pointer("/requestBody/content/application~1json/schema")
+    }
+
+    /// What a reference refers to, or what stands there itself.
+    pub fn resolve<'a>(&'a self, value: &'a Value) -> &'a Value {
+        match value["$ref"].as_str() {
+            Some(name) => self.at(name.strip_prefix('#').expect("in this document")),
+            None => value,
+        }
+    }
+
+    /// The content of an answer, which must have this status and be as it is described.
+    #[track_caller]
+    pub fn check(&self, method: &str, path: &str, response: &Response, status: u16) -> Value {
+        let text = String::from_utf8_lossy(&response.body);
+        assert_eq!(response.status, status, "{method} {path}: {text}");
+        let described = &self.operation(method, path)["responses"];
+        let entry = match described.get(status.to_string()) {
+            Some(entry) => {
+                self.seen.borrow_mut().insert(format!("{method} {path} {status}"));
+                entry
+            }
+            None if FOR_ANY.contains(&status) => &described["default"],
+            None => panic!("{method} {path}: {status} is not described: {text}"),
+        };
+        let (content, is_so) = self.is_as(entry, response);
+        is_so.unwrap_or_else(|why| panic!("{method} {path}: {status}: {why}\n{text}"));
+        content
+    }
+
+    /// The content of a problem that any request may be told of.
+    #[track_caller]
+    pub fn check_problem(&self, response: &Response, status: u16) -> Value {
+        assert_eq!(response.status, status, "{response:?}");
+        assert!(FOR_ANY.contains(&status), "{status}");
+        let (content, is_so) = self.is_as(self.at("/components/responses/Problem"), response);
+        is_so.unwrap_or_else(|why| panic!("{status}: {why}"));
+        content
+    }
+
+    fn is_as(&self, entry: &Value, response: &Response) -> (Value, Result<(), String>) {
+        let entry = self.resolve(entry);
+        let content = match response.field("content-type") {
+            Some(media_type) if media_type.ends_with("json") => {
+                serde_json::from_slice(&response.body).unwrap_or_default()
+            }
+            _ => String::from_utf8_lossy(&response.body).into(),
+        };
+        let is_so = self.has_fields(entry, response).and_then(|()| {
+            let Some(types) = entry["content"].as_object() else {
+                return if response.body.is_empty() { Ok(()) } else { Err("content".into()) };
+            };
+            let media_type = response.field("content-type").unwrap_or_default();
+            // The boundary is another each time.
+            let essence = media_type.split("; boundary=").next().unwrap_or_default();
+            let described = types.get(essence).ok_or_else(|| format!("{media_type} is another"))?;
+            described.get("schema").map_or(Ok(()), |schema| self.conforms(schema, &content))
+        });
+        (content, is_so)
+    }
+
+    fn has_fields(&self, entry: &Value, response: &Response) -> Result<(), String> {
+        for (name, field) in entry["headers"].as_object().into_iter().flatten() {
+            let value = response.field(&name.to_ascii_lowercase());
+            let value = value.ok_or_else(|| format!("{name} is missing"))?;
+            self.conforms(&self.resolve(field)["schema"], &number_or_text(value))?;
+        }
+        Ok(())
+    }
+
+    /// Whether a value is as a schema says. A word that this does not know is a fault of the schema.
+    pub fn conforms(&self, schema: &Value, value: &Value) -> Result<(), String> {
+        for (word, says) in schema.as_object().ok_or("this is no schema")? {
+            let is_so = match word.as_str() {
+                "$ref" => {
+                    self.conforms(self.resolve(schema), value)?;
+                    self.seen.borrow_mut().insert(says.as_str().expect("a name").to_owned());
+                    true
+                }
+                "type" => list(says).iter().any(|name| is_of(value, name)),
+                "const" => value == says,
+                "enum" => list(says).contains(value),
+                "minimum" => value.as_f64().is_none_or(|number| Some(number) >= says.as_f64()),
+                "maximum" => value.as_f64().is_none_or(|number| Some(number) <= says.as_f64()),
+                "pattern" => value.as_str().is_none_or(|text| is_like(text, says)),
+                "format" => value.as_str().is_none_or(|text| is_in(text, says)),
+                "required" => value.as_object().is_none_or(|members| {
+                    let mut names = list(says).iter().filter_map(Value::as_str);
+                    names.all(|name| members.contains_key(name))
+                }),
+                "properties" => {
+                    for (name, described) in says.as_object().into_iter().flatten() {
+                        if let Some(member) = value.get(name) {
+                            let is_so = self.conforms(described, member);
+                            is_so.map_err(|why| format!("{name}: {why}"))?;
+                        }
+                    }
+                    true
+                }
+                "additionalProperties" => {
+                    assert_eq!(*says, Value::Bool(false));
+                    let known = &schema["properties"];
+                    let mut names = value.as_object().into_iter().flatten();
+                    names.all(|(name, _)| known.get(name).is_some())
+                }
+                "items" => {
+                    for item in value.as_array().into_iter().flatten() {
+                        self.conforms(says, item)?;
+                    }
+                    true
+                }
+                "oneOf" => {
+                    let tried = list(says).iter().map(|one| self.conforms(one, value));
+                    let (fits, others): (Vec<_>, Vec<_>) = tried.partition(Result::is_ok);
+                    if fits.len() != 1 {
+                        return Err(format!("it is {} of these: {others:?}", fits.len()));
+                    }
+                    true
+                }
+                // For people and for programs that write programs.
+                "description" | "default" | "discriminator" => true,
+                _ => return Err(format!("nobody knows what {word} means")),
+            };
+            if !is_so {
+                return Err(format!("{value} is not as {word} says: {says}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is described and has been seen in no answer: statuses, and schemas.
+    pub fn unseen(&self) -> Vec<String> {
+        let statuses = self.operations().into_iter().flat_map(|(method, path)| {
+            let responses = self.operation(&method, &path)["responses"].as_object();
+            let statuses = responses.expect("an object").keys().filter(|key| *key != "default");
+            statuses.map(|status| format!("{method} {path} {status}")).collect::<Vec<_>>()
+        });
+        let schemas = self.members("/components/schemas").keys();
+        let schemas = schemas.map(|name| format!("#/components/schemas/{name}"));
+        let seen = self.seen.borrow();
+        statuses.chain(schemas).filter(|described| !seen.contains(described)).collect()
+    }
+
+    /// Objects of which it is not said that they have nothing else, by where they stand.
+    pub fn open_objects(&self) -> Vec<String> {
+        let mut open = Vec::new();
+        let mut rest = vec![(String::new(), &self.whole)];
+        while let Some((place, value)) = rest.pop() {
+            if value.get("properties").is_some() && value["additionalProperties"] != false {
+                open.push(place.clone());
+            }
+            let members = value.as_object().into_iter().flatten();
+            rest.extend(members.map(|(name, member)| (format!("{place}/{name}"), member)));
+            let items = value.as_array().into_iter().flatten();
+            rest.extend(items.map(|item| (format!("{place}/-"), item)));
+        }
+        open
+    }
+}
+
+/// The names between back quotes in a sentence, behind the first.
+pub fn names_behind_the_first(sentence: &str) -> BTreeSet<String> {
+    sentence.split('`').skip(1).step_by(2).skip(1).map(str::to_owned).collect()
+}
+
+/// The names of what there is of a type, by what it says to one that it does not know.
+pub fn names_of<T: DeserializeOwned>() -> BTreeSet<String> {
+    let refused = serde_json::from_str::<T>("\"?\"").err().expect("no such name");
+    names_behind_the_first(&refused.to_string())
+}
+
+/// Values that are names.
+pub fn names<'a>(values: impl IntoIterator<Item = &'a Value>) -> BTreeSet<String> {
+    values.into_iter().map(|value| value.as_str().expect("a name").to_owned()).collect()
+}
+
+/// What differs from a value in one member: one that is missing, one that is too much, or one that is
+/// something else.
+pub fn variants(of: &Value) -> Vec<Value> {
+    let mut variants = vec![json!([]), json!("?"), Value::Null, of.clone()];
+    for name in of.as_object().expect("an object").keys() {
+        let mut without = of.clone();
+        without.as_object_mut().expect("an object").remove(name);
+        variants.push(without);
+        let more = format!("{name}s");
+        let others =
+            ["[]", "{}", "null", "true", r#""?""#, "-1", "1.5", "1000", "1001", "4294967296"];
+        for member in [name, &more] {
+            for other in others {
+                let mut with = of.clone();
+                with[member.as_str()] = serde_json::from_str(other).expect("JSON");
+                variants.push(with);
+            }
+        }
+    }
+    variants
+}
+
+/// A value that may stand alone or be one of several.
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice)
+}
+
+fn number_or_text(text: &str) -> Value {
+    text.parse::<u64>().map_or_else(|_| text.into(), Value::from)
+}
+
+fn is_of(value: &Value, name: &Value) -> bool {
+    match name.as_str().expect("a name") {
+        "null" => value.is_null(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        "string" => value.is_string(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        other => panic!("there is no type {other}"),
+    }
+}
+
+fn is_like(text: &str, pattern: &Value) -> bool {
+    assert_eq!(pattern, "^[0-9a-f]{16}$", "no other pattern is known here");
+    text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn is_in(text: &str, format: &Value) -> bool {
+    match format.as_str().expect("a name") {
+        "uuid" => text.len() == 36 && text.parse::<JobId>().is_ok(),
+        "date-time" => text.ends_with('Z') && humantime::parse_rfc3339(text).is_ok(),
+        other => panic!("no format {other} is known here"),
+    }
+}

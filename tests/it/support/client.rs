@@ -1,0 +1,191 @@
+//! An HTTP/1 client that checks the framing of every response.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+};
+
+use socket2::{Domain, Socket, Type};
+
+use crate::support::wait::TIMEOUT;
+
+/// Connects with so little room for what is received, in bytes, that a server cannot send ahead:
+/// what is not read stays unsent.
+pub fn narrow_socket(address: SocketAddr, room: usize) -> TcpStream {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None);
+    let socket = socket.expect("a socket");
+    // Before connecting, because the window's scale is agreed on with the first packet.
+    socket.set_recv_buffer_size(room).expect("a small buffer");
+    socket.connect(&address.into()).expect("a connection");
+    socket.into()
+}
+
+/// An HTTP/1 client that checks the framing of every answer.
+pub struct Client {
+    stream: BufReader<TcpStream>,
+    /// The last answer is an HTTP/1.0 one, after which a connection closes unless it says otherwise.
+    is_1_0: bool,
+}
+
+/// An answer, read to its end.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// The status.
+    pub status: u16,
+    /// Names in lower case, and values, in the order sent.
+    pub fields: Vec<(String, String)>,
+    /// The content, transfer coding removed.
+    pub body: Vec<u8>,
+}
+
+/// Why there is no whole answer.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Broken {
+    /// The connection ended before the head was whole.
+    Head,
+    /// The connection ended after so many bytes of the content, and more were promised.
+    Body(usize),
+}
+
+impl Response {
+    /// The value of a field that stands at most once.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let mut values = self.fields.iter().filter(|field| field.0 == name);
+        let value = values.next().map(|field| field.1.as_str());
+        assert!(values.next().is_none(), "{name} stands twice: {self:?}");
+        value
+    }
+}
+
+impl Client {
+    /// Connects.
+    pub fn connect(address: SocketAddr) -> Self {
+        Self::over(TcpStream::connect(address).expect("a connection"))
+    }
+
+    /// Connects by a [`narrow_socket`].
+    pub fn narrow(address: SocketAddr, room: usize) -> Self {
+        Self::over(narrow_socket(address, room))
+    }
+
+    fn over(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(TIMEOUT)).expect("a time-out");
+        stream.set_write_timeout(Some(TIMEOUT)).expect("a time-out");
+        Self { stream: BufReader::new(stream), is_1_0: false }
+    }
+
+    /// The socket.
+    pub fn socket(&self) -> &TcpStream {
+        self.stream.get_ref()
+    }
+
+    /// Sends bytes as they are.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.get_mut().write_all(bytes.as_ref()).expect("bytes are taken");
+    }
+
+    /// Sends a request without content and reads its answer.
+    pub fn request(&mut self, method: &str, target: &str, fields: &[&str]) -> Response {
+        self.send(head(method, target, fields));
+        self.read(method).expect("a whole answer")
+    }
+
+    /// Reads an answer to a request of this method.
+    pub fn read(&mut self, method: &str) -> Result<Response, Broken> {
+        let mut response = self.read_head()?;
+        let length = response.field("content-length").map(|length| length.parse::<usize>());
+        let is_chunked = response.field("transfer-encoding") == Some("chunked");
+        assert!(length.is_none() || !is_chunked, "both framings: {response:?}");
+        if method == "HEAD" || matches!(response.status, 100..200 | 204 | 304) {
+            return Ok(response);
+        }
+        response.body = if is_chunked {
+            self.read_chunks()?
+        } else if let Some(length) = length {
+            self.read_exactly(length.expect("a number"))?
+        } else {
+            let closes = self.is_1_0 || response.field("connection") == Some("close");
+            assert!(closes, "no framing: {response:?}");
+            let mut rest = Vec::new();
+            self.stream.read_to_end(&mut rest).map_err(|_| Broken::Body(rest.len()))?;
+            rest
+        };
+        Ok(response)
+    }
+
+    /// Reads an answer's head alone.
+    pub fn read_head(&mut self) -> Result<Response, Broken> {
+        let line = self.read_line()?;
+        self.is_1_0 = line.starts_with("HTTP/1.0 ");
+        let status = line.strip_prefix("HTTP/1.1 ").or(line.strip_prefix("HTTP/1.0 "));
+        let status = status.and_then(|rest| rest.get(..3)?.parse().ok());
+        let status = status.unwrap_or_else(|| panic!("not a status line: {line:?}"));
+        let mut fields = Vec::new();
+        loop {
+            let line = self.read_line()?;
+            if line.is_empty() {
+                return Ok(Response { status, fields, body: Vec::new() });
+            }
+            let (name, value) = line.split_once(": ").expect("a field");
+            assert_eq!(name, name.trim(), "white space around a name");
+            fields.push((name.to_ascii_lowercase(), value.to_owned()));
+        }
+    }
+
+    /// Reads exactly so many bytes.
+    pub fn read_exactly(&mut self, length: usize) -> Result<Vec<u8>, Broken> {
+        let mut body = Vec::new();
+        let read = self.stream.by_ref().take(length as u64).read_to_end(&mut body);
+        // A reset in the middle is as much an early end as a close is.
+        match read {
+            Ok(_) | Err(_) if body.len() < length => Err(Broken::Body(body.len())),
+            _ => Ok(body),
+        }
+    }
+
+    /// Whether the server has closed the connection and sent nothing more.
+    pub fn is_closed(&mut self) -> bool {
+        self.stream.fill_buf().is_ok_and(<[u8]>::is_empty)
+    }
+
+    /// Reads one chunk of a chunked body; an empty one is its end.
+    pub fn read_chunk(&mut self) -> Result<Vec<u8>, Broken> {
+        let line = self.read_line().map_err(|_| Broken::Body(0))?;
+        let size = usize::from_str_radix(&line, 16).expect("a chunk's size");
+        let chunk = self.read_exactly(size)?;
+        let end = self.read_line().map_err(|_| Broken::Body(size))?;
+        assert_eq!(end, "", "a chunk ends with an empty line");
+        Ok(chunk)
+    }
+
+    fn read_chunks(&mut self) -> Result<Vec<u8>, Broken> {
+        let mut body = Vec::new();
+        loop {
+            match self.read_chunk() {
+                Ok(chunk) if chunk.is_empty() => return Ok(body),
+                Ok(chunk) => body.extend(chunk),
+                Err(_) => return Err(Broken::Body(body.len())),
+            }
+        }
+    }
+
+    fn read_line(&mut self) -> Result<String, Broken> {
+        let mut line = Vec::new();
+        let read = self.stream.read_until(b'\n', &mut line);
+        if read.is_err() || !line.ends_with(b"\n") {
+            return Err(Broken::Head);
+        }
+        let line = String::from_utf8(line).expect("a head is text");
+        Ok(line.strip_suffix("\r\n").expect("lines end with CR LF").to_owned())
+    }
+}
+
+/// A request's head.
+pub fn head(method: &str, target: &str, fields: &[&str]) -> String {
+    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: test\r\n");
+    for field in fields {
+        head.push_str(field);
+        head.push_str("\r\n");
+    }
+    head + "\r\n"
+}

@@ -1,0 +1,361 @@
+//! Clips of every kind that a packager must get right, made by ffmpeg: each made once, and kept in
+//! the target directory across runs of the tests.
+
+use std::{
+    fs::{self, File},
+    hash::{DefaultHasher, Hash, Hasher},
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+    process,
+    sync::{LazyLock, OnceLock},
+    thread,
+};
+
+use crate::support::{boxes, ffmpeg};
+
+/// To be raised when what is done after ffmpeg changes: clips of another version are made anew.
+const VERSION: u32 = 1;
+
+/// A clip, and how it is made.
+pub struct Clip {
+    name: &'static str,
+    /// The clip that is ffmpeg's first input, with what stands before `-i`.
+    input: Option<(&'static str, &'static str)>,
+    /// ffmpeg's arguments, several in a string with spaces between them.
+    arguments: Vec<&'static str>,
+    then: Then,
+    made: OnceLock<PathBuf>,
+}
+
+/// What is done to what ffmpeg has made.
+#[derive(Clone, Copy, Hash)]
+enum Then {
+    Nothing,
+    /// The picture is turned by 90 degrees.
+    Turn,
+    /// Chunk offsets have 64 bits.
+    Widen,
+    /// The media begin 4 GiB further back, behind a `free` box that is a hole in the file.
+    PushFar,
+}
+
+fn clip(name: &'static str, arguments: &[&'static str]) -> Clip {
+    let arguments = arguments.to_vec();
+    Clip { name, input: None, arguments, then: Then::Nothing, made: OnceLock::new() }
+}
+
+impl Clip {
+    fn of(self, other: &'static str, how: &'static str) -> Self {
+        Self { input: Some((other, how)), ..self }
+    }
+
+    fn then(self, then: Then) -> Self {
+        Self { then, ..self }
+    }
+}
+
+const PICTURE: &str = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=9";
+const NTSC: &str = "-f lavfi -i testsrc2=size=192x108:rate=30000/1001:duration=9";
+const FEW: &str = "-f lavfi -i testsrc2=size=128x72:rate=10:duration=8";
+const LONG: &str = "-f lavfi -i testsrc2=size=128x72:rate=25:duration=14";
+const TONE: &str = "-f lavfi -i sine=frequency=440:sample_rate=48000:duration=9";
+const OTHER: &str = "-f lavfi -i sine=frequency=660:sample_rate=44100:duration=9";
+const TONE_14_S: &str = "-f lavfi -i sine=frequency=440:sample_rate=44100:duration=14";
+const AVC: &str = "-c:v libx264 -preset ultrafast -crf 32 -pix_fmt yuv420p -g 50 -sc_threshold 0";
+/// As `AVC`, with B-frames that others refer to: the presentation order is far from the decoding one.
+const AVC_B: &str = "-c:v libx264 -preset ultrafast -crf 32 -pix_fmt yuv420p -g 50 -sc_threshold 0 \
+    -bf 3 -x264-params b-adapt=0:b-pyramid=normal:ref=3";
+const HEVC: &str = "-c:v libx265 -preset ultrafast -crf 36 -pix_fmt yuv420p \
+    -x265-params keyint=50:min-keyint=50:scenecut=0:bframes=3:log-level=error";
+const AAC: &str = "-c:a aac -b:a 48k";
+const FRAGMENTS: &str = "-movflags frag_keyframe+empty_moov+default_base_moof";
+
+/// The acceptance list.
+static CLIPS: LazyLock<Vec<Clip>> = LazyLock::new(|| {
+    vec![
+        // B-frames, whose delay an edit list takes away; moov at the end.
+        clip("b-frames.mp4", &[PICTURE, TONE, AVC_B, AAC]),
+        clip("moov-in-front.mp4", &[PICTURE, TONE, AVC_B, AAC, "-movflags faststart"]),
+        clip("no-b-frames.mp4", &[NTSC, OTHER, AVC, AAC]),
+        clip("video-only.mp4", &[NTSC, AVC_B]),
+        // Frames of 40, 80 and 120 ms.
+        clip(
+            "vfr.mp4",
+            &[PICTURE, TONE, r"-vf select=mod(n\,5)*mod(n\,7)*mod(n\,8)", AVC_B, AAC, PASS],
+        ),
+        clip("negative-ctts.mp4", &[PICTURE, TONE, AVC_B, AAC, "-movflags negative_cts_offsets"]),
+        // Pictures that are shown before a sync sample, and refer to what stands before it.
+        clip(
+            "open-gop.mp4",
+            &[
+                PICTURE,
+                TONE,
+                "-c:v libx264 -preset ultrafast -crf 32 -pix_fmt yuv420p -x264-params",
+                "open-gop=1:keyint=40:min-keyint=1:scenecut=0:bframes=3:b-adapt=0:b-pyramid=normal",
+                AAC,
+            ],
+        ),
+        clip(
+            "irregular-gops.mp4",
+            &[PICTURE, TONE, AVC_B, AAC, "-force_key_frames 0.6,1.04,3.32,3.4,5.2,8.88"],
+        ),
+        clip("single-key-frame.mp4", &[LONG, TONE_14_S, AVC_B, AAC, "-g 9999"]),
+        clip(
+            "two-audio.mp4",
+            &[
+                NTSC,
+                TONE,
+                OTHER,
+                AVC_B,
+                AAC,
+                "-map 0:v -map 1:a -map 2:a -metadata:s:a:0 language=eng -metadata:s:a:1 language=deu",
+            ],
+        ),
+        // One variant for each codec of the sound.
+        clip(
+            "two-audio-codecs.mp4",
+            &[PICTURE, TONE, OTHER, AVC, "-map 0:v -map 1:a -map 2:a -c:a:0 aac -c:a:1 ac3"],
+        ),
+        clip("hevc-hvc1.mp4", &[PICTURE, TONE, HEVC, AAC, "-tag:v hvc1"]),
+        clip("hevc-hev1.mp4", &[PICTURE, TONE, HEVC, AAC, "-tag:v hev1"]),
+        clip(
+            "av1-opus.mp4",
+            &[FEW, TONE, "-c:v libaom-av1 -usage realtime -cpu-used 8 -crf 50 -g 20", OPUS],
+        ),
+        clip("vp9.mp4", &[FEW, TONE, "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 20", AAC]),
+        // Empty edits.
+        clip("late-audio.mp4", &[PICTURE, "-itsoffset 1.5", TONE, AVC_B, AAC, PASS]),
+        clip("late-video.mp4", &["-itsoffset 1.2", PICTURE, TONE, AVC_B, AAC, PASS]),
+        // An edit that begins inside the media: 1.12 s of lead-in that must not be shown. It begins with
+        // a picture, because ffmpeg takes one that begins later as if it began at once.
+        clip("cut-mid-gop.mp4", &["-c copy"]).of("b-frames.mp4", "-ss 3.12"),
+        clip("flac.mp4", &[PICTURE, TONE, AVC, "-c:a flac -strict -2"]),
+        clip("ac-3.mp4", &[PICTURE, TONE, AVC, "-c:a ac3"]),
+        clip("e-ac-3.mp4", &[PICTURE, TONE, AVC, "-c:a eac3"]),
+        clip("mp3.mp4", &[PICTURE, TONE, AVC, "-c:a libmp3lame -b:a 64k"]),
+        clip("opus.mp4", &[PICTURE, TONE, AVC_B, OPUS]),
+        // `mp4a` of version 1 with its esds in `wave`.
+        clip("wave.mov", &[PICTURE, TONE, AVC_B, AAC]),
+        clip("portrait.mp4", &[PICTURE, TONE, AVC, AAC]).then(Then::Turn),
+        clip("audio-only.m4a", &[TONE_14_S, AAC]),
+        clip("alac.m4a", &[TONE, "-c:a alac"]),
+        clip("co64.mp4", &[PICTURE, TONE, AVC_B, AAC]).then(Then::Widen),
+        clip("past-4-gib.mp4", &[PICTURE, TONE, AVC_B, AAC]).then(Then::PushFar),
+        clip("fragmented.mp4", &[PICTURE, TONE, AVC_B, AAC, FRAGMENTS]),
+        clip(
+            "fragmented-sidx.mp4",
+            &[PICTURE, TONE, AVC_B, AAC, FRAGMENTS, "-movflags +global_sidx"],
+        ),
+        clip("fragmented-dash.mp4", &[PICTURE, TONE, AVC_B, AAC, FRAGMENTS, "-movflags +dash"]),
+        // The first samples are in moov, all others in fragments.
+        clip("partly-fragmented.mp4", &[PICTURE, TONE, AVC_B, AAC, "-movflags frag_keyframe"]),
+    ]
+});
+
+/// Frames keep the times that they have.
+const PASS: &str = "-fps_mode passthrough";
+const OPUS: &str = "-c:a libopus -b:a 32k";
+
+/// All of them.
+pub fn all() -> &'static [Clip] {
+    &CLIPS
+}
+
+/// One of them.
+pub fn named(name: &str) -> &'static Clip {
+    CLIPS.iter().find(|clip| clip.name == name).expect("a clip of this name")
+}
+
+/// Where they are. There may be others in it, of earlier runs.
+pub fn folder() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clips");
+    fs::create_dir_all(&folder).expect("a folder");
+    folder
+}
+
+/// The folder with all of them in it.
+pub fn folder_of_all() -> PathBuf {
+    let (one, other) = CLIPS.split_at(CLIPS.len() / 2);
+    let make = |clips: &[Clip]| {
+        clips.iter().for_each(|clip| {
+            clip.path();
+        });
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| make(one));
+        make(other);
+    });
+    folder()
+}
+
+impl Clip {
+    /// What it is called, which says what is special about it.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Its file's name in the [`folder`]. Says how it is made, too, so that what was made in another
+    /// way is not taken for it.
+    pub fn file_name(&self) -> String {
+        let mut hasher = DefaultHasher::new();
+        self.hash_to(&mut hasher);
+        let (stem, extension) = self.name.rsplit_once('.').expect("an extension");
+        format!("{stem}.{:016x}.{extension}", hasher.finish())
+    }
+
+    fn hash_to(&self, hasher: &mut DefaultHasher) {
+        (VERSION, self.name, self.input, &self.arguments, self.then).hash(hasher);
+        if let Some((other, _)) = self.input {
+            named(other).hash_to(hasher);
+        }
+    }
+
+    /// Its file, made if it is not there yet. Whoever else wants it meanwhile waits.
+    pub fn path(&self) -> &Path {
+        self.made.get_or_init(|| {
+            let path = folder().join(self.file_name());
+            if !path.exists() {
+                self.make(&path);
+            }
+            path
+        })
+    }
+
+    fn make(&self, path: &Path) {
+        // Beside the folder, which may be served meanwhile, and on its file system. Other processes
+        // may be making the same.
+        let making = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clips-being-made");
+        fs::create_dir_all(&making).expect("a folder");
+        let unfinished = making.join(format!("{}-{}", process::id(), self.name));
+        let mut arguments = Vec::new();
+        if let Some((other, how)) = self.input {
+            arguments.extend(how.split_whitespace());
+            arguments.push("-i");
+            arguments.push(named(other).path().to_str().expect("text"));
+        }
+        arguments.extend(self.arguments.iter().flat_map(|several| several.split_whitespace()));
+        arguments.extend(["-y", unfinished.to_str().expect("text")]);
+        ffmpeg::run(&arguments).unwrap_or_else(|why| panic!("{} is not made: {why}", self.name));
+        self.then.apply(&unfinished);
+        fs::rename(&unfinished, path).expect("the same file system");
+    }
+}
+
+impl Then {
+    fn apply(self, path: &Path) {
+        if matches!(self, Self::Nothing) {
+            return;
+        }
+        let mut bytes = fs::read(path).expect("a file");
+        match self {
+            Self::Nothing => {}
+            Self::Turn => {
+                boxes::turn_first_track(&mut bytes);
+                fs::write(path, bytes).expect("a file");
+            }
+            Self::Widen => {
+                fs::write(path, boxes::with_wide_offsets(&bytes, 0)).expect("a file");
+            }
+            Self::PushFar => {
+                let far = 1_u64 << 32;
+                let moved = boxes::with_wide_offsets(&bytes, far);
+                let (first, rest) = moved.split_at(boxes::all(&moved, "ftyp")[0].whole.end);
+                let file = File::create(path).expect("a file");
+                let at = first.len() as u64;
+                let free = [&1_u32.to_be_bytes(), &b"free"[..], &far.to_be_bytes()].concat();
+                file.write_all_at(first, 0).expect("room");
+                file.write_all_at(&free, at).expect("room");
+                file.write_all_at(rest, at + far).expect("room");
+            }
+        }
+    }
+}
+
+/// What a clip's name promises, looked for in its bytes: an encoder or a muxer that stops writing it
+/// must not make the tests pass for nothing.
+#[test]
+fn each_clip_is_what_its_name_says() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let bytes = |name: &str| fs::read(named(name).path()).expect("a clip");
+    let has = |name: &str, what: &[u8]| {
+        let found = bytes(name).windows(what.len()).any(|window| window == what);
+        assert!(found, "{name} has no {}", what.escape_ascii());
+    };
+    let order = |name: &str| -> String {
+        let bytes = bytes(name);
+        let list = boxes::list(&bytes, 0..bytes.len()).expect("boxes");
+        list.iter().map(|found| format!("{} ", found.kind.escape_ascii())).collect()
+    };
+    assert_eq!(order("b-frames.mp4"), "ftyp free mdat moov ");
+    assert_eq!(order("moov-in-front.mp4"), "ftyp moov free mdat ");
+    let fragments = order("fragmented.mp4");
+    assert!(fragments.starts_with("ftyp moov moof mdat moof mdat "), "{fragments}");
+    assert!(order("fragmented-sidx.mp4").starts_with("ftyp moov sidx "));
+    assert!(order("fragmented-dash.mp4").contains("sidx moof mdat sidx sidx moof mdat "));
+    let partly = order("partly-fragmented.mp4");
+    assert!(partly.starts_with("ftyp moov mdat moof mdat "), "{partly}");
+    for name in ["late-audio.mp4", "late-video.mp4"] {
+        let bytes = bytes(name);
+        let edits = boxes::contents(&bytes, "moov/trak/edts/elst");
+        let is_empty =
+            |edits: &&&[u8]| boxes::number(&edits[4..]) == 2 && edits[12..16] == [255; 4];
+        assert_eq!(edits.iter().filter(is_empty).count(), 1, "{name}: {edits:?}");
+    }
+    for (name, lead_in_min) in [("b-frames.mp4", 1), ("cut-mid-gop.mp4", 12_000)] {
+        let edits = bytes(name);
+        let media_time = boxes::number(&boxes::contents(&edits, "moov/trak/edts/elst")[0][12..]);
+        assert!(media_time >= lead_in_min, "{name}: {media_time}");
+    }
+    let negative = bytes("negative-ctts.mp4");
+    let offsets = boxes::contents(&negative, "moov/trak/mdia/minf/stbl/ctts")[0];
+    let mut entries = offsets[8..].chunks(8);
+    assert!(entries.any(|entry| entry[4] == 255), "no negative offset");
+    let vfr = bytes("vfr.mp4");
+    let durations = boxes::contents(&vfr, "moov/trak/mdia/minf/stbl/stts")[0];
+    assert!(boxes::number(&durations[4..]) > 10, "a constant frame rate");
+    let sync_samples = |name: &str| {
+        let bytes = bytes(name);
+        boxes::number(&boxes::contents(&bytes, "moov/trak/mdia/minf/stbl/stss")[0][4..])
+    };
+    assert_eq!(sync_samples("single-key-frame.mp4"), 1);
+    assert!(sync_samples("open-gop.mp4") > 4);
+    assert!(sync_samples("irregular-gops.mp4") > 6);
+    for name in ["co64.mp4", "past-4-gib.mp4"] {
+        let moov = if name == "co64.mp4" { bytes(name) } else { tail(named(name).path()) };
+        assert!(moov.windows(4).any(|window| window == b"co64"), "{name}");
+        assert!(!moov.windows(4).any(|window| window == b"stco"), "{name}");
+    }
+    for (name, entry) in [
+        ("hevc-hvc1.mp4", &b"hvc1"[..]),
+        ("hevc-hev1.mp4", b"hev1"),
+        ("av1-opus.mp4", b"av01"),
+        ("av1-opus.mp4", b"Opus"),
+        ("vp9.mp4", b"vp09"),
+        ("flac.mp4", b"fLaC"),
+        ("ac-3.mp4", b"ac-3"),
+        ("e-ac-3.mp4", b"ec-3"),
+        ("alac.m4a", b"alac"),
+        ("wave.mov", b"wave"),
+    ] {
+        has(name, entry);
+    }
+    // The version of a QuickTime sound description stands behind eight bytes of the sample entry.
+    let wave = bytes("wave.mov");
+    let entries = boxes::contents(&wave, "moov/trak/mdia/minf/stbl/stsd");
+    let sound = entries.iter().find(|entries| &entries[12..16] == b"mp4a").expect("a sound");
+    assert_eq!(sound[24..26], [0, 1], "version 1");
+    let turned = ffmpeg::tracks(named("portrait.mp4").path().to_str().unwrap()).expect("a movie");
+    assert_eq!(turned[0].rotation.map(i64::abs), Some(90));
+}
+
+/// The end of a file that is too long to be read.
+fn tail(path: &Path) -> Vec<u8> {
+    let file = File::open(path).expect("a file");
+    let length = file.metadata().expect("a file").len();
+    assert!(length > 1 << 32, "{length}");
+    let mut bytes = vec![0; 20_000];
+    file.read_exact_at(&mut bytes, length - 20_000).expect("its end");
+    bytes
+}

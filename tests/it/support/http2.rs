@@ -1,0 +1,218 @@
+//! A client for HTTP/2 in clear text by prior knowledge (RFC 9113 section 3.3).
+
+use std::{
+    future::poll_fn,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
+};
+
+use bytes::Bytes;
+use h2::{
+    Ping, PingPong, RecvStream,
+    client::{Builder, Connection, SendRequest},
+};
+use http::{HeaderMap, Request, Version};
+use tokio::{net::TcpStream, runtime::Runtime, sync::mpsc, time::timeout};
+
+use crate::support::{client::Response, wait::TIMEOUT};
+
+/// The initial window of a stream that nobody said anything about (RFC 9113 section 6.9.2), in
+/// bytes.
+pub const WINDOW: u32 = 65_535;
+
+/// One connection. What the protocol needs is done on a thread of its own, also while nobody waits
+/// for an answer: pings are answered.
+pub struct Client {
+    runtime: Runtime,
+    requests: SendRequest<Bytes>,
+    windows: mpsc::UnboundedSender<u32>,
+    pings: PingPong,
+    is_over: Arc<AtomicBool>,
+}
+
+/// An answer whose head has been read.
+pub struct Answer {
+    /// Without the body.
+    pub head: Response,
+    body: RecvStream,
+}
+
+impl Client {
+    /// Connects, and exchanges settings.
+    pub fn connect(address: SocketAddr) -> Self {
+        Self::with_windows(address, WINDOW)
+    }
+
+    /// Connects, and takes at first so many bytes of each stream. With 0 that is heads alone.
+    pub fn with_windows(address: SocketAddr, window: u32) -> Self {
+        Self::over(std::net::TcpStream::connect(address).expect("a connection"), window)
+    }
+
+    /// The same over a socket of one's own.
+    pub fn over(socket: std::net::TcpStream, window: u32) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let (windows, open) = mpsc::unbounded_channel();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (requests, pings) = runtime.block_on(async {
+            socket.set_nonblocking(true).expect("a mode");
+            let stream = TcpStream::from_std(socket).expect("a connection");
+            let mut builder = Builder::new();
+            // The connection's window is not to matter: streams alone are held back.
+            builder.initial_window_size(window).initial_connection_window_size(1 << 30);
+            builder.initial_max_send_streams(1000);
+            let (requests, mut connection) = builder.handshake(stream).await.expect("HTTP/2");
+            let pings = connection.ping_pong().expect("nobody else pings");
+            tokio::spawn(drive(connection, open, Arc::clone(&is_over)));
+            (requests, pings)
+        });
+        Self { runtime, requests, windows, pings, is_over }
+    }
+
+    /// From now on takes so many bytes of each stream at a time, also of those that are open.
+    pub fn open_windows(&self, window: u32) {
+        self.windows.send(window).expect("the connection is there");
+    }
+
+    /// Reads nothing from the socket, and answers nothing, until the result is dropped.
+    pub fn pause(&self) -> std::sync::mpsc::Sender<()> {
+        let (resume, resumed) = std::sync::mpsc::channel::<()>();
+        let (pause, paused) = std::sync::mpsc::channel();
+        self.runtime.spawn(async move {
+            // There is one thread, and this takes it.
+            pause.send(()).expect("waited for");
+            let _ = resumed.recv();
+        });
+        paused.recv().expect("a thread");
+        resume
+    }
+
+    /// Whether the server answers a ping.
+    pub fn ping(&mut self) -> bool {
+        let pong = async { timeout(TIMEOUT, self.pings.ping(Ping::opaque())).await };
+        self.runtime.block_on(pong).expect("an answer or an end in time").is_ok()
+    }
+
+    /// Whether the connection has ended, whoever ended it.
+    pub fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
+    }
+
+    /// Sends a request without content and reads its answer. `fields` are whole lines.
+    pub fn request(&mut self, method: &str, target: &str, fields: &[&str]) -> Response {
+        self.try_request(method, target, fields).expect("a whole answer")
+    }
+
+    /// The same, where the stream or the connection may be reset.
+    pub fn try_request(
+        &mut self,
+        method: &str,
+        target: &str,
+        fields: &[&str],
+    ) -> Result<Response, h2::Error> {
+        let answer = self.begin(method, &format!("http://test{target}"), fields)?;
+        self.finish(answer)
+    }
+
+    /// Sends a request with content, in pieces, and reads its answer. What is not taken is not sent.
+    pub fn send(
+        &self,
+        method: &str,
+        target: &str,
+        fields: &[&str],
+        pieces: &[&[u8]],
+        is_whole: bool,
+    ) -> Result<Response, h2::Error> {
+        let mut request =
+            Request::builder().method(method).uri(format!("http://localhost{target}"));
+        for field in fields {
+            let (name, value) = field.split_once(':').expect("a field");
+            request = request.header(name, value.trim());
+        }
+        let request = request.body(()).expect("a request");
+        let requests = self.requests.clone();
+        let answer: Result<_, h2::Error> = self.wait(async {
+            let (response, mut content) = requests.ready().await?.send_request(request, false)?;
+            for piece in pieces {
+                let _ = content.send_data(Bytes::copy_from_slice(piece), false);
+            }
+            if is_whole {
+                let _ = content.send_data(Bytes::new(), true);
+            }
+            let (head, body) = response.await?.into_parts();
+            let (status, fields) = (head.status.as_u16(), lines(&head.headers));
+            Ok(Answer { head: Response { status, fields, body: Vec::new() }, body })
+        });
+        self.finish(answer?)
+    }
+
+    /// Sends a request and reads its answer's head. A `uri` without an authority is sent without.
+    pub fn begin(&self, method: &str, uri: &str, fields: &[&str]) -> Result<Answer, h2::Error> {
+        let mut request = Request::builder().method(method).uri(uri);
+        if uri.starts_with('/') {
+            // Else h2 does not send it.
+            request = request.version(Version::HTTP_11);
+        }
+        for field in fields {
+            let (name, value) = field.split_once(':').expect("a field");
+            request = request.header(name, value.trim());
+        }
+        let request = request.body(()).expect("a request");
+        let requests = self.requests.clone();
+        self.wait(async {
+            let (response, _) = requests.ready().await?.send_request(request, true)?;
+            let (head, body) = response.await?.into_parts();
+            let (status, fields) = (head.status.as_u16(), lines(&head.headers));
+            Ok(Answer { head: Response { status, fields, body: Vec::new() }, body })
+        })
+    }
+
+    /// Reads the rest of an answer.
+    pub fn finish(&self, answer: Answer) -> Result<Response, h2::Error> {
+        let Answer { mut head, mut body } = answer;
+        self.wait(async {
+            while let Some(piece) = body.data().await {
+                let piece = piece?;
+                body.flow_control().release_capacity(piece.len())?;
+                head.body.extend_from_slice(&piece);
+            }
+            assert!(body.trailers().await?.is_none(), "trailers are never sent");
+            Ok(head)
+        })
+    }
+
+    fn wait<T>(&self, answer: impl Future<Output = T>) -> T {
+        let answer = async { timeout(TIMEOUT, answer).await.expect("an answer in time") };
+        self.runtime.block_on(answer)
+    }
+}
+
+/// Does what the protocol needs until the connection ends.
+async fn drive(
+    mut connection: Connection<TcpStream>,
+    mut windows: mpsc::UnboundedReceiver<u32>,
+    is_over: Arc<AtomicBool>,
+) {
+    poll_fn(|cx| {
+        while let Poll::Ready(Some(window)) = windows.poll_recv(cx) {
+            connection.set_initial_window_size(window).expect("one change at a time");
+        }
+        // Its error, if it has one, is also that of the request that is waiting.
+        Pin::new(&mut connection).poll(cx).map(drop)
+    })
+    .await;
+    is_over.store(true, Ordering::Release);
+}
+
+fn lines(fields: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &http::HeaderValue| value.to_str().expect("text").to_owned();
+    fields.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
+}

@@ -1,0 +1,27 @@
+//! What the tests share: servers, clients, media, and independent readers of what the server sends.
+
+pub mod api_description; // the OpenAPI description, and a validator of responses against it
+pub mod box_patches; // the offsets of boxes in a file, to patch them
+pub mod boxes; // boxes in memory, read without the product's own reader
+pub mod broken_movies; // movies whose tables contradict the file
+pub mod client; // an HTTP/1 client that checks all framing
+pub mod clips; // clips of every kind, encoded by ffmpeg and cached
+pub mod comparison; // compares packets and frames of a package with those of its source
+pub mod conformance; // random requests, and whether a response conforms to RFC 9110
+pub mod costly_movies; // small movies whose index costs much time or memory
+pub mod deployment; // library, data folder, database, and the programs on them
+pub mod ffmpeg; // ffmpeg and ffprobe: packets and frames
+pub mod folder; // temporary folders, small file systems, pattern bytes
+pub mod hanging_disk; // a FUSE disk that hangs on demand
+pub mod http2; // an HTTP/2 client
+pub mod json; // requests and responses with JSON
+pub mod manifests; // a strict reader of playlists and MPDs
+pub mod memory; // HTTP semantics without a socket
+pub mod movies; // small valid movies, written by code
+pub mod postgres; // a PostgreSQL cluster for the tests
+pub mod processes; // processes of a deployment, from /proc
+pub mod program; // the program as a child process
+pub mod server; // a server in this process
+pub mod sources; // sources that fail on demand
+pub mod streams; // all URLs derived from a title
+pub mod wait; // polls a condition

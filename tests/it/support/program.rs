@@ -1,0 +1,183 @@
+//! The real program, as a child process.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    io::{BufRead as _, BufReader, Read},
+    net::SocketAddr,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::support::{
+    client::{Client, Response},
+    wait::until,
+};
+
+/// A server in a process of its own; killed when the test ends, if it has not ended by itself.
+pub struct Program {
+    child: Child,
+    /// Where it listens, as it says itself.
+    pub address: SocketAddr,
+    printed: Arc<Mutex<String>>,
+    logged: Arc<Mutex<String>>,
+    _home: TempDir,
+}
+
+/// The program with these arguments, in an environment that holds nothing of this machine's but the
+/// search path.
+pub fn command<A: AsRef<OsStr>>(arguments: &[A]) -> (Command, TempDir) {
+    let home = TempDir::new().expect("a home");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
+    command
+        .args(arguments)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", home.path())
+        .stdin(Stdio::null());
+    (command, home)
+}
+
+/// Runs the program to its end. Returns how it ended, and what it printed and logged.
+pub fn run<A: AsRef<OsStr>>(arguments: &[A]) -> (ExitStatus, String, String) {
+    let (mut command, _home) = command(arguments);
+    let output = command.output().expect("the program runs");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (output.status, text(output.stdout), text(output.stderr))
+}
+
+impl Program {
+    /// Starts `headwater serve` on a free port of this machine's own unless told otherwise, and waits until it says where.
+    pub fn serve<A: AsRef<OsStr>>(arguments: &[A], environment: &[(&str, &str)]) -> Self {
+        let (mut command, home) = command(&["serve"]);
+        let mut child = command
+            .args(arguments)
+            .env("HEADWATER_LISTEN", "127.0.0.1:0")
+            .envs(environment.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program runs");
+        let printed = collect(child.stdout.take().expect("piped"));
+        let logged = collect(child.stderr.take().expect("piped"));
+        let mut address = None;
+        until("the program prints the page's address", || {
+            if let Some(status) = child.try_wait().expect("a child") {
+                panic!("ended with {status}: {}", text(&logged));
+            }
+            let printed = text(&printed);
+            let page = printed.lines().find_map(|line| line.trim().strip_prefix("page "));
+            let url = page.and_then(|url| url.trim().strip_prefix("http://")?.strip_suffix('/'));
+            address = url.and_then(|address| address.parse().ok());
+            address.is_some()
+        });
+        let address = address.expect("just found");
+        Self { child, address, printed, logged, _home: home }
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut ended = None;
+        until("the program has ended", || {
+            ended = self.child.try_wait().expect("a child");
+            ended.is_some()
+        });
+        ended.expect("just seen")
+    }
+
+    /// A connection to it.
+    pub fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// A GET on a connection of its own.
+    pub fn get(&self, target: &str, fields: &[&str]) -> Response {
+        self.connect().request("GET", target, fields)
+    }
+
+    /// A number that it counts, by its name with labels.
+    pub fn metric(&self, name: &str) -> Option<u64> {
+        let text = String::from_utf8(self.get("/metrics", &[]).body).expect("text");
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    }
+
+    /// How many descriptors it has open.
+    pub fn descriptors(&self) -> usize {
+        let open = fs::read_dir(format!("/proc/{}/fd", self.child.id()));
+        open.expect("a process").count()
+    }
+
+    /// The CPU time that it has taken, in ticks of 10 ms.
+    pub fn cpu_ticks(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        let stat = stat.expect("a process");
+        // proc_pid_stat(5): behind the name, which may hold anything, utime and stime are 12th and 13th.
+        let fields = stat.rsplit_once(')').expect("a name").1.split_whitespace();
+        let times = fields.skip(11).take(2).map(|time| time.parse::<u64>().expect("a number"));
+        times.sum()
+    }
+
+    /// The most memory that it has had since the last call, and what it has now, in KiB.
+    pub fn memory_kib(&self) -> (u64, u64) {
+        let process = format!("/proc/{}", self.child.id());
+        let status = fs::read_to_string(format!("{process}/status")).expect("a process");
+        let field = |name| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let value = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+            value.expect("a number")
+        };
+        // proc_pid_clear_refs(5): the peak is what it is now.
+        fs::write(format!("{process}/clear_refs"), "5").expect("one's own child");
+        (field("VmHWM:"), field("VmRSS:"))
+    }
+
+    /// How many folders and files it watches.
+    pub fn watches(&self) -> usize {
+        let descriptors = fs::read_dir(format!("/proc/{}/fdinfo", self.child.id()));
+        let texts = descriptors.expect("a process").flatten();
+        let texts = texts.filter_map(|entry| fs::read_to_string(entry.path()).ok());
+        texts.map(|text| text.lines().filter(|line| line.starts_with("inotify")).count()).sum()
+    }
+
+    /// What it has written to standard output so far.
+    pub fn printed(&self) -> String {
+        text(&self.printed)
+    }
+
+    /// What it has written to standard error so far.
+    pub fn logged(&self) -> String {
+        text(&self.logged)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn text(collected: &Mutex<String>) -> String {
+    collected.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Reads all that comes, so that the program never waits for a reader.
+fn collect(from: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+    let collected = Arc::new(Mutex::new(String::new()));
+    let into = Arc::clone(&collected);
+    thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            *into.lock().unwrap_or_else(PoisonError::into_inner) += &(line + "\n");
+        }
+    });
+    collected
+}

@@ -1,0 +1,128 @@
+//! A server in this process, on a free port.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    ops::Deref,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+};
+
+use headwater::{
+    config::{Layer, RootConfig, Settings},
+    library::MediaPath,
+    serve::Server,
+    start::StartError,
+};
+use tempfile::TempDir;
+
+use crate::support::{
+    client::{Client, Response},
+    folder::Folder,
+    wait::until,
+};
+
+/// A server that is stopped when the test ends.
+pub struct Serving {
+    server: Option<Server>,
+    /// Where it listens.
+    pub address: SocketAddr,
+    _data: TempDir,
+}
+
+/// Serves one folder with the default settings.
+pub fn serve(folder: &Folder) -> Serving {
+    serve_with(&[folder.0.path().into()], "")
+}
+
+/// Serves folders (`name=DIR` as on the command line), with lines of configuration.
+pub fn serve_with(roots: &[PathBuf], configuration: &str) -> Serving {
+    start(roots, configuration).expect("a server")
+}
+
+/// As [`serve_with`], where it may fail.
+pub fn start(roots: &[PathBuf], configuration: &str) -> Result<Serving, StartError> {
+    let data = TempDir::new().expect("a data folder");
+    let file: Layer = toml::from_str(configuration).expect("a configuration");
+    let root = |root: &PathBuf| -> RootConfig {
+        root.to_str().expect("a name in UTF-8").parse().expect("a root")
+    };
+    let typed = Layer {
+        listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+        data: Some(data.path().into()),
+        root: roots.iter().map(root).collect(),
+        ..Layer::default()
+    };
+    let server = Server::start(Settings::from_layers(&[typed, file]), None)?;
+    Ok(Serving { address: server.address(), server: Some(server), _data: data })
+}
+
+impl Serving {
+    /// A connection to it.
+    pub fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// One request on a connection of its own. `fields` are whole lines.
+    pub fn request(&self, method: &str, target: &str, fields: &[&str]) -> Response {
+        self.connect().request(method, target, fields)
+    }
+
+    /// A GET on a connection of its own.
+    pub fn get(&self, target: &str, fields: &[&str]) -> Response {
+        self.request("GET", target, fields)
+    }
+
+    /// Waits until changes in the folder are heard of at once, and those made so far are known.
+    pub fn until_watching(&self, folder: &Folder) {
+        let catalog = &self.site().library.catalog;
+        until("the first scan is over", || !catalog.is_scanning());
+        // Only a watch can find what was put there after the scan.
+        let name = "only to see whether anybody looks.mp4";
+        let probe = MediaPath::from_path(Path::new(name)).expect("a name");
+        let mut looks = 0;
+        until("the folder is watched", || {
+            // Not each time, or there are more events than can be queued.
+            if looks % 10_000 == 0 {
+                folder.put(name, []);
+            }
+            looks += 1;
+            catalog.get(&probe).is_some()
+        });
+        fs::remove_file(folder.path(name)).expect("a file");
+        until("the probe is forgotten", || catalog.get(&probe).is_none());
+    }
+
+    /// Takes the server down as SIGTERM does. Returns whether it has ended.
+    pub fn drain(&mut self) -> impl Fn() -> bool + use<> {
+        let server = self.server.take().expect("running until now");
+        let site = Arc::clone(server.site());
+        let stopped = thread::spawn(move || server.stop(true));
+        until("the server is going down", || site.is_draining());
+        move || stopped.is_finished()
+    }
+
+    /// A number that the server counts, by its name with labels.
+    pub fn metric(&self, name: &str) -> u64 {
+        let text = String::from_utf8(self.get("/metrics", &[]).body).expect("text");
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map_or(0, |value| value.parse().expect("a number"))
+    }
+}
+
+impl Deref for Serving {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        self.server.as_ref().expect("running until dropped")
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.stop(false);
+        }
+    }
+}

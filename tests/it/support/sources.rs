@@ -1,0 +1,198 @@
+//! Sources that tell what was asked of them, and that misbehave on demand.
+
+use std::{
+    future::poll_fn,
+    io,
+    ops::Range,
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use actix_web::body::MessageBody;
+use bytes::Bytes;
+use futures::{FutureExt as _, future::BoxFuture};
+use headwater::extent::{ReadError, Source};
+
+/// The bytes of [`pattern`](crate::support::folder::pattern) from one offset to another, however far out.
+pub fn pattern_at(range: Range<u64>) -> Vec<u8> {
+    let byte = |offset: u64| (offset & !7).to_be_bytes()[usize::try_from(offset & 7).unwrap()];
+    range.map(byte).collect()
+}
+
+/// How a source hands out its bytes. Every manner is allowed by the contract.
+#[derive(Clone, Copy, Debug)]
+pub enum Manner {
+    /// All that is asked for, without waiting.
+    AtOnce,
+    /// All that is asked for, but never without waiting.
+    Waiting,
+    /// At most so many bytes at a time, in turn without waiting and with.
+    Pieces(u64),
+}
+
+/// What goes wrong at an offset.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// Nothing comes until it is told to go on.
+    Stalls(Arc<Told>),
+    /// There are no more bytes.
+    Ends,
+    /// The disk answers with an error.
+    Io,
+    /// The file is another one now.
+    Changed,
+    /// More bytes come than were asked for.
+    Overruns,
+    /// The code panics.
+    Panics,
+}
+
+/// Lets a stalled source go on.
+#[derive(Debug, Default)]
+pub struct Told {
+    told: AtomicBool,
+    waiting: Mutex<Option<Waker>>,
+}
+
+impl Told {
+    /// Go on.
+    pub fn tell(&self) {
+        self.told.store(true, Ordering::SeqCst);
+        if let Some(waker) = self.waiting.lock().unwrap().take() {
+            waker.wake();
+        }
+    }
+
+    fn poll(&self, cx: &Context<'_>) -> Poll<()> {
+        *self.waiting.lock().unwrap() = Some(cx.waker().clone());
+        match self.told.load(Ordering::SeqCst) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    }
+}
+
+/// A source of the pattern, as long as it is told to be, that keeps a list of what was asked.
+#[derive(Debug)]
+pub struct Double {
+    length: u64,
+    manner: Manner,
+    fault: Option<(u64, Fault)>,
+    asked: Mutex<Vec<Range<u64>>>,
+}
+
+impl Double {
+    /// One that works.
+    pub fn new(length: u64, manner: Manner) -> Arc<Self> {
+        Self::make(length, manner, None)
+    }
+
+    /// One that works up to an offset.
+    pub fn failing(length: u64, manner: Manner, offset: u64, fault: Fault) -> Arc<Self> {
+        Self::make(length, manner, Some((offset, fault)))
+    }
+
+    fn make(length: u64, manner: Manner, fault: Option<(u64, Fault)>) -> Arc<Self> {
+        Arc::new(Self { length, manner, fault, asked: Mutex::default() })
+    }
+
+    /// The reads that were begun, each as it was asked for.
+    pub fn asked(&self) -> Vec<Range<u64>> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    /// Whether bytes from this offset come without waiting.
+    fn comes_at_once(&self, offset: u64) -> bool {
+        let stalls = matches!(&self.fault, Some((at, Fault::Stalls(_))) if *at == offset);
+        match self.manner {
+            Manner::AtOnce => !stalls,
+            Manner::Waiting => false,
+            Manner::Pieces(_) => !stalls && offset.is_multiple_of(2),
+        }
+    }
+
+    fn take(&self, range: Range<u64>) -> Result<Bytes, ReadError> {
+        assert!(
+            range.start < range.end && range.end <= self.length,
+            "asked for {range:?} of {}",
+            self.length
+        );
+        self.asked.lock().unwrap().push(range.clone());
+        let mut end = range.end;
+        if let Manner::Pieces(most) = self.manner {
+            end = end.min(range.start + most);
+        }
+        match &self.fault {
+            Some((at, fault)) if *at == range.start => match fault {
+                Fault::Stalls(_) => {}
+                Fault::Ends => return Ok(Bytes::new()),
+                Fault::Io => return Err(io::Error::other("the disk is broken").into()),
+                Fault::Changed => return Err(ReadError::Changed),
+                Fault::Overruns => end = range.end + 1,
+                Fault::Panics => panic!("a source that panics, as it was told to"),
+            },
+            // What comes before the fault comes whole.
+            Some((at, _)) if *at > range.start => end = end.min(*at),
+            _ => {}
+        }
+        Ok(pattern_at(range.start..end).into())
+    }
+}
+
+impl Source for Double {
+    fn len(&self) -> u64 {
+        self.length
+    }
+
+    fn read_now(&self, range: Range<u64>) -> Result<Option<Bytes>, ReadError> {
+        if !self.comes_at_once(range.start) {
+            return Ok(None);
+        }
+        self.take(range).map(Some)
+    }
+
+    fn read(self: Arc<Self>, range: Range<u64>) -> BoxFuture<'static, Result<Bytes, ReadError>> {
+        async move {
+            if let Some((at, Fault::Stalls(told))) = &self.fault
+                && *at == range.start
+            {
+                poll_fn(|cx| told.poll(cx)).await;
+            }
+            self.take(range)
+        }
+        .boxed()
+    }
+}
+
+/// How a body ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum End {
+    /// By itself.
+    Finished,
+    /// By an error, whose reason this is.
+    Cut(&'static str),
+    /// It has not; it waits.
+    Waiting,
+}
+
+/// Polls a body until it ends or waits, and returns what came.
+pub fn drain<B: MessageBody<Error: 'static>>(body: &mut Pin<Box<B>>) -> (Vec<u8>, End) {
+    let mut bytes = Vec::new();
+    let mut cx = Context::from_waker(Waker::noop());
+    loop {
+        match body.as_mut().poll_next(&mut cx) {
+            Poll::Pending => return (bytes, End::Waiting),
+            Poll::Ready(None) => return (bytes, End::Finished),
+            Poll::Ready(Some(Ok(piece))) => bytes.extend_from_slice(&piece),
+            Poll::Ready(Some(Err(error))) => {
+                let error = error.into();
+                let reason = error.downcast_ref::<ReadError>().map(ReadError::reason);
+                return (bytes, End::Cut(reason.expect("an error of a source")));
+            }
+        }
+    }
+}

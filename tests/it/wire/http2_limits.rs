@@ -1,0 +1,269 @@
+//! What one HTTP/2 connection may have, and what it keeps when the server goes down.
+
+use std::{fs::File, io::Write as _, net::TcpStream};
+
+use rustix::fs::{Advice, fadvise};
+
+use crate::support::{
+    client::narrow_socket,
+    folder::{Folder, pattern},
+    http2::{Answer, Client, WINDOW},
+    server::{Serving, serve, serve_with},
+    wait::until,
+};
+
+/// As many streams as one connection may have at a time.
+const STREAMS: usize = 128;
+
+/// The largest piece of a body over HTTP/2, in bytes.
+const PIECE: u64 = 16 * 1024;
+
+fn begin(client: &Client, target: &str) -> Answer {
+    client.begin("GET", &format!("http://test{target}"), &[]).expect("a head")
+}
+
+/// How many bytes of bodies the dispatchers have been given.
+fn handed(serving: &Serving) -> u64 {
+    let text = serving.site().metrics.render(0);
+    let line = text.lines().find_map(|line| line.strip_prefix("headwater_body_bytes_total "));
+    line.expect("it is counted").parse().expect("a number")
+}
+
+/// Begins as many answers as one connection may have. With closed windows each gets as far as its
+/// first piece.
+fn begin_all(serving: &Serving, client: &Client, target: &str) -> Vec<Answer> {
+    let before = handed(serving);
+    let answers: Vec<_> = (0..STREAMS).map(|_| begin(client, target)).collect();
+    assert!(answers.iter().all(|answer| answer.head.status == 200));
+    let pieces = STREAMS as u64 * PIECE;
+    until("each stream has read a piece", || handed(serving) - before >= pieces);
+    answers
+}
+
+/// A file that is not in the page cache, as far as the kernel can be asked for that.
+fn put_cold(folder: &Folder, name: &str, bytes: &[u8]) {
+    let file = File::open(folder.put(name, bytes)).expect("the file");
+    file.sync_all().expect("on the disk");
+    fadvise(&file, 0, None, Advice::DontNeed).expect("advice is taken");
+}
+
+fn open_connections(serving: &Serving) -> i64 {
+    serving.site().metrics.open_connections()
+}
+
+#[test]
+fn streams_that_take_nothing_keep_no_buffer_from_other_clients() {
+    let folder = Folder::new();
+    let whole = pattern(3_000_000);
+    folder.put("held.mp4", &whole);
+    folder.put("warm.mp4", &whole);
+    let few = "body_buffers_mib = 1\nfollow_idle_s = 86400\nfollow_closed_s = 86400";
+    let serving = serve_with(&[folder.path("")], few);
+    let follower = Client::with_windows(serving.address, 0);
+    let viewer = Client::with_windows(serving.address, 0);
+    let followed = begin_all(&serving, &follower, "/media/held.mp4?follow");
+    let viewed = begin_all(&serving, &viewer, "/media/held.mp4");
+    for round in 0..3 {
+        let cold = format!("cold {round}.mp4");
+        put_cold(&folder, &cold, &whole);
+        assert!(serving.get("/media/warm.mp4", &[]).body == whole);
+        assert!(serving.get(&format!("/media/cold%20{round}.mp4"), &[]).body == whole);
+    }
+    // Those who took nothing have lost nothing.
+    viewer.open_windows(WINDOW);
+    for answer in viewed {
+        assert!(viewer.finish(answer).expect("a whole answer").body == whole);
+    }
+    drop(followed);
+}
+
+#[test]
+fn requests_beyond_as_many_as_a_connection_may_have_at_once_are_429_and_the_others_go_on() {
+    let folder = Folder::new();
+    let whole = pattern(40_000);
+    folder.put("a.mp4", &whole);
+    let serving = serve(&folder);
+    let client = Client::with_windows(serving.address, 0);
+    let answers = begin_all(&serving, &client, "/media/a.mp4");
+    let mut surplus: Vec<_> = (0..20).map(|_| begin(&client, "/media/a.mp4")).collect();
+    // Routes that are cheap are no exception: what is bounded is the connection.
+    surplus.push(begin(&client, "/healthz"));
+    assert_eq!(serving.get("/healthz", &[]).status, 200, "others have connections of their own");
+    client.open_windows(WINDOW);
+    for answer in surplus {
+        let response = client.finish(answer).expect("a whole answer");
+        assert_eq!(response.status, 429);
+        assert!(response.field("retry-after").is_some());
+        assert_eq!(response.field("content-type"), Some("application/problem+json"));
+    }
+    for answer in answers {
+        assert!(client.finish(answer).expect("a whole answer").body == whole);
+    }
+    // With those ended there is room again.
+    until("a request is served", || begin(&client, "/media/a.mp4").head.status == 200);
+}
+
+#[test]
+fn what_is_too_long_is_414_or_431_and_the_connection_goes_on() {
+    let folder = Folder::new();
+    folder.put("a.mp4", pattern(10));
+    let serving = serve(&folder);
+    let mut client = Client::connect(serving.address);
+    let long = "x".repeat(8 * 1024);
+    for target in [format!("/media/{long}.mp4"), format!("/media/a.mp4?{long}")] {
+        assert_eq!(client.request("GET", &target, &[]).status, 414);
+    }
+    let (one, many) = (format!("x-long: {}", "x".repeat(33 * 1024)), ["x-many: x"; 200]);
+    for fields in [&[one.as_str()][..], &many] {
+        assert_eq!(client.request("GET", "/media/a.mp4", fields).status, 431);
+    }
+    let (query, field) = ("x".repeat(8000), format!("x-long: {}", "x".repeat(20_000)));
+    let response = client.request("GET", &format!("/media/a.mp4?{query}"), &[&field]);
+    assert_eq!(response.body, pattern(10), "what is merely long is served");
+}
+
+#[test]
+fn a_missing_or_malformed_authority_is_400() {
+    let folder = Folder::new();
+    folder.put("a.mp4", pattern(10));
+    let serving = serve(&folder);
+    let client = Client::connect(serving.address);
+    let status = |uri: &str, fields: &[&str]| {
+        client.begin("GET", uri, fields).map(|answer| answer.head.status).ok()
+    };
+    assert_eq!(status("/media/a.mp4", &[]), Some(400), "none");
+    assert_eq!(status("/media/a.mp4", &["host: a/b"]), Some(400), "none, and no host instead");
+    assert_eq!(status("/media/a.mp4", &["host: test"]), Some(200), "a host instead");
+    for authority in ["user@test", "test:99999", "a,b:c"] {
+        assert_eq!(
+            status(&format!("http://{authority}/media/a.mp4"), &[]),
+            Some(400),
+            "{authority}"
+        );
+    }
+}
+
+#[test]
+fn a_client_that_takes_nothing_for_too_long_is_cut_though_it_answers_pings() {
+    let folder = Folder::new();
+    folder.put("a.mp4", pattern(100_000));
+    let serving = serve_with(&[folder.path("")], "stall_limit_s = 1");
+    let mut client = Client::with_windows(serving.address, 0);
+    let answers: Vec<_> = (0..3).map(|_| begin(&client, "/media/a.mp4")).collect();
+    until("the connection is cut", || !client.ping());
+    until("and no longer counted", || open_connections(&serving) == 0);
+    for answer in answers {
+        assert!(client.finish(answer).is_err(), "what was not sent is not there");
+    }
+}
+
+#[test]
+fn a_server_going_down_waits_for_no_idle_connection() {
+    // Whoever is waited for is waited for longer than this test would.
+    let patient = "drain_s = 86400\nhead_timeout_s = 3600\nkeep_alive_s = 86400";
+    let folder = Folder::new();
+    let mut serving = serve_with(&[folder.path("")], patient);
+    let mut idle = Client::connect(serving.address);
+    assert_eq!(idle.request("GET", "/healthz", &[]).status, 200);
+    let fresh = Client::connect(serving.address);
+    // Browsers connect beforehand; half a preface is no more than that.
+    let silent = TcpStream::connect(serving.address).expect("a connection");
+    let mut slow = serving.connect();
+    slow.send("PRI * ");
+    until("all are accepted", || open_connections(&serving) == 4);
+    let has_ended = serving.drain();
+    until("the server has ended", has_ended);
+    until("the clients have heard of it", || idle.is_over() && fresh.is_over());
+    drop((silent, slow));
+}
+
+#[test]
+fn downloads_that_run_when_the_server_goes_down_arrive_whole() {
+    let folder = Folder::new();
+    // Lengths around pieces and windows, where the last frame is a small one or none.
+    let lengths = [1, 16_384, 65_535, 65_536, 100_001, 400_000, 1_000_003];
+    for length in lengths {
+        folder.put(format!("{length}.mp4"), pattern(length));
+    }
+    for round in 0..5 {
+        let mut serving = serve_with(&[folder.path("")], "drain_s = 86400");
+        let client = Client::with_windows(serving.address, 0);
+        let lengths = &lengths[..=round + 1];
+        let answers = lengths.iter().map(|length| begin(&client, &format!("/media/{length}.mp4")));
+        let answers: Vec<_> = answers.collect();
+        let has_ended = serving.drain();
+        assert!(!has_ended(), "it waits for the downloads");
+        client.open_windows([WINDOW, 1 << 24][round % 2]);
+        for (answer, &length) in answers.into_iter().zip(lengths) {
+            let response = client.finish(answer).expect("a whole answer");
+            assert!(response.body == pattern(length), "{length}");
+        }
+        until("the server has ended", has_ended);
+    }
+}
+
+#[test]
+fn a_slow_client_gets_what_was_under_way_when_the_server_went_down() {
+    let folder = Folder::new();
+    let whole = pattern(1_000_003);
+    folder.put("a.mp4", &whole);
+    // With a large window much is kept back by the dispatcher, with a small one the client says
+    // again and again that there is room, also when the server has sent all.
+    for window in [1 << 24, WINDOW] {
+        let mut serving = serve_with(&[folder.path("")], "drain_s = 86400");
+        let client = Client::over(narrow_socket(serving.address, 4096), window);
+        let answers: Vec<_> = (0..10).map(|_| begin(&client, "/media/a.mp4")).collect();
+        let pause = client.pause();
+        let has_ended = serving.drain();
+        drop(pause);
+        for answer in answers {
+            assert!(client.finish(answer).expect("a whole answer").body == whole, "{window}");
+        }
+        until("the server has ended", has_ended);
+    }
+}
+
+#[test]
+fn a_client_that_does_not_read_is_not_read_ahead_for_however_many_streams_it_has() {
+    let folder = Folder::new();
+    folder.put("a.mp4", pattern(1 << 20));
+    let serving = serve(&folder);
+    // By hand, since any client would read: windows of 1 GiB, and as many requests as may be.
+    let frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
+        let length = u32::try_from(payload.len()).expect("small").to_be_bytes();
+        [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+    };
+    let wide = (1_u32 << 30).to_be_bytes();
+    let fields = [b"\x82\x86\x01\x04test\x04\x0c", &b"/media/a.mp4"[..]].concat();
+    let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    sent.extend(frame(4, 0, 0, &[&[0, 4], &wide[..]].concat()));
+    sent.extend(frame(8, 0, 0, &wide));
+    for number in 0..u32::try_from(STREAMS).expect("small") {
+        sent.extend(frame(1, 5, 2 * number + 1, &fields));
+    }
+    let mut socket = narrow_socket(serving.address, 4096);
+    socket.write_all(&sent).expect("taken");
+    // Until it takes no more, as far as can be seen.
+    let (mut last, mut looks) = (0, 0);
+    until("the server waits for the client", || {
+        // Each look is also a turn of the server.
+        assert_eq!(serving.request("HEAD", "/media/a.mp4", &[]).status, 200);
+        let handed = handed(&serving);
+        looks = if handed > 0 && handed == last { looks + 1 } else { 0 };
+        last = handed;
+        looks == 100
+    });
+    // The socket's share and the dispatcher's are 256 KiB each, and heads and what is on its way.
+    assert!(last < 1 << 20, "{last} bytes for a client that has read none");
+}
+
+#[test]
+fn a_follower_whose_file_rests_is_not_taken_for_a_client_that_does_not_read() {
+    let folder = Folder::new();
+    folder.put("a.mp4", pattern(1000));
+    let long = "stall_limit_s = 1\nfollow_idle_s = 3\nfollow_closed_s = 86400";
+    let serving = serve_with(&[folder.path("")], long);
+    let mut client = Client::connect(serving.address);
+    let response = client.request("GET", "/media/a.mp4?follow", &[]);
+    assert_eq!(response.body, pattern(1000), "to its end, long after the limit");
+}

@@ -1,0 +1,165 @@
+//! Several parts in one answer, of which short ones go together; and how far from each other they may
+//! be.
+
+use std::{
+    fs::File,
+    io::{Seek as _, SeekFrom, Write as _},
+    ops::Range,
+};
+
+use crate::{
+    support::{
+        client::{Client, head},
+        folder::Folder,
+    },
+    wire::{
+        files::{LENGTH, OLD, one_file},
+        http1::{CRAMPED, Dice, NARROW, assert_same, served_in_each_way},
+    },
+};
+
+/// Sixteen parts somewhere in this, from the first to the last, none of them longer than this.
+pub fn scattered(dice: &mut Dice, within: Range<usize>, most: usize) -> Vec<Range<usize>> {
+    let step = within.len() / 16;
+    let parts = (0..16).map(|number| {
+        let length = 1 + dice.roll(most.min(step - 1));
+        let first = within.start + number * step + dice.roll(step - length);
+        first..first + length
+    });
+    parts.collect()
+}
+
+/// A request for parts.
+pub fn ask_for(parts: &[Range<usize>]) -> String {
+    let parts: Vec<_> =
+        parts.iter().map(|part| format!("{}-{}", part.start, part.end - 1)).collect();
+    head("GET", "/media/a.mp4", &[&format!("Range: bytes={}", parts.join(","))])
+}
+
+/// Reads the answer to a request for parts.
+#[track_caller]
+pub fn is_answered_in_parts(client: &mut Client, parts: &[Range<usize>]) {
+    let response = client.read("GET").unwrap_or_else(|broken| panic!("{parts:?}: {broken:?}"));
+    assert_eq!(response.status, 206);
+    let boundary = response.field("content-type").expect("a type");
+    let boundary = boundary.strip_prefix("multipart/byteranges; boundary=").expect("several");
+    let mut expected = Vec::new();
+    for (number, part) in parts.iter().enumerate() {
+        let (lead, last) = (if number == 0 { "" } else { "\r\n" }, part.end - 1);
+        let range = format!("content-range: bytes {}-{last}/{LENGTH}", part.start);
+        let head = format!("{lead}--{boundary}\r\ncontent-type: video/mp4\r\n{range}\r\n\r\n");
+        expected.extend_from_slice(head.as_bytes());
+        expected.extend_from_slice(&OLD[part.clone()]);
+    }
+    expected.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+    assert_same(&response.body, &expected, &format!("{parts:?}"));
+}
+
+/// Sets of parts that are sent in different ways: together or apart, from one mapping or several.
+fn sets_of_parts() -> Vec<Vec<Range<usize>>> {
+    let mut dice = Dice(6);
+    let mut sets = vec![
+        vec![10..20, 15_000_000..15_000_030],
+        vec![15_000_000..15_000_030, 10..20],
+        vec![0..1, LENGTH - 1..LENGTH],
+        vec![0..16_383, 20_000..36_384, 40_000..56_385, 60_000..60_001],
+        vec![5..6, 1_000_000..1_300_000, 2_000_000..2_000_009, 3_000_000..9_000_000, 7..9],
+        vec![5_000_000..5_000_003, 5_000_001..5_000_004, 100..200],
+        (0..16).map(|number| number..number + 1).collect(),
+    ];
+    for within in [0..100_000, 2_000_000..5_000_000, 0..LENGTH] {
+        for most in [1, 120, 5000, 40_000] {
+            let mut parts = scattered(&mut dice, within.clone(), most);
+            sets.push(parts.clone());
+            parts.reverse();
+            sets.push(parts.clone());
+            for last in (1..parts.len()).rev() {
+                parts.swap(last, dice.roll(last + 1));
+            }
+            sets.push(parts);
+        }
+    }
+    sets
+}
+
+#[test]
+fn parts_all_over_a_file_arrive_exactly() {
+    served_in_each_way(&one_file(), "", |serving| {
+        let mut client = serving.connect();
+        for parts in sets_of_parts() {
+            client.send(ask_for(&parts));
+            is_answered_in_parts(&mut client, &parts);
+        }
+    });
+}
+
+#[test]
+fn parts_arrive_exactly_wherever_a_call_has_ended() {
+    served_in_each_way(&one_file(), CRAMPED, |serving| {
+        // The less a client takes at a time, the shorter are the calls, and the longer all takes.
+        for (room, most, ahead) in [(1, 10_000, 10), (4096, 60_000, 5), (NARROW, LENGTH, 3)] {
+            let mut client = Client::narrow(serving.address, room);
+            let is_short = |parts: &Vec<_>| parts.iter().map(Range::len).sum::<usize>() <= most;
+            for parts in sets_of_parts().into_iter().filter(is_short) {
+                // Nothing of the first is read before the last is asked for.
+                client.send(ask_for(&parts).repeat(ahead));
+                (0..ahead).for_each(|_| is_answered_in_parts(&mut client, &parts));
+            }
+        }
+    });
+}
+
+/// A file as long as offsets go, which begins with `begins` and ends with `ends.`. Only in memory
+/// can there be one.
+fn longest_file() -> Option<Folder> {
+    let Ok(folder) = Folder::below("/dev/shm") else {
+        eprintln!("not tested: there is no /dev/shm");
+        return None;
+    };
+    let path = folder.put("a.mp4", "begins");
+    let mut file = File::options().write(true).open(&path).expect("the file");
+    let length = i64::MAX as u64;
+    file.set_len(length).expect("a sparse file");
+    file.seek(SeekFrom::Start(length - 5)).expect("a place");
+    file.write_all(b"ends.").expect("a mark");
+    Some(folder)
+}
+
+#[test]
+fn the_far_end_of_the_longest_file_is_sent_however_often_it_is_asked_for() {
+    let Some(folder) = longest_file() else {
+        return;
+    };
+    served_in_each_way(&folder, "", |serving| {
+        let mut client = serving.connect();
+        for _ in 0..3 {
+            for (field, expected) in [
+                ("Range: bytes=-5", &b"ends."[..]),
+                ("Range: bytes=9223372036854775805-", b"s."),
+                // Not written to, and so not in memory.
+                ("Range: bytes=9223372036850000000-9223372036850000009", &[0; 10]),
+            ] {
+                assert_eq!(
+                    client.request("GET", "/media/a.mp4", &[field]).body,
+                    expected,
+                    "{field}"
+                );
+            }
+            let response = client.request("GET", "/media/a.mp4", &["Range: bytes=-2000000"]);
+            assert!(response.body.len() == 2_000_000 && response.body.ends_with(b"\0ends."));
+        }
+    });
+}
+
+#[test]
+fn parts_at_both_ends_of_the_longest_file_are_sent_together() {
+    let Some(folder) = longest_file() else {
+        return;
+    };
+    served_in_each_way(&folder, "", |serving| {
+        // The first two go by one call, whatever else there is.
+        let parts = serving.get("/media/a.mp4", &["Range: bytes=0-2,3-5,-5"]).body;
+        let has = |part: &[u8]| parts.windows(part.len()).any(|bytes| bytes == part);
+        assert!(has(b"\r\n\r\nbeg\r\n") && has(b"\r\n\r\nins\r\n") && has(b"\r\n\r\nends.\r\n"));
+    });
+}
