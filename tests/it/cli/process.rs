@@ -216,8 +216,8 @@ fn an_impossible_value_is_refused_with_its_key_and_the_allowed_range_wherever_it
         }
     };
     let range = "5000 is not a whole number from 0 to 1024";
-    refused(&["check", &library, "--workers", "5000"], &[], &["--workers", range]);
-    refused(&["check", &library], &[("HEADWATER_WORKERS", "5000")], &["workers", range]);
+    refused(&["check", &library, "--io-threads", "5000"], &[], &["--io-threads", range]);
+    refused(&["check", &library], &[("HEADWATER_IO_THREADS", "5000")], &["workers", range]);
     let file = folder.put("headwater.toml", "# one\nworkers = 5000\n");
     let file = file.to_str().expect("text");
     let in_file: [&str; 4] = [file, "line 2", "workers = 5000", range];
@@ -225,7 +225,7 @@ fn an_impossible_value_is_refused_with_its_key_and_the_allowed_range_wherever_it
     fs::write(file, "wokers = 5\n").expect("written");
     refused(&["check", "--config", file, &library], &[], &["line 1", "wokers"]);
     refused(&["check", &library, "--wokers", "5"], &[], &["--wokers"]);
-    refused(&["check", &library, "--workers", "many"], &[], &["it must be a whole number"]);
+    refused(&["check", &library, "--io-threads", "many"], &[], &["it must be a whole number"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{net::Shutdown, time::Duration};
 
-use headwater::{http::events::LISTENERS_MAX, jobs::queue::Progress};
+use headwater::{http::events::LISTENERS_MAX, queue::Progress};
 use serde_json::Value;
 
 use crate::{

@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, fs, io::Write as _, time::Duration};
 
 use headwater::{
-    derive::{Make, Picture, Task},
-    jobs::queue::{Progress, Retry, State},
+    queue::{Progress, Retry, State},
+    transcode::{ImageSpec, JobSpec, Operation},
     webhooks::Event,
 };
 use serde_json::{Value, json};
@@ -241,10 +241,10 @@ fn every_wish_that_is_understood_is_described_and_each_example_is_fulfilled() {
     let kinds = told_of(r#"{"kind":"?"}"#);
     let examples = api.wishes();
     assert_eq!(kinds, examples.iter().map(|(kind, _)| kind.clone()).collect());
-    let described = api.description.at("/components/schemas/Wish/discriminator/mapping");
+    let described = api.description.at("/components/schemas/JobRequest/discriminator/mapping");
     let described = described.as_object().expect("kinds");
     assert_eq!(kinds, described.keys().cloned().collect());
-    let schemas = api.description.at("/components/schemas/Wish/oneOf").as_array();
+    let schemas = api.description.at("/components/schemas/JobRequest/oneOf").as_array();
     let schemas = names(schemas.expect("a list").iter().map(|schema| &schema["$ref"]));
     assert_eq!(schemas, names(described.values()));
     for (member, schema) in [("codec", "Codec"), ("effort", "Effort")] {
@@ -283,7 +283,7 @@ fn what_may_be_sent_is_what_is_described_member_by_member() {
 
 #[test]
 fn every_answer_is_as_it_is_described_and_everything_described_is_answered() {
-    let api = Api::new("open_file_trust_ms = 0");
+    let api = Api::new("revalidate_ms = 0");
     titles_and_texts(&api);
     reports(&api);
     a_job_from_its_wish_to_its_end(&api);
@@ -386,9 +386,9 @@ fn a_job_from_its_wish_to_its_end(api: &Api) {
     assert_eq!(names(described.expect("names")), states);
 }
 
-fn task(make: &Value) -> Task {
+fn task(make: &Value) -> JobSpec {
     let make = serde_json::from_value(make.clone()).expect("something that can be made");
-    Task { title: "films/film.mp4".into(), version: "0123456789abcdef".into(), make }
+    JobSpec { title: "films/film.mp4".into(), version: "0123456789abcdef".into(), operation: make }
 }
 
 fn jobs_of_every_kind(api: &Api) {
@@ -415,10 +415,10 @@ fn jobs_of_every_kind(api: &Api) {
         let name = made.as_object().and_then(|members| members.keys().next().map(String::as_str));
         name.or(made.as_str()).expect("a name").to_owned()
     };
-    assert_eq!(pictures.iter().map(name).collect::<BTreeSet<_>>(), names_of::<Picture>());
+    assert_eq!(pictures.iter().map(name).collect::<BTreeSet<_>>(), names_of::<ImageSpec>());
     let makes: Vec<_> = pictures.iter().map(|picture| json!({ "picture": picture })).collect();
     let makes: Vec<_> = makes.into_iter().chain(others).collect();
-    assert_eq!(makes.iter().map(name).collect::<BTreeSet<_>>(), names_of::<Make>());
+    assert_eq!(makes.iter().map(name).collect::<BTreeSet<_>>(), names_of::<Operation>());
     for (_, wish) in api.wishes() {
         api.send("POST", "/api/jobs", "", &wish.to_string(), 202);
     }

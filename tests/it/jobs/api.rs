@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use headwater::jobs::queue::{Class, Lease, NewJob, Progress, Queue, Retry};
+use headwater::queue::{Class, JobSubmission, Lease, Progress, Queue, Retry};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -47,7 +47,7 @@ pub fn wish(serving: &Serving, wish: &str) -> Value {
 
 /// Claims the next job as a worker does.
 pub fn claim(queue: &Queue) -> Lease {
-    let classes = [Class::Picture, Class::Remux, Class::Encode];
+    let classes = [Class::Image, Class::Remux, Class::Encode];
     let claimed = block_on(queue.claim("a test", &classes, Duration::from_secs(600)));
     claimed.expect("a database").expect("a job").1
 }
@@ -196,7 +196,7 @@ fn what_a_worker_says_of_a_job_is_shown() {
     assert_eq!(running["progress"]["stage"], "encoding");
     assert_eq!(running["attempts"], 1);
     assert!(running["started"].is_string() && running["finished"].is_null(), "{running}");
-    let piece = |part: usize| NewJob {
+    let piece = |part: usize| JobSubmission {
         class: Class::Encode,
         kind: "piece".into(),
         title: "films/a.mp4".into(),

@@ -9,7 +9,7 @@ use std::{
 };
 
 use headwater::{
-    jobs::queue::{Class, Filter, Job, Retry},
+    queue::{Class, Filter, Job, Retry},
     webhooks::Secret,
 };
 use serde_json::Value;

@@ -8,18 +8,18 @@ use std::{
 };
 
 use headwater::{
-    derive::ladder::{
-        encode::{self, Colours, Encoder, Start},
-        join::{self, NoRendition},
-        pieces::Pieces,
-        remux::{Fate, Remux},
-        report::{self, Report},
-        rungs::{self, Coding, Effort, Pictures, Rung},
-        sound,
-    },
     extent::disk::PlainFile,
     movie::{Movie, Track, codec::VideoRange},
     package::renditions::agree,
+    transcode::ladder::{
+        audio,
+        chunks::Chunks,
+        encode::{self, Colours, Encoder, Start},
+        join::{self, NoRendition},
+        remux::{Fate, Remux},
+        report::{self, Report},
+        spec::{self, Effort, RenditionSpec, VideoCodec, VideoTrack},
+    },
 };
 
 use crate::support::{
@@ -48,16 +48,17 @@ impl Film {
         self.movie.tracks.iter().find(|track| track.is_video()).expect("pictures")
     }
 
-    fn pieces(&self, piece_ms: u64) -> Pieces {
+    fn pieces(&self, piece_ms: u64) -> Chunks {
         let piece_ms = NonZeroU64::new(piece_ms).expect("a time");
-        Pieces::of(self.track(), &self.file, piece_ms).expect("it is read")
+        Chunks::of(self.track(), &self.file, piece_ms).expect("it is read")
     }
 
-    fn encoder(&self, lines: u32, coding: Coding) -> Encoder {
-        let pictures = Pictures::of(self.track()).expect("pictures");
-        let rung = Rung::new(&pictures, lines, coding, Effort::Quick).expect("it is smaller");
+    fn encoder(&self, lines: u32, coding: VideoCodec) -> Encoder {
+        let pictures = VideoTrack::of(self.track()).expect("pictures");
+        let rung =
+            RenditionSpec::new(&pictures, lines, coding, Effort::Quick).expect("it is smaller");
         Encoder {
-            rung,
+            rendition: rung,
             colours: Colours::of(&pictures, coding),
             threads: 1,
             start: Start::KeyFrame,
@@ -65,7 +66,7 @@ impl Film {
     }
 
     /// Encodes all pieces, each by itself, the last first: nothing depends on the one before.
-    fn encode(&self, folder: &Folder, film: &Pieces, encoder: &Encoder) -> Vec<PathBuf> {
+    fn encode(&self, folder: &Folder, film: &Chunks, encoder: &Encoder) -> Vec<PathBuf> {
         let numbered = film.pieces.iter().enumerate().rev();
         let mut files: Vec<PathBuf> = numbered
             .map(|(number, piece)| {
@@ -106,7 +107,7 @@ fn times(path: &Path) -> Vec<Seconds> {
 }
 
 /// A rendition of a film in some pieces has the same pictures at the same times.
-fn is_seamless(path: &Path, lines: u32, coding: Coding, piece_ms: u64) -> usize {
+fn is_seamless(path: &Path, lines: u32, coding: VideoCodec, piece_ms: u64) -> usize {
     let name = path.display();
     let film = Film::open(path);
     let folder = Folder::new();
@@ -164,7 +165,7 @@ fn every_picture_of_every_kind_of_film_keeps_its_time() {
         ("av1-opus.mp4", 3),
         ("vp9.mp4", 3),
     ] {
-        let made = is_seamless(clips::named(name).path(), 36, Coding::H264, 3000);
+        let made = is_seamless(clips::named(name).path(), 36, VideoCodec::H264, 3000);
         assert_eq!(made, pieces, "{name}");
     }
 }
@@ -177,7 +178,7 @@ fn a_piece_that_is_decoded_from_further_before_is_the_same() {
     for name in ["open-gop.mp4", "irregular-gops.mp4", "fragmented.mp4"] {
         let film = Film::open(clips::named(name).path());
         let pieces = film.pieces(3000);
-        let encoder = film.encoder(36, Coding::H264);
+        let encoder = film.encoder(36, VideoCodec::H264);
         let encode = |start| {
             let folder = Folder::new();
             let files = film.encode(&folder, &pieces, &Encoder { start, ..encoder });
@@ -211,7 +212,7 @@ fn rates_that_no_clock_divides_keep_every_tick() {
     for (name, rate) in [("film.mp4", "24000/1001"), ("sport.mp4", "60000/1001")] {
         let picture = format!("-f lavfi -i testsrc2=size=192x108:rate={rate}:duration=12");
         let path = make(&folder, name, &format!("{picture} {AVC}"));
-        assert_eq!(is_seamless(&path, 54, Coding::H264, 4000), 3, "{name}");
+        assert_eq!(is_seamless(&path, 54, VideoCodec::H264, 4000), 3, "{name}");
     }
 }
 
@@ -221,7 +222,7 @@ fn renditions_in_other_codecs_are_as_seamless() {
         return;
     }
     let path = clips::named("vfr.mp4").path();
-    for coding in [Coding::Hevc, Coding::Av1] {
+    for coding in [VideoCodec::Hevc, VideoCodec::Av1] {
         assert_eq!(is_seamless(path, 72, coding, 3000), 3, "{coding}");
     }
 }
@@ -248,7 +249,7 @@ fn a_rendition_in_pieces_looks_as_good_as_one_in_one() {
     let film = "-f lavfi -i mandelbrot=size=640x360:rate=25 -t 16";
     let path = make(&folder, "film.mp4", &format!("{film} {AVC} -crf 16"));
     let film = Film::open(&path);
-    let encoder = film.encoder(240, Coding::H264);
+    let encoder = film.encoder(240, VideoCodec::H264);
     let (whole, one) = film.rendition(&folder, 1_000_000, &encoder);
     let (joined, several) = film.rendition(&folder, 4000, &encoder);
     assert_eq!((one, several), (1, 4));
@@ -265,18 +266,18 @@ fn pieces_that_are_not_those_of_the_film_are_refused() {
     let folder = Folder::new();
     let film = Film::open(clips::named("b-frames.mp4").path());
     let pieces = film.pieces(3000);
-    let files = film.encode(&folder, &pieces, &film.encoder(54, Coding::H264));
+    let files = film.encode(&folder, &pieces, &film.encoder(54, VideoCodec::H264));
     let output = folder.path("rendition.mp4");
     let join = |files: &[&PathBuf]| join::join(&pieces, GRID_MS, files, &output, |_| true);
     let [first, second, third] = &files[..] else { panic!("{files:?}") };
     let refused = join(&[first, second]).expect_err("a piece is missing");
-    assert!(matches!(refused, NoRendition::Pieces { found: 2, expected: 3 }), "{refused}");
+    assert!(matches!(refused, NoRendition::Chunks { found: 2, expected: 3 }), "{refused}");
     let refused = join(&[first, third, second]).expect_err("they are in disorder");
     assert!(
-        matches!(refused, NoRendition::Pictures { .. } | NoRendition::OtherSegments { .. }),
+        matches!(refused, NoRendition::VideoTrack { .. } | NoRendition::OtherSegments { .. }),
         "{refused}"
     );
-    let other = film.encode(&Folder::new(), &pieces, &film.encoder(36, Coding::H264));
+    let other = film.encode(&Folder::new(), &pieces, &film.encoder(36, VideoCodec::H264));
     assert_eq!(other.len(), 3);
     let cut = folder.path("cut.mp4");
     let bytes = fs::read(second).expect("a file");
@@ -338,11 +339,11 @@ fn other_containers_and_codecs_become_movies_that_browsers_play() {
         let text = usize::from(name == "a.mkv");
         assert_eq!(film.movie.tracks.len(), 2 + text, "{name}");
         assert!(film.movie.tracks.iter().take(2).all(is_fine), "{name}: {:?}", film.movie);
-        assert!(Pictures::of(film.track()).expect("pictures").is_playable, "{name}");
+        assert!(VideoTrack::of(film.track()).expect("pictures").is_playable, "{name}");
         let (count, expected) = (times(&path).len(), times(&source).len());
         assert_eq!(count, expected, "{name}");
         if name.starts_with("a.") {
-            is_seamless(&path, 54, Coding::H264, 2000);
+            is_seamless(&path, 54, VideoCodec::H264, 2000);
         }
     }
 }
@@ -356,12 +357,12 @@ fn a_movie_whose_pictures_nobody_plays_gets_a_rendition_in_its_own_size() {
     let picture = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=9";
     let path = make(&folder, "old.mp4", &format!("{picture} -c:v mpeg4 -bf 2 -g 50"));
     let film = Film::open(&path);
-    let pictures = Pictures::of(film.track()).expect("pictures");
-    let rungs = rungs::ladder(&pictures, Coding::H264, Effort::Quick);
+    let pictures = VideoTrack::of(film.track()).expect("pictures");
+    let rungs = spec::ladder(&pictures, VideoCodec::H264, Effort::Quick);
     let [own] = rungs[..] else { panic!("{rungs:?}") };
     assert_eq!((own.width, own.height), (192, 108));
     let encoder =
-        Encoder { rung: own, colours: Colours::Standard, threads: 1, start: Start::KeyFrame };
+        Encoder { rendition: own, colours: Colours::Standard, threads: 1, start: Start::KeyFrame };
     let (output, pieces) = film.rendition(&folder, 3000, &encoder);
     assert_eq!(pieces, 3);
     assert_eq!(times(&output), times(&path));
@@ -377,10 +378,11 @@ fn high_dynamic_range_becomes_standard_where_the_codec_has_no_other() {
         -pix_fmt yuv420p10le -x265-params log-level=error:keyint=25 -color_primaries bt2020 \
         -color_trc smpte2084 -colorspace bt2020nc -tag:v hvc1";
     let film = Film::open(&make(&folder, "high.mp4", high));
-    for (coding, range) in [(Coding::H264, VideoRange::Sdr), (Coding::Hevc, VideoRange::Pq)] {
+    for (coding, range) in [(VideoCodec::H264, VideoRange::Sdr), (VideoCodec::Hevc, VideoRange::Pq)]
+    {
         let (output, _) = film.rendition(&folder, 2000, &film.encoder(54, coding));
         let rendition = Film::open(&output);
-        assert_eq!(Pictures::of(rendition.track()).expect("pictures").range, range, "{coding}");
+        assert_eq!(VideoTrack::of(rendition.track()).expect("pictures").range, range, "{coding}");
     }
 }
 
@@ -396,16 +398,16 @@ fn sound_that_nobody_plays_becomes_aac_and_stays_in_step() {
     let film = Film::open(&make(&folder, "film.mp4", &how));
     let is_sound = |track: &&Track| track.is_audio();
     let track = film.movie.tracks.iter().find(is_sound).expect("sound");
-    assert!(sound::is_encodable(track));
+    assert!(audio::is_encodable(track));
     let output = folder.path("sound.mp4");
     let output = output.to_str().expect("text");
-    let arguments = sound::arguments(&film.path, track, output);
+    let arguments = audio::arguments(&film.path, track, output);
     let arguments: Vec<_> =
         arguments.iter().map(|argument| argument.to_str().expect("text")).collect();
     ffmpeg::run(&[&["-y"], &arguments[..]].concat()).expect("sound");
     let made = Film::open(Path::new(output));
     let [made] = &made.movie.tracks[..] else { panic!("{:?}", made.movie) };
-    assert!(sound::is_playable(made));
+    assert!(audio::is_playable(made));
     assert_eq!(made.index.segments[0].start, 0);
     // When the tone is heard first, and when all is over.
     let raw = ["-i", output, "-ac", "1", "-ar", "48000", "-f", "s16le", "-"];

@@ -12,11 +12,11 @@ use std::{
 
 use bytes::Bytes;
 use headwater::{
-    derive::{
+    extent::{Extent, Extents},
+    transcode::{
         ffmpeg::{Ended, Ffmpeg, FfmpegError, Input, Limits, Progress, Run},
         sandbox::Policy,
     },
-    extent::{Extent, Extents},
 };
 use tokio::sync::watch;
 

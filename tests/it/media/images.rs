@@ -16,13 +16,15 @@ use std::{
 use bytes::Bytes;
 use futures::{FutureExt as _, future::BoxFuture};
 use headwater::{
-    cli::find_program,
-    derive::pictures::{self, Asked, Fit, Look, Recipe, whole},
     extent::{Extent, Extents, ReadAt as _, ReadError, Source, disk::PlainFile},
     movie::{Movie, Track},
     package::{
         stills::{self, Stills, StillsRefused},
-        storyboard::{COLUMNS, Coding, Geometry, Sheet, display_size},
+        storyboard::{COLUMNS, Geometry, ImageFormat, Sheet, display_size},
+    },
+    transcode::{
+        images::{self, Asked, Fit, Look, Recipe, whole},
+        program::find_program,
     },
 };
 
@@ -108,13 +110,13 @@ impl Film {
     fn thumbnail(&self, stills: &Stills, asked: Asked) -> Folder {
         let size = asked.of(display_size(self.track()).expect("a size"));
         let look = Look::of(self.track());
-        self.make(stills, &pictures::thumbnail(look, size, Coding::Jpg, stills.second))
+        self.make(stills, &images::thumbnail(look, size, ImageFormat::Jpg, stills.second))
     }
 
     fn sheet(&self, sheet: Sheet) -> (Stills, Folder) {
         let geometry = self.geometry();
         let stills = self.nearest(&geometry.times_ms(sheet));
-        let made = self.make(&stills, &pictures::sheet(Look::of(self.track()), &geometry, sheet));
+        let made = self.make(&stills, &images::sheet(Look::of(self.track()), &geometry, sheet));
         (stills, made)
     }
 }
@@ -264,7 +266,7 @@ fn a_picture_that_cannot_be_decoded_moves_no_other() {
     });
     let mut with_broken = Extents::default();
     broken.for_each(|extent| with_broken.push(extent).unwrap());
-    let recipe = pictures::sheet(Look::of(film.track()), &geometry, sheet);
+    let recipe = images::sheet(Look::of(film.track()), &geometry, sheet);
     let made = Folder::new();
     cook(&recipe, &with_broken, &made.path("")).expect("pictures");
     recipe.check(&made.path("")).expect("whole pictures");
@@ -386,8 +388,10 @@ fn colours_are_those_of_the_film() {
         let film = Film::open(&path).expect("a movie");
         let stills = film.nearest(&[0]);
         let size = Asked::default().of(display_size(film.track()).unwrap());
-        for (coding, name) in [(Coding::Jpg, "thumbnail.jpg"), (Coding::Webp, "thumbnail.webp")] {
-            let recipe = pictures::thumbnail(Look::of(film.track()), size, coding, 0);
+        for (coding, name) in
+            [(ImageFormat::Jpg, "thumbnail.jpg"), (ImageFormat::Webp, "thumbnail.webp")]
+        {
+            let recipe = images::thumbnail(Look::of(film.track()), size, coding, 0);
             let made = film.make(&stills, &recipe);
             let shown = colour(&made.path(name), "scale=in_color_matrix=bt601");
             let far = shown.iter().zip([0x20, 0xc0, 0x40]).map(|(a, b)| a.abs_diff(b)).max();
@@ -413,9 +417,10 @@ fn a_poster_is_not_black_unless_everything_is() {
         let start = ["-f", "lavfi", "-i", lavfi];
         ffmpeg::run(&[&start, &AVC[..], &[path.to_str().unwrap()]].concat()).expect("a film");
         let film = Film::open(&path).expect("a movie");
-        let stills = film.nearest(&pictures::poster_times_ms(film.duration_ms()));
+        let stills = film.nearest(&images::poster_times_ms(film.duration_ms()));
         let size = Asked::default().of((320, 180));
-        let made = film.make(&stills, &pictures::poster(Look::of(film.track()), size, Coding::Jpg));
+        let made =
+            film.make(&stills, &images::poster(Look::of(film.track()), size, ImageFormat::Jpg));
         assert_eq!(brightness(&made.path("poster.jpg")) < 10, is_black, "{name}");
     }
 }
@@ -427,9 +432,9 @@ fn a_preview_moves_and_goes_on_for_ever() {
     }
     let folder = Folder::new();
     let film = clock(&folder, "clock.mp4", &AVC);
-    let stills = film.nearest(&pictures::preview_times_ms(film.duration_ms()));
+    let stills = film.nearest(&images::preview_times_ms(film.duration_ms()));
     let size = Asked::new(Some(160), None, Fit::Contain).unwrap().of((320, 180));
-    let made = film.make(&stills, &pictures::preview(Look::of(film.track()), size));
+    let made = film.make(&stills, &images::preview(Look::of(film.track()), size));
     let bytes = fs::read(made.path("preview.webp")).unwrap();
     let chunks: Vec<usize> =
         (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"ANMF")).collect();
@@ -484,7 +489,7 @@ fn half_a_picture_is_noticed() {
     }
     let film = Film::clip("b-frames.mp4");
     let geometry = film.geometry();
-    let recipe = pictures::sheet(Look::of(film.track()), &geometry, geometry.sheet(1).unwrap());
+    let recipe = images::sheet(Look::of(film.track()), &geometry, geometry.sheet(1).unwrap());
     let (_, made) = film.sheet(geometry.sheet(1).unwrap());
     for name in ["sheet.jpg", "sheet.webp", "9.jpg"] {
         let path = made.path(name);

@@ -10,9 +10,9 @@ use std::{
     process::{Output, Stdio},
 };
 
-use headwater::{
-    cli::find_program,
-    derive::sandbox::{Confinement, Policy},
+use headwater::transcode::{
+    program::find_program,
+    sandbox::{Confinement, Policy},
 };
 
 use crate::support::folder::Folder;

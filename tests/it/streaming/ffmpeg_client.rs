@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use headwater::{cli::find_program, library::media_type};
+use headwater::{library::media_type, transcode::program::find_program};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::support::program::Program;

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use headwater::cli::find_program;
+use headwater::transcode::program::find_program;
 
 use crate::support::{
     client::{Broken, Client, Response, head},

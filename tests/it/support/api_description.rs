@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeSet};
 
-use headwater::jobs::queue::JobId;
+use headwater::queue::JobId;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 

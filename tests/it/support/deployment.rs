@@ -10,7 +10,7 @@ use std::{
 };
 
 use headwater::{
-    jobs::queue::{Artifact, Job, JobId, Queue, State},
+    queue::{Artifact, Job, JobId, Queue, State},
     store::Database,
 };
 use serde_json::Value;
@@ -32,10 +32,10 @@ pub const FILMS: [&str; 2] = ["one.mp4", "two.mp4"];
 /// What every program of a deployment is told: leases that run out soon, and short pieces.
 const SETTINGS: [(&str, &str); 5] = [
     ("HEADWATER_JOB_LEASE_S", "2"),
-    ("HEADWATER_PIECE_S", "2"),
+    ("HEADWATER_CHUNK_S", "2"),
     ("HEADWATER_ENCODE_SLOTS", "2"),
-    ("HEADWATER_PICTURE_WAIT_S", "0"),
-    ("HEADWATER_DISK_SPARE_MIB", "0"),
+    ("HEADWATER_IMAGE_WAIT_S", "0"),
+    ("HEADWATER_MIN_FREE_DISK_MIB", "0"),
 ];
 
 /// All of it.

@@ -9,7 +9,7 @@ use std::{
     sync::{Condvar, LazyLock, Mutex, PoisonError},
 };
 
-use headwater::cli::find_program;
+use headwater::transcode::program::find_program;
 use serde::Deserialize;
 
 /// As many run at a time, whichever tests ask: more would only take turns.

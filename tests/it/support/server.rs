@@ -12,8 +12,7 @@ use std::{
 use headwater::{
     config::{Layer, RootConfig, Settings},
     library::MediaPath,
-    serve::Server,
-    start::StartError,
+    serve::{Server, start::StartError},
 };
 use tempfile::TempDir;
 

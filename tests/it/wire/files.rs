@@ -93,7 +93,7 @@ fn a_gibibyte_arrives_exactly_and_the_connection_is_used_again() {
 #[test]
 fn viewers_who_leave_in_the_middle_leave_no_descriptor_behind() {
     let folder = one_file();
-    let program = Program::serve(&[folder.path("")], &[("HEADWATER_SETTLE_MS", "0")]);
+    let program = Program::serve(&[folder.path("")], &[("HEADWATER_WRITE_QUIET_MS", "0")]);
     let connections = || program.metric("headwater_connections");
     // The file stays open for whoever asks next, so it is before counting begins.
     let mut first = program.connect();

@@ -12,13 +12,13 @@ use crate::support::{
 
 /// The ways in which a file gets to a connection, and how to have it go that way.
 pub const WAYS: [(&str, &str); 3] =
-    [FROM_THE_PAGE_CACHE, ("in tiny windows", "settle_ms = 0\nwindow_kib = 4"), COPIED];
+    [FROM_THE_PAGE_CACHE, ("in tiny windows", "write_quiet_ms = 0\nwindow_kib = 4"), COPIED];
 
 /// Straight from the page cache, however new the file is.
-pub const FROM_THE_PAGE_CACHE: (&str, &str) = ("from the page cache", "settle_ms = 0");
+pub const FROM_THE_PAGE_CACHE: (&str, &str) = ("from the page cache", "write_quiet_ms = 0");
 
 /// Read in pieces, however old the file is.
-pub const COPIED: (&str, &str) = ("copied", "settle_ms = 3600000");
+pub const COPIED: (&str, &str) = ("copied", "write_quiet_ms = 3600000");
 
 /// The receive buffer of clients who are not to be sent much ahead, in bytes.
 pub const NARROW: usize = 16 * 1024;

@@ -147,7 +147,7 @@ fn a_missing_or_malformed_authority_is_400() {
 fn a_client_that_takes_nothing_for_too_long_is_cut_though_it_answers_pings() {
     let folder = Folder::new();
     folder.put("a.mp4", pattern(100_000));
-    let serving = serve_with(&[folder.path("")], "stall_limit_s = 1");
+    let serving = serve_with(&[folder.path("")], "send_timeout_s = 1");
     let mut client = Client::with_windows(serving.address, 0);
     let answers: Vec<_> = (0..3).map(|_| begin(&client, "/media/a.mp4")).collect();
     until("the connection is cut", || !client.ping());
@@ -261,7 +261,7 @@ fn a_client_that_does_not_read_is_not_read_ahead_for_however_many_streams_it_has
 fn a_follower_whose_file_rests_is_not_taken_for_a_client_that_does_not_read() {
     let folder = Folder::new();
     folder.put("a.mp4", pattern(1000));
-    let long = "stall_limit_s = 1\nfollow_idle_s = 3\nfollow_closed_s = 86400";
+    let long = "send_timeout_s = 1\nfollow_idle_s = 3\nfollow_closed_s = 86400";
     let serving = serve_with(&[folder.path("")], long);
     let mut client = Client::connect(serving.address);
     let response = client.request("GET", "/media/a.mp4?follow", &[]);

@@ -74,7 +74,7 @@ fn begin_to_stall(serving: &Serving) -> Client {
 
 #[test]
 fn a_client_that_takes_nothing_is_dropped_at_the_limit() {
-    served_in_each_way(&one_file(), "stall_limit_s = 1", |serving| {
+    served_in_each_way(&one_file(), "send_timeout_s = 1", |serving| {
         let mut stalled = begin_to_stall(serving);
         until("it is dropped", || serving.site().metrics.open_connections() == 0);
         assert!(matches!(stalled.read_exactly(LENGTH), Err(Broken::Body(_))));
@@ -86,7 +86,7 @@ fn a_client_that_takes_next_to_nothing_is_dropped_at_the_limit() {
     // As little as the server's system can be seen to send, and less than 4 KiB in three seconds and
     // a half.
     let (sip, pause_s) = (1750, 2);
-    served_in_each_way(&one_file(), &format!("stall_limit_s = 3\n{CRAMPED}"), |serving| {
+    served_in_each_way(&one_file(), &format!("send_timeout_s = 3\n{CRAMPED}"), |serving| {
         let mut sipping = begin_to_stall(serving);
         let mut last = 0;
         until("it is dropped", || {

@@ -131,7 +131,7 @@ fn a_viewer_who_pauses_for_longer_than_idle_connections_are_kept_gets_every_byte
 #[test]
 fn a_viewer_who_takes_nothing_for_the_limit_is_dropped_and_others_are_not() {
     let folder = one_file();
-    let serving = serve_with(&[folder.path("")], "stall_limit_s = 1");
+    let serving = serve_with(&[folder.path("")], "send_timeout_s = 1");
     let mut stalled = Client::narrow(serving.address, NARROW);
     begin(&mut stalled, 1000);
     until("its connection is open", || serving.site().metrics.open_connections() == 1);

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use futures::future::join_all;
-use headwater::jobs::queue::{Class, NewJob, Retry, State};
+use headwater::queue::{Class, JobSubmission, Retry, State};
 
 use super::{LEASE, job, keyed, on_both};
 
@@ -12,7 +12,7 @@ on_both! {
 the_most_urgent_job_is_claimed_first_then_the_oldest(queue) {
     let mut added = Vec::new();
     for priority in [0, 5, 0, -5, 5] {
-        added.push(queue.add(NewJob { priority, ..job("poster", 1) }).await.id);
+        added.push(queue.add(JobSubmission { priority, ..job("poster", 1) }).await.id);
         queue.wait(1);
     }
     for expected in [1, 4, 0, 2, 3] {
@@ -23,7 +23,7 @@ the_most_urgent_job_is_claimed_first_then_the_oldest(queue) {
 }
 
 only_the_classes_asked_for_are_claimed(queue) {
-    let encode = queue.add(NewJob { class: Class::Encode, ..job("rung", 1) }).await;
+    let encode = queue.add(JobSubmission { class: Class::Encode, ..job("rung", 1) }).await;
     let picture = queue.add(job("poster", 1)).await;
     let claim = async |classes: &[Class]| {
         let claimed = queue.claim("worker", classes, LEASE).await.unwrap();
@@ -31,8 +31,8 @@ only_the_classes_asked_for_are_claimed(queue) {
     };
     assert_eq!(claim(&[]).await, None);
     assert_eq!(claim(&[Class::Remux]).await, None);
-    assert_eq!(claim(&[Class::Picture, Class::Remux]).await, Some(picture.id));
-    assert_eq!(claim(&[Class::Picture]).await, None);
+    assert_eq!(claim(&[Class::Image, Class::Remux]).await, Some(picture.id));
+    assert_eq!(claim(&[Class::Image]).await, None);
     assert_eq!(claim(&[Class::Encode]).await, Some(encode.id));
 }
 
@@ -53,7 +53,7 @@ one_job_of_a_key_is_alive(queue) {
     let (first, is_new) = queue.enqueue(keyed("a-poster")).await.unwrap();
     assert!(is_new);
     assert_eq!(queue.enqueue(keyed("a-poster")).await.unwrap(), (first.clone(), false));
-    let (urgent, is_new) = queue.enqueue(NewJob { priority: 9, ..keyed("a-poster") }).await.unwrap();
+    let (urgent, is_new) = queue.enqueue(JobSubmission { priority: 9, ..keyed("a-poster") }).await.unwrap();
     assert_eq!((urgent.id, urgent.priority, is_new), (first.id, 9, false));
     let (later, _) = queue.enqueue(keyed("a-poster")).await.unwrap();
     assert_eq!((later.id, later.priority), (first.id, 9), "a priority is never lowered");

@@ -8,7 +8,7 @@ use std::{
 };
 
 use headwater::{
-    jobs::queue::{Beat, Class, Job, Lease, NewJob, Queue, State},
+    queue::{Class, Heartbeat, Job, JobSubmission, Lease, Queue, State},
     store::Database,
 };
 use tokio::time::sleep;
@@ -26,7 +26,7 @@ const LEASE: Duration = Duration::from_millis(300);
 const CHANGES: [i64; 12] = [1, 3, 2, 7, 4, 11, 5, 13, 6, 8, 9, 10];
 
 /// A job that is split, and whose workers may be killed as often as it takes.
-fn ladder() -> NewJob {
+fn ladder() -> JobSubmission {
     job("ladder", 1000)
 }
 
@@ -53,7 +53,7 @@ async fn worker() {
 }
 
 async fn work(queue: &Queue, todo: Job, lease: Lease) {
-    if queue.beat(&lease, &at(500), LEASE).await.unwrap() != Beat::Go {
+    if queue.beat(&lease, &at(500), LEASE).await.unwrap() != Heartbeat::Go {
         return;
     }
     if todo.kind == "ladder" && queue.children(todo.id).await.unwrap().is_empty() {

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use futures::future::join_all;
 use headwater::{
-    jobs::queue::{Class, Queue, QueueError},
+    queue::{Class, Queue, QueueError},
     store::{Database, DatabaseError},
 };
 

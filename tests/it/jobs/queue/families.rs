@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headwater::jobs::queue::{Job, JobId, Lease, NewJob, Retry, State};
+use headwater::queue::{Job, JobId, JobSubmission, Lease, Retry, State};
 
 use super::{Bench, LEASE, at, job, keyed, on_both};
 
@@ -193,12 +193,12 @@ pieces_may_have_pieces(queue) {
 
 who_asks_for_the_whole_more_urgently_moves_the_pieces(queue) {
     let lease = split(&queue, 2).await;
-    queue.enqueue(NewJob { priority: 4, ..keyed("a-720p") }).await.unwrap();
+    queue.enqueue(JobSubmission { priority: 4, ..keyed("a-720p") }).await.unwrap();
     let pieces = queue.children(lease.job).await.unwrap();
     assert!(pieces.iter().all(|piece| piece.priority == 4));
 }
 
-a_key_is_not_a_piece_s(queue) {
+a_key_is_not_a_chunk_s(queue) {
     let lease = queue.taken(keyed("a-720p")).await;
     assert!(queue.split(&lease, vec![keyed("a-720p"), keyed("a-720p")]).await.unwrap());
     assert!(queue.children(lease.job).await.unwrap().iter().all(|job| job.dedupe_key.is_none()));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headwater::jobs::queue::{Beat, Retry, State};
+use headwater::queue::{Heartbeat, Retry, State};
 
 use super::{LEASE, at, job, made, on_both};
 
@@ -13,7 +13,7 @@ a_job_is_claimed_told_of_and_finished(queue) {
     let running = queue.get(&lease).await;
     assert_eq!((running.state, running.attempts), (State::Running, 1));
     assert_eq!(running.lease_owner.as_deref(), Some("worker"));
-    assert_eq!(queue.beat(&lease, &at(500), LEASE).await.unwrap(), Beat::Go);
+    assert_eq!(queue.beat(&lease, &at(500), LEASE).await.unwrap(), Heartbeat::Go);
     assert_eq!(queue.get(&lease).await.progress, at(500));
     assert!(queue.finish(&lease, &[made("a-poster")]).await.unwrap());
     let done = queue.get(&lease).await;
@@ -30,7 +30,7 @@ a_lease_that_ran_out_finishes_nothing(queue) {
     assert!(!queue.fail(&lease, "why", Retry::Never).await.unwrap());
     assert!(!queue.release(&lease).await.unwrap());
     assert!(!queue.split(&lease, vec![job("piece", 1)]).await.unwrap());
-    assert_eq!(queue.beat(&lease, &at(900), LEASE).await.unwrap(), Beat::Lost);
+    assert_eq!(queue.beat(&lease, &at(900), LEASE).await.unwrap(), Heartbeat::Lost);
     assert_eq!(queue.get(&lease).await, before);
     assert_eq!(queue.artifact("a-poster").await.unwrap(), None);
     assert_eq!(queue.last_change().await.unwrap(), before.changed);
@@ -42,7 +42,7 @@ a_lease_that_somebody_else_has_by_now_changes_nothing(queue) {
     let (again, lease) = queue.take().await.expect("the job, again");
     assert_eq!((again.id, again.attempts), (lost.job, 2));
     assert!(lease.token > lost.token);
-    assert_eq!(queue.beat(&lost, &at(900), LEASE).await.unwrap(), Beat::Lost);
+    assert_eq!(queue.beat(&lost, &at(900), LEASE).await.unwrap(), Heartbeat::Lost);
     assert!(!queue.finish(&lost, &[made("a-poster")]).await.unwrap());
     assert!(queue.finish(&lease, &[made("a-poster")]).await.unwrap());
     assert!(!queue.finish(&lost, &[made("a-poster")]).await.unwrap());
@@ -53,7 +53,7 @@ beats_keep_a_lease(queue) {
     let lease = queue.taken(job("poster", 3)).await;
     for _ in 0..10 {
         queue.wait(29);
-        assert_eq!(queue.beat(&lease, &at(1), LEASE).await.unwrap(), Beat::Go);
+        assert_eq!(queue.beat(&lease, &at(1), LEASE).await.unwrap(), Heartbeat::Go);
     }
     assert!(queue.take().await.is_none());
     assert!(queue.finish(&lease, &[]).await.unwrap());
@@ -67,7 +67,7 @@ a_beat_that_says_nothing_new_is_no_change(queue) {
     queue.beat(&lease, &at(7), LEASE).await.unwrap();
     assert_eq!(queue.last_change().await.unwrap(), before);
     queue.wait(20);
-    assert_eq!(queue.beat(&lease, &at(8), LEASE).await.unwrap(), Beat::Go);
+    assert_eq!(queue.beat(&lease, &at(8), LEASE).await.unwrap(), Heartbeat::Go);
     assert_eq!(queue.last_change().await.unwrap(), before + 1);
 }
 
@@ -151,7 +151,7 @@ a_worker_learns_that_its_job_is_cancelled(queue) {
     let lease = queue.taken(job("poster", 3)).await;
     let asked = queue.cancel(lease.job).await.unwrap().expect("a job");
     assert_eq!((asked.state, asked.cancel_requested), (State::Running, true));
-    assert_eq!(queue.beat(&lease, &at(1), LEASE).await.unwrap(), Beat::Cancel);
+    assert_eq!(queue.beat(&lease, &at(1), LEASE).await.unwrap(), Heartbeat::Cancel);
     assert!(queue.fail(&lease, "killed", Retry::Backoff).await.unwrap());
     let cancelled = queue.get(&lease).await;
     assert_eq!((cancelled.state, cancelled.last_error), (State::Cancelled, None));
@@ -171,13 +171,13 @@ a_clock_that_is_set_back_holds_nothing_up(queue) {
     let heard = queue.taken(job("sheet", 3)).await;
     queue.add(job("preview", 3)).await;
     queue.set_back(86_400);
-    assert_eq!(queue.beat(&heard, &at(1), LEASE).await.unwrap(), Beat::Go);
+    assert_eq!(queue.beat(&heard, &at(1), LEASE).await.unwrap(), Heartbeat::Go);
     let (first, second) = (queue.take().await.expect("a job").0, queue.take().await.expect("a job").0);
     let mut kinds = [first.kind, second.kind];
     kinds.sort();
     assert_eq!(kinds, ["poster", "preview"]);
     assert!(queue.take().await.is_none());
-    assert_eq!(queue.beat(&silent, &at(1), LEASE).await.unwrap(), Beat::Lost);
+    assert_eq!(queue.beat(&silent, &at(1), LEASE).await.unwrap(), Heartbeat::Lost);
     // Nor does one that may not be begun again stay for a day.
     let last = queue.taken(job("thumbnail", 1)).await;
     queue.set_back(86_400);

@@ -6,7 +6,7 @@ use futures::{
     future::{join, join_all},
     poll,
 };
-use headwater::jobs::queue::{Class, Filter, NewJob, Retry, State};
+use headwater::queue::{Class, Filter, JobSubmission, Retry, State};
 
 use super::{Bench, LEASE, at, job, made, on_both};
 
@@ -36,13 +36,13 @@ jobs_are_listed_newest_first_page_by_page(queue) {
 }
 
 a_list_may_be_of_some_jobs_only(queue) {
-    let parent = queue.taken(NewJob { class: Class::Encode, ..job("ladder", 1) }).await;
-    queue.split(&parent, vec![NewJob { title: "b.mp4".into(), ..job("piece", 1) }]).await.unwrap();
+    let parent = queue.taken(JobSubmission { class: Class::Encode, ..job("ladder", 1) }).await;
+    queue.split(&parent, vec![JobSubmission { title: "b.mp4".into(), ..job("piece", 1) }]).await.unwrap();
     let count = async |filter: Filter| queue.jobs(&filter, 9, None).await.unwrap().len();
     assert_eq!(count(Filter::default()).await, 2);
     assert_eq!(count(Filter { state: Some(State::Waiting), ..Filter::default() }).await, 1);
     assert_eq!(count(Filter { state: Some(State::Done), ..Filter::default() }).await, 0);
-    assert_eq!(count(Filter { class: Some(Class::Picture), ..Filter::default() }).await, 1);
+    assert_eq!(count(Filter { class: Some(Class::Image), ..Filter::default() }).await, 1);
     assert_eq!(count(Filter { kind: Some("piece".into()), ..Filter::default() }).await, 1);
     assert_eq!(count(Filter { title: Some("b.mp4".into()), ..Filter::default() }).await, 1);
     assert_eq!(count(Filter { only_parents: true, ..Filter::default() }).await, 1);
@@ -50,12 +50,12 @@ a_list_may_be_of_some_jobs_only(queue) {
 
 jobs_are_counted(queue) {
     assert_eq!(queue.counts().await.unwrap(), []);
-    queue.taken(NewJob { class: Class::Encode, ..job("rung", 1) }).await;
+    queue.taken(JobSubmission { class: Class::Encode, ..job("rung", 1) }).await;
     queue.add(job("poster", 1)).await;
     queue.add(job("poster", 1)).await;
     let mut counts = queue.counts().await.unwrap();
     counts.sort_by_key(|(_, _, count)| *count);
-    let expected = [(Class::Encode, State::Running, 1), (Class::Picture, State::Queued, 2)];
+    let expected = [(Class::Encode, State::Running, 1), (Class::Image, State::Queued, 2)];
     assert_eq!(counts, expected);
 }
 

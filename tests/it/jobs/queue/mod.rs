@@ -15,7 +15,7 @@ use std::{
 };
 
 use headwater::{
-    jobs::queue::{Class, Clock, Job, JobId, Lease, NewArtifact, NewJob, Progress, Queue},
+    queue::{Class, Clock, Job, JobId, JobSubmission, Lease, NewArtifact, Progress, Queue},
     store::Database,
 };
 
@@ -81,7 +81,7 @@ impl Bench {
         }
     }
 
-    async fn add(&self, job: NewJob) -> Job {
+    async fn add(&self, job: JobSubmission) -> Job {
         self.enqueue(job).await.expect("enqueued").0
     }
 
@@ -91,7 +91,7 @@ impl Bench {
     }
 
     /// A job that a worker has.
-    async fn taken(&self, job: NewJob) -> Lease {
+    async fn taken(&self, job: JobSubmission) -> Lease {
         let job = self.add(job).await;
         let (claimed, lease) = self.take().await.expect("a job");
         assert_eq!(claimed.id, job.id);
@@ -108,9 +108,9 @@ impl Bench {
 }
 
 /// A job of a kind, which may be begun so often.
-fn job(kind: &str, max_attempts: u32) -> NewJob {
-    NewJob {
-        class: Class::Picture,
+fn job(kind: &str, max_attempts: u32) -> JobSubmission {
+    JobSubmission {
+        class: Class::Image,
         kind: kind.into(),
         title: "films/a.mp4".into(),
         payload: "{}".into(),
@@ -120,8 +120,8 @@ fn job(kind: &str, max_attempts: u32) -> NewJob {
     }
 }
 
-fn keyed(key: &str) -> NewJob {
-    NewJob { dedupe_key: Some(key.into()), ..job("poster", 3) }
+fn keyed(key: &str) -> JobSubmission {
+    JobSubmission { dedupe_key: Some(key.into()), ..job("poster", 3) }
 }
 
 fn at(permille: u16) -> Progress {

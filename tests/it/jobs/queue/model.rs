@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use headwater::jobs::queue::{Beat, Job, JobId, Lease, NewJob, Progress, Retry, State};
+use headwater::queue::{Heartbeat, Job, JobId, JobSubmission, Lease, Progress, Retry, State};
 use proptest::{
     collection::vec,
     prelude::*,
@@ -24,7 +24,7 @@ use super::{
 enum Act {
     Enqueue { key: Option<u8>, max_attempts: u32, priority: i64 },
     Claim { owner: u8 },
-    Beat { lease: Index, permille: u16 },
+    Heartbeat { lease: Index, permille: u16 },
     Finish { lease: Index },
     Fail { lease: Index, retry: bool },
     Release { lease: Index },
@@ -43,7 +43,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
             |(key, max_attempts, priority)| Act::Enqueue { key, max_attempts, priority }
         ),
         8 => (0..3_u8).prop_map(|owner| Act::Claim { owner }),
-        3 => (lease(), 0..=1000_u16).prop_map(|(lease, permille)| Act::Beat { lease, permille }),
+        3 => (lease(), 0..=1000_u16).prop_map(|(lease, permille)| Act::Heartbeat { lease, permille }),
         4 => lease().prop_map(|lease| Act::Finish { lease }),
         3 => (lease(), any::<bool>()).prop_map(|(lease, retry)| Act::Fail { lease, retry }),
         1 => lease().prop_map(|lease| Act::Release { lease }),
@@ -82,12 +82,15 @@ impl Machine {
         match act {
             Act::Enqueue { key, max_attempts, priority } => {
                 let dedupe_key = key.map(|key| format!("key {key}"));
-                let new =
-                    NewJob { priority: *priority, dedupe_key, ..job("poster", *max_attempts) };
+                let new = JobSubmission {
+                    priority: *priority,
+                    dedupe_key,
+                    ..job("poster", *max_attempts)
+                };
                 self.enqueue(new).await;
             }
             Act::Claim { owner } => self.claim(&format!("worker {owner}")).await,
-            Act::Beat { lease, permille } => self.beat(lease, *permille).await,
+            Act::Heartbeat { lease, permille } => self.beat(lease, *permille).await,
             Act::Finish { lease } => self.finish(lease).await,
             Act::Fail { lease, retry } => self.fail(lease, *retry).await,
             Act::Release { lease } => self.release(lease).await,
@@ -135,7 +138,7 @@ impl Machine {
         Some((lease, self.simple.holds(lease)))
     }
 
-    async fn enqueue(&mut self, new: NewJob) {
+    async fn enqueue(&mut self, new: JobSubmission) {
         let there = new.dedupe_key.as_deref().and_then(|key| self.simple.alive(key));
         let priority = new.priority;
         let (job, is_new) = self.real.enqueue(new).await.unwrap();
@@ -153,7 +156,7 @@ impl Machine {
     }
 
     async fn claim(&mut self, owner: &str) {
-        let all = headwater::jobs::queue::Class::ALL;
+        let all = headwater::queue::Class::ALL;
         let claimed = self.real.claim(owner, all, LEASE).await.unwrap();
         assert_eq!(claimed.as_ref().map(|(job, _)| job.id), self.simple.next());
         if let Some((job, lease)) = claimed {
@@ -169,12 +172,12 @@ impl Machine {
         let progress = Progress { permille, ..Progress::default() };
         let answer = self.real.beat(&lease, &progress, LEASE).await.unwrap();
         if !holds {
-            return assert_eq!(answer, Beat::Lost);
+            return assert_eq!(answer, Heartbeat::Lost);
         }
         let until_ms = self.simple.now_ms + 30_000;
         let job = self.simple.at(lease.job);
         (job.until_ms, job.permille) = (Some(until_ms), permille.into());
-        assert_eq!(answer, if job.cancel { Beat::Cancel } else { Beat::Go });
+        assert_eq!(answer, if job.cancel { Heartbeat::Cancel } else { Heartbeat::Go });
         self.simple.tell_above(lease.job);
     }
 

@@ -1,6 +1,6 @@
 //! The queue once more, as simple as it can be: a list, and rules that look at all of it.
 
-use headwater::jobs::queue::{Job, JobId, Lease, State};
+use headwater::queue::{Job, JobId, Lease, State};
 
 /// A job, as far as there are rules for it.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -1,9 +1,9 @@
 //! A database that fails for a moment costs nothing of what was made.
 
 use headwater::{
-    derive::Task,
-    jobs::queue::{Job, State},
+    queue::{Job, State},
     store::Value,
+    transcode::JobSpec,
 };
 
 use crate::support::{
@@ -27,9 +27,9 @@ what_was_made_is_named_although_nobody_can_say_at_first_what_it_was_made_of |dep
     let program = deployment.serve(&["--worker=false"]);
     wish_for_rendition(&program, "one.mp4", 90);
     drop(program);
-    let task: Task = serde_json::from_str(&deployment.jobs()[0].payload).expect("a task");
+    let task: JobSpec = serde_json::from_str(&deployment.jobs()[0].payload).expect("a task");
     // Among the rows of its pieces there is one that nobody understands: who asks for them gets an error.
-    let key = format!("{}none", task.scaffolding().expect("pieces"));
+    let key = format!("{}none", task.intermediates().expect("pieces"));
     let put = "INSERT INTO artifacts (key, token, bytes, kind, title, made_ms, used_ms)
         VALUES ($1, 1, -1, 'piece', 'one.mp4', 0, 0)";
     meddle(deployment, put, &key);

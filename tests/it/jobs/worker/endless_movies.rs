@@ -112,7 +112,7 @@ fn a_film_that_unpacks_without_end_is_ended_by_what_its_movie_may_take() {
     }
     let deployment = Deployment::new(None);
     deployment.folder.put("library/endless.mkv", unpacks_without_end());
-    let program = deployment.serve(&["--artifacts-mib=16"]);
+    let program = deployment.serve(&["--artifacts-max-mib=16"]);
     let (job, most) = ended(&deployment, &program, "endless.mkv");
     let why = "ffmpeg wrote more than the 16777216 bytes that it may";
     assert_eq!(job["error"], why);

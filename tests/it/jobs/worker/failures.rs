@@ -2,7 +2,7 @@
 
 use std::{fs, net::TcpListener, path::Path};
 
-use headwater::jobs::queue::State;
+use headwater::queue::State;
 use serde_json::Value;
 
 use crate::support::{
@@ -60,7 +60,7 @@ fn a_full_disk_fails_the_job_with_that_reason_and_leaves_nothing_behind() {
         return;
     }
     let deployment = Deployment::new(None);
-    let program = deployment.serve(&["--disk-spare-mib=1073741823"]);
+    let program = deployment.serve(&["--min-free-disk-mib=1073741823"]);
     let why = lacking_poster(&program, "one.mp4");
     assert!(why.contains("the disk of the data folder has"), "{why}");
     is_failed_once(&deployment, "one.mp4");

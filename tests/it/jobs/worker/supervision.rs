@@ -4,7 +4,7 @@ use std::{fs, net::SocketAddr, os::unix::fs::symlink, time::Duration};
 
 use headwater::{
     config::{Layer, Settings},
-    jobs::supervisor::{Patience, WorkerCommand},
+    jobs::supervisor::{Timeouts, WorkerCommand},
     serve::Server,
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -23,7 +23,7 @@ use crate::support::{
 const LENGTH: usize = 4 << 20;
 
 /// A server in this process, whose worker is the real program.
-fn serve(deployment: &Deployment, patience: Patience) -> Server {
+fn serve(deployment: &Deployment, patience: Timeouts) -> Server {
     let typed = Layer {
         listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
         data: Some(deployment.data()),
@@ -68,7 +68,7 @@ fn a_worker_that_hangs_or_dies_is_started_again_while_a_stream_goes_on() {
     }
     let deployment = Deployment::new(None);
     deployment.folder.put("library/long.mp4", pattern(LENGTH));
-    let patience = Patience {
+    let patience = Timeouts {
         // It says something each 5 s.
         silence: Duration::from_secs(7),
         // So long that it can be seen.
