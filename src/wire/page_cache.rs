@@ -87,9 +87,9 @@ impl PageCache {
             }
             // Checks the whole block at once; of a block that is known to be partial only what is needed.
             let is_partial = state.is_some() && was_whole.is_none();
-            let asked = if is_partial { needed } else { ALL };
-            let mut found = check(file, start, asked);
-            if found == 0 && asked != needed {
+            let candidates = if is_partial { needed } else { ALL };
+            let mut found = check(file, start, candidates);
+            if found == 0 && candidates != needed {
                 found = check(file, start, needed);
             }
             self.record(key, cached | found, now);
@@ -99,7 +99,7 @@ impl PageCache {
 
     /// Reads a range into the page cache, in the disk pool. After that the caller
     /// [records](Self::record_populated) the range, so that a file system without a page cache is not
-    /// asked twice.
+    /// populated twice.
     ///
     /// Fails where a part of the range cannot be read. The I/O thread must not send such a range: its
     /// sendfile(2) would try the disk again.

@@ -43,7 +43,7 @@ pub(in crate::wire) struct Http1Connection<F, S> {
     pub(super) app: Rc<S>,
     /// Received bytes that are not parsed yet.
     pub(super) unread: BytesMut,
-    /// The length of the front part of `unread` that is known not to hold the end of a head.
+    /// How many bytes at the start of `unread` are known not to hold the end of a head.
     pub(super) searched: usize,
     /// The client will send no more.
     pub(super) is_eof: bool,
@@ -178,21 +178,12 @@ where
             let received = &scratch[..read];
             if read == 0 {
                 self.is_eof = true;
-            } else if self.unread.is_empty() {
-                // Usually exactly one head: it is parsed in the scratch buffer.
-                match find_head(received, 0) {
-                    Ok(Some(head)) => {
-                        self.unread.extend_from_slice(&received[head.end..]);
-                        return Poll::Ready(Ok(self.handle_head(&received[head])));
-                    }
-                    Ok(None) => {
-                        self.unread.extend_from_slice(received);
-                        self.searched = read;
-                    }
-                    Err(refusal) => {
-                        return Poll::Ready(Ok(ReadOutcome::Pending(self.refuse(refusal))));
-                    }
-                }
+            } else if self.unread.is_empty()
+                && let Ok(Some(head)) = find_head(received, 0)
+            {
+                // Usually exactly one head: it is parsed in the scratch buffer, without a copy.
+                self.unread.extend_from_slice(&received[head.end..]);
+                return Poll::Ready(Ok(self.handle_head(&received[head])));
             } else {
                 self.unread.extend_from_slice(received);
             }

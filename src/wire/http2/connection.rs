@@ -30,11 +30,11 @@ pub(super) struct Connection {
     /// Counts pieces of bodies that the dispatcher has taken: the socket does not block when a client
     /// accepts nothing of a stream.
     progress: Cell<u64>,
-    /// Responses have ended since the monitor last asked.
+    /// Responses have ended since the monitor last checked.
     has_ended: Cell<bool>,
     /// Body bytes that the dispatcher may not have written yet.
     unsent: Cell<u64>,
-    /// Bodies of which the dispatcher holds a piece, and has not asked for the next.
+    /// Bodies of which the dispatcher holds a piece, and has not yet polled for the next.
     held_pieces: Cell<usize>,
     /// Wake the bodies that wait for room.
     waiting_bodies: RefCell<Vec<Waker>>,
@@ -136,7 +136,7 @@ impl fmt::Debug for Connection {
 #[derive(Debug)]
 pub(super) struct ResponseGuard {
     connection: Rc<Connection>,
-    /// The dispatcher holds a piece of this body, and has not asked for the next.
+    /// The dispatcher holds a piece of this body, and has not yet polled for the next.
     is_piece_held: bool,
 }
 
@@ -147,7 +147,7 @@ impl ResponseGuard {
         Self { connection: Rc::clone(connection), is_piece_held: false }
     }
 
-    /// The dispatcher asks for a piece. Ready when there is room for one.
+    /// The dispatcher polls for a piece. Ready when there is room for one.
     pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.release_piece();
         let connection = &self.connection;

@@ -74,9 +74,6 @@ pub(super) struct ResponseSender {
     prefetcher: Prefetcher,
     /// Reads the current extent in pieces, if it is copied.
     copying: Option<Box<ExtentBody>>,
-    /// A part of the file could not be read into the page cache: the rest of the response is copied, so
-    /// that only the disk pool meets the unreadable part.
-    must_copy: bool,
     is_corked: bool,
     /// The file cannot be mapped, so each of its extents is sent on its own.
     cannot_map: bool,
@@ -99,7 +96,6 @@ impl ResponseSender {
             is_long: false,
             prefetcher: Prefetcher::default(),
             copying: None,
-            must_copy: false,
             is_corked: false,
             cannot_map: false,
             mapping: None,
@@ -150,7 +146,6 @@ impl ResponseSender {
         while turn_bytes < self.window_bytes {
             if self.copying.is_none()
                 && !self.cannot_map
-                && !self.must_copy
                 && let Some(batch) = GatherBatch::find(&self.extents, self.current, self.sent)
             {
                 turn_bytes += ready!(self.poll_batch(cx, socket, io_thread, observer, &batch))?;
@@ -160,8 +155,7 @@ impl ResponseSender {
                 Some(Extent::Source { source, range }) if self.copying.is_none() => {
                     let source = Arc::clone(source);
                     let window = self.window_of(range);
-                    let file = source.as_file().filter(|file| file.is_sendable());
-                    match file.filter(|_| !self.must_copy) {
+                    match source.as_file().filter(|file| file.is_sendable()) {
                         Some(file) => {
                             let polled = self.poll_window(cx, socket, io_thread, file, window);
                             let sent = ready!(polled)?;
@@ -311,8 +305,8 @@ impl ResponseSender {
         Poll::Ready(Ok(sent))
     }
 
-    /// Waits until a range is in the page cache. Ready with `false`: it cannot be, and the response is
-    /// copied from here on.
+    /// Waits until a range is in the page cache. Ready with `false`: a part of it cannot be read, and the
+    /// file is copied from now on, so that only the disk pool meets that part.
     fn poll_available(
         &mut self,
         cx: &mut Context<'_>,
@@ -329,7 +323,10 @@ impl ResponseSender {
         match ready!(polled).map_err(SendError::Source)? {
             Availability::Cached => Poll::Ready(Ok(true)),
             Availability::Unreadable => {
-                self.must_copy = true;
+                // A page behind the end of a truncated file is unreadable too.
+                file.check().map_err(SendError::Source)?;
+                file.stop_sending();
+                tracing::warn!("a part of a file is unreadable; it is no longer sent by sendfile");
                 Poll::Ready(Ok(false))
             }
         }

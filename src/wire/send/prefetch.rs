@@ -6,6 +6,7 @@ use std::{
 };
 
 use futures::{FutureExt as _, future::BoxFuture};
+use rustix::io::Errno;
 
 use crate::{
     extent::{ReadError, disk::File},
@@ -105,24 +106,23 @@ impl Prefetcher {
     }
 }
 
-/// What the read of a range says about it. After a failed read the range is copied, which sends every byte
-/// in front of the unreadable one, and reports the error.
+/// What the read of a range says about it. An unreadable range is copied, which sends every byte before the
+/// unreadable one.
 fn availability(read: Result<(), ReadError>) -> Result<Availability, ReadError> {
     match read {
         Ok(()) => Ok(Availability::Cached),
-        Err(ReadError::Io(error)) => {
-            tracing::debug!(%error, "could not read a file into the page cache");
+        // EFAULT is how the kernel reports a failed read of a mapped page.
+        Err(ReadError::Io(error))
+            if matches!(Errno::from_io_error(&error), Some(Errno::FAULT | Errno::IO)) =>
+        {
             Ok(Availability::Unreadable)
         }
-        // The disk does not respond: a copying read would only wait again.
         Err(error) => Err(error),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use rustix::io::Errno;
-
     use super::*;
     use crate::extent::disk::Unavailable;
 
@@ -134,6 +134,9 @@ mod tests {
             let failed = Err(ReadError::Io(errno.into()));
             assert_eq!(available(failed), Some(Availability::Unreadable), "{errno}");
         }
-        assert_eq!(available(Err(ReadError::Unavailable(Unavailable::Deadline))), None);
+        let stale = ReadError::Io(Errno::STALE.into());
+        for other in [stale, ReadError::Unavailable(Unavailable::Deadline)] {
+            assert_eq!(available(Err(other)), None);
+        }
     }
 }

@@ -49,7 +49,7 @@ impl Mapping {
     }
 
     /// Reads the file up to the offset `end` into the page cache, as huge pages where there are any
-    /// (`MADV_POPULATE_READ`, since Linux 5.14; EINVAL before). EFAULT: a page could not be read, or lies
+    /// (`MADV_POPULATE_READ`, since Linux 5.14; EINVAL before). EFAULT: a page could not be read, or is
     /// behind the file's end. Blocks.
     pub(super) fn populate(&self, end: u64) -> Result<(), Errno> {
         let bytes = usize::try_from(end.min(self.range.end).saturating_sub(self.range.start));

@@ -37,7 +37,7 @@ pub fn is_still_cached(file: BorrowedFd<'_>, range: &Range<u64>) -> bool {
 }
 
 /// Whether a file is on overlayfs, which keeps its pages in the file system below, where cachestat(2) does
-/// not look. Asked before a byte is probed: a probe of an uncached byte starts reading single pages.
+/// not look. Checked before a byte is probed: a probe of an uncached byte starts reading single pages.
 fn is_on_overlayfs(file: BorrowedFd<'_>) -> bool {
     /// `OVERLAYFS_SUPER_MAGIC` in `linux/magic.h`.
     const OVERLAYFS: u64 = 0x794c_7630;
@@ -86,13 +86,13 @@ fn cached_pages(file: BorrowedFd<'_>, range: &Range<u64>) -> io::Result<(u64, u6
     let number = SYS_CACHESTAT
         .filter(|_| !IS_MISSING.load(Ordering::Relaxed))
         .ok_or(io::ErrorKind::Unsupported)?;
-    let asked = CachestatRange { offset: range.start, length: range.end - range.start };
+    let kernel_range = CachestatRange { offset: range.start, length: range.end - range.start };
     let mut found = Cachestat::default();
     // SAFETY: both structures have the kernel's layout and outlive the call, and the kernel keeps no
     // pointer to either. The descriptor is open as long as it is borrowed.
     let result = unsafe {
-        let (asked, found) = (&raw const asked, &raw mut found);
-        libc::syscall(number, file.as_raw_fd(), asked, found, 0_u32)
+        let (range, found) = (&raw const kernel_range, &raw mut found);
+        libc::syscall(number, file.as_raw_fd(), range, found, 0_u32)
     };
     if result != 0 {
         let error = io::Error::last_os_error();
