@@ -1,5 +1,5 @@
-//! Sources that fail while they are being sent: every byte before the failure, then the failure,
-//! never more than was promised, never padding.
+//! Sources that fail in mid-response: every byte before the failure, then the failure, never more
+//! than promised, never padding.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -41,7 +41,7 @@ fn a_body_is_right_up_to_the_failure_and_then_fails() {
                 let (bytes, end) = drain(&mut body);
                 let what = format!("{fault:?} at {offset}, {manner:?}, {protocol:?}");
                 assert_eq!(bytes.len() as u64, offset, "{what}");
-                assert!(bytes == pattern_at(0..offset), "{what}: other bytes");
+                assert!(bytes == pattern_at(0..offset), "{what}: wrong bytes");
                 assert_eq!(end, End::Cut(reason), "{what}");
             }
         }
@@ -49,7 +49,7 @@ fn a_body_is_right_up_to_the_failure_and_then_fails() {
 }
 
 #[test]
-fn a_failure_outside_the_part_asked_for_is_not_seen() {
+fn a_failure_outside_the_requested_range_does_not_matter() {
     for (manner, offset) in all_ways() {
         let source = || Double::failing(LENGTH, manner, offset, Fault::Changed);
         if offset > 0 {
@@ -75,7 +75,7 @@ fn a_failure_in_the_second_part_of_several_cuts_there() {
 }
 
 #[test]
-fn a_failure_behind_bytes_in_memory_lets_these_out_first() {
+fn bytes_in_memory_are_sent_before_a_failure_behind_them() {
     for fault in [Fault::Ends, Fault::Io, Fault::Changed, Fault::Overruns] {
         let mut extents = Extents::default();
         extents.push(Extent::Memory(Bytes::from_static(b"moov"))).unwrap();
@@ -90,7 +90,7 @@ fn a_failure_behind_bytes_in_memory_lets_these_out_first() {
 }
 
 #[test]
-fn a_source_that_stalls_is_waited_for_and_asked_once() {
+fn a_stalled_source_is_awaited_and_read_once() {
     for (manner, offset) in all_ways() {
         let told = Arc::new(Told::default());
         let source = Double::failing(LENGTH, manner, offset, Fault::Stalls(Arc::clone(&told)));
@@ -109,7 +109,7 @@ fn a_source_that_stalls_is_waited_for_and_asked_once() {
 }
 
 #[test]
-fn a_source_that_panics_has_let_out_the_right_bytes_before() {
+fn a_source_that_panics_yields_the_right_bytes_before() {
     for (manner, offset) in all_ways() {
         let source = Double::failing(LENGTH, manner, offset, Fault::Panics);
         let extents = Extents::of(Extent::whole(source));
@@ -127,13 +127,13 @@ fn a_source_that_panics_has_let_out_the_right_bytes_before() {
 }
 
 #[test]
-fn the_length_is_promised_before_anything_is_read() {
+fn the_length_is_known_before_the_first_read() {
     let source = Double::failing(LENGTH, Manner::Waiting, 0, Fault::Panics);
     let (response, body) = ask("GET", &[b"Range: bytes=5-"], content_of(source.clone()));
     assert_eq!(response.field("content-length"), Some("199995"));
     assert_eq!(body.size(), BodySize::Sized(199_995));
     drop(body);
-    assert!(source.asked().is_empty(), "a body that nobody polls reads nothing");
+    assert!(source.asked().is_empty(), "an unpolled body reads nothing");
 }
 
 fn all_ways() -> impl Iterator<Item = (Manner, u64)> {

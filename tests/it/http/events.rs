@@ -1,4 +1,4 @@
-//! What is told to whoever listens.
+//! The event stream: which changes a subscriber receives.
 
 use std::{net::Shutdown, time::Duration};
 
@@ -18,10 +18,10 @@ use crate::{
 
 const WISH: &str = r#"{"kind":"rendition","title":"films/a.mp4","height":240,"codec":"h264"}"#;
 
-/// More changes than are kept for anybody.
+/// More changes than the server keeps for a slow subscriber.
 const LIVE_AND_MORE: u16 = 400;
 
-/// Somebody who listens.
+/// A subscriber of the event stream.
 pub struct Listener {
     client: Client,
     unread: String,
@@ -30,15 +30,15 @@ pub struct Listener {
 /// An event.
 #[derive(Debug)]
 pub struct Event {
-    /// Of what.
+    /// The name of the event.
     pub name: String,
     id: Option<i64>,
-    /// What is told.
+    /// The data.
     pub data: Value,
 }
 
 impl Listener {
-    /// Begins to listen.
+    /// Subscribes.
     pub fn begin(serving: &Serving, target: &str, fields: &[&str]) -> Self {
         let mut client = serving.connect();
         client.send(head("GET", target, fields));
@@ -52,7 +52,7 @@ impl Listener {
         listener
     }
 
-    /// The next lines up to an empty one.
+    /// Reads the lines up to the next empty one.
     fn block(&mut self) -> String {
         loop {
             if let Some((block, rest)) = self.unread.split_once("\n\n") {
@@ -66,7 +66,7 @@ impl Listener {
         }
     }
 
-    /// The next event.
+    /// Reads the next event.
     pub fn next(&mut self) -> Event {
         loop {
             let block = self.block();
@@ -83,7 +83,7 @@ impl Listener {
         }
     }
 
-    /// The next that is told of a job.
+    /// Reads the next event about a job.
     fn next_job(&mut self) -> Event {
         loop {
             let event = self.next();
@@ -96,7 +96,7 @@ impl Listener {
 }
 
 #[test]
-fn who_listens_is_told_of_each_change_and_what_was_before_is_in_the_list() {
+fn a_subscriber_receives_each_change_after_the_state_of_the_list() {
     let (_folder, serving) = one_film();
     let before = wish(&serving, r#"{"kind":"storyboard","title":"films/a.mp4"}"#);
     let list = json(&serving.get("/api/jobs", &[]), 200);
@@ -121,7 +121,7 @@ fn who_listens_is_told_of_each_change_and_what_was_before_is_in_the_list() {
 }
 
 #[test]
-fn who_comes_back_is_told_what_it_has_missed_and_nothing_twice() {
+fn a_subscriber_that_reconnects_receives_missed_changes_once() {
     let (_folder, serving) = one_film();
     let mut listener = Listener::begin(&serving, "/api/events?since=0", &[]);
     let job = wish(&serving, WISH);
@@ -129,14 +129,14 @@ fn who_comes_back_is_told_what_it_has_missed_and_nothing_twice() {
     drop(listener);
     let lease = claim(&queue(&serving));
     block_on(queue(&serving).finish(&lease, &[])).expect("a database");
-    // What it was told last is newer than where it began.
+    // Its last event is newer than its starting point.
     let came = format!("Last-Event-ID: {id}");
     let mut listener = Listener::begin(&serving, "/api/events?since=0", &[&came]);
     let told = listener.next_job();
     assert_eq!((&told.data["id"], &told.data["state"]), (&job["id"], &"done".into()));
     let next = wish(&serving, WISH);
     assert_eq!(listener.next_job().data, next);
-    // The number of another database's.
+    // An id from another database.
     let mut listener = Listener::begin(&serving, "/api/events", &["Last-Event-ID: 999999"]);
     assert_eq!(listener.next_job().data["state"], "done");
     for query in ["since=x", "since=-1", "since=", "colour=1", "since=0&colour=1"] {
@@ -145,11 +145,11 @@ fn who_comes_back_is_told_what_it_has_missed_and_nothing_twice() {
 }
 
 #[test]
-fn other_titles_are_told_of_too() {
+fn changes_of_the_library_are_events() {
     let (folder, serving) = one_film();
     serving.until_watching(&folder);
     let mut listener = Listener::begin(&serving, "/api/events?since=0", &[]);
-    // Its first word: from then on it is listened to all.
+    // After its first line a subscriber receives every change.
     wish(&serving, WISH);
     listener.next_job();
     folder.put("films/b.mp4", [0; 10]);
@@ -161,7 +161,7 @@ fn other_titles_are_told_of_too() {
 }
 
 #[test]
-fn a_slow_listener_costs_no_memory_and_is_told_the_last_state_of_all() {
+fn a_slow_subscriber_costs_no_memory_and_receives_the_last_state_of_each_job() {
     let (folder, _) = one_film();
     let serving = serve_with(&[folder.path("")], "send_buffer_kib = 4\nunsent_kib = 16");
     let job = wish(&serving, WISH);
@@ -183,17 +183,17 @@ fn a_slow_listener_costs_no_memory_and_is_told_the_last_state_of_all() {
     loop {
         let told = slow.next_job();
         let id = told.id.expect("an id");
-        assert!(id > last, "in order, and none twice");
+        assert!(id > last, "in order, and each once");
         (last, count) = (id, count + 1);
         if told.data["progress"]["percent"] == f64::from(LIVE_AND_MORE) / 10.0 {
             break;
         }
     }
-    assert!(count < LIVE_AND_MORE, "it was told of every change");
+    assert!(count < LIVE_AND_MORE, "it received every change");
 }
 
 #[test]
-fn so_many_may_listen_and_one_who_goes_makes_room() {
+fn the_number_of_subscribers_is_limited_and_a_closed_one_frees_its_place() {
     let (_folder, serving) = one_film();
     let client = http2::Client::connect(serving.address);
     let other = http2::Client::connect(serving.address);
@@ -214,7 +214,7 @@ fn so_many_may_listen_and_one_who_goes_makes_room() {
 }
 
 #[test]
-fn listeners_do_not_hold_up_a_server_that_goes_down() {
+fn subscribers_do_not_delay_a_shutdown() {
     let (_folder, mut serving) = one_film();
     let mut listeners = [
         Listener::begin(&serving, "/api/events", &[]),
@@ -229,10 +229,10 @@ fn listeners_do_not_hold_up_a_server_that_goes_down() {
 }
 
 #[test]
-fn who_has_closed_its_side_is_let_go() {
+fn a_subscriber_that_closes_its_side_is_disconnected() {
     let (_folder, serving) = one_film();
     let mut listener = Listener::begin(&serving, "/api/events", &[]);
     listener.client.socket().shutdown(Shutdown::Write).expect("half closed");
     assert!(listener.client.read_chunk().expect("the end").is_empty());
-    until("it is gone", || serving.site().metrics.open_connections() == 0);
+    until("the connection is closed", || serving.site().metrics.open_connections() == 0);
 }

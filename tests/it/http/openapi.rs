@@ -1,4 +1,4 @@
-//! `/api/openapi.json`: that the API is as its description says, and has nothing that is not described.
+//! `/api/openapi.json`: the API does what the description says, and nothing that it does not say.
 
 use std::{collections::BTreeSet, fs, io::Write as _, time::Duration};
 
@@ -27,13 +27,13 @@ use crate::{
     },
 };
 
-/// A job that there is not.
+/// The id of no job.
 const NO_JOB: &str = "0190b0a0-0000-7000-8000-000000000000";
 
 const METHODS: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"];
 
-/// A server of the titles of which the examples speak, and its description.
+/// A server of the titles that the examples name, and its description.
 struct Api {
     folder: Folder,
     serving: Serving,
@@ -52,7 +52,7 @@ impl Api {
         Self { folder, serving, description }
     }
 
-    /// The answer to a GET of a described path, at a target of that path.
+    /// The response to a GET of a described path, at a target of that path.
     #[track_caller]
     fn get(&self, path: &str, target: &str, status: u16) -> Value {
         self.get_with(path, target, &[], status)
@@ -63,18 +63,18 @@ impl Api {
         self.description.check("GET", path, &self.serving.get(target, fields), status)
     }
 
-    /// The answer to a request that changes something. What is taken must be described, too.
+    /// The response to a request that changes something. The request body must conform too.
     #[track_caller]
     fn send(&self, method: &str, path: &str, id: &str, content: &str, status: u16) -> Value {
         if let Some(schema) = self.description.taken(method, path).filter(|_| status < 300) {
             let content = serde_json::from_str(content).expect("JSON");
-            self.description.conforms(schema, &content).expect("what is taken is described");
+            self.description.conforms(schema, &content).expect("the request conforms");
         }
         let response = ask(&self.serving, method, &path.replace("{id}", id), content);
         self.description.check(method, path, &response, status)
     }
 
-    /// A job of a storyboard, queued.
+    /// A queued storyboard job.
     fn job(&self) -> String {
         let wish = r#"{"kind":"storyboard","title":"films/film.mp4"}"#;
         let response = ask(&self.serving, "POST", "/api/jobs", wish);
@@ -82,7 +82,7 @@ impl Api {
         job["id"].as_str().expect("an id").to_owned()
     }
 
-    /// The wishes that the description gives as examples, by their kinds.
+    /// The job requests that the description gives as examples, by kind.
     fn wishes(&self) -> Vec<(String, Value)> {
         let content = self.description.operation("POST", "/api/jobs");
         let examples = &content["requestBody"]["content"]["application/json"]["examples"];
@@ -90,7 +90,7 @@ impl Api {
         examples.iter().map(|(kind, example)| (kind.clone(), example["value"].clone())).collect()
     }
 
-    /// The head of an answer, behind which there may be a stream without end.
+    /// The head of a response; its body may be an endless stream.
     fn head_of(&self, method: &str, target: &str) -> Response {
         let mut client = self.serving.connect();
         client.send(request(method, target, &[], ""));
@@ -104,7 +104,7 @@ fn target(path: &str, job: &str) -> String {
 }
 
 #[test]
-fn the_description_is_a_text_like_any_other_and_of_this_version() {
+fn the_description_is_compressed_text_of_this_version() {
     let api = Api::new("");
     let answer = api.serving.get("/api/openapi.json", &["Origin: https://a.example"]);
     let description = json(&answer, 200);
@@ -121,7 +121,7 @@ fn the_description_is_a_text_like_any_other_and_of_this_version() {
 }
 
 #[test]
-fn every_route_of_the_api_is_described_and_no_other() {
+fn the_description_has_every_route_of_the_api_and_no_other() {
     let api = Api::new("");
     let routes = include_str!("../../../src/http/app.rs").split("web::resource(\"/api/").skip(1);
     let routes = routes.filter_map(|rest| rest.split('"').next());
@@ -133,14 +133,14 @@ fn every_route_of_the_api_is_described_and_no_other() {
     let readme = include_str!("../../../README.md");
     for path in api.description.members("/paths").keys() {
         let told = path.replace('{', "<").replace('}', ">");
-        // What is below a job is told of in the job's row.
+        // The README names the routes below a job in the row of the job.
         let is_told = readme.contains(&format!("`{told}`")) || path.contains("{id}/");
         assert!(is_told, "the README does not know {path}");
     }
 }
 
 #[test]
-fn what_is_described_is_answered_and_every_other_method_is_refused() {
+fn described_methods_are_allowed_and_every_other_is_405() {
     let api = Api::new("");
     let job = api.job();
     for path in api.description.members("/paths").keys() {
@@ -172,14 +172,14 @@ fn what_is_described_is_answered_and_every_other_method_is_refused() {
 }
 
 #[test]
-fn each_parameter_of_a_query_is_taken_as_far_as_it_is_described_and_no_other() {
+fn query_parameters_are_accepted_exactly_as_described() {
     let api = Api::new("");
     let job = api.job();
     for (method, path) in api.description.operations() {
         let operation = api.description.operation(&method, &path);
         let parameters = operation["parameters"].as_array().into_iter().flatten();
         let parameters: Vec<_> = parameters.filter(|it| it["in"] == "query").collect();
-        // The others look at no query.
+        // The other paths read no query.
         if method != "GET" || operation["responses"].get("400").is_none() {
             continue;
         }
@@ -221,7 +221,7 @@ fn each_parameter_of_a_query_is_taken_as_far_as_it_is_described_and_no_other() {
     for name in ["offset", "limit"] {
         assert_eq!(described(name)["default"], list[name]);
     }
-    // This one says what it knows in words of its own.
+    // This message lists the known values in its own words.
     let refused = api.get("/api/titles", "/api/titles?sort=colour", 400);
     let keys = refused["detail"].as_str().and_then(|detail| detail.strip_prefix("sort must be "));
     let (keys, _) = keys.and_then(|keys| keys.split_once(", with - ")).expect("a sentence");
@@ -232,7 +232,7 @@ fn each_parameter_of_a_query_is_taken_as_far_as_it_is_described_and_no_other() {
 }
 
 #[test]
-fn every_wish_that_is_understood_is_described_and_each_example_is_fulfilled() {
+fn every_job_request_is_described_and_each_example_is_accepted() {
     let api = Api::new("");
     let wish = |wish: &str, status| api.send("POST", "/api/jobs", "", wish, status);
     let told_of = |content: &str| {
@@ -259,7 +259,7 @@ fn every_wish_that_is_understood_is_described_and_each_example_is_fulfilled() {
 }
 
 #[test]
-fn what_may_be_sent_is_what_is_described_member_by_member() {
+fn request_bodies_have_exactly_the_described_members() {
     let api = Api::new("");
     let job = api.job();
     let change = json!({ "priority": -1000 });
@@ -282,7 +282,7 @@ fn what_may_be_sent_is_what_is_described_member_by_member() {
 }
 
 #[test]
-fn every_answer_is_as_it_is_described_and_everything_described_is_answered() {
+fn every_response_conforms_and_every_described_response_occurs() {
     let api = Api::new("open_file_trust_ms = 0");
     titles_and_texts(&api);
     reports(&api);
@@ -334,7 +334,7 @@ fn titles_and_texts(api: &Api) {
     api.description.check_problem(&refused, 431);
 }
 
-/// Those of the fuzz targets' seeds have everything that a report can have.
+/// The seeds of the fuzz targets have everything that a report can have.
 fn reports(api: &Api) {
     let path = "/v/{path}/inspect";
     let serving = serve_with(&[fuzz_corpus::movies()], "");
@@ -387,7 +387,7 @@ fn a_job_from_its_wish_to_its_end(api: &Api) {
 }
 
 fn task(make: &Value) -> Task {
-    let make = serde_json::from_value(make.clone()).expect("something that can be made");
+    let make = serde_json::from_value(make.clone()).expect("a job spec");
     Task { title: "films/film.mp4".into(), version: "0123456789abcdef".into(), make }
 }
 
@@ -440,7 +440,7 @@ fn what_cannot_be(api: &Api) {
     wish("{}", 400);
     wish(r#"{"kind":"storyboard","title":"none.mp4"}"#, 404);
     wish(r#"{"kind":"remux","title":"films/film.mp4"}"#, 422);
-    // What has to be made first is made now.
+    // The server queues a job for a missing image.
     let waits = wish(r#"{"kind":"storyboard","title":"films/film.webm"}"#, 503);
     assert!(waits["job"].is_string(), "{waits}");
     api.get("/api/jobs", "/api/jobs?state=lost", 400);
@@ -454,7 +454,7 @@ fn what_cannot_be(api: &Api) {
         [("GET", "/v/{path}/inspect", inspect), ("POST", "/api/jobs", post("/api/jobs", wish))]
     {
         let mut response = None;
-        // More than once, since it is only seen to grow if it was seen before.
+        // More than one write: the server sees growth only if it knew the length before.
         until("it is seen to grow", || {
             file.write_all(b"\0\0\0\x08free").expect("it grows");
             let mut client = api.serving.connect();
@@ -476,17 +476,18 @@ fn events(api: &Api) {
     let schema = |name: &str| api.description.at(&format!("/components/schemas/{name}"));
     let job = listener.next();
     assert_eq!(job.name, "job");
-    api.description.conforms(schema("Job"), &job.data).expect("as it is described");
+    api.description.conforms(schema("Job"), &job.data).expect("it conforms");
     api.serving.until_watching(&api.folder);
     put_sample(&api.folder, "Clock.mp4", "another.mp4");
     let titles = std::iter::repeat_with(|| listener.next()).find(|event| event.name != "job");
     let titles = titles.expect("an event");
     assert_eq!(titles.name, "titles");
     let reference = json!({ "$ref": "#/components/schemas/TitlesChanged" });
-    api.description.conforms(&reference, &titles.data).expect("as it is described");
+    api.description.conforms(&reference, &titles.data).expect("it conforms");
 }
 
-/// Whatever is described to need a permit is refused to those who have none, and nothing else is.
+/// Each operation that is described to need authorization refuses a client without it; no other
+/// does.
 fn whoever_may_not(api: &Api) {
     let folder = Folder::new();
     let token = folder.put("token", "correct-horse-battery-staple");
@@ -520,7 +521,7 @@ fn whoever_may_not(api: &Api) {
         let bearer = ["Authorization: Bearer correct-horse-battery-staple"];
         let content = if method == "PATCH" { r#"{"priority":1}"# } else { "{}" };
         let shown = send(&by_token, request(&method, &target, &bearer, content));
-        // There is no such job, and this is no wish.
+        // No such job, and no valid job request.
         let status = if path.contains("{id}") { 404 } else { 400 };
         api.description.check(&method, &path, &shown, status);
     }
@@ -553,7 +554,7 @@ fn what_is_not_there_at_the_moment(api: &Api) {
 }
 
 #[test]
-fn every_delivery_to_a_webhook_is_as_it_is_described() {
+fn every_webhook_delivery_conforms() {
     let folder = Folder::new();
     put_sample(&folder, "Clock.mp4", "library/films/film.mp4");
     let receiver = Receiving::answering(&["204 No Content"]);
@@ -579,12 +580,12 @@ fn every_delivery_to_a_webhook_is_as_it_is_described() {
         let event = data["type"].as_str().expect("an event");
         let described = description.at(&format!("/webhooks/{event}/post"));
         let schema = &described["requestBody"]["content"]["application/json"]["schema"];
-        description.conforms(schema, &data).expect("as it is described");
+        description.conforms(schema, &data).expect("it conforms");
         for parameter in described["parameters"].as_array().expect("a list") {
             let parameter = description.resolve(parameter);
             let value = told.field(parameter["name"].as_str().expect("a name"));
             let value = value.parse::<u64>().map_or_else(|_| value.into(), Value::from);
-            description.conforms(&parameter["schema"], &value).expect("as it is described");
+            description.conforms(&parameter["schema"], &value).expect("it conforms");
         }
         told_of.insert(event.to_owned());
     }

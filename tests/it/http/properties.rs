@@ -1,4 +1,4 @@
-//! What holds for any request: parts make up the whole, answers are legal, nothing leaks.
+//! Properties of any request: ranges make up the whole, responses conform, no path leaks.
 
 use std::ops::Range;
 
@@ -23,7 +23,7 @@ use crate::support::{
 
 const LENGTH: usize = 100_000;
 
-/// Holds a property for so many random inputs. What breaks it is shown, and belongs into a test.
+/// Checks a property on random inputs. A failing input is printed, to become a test of its own.
 fn hold<S: Strategy>(cases: u32, inputs: S, property: impl Fn(S::Value)) {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let result = TestRunner::new(config).run(&inputs, |input| {
@@ -35,7 +35,7 @@ fn hold<S: Strategy>(cases: u32, inputs: S, property: impl Fn(S::Value)) {
     }
 }
 
-/// Ranges that, one after another, make up everything.
+/// Consecutive ranges that make up the whole.
 fn partitions(length: usize) -> impl Strategy<Value = Vec<Range<usize>>> {
     vec(1..length, 0..12).prop_map(move |mut cuts| {
         cuts.extend([0, length]);
@@ -94,7 +94,7 @@ fn any_partition_makes_up_any_content() {
 }
 
 #[test]
-fn any_fields_get_a_legal_answer_from_the_rules() {
+fn any_header_fields_get_a_conforming_response_in_memory() {
     hold(5000, (requests(), 0_u64..1500), |(lines, length)| {
         let fields: Vec<_> = lines.iter().map(Vec::as_slice).collect();
         for method in ["GET", "HEAD"] {
@@ -111,12 +111,12 @@ fn any_fields_get_a_legal_answer_from_the_rules() {
 }
 
 #[test]
-fn any_fields_get_a_legal_answer_from_a_server() {
+fn any_header_fields_get_a_conforming_response_from_a_server() {
     let folder = Folder::new();
     folder.put("a.mp4", pattern(1000));
     let serving = serve(&folder);
     hold(300, requests(), |lines| {
-        // Behind each request another, so that nothing of it is left on the connection.
+        // A second request behind each, so that no byte of the first is left on the connection.
         let mut client = serving.connect();
         let (request, next) = (head("GET", "/media/a.mp4", &[]), head("GET", "/healthz", &[]));
         let mut bytes = request.trim_end().as_bytes().to_vec();
@@ -130,12 +130,12 @@ fn any_fields_get_a_legal_answer_from_a_server() {
 }
 
 #[test]
-fn ranges_mean_what_another_implementation_says() {
+fn another_implementation_parses_ranges_alike() {
     hold(5000, (values(), 1_u64..1500), |(value, length)| {
         let ours = RangeSet::parse(&value).map(|set| set.resolve(length));
         let text = std::str::from_utf8(&value).unwrap_or("not text");
         let theirs = parse_range_header(text).and_then(|set| set.validate(length));
-        // It refuses what overlaps, and does not know our bounds; else both must say the same.
+        // It refuses overlaps and has other limits; else both must agree.
         if let (Ok(ours), Ok(theirs)) = (ours, theirs) {
             let theirs: Vec<_> = theirs.iter().map(|part| *part.start()..part.end() + 1).collect();
             match ours {
@@ -152,8 +152,8 @@ fn ranges_mean_what_another_implementation_says() {
 }
 
 #[test]
-fn no_path_yields_bytes_from_outside_of_the_root() {
-    const SECRET: &[u8] = b"this stands outside of every root";
+fn no_path_yields_bytes_from_outside_the_root() {
+    const SECRET: &[u8] = b"this file is outside every root";
     let folder = Folder::new();
     folder.put("secret.mp4", SECRET);
     folder.put("root/.secret.mp4", SECRET);

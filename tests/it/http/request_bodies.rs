@@ -1,5 +1,5 @@
-//! Content of requests: what is read of it, by when, and that whatever becomes of it the next request
-//! is what stands behind.
+//! Request bodies: how much the server reads of them, by when, and that the next request on the
+//! connection is parsed from the right byte.
 
 use std::{fs, net::Shutdown, thread};
 
@@ -13,7 +13,7 @@ use crate::support::{
     wait::until,
 };
 
-/// The most content that is read, in bytes.
+/// The largest body that the server reads, in bytes.
 const MOST: usize = 64 * 1024;
 
 const WISH: &str = r#"{"kind":"storyboard","title":"a.mp4"}"#;
@@ -25,26 +25,26 @@ fn one_file() -> (Folder, Serving) {
     (folder, serving)
 }
 
-/// A wish of exactly this length: white space means nothing in JSON.
+/// A job request of exactly this length: white space means nothing in JSON.
 fn wish_of(length: usize) -> String {
     format!("{WISH}{}", " ".repeat(length - WISH.len()))
 }
 
-/// How many jobs there are.
+/// The number of jobs.
 fn jobs(serving: &Serving) -> usize {
     let list = json(&serving.get("/api/jobs", &[]), 200);
     list["jobs"].as_array().expect("a list").len()
 }
 
 #[test]
-fn content_is_read_whole_in_whatever_pieces_it_comes() {
+fn a_body_is_read_whole_however_it_is_split() {
     let (_folder, serving) = one_file();
     let asked = post("/api/jobs", WISH);
     let head_length = asked.len() - WISH.len();
     for cut in [1, head_length - 1, head_length, head_length + 1, asked.len() - 1] {
         let mut client = serving.connect();
         client.send(&asked[..cut]);
-        // The first part has been taken when somebody who came later has been answered.
+        // The server has read the first part once it has responded to a later client.
         assert_eq!(serving.get("/healthz", &[]).status, 200);
         client.send(&asked[cut..]);
         assert!(matches!(read(&mut client).status, 200 | 202), "cut at {cut}");
@@ -58,7 +58,7 @@ fn content_is_read_whole_in_whatever_pieces_it_comes() {
 }
 
 #[test]
-fn requests_with_and_without_content_in_one_packet_are_answered_in_order() {
+fn pipelined_requests_with_and_without_bodies_get_responses_in_order() {
     let (_folder, serving) = one_file();
     let mut client = serving.connect();
     let mut all = String::new();
@@ -82,25 +82,25 @@ fn requests_with_and_without_content_in_one_packet_are_answered_in_order() {
 }
 
 #[test]
-fn content_that_looks_like_a_request_is_content() {
+fn a_body_that_looks_like_a_request_is_a_body() {
     let (folder, serving) = one_file();
     let mut client = serving.connect();
     let inner = post("/api/jobs", WISH);
     client.send(post("/api/jobs", &inner) + &head("GET", "/media/a.mp4", &[]));
     assert_eq!(read(&mut client).status, 400);
-    let film = fs::read(folder.path("a.mp4")).expect("a film");
+    let film = fs::read(folder.path("a.mp4")).expect("a file");
     assert!(client.read("GET").expect("an answer").body == film, "another file");
     assert_eq!(jobs(&serving), 0);
 }
 
 #[test]
-fn more_than_is_read_is_413_before_it_is_sent_and_chunks_are_411() {
+fn too_large_a_body_is_413_before_it_is_sent_and_a_chunked_one_is_411() {
     let (_folder, serving) = one_file();
     assert_eq!(ask(&serving, "POST", "/api/jobs", &wish_of(MOST)).status, 202);
     for length in ["65537", "18446744073709551615"] {
         let mut client = serving.connect();
         let length = format!("Content-Length: {length}");
-        // Not a byte of it, held back or not.
+        // No byte of the body, with `Expect: 100-continue` or without.
         client.send(head("POST", "/api/jobs", &[&length, "Expect: 100-continue"]));
         let response = read(&mut client);
         assert_eq!(response.status, 413);
@@ -116,7 +116,7 @@ fn more_than_is_read_is_413_before_it_is_sent_and_chunks_are_411() {
 }
 
 #[test]
-fn a_client_that_holds_its_content_back_is_told_to_go_on_only_if_it_is_wanted() {
+fn a_client_gets_100_continue_only_if_its_body_is_wanted() {
     let (_folder, serving) = one_file();
     let asked = request("POST", "/api/jobs", &["Expect: 100-continue"], WISH);
     let (first, rest) = asked.split_at(asked.len() - WISH.len());
@@ -127,10 +127,10 @@ fn a_client_that_holds_its_content_back_is_told_to_go_on_only_if_it_is_wanted() 
         client.send(rest);
         assert_eq!(read(&mut client).status, status);
     }
-    // Who does not wait need not be told.
+    // A client that does not wait needs no 100 (RFC 9110 section 10.1.1).
     client.send(&asked);
     assert_eq!(read(&mut client).status, 200);
-    // Whether this content comes now is the client's to decide, so that no request can follow.
+    // The client decides whether the body still comes, so no request can follow.
     let unwanted = request("POST", "/media/a.mp4", &["Expect: 100-continue"], "GET /");
     let mut client = serving.connect();
     client.send(unwanted.strip_suffix("GET /").expect("its content"));
@@ -141,7 +141,7 @@ fn a_client_that_holds_its_content_back_is_told_to_go_on_only_if_it_is_wanted() 
 }
 
 #[test]
-fn content_that_trickles_in_is_not_waited_for() {
+fn a_body_that_trickles_in_is_408() {
     let folder = Folder::new();
     let serving = serve_with(&[folder.path("")], "head_timeout_s = 1");
     let mut client = serving.connect();
@@ -149,7 +149,7 @@ fn content_that_trickles_in_is_not_waited_for() {
     client.send(&asked[..asked.len() - 29_000]);
     client.socket().set_nonblocking(true).expect("a mode");
     let mut is_answered = false;
-    until("it is answered", || {
+    until("the response arrives", || {
         serving.get("/healthz", &[]);
         is_answered = client.socket().peek(&mut [0]).is_ok();
         if !is_answered {
@@ -164,7 +164,7 @@ fn content_that_trickles_in_is_not_waited_for() {
 }
 
 #[test]
-fn a_client_that_ends_in_the_middle_of_its_content_has_asked_for_nothing() {
+fn a_client_that_closes_in_mid_body_creates_no_job() {
     let (_folder, serving) = one_file();
     let asked = post("/api/jobs", WISH);
     for cut in 1..4 {
@@ -177,7 +177,7 @@ fn a_client_that_ends_in_the_middle_of_its_content_has_asked_for_nothing() {
 }
 
 #[test]
-fn http_2_holds_content_to_the_same_bounds() {
+fn http_2_has_the_same_limits_on_bodies() {
     let folder = Folder::new();
     put_sample(&folder, "Clock.mp4", "a.mp4");
     let serving = serve_with(&[folder.path("")], "head_timeout_s = 1");

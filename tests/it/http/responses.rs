@@ -1,4 +1,4 @@
-//! The table of [`cases`](crate::http::cases), run over sockets and in memory.
+//! Runs the table of [`cases`](crate::http::cases), over sockets and in memory.
 
 use std::{collections::BTreeMap, fs, fs::File, os::unix::fs::FileExt as _};
 
@@ -19,10 +19,10 @@ use crate::{
     },
 };
 
-/// The fields of an answer that are the same whatever was asked, by name; `None` is any value.
+/// The fields of a response that do not depend on the request, by name; `None` is any value.
 type Always = &'static [(&'static str, Option<&'static str>)];
 
-/// What the edge and CORS put on an answer of the media routes.
+/// The fields that the middleware and CORS add on the media routes.
 const BY_SOCKET: Always = &[
     ("access-control-allow-origin", Some("*")),
     (
@@ -36,10 +36,10 @@ const BY_SOCKET: Always = &[
     ("x-request-id", None),
 ];
 
-/// The longest body that is compared byte by byte.
+/// The longest body that the tests compare byte by byte.
 const COMPARED_BYTES_MAX: u64 = 1 << 20;
 
-/// Every field that the answer must have, with its exact value, and no other; and its body.
+/// Every field of the expected response with its exact value, and no other; and its body.
 fn whole_answer(case: &Case) -> (u16, BTreeMap<String, String>, Vec<u8>) {
     let Thing { length, tag, .. } = *case.thing;
     let named = |first: u64, last: u64| format!("bytes {first}-{last}/{length}");
@@ -109,13 +109,13 @@ fn whole_answer(case: &Case) -> (u16, BTreeMap<String, String>, Vec<u8>) {
     (status, fields.collect(), body)
 }
 
-/// What is wrong with an answer, if anything is.
+/// The first difference from the expected response, if any.
 fn fault(case: &Case, always: Always, response: &Response) -> Option<String> {
     let (status, mut expected, body) = whole_answer(case);
     let mut fields = BTreeMap::new();
     for (name, value) in &response.fields {
         if fields.insert(name.clone(), value.clone()).is_some() {
-            return Some(format!("{name} stands twice"));
+            return Some(format!("{name} occurs twice"));
         }
     }
     for (name, value) in always {
@@ -136,7 +136,7 @@ fn fault(case: &Case, always: Always, response: &Response) -> Option<String> {
     (response.body != body).then(|| format!("{} bytes, not the right ones", response.body.len()))
 }
 
-/// Runs all rows that `fits` lets pass, and shows all faults together.
+/// Runs all rows that `fits` accepts, and reports all failures together.
 fn run(
     way: &str,
     always: Always,
@@ -162,7 +162,7 @@ fn files() -> Folder {
         let path = folder.put(thing.name, "");
         let file = File::options().write(true).open(path).unwrap();
         file.set_len(thing.length).unwrap();
-        // Of the large one only what is asked for is really there.
+        // Only the requested ranges of the large file hold data.
         for start in [0, 4_294_966_784, thing.length.saturating_sub(1024) & !7] {
             let end = thing.length.min(start + 1024);
             let bytes = pattern_at(start.min(end)..end);
@@ -183,7 +183,7 @@ fn lines(case: &Case) -> Vec<&str> {
 }
 
 #[test]
-fn the_table_holds_for_files_over_one_connection_of_http_1() {
+fn the_table_holds_for_files_over_one_http_1_connection() {
     let folder = files();
     let serving = serve(&folder);
     let mut client = Client::connect(serving.address);
@@ -194,7 +194,7 @@ fn the_table_holds_for_files_over_one_connection_of_http_1() {
 }
 
 #[test]
-fn the_table_holds_for_files_over_one_connection_of_http_2() {
+fn the_table_holds_for_files_over_one_http_2_connection() {
     let folder = files();
     let serving = serve(&folder);
     let mut client = http2::Client::connect(serving.address);
@@ -204,7 +204,7 @@ fn the_table_holds_for_files_over_one_connection_of_http_2() {
     });
 }
 
-/// The table for contents of these extents; a body that is too long to compare stays unread.
+/// Runs the table for contents of these extents; a body too long to compare stays unread.
 fn run_in_memory(way: &str, extents: impl Fn(&Thing) -> Extents, length_max: u64) {
     let fits = |case: &Case| case.thing.length <= length_max;
     run(way, &[], fits, |case| {
@@ -228,7 +228,7 @@ fn the_table_holds_for_bytes_in_memory() {
 }
 
 #[test]
-fn the_table_holds_for_sources_of_every_manner() {
+fn the_table_holds_for_sources_of_every_behaviour() {
     for manner in [Manner::AtOnce, Manner::Waiting, Manner::Pieces(1), Manner::Pieces(7)] {
         let source = |thing: &Thing| Double::new(thing.length, manner);
         let extents = |thing: &Thing| Extents::of(Extent::whole(source(thing)));
@@ -237,8 +237,8 @@ fn the_table_holds_for_sources_of_every_manner() {
 }
 
 #[test]
-fn the_table_holds_for_contents_made_of_many_extents() {
-    // The seams lie at every third byte; kinds and manners alternate.
+fn the_table_holds_for_contents_of_many_extents() {
+    // The seams are at every third byte; kinds and behaviours alternate.
     let extents = |thing: &Thing| {
         let mut extents = Extents::default();
         let sources = [Manner::AtOnce, Manner::Waiting].map(|manner| Double::new(1000, manner));
@@ -257,7 +257,7 @@ fn the_table_holds_for_contents_made_of_many_extents() {
 }
 
 #[test]
-fn only_what_is_asked_for_is_read() {
+fn only_the_requested_ranges_are_read() {
     for (range, asked) in [
         (&b"Range: bytes=10-19"[..], &[(10, 20)][..]),
         (b"Range: bytes=-5", &[(995, 1000)]),
@@ -274,7 +274,7 @@ fn only_what_is_asked_for_is_read() {
 }
 
 #[test]
-fn a_change_in_the_future_is_not_told_and_fits_no_date() {
+fn a_modification_in_the_future_is_not_sent_and_matches_no_date() {
     let of_tomorrow = "Fri, 31 Dec 9999 23:59:59 GMT";
     let future = httpdate::parse_http_date(of_tomorrow).unwrap();
     for (name, status) in

@@ -1,5 +1,5 @@
-//! Renditions that are encoded in pieces: no picture is lost, comes twice or at another time, and the
-//! whole joins its film.
+//! Renditions that are encoded in chunks: no frame is lost, repeated or shifted, and the whole
+//! joins its title.
 
 use std::{
     fs,
@@ -30,7 +30,7 @@ use crate::support::{
 
 const GRID_MS: NonZeroU32 = NonZeroU32::new(1000).unwrap();
 
-/// A film, as the ladder sees it.
+/// A title, as the ladder sees it.
 struct Film {
     path: PathBuf,
     movie: Movie,
@@ -64,7 +64,7 @@ impl Film {
         }
     }
 
-    /// Encodes all pieces, each by itself, the last first: nothing depends on the one before.
+    /// Encodes all chunks, each on its own, the last first: none depends on the one before.
     fn encode(&self, folder: &Folder, film: &Pieces, encoder: &Encoder) -> Vec<PathBuf> {
         let numbered = film.pieces.iter().enumerate().rev();
         let mut files: Vec<PathBuf> = numbered
@@ -82,7 +82,7 @@ impl Film {
         files
     }
 
-    /// The rendition of pieces of about so many milliseconds.
+    /// The rendition in chunks of about this many milliseconds.
     fn rendition(&self, folder: &Folder, piece_ms: u64, encoder: &Encoder) -> (PathBuf, usize) {
         let film = self.pieces(piece_ms);
         let files = self.encode(folder, &film, encoder);
@@ -96,7 +96,7 @@ impl Film {
     }
 }
 
-/// When the pictures of a file are shown that are shown at all.
+/// The presentation times of the frames of a file, without those that an edit hides.
 fn times(path: &Path) -> Vec<Seconds> {
     let path = path.to_str().expect("text");
     let tracks = ffmpeg::tracks(path).expect("tracks");
@@ -105,7 +105,7 @@ fn times(path: &Path) -> Vec<Seconds> {
     decoded.frames.into_iter().map(|(time, _)| time).collect()
 }
 
-/// A rendition of a film in some pieces has the same pictures at the same times.
+/// Checks that a rendition in some chunks has the same frames at the same times.
 fn is_seamless(path: &Path, lines: u32, coding: Coding, piece_ms: u64) -> usize {
     let name = path.display();
     let film = Film::open(path);
@@ -131,7 +131,7 @@ fn is_seamless(path: &Path, lines: u32, coding: Coding, piece_ms: u64) -> usize 
     assert_eq!(segments(&film), segments(&rendition), "{name}");
     assert_eq!(film.track().index.end, rendition.track().index.end, "{name}");
     assert_eq!(film.track().timescale, rendition.track().timescale, "{name}");
-    // The times of decoding rise, and nothing is shown before.
+    // Decoding times rise, and no frame is shown before its own.
     let tracks = ffmpeg::tracks(output.to_str().expect("text")).expect("tracks");
     let packets = &tracks[0].packets;
     assert!(packets.is_sorted_by(|a, b| a.dts < b.dts), "{name}");
@@ -140,7 +140,7 @@ fn is_seamless(path: &Path, lines: u32, coding: Coding, piece_ms: u64) -> usize 
 }
 
 #[test]
-fn every_picture_of_every_kind_of_film_keeps_its_time() {
+fn every_frame_of_every_kind_of_movie_keeps_its_time() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -170,7 +170,7 @@ fn every_picture_of_every_kind_of_film_keeps_its_time() {
 }
 
 #[test]
-fn a_piece_that_is_decoded_from_further_before_is_the_same() {
+fn a_chunk_decoded_from_an_earlier_key_frame_is_the_same() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -183,7 +183,7 @@ fn a_piece_that_is_decoded_from_further_before_is_the_same() {
             let files = film.encode(&folder, &pieces, &Encoder { start, ..encoder });
             for (number, file) in (1..).zip(&files) {
                 let lost = join::check(&pieces, number, GRID_MS, file);
-                assert_eq!(lost.expect("the piece"), 0, "{name}");
+                assert_eq!(lost.expect("the chunk"), 0, "{name}");
             }
             files.iter().map(|file| fs::read(file).expect("a file")).collect::<Vec<_>>()
         };
@@ -191,7 +191,7 @@ fn a_piece_that_is_decoded_from_further_before_is_the_same() {
     }
 }
 
-/// A movie of so many seconds, made by ffmpeg.
+/// A movie of this many seconds, by ffmpeg.
 fn make(folder: &Folder, name: &str, how: &str) -> PathBuf {
     let path = folder.path(name);
     let arguments: Vec<_> = how.split_whitespace().collect();
@@ -203,7 +203,7 @@ fn make(folder: &Folder, name: &str, how: &str) -> PathBuf {
 const AVC: &str = "-c:v libx264 -preset ultrafast -crf 30 -pix_fmt yuv420p -g 48 -bf 3";
 
 #[test]
-fn rates_that_no_clock_divides_keep_every_tick() {
+fn frame_rates_that_do_not_divide_the_timescale_keep_every_tick() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -216,7 +216,7 @@ fn rates_that_no_clock_divides_keep_every_tick() {
 }
 
 #[test]
-fn renditions_in_other_codecs_are_as_seamless() {
+fn renditions_in_other_codecs_join_seamlessly() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -226,7 +226,7 @@ fn renditions_in_other_codecs_are_as_seamless() {
     }
 }
 
-/// How much a rendition looks like its film: the structural similarity of all pictures, on average.
+/// The similarity of a rendition and its title: SSIM, averaged over all frames.
 fn similarity(rendition: &Path, film: &Path) -> f64 {
     let [rendition, film] = [rendition, film].map(|path| path.to_str().expect("text"));
     let compared = "[1:v][0:v]scale2ref=flags=bicubic[film][made];[made][film]ssim=stats_file=-";
@@ -240,7 +240,7 @@ fn similarity(rendition: &Path, film: &Path) -> f64 {
 }
 
 #[test]
-fn a_rendition_in_pieces_looks_as_good_as_one_in_one() {
+fn a_rendition_in_chunks_has_the_quality_of_a_rendition_in_one() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -253,12 +253,12 @@ fn a_rendition_in_pieces_looks_as_good_as_one_in_one() {
     let (joined, several) = film.rendition(&folder, 4000, &encoder);
     assert_eq!((one, several), (1, 4));
     let (whole, joined) = (similarity(&whole, &path), similarity(&joined, &path));
-    assert!((whole - joined).abs() < 0.002, "{joined} in pieces, {whole} in one");
+    assert!((whole - joined).abs() < 0.002, "{joined} in chunks, {whole} in one");
     assert!(joined > 0.9, "{joined}");
 }
 
 #[test]
-fn pieces_that_are_not_those_of_the_film_are_refused() {
+fn chunks_that_do_not_make_up_the_title_are_refused() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -269,7 +269,7 @@ fn pieces_that_are_not_those_of_the_film_are_refused() {
     let output = folder.path("rendition.mp4");
     let join = |files: &[&PathBuf]| join::join(&pieces, GRID_MS, files, &output, |_| true);
     let [first, second, third] = &files[..] else { panic!("{files:?}") };
-    let refused = join(&[first, second]).expect_err("a piece is missing");
+    let refused = join(&[first, second]).expect_err("a chunk is missing");
     assert!(matches!(refused, NoRendition::Pieces { found: 2, expected: 3 }), "{refused}");
     let refused = join(&[first, third, second]).expect_err("they are in disorder");
     assert!(
@@ -281,7 +281,7 @@ fn pieces_that_are_not_those_of_the_film_are_refused() {
     let cut = folder.path("cut.mp4");
     let bytes = fs::read(second).expect("a file");
     fs::write(&cut, &bytes[..bytes.len() / 2]).expect("a file");
-    let refused = join(&[first, &cut, third]).expect_err("a piece is not whole");
+    let refused = join(&[first, &cut, third]).expect_err("a chunk is truncated");
     assert!(matches!(refused, NoRendition::NoMovie { number: 2, .. }), "{refused}");
     assert!(!output.exists(), "nothing is written before it is known to be right");
     let stopped = join::join(&pieces, GRID_MS, &files, &output, |_| false);
@@ -289,7 +289,7 @@ fn pieces_that_are_not_those_of_the_film_are_refused() {
     join(&[first, second, third]).expect("a rendition");
 }
 
-/// A movie of any file, and how it was made.
+/// A movie remuxed from any file, and which tracks were encoded.
 fn remuxed(folder: &Folder, path: &Path) -> (PathBuf, Remux) {
     let path_text = path.to_str().expect("text");
     let report = ffmpeg::probe(&[&report::ARGUMENTS[..], &[path_text]].concat()).expect("a report");
@@ -303,7 +303,7 @@ fn remuxed(folder: &Folder, path: &Path) -> (PathBuf, Remux) {
 }
 
 #[test]
-fn other_containers_and_codecs_become_movies_that_browsers_play() {
+fn other_containers_and_codecs_become_movies_that_browsers_decode() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -348,7 +348,7 @@ fn other_containers_and_codecs_become_movies_that_browsers_play() {
 }
 
 #[test]
-fn a_movie_whose_pictures_nobody_plays_gets_a_rendition_in_its_own_size() {
+fn a_movie_that_browsers_cannot_decode_gets_a_rendition_in_its_own_size() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -368,7 +368,7 @@ fn a_movie_whose_pictures_nobody_plays_gets_a_rendition_in_its_own_size() {
 }
 
 #[test]
-fn high_dynamic_range_becomes_standard_where_the_codec_has_no_other() {
+fn high_dynamic_range_becomes_standard_where_the_codec_has_no_hdr() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -385,7 +385,7 @@ fn high_dynamic_range_becomes_standard_where_the_codec_has_no_other() {
 }
 
 #[test]
-fn sound_that_nobody_plays_becomes_aac_and_stays_in_step() {
+fn audio_that_browsers_cannot_decode_becomes_aac_and_stays_in_sync() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -407,7 +407,7 @@ fn sound_that_nobody_plays_becomes_aac_and_stays_in_step() {
     let [made] = &made.movie.tracks[..] else { panic!("{:?}", made.movie) };
     assert!(sound::is_playable(made));
     assert_eq!(made.index.segments[0].start, 0);
-    // When the tone is heard first, and when all is over.
+    // The start of the tone, and the end of the file.
     let raw = ["-i", output, "-ac", "1", "-ar", "48000", "-f", "s16le", "-"];
     let samples = ffmpeg::run(&raw).expect("samples");
     let samples = samples.chunks_exact(2).map(|sample| i16::from_le_bytes([sample[0], sample[1]]));

@@ -1,5 +1,5 @@
-//! Pictures of titles, made by the real ffmpeg from what it is given: which picture is where, that each
-//! is whole, and that no more is read than it takes.
+//! Images of titles, rendered by the real ffmpeg from extents: which frame is where, that each
+//! image is whole, and that no more is read than needed.
 
 use std::{
     collections::BTreeSet,
@@ -28,7 +28,7 @@ use headwater::{
 
 use crate::support::{clips, ffmpeg, folder::Folder};
 
-/// Brightness of the clock's darkest and brightest seconds, and how many there are between them.
+/// Brightness of the clock's darkest and brightest seconds, and their number.
 const SECONDS: u32 = 20;
 
 /// A file whose reads may wait.
@@ -52,7 +52,7 @@ impl Source for OnDisk {
     }
 }
 
-/// A film on the disk, with its index.
+/// A movie on the disk, with its index.
 struct Film {
     reader: PlainFile,
     source: Arc<dyn Source>,
@@ -97,11 +97,11 @@ impl Film {
         stills.movie(self.track(), &self.source).expect("readable")
     }
 
-    /// Makes pictures in a folder.
+    /// Renders images in a folder.
     fn make(&self, stills: &Stills, recipe: &Recipe) -> Folder {
         let folder = Folder::new();
         cook(recipe, &self.movie_of(stills), folder.path("").as_path()).expect("pictures");
-        recipe.check(&folder.path("")).expect("whole pictures");
+        recipe.check(&folder.path("")).expect("whole images");
         folder
     }
 
@@ -148,18 +148,18 @@ fn cook(recipe: &Recipe, movie: &Extents, folder: &Path) -> Result<(), String> {
     if output.status.success() { Ok(()) } else { Err(errors.into_owned()) }
 }
 
-/// The average colour of a part of a picture: red, green, blue.
+/// The average colour of a part of an image: red, green, blue.
 fn colour(path: &Path, crop: &str) -> [u8; 3] {
     let filters = format!("{crop},scale=1:1:flags=area,format=rgb24");
     let arguments = ["-i", path.to_str().unwrap(), "-vf", &filters, "-f", "rawvideo", "-"];
-    ffmpeg::run(&arguments).expect("a picture")[..3].try_into().unwrap()
+    ffmpeg::run(&arguments).expect("an image")[..3].try_into().unwrap()
 }
 
 fn brightness(path: &Path) -> u8 {
     colour(path, "null")[1]
 }
 
-/// A film whose brightness tells the second: of each picture, what its clock shows.
+/// A movie whose brightness encodes the second that its clock shows.
 fn clock(folder: &Folder, name: &str, coding: &[&str]) -> Film {
     let path = folder.path(name);
     // The brightness at a time is that of `second_of`.
@@ -168,11 +168,11 @@ fn clock(folder: &Folder, name: &str, coding: &[&str]) -> Film {
          geq=lum='20+floor(T)*10',format=yuv420p"
     );
     let start = ["-f", "lavfi", "-i", &lavfi];
-    ffmpeg::run(&[&start, coding, &[path.to_str().unwrap()]].concat()).expect("a film");
+    ffmpeg::run(&[&start, coding, &[path.to_str().unwrap()]].concat()).expect("a movie");
     Film::open(&path).expect("a movie")
 }
 
-/// The second that a picture of the clock shows.
+/// The second that a frame of the clock shows.
 fn second_of(path: &Path) -> u64 {
     (u64::from(brightness(path)) + 5 - 20) / 10
 }
@@ -190,7 +190,7 @@ fn each_tile_is_the_key_frame_nearest_to_its_time() {
     let codings: [(&str, Vec<&str>); 6] = [
         ("avc.mp4", AVC.to_vec()),
         ("fragmented.mp4", [&AVC[..], &["-movflags", "frag_keyframe+empty_moov"]].concat()),
-        // Every third picture is missing in every other second.
+        // Every third frame is missing in every other second.
         ("vfr.mp4", [&AVC[..], &["-vf", VFR, "-fps_mode", "passthrough"]].concat()),
         ("hevc.mp4", vec!["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", hevc]),
         (
@@ -216,7 +216,7 @@ fn each_tile_is_the_key_frame_nearest_to_its_time() {
     }
 }
 
-/// Which pictures are kept.
+/// The frames that are kept.
 const VFR: &str = r"select=mod(floor(t)\,2)+mod(n\,3)";
 
 #[test]
@@ -245,7 +245,7 @@ fn a_sheet_is_its_tiles_in_rows_and_black_behind_the_last() {
 }
 
 #[test]
-fn a_picture_that_cannot_be_decoded_moves_no_other() {
+fn a_frame_that_does_not_decode_shifts_no_other() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -267,7 +267,7 @@ fn a_picture_that_cannot_be_decoded_moves_no_other() {
     let recipe = pictures::sheet(Look::of(film.track()), &geometry, sheet);
     let made = Folder::new();
     cook(&recipe, &with_broken, &made.path("")).expect("pictures");
-    recipe.check(&made.path("")).expect("whole pictures");
+    recipe.check(&made.path("")).expect("whole images");
     for tile in 0..SECONDS {
         let shown = second_of(&made.path(format!("{}.jpg", tile + 1)));
         let expected = match stills.times_ms[tile as usize] / 1000 {
@@ -279,7 +279,7 @@ fn a_picture_that_cannot_be_decoded_moves_no_other() {
 }
 
 #[test]
-fn an_exact_picture_is_that_of_the_time_whatever_is_decoded_for_it() {
+fn an_exact_thumbnail_shows_the_frame_of_its_time() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -310,7 +310,7 @@ fn an_exact_picture_is_that_of_the_time_whatever_is_decoded_for_it() {
 }
 
 #[test]
-fn every_kind_of_film_has_its_pictures_in_their_places() {
+fn every_kind_of_movie_has_its_tiles_in_place() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -322,7 +322,7 @@ fn every_kind_of_film_has_its_pictures_in_their_places() {
             continue;
         }
         let (stills, _) = film.sheet(film.geometry().sheet(1).unwrap());
-        // As the decoder sees it: all key frames, in their order, and no other pictures.
+        // As the decoder sees it: all key frames, in order, and no other frames.
         let path = film_of(&film, &stills);
         let path = path.1.to_str().unwrap();
         let mut distinct = stills.times_ms.clone();
@@ -348,7 +348,7 @@ fn film_of(film: &Film, stills: &Stills) -> (Folder, PathBuf) {
 }
 
 #[test]
-fn a_picture_that_lies_on_its_side_stands_upright() {
+fn a_rotated_movie_has_upright_images() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -357,11 +357,11 @@ fn a_picture_that_lies_on_its_side_stands_upright() {
     let made = film.thumbnail(&film.nearest(&[0]), Asked::default());
     let bytes = fs::read(made.path("thumbnail.jpg")).unwrap();
     assert_eq!(whole::size(&bytes), Some((108, 192)));
-    // As upright as ffmpeg makes the whole film.
+    // As upright as ffmpeg makes the whole movie.
     let upright = made.path("upright.jpg");
     let source = clips::named("portrait.mp4").path().to_str().unwrap();
     let first = ["-i", source, "-frames:v", "1", "-q:v", "2", upright.to_str().unwrap()];
-    ffmpeg::run(&first).expect("a picture");
+    ffmpeg::run(&first).expect("an image");
     for corner in ["crop=20:20:0:0", "crop=20:20:80:0", "crop=20:20:0:170", "crop=20:20:80:170"] {
         let (one, other) = (made.path("thumbnail.jpg"), &upright);
         let (one, other) = (colour(&one, corner), colour(other, corner));
@@ -371,18 +371,18 @@ fn a_picture_that_lies_on_its_side_stands_upright() {
 }
 
 #[test]
-fn colours_are_those_of_the_film() {
+fn colours_are_those_of_the_movie() {
     if !ffmpeg::is_installed() {
         return;
     }
     let folder = Folder::new();
-    // Green is where the matrices differ most: read by the wrong one, it is off by thirty.
+    // Green is where the matrices differ most: the wrong one is off by thirty.
     for (size, matrix) in [("1280x720", "bt709"), ("320x180", "bt601")] {
         let path = folder.path(format!("{matrix}.mp4"));
         let lavfi = format!("color=0x20c040:size={size}:rate=10:duration=1,format=rgb24");
         let filters = format!("scale=out_color_matrix={matrix}:out_range=tv,format=yuv420p");
         let start = ["-f", "lavfi", "-i", &lavfi, "-vf", &filters];
-        ffmpeg::run(&[&start[..], &AVC, &[path.to_str().unwrap()]].concat()).expect("a film");
+        ffmpeg::run(&[&start[..], &AVC, &[path.to_str().unwrap()]].concat()).expect("a movie");
         let film = Film::open(&path).expect("a movie");
         let stills = film.nearest(&[0]);
         let size = Asked::default().of(display_size(film.track()).unwrap());
@@ -411,7 +411,7 @@ fn a_poster_is_not_black_unless_everything_is() {
     {
         let path = folder.path(name);
         let start = ["-f", "lavfi", "-i", lavfi];
-        ffmpeg::run(&[&start, &AVC[..], &[path.to_str().unwrap()]].concat()).expect("a film");
+        ffmpeg::run(&[&start, &AVC[..], &[path.to_str().unwrap()]].concat()).expect("a movie");
         let film = Film::open(&path).expect("a movie");
         let stills = film.nearest(&pictures::poster_times_ms(film.duration_ms()));
         let size = Asked::default().of((320, 180));
@@ -421,7 +421,7 @@ fn a_poster_is_not_black_unless_everything_is() {
 }
 
 #[test]
-fn a_preview_moves_and_goes_on_for_ever() {
+fn a_preview_is_animated_and_loops_for_ever() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -443,7 +443,7 @@ fn a_preview_moves_and_goes_on_for_ever() {
 }
 
 #[test]
-fn of_a_film_no_more_is_read_than_the_pictures_take() {
+fn only_the_samples_of_the_images_are_read() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -454,7 +454,7 @@ fn of_a_film_no_more_is_read_than_the_pictures_take() {
     assert_eq!(of_file.map(Extent::len).sum::<u64>(), stills.bytes());
     assert!(extents.len() - stills.bytes() < 2048, "a small index");
     assert!(stills.bytes() < film.track().index.bytes / 2);
-    // A sample that is shown for several tiles is there once.
+    // A sample that several tiles show is read once.
     let one = Film::clip("single-key-frame.mp4");
     let stills = one.nearest(&[0, 3000, 6000, 9000, 13_000]);
     assert_eq!(stills.times_ms, [0; 5]);
@@ -462,7 +462,7 @@ fn of_a_film_no_more_is_read_than_the_pictures_take() {
 }
 
 #[test]
-fn a_picture_far_from_any_key_frame_is_the_key_frame() {
+fn a_thumbnail_far_from_any_key_frame_shows_the_key_frame() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -471,14 +471,14 @@ fn a_picture_far_from_any_key_frame_is_the_key_frame() {
     let lavfi = "color=gray:size=64x64:rate=60:duration=20";
     let coding = ["-c:v", "libx264", "-preset", "ultrafast", "-g", "9999"];
     let start = ["-f", "lavfi", "-i", lavfi];
-    ffmpeg::run(&[&start[..], &coding, &[path.to_str().unwrap()]].concat()).expect("a film");
+    ffmpeg::run(&[&start[..], &coding, &[path.to_str().unwrap()]].concat()).expect("a movie");
     let film = Film::open(&path).expect("a movie");
     assert_eq!(film.exact(9_000).times_ms.len(), 541);
     assert_eq!(film.exact(15_000), film.nearest(&[0]));
 }
 
 #[test]
-fn half_a_picture_is_noticed() {
+fn a_truncated_image_is_detected() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -500,7 +500,7 @@ fn half_a_picture_is_noticed() {
 }
 
 #[test]
-fn films_of_others_have_pictures() {
+fn real_files_have_images() {
     let Some(samples) = env::var_os("HEADWATER_MEDIA_SAMPLES") else {
         eprintln!("this test did not run: HEADWATER_MEDIA_SAMPLES names no folder");
         return;
@@ -534,13 +534,13 @@ fn films_of_others_have_pictures() {
 }
 
 #[test]
-fn sound_and_what_is_encrypted_have_no_pictures_and_say_so() {
+fn audio_and_encrypted_titles_have_no_images_and_name_the_reason() {
     if !ffmpeg::is_installed() {
         return;
     }
     let refused = |path: &Path| {
         let film = Film::open(path).expect("a movie");
-        stills::track(&film.movie).expect_err("no pictures").to_string()
+        stills::track(&film.movie).expect_err("no images").to_string()
     };
     let sound = refused(clips::named("audio-only.m4a").path());
     assert_eq!(sound, "there are no pictures in this title");
@@ -551,6 +551,6 @@ fn sound_and_what_is_encrypted_have_no_pictures_and_say_so() {
     let how =
         ["-encryption_scheme", "cenc-aes-ctr", "-encryption_key", key, "-encryption_kid", key];
     let copy = ["-i", source, "-map", "0:v", "-c", "copy"];
-    ffmpeg::run(&[&copy[..], &how, &[path.to_str().unwrap()]].concat()).expect("a film");
+    ffmpeg::run(&[&copy[..], &how, &[path.to_str().unwrap()]].concat()).expect("a movie");
     assert_eq!(refused(&path), "the pictures of this title are encrypted");
 }

@@ -1,4 +1,5 @@
-//! A title of a day at sixty pictures a second: what its index takes, and how long what is made of it.
+//! A title of a day at 60 frames a second: the memory of its index, and the time to build its
+//! views.
 
 use std::{num::NonZeroU32, time::Instant};
 
@@ -15,20 +16,20 @@ use crate::support::{
     program::Program,
 };
 
-/// Its index may take so much memory, in bytes.
+/// The memory limit of its index, in bytes.
 const INDEX_BYTES_MAX: usize = 3_000_000;
 
-/// Pictures of a day.
+/// Frames of a day.
 const PICTURES: u32 = 24 * 60 * 60 * 60;
-/// Frames of sound of a day: 1024 samples each at 48 kHz.
+/// Audio frames of a day: 1024 samples each at 48 kHz.
 const FRAMES: u32 = 24 * 60 * 60 * 48_000 / 1024;
-/// Bytes of a picture, and of a frame, on average: 4.8 Mbit/s and 128 kbit/s.
+/// Average bytes of a video frame and of an audio frame: 4.8 Mbit/s and 128 kbit/s.
 const PICTURE_BYTES: u32 = 10_000;
 const FRAME_BYTES: u32 = 341;
-/// Of each half second there is a chunk of pictures and one of sound.
+/// Each half second has a chunk of video and one of audio.
 const CHUNKS: u32 = 24 * 60 * 60 * 2;
 
-/// The file but for its media, which are zeros.
+/// The file except for its media, which are zeros.
 struct Day {
     front: Vec<u8>,
     len: u64,
@@ -37,7 +38,7 @@ struct Day {
 impl Day {
     fn new() -> Self {
         let ftyp = boxed(b"ftyp", &[b"isom", &[0; 4], b"isom"]);
-        // The media lie behind the index, whose length does not hang on where they are.
+        // The media follow the index, whose length does not depend on their offset.
         let start = (ftyp.len() + Self::moov(0).len() + 16) as u64;
         let moov = Self::moov(start);
         let media = u64::from(PICTURES) * u64::from(PICTURE_BYTES) + u64::from(CHUNKS) * 8192;
@@ -53,7 +54,7 @@ impl Day {
             let entries: Vec<u8> = offsets.flat_map(u64::to_be_bytes).collect();
             full(b"co64", 0, 0, &[&words([CHUNKS]), &entries])
         };
-        // I P B B …, and sizes that are not all the same.
+        // I P B B …, and sizes that vary.
         let compositions =
             (0..PICTURES).flat_map(|picture| [1, [1, 3, 0, 0][picture as usize % 4] * 1000]);
         let sizes = (0..PICTURES).map(|picture| PICTURE_BYTES - 1 + picture % 3);
@@ -114,7 +115,7 @@ impl ReadAt for Day {
 }
 
 #[test]
-fn the_index_of_a_day_at_sixty_pictures_a_second_is_small() {
+fn the_index_of_a_day_at_sixty_frames_a_second_is_small() {
     let grid_ms = NonZeroU32::new(6000).unwrap();
     let movie = Movie::read(&Day::new(), grid_ms).expect("it can be read").expect("it is a movie");
     let [video, audio] = &movie.tracks[..] else { panic!("two tracks: {movie:?}") };

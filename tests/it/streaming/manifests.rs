@@ -1,4 +1,4 @@
-//! What manifests promise, held against what is fetched: sizes, durations, bit rates, boundaries.
+//! Manifests against the segments they list: sizes, durations, bit rates, boundaries.
 
 use std::{
     collections::BTreeSet,
@@ -20,8 +20,8 @@ use crate::support::{
     streams::{CLOCK, Streams, fetch, put_sample},
 };
 
-/// A clip of the sample library, and where there is ffmpeg all clips made by it: each with the name to
-/// speak of it, its URL's part, and its file. Goes on behind one that fails, and fails at the end.
+/// Runs a check on a clip of the sample library and, with ffmpeg, on all test clips: each with its
+/// name, its part of the URL, and its file. Continues after a failure, and fails at the end.
 fn for_each_title(test: impl Fn(&Serving, &str, &str, &Path)) {
     let folder = Folder::new();
     put_sample(&folder, CLOCK, CLOCK);
@@ -59,7 +59,7 @@ fn sizes(client: &mut Client, playlist: &Playlist) -> Vec<u64> {
 }
 
 #[test]
-fn every_segment_listed_is_there_and_of_the_size_and_form_that_it_says() {
+fn every_listed_segment_exists_with_its_size_and_form() {
     for_each_title(|serving, name, title, _| {
         let streams = Streams::of(serving, title);
         let mut client = serving.connect();
@@ -100,8 +100,9 @@ fn every_segment_listed_is_there_and_of_the_size_and_form_that_it_says() {
     });
 }
 
-/// How long a track is shown at least and at most, by what a demuxer finds in the source: from its
-/// first sample, and from zero. It does not say when within the last sample an edit ends.
+/// The shortest and longest presentation time of a track, by what a demuxer finds in the source:
+/// from its first sample, and from zero. The demuxer does not report where within the last sample
+/// an edit ends.
 fn shown_ns(track: &Track) -> [RangeInclusive<i128>; 2] {
     let first = track.shown().map(|packet| track.shown_at(packet).nanoseconds()).min();
     let last = track.shown().max_by_key(|packet| packet.pts).expect("something is shown");
@@ -111,7 +112,7 @@ fn shown_ns(track: &Track) -> [RangeInclusive<i128>; 2] {
 }
 
 #[test]
-fn durations_add_up_to_that_of_the_track() {
+fn segment_durations_add_up_to_that_of_the_track() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -123,8 +124,8 @@ fn durations_add_up_to_that_of_the_track() {
             let sum = sum_ns(&playlist.segments);
             let of_kind = source.iter().filter(|track| track.kind == kind);
             let expected: Vec<_> = of_kind.flat_map(shown_ns).collect();
-            // A tick of the movie header, in which edit lists are written, and a microsecond of
-            // rounding for each segment.
+            // A tick of the movie header, the unit of edit lists, and a microsecond of rounding per
+            // segment.
             let exact = SECOND_NS / 1000 + playlist.segments.len() as i128 * 1000;
             let is_one = |lasts: &RangeInclusive<i128>| {
                 (lasts.start() - exact..=lasts.end() + exact).contains(&sum)
@@ -138,8 +139,8 @@ fn durations_add_up_to_that_of_the_track() {
     });
 }
 
-/// The peak bit rate: of single segments, and as RFC 8216bis section 4.4.6.2 has it, of any run of
-/// segments that is between a half and one and a half times the target duration long.
+/// The peak bit rate: of single segments, and by RFC 8216bis section 4.4.6.2, of any run of
+/// segments between a half and one and a half times the target duration.
 fn peaks(playlist: &Playlist, sizes: &[u64]) -> [f64; 2] {
     let rate = |bits: u64, ns: i128| bits as f64 * 1e9 / ns as f64;
     let durations: Vec<_> = playlist.segments.iter().map(|segment| segment.duration_ns).collect();
@@ -160,7 +161,7 @@ fn peaks(playlist: &Playlist, sizes: &[u64]) -> [f64; 2] {
 }
 
 #[test]
-fn bandwidth_is_the_measured_peak_and_average_bandwidth_the_measured_average() {
+fn bandwidth_is_the_measured_peak_and_average_bandwidth_the_average() {
     for_each_title(|serving, name, title, _| {
         let streams = Streams::of(serving, title);
         let mut client = serving.connect();
@@ -203,7 +204,7 @@ fn bandwidth_is_the_measured_peak_and_average_bandwidth_the_measured_average() {
 }
 
 #[test]
-fn hls_and_dash_name_the_same_segments_that_end_at_the_same_times() {
+fn hls_and_dash_list_the_same_segments_with_the_same_end_times() {
     for_each_title(|serving, name, title, _| {
         let streams = Streams::of(serving, title);
         let (url, representations) = &streams.description;
@@ -219,7 +220,7 @@ fn hls_and_dash_name_the_same_segments_that_end_at_the_same_times() {
                 segments.iter().map(|segment| segment.url.clone()).collect()
             };
             assert_eq!(urls(segments), urls(&playlist.segments), "{name}: {init}");
-            // A playlist begins at zero, and a description with the first sample.
+            // A playlist begins at zero, an MPD with the first sample.
             let (mut by_dash_ns, mut by_hls_ns) = (*start_ns, 0);
             for (place, (dash, hls)) in segments.iter().zip(&playlist.segments).enumerate() {
                 by_dash_ns += dash.duration_ns;
@@ -233,10 +234,10 @@ fn hls_and_dash_name_the_same_segments_that_end_at_the_same_times() {
     });
 }
 
-/// The property that lets a player begin anywhere: a segment behind its init segment is a movie that
-/// begins with a key frame, at the time that the playlist says.
+/// The property that lets a player begin anywhere: a segment behind its init segment is a movie
+/// that begins with a key frame, at the time that the playlist gives.
 #[test]
-fn each_segment_of_video_begins_with_a_key_frame_when_the_playlist_says() {
+fn each_video_segment_begins_with_a_key_frame_at_its_playlist_time() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -262,10 +263,10 @@ fn each_segment_of_video_begins_with_a_key_frame_when_the_playlist_says() {
             let tracks = ffmpeg::tracks(path.to_str().expect("text")).expect("a movie");
             let [track] = &tracks[..] else { panic!("{name}: {} tracks", tracks.len()) };
             assert!(track.packets[0].is_key, "{name}: {}", segment.url);
-            let begins =
-                track.shown().map(|packet| track.shown_at(packet)).min().expect("a picture");
+            let begins = track.shown().map(|packet| track.shown_at(packet)).min().expect("a frame");
             let apart = begins.nanoseconds() - at_ns;
-            // The first may begin later than the playlist. What was rounded to microseconds is summed.
+            // The first may begin later than the playlist. Values rounded to microseconds are
+            // summed.
             let is_right = place == 0 && apart >= 0 || apart.abs() < 100_000;
             assert!(is_right, "{name}: {} begins {apart} ns late", segment.url);
             at_ns += segment.duration_ns;
@@ -274,7 +275,7 @@ fn each_segment_of_video_begins_with_a_key_frame_when_the_playlist_says() {
 }
 
 #[test]
-fn every_sound_is_listed_under_a_name_of_its_own() {
+fn every_audio_track_is_listed_under_a_unique_name() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -285,7 +286,7 @@ fn every_sound_is_listed_under_a_name_of_its_own() {
         let playlist = &streams.multivariant.1;
         let sounds = playlist.renditions.iter().filter(|rendition| rendition["TYPE"] == "AUDIO");
         let sounds: Vec<_> = sounds.collect();
-        // A sound may stand in several groups, and there each has a name that no other has.
+        // An audio track may be in several groups; in each its name is unique.
         let uris: BTreeSet<_> = sounds.iter().map(|sound| &sound["URI"]).collect();
         assert_eq!(uris.len(), 2, "{name}: {sounds:?}");
         let names = sounds.iter().map(|sound| (&sound["GROUP-ID"], &sound["NAME"]));
@@ -294,11 +295,7 @@ fn every_sound_is_listed_under_a_name_of_its_own() {
             sounds.iter().filter_map(|sound| sound.get(attribute).cloned()).collect()
         };
         assert_eq!(of_sounds("GROUP-ID").len(), groups, "{name}: {sounds:?}");
-        assert_eq!(
-            playlist.variants.len(),
-            groups,
-            "{name}: a variant for each codec of the sound"
-        );
+        assert_eq!(playlist.variants.len(), groups, "{name}: a variant for each audio codec");
         let spoken = |input: &str| -> Vec<_> {
             let tracks = ffmpeg::tracks(input).expect("a movie").into_iter();
             tracks.map(|track| track.language).collect()
@@ -317,9 +314,9 @@ fn every_sound_is_listed_under_a_name_of_its_own() {
     }
 }
 
-/// What players look at before they fetch anything, and what becomes of it in the headers.
+/// What players inspect before they fetch a segment, and the same values in the headers.
 #[test]
-fn headers_say_what_safari_needs() {
+fn sample_entries_have_what_safari_needs() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -350,7 +347,7 @@ fn headers_say_what_safari_needs() {
         for bytes in [&init, &play] {
             let entries = boxes::contents(bytes, "moov/trak/mdia/minf/stbl/stsd");
             assert!(entries.iter().any(|entries| &entries[12..16] == entry), "{name}");
-            // A sound description of QuickTime, which only QuickTime reads.
+            // A QuickTime sound description, which only QuickTime reads.
             let versions = entries.iter().filter(|entries| &entries[12..16] == b"mp4a");
             assert!(versions.into_iter().all(|sound| sound[24..26] == [0, 0]), "{name}");
         }

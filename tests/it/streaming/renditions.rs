@@ -1,5 +1,5 @@
-//! Renditions beside a title, and folders of them that are a title: which join, and that all that the
-//! manifests name is there.
+//! Renditions beside a title, and folders of them that form a title: which join, and that
+//! everything in the manifests exists.
 
 use std::{fs, path::Path, sync::LazyLock};
 
@@ -15,9 +15,9 @@ use crate::support::{
 
 /// Renditions of 13 s: two with equal key frames, one with others, one that ends early.
 pub struct Renditions {
-    /// Of 192 by 108 pixels.
+    /// 192 by 108 pixels.
     pub large: Vec<u8>,
-    /// Of 96 by 54.
+    /// 96 by 54.
     pub small: Vec<u8>,
     other: Vec<u8>,
     short: Vec<u8>,
@@ -46,7 +46,8 @@ pub static RENDITIONS: LazyLock<Renditions> = LazyLock::new(|| {
     }
 });
 
-/// All that the manifests of a title name is there; all playlists of pictures are cut at the same times.
+/// Checks that everything in the manifests of a title exists, and that all video playlists are cut
+/// at the same times.
 fn is_whole(serving: &Serving, title: &str, renditions: usize) {
     let client = &mut serving.connect();
     let streams = Streams::of(serving, title);
@@ -79,7 +80,7 @@ fn is_whole(serving: &Serving, title: &str, renditions: usize) {
 }
 
 #[test]
-fn a_rendition_with_equal_key_frames_joins_and_others_are_left_out_and_told_of_once() {
+fn a_rendition_with_equal_key_frames_joins_and_others_are_left_out_and_logged_once() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -101,8 +102,8 @@ fn a_rendition_with_equal_key_frames_joins_and_others_are_left_out_and_told_of_o
         assert_eq!(same.field("etag"), both.field("etag"));
     }
     let times = |what: &str| program.logged().matches(what).count();
-    until("all three are told of", || times("left out of its title") >= 3);
-    // Whatever of it came later would have come before this.
+    until("all three are logged", || times("left out of its title") >= 3);
+    // A second log line would have come before this.
     let asked = program.get("/v/a%20film.mp4/nonsense", &[]);
     assert_eq!(asked.status, 404);
     for name in ["a film.240p.mp4", "a film.270p.mp4", "a film.360p.mp4"] {
@@ -111,18 +112,18 @@ fn a_rendition_with_equal_key_frames_joins_and_others_are_left_out_and_told_of_o
     drop(program);
     let serving = serve(&folder);
     is_whole(&serving, "a%20film.mp4", 2);
-    // Whoever builds URLs may encode the slash of a title's folder too.
+    // A client may encode the slash of a title's folder too.
     folder.put("b/film.mp4", &RENDITIONS.large);
     folder.put("b/film.180p.mp4", &RENDITIONS.small);
     is_whole(&serving, "b/film.mp4", 2);
     is_whole(&serving, "b%2Ffilm.mp4", 2);
-    // Each is a title by itself as well.
+    // Each is also a title of its own.
     is_whole(&serving, "a%20film.180p.mp4", 1);
     is_whole(&serving, "a%20film.270p.mp4", 1);
 }
 
 #[test]
-fn a_folder_of_renditions_is_a_title_whatever_they_are_called() {
+fn a_folder_of_renditions_is_a_title_with_any_file_names() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -143,7 +144,7 @@ fn a_folder_of_renditions_is_a_title_whatever_they_are_called() {
 }
 
 #[test]
-fn what_a_set_is_not_is_not_found() {
+fn urls_that_are_not_of_a_set_are_404() {
     let folder = Folder::new();
     put_sample(&folder, CLOCK, "film.set/a.mp4");
     put_sample(&folder, CLOCK, "films/a.mp4");

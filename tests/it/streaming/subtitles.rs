@@ -1,4 +1,4 @@
-//! Subtitles, beside a title and inside it: how they join its manifests, and what is in them.
+//! Subtitles beside a title and inside it: how they join its manifests, and their cues.
 
 use std::{fs, ops::Range};
 
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// A cue: its identifier, when it is shown in milliseconds, and its text.
+/// A cue: its identifier, its presentation time in milliseconds, and its text.
 type Cue = (String, Range<u64>, String);
 
 /// Reads WebVTT as a strict player does: the signature, header blocks, then cues.
@@ -57,7 +57,7 @@ fn srt(cues: &[(Range<u64>, &str)]) -> String {
     cues.iter().enumerate().map(cue).collect()
 }
 
-/// One that is long enough to be in several segments of a clip of 20 s, and others.
+/// One cue that spans several segments of a clip of 20 s, and others.
 const CUES: &[(Range<u64>, &str)] = &[
     (1000..3000, "first"),
     (4000..17_500, "long"),
@@ -75,7 +75,7 @@ fn subtitles(of: &Multivariant) -> Vec<&Attributes> {
     of.renditions.iter().filter(|rendition| rendition["TYPE"] == "SUBTITLES").collect()
 }
 
-/// The sets of text of an MPD, and where the file of each is.
+/// The text adaptation sets of an MPD, and the URL of each one's file.
 fn texts_of_mpd(client: &mut Client, title: &str) -> Vec<(Element, String)> {
     let url = format!("/v/{title}/manifest.mpd");
     let mpd = manifests::xml(str::from_utf8(&fetch(client, &url).body).expect("UTF-8"));
@@ -96,15 +96,15 @@ fn roles(set: &Element) -> Vec<&str> {
     set.all("Role").map(|role| role.attributes["value"].as_str()).collect()
 }
 
-/// All cues of a playlist of subtitles: each segment has just those that are shown in it, and the same
-/// cue is the same in each.
+/// All cues of a subtitle playlist: each segment has exactly the cues shown in it, and a cue is the
+/// same in each.
 fn cues_of(client: &mut Client, url: &str, video: &Playlist) -> Vec<Cue> {
     let playlist = manifests::playlist(url, &fetch(client, url).body);
     let starts = |playlist: &Playlist| -> Vec<i128> {
         let durations = playlist.segments.iter().map(|segment| segment.duration_ns);
         durations.scan(0, |at, duration| Some(std::mem::replace(at, *at + duration))).collect()
     };
-    assert_eq!(starts(&playlist), starts(video), "cut where the pictures are not");
+    assert_eq!(starts(&playlist), starts(video), "cut elsewhere than the video");
     let mut ends = starts(&playlist).into_iter().skip(1);
     let mut begin = 0;
     let mut all: Vec<Cue> = Vec::new();
@@ -145,7 +145,7 @@ fn expected(cues: &[(Range<u64>, &str)]) -> Vec<(Range<u64>, String)> {
     cues.iter().map(|(times, text)| (times.clone(), (*text).to_owned())).collect()
 }
 
-/// What ffmpeg reads of a URL, as SubRip.
+/// The cues of a URL by ffmpeg, as SubRip.
 fn read_by_ffmpeg(serving: &Serving, url: &str) -> Vec<String> {
     let url = format!("http://{}{url}", serving.address);
     let text = ffmpeg::run(&["-i", &url, "-f", "srt", "-"]).expect("ffmpeg reads it");
@@ -167,7 +167,7 @@ fn subtitles_beside_a_title_are_in_its_manifests_with_all_their_cues() {
         format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect()
     };
     let vtt = "WEBVTT\n\nname\n00:02.000 --> 00:14.000 line:0\nÄpfel &amp; <i>Öl</i>\n";
-    // Latin letters of windows-1252: what is no UTF-8, and the dash that no ISO 8859-1 has.
+    // windows-1252: not UTF-8, and with the dash that ISO 8859-1 does not have.
     let french =
         srt(&[(1000..2000, "\u{c7}a a \u{e9}t\u{e9} \u{e0} Gen\u{e8}ve - c\u{f4}t\u{e9} gauche")]);
     let french: Vec<u8> = french.chars().map(|letter| letter as u8).collect();
@@ -231,7 +231,7 @@ fn subtitles_beside_a_title_are_in_its_manifests_with_all_their_cues() {
             assert_eq!(read_by_ffmpeg(&serving, file).len(), expected.len(), "{language}");
         }
     }
-    // An identifier of the file's own stays.
+    // An identifier of the file itself stays.
     assert_eq!(cues_of(client, &of("de")["URI"], &video)[0].0, "name");
 }
 
@@ -240,7 +240,7 @@ fn answer(serving: &Serving, target: &str) -> Response {
 }
 
 #[test]
-fn subtitles_come_change_and_go_while_the_server_runs_and_old_urls_with_them() {
+fn subtitles_and_their_urls_follow_changes_of_the_files() {
     let folder = with_film();
     let serving = serve(&folder);
     let client = &mut serving.connect();
@@ -253,7 +253,7 @@ fn subtitles_come_change_and_go_while_the_server_runs_and_old_urls_with_them() {
     let file = texts_of_mpd(client, "film.mp4").remove(0).1;
     assert_eq!(plain(cues(&fetch(client, &file).body)), expected(CUES));
 
-    // What belongs to no title, or to another.
+    // Files that belong to no title, or to another.
     folder.put("other.en.srt", srt(CUES));
     folder.put("films.en.srt", srt(CUES));
     folder.put("film.en.txt", srt(CUES));
@@ -275,7 +275,7 @@ fn subtitles_come_change_and_go_while_the_server_runs_and_old_urls_with_them() {
     assert!(String::from_utf8_lossy(&segment.body).contains("changed"));
 
     fs::remove_file(folder.path("film.en.srt")).expect("a file");
-    // No date tells of what was taken away; a client that has one asks all the same.
+    // No date reveals a removal; a client that has a date still revalidates.
     let dated = changed.field("last-modified").or(changed.field("date")).expect("a date");
     let since = serving.get("/v/film.mp4/index.m3u8", &[&format!("If-Modified-Since: {dated}")]);
     assert_eq!(since.status, 200);
@@ -287,7 +287,7 @@ fn subtitles_come_change_and_go_while_the_server_runs_and_old_urls_with_them() {
 }
 
 #[test]
-fn another_language_in_the_name_is_another_url_since_the_text_may_be_read_otherwise() {
+fn another_language_in_the_name_is_another_url_because_the_charset_may_differ() {
     let folder = with_film();
     let path = folder.put("film.fr.srt", srt(CUES));
     let serving = serve(&folder);
@@ -302,11 +302,11 @@ fn another_language_in_the_name_is_another_url_since_the_text_may_be_read_otherw
 }
 
 #[test]
-fn text_inside_a_movie_is_as_good_as_text_beside_it() {
+fn a_text_track_works_like_a_sidecar() {
     if !ffmpeg::is_installed() {
         return;
     }
-    // A sample lasts until the next, so that no two cues are shown at a time.
+    // A sample lasts until the next, so that cues do not overlap.
     let apart = [CUES[0].clone(), CUES[1].clone(), CUES[4].clone()];
     let folder = with_film();
     let inside = folder.put("inside.srt", srt(&apart));
@@ -347,7 +347,7 @@ fn text_inside_a_movie_is_as_good_as_text_beside_it() {
     let blocks = read_by_ffmpeg(&serving, &sets[0].1);
     assert_eq!(blocks.len(), apart.len());
     assert!(blocks[1].contains("00:00:04,000 --> 00:00:17,500\nlong"), "{}", blocks[1]);
-    // In a part they are as much earlier, and what is shown at its ends is cut.
+    // In a clip they are shifted, and cut at its ends.
     let blocks = read_by_ffmpeg(&serving, "/v/both.mp4/play.mp4?start=2&end=10");
     assert_eq!(blocks.len(), 2, "{blocks:?}");
     assert!(blocks[0].contains("00:00:00,000 --> 00:00:01,000\nfirst"), "{}", blocks[0]);
@@ -355,7 +355,7 @@ fn text_inside_a_movie_is_as_good_as_text_beside_it() {
 }
 
 #[test]
-fn what_is_no_subtitles_is_not_listed_and_the_title_plays() {
+fn files_that_are_no_subtitles_are_not_listed_and_the_title_plays() {
     let folder = with_film();
     let noise: Vec<u8> =
         (0..100_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect();
@@ -380,13 +380,14 @@ fn what_is_no_subtitles_is_not_listed_and_the_title_plays() {
     for url in Streams::of(&serving, "film.mp4").samples() {
         fetch(client, url);
     }
-    // What is left out keeps its number, so that those of others do not depend on what is in it.
+    // A sidecar that is left out keeps its number, so that the others' numbers do not depend on its
+    // content.
     let neighbour = &found[0]["URI"];
     assert!(neighbour.contains("/text-2/"), "{neighbour}");
 }
 
 #[test]
-fn more_than_can_be_listed_is_left_out_and_all_that_is_listed_is_there() {
+fn subtitles_beyond_the_limit_are_left_out_and_all_listed_ones_exist() {
     let folder = with_film();
     for number in 0..40 {
         folder.put(format!("film.number {number:02}.srt"), srt(CUES));
@@ -414,7 +415,7 @@ fn more_than_can_be_listed_is_left_out_and_all_that_is_listed_is_there() {
 }
 
 #[test]
-fn a_title_whose_own_name_ends_like_a_rendition_s_is_a_title() {
+fn a_title_named_like_a_rendition_is_a_title() {
     let folder = Folder::new();
     put_sample(&folder, CLOCK, "film.720p.mp4");
     folder.put("film.720p.en.srt", srt(CUES));
@@ -427,7 +428,7 @@ fn a_title_whose_own_name_ends_like_a_rendition_s_is_a_title() {
     };
     assert_eq!(languages(client, "film.720p.mp4"), ["en"]);
     assert_eq!(multivariant(client, "film.720p.mp4").variants.len(), 1);
-    // Beside the title that it is a rendition of, it keeps what is its own.
+    // Beside the title that it is a rendition of, it keeps its own sidecars.
     put_sample(&folder, CLOCK, "film.mp4");
     assert_eq!(languages(client, "film.720p.mp4"), ["en"]);
     assert_eq!(multivariant(client, "film.720p.mp4").variants.len(), 1);

@@ -16,7 +16,7 @@ fn one_file() -> (Folder, Serving) {
 }
 
 #[test]
-fn pipelined_requests_are_answered_in_order_each_with_its_own_body() {
+fn pipelined_requests_get_responses_in_order_each_with_its_own_body() {
     let (_folder, serving) = one_file();
     let range = |first: usize| format!("Range: bytes={first}-{}", first + 9);
     let mut client = serving.connect();
@@ -44,7 +44,7 @@ fn pipelined_requests_are_answered_in_order_each_with_its_own_body() {
 }
 
 #[test]
-fn a_client_that_has_closed_its_side_still_gets_all_its_answers() {
+fn a_client_that_closed_its_side_still_gets_all_responses() {
     let (_folder, serving) = one_file();
     let mut client = serving.connect();
     client.send(head("GET", "/media/a.mp4", &[]).repeat(3));
@@ -56,7 +56,7 @@ fn a_client_that_has_closed_its_side_still_gets_all_its_answers() {
 }
 
 #[test]
-fn a_malformed_request_is_400_says_close_and_closes() {
+fn a_malformed_request_is_400_with_close() {
     let (_folder, serving) = one_file();
     for request in [
         "GET / HTTP/1.1\r\n\r\n",
@@ -68,7 +68,7 @@ fn a_malformed_request_is_400_says_close_and_closes() {
         "nonsense\r\n\r\n",
     ] {
         let mut client = serving.connect();
-        // Behind a good request, so that what is remembered of that one must not leak.
+        // Behind a valid request, so that no state of that one leaks.
         client.send(head("GET", "/healthz", &[]) + request);
         assert_eq!(client.read("GET").expect("an answer").status, 200);
         let response = client.read("GET").expect("an answer");
@@ -97,7 +97,7 @@ fn too_long_a_target_is_414_and_too_many_fields_are_431() {
 }
 
 #[test]
-fn content_that_nobody_wants_is_never_read_as_a_request() {
+fn an_unwanted_body_is_never_parsed_as_a_request() {
     let (_folder, serving) = one_file();
     let inner = head("GET", "/media/a.mp4", &[]);
     let mut client = serving.connect();
@@ -118,7 +118,7 @@ fn content_that_nobody_wants_is_never_read_as_a_request() {
 }
 
 #[test]
-fn a_get_with_content_is_answered_and_the_next_request_too() {
+fn a_get_with_a_body_and_the_request_behind_it_get_responses() {
     let (_folder, serving) = one_file();
     let mut client = serving.connect();
     client.send(head("GET", "/media/a.mp4", &["Content-Length: 0"]).repeat(2));
@@ -127,7 +127,7 @@ fn a_get_with_content_is_answered_and_the_next_request_too() {
 }
 
 #[test]
-fn http_1_0_is_answered_and_closed_unless_it_asks_to_stay() {
+fn an_http_1_0_connection_closes_unless_it_asks_for_keep_alive() {
     let (_folder, serving) = one_file();
     let mut client = serving.connect();
     client.send("GET /media/a.mp4 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");

@@ -1,5 +1,4 @@
-//! Several parts in one answer, of which short ones go together; and how far from each other they may
-//! be.
+//! Several parts in one response: short ones share a call; and how far apart parts may be.
 
 use std::{
     fs::File,
@@ -18,7 +17,7 @@ use crate::{
     },
 };
 
-/// Sixteen parts somewhere in this, from the first to the last, none of them longer than this.
+/// Sixteen parts within this range; none of them is longer than this.
 pub fn scattered(dice: &mut Dice, within: Range<usize>, most: usize) -> Vec<Range<usize>> {
     let step = within.len() / 16;
     let parts = (0..16).map(|number| {
@@ -36,7 +35,7 @@ pub fn ask_for(parts: &[Range<usize>]) -> String {
     head("GET", "/media/a.mp4", &[&format!("Range: bytes={}", parts.join(","))])
 }
 
-/// Reads the answer to a request for parts.
+/// Reads the response to a request for parts.
 #[track_caller]
 pub fn is_answered_in_parts(client: &mut Client, parts: &[Range<usize>]) {
     let response = client.read("GET").unwrap_or_else(|broken| panic!("{parts:?}: {broken:?}"));
@@ -83,7 +82,7 @@ fn sets_of_parts() -> Vec<Vec<Range<usize>>> {
 }
 
 #[test]
-fn parts_all_over_a_file_arrive_exactly() {
+fn parts_scattered_over_a_file_arrive_exactly() {
     served_in_each_way(&one_file(), "", |serving| {
         let mut client = serving.connect();
         for parts in sets_of_parts() {
@@ -94,14 +93,14 @@ fn parts_all_over_a_file_arrive_exactly() {
 }
 
 #[test]
-fn parts_arrive_exactly_wherever_a_call_has_ended() {
+fn parts_arrive_exactly_wherever_a_call_ends() {
     served_in_each_way(&one_file(), CRAMPED, |serving| {
-        // The less a client takes at a time, the shorter are the calls, and the longer all takes.
+        // The less a client takes at a time, the shorter the calls, and the longer the test.
         for (room, most, ahead) in [(1, 10_000, 10), (4096, 60_000, 5), (NARROW, LENGTH, 3)] {
             let mut client = Client::narrow(serving.address, room);
             let is_short = |parts: &Vec<_>| parts.iter().map(Range::len).sum::<usize>() <= most;
             for parts in sets_of_parts().into_iter().filter(is_short) {
-                // Nothing of the first is read before the last is asked for.
+                // The server reads nothing of the first before the last is requested.
                 client.send(ask_for(&parts).repeat(ahead));
                 (0..ahead).for_each(|_| is_answered_in_parts(&mut client, &parts));
             }
@@ -109,8 +108,8 @@ fn parts_arrive_exactly_wherever_a_call_has_ended() {
     });
 }
 
-/// A file as long as offsets go, which begins with `begins` and ends with `ends.`. Only in memory
-/// can there be one.
+/// A file of the largest possible length, which begins with `begins` and ends with `ends.`. It can
+/// exist in memory only.
 fn longest_file() -> Option<Folder> {
     let Ok(folder) = Folder::below("/dev/shm") else {
         eprintln!("not tested: there is no /dev/shm");
@@ -126,7 +125,7 @@ fn longest_file() -> Option<Folder> {
 }
 
 #[test]
-fn the_far_end_of_the_longest_file_is_sent_however_often_it_is_asked_for() {
+fn the_far_end_of_the_longest_file_is_sent_on_every_request() {
     let Some(folder) = longest_file() else {
         return;
     };
@@ -136,7 +135,7 @@ fn the_far_end_of_the_longest_file_is_sent_however_often_it_is_asked_for() {
             for (field, expected) in [
                 ("Range: bytes=-5", &b"ends."[..]),
                 ("Range: bytes=9223372036854775805-", b"s."),
-                // Not written to, and so not in memory.
+                // Never written, and so not in memory.
                 ("Range: bytes=9223372036850000000-9223372036850000009", &[0; 10]),
             ] {
                 assert_eq!(
@@ -157,7 +156,7 @@ fn parts_at_both_ends_of_the_longest_file_are_sent_together() {
         return;
     };
     served_in_each_way(&folder, "", |serving| {
-        // The first two go by one call, whatever else there is.
+        // The first two share a call, whatever else there is.
         let parts = serving.get("/media/a.mp4", &["Range: bytes=0-2,3-5,-5"]).body;
         let has = |part: &[u8]| parts.windows(part.len()).any(|bytes| bytes == part);
         assert!(has(b"\r\n\r\nbeg\r\n") && has(b"\r\n\r\nins\r\n") && has(b"\r\n\r\nends.\r\n"));
