@@ -124,7 +124,7 @@ fn while_a_request_hangs_in_its_disk_other_roots_serve() {
     assert!(hung.iter().all(is_silent), "the disk still hangs, and so do they");
     disk.release();
     for client in &mut hung {
-        let response = client.read("GET").expect("a whole answer");
+        let response = client.read("GET").expect("a whole response");
         assert!(response.status == 200 && response.body == *CONTENT);
     }
 }

@@ -148,13 +148,13 @@ fn a_few_empty_lines_before_a_request_are_ignored_and_endless_ones_are_400() {
     let mut client = serving.connect();
     for blank in ["\r\n", "\n", "\r\n\r\n\r\n\r\n"] {
         client.send(blank.to_owned() + &head("GET", "/media/a.mp4", &[]));
-        assert_eq!(client.read("GET").expect("an answer").body, pattern(1000), "{blank:?}");
+        assert_eq!(client.read("GET").expect("a response").body, pattern(1000), "{blank:?}");
     }
     for blank in ["\r\n", "\n"] {
         let mut client = serving.connect();
         // As long as it goes: the server may have closed before all is written.
         let _ = client.socket().write_all(blank.repeat(50_000).as_bytes());
-        let response = client.read("GET").expect("an answer");
+        let response = client.read("GET").expect("a response");
         assert_eq!(response.status, 400);
         assert_eq!(response.field("connection"), Some("close"));
     }
@@ -167,7 +167,7 @@ fn no_request_behind_a_chunked_one_gets_a_response() {
         let mut client = serving.connect();
         let chunked = head("POST", "/media/a.mp4", &["Transfer-Encoding: chunked"]);
         client.send(chunked + chunks + &head("GET", "/media/a.mp4", &[]));
-        let response = client.read("POST").expect("an answer");
+        let response = client.read("POST").expect("a response");
         assert_eq!(response.status, 411, "{chunks:?}");
         assert_eq!(response.field("connection"), Some("close"));
         assert_eq!(client.read("GET").expect_err("nothing more"), Broken::Head);

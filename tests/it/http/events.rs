@@ -199,7 +199,7 @@ fn the_number_of_subscribers_is_limited_and_a_closed_one_frees_its_place() {
     let other = http2::Client::connect(serving.address);
     let third = http2::Client::connect(serving.address);
     let begin = |client: &http2::Client| {
-        client.begin("GET", "http://localhost/api/events", &[]).expect("an answer")
+        client.begin("GET", "http://localhost/api/events", &[]).expect("a response")
     };
     let mut listeners: Vec<_> = (0..LISTENERS_MAX)
         .map(|place| match place % 2 {

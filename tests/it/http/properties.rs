@@ -124,8 +124,8 @@ fn any_header_fields_get_a_conforming_response_from_a_server() {
             bytes.extend([b"\r\n", line.as_slice()].concat());
         }
         client.send([&bytes[..], b"\r\n\r\n", next.as_bytes()].concat());
-        is_legal(&client.read("GET").expect("an answer"), 1000);
-        assert_eq!(client.read("GET").expect("an answer").body, b"alive\n");
+        is_legal(&client.read("GET").expect("a response"), 1000);
+        assert_eq!(client.read("GET").expect("a response").body, b"alive\n");
     });
 }
 

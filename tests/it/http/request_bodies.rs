@@ -89,7 +89,7 @@ fn a_body_that_looks_like_a_request_is_a_body() {
     client.send(post("/api/jobs", &inner) + &head("GET", "/media/a.mp4", &[]));
     assert_eq!(read(&mut client).status, 400);
     let film = fs::read(folder.path("a.mp4")).expect("a file");
-    assert!(client.read("GET").expect("an answer").body == film, "another file");
+    assert!(client.read("GET").expect("a response").body == film, "another file");
     assert_eq!(jobs(&serving), 0);
 }
 
@@ -185,7 +185,10 @@ fn http_2_has_the_same_limits_on_bodies() {
     let json_type = "Content-Type: application/json";
     let send = |content: &str, is_whole| {
         let pieces: Vec<_> = content.as_bytes().chunks(1000).collect();
-        client.send("POST", "/api/jobs", &[json_type], &pieces, is_whole).expect("an answer").status
+        client
+            .send("POST", "/api/jobs", &[json_type], &pieces, is_whole)
+            .expect("a response")
+            .status
     };
     assert_eq!(send(WISH, true), 202);
     assert_eq!(send(&wish_of(MOST), true), 200);

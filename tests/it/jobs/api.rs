@@ -1,4 +1,4 @@
-//! The jobs of the API: what may be asked for and by whom, and what is told of it.
+//! The jobs of the API: what a client may request, who may, and what the server reports.
 
 use std::{fs, time::Duration};
 
@@ -24,10 +24,10 @@ const WISHES: [&str; 3] = [
 
 const REMUX: &str = r#"{"kind":"remux","title":"b & c.webm"}"#;
 
-/// For a server beside which nobody works: jobs stay as they are.
+/// For a server without a worker: jobs keep their state.
 const NO_WORKER: (&str, &str) = ("HEADWATER_WORKER", "false");
 
-/// A folder with one film, and a server of it.
+/// A folder with one title, and a server of it.
 pub fn one_film() -> (Folder, Serving) {
     let folder = Folder::new();
     put_sample(&folder, "Clock.mp4", "films/a.mp4");
@@ -40,7 +40,7 @@ pub fn queue(serving: &Serving) -> Queue {
     serving.site().jobs.load_full().expect("a queue").queue.clone()
 }
 
-/// Enqueues the job that this wish asks for, and returns it as it was told.
+/// Posts a job request, and returns the job of the response.
 pub fn wish(serving: &Serving, wish: &str) -> Value {
     json(&ask(serving, "POST", "/api/jobs", wish), 202)
 }
@@ -56,7 +56,7 @@ fn shown(serving: &Serving, job: &Value) -> Value {
     json(&serving.get(&target(job), &[]), 200)
 }
 
-/// The wish that a job says it fulfils.
+/// The request that a job says it fulfils.
 fn wished(job: &Value) -> Value {
     let (kind, title) = (&job["kind"], &job["title"]);
     match &job["make"]["rendition"]["rung"] {
@@ -78,7 +78,7 @@ fn listed(serving: &Serving, query: &str) -> Vec<Value> {
 }
 
 #[test]
-fn a_wish_is_accepted_once_and_then_it_is_the_job_that_there_is() {
+fn a_job_request_is_accepted_once_and_then_returns_the_existing_job() {
     let (_folder, serving) = one_film();
     for asked in WISHES {
         let first = ask(&serving, "POST", "/api/jobs", asked);
@@ -98,7 +98,7 @@ fn a_wish_is_accepted_once_and_then_it_is_the_job_that_there_is() {
 }
 
 #[test]
-fn a_wish_that_cannot_be_is_refused_and_says_why() {
+fn an_impossible_job_request_is_refused_with_a_reason() {
     let (folder, serving) = one_film();
     folder.put("notes.txt", "no title");
     folder.put("broken.mkv", [0; 1000]);
@@ -129,25 +129,25 @@ fn a_wish_that_cannot_be_is_refused_and_says_why() {
 }
 
 #[test]
-fn a_file_that_is_no_movie_is_made_one_for_whoever_wishes() {
+fn a_client_may_request_a_remux() {
     let (folder, serving) = one_film();
     put_sample(&folder, "Clock.webm", "b & c.webm");
     let job = wish(&serving, REMUX);
     assert_eq!((&job["kind"], &job["make"]), (&"movie".into(), &"movie".into()));
     assert_eq!(job["title"], "b & c.webm");
-    // The same that somebody waits for who plays it.
+    // The same job that a player of the title waits for.
     let problem = json(&serving.get("/v/b%20&%20c.webm/index.m3u8", &[]), 503);
     assert_eq!(problem["job"], job["id"]);
     assert_eq!(listed(&serving, "").len(), 1);
 }
 
 #[test]
-fn a_replaced_file_is_another_to_wish_for() {
+fn a_replaced_file_needs_new_jobs() {
     let (folder, serving) = one_film();
     let first = wish(&serving, WISHES[2]);
     put_sample(&folder, "Portrait.mp4", "films/.a.mp4");
     fs::rename(folder.path("films/.a.mp4"), folder.path("films/a.mp4")).expect("replaced");
-    let length = fs::metadata(folder.path("films/a.mp4")).expect("a film").len().to_string();
+    let length = fs::metadata(folder.path("films/a.mp4")).expect("a file").len().to_string();
     until("the replacement is served", || {
         serving.request("HEAD", "/media/films/a.mp4", &[]).field("content-length") == Some(&length)
     });
@@ -155,7 +155,7 @@ fn a_replaced_file_is_another_to_wish_for() {
 }
 
 #[test]
-fn the_list_is_in_pages_the_newest_first_by_state_and_title() {
+fn jobs_are_listed_in_pages_newest_first_by_state_and_title() {
     let (folder, serving) = one_film();
     put_sample(&folder, "Clock.webm", "b & c.webm");
     let ids: Vec<_> = WISHES.iter().map(|asked| wish(&serving, asked)["id"].clone()).collect();
@@ -183,7 +183,7 @@ fn the_list_is_in_pages_the_newest_first_by_state_and_title() {
 }
 
 #[test]
-fn what_a_worker_says_of_a_job_is_shown() {
+fn the_progress_that_a_worker_reports_is_shown() {
     let (_folder, serving) = one_film();
     let (queue, job) = (queue(&serving), wish(&serving, WISHES[0]));
     let lease = claim(&queue);
@@ -211,7 +211,7 @@ fn what_a_worker_says_of_a_job_is_shown() {
     let children = split["children"].as_array().expect("a list");
     assert_eq!(children.len(), 2);
     assert!(children.iter().all(|child| child["parent"] == job["id"]), "{split}");
-    assert_eq!(listed(&serving, "").len(), 1, "pieces are shown with their job alone");
+    assert_eq!(listed(&serving, "").len(), 1, "child jobs are shown with their parent only");
     let piece = claim(&queue);
     block_on(queue.fail(&piece, "the picture is broken", Retry::Never)).expect("a database");
     let failed = shown(&serving, &job);
@@ -220,7 +220,7 @@ fn what_a_worker_says_of_a_job_is_shown() {
 }
 
 #[test]
-fn a_job_is_cancelled_retried_and_preferred() {
+fn a_job_can_be_cancelled_retried_and_prioritized() {
     let (_folder, serving) = one_film();
     let job = wish(&serving, WISHES[1]);
     let act = |what: &str| ask(&serving, "POST", &format!("{}/{what}", target(&job)), "");
@@ -254,7 +254,7 @@ fn a_job_is_cancelled_retried_and_preferred() {
 }
 
 #[test]
-fn each_of_them_says_which_methods_it_takes_and_says_nothing_of_other_origins() {
+fn each_route_lists_its_methods_and_has_no_cors_fields() {
     let (_folder, serving) = one_film();
     let job = target(&wish(&serving, WISHES[0]));
     for (target, methods) in [
@@ -279,7 +279,7 @@ fn each_of_them_says_which_methods_it_takes_and_says_nothing_of_other_origins() 
 }
 
 #[test]
-fn a_page_of_another_origin_and_a_name_of_another_host_change_nothing() {
+fn requests_of_another_origin_or_with_another_host_change_nothing() {
     let (_folder, serving) = one_film();
     let job = target(&wish(&serving, WISHES[0]));
     let (cancel, retry) = (format!("{job}/cancel"), format!("{job}/retry"));
@@ -312,7 +312,7 @@ fn a_page_of_another_origin_and_a_name_of_another_host_change_nothing() {
 }
 
 #[test]
-fn over_the_network_nothing_is_changed_without_a_token_and_all_is_with_it() {
+fn over_the_network_mutations_need_the_token() {
     let folder = Folder::new();
     put_sample(&folder, "Clock.mp4", "films/a.mp4");
     let file = folder.put("token", "correct-horse-battery-staple\n");
@@ -343,7 +343,7 @@ fn over_the_network_nothing_is_changed_without_a_token_and_all_is_with_it() {
     assert_eq!(ask(&program, "correct-horse-battery-staple").status, 401);
     folder.put("token", "short");
     program.signal(Signal::HUP);
-    until("it says so", || program.logged().contains("stays as it is"));
+    until("it logs so", || program.logged().contains("stays as it is"));
     assert_eq!(ask(&program, "another-horse-battery-staple").status, 200);
     let (status, _, logged) =
         run(&["serve", "--api-token-file", file.to_str().expect("text"), &library]);
@@ -352,7 +352,7 @@ fn over_the_network_nothing_is_changed_without_a_token_and_all_is_with_it() {
 }
 
 #[test]
-fn without_a_database_the_jobs_say_so_and_everything_else_plays() {
+fn without_a_database_job_routes_are_503_and_everything_else_plays() {
     let folder = Folder::new();
     put_sample(&folder, "Clock.mp4", "films/a.mp4");
     let serving = serve_with(&[folder.path("")], "");
@@ -366,7 +366,7 @@ fn without_a_database_the_jobs_say_so_and_everything_else_plays() {
     json(&ask(&serving, "POST", "/api/jobs", WISHES[0]), 503);
     assert_eq!(serving.get("/media/films/a.mp4", &[]).status, 200);
     assert_eq!(serving.get("/api/titles/films/a.mp4", &[]).status, 200);
-    // A database that cannot be opened is none.
+    // A database that does not open counts as none.
     folder.put("data/headwater.db/not a database", []);
     let data = format!("--data={}", folder.path("data").display());
     let program = Program::serve(&[data, folder.path("films").display().to_string()], &[]);
@@ -377,7 +377,7 @@ fn without_a_database_the_jobs_say_so_and_everything_else_plays() {
 }
 
 #[test]
-fn the_program_lists_cancels_and_retries_the_jobs_of_a_server() {
+fn the_command_lists_cancels_and_retries_the_jobs_of_a_server() {
     let folder = Folder::new();
     put_sample(&folder, "Clock.mp4", "films/a.mp4");
     let data = folder.path("data").display().to_string();
@@ -408,7 +408,7 @@ fn the_program_lists_cancels_and_retries_the_jobs_of_a_server() {
     assert_eq!(lines()[0][1], "cancelled");
     assert!(jobs(&["retry", &ids[2]]).0.success());
     assert_eq!(lines()[0][1], "queued");
-    // The server's own word of it.
+    // The same as the server reports.
     assert_eq!(json(&program.get(&format!("/api/jobs/{}", ids[2]), &[]), 200)["state"], "queued");
     for unknown in ["x", "beefbeefbeef", "0190b0a0-0000-7000-8000-000000000000"] {
         let (status, _, logged) = jobs(&["cancel", unknown]);

@@ -1,4 +1,4 @@
-//! Whom it is told what has become of the jobs, and by which requests.
+//! Webhooks about jobs: which receivers get which requests.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -29,14 +29,14 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 const RENDITION: &str = r#"{"kind":"rendition","title":"a.mp4","height":240,"codec":"h264"}"#;
 
-/// Somebody who is told.
+/// A receiver of webhooks.
 pub struct Receiving {
-    /// Where.
+    /// Its URL.
     pub url: String,
     told: Receiver<Told>,
 }
 
-/// A delivery as it came.
+/// A delivery, as received.
 pub struct Told {
     line: String,
     fields: Vec<(String, String)>,
@@ -44,13 +44,13 @@ pub struct Told {
 }
 
 impl Told {
-    /// The value of a field that it must have.
+    /// The value of a required field.
     pub fn field(&self, name: &str) -> &str {
         let value = self.fields.iter().find(|field| field.0 == name);
         &value.unwrap_or_else(|| panic!("{name} in {:?}", self.fields)).1
     }
 
-    /// What was told, by whom it says it was.
+    /// The body, once its signature is verified.
     pub fn data(&self) -> Value {
         let secret = Secret::parse(SECRET).expect("a secret");
         let timestamp = self.field("webhook-timestamp").parse().expect("a number");
@@ -62,7 +62,8 @@ impl Told {
 }
 
 impl Receiving {
-    /// Answers each delivery with these fields, and with the next of these statuses; the last stays.
+    /// Responds to each delivery with the next of these statuses and their fields; the last one
+    /// repeats.
     pub fn answering(statuses: &'static [&'static str]) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let url = format!("http://{}/told?by=us", listener.local_addr().expect("an address"));
@@ -99,7 +100,7 @@ impl Receiving {
     /// The next delivery.
     pub fn next(&self) -> Told {
         let mut told = None;
-        until("something is told", || {
+        until("a delivery arrives", || {
             told = self.told.try_recv().ok();
             told.is_some()
         });
@@ -107,7 +108,7 @@ impl Receiving {
     }
 }
 
-/// The lines that configure one who is told.
+/// The configuration of a receiver.
 pub fn configured(folder: &Folder, url: &str, events: &str) -> String {
     let file = folder.put("secret", format!("{SECRET}\n"));
     let file = file.display();
@@ -120,21 +121,21 @@ fn library() -> Folder {
     folder
 }
 
-/// The deliveries that there are.
+/// The delivery jobs of a server.
 fn deliveries(serving: &Serving) -> Vec<Job> {
     let filter = Filter { class: Some(Class::Webhook), ..Filter::default() };
     block_on(queue(serving).jobs(&filter, 100, None)).expect("a database")
 }
 
 #[test]
-fn what_becomes_of_a_job_is_told_once_and_signed() {
+fn the_end_of_a_job_is_delivered_once_and_signed() {
     let folder = library();
     let receiver = Receiving::answering(&["204 No Content"]);
     let events = r#""rendition.ready", "job.failed""#;
     let lines = configured(&folder, &receiver.url, events);
     let serving = serve_with(&[folder.path("films")], &lines);
     let queue = queue(&serving);
-    // Of this nobody is told.
+    // No subscribed event.
     wish(&serving, r#"{"kind":"storyboard","title":"a.mp4"}"#);
     assert!(block_on(queue.finish(&claim(&queue), &[])).expect("a database"));
     let job = wish(&serving, RENDITION);
@@ -153,7 +154,7 @@ fn what_becomes_of_a_job_is_told_once_and_signed() {
     assert_ne!(failed.field("webhook-id"), told.field("webhook-id"));
     until("both are done", || deliveries(&serving).iter().all(|job| job.state.is_end()));
     assert_eq!(deliveries(&serving).len(), 2);
-    // That it was told is not shown among the jobs.
+    // Delivery jobs are not listed among the jobs.
     let list = json(&serving.get("/api/jobs", &[]), 200);
     assert_eq!(list["jobs"].as_array().expect("a list").len(), 3);
     let delivery = format!("/api/jobs/{}", told.field("webhook-id"));
@@ -165,7 +166,7 @@ fn what_becomes_of_a_job_is_told_once_and_signed() {
 }
 
 #[test]
-fn a_delivery_that_is_not_taken_waits_to_be_tried_again_and_follows_no_redirect() {
+fn a_refused_delivery_is_retried_later_and_follows_no_redirect() {
     for (answer, told) in [("500 No", "500"), ("302 Found\r\nLocation: /other", "302")] {
         let folder = library();
         let answers: &'static [&'static str] = Box::leak(Box::new([answer]));
@@ -189,7 +190,7 @@ fn a_delivery_that_is_not_taken_waits_to_be_tried_again_and_follows_no_redirect(
 }
 
 #[test]
-fn a_receiver_that_is_gone_for_good_is_left_alone() {
+fn a_receiver_that_responds_410_gets_no_further_delivery() {
     let folder = library();
     let receiver = Receiving::answering(&["410 Gone"]);
     let lines = configured(&folder, &receiver.url, r#""rendition.ready""#);
@@ -199,11 +200,11 @@ fn a_receiver_that_is_gone_for_good_is_left_alone() {
     assert!(block_on(queue.finish(&claim(&queue), &[])).expect("a database"));
     until("it is given up", || deliveries(&serving).iter().any(|job| job.state.is_end()));
     receiver.next();
-    assert_eq!(deliveries(&serving).len(), 1, "of what was not told, nobody is told either");
+    assert_eq!(deliveries(&serving).len(), 1, "a failed delivery is no event");
 }
 
 #[test]
-fn what_cannot_be_told_is_refused_at_the_start() {
+fn an_invalid_webhook_is_refused_at_start() {
     let folder = library();
     let roots = [folder.path("films")];
     let good = configured(&folder, "http://127.0.0.1:1/", r#""job.failed""#);

@@ -162,7 +162,7 @@ fn for_http_1_0_closing_the_connection_ends_the_body() {
     for fields in ["", "Connection: keep-alive\r\n"] {
         let mut client = serving.connect();
         client.send(format!("GET {TARGET} HTTP/1.0\r\n{fields}\r\n"));
-        let response = client.read("GET").expect("an answer");
+        let response = client.read("GET").expect("a response");
         is_a_followed_head(&response);
         assert_eq!(response.field("transfer-encoding"), None);
         assert_ne!(response.field("connection"), Some("keep-alive"));

@@ -1,4 +1,4 @@
-//! Broken movies: each way in which a file lies, and the few that are made to cost as much as they can.
+//! Broken movies: each way in which a file contradicts itself.
 
 use std::{
     fs::File,
@@ -60,8 +60,8 @@ impl Broken {
     }
 }
 
-/// Files that end where they should not, boxes whose sizes lie, tables whose counts lie, and numbers
-/// that are as large as can be.
+/// Truncated files, boxes with wrong sizes, tables with wrong counts, and numbers as large as can
+/// be.
 pub fn lying() -> Vec<Broken> {
     let mut all = Vec::new();
     for (name, file) in sound() {
@@ -73,7 +73,7 @@ pub fn lying() -> Vec<Broken> {
     all
 }
 
-/// Every number of every box but the media.
+/// Every number of every box except media.
 pub fn numbers() -> Vec<Broken> {
     let mut all = Vec::new();
     for (name, file) in sound() {
@@ -124,7 +124,7 @@ fn sizes(name: &str, file: &[u8], all: &mut Vec<Broken>) {
     }
 }
 
-/// How far into a box its count is.
+/// The offset of the count in a box.
 const COUNTS: [(&[u8; 4], usize); 13] = [
     (b"stts", 12),
     (b"ctts", 12),
@@ -155,7 +155,7 @@ fn counts(name: &str, file: &[u8], all: &mut Vec<Broken>) {
     }
     for place in places(file).iter().filter(|place| !place.is_parent() && place.kind != *b"mdat") {
         for bit in 0..24 {
-            // Flags of fragments say which fields there are.
+            // The flags of fragment boxes determine their fields.
             if [*b"tfhd", *b"trun"].contains(&place.kind) || bit == 0 {
                 let at = place.start + 8;
                 let mut flags = u32::from_be_bytes(file[at..at + 4].try_into().unwrap());
@@ -188,7 +188,7 @@ fn missing_or_twice(name: &str, file: &[u8], all: &mut Vec<Broken>) {
     }
 }
 
-/// Bytes that look like nothing and are always the same.
+/// Noise, the same in each run.
 pub fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let next = || {
@@ -200,7 +200,7 @@ pub fn noise(length: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(length).collect()
 }
 
-/// Tables and fragments that make sense one by one and none together.
+/// Tables and fragments that are valid one by one and contradict each other.
 pub fn contradicting() -> Vec<Broken> {
     let mut all = Vec::new();
     tables(&mut all);
@@ -222,7 +222,7 @@ fn plans() -> [Plan; 2] {
     [Plan::video(1, 48), Plan::audio(2, 90)]
 }
 
-/// A plain movie with another box in place of each of a kind.
+/// A plain movie with another box in place of each of a type.
 fn with(how: &str, kind: &[u8; 4], other: &[u8]) -> Broken {
     let mut file = plain(&plans());
     for place in of_kind(&file, kind).into_iter().rev() {
@@ -235,7 +235,7 @@ fn tables(all: &mut Vec<Broken>) {
     let max = u32::MAX;
     for (how, runs) in [
         ("that go back", vec![1, 6, 1, 5, 6, 1, 2, 6, 1, 1, 6, 1]),
-        ("that stand still", [1, 1, 1].repeat(500)),
+        ("of no duration", [1, 1, 1].repeat(500)),
         ("that begin with nothing", vec![1, 0, 1, 3, 6, 1]),
         ("of nothing", vec![1, 0, 1]),
         ("of nothing, many", [1, 0, 1].repeat(500)),
@@ -244,7 +244,7 @@ fn tables(all: &mut Vec<Broken>) {
         ("of very many", vec![1, max, 1]),
         ("of another description", vec![1, 6, 2]),
         ("of several descriptions", vec![1, 6, 1, 3, 6, 2]),
-        ("of a description that is none", vec![1, 6, 0]),
+        ("of a missing sample description", vec![1, 6, 0]),
         ("that end with nothing up to the last", vec![1, 6, 1, 2, 0, 1, max, 1, 1]),
         ("none", vec![]),
     ] {
@@ -302,7 +302,7 @@ fn tables(all: &mut Vec<Broken>) {
     }
     for (how, entries) in [
         ("that go back", vec![40, 30, 20, 10, 1]),
-        ("that stand still", vec![1; 500]),
+        ("of no duration", vec![1; 500]),
         ("at zero", vec![0; 20]),
         ("beyond the last", vec![max; 3]),
         ("none", vec![]),
@@ -492,9 +492,9 @@ fn fragments(all: &mut Vec<Broken>) {
         }
         add(&format!("first with {how}"), file);
     }
-    // Fragments without anything that announces them, and such that are all the same.
+    // Fragments without `mvex`, and fragments that are all the same.
     let mvex = of_kind(&clean, b"mvex").swap_remove(0);
-    add("that nobody announces", replaced(&clean, mvex.start..mvex.end, &[]));
+    add("without mvex", replaced(&clean, mvex.start..mvex.end, &[]));
     let moof = of_kind(&clean, b"moof").swap_remove(0);
     let once = &clean[moof.start..];
     add("all over again", [&clean[..], once, once].concat());
@@ -507,7 +507,7 @@ fn fragments(all: &mut Vec<Broken>) {
     add("behind a movie in tables", [plain(&plans()), once.to_vec()].concat());
 }
 
-/// Boxes in each other, and something in the innermost.
+/// Nested boxes, with a payload in the innermost.
 pub fn nested(kind: &[u8; 4], depth: usize, inmost: Vec<u8>) -> Vec<u8> {
     let length = |depth: usize| u32::try_from(8 * depth + inmost.len()).expect("not so deep");
     let heads = (0..depth).flat_map(|at| [&length(depth - at).to_be_bytes()[..], kind].concat());

@@ -9,25 +9,25 @@ use socket2::{Domain, Socket, Type};
 
 use crate::support::wait::TIMEOUT;
 
-/// Connects with so little room for what is received, in bytes, that a server cannot send ahead:
-/// what is not read stays unsent.
+/// Connects with so small a receive buffer, in bytes, that a server cannot send ahead: unread bytes
+/// stay unsent.
 pub fn narrow_socket(address: SocketAddr, room: usize) -> TcpStream {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None);
     let socket = socket.expect("a socket");
-    // Before connecting, because the window's scale is agreed on with the first packet.
+    // Before connecting, because the first packet fixes the window scale.
     socket.set_recv_buffer_size(room).expect("a small buffer");
     socket.connect(&address.into()).expect("a connection");
     socket.into()
 }
 
-/// An HTTP/1 client that checks the framing of every answer.
+/// An HTTP/1 client that checks the framing of every response.
 pub struct Client {
     stream: BufReader<TcpStream>,
-    /// The last answer is an HTTP/1.0 one, after which a connection closes unless it says otherwise.
+    /// The last response is HTTP/1.0, after which a connection closes unless it says otherwise.
     is_1_0: bool,
 }
 
-/// An answer, read to its end.
+/// A complete response.
 #[derive(Clone, Debug)]
 pub struct Response {
     /// The status.
@@ -38,21 +38,21 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
-/// Why there is no whole answer.
+/// Why a response is incomplete.
 #[derive(Debug, Eq, PartialEq)]
 pub enum Broken {
-    /// The connection ended before the head was whole.
+    /// The connection ended within the head.
     Head,
-    /// The connection ended after so many bytes of the content, and more were promised.
+    /// The connection ended after this many bytes of the content, and more were promised.
     Body(usize),
 }
 
 impl Response {
-    /// The value of a field that stands at most once.
+    /// The value of a field that occurs at most once.
     pub fn field(&self, name: &str) -> Option<&str> {
         let mut values = self.fields.iter().filter(|field| field.0 == name);
         let value = values.next().map(|field| field.1.as_str());
-        assert!(values.next().is_none(), "{name} stands twice: {self:?}");
+        assert!(values.next().is_none(), "{name} occurs twice: {self:?}");
         value
     }
 }
@@ -63,7 +63,7 @@ impl Client {
         Self::over(TcpStream::connect(address).expect("a connection"))
     }
 
-    /// Connects by a [`narrow_socket`].
+    /// Connects with a [`narrow_socket`].
     pub fn narrow(address: SocketAddr, room: usize) -> Self {
         Self::over(narrow_socket(address, room))
     }
@@ -79,18 +79,18 @@ impl Client {
         self.stream.get_ref()
     }
 
-    /// Sends bytes as they are.
+    /// Sends raw bytes.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.get_mut().write_all(bytes.as_ref()).expect("bytes are taken");
     }
 
-    /// Sends a request without content and reads its answer.
+    /// Sends a request without content and reads its response.
     pub fn request(&mut self, method: &str, target: &str, fields: &[&str]) -> Response {
         self.send(head(method, target, fields));
-        self.read(method).expect("a whole answer")
+        self.read(method).expect("a whole response")
     }
 
-    /// Reads an answer to a request of this method.
+    /// Reads the response to a request of this method.
     pub fn read(&mut self, method: &str) -> Result<Response, Broken> {
         let mut response = self.read_head()?;
         let length = response.field("content-length").map(|length| length.parse::<usize>());
@@ -113,7 +113,7 @@ impl Client {
         Ok(response)
     }
 
-    /// Reads an answer's head alone.
+    /// Reads the head of a response only.
     pub fn read_head(&mut self) -> Result<Response, Broken> {
         let line = self.read_line()?;
         self.is_1_0 = line.starts_with("HTTP/1.0 ");
@@ -132,11 +132,11 @@ impl Client {
         }
     }
 
-    /// Reads exactly so many bytes.
+    /// Reads exactly this many bytes.
     pub fn read_exactly(&mut self, length: usize) -> Result<Vec<u8>, Broken> {
         let mut body = Vec::new();
         let read = self.stream.by_ref().take(length as u64).read_to_end(&mut body);
-        // A reset in the middle is as much an early end as a close is.
+        // A reset within the body counts as an early end, as a close does.
         match read {
             Ok(_) | Err(_) if body.len() < length => Err(Broken::Body(body.len())),
             _ => Ok(body),
@@ -180,7 +180,7 @@ impl Client {
     }
 }
 
-/// A request's head.
+/// The head of a request.
 pub fn head(method: &str, target: &str, fields: &[&str]) -> String {
     let mut head = format!("{method} {target} HTTP/1.1\r\nHost: test\r\n");
     for field in fields {

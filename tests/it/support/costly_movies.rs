@@ -1,14 +1,14 @@
-//! Movies that are made to cost time or memory: small files, or sparse ones, that tell of very much.
+//! Movies that cost time or memory: small or sparse files that claim a very large index.
 
 use crate::support::{
     broken_movies::{Broken, nested},
     movies::{Plan, boxed, fragmented, full, plain, table, words},
 };
 
-/// How many boxes are in each other where there are very many.
+/// The depth of deeply nested boxes.
 const DEPTH: usize = 100_000;
 
-/// A movie whose `moov` is made of these boxes, behind so much media.
+/// A movie whose `moov` holds these boxes, behind this much media.
 fn movie(media: usize, traks: &[u8]) -> Vec<u8> {
     let ftyp = boxed(b"ftyp", &[b"isom", &[0; 4]]);
     [ftyp, boxed(b"mdat", &[&vec![0x55; media]]), moov(traks)].concat()
@@ -19,7 +19,7 @@ fn moov(traks: &[u8]) -> Vec<u8> {
     boxed(b"moov", &[&mvhd, traks])
 }
 
-/// A box that says it is so long, and is not.
+/// A box whose size field exceeds it.
 fn head(kind: &[u8; 4], size: u64) -> Vec<u8> {
     match u32::try_from(size) {
         Ok(size) => [&size.to_be_bytes()[..], kind].concat(),
@@ -27,24 +27,24 @@ fn head(kind: &[u8; 4], size: u64) -> Vec<u8> {
     }
 }
 
-/// A `trak` of pictures or sound with these tables.
+/// A `trak` of video or audio with these tables.
 fn trak(plan: &Plan, tables: &[Vec<u8>]) -> Vec<u8> {
     plan.trak(0, &tables.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }
 
-/// So many tracks, of so many samples each.
+/// This many tracks, of this many samples each.
 pub fn stacked(tracks_count: u32, count: u32, delta: u32) -> Vec<u8> {
     movie(1 << 14, &tracks(tracks_count, &overlapping(count, 1 << 10, delta)))
 }
 
-/// A million pictures of which only the first can be decoded by itself.
+/// A million frames, of which only the first is a key frame.
 pub fn endless_group() -> Vec<u8> {
     let mut tables = overlapping(1 << 20, 1 << 10, 512).to_vec();
     tables.push(table(b"stss", 0, 1, &[1]));
     movie(1 << 20, &tracks(1, &tables))
 }
 
-/// Tables of so many samples of one byte each, all of them in the first bytes of the media.
+/// Tables of this many samples of one byte each, all of them in the first bytes of the media.
 fn overlapping(count: u32, per_chunk: u32, delta: u32) -> [Vec<u8>; 4] {
     [
         table(b"stts", 0, 2, &[count, delta]),
@@ -62,7 +62,7 @@ fn tracks(count: u32, tables: &[Vec<u8>]) -> Vec<u8> {
     (1..=count).flat_map(trak).collect()
 }
 
-/// All of them, one after the other, since together they are long.
+/// All of them, one after the other, because together they are long.
 pub fn costly(each: &mut dyn FnMut(Broken)) {
     deep_and_many(each);
     samples(each);
@@ -138,7 +138,7 @@ fn samples(each: &mut dyn FnMut(Broken)) {
     }
     // One sync sample, so that all is one segment.
     each(Broken::new("one group of a million pictures", endless_group()));
-    // No chunk touches the next.
+    // No chunk is contiguous with the next.
     let tables = [
         table(b"stts", 0, 2, &[1 << 19, 512]),
         table(b"stsc", 0, 3, &[1, 1, 1]),
@@ -149,7 +149,7 @@ fn samples(each: &mut dyn FnMut(Broken)) {
     let mut single = tables.to_vec();
     single.push(table(b"stss", 0, 1, &[1]));
     each(Broken::new("scattered samples of one segment", movie(1 << 20, &tracks(1, &single))));
-    // Each table as long as it can be.
+    // Each table as long as can be.
     let count = 1 << 19;
     let tables = [
         table(
@@ -167,7 +167,7 @@ fn samples(each: &mut dyn FnMut(Broken)) {
     each(Broken::new("long tables", movie(2 << 20, &tracks(2, &tables))));
     let mut tables = overlapping(1000, 10, 512);
     tables[1] = table(b"stsc", 0, 3, &[1, 1, 1].repeat(1 << 20));
-    each(Broken::new("a million runs that stand still", movie(1000, &tracks(2, &tables))));
+    each(Broken::new("a million runs of no duration", movie(1000, &tracks(2, &tables))));
     let mut tables = overlapping(1000, 10, 512);
     tables[0] = table(b"stts", 0, 2, &[[0, 512].repeat(1 << 20), vec![1000, 512]].concat());
     each(Broken::new("a million durations of nothing", movie(1000, &tracks(2, &tables))));
@@ -219,7 +219,7 @@ fn fragments(each: &mut dyn FnMut(Broken)) {
     each(Broken::new("fragments of 64 tracks", [movie(100, &sixty), moof.repeat(2000)].concat()));
     let tiny = boxed(b"moof", &[&boxed(b"traf", &[&boxed(b"trun", &[]).repeat(400)]).repeat(400)]);
     each(Broken::new("fragments of tiny boxes", [movie(100, &sixty), tiny.repeat(10)].concat()));
-    // As long as a fragment may be, and nothing in it.
+    // A fragment of the largest size, and nothing in it.
     let (length, count) = (4 << 20, 1024);
     let front = movie(100, &sixty);
     let start = front.len() as u64;
@@ -255,20 +255,20 @@ fn long(each: &mut dyn FnMut(Broken)) {
     each(of_many_samples(1 << 24, 4, 512));
 }
 
-/// Those that take seconds in a debug build, because they are as long as files that mean it.
+/// Those that take seconds in a debug build, because they are as long as real files.
 pub fn slow(each: &mut dyn FnMut(Broken)) {
     each(of_many_samples(1 << 25, 0, 8));
     each(of_many_samples(1 << 25, 4, 8));
 }
 
-/// A sparse file of samples that are all so long: those of no bytes have a table of sizes.
+/// A sparse file of samples of one size: empty ones need a size table.
 fn of_many_samples(count: u32, bytes: u32, delta: u32) -> Broken {
     let length = if bytes == 0 { count * 4 } else { 0 };
     let mut tables = overlapping(1000, count, delta).to_vec();
     tables[0] = table(b"stts", 0, 2, &[count, delta]);
     tables[2] = [head(b"stsz", 20 + u64::from(length)), words([0, bytes, count])].concat();
     tables.swap(2, 3);
-    // Only the last box of all may be longer than its bytes, and all that it is in with it.
+    // Only the last box of a file may exceed its bytes, together with its containers.
     let trak = trak(&Plan::video(1, 0), &tables);
     let mut front = [boxed(b"ftyp", &[b"isom", &[0; 4]]), moov(&trak)].concat();
     for kind in [b"moov", b"trak", b"mdia", b"minf", b"stbl"] {

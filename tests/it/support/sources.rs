@@ -1,4 +1,4 @@
-//! Sources that tell what was asked of them, and that misbehave on demand.
+//! Sources that record reads, and that fail on demand.
 
 use std::{
     future::poll_fn,
@@ -17,41 +17,41 @@ use bytes::Bytes;
 use futures::{FutureExt as _, future::BoxFuture};
 use headwater::extent::{ReadError, Source};
 
-/// The bytes of [`pattern`](crate::support::folder::pattern) from one offset to another, however far out.
+/// The bytes of [`pattern`](crate::support::folder::pattern) between two offsets, however large.
 pub fn pattern_at(range: Range<u64>) -> Vec<u8> {
     let byte = |offset: u64| (offset & !7).to_be_bytes()[usize::try_from(offset & 7).unwrap()];
     range.map(byte).collect()
 }
 
-/// How a source hands out its bytes. Every manner is allowed by the contract.
+/// How a source yields its bytes. The contract allows each of these.
 #[derive(Clone, Copy, Debug)]
 pub enum Manner {
-    /// All that is asked for, without waiting.
+    /// All requested bytes, without waiting.
     AtOnce,
-    /// All that is asked for, but never without waiting.
+    /// All requested bytes, but never without waiting.
     Waiting,
-    /// At most so many bytes at a time, in turn without waiting and with.
+    /// At most this many bytes at a time, alternately without waiting and with.
     Pieces(u64),
 }
 
-/// What goes wrong at an offset.
+/// A fault at an offset.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// Nothing comes until it is told to go on.
+    /// Stalls until the test resumes it.
     Stalls(Arc<Told>),
-    /// There are no more bytes.
+    /// The source ends.
     Ends,
-    /// The disk answers with an error.
+    /// The disk reports an error.
     Io,
-    /// The file is another one now.
+    /// The file was replaced.
     Changed,
-    /// More bytes come than were asked for.
+    /// More bytes come than were requested.
     Overruns,
     /// The code panics.
     Panics,
 }
 
-/// Lets a stalled source go on.
+/// Resumes a stalled source.
 #[derive(Debug, Default)]
 pub struct Told {
     told: AtomicBool,
@@ -59,7 +59,7 @@ pub struct Told {
 }
 
 impl Told {
-    /// Go on.
+    /// Resume.
     pub fn tell(&self) {
         self.told.store(true, Ordering::SeqCst);
         if let Some(waker) = self.waiting.lock().unwrap().take() {
@@ -76,7 +76,7 @@ impl Told {
     }
 }
 
-/// A source of the pattern, as long as it is told to be, that keeps a list of what was asked.
+/// A source of the pattern, of any length, that records its reads.
 #[derive(Debug)]
 pub struct Double {
     length: u64,
@@ -100,7 +100,7 @@ impl Double {
         Arc::new(Self { length, manner, fault, asked: Mutex::default() })
     }
 
-    /// The reads that were begun, each as it was asked for.
+    /// The recorded reads, in order.
     pub fn asked(&self) -> Vec<Range<u64>> {
         self.asked.lock().unwrap().clone()
     }
@@ -133,9 +133,9 @@ impl Double {
                 Fault::Io => return Err(io::Error::other("the disk is broken").into()),
                 Fault::Changed => return Err(ReadError::Changed),
                 Fault::Overruns => end = range.end + 1,
-                Fault::Panics => panic!("a source that panics, as it was told to"),
+                Fault::Panics => panic!("a source that panics on purpose"),
             },
-            // What comes before the fault comes whole.
+            // The bytes before the fault all come.
             Some((at, _)) if *at > range.start => end = end.min(*at),
             _ => {}
         }
@@ -171,15 +171,15 @@ impl Source for Double {
 /// How a body ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum End {
-    /// By itself.
+    /// Normally.
     Finished,
-    /// By an error, whose reason this is.
+    /// With an error, for this reason.
     Cut(&'static str),
-    /// It has not; it waits.
+    /// Not yet; it waits.
     Waiting,
 }
 
-/// Polls a body until it ends or waits, and returns what came.
+/// Polls a body until it ends or waits, and returns its bytes.
 pub fn drain<B: MessageBody<Error: 'static>>(body: &mut Pin<Box<B>>) -> (Vec<u8>, End) {
     let mut bytes = Vec::new();
     let mut cx = Context::from_waker(Waker::noop());

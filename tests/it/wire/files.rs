@@ -98,7 +98,7 @@ fn viewers_that_disconnect_in_mid_body_leak_no_descriptor() {
     // The cache keeps the file open, so the test opens it before it counts.
     let mut first = program.connect();
     first.send(whole());
-    assert_same(&first.read("GET").expect("an answer").body, &OLD, "before any viewer leaves");
+    assert_same(&first.read("GET").expect("a response").body, &OLD, "before any viewer leaves");
     drop(first);
     until("the probing connection is alone", || connections() == Some(1));
     let before = program.descriptors();

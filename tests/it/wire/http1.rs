@@ -228,7 +228,7 @@ fn pipelined_requests_of_every_kind_get_the_same_responses_as_single_ones() {
         let alone = kinds.iter().map(|(method, request)| {
             let mut client = serving.connect();
             client.send(request);
-            essence(client.read(method).expect("an answer"))
+            essence(client.read(method).expect("a response"))
         });
         let alone: Vec<_> = alone.collect();
         let statuses: Vec<_> = alone.iter().map(|answer| answer.0).collect();
@@ -267,7 +267,7 @@ fn http_1_0_gets_every_byte_and_keep_alive_only_on_request() {
                 is_answered(&mut client, &range);
             }
             client.send("GET /media/a.mp4 HTTP/1.0\r\n\r\n");
-            assert_same(&client.read("GET").expect("an answer").body, &WHOLE, "the last one");
+            assert_same(&client.read("GET").expect("a response").body, &WHOLE, "the last one");
             assert!(client.is_closed());
         }
     });
@@ -279,7 +279,7 @@ fn a_client_that_asks_for_close_gets_every_byte_first() {
         for room in [NARROW, 1 << 20] {
             let mut client = Client::narrow(serving.address, room);
             client.send(head("GET", "/media/a.mp4", &["Connection: close"]));
-            let response = client.read("GET").expect("an answer");
+            let response = client.read("GET").expect("a response");
             assert_eq!(response.field("connection"), Some("close"));
             assert_same(&response.body, &WHOLE, "all of it");
             assert!(client.is_closed());
@@ -330,16 +330,16 @@ fn a_range_request_behind_an_unwanted_body_gets_its_response() {
             let post = head("POST", "/media/a.mp4", &[&format!("Content-Length: {length}")]);
             // In one packet, and after the response.
             client.send(post.clone() + &"G".repeat(length) + &ask(&range));
-            assert_eq!(client.read("POST").expect("an answer").status, 405, "{length}");
+            assert_eq!(client.read("POST").expect("a response").status, 405, "{length}");
             is_answered(&mut client, &range);
             client.send(post);
-            assert_eq!(client.read("POST").expect("an answer").status, 405, "{length}");
+            assert_eq!(client.read("POST").expect("a response").status, 405, "{length}");
             client.send("G".repeat(length) + &ask(&range));
             is_answered(&mut client, &range);
         }
         let mut client = serving.connect();
         client.send(head("POST", "/media/a.mp4", &["Content-Length: 262145"]));
-        let response = client.read("POST").expect("an answer");
+        let response = client.read("POST").expect("a response");
         assert_eq!(response.field("connection"), Some("close"), "more than the server discards");
     });
 }

@@ -72,7 +72,7 @@ fn stalled_streams_hold_no_buffer_from_other_clients() {
     // The stalled streams have lost nothing.
     viewer.open_windows(WINDOW);
     for answer in viewed {
-        assert!(viewer.finish(answer).expect("a whole answer").body == whole);
+        assert!(viewer.finish(answer).expect("a whole response").body == whole);
     }
     drop(followed);
 }
@@ -91,13 +91,13 @@ fn requests_beyond_the_stream_limit_are_429_and_the_others_go_on() {
     assert_eq!(serving.get("/healthz", &[]).status, 200, "others have connections of their own");
     client.open_windows(WINDOW);
     for answer in surplus {
-        let response = client.finish(answer).expect("a whole answer");
+        let response = client.finish(answer).expect("a whole response");
         assert_eq!(response.status, 429);
         assert!(response.field("retry-after").is_some());
         assert_eq!(response.field("content-type"), Some("application/problem+json"));
     }
     for answer in answers {
-        assert!(client.finish(answer).expect("a whole answer").body == whole);
+        assert!(client.finish(answer).expect("a whole response").body == whole);
     }
     // With those ended there is room again.
     until("a request is served", || begin(&client, "/media/a.mp4").head.status == 200);
@@ -195,7 +195,7 @@ fn downloads_in_progress_at_shutdown_arrive_whole() {
         assert!(!has_ended(), "it waits for the downloads");
         client.open_windows([WINDOW, 1 << 24][round % 2]);
         for (answer, &length) in answers.into_iter().zip(lengths) {
-            let response = client.finish(answer).expect("a whole answer");
+            let response = client.finish(answer).expect("a whole response");
             assert!(response.body == pattern(length), "{length}");
         }
         until("the server has ended", has_ended);
@@ -217,7 +217,7 @@ fn a_slow_client_gets_its_response_after_shutdown_began() {
         let has_ended = serving.drain();
         drop(pause);
         for answer in answers {
-            assert!(client.finish(answer).expect("a whole answer").body == whole, "{window}");
+            assert!(client.finish(answer).expect("a whole response").body == whole, "{window}");
         }
         until("the server has ended", has_ended);
     }

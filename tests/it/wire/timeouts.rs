@@ -129,7 +129,7 @@ fn a_head_that_trickles_in_times_out_first_on_its_connection_or_not() {
                         is_answered(&mut client, &(0..100_000));
                     }
                     trickle(serving, &mut client);
-                    let response = client.read("GET").expect("an answer");
+                    let response = client.read("GET").expect("a response");
                     assert_eq!(response.status, 408);
                     assert_eq!(response.field("connection"), Some("close"));
                     assert!(client.is_closed());

@@ -1,4 +1,4 @@
-//! Who gets which job, and which jobs are the same.
+//! Which worker gets which job, and which jobs are duplicates.
 
 use std::collections::HashSet;
 
@@ -22,7 +22,7 @@ the_most_urgent_job_is_claimed_first_then_the_oldest(queue) {
     assert!(queue.take().await.is_none());
 }
 
-only_the_classes_asked_for_are_claimed(queue) {
+only_the_requested_classes_are_claimed(queue) {
     let encode = queue.add(NewJob { class: Class::Encode, ..job("rung", 1) }).await;
     let picture = queue.add(job("poster", 1)).await;
     let claim = async |classes: &[Class]| {
@@ -49,7 +49,7 @@ a_priority_may_change_until_the_end(queue) {
     assert!(queue.take().await.is_none());
 }
 
-one_job_of_a_key_is_alive(queue) {
+at_most_one_job_of_a_key_is_alive(queue) {
     let (first, is_new) = queue.enqueue(keyed("a-poster")).await.unwrap();
     assert!(is_new);
     assert_eq!(queue.enqueue(keyed("a-poster")).await.unwrap(), (first.clone(), false));
@@ -73,7 +73,7 @@ a_retry_does_not_make_a_second_job_of_a_key(queue) {
     assert_eq!(queue.retry(lease.job).await.unwrap().expect("a job").state, State::Queued);
 }
 
-claimers_at_the_same_time_never_get_the_same_job(queue) {
+concurrent_workers_never_claim_the_same_job(queue) {
     let elsewhere = [queue.elsewhere().await, queue.elsewhere().await];
     let mut added = HashSet::new();
     for _ in 0..40 {
@@ -96,7 +96,7 @@ claimers_at_the_same_time_never_get_the_same_job(queue) {
     assert_eq!(jobs, added);
 }
 
-askers_at_the_same_time_get_one_job(queue) {
+concurrent_requests_get_one_job(queue) {
     let elsewhere = [queue.elsewhere().await, queue.elsewhere().await];
     let askers = (0..12).map(|number| {
         let queue = elsewhere[number % 2].clone();

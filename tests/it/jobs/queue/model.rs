@@ -1,4 +1,4 @@
-//! Whatever is done to a queue, in any order: it is as the simple one, and some things always hold.
+//! Random operations, in any order: the queue behaves like the reference, and its invariants hold.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -19,7 +19,7 @@ use super::{
     reference::{Plain, Simple},
 };
 
-/// Something that is done to the queue.
+/// An operation on the queue.
 #[derive(Clone, Debug)]
 enum Act {
     Enqueue { key: Option<u8>, max_attempts: u32, priority: i64 },
@@ -62,11 +62,11 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 struct Machine {
     real: Bench,
     simple: Simple,
-    /// All leases there ever were, most of them lost.
+    /// All leases of the run, most of them lost.
     leases: Vec<Lease>,
-    /// Which lease an artifact is to be of.
+    /// The lease that each artifact belongs to.
     artifacts: BTreeMap<String, i64>,
-    /// All jobs as they were after the act before.
+    /// All jobs before the last operation.
     before: BTreeMap<JobId, Job>,
     last_change: i64,
 }
@@ -121,13 +121,13 @@ impl Machine {
         }
     }
 
-    /// Any job there is.
+    /// Any existing job.
     fn pick(&self, job: &Index) -> Option<JobId> {
         let jobs = &self.simple.jobs;
         (!jobs.is_empty()).then(|| job.get(jobs).id)
     }
 
-    /// Any lease there ever was, mostly one of the last, and whether it holds.
+    /// Any lease of the run, mostly one of the last, and whether it holds.
     fn lease(&self, lease: &Index) -> Option<(Lease, bool)> {
         let count = self.leases.len();
         let latest = &self.leases[count.saturating_sub(6)..];
@@ -244,7 +244,7 @@ impl Machine {
         self.simple.split(lease.job, children.iter().map(Plain::of).collect());
     }
 
-    /// Compares both queues, and looks for what must never be.
+    /// Compares both queues, and checks the invariants.
     async fn check(&mut self, act: &Act) {
         let jobs = self.real.changed_since(0, u32::MAX).await.unwrap();
         let now: BTreeMap<_, _> = jobs.iter().map(|job| (job.id, job.clone())).collect();
@@ -259,7 +259,7 @@ impl Machine {
             assert!(job.changed <= last_change);
             assert!(job.attempts <= job.max_attempts);
             if let Some(before) = before.filter(|before| before.changed == job.changed) {
-                // All but the length of the lease, which is nobody's news.
+                // Everything but the end of the lease, which is no change of the job.
                 let lease_until_ms = job.lease_until_ms;
                 assert_eq!(Job { lease_until_ms, ..before.clone() }, *job, "changed by {act:?}");
             } else {
@@ -284,7 +284,7 @@ impl Machine {
     }
 }
 
-/// Does so many random things to queues. What breaks is shown, and belongs into a test.
+/// Runs random operations. A failing sequence is printed, to become a test of its own.
 fn hold(cases: u32, open: impl AsyncFn() -> Bench) {
     let max_shrink_iters = 300;
     let config = Config { cases, max_shrink_iters, failure_persistence: None, ..Config::default() };
@@ -305,11 +305,11 @@ fn hold(cases: u32, open: impl AsyncFn() -> Bench) {
 }
 
 #[test]
-fn on_sqlite_it_is_as_the_simple_one() {
+fn on_sqlite_the_queue_behaves_like_the_reference() {
     hold(64, Bench::sqlite);
 }
 
 #[test]
-fn on_postgresql_it_is_as_the_simple_one() {
+fn on_postgresql_the_queue_behaves_like_the_reference() {
     hold(24, Bench::postgres);
 }

@@ -1,8 +1,8 @@
-//! The queue once more, as simple as it can be: a list, and rules that look at all of it.
+//! The reference: the queue as a plain list, and rules that scan all of it.
 
 use headwater::jobs::queue::{Job, JobId, Lease, State};
 
-/// A job, as far as there are rules for it.
+/// A job, with the fields that the rules use.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Plain {
     pub id: JobId,
@@ -48,7 +48,7 @@ impl Plain {
 #[derive(Debug, Default)]
 pub struct Simple {
     pub now_ms: i64,
-    /// In the order of their ids.
+    /// Ordered by id.
     pub jobs: Vec<Plain>,
 }
 
@@ -76,7 +76,7 @@ impl Simple {
         })
     }
 
-    /// The job that is to be claimed next.
+    /// The job to claim next.
     pub fn next(&self) -> Option<JobId> {
         let now_ms = self.now_ms;
         let is_due = |job: &&Plain| match job.state {
@@ -96,7 +96,7 @@ impl Simple {
         (job.token, job.until_ms) = (token, Some(until_ms));
     }
 
-    /// Ends a job, and tells those above.
+    /// Ends a job, and updates its ancestors.
     pub fn end(&mut self, id: JobId, state: State) {
         let now_ms = self.now_ms;
         let job = self.at(id);
@@ -104,7 +104,7 @@ impl Simple {
         self.tell_above(id);
     }
 
-    /// Queues a job again, and tells those above.
+    /// Queues a job again, and updates its ancestors.
     pub fn queue(&mut self, id: JobId, run_at_ms: i64) {
         let job = self.at(id);
         (job.state, job.until_ms, job.permille) = (State::Queued, None, 0);
@@ -130,7 +130,7 @@ impl Simple {
         self.tell_above(id);
     }
 
-    /// Cancels a job and all below it.
+    /// Cancels a job and all its descendants.
     pub fn cancel(&mut self, id: JobId) {
         match self.at(id).state {
             State::Queued => self.end(id, State::Cancelled),
@@ -152,7 +152,7 @@ impl Simple {
         }
     }
 
-    /// What a waiting job makes of its children.
+    /// Updates a waiting job by the states of its children.
     fn look_below(&mut self, id: JobId) {
         if self.at(id).state != State::Waiting {
             return;
@@ -160,7 +160,7 @@ impl Simple {
         let has = |children: &[Plain], state| children.iter().any(|child| child.state == state);
         let children = self.children(id);
         let is_broken = has(&children, State::Failed) || has(&children, State::Cancelled);
-        // Marked first: the end of one comes back here.
+        // Marked first: the end of a child recurses into this job.
         for child in children.iter().filter(|child| is_broken && child.is_live()) {
             let is_asked = self.at(child.id).cancel;
             if !is_asked {
@@ -190,7 +190,7 @@ impl Simple {
         }
     }
 
-    /// Gives a family another life, if all of it is dead and its key is free.
+    /// Retries a family, if all of it is dead and its key is free.
     pub fn retry(&mut self, id: JobId) {
         let mut top = id;
         while let Some(parent) = self.at(top).parent {

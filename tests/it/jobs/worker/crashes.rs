@@ -1,4 +1,4 @@
-//! Processes that are killed at any moment. Whatever they were about, it ends, once.
+//! Processes that are killed at any moment: each job still ends, once.
 
 use std::{env, thread::sleep, time::Duration};
 
@@ -10,18 +10,17 @@ use crate::support::{
     wait::until_slowly,
 };
 
-/// How often each kind of process is killed; more than the few times of a usual run are asked for by
-/// this variable of the environment.
+/// The number of kills of each kind of process. This environment variable requests more.
 const KILLS: usize = 5;
 const KILLS_ASKED: &str = "HEADWATER_TEST_KILLS";
 
-/// Jobs that there are to be when something is killed, children not counted.
+/// The number of live jobs at the time of a kill, without children.
 const JOBS: usize = 6;
 
-/// A process is killed within so many milliseconds.
+/// A process is killed within this many milliseconds.
 const MOMENTS_MS: u64 = 1500;
 
-/// Numbers as random as they need be, and the same in each run.
+/// Pseudo-random moments, the same in each run.
 struct Moments(u64);
 
 impl Moments {
@@ -31,7 +30,7 @@ impl Moments {
         Self(seed)
     }
 
-    /// xorshift64 of Marsaglia.
+    /// Marsaglia's xorshift64.
     fn below(&mut self, end: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -39,7 +38,7 @@ impl Moments {
         self.0 % end
     }
 
-    /// The one place where a test sleeps: that it is any moment is the point.
+    /// The one place where a test sleeps for its own sake: the moment must be arbitrary.
     fn wait(&mut self) {
         sleep(Duration::from_millis(self.below(MOMENTS_MS)));
     }
@@ -49,7 +48,7 @@ fn kills() -> usize {
     env::var(KILLS_ASKED).map_or(KILLS, |asked| asked.parse().expect("a number"))
 }
 
-/// Sees to it that there is enough to do, each time something else.
+/// Enqueues enough jobs, different ones each time.
 fn ask_for_more(deployment: &Deployment, program: &Program, round: usize) {
     loop {
         let jobs = deployment.jobs();
@@ -67,7 +66,7 @@ fn ask_for_more(deployment: &Deployment, program: &Program, round: usize) {
     }
 }
 
-/// Waits until this worker has something to do.
+/// Waits until this worker has a job.
 fn wait_for_work(deployment: &Deployment, program: &Program, round: usize, worker: i32) {
     until_slowly("it works", || {
         ask_for_more(deployment, program, round);
@@ -75,7 +74,7 @@ fn wait_for_work(deployment: &Deployment, program: &Program, round: usize, worke
     });
 }
 
-/// What is told at the end: a test that has killed nothing has shown nothing.
+/// Prints and checks the outcome: a run without work proves nothing.
 fn tell(deployment: &Deployment, what: &str, killed: usize) {
     let jobs = deployment.jobs();
     let count = |state| jobs.iter().filter(|job| job.state.as_str() == state).count();
@@ -94,7 +93,7 @@ fn tell(deployment: &Deployment, what: &str, killed: usize) {
     assert!(done > 0);
 }
 
-/// Lets all of it come to an end, and a server start once more: then nothing is left behind.
+/// Waits for the end of all jobs and starts a server once more: then nothing is left over.
 fn put_in_order(deployment: &Deployment, mut program: Program) {
     deployment.wait_for_the_end();
     program.signal(Signal::TERM);
@@ -106,7 +105,7 @@ fn put_in_order(deployment: &Deployment, mut program: Program) {
 
 on_both! {
 
-workers_that_are_killed_leave_nothing_undone_and_nothing_behind |deployment: &Deployment| {
+killed_workers_leave_no_job_unfinished_and_no_file_behind |deployment: &Deployment| {
     let (program, mut moments) = (deployment.serve(&["--worker=false"]), Moments::new());
     let mut workers = [deployment.worker(), deployment.worker()];
     for round in 0..kills() {
@@ -126,7 +125,7 @@ workers_that_are_killed_leave_nothing_undone_and_nothing_behind |deployment: &De
     tell(deployment, "workers", kills());
 };
 
-ffmpeg_that_is_killed_leaves_nothing_undone_and_nothing_behind |deployment: &Deployment| {
+killed_ffmpegs_leave_no_job_unfinished_and_no_file_behind |deployment: &Deployment| {
     let (program, mut moments) = (deployment.serve(&[]), Moments::new());
     for round in 0..kills() {
         moments.wait();
@@ -141,7 +140,7 @@ ffmpeg_that_is_killed_leaves_nothing_undone_and_nothing_behind |deployment: &Dep
     tell(deployment, "ffmpeg", kills());
 };
 
-servers_that_are_killed_leave_nothing_undone_and_nothing_behind |deployment: &Deployment| {
+killed_servers_leave_no_job_unfinished_and_no_file_behind |deployment: &Deployment| {
     let (mut program, mut moments) = (deployment.serve(&[]), Moments::new());
     for round in 0..kills() {
         let mut worker = None;
@@ -153,7 +152,7 @@ servers_that_are_killed_leave_nothing_undone_and_nothing_behind |deployment: &De
         moments.wait();
         program.signal(Signal::KILL);
         program.wait();
-        // Now and then the next begins while the worker of the last one puts things in order.
+        // In some rounds the next server starts while the worker of the last one still cleans up.
         if moments.below(2) == 0 {
             until_slowly("its worker has ended, too", || deployment.processes().is_empty());
         }

@@ -1,5 +1,5 @@
-//! Films that are a few kilobytes and have no end worth waiting for: what becomes of them is a failed job
-//! with its reason, and the limits are what ends it.
+//! Movies of a few kilobytes without an end worth waiting for: the limits end them, and the job
+//! fails with a reason.
 
 use std::{fs, io::Write as _, path::Path};
 
@@ -15,18 +15,18 @@ use crate::support::{
     wait::until_slowly,
 };
 
-/// No film here is larger, in bytes.
+/// The largest file here, in bytes.
 const SMALL: u64 = 1 << 20;
 
-/// An element of EBML (RFC 8794), its length as long as it can be.
+/// An element of EBML (RFC 8794), with the longest form of its length.
 fn element(id: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     let body = parts.concat();
     let length = (body.len() as u64 | 1 << 56).to_be_bytes();
     [id, &length[..], &body].concat()
 }
 
-/// Matroska whose samples are nothing but zeros, 256 MiB of them: blocks may be compressed (RFC 9559,
-/// section 5.1.4.1.31), and each of these unpacks to a thousand times its size.
+/// Matroska whose samples are nothing but zeros, 256 MiB of them: blocks may be compressed (RFC
+/// 9559, section 5.1.4.1.31), and each of these unpacks to a thousand times its size.
 fn unpacks_without_end() -> Vec<u8> {
     let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
     packed.write_all(&[0; 1 << 20]).expect("memory");
@@ -55,7 +55,7 @@ fn unpacks_without_end() -> Vec<u8> {
     [head, element(b"\x18\x53\x80\x67", &[&info, &tracks, &cluster])].concat()
 }
 
-/// As many pictures as a megabyte holds if all are alike: to encode them takes minutes.
+/// As many frames as a megabyte holds if all are alike: encoding them takes minutes.
 fn shows_without_end(deployment: &Deployment, name: &str) {
     let [one, all] = ["one.mkv", name].map(|name| deployment.folder.path("library").join(name));
     let [one_text, all_text] = [&one, &all].map(|path| path.to_str().expect("text"));
@@ -63,11 +63,11 @@ fn shows_without_end(deployment: &Deployment, name: &str) {
     let coded = ["-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-g", "1000"];
     ffmpeg::run(&[&picture[..], &coded, &["-b:v", "10k", one_text]].concat()).expect("pictures");
     let again = ["-stream_loop", "-1", "-i", one_text, "-c", "copy", "-fs", "1000000", all_text];
-    ffmpeg::run(&again).expect("a film");
+    ffmpeg::run(&again).expect("a movie");
     fs::remove_file(one).expect("a file");
 }
 
-/// How large the largest file is that is being made.
+/// The size of the largest file in progress.
 fn largest(deployment: &Deployment) -> u64 {
     let folders =
         fs::read_dir(deployment.data().join("artifacts/making")).into_iter().flatten().flatten();
@@ -76,7 +76,7 @@ fn largest(deployment: &Deployment) -> u64 {
     files.filter_map(|file| Some(file.metadata().ok()?.len())).max().unwrap_or(0)
 }
 
-/// Wishes for the movie of a film that has none. Returns the job, and how large that movie became.
+/// Requests the remux of a title. Returns the job, and the largest size of its output.
 fn ended(deployment: &Deployment, program: &Program, title: &str) -> (Value, u64) {
     let film = fs::metadata(deployment.folder.path(Path::new("library").join(title)));
     assert!(film.expect("a file").len() <= SMALL);
@@ -96,7 +96,7 @@ fn ended(deployment: &Deployment, program: &Program, title: &str) -> (Value, u64
     (job, most)
 }
 
-/// Whoever wants to play the film is told why there is nothing, and nothing is begun anew.
+/// Checks that a player of the title gets the reason, and that no job starts again.
 fn is_told(deployment: &Deployment, program: &Program, title: &str, (status, why): (u16, &str)) {
     for view in ["index.m3u8", "manifest.mpd", "play.mp4"] {
         let refused = json(&program.get(&format!("/v/{title}/{view}"), &[]), status);
@@ -106,7 +106,7 @@ fn is_told(deployment: &Deployment, program: &Program, title: &str, (status, why
 }
 
 #[test]
-fn a_film_that_unpacks_without_end_is_ended_by_what_its_movie_may_take() {
+fn the_output_limit_ends_a_movie_that_unpacks_without_end() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -122,7 +122,7 @@ fn a_film_that_unpacks_without_end_is_ended_by_what_its_movie_may_take() {
 }
 
 #[test]
-fn a_film_that_shows_without_end_is_ended_by_the_deadline() {
+fn the_deadline_ends_a_movie_that_plays_without_end() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -137,7 +137,7 @@ fn a_film_that_shows_without_end_is_ended_by_the_deadline() {
 }
 
 #[test]
-fn a_film_that_unpacks_to_more_than_the_disk_holds_may_be_asked_for_again() {
+fn a_movie_that_unpacks_to_more_than_the_disk_holds_may_be_requested_again() {
     if !ffmpeg::is_installed() {
         return;
     }

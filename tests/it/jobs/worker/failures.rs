@@ -1,4 +1,4 @@
-//! Jobs that cannot be done: they fail, with their reason, and leave nothing.
+//! Jobs that cannot succeed: they fail, with a reason, and leave nothing behind.
 
 use std::{fs, net::TcpListener, path::Path};
 
@@ -17,7 +17,7 @@ use crate::support::{
     wait::until_slowly,
 };
 
-/// Asks for a poster until it is known that there is none, and returns why.
+/// Requests a poster until the server reports that there is none, and returns the reason.
 fn refused_poster(program: &Program, title: &str) -> String {
     let mut problem = None;
     until_slowly("the poster is refused", || {
@@ -31,7 +31,7 @@ fn refused_poster(program: &Program, title: &str) -> String {
     problem.expect("just found")["detail"].as_str().expect("text").to_owned()
 }
 
-/// Asks for a poster until it is known that there can be none now, and returns why.
+/// Requests a poster until the server reports that it is unavailable now, and returns the reason.
 fn lacking_poster(program: &Program, title: &str) -> String {
     let mut why = None;
     until_slowly("the poster is put off", || {
@@ -55,7 +55,7 @@ fn is_failed_once(deployment: &Deployment, title: &str) {
 }
 
 #[test]
-fn a_full_disk_fails_the_job_with_that_reason_and_leaves_nothing_behind() {
+fn a_full_disk_fails_the_job_with_that_reason_and_leaves_no_file_behind() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -76,7 +76,7 @@ fn a_full_disk_fails_the_job_with_that_reason_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_disk_that_becomes_full_fails_the_job_with_that_reason_and_leaves_nothing_behind() {
+fn a_disk_that_fills_up_fails_the_job_with_that_reason_and_leaves_no_file_behind() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -84,7 +84,7 @@ fn a_disk_that_becomes_full_fails_the_job_with_that_reason_and_leaves_nothing_be
     let artifacts = deployment.data().join("artifacts");
     let Some(_small) = Small::mount(&artifacts, "size=17m") else { return };
     let program = deployment.serve(&[]);
-    // Room enough when the job begins, and none when its picture is written.
+    // Enough room when the job begins, and none when it writes its image.
     let filled = artifacts.join("filled");
     program.get("/v/two.mp4/poster.jpg?wait=0", &[]);
     deployment.wait_for_the_end();
@@ -99,14 +99,14 @@ fn a_disk_that_becomes_full_fails_the_job_with_that_reason_and_leaves_nothing_be
     assert_eq!(deployment.artifacts().len(), made);
 }
 
-/// A film whose key frames are one of ten thousand million pixels, as far as its headers say.
+/// A movie whose key frames are of ten thousand million pixels, as far as its headers say.
 fn huge(folder: &Deployment, name: &str) {
     let path = folder.folder.path("library").join(name);
     let path_text = path.to_str().expect("text");
     let picture = ["-f", "lavfi", "-i", "testsrc2=size=64x64:rate=1:duration=3"];
     let made = ffmpeg::run(&[&picture[..], &["-c:v", "png", "-y", path_text]].concat());
-    made.expect("a film of PNG");
-    let mut movie = fs::read(&path).expect("a film");
+    made.expect("a movie of PNG");
+    let mut movie = fs::read(&path).expect("a movie");
     let headers: Vec<_> =
         (0..movie.len() - 4).filter(|&at| &movie[at..at + 4] == b"IHDR").collect();
     assert!(!headers.is_empty());
@@ -119,9 +119,9 @@ fn huge(folder: &Deployment, name: &str) {
     fs::write(&path, movie).expect("written");
 }
 
-/// A film whose samples are something else.
+/// A movie whose samples are something else.
 fn filled_with(deployment: &Deployment, name: &str, bytes: &[u8]) {
-    let mut movie = fs::read(deployment.folder.path("library").join(FILMS[0])).expect("a film");
+    let mut movie = fs::read(deployment.folder.path("library").join(FILMS[0])).expect("a movie");
     let media = box_patches::of_kind(&movie, b"mdat").remove(0).body();
     let end = media.end;
     for at in media.step_by(bytes.len()) {
@@ -132,7 +132,7 @@ fn filled_with(deployment: &Deployment, name: &str, bytes: &[u8]) {
 }
 
 #[test]
-fn a_hostile_film_is_a_failed_job_with_its_reason_and_nothing_is_fetched() {
+fn a_hostile_movie_is_a_failed_job_with_its_reason_and_nothing_is_fetched() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -147,7 +147,7 @@ fn a_hostile_film_is_a_failed_job_with_its_reason_and_nothing_is_fetched() {
     filled_with(&deployment, "names-network.mp4", playlist(&network).as_bytes());
     filled_with(&deployment, "names-file.mp4", playlist(secret.to_str().expect("text")).as_bytes());
     for target in [network.as_str(), secret.to_str().expect("text")] {
-        // No movie at all: nobody begins anything.
+        // No movie at all: no job starts.
         deployment.folder.put("library/playlist.mp4", playlist(target));
     }
     let program = deployment.serve(&[]);
@@ -160,32 +160,32 @@ fn a_hostile_film_is_a_failed_job_with_its_reason_and_nothing_is_fetched() {
         assert!(!why.contains(data.to_str().expect("text")), "{title}: {why}");
         is_failed_once(&deployment, title);
     }
-    assert!(listener.accept().is_err(), "nobody came");
+    assert!(listener.accept().is_err(), "no connection came");
     assert!(deployment.artifacts().is_empty());
     assert!(deployment.ffmpegs().is_empty());
     deployment.assert_in_order();
-    // And others are served as before.
-    until_slowly("a poster is made", || program.get("/v/two.mp4/poster.jpg", &[]).status == 200);
+    // Other titles are served as before.
+    until_slowly("a poster is ready", || program.get("/v/two.mp4/poster.jpg", &[]).status == 200);
 }
 
 #[test]
-fn what_is_lost_from_the_disk_is_made_again() {
+fn an_artifact_lost_from_the_disk_is_rendered_again() {
     if !ffmpeg::is_installed() {
         return;
     }
     let deployment = Deployment::new(None);
     let poster = |program: &Program| program.get("/v/one.mp4/poster.jpg", &[]).status == 200;
     let program = deployment.serve(&[]);
-    until_slowly("a poster is made", || poster(&program));
+    until_slowly("a poster is ready", || poster(&program));
     drop(program);
     fs::remove_dir_all(deployment.data().join("artifacts")).expect("a folder");
     let program = deployment.serve(&[]);
-    until_slowly("it is made again", || poster(&program));
+    until_slowly("the poster is ready again", || poster(&program));
     assert_eq!(deployment.jobs().len(), 2);
 }
 
 #[test]
-fn a_rendition_that_is_lost_from_the_disk_leaves_its_title_which_plays_on() {
+fn a_rendition_lost_from_the_disk_leaves_its_title_which_plays_on() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -208,14 +208,14 @@ fn a_rendition_that_is_lost_from_the_disk_leaves_its_title_which_plays_on() {
     fetch(&mut program.connect(), &lost[0]);
     let rows = deployment.artifacts();
     let [rendition] = &rows[..] else { panic!("{rows:?}") };
-    // Nobody forgets anything because of a URL that somebody has made up.
+    // A made-up URL makes the server forget nothing.
     let other = format!("-{}/", rendition.token + 1);
     let other = lost[0].replace(&format!("-{}/", rendition.token), &other);
     assert_eq!(program.get(&other, &[]).status, 404);
     let folder = deployment.data().join("artifacts/made").join(&rendition.key);
     fs::remove_dir_all(folder).expect("a folder");
-    // An open file is taken to be there still, for a while.
-    until_slowly("its segments are gone", || program.get(&lost[0], &[]).status == 404);
+    // An open file counts as present for a while.
+    until_slowly("its segments are 404", || program.get(&lost[0], &[]).status == 404);
     until_slowly("no manifest lists it", || playlists() == [own.clone()]);
     until_slowly("no row names it", || deployment.artifacts().is_empty());
     segments(own).iter().for_each(|url| drop(fetch(&mut program.connect(), url)));

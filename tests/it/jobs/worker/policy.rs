@@ -1,4 +1,4 @@
-//! Renditions that nobody has asked for: the key `renditions`.
+//! Automatic renditions: the key `renditions`.
 
 use std::{collections::BTreeSet, fs};
 
@@ -9,7 +9,7 @@ use crate::support::{
     ffmpeg, folder::Folder, json::json, manifests, program::Program, wait::until_slowly,
 };
 
-/// A film of four seconds in the library of a folder.
+/// A movie of four seconds in the library of a folder.
 fn film(folder: &Folder, name: &str, size: &str, coded: &str) {
     let path = folder.path(format!("library/{name}"));
     let picture = format!("testsrc2=size={size}:rate=25:duration=4");
@@ -22,10 +22,10 @@ fn film(folder: &Folder, name: &str, size: &str, coded: &str) {
         ]
         .concat(),
     );
-    made.expect("a film");
+    made.expect("a movie");
 }
 
-/// The sizes of pictures that a title's manifest offers, if it has any.
+/// The resolutions in the manifest of a title, if it has one.
 fn sizes(program: &Program, title: &str) -> BTreeSet<String> {
     let url = format!("/v/{title}/index.m3u8");
     let response = program.get(&url, &[]);
@@ -37,7 +37,7 @@ fn sizes(program: &Program, title: &str) -> BTreeSet<String> {
     variants.into_iter().filter_map(|(_, mut variant)| variant.remove("RESOLUTION")).collect()
 }
 
-/// What has been asked for: titles, and lines of their renditions.
+/// The requested jobs: titles, and heights of their renditions.
 fn asked(program: &Program) -> BTreeSet<(String, u64)> {
     let jobs = json(&program.get("/api/jobs", &[]), 200);
     let asked = |job: &Value| {
@@ -47,7 +47,7 @@ fn asked(program: &Program) -> BTreeSet<(String, u64)> {
     jobs["jobs"].as_array().expect("a list").iter().map(asked).collect()
 }
 
-/// Plays all its pictures to the end, without a single complaint, and promises so many seconds of them.
+/// Plays all its video to the end, without a single warning, and checks its duration in seconds.
 fn plays(program: &Program, title: &str, seconds: u32) {
     let manifest = program.get(&format!("/v/{title}/manifest.mpd"), &[]);
     let manifest = String::from_utf8(manifest.body).expect("text");
@@ -61,7 +61,7 @@ fn plays(program: &Program, title: &str, seconds: u32) {
 }
 
 #[test]
-fn the_policy_makes_what_browsers_cannot_play_or_the_ladder_of_every_title() {
+fn the_policy_transcodes_what_browsers_cannot_decode_or_the_ladder_of_every_title() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -89,14 +89,14 @@ fn the_policy_makes_what_browsers_cannot_play_or_the_ladder_of_every_title() {
         let found = sizes(&program, title);
         found.iter().map(String::as_str).eq(expected.iter().copied())
     };
-    assert!(has("old.mp4", &[]) && has("sound.mp4", &[]), "nobody sees them as they are");
+    assert!(has("old.mp4", &[]) && has("sound.mp4", &[]), "no browser decodes them");
     take_over("unplayable");
     for old in ["old.mp4", "sound.mp4"] {
-        until_slowly("its pictures can be played", || has(old, &["192x108"]));
+        until_slowly("its video plays", || has(old, &["192x108"]));
         plays(&program, old, 4);
     }
     let mut expected = BTreeSet::from(["old.mp4", "sound.mp4"].map(|old| (old.to_owned(), 108)));
-    assert_eq!(asked(&program), expected, "the other one plays as it is");
+    assert_eq!(asked(&program), expected, "the other one plays without transcoding");
     take_over("all");
     let ladder = ["384x240", "576x360", "640x400"];
     until_slowly("the other one has a ladder", || has("modern.mp4", &ladder));
