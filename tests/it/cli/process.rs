@@ -10,7 +10,7 @@ use std::{
 use rustix::process::Signal;
 
 use crate::support::{
-    client::{Broken, Client, head},
+    client::{Client, Incomplete, head},
     folder::{Folder, pattern},
     program::{Program, run},
     server::serve,
@@ -70,7 +70,7 @@ fn the_drain_deadline_ends_remaining_connections() {
     let mut client = downloading(&program);
     program.signal(Signal::TERM);
     assert_eq!(program.wait().code(), Some(0), "{}", program.logged());
-    assert!(matches!(client.read_exactly(LENGTH), Err(Broken::Body(_))));
+    assert!(matches!(client.read_exactly(LENGTH), Err(Incomplete::Body(_))));
 }
 
 #[test]

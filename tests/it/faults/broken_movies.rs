@@ -19,11 +19,11 @@ use proptest::{
 use crate::{
     faults::fuzz_corpus::invariants,
     support::{
-        broken_movies::{Broken, contradicting, lying, numbers},
+        broken_movies::{BrokenMovie, contradicting, corrupt, numbers},
         client::{Client, Response},
         costly_movies::{costly, endless_group, slow, stacked},
         folder::Folder,
-        movies::sound,
+        movies::valid_movies,
         program::Program,
         server::serve,
     },
@@ -36,7 +36,7 @@ const WHOLE_BYTES: u64 = 2 << 20;
 #[derive(Default)]
 struct Asked {
     /// The number of 200 responses.
-    answers: usize,
+    ok_responses: usize,
     /// The slowest request, and its duration.
     slowest: (Duration, String),
 }
@@ -52,14 +52,14 @@ fn ask(address: SocketAddr, name: &str) -> Asked {
     let mut asked = Asked::default();
     let mut get = |target: &str| {
         let begun = Instant::now();
-        let answer = fetch(address, target);
+        let response = fetch(address, target);
         let took = begun.elapsed();
         if took > asked.slowest.0 {
             asked.slowest =
                 (took, target.rsplit_once("mp4/").map_or(target, |(_, file)| file).to_owned());
         }
-        asked.answers += usize::from(answer.status == 200);
-        answer
+        asked.ok_responses += usize::from(response.status == 200);
+        response
     };
     get(&format!("{title}/play.mp4"));
     get(&format!("{title}/play.mp4?start=1&end=2"));
@@ -99,19 +99,19 @@ fn fetch(address: SocketAddr, target: &str) -> Response {
             return head;
         }
     }
-    let answer = ask("GET", &[]);
-    assert_eq!(answer.status, head.status, "{target}: {answer:?}");
-    match answer.status {
-        200 => assert_eq!(answer.body.len() as u64, length, "{target}"),
+    let response = ask("GET", &[]);
+    assert_eq!(response.status, head.status, "{target}: {response:?}");
+    match response.status {
+        200 => assert_eq!(response.body.len() as u64, length, "{target}"),
         404 | 409 => {}
         422 => {
-            let problem: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+            let problem: serde_json::Value = serde_json::from_slice(&response.body).expect("JSON");
             let detail = problem["detail"].as_str().expect("a detail");
             assert!(detail.len() > 10, "{target}: {detail:?} says nothing");
         }
-        status => panic!("{target}: {status}: {}", answer.body.escape_ascii()),
+        status => panic!("{target}: {status}: {}", response.body.escape_ascii()),
     }
-    answer
+    response
 }
 
 /// The URIs of a playlist, in order.
@@ -128,13 +128,13 @@ fn uris(playlist: &Response) -> Vec<String> {
 }
 
 /// A file name that describes how the file is broken.
-fn name_of(place: usize, broken: &Broken) -> String {
+fn name_of(place: usize, broken: &BrokenMovie) -> String {
     let how = broken.how.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-");
     format!("{place:04} {}.mp4", &how[..how.len().min(150)])
 }
 
 /// Puts all into a folder, serves it and requests everything.
-fn serve_all(all: &[Broken]) {
+fn serve_all(all: &[BrokenMovie]) {
     let folder = Folder::new();
     let names = all.iter().enumerate().map(|(place, broken)| {
         let name = name_of(place, broken);
@@ -152,7 +152,7 @@ fn serve_folder(folder: &Folder, names: &[String]) {
         let ask_some = move |names: &[String]| {
             let mut failed = Vec::new();
             let asked = names.iter().map(|name| {
-                let asked = std::panic::catch_unwind(|| ask(address, name).answers);
+                let asked = std::panic::catch_unwind(|| ask(address, name).ok_responses);
                 asked.unwrap_or_else(|_| {
                     failed.push(name.clone());
                     0
@@ -172,18 +172,18 @@ fn serve_folder(folder: &Folder, names: &[String]) {
 
 #[test]
 fn valid_movies_keep_the_invariants_for_broken_ones() {
-    for (_, file) in sound() {
+    for (_, file) in valid_movies() {
         invariants::movie(&file);
     }
-    let all: Vec<Broken> =
-        sound().into_iter().map(|(name, file)| Broken::new(name, file)).collect();
+    let all: Vec<BrokenMovie> =
+        valid_movies().into_iter().map(|(name, file)| BrokenMovie::new(name, file)).collect();
     serve_all(&all);
 }
 
 #[test]
 fn corrupt_files_get_responses_and_harm_no_other_request() {
     // Every seventh; the test below reads all of them, without a server.
-    let all: Vec<Broken> = lying().into_iter().step_by(7).collect();
+    let all: Vec<BrokenMovie> = corrupt().into_iter().step_by(7).collect();
     assert!(all.len() >= 500, "{}", all.len());
     serve_all(&all);
 }
@@ -214,22 +214,22 @@ fn costly_files_get_responses_and_harm_no_other_request() {
 fn figures_of_costly_files() {
     let (mut slowest, mut largest) = (Duration::ZERO, 0);
     let mut place = 0;
-    let mut measure = |broken: Broken| {
+    let mut measure = |broken: BrokenMovie| {
         let folder = Folder::new();
         let name = name_of(place, &broken);
         place += 1;
-        folder.put("a valid one.mp4", &sound()[0].1);
+        folder.put("a valid one.mp4", &valid_movies()[0].1);
         broken.write(&folder.path(&name));
         let program = Program::serve(&[folder.path("")], &SETTINGS);
         // The very first requests cost more, which is not due to this file.
         ask(program.address, "a valid one.mp4");
         let ((_, idle), before) = (program.memory_kib(), program.cpu_ticks());
-        let Asked { answers, slowest: (took, target) } = ask(program.address, &name);
+        let Asked { ok_responses, slowest: (took, target) } = ask(program.address, &name);
         let cpu_ms = (program.cpu_ticks() - before) * 10;
         let (peak, _) = program.memory_kib();
         let more_mib = peak.saturating_sub(idle) / 1024;
         println!(
-            "{took:>10.1?} {cpu_ms:>5} ms CPU {more_mib:>4} MiB {answers:>4} {name} ({target})"
+            "{took:>10.1?} {cpu_ms:>5} ms CPU {more_mib:>4} MiB {ok_responses:>4} {name} ({target})"
         );
         (slowest, largest) = (slowest.max(took), largest.max(more_mib));
     };
@@ -282,24 +282,24 @@ fn an_endless_group_of_pictures_is_cut_at_the_segment_limit() {
 #[test]
 fn a_clip_that_begins_past_the_largest_number_is_refused_and_the_message_names_the_end() {
     let folder = Folder::new();
-    folder.put("a.mp4", &sound()[0].1);
+    folder.put("a.mp4", &valid_movies()[0].1);
     let serving = serve(&folder);
     for start in ["3", "100", "9223372036854775", "18446744073709550"] {
-        let answer = serving.get(&format!("/v/a.mp4/play.mp4?start={start}"), &[]);
-        let text = String::from_utf8(answer.body).expect("text");
-        assert_eq!(answer.status, 422, "{start}: {text}");
+        let response = serving.get(&format!("/v/a.mp4/play.mp4?start={start}"), &[]);
+        let text = String::from_utf8(response.body).expect("text");
+        assert_eq!(response.status, 422, "{start}: {text}");
         assert!(text.contains(" ms on: the title ends at 1898 ms"), "{start}: {text}");
     }
 }
 
 #[test]
 fn a_broken_movie_that_can_be_read_can_be_sent() {
-    let all: Vec<Broken> = lying()
+    let all: Vec<BrokenMovie> = corrupt()
         .into_iter()
         .chain(contradicting())
         .chain(numbers().into_iter().step_by(3))
         .collect();
-    let fails = |broken: &&Broken| {
+    let fails = |broken: &&BrokenMovie| {
         let bytes = broken.bytes().expect("only costly movies are sparse");
         std::panic::catch_unwind(|| invariants::movie(bytes)).is_err()
     };
@@ -371,9 +371,9 @@ fn change(file: &mut Vec<u8>, change: &Change) {
 
 #[test]
 fn a_randomly_changed_movie_that_can_be_read_can_be_sent() {
-    let sound = sound().map(|(_, file)| file).to_vec();
+    let valid_movies = valid_movies().map(|(_, file)| file).to_vec();
     let config = Config { cases: 3000, failure_persistence: None, ..Config::default() };
-    let inputs = (select(sound), vec(changes(), 1..6));
+    let inputs = (select(valid_movies), vec(changes(), 1..6));
     let result = TestRunner::new(config).run(&inputs, |(mut file, changes)| {
         changes.iter().for_each(|each| change(&mut file, each));
         invariants::movie(&file);

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::support::{
-    client::{Broken, Client, Response, head},
+    client::{Client, Incomplete, Response, head},
     folder::{Folder, pattern},
     server::{Serving, serve},
     wait::until,
@@ -40,10 +40,10 @@ enum Pace {
 const PACES: [Pace; 3] = [Pace::AtOnce, Pace::InBites, Pace::StoppingInTheMiddle];
 
 /// The response of a viewer: the head, and the whole body unless it was cut.
-struct Answer {
+struct Viewed {
     pace: Pace,
     head: Response,
-    body: Result<Vec<u8>, Broken>,
+    body: Result<Vec<u8>, Incomplete>,
 }
 
 /// The content of a version of the file: every 8 bytes hold the version and their own offset.
@@ -70,7 +70,7 @@ fn view(
     pace: Pace,
     begun: &mpsc::Sender<()>,
     go_on: &mpsc::Receiver<()>,
-) -> Answer {
+) -> Viewed {
     let mut client = match pace {
         Pace::AtOnce => serving.connect(),
         Pace::InBites | Pace::StoppingInTheMiddle => Client::narrow(serving.address, NARROW),
@@ -95,11 +95,11 @@ fn view(
             Err(broken) => body = Err(broken),
         }
     }
-    Answer { pace, head, body }
+    Viewed { pace, head, body }
 }
 
 /// Changes the file while the server sends it to one viewer of each pace.
-fn change_while_viewed(serving: &Serving, change: impl FnOnce()) -> Vec<Answer> {
+fn change_while_viewed(serving: &Serving, change: impl FnOnce()) -> Vec<Viewed> {
     thread::scope(|scope| {
         let (begin, begun) = mpsc::channel();
         let viewers = PACES.map(|pace| {
@@ -111,12 +111,12 @@ fn change_while_viewed(serving: &Serving, change: impl FnOnce()) -> Vec<Answer> 
             begun.recv().expect("a viewer has begun");
         }
         change();
-        let answers = viewers.map(|(viewer, changed)| {
+        let views = viewers.map(|(viewer, changed)| {
             // Viewers that do not pause never receive this.
             let _ = changed.send(());
             viewer.join().expect("a viewer does not panic")
         });
-        answers.into()
+        views.into()
     })
 }
 
@@ -160,10 +160,10 @@ fn after_a_rename_every_response_is_one_version_and_its_tag_names_it() {
     let mut tags: HashMap<String, u64> = HashMap::new();
     for version in 1..=ROUNDS {
         known.push((version, content(version)));
-        let answers = change_while_viewed(&serving, || {
+        let views = change_while_viewed(&serving, || {
             replace_by_rename(&path, &known.last().expect("just put there").1);
         });
-        for Answer { pace, head, body } in answers {
+        for Viewed { pace, head, body } in views {
             assert_eq!(head.status, 200);
             let body = body.unwrap_or_else(|broken| panic!("{pace:?}: cut at {broken:?}"));
             let seen = version_of(&body, &known, pace);
@@ -193,13 +193,13 @@ fn a_file_overwritten_in_place_never_yields_mixed_versions_and_the_cut_is_counte
     let mut cut = 0;
     for version in 1..=ROUNDS {
         let new = (version, content(version));
-        let answers = change_while_viewed(&serving, || overwrite(&path, &new.1));
+        let views = change_while_viewed(&serving, || overwrite(&path, &new.1));
         let versions = [old, new];
-        for answer in answers {
-            match answer.body {
+        for viewed in views {
+            match viewed.body {
                 Ok(body) => {
-                    assert_ne!(answer.pace, Pace::StoppingInTheMiddle, "cannot have got all of it");
-                    version_of(&body, &versions, answer.pace);
+                    assert_ne!(viewed.pace, Pace::StoppingInTheMiddle, "cannot have got all of it");
+                    version_of(&body, &versions, viewed.pace);
                 }
                 Err(_) => cut += 1,
             }
@@ -226,15 +226,15 @@ fn a_truncated_file_ends_the_connection_short_and_the_cut_is_counted() {
             serving.request("HEAD", "/media/a.mp4", &[]).field("content-length") == Some(&length)
         });
         let shorter = if version % 2 == 0 { 0 } else { LENGTH as u64 / 2 };
-        let answers = change_while_viewed(&serving, || {
+        let views = change_while_viewed(&serving, || {
             let file = File::options().write(true).open(&path).expect("the file");
             file.set_len(shorter).expect("truncated");
         });
-        for answer in answers {
-            match answer.body {
+        for viewed in views {
+            match viewed.body {
                 Ok(body) => {
-                    assert_ne!(answer.pace, Pace::StoppingInTheMiddle, "cannot have got all of it");
-                    version_of(&body, &old, answer.pace);
+                    assert_ne!(viewed.pace, Pace::StoppingInTheMiddle, "cannot have got all of it");
+                    version_of(&body, &old, viewed.pace);
                 }
                 Err(_) => cut += 1,
             }
@@ -297,9 +297,9 @@ fn a_deleted_file_is_sent_to_its_end_and_is_404_until_replaced() {
     let serving = serve(&folder);
     for version in 1..10 {
         let old = [(version - 1, content(version - 1))];
-        for answer in change_while_viewed(&serving, || fs::remove_file(&path).expect("deleted")) {
-            let body = answer.body.expect("an open file stays whole");
-            version_of(&body, &old, answer.pace);
+        for viewed in change_while_viewed(&serving, || fs::remove_file(&path).expect("deleted")) {
+            let body = viewed.body.expect("an open file stays whole");
+            version_of(&body, &old, viewed.pace);
         }
         until("the file is 404", || serving.get("/media/a.mp4", &[]).status == 404);
         folder.put("a.mp4", content(version));

@@ -10,7 +10,7 @@ use std::{
 use socket2::SockRef;
 
 use crate::support::{
-    client::{Broken, Client, Response, head},
+    client::{Client, Incomplete, Response, head},
     folder::{Folder, pattern},
     hanging_disk::{CONTENT, HELD_FROM, HangingDisk},
     server::{Serving, serve_with, start},
@@ -165,7 +165,7 @@ fn a_hanging_read_cuts_the_response_and_the_cut_is_counted() {
     let mut client = serving.connect();
     client.send(head("GET", target, &[]));
     match client.read("GET") {
-        Err(Broken::Body(read)) => assert!(read as u64 <= HELD_FROM, "{read} bytes"),
+        Err(Incomplete::Body(read)) => assert!(read as u64 <= HELD_FROM, "{read} bytes"),
         other => panic!("not cut in the body: {other:?}"),
     }
     let cuts = || serving.metric("headwater_body_cuts_total{reason=\"unavailable\"}");

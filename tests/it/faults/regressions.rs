@@ -13,7 +13,7 @@ use headwater::library::MediaPath;
 use serde_json::Value;
 
 use crate::support::{
-    client::{Broken, Client, Response, head},
+    client::{Client, Incomplete, Response, head},
     folder::{Folder, pattern},
     program::{Program, command},
     server::{Serving, serve, serve_with},
@@ -34,7 +34,7 @@ fn one_file(length: usize, configuration: &str) -> (Folder, Serving) {
 }
 
 /// Begins to view `/media/a.mp4` and pauses; then makes a change, and views the rest.
-fn change_while_viewed(serving: &Serving, change: impl FnOnce()) -> Result<Vec<u8>, Broken> {
+fn change_while_viewed(serving: &Serving, change: impl FnOnce()) -> Result<Vec<u8>, Incomplete> {
     let mut client = Client::narrow(serving.address, NARROW);
     client.send(head("GET", "/media/a.mp4", &[]));
     assert_eq!(client.read_head().expect("a head").status, 200);
@@ -170,7 +170,7 @@ fn no_request_behind_a_chunked_one_gets_a_response() {
         let response = client.read("POST").expect("a response");
         assert_eq!(response.status, 411, "{chunks:?}");
         assert_eq!(response.field("connection"), Some("close"));
-        assert_eq!(client.read("GET").expect_err("nothing more"), Broken::Head);
+        assert_eq!(client.read("GET").expect_err("nothing more"), Incomplete::Head);
     }
 }
 

@@ -7,7 +7,7 @@ use Expected::{Failed, NotModified, Part, Parts, Unsatisfiable, Whole};
 
 /// A file of the table.
 #[derive(Debug)]
-pub struct Thing {
+pub struct TestFile {
     pub name: &'static str,
     pub length: u64,
     /// The validator of this length and [`MODIFIED_S`]. Published once, so it never changes.
@@ -18,15 +18,15 @@ pub struct Thing {
 pub const MODIFIED_S: u64 = 1_000_000_000;
 pub const MODIFIED: &str = "Sun, 09 Sep 2001 01:46:40 GMT";
 
-pub const MOVIE: Thing = Thing { name: "movie.mp4", length: 1000, tag: "a90cb6eedeb86e85" };
-pub const ONE: Thing = Thing { name: "one.mp4", length: 1, tag: "b4069c977b2293b8" };
-pub const EMPTY: Thing = Thing { name: "empty.mp4", length: 0, tag: "dbf8aaea4bbd2080" };
+pub const MOVIE: TestFile = TestFile { name: "movie.mp4", length: 1000, tag: "a90cb6eedeb86e85" };
+pub const ONE: TestFile = TestFile { name: "one.mp4", length: 1, tag: "b4069c977b2293b8" };
+pub const EMPTY: TestFile = TestFile { name: "empty.mp4", length: 0, tag: "dbf8aaea4bbd2080" };
 /// 8 GiB and 1000 bytes: more than 32 bits hold. A sparse file.
-pub const LARGE: Thing =
-    Thing { name: "large.mp4", length: (8 << 30) + 1000, tag: "63722b08c679f23d" };
+pub const LARGE: TestFile =
+    TestFile { name: "large.mp4", length: (8 << 30) + 1000, tag: "63722b08c679f23d" };
 /// The largest possible content. Few file systems hold such a file, so it exists in memory only.
-pub const HUGE: Thing =
-    Thing { name: "huge.mp4", length: i64::MAX as u64, tag: "ffffffffffffffff" };
+pub const HUGE: TestFile =
+    TestFile { name: "huge.mp4", length: i64::MAX as u64, tag: "ffffffffffffffff" };
 
 /// The expected response.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +49,7 @@ pub enum Expected {
 #[derive(Debug)]
 pub struct Case {
     pub name: String,
-    pub thing: &'static Thing,
+    pub test_file: &'static TestFile,
     pub method: &'static str,
     pub fields: Vec<String>,
     pub expected: Expected,
@@ -57,7 +57,7 @@ pub struct Case {
 
 /// GET with a Range field: its value, the file, the response.
 #[rustfmt::skip] // one row per line
-const RANGES: &[(&str, &Thing, &str, Expected)] = &[
+const RANGES: &[(&str, &TestFile, &str, Expected)] = &[
     ("Safari's first request", &MOVIE, "bytes=0-1", Part(0, 1)),
     ("Chrome's first request is never 200", &MOVIE, "bytes=0-", Part(0, 999)),
     ("the first byte", &MOVIE, "bytes=0-0", Part(0, 0)),
@@ -206,25 +206,25 @@ const CONDITIONS: &[(&str, &[&str], Expected)] = &[
 /// (RFC 9110 section 14.2).
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    let mut add = |name: &str, thing, method, fields: &[&str], expected| {
+    let mut add = |name: &str, test_file, method, fields: &[&str], expected| {
         cases.push(Case {
             name: format!("{method} of {name}"),
-            thing,
+            test_file,
             method,
             fields: fields.iter().map(|&field| field.into()).collect(),
             expected,
         });
     };
-    for thing in [&MOVIE, &ONE, &EMPTY] {
-        add(thing.name, thing, "GET", &[], Whole);
+    for test_file in [&MOVIE, &ONE, &EMPTY] {
+        add(test_file.name, test_file, "GET", &[], Whole);
     }
-    for thing in [&MOVIE, &ONE, &EMPTY, &LARGE, &HUGE] {
-        add(thing.name, thing, "HEAD", &[], Whole);
+    for test_file in [&MOVIE, &ONE, &EMPTY, &LARGE, &HUGE] {
+        add(test_file.name, test_file, "HEAD", &[], Whole);
     }
-    for (name, thing, range, expected) in RANGES {
+    for (name, test_file, range, expected) in RANGES {
         let range = format!("Range: {range}");
-        add(name, thing, "GET", &[&range], *expected);
-        add(name, thing, "HEAD", &[&range], Whole);
+        add(name, test_file, "GET", &[&range], *expected);
+        add(name, test_file, "HEAD", &[&range], Whole);
     }
     for (name, fields, expected) in CONDITIONS {
         add(name, &MOVIE, "GET", fields, *expected);

@@ -6,7 +6,7 @@ use headwater::{http::events::LISTENERS_MAX, jobs::queue::Progress};
 use serde_json::Value;
 
 use crate::{
-    jobs::api::{claim, one_film, queue, wish},
+    jobs::api::{claim, one_title, post_job, queue},
     support::{
         client::{Client, head},
         http2,
@@ -16,13 +16,14 @@ use crate::{
     },
 };
 
-const WISH: &str = r#"{"kind":"rendition","title":"films/a.mp4","height":240,"codec":"h264"}"#;
+const JOB_REQUEST: &str =
+    r#"{"kind":"rendition","title":"films/a.mp4","height":240,"codec":"h264"}"#;
 
 /// More changes than the server keeps for a slow subscriber.
-const LIVE_AND_MORE: u16 = 400;
+const CHANGES: u16 = 400;
 
 /// A subscriber of the event stream.
-pub struct Listener {
+pub struct Subscriber {
     client: Client,
     unread: String,
 }
@@ -37,19 +38,19 @@ pub struct Event {
     pub data: Value,
 }
 
-impl Listener {
+impl Subscriber {
     /// Subscribes.
     pub fn begin(serving: &Serving, target: &str, fields: &[&str]) -> Self {
         let mut client = serving.connect();
         client.send(head("GET", target, fields));
-        let answer = client.read_head().expect("a head");
-        assert_eq!(answer.status, 200);
-        assert_eq!(answer.field("content-type"), Some("text/event-stream"));
-        assert_eq!(answer.field("cache-control"), Some("no-store"));
-        assert_eq!(answer.field("content-encoding"), None);
-        let mut listener = Self { client, unread: String::new() };
-        assert_eq!(listener.block(), "retry: 2000");
-        listener
+        let response = client.read_head().expect("a head");
+        assert_eq!(response.status, 200);
+        assert_eq!(response.field("content-type"), Some("text/event-stream"));
+        assert_eq!(response.field("cache-control"), Some("no-store"));
+        assert_eq!(response.field("content-encoding"), None);
+        let mut subscriber = Self { client, unread: String::new() };
+        assert_eq!(subscriber.block(), "retry: 2000");
+        subscriber
     }
 
     /// Reads the lines up to the next empty one.
@@ -97,48 +98,48 @@ impl Listener {
 
 #[test]
 fn a_subscriber_receives_each_change_after_the_state_of_the_list() {
-    let (_folder, serving) = one_film();
-    let before = wish(&serving, r#"{"kind":"storyboard","title":"films/a.mp4"}"#);
+    let (_folder, serving) = one_title();
+    let before = post_job(&serving, r#"{"kind":"storyboard","title":"films/a.mp4"}"#);
     let list = json(&serving.get("/api/jobs", &[]), 200);
     assert_eq!(list["changed"], before["changed"]);
-    let mut listener =
-        Listener::begin(&serving, &format!("/api/events?since={}", list["changed"]), &[]);
-    let job = wish(&serving, WISH);
-    let told = listener.next_job();
-    assert_eq!(told.data, job);
-    let (queue, mut last) = (queue(&serving), told.id);
+    let mut subscriber =
+        Subscriber::begin(&serving, &format!("/api/events?since={}", list["changed"]), &[]);
+    let job = post_job(&serving, JOB_REQUEST);
+    let event = subscriber.next_job();
+    assert_eq!(event.data, job);
+    let (queue, mut last) = (queue(&serving), event.id);
     let first = claim(&queue);
-    let told = listener.next_job();
-    assert_eq!((&told.data["id"], &told.data["state"]), (&before["id"], &"running".into()));
+    let event = subscriber.next_job();
+    assert_eq!((&event.data["id"], &event.data["state"]), (&before["id"], &"running".into()));
     let progress = Progress { permille: 500, stage: "reading".into(), note: "line\nline".into() };
     block_on(queue.beat(&first, &progress, Duration::from_secs(600))).expect("a beat");
-    let told = listener.next_job();
-    assert_eq!(told.data["progress"]["note"], "line\nline");
-    assert!(std::mem::replace(&mut last, told.id) < told.id);
+    let event = subscriber.next_job();
+    assert_eq!(event.data["progress"]["note"], "line\nline");
+    assert!(std::mem::replace(&mut last, event.id) < event.id);
     block_on(queue.finish(&first, &[])).expect("a database");
-    let told = listener.next_job();
-    assert_eq!((told.id > last, &told.data["state"]), (true, &"done".into()));
+    let event = subscriber.next_job();
+    assert_eq!((event.id > last, &event.data["state"]), (true, &"done".into()));
 }
 
 #[test]
 fn a_subscriber_that_reconnects_receives_missed_changes_once() {
-    let (_folder, serving) = one_film();
-    let mut listener = Listener::begin(&serving, "/api/events?since=0", &[]);
-    let job = wish(&serving, WISH);
-    let id = listener.next_job().id.expect("an id");
-    drop(listener);
+    let (_folder, serving) = one_title();
+    let mut subscriber = Subscriber::begin(&serving, "/api/events?since=0", &[]);
+    let job = post_job(&serving, JOB_REQUEST);
+    let id = subscriber.next_job().id.expect("an id");
+    drop(subscriber);
     let lease = claim(&queue(&serving));
     block_on(queue(&serving).finish(&lease, &[])).expect("a database");
     // Its last event is newer than its starting point.
     let came = format!("Last-Event-ID: {id}");
-    let mut listener = Listener::begin(&serving, "/api/events?since=0", &[&came]);
-    let told = listener.next_job();
-    assert_eq!((&told.data["id"], &told.data["state"]), (&job["id"], &"done".into()));
-    let next = wish(&serving, WISH);
-    assert_eq!(listener.next_job().data, next);
+    let mut subscriber = Subscriber::begin(&serving, "/api/events?since=0", &[&came]);
+    let event = subscriber.next_job();
+    assert_eq!((&event.data["id"], &event.data["state"]), (&job["id"], &"done".into()));
+    let next = post_job(&serving, JOB_REQUEST);
+    assert_eq!(subscriber.next_job().data, next);
     // An id from another database.
-    let mut listener = Listener::begin(&serving, "/api/events", &["Last-Event-ID: 999999"]);
-    assert_eq!(listener.next_job().data["state"], "done");
+    let mut subscriber = Subscriber::begin(&serving, "/api/events", &["Last-Event-ID: 999999"]);
+    assert_eq!(subscriber.next_job().data["state"], "done");
     for query in ["since=x", "since=-1", "since=", "colour=1", "since=0&colour=1"] {
         assert_eq!(serving.get(&format!("/api/events?{query}"), &[]).status, 400, "{query}");
     }
@@ -146,30 +147,30 @@ fn a_subscriber_that_reconnects_receives_missed_changes_once() {
 
 #[test]
 fn changes_of_the_library_are_events() {
-    let (folder, serving) = one_film();
+    let (folder, serving) = one_title();
     serving.until_watching(&folder);
-    let mut listener = Listener::begin(&serving, "/api/events?since=0", &[]);
+    let mut subscriber = Subscriber::begin(&serving, "/api/events?since=0", &[]);
     // After its first line a subscriber receives every change.
-    wish(&serving, WISH);
-    listener.next_job();
+    post_job(&serving, JOB_REQUEST);
+    subscriber.next_job();
     folder.put("films/b.mp4", [0; 10]);
-    let mut told = listener.next();
-    while told.data["titles"] != 2 {
-        told = listener.next();
+    let mut event = subscriber.next();
+    while event.data["titles"] != 2 {
+        event = subscriber.next();
     }
-    assert_eq!((&*told.name, told.id), ("titles", None));
+    assert_eq!((&*event.name, event.id), ("titles", None));
 }
 
 #[test]
 fn a_slow_subscriber_costs_no_memory_and_receives_the_last_state_of_each_job() {
-    let (folder, _) = one_film();
+    let (folder, _) = one_title();
     let serving = serve_with(&[folder.path("")], "send_buffer_kib = 4\nunsent_kib = 16");
-    let job = wish(&serving, WISH);
+    let job = post_job(&serving, JOB_REQUEST);
     let (queue, lease) = (queue(&serving), claim(&queue(&serving)));
     let mut slow = Client::narrow(serving.address, 4096);
     slow.send(head("GET", "/api/events?since=0", &[]));
     assert_eq!(slow.read_head().expect("a head").status, 200);
-    let mut quick = Listener::begin(&serving, "/api/events?since=0", &[]);
+    let mut quick = Subscriber::begin(&serving, "/api/events?since=0", &[]);
     assert_eq!(quick.next_job().data["id"], job["id"]);
     let mut beat = |permille: u16| {
         let note = "x".repeat(2000);
@@ -177,62 +178,62 @@ fn a_slow_subscriber_costs_no_memory_and_receives_the_last_state_of_each_job() {
         block_on(queue.beat(&lease, &progress, Duration::from_secs(600))).expect("a beat");
         while quick.next_job().data["progress"]["percent"] != f64::from(permille) / 10.0 {}
     };
-    (1..=LIVE_AND_MORE).for_each(&mut beat);
-    let mut slow = Listener { client: slow, unread: String::new() };
+    (1..=CHANGES).for_each(&mut beat);
+    let mut slow = Subscriber { client: slow, unread: String::new() };
     let (mut last, mut count) = (0, 0);
     loop {
-        let told = slow.next_job();
-        let id = told.id.expect("an id");
+        let event = slow.next_job();
+        let id = event.id.expect("an id");
         assert!(id > last, "in order, and each once");
         (last, count) = (id, count + 1);
-        if told.data["progress"]["percent"] == f64::from(LIVE_AND_MORE) / 10.0 {
+        if event.data["progress"]["percent"] == f64::from(CHANGES) / 10.0 {
             break;
         }
     }
-    assert!(count < LIVE_AND_MORE, "it received every change");
+    assert!(count < CHANGES, "it received every change");
 }
 
 #[test]
 fn the_number_of_subscribers_is_limited_and_a_closed_one_frees_its_place() {
-    let (_folder, serving) = one_film();
+    let (_folder, serving) = one_title();
     let client = http2::Client::connect(serving.address);
     let other = http2::Client::connect(serving.address);
     let third = http2::Client::connect(serving.address);
     let begin = |client: &http2::Client| {
         client.begin("GET", "http://localhost/api/events", &[]).expect("a response")
     };
-    let mut listeners: Vec<_> = (0..LISTENERS_MAX)
+    let mut subscribers: Vec<_> = (0..LISTENERS_MAX)
         .map(|place| match place % 2 {
             0 => begin(&client),
             _ => begin(&other),
         })
         .collect();
-    assert!(listeners.iter().all(|listener| listener.head.status == 200));
+    assert!(subscribers.iter().all(|subscriber| subscriber.head.status == 200));
     assert_eq!(begin(&third).head.status, 503);
-    listeners.pop();
+    subscribers.pop();
     until("there is room again", || begin(&third).head.status == 200);
 }
 
 #[test]
 fn subscribers_do_not_delay_a_shutdown() {
-    let (_folder, mut serving) = one_film();
-    let mut listeners = [
-        Listener::begin(&serving, "/api/events", &[]),
-        Listener::begin(&serving, "/api/events", &[]),
+    let (_folder, mut serving) = one_title();
+    let mut subscribers = [
+        Subscriber::begin(&serving, "/api/events", &[]),
+        Subscriber::begin(&serving, "/api/events", &[]),
     ];
     let has_ended = serving.drain();
-    for listener in &mut listeners {
-        assert!(listener.client.read_chunk().expect("the end").is_empty());
-        assert!(listener.client.is_closed());
+    for subscriber in &mut subscribers {
+        assert!(subscriber.client.read_chunk().expect("the end").is_empty());
+        assert!(subscriber.client.is_closed());
     }
     until("the server has ended", has_ended);
 }
 
 #[test]
 fn a_subscriber_that_closes_its_side_is_disconnected() {
-    let (_folder, serving) = one_film();
-    let mut listener = Listener::begin(&serving, "/api/events", &[]);
-    listener.client.socket().shutdown(Shutdown::Write).expect("half closed");
-    assert!(listener.client.read_chunk().expect("the end").is_empty());
+    let (_folder, serving) = one_title();
+    let mut subscriber = Subscriber::begin(&serving, "/api/events", &[]);
+    subscriber.client.socket().shutdown(Shutdown::Write).expect("half closed");
+    assert!(subscriber.client.read_chunk().expect("the end").is_empty());
     until("the connection is closed", || serving.site().metrics.open_connections() == 0);
 }

@@ -13,12 +13,12 @@ use proptest::{
 
 use crate::support::{
     client::{Client, head},
-    conformance::{is_legal, requests, values},
+    conformance::{assert_conforms, requests, values},
     folder::{Folder, pattern},
     http2,
-    memory::{answer, content_of},
+    memory::{content_of, response_to},
     server::{serve, serve_with},
-    sources::{Double, Manner},
+    sources::{ReadMode, TestSource},
 };
 
 const LENGTH: usize = 100_000;
@@ -71,19 +71,19 @@ fn any_partition_makes_up_the_file() {
 #[test]
 fn any_partition_makes_up_any_content() {
     let lengths_and_parts = (1_usize..3000).prop_flat_map(|length| {
-        let manner = prop_oneof![
-            Just(Manner::AtOnce),
-            Just(Manner::Waiting),
-            (1_u64..100).prop_map(Manner::Pieces)
+        let mode = prop_oneof![
+            Just(ReadMode::AtOnce),
+            Just(ReadMode::Waiting),
+            (1_u64..100).prop_map(ReadMode::Pieces)
         ];
-        (Just(length), manner, partitions(length.max(2)))
+        (Just(length), mode, partitions(length.max(2)))
     });
-    hold(300, lengths_and_parts, |(length, manner, parts)| {
-        let source = Double::new(length as u64, manner);
+    hold(300, lengths_and_parts, |(length, mode, parts)| {
+        let source = TestSource::new(length as u64, mode);
         let mut together = Vec::new();
         for part in &parts {
             let field = field_of(part);
-            let response = answer("GET", &[field.as_bytes()], content_of(source.clone()));
+            let response = response_to("GET", &[field.as_bytes()], content_of(source.clone()));
             if part.start < length {
                 assert_eq!(response.status, 206);
                 together.extend(response.body);
@@ -98,10 +98,10 @@ fn any_header_fields_get_a_conforming_response_in_memory() {
     hold(5000, (requests(), 0_u64..1500), |(lines, length)| {
         let fields: Vec<_> = lines.iter().map(Vec::as_slice).collect();
         for method in ["GET", "HEAD"] {
-            let source = Double::new(length, Manner::AtOnce);
-            let response = answer(method, &fields, content_of(source));
+            let source = TestSource::new(length, ReadMode::AtOnce);
+            let response = response_to(method, &fields, content_of(source));
             if method == "GET" {
-                is_legal(&response, length);
+                assert_conforms(&response, length);
             } else {
                 assert!(matches!(response.status, 200 | 304 | 412), "{response:?}");
                 assert!(response.body.is_empty());
@@ -124,7 +124,7 @@ fn any_header_fields_get_a_conforming_response_from_a_server() {
             bytes.extend([b"\r\n", line.as_slice()].concat());
         }
         client.send([&bytes[..], b"\r\n\r\n", next.as_bytes()].concat());
-        is_legal(&client.read("GET").expect("a response"), 1000);
+        assert_conforms(&client.read("GET").expect("a response"), 1000);
         assert_eq!(client.read("GET").expect("a response").body, b"alive\n");
     });
 }

@@ -4,7 +4,7 @@
 use std::{fs, net::Shutdown, thread};
 
 use crate::support::{
-    client::{Broken, head},
+    client::{Incomplete, head},
     folder::Folder,
     http2,
     json::{ask, json, post, read, request},
@@ -16,7 +16,7 @@ use crate::support::{
 /// The largest body that the server reads, in bytes.
 const MOST: usize = 64 * 1024;
 
-const WISH: &str = r#"{"kind":"storyboard","title":"a.mp4"}"#;
+const JOB_REQUEST: &str = r#"{"kind":"storyboard","title":"a.mp4"}"#;
 
 fn one_file() -> (Folder, Serving) {
     let folder = Folder::new();
@@ -26,8 +26,8 @@ fn one_file() -> (Folder, Serving) {
 }
 
 /// A job request of exactly this length: white space means nothing in JSON.
-fn wish_of(length: usize) -> String {
-    format!("{WISH}{}", " ".repeat(length - WISH.len()))
+fn job_request_of(length: usize) -> String {
+    format!("{JOB_REQUEST}{}", " ".repeat(length - JOB_REQUEST.len()))
 }
 
 /// The number of jobs.
@@ -39,8 +39,8 @@ fn jobs(serving: &Serving) -> usize {
 #[test]
 fn a_body_is_read_whole_however_it_is_split() {
     let (_folder, serving) = one_file();
-    let asked = post("/api/jobs", WISH);
-    let head_length = asked.len() - WISH.len();
+    let asked = post("/api/jobs", JOB_REQUEST);
+    let head_length = asked.len() - JOB_REQUEST.len();
     for cut in [1, head_length - 1, head_length, head_length + 1, asked.len() - 1] {
         let mut client = serving.connect();
         client.send(&asked[..cut]);
@@ -62,8 +62,8 @@ fn pipelined_requests_with_and_without_bodies_get_responses_in_order() {
     let (_folder, serving) = one_file();
     let mut client = serving.connect();
     let mut all = String::new();
-    for length in [WISH.len(), WISH.len() + 1, 16_384, 40_000, MOST] {
-        all += &post("/api/jobs", &wish_of(length));
+    for length in [JOB_REQUEST.len(), JOB_REQUEST.len() + 1, 16_384, 40_000, MOST] {
+        all += &post("/api/jobs", &job_request_of(length));
         all += &head("GET", "/media/a.mp4", &["Range: bytes=0-9"]);
         all += &post("/api/jobs", "{}");
         all += &request("POST", "/media/a.mp4", &[], "GET /healthz HTTP/1.1\r\n\r\n");
@@ -85,18 +85,18 @@ fn pipelined_requests_with_and_without_bodies_get_responses_in_order() {
 fn a_body_that_looks_like_a_request_is_a_body() {
     let (folder, serving) = one_file();
     let mut client = serving.connect();
-    let inner = post("/api/jobs", WISH);
+    let inner = post("/api/jobs", JOB_REQUEST);
     client.send(post("/api/jobs", &inner) + &head("GET", "/media/a.mp4", &[]));
     assert_eq!(read(&mut client).status, 400);
-    let film = fs::read(folder.path("a.mp4")).expect("a file");
-    assert!(client.read("GET").expect("a response").body == film, "another file");
+    let movie_file = fs::read(folder.path("a.mp4")).expect("a file");
+    assert!(client.read("GET").expect("a response").body == movie_file, "another file");
     assert_eq!(jobs(&serving), 0);
 }
 
 #[test]
 fn too_large_a_body_is_413_before_it_is_sent_and_a_chunked_one_is_411() {
     let (_folder, serving) = one_file();
-    assert_eq!(ask(&serving, "POST", "/api/jobs", &wish_of(MOST)).status, 202);
+    assert_eq!(ask(&serving, "POST", "/api/jobs", &job_request_of(MOST)).status, 202);
     for length in ["65537", "18446744073709551615"] {
         let mut client = serving.connect();
         let length = format!("Content-Length: {length}");
@@ -118,8 +118,8 @@ fn too_large_a_body_is_413_before_it_is_sent_and_a_chunked_one_is_411() {
 #[test]
 fn a_client_gets_100_continue_only_if_its_body_is_wanted() {
     let (_folder, serving) = one_file();
-    let asked = request("POST", "/api/jobs", &["Expect: 100-continue"], WISH);
-    let (first, rest) = asked.split_at(asked.len() - WISH.len());
+    let asked = request("POST", "/api/jobs", &["Expect: 100-continue"], JOB_REQUEST);
+    let (first, rest) = asked.split_at(asked.len() - JOB_REQUEST.len());
     let mut client = serving.connect();
     for status in [202, 200] {
         client.send(first);
@@ -145,17 +145,17 @@ fn a_body_that_trickles_in_is_408() {
     let folder = Folder::new();
     let serving = serve_with(&[folder.path("")], "head_timeout_s = 1");
     let mut client = serving.connect();
-    let asked = post("/api/jobs", &wish_of(30_000));
+    let asked = post("/api/jobs", &job_request_of(30_000));
     client.send(&asked[..asked.len() - 29_000]);
     client.socket().set_nonblocking(true).expect("a mode");
-    let mut is_answered = false;
+    let mut read_and_assert_part = false;
     until("the response arrives", || {
         serving.get("/healthz", &[]);
-        is_answered = client.socket().peek(&mut [0]).is_ok();
-        if !is_answered {
+        read_and_assert_part = client.socket().peek(&mut [0]).is_ok();
+        if !read_and_assert_part {
             client.send(" ");
         }
-        is_answered
+        read_and_assert_part
     });
     client.socket().set_nonblocking(false).expect("a mode");
     let response = read(&mut client);
@@ -166,12 +166,12 @@ fn a_body_that_trickles_in_is_408() {
 #[test]
 fn a_client_that_closes_in_mid_body_creates_no_job() {
     let (_folder, serving) = one_file();
-    let asked = post("/api/jobs", WISH);
+    let asked = post("/api/jobs", JOB_REQUEST);
     for cut in 1..4 {
         let mut client = serving.connect();
         client.send(&asked[..asked.len() - cut]);
         client.socket().shutdown(Shutdown::Write).expect("half closed");
-        assert!(matches!(client.read("POST"), Err(Broken::Head)));
+        assert!(matches!(client.read("POST"), Err(Incomplete::Head)));
     }
     assert_eq!(jobs(&serving), 0);
 }
@@ -190,11 +190,11 @@ fn http_2_has_the_same_limits_on_bodies() {
             .expect("a response")
             .status
     };
-    assert_eq!(send(WISH, true), 202);
-    assert_eq!(send(&wish_of(MOST), true), 200);
-    assert_eq!(send(&wish_of(MOST + 1), true), 413);
-    assert_eq!(send(&wish_of(3 * MOST), false), 413);
-    assert_eq!(send(&WISH[..10], false), 408);
+    assert_eq!(send(JOB_REQUEST, true), 202);
+    assert_eq!(send(&job_request_of(MOST), true), 200);
+    assert_eq!(send(&job_request_of(MOST + 1), true), 413);
+    assert_eq!(send(&job_request_of(3 * MOST), false), 413);
+    assert_eq!(send(&JOB_REQUEST[..10], false), 408);
     assert_eq!(send("{", true), 400);
-    assert_eq!(send(WISH, true), 200);
+    assert_eq!(send(JOB_REQUEST, true), 200);
 }

@@ -7,15 +7,15 @@ use headwater::extent::{Content, Extent, Extents};
 
 use crate::{
     http::cases::{
-        Case, EMPTY, Expected, HUGE, LARGE, MODIFIED, MODIFIED_S, MOVIE, ONE, Thing, cases,
+        Case, EMPTY, Expected, HUGE, LARGE, MODIFIED, MODIFIED_S, MOVIE, ONE, TestFile, cases,
     },
     support::{
         client::{Client, Response},
         folder::Folder,
         http2,
-        memory::{answer, ask, at, content},
+        memory::{ask, at, content, response_to},
         server::serve,
-        sources::{Double, Manner, pattern_at},
+        sources::{ReadMode, TestSource, pattern_at},
     },
 };
 
@@ -41,7 +41,7 @@ const COMPARED_BYTES_MAX: u64 = 1 << 20;
 
 /// Every field of the expected response with its exact value, and no other; and its body.
 fn whole_answer(case: &Case) -> (u16, BTreeMap<String, String>, Vec<u8>) {
-    let Thing { length, tag, .. } = *case.thing;
+    let TestFile { length, tag, .. } = *case.test_file;
     let named = |first: u64, last: u64| format!("bytes {first}-{last}/{length}");
     let boundary = format!("headwater-{tag}");
     let mut fields = vec![
@@ -141,13 +141,13 @@ fn run(
     way: &str,
     always: Always,
     fits: impl Fn(&Case) -> bool,
-    mut answer: impl FnMut(&Case) -> Response,
+    mut response_to: impl FnMut(&Case) -> Response,
 ) {
     let mut faults = String::new();
     let mut rows = 0;
     for case in cases().iter().filter(|case| fits(case)) {
         rows += 1;
-        if let Some(fault) = fault(case, always, &answer(case)) {
+        if let Some(fault) = fault(case, always, &response_to(case)) {
             faults += &format!("---- {}, {:?}\n{fault}\n", case.name, case.fields);
         }
     }
@@ -158,13 +158,13 @@ fn run(
 /// The files of the table, without the one that few file systems hold.
 fn files() -> Folder {
     let folder = Folder::new();
-    for thing in [&MOVIE, &ONE, &EMPTY, &LARGE] {
-        let path = folder.put(thing.name, "");
+    for test_file in [&MOVIE, &ONE, &EMPTY, &LARGE] {
+        let path = folder.put(test_file.name, "");
         let file = File::options().write(true).open(path).unwrap();
-        file.set_len(thing.length).unwrap();
+        file.set_len(test_file.length).unwrap();
         // Only the requested ranges of the large file hold data.
-        for start in [0, 4_294_966_784, thing.length.saturating_sub(1024) & !7] {
-            let end = thing.length.min(start + 1024);
+        for start in [0, 4_294_966_784, test_file.length.saturating_sub(1024) & !7] {
+            let end = test_file.length.min(start + 1024);
             let bytes = pattern_at(start.min(end)..end);
             file.write_all_at(&bytes, start).unwrap();
         }
@@ -175,7 +175,7 @@ fn files() -> Folder {
 }
 
 fn is_a_file(case: &Case) -> bool {
-    case.thing.length != HUGE.length
+    case.test_file.length != HUGE.length
 }
 
 fn lines(case: &Case) -> Vec<&str> {
@@ -188,7 +188,7 @@ fn the_table_holds_for_files_over_one_http_1_connection() {
     let serving = serve(&folder);
     let mut client = Client::connect(serving.address);
     run("HTTP/1.1", BY_SOCKET, is_a_file, |case| {
-        let target = format!("/media/{}", case.thing.name);
+        let target = format!("/media/{}", case.test_file.name);
         client.request(case.method, &target, &lines(case))
     });
 }
@@ -199,51 +199,51 @@ fn the_table_holds_for_files_over_one_http_2_connection() {
     let serving = serve(&folder);
     let mut client = http2::Client::connect(serving.address);
     run("HTTP/2", BY_SOCKET, is_a_file, |case| {
-        let target = format!("/media/{}", case.thing.name);
+        let target = format!("/media/{}", case.test_file.name);
         client.request(case.method, &target, &lines(case))
     });
 }
 
 /// Runs the table for contents of these extents; a body too long to compare stays unread.
-fn run_in_memory(way: &str, extents: impl Fn(&Thing) -> Extents, length_max: u64) {
-    let fits = |case: &Case| case.thing.length <= length_max;
+fn run_in_memory(way: &str, extents: impl Fn(&TestFile) -> Extents, length_max: u64) {
+    let fits = |case: &Case| case.test_file.length <= length_max;
     run(way, &[], fits, |case| {
         let modified = Some(at(MODIFIED_S));
-        let content: Content = content(extents(case.thing), case.thing.tag, modified);
+        let content: Content = content(extents(case.test_file), case.test_file.tag, modified);
         let fields: Vec<_> = case.fields.iter().map(String::as_bytes).collect();
         match case.expected {
-            Expected::Whole if case.thing.length > COMPARED_BYTES_MAX => {
+            Expected::Whole if case.test_file.length > COMPARED_BYTES_MAX => {
                 ask(case.method, &fields, content).0
             }
-            _ => answer(case.method, &fields, content),
+            _ => response_to(case.method, &fields, content),
         }
     });
 }
 
 #[test]
 fn the_table_holds_for_bytes_in_memory() {
-    let bytes = |thing: &Thing| Bytes::from(pattern_at(0..thing.length));
-    let extents = |thing: &Thing| Extents::of(Extent::Memory(bytes(thing)));
+    let bytes = |test_file: &TestFile| Bytes::from(pattern_at(0..test_file.length));
+    let extents = |test_file: &TestFile| Extents::of(Extent::Memory(bytes(test_file)));
     run_in_memory("memory", extents, COMPARED_BYTES_MAX);
 }
 
 #[test]
 fn the_table_holds_for_sources_of_every_behaviour() {
-    for manner in [Manner::AtOnce, Manner::Waiting, Manner::Pieces(1), Manner::Pieces(7)] {
-        let source = |thing: &Thing| Double::new(thing.length, manner);
-        let extents = |thing: &Thing| Extents::of(Extent::whole(source(thing)));
-        run_in_memory(&format!("{manner:?}"), extents, u64::MAX);
+    for mode in [ReadMode::AtOnce, ReadMode::Waiting, ReadMode::Pieces(1), ReadMode::Pieces(7)] {
+        let source = |test_file: &TestFile| TestSource::new(test_file.length, mode);
+        let extents = |test_file: &TestFile| Extents::of(Extent::whole(source(test_file)));
+        run_in_memory(&format!("{mode:?}"), extents, u64::MAX);
     }
 }
 
 #[test]
 fn the_table_holds_for_contents_of_many_extents() {
     // The seams are at every third byte; kinds and behaviours alternate.
-    let extents = |thing: &Thing| {
+    let extents = |test_file: &TestFile| {
         let mut extents = Extents::default();
-        let sources = [Manner::AtOnce, Manner::Waiting].map(|manner| Double::new(1000, manner));
-        for (index, start) in (0..thing.length).step_by(3).enumerate() {
-            let range = start..thing.length.min(start + 3);
+        let sources = [ReadMode::AtOnce, ReadMode::Waiting].map(|mode| TestSource::new(1000, mode));
+        for (index, start) in (0..test_file.length).step_by(3).enumerate() {
+            let range = start..test_file.length.min(start + 3);
             extents
                 .push(match index % 3 {
                     0 => Extent::Memory(pattern_at(range).into()),
@@ -264,9 +264,9 @@ fn only_the_requested_ranges_are_read() {
         (b"Range: bytes=0-1,500-509", &[(0, 2), (500, 510)]),
         (b"Range: bytes=1000-", &[]),
     ] {
-        let source = Double::new(1000, Manner::Waiting);
+        let source = TestSource::new(1000, ReadMode::Waiting);
         let content = content(Extents::of(Extent::whole(source.clone())), "tag", None);
-        answer("GET", &[range], content);
+        response_to("GET", &[range], content);
         let was_asked = source.asked();
         let ends = was_asked.iter().map(|range| (range.start, range.end));
         assert_eq!(ends.collect::<Vec<_>>(), asked);
@@ -283,7 +283,7 @@ fn a_modification_in_the_future_is_not_sent_and_matches_no_date() {
         let bytes = Extent::Memory(Bytes::from_static(b"bytes"));
         let content = content(Extents::of(bytes), "tag", Some(future));
         let field = format!("{name}: {of_tomorrow}");
-        let response = answer("GET", &[field.as_bytes(), b"Range: bytes=0-1"], content);
+        let response = response_to("GET", &[field.as_bytes(), b"Range: bytes=0-1"], content);
         assert_eq!(response.status, status, "{name}");
         assert_eq!(response.field("last-modified"), None);
     }

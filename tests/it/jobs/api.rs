@@ -16,7 +16,7 @@ use crate::support::{
     wait::{block_on, until},
 };
 
-const WISHES: [&str; 3] = [
+const JOB_REQUESTS: [&str; 3] = [
     r#"{"kind":"rendition","title":"films/a.mp4","height":240,"codec":"h264"}"#,
     r#"{"kind":"storyboard","title":"films/a.mp4"}"#,
     r#"{"kind":"rendition","title":"films/a.mp4","height":180,"codec":"av1"}"#,
@@ -28,7 +28,7 @@ const REMUX: &str = r#"{"kind":"remux","title":"b & c.webm"}"#;
 const NO_WORKER: (&str, &str) = ("HEADWATER_WORKER", "false");
 
 /// A folder with one title, and a server of it.
-pub fn one_film() -> (Folder, Serving) {
+pub fn one_title() -> (Folder, Serving) {
     let folder = Folder::new();
     put_sample(&folder, "Clock.mp4", "films/a.mp4");
     let serving = serve(&folder);
@@ -41,8 +41,8 @@ pub fn queue(serving: &Serving) -> Queue {
 }
 
 /// Posts a job request, and returns the job of the response.
-pub fn wish(serving: &Serving, wish: &str) -> Value {
-    json(&ask(serving, "POST", "/api/jobs", wish), 202)
+pub fn post_job(serving: &Serving, job_request: &str) -> Value {
+    json(&ask(serving, "POST", "/api/jobs", job_request), 202)
 }
 
 /// Claims the next job as a worker does.
@@ -57,7 +57,7 @@ fn shown(serving: &Serving, job: &Value) -> Value {
 }
 
 /// The request that a job says it fulfils.
-fn wished(job: &Value) -> Value {
+fn requested(job: &Value) -> Value {
     let (kind, title) = (&job["kind"], &job["title"]);
     match &job["make"]["rendition"]["rung"] {
         Value::Null => json!({ "kind": kind, "title": title }),
@@ -79,13 +79,13 @@ fn listed(serving: &Serving, query: &str) -> Vec<Value> {
 
 #[test]
 fn a_job_request_is_accepted_once_and_then_returns_the_existing_job() {
-    let (_folder, serving) = one_film();
-    for asked in WISHES {
+    let (_folder, serving) = one_title();
+    for asked in JOB_REQUESTS {
         let first = ask(&serving, "POST", "/api/jobs", asked);
         let job = json(&first, 202);
         assert_eq!(first.field("location"), Some(&*target(&job)));
         assert_eq!(first.field("cache-control"), Some("no-store"));
-        assert_eq!(wished(&job), serde_json::from_str::<Value>(asked).expect("JSON"));
+        assert_eq!(requested(&job), serde_json::from_str::<Value>(asked).expect("JSON"));
         assert_eq!((&job["state"], &job["title"]), (&"queued".into(), &"films/a.mp4".into()));
         assert_eq!(job["progress"]["percent"], 0.0);
         assert!(job["created"].as_str().is_some_and(|time| time.ends_with('Z')), "{job}");
@@ -99,11 +99,11 @@ fn a_job_request_is_accepted_once_and_then_returns_the_existing_job() {
 
 #[test]
 fn an_impossible_job_request_is_refused_with_a_reason() {
-    let (folder, serving) = one_film();
+    let (folder, serving) = one_title();
     folder.put("notes.txt", "no title");
     folder.put("broken.mkv", [0; 1000]);
     folder.put("words.srt", "no title either");
-    for (asked, status, told) in [
+    for (asked, status, reason) in [
         ("", 400, "EOF"),
         ("[]", 400, ""),
         (r#"{"kind":"rendition","title":"films/a.mp4","height":240}"#, 400, "codec"),
@@ -123,16 +123,16 @@ fn an_impossible_job_request_is_refused_with_a_reason() {
         let response = ask(&serving, "POST", "/api/jobs", asked);
         assert_eq!(response.field("content-type"), Some("application/problem+json"), "{asked}");
         let problem = json(&response, status);
-        assert!(problem["detail"].as_str().is_some_and(|why| why.contains(told)), "{problem}");
+        assert!(problem["detail"].as_str().is_some_and(|why| why.contains(reason)), "{problem}");
     }
     assert!(listed(&serving, "").is_empty());
 }
 
 #[test]
 fn a_client_may_request_a_remux() {
-    let (folder, serving) = one_film();
+    let (folder, serving) = one_title();
     put_sample(&folder, "Clock.webm", "b & c.webm");
-    let job = wish(&serving, REMUX);
+    let job = post_job(&serving, REMUX);
     assert_eq!((&job["kind"], &job["make"]), (&"movie".into(), &"movie".into()));
     assert_eq!(job["title"], "b & c.webm");
     // The same job that a player of the title waits for.
@@ -143,23 +143,24 @@ fn a_client_may_request_a_remux() {
 
 #[test]
 fn a_replaced_file_needs_new_jobs() {
-    let (folder, serving) = one_film();
-    let first = wish(&serving, WISHES[2]);
+    let (folder, serving) = one_title();
+    let first = post_job(&serving, JOB_REQUESTS[2]);
     put_sample(&folder, "Portrait.mp4", "films/.a.mp4");
     fs::rename(folder.path("films/.a.mp4"), folder.path("films/a.mp4")).expect("replaced");
     let length = fs::metadata(folder.path("films/a.mp4")).expect("a file").len().to_string();
     until("the replacement is served", || {
         serving.request("HEAD", "/media/films/a.mp4", &[]).field("content-length") == Some(&length)
     });
-    assert_ne!(wish(&serving, WISHES[2])["id"], first["id"]);
+    assert_ne!(post_job(&serving, JOB_REQUESTS[2])["id"], first["id"]);
 }
 
 #[test]
 fn jobs_are_listed_in_pages_newest_first_by_state_and_title() {
-    let (folder, serving) = one_film();
+    let (folder, serving) = one_title();
     put_sample(&folder, "Clock.webm", "b & c.webm");
-    let ids: Vec<_> = WISHES.iter().map(|asked| wish(&serving, asked)["id"].clone()).collect();
-    let other = wish(&serving, REMUX)["id"].clone();
+    let ids: Vec<_> =
+        JOB_REQUESTS.iter().map(|asked| post_job(&serving, asked)["id"].clone()).collect();
+    let other = post_job(&serving, REMUX)["id"].clone();
     json(&ask(&serving, "POST", &format!("/api/jobs/{}/cancel", other.as_str().unwrap()), ""), 200);
     let ids_of = |query: &str| -> Vec<Value> {
         listed(&serving, query).iter().map(|job| job["id"].clone()).collect()
@@ -184,8 +185,8 @@ fn jobs_are_listed_in_pages_newest_first_by_state_and_title() {
 
 #[test]
 fn the_progress_that_a_worker_reports_is_shown() {
-    let (_folder, serving) = one_film();
-    let (queue, job) = (queue(&serving), wish(&serving, WISHES[0]));
+    let (_folder, serving) = one_title();
+    let (queue, job) = (queue(&serving), post_job(&serving, JOB_REQUESTS[0]));
     let lease = claim(&queue);
     let progress =
         Progress { permille: 425, stage: "encoding".into(), note: "3 of 7 pieces".into() };
@@ -196,7 +197,7 @@ fn the_progress_that_a_worker_reports_is_shown() {
     assert_eq!(running["progress"]["stage"], "encoding");
     assert_eq!(running["attempts"], 1);
     assert!(running["started"].is_string() && running["finished"].is_null(), "{running}");
-    let piece = |part: usize| NewJob {
+    let child = |part: usize| NewJob {
         class: Class::Encode,
         kind: "piece".into(),
         title: "films/a.mp4".into(),
@@ -205,15 +206,15 @@ fn the_progress_that_a_worker_reports_is_shown() {
         dedupe_key: None,
         max_attempts: 1,
     };
-    assert!(block_on(queue.split(&lease, vec![piece(0), piece(1)])).expect("a database"));
+    assert!(block_on(queue.split(&lease, vec![child(0), child(1)])).expect("a database"));
     let split = shown(&serving, &job);
     assert_eq!(split["state"], "waiting");
     let children = split["children"].as_array().expect("a list");
     assert_eq!(children.len(), 2);
     assert!(children.iter().all(|child| child["parent"] == job["id"]), "{split}");
     assert_eq!(listed(&serving, "").len(), 1, "child jobs are shown with their parent only");
-    let piece = claim(&queue);
-    block_on(queue.fail(&piece, "the picture is broken", Retry::Never)).expect("a database");
+    let child = claim(&queue);
+    block_on(queue.fail(&child, "the image is broken", Retry::Never)).expect("a database");
     let failed = shown(&serving, &job);
     assert_eq!((&failed["state"], failed["finished"].is_string()), (&"failed".into(), true));
     assert!(failed["error"].as_str().is_some_and(|why| why.contains("broken")), "{failed}");
@@ -221,8 +222,8 @@ fn the_progress_that_a_worker_reports_is_shown() {
 
 #[test]
 fn a_job_can_be_cancelled_retried_and_prioritized() {
-    let (_folder, serving) = one_film();
-    let job = wish(&serving, WISHES[1]);
+    let (_folder, serving) = one_title();
+    let job = post_job(&serving, JOB_REQUESTS[1]);
     let act = |what: &str| ask(&serving, "POST", &format!("{}/{what}", target(&job)), "");
     let prefer = |content: &str| ask(&serving, "PATCH", &target(&job), content);
     assert_eq!(json(&prefer(r#"{"priority":7}"#), 200)["priority"], 7);
@@ -255,8 +256,8 @@ fn a_job_can_be_cancelled_retried_and_prioritized() {
 
 #[test]
 fn each_route_lists_its_methods_and_has_no_cors_fields() {
-    let (_folder, serving) = one_film();
-    let job = target(&wish(&serving, WISHES[0]));
+    let (_folder, serving) = one_title();
+    let job = target(&post_job(&serving, JOB_REQUESTS[0]));
     for (target, methods) in [
         ("/api/jobs".to_owned(), "GET, HEAD, POST, OPTIONS"),
         (job.clone(), "GET, HEAD, PATCH, OPTIONS"),
@@ -280,11 +281,11 @@ fn each_route_lists_its_methods_and_has_no_cors_fields() {
 
 #[test]
 fn requests_of_another_origin_or_with_another_host_change_nothing() {
-    let (_folder, serving) = one_film();
-    let job = target(&wish(&serving, WISHES[0]));
+    let (_folder, serving) = one_title();
+    let job = target(&post_job(&serving, JOB_REQUESTS[0]));
     let (cancel, retry) = (format!("{job}/cancel"), format!("{job}/retry"));
     let mutations = [
-        ("POST", "/api/jobs", WISHES[1]),
+        ("POST", "/api/jobs", JOB_REQUESTS[1]),
         ("POST", &cancel, ""),
         ("POST", &retry, ""),
         ("PATCH", &job, r#"{"priority":9}"#),
@@ -307,7 +308,7 @@ fn requests_of_another_origin_or_with_another_host_change_nothing() {
     // Our own page.
     let own = ["Origin: http://localhost", "Sec-Fetch-Site: same-origin"];
     let mut client = serving.connect();
-    client.send(request("POST", "/api/jobs", &own, WISHES[1]));
+    client.send(request("POST", "/api/jobs", &own, JOB_REQUESTS[1]));
     json(&read(&mut client), 202);
 }
 
@@ -317,14 +318,14 @@ fn over_the_network_mutations_need_the_token() {
     put_sample(&folder, "Clock.mp4", "films/a.mp4");
     let file = folder.put("token", "correct-horse-battery-staple\n");
     let library = folder.path("films").display().to_string();
-    let wish = r#"{"kind":"storyboard","title":"a.mp4"}"#;
+    let job_request = r#"{"kind":"storyboard","title":"a.mp4"}"#;
     let ask = |program: &Program, token: &str| {
         let mut client = program.connect();
         client.send(request(
             "POST",
             "/api/jobs",
             &[&format!("Authorization: Bearer {token}")],
-            wish,
+            job_request,
         ));
         read(&mut client)
     };
@@ -363,7 +364,7 @@ fn without_a_database_job_routes_are_503_and_everything_else_plays() {
         let problem = json(&response, 503);
         assert!(problem["detail"].as_str().unwrap().contains("database"), "{problem}");
     }
-    json(&ask(&serving, "POST", "/api/jobs", WISHES[0]), 503);
+    json(&ask(&serving, "POST", "/api/jobs", JOB_REQUESTS[0]), 503);
     assert_eq!(serving.get("/media/films/a.mp4", &[]).status, 200);
     assert_eq!(serving.get("/api/titles/films/a.mp4", &[]).status, 200);
     // A database that does not open counts as none.
@@ -388,9 +389,9 @@ fn the_command_lists_cancels_and_retries_the_jobs_of_a_server() {
     let library = folder.path("").display().to_string();
     let program = Program::serve(&["--data", &data, &library], &[NO_WORKER]);
     assert!(jobs(&[]).1.is_empty());
-    let ids = WISHES.map(|wish| {
+    let ids = JOB_REQUESTS.map(|job_request| {
         let mut client = program.connect();
-        client.send(post("/api/jobs", wish));
+        client.send(post("/api/jobs", job_request));
         json(&read(&mut client), 202)["id"].as_str().expect("an id").to_owned()
     });
     let lines = || -> Vec<Vec<String>> {

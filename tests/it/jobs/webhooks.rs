@@ -15,7 +15,7 @@ use headwater::{
 use serde_json::Value;
 
 use crate::{
-    jobs::api::{claim, queue, wish},
+    jobs::api::{claim, post_job, queue},
     support::{
         folder::Folder,
         json::{ask, json},
@@ -30,20 +30,20 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const RENDITION: &str = r#"{"kind":"rendition","title":"a.mp4","height":240,"codec":"h264"}"#;
 
 /// A receiver of webhooks.
-pub struct Receiving {
+pub struct WebhookReceiver {
     /// Its URL.
     pub url: String,
-    told: Receiver<Told>,
+    received: Receiver<Delivery>,
 }
 
 /// A delivery, as received.
-pub struct Told {
+pub struct Delivery {
     line: String,
     fields: Vec<(String, String)>,
     body: String,
 }
 
-impl Told {
+impl Delivery {
     /// The value of a required field.
     pub fn field(&self, name: &str) -> &str {
         let value = self.fields.iter().find(|field| field.0 == name);
@@ -61,14 +61,15 @@ impl Told {
     }
 }
 
-impl Receiving {
+impl WebhookReceiver {
     /// Responds to each delivery with the next of these statuses and their fields; the last one
     /// repeats.
-    pub fn answering(statuses: &'static [&'static str]) -> Self {
+    pub fn responding(statuses: &'static [&'static str]) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-        let url = format!("http://{}/told?by=us", listener.local_addr().expect("an address"));
-        let (tell, told) = channel();
-        let mut answers = statuses.iter().chain(std::iter::repeat(statuses.last().expect("one")));
+        let url = format!("http://{}/hook?by=us", listener.local_addr().expect("an address"));
+        let (sender, received) = channel();
+        let mut status_lines =
+            statuses.iter().chain(std::iter::repeat(statuses.last().expect("one")));
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let mut reader = BufReader::new(stream);
@@ -85,26 +86,27 @@ impl Receiving {
                 let length = length.and_then(|field| field.1.parse().ok()).unwrap_or_default();
                 let mut body = vec![0; length];
                 reader.read_exact(&mut body).expect("all of it");
-                let answer = answers.next().expect("the last stays");
+                let status_line = status_lines.next().expect("the last stays");
                 let mut stream = reader.into_inner();
-                write!(stream, "HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n").expect("taken");
+                write!(stream, "HTTP/1.1 {status_line}\r\nContent-Length: 0\r\n\r\n")
+                    .expect("taken");
                 let body = String::from_utf8(body).expect("text");
-                if tell.send(Told { line, fields, body }).is_err() {
+                if sender.send(Delivery { line, fields, body }).is_err() {
                     return;
                 }
             }
         });
-        Self { url, told }
+        Self { url, received }
     }
 
     /// The next delivery.
-    pub fn next(&self) -> Told {
-        let mut told = None;
+    pub fn next(&self) -> Delivery {
+        let mut delivery = None;
         until("a delivery arrives", || {
-            told = self.told.try_recv().ok();
-            told.is_some()
+            delivery = self.received.try_recv().ok();
+            delivery.is_some()
         });
-        told.expect("just seen")
+        delivery.expect("just seen")
     }
 }
 
@@ -130,50 +132,50 @@ fn deliveries(serving: &Serving) -> Vec<Job> {
 #[test]
 fn the_end_of_a_job_is_delivered_once_and_signed() {
     let folder = library();
-    let receiver = Receiving::answering(&["204 No Content"]);
+    let receiver = WebhookReceiver::responding(&["204 No Content"]);
     let events = r#""rendition.ready", "job.failed""#;
     let lines = configured(&folder, &receiver.url, events);
     let serving = serve_with(&[folder.path("films")], &lines);
     let queue = queue(&serving);
     // No subscribed event.
-    wish(&serving, r#"{"kind":"storyboard","title":"a.mp4"}"#);
+    post_job(&serving, r#"{"kind":"storyboard","title":"a.mp4"}"#);
     assert!(block_on(queue.finish(&claim(&queue), &[])).expect("a database"));
-    let job = wish(&serving, RENDITION);
+    let job = post_job(&serving, RENDITION);
     assert!(block_on(queue.finish(&claim(&queue), &[])).expect("a database"));
-    let told = receiver.next();
-    assert_eq!(told.line, "POST /told?by=us HTTP/1.1");
-    assert_eq!(told.data()["type"], "rendition.ready");
-    assert_eq!(told.data()["data"]["id"], job["id"]);
-    assert_eq!(told.data()["data"]["make"]["rendition"]["rung"]["lines"], 240);
-    wish(&serving, RENDITION);
+    let delivery = receiver.next();
+    assert_eq!(delivery.line, "POST /hook?by=us HTTP/1.1");
+    assert_eq!(delivery.data()["type"], "rendition.ready");
+    assert_eq!(delivery.data()["data"]["id"], job["id"]);
+    assert_eq!(delivery.data()["data"]["make"]["rendition"]["rung"]["lines"], 240);
+    post_job(&serving, RENDITION);
     let lease = claim(&queue);
     assert!(block_on(queue.fail(&lease, "it broke", Retry::Never)).expect("a database"));
     let failed = receiver.next();
     assert_eq!(failed.data()["type"], "job.failed");
     assert_eq!(failed.data()["data"]["error"], "it broke");
-    assert_ne!(failed.field("webhook-id"), told.field("webhook-id"));
+    assert_ne!(failed.field("webhook-id"), delivery.field("webhook-id"));
     until("both are done", || deliveries(&serving).iter().all(|job| job.state.is_end()));
     assert_eq!(deliveries(&serving).len(), 2);
     // Delivery jobs are not listed among the jobs.
     let list = json(&serving.get("/api/jobs", &[]), 200);
     assert_eq!(list["jobs"].as_array().expect("a list").len(), 3);
-    let delivery = format!("/api/jobs/{}", told.field("webhook-id"));
-    assert_eq!(serving.get(&delivery, &[]).status, 404);
-    assert_eq!(ask(&serving, "PATCH", &delivery, r#"{"priority":1}"#).status, 404);
+    let target = format!("/api/jobs/{}", delivery.field("webhook-id"));
+    assert_eq!(serving.get(&target, &[]).status, 404);
+    assert_eq!(ask(&serving, "PATCH", &target, r#"{"priority":1}"#).status, 404);
     for what in ["cancel", "retry"] {
-        assert_eq!(ask(&serving, "POST", &format!("{delivery}/{what}"), "").status, 404);
+        assert_eq!(ask(&serving, "POST", &format!("{target}/{what}"), "").status, 404);
     }
 }
 
 #[test]
 fn a_refused_delivery_is_retried_later_and_follows_no_redirect() {
-    for (answer, told) in [("500 No", "500"), ("302 Found\r\nLocation: /other", "302")] {
+    for (status_line, error) in [("500 No", "500"), ("302 Found\r\nLocation: /other", "302")] {
         let folder = library();
-        let answers: &'static [&'static str] = Box::leak(Box::new([answer]));
-        let receiver = Receiving::answering(answers);
+        let status_lines: &'static [&'static str] = Box::leak(Box::new([status_line]));
+        let receiver = WebhookReceiver::responding(status_lines);
         let lines = configured(&folder, &receiver.url, r#""rendition.ready""#);
         let serving = serve_with(&[folder.path("films")], &lines);
-        wish(&serving, RENDITION);
+        post_job(&serving, RENDITION);
         let queue = queue(&serving);
         assert!(block_on(queue.finish(&claim(&queue), &[])).expect("a database"));
         receiver.next();
@@ -185,17 +187,17 @@ fn a_refused_delivery_is_retried_later_and_follows_no_redirect() {
         let delivery = delivery.expect("just seen");
         assert!(!delivery.state.is_end(), "{delivery:?}");
         assert!(delivery.run_at_ms > delivery.created_ms);
-        assert!(delivery.last_error.expect("an error").contains(told));
+        assert!(delivery.last_error.expect("an error").contains(error));
     }
 }
 
 #[test]
 fn a_receiver_that_responds_410_gets_no_further_delivery() {
     let folder = library();
-    let receiver = Receiving::answering(&["410 Gone"]);
+    let receiver = WebhookReceiver::responding(&["410 Gone"]);
     let lines = configured(&folder, &receiver.url, r#""rendition.ready""#);
     let serving = serve_with(&[folder.path("films")], &lines);
-    wish(&serving, RENDITION);
+    post_job(&serving, RENDITION);
     let queue = queue(&serving);
     assert!(block_on(queue.finish(&claim(&queue), &[])).expect("a database"));
     until("it is given up", || deliveries(&serving).iter().any(|job| job.state.is_end()));

@@ -35,8 +35,8 @@ fn guarded() -> (Folder, Serving) {
 /// Checks that a client cannot tell two responses apart, but for the date and the request's id.
 fn look_alike(a: &Response, b: &Response) -> bool {
     let fields = |response: &Response| -> Vec<_> {
-        let told = |name: &str| !matches!(name, "date" | "x-request-id");
-        let fields = response.fields.iter().filter(|field| told(&field.0));
+        let is_compared = |name: &str| !matches!(name, "date" | "x-request-id");
+        let fields = response.fields.iter().filter(|field| is_compared(&field.0));
         let mut fields: Vec<_> = fields.cloned().collect();
         fields.sort();
         fields

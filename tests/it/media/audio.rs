@@ -32,20 +32,20 @@ fn make(folder: &Folder, name: &str, how: &str) {
 }
 
 /// A server of titles encoded in these ways.
-fn serve(films: &[(&str, &str)]) -> (Folder, Program) {
+fn serve(titles: &[(&str, &str)]) -> (Folder, Program) {
     let folder = Folder::new();
     fs::create_dir(folder.path("films")).expect("a folder");
-    for (name, how) in films {
+    for (name, how) in titles {
         make(&folder, &format!("films/{name}"), how);
     }
-    let [data, films] = ["data", "films"].map(|name| folder.path(name).display().to_string());
-    let program = Program::serve(&["--data", &data, &films], &[]);
+    let [data, titles] = ["data", "films"].map(|name| folder.path(name).display().to_string());
+    let program = Program::serve(&["--data", &data, &titles], &[]);
     (folder, program)
 }
 
-fn wish(program: &Program, wish: &str, status: u16) -> Value {
+fn post_job(program: &Program, job_request: &str, status: u16) -> Value {
     let mut client = program.connect();
-    client.send(post("/api/jobs", wish));
+    client.send(post("/api/jobs", job_request));
     json(&read(&mut client), status)
 }
 
@@ -92,11 +92,11 @@ fn a_title_that_browsers_play_silently_gets_aac_after_its_first_request() {
     }
     assert_eq!(aac[0]["CHANNELS"], "2");
     // All playlists of a title have one target duration.
-    let [sound, pictures] = [&aac[0]["URI"], &playlist.variants[0].0]
+    let [audio, video] = [&aac[0]["URI"], &playlist.variants[0].0]
         .map(|url| manifests::playlist(url, &fetch(client, url).body));
-    assert_eq!((sound.target_s, pictures.target_s), (10, 10));
-    assert!(sound.segments.len() > 2);
-    for segment in &sound.segments {
+    assert_eq!((audio.target_s, video.target_s), (10, 10));
+    assert!(audio.segments.len() > 2);
+    for segment in &audio.segments {
         fetch(client, &segment.url);
     }
     let described = fetch(client, "/v/film.mp4/manifest.mpd").body;
@@ -125,11 +125,15 @@ fn a_rendition_comes_with_audio_that_browsers_decode() {
     let url = "/v/both.mp4/index.m3u8";
     fetch(client, url);
     assert_eq!(jobs(&program), []);
-    let why = wish(&program, r#"{"kind":"sound","title":"plain.mp4"}"#, 422);
+    let why = post_job(&program, r#"{"kind":"sound","title":"plain.mp4"}"#, 422);
     assert!(why["detail"].as_str().expect("a reason").contains("no such sound"), "{why}");
-    let why = wish(&program, r#"{"kind":"sound","title":"both.mp4","track":2}"#, 422);
+    let why = post_job(&program, r#"{"kind":"sound","title":"both.mp4","track":2}"#, 422);
     assert!(why["detail"].as_str().expect("a reason").contains("no such sound"), "{why}");
-    wish(&program, r#"{"kind":"rendition","title":"both.mp4","height":54,"codec":"h264"}"#, 202);
+    post_job(
+        &program,
+        r#"{"kind":"rendition","title":"both.mp4","height":54,"codec":"h264"}"#,
+        202,
+    );
     until("both are there", || {
         let playlist = manifests::multivariant(url, &fetch(client, url).body);
         // Two heights, each with AAC and with AC-3.

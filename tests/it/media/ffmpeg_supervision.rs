@@ -24,7 +24,7 @@ use crate::{
     media::sandbox::HELPER,
     support::{
         ffmpeg,
-        folder::{Folder, Small},
+        folder::{Folder, Tmpfs},
         wait::until,
     },
 };
@@ -190,10 +190,10 @@ fn a_data_reference_to_another_file_is_not_followed() {
     let secret = fs::read(place.clip("secret.mov", &["-t", "1", "-c:v", "mjpeg"])).unwrap();
     let movie = place.0.put("a.mov", aliased(secret, "secret.mov"));
     // When it is followed, this is the frame of the other file.
-    let (movie, picture) = (movie.to_str().unwrap(), place.path("followed.jpg"));
-    let picture = picture.to_str().unwrap();
-    ffmpeg::run(&["-enable_drefs", "1", "-i", movie, "-frames:v", "1", picture]).unwrap();
-    assert!(fs::metadata(picture).is_ok_and(|made| made.len() > 0));
+    let (movie, image) = (movie.to_str().unwrap(), place.path("followed.jpg"));
+    let image = image.to_str().unwrap();
+    ffmpeg::run(&["-enable_drefs", "1", "-i", movie, "-frames:v", "1", image]).unwrap();
+    assert!(fs::metadata(image).is_ok_and(|made| made.len() > 0));
     let outcome = done(place.run(&["-i", "{a.mov}", "-frames:v", "1", "a.jpg"]));
     assert!(place.made().is_empty(), "{outcome:?}");
 }
@@ -285,7 +285,7 @@ fn a_full_disk_is_reported_as_such() {
     }
     let place = Place::new();
     let out = place.path("out");
-    let Some(_small) = Small::mount(&out, "size=4m") else { return };
+    let Some(_small) = Tmpfs::mount(&out, "size=4m") else { return };
     let mut run = place.run(&ENDLESS[..4]);
     run.args.extend(["-c:v", "rawvideo", "a.nut"].map(Into::into));
     let failed = done(run).expect_err("no room");

@@ -53,13 +53,13 @@ impl Source for OnDisk {
 }
 
 /// A movie on the disk, with its index.
-struct Film {
+struct MovieFile {
     reader: PlainFile,
     source: Arc<dyn Source>,
     movie: Movie,
 }
 
-impl Film {
+impl MovieFile {
     fn open(path: &Path) -> Option<Self> {
         let reader = PlainFile::open(path).expect("a file");
         let grid = NonZeroU32::new(6000).unwrap();
@@ -73,7 +73,7 @@ impl Film {
     }
 
     fn track(&self) -> &Track {
-        stills::track(&self.movie).expect("pictures")
+        stills::track(&self.movie).expect("video")
     }
 
     fn duration_ms(&self) -> u64 {
@@ -100,7 +100,7 @@ impl Film {
     /// Renders images in a folder.
     fn make(&self, stills: &Stills, recipe: &Recipe) -> Folder {
         let folder = Folder::new();
-        cook(recipe, &self.movie_of(stills), folder.path("").as_path()).expect("pictures");
+        cook(recipe, &self.movie_of(stills), folder.path("").as_path()).expect("video");
         recipe.check(&folder.path("")).expect("whole images");
         folder
     }
@@ -160,7 +160,7 @@ fn brightness(path: &Path) -> u8 {
 }
 
 /// A movie whose brightness encodes the second that its clock shows.
-fn clock(folder: &Folder, name: &str, coding: &[&str]) -> Film {
+fn clock(folder: &Folder, name: &str, coding: &[&str]) -> MovieFile {
     let path = folder.path(name);
     // The brightness at a time is that of `second_of`.
     let lavfi = format!(
@@ -169,7 +169,7 @@ fn clock(folder: &Folder, name: &str, coding: &[&str]) -> Film {
     );
     let start = ["-f", "lavfi", "-i", &lavfi];
     ffmpeg::run(&[&start, coding, &[path.to_str().unwrap()]].concat()).expect("a movie");
-    Film::open(&path).expect("a movie")
+    MovieFile::open(&path).expect("a movie")
 }
 
 /// The second that a frame of the clock shows.
@@ -200,10 +200,10 @@ fn each_tile_is_the_key_frame_nearest_to_its_time() {
         ("av1.mp4", vec!["-c:v", "libaom-av1", "-usage", "realtime", "-cpu-used", "8", "-g", "20"]),
     ];
     for (name, coding) in codings {
-        let film = clock(&folder, name, &coding);
-        let geometry = film.geometry();
+        let movie_file = clock(&folder, name, &coding);
+        let geometry = movie_file.geometry();
         assert_eq!((geometry.interval_ms, geometry.tiles), (1000, SECONDS), "{name}");
-        let (stills, made) = film.sheet(geometry.sheet(1).unwrap());
+        let (stills, made) = movie_file.sheet(geometry.sheet(1).unwrap());
         let key_frames = stills.times_ms.iter().collect::<BTreeSet<_>>().len();
         assert!(key_frames >= 9, "{name}: {:?}", stills.times_ms);
         for tile in 0..SECONDS {
@@ -225,9 +225,9 @@ fn a_sheet_is_its_tiles_in_rows_and_black_behind_the_last() {
         return;
     }
     let folder = Folder::new();
-    let film = clock(&folder, "clock.mp4", &AVC);
-    let geometry = film.geometry();
-    let (_, made) = film.sheet(geometry.sheet(1).unwrap());
+    let movie_file = clock(&folder, "clock.mp4", &AVC);
+    let geometry = movie_file.geometry();
+    let (_, made) = movie_file.sheet(geometry.sheet(1).unwrap());
     let (width, height) = (geometry.tile_width, geometry.tile_height);
     for tile in 0..SECONDS {
         let (_, x, y) = geometry.place(tile);
@@ -250,11 +250,11 @@ fn a_frame_that_does_not_decode_shifts_no_other() {
         return;
     }
     let folder = Folder::new();
-    let film = clock(&folder, "clock.mp4", &AVC);
-    let geometry = film.geometry();
+    let movie_file = clock(&folder, "clock.mp4", &AVC);
+    let geometry = movie_file.geometry();
     let sheet = geometry.sheet(1).unwrap();
-    let stills = film.nearest(&geometry.times_ms(sheet));
-    let movie = film.movie_of(&stills);
+    let stills = movie_file.nearest(&geometry.times_ms(sheet));
+    let movie = movie_file.movie_of(&stills);
     let broken = movie.iter().enumerate().map(|(place, extent)| match extent {
         // Behind the index: the fourth key frame, that of 6 s.
         Extent::Source { range, .. } if place == 4 => {
@@ -264,9 +264,9 @@ fn a_frame_that_does_not_decode_shifts_no_other() {
     });
     let mut with_broken = Extents::default();
     broken.for_each(|extent| with_broken.push(extent).unwrap());
-    let recipe = pictures::sheet(Look::of(film.track()), &geometry, sheet);
+    let recipe = pictures::sheet(Look::of(movie_file.track()), &geometry, sheet);
     let made = Folder::new();
-    cook(&recipe, &with_broken, &made.path("")).expect("pictures");
+    cook(&recipe, &with_broken, &made.path("")).expect("video");
     recipe.check(&made.path("")).expect("whole images");
     for tile in 0..SECONDS {
         let shown = second_of(&made.path(format!("{}.jpg", tile + 1)));
@@ -296,14 +296,14 @@ fn an_exact_thumbnail_shows_the_frame_of_its_time() {
         ),
     ];
     for (name, coding) in codings {
-        let film = clock(&folder, name, &coding);
+        let movie_file = clock(&folder, name, &coding);
         for time_ms in [0, 950, 1050, 2450, 3000, 5999, 7600, 12_345, 19_999, 1_000_000] {
-            let stills = film.exact(time_ms);
-            let made = film.thumbnail(&stills, Asked::default());
+            let stills = movie_file.exact(time_ms);
+            let made = movie_file.thumbnail(&stills, Asked::default());
             let shown = second_of(&made.path("thumbnail.jpg"));
             assert_eq!(shown, (time_ms / 1000).min(19), "{name} at {time_ms} ms");
-            let told = stills.times_ms[stills.second as usize];
-            assert!(time_ms.min(19_999).abs_diff(told) <= 100, "{name} at {time_ms}: {told}");
+            let shown = stills.times_ms[stills.second as usize];
+            assert!(time_ms.min(19_999).abs_diff(shown) <= 100, "{name} at {time_ms}: {shown}");
             assert!(stills.times_ms.len() <= 50, "{name} at {time_ms} ms");
         }
     }
@@ -315,19 +315,19 @@ fn every_kind_of_movie_has_its_tiles_in_place() {
         return;
     }
     for clip in clips::all() {
-        let film = Film::open(clip.path()).expect("a movie");
-        if let Err(refused) = stills::track(&film.movie) {
+        let movie_file = MovieFile::open(clip.path()).expect("a movie");
+        if let Err(refused) = stills::track(&movie_file.movie) {
             assert!(matches!(refused, StillsRefused::NoPictures), "{}", clip.name());
             assert!(clip.name().ends_with(".m4a"), "{}: {refused}", clip.name());
             continue;
         }
-        let (stills, _) = film.sheet(film.geometry().sheet(1).unwrap());
+        let (stills, _) = movie_file.sheet(movie_file.geometry().sheet(1).unwrap());
         // As the decoder sees it: all key frames, in order, and no other frames.
-        let path = film_of(&film, &stills);
+        let path = stills_of(&movie_file, &stills);
         let path = path.1.to_str().unwrap();
         let mut distinct = stills.times_ms.clone();
         distinct.dedup();
-        let decoded = ffmpeg::decode(path, &[0]).expect("pictures");
+        let decoded = ffmpeg::decode(path, &[0]).expect("video");
         assert_eq!(decoded[0].frames.len(), distinct.len(), "{}", clip.name());
         let tracks = ffmpeg::tracks(path).expect("a movie");
         let whole = ffmpeg::tracks(clip.path().to_str().unwrap()).expect("a movie");
@@ -336,14 +336,14 @@ fn every_kind_of_movie_has_its_tiles_in_place() {
             let same = pictures.packets.iter().find(|other| other.digest == packet.digest);
             assert!(same.is_some_and(|same| same.is_key), "{}: {packet:?}", clip.name());
         }
-        film.thumbnail(&film.exact(film.duration_ms() / 2), Asked::default());
+        movie_file.thumbnail(&movie_file.exact(movie_file.duration_ms() / 2), Asked::default());
     }
 }
 
 /// The small movie as a file.
-fn film_of(film: &Film, stills: &Stills) -> (Folder, PathBuf) {
+fn stills_of(movie_file: &MovieFile, stills: &Stills) -> (Folder, PathBuf) {
     let folder = Folder::new();
-    let path = folder.put("stills.mp4", bytes_of(&film.movie_of(stills)));
+    let path = folder.put("stills.mp4", bytes_of(&movie_file.movie_of(stills)));
     (folder, path)
 }
 
@@ -352,9 +352,9 @@ fn a_rotated_movie_has_upright_images() {
     if !ffmpeg::is_installed() {
         return;
     }
-    let film = Film::clip("portrait.mp4");
-    assert_eq!(display_size(film.track()), Some((108, 192)));
-    let made = film.thumbnail(&film.nearest(&[0]), Asked::default());
+    let movie_file = MovieFile::clip("portrait.mp4");
+    assert_eq!(display_size(movie_file.track()), Some((108, 192)));
+    let made = movie_file.thumbnail(&movie_file.nearest(&[0]), Asked::default());
     let bytes = fs::read(made.path("thumbnail.jpg")).unwrap();
     assert_eq!(whole::size(&bytes), Some((108, 192)));
     // As upright as ffmpeg makes the whole movie.
@@ -383,12 +383,12 @@ fn colours_are_those_of_the_movie() {
         let filters = format!("scale=out_color_matrix={matrix}:out_range=tv,format=yuv420p");
         let start = ["-f", "lavfi", "-i", &lavfi, "-vf", &filters];
         ffmpeg::run(&[&start[..], &AVC, &[path.to_str().unwrap()]].concat()).expect("a movie");
-        let film = Film::open(&path).expect("a movie");
-        let stills = film.nearest(&[0]);
-        let size = Asked::default().of(display_size(film.track()).unwrap());
+        let movie_file = MovieFile::open(&path).expect("a movie");
+        let stills = movie_file.nearest(&[0]);
+        let size = Asked::default().of(display_size(movie_file.track()).unwrap());
         for (coding, name) in [(Coding::Jpg, "thumbnail.jpg"), (Coding::Webp, "thumbnail.webp")] {
-            let recipe = pictures::thumbnail(Look::of(film.track()), size, coding, 0);
-            let made = film.make(&stills, &recipe);
+            let recipe = pictures::thumbnail(Look::of(movie_file.track()), size, coding, 0);
+            let made = movie_file.make(&stills, &recipe);
             let shown = colour(&made.path(name), "scale=in_color_matrix=bt601");
             let far = shown.iter().zip([0x20, 0xc0, 0x40]).map(|(a, b)| a.abs_diff(b)).max();
             assert!(far < Some(6), "{matrix} {name}: {shown:?}");
@@ -412,10 +412,11 @@ fn a_poster_is_not_black_unless_everything_is() {
         let path = folder.path(name);
         let start = ["-f", "lavfi", "-i", lavfi];
         ffmpeg::run(&[&start, &AVC[..], &[path.to_str().unwrap()]].concat()).expect("a movie");
-        let film = Film::open(&path).expect("a movie");
-        let stills = film.nearest(&pictures::poster_times_ms(film.duration_ms()));
+        let movie_file = MovieFile::open(&path).expect("a movie");
+        let stills = movie_file.nearest(&pictures::poster_times_ms(movie_file.duration_ms()));
         let size = Asked::default().of((320, 180));
-        let made = film.make(&stills, &pictures::poster(Look::of(film.track()), size, Coding::Jpg));
+        let made = movie_file
+            .make(&stills, &pictures::poster(Look::of(movie_file.track()), size, Coding::Jpg));
         assert_eq!(brightness(&made.path("poster.jpg")) < 10, is_black, "{name}");
     }
 }
@@ -426,10 +427,10 @@ fn a_preview_is_animated_and_loops_for_ever() {
         return;
     }
     let folder = Folder::new();
-    let film = clock(&folder, "clock.mp4", &AVC);
-    let stills = film.nearest(&pictures::preview_times_ms(film.duration_ms()));
+    let movie_file = clock(&folder, "clock.mp4", &AVC);
+    let stills = movie_file.nearest(&pictures::preview_times_ms(movie_file.duration_ms()));
     let size = Asked::new(Some(160), None, Fit::Contain).unwrap().of((320, 180));
-    let made = film.make(&stills, &pictures::preview(Look::of(film.track()), size));
+    let made = movie_file.make(&stills, &pictures::preview(Look::of(movie_file.track()), size));
     let bytes = fs::read(made.path("preview.webp")).unwrap();
     let chunks: Vec<usize> =
         (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"ANMF")).collect();
@@ -447,15 +448,16 @@ fn only_the_samples_of_the_images_are_read() {
     if !ffmpeg::is_installed() {
         return;
     }
-    let film = Film::clip("b-frames.mp4");
-    let stills = film.nearest(&film.geometry().times_ms(film.geometry().sheet(1).unwrap()));
-    let extents = film.movie_of(&stills);
+    let movie_file = MovieFile::clip("b-frames.mp4");
+    let stills = movie_file
+        .nearest(&movie_file.geometry().times_ms(movie_file.geometry().sheet(1).unwrap()));
+    let extents = movie_file.movie_of(&stills);
     let of_file = extents.iter().filter(|extent| matches!(extent, Extent::Source { .. }));
     assert_eq!(of_file.map(Extent::len).sum::<u64>(), stills.bytes());
     assert!(extents.len() - stills.bytes() < 2048, "a small index");
-    assert!(stills.bytes() < film.track().index.bytes / 2);
+    assert!(stills.bytes() < movie_file.track().index.bytes / 2);
     // A sample that several tiles show is read once.
-    let one = Film::clip("single-key-frame.mp4");
+    let one = MovieFile::clip("single-key-frame.mp4");
     let stills = one.nearest(&[0, 3000, 6000, 9000, 13_000]);
     assert_eq!(stills.times_ms, [0; 5]);
     assert_eq!(one.nearest(&[0]).bytes(), stills.bytes());
@@ -472,9 +474,9 @@ fn a_thumbnail_far_from_any_key_frame_shows_the_key_frame() {
     let coding = ["-c:v", "libx264", "-preset", "ultrafast", "-g", "9999"];
     let start = ["-f", "lavfi", "-i", lavfi];
     ffmpeg::run(&[&start[..], &coding, &[path.to_str().unwrap()]].concat()).expect("a movie");
-    let film = Film::open(&path).expect("a movie");
-    assert_eq!(film.exact(9_000).times_ms.len(), 541);
-    assert_eq!(film.exact(15_000), film.nearest(&[0]));
+    let movie_file = MovieFile::open(&path).expect("a movie");
+    assert_eq!(movie_file.exact(9_000).times_ms.len(), 541);
+    assert_eq!(movie_file.exact(15_000), movie_file.nearest(&[0]));
 }
 
 #[test]
@@ -482,10 +484,11 @@ fn a_truncated_image_is_detected() {
     if !ffmpeg::is_installed() {
         return;
     }
-    let film = Film::clip("b-frames.mp4");
-    let geometry = film.geometry();
-    let recipe = pictures::sheet(Look::of(film.track()), &geometry, geometry.sheet(1).unwrap());
-    let (_, made) = film.sheet(geometry.sheet(1).unwrap());
+    let movie_file = MovieFile::clip("b-frames.mp4");
+    let geometry = movie_file.geometry();
+    let recipe =
+        pictures::sheet(Look::of(movie_file.track()), &geometry, geometry.sheet(1).unwrap());
+    let (_, made) = movie_file.sheet(geometry.sheet(1).unwrap());
     for name in ["sheet.jpg", "sheet.webp", "9.jpg"] {
         let path = made.path(name);
         let bytes = fs::read(&path).unwrap();
@@ -518,16 +521,16 @@ fn real_files_have_images() {
         {
             continue;
         }
-        let Some(film) = Film::open(&path) else { continue };
-        let Ok(track) = stills::track(&film.movie) else { continue };
-        let middle = film.duration_ms() / 2;
-        let Ok(stills) = stills::nearest(track, &[middle], &film.reader) else {
+        let Some(movie_file) = MovieFile::open(&path) else { continue };
+        let Ok(track) = stills::track(&movie_file.movie) else { continue };
+        let middle = movie_file.duration_ms() / 2;
+        let Ok(stills) = stills::nearest(track, &[middle], &movie_file.reader) else {
             eprintln!("{name}: no key frames");
             continue;
         };
-        film.thumbnail(&stills, Asked::default());
-        film.thumbnail(&film.exact(middle), Asked::default());
-        film.sheet(film.geometry().sheet(1).unwrap());
+        movie_file.thumbnail(&stills, Asked::default());
+        movie_file.thumbnail(&movie_file.exact(middle), Asked::default());
+        movie_file.sheet(movie_file.geometry().sheet(1).unwrap());
         with_pictures += 1;
     }
     assert!(with_pictures > 0);
@@ -539,8 +542,8 @@ fn audio_and_encrypted_titles_have_no_images_and_name_the_reason() {
         return;
     }
     let refused = |path: &Path| {
-        let film = Film::open(path).expect("a movie");
-        stills::track(&film.movie).expect_err("no images").to_string()
+        let movie_file = MovieFile::open(path).expect("a movie");
+        stills::track(&movie_file.movie).expect_err("no images").to_string()
     };
     let sound = refused(clips::named("audio-only.m4a").path());
     assert_eq!(sound, "there are no pictures in this title");

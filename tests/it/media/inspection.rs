@@ -217,9 +217,9 @@ fn a_single_key_frame_and_a_rotation_are_reported() {
     assert!(matches!(&warnings[..], [only] if only.contains("one key frame in 14")), "{single}");
     assert_eq!(track(&single, "video-1")["segments"]["count"], 1);
     let turned = report(clips::named("portrait.mp4").path());
-    let pictures = &track(&turned, "video-1")["video"];
+    let video = &track(&turned, "video-1")["video"];
     assert_eq!(
-        (&pictures["width"], &pictures["shown_width"], &pictures["rotation_degrees"]),
+        (&video["width"], &video["shown_width"], &video["rotation_degrees"]),
         (&192.into(), &108.into(), &90.into()),
     );
     assert!(problems(&turned, "warning").is_empty(), "{turned}");
@@ -283,12 +283,12 @@ fn quicktime_pcm_needs_transcoding_for_segments() {
     .expect("a movie with PCM");
     let report = report(&path);
     assert_eq!(report["file"]["container"], "QuickTime");
-    let sound =
+    let audio =
         report["tracks"].as_array().expect("tracks").iter().find(|it| it["kind"] == "audio");
-    let sound = sound.expect("sound");
-    assert_eq!((&sound["folder"], &sound["audio"]["sample_bits"]), (&Value::Null, &16.into()));
+    let audio = audio.expect("audio");
+    assert_eq!((&audio["folder"], &audio["audio"]["sample_bits"]), (&Value::Null, &16.into()));
     let transcode = &report["transcodes"][0];
-    assert_eq!((&transcode["track"], &transcode["to"]), (&sound["id"], &"AAC".into()));
+    assert_eq!((&transcode["track"], &transcode["to"]), (&audio["id"], &"AAC".into()));
     assert_eq!(verdict(&report, "Chrome", "hls"), "partly");
     assert_eq!(verdict(&report, "Android", "progressive"), "yes");
     assert_eq!(problems(&report, "warning").len(), 1, "{report}");

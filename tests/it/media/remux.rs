@@ -43,10 +43,10 @@ fn detail(response: &Response) -> String {
 
 /// The response to a first request, which must be that a job runs; and then the response once the
 /// job has ended.
-fn once_made(program: &Program, url: &str) -> Response {
+fn after_remux(program: &Program, url: &str) -> Response {
     let first = program.get(url, &[]);
     assert_eq!(first.status, 503, "{url}");
-    is_being_made(&first);
+    assert_in_progress(&first);
     let mut client = program.connect();
     let mut last = first;
     until("the job has ended", || {
@@ -57,7 +57,7 @@ fn once_made(program: &Program, url: &str) -> Response {
 }
 
 /// Checks that the problem document gives progress, job and Retry-After.
-fn is_being_made(response: &Response) {
+fn assert_in_progress(response: &Response) {
     let after: u64 = response.field("retry-after").expect("a time").parse().expect("seconds");
     assert!((1..=10).contains(&after), "{after}");
     assert_eq!(response.field("cache-control"), Some("no-store"));
@@ -83,9 +83,9 @@ fn plays(program: &Program, title: &str) {
 }
 
 /// The frames of a decoder.
-fn pictures(input: &str) -> usize {
+fn frame_count(input: &str) -> usize {
     let tracks = ffmpeg::tracks(input).expect("tracks");
-    let track = tracks.iter().find(|track| track.kind == Kind::Video).expect("pictures");
+    let track = tracks.iter().find(|track| track.kind == Kind::Video).expect("video");
     ffmpeg::decode(input, &[track.index]).expect("decoded").remove(0).frames.len()
 }
 
@@ -111,7 +111,7 @@ fn matroska_is_remuxed_without_touching_a_sample() {
     let program = serve(&folder);
     // A client that lists the library fetches images, which must not remux every file.
     assert_eq!(program.get("/v/film.mkv/poster.jpg", &[]).status, 404);
-    let manifest = once_made(&program, "/v/film.mkv/index.m3u8");
+    let manifest = after_remux(&program, "/v/film.mkv/index.m3u8");
     let manifest = String::from_utf8(manifest.body).expect("text");
     assert!(manifest.contains("CODECS=\"avc1."), "{manifest}");
     plays(&program, "film.mkv");
@@ -141,22 +141,22 @@ fn tracks_that_browsers_cannot_decode_are_encoded() {
         return;
     }
     let folder = Folder::new();
-    let films = [
+    let titles = [
         ("a.avi", "-c:v mpeg4 -bf 2 -c:a mp3".to_owned(), "mp4a.40.34"),
         ("a.ts", format!("{AVC} -c:a ac3"), "mp4a.40.2"),
         ("a.flv", format!("{AVC} -c:a aac"), "mp4a.40.2"),
         ("a.wmv", "-c:v wmv2 -c:a wmav2".to_owned(), "mp4a.40.2"),
     ];
-    let sources = films.each_ref().map(|(name, how, _)| make(&folder, name, how));
+    let sources = titles.each_ref().map(|(name, how, _)| make(&folder, name, how));
     let program = serve(&folder);
-    for ((name, _, sound), source) in films.iter().zip(sources) {
-        let manifest = once_made(&program, &format!("/v/{name}/index.m3u8"));
+    for ((name, _, audio), source) in titles.iter().zip(sources) {
+        let manifest = after_remux(&program, &format!("/v/{name}/index.m3u8"));
         let manifest = String::from_utf8(manifest.body).expect("text");
         assert!(manifest.contains("CODECS=\"avc1."), "{name}: {manifest}");
-        assert!(manifest.contains(sound), "{name}: {manifest}");
+        assert!(manifest.contains(audio), "{name}: {manifest}");
         plays(&program, name);
-        let played = pictures(&url(&program, &format!("/v/{name}/index.m3u8")));
-        assert_eq!(played, pictures(source.to_str().expect("text")), "{name}");
+        let played = frame_count(&url(&program, &format!("/v/{name}/index.m3u8")));
+        assert_eq!(played, frame_count(source.to_str().expect("text")), "{name}");
     }
 }
 
@@ -170,14 +170,14 @@ fn a_remuxed_title_has_renditions_and_the_subtitles_of_its_file() {
     let text = format!("-i {} -map 0 -map 1 -map 2 -c:s srt", text.display());
     make(&folder, "film.mkv", &format!("{text} {AVC} -c:a aac"));
     let program = serve(&folder);
-    let wish = r#"{"kind":"rendition","title":"film.mkv","height":54,"codec":"h264"}"#;
-    let wish = |status| {
+    let job_request = r#"{"kind":"rendition","title":"film.mkv","height":54,"codec":"h264"}"#;
+    let post_job = |status| {
         let mut client = program.connect();
-        client.send(json::post("/api/jobs", wish));
+        client.send(json::post("/api/jobs", job_request));
         json::read(&mut client).status == status
     };
-    assert!(wish(503), "the remuxed movie does not exist yet");
-    until("the movie is there, and its rendition is taken on", || wish(202));
+    assert!(post_job(503), "the remuxed movie does not exist yet");
+    until("the movie is there, and its rendition is taken on", || post_job(202));
     let mut manifest = String::new();
     until("the rendition is part of the title", || {
         let response = program.get("/v/film.mkv/index.m3u8", &[]);
@@ -209,7 +209,7 @@ fn a_file_that_cannot_be_remuxed_is_refused_with_a_reason() {
         ("begins-well.mkv", "Invalid data found"),
         ("words.mkv", "the file has neither pictures nor sound"),
     ] {
-        let refused = once_made(&program, &format!("/v/{title}/manifest.mpd"));
+        let refused = after_remux(&program, &format!("/v/{title}/manifest.mpd"));
         assert_eq!(refused.status, 422, "{title}");
         let detail = detail(&refused);
         assert!(detail.starts_with("this cannot be made playable: "), "{detail}");

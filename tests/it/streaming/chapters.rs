@@ -31,12 +31,12 @@ Cat &amp; &lt;mouse&gt;
 fn chaptered(folder: &Folder) -> Vec<u8> {
     let metadata = folder.put("chapters.txt", METADATA);
     let movie = folder.path("film.mp4");
-    let picture = "testsrc2=size=128x72:rate=25:duration=4";
+    let video = "testsrc2=size=128x72:rate=25:duration=4";
     ffmpeg::run(&[
         "-f",
         "lavfi",
         "-i",
-        picture,
+        video,
         "-i",
         metadata.to_str().expect("text"),
         "-map_metadata",

@@ -19,10 +19,10 @@ const MS: i128 = 1_000_000;
 /// A source, decoded once for all its clips.
 struct Source {
     tracks: Vec<Track>,
-    pictures: Option<Decoded>,
+    video: Option<Decoded>,
 }
 
-fn pictures(input: &str, tracks: &[Track]) -> Option<Decoded> {
+fn video(input: &str, tracks: &[Track]) -> Option<Decoded> {
     let video = tracks.iter().find(|track| track.kind == Kind::Video)?;
     Some(ffmpeg::decode(input, &[video.index]).expect("video decodes").remove(0))
 }
@@ -30,7 +30,7 @@ fn pictures(input: &str, tracks: &[Track]) -> Option<Decoded> {
 impl Source {
     fn of(path: &str) -> Self {
         let tracks = ffmpeg::tracks(path).expect("a clip");
-        Self { pictures: pictures(path, &tracks), tracks }
+        Self { video: video(path, &tracks), tracks }
     }
 
     /// Compares a clip with the source between two times in milliseconds. Where no frame begins at
@@ -43,24 +43,24 @@ impl Source {
     ) -> Result<(), String> {
         let (start, end) = (start_ms * MS, end_ms * MS);
         let part = ffmpeg::tracks(url)?;
-        if let Some(of_source) = &self.pictures {
-            let of_part = pictures(url, &part).unwrap_or_default();
-            same_pictures(of_source, &of_part, start..end, early_ns)?;
+        if let Some(of_source) = &self.video {
+            let of_part = video(url, &part).unwrap_or_default();
+            same_frames(of_source, &of_part, start..end, early_ns)?;
         }
-        let sounds = |tracks: &[Track]| -> Vec<Track> {
+        let audio_tracks = |tracks: &[Track]| -> Vec<Track> {
             tracks.iter().filter(|track| track.kind == Kind::Audio).cloned().collect()
         };
-        let of_part = sounds(&part);
+        let of_part = audio_tracks(&part);
         let mut of_part = of_part.iter();
-        for (number, sound) in sounds(&self.tracks).iter().enumerate() {
-            let cut = same_sound(sound, start..end, || of_part.next());
+        for (number, audio) in audio_tracks(&self.tracks).iter().enumerate() {
+            let cut = same_audio(audio, start..end, || of_part.next());
             cut.map_err(|why| format!("audio track {number}: {why}"))?;
         }
         of_part.next().map_or(Ok(()), |_| Err("an audio track too many".into()))
     }
 }
 
-fn same_pictures(
+fn same_frames(
     source: &Decoded,
     part: &Decoded,
     range: std::ops::Range<i128>,
@@ -90,7 +90,7 @@ fn same_pictures(
 
 /// Audio is cut at whole frames, and an edit list mutes what lies outside. It has to play when it
 /// does in the source, which keeps it in sync with the video.
-fn same_sound<'a>(
+fn same_audio<'a>(
     source: &Track,
     range: std::ops::Range<i128>,
     of_part: impl FnOnce() -> Option<&'a Track>,
@@ -296,8 +296,8 @@ fn unrequested_tracks_and_their_bytes_are_left_out() {
         assert_eq!(response.status, 200, "{tracks}");
         response
     };
-    let (both, pictures, sound) = (get("video-1,audio-1"), get("video-1"), get("audio-1"));
-    let lengths = [both.body.len(), pictures.body.len(), sound.body.len()];
+    let (both, video, audio) = (get("video-1,audio-1"), get("video-1"), get("audio-1"));
+    let lengths = [both.body.len(), video.body.len(), audio.body.len()];
     assert!(lengths[1] < lengths[0] && lengths[2] < lengths[0], "{lengths:?}");
     // Two indices are longer than one, by a few boxes.
     assert!((lengths[1] + lengths[2]).abs_diff(lengths[0]) < 2048, "{lengths:?}");
@@ -308,7 +308,7 @@ fn unrequested_tracks_and_their_bytes_are_left_out() {
     }
     if ffmpeg::is_installed() {
         for (name, part, kind) in
-            [("pictures.mp4", &pictures, Kind::Video), ("sound.mp4", &sound, Kind::Audio)]
+            [("pictures.mp4", &video, Kind::Video), ("sound.mp4", &audio, Kind::Audio)]
         {
             let path = folder.put(name, &part.body);
             let tracks = ffmpeg::tracks(path.to_str().expect("text")).expect("a movie");
@@ -360,12 +360,12 @@ fn ranges_of_a_clip_are_slices_and_every_server_makes_the_same_clip() {
             let end = begin.saturating_add(piece).min(length);
             let range = format!("Range: bytes={begin}-{}", end - 1);
             let condition = format!("If-Range: {tag}");
-            let answer = client.request("GET", target, &[&range, &condition]);
-            assert_eq!(answer.status, 206);
+            let response = client.request("GET", target, &[&range, &condition]);
+            assert_eq!(response.status, 206);
             let expected = format!("bytes {begin}-{}/{length}", end - 1);
-            assert_eq!(answer.field("content-range"), Some(expected.as_str()));
-            assert_eq!(answer.field("etag"), Some(tag.as_str()));
-            joined.extend(answer.body);
+            assert_eq!(response.field("content-range"), Some(expected.as_str()));
+            assert_eq!(response.field("etag"), Some(tag.as_str()));
+            joined.extend(response.body);
         }
         assert!(joined == whole.body);
         let none = client.request("GET", target, &[&format!("If-None-Match: {tag}")]);
@@ -388,8 +388,8 @@ fn a_clip_of_opus_begins_with_the_pre_roll_of_its_decoder() {
     let serving = of_clips();
     let name = clips::named("opus.mp4").file_name();
     let url = format!("http://{}/v/{name}/play.mp4?start=2.52&tracks=audio-1", serving.address);
-    let sound = ffmpeg::tracks(&url).expect("a movie").remove(0);
-    let earliest = sound.packets.iter().map(|packet| sound.shown_at(packet).nanoseconds()).min();
+    let audio = ffmpeg::tracks(&url).expect("a movie").remove(0);
+    let earliest = audio.packets.iter().map(|packet| audio.shown_at(packet).nanoseconds()).min();
     let before = -earliest.expect("packets");
     assert!((80 * MS..=120 * MS).contains(&before), "{before}");
 }
@@ -431,9 +431,9 @@ fn a_gap_between_two_fragments_is_as_long_in_a_clip() {
     bytes[found[0]..found[0] + 4].copy_from_slice(&1024_u32.to_be_bytes());
     fs::write(path, bytes).expect("room");
     let source = Source::of(path);
-    let sound = source.tracks.iter().find(|track| track.kind == Kind::Audio).expect("sound");
+    let audio = source.tracks.iter().find(|track| track.kind == Kind::Audio).expect("audio");
     let times: Vec<_> =
-        sound.packets.iter().map(|packet| sound.shown_at(packet).nanoseconds()).collect();
+        audio.packets.iter().map(|packet| audio.shown_at(packet).nanoseconds()).collect();
     assert!(times.windows(2).any(|pair| pair[1] - pair[0] > 400 * MS), "there is no gap");
     let serving = serve(&folder);
     for range in [(0, 9000), (3000, 6000), (2520, 5080)] {

@@ -20,7 +20,7 @@ use crate::support::{
     folder::Folder,
     manifests::{self, Element, Playlist},
     server::{Serving, serve},
-    sources::{Double, Manner},
+    sources::{ReadMode, TestSource},
     streams::{Streams, fetch},
 };
 
@@ -304,7 +304,7 @@ fn a_real_cbcs_file_is_offered_with_its_entries_and_the_headers_of_its_drm_syste
 /// Builds everything that a broken file offers. Nothing may panic, and every length is as promised.
 fn is_harmless(bytes: &[u8]) {
     // The samples themselves are not read.
-    let source: Arc<dyn Source> = Double::new(bytes.len() as u64, Manner::AtOnce);
+    let source: Arc<dyn Source> = TestSource::new(bytes.len() as u64, ReadMode::AtOnce);
     let grid_ms = NonZeroU32::new(2000).expect("not zero");
     let Ok(Ok(movie)) = Movie::read(bytes, grid_ms) else { return };
     for offered in title::offered(&movie) {

@@ -12,7 +12,7 @@ use std::{
 use headwater::cli::find_program;
 
 use crate::support::{
-    client::{Broken, Client, Response, head},
+    client::{Client, Incomplete, Response, head},
     folder::{Folder, pattern},
     server::{Serving, serve_with},
     wait::until,
@@ -115,7 +115,7 @@ fn a_truncation_cuts_the_response_and_is_counted() {
     let (folder, serving) = one_file(1000, ENDLESS);
     let mut client = follow(&serving, 1000);
     append_to(&folder.path("a.mp4")).set_len(500).expect("truncated");
-    assert_eq!(client.read_chunk(), Err(Broken::Body(0)));
+    assert_eq!(client.read_chunk(), Err(Incomplete::Body(0)));
     assert_eq!(serving.metric("headwater_body_cuts_total{reason=\"truncated\"}"), 1);
 }
 

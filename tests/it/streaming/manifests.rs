@@ -180,15 +180,15 @@ fn bandwidth_is_the_measured_peak_and_average_bandwidth_the_average() {
                 let rendition: &crate::support::manifests::Attributes = rendition;
                 rendition["TYPE"] == "AUDIO" && rendition.get("GROUP-ID") == group
             };
-            let sounds = streams.multivariant.1.renditions.iter().filter(of_group);
-            let sounds = sounds.filter_map(|rendition| rendition.get("URI"));
-            let sounds: Vec<_> =
-                sounds.filter(|sound| *sound != url).map(|sound| of_url(sound)).collect();
-            assert!(group.is_none() || !sounds.is_empty(), "{name}: an empty group");
+            let audio_tracks = streams.multivariant.1.renditions.iter().filter(of_group);
+            let audio_tracks = audio_tracks.filter_map(|rendition| rendition.get("URI"));
+            let audio_tracks: Vec<_> =
+                audio_tracks.filter(|audio| *audio != url).map(|audio| of_url(audio)).collect();
+            assert!(group.is_none() || !audio_tracks.is_empty(), "{name}: an empty group");
             for (place, peak) in peaks.iter_mut().enumerate() {
-                *peak += sounds.iter().map(|sound| sound.1[place]).fold(0.0, f64::max);
+                *peak += audio_tracks.iter().map(|audio| audio.1[place]).fold(0.0, f64::max);
             }
-            average += sounds.iter().map(|sound| sound.2).fold(0.0, f64::max);
+            average += audio_tracks.iter().map(|audio| audio.2).fold(0.0, f64::max);
             let is_near = |stated: &str, measured: f64| {
                 let stated: f64 = attributes[stated].parse().expect("a number");
                 (stated / measured - 1.0).abs() < 0.01
@@ -284,17 +284,22 @@ fn every_audio_track_is_listed_under_a_unique_name() {
         let title = title_of(clips::named(name));
         let streams = Streams::of(&serving, &title);
         let playlist = &streams.multivariant.1;
-        let sounds = playlist.renditions.iter().filter(|rendition| rendition["TYPE"] == "AUDIO");
-        let sounds: Vec<_> = sounds.collect();
+        let audio_tracks =
+            playlist.renditions.iter().filter(|rendition| rendition["TYPE"] == "AUDIO");
+        let audio_tracks: Vec<_> = audio_tracks.collect();
         // An audio track may be in several groups; in each its name is unique.
-        let uris: BTreeSet<_> = sounds.iter().map(|sound| &sound["URI"]).collect();
-        assert_eq!(uris.len(), 2, "{name}: {sounds:?}");
-        let names = sounds.iter().map(|sound| (&sound["GROUP-ID"], &sound["NAME"]));
-        assert_eq!(names.collect::<BTreeSet<_>>().len(), sounds.len(), "{name}: {sounds:?}");
-        let of_sounds = |attribute: &str| -> BTreeSet<_> {
-            sounds.iter().filter_map(|sound| sound.get(attribute).cloned()).collect()
+        let uris: BTreeSet<_> = audio_tracks.iter().map(|audio| &audio["URI"]).collect();
+        assert_eq!(uris.len(), 2, "{name}: {audio_tracks:?}");
+        let names = audio_tracks.iter().map(|audio| (&audio["GROUP-ID"], &audio["NAME"]));
+        assert_eq!(
+            names.collect::<BTreeSet<_>>().len(),
+            audio_tracks.len(),
+            "{name}: {audio_tracks:?}"
+        );
+        let of_audio_tracks = |attribute: &str| -> BTreeSet<_> {
+            audio_tracks.iter().filter_map(|audio| audio.get(attribute).cloned()).collect()
         };
-        assert_eq!(of_sounds("GROUP-ID").len(), groups, "{name}: {sounds:?}");
+        assert_eq!(of_audio_tracks("GROUP-ID").len(), groups, "{name}: {audio_tracks:?}");
         assert_eq!(playlist.variants.len(), groups, "{name}: a variant for each audio codec");
         let spoken = |input: &str| -> Vec<_> {
             let tracks = ffmpeg::tracks(input).expect("a movie").into_iter();
@@ -304,12 +309,13 @@ fn every_audio_track_is_listed_under_a_unique_name() {
         let play = format!("http://{}{}", serving.address, streams.play);
         assert_eq!(spoken(&play), source, "{name}");
         if groups == 1 {
-            let languages = of_sounds("LANGUAGE");
+            let languages = of_audio_tracks("LANGUAGE");
             let languages: Vec<_> = languages.iter().map(|language| &language[..2]).collect();
             assert_eq!(languages, ["de", "en"], "{name}");
-            let defaults =
-                sounds.iter().filter(|sound| sound.get("DEFAULT").is_some_and(|is| is == "YES"));
-            assert_eq!(defaults.count(), 1, "{name}: {sounds:?}");
+            let defaults = audio_tracks
+                .iter()
+                .filter(|audio| audio.get("DEFAULT").is_some_and(|is| is == "YES"));
+            assert_eq!(defaults.count(), 1, "{name}: {audio_tracks:?}");
         }
     }
 }
@@ -349,7 +355,7 @@ fn sample_entries_have_what_safari_needs() {
             assert!(entries.iter().any(|entries| &entries[12..16] == entry), "{name}");
             // A QuickTime sound description, which only QuickTime reads.
             let versions = entries.iter().filter(|entries| &entries[12..16] == b"mp4a");
-            assert!(versions.into_iter().all(|sound| sound[24..26] == [0, 0]), "{name}");
+            assert!(versions.into_iter().all(|audio| audio[24..26] == [0, 0]), "{name}");
         }
         if name == "portrait.mp4" {
             let rotation = |path: &str| ffmpeg::tracks(path).expect("a movie")[0].rotation;

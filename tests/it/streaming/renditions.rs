@@ -28,9 +28,9 @@ pub static RENDITIONS: LazyLock<Renditions> = LazyLock::new(|| {
     let folder = Folder::new();
     let make = |name: &str, how: &str| -> Vec<u8> {
         let path = folder.path(name);
-        let with_sound = "-f lavfi -i sine=sample_rate=48000:duration=13 -c:a aac -b:a 32k";
+        let with_audio = "-f lavfi -i sine=sample_rate=48000:duration=13 -c:a aac -b:a 32k";
         let arguments = format!(
-            "-f lavfi -i testsrc2=size=192x108:rate=25:duration=13 {with_sound} -c:v libx264 \
+            "-f lavfi -i testsrc2=size=192x108:rate=25:duration=13 {with_audio} -c:v libx264 \
              -preset ultrafast -crf 38 -pix_fmt yuv420p -bf 2 -sc_threshold 0 {how} -y"
         );
         let path = path.to_str().expect("text");
@@ -170,8 +170,8 @@ fn urls_that_are_not_of_a_set_are_404() {
         "/v/none.set/index.m3u8",
         "/v/.set/index.m3u8",
     ] {
-        let answer = serving.get(target, &[]);
-        assert_eq!(answer.status, 404, "{target}");
-        assert_eq!(answer.field("content-type"), Some("application/problem+json"), "{target}");
+        let response = serving.get(target, &[]);
+        assert_eq!(response.status, 404, "{target}");
+        assert_eq!(response.field("content-type"), Some("application/problem+json"), "{target}");
     }
 }

@@ -110,12 +110,12 @@ fn cues_of(client: &mut Client, url: &str, video: &Playlist) -> Vec<Cue> {
     let mut all: Vec<Cue> = Vec::new();
     let mut shown = Vec::new();
     for segment in &playlist.segments {
-        let answer = fetch(client, &segment.url);
-        assert_eq!(answer.field("content-type"), Some("text/vtt; charset=utf-8"));
-        let text = String::from_utf8(answer.body.clone()).expect("UTF-8");
+        let response = fetch(client, &segment.url);
+        assert_eq!(response.field("content-type"), Some("text/vtt; charset=utf-8"));
+        let text = String::from_utf8(response.body.clone()).expect("UTF-8");
         assert!(text.starts_with("WEBVTT\nX-TIMESTAMP-MAP="), "{text}");
         let end = ends.next().map_or(u64::MAX, |ns| (ns / 1_000_000).try_into().expect("a time"));
-        let found = cues(&answer.body);
+        let found = cues(&response.body);
         for cue in &found {
             assert!(!cue.0.is_empty(), "no identifier: {cue:?}");
             assert!(cue.1.start < end && cue.1.end > begin, "{cue:?} is not in {begin}..{end}");
@@ -235,7 +235,7 @@ fn subtitles_beside_a_title_are_in_its_manifests_with_all_their_cues() {
     assert_eq!(cues_of(client, &of("de")["URI"], &video)[0].0, "name");
 }
 
-fn answer(serving: &Serving, target: &str) -> Response {
+fn response(serving: &Serving, target: &str) -> Response {
     serving.get(target, &[])
 }
 
@@ -244,11 +244,11 @@ fn subtitles_and_their_urls_follow_changes_of_the_files() {
     let folder = with_film();
     let serving = serve(&folder);
     let client = &mut serving.connect();
-    let bare = answer(&serving, "/v/film.mp4/index.m3u8");
+    let bare = response(&serving, "/v/film.mp4/index.m3u8");
     assert!(subtitles(&multivariant(client, "film.mp4")).is_empty());
 
     folder.put("film.en.srt", srt(CUES));
-    let added = answer(&serving, "/v/film.mp4/index.m3u8");
+    let added = response(&serving, "/v/film.mp4/index.m3u8");
     let first = subtitles(&multivariant(client, "film.mp4"))[0]["URI"].clone();
     let file = texts_of_mpd(client, "film.mp4").remove(0).1;
     assert_eq!(plain(cues(&fetch(client, &file).body)), expected(CUES));
@@ -259,17 +259,17 @@ fn subtitles_and_their_urls_follow_changes_of_the_files() {
     folder.put("film.en.txt", srt(CUES));
     folder.put("film.jpg", "");
     folder.put(".film.de.srt", srt(CUES));
-    let same = answer(&serving, "/v/film.mp4/index.m3u8");
+    let same = response(&serving, "/v/film.mp4/index.m3u8");
     assert!(same.body == added.body && same.field("etag") == added.field("etag"));
 
     folder.put("film.en.srt", srt(&[(1000..2000, "changed, and longer than before")]));
-    let changed = answer(&serving, "/v/film.mp4/index.m3u8");
+    let changed = response(&serving, "/v/film.mp4/index.m3u8");
     let second = subtitles(&multivariant(client, "film.mp4"))[0]["URI"].clone();
     assert_ne!(first, second);
     assert_ne!(added.field("etag"), changed.field("etag"));
     let old_segment = resolve(&first, "1.vtt");
     for old in [&first, &old_segment, &file] {
-        assert_eq!(answer(&serving, old).status, 404, "{old}");
+        assert_eq!(response(&serving, old).status, 404, "{old}");
     }
     let segment = fetch(client, &resolve(&second, "1.vtt"));
     assert!(String::from_utf8_lossy(&segment.body).contains("changed"));
@@ -282,7 +282,7 @@ fn subtitles_and_their_urls_follow_changes_of_the_files() {
     assert!(since.body == bare.body, "as it was without");
     assert_eq!(since.field("etag"), bare.field("etag"));
     for old in [&second, &resolve(&second, "1.vtt"), &resolve(&second, "all.vtt")] {
-        assert_eq!(answer(&serving, old).status, 404, "{old}");
+        assert_eq!(response(&serving, old).status, 404, "{old}");
     }
 }
 
@@ -297,8 +297,8 @@ fn another_language_in_the_name_is_another_url_because_the_charset_may_differ() 
     fs::rename(path, folder.path("film.ru.srt")).expect("one folder");
     let russian = url(client);
     assert_ne!(french, russian);
-    assert_eq!(answer(&serving, &french).status, 404);
-    assert_eq!(answer(&serving, &russian).status, 200);
+    assert_eq!(response(&serving, &french).status, 404);
+    assert_eq!(response(&serving, &russian).status, 200);
 }
 
 #[test]
@@ -310,10 +310,10 @@ fn a_text_track_works_like_a_sidecar() {
     let apart = [CUES[0].clone(), CUES[1].clone(), CUES[4].clone()];
     let folder = with_film();
     let inside = folder.put("inside.srt", srt(&apart));
-    let film = folder.path("film.mp4");
+    let movie_file = folder.path("film.mp4");
     ffmpeg::run(&[
         "-i",
-        film.to_str().expect("text"),
+        movie_file.to_str().expect("text"),
         "-i",
         inside.to_str().expect("text"),
         "-c",
@@ -408,7 +408,7 @@ fn subtitles_beyond_the_limit_are_left_out_and_all_listed_ones_exist() {
     }
     assert!(found[31]["URI"].contains("/text-32/"));
     let beyond = found[31]["URI"].replace("/text-32/", "/text-33/");
-    assert_eq!(answer(&serving, &beyond).status, 404);
+    assert_eq!(response(&serving, &beyond).status, 404);
     for (url, _) in [&of_title.variants[0], &of_title.variants[32]] {
         fetch(client, url);
     }

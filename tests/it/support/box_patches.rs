@@ -10,7 +10,7 @@ const PARENTS: [&[u8; 4]; 12] = [
 
 /// A box of a valid file, with a header of 8 bytes.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct LocatedBox {
     pub kind: [u8; 4],
     /// The types on the way to it, its own included: `moov/trak/tkhd`.
     pub path: String,
@@ -18,7 +18,7 @@ pub struct Place {
     pub end: usize,
 }
 
-impl Place {
+impl LocatedBox {
     /// Its payload.
     pub fn body(&self) -> Range<usize> {
         self.start + 8..self.end
@@ -31,20 +31,20 @@ impl Place {
 }
 
 /// All boxes of a valid file, each before its children.
-pub fn places(file: &[u8]) -> Vec<Place> {
+pub fn locate_boxes(file: &[u8]) -> Vec<LocatedBox> {
     let mut found = Vec::new();
     within(file, 0..file.len(), "", &mut found);
     found
 }
 
-fn within(file: &[u8], range: Range<usize>, path: &str, found: &mut Vec<Place>) {
+fn within(file: &[u8], range: Range<usize>, path: &str, found: &mut Vec<LocatedBox>) {
     let mut at = range.start;
     // `udta` of QuickTime ends with four bytes of zero.
     while at + 8 <= range.end {
         let size = u32::from_be_bytes(file[at..at + 4].try_into().unwrap()) as usize;
         let kind: [u8; 4] = file[at + 4..at + 8].try_into().unwrap();
         let name = format!("{path}{}", kind.escape_ascii());
-        let place = Place { kind, path: name.clone(), start: at, end: at + size };
+        let place = LocatedBox { kind, path: name.clone(), start: at, end: at + size };
         let inside = place.is_parent().then(|| place.body());
         found.push(place);
         if let Some(inside) = inside {
@@ -56,8 +56,8 @@ fn within(file: &[u8], range: Range<usize>, path: &str, found: &mut Vec<Place>) 
 }
 
 /// Boxes of this type.
-pub fn of_kind(file: &[u8], kind: &[u8; 4]) -> Vec<Place> {
-    places(file).into_iter().filter(|place| place.kind == *kind).collect()
+pub fn of_kind(file: &[u8], kind: &[u8; 4]) -> Vec<LocatedBox> {
+    locate_boxes(file).into_iter().filter(|place| place.kind == *kind).collect()
 }
 
 /// Overwrites bytes at an offset; what exceeds the file is left out.
@@ -73,7 +73,7 @@ pub fn patched(file: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
 /// Replaces a range, and corrects the sizes of all boxes around it.
 pub fn replaced(file: &[u8], range: Range<usize>, with: &[u8]) -> Vec<u8> {
     let mut made = file.to_vec();
-    for place in places(file) {
+    for place in locate_boxes(file) {
         let is_around =
             place.start < range.start && range.end <= place.end && place.start + 8 <= range.start;
         if is_around {

@@ -7,12 +7,12 @@ use std::{
 };
 
 use crate::support::{
-    box_patches::{Place, of_kind, patched, places, replaced},
-    movies::{Plan, boxed, fragmented, full, plain, sound, table, words},
+    box_patches::{LocatedBox, locate_boxes, of_kind, patched, replaced},
+    movies::{Plan, boxed, fragmented, full, plain, table, valid_movies, words},
 };
 
 /// A broken movie.
-pub struct Broken {
+pub struct BrokenMovie {
     /// How it is broken. Part of its file's name.
     pub how: String,
     made: Made,
@@ -27,7 +27,7 @@ enum Made {
     },
 }
 
-impl Broken {
+impl BrokenMovie {
     pub fn new(how: impl Into<String>, bytes: Vec<u8>) -> Self {
         Self { how: how.into(), made: Made::Whole(bytes) }
     }
@@ -62,9 +62,9 @@ impl Broken {
 
 /// Truncated files, boxes with wrong sizes, tables with wrong counts, and numbers as large as can
 /// be.
-pub fn lying() -> Vec<Broken> {
+pub fn corrupt() -> Vec<BrokenMovie> {
     let mut all = Vec::new();
-    for (name, file) in sound() {
+    for (name, file) in valid_movies() {
         truncated(name, &file, &mut all);
         sizes(name, &file, &mut all);
         counts(name, &file, &mut all);
@@ -74,18 +74,18 @@ pub fn lying() -> Vec<Broken> {
 }
 
 /// Every number of every box except media.
-pub fn numbers() -> Vec<Broken> {
+pub fn numbers() -> Vec<BrokenMovie> {
     let mut all = Vec::new();
-    for (name, file) in sound() {
+    for (name, file) in valid_movies() {
         for place in
-            places(&file).iter().filter(|place| !place.is_parent() && place.kind != *b"mdat")
+            locate_boxes(&file).iter().filter(|place| !place.is_parent() && place.kind != *b"mdat")
         {
             let words = place.body().step_by(4).take(12).chain([place.end.saturating_sub(4)]);
             for at in words.filter(|at| *at >= place.start + 8) {
                 for value in [0_u32, 1, 0x7fff_ffff, 0x8000_0000, u32::MAX] {
                     let how =
                         format!("{name} {} word at {} is {value:#x}", place.path, at - place.start);
-                    all.push(Broken::new(how, patched(&file, at, &value.to_be_bytes())));
+                    all.push(BrokenMovie::new(how, patched(&file, at, &value.to_be_bytes())));
                 }
             }
         }
@@ -93,8 +93,8 @@ pub fn numbers() -> Vec<Broken> {
     all
 }
 
-fn truncated(name: &str, file: &[u8], all: &mut Vec<Broken>) {
-    let mut ends: Vec<usize> = places(file)
+fn truncated(name: &str, file: &[u8], all: &mut Vec<BrokenMovie>) {
+    let mut ends: Vec<usize> = locate_boxes(file)
         .iter()
         .flat_map(|place| [0, 1, 4, 7, 8, 12].map(|into| place.start + into))
         .filter(|end| *end < file.len())
@@ -103,23 +103,23 @@ fn truncated(name: &str, file: &[u8], all: &mut Vec<Broken>) {
     ends.sort_unstable();
     ends.dedup();
     for end in ends {
-        all.push(Broken::new(format!("{name} cut at {end}"), file[..end].to_vec()));
+        all.push(BrokenMovie::new(format!("{name} cut at {end}"), file[..end].to_vec()));
     }
 }
 
-fn sizes(name: &str, file: &[u8], all: &mut Vec<Broken>) {
-    for place in places(file) {
-        let Place { start, end, path, .. } = &place;
+fn sizes(name: &str, file: &[u8], all: &mut Vec<BrokenMovie>) {
+    for place in locate_boxes(file) {
+        let LocatedBox { start, end, path, .. } = &place;
         let right = u32::try_from(end - start).expect("a small file");
         for size in [0, 1, 2, 7, 8, right - 1, right + 1, u32::MAX] {
             let how = format!("{name} {path} at {start} of size {size}");
-            all.push(Broken::new(how, patched(file, *start, &size.to_be_bytes())));
+            all.push(BrokenMovie::new(how, patched(file, *start, &size.to_be_bytes())));
         }
         let wraps = (u64::MAX - *start as u64).wrapping_add(1);
         for size in [0, 15, 16, u64::MAX, 1 << 63, wraps, wraps.wrapping_add(8)] {
             let head = [&1_u32.to_be_bytes()[..], &place.kind, &size.to_be_bytes()].concat();
             let how = format!("{name} {path} at {start} of long size {size:#x}");
-            all.push(Broken::new(how, patched(file, *start, &head)));
+            all.push(BrokenMovie::new(how, patched(file, *start, &head)));
         }
     }
 }
@@ -141,7 +141,7 @@ const COUNTS: [(&[u8; 4], usize); 13] = [
     (b"stsz", 12),
 ];
 
-fn counts(name: &str, file: &[u8], all: &mut Vec<Broken>) {
+fn counts(name: &str, file: &[u8], all: &mut Vec<BrokenMovie>) {
     for (kind, at) in COUNTS {
         for place in of_kind(file, kind) {
             let at = place.start + at;
@@ -149,11 +149,13 @@ fn counts(name: &str, file: &[u8], all: &mut Vec<Broken>) {
             let right = u32::from_be_bytes(right.try_into().unwrap());
             for count in [0, 1, right.wrapping_sub(1), right + 1, 0x1000_0000, 1 << 31, u32::MAX] {
                 let how = format!("{name} {} at {} counts {count:#x}", place.path, at);
-                all.push(Broken::new(how, patched(file, at, &count.to_be_bytes())));
+                all.push(BrokenMovie::new(how, patched(file, at, &count.to_be_bytes())));
             }
         }
     }
-    for place in places(file).iter().filter(|place| !place.is_parent() && place.kind != *b"mdat") {
+    for place in
+        locate_boxes(file).iter().filter(|place| !place.is_parent() && place.kind != *b"mdat")
+    {
         for bit in 0..24 {
             // The flags of fragment boxes determine their fields.
             if [*b"tfhd", *b"trun"].contains(&place.kind) || bit == 0 {
@@ -161,29 +163,29 @@ fn counts(name: &str, file: &[u8], all: &mut Vec<Broken>) {
                 let mut flags = u32::from_be_bytes(file[at..at + 4].try_into().unwrap());
                 flags ^= 1 << bit;
                 let how = format!("{name} {} at {at} with flag {bit} turned", place.path);
-                all.push(Broken::new(how, patched(file, at, &flags.to_be_bytes())));
+                all.push(BrokenMovie::new(how, patched(file, at, &flags.to_be_bytes())));
             }
         }
         for version in [1, 2, 255] {
             let how = format!("{name} {} at {} of version {version}", place.path, place.start);
-            all.push(Broken::new(how, patched(file, place.start + 8, &[version])));
+            all.push(BrokenMovie::new(how, patched(file, place.start + 8, &[version])));
         }
     }
 }
 
-fn missing_or_twice(name: &str, file: &[u8], all: &mut Vec<Broken>) {
-    for place in places(file) {
+fn missing_or_twice(name: &str, file: &[u8], all: &mut Vec<BrokenMovie>) {
+    for place in locate_boxes(file) {
         let whole = place.start..place.end;
         let how = |what| format!("{name} {} at {} {what}", place.path, place.start);
-        all.push(Broken::new(how("missing"), replaced(file, whole.clone(), &[])));
+        all.push(BrokenMovie::new(how("missing"), replaced(file, whole.clone(), &[])));
         let twice = file[whole.clone()].repeat(2);
-        all.push(Broken::new(how("twice"), replaced(file, whole.clone(), &twice)));
+        all.push(BrokenMovie::new(how("twice"), replaced(file, whole.clone(), &twice)));
         let empty = boxed(&place.kind, &[]);
-        all.push(Broken::new(how("empty"), replaced(file, whole.clone(), &empty)));
+        all.push(BrokenMovie::new(how("empty"), replaced(file, whole.clone(), &empty)));
         if place.kind != *b"mdat" && place.end - place.start > 16 {
             let half = place.start + (place.end - place.start) / 2..place.end;
             let noise = noise(half.len());
-            all.push(Broken::new(how("half of it noise"), patched(file, half.start, &noise)));
+            all.push(BrokenMovie::new(how("half of it noise"), patched(file, half.start, &noise)));
         }
     }
 }
@@ -201,16 +203,16 @@ pub fn noise(length: usize) -> Vec<u8> {
 }
 
 /// Tables and fragments that are valid one by one and contradict each other.
-pub fn contradicting() -> Vec<Broken> {
+pub fn contradicting() -> Vec<BrokenMovie> {
     let mut all = Vec::new();
     tables(&mut all);
     times(&mut all);
     entries(&mut all);
     fragments(&mut all);
     for length in [0, 1, 7, 8, 9, 100, 5000] {
-        all.push(Broken::new(format!("noise of {length}"), noise(length)));
+        all.push(BrokenMovie::new(format!("noise of {length}"), noise(length)));
         let ftyp = boxed(b"ftyp", &[b"isom", &[0; 4]]);
-        all.push(Broken::new(
+        all.push(BrokenMovie::new(
             format!("noise of {length} behind a head"),
             [ftyp, noise(length)].concat(),
         ));
@@ -223,15 +225,15 @@ fn plans() -> [Plan; 2] {
 }
 
 /// A plain movie with another box in place of each of a type.
-fn with(how: &str, kind: &[u8; 4], other: &[u8]) -> Broken {
+fn with(how: &str, kind: &[u8; 4], other: &[u8]) -> BrokenMovie {
     let mut file = plain(&plans());
     for place in of_kind(&file, kind).into_iter().rev() {
         file = replaced(&file, place.start..place.end, other);
     }
-    Broken::new(format!("{} {how}", kind.escape_ascii()), file)
+    BrokenMovie::new(format!("{} {how}", kind.escape_ascii()), file)
 }
 
-fn tables(all: &mut Vec<Broken>) {
+fn tables(all: &mut Vec<BrokenMovie>) {
     let max = u32::MAX;
     for (how, runs) in [
         ("that go back", vec![1, 6, 1, 5, 6, 1, 2, 6, 1, 1, 6, 1]),
@@ -312,7 +314,7 @@ fn tables(all: &mut Vec<Broken>) {
     }
 }
 
-fn times(all: &mut Vec<Broken>) {
+fn times(all: &mut Vec<BrokenMovie>) {
     let max = u32::MAX;
     for (how, runs) in [
         ("zero", vec![90, 0]),
@@ -371,25 +373,28 @@ fn times(all: &mut Vec<Broken>) {
             [0, 1, 1000, 90_000, 1 << 31, max].map(|timescale: u32| (place.clone(), timescale))
         }) {
             let how = format!("timescale of {} at {} is {timescale}", place.path, place.start);
-            all.push(Broken::new(how, patched(&clean, place.start + at, &timescale.to_be_bytes())));
+            all.push(BrokenMovie::new(
+                how,
+                patched(&clean, place.start + at, &timescale.to_be_bytes()),
+            ));
         }
     }
     // Long gaps by edits, durations and a coarse timescale together.
     let mut plans = plans();
     plans.iter_mut().for_each(|plan| plan.timescale = 1);
-    all.push(Broken::new("ticks of a second", plain(&plans)));
+    all.push(BrokenMovie::new("ticks of a second", plain(&plans)));
     plans.iter_mut().for_each(|plan| plan.delta = 1);
-    all.push(Broken::new("samples of a second", plain(&plans)));
+    all.push(BrokenMovie::new("samples of a second", plain(&plans)));
 }
 
-fn entries(all: &mut Vec<Broken>) {
+fn entries(all: &mut Vec<BrokenMovie>) {
     let clean = plain(&plans());
     for place in of_kind(&clean, b"stsd") {
         let entry = place.start + 16..place.end;
         for at in (entry.start + 8..entry.end).step_by(2) {
             for fill in [[0; 2], [0xff; 2]] {
                 let how = format!("{} byte {} is {fill:?}", place.path, at - entry.start);
-                all.push(Broken::new(format!("{how} at {at}"), patched(&clean, at, &fill)));
+                all.push(BrokenMovie::new(format!("{how} at {at}"), patched(&clean, at, &fill)));
             }
         }
         for kind in [
@@ -421,7 +426,7 @@ fn entries(all: &mut Vec<Broken>) {
             b"\xff\xff\xff\xff",
         ] {
             let how = format!("entry at {} called {}", entry.start, kind.escape_ascii());
-            all.push(Broken::new(how, patched(&clean, entry.start + 4, kind)));
+            all.push(BrokenMovie::new(how, patched(&clean, entry.start + 4, kind)));
         }
         for length in [0, 8, 16, 35, 36, 85, 86] {
             let length = length.min(entry.len());
@@ -431,27 +436,30 @@ fn entries(all: &mut Vec<Broken>) {
                 cut[..4].copy_from_slice(&u32::try_from(length).unwrap().to_be_bytes());
             }
             let how = format!("entry at {} of {length} bytes", entry.start);
-            all.push(Broken::new(how, replaced(&clean, entry.clone(), &cut)));
+            all.push(BrokenMovie::new(how, replaced(&clean, entry.clone(), &cut)));
         }
         let deep = nested(b"sinf", 100, boxed(b"frma", &[b"avc1"]));
         let inside = [&clean[entry.clone()], &deep].concat();
         let size = u32::try_from(inside.len()).unwrap().to_be_bytes();
         let how = format!("entry at {} with a hundred boxes in each other", entry.start);
-        all.push(Broken::new(how, replaced(&clean, entry.clone(), &patched(&inside, 0, &size))));
+        all.push(BrokenMovie::new(
+            how,
+            replaced(&clean, entry.clone(), &patched(&inside, 0, &size)),
+        ));
     }
     for place in of_kind(&clean, b"hdlr") {
         for handler in
             [b"vide", b"soun", b"text", b"sbtl", b"subt", b"tmcd", b"meta", b"hint", b"\0\0\0\0"]
         {
             let how = format!("handler at {} is {}", place.start, handler.escape_ascii());
-            all.push(Broken::new(how, patched(&clean, place.start + 16, handler)));
+            all.push(BrokenMovie::new(how, patched(&clean, place.start + 16, handler)));
         }
     }
 }
 
-fn fragments(all: &mut Vec<Broken>) {
+fn fragments(all: &mut Vec<BrokenMovie>) {
     let clean = fragmented(&plans());
-    let mut add = |how: &str, bytes| all.push(Broken::new(format!("fragments {how}"), bytes));
+    let mut add = |how: &str, bytes| all.push(BrokenMovie::new(format!("fragments {how}"), bytes));
     let tfdts = of_kind(&clean, b"tfdt");
     for time in [i64::MAX as u64, u64::MAX, 1 << 63, (1 << 63) - 2000, 1 << 40, 0] {
         let time: [u8; 8] = time.to_be_bytes();

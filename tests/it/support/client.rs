@@ -40,7 +40,7 @@ pub struct Response {
 
 /// Why a response is incomplete.
 #[derive(Debug, Eq, PartialEq)]
-pub enum Broken {
+pub enum Incomplete {
     /// The connection ended within the head.
     Head,
     /// The connection ended after this many bytes of the content, and more were promised.
@@ -91,7 +91,7 @@ impl Client {
     }
 
     /// Reads the response to a request of this method.
-    pub fn read(&mut self, method: &str) -> Result<Response, Broken> {
+    pub fn read(&mut self, method: &str) -> Result<Response, Incomplete> {
         let mut response = self.read_head()?;
         let length = response.field("content-length").map(|length| length.parse::<usize>());
         let is_chunked = response.field("transfer-encoding") == Some("chunked");
@@ -107,14 +107,14 @@ impl Client {
             let closes = self.is_1_0 || response.field("connection") == Some("close");
             assert!(closes, "no framing: {response:?}");
             let mut rest = Vec::new();
-            self.stream.read_to_end(&mut rest).map_err(|_| Broken::Body(rest.len()))?;
+            self.stream.read_to_end(&mut rest).map_err(|_| Incomplete::Body(rest.len()))?;
             rest
         };
         Ok(response)
     }
 
     /// Reads the head of a response only.
-    pub fn read_head(&mut self) -> Result<Response, Broken> {
+    pub fn read_head(&mut self) -> Result<Response, Incomplete> {
         let line = self.read_line()?;
         self.is_1_0 = line.starts_with("HTTP/1.0 ");
         let status = line.strip_prefix("HTTP/1.1 ").or(line.strip_prefix("HTTP/1.0 "));
@@ -133,12 +133,12 @@ impl Client {
     }
 
     /// Reads exactly this many bytes.
-    pub fn read_exactly(&mut self, length: usize) -> Result<Vec<u8>, Broken> {
+    pub fn read_exactly(&mut self, length: usize) -> Result<Vec<u8>, Incomplete> {
         let mut body = Vec::new();
         let read = self.stream.by_ref().take(length as u64).read_to_end(&mut body);
         // A reset within the body counts as an early end, as a close does.
         match read {
-            Ok(_) | Err(_) if body.len() < length => Err(Broken::Body(body.len())),
+            Ok(_) | Err(_) if body.len() < length => Err(Incomplete::Body(body.len())),
             _ => Ok(body),
         }
     }
@@ -149,31 +149,31 @@ impl Client {
     }
 
     /// Reads one chunk of a chunked body; an empty one is its end.
-    pub fn read_chunk(&mut self) -> Result<Vec<u8>, Broken> {
-        let line = self.read_line().map_err(|_| Broken::Body(0))?;
+    pub fn read_chunk(&mut self) -> Result<Vec<u8>, Incomplete> {
+        let line = self.read_line().map_err(|_| Incomplete::Body(0))?;
         let size = usize::from_str_radix(&line, 16).expect("a chunk's size");
         let chunk = self.read_exactly(size)?;
-        let end = self.read_line().map_err(|_| Broken::Body(size))?;
+        let end = self.read_line().map_err(|_| Incomplete::Body(size))?;
         assert_eq!(end, "", "a chunk ends with an empty line");
         Ok(chunk)
     }
 
-    fn read_chunks(&mut self) -> Result<Vec<u8>, Broken> {
+    fn read_chunks(&mut self) -> Result<Vec<u8>, Incomplete> {
         let mut body = Vec::new();
         loop {
             match self.read_chunk() {
                 Ok(chunk) if chunk.is_empty() => return Ok(body),
                 Ok(chunk) => body.extend(chunk),
-                Err(_) => return Err(Broken::Body(body.len())),
+                Err(_) => return Err(Incomplete::Body(body.len())),
             }
         }
     }
 
-    fn read_line(&mut self) -> Result<String, Broken> {
+    fn read_line(&mut self) -> Result<String, Incomplete> {
         let mut line = Vec::new();
         let read = self.stream.read_until(b'\n', &mut line);
         if read.is_err() || !line.ends_with(b"\n") {
-            return Err(Broken::Head);
+            return Err(Incomplete::Head);
         }
         let line = String::from_utf8(line).expect("a head is text");
         Ok(line.strip_suffix("\r\n").expect("lines end with CR LF").to_owned())

@@ -346,8 +346,8 @@ fn each_clip_has_what_its_name_promises() {
     // The version of a QuickTime sound description is eight bytes into the sample entry.
     let wave = bytes("wave.mov");
     let entries = boxes::contents(&wave, "moov/trak/mdia/minf/stbl/stsd");
-    let sound = entries.iter().find(|entries| &entries[12..16] == b"mp4a").expect("an audio entry");
-    assert_eq!(sound[24..26], [0, 1], "version 1");
+    let entry = entries.iter().find(|entries| &entries[12..16] == b"mp4a").expect("an audio entry");
+    assert_eq!(entry[24..26], [0, 1], "version 1");
     let turned = ffmpeg::tracks(named("portrait.mp4").path().to_str().unwrap()).expect("a movie");
     assert_eq!(turned[0].rotation.map(i64::abs), Some(90));
 }

@@ -190,11 +190,11 @@ pub fn same_frames(
     source: &Decoded,
     package: &Decoded,
 ) -> Result<(), String> {
-    let is_sound = track.kind == Kind::Audio;
+    let is_audio = track.kind == Kind::Audio;
     let times = || source.frames.iter().map(|frame| frame.0);
     let (first, last) = times().min().zip(times().max()).ok_or("nothing is decoded")?;
     // An audio frame that begins before the first one may reach into it.
-    let begins = |at: Seconds| if is_sound { at > first } else { at >= first };
+    let begins = |at: Seconds| if is_audio { at > first } else { at >= first };
     // Packets after the last are hidden in the source, or the comparison of packets would have
     // failed.
     let is_shown = |at: Seconds| begins(at) && at <= last;
@@ -205,7 +205,7 @@ pub fn same_frames(
         return Err(format!("{} frames instead of {}", theirs.len(), ours.len()));
     }
     // An audio decoder has state, so its output is equal only after equal input.
-    let remembers_the_same = !is_sound || fit.left_out == 0;
+    let remembers_the_same = !is_audio || fit.left_out == 0;
     for (place, (ours, theirs)) in ours.into_iter().zip(theirs).enumerate() {
         if ours.0 != theirs.0 {
             let (ours, theirs) = (ours.0.nanoseconds(), theirs.0.nanoseconds());
@@ -246,10 +246,10 @@ mod tests {
     }
 
     fn movie() -> Vec<Track> {
-        let sound: Vec<_> = (0..20).map(|place| (place - 1) * 1024).collect();
+        let audio: Vec<_> = (0..20).map(|place| (place - 1) * 1024).collect();
         let mut movie = vec![
             track(Kind::Video, &[0, 3, 1, 2, 6, 4, 5], 1, 25),
-            track(Kind::Audio, &sound, 1024, 48_000),
+            track(Kind::Audio, &audio, 1024, 48_000),
         ];
         movie[1].packets[0].is_hidden = true;
         movie

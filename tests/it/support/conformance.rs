@@ -60,7 +60,7 @@ pub fn requests() -> impl Strategy<Value = Vec<Vec<u8>>> {
 
 /// Checks that a response to any such request for the pattern of this length conforms, and holds
 /// the bytes it promises.
-pub fn is_legal(response: &Response, length: u64) {
+pub fn assert_conforms(response: &Response, length: u64) {
     let range = response.field("content-range");
     let body = &response.body;
     match response.status {

@@ -27,7 +27,7 @@ use crate::support::{
 };
 
 /// The titles of a library. Each is long enough for several chunks.
-pub const FILMS: [&str; 2] = ["one.mp4", "two.mp4"];
+pub const TITLES: [&str; 2] = ["one.mp4", "two.mp4"];
 
 /// The settings of every program of a deployment: short leases, and short chunks.
 const SETTINGS: [(&str, &str); 5] = [
@@ -60,8 +60,8 @@ impl Drop for Deployment {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let jobs = self.ask(self.queue.changed_since(0, u32::MAX)).unwrap_or_default();
-            let told = jobs.iter().filter(|job| job.state != State::Done);
-            eprintln!("{:#?}\n{}", told.collect::<Vec<_>>(), self.logged());
+            let unfinished = jobs.iter().filter(|job| job.state != State::Done);
+            eprintln!("{:#?}\n{}", unfinished.collect::<Vec<_>>(), self.logged());
         }
         // So that no connection outlives its runtime.
         let _open = self.runtime.enter();
@@ -73,12 +73,12 @@ impl Deployment {
     pub fn new(database: Option<String>) -> Self {
         let folder = Folder::new();
         fs::create_dir(folder.path("library")).expect("a folder");
-        for (name, rate) in FILMS.into_iter().zip(["25", "30000/1001"]) {
+        for (name, rate) in TITLES.into_iter().zip(["25", "30000/1001"]) {
             let path = folder.path("library").join(name);
-            let picture = format!("testsrc2=size=640x360:rate={rate}:duration=12");
+            let video = format!("testsrc2=size=640x360:rate={rate}:duration=12");
             let made = ffmpeg::run(
                 &[
-                    &["-f", "lavfi", "-i", &picture, "-c:v", "libx264", "-preset", "ultrafast"][..],
+                    &["-f", "lavfi", "-i", &video, "-c:v", "libx264", "-preset", "ultrafast"][..],
                     &["-pix_fmt", "yuv420p", "-g", "24", "-y", path.to_str().expect("text")],
                 ]
                 .concat(),
@@ -94,7 +94,7 @@ impl Deployment {
         let open = Database::open(database.as_deref(), &data);
         let queue = Queue::new(runtime.block_on(open).expect("a database"));
         let ends = Arc::<Mutex<Ends>>::default();
-        runtime.spawn(keep_watching(queue.clone(), Arc::clone(&ends)));
+        runtime.spawn(watch_ends(queue.clone(), Arc::clone(&ends)));
         Self { folder, database, queue, ends, runtime }
     }
 
@@ -184,7 +184,7 @@ impl Deployment {
 
     /// Checks that each job has ended, and only once; each artifact is complete and has its row;
     /// nothing else is left over. Only a server that sweeps may run.
-    pub fn assert_in_order(&self) {
+    pub fn assert_consistent(&self) {
         let jobs = self.jobs();
         for job in &jobs {
             let is_child = job.parent.is_some();
@@ -218,7 +218,7 @@ impl Deployment {
 }
 
 /// Records the end of each job. A job that has ended must not change.
-async fn keep_watching(queue: Queue, ends: Arc<Mutex<Ends>>) {
+async fn watch_ends(queue: Queue, ends: Arc<Mutex<Ends>>) {
     let mut seen = 0;
     loop {
         for job in queue.changed_since(seen, 10_000).await.unwrap_or_default() {
@@ -266,23 +266,23 @@ fn folders(made: &Path) -> Vec<PathBuf> {
 }
 
 /// Posts a job request, and returns the response.
-pub fn wish(program: &Program, wish: &str) -> Response {
+pub fn post_job(program: &Program, job_request: &str) -> Response {
     let mut client = program.connect();
-    client.send(post("/api/jobs", wish));
+    client.send(post("/api/jobs", job_request));
     read(&mut client)
 }
 
 /// Requests a rendition, and returns the job.
-pub fn wish_for_rendition(program: &Program, film: &str, lines: usize) -> Value {
+pub fn request_rendition(program: &Program, title: &str, height: usize) -> Value {
     let asked =
-        format!(r#"{{"kind":"rendition","title":"{film}","height":{lines},"codec":"h264"}}"#);
-    let response = wish(program, &asked);
+        format!(r#"{{"kind":"rendition","title":"{title}","height":{height},"codec":"h264"}}"#);
+    let response = post_job(program, &asked);
     let status = response.status;
     json(&response, if status == 200 { 200 } else { 202 })
 }
 
 /// The process id of a server's local worker, if it runs.
-pub fn worker_beside(program: &Program) -> Option<i32> {
+pub fn local_worker(program: &Program) -> Option<i32> {
     let ready = String::from_utf8(program.get("/readyz", &[]).body).expect("text");
     ready.split_once("running as process ")?.1.split_whitespace().next()?.parse().ok()
 }

@@ -37,9 +37,9 @@ impl Folder {
 }
 
 /// A tmpfs of limited size; only root may mount one.
-pub struct Small<'a>(&'a Path);
+pub struct Tmpfs<'a>(&'a Path);
 
-impl<'a> Small<'a> {
+impl<'a> Tmpfs<'a> {
     /// Mounts it over a folder. Prints a line if that is not possible.
     pub fn mount(at: &'a Path, size: &str) -> Option<Self> {
         fs::create_dir_all(at).expect("a folder");
@@ -53,7 +53,7 @@ impl<'a> Small<'a> {
     }
 }
 
-impl Drop for Small<'_> {
+impl Drop for Tmpfs<'_> {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("-l").arg(self.0).output();
     }

@@ -164,16 +164,16 @@ struct State {
 
 impl Disk {
     /// Completes a call now, or on release.
-    fn answer(&self, kind: &str, answer: impl FnOnce() + Send + 'static) {
+    fn complete(&self, kind: &str, complete: impl FnOnce() + Send + 'static) {
         let mut state = self.lock();
         match state.held_kind.as_deref() {
             Some(held) if held == kind || held == "all" => {
-                state.held.push(Box::new(answer));
+                state.held.push(Box::new(complete));
                 eprintln!("a call hangs");
             }
             _ => {
                 drop(state);
-                answer();
+                complete();
             }
         }
     }
@@ -183,7 +183,7 @@ impl Disk {
         state.held_kind = None;
         let held = std::mem::take(&mut state.held);
         drop(state);
-        held.into_iter().for_each(|answer| answer());
+        held.into_iter().for_each(|complete| complete());
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -223,26 +223,26 @@ impl Filesystem for Disk {
     fn lookup(&self, _: &Request, _: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let number =
             FILES.clone().find(|number| name == format!("{}.mp4", number - FILES.start).as_str());
-        self.answer("lookup", move || match number {
+        self.complete("lookup", move || match number {
             Some(number) => reply.entry(&FORGET, &attributes(INodeNo(number)), Generation(0)),
             None => reply.error(Errno::ENOENT),
         });
     }
 
     fn getattr(&self, _: &Request, number: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        self.answer("getattr", move || reply.attr(&FORGET, &attributes(number)));
+        self.complete("getattr", move || reply.attr(&FORGET, &attributes(number)));
     }
 
     fn open(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        self.answer("open", move || reply.opened(FileHandle(0), FopenFlags::empty()));
+        self.complete("open", move || reply.opened(FileHandle(0), FopenFlags::empty()));
     }
 
     fn opendir(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        self.answer("opendir", move || reply.opened(FileHandle(0), FopenFlags::empty()));
+        self.complete("opendir", move || reply.opened(FileHandle(0), FopenFlags::empty()));
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
-        self.answer("statfs", move || reply.statfs(0, 0, 0, 0, 0, 512, 255, 0));
+        self.complete("statfs", move || reply.statfs(0, 0, 0, 0, 0, 512, 255, 0));
     }
 
     fn read(
@@ -257,7 +257,7 @@ impl Filesystem for Disk {
         reply: ReplyData,
     ) {
         let kind = if offset < HELD_FROM { "early read" } else { "read" };
-        self.answer(kind, move || {
+        self.complete(kind, move || {
             let start = usize::try_from(offset).expect("small").min(LENGTH);
             let end = (start + size as usize).min(LENGTH);
             reply.data(&CONTENT[start..end]);

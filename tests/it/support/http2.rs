@@ -35,7 +35,7 @@ pub struct Client {
 }
 
 /// A response whose head has been read.
-pub struct Answer {
+pub struct PendingResponse {
     /// Without the body.
     pub head: Response,
     body: RecvStream,
@@ -117,8 +117,8 @@ impl Client {
         target: &str,
         fields: &[&str],
     ) -> Result<Response, h2::Error> {
-        let answer = self.begin(method, &format!("http://test{target}"), fields)?;
-        self.finish(answer)
+        let pending = self.begin(method, &format!("http://test{target}"), fields)?;
+        self.finish(pending)
     }
 
     /// Sends a request with content, in pieces, and reads its response. Pieces beyond the window
@@ -139,7 +139,7 @@ impl Client {
         }
         let request = request.body(()).expect("a request");
         let requests = self.requests.clone();
-        let answer: Result<_, h2::Error> = self.wait(async {
+        let pending: Result<_, h2::Error> = self.wait(async {
             let (response, mut content) = requests.ready().await?.send_request(request, false)?;
             for piece in pieces {
                 let _ = content.send_data(Bytes::copy_from_slice(piece), false);
@@ -149,14 +149,19 @@ impl Client {
             }
             let (head, body) = response.await?.into_parts();
             let (status, fields) = (head.status.as_u16(), lines(&head.headers));
-            Ok(Answer { head: Response { status, fields, body: Vec::new() }, body })
+            Ok(PendingResponse { head: Response { status, fields, body: Vec::new() }, body })
         });
-        self.finish(answer?)
+        self.finish(pending?)
     }
 
     /// Sends a request and reads the head of its response. A `uri` without an authority is sent
     /// without.
-    pub fn begin(&self, method: &str, uri: &str, fields: &[&str]) -> Result<Answer, h2::Error> {
+    pub fn begin(
+        &self,
+        method: &str,
+        uri: &str,
+        fields: &[&str],
+    ) -> Result<PendingResponse, h2::Error> {
         let mut request = Request::builder().method(method).uri(uri);
         if uri.starts_with('/') {
             // Otherwise h2 refuses to send it.
@@ -172,13 +177,13 @@ impl Client {
             let (response, _) = requests.ready().await?.send_request(request, true)?;
             let (head, body) = response.await?.into_parts();
             let (status, fields) = (head.status.as_u16(), lines(&head.headers));
-            Ok(Answer { head: Response { status, fields, body: Vec::new() }, body })
+            Ok(PendingResponse { head: Response { status, fields, body: Vec::new() }, body })
         })
     }
 
     /// Reads the rest of a response.
-    pub fn finish(&self, answer: Answer) -> Result<Response, h2::Error> {
-        let Answer { mut head, mut body } = answer;
+    pub fn finish(&self, pending: PendingResponse) -> Result<Response, h2::Error> {
+        let PendingResponse { mut head, mut body } = pending;
         self.wait(async {
             while let Some(piece) = body.data().await {
                 let piece = piece?;
@@ -190,9 +195,9 @@ impl Client {
         })
     }
 
-    fn wait<T>(&self, answer: impl Future<Output = T>) -> T {
-        let answer = async { timeout(TIMEOUT, answer).await.expect("an answer in time") };
-        self.runtime.block_on(answer)
+    fn wait<T>(&self, pending: impl Future<Output = T>) -> T {
+        let pending = async { timeout(TIMEOUT, pending).await.expect("an answer in time") };
+        self.runtime.block_on(pending)
     }
 }
 

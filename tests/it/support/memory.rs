@@ -67,7 +67,7 @@ pub fn ask(method: &str, fields: &[&[u8]], content: Content) -> (Response, Pin<B
 }
 
 /// Responds, and reads the body to its end.
-pub fn answer(method: &str, fields: &[&[u8]], content: Content) -> Response {
+pub fn response_to(method: &str, fields: &[&[u8]], content: Content) -> Response {
     let (mut response, mut body) = ask(method, fields, content);
     let (bytes, end) = drain(&mut body);
     assert_eq!(end, End::Finished, "{response:?}");

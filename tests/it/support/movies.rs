@@ -120,9 +120,9 @@ impl Plan {
 
     fn head(&self, movie_lasts: u32) -> Vec<u8> {
         let volume = u32::from(self.handler == *b"soun") << 24;
-        let picture = if self.handler == *b"vide" { [64 << 16, 48 << 16] } else { [0, 0] };
+        let size = if self.handler == *b"vide" { [64 << 16, 48 << 16] } else { [0, 0] };
         let fields = [0, 0, self.id, 0, movie_lasts, 0, 0, 0, volume];
-        full(b"tkhd", 0, 7, &[&words(fields), &words(UNITY), &words(picture)])
+        full(b"tkhd", 0, 7, &[&words(fields), &words(UNITY), &words(size)])
     }
 
     fn edit_list(&self) -> Vec<u8> {
@@ -325,7 +325,7 @@ fn pattern(length: usize) -> Vec<u8> {
 }
 
 /// One plain movie, one fragmented, one of QuickTime, of some two seconds.
-pub fn sound() -> [(&'static str, Vec<u8>); 3] {
+pub fn valid_movies() -> [(&'static str, Vec<u8>); 3] {
     let plans = [Plan::video(1, 48), Plan::audio(2, 90)];
     [
         ("plain", plain(&plans)),

@@ -25,7 +25,7 @@ pub fn pattern_at(range: Range<u64>) -> Vec<u8> {
 
 /// How a source yields its bytes. The contract allows each of these.
 #[derive(Clone, Copy, Debug)]
-pub enum Manner {
+pub enum ReadMode {
     /// All requested bytes, without waiting.
     AtOnce,
     /// All requested bytes, but never without waiting.
@@ -38,7 +38,7 @@ pub enum Manner {
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// Stalls until the test resumes it.
-    Stalls(Arc<Told>),
+    Stalls(Arc<Gate>),
     /// The source ends.
     Ends,
     /// The disk reports an error.
@@ -53,15 +53,15 @@ pub enum Fault {
 
 /// Resumes a stalled source.
 #[derive(Debug, Default)]
-pub struct Told {
-    told: AtomicBool,
+pub struct Gate {
+    is_open: AtomicBool,
     waiting: Mutex<Option<Waker>>,
 }
 
-impl Told {
+impl Gate {
     /// Resume.
-    pub fn tell(&self) {
-        self.told.store(true, Ordering::SeqCst);
+    pub fn open(&self) {
+        self.is_open.store(true, Ordering::SeqCst);
         if let Some(waker) = self.waiting.lock().unwrap().take() {
             waker.wake();
         }
@@ -69,7 +69,7 @@ impl Told {
 
     fn poll(&self, cx: &Context<'_>) -> Poll<()> {
         *self.waiting.lock().unwrap() = Some(cx.waker().clone());
-        match self.told.load(Ordering::SeqCst) {
+        match self.is_open.load(Ordering::SeqCst) {
             true => Poll::Ready(()),
             false => Poll::Pending,
         }
@@ -78,26 +78,26 @@ impl Told {
 
 /// A source of the pattern, of any length, that records its reads.
 #[derive(Debug)]
-pub struct Double {
+pub struct TestSource {
     length: u64,
-    manner: Manner,
+    mode: ReadMode,
     fault: Option<(u64, Fault)>,
     asked: Mutex<Vec<Range<u64>>>,
 }
 
-impl Double {
+impl TestSource {
     /// One that works.
-    pub fn new(length: u64, manner: Manner) -> Arc<Self> {
-        Self::make(length, manner, None)
+    pub fn new(length: u64, mode: ReadMode) -> Arc<Self> {
+        Self::make(length, mode, None)
     }
 
     /// One that works up to an offset.
-    pub fn failing(length: u64, manner: Manner, offset: u64, fault: Fault) -> Arc<Self> {
-        Self::make(length, manner, Some((offset, fault)))
+    pub fn failing(length: u64, mode: ReadMode, offset: u64, fault: Fault) -> Arc<Self> {
+        Self::make(length, mode, Some((offset, fault)))
     }
 
-    fn make(length: u64, manner: Manner, fault: Option<(u64, Fault)>) -> Arc<Self> {
-        Arc::new(Self { length, manner, fault, asked: Mutex::default() })
+    fn make(length: u64, mode: ReadMode, fault: Option<(u64, Fault)>) -> Arc<Self> {
+        Arc::new(Self { length, mode, fault, asked: Mutex::default() })
     }
 
     /// The recorded reads, in order.
@@ -108,10 +108,10 @@ impl Double {
     /// Whether bytes from this offset come without waiting.
     fn comes_at_once(&self, offset: u64) -> bool {
         let stalls = matches!(&self.fault, Some((at, Fault::Stalls(_))) if *at == offset);
-        match self.manner {
-            Manner::AtOnce => !stalls,
-            Manner::Waiting => false,
-            Manner::Pieces(_) => !stalls && offset.is_multiple_of(2),
+        match self.mode {
+            ReadMode::AtOnce => !stalls,
+            ReadMode::Waiting => false,
+            ReadMode::Pieces(_) => !stalls && offset.is_multiple_of(2),
         }
     }
 
@@ -123,7 +123,7 @@ impl Double {
         );
         self.asked.lock().unwrap().push(range.clone());
         let mut end = range.end;
-        if let Manner::Pieces(most) = self.manner {
+        if let ReadMode::Pieces(most) = self.mode {
             end = end.min(range.start + most);
         }
         match &self.fault {
@@ -143,7 +143,7 @@ impl Double {
     }
 }
 
-impl Source for Double {
+impl Source for TestSource {
     fn len(&self) -> u64 {
         self.length
     }
@@ -157,10 +157,10 @@ impl Source for Double {
 
     fn read(self: Arc<Self>, range: Range<u64>) -> BoxFuture<'static, Result<Bytes, ReadError>> {
         async move {
-            if let Some((at, Fault::Stalls(told))) = &self.fault
+            if let Some((at, Fault::Stalls(is_open))) = &self.fault
                 && *at == range.start
             {
-                poll_fn(|cx| told.poll(cx)).await;
+                poll_fn(|cx| is_open.poll(cx)).await;
             }
             self.take(range)
         }

@@ -47,11 +47,11 @@ impl Streams {
         let multivariant = manifests::multivariant(&url, &fetch(client, &url).body);
         assert!(!multivariant.variants.is_empty(), "{title}: no variant");
         let videos = multivariant.variants.iter().map(|(url, _)| url);
-        let sounds =
+        let audio_tracks =
             multivariant.renditions.iter().filter(|rendition| rendition["TYPE"] == "AUDIO");
-        let sounds = sounds.filter_map(|rendition| rendition.get("URI"));
+        let audio_tracks = audio_tracks.filter_map(|rendition| rendition.get("URI"));
         let mut playlists: Vec<(String, Playlist)> = Vec::new();
-        for url in videos.chain(sounds) {
+        for url in videos.chain(audio_tracks) {
             if playlists.iter().all(|(known, _)| known != url) {
                 let playlist = manifests::playlist(url, &fetch(client, url).body);
                 assert!(!playlist.segments.is_empty(), "{url} is empty");

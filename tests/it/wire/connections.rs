@@ -3,7 +3,7 @@
 use std::net::Shutdown;
 
 use crate::support::{
-    client::{Broken, head},
+    client::{Incomplete, head},
     folder::{Folder, pattern},
     server::{Serving, serve},
 };
@@ -105,7 +105,10 @@ fn an_unwanted_body_is_never_parsed_as_a_request() {
     client.send(head("POST", "/media/a.mp4", &[&length]) + &inner);
     client.socket().shutdown(Shutdown::Write).expect("half closed");
     assert_eq!(client.read("POST").expect("a response").status, 405);
-    assert!(matches!(client.read("GET"), Err(Broken::Head)), "the content was taken for a request");
+    assert!(
+        matches!(client.read("GET"), Err(Incomplete::Head)),
+        "the content was taken for a request"
+    );
 
     let mut client = serving.connect();
     let chunk = format!("{:x}\r\n{inner}\r\n0\r\n\r\n", inner.len());
@@ -114,7 +117,7 @@ fn an_unwanted_body_is_never_parsed_as_a_request() {
     assert_eq!(response.status, 411);
     assert_eq!(response.field("connection"), Some("close"));
     client.socket().shutdown(Shutdown::Write).expect("half closed");
-    assert!(matches!(client.read("GET"), Err(Broken::Head)), "a chunk was taken for a request");
+    assert!(matches!(client.read("GET"), Err(Incomplete::Head)), "a chunk was taken for a request");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use socket2::SockRef;
 
 use crate::{
     support::{
-        client::{Broken, Client, Response, head},
+        client::{Client, Incomplete, Response, head},
         folder::Folder,
         program::Program,
         server::{Serving, serve_with},
@@ -24,7 +24,7 @@ use crate::{
     },
     wire::{
         http1::{COPIED, Dice, FROM_THE_PAGE_CACHE, NARROW, assert_same, in_each_way, offsets},
-        multipart::{ask_for, is_answered_in_parts, scattered},
+        multipart::{ask_for, read_and_assert_parts, scattered},
     },
 };
 
@@ -168,7 +168,7 @@ fn cold_files_arrive_like_cached_ones() {
         chill(&path);
         let parts = scattered(&mut Dice(5), 0..LENGTH, 5000);
         client.send(ask_for(&parts));
-        is_answered_in_parts(&mut client, &parts);
+        read_and_assert_parts(&mut client, &parts);
     });
 }
 
@@ -201,7 +201,7 @@ fn sends_from_the_page_cache_copy_nothing_and_copies_are_counted() {
         }
         for parts in [scattered(&mut Dice(7), 0..LENGTH, 5000), vec![0..9, 100_000..4_500_000]] {
             client.send(ask_for(&parts));
-            is_answered_in_parts(&mut client, &parts);
+            read_and_assert_parts(&mut client, &parts);
             asked += parts.iter().map(Range::len).sum::<usize>();
         }
         // Not media, and in memory anyway.
@@ -330,7 +330,7 @@ fn a_file_that_grows_in_mid_response_keeps_its_content_length() {
             if is_all {
                 assert_eq!(client.request("GET", "/healthz", &[]).status, 200, "framing holds");
             } else {
-                assert!(matches!(client.read_head(), Err(Broken::Head)));
+                assert!(matches!(client.read_head(), Err(Incomplete::Head)));
             }
         }
         let grown = LENGTH + 4000;

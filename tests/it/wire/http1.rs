@@ -4,7 +4,7 @@
 use std::{io::Write as _, net::Shutdown, ops::Range, sync::LazyLock, thread};
 
 use crate::support::{
-    client::{Broken, Client, Response, head},
+    client::{Client, Incomplete, Response, head},
     folder::Folder,
     http2,
     server::{Serving, serve_with},
@@ -122,18 +122,18 @@ pub fn bytes(range: &Range<usize>) -> String {
 
 /// Reads the response to a request for a range of the file.
 #[track_caller]
-pub fn is_answered(client: &mut Client, range: &Range<usize>) {
+pub fn read_and_assert_part(client: &mut Client, range: &Range<usize>) {
     let response = client.read("GET").unwrap_or_else(|broken| panic!("{range:?}: {broken:?}"));
-    is_part(&response, range);
+    assert_part(&response, range);
 }
 
 /// Checks the response to a request for a range of the file.
 #[track_caller]
-pub fn is_part(response: &Response, range: &Range<usize>) {
+pub fn assert_part(response: &Response, range: &Range<usize>) {
     assert_eq!(response.status, 206, "{range:?}");
-    let told = format!("bytes {}-{}/{LENGTH}", range.start, range.end - 1);
-    assert_eq!(response.field("content-range"), Some(&*told));
-    assert_same(&response.body, &WHOLE[range.clone()], &told);
+    let content_range = format!("bytes {}-{}/{LENGTH}", range.start, range.end - 1);
+    assert_eq!(response.field("content-range"), Some(&*content_range));
+    assert_same(&response.body, &WHOLE[range.clone()], &content_range);
 }
 
 /// Ranges at which something begins or ends.
@@ -156,7 +156,7 @@ fn consecutive_ranges_over_one_connection_arrive_exactly() {
         let random = std::iter::repeat_with(|| dice.range(22)).take(150);
         for range in edges().chain(random) {
             client.send(ask(&range));
-            is_answered(&mut client, &range);
+            read_and_assert_part(&mut client, &range);
         }
         assert_eq!(serving.site().metrics.open_connections(), 1, "it was one connection");
     });
@@ -169,7 +169,7 @@ fn http_2_sends_the_same_bytes_for_the_same_ranges() {
         let mut dice = Dice(1);
         let random = std::iter::repeat_with(|| dice.range(20)).take(50);
         for range in edges().chain(random) {
-            is_part(&client.request("GET", "/media/a.mp4", &[&bytes(&range)]), &range);
+            assert_part(&client.request("GET", "/media/a.mp4", &[&bytes(&range)]), &range);
         }
     });
 }
@@ -182,7 +182,7 @@ fn pipelined_ranges_get_responses_in_order() {
         for count in (2..=40).step_by(2) {
             let ranges: Vec<_> = (0..count).map(|_| dice.range(18)).collect();
             client.send(ranges.iter().map(ask).collect::<String>());
-            ranges.iter().for_each(|range| is_answered(&mut client, range));
+            ranges.iter().for_each(|range| read_and_assert_part(&mut client, range));
         }
     });
 }
@@ -231,7 +231,7 @@ fn pipelined_requests_of_every_kind_get_the_same_responses_as_single_ones() {
             essence(client.read(method).expect("a response"))
         });
         let alone: Vec<_> = alone.collect();
-        let statuses: Vec<_> = alone.iter().map(|answer| answer.0).collect();
+        let statuses: Vec<_> = alone.iter().map(|response| response.0).collect();
         let expected = [206, 206, 206, 206, 416, 304, 412, 404, 200, 200, 200, 200, 200, 404, 200];
         assert_eq!(statuses[..15], expected);
         assert_same(&alone[1].2, &WHOLE[4_000_000..4_400_000], "the reference");
@@ -242,11 +242,11 @@ fn pipelined_requests_of_every_kind_get_the_same_responses_as_single_ones() {
             client.send(order.iter().map(|&kind| &*kinds[kind].1).collect::<String>());
             for kind in order {
                 let (method, request) = &kinds[kind];
-                let answer = client.read(method);
-                let answer =
-                    essence(answer.unwrap_or_else(|broken| panic!("{request}: {broken:?}")));
-                assert_eq!((answer.0, &answer.1), (alone[kind].0, &alone[kind].1), "{request}");
-                assert_same(&answer.2, &alone[kind].2, request);
+                let response = client.read(method);
+                let response =
+                    essence(response.unwrap_or_else(|broken| panic!("{request}: {broken:?}")));
+                assert_eq!((response.0, &response.1), (alone[kind].0, &alone[kind].1), "{request}");
+                assert_same(&response.2, &alone[kind].2, request);
             }
         }
     });
@@ -264,7 +264,7 @@ fn http_1_0_gets_every_byte_and_keep_alive_only_on_request() {
                     "GET /media/a.mp4 HTTP/1.0\r\nConnection: keep-alive\r\n{asked}\r\n\r\n"
                 );
                 client.send(request);
-                is_answered(&mut client, &range);
+                read_and_assert_part(&mut client, &range);
             }
             client.send("GET /media/a.mp4 HTTP/1.0\r\n\r\n");
             assert_same(&client.read("GET").expect("a response").body, &WHOLE, "the last one");
@@ -302,7 +302,7 @@ fn bytes_behind_the_last_request_cost_no_byte_of_the_response() {
             client.send(last.clone() + &behind);
             let response = client.read("GET").unwrap_or_else(|at| panic!("{last} cut at {at:?}"));
             assert_eq!(response.status, 200);
-            assert!(matches!(client.read_head(), Err(Broken::Head)), "no other response comes");
+            assert!(matches!(client.read_head(), Err(Incomplete::Head)), "no other response comes");
         }
     });
 }
@@ -315,7 +315,7 @@ fn a_client_that_closed_its_side_gets_all_that_it_requested() {
             let ranges = [0..LENGTH, 5_000_000..5_000_001, 4_000_000..4_900_000];
             client.send(ranges.iter().map(ask).collect::<String>() + "GET / HT");
             client.socket().shutdown(Shutdown::Write).expect("half closed");
-            ranges.iter().for_each(|range| is_answered(&mut client, range));
+            ranges.iter().for_each(|range| read_and_assert_part(&mut client, range));
             assert!(client.is_closed());
         }
     });
@@ -331,11 +331,11 @@ fn a_range_request_behind_an_unwanted_body_gets_its_response() {
             // In one packet, and after the response.
             client.send(post.clone() + &"G".repeat(length) + &ask(&range));
             assert_eq!(client.read("POST").expect("a response").status, 405, "{length}");
-            is_answered(&mut client, &range);
+            read_and_assert_part(&mut client, &range);
             client.send(post);
             assert_eq!(client.read("POST").expect("a response").status, 405, "{length}");
             client.send("G".repeat(length) + &ask(&range));
-            is_answered(&mut client, &range);
+            read_and_assert_part(&mut client, &range);
         }
         let mut client = serving.connect();
         client.send(head("POST", "/media/a.mp4", &["Content-Length: 262145"]));
@@ -355,7 +355,7 @@ fn two_thousand_pipelined_requests_all_get_responses() {
         let requests: String = ranges.iter().map(ask).collect();
         thread::scope(|scope| {
             scope.spawn(|| writer.write_all(requests.as_bytes()).expect("they are taken"));
-            ranges.iter().for_each(|range| is_answered(&mut client, range));
+            ranges.iter().for_each(|range| read_and_assert_part(&mut client, range));
         });
     });
 }

@@ -7,7 +7,7 @@ use rustix::fs::{Advice, fadvise};
 use crate::support::{
     client::narrow_socket,
     folder::{Folder, pattern},
-    http2::{Answer, Client, WINDOW},
+    http2::{Client, PendingResponse, WINDOW},
     server::{Serving, serve, serve_with},
     wait::until,
 };
@@ -18,7 +18,7 @@ const STREAMS: usize = 128;
 /// The largest piece of a body over HTTP/2, in bytes.
 const PIECE: u64 = 16 * 1024;
 
-fn begin(client: &Client, target: &str) -> Answer {
+fn begin(client: &Client, target: &str) -> PendingResponse {
     client.begin("GET", &format!("http://test{target}"), &[]).expect("a head")
 }
 
@@ -31,13 +31,13 @@ fn handed(serving: &Serving) -> u64 {
 
 /// Begins as many responses as a connection may have. With closed windows each gets as far as its
 /// first piece.
-fn begin_all(serving: &Serving, client: &Client, target: &str) -> Vec<Answer> {
+fn begin_all(serving: &Serving, client: &Client, target: &str) -> Vec<PendingResponse> {
     let before = handed(serving);
-    let answers: Vec<_> = (0..STREAMS).map(|_| begin(client, target)).collect();
-    assert!(answers.iter().all(|answer| answer.head.status == 200));
+    let pendings: Vec<_> = (0..STREAMS).map(|_| begin(client, target)).collect();
+    assert!(pendings.iter().all(|pending| pending.head.status == 200));
     let pieces = STREAMS as u64 * PIECE;
     until("each stream has read a piece", || handed(serving) - before >= pieces);
-    answers
+    pendings
 }
 
 /// A file that is not in the page cache, as far as the kernel allows.
@@ -71,8 +71,8 @@ fn stalled_streams_hold_no_buffer_from_other_clients() {
     }
     // The stalled streams have lost nothing.
     viewer.open_windows(WINDOW);
-    for answer in viewed {
-        assert!(viewer.finish(answer).expect("a whole response").body == whole);
+    for pending in viewed {
+        assert!(viewer.finish(pending).expect("a whole response").body == whole);
     }
     drop(followed);
 }
@@ -84,20 +84,20 @@ fn requests_beyond_the_stream_limit_are_429_and_the_others_go_on() {
     folder.put("a.mp4", &whole);
     let serving = serve(&folder);
     let client = Client::with_windows(serving.address, 0);
-    let answers = begin_all(&serving, &client, "/media/a.mp4");
+    let pendings = begin_all(&serving, &client, "/media/a.mp4");
     let mut surplus: Vec<_> = (0..20).map(|_| begin(&client, "/media/a.mp4")).collect();
     // Cheap routes are no exception: the limit is per connection.
     surplus.push(begin(&client, "/healthz"));
     assert_eq!(serving.get("/healthz", &[]).status, 200, "others have connections of their own");
     client.open_windows(WINDOW);
-    for answer in surplus {
-        let response = client.finish(answer).expect("a whole response");
+    for pending in surplus {
+        let response = client.finish(pending).expect("a whole response");
         assert_eq!(response.status, 429);
         assert!(response.field("retry-after").is_some());
         assert_eq!(response.field("content-type"), Some("application/problem+json"));
     }
-    for answer in answers {
-        assert!(client.finish(answer).expect("a whole response").body == whole);
+    for pending in pendings {
+        assert!(client.finish(pending).expect("a whole response").body == whole);
     }
     // With those ended there is room again.
     until("a request is served", || begin(&client, "/media/a.mp4").head.status == 200);
@@ -129,7 +129,7 @@ fn a_missing_or_malformed_authority_is_400() {
     let serving = serve(&folder);
     let client = Client::connect(serving.address);
     let status = |uri: &str, fields: &[&str]| {
-        client.begin("GET", uri, fields).map(|answer| answer.head.status).ok()
+        client.begin("GET", uri, fields).map(|pending| pending.head.status).ok()
     };
     assert_eq!(status("/media/a.mp4", &[]), Some(400), "none");
     assert_eq!(status("/media/a.mp4", &["host: a/b"]), Some(400), "neither authority nor host");
@@ -149,11 +149,11 @@ fn a_stalled_client_is_cut_although_it_answers_pings() {
     folder.put("a.mp4", pattern(100_000));
     let serving = serve_with(&[folder.path("")], "stall_limit_s = 1");
     let mut client = Client::with_windows(serving.address, 0);
-    let answers: Vec<_> = (0..3).map(|_| begin(&client, "/media/a.mp4")).collect();
+    let pendings: Vec<_> = (0..3).map(|_| begin(&client, "/media/a.mp4")).collect();
     until("the connection is cut", || !client.ping());
     until("and no longer counted", || open_connections(&serving) == 0);
-    for answer in answers {
-        assert!(client.finish(answer).is_err(), "unsent bytes do not arrive");
+    for pending in pendings {
+        assert!(client.finish(pending).is_err(), "unsent bytes do not arrive");
     }
 }
 
@@ -189,13 +189,13 @@ fn downloads_in_progress_at_shutdown_arrive_whole() {
         let mut serving = serve_with(&[folder.path("")], "drain_s = 86400");
         let client = Client::with_windows(serving.address, 0);
         let lengths = &lengths[..=round + 1];
-        let answers = lengths.iter().map(|length| begin(&client, &format!("/media/{length}.mp4")));
-        let answers: Vec<_> = answers.collect();
+        let pendings = lengths.iter().map(|length| begin(&client, &format!("/media/{length}.mp4")));
+        let pendings: Vec<_> = pendings.collect();
         let has_ended = serving.drain();
         assert!(!has_ended(), "it waits for the downloads");
         client.open_windows([WINDOW, 1 << 24][round % 2]);
-        for (answer, &length) in answers.into_iter().zip(lengths) {
-            let response = client.finish(answer).expect("a whole response");
+        for (pending, &length) in pendings.into_iter().zip(lengths) {
+            let response = client.finish(pending).expect("a whole response");
             assert!(response.body == pattern(length), "{length}");
         }
         until("the server has ended", has_ended);
@@ -212,12 +212,12 @@ fn a_slow_client_gets_its_response_after_shutdown_began() {
     for window in [1 << 24, WINDOW] {
         let mut serving = serve_with(&[folder.path("")], "drain_s = 86400");
         let client = Client::over(narrow_socket(serving.address, 4096), window);
-        let answers: Vec<_> = (0..10).map(|_| begin(&client, "/media/a.mp4")).collect();
+        let pendings: Vec<_> = (0..10).map(|_| begin(&client, "/media/a.mp4")).collect();
         let pause = client.pause();
         let has_ended = serving.drain();
         drop(pause);
-        for answer in answers {
-            assert!(client.finish(answer).expect("a whole response").body == whole, "{window}");
+        for pending in pendings {
+            assert!(client.finish(pending).expect("a whole response").body == whole, "{window}");
         }
         until("the server has ended", has_ended);
     }

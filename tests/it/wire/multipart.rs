@@ -37,7 +37,7 @@ pub fn ask_for(parts: &[Range<usize>]) -> String {
 
 /// Reads the response to a request for parts.
 #[track_caller]
-pub fn is_answered_in_parts(client: &mut Client, parts: &[Range<usize>]) {
+pub fn read_and_assert_parts(client: &mut Client, parts: &[Range<usize>]) {
     let response = client.read("GET").unwrap_or_else(|broken| panic!("{parts:?}: {broken:?}"));
     assert_eq!(response.status, 206);
     let boundary = response.field("content-type").expect("a type");
@@ -87,7 +87,7 @@ fn parts_scattered_over_a_file_arrive_exactly() {
         let mut client = serving.connect();
         for parts in sets_of_parts() {
             client.send(ask_for(&parts));
-            is_answered_in_parts(&mut client, &parts);
+            read_and_assert_parts(&mut client, &parts);
         }
     });
 }
@@ -102,7 +102,7 @@ fn parts_arrive_exactly_wherever_a_call_ends() {
             for parts in sets_of_parts().into_iter().filter(is_short) {
                 // The server reads nothing of the first before the last is requested.
                 client.send(ask_for(&parts).repeat(ahead));
-                (0..ahead).for_each(|_| is_answered_in_parts(&mut client, &parts));
+                (0..ahead).for_each(|_| read_and_assert_parts(&mut client, &parts));
             }
         }
     });

@@ -10,14 +10,14 @@ use std::{
 
 use crate::{
     support::{
-        client::{Broken, Client, head},
+        client::{Client, Incomplete, head},
         folder::Folder,
         server::{Serving, serve_with},
         wait::until,
     },
     wire::http1::{
-        COPIED, CRAMPED, LENGTH, NARROW, WHOLE, ask, assert_same, in_each_way, is_answered,
-        is_part, one_file, served_in_each_way,
+        COPIED, CRAMPED, LENGTH, NARROW, WHOLE, ask, assert_part, assert_same, in_each_way,
+        one_file, read_and_assert_part, served_in_each_way,
     },
 };
 
@@ -44,7 +44,7 @@ fn a_client_that_pauses_beyond_the_idle_timeout_gets_the_rest() {
         assert_same(&rest, &WHOLE[100_000..], "the rest");
         let range = 4_000_000..4_200_000;
         paused.send(ask(&range));
-        is_answered(&mut paused, &range);
+        read_and_assert_part(&mut paused, &range);
     });
 }
 
@@ -77,7 +77,7 @@ fn a_client_that_reads_nothing_is_dropped_at_the_send_timeout() {
     served_in_each_way(&one_file(), "stall_limit_s = 1", |serving| {
         let mut stalled = begin_to_stall(serving);
         until("it is dropped", || serving.site().metrics.open_connections() == 0);
-        assert!(matches!(stalled.read_exactly(LENGTH), Err(Broken::Body(_))));
+        assert!(matches!(stalled.read_exactly(LENGTH), Err(Incomplete::Body(_))));
     });
 }
 
@@ -126,7 +126,7 @@ fn a_head_that_trickles_in_times_out_first_on_its_connection_or_not() {
                     let mut client = serving.connect();
                     for _ in 0..answered_before {
                         client.send(ask(&(0..100_000)));
-                        is_answered(&mut client, &(0..100_000));
+                        read_and_assert_part(&mut client, &(0..100_000));
                     }
                     trickle(serving, &mut client);
                     let response = client.read("GET").expect("a response");
@@ -142,14 +142,14 @@ fn a_head_that_trickles_in_times_out_first_on_its_connection_or_not() {
 /// Reads responses to requests for a range until the connection ends. Returns their number; all of
 /// them are whole.
 fn read_until_the_end(client: &mut Client, range: &Range<usize>) -> usize {
-    let mut answers = 0;
+    let mut responses = 0;
     loop {
         match client.read("GET") {
-            Ok(response) => is_part(&response, range),
-            Err(Broken::Head) => return answers,
-            Err(broken) => panic!("response {answers} began and was cut: {broken:?}"),
+            Ok(response) => assert_part(&response, range),
+            Err(Incomplete::Head) => return responses,
+            Err(broken) => panic!("response {responses} began and was cut: {broken:?}"),
         }
-        answers += 1;
+        responses += 1;
     }
 }
 

@@ -6,7 +6,7 @@ use socket2::SockRef;
 use tokio::{net::TcpSocket, sync::Barrier, task::JoinSet};
 
 use crate::support::{
-    client::{Broken, Client, head},
+    client::{Client, Incomplete, head},
     folder::{Folder, pattern},
     program::Program,
     server::{Serving, serve, serve_with},
@@ -146,7 +146,7 @@ fn a_stalled_viewer_is_dropped_at_the_send_timeout_and_others_are_not() {
         }
         serving.site().metrics.open_connections() == 1
     });
-    assert!(matches!(stalled.read_exactly(LARGE), Err(Broken::Body(_))));
+    assert!(matches!(stalled.read_exactly(LARGE), Err(Incomplete::Body(_))));
 }
 
 /// How a viewer leaves.

@@ -24,14 +24,14 @@ the_most_urgent_job_is_claimed_first_then_the_oldest(queue) {
 
 only_the_requested_classes_are_claimed(queue) {
     let encode = queue.add(NewJob { class: Class::Encode, ..job("rung", 1) }).await;
-    let picture = queue.add(job("poster", 1)).await;
+    let poster = queue.add(job("poster", 1)).await;
     let claim = async |classes: &[Class]| {
         let claimed = queue.claim("worker", classes, LEASE).await.unwrap();
         claimed.map(|(job, _)| job.id)
     };
     assert_eq!(claim(&[]).await, None);
     assert_eq!(claim(&[Class::Remux]).await, None);
-    assert_eq!(claim(&[Class::Picture, Class::Remux]).await, Some(picture.id));
+    assert_eq!(claim(&[Class::Picture, Class::Remux]).await, Some(poster.id));
     assert_eq!(claim(&[Class::Picture]).await, None);
     assert_eq!(claim(&[Class::Encode]).await, Some(encode.id));
 }
@@ -66,7 +66,7 @@ at_most_one_job_of_a_key_is_alive(queue) {
 
 a_retry_does_not_make_a_second_job_of_a_key(queue) {
     let lease = queue.taken(keyed("a-poster")).await;
-    queue.fail(&lease, "no picture", Retry::Never).await.unwrap();
+    queue.fail(&lease, "no image", Retry::Never).await.unwrap();
     let other = queue.add(keyed("a-poster")).await;
     assert_eq!(queue.retry(lease.job).await.unwrap().expect("a job").state, State::Failed);
     queue.cancel(other.id).await.unwrap();
@@ -102,9 +102,9 @@ concurrent_requests_get_one_job(queue) {
         let queue = elsewhere[number % 2].clone();
         async move { queue.enqueue(keyed("a-poster")).await.unwrap() }
     });
-    let answers = join_all(askers).await;
-    assert_eq!(answers.iter().filter(|(_, is_new)| *is_new).count(), 1);
-    assert!(answers.iter().all(|(job, _)| job.id == answers[0].0.id));
+    let results = join_all(askers).await;
+    assert_eq!(results.iter().filter(|(_, is_new)| *is_new).count(), 1);
+    assert!(results.iter().all(|(job, _)| job.id == results[0].0.id));
 }
 
 }

@@ -8,7 +8,7 @@ use headwater::{
     store::{Database, DatabaseError},
 };
 
-use super::{Bench, LEASE, job, on_both};
+use super::{LEASE, TestQueue, job, on_both};
 use crate::support::{folder::Folder, postgres::Cluster};
 
 /// The clock of PostgreSQL, or else of this machine.
@@ -71,8 +71,8 @@ an_invalid_row_is_an_error_and_no_panic(bench) {
     let mut transaction = bench.database().begin().await.unwrap();
     transaction.execute("UPDATE jobs SET class = 'magic'", &[]).await.unwrap();
     transaction.commit().await.unwrap();
-    let answer = bench.job(added.id).await;
-    assert!(matches!(&answer, Err(QueueError::Row { column: "class", .. })), "{answer:?}");
+    let result = bench.job(added.id).await;
+    assert!(matches!(&result, Err(QueueError::Row { column: "class", .. })), "{result:?}");
     bench.add(job("poster", 1)).await;
     assert!(bench.take().await.is_some());
 }
@@ -119,7 +119,7 @@ async fn a_file_that_is_no_database_is_refused() {
 
 #[tokio::test]
 async fn workers_on_postgresql_use_the_clock_of_the_database() {
-    let bench = Bench::postgres().await;
+    let bench = TestQueue::postgres().await;
     let queue = Queue::new(bench.database().clone());
     let now = async || -> i64 {
         let row = bench.database().row(NOW, &[]).await.unwrap().expect("a row");

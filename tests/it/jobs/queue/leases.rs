@@ -102,7 +102,7 @@ retries_back_off_and_end(queue) {
 
 a_permanent_failure_is_not_retried(queue) {
     let lease = queue.taken(job("poster", 4)).await;
-    assert!(queue.fail(&lease, "no picture", Retry::Never).await.unwrap());
+    assert!(queue.fail(&lease, "no image", Retry::Never).await.unwrap());
     assert_eq!(queue.get(&lease).await.state, State::Failed);
 }
 
@@ -206,7 +206,7 @@ an_artifact_replaces_its_parts_atomically(queue) {
 
 a_failed_job_can_be_retried_with_all_its_attempts(queue) {
     let lease = queue.taken(job("poster", 1)).await;
-    queue.fail(&lease, "no picture", Retry::Never).await.unwrap();
+    queue.fail(&lease, "no image", Retry::Never).await.unwrap();
     let again = queue.retry(lease.job).await.unwrap().expect("a job");
     assert_eq!((again.state, again.attempts, again.last_error), (State::Queued, 0, None));
     let (_, lease) = queue.take().await.expect("the job");

@@ -8,10 +8,10 @@ use futures::{
 };
 use headwater::jobs::queue::{Class, Filter, NewJob, Retry, State};
 
-use super::{Bench, LEASE, at, job, made, on_both};
+use super::{LEASE, TestQueue, at, job, made, on_both};
 
 /// A finished job with these artifacts.
-async fn make(queue: &Bench, keys: &[&str]) -> i64 {
+async fn make(queue: &TestQueue, keys: &[&str]) -> i64 {
     let lease = queue.taken(job("poster", 1)).await;
     let artifacts: Vec<_> = keys.iter().map(|key| made(key)).collect();
     assert!(queue.finish(&lease, &artifacts).await.unwrap());
@@ -65,8 +65,8 @@ changes_are_reported_in_order_and_none_is_missed(queue) {
     assert_eq!([first.changed, second.changed], [1, 2]);
     let (_, lease) = queue.take().await.expect("a job");
     let changes = queue.changed_since(0, 10).await.unwrap();
-    let told: Vec<_> = changes.iter().map(|job| (job.id, job.changed)).collect();
-    assert_eq!(told, [(second.id, 2), (first.id, 3)]);
+    let reported: Vec<_> = changes.iter().map(|job| (job.id, job.changed)).collect();
+    assert_eq!(reported, [(second.id, 2), (first.id, 3)]);
     assert_eq!(queue.changed_since(2, 10).await.unwrap().len(), 1);
     assert_eq!(queue.changed_since(0, 1).await.unwrap().len(), 1);
     queue.fail(&lease, "why", Retry::Never).await.unwrap();

@@ -26,7 +26,7 @@ const LEASE: Duration = Duration::from_secs(30);
 
 /// A queue in its own database, whose clock moves only when the test advances it.
 #[derive(Clone)]
-struct Bench {
+struct TestQueue {
     queue: Queue,
     clock: Clock,
     url: Option<String>,
@@ -34,7 +34,7 @@ struct Bench {
     folder: Arc<Folder>,
 }
 
-impl std::ops::Deref for Bench {
+impl std::ops::Deref for TestQueue {
     type Target = Queue;
 
     fn deref(&self) -> &Queue {
@@ -42,7 +42,7 @@ impl std::ops::Deref for Bench {
     }
 }
 
-impl Bench {
+impl TestQueue {
     async fn sqlite() -> Self {
         Self::open(None).await
     }
@@ -137,15 +137,15 @@ macro_rules! on_both {
     ($($name:ident($bench:ident) $body:block)+) => {
         mod on_sqlite {
             $(#[tokio::test] async fn $name() {
-                super::$name($crate::jobs::queue::Bench::sqlite().await).await;
+                super::$name($crate::jobs::queue::TestQueue::sqlite().await).await;
             })+
         }
         mod on_postgres {
             $(#[tokio::test] async fn $name() {
-                super::$name($crate::jobs::queue::Bench::postgres().await).await;
+                super::$name($crate::jobs::queue::TestQueue::postgres().await).await;
             })+
         }
-        $(async fn $name($bench: $crate::jobs::queue::Bench) $body)+
+        $(async fn $name($bench: $crate::jobs::queue::TestQueue) $body)+
     };
 }
 use on_both;

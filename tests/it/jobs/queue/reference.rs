@@ -4,7 +4,7 @@ use headwater::jobs::queue::{Job, JobId, Lease, State};
 
 /// A job, with the fields that the rules use.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Plain {
+pub struct ReferenceJob {
     pub id: JobId,
     pub parent: Option<JobId>,
     pub key: Option<String>,
@@ -20,8 +20,8 @@ pub struct Plain {
     pub finished_ms: Option<i64>,
 }
 
-impl Plain {
-    pub fn of(job: &Job) -> Self {
+impl ReferenceJob {
+    pub fn from_job(job: &Job) -> Self {
         Self {
             id: job.id,
             parent: job.parent,
@@ -46,23 +46,23 @@ impl Plain {
 
 /// The queue.
 #[derive(Debug, Default)]
-pub struct Simple {
+pub struct ReferenceQueue {
     pub now_ms: i64,
     /// Ordered by id.
-    pub jobs: Vec<Plain>,
+    pub jobs: Vec<ReferenceJob>,
 }
 
-impl Simple {
-    pub fn at(&mut self, id: JobId) -> &mut Plain {
+impl ReferenceQueue {
+    pub fn at(&mut self, id: JobId) -> &mut ReferenceJob {
         self.jobs.iter_mut().find(|job| job.id == id).expect("a job")
     }
 
-    fn children(&self, id: JobId) -> Vec<Plain> {
+    fn children(&self, id: JobId) -> Vec<ReferenceJob> {
         self.jobs.iter().filter(|job| job.parent == Some(id)).cloned().collect()
     }
 
     pub fn alive(&self, key: &str) -> Option<JobId> {
-        let is_it = |job: &&Plain| job.is_live() && job.key.as_deref() == Some(key);
+        let is_it = |job: &&ReferenceJob| job.is_live() && job.key.as_deref() == Some(key);
         self.jobs.iter().find(is_it).map(|job| job.id)
     }
 
@@ -79,12 +79,12 @@ impl Simple {
     /// The job to claim next.
     pub fn next(&self) -> Option<JobId> {
         let now_ms = self.now_ms;
-        let is_due = |job: &&Plain| match job.state {
+        let is_due = |job: &&ReferenceJob| match job.state {
             State::Queued => job.run_at_ms <= now_ms,
             State::Running => job.until_ms <= Some(now_ms),
             _ => false,
         };
-        let may_be = |job: &&Plain| job.attempts < job.max_attempts && !job.cancel;
+        let may_be = |job: &&ReferenceJob| job.attempts < job.max_attempts && !job.cancel;
         let due = self.jobs.iter().filter(is_due).filter(may_be);
         due.min_by_key(|job| (-job.priority, job.run_at_ms, job.id)).map(|job| job.id)
     }
@@ -101,7 +101,7 @@ impl Simple {
         let now_ms = self.now_ms;
         let job = self.at(id);
         (job.state, job.until_ms, job.finished_ms) = (state, None, Some(now_ms));
-        self.tell_above(id);
+        self.update_ancestors(id);
     }
 
     /// Queues a job again, and updates its ancestors.
@@ -109,10 +109,10 @@ impl Simple {
         let job = self.at(id);
         (job.state, job.until_ms, job.permille) = (State::Queued, None, 0);
         job.run_at_ms = run_at_ms;
-        self.tell_above(id);
+        self.update_ancestors(id);
     }
 
-    pub fn split(&mut self, id: JobId, children: Vec<Plain>) {
+    pub fn split(&mut self, id: JobId, children: Vec<ReferenceJob>) {
         let mut gone = vec![id];
         while let Some(above) = gone.pop() {
             gone.extend(self.children(above).iter().map(|child| child.id));
@@ -127,7 +127,7 @@ impl Simple {
             job.attempts -= 1;
         }
         self.jobs.extend(children);
-        self.tell_above(id);
+        self.update_ancestors(id);
     }
 
     /// Cancels a job and all its descendants.
@@ -146,7 +146,7 @@ impl Simple {
         }
     }
 
-    pub fn tell_above(&mut self, id: JobId) {
+    pub fn update_ancestors(&mut self, id: JobId) {
         if let Some(parent) = self.at(id).parent {
             self.look_below(parent);
         }
@@ -157,7 +157,8 @@ impl Simple {
         if self.at(id).state != State::Waiting {
             return;
         }
-        let has = |children: &[Plain], state| children.iter().any(|child| child.state == state);
+        let has =
+            |children: &[ReferenceJob], state| children.iter().any(|child| child.state == state);
         let children = self.children(id);
         let is_broken = has(&children, State::Failed) || has(&children, State::Cancelled);
         // Marked first: the end of a child recurses into this job.
@@ -173,8 +174,8 @@ impl Simple {
         let children = self.children(id);
         let sum: u64 = children.iter().map(|child| child.permille).sum();
         self.at(id).permille = sum / children.len() as u64;
-        if children.iter().any(Plain::is_live) {
-            return self.tell_above(id);
+        if children.iter().any(ReferenceJob::is_live) {
+            return self.update_ancestors(id);
         }
         if self.at(id).cancel {
             self.end(id, State::Cancelled);
@@ -186,7 +187,7 @@ impl Simple {
             let now_ms = self.now_ms;
             let job = self.at(id);
             (job.state, job.run_at_ms) = (State::Queued, now_ms);
-            self.tell_above(id);
+            self.update_ancestors(id);
         }
     }
 
@@ -238,7 +239,7 @@ impl Simple {
 
     pub fn sweep(&mut self, keep_ms: i64) {
         let now_ms = self.now_ms;
-        let is_lost = |job: &&Plain| {
+        let is_lost = |job: &&ReferenceJob| {
             let is_over = job.attempts >= job.max_attempts || job.cancel;
             job.state == State::Running && job.until_ms <= Some(now_ms) && is_over
         };
@@ -247,7 +248,7 @@ impl Simple {
             let state = if self.at(id).cancel { State::Cancelled } else { State::Failed };
             self.end(id, state);
         }
-        let is_old = |job: &Plain| job.finished_ms.is_some_and(|ms| ms <= now_ms - keep_ms);
+        let is_old = |job: &ReferenceJob| job.finished_ms.is_some_and(|ms| ms <= now_ms - keep_ms);
         self.jobs.retain(|job| job.parent.is_some() || !is_old(job));
         loop {
             let ids: Vec<_> = self.jobs.iter().map(|job| job.id).collect();

@@ -5,7 +5,7 @@ use std::{env, thread::sleep, time::Duration};
 use rustix::process::Signal;
 
 use crate::support::{
-    deployment::{Deployment, FILMS, on_both, wish, wish_for_rendition, worker_beside},
+    deployment::{Deployment, TITLES, local_worker, on_both, post_job, request_rendition},
     program::Program,
     wait::until_slowly,
 };
@@ -49,19 +49,19 @@ fn kills() -> usize {
 }
 
 /// Enqueues enough jobs, different ones each time.
-fn ask_for_more(deployment: &Deployment, program: &Program, round: usize) {
+fn enqueue_more(deployment: &Deployment, program: &Program, round: usize) {
     loop {
         let jobs = deployment.jobs();
         let parents: Vec<_> = jobs.iter().filter(|job| job.parent.is_none()).collect();
         if parents.iter().filter(|job| !job.state.is_end()).count() >= JOBS {
             return;
         }
-        let (film, other) = (FILMS[round % FILMS.len()], parents.len());
-        wish(program, &format!(r#"{{"kind":"storyboard","title":"{film}"}}"#));
-        wish_for_rendition(program, film, 40 + 2 * ((round + other) % 160));
+        let (title, other) = (TITLES[round % TITLES.len()], parents.len());
+        post_job(program, &format!(r#"{{"kind":"storyboard","title":"{title}"}}"#));
+        request_rendition(program, title, 40 + 2 * ((round + other) % 160));
         let width = 32 + (round + 50 * other) % 1000;
-        program.get(&format!("/v/{film}/poster.jpg?width={width}&wait=0"), &[]);
-        let time = format!("/v/{film}/thumbnail.webp?time={round}&width={width}&exact&wait=0");
+        program.get(&format!("/v/{title}/poster.jpg?width={width}&wait=0"), &[]);
+        let time = format!("/v/{title}/thumbnail.webp?time={round}&width={width}&exact&wait=0");
         program.get(&time, &[]);
     }
 }
@@ -69,13 +69,13 @@ fn ask_for_more(deployment: &Deployment, program: &Program, round: usize) {
 /// Waits until this worker has a job.
 fn wait_for_work(deployment: &Deployment, program: &Program, round: usize, worker: i32) {
     until_slowly("it works", || {
-        ask_for_more(deployment, program, round);
+        enqueue_more(deployment, program, round);
         deployment.is_at_work(worker)
     });
 }
 
 /// Prints and checks the outcome: a run without work proves nothing.
-fn tell(deployment: &Deployment, what: &str, killed: usize) {
+fn report(deployment: &Deployment, what: &str, killed: usize) {
     let jobs = deployment.jobs();
     let count = |state| jobs.iter().filter(|job| job.state.as_str() == state).count();
     let (done, failed, cancelled) = (count("done"), count("failed"), count("cancelled"));
@@ -94,13 +94,13 @@ fn tell(deployment: &Deployment, what: &str, killed: usize) {
 }
 
 /// Waits for the end of all jobs and starts a server once more: then nothing is left over.
-fn put_in_order(deployment: &Deployment, mut program: Program) {
+fn shut_down_and_check(deployment: &Deployment, mut program: Program) {
     deployment.wait_for_the_end();
     program.signal(Signal::TERM);
     assert_eq!(program.wait().code(), Some(0), "{}", program.logged());
     until_slowly("no process is left", || deployment.processes().is_empty());
     let _program = deployment.serve(&["--worker=false"]);
-    deployment.assert_in_order();
+    deployment.assert_consistent();
 }
 
 on_both! {
@@ -121,8 +121,8 @@ killed_workers_leave_no_job_unfinished_and_no_file_behind |deployment: &Deployme
         worker.signal(Signal::TERM);
         assert_eq!(worker.wait().code(), Some(0), "{}", deployment.logged());
     }
-    put_in_order(deployment, program);
-    tell(deployment, "workers", kills());
+    shut_down_and_check(deployment, program);
+    report(deployment, "workers", kills());
 };
 
 killed_ffmpegs_leave_no_job_unfinished_and_no_file_behind |deployment: &Deployment| {
@@ -130,14 +130,14 @@ killed_ffmpegs_leave_no_job_unfinished_and_no_file_behind |deployment: &Deployme
     for round in 0..kills() {
         moments.wait();
         until_slowly("ffmpeg is killed", || {
-            ask_for_more(deployment, &program, round);
+            enqueue_more(deployment, &program, round);
             let running = deployment.ffmpegs();
             let place = moments.below(running.len().max(1) as u64) as usize;
             running.get(place).is_some_and(|ffmpeg| ffmpeg.signal(Signal::KILL))
         });
     }
-    put_in_order(deployment, program);
-    tell(deployment, "ffmpeg", kills());
+    shut_down_and_check(deployment, program);
+    report(deployment, "ffmpeg", kills());
 };
 
 killed_servers_leave_no_job_unfinished_and_no_file_behind |deployment: &Deployment| {
@@ -145,7 +145,7 @@ killed_servers_leave_no_job_unfinished_and_no_file_behind |deployment: &Deployme
     for round in 0..kills() {
         let mut worker = None;
         until_slowly("it has a worker", || {
-            worker = worker_beside(&program);
+            worker = local_worker(&program);
             worker.is_some()
         });
         wait_for_work(deployment, &program, round, worker.expect("just found"));
@@ -158,8 +158,8 @@ killed_servers_leave_no_job_unfinished_and_no_file_behind |deployment: &Deployme
         }
         program = deployment.serve(&[]);
     }
-    put_in_order(deployment, program);
-    tell(deployment, "servers", kills());
+    shut_down_and_check(deployment, program);
+    report(deployment, "servers", kills());
 };
 
 }

@@ -7,38 +7,38 @@ use headwater::{
 };
 
 use crate::support::{
-    deployment::{Deployment, on_both, wish_for_rendition},
+    deployment::{Deployment, on_both, request_rendition},
     wait::until_slowly,
 };
 
 /// Changes the rows of artifacts behind the queue's back.
-fn meddle(deployment: &Deployment, sql: &'static str, key: &str) {
-    let meddled = deployment.ask(async {
+fn tamper(deployment: &Deployment, sql: &'static str, key: &str) {
+    let tampered = deployment.ask(async {
         let mut transaction = deployment.queue.database().begin().await?;
         transaction.execute(sql, &[Value::from(key)]).await?;
         transaction.commit().await
     });
-    meddled.expect("a database");
+    tampered.expect("a database");
 }
 
 on_both! {
 
 a_rendition_is_published_although_the_rows_of_its_chunks_cannot_be_read_at_first |deployment: &Deployment| {
     let program = deployment.serve(&["--worker=false"]);
-    wish_for_rendition(&program, "one.mp4", 90);
+    request_rendition(&program, "one.mp4", 90);
     drop(program);
     let task: Task = serde_json::from_str(&deployment.jobs()[0].payload).expect("a task");
     // One of the rows of its chunks is invalid: a query for them is an error.
     let key = format!("{}none", task.scaffolding().expect("pieces"));
     let put = "INSERT INTO artifacts (key, token, bytes, kind, title, made_ms, used_ms)
         VALUES ($1, 1, -1, 'piece', 'one.mp4', 0, 0)";
-    meddle(deployment, put, &key);
+    tamper(deployment, put, &key);
     // Longer than this test takes.
     let program = deployment.serve(&["--job-lease-s=600"]);
     until_slowly("a query of the worker has failed", || {
         program.logged().contains("the queue did not hear")
     });
-    meddle(deployment, "DELETE FROM artifacts WHERE key = $1", &key);
+    tamper(deployment, "DELETE FROM artifacts WHERE key = $1", &key);
     deployment.wait_for_the_end();
     let jobs = deployment.jobs();
     let is_whole = |job: &&Job| job.parent.is_none();
@@ -46,7 +46,7 @@ a_rendition_is_published_although_the_rows_of_its_chunks_cannot_be_read_at_first
     assert_eq!((rendition.state, rendition.attempts), (State::Done, 1));
     let kinds: Vec<_> = deployment.artifacts().into_iter().map(|artifact| artifact.kind).collect();
     assert_eq!(kinds, ["rendition"], "its chunks are deleted");
-    deployment.assert_in_order();
+    deployment.assert_consistent();
 };
 
 }

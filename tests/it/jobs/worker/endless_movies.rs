@@ -7,9 +7,9 @@ use flate2::{Compression, write::ZlibEncoder};
 use serde_json::Value;
 
 use crate::support::{
-    deployment::{Deployment, wish},
+    deployment::{Deployment, post_job},
     ffmpeg,
-    folder::Small,
+    folder::Tmpfs,
     json::json,
     program::Program,
     wait::until_slowly,
@@ -56,12 +56,12 @@ fn unpacks_without_end() -> Vec<u8> {
 }
 
 /// As many frames as a megabyte holds if all are alike: encoding them takes minutes.
-fn shows_without_end(deployment: &Deployment, name: &str) {
+fn put_endless_video(deployment: &Deployment, name: &str) {
     let [one, all] = ["one.mkv", name].map(|name| deployment.folder.path("library").join(name));
     let [one_text, all_text] = [&one, &all].map(|path| path.to_str().expect("text"));
-    let picture = ["-f", "lavfi", "-i", "color=size=1280x720:rate=25:duration=4"];
+    let video = ["-f", "lavfi", "-i", "color=size=1280x720:rate=25:duration=4"];
     let coded = ["-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-g", "1000"];
-    ffmpeg::run(&[&picture[..], &coded, &["-b:v", "10k", one_text]].concat()).expect("pictures");
+    ffmpeg::run(&[&video[..], &coded, &["-b:v", "10k", one_text]].concat()).expect("video");
     let again = ["-stream_loop", "-1", "-i", one_text, "-c", "copy", "-fs", "1000000", all_text];
     ffmpeg::run(&again).expect("a movie");
     fs::remove_file(one).expect("a file");
@@ -78,9 +78,9 @@ fn largest(deployment: &Deployment) -> u64 {
 
 /// Requests the remux of a title. Returns the job, and the largest size of its output.
 fn ended(deployment: &Deployment, program: &Program, title: &str) -> (Value, u64) {
-    let film = fs::metadata(deployment.folder.path(Path::new("library").join(title)));
-    assert!(film.expect("a file").len() <= SMALL);
-    let asked = wish(program, &format!(r#"{{"kind":"remux","title":"{title}"}}"#));
+    let file = fs::metadata(deployment.folder.path(Path::new("library").join(title)));
+    assert!(file.expect("a file").len() <= SMALL);
+    let asked = post_job(program, &format!(r#"{{"kind":"remux","title":"{title}"}}"#));
     let job = json(&asked, 202);
     let mut most = 0;
     until_slowly("it is given up", || {
@@ -92,12 +92,17 @@ fn ended(deployment: &Deployment, program: &Program, title: &str) -> (Value, u64
         json(&program.get(&format!("/api/jobs/{}", job["id"].as_str().expect("text")), &[]), 200);
     assert_eq!(job["state"], "failed", "{job}");
     assert!(deployment.artifacts().is_empty());
-    deployment.assert_in_order();
+    deployment.assert_consistent();
     (job, most)
 }
 
 /// Checks that a player of the title gets the reason, and that no job starts again.
-fn is_told(deployment: &Deployment, program: &Program, title: &str, (status, why): (u16, &str)) {
+fn assert_refused(
+    deployment: &Deployment,
+    program: &Program,
+    title: &str,
+    (status, why): (u16, &str),
+) {
     for view in ["index.m3u8", "manifest.mpd", "play.mp4"] {
         let refused = json(&program.get(&format!("/v/{title}/{view}"), &[]), status);
         assert_eq!(refused["detail"], format!("this cannot be made playable{why}"), "{view}");
@@ -116,7 +121,7 @@ fn the_output_limit_ends_a_movie_that_unpacks_without_end() {
     let (job, most) = ended(&deployment, &program, "endless.mkv");
     let why = "ffmpeg wrote more than the 16777216 bytes that it may";
     assert_eq!(job["error"], why);
-    is_told(&deployment, &program, "endless.mkv", (422, &format!(": {why}")));
+    assert_refused(&deployment, &program, "endless.mkv", (422, &format!(": {why}")));
     assert_eq!(job["attempts"], 1, "it would end in the same way");
     assert!(most <= 16 << 20, "{most}");
 }
@@ -127,12 +132,12 @@ fn the_deadline_ends_a_movie_that_plays_without_end() {
         return;
     }
     let deployment = Deployment::new(None);
-    shows_without_end(&deployment, "endless.mkv");
+    put_endless_video(&deployment, "endless.mkv");
     let program = deployment.serve(&["--job-deadline-s=1"]);
     let (job, _) = ended(&deployment, &program, "endless.mkv");
     let why = "ffmpeg was not done after 1 s";
     assert_eq!(job["error"], why);
-    is_told(&deployment, &program, "endless.mkv", (422, &format!(": {why}")));
+    assert_refused(&deployment, &program, "endless.mkv", (422, &format!(": {why}")));
     assert_eq!(job["attempts"], job["max_attempts"], "another machine might have been faster");
 }
 
@@ -144,12 +149,12 @@ fn a_movie_that_unpacks_to_more_than_the_disk_holds_may_be_requested_again() {
     let deployment = Deployment::new(None);
     deployment.folder.put("library/endless.mkv", unpacks_without_end());
     let artifacts = deployment.data().join("artifacts");
-    let Some(_small) = Small::mount(&artifacts, "size=8m") else { return };
+    let Some(_small) = Tmpfs::mount(&artifacts, "size=8m") else { return };
     let program = deployment.serve(&[]);
     let (job, most) = ended(&deployment, &program, "endless.mkv");
     let why = job["error"].as_str().expect("a reason");
     assert!(why.contains("the disk"), "{why}");
     assert_eq!(job["attempts"], job["max_attempts"], "there might have been room by then");
     assert!(most <= 8 << 20, "{most}");
-    is_told(&deployment, &program, "endless.mkv", (503, &format!(" at the moment: {why}")));
+    assert_refused(&deployment, &program, "endless.mkv", (503, &format!(" at the moment: {why}")));
 }

@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 
 use crate::support::{
-    deployment::{Deployment, on_both, wish_for_rendition},
+    deployment::{Deployment, on_both, request_rendition},
     wait::until_slowly,
 };
 
@@ -14,7 +14,7 @@ output_and_reports_of_a_worker_whose_lease_ran_out_change_nothing |deployment: &
     for round in 0..3 {
         let lost_so_far = deployment.logged().matches("lost to another worker").count();
         let stopped = deployment.worker();
-        wish_for_rendition(&program, "one.mp4", 200 + 2 * round);
+        request_rendition(&program, "one.mp4", 200 + 2 * round);
         until_slowly("it has begun", || !deployment.ffmpegs().is_empty());
         // Not while it writes: it would hold SQLite's lock for as long as it is paused. It may have
         // lost its jobs before that, and knows it then already.
@@ -46,7 +46,7 @@ output_and_reports_of_a_worker_whose_lease_ran_out_change_nothing |deployment: &
     drop(program);
     until_slowly("no process is left", || deployment.processes().is_empty());
     let _program = deployment.serve(&["--worker=false"]);
-    deployment.assert_in_order();
+    deployment.assert_consistent();
 };
 
 }

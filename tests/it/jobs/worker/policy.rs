@@ -10,13 +10,13 @@ use crate::support::{
 };
 
 /// A movie of four seconds in the library of a folder.
-fn film(folder: &Folder, name: &str, size: &str, coded: &str) {
+fn put_movie(folder: &Folder, name: &str, size: &str, coded: &str) {
     let path = folder.path(format!("library/{name}"));
-    let picture = format!("testsrc2=size={size}:rate=25:duration=4");
+    let video = format!("testsrc2=size={size}:rate=25:duration=4");
     let coded: Vec<_> = coded.split_whitespace().collect();
     let made = ffmpeg::run(
         &[
-            &["-f", "lavfi", "-i", &picture],
+            &["-f", "lavfi", "-i", &video],
             &coded[..],
             &["-pix_fmt", "yuv420p", "-g", "50", path.to_str().expect("text")],
         ]
@@ -67,10 +67,10 @@ fn the_policy_transcodes_what_browsers_cannot_decode_or_the_ladder_of_every_titl
     }
     let folder = Folder::new();
     fs::create_dir(folder.path("library")).expect("a folder");
-    let sound = "-f lavfi -i sine=sample_rate=48000:duration=2 -c:a aac";
-    film(&folder, "modern.mp4", "640x400", "-c:v libx264 -preset ultrafast");
-    film(&folder, "old.mp4", "192x108", "-c:v mpeg4");
-    film(&folder, "sound.mp4", "192x108", &format!("{sound} -c:v mpeg4"));
+    let audio = "-f lavfi -i sine=sample_rate=48000:duration=2 -c:a aac";
+    put_movie(&folder, "modern.mp4", "640x400", "-c:v libx264 -preset ultrafast");
+    put_movie(&folder, "old.mp4", "192x108", "-c:v mpeg4");
+    put_movie(&folder, "sound.mp4", "192x108", &format!("{audio} -c:v mpeg4"));
     let policy = |name: &str| {
         let lines = format!("renditions = \"{name}\"\ndisk_spare_mib = 0\n");
         folder.put("headwater.toml", lines)

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{
     client::{Client, head},
-    deployment::{Deployment, wish, wish_for_rendition, worker_beside},
+    deployment::{Deployment, local_worker, post_job, request_rendition},
     ffmpeg,
     folder::pattern,
     json::json,
@@ -39,7 +39,7 @@ fn serve(deployment: &Deployment, patience: Patience) -> Server {
     Server::start(Settings::from_layers(&[typed]), Some(worker)).expect("a server")
 }
 
-fn told(server: &Server, target: &str) -> String {
+fn get_text(server: &Server, target: &str) -> String {
     let response = Client::connect(server.address()).request("GET", target, &[]);
     String::from_utf8(response.body).expect("text")
 }
@@ -48,7 +48,7 @@ fn told(server: &Server, target: &str) -> String {
 fn worker(server: &Server, other: Option<i32>) -> i32 {
     let mut found = None;
     until_slowly("a worker runs", || {
-        let ready = told(server, "/readyz");
+        let ready = get_text(server, "/readyz");
         let number = ready.split_once("running as process ").map(|(_, number)| number.trim());
         found =
             number.and_then(|number| number.parse().ok()).filter(|number| Some(*number) != other);
@@ -83,15 +83,15 @@ fn a_worker_that_hangs_or_dies_is_restarted_while_a_stream_goes_on() {
     let first = worker(&server, None);
     signal(first, Signal::STOP);
     until_slowly("the server reports it", || {
-        told(&server, "/readyz").contains("it said nothing for 7 s")
+        get_text(&server, "/readyz").contains("it said nothing for 7 s")
     });
-    let status = told(&server, "/api/status");
+    let status = get_text(&server, "/api/status");
     assert!(status.contains("being started again: it said nothing for 7 s"), "{status}");
     let second = worker(&server, Some(first));
 
     signal(second, Signal::KILL);
     until_slowly("the server reports it", || {
-        told(&server, "/readyz").contains("it ended with signal: 9")
+        get_text(&server, "/readyz").contains("it ended with signal: 9")
     });
     let third = worker(&server, Some(second));
     // A new worker runs ffmpeg for its version, which takes a moment.
@@ -114,12 +114,12 @@ fn worker_and_ffmpeg_end_with_their_server_however_it_ends() {
     deployment.folder.put("library/long.mp4", pattern(LENGTH));
     for (round, end) in [Signal::TERM, Signal::INT, Signal::KILL].into_iter().enumerate() {
         let mut program = deployment.serve(&[]);
-        wish_for_rendition(&program, "one.mp4", 300 + 2 * round);
+        request_rendition(&program, "one.mp4", 300 + 2 * round);
         until_slowly("ffmpeg runs", || !deployment.ffmpegs().is_empty());
         let mut viewer = Client::narrow(program.address, 64 * 1024);
         viewer.send(head("GET", "/media/long.mp4", &[]));
         assert_eq!(viewer.read_head().expect("a head").status, 200);
-        let worker = worker_beside(&program).expect("a worker");
+        let worker = local_worker(&program).expect("a worker");
         program.signal(end);
         until_slowly("no worker is left, and no ffmpeg", || {
             let left = deployment.processes();
@@ -144,7 +144,7 @@ fn worker_and_ffmpeg_end_with_their_server_however_it_ends() {
     drop(program);
     until_slowly("no process is left", || deployment.processes().is_empty());
     let _program = deployment.serve(&["--worker=false"]);
-    deployment.assert_in_order();
+    deployment.assert_consistent();
     assert!(
         deployment.jobs().iter().all(|job| job.state.as_str() == "done"),
         "{:?}",
@@ -177,12 +177,12 @@ fn without_ffmpeg_titles_play_and_jobs_report_that_it_is_missing() {
         assert!(why.contains("ffmpeg is not installed"), "{why}");
         assert!(response.field("retry-after").is_some());
     };
-    for picture in ["poster.jpg", "thumbnail.jpg?time=1", "storyboard.jpg", "preview.webp"] {
-        missing(&program.get(&format!("/v/one.mp4/{picture}"), &[]));
+    for video in ["poster.jpg", "thumbnail.jpg?time=1", "storyboard.jpg", "preview.webp"] {
+        missing(&program.get(&format!("/v/one.mp4/{video}"), &[]));
     }
     let rendition = r#"{"kind":"rendition","title":"one.mp4","height":90,"codec":"h264"}"#;
-    missing(&wish(&program, rendition));
-    missing(&wish(&program, r#"{"kind":"storyboard","title":"one.mp4"}"#));
+    missing(&post_job(&program, rendition));
+    missing(&post_job(&program, r#"{"kind":"storyboard","title":"one.mp4"}"#));
     assert!(deployment.jobs().is_empty());
     let status = String::from_utf8(program.get("/api/status", &[]).body).expect("text");
     assert!(status.contains("ffmpeg is not installed"), "{status}");
