@@ -19,8 +19,9 @@ use proptest::{
 use crate::{
     faults::fuzz_corpus::invariants,
     support::{
-        broken_movies::{BrokenMovie, contradicting, corrupt, numbers},
+        broken_movies::{BrokenMovie, corrupt, numbers},
         client::{Client, Response},
+        contradictions::contradicting,
         costly_movies::{costly, endless_group, slow, stacked},
         folder::Folder,
         movies::valid_movies,

@@ -1,11 +1,6 @@
 //! A root whose disk hangs: its requests are 503, and every other root serves.
 
-use std::{
-    io::ErrorKind,
-    sync::mpsc::{self, Sender},
-    thread,
-    time::Duration,
-};
+use std::{io::ErrorKind, thread, time::Duration};
 
 use socket2::SockRef;
 
@@ -13,7 +8,7 @@ use crate::support::{
     client::{Client, Incomplete, Response, head},
     folder::{Folder, pattern},
     hanging_disk::{CONTENT, HELD_FROM, HangingDisk},
-    server::{Serving, serve_with, start},
+    server::{Serving, occupy, serve_with, start},
     wait::until,
 };
 
@@ -66,28 +61,6 @@ fn is_silent(client: &Client) -> bool {
     let peeked = socket.peek(&mut [0]);
     socket.set_nonblocking(false).expect("a socket");
     peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
-}
-
-/// Blocks every thread of a root's disk pool, as a disk that hangs does. Dropping the result ends
-/// it. This needs no privileges, so it runs everywhere.
-pub fn occupy(serving: &Serving, root: usize) -> Vec<Sender<()>> {
-    let lane = serving.site().library.roots()[root].root.lane();
-    let threads = serving.site().settings.load().disk_threads.count();
-    let (begun, begins) = mpsc::channel();
-    let held = (0..threads).map(|_| {
-        let (release, wait) = mpsc::channel();
-        let begun = begun.clone();
-        lane.run_detached(move || {
-            begun.send(()).expect("the test waits for this");
-            let _ = wait.recv();
-        });
-        release
-    });
-    let held = held.collect();
-    for _ in 0..threads {
-        begins.recv().expect("every call begins");
-    }
-    held
 }
 
 #[test]

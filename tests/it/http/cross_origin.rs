@@ -2,7 +2,6 @@
 //! health.
 
 use crate::support::{
-    client::Response,
     folder::{Folder, pattern},
     server::{serve, serve_with},
 };
@@ -12,13 +11,6 @@ fn folder() -> Folder {
     folder.put("a.mp4", pattern(1000));
     folder.put("a.vtt", "WEBVTT\n".repeat(500));
     folder
-}
-
-/// The members of a list field, over all of its lines, in lower case.
-fn list(response: &Response, name: &str) -> Vec<String> {
-    let lines = response.fields.iter().filter(|field| field.0 == name);
-    let members = lines.flat_map(|(_, value)| value.split(','));
-    members.map(|member| member.trim().to_ascii_lowercase()).collect()
 }
 
 const PREFLIGHT: [&str; 3] = [
@@ -43,8 +35,8 @@ fn every_origin_may_use_media_by_default() {
         assert_eq!(response.field("timing-allow-origin"), Some("*"));
         assert_eq!(response.field("cross-origin-resource-policy"), Some("cross-origin"));
         assert_eq!(response.field("access-control-allow-credentials"), None);
-        assert!(list(&response, "vary").is_empty(), "the response does not vary by origin");
-        let exposed = list(&response, "access-control-expose-headers");
+        assert!(response.list("vary").is_empty(), "the response does not vary by origin");
+        let exposed = response.list("access-control-expose-headers");
         for name in
             ["content-length", "content-range", "accept-ranges", "etag", "date", "server-timing"]
         {
@@ -61,12 +53,12 @@ fn a_preflight_response_allows_the_fields_of_players_and_is_cached_for_long() {
     assert_eq!(response.status, 204);
     assert_eq!(response.field("access-control-allow-origin"), Some("*"));
     assert_eq!(response.field("content-length"), None);
-    let allowed = list(&response, "access-control-allow-headers");
+    let allowed = response.list("access-control-allow-headers");
     for name in ["range", "if-range", "cmcd-request", "cmcd-object", "cmcd-session", "cmcd-status"]
     {
         assert!(allowed.iter().any(|allowed| allowed == name), "{name}");
     }
-    let methods = list(&response, "access-control-allow-methods");
+    let methods = response.list("access-control-allow-methods");
     assert_eq!(methods, ["get", "head", "options"]);
     let max_age: u32 = response.field("access-control-max-age").unwrap().parse().unwrap();
     assert!(max_age >= 3600, "{max_age}");
@@ -103,11 +95,11 @@ fn a_configured_list_allows_one_origin_per_response_and_sets_vary() {
             for name in ["access-control-allow-origin", "timing-allow-origin"] {
                 assert_eq!(response.field(name), expected, "{name}, {origin:?}");
             }
-            assert_eq!(list(&response, "vary"), ["origin"], "{origin:?}");
+            assert_eq!(response.list("vary"), ["origin"], "{origin:?}");
         }
         fields.push("Accept-Encoding: gzip");
         let text = serving.get("/media/a.vtt", &fields);
-        assert_eq!(list(&text, "vary"), ["accept-encoding", "origin"]);
+        assert_eq!(text.list("vary"), ["accept-encoding", "origin"]);
     }
 }
 
@@ -146,11 +138,11 @@ fn every_resource_refuses_other_methods_with_405_and_allow() {
         for method in ["POST", "PUT", "DELETE", "PATCH", "TRACE", "PROPFIND", "GETT"] {
             let response = serving.request(method, target, &[]);
             assert_eq!(response.status, 405, "{method} {target}");
-            assert_eq!(list(&response, "allow"), ["get", "head", "options"]);
+            assert_eq!(response.list("allow"), ["get", "head", "options"]);
         }
         let response = serving.request("OPTIONS", target, &[]);
         assert_eq!(response.status, 204, "{target}");
-        assert_eq!(list(&response, "allow"), ["get", "head", "options"]);
+        assert_eq!(response.list("allow"), ["get", "head", "options"]);
     }
     for method in ["GET", "HEAD", "POST", "DELETE", "GETT"] {
         for target in ["/media/none.mp4", "/nothing", "/api/titles/none.mp4"] {

@@ -22,14 +22,8 @@ fn clock() -> (Folder, Serving, Streams) {
     let folder = Folder::new();
     put_sample(&folder, CLOCK, CLOCK);
     let serving = serve(&folder);
-    let streams = Streams::of(&serving, CLOCK);
+    let streams = Streams::read(&serving, CLOCK);
     (folder, serving, streams)
-}
-
-/// The members of a list field, in lower case.
-fn list(response: &Response, name: &str) -> Vec<String> {
-    let value = response.field(name).unwrap_or_default().to_ascii_lowercase();
-    value.split(',').map(|member| member.trim().to_owned()).collect()
 }
 
 fn is_text(url: &str) -> bool {
@@ -38,7 +32,7 @@ fn is_text(url: &str) -> bool {
 
 /// The number in a directive of Cache-Control.
 fn directive(response: &Response, name: &str) -> Option<u64> {
-    let directives = list(response, "cache-control");
+    let directives = response.list("cache-control");
     let value = directives.iter().find_map(|one| one.strip_prefix(name)?.strip_prefix('='));
     value.map(|value| value.parse().expect("a number"))
 }
@@ -184,7 +178,7 @@ fn versioned_urls_are_immutable_and_only_shared_caches_keep_manifests() {
             assert_eq!(control, "public, max-age=31536000, immutable", "{url}");
             continue;
         }
-        let directives = list(&response, "cache-control");
+        let directives = response.list("cache-control");
         assert!(directives.contains(&"public".into()), "{url}: {control}");
         assert!(!directives.contains(&"immutable".into()), "{url}: {control}");
         let max_age = directive(&response, "max-age").expect("a time");
@@ -231,7 +225,7 @@ fn manifests_are_compressed_and_media_never_is() {
         assert!(text == plain.body, "{url}");
         assert_ne!(coded.field("etag"), plain.field("etag"), "{url}");
         for response in [&plain, &coded] {
-            assert!(list(response, "vary").contains(&"accept-encoding".into()), "{url}");
+            assert!(response.list("vary").contains(&"accept-encoding".into()), "{url}");
         }
     }
     assert!(compressed > 0, "nothing is compressed");
@@ -254,14 +248,14 @@ fn scripts_of_other_origins_may_use_every_url() {
         assert_eq!(response.field("timing-allow-origin"), Some("*"), "{url}");
         assert_eq!(response.field("cross-origin-resource-policy"), Some("cross-origin"), "{url}");
         assert_eq!(response.field("x-content-type-options"), Some("nosniff"), "{url}");
-        let exposed = list(&response, "access-control-expose-headers");
+        let exposed = response.list("access-control-expose-headers");
         for name in ["content-length", "content-range", "etag", "server-timing"] {
             assert!(exposed.contains(&name.into()), "{name} of {url}");
         }
         let response = client.request("OPTIONS", url, &preflight);
         assert_eq!(response.status, 204, "{url}");
         assert_eq!(response.field("access-control-allow-origin"), Some("*"), "{url}");
-        assert!(list(&response, "access-control-allow-headers").contains(&"range".into()), "{url}");
+        assert!(response.list("access-control-allow-headers").contains(&"range".into()), "{url}");
         assert!(response.field("access-control-max-age").is_some(), "{url}");
     }
 }
@@ -274,11 +268,11 @@ fn derived_urls_allow_only_get_head_and_options() {
         for method in ["POST", "PUT", "DELETE"] {
             let response = client.request(method, url, &[]);
             assert_eq!(response.status, 405, "{method} {url}");
-            assert_eq!(list(&response, "allow"), ["get", "head", "options"], "{method} {url}");
+            assert_eq!(response.list("allow"), ["get", "head", "options"], "{method} {url}");
         }
         let response = client.request("OPTIONS", url, &[]);
         assert_eq!(response.status, 204, "{url}");
-        assert_eq!(list(&response, "allow"), ["get", "head", "options"], "{url}");
+        assert_eq!(response.list("allow"), ["get", "head", "options"], "{url}");
     }
 }
 
@@ -355,7 +349,7 @@ fn a_title_may_have_any_name() {
             if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
         };
         let title: String = name.bytes().map(escape).collect();
-        let streams = Streams::of(&serving, &title);
+        let streams = Streams::read(&serving, &title);
         for url in streams.samples() {
             fetch(&mut client, url);
         }
@@ -367,7 +361,7 @@ fn a_replaced_file_has_new_urls_and_the_old_ones_are_404() {
     let folder = Folder::new();
     put_sample(&folder, CLOCK, "a.mp4");
     let serving = serve(&folder);
-    let before = Streams::of(&serving, "a.mp4");
+    let before = Streams::read(&serving, "a.mp4");
     let mut client = serving.connect();
     let play_tag = |client: &mut _| fetch(client, &before.play).field("etag").unwrap().to_owned();
     let tag = play_tag(&mut client);
@@ -378,7 +372,7 @@ fn a_replaced_file_has_new_urls_and_the_old_ones_are_404() {
         let named = fetch(&mut client, &before.multivariant.0).body;
         !String::from_utf8_lossy(&named).contains(&old_name)
     });
-    let after = Streams::of(&serving, "a.mp4");
+    let after = Streams::read(&serving, "a.mp4");
     let old = before.segments().into_iter().chain(before.playlists.iter().map(|(url, _)| &**url));
     for url in old {
         assert_eq!(client.request("GET", url, &[]).status, 404, "{url}");
@@ -404,7 +398,7 @@ fn two_nodes_with_copies_of_one_file_send_equal_bytes_and_tags() {
     };
     let (_one_folder, one) = node();
     let (_other_folder, other) = node();
-    let streams = Streams::of(&one, "a.mp4");
+    let streams = Streams::read(&one, "a.mp4");
     let (mut one, mut other) = (one.connect(), other.connect());
     let urls = streams.texts().into_iter().chain(streams.segments()).chain([streams.play.as_str()]);
     for url in urls {

@@ -3,17 +3,15 @@
 use std::{net::Shutdown, time::Duration};
 
 use headwater::{http::events::LISTENERS_MAX, jobs::queue::Progress};
-use serde_json::Value;
 
-use crate::{
-    jobs::api::{claim, one_title, post_job, queue},
-    support::{
-        client::{Client, head},
-        http2,
-        json::json,
-        server::{Serving, serve_with},
-        wait::{block_on, until},
-    },
+use crate::support::{
+    client::{Client, head},
+    http2,
+    jobs::{claim, one_title, post_job, queue},
+    json::json,
+    server::serve_with,
+    subscriber::Subscriber,
+    wait::{block_on, until},
 };
 
 const JOB_REQUEST: &str =
@@ -21,80 +19,6 @@ const JOB_REQUEST: &str =
 
 /// More changes than the server keeps for a slow subscriber.
 const CHANGES: u16 = 400;
-
-/// A subscriber of the event stream.
-pub struct Subscriber {
-    client: Client,
-    unread: String,
-}
-
-/// An event.
-#[derive(Debug)]
-pub struct Event {
-    /// The name of the event.
-    pub name: String,
-    id: Option<i64>,
-    /// The data.
-    pub data: Value,
-}
-
-impl Subscriber {
-    /// Subscribes.
-    pub fn begin(serving: &Serving, target: &str, fields: &[&str]) -> Self {
-        let mut client = serving.connect();
-        client.send(head("GET", target, fields));
-        let response = client.read_head().expect("a head");
-        assert_eq!(response.status, 200);
-        assert_eq!(response.field("content-type"), Some("text/event-stream"));
-        assert_eq!(response.field("cache-control"), Some("no-store"));
-        assert_eq!(response.field("content-encoding"), None);
-        let mut subscriber = Self { client, unread: String::new() };
-        assert_eq!(subscriber.block(), "retry: 2000");
-        subscriber
-    }
-
-    /// Reads the lines up to the next empty one.
-    fn block(&mut self) -> String {
-        loop {
-            if let Some((block, rest)) = self.unread.split_once("\n\n") {
-                let (block, rest) = (block.to_owned(), rest.to_owned());
-                self.unread = rest;
-                return block;
-            }
-            let chunk = self.client.read_chunk().expect("more");
-            assert!(!chunk.is_empty(), "the stream has ended");
-            self.unread += std::str::from_utf8(&chunk).expect("text");
-        }
-    }
-
-    /// Reads the next event.
-    pub fn next(&mut self) -> Event {
-        loop {
-            let block = self.block();
-            let field = |name: &str| {
-                let line = block.lines().find_map(|line| line.strip_prefix(name));
-                line.map(|value| value.trim_start().to_owned())
-            };
-            let Some(name) = field("event:") else {
-                continue;
-            };
-            let id = field("id:").map(|id| id.parse().expect("a number"));
-            let data = serde_json::from_str(&field("data:").expect("data")).expect("JSON");
-            return Event { name, id, data };
-        }
-    }
-
-    /// Reads the next event about a job.
-    fn next_job(&mut self) -> Event {
-        loop {
-            let event = self.next();
-            if event.name == "job" {
-                assert_eq!(event.id, event.data["changed"].as_i64());
-                return event;
-            }
-        }
-    }
-}
 
 #[test]
 fn a_subscriber_receives_each_change_after_the_state_of_the_list() {
@@ -179,7 +103,7 @@ fn a_slow_subscriber_costs_no_memory_and_receives_the_last_state_of_each_job() {
         while quick.next_job().data["progress"]["percent"] != f64::from(permille) / 10.0 {}
     };
     (1..=CHANGES).for_each(&mut beat);
-    let mut slow = Subscriber { client: slow, unread: String::new() };
+    let mut slow = Subscriber::over(slow);
     let (mut last, mut count) = (0, 0);
     loop {
         let event = slow.next_job();

@@ -10,20 +10,18 @@ use headwater::{
 use serde_json::{Value, json};
 
 use crate::{
-    faults::{fuzz_corpus, hanging_roots::occupy},
-    http::events::Subscriber,
-    jobs::{
-        api::{claim, queue},
-        webhooks::{self, WebhookReceiver},
-    },
+    faults::fuzz_corpus,
     support::{
         api_description::{Description, names, names_behind_the_first, names_of, variants},
         client::{Response, head},
         folder::Folder,
+        jobs::{claim, queue},
         json::{ask, json, post, read, request},
-        server::{Serving, serve_with},
+        server::{Serving, occupy, serve_with},
         streams::put_sample,
+        subscriber::Subscriber,
         wait::{block_on, until},
+        webhook_receiver::{self, WebhookReceiver},
     },
 };
 
@@ -48,7 +46,7 @@ impl Api {
         let audio = fs::read(fuzz_corpus::movies().join("ffmpeg-ac3.mp4")).expect("a seed");
         folder.put("films/ac-3.mp4", audio);
         let serving = serve_with(&[folder.path("")], configuration);
-        let description = Description::of(&serving);
+        let description = Description::fetch(&serving);
         Self { folder, serving, description }
     }
 
@@ -533,7 +531,7 @@ fn unauthorized_requests(api: &Api) {
 
 fn what_is_not_there_at_the_moment(api: &Api) {
     let impatient = Api::new("disk_deadline_ms = 200");
-    until("the first scan is over", || !impatient.serving.site().library.catalog.is_scanning());
+    impatient.serving.until_scanned();
     let held = occupy(&impatient.serving, 0);
     for path in ["/api/titles/{path}", "/v/{path}/inspect", "/readyz"] {
         let response = impatient.serving.get(&target(path, ""), &[]);
@@ -563,9 +561,9 @@ fn every_webhook_delivery_conforms() {
     let receiver = WebhookReceiver::responding(&["204 No Content"]);
     let known = names_of::<Event>();
     let events: Vec<_> = known.iter().map(|event| format!("\"{event}\"")).collect();
-    let lines = webhooks::configured(&folder, &receiver.url, &events.join(", "));
+    let lines = webhook_receiver::configured(&folder, &receiver.url, &events.join(", "));
     let serving = serve_with(&[folder.path("library")], &lines);
-    let description = Description::of(&serving);
+    let description = Description::fetch(&serving);
     assert_eq!(description.members("/webhooks").keys().cloned().collect::<BTreeSet<_>>(), known);
     let queue = queue(&serving);
     let audio = json!({ "sound": { "track": 1 } });

@@ -2,16 +2,17 @@
 
 use std::{fs, time::Duration};
 
-use headwater::jobs::queue::{Class, Lease, NewJob, Progress, Queue, Retry};
+use headwater::jobs::queue::{Class, NewJob, Progress, Retry};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::{
     client::head,
     folder::Folder,
+    jobs::{claim, one_title, post_job, queue},
     json::{ask, json, post, read, request},
     program::{Program, run},
-    server::{Serving, serve, serve_with},
+    server::{Serving, serve_with},
     streams::put_sample,
     wait::{block_on, until},
 };
@@ -26,31 +27,6 @@ const REMUX: &str = r#"{"kind":"remux","title":"b & c.webm"}"#;
 
 /// For a server without a worker: jobs keep their state.
 const NO_WORKER: (&str, &str) = ("HEADWATER_WORKER", "false");
-
-/// A folder with one title, and a server of it.
-pub fn one_title() -> (Folder, Serving) {
-    let folder = Folder::new();
-    put_sample(&folder, "Clock.mp4", "films/a.mp4");
-    let serving = serve(&folder);
-    (folder, serving)
-}
-
-/// The queue of a server.
-pub fn queue(serving: &Serving) -> Queue {
-    serving.site().jobs.load_full().expect("a queue").queue.clone()
-}
-
-/// Posts a job request, and returns the job of the response.
-pub fn post_job(serving: &Serving, job_request: &str) -> Value {
-    json(&ask(serving, "POST", "/api/jobs", job_request), 202)
-}
-
-/// Claims the next job as a worker does.
-pub fn claim(queue: &Queue) -> Lease {
-    let classes = [Class::Picture, Class::Remux, Class::Encode];
-    let claimed = block_on(queue.claim("a test", &classes, Duration::from_secs(600)));
-    claimed.expect("a database").expect("a job").1
-}
 
 fn shown(serving: &Serving, job: &Value) -> Value {
     json(&serving.get(&target(job), &[]), 200)

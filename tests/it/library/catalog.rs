@@ -300,7 +300,7 @@ fn files_beyond_the_limit_of_titles_play_but_are_not_listed() {
         folder.put(name, pattern(10));
     }
     let serving = serve_with(&[folder.path("")], "max_titles = 4");
-    until("the first scan is over", || !serving.site().library.catalog.is_scanning());
+    serving.until_scanned();
     assert_eq!(all(&serving, "").len(), 4);
     for name in &names {
         assert_eq!(serving.get(&format!("/media/{name}"), &[]).status, 200);

@@ -20,13 +20,11 @@ use headwater::{
 };
 use tokio::sync::watch;
 
-use crate::{
-    media::sandbox::HELPER,
-    support::{
-        ffmpeg,
-        folder::{Folder, Tmpfs},
-        wait::until,
-    },
+use crate::support::{
+    ffmpeg,
+    folder::{Folder, Tmpfs},
+    program::PROGRAM,
+    wait::until,
 };
 
 /// A folder with a clip in it and room for output.
@@ -80,7 +78,7 @@ fn limits() -> Limits {
 
 fn program() -> Ffmpeg {
     let found = Ffmpeg::find(Policy::Required).expect("asked before");
-    found.with_helper(HELPER.into())
+    found.with_helper(PROGRAM.into())
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -400,7 +398,7 @@ fn this_machine_reports_its_sandbox_features() {
     let script = place.0.put("ffmpeg", "#!/bin/sh\n/usr/bin/ffmpeg \"$@\"; true\n");
     let all = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(&script, all).unwrap();
-    let scripted = Ffmpeg::new(script, Policy::Required).with_helper(HELPER.into());
+    let scripted = Ffmpeg::new(script, Policy::Required).with_helper(PROGRAM.into());
     let refused = block_on(scripted.probe()).expect_err("refused").to_string();
     assert!(refused.contains("ermission denied"), "{refused}");
 }

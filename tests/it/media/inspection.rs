@@ -349,7 +349,7 @@ fn the_extents_view_matches_the_response() {
     put_sample(&folder, AT_END, AT_END);
     let whole = fs::read(folder.path(AT_END)).expect("a file");
     let serving = serve(&folder);
-    let streams = Streams::of(&serving, AT_END_URL);
+    let streams = Streams::read(&serving, AT_END_URL);
     let segments = streams.segments();
     let segment = segments.iter().find(|url| url.ends_with("/video-1/2.m4s")).expect("a segment");
     let iframe = segment.replace("/2.m4s", "/i-2.m4s");

@@ -15,10 +15,7 @@ use headwater::{
     derive::sandbox::{Confinement, Policy},
 };
 
-use crate::support::folder::Folder;
-
-/// This program as the helper.
-pub const HELPER: &str = env!("CARGO_BIN_EXE_headwater");
+use crate::support::{folder::Folder, program::PROGRAM};
 
 /// A folder with a readable file (`given`), a forbidden one (`secret`), and an output folder
 /// (`out`).
@@ -66,7 +63,7 @@ impl Place {
 }
 
 fn run(confinement: &Confinement, folder: &Path) -> Output {
-    let mut command = confinement.command(HELPER.as_ref());
+    let mut command = confinement.command(PROGRAM.as_ref());
     command.current_dir(folder).stdin(Stdio::null()).output().expect("the helper runs")
 }
 

@@ -28,7 +28,7 @@ fn video(input: &str, tracks: &[Track]) -> Option<Decoded> {
 }
 
 impl Source {
-    fn of(path: &str) -> Self {
+    fn decode(path: &str) -> Self {
         let tracks = ffmpeg::tracks(path).expect("a clip");
         Self { video: video(path, &tracks), tracks }
     }
@@ -155,7 +155,7 @@ fn cuts(cases: &[(&'static str, &[(i128, i128)])]) {
     let mut wrong = Vec::new();
     for (name, ranges) in cases {
         let clip = clips::named(name);
-        let source = Source::of(clip.path().to_str().expect("text"));
+        let source = Source::decode(clip.path().to_str().expect("text"));
         for &(start_ms, end_ms) in *ranges {
             let url = format!(
                 "http://{}/v/{}/play.mp4?{}",
@@ -217,7 +217,7 @@ fn a_start_between_frames_shifts_no_audio_track() {
     }
     let serving = of_clips();
     let clip = clips::named("two-audio.mp4");
-    let source = Source::of(clip.path().to_str().expect("text"));
+    let source = Source::decode(clip.path().to_str().expect("text"));
     assert_eq!(source.tracks.len(), 3);
     for range in [(2345, 5678), (6000, 20_000)] {
         let query = query(range.0, range.1);
@@ -430,7 +430,7 @@ fn a_gap_between_two_fragments_is_as_long_in_a_clip() {
     assert_eq!(found.len(), 1, "{found:?}");
     bytes[found[0]..found[0] + 4].copy_from_slice(&1024_u32.to_be_bytes());
     fs::write(path, bytes).expect("room");
-    let source = Source::of(path);
+    let source = Source::decode(path);
     let audio = source.tracks.iter().find(|track| track.kind == Kind::Audio).expect("audio");
     let times: Vec<_> =
         audio.packets.iter().map(|packet| audio.shown_at(packet).nanoseconds()).collect();

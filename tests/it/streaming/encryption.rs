@@ -36,6 +36,15 @@ fn encrypt(clip: &str, into: &Path) {
     run(&[&copy[..], &how, &["-y", into]].concat()).expect("an encrypted clip");
 }
 
+/// A server of an encrypted clip, `tables.mp4`, and the clear clip.
+fn encrypted() -> (Folder, Serving, &'static Path) {
+    let folder = Folder::new();
+    let serving = serve(&folder);
+    let clip = "b-frames.mp4";
+    encrypt(clip, &folder.path("tables.mp4"));
+    (folder, serving, clips::named(clip).path())
+}
+
 /// The digests of all frames of one track, by its `-map`, as a client with the key sees them. A key
 /// does not affect clear tracks.
 fn frames(input: &[&str], track: &str) -> Vec<String> {
@@ -70,7 +79,7 @@ fn join(serving: &Serving, playlist: &Playlist) -> Vec<u8> {
 /// Puts every track of a title into the folder as a fragmented file, and compares its frames with
 /// those of the clear clip. Returns the names.
 fn all_tracks_play(serving: &Serving, folder: &Folder, title: &str, clear: &Path) -> Vec<String> {
-    let streams = Streams::of(serving, title);
+    let streams = Streams::read(serving, title);
     let mut names = Vec::new();
     for (url, playlist) in &streams.playlists {
         let track = if url.contains("/video-") { "0:v:0" } else { "0:a:0" };
@@ -111,11 +120,7 @@ fn a_client_with_the_key_sees_the_source_in_segments_of_any_encrypted_file() {
     if !ffmpeg::is_installed() {
         return;
     }
-    let folder = Folder::new();
-    let serving = serve(&folder);
-    let clip = "b-frames.mp4";
-    let clear = clips::named(clip).path();
-    encrypt(clip, &folder.path("tables.mp4"));
+    let (folder, serving, clear) = encrypted();
     let fragmented = all_tracks_play(&serving, &folder, "tables.mp4", clear);
     assert_eq!(fragmented, ["tables-v.mp4", "tables-a.mp4"]);
     // Fragments with `senc`; and fragments without, whose entries only offsets locate.
@@ -130,7 +135,7 @@ fn a_client_with_the_key_sees_the_source_in_segments_of_any_encrypted_file() {
         folder.put(&other, without);
         all_tracks_play(&serving, &folder, &other, clear);
         let of = |title: &str| {
-            let streams = Streams::of(&serving, title);
+            let streams = Streams::read(&serving, title);
             join(&serving, &streams.playlists[0].1)
         };
         let made = of(&name);
@@ -149,11 +154,7 @@ fn a_virtual_mp4_of_an_encrypted_file_has_right_offsets_and_a_fragmented_source_
     if !ffmpeg::is_installed() {
         return;
     }
-    let folder = Folder::new();
-    let serving = serve(&folder);
-    let clip = "b-frames.mp4";
-    let clear = clips::named(clip).path();
-    encrypt(clip, &folder.path("tables.mp4"));
+    let (folder, serving, clear) = encrypted();
     let source = fs::read(folder.path("tables.mp4")).expect("a clip");
     let play = fetch(&mut serving.connect(), "/v/tables.mp4/play.mp4").body;
     let place = |bytes: &[u8], kind| boxes::all(bytes, kind).remove(0).whole.start;
@@ -188,7 +189,7 @@ fn a_virtual_mp4_of_an_encrypted_file_has_right_offsets_and_a_fragmented_source_
 
 /// The entries of all segments of a title's first track.
 fn entries_of_segments(serving: &Serving, title: &str) -> (u32, Vec<u8>) {
-    let streams = Streams::of(serving, title);
+    let streams = Streams::read(serving, title);
     entries(&join(serving, &streams.playlists[0].1), "moof/traf/senc")
 }
 
@@ -222,13 +223,13 @@ fn a_file_without_decryption_data_is_refused_with_a_reason() {
     }
     folder.put("rotating.mp4", rotating);
     // Only the audio has sample groups: the video is offered.
-    let streams = Streams::of(&serving, "rotating.mp4");
+    let streams = Streams::read(&serving, "rotating.mp4");
     assert!(streams.playlists.iter().all(|(url, _)| url.contains("/video-")));
     let mut other = source.clone();
     let scheme = other.windows(4).position(|bytes| bytes == b"schm").expect("a scheme") + 8;
     other[scheme..scheme + 4].copy_from_slice(b"piff");
     folder.put("other.mp4", other);
-    let streams = Streams::of(&serving, "other.mp4");
+    let streams = Streams::read(&serving, "other.mp4");
     assert!(streams.playlists.iter().all(|(url, _)| url.contains("/audio-")));
 }
 
@@ -239,16 +240,14 @@ fn sets(mpd: &Element) -> Vec<&Element> {
 /// A real file of another packager, with headers of two DRM systems.
 #[test]
 fn a_real_cbcs_file_is_offered_with_its_entries_and_the_headers_of_its_drm_systems() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/media");
-    let name = "mp4ff__mp4_testdata_cbcs.mp4";
-    let Ok(source) = fs::read(folder.join(name)) else {
-        eprintln!("this test did not run: there is no {}", folder.display());
+    let Some(folder) = clips::real_files() else {
         return;
     };
+    let source = fs::read(folder.join("mp4ff__mp4_testdata_cbcs.mp4")).expect("a file");
     let own = Folder::new();
     own.put("cbcs.mp4", &source);
     let serving = serve(&own);
-    let streams = Streams::of(&serving, "cbcs.mp4");
+    let streams = Streams::read(&serving, "cbcs.mp4");
     let [(url, playlist)] = &streams.playlists[..] else { panic!("one track") };
     let joined = join(&serving, playlist);
     let theirs = entries(&source, "moof/traf/senc");
@@ -332,7 +331,7 @@ fn broken_auxiliary_information_causes_no_panic() {
     let path = folder.path("tables.mp4");
     encrypt("no-b-frames.mp4", &path);
     let tables = fs::read(path).expect("a clip");
-    let fragments = join(&serving, &Streams::of(&serving, "tables.mp4").playlists[0].1);
+    let fragments = join(&serving, &Streams::read(&serving, "tables.mp4").playlists[0].1);
     let in_tables = ["stsd", "senc", "saiz", "saio"];
     let in_tables = in_tables.map(|name| format!("moov/trak/mdia/minf/stbl/{name}"));
     let in_fragments = ["senc", "saiz", "saio", "trun"].map(|name| format!("moof/traf/{name}"));

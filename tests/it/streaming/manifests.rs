@@ -61,7 +61,7 @@ fn sizes(client: &mut Client, playlist: &Playlist) -> Vec<u64> {
 #[test]
 fn every_listed_segment_exists_with_its_size_and_form() {
     for_each_title(|serving, name, title, _| {
-        let streams = Streams::of(serving, title);
+        let streams = Streams::read(serving, title);
         let mut client = serving.connect();
         for (_, playlist) in &streams.playlists {
             let init = fetch(&mut client, &playlist.init).body;
@@ -117,7 +117,7 @@ fn segment_durations_add_up_to_that_of_the_track() {
         return;
     }
     for_each_title(|serving, name, title, path| {
-        let streams = Streams::of(serving, title);
+        let streams = Streams::read(serving, title);
         let source = ffmpeg::tracks(path.to_str().expect("text")).expect("a movie");
         for (url, playlist) in &streams.playlists {
             let kind = if url.contains("/video-") { Kind::Video } else { Kind::Audio };
@@ -163,7 +163,7 @@ fn peaks(playlist: &Playlist, sizes: &[u64]) -> [f64; 2] {
 #[test]
 fn bandwidth_is_the_measured_peak_and_average_bandwidth_the_average() {
     for_each_title(|serving, name, title, _| {
-        let streams = Streams::of(serving, title);
+        let streams = Streams::read(serving, title);
         let mut client = serving.connect();
         let measured = streams.playlists.iter().map(|(url, playlist)| {
             let sizes = sizes(&mut client, playlist);
@@ -206,7 +206,7 @@ fn bandwidth_is_the_measured_peak_and_average_bandwidth_the_average() {
 #[test]
 fn hls_and_dash_list_the_same_segments_with_the_same_end_times() {
     for_each_title(|serving, name, title, _| {
-        let streams = Streams::of(serving, title);
+        let streams = Streams::read(serving, title);
         let (url, representations) = &streams.description;
         let inits =
             |urls: &mut dyn Iterator<Item = &String>| urls.cloned().collect::<BTreeSet<_>>();
@@ -253,7 +253,7 @@ fn each_video_segment_begins_with_a_key_frame_at_its_playlist_time() {
         "vp9.mp4",
     ] {
         let title = title_of(clips::named(name));
-        let streams = Streams::of(&serving, &title);
+        let streams = Streams::read(&serving, &title);
         let playlist = &streams.playlists[0].1;
         let init = fetch(&mut client, &playlist.init).body;
         let mut at_ns = 0;
@@ -282,7 +282,7 @@ fn every_audio_track_is_listed_under_a_unique_name() {
     let serving = serve_with(&[clips::folder_of_all()], "");
     for (name, groups) in [("two-audio.mp4", 1), ("two-audio-codecs.mp4", 2)] {
         let title = title_of(clips::named(name));
-        let streams = Streams::of(&serving, &title);
+        let streams = Streams::read(&serving, &title);
         let playlist = &streams.multivariant.1;
         let audio_tracks =
             playlist.renditions.iter().filter(|rendition| rendition["TYPE"] == "AUDIO");
@@ -338,7 +338,7 @@ fn sample_entries_have_what_safari_needs() {
         ("portrait.mp4", "avc1.", b"avc1"),
     ] {
         let title = title_of(clips::named(name));
-        let streams = Streams::of(&serving, &title);
+        let streams = Streams::read(&serving, &title);
         for (_, attributes) in &streams.multivariant.1.variants {
             assert!(attributes["CODECS"].contains(codec), "{name}: {attributes:?}");
             assert!(attributes.contains_key("RESOLUTION"), "{name}: {attributes:?}");

@@ -191,14 +191,12 @@ fn every_clip_plays(view: &str) {
     }
 }
 
-/// Real files beside the repository, which are not part of it.
 fn every_real_file_plays(view: &str) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/media");
-    let Ok(entries) = fs::read_dir(&folder) else {
-        eprintln!("this test did not run: there is no {}", folder.display());
+    let Some(folder) = clips::real_files() else {
         return;
     };
     if ffmpeg::is_installed() {
+        let entries = fs::read_dir(&folder).expect("a folder");
         let names = entries.map(|entry| entry.expect("an entry").file_name());
         let titles = names.filter(|name| media_type::is_title(name.as_encoded_bytes()));
         let mut titles: Vec<_> = titles.map(|name| name.into_string().expect("UTF-8")).collect();

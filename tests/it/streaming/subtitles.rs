@@ -2,16 +2,14 @@
 
 use std::{fs, ops::Range};
 
-use crate::{
-    streaming::renditions::RENDITIONS,
-    support::{
-        client::{Client, Response},
-        ffmpeg,
-        folder::Folder,
-        manifests::{self, Attributes, Element, Multivariant, Playlist, resolve},
-        server::{Serving, serve},
-        streams::{CLOCK, Streams, fetch, put_sample},
-    },
+use crate::support::{
+    client::{Client, Response},
+    ffmpeg,
+    folder::Folder,
+    manifests::{self, Attributes, Element, Multivariant, Playlist, resolve},
+    renditions::RENDITIONS,
+    server::{Serving, serve},
+    streams::{CLOCK, Streams, fetch, put_sample},
 };
 
 /// A cue: its identifier, its presentation time in milliseconds, and its text.
@@ -377,7 +375,7 @@ fn files_that_are_no_subtitles_are_not_listed_and_the_title_plays() {
     let video = manifests::playlist(url, &fetch(client, url).body);
     assert_eq!(plain(cues_of(client, &found[0]["URI"], &video)), expected(CUES));
     assert!(cues_of(client, &found[1]["URI"], &video).is_empty());
-    for url in Streams::of(&serving, "film.mp4").samples() {
+    for url in Streams::read(&serving, "film.mp4").samples() {
         fetch(client, url);
     }
     // A sidecar that is left out keeps its number, so that the others' numbers do not depend on its
@@ -434,7 +432,7 @@ fn a_title_named_like_a_rendition_is_a_title() {
     assert_eq!(multivariant(client, "film.720p.mp4").variants.len(), 1);
     assert_eq!(languages(client, "film.mp4"), ["de"]);
     assert_eq!(multivariant(client, "film.mp4").variants.len(), 2);
-    for url in Streams::of(&serving, "film.720p.mp4").samples() {
+    for url in Streams::read(&serving, "film.720p.mp4").samples() {
         fetch(client, url);
     }
 }

@@ -19,7 +19,7 @@ pub struct Description {
 
 impl Description {
     /// Fetches the description of a server.
-    pub fn of(serving: &Serving) -> Self {
+    pub fn fetch(serving: &Serving) -> Self {
         let whole = json::json(&serving.get("/api/openapi.json", &[]), 200);
         Self { whole, seen: RefCell::default() }
     }

@@ -55,6 +55,13 @@ impl Response {
         assert!(values.next().is_none(), "{name} occurs twice: {self:?}");
         value
     }
+
+    /// The members of a list field, over all of its lines, in lower case.
+    pub fn list(&self, name: &str) -> Vec<String> {
+        let lines = self.fields.iter().filter(|field| field.0 == name);
+        let members = lines.flat_map(|(_, value)| value.split(','));
+        members.map(|member| member.trim().to_ascii_lowercase()).collect()
+    }
 }
 
 impl Client {

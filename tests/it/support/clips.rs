@@ -174,6 +174,16 @@ pub fn folder() -> PathBuf {
     folder
 }
 
+/// Real files beside the repository, which are not part of it. Prints a line if there are none.
+pub fn real_files() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/media");
+    if !folder.is_dir() {
+        eprintln!("this test did not run: there is no {}", folder.display());
+        return None;
+    }
+    Some(folder)
+}
+
 /// The folder with all clips in it.
 pub fn folder_of_all() -> PathBuf {
     let (one, other) = CLIPS.split_at(CLIPS.len() / 2);

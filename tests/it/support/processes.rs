@@ -26,10 +26,10 @@ impl Process {
         let own = std::process::id();
         let entries = fs::read_dir("/proc").expect("Linux").flatten();
         let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-        ids.filter(|id| id.cast_unsigned() != own).map(Self::of).collect()
+        ids.filter(|id| id.cast_unsigned() != own).map(Self::from_pid).collect()
     }
 
-    fn of(id: i32) -> Self {
+    fn from_pid(id: i32) -> Self {
         let read = |what: &str| fs::read(format!("/proc/{id}/{what}")).unwrap_or_default();
         let folder = fs::read_link(format!("/proc/{id}/cwd")).unwrap_or_default();
         let facts =

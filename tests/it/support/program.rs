@@ -18,6 +18,9 @@ use crate::support::{
     wait::until,
 };
 
+/// The program, which is also its sandbox helper.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_headwater");
+
 /// A server in its own process; dropping it kills the process.
 pub struct Program {
     child: Child,
@@ -32,7 +35,7 @@ pub struct Program {
 /// machine.
 pub fn command<A: AsRef<OsStr>>(arguments: &[A]) -> (Command, TempDir) {
     let home = TempDir::new().expect("a home");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
+    let mut command = Command::new(PROGRAM);
     command
         .args(arguments)
         .env_clear()

@@ -5,7 +5,10 @@ use std::{
     net::SocketAddr,
     ops::Deref,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{self, Sender},
+    },
     thread,
 };
 
@@ -77,7 +80,7 @@ impl Serving {
     /// Waits until the server watches the folder, and knows all earlier changes.
     pub fn until_watching(&self, folder: &Folder) {
         let catalog = &self.site().library.catalog;
-        until("the first scan is over", || !catalog.is_scanning());
+        self.until_scanned();
         // Only a watch finds a file that is written after the scan.
         let name = "watch probe.mp4";
         let probe = MediaPath::from_path(Path::new(name)).expect("a name");
@@ -92,6 +95,11 @@ impl Serving {
         });
         fs::remove_file(folder.path(name)).expect("a file");
         until("the probe is forgotten", || catalog.get(&probe).is_none());
+    }
+
+    /// Waits until the first scan is over.
+    pub fn until_scanned(&self) {
+        until("the first scan is over", || !self.site().library.catalog.is_scanning());
     }
 
     /// Shuts the server down as SIGTERM does. Returns whether it has ended.
@@ -125,4 +133,26 @@ impl Drop for Serving {
             server.stop(false);
         }
     }
+}
+
+/// Blocks every thread of a root's disk pool, as a disk that hangs does. Dropping the result ends
+/// it. This needs no privileges, so it runs everywhere.
+pub fn occupy(serving: &Serving, root: usize) -> Vec<Sender<()>> {
+    let lane = serving.site().library.roots()[root].root.lane();
+    let threads = serving.site().settings.load().disk_threads.count();
+    let (begun, begins) = mpsc::channel();
+    let held = (0..threads).map(|_| {
+        let (release, wait) = mpsc::channel();
+        let begun = begun.clone();
+        lane.run_detached(move || {
+            begun.send(()).expect("the test waits for this");
+            let _ = wait.recv();
+        });
+        release
+    });
+    let held = held.collect();
+    for _ in 0..threads {
+        begins.recv().expect("every call begins");
+    }
+    held
 }

@@ -40,7 +40,7 @@ pub fn fetch(client: &mut Client, target: &str) -> Response {
 
 impl Streams {
     /// Reads all manifests of a title, which is percent-encoded.
-    pub fn of(serving: &Serving, title: &str) -> Self {
+    pub fn read(serving: &Serving, title: &str) -> Self {
         let client = &mut serving.connect();
         let at = |view: &str| format!("/v/{title}/{view}");
         let url = at("index.m3u8");

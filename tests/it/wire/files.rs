@@ -14,36 +14,18 @@ use std::{
 use rustix::fs::{Advice, fadvise, statvfs};
 use socket2::SockRef;
 
-use crate::{
-    support::{
-        client::{Client, Incomplete, Response, head},
-        folder::Folder,
-        program::Program,
-        server::{Serving, serve_with},
-        wait::until,
-    },
-    wire::{
-        http1::{COPIED, Dice, FROM_THE_PAGE_CACHE, NARROW, assert_same, in_each_way, offsets},
-        multipart::{ask_for, read_and_assert_parts, scattered},
-    },
+use crate::support::{
+    client::{Client, Incomplete, Response, head},
+    folder::Folder,
+    long_file::{LENGTH, OLD, ask_for, one_file, read_and_assert_parts, scattered},
+    program::Program,
+    sent_files::{COPIED, Dice, FROM_THE_PAGE_CACHE, NARROW, assert_same, in_each_way},
+    server::{Serving, serve_with},
+    wait::until,
 };
-
-/// The length of a file of which the server owes a client more than a window after it has begun to
-/// read, in bytes.
-pub const LENGTH: usize = (20 << 20) + 777;
-
-/// The content of the file: every 8 bytes hold their own offset.
-pub static OLD: LazyLock<Vec<u8>> = LazyLock::new(|| offsets(LENGTH));
 
 /// Other bytes, everywhere.
 static NEW: LazyLock<Vec<u8>> = LazyLock::new(|| vec![b'n'; LENGTH]);
-
-/// A folder with the old file in it.
-pub fn one_file() -> Folder {
-    let folder = Folder::new();
-    folder.put("a.mp4", &*OLD);
-    folder
-}
 
 fn whole() -> String {
     head("GET", "/media/a.mp4", &[])

@@ -6,53 +6,12 @@ use std::{
     ops::Range,
 };
 
-use crate::{
-    support::{
-        client::{Client, head},
-        folder::Folder,
-    },
-    wire::{
-        files::{LENGTH, OLD, one_file},
-        http1::{CRAMPED, Dice, NARROW, assert_same, served_in_each_way},
-    },
+use crate::support::{
+    client::Client,
+    folder::Folder,
+    long_file::{LENGTH, ask_for, one_file, read_and_assert_parts, scattered},
+    sent_files::{CRAMPED, Dice, NARROW, served_in_each_way},
 };
-
-/// Sixteen parts within this range; none of them is longer than this.
-pub fn scattered(dice: &mut Dice, within: Range<usize>, most: usize) -> Vec<Range<usize>> {
-    let step = within.len() / 16;
-    let parts = (0..16).map(|number| {
-        let length = 1 + dice.roll(most.min(step - 1));
-        let first = within.start + number * step + dice.roll(step - length);
-        first..first + length
-    });
-    parts.collect()
-}
-
-/// A request for parts.
-pub fn ask_for(parts: &[Range<usize>]) -> String {
-    let parts: Vec<_> =
-        parts.iter().map(|part| format!("{}-{}", part.start, part.end - 1)).collect();
-    head("GET", "/media/a.mp4", &[&format!("Range: bytes={}", parts.join(","))])
-}
-
-/// Reads the response to a request for parts.
-#[track_caller]
-pub fn read_and_assert_parts(client: &mut Client, parts: &[Range<usize>]) {
-    let response = client.read("GET").unwrap_or_else(|broken| panic!("{parts:?}: {broken:?}"));
-    assert_eq!(response.status, 206);
-    let boundary = response.field("content-type").expect("a type");
-    let boundary = boundary.strip_prefix("multipart/byteranges; boundary=").expect("several");
-    let mut expected = Vec::new();
-    for (number, part) in parts.iter().enumerate() {
-        let (lead, last) = (if number == 0 { "" } else { "\r\n" }, part.end - 1);
-        let range = format!("content-range: bytes {}-{last}/{LENGTH}", part.start);
-        let head = format!("{lead}--{boundary}\r\ncontent-type: video/mp4\r\n{range}\r\n\r\n");
-        expected.extend_from_slice(head.as_bytes());
-        expected.extend_from_slice(&OLD[part.clone()]);
-    }
-    expected.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
-    assert_same(&response.body, &expected, &format!("{parts:?}"));
-}
 
 /// Sets of parts that are sent in different ways: together or apart, from one mapping or several.
 fn sets_of_parts() -> Vec<Vec<Range<usize>>> {

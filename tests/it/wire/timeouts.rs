@@ -8,17 +8,15 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-use crate::{
-    support::{
-        client::{Client, Incomplete, head},
-        folder::Folder,
-        server::{Serving, serve_with},
-        wait::until,
-    },
-    wire::http1::{
+use crate::support::{
+    client::{Client, Incomplete, head},
+    folder::Folder,
+    sent_files::{
         COPIED, CRAMPED, LENGTH, NARROW, WHOLE, ask, assert_part, assert_same, in_each_way,
         one_file, read_and_assert_part, served_in_each_way,
     },
+    server::{Serving, serve_with},
+    wait::until,
 };
 
 /// Waits for as long as the server keeps an idle connection: the clock of a test that sets the idle
