@@ -161,7 +161,7 @@ impl Deployment {
             if self.live() == 0 {
                 return;
             }
-            until_slowly("a job comes further", || {
+            until_slowly("a job makes progress", || {
                 self.ask(self.queue.last_change()).unwrap_or(seen) != seen
             });
         }

@@ -97,7 +97,7 @@ impl Client {
     /// Whether the server acknowledges a ping.
     pub fn ping(&mut self) -> bool {
         let pong = async { timeout(TIMEOUT, self.pings.ping(Ping::opaque())).await };
-        self.runtime.block_on(pong).expect("an answer or an end in time").is_ok()
+        self.runtime.block_on(pong).expect("a response or an end in time").is_ok()
     }
 
     /// Whether the connection has ended, from either side.
@@ -196,7 +196,7 @@ impl Client {
     }
 
     fn wait<T>(&self, pending: impl Future<Output = T>) -> T {
-        let pending = async { timeout(TIMEOUT, pending).await.expect("an answer in time") };
+        let pending = async { timeout(TIMEOUT, pending).await.expect("a response in time") };
         self.runtime.block_on(pending)
     }
 }

@@ -68,7 +68,7 @@ fn enqueue_more(deployment: &Deployment, program: &Program, round: usize) {
 
 /// Waits until this worker has a job.
 fn wait_for_work(deployment: &Deployment, program: &Program, round: usize, worker: i32) {
-    until_slowly("it works", || {
+    until_slowly("the worker has a job", || {
         enqueue_more(deployment, program, round);
         deployment.is_at_work(worker)
     });
@@ -144,7 +144,7 @@ killed_servers_leave_no_job_unfinished_and_no_file_behind |deployment: &Deployme
     let (mut program, mut moments) = (deployment.serve(&[]), Moments::new());
     for round in 0..kills() {
         let mut worker = None;
-        until_slowly("it has a worker", || {
+        until_slowly("the server has a worker", || {
             worker = local_worker(&program);
             worker.is_some()
         });
