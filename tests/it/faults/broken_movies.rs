@@ -16,18 +16,16 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 
-use crate::{
-    faults::fuzz_corpus::invariants,
-    support::{
-        broken_movies::{BrokenMovie, corrupt, numbers},
-        client::{Client, Response},
-        contradictions::contradicting,
-        costly_movies::{costly, endless_group, slow, stacked},
-        folder::Folder,
-        movies::valid_movies,
-        program::Program,
-        server::serve,
-    },
+use crate::support::{
+    broken_movies::{BrokenMovie, corrupt, numbers},
+    client::{Client, Response},
+    contradictions::contradicting,
+    costly_movies::{costly, endless_group, slow, stacked},
+    folder::Folder,
+    fuzz_corpus::invariants,
+    movies::valid_movies,
+    program::Program,
+    server::serve,
 };
 
 /// Bodies up to this length are read whole, in bytes; of longer ones both ends.

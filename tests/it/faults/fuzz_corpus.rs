@@ -1,18 +1,9 @@
 //! The seeds of the fuzz targets, and every input that ever broke one, checked against the same
 //! invariants.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
-#[path = "../../../fuzz/invariants.rs"]
-pub mod invariants;
-
-/// The folder of the movies: small, of every kind, and most of them broken.
-pub fn movies() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/movie")
-}
+use crate::support::fuzz_corpus::invariants;
 
 /// Runs `check` on each file of a corpus, and names the file when it fails.
 fn replay(corpus: &str, check: fn(&[u8])) {

@@ -33,7 +33,7 @@ fn beside_healthy(other: &std::path::Path, configuration: &str) -> (Folder, Serv
     (folder, serving)
 }
 
-fn is_healthy(serving: &Serving) {
+fn assert_healthy(serving: &Serving) {
     let whole = pattern(100_000);
     for _ in 0..100 {
         let response = serving.get("/media/healthy/a.mp4", &[]);
@@ -46,7 +46,7 @@ fn is_healthy(serving: &Serving) {
     }
 }
 
-fn is_unavailable(response: &Response) {
+fn assert_unavailable(response: &Response) {
     assert_eq!(response.status, 503);
     assert_eq!(response.field("content-type"), Some("application/problem+json"));
     assert_eq!(response.field("cache-control"), Some("no-store"));
@@ -70,11 +70,11 @@ fn a_root_whose_threads_all_hang_is_503_and_the_other_serves() {
     let (_healthy, serving) = beside_healthy(&folder.path(""), IMPATIENT);
     let held = occupy(&serving, 1);
     for _ in 0..20 {
-        is_unavailable(&serving.get("/media/other/b.mp4", &[]));
-        is_unavailable(&serving.get("/api/titles/other/b.mp4", &[]));
-        is_unavailable(&serving.get("/readyz", &[]));
+        assert_unavailable(&serving.get("/media/other/b.mp4", &[]));
+        assert_unavailable(&serving.get("/api/titles/other/b.mp4", &[]));
+        assert_unavailable(&serving.get("/readyz", &[]));
     }
-    is_healthy(&serving);
+    assert_healthy(&serving);
     drop(held);
     until("the root serves again", || serving.get("/media/other/b.mp4", &[]).status == 200);
     until("the server is ready again", || serving.get("/readyz", &[]).status == 200);
@@ -93,7 +93,7 @@ fn while_a_request_hangs_in_its_disk_other_roots_serve() {
         client.send(head("GET", &format!("/media/other/{number}.mp4"), &[]));
     }
     disk.wait_until_a_call_hangs();
-    is_healthy(&serving);
+    assert_healthy(&serving);
     assert!(hung.iter().all(is_silent), "the disk still hangs, and so do they");
     disk.release();
     for client in &mut hung {
@@ -113,13 +113,13 @@ fn any_hanging_call_is_503_and_the_file_is_served_afterwards() {
         let target = format!("/media/other/{number}.mp4");
         disk.hold(kind);
         for _ in 0..10 {
-            is_unavailable(&serving.get(&target, &[]));
+            assert_unavailable(&serving.get(&target, &[]));
         }
         assert_eq!(serving.request("HEAD", &target, &[]).status, 503, "{kind}");
         if matches!(*kind, "getattr" | "all") {
-            is_unavailable(&serving.get("/readyz", &[]));
+            assert_unavailable(&serving.get("/readyz", &[]));
         }
-        is_healthy(&serving);
+        assert_healthy(&serving);
         disk.release();
         until("the root serves again", || serving.request("HEAD", &target, &[]).status == 200);
         until("the server is ready again", || serving.get("/readyz", &[]).status == 200);
@@ -143,7 +143,7 @@ fn a_hanging_read_cuts_the_response_and_the_cut_is_counted() {
     }
     let cuts = || serving.metric("headwater_body_cuts_total{reason=\"unavailable\"}");
     assert_eq!(cuts(), 1);
-    is_healthy(&serving);
+    assert_healthy(&serving);
     disk.release();
     until("the file is whole again", || {
         let mut client = serving.connect();
@@ -189,7 +189,7 @@ fn a_server_starts_or_names_the_reason_and_stops_while_a_disk_hangs() {
     };
     let (_healthy, serving) = beside_healthy(disk.path(), IMPATIENT);
     disk.hold("all");
-    is_unavailable(&serving.get("/media/other/0.mp4", &[]));
+    assert_unavailable(&serving.get("/media/other/0.mp4", &[]));
     let refused = start(&[disk.path().into()], IMPATIENT);
     let why = refused.err().expect("a root that cannot be opened").to_string();
     assert!(why.contains("the disk did not answer in time"), "{why}");

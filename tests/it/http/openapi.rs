@@ -9,20 +9,18 @@ use headwater::{
 };
 use serde_json::{Value, json};
 
-use crate::{
-    faults::fuzz_corpus,
-    support::{
-        api_description::{Description, names, names_behind_the_first, names_of, variants},
-        client::{Response, head},
-        folder::Folder,
-        jobs::{claim, queue},
-        json::{ask, json, post, read, request},
-        server::{Serving, occupy, serve_with},
-        streams::put_sample,
-        subscriber::Subscriber,
-        wait::{block_on, until},
-        webhook_receiver::{self, WebhookReceiver},
-    },
+use crate::support::{
+    api_description::{Description, names, names_behind_the_first, names_of, variants},
+    client::{Response, head},
+    folder::Folder,
+    fuzz_corpus,
+    jobs::{claim, queue},
+    json::{ask, json, post, read, request},
+    server::{Serving, occupy, serve_with},
+    streams::put_sample,
+    subscriber::Subscriber,
+    wait::{block_on, until},
+    webhook_receiver::{self, WebhookReceiver},
 };
 
 /// The id of no job.

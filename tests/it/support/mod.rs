@@ -13,6 +13,7 @@ pub mod costly_movies; // small movies whose index costs much time or memory
 pub mod deployment; // library, data folder, database, and the programs on them
 pub mod ffmpeg; // ffmpeg and ffprobe: packets and frames
 pub mod folder; // temporary folders, small file systems, pattern bytes
+pub mod fuzz_corpus; // the seeds and invariants of the fuzz targets
 pub mod hanging_disk; // a FUSE disk that hangs on demand
 pub mod http2; // an HTTP/2 client
 pub mod jobs; // jobs of a server in this process
