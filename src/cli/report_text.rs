@@ -1,4 +1,4 @@
-//! A report as text for a terminal: aligned, and plain ASCII but for the names that a file brings.
+//! A report as text for a terminal: aligned, and plain ASCII except for names from the file.
 
 use std::fmt::Write as _;
 
@@ -6,16 +6,16 @@ use crate::package::inspect::report::{
     Kind, Place, Plays, Report, Severity, TopBox, Track, Verdict, Video,
 };
 
-/// Where what is said begins, in columns.
+/// Width of the column of labels.
 const COLUMN: usize = 14;
 
-/// A line is broken before it is longer.
+/// Maximum line length.
 const WIDTH: usize = 100;
 
-/// Boxes that are listed.
+/// The most boxes that are listed.
 const BOXES_MAX: usize = 12;
 
-/// The whole report. `name` is what the file was called.
+/// Formats a report. `name` is the name of the file.
 pub(super) fn text(report: &Report, name: &str) -> String {
     let mut lines = Lines::default();
     lines.0 += &escaped(name);
@@ -25,40 +25,40 @@ pub(super) fn text(report: &Report, name: &str) -> String {
         one_track(&mut lines, track);
     }
     if !report.chapters.is_empty() {
-        lines.head("chapters");
+        lines.heading("chapters");
         for chapter in &report.chapters {
-            lines.say(&clock(chapter.start_s), &escaped(&chapter.title));
+            lines.field(&clock(chapter.start_s), &escaped(&chapter.title));
         }
     }
     for left_out in &report.left_out {
         let format = left_out.format.as_deref().unwrap_or("?");
-        lines.head(&format!("track {}, left out: {}", left_out.id, escaped(format)));
-        lines.say("", &escaped(&left_out.why));
+        lines.heading(&format!("track {}, unplayable: {}", left_out.id, escaped(format)));
+        lines.field("", &escaped(&left_out.why));
     }
-    let about =
+    let prefix =
         |track: Option<u32>| track.map_or(String::new(), |track| format!("track {track}: "));
     if !report.repairs.is_empty() {
-        lines.head("put right on the way (the file stays as it is)");
+        lines.heading("fixed while streaming (the file does not change)");
         for repair in &report.repairs {
-            lines.item("-", &format!("{}{}", about(repair.track), repair.what));
+            lines.item("-", &format!("{}{}", prefix(repair.track), repair.what));
         }
     }
     if !report.transcodes.is_empty() {
-        lines.head("to be encoded anew");
+        lines.heading("needs transcoding");
         for it in &report.transcodes {
             let mut what = format!("track {}: {} to {}", it.track, escaped(&it.from), it.to);
             if !it.needed_for.is_empty() {
                 what += &format!(", for {}", it.needed_for.join(", "));
             }
             if !it.perhaps_for.is_empty() {
-                what += &format!(", perhaps for {}", it.perhaps_for.join(", "));
+                what += &format!(", possibly for {}", it.perhaps_for.join(", "));
             }
             lines.item("-", &what);
         }
     }
     players(&mut lines, report);
     if !report.problems.is_empty() {
-        lines.head("problems");
+        lines.heading("problems");
         for problem in &report.problems {
             let severity = match problem.severity {
                 Severity::Error => "error",
@@ -66,8 +66,8 @@ pub(super) fn text(report: &Report, name: &str) -> String {
                 Severity::Note => "note",
             };
             let sentence = escaped(&problem.sentence);
-            lines.say(severity, &format!("{}{sentence}", about(problem.track)));
-            lines.say("", &problem.advice);
+            lines.field(severity, &format!("{}{sentence}", prefix(problem.track)));
+            lines.field("", &problem.advice);
         }
     }
     lines.0
@@ -77,31 +77,32 @@ fn file(lines: &mut Lines, report: &Report) {
     let file = &report.file;
     let brand = file.brand.as_deref().map(|brand| format!(", brand {}", escaped(brand)));
     let (size, brand) = (bytes(file.size_bytes), brand.unwrap_or_default());
-    lines.say("file", &format!("{}{brand}, {size}", file.container));
-    lines.say("version", &file.version);
+    lines.field("file", &format!("{}{brand}, {size}", file.container));
+    lines.field("version", &file.version);
     if let Some(duration_s) = report.duration_s {
-        lines.say("duration", &clock(duration_s));
+        lines.field("duration", &clock(duration_s));
     }
     let index = match (file.index.place, file.index.size_bytes) {
-        (Place::Front, Some(size)) => format!("in front, {}", bytes(size)),
+        (Place::Front, Some(size)) => format!("at the start, {}", bytes(size)),
         (Place::End, Some(size)) => format!("at the end, {}", bytes(size)),
         _ => "missing".to_owned(),
     };
-    lines.say("index (moov)", &index);
+    lines.field("index (moov)", &index);
     if file.fragments > 0 {
-        lines.say("fragments", &grouped(file.fragments as u64));
+        lines.field("fragments", &grouped(file.fragments as u64));
     }
-    lines.say("boxes", &boxes(&file.boxes, file.box_count));
+    lines.field("boxes", &boxes(&file.boxes, file.box_count));
     if let Some(extent) = file.average_extent_bytes {
-        let mut how = format!("{} lie together on average", bytes(extent));
-        if let Some(apart) = file.interleaving {
-            let distance = bytes(apart.largest_distance_bytes);
-            how += &format!("; sound and pictures up to {distance} apart, at {} s", apart.at_s);
+        let mut how = format!("{} per extent on average", bytes(extent));
+        if let Some(interleaving) = file.interleaving {
+            let distance = bytes(interleaving.largest_distance_bytes);
+            let at_s = interleaving.at_s;
+            how += &format!("; audio and video up to {distance} apart, at {at_s} s");
         }
-        lines.say("interleaving", &how);
+        lines.field("interleaving", &how);
     }
-    lines.say("playable", if report.playable { "yes" } else { "no" });
-    report.reasons.iter().for_each(|reason| lines.say("", &escaped(reason)));
+    lines.field("playable", if report.playable { "yes" } else { "no" });
+    report.reasons.iter().for_each(|reason| lines.field("", &escaped(reason)));
 }
 
 fn boxes(boxes: &[TopBox], count: usize) -> String {
@@ -109,7 +110,7 @@ fn boxes(boxes: &[TopBox], count: usize) -> String {
         return "none".to_owned();
     }
     let listed = boxes.iter().take(BOXES_MAX).map(|it| {
-        let cut = if it.is_cut { " cut off" } else { "" };
+        let cut = if it.is_cut { ", truncated" } else { "" };
         format!("{} at {} ({}{cut})", escaped(&it.kind), it.offset, it.size_bytes)
     });
     let mut listed = listed.collect::<Vec<_>>().join(", ");
@@ -126,44 +127,44 @@ fn one_track(lines: &mut Lines, track: &Track) {
         Kind::Text => "text",
         Kind::Data => "data",
     };
-    lines.head(&format!("track {}, {}", track.id, track.folder.as_deref().unwrap_or(kind)));
+    lines.heading(&format!("track {}, {}", track.id, track.folder.as_deref().unwrap_or(kind)));
     let codec = format!("{} (codecs {}", escaped(&track.codec), escaped(&track.codecs));
     let format = if track.codecs.starts_with(&track.format) {
         String::new()
     } else {
-        format!(", in the file {}", escaped(&track.format))
+        format!(", in the file: {}", escaped(&track.format))
     };
-    lines.say("codec", &format!("{codec}{format})"));
+    lines.field("codec", &format!("{codec}{format})"));
     if let Some(encryption) = &track.encryption {
-        lines.say("encryption", encryption);
+        lines.field("encryption", encryption);
     }
     if let Some(name) = &track.name {
-        lines.say("name", &escaped(name));
+        lines.field("name", &escaped(name));
     }
     if let Some(language) = &track.language {
-        lines.say("language", &escaped(language));
+        lines.field("language", &escaped(language));
     }
     if !track.is_enabled {
-        lines.say("enabled", "no: it is played only if it is chosen");
+        lines.field("enabled", "no: plays only when selected");
     }
     if let Some(video) = &track.video {
-        pictures(lines, video);
+        video_properties(lines, video);
     }
     if let Some(audio) = &track.audio {
         let bits = audio.sample_bits.map(|bits| format!(", {bits} bit")).unwrap_or_default();
         let (channels, rate) = (audio.channels, grouped(audio.sample_rate_hz.into()));
         let plural = if channels == 1 { "" } else { "s" };
-        lines.say("sound", &format!("{channels} channel{plural}, {rate} Hz{bits}"));
+        lines.field("audio", &format!("{channels} channel{plural}, {rate} Hz{bits}"));
     }
     let rate = track.bit_rate;
     let kilo = |rate: u64| grouped(rate.div_ceil(1000));
     let (average, peak) = (kilo(rate.average_bits_s), kilo(rate.peak_bits_s));
-    lines.say("bit rate", &format!("{average} kbit/s on average, {peak} at most"));
+    lines.field("bit rate", &format!("{average} kbit/s on average, {peak} kbit/s peak"));
     let timing = &track.timing;
     let (start_s, end_s) = (timing.start_s, timing.end_s);
-    lines.say("time", &format!("{start_s:.3} s to {end_s:.3} s; {}", timing.words));
+    lines.field("time", &format!("{start_s:.3} s to {end_s:.3} s; {}", timing.words));
     let segments = track.segments;
-    lines.say(
+    lines.field(
         "segments",
         &match &track.not_offered {
             Some(why) => format!("none: {}", escaped(why)),
@@ -176,27 +177,27 @@ fn one_track(lines: &mut Lines, track: &Track) {
     );
 }
 
-fn pictures(lines: &mut Lines, video: &Video) {
+fn video_properties(lines: &mut Lines, video: &Video) {
     let mut size = format!("{} x {}", video.width, video.height);
     if (u32::from(video.width), u32::from(video.height)) != (video.shown_width, video.shown_height)
     {
-        size += &format!(", shown as {} x {}", video.shown_width, video.shown_height);
+        size += &format!(", displayed as {} x {}", video.shown_width, video.shown_height);
     }
     if video.pixel_aspect != "1:1" {
-        size += &format!(", pixels {}", video.pixel_aspect);
+        size += &format!(", pixel aspect {}", video.pixel_aspect);
     }
     if video.is_mirrored {
         size += ", mirrored";
     }
     match video.rotation_degrees {
         Some(0) => {}
-        Some(degrees) => size += &format!(", turned by {degrees} degrees"),
-        None => size += ", turned by no right angle",
+        Some(degrees) => size += &format!(", rotated by {degrees} degrees"),
+        None => size += ", rotated by an arbitrary angle",
     }
-    lines.say("pictures", &size);
+    lines.field("resolution", &size);
     let rate = video.frame_rate;
     if let Some(average) = rate.average {
-        lines.say(
+        lines.field(
             "frame rate",
             &match (rate.is_variable, rate.lowest, rate.highest) {
                 (true, Some(lowest), Some(highest)) => {
@@ -207,13 +208,13 @@ fn pictures(lines: &mut Lines, video: &Video) {
         );
     }
     let depth = video.bit_depth.map(|bits| format!(", {bits} bit")).unwrap_or_default();
-    lines.say("colour", &format!("{}{depth}", video.colour));
+    lines.field("colour", &format!("{}{depth}", video.colour));
     if let Some(vision) = &video.dolby_vision {
-        lines.say("Dolby Vision", vision);
+        lines.field("Dolby Vision", vision);
     }
     let keys = video.key_frames;
     let (count, longest) = (grouped(keys.count), keys.longest_distance_s);
-    lines.say(
+    lines.field(
         "key frames",
         &match keys.average_distance_s {
             Some(average) => {
@@ -228,12 +229,9 @@ fn players(lines: &mut Lines, report: &Report) {
     if report.players.is_empty() {
         return;
     }
-    lines.head(&format!("players, as far as is known in {}", report.players_as_of));
+    lines.heading(&format!("players (as of {})", report.players_as_of));
     for player in &report.players {
-        let mut who = format!("{} ({})", player.name, player.versions);
-        who.insert_str(0, "  ");
-        lines.0 += &who;
-        lines.0 += "\n";
+        lines.0 += &format!("  {} ({})\n", player.name, player.versions);
         let ways =
             [("play.mp4", &player.progressive), ("HLS", &player.hls), ("DASH", &player.dash)];
         for (way, Verdict { plays, reason }) in ways {
@@ -243,48 +241,48 @@ fn players(lines: &mut Lines, report: &Report) {
                 Plays::Partly => "partly",
                 Plays::No => "no",
             };
-            lines.say(&format!("  {way}"), format!("{plays:8} {}", escaped(reason)).trim_end());
+            lines.field(&format!("  {way}"), format!("{plays:8} {}", escaped(reason)).trim_end());
         }
     }
 }
 
-/// Lines that are being put together.
+/// Lines of the report.
 #[derive(Default)]
 struct Lines(String);
 
 impl Lines {
-    /// A line that others follow, behind an empty one.
-    fn head(&mut self, text: &str) {
+    /// Adds an empty line and a heading.
+    fn heading(&mut self, text: &str) {
         self.0 += "\n";
         self.0 += text;
         self.0 += "\n";
     }
 
-    /// What is said of something, in a column of its own.
-    fn say(&mut self, what: &str, text: &str) {
-        let mut first = format!("  {what:COLUMN$}");
-        for line in broken(text, WIDTH - COLUMN - 2) {
+    /// Adds a label and its text in two columns.
+    fn field(&mut self, label: &str, text: &str) {
+        let mut first = format!("  {label:COLUMN$}");
+        for line in wrapped(text, WIDTH - COLUMN - 2) {
             self.0 += format!("{first}{line}").trim_end();
             self.0 += "\n";
             first = " ".repeat(COLUMN + 2);
         }
     }
 
-    /// One of several things.
+    /// Adds an item of a list.
     fn item(&mut self, sign: &str, text: &str) {
         let mut first = format!("  {sign} ");
-        for line in broken(text, WIDTH - 4) {
+        for line in wrapped(text, WIDTH - 4) {
             self.0 += &format!("{first}{line}\n");
             first = " ".repeat(4);
         }
     }
 }
 
-/// A text in lines of so many letters at most, but for words that are longer.
-fn broken(text: &str, width: usize) -> Vec<String> {
+/// Wraps a text into lines of at most `width` characters; a longer word has its own line.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
-        let line = lines.last_mut().expect("there is always one");
+        let line = lines.last_mut().expect("at least one line");
         if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
             lines.push(word.to_owned());
             continue;
@@ -297,7 +295,7 @@ fn broken(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Text from a file, without what could make a terminal do something, or letters run backwards.
+/// Escapes control characters and bidirectional marks in text from a file.
 pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -309,7 +307,7 @@ pub(super) fn escaped(text: &str) -> String {
     escaped
 }
 
-/// A number with a comma at each thousand.
+/// A number with thousands separators.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
@@ -322,7 +320,7 @@ fn grouped(number: u64) -> String {
     grouped
 }
 
-/// A length in bytes, exactly, and in words where that says more.
+/// A length in bytes, with MB or GB if it is long.
 fn bytes(length: u64) -> String {
     let tenths_of = |unit: u64| {
         let tenths = u128::from(length) * 10 / u128::from(unit);
@@ -341,7 +339,7 @@ fn clock(seconds: f64) -> String {
     let mut text = String::new();
     let (minutes, rest) = (seconds.div_euclid(60.0), seconds.rem_euclid(60.0));
     let (hours, minutes) = (minutes.div_euclid(60.0), minutes.rem_euclid(60.0));
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     let _ = match hours > 0.0 {
         true => write!(text, "{hours:.0}:{minutes:02.0}:{rest:06.3}"),
         false => write!(text, "{minutes:.0}:{rest:06.3}"),
@@ -354,7 +352,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_for_people() {
+    fn numbers_are_readable() {
         assert_eq!(grouped(0), "0");
         assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!(bytes(999), "999 bytes");
@@ -365,14 +363,14 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_broken_between_words() {
-        assert_eq!(broken("one two three", 7), ["one two", "three"]);
-        assert_eq!(broken("alongerword b", 3), ["alongerword", "b"]);
-        assert_eq!(broken("", 3), [""]);
+    fn lines_wrap_between_words() {
+        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrapped("alongerword b", 3), ["alongerword", "b"]);
+        assert_eq!(wrapped("", 3), [""]);
     }
 
     #[test]
-    fn a_name_cannot_play_tricks_with_a_terminal() {
+    fn names_cannot_control_the_terminal() {
         assert_eq!(escaped("Fran\u{e7}ais, \"5.1\""), "Fran\u{e7}ais, \"5.1\"");
         assert_eq!(escaped("a\u{1b}[2J\u{202e}b\n"), "a\\u{1b}[2J\\u{202e}b\\n");
     }

@@ -1,4 +1,4 @@
-//! The boxes at the top of a file, whether it is a movie or not.
+//! Top-level boxes of any file, movie or not.
 
 use super::report::{Index, Place, TopBox};
 use crate::{
@@ -6,46 +6,46 @@ use crate::{
     movie::{FourCc, Header, children},
 };
 
-/// How many boxes a report lists.
+/// The most boxes in a report.
 const LISTED_MAX: usize = 100;
 
-/// How many boxes are looked at, as [`children`] does: a day of fragments has more.
-const LOOKED_AT_MAX: usize = 4096;
+/// The most boxes that [`children`] reads: a day of fragments has more.
+const READ_MAX: usize = 4096;
 
-/// What a file consists of at the top, as far as it makes sense.
+/// The top-level boxes of a file, as far as they are valid.
 #[derive(Clone, Debug)]
 pub(super) struct TopBoxes {
-    /// All that were looked at.
+    /// All boxes that were read.
     boxes: Vec<Header>,
-    /// Bytes behind them.
+    /// Bytes after the last box.
     pub(super) trailing_bytes: u64,
-    /// What the file is instead, if it begins as another kind does.
+    /// The file format, if the first bytes identify another one.
     pub(super) foreign: Option<&'static str>,
     /// The major brand.
     pub(super) brand: Option<FourCc>,
 }
 
 impl TopBoxes {
-    /// Looks at a file's boxes.
+    /// Reads the boxes of a file.
     pub(super) fn read<R: ReadAt + ?Sized>(source: &R) -> Result<Self, ReadError> {
         let foreign = foreign(source)?;
         let mut boxes = Vec::new();
         if foreign.is_none() {
             boxes = children(source, &(0..source.len()))?;
-            // Any bytes can be taken for a box; names are letters, and QuickTime's may begin with ©.
+            // Any bytes parse as a box; types are ASCII, and QuickTime's may begin with ©.
             let is_name = |kind: &FourCc| {
                 let is_letter = |byte: &u8| matches!(byte, b' '..=b'~' | 0xa9);
                 kind.0.iter().all(is_letter)
             };
-            let sound = boxes.iter().take_while(|header| is_name(&header.kind)).count();
-            boxes.truncate(sound);
+            let valid = boxes.iter().take_while(|header| is_name(&header.kind)).count();
+            boxes.truncate(valid);
         }
-        // A file of text is not one long box.
+        // A text file is not one long box.
         if matches!(&boxes[..], [only] if only.is_cut && !is_known(only.kind)) {
             boxes.clear();
         }
         let end = match boxes.last() {
-            _ if boxes.len() >= LOOKED_AT_MAX => source.len(),
+            _ if boxes.len() >= READ_MAX => source.len(),
             last => last.map_or(0, |last| last.body.end),
         };
         let mut brand = None;
@@ -58,12 +58,12 @@ impl TopBoxes {
         Ok(Self { boxes, trailing_bytes: source.len().saturating_sub(end), foreign, brand })
     }
 
-    /// How many there are, of those that were looked at.
+    /// Number of boxes that were read.
     pub(super) fn count(&self) -> usize {
         self.boxes.len()
     }
 
-    /// The first of them.
+    /// The first boxes, for a report.
     pub(super) fn listed(&self) -> Vec<TopBox> {
         let listed = self.boxes.iter().take(LISTED_MAX).map(|header| TopBox {
             kind: header.kind.to_string(),
@@ -74,17 +74,17 @@ impl TopBoxes {
         listed.collect()
     }
 
-    /// The first with a name.
+    /// The first box of a type.
     pub(super) fn find(&self, kind: &[u8; 4]) -> Option<&Header> {
         self.boxes.iter().find(|header| header.kind.0 == *kind)
     }
 
-    /// The one that says that it is longer than the file.
-    pub(super) fn cut(&self) -> Option<&Header> {
+    /// The box that extends past the end of the file.
+    pub(super) fn truncated(&self) -> Option<&Header> {
         self.boxes.iter().find(|header| header.is_cut)
     }
 
-    /// Where the index is.
+    /// The index (`moov`) and its position.
     pub(super) fn index(&self) -> Index {
         let Some(moov) = self.find(b"moov") else {
             return Index { place: Place::Missing, size_bytes: None };
@@ -96,12 +96,12 @@ impl TopBoxes {
     }
 }
 
-/// Whether a file may begin so.
+/// Whether a movie file may begin with this box.
 fn is_known(kind: FourCc) -> bool {
     matches!(&kind.0, b"ftyp" | b"moov" | b"mdat" | b"free" | b"skip" | b"wide" | b"uuid" | b"moof")
 }
 
-/// Kinds of files that are told by their first bytes.
+/// File formats and their first bytes.
 const FOREIGN: [(&[u8], &str); 7] = [
     (b"\x1a\x45\xdf\xa3", "WebM or Matroska"),
     (b"OggS", "Ogg"),
@@ -116,7 +116,7 @@ const FOREIGN: [(&[u8], &str); 7] = [
 const TRANSPORT_SYNC: u8 = 0x47;
 const TRANSPORT_PACKET_BYTES: usize = 188;
 
-/// What a file is that is no movie of boxes.
+/// The format of a file that is not MP4 or MOV, by its first bytes.
 fn foreign<R: ReadAt + ?Sized>(source: &R) -> Result<Option<&'static str>, ReadError> {
     let mut head = [0; TRANSPORT_PACKET_BYTES + 1];
     let length = usize::try_from(source.len()).unwrap_or(usize::MAX).min(head.len());
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_index_is_in_front_at_the_end_or_missing() {
+    fn the_index_is_at_the_start_at_the_end_or_missing() {
         let (ftyp, mdat, moov) = (b"\0\0\0\x0cftypisom", b"\0\0\0\x08mdat", b"\0\0\0\x08moov");
         let place = |bytes: &[u8]| read(bytes).index().place;
         assert_eq!(place(&[&ftyp[..], moov, mdat].concat()), Place::Front);
@@ -147,16 +147,16 @@ mod tests {
     }
 
     #[test]
-    fn boxes_end_where_names_do() {
+    fn boxes_end_at_the_first_invalid_type() {
         let boxes = read(b"\0\0\0\x08free\0\0\0\x09\x01\x02\x03\x04x");
         assert_eq!((boxes.count(), boxes.trailing_bytes), (1, 9));
         let boxes = read(b"\0\0\0\x08mdat\0\0\0\xffmoov");
-        assert_eq!(boxes.cut().expect("the index").kind, FourCc(*b"moov"));
+        assert_eq!(boxes.truncated().expect("the index").kind, FourCc(*b"moov"));
         assert_eq!(boxes.listed()[1].size_bytes, 8);
     }
 
     #[test]
-    fn what_is_no_movie_has_no_boxes() {
+    fn other_files_have_no_boxes() {
         for bytes in
             [&b""[..], b"x", b"Hello, world, this is no movie.", b"\x1a\x45\xdf\xa3abcdefgh"]
         {

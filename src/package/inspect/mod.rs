@@ -1,8 +1,8 @@
-//! What is in a file, what is wrong with it, who plays it, and what is put right on the way.
+//! Inspection of a file: contents, problems, player support, and fixes while streaming.
 //!
-//! [`inspect`] looks at a file's boxes and at all of its samples once, and makes a [`Report`] of what
-//! they and its index tell. The report is data: routes print it as JSON and the command line as text. A
-//! file that is no movie has one, too. It changes nothing and decides nothing about what is sent.
+//! [`inspect`] reads the top-level boxes and all samples once, and builds a [`Report`]. Routes print the
+//! report as JSON, the command line as text. A file that is not a movie has a report, too. Inspection has
+//! no effect on what is sent.
 
 mod boxes;
 mod orientation;
@@ -24,7 +24,7 @@ use self::{
     problems::Problems,
     report::{File, Index, Interleaving, LeftOut, Place, Plays, Report},
     survey::Survey,
-    verdicts::Tracks,
+    verdicts::MediaTracks,
 };
 use super::{
     chapters::{self, Chapter},
@@ -36,11 +36,10 @@ use crate::{
     movie::{FourCc, Movie, MovieRefused},
 };
 
-/// What is told of a file. `index` is its index or why it has none, made with segments on a grid of so
-/// many milliseconds; `version` is the file's.
+/// Inspects a file. `index` is its index with segments on a grid of `grid_ms`, or the reason why it has
+/// none; `version` is the version of the file.
 ///
-/// Takes up to some tenths of a second of CPU for a very long film, and waits for the file if `source`
-/// does.
+/// Takes up to some tenths of a second of CPU for very long movies, and blocks if `source` does.
 pub fn inspect<R: ReadAt + ?Sized>(
     source: &R,
     index: Result<&Movie, &MovieRefused>,
@@ -50,24 +49,26 @@ pub fn inspect<R: ReadAt + ?Sized>(
     let boxes = TopBoxes::read(source)?;
     let mut left = survey::SAMPLES_MAX;
     let tracks = index.map(|movie| &movie.tracks[..]).unwrap_or_default();
-    let surveys = tracks.iter().map(|track| Survey::of(track, source, &mut left));
-    let surveys: Vec<Survey> = surveys.collect::<Result<_, _>>()?;
+    let surveys: Vec<Survey> = tracks
+        .iter()
+        .map(|track| Survey::read(track, source, &mut left))
+        .collect::<Result<_, _>>()?;
     Ok(match index {
         Ok(movie) => Report {
             chapters: chapters::read(movie, source)?.into_iter().map(chapter).collect(),
-            ..of_movie(movie, &boxes, &surveys, source.len(), version, grid_ms)
+            ..movie_report(movie, &boxes, &surveys, source.len(), version, grid_ms)
         },
-        Err(refused) => of_refused(refused, &boxes, source.len(), version),
+        Err(refused) => refused_report(refused, &boxes, source.len(), version),
     })
 }
 
-/// The file by its boxes alone.
+/// The file according to its top-level boxes.
 fn file(boxes: &TopBoxes, size_bytes: u64, version: Version) -> File {
     let container = match (boxes.foreign, boxes.brand) {
         (Some(name), _) => name,
         (None, Some(FourCc([b'q', b't', b' ', b' ']))) => "QuickTime",
         (None, Some(_)) => "MP4",
-        // QuickTime was there before brands were.
+        // QuickTime is older than brands.
         (None, None) if boxes.find(b"moov").is_some() => "QuickTime",
         (None, None) => "unknown",
     };
@@ -104,7 +105,7 @@ fn empty(file: File) -> Report {
     }
 }
 
-fn of_refused(
+fn refused_report(
     refused: &MovieRefused,
     boxes: &TopBoxes,
     size_bytes: u64,
@@ -122,7 +123,7 @@ fn of_refused(
             Some(name) => format!("this is {name}, not MP4 or MOV"),
             None => refused.to_string(),
         }],
-        left_out: left_out.iter().map(reported).collect(),
+        left_out: left_out.iter().map(left_out_track).collect(),
         problems: problems.sorted(),
         ..empty(file(boxes, size_bytes, version))
     }
@@ -132,7 +133,7 @@ fn chapter(chapter: Chapter) -> report::Chapter {
     report::Chapter { start_s: chapter.start_ms as f64 / 1000.0, title: chapter.title }
 }
 
-fn reported(left_out: &crate::movie::LeftOut) -> LeftOut {
+fn left_out_track(left_out: &crate::movie::LeftOut) -> LeftOut {
     LeftOut {
         id: left_out.id,
         handler: left_out.handler.map(|handler| handler.to_string()),
@@ -141,7 +142,7 @@ fn reported(left_out: &crate::movie::LeftOut) -> LeftOut {
     }
 }
 
-fn of_movie(
+fn movie_report(
     movie: &Movie,
     boxes: &TopBoxes,
     surveys: &[Survey],
@@ -156,7 +157,7 @@ fn of_movie(
     let mut report = empty(File {
         streams_version: Some(streams_version.to_string()),
         fragments: movie.fragments,
-        index: index_of(movie),
+        index: index(movie),
         interleaving: interleaving(movie, surveys),
         average_extent_bytes: {
             let bytes: u64 = surveys.iter().map(|survey| survey.bytes).sum();
@@ -166,19 +167,21 @@ fn of_movie(
     });
     let mut problems = Problems::default();
     problems.boxes(boxes);
-    for (place, (of, survey)) in movie.tracks.iter().zip(surveys).enumerate() {
-        let folder = folders.iter().find(|(of, _)| *of == place).map(|(_, folder)| folder.as_str());
-        let described = presented.tracks.iter().find(|track| Some(track.folder.as_str()) == folder);
+    for (place, (track, survey)) in movie.tracks.iter().zip(surveys).enumerate() {
+        let folder =
+            folders.iter().find(|(other, _)| *other == place).map(|(_, folder)| folder.as_str());
+        let in_manifests =
+            presented.tracks.iter().find(|track| Some(track.folder.as_str()) == folder);
         let alone;
-        let described = match described {
+        let described = match in_manifests {
             Some(described) => described,
             None => {
-                alone = title::of_track(of, "", streams_version, false);
+                alone = title::describe_track(track, "", streams_version, false);
                 &alone
             }
         };
-        report.tracks.push(track::report(of, folder, described, survey));
-        problems.track(of, survey, folder.is_some());
+        report.tracks.push(track::report(track, folder, described, survey));
+        problems.track(track, survey, folder.is_some());
     }
     let duration_us = movie
         .tracks
@@ -186,9 +189,9 @@ fn of_movie(
         .map(|track| presentation::microseconds(track.index.end.unsigned_abs(), track.timescale));
     let duration_ms = duration_us.max().unwrap_or(0).saturating_add(500) / 1000;
     report.duration_s = Some(duration_ms as f64 / 1000.0);
-    report.left_out = movie.left_out.iter().map(reported).collect();
-    report.repairs = repairs::of(movie, report.file.index.place, surveys, &offered);
-    let tracks = Tracks::of(movie, &offered);
+    report.left_out = movie.left_out.iter().map(left_out_track).collect();
+    report.repairs = repairs::repairs(movie, report.file.index.place, surveys, &offered);
+    let tracks = MediaTracks::new(movie, &offered);
     report.transcodes = tracks.transcodes();
     report.players = tracks.players();
     report.reasons = reasons(&report.players);
@@ -198,46 +201,47 @@ fn of_movie(
     report
 }
 
-/// The folders of tracks in URLs, by the place of each in the movie. Its own subtitles come before those
-/// beside it, and are cut where other tracks are.
+/// The folders of tracks in URLs, by their place in the movie. Text tracks of the movie come before those
+/// of sidecars, and share the cuts of the other tracks.
 fn folders(movie: &Movie, offered: &[Offered]) -> Vec<(usize, String)> {
     let mut folders: Vec<_> =
         offered.iter().map(|offered| (offered.place, offered.folder.clone())).collect();
     if !folders.is_empty() {
-        let texts = (1..).zip(title::texts(movie));
+        let texts = (1..).zip(title::text_tracks(movie));
         folders.extend(texts.map(|(number, place)| (place, format!("text-{number}"))));
     }
     folders
 }
 
-/// Where the index of a movie is, which may be behind more boxes than are listed.
-fn index_of(movie: &Movie) -> Index {
+/// Position of the index of a movie, even if it comes after more boxes than [`TopBoxes`] reads.
+fn index(movie: &Movie) -> Index {
     let moov = movie.moov.whole();
-    let is_behind = movie.mdat.is_some_and(|mdat| mdat < moov.start);
-    let place = if is_behind { Place::End } else { Place::Front };
+    let is_after_media = movie.mdat.is_some_and(|mdat| mdat < moov.start);
+    let place = if is_after_media { Place::End } else { Place::Front };
     Index { place, size_bytes: Some(moov.end - moov.start) }
 }
 
-/// Why no player plays anything of a movie; nothing if one does.
+/// Why no player plays the movie; empty if one does.
 fn reasons(players: &[report::Player]) -> Vec<String> {
-    let ways = players.iter().flat_map(|it| [&it.progressive, &it.hls, &it.dash]);
-    if ways.clone().any(|verdict| verdict.plays != Plays::No) {
+    let verdicts = players.iter().flat_map(|it| [&it.progressive, &it.hls, &it.dash]);
+    if verdicts.clone().any(|verdict| verdict.plays != Plays::No) {
         return Vec::new();
     }
-    let mut reasons: Vec<String> = ways.map(|verdict| verdict.reason.clone()).collect();
+    let mut reasons: Vec<String> = verdicts.map(|verdict| verdict.reason.clone()).collect();
     reasons.sort();
     reasons.dedup();
     reasons
 }
 
-/// How far sound lies from pictures: that of the sound that lies worst.
+/// Distance between audio and video, for the audio track that is farthest away.
 fn interleaving(movie: &Movie, surveys: &[Survey]) -> Option<Interleaving> {
     let of_kind = |is_kind: fn(&crate::movie::Track) -> bool| {
         let tracks = movie.tracks.iter().zip(surveys);
         tracks.filter(move |(track, _)| is_kind(track)).map(|(_, survey)| survey)
     };
     let video = of_kind(crate::movie::Track::is_video).next()?;
-    let apart = of_kind(crate::movie::Track::is_audio).filter_map(|audio| video.distance(audio));
-    let (largest_distance_bytes, at_s) = apart.max()?;
+    let distances =
+        of_kind(crate::movie::Track::is_audio).filter_map(|audio| video.distance(audio));
+    let (largest_distance_bytes, at_s) = distances.max()?;
     Some(Interleaving { largest_distance_bytes, at_s })
 }

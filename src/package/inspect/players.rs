@@ -1,28 +1,28 @@
-//! What players play: all that is believed of them, in one table.
+//! The table of players: which formats each one plays.
 //!
-//! It is taken from what their makers publish (WebKit's and Mozilla's release notes, Chromium's source,
-//! Apple's "HLS Authoring Specification", Android's "Supported media formats" and Media3's list, Roku's
-//! "Streaming specifications") and from issue trackers. Only Chromium was tried by us. Where a maker
-//! says nothing, or devices differ, the table says [`Says::Depends`] and on what. It is about
-//! what Headwater sends, which is MP4 in any case, also of a QuickTime file.
+//! Sources are the makers' publications (WebKit's and Mozilla's release notes, Chromium's source, Apple's
+//! "HLS Authoring Specification", Android's "Supported media formats" and Media3's list, Roku's "Streaming
+//! specifications") and issue trackers. We tested only Chromium. Where a maker publishes nothing, or
+//! devices differ, the table has [`Support::Depends`] with the condition. The table is about what
+//! Headwater sends, which is MP4 even if the source is a QuickTime file.
 
 use crate::movie::codec::{Chroma, Codec, Media, SampleEntry};
 
-/// The month to which this knowledge belongs.
+/// The month of this knowledge.
 pub(super) const AS_OF: &str = "2026-11";
 
-/// A kind of samples of which players think alike.
+/// A class of formats that players treat alike.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Format {
     /// 8 bits, 4:2:0.
     H264,
-    /// More bits or more colour.
+    /// Higher bit depth or chroma resolution.
     H264Deep,
     /// Up to 10 bits, 4:2:0.
     Hevc,
-    /// More bits or more colour.
+    /// Higher bit depth or chroma resolution.
     HevcDeep,
-    /// Dolby Vision without a base layer that others could play (profile 5).
+    /// Dolby Vision without a compatible base layer (profile 5).
     DolbyVision,
     Av1,
     Vp9,
@@ -45,13 +45,13 @@ pub(super) enum Format {
     Dts,
     Pcm,
     OtherAudio,
-    /// Whatever is encrypted.
+    /// Any encrypted format.
     Encrypted,
 }
 
 impl Format {
-    /// That of a sample entry; `None` of what is neither seen nor heard.
-    pub(super) fn of(entry: &SampleEntry) -> Option<Self> {
+    /// The format of a sample entry; `None` for tracks that are neither video nor audio.
+    pub(super) fn from_entry(entry: &SampleEntry) -> Option<Self> {
         if entry.encryption.is_some() {
             let is_media = matches!(entry.media, Media::Video(_) | Media::Audio(_));
             return is_media.then_some(Self::Encrypted);
@@ -96,55 +96,52 @@ impl Format {
     }
 }
 
-/// What is believed of a player.
+/// Support of a player for a format.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Says {
+pub(super) enum Support {
     /// It plays.
     Yes,
-    /// It plays on some devices; which.
+    /// It plays under this condition.
     Depends(&'static str),
     /// It does not play.
     No,
 }
-use Says::{Depends, No, Yes};
+use Support::{Depends, No, Yes};
 
-/// What a player makes of a format: in one MP4, and in the segments of HLS and DASH.
-pub(super) type Row = [Says; 2];
+/// Support for a format: in one MP4 file, and in segments of HLS and DASH.
+pub(super) type Row = [Support; 2];
 
 /// A player.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Player {
-    /// What it is called.
+    /// Name of the player.
     pub(super) name: &'static str,
-    /// What is believed is believed of these versions.
+    /// Versions that the table applies to.
     pub(super) versions: &'static str,
-    /// How it takes HLS: by itself, or by what.
-    pub(super) hls: (Says, &'static str),
-    /// How it takes DASH.
-    pub(super) dash: (Says, &'static str),
-    /// What it makes of a format.
+    /// Support for HLS, and the requirements.
+    pub(super) hls: (Support, &'static str),
+    /// Support for DASH, and the requirements.
+    pub(super) dash: (Support, &'static str),
+    /// Support for a format.
     pub(super) row: fn(Format) -> Row,
 }
 
-/// All of them.
+/// All players.
 pub(super) const PLAYERS: [Player; 5] = [
     Player {
         name: "Safari",
         versions: "17 or later, macOS and iOS",
         hls: (Yes, ""),
         dash: (
-            Depends("on an iPhone only from iOS 17.1 on, by Managed Media Source"),
+            Depends("on an iPhone it needs iOS 17.1 or later (Managed Media Source)"),
             "with a library such as dash.js or Shaka Player",
         ),
         row: safari,
     },
     Player {
         name: "Chrome",
-        versions: "120 or later, desktop and Android; Edge is much the same",
-        hls: (
-            Yes,
-            "with hls.js; by itself from version 142 on, of which faults are still reported",
-        ),
+        versions: "120 or later, desktop and Android; Edge is similar",
+        hls: (Yes, "with hls.js; natively from version 142 on, with open bug reports"),
         dash: (Yes, "with a library such as dash.js or Shaka Player"),
         row: chrome,
     },
@@ -165,48 +162,50 @@ pub(super) const PLAYERS: [Player; 5] = [
     Player { name: "Roku", versions: "OS 12 or later", hls: (Yes, ""), dash: (Yes, ""), row: roku },
 ];
 
-const RARE: &str = "on the device; few decode it";
-const UNTOLD: &str = "on the device; nothing is published";
+const RARE: &str = "on the device; few have a decoder";
+const UNPUBLISHED: &str = "on the device; the maker publishes nothing";
 
-/// AVFoundation: what the system plays, the browser plays.
+/// AVFoundation: the browser plays what the system plays.
 fn safari(format: Format) -> Row {
-    const AV1: Says = Depends("on a decoder in the hardware: M3, A17 Pro and later");
+    const AV1: Support = Depends("on a hardware decoder: M3, A17 Pro and later");
     const VP9: &str =
-        "on the device, from Safari 14 on; Apple's HLS authoring specification does not name it";
+        "on the device, from Safari 14 on; absent from Apple's HLS authoring specification";
     match format {
         Format::H264 | Format::Hevc | Format::DolbyVision => [Yes, Yes],
         Format::H264Deep => [No, No],
-        Format::HevcDeep => [Depends("on a decoder in the hardware: Apple silicon"); 2],
+        Format::HevcDeep => [Depends("on a hardware decoder: Apple silicon"); 2],
         Format::Av1 => [AV1, AV1],
         Format::Vp9 => [Depends(VP9), Depends(VP9)],
         Format::Vp8 => [No, No],
-        Format::Mpeg4Visual => [Depends("on size and profile: the simple one, small pictures"), No],
+        Format::Mpeg4Visual => [Depends("on size and profile: small and Simple Profile"), No],
         Format::MpegVideo => [No, No],
-        Format::MotionJpeg => [Depends(UNTOLD), No],
+        Format::MotionJpeg => [Depends(UNPUBLISHED), No],
         Format::ProRes => [Depends("on the device: Macs, and iPhones from 13 Pro on"), No],
         Format::Aac | Format::XHeAac => [Yes, Yes],
         Format::Flac | Format::Alac | Format::Ac3 | Format::Eac3 => [Yes, Yes],
         // Media Source of Safari 17 refuses mp4a.40.34 (hls.js#6125).
-        Format::Mp3 => [Yes, Depends("on how: by itself, but not through a library")],
+        Format::Mp3 => [Yes, Depends("on the player: native HLS plays it, a library does not")],
         Format::Opus => {
-            [Yes, Depends("on the version: not named by Apple's HLS authoring specification")]
+            [Yes, Depends("on the version: absent from Apple's HLS authoring specification")]
         }
-        Format::Pcm => [Depends("on its form: little-endian of 16 or 24 bits most likely"), No],
+        Format::Pcm => {
+            [Depends("on the sample format: most likely little-endian, 16 or 24 bits"), No]
+        }
         Format::Dts | Format::OtherVideo | Format::OtherAudio | Format::Encrypted => [No, No],
     }
 }
 
-/// Decoders of its own; HEVC and xHE-AAC are the system's. AC-3 is only in builds for televisions, and in
-/// Edge if the system has it.
+/// Built-in decoders; HEVC and xHE-AAC use those of the system. Only builds for televisions have AC-3, and
+/// Edge where the system has it.
 fn chrome(format: Format) -> Row {
     match format {
         Format::H264 | Format::Av1 | Format::Vp9 => [Yes, Yes],
-        Format::H264Deep => [Depends("on the profile: 10 bits on desktops, by the CPU"); 2],
-        Format::Hevc => [Depends("on a decoder in the hardware, or of macOS and Android"); 2],
+        Format::H264Deep => [Depends("on the profile: 10 bits on desktops, in software"); 2],
+        Format::Hevc => [Depends("on a hardware decoder, or that of macOS or Android"); 2],
         Format::HevcDeep => [Depends(RARE); 2],
         Format::Aac | Format::Mp3 | Format::Opus | Format::Flac => [Yes, Yes],
         Format::XHeAac => [Depends("on the system: Android 9, macOS, Windows 11"); 2],
-        Format::Pcm => [Depends("on its form: nothing is published for MP4"), No],
+        Format::Pcm => [Depends("on the sample format: nothing is published for MP4"), No],
         Format::DolbyVision => [Depends(RARE); 2],
         Format::Vp8
         | Format::Mpeg4Visual
@@ -223,17 +222,17 @@ fn chrome(format: Format) -> Row {
     }
 }
 
-/// H.264, HEVC and AAC are the system's.
+/// Decoders of the system for H.264, HEVC and AAC.
 fn firefox(format: Format) -> Row {
     const HEVC: &str =
         "on version and hardware: Windows from 134 on, macOS from 136, Linux from 137";
     match format {
         Format::H264 | Format::Av1 | Format::Vp9 => [Yes, Yes],
-        Format::H264Deep => [Depends("on the system's decoder; Windows has none"); 2],
+        Format::H264Deep => [Depends("on the decoder of the system; Windows has none"); 2],
         Format::Hevc => [Depends(HEVC); 2],
         Format::HevcDeep => [Depends(RARE); 2],
         Format::Aac | Format::Mp3 | Format::Opus | Format::Flac => [Yes, Yes],
-        Format::XHeAac => [Depends("on version and system; old ones do not"); 2],
+        Format::XHeAac => [Depends("on version and system; old ones have no decoder"); 2],
         Format::DolbyVision
         | Format::Vp8
         | Format::Mpeg4Visual
@@ -251,24 +250,24 @@ fn firefox(format: Format) -> Row {
     }
 }
 
-/// MediaCodec: what the device decodes, and what an application adds.
+/// MediaCodec: decoders of the device, and those that an application adds.
 fn android(format: Format) -> Row {
-    const PASSED_ON: &str = "on the device, or on what the sound is passed on to";
+    const PASSTHROUGH: &str = "on the device, or on passthrough to an audio receiver";
     match format {
         Format::H264 | Format::Vp9 | Format::Vp8 => [Yes, Yes],
-        Format::Hevc => [Depends("on the device: nearly all, few old ones with 10 bits"); 2],
+        Format::Hevc => [Depends("on the device: nearly all, but few old ones with 10 bits"); 2],
         Format::H264Deep | Format::HevcDeep => [Depends(RARE); 2],
-        Format::DolbyVision => [Depends("on a decoder for Dolby Vision"); 2],
+        Format::DolbyVision => [Depends("on a Dolby Vision decoder"); 2],
         Format::Av1 => {
-            [Depends("on the device: Android 10 or later, fast enough with hardware"); 2]
+            [Depends("on the device: Android 10 or later, fast enough with a hardware decoder"); 2]
         }
-        Format::Mpeg4Visual => [Depends("on the device: the simple profile"), No],
+        Format::Mpeg4Visual => [Depends("on the device: Simple Profile"), No],
         Format::MpegVideo => [Depends("on the device: televisions"), No],
         Format::Aac | Format::Mp3 | Format::Opus | Format::Flac => [Yes, Yes],
         Format::XHeAac => [Depends("on Android 9 or later"); 2],
         Format::Alac => [Depends("on the application: it needs the FFmpeg extension"); 2],
-        Format::Ac3 | Format::Eac3 => [Depends(PASSED_ON); 2],
-        Format::Dts => [Depends(PASSED_ON), No],
+        Format::Ac3 | Format::Eac3 => [Depends(PASSTHROUGH); 2],
+        Format::Dts => [Depends(PASSTHROUGH), No],
         Format::Pcm => [Yes, No],
         Format::MotionJpeg
         | Format::ProRes
@@ -280,7 +279,7 @@ fn android(format: Format) -> Row {
 
 /// "Streaming specifications" names AVC and HEVC in MP4, with AAC, AC-3, E-AC-3, ALAC, MP3 and PCM.
 fn roku(format: Format) -> Row {
-    const PASSED_ON: &str = "on what the sound is passed on to";
+    const PASSTHROUGH: &str = "on passthrough to an audio receiver";
     const NEW: &str = "on the model: some with 4K";
     match format {
         Format::H264 => [Yes, Yes],
@@ -290,10 +289,10 @@ fn roku(format: Format) -> Row {
         Format::DolbyVision => [Depends("on the model: those with Dolby Vision"); 2],
         Format::H264Deep | Format::HevcDeep => [Depends(RARE); 2],
         Format::Aac => [Yes, Yes],
-        Format::Ac3 | Format::Eac3 => [Depends(PASSED_ON); 2],
-        Format::Mp3 => [Yes, Depends(UNTOLD)],
+        Format::Ac3 | Format::Eac3 => [Depends(PASSTHROUGH); 2],
+        Format::Mp3 => [Yes, Depends(UNPUBLISHED)],
         Format::Alac | Format::Pcm => [Yes, No],
-        Format::Flac | Format::Opus => [Depends(UNTOLD); 2],
+        Format::Flac | Format::Opus => [Depends(UNPUBLISHED); 2],
         Format::XHeAac
         | Format::Vp8
         | Format::Mpeg4Visual
@@ -322,21 +321,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_encrypted_plays_nowhere() {
+    fn encrypted_formats_play_nowhere() {
         for player in PLAYERS {
             assert_eq!((player.row)(Format::Encrypted), [No, No], "{}", player.name);
         }
     }
 
     #[test]
-    fn hevc_is_safaris_and_depends_elsewhere() {
-        let says = |name: &str| {
+    fn hevc_plays_in_safari_and_depends_elsewhere() {
+        let support = |name: &str| {
             let player = PLAYERS.iter().find(|player| player.name == name).expect("a player");
             (player.row)(Format::Hevc)[1]
         };
-        assert_eq!(says("Safari"), Yes);
+        assert_eq!(support("Safari"), Yes);
         for name in ["Chrome", "Firefox", "Android", "Roku"] {
-            assert!(matches!(says(name), Depends(_)), "{name}");
+            assert!(matches!(support(name), Depends(_)), "{name}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a file, how bad that is, and what can be done about it.
+//! Problems of a file, with their severity and the next step.
 
 use super::{
     boxes::TopBoxes,
@@ -9,18 +9,18 @@ use super::{
 };
 use crate::movie::{Movie, MovieRefused, Track, codec};
 
-/// Key frames further from each other than this make a warning, in seconds.
+/// Key frames farther apart than this are a warning, in seconds.
 const GOP_LIMIT_S: i64 = 10;
 
-/// Sound and pictures of one second that lie further from each other than this, in bytes, and further
-/// than so many seconds of the film take, make a player seek to and fro.
+/// Audio and video of one second that are farther apart in the file than this make players seek: in bytes,
+/// and in seconds of the movie at its average bit rate.
 const DISTANCE_LIMIT_BYTES: u64 = 4 << 20;
 const DISTANCE_LIMIT_S: f64 = 5.0;
 
-/// Tracks that end so much earlier than the longest are told of, in seconds.
+/// A track that ends this much before the longest one is worth a note, in seconds.
 const ENDS_EARLY_S: f64 = 1.0;
 
-/// A list of problems that is being put together.
+/// A list of problems under construction.
 #[derive(Debug, Default)]
 pub(super) struct Problems(Vec<Problem>);
 
@@ -29,29 +29,29 @@ impl Problems {
         self.0.push(Problem { severity, track, sentence, advice: advice.to_owned() });
     }
 
-    /// All of them, the worst first.
+    /// All problems, the most severe first.
     pub(super) fn sorted(mut self) -> Vec<Problem> {
         self.0.sort_by_key(|problem| problem.severity);
         self.0
     }
 
-    /// That there is no movie in it.
+    /// Adds the reason why the file is not a movie.
     pub(super) fn refused(&mut self, refused: &MovieRefused, boxes: &TopBoxes) {
         let advice = match (refused, boxes.foreign) {
             (MovieRefused::NoMovie, Some(_)) => {
-                "It is served as it is below /media/. For HLS and DASH put it into MP4: \
-                 ffmpeg -i IN -c copy OUT.mp4, with new sound or pictures if that is refused."
+                "Headwater serves the file unchanged below /media/. For HLS and DASH remux it to MP4: \
+                 ffmpeg -i IN -c copy OUT.mp4; if that fails, transcode it."
             }
-            (MovieRefused::NoMovie, None) => "See whether it is a video at all.",
+            (MovieRefused::NoMovie, None) => "Check that the file is a video.",
             (MovieRefused::NoMoov, _) => {
-                "Copy or download it again. If the recording itself was interrupted, a tool such as \
-                 untrunc can make an index, given a whole file from the same camera."
+                "Copy or download the file again. If the recording was interrupted, a tool such as \
+                 untrunc can rebuild the index from an intact file of the same camera."
             }
-            (MovieRefused::MoovTooLong, _) => "Cut it into parts, or encode it anew.",
+            (MovieRefused::MoovTooLong, _) => "Split or transcode the file.",
             (MovieRefused::NoHeader, _) => {
-                "Copy or download it again, or let ffmpeg write it anew: ffmpeg -i IN -c copy OUT.mp4."
+                "Copy or download the file again, or remux it: ffmpeg -i IN -c copy OUT.mp4."
             }
-            (MovieRefused::NoTrack(_), _) => "See what is said of each track.",
+            (MovieRefused::NoTrack(_), _) => "See the reason for each track.",
         };
         let sentence = match boxes.foreign {
             Some(name) => format!("This is {name}, not MP4 or MOV."),
@@ -60,38 +60,39 @@ impl Problems {
         self.add(Severity::Error, None, sentence, advice);
     }
 
-    /// What is wrong with the boxes of a file.
+    /// Adds problems of the top-level boxes.
     pub(super) fn boxes(&mut self, boxes: &TopBoxes) {
-        if let Some(cut) = boxes.cut() {
-            let what = format!("The box {} says that it is longer than the file.", cut.kind);
-            let advice = "The file was cut off, or its writer had not finished: copy it again.";
+        if let Some(truncated) = boxes.truncated() {
+            let what = format!("The box {} extends past the end of the file.", truncated.kind);
+            let advice = "The file is truncated or was not finished: copy it again.";
             self.add(Severity::Warning, None, what, advice);
         }
         if boxes.count() > 0 && boxes.trailing_bytes > 0 {
-            let what = format!("The last {} bytes are in no box.", boxes.trailing_bytes);
-            self.add(Severity::Note, None, what, "Nobody reads them; nothing need be done.");
+            let what = format!("The last {} bytes belong to no box.", boxes.trailing_bytes);
+            self.add(Severity::Note, None, what, "Players ignore them; no action needed.");
         }
         if boxes.index().place == Place::End {
             self.add(
                 Severity::Note,
                 None,
-                "The index (moov) is behind the media, so that players fetch the end first."
+                "The index (moov) comes after the media data, so players fetch the end of the file \
+                 first."
                     .to_owned(),
-                "Nothing: play.mp4, HLS and DASH have it in front. For others: \
+                "No action needed: play.mp4, HLS and DASH have it in front. For other uses: \
                  ffmpeg -i IN -c copy -movflags +faststart OUT.mp4.",
             );
         }
     }
 
-    /// What is wrong with a movie as a whole. `report` is what is known so far.
+    /// Adds problems of the movie as a whole. `report` is the report so far.
     pub(super) fn movie(&mut self, movie: &Movie, report: &Report) {
         let is_clear = movie.tracks.iter().all(|track| track.entry.encryption.is_none());
         if is_clear && report.tracks.iter().all(|track| track.folder.is_none()) {
             self.add(
                 Severity::Error,
                 None,
-                "No track can be sent in segments: there is no HLS and no DASH of it.".to_owned(),
-                "Encode it anew, as said below; play.mp4 is there for players that know the codecs.",
+                "No track fits into segments: the title has no HLS and no DASH.".to_owned(),
+                "Transcode it as shown below; players with the right decoders can use play.mp4.",
             );
         }
         let ends = |track: &&super::report::Track| track.timing.end_s;
@@ -102,8 +103,8 @@ impl Problems {
         for track in report.tracks.iter().filter(is_media) {
             let early = last - ends(&track);
             if early > ENDS_EARLY_S {
-                let what = format!("It ends {early:.1} s before the longest track.");
-                let advice = "Often it is so on purpose. If not, copy the file again.";
+                let what = format!("The track ends {early:.1} s before the longest track.");
+                let advice = "This is often intended. If not, copy the file again.";
                 self.add(Severity::Note, Some(track.id), what, advice);
             }
         }
@@ -116,12 +117,12 @@ impl Problems {
                     Severity::Warning,
                     None,
                     format!(
-                        "Sound and pictures lie up to {} MiB apart in the file (at {} s): players of \
-                         play.mp4 have to jump.",
+                        "Audio and video are up to {} MiB apart in the file (at {} s): players of \
+                         play.mp4 have to seek.",
                         distance >> 20,
                         apart.at_s,
                     ),
-                    "HLS and DASH do not mind. To mend it: ffmpeg -i IN -c copy OUT.mp4.",
+                    "HLS and DASH are not affected. To fix it: ffmpeg -i IN -c copy OUT.mp4.",
                 );
             }
         }
@@ -131,120 +132,120 @@ impl Problems {
                 Some([b'v', b'i', b'd', b'e'] | [b's', b'o', b'u', b'n'])
             );
             let severity = if is_data { Severity::Note } else { Severity::Warning };
-            let what = format!("It is left out: {}.", left_out.why);
-            let advice =
-                "The other tracks play; if this one is wanted, let ffmpeg write the file anew.";
+            let what = format!("The track is unplayable: {}.", left_out.why);
+            let advice = "The other tracks play. To recover this one, remux the file with ffmpeg.";
             self.add(severity, Some(left_out.id), what, advice);
         }
     }
 
-    /// What is wrong with one track.
+    /// Adds problems of one track.
     pub(super) fn track(&mut self, track: &Track, survey: &Survey, is_offered: bool) {
         let id = Some(track.id);
         if let Some(encryption) = track.entry.encryption {
             let scheme = encryption.scheme.map(|scheme| format!(" ({scheme})")).unwrap_or_default();
-            let advice =
-                "It cannot be played from here without what opens it: use a copy without DRM.";
-            self.add(Severity::Error, id, format!("It is encrypted{scheme}."), advice);
+            let advice = "Headwater delivers no keys: use a copy without DRM.";
+            let what = format!("The track is encrypted{scheme}.");
+            self.add(Severity::Error, id, what, advice);
         } else if !is_offered {
             self.not_offered(track);
         }
         if let Some(fault) = track.index.fault {
             let end_s = words::seconds(track.index.end, track.timescale);
-            let what = format!("It plays only up to {end_s:.3} s: {fault}.");
+            let what = format!("The track plays only up to {end_s:.3} s: {fault}.");
             self.add(Severity::Warning, id, what, "Copy or download the file again.");
         }
         if track.is_video() {
-            self.pictures(track, survey);
+            self.video(track, survey);
         }
         if track.timeline.jumps > 0 {
             self.add(
                 Severity::Warning,
                 id,
-                format!("Its edit list jumps: {} edits are not followed.", track.timeline.jumps),
-                "What is cut out by them is shown. Let an editor write the film anew.",
+                format!("The edit list jumps: {} edits are ignored.", track.timeline.jumps),
+                "Players show the parts that these edits remove. Export the movie again.",
             );
         }
-        for doubt in &track.entry.doubts {
-            let advice =
-                "If a player refuses it, let ffmpeg write it anew: ffmpeg -i IN -c copy OUT.mp4.";
-            self.add(Severity::Note, id, words::doubt(*doubt), advice);
+        for warning in &track.entry.doubts {
+            let advice = "If a player refuses the track, remux it: ffmpeg -i IN -c copy OUT.mp4.";
+            self.add(Severity::Note, id, words::warning(*warning), advice);
         }
         if survey.is_partial {
-            let what = "It is so long that only its beginning was looked at for this.".to_owned();
-            self.add(Severity::Note, id, what, "Nothing need be done.");
+            let what = "The track is very long; the report covers only its beginning.".to_owned();
+            self.add(Severity::Note, id, what, "No action needed.");
         }
     }
 
     fn not_offered(&mut self, track: &Track) {
         let (severity, advice) = match track.entry.packageable() {
-            // That is no surprise: what it is is said of the track.
+            // The report already names the kind of the track.
             _ if track::kind(track) == Kind::Data => return,
             Err(_) if track.is_video() => (
                 Severity::Warning,
-                "Encode it anew: ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p -c:a copy OUT.mp4.",
+                "Transcode it: ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p -c:a copy OUT.mp4.",
             ),
             Err(_) if track.is_audio() => {
-                (Severity::Warning, "Encode it anew: ffmpeg -i IN -c:v copy -c:a aac OUT.mp4.")
+                (Severity::Warning, "Transcode it: ffmpeg -i IN -c:v copy -c:a aac OUT.mp4.")
             }
-            _ => (Severity::Note, "Nothing need be done; it stays in the file and in play.mp4."),
+            _ => (Severity::Note, "No action needed; the track stays in the file and in play.mp4."),
         };
-        let what = format!("It is not in HLS and DASH; {}.", super::verdicts::not_offered(track));
+        let reason = super::verdicts::not_offered(track);
+        let what = format!("HLS and DASH do not contain the track: {reason}.");
         self.add(severity, Some(track.id), what, advice);
     }
 
-    fn pictures(&mut self, track: &Track, survey: &Survey) {
+    fn video(&mut self, track: &Track, survey: &Survey) {
         let id = Some(track.id);
         let limit = GOP_LIMIT_S.saturating_mul(i64::from(track.timescale.get()));
         let longest_s = words::seconds(survey.longest_gop, track.timescale);
-        let advice = "Encode it anew with a key frame every two seconds: \
+        let advice = "Transcode it with a key frame every two seconds: \
                       ffmpeg -i IN -c:v libx264 -force_key_frames 'expr:gte(t,n_forced*2)' -c:a copy OUT.mp4.";
         if survey.syncs == 1 && survey.longest_gop > limit {
             let what = format!(
-                "It has one key frame in {longest_s:.1} s: it is one segment, and seeking means to \
-                 decode from the start."
+                "The track has one key frame in {longest_s:.1} s: it is one segment, and every seek \
+                 decodes from the start."
             );
             self.add(Severity::Warning, id, what, advice);
         } else if survey.longest_gop > limit {
             let what = format!(
-                "Key frames are up to {longest_s:.1} s apart: a segment lasts as long, and a seek may \
-                 wait for all of it."
+                "Key frames are up to {longest_s:.1} s apart: segments are as long, and a seek may wait \
+                 for a whole segment."
             );
             self.add(Severity::Warning, id, what, advice);
         } else if survey.syncs == 0 && survey.samples > 0 {
-            let what =
-                "It has no key frame: players may show nothing, or grey pictures.".to_owned();
+            let what = "The track has no key frame: players may show nothing, or a grey image.";
+            let what = what.to_owned();
             self.add(Severity::Warning, id, what, advice);
         }
         if survey.is_variable() {
-            let what = "Its pictures last differently (variable frame rate).".to_owned();
-            let advice = "Players cope; editors may not. Nothing need be done for playing.";
+            let what = "The frame rate is variable.".to_owned();
+            let advice =
+                "Players support this; some editors do not. No action needed for playback.";
             self.add(Severity::Note, id, what, advice);
         }
-        let orientation = Orientation::of(track);
-        if let Some(how) = orientation.words() {
+        let orientation = Orientation::from_track(track);
+        if let Some(description) = orientation.description() {
             let severity = if orientation.degrees.is_none() || orientation.is_mirrored {
                 Severity::Warning
             } else {
                 Severity::Note
             };
-            let what = format!("Its pictures are to be shown {how}.");
-            let advice =
-                "The matrix is kept, and most players obey it; to be sure of all, encode it anew.";
+            let what = format!("The video is {description}.");
+            let advice = "Headwater keeps the matrix, and most players apply it. Transcode the video to be \
+                          independent of the player.";
             self.add(severity, id, what, advice);
         }
         if let codec::Media::Video(video) = &track.entry.media
             && video.range != codec::VideoRange::Sdr
         {
-            let what = format!("It is high dynamic range ({}) alone.", video.range.as_str());
-            let advice =
-                "Screens without it show what the player makes of it, often too pale or too dark.";
+            let what = format!("The video is high dynamic range only ({}).", video.range.as_str());
+            let advice = "On other screens the player maps the colours, and the result may be too pale or \
+                          too dark.";
             self.add(Severity::Note, id, what, advice);
         }
     }
 }
 
-/// An error's text as a sentence.
+/// The text of an error as a sentence.
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();

@@ -1,14 +1,14 @@
-//! What is put right while a movie is sent.
+//! What Headwater fixes while it streams a movie.
 
 use super::{
     report::{Place, Repair},
     survey::Survey,
-    track,
+    track::hidden_ticks,
 };
 use crate::{movie::Movie, package::title::Offered};
 
-/// Everything that differs in what is sent from what is in the file, but for the form itself.
-pub(super) fn of(
+/// All differences between the file and what is sent, apart from the container format.
+pub(super) fn repairs(
     movie: &Movie,
     place: Place,
     surveys: &[Survey],
@@ -17,9 +17,9 @@ pub(super) fn of(
     let mut repairs = Vec::new();
     let mut whole = |what: String| repairs.push(Repair { track: None, what });
     if place == Place::End {
-        whole("the index (moov) stands in front in play.mp4".to_owned());
+        whole("the index (moov) moves to the front of play.mp4".to_owned());
     }
-    // What is encrypted is not cut out of its fragments.
+    // Fragments of encrypted tracks are not merged.
     let is_clear = movie.tracks.iter().all(|track| track.entry.encryption.is_none());
     if movie.fragments > 0 && is_clear {
         let fragments = match movie.fragments {
@@ -28,24 +28,21 @@ pub(super) fn of(
         };
         whole(format!("{fragments} one MP4 with one index in play.mp4"));
     }
-    for (number, (of, survey)) in movie.tracks.iter().zip(surveys).enumerate() {
-        let mut repair = |what: String| repairs.push(Repair { track: Some(of.id), what });
-        of.entry.repairs.iter().for_each(|repaired| repair(repaired.to_string()));
-        if of.index.raise > 0 {
+    for (number, (track, survey)) in movie.tracks.iter().zip(surveys).enumerate() {
+        let mut repair = |what: String| repairs.push(Repair { track: Some(track.id), what });
+        track.entry.repairs.iter().for_each(|repaired| repair(repaired.to_string()));
+        if track.index.raise > 0 {
             repair(
-                "negative composition offsets are raised, and an edit takes that off again"
+                "negative composition offsets become positive, and an edit list compensates"
                     .to_owned(),
             );
         }
         let is_offered = offered.iter().any(|offered| offered.place == number);
-        if is_offered && of.timeline.from > 0 {
-            repair(
-                "the empty edit in front becomes a later first decoding time in segments"
-                    .to_owned(),
-            );
+        if is_offered && track.timeline.from > 0 {
+            repair("segments start at a later decoding time instead of an empty edit".to_owned());
         }
-        if is_offered && track::hidden(of, survey) > 0 {
-            repair("the edit list becomes one edit without end in the init segment".to_owned());
+        if is_offered && hidden_ticks(track, survey) > 0 {
+            repair("the init segment has one edit without end instead of the edit list".to_owned());
         }
     }
     repairs

@@ -1,371 +1,370 @@
-//! What is told of a file, as plain data that prints as JSON. Whoever makes it decides; whoever shows
-//! it only shows.
+//! The report about a file: plain data that serializes to JSON.
 //!
-//! Times are in seconds and rounded to the millisecond: they are for people, nothing is computed from
-//! them. Fields that do not apply are `null`.
+//! Times are in seconds, rounded to the millisecond: they are for people, and no code computes with them.
+//! Members that do not apply are `null`.
 
 use serde::Serialize;
 
-/// Everything that is known of a file.
+/// The report about a file.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Whether some player can play some of it in some way.
+    /// Whether at least one player plays at least one track.
     pub playable: bool,
-    /// Why it is not playable; empty if it is.
+    /// Why the file is not playable; empty if it is.
     pub reasons: Vec<String>,
     /// The file as a whole.
     pub file: File,
-    /// How long it plays.
+    /// Duration of the movie.
     pub duration_s: Option<f64>,
-    /// Its tracks, as they come in the file.
+    /// Playable tracks, in file order.
     pub tracks: Vec<Track>,
-    /// Its chapters.
+    /// Chapters.
     pub chapters: Vec<Chapter>,
-    /// Tracks that cannot be played by anybody.
+    /// Unplayable tracks.
     pub left_out: Vec<LeftOut>,
-    /// What is put right while it is sent. The file stays as it is.
+    /// What is fixed while streaming. The file does not change.
     pub repairs: Vec<Repair>,
-    /// What only encoding anew can put right.
+    /// What needs transcoding.
     pub transcodes: Vec<Transcode>,
-    /// The month to which the knowledge of players belongs.
+    /// The month of the knowledge about players.
     pub players_as_of: &'static str,
-    /// Who plays it, and how.
+    /// What each player plays.
     pub players: Vec<Player>,
-    /// What is wrong with it, or worth knowing; the worst first.
+    /// Problems and notes, the most severe first.
     pub problems: Vec<Problem>,
 }
 
 /// The file as a whole.
 #[derive(Clone, Debug, Serialize)]
 pub struct File {
-    /// Its length.
+    /// Length of the file.
     pub size_bytes: u64,
-    /// The version that its ETag and the API name.
+    /// The version in the file's ETag and in the API.
     pub version: String,
-    /// The version in the URLs of its segments; it depends on the configured length of segments too.
+    /// The version in segment URLs, which also depends on the configured segment length.
     pub streams_version: Option<String>,
-    /// What kind of file it is, in words.
+    /// Container format.
     pub container: String,
-    /// Its major brand.
+    /// Major brand.
     pub brand: Option<String>,
-    /// Where its index is.
+    /// The index (`moov`).
     pub index: Index,
-    /// How many fragments (`moof`) it has.
+    /// Number of fragments (`moof`).
     pub fragments: usize,
-    /// How many boxes it has at the top; no more than 4096 are counted.
+    /// Number of top-level boxes, at most 4096.
     pub box_count: usize,
-    /// The first of these, and how they lie.
+    /// The first top-level boxes.
     pub boxes: Vec<TopBox>,
-    /// Bytes at its end that are in no box.
+    /// Bytes after the last box.
     pub trailing_bytes: u64,
-    /// How sound and pictures lie beside each other, if there are both.
+    /// Interleaving of audio and video, if there are both.
     pub interleaving: Option<Interleaving>,
-    /// The mean length of what of one track lies together.
+    /// Average length of a contiguous run of samples of one track.
     pub average_extent_bytes: Option<u64>,
 }
 
 /// A chapter.
 #[derive(Clone, Debug, Serialize)]
 pub struct Chapter {
-    /// When it begins.
+    /// Start time.
     pub start_s: f64,
-    /// What it is called.
+    /// Title.
     pub title: String,
 }
 
-/// Where the index is.
+/// The index of the file.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Index {
-    /// Before the media or behind them.
+    /// Before or after the media data.
     pub place: Place,
-    /// The length of `moov`.
+    /// Length of `moov`.
     pub size_bytes: Option<u64>,
 }
 
-/// Where an index can be.
+/// Position of the index.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Place {
-    /// In front of the media.
+    /// Before the media data.
     Front,
-    /// Behind them.
+    /// After the media data.
     End,
-    /// Nowhere.
+    /// The file has no index.
     Missing,
 }
 
-/// A box at the top of the file.
+/// A top-level box.
 #[derive(Clone, Debug, Serialize)]
 pub struct TopBox {
-    /// Its name.
+    /// Box type.
     pub kind: String,
-    /// Where it begins.
+    /// Offset in the file.
     pub offset: u64,
-    /// Its length, header included, as far as the file goes.
+    /// Length with the header, at most up to the end of the file.
     pub size_bytes: u64,
-    /// It says that it is longer than the file.
+    /// Whether the box extends past the end of the file.
     pub is_cut: bool,
 }
 
-/// How sound and pictures lie beside each other.
+/// Interleaving of audio and video.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Interleaving {
-    /// The largest distance in the file between pictures and sound of one second.
+    /// The largest distance in the file between video and audio of the same second.
     pub largest_distance_bytes: u64,
-    /// In which second that is.
+    /// The second with that distance.
     pub at_s: u64,
 }
 
-/// What a track is.
+/// Kind of track.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Pictures.
+    /// Video.
     Video,
-    /// Sound.
+    /// Audio.
     Audio,
-    /// Text that is shown.
+    /// Subtitles or captions.
     Text,
-    /// What is neither seen nor heard.
+    /// Anything else.
     Data,
 }
 
 /// One track.
 #[derive(Clone, Debug, Serialize)]
 pub struct Track {
-    /// Its identifier in the file.
+    /// Track identifier.
     pub id: u32,
-    /// What it is.
+    /// Kind of track.
     pub kind: Kind,
-    /// Its folder in URLs, if it is offered as segments.
+    /// Folder in URLs, if the track is sent in segments.
     pub folder: Option<String>,
-    /// Why it is not offered as segments.
+    /// Why the track is not sent in segments.
     pub not_offered: Option<String>,
-    /// The codec in words.
+    /// Name of the codec, with profile and level.
     pub codec: String,
-    /// The codecs parameter (RFC 6381) by which manifests name it.
+    /// Codecs parameter (RFC 6381) in manifests.
     pub codecs: String,
-    /// The type of its sample entry in the file.
+    /// Sample entry type in the file.
     pub format: String,
-    /// Its language, as the file says.
+    /// Language as in the file.
     pub language: Option<String>,
-    /// What people call it.
+    /// Name for people.
     pub name: Option<String>,
-    /// Whether it is to be played if nobody chooses.
+    /// Whether the track plays by default.
     pub is_enabled: bool,
-    /// How it is encrypted, in words.
+    /// Encryption, in words.
     pub encryption: Option<String>,
-    /// What only pictures have.
+    /// Set for video tracks.
     pub video: Option<Video>,
-    /// What only sound has.
+    /// Set for audio tracks.
     pub audio: Option<Audio>,
     /// Bit rates.
     pub bit_rate: BitRate,
-    /// When it plays.
+    /// Presentation times.
     pub timing: Timing,
-    /// How many samples it has.
+    /// Number of samples.
     pub samples: u64,
-    /// How many bytes these are.
+    /// Total size of the samples.
     pub size_bytes: u64,
-    /// The mean length of what of it lies together in the file.
+    /// Average length of a contiguous run of samples.
     pub average_extent_bytes: Option<u64>,
-    /// Its segments.
+    /// Segments.
     pub segments: Segments,
 }
 
-/// What only pictures have.
+/// Properties of a video track.
 #[derive(Clone, Debug, Serialize)]
 pub struct Video {
-    /// Coded pixels in a line.
+    /// Coded width in pixels.
     pub width: u16,
-    /// Lines.
+    /// Coded height in pixels.
     pub height: u16,
-    /// Width as it is shown: with the shape of pixels, and turned.
+    /// Displayed width, after pixel aspect ratio and rotation.
     pub shown_width: u32,
-    /// Height as it is shown.
+    /// Displayed height.
     pub shown_height: u32,
-    /// How far it is turned clockwise; `null` if it is by no right angle.
+    /// Clockwise rotation; `null` if it is not a multiple of 90 degrees.
     pub rotation_degrees: Option<u16>,
-    /// Whether it is mirrored before it is turned.
+    /// Whether the video is mirrored before it is rotated.
     pub is_mirrored: bool,
-    /// The shape of a pixel, width to height.
+    /// Pixel aspect ratio, width to height.
     pub pixel_aspect: String,
-    /// Pictures in a second.
+    /// Frames per second.
     pub frame_rate: FrameRate,
-    /// Bits of a sample of a picture.
+    /// Bits per component.
     pub bit_depth: Option<u8>,
-    /// `SDR`, `PQ` or `HLG`, as playlists say it.
+    /// `SDR`, `PQ` or `HLG`, as in playlists.
     pub range: &'static str,
     /// Colour in words.
     pub colour: String,
-    /// The Dolby Vision in it, in words.
+    /// Dolby Vision in words.
     pub dolby_vision: Option<String>,
-    /// Pictures that decoding can begin with.
+    /// Sync samples.
     pub key_frames: KeyFrames,
 }
 
-/// Pictures in a second.
+/// Frames per second.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct FrameRate {
-    /// On average; `null` if there is no time.
+    /// Average; `null` if the track has no duration.
     pub average: Option<f64>,
-    /// Whether pictures last differently.
+    /// Whether the frame rate is variable.
     pub is_variable: bool,
-    /// By the picture that lasts longest.
+    /// Rate by the longest frame duration.
     pub lowest: Option<f64>,
-    /// By the one that lasts shortest.
+    /// Rate by the shortest frame duration.
     pub highest: Option<f64>,
 }
 
-/// Pictures that decoding can begin with.
+/// Sync samples.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct KeyFrames {
-    /// How many.
+    /// Number of them.
     pub count: u64,
-    /// The mean time from one to the next.
+    /// Average distance.
     pub average_distance_s: Option<f64>,
-    /// The longest, or from the last to the end if that is longer.
+    /// Longest distance, up to the end of the track.
     pub longest_distance_s: f64,
 }
 
-/// What only sound has.
+/// Properties of an audio track.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Audio {
-    /// How many channels.
+    /// Number of channels.
     pub channels: u16,
-    /// Samples in a second.
+    /// Samples per second.
     pub sample_rate_hz: u32,
-    /// Bits of a sample, where samples are kept as they are.
+    /// Bits per sample, for PCM and lossless codecs.
     pub sample_bits: Option<u16>,
 }
 
 /// Bits per second.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct BitRate {
-    /// Of all of it.
+    /// Average of the track.
     pub average_bits_s: u64,
-    /// Of the segments that take most (RFC 8216bis section 4.4.6.2).
+    /// Peak segment bit rate (RFC 8216bis section 4.4.6.2).
     pub peak_bits_s: u64,
 }
 
-/// When a track plays.
+/// Presentation times of a track.
 #[derive(Clone, Debug, Serialize)]
 pub struct Timing {
-    /// From when on it is seen or heard.
+    /// Start of the presentation.
     pub start_s: f64,
-    /// When it is over.
+    /// End of the presentation.
     pub end_s: f64,
-    /// What is decoded before that and neither seen nor heard.
+    /// Duration that is decoded before the start and not presented.
     pub hidden_s: f64,
-    /// The same in words, with what else an edit list says.
+    /// The same in words, with other effects of the edit list.
     pub words: String,
 }
 
 /// The segments of a track.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Segments {
-    /// How many.
+    /// Number of segments.
     pub count: usize,
-    /// How long the longest lasts.
+    /// Duration of the longest segment.
     pub longest_s: f64,
 }
 
-/// A track that cannot be played by anybody.
+/// An unplayable track.
 #[derive(Clone, Debug, Serialize)]
 pub struct LeftOut {
-    /// Its identifier in the file; 0 if it has none.
+    /// Track identifier; 0 if it is missing.
     pub id: u32,
-    /// What the file says that it is.
+    /// Handler type.
     pub handler: Option<String>,
-    /// The type of its sample entry.
+    /// Sample entry type.
     pub format: Option<String>,
-    /// Why it is left out.
+    /// The reason.
     pub why: String,
 }
 
-/// Something that is put right while it is sent.
+/// A fix that is applied while streaming.
 #[derive(Clone, Debug, Serialize)]
 pub struct Repair {
-    /// The track, if it is one track's.
+    /// The track, if it concerns one track.
     pub track: Option<u32>,
-    /// What is done.
+    /// The fix.
     pub what: String,
 }
 
-/// Something that has to be encoded anew for some.
+/// A track that needs transcoding for some players.
 #[derive(Clone, Debug, Serialize)]
 pub struct Transcode {
     /// The track.
     pub track: u32,
-    /// What it is.
+    /// Its codec.
     pub from: String,
-    /// What everybody takes.
+    /// A codec that all players play.
     pub to: &'static str,
-    /// For whom it has to be.
+    /// Players and protocols that need it.
     pub needed_for: Vec<String>,
-    /// For whom it may have to be.
+    /// Players that need it on some devices.
     pub perhaps_for: Vec<String>,
 }
 
-/// How a player gets on with the file.
+/// What a player plays of the file.
 #[derive(Clone, Debug, Serialize)]
 pub struct Player {
-    /// What it is called.
+    /// Name of the player.
     pub name: &'static str,
-    /// Which versions are meant.
+    /// Versions that the verdicts apply to.
     pub versions: &'static str,
-    /// With `play.mp4`.
+    /// Verdict for `play.mp4`.
     pub progressive: Verdict,
-    /// With `index.m3u8`.
+    /// Verdict for `index.m3u8`.
     pub hls: Verdict,
-    /// With `manifest.mpd`.
+    /// Verdict for `manifest.mpd`.
     pub dash: Verdict,
 }
 
-/// How a player gets on with the file in one way.
+/// Whether a player plays the file in one way.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Verdict {
-    /// Whether it plays.
+    /// The result.
     pub plays: Plays,
-    /// On what that depends, or why not; empty if there is nothing to say.
+    /// Conditions or reasons; may be empty.
     pub reason: String,
 }
 
-/// Whether something plays.
+/// Whether a player plays something.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Plays {
-    /// It does.
+    /// It plays.
     Yes,
-    /// On some devices.
+    /// It plays on some devices.
     Depends,
-    /// Without sound, or without pictures.
+    /// It plays without audio or without video.
     Partly,
-    /// It does not.
+    /// It does not play.
     No,
 }
 
-/// Something that is wrong with the file, or worth knowing.
+/// A problem or a note.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Problem {
-    /// How bad it is.
+    /// Severity.
     pub severity: Severity,
-    /// The track, if it is one track's.
+    /// The track, if it concerns one track.
     pub track: Option<u32>,
-    /// What it is.
+    /// The problem.
     pub sentence: String,
-    /// What can be done about it.
+    /// The next step.
     pub advice: String,
 }
 
-/// How bad a problem is.
+/// Severity of a problem.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Something cannot be played.
+    /// Something is unplayable.
     Error,
-    /// It plays badly, or not everywhere, or not to its end.
+    /// Playback is incomplete, slow or not available everywhere.
     Warning,
-    /// It does no harm here.
+    /// Harmless here.
     Note,
 }

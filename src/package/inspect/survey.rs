@@ -1,51 +1,51 @@
-//! What a look at all samples of a track tells besides what its index keeps.
+//! Statistics from one pass over all samples of a track, beyond those that the index keeps.
 
 use crate::{
     extent::{ReadAt, ReadError},
     movie::{Sample, Track},
 };
 
-/// Samples that are looked at for one report, of all tracks together: about a tenth of a second of CPU,
-/// and a film of two hours has 170,000 pictures and for each sound 340,000 frames.
+/// The most samples of all tracks that one report reads: about a tenth of a second of CPU. Two hours have
+/// 170,000 video frames, and 340,000 audio frames per audio track.
 pub(super) const SAMPLES_MAX: u64 = 4 << 20;
 
-/// Seconds of which it is kept where they are in the file: ten hours take 288 KB for each track.
+/// The most seconds whose file offsets are kept: ten hours take 288 KB per track.
 const SECONDS_MAX: usize = 36_000;
 
-/// Of a second in which no sample begins.
-const NOWHERE: u64 = u64::MAX;
+/// Marks a second in which no sample begins.
+const NO_OFFSET: u64 = u64::MAX;
 
-/// What a look at all samples has found. Times are in the track's ticks.
+/// Statistics of the samples of a track. Times are in the track's ticks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Survey {
-    /// Samples that were looked at.
+    /// Number of samples that were read.
     pub(super) samples: u64,
-    /// Their bytes.
+    /// Their total size.
     pub(super) bytes: u64,
-    /// Those that decoding can begin with.
+    /// Number of sync samples.
     pub(super) syncs: u64,
-    /// The longest time from one of these to the next, or to the end.
+    /// Longest distance from a sync sample to the next, or to the end.
     pub(super) longest_gop: i64,
-    /// How long all last.
-    pub(super) lasts: i64,
-    /// Runs of samples that touch in the file.
+    /// Total duration.
+    pub(super) duration: i64,
+    /// Number of contiguous runs of samples in the file.
     pub(super) extents: u64,
-    /// Durations of samples, but for the last, which often has none that is true.
+    /// Shortest and longest sample, without the last, whose duration is often wrong.
     pub(super) shortest: Option<u32>,
     pub(super) longest: Option<u32>,
-    /// Samples that last a fifth longer or shorter than is usual.
+    /// Samples that are at least a fifth longer or shorter than usual.
     pub(super) uneven: u64,
-    /// The earliest time at which one is presented.
+    /// Earliest presentation time.
     pub(super) first_presented: Option<i64>,
-    /// Not all were looked at.
+    /// Whether the limit ended the pass early.
     pub(super) is_partial: bool,
-    /// Where the first sample of each second is in the file, or [`NOWHERE`].
-    places: Vec<u64>,
+    /// Offset of the first sample of each second, or [`NO_OFFSET`].
+    offsets: Vec<u64>,
 }
 
 impl Survey {
-    /// Looks at a track's samples, and takes those that it has looked at from `left`.
-    pub(super) fn of<R: ReadAt + ?Sized>(
+    /// Reads the samples of a track, and subtracts their number from `left`.
+    pub(super) fn read<R: ReadAt + ?Sized>(
         track: &Track,
         source: &R,
         left: &mut u64,
@@ -55,7 +55,7 @@ impl Survey {
             return Ok(survey);
         };
         let mut walk = track.walk(source, first);
-        let (mut behind, mut last_sync, mut last) = (None, None, None);
+        let (mut run_end, mut last_sync, mut last_duration) = (None, None, None);
         for _ in first.first_sample..track.index.end_sample {
             if *left == 0 {
                 survey.is_partial = true;
@@ -66,22 +66,21 @@ impl Survey {
             };
             *left -= 1;
             survey.count(track, &sample);
-            if behind != Some(sample.offset) {
+            if run_end != Some(sample.offset) {
                 survey.extents += 1;
             }
-            behind = sample.offset.checked_add(u64::from(sample.size));
+            run_end = sample.offset.checked_add(u64::from(sample.size));
             if sample.is_sync {
                 let since = last_sync.map_or(0, |last: i64| sample.dts.saturating_sub(last));
                 survey.longest_gop = survey.longest_gop.max(since);
                 last_sync = Some(sample.dts);
             }
-            if let Some(before) = last.replace(sample.duration) {
-                survey.lasted(before, track.index.usual_duration);
+            if let Some(duration) = last_duration.replace(sample.duration) {
+                survey.add_duration(duration, track.index.usual_duration);
             }
         }
         if let Some(last) = last_sync {
-            let begins = track.index.first_dts;
-            let end = begins.saturating_add(survey.lasts);
+            let end = track.index.first_dts.saturating_add(survey.duration);
             survey.longest_gop = survey.longest_gop.max(end.saturating_sub(last));
         }
         Ok(survey)
@@ -91,7 +90,7 @@ impl Survey {
         self.samples += 1;
         self.bytes += u64::from(sample.size);
         self.syncs += u64::from(sample.is_sync);
-        self.lasts = self.lasts.saturating_add(i64::from(sample.duration));
+        self.duration = self.duration.saturating_add(i64::from(sample.duration));
         let presented = track.timeline.presented(sample.dts, sample.composition);
         let first = self.first_presented.map_or(presented, |first| first.min(presented));
         self.first_presented = Some(first);
@@ -99,41 +98,41 @@ impl Survey {
         if let Ok(second) = usize::try_from(second)
             && second < SECONDS_MAX
         {
-            if second >= self.places.len() {
-                self.places.resize(second + 1, NOWHERE);
+            if second >= self.offsets.len() {
+                self.offsets.resize(second + 1, NO_OFFSET);
             }
-            let place = &mut self.places[second];
-            if *place == NOWHERE {
-                *place = sample.offset;
+            let offset = &mut self.offsets[second];
+            if *offset == NO_OFFSET {
+                *offset = sample.offset;
             }
         }
     }
 
-    fn lasted(&mut self, duration: u32, usual: u32) {
+    fn add_duration(&mut self, duration: u32, usual: u32) {
         self.shortest = Some(self.shortest.map_or(duration, |shortest| shortest.min(duration)));
         self.longest = Some(self.longest.map_or(duration, |longest| longest.max(duration)));
-        // Times in milliseconds are off by a part of one.
+        // Durations in milliseconds are rounded, so small differences are normal.
         let is_uneven = u64::from(duration.abs_diff(usual)) * 5 > u64::from(usual);
         self.uneven += u64::from(is_uneven);
     }
 
-    /// Whether its samples last differently, by more than a stray one in a hundred.
+    /// Whether the frame rate is variable: more than one sample in a hundred is uneven.
     pub(super) fn is_variable(&self) -> bool {
         self.uneven * 100 > self.samples
     }
 
-    /// The mean length of what lies together, in bytes.
+    /// Average length of a contiguous run, in bytes.
     pub(super) fn average_extent(&self) -> Option<u64> {
         self.bytes.checked_div(self.extents)
     }
 
-    /// The largest distance in the file between what two tracks have of one second, in bytes; and which
-    /// second that is.
+    /// The largest distance in the file between samples of two tracks in the same second, in bytes; and
+    /// that second.
     pub(super) fn distance(&self, other: &Self) -> Option<(u64, u64)> {
-        let pairs = (0..).zip(self.places.iter().zip(&other.places));
-        let both = pairs.filter(|(_, (one, other))| **one != NOWHERE && **other != NOWHERE);
-        let apart = both.map(|(second, (one, other))| (one.abs_diff(*other), second));
-        apart.max_by_key(|(distance, _)| *distance)
+        let pairs = (0..).zip(self.offsets.iter().zip(&other.offsets));
+        let both = pairs.filter(|(_, (one, other))| **one != NO_OFFSET && **other != NO_OFFSET);
+        let distances = both.map(|(second, (one, other))| (one.abs_diff(*other), second));
+        distances.max_by_key(|(distance, _)| *distance)
     }
 }
 
@@ -142,10 +141,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stray_picture_makes_no_variable_rate() {
+    fn one_uneven_frame_does_not_make_the_rate_variable() {
         let mut survey = Survey { samples: 1000, ..Survey::default() };
         for duration in [41, 42, 42, 41, 84] {
-            survey.lasted(duration, 42);
+            survey.add_duration(duration, 42);
         }
         assert_eq!((survey.shortest, survey.longest, survey.uneven), (Some(41), Some(84), 1));
         assert!(!survey.is_variable());
@@ -154,10 +153,10 @@ mod tests {
     }
 
     #[test]
-    fn the_distance_is_that_of_the_second_that_lies_worst() {
-        let of = |places: &[u64]| Survey { places: places.to_vec(), ..Survey::default() };
-        let video = of(&[0, 1000, NOWHERE, 9000]);
-        let audio = of(&[100, 500, 7000]);
+    fn the_distance_is_the_largest_of_all_seconds() {
+        let survey = |offsets: &[u64]| Survey { offsets: offsets.to_vec(), ..Survey::default() };
+        let video = survey(&[0, 1000, NO_OFFSET, 9000]);
+        let audio = survey(&[100, 500, 7000]);
         assert_eq!(video.distance(&audio), Some((500, 1)));
         assert_eq!(audio.distance(&video), Some((500, 1)));
         assert_eq!(video.distance(&Survey::default()), None);

@@ -8,7 +8,7 @@ use crate::{extent::disk::Version, movie::Movie};
 
 const GRID_MS: NonZeroU32 = NonZeroU32::new(6000).expect("not zero");
 
-/// A clip of the sample library: H.264 and AAC of 20 seconds.
+/// A clip of the sample library: 20 seconds of H.264 and AAC.
 fn sample(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("media").join(name);
     fs::read(path).expect("a sample")
@@ -22,12 +22,12 @@ fn report(bytes: &[u8]) -> Report {
     report
 }
 
-/// Where the contents of the first box of this name begin, wherever it is.
+/// Offset of the body of the first box of a type, at any depth.
 fn body_of(bytes: &[u8], kind: &[u8; 4]) -> usize {
     bytes.windows(4).position(|window| window == kind).expect("a box of this name") + 4
 }
 
-/// Calls every box of this name something else.
+/// Changes the type of all boxes of one type.
 fn rename(bytes: &mut [u8], kind: &[u8; 4], to: &[u8; 4]) {
     for at in 0..bytes.len() - 4 {
         if bytes[at..at + 4] == *kind {
@@ -42,7 +42,7 @@ fn sentences(report: &Report, severity: Severity) -> Vec<&str> {
 }
 
 #[test]
-fn a_plain_film_plays_everywhere_and_has_no_problem() {
+fn a_plain_movie_plays_everywhere_and_has_no_problem() {
     let report = report(&sample("Clock.mp4"));
     assert!(report.playable && report.reasons.is_empty());
     assert!(report.problems.is_empty() && report.transcodes.is_empty(), "{report:?}");
@@ -53,14 +53,15 @@ fn a_plain_film_plays_everywhere_and_has_no_problem() {
     let [video, audio] = &report.tracks[..] else { panic!("two tracks: {:?}", report.tracks) };
     assert_eq!((video.kind, video.folder.as_deref()), (Kind::Video, Some("video-1")));
     assert_eq!((audio.kind, audio.folder.as_deref()), (Kind::Audio, Some("audio-1")));
-    let pictures = video.video.as_ref().expect("pictures");
-    assert_eq!((pictures.shown_width, pictures.shown_height), (640, 360));
-    assert_eq!((pictures.frame_rate.average, pictures.frame_rate.is_variable), (Some(30.0), false));
-    assert_eq!((pictures.key_frames.count, video.segments.count), (20, 4));
+    let properties = video.video.as_ref().expect("a video track");
+    assert_eq!((properties.shown_width, properties.shown_height), (640, 360));
+    let frame_rate = properties.frame_rate;
+    assert_eq!((frame_rate.average, frame_rate.is_variable), (Some(30.0), false));
+    assert_eq!((properties.key_frames.count, video.segments.count), (20, 4));
     assert_eq!(video.samples, 600);
-    assert!(audio.timing.words.contains("not heard"), "{}", audio.timing.words);
-    let lies = report.file.interleaving.expect("sound and pictures").largest_distance_bytes;
-    assert!((1..report.file.size_bytes).contains(&lies), "{lies}");
+    assert!(audio.timing.words.contains("decoded and not played"), "{}", audio.timing.words);
+    let distance = report.file.interleaving.expect("audio and video").largest_distance_bytes;
+    assert!((1..report.file.size_bytes).contains(&distance), "{distance}");
     for player in &report.players {
         for verdict in [&player.progressive, &player.hls] {
             assert_eq!(verdict.plays, Plays::Yes, "{}: {}", player.name, verdict.reason);
@@ -72,13 +73,13 @@ fn a_plain_film_plays_everywhere_and_has_no_problem() {
 fn an_index_at_the_end_is_a_note_and_a_repair() {
     let report = report(&sample("Clock, moov at the end.mp4"));
     assert_eq!(report.file.index.place, Place::End);
-    assert!(report.repairs.iter().any(|repair| repair.what.contains("stands in front")));
+    assert!(report.repairs.iter().any(|repair| repair.what.contains("moves to the front")));
     let notes = sentences(&report, Severity::Note);
-    assert!(matches!(&notes[..], [only] if only.contains("behind the media")), "{notes:?}");
+    assert!(matches!(&notes[..], [only] if only.contains("after the media data")), "{notes:?}");
 }
 
 #[test]
-fn a_matrix_turns_what_is_shown() {
+fn a_matrix_rotates_the_displayed_size() {
     let mut bytes = sample("Clock.mp4");
     let matrix = body_of(&bytes, b"tkhd") + 40;
     let one = 0x1_0000_i32;
@@ -86,14 +87,14 @@ fn a_matrix_turns_what_is_shown() {
         bytes[matrix + 4 * place..][..4].copy_from_slice(&number.to_be_bytes());
     }
     let report = report(&bytes);
-    let pictures = report.tracks[0].video.as_ref().expect("pictures");
-    assert_eq!(pictures.rotation_degrees, Some(90));
-    assert_eq!((pictures.width, pictures.shown_width, pictures.shown_height), (640, 360, 640));
+    let video = report.tracks[0].video.as_ref().expect("a video track");
+    assert_eq!(video.rotation_degrees, Some(90));
+    assert_eq!((video.width, video.shown_width, video.shown_height), (640, 360, 640));
     assert_eq!(sentences(&report, Severity::Note).len(), 1);
 }
 
 #[test]
-fn a_film_of_one_key_frame_is_warned_of() {
+fn a_single_key_frame_is_a_warning() {
     let mut bytes = sample("Clock.mp4");
     let stss = body_of(&bytes, b"stss");
     bytes[stss + 4..stss + 8].copy_from_slice(&1_u32.to_be_bytes());
@@ -107,40 +108,40 @@ fn a_film_of_one_key_frame_is_warned_of() {
 }
 
 #[test]
-fn key_frames_far_apart_are_warned_of() {
+fn key_frames_far_apart_are_a_warning() {
     let mut bytes = sample("Clock.mp4");
     let stss = body_of(&bytes, b"stss");
     // The first two of the twenty, the second 12 seconds in.
     bytes[stss + 4..stss + 8].copy_from_slice(&2_u32.to_be_bytes());
     bytes[stss + 12..stss + 16].copy_from_slice(&361_u32.to_be_bytes());
     let report = report(&bytes);
-    let keys = report.tracks[0].video.as_ref().expect("pictures").key_frames;
+    let keys = report.tracks[0].video.as_ref().expect("a video track").key_frames;
     assert_eq!((keys.count, keys.longest_distance_s), (2, 12.0));
     let warnings = sentences(&report, Severity::Warning);
     assert!(matches!(&warnings[..], [only] if only.contains("up to 12.0 s apart")), "{warnings:?}");
 }
 
 #[test]
-fn sound_that_no_segment_takes_is_partly_played_and_to_be_encoded() {
+fn audio_that_does_not_fit_into_segments_needs_transcoding() {
     let mut bytes = sample("Clock.mp4");
     rename(&mut bytes, b"mp4a", b"sowt");
     let report = report(&bytes);
     assert!(report.playable);
-    let sound = &report.tracks[1];
-    assert_eq!((sound.folder.as_deref(), sound.codecs.as_str()), (None, "sowt"));
-    assert!(sound.not_offered.as_deref().is_some_and(|why| why.contains("PCM")));
+    let audio = &report.tracks[1];
+    assert_eq!((audio.folder.as_deref(), audio.codecs.as_str()), (None, "sowt"));
+    assert!(audio.not_offered.as_deref().is_some_and(|why| why.contains("PCM")));
     let [transcode] = &report.transcodes[..] else { panic!("one: {:?}", report.transcodes) };
-    assert_eq!((transcode.track, transcode.to), (sound.id, "AAC"));
+    assert_eq!((transcode.track, transcode.to), (audio.id, "AAC"));
     assert!(transcode.needed_for.contains(&"HLS and DASH".to_owned()), "{transcode:?}");
     for player in &report.players {
         assert_eq!(player.hls.plays, Plays::Partly, "{}", player.name);
-        assert!(player.hls.reason.contains("only the pictures are left"), "{}", player.hls.reason);
+        assert!(player.hls.reason.contains("plays video only"), "{}", player.hls.reason);
     }
     assert_eq!(sentences(&report, Severity::Warning).len(), 1);
 }
 
 #[test]
-fn ac_3_is_silent_in_browsers_and_plays_in_safari() {
+fn ac_3_has_no_decoder_in_chrome_and_plays_in_safari() {
     let mut bytes = sample("Clock.mp4");
     rename(&mut bytes, b"mp4a", b"ac-3");
     let report = report(&bytes);
@@ -157,7 +158,7 @@ fn ac_3_is_silent_in_browsers_and_plays_in_safari() {
 }
 
 #[test]
-fn what_nobody_decodes_is_not_playable_and_says_why() {
+fn an_encrypted_movie_is_not_playable_and_has_reasons() {
     let mut bytes = sample("Clock.mp4");
     rename(&mut bytes, b"avc1", b"encv");
     rename(&mut bytes, b"mp4a", b"enca");
@@ -169,25 +170,23 @@ fn what_nobody_decodes_is_not_playable_and_says_why() {
         report.reasons
     );
     assert_eq!(sentences(&report, Severity::Error).len(), 2);
-    assert!(report.transcodes.is_empty(), "nobody has the key");
+    assert!(report.transcodes.is_empty(), "transcoding needs the key");
 }
 
 #[test]
-fn a_file_that_was_cut_off_plays_as_far_as_it_goes() {
+fn a_truncated_file_plays_up_to_its_end() {
     let whole = sample("Clock.mp4");
     let report = report(&whole[..whole.len() / 2]);
     assert!(report.playable);
     let warnings = sentences(&report, Severity::Warning);
-    assert!(
-        warnings.iter().any(|text| text.contains("mdat says that it is longer")),
-        "{warnings:?}"
-    );
-    assert!(warnings.iter().any(|text| text.contains("It plays only up to")), "{warnings:?}");
-    assert!(report.duration_s.is_some_and(|lasts| (1.0..19.0).contains(&lasts)));
+    let contains = |part: &str| warnings.iter().any(|text| text.contains(part));
+    assert!(contains("mdat extends past the end"), "{warnings:?}");
+    assert!(contains("The track plays only up to"), "{warnings:?}");
+    assert!(report.duration_s.is_some_and(|duration_s| (1.0..19.0).contains(&duration_s)));
 }
 
 #[test]
-fn what_is_no_movie_has_a_report_with_its_boxes() {
+fn a_file_that_is_not_a_movie_has_a_report_with_its_boxes() {
     let whole = sample("Clock, moov at the end.mp4");
     let report_of_half = report(&whole[..whole.len() / 2]);
     assert!(!report_of_half.playable);
@@ -204,13 +203,13 @@ fn what_is_no_movie_has_a_report_with_its_boxes() {
 }
 
 #[test]
-fn whatever_is_cut_off_or_overwritten_has_a_report() {
+fn truncated_and_overwritten_files_have_reports() {
     let whole = sample("Clock.mp4");
     let moov_end = body_of(&whole, b"mdat");
     for length in (0..moov_end).step_by(331) {
         report(&whole[..length]);
     }
-    // Lies in the index, one at a time.
+    // Invalid values in the index, one at a time.
     for at in (32..moov_end).step_by(97) {
         let mut bytes = whole.clone();
         for value in [0, 0xff] {

@@ -1,4 +1,4 @@
-//! What is told of one track.
+//! The report about one track.
 
 use super::{
     orientation::Orientation,
@@ -14,15 +14,15 @@ use crate::{
     package::{bit_rate::BitRate, presentation},
 };
 
-/// What is told of a track. `offered` is its folder in URLs, and `described` what manifests are made of
-/// for it.
+/// Reports about a track. `folder` is its folder in URLs, and `described` is the track as manifests
+/// describe it.
 pub(super) fn report(
     track: &movie::Track,
     folder: Option<&str>,
     described: &presentation::Track,
     survey: &Survey,
 ) -> Track {
-    let rate = BitRate::of(described);
+    let rate = BitRate::from_track(described);
     let entry = &track.entry;
     Track {
         id: track.id,
@@ -36,18 +36,18 @@ pub(super) fn report(
         name: track.name.clone(),
         is_enabled: track.is_enabled,
         encryption: entry.encryption.map(|encryption| match encryption.scheme {
-            Some(scheme) => format!("encrypted by the scheme {scheme}"),
+            Some(scheme) => format!("encrypted with scheme {scheme}"),
             None => "encrypted".to_owned(),
         }),
         video: match &entry.media {
-            codec::Media::Video(of) => Some(video(track, of, survey)),
+            codec::Media::Video(config) => Some(video(track, config, survey)),
             _ => None,
         },
         audio: match &entry.media {
-            codec::Media::Audio(of) => Some(Audio {
-                channels: of.channels,
-                sample_rate_hz: of.sample_rate,
-                sample_bits: of.sample_size,
+            codec::Media::Audio(config) => Some(Audio {
+                channels: config.channels,
+                sample_rate_hz: config.sample_rate,
+                sample_bits: config.sample_size,
             }),
             _ => None,
         },
@@ -63,7 +63,7 @@ pub(super) fn report(
     }
 }
 
-/// What a track is.
+/// Kind of a track.
 pub(super) fn kind(track: &movie::Track) -> Kind {
     match &track.entry.media {
         codec::Media::Video(_) => Kind::Video,
@@ -74,49 +74,53 @@ pub(super) fn kind(track: &movie::Track) -> Kind {
     }
 }
 
-/// How long the longest segment lasts, in ticks.
+/// Duration of the longest segment, in ticks.
 fn longest_segment(track: &movie::Track) -> i64 {
     let segments = &track.index.segments;
-    let lasts = segments.iter().enumerate().map(|(number, segment)| {
+    let durations = segments.iter().enumerate().map(|(number, segment)| {
         let end = track.segment_end_time(number).unwrap_or(segment.start);
         end.saturating_sub(segment.start)
     });
-    lasts.max().unwrap_or(0)
+    durations.max().unwrap_or(0)
 }
 
-fn video(track: &movie::Track, of: &codec::Video, survey: &Survey) -> Video {
-    let orientation = Orientation::of(track);
-    let aspect = presentation::Ratio::new(of.sample_aspect.h_spacing, of.sample_aspect.v_spacing);
-    let aspect = aspect.unwrap_or(presentation::Ratio::ONE);
-    let wide = u32::try_from(aspect.of(u32::from(of.width))).unwrap_or(u32::MAX);
-    let (shown_width, shown_height) = match orientation.is_on_its_side() {
-        true => (u32::from(of.height), wide),
-        false => (wide, u32::from(of.height)),
+fn video(track: &movie::Track, config: &codec::Video, survey: &Survey) -> Video {
+    let orientation = Orientation::from_track(track);
+    let sample_aspect = config.sample_aspect;
+    let aspect = presentation::Ratio::new(sample_aspect.h_spacing, sample_aspect.v_spacing)
+        .unwrap_or(presentation::Ratio::ONE);
+    let (height, square_width) = (
+        u32::from(config.height),
+        u32::try_from(aspect.scale(config.width.into())).unwrap_or(u32::MAX),
+    );
+    let (shown_width, shown_height) = match orientation.is_rotated_by_quarter() {
+        true => (height, square_width),
+        false => (square_width, height),
     };
-    let rate_of = |ticks: Option<u32>| words::per_second(1, i64::from(ticks?), track.timescale);
+    let rate = |ticks: Option<u32>| words::per_second(1, i64::from(ticks?), track.timescale);
     let gaps = i64::try_from(survey.syncs.saturating_sub(1)).unwrap_or(i64::MAX);
     Video {
-        width: of.width,
-        height: of.height,
+        width: config.width,
+        height: config.height,
         shown_width,
         shown_height,
         rotation_degrees: orientation.degrees,
         is_mirrored: orientation.is_mirrored,
         pixel_aspect: format!("{}:{}", aspect.numerator(), aspect.denominator()),
         frame_rate: FrameRate {
-            average: words::per_second(survey.samples, survey.lasts, track.timescale),
+            average: words::per_second(survey.samples, survey.duration, track.timescale),
             is_variable: survey.is_variable(),
-            lowest: rate_of(survey.longest),
-            highest: rate_of(survey.shortest),
+            lowest: rate(survey.longest),
+            highest: rate(survey.shortest),
         },
-        bit_depth: of.bit_depth,
-        range: of.range.as_str(),
-        colour: words::colour(of),
-        dolby_vision: words::dolby_vision(of),
+        bit_depth: config.bit_depth,
+        range: config.range.as_str(),
+        colour: words::colour(config),
+        dolby_vision: words::dolby_vision(config),
         key_frames: KeyFrames {
             count: survey.syncs,
             average_distance_s: survey
-                .lasts
+                .duration
                 .checked_div(gaps.saturating_add(1))
                 .filter(|_| gaps > 0)
                 .map(|ticks| words::seconds(ticks, track.timescale)),
@@ -125,8 +129,8 @@ fn video(track: &movie::Track, of: &codec::Video, survey: &Survey) -> Video {
     }
 }
 
-/// What is decoded before the first thing that is seen or heard, in ticks.
-pub(super) fn hidden(track: &movie::Track, survey: &Survey) -> i64 {
+/// Duration that is decoded before the presentation starts, in ticks.
+pub(super) fn hidden_ticks(track: &movie::Track, survey: &Survey) -> i64 {
     let first = survey.first_presented.unwrap_or(track.timeline.from);
     track.timeline.from.saturating_sub(first).max(0)
 }
@@ -134,30 +138,28 @@ pub(super) fn hidden(track: &movie::Track, survey: &Survey) -> i64 {
 fn timing(track: &movie::Track, survey: &Survey) -> Timing {
     let timescale = track.timescale;
     let timeline = &track.timeline;
-    let hidden = hidden(track, survey);
+    let hidden = hidden_ticks(track, survey);
     let first = track.index.segments.first().map_or(0, |segment| segment.start);
     let (start_s, end_s) =
         (words::seconds(first, timescale), words::seconds(track.index.end, timescale));
     let hidden_s = words::seconds(hidden, timescale);
-    let mut said = Vec::new();
+    let mut effects = Vec::new();
     if timeline.from > 0 {
         let from_s = words::seconds(timeline.from, timescale);
-        said.push(format!("begins {from_s:.3} s after the movie does"));
+        effects.push(format!("starts {from_s:.3} s after the movie"));
     }
     if hidden > 0 {
-        said.push(match kind(track) {
-            Kind::Audio => {
-                format!("the first {hidden_s:.3} s are for the decoder and are not heard")
-            }
+        effects.push(match kind(track) {
+            Kind::Audio => format!("the first {hidden_s:.3} s are decoded and not played"),
             Kind::Video => format!("the first {hidden_s:.3} s are decoded and not shown"),
             _ => format!("the first {hidden_s:.3} s are not shown"),
         });
     }
     if timeline.jumps > 0 {
-        said.push(format!("{} further edits are not followed", timeline.jumps));
+        effects.push(format!("{} further edits are ignored", timeline.jumps));
     }
-    if said.is_empty() {
-        said.push("plays as it is, without edits".to_owned());
+    if effects.is_empty() {
+        effects.push("no edits".to_owned());
     }
-    Timing { start_s, end_s, hidden_s, words: said.join("; ") }
+    Timing { start_s, end_s, hidden_s, words: effects.join("; ") }
 }

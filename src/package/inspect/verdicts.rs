@@ -1,7 +1,7 @@
-//! How each player gets on with a movie: the table of players, asked for each track.
+//! Verdicts: which player plays the movie, from the table of players and the movie's tracks.
 
 use super::{
-    players::{Format, PLAYERS, Player, Says},
+    players::{Format, PLAYERS, Player, Support},
     report::{self, Plays, Transcode, Verdict},
     words,
 };
@@ -10,140 +10,147 @@ use crate::{
     package::title::Offered,
 };
 
-/// In which way a movie is sent.
+/// How a movie is delivered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Way {
+enum Delivery {
     /// As one MP4.
     Progressive,
     /// In segments.
     Segments,
 }
 
-/// A track that is seen or heard, and what a player says to it.
-struct Asked<'a> {
+/// A video or audio track.
+struct MediaTrack<'a> {
     format: Format,
     codec: Codec,
     track: &'a Track,
-    /// Its place among those that are sent in segments; an error says why it is not.
-    offer: Result<usize, String>,
+    /// Whether the track is sent in segments; the error is the reason why not.
+    offer: Result<(), String>,
 }
 
-/// The tracks of a movie that can be seen or heard.
-pub(super) struct Tracks<'a> {
-    video: Vec<Asked<'a>>,
-    audio: Vec<Asked<'a>>,
+/// The video and audio tracks of a movie.
+pub(super) struct MediaTracks<'a> {
+    video: Vec<MediaTrack<'a>>,
+    audio: Vec<MediaTrack<'a>>,
 }
 
-impl<'a> Tracks<'a> {
-    /// Those of a movie.
-    pub(super) fn of(movie: &'a Movie, offered: &[Offered]) -> Self {
-        let asked = movie.tracks.iter().enumerate().filter_map(|(place, track)| {
-            let format = Format::of(&track.entry)?;
-            let offer = offered.iter().position(|offered| offered.place == place);
-            let offer = offer.ok_or_else(|| not_offered(track));
-            Some(Asked { format, codec: track.entry.codec, track, offer })
+impl<'a> MediaTracks<'a> {
+    /// Selects the video and audio tracks of a movie.
+    pub(super) fn new(movie: &'a Movie, offered: &[Offered]) -> Self {
+        let tracks = movie.tracks.iter().enumerate().filter_map(|(place, track)| {
+            let format = Format::from_entry(&track.entry)?;
+            let is_offered = offered.iter().any(|offered| offered.place == place);
+            let offer = if is_offered { Ok(()) } else { Err(not_offered(track)) };
+            Some(MediaTrack { format, codec: track.entry.codec, track, offer })
         });
-        let (video, audio) = asked.partition(|asked: &Asked<'_>| asked.track.is_video());
+        let (video, audio) = tracks.partition(|media: &MediaTrack<'_>| media.track.is_video());
         Self { video, audio }
     }
 
-    /// What all players make of it.
+    /// The verdicts of all players.
     pub(super) fn players(&self) -> Vec<report::Player> {
         let report = |player: &Player| report::Player {
             name: player.name,
             versions: player.versions,
-            progressive: self.verdict(player, Way::Progressive, (Says::Yes, "")),
-            hls: self.verdict(player, Way::Segments, player.hls),
-            dash: self.verdict(player, Way::Segments, player.dash),
+            progressive: self.verdict(player, Delivery::Progressive, (Support::Yes, "")),
+            hls: self.verdict(player, Delivery::Segments, player.hls),
+            dash: self.verdict(player, Delivery::Segments, player.dash),
         };
         PLAYERS.iter().map(report).collect()
     }
 
-    /// What has to be encoded anew, and for whom.
+    /// Tracks that need transcoding, with the players that need it.
     pub(super) fn transcodes(&self) -> Vec<Transcode> {
-        let of = |asked: &Asked<'_>| {
+        let transcode = |media: &MediaTrack<'_>| {
             let (mut needed_for, mut perhaps_for) = (Vec::new(), Vec::new());
-            let can_be_sent = asked.offer.is_ok() || asked.track.entry.packageable().is_ok();
+            let can_be_sent = media.offer.is_ok() || media.track.entry.packageable().is_ok();
             if !can_be_sent {
                 needed_for.push("HLS and DASH".to_owned());
             }
             for player in PLAYERS {
-                let [progressive, segments] = (player.row)(asked.format);
+                let [progressive, segments] = (player.row)(media.format);
                 match if can_be_sent { segments } else { progressive } {
-                    Says::Yes => {}
-                    Says::Depends(_) => perhaps_for.push(player.name.to_owned()),
-                    Says::No => needed_for.push(player.name.to_owned()),
+                    Support::Yes => {}
+                    Support::Depends(_) => perhaps_for.push(player.name.to_owned()),
+                    Support::No => needed_for.push(player.name.to_owned()),
                 }
             }
             let is_needed = !needed_for.is_empty() || !perhaps_for.is_empty();
-            // Encoding takes a key that nobody has given us.
-            (is_needed && asked.format != Format::Encrypted).then(|| Transcode {
-                track: asked.track.id,
-                from: words::codec(&asked.track.entry),
-                to: if asked.track.is_video() { "H.264 (8 bit, 4:2:0)" } else { "AAC" },
+            // Transcoding needs the key, which Headwater does not have.
+            (is_needed && media.format != Format::Encrypted).then(|| Transcode {
+                track: media.track.id,
+                from: words::codec(&media.track.entry),
+                to: if media.track.is_video() { "H.264 (8 bit, 4:2:0)" } else { "AAC" },
                 needed_for,
                 perhaps_for,
             })
         };
-        self.video.iter().chain(&self.audio).filter_map(of).collect()
+        self.video.iter().chain(&self.audio).filter_map(transcode).collect()
     }
 
-    fn verdict(&self, player: &Player, way: Way, (takes, how): (Says, &str)) -> Verdict {
-        let mut said = Said { how: how.to_owned(), ..Said::default() };
-        match takes {
-            Says::Yes => {}
-            Says::Depends(on) => {
-                said.is_doubtful = true;
-                said.how = format!("{how}; {on}");
+    fn verdict(
+        &self,
+        player: &Player,
+        delivery: Delivery,
+        (support, how): (Support, &str),
+    ) -> Verdict {
+        let mut reasoning = Reasoning { how: how.to_owned(), ..Reasoning::default() };
+        match support {
+            Support::Yes => {}
+            Support::Depends(on) => {
+                reasoning.is_conditional = true;
+                reasoning.how = format!("{how}; {on}");
             }
-            Says::No => return said.verdict(Plays::No),
+            Support::No => return reasoning.verdict(Plays::No),
         }
-        let video = choose(player, way, &self.video, &mut said);
-        let audio = choose(player, way, &self.audio, &mut said);
+        let video = select(player, delivery, &self.video, &mut reasoning);
+        let audio = select(player, delivery, &self.audio, &mut reasoning);
         match (video, audio) {
-            (Chosen::Nothing, Chosen::Nothing) => {
-                said.reasons.push("there is nothing to be seen or heard".to_owned());
-                said.verdict(Plays::No)
+            (Selection::Absent, Selection::Absent) => {
+                reasoning.reasons.push("the file has no video and no audio".to_owned());
+                reasoning.verdict(Plays::No)
             }
-            (Chosen::None | Chosen::Nothing, Chosen::None | Chosen::Nothing) => {
-                said.verdict(Plays::No)
+            (
+                Selection::Unplayable | Selection::Absent,
+                Selection::Unplayable | Selection::Absent,
+            ) => reasoning.verdict(Plays::No),
+            (Selection::Unplayable, Selection::Playable) => {
+                reasoning.reasons.push("plays audio only".to_owned());
+                reasoning.verdict(Plays::Partly)
             }
-            (Chosen::None, Chosen::One) => {
-                said.reasons.push("only the sound is left".to_owned());
-                said.verdict(Plays::Partly)
+            (Selection::Playable, Selection::Unplayable) => {
+                reasoning.reasons.push("plays video only".to_owned());
+                reasoning.verdict(Plays::Partly)
             }
-            (Chosen::One, Chosen::None) => {
-                said.reasons.push("only the pictures are left".to_owned());
-                said.verdict(Plays::Partly)
-            }
-            _ if said.is_doubtful => said.verdict(Plays::Depends),
-            _ => said.verdict(Plays::Yes),
+            _ if reasoning.is_conditional => reasoning.verdict(Plays::Depends),
+            _ => reasoning.verdict(Plays::Yes),
         }
     }
 }
 
-/// Why a track is not offered in segments.
+/// Why a track is not sent in segments.
 pub(super) fn not_offered(track: &Track) -> String {
     match track.entry.packageable() {
         Err(why) => why.to_string(),
         Ok(()) if track.is_video() => {
-            "another track of pictures is offered, and one title has one".to_owned()
+            "segments carry one video track, and another one was selected".to_owned()
         }
-        Ok(()) => "tracks of its kind are not offered as segments".to_owned(),
+        Ok(()) => "segments do not carry tracks of this kind".to_owned(),
     }
 }
 
+/// The reasons for a verdict.
 #[derive(Default)]
-struct Said {
-    /// By what it plays, if it does.
+struct Reasoning {
+    /// Requirements of playback, for example a library.
     how: String,
     reasons: Vec<String>,
-    is_doubtful: bool,
+    is_conditional: bool,
 }
 
-impl Said {
-    fn depends(&mut self, what: &str, on: &str) {
-        self.is_doubtful = true;
+impl Reasoning {
+    fn add_condition(&mut self, what: &str, on: &str) {
+        self.is_conditional = true;
         self.reasons.push(format!("{what} depends {on}"));
     }
 
@@ -155,55 +162,63 @@ impl Said {
     }
 }
 
-enum Chosen {
-    /// The movie has nothing of this kind.
-    Nothing,
-    /// It has, but nothing that this player plays.
-    None,
-    One,
+/// The track of one kind that a player plays.
+enum Selection {
+    /// The movie has no track of this kind.
+    Absent,
+    /// The player plays none of them.
+    Unplayable,
+    Playable,
 }
 
-/// What a player does with the tracks of one kind.
-fn choose(player: &Player, way: Way, tracks: &[Asked<'_>], said: &mut Said) -> Chosen {
-    let says = |asked: &Asked<'_>| {
-        let [progressive, segments] = (player.row)(asked.format);
-        if way == Way::Progressive { progressive } else { segments }
+/// Selects the track of one kind that a player plays.
+fn select(
+    player: &Player,
+    delivery: Delivery,
+    tracks: &[MediaTrack<'_>],
+    reasoning: &mut Reasoning,
+) -> Selection {
+    let support = |media: &MediaTrack<'_>| {
+        let [progressive, segments] = (player.row)(media.format);
+        if delivery == Delivery::Progressive { progressive } else { segments }
     };
-    let rank = |asked: &&Asked<'_>| match says(asked) {
-        Says::Yes => 0,
-        Says::Depends(_) => 1,
-        Says::No => 2,
+    let rank = |media: &&MediaTrack<'_>| match support(media) {
+        Support::Yes => 0,
+        Support::Depends(_) => 1,
+        Support::No => 2,
     };
-    let chosen = match way {
-        // Of one file the first is played that is enabled, whatever it is.
-        Way::Progressive => {
-            let enabled = tracks.iter().find(|asked| asked.track.is_enabled);
+    let candidate = match delivery {
+        // Players of one file take the first enabled track, whatever its codec.
+        Delivery::Progressive => {
+            let enabled = tracks.iter().find(|media| media.track.is_enabled);
             enabled.or(tracks.first())
         }
-        // In a playlist a player finds what it can play.
-        Way::Segments => tracks.iter().filter(|asked| asked.offer.is_ok()).min_by_key(rank),
+        // Players of playlists take a track that they support.
+        Delivery::Segments => tracks.iter().filter(|media| media.offer.is_ok()).min_by_key(rank),
     };
-    let Some(chosen) = chosen else {
-        let Some(first) = tracks.first() else { return Chosen::Nothing };
+    let Some(selected) = candidate else {
+        let Some(first) = tracks.first() else { return Selection::Absent };
         if let Err(why) = &first.offer {
-            said.reasons.push(why.clone());
+            reasoning.reasons.push(why.clone());
         }
-        return Chosen::None;
+        return Selection::Unplayable;
     };
-    let what = chosen.codec.to_string();
-    match says(chosen) {
-        Says::Yes => Chosen::One,
-        Says::Depends(on) => {
-            said.depends(&what, on);
-            Chosen::One
+    let codec = selected.codec.to_string();
+    match support(selected) {
+        Support::Yes => Selection::Playable,
+        Support::Depends(on) => {
+            reasoning.add_condition(&codec, on);
+            Selection::Playable
         }
-        Says::No if chosen.format == Format::Encrypted => {
-            said.reasons.push(format!("the {what} is encrypted, and no key is handed out here"));
-            Chosen::None
+        Support::No if selected.format == Format::Encrypted => {
+            reasoning
+                .reasons
+                .push(format!("the {codec} track is encrypted, and Headwater delivers no keys"));
+            Selection::Unplayable
         }
-        Says::No => {
-            said.reasons.push(format!("{what} is not decoded"));
-            Chosen::None
+        Support::No => {
+            reasoning.reasons.push(format!("no decoder for {codec}"));
+            Selection::Unplayable
         }
     }
 }

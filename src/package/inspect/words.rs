@@ -10,8 +10,7 @@ pub(super) fn seconds(ticks: i64, timescale: NonZeroU32) -> f64 {
     thousandths((i128::from(ticks) * 1000 + scale / 2).div_euclid(scale))
 }
 
-/// How often something happens in a second that takes so many ticks `count` times; `None` if it takes
-/// no time.
+/// Frequency of `count` events in `ticks`; `None` if `ticks` is zero.
 pub(super) fn per_second(count: u64, ticks: i64, timescale: NonZeroU32) -> Option<f64> {
     let ticks = i128::from(ticks);
     let scaled = i128::from(count) * i128::from(timescale.get()) * 1000;
@@ -22,7 +21,7 @@ fn thousandths(number: i128) -> f64 {
     number as f64 / 1000.0
 }
 
-/// A codec as people call it, with its profile and level.
+/// Name of the codec, with profile and level.
 pub(super) fn codec(entry: &SampleEntry) -> String {
     let mut words = entry.codec.to_string();
     match &entry.media {
@@ -47,12 +46,12 @@ pub(super) fn codec(entry: &SampleEntry) -> String {
     words
 }
 
-/// Colour in words: the range, and what the code points (H.273) are called.
+/// Colour in words: dynamic range, and the names of the code points (H.273).
 pub(super) fn colour(video: &Video) -> String {
     let range = match video.range {
         VideoRange::Sdr => "SDR",
-        VideoRange::Pq => "HDR by PQ, as HDR10 has it",
-        VideoRange::Hlg => "HDR by HLG",
+        VideoRange::Pq => "HDR (PQ, as in HDR10)",
+        VideoRange::Hlg => "HDR (HLG)",
     };
     let Colour { primaries, transfer, matrix, full_range } = video.colour;
     let named = [name_of_primaries(primaries), name_of_transfer(transfer), name_of_matrix(matrix)];
@@ -61,7 +60,7 @@ pub(super) fn colour(video: &Video) -> String {
         [Some(one), Some(two), Some(three)] if one == two && two == three => {
             words += &format!(", {one}");
         }
-        [None, None, None] => words += ", nothing more is said",
+        [None, None, None] => words += ", code points unspecified",
         named => {
             for (name, what) in named.into_iter().zip(["primaries", "transfer", "matrix"]) {
                 if let Some(name) = name {
@@ -76,7 +75,7 @@ pub(super) fn colour(video: &Video) -> String {
     words
 }
 
-/// `None` for what is not said or reserved.
+/// `None` for unspecified and reserved code points.
 fn name_of_primaries(point: u16) -> Option<&'static str> {
     Some(match point {
         1 => "BT.709",
@@ -126,16 +125,16 @@ fn name_of_matrix(point: u16) -> Option<&'static str> {
 pub(super) fn dolby_vision(video: &Video) -> Option<String> {
     let vision = video.dolby_vision.as_ref()?;
     let base = match (vision.profile, vision.brand) {
-        (_, Some(_)) => ", on top of what others can play",
-        (5, None) => ", which nobody else can play",
+        (_, Some(_)) => ", with a base layer for other players",
+        (5, None) => ", without a base layer for other players",
         (_, None) => "",
     };
     Some(format!("profile {}, level {}{base}", vision.profile, vision.level))
 }
 
-/// What is doubted, as a sentence.
-pub(super) fn doubt(doubt: Warning) -> String {
-    let words = doubt.to_string();
+/// A warning as a sentence.
+pub(super) fn warning(warning: Warning) -> String {
+    let words = warning.to_string();
     let mut letters = words.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.", letters.as_str())

@@ -75,7 +75,7 @@ fn a_report_is_json_with_an_entity_tag() {
         (&report["playable"], &report["file"]["index"]["place"]),
         (&true.into(), &"end".into())
     );
-    assert!(repairs(&report).contains("index (moov) stands in front"), "{report}");
+    assert!(repairs(&report).contains("index (moov) moves to the front"), "{report}");
     let tag = response.field("etag").expect("a tag");
     let again = serving.get(&url, &[&format!("If-None-Match: {tag}")]);
     assert_eq!((again.status, again.body.len()), (304, 0));
@@ -232,7 +232,7 @@ fn shifts_by_an_edit_list_are_reported_in_words() {
     }
     let late = report(clips::named("late-audio.mp4").path());
     let timing = &track(&late, "audio-1")["timing"];
-    assert!(timing["words"].as_str().expect("words").starts_with("begins 1."), "{timing}");
+    assert!(timing["words"].as_str().expect("words").starts_with("starts 1."), "{timing}");
     // The encoder's own delay is subtracted from the second and a half.
     let start_s = timing["start_s"].as_f64().expect("a number");
     assert!((1.45..=1.5).contains(&start_s), "{timing}");
