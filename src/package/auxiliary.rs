@@ -1,5 +1,5 @@
-//! What it takes to decrypt the samples of a segment (ISO/IEC 23001-7 section 7), copied from the file
-//! into the segment's own `senc`, with `saiz` and `saio` that lead to it.
+//! Auxiliary information of the encrypted samples of a segment (ISO/IEC 23001-7 section 7), copied from the
+//! file into `senc` of the segment, with `saiz` and `saio` that refer to it.
 
 use std::ops::Range;
 
@@ -9,26 +9,26 @@ use crate::{
     movie::Auxiliary,
 };
 
-/// The flag of `senc` that says that its entries tell parts of the samples.
+/// The flag of `senc` for entries with subsamples.
 const SUBSAMPLES: u32 = 0x2;
 
-/// The auxiliary information of samples, one after the other.
+/// Auxiliary information of consecutive samples.
 #[derive(Debug, Default)]
 pub(super) struct Entries {
     sizes: Vec<u8>,
     bytes: Vec<u8>,
-    /// What was told last lies next to each other, and is read at once.
+    /// Adjacent entries that are not read yet, so that one read gets them.
     pending: Range<u64>,
 }
 
 impl Entries {
-    /// How long the boxes are that so many bytes for so many samples take; nothing where there are none.
+    /// Length of all boxes for `bytes` of entries of `samples`; 0 without entries.
     pub(super) fn boxes_len(bytes: u32, samples: u32) -> usize {
         let (saiz, saio, senc) = (17 + samples as usize, 20, 16 + bytes as usize);
         if bytes == 0 { 0 } else { saiz + saio + senc }
     }
 
-    /// Takes that of the next sample.
+    /// Adds the entry of the next sample.
     pub(super) fn add<R: ReadAt + ?Sized>(
         &mut self,
         auxiliary: Auxiliary,
@@ -45,7 +45,7 @@ impl Entries {
         Ok(())
     }
 
-    /// All of it was taken. It has to be so many bytes as were seen when the file was indexed.
+    /// Finishes after the last entry. The total size must match the index.
     pub(super) fn finish<R: ReadAt + ?Sized>(
         mut self,
         expected: u32,
@@ -55,7 +55,7 @@ impl Entries {
         if self.bytes.len() == expected as usize { Ok(self) } else { Err(ReadError::Changed) }
     }
 
-    /// At most 255 bytes for each sample, which the walk has seen to lie in the file.
+    /// Reads the pending entries: at most 255 bytes per sample, which the walk has checked to be in the file.
     fn read<R: ReadAt + ?Sized>(&mut self, reader: &R) -> Result<(), ReadError> {
         let start = self.bytes.len();
         let length = self.pending.end - self.pending.start;
@@ -65,14 +65,14 @@ impl Entries {
         Ok(())
     }
 
-    /// Writes the boxes into a `traf` of a `moof` that begins where the writer does.
+    /// Writes the boxes into a `traf`. The `moof` begins at the start of the writer.
     pub(super) fn write(&self, traf: &mut Writer, has_subsamples: bool) {
         if self.bytes.is_empty() {
             return;
         }
-        let samples = u32::try_from(self.sizes.len()).expect("a segment has fewer");
+        let samples = u32::try_from(self.sizes.len()).expect("a segment has few samples");
         traf.full(b"saiz", 0, 0, |saiz| {
-            // No size that all have: each has its own.
+            // No default size: each entry has its own.
             saiz.bytes(&[0]);
             saiz.u32(samples);
             saiz.bytes(&self.sizes);
@@ -98,13 +98,13 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_copied_in_order_from_wherever_they_lie() {
+    fn entries_are_copied_in_order_from_any_offset() {
         let file: Vec<u8> = (0..100).collect();
         let mut entries = Entries::default();
         for (offset, len) in [(10, 8), (18, 8), (50, 2), (0, 4)] {
             entries.add(entry(offset, len), &file[..]).expect("inside");
         }
-        let entries = entries.finish(22, &file[..]).expect("as many as expected");
+        let entries = entries.finish(22, &file[..]).expect("the expected size");
         let expected: Vec<u8> = (10..26).chain(50..52).chain(0..4).collect();
         assert_eq!((&entries.bytes, &entries.sizes[..]), (&expected, &[8, 8, 2, 4][..]));
         let mut writer = Writer::default();
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_says_otherwise_now_than_when_it_was_indexed_has_changed() {
+    fn a_size_that_differs_from_the_index_means_that_the_file_changed() {
         let file = [0; 100];
         let mut entries = Entries::default();
         entries.add(entry(10, 8), &file[..]).expect("inside");
@@ -129,13 +129,13 @@ mod tests {
     }
 
     #[test]
-    fn without_entries_there_are_no_boxes() {
+    fn no_entries_make_no_boxes() {
         let mut entries = Entries::default();
         for _ in 0..3 {
-            entries.add(Auxiliary::default(), &[][..]).expect("nothing is read");
+            entries.add(Auxiliary::default(), &[][..]).expect("an empty entry");
         }
         let mut writer = Writer::default();
-        entries.finish(0, &[][..]).expect("nothing").write(&mut writer, false);
+        entries.finish(0, &[][..]).expect("no entries").write(&mut writer, false);
         assert_eq!((writer.len(), Entries::boxes_len(0, 3)), (0, 0));
     }
 }

@@ -1,20 +1,20 @@
-//! The bit rates of a track, exact, from the sizes and times of its segments.
+//! Exact bit rates of a track, from the sizes and times of its segments.
 
 use std::{collections::VecDeque, iter, num::NonZeroU32};
 
 use super::presentation::Track;
 
-/// Bit rates of a track's segments, in bits per second, rounded up.
+/// Bit rates of the segments of a track, in bits per second, rounded up.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct BitRate {
-    /// The largest bit rate of any run of segments that lasts between 0.5 and 1.5 target durations
-    /// (RFC 8216bis section 4.4.6.2), and never less than the average.
+    /// The largest bit rate of any run of segments with a duration of 0.5 to 1.5 target durations
+    /// (RFC 8216bis section 4.4.6.2), and at least the average.
     pub peak: u64,
-    /// The bit rate of all segments together.
+    /// Bit rate of all segments together.
     pub average: u64,
 }
 
-/// How much there is before a segment, or after the last: bytes over ticks is a slope.
+/// Cumulated bytes and ticks at a segment boundary; as a difference, bytes over ticks is a slope.
 #[derive(Clone, Copy, Debug)]
 struct Point {
     bytes: i64,
@@ -22,19 +22,19 @@ struct Point {
 }
 
 impl BitRate {
-    /// The bit rates of a track's segments.
-    pub fn of(track: &Track) -> Self {
+    /// Bit rates of the segments of a track.
+    pub fn from_track(track: &Track) -> Self {
         let sizes = track.segments.iter().map(|segment| segment.bytes);
         Self::new(sizes, track)
     }
 
-    /// The bit rates of a video track's key frames, each of which stands for the time of its segment.
-    pub fn of_iframes(track: &Track) -> Self {
+    /// Bit rates of the key frames of a video track, each with the duration of its segment.
+    pub fn from_iframes(track: &Track) -> Self {
         let iframes = track.video().map(|video| &video.iframes[..]).unwrap_or_default();
         Self::new(iframes.iter().map(|iframe| iframe.bytes), track)
     }
 
-    /// What two tracks need that are played together.
+    /// Bit rate of two tracks that play together.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {
@@ -43,7 +43,7 @@ impl BitRate {
         }
     }
 
-    /// What is enough for either of two tracks.
+    /// Bit rate that suffices for either of two tracks.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self { peak: self.peak.max(other.peak), average: self.average.max(other.average) }
@@ -66,8 +66,8 @@ impl BitRate {
 }
 
 impl Point {
-    /// How many bytes (times the slope's ticks) this point lies above a line of that slope through
-    /// zero. Both factors are below 2^63, so that the difference of two results fits as well.
+    /// The distance in bytes (times the slope's ticks) of this point above a line of that slope through
+    /// zero. Both factors are below 2^63, so the difference of two results fits as well.
     fn above(self, slope: Self) -> i128 {
         i128::from(self.bytes) * i128::from(slope.ticks)
             - i128::from(self.ticks) * i128::from(slope.bytes)
@@ -84,7 +84,7 @@ impl Point {
     }
 }
 
-/// The running totals of sizes and the times at which they are reached, from zero on.
+/// Cumulated sizes and their times, from zero on.
 fn points(segments: impl Iterator<Item = (u64, u64)>) -> Vec<Point> {
     let clamp = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let totals = segments.scan(0_i64, |bytes, (size, end)| {
@@ -94,14 +94,13 @@ fn points(segments: impl Iterator<Item = (u64, u64)>) -> Vec<Point> {
     iter::once(Point { bytes: 0, ticks: 0 }).chain(totals).collect()
 }
 
-/// The steepest slope between two points that lie between `shortest` (at least 1) and `longest` ticks
-/// apart, or `slope` if none is steeper.
+/// The steepest slope between two points that are `shortest` (at least 1) to `longest` ticks apart, or
+/// `slope` if none is steeper.
 ///
-/// A slope is beaten if some point lies higher above a line of that slope than an earlier one in
-/// reach. The least of those in reach is kept in a queue, so that one look at all points finds the pair
-/// that beats it by most; its slope is tried next. This is Dinkelbach's method for fractions: a few
-/// rounds of linear time, also when thousands of segments are in reach, as they are beside a single
-/// one of half an hour.
+/// A pair beats a slope if its end is higher above a line of that slope than its start. A queue keeps the
+/// lowest starts in reach, so that one pass over all points finds the pair that beats the slope by most;
+/// its slope is the next candidate. This is Dinkelbach's method for fractions: a few rounds of linear time,
+/// even if thousands of segments are in reach, as they are next to a single one of half an hour.
 fn steepest(points: &[Point], mut slope: Point, shortest: i64, longest: i64) -> Point {
     let mut lowest: VecDeque<(i128, Point)> = VecDeque::new();
     loop {
@@ -139,7 +138,7 @@ mod tests {
     use super::*;
     use crate::package::presentation::samples::{segments, text, video};
 
-    /// The definition, word for word.
+    /// The definition, literally.
     fn peak_by_trying_all(track: &Track) -> u64 {
         let timescale = u128::from(track.timescale.get());
         let target = u128::from(track.target_duration_s()) * timescale;
@@ -157,11 +156,11 @@ mod tests {
     }
 
     #[test]
-    fn a_peak_is_that_of_the_worst_segment_and_an_average_that_of_all() {
-        let rate = BitRate::of(&video("video-1"));
+    fn the_peak_is_of_the_worst_segment_and_the_average_of_all() {
+        let rate = BitRate::from_track(&video("video-1"));
         // 600,000 bytes in 6.006 s, and 1,350,000 in 16.5165 s.
         assert_eq!(rate, BitRate { peak: 799_201, average: 653_892 });
-        let rate = BitRate::of_iframes(&video("video-1"));
+        let rate = BitRate::from_iframes(&video("video-1"));
         assert_eq!(rate, BitRate { peak: 53_281, average: 43_593 });
     }
 
@@ -170,36 +169,36 @@ mod tests {
         let mut track = text("text-1", "");
         track.segments = segments(&[(6000, 6000), (1000, 50_000), (6000, 6000)]);
         // 56,000 bytes in 7 s; not 50,000 in one.
-        assert_eq!(BitRate::of(&track).peak, 64_000);
+        assert_eq!(BitRate::from_track(&track).peak, 64_000);
     }
 
     #[test]
     fn a_track_without_time_has_no_rate() {
         let mut track = text("text-1", "");
         track.segments = segments(&[]);
-        assert_eq!(BitRate::of(&track), BitRate::default());
+        assert_eq!(BitRate::from_track(&track), BitRate::default());
         track.segments = segments(&[(0, 100)]);
-        assert_eq!(BitRate::of(&track), BitRate::default());
+        assert_eq!(BitRate::from_track(&track), BitRate::default());
     }
 
     #[test]
-    fn the_largest_numbers_there_are_do_no_harm() {
+    fn the_largest_numbers_do_not_overflow() {
         let mut track = text("text-1", "");
         track.timescale = NonZeroU32::MAX;
         track.segments = segments(&[(u64::MAX / 2, u64::MAX), (u64::MAX / 2, u64::MAX), (1, 1)]);
-        assert!(BitRate::of(&track).peak >= BitRate::of(&track).average);
+        assert!(BitRate::from_track(&track).peak >= BitRate::from_track(&track).average);
         track.segments = segments(&[(1, u64::MAX)]);
-        assert_eq!(BitRate::of(&track).peak, u64::MAX);
+        assert_eq!(BitRate::from_track(&track).peak, u64::MAX);
     }
 
     proptest! {
         #[test]
-        fn a_peak_is_the_largest_of_all_runs_within_half_a_target_of_it(
+        fn the_peak_is_the_largest_of_all_runs_near_the_target_duration(
             sizes in prop::collection::vec((1_u64..10_000, 0_u64..100_000), 1..40),
         ) {
             let mut track = text("text-1", "");
             track.segments = segments(&sizes);
-            let rate = BitRate::of(&track);
+            let rate = BitRate::from_track(&track);
             prop_assert_eq!(rate.peak, peak_by_trying_all(&track).max(rate.average));
         }
     }

@@ -1,6 +1,6 @@
-//! Writing boxes (ISO/IEC 14496-12 section 4.2).
+//! A writer of boxes (ISO/IEC 14496-12 section 4.2).
 
-/// Bytes of boxes that are being written. Sizes are filled in when a box ends.
+/// A buffer of boxes. The writer sets the size of a box when the box ends.
 #[derive(Debug, Default)]
 pub(super) struct Writer(Vec<u8>);
 
@@ -17,17 +17,17 @@ impl Writer {
         self.0.len()
     }
 
-    /// A box with whatever `contents` write.
+    /// Writes a box whose body is what `contents` writes.
     pub(super) fn boxed(&mut self, kind: &[u8; 4], contents: impl FnOnce(&mut Self)) {
         let start = self.0.len();
         self.u32(0);
         self.bytes(kind);
         contents(self);
-        let size = u32::try_from(self.0.len() - start).expect("boxes in memory are small");
+        let size = u32::try_from(self.0.len() - start).expect("boxes in memory are short");
         self.patch(start, size);
     }
 
-    /// A box with a version and flags.
+    /// Writes a full box: a box with a version and flags.
     pub(super) fn full(
         &mut self,
         kind: &[u8; 4],
@@ -41,7 +41,7 @@ impl Writer {
         });
     }
 
-    /// Overwrites four bytes that were written before.
+    /// Overwrites four earlier bytes.
     pub(super) fn patch(&mut self, at: usize, value: u32) {
         self.0[at..at + 4].copy_from_slice(&value.to_be_bytes());
     }
@@ -67,14 +67,14 @@ impl Writer {
     }
 }
 
-/// The matrix that turns nothing.
+/// The identity matrix.
 const UNITY: [u32; 9] = [0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000];
 
-/// `mvhd` (section 8.2.2), with a duration in the movie's ticks.
+/// `mvhd` (section 8.2.2). The duration is in movie ticks.
 pub(super) fn movie_header(writer: &mut Writer, timescale: u32, duration: u64, next_track: u32) {
     let version = u8::from(u32::try_from(duration).is_err());
     writer.full(b"mvhd", version, 0, |mvhd| {
-        // No creation time: equal on every node.
+        // Without a creation time, so that the bytes are equal on every node.
         mvhd.zeros(if version == 1 { 16 } else { 8 });
         mvhd.u32(timescale);
         duration_field(mvhd, version, duration);
@@ -87,16 +87,16 @@ pub(super) fn movie_header(writer: &mut Writer, timescale: u32, duration: u64, n
     });
 }
 
-/// `tkhd` (section 8.3.2).
+/// `tkhd` (section 8.3.2). `display` is the matrix, width and height.
 pub(super) fn track_header(
     writer: &mut Writer,
     id: u32,
     duration: u64,
     is_audio: bool,
-    picture: &[u8; 44],
+    display: &[u8; 44],
 ) {
     let version = u8::from(u32::try_from(duration).is_err());
-    // Enabled, in the movie, in previews.
+    // Flags: enabled, in movie, in preview.
     writer.full(b"tkhd", version, 7, |tkhd| {
         tkhd.zeros(if version == 1 { 16 } else { 8 });
         tkhd.u32(id);
@@ -106,11 +106,11 @@ pub(super) fn track_header(
         tkhd.zeros(4);
         tkhd.u16(if is_audio { 0x100 } else { 0 });
         tkhd.u16(0);
-        tkhd.bytes(picture);
+        tkhd.bytes(display);
     });
 }
 
-/// `edts` with the edits of one track: duration in the movie's ticks, and where in the track.
+/// `edts` with the edits of a track: pairs of a duration in movie ticks and a media time.
 pub(super) fn edit_list(writer: &mut Writer, edits: &[(u64, i64)]) {
     let fits = |&(duration, time): &(u64, i64)| {
         u32::try_from(duration).is_ok() && i32::try_from(time).is_ok()
@@ -124,8 +124,8 @@ pub(super) fn edit_list(writer: &mut Writer, edits: &[(u64, i64)]) {
                     elst.u64(duration);
                     elst.bytes(&time.to_be_bytes());
                 } else {
-                    elst.u32(u32::try_from(duration).expect("it fits version 0"));
-                    elst.bytes(&i32::try_from(time).expect("it fits version 0").to_be_bytes());
+                    elst.u32(u32::try_from(duration).expect("version 0 fits"));
+                    elst.bytes(&i32::try_from(time).expect("version 0 fits").to_be_bytes());
                 }
                 elst.u32(0x1_0000);
             }
@@ -133,14 +133,14 @@ pub(super) fn edit_list(writer: &mut Writer, edits: &[(u64, i64)]) {
     });
 }
 
-/// `mdhd` (section 8.4.2), with a duration in the track's ticks.
+/// `mdhd` (section 8.4.2). The duration is in track ticks.
 pub(super) fn media_header(writer: &mut Writer, timescale: u32, duration: u64, language: &str) {
     let version = u8::from(u32::try_from(duration).is_err());
     writer.full(b"mdhd", version, 0, |mdhd| {
         mdhd.zeros(if version == 1 { 16 } else { 8 });
         mdhd.u32(timescale);
         duration_field(mdhd, version, duration);
-        mdhd.u16(packed(language));
+        mdhd.u16(packed_language(language));
         mdhd.u16(0);
     });
 }
@@ -148,12 +148,12 @@ pub(super) fn media_header(writer: &mut Writer, timescale: u32, duration: u64, l
 fn duration_field(writer: &mut Writer, version: u8, duration: u64) {
     match version {
         1 => writer.u64(duration),
-        _ => writer.u32(u32::try_from(duration).expect("it fits version 0")),
+        _ => writer.u32(u32::try_from(duration).expect("version 0 fits")),
     }
 }
 
-/// A language of three letters in five bits each; anything else is "undetermined".
-fn packed(language: &str) -> u16 {
+/// A language code of three letters with five bits each; "und" for anything else.
+fn packed_language(language: &str) -> u16 {
     let letters = match language.as_bytes() {
         letters @ [_, _, _] if letters.iter().all(u8::is_ascii_lowercase) => letters,
         _ => b"und",
@@ -172,8 +172,8 @@ pub(super) fn handler(writer: &mut Writer, handler: &[u8; 4], name: &str) {
     });
 }
 
-/// The media header for a kind of track (`vmhd`, `smhd` or `nmhd`, section 12) and `dinf` (8.7.1),
-/// which says that the media are in this file.
+/// The media header of a kind of track (`vmhd`, `smhd` or `nmhd`, section 12), and `dinf` (8.7.1), which
+/// refers to the same file.
 pub(super) fn media_kind(writer: &mut Writer, handler: &[u8; 4]) {
     match handler {
         b"vide" => writer.full(b"vmhd", 0, 1, |vmhd| vmhd.zeros(8)),

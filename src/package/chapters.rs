@@ -1,4 +1,4 @@
-//! A movie's chapters: where each begins, and what it is called.
+//! Chapters of a movie: start times and titles.
 
 use std::ops::Range;
 
@@ -11,34 +11,34 @@ use crate::{
     movie::{Chapters, Movie, Track},
 };
 
-/// The longest list that is read, in bytes: 255 chapters, which is as many as it can tell of.
+/// The longest list that is read, in bytes: 255 chapters, the maximum of the format.
 const LIST_BYTES_MAX: u64 = 128 * 1024;
 
-/// Ticks of `chpl` in a millisecond.
+/// Ticks of `chpl` per millisecond.
 const LIST_TICKS_PER_MS: u64 = 10_000;
 
-/// One chapter; it lasts until the next begins.
+/// A chapter; it lasts until the next one begins.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Chapter {
-    /// When it begins in the movie's presentation.
+    /// Presentation time of its start.
     pub start_ms: u64,
-    /// What it is called.
+    /// Title.
     pub title: String,
 }
 
-/// Reads a movie's chapters, in order; none if it has none.
+/// Reads the chapters of a movie, in order; empty if it has none.
 pub fn read<R: ReadAt + ?Sized>(movie: &Movie, reader: &R) -> Result<Vec<Chapter>, ReadError> {
     let mut chapters = match &movie.chapters {
         None => Vec::new(),
-        Some(Chapters::Track(track)) => in_track(track, reader)?,
-        Some(Chapters::List(list)) => in_list(list, reader)?,
+        Some(Chapters::Track(track)) => read_track(track, reader)?,
+        Some(Chapters::List(list)) => read_list(list, reader)?,
     };
     chapters.sort_by_key(|chapter| chapter.start_ms);
     Ok(chapters)
 }
 
-/// Chapters as WebVTT knows them (section 1.3): a cue for each, so that a `<track kind="chapters">` of a
-/// movie that lasts so long can show them.
+/// Chapters as WebVTT (section 1.3), one cue each, for `<track kind="chapters">`. `duration_ms` is the
+/// duration of the movie.
 pub fn cues(chapters: &[Chapter], duration_ms: u64) -> Subtitles {
     let ends = chapters.iter().skip(1).map(|next| next.start_ms);
     let ends = ends.chain([duration_ms]);
@@ -47,28 +47,28 @@ pub fn cues(chapters: &[Chapter], duration_ms: u64) -> Subtitles {
         end_ms,
         id: None,
         settings: String::new(),
-        text: escaped(&chapter.title),
+        text: escape(&chapter.title),
     };
     Subtitles::new(Vec::new(), chapters.iter().zip(ends).map(cue).collect())
 }
 
-fn in_track<R: ReadAt + ?Sized>(track: &Track, reader: &R) -> Result<Vec<Chapter>, ReadError> {
+fn read_track<R: ReadAt + ?Sized>(track: &Track, reader: &R) -> Result<Vec<Chapter>, ReadError> {
     let cues = cues::read(track, reader)?;
-    let chapter = |cue: &Cue| Chapter { start_ms: cue.start_ms, title: plain(&cue.text) };
+    let chapter = |cue: &Cue| Chapter { start_ms: cue.start_ms, title: strip_markup(&cue.text) };
     Ok(cues.cues().iter().map(chapter).filter(|chapter| !chapter.title.is_empty()).collect())
 }
 
-/// What is in a `chpl`: a version and flags, four bytes in version 1, a count of a byte, then for each a
-/// time in units of 100 ns and a title with its length before it.
-fn in_list<R: ReadAt + ?Sized>(list: &Range<u64>, reader: &R) -> Result<Vec<Chapter>, ReadError> {
+/// Reads `chpl`: a version and flags, four bytes in version 1, a count of one byte, then for each chapter
+/// a time in units of 100 ns and a title with its length in front.
+fn read_list<R: ReadAt + ?Sized>(list: &Range<u64>, reader: &R) -> Result<Vec<Chapter>, ReadError> {
     let length = (list.end - list.start).min(LIST_BYTES_MAX);
     let mut bytes = vec![0; usize::try_from(length).expect("some KiB")];
     reader.read_exact_at(list.start, &mut bytes)?;
-    Ok(listed(&bytes))
+    Ok(parse_list(&bytes))
 }
 
-/// Reads as many chapters as there are.
-fn listed(list: &[u8]) -> Vec<Chapter> {
+/// Parses a list, up to its end or the first incomplete chapter.
+fn parse_list(list: &[u8]) -> Vec<Chapter> {
     let Some((&[version, ..], rest)) = list.split_first_chunk::<4>() else {
         return Vec::new();
     };
@@ -78,16 +78,16 @@ fn listed(list: &[u8]) -> Vec<Chapter> {
     };
     let mut chapters = Vec::new();
     for _ in 0..count {
-        let Some((time, behind)) = rest.split_first_chunk::<8>() else {
+        let Some((time, after_time)) = rest.split_first_chunk::<8>() else {
             break;
         };
-        let Some((title, behind)) = behind
+        let Some((title, after_title)) = after_time
             .split_first()
-            .and_then(|(&length, behind)| behind.split_at_checked(usize::from(length)))
+            .and_then(|(&length, after)| after.split_at_checked(usize::from(length)))
         else {
             break;
         };
-        rest = behind;
+        rest = after_title;
         let title = String::from_utf8_lossy(title).trim().to_owned();
         if !title.is_empty() {
             let start_ms = u64::from_be_bytes(*time) / LIST_TICKS_PER_MS;
@@ -97,8 +97,8 @@ fn listed(list: &[u8]) -> Vec<Chapter> {
     chapters
 }
 
-/// The text of a cue without what is only for showing it.
-fn plain(text: &str) -> String {
+/// The text of a cue without markup.
+fn strip_markup(text: &str) -> String {
     let mut plain = String::new();
     let mut is_tag = false;
     for letter in text.chars() {
@@ -115,8 +115,8 @@ fn plain(text: &str) -> String {
     plain.trim().to_owned()
 }
 
-/// A title as the text of a cue.
-fn escaped(title: &str) -> String {
+/// Escapes a title for the text of a cue.
+fn escape(title: &str) -> String {
     let one_line = title.replace(['\r', '\n'], " ");
     one_line.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_read_as_far_as_it_goes() {
+    fn a_truncated_list_is_parsed_up_to_its_end() {
         let chapters = [(0, "One"), (61_500, "Two & more")];
         let expected: Vec<_> = chapters
             .iter()
@@ -146,17 +146,17 @@ mod tests {
             .collect();
         for version in [0, 1] {
             let list = list(version, &chapters);
-            assert_eq!(listed(&list), expected);
+            assert_eq!(parse_list(&list), expected);
             for cut in 0..list.len() {
-                assert!(expected.starts_with(&listed(&list[..cut])), "cut at {cut}");
+                assert!(expected.starts_with(&parse_list(&list[..cut])), "cut at {cut}");
             }
         }
     }
 
     #[test]
-    fn a_title_stays_what_it_is_as_a_cue() {
+    fn a_title_survives_the_way_into_a_cue_and_back() {
         for title in ["a < b && c > d", "&lt;", "<i>"] {
-            assert_eq!(plain(&escaped(title)), title);
+            assert_eq!(strip_markup(&escape(title)), title);
         }
     }
 

@@ -1,8 +1,7 @@
-//! CMAF (ISO/IEC 23000-19): a track's init segment and its media segments.
+//! CMAF (ISO/IEC 23000-19): init segments and media segments of a track.
 //!
-//! A segment is a header made in memory and the samples where they are in the file. How long the
-//! header is follows from what is known of the segment before its samples are looked at, so that
-//! manifests tell the exact size of each.
+//! A segment is a header in memory and its samples in the source file. The index gives the length of the
+//! header before the samples are read, so manifests know the exact size of each segment.
 
 use std::{ops::Range, sync::Arc};
 
@@ -17,8 +16,7 @@ use crate::{
     movie::{Sample, Segment, Syncs, Track},
 };
 
-/// The flags of a sample that decoding can begin with, and of one that depends on others
-/// (ISO/IEC 14496-12 section 8.8.3.1).
+/// Flags of a sync sample, and of a sample that depends on others (ISO/IEC 14496-12 section 8.8.3.1).
 const SYNC: u32 = 0x0200_0000;
 const NO_SYNC: u32 = 0x0101_0000;
 
@@ -30,8 +28,8 @@ const SIZE: u32 = 0x200;
 const FLAGS: u32 = 0x400;
 const COMPOSITION: u32 = 0x800;
 
-/// The init segment of a track (section 7.3.1 of CMAF): its header without any sample. `protection`
-/// are the `pssh` boxes of its movie.
+/// The init segment of a track (section 7.3.1 of CMAF): its header without samples. `protection` are the
+/// `pssh` boxes of the movie.
 pub fn init(track: &Track, protection: &[Bytes]) -> Vec<u8> {
     let mut writer = Writer::default();
     writer.boxed(b"ftyp", |ftyp| {
@@ -57,7 +55,7 @@ fn write_track(trak: &mut Writer, track: &Track) {
     boxes::track_header(trak, 1, 0, track.is_audio(), &track.picture);
     let (_, media_time) = track.output_times();
     if media_time > 0 {
-        // One edit that lasts to the end: a duration would have to be known of what is not there.
+        // One edit that lasts to the end: an exact duration is not needed.
         boxes::edit_list(trak, &[(0, media_time)]);
     }
     trak.boxed(b"mdia", |mdia| {
@@ -80,27 +78,26 @@ fn write_track(trak: &mut Writer, track: &Track) {
     });
 }
 
-/// The length of a segment with its header, in bytes. Its samples need not be read for this.
+/// Length of a segment with its header, in bytes. Does not read the samples.
 pub fn segment_len(track: &Track, number: usize) -> Option<u64> {
     let segment = track.index.segments.get(number)?;
     let samples = track.segment_end(number)? - segment.first_sample;
-    let layout = Layout::of(track, segment);
+    let layout = Layout::new(track, segment);
     let header = layout.moof_len(samples) + mdat_header_len(segment.payload_bytes);
     Some(header as u64 + segment.payload_bytes)
 }
 
-/// The length of a segment's key frame by itself, with its header, in bytes.
+/// Length of a segment's key frame as an I-frame segment, with its header, in bytes.
 pub fn iframe_len(track: &Track, number: usize) -> Option<u64> {
     let segment = track.index.segments.get(number)?;
-    let layout = Layout::of(track, segment).alone(segment);
+    let layout = Layout::new(track, segment).for_iframe(segment);
     let payload = u64::from(segment.first_bytes);
     Some((layout.moof_len(1) + mdat_header_len(payload)) as u64 + payload)
 }
 
-/// A media segment by its number from 0; `None` if there is none of that number.
+/// Packages a media segment by its number from 0; `None` if there is no such segment.
 ///
-/// `file` is the source that the segment's samples are to be sent from, and `reader` the same source
-/// as the caller may read it.
+/// The extents refer to `file`, and `reader` reads the same source in a way that suits the caller.
 pub fn segment<R: ReadAt + ?Sized>(
     track: &Track,
     number: usize,
@@ -111,13 +108,13 @@ pub fn segment<R: ReadAt + ?Sized>(
     else {
         return Ok(None);
     };
-    let layout = Layout::of(track, segment);
+    let layout = Layout::new(track, segment);
     let samples = end - segment.first_sample;
     write(track, segment, number, samples, layout, file, reader).map(Some)
 }
 
-/// A segment of the first sample of a media segment alone, for playing fast (RFC 8216bis section
-/// 4.4.3.6). It is shown for as long as the segment lasts.
+/// Packages the first sample of a media segment, for trick play (RFC 8216bis section 4.4.3.6). It has the
+/// duration of the segment.
 pub fn iframe<R: ReadAt + ?Sized>(
     track: &Track,
     number: usize,
@@ -127,26 +124,26 @@ pub fn iframe<R: ReadAt + ?Sized>(
     let Some(segment) = track.index.segments.get(number) else {
         return Ok(None);
     };
-    let layout = Layout::of(track, segment).alone(segment);
+    let layout = Layout::new(track, segment).for_iframe(segment);
     write(track, segment, number, 1, layout, file, reader).map(Some)
 }
 
-/// Which fields the header of a segment has.
+/// Fields in the header of a segment.
 #[derive(Clone, Copy, Debug)]
 struct Layout {
-    /// Of `trun`.
+    /// Flags of `trun`.
     fields: u32,
-    /// Whether `tfhd` has a duration for all, and a size.
+    /// Whether `tfhd` has a default duration, and a default size.
     equal_durations: bool,
     equal_sizes: bool,
-    /// Bytes of what it takes to decrypt the samples.
+    /// Size of the auxiliary information of the samples.
     auxiliary_bytes: u32,
     /// Only the first sample is sent.
-    is_alone: bool,
+    is_iframe: bool,
 }
 
 impl Layout {
-    fn of(track: &Track, segment: &Segment) -> Self {
+    fn new(track: &Track, segment: &Segment) -> Self {
         let shape = &segment.shape;
         let mut fields = DATA_OFFSET;
         let mut set = |field, is_set| fields |= if is_set { field } else { 0 };
@@ -157,17 +154,17 @@ impl Layout {
         set(COMPOSITION, !shape.no_compositions || track.index.raise > 0);
         let (equal_durations, equal_sizes) = (shape.equal_durations, shape.equal_sizes);
         let auxiliary_bytes = segment.auxiliary_bytes;
-        Self { fields, equal_durations, equal_sizes, auxiliary_bytes, is_alone: false }
+        Self { fields, equal_durations, equal_sizes, auxiliary_bytes, is_iframe: false }
     }
 
-    /// For one sample by itself, whatever the others are like.
-    fn alone(self, segment: &Segment) -> Self {
+    /// The layout for the first sample alone.
+    fn for_iframe(self, segment: &Segment) -> Self {
         let fields = DATA_OFFSET | COMPOSITION;
         let auxiliary_bytes = segment.first_auxiliary_bytes.into();
-        Self { fields, equal_durations: true, equal_sizes: true, auxiliary_bytes, is_alone: true }
+        Self { fields, equal_durations: true, equal_sizes: true, auxiliary_bytes, is_iframe: true }
     }
 
-    /// Bytes of each sample in `trun`.
+    /// Size of a sample's entry in `trun`.
     fn entry_len(self) -> usize {
         4 * (self.fields & (DURATION | SIZE | FLAGS | COMPOSITION)).count_ones() as usize
     }
@@ -202,7 +199,7 @@ fn write<R: ReadAt + ?Sized>(
     let mut auxiliaries = auxiliary::Entries::default();
     let mut first: Option<Sample> = None;
     for _ in 0..count {
-        // The index has seen each of these samples: where one is missing now, the file has changed.
+        // The index pass has read each of these samples: if one is missing, the file has changed.
         let Some(Ok(sample)) = walk.next_sample()? else {
             return Err(ReadError::Changed);
         };
@@ -232,7 +229,7 @@ fn write<R: ReadAt + ?Sized>(
     let decoded = first.dts.saturating_sub(track.index.first_dts).saturating_add(start);
     let mut writer = Writer::with_capacity(moof_len + header_len);
     writer.boxed(b"moof", |moof| {
-        moof.full(b"mfhd", 0, 0, |mfhd| mfhd.u32(sequence(number)));
+        moof.full(b"mfhd", 0, 0, |mfhd| mfhd.u32(sequence_number(number)));
         moof.boxed(b"traf", |traf| {
             write_fragment_header(traf, track, number, &first, layout);
             traf.full(b"tfdt", 1, 0, |tfdt| tfdt.u64(decoded.max(0).unsigned_abs()));
@@ -253,10 +250,10 @@ fn write<R: ReadAt + ?Sized>(
         writer.bytes(b"mdat");
         writer.u64(runs.bytes + 16);
     } else {
-        writer.u32(u32::try_from(runs.bytes + 8).expect("the short form is for what fits"));
+        writer.u32(u32::try_from(runs.bytes + 8).expect("a short header is for sizes that fit"));
         writer.bytes(b"mdat");
     }
-    runs.behind(writer.into_bytes(), file)
+    runs.after_header(writer.into_bytes(), file)
 }
 
 /// `tfhd` (section 8.8.7).
@@ -274,29 +271,31 @@ fn write_fragment_header(
     traf.full(b"tfhd", 0, flags, |tfhd| {
         tfhd.u32(1);
         if layout.equal_durations {
-            tfhd.u32(if layout.is_alone { lasting(track, number) } else { first.duration });
+            let duration =
+                if layout.is_iframe { segment_duration(track, number) } else { first.duration };
+            tfhd.u32(duration);
         }
         if layout.equal_sizes {
             tfhd.u32(first.size);
         }
-        let is_sync = layout.is_alone || layout.fields & FIRST_FLAGS == 0;
+        let is_sync = layout.is_iframe || layout.fields & FIRST_FLAGS == 0;
         tfhd.u32(if is_sync { SYNC } else { NO_SYNC });
     });
 }
 
-/// How long a segment lasts, in ticks.
-fn lasting(track: &Track, number: usize) -> u32 {
+/// Duration of a segment, in ticks.
+fn segment_duration(track: &Track, number: usize) -> u32 {
     let start = track.index.segments.get(number).map_or(0, |segment| segment.start);
     let end = track.segment_end_time(number).unwrap_or(start);
     u32::try_from(end.saturating_sub(start)).unwrap_or(u32::MAX)
 }
 
-/// Fragments are numbered from 1.
-fn sequence(number: usize) -> u32 {
+/// Sequence numbers of fragments start at 1.
+fn sequence_number(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX - 1) + 1
 }
 
-/// Ranges of a file that hold samples, in order; those that touch are one.
+/// Ranges of a file that hold samples, in order; adjacent ranges are merged.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
     ranges: Vec<Range<u64>>,
@@ -314,8 +313,8 @@ impl Runs {
         }
     }
 
-    /// The extents, behind a header.
-    pub(super) fn behind(
+    /// The extents of these ranges after a header.
+    pub(super) fn after_header(
         self,
         header: impl Into<Bytes>,
         file: &Arc<dyn Source>,
@@ -323,7 +322,7 @@ impl Runs {
         let mut extents = Extents::of(Extent::Memory(header.into()));
         for range in self.ranges {
             let source = Arc::clone(file);
-            // Samples were seen to be inside the file when it was indexed.
+            // The index pass has checked that samples are inside the file.
             extents.push(Extent::Source { source, range }).map_err(|_| ReadError::Changed)?;
         }
         Ok(extents)

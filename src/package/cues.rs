@@ -1,4 +1,4 @@
-//! The cues of a movie's own text track.
+//! Cues of a text track of a movie.
 
 use std::num::NonZeroU32;
 
@@ -8,13 +8,13 @@ use crate::{
     movie::Track,
 };
 
-/// The most text of one track that is read, in bytes.
+/// The most text that is read per track, in bytes.
 const TEXT_BYTES_MAX: u64 = 16 << 20;
 
-/// The longest text of one sample, in bytes.
+/// The longest sample that is read, in bytes.
 const SAMPLE_BYTES_MAX: u32 = 64 * 1024;
 
-/// How a track's samples hold text; `None` if they hold none that is known.
+/// Text format of the samples of a track; `None` if it is not supported.
 pub fn format(track: &Track) -> Option<SampleFormat> {
     match &track.entry.format.0 {
         b"tx3g" => Some(SampleFormat::Tx3g),
@@ -24,7 +24,7 @@ pub fn format(track: &Track) -> Option<SampleFormat> {
     }
 }
 
-/// Reads all cues of a text track. What is longer than anything that makes sense is left out.
+/// Reads the cues of a text track, except samples and text beyond the limits.
 pub fn read<R: ReadAt + ?Sized>(track: &Track, reader: &R) -> Result<Subtitles, ReadError> {
     let mut cues: Vec<Cue> = Vec::new();
     let (Some(format), Some(first)) = (format(track), track.index.segments.first()) else {
@@ -51,7 +51,7 @@ pub fn read<R: ReadAt + ?Sized>(track: &Track, reader: &R) -> Result<Subtitles, 
     Ok(Subtitles::new(Vec::new(), text::join(cues)))
 }
 
-/// Ticks as milliseconds, rounded down; what is before the beginning is the beginning.
+/// Ticks in milliseconds, rounded down and at least zero.
 pub fn in_ms(ticks: i64, timescale: NonZeroU32) -> u64 {
     let ms = i128::from(ticks) * 1000 / i128::from(timescale.get());
     u64::try_from(ms.max(0)).unwrap_or(u64::MAX)

@@ -1,7 +1,7 @@
-//! A file with its index in front: the whole of it, as a player wants to read it.
+//! The whole file with its index in front (faststart).
 //!
-//! The boxes of `moov` are sent from where they are, but for the few that tell where the media are and
-//! how they are coded. No box is understood that need not be, so that none is lost.
+//! The boxes of `moov` are sent from the source file, except those that contain offsets of media data or
+//! sample entries that need repair. Other boxes are copied without parsing, so that none is lost.
 
 use std::{ops::Range, sync::Arc};
 
@@ -13,32 +13,32 @@ use crate::{
     movie::{FourCc, Header, Movie, children},
 };
 
-/// Boxes on the way to those that are changed (ISO/IEC 14496-12 section 8.1 to 8.7).
+/// The path to boxes that change (ISO/IEC 14496-12 section 8.1 to 8.7).
 const PARENTS: [&[u8; 4]; 5] = [b"moov", b"trak", b"mdia", b"minf", b"stbl"];
 
-/// Parts that a new `moov` may have: those of a film with a hundred tracks are some thousand.
+/// The most parts of a new `moov`: a movie with a hundred tracks has some thousand.
 const PARTS_MAX: usize = 1 << 14;
 
 /// A part of the new `moov`.
 enum Part {
-    /// As it is in the file.
-    Kept(Range<u64>),
-    /// Written anew.
-    Made(Vec<u8>),
-    /// Offsets in the file, whose table begins behind its header.
-    Offsets { entries: Range<u64>, width: u64, of: Of },
+    /// Copied from the file.
+    Copied(Range<u64>),
+    /// New.
+    Rewritten(Vec<u8>),
+    /// A table of offsets: the range of its entries in the file, and their width.
+    Offsets { entries: Range<u64>, width: u64, table: OffsetTable },
 }
 
-/// What a table of offsets leads to.
-enum Of {
-    /// Chunks: `stco` or `co64`.
+/// Kind of an offset table.
+enum OffsetTable {
+    /// Offsets of chunks: `stco` or `co64`.
     Chunks,
-    /// What it takes to decrypt samples, behind fields that say what it is: `saio`.
+    /// Offsets of auxiliary information: `saio`, with its type fields.
     Auxiliary(Vec<u8>),
 }
 
-impl Of {
-    /// The header of a table of so many entries of 4 or 8 bytes.
+impl OffsetTable {
+    /// The header of a table with `count` entries of `width` bytes.
     fn header(&self, count: u64, width: u64) -> Result<Vec<u8>, ReadError> {
         let fits = |number: u64| u32::try_from(number).map_err(|_| ReadError::Changed);
         let mut header = Writer::default();
@@ -63,30 +63,30 @@ impl Of {
     }
 }
 
-/// A file in another order: what it takes to send it, without the file itself, so that it can be kept.
+/// A reordered file: the specification of its extents without the open file, so that it can be cached.
 #[derive(Clone, Debug)]
-pub struct Faststart(Vec<Piece>);
+pub struct Faststart(Vec<ExtentSpec>);
 
 #[derive(Clone, Debug)]
-enum Piece {
-    /// As it is in the file.
-    Kept(Range<u64>),
-    /// Made.
+enum ExtentSpec {
+    /// A range of the file.
+    File(Range<u64>),
+    /// New bytes.
     Memory(Bytes),
-    /// A table of offsets, made as it is sent: see [`ShiftedOffsets`].
-    Offsets { entries: Range<u64>, width: u64, made_width: u64, shifts: Arc<[(u64, u64)]> },
+    /// A table of offsets, computed on read: see [`ShiftedOffsets`].
+    Offsets { entries: Range<u64>, width: u64, new_width: u64, shifts: Arc<[(u64, u64)]> },
 }
 
 impl Faststart {
-    /// As extents of the file that it was made of.
+    /// The extents for an open file of the same version.
     pub fn extents(&self, file: &Arc<File>) -> Result<Extents, ReadError> {
         let source: Arc<dyn Source> = Arc::clone(file) as _;
-        let extent = |piece: &Piece| match piece.clone() {
-            Piece::Kept(range) => Extent::Source { source: Arc::clone(&source), range },
-            Piece::Memory(bytes) => Extent::Memory(bytes),
-            Piece::Offsets { entries, width, made_width, shifts } => {
+        let extent = |spec: &ExtentSpec| match spec.clone() {
+            ExtentSpec::File(range) => Extent::Source { source: Arc::clone(&source), range },
+            ExtentSpec::Memory(bytes) => Extent::Memory(bytes),
+            ExtentSpec::Offsets { entries, width, new_width, shifts } => {
                 let file = Arc::clone(file);
-                let table = ShiftedOffsets { file, entries, width, made_width, shifts };
+                let table = ShiftedOffsets { file, entries, width, new_width, shifts };
                 Extent::whole(Arc::new(table))
             }
         };
@@ -97,109 +97,108 @@ impl Faststart {
         Ok(extents)
     }
 
-    /// About how many bytes it takes in memory.
+    /// Approximate memory use in bytes.
     pub fn bytes(&self) -> usize {
-        let made = |piece: &Piece| match piece {
-            Piece::Memory(bytes) => bytes.len(),
-            Piece::Kept(_) | Piece::Offsets { .. } => 0,
+        let owned = |spec: &ExtentSpec| match spec {
+            ExtentSpec::Memory(bytes) => bytes.len(),
+            ExtentSpec::File(_) | ExtentSpec::Offsets { .. } => 0,
         };
-        self.0.iter().map(|piece| size_of::<Piece>() + made(piece)).sum()
+        self.0.iter().map(|spec| size_of::<ExtentSpec>() + owned(spec)).sum()
     }
 }
 
-/// The whole of a file that has its samples in tables, with its index in front. `None` if it is so
-/// already and nothing in it needs repair, or if its index has more boxes than make sense: then the file
-/// is its own best form.
+/// Moves the index of a file with sample tables to the front. `None` if the file should be sent unchanged:
+/// its index is in front and needs no repair, or has too many boxes.
 pub fn faststart<R: ReadAt + ?Sized>(
     movie: &Movie,
     reader: &R,
 ) -> Result<Option<Faststart>, ReadError> {
     let moov = movie.moov.whole();
     let is_in_front = movie.mdat.is_none_or(|mdat| moov.end <= mdat);
-    let is_sound = movie.tracks.iter().all(|track| track.entry.repairs.is_empty());
-    if is_in_front && is_sound {
+    let needs_repair = movie.tracks.iter().any(|track| !track.entry.repairs.is_empty());
+    if is_in_front && !needs_repair {
         return Ok(None);
     }
     let mut parts = Vec::new();
     if !collect(movie, reader, &movie.moov, &mut parts)? {
         return Ok(None);
     }
-    // Whatever stands before it in the file and is no media stays before it.
-    let head_end = if is_in_front { moov.start } else { front(reader)? };
+    // If the index is in front, all that precedes it stays; otherwise only `ftyp` does.
+    let head_end = if is_in_front { moov.start } else { file_type_end(reader)? };
     let may_be_long = movie.file_len.saturating_add(2 * (moov.end - moov.start));
     let is_long = u32::try_from(may_be_long).is_err();
     let length = |part: &Part| match part {
-        Part::Kept(range) => range.end - range.start,
-        Part::Made(bytes) => bytes.len() as u64,
-        Part::Offsets { entries, width, of } => {
-            let made = if is_long { 8 } else { *width };
-            of.header_len() + (entries.end - entries.start) / width * made
+        Part::Copied(range) => range.end - range.start,
+        Part::Rewritten(bytes) => bytes.len() as u64,
+        Part::Offsets { entries, width, table } => {
+            let new_width = if is_long { 8 } else { *width };
+            table.header_len() + (entries.end - entries.start) / width * new_width
         }
     };
-    // Ancestors come before what is in them; their sizes are known only now.
-    let made_len: u64 = parts.iter().map(|part| length(&part.part)).sum();
+    // Headers precede their contents; their sizes are known only now.
+    let new_len: u64 = parts.iter().map(|node| length(&node.part)).sum();
     let moov_len = moov.end - moov.start;
-    // What it takes to decrypt samples may lie in the index itself: each part of it moves for itself.
-    let mut shifts = vec![(head_end, made_len)];
+    // Auxiliary information may be inside the index itself, so each copied part has its own shift.
+    let mut shifts = vec![(head_end, new_len)];
     let mut at = head_end;
-    for Placed { part, .. } in &parts {
-        if let Part::Kept(range) = part {
+    for Node { part, .. } in &parts {
+        if let Part::Copied(range) = part {
             shifts.push((range.start, at.wrapping_sub(range.start)));
         }
         at += length(part);
     }
-    shifts.push((moov.end.max(head_end), made_len.wrapping_sub(moov_len)));
+    shifts.push((moov.end.max(head_end), new_len.wrapping_sub(moov_len)));
     let shifts: Arc<[_]> = shifts.into();
-    let mut pieces = vec![Piece::Kept(0..head_end)];
-    for (place, Placed { part, inside }) in parts.iter().enumerate() {
+    let mut extents = vec![ExtentSpec::File(0..head_end)];
+    for (place, Node { part, descendants }) in parts.iter().enumerate() {
         match part {
-            Part::Kept(range) => pieces.push(Piece::Kept(range.clone())),
-            Part::Made(bytes) if *inside > 0 => {
-                // A header: its size is that of all that is in it.
-                let contents = &parts[place..=place + inside];
-                let size: u64 = contents.iter().map(|part| length(&part.part)).sum();
+            Part::Copied(range) => extents.push(ExtentSpec::File(range.clone())),
+            Part::Rewritten(bytes) if *descendants > 0 => {
+                // A container: its size includes all its descendants.
+                let contents = &parts[place..=place + descendants];
+                let size: u64 = contents.iter().map(|node| length(&node.part)).sum();
                 let size = u32::try_from(size).map_err(|_| ReadError::Changed)?;
                 let header = [&size.to_be_bytes(), &bytes[4..]].concat();
-                pieces.push(Piece::Memory(header.into()));
+                extents.push(ExtentSpec::Memory(header.into()));
             }
-            Part::Made(bytes) => pieces.push(Piece::Memory(bytes.clone().into())),
-            Part::Offsets { entries, width, of } => {
-                let made_width = if is_long { 8 } else { *width };
+            Part::Rewritten(bytes) => extents.push(ExtentSpec::Memory(bytes.clone().into())),
+            Part::Offsets { entries, width, table } => {
+                let new_width = if is_long { 8 } else { *width };
                 let count = (entries.end - entries.start) / width;
-                pieces.push(Piece::Memory(of.header(count, made_width)?.into()));
+                extents.push(ExtentSpec::Memory(table.header(count, new_width)?.into()));
                 let (entries, width, shifts) = (entries.clone(), *width, Arc::clone(&shifts));
-                pieces.push(Piece::Offsets { entries, width, made_width, shifts });
+                extents.push(ExtentSpec::Offsets { entries, width, new_width, shifts });
             }
         }
     }
-    pieces.push(Piece::Kept(head_end..moov.start.max(head_end)));
-    pieces.push(Piece::Kept(moov.end..movie.file_len));
-    Ok(Some(Faststart(pieces)))
+    extents.push(ExtentSpec::File(head_end..moov.start.max(head_end)));
+    extents.push(ExtentSpec::File(moov.end..movie.file_len));
+    Ok(Some(Faststart(extents)))
 }
 
-/// A part, and how many of those behind it are in it.
-struct Placed {
+/// A part, and the number of its descendants, which follow it.
+struct Node {
     part: Part,
-    inside: usize,
+    descendants: usize,
 }
 
-/// Collects what the new form of a box consists of. Returns whether that is not too much.
+/// Collects the parts of the new form of a box. Returns false if there are too many.
 fn collect<R: ReadAt + ?Sized>(
     movie: &Movie,
     reader: &R,
     parent: &Header,
-    parts: &mut Vec<Placed>,
+    parts: &mut Vec<Node>,
 ) -> Result<bool, ReadError> {
     let place = parts.len();
     let header = [&[0; 4], &parent.kind.0[..]].concat();
-    parts.push(Placed { part: Part::Made(header), inside: 0 });
-    // Whether the last part is a child of this box, and not of one in it.
+    parts.push(Node { part: Part::Rewritten(header), descendants: 0 });
+    // Whether the last part is a child of this box, and not a deeper descendant.
     let mut is_own = false;
     for child in children(reader, &parent.body)? {
         if parts.len() >= PARTS_MAX {
             return Ok(false);
         }
-        // The path is fixed, so that this goes five deep and no deeper.
+        // The path is fixed and five boxes deep, which bounds the recursion.
         let below = PARENTS.iter().position(|kind| **kind == parent.kind.0);
         let next = below.and_then(|depth| PARENTS.get(depth + 1));
         let part = match &child.kind.0 {
@@ -212,8 +211,8 @@ fn collect<R: ReadAt + ?Sized>(
             }
             b"stco" | b"co64" if parent.kind == FourCc(*b"stbl") => {
                 let width = if child.kind == FourCc(*b"co64") { 8 } else { 4 };
-                let entries = entries(reader, &child, 8, width)?;
-                Part::Offsets { entries, width, of: Of::Chunks }
+                let entries = table_entries(reader, &child, 8, width)?;
+                Part::Offsets { entries, width, table: OffsetTable::Chunks }
             }
             b"saio" if parent.kind == FourCc(*b"stbl") && child.body_len() >= 8 => {
                 let mut head = [0; 4];
@@ -223,34 +222,34 @@ fn collect<R: ReadAt + ?Sized>(
                 let mut fields = vec![0; if flags & 1 != 0 { 8 } else { 0 }];
                 let before = 8 + fields.len() as u64;
                 if child.body_len() < before {
-                    Part::Kept(child.whole())
+                    Part::Copied(child.whole())
                 } else {
                     reader.read_exact_at(child.body.start + 4, &mut fields)?;
-                    let entries = entries(reader, &child, before, width)?;
-                    Part::Offsets { entries, width, of: Of::Auxiliary(fields) }
+                    let entries = table_entries(reader, &child, before, width)?;
+                    Part::Offsets { entries, width, table: OffsetTable::Auxiliary(fields) }
                 }
             }
-            b"stsd" if parent.kind == FourCc(*b"stbl") => repaired(movie, &child),
-            _ => Part::Kept(child.whole()),
+            b"stsd" if parent.kind == FourCc(*b"stbl") => sample_entries(movie, &child),
+            _ => Part::Copied(child.whole()),
         };
         match (&part, parts.last_mut()) {
-            // What is kept beside each other is kept as one.
-            (Part::Kept(next), Some(Placed { part: Part::Kept(last), .. }))
+            // Adjacent copied boxes become one part.
+            (Part::Copied(next), Some(Node { part: Part::Copied(last), .. }))
                 if is_own && last.end == next.start =>
             {
                 last.end = next.end;
             }
-            _ => parts.push(Placed { part, inside: 0 }),
+            _ => parts.push(Node { part, descendants: 0 }),
         }
         is_own = true;
     }
-    parts[place].inside = parts.len() - 1 - place;
+    parts[place].descendants = parts.len() - 1 - place;
     Ok(true)
 }
 
-/// The entries of a table that begins behind so many bytes of a box, of which the last four are its
-/// count: as many as there is room for.
-fn entries<R: ReadAt + ?Sized>(
+/// The range of the entries of a table. `before` bytes of the body precede them, and the last four of
+/// these are the count, which is limited to the size of the box.
+fn table_entries<R: ReadAt + ?Sized>(
     reader: &R,
     table: &Header,
     before: u64,
@@ -266,8 +265,8 @@ fn entries<R: ReadAt + ?Sized>(
     Ok(start..start + count * width)
 }
 
-/// The sample entries of a track, repaired if they need to be.
-fn repaired(movie: &Movie, stsd: &Header) -> Part {
+/// The sample entries of a track, repaired if necessary.
+fn sample_entries(movie: &Movie, stsd: &Header) -> Part {
     let is_in = |whole: &Range<u64>| whole.contains(&stsd.start);
     let track = movie.tracks.iter().find(|track| is_in(&track.whole));
     match track {
@@ -277,14 +276,14 @@ fn repaired(movie: &Movie, stsd: &Header) -> Part {
                 stsd.u32(1);
                 stsd.bytes(&track.entry.entry);
             });
-            Part::Made(writer.into_bytes())
+            Part::Rewritten(writer.into_bytes())
         }
-        _ => Part::Kept(stsd.whole()),
+        _ => Part::Copied(stsd.whole()),
     }
 }
 
-/// Where the file type box ends, in front of everything else; 0 if there is none.
-fn front<R: ReadAt + ?Sized>(reader: &R) -> Result<u64, ReadError> {
+/// The end of `ftyp` at the start of the file; 0 if there is none.
+fn file_type_end<R: ReadAt + ?Sized>(reader: &R) -> Result<u64, ReadError> {
     let mut head = [0; 8];
     reader.read_exact_at(0, &mut head)?;
     let [a, b, c, d, kind @ ..] = head;

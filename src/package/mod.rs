@@ -1,8 +1,8 @@
-//! A movie as extents and as manifests: what players are given of a file that stays as it is.
+//! Packaging: manifests for a movie, and extents of a source file that does not change.
 //!
-//! HLS and DASH are two texts about one space of CMAF segments. Each segment is a header made in memory
-//! and ranges of the file; its size and its times are known from the index, so that manifests are exact
-//! and nothing has to be prepared. This room knows no URL's title, no status code and no socket.
+//! HLS and DASH describe the same CMAF segments. A segment is a header in memory and ranges of the source
+//! file. The index gives its size and its times, so manifests are exact and no packaging job is needed.
+//! This module knows no title URLs, no status codes and no sockets.
 
 mod auxiliary;
 mod bit_rate;

@@ -1,8 +1,8 @@
-//! What manifests need to know of a title: plain data, made from the indices of its movies.
+//! The description of a title for manifests: plain data from the indices of its movies.
 //!
-//! The same data makes HLS and DASH, so that neither can promise what the other does not. Nothing here
-//! knows of boxes or files. All of it that shows in a URL, a time or a size has to be true of the
-//! segments that are served: manifests do no more than say it.
+//! HLS and DASH are built from the same data, so they cannot contradict each other. This module knows no
+//! boxes and no files. Everything in it that appears in a URL, a time or a size must match the segments
+//! that are served, because manifests only repeat it.
 
 use std::{num::NonZeroU32, sync::Arc};
 
@@ -10,124 +10,124 @@ use bytes::Bytes;
 
 use super::storyboard::Storyboard;
 
-/// A title: its tracks, and what is true of all of them.
+/// A title: its tracks and common properties.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Presentation {
-    /// What people call it. May be empty, and may hold any character.
+    /// Title for people. May be empty, and may contain any character.
     pub title: String,
-    /// How long it is, in microseconds: when its last track ends.
+    /// Duration in microseconds: the end of the last track.
     pub duration_us: u64,
-    /// Where playing should begin, in microseconds, if not at the beginning.
+    /// Start position in microseconds, if it is not the beginning.
     pub start_us: Option<u64>,
-    /// The tracks, in the order in which players should see them.
+    /// Tracks in the order for players.
     pub tracks: Vec<Track>,
-    /// Its storyboard, where there is somebody to make the pictures.
+    /// Storyboard, if thumbnails are available.
     pub storyboard: Option<Storyboard>,
 }
 
-/// One track of one file, as segments. The renditions of a title may come from several files.
+/// A track of one file, in segments. The renditions of a title may come from several files.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Track {
-    /// The relative URL from the manifest's folder to that in which `~<version>/<folder>/` lies:
-    /// percent-encoded, and either empty (the manifest's own) or with a slash at its end.
+    /// Relative URL from the manifest's folder to the folder that contains `~<version>/<folder>/`:
+    /// percent-encoded, and either empty (the manifest's own folder) or with a trailing slash.
     pub prefix: String,
-    /// The version of the file that the track comes from.
+    /// Version of the file that contains the track.
     pub version: String,
-    /// The track's folder in URLs: `video-1`, `audio-2`, `text-1`.
+    /// Folder in URLs: `video-1`, `audio-2`, `text-1`.
     pub folder: String,
-    /// The codec string (RFC 6381) of its samples; empty if it is not known, or for text.
+    /// Codec string (RFC 6381); empty if unknown, and for text.
     pub codecs: String,
-    /// Ticks in a second.
+    /// Ticks per second.
     pub timescale: NonZeroU32,
-    /// The language, as BCP 47 has it.
+    /// Language (BCP 47).
     pub language: Option<String>,
-    /// What people call it. May be empty, equal to others', and may hold any character.
+    /// Name for people. May be empty or equal to others, and may contain any character.
     pub label: String,
-    /// Whether it is played, of its kind, when nobody has chosen.
+    /// Whether it is the default of its kind.
     pub is_default: bool,
-    /// Its segments: number 1 is the first.
+    /// Segments; the first has number 1.
     pub segments: Arc<[Segment]>,
-    /// The least target duration of its playlist, in seconds; see [`share_target_duration`].
+    /// Lower limit of the target duration in seconds; see [`share_target_duration`].
     pub target_duration_min_s: u64,
-    /// How it is encrypted, if it is.
+    /// Encryption, if any.
     pub protection: Option<Protection>,
-    /// What is true of its kind alone.
+    /// Properties that depend on the kind.
     pub kind: Kind,
 }
 
-/// How a track is encrypted (ISO/IEC 23001-7).
+/// Encryption of a track (ISO/IEC 23001-7).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Protection {
-    /// The scheme: `cenc`, `cbcs` and the like.
+    /// Scheme: `cenc`, `cbcs`, …
     pub scheme: [u8; 4],
-    /// Which key it is encrypted with.
+    /// Key identifier.
     pub key_id: [u8; 16],
-    /// What is known of who has the key.
+    /// DRM systems that have the key.
     pub systems: Arc<[System]>,
 }
 
-/// A system of digital rights management.
+/// A DRM system.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct System {
-    /// Which one.
+    /// System identifier.
     pub id: [u8; 16],
-    /// What it needs to ask for keys: a `pssh` box, or several (ISO/IEC 23001-7 section 8.1).
+    /// Its initialization data: one or more `pssh` boxes (ISO/IEC 23001-7 section 8.1).
     pub headers: Bytes,
 }
 
-/// What a track is, and what only such a track has.
+/// Kind of a track, with its properties.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Kind {
-    /// Pictures.
+    /// Video.
     Video(Video),
-    /// Sound.
+    /// Audio.
     Audio(Audio),
-    /// Subtitles, as WebVTT.
+    /// WebVTT subtitles.
     Text(Text),
 }
 
-/// What is true of a video track.
+/// Properties of a video track.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Video {
-    /// The width in coded pixels, as it is shown: if the track's matrix turns the picture on its
-    /// side, the height of the samples.
+    /// Displayed width in coded pixels: the height of the samples if the matrix rotates the video by 90
+    /// or 270 degrees.
     pub width: u32,
-    /// The height in coded pixels, as it is shown.
+    /// Displayed height in coded pixels.
     pub height: u32,
-    /// How wide a pixel is for its height (`pasp`, ISO/IEC 14496-12 section 12.1.4), as it is shown.
+    /// Displayed pixel aspect ratio (`pasp`, ISO/IEC 14496-12 section 12.1.4), width to height.
     pub pixel_aspect: Ratio,
-    /// Pictures in a second, if that is known.
+    /// Frames per second, if known.
     pub frame_rate: Option<Ratio>,
-    /// Which transfer function its samples have.
+    /// Transfer function.
     pub range: VideoRange,
-    /// Codecs that a better decoder takes it for (RFC 8216bis section 4.4.6.2, SUPPLEMENTAL-CODECS):
-    /// Dolby Vision over HEVC is `dvh1.08.07/db4h`.
+    /// Codecs for decoders with more features (RFC 8216bis section 4.4.6.2, SUPPLEMENTAL-CODECS): Dolby
+    /// Vision over HEVC is `dvh1.08.07/db4h`.
     pub supplemental_codecs: Option<String>,
-    /// The key frame of each segment, in the segments' order; empty if there are no such resources.
+    /// The key frame of each segment, in order; empty if the track has no I-frame resources.
     pub iframes: Arc<[IFrame]>,
 }
 
-/// What is true of an audio track.
+/// Properties of an audio track.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Audio {
-    /// How many channels it is coded in; 0 if that is not known.
+    /// Number of coded channels; 0 if unknown.
     pub channels: u16,
-    /// The objects of Dolby Atmos in it (joint object coding), as its `dec3` says.
+    /// Number of Dolby Atmos objects (joint object coding), from `dec3`.
     pub joint_objects: Option<u16>,
-    /// Samples in a second.
+    /// Samples per second.
     pub sample_rate_hz: u32,
 }
 
-/// What is true of a text track.
+/// Properties of a text track.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Text {
-    /// Shown even to those who want no subtitles: it translates what others need no words for.
+    /// Shown even without subtitles: translates foreign speech and signs.
     pub forced: bool,
-    /// Tells what is heard besides speech, for those who do not hear it.
+    /// Describes sounds other than speech.
     pub hearing_impaired: bool,
 }
 
-/// A transfer function, by its name in RFC 8216bis section 4.4.6.2.
+/// A transfer function, named as in RFC 8216bis section 4.4.6.2.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum VideoRange {
     /// Standard dynamic range.
@@ -141,22 +141,22 @@ pub enum VideoRange {
 /// A media segment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Segment {
-    /// When its first sample is presented, in ticks.
+    /// Presentation time of its first sample, in ticks.
     pub start: u64,
-    /// How long its samples are presented, in ticks.
+    /// Duration in ticks.
     pub duration: u64,
-    /// Its size as it is sent, in bytes.
+    /// Size in bytes, with the header.
     pub bytes: u64,
 }
 
-/// A key frame that is a resource of its own.
+/// A key frame as a resource.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct IFrame {
-    /// Its size as it is sent, in bytes.
+    /// Size in bytes, with the header.
     pub bytes: u64,
 }
 
-/// A fraction in its lowest terms, larger than zero.
+/// A fraction in lowest terms, greater than zero.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Ratio {
     numerator: NonZeroU32,
@@ -179,90 +179,91 @@ impl Ratio {
         })
     }
 
-    /// What is above the line.
+    /// Numerator.
     pub fn numerator(self) -> u32 {
         self.numerator.get()
     }
 
-    /// What is below the line.
+    /// Denominator.
     pub fn denominator(self) -> u32 {
         self.denominator.get()
     }
 
-    /// `factor` times this, rounded to the nearest whole number.
-    pub fn of(self, factor: u32) -> u64 {
+    /// `factor` times this ratio, rounded to the nearest integer.
+    pub fn scale(self, factor: u32) -> u64 {
         let (numerator, denominator) = (u64::from(self.numerator()), u64::from(self.denominator()));
         (u64::from(factor) * numerator + denominator / 2) / denominator
     }
 }
 
 impl Segment {
-    /// When it is over, in ticks.
+    /// End time in ticks.
     pub fn end(&self) -> u64 {
         self.start.saturating_add(self.duration)
     }
 }
 
 impl Track {
-    /// When each segment's part of the playlist ends, in ticks.
+    /// The end time of each segment in the playlist, in ticks.
     ///
-    /// A playlist has no gaps: a segment's part lasts until the next begins, and the first begins at
-    /// zero, also in a track that is heard or seen only later. So the time in every playlist is the
-    /// presentation's own, which players rely on when they seek.
+    /// A playlist has no gaps: each segment lasts until the next one begins, and the first one begins at
+    /// zero, even if the track starts later. So playlist time equals presentation time, which players rely
+    /// on when they seek.
     pub fn ends(&self) -> impl Iterator<Item = u64> {
         let starts = self.segments.iter().skip(1).map(|segment| segment.start);
-        starts.chain(self.segments.last().map(Segment::end)).scan(0, |before, end| {
-            *before = end.max(*before);
-            Some(*before)
+        starts.chain(self.segments.last().map(Segment::end)).scan(0, |previous, end| {
+            *previous = end.max(*previous);
+            Some(*previous)
         })
     }
 
-    /// How long each segment's part of the playlist is, in microseconds.
+    /// The duration of each segment in the playlist, in microseconds.
     ///
-    /// These are the differences of rounded times, not rounded differences: their errors do not add
-    /// up, so that the sum of any run is right to the microsecond.
+    /// They are differences of rounded times, not rounded differences, so rounding errors do not
+    /// accumulate: the sum of any run of segments is exact to the microsecond.
     pub fn durations_us(&self) -> impl Iterator<Item = u64> {
         let timescale = self.timescale;
         let times = self.ends().map(move |end| microseconds(end, timescale));
-        times.scan(0, |before, end| Some(end - std::mem::replace(before, end)))
+        times.scan(0, |previous, end| Some(end - std::mem::replace(previous, end)))
     }
 
-    /// The target duration in seconds (RFC 8216bis section 4.4.3.1): no segment's duration, rounded
-    /// to the nearest integer, is more.
+    /// The target duration in seconds (RFC 8216bis section 4.4.3.1): no segment duration exceeds it after
+    /// rounding to the nearest integer.
     pub fn target_duration_s(&self) -> u64 {
         let longest_us = self.durations_us().max().unwrap_or(0);
         (longest_us.saturating_add(500_000) / 1_000_000).max(self.target_duration_min_s).max(1)
     }
 
-    /// The codec string up to where variants of one codec begin to differ: `avc1`, `mp4a.40`, `ec-3`.
-    /// A client that decodes one of a family most likely decodes the others.
+    /// The codec string without profile and level: `avc1`, `mp4a.40`, `ec-3`. A client that decodes one
+    /// member of a family most likely decodes the others.
     pub fn codec_family(&self) -> &str {
         let parts = if self.codecs.starts_with("mp4a.") { 2 } else { 1 };
         let mut dots = self.codecs.match_indices('.').map(|(at, _)| at);
         dots.nth(parts - 1).map_or(&self.codecs, |end| &self.codecs[..end])
     }
 
-    /// What is true of it as a video track, if it is one.
+    /// Properties of a video track; `None` for other kinds.
     pub fn video(&self) -> Option<&Video> {
         if let Kind::Video(video) = &self.kind { Some(video) } else { None }
     }
 
-    /// What is true of it as an audio track, if it is one.
+    /// Properties of an audio track; `None` for other kinds.
     pub fn audio(&self) -> Option<&Audio> {
         if let Kind::Audio(audio) = &self.kind { Some(audio) } else { None }
     }
 
-    /// What is true of it as a text track, if it is one.
+    /// Properties of a text track; `None` for other kinds.
     pub fn text(&self) -> Option<&Text> {
         if let Kind::Text(text) = &self.kind { Some(text) } else { None }
     }
 }
 
-/// Gives all video and audio tracks of a file one target duration, as their playlists must have
-/// (RFC 8216bis section 6.2.4): audio is cut near to video, and half a second is near to either whole
-/// one. Text may have its own.
+/// Gives all video and audio tracks of a file the same target duration, as RFC 8216bis section 6.2.4
+/// requires of their playlists: audio is cut near the cuts of video, and a value of half a second could
+/// round either way. Text may have its own.
 ///
-/// Only tracks of one file, since the playlist of a track is named by the version of its file alone.
+/// The tracks must be of one file, because the URL of a track's playlist names only the version of its
+/// own file.
 pub fn share_target_duration(tracks: &mut [Track]) {
     let shares = |track: &Track| !matches!(track.kind, Kind::Text(_));
     let durations = tracks.iter().filter(|track| shares(track)).map(Track::target_duration_s);
@@ -271,7 +272,7 @@ pub fn share_target_duration(tracks: &mut [Track]) {
     sharing.for_each(|track| track.target_duration_min_s = longest);
 }
 
-/// Ticks as microseconds, rounded to the nearest.
+/// Ticks in microseconds, rounded to the nearest.
 pub(super) fn microseconds(ticks: u64, timescale: NonZeroU32) -> u64 {
     let half = u64::from(timescale.get() / 2);
     let scaled = ticks.checked_mul(1_000_000).and_then(|scaled| scaled.checked_add(half));
@@ -284,11 +285,11 @@ pub(super) fn microseconds(ticks: u64, timescale: NonZeroU32) -> u64 {
 
 #[cfg(test)]
 pub(super) mod samples {
-    //! Titles for tests.
+    //! Sample titles for tests.
 
     use super::*;
 
-    /// Segments one after the other from zero on, of so many ticks and bytes.
+    /// Consecutive segments from zero on, from pairs of ticks and bytes.
     pub(in crate::package) fn segments(sizes: &[(u64, u64)]) -> Arc<[Segment]> {
         let mut start = 0;
         let segment = |&(duration, bytes): &(u64, u64)| {
@@ -315,7 +316,7 @@ pub(super) mod samples {
         }
     }
 
-    /// 16.5 seconds of video in three segments, at 24000/1001 pictures a second.
+    /// 16.5 seconds of video in three segments, at 24000/1001 frames per second.
     pub(in crate::package) fn video(folder: &str) -> Track {
         let segments = segments(&[(144_144, 600_000), (144_144, 300_000), (108_108, 450_000)]);
         let iframes = [40_000, 30_000, 20_000].map(|bytes| IFrame { bytes });
@@ -331,7 +332,7 @@ pub(super) mod samples {
         Track { kind: Kind::Video(video), ..track(folder, "avc1.64001f", 24_000, segments) }
     }
 
-    /// As much of stereo, with a label and a language.
+    /// A stereo track of the same duration, with a label and a language.
     pub(in crate::package) fn audio(folder: &str, codecs: &str, label: &str) -> Track {
         let segments = segments(&[(288_768, 96_000), (287_744, 96_000), (216_064, 73_000)]);
         let audio = Audio { channels: 2, joint_objects: None, sample_rate_hz: 48_000 };
@@ -343,7 +344,7 @@ pub(super) mod samples {
         }
     }
 
-    /// As much of subtitles, with a label and a language.
+    /// A subtitle track of the same duration, with a label and a language.
     pub(in crate::package) fn text(folder: &str, label: &str) -> Track {
         let segments = segments(&[(6000, 300), (6000, 200), (4500, 100)]);
         Track {
@@ -353,13 +354,13 @@ pub(super) mod samples {
         }
     }
 
-    /// A title of these tracks.
+    /// A title with these tracks.
     pub(in crate::package) fn title(tracks: Vec<Track>) -> Presentation {
-        let title = "A film".to_owned();
+        let title = "A title".to_owned();
         Presentation { title, duration_us: 16_516_500, start_us: None, tracks, storyboard: None }
     }
 
-    /// Changes what is true of a video track alone.
+    /// Changes the video properties of a track.
     pub(in crate::package) fn with_video(mut track: Track, change: impl Fn(&mut Video)) -> Track {
         let Kind::Video(video) = &mut track.kind else { panic!("a video track") };
         change(video);

@@ -1,5 +1,5 @@
-//! How a track is encrypted, as manifests tell it (ISO/IEC 23001-7): scheme, key, and what each system
-//! of digital rights management needs to ask for that key.
+//! Encryption of tracks for manifests (ISO/IEC 23001-7): scheme, key identifier, and initialization data of
+//! DRM systems.
 
 use bytes::Bytes;
 
@@ -12,14 +12,14 @@ pub(super) const WIDEVINE: [u8; 16] = 0xedef_8ba9_79d6_4ace_a3c8_27dc_d51d_21ed_
 /// Microsoft's PlayReady.
 pub(super) const PLAYREADY: [u8; 16] = 0x9a04_f079_9840_4286_ab92_e65b_e088_5f95_u128.to_be_bytes();
 
-/// How a track of a movie is encrypted; `None` if it is not, or no player could know how.
-pub(super) fn of_track(movie: &Movie, track: &Track) -> Option<Protection> {
+/// Encryption of a track; `None` if it is clear, or its scheme is not Common Encryption.
+pub(super) fn track_protection(movie: &Movie, track: &Track) -> Option<Protection> {
     let (scheme, defaults) = track.entry.encryption?.common()?;
     let mut systems: Vec<System> = Vec::new();
     for header in &movie.protection {
-        let Some(id) = system_of(header) else { continue };
+        let Some(id) = system_id(header) else { continue };
         match systems.iter_mut().find(|system| system.id == id) {
-            // Initialization data may be several such boxes in a row (EME, "cenc" format).
+            // Initialization data may be several concatenated boxes (EME, "cenc" format).
             Some(system) => system.headers = [&system.headers[..], header].concat().into(),
             None => systems.push(System { id, headers: header.clone() }),
         }
@@ -27,13 +27,13 @@ pub(super) fn of_track(movie: &Movie, track: &Track) -> Option<Protection> {
     Some(Protection { scheme: scheme.0, key_id: defaults.key_id, systems: systems.into() })
 }
 
-/// Whose a `pssh` box is (section 8.1).
-fn system_of(header: &Bytes) -> Option<[u8; 16]> {
+/// The system of a `pssh` box (section 8.1).
+fn system_id(header: &Bytes) -> Option<[u8; 16]> {
     header.get(12..)?.first_chunk().copied()
 }
 
-/// What a `pssh` box holds for its system.
-pub(super) fn data_of(header: &[u8]) -> Option<&[u8]> {
+/// The system-specific data of a `pssh` box.
+pub(super) fn system_data(header: &[u8]) -> Option<&[u8]> {
     let (version, rest) = (*header.get(8)?, header.get(28..)?);
     let rest = if version == 0 {
         rest
@@ -60,7 +60,7 @@ pub(super) fn base64(bytes: &[u8]) -> String {
     text
 }
 
-/// An identifier as people write it (RFC 9562 section 4).
+/// An identifier as a UUID string (RFC 9562 section 4).
 pub(super) fn uuid(id: [u8; 16]) -> String {
     let mut text = String::with_capacity(36);
     for (place, digit) in hexadecimal(id).chars().enumerate() {
@@ -72,7 +72,7 @@ pub(super) fn uuid(id: [u8; 16]) -> String {
     text
 }
 
-/// Its digits alone.
+/// An identifier as hexadecimal digits.
 pub(super) fn hexadecimal(id: [u8; 16]) -> String {
     format!("{:032x}", u128::from_be_bytes(id))
 }
@@ -97,22 +97,22 @@ mod tests {
     }
 
     #[test]
-    fn the_data_of_a_system_is_found_in_either_version_and_never_outside() {
+    fn system_data_is_read_in_both_versions_and_never_outside_the_box() {
         let header = |version: u8, rest: &[u8]| {
             [&[0, 0, 0, 0][..], b"pssh", &[version, 0, 0, 0], &PLAYREADY, rest].concat()
         };
         let old = header(0, b"\0\0\0\x02ab");
         let new = header(1, &[&b"\0\0\0\x01"[..], &[7; 16], b"\0\0\0\x02ab"].concat());
-        assert_eq!(data_of(&old), Some(&b"ab"[..]));
-        assert_eq!(data_of(&new), Some(&b"ab"[..]));
-        assert_eq!(system_of(&old.clone().into()), Some(PLAYREADY));
+        assert_eq!(system_data(&old), Some(&b"ab"[..]));
+        assert_eq!(system_data(&new), Some(&b"ab"[..]));
+        assert_eq!(system_id(&old.clone().into()), Some(PLAYREADY));
         for end in 0..old.len() {
-            assert_eq!(data_of(&old[..end]), None);
+            assert_eq!(system_data(&old[..end]), None);
         }
         for end in 0..new.len() {
-            assert_eq!(data_of(&new[..end]), None);
+            assert_eq!(system_data(&new[..end]), None);
         }
-        assert_eq!(data_of(&header(1, &[0xff; 40])), None);
-        assert_eq!(data_of(&header(0, &[0xff; 40])), None);
+        assert_eq!(system_data(&header(1, &[0xff; 40])), None);
+        assert_eq!(system_data(&header(0, &[0xff; 40])), None);
     }
 }

@@ -291,7 +291,7 @@ impl Stills {
                 header.u64(runs.bytes + 16);
             }
         }
-        runs.behind(header.into_bytes(), file)
+        runs.after_header(header.into_bytes(), file)
     }
 
     /// By how much what is shown is later than what is decoded, so that nothing is shown before, in

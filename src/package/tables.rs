@@ -1,21 +1,21 @@
-//! Sample tables that are written (ISO/IEC 14496-12 section 8.6 and 8.7), gathered sample by sample.
+//! New sample tables (ISO/IEC 14496-12 section 8.6 and 8.7), built sample by sample.
 //!
-//! What is kept of a sample is little more than will be written of it: a clip may be ten hours long.
+//! They keep little more per sample than what is written, because a clip may be ten hours long.
 
 use std::ops::Range;
 
 use super::boxes::Writer;
 use crate::movie::{Sample, Track};
 
-/// What things take in memory, in bytes, from when they are gathered until they are written: vectors
-/// that grow are up to twice as long as what is in them.
+/// Memory use per entry, in bytes, from the first sample until the tables are written: the capacity of a
+/// growing vector is up to twice its length.
 const SIZE_BYTES: usize = 10;
 const RUN_BYTES: usize = 20;
 const SYNC_BYTES: usize = 10;
-/// A chunk is also an extent.
+/// Each chunk is also an extent.
 const CHUNK_BYTES: usize = 180;
 
-/// Samples whose bytes lie next to each other.
+/// A run of samples that are adjacent in the file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Chunk {
     pub(super) offset: u64,
@@ -26,35 +26,35 @@ pub(super) struct Chunk {
 /// The tables of one track.
 #[derive(Debug)]
 pub(super) struct Tables {
-    /// What is added to every composition offset so that none is negative, in ticks.
+    /// Added to every composition offset so that none is negative, in ticks.
     raise: u32,
-    /// The sample entry's length, in bytes.
+    /// Length of the sample entry, in bytes.
     entry_bytes: usize,
     duration: u64,
-    /// When the last sample ends, as it is written, in ticks.
-    ends: Option<i64>,
+    /// End of the last sample in the new timeline, in ticks.
+    end: Option<i64>,
     durations: Vec<(u32, u32)>,
     compositions: Vec<(u32, u32)>,
     sizes: Vec<u32>,
-    /// Their numbers, from 1.
+    /// Numbers of sync samples, from 1.
     syncs: Vec<u32>,
     chunks: Vec<Chunk>,
 }
 
 impl Tables {
-    /// Tables without any sample.
+    /// Tables without samples, for a track.
     pub(super) fn new(track: &Track) -> Self {
-        Self::raised(track.index.raise, track.entry.entry.len())
+        Self::with_raise(track.index.raise, track.entry.entry.len())
     }
 
-    /// Tables without any sample, whose composition offsets are raised by so many ticks, beside a
-    /// sample entry of so many bytes.
-    pub(super) fn raised(raise: u32, entry_bytes: usize) -> Self {
+    /// Tables without samples, with a raise of composition offsets in ticks and the length of the sample
+    /// entry in bytes.
+    pub(super) fn with_raise(raise: u32, entry_bytes: usize) -> Self {
         Self {
             raise,
             entry_bytes,
             duration: 0,
-            ends: None,
+            end: None,
             durations: Vec::new(),
             compositions: Vec::new(),
             sizes: Vec::new(),
@@ -66,10 +66,10 @@ impl Tables {
     /// Appends a sample.
     pub(super) fn add(&mut self, sample: &Sample) {
         self.close_gap(sample.dts);
-        self.ends = sample.dts.checked_add(i64::from(sample.duration));
+        self.end = sample.dts.checked_add(i64::from(sample.duration));
         self.duration = self.duration.saturating_add(u64::from(sample.duration));
         add_to_runs(&mut self.durations, sample.duration);
-        // Not negative: the raise is the largest of all.
+        // Not negative: the raise is the maximum over the track.
         let composition = i64::from(sample.composition) + i64::from(self.raise);
         add_to_runs(&mut self.compositions, u32::try_from(composition).unwrap_or(0));
         self.sizes.push(sample.size);
@@ -85,21 +85,20 @@ impl Tables {
         }
     }
 
-    /// Has the last sample last until the next is decoded: gaps between fragments are in the times of
-    /// decoding alone.
+    /// Extends the last sample until the next one is decoded: only decoding times show the gaps between
+    /// fragments.
     fn close_gap(&mut self, next: i64) {
-        let Some(gap) = self.ends.map(|ends| next.saturating_sub(ends)).filter(|gap| *gap != 0)
-        else {
+        let Some(gap) = self.end.map(|end| next.saturating_sub(end)).filter(|gap| *gap != 0) else {
             return;
         };
-        let Some((count, lasts)) = self.durations.last_mut() else {
+        let Some((count, duration)) = self.durations.last_mut() else {
             return;
         };
-        let longer = i64::from(*lasts).saturating_add(gap).max(0);
+        let longer = i64::from(*duration).saturating_add(gap).max(0);
         let Ok(longer) = u32::try_from(longer) else {
             return;
         };
-        self.duration = self.duration.saturating_sub(u64::from(*lasts)) + u64::from(longer);
+        self.duration = self.duration.saturating_sub(u64::from(*duration)) + u64::from(longer);
         *count -= 1;
         if *count == 0 {
             self.durations.pop();
@@ -107,22 +106,22 @@ impl Tables {
         add_to_runs(&mut self.durations, longer);
     }
 
-    /// How many samples there are.
+    /// Number of samples.
     pub(super) fn samples(&self) -> u32 {
-        u32::try_from(self.sizes.len()).expect("their number in a track is 32 bits wide")
+        u32::try_from(self.sizes.len()).expect("a track has a 32-bit number of samples")
     }
 
-    /// How long they last together, in ticks.
+    /// Total duration, in ticks.
     pub(super) fn duration(&self) -> u64 {
         self.duration
     }
 
-    /// Where their bytes are in the file.
+    /// Ranges of the samples in the file.
     pub(super) fn chunks(&self) -> &[Chunk] {
         &self.chunks
     }
 
-    /// About how much memory it takes to make all of it, in bytes.
+    /// Approximate memory use until the tables are written, in bytes.
     pub(super) fn memory_bytes(&self) -> usize {
         3 * self.entry_bytes
             + self.sizes.len() * SIZE_BYTES
@@ -131,17 +130,17 @@ impl Tables {
             + self.chunks.len() * CHUNK_BYTES
     }
 
-    /// Writes all tables but the sample entry. Returns where the offsets of chunks are in what was
-    /// written: `place_of` says what they are.
+    /// Writes all tables except `stsd`. Returns the range of the chunk offsets in the writer; `map_offset`
+    /// maps offsets of the file to new ones.
     pub(super) fn write(
         &self,
         stbl: &mut Writer,
         is_long: bool,
-        place_of: impl Fn(u64) -> u64,
+        map_offset: impl Fn(u64) -> u64,
     ) -> Range<usize> {
         write_runs(stbl, b"stts", &self.durations);
         if self.compositions.iter().any(|(_, composition)| *composition != 0) {
-            // Version 1 has signed offsets; none is negative here, since all were raised.
+            // Version 0 has unsigned offsets; none is negative after the raise.
             write_runs(stbl, b"ctts", &self.compositions);
         }
         if self.syncs.len() < self.sizes.len() {
@@ -161,22 +160,22 @@ impl Tables {
             table.u32(count(&self.chunks));
             start = table.len();
             for chunk in &self.chunks {
-                let place = place_of(chunk.offset);
+                let offset = map_offset(chunk.offset);
                 match is_long {
-                    true => table.u64(place),
-                    false => table.u32(u32::try_from(place).expect("it was seen to fit")),
+                    true => table.u64(offset),
+                    false => table.u32(u32::try_from(offset).expect("short offsets fit")),
                 }
             }
         });
         start..stbl.len()
     }
 
-    /// `stsc`: how many samples are in which chunks.
+    /// `stsc`: samples per chunk.
     fn write_chunk_runs(&self, stbl: &mut Writer) {
-        let mut before = 0;
+        let mut previous = 0;
         let changes = (1..)
             .zip(&self.chunks)
-            .filter(|(_, chunk)| std::mem::replace(&mut before, chunk.samples) != chunk.samples);
+            .filter(|(_, chunk)| std::mem::replace(&mut previous, chunk.samples) != chunk.samples);
         let changes: Vec<(u32, u32)> =
             changes.map(|(number, chunk)| (number, chunk.samples)).collect();
         stbl.full(b"stsc", 0, 0, |stsc| {
@@ -189,7 +188,7 @@ impl Tables {
 }
 
 fn count<T>(entries: &[T]) -> u32 {
-    u32::try_from(entries.len()).expect("no more than samples")
+    u32::try_from(entries.len()).expect("no more entries than samples")
 }
 
 fn add_to_runs(runs: &mut Vec<(u32, u32)>, value: u32) {
@@ -199,7 +198,7 @@ fn add_to_runs(runs: &mut Vec<(u32, u32)>, value: u32) {
     }
 }
 
-/// A table of counts and values (`stts`, `ctts`).
+/// A table of runs: counts and values (`stts`, `ctts`).
 fn write_runs(stbl: &mut Writer, kind: &[u8; 4], runs: &[(u32, u32)]) {
     stbl.full(kind, 0, 0, |table| {
         table.u32(count(runs));

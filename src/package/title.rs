@@ -1,4 +1,4 @@
-//! A movie as a presentation: which of its tracks are offered, under which names.
+//! A movie as a presentation: which tracks are offered, and their names.
 
 use std::sync::Arc;
 
@@ -12,29 +12,29 @@ use crate::{
     movie::{Movie, Track, codec, languages},
 };
 
-/// Version of the bytes that are made of a movie. Whatever changes them must change this, since what
-/// was made is kept by caches for ever under its name.
+/// Version of the packaged bytes. Any change to the bytes must change it, because caches keep packaged
+/// resources for ever.
 pub const FORMAT_VERSION: u64 = 1;
 
-/// A title of which nothing is seen or heard for so long is begun where something is, in microseconds.
+/// A title whose first sample is presented at least this late starts there, in microseconds.
 const LATE_US: u64 = 500_000;
 
-/// A track that is offered, and its folder in URLs.
+/// A track that is sent in segments.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Offered {
-    /// `video-1`, `audio-2`.
+    /// Folder in URLs: `video-1`, `audio-2`.
     pub folder: String,
-    /// Its place in the movie.
+    /// Place in the movie.
     pub place: usize,
 }
 
-/// The version by which URLs of what is made of a file are named.
+/// The version in URLs of resources that are packaged from a file.
 pub fn version(file: Version, grid_ms: u32) -> Version {
     file.with(FORMAT_VERSION).with(u64::from(grid_ms))
 }
 
-/// The tracks of a movie that are offered as segments, in the order of their kinds. Of several tracks of
-/// pictures only the first is: they are no renditions of each other.
+/// The tracks of a movie that are sent in segments, ordered by kind. Only the first video track is
+/// offered: several video tracks of a movie are not renditions of each other.
 pub fn offered(movie: &Movie) -> Vec<Offered> {
     let is_offered = |track: &&(usize, &Track)| track.1.entry.packageable().is_ok();
     let tracks: Vec<(usize, &Track)> = movie.tracks.iter().enumerate().collect();
@@ -49,23 +49,23 @@ pub fn offered(movie: &Movie) -> Vec<Offered> {
     video.into_iter().chain(of_kind("audio", Track::is_audio, usize::MAX)).collect()
 }
 
-/// How many pixels the pictures of a movie have; 0 if it has none that are offered.
+/// Number of pixels of the offered video track; 0 without one.
 pub fn pixels(movie: &Movie) -> u32 {
-    let of = |track: &Track| match &track.entry.media {
+    let area = |track: &Track| match &track.entry.media {
         codec::Media::Video(video) => u32::from(video.width) * u32::from(video.height),
         _ => 0,
     };
-    track_of(movie, "video-1").map_or(0, of)
+    find_track(movie, "video-1").map_or(0, area)
 }
 
-/// The places of tracks whose text can be offered as subtitles.
-pub fn texts(movie: &Movie) -> impl Iterator<Item = usize> {
+/// Places of the tracks that can be offered as subtitles.
+pub fn text_tracks(movie: &Movie) -> impl Iterator<Item = usize> {
     let tracks = movie.tracks.iter().enumerate();
     tracks.filter(|(_, track)| cues::format(track).is_some()).map(|(place, _)| place)
 }
 
-/// The track with this folder, if it is offered.
-pub fn track_of<'a>(movie: &'a Movie, folder: &str) -> Option<&'a Track> {
+/// The offered track with a folder.
+pub fn find_track<'a>(movie: &'a Movie, folder: &str) -> Option<&'a Track> {
     let (kind, number) = folder.split_once('-')?;
     let is_kind: fn(&Track) -> bool = match kind {
         "video" if number == "1" => Track::is_video,
@@ -77,7 +77,7 @@ pub fn track_of<'a>(movie: &'a Movie, folder: &str) -> Option<&'a Track> {
     movie.tracks.iter().filter(is_offered).nth(place)
 }
 
-/// How long what is offered of a movie lasts, or what could be made of its pictures, in milliseconds.
+/// Duration of the offered tracks, or of the video that could be transcoded, in milliseconds.
 pub fn duration_ms(movie: &Movie) -> u64 {
     let offered = offered(movie).into_iter().map(|offered| &movie.tracks[offered.place]);
     let ends = offered
@@ -86,7 +86,7 @@ pub fn duration_ms(movie: &Movie) -> u64 {
     ends.max().unwrap_or(0) / 1000
 }
 
-/// What manifests need to know of a movie.
+/// Describes a movie for manifests.
 pub fn presentation(movie: &Movie, title: &str, version: Version) -> Presentation {
     let offered = offered(movie);
     let mut has_audio = false;
@@ -95,17 +95,17 @@ pub fn presentation(movie: &Movie, title: &str, version: Version) -> Presentatio
         .map(|offered| {
             let track = &movie.tracks[offered.place];
             let is_default = track.is_video() || !std::mem::replace(&mut has_audio, true);
-            let protection = protection::of_track(movie, track);
-            let track = of_track(track, &offered.folder, version, is_default);
+            let protection = protection::track_protection(movie, track);
+            let track = describe_track(track, &offered.folder, version, is_default);
             presentation::Track { protection, ..track }
         })
         .collect();
     presentation::share_target_duration(&mut tracks);
-    let duration_us = tracks.iter().filter_map(|track| {
+    let ends_us = tracks.iter().filter_map(|track| {
         let end = track.segments.last()?.end();
         Some(presentation::microseconds(end, track.timescale))
     });
-    let duration_us = duration_us.max().unwrap_or(0);
+    let duration_us = ends_us.max().unwrap_or(0);
     let starts_us = tracks.iter().filter_map(|track| {
         let start = track.segments.first()?.start;
         Some(presentation::microseconds(start, track.timescale))
@@ -114,25 +114,29 @@ pub fn presentation(movie: &Movie, title: &str, version: Version) -> Presentatio
     Presentation { title: title.to_owned(), duration_us, start_us, tracks, storyboard: None }
 }
 
-/// What manifests need to know of AAC that was made of the sound at `place` in a movie: people know it by
-/// the name and the language of that.
-pub fn made_of(movie: &Movie, place: usize, made: presentation::Track) -> presentation::Track {
+/// Describes AAC audio that was transcoded from the track at `place`: it has the name and the language of
+/// that track.
+pub fn transcoded_audio(
+    movie: &Movie,
+    place: usize,
+    transcoded: presentation::Track,
+) -> presentation::Track {
     let track = &movie.tracks[place];
     let offered = offered(movie).into_iter().find(|offered| offered.place == place);
     let is_first = movie.tracks.iter().position(Track::is_audio) == Some(place);
-    // One that is not offered itself has no folder, but a number among all sounds.
+    // A track that is not offered has no folder; its number counts all audio tracks.
     let number = || movie.tracks[..=place].iter().filter(|track| track.is_audio()).count();
     let folder = offered.map_or_else(|| format!("audio-{}", number()), |offered| offered.folder);
     presentation::Track {
         language: language(track),
         label: label(track, &folder),
         is_default: is_first,
-        ..made
+        ..transcoded
     }
 }
 
-/// What manifests need to know of a track, whether it is offered or not.
-pub(super) fn of_track(
+/// Describes a track for manifests, whether it is offered or not.
+pub(super) fn describe_track(
     track: &Track,
     folder: &str,
     version: Version,
@@ -152,17 +156,18 @@ pub(super) fn of_track(
     let kind = match &track.entry.media {
         codec::Media::Video(video) => {
             let iframe = |number| IFrame { bytes: cmaf::iframe_len(track, number).unwrap_or(0) };
-            let aspect = video.sample_aspect;
-            let mut size = (u32::from(video.width), u32::from(video.height));
-            let mut aspect = (aspect.h_spacing, aspect.v_spacing);
-            if track.is_on_its_side() {
-                size = (size.1, size.0);
-                aspect = (aspect.1, aspect.0);
-            }
+            let pixel = video.sample_aspect;
+            let size = (u32::from(video.width), u32::from(video.height));
+            let pixel = (pixel.h_spacing, pixel.v_spacing);
+            let ((width, height), (h_spacing, v_spacing)) = if track.is_on_its_side() {
+                ((size.1, size.0), (pixel.1, pixel.0))
+            } else {
+                (size, pixel)
+            };
             Kind::Video(Video {
-                width: size.0,
-                height: size.1,
-                pixel_aspect: Ratio::new(aspect.0, aspect.1).unwrap_or(Ratio::ONE),
+                width,
+                height,
+                pixel_aspect: Ratio::new(h_spacing, v_spacing).unwrap_or(Ratio::ONE),
                 frame_rate: Ratio::new(track.timescale.get(), track.index.usual_duration),
                 range: match video.range {
                     codec::VideoRange::Sdr => presentation::VideoRange::Sdr,
@@ -196,13 +201,13 @@ pub(super) fn of_track(
     }
 }
 
-/// The language of a track, as BCP 47 has it.
+/// Language of a track (BCP 47).
 pub fn language(track: &Track) -> Option<String> {
     let language = track.language.as_ref()?;
     Some(languages::tag_of(language).unwrap_or_else(|| language.clone()))
 }
 
-/// What people call a track: its name, else its language, else its number.
+/// Name of a track for people: its name, else its language, else its number.
 fn label(track: &Track, folder: &str) -> String {
     let name = track.name.clone().or_else(|| language(track).map(|tag| languages::name_of(&tag)));
     name.unwrap_or_else(|| match folder.split_once('-') {
@@ -211,7 +216,7 @@ fn label(track: &Track, folder: &str) -> String {
     })
 }
 
-/// The Dolby Vision on top of pictures that others can decode too.
+/// Dolby Vision codecs of a track with a compatible base layer.
 fn supplemental_codecs(track: &Track, video: &codec::Video) -> Option<String> {
     let dolby = video.dolby_vision.as_ref()?;
     let brand = dolby.brand.filter(|_| !track.entry.codecs.starts_with("dv"))?;
@@ -223,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_changes_the_bytes_changes_the_version() {
+    fn the_version_depends_on_all_that_changes_the_bytes() {
         let file = Version::default();
         assert_ne!(version(file, 6000), version(file, 4000));
         assert_ne!(version(file, 6000), file);

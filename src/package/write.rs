@@ -1,14 +1,14 @@
-//! Numbers, names and URIs as text: what playlists and MPDs have in common.
+//! Text output for playlists and MPDs: numbers, names and URIs.
 //!
-//! A playlist of a film holds thousands of numbers, and `format!` takes several times what the digits
-//! take.
+//! A playlist of a long movie has thousands of numbers, and `format!` is several times slower than writing
+//! the digits.
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::presentation::Track;
 
-/// What must not stand in a URI (RFC 3986 appendix A), apart from `%`: prefixes are encoded already,
-/// and this only keeps what escaped that from breaking a line or an attribute.
+/// Characters that a URI must not contain (RFC 3986 appendix A), except `%`: prefixes are already
+/// percent-encoded, and this set only keeps the rest from breaking a line or an attribute.
 const NOT_IN_A_URI: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -21,12 +21,12 @@ const NOT_IN_A_URI: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// Numbers at the end of a text.
+/// Appends numbers to a text.
 pub(super) trait Write {
-    /// Decimal digits.
+    /// Appends decimal digits.
     fn push_number(&mut self, number: u64);
 
-    /// Microseconds as seconds, with all six decimals.
+    /// Appends microseconds as seconds with six decimals.
     fn push_seconds(&mut self, microseconds: u64);
 }
 
@@ -39,14 +39,14 @@ impl Write for String {
         const SECOND_US: u64 = 1_000_000;
         self.push_number(microseconds / SECOND_US);
         self.push('.');
-        // A one before the decimals keeps their leading zeros.
+        // Adding a second keeps the leading zeros of the decimals.
         self.push_str(&itoa::Buffer::new().format(SECOND_US + microseconds % SECOND_US)[1..]);
     }
 }
 
-/// The characters of a name that neither a playlist (RFC 8216bis section 4.1: no control characters,
-/// no byte order mark) nor XML 1.0 (section 2.2: no U+FFFE, U+FFFF) refuses. White space that would
-/// break a line is a space.
+/// The characters of a name that are valid in a playlist (RFC 8216bis section 4.1: no control characters,
+/// no byte order mark) and in XML 1.0 (section 2.2: no U+FFFE, U+FFFF). Line breaks and tabs become
+/// spaces.
 pub(super) fn clean(name: &str) -> impl Iterator<Item = char> {
     name.chars().filter_map(|character| match character {
         '\t' | '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some(' '),
@@ -55,7 +55,7 @@ pub(super) fn clean(name: &str) -> impl Iterator<Item = char> {
     })
 }
 
-/// What a track is called where people choose: its label, else its language, else its folder.
+/// The name of a track in menus: its label, else its language, else its folder.
 pub(super) fn name(track: &Track) -> String {
     [Some(&track.label), track.language.as_ref()]
         .into_iter()
@@ -65,7 +65,7 @@ pub(super) fn name(track: &Track) -> String {
         .unwrap_or_else(|| track.folder.clone())
 }
 
-/// A language tag as it is, if it can be one (RFC 5646 section 2.1, and `xs:language`).
+/// The language tag of a track, if it is valid (RFC 5646 section 2.1, and `xs:language`).
 pub(super) fn language(track: &Track) -> Option<&str> {
     track.language.as_deref().filter(|tag| {
         tag.split('-').enumerate().all(|(place, subtag)| {
@@ -75,27 +75,27 @@ pub(super) fn language(track: &Track) -> Option<&str> {
     })
 }
 
-/// The relative URL of a file of a track, from where manifests are.
+/// The URL of a file of a track, relative to the manifests.
 pub(super) fn uri(track: &Track, file: &str) -> String {
-    uri_of(&format!("{}~{}/{}/{file}", track.prefix, track.version, track.folder))
+    escape_uri(&format!("{}~{}/{}/{file}", track.prefix, track.version, track.folder))
 }
 
-/// A relative URL without anything that would break a line or an attribute.
-pub(super) fn uri_of(url: &str) -> String {
+/// Percent-encodes characters of a relative URL that would break a line or an attribute.
+pub(super) fn escape_uri(url: &str) -> String {
     utf8_percent_encode(url, NOT_IN_A_URI).to_string()
 }
 
-/// Names of which no two are equal.
+/// A set of names that makes duplicates unique.
 #[derive(Default)]
-pub(super) struct Distinct(Vec<String>);
+pub(super) struct UniqueNames(Vec<String>);
 
-impl Distinct {
-    /// The name as it is, or with a number after it when it is taken.
+impl UniqueNames {
+    /// Adds a name, with a number if the name is taken. Returns the unique name.
     pub(super) fn add(&mut self, name: &str, numbered: impl Fn(&str, usize) -> String) -> String {
         let is_free = |name: &String| !self.0.contains(name);
         let mut candidates =
             std::iter::once(name.to_owned()).chain((2..).map(|number| numbered(name, number)));
-        let free = candidates.find(is_free).expect("there are more numbers than names");
+        let free = candidates.find(is_free).expect("more numbers than names");
         self.0.push(free.clone());
         free
     }
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seconds_keep_the_zeros_of_their_decimals() {
+    fn seconds_keep_the_leading_zeros_of_their_decimals() {
         for (microseconds, expected) in [
             (0, "0.000000"),
             (1, "0.000001"),
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_taken_name_gets_the_first_free_number() {
-        let mut names = Distinct::default();
+        let mut names = UniqueNames::default();
         let mut add = |name| names.add(name, |name, number| format!("{name} ({number})"));
         assert_eq!(add("a"), "a");
         assert_eq!(add("a (2)"), "a (2)");

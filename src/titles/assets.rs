@@ -110,7 +110,9 @@ impl TitleAssets {
         for (folder, kind, made) in job_tracks::made(site, opened).await {
             match kind {
                 // It was made to be cut alike, and looked at when it was.
-                Kind::Pictures if renditions::agree(&opened.movie, &made.movie).is_ok() => {
+                Kind::Pictures
+                    if renditions::check_alignment(&opened.movie, &made.movie).is_ok() =>
+                {
                     let (prefix, folder) = (self.prefix.clone(), Some(folder));
                     self.renditions.push(Rendition { prefix, folder, opened: made });
                 }
@@ -154,7 +156,7 @@ impl TitleAssets {
 
     /// Takes a rendition in, if it is cut where the title is.
     fn join(&mut self, title: &Opened, path: &MediaPath, prefix: String, rendition: Opened) {
-        match renditions::agree(&title.movie, &rendition.movie) {
+        match renditions::check_alignment(&title.movie, &rendition.movie) {
             Ok(()) => {
                 self.renditions.push(Rendition { prefix, folder: None, opened: rendition });
             }
@@ -230,7 +232,7 @@ async fn texts_among(site: &Site, opened: &Opened, companions: Sidecars) -> Vec<
         let from = From::Track(place);
         TextSource { version: opened.version, from, is_listed: true }
     };
-    let mut texts: Vec<_> = title::texts(&opened.movie).map(own).collect();
+    let mut texts: Vec<_> = title::text_tracks(&opened.movie).map(own).collect();
     for (path, sidecar) in companions.sidecars {
         match site.library.open(&path).await {
             Ok(file) => {

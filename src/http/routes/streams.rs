@@ -102,7 +102,7 @@ fn made_now(opened: &Opened, site: &Site, view: View<'_>) -> Option<Now> {
     if let Some(product) = product {
         return site.made.text_now(*opened.file.identity(), product).map(Now::Text);
     }
-    let track = title::track_of(&opened.movie, folder)?;
+    let track = title::find_track(&opened.movie, folder)?;
     if is_long(track, file) {
         return None;
     }
@@ -202,7 +202,7 @@ async fn make(
             if version != opened.version.to_string() {
                 return Err(Error::NotFound);
             }
-            let of = title::track_of(&opened.movie, track).ok_or(Error::NotFound)?;
+            let of = title::find_track(&opened.movie, track).ok_or(Error::NotFound)?;
             match file {
                 TrackFile::Media => {
                     playlist(request, site, title, opened, Product::Media(track.into())).await

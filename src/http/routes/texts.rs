@@ -170,7 +170,7 @@ pub(super) fn presentation(opened: &Opened, name: &str, company: &TitleAssets) -
         presentation.tracks.extend(of.tracks.into_iter().next().map(|track| Track {
             prefix: company.prefix.clone(),
             folder: folder.clone(),
-            ..title::made_of(&opened.movie, *place, track)
+            ..title::transcoded_audio(&opened.movie, *place, track)
         }));
     }
     presentation.storyboard.clone_from(&company.storyboard);

@@ -1,4 +1,4 @@
-//! The MPD around the adaptation sets (ISO/IEC 23009-1 section 5.3.1).
+//! The MPD with its period (ISO/IEC 23009-1 section 5.3.1).
 
 use super::{
     sets::adaptation_sets,
@@ -9,11 +9,11 @@ use crate::package::{
     write::clean,
 };
 
-/// The most that `minBufferTime` says. Clients wait for so much before they play (shaka), and a title
-/// may have one segment of an hour.
+/// The maximum of `minBufferTime`. Clients buffer this much before playback starts (Shaka Player), and a
+/// title may have a single segment of an hour.
 const MIN_BUFFER_MAX_US: u64 = 10_000_000;
 
-/// The MPD of a title, as it lies beside its folders.
+/// The MPD of a title. URLs are relative to the folder of the title.
 pub fn manifest(presentation: &Presentation) -> String {
     let tracks = &presentation.tracks;
     let mut text = String::with_capacity(1024 + tracks.len() * 1024);
@@ -43,8 +43,8 @@ pub fn manifest(presentation: &Presentation) -> String {
     text
 }
 
-/// A client that has this much keeps playing at the bandwidths that the MPD tells, however unevenly
-/// the bytes of a segment are spread over its time.
+/// A client that buffers this much keeps playing at the bandwidths of the MPD, however unevenly the bytes
+/// of a segment are distributed.
 fn longest_segment_us(tracks: &[Track]) -> u64 {
     let segmented = tracks.iter().filter(|track| !matches!(track.kind, Kind::Text(_)));
     let longest = |track: &Track| {

@@ -1,8 +1,8 @@
 //! DASH: the same segments as an MPD (ISO/IEC 23009-1, live profile, static).
 //!
-//! [`manifest()`] is a pure function. All URLs in it are relative, so that an MPD below a signed prefix
-//! leads to what lies below the same prefix; each representation has its folder as its base, and so
-//! those of a set share one template and, when they can, one timeline.
+//! [`manifest()`] is a pure function. All URLs are relative, so that an MPD below a signed prefix refers to
+//! resources below the same prefix. The base URL of a representation is its folder, so representations of
+//! an adaptation set share one template and, if possible, one timeline.
 
 mod audio;
 mod manifest;

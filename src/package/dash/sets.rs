@@ -1,9 +1,9 @@
-//! Adaptation sets: what a client chooses once, with the representations between which it may change
-//! at any segment (ISO/IEC 23009-1 sections 5.3.3 and 5.3.5).
+//! Adaptation sets: a client selects one, and may switch between its representations at any segment
+//! (ISO/IEC 23009-1 sections 5.3.3 and 5.3.5).
 
 use super::{
     audio::channels,
-    timeline::{is_aligned, is_same, segment_template},
+    timeline::{has_same_timeline, is_aligned, segment_template},
     xml::{Element, close, descriptor},
 };
 use crate::package::{
@@ -11,26 +11,26 @@ use crate::package::{
     presentation::{Audio, Ratio, Text, Track, Video, VideoRange},
     protection::{base64, uuid},
     storyboard::{COLUMNS, ROWS, Storyboard, TILES},
-    write::{Distinct, language, name, uri, uri_of},
+    write::{UniqueNames, escape_uri, language, name, uri},
 };
 
 const ROLE: &str = "urn:mpeg:dash:role:2011";
-/// Which scheme and which key (section 5.8.4.1), and which system of rights management.
+/// Scheme and key identifier (section 5.8.4.1).
 const MP4_PROTECTION: &str = "urn:mpeg:dash:mp4protection:2011";
-/// That a picture is many, and how many beside and above each other.
-const TILES_OF_A_SHEET: &str = "http://dashif.org/guidelines/thumbnail_tile";
+/// An image with tiles, in columns and rows.
+const THUMBNAIL_TILE: &str = "http://dashif.org/guidelines/thumbnail_tile";
 const TRANSFER_CHARACTERISTICS: &str = "urn:mpeg:mpegB:cicp:TransferCharacteristics";
 
-/// Writes all adaptation sets: video, audio, text, and the sheets of a storyboard.
+/// Writes all adaptation sets: video, audio, text, and the storyboard.
 pub(super) fn adaptation_sets(out: &mut String, tracks: &[Track], storyboard: Option<&Storyboard>) {
-    let mut writer = Writer { out, sets: 0, ids: Distinct::default() };
+    let mut writer = Writer { out, sets: 0, ids: UniqueNames::default() };
     let sets = video_sets(tracks);
     let has_sdr = sets.iter().flatten().any(|(_, video)| video.range == VideoRange::Sdr);
     for set in &sets {
         writer.video(set, has_sdr);
     }
     let audio: Vec<_> = tracks.iter().filter_map(|t| Some((t, t.audio()?))).collect();
-    // Sound there must be: when no track is marked, the first is the one.
+    // Audio needs a main track: the first one, if none is marked.
     let main = audio.iter().position(|(track, _)| track.is_default).unwrap_or(0);
     for (place, (track, audio)) in audio.into_iter().enumerate() {
         writer.audio(track, audio, place == main);
@@ -41,14 +41,14 @@ pub(super) fn adaptation_sets(out: &mut String, tracks: &[Track], storyboard: Op
     storyboard.into_iter().for_each(|storyboard| writer.images(storyboard));
 }
 
-/// The video tracks, those together that can take each other's place at any segment.
+/// The video tracks, grouped into sets between which a client can switch at any segment.
 fn video_sets(tracks: &[Track]) -> Vec<Vec<(&Track, &Video)>> {
     let mut sets: Vec<Vec<(&Track, &Video)>> = Vec::new();
     for (track, video) in tracks.iter().filter_map(|t| Some((t, t.video()?))) {
         let fits = |set: &&mut Vec<(&Track, &Video)>| {
-            set.first().is_some_and(|(first, of_first)| {
+            set.first().is_some_and(|(first, properties)| {
                 first.codec_family() == track.codec_family()
-                    && of_first.range == video.range
+                    && properties.range == video.range
                     && is_aligned(first, track)
             })
         };
@@ -63,11 +63,11 @@ fn video_sets(tracks: &[Track]) -> Vec<Vec<(&Track, &Video)>> {
 struct Writer<'a> {
     out: &'a mut String,
     sets: u64,
-    ids: Distinct,
+    ids: UniqueNames,
 }
 
 impl Writer<'_> {
-    /// Begins a set; it is left open for attributes.
+    /// Starts an adaptation set; the element is open for attributes.
     fn set(&mut self, kind: &str, media_type: &str) -> Element<'_> {
         self.sets += 1;
         Element::new(self.out, "AdaptationSet")
@@ -76,13 +76,13 @@ impl Writer<'_> {
             .attribute("mimeType", media_type)
     }
 
-    /// Begins a representation; it is left open for attributes. Tracks of different files may have
-    /// equal folders, and identifiers are unique within the period.
+    /// Starts a representation; the element is open for attributes. Identifiers are unique in the period,
+    /// but tracks of different files may have equal folders.
     fn representation(&mut self, track: &Track) -> Element<'_> {
         let id = self.ids.add(&track.folder, |folder, number| format!("{folder}-{number}"));
         Element::new(self.out, "Representation")
             .attribute("id", &id)
-            .number("bandwidth", BitRate::of(track).peak.max(1))
+            .number("bandwidth", BitRate::from_track(track).peak.max(1))
             .attribute_if("codecs", Some(track.codecs.as_str()).filter(|codecs| !codecs.is_empty()))
     }
 
@@ -91,32 +91,32 @@ impl Writer<'_> {
     }
 
     fn video(&mut self, set: &[(&Track, &Video)], has_sdr: bool) {
-        let Some(&(first, of_first)) = set.first() else { return };
+        let Some(&(first, properties)) = set.first() else { return };
         let tag = segmented(self.set("video", "video/mp4"));
-        let aspects: Option<Vec<_>> = set.iter().map(|(_, video)| picture_aspect(video)).collect();
+        let aspects: Option<Vec<_>> = set.iter().map(|(_, video)| display_aspect(video)).collect();
         let aspects = aspects.unwrap_or_default();
         match aspects.first().filter(|first| aspects.iter().all(|other| other == *first)) {
             Some(aspect) => ratio(tag, "par", ':', *aspect),
             None => tag,
         }
         .open();
-        let is_protected_alike = set.iter().all(|(track, _)| track.protection == first.protection);
-        if is_protected_alike {
+        let has_same_protection = set.iter().all(|(track, _)| track.protection == first.protection);
+        if has_same_protection {
             content_protection(self.out, first);
         }
-        let transfer = match of_first.range {
+        let transfer = match properties.range {
             VideoRange::Sdr => None,
             VideoRange::Pq => Some("16"),
             VideoRange::Hlg => Some("18"),
         };
         if let Some(transfer) = transfer {
-            // A client that cannot show it leaves out a set with an essential property, which is
-            // right where there is another; dash.js would play nothing at all where there is none.
+            // A client that does not support the transfer function ignores a set with an essential
+            // property, which is right if there is another set; without one dash.js would play nothing.
             let property = if has_sdr { "EssentialProperty" } else { "SupplementalProperty" };
             descriptor(self.out, property, TRANSFER_CHARACTERISTICS, transfer);
         }
         descriptor(self.out, "Role", ROLE, "main");
-        let is_shared = set.iter().all(|(track, _)| is_same(first, track));
+        let is_shared = set.iter().all(|(track, _)| has_same_timeline(first, track));
         if is_shared {
             segment_template(self.out, first);
         }
@@ -133,7 +133,7 @@ impl Writer<'_> {
                 Some(rate) => ratio(tag, "frameRate", '/', rate),
                 None => tag,
             };
-            // SCTE 214-1 section 6.3: the codec, and the brand of the profile that it is good for.
+            // SCTE 214-1 section 6.3: the codec, and the brand of its profile.
             match video.supplemental_codecs.as_deref().map(|codecs| codecs.split_once('/')) {
                 Some(Some((codecs, profile))) => tag
                     .attribute("scte214:supplementalCodecs", codecs)
@@ -144,7 +144,7 @@ impl Writer<'_> {
                 ),
             }
             .open();
-            if !is_protected_alike {
+            if !has_same_protection {
                 content_protection(self.out, track);
             }
             self.base_url(track, "");
@@ -169,7 +169,7 @@ impl Writer<'_> {
         close(self.out, "AdaptationSet");
     }
 
-    /// Text is one whole file: clients load it at once, and ask for no segment while they play.
+    /// Text is one whole file: clients load it once, and request no segments.
     fn text(&mut self, track: &Track, text: &Text) {
         self.set("text", "text/vtt").attribute_if("lang", language(track)).open();
         self.label(track);
@@ -188,8 +188,8 @@ impl Writer<'_> {
         close(self.out, "AdaptationSet");
     }
 
-    /// Sheets of tiles (DASH-IF IOP 4.3 section 6.2.6). All last equally long, the last one too: the
-    /// presentation ends before it does.
+    /// Sheets of tiles (DASH-IF IOP 4.3 section 6.2.6). All have the same duration, even the last one: the
+    /// presentation ends earlier.
     fn images(&mut self, storyboard: &Storyboard) {
         let geometry = &storyboard.geometry;
         let (width, height) = geometry.sheet_size();
@@ -207,8 +207,8 @@ impl Writer<'_> {
             .number("width", width.into())
             .number("height", height.into())
             .open();
-        descriptor(self.out, "EssentialProperty", TILES_OF_A_SHEET, &format!("{COLUMNS}x{ROWS}"));
-        Element::new(self.out, "BaseURL").text(&uri_of(&storyboard.url("")));
+        descriptor(self.out, "EssentialProperty", THUMBNAIL_TILE, &format!("{COLUMNS}x{ROWS}"));
+        Element::new(self.out, "BaseURL").text(&escape_uri(&storyboard.url("")));
         close(self.out, "Representation");
         close(self.out, "AdaptationSet");
     }
@@ -218,8 +218,8 @@ impl Writer<'_> {
     }
 }
 
-/// How a track is encrypted (ISO/IEC 23001-7 section 11.2): by which scheme and with which key, and
-/// what each system that has the key needs to be asked for it.
+/// Writes the encryption of a track (ISO/IEC 23001-7 section 11.2): scheme and key identifier, and the
+/// initialization data of each DRM system.
 fn content_protection(out: &mut String, track: &Track) {
     let Some(protection) = &track.protection else { return };
     let scheme: String = protection.scheme.iter().copied().map(char::from).collect();
@@ -237,17 +237,17 @@ fn content_protection(out: &mut String, track: &Track) {
     }
 }
 
-/// What is true of every set of segments: they begin with a sync sample, and do not overlap.
+/// Adds the attributes of sets with segments: they begin with a sync sample, and do not overlap.
 fn segmented(tag: Element<'_>) -> Element<'_> {
     tag.attribute("segmentAlignment", "true").number("startWithSAP", 1)
 }
 
-fn ratio<'a>(tag: Element<'a>, name: &str, between: char, ratio: Ratio) -> Element<'a> {
-    tag.pair(name, ratio.numerator().into(), between, ratio.denominator().into())
+fn ratio<'a>(tag: Element<'a>, name: &str, separator: char, ratio: Ratio) -> Element<'a> {
+    tag.pair(name, ratio.numerator().into(), separator, ratio.denominator().into())
 }
 
-/// How wide the picture is for its height; `None` if that fits no attribute.
-fn picture_aspect(video: &Video) -> Option<Ratio> {
+/// Display aspect ratio; `None` if it does not fit into 32-bit numbers.
+fn display_aspect(video: &Video) -> Option<Ratio> {
     let width = video.width.checked_mul(video.pixel_aspect.numerator())?;
     Ratio::new(width, video.height.checked_mul(video.pixel_aspect.denominator())?)
 }

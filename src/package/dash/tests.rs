@@ -1,4 +1,4 @@
-//! What the MPD says, read back by another's parser and word for word.
+//! The MPD, parsed by another library and compared literally.
 
 use dash_mpd_core::{AdaptationSet, MPD, SegmentTemplate};
 use proptest::prelude::*;
@@ -28,7 +28,7 @@ fn roles(set: &AdaptationSet) -> Vec<&str> {
     set.Role.iter().filter_map(|role| role.value.as_deref()).collect()
 }
 
-/// The segments that a timeline stands for, as (start, duration).
+/// The segments of a timeline, as (start, duration).
 fn expand(template: &SegmentTemplate) -> Vec<(u64, u64)> {
     let timeline = template.SegmentTimeline.as_ref().expect("a timeline");
     let mut at = 0;
@@ -48,13 +48,13 @@ fn times(track: &Track) -> Vec<(u64, u64)> {
 }
 
 #[test]
-fn a_film_is_one_period_of_adaptation_sets() {
+fn a_title_is_one_period_of_adaptation_sets() {
     let expected = "\
 <?xml version=\"1.0\" encoding=\"UTF-8\"?>
 <MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" profiles=\"urn:mpeg:dash:profile:isoff-live:2011\" \
 type=\"static\" mediaPresentationDuration=\"PT16.516500S\" minBufferTime=\"PT6.016000S\">
 <ProgramInformation>
-<Title>A film</Title>
+<Title>A title</Title>
 </ProgramInformation>
 <Period id=\"0\" start=\"PT0S\">
 <AdaptationSet id=\"1\" contentType=\"video\" mimeType=\"video/mp4\" segmentAlignment=\"true\" \
@@ -100,14 +100,14 @@ initialization=\"init.mp4\" media=\"$Number$.m4s\">
 </Period>
 </MPD>
 ";
-    let film = title(vec![
+    let presentation = title(vec![
         video("video-1"),
         audio("audio-1", "mp4a.40.2", "English"),
         text("text-1", "Subtitles"),
     ]);
-    assert_eq!(manifest(&film), expected);
+    assert_eq!(manifest(&presentation), expected);
     let read = read(expected);
-    let duration = read.mediaPresentationDuration.expect("there is one");
+    let duration = read.mediaPresentationDuration.expect("a duration");
     assert_eq!(duration.as_micros(), 16_516_500);
 }
 
@@ -127,10 +127,10 @@ fn renditions_with_equal_segments_are_one_set_with_one_timeline() {
 }
 
 #[test]
-fn renditions_on_another_clock_are_in_the_set_with_timelines_of_their_own() {
+fn renditions_with_another_timescale_share_the_set_and_have_own_timelines() {
     let mut other = video("video-2");
     other.timescale = 48_000.try_into().expect("not zero");
-    // One tick of the coarser clock early, as rounding has it.
+    // One tick of the coarser timescale early, because of rounding.
     other.segments = segments(&[(288_286, 1), (288_290, 1), (216_216, 1)]);
     let sets = sets(vec![video("video-1"), other.clone()]);
     assert_eq!(sets.len(), 1);
@@ -145,7 +145,7 @@ fn renditions_on_another_clock_are_in_the_set_with_timelines_of_their_own() {
 }
 
 #[test]
-fn renditions_that_a_client_cannot_change_between_are_sets_apart() {
+fn renditions_that_a_client_cannot_switch_between_are_separate_sets() {
     let mut uneven = video("video-2");
     uneven.segments = segments(&[(144_142, 1), (144_146, 1), (108_108, 1)]);
     let mut shorter = video("video-3");
@@ -164,7 +164,7 @@ fn renditions_that_a_client_cannot_change_between_are_sets_apart() {
 }
 
 #[test]
-fn a_set_tells_the_shape_of_its_pictures_when_all_have_one() {
+fn a_set_has_the_aspect_ratio_that_its_representations_share() {
     let pal = |folder, numerator| {
         with_video(video(folder), |video| {
             (video.width, video.height) = (720, 576);
@@ -181,7 +181,7 @@ fn a_set_tells_the_shape_of_its_pictures_when_all_have_one() {
 }
 
 #[test]
-fn a_range_is_essential_only_where_there_is_another_to_play() {
+fn a_video_range_is_essential_only_if_another_is_playable() {
     let bright = |range| with_video(video("video-2"), |video| video.range = range);
     let alone = sets(vec![bright(VideoRange::Hlg)]);
     assert!(alone[0].essential_property.is_empty());
@@ -194,7 +194,7 @@ fn a_range_is_essential_only_where_there_is_another_to_play() {
 }
 
 #[test]
-fn dolby_vision_is_a_supplement_with_its_profile() {
+fn dolby_vision_is_a_supplemental_codec_with_its_profile() {
     let track = with_video(video("video-1"), |video| {
         video.supplemental_codecs = Some("dvh1.08.07/db4h".to_owned());
     });
@@ -221,16 +221,17 @@ fn each_audio_track_is_a_set_and_one_is_the_main() {
 }
 
 #[test]
-fn channels_are_told_in_the_scheme_of_their_codec() {
+fn channel_configurations_use_the_scheme_of_the_codec() {
     let configuration = |codecs, channels, joint_objects| {
         let kind = Kind::Audio(Audio { channels, joint_objects, sample_rate_hz: 48_000 });
         let track = Track { kind, ..audio("audio-1", codecs, "") };
         let representation = sets(vec![track]).remove(0).representations.remove(0);
         let supplements: Vec<_> =
             representation.supplemental_property.into_iter().filter_map(|p| p.value).collect();
-        let mut told = representation.AudioChannelConfiguration.into_iter();
-        let told = told.next().map(|told| (told.schemeIdUri, told.value.unwrap_or_default()));
-        (told, supplements)
+        let mut configurations = representation.AudioChannelConfiguration.into_iter();
+        let first = configurations.next();
+        let channels = first.map(|it| (it.schemeIdUri, it.value.unwrap_or_default()));
+        (channels, supplements)
     };
     let cicp = "urn:mpeg:mpegB:cicp:ChannelConfiguration".to_owned();
     let dolby = "tag:dolby.com,2014:dash:audio_channel_configuration:2011".to_owned();
@@ -238,13 +239,13 @@ fn channels_are_told_in_the_scheme_of_their_codec() {
     assert_eq!(configuration("ac-3", 2, None).0, Some((dolby.clone(), "A000".to_owned())));
     assert_eq!(configuration("mp4a.40.2", 0, None).0, None);
     assert_eq!(configuration("opus", 255, None).0, None);
-    let (told, supplements) = configuration("ec-3", 6, Some(16));
-    assert_eq!(told, Some((dolby, "F801".to_owned())));
+    let (channels, supplements) = configuration("ec-3", 6, Some(16));
+    assert_eq!(channels, Some((dolby, "F801".to_owned())));
     assert_eq!(supplements, ["JOC", "16"]);
 }
 
 #[test]
-fn text_is_one_file_with_the_role_that_it_plays() {
+fn text_is_one_file_with_a_role() {
     let kind = |forced, hearing_impaired| Kind::Text(Text { forced, hearing_impaired });
     let sets = sets(vec![
         Track { is_default: true, ..text("text-1", "English") },
@@ -262,7 +263,7 @@ fn text_is_one_file_with_the_role_that_it_plays() {
 }
 
 #[test]
-fn a_base_keeps_what_xml_would_take_for_its_own() {
+fn a_base_url_survives_xml_escaping() {
     let prefix = "../Tom%20&%20'Jerry'$Number$<\u{e9}>/".to_owned();
     let sets = sets(vec![Track { prefix, ..video("video-1") }]);
     let base = &sets[0].representations[0].BaseURL[0].base;
@@ -270,11 +271,11 @@ fn a_base_keeps_what_xml_would_take_for_its_own() {
 }
 
 #[test]
-fn a_segment_of_an_hour_does_not_make_clients_wait_for_it() {
+fn a_segment_of_an_hour_does_not_delay_playback() {
     let mut long = video("video-1");
     long.segments = segments(&[(24_000 * 3600, 1)]);
     let read = read(&manifest(&title(vec![long])));
-    assert_eq!(read.minBufferTime.expect("there is one").as_secs(), 10);
+    assert_eq!(read.minBufferTime.expect("a buffer time").as_secs(), 10);
 }
 
 #[test]
@@ -283,12 +284,12 @@ fn a_bandwidth_is_the_peak_and_never_zero() {
     silent.segments = segments(&[(6000, 0)]);
     let sets = sets(vec![video("video-1"), silent]);
     let bandwidths: Vec<_> = sets.iter().map(|set| set.representations[0].bandwidth).collect();
-    assert_eq!(bandwidths, [Some(BitRate::of(&video("video-1")).peak), Some(1)]);
+    assert_eq!(bandwidths, [Some(BitRate::from_track(&video("video-1")).peak), Some(1)]);
 }
 
 proptest! {
     #[test]
-    fn a_timeline_stands_for_exactly_the_segments(
+    fn a_timeline_expands_to_exactly_the_segments(
         runs in prop::collection::vec((0_u64..3, 1_u64..4, 1_usize..6), 1..40),
     ) {
         let mut track = video("video-1");
@@ -331,15 +332,15 @@ proptest! {
 }
 
 #[test]
-fn a_set_says_how_it_is_encrypted_and_representations_do_where_they_differ() {
+fn sets_have_content_protection_and_representations_if_keys_differ() {
     let protected = |mut track: Track, key: u8| {
         let system = System { id: [0xcd; 16], headers: (&b"pssh"[..]).into() };
         let systems = [system].into();
         track.protection = Some(Protection { scheme: *b"cbcs", key_id: [key; 16], systems });
         track
     };
-    let sound = audio("audio-1", "mp4a.40.2", "");
-    let tracks = vec![protected(video("video-1"), 1), protected(sound.clone(), 2)];
+    let clear_audio = audio("audio-1", "mp4a.40.2", "");
+    let tracks = vec![protected(video("video-1"), 1), protected(clear_audio.clone(), 2)];
     let text = manifest(&title(tracks));
     assert!(text.contains(" xmlns:cenc=\"urn:mpeg:cenc:2013\" "), "{text}");
     let expected = "\
@@ -357,25 +358,25 @@ cenc:default_KID=\"01010101-0101-0101-0101-010101010101\"/>
 
     let alike = vec![protected(video("video-1"), 1), protected(video("video-2"), 1)];
     assert_eq!(kids(&manifest(&title(alike))), 1);
-    let apart = vec![protected(video("video-1"), 1), protected(video("video-2"), 2), sound];
+    let apart = vec![protected(video("video-1"), 1), protected(video("video-2"), 2), clear_audio];
     let text = manifest(&title(apart));
     let sets = read(&text).periods.remove(0).adaptations;
     let of =
         |representation: &dash_mpd_core::Representation| representation.ContentProtection.len();
     assert!(sets[0].ContentProtection.is_empty());
     assert_eq!(sets[0].representations.iter().map(of).collect::<Vec<_>>(), [2, 2]);
-    assert!(sets[1].ContentProtection.is_empty(), "the clear say nothing");
+    assert!(sets[1].ContentProtection.is_empty(), "clear tracks have no protection");
 }
 
 #[test]
 fn a_storyboard_is_a_set_of_sheets_of_tiles() {
     let storyboard = Storyboard {
-        prefix: "../a%20film.mp4/".to_owned(),
+        prefix: "../a%20movie.mp4/".to_owned(),
         version: "00112233445566ff".to_owned(),
         geometry: Geometry::new(16_517, (1080, 1920)),
     };
-    let film = title(vec![video("video-1"), audio("audio-1", "mp4a.40.2", "English")]);
-    let mut read = read(&manifest(&Presentation { storyboard: Some(storyboard), ..film }));
+    let presentation = title(vec![video("video-1"), audio("audio-1", "mp4a.40.2", "English")]);
+    let mut read = read(&manifest(&Presentation { storyboard: Some(storyboard), ..presentation }));
     let sets = read.periods.remove(0).adaptations;
     assert_eq!(sets.len(), 3);
     let set = &sets[2];
@@ -387,7 +388,7 @@ fn a_storyboard_is_a_set_of_sheets_of_tiles() {
     assert_eq!(template.duration, Some(25_000.0));
     let sheets = &set.representations[0];
     assert_eq!((sheets.width, sheets.height), (Some(1200), Some(2130)));
-    assert_eq!(sheets.BaseURL[0].base, "../a%20film.mp4/~00112233445566ff/storyboard/");
+    assert_eq!(sheets.BaseURL[0].base, "../a%20movie.mp4/~00112233445566ff/storyboard/");
     let tiles = &sheets.essential_property[0];
     assert_eq!(tiles.schemeIdUri, "http://dashif.org/guidelines/thumbnail_tile");
     assert_eq!(tiles.value.as_deref(), Some("5x5"));

@@ -1,4 +1,4 @@
-//! Segment templates and their timelines (ISO/IEC 23009-1 sections 5.3.9.4 and 5.3.9.6).
+//! Segment templates with timelines (ISO/IEC 23009-1 sections 5.3.9.4 and 5.3.9.6).
 
 use super::xml::{Element, close};
 use crate::package::{
@@ -6,10 +6,10 @@ use crate::package::{
     write::Write as _,
 };
 
-/// What an entry of a timeline takes, or somewhat less: there is one for each segment at worst.
+/// Approximate size of an entry of a timeline: in the worst case each segment has one.
 const ENTRY_BYTES: usize = "<S d=\"000000\"/>\n".len();
 
-/// Writes the template of a track's segments, whose folder is the base.
+/// Writes the segment template of a track. The base URL is the folder of the track.
 pub(super) fn segment_template(out: &mut String, track: &Track) {
     Element::new(out, "SegmentTemplate")
         .number("timescale", track.timescale.get().into())
@@ -24,16 +24,16 @@ pub(super) fn segment_template(out: &mut String, track: &Track) {
     close(out, "SegmentTemplate");
 }
 
-/// Writes the entries: equal durations that follow each other without a gap are one. A time is
-/// written only where it is not the end of what stands before.
+/// Writes the entries of a timeline: consecutive segments of equal duration are one entry. An entry has a
+/// start time only if there is a gap before it.
 fn timeline(out: &mut String, segments: &[Segment]) {
     out.reserve(segments.len() * ENTRY_BYTES);
-    let mut before = None;
+    let mut previous_end = None;
     let follows = |a: &Segment, b: &Segment| a.end() == b.start && a.duration == b.duration;
     for run in segments.chunk_by(follows) {
         let [first, others @ ..] = run else { continue };
         out.push_str("<S");
-        if before != Some(first.start) {
+        if previous_end != Some(first.start) {
             out.push_str(" t=\"");
             out.push_number(first.start);
             out.push('"');
@@ -45,18 +45,18 @@ fn timeline(out: &mut String, segments: &[Segment]) {
             out.push_number(others.len() as u64);
         }
         out.push_str("\"/>\n");
-        before = run.last().map(Segment::end);
+        previous_end = run.last().map(Segment::end);
     }
 }
 
-/// Whether one timeline is that of both tracks.
-pub(super) fn is_same(a: &Track, b: &Track) -> bool {
+/// Whether two tracks have the same timeline.
+pub(super) fn has_same_timeline(a: &Track, b: &Track) -> bool {
     let times = |segment: &Segment| (segment.start, segment.duration);
     a.timescale == b.timescale && a.segments.iter().map(times).eq(b.segments.iter().map(times))
 }
 
-/// Whether a client may go from any segment of one track on to the next of the other: the segments
-/// of both begin and end together, as far as the coarser of the two clocks can tell.
+/// Whether a client can switch between two tracks after any segment: all segments begin and end together,
+/// to a tick of the coarser timescale.
 pub(super) fn is_aligned(a: &Track, b: &Track) -> bool {
     let tick = |track: &Track| u128::from(track.timescale.get());
     let (tick_a, tick_b) = (tick(a), tick(b));

@@ -1,16 +1,16 @@
-//! Elements of XML, as they are written.
+//! A writer of XML elements.
 
 use crate::package::write::{Write as _, clean};
 
-/// A start tag to which attributes are added; one of [`Element::open`], [`Element::empty`] and
-/// [`Element::text`] ends it.
+/// A start tag under construction; one of [`Element::open`], [`Element::empty`] and [`Element::text`] ends
+/// it.
 pub(super) struct Element<'a> {
     out: &'a mut String,
     name: &'a str,
 }
 
 impl<'a> Element<'a> {
-    /// Begins an element at the end of a document.
+    /// Starts an element at the end of a document.
     pub(super) fn new(out: &'a mut String, name: &'a str) -> Self {
         out.push('<');
         out.push_str(name);
@@ -23,7 +23,7 @@ impl<'a> Element<'a> {
         self.out.push_str("=\"");
     }
 
-    /// An attribute.
+    /// Adds an attribute.
     pub(super) fn attribute(mut self, name: &str, value: &str) -> Self {
         self.name(name);
         push_escaped(self.out, value);
@@ -31,7 +31,7 @@ impl<'a> Element<'a> {
         self
     }
 
-    /// An attribute, if there is a value.
+    /// Adds an attribute, if there is a value.
     pub(super) fn attribute_if(self, name: &str, value: Option<&str>) -> Self {
         match value {
             Some(value) => self.attribute(name, value),
@@ -39,7 +39,7 @@ impl<'a> Element<'a> {
         }
     }
 
-    /// An attribute that is a number.
+    /// Adds a numeric attribute.
     pub(super) fn number(mut self, name: &str, value: u64) -> Self {
         self.name(name);
         self.out.push_number(value);
@@ -47,17 +47,17 @@ impl<'a> Element<'a> {
         self
     }
 
-    /// An attribute of two numbers: `16:9`.
-    pub(super) fn pair(mut self, name: &str, first: u64, between: char, second: u64) -> Self {
+    /// Adds an attribute with two numbers: `16:9`.
+    pub(super) fn pair(mut self, name: &str, first: u64, separator: char, second: u64) -> Self {
         self.name(name);
         self.out.push_number(first);
-        self.out.push(between);
+        self.out.push(separator);
         self.out.push_number(second);
         self.out.push('"');
         self
     }
 
-    /// An attribute that is an `xs:duration`, from microseconds.
+    /// Adds an `xs:duration`, from microseconds.
     pub(super) fn duration(mut self, name: &str, microseconds: u64) -> Self {
         self.name(name);
         self.out.push_str("PT");
@@ -66,17 +66,17 @@ impl<'a> Element<'a> {
         self
     }
 
-    /// Ends the tag; other elements follow inside, and [`close`] in the end.
+    /// Ends the start tag; [`close`] ends the element after its children.
     pub(super) fn open(self) {
         self.out.push_str(">\n");
     }
 
-    /// Ends the element, with nothing inside.
+    /// Ends an element without content.
     pub(super) fn empty(self) {
         self.out.push_str("/>\n");
     }
 
-    /// Ends the element, with text inside.
+    /// Ends an element with text.
     pub(super) fn text(self, text: &str) {
         self.out.push('>');
         push_escaped(self.out, text);
@@ -91,12 +91,12 @@ pub(super) fn close(out: &mut String, name: &str) {
     out.push_str(">\n");
 }
 
-/// A descriptor (ISO/IEC 23009-1 section 5.8.2): a scheme, and what it means there.
+/// Writes a descriptor (ISO/IEC 23009-1 section 5.8.2): a scheme, and a value of that scheme.
 pub(super) fn descriptor(out: &mut String, name: &str, scheme: &str, value: &str) {
     Element::new(out, name).attribute("schemeIdUri", scheme).attribute("value", value).empty();
 }
 
-/// Text for content and for attributes alike.
+/// Escapes text for element content and for attributes.
 fn push_escaped(out: &mut String, text: &str) {
     for character in clean(text) {
         match character {

@@ -1,41 +1,41 @@
-//! Groups of renditions that a viewer chooses from (RFC 8216bis section 4.4.6.1.1).
+//! Rendition groups (RFC 8216bis section 4.4.6.1.1).
 
 use crate::package::{
     bit_rate::BitRate,
     presentation::Track,
-    write::{Distinct, language, name},
+    write::{UniqueNames, language, name},
 };
 
-/// The family that every client decodes.
+/// The codec family that every client decodes.
 const AAC: &str = "mp4a.40";
 
-/// Renditions of one kind, of which one is played at a time.
+/// Renditions of one kind, of which a client plays one at a time.
 pub(super) struct Group<'a> {
-    /// Its GROUP-ID.
+    /// GROUP-ID.
     pub(super) id: String,
-    /// Its members, at least one.
+    /// Members, at least one.
     pub(super) renditions: Vec<Rendition<'a>>,
 }
 
 /// A member of a group.
 pub(super) struct Rendition<'a> {
-    /// The track.
+    /// Track.
     pub(super) track: &'a Track,
-    /// Its NAME, which no other in the group has.
+    /// NAME, unique in the group.
     pub(super) name: String,
-    /// Whether it is played when nobody has chosen: one in a group at most.
+    /// Whether it plays by default: at most one in a group.
     pub(super) is_default: bool,
-    /// Whether a client may choose it by itself, by the viewer's languages.
+    /// Whether a client may select it by the viewer's languages.
     pub(super) autoselect: bool,
 }
 
-/// The audio tracks, in a group for each codec family: a client that does not decode one leaves out
-/// the variants of its group. The group of AAC is the first, for clients that try the first variant.
+/// Groups the audio tracks by codec family: a client skips the variants of a group whose codec it does not
+/// decode. The AAC group comes first, for clients that try the first variant.
 ///
-/// Groups should have the same members, and a movie's tracks often do not: one language in AAC and AC-3,
-/// another in AC-3 alone. What a group lacks and AAC has is added to it, since a client that decodes
-/// the group's codec decodes AAC as well. The group of AAC itself stays free of all else, so that
-/// every client plays it.
+/// Groups should have the same members, but tracks of a movie often differ: one language in AAC and AC-3,
+/// another in AC-3 only. Each other group also gets the AAC tracks that it has no equivalent of, because a
+/// client that decodes its codec decodes AAC as well. The AAC group contains only AAC, so that every client
+/// plays it.
 pub(super) fn audio_groups(tracks: &[Track]) -> Vec<Group<'_>> {
     let mut families: Vec<Vec<&Track>> = Vec::new();
     for track in tracks.iter().filter(|track| track.audio().is_some()) {
@@ -68,18 +68,18 @@ pub(super) fn audio_groups(tracks: &[Track]) -> Vec<Group<'_>> {
         .collect()
 }
 
-/// The text tracks, in one group; `None` if there are none.
+/// The text tracks as one group; `None` if there are none.
 pub(super) fn subtitles_group(tracks: &[Track]) -> Option<Group<'_>> {
     let texts: Vec<_> = tracks.iter().filter(|track| track.text().is_some()).collect();
     let id = "subtitles".to_owned();
     (!texts.is_empty()).then(|| Group { id, renditions: renditions(&texts, false) })
 }
 
-/// The members of a group. Sound there must be, subtitles only where the title says so.
+/// The members of a group. Audio needs a default; subtitles have one only if a track is marked.
 fn renditions<'a>(tracks: &[&'a Track], needs_default: bool) -> Vec<Rendition<'a>> {
     let marked = tracks.iter().position(|track| track.is_default);
     let default = marked.or(needs_default.then_some(0));
-    let mut names = Distinct::default();
+    let mut names = UniqueNames::default();
     let mut renditions: Vec<_> = tracks
         .iter()
         .enumerate()
@@ -90,26 +90,27 @@ fn renditions<'a>(tracks: &[&'a Track], needs_default: bool) -> Vec<Rendition<'a
             autoselect: false,
         })
         .collect();
-    // The client's choice is by these alone, so that it must not find two (section 4.4.6.1.1).
-    let choice = |track: &'a Track| (language(track), track.text());
-    let mut chosen = Vec::new();
+    // Clients choose by these properties, so only one rendition with the same ones may be selected
+    // automatically (section 4.4.6.1.1).
+    let properties = |track: &'a Track| (language(track), track.text());
+    let mut seen = Vec::new();
     let order = default.into_iter().chain((0..tracks.len()).filter(|&at| default != Some(at)));
     for place in order {
-        let choice = choice(tracks[place]);
-        renditions[place].autoselect = !chosen.contains(&choice);
-        chosen.push(choice);
+        let properties = properties(tracks[place]);
+        renditions[place].autoselect = !seen.contains(&properties);
+        seen.push(properties);
     }
     renditions
 }
 
 impl Group<'_> {
-    /// What is enough for any of its members.
+    /// Bit rate that suffices for each member.
     pub(super) fn bit_rate(&self) -> BitRate {
-        let rates = self.renditions.iter().map(|rendition| BitRate::of(rendition.track));
+        let rates = self.renditions.iter().map(|rendition| BitRate::from_track(rendition.track));
         rates.fold(BitRate::default(), BitRate::or)
     }
 
-    /// The member that is played when nobody has chosen.
+    /// The member that plays by default.
     pub(super) fn default_rendition(&self) -> Option<&Track> {
         let mut renditions = self.renditions.iter();
         renditions.find(|rendition| rendition.is_default).map(|rendition| rendition.track)

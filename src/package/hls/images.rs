@@ -1,16 +1,16 @@
-//! Image media playlists: a title's storyboard for the seek bars of Roku's devices and of shaka (Image
-//! Media Playlist 0.4, which Disney, Roku and others have agreed on). Other clients pass over its tags.
+//! Image media playlists: the storyboard of a title for the seek bars of Roku devices and Shaka Player
+//! (Image Media Playlist 0.4, an agreement of Disney, Roku and others). Other clients ignore its tags.
 
 use super::tag::Tag;
 use crate::package::{
     storyboard::{COLUMNS, ROWS, Storyboard, TILES},
-    write::{Write as _, uri_of},
+    write::{Write as _, escape_uri},
 };
 
-/// How it begins. There is no key frame and no sample in it, so nothing is said of those.
+/// The first lines. Independent segments do not apply, because there are no samples.
 const HEAD: &str = "#EXTM3U\n#EXT-X-VERSION:7\n";
 
-/// The playlist of a title's sheets, as it lies beside them.
+/// The playlist of the sheets of a title. URIs are relative to the folder of the sheets.
 pub fn images(storyboard: &Storyboard) -> String {
     let geometry = &storyboard.geometry;
     let mut text = String::from(HEAD);
@@ -37,13 +37,13 @@ pub fn images(storyboard: &Storyboard) -> String {
     text
 }
 
-/// The line of a multivariant playlist that leads to it.
-pub(super) fn stream(text: &mut String, storyboard: &Storyboard) {
+/// Writes the tag of a multivariant playlist that refers to the image playlist.
+pub(super) fn stream_inf(text: &mut String, storyboard: &Storyboard) {
     let geometry = &storyboard.geometry;
     Tag::new(text, "EXT-X-IMAGE-STREAM-INF")
         .number("BANDWIDTH", geometry.bits_per_second())
         .resolution("RESOLUTION", geometry.tile_width.into(), geometry.tile_height.into())
         .quoted("CODECS", "jpeg")
-        .quoted("URI", &uri_of(&storyboard.url("images.m3u8")))
+        .quoted("URI", &escape_uri(&storyboard.url("images.m3u8")))
         .end();
 }

@@ -1,18 +1,17 @@
-//! Keys of encrypted tracks (RFC 8216bis section 4.4.4.4), as far as a file tells where they are.
+//! Keys of encrypted tracks (RFC 8216bis section 4.4.4.4), as far as the file describes them.
 //!
-//! It never tells of a key server. What it may hold is the header of a system of digital rights
-//! management, which packagers put into a `data:` URI and players hand to that system; it knows the
-//! rest. Where there is none, no key is named: an address that we invented would only be asked in
-//! vain, while players still find the scheme and the key's identifier in the init segment. FairPlay
-//! asks for an address of its own (`skd:`), which no file holds.
+//! A file never names a key server. It may contain initialization data of DRM systems: packagers put it
+//! into a `data:` URI, and players pass it to the DRM system, which knows the rest. Without such data no
+//! key is written: players would request an invented URI in vain, and they still find the scheme and the
+//! key identifier in the init segment. FairPlay needs a URI of its own (`skd:`), which no file contains.
 
 use super::tag::Tag;
 use crate::package::{
     presentation::{Protection, Track},
-    protection::{PLAYREADY, WIDEVINE, base64, data_of, hexadecimal, uuid},
+    protection::{PLAYREADY, WIDEVINE, base64, hexadecimal, system_data, uuid},
 };
 
-/// Writes a tag for each system that a track can be decrypted by: EXT-X-KEY or EXT-X-SESSION-KEY.
+/// Writes a tag for each DRM system of a track: EXT-X-KEY or EXT-X-SESSION-KEY.
 pub(super) fn keys(text: &mut String, tag: &str, track: &Track) {
     let Some(Protection { scheme, key_id, systems }) = &track.protection else {
         return;
@@ -20,7 +19,7 @@ pub(super) fn keys(text: &mut String, tag: &str, track: &Track) {
     let method = match scheme {
         b"cbcs" => "SAMPLE-AES",
         b"cenc" => "SAMPLE-AES-CTR",
-        // HLS has no name for the others.
+        // HLS has no method for other schemes.
         _ => return,
     };
     for system in systems.iter() {
@@ -30,7 +29,7 @@ pub(super) fn keys(text: &mut String, tag: &str, track: &Track) {
                 (format!("data:text/plain;base64,{header}"), format!("urn:uuid:{}", uuid(WIDEVINE)))
             }
             PLAYREADY => {
-                let Some(object) = data_of(&system.headers) else { continue };
+                let Some(object) = system_data(&system.headers) else { continue };
                 let object = base64(object);
                 let uri = format!("data:text/plain;charset=UTF-16;base64,{object}");
                 (uri, "com.microsoft.playready".to_owned())

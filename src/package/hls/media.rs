@@ -1,4 +1,4 @@
-//! Media playlists: the segments of one track (RFC 8216bis section 4.4.3).
+//! Media playlists: the segments of a track (RFC 8216bis section 4.4.3).
 
 use super::{HEAD, keys::keys};
 use crate::package::{
@@ -6,13 +6,13 @@ use crate::package::{
     write::Write as _,
 };
 
-/// What a segment takes in the playlist of a film, or somewhat less: the text is allocated once.
+/// Approximate size of a segment's entry, so that the text is allocated once.
 const ENTRY_BYTES: usize = "#EXTINF:00.000000,\ni-00000.m4s\n".len();
 
-/// Where the initialization section lies (section 4.4.4.5).
+/// The media initialization section (section 4.4.4.5).
 const MAP: &str = "#EXT-X-MAP:URI=\"init.mp4\"\n";
 
-/// The media playlist of a track, as it lies beside the track's segments.
+/// The media playlist of a track. URIs are relative to the folder of the track.
 pub fn media(track: &Track) -> String {
     let (map, ending) = match track.kind {
         Kind::Video(_) | Kind::Audio(_) => (MAP, ".m4s\n"),
@@ -22,15 +22,15 @@ pub fn media(track: &Track) -> String {
     playlist(track, track.segments.len(), &[map], "", ending)
 }
 
-/// The playlist of a video track's key frames (section 4.4.3.6), each of which stands for the time of
-/// its segment; `None` if the track has none.
+/// The I-frame playlist of a video track (section 4.4.3.6), where each key frame has the duration of its
+/// segment; `None` if the track has no I-frame resources.
 pub fn iframes(track: &Track) -> Option<String> {
     let count = track.video()?.iframes.len();
     let head = ["#EXT-X-I-FRAMES-ONLY\n", MAP];
     (count > 0).then(|| playlist(track, count, &head, "i-", ".m4s\n"))
 }
 
-/// A playlist of the first `count` segments' times, and of files that are numbered from 1.
+/// A playlist of the first `count` segments, with files that are numbered from 1.
 fn playlist(track: &Track, count: usize, head: &[&str], name: &str, ending: &str) -> String {
     let mut text = String::with_capacity(256 + count * ENTRY_BYTES);
     text.push_str(HEAD);
@@ -38,7 +38,7 @@ fn playlist(track: &Track, count: usize, head: &[&str], name: &str, ending: &str
     text.push_number(track.target_duration_s());
     text.push_str("\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PLAYLIST-TYPE:VOD\n");
     head.iter().for_each(|line| text.push_str(line));
-    // Behind the map: the init segment is not encrypted.
+    // After the map: the init segment is not encrypted.
     keys(&mut text, "EXT-X-KEY", track);
     for (number, duration) in (1..).zip(track.durations_us().take(count)) {
         text.push_str("#EXTINF:");

@@ -1,4 +1,4 @@
-//! Multivariant playlists: the renditions of a title, and what each combination needs
+//! Multivariant playlists: the renditions of a title, and the requirements of each combination
 //! (RFC 8216bis section 4.4.6).
 
 use super::{
@@ -14,20 +14,20 @@ use crate::package::{
     write::{clean, language, uri},
 };
 
-/// What those who do not hear need to be told (RFC 8216bis section 4.4.6.1, CHARACTERISTICS).
-const FOR_THE_DEAF: &str = "public.accessibility.transcribes-spoken-dialog,\
-                            public.accessibility.describes-music-and-sound";
+/// CHARACTERISTICS of subtitles for the hearing impaired (RFC 8216bis section 4.4.6.1).
+const HEARING_IMPAIRED: &str = "public.accessibility.transcribes-spoken-dialog,\
+                                public.accessibility.describes-music-and-sound";
 
-/// The multivariant playlist of a title, as it lies beside its folders.
+/// The multivariant playlist of a title. URIs are relative to the folder of the title.
 ///
-/// There is a variant for each video track with each group of audio, groups in order and, within one,
-/// video in order. A title without video has a variant for each codec of its audio; the other tracks of
-/// that codec are its alternatives. One with neither has none.
+/// Each pair of a video track and an audio group is a variant; groups in order and, within a group, video
+/// tracks in order. A title without video has a variant for each codec of its audio; the other tracks of
+/// that codec are its alternatives. A title with neither has no variants.
 pub fn multivariant(presentation: &Presentation) -> String {
     let tracks = &presentation.tracks;
     let videos: Vec<_> = tracks
         .iter()
-        .filter_map(|track| Some((track, track.video()?, BitRate::of(track))))
+        .filter_map(|track| Some((track, track.video()?, BitRate::from_track(track))))
         .collect();
     let audio = audio_groups(tracks);
     let subtitles = subtitles_group(tracks);
@@ -35,43 +35,43 @@ pub fn multivariant(presentation: &Presentation) -> String {
 
     let mut text = String::with_capacity(1024 + tracks.len() * 512);
     text.push_str(HEAD);
-    session(&mut text, presentation);
+    session_tags(&mut text, presentation);
     session_keys(&mut text, tracks);
     for group in &audio {
         audio_media(&mut text, group, videos.is_empty());
     }
     subtitles.iter().for_each(|group| subtitles_media(&mut text, group));
 
-    let subtitles = subtitles.as_ref().map(|group| group.id.as_str());
+    let subtitles_id = subtitles.as_ref().map(|group| group.id.as_str());
     if videos.is_empty() {
         for group in &audio {
             let Some(track) = group.default_rendition() else { continue };
             let codecs = codecs(group.renditions.iter().map(|rendition| rendition.track));
             let alternatives = (group.renditions.len() > 1).then_some(group.id.as_str());
-            stream(&mut text, group.bit_rate().and(subtitles_rate), codecs.as_deref())
+            stream_inf(&mut text, group.bit_rate().and(subtitles_rate), codecs.as_deref())
                 .quoted_if("AUDIO", alternatives)
-                .quoted_if("SUBTITLES", subtitles)
+                .quoted_if("SUBTITLES", subtitles_id)
                 .plain("CLOSED-CAPTIONS", "NONE")
                 .end();
             text.push_str(&uri(track, "media.m3u8"));
             text.push('\n');
         }
     }
-    // A movie without sound has variants as well.
-    let silence = audio.is_empty().then_some(None);
-    for group in audio.iter().map(Some).chain(silence) {
+    // Video without audio has variants as well.
+    let no_audio = audio.is_empty().then_some(None);
+    for group in audio.iter().map(Some).chain(no_audio) {
         let group_rate = group.map(Group::bit_rate).unwrap_or_default().and(subtitles_rate);
         for (track, video, rate) in &videos {
-            let sounds = group.iter().flat_map(|group| &group.renditions);
-            let codecs = codecs([*track].into_iter().chain(sounds.map(|sound| sound.track)));
-            let tag = stream(&mut text, rate.and(group_rate), codecs.as_deref());
-            let tag = pictures(tag, video);
+            let members = group.iter().flat_map(|group| &group.renditions);
+            let codecs = codecs([*track].into_iter().chain(members.map(|member| member.track)));
+            let tag = stream_inf(&mut text, rate.and(group_rate), codecs.as_deref());
+            let tag = video_attributes(tag, video);
             match video.frame_rate {
-                Some(rate) => tag.thousandths("FRAME-RATE", rate.of(1000)),
+                Some(rate) => tag.thousandths("FRAME-RATE", rate.scale(1000)),
                 None => tag,
             }
             .quoted_if("AUDIO", group.map(|group| group.id.as_str()))
-            .quoted_if("SUBTITLES", subtitles)
+            .quoted_if("SUBTITLES", subtitles_id)
             .plain("CLOSED-CAPTIONS", "NONE")
             .end();
             text.push_str(&uri(track, "media.m3u8"));
@@ -80,15 +80,15 @@ pub fn multivariant(presentation: &Presentation) -> String {
     }
     for (track, video, _) in videos.iter().filter(|(_, video, _)| !video.iframes.is_empty()) {
         let tag = Tag::new(&mut text, "EXT-X-I-FRAME-STREAM-INF");
-        let tag = rates(tag, BitRate::of_iframes(track), codecs([*track]).as_deref());
-        pictures(tag, video).quoted("URI", &uri(track, "iframes.m3u8")).end();
+        let tag = bandwidths(tag, BitRate::from_iframes(track), codecs([*track]).as_deref());
+        video_attributes(tag, video).quoted("URI", &uri(track, "iframes.m3u8")).end();
     }
-    presentation.storyboard.iter().for_each(|storyboard| images::stream(&mut text, storyboard));
+    presentation.storyboard.iter().for_each(|storyboard| images::stream_inf(&mut text, storyboard));
     text
 }
 
-/// What is true of the title as a whole.
-fn session(text: &mut String, presentation: &Presentation) {
+/// Writes the tags that apply to the whole title.
+fn session_tags(text: &mut String, presentation: &Presentation) {
     if let Some(start) = presentation.start_us {
         Tag::new(text, "EXT-X-START")
             .seconds("TIME-OFFSET", start)
@@ -103,26 +103,26 @@ fn session(text: &mut String, presentation: &Presentation) {
     }
 }
 
-/// The keys of all tracks, each once, so that players can ask for them at once.
+/// Writes the keys of all tracks without duplicates, so that players can request them early.
 fn session_keys(text: &mut String, tracks: &[Track]) {
-    let mut distinct: Vec<String> = Vec::new();
+    let mut unique: Vec<String> = Vec::new();
     for track in tracks {
-        let mut keys_of = String::new();
-        keys(&mut keys_of, "EXT-X-SESSION-KEY", track);
-        for key in keys_of.lines() {
-            if !distinct.iter().any(|known| known == key) {
-                distinct.push(key.to_owned());
+        let mut tags = String::new();
+        keys(&mut tags, "EXT-X-SESSION-KEY", track);
+        for key in tags.lines() {
+            if !unique.iter().any(|known| known == key) {
+                unique.push(key.to_owned());
             }
         }
     }
-    for key in distinct {
+    for key in unique {
         text.push_str(&key);
         text.push('\n');
     }
 }
 
-/// The members of a group of audio. A title without video has the default's media in the variant
-/// itself, which is said by leaving its URI out; if it is alone there is nothing to choose.
+/// Writes the members of an audio group. In a title without video the variant itself is the default
+/// member, which then has no URI; a single member needs no group.
 fn audio_media(text: &mut String, group: &Group, is_variant: bool) {
     if is_variant && group.renditions.len() < 2 {
         return;
@@ -142,7 +142,10 @@ fn subtitles_media(text: &mut String, group: &Group) {
         let is = |what: fn(&Text) -> bool| rendition.track.text().is_some_and(what);
         media(text, "SUBTITLES", group, rendition)
             .yes_or_no("FORCED", is(|text| text.forced))
-            .quoted_if("CHARACTERISTICS", is(|text| text.hearing_impaired).then_some(FOR_THE_DEAF))
+            .quoted_if(
+                "CHARACTERISTICS",
+                is(|text| text.hearing_impaired).then_some(HEARING_IMPAIRED),
+            )
             .quoted("URI", &uri(rendition.track, "media.m3u8"))
             .end();
     }
@@ -158,20 +161,20 @@ fn media<'t>(text: &'t mut String, kind: &str, group: &Group, rendition: &Rendit
         .yes_or_no("AUTOSELECT", rendition.autoselect)
 }
 
-fn stream<'t>(text: &'t mut String, rate: BitRate, codecs: Option<&str>) -> Tag<'t> {
-    rates(Tag::new(text, "EXT-X-STREAM-INF"), rate, codecs)
+fn stream_inf<'t>(text: &'t mut String, rate: BitRate, codecs: Option<&str>) -> Tag<'t> {
+    bandwidths(Tag::new(text, "EXT-X-STREAM-INF"), rate, codecs)
 }
 
-fn rates<'t>(tag: Tag<'t>, rate: BitRate, codecs: Option<&str>) -> Tag<'t> {
+fn bandwidths<'t>(tag: Tag<'t>, rate: BitRate, codecs: Option<&str>) -> Tag<'t> {
     tag.number("BANDWIDTH", rate.peak)
         .number("AVERAGE-BANDWIDTH", rate.average)
         .quoted_if("CODECS", codecs)
 }
 
-/// What variants and I-frame playlists say of their pictures. RESOLUTION is that of the display.
-fn pictures<'t>(tag: Tag<'t>, video: &Video) -> Tag<'t> {
+/// Adds the video attributes of variants and I-frame playlists. RESOLUTION is the displayed size.
+fn video_attributes<'t>(tag: Tag<'t>, video: &Video) -> Tag<'t> {
     tag.quoted_if("SUPPLEMENTAL-CODECS", video.supplemental_codecs.as_deref())
-        .resolution("RESOLUTION", video.pixel_aspect.of(video.width), video.height.into())
+        .resolution("RESOLUTION", video.pixel_aspect.scale(video.width), video.height.into())
         .plain(
             "VIDEO-RANGE",
             match video.range {
@@ -182,22 +185,22 @@ fn pictures<'t>(tag: Tag<'t>, video: &Video) -> Tag<'t> {
         )
 }
 
-/// The codecs of tracks that are played together, each once. `None` if one is not known: a list that
-/// leaves one out makes players expect no such media at all, and no list makes them look.
+/// The codecs of tracks that play together, without duplicates. `None` if one is unknown: players expect no
+/// other media than an incomplete list names, and probe the media if there is no list.
 fn codecs<'a>(tracks: impl IntoIterator<Item = &'a Track>) -> Option<String> {
-    let mut distinct: Vec<&str> = Vec::new();
+    let mut unique: Vec<&str> = Vec::new();
     for track in tracks {
         if track.codecs.is_empty() {
             return None;
         }
-        if !distinct.contains(&track.codecs.as_str()) {
-            distinct.push(&track.codecs);
+        if !unique.contains(&track.codecs.as_str()) {
+            unique.push(&track.codecs);
         }
     }
-    (!distinct.is_empty()).then(|| distinct.join(","))
+    (!unique.is_empty()).then(|| unique.join(","))
 }
 
-/// The CHANNELS of an audio track, as Apple's devices read them: `2`, `6`, `16/JOC`.
+/// CHANNELS of an audio track in the form that Apple's devices read: `2`, `6`, `16/JOC`.
 fn channels(audio: &Audio) -> Option<String> {
     match (audio.joint_objects, audio.channels) {
         (Some(objects), _) => Some(format!("{objects}/JOC")),

@@ -1,15 +1,15 @@
-//! One tag with attributes, as it is written (RFC 8216bis section 4.2).
+//! A writer of tags with attributes (RFC 8216bis section 4.2).
 
 use crate::package::write::{Write as _, clean};
 
-/// A tag to which attributes are added; [`Tag::end`] ends its line.
+/// A tag under construction; [`Tag::end`] ends its line.
 pub(super) struct Tag<'a> {
     text: &'a mut String,
     separator: char,
 }
 
 impl<'a> Tag<'a> {
-    /// Begins a tag at the end of a playlist.
+    /// Starts a tag at the end of a playlist.
     pub(super) fn new(text: &'a mut String, name: &str) -> Self {
         text.push('#');
         text.push_str(name);
@@ -23,20 +23,20 @@ impl<'a> Tag<'a> {
         self.text.push('=');
     }
 
-    /// An enumerated string or anything else that stands without quotes.
+    /// Adds an enumerated string, or another value without quotes.
     pub(super) fn plain(mut self, name: &str, value: &str) -> Self {
         self.name(name);
         self.text.push_str(value);
         self
     }
 
-    /// `YES` or `NO`.
+    /// Adds `YES` or `NO`.
     pub(super) fn yes_or_no(self, name: &str, value: bool) -> Self {
         self.plain(name, if value { "YES" } else { "NO" })
     }
 
-    /// A quoted string. It can hold neither a quotation mark nor a line break, and has no way to
-    /// escape one: an apostrophe and a space stand for them.
+    /// Adds a quoted string. Quotation marks and line breaks are not allowed and cannot be escaped; an
+    /// apostrophe and a space replace them.
     pub(super) fn quoted(mut self, name: &str, value: &str) -> Self {
         self.name(name);
         self.text.push('"');
@@ -46,7 +46,7 @@ impl<'a> Tag<'a> {
         self
     }
 
-    /// A quoted string, if there is one.
+    /// Adds a quoted string, if there is one.
     pub(super) fn quoted_if(self, name: &str, value: Option<&str>) -> Self {
         match value {
             Some(value) => self.quoted(name, value),
@@ -54,14 +54,14 @@ impl<'a> Tag<'a> {
         }
     }
 
-    /// A decimal integer.
+    /// Adds a decimal integer.
     pub(super) fn number(mut self, name: &str, value: u64) -> Self {
         self.name(name);
         self.text.push_number(value);
         self
     }
 
-    /// A decimal resolution: `1920x1080`.
+    /// Adds a decimal resolution: `1920x1080`.
     pub(super) fn resolution(mut self, name: &str, width: u64, height: u64) -> Self {
         self.name(name);
         self.text.push_number(width);
@@ -70,19 +70,19 @@ impl<'a> Tag<'a> {
         self
     }
 
-    /// A time in microseconds as a decimal number of seconds.
+    /// Adds a time in microseconds as a decimal number of seconds.
     pub(super) fn seconds(mut self, name: &str, microseconds: u64) -> Self {
         self.name(name);
         self.text.push_seconds(microseconds);
         self
     }
 
-    /// Thousandths as a decimal number with three decimals: `23.976`.
+    /// Adds thousandths as a decimal number with three decimals: `23.976`.
     pub(super) fn thousandths(mut self, name: &str, thousandths: u64) -> Self {
         self.name(name);
         self.text.push_number(thousandths / 1000);
         self.text.push('.');
-        // A one before the decimals keeps their leading zeros.
+        // Adding one keeps the leading zeros of the decimals.
         self.text.push_str(&itoa::Buffer::new().format(1000 + thousandths % 1000)[1..]);
         self
     }

@@ -1,4 +1,4 @@
-//! What the playlists say, read back by another's parser and word for word.
+//! The playlists, parsed by another library and compared literally.
 
 use m3u8_rs::{AlternativeMedia, MasterPlaylist, MediaPlaylistType, VariantStream};
 use proptest::prelude::*;
@@ -16,7 +16,7 @@ use crate::package::{
 
 fn read(playlist: &str) -> MasterPlaylist {
     let (rest, read) = m3u8_rs::parse_master_playlist(playlist.as_bytes()).expect("readable");
-    assert!(rest.is_empty(), "all of it is read");
+    assert!(rest.is_empty(), "unparsed rest");
     assert!(read.unknown_tags.is_empty(), "{:?}", read.unknown_tags);
     assert!(read.independent_segments);
     assert_eq!(read.version, Some(7));
@@ -58,7 +58,7 @@ fn durations_us(playlist: &str) -> Vec<u64> {
 }
 
 #[test]
-fn a_media_playlist_names_every_segment_and_its_exact_duration() {
+fn a_media_playlist_lists_every_segment_with_its_exact_duration() {
     let expected = "\
 #EXTM3U
 #EXT-X-VERSION:7
@@ -85,8 +85,8 @@ fn a_media_playlist_names_every_segment_and_its_exact_duration() {
 }
 
 #[test]
-fn a_playlist_of_key_frames_gives_each_the_time_of_its_segment() {
-    let playlist = iframes(&video("video-1")).expect("there are key frames");
+fn a_key_frame_has_the_duration_of_its_segment() {
+    let playlist = iframes(&video("video-1")).expect("key frames");
     let read = m3u8_rs::parse_media_playlist_res(playlist.as_bytes()).expect("readable");
     assert!(read.i_frames_only && read.end_list);
     assert_eq!(read.segments[0].map.as_ref().map(|map| map.uri.as_str()), Some("init.mp4"));
@@ -109,7 +109,7 @@ fn a_text_playlist_has_no_initialization_section() {
 }
 
 #[test]
-fn playlist_time_is_presentation_time_in_a_track_that_begins_late_or_pauses() {
+fn playlist_time_is_presentation_time_despite_late_starts_and_gaps() {
     let mut late = audio("audio-1", "mp4a.40.2", "");
     let segment = |start, duration| Segment { start, duration, bytes: 1 };
     late.segments =
@@ -132,12 +132,12 @@ fn video_and_audio_of_a_file_share_one_target_duration() {
 }
 
 #[test]
-fn a_film_has_a_variant_for_each_video_with_each_codec_of_audio() {
+fn each_video_track_with_each_audio_codec_is_a_variant() {
     let mut surround = audio("audio-2", "ac-3", "Surround");
     surround.kind = Kind::Audio(Audio { channels: 6, joint_objects: None, sample_rate_hz: 48_000 });
     let mut low = with_video(video("video-1"), |video| (video.width, video.height) = (640, 360));
-    low.prefix = "../small%20film.mp4/".to_owned();
-    let film = Presentation {
+    low.prefix = "../small%20movie.mp4/".to_owned();
+    let presentation = Presentation {
         start_us: Some(1_500_000),
         ..title(vec![
             video("video-1"),
@@ -152,7 +152,7 @@ fn a_film_has_a_variant_for_each_video_with_each_codec_of_audio() {
 #EXT-X-VERSION:7
 #EXT-X-INDEPENDENT-SEGMENTS
 #EXT-X-START:TIME-OFFSET=1.500000,PRECISE=YES
-#EXT-X-SESSION-DATA:DATA-ID=\"com.apple.hls.title\",VALUE=\"A film\"
+#EXT-X-SESSION-DATA:DATA-ID=\"com.apple.hls.title\",VALUE=\"A title\"
 #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio-1\",NAME=\"Stereo\",LANGUAGE=\"en\",DEFAULT=YES,\
 AUTOSELECT=YES,CHANNELS=\"2\",URI=\"~00112233445566ff/audio-1/media.m3u8\"
 #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio-2\",NAME=\"Surround\",LANGUAGE=\"en\",DEFAULT=YES,\
@@ -168,7 +168,7 @@ CLOSED-CAPTIONS=NONE
 #EXT-X-STREAM-INF:BANDWIDTH=929341,AVERAGE-BANDWIDTH=782575,CODECS=\"avc1.64001f,mp4a.40.2\",\
 RESOLUTION=640x360,VIDEO-RANGE=SDR,FRAME-RATE=23.976,AUDIO=\"audio-1\",SUBTITLES=\"subtitles\",\
 CLOSED-CAPTIONS=NONE
-../small%20film.mp4/~00112233445566ff/video-1/media.m3u8
+../small%20movie.mp4/~00112233445566ff/video-1/media.m3u8
 #EXT-X-STREAM-INF:BANDWIDTH=929341,AVERAGE-BANDWIDTH=782575,\
 CODECS=\"avc1.64001f,ac-3,mp4a.40.2\",\
 RESOLUTION=1280x720,VIDEO-RANGE=SDR,FRAME-RATE=23.976,AUDIO=\"audio-2\",SUBTITLES=\"subtitles\",\
@@ -178,26 +178,26 @@ CLOSED-CAPTIONS=NONE
 CODECS=\"avc1.64001f,ac-3,mp4a.40.2\",\
 RESOLUTION=640x360,VIDEO-RANGE=SDR,FRAME-RATE=23.976,AUDIO=\"audio-2\",SUBTITLES=\"subtitles\",\
 CLOSED-CAPTIONS=NONE
-../small%20film.mp4/~00112233445566ff/video-1/media.m3u8
+../small%20movie.mp4/~00112233445566ff/video-1/media.m3u8
 #EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=53281,AVERAGE-BANDWIDTH=43593,CODECS=\"avc1.64001f\",\
 RESOLUTION=1280x720,VIDEO-RANGE=SDR,URI=\"~00112233445566ff/video-1/iframes.m3u8\"
 #EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=53281,AVERAGE-BANDWIDTH=43593,CODECS=\"avc1.64001f\",\
 RESOLUTION=640x360,VIDEO-RANGE=SDR,\
-URI=\"../small%20film.mp4/~00112233445566ff/video-1/iframes.m3u8\"
+URI=\"../small%20movie.mp4/~00112233445566ff/video-1/iframes.m3u8\"
 ";
-    let playlist = multivariant(&film);
+    let playlist = multivariant(&presentation);
     assert_eq!(playlist, expected);
     let read = read(&playlist);
     assert_eq!((streams(&read).len(), read.alternatives.len()), (4, 4));
 }
 
 #[test]
-fn a_bandwidth_is_what_the_largest_members_of_the_groups_need_together() {
+fn a_bandwidth_is_the_sum_of_the_largest_group_members() {
     let mut large = audio("audio-2", "mp4a.40.2", "Large");
     large.segments = segments(&[(288_768, 960_000), (288_768, 96_000)]);
     let tracks =
         [video("video-1"), audio("audio-1", "mp4a.40.2", "Small"), large, text("text-1", "")];
-    let rates = [0, 2, 3].map(|place| BitRate::of(&tracks[place]));
+    let rates = [0, 2, 3].map(|place| BitRate::from_track(&tracks[place]));
     let read = read_title(tracks.to_vec());
     let [stream] = streams(&read)[..] else { panic!("one variant") };
     assert_eq!(stream.bandwidth, rates.iter().map(|rate| rate.peak).sum::<u64>());
@@ -205,7 +205,7 @@ fn a_bandwidth_is_what_the_largest_members_of_the_groups_need_together() {
 }
 
 #[test]
-fn what_aac_has_is_added_to_other_groups_and_nothing_is_added_to_aac() {
+fn aac_tracks_complete_other_groups_and_aac_stays_alone() {
     let mut french = audio("audio-3", "mp4a.40.2", "");
     french.language = Some("fr".to_owned());
     french.is_default = true;
@@ -238,8 +238,8 @@ fn what_aac_has_is_added_to_other_groups_and_nothing_is_added_to_aac() {
 }
 
 #[test]
-fn every_audio_track_is_listed_under_a_name_of_its_own() {
-    let labels = ["Sound", "Sound", "Sound (2)", "", "\u{1}\n"];
+fn every_audio_track_has_a_unique_name() {
+    let labels = ["Audio", "Audio", "Audio (2)", "", "\u{1}\n"];
     let tracks = labels.iter().enumerate().map(|(place, label)| {
         let mut track = audio(&format!("audio-{}", place + 1), "mp4a.40.2", label);
         track.language = None;
@@ -247,14 +247,14 @@ fn every_audio_track_is_listed_under_a_name_of_its_own() {
     });
     let read = read_title([video("video-1")].into_iter().chain(tracks).collect());
     let names: Vec<_> = read.alternatives.iter().map(|media| media.name.as_str()).collect();
-    assert_eq!(names, ["Sound", "Sound (2)", "Sound (2) (2)", "audio-4", "audio-5"]);
+    assert_eq!(names, ["Audio", "Audio (2)", "Audio (2) (2)", "audio-4", "audio-5"]);
     let defaults: Vec<_> = read.alternatives.iter().map(|media| media.default).collect();
     assert_eq!(defaults, [true, false, false, false, false]);
     assert!(read.alternatives[0].autoselect && !read.alternatives[1].autoselect);
 }
 
 #[test]
-fn subtitles_say_what_they_are_for_and_none_is_shown_unless_marked() {
+fn subtitles_have_characteristics_and_no_default_unless_marked() {
     let kind = |forced, hearing_impaired| Kind::Text(Text { forced, hearing_impaired });
     let tracks = vec![
         video("video-1"),
@@ -284,7 +284,7 @@ fn subtitles_say_what_they_are_for_and_none_is_shown_unless_marked() {
 }
 
 #[test]
-fn one_audio_track_alone_is_a_variant_without_a_choice() {
+fn a_single_audio_track_is_a_variant_without_a_group() {
     let read = read_title(vec![audio("audio-1", "mp4a.40.2", "Song")]);
     assert!(read.alternatives.is_empty());
     let [stream] = streams(&read)[..] else { panic!("one variant") };
@@ -319,13 +319,13 @@ fn video_without_audio_has_variants_without_a_group() {
     let [stream] = streams(&read)[..] else { panic!("one variant") };
     assert_eq!(stream.codecs.as_deref(), Some("avc1.64001f"));
     assert_eq!((&stream.audio, &stream.subtitles), (&None, &None));
-    let video_rate = BitRate::of(&video("video-1"));
+    let video_rate = BitRate::from_track(&video("video-1"));
     assert_eq!(stream.bandwidth, video_rate.peak);
     assert_eq!(stream.average_bandwidth, Some(video_rate.average));
 }
 
 #[test]
-fn a_variant_says_how_its_pictures_are_to_be_shown() {
+fn a_variant_has_the_displayed_size_and_the_video_range() {
     let tracks = vec![
         with_video(video("video-1"), |video| {
             (video.width, video.height) = (720, 576);
@@ -341,7 +341,7 @@ fn a_variant_says_how_its_pictures_are_to_be_shown() {
     ];
     let read = read_title(tracks);
     let [first, second] = streams(&read)[..] else { panic!("two variants") };
-    let resolution = first.resolution.expect("there is one");
+    let resolution = first.resolution.expect("a resolution");
     assert_eq!((resolution.width, resolution.height), (1024, 576));
     assert_eq!((first.frame_rate, second.frame_rate), (None, Some(25.0)));
     assert_eq!(other(first, "VIDEO-RANGE").as_deref(), Some("HLG"));
@@ -351,7 +351,7 @@ fn a_variant_says_how_its_pictures_are_to_be_shown() {
 }
 
 #[test]
-fn a_codec_that_is_not_known_leaves_the_list_out() {
+fn an_unknown_codec_omits_the_codecs_attribute() {
     let read = read_title(vec![video("video-1"), audio("audio-1", "", "")]);
     assert_eq!(streams(&read)[0].codecs, None);
     let key_frames = read.variants.iter().find(|variant| variant.is_i_frame).expect("one");
@@ -359,7 +359,7 @@ fn a_codec_that_is_not_known_leaves_the_list_out() {
 }
 
 #[test]
-fn atmos_is_told_by_its_objects() {
+fn atmos_channels_are_its_objects() {
     let mut atmos = audio("audio-1", "ec-3", "");
     atmos.kind =
         Kind::Audio(Audio { channels: 6, joint_objects: Some(16), sample_rate_hz: 48_000 });
@@ -368,12 +368,12 @@ fn atmos_is_told_by_its_objects() {
 }
 
 #[test]
-fn nothing_at_all_is_a_playlist_still() {
+fn a_title_without_tracks_has_a_valid_playlist() {
     let empty = Presentation { title: "\u{7}".to_owned(), ..title(Vec::new()) };
     assert_eq!(multivariant(&empty), super::HEAD);
 }
 
-/// Any track: clocks as they occur, segments of up to 20 s, gaps and a late begin.
+/// Any track: common timescales, segments of up to 20 s, gaps and a late start.
 fn any_track() -> impl Strategy<Value = Track> {
     const TIMESCALES: [u32; 9] =
         [1, 24, 1000, 12_800, 24_000, 44_100, 90_000, 10_000_000, u32::MAX];
@@ -383,7 +383,7 @@ fn any_track() -> impl Strategy<Value = Track> {
         let mut at = 0_u64;
         let segments = sizes.into_iter().map(|(part, gap, bytes)| {
             at += if has_gaps { gap } else { 0 };
-            // Parts of 20 s, in ticks, at least one.
+            // Fractions of 20 s, in ticks, at least one.
             let duration = (u64::from(timescale) * u64::from(part) / 100_000).max(1);
             at += duration;
             Segment { start: at - duration, duration, bytes }
@@ -403,7 +403,7 @@ proptest! {
         prop_assert_eq!(durations.len(), track.segments.len());
         for (duration, end) in durations.into_iter().zip(track.ends()) {
             sum += u128::from(duration);
-            // The rounding is half a microsecond at most: |sum - end| <= 1/2, times 2 timescale.
+            // The rounding error is at most half a microsecond: |sum - end| <= 1/2, times 2 timescale.
             let exact = 2 * u128::from(end) * 1_000_000;
             prop_assert!((2 * sum * timescale).abs_diff(exact) <= timescale);
         }
@@ -426,8 +426,8 @@ proptest! {
             vec![video("video-1"), audio("audio-1", "mp4a.40.2", &names[0]), text("text-1", &names[1])];
         tracks[1].language = Some(language);
         let mut named = title(tracks);
-        let quiet = Presentation { title: "A film".to_owned(), ..title(named.tracks.clone()) };
-        named.title = format!("A\"film\r\n#EXT-X-ENDLIST\r{}", names[2]);
+        let quiet = Presentation { title: "A title".to_owned(), ..title(named.tracks.clone()) };
+        named.title = format!("A\"title\r\n#EXT-X-ENDLIST\r{}", names[2]);
         let playlist = multivariant(&named);
         prop_assert_eq!(playlist.lines().count(), multivariant(&quiet).lines().count());
         let is_forbidden = |c: char| c != '\n' && c.is_control() || c == '\u{feff}';
@@ -442,7 +442,7 @@ proptest! {
     }
 }
 
-/// A header of a system, without keys and with these bytes for it.
+/// The `pssh` box of a system, with `data` and no key identifiers.
 fn header(id: u128, data: &[u8]) -> System {
     let id = id.to_be_bytes();
     let len = u32::try_from(data.len()).expect("a few bytes");
@@ -454,7 +454,7 @@ fn protected(mut track: Track, scheme: [u8; 4]) -> Track {
     let systems = [
         header(0xedef_8ba9_79d6_4ace_a3c8_27dc_d51d_21ed, b"wv"),
         header(0x9a04_f079_9840_4286_ab92_e65b_e088_5f95, b"pr"),
-        // The common one (W3C), which no key format belongs to.
+        // The common system (W3C), which has no key format.
         header(0x1077_efec_c0b2_4d02_ace3_3c1e_52e2_fb4b, b""),
     ];
     track.protection = Some(Protection { scheme, key_id: [0xab; 16], systems: systems.into() });
@@ -462,7 +462,7 @@ fn protected(mut track: Track, scheme: [u8; 4]) -> Track {
 }
 
 #[test]
-fn keys_are_named_by_what_systems_need_to_be_asked_for_them() {
+fn keys_carry_the_initialization_data_of_drm_systems() {
     let playlist = media(&protected(video("video-1"), *b"cbcs"));
     let expected = "\
 #EXT-X-MAP:URI=\"init.mp4\"
@@ -477,12 +477,12 @@ KEYFORMATVERSIONS=\"1\"
     assert!(playlist.contains(expected), "{playlist}");
     let read = m3u8_rs::parse_media_playlist_res(playlist.as_bytes()).expect("readable");
     assert!(read.segments[0].key.is_some());
-    let iframes = iframes(&protected(video("video-1"), *b"cenc")).expect("there are key frames");
+    let iframes = iframes(&protected(video("video-1"), *b"cenc")).expect("key frames");
     assert_eq!(iframes.matches("#EXT-X-KEY:METHOD=SAMPLE-AES-CTR,").count(), 2);
 }
 
 #[test]
-fn a_key_that_several_tracks_have_is_named_once_for_the_session() {
+fn a_key_of_several_tracks_is_one_session_key() {
     let tracks = [video("video-1"), audio("audio-1", "mp4a.40.2", "")];
     let tracks = tracks.map(|track| protected(track, *b"cenc"));
     let playlist = multivariant(&title(tracks.to_vec()));
@@ -492,8 +492,8 @@ fn a_key_that_several_tracks_have_is_named_once_for_the_session() {
 }
 
 #[test]
-fn where_no_key_can_be_named_none_is() {
-    // HLS has no name for this scheme, and nothing is known of who has the key.
+fn unknown_schemes_and_systems_have_no_key_tags() {
+    // HLS has no method for this scheme; the other track has no DRM systems.
     let other = protected(video("video-1"), *b"cens");
     let mut unknown = protected(video("video-1"), *b"cbcs");
     unknown.protection.as_mut().expect("protected").systems = [].into();
@@ -503,7 +503,7 @@ fn where_no_key_can_be_named_none_is() {
 }
 
 #[test]
-fn a_storyboard_is_a_playlist_of_sheets_that_the_multivariant_playlist_leads_to() {
+fn the_multivariant_playlist_refers_to_a_playlist_of_sheets() {
     let storyboard = Storyboard {
         prefix: String::new(),
         version: "00112233445566ff".to_owned(),
@@ -535,9 +535,9 @@ fn a_storyboard_is_a_playlist_of_sheets_that_the_multivariant_playlist_leads_to(
     assert_eq!(durations.iter().sum::<u64>(), 610_500_000);
     assert_eq!(durations.last(), Some(&10_500_000));
 
-    let film = title(vec![video("video-1")]);
-    let without = multivariant(&film);
-    let with = multivariant(&Presentation { storyboard: Some(storyboard), ..film });
+    let presentation = title(vec![video("video-1")]);
+    let without = multivariant(&presentation);
+    let with = multivariant(&Presentation { storyboard: Some(storyboard), ..presentation });
     assert_eq!(
         with.strip_prefix(&without),
         Some(

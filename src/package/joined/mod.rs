@@ -19,7 +19,7 @@ use bytes::Bytes;
 
 use super::{
     boxes::Writer,
-    clip::{self, Part, Written},
+    clip::{self, Part, VirtualMovie},
     tables::Tables,
 };
 use crate::{
@@ -99,7 +99,7 @@ pub fn join<R: ReadAt>(pieces: &[Chunk<R>], shown: Shown) -> Result<Joined<'_, R
     let first = tracks.first().ok_or(JoinRefused::Empty)?;
     let entry = without_bit_rate(&first.entry.entry);
     let times = Times::of(pieces, &tracks)?;
-    let mut tables = Tables::raised(0, entry.len());
+    let mut tables = Tables::with_raise(0, entry.len());
     let mut before = 0_u64;
     for (place, (piece, track)) in pieces.iter().zip(&tracks).enumerate() {
         let later = times.offsets[place];
@@ -135,10 +135,10 @@ pub fn join<R: ReadAt>(pieces: &[Chunk<R>], shown: Shown) -> Result<Joined<'_, R
         track: &track,
         tables,
         media_time: from.saturating_sub(times.decoded(0)),
-        lasts: lasts.ok_or(JoinRefused::Empty)?.unsigned_abs(),
-        empty: from.unsigned_abs(),
+        duration: lasts.ok_or(JoinRefused::Empty)?.unsigned_abs(),
+        delay: from.unsigned_abs(),
     };
-    let Written { front, media } = clip::write(vec![part]);
+    let VirtualMovie { header: front, media } = clip::write(vec![part]);
     Ok(Joined {
         front: front.concat().into(),
         pictures,

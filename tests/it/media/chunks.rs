@@ -10,7 +10,7 @@ use std::{
 use headwater::{
     extent::disk::PlainFile,
     movie::{Movie, Track, codec::VideoRange},
-    package::renditions::agree,
+    package::renditions::check_alignment,
     transcode::ladder::{
         audio,
         chunks::Chunks,
@@ -126,7 +126,7 @@ fn is_seamless(path: &Path, lines: u32, coding: VideoCodec, piece_ms: u64) -> us
         );
     }
     let rendition = MovieFile::open(&output);
-    assert_eq!(agree(&movie_file.movie, &rendition.movie), Ok(()), "{name}");
+    assert_eq!(check_alignment(&movie_file.movie, &rendition.movie), Ok(()), "{name}");
     let segments = |movie_file: &MovieFile| -> Vec<i64> {
         movie_file.track().index.segments.iter().map(|segment| segment.start).collect()
     };
