@@ -218,7 +218,7 @@ fn video_properties(lines: &mut Lines, video: &Video) {
         "key frames",
         &match keys.average_distance_s {
             Some(average) => {
-                format!("{count}, every {average:.3} s on average, {longest:.3} s at most")
+                format!("{count}, {average:.3} s apart on average, {longest:.3} s at most")
             }
             None => count,
         },

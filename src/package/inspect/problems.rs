@@ -78,7 +78,7 @@ impl Problems {
                 "The index (moov) comes after the media data, so players fetch the end of the file \
                  first."
                     .to_owned(),
-                "No action needed: play.mp4, HLS and DASH have it in front. For other uses: \
+                "No action needed for play.mp4, HLS and DASH. For other uses: \
                  ffmpeg -i IN -c copy -movflags +faststart OUT.mp4.",
             );
         }
