@@ -11,13 +11,12 @@ use headwater::{
     extent::disk::PlainFile,
     movie::{Movie, Track, codec::VideoRange},
     package::renditions::agree,
-    transcode::ladder::{
+    transcode::renditions::{
         audio,
-        chunks::Chunks,
-        encode::{self, Colours, Encoder, Start},
-        join::{self, NoRendition},
-        remux::{Fate, Remux},
-        report::{self, Report},
+        chunks::ChunkPlan,
+        encode::{self, Colours, DecodeStart, EncodeSettings},
+        join::{self, RenditionError},
+        remux::{RemuxPlan, StreamAction},
         spec::{self, Effort, RenditionSpec, VideoCodec, VideoTrack},
     },
 };
@@ -50,23 +49,23 @@ impl Film {
 
     fn pieces(&self, piece_ms: u64) -> Chunks {
         let piece_ms = NonZeroU64::new(piece_ms).expect("a time");
-        Chunks::of(self.track(), &self.file, piece_ms).expect("it is read")
+        ChunkPlan::new(self.track(), &self.file, piece_ms).expect("it is read")
     }
 
-    fn encoder(&self, lines: u32, coding: VideoCodec) -> Encoder {
-        let pictures = VideoTrack::of(self.track()).expect("pictures");
+    fn encoder(&self, lines: u32, coding: VideoCodec) -> EncodeSettings {
+        let pictures = VideoTrack::from_track(self.track()).expect("pictures");
         let rung =
             RenditionSpec::new(&pictures, lines, coding, Effort::Quick).expect("it is smaller");
-        Encoder {
+        EncodeSettings {
             rendition: rung,
-            colours: Colours::of(&pictures, coding),
+            colours: Colours::for_codec(&pictures, coding),
             threads: 1,
-            start: Start::KeyFrame,
+            start: DecodeStart::KeyFrame,
         }
     }
 
     /// Encodes all pieces, each by itself, the last first: nothing depends on the one before.
-    fn encode(&self, folder: &Folder, film: &Chunks, encoder: &Encoder) -> Vec<PathBuf> {
+    fn encode(&self, folder: &Folder, film: &ChunkPlan, encoder: &EncodeSettings) -> Vec<PathBuf> {
         let numbered = film.pieces.iter().enumerate().rev();
         let mut files: Vec<PathBuf> = numbered
             .map(|(number, piece)| {
@@ -84,7 +83,12 @@ impl Film {
     }
 
     /// The rendition of pieces of about so many milliseconds.
-    fn rendition(&self, folder: &Folder, piece_ms: u64, encoder: &Encoder) -> (PathBuf, usize) {
+    fn rendition(
+        &self,
+        folder: &Folder,
+        piece_ms: u64,
+        encoder: &EncodeSettings,
+    ) -> (PathBuf, usize) {
         let film = self.pieces(piece_ms);
         let files = self.encode(folder, &film, encoder);
         let output = folder.path(format!("rendition-{piece_ms}.mp4"));
@@ -181,14 +185,14 @@ fn a_piece_that_is_decoded_from_further_before_is_the_same() {
         let encoder = film.encoder(36, VideoCodec::H264);
         let encode = |start| {
             let folder = Folder::new();
-            let files = film.encode(&folder, &pieces, &Encoder { start, ..encoder });
+            let files = film.encode(&folder, &pieces, &EncodeSettings { start, ..encoder });
             for (number, file) in (1..).zip(&files) {
                 let lost = join::check(&pieces, number, GRID_MS, file);
                 assert_eq!(lost.expect("the piece"), 0, "{name}");
             }
             files.iter().map(|file| fs::read(file).expect("a file")).collect::<Vec<_>>()
         };
-        assert!(encode(Start::KeyFrame) == encode(Start::Earlier), "{name}");
+        assert!(encode(DecodeStart::KeyFrame) == encode(DecodeStart::PreviousKeyFrame), "{name}");
     }
 }
 
@@ -271,10 +275,10 @@ fn pieces_that_are_not_those_of_the_film_are_refused() {
     let join = |files: &[&PathBuf]| join::join(&pieces, GRID_MS, files, &output, |_| true);
     let [first, second, third] = &files[..] else { panic!("{files:?}") };
     let refused = join(&[first, second]).expect_err("a piece is missing");
-    assert!(matches!(refused, NoRendition::Chunks { found: 2, expected: 3 }), "{refused}");
+    assert!(matches!(refused, RenditionError::Chunks { found: 2, expected: 3 }), "{refused}");
     let refused = join(&[first, third, second]).expect_err("they are in disorder");
     assert!(
-        matches!(refused, NoRendition::VideoTrack { .. } | NoRendition::OtherSegments { .. }),
+        matches!(refused, RenditionError::VideoTrack { .. } | RenditionError::OtherSegments { .. }),
         "{refused}"
     );
     let other = film.encode(&Folder::new(), &pieces, &film.encoder(36, VideoCodec::H264));
@@ -283,10 +287,10 @@ fn pieces_that_are_not_those_of_the_film_are_refused() {
     let bytes = fs::read(second).expect("a file");
     fs::write(&cut, &bytes[..bytes.len() / 2]).expect("a file");
     let refused = join(&[first, &cut, third]).expect_err("a piece is not whole");
-    assert!(matches!(refused, NoRendition::NoMovie { number: 2, .. }), "{refused}");
+    assert!(matches!(refused, RenditionError::NoMovie { number: 2, .. }), "{refused}");
     assert!(!output.exists(), "nothing is written before it is known to be right");
     let stopped = join::join(&pieces, GRID_MS, &files, &output, |_| false);
-    assert!(matches!(stopped, Err(NoRendition::Stopped)));
+    assert!(matches!(stopped, Err(RenditionError::Stopped)));
     join(&[first, second, third]).expect("a rendition");
 }
 
@@ -294,7 +298,7 @@ fn pieces_that_are_not_those_of_the_film_are_refused() {
 fn remuxed(folder: &Folder, path: &Path) -> (PathBuf, Remux) {
     let path_text = path.to_str().expect("text");
     let report = ffmpeg::probe(&[&report::ARGUMENTS[..], &[path_text]].concat()).expect("a report");
-    let remux = Remux::of(&Report::read(&report).expect("a report")).expect("a movie");
+    let remux = RemuxPlan::new(&ProbeReport::read(&report).expect("a report")).expect("a movie");
     let output = folder.path("movie.mp4");
     let arguments = remux.arguments(path, output.to_str().expect("text"), 1);
     let arguments: Vec<_> =
@@ -314,7 +318,7 @@ fn other_containers_and_codecs_become_movies_that_browsers_play() {
     folder.put("film.srt", "1\n00:00:01,000 --> 00:00:02,000\nHello\n");
     let text = folder.path("film.srt");
     let text = format!("-i {} -c:s srt", text.display());
-    for (name, how, encodes_pictures, encodes_sound) in [
+    for (name, how, encodes_video, encodes_sound) in [
         ("a.mkv", format!("{picture} {tone} {text} {AVC} -c:a ac3"), false, true),
         ("b.mkv", format!("{picture} {tone} {AVC} -c:a flac"), false, false),
         ("a.ts", format!("{picture} {tone} {AVC} -c:a aac"), false, false),
@@ -331,15 +335,16 @@ fn other_containers_and_codecs_become_movies_that_browsers_play() {
     ] {
         let source = make(&folder, name, &how);
         let (path, remux) = remuxed(&folder, &source);
-        assert_eq!(remux.encodes_pictures(), encodes_pictures, "{name}");
-        let is_encoded = |(_, fate): &(u32, Fate)| matches!(fate, Fate::EncodeSound { .. });
+        assert_eq!(remux.encodes_video(), encodes_video, "{name}");
+        let is_encoded =
+            |(_, fate): &(u32, StreamAction)| matches!(fate, StreamAction::EncodeAudio { .. });
         assert_eq!(remux.streams.iter().any(is_encoded), encodes_sound, "{name}");
         let film = Film::open(&path);
         let is_fine = |track: &Track| track.entry.packageable().is_ok();
         let text = usize::from(name == "a.mkv");
         assert_eq!(film.movie.tracks.len(), 2 + text, "{name}");
         assert!(film.movie.tracks.iter().take(2).all(is_fine), "{name}: {:?}", film.movie);
-        assert!(VideoTrack::of(film.track()).expect("pictures").is_playable, "{name}");
+        assert!(VideoTrack::from_track(film.track()).expect("pictures").is_playable, "{name}");
         let (count, expected) = (times(&path).len(), times(&source).len());
         assert_eq!(count, expected, "{name}");
         if name.starts_with("a.") {
@@ -357,12 +362,16 @@ fn a_movie_whose_pictures_nobody_plays_gets_a_rendition_in_its_own_size() {
     let picture = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=9";
     let path = make(&folder, "old.mp4", &format!("{picture} -c:v mpeg4 -bf 2 -g 50"));
     let film = Film::open(&path);
-    let pictures = VideoTrack::of(film.track()).expect("pictures");
+    let pictures = VideoTrack::from_track(film.track()).expect("pictures");
     let rungs = spec::ladder(&pictures, VideoCodec::H264, Effort::Quick);
     let [own] = rungs[..] else { panic!("{rungs:?}") };
     assert_eq!((own.width, own.height), (192, 108));
-    let encoder =
-        Encoder { rendition: own, colours: Colours::Standard, threads: 1, start: Start::KeyFrame };
+    let encoder = EncodeSettings {
+        rendition: own,
+        colours: Colours::Standard,
+        threads: 1,
+        start: DecodeStart::KeyFrame,
+    };
     let (output, pieces) = film.rendition(&folder, 3000, &encoder);
     assert_eq!(pieces, 3);
     assert_eq!(times(&output), times(&path));
@@ -382,7 +391,11 @@ fn high_dynamic_range_becomes_standard_where_the_codec_has_no_other() {
     {
         let (output, _) = film.rendition(&folder, 2000, &film.encoder(54, coding));
         let rendition = Film::open(&output);
-        assert_eq!(VideoTrack::of(rendition.track()).expect("pictures").range, range, "{coding}");
+        assert_eq!(
+            VideoTrack::from_track(rendition.track()).expect("pictures").range,
+            range,
+            "{coding}"
+        );
     }
 }
 

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use headwater::{
     extent::{Extent, Extents},
     transcode::{
-        ffmpeg::{Ended, Ffmpeg, FfmpegError, Input, Limits, Progress, Run},
+        ffmpeg::{Ffmpeg, FfmpegError, Invocation, Limits, Progress, RunSummary, Stdin},
         sandbox::Policy,
     },
 };
@@ -53,7 +53,7 @@ impl Place {
     }
 
     /// `{name}` in an argument is the path of that file, which is then read.
-    fn run(&self, arguments: &[&str]) -> Run {
+    fn run(&self, arguments: &[&str]) -> Invocation {
         let mut reads = Vec::new();
         let mut args: Vec<OsString> = Vec::new();
         for argument in arguments {
@@ -65,7 +65,7 @@ impl Place {
                 None => args.push(argument.into()),
             }
         }
-        Run { args, stdin: Input::Nothing, reads, writes: self.path("out"), limits: limits() }
+        Invocation { args, stdin: Stdin::Null, reads, writes: self.path("out"), limits: limits() }
     }
 
     fn made(&self) -> Vec<String> {
@@ -89,7 +89,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Runs it to its end; nobody cancels.
-fn done(run: Run) -> Result<Ended, FfmpegError> {
+fn done(run: Invocation) -> Result<RunSummary, FfmpegError> {
     let (_never, cancel) = watch::channel(false);
     block_on(program().run(run, |_| {}, cancel))
 }
@@ -123,7 +123,7 @@ fn what_is_fed_is_read_as_a_file_is_and_need_not_be_read_to_its_end() {
             extents.push(Extent::Memory(Bytes::copy_from_slice(piece))).unwrap();
         }
         let mut run = place.run(&["-i", "pipe:0", "-frames:v", frames, "-f", "null", "-"]);
-        run.stdin = Input::Extents(extents);
+        run.stdin = Stdin::Extents(extents);
         done(run).unwrap().progress.frames
     };
     assert_eq!(fed("100"), 100);
@@ -162,7 +162,7 @@ fn a_file_that_names_others_is_refused_and_nothing_is_fetched() {
     for (text, why) in [
         (format!("#EXTM3U\n#EXTINF:1,\n{}\n#EXT-X-ENDLIST\n", secret.display()), "a playlist"),
         (format!("#EXTM3U\n#EXTINF:1,\nhttp://{address}/a.ts\n"), "a playlist"),
-        (format!("ffconcat version 1.0\nfile '{}'\n", secret.display()), "a concatenation"),
+        (format!("ffconcat version 1.0\nfile '{}'\n", secret.display()), "a concat script"),
         (format!("v=0\nc=IN IP4 127.0.0.1\nm=video {} RTP/AVP 96\n", address.port()), "session"),
     ] {
         place.0.put("a.mp4", text);
@@ -255,7 +255,7 @@ fn more_memory_than_allowed_is_refused_by_name() {
     run.args.extend(["-vf", "reverse", "-f", "null", "-"].map(Into::into));
     run.limits.memory_bytes = 512 << 20;
     let failed = done(run).expect_err("refused");
-    assert!(matches!(&failed, FfmpegError::Memory { .. }), "{failed}");
+    assert!(matches!(&failed, FfmpegError::OutOfMemory { .. }), "{failed}");
 }
 
 #[test]
@@ -289,7 +289,7 @@ fn a_disk_that_is_full_is_told_by_name() {
     let mut run = place.run(&ENDLESS[..4]);
     run.args.extend(["-c:v", "rawvideo", "a.nut"].map(Into::into));
     let failed = done(run).expect_err("no room");
-    assert!(matches!(failed, FfmpegError::Full { .. }), "{failed}");
+    assert!(matches!(failed, FfmpegError::DiskFull { .. }), "{failed}");
 }
 
 #[test]
@@ -431,7 +431,7 @@ fn a_server_that_is_killed() {
     let writes = PathBuf::from(folder);
     let args = [&ENDLESS[..], &["-"]].concat().into_iter().map(Into::into).collect();
     let limits = Limits { deadline: Duration::from_secs(600), ..limits() };
-    let run = Run { args, stdin: Input::Nothing, reads: Vec::new(), writes, limits };
+    let run = Invocation { args, stdin: Stdin::Null, reads: Vec::new(), writes, limits };
     let ended = done(run);
     panic!("it was not killed: {ended:?}");
 }

@@ -114,7 +114,7 @@ fn a_film_that_unpacks_without_end_is_ended_by_what_its_movie_may_take() {
     deployment.folder.put("library/endless.mkv", unpacks_without_end());
     let program = deployment.serve(&["--artifacts-max-mib=16"]);
     let (job, most) = ended(&deployment, &program, "endless.mkv");
-    let why = "ffmpeg wrote more than the 16777216 bytes that it may";
+    let why = "the output of ffmpeg exceeds its limit of 16777216 bytes";
     assert_eq!(job["error"], why);
     is_told(&deployment, &program, "endless.mkv", (422, &format!(": {why}")));
     assert_eq!(job["attempts"], 1, "it would end in the same way");
@@ -130,7 +130,7 @@ fn a_film_that_shows_without_end_is_ended_by_the_deadline() {
     shows_without_end(&deployment, "endless.mkv");
     let program = deployment.serve(&["--job-deadline-s=1"]);
     let (job, _) = ended(&deployment, &program, "endless.mkv");
-    let why = "ffmpeg was not done after 1 s";
+    let why = "ffmpeg did not end within 1 s";
     assert_eq!(job["error"], why);
     is_told(&deployment, &program, "endless.mkv", (422, &format!(": {why}")));
     assert_eq!(job["attempts"], job["max_attempts"], "another machine might have been faster");
