@@ -11,6 +11,7 @@ use headwater::{
     extent::disk::PlainFile,
     movie::{Movie, Track, codec::VideoRange},
     package::renditions::agree,
+    transcode::ffmpeg::probe_report::{self, ProbeReport},
     transcode::renditions::{
         audio,
         chunks::ChunkPlan,
@@ -47,7 +48,7 @@ impl Film {
         self.movie.tracks.iter().find(|track| track.is_video()).expect("pictures")
     }
 
-    fn pieces(&self, piece_ms: u64) -> Chunks {
+    fn pieces(&self, piece_ms: u64) -> ChunkPlan {
         let piece_ms = NonZeroU64::new(piece_ms).expect("a time");
         ChunkPlan::new(self.track(), &self.file, piece_ms).expect("it is read")
     }
@@ -66,7 +67,7 @@ impl Film {
 
     /// Encodes all pieces, each by itself, the last first: nothing depends on the one before.
     fn encode(&self, folder: &Folder, film: &ChunkPlan, encoder: &EncodeSettings) -> Vec<PathBuf> {
-        let numbered = film.pieces.iter().enumerate().rev();
+        let numbered = film.chunks.iter().enumerate().rev();
         let mut files: Vec<PathBuf> = numbered
             .map(|(number, piece)| {
                 let path = folder.path(format!("piece-{number}.mp4"));
@@ -95,7 +96,7 @@ impl Film {
         let made = join::join(&film, GRID_MS, &files, &output, |_| true);
         let made = made.unwrap_or_else(|why| panic!("{}: {why}", self.path.display()));
         assert_eq!(made.lost, 0);
-        assert_eq!(made.pictures, film.pictures());
+        assert_eq!(made.frames, film.frames());
         assert_eq!(made.bytes, fs::metadata(&output).expect("a file").len());
         (output, files.len())
     }
@@ -278,7 +279,7 @@ fn pieces_that_are_not_those_of_the_film_are_refused() {
     assert!(matches!(refused, RenditionError::Chunks { found: 2, expected: 3 }), "{refused}");
     let refused = join(&[first, third, second]).expect_err("they are in disorder");
     assert!(
-        matches!(refused, RenditionError::VideoTrack { .. } | RenditionError::OtherSegments { .. }),
+        matches!(refused, RenditionError::Frames { .. } | RenditionError::Segments { .. }),
         "{refused}"
     );
     let other = film.encode(&Folder::new(), &pieces, &film.encoder(36, VideoCodec::H264));
@@ -287,7 +288,7 @@ fn pieces_that_are_not_those_of_the_film_are_refused() {
     let bytes = fs::read(second).expect("a file");
     fs::write(&cut, &bytes[..bytes.len() / 2]).expect("a file");
     let refused = join(&[first, &cut, third]).expect_err("a piece is not whole");
-    assert!(matches!(refused, RenditionError::NoMovie { number: 2, .. }), "{refused}");
+    assert!(matches!(refused, RenditionError::InvalidChunk { number: 2, .. }), "{refused}");
     assert!(!output.exists(), "nothing is written before it is known to be right");
     let stopped = join::join(&pieces, GRID_MS, &files, &output, |_| false);
     assert!(matches!(stopped, Err(RenditionError::Stopped)));
@@ -295,10 +296,11 @@ fn pieces_that_are_not_those_of_the_film_are_refused() {
 }
 
 /// A movie of any file, and how it was made.
-fn remuxed(folder: &Folder, path: &Path) -> (PathBuf, Remux) {
+fn remuxed(folder: &Folder, path: &Path) -> (PathBuf, RemuxPlan) {
     let path_text = path.to_str().expect("text");
-    let report = ffmpeg::probe(&[&report::ARGUMENTS[..], &[path_text]].concat()).expect("a report");
-    let remux = RemuxPlan::new(&ProbeReport::read(&report).expect("a report")).expect("a movie");
+    let report =
+        ffmpeg::probe(&[&probe_report::ARGUMENTS[..], &[path_text]].concat()).expect("a report");
+    let remux = RemuxPlan::new(&ProbeReport::parse(&report).expect("a report")).expect("a movie");
     let output = folder.path("movie.mp4");
     let arguments = remux.arguments(path, output.to_str().expect("text"), 1);
     let arguments: Vec<_> =
@@ -363,12 +365,12 @@ fn a_movie_whose_pictures_nobody_plays_gets_a_rendition_in_its_own_size() {
     let path = make(&folder, "old.mp4", &format!("{picture} -c:v mpeg4 -bf 2 -g 50"));
     let film = Film::open(&path);
     let pictures = VideoTrack::from_track(film.track()).expect("pictures");
-    let rungs = spec::ladder(&pictures, VideoCodec::H264, Effort::Quick);
+    let rungs = spec::build_ladder(&pictures, VideoCodec::H264, Effort::Quick);
     let [own] = rungs[..] else { panic!("{rungs:?}") };
-    assert_eq!((own.width, own.height), (192, 108));
+    assert_eq!((own.frame_width, own.frame_height), (192, 108));
     let encoder = EncodeSettings {
         rendition: own,
-        colours: Colours::Standard,
+        colours: Colours::Sdr,
         threads: 1,
         start: DecodeStart::KeyFrame,
     };

@@ -54,18 +54,24 @@ impl Place {
 
     /// `{name}` in an argument is the path of that file, which is then read.
     fn run(&self, arguments: &[&str]) -> Invocation {
-        let mut reads = Vec::new();
-        let mut args: Vec<OsString> = Vec::new();
+        let mut inputs = Vec::new();
+        let mut list: Vec<OsString> = Vec::new();
         for argument in arguments {
             match argument.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
                 Some(name) => {
-                    reads.push(self.path(name));
-                    args.push(self.path(name).into());
+                    inputs.push(self.path(name));
+                    list.push(self.path(name).into());
                 }
-                None => args.push(argument.into()),
+                None => list.push(argument.into()),
             }
         }
-        Invocation { args, stdin: Stdin::Null, reads, writes: self.path("out"), limits: limits() }
+        Invocation {
+            arguments: list,
+            stdin: Stdin::Null,
+            inputs,
+            output_dir: self.path("out"),
+            limits: limits(),
+        }
     }
 
     fn made(&self) -> Vec<String> {
@@ -252,7 +258,7 @@ fn more_memory_than_allowed_is_refused_by_name() {
     }
     let place = Place::new();
     let mut run = place.run(&["-f", "lavfi", "-i", "testsrc2=size=7680x4320", "-frames:v", "40"]);
-    run.args.extend(["-vf", "reverse", "-f", "null", "-"].map(Into::into));
+    run.arguments.extend(["-vf", "reverse", "-f", "null", "-"].map(Into::into));
     run.limits.memory_bytes = 512 << 20;
     let failed = done(run).expect_err("refused");
     assert!(matches!(&failed, FfmpegError::OutOfMemory { .. }), "{failed}");
@@ -265,14 +271,14 @@ fn an_endless_stream_is_ended_by_what_it_may_write() {
     }
     let place = Place::new();
     let mut run = place.run(&ENDLESS[..4]);
-    run.args.extend(["-c:v", "rawvideo", "a.nut"].map(Into::into));
+    run.arguments.extend(["-c:v", "rawvideo", "a.nut"].map(Into::into));
     run.limits.file_bytes = 8 << 20;
     let failed = done(run).expect_err("too large");
     assert!(matches!(failed, FfmpegError::TooLarge { .. }), "{failed}");
     assert!(fs::metadata(place.path("out/a.nut")).unwrap().len() <= 8 << 20);
     // Nor by many small ones.
     let mut run = place.run(&ENDLESS[..4]);
-    run.args.extend(["-c:v", "bmp", "%d.bmp"].map(Into::into));
+    run.arguments.extend(["-c:v", "bmp", "%d.bmp"].map(Into::into));
     run.limits.file_bytes = 1 << 20;
     let failed = done(run).expect_err("too large");
     assert!(matches!(failed, FfmpegError::TooLarge { .. }), "{failed}");
@@ -287,7 +293,7 @@ fn a_disk_that_is_full_is_told_by_name() {
     let out = place.path("out");
     let Some(_small) = Small::mount(&out, "size=4m") else { return };
     let mut run = place.run(&ENDLESS[..4]);
-    run.args.extend(["-c:v", "rawvideo", "a.nut"].map(Into::into));
+    run.arguments.extend(["-c:v", "rawvideo", "a.nut"].map(Into::into));
     let failed = done(run).expect_err("no room");
     assert!(matches!(failed, FfmpegError::DiskFull { .. }), "{failed}");
 }
@@ -392,7 +398,7 @@ fn this_machine_can_confine_and_says_by_what() {
     if !ffmpeg::is_installed() {
         return;
     }
-    let probed = block_on(program().probe()).unwrap();
+    let probed = block_on(program().capabilities()).unwrap();
     assert_eq!(probed.enforced, "landlock seccomp");
     assert!(probed.version.starts_with(|first: char| first.is_alphanumeric()), "{probed:?}");
     // A script would have to start others.
@@ -401,7 +407,7 @@ fn this_machine_can_confine_and_says_by_what() {
     let all = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(&script, all).unwrap();
     let scripted = Ffmpeg::new(script, Policy::Required).with_helper(HELPER.into());
-    let refused = block_on(scripted.probe()).expect_err("refused").to_string();
+    let refused = block_on(scripted.capabilities()).expect_err("refused").to_string();
     assert!(refused.contains("ermission denied"), "{refused}");
 }
 
@@ -431,7 +437,13 @@ fn a_server_that_is_killed() {
     let writes = PathBuf::from(folder);
     let args = [&ENDLESS[..], &["-"]].concat().into_iter().map(Into::into).collect();
     let limits = Limits { deadline: Duration::from_secs(600), ..limits() };
-    let run = Invocation { args, stdin: Stdin::Null, reads: Vec::new(), writes, limits };
+    let run = Invocation {
+        arguments: args,
+        stdin: Stdin::Null,
+        inputs: Vec::new(),
+        output_dir: writes,
+        limits,
+    };
     let ended = done(run);
     panic!("it was not killed: {ended:?}");
 }
