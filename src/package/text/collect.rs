@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_settings_of_webvtt_are_kept() {
+    fn only_webvtt_settings_are_kept() {
         for (rest, expected) in [
             ("", ""),
             ("  line:0 \t align:start", "line:0 align:start"),
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_would_be_read_as_more_is_no_identifier() {
+    fn a_line_with_another_meaning_is_no_identifier() {
         for (line, taken) in [
             ("1", true),
             ("the first", true),

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn old_encodings_are_guessed() {
+    fn legacy_encodings_are_detected() {
         let files = [
             (WINDOWS_1252, "fr", "Où êtes-vous allé, garçon ? J’étais à la fenêtre, très fatigué."),
             (WINDOWS_1250, "cs", "Příliš žluťoučký kůň úpěl ďábelské ódy, řekl všem."),
@@ -162,13 +162,13 @@ mod tests {
             let text = format!("{LINE}{spoken}\n");
             let (bytes, _, has_lost) = encoding.encode(&text);
             assert!(!has_lost, "{language}");
-            assert_eq!(decode(&bytes, Some(language)), text, "{language}, told");
-            assert_eq!(decode(&bytes, None), text, "{language}, not told");
+            assert_eq!(decode(&bytes, Some(language)), text, "{language}, with a hint");
+            assert_eq!(decode(&bytes, None), text, "{language}, without a hint");
         }
     }
 
     #[test]
-    fn a_hint_decides_where_the_bytes_do_not() {
+    fn the_language_decides_where_the_bytes_do_not() {
         // One letter beyond ASCII: č in windows-1250, è in windows-1252.
         let bytes = b"1\n00:00:01,000 --> 00:00:02,000\n\xe8\n";
         assert!(decode(bytes, Some("cs")).ends_with("č\n"));

@@ -28,7 +28,7 @@ impl fmt::Display for TimestampMap {
 /// Formats one HLS segment: the map, the header blocks, and every cue that is visible at any time of the
 /// half-open range.
 ///
-/// A cue of several segments is in each of them with the same parse_identifier, times and text, so that a player
+/// A cue of several segments is in each of them with the same identifier, times and text, so that a player
 /// can merge them. A cue without an identifier gets its number among all cues. A segment without cues is a
 /// valid file.
 pub fn format_segment(subtitles: &Subtitles, range_ms: Range<u64>, map: TimestampMap) -> String {
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_without_cues_is_a_file_of_its_own() {
+    fn a_segment_without_cues_is_a_valid_file() {
         let nothing = Subtitles::default();
         let expected = "WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:0,LOCAL:00:00:00.000\n";
         assert_eq!(format_segment(&nothing, 0..6000, TimestampMap::default()), expected);
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cue_stands_in_every_segment_that_it_overlaps() {
+    fn a_cue_is_in_every_segment_that_it_overlaps() {
         let long = cue(1000..13_000, "long");
         let subtitles = Subtitles::new(
             Vec::new(),

@@ -287,7 +287,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn markup_of_three_formats_becomes_that_of_webvtt() {
+    fn markup_of_three_formats_becomes_webvtt() {
         for (raw, expected) in [
             ("plain", "plain"),
             ("<i>a</i> <B>b</B> <u>c</u>", "<i>a</i> <b>b</b> <u>c</u>"),
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_markup_is_escaped() {
+    fn plain_text_is_escaped() {
         for (raw, expected) in [
             ("5 < 6 > 4", "5 &lt; 6 > 4"),
             ("<sigh> no", "&lt;sigh> no"),
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_are_nested_and_ended_whatever_the_file_says() {
+    fn spans_are_nested_and_closed_for_any_input() {
         for (raw, expected) in [
             ("<i>a", "<i>a</i>"),
             ("a</i>", "a"),
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cue_that_shows_nothing_is_none_and_empty_lines_go() {
+    fn a_cue_without_visible_text_is_none_and_empty_lines_are_dropped() {
         for raw in ["", " ", "\n", "<i></i>", r"{\an8}", "<i> \n </i>", "<font></font>"] {
             assert_eq!(convert(raw), None, "{raw:?}");
         }

@@ -50,7 +50,7 @@ pub fn parse_sample(format: SampleFormat, sample: &[u8], start_ms: u64, end_ms: 
     }
 }
 
-/// Joins consecutive cues with equal parse_identifier, settings and text: a track splits a cue wherever another
+/// Joins consecutive cues with equal identifier, settings and text: a track splits a cue wherever another
 /// starts or ends (ISO/IEC 14496-30 section 6.3).
 ///
 /// The cues must be in the order of their samples; the result is in order of their start.
@@ -252,13 +252,13 @@ mod tests {
         ] {
             assert_eq!(texts(SampleFormat::Tx3g, &tx3g(text, &[])), [expected], "{text:?}");
         }
-        // QuickTime's own encoding of old.
+        // QuickTime's legacy encoding.
         assert_eq!(texts(SampleFormat::QuickTimeText, &tx3g(b"caf\x8e", &[])), ["café"]);
         assert_eq!(texts(SampleFormat::QuickTimeText, &tx3g("café".as_bytes(), &[])), ["café"]);
     }
 
     #[test]
-    fn a_sample_with_nothing_to_show_is_a_gap() {
+    fn a_sample_without_visible_text_is_a_gap() {
         for sample in [&[][..], &[0], &[0, 0], &[0, 3, b' ', b'\n', b' '], &[0, 9]] {
             assert_eq!(texts(SampleFormat::Tx3g, sample), [""; 0], "{sample:?}");
         }
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_longer_than_its_sample_ends_with_it() {
+    fn a_text_beyond_its_sample_is_truncated() {
         assert_eq!(texts(SampleFormat::Tx3g, &[0, 9, b'a', b'b']), ["ab"]);
         let mut cue = in_box(b"vttc", &in_box(b"payl", b"abc"));
         cue.truncate(cue.len() - 1);
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_that_ffmpeg_wrote_are_read() {
+    fn samples_of_ffmpeg_are_parsed() {
         // ffmpeg 5.1, -c:s mov_text: "<i>Hello</i> & bye", then "<b>top</b>", a second line.
         for (sample, expected) in [
             (
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_webvtt_sample_has_cues_with_all_that_they_had() {
+    fn a_webvtt_sample_keeps_all_of_its_cues() {
         let first = [
             in_box(b"vsid", &[0, 0, 0, 1]),
             in_box(b"iden", b"one"),
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cue_that_goes_on_in_the_next_sample_is_one_cue() {
+    fn a_cue_that_continues_in_the_next_sample_is_joined() {
         let cue = |start_ms, end_ms, id: &str, text: &str| Cue {
             start_ms,
             end_ms,
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn no_prefix_of_a_sample_and_no_other_byte_in_it_causes_a_panic() {
+    fn no_truncated_or_corrupted_sample_causes_a_panic() {
         let text = tx3g("éb cd".as_bytes(), &style(&[(0, 2, 2), (3, 5, 1)]));
         let cue = [in_box(b"iden", b"1"), in_box(b"payl", b"<i>a</i>")].concat();
         let cues = [in_box(b"vttc", &cue), in_box(b"vttc", &cue)].concat();

@@ -1,4 +1,4 @@
-//! Files as people have them, and what becomes of them.
+//! Malformed subtitle files, and their conversion.
 
 use proptest::{
     collection::vec,
@@ -18,14 +18,14 @@ fn read(file: &str, kind: SubtitleFormat) -> Subtitles {
     parse(file.as_bytes(), kind, None).expect("subtitles")
 }
 
-/// What a reader of the file sees: the times and the text of each cue.
+/// The times and the text of each cue.
 fn shown(file: &str, kind: SubtitleFormat) -> Vec<(u64, u64, String)> {
     let cues = read(file, kind).cues;
     cues.into_iter().map(|cue| (cue.start_ms, cue.end_ms, cue.text)).collect()
 }
 
 #[test]
-fn subrip_is_read_whatever_is_missing() {
+fn subrip_is_parsed_whatever_is_missing() {
     let expected = [(1000, 2000, "a\nb".to_owned()), (3000, 4500, "c".to_owned())];
     for (what, file) in [
         (
@@ -70,7 +70,7 @@ fn subrip_is_read_whatever_is_missing() {
 }
 
 #[test]
-fn a_text_that_is_a_number_is_no_counter_where_that_can_be_told() {
+fn a_text_that_is_a_number_is_not_taken_for_a_counter() {
     for file in [
         "1\n00:01,000 --> 00:02,000\n42\n\n2\n00:03,000 --> 00:04,000\nc\n",
         "1\n00:01,000 --> 00:02,000\n42\n2\n00:03,000 --> 00:04,000\nc\n",
@@ -83,7 +83,7 @@ fn a_text_that_is_a_number_is_no_counter_where_that_can_be_told() {
 }
 
 #[test]
-fn markup_and_places_of_subrip_become_those_of_webvtt() {
+fn markup_and_positions_of_subrip_become_those_of_webvtt() {
     let file = "1\n00:01,000 --> 00:02,000\n{\\an8}<i>a</i> & <font color=red>b</font>\n\n\
                 2\n00:03,000 --> 00:04,000\n<b>c --> 5 < 6\n";
     let expected = [
@@ -94,7 +94,7 @@ fn markup_and_places_of_subrip_become_those_of_webvtt() {
 }
 
 #[test]
-fn a_cue_without_a_time_to_be_shown_is_left_out() {
+fn a_cue_without_a_duration_is_dropped() {
     let file = "1\n00:02,000 --> 00:01,000\nends before it begins\n\n\
                 2\n00:02,000 --> 00:02,000\nends when it begins\n\n\
                 3\n00:0,, --> 00:03,000\nbegins nowhere\n\n\
@@ -138,7 +138,7 @@ fn webvtt_keeps_its_identifiers_settings_styles_and_regions() {
 }
 
 #[test]
-fn webvtt_is_read_where_lines_are_missing() {
+fn webvtt_is_parsed_where_lines_are_missing() {
     let expected = [(1000, 2000, "a".to_owned()), (3000, 4000, "b".to_owned())];
     for file in [
         "WEBVTT\n\n00:01.000 --> 00:02.000\na\n\n00:03.000 --> 00:04.000\nb\n",
@@ -148,12 +148,12 @@ fn webvtt_is_read_where_lines_are_missing() {
         "1\n00:01.000 --> 00:02.000\na\n\n2\n00:03.000 --> 00:04.000\nb\n",
     ] {
         assert_eq!(shown(file, SubtitleFormat::WebVtt), expected, "{file:?}");
-        assert_eq!(shown(file, SubtitleFormat::Srt), expected, "what it is called: {file:?}");
+        assert_eq!(shown(file, SubtitleFormat::Srt), expected, "named .srt: {file:?}");
     }
 }
 
 #[test]
-fn what_is_no_subtitle_file_is_refused_and_an_empty_one_is_not() {
+fn a_file_without_subtitles_is_rejected_and_an_empty_one_is_not() {
     for kind in [SubtitleFormat::Srt, SubtitleFormat::WebVtt] {
         for file in ["", "\u{feff}", "\r\n\r\n", "WEBVTT", "WEBVTT\n\nNOTE nobody speaks"] {
             assert_eq!(read(file, kind), Subtitles::default(), "{file:?}");
@@ -166,7 +166,7 @@ fn what_is_no_subtitle_file_is_refused_and_an_empty_one_is_not() {
 }
 
 #[test]
-fn more_than_there_can_be_is_refused() {
+fn files_beyond_the_limits_are_rejected() {
     let long = vec![b'\n'; FILE_BYTES_MAX + 1];
     assert_eq!(parse(&long, SubtitleFormat::Srt, None), Err(SubtitleError::TooLong));
     let many = "0:0-->0:1\na\n".repeat(CUES_MAX + 1);
@@ -180,7 +180,7 @@ fn more_than_there_can_be_is_refused() {
 }
 
 #[test]
-fn a_file_of_nothing_but_the_start_of_markup_is_read_in_one_pass() {
+fn a_file_of_unfinished_markup_takes_linear_time() {
     for start in ["<", "{\\", "&", "<i ", "&#"] {
         let file = format!("0:0-->0:1\n{}\n", start.repeat(300_000));
         let result = parse(file.as_bytes(), SubtitleFormat::Srt, None);
@@ -189,7 +189,7 @@ fn a_file_of_nothing_but_the_start_of_markup_is_read_in_one_pass() {
 }
 
 #[test]
-fn another_encoding_is_read_as_what_it_is() {
+fn other_encodings_are_detected() {
     let file = "1\n00:00:01,000 --> 00:00:02,000\nПривет, как дела?\n";
     let expected = [(1000, 2000, "Привет, как дела?".to_owned())];
     let (old, ..) = encoding_rs::WINDOWS_1251.encode(file);
@@ -201,9 +201,9 @@ fn another_encoding_is_read_as_what_it_is() {
     }
 }
 
-/// What files are made of, good and bad, so that random choices of it meet in every way.
-fn pieces() -> impl Strategy<Value = String> {
-    let piece = select(vec![
+/// Fragments of files, valid and invalid, for random combinations.
+fn fragments() -> impl Strategy<Value = String> {
+    let fragment = select(vec![
         "\n",
         "\n",
         "\n",
@@ -274,12 +274,12 @@ fn pieces() -> impl Strategy<Value = String> {
         "line:0",
         "::cue{}",
     ]);
-    // Most of them get somewhere only inside a cue.
+    // Most fragments have an effect only within a cue.
     let start = select(vec!["", "0:1-->0:5\n", "WEBVTT\n\n", "WEBVTT\n\n0:1-->0:5\n"]);
-    (start, vec(piece, 0..40)).prop_map(|(start, pieces)| start.to_owned() + &pieces.concat())
+    (start, vec(fragment, 0..40)).prop_map(|(start, fragments)| start.to_owned() + &fragments.concat())
 }
 
-/// Holds a property for many random inputs.
+/// Checks a property for many random inputs.
 fn hold<S: Strategy>(inputs: S, property: impl Fn(S::Value)) {
     let config = Config { cases: 1000, failure_persistence: None, ..Config::default() };
     let result = TestRunner::new(config).run(&inputs, |input| {
@@ -295,7 +295,7 @@ fn kinds() -> impl Strategy<Value = SubtitleFormat> {
     select(vec![SubtitleFormat::Srt, SubtitleFormat::WebVtt])
 }
 
-/// What [`Cue`] promises, on which the writers rely.
+/// The invariants of [`Cue`], on which the formatters rely.
 fn assert_well_formed(subtitles: &Subtitles) {
     assert!(subtitles.cues.is_sorted_by_key(|cue| cue.start_ms));
     for cue in &subtitles.cues {
@@ -317,8 +317,8 @@ fn assert_well_formed(subtitles: &Subtitles) {
 }
 
 #[test]
-fn what_is_written_is_read_as_what_it_was_written_from() {
-    hold((pieces(), kinds()), |(file, kind)| {
+fn a_formatted_file_parses_to_the_same_subtitles() {
+    hold((fragments(), kinds()), |(file, kind)| {
         let Ok(subtitles) = parse(file.as_bytes(), kind, None) else {
             return;
         };
@@ -331,8 +331,8 @@ fn what_is_written_is_read_as_what_it_was_written_from() {
 }
 
 #[test]
-fn a_segment_is_read_as_the_cues_that_it_overlaps() {
-    hold((pieces(), 0_u64..10_000, 0_u64..10_000), |(file, start_ms, end_ms)| {
+fn a_segment_parses_to_the_cues_that_it_overlaps() {
+    hold((fragments(), 0_u64..10_000, 0_u64..10_000), |(file, start_ms, end_ms)| {
         let Ok(subtitles) = parse(file.as_bytes(), SubtitleFormat::WebVtt, None) else {
             return;
         };
@@ -357,7 +357,7 @@ fn a_segment_is_read_as_the_cues_that_it_overlaps() {
 fn no_bytes_cause_a_panic() {
     hold((vec(any::<u8>(), 0..200), kinds()), |(bytes, kind)| {
         let _ = parse(&bytes, kind, None);
-        // In a cue, so that they come further.
+        // Within a cue, to reach more of the parser.
         let file = [b"0:0-->0:9\n".as_slice(), &bytes].concat();
         if let Ok(subtitles) = parse(&file, kind, Some("ja")) {
             assert_well_formed(&subtitles);

@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_read_in_every_form_that_files_have() {
+    fn a_time_is_parsed_in_every_common_form() {
         for (text, expected) in [
             ("00:00:01,500", Some((1500, ""))),
             ("00:00:01.500", Some((1500, ""))),
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_written_with_hours_and_three_digits_of_a_second() {
+    fn a_timestamp_has_hours_and_milliseconds() {
         for (time_ms, expected) in [
             (0, "00:00:00.000"),
             (62_003, "00:01:02.003"),
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_line_of_two_times_begins_a_cue() {
+    fn only_a_line_with_two_times_starts_a_cue() {
         let times = |start_ms, end_ms, rest| Line::Timings(Timings { start_ms, end_ms, rest });
         for (line, expected) in [
             ("00:01.000 --> 00:02.000", times(1000, 2000, "")),
