@@ -1,9 +1,9 @@
 //! Single frames of a movie: a small virtual MP4 of exactly the samples that decoding them needs.
 //!
-//! The decoder gets nothing else, so that the images of a two-hour title cost some MB of reading. The index
-//! comes first and the samples follow in decode order, each once: so it can be read through a pipe. Its
-//! time only counts frames: [second](Stills::times_ms) `n` shows the `n`th requested frame, however far
-//! apart the frames are in the title.
+//! The decoder gets nothing else, so that the images of a two-hour title cost some MB of reading. The
+//! index comes first and the samples follow in decode order, each once: so it can be read through a pipe.
+//! Its time only counts frames: [second](Stills::times_ms) `n` shows the `n`th requested frame, however
+//! far apart the frames are in the title.
 
 use std::sync::Arc;
 
@@ -83,8 +83,8 @@ pub fn track(movie: &Movie) -> Result<&Track, StillsError> {
     }
 }
 
-/// Finds the key frames nearest to times in milliseconds, in order. A time outside the track is clamped to
-/// its first or last frame. Costs some table reads for each.
+/// Finds the key frames nearest to times in milliseconds, in order. A time outside the track is clamped
+/// to its first or last frame. Costs some table reads for each.
 pub fn nearest<R: ReadAt + ?Sized>(
     track: &Track,
     times_ms: &[u64],

@@ -214,7 +214,7 @@ impl Artifacts {
         let (artifacts, of) = (Arc::clone(self), version.to_owned());
         let ask = self.beside.spawn(async move {
             let prefix = format!("{of}-");
-            let ask = artifacts.queue.artifacts_of_kinds(&prefix, ["rendition", "sound"]);
+            let ask = artifacts.queue.artifacts_of_kinds(&prefix, ["rendition", "audio"]);
             let found = timeout(AT_ONCE, ask).await.ok()?.ok()?;
             let found = found.into_iter().map(|made| (made.key, made.token));
             let found: Renditions = found.collect();

@@ -112,8 +112,8 @@ impl JobSpec {
     /// An operation on a title.
     ///
     /// `version` depends on the title's source file and on the segment grid
-    /// ([`title::version`](crate::package::title::version)). It is the version in the URLs of the segments,
-    /// if the source file itself is a movie.
+    /// ([`title::version`](crate::package::title::version)). It is the version in the URLs of the
+    /// segments, if the source file itself is a movie.
     pub fn new(title: &MediaPath, version: Version, operation: Operation) -> Self {
         Self { title: title.encoded().to_string(), version: version.to_string(), operation }
     }
@@ -152,7 +152,7 @@ impl JobSpec {
                      -{bit_rate_max}-{number}"
                 )
             }
-            Operation::Audio { track } => format!("audio-{track}"),
+            Operation::Audio { track } => format!("aac-{track}"),
             Operation::Remux => format!("remux{}", remux::FORMAT_VERSION),
         };
         Key::new(format!("{}-{suffix}", self.version)).expect("digits, letters and hyphens")

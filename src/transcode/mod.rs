@@ -2,8 +2,8 @@
 //!
 //! Headwater itself copies samples and never decodes them. Decoding is the work of [ffmpeg], a child
 //! process that counts as hostile from its first read of a file: a [sandbox] confines it, and its
-//! [process group](process_group) is killed when it ends or the server does. Without ffmpeg everything else
-//! works.
+//! [process group](process_group) is killed when it ends or the server does. Without ffmpeg everything
+//! else works.
 //!
 //! A [`JobSpec`] says what a job does, and gives its artifact a key; the [`JobRunner`] runs it.
 

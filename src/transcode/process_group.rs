@@ -3,8 +3,8 @@
 //!
 //! The child leads the group, and all signals go to the group. `tokio::process` would kill the leader
 //! only, and would reap it before the group could be killed: from then on the kernel may give the group's
-//! id to another process. Here a thread waits for the end without reaping (`WNOWAIT`), the group is killed
-//! while the dead leader still holds the id, and then the leader is reaped.
+//! id to another process. Here a thread waits for the end without reaping (`WNOWAIT`), the group is
+//! killed while the dead leader still holds the id, and then the leader is reaped.
 
 use std::{
     fs, io,
@@ -59,8 +59,8 @@ impl Usage {
 
 type SpawnRequest = (Command, oneshot::Sender<io::Result<Child>>);
 
-/// Spawns a command from a thread that lives as long as the server. On Linux `PR_SET_PDEATHSIG` fires when
-/// the parent *thread* ends: a runtime's thread may end at any time and would kill its children.
+/// Spawns a command from a thread that lives as long as the server. On Linux `PR_SET_PDEATHSIG` fires
+/// when the parent *thread* ends: a runtime's thread may end at any time and would kill its children.
 async fn spawn(command: Command) -> io::Result<Child> {
     static SPAWNER: OnceLock<Mutex<mpsc::Sender<SpawnRequest>>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(|| {

@@ -2,8 +2,8 @@
 //!
 //! The encoder of a title knows when the first frame of each chunk is presented, and the chunk gives the
 //! times of the others. So all presentation times are known to the tick. Decode times are computed again
-//! from them: in each chunk they start at zero, and they would overlap between chunks with frames of unequal
-//! duration.
+//! from them: in each chunk they start at zero, and they would overlap between chunks with frames of
+//! unequal duration.
 //!
 //! The bytes of the samples are not copied before the movie is written.
 
@@ -146,7 +146,8 @@ pub fn join<R: ReadAt>(
     Ok(JoinedMovie { header, media, frames })
 }
 
-/// Maps ranges of the concatenated chunk files to ranges of each file, with their end in the joined movie.
+/// Maps ranges of the concatenated chunk files to ranges of each file, with their end in the joined
+/// movie.
 fn map_to_chunks<R: ReadAt>(
     chunks: &[EncodedChunk<R>],
     header_bytes: u64,

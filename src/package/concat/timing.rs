@@ -16,7 +16,8 @@ pub(super) struct Timing {
     pub(super) presented: Vec<i64>,
     /// The difference between the title's times and those of each chunk.
     pub(super) shifts: Vec<i64>,
-    /// The reorder depth: the maximum number of frames that are decoded before a frame and presented after.
+    /// The reorder depth: the maximum number of frames that are decoded before a frame and presented
+    /// after.
     reorder_depth: usize,
     /// The duration of most frames.
     pub(super) usual_duration: i64,
@@ -73,8 +74,8 @@ impl Timing {
     }
 
     /// The decode time of frame `number` in decode order: the presentation time of the frame that is
-    /// presented `reorder_depth` frames before. So decode times rise, and no frame is presented before it is
-    /// decoded.
+    /// presented `reorder_depth` frames before. So decode times rise, and no frame is presented before it
+    /// is decoded.
     pub(super) fn decode_time(&self, number: usize) -> i64 {
         match number.checked_sub(self.reorder_depth) {
             Some(index) => self.presented.get(index).copied().unwrap_or(i64::MAX),

@@ -33,7 +33,8 @@ pub fn build(
     }
     header.resize(HEADER_BYTES, 0);
     let mut offset = HEADER_BYTES as u64 + 8 * (u64::from(count) + 1);
-    // Times are multiples of the interval. The entry with the largest time gives the end of the last tile.
+    // Times are multiples of the interval. The entry with the largest time gives the end of the last
+    // tile.
     for (time, tile) in (0_u32..).zip(&tiles) {
         header.extend(time.to_le_bytes());
         header.extend(fits(offset)?.to_le_bytes());

@@ -103,8 +103,8 @@ impl Geometry {
         (start.min(self.duration_ms), (start + self.interval_ms).min(self.duration_ms))
     }
 
-    /// The time of a tile's frame, in milliseconds: the middle of its span, so that no frame is off by more
-    /// than half of that, and the first is not the black before the title begins.
+    /// The time of a tile's frame, in milliseconds: the middle of its span, so that no frame is off by
+    /// more than half of that, and the first is not the black before the title begins.
     pub fn time_ms(&self, tile: u32) -> u64 {
         let (start, end) = self.span_ms(tile);
         start + (end - start) / 2
@@ -127,8 +127,8 @@ impl Geometry {
         (COLUMNS * self.tile_width, ROWS * self.tile_height)
     }
 
-    /// The approximate bit rate of the sheets, which need not exist yet: JPEG takes about a sixth of a byte
-    /// per pixel. Few players select by it.
+    /// The approximate bit rate of the sheets, which need not exist yet: JPEG takes about a sixth of a
+    /// byte per pixel. Few players select by it.
     pub fn bits_per_second(&self) -> u64 {
         let pixels = u64::from(self.tile_width) * u64::from(self.tile_height);
         (pixels * 8 * 1000).div_ceil(6 * self.interval_ms)

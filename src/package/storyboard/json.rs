@@ -30,9 +30,9 @@ struct Tile {
 /// Formats JSON in the form of Mux, which Vidstack reads: `url`, `tile_width`, `tile_height`, `duration`
 /// and `tiles`, each with `start` (in seconds), `x` and `y`.
 ///
-/// That form has one sheet. Its `url` and `tiles` are the [overview](Geometry::overview) of the whole title,
-/// which is correct for players that know no more; all sheets follow in `sheets`, each with its own `url`
-/// and `tiles`.
+/// That form has one sheet. Its `url` and `tiles` are the [overview](Geometry::overview) of the whole
+/// title, which is correct for players that know no more; all sheets follow in `sheets`, each with its
+/// own `url` and `tiles`.
 pub fn format(storyboard: &Storyboard, format: ImageFormat) -> String {
     let geometry = storyboard.geometry;
     let Geometry { tile_width, tile_height, duration_ms, .. } = geometry;

@@ -1,5 +1,5 @@
-//! Storyboards: small images of a title at regular times, twenty-five to a sheet, which players show while
-//! seeking.
+//! Storyboards: small images of a title at regular times, twenty-five to a sheet, which players show
+//! while seeking.
 //!
 //! [`Geometry`] follows from the duration of the title and the aspect ratio of its video. All formats refer
 //! to the same sheets: [WebVTT](vtt::format) and [JSON](json::format) for players in browsers, [image

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::{Geometry, ImageFormat, Storyboard};
 
-/// Formats WebVTT with a cue for each tile, whose text is the sheet's URL with the tile's place as a media
-/// fragment (`#xywh=`): the form that video.js, Plyr, JW Player, Vidstack and others read.
+/// Formats WebVTT with a cue for each tile, whose text is the sheet's URL with the tile's place as a
+/// media fragment (`#xywh=`): the form that video.js, Plyr, JW Player, Vidstack and others read.
 pub fn format(storyboard: &Storyboard, format: ImageFormat) -> String {
     let Geometry { tile_width, tile_height, tiles, .. } = storyboard.geometry;
     let mut text = String::from("WEBVTT\n");

@@ -9,8 +9,8 @@ use memchr::memmem;
 /// Maximum bytes of a file that the detector reads: enough for hundreds of cues.
 const DETECTION_BYTES_MAX: usize = 1024 * 1024;
 
-/// The number of valid characters beyond ASCII that outweigh one invalid sequence. Text in a legacy encoding
-/// has hardly any valid ones; UTF-8 that a tool has truncated has hardly any invalid ones.
+/// The number of valid characters beyond ASCII that outweigh one invalid sequence. Text in a legacy
+/// encoding has hardly any valid ones; UTF-8 that a tool has truncated has hardly any invalid ones.
 const VALID_PER_INVALID: usize = 4;
 
 /// Decodes bytes, without a byte order mark. Invalid sequences become U+FFFD.

@@ -28,9 +28,9 @@ impl fmt::Display for TimestampMap {
 /// Formats one HLS segment: the map, the header blocks, and every cue that is visible at any time of the
 /// half-open range.
 ///
-/// A cue of several segments is in each of them with the same identifier, times and text, so that a player
-/// can merge them. A cue without an identifier gets its number among all cues. A segment without cues is a
-/// valid file.
+/// A cue of several segments is in each of them with the same identifier, times and text, so that a
+/// player can merge them. A cue without an identifier gets its number among all cues. A segment without
+/// cues is a valid file.
 pub fn format_segment(subtitles: &Subtitles, range_ms: Range<u64>, map: TimestampMap) -> String {
     let mut file = format!("WEBVTT\n{map}\n");
     write_header(&mut file, subtitles);

@@ -177,7 +177,8 @@ fn apply_override(code: &str, writer: &mut Writer, position: &mut Option<&'stati
     }
 }
 
-/// The cue settings of an alignment: `an1` to `an9` as on a numeric keypad, `a1` to `a11` in the legacy form.
+/// The cue settings of an alignment: `an1` to `an9` as on a numeric keypad, `a1` to `a11` in the legacy
+/// form.
 fn alignment_settings(code: &str) -> Option<&'static str> {
     Some(match code {
         "an1" | "a1" => "align:left",
@@ -273,8 +274,8 @@ impl Writer {
         }
     }
 
-    /// Returns the text; `None` if no text is visible. Empty lines are dropped, since an empty line would end
-    /// the cue.
+    /// Returns the text; `None` if no text is visible. Empty lines are dropped, since an empty line would
+    /// end the cue.
     pub fn finish(mut self) -> Option<String> {
         self.close_down_to(0);
         let lines = self.text.split('\n').filter(|line| !line.is_empty()).collect::<Vec<_>>();

@@ -25,8 +25,8 @@ pub use time::TIME_MS_MAX;
 /// Maximum size of a subtitle file in bytes. The subtitles of a 24 h title are a tenth of it.
 pub const FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Maximum bytes of the cues of one file. It is a separate bound, since escaping makes text longer: a file
-/// of nothing but `&` by a factor of five.
+/// Maximum bytes of the cues of one file. It is a separate bound, since escaping makes text longer: a
+/// file of nothing but `&` by a factor of five.
 pub const CUE_BYTES_MAX: usize = FILE_BYTES_MAX;
 
 /// Maximum number of cues of one file: three for each second of a day. A cue costs about 100 bytes.
@@ -37,8 +37,8 @@ pub const HEADER_BYTES_MAX: usize = 64 * 1024;
 
 /// A cue: a text with its time and position.
 ///
-/// The strings are in WebVTT syntax, and every constructor of a cue keeps them valid: no line of `text` is
-/// empty, and no line of it, nor `id` or `settings`, contains `-->` or a line break.
+/// The strings are in WebVTT syntax, and every constructor of a cue keeps them valid: no line of `text`
+/// is empty, and no line of it, nor `id` or `settings`, contains `-->` or a line break.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Cue {
     /// When it appears, in milliseconds of presentation time.
@@ -58,8 +58,8 @@ pub struct Cue {
 pub struct Subtitles {
     header: Vec<String>,
     cues: Vec<Cue>,
-    /// For each cue, the latest end of it and of all cues before. It never decreases, so that binary search
-    /// finds the first cue of a segment even if an early cue lasts long.
+    /// For each cue, the latest end of it and of all cues before. It never decreases, so that binary
+    /// search finds the first cue of a segment even if an early cue lasts long.
     latest_end_ms: Vec<u64>,
 }
 
@@ -150,9 +150,9 @@ pub enum SubtitleError {
 
 /// Parses a subtitle file.
 ///
-/// `format` is the format by name; a file that starts with `WEBVTT` is WebVTT in any case. The language (a
-/// BCP 47 tag) helps to detect a legacy encoding. A cue with invalid timings, a cue that ends before it
-/// starts, and a cue without visible text are dropped; an empty file has no cues.
+/// `format` is the format by name; a file that starts with `WEBVTT` is WebVTT in any case. The language
+/// (a BCP 47 tag) helps to detect a legacy encoding. A cue with invalid timings, a cue that ends before
+/// it starts, and a cue without visible text are dropped; an empty file has no cues.
 pub fn parse(
     bytes: &[u8],
     format: SubtitleFormat,

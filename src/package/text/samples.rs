@@ -133,8 +133,8 @@ fn normalize_lines(text: &str) -> String {
     text.replace('\0', "").replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n")
 }
 
-/// Parses a `tx3g` or `text` sample (3GPP TS 26.245 section 5.17): a 16-bit length, the text, and boxes, of
-/// which `styl` has the ranges of italics, bold and underline.
+/// Parses a `tx3g` or `text` sample (3GPP TS 26.245 section 5.17): a 16-bit length, the text, and boxes,
+/// of which `styl` has the ranges of italics, bold and underline.
 fn parse_styled_text(sample: &[u8], fallback: &'static Encoding) -> Option<String> {
     let (bytes, rest) = sample.split_first_chunk::<2>()?;
     let bytes = usize::from(u16::from_be_bytes(*bytes)).min(rest.len());

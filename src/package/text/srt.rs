@@ -1,7 +1,7 @@
 //! Parses SubRip (SRT), a format without a specification.
 //!
-//! Only the lines with timings are reliable. The lines after one, up to the next, belong to its cue, without
-//! blank lines: many files have blank lines within a text, or none between cues.
+//! Only the lines with timings are reliable. The lines after one, up to the next, belong to its cue,
+//! without blank lines: many files have blank lines within a text, or none between cues.
 
 use super::{
     SubtitleError,

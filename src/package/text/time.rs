@@ -42,7 +42,8 @@ impl<'a> Line<'a> {
         let Some((before, after)) = line.split_once("-->") else {
             return Self::Other;
         };
-        // In a concatenated file a byte order mark may precede the start, and a longer arrow leaves dashes.
+        // In a concatenated file a byte order mark may precede the start, and a longer arrow leaves
+        // dashes.
         let before = before.trim_start_matches('\u{feff}').trim().trim_end_matches('-').trim_end();
         let after = after.trim();
         match (parse_prefix(before), parse_prefix(after)) {
@@ -61,8 +62,8 @@ fn is_timing_character(character: char) -> bool {
 
 /// Parses the time at the start of a text. Returns milliseconds and the rest.
 ///
-/// Hours are optional and may have any number of digits. The fraction is optional, follows a comma, a point
-/// or a colon, and may have any number of digits.
+/// Hours are optional and may have any number of digits. The fraction is optional, follows a comma, a
+/// point or a colon, and may have any number of digits.
 pub(super) fn parse_prefix(text: &str) -> Option<(u64, &str)> {
     let (is_negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),

@@ -1,8 +1,8 @@
 //! seccomp: the system calls that a confined process may not make.
 //!
 //! This is a deny list: an allow list would have to follow every release of ffmpeg, of the C library and
-//! of a dozen encoders. The remaining calls reach the files that [`super::landlock`] allows, the process's
-//! own memory, and threads.
+//! of a dozen encoders. The remaining calls reach the files that [`super::landlock`] allows, the
+//! process's own memory, and threads.
 
 use std::collections::BTreeMap;
 

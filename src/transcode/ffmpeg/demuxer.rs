@@ -1,9 +1,9 @@
 //! Detects the demuxer of a file from its first bytes.
 //!
 //! ffmpeg's own probing also accepts formats that are lists of *other* files and URLs: playlists,
-//! manifests, session descriptions, concat scripts. An untrusted file could refer to `/etc/passwd` or to a
-//! host of the internal network, and its thumbnail would show the content (CVE-2016-1897). So the demuxer
-//! is always forced, and only to one of this list, none of which follows references.
+//! manifests, session descriptions, concat scripts. An untrusted file could refer to `/etc/passwd` or to
+//! a host of the internal network, and its thumbnail would show the content (CVE-2016-1897). So the
+//! demuxer is always forced, and only to one of this list, none of which follows references.
 
 /// The number of bytes that detection needs.
 pub const FIRST_BYTES: usize = 4096;

@@ -1,8 +1,8 @@
 //! ffmpeg as an untrusted child process.
 //!
-//! The caller gives the [arguments, the input files and the output folder](Invocation). Everything else is
-//! here: [`arguments`] adds what every run needs and forces the demuxer that [`demuxer`] detects, so that
-//! no file can pass as a playlist of other files; [`Ffmpeg::run`] feeds its stdin, reads its output,
+//! The caller gives the [arguments, the input files and the output folder](Invocation). Everything else
+//! is here: [`arguments`] adds what every run needs and forces the demuxer that [`demuxer`] detects, so
+//! that no file can pass as a playlist of other files; [`Ffmpeg::run`] feeds its stdin, reads its output,
 //! enforces the limits and ends it; the [sandbox](super::sandbox) confines it. ffprobe, which reports the
 //! streams of a file, runs [the same way](Ffmpeg::probe).
 
@@ -80,8 +80,8 @@ pub struct Limits {
     pub file_bytes: u64,
     /// Maximum pixels of a frame.
     pub pixels_max: u64,
-    /// Threads of each decoder and filter graph; `None` is ffmpeg's default. The arguments set the threads
-    /// of encoders.
+    /// Threads of each decoder and filter graph; `None` is ffmpeg's default. The arguments set the
+    /// threads of encoders.
     pub threads: Option<u32>,
     /// Maximum duration of the run.
     pub deadline: Duration,
@@ -235,8 +235,8 @@ impl FfmpegError {
         }
     }
 
-    /// Whether this machine caused the failure and not the title. A timeout may have either cause, and does
-    /// not count.
+    /// Whether this machine caused the failure and not the title. A timeout may have either cause, and
+    /// does not count.
     pub fn is_host_failure(&self) -> bool {
         match self {
             Self::Sandbox(_) | Self::Io(_) | Self::DiskFull { .. } | Self::Killed => true,

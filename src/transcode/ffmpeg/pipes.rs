@@ -29,8 +29,8 @@ impl Output {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Updates and returns the resource usage. The kernel no longer shows all values of a dead process, so
-    /// earlier values count too.
+    /// Updates and returns the resource usage. The kernel no longer shows all values of a dead process,
+    /// so earlier values count too.
     pub(super) fn update_usage(&self, group: &ProcessGroup) -> Usage {
         let mut known = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
         *known = known.max(group.usage());

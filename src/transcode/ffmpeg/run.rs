@@ -30,8 +30,8 @@ use crate::{
 };
 
 impl Ffmpeg {
-    /// Runs ffmpeg to its end. Calls `on_progress` twice a second; ends ffmpeg when `cancel` becomes true.
-    /// Dropping the future kills it as well.
+    /// Runs ffmpeg to its end. Calls `on_progress` twice a second; ends ffmpeg when `cancel` becomes
+    /// true. Dropping the future kills it as well.
     pub async fn run(
         &self,
         run: Invocation,

@@ -11,8 +11,8 @@ use tokio::{
 use super::{FfmpegError, Limits, pipes::Output};
 use crate::transcode::process_group::ProcessGroup;
 
-/// The time to finish after SIGTERM, and the time that SIGKILL may take: a process in a disk call does not
-/// die before the disk responds.
+/// The time to finish after SIGTERM, and the time that SIGKILL may take: a process in a disk call does
+/// not die before the disk responds.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// How often the watchdog checks the run.

@@ -38,16 +38,16 @@ impl SourceVideo {
         Self { range: video.range, matrix, long_side: u32::from(video.width.max(video.height)) }
     }
 
-    /// Whether the image is less than a third of the video's size. Then the decoder may skip the deblocking
-    /// filter, which saves a fifth of its time and makes no visible difference.
+    /// Whether the image is less than a third of the video's size. Then the decoder may skip the
+    /// deblocking filter, which saves a fifth of its time and makes no visible difference.
     pub(super) fn is_far_larger_than(self, size: Size) -> bool {
         self.long_side >= 3 * size.scaled.0.max(size.scaled.1)
     }
 
     /// The filters for images of a size: full range, BT.601, square pixels.
     ///
-    /// HDR needs `zscale` and `tonemap`, which Debian's ffmpeg has. Scaling comes first, since the rest is
-    /// done in floating point.
+    /// HDR needs `zscale` and `tonemap`, which Debian's ffmpeg has. Scaling comes first, since the rest
+    /// is done in floating point.
     pub(super) fn filters(self, size: Size) -> String {
         let (width, height) = size.scaled;
         let Self { range, matrix, .. } = self;

@@ -1,5 +1,5 @@
-//! Images of a title: the ffmpeg arguments that render them from a [small movie](crate::package::stills) of
-//! the needed samples, and the check of the result.
+//! Images of a title: the ffmpeg arguments that render them from a [small movie](crate::package::stills)
+//! of the needed samples, and the check of the result.
 //!
 //! Nothing here runs a program. The movie comes through a pipe; the outputs go into the working folder,
 //! under the names in a [`RenderPlan`]. Each run has one thread: more would take more CPU for the same
@@ -70,8 +70,8 @@ pub enum RenderError {
     },
 }
 
-/// The times of the frames that a poster is selected from, in milliseconds: from the first twentieth on, to
-/// skip logos and black, to the middle, so as not to spoil the end.
+/// The times of the frames that a poster is selected from, in milliseconds: from the first twentieth on,
+/// to skip logos and black, to the middle, so as not to spoil the end.
 pub fn poster_times_ms(duration_ms: u64) -> Vec<u64> {
     let (from, until) = (duration_ms / 20, duration_ms / 2);
     let step = (until - from) / u64::from(POSTER_CANDIDATES - 1);
@@ -85,8 +85,8 @@ pub fn preview_times_ms(duration_ms: u64) -> Vec<u64> {
     (0..PREVIEW_FRAMES).map(|number| u64::try_from(time(number)).unwrap_or(u64::MAX)).collect()
 }
 
-/// Plans a poster from the frames at [these times](poster_times_ms): the most representative frame (ffmpeg's
-/// `thumbnail` filter) of those that are not black, or of all if all are black.
+/// Plans a poster from the frames at [these times](poster_times_ms): the most representative frame
+/// (ffmpeg's `thumbnail` filter) of those that are not black, or of all if all are black.
 pub fn plan_poster(source: SourceVideo, size: Size, format: ImageFormat) -> RenderPlan {
     let representative = format!("thumbnail={POSTER_CANDIDATES}");
     let filters = format!(
@@ -113,11 +113,11 @@ pub fn plan_thumbnail(
     plan_single("thumbnail", &filters, source, size, format)
 }
 
-/// Plans a storyboard sheet and its tiles from one frame a second: `sheet.jpg`, `sheet.webp`, and `1.jpg` to
-/// `25.jpg`.
+/// Plans a storyboard sheet and its tiles from one frame a second: `sheet.jpg`, `sheet.webp`, and `1.jpg`
+/// to `25.jpg`.
 ///
-/// The unused part of the last sheet is black. A frame that cannot be decoded is replaced by the one before
-/// it, so that every tile keeps its place.
+/// The unused part of the last sheet is black. A frame that cannot be decoded is replaced by the one
+/// before it, so that every tile keeps its place.
 pub fn plan_sheet(source: SourceVideo, geometry: &Geometry, sheet: Sheet) -> RenderPlan {
     let tile = Size::uncropped(geometry.tile_width, geometry.tile_height);
     let filters = format!(

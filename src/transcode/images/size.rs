@@ -86,8 +86,8 @@ impl SizeRequest {
         Self::new(pixels("width", width)?, pixels("height", height)?, fit)
     }
 
-    /// The size for video of a display size. Images are never enlarged: the requested area shrinks instead,
-    /// and keeps its aspect ratio.
+    /// The size for video of a display size. Images are never enlarged: the requested area shrinks
+    /// instead, and keeps its aspect ratio.
     pub fn resolve(self, (width, height): (u32, u32)) -> Size {
         let (width, height) = (u64::from(width.max(1)), u64::from(height.max(1)));
         let scale = |pixels: u64, by: u64, from: u64| (pixels * by + from / 2) / from;

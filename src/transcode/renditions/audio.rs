@@ -1,8 +1,8 @@
 //! AAC for audio that browsers do not play: a movie with one audio track.
 //!
-//! A rendition has video only, since all share the audio of the title. Where browsers do not play that audio
-//! (AC-3, DTS, PCM), they play this movie instead. It takes a minute for a feature film, so it is one job
-//! without chunks.
+//! A rendition has video only, since all share the audio of the title. Where browsers do not play that
+//! audio (AC-3, DTS, PCM), they play this movie instead. It takes a minute for a feature film, so it is
+//! one job without chunks.
 
 use std::{ffi::OsString, path::Path};
 
@@ -47,9 +47,9 @@ pub fn channels(track: &Track) -> u32 {
     }
 }
 
-/// ffmpeg's arguments to encode a track of `input` into the file `output`. The output starts when the movie
-/// starts, with silence if the audio is late, so that it is in sync with the video of all renditions; gaps
-/// become silence, too.
+/// ffmpeg's arguments to encode a track of `input` into the file `output`. The output starts when the
+/// movie starts, with silence if the audio is late, so that it is in sync with the video of all
+/// renditions; gaps become silence, too.
 pub fn arguments(input: &Path, track: &Track, output: &str) -> Vec<OsString> {
     let channels = channels(track);
     let mut arguments = Arguments::default();

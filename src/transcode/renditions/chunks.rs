@@ -1,8 +1,8 @@
 //! Plans the chunks of a title's video: where each starts, and which frames it contains.
 //!
-//! Chunks start where segments start, so with a key frame. In a chunk, key frames are where segments start
-//! and nowhere else: so the rendition has the segments of the title. All times are exact and are those of
-//! the title, in ticks of its track.
+//! Chunks start where segments start, so with a key frame. In a chunk, key frames are where segments
+//! start and nowhere else: so the rendition has the segments of the title. All times are exact and are
+//! those of the title, in ticks of its track.
 
 use std::num::{NonZeroU32, NonZeroU64};
 
@@ -13,8 +13,8 @@ use crate::{
     movie::Track,
 };
 
-/// The maximum number of forced key frames of a chunk: their times are one argument, which may have 128 KiB
-/// (`MAX_ARG_STRLEN` of Linux).
+/// The maximum number of forced key frames of a chunk: their times are one argument, which may have 128
+/// KiB (`MAX_ARG_STRLEN` of Linux).
 const KEY_FRAMES_MAX: usize = 4096;
 
 /// The chunks of a title.
@@ -144,8 +144,8 @@ fn merge(chunks: Vec<Chunk>) -> Vec<Chunk> {
     merged
 }
 
-/// Counts the frames of each chunk and finds where its decoding starts. Returns when the frame is presented
-/// that is visible at the start of the title.
+/// Counts the frames of each chunk and finds where its decoding starts. Returns when the frame is
+/// presented that is visible at the start of the title.
 fn scan<R: ReadAt + ?Sized>(
     track: &Track,
     reader: &R,

@@ -32,8 +32,9 @@ pub enum DecodeStart {
     /// At the chunk's own key frame.
     #[default]
     KeyFrame,
-    /// At the key frame before it, as a second attempt when frames are missing: ffmpeg's H.264 decoder drops
-    /// frames behind a key frame that earlier frames refer to, unless a recovery point SEI is present.
+    /// At the key frame before it, as a second attempt when frames are missing: ffmpeg's H.264 decoder
+    /// drops frames behind a key frame that earlier frames refer to, unless a recovery point SEI is
+    /// present.
     PreviousKeyFrame,
 }
 
@@ -121,8 +122,8 @@ impl Arguments {
         self.0.push(name.into());
     }
 
-    /// Adds an input file. [`Ffmpeg::run`](crate::transcode::ffmpeg::Ffmpeg::run) keeps its name from being
-    /// taken for a URL.
+    /// Adds an input file. [`Ffmpeg::run`](crate::transcode::ffmpeg::Ffmpeg::run) keeps its name from
+    /// being taken for a URL.
     pub(super) fn input(&mut self, path: &Path) {
         self.flag("-i");
         self.0.push(path.into());

@@ -87,9 +87,9 @@ pub struct Joined {
     pub lost: u64,
 }
 
-/// Checks that a file is chunk `number` of the plan, counted from 1: so that a worker can repeat it at once,
-/// perhaps [from the previous key frame](super::encode::DecodeStart::PreviousKeyFrame). Returns the number
-/// of frames that could not be decoded.
+/// Checks that a file is chunk `number` of the plan, counted from 1: so that a worker can repeat it at
+/// once, perhaps [from the previous key frame](super::encode::DecodeStart::PreviousKeyFrame). Returns the
+/// number of frames that could not be decoded.
 ///
 /// # Errors
 /// If it is not that chunk.
@@ -125,14 +125,14 @@ fn open(
 }
 
 /// Joins the files of all chunks of a title, in order, into the file `output`, and syncs it to the disk.
-/// Segments of the title start on a grid of `grid_ms`. `on_progress` gets the number of written bytes, and
-/// returns whether to continue.
+/// Segments of the title start on a grid of `grid_ms`. `on_progress` gets the number of written bytes,
+/// and returns whether to continue.
 ///
 /// Blocks on the disk. Takes some tens of bytes of memory for each frame.
 ///
 /// # Errors
-/// If the rendition would not have the frames or the segments of the title, before anything is written; or
-/// on a disk error.
+/// If the rendition would not have the frames or the segments of the title, before anything is written;
+/// or on a disk error.
 pub fn join(
     plan: &ChunkPlan,
     grid_ms: NonZeroU32,

@@ -1,8 +1,8 @@
-//! Plans an MP4 from a file in another container, or with codecs that browsers do not play: what to do with
-//! each stream, and ffmpeg's arguments.
+//! Plans an MP4 from a file in another container, or with codecs that browsers do not play: what to do
+//! with each stream, and ffmpeg's arguments.
 //!
-//! Streams that an MP4 may contain are copied, which takes seconds; the others are encoded. Streams without
-//! a place in an MP4 are dropped, with a reason.
+//! Streams that an MP4 may contain are copied, which takes seconds; the others are encoded. Streams
+//! without a place in an MP4 are dropped, with a reason.
 
 use std::{ffi::OsString, path::Path};
 

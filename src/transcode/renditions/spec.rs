@@ -1,7 +1,7 @@
 //! The ladder: the renditions of a title, with size, quality and bit rate.
 //!
-//! Each has a constant quality, so that simple content takes few bits, and a maximum bit rate that depends
-//! on its size. None is larger than the title, and none takes more bits than the title.
+//! Each has a constant quality, so that simple content takes few bits, and a maximum bit rate that
+//! depends on its size. None is larger than the title, and none takes more bits than the title.
 
 use std::fmt;
 
@@ -161,8 +161,8 @@ impl VideoTrack {
         self.width.min(self.height)
     }
 
-    /// The bit rate of its codec relative to that of H.264. Older codecs count as H.264: a larger value would
-    /// allow more bits than the title itself has.
+    /// The bit rate of its codec relative to that of H.264. Older codecs count as H.264: a larger value
+    /// would allow more bits than the title itself has.
     fn relative_bit_rate(&self) -> f64 {
         match self.codec {
             Codec::Hevc | Codec::Vp9 => VideoCodec::Hevc.relative_bit_rate(),
@@ -250,8 +250,9 @@ fn bit_rate_max(video: &VideoTrack, width: u32, height: u32, codec: VideoCodec) 
     (rounded as u32).max(BIT_RATE_MIN)
 }
 
-/// Builds the ladder of a title, the largest rendition first: all heights below its own by a tenth or more,
-/// and its own height if browsers do not play the title itself. A small title that they play has none.
+/// Builds the ladder of a title, the largest rendition first: all heights below its own by a tenth or
+/// more, and its own height if browsers do not play the title itself. A small title that they play has
+/// none.
 pub fn build_ladder(video: &VideoTrack, codec: VideoCodec, effort: Effort) -> Vec<RenditionSpec> {
     let short_side = video.short_side();
     let own = (!video.is_playable).then_some(short_side);

@@ -147,7 +147,8 @@ impl JobRunner {
         Ok(next)
     }
 
-    /// Checks that the title is still the same file: ffmpeg opened it by path, so it may have read another.
+    /// Checks that the title is still the same file: ffmpeg opened it by path, so it may have read
+    /// another.
     async fn check_unchanged(&self, source: &Source) -> Result<(), Failure> {
         source.file.check().map_err(|_| Failure::replaced())?;
         match self.library.identity(&source.path).await? {

@@ -81,8 +81,8 @@ impl JobRunner {
         spawn_blocking(move || check_movie(&output, grid_ms)).await.map_err(Failure::transient)?
     }
 
-    /// The limit of the movie's size: the free disk space and the maximum of all artifacts, since an encoded
-    /// movie may be larger than its source.
+    /// The limit of the movie's size: the free disk space and the maximum of all artifacts, since an
+    /// encoded movie may be larger than its source.
     async fn remux_bytes_max(&self) -> Result<u64, Failure> {
         let artifacts = self.artifacts.clone();
         let free_bytes = spawn_blocking(move || artifacts.room_bytes())

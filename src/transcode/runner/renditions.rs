@@ -35,8 +35,8 @@ const CHUNK_BYTES_MIN: u64 = 64 << 20;
 pub const RENDITION_FILE: &str = "rendition.mp4";
 
 impl JobRunner {
-    /// The maximum disk space of a rendition or of one of its chunks, by bit rate. A rendition counts twice,
-    /// since its chunks exist until it is joined.
+    /// The maximum disk space of a rendition or of one of its chunks, by bit rate. A rendition counts
+    /// twice, since its chunks exist until it is joined.
     pub(super) fn rendition_bytes(
         &self,
         title: &Opened,
