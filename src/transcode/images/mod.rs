@@ -51,7 +51,7 @@ pub struct RenderedImage {
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
     /// It does not exist or cannot be read.
-    #[error("ffmpeg did not write {name}: {error}")]
+    #[error("{name} was not written: {error}")]
     Missing {
         /// The file.
         name: String,

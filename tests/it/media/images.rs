@@ -559,7 +559,7 @@ fn sound_and_what_is_encrypted_have_no_pictures_and_say_so() {
         stills::track(&film.movie).expect_err("no pictures").to_string()
     };
     let sound = refused(clips::named("audio-only.m4a").path());
-    assert_eq!(sound, "there are no pictures in this title");
+    assert_eq!(sound, "the title has no video");
     let folder = Folder::new();
     let path = folder.path("encrypted.mp4");
     let source = clips::named("b-frames.mp4").path().to_str().unwrap();
@@ -568,5 +568,5 @@ fn sound_and_what_is_encrypted_have_no_pictures_and_say_so() {
         ["-encryption_scheme", "cenc-aes-ctr", "-encryption_key", key, "-encryption_kid", key];
     let copy = ["-i", source, "-map", "0:v", "-c", "copy"];
     ffmpeg::run(&[&copy[..], &how, &[path.to_str().unwrap()]].concat()).expect("a film");
-    assert_eq!(refused(&path), "the pictures of this title are encrypted");
+    assert_eq!(refused(&path), "the video of the title is encrypted");
 }
