@@ -303,7 +303,7 @@ fn who_is_no_longer_the_childs_parent_has_nothing_run() {
     assert_eq!(output.status.code(), Some(125));
     assert_eq!(
         said(&output.stderr),
-        "headwater sandbox: the server that asked for this has ended\n"
+        "headwater sandbox: the process that started this helper has ended\n"
     );
 }
 
