@@ -276,7 +276,8 @@ fn fragments() -> impl Strategy<Value = String> {
     ]);
     // Most fragments have an effect only within a cue.
     let start = select(vec!["", "0:1-->0:5\n", "WEBVTT\n\n", "WEBVTT\n\n0:1-->0:5\n"]);
-    (start, vec(fragment, 0..40)).prop_map(|(start, fragments)| start.to_owned() + &fragments.concat())
+    (start, vec(fragment, 0..40))
+        .prop_map(|(start, fragments)| start.to_owned() + &fragments.concat())
 }
 
 /// Checks a property for many random inputs.
