@@ -214,7 +214,7 @@ impl Artifacts {
         let (artifacts, of) = (Arc::clone(self), version.to_owned());
         let ask = self.beside.spawn(async move {
             let prefix = format!("{of}-");
-            let ask = artifacts.queue.artifacts_of_kinds(&prefix, ["rendition", "sound"]);
+            let ask = artifacts.queue.artifacts_of_kinds(&prefix, ["rendition", "audio"]);
             let found = timeout(AT_ONCE, ask).await.ok()?.ok()?;
             let found = found.into_iter().map(|made| (made.key, made.token));
             let found: Renditions = found.collect();
@@ -258,7 +258,7 @@ impl Artifacts {
                 if self.queue.are_queued(spec.class(), QUEUED_MAX).await? {
                     return Err(TOO_MUCH);
                 }
-                self.queue.enqueue(spec.job()).await?.0
+                self.queue.enqueue(spec.submission()).await?.0
             }
         };
         self.supervisor.wake();

@@ -1,35 +1,34 @@
-//! Whether a picture is whole: its size is what was ordered, and its end is there.
+//! Reads the dimensions of a JPEG or WebP file, and checks that the file is complete.
 
-/// The size that a JPEG or WebP says it has, in pixels; `None` if it is neither, or not all of it is
-/// here.
-pub fn size(bytes: &[u8]) -> Option<(u32, u32)> {
+/// Returns width and height in pixels; `None` if the file is neither JPEG nor WebP, or is truncated.
+pub fn read_dimensions(bytes: &[u8]) -> Option<(u32, u32)> {
     match bytes {
-        [0xff, 0xd8, body @ .., 0xff, 0xd9] => of_jpeg(body),
+        [0xff, 0xd8, body @ .., 0xff, 0xd9] => read_jpeg(body),
         [b'R', b'I', b'F', b'F', a, b, c, d, b'W', b'E', b'B', b'P', body @ ..] => {
-            let told = u32::from_le_bytes([*a, *b, *c, *d]);
-            let is_whole = u64::from(told) + 8 == bytes.len() as u64;
-            is_whole.then(|| of_webp(body)).flatten()
+            let size = u32::from_le_bytes([*a, *b, *c, *d]);
+            let is_complete = u64::from(size) + 8 == bytes.len() as u64;
+            is_complete.then(|| read_webp(body)).flatten()
         }
         _ => None,
     }
 }
 
-/// What the start of the frame says (ITU-T T.81 section B.2.2), behind any number of other segments.
-fn of_jpeg(mut segments: &[u8]) -> Option<(u32, u32)> {
+/// Finds the frame header (ITU-T T.81 section B.2.2) behind any number of other segments.
+fn read_jpeg(mut segments: &[u8]) -> Option<(u32, u32)> {
     loop {
-        let [0xff, kind, a, b, ..] = segments else {
+        let [0xff, marker, a, b, ..] = segments else {
             return None;
         };
         let (fields, rest) = segments.get(2..)?.split_at_checked(usize::from(be(*a, *b)))?;
-        match kind {
-            // Not C4, C8 and CC, which are tables and what is reserved.
+        match marker {
+            // C4, C8 and CC are tables or reserved.
             0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
                 let [_, _, _, a, b, c, d, ..] = fields else {
                     return None;
                 };
                 return Some((be(*c, *d).into(), be(*a, *b).into()));
             }
-            // The start of the scan.
+            // Start of scan.
             0xda => return None,
             _ if fields.len() < 2 => return None,
             _ => segments = rest,
@@ -37,8 +36,8 @@ fn of_jpeg(mut segments: &[u8]) -> Option<(u32, u32)> {
     }
 }
 
-/// What the first chunk says (RFC 9649 section 2).
-fn of_webp(chunk: &[u8]) -> Option<(u32, u32)> {
+/// Reads the first chunk (RFC 9649 section 2).
+fn read_webp(chunk: &[u8]) -> Option<(u32, u32)> {
     let (kind, fields) = chunk.split_at_checked(4)?;
     let fields = fields.get(4..)?;
     match (kind, fields) {
@@ -73,25 +72,25 @@ mod tests {
     const WEBP: &[u8] = b"RIFF\x16\0\0\0WEBPVP8 \x0a\0\0\0\0\0\0\x9d\x01\x2a\x40\x01\xb4\0";
 
     #[test]
-    fn the_size_of_a_picture_is_told_and_half_of_one_has_none() {
-        for whole in [JPEG, WEBP] {
-            assert_eq!(size(whole), Some((320, 180)));
-            for end in 0..whole.len() {
-                assert_eq!(size(&whole[..end]), None, "{end} of {whole:?}");
+    fn a_complete_image_has_dimensions_and_a_truncated_one_has_none() {
+        for image in [JPEG, WEBP] {
+            assert_eq!(read_dimensions(image), Some((320, 180)));
+            for end in 0..image.len() {
+                assert_eq!(read_dimensions(&image[..end]), None, "{end} of {image:?}");
             }
         }
     }
 
     proptest! {
         #[test]
-        fn any_bytes_are_looked_at_without_harm(
+        fn any_bytes_are_parsed_without_a_panic(
             bytes in prop::collection::vec(any::<u8>(), 0..200), start in 0..3_usize,
         ) {
             let start = [&b""[..], &JPEG[..12], &WEBP[..16]][start];
             let mut bytes = [start, &bytes].concat();
-            size(&bytes);
+            read_dimensions(&bytes);
             bytes.extend([0xff, 0xd9]);
-            size(&bytes);
+            read_dimensions(&bytes);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! WebVTT as it is sent: a file for the whole movie, and one for each segment of HLS.
+//! Formats WebVTT: one file for the whole title, or one for each HLS segment.
 
 use std::{
     fmt::{self, Write},
@@ -7,14 +7,14 @@ use std::{
 
 use super::{Cue, Subtitles, time::Timestamp};
 
-/// How the times of cues lie on the timeline of the movie's segments (RFC 8216bis section 3.1.4).
+/// The relation of cue times to the timeline of the media segments (RFC 8216bis section 3.1.4).
 ///
-/// The default says that they are the same: zero is zero.
+/// The default maps zero to zero.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct TimestampMap {
-    /// A time of the media in units of 1/90,000 s, which wraps at 2^33.
+    /// A media time in units of 1/90,000 s, which wraps at 2^33.
     pub mpegts_90k: u64,
-    /// The time of a cue that is shown at that time, in milliseconds.
+    /// The cue time at that media time, in milliseconds.
     pub local_ms: u64,
 }
 
@@ -25,26 +25,26 @@ impl fmt::Display for TimestampMap {
     }
 }
 
-/// One segment of HLS: the map, the header blocks, and every cue that is shown at any time of the
+/// Formats one HLS segment: the map, the header blocks, and every cue that is visible at any time of the
 /// half-open range.
 ///
-/// A cue that is shown in several segments stands in each of them with the same identifier, times
-/// and text, by which a player knows that it is one cue. One without an identifier gets the number
-/// of its place among all. A segment without cues is a valid file of its own.
-pub fn segment(subtitles: &Subtitles, range_ms: Range<u64>, map: TimestampMap) -> String {
+/// A cue of several segments is in each of them with the same identifier, times and text, so that a
+/// player can merge them. A cue without an identifier gets its number among all cues. A segment without
+/// cues is a valid file.
+pub fn format_segment(subtitles: &Subtitles, range_ms: Range<u64>, map: TimestampMap) -> String {
     let mut file = format!("WEBVTT\n{map}\n");
     write_header(&mut file, subtitles);
-    for (place, cue) in subtitles.overlapping(range_ms) {
+    for (index, cue) in subtitles.overlapping(range_ms) {
         match &cue.id {
             Some(id) => write_cue(&mut file, Some(id), cue),
-            None => write_cue(&mut file, Some(&(place + 1).to_string()), cue),
+            None => write_cue(&mut file, Some(&(index + 1).to_string()), cue),
         }
     }
     file
 }
 
-/// The complete file, for DASH and for download. Reading it gives the same subtitles again.
-pub fn whole(subtitles: &Subtitles) -> String {
+/// Formats the complete file, for DASH and for download. Parsing it gives the same subtitles.
+pub fn format_file(subtitles: &Subtitles) -> String {
     let mut file = "WEBVTT\n".to_owned();
     write_header(&mut file, subtitles);
     for cue in subtitles.cues() {
@@ -65,7 +65,7 @@ fn write_cue(file: &mut String, id: Option<&str>, cue: &Cue) {
         file.extend([id, "\n"]);
     }
     let (start, end) = (Timestamp(cue.start_ms), Timestamp(cue.end_ms));
-    write!(file, "{start} --> {end}").expect("a string takes everything");
+    write!(file, "{start} --> {end}").expect("writing to a string cannot fail");
     if !cue.settings.is_empty() {
         file.extend([" ", &cue.settings]);
     }
@@ -82,11 +82,11 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_without_cues_is_a_file_of_its_own() {
+    fn a_segment_without_cues_is_a_valid_file() {
         let nothing = Subtitles::default();
         let expected = "WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:0,LOCAL:00:00:00.000\n";
-        assert_eq!(segment(&nothing, 0..6000, TimestampMap::default()), expected);
-        assert_eq!(whole(&nothing), "WEBVTT\n");
+        assert_eq!(format_segment(&nothing, 0..6000, TimestampMap::default()), expected);
+        assert_eq!(format_file(&nothing), "WEBVTT\n");
     }
 
     #[test]
@@ -100,7 +100,7 @@ mod tests {
         let subtitles = Subtitles::new(vec![style], vec![named, cue(1000..2500, "a")]);
         let map = TimestampMap { mpegts_90k: (1 << 33) + 900_000, local_ms: 1500 };
         assert_eq!(
-            segment(&subtitles, 0..6000, map),
+            format_segment(&subtitles, 0..6000, map),
             "WEBVTT\n\
              X-TIMESTAMP-MAP=MPEGTS:900000,LOCAL:00:00:01.500\n\
              \n\
@@ -117,7 +117,7 @@ mod tests {
              c\n"
         );
         assert_eq!(
-            whole(&subtitles),
+            format_file(&subtitles),
             "WEBVTT\n\
              \n\
              STYLE\n\
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cue_stands_in_every_segment_that_it_overlaps() {
+    fn a_cue_is_in_every_segment_that_it_overlaps() {
         let long = cue(1000..13_000, "long");
         let subtitles = Subtitles::new(
             Vec::new(),
@@ -158,7 +158,7 @@ mod tests {
             let shown = subtitles.overlapping(range_ms.clone()).map(|(_, cue)| cue.text.as_str());
             assert_eq!(shown.collect::<Vec<_>>(), expected, "{range_ms:?}");
         }
-        let of = |range_ms| segment(&subtitles, range_ms, TimestampMap::default());
+        let of = |range_ms| format_segment(&subtitles, range_ms, TimestampMap::default());
         for range_ms in [0..6000, 6000..12_000, 12_000..18_000] {
             let block = "\n\n1\n00:00:01.000 --> 00:00:13.000\nlong\n";
             assert!(of(range_ms.clone()).contains(block), "{range_ms:?}");

@@ -1,7 +1,8 @@
-//! Sound that browsers do not play, as AAC beside the film: one movie of sound alone.
+//! AAC for audio that browsers do not play: a movie with one audio track.
 //!
-//! A rendition has pictures only, since all share the sound of the film. Where that is of no use (AC-3,
-//! DTS, PCM), this is played instead. It takes a minute for a film, so it is one piece.
+//! A rendition has video only, since all share the audio of the title. Where browsers do not play that
+//! audio (AC-3, DTS, PCM), they play this movie instead. It takes a minute for a feature film, so it is
+//! one job without chunks.
 
 use std::{ffi::OsString, path::Path};
 
@@ -11,34 +12,34 @@ use crate::movie::{
     codec::{Codec, Media},
 };
 
-/// Bits per second of AAC with so many voices, of which there are one or two.
+/// The bit rate of AAC with one or two channels.
 pub fn bit_rate(channels: u32) -> u64 {
     if channels == 1 { 96_000 } else { 160_000 }
 }
 
-/// Whether all browsers play a track's sound, so that nothing is to be done.
+/// Whether all browsers play the audio of a track.
 pub fn is_playable(track: &Track) -> bool {
     use Codec::*;
     matches!(track.entry.codec, Aac | HeAac | HeAacV2 | Mp3 | Opus | Flac)
 }
 
-/// Whether a track is sound that AAC can be made of.
+/// Whether a track is audio that needs AAC, and can be decoded.
 pub fn is_encodable(track: &Track) -> bool {
     track.is_audio() && track.entry.encryption.is_none() && !is_playable(track)
 }
 
-/// The sounds of a movie that AAC is to be made of so that browsers play them.
+/// The audio tracks of a movie that need AAC.
 pub fn encodable(movie: &Movie) -> impl Iterator<Item = &Track> {
     movie.tracks.iter().filter(|track| is_encodable(track))
 }
 
-/// Whether nothing of a movie would be heard in a browser, although there is something to hear.
+/// Whether browsers play none of a movie's audio tracks although AAC can be made of one.
 pub fn is_silent(movie: &Movie) -> bool {
     let is_heard = |track: &Track| track.is_audio() && is_playable(track);
     encodable(movie).next().is_some() && !movie.tracks.iter().any(is_heard)
 }
 
-/// How many voices of a track are kept: one, or two of however many.
+/// The channels of the AAC: one for mono, otherwise two.
 pub fn channels(track: &Track) -> u32 {
     match &track.entry.media {
         Media::Audio(audio) if audio.channels == 1 => 1,
@@ -46,9 +47,9 @@ pub fn channels(track: &Track) -> u32 {
     }
 }
 
-/// The arguments by which ffmpeg makes AAC of a track of the movie `input` in the file `output`. It begins
-/// when the movie begins, with silence if the sound is late, so that it is in step with the pictures of
-/// all renditions; gaps are silent, too.
+/// ffmpeg's arguments to encode a track of `input` into the file `output`. The output starts when the
+/// movie starts, with silence if the audio is late, so that it is in sync with the video of all
+/// renditions; gaps become silence, too.
 pub fn arguments(input: &Path, track: &Track, output: &str) -> Vec<OsString> {
     let channels = channels(track);
     let mut arguments = Arguments::default();

@@ -1,35 +1,35 @@
-//! What ffprobe says of a file: `ffprobe -show_streams -show_format -of json`.
+//! The report of ffprobe about a file: `ffprobe -show_streams -show_format -of json`.
 //!
-//! Files are hostile, and ffprobe repeats what they say. So the text is bounded, whatever is not
-//! understood is absent, and no number is trusted further than it is used.
+//! Files are untrusted, and ffprobe repeats their content. So the text is bounded, an unknown value is
+//! absent, and callers check numbers before they use them.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// The longest report that is read, in bytes: a hundred streams with what they are called.
+/// Maximum length of a report in bytes: a hundred streams with their tags.
 pub const BYTES_MAX: usize = 1 << 20;
 
-/// Streams that are looked at.
+/// Maximum number of streams that are used.
 pub const STREAMS_MAX: usize = 64;
 
-/// What to ask ffprobe for; a file follows.
+/// The arguments of ffprobe; the file follows.
 pub const ARGUMENTS: [&str; 5] = ["-show_streams", "-show_format", "-of", "json", "-i"];
 
-/// Why there is no report.
+/// Why a report is invalid.
 #[derive(Debug, thiserror::Error)]
-pub enum NoReport {
-    /// It is longer than anything that makes sense.
-    #[error("what ffprobe says of the file is too long")]
+pub enum ReportError {
+    /// It exceeds [`BYTES_MAX`].
+    #[error("the report of ffprobe about the file is too long")]
     TooLong,
-    /// It cannot be read.
-    #[error("what ffprobe says of the file cannot be read: {0}")]
-    NotUnderstood(#[from] serde_json::Error),
+    /// It is not the expected JSON.
+    #[error("the report of ffprobe about the file is invalid: {0}")]
+    Invalid(#[from] serde_json::Error),
 }
 
-/// A file.
+/// The report about a file.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub struct Report {
+pub struct ProbeReport {
     /// Its streams.
     #[serde(default)]
     pub streams: Vec<Stream>,
@@ -44,7 +44,7 @@ pub struct Format {
     /// Its names, separated by commas: `matroska,webm`.
     #[serde(default, rename = "format_name")]
     pub names: String,
-    /// How long it lasts, in seconds.
+    /// Its duration in seconds.
     pub duration: Option<String>,
 }
 
@@ -53,58 +53,58 @@ pub struct Format {
 pub struct Stream {
     /// Its number.
     pub index: u32,
-    /// What it is: `video`, `audio`, `subtitle`, `data`, `attachment`.
+    /// `video`, `audio`, `subtitle`, `data` or `attachment`.
     #[serde(default, rename = "codec_type")]
     pub kind: String,
-    /// The codec, as ffmpeg calls it.
+    /// The codec, by ffmpeg's name.
     #[serde(default, rename = "codec_name")]
     pub codec: String,
-    /// How its samples are laid out.
+    /// The pixel format.
     pub pix_fmt: Option<String>,
     /// In pixels.
     pub width: Option<u32>,
     /// In pixels.
     pub height: Option<u32>,
-    /// How many pictures are decoded before they are shown.
+    /// The number of frames that are reordered.
     #[serde(default)]
     pub has_b_frames: i64,
-    /// Whether pictures are made of two fields, and which comes first.
+    /// `progressive`, or the order of the fields of interlaced video.
     pub field_order: Option<String>,
-    /// What brightness means: `smpte2084` and `arib-std-b67` are of high dynamic range.
+    /// The transfer function: `smpte2084` and `arib-std-b67` are HDR.
     pub color_transfer: Option<String>,
-    /// The unit of its times: `1/1000`.
+    /// The unit of its timestamps: `1/1000`.
     #[serde(default)]
     pub time_base: String,
-    /// How many voices sound has.
+    /// The number of audio channels.
     pub channels: Option<u32>,
-    /// What it is for: `attached_pic`, `default`.
+    /// Its purpose: `attached_pic`, `default`.
     #[serde(default)]
     pub disposition: BTreeMap<String, i64>,
-    /// What is said about it: `language`, `title`.
+    /// Its metadata: `language`, `title`.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
 }
 
-impl Report {
-    /// Reads what ffprobe has printed.
+impl ProbeReport {
+    /// Parses the output of ffprobe.
     ///
     /// # Errors
-    /// If it is too long, or no report.
-    pub fn read(json: &[u8]) -> Result<Self, NoReport> {
+    /// If it is too long or no JSON of this form.
+    pub fn parse(json: &[u8]) -> Result<Self, ReportError> {
         if json.len() > BYTES_MAX {
-            return Err(NoReport::TooLong);
+            return Err(ReportError::TooLong);
         }
         let mut report: Self = serde_json::from_slice(json)?;
         report.streams.truncate(STREAMS_MAX);
         Ok(report)
     }
 
-    /// Whether the container is one of these.
-    pub fn is_in(&self, names: &[&str]) -> bool {
+    /// Whether the container has one of these names.
+    pub fn is_format(&self, names: &[&str]) -> bool {
         self.format.names.split(',').any(|name| names.contains(&name))
     }
 
-    /// How long it lasts, in milliseconds, as far as that is known.
+    /// The duration in milliseconds, if known.
     pub fn duration_ms(&self) -> Option<u64> {
         let (seconds, decimals) = self.format.duration.as_deref()?.split_once('.')?;
         let ms: u64 = format!("{decimals:0<3}").get(..3)?.parse().ok()?;
@@ -113,22 +113,22 @@ impl Report {
 }
 
 impl Stream {
-    /// Whether it is a cover, and no moving pictures.
+    /// Whether it is cover art, and no video.
     pub fn is_cover(&self) -> bool {
         self.disposition.get("attached_pic") == Some(&1)
     }
 
-    /// Whether its pictures are made of two fields.
+    /// Whether it is interlaced video.
     pub fn is_interlaced(&self) -> bool {
         matches!(self.field_order.as_deref(), Some("tt" | "bb" | "tb" | "bt"))
     }
 
-    /// Whether it is of high dynamic range.
-    pub fn is_high_range(&self) -> bool {
+    /// Whether it is HDR video.
+    pub fn is_hdr(&self) -> bool {
         matches!(self.color_transfer.as_deref(), Some("smpte2084" | "arib-std-b67"))
     }
 
-    /// What people can tell it by: its language or its title, else its number.
+    /// A name for people: its title, else its language, else its number.
     pub fn name(&self) -> String {
         let tag = |name| self.tags.get(name).filter(|value| !value.is_empty()).cloned();
         tag("title").or_else(|| tag("language")).unwrap_or_else(|| format!("stream {}", self.index))
@@ -140,20 +140,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_is_absent_and_what_is_wrong_is_refused() {
-        let report = Report::read(br#"{"streams":[{"index":3}],"format":{"duration":"61.5"}}"#);
+    fn missing_values_are_absent_and_an_invalid_report_is_an_error() {
+        let report =
+            ProbeReport::parse(br#"{"streams":[{"index":3}],"format":{"duration":"61.5"}}"#);
         let report = report.expect("a report");
         assert_eq!(report.streams[0].name(), "stream 3");
         assert_eq!(report.duration_ms(), Some(61_500));
-        assert!(Report::read(b"{}").expect("a report").streams.is_empty());
-        assert!(matches!(Report::read(b"{"), Err(NoReport::NotUnderstood(_))));
-        assert!(matches!(Report::read(&vec![b' '; BYTES_MAX + 1]), Err(NoReport::TooLong)));
+        assert!(ProbeReport::parse(b"{}").expect("a report").streams.is_empty());
+        assert!(matches!(ProbeReport::parse(b"{"), Err(ReportError::Invalid(_))));
+        assert!(matches!(
+            ProbeReport::parse(&vec![b' '; BYTES_MAX + 1]),
+            Err(ReportError::TooLong)
+        ));
     }
 
     #[test]
-    fn of_very_many_streams_the_first_are_looked_at() {
+    fn of_too_many_streams_the_first_are_used() {
         let streams = vec![r#"{"index":1}"#; 1000].join(",");
-        let report = Report::read(format!(r#"{{"streams":[{streams}]}}"#).as_bytes());
+        let report = ProbeReport::parse(format!(r#"{{"streams":[{streams}]}}"#).as_bytes());
         assert_eq!(report.expect("a report").streams.len(), STREAMS_MAX);
     }
 }
