@@ -203,7 +203,7 @@ impl<'a, R: ReadAt + ?Sized> FragmentWalk<'a, R> {
         let Some(moof) = self.of.moofs.get(place as usize) else {
             return Ok(None);
         };
-        let work = budget::of_fragment(moof.end - moof.start);
+        let work = budget::fragment_cost(moof.end - moof.start);
         let Some(left) = work_left.checked_sub(work) else {
             *work_left = 0;
             return Ok(Some(Err(SampleFault::TooMany)));

@@ -215,7 +215,7 @@ fn index_tracks<R: ReadAt + ?Sized>(
     left_out: &mut Vec<LeftOut>,
 ) -> Result<Vec<Track>, ReadError> {
     let mut firsts = Vec::new();
-    let mut budget = Budget::of(source.len());
+    let mut budget = Budget::new(source.len());
     for head in &heads {
         let start = head.samples.start();
         let mut walk = Walk::new(&head.samples, source, start, FIRST_BYTES, budget.work);
@@ -287,5 +287,5 @@ fn lead(head: &Head) -> Lead {
         Codec::Opus => i64::from(head.timescale.get()) * 80 / 1000,
         _ => 0,
     };
-    Lead::Sound { preroll }
+    Lead::Audio { preroll }
 }

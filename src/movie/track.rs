@@ -34,7 +34,7 @@ pub(super) struct Head {
     pub(super) language: Option<String>,
     pub(super) name: Option<String>,
     pub(super) is_enabled: bool,
-    pub(super) picture: [u8; 44],
+    pub(super) display: [u8; 44],
     pub(super) entry: SampleEntry,
     pub(super) edits: Vec<Edit>,
     pub(super) samples: Samples,
@@ -69,7 +69,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     let Some(tkhd) = boxes::find(&parts, b"tkhd") else {
         refuse!("it has no header (tkhd)");
     };
-    let Some((id, is_enabled, picture)) = track_header(window, tkhd)? else {
+    let Some((id, is_enabled, display)) = track_header(window, tkhd)? else {
         refuse!("its header (tkhd) is too short");
     };
     refused.id = id;
@@ -143,7 +143,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         language,
         name: name(window, &parts, hdlr)?,
         is_enabled,
-        picture,
+        display,
         entry,
         edits,
         samples: Samples { tables, fragments },
@@ -161,13 +161,13 @@ fn track_header<R: ReadAt + ?Sized>(
         return Ok(None);
     }
     let [version, .., flags] = window.array::<4>(tkhd.body.start)?;
-    let (id_at, picture_at) = if version == 1 { (20, 52) } else { (12, 40) };
-    if tkhd.body_len() < picture_at + 44 {
+    let (id_at, display_at) = if version == 1 { (20, 52) } else { (12, 40) };
+    if tkhd.body_len() < display_at + 44 {
         return Ok(None);
     }
     let id = window.u32(tkhd.body.start + id_at)?;
-    let picture = window.array(tkhd.body.start + picture_at)?;
-    Ok(Some((id, flags & 1 != 0, picture)))
+    let display = window.array(tkhd.body.start + display_at)?;
+    Ok(Some((id, flags & 1 != 0, display)))
 }
 
 /// `mdhd` (section 8.4.2): ticks per second, and the language.

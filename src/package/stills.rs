@@ -309,7 +309,7 @@ impl Stills {
         writer.boxed(b"moov", |moov| {
             boxes::movie_header(moov, TIMESCALE, lasts, 2);
             moov.boxed(b"trak", |trak| {
-                boxes::track_header(trak, 1, lasts, false, &track.picture);
+                boxes::track_header(trak, 1, lasts, false, &track.display);
                 boxes::edit_list(trak, &[(lasts, media_time)]);
                 trak.boxed(b"mdia", |mdia| {
                     boxes::media_header(mdia, TIMESCALE, lasts, "");

@@ -155,7 +155,7 @@ pub(super) fn of_track(
             let aspect = video.sample_aspect;
             let mut size = (u32::from(video.width), u32::from(video.height));
             let mut aspect = (aspect.h_spacing, aspect.v_spacing);
-            if track.is_on_its_side() {
+            if track.is_rotated_by_quarter() {
                 size = (size.1, size.0);
                 aspect = (aspect.1, aspect.0);
             }
