@@ -47,9 +47,9 @@ pub enum SampleFault {
     /// A fragment header exceeds the length limit.
     #[error("a fragment's header is too long")]
     FragmentTooLong,
-    /// A fragment contradicts itself.
-    #[error("a fragment contradicts itself")]
-    FragmentLies,
+    /// A fragment is cut short or contradicts itself.
+    #[error("a fragment is invalid")]
+    FragmentInvalid,
     /// The auxiliary information of an encrypted sample is missing or unusable.
     #[error(transparent)]
     Auxiliary(#[from] AuxiliaryFault),

@@ -199,12 +199,13 @@ pub(super) fn of_track(
 /// The language of a track, as BCP 47 has it.
 pub fn language(track: &Track) -> Option<String> {
     let language = track.language.as_ref()?;
-    Some(languages::tag_of(language).unwrap_or_else(|| language.clone()))
+    Some(languages::parse_tag(language).unwrap_or_else(|| language.clone()))
 }
 
 /// What people call a track: its name, else its language, else its number.
 fn label(track: &Track, folder: &str) -> String {
-    let name = track.name.clone().or_else(|| language(track).map(|tag| languages::name_of(&tag)));
+    let name =
+        track.name.clone().or_else(|| language(track).map(|tag| languages::native_name(&tag)));
     name.unwrap_or_else(|| match folder.split_once('-') {
         Some(("audio", number)) => format!("Audio {number}"),
         _ => String::new(),

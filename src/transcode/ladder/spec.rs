@@ -135,7 +135,8 @@ impl VideoTrack {
             u32::try_from(wide / u64::from(aspect.v_spacing.max(1))).unwrap_or(u32::MAX),
             u32::from(video.height),
         );
-        let (width, height) = if track.is_rotated_by_quarter() { (high, wide) } else { (wide, high) };
+        let (width, height) =
+            if track.is_rotated_by_quarter() { (high, wide) } else { (wide, high) };
         let is_plain = video.bit_depth.is_none_or(|bits| bits == 8)
             && video.chroma.is_none_or(|chroma| chroma == Chroma::C420);
         let is_playable = match track.entry.codec {
