@@ -1,4 +1,4 @@
-//! Any file that is taken for a movie.
+//! Any bytes as a movie file.
 #![no_main]
 
 #[allow(dead_code, reason = "each target uses its own part")]

@@ -1,4 +1,4 @@
-//! Any path of a request's target.
+//! Any bytes as the path of a request target.
 #![no_main]
 
 #[allow(dead_code, reason = "each target uses its own part")]

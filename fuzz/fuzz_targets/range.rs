@@ -1,4 +1,4 @@
-//! Any Range field of any length of representation.
+//! Any bytes as a Range field, with any representation length.
 #![no_main]
 
 #[allow(dead_code, reason = "each target uses its own part")]
