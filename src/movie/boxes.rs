@@ -66,15 +66,15 @@ pub(super) fn children<R: ReadAt + ?Sized>(
     window: &mut Window<'_, R>,
     within: &Range<u64>,
 ) -> Result<Vec<Header>, ReadError> {
-    let mut found = Vec::new();
+    let mut headers = Vec::new();
     let mut at = within.start;
-    while found.len() < CHILDREN_MAX
+    while headers.len() < CHILDREN_MAX
         && let Some(header) = Header::read(window, at, within.end)?
     {
         at = header.body.end;
-        found.push(header);
+        headers.push(header);
     }
-    Ok(found)
+    Ok(headers)
 }
 
 /// The first box of this type.

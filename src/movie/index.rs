@@ -1,6 +1,6 @@
 //! One pass over a track: presented samples, segment boundaries, and the contents of each segment.
 //!
-//! The index keeps only what the start of a segment needs. This pass checks once that every sample lies
+//! The index keeps only what the start of a segment needs. This pass checks once that every sample is
 //! inside the file, so that no extent can reach outside.
 
 use std::num::NonZeroU32;

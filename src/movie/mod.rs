@@ -178,21 +178,21 @@ impl Movie {
 
     /// Approximate memory use of the index, in bytes.
     pub fn bytes(&self) -> usize {
-        let of_text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-        let of_track = |track: &Track| {
+        let text_bytes = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let track_bytes = |track: &Track| {
             size_of::<Track>()
                 + track.index.segments.capacity() * size_of::<Segment>()
                 + track.entry.entry.len()
-                + of_text(&track.language)
-                + of_text(&track.name)
+                + text_bytes(&track.language)
+                + text_bytes(&track.name)
         };
         let fragments = self.fragments * size_of::<Range<u64>>();
         let chapters = match &self.chapters {
-            Some(Chapters::Track(track)) => of_track(track),
+            Some(Chapters::Track(track)) => track_bytes(track),
             _ => 0,
         };
         size_of::<Self>()
-            + self.tracks.iter().map(of_track).sum::<usize>()
+            + self.tracks.iter().map(track_bytes).sum::<usize>()
             + self.left_out.iter().map(LeftOut::bytes).sum::<usize>()
             + self.protection.iter().map(Bytes::len).sum::<usize>()
             + fragments

@@ -32,7 +32,7 @@ pub struct Sample {
 /// Why a track ends before its last sample.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum SampleFault {
-    /// A sample lies wholly or partly outside the file: an interrupted download or recording.
+    /// A sample is wholly or partly outside the file: an interrupted download or recording.
     #[error("the file ends before its last sample")]
     OutsideFile,
     /// The chunk tables hold fewer samples than the size table.

@@ -1,7 +1,7 @@
 //! Sample tables (ISO/IEC 14496-12 section 8.6 and 8.7): position and time of each sample.
 //!
-//! The tables stay in the file. What is kept is where they are, and, by whoever needs it, positions
-//! in all of them at once: a walk goes on from any [`TablePosition`] without looking at what is before.
+//! The tables stay in the file; the index keeps their offsets. A [`TablePosition`] holds a position in all of
+//! them, so that a walk resumes there without reading earlier entries.
 
 use super::{
     Sample, SampleFault,
@@ -104,18 +104,18 @@ impl Tables {
     ) -> Result<Result<Self, &'static str>, ReadError> {
         let mut table = |kind: &[u8; 4], width: u8| match boxes::find(stbl, kind) {
             Some(header) => Ok(match Table::read(window, header, 8, width)? {
-                Some(table) => Found::Valid(table),
-                None => Found::Invalid,
+                Some(table) => Lookup::Valid(table),
+                None => Lookup::Invalid,
             }),
-            None => Ok::<_, ReadError>(Found::Missing),
+            None => Ok::<_, ReadError>(Lookup::Missing),
         };
         let durations = table(b"stts", 8)?;
         let compositions = table(b"ctts", 8)?;
         let runs = table(b"stsc", 12)?;
         let syncs = table(b"stss", 4)?;
         let chunks = match table(b"stco", 4)? {
-            Found::Missing => table(b"co64", 8)?,
-            found => found,
+            Lookup::Missing => table(b"co64", 8)?,
+            lookup => lookup,
         };
         let sizes = read_sizes(window, stbl)?;
         Ok((|| {
@@ -128,16 +128,16 @@ impl Tables {
                     .valid()
                     .ok_or("its durations (stts) are missing or invalid")?,
                 compositions: match compositions {
-                    Found::Missing => None,
-                    found => {
-                        Some(found.valid().ok_or("its composition offsets (ctts) are invalid")?)
+                    Lookup::Missing => None,
+                    lookup => {
+                        Some(lookup.valid().ok_or("its composition offsets (ctts) are invalid")?)
                     }
                 },
                 runs: runs.valid().ok_or("its samples per chunk (stsc) are missing or invalid")?,
                 chunks: chunks.valid().ok_or("its chunk offsets (stco) are missing or invalid")?,
                 syncs: match syncs {
-                    Found::Missing => None,
-                    found => Some(found.valid().ok_or("its sync samples (stss) are invalid")?),
+                    Lookup::Missing => None,
+                    lookup => Some(lookup.valid().ok_or("its sync samples (stss) are invalid")?),
                 },
                 sizes,
                 count,
@@ -147,13 +147,14 @@ impl Tables {
     }
 }
 
-enum Found {
+/// The result of looking up a table.
+enum Lookup {
     Missing,
     Invalid,
     Valid(Table),
 }
 
-impl Found {
+impl Lookup {
     fn valid(self) -> Option<Table> {
         match self {
             Self::Valid(table) => Some(table),

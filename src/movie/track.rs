@@ -100,23 +100,24 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         refuse!("it has no media information (minf)");
     };
     let information = boxes::children(window, &minf.body)?;
-    let Some(stbl) = boxes::find(&information, b"stbl") else {
+    let Some(sample_table) = boxes::find(&information, b"stbl") else {
         refuse!("it has no sample tables (stbl)");
     };
-    let stbl = boxes::children(window, &stbl.body)?;
-    let Some(entry) = sample_entry(window, &stbl)? else {
+    let stbl = boxes::children(window, &sample_table.body)?;
+    let Some(entry_bytes) = sample_entry(window, &stbl)? else {
         refuse!("its sample entry (stsd) is missing or invalid");
     };
-    refused.format = entry.get(4..).and_then(<[u8]>::first_chunk).copied().map(FourCc);
-    let entry = match codec::read(&entry, handler.0) {
+    refused.format = entry_bytes.get(4..).and_then(<[u8]>::first_chunk).copied().map(FourCc);
+    let entry = match codec::read(&entry_bytes, handler.0) {
         Ok(entry) => entry,
         Err(error) => refuse!("{error}"),
     };
-    let defaults = defaults.iter().find(|(track, _)| *track == id).map(|(_, defaults)| *defaults);
+    let own_defaults =
+        defaults.iter().find(|(track, _)| *track == id).map(|(_, defaults)| *defaults);
     let mut tables = match Tables::read(window, &stbl)? {
         Ok(tables) => Some(tables).filter(|tables| tables.count > 0 || moofs.is_empty()),
         // Some writers omit the tables of a fragmented track, although the standard requires them.
-        Err(_) if defaults.is_some() && !moofs.is_empty() => None,
+        Err(_) if own_defaults.is_some() && !moofs.is_empty() => None,
         Err(why) => refuse!("{why}"),
     };
     let protection = Format::from_encryption(entry.encryption.as_ref());
@@ -130,7 +131,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     let fragments = (!moofs.is_empty()).then(|| Fragments {
         moofs: Arc::clone(moofs),
         track_id: id,
-        defaults: defaults.unwrap_or(Defaults { description: 1, ..Defaults::default() }),
+        defaults: own_defaults.unwrap_or(Defaults { description: 1, ..Defaults::default() }),
         protection,
     });
     let edits = match boxes::find(&parts, b"edts") {

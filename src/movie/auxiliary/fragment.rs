@@ -73,8 +73,8 @@ impl AuxiliaryRun {
                 return Ok(Err(AuxiliaryFault::Invalid));
             }
             let left = window.u32(senc.body.start + 4)?;
-            let place = |offset: u64| usize::try_from(offset).expect("an offset in memory");
-            let (at, end) = (place(senc.body.start + 8), place(senc.body.end));
+            let index = |offset: u64| usize::try_from(offset).expect("an offset in memory");
+            let (at, end) = (index(senc.body.start + 8), index(senc.body.end));
             return Ok(Ok(Layout::Inline { at, end, left, has_subsamples: flags & 2 != 0 }));
         }
         Ok(match format.tables(window, traf)? {
@@ -104,8 +104,8 @@ impl AuxiliaryRun {
                 let rest = moof.get(*at..*end).ok_or(AuxiliaryFault::Invalid)?;
                 let mut len = usize::from(format.iv_bytes);
                 if *has_subsamples {
-                    let count = rest.get(len..).and_then(<[u8]>::first_chunk);
-                    let count = u16::from_be_bytes(*count.ok_or(AuxiliaryFault::Invalid)?);
+                    let field = rest.get(len..).and_then(<[u8]>::first_chunk);
+                    let count = u16::from_be_bytes(*field.ok_or(AuxiliaryFault::Invalid)?);
                     len += 2 + 6 * usize::from(count);
                 }
                 if len > rest.len() {

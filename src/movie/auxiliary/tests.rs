@@ -51,13 +51,13 @@ fn entry(offset: u64, len: u8, has_subsamples: bool) -> Auxiliary {
 fn senc_has_a_vector_and_subsamples_per_sample() {
     let parts: &[u8] = &[0, 1, 0, 9, 0, 0, 0, 7];
     let senc = full(b"senc", 2, &[&[0, 0, 0, 2], &[1; 8], parts, &[2; 8], &[0, 0]]);
-    let found = fragment_entries(&senc, CENC, 3);
-    assert_eq!(found[..2], [Ok(entry(1016, 16, true)), Ok(entry(1032, 10, true))]);
-    assert_eq!(found[2], Err(AuxiliaryFault::Invalid.to_string()), "there are only two");
+    let entries = fragment_entries(&senc, CENC, 3);
+    assert_eq!(entries[..2], [Ok(entry(1016, 16, true)), Ok(entry(1032, 10, true))]);
+    assert_eq!(entries[2], Err(AuxiliaryFault::Invalid.to_string()), "there are only two");
     let senc = full(b"senc", 0, &[&[0, 0, 0, 9], &[1; 20]]);
-    let found = fragment_entries(&senc, CENC, 3);
-    assert_eq!(found[..2], [Ok(entry(1016, 8, false)), Ok(entry(1024, 8, false))]);
-    assert_eq!(found[2], Err(AuxiliaryFault::Invalid.to_string()), "the third is cut");
+    let entries = fragment_entries(&senc, CENC, 3);
+    assert_eq!(entries[..2], [Ok(entry(1016, 8, false)), Ok(entry(1024, 8, false))]);
+    assert_eq!(entries[2], Err(AuxiliaryFault::Invalid.to_string()), "the third is cut");
 }
 
 #[test]
@@ -72,25 +72,25 @@ fn entries_longer_than_255_bytes_are_refused() {
 fn fragment_offsets_are_per_run_or_one_for_all() {
     let saiz = full(b"saiz", 0, &[&[0, 0, 0, 0, 4, 8, 16, 8, 22]]);
     let saio = full(b"saio", 0, &[&[0, 0, 0, 1, 0, 0, 2, 0]]);
-    let ends = |found: Vec<Result<Auxiliary, String>>| {
-        let found = found.into_iter().map(|entry| entry.expect("a valid entry"));
-        found.map(|entry| (entry.offset, entry.len, entry.has_subsamples)).collect::<Vec<_>>()
+    let ends = |entries: Vec<Result<Auxiliary, String>>| {
+        let entries = entries.into_iter().map(|entry| entry.expect("a valid entry"));
+        entries.map(|entry| (entry.offset, entry.len, entry.has_subsamples)).collect::<Vec<_>>()
     };
-    let found = ends(fragment_entries(&[&saiz[..], &saio].concat(), CENC, 4));
+    let entries = ends(fragment_entries(&[&saiz[..], &saio].concat(), CENC, 4));
     let expected = [(1512, 8, false), (1520, 16, true), (1536, 8, false), (1544, 22, true)];
-    assert_eq!(found, expected);
+    assert_eq!(entries, expected);
     let saio = full(b"saio", 1 << 24, &[&[0, 0, 0, 2], &512_u64.to_be_bytes(), &[0; 8]]);
-    let found = ends(fragment_entries(&[&saiz[..], &saio].concat(), CENC, 4));
+    let entries = ends(fragment_entries(&[&saiz[..], &saio].concat(), CENC, 4));
     let expected = [(1512, 8, false), (1520, 16, true), (1000, 8, false), (1008, 22, true)];
-    assert_eq!(found, expected);
+    assert_eq!(entries, expected);
 }
 
 #[test]
 fn table_offsets_are_per_chunk_or_one_for_all() {
     let saiz = full(b"saiz", 0, &[&[8, 0, 0, 0, 4]]);
     let one = full(b"saio", 0, &[&[0, 0, 0, 1, 0, 0, 0, 2]]);
-    let offsets = |found: Result<Vec<Auxiliary>, String>| {
-        found.map(|found| found.iter().map(|entry| entry.offset).collect::<Vec<_>>())
+    let offsets = |entries: Result<Vec<Auxiliary>, String>| {
+        entries.map(|entries| entries.iter().map(|entry| entry.offset).collect::<Vec<_>>())
     };
     let file = |saio: &[u8]| [&saiz[..], saio, &[0; 7]].concat();
     assert_eq!(offsets(table_entries(&file(&one), CENC, 4)), Ok(vec![2, 10, 18, 26]));
@@ -110,8 +110,8 @@ fn boxes_of_other_schemes_are_skipped() {
     let other = full(b"saiz", 1, &[b"cbcs\0\0\0\0", &[99, 0, 0, 0, 9]]);
     let saiz = full(b"saiz", 1, &[b"cenc\0\0\0\0", &[8, 0, 0, 0, 1]]);
     let saio = full(b"saio", 1, &[b"cenc\0\0\0\0", &[0, 0, 0, 1, 0, 0, 0, 7]]);
-    let found = fragment_entries(&[&other[..], &saiz, &saio].concat(), CENC, 1);
-    assert_eq!(found, [Ok(entry(1007, 8, false))]);
+    let entries = fragment_entries(&[&other[..], &saiz, &saio].concat(), CENC, 1);
+    assert_eq!(entries, [Ok(entry(1007, 8, false))]);
     assert_eq!(
         fragment_entries(&[&other[..], &saio].concat(), CENC, 1),
         [Err(AuxiliaryFault::Missing.to_string())]

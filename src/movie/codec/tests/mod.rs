@@ -181,14 +181,14 @@ const CASES: &[Case] = &[
 #[test]
 fn real_entries_are_described_as_by_ffmpeg() {
     for (hex, handler, codecs, codec, media) in CASES {
-        let read = entry(hex, handler);
-        assert_eq!(read.codecs, *codecs);
-        assert_eq!(read.codec.to_string(), *codec, "{codecs}");
-        assert_eq!(line(&read.media), *media, "{codecs}");
-        assert_eq!(read.warnings, [], "{codecs}");
-        assert_eq!(read.format.0, bytes(hex)[4..8], "{codecs}");
-        if read.repairs.is_empty() {
-            assert_eq!(read.entry, bytes(hex), "{codecs}: byte for byte");
+        let parsed = entry(hex, handler);
+        assert_eq!(parsed.codecs, *codecs);
+        assert_eq!(parsed.codec.to_string(), *codec, "{codecs}");
+        assert_eq!(line(&parsed.media), *media, "{codecs}");
+        assert_eq!(parsed.warnings, [], "{codecs}");
+        assert_eq!(parsed.format.0, bytes(hex)[4..8], "{codecs}");
+        if parsed.repairs.is_empty() {
+            assert_eq!(parsed.entry, bytes(hex), "{codecs}: byte for byte");
         }
     }
 }
@@ -199,7 +199,7 @@ fn entries_without_a_size_use_the_size_of_the_stream() {
         let mut without = bytes(hex);
         without[32..36].fill(0);
         let without = read(&without, *b"vide").expect("a complete entry");
-        let size = |read: &SampleEntry| match &read.media {
+        let size = |parsed: &SampleEntry| match &parsed.media {
             Media::Video(video) => (video.width, video.height),
             other => unreachable!("{other:?} in a table of video"),
         };
@@ -232,11 +232,11 @@ fn entries_that_ffmpeg_does_not_write_are_described() {
             "1920x1080 1:1 10 C420, Main 10 5.1, 2/2/2 - SDR",
         ),
     ] {
-        let read = read(&bytes, *handler).expect("a complete entry");
-        assert_eq!(read.codecs, codecs);
-        assert_eq!(line(&read.media), media, "{codecs}");
-        assert_eq!((read.repairs, read.warnings), (vec![], vec![]), "{codecs}");
-        assert_eq!(read.entry, bytes, "{codecs}: byte for byte");
+        let parsed = read(&bytes, *handler).expect("a complete entry");
+        assert_eq!(parsed.codecs, codecs);
+        assert_eq!(line(&parsed.media), media, "{codecs}");
+        assert_eq!((parsed.repairs, parsed.warnings), (vec![], vec![]), "{codecs}");
+        assert_eq!(parsed.entry, bytes, "{codecs}: byte for byte");
     }
 }
 
@@ -285,10 +285,10 @@ fn a_type_is_repaired_if_the_parameter_sets_are_in_the_entry() {
         (&avc3, b"avc1", Repair::Avc3ToAvc1, "avc1.64001f"),
         (&dvhe, b"dvh1", Repair::DvheToDvh1, "dvh1.08.02"),
     ] {
-        let (read, mut expected) = (entry(hex, b"vide"), bytes(hex));
+        let (parsed, mut expected) = (entry(hex, b"vide"), bytes(hex));
         expected[4..8].copy_from_slice(to);
-        assert_eq!(read.entry, expected, "{codecs}");
-        assert_eq!((read.repairs, read.codecs), (vec![repair], codecs.to_owned()));
+        assert_eq!(parsed.entry, expected, "{codecs}");
+        assert_eq!((parsed.repairs, parsed.codecs), (vec![repair], codecs.to_owned()));
     }
 }
 
@@ -302,9 +302,9 @@ fn a_type_is_kept_if_a_parameter_set_is_missing() {
     for (hex, codecs) in
         [(&avc3, "avc3.64001f"), (&no_vps, "hev1.1.6.L90.90"), (&no_pps, "hev1.1.6.L90.90")]
     {
-        let read = entry(hex, b"vide");
-        assert_eq!((read.repairs.len(), read.codecs.as_str()), (0, codecs));
-        assert_eq!(read.entry, bytes(hex));
+        let parsed = entry(hex, b"vide");
+        assert_eq!((parsed.repairs.len(), parsed.codecs.as_str()), (0, codecs));
+        assert_eq!(parsed.entry, bytes(hex));
     }
 }
 
@@ -338,23 +338,23 @@ fn a_quicktime_sound_description_becomes_an_mp4_entry() {
             body.extend(field.to_be_bytes());
         }
         body.extend(configuration);
-        let read = entry(hex, b"soun");
-        assert_eq!(read.repairs, [Repair::QuickTimeAudio]);
-        assert_eq!(read.entry, build(format, &body), "{}", read.codecs);
+        let parsed = entry(hex, b"soun");
+        assert_eq!(parsed.repairs, [Repair::QuickTimeAudio]);
+        assert_eq!(parsed.entry, build(format, &body), "{}", parsed.codecs);
         // The rebuilt entry has the same description and needs no repair.
-        let again = super::read(&read.entry, *b"soun").expect("a complete entry");
-        assert_eq!((&again.codecs, &again.media), (&read.codecs, &read.media));
-        assert_eq!((again.repairs, again.warnings), (vec![], vec![]), "{}", read.codecs);
+        let again = super::read(&parsed.entry, *b"soun").expect("a complete entry");
+        assert_eq!((&again.codecs, &again.media), (&parsed.codecs, &parsed.media));
+        assert_eq!((again.repairs, again.warnings), (vec![], vec![]), "{}", parsed.codecs);
     }
 }
 
 #[test]
 fn a_sound_description_without_configuration_is_kept_with_a_warning() {
     let without = AAC_QUICKTIME.replacen("65736473", "66726565", 1);
-    let read = entry(&without, b"soun");
-    assert_eq!((read.repairs, read.codecs.as_str()), (vec![], "mp4a.40.2"));
-    assert_eq!(read.entry, bytes(&without));
-    assert_eq!(read.warnings, [Warning::Missing(FourCc(*b"esds"))]);
+    let parsed = entry(&without, b"soun");
+    assert_eq!((parsed.repairs, parsed.codecs.as_str()), (vec![], "mp4a.40.2"));
+    assert_eq!(parsed.entry, bytes(&without));
+    assert_eq!(parsed.warnings, [Warning::Missing(FourCc(*b"esds"))]);
 }
 
 #[test]
@@ -370,9 +370,9 @@ fn an_encrypted_entry_is_described_by_its_original_type_and_kept() {
     assert!(bytes(AVC_CBCS).windows(16).any(|bytes| bytes == key_id.to_be_bytes()));
     // No repair, although one would be possible.
     let avc3 = AVC_CBCS.replacen("61766331", "61766333", 1);
-    let read = entry(&avc3, b"vide");
-    assert_eq!((read.repairs, read.codecs.as_str()), (vec![], "avc3.64001f"));
-    assert_eq!(read.entry, bytes(&avc3));
+    let parsed = entry(&avc3, b"vide");
+    assert_eq!((parsed.repairs, parsed.codecs.as_str()), (vec![], "avc3.64001f"));
+    assert_eq!(parsed.entry, bytes(&avc3));
     let clear = entry(AVC, b"vide");
     assert_eq!((clear.original_format, clear.encryption), (clear.format, None));
 }
@@ -417,9 +417,9 @@ fn bit_rates_come_from_the_box_else_from_the_descriptor() {
 #[test]
 fn colour_of_the_stream_completes_the_container_and_warns_if_different() {
     let facts = |hex: &str| {
-        let read = entry(hex, b"vide");
-        let Media::Video(video) = read.media else { unreachable!() };
-        (video.range, read.warnings)
+        let parsed = entry(hex, b"vide");
+        let Media::Video(video) = parsed.media else { unreachable!() };
+        (video.range, parsed.warnings)
     };
     // `colr` becomes `free`.
     let silent = AVC_HLG.replacen("636f6c72", "66726565", 1);
@@ -475,16 +475,17 @@ fn invalid_configurations_get_defaults_and_warnings() {
             vec![Warning::Boxes],
         ),
     ] {
-        let read = read(&bytes, *handler).expect("a complete entry");
-        assert_eq!((read.codecs.as_str(), &read.warnings), (codecs, &warnings), "{bytes:02x?}");
-        assert_eq!(read.packageable(), Ok(()), "{codecs}: a warning does not prevent playback");
-        assert_eq!(read.entry, bytes, "{codecs}");
+        let parsed = read(&bytes, *handler).expect("a complete entry");
+        assert_eq!((parsed.codecs.as_str(), &parsed.warnings), (codecs, &warnings), "{bytes:02x?}");
+        assert_eq!(parsed.packageable(), Ok(()), "{codecs}: a warning does not prevent playback");
+        assert_eq!(parsed.entry, bytes, "{codecs}");
     }
 }
 
 #[test]
 fn only_an_incomplete_entry_is_refused() {
-    let refused = |bytes: &[u8], handler: &[u8; 4]| read(bytes, *handler).map(|read| read.codecs);
+    let refused =
+        |bytes: &[u8], handler: &[u8; 4]| read(bytes, *handler).map(|parsed| parsed.codecs);
     let whole = bytes(AVC);
     assert_eq!(refused(&[&whole[..], &[0]].concat(), b"vide"), Err(EntryRefused::Size));
     assert_eq!(refused(&build(b"avc1", &[0; 77]), b"vide"), Err(EntryRefused::CutShort));
@@ -506,20 +507,20 @@ fn resized(mut entry: Vec<u8>) -> Vec<u8> {
 
 /// Checks the invariants of any entry.
 fn check(bytes: &[u8], handler: [u8; 4]) {
-    let Ok(read) = read(bytes, handler) else { return };
-    assert!(!read.codecs.is_empty() && read.codecs.is_ascii());
+    let Ok(parsed) = read(bytes, handler) else { return };
+    assert!(!parsed.codecs.is_empty() && parsed.codecs.is_ascii());
     assert!(
-        !read.codecs.contains(['"', ',', '<', '&', ' ', '\n', '\r']),
+        !parsed.codecs.contains(['"', ',', '<', '&', ' ', '\n', '\r']),
         "{:?} is safe in a manifest",
-        read.codecs
+        parsed.codecs
     );
-    assert!(read.warnings.len() < 8);
-    let _ = (read.packageable(), line(&read.media));
-    if read.repairs.is_empty() {
-        assert_eq!(read.entry, bytes);
+    assert!(parsed.warnings.len() < 8);
+    let _ = (parsed.packageable(), line(&parsed.media));
+    if parsed.repairs.is_empty() {
+        assert_eq!(parsed.entry, bytes);
     }
-    let again = super::read(&read.entry, handler).expect("an init segment has a valid entry");
-    assert_eq!((again.repairs, again.codecs), (vec![], read.codecs), "a repair is idempotent");
+    let again = super::read(&parsed.entry, handler).expect("an init segment has a valid entry");
+    assert_eq!((again.repairs, again.codecs), (vec![], parsed.codecs), "a repair is idempotent");
 }
 
 #[test]
