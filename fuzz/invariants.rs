@@ -10,11 +10,11 @@ use headwater::{
     library::{MediaPath, media_type},
 };
 
-pub use movie::movie;
+pub use movie::check_movie;
 
 /// Checks a Range field. The input is a length in decimal digits, a line feed, and the field; without a
 /// line feed it is the field.
-pub fn range(input: &[u8]) {
+pub fn check_range(input: &[u8]) {
     let (length, field) = match input.iter().position(|&byte| byte == b'\n') {
         Some(end) => (parse_length(&input[..end]), &input[end + 1..]),
         None => (1000, input),
@@ -50,7 +50,7 @@ pub fn range(input: &[u8]) {
 }
 
 /// Checks a media path. The input is the part of a request target after `/media/`.
-pub fn path(input: &[u8]) {
+pub fn check_path(input: &[u8]) {
     let Ok(encoded) = std::str::from_utf8(input) else {
         return;
     };

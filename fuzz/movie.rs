@@ -45,7 +45,7 @@ impl Source for Memory {
 }
 
 /// Checks a file.
-pub fn movie(input: &[u8]) {
+pub fn check_movie(input: &[u8]) {
     // Reads from memory cannot fail inside the file.
     let read = Movie::read(input, GRID_MS).expect("all reads are inside the file");
     let movie = match read {

@@ -5,4 +5,4 @@
 #[path = "../invariants.rs"]
 mod invariants;
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| invariants::range(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| invariants::check_range(input));

@@ -72,15 +72,15 @@ fn entries_longer_than_255_bytes_are_refused() {
 fn fragment_offsets_are_per_run_or_one_for_all() {
     let saiz = full(b"saiz", 0, &[&[0, 0, 0, 0, 4, 8, 16, 8, 22]]);
     let saio = full(b"saio", 0, &[&[0, 0, 0, 1, 0, 0, 2, 0]]);
-    let ends = |entries: Vec<Result<Auxiliary, String>>| {
+    let fields = |entries: Vec<Result<Auxiliary, String>>| {
         let entries = entries.into_iter().map(|entry| entry.expect("a valid entry"));
         entries.map(|entry| (entry.offset, entry.len, entry.has_subsamples)).collect::<Vec<_>>()
     };
-    let entries = ends(fragment_entries(&[&saiz[..], &saio].concat(), CENC, 4));
+    let entries = fields(fragment_entries(&[&saiz[..], &saio].concat(), CENC, 4));
     let expected = [(1512, 8, false), (1520, 16, true), (1536, 8, false), (1544, 22, true)];
     assert_eq!(entries, expected);
     let saio = full(b"saio", 1 << 24, &[&[0, 0, 0, 2], &512_u64.to_be_bytes(), &[0; 8]]);
-    let entries = ends(fragment_entries(&[&saiz[..], &saio].concat(), CENC, 4));
+    let entries = fields(fragment_entries(&[&saiz[..], &saio].concat(), CENC, 4));
     let expected = [(1512, 8, false), (1520, 16, true), (1000, 8, false), (1008, 22, true)];
     assert_eq!(entries, expected);
 }
