@@ -1,4 +1,4 @@
-//! `headwater sandbox`: what the server runs ffmpeg by. Not for people, and so hidden.
+//! `headwater sandbox`, a hidden command by which a worker runs ffmpeg.
 
 use std::process::ExitCode;
 
@@ -7,10 +7,10 @@ use crate::{
     transcode::sandbox::{Confinement, EXIT_REFUSED, PREFIX},
 };
 
-/// Confines this process and becomes the program that is named; or says why it does not.
+/// Confines this process and executes the program, or prints why it cannot.
 pub fn run(confinement: Confinement) -> ExitCode {
     if confinement.only_spare {
-        // Where it cannot be, it still yields as whoever started it does.
+        // Without it, the process keeps the policy of its parent.
         let _ = sched::set_policy(Policy::Idle);
     }
     match confinement.enforce() {

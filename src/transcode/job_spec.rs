@@ -127,9 +127,9 @@ impl JobSpec {
             Operation::Image(picture) => picture.kind(),
             Operation::Storyboard => "storyboard",
             Operation::Rendition { .. } => "rendition",
-            Operation::Chunk { .. } => "piece",
-            Operation::Audio { .. } => "sound",
-            Operation::Remux => "movie",
+            Operation::Chunk { .. } => "chunk",
+            Operation::Audio { .. } => "audio",
+            Operation::Remux => "remux",
         }
     }
 
@@ -138,14 +138,9 @@ impl JobSpec {
         let what = match &self.operation {
             Operation::Image(picture) => picture.name(),
             Operation::Storyboard => format!("storyboard{}", images::FORMAT_VERSION),
-            Operation::Rendition { rendition } => rendition.to_string(),
-            // All of a rung: what is made of pieces has to be of one kind.
+            Operation::Rendition { rendition } => parameters(rendition),
             Operation::Chunk { rendition, number } => {
-                let RenditionSpec { effort, width, height, quality, bit_rate_max, .. } = rendition;
-                let effort = effort.as_str();
-                format!(
-                    "piece-{rendition}-{effort}-{width}x{height}-{quality}-{bit_rate_max}-{number}"
-                )
+                format!("chunk-{}-{number}", parameters(rendition))
             }
             Operation::Audio { track } => format!("aac-{track}"),
             Operation::Remux => format!("movie{}", remux::FORMAT_VERSION),
@@ -157,7 +152,7 @@ impl JobSpec {
     pub fn intermediates(&self) -> Option<String> {
         match &self.operation {
             Operation::Rendition { rendition } => {
-                Some(format!("{}-piece-{rendition}-", self.version))
+                Some(format!("{}-chunk-{}-", self.version, parameters(rendition)))
             }
             _ => None,
         }
@@ -200,6 +195,13 @@ impl JobSpec {
     }
 }
 
+/// All parameters that decide the bytes of a rendition, for the keys of the rendition and its chunks:
+/// `h264-720p-quick-1280x720-22-2800000`.
+fn parameters(rendition: &RenditionSpec) -> String {
+    let RenditionSpec { effort, width, height, quality, bit_rate_max, .. } = rendition;
+    format!("{rendition}-{}-{width}x{height}-{quality}-{bit_rate_max}", effort.as_str())
+}
+
 impl ImageSpec {
     fn kind(&self) -> &'static str {
         match self {
@@ -223,5 +225,49 @@ impl ImageSpec {
             Self::Overview => format!("overview{format}"),
             Self::Preview { size } => format!("preview{format}-{size}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transcode::ladder::spec::{Effort, VideoCodec};
+
+    #[test]
+    fn keys_differ_by_every_parameter_that_decides_the_bytes() {
+        let rendition = RenditionSpec {
+            coding: VideoCodec::H264,
+            effort: Effort::Quick,
+            lines: 720,
+            width: 1280,
+            height: 720,
+            quality: 22,
+            bit_rate_max: 2_800_000,
+            buffer_bits: 5_600_000,
+        };
+        let renditions = [
+            rendition,
+            RenditionSpec { coding: VideoCodec::Hevc, ..rendition },
+            RenditionSpec { effort: Effort::Thorough, ..rendition },
+            RenditionSpec { lines: 480, ..rendition },
+            RenditionSpec { width: 960, ..rendition },
+            RenditionSpec { height: 540, ..rendition },
+            RenditionSpec { quality: 23, ..rendition },
+            RenditionSpec { bit_rate_max: 2_700_000, ..rendition },
+        ];
+        let spec = |operation| JobSpec { title: "a.mp4".into(), version: "v".into(), operation };
+        let mut keys: Vec<String> = Vec::new();
+        for rendition in renditions {
+            let whole = spec(Operation::Rendition { rendition });
+            let chunk = spec(Operation::Chunk { rendition, number: 1 });
+            let intermediates = whole.intermediates().expect("chunks");
+            assert!(chunk.key().as_str().starts_with(&intermediates));
+            assert!(keys.iter().all(|key| !key.starts_with(&intermediates)));
+            keys.extend([whole.key().to_string(), chunk.key().to_string()]);
+        }
+        let count = keys.len();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), count);
     }
 }

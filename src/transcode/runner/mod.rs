@@ -33,7 +33,7 @@ use crate::{
     movie::Movie,
     package::{stills::StillsRefused, title},
     queue::{Progress, Queue, QueueError, Retry},
-    store::artifacts::{ArtifactStore, Key, folder_of},
+    store::artifacts::{ArtifactStore, Key, artifact_dir},
 };
 
 /// Makes things of titles.
@@ -105,7 +105,7 @@ impl Failure {
 
     /// It may go well the next time, and it is not the title because of which it did not.
     pub fn lacking(why: impl fmt::Display) -> Self {
-        Self { why: why.to_string(), retry: Retry::Lacking }
+        Self { why: why.to_string(), retry: Retry::Unavailable }
     }
 }
 
@@ -194,7 +194,7 @@ impl JobRunner {
         let Some(artifact) = self.queue.artifact(key.as_str()).await? else {
             return Ok(None);
         };
-        let folder = self.artifacts.folder(key, artifact.token);
+        let folder = self.artifacts.dir(key, artifact.token);
         let there = folder.clone();
         let is_there = spawn_blocking(move || there.is_dir()).await.map_err(Failure::passing)?;
         Ok(Some(folder).filter(|_| is_there))
@@ -225,10 +225,10 @@ impl JobRunner {
                 let made = self.queue.artifact(key.as_str()).await?;
                 let token = made.ok_or_else(|| Failure::for_good(refused))?.token;
                 // It may have been evicted a moment ago.
-                let file = self.made.open_file(&folder_of(&key, token).join(REMUX_FILE)).await;
+                let file = self.made.open_file(&artifact_dir(&key, token).join(REMUX_FILE)).await;
                 let file = file.map_err(Failure::passing)?;
                 let movie = indices.index(&file).await?;
-                let on_disk = self.artifacts.folder(&key, token).join(REMUX_FILE);
+                let on_disk = self.artifacts.dir(&key, token).join(REMUX_FILE);
                 Ok(Opened { source, file, movie: movie.map_err(Failure::for_good)?, on_disk })
             }
         }

@@ -83,7 +83,7 @@ impl JobRunner {
     /// budget, and the disk an end.
     async fn movie_bytes_max(&self) -> Result<u64, Failure> {
         let artifacts = self.artifacts.clone();
-        let room = spawn_blocking(move || artifacts.room_bytes()).await;
+        let room = spawn_blocking(move || artifacts.available_bytes()).await;
         let room_bytes = room.map_err(Failure::passing)?.map_err(Failure::lacking)?;
         Ok(room_bytes.min(self.budget_bytes))
     }

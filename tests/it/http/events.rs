@@ -111,7 +111,7 @@ fn who_listens_is_told_of_each_change_and_what_was_before_is_in_the_list() {
     let told = listener.next_job();
     assert_eq!((&told.data["id"], &told.data["state"]), (&before["id"], &"running".into()));
     let progress = Progress { permille: 500, stage: "reading".into(), note: "line\nline".into() };
-    block_on(queue.beat(&first, &progress, Duration::from_secs(600))).expect("a beat");
+    block_on(queue.renew(&first, &progress, Duration::from_secs(600))).expect("a beat");
     let told = listener.next_job();
     assert_eq!(told.data["progress"]["note"], "line\nline");
     assert!(std::mem::replace(&mut last, told.id) < told.id);
@@ -174,7 +174,7 @@ fn a_slow_listener_costs_no_memory_and_is_told_the_last_state_of_all() {
     let mut beat = |permille: u16| {
         let note = "x".repeat(2000);
         let progress = Progress { permille, stage: "reading".into(), note };
-        block_on(queue.beat(&lease, &progress, Duration::from_secs(600))).expect("a beat");
+        block_on(queue.renew(&lease, &progress, Duration::from_secs(600))).expect("a beat");
         while quick.next_job().data["progress"]["percent"] != f64::from(permille) / 10.0 {}
     };
     (1..=LIVE_AND_MORE).for_each(&mut beat);

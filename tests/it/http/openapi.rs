@@ -3,9 +3,9 @@
 use std::{collections::BTreeSet, fs, io::Write as _, time::Duration};
 
 use headwater::{
+    config::WebhookEvent,
     queue::{Progress, Retry, State},
     transcode::{ImageSpec, JobSpec, Operation},
-    webhooks::Event,
 };
 use serde_json::{Value, json};
 
@@ -365,7 +365,7 @@ fn a_job_from_its_wish_to_its_end(api: &Api) {
     shown("queued");
     let lease = claim(&queue);
     let progress = Progress { permille: 999, stage: "encoding".into(), note: "a note".into() };
-    block_on(queue.beat(&lease, &progress, Duration::from_secs(600))).expect("a beat");
+    block_on(queue.renew(&lease, &progress, Duration::from_secs(600))).expect("a beat");
     assert_eq!(shown("running")["progress"]["percent"], 99.9);
     let rung = &job["make"]["rendition"]["rung"];
     let piece = |number: u32| task(&json!({ "piece": { "rung": rung, "number": number } })).job();
@@ -557,7 +557,7 @@ fn every_delivery_to_a_webhook_is_as_it_is_described() {
     let folder = Folder::new();
     put_sample(&folder, "Clock.mp4", "library/films/film.mp4");
     let receiver = Receiving::answering(&["204 No Content"]);
-    let known = names_of::<Event>();
+    let known = names_of::<WebhookEvent>();
     let events: Vec<_> = known.iter().map(|event| format!("\"{event}\"")).collect();
     let lines = webhooks::configured(&folder, &receiver.url, &events.join(", "));
     let serving = serve_with(&[folder.path("library")], &lines);

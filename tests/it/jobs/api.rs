@@ -189,7 +189,7 @@ fn what_a_worker_says_of_a_job_is_shown() {
     let lease = claim(&queue);
     let progress =
         Progress { permille: 425, stage: "encoding".into(), note: "3 of 7 pieces".into() };
-    block_on(queue.beat(&lease, &progress, Duration::from_secs(600))).expect("a beat");
+    block_on(queue.renew(&lease, &progress, Duration::from_secs(600))).expect("a beat");
     let running = shown(&serving, &job);
     assert_eq!(running["state"], "running");
     assert_eq!(running["progress"]["percent"], 42.5);
@@ -343,7 +343,7 @@ fn over_the_network_nothing_is_changed_without_a_token_and_all_is_with_it() {
     assert_eq!(ask(&program, "correct-horse-battery-staple").status, 401);
     folder.put("token", "short");
     program.signal(Signal::HUP);
-    until("it says so", || program.logged().contains("stays as it is"));
+    until("it says so", || program.logged().contains("keeping the current one"));
     assert_eq!(ask(&program, "another-horse-battery-staple").status, 200);
     let (status, _, logged) =
         run(&["serve", "--api-token-file", file.to_str().expect("text"), &library]);
@@ -370,7 +370,7 @@ fn without_a_database_the_jobs_say_so_and_everything_else_plays() {
     folder.put("data/headwater.db/not a database", []);
     let data = format!("--data={}", folder.path("data").display());
     let program = Program::serve(&[data, folder.path("films").display().to_string()], &[]);
-    assert!(program.logged().contains("there are no jobs"), "{}", program.logged());
+    assert!(program.logged().contains("jobs and images unavailable"), "{}", program.logged());
     assert_eq!(program.get("/media/a.mp4", &[]).status, 200);
     assert_eq!(program.get("/readyz", &[]).status, 200);
     assert_eq!(program.get("/api/jobs", &[]).status, 503);

@@ -107,7 +107,7 @@ fn a_film_that_browsers_would_play_in_silence_is_heard_once_somebody_has_asked_f
         ffmpeg::run(&["-xerror", "-i", &url, "-map", "0", "-f", "null", "-"]).expect(view);
     }
     // Once is enough, however often it is asked for.
-    assert_eq!(jobs(&program), [("sound".to_owned(), "done".to_owned())]);
+    assert_eq!(jobs(&program), [("audio".to_owned(), "done".to_owned())]);
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_rendition_brings_sound_that_browsers_play_along() {
     let done = |kind: &str| (kind.to_owned(), "done".to_owned());
     let mut all = jobs(&program);
     all.sort();
-    assert_eq!(all, [done("rendition"), done("sound")]);
+    assert_eq!(all, [done("rendition"), done("audio")]);
 }
 
 #[test]

@@ -30,7 +30,7 @@ a_job_waits_for_its_pieces_and_is_joined(queue) {
     assert!(!queue.enqueue(keyed("a-720p")).await.unwrap().1, "it is alive");
     let pieces = [next(&queue).await.1, next(&queue).await.1];
     assert!(queue.take().await.is_none());
-    queue.beat(&pieces[0], &at(500), LEASE).await.unwrap();
+    queue.renew(&pieces[0], &at(500), LEASE).await.unwrap();
     assert_eq!(queue.get(&lease).await.progress.permille, 250);
     queue.finish(&pieces[0], &[]).await.unwrap();
     assert_eq!(queue.get(&lease).await.progress.permille, 500);
@@ -73,7 +73,7 @@ a_failed_piece_fails_the_whole_for_its_reason_once_the_others_have_ended(queue) 
 }
 
 what_a_piece_lacked_the_whole_lacks(queue) {
-    for (retry, lacked) in [(Retry::Lacking, true), (Retry::Never, false)] {
+    for (retry, unavailable) in [(Retry::Unavailable, true), (Retry::Never, false)] {
         let lease = split(&queue, 1).await;
         let (_, piece) = next(&queue).await;
         assert!(queue.fail(&piece, "killed", Retry::Backoff).await.unwrap());
@@ -81,7 +81,7 @@ what_a_piece_lacked_the_whole_lacks(queue) {
         let (_, piece) = next(&queue).await;
         assert!(queue.fail(&piece, "no room", retry).await.unwrap());
         let parent = queue.get(&lease).await;
-        assert_eq!((parent.state, parent.lacked), (State::Failed, lacked));
+        assert_eq!((parent.state, parent.unavailable), (State::Failed, unavailable));
     }
 }
 
@@ -176,7 +176,7 @@ pieces_may_have_pieces(queue) {
     let (_, rung) = next(&queue).await;
     assert!(queue.split(&rung, vec![job("piece", 1); 2]).await.unwrap());
     let (_, piece) = next(&queue).await;
-    queue.beat(&piece, &at(800), LEASE).await.unwrap();
+    queue.renew(&piece, &at(800), LEASE).await.unwrap();
     assert_eq!(queue.get(&lease).await.progress.permille, 400);
     queue.fail(&piece, "broken", Retry::Never).await.unwrap();
     for job in [rung.job, lease.job] {

@@ -30,13 +30,13 @@ what_was_made_is_named_although_nobody_can_say_at_first_what_it_was_made_of |dep
     let task: JobSpec = serde_json::from_str(&deployment.jobs()[0].payload).expect("a task");
     // Among the rows of its pieces there is one that nobody understands: who asks for them gets an error.
     let key = format!("{}none", task.intermediates().expect("pieces"));
-    let put = "INSERT INTO artifacts (key, token, bytes, kind, title, made_ms, used_ms)
+    let put = "INSERT INTO artifacts (key, token, bytes, kind, title, created_ms, used_ms)
         VALUES ($1, 1, -1, 'piece', 'one.mp4', 0, 0)";
     meddle(deployment, put, &key);
     // So long that it does not run out in this test.
     let program = deployment.serve(&["--job-lease-s=600"]);
     until_slowly("the worker has asked in vain", || {
-        program.logged().contains("the queue did not hear")
+        program.logged().contains("could not update job, retrying")
     });
     meddle(deployment, "DELETE FROM artifacts WHERE key = $1", &key);
     deployment.wait_for_the_end();

@@ -70,7 +70,7 @@ fn shows_without_end(deployment: &Deployment, name: &str) {
 /// How large the largest file is that is being made.
 fn largest(deployment: &Deployment) -> u64 {
     let folders =
-        fs::read_dir(deployment.data().join("artifacts/making")).into_iter().flatten().flatten();
+        fs::read_dir(deployment.data().join("in-progress")).into_iter().flatten().flatten();
     let files =
         folders.flat_map(|folder| fs::read_dir(folder.path()).into_iter().flatten().flatten());
     files.filter_map(|file| Some(file.metadata().ok()?.len())).max().unwrap_or(0)

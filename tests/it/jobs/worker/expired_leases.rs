@@ -12,7 +12,7 @@ on_both! {
 what_a_worker_makes_and_says_after_its_lease_ran_out_changes_nothing |deployment: &Deployment| {
     let program = deployment.serve(&["--worker=false"]);
     for round in 0..3 {
-        let lost_so_far = deployment.logged().matches("lost to another worker").count();
+        let lost_so_far = deployment.logged().matches("lease lost").count();
         let stopped = deployment.worker();
         wish_for_rendition(&program, "one.mp4", 200 + 2 * round);
         until_slowly("it has begun", || !deployment.ffmpegs().is_empty());
@@ -35,7 +35,7 @@ what_a_worker_makes_and_says_after_its_lease_ran_out_changes_nothing |deployment
         let (jobs, artifacts) = (deployment.jobs(), deployment.artifacts());
         stopped.signal(Signal::CONT);
         until_slowly("it knows that it has lost them", || {
-            deployment.logged().matches("lost to another worker").count() > lost_so_far
+            deployment.logged().matches("lease lost").count() > lost_so_far
         });
         let mut stopped = stopped;
         stopped.signal(Signal::TERM);
