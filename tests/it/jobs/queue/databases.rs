@@ -36,9 +36,9 @@ tables_of_a_newer_program_are_left_alone(bench) {
 }
 
 tables_of_an_older_program_start_over_and_numbers_go_on(bench) {
-    let old = bench.add(job("poster", 1)).await;
     let lease = bench.taken(keyed("a")).await;
     assert!(bench.finish(&lease, &[made("a")]).await.unwrap());
+    let old = bench.add(job("poster", 1)).await;
     let last = bench.last_change().await.unwrap();
     let mut transaction = bench.database().begin().await.unwrap();
     for sql in [
