@@ -1,8 +1,8 @@
 //! Artifact storage in the data folder: posters, storyboard sheets, renditions.
 //!
 //! ```text
-//! artifacts/<key>/<token>/…   published; rows of the database name them
-//! in-progress/<token>/…       workspaces of running jobs
+//! artifacts/<key>/<token>/…          published; rows of the database name them
+//! artifacts/in-progress/<token>/…    workspaces of running jobs
 //! ```
 //!
 //! The token of the job's lease names a folder, so that two workers never write the same file, and a
@@ -21,7 +21,8 @@ const KEY_BYTES_MAX: usize = 160;
 /// Folder of published artifacts, in the data folder.
 const PUBLISHED: &str = "artifacts";
 
-/// Folder of workspaces, in the data folder.
+/// Folder of workspaces, in that of artifacts: a rename must not cross disks, and an operator may mount
+/// a disk for artifacts.
 const IN_PROGRESS: &str = "in-progress";
 
 /// Folders that older programs made in that of artifacts.
@@ -87,7 +88,8 @@ pub enum WorkspaceError {
 impl ArtifactStore {
     /// Opens the folders in the data folder, and creates them if they do not exist.
     pub fn open(data: &Path, min_free_bytes: u64) -> io::Result<Self> {
-        let (published, in_progress) = (data.join(PUBLISHED), data.join(IN_PROGRESS));
+        let published = data.join(PUBLISHED);
+        let in_progress = published.join(IN_PROGRESS);
         let mut private = fs::DirBuilder::new();
         private.recursive(true).mode(0o700);
         private.create(&published)?;
@@ -141,7 +143,8 @@ impl ArtifactStore {
     /// Lists all published artifacts on disk.
     pub fn published(&self) -> io::Result<Vec<(Key, i64)>> {
         let mut artifacts = Vec::new();
-        for key in names(&self.published)?.into_iter().filter_map(Key::new) {
+        let names = names(&self.published)?.into_iter().filter(|name| name != IN_PROGRESS);
+        for key in names.filter_map(Key::new) {
             let tokens = tokens(&self.published.join(key.as_str()))?;
             artifacts.extend(tokens.into_iter().map(|token| (key.clone(), token)));
         }
@@ -263,6 +266,7 @@ mod tests {
         let workspace = artifacts.workspace(1, 1).expect("room");
         fs::write(workspace.path().join("a.jpg"), b"abc").expect("a file");
         assert_eq!(artifacts.in_progress().expect("a list"), [1]);
+        assert!(artifacts.published().expect("a list").is_empty());
         assert_eq!(workspace.publish(&key("k")).expect("published"), 3);
         assert!(artifacts.in_progress().expect("a list").is_empty());
         assert_eq!(artifacts.published().expect("a list"), [(key("k"), 1)]);
@@ -301,7 +305,9 @@ mod tests {
         let artifacts = ArtifactStore::open(data.path(), 0).expect("a folder");
         artifacts.workspace(3, 0).expect("room").publish(&key("k")).expect("published");
         artifacts.remove_old_layout().expect("removed");
-        assert_eq!(names(&data.path().join("artifacts")).expect("a list"), ["k"]);
+        let mut left = names(&data.path().join("artifacts")).expect("a list");
+        left.sort();
+        assert_eq!(left, ["in-progress", "k"]);
         artifacts.remove_old_layout().expect("nothing to remove");
     }
 }

@@ -205,7 +205,7 @@ impl Deployment {
             rows.iter().map(|row| made.join(&row.key).join(row.token.to_string())).collect();
         named.sort();
         until_slowly("leftovers are deleted", || {
-            names(&self.data().join("in-progress")).is_empty() && folders(&made) == named
+            names(&self.data().join("artifacts/in-progress")).is_empty() && folders(&made) == named
         });
         for row in &rows {
             let files = names(&made.join(&row.key).join(row.token.to_string()));

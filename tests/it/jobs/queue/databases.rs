@@ -42,7 +42,7 @@ tables_of_an_older_version_start_over_and_numbers_go_on(bench) {
     let last = bench.last_change().await.unwrap();
     let mut transaction = bench.database().begin().await.unwrap();
     for sql in [
-        "ALTER TABLE jobs RENAME COLUMN unavailable TO unavailable",
+        "ALTER TABLE jobs RENAME COLUMN unavailable TO old_name",
         "ALTER TABLE artifacts RENAME COLUMN created_ms TO created_ms",
         "DROP TABLE webhooks_sequence",
         "CREATE TABLE announced (last BIGINT NOT NULL)",

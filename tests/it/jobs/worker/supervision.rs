@@ -86,7 +86,7 @@ fn a_worker_that_hangs_or_dies_is_restarted_while_a_stream_goes_on() {
         get_text(&server, "/readyz").contains("no keepalive for 7 s")
     });
     let status = get_text(&server, "/api/status");
-    assert!(status.contains("being started again: no keepalive for 7 s"), "{status}");
+    assert!(status.contains("restarting: killed: no keepalive for 7 s"), "{status}");
     let second = worker(&server, Some(first));
 
     signal(second, Signal::KILL);
