@@ -73,7 +73,7 @@ pub struct ArtifactStore {
 #[derive(Debug, thiserror::Error)]
 pub enum WorkspaceError {
     /// The disk is too full.
-    #[error("the disk of the data folder has {free_mib} MiB free, the job needs {needed_mib} MiB")]
+    #[error("the disk of the data folder has {free_mib} MiB left, the job needs {needed_mib} MiB")]
     Full {
         /// Free space.
         free_mib: u64,

@@ -43,7 +43,7 @@ tables_of_an_older_version_start_over_and_numbers_go_on(bench) {
     let mut transaction = bench.database().begin().await.unwrap();
     for sql in [
         "ALTER TABLE jobs RENAME COLUMN unavailable TO old_name",
-        "ALTER TABLE artifacts RENAME COLUMN created_ms TO created_ms",
+        "ALTER TABLE artifacts RENAME COLUMN created_ms TO old_ms",
         "DROP TABLE webhooks_sequence",
         "CREATE TABLE announced (last BIGINT NOT NULL)",
         "UPDATE schema_version SET version = 3",
