@@ -31,8 +31,8 @@ use crate::{
         admission::Admission,
         connection::Timeouts,
         drain::Drain,
+        io_threads::IoThreads,
         listener::{self, ListenerSettings},
-        workers::Workers,
     },
 };
 
@@ -51,7 +51,7 @@ pub struct Server {
     /// Tells connections to drain.
     drain: Drain,
     job_system: JobSystem,
-    io_threads: Workers,
+    io_threads: IoThreads,
     background: Runtime,
 }
 
@@ -216,20 +216,22 @@ pub fn run(
 }
 
 /// Listens, and starts the I/O threads.
-fn start_io_threads(edge: Edge, drain: &Drain) -> Result<(SocketAddr, Workers), StartError> {
+fn start_io_threads(edge: Edge, drain: &Drain) -> Result<(SocketAddr, IoThreads), StartError> {
     let settings = edge.site.settings.load_full();
     let kib = |kib: u64| (kib > 0).then_some(kib << 10);
     let listening = ListenerSettings {
-        patience: Timeouts {
+        timeouts: Timeouts {
             keep_alive: Duration::from_secs(settings.keep_alive_s.get()),
-            head: Duration::from_secs(settings.head_timeout_s.get()),
-            stall: Duration::from_secs(settings.send_timeout_s.get()),
+            request_head: Duration::from_secs(settings.head_timeout_s.get()),
+            send: Duration::from_secs(settings.send_timeout_s.get()),
         },
         window_bytes: settings.window_kib.get() << 10,
-        unsent_bytes: u32::try_from(settings.notsent_lowat_kib.get() << 10).unwrap_or(u32::MAX),
-        congestion: settings.tcp_congestion.clone(),
-        send_buffer: kib(settings.send_buffer_kib.get()).and_then(|bytes| bytes.try_into().ok()),
-        pace: kib(settings.rate_limit_kib_s.get()),
+        notsent_lowat_bytes: u32::try_from(settings.notsent_lowat_kib.get() << 10)
+            .unwrap_or(u32::MAX),
+        congestion_control: settings.tcp_congestion.clone(),
+        send_buffer_bytes: kib(settings.send_buffer_kib.get())
+            .and_then(|bytes| bytes.try_into().ok()),
+        rate_limit_bytes_per_s: kib(settings.rate_limit_kib_s.get()),
     };
     let listen_error = |error| StartError::Listen { address: settings.listen, error };
     let socket = listener::bind(settings.listen, &listening).map_err(listen_error)?;
@@ -250,10 +252,10 @@ fn start_io_threads(edge: Edge, drain: &Drain) -> Result<(SocketAddr, Workers), 
             let app = map_config(app.into_factory(), |()| AppConfig::default());
             let app = edge.clone().around(app).new_service(()).await;
             let app = app.map_err(|()| io::Error::other("could not build the HTTP service"))?;
-            Ok(listener::serve(&listening, admission, drain, edge, app).await)
+            Ok(listener::create_handler(&listening, admission, drain, edge, app).await)
         }
     };
-    let started = Workers::start(&socket, threads, settings.max_connections.count(), serve);
+    let started = IoThreads::start(&socket, threads, settings.max_connections.count(), serve);
     Ok((address, started?))
 }
 
