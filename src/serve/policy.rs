@@ -14,7 +14,7 @@ use crate::{
     queue::{JobSubmission, Queue, QueueError, State},
     transcode::{
         JobSpec, Operation,
-        ladder::spec::{self, Effort, VideoCodec, VideoTrack},
+        renditions::spec::{self, Effort, VideoCodec, VideoTrack},
     },
 };
 
@@ -115,7 +115,7 @@ async fn enqueue_missing(
         if queue.are_queued(spec.class(), QUEUED_MAX).await? {
             return Ok(false);
         }
-        queue.enqueue(JobSubmission { priority: PRIORITY, ..spec.job() }).await?;
+        queue.enqueue(JobSubmission { priority: PRIORITY, ..spec.submission() }).await?;
     }
     Ok(true)
 }
@@ -125,10 +125,10 @@ async fn enqueue_missing(
 fn wanted(movie: &Movie, policy: RenditionPolicy) -> Vec<Operation> {
     let video = stills::track(movie)
         .ok()
-        .and_then(VideoTrack::of)
+        .and_then(VideoTrack::from_track)
         .filter(|video| policy == RenditionPolicy::All || !video.is_playable);
-    let ladder = video.map(|video| spec::ladder(&video, VideoCodec::H264, Effort::Quick));
+    let ladder = video.map(|video| spec::build_ladder(&video, VideoCodec::H264, Effort::Quick));
     let renditions =
         ladder.into_iter().flatten().map(|rendition| Operation::Rendition { rendition });
-    Operation::sounds(movie).chain(renditions).collect()
+    Operation::audio_encodings(movie).chain(renditions).collect()
 }

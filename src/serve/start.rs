@@ -13,7 +13,7 @@ use crate::{
     extent::disk::{Buffers, DiskPoolSettings, Root, RootSettings},
     library::{IndexCache, Library, NamedRoot},
     store::{DatabaseError, artifacts::ArtifactStore},
-    transcode::ffmpeg::Missing,
+    transcode::ffmpeg::NotInstalled,
 };
 
 /// Memory for the parts of artifacts on their way to connections, in bytes.
@@ -54,7 +54,7 @@ pub enum StartError {
     Database(#[from] DatabaseError),
     /// A worker found no ffmpeg.
     #[error(transparent)]
-    Ffmpeg(#[from] Missing),
+    Ffmpeg(#[from] NotInstalled),
     /// The access log cannot be opened.
     #[error("access_log: {0}")]
     AccessLog(io::Error),

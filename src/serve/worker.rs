@@ -29,7 +29,7 @@ use crate::{
     telemetry,
     transcode::{
         JobRunner,
-        ffmpeg::{Ffmpeg, Missing},
+        ffmpeg::{Ffmpeg, NotInstalled},
         sandbox::Policy as SandboxPolicy,
     },
 };
@@ -105,20 +105,20 @@ async fn assemble(settings: &Settings) -> Result<Worker, StartError> {
     let queue = Queue::new(open_database(settings, &data).await?);
     let artifacts = ArtifactStore::open(&data, settings.min_free_disk_mib.get() << 20)
         .map_err(|error| StartError::Data { dir: data, error })?;
-    let published = start::open_artifacts(&artifacts, settings).await?;
-    let piece_ms = NonZeroU64::new(settings.chunk_s.get() * 1000).expect("a second at least");
+    let artifact_root = start::open_artifacts(&artifacts, settings).await?;
+    let chunk_ms = NonZeroU64::new(settings.chunk_s.get() * 1000).expect("a second at least");
     let runner = JobRunner {
         library,
         queue: queue.clone(),
         artifacts: artifacts.clone(),
-        made: published,
-        budget_bytes: settings.artifacts_max_mib.get() << 20,
+        artifact_root,
+        artifacts_max_bytes: settings.artifacts_max_mib.get() << 20,
         ffmpeg,
         memory_bytes: settings.job_memory_mib.get() << 20,
         stall: Duration::from_secs(settings.job_stall_s.get()),
         deadline: Duration::from_secs(settings.job_deadline_s.get()),
-        piece_ms,
-        yields: settings.worker_idle,
+        chunk_ms,
+        idle_scheduling: settings.worker_idle,
     };
     let encode_slots = match settings.encode_slots.count() {
         0 => thread::available_parallelism().map_or(1, usize::from),
@@ -149,9 +149,9 @@ async fn open_database(settings: &Settings, data: &Path) -> Result<Database, Dat
 }
 
 /// Finds ffmpeg, and logs its version and sandbox.
-async fn find_ffmpeg(policy: SandboxPolicy) -> Result<Ffmpeg, Missing> {
+async fn find_ffmpeg(policy: SandboxPolicy) -> Result<Ffmpeg, NotInstalled> {
     let ffmpeg = Ffmpeg::find(policy)?;
-    match ffmpeg.probe().await {
+    match ffmpeg.capabilities().await {
         Ok(probed) => info!(version = probed.version, sandbox = probed.enforced, "ffmpeg found"),
         Err(error) => warn!(%error, "ffmpeg does not work: images and renditions unavailable"),
     }

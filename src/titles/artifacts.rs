@@ -258,7 +258,7 @@ impl Artifacts {
                 if self.queue.are_queued(spec.class(), QUEUED_MAX).await? {
                     return Err(TOO_MUCH);
                 }
-                self.queue.enqueue(spec.job()).await?.0
+                self.queue.enqueue(spec.submission()).await?.0
             }
         };
         self.supervisor.wake();

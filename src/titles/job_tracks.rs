@@ -16,7 +16,7 @@ use crate::{
     movie::Movie,
     store::artifacts::Key,
     titles::artifacts::Artifacts,
-    transcode::{AUDIO_FILE, JobSpec, Operation, RENDITION_FILE, ladder::audio},
+    transcode::{AUDIO_FILE, JobSpec, Operation, RENDITION_FILE, renditions::audio},
 };
 
 /// The folders of the tracks in what was made, which has one each.
@@ -134,7 +134,7 @@ pub fn have_it_heard(site: &Site, title: &MediaPath, opened: &Opened) {
     else {
         return;
     };
-    for operation in Operation::sounds(&opened.movie) {
+    for operation in Operation::audio_encodings(&opened.movie) {
         let spec = JobSpec::new(title, opened.source, operation);
         if artifacts.known(&spec.key()).is_none() {
             let artifacts = Arc::clone(&artifacts);

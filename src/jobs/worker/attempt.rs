@@ -16,7 +16,7 @@ use crate::{
         Retry,
     },
     store::artifacts::Key,
-    transcode::{Failure, JobContext, JobSpec, Next},
+    transcode::{Failure, JobContext, JobSpec, NextStep},
 };
 
 /// Minimum interval between two reports of progress.
@@ -83,19 +83,19 @@ impl Attempt {
     /// Returns whether the lease was held to the end.
     async fn attempt(&self, mut stop: watch::Receiver<bool>) -> Result<bool, QueueError> {
         let queue = &self.worker.queue;
-        let (halt, halted) = watch::channel(false);
+        let (cancel_sender, cancel) = watch::channel(false);
         let (progress, reports) = watch::channel(Progress::default());
-        let work = self.execute(JobContext { progress, halted });
+        let work = self.execute(JobContext { progress, cancel });
         tokio::pin!(work);
-        let reason = tokio::select! {
+        let stop_reason = tokio::select! {
             result = &mut work => return self.report(result).await,
             reason = self.hold_lease(reports) => reason,
             () = stopped(&mut stop) => StopReason::Stopping,
         };
         // The work must end first, so that it leaves nothing behind.
-        halt.send_replace(true);
+        cancel_sender.send_replace(true);
         let _ = work.await;
-        match reason {
+        match stop_reason {
             StopReason::Lost => Ok(false),
             StopReason::Cancelled => queue.fail(&self.lease, "cancelled", Retry::Never).await,
             StopReason::Stopping => queue.release(&self.lease).await,
@@ -132,12 +132,12 @@ impl Attempt {
     async fn execute(&self, context: JobContext) -> Result<Outcome, Failure> {
         let Worker { runner, artifacts, .. } = &*self.worker;
         let spec: JobSpec = serde_json::from_str(&self.job.payload)
-            .map_err(|error| Failure::for_good(format!("invalid job: {error}")))?;
+            .map_err(|error| Failure::permanent(format!("invalid job: {error}")))?;
         let needed_bytes = runner.needed_bytes(&spec).await?;
         let (artifacts, token) = (artifacts.clone(), self.lease.token);
         let workspace = run_blocking(move || artifacts.workspace(token, needed_bytes)).await?;
         match runner.run(&spec, workspace.path(), context).await? {
-            Next::Publish => {
+            NextStep::Publish => {
                 let key = spec.key();
                 let bytes = run_blocking(move || workspace.publish(&key)).await?;
                 let (key, kind) = (spec.key().to_string(), spec.kind().to_owned());
@@ -147,8 +147,8 @@ impl Attempt {
                     intermediates: spec.intermediates(),
                 })
             }
-            Next::Nothing => Ok(Outcome::Nothing),
-            Next::Split(children) => Ok(Outcome::Split(children)),
+            NextStep::Finish => Ok(Outcome::Nothing),
+            NextStep::Split(children) => Ok(Outcome::Split(children)),
         }
     }
 
@@ -160,14 +160,15 @@ impl Attempt {
             Ok(Outcome::Nothing) => self.persist(|| queue.finish(&self.lease, &[])).await,
             Ok(Outcome::Split(specs)) => {
                 // Children have no dedupe key: they belong to this job.
-                let child = |spec: &JobSpec| JobSubmission { dedupe_key: None, ..spec.job() };
+                let child =
+                    |spec: &JobSpec| JobSubmission { dedupe_key: None, ..spec.submission() };
                 let children: Vec<_> = specs.iter().map(child).collect();
                 self.persist(|| queue.split(&self.lease, children.clone())).await
             }
-            Err(Failure { why, retry }) => {
+            Err(Failure { reason, retry }) => {
                 let Job { id, kind, title, .. } = &self.job;
-                tracing::warn!(job = %id, kind, title, why, "job failed");
-                self.persist(|| queue.fail(&self.lease, &why, retry)).await
+                tracing::warn!(job = %id, kind, title, reason, "job failed");
+                self.persist(|| queue.fail(&self.lease, &reason, retry)).await
             }
         }
     }
@@ -228,5 +229,5 @@ impl Attempt {
 async fn run_blocking<T: Send + 'static, E: fmt::Display + Send + 'static>(
     call: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, Failure> {
-    spawn_blocking(call).await.map_err(Failure::passing)?.map_err(Failure::lacking)
+    spawn_blocking(call).await.map_err(Failure::transient)?.map_err(Failure::unavailable)
 }

@@ -143,7 +143,7 @@ fn a_rendition_comes_with_audio_that_browsers_decode() {
     let done = |kind: &str| (kind.to_owned(), "done".to_owned());
     let mut all = jobs(&program);
     all.sort();
-    assert_eq!(all, [done("rendition"), done("audio")]);
+    assert_eq!(all, [done("audio"), done("rendition")]);
 }
 
 #[test]
