@@ -1,4 +1,4 @@
-//! A report as text for a terminal: aligned, and plain ASCII except for names from the file.
+//! An inspection report as aligned text for a terminal: ASCII, except for names from the file.
 
 use std::fmt::Write as _;
 
@@ -6,16 +6,16 @@ use crate::package::inspect::report::{
     Kind, Place, Plays, Report, Severity, TopBox, Track, Verdict, Video,
 };
 
-/// Width of the column of labels.
-const COLUMN: usize = 14;
+/// Width of the first column, in characters.
+const LABEL_CHARS: usize = 14;
 
-/// Maximum line length.
-const WIDTH: usize = 100;
+/// Maximum length of a line, in characters.
+const LINE_CHARS_MAX: usize = 100;
 
-/// The most boxes that are listed.
+/// Maximum number of listed boxes.
 const BOXES_MAX: usize = 12;
 
-/// Formats a report. `name` is the name of the file.
+/// Renders a report. `name` is the name of the file.
 pub(super) fn text(report: &Report, name: &str) -> String {
     let mut lines = Lines::default();
     lines.0 += &escaped(name);
@@ -27,20 +27,20 @@ pub(super) fn text(report: &Report, name: &str) -> String {
     if !report.chapters.is_empty() {
         lines.heading("chapters");
         for chapter in &report.chapters {
-            lines.field(&clock(chapter.start_s), &escaped(&chapter.title));
+            lines.row(&clock(chapter.start_s), &escaped(&chapter.title));
         }
     }
     for left_out in &report.left_out {
         let format = left_out.format.as_deref().unwrap_or("?");
         lines.heading(&format!("track {}, unplayable: {}", left_out.id, escaped(format)));
-        lines.field("", &escaped(&left_out.why));
+        lines.row("", &escaped(&left_out.why));
     }
-    let prefix =
+    let about =
         |track: Option<u32>| track.map_or(String::new(), |track| format!("track {track}: "));
     if !report.repairs.is_empty() {
-        lines.heading("fixed while streaming (the file does not change)");
+        lines.heading("fixed while streaming (the file is not changed)");
         for repair in &report.repairs {
-            lines.item("-", &format!("{}{}", prefix(repair.track), repair.what));
+            lines.item("-", &format!("{}{}", about(repair.track), repair.what));
         }
     }
     if !report.transcodes.is_empty() {
@@ -51,7 +51,7 @@ pub(super) fn text(report: &Report, name: &str) -> String {
                 what += &format!(", for {}", it.needed_for.join(", "));
             }
             if !it.perhaps_for.is_empty() {
-                what += &format!(", possibly for {}", it.perhaps_for.join(", "));
+                what += &format!(", perhaps for {}", it.perhaps_for.join(", "));
             }
             lines.item("-", &what);
         }
@@ -66,8 +66,8 @@ pub(super) fn text(report: &Report, name: &str) -> String {
                 Severity::Note => "note",
             };
             let sentence = escaped(&problem.sentence);
-            lines.field(severity, &format!("{}{sentence}", prefix(problem.track)));
-            lines.field("", &problem.advice);
+            lines.row(severity, &format!("{}{sentence}", about(problem.track)));
+            lines.row("", &problem.advice);
         }
     }
     lines.0
@@ -77,32 +77,31 @@ fn file(lines: &mut Lines, report: &Report) {
     let file = &report.file;
     let brand = file.brand.as_deref().map(|brand| format!(", brand {}", escaped(brand)));
     let (size, brand) = (bytes(file.size_bytes), brand.unwrap_or_default());
-    lines.field("file", &format!("{}{brand}, {size}", file.container));
-    lines.field("version", &file.version);
+    lines.row("file", &format!("{}{brand}, {size}", file.container));
+    lines.row("version", &file.version);
     if let Some(duration_s) = report.duration_s {
-        lines.field("duration", &clock(duration_s));
+        lines.row("duration", &clock(duration_s));
     }
     let index = match (file.index.place, file.index.size_bytes) {
         (Place::Front, Some(size)) => format!("at the start, {}", bytes(size)),
         (Place::End, Some(size)) => format!("at the end, {}", bytes(size)),
         _ => "missing".to_owned(),
     };
-    lines.field("index (moov)", &index);
+    lines.row("index (moov)", &index);
     if file.fragments > 0 {
-        lines.field("fragments", &grouped(file.fragments as u64));
+        lines.row("fragments", &grouped(file.fragments as u64));
     }
-    lines.field("boxes", &boxes(&file.boxes, file.box_count));
+    lines.row("boxes", &boxes(&file.boxes, file.box_count));
     if let Some(extent) = file.average_extent_bytes {
-        let mut how = format!("{} per extent on average", bytes(extent));
-        if let Some(interleaving) = file.interleaving {
-            let distance = bytes(interleaving.largest_distance_bytes);
-            let at_s = interleaving.at_s;
-            how += &format!("; audio and video up to {distance} apart, at {at_s} s");
+        let mut how = format!("{} contiguous on average", bytes(extent));
+        if let Some(apart) = file.interleaving {
+            let distance = bytes(apart.largest_distance_bytes);
+            how += &format!("; audio and video up to {distance} apart, at {} s", apart.at_s);
         }
-        lines.field("interleaving", &how);
+        lines.row("interleaving", &how);
     }
-    lines.field("playable", if report.playable { "yes" } else { "no" });
-    report.reasons.iter().for_each(|reason| lines.field("", &escaped(reason)));
+    lines.row("playable", if report.playable { "yes" } else { "no" });
+    report.reasons.iter().for_each(|reason| lines.row("", &escaped(reason)));
 }
 
 fn boxes(boxes: &[TopBox], count: usize) -> String {
@@ -110,7 +109,7 @@ fn boxes(boxes: &[TopBox], count: usize) -> String {
         return "none".to_owned();
     }
     let listed = boxes.iter().take(BOXES_MAX).map(|it| {
-        let cut = if it.is_cut { ", truncated" } else { "" };
+        let cut = if it.is_cut { " cut off" } else { "" };
         format!("{} at {} ({}{cut})", escaped(&it.kind), it.offset, it.size_bytes)
     });
     let mut listed = listed.collect::<Vec<_>>().join(", ");
@@ -132,39 +131,39 @@ fn one_track(lines: &mut Lines, track: &Track) {
     let format = if track.codecs.starts_with(&track.format) {
         String::new()
     } else {
-        format!(", in the file: {}", escaped(&track.format))
+        format!(", in the file {}", escaped(&track.format))
     };
-    lines.field("codec", &format!("{codec}{format})"));
+    lines.row("codec", &format!("{codec}{format})"));
     if let Some(encryption) = &track.encryption {
-        lines.field("encryption", encryption);
+        lines.row("encryption", encryption);
     }
     if let Some(name) = &track.name {
-        lines.field("name", &escaped(name));
+        lines.row("name", &escaped(name));
     }
     if let Some(language) = &track.language {
-        lines.field("language", &escaped(language));
+        lines.row("language", &escaped(language));
     }
     if !track.is_enabled {
-        lines.field("enabled", "no: plays only when selected");
+        lines.row("enabled", "no: players play it only if selected");
     }
     if let Some(video) = &track.video {
-        video_properties(lines, video);
+        video_track(lines, video);
     }
     if let Some(audio) = &track.audio {
         let bits = audio.sample_bits.map(|bits| format!(", {bits} bit")).unwrap_or_default();
         let (channels, rate) = (audio.channels, grouped(audio.sample_rate_hz.into()));
         let plural = if channels == 1 { "" } else { "s" };
-        lines.field("audio", &format!("{channels} channel{plural}, {rate} Hz{bits}"));
+        lines.row("audio", &format!("{channels} channel{plural}, {rate} Hz{bits}"));
     }
     let rate = track.bit_rate;
     let kilo = |rate: u64| grouped(rate.div_ceil(1000));
     let (average, peak) = (kilo(rate.average_bits_s), kilo(rate.peak_bits_s));
-    lines.field("bit rate", &format!("{average} kbit/s on average, {peak} kbit/s peak"));
+    lines.row("bit rate", &format!("{average} kbit/s on average, {peak} kbit/s peak"));
     let timing = &track.timing;
     let (start_s, end_s) = (timing.start_s, timing.end_s);
-    lines.field("time", &format!("{start_s:.3} s to {end_s:.3} s; {}", timing.words));
+    lines.row("time", &format!("{start_s:.3} s to {end_s:.3} s; {}", timing.words));
     let segments = track.segments;
-    lines.field(
+    lines.row(
         "segments",
         &match &track.not_offered {
             Some(why) => format!("none: {}", escaped(why)),
@@ -177,14 +176,14 @@ fn one_track(lines: &mut Lines, track: &Track) {
     );
 }
 
-fn video_properties(lines: &mut Lines, video: &Video) {
+fn video_track(lines: &mut Lines, video: &Video) {
     let mut size = format!("{} x {}", video.width, video.height);
     if (u32::from(video.width), u32::from(video.height)) != (video.shown_width, video.shown_height)
     {
-        size += &format!(", displayed as {} x {}", video.shown_width, video.shown_height);
+        size += &format!(", shown as {} x {}", video.shown_width, video.shown_height);
     }
     if video.pixel_aspect != "1:1" {
-        size += &format!(", pixel aspect {}", video.pixel_aspect);
+        size += &format!(", pixels {}", video.pixel_aspect);
     }
     if video.is_mirrored {
         size += ", mirrored";
@@ -194,10 +193,10 @@ fn video_properties(lines: &mut Lines, video: &Video) {
         Some(degrees) => size += &format!(", rotated by {degrees} degrees"),
         None => size += ", rotated by an arbitrary angle",
     }
-    lines.field("resolution", &size);
+    lines.row("resolution", &size);
     let rate = video.frame_rate;
     if let Some(average) = rate.average {
-        lines.field(
+        lines.row(
             "frame rate",
             &match (rate.is_variable, rate.lowest, rate.highest) {
                 (true, Some(lowest), Some(highest)) => {
@@ -208,13 +207,13 @@ fn video_properties(lines: &mut Lines, video: &Video) {
         );
     }
     let depth = video.bit_depth.map(|bits| format!(", {bits} bit")).unwrap_or_default();
-    lines.field("colour", &format!("{}{depth}", video.colour));
+    lines.row("colour", &format!("{}{depth}", video.colour));
     if let Some(vision) = &video.dolby_vision {
-        lines.field("Dolby Vision", vision);
+        lines.row("Dolby Vision", vision);
     }
     let keys = video.key_frames;
     let (count, longest) = (grouped(keys.count), keys.longest_distance_s);
-    lines.field(
+    lines.row(
         "key frames",
         &match keys.average_distance_s {
             Some(average) => {
@@ -229,9 +228,12 @@ fn players(lines: &mut Lines, report: &Report) {
     if report.players.is_empty() {
         return;
     }
-    lines.heading(&format!("players (as of {})", report.players_as_of));
+    lines.heading(&format!("players, as of {}", report.players_as_of));
     for player in &report.players {
-        lines.0 += &format!("  {} ({})\n", player.name, player.versions);
+        let mut who = format!("{} ({})", player.name, player.versions);
+        who.insert_str(0, "  ");
+        lines.0 += &who;
+        lines.0 += "\n";
         let ways =
             [("play.mp4", &player.progressive), ("HLS", &player.hls), ("DASH", &player.dash)];
         for (way, Verdict { plays, reason }) in ways {
@@ -241,48 +243,48 @@ fn players(lines: &mut Lines, report: &Report) {
                 Plays::Partly => "partly",
                 Plays::No => "no",
             };
-            lines.field(&format!("  {way}"), format!("{plays:8} {}", escaped(reason)).trim_end());
+            lines.row(&format!("  {way}"), format!("{plays:8} {}", escaped(reason)).trim_end());
         }
     }
 }
 
-/// Lines of the report.
+/// A text under construction.
 #[derive(Default)]
 struct Lines(String);
 
 impl Lines {
-    /// Adds an empty line and a heading.
+    /// Adds a heading after an empty line.
     fn heading(&mut self, text: &str) {
         self.0 += "\n";
         self.0 += text;
         self.0 += "\n";
     }
 
-    /// Adds a label and its text in two columns.
-    fn field(&mut self, label: &str, text: &str) {
-        let mut first = format!("  {label:COLUMN$}");
-        for line in wrapped(text, WIDTH - COLUMN - 2) {
+    /// Adds a label and a text in a second column.
+    fn row(&mut self, label: &str, text: &str) {
+        let mut first = format!("  {label:LABEL_CHARS$}");
+        for line in wrapped(text, LINE_CHARS_MAX - LABEL_CHARS - 2) {
             self.0 += format!("{first}{line}").trim_end();
             self.0 += "\n";
-            first = " ".repeat(COLUMN + 2);
+            first = " ".repeat(LABEL_CHARS + 2);
         }
     }
 
     /// Adds an item of a list.
     fn item(&mut self, sign: &str, text: &str) {
         let mut first = format!("  {sign} ");
-        for line in wrapped(text, WIDTH - 4) {
+        for line in wrapped(text, LINE_CHARS_MAX - 4) {
             self.0 += &format!("{first}{line}\n");
             first = " ".repeat(4);
         }
     }
 }
 
-/// Wraps a text into lines of at most `width` characters; a longer word has its own line.
+/// Wraps a text to lines of at most `width` characters, except for longer words.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
-        let line = lines.last_mut().expect("at least one line");
+        let line = lines.last_mut().expect("there is always one");
         if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
             lines.push(word.to_owned());
             continue;
@@ -295,7 +297,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Escapes control characters and bidirectional marks in text from a file.
+/// Escapes text from a file: control characters of the terminal, and of bidirectional text.
 pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -320,7 +322,7 @@ fn grouped(number: u64) -> String {
     grouped
 }
 
-/// A length in bytes, with MB or GB if it is long.
+/// A length in bytes, and rounded if it is large.
 fn bytes(length: u64) -> String {
     let tenths_of = |unit: u64| {
         let tenths = u128::from(length) * 10 / u128::from(unit);
@@ -339,7 +341,7 @@ fn clock(seconds: f64) -> String {
     let mut text = String::new();
     let (minutes, rest) = (seconds.div_euclid(60.0), seconds.rem_euclid(60.0));
     let (hours, minutes) = (minutes.div_euclid(60.0), minutes.rem_euclid(60.0));
-    // Writing to a string cannot fail.
+    // Writing to a string does not fail.
     let _ = match hours > 0.0 {
         true => write!(text, "{hours:.0}:{minutes:02.0}:{rest:06.3}"),
         false => write!(text, "{minutes:.0}:{rest:06.3}"),
@@ -370,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn names_cannot_control_the_terminal() {
+    fn a_name_cannot_control_the_terminal() {
         assert_eq!(escaped("Fran\u{e7}ais, \"5.1\""), "Fran\u{e7}ais, \"5.1\"");
         assert_eq!(escaped("a\u{1b}[2J\u{202e}b\n"), "a\\u{1b}[2J\\u{202e}b\\n");
     }

@@ -349,7 +349,7 @@ fn write_moov(parts: &[Part<'_>], media: &Media, is_long: bool) -> (Vec<u8>, Vec
         for (id, part) in (1..).zip(parts) {
             moov.boxed(b"trak", |trak| {
                 let track = part.track;
-                boxes::track_header(trak, id, duration(part), track.is_audio(), &track.picture);
+                boxes::track_header(trak, id, duration(part), track.is_audio(), &track.display);
                 let presented = (in_movie(part.duration, part), part.media_time);
                 let empty = (in_movie(part.delay, part), -1);
                 let edits = if part.delay > 0 { vec![empty, presented] } else { vec![presented] };

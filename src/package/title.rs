@@ -159,7 +159,7 @@ pub(super) fn describe_track(
             let pixel = video.sample_aspect;
             let size = (u32::from(video.width), u32::from(video.height));
             let pixel = (pixel.h_spacing, pixel.v_spacing);
-            let ((width, height), (h_spacing, v_spacing)) = if track.is_on_its_side() {
+            let ((width, height), (h_spacing, v_spacing)) = if track.is_rotated_by_quarter() {
                 ((size.1, size.0), (pixel.1, pixel.0))
             } else {
                 (size, pixel)
@@ -204,12 +204,13 @@ pub(super) fn describe_track(
 /// Language of a track (BCP 47).
 pub fn language(track: &Track) -> Option<String> {
     let language = track.language.as_ref()?;
-    Some(languages::tag_of(language).unwrap_or_else(|| language.clone()))
+    Some(languages::parse_tag(language).unwrap_or_else(|| language.clone()))
 }
 
 /// Name of a track for people: its name, else its language, else its number.
 fn label(track: &Track, folder: &str) -> String {
-    let name = track.name.clone().or_else(|| language(track).map(|tag| languages::name_of(&tag)));
+    let name =
+        track.name.clone().or_else(|| language(track).map(|tag| languages::native_name(&tag)));
     name.unwrap_or_else(|| match folder.split_once('-') {
         Some(("audio", number)) => format!("Audio {number}"),
         _ => String::new(),

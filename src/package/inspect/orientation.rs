@@ -15,7 +15,7 @@ impl Orientation {
     /// Reads the matrix of a track.
     pub(super) fn from_track(track: &Track) -> Self {
         let number = |at: usize| {
-            let bytes = track.picture[4 * at..].first_chunk().expect("nine numbers");
+            let bytes = track.display[4 * at..].first_chunk().expect("nine numbers");
             i32::from_be_bytes(*bytes)
         };
         // (a b u, c d v, x y w): x' = ax + cy, y' = bx + dy, and y goes down.

@@ -165,7 +165,7 @@ impl Problems {
                 "Players show the parts that these edits remove. Export the movie again.",
             );
         }
-        for warning in &track.entry.doubts {
+        for warning in &track.entry.warnings {
             let advice = "If a player refuses the track, remux it: ffmpeg -i IN -c copy OUT.mp4.";
             self.add(Severity::Note, id, words::warning(*warning), advice);
         }
