@@ -139,16 +139,16 @@ pub fn faststart<R: ReadAt + ?Sized>(
     let new_len: u64 = parts.iter().map(|node| length(&node.part)).sum();
     let moov_len = moov.end - moov.start;
     // Auxiliary information may be inside the index itself, so each copied part has its own shift.
-    let mut shifts = vec![(head_end, new_len)];
+    let mut part_shifts = vec![(head_end, new_len)];
     let mut at = head_end;
     for Node { part, .. } in &parts {
         if let Part::Copied(range) = part {
-            shifts.push((range.start, at.wrapping_sub(range.start)));
+            part_shifts.push((range.start, at.wrapping_sub(range.start)));
         }
         at += length(part);
     }
-    shifts.push((moov.end.max(head_end), new_len.wrapping_sub(moov_len)));
-    let shifts: Arc<[_]> = shifts.into();
+    part_shifts.push((moov.end.max(head_end), new_len.wrapping_sub(moov_len)));
+    let shifts: Arc<[_]> = part_shifts.into();
     let mut extents = vec![ExtentSpec::File(0..head_end)];
     for (place, Node { part, descendants }) in parts.iter().enumerate() {
         match part {
@@ -156,8 +156,8 @@ pub fn faststart<R: ReadAt + ?Sized>(
             Part::Rewritten(bytes) if *descendants > 0 => {
                 // A container: its size includes all its descendants.
                 let contents = &parts[place..=place + descendants];
-                let size: u64 = contents.iter().map(|node| length(&node.part)).sum();
-                let size = u32::try_from(size).map_err(|_| ReadError::Changed)?;
+                let len: u64 = contents.iter().map(|node| length(&node.part)).sum();
+                let size = u32::try_from(len).map_err(|_| ReadError::Changed)?;
                 let header = [&size.to_be_bytes(), &bytes[4..]].concat();
                 extents.push(ExtentSpec::Memory(header.into()));
             }
@@ -176,7 +176,7 @@ pub fn faststart<R: ReadAt + ?Sized>(
     Ok(Some(Faststart(extents)))
 }
 
-/// A part, and the number of its descendants, which follow it.
+/// A part, and the number of its descendants, which follow it in the list.
 struct Node {
     part: Part,
     descendants: usize,

@@ -210,14 +210,14 @@ fn dolby_vision_is_a_supplemental_codec_with_its_profile() {
 #[test]
 fn each_audio_track_is_a_set_and_one_is_the_main() {
     let tracks = vec![audio("audio-1", "mp4a.40.2", "Same"), audio("audio-2", "mp4a.40.2", "Same")];
-    let of = |tracks| {
+    let roles_of = |tracks| {
         let sets = sets(tracks);
         sets.iter().map(|set| roles(set).join(" ")).collect::<Vec<_>>()
     };
-    assert_eq!(of(tracks.clone()), ["main", "alternate"]);
+    assert_eq!(roles_of(tracks.clone()), ["main", "alternate"]);
     let mut marked = tracks;
     marked[1].is_default = true;
-    assert_eq!(of(marked), ["alternate", "main"]);
+    assert_eq!(roles_of(marked), ["alternate", "main"]);
 }
 
 #[test]
@@ -361,10 +361,10 @@ cenc:default_KID=\"01010101-0101-0101-0101-010101010101\"/>
     let apart = vec![protected(video("video-1"), 1), protected(video("video-2"), 2), clear_audio];
     let text = manifest(&title(apart));
     let sets = read(&text).periods.remove(0).adaptations;
-    let of =
+    let protections =
         |representation: &dash_mpd_core::Representation| representation.ContentProtection.len();
     assert!(sets[0].ContentProtection.is_empty());
-    assert_eq!(sets[0].representations.iter().map(of).collect::<Vec<_>>(), [2, 2]);
+    assert_eq!(sets[0].representations.iter().map(protections).collect::<Vec<_>>(), [2, 2]);
     assert!(sets[1].ContentProtection.is_empty(), "clear tracks have no protection");
 }
 

@@ -108,9 +108,11 @@ impl Problems {
                 self.add(Severity::Note, Some(track.id), what, advice);
             }
         }
-        if let (Some(apart), Some(lasts)) = (report.file.interleaving, report.duration_s) {
-            let distance = apart.largest_distance_bytes;
-            let bytes_s = movie.file_len as f64 / lasts.max(1.0);
+        if let (Some(interleaving), Some(duration_s)) =
+            (report.file.interleaving, report.duration_s)
+        {
+            let distance = interleaving.largest_distance_bytes;
+            let bytes_s = movie.file_len as f64 / duration_s.max(1.0);
             let is_long = distance as f64 > bytes_s * DISTANCE_LIMIT_S;
             if is_long && distance > DISTANCE_LIMIT_BYTES {
                 self.add(
@@ -120,7 +122,7 @@ impl Problems {
                         "Audio and video are up to {} MiB apart in the file (at {} s): players of \
                          play.mp4 have to seek.",
                         distance >> 20,
-                        apart.at_s,
+                        interleaving.at_s,
                     ),
                     "HLS and DASH are not affected. To fix it: ffmpeg -i IN -c copy OUT.mp4.",
                 );

@@ -187,7 +187,7 @@ fn an_unreadable_file_is_named_and_exits_with_2() {
 fn the_help_text_lists_the_exit_codes() {
     let (status, printed, _) = program::run(&["inspect", "--help"]);
     assert!(status.success());
-    for word in ["--json", "FILE", "Ends with 0"] {
+    for word in ["--json", "FILE", "Exit status: 0"] {
         assert!(printed.contains(word), "{word} in {printed}");
     }
 }
