@@ -72,7 +72,7 @@ pub fn path(input: &[u8]) {
     let names = relative.components().map(|name| name.as_os_str().as_encoded_bytes());
     assert_eq!(names.collect::<Vec<_>>().join(&b'/'), bytes, "{path:?}");
     assert!(bytes.ends_with(path.file_name()));
-    media_type::of(path.file_name());
+    media_type::lookup(path.file_name());
     let again = path.encoded().to_string();
     assert!(again.bytes().all(|byte| byte.is_ascii_graphic()), "{again}");
     assert_eq!(MediaPath::decode(&again).as_ref(), Ok(&path), "there and back");

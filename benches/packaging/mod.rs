@@ -61,12 +61,12 @@ pub fn packaging(criterion: &mut Criterion) {
     group.bench_function("index, in memory", |bencher| {
         bencher.iter(|| Movie::read(black_box(&film.memory), grid_ms));
     });
-    let index = || Movie::read(black_box(&film.file.at_once()), grid_ms);
+    let index = || Movie::read(black_box(&film.file.nonblocking_reader()), grid_ms);
     index().expect("it is in the page cache").expect("a movie");
     group.bench_function("index, page cache", |bencher| bencher.iter(index));
     for (name, track) in [("video", &movie.tracks[video]), ("audio", &movie.tracks[audio])] {
         segment(&mut group, &format!("{name} segment, in memory"), &film, track, &film.memory);
-        let reader = film.file.at_once();
+        let reader = film.file.nonblocking_reader();
         segment(&mut group, &format!("{name} segment, page cache"), &film, track, &reader);
     }
     let whole = title::presentation(&movie, "A film", version);
@@ -80,11 +80,12 @@ pub fn packaging(criterion: &mut Criterion) {
         bencher.iter(|| hls::multivariant(black_box(&whole)));
     });
     group.bench_function("mpd", |bencher| bencher.iter(|| dash::manifest(black_box(&whole))));
-    let in_front = || faststart(black_box(&movie), &film.file.at_once());
+    let in_front = || faststart(black_box(&movie), &film.file.nonblocking_reader());
     in_front().expect("read").expect("its index is at the end");
     group.bench_function("faststart", |bencher| bencher.iter(in_front));
     let minute = Clip { start_ms: 3_600_000, end_ms: Some(3_660_000), tracks: vec![video, audio] };
-    let clipped = || clip(black_box(&movie), &minute, &film.source(), &film.file.at_once());
+    let clipped =
+        || clip(black_box(&movie), &minute, &film.source(), &film.file.nonblocking_reader());
     clipped().expect("a clip");
     group.bench_function("clip of 60 s", |bencher| bencher.iter(clipped));
     group.finish();
@@ -135,7 +136,7 @@ impl Film {
         let file = runtime.block_on(root.open_file(Path::new("film.mp4"))).expect("a file");
         // Into the page cache.
         let mut index = vec![0; memory.tail.len()];
-        file.in_turn().read_exact_at(memory.tail_at, &mut index).expect("read");
+        file.blocking_reader().read_exact_at(memory.tail_at, &mut index).expect("read");
         Some(Self { file, memory, _runtime: runtime, _folder: folder })
     }
 

@@ -84,16 +84,18 @@ struct Part {
     extent: Extent,
 }
 
-impl Extents {
-    /// A list of one, or of none when the extent is empty.
-    pub fn of(extent: Extent) -> Self {
+impl From<Extent> for Extents {
+    /// A list of one extent; an empty extent gives an empty list.
+    fn from(extent: Extent) -> Self {
         let mut list = Self::default();
         match list.push(extent) {
             Ok(()) | Err(ExtentRefused::Empty) => list,
             Err(refused) => unreachable!("one extent by itself: {refused}"),
         }
     }
+}
 
+impl Extents {
     /// Appends an extent.
     pub fn push(&mut self, extent: Extent) -> Result<(), ExtentRefused> {
         if let Extent::Source { source, range } = &extent
@@ -301,7 +303,7 @@ mod tests {
         let mut list = memory(&["abc"]);
         assert_eq!(list.push(Extent::Memory(Bytes::new())), Err(ExtentRefused::Empty));
         assert_eq!(list.len(), 3);
-        assert!(Extents::of(Extent::Memory(Bytes::new())).is_empty());
+        assert!(Extents::from(Extent::Memory(Bytes::new())).is_empty());
     }
 
     #[test]

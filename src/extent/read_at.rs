@@ -6,8 +6,8 @@ use super::ReadError;
 /// over its file.
 ///
 /// There are two ways to read an open file so, with one code above them: [without
-/// waiting](super::disk::File::at_once), where an I/O worker may do it and a read that would wait is
-/// [an error of its own](ReadError::would_wait); and [with](super::disk::File::in_turn), on a disk's
+/// waiting](super::disk::File::nonblocking_reader), where an I/O worker may do it and a read that would wait is
+/// [an error of its own](ReadError::would_wait); and [with](super::disk::File::blocking_reader), on a disk's
 /// thread.
 pub trait ReadAt {
     /// The length in bytes.

@@ -30,7 +30,7 @@ pub struct Title {
 
 impl Title {
     /// A title for this file, unless the file is no title.
-    pub fn of(path: MediaPath, identity: &Identity) -> Option<Self> {
+    pub fn from_file(path: MediaPath, identity: &Identity) -> Option<Self> {
         media_type::is_title(path.file_name()).then(|| Self {
             path,
             size_bytes: identity.size,

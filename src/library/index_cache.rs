@@ -61,8 +61,8 @@ impl IndexCache {
     pub async fn index(&self, file: &Arc<File>) -> Result<Index, ReadError> {
         let read = async {
             let grid_ms = self.grid_ms;
-            let index = file.in_lane(move |file| {
-                let index = Movie::read(&file.in_turn(), grid_ms);
+            let index = file.run_in_pool(move |file| {
+                let index = Movie::read(&file.blocking_reader(), grid_ms);
                 // What was read is of this state of the file, or of none.
                 file.check()?;
                 index

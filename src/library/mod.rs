@@ -30,7 +30,7 @@ pub use path::{MediaPath, PathRefused};
 pub use sidecars::Sidecars;
 
 use crate::extent::disk::{EntryKind, File, Identity, OpenError, Root};
-use watch::Watched;
+use watch::FileChanges;
 
 /// The roots and what is known of them.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub struct Library {
     /// The indices of movies that were asked for.
     pub indices: IndexCache,
     /// Files that somebody waits for to grow.
-    pub watched: Watched,
+    pub file_changes: FileChanges,
     /// Whether files that are no media are served too.
     pub serve_other_files: AtomicBool,
 }
@@ -69,7 +69,7 @@ impl Library {
             indices,
             catalog: Catalog::new(roots.len(), max_titles),
             roots,
-            watched: Watched::default(),
+            file_changes: FileChanges::default(),
             serve_other_files: AtomicBool::new(serve_other_files),
         })
     }
@@ -128,7 +128,8 @@ impl Library {
     }
 
     fn serves(&self, path: &MediaPath) -> bool {
-        media_type::of(path.file_name()).is_some() || self.serve_other_files.load(Ordering::Relaxed)
+        media_type::lookup(path.file_name()).is_some()
+            || self.serve_other_files.load(Ordering::Relaxed)
     }
 
     /// The root that a path leads into, and the rest of the path.

@@ -68,7 +68,7 @@ impl Library {
                 // The scan that began last, which may be running and have passed by already. The
                 // next one must not take this title for one that it has met itself.
                 let scan = SCANS.load(Ordering::Relaxed) - 1;
-                if let Some(title) = Title::of(path, &identity) {
+                if let Some(title) = Title::from_file(path, &identity) {
                     self.report_refused(usize::from(!self.catalog.note_now(title, scan)));
                 }
             }
@@ -112,7 +112,7 @@ impl Library {
                 match entry.kind {
                     EntryKind::File(identity) => {
                         let path = self.path_of(root, &relative).ok();
-                        titles.extend(path.and_then(|path| Title::of(path, &identity)));
+                        titles.extend(path.and_then(|path| Title::from_file(path, &identity)));
                     }
                     EntryKind::Directory if depth < DEPTH_MAX => {
                         pending.push((relative, depth + 1))

@@ -18,7 +18,7 @@ const SET: &[u8] = b".set";
 const EXTENSIONS: [&[u8]; 3] = [b"mp4", b"m4v", b"mov"];
 
 /// Renditions of a title at most, and subtitles.
-const COMPANIONS_MAX: usize = 32;
+const SIDECARS_MAX: usize = 32;
 
 /// What belongs to a title, by name.
 #[derive(Clone, Debug, Default)]
@@ -26,30 +26,30 @@ pub struct Sidecars {
     /// Other renditions of it, sorted by name.
     pub renditions: Vec<MediaPath>,
     /// Its subtitles, sorted by name.
-    pub sidecars: Vec<(MediaPath, Sidecar)>,
+    pub subtitles: Vec<(MediaPath, Sidecar)>,
 }
 
 impl Library {
     /// What belongs to a title whose file is under this path.
-    pub async fn companions(&self, title: &MediaPath) -> Result<Sidecars, OpenError> {
+    pub async fn sidecars(&self, title: &MediaPath) -> Result<Sidecars, OpenError> {
         let (root, relative) = self.resolve(title).ok_or(OpenError::NotFound)?;
         let names = root.names(directory_of(relative)).await??;
-        Ok(companions_among(title, &names))
+        Ok(sidecars_among(title, &names))
     }
 
     /// The renditions in a folder that is a set, sorted by name; none if the path is no such folder's.
-    pub async fn set(&self, folder: &MediaPath) -> Result<Vec<MediaPath>, OpenError> {
+    pub async fn renditions_in_set(&self, folder: &MediaPath) -> Result<Vec<MediaPath>, OpenError> {
         let is_set = folder.file_name().ends_with(SET) && folder.file_name().len() > SET.len();
         let Some((root, relative)) = self.resolve(folder).filter(|_| is_set) else {
             return Ok(Vec::new());
         };
         let names = root.names(relative).await??;
-        let members = names.iter().filter(|name| is_packageable(name)).take(COMPANIONS_MAX);
+        let members = names.iter().filter(|name| is_packageable(name)).take(SIDECARS_MAX);
         Ok(members.filter_map(|name| folder.child(name).ok()).collect())
     }
 }
 
-fn companions_among(title: &MediaPath, names: &Names) -> Sidecars {
+fn sidecars_among(title: &MediaPath, names: &Names) -> Sidecars {
     let name = title.file_name();
     let (stem, extension) = stem_of(name);
     // Subtitles may name the title with its extension or without: both begin with the stem.
@@ -61,12 +61,12 @@ fn companions_among(title: &MediaPath, names: &Names) -> Sidecars {
         let (label, other_extension) = stem_of(rest);
         is_height(label) && is_packageable(other) && other_extension == extension
     };
-    let renditions = near.iter().copied().filter(is_rendition).take(COMPANIONS_MAX);
+    let renditions = near.iter().copied().filter(is_rendition).take(SIDECARS_MAX);
     let renditions = renditions.filter_map(|name| title.sibling(name).ok()).collect();
-    let sidecars = sidecars_of(name, near.iter().copied()).into_iter().take(COMPANIONS_MAX);
-    let sidecars =
-        sidecars.filter_map(|(name, sidecar)| Some((title.sibling(name).ok()?, sidecar)));
-    Sidecars { renditions, sidecars: sidecars.collect() }
+    let subtitles = sidecars_of(name, near.iter().copied()).into_iter().take(SIDECARS_MAX);
+    let subtitles =
+        subtitles.filter_map(|(name, sidecar)| Some((title.sibling(name).ok()?, sidecar)));
+    Sidecars { renditions, subtitles: subtitles.collect() }
 }
 
 fn is_packageable(name: &[u8]) -> bool {
@@ -94,9 +94,9 @@ mod tests {
 
     fn among(title: &str, names: &[&str]) -> (Vec<String>, Vec<String>) {
         let title = MediaPath::from_path(Path::new(title)).expect("a path");
-        let found = companions_among(&title, &Names::of(names.iter().map(|name| name.as_bytes())));
+        let found = sidecars_among(&title, &Names::of(names.iter().map(|name| name.as_bytes())));
         let renditions = found.renditions.iter().map(MediaPath::display).collect();
-        let sidecars = found.sidecars.iter().map(|(path, _)| path.display()).collect();
+        let sidecars = found.subtitles.iter().map(|(path, _)| path.display()).collect();
         (renditions, sidecars)
     }
 

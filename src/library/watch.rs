@@ -136,8 +136,8 @@ impl Library {
             self.roots()[root].root.forget(path);
             if let Ok(path) = self.path_of(root, path) {
                 match is_closed {
-                    true => self.watched.close(&path),
-                    false => self.watched.wake(&path),
+                    true => self.file_changes.close(&path),
+                    false => self.file_changes.wake(&path),
                 }
             }
             pending.touch(path);
@@ -188,26 +188,26 @@ impl Pending {
 
 /// Files that somebody waits for to grow.
 #[derive(Debug, Default)]
-pub struct Watched {
-    files: Mutex<HashMap<MediaPath, Weak<Waited>>>,
+pub struct FileChanges {
+    files: Mutex<HashMap<MediaPath, Weak<FileSubscription>>>,
 }
 
 /// One file that is waited for.
 #[derive(Debug, Default)]
-pub struct Waited {
+pub struct FileSubscription {
     changed: Notify,
     closes: AtomicU64,
 }
 
-impl Watched {
+impl FileChanges {
     /// Asks to be told of changes to this file. Dropping the result ends that.
-    pub fn wait_for(&self, path: &MediaPath) -> Arc<Waited> {
+    pub fn subscribe(&self, path: &MediaPath) -> Arc<FileSubscription> {
         let mut files = self.lock();
         if let Some(waited) = files.get(path).and_then(Weak::upgrade) {
             return waited;
         }
         files.retain(|_, waited| waited.strong_count() > 0);
-        let waited = Arc::new(Waited::default());
+        let waited = Arc::new(FileSubscription::default());
         files.insert(path.clone(), Arc::downgrade(&waited));
         waited
     }
@@ -224,19 +224,19 @@ impl Watched {
         });
     }
 
-    fn tell(&self, path: &MediaPath, what: impl FnOnce(&Waited)) {
+    fn tell(&self, path: &MediaPath, what: impl FnOnce(&FileSubscription)) {
         if let Some(waited) = self.lock().get(path).and_then(Weak::upgrade) {
             what(&waited);
             waited.changed.notify_waiters();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<MediaPath, Weak<Waited>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<MediaPath, Weak<FileSubscription>>> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Waited {
+impl FileSubscription {
     /// Ends at the next change, or never; changes count from this call on, not from when the result is
     /// waited for.
     pub fn changed(&self) -> impl Future<Output = ()> {

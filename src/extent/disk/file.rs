@@ -56,7 +56,7 @@ pub struct Version(u64);
 impl Identity {
     /// From what `fstat` says. Fields have other types on other architectures, hence the casts.
     #[allow(clippy::unnecessary_cast, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    pub(super) fn of(status: &Stat) -> Self {
+    pub(super) fn from_stat(status: &Stat) -> Self {
         Self {
             device: status.st_dev as u64,
             inode: status.st_ino as u64,
@@ -241,7 +241,7 @@ impl File {
             fills: Arc::new(Semaphore::new(FILLS_MAX)),
             in_place,
         };
-        Ok(Self::new(Arc::new(descriptor), Identity::of(&status)))
+        Ok(Self::new(Arc::new(descriptor), Identity::from_stat(&status)))
     }
 
     fn new(descriptor: Arc<Descriptor>, identity: Identity) -> Self {
@@ -295,7 +295,7 @@ impl File {
     /// The state that the file is in now. Only where [`answers_in_place`](Self::answers_in_place)
     /// this needs no waiting.
     pub(super) fn current_identity(&self) -> io::Result<Identity> {
-        Ok(Identity::of(&fs::fstat(self.descriptor.as_fd())?))
+        Ok(Identity::from_stat(&fs::fstat(self.descriptor.as_fd())?))
     }
 
     /// Whether its bytes may be sent from the page cache without being read by us.
@@ -373,7 +373,7 @@ impl File {
     }
 
     /// Makes a call on a thread of the file's disk, where it may read.
-    pub fn in_lane<T: Send + 'static>(
+    pub fn run_in_pool<T: Send + 'static>(
         self: &Arc<Self>,
         call: impl FnOnce(&Self) -> T + Send + 'static,
     ) -> BoxFuture<'static, Result<T, Unavailable>> {

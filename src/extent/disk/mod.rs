@@ -9,16 +9,16 @@ mod buffers;
 mod file;
 mod names;
 mod open_files;
-mod places;
 mod plain;
 mod pool;
+mod reader;
 mod root;
 
 pub use buffers::{Buffers, PIECE_BYTES};
 pub use file::{File, Identity, Version};
 pub use names::{Names, directory_of, stem_of};
 pub use open_files::OpenError;
-pub use places::{AtOnce, InTurn};
 pub use plain::PlainFile;
 pub use pool::{DiskPool, DiskPoolSettings, Unavailable};
+pub use reader::{BlockingReader, NonblockingReader};
 pub use root::{Entry, EntryKind, Root, RootSettings};

@@ -81,7 +81,7 @@ impl Root {
 
     fn names_blocking(&self, relative: &Path) -> io::Result<Arc<Names>> {
         let opened = self.open_beneath(relative, OFlags::RDONLY | OFlags::DIRECTORY)?;
-        let directory = Identity::of(&fs::fstat(&opened)?);
+        let directory = Identity::from_stat(&fs::fstat(&opened)?);
         let known = self.names.0.get(relative);
         if let Some(known) = known.filter(|known| known.directory == Some(directory)) {
             return Ok(known);

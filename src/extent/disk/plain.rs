@@ -4,7 +4,7 @@ use std::{io, os::fd::OwnedFd, path::Path};
 
 use rustix::fs::{self, FileType, Mode, OFlags};
 
-use super::{Identity, places};
+use super::{Identity, reader};
 use crate::extent::{ReadAt, ReadError};
 use crate::sys::file::Wait;
 
@@ -27,7 +27,7 @@ impl PlainFile {
         let fd = fs::open(path, flags, Mode::empty())?;
         let status = fs::fstat(&fd)?;
         match FileType::from_raw_mode(status.st_mode) {
-            FileType::RegularFile => Ok(Self { identity: Identity::of(&status), fd }),
+            FileType::RegularFile => Ok(Self { identity: Identity::from_stat(&status), fd }),
             FileType::Directory => Err(io::Error::other("this is a folder")),
             _ => Err(io::Error::other("this is no regular file")),
         }
@@ -45,7 +45,7 @@ impl ReadAt for PlainFile {
     }
 
     fn read_exact_at(&self, offset: u64, into: &mut [u8]) -> Result<(), ReadError> {
-        places::read_exact(&self.fd, offset, into, Wait::Allowed)
+        reader::read_exact(&self.fd, offset, into, Wait::Allowed)
     }
 }
 

@@ -100,7 +100,7 @@ impl Root {
     }
 
     /// The root's threads. Whatever may wait for its disk is done there.
-    pub fn lane(&self) -> &DiskPool {
+    pub fn pool(&self) -> &DiskPool {
         &self.lane
     }
 
@@ -203,7 +203,7 @@ fn open_directory(path: &Path) -> io::Result<OwnedFd> {
 
 fn kind_of(status: &Stat) -> Option<EntryKind> {
     match FileType::from_raw_mode(status.st_mode) {
-        FileType::RegularFile => Some(EntryKind::File(super::Identity::of(status))),
+        FileType::RegularFile => Some(EntryKind::File(super::Identity::from_stat(status))),
         FileType::Directory => Some(EntryKind::Directory),
         _ => None,
     }

@@ -41,7 +41,7 @@ pub fn bif(
     }
     header.extend(u32::MAX.to_le_bytes());
     header.extend(fits(offset)?.to_le_bytes());
-    let mut extents = Extents::of(Extent::Memory(header.into()));
+    let mut extents = Extents::from(Extent::Memory(header.into()));
     tiles.into_iter().try_for_each(|tile| extents.push(tile)).map_err(|_| BifRefused::Empty)?;
     Ok(extents)
 }

@@ -54,9 +54,9 @@ impl JobRunner {
     ) -> Result<(), Failure> {
         let (wanted, movie) = (wanted.clone(), Arc::clone(&opened.movie));
         let source: Arc<dyn Source> = Arc::clone(&opened.file) as _;
-        let prepared = opened.file.in_lane(move |open| {
+        let prepared = opened.file.run_in_pool(move |open| {
             let track = stills::track(&movie)?;
-            let (stills, recipe) = picture(&movie, track, &wanted, &open.in_turn())?;
+            let (stills, recipe) = picture(&movie, track, &wanted, &open.blocking_reader())?;
             let extents = stills.movie(track, &source)?;
             Ok::<_, StillsRefused>((extents, recipe))
         });

@@ -168,9 +168,9 @@ impl JobRunner {
     /// How a film is cut. The same whoever asks: it follows from the file alone.
     async fn pieces(&self, opened: &Opened) -> Result<Chunks, Failure> {
         let (movie, piece_ms) = (Arc::clone(&opened.movie), self.piece_ms);
-        let cut = opened.file.in_lane(move |open| {
+        let cut = opened.file.run_in_pool(move |open| {
             let track = stills::track(&movie)?;
-            Ok::<_, stills::StillsRefused>(Chunks::of(track, &open.in_turn(), piece_ms)?)
+            Ok::<_, stills::StillsRefused>(Chunks::of(track, &open.blocking_reader(), piece_ms)?)
         });
         Ok(cut.await.map_err(ReadError::from)??)
     }

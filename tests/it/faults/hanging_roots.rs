@@ -19,7 +19,7 @@ use crate::support::{
 
 /// Requests give up soon. Files that were open before stay trusted, so that the healthy root needs
 /// its disk for nothing and a loaded machine is not taken for a hung one.
-const IMPATIENT: &str = "disk_deadline_ms = 200\nopen_file_trust_ms = 3600000";
+const IMPATIENT: &str = "disk_deadline_ms = 200\nrevalidate_ms = 3600000";
 
 /// Requests never give up: what hangs stays outstanding.
 const PATIENT: &str = "disk_deadline_ms = 600000";
@@ -71,7 +71,7 @@ fn is_silent(client: &Client) -> bool {
 /// Makes every thread of a root's lane wait, as a disk that hangs does. Dropping the result ends it.
 /// This needs no privileges, and so runs everywhere.
 pub fn occupy(serving: &Serving, root: usize) -> Vec<Sender<()>> {
-    let lane = serving.site().library.roots()[root].root.lane();
+    let lane = serving.site().library.roots()[root].root.pool();
     let threads = serving.site().settings.load().disk_threads.count();
     let (begun, begins) = mpsc::channel();
     let held = (0..threads).map(|_| {

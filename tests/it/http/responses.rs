@@ -223,7 +223,7 @@ fn run_in_memory(way: &str, extents: impl Fn(&Thing) -> Extents, length_max: u64
 #[test]
 fn the_table_holds_for_bytes_in_memory() {
     let bytes = |thing: &Thing| Bytes::from(pattern_at(0..thing.length));
-    let extents = |thing: &Thing| Extents::of(Extent::Memory(bytes(thing)));
+    let extents = |thing: &Thing| Extents::from(Extent::Memory(bytes(thing)));
     run_in_memory("memory", extents, COMPARED_BYTES_MAX);
 }
 
@@ -231,7 +231,7 @@ fn the_table_holds_for_bytes_in_memory() {
 fn the_table_holds_for_sources_of_every_manner() {
     for manner in [Manner::AtOnce, Manner::Waiting, Manner::Pieces(1), Manner::Pieces(7)] {
         let source = |thing: &Thing| Double::new(thing.length, manner);
-        let extents = |thing: &Thing| Extents::of(Extent::whole(source(thing)));
+        let extents = |thing: &Thing| Extents::from(Extent::whole(source(thing)));
         run_in_memory(&format!("{manner:?}"), extents, u64::MAX);
     }
 }
@@ -265,7 +265,7 @@ fn only_what_is_asked_for_is_read() {
         (b"Range: bytes=1000-", &[]),
     ] {
         let source = Double::new(1000, Manner::Waiting);
-        let content = content(Extents::of(Extent::whole(source.clone())), "tag", None);
+        let content = content(Extents::from(Extent::whole(source.clone())), "tag", None);
         answer("GET", &[range], content);
         let was_asked = source.asked();
         let ends = was_asked.iter().map(|range| (range.start, range.end));
@@ -281,7 +281,7 @@ fn a_change_in_the_future_is_not_told_and_fits_no_date() {
         [("If-Range", 200), ("If-Modified-Since", 206), ("If-Unmodified-Since", 206)]
     {
         let bytes = Extent::Memory(Bytes::from_static(b"bytes"));
-        let content = content(Extents::of(bytes), "tag", Some(future));
+        let content = content(Extents::from(bytes), "tag", Some(future));
         let field = format!("{name}: {of_tomorrow}");
         let response = answer("GET", &[field.as_bytes(), b"Range: bytes=0-1"], content);
         assert_eq!(response.status, status, "{name}");

@@ -38,7 +38,7 @@ pub fn at(seconds: u64) -> SystemTime {
 
 /// All of a source as a content.
 pub fn content_of(source: std::sync::Arc<dyn Source>) -> Content {
-    content(Extents::of(Extent::whole(source)), "tag", Some(at(1_000_000_000)))
+    content(Extents::from(Extent::whole(source)), "tag", Some(at(1_000_000_000)))
 }
 
 /// Answers, and leaves the body to be read. `fields` are whole lines, as bytes: names and values

@@ -10,21 +10,21 @@ use crate::sys::file::{self, Wait};
 
 /// An open file, of which only what is in the page cache can be read: for I/O workers.
 #[derive(Clone, Copy, Debug)]
-pub struct AtOnce<'f>(&'f File);
+pub struct NonblockingReader<'f>(&'f File);
 
 /// An open file that is waited for: for threads of its disk.
 #[derive(Clone, Copy, Debug)]
-pub struct InTurn<'f>(&'f File);
+pub struct BlockingReader<'f>(&'f File);
 
 impl File {
     /// The file as far as it can be read without waiting.
-    pub fn at_once(&self) -> AtOnce<'_> {
-        AtOnce(self)
+    pub fn nonblocking_reader(&self) -> NonblockingReader<'_> {
+        NonblockingReader(self)
     }
 
     /// The file by whoever may wait for it.
-    pub fn in_turn(&self) -> InTurn<'_> {
-        InTurn(self)
+    pub fn blocking_reader(&self) -> BlockingReader<'_> {
+        BlockingReader(self)
     }
 }
 
@@ -49,7 +49,7 @@ pub(super) fn read_exact(
     Ok(())
 }
 
-impl ReadAt for AtOnce<'_> {
+impl ReadAt for NonblockingReader<'_> {
     fn len(&self) -> u64 {
         self.0.identity().size
     }
@@ -62,7 +62,7 @@ impl ReadAt for AtOnce<'_> {
     }
 }
 
-impl ReadAt for InTurn<'_> {
+impl ReadAt for BlockingReader<'_> {
     fn len(&self) -> u64 {
         self.0.identity().size
     }
