@@ -126,10 +126,10 @@ impl Film {
         let runtime = Runtime::new().expect("a runtime");
         let deadline = Duration::from_secs(60);
         let settings = RootSettings {
-            lane: DiskPoolSettings { threads: 1, queue: 16, deadline },
+            pool: DiskPoolSettings { threads: 1, queue: 16, deadline },
             open_files: 4,
-            trust: Duration::from_secs(3600),
-            settle: None,
+            revalidate_after: Duration::from_secs(3600),
+            quiet_period: None,
         };
         let root = Root::open("bench", folder.path(), Buffers::new(1 << 20), settings);
         let root = runtime.block_on(root).expect("a root");

@@ -1,4 +1,4 @@
-//! Reading a file at any place, by the thread that asks.
+//! Reads of an open file at any offset, on the calling thread.
 
 use std::os::fd::AsFd;
 
@@ -8,27 +8,27 @@ use super::File;
 use crate::extent::{ReadAt, ReadError};
 use crate::sys::file::{self, Wait};
 
-/// An open file, of which only what is in the page cache can be read: for I/O workers.
+/// Reads only what is in the page cache: for I/O threads.
 #[derive(Clone, Copy, Debug)]
 pub struct NonblockingReader<'f>(&'f File);
 
-/// An open file that is waited for: for threads of its disk.
+/// Waits for the disk: for threads of the disk pool.
 #[derive(Clone, Copy, Debug)]
 pub struct BlockingReader<'f>(&'f File);
 
 impl File {
-    /// The file as far as it can be read without waiting.
+    /// Reads the file as far as that needs no waiting.
     pub fn nonblocking_reader(&self) -> NonblockingReader<'_> {
         NonblockingReader(self)
     }
 
-    /// The file by whoever may wait for it.
+    /// Reads the file and waits for its disk.
     pub fn blocking_reader(&self) -> BlockingReader<'_> {
         BlockingReader(self)
     }
 }
 
-/// Reads exactly so much from a place on.
+/// Fills `into` with the bytes from `offset` on.
 pub(super) fn read_exact(
     fd: impl AsFd,
     mut offset: u64,

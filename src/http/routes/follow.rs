@@ -15,7 +15,7 @@ use futures::{Stream, stream};
 use crate::{
     extent::{ReadError, Source as _, disk::File},
     http::{Site, following::endless, respond},
-    library::{Library, MediaPath, watch::FileSubscription},
+    library::{FileSubscription, Library, MediaPath},
     wire::body::Handling,
 };
 

@@ -219,7 +219,9 @@ fn a_request_id_comes_back_if_it_is_harmless_and_is_made_if_not() {
 fn health_is_never_cached() {
     let folder = folder();
     let serving = serve(&folder);
-    for (target, body) in [("/healthz", "alive\n"), ("/readyz", "ready\nworker: off\n")] {
+    for (target, body) in
+        [("/healthz", "alive\n"), ("/readyz", "ready\nroot: ready\nworker: off\n")]
+    {
         let response = serving.get(target, &[]);
         assert_eq!((response.status, response.body.as_slice()), (200, body.as_bytes()));
         assert_eq!(response.field("cache-control"), Some("no-store"));
