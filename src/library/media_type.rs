@@ -1,20 +1,20 @@
 //! Media types by a name's extension.
 //!
-//! A table of our own comes first, because players believe the type (WebKit does not sniff) and
-//! `mime_guess` is wrong or silent for several of these: `.ts`, `.m3u8`, `.m4s`.
+//! A table of our own comes first, because players rely on the type (WebKit does not sniff) and
+//! `mime_guess` is wrong about some of these or does not know them: `.ts`, `.m3u8`, `.m4s`.
 
-/// What a file is to the library.
+/// The role of a file in the library.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
-    /// Has moving pictures: a title.
+    /// Has video: a title.
     Video,
-    /// Has sound only: a title too.
+    /// Has audio only: a title too.
     Audio,
-    /// Belongs to a title: subtitles, pictures, manifests and segments that somebody made.
+    /// Belongs to a title: subtitles, images, packaged manifests and segments.
     Sidecar,
 }
 
-/// Extension, media type, and what it is. Sorted by extension.
+/// Extension, media type and kind, sorted by extension.
 const TABLE: &[(&str, &str, Kind)] = &[
     ("3g2", "video/3gpp2", Kind::Video),
     ("3gp", "video/3gpp", Kind::Video),
@@ -68,7 +68,7 @@ const TABLE: &[(&str, &str, Kind)] = &[
 /// The longest extension in the table, in bytes.
 const EXTENSION_BYTES_MAX: usize = 4;
 
-/// The media type and kind of a name, if the library serves such files.
+/// Looks up the media type and kind of a name; `None` if the library does not serve such files.
 pub fn lookup(name: &[u8]) -> Option<(&'static str, Kind)> {
     let dot = name.iter().rposition(|&byte| byte == b'.')?;
     let extension = &name[dot + 1..];
@@ -81,13 +81,13 @@ pub fn lookup(name: &[u8]) -> Option<(&'static str, Kind)> {
     Some((media_type, kind))
 }
 
-/// The media type of a file that is no media, served only where that was configured.
+/// Guesses the media type of a file that is no media, which `serve_other_files` allows.
 pub fn guess(name: &[u8]) -> &'static str {
     let name = String::from_utf8_lossy(name);
     mime_guess::from_path(name.as_ref()).first_raw().unwrap_or("application/octet-stream")
 }
 
-/// Whether a name is that of a title.
+/// Whether a file of this name is a title.
 pub fn is_title(name: &[u8]) -> bool {
     matches!(lookup(name), Some((_, Kind::Video | Kind::Audio)))
 }
@@ -97,13 +97,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_sorted_and_no_extension_is_longer_than_is_looked_for() {
+    fn the_table_is_sorted_and_no_extension_exceeds_the_maximum() {
         assert!(TABLE.is_sorted_by(|a, b| a.0 < b.0));
         assert!(TABLE.iter().all(|(extension, ..)| extension.len() <= EXTENSION_BYTES_MAX));
     }
 
     #[test]
-    fn types_are_those_that_players_believe() {
+    fn types_are_those_that_players_rely_on() {
         for (name, expected) in [
             ("a.mp4", Some("video/mp4")),
             ("a.MP4", Some("video/mp4")),

@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_continue_the_title_is_not_its_subtitles() {
+    fn names_that_do_not_continue_the_title_are_not_its_subtitles() {
         for (title, candidate) in [
             ("film.mp4", "film.mp4"),
             ("film.mp4", "film.en.txt"),
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn the_title_with_the_longest_name_has_it() {
+    fn the_title_with_the_longest_name_has_the_subtitles() {
         let names: [&[u8]; 10] = [
             b"film.srt",
             b"film.mp4",
@@ -305,14 +305,14 @@ mod tests {
     }
 
     #[test]
-    fn the_files_own_language_is_not_said_by_the_titles_name() {
+    fn the_language_comes_from_the_words_after_the_titles_name() {
         let names: [&[u8]; 2] = [b"film.en.mp4", b"film.en.srt"];
         let found = sidecars_of(b"film.en.mp4", names.into_iter(), 32);
         assert_eq!(found[0].1.language, None);
     }
 
     #[test]
-    fn a_folder_of_ten_thousands_of_names_with_one_prefix_costs_no_product_of_them() {
+    fn matching_takes_no_time_quadratic_in_the_names() {
         let names = |extension: &str| {
             (0..20_000).map(|number| format!("film.{number}.{extension}")).collect::<Vec<_>>()
         };

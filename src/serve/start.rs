@@ -1,4 +1,4 @@
-//! What a server and a worker have in common when they start: the data folder and the library.
+//! What servers and workers open at the start: the data folder and the library.
 
 use std::{
     fs, io, net::SocketAddr, num::NonZeroU32, os::unix::fs::DirBuilderExt as _, path::PathBuf,
