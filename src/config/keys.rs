@@ -167,7 +167,7 @@ settings! {
     fixed disk_deadline_ms("HEADWATER_DISK_DEADLINE_MS"): Within<10, 600_000> = "5000";
     /// Files of each root that are kept open for the next request.
     fixed open_files("HEADWATER_OPEN_FILES"): Within<16, 1_000_000> = "1024";
-    /// Milliseconds that an open file is taken to be still the one under its name; a change that the kernel reports ends this at once.
+    /// Milliseconds after which the name of an open file is looked up again, where the kernel does not report changes (network file systems, links); elsewhere a report ends its use at once. 0 looks up each time.
     fixed revalidate_ms("HEADWATER_REVALIDATE_MS"): Within<0, 3_600_000> = "1000";
     /// Milliseconds that a file must have been left alone before it is sent straight from the page cache; until then it is copied, and checked after each read.
     fixed write_quiet_ms("HEADWATER_WRITE_QUIET_MS"): Within<0, 3_600_000> = "2000";

@@ -61,7 +61,7 @@ pub enum ExtentRefused {
     /// An empty extent would make two ends equal, and slices ambiguous.
     #[error("an extent must not be empty")]
     Empty,
-    /// The range lies outside its source, or ends before it starts.
+    /// The range is outside its source, or ends before it starts.
     #[error("an extent must lie inside its source")]
     Outside,
     /// The list would be longer than 2^63 - 1 bytes, the largest offset.

@@ -96,7 +96,7 @@ impl Library {
         match named.root.look_up(relative).await {
             Ok(EntryKind::File(identity)) => {
                 // The last scan that began, which may be under way and past this path. The next scan
-                // must not count this title as found by itself.
+                // must not take this title for one that it found.
                 let scan = SCANS.load(Ordering::Relaxed) - 1;
                 if let Some(title) = Title::from_file(path, &identity) {
                     self.report_refused(usize::from(!self.catalog.note_now(title, scan)));
