@@ -30,8 +30,8 @@ use crate::{
     extent::{Extents, ReadError},
     telemetry::{Metrics, RequestIds},
     wire::{
-        body::{Body, DirectBody, ResponseObserver, Sendable},
-        http1::{AnswerHead, FastPath, Head, ImmediateResponse},
+        body::{Body, BodyContent, DirectBody, ResponseObserver},
+        http1::{FastPath, ImmediateResponse, RequestHead, ResponseHead},
         refusal::Refusal,
     },
 };
@@ -117,18 +117,19 @@ impl Edge {
         let id = HeaderValue::from_bytes(id.as_bytes());
         fields.insert(X_REQUEST_ID, id.expect("letters, digits and a few signs"));
         let offer = response.extensions_mut().remove::<DirectBody>();
-        response.map_body(|_, body| Body { content: Sendable::of(offer, body), tally })
+        response
+            .map_body(|_, body| Body { content: BodyContent::new(offer, body), observer: tally })
     }
 }
 
 impl FastPath for Edge {
     type ResponseObserver = AnswerTally;
 
-    fn answer(
+    fn respond(
         &self,
-        request: &Head<'_>,
+        request: &RequestHead<'_>,
         peer: SocketAddr,
-        head: &mut AnswerHead<'_>,
+        head: &mut ResponseHead<'_>,
     ) -> Option<ImmediateResponse<AnswerTally>> {
         let (status, answer) = routes::answer_now(request, &self.site, head)?;
         let Arrived { id, mut tally } = self.arrived(request, Some(peer));
@@ -137,18 +138,18 @@ impl FastPath for Edge {
         head.put(&X_REQUEST_ID, id.as_bytes());
         Some(match answer {
             Answer::Nothing => {
-                ImmediateResponse { length: None, extents: Extents::default(), tally }
+                ImmediateResponse { length: None, extents: Extents::default(), observer: tally }
             }
             Answer::Content(extents) => {
                 let length = Some(extents.len());
                 let is_head = request.method == "HEAD";
                 let extents = if is_head { Extents::default() } else { extents };
-                ImmediateResponse { length, extents, tally }
+                ImmediateResponse { length, extents, observer: tally }
             }
         })
     }
 
-    fn content_bytes_max(&self, request: &Head<'_>) -> Option<usize> {
+    fn content_bytes_max(&self, request: &RequestHead<'_>) -> Option<usize> {
         routes::content_bytes_max(request)
     }
 }

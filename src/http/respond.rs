@@ -44,7 +44,7 @@ pub fn respond(request: &HttpRequest, settings: &Settings, content: Content) -> 
             response.set_body(HeadBody(extents.len()).boxed())
         }
         Answer::Content(extents) => {
-            let (body, offer) = ExtentBody::offering(extents, protocol(request));
+            let (body, offer) = ExtentBody::with_direct(extents, protocol(request));
             response.extensions_mut().insert(offer);
             response.set_body(body.boxed())
         }
@@ -190,5 +190,5 @@ fn put_caching(head: &mut impl AnswerFields, settings: &Settings, caching: Cachi
 /// Which HTTP the answer is sent over. A request that came over no connection, as in a test, is
 /// answered as over HTTP/1.
 pub fn protocol(request: &HttpRequest) -> Protocol {
-    Client::of(request).map_or(Protocol::Http1, |client| client.protocol())
+    Client::from_request(request).map_or(Protocol::Http1, |client| client.protocol())
 }

@@ -173,8 +173,10 @@ impl Root {
 
     fn revalidate_after(&self, kept: &File) -> Duration {
         let revalidate_after = self.open_files.revalidate_after;
-        // 0 requires a look-up for each request, whatever the kernel reports.
-        if !revalidate_after.is_zero() && kept.is_watched(self.watched.epoch()) {
+        // 0 requires a look-up for each request, whatever the kernel reports. A file whose status is not
+        // read for each request changes without an event of its name.
+        let is_watched = kept.answers_in_place() && kept.is_watched(self.watched.epoch());
+        if is_watched && !revalidate_after.is_zero() {
             revalidate_after.max(REVALIDATE_WATCHED_AFTER)
         } else {
             revalidate_after
@@ -206,6 +208,7 @@ impl Root {
             match root.look_up_watched(&path, is_watched) {
                 Ok((EntryKind::File(found), is_watched)) if found.same_file(kept.identity()) => {
                     kept.note_look_up(begun);
+                    let kept = root.keep(&path, Arc::clone(&kept), found);
                     root.conclude(&kept, moment, is_watched);
                 }
                 _ => {

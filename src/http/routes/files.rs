@@ -22,7 +22,7 @@ use crate::{
         text_response::{Text, respond_text},
     },
     library::{MediaPath, media_type},
-    wire::http1::{AnswerHead, Head},
+    wire::http1::{RequestHead, ResponseHead},
 };
 
 /// Texts up to this many bytes are sent in a coding; longer ones are no subtitles.
@@ -44,9 +44,9 @@ pub async fn serve(request: HttpRequest, site: Data<Site>) -> HttpResponse {
 /// Answers in front of the App, if this is a GET or HEAD of a film whose file is open already: most
 /// of what a server of films is asked. Whatever else there is to say falls through to [`serve`].
 pub fn answer_now(
-    request: &Head<'_>,
+    request: &RequestHead<'_>,
     site: &Site,
-    head: &mut AnswerHead<'_>,
+    head: &mut ResponseHead<'_>,
 ) -> Option<(StatusCode, Answer)> {
     let method = reading(request.method)?;
     let encoded = request.target.strip_prefix("/media/")?;

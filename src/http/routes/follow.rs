@@ -16,7 +16,7 @@ use crate::{
     extent::{ReadError, Source as _, disk::File},
     http::{Site, following::endless, respond},
     library::{FileSubscription, Library, MediaPath},
-    wire::body::Handling,
+    wire::body::PiecePolicy,
 };
 
 /// Growth that no watch reports (network file systems) is noticed within this time.
@@ -52,7 +52,7 @@ pub fn follow(
         closed: None,
         idle_limit,
         closed_limit: Duration::from_secs(settings.follow_closed_s.get()),
-        handling: Handling::of(respond::protocol(request)),
+        handling: PiecePolicy::for_protocol(respond::protocol(request)),
     };
     endless(request, media_type, following.pieces())
 }
@@ -74,7 +74,7 @@ struct Following {
     closed: Option<Instant>,
     idle_limit: Duration,
     closed_limit: Duration,
-    handling: Handling,
+    handling: PiecePolicy,
 }
 
 impl Following {
@@ -90,7 +90,7 @@ impl Following {
         let waited = Arc::clone(&self.waited);
         loop {
             if self.offset < self.file.len() {
-                let end = self.file.len().min(self.offset + self.handling.piece);
+                let end = self.file.len().min(self.offset + self.handling.max_bytes);
                 let piece = self.file.read_appended(self.offset..end).await?;
                 self.offset += piece.len() as u64;
                 // Whoever sends it may have to wait; the buffer of the pool must not.

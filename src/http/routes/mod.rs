@@ -27,14 +27,14 @@ use super::{Error, Site, content::CONTENT_BYTES_MAX, fields::reading, respond::A
 use crate::{
     config::Settings,
     library::MediaPath,
-    wire::http1::{AnswerHead, Head},
+    wire::http1::{RequestHead, ResponseHead},
 };
 
 /// Answers in front of the App what needs no waiting, with the result that the App would have.
 pub fn answer_now(
-    request: &Head<'_>,
+    request: &RequestHead<'_>,
     site: &Site,
-    head: &mut AnswerHead<'_>,
+    head: &mut ResponseHead<'_>,
 ) -> Option<(StatusCode, Answer)> {
     if request.target.starts_with("/media/") {
         files::answer_now(request, site, head)
@@ -44,7 +44,7 @@ pub fn answer_now(
 }
 
 /// How many bytes of content the App reads at most of a request like this; `None` if it reads none.
-pub fn content_bytes_max(request: &Head<'_>) -> Option<usize> {
+pub fn content_bytes_max(request: &RequestHead<'_>) -> Option<usize> {
     let reads = request.target.starts_with("/api/jobs") && reading(request.method).is_none();
     reads.then_some(CONTENT_BYTES_MAX)
 }

@@ -25,7 +25,7 @@ use crate::{
     movie::{Movie, Track},
     package::{cmaf, dash, hls, title},
     titles::manifest_cache::Product,
-    wire::http1::{AnswerHead, Head},
+    wire::http1::{RequestHead, ResponseHead},
 };
 
 /// Types of segments (ISO/IEC 23000-19 section 7.3; HTTP.md, C2).
@@ -41,9 +41,9 @@ const AT_ONCE_SAMPLES_MAX: u32 = 8192;
 /// open, indexed and in memory already: most of what players ask for. Whatever else there is to say
 /// falls through to [`serve`].
 pub fn answer_now(
-    request: &Head<'_>,
+    request: &RequestHead<'_>,
     site: &Site,
-    head: &mut AnswerHead<'_>,
+    head: &mut ResponseHead<'_>,
 ) -> Option<(StatusCode, Answer)> {
     let method = reading(request.method)?;
     let encoded = request.target.strip_prefix("/v/")?;

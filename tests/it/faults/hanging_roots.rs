@@ -1,9 +1,8 @@
-//! A root whose disk hangs: it answers 503, and stops nobody else.
+//! A root whose disk hangs: its requests are 503, and every other root serves.
 
 use std::{
     io::{BufRead as _, BufReader, ErrorKind},
     process::Stdio,
-    sync::mpsc::{self, Sender},
     thread,
     time::Duration,
 };
@@ -16,19 +15,19 @@ use headwater::extent::{
 use socket2::SockRef;
 
 use crate::support::{
-    client::{Broken, Client, Response, head},
+    client::{Client, Incomplete, Response, head},
     folder::{Folder, pattern},
     hanging_disk::{CONTENT, HELD_FROM, HangingDisk},
     program::command,
-    server::{Serving, serve_with, start},
+    server::{Serving, occupy, serve_with, start},
     wait::{block_on, until},
 };
 
-/// Requests give up soon. Files that were open before stay trusted, so that the healthy root needs
-/// its disk for nothing and a loaded machine is not taken for a hung one.
+/// Requests give up soon. Open files stay trusted, so that the healthy root needs its disk for
+/// nothing and a loaded machine is not taken for a hanging disk.
 const IMPATIENT: &str = "disk_deadline_ms = 200\nrevalidate_ms = 3600000";
 
-/// Requests never give up: what hangs stays outstanding.
+/// Requests never give up: hanging calls stay outstanding.
 const PATIENT: &str = "disk_deadline_ms = 600000";
 
 /// Serves a healthy root and another.
@@ -38,7 +37,7 @@ fn beside_healthy(other: &std::path::Path, configuration: &str) -> (Folder, Serv
     let roots = [("healthy", folder.path("")), ("other", other.into())];
     let roots = roots.map(|(name, dir)| format!("{name}={}", dir.display()).into());
     let serving = serve_with(&roots, configuration);
-    until("both roots answer", || {
+    until("both roots serve", || {
         serving.get("/media/healthy/a.mp4", &[]).status == 200 && are_ready(&serving)
     });
     (folder, serving)
@@ -52,7 +51,7 @@ fn are_ready(serving: &Serving) -> bool {
         && ["healthy", "other"].iter().all(|root| text.contains(&format!("\nroot {root}: ready\n")))
 }
 
-fn is_healthy(serving: &Serving) {
+fn assert_healthy(serving: &Serving) {
     let whole = pattern(100_000);
     for _ in 0..100 {
         let response = serving.get("/media/healthy/a.mp4", &[]);
@@ -65,7 +64,7 @@ fn is_healthy(serving: &Serving) {
     }
 }
 
-fn is_unavailable(response: &Response) {
+fn assert_unavailable(response: &Response) {
     assert_eq!(response.status, 503);
     assert_eq!(response.field("content-type"), Some("application/problem+json"));
     assert_eq!(response.field("cache-control"), Some("no-store"));
@@ -73,7 +72,7 @@ fn is_unavailable(response: &Response) {
     assert!(seconds.is_some_and(|seconds| seconds > 0), "{response:?}");
 }
 
-/// Whether nothing has come from the server yet.
+/// Whether the server has sent nothing yet.
 fn is_silent(client: &Client) -> bool {
     let socket = client.socket();
     socket.set_nonblocking(true).expect("a socket");
@@ -82,51 +81,29 @@ fn is_silent(client: &Client) -> bool {
     peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
 }
 
-/// Makes every thread of a root's disk pool wait, as a disk that hangs does. Dropping the result ends it.
-/// This needs no privileges, and so runs everywhere.
-pub fn occupy(serving: &Serving, root: usize) -> Vec<Sender<()>> {
-    let pool = serving.site().library.roots()[root].root.pool();
-    let threads = serving.site().settings.load().disk_threads.count();
-    let (begun, begins) = mpsc::channel();
-    let held = (0..threads).map(|_| {
-        let (release, wait) = mpsc::channel();
-        let begun = begun.clone();
-        pool.run_detached(move || {
-            begun.send(()).expect("the test waits for this");
-            let _ = wait.recv();
-        });
-        release
-    });
-    let held = held.collect();
-    for _ in 0..threads {
-        begins.recv().expect("every call begins");
-    }
-    held
-}
-
 #[test]
-fn a_root_whose_threads_all_hang_answers_503_and_the_other_goes_on() {
+fn a_root_whose_threads_all_hang_is_503_and_the_other_serves() {
     let folder = Folder::new();
     folder.put("b.mp4", pattern(1000));
     let (_healthy, serving) = beside_healthy(&folder.path(""), IMPATIENT);
     let held = occupy(&serving, 1);
     for _ in 0..20 {
-        is_unavailable(&serving.get("/media/other/b.mp4", &[]));
-        is_unavailable(&serving.get("/api/titles/other/b.mp4", &[]));
+        assert_unavailable(&serving.get("/media/other/b.mp4", &[]));
+        assert_unavailable(&serving.get("/api/titles/other/b.mp4", &[]));
         let ready = serving.get("/readyz", &[]);
         let text = String::from_utf8(ready.body).expect("text");
         assert_eq!(ready.status, 200, "the other root is ready");
         assert!(text.contains("\nroot healthy: ready\n"), "{text}");
         assert!(text.contains("\nroot other: not available: the disk "), "{text}");
     }
-    is_healthy(&serving);
+    assert_healthy(&serving);
     drop(held);
-    until("the root answers again", || serving.get("/media/other/b.mp4", &[]).status == 200);
+    until("the root serves again", || serving.get("/media/other/b.mp4", &[]).status == 200);
     until("both roots are ready again", || are_ready(&serving));
 }
 
 #[test]
-fn while_a_request_hangs_in_its_disk_those_to_other_roots_are_all_answered() {
+fn while_a_request_hangs_in_its_disk_other_roots_serve() {
     let Some(mut disk) = HangingDisk::mount() else {
         return;
     };
@@ -138,41 +115,41 @@ fn while_a_request_hangs_in_its_disk_those_to_other_roots_are_all_answered() {
         client.send(head("GET", &format!("/media/other/{number}.mp4"), &[]));
     }
     disk.wait_until_a_call_hangs();
-    is_healthy(&serving);
+    assert_healthy(&serving);
     assert!(hung.iter().all(is_silent), "the disk still hangs, and so do they");
     disk.release();
     for client in &mut hung {
-        let response = client.read("GET").expect("a whole answer");
+        let response = client.read("GET").expect("a whole response");
         assert!(response.status == 200 && response.body == *CONTENT);
     }
 }
 
 #[test]
-fn whatever_call_hangs_the_answer_is_503_and_afterwards_the_file() {
+fn any_hanging_call_is_503_and_the_file_is_served_afterwards() {
     let Some(mut disk) = HangingDisk::mount() else {
         return;
     };
     let (_healthy, serving) = beside_healthy(disk.path(), IMPATIENT);
-    // A file of its own for each, so that none is open already.
+    // A file for each, so that none is open already.
     for (number, kind) in ["lookup", "open", "getattr", "statfs", "all"].iter().enumerate() {
         let target = format!("/media/other/{number}.mp4");
         disk.hold(kind);
         for _ in 0..10 {
-            is_unavailable(&serving.get(&target, &[]));
+            assert_unavailable(&serving.get(&target, &[]));
         }
         assert_eq!(serving.request("HEAD", &target, &[]).status, 503, "{kind}");
         if matches!(*kind, "getattr" | "all") {
             assert!(!are_ready(&serving));
         }
-        is_healthy(&serving);
+        assert_healthy(&serving);
         disk.release();
-        until("the root answers again", || serving.request("HEAD", &target, &[]).status == 200);
+        until("the root serves again", || serving.request("HEAD", &target, &[]).status == 200);
         until("both roots are ready again", || are_ready(&serving));
     }
 }
 
 #[test]
-fn a_read_that_hangs_cuts_the_answer_and_the_cut_is_counted() {
+fn a_hanging_read_cuts_the_response_and_the_cut_is_counted() {
     let Some(mut disk) = HangingDisk::mount() else {
         return;
     };
@@ -183,12 +160,12 @@ fn a_read_that_hangs_cuts_the_answer_and_the_cut_is_counted() {
     let mut client = serving.connect();
     client.send(head("GET", target, &[]));
     match client.read("GET") {
-        Err(Broken::Body(read)) => assert!(read as u64 <= HELD_FROM, "{read} bytes"),
+        Err(Incomplete::Body(read)) => assert!(read as u64 <= HELD_FROM, "{read} bytes"),
         other => panic!("not cut in the body: {other:?}"),
     }
     let cuts = || serving.metric("headwater_body_cuts_total{reason=\"unavailable\"}");
     assert_eq!(cuts(), 1);
-    is_healthy(&serving);
+    assert_healthy(&serving);
     disk.release();
     until("the file is whole again", || {
         let mut client = serving.connect();
@@ -198,7 +175,7 @@ fn a_read_that_hangs_cuts_the_answer_and_the_cut_is_counted() {
 }
 
 #[test]
-fn a_viewer_who_goes_while_its_read_hangs_is_let_go_at_once() {
+fn a_viewer_that_disconnects_during_a_hanging_read_is_dropped_at_once() {
     let Some(mut disk) = HangingDisk::mount() else {
         return;
     };
@@ -223,18 +200,18 @@ fn a_viewer_who_goes_while_its_read_hangs_is_let_go_at_once() {
         let reset = SockRef::from(viewer.socket()).set_linger(Some(Duration::ZERO));
         reset.expect("a socket");
     }
-    until("they are gone", || serving.site().metrics.open_connections() == 0);
+    until("the connections are closed", || serving.site().metrics.open_connections() == 0);
     disk.release();
 }
 
 #[test]
-fn a_server_starts_or_says_why_and_stops_while_a_disk_hangs() {
+fn a_server_starts_or_names_the_reason_and_stops_while_a_disk_hangs() {
     let Some(mut disk) = HangingDisk::mount() else {
         return;
     };
     let (healthy, serving) = beside_healthy(disk.path(), IMPATIENT);
     disk.hold("all");
-    is_unavailable(&serving.get("/media/other/0.mp4", &[]));
+    assert_unavailable(&serving.get("/media/other/0.mp4", &[]));
     let refused = start(&[disk.path().into()], IMPATIENT);
     let why = refused.err().expect("no root can be opened").to_string();
     assert!(why.contains("the disk did not answer in time"), "{why}");
@@ -242,8 +219,8 @@ fn a_server_starts_or_says_why_and_stops_while_a_disk_hangs() {
     let roots = [("healthy", healthy.path("")), ("other", disk.path().into())];
     let roots = roots.map(|(name, dir)| format!("{name}={}", dir.display()));
     let another = serve_with(&roots.clone().map(Into::into), IMPATIENT);
-    is_unavailable(&another.get("/media/other/0.mp4", &[]));
-    is_healthy(&another);
+    assert_unavailable(&another.get("/media/other/0.mp4", &[]));
+    assert_healthy(&another);
     let (mut check, _home) = command(&["check", &roots[0], &roots[1], "--disk-deadline-ms", "200"]);
     let mut check = check.stdout(Stdio::piped()).spawn().expect("it runs");
     let printed = BufReader::new(check.stdout.take().expect("piped")).lines();
@@ -252,7 +229,9 @@ fn a_server_starts_or_says_why_and_stops_while_a_disk_hangs() {
     disk.release();
     // Not before: the kernel lets no process go whose call the disk has taken.
     assert_eq!(check.wait().expect("it ends").code(), Some(1));
-    until("the root is opened", || another.request("HEAD", "/media/other/0.mp4", &[]).status == 200);
+    until("the root is opened", || {
+        another.request("HEAD", "/media/other/0.mp4", &[]).status == 200
+    });
     drop(another);
 
     disk.hold("all");
@@ -266,8 +245,8 @@ fn a_root_that_is_missing_at_the_start_is_served_as_soon_as_it_is_there() {
     folder.put("healthy/a.mp4", pattern(100_000));
     let roots = ["healthy", "other"].map(|name| folder.path(name));
     let serving = serve_with(&roots, "");
-    is_healthy(&serving);
-    is_unavailable(&serving.get("/media/other/b.mp4", &[]));
+    assert_healthy(&serving);
+    assert_unavailable(&serving.get("/media/other/b.mp4", &[]));
     let ready = String::from_utf8(serving.get("/readyz", &[]).body).expect("text");
     assert!(ready.contains("\nroot healthy: ready\n"), "{ready}");
     assert!(ready.contains("\nroot other: not available: No such file or directory"), "{ready}");
