@@ -329,6 +329,13 @@ mod tests {
 
     /// A root with these files, each holding its own path.
     fn root(files: &[&str]) -> (TempDir, Arc<Root>) {
+        root_that_revalidates_after(REVALIDATE_AFTER, files)
+    }
+
+    fn root_that_revalidates_after(
+        revalidate_after: Duration,
+        files: &[&str],
+    ) -> (TempDir, Arc<Root>) {
         let folder = tempfile::tempdir().expect("a folder");
         for file in files {
             put(&folder, file, file);
@@ -337,7 +344,7 @@ mod tests {
         let settings = RootSettings {
             pool,
             open_files: 100,
-            revalidate_after: REVALIDATE_AFTER,
+            revalidate_after,
             // So that each request reads the status of the file.
             quiet_period: Some(Duration::from_secs(3600)),
         };
@@ -421,6 +428,18 @@ mod tests {
         fs::rename(at("deep/er/a.mp4"), at("deep/er/b.mp4")).expect("renamed");
         until("the file is gone", || content(&root, "deep/er/a.mp4").is_none());
         assert_eq!(content(&root, "deep/er/b.mp4").as_deref(), Some("new/er/a.mp4"));
+    }
+
+    #[test]
+    fn a_file_in_steady_use_without_status_checks_is_seen_to_grow() {
+        let (folder, root) = root_that_revalidates_after(Duration::from_millis(50), &["a.mp4"]);
+        let file = block_on(root.open_file(Path::new("a.mp4"))).expect("a file");
+        // As on a network file system.
+        file.stop_sending();
+        put(&folder, "a.mp4", "longer than before");
+        until("the look-up in the background finds it", || {
+            content(&root, "a.mp4").as_deref() == Some("longer than before")
+        });
     }
 
     #[test]
