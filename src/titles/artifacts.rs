@@ -23,7 +23,7 @@ use crate::{
     extent::disk::{File, OpenError, Root},
     jobs::supervisor::{Supervisor, WorkerState},
     queue::{Job, Queue, QueueError, State},
-    store::artifacts::{Key, folder_of},
+    store::artifacts::{Key, artifact_dir},
     transcode::JobSpec,
 };
 
@@ -145,7 +145,7 @@ impl Artifacts {
     pub fn known(&self, key: &Key) -> Option<PathBuf> {
         let token = self.known.get(key.as_str())?;
         self.note_use(key.as_str());
-        Some(folder_of(key, token))
+        Some(artifact_dir(key, token))
     }
 
     /// Opens a file of what was made.
@@ -167,7 +167,7 @@ impl Artifacts {
         let token = folder.file_name().and_then(|name| name.to_str()?.parse().ok());
         if let Some(token) = token {
             let queue = self.queue.clone();
-            self.beside.spawn(async move { queue.forget_artifact(&key, token).await });
+            self.beside.spawn(async move { queue.delete_artifact(&key, token).await });
         }
     }
 
@@ -214,7 +214,7 @@ impl Artifacts {
         let (artifacts, of) = (Arc::clone(self), version.to_owned());
         let ask = self.beside.spawn(async move {
             let prefix = format!("{of}-");
-            let ask = artifacts.queue.artifacts_of_kinds(&prefix, ["rendition", "sound"]);
+            let ask = artifacts.queue.artifacts_of_kinds(&prefix, ["rendition", "audio"]);
             let found = timeout(AT_ONCE, ask).await.ok()?.ok()?;
             let found = found.into_iter().map(|made| (made.key, made.token));
             let found: Renditions = found.collect();
@@ -258,7 +258,7 @@ impl Artifacts {
                 if self.queue.are_queued(spec.class(), QUEUED_MAX).await? {
                     return Err(TOO_MUCH);
                 }
-                self.queue.enqueue(spec.job()).await?.0
+                self.queue.enqueue(spec.submission()).await?.0
             }
         };
         self.supervisor.wake();
@@ -306,7 +306,7 @@ impl Artifacts {
         };
         self.known.insert(key.as_str().to_owned(), artifact.token);
         self.note_use(key.as_str());
-        Ok(Some(ArtifactStatus::Ready(folder_of(key, artifact.token))))
+        Ok(Some(ArtifactStatus::Ready(artifact_dir(key, artifact.token))))
     }
 
     fn note_use(&self, key: &str) {
@@ -319,7 +319,7 @@ impl Artifacts {
 
 fn failed(job: Job) -> ArtifactStatus {
     match job.last_error {
-        Some(why) if job.lacked => ArtifactStatus::Unavailable(why),
+        Some(why) if job.unavailable => ArtifactStatus::Unavailable(why),
         Some(why) => ArtifactStatus::Failed(why),
         None => ArtifactStatus::Failed("it was cancelled".to_owned()),
     }
@@ -328,7 +328,7 @@ fn failed(job: Job) -> ArtifactStatus {
 /// Whether it failed, or somebody ended it, a little while ago: what asks again and again must not begin
 /// it anew.
 fn has_ended_lately(job: &Job) -> bool {
-    let long = if job.lacked { LACKED } else { FAILED };
+    let long = if job.unavailable { LACKED } else { FAILED };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let ended = u128::try_from(job.finished_ms.unwrap_or_default()).unwrap_or_default();
     matches!(job.state, State::Failed | State::Cancelled) && now.abs_diff(ended) < long.as_millis()

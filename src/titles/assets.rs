@@ -20,7 +20,7 @@ use crate::{
         presentation::{self, Segment},
         renditions,
         storyboard::Storyboard,
-        text::TextKind,
+        text::SubtitleFormat,
         title,
     },
 };
@@ -77,7 +77,7 @@ pub enum From {
     /// A track of the title's own, by its place.
     Track(usize),
     /// A file beside it.
-    Sidecar { file: Arc<File>, kind: TextKind, sidecar: Sidecar },
+    Sidecar { file: Arc<File>, kind: SubtitleFormat, sidecar: Sidecar },
 }
 
 impl TitleAssets {
@@ -234,7 +234,7 @@ async fn texts_among(site: &Site, opened: &Opened, companions: Sidecars) -> Vec<
     for (path, sidecar) in companions.subtitles {
         match site.library.open(&path).await {
             Ok(file) => {
-                let kind = TextKind::of(path.file_name());
+                let kind = SubtitleFormat::from_name(path.file_name());
                 // The segments are cut where the title's are.
                 let version = opened.version.and(text_version(&file, kind, &sidecar));
                 let from = From::Sidecar { file, kind, sidecar };
@@ -248,10 +248,10 @@ async fn texts_among(site: &Site, opened: &Opened, companions: Sidecars) -> Vec<
 
 /// The version of what is read in a file of subtitles. The name has a part in it: the format, and the
 /// language, from which an old encoding is guessed.
-fn text_version(file: &File, kind: TextKind, sidecar: &Sidecar) -> Version {
+fn text_version(file: &File, kind: SubtitleFormat, sidecar: &Sidecar) -> Version {
     let version = file.identity().version().with(match kind {
-        TextKind::Srt => 1,
-        TextKind::WebVtt => 2,
+        SubtitleFormat::Srt => 1,
+        SubtitleFormat::WebVtt => 2,
     });
     let language = sidecar.language.as_deref().unwrap_or_default();
     language.bytes().fold(version, |version, byte| version.with(byte.into()))

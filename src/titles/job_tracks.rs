@@ -1,7 +1,7 @@
 //! Renditions and sounds that jobs have made of a title: part of its manifests as soon as they are there.
 //!
 //! Their segments are under the title's own URL, in a folder that is named by what was made and by the
-//! lease under which it was (`h264-720p-123`, `aac-2-124`). So all that it takes to find the file stands
+//! lease under which it was (`h264-720p-quick-1280x720-22-2800000-123`, `aac-2-124`). So all that it takes to find the file stands
 //! in the URL, and a segment needs no database.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -16,7 +16,7 @@ use crate::{
     movie::Movie,
     store::artifacts::Key,
     titles::artifacts::Artifacts,
-    transcode::{AUDIO_FILE, JobSpec, Operation, RENDITION_FILE, ladder::audio},
+    transcode::{AUDIO_FILE, JobSpec, Operation, RENDITION_FILE, renditions::audio},
 };
 
 /// The folders of the tracks in what was made, which has one each.
@@ -26,7 +26,7 @@ const ONLY_SOUND: &str = "audio-1";
 /// A track that a job has made, by its folder in URLs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct MadeTrack<'a> {
-    /// What it is: `h264-720p`, `aac-2`.
+    /// Its key without the version: `h264-720p-quick-1280x720-22-2800000`, `aac-2`.
     name: &'a str,
     kind: Kind,
     token: i64,
@@ -48,8 +48,14 @@ impl<'a> MadeTrack<'a> {
         let (coding, what) = name.split_once('-')?;
         let kind = match coding {
             "h264" | "hevc" | "av1" => {
-                number(what.strip_suffix('p')?)?;
-                Kind::Pictures
+                let mut parts = what.split('-');
+                number(parts.next()?.strip_suffix('p')?)?;
+                parts.next().filter(|effort| matches!(*effort, "quick" | "thorough"))?;
+                let (width, height) = parts.next()?.split_once('x')?;
+                [width, height, parts.next()?, parts.next()?]
+                    .into_iter()
+                    .try_for_each(|digits| number(digits).map(drop))?;
+                parts.next().is_none().then_some(Kind::Pictures)?
             }
             "aac" => Kind::Sound(number(what)?.try_into().ok()?),
             _ => return None,
@@ -128,7 +134,7 @@ pub fn have_it_heard(site: &Site, title: &MediaPath, opened: &Opened) {
     else {
         return;
     };
-    for operation in Operation::sounds(&opened.movie) {
+    for operation in Operation::audio_encodings(&opened.movie) {
         let spec = JobSpec::new(title, opened.source, operation);
         if artifacts.known(&spec.key()).is_none() {
             let artifacts = Arc::clone(&artifacts);
@@ -158,22 +164,29 @@ mod tests {
 
     #[test]
     fn a_folder_is_that_of_what_was_made_or_of_a_track_of_the_file() {
-        let rendition = MadeTrack { name: "h264-720p", kind: Kind::Pictures, token: 12 };
-        assert_eq!(MadeTrack::parse("h264-720p-12"), Some(rendition));
+        let name = "h264-720p-quick-1280x720-22-2800000";
+        let rendition = MadeTrack { name, kind: Kind::Pictures, token: 12 };
+        assert_eq!(MadeTrack::parse(&format!("{name}-12")), Some(rendition));
         let sound = MadeTrack { name: "aac-2", kind: Kind::Sound(2), token: 13 };
         assert_eq!(MadeTrack::parse("aac-2-13"), Some(sound));
         for other in [
             "video-1",
             "audio-12",
             "h264-720p",
-            "h264-720-1",
-            "h264-0720p-1",
-            "h264-720p-01",
-            "h264-720p--1",
-            "h264-720p-",
-            "vp8-720p-1",
-            "h264-p-1",
-            "h264-720p-99999999999999999999",
+            "h264-720p-12",
+            "h264-720p-quick-1280x720-22-2800000",
+            "h264-720-quick-1280x720-22-2800000-1",
+            "h264-0720p-quick-1280x720-22-2800000-1",
+            "h264-720p-slow-1280x720-22-2800000-1",
+            "h264-720p-quick-1280-22-2800000-1",
+            "h264-720p-quick-1280x720-22-1",
+            "h264-720p-quick-1280x720-22-2800000-9-1",
+            "h264-720p-quick-1280x720-22-2800000-01",
+            "h264-720p-quick-1280x720-22-2800000--1",
+            "h264-720p-quick-1280x720-22-2800000-",
+            "vp8-720p-quick-1280x720-22-2800000-1",
+            "h264-p-quick-1280x720-22-2800000-1",
+            "h264-720p-quick-1280x720-22-2800000-99999999999999999999",
             "aac-2",
             "aac-0-1",
             "aac-+2-1",

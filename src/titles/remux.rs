@@ -17,8 +17,8 @@ use crate::{
     transcode::{
         JobSpec, Operation, REMUX_FILE,
         ffmpeg::{
+            demuxer::{self, FIRST_BYTES, UnsupportedFormat},
             feed,
-            sniff::{self, FIRST_BYTES, Unknown},
         },
     },
 };
@@ -94,13 +94,14 @@ async fn can_be_made(
         return no(refused);
     }
     let extents = Extents::from(Extent::whole(Arc::clone(file) as _));
-    let first = feed::first_bytes(&extents, file.identity().size.min(FIRST_BYTES as u64)).await?;
-    match sniff::demuxer(&first) {
+    let first =
+        feed::read_first_bytes(&extents, file.identity().size.min(FIRST_BYTES as u64)).await?;
+    match demuxer::detect(&first) {
         // If it were playable, it would be a movie itself.
         Ok("mov") => no(refused),
         Ok(_) => Ok(()),
-        Err(why @ Unknown::Refers(_)) => no(&format_args!("{refused}: {why}")),
-        Err(Unknown::Other | Unknown::Empty) => {
+        Err(why @ UnsupportedFormat::References(_)) => no(&format_args!("{refused}: {why}")),
+        Err(UnsupportedFormat::Unrecognized | UnsupportedFormat::Empty) => {
             no(&format_args!("{refused}, and of no other kind that is read"))
         }
     }

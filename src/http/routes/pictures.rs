@@ -25,14 +25,14 @@ use crate::{
     movie::Track,
     package::{
         hls,
-        stills::{self, StillsRefused},
-        storyboard::{Geometry, ImageFormat, Storyboard, bif, dialects, display_size},
+        stills::{self, StillsError},
+        storyboard::{Geometry, ImageFormat, Storyboard, bif, display_size, json, vtt},
         title,
     },
     titles::artifacts::{ArtifactStatus, Artifacts},
     transcode::{
         ImageSpec, JobSpec, Operation,
-        images::{Asked, SizeRefused},
+        images::{SizeError, SizeRequest},
     },
 };
 
@@ -48,7 +48,7 @@ const AGAIN_S: HeaderValue = HeaderValue::from_static("2");
 struct Wanted {
     time_ms: u64,
     exact: bool,
-    asked: Asked,
+    asked: SizeRequest,
     /// Whether not to wait for what is still to be made.
     at_once: bool,
 }
@@ -66,7 +66,7 @@ pub(super) async fn serve(
     let patience = Duration::from_secs(site.settings.load().image_wait_s.get());
     let patience = if wanted.at_once { Duration::ZERO } else { patience };
     let asking = Asking { request, site, title, opened, patience, at_once: wanted.at_once };
-    let size = wanted.asked.of(pictures.display);
+    let size = wanted.asked.resolve(pictures.display);
     match view {
         View::Poster => {
             let wanted = ImageSpec::Poster { size };
@@ -78,19 +78,19 @@ pub(super) async fn serve(
         }
         View::Thumbnail(coding) => {
             let (time_ms, exact) = (pictures.nearest_ms(&wanted).await?, wanted.exact);
-            let thumbnail = ImageSpec::Thumbnail { time_ms, exact, size, coding };
-            let name = format!("thumbnail.{}", coding.ending());
+            let thumbnail = ImageSpec::Thumbnail { time_ms, exact, size, format: coding };
+            let name = format!("thumbnail.{}", coding.extension());
             asking.picture(thumbnail, &name, coding, Caching::File).await
         }
         View::Storyboard(Dialect::Sheet(coding)) => {
             asking.sheet(ImageSpec::Overview, coding, Caching::File).await
         }
         View::Storyboard(Dialect::WebVtt) => {
-            let text = dialects::vtt(&pictures.storyboard(), ImageFormat::Jpg);
+            let text = vtt::format(&pictures.storyboard(), ImageFormat::Jpg);
             asking.text(text, texts::VTT, Caching::Manifest).await
         }
         View::Storyboard(Dialect::Json) => {
-            let text = dialects::json(&pictures.storyboard(), ImageFormat::Jpg);
+            let text = json::format(&pictures.storyboard(), ImageFormat::Jpg);
             asking.text(text, "application/json", Caching::Manifest).await
         }
         View::Storyboard(Dialect::Bif) => asking.bif(&pictures).await,
@@ -140,7 +140,7 @@ impl<'a> Pictures<'a> {
     fn of(opened: &'a Opened) -> Result<Self, Error> {
         let movie = &opened.movie;
         let track = stills::track(movie)?;
-        let display = display_size(track).ok_or(StillsRefused::NoPictures)?;
+        let display = display_size(track).ok_or(StillsError::NoVideo)?;
         let place = movie.tracks.iter().position(|other| std::ptr::eq(other, track));
         Ok(Self { opened, place: place.expect("it is one of these"), display })
     }
@@ -148,7 +148,7 @@ impl<'a> Pictures<'a> {
     fn storyboard(&self) -> Storyboard {
         Storyboard {
             prefix: String::new(),
-            version: JobSpec::version_of_pictures(self.opened.source).to_string(),
+            version: JobSpec::image_version(self.opened.source).to_string(),
             geometry: Geometry::new(title::duration_ms(&self.opened.movie), self.display),
         }
     }
@@ -163,7 +163,7 @@ impl<'a> Pictures<'a> {
                 true => stills::exact(track, time_ms, &reader)?,
                 false => stills::nearest(track, &[time_ms], &reader)?,
             };
-            Ok::<_, StillsRefused>(stills.times_ms.get(stills.second as usize).copied())
+            Ok::<_, StillsError>(stills.times_ms.get(stills.second as usize).copied())
         });
         let found = found.await.map_err(ReadError::from)??;
         found.ok_or(Error::NotFound)
@@ -224,7 +224,7 @@ impl Asking<'_> {
         coding: ImageFormat,
         caching: Caching,
     ) -> Result<HttpResponse, Error> {
-        self.picture(wanted, &format!("sheet.{}", coding.ending()), coding, caching).await
+        self.picture(wanted, &format!("sheet.{}", coding.extension()), coding, caching).await
     }
 
     async fn text(
@@ -261,7 +261,7 @@ impl Asking<'_> {
                 tiles.push(Extent::whole(file));
             }
         }
-        let extents = bif::bif(geometry.interval_ms, tiles);
+        let extents = bif::build(geometry.interval_ms, tiles);
         let content = Content {
             extents: extents.map_err(|error| Error::Unprocessable(error.to_string()))?,
             validator: Some(Validator::new(&format!("{}-bif", storyboard.version))),
@@ -317,21 +317,21 @@ impl Wanted {
                 _ => {}
             }
         }
-        wanted.asked = Asked::parse(width.as_deref(), height.as_deref(), fit.as_deref())?;
+        wanted.asked = SizeRequest::parse(width.as_deref(), height.as_deref(), fit.as_deref())?;
         Ok(wanted)
     }
 }
 
-impl From<SizeRefused> for Error {
-    fn from(refused: SizeRefused) -> Self {
+impl From<SizeError> for Error {
+    fn from(refused: SizeError) -> Self {
         Self::BadRequest(refused.to_string())
     }
 }
 
-impl From<StillsRefused> for Error {
-    fn from(refused: StillsRefused) -> Self {
+impl From<StillsError> for Error {
+    fn from(refused: StillsError) -> Self {
         match refused {
-            StillsRefused::Read(error) => error.into(),
+            StillsError::Read(error) => error.into(),
             refused => Self::Unprocessable(refused.to_string()),
         }
     }

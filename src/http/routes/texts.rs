@@ -58,11 +58,11 @@ pub(super) async fn serve(
         TrackFile::Text(segment) => {
             let range_ms = range_ms(leading, segment).ok_or(Error::NotFound)?;
             let subtitles = subtitles(site, opened, source).await?;
-            (VTT, text::segment(&subtitles, range_ms, TimestampMap::default()))
+            (VTT, text::format_segment(&subtitles, range_ms, TimestampMap::default()))
         }
         TrackFile::AllText => {
             let subtitles = subtitles(site, opened, source).await?;
-            (VTT, text::whole(&subtitles))
+            (VTT, text::format_file(&subtitles))
         }
         _ => return Err(Error::NotFound),
     };
@@ -89,7 +89,7 @@ pub(super) async fn chapters(
             open.check().map(|()| read)
         });
         let chapters = read.await.map_err(ReadError::from)??;
-        let text = text::whole(&chapters::cues(&chapters, duration_ms));
+        let text = text::format_file(&chapters::cues(&chapters, duration_ms));
         Ok(Text::kept(text, VTT, Caching::File, Some(identity.modified())))
     };
     let text = site.made.text(identity, Product::Chapters, make).await?;

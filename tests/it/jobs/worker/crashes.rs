@@ -88,7 +88,7 @@ fn report(deployment: &Deployment, what: &str, killed: usize) {
     );
     for job in jobs.iter().filter(|job| job.state.as_str() == "failed") {
         let why = job.last_error.as_deref().unwrap_or_default();
-        assert!(why.contains("worker lost") || why.contains("killed from outside"), "{job:?}");
+        assert!(why.contains("worker lost") || why.contains("ffmpeg was killed"), "{job:?}");
     }
     assert!(done > 0);
 }
@@ -99,14 +99,14 @@ fn shut_down_and_check(deployment: &Deployment, mut program: Program) {
     program.signal(Signal::TERM);
     assert_eq!(program.wait().code(), Some(0), "{}", program.logged());
     until_slowly("no process is left", || deployment.processes().is_empty());
-    let _program = deployment.serve(&["--worker=false"]);
+    let _program = deployment.serve(&["--local-worker=false"]);
     deployment.assert_consistent();
 }
 
 on_both! {
 
 killed_workers_leave_no_job_unfinished_and_no_file_behind |deployment: &Deployment| {
-    let (program, mut moments) = (deployment.serve(&["--worker=false"]), Moments::new());
+    let (program, mut moments) = (deployment.serve(&["--local-worker=false"]), Moments::new());
     let mut workers = [deployment.worker(), deployment.worker()];
     for round in 0..kills() {
         let worker = &mut workers[round % 2];

@@ -69,8 +69,10 @@ fn put_endless_video(deployment: &Deployment, name: &str) {
 
 /// The size of the largest file in progress.
 fn largest(deployment: &Deployment) -> u64 {
-    let folders =
-        fs::read_dir(deployment.data().join("artifacts/making")).into_iter().flatten().flatten();
+    let folders = fs::read_dir(deployment.data().join("artifacts/in-progress"))
+        .into_iter()
+        .flatten()
+        .flatten();
     let files =
         folders.flat_map(|folder| fs::read_dir(folder.path()).into_iter().flatten().flatten());
     files.filter_map(|file| Some(file.metadata().ok()?.len())).max().unwrap_or(0)
@@ -119,7 +121,7 @@ fn the_output_limit_ends_a_movie_that_unpacks_without_end() {
     deployment.folder.put("library/endless.mkv", unpacks_without_end());
     let program = deployment.serve(&["--artifacts-max-mib=16"]);
     let (job, most) = ended(&deployment, &program, "endless.mkv");
-    let why = "ffmpeg wrote more than the 16777216 bytes that it may";
+    let why = "the output of ffmpeg exceeds its limit of 16777216 bytes";
     assert_eq!(job["error"], why);
     assert_refused(&deployment, &program, "endless.mkv", (422, &format!(": {why}")));
     assert_eq!(job["attempts"], 1, "it would end in the same way");
@@ -135,7 +137,7 @@ fn the_deadline_ends_a_movie_that_plays_without_end() {
     put_endless_video(&deployment, "endless.mkv");
     let program = deployment.serve(&["--job-deadline-s=1"]);
     let (job, _) = ended(&deployment, &program, "endless.mkv");
-    let why = "ffmpeg was not done after 1 s";
+    let why = "ffmpeg did not end within 1 s";
     assert_eq!(job["error"], why);
     assert_refused(&deployment, &program, "endless.mkv", (422, &format!(": {why}")));
     assert_eq!(job["attempts"], job["max_attempts"], "another machine might have been faster");

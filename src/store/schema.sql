@@ -1,0 +1,63 @@
+-- Valid on SQLite and on PostgreSQL. Times are milliseconds since 1970; booleans are 0 and 1.
+
+CREATE TABLE schema_version (version BIGINT NOT NULL);
+
+-- The number of the last change of a job. A writer of jobs locks this row first.
+CREATE TABLE sequence (last BIGINT NOT NULL);
+
+-- unavailable: the last error is about this machine, such as a full disk, and not about the job.
+CREATE TABLE jobs (
+    id TEXT COLLATE "binary" NOT NULL PRIMARY KEY,
+    class TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    title TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    priority BIGINT NOT NULL,
+    state TEXT NOT NULL
+        CHECK (state IN ('queued', 'running', 'waiting', 'done', 'failed', 'cancelled')),
+    dedupe_key TEXT COLLATE "binary",
+    attempts BIGINT NOT NULL CHECK (attempts BETWEEN 0 AND max_attempts),
+    max_attempts BIGINT NOT NULL,
+    run_at_ms BIGINT NOT NULL,
+    lease_token BIGINT NOT NULL,
+    lease_owner TEXT,
+    lease_until_ms BIGINT,
+    permille BIGINT NOT NULL CHECK (permille BETWEEN 0 AND 1000),
+    stage TEXT NOT NULL,
+    note TEXT NOT NULL,
+    cancel_requested BIGINT NOT NULL,
+    last_error TEXT,
+    unavailable BIGINT NOT NULL DEFAULT 0,
+    parent TEXT COLLATE "binary" REFERENCES jobs (id) ON DELETE CASCADE,
+    created_ms BIGINT NOT NULL,
+    started_ms BIGINT,
+    finished_ms BIGINT,
+    changed BIGINT NOT NULL,
+    CHECK ((state = 'running') = (lease_until_ms IS NOT NULL)),
+    CHECK ((state IN ('done', 'failed', 'cancelled')) = (finished_ms IS NOT NULL))
+);
+
+CREATE UNIQUE INDEX jobs_live ON jobs (dedupe_key) WHERE state IN ('queued', 'running', 'waiting');
+CREATE INDEX jobs_dedupe ON jobs (dedupe_key, id) WHERE dedupe_key IS NOT NULL;
+CREATE INDEX jobs_due ON jobs (priority DESC, run_at_ms, id, class)
+    WHERE state IN ('queued', 'running');
+CREATE INDEX jobs_running ON jobs (lease_token) WHERE state = 'running';
+CREATE UNIQUE INDEX jobs_changed ON jobs (changed);
+CREATE INDEX jobs_parent ON jobs (parent) WHERE parent IS NOT NULL;
+CREATE INDEX jobs_finished ON jobs (finished_ms) WHERE finished_ms IS NOT NULL;
+
+CREATE TABLE artifacts (
+    key TEXT COLLATE "binary" NOT NULL PRIMARY KEY,
+    token BIGINT NOT NULL,
+    bytes BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    title TEXT NOT NULL,
+    created_ms BIGINT NOT NULL,
+    used_ms BIGINT NOT NULL
+);
+
+CREATE INDEX artifacts_used ON artifacts (used_ms, key);
+
+-- The number of the last change for which webhook deliveries were enqueued; one row, once a server
+-- with webhooks has started.
+CREATE TABLE webhooks_sequence (last BIGINT NOT NULL);
