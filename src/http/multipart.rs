@@ -42,5 +42,5 @@ pub fn multipart(content: &Content, parts: &[Range<u64>]) -> Result<Multipart, E
 }
 
 fn text(text: String) -> Extents {
-    Extents::of(Extent::Memory(Bytes::from(text)))
+    Extents::from(Extent::Memory(Bytes::from(text)))
 }

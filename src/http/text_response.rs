@@ -135,7 +135,7 @@ impl Text {
 
     fn content(self, form: &Form, bytes: Bytes) -> Content {
         Content {
-            extents: Extents::of(Extent::Memory(bytes)),
+            extents: Extents::from(Extent::Memory(bytes)),
             validator: Some(form.validator.clone()),
             last_modified: self.last_modified,
             media_type: self.media_type,

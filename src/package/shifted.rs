@@ -57,7 +57,7 @@ impl Source for ShiftedOffsets {
     }
 
     fn read_now(&self, range: Range<u64>) -> Result<Option<Bytes>, ReadError> {
-        let made = self.make(&self.file.at_once(), range);
+        let made = self.make(&self.file.nonblocking_reader(), range);
         match made.and_then(|made| self.file.check().map(|()| made)) {
             Err(error) if error.would_wait() => Ok(None),
             made => made.map(Some),
@@ -67,8 +67,8 @@ impl Source for ShiftedOffsets {
     fn read(self: Arc<Self>, range: Range<u64>) -> BoxFuture<'static, Result<Bytes, ReadError>> {
         let file = Arc::clone(&self.file);
         async move {
-            let made = file.in_lane(move |open| {
-                let made = self.make(&open.in_turn(), range)?;
+            let made = file.run_in_pool(move |open| {
+                let made = self.make(&open.blocking_reader(), range)?;
                 open.check().map(|()| made)
             });
             made.await?

@@ -132,7 +132,7 @@ impl TitleAssets {
     pub async fn of_set(site: &Site, folder: &MediaPath) -> Result<Option<(Opened, Self)>, Error> {
         let mut company = Self::default();
         let mut members = Vec::new();
-        for path in site.library.set(folder).await? {
+        for path in site.library.renditions_in_set(folder).await? {
             match opened::open(site, &path).await {
                 Ok(opened) => members.push((title::pixels(&opened.movie), path, opened)),
                 Err(error) => company.left_out.push((path, error.to_string())),
@@ -207,7 +207,7 @@ fn prefix_beside(rendition: &MediaPath, encoded: &str) -> String {
 /// The names of what belongs to a title. Where they cannot be known, as in a folder that may not be
 /// listed, there is nothing.
 async fn companions(site: &Site, title: &MediaPath) -> Result<Sidecars, Error> {
-    match site.library.companions(title).await {
+    match site.library.sidecars(title).await {
         Err(error @ (OpenError::NotFound | OpenError::Io(_))) => {
             tracing::debug!(title = %title.display(), %error, "what lies beside it is not known");
             Ok(Sidecars::default())
@@ -231,7 +231,7 @@ async fn texts_among(site: &Site, opened: &Opened, companions: Sidecars) -> Vec<
         TextSource { version: opened.version, from, is_listed: true }
     };
     let mut texts: Vec<_> = title::texts(&opened.movie).map(own).collect();
-    for (path, sidecar) in companions.sidecars {
+    for (path, sidecar) in companions.subtitles {
         match site.library.open(&path).await {
             Ok(file) => {
                 let kind = SubtitleFormat::from_name(path.file_name());

@@ -93,7 +93,7 @@ async fn can_be_made(
     if !media_type::is_title(title.file_name()) {
         return no(refused);
     }
-    let extents = Extents::of(Extent::whole(Arc::clone(file) as _));
+    let extents = Extents::from(Extent::whole(Arc::clone(file) as _));
     let first =
         feed::read_first_bytes(&extents, file.identity().size.min(FIRST_BYTES as u64)).await?;
     match demuxer::detect(&first) {

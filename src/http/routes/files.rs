@@ -54,7 +54,7 @@ pub fn answer_now(
         return None;
     }
     let path = MediaPath::decode(encoded).ok()?;
-    let (media_type, _) = media_type::of(path.file_name())?;
+    let (media_type, _) = media_type::lookup(path.file_name())?;
     let file = site.library.open_now(&path)?;
     if is_coded(&file, media_type) {
         return None;
@@ -75,7 +75,7 @@ async fn answer(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse
     // Opened before the method is refused: what is not there is 404, whatever is asked of it.
     let file = site.library.open(&path).await?;
     method?;
-    let Some((media_type, _)) = media_type::of(path.file_name()) else {
+    let Some((media_type, _)) = media_type::lookup(path.file_name()) else {
         return Ok(other_file(request, site, &path, file));
     };
     if follow::is_asked(request.query_string()) {
@@ -99,7 +99,7 @@ fn content(file: Arc<File>, media_type: &'static str) -> Content {
     let identity = *file.identity();
     Content {
         validator: Some(file.validator().clone()),
-        extents: Extents::of(Extent::whole(file)),
+        extents: Extents::from(Extent::whole(file)),
         last_modified: Some(identity.modified()),
         media_type,
         caching: Caching::File,
@@ -135,7 +135,7 @@ fn other_file(
     file: Arc<File>,
 ) -> HttpResponse {
     debug_assert!(site.library.serve_other_files.load(Ordering::Relaxed));
-    let media_type = media_type::of_other(path.file_name());
+    let media_type = media_type::guess(path.file_name());
     let mut response = respond(request, &site.settings.load(), content(file, media_type));
     let fields = response.headers_mut();
     fields.insert(CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));

@@ -15,7 +15,7 @@ use futures::{Stream, stream};
 use crate::{
     extent::{ReadError, Source as _, disk::File},
     http::{Site, following::endless, respond},
-    library::{Library, MediaPath, watch::Waited},
+    library::{FileSubscription, Library, MediaPath},
     wire::body::PiecePolicy,
 };
 
@@ -40,7 +40,7 @@ pub fn follow(
     // What has not grown for long is not growing: its age counts as time already waited.
     let age = SystemTime::now().duration_since(file.identity().modified()).unwrap_or_default();
     let grown = Instant::now().checked_sub(age.min(idle_limit)).unwrap_or_else(Instant::now);
-    let waited = site.library.watched.wait_for(&path);
+    let waited = site.library.file_changes.subscribe(&path);
     let following = Following {
         closes: waited.closes(),
         waited,
@@ -61,7 +61,7 @@ pub fn follow(
 struct Following {
     library: Arc<Library>,
     path: MediaPath,
-    waited: Arc<Waited>,
+    waited: Arc<FileSubscription>,
     /// The file in the state that it was last seen in.
     file: Arc<File>,
     /// What has been sent.

@@ -37,9 +37,9 @@ pub(super) async fn answer(
 async fn make(site: &Site, file: Arc<File>, index: Index) -> Result<Bytes, Error> {
     let version = file.identity().version();
     let grid_ms = site.library.indices.grid_ms();
-    let made = file.in_lane(move |open| -> Result<Report, ReadError> {
+    let made = file.run_in_pool(move |open| -> Result<Report, ReadError> {
         let index = index.as_ref().map(Arc::as_ref).map_err(Arc::as_ref);
-        let report = inspect::inspect(&open.in_turn(), index, version, grid_ms);
+        let report = inspect::inspect(&open.blocking_reader(), index, version, grid_ms);
         // What was read is of this state of the file, or of none.
         open.check()?;
         report

@@ -157,8 +157,8 @@ impl<'a> Pictures<'a> {
     async fn nearest_ms(&self, wanted: &Wanted) -> Result<u64, Error> {
         let (movie, place) = (Arc::clone(&self.opened.movie), self.place);
         let (time_ms, exact) = (wanted.time_ms, wanted.exact);
-        let found = self.opened.file.in_lane(move |open| {
-            let (track, reader): (&Track, _) = (&movie.tracks[place], open.in_turn());
+        let found = self.opened.file.run_in_pool(move |open| {
+            let (track, reader): (&Track, _) = (&movie.tracks[place], open.blocking_reader());
             let stills = match exact {
                 true => stills::exact(track, time_ms, &reader)?,
                 false => stills::nearest(track, &[time_ms], &reader)?,
@@ -208,7 +208,7 @@ impl Asking<'_> {
         let content = Content {
             validator: Some(Validator::new(&tag)),
             last_modified: Some(file.identity().modified()),
-            extents: Extents::of(Extent::whole(file)),
+            extents: Extents::from(Extent::whole(file)),
             media_type: match coding {
                 ImageFormat::Jpg => "image/jpeg",
                 ImageFormat::Webp => "image/webp",

@@ -54,7 +54,7 @@ pub(super) fn whole_now(site: &Site, opened: &Opened) -> Option<Content> {
     let front = match site.made.front(identity) {
         Some(front) => front,
         None => {
-            let made = faststart(&opened.movie, &opened.file.at_once()).ok()?;
+            let made = faststart(&opened.movie, &opened.file.nonblocking_reader()).ok()?;
             // What is kept is of this state of the file, or of none.
             opened.file.check().ok()?;
             site.made.keep_front(*identity, made)
@@ -82,7 +82,7 @@ fn content(opened: &Opened, tag: &str, extents: Extents) -> Content {
 fn sent(opened: &Opened, front: &Option<Faststart>) -> Result<Extents, ReadError> {
     match front {
         Some(front) => front.extents(&opened.file),
-        None => Ok(Extents::of(Extent::whole(Arc::clone(&opened.file) as _))),
+        None => Ok(Extents::from(Extent::whole(Arc::clone(&opened.file) as _))),
     }
 }
 
@@ -93,8 +93,8 @@ async fn whole(site: &Site, opened: &Opened) -> Result<Extents, Error> {
         Some(front) => front,
         None => {
             let movie = Arc::clone(movie);
-            let made = file.in_lane(move |open| {
-                let made = faststart(&movie, &open.in_turn())?;
+            let made = file.run_in_pool(move |open| {
+                let made = faststart(&movie, &open.blocking_reader())?;
                 open.check().map(|()| made)
             });
             site.made.keep_front(*file.identity(), made.await.map_err(ReadError::from)??)
@@ -113,8 +113,8 @@ async fn part(site: &Site, opened: &Opened, wanted: Clip) -> Result<Extents, Err
     }
     let (source, movie): (Arc<dyn Source>, _) = (Arc::clone(file) as _, Arc::clone(movie));
     let asked = wanted.clone();
-    let made = file.in_lane(move |open| {
-        let made = clip::clip(&movie, &asked, &source, &open.in_turn())?;
+    let made = file.run_in_pool(move |open| {
+        let made = clip::clip(&movie, &asked, &source, &open.blocking_reader())?;
         open.check().map(|()| made).map_err(ClipRefused::from)
     });
     let made = match made.await.map_err(ReadError::from)? {

@@ -107,7 +107,7 @@ fn made_now(opened: &Opened, site: &Site, view: View<'_>) -> Option<Now> {
         return None;
     }
     let source: Arc<dyn Source> = Arc::clone(&opened.file) as _;
-    let reader = opened.file.at_once();
+    let reader = opened.file.nonblocking_reader();
     let extents = make_track_file(&opened.movie, track, file, &source, &reader).ok()??;
     Some(Now::Content(content(opened, track, folder, file, extents)))
 }
@@ -327,7 +327,13 @@ async fn track_file(
 ) -> Result<Option<Extents>, Error> {
     let source: Arc<dyn Source> = Arc::clone(&opened.file) as _;
     if !is_long(track, file) {
-        match make_track_file(&opened.movie, track, file, &source, &opened.file.at_once()) {
+        match make_track_file(
+            &opened.movie,
+            track,
+            file,
+            &source,
+            &opened.file.nonblocking_reader(),
+        ) {
             Err(error) if error.would_wait() => {}
             made => return Ok(made?),
         }
@@ -335,9 +341,9 @@ async fn track_file(
     let movie = Arc::clone(&opened.movie);
     // By itself and not by its identifier, which several tracks of a broken file can have.
     let place = movie.tracks.iter().position(|other| std::ptr::eq(other, track));
-    let made = opened.file.in_lane(move |open| {
+    let made = opened.file.run_in_pool(move |open| {
         let track = &movie.tracks[place.expect("it is one of these")];
-        make_track_file(&movie, track, file, &source, &open.in_turn())
+        make_track_file(&movie, track, file, &source, &open.blocking_reader())
     });
     Ok(made.await.map_err(ReadError::from)??)
 }
@@ -365,7 +371,7 @@ fn make_track_file<R: ReadAt + ?Sized>(
     match file {
         TrackFile::Init => {
             let init = cmaf::init(track, &movie.protection);
-            Ok(Some(Extents::of(Extent::Memory(init.into()))))
+            Ok(Some(Extents::from(Extent::Memory(init.into()))))
         }
         TrackFile::Segment(number) => cmaf::segment(track, number, source, reader),
         TrackFile::IFrame(number) if track.is_video() => {

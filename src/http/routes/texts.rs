@@ -84,8 +84,8 @@ pub(super) async fn chapters(
     let make = async {
         let movie = Arc::clone(&opened.movie);
         let duration_ms = title::presentation(&movie, "", opened.version).duration_us / 1000;
-        let read = opened.file.in_lane(move |open| {
-            let read = chapters::read(&movie, &open.in_turn())?;
+        let read = opened.file.run_in_pool(move |open| {
+            let read = chapters::read(&movie, &open.blocking_reader())?;
             open.check().map(|()| read)
         });
         let chapters = read.await.map_err(ReadError::from)??;
@@ -121,8 +121,8 @@ async fn subtitles(
     let read = match &source.from {
         From::Track(place) => {
             let (movie, place) = (Arc::clone(&opened.movie), *place);
-            let read = opened.file.in_lane(move |open| {
-                let read = cues::read(&movie.tracks[place], &open.in_turn())?;
+            let read = opened.file.run_in_pool(move |open| {
+                let read = cues::read(&movie.tracks[place], &open.blocking_reader())?;
                 open.check().map(|()| read)
             });
             read.await.map_err(ReadError::from)??
