@@ -20,6 +20,7 @@
 //!
 //! `ARCHITECTURE.md` at the top of the repository tells the whole story.
 
+pub mod background;
 pub mod cli;
 pub mod config;
 pub mod extent;

@@ -1,5 +1,5 @@
-//! Content codings for text (RFC 9110 section 8.4), by an allow-list of types; never for media, of
-//! which a coded form cannot be asked for in parts.
+//! Content codings for text (RFC 9110 section 8.4), by an allow-list of types; never for media, whose
+//! coded forms have no ranges.
 
 use std::io::Write as _;
 
@@ -8,10 +8,10 @@ use bytes::Bytes;
 
 use super::fields::Fields;
 
-/// Shorter texts are sent as they are, in bytes: they fit into the packet that brings the head.
-const WORTH_IT_BYTES: usize = 1024;
+/// Shorter texts are sent uncoded, in bytes: they fit into the packet that brings the head.
+const CODED_BYTES_MIN: usize = 1024;
 
-/// A coding that we write.
+/// A coding that Headwater writes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ContentCoding {
     /// `gzip`, which Apple requires for playlists.
@@ -21,7 +21,7 @@ pub enum ContentCoding {
 }
 
 impl ContentCoding {
-    /// As it stands in Content-Encoding.
+    /// Its name in Content-Encoding.
     pub fn name(self) -> &'static str {
         match self {
             Self::Gzip => "gzip",
@@ -29,7 +29,7 @@ impl ContentCoding {
         }
     }
 
-    /// The text in this coding. Takes milliseconds per megabyte: not for an I/O worker.
+    /// The text in this coding. Takes milliseconds per megabyte: not for an I/O thread.
     pub fn encode(self, text: &[u8]) -> Bytes {
         let coded = match self {
             Self::Gzip => {
@@ -62,10 +62,10 @@ pub fn applies_to(media_type: &str, length: usize) -> bool {
                 | "application/dash+xml"
                 | "application/x-subrip"
         );
-    is_text && length >= WORTH_IT_BYTES
+    is_text && length >= CODED_BYTES_MIN
 }
 
-/// The best coding that a client takes (RFC 9110 section 12.5.3); `None` for none.
+/// The best coding that a client accepts (RFC 9110 section 12.5.3); `None` for none.
 pub fn negotiate(fields: &impl Fields) -> Option<ContentCoding> {
     let weight = |coding: &str| {
         let members =

@@ -30,7 +30,7 @@ use tracing::{info, warn};
 use self::{making::Making, start::StartError};
 use crate::{
     config::{NamedDir, Settings},
-    http::{Site, access_log::AccessLog, app, authorization::Token, pipeline::Edge},
+    http::{Site, access_log::AccessLog, app, authorization::Token, pipeline::Pipeline},
     jobs::supervisor::WorkerCommand,
     telemetry::{self, Metrics, RequestIds},
     transcode::program::find_program,
@@ -101,7 +101,7 @@ impl Server {
         let handle = beside.handle().clone();
         let site = Site::new(library, settings, metrics, handle);
         site.token.store(token.map(Arc::new));
-        let edge = Edge {
+        let edge = Pipeline {
             site: Arc::clone(&site),
             access_log: access_log.clone(),
             request_ids: RequestIds::default(),
@@ -258,7 +258,7 @@ pub fn run(
 }
 
 /// Listens, and starts the I/O workers.
-fn start_workers(edge: Edge, drain: &Drain) -> Result<(SocketAddr, Workers), StartError> {
+fn start_workers(edge: Pipeline, drain: &Drain) -> Result<(SocketAddr, Workers), StartError> {
     let settings = edge.site.settings.load_full();
     let kib = |kib: u64| (kib > 0).then_some(kib << 10);
     let listening = ListenerSettings {

@@ -73,7 +73,7 @@ pub async fn page(request: HttpRequest, site: Data<Site>) -> HttpResponse {
             read.and_then(|read| read.map(Bytes::from).map_err(|e| Error::Internal(Box::new(e))))
         }
     };
-    let text = document.map(|bytes| Text::made(bytes, media_type, Caching::Revalidate));
+    let text = document.map(|bytes| Text::new(bytes, media_type, Caching::Revalidate));
     answer(&request, &site, text).await
 }
 

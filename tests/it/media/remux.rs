@@ -205,7 +205,7 @@ fn what_nothing_can_be_made_of_says_why() {
     let program = serve(&folder);
     let refused = program.get("/v/garbage.mkv/index.m3u8", &[]);
     assert_eq!(refused.status, 422);
-    assert_eq!(detail(&refused), "this is no MP4 or MOV file, and of no other kind that is read");
+    assert_eq!(detail(&refused), "this is no MP4 or MOV file, and not in another supported format");
     for (title, why) in [
         ("begins-well.mkv", "Invalid data found"),
         ("words.mkv", "the file has neither pictures nor sound"),
@@ -213,7 +213,7 @@ fn what_nothing_can_be_made_of_says_why() {
         let refused = once_made(&program, &format!("/v/{title}/manifest.mpd"));
         assert_eq!(refused.status, 422, "{title}");
         let detail = detail(&refused);
-        assert!(detail.starts_with("this cannot be made playable: "), "{detail}");
+        assert!(detail.starts_with("transcoding failed: "), "{detail}");
         assert!(detail.contains(why), "{detail}");
         assert!(!detail.contains(folder.path("").to_str().expect("text")), "{detail}");
         // The file as it is stays what it is.
@@ -288,7 +288,7 @@ fn who_ends_the_making_of_a_movie_is_not_overruled_by_who_asks_again() {
     assert_eq!(json::read(&mut client).status, 200);
     let refused = ask();
     assert_eq!(refused.status, 422);
-    assert_eq!(detail(&refused), "this cannot be made playable: it was cancelled");
+    assert_eq!(detail(&refused), "transcoding failed: the job was cancelled");
     client.send(json::post(&format!("{job}/retry"), ""));
     assert_eq!(json::read(&mut client).status, 200);
     assert_eq!(json::json(&ask(), 503)["job"], first["job"]);

@@ -1,0 +1,88 @@
+//! Why a title, or a part of it, cannot be had. `http::Error` maps each to a status, in one place.
+
+use crate::{
+    background::BackgroundError,
+    extent::{ReadError, disk::OpenError, disk::Unavailable},
+    package::stills::StillsRefused,
+    queue::{JobId, QueueError},
+};
+
+/// Every way in which a request for a title fails.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such title, or no such part of it.
+    #[error("not found")]
+    NotFound,
+    /// A parameter does not fit this title; why.
+    #[error("{0}")]
+    InvalidParameter(String),
+    /// The title's file is still being written.
+    #[error("the file is still growing")]
+    Growing,
+    /// This cannot be made of that title; why.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The job that makes the title playable has not ended.
+    #[error("transcoding to a playable movie: {} %", permille / 10)]
+    BeingRemuxed {
+        /// The job.
+        job: JobId,
+        /// Its progress.
+        permille: u16,
+    },
+    /// It cannot be made now, and the title is not the reason; what is missing.
+    #[error("{0}")]
+    MissingPrerequisite(String),
+    /// Not now, but soon; why.
+    #[error("{0}")]
+    NotReady(&'static str),
+    /// The disk does not respond, or not in time.
+    #[error("the storage does not respond")]
+    Unavailable(#[source] Unavailable),
+    /// A file could not be read.
+    #[error(transparent)]
+    Read(ReadError),
+    /// The database failed.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// Too much waits in the background, or a call there was cut off.
+    #[error(transparent)]
+    Background(#[from] BackgroundError),
+    /// A fault of the server.
+    #[error(transparent)]
+    Internal(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::NotFound => Self::NotFound,
+            OpenError::Unavailable(cause) => Self::Unavailable(cause),
+            OpenError::Io(cause) => Self::Internal(Box::new(cause)),
+        }
+    }
+}
+
+impl From<ReadError> for Error {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Unavailable(cause) => Self::Unavailable(cause),
+            error => Self::Read(error),
+        }
+    }
+}
+
+impl From<Unavailable> for Error {
+    fn from(cause: Unavailable) -> Self {
+        Self::Unavailable(cause)
+    }
+}
+
+impl From<StillsRefused> for Error {
+    fn from(refused: StillsRefused) -> Self {
+        match refused {
+            StillsRefused::Read(error) => error.into(),
+            refused => Self::Unsupported(refused.to_string()),
+        }
+    }
+}
