@@ -257,7 +257,7 @@ fn movies_play_without_a_database_and_without_ffmpeg_and_the_rest_says_what_is_m
     fs::copy(clips::named("b-frames.mp4").path(), folder.path("film.mp4")).expect("a copy");
     folder.put("film.mkv", [EBML, &[0; 1000]].concat());
     for (name, value, missing) in [
-        ("HEADWATER_DATABASE", "postgres://nobody@127.0.0.1:1/nothing", "there is no database"),
+        ("HEADWATER_DATABASE", "postgres://nobody@127.0.0.1:1/nothing", "no database"),
         ("PATH", "/nowhere", "ffmpeg is not installed"),
     ] {
         let program = Program::serve(&[folder.path("")], &[(name, value)]);

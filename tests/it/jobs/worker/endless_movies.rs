@@ -100,7 +100,7 @@ fn ended(deployment: &Deployment, program: &Program, title: &str) -> (Value, u64
 fn is_told(deployment: &Deployment, program: &Program, title: &str, (status, why): (u16, &str)) {
     for view in ["index.m3u8", "manifest.mpd", "play.mp4"] {
         let refused = json(&program.get(&format!("/v/{title}/{view}"), &[]), status);
-        assert_eq!(refused["detail"], format!("this cannot be made playable{why}"), "{view}");
+        assert_eq!(refused["detail"], why, "{view}");
     }
     assert_eq!(deployment.jobs().len(), 1);
 }
@@ -116,7 +116,7 @@ fn a_film_that_unpacks_without_end_is_ended_by_what_its_movie_may_take() {
     let (job, most) = ended(&deployment, &program, "endless.mkv");
     let why = "ffmpeg wrote more than the 16777216 bytes that it may";
     assert_eq!(job["error"], why);
-    is_told(&deployment, &program, "endless.mkv", (422, &format!(": {why}")));
+    is_told(&deployment, &program, "endless.mkv", (422, &format!("transcoding failed: {why}")));
     assert_eq!(job["attempts"], 1, "it would end in the same way");
     assert!(most <= 16 << 20, "{most}");
 }
@@ -132,7 +132,7 @@ fn a_film_that_shows_without_end_is_ended_by_the_deadline() {
     let (job, _) = ended(&deployment, &program, "endless.mkv");
     let why = "ffmpeg was not done after 1 s";
     assert_eq!(job["error"], why);
-    is_told(&deployment, &program, "endless.mkv", (422, &format!(": {why}")));
+    is_told(&deployment, &program, "endless.mkv", (422, &format!("transcoding failed: {why}")));
     assert_eq!(job["attempts"], job["max_attempts"], "another machine might have been faster");
 }
 
@@ -151,5 +151,5 @@ fn a_film_that_unpacks_to_more_than_the_disk_holds_may_be_asked_for_again() {
     assert!(why.contains("the disk"), "{why}");
     assert_eq!(job["attempts"], job["max_attempts"], "there might have been room by then");
     assert!(most <= 8 << 20, "{most}");
-    is_told(&deployment, &program, "endless.mkv", (503, &format!(" at the moment: {why}")));
+    is_told(&deployment, &program, "endless.mkv", (503, &format!("cannot transcode this title now: {why}")));
 }
