@@ -74,11 +74,11 @@ pub fn negotiate(fields: &impl Fields) -> Option<ContentCoding> {
         for member in members.flat_map(|line| line.split(',')) {
             let mut parts = member.split(';').map(str::trim);
             let name = parts.next().unwrap_or_default();
-            let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
-            let weight = weight.map_or(1.0, |weight| weight.parse::<f32>().unwrap_or(0.0));
-            // `x-gzip` is an old name of the same coding (section 8.4.1.3).
-            let name = if name.eq_ignore_ascii_case("x-gzip") { "gzip" } else { name };
-            if name.eq_ignore_ascii_case(coding) {
+            let q = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+            let weight = q.map_or(1.0, |q| q.parse::<f32>().unwrap_or(0.0));
+            // `x-gzip` is an old name of gzip (section 8.4.1.3).
+            let is_old_gzip = coding == "gzip" && name.eq_ignore_ascii_case("x-gzip");
+            if is_old_gzip || name.eq_ignore_ascii_case(coding) {
                 return weight;
             }
             if name == "*" {
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_client_chooses_and_we_prefer_the_smaller() {
+    fn the_client_chooses_and_the_server_prefers_the_smaller() {
         for (value, expected) in [
             ("gzip", Some(ContentCoding::Gzip)),
             ("gzip, deflate, br", Some(ContentCoding::Brotli)),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_coded_can_be_read_again() {
+    fn coded_text_decodes_to_itself() {
         let text = "a line of text\n".repeat(1000);
         let mut read = String::new();
         let gzip = ContentCoding::Gzip.encode(text.as_bytes());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    extent::{Caching, Text},
+    extent::{Caching, Content, Text},
     http::{
         Error, Site,
         query::Query,
@@ -166,7 +166,7 @@ impl Requested {
         self.ready_or_pending(images.image(image, name, format, caching, timeout).await?)
     }
 
-    fn ready_or_pending(&self, image: Option<crate::extent::Content>) -> Result<Resource, Error> {
+    fn ready_or_pending(&self, image: Option<Content>) -> Result<Resource, Error> {
         match image {
             Some(image) => Ok(Resource::Content(image)),
             None if self.wait => Err(Error::NotReady("the image is being made, retry later")),

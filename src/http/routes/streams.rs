@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError as _, http::StatusCode,
 
 use super::{Read, images, read_method};
 use crate::{
+    extent::Text,
     http::{
         Error, Site, cors,
         fields::reading,
@@ -70,7 +71,7 @@ pub fn respond_if_ready(
     let (query, waiting) = (Query::new(""), Waiting::Forbidden);
     let response = if_ready(async {
         let view = ViewRequest { url, path, query, waiting };
-        let (resource, timing) = resource(&site.titles, site, &view).await?;
+        let (resource, timing) = resource(site, &view).await?;
         let response = resource.write(&method, request, site, head, waiting).await?;
         Ok::<_, Error>((response, timing))
     });
@@ -95,7 +96,7 @@ async fn respond_to(request: &HttpRequest, site: &Site) -> Result<HttpResponse, 
         return Err(if exists(&site.titles, &url).await? { refused } else { Error::NotFound });
     }
     let view = ViewRequest { url, path, query, waiting: Waiting::Allowed };
-    let (resource, timing) = resource(&site.titles, site, &view).await?;
+    let (resource, timing) = resource(site, &view).await?;
     let mut response = resource.respond(request, site).await?;
     if let Some(timing) = timing {
         server_timing::put(&timing, &mut response);
@@ -123,11 +124,11 @@ fn manifest_format(view: &View<'_>) -> Option<ManifestFormat> {
 
 /// What a view is; with the time that opening its title took, if that is one file.
 async fn resource(
-    titles: &Titles,
     site: &Site,
     request: &ViewRequest<'_>,
 ) -> Result<(Resource, Option<Timing>), Error> {
     let ViewRequest { url: TitleUrl { title, view }, waiting, .. } = request;
+    let titles = &site.titles;
     if !view.is_hot() {
         waiting.begin().await;
     }
@@ -158,7 +159,7 @@ async fn resource(
         }
         _ => {
             waiting.begin().await;
-            Box::pin(other_view(titles, site, request, &opened)).await?
+            Box::pin(other_view(site, request, &opened)).await?
         }
     };
     Ok((resource, Some(opened.timing)))
@@ -202,11 +203,11 @@ async fn track_file(
 
 /// A view that always waits.
 async fn other_view(
-    titles: &Titles,
     site: &Site,
     ViewRequest { url: TitleUrl { title, view }, path, query, .. }: &ViewRequest<'_>,
     opened: &Opened,
 ) -> Result<Resource, Error> {
+    let titles = &site.titles;
     let text = match view {
         View::Multivariant | View::Mpd => {
             let format = manifest_format(view).ok_or(Error::NotFound)?;
@@ -232,7 +233,7 @@ async fn text_file(
     title: &MediaPath,
     opened: &Opened,
     (version, folder, file): (&str, &str, TrackFile),
-) -> Result<crate::extent::Text, Error> {
+) -> Result<Text, Error> {
     let index = texts::parse_folder(folder).ok_or(Error::NotFound)?;
     let file = match file {
         TrackFile::Media => TextFile::Playlist,

@@ -151,5 +151,10 @@ fn a_film_that_unpacks_to_more_than_the_disk_holds_may_be_asked_for_again() {
     assert!(why.contains("the disk"), "{why}");
     assert_eq!(job["attempts"], job["max_attempts"], "there might have been room by then");
     assert!(most <= 8 << 20, "{most}");
-    is_told(&deployment, &program, "endless.mkv", (503, &format!("cannot transcode this title now: {why}")));
+    is_told(
+        &deployment,
+        &program,
+        "endless.mkv",
+        (503, &format!("cannot transcode this title now: {why}")),
+    );
 }
