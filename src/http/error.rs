@@ -239,11 +239,11 @@ impl From<titles::Error> for Error {
             titles::Error::Unsupported(why) => Self::Unprocessable(why),
             titles::Error::BeingRemuxed { job, permille } => Self::BeingMade { job, permille },
             titles::Error::MissingPrerequisite(what) => Self::Lacking(what),
-            titles::Error::NotReady(why) => Self::NotReady(why),
+            titles::Error::NotReady(why) | titles::Error::NoDatabase(why) => Self::NotReady(why),
+            titles::Error::Busy => Self::NotReady("server busy, retry later"),
             titles::Error::Unavailable(cause) => Self::Unavailable(cause),
             titles::Error::Read(cause) => cause.into(),
             titles::Error::Queue(cause) => cause.into(),
-            titles::Error::Background(cause) => cause.into(),
             titles::Error::Internal(cause) => Self::Internal(cause),
         }
     }

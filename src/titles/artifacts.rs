@@ -21,7 +21,7 @@ use tokio::{
 
 use super::{Error, readiness::Waiting};
 use crate::{
-    background::{Abandonment, Background, BackgroundError},
+    background::{Abandonment, Background},
     extent::disk::{File, OpenError, Root},
     jobs::supervisor::{Supervisor, WorkerState},
     queue::{Job, Queue, QueueError, State},
@@ -54,8 +54,6 @@ const FAILURE_TTL: Duration = Duration::from_secs(600);
 
 /// How long what failed because something was missing is not tried again.
 const UNAVAILABLE_TTL: Duration = Duration::from_secs(60);
-
-const BUSY: Error = Error::NotReady("too many jobs are waiting, retry later");
 
 /// The state of an artifact.
 #[derive(Debug)]
@@ -132,7 +130,7 @@ impl Artifacts {
         let obtained = self.waiters.spawn_limited_with(async move |abandonment| {
             artifacts.enqueue_and_wait(&spec, &key, deadline, abandonment).await
         });
-        obtained.await.map_err(busy)?
+        obtained.await?
     }
 
     /// The status of an artifact, without enqueuing its job; `None` if there is no job, or it failed long
@@ -147,7 +145,7 @@ impl Artifacts {
         }
         let artifacts = Arc::clone(self);
         let status = self.queries.spawn_limited(async move { artifacts.status(&key).await });
-        status.await.map_err(busy)?
+        status.await?
     }
 
     /// The folder of an artifact that is known to exist, without a query of the database.
@@ -274,7 +272,7 @@ impl Artifacts {
             Some(ended) => return Ok(ended),
             None => {
                 if self.queue.are_queued(spec.class(), QUEUED_MAX).await? {
-                    return Err(BUSY);
+                    return Err(Error::Busy);
                 }
                 self.queue.enqueue(spec.job()).await?.0
             }
@@ -336,13 +334,6 @@ impl Artifacts {
         if used.len() < KNOWN_MAX && !used.contains(key) {
             used.insert(key.to_owned());
         }
-    }
-}
-
-fn busy(error: BackgroundError) -> Error {
-    match error {
-        BackgroundError::Busy => BUSY,
-        error => error.into(),
     }
 }
 

@@ -36,6 +36,12 @@ pub enum Error {
     /// Not now, but soon; why.
     #[error("{0}")]
     NotReady(&'static str),
+    /// Too many jobs or requests wait.
+    #[error("server busy, retry later")]
+    Busy,
+    /// There is no database; what does not work without.
+    #[error("{0}")]
+    NoDatabase(&'static str),
     /// The disk does not respond, or not in time.
     #[error("the storage does not respond")]
     Unavailable(#[source] Unavailable),
@@ -45,9 +51,6 @@ pub enum Error {
     /// The database failed.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// Too much waits in the background, or a call there was cut off.
-    #[error(transparent)]
-    Background(#[from] BackgroundError),
     /// A fault of the server.
     #[error(transparent)]
     Internal(Box<dyn std::error::Error + Send + Sync>),
@@ -68,6 +71,15 @@ impl From<ReadError> for Error {
         match error {
             ReadError::Unavailable(cause) => Self::Unavailable(cause),
             error => Self::Read(error),
+        }
+    }
+}
+
+impl From<BackgroundError> for Error {
+    fn from(error: BackgroundError) -> Self {
+        match error {
+            BackgroundError::Busy => Self::Busy,
+            BackgroundError::Aborted(cause) => Self::Internal(Box::new(cause)),
         }
     }
 }

@@ -144,7 +144,7 @@ impl<'a> TitleImages<'a> {
     }
 
     fn artifacts(&self) -> Result<Arc<Artifacts>, Error> {
-        let none = Error::NotReady("no images: no database; see the server's log");
+        let none = Error::NoDatabase("no images: no database; see the server's log");
         self.titles.artifacts.load_full().ok_or(none)
     }
 

@@ -56,7 +56,7 @@ pub async fn open(
         (artifacts, _) => {
             waiting.begin().await;
             check_convertible(title, file, refused).boxed().await?;
-            let artifacts = artifacts.ok_or(Error::NotReady(
+            let artifacts = artifacts.ok_or(Error::NoDatabase(
                 "cannot transcode this title: no database; see the server's log",
             ))?;
             let folder = artifact_folder(&artifacts, spec, start).boxed().await?;

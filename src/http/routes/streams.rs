@@ -256,7 +256,31 @@ fn selection(query: Query<'_>) -> Result<Selection, Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
+    use tokio::runtime::Handle;
+
     use super::*;
+    use crate::{
+        config::Settings,
+        library::{IndexCache, Library},
+        telemetry::Metrics,
+    };
+
+    /// The fast path polls it on its stack, and moves it there.
+    #[tokio::test]
+    async fn the_future_of_a_view_is_small() {
+        let indices = IndexCache::new(0, NonZeroU32::MIN);
+        let library = Library::new(Vec::new(), 0, false, indices);
+        let (settings, metrics) = (Settings::from_layers(&[]), Metrics::default());
+        let site = Site::new(library, settings, metrics, Handle::current());
+        let path = "/v/a.mp4/~0/video-1/1.m4s";
+        let url = TitleUrl::parse(&path[3..]).expect("a view").expect("a title");
+        let waiting = Waiting::Forbidden;
+        let request = ViewRequest { url, path, query: Query::new(""), waiting };
+        let bytes = size_of_val(&resource(&site, &request));
+        assert!(bytes < 2048, "{bytes}");
+    }
 
     #[test]
     fn a_query_selects_a_part_of_a_title() {
