@@ -1,8 +1,8 @@
 //! A title, opened: its file, its index, and everything that belongs to it.
 //!
 //! [`Titles`] is the entry: it opens titles and makes what requests ask for, as contents and texts that
-//! any protocol can send. What this room knows of HTTP is only that a request may have to be answered
-//! without waiting: see [`readiness`].
+//! any protocol can send. What this room knows of HTTP is only that some responses must be
+//! ready without waiting: see [`readiness`].
 
 pub mod artifacts;
 pub mod assets;
