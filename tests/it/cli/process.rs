@@ -1,4 +1,4 @@
-//! The program itself: its signals, its configuration and its logs.
+//! The program: its signals, its configuration and its logs.
 
 use std::{
     fs::{self, File},
@@ -10,14 +10,14 @@ use std::{
 use rustix::process::Signal;
 
 use crate::support::{
-    client::{Broken, Client, head},
+    client::{Client, Incomplete, head},
     folder::{Folder, pattern},
     program::{Program, run},
     server::serve,
     wait::until,
 };
 
-/// Far more than what the sockets between the server and a slow client can hold, in bytes.
+/// Far more than the sockets between the server and a slow client hold, in bytes.
 const LENGTH: usize = 4 << 20;
 
 /// A folder with one large file, and the arguments that serve it.
@@ -28,7 +28,7 @@ fn one_file() -> (Folder, PathBuf) {
     (folder, library)
 }
 
-/// A client in the middle of a download, who reads the rest when it is told to.
+/// A client in mid-download, which reads the rest on demand.
 fn downloading(program: &Program) -> Client {
     let mut client = Client::narrow(program.address, 64 * 1024);
     client.send(head("GET", "/media/a.mp4", &[]));
@@ -37,7 +37,7 @@ fn downloading(program: &Program) -> Client {
 }
 
 #[test]
-fn serve_prints_where_to_look_and_what_it_found() {
+fn serve_prints_its_address_and_the_number_of_titles() {
     let (_folder, library) = one_file();
     let program = Program::serve(&[&library], &[]);
     let printed = program.printed();
@@ -49,7 +49,7 @@ fn serve_prints_where_to_look_and_what_it_found() {
 }
 
 #[test]
-fn sigterm_lets_a_download_end_takes_nobody_new_and_exits_0() {
+fn sigterm_lets_a_download_end_takes_no_new_connection_and_exits_0() {
     let (_folder, library) = one_file();
     let mut program = Program::serve(&[&library], &[]);
     let mut client = downloading(&program);
@@ -64,13 +64,13 @@ fn sigterm_lets_a_download_end_takes_nobody_new_and_exits_0() {
 }
 
 #[test]
-fn the_deadline_of_a_drain_ends_what_does_not_end_by_itself() {
+fn the_drain_deadline_ends_remaining_connections() {
     let (_folder, library) = one_file();
     let mut program = Program::serve(&[&library], &[("HEADWATER_DRAIN_S", "1")]);
     let mut client = downloading(&program);
     program.signal(Signal::TERM);
     assert_eq!(program.wait().code(), Some(0), "{}", program.logged());
-    assert!(matches!(client.read_exactly(LENGTH), Err(Broken::Body(_))));
+    assert!(matches!(client.read_exactly(LENGTH), Err(Incomplete::Body(_))));
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn a_second_signal_and_sigint_do_not_wait() {
 }
 
 #[test]
-fn sighup_takes_over_what_the_file_says_now_and_a_bad_file_changes_nothing() {
+fn sighup_reloads_the_configuration_and_an_invalid_file_changes_nothing() {
     let (folder, library) = one_file();
     let file = folder.put("headwater.toml", "file_max_age_s = 7\n");
     let config = ["--config".into(), file.clone(), library];
@@ -107,7 +107,7 @@ fn sighup_takes_over_what_the_file_says_now_and_a_bad_file_changes_nothing() {
     for (refused, text) in bad.iter().enumerate() {
         fs::write(&file, text).expect("written");
         program.signal(Signal::HUP);
-        until("it says that it was not reloaded", || {
+        until("it logs that it was not reloaded", || {
             program.logged().matches("not reloaded").count() == refused + 1
         });
         assert!(is_kept(8), "{text}");
@@ -120,7 +120,7 @@ fn sighup_takes_over_what_the_file_says_now_and_a_bad_file_changes_nothing() {
 }
 
 #[test]
-fn the_access_log_has_a_line_for_each_answer_and_lets_a_renamed_file_go() {
+fn the_access_log_has_a_line_per_response_and_reopens_its_file() {
     let (folder, library) = one_file();
     let log = folder.path("access.log");
     let log_argument = format!("--access-log={}", log.display());
@@ -128,7 +128,7 @@ fn the_access_log_has_a_line_for_each_answer_and_lets_a_renamed_file_go() {
     let read = |path: &PathBuf| fs::read_to_string(path).unwrap_or_default();
     let fields = ["Range: bytes=10-19", "User-Agent: a \"test\"", "X-Request-Id: one"];
     program.get("/media/a.mp4?q", &fields);
-    until("the answer is logged", || read(&log).contains("id=one"));
+    until("the response is logged", || read(&log).contains("id=one"));
     let line = read(&log).lines().next().expect("a line").to_owned();
     for part in [
         "127.0.0.1",
@@ -136,14 +136,14 @@ fn the_access_log_has_a_line_for_each_answer_and_lets_a_renamed_file_go() {
         "range=\"bytes=10-19\"",
         "agent=\"a \\\"test\\\"\"",
     ] {
-        assert!(line.contains(part), "{line} lacks {part}");
+        assert!(line.contains(part), "{line} has no {part}");
     }
     let old = folder.path("access.log.1");
     fs::rename(&log, &old).expect("renamed");
     program.signal(Signal::HUP);
-    until("the file is opened anew", || program.logged().contains("reloaded"));
+    until("the file is reopened", || program.logged().contains("reloaded"));
     program.get("/none", &["X-Request-Id: two"]);
-    until("the answer is logged", || read(&log).contains("id=two"));
+    until("the response is logged", || read(&log).contains("id=two"));
     assert!(!read(&old).contains("id=two") && !read(&log).contains("id=one"));
     for number in 0..100 {
         program.get("/healthz", &[&format!("X-Request-Id: late-{number}-")]);
@@ -157,7 +157,7 @@ fn the_access_log_has_a_line_for_each_answer_and_lets_a_renamed_file_go() {
 }
 
 #[test]
-fn the_lines_of_the_last_answers_are_in_the_access_log_when_the_program_has_ended() {
+fn the_access_log_has_the_last_responses_when_the_program_has_ended() {
     let (folder, library) = one_file();
     for signal in [Signal::TERM, Signal::INT] {
         let log = folder.path(format!("{signal:?}.log"));
@@ -167,7 +167,7 @@ fn the_lines_of_the_last_answers_are_in_the_access_log_when_the_program_has_ende
         program.signal(signal);
         for client in &mut clients {
             let body = client.read_exactly(LENGTH);
-            // SIGINT does not wait; what it cuts, and what just made it, is a matter of moments.
+            // SIGINT does not wait; whether it cuts a response or not depends on the moment.
             assert!(body.is_ok() || signal == Signal::INT);
         }
         assert_eq!(program.wait().code(), Some(0));
@@ -187,7 +187,7 @@ fn serve_without_a_folder_shows_the_command() {
 }
 
 #[test]
-fn check_says_what_would_be_served_and_what_cannot_be() {
+fn check_lists_what_it_would_serve_and_what_it_cannot() {
     let (folder, library) = one_file();
     let library = library.to_str().expect("text");
     let (status, printed, _) = run(&["check", library, "--listen", "127.0.0.1:1234"]);
@@ -203,7 +203,7 @@ fn check_says_what_would_be_served_and_what_cannot_be() {
 }
 
 #[test]
-fn an_impossible_value_is_refused_with_its_key_and_the_allowed_range_wherever_it_stands() {
+fn an_invalid_value_is_refused_with_its_key_and_range_wherever_it_is_set() {
     let (folder, library) = one_file();
     let library = library.to_str().expect("text").to_owned();
     let refused = |arguments: &[&str], variables: &[(&str, &str)], parts: &[&str]| {
@@ -212,7 +212,7 @@ fn an_impossible_value_is_refused_with_its_key_and_the_allowed_range_wherever_it
         let logged = String::from_utf8(output.stderr).expect("text");
         assert!(!output.status.success());
         for part in parts {
-            assert!(logged.contains(part), "{logged} lacks {part}");
+            assert!(logged.contains(part), "{logged} has no {part}");
         }
     };
     let range = "5000 is not a whole number from 0 to 1024";
@@ -250,7 +250,7 @@ fn the_environment_overrides_the_file_and_a_flag_overrides_both() {
 }
 
 #[test]
-fn a_range_of_a_file_of_20_gigabytes_is_exact_also_beyond_2_to_the_33() {
+fn a_range_beyond_2_to_the_33_of_a_file_of_20_gigabytes_is_exact() {
     let folder = Folder::new();
     let length: u64 = 20_000_000_000;
     let file = File::create(folder.path("large.mp4")).expect("a file");

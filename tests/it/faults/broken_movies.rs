@@ -1,4 +1,4 @@
-//! Broken movies, hundreds of them: none costs more than the request for it.
+//! Hundreds of broken movies: none costs more than the request for it.
 
 use std::{
     net::SocketAddr,
@@ -16,50 +16,49 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 
-use crate::{
-    faults::fuzz_corpus::invariants,
-    support::{
-        broken_movies::{Broken, contradicting, lying, numbers},
-        client::{Client, Response},
-        costly_movies::{costly, endless_group, slow, stacked},
-        folder::Folder,
-        movies::sound,
-        program::Program,
-        server::serve,
-    },
+use crate::support::{
+    broken_movies::{BrokenMovie, corrupt, numbers},
+    client::{Client, Response},
+    contradictions::contradicting,
+    costly_movies::{costly, endless_group, slow, stacked},
+    folder::Folder,
+    fuzz_corpus::invariants,
+    movies::valid_movies,
+    program::Program,
+    server::serve,
 };
 
 /// Bodies up to this length are read whole, in bytes; of longer ones both ends.
 const WHOLE_BYTES: u64 = 2 << 20;
 
-/// What came of asking for all that there is of a title.
+/// The outcome of requests for everything of a title.
 #[derive(Default)]
 struct Asked {
-    /// How many answers were 200.
-    answers: usize,
-    /// What took longest, and how long.
+    /// The number of 200 responses.
+    ok_responses: usize,
+    /// The slowest request, and its duration.
     slowest: (Duration, String),
 }
 
-/// Settings of the program: several segments in a short file, and no deadline, since however slow the
-/// machine that runs the tests is, the disk is not what they are about.
+/// Settings of the program: several segments in a short file, and no deadline: these tests are not
+/// about the disk, and the machine that runs them may be slow.
 const SETTINGS: [(&str, &str); 2] =
     [("HEADWATER_SEGMENT_MS", "500"), ("HEADWATER_DISK_DEADLINE_MS", "600000")];
 
-/// Asks for all that there is of a title.
+/// Requests everything of a title.
 fn ask(address: SocketAddr, name: &str) -> Asked {
     let title = format!("/v/{}", utf8_percent_encode(name, NON_ALPHANUMERIC));
     let mut asked = Asked::default();
     let mut get = |target: &str| {
         let begun = Instant::now();
-        let answer = fetch(address, target);
+        let response = fetch(address, target);
         let took = begun.elapsed();
         if took > asked.slowest.0 {
             asked.slowest =
                 (took, target.rsplit_once("mp4/").map_or(target, |(_, file)| file).to_owned());
         }
-        asked.answers += usize::from(answer.status == 200);
-        answer
+        asked.ok_responses += usize::from(response.status == 200);
+        response
     };
     get(&format!("{title}/play.mp4"));
     get(&format!("{title}/play.mp4?start=1&end=2"));
@@ -71,7 +70,7 @@ fn ask(address: SocketAddr, name: &str) -> Asked {
         assert_eq!(media.status, 200, "{playlist} is listed");
         let folder = playlist.rsplit_once('/').expect("a folder").0;
         let files = uris(&media);
-        // Nobody makes the pictures of a storyboard here.
+        // No worker renders the images of a storyboard here.
         if playlist.ends_with("/images.m3u8") {
             continue;
         }
@@ -84,7 +83,7 @@ fn ask(address: SocketAddr, name: &str) -> Asked {
     asked
 }
 
-/// What is at a target: all of it if that is short, else both ends.
+/// Reads a target: whole if it is short, else both ends.
 fn fetch(address: SocketAddr, target: &str) -> Response {
     let ask = |method, fields: &[&str]| Client::connect(address).request(method, target, fields);
     let head = ask("HEAD", &[]);
@@ -99,22 +98,22 @@ fn fetch(address: SocketAddr, target: &str) -> Response {
             return head;
         }
     }
-    let answer = ask("GET", &[]);
-    assert_eq!(answer.status, head.status, "{target}: {answer:?}");
-    match answer.status {
-        200 => assert_eq!(answer.body.len() as u64, length, "{target}"),
+    let response = ask("GET", &[]);
+    assert_eq!(response.status, head.status, "{target}: {response:?}");
+    match response.status {
+        200 => assert_eq!(response.body.len() as u64, length, "{target}"),
         404 | 409 => {}
         422 => {
-            let problem: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+            let problem: serde_json::Value = serde_json::from_slice(&response.body).expect("JSON");
             let detail = problem["detail"].as_str().expect("a detail");
             assert!(detail.len() > 10, "{target}: {detail:?} says nothing");
         }
-        status => panic!("{target}: {status}: {}", answer.body.escape_ascii()),
+        status => panic!("{target}: {status}: {}", response.body.escape_ascii()),
     }
-    answer
+    response
 }
 
-/// What a playlist refers to, in order.
+/// The URIs of a playlist, in order.
 fn uris(playlist: &Response) -> Vec<String> {
     if playlist.status != 200 {
         return Vec::new();
@@ -127,14 +126,14 @@ fn uris(playlist: &Response) -> Vec<String> {
     text.lines().filter_map(uri).collect()
 }
 
-/// A name for a file that is broken in this way.
-fn name_of(place: usize, broken: &Broken) -> String {
+/// A file name that describes how the file is broken.
+fn name_of(place: usize, broken: &BrokenMovie) -> String {
     let how = broken.how.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-");
     format!("{place:04} {}.mp4", &how[..how.len().min(150)])
 }
 
-/// Puts all into a folder, serves it and asks for everything.
-fn serve_all(all: &[Broken]) {
+/// Puts all into a folder, serves it and requests everything.
+fn serve_all(all: &[BrokenMovie]) {
     let folder = Folder::new();
     let names = all.iter().enumerate().map(|(place, broken)| {
         let name = name_of(place, broken);
@@ -152,7 +151,7 @@ fn serve_folder(folder: &Folder, names: &[String]) {
         let ask_some = move |names: &[String]| {
             let mut failed = Vec::new();
             let asked = names.iter().map(|name| {
-                let asked = std::panic::catch_unwind(|| ask(address, name).answers);
+                let asked = std::panic::catch_unwind(|| ask(address, name).ok_responses);
                 asked.unwrap_or_else(|_| {
                     failed.push(name.clone());
                     0
@@ -171,32 +170,32 @@ fn serve_folder(folder: &Folder, names: &[String]) {
 }
 
 #[test]
-fn sound_movies_keep_the_invariants_that_broken_ones_are_held_to() {
-    for (_, file) in sound() {
+fn valid_movies_keep_the_invariants_for_broken_ones() {
+    for (_, file) in valid_movies() {
         invariants::movie(&file);
     }
-    let all: Vec<Broken> =
-        sound().into_iter().map(|(name, file)| Broken::new(name, file)).collect();
+    let all: Vec<BrokenMovie> =
+        valid_movies().into_iter().map(|(name, file)| BrokenMovie::new(name, file)).collect();
     serve_all(&all);
 }
 
 #[test]
-fn files_that_lie_are_answered_and_harm_nobody() {
-    // Each of the seventh; all of them are looked at below, without a server.
-    let all: Vec<Broken> = lying().into_iter().step_by(7).collect();
+fn corrupt_files_get_responses_and_harm_no_other_request() {
+    // Every seventh; the test below reads all of them, without a server.
+    let all: Vec<BrokenMovie> = corrupt().into_iter().step_by(7).collect();
     assert!(all.len() >= 500, "{}", all.len());
     serve_all(&all);
 }
 
 #[test]
-fn files_that_contradict_themselves_are_answered_and_harm_nobody() {
+fn contradictory_files_get_responses_and_harm_no_other_request() {
     let all = contradicting();
     assert!(all.len() >= 300, "{}", all.len());
     serve_all(&all);
 }
 
 #[test]
-fn files_that_are_made_to_cost_much_are_answered_and_harm_nobody() {
+fn costly_files_get_responses_and_harm_no_other_request() {
     let folder = Folder::new();
     let mut names = Vec::new();
     costly(&mut |broken| {
@@ -208,28 +207,28 @@ fn files_that_are_made_to_cost_much_are_answered_and_harm_nobody() {
     serve_folder(&folder, &names);
 }
 
-/// `cargo test --test it -- --ignored --nocapture figures` prints what each request costs.
+/// `cargo test --test it -- --ignored --nocapture figures` prints the cost of each request.
 #[test]
 #[ignore = "it asserts nothing; it prints figures, and those of a debug build"]
-fn figures_of_what_is_made_to_cost_much() {
+fn figures_of_costly_files() {
     let (mut slowest, mut largest) = (Duration::ZERO, 0);
     let mut place = 0;
-    let mut measure = |broken: Broken| {
+    let mut measure = |broken: BrokenMovie| {
         let folder = Folder::new();
         let name = name_of(place, &broken);
         place += 1;
-        folder.put("a sound one.mp4", &sound()[0].1);
+        folder.put("a valid one.mp4", &valid_movies()[0].1);
         broken.write(&folder.path(&name));
         let program = Program::serve(&[folder.path("")], &SETTINGS);
-        // What the first requests of all cost is not this file's.
-        ask(program.address, "a sound one.mp4");
+        // The very first requests cost more, which is not due to this file.
+        ask(program.address, "a valid one.mp4");
         let ((_, idle), before) = (program.memory_kib(), program.cpu_ticks());
-        let Asked { answers, slowest: (took, target) } = ask(program.address, &name);
+        let Asked { ok_responses, slowest: (took, target) } = ask(program.address, &name);
         let cpu_ms = (program.cpu_ticks() - before) * 10;
         let (peak, _) = program.memory_kib();
         let more_mib = peak.saturating_sub(idle) / 1024;
         println!(
-            "{took:>10.1?} {cpu_ms:>5} ms CPU {more_mib:>4} MiB {answers:>4} {name} ({target})"
+            "{took:>10.1?} {cpu_ms:>5} ms CPU {more_mib:>4} MiB {ok_responses:>4} {name} ({target})"
         );
         (slowest, largest) = (slowest.max(took), largest.max(more_mib));
     };
@@ -238,14 +237,14 @@ fn figures_of_what_is_made_to_cost_much() {
     println!("at most {slowest:.1?} and {largest} MiB above idle");
 }
 
-/// The tracks of a file that is a movie, whatever else it is.
+/// The tracks of a movie file.
 fn tracks_of(file: &[u8]) -> Vec<Track> {
     let grid_ms = NonZeroU32::new(6000).expect("not zero");
     Movie::read(file, grid_ms).expect("it is in memory").expect("it is a movie").tracks
 }
 
 #[test]
-fn a_short_file_tells_of_no_more_samples_than_its_length_pays_for() {
+fn a_short_file_has_no_more_samples_than_its_length_allows() {
     for delta in [1, 512] {
         let file = stacked(4, 1 << 22, delta);
         let tracks = tracks_of(&file);
@@ -260,7 +259,7 @@ fn a_short_file_tells_of_no_more_samples_than_its_length_pays_for() {
 }
 
 #[test]
-fn segments_of_all_tracks_together_are_no_more_than_can_be_kept() {
+fn segments_of_all_tracks_together_stay_below_the_limit() {
     // Each sample is a segment.
     let file = stacked(64, 10_000, 6 * 48_000);
     let segments: usize = tracks_of(&file).iter().map(|track| track.index.segments.len()).sum();
@@ -268,7 +267,7 @@ fn segments_of_all_tracks_together_are_no_more_than_can_be_kept() {
 }
 
 #[test]
-fn a_group_of_pictures_without_end_is_cut_where_a_segment_has_enough() {
+fn an_endless_group_of_pictures_is_cut_at_the_segment_limit() {
     let tracks = tracks_of(&endless_group());
     let index = &tracks[0].index;
     assert_eq!((index.end_sample, index.fault), (1 << 20, None));
@@ -280,34 +279,34 @@ fn a_group_of_pictures_without_end_is_cut_where_a_segment_has_enough() {
 }
 
 #[test]
-fn a_clip_that_begins_behind_the_end_of_all_numbers_is_refused_with_the_title_s_end() {
+fn a_clip_that_begins_past_the_largest_number_is_refused_and_the_message_names_the_end() {
     let folder = Folder::new();
-    folder.put("a.mp4", &sound()[0].1);
+    folder.put("a.mp4", &valid_movies()[0].1);
     let serving = serve(&folder);
     for start in ["3", "100", "9223372036854775", "18446744073709550"] {
-        let answer = serving.get(&format!("/v/a.mp4/play.mp4?start={start}"), &[]);
-        let text = String::from_utf8(answer.body).expect("text");
-        assert_eq!(answer.status, 422, "{start}: {text}");
+        let response = serving.get(&format!("/v/a.mp4/play.mp4?start={start}"), &[]);
+        let text = String::from_utf8(response.body).expect("text");
+        assert_eq!(response.status, 422, "{start}: {text}");
         assert!(text.contains(" ms on: the title ends at 1898 ms"), "{start}: {text}");
     }
 }
 
 #[test]
-fn what_is_read_of_a_broken_movie_can_be_sent() {
-    let all: Vec<Broken> = lying()
+fn a_broken_movie_that_can_be_read_can_be_sent() {
+    let all: Vec<BrokenMovie> = corrupt()
         .into_iter()
         .chain(contradicting())
         .chain(numbers().into_iter().step_by(3))
         .collect();
-    let fails = |broken: &&Broken| {
-        let bytes = broken.bytes().expect("only what costs much is sparse");
+    let fails = |broken: &&BrokenMovie| {
+        let bytes = broken.bytes().expect("only costly movies are sparse");
         std::panic::catch_unwind(|| invariants::movie(bytes)).is_err()
     };
     let failed: Vec<&str> = all.iter().filter(fails).map(|broken| &broken.how[..]).collect();
     assert!(failed.is_empty(), "{failed:#?}");
 }
 
-/// What is done to a sound movie.
+/// A change to a valid movie.
 #[derive(Clone, Debug)]
 enum Change {
     Flip(Index, u8),
@@ -370,10 +369,10 @@ fn change(file: &mut Vec<u8>, change: &Change) {
 }
 
 #[test]
-fn what_is_read_of_a_movie_after_random_changes_can_be_sent() {
-    let sound = sound().map(|(_, file)| file).to_vec();
+fn a_randomly_changed_movie_that_can_be_read_can_be_sent() {
+    let valid_movies = valid_movies().map(|(_, file)| file).to_vec();
     let config = Config { cases: 3000, failure_persistence: None, ..Config::default() };
-    let inputs = (select(sound), vec(changes(), 1..6));
+    let inputs = (select(valid_movies), vec(changes(), 1..6));
     let result = TestRunner::new(config).run(&inputs, |(mut file, changes)| {
         changes.iter().for_each(|each| change(&mut file, each));
         invariants::movie(&file);

@@ -1,4 +1,4 @@
-//! Files that are replaced, overwritten, truncated or deleted while they are being sent.
+//! Files that are replaced, overwritten, truncated or deleted in mid-response.
 
 use std::{
     collections::HashMap,
@@ -10,49 +10,49 @@ use std::{
 };
 
 use crate::support::{
-    client::{Broken, Client, Response, head},
+    client::{Client, Incomplete, Response, head},
     folder::{Folder, pattern},
     server::{Serving, serve},
     wait::until,
 };
 
-/// How often each test changes its file.
+/// The number of changes in each test.
 const ROUNDS: u64 = 200;
 
-/// Many times what the sockets between the server and a viewer who has stopped can hold (the unsent
-/// limit of the wire and [`NARROW`]), in bytes.
+/// Many times what the sockets between the server and a paused viewer hold (the unsent limit of the
+/// wire and [`NARROW`]), in bytes.
 const LENGTH: usize = 2 << 20;
 
-/// The receive buffer of viewers who are not to be sent much ahead, in bytes.
+/// The receive buffer of viewers to which the server cannot send far ahead, in bytes.
 const NARROW: usize = 64 * 1024;
 
 /// How a viewer reads.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Pace {
-    /// As much as comes.
+    /// At full speed.
     AtOnce,
     /// A little at a time.
     InBites,
-    /// The beginning, and the rest when the file has been changed.
+    /// The start, and the rest after the change.
     StoppingInTheMiddle,
 }
 
 const PACES: [Pace; 3] = [Pace::AtOnce, Pace::InBites, Pace::StoppingInTheMiddle];
 
-/// What a viewer got: the head, and all of the body unless it was cut.
-struct Answer {
+/// The response of a viewer: the head, and the whole body unless it was cut.
+struct Viewed {
     pace: Pace,
     head: Response,
-    body: Result<Vec<u8>, Broken>,
+    body: Result<Vec<u8>, Incomplete>,
 }
 
-/// A file's content in one version: every 8 bytes name the version and where they stand. Lengths
-/// differ from one version to the next.
+/// The content of a version of the file: every 8 bytes hold the version and their own offset.
+/// Lengths differ between versions.
 fn content(version: u64) -> Vec<u8> {
     static OFFSETS: LazyLock<Vec<u8>> = LazyLock::new(|| pattern(LENGTH + 2 * 4096));
     let length = LENGTH + usize::try_from(version % 3).expect("small") * 4096;
     let mut bytes = OFFSETS[..length].to_vec();
-    // A plain loop: iterators cost ten times as much where nothing is optimized.
+    // A plain loop: iterators cost ten times as much without optimization.
     let [.., high, low] = version.to_be_bytes();
     let mut at = 0;
     while at < length {
@@ -63,13 +63,14 @@ fn content(version: u64) -> Vec<u8> {
     bytes
 }
 
-/// Reads `/media/a.mp4` at this pace. Says when it has begun, and waits in the middle if it is to.
+/// Reads `/media/a.mp4` at this pace. Reports when it has begun, and pauses in the middle if its
+/// pace says so.
 fn view(
     serving: &Serving,
     pace: Pace,
     begun: &mpsc::Sender<()>,
     go_on: &mpsc::Receiver<()>,
-) -> Answer {
+) -> Viewed {
     let mut client = match pace {
         Pace::AtOnce => serving.connect(),
         Pace::InBites | Pace::StoppingInTheMiddle => Client::narrow(serving.address, NARROW),
@@ -94,11 +95,11 @@ fn view(
             Err(broken) => body = Err(broken),
         }
     }
-    Answer { pace, head, body }
+    Viewed { pace, head, body }
 }
 
-/// Makes a change while one viewer of each pace is being sent the file.
-fn change_while_viewed(serving: &Serving, change: impl FnOnce()) -> Vec<Answer> {
+/// Changes the file while the server sends it to one viewer of each pace.
+fn change_while_viewed(serving: &Serving, change: impl FnOnce()) -> Vec<Viewed> {
     thread::scope(|scope| {
         let (begin, begun) = mpsc::channel();
         let viewers = PACES.map(|pace| {
@@ -110,19 +111,19 @@ fn change_while_viewed(serving: &Serving, change: impl FnOnce()) -> Vec<Answer> 
             begun.recv().expect("a viewer has begun");
         }
         change();
-        let answers = viewers.map(|(viewer, changed)| {
-            // Those who did not stop have no ear for this.
+        let views = viewers.map(|(viewer, changed)| {
+            // Viewers that do not pause never receive this.
             let _ = changed.send(());
             viewer.join().expect("a viewer does not panic")
         });
-        answers.into()
+        views.into()
     })
 }
 
-/// Which of these versions a whole body is, or a panic because it is none of them.
+/// The version of a whole body; panics if it is none of these.
 fn version_of(body: &[u8], versions: &[(u64, Vec<u8>)], pace: Pace) -> u64 {
     let found = versions.iter().find(|(_, content)| content == body);
-    let mixed = || panic!("{pace:?}: {} bytes that are no version as a whole", body.len());
+    let mixed = || panic!("{pace:?}: {} bytes of no single version", body.len());
     found.map_or_else(mixed, |(version, _)| *version)
 }
 
@@ -130,14 +131,14 @@ fn etag(response: &Response) -> &str {
     response.field("etag").expect("a tag")
 }
 
-/// Puts new content in the place of a file, as careful programs do.
+/// Replaces the content of a file by a rename, as careful programs do.
 fn replace_by_rename(path: &Path, content: &[u8]) {
     let beside = path.with_extension("part");
     fs::write(&beside, content).expect("a file beside");
     fs::rename(&beside, path).expect("renamed");
 }
 
-/// Writes new content into a file, as `cp` does.
+/// Overwrites a file in place, as `cp` does.
 fn overwrite(path: &Path, content: &[u8]) {
     let mut file = File::create(path).expect("truncated");
     for piece in content.chunks(128 * 1024) {
@@ -145,13 +146,13 @@ fn overwrite(path: &Path, content: &[u8]) {
     }
 }
 
-/// How many answers the server says it has cut, for this reason.
+/// The number of responses that the server counts as cut for this reason.
 fn cuts(serving: &Serving, reason: &str) -> u64 {
     serving.metric(&format!("headwater_body_cuts_total{{reason=\"{reason}\"}}"))
 }
 
 #[test]
-fn after_a_rename_every_answer_is_wholly_one_version_and_its_tag_tells_which() {
+fn after_a_rename_every_response_is_one_version_and_its_tag_names_it() {
     let folder = Folder::new();
     let path = folder.put("a.mp4", content(0));
     let serving = serve(&folder);
@@ -159,10 +160,10 @@ fn after_a_rename_every_answer_is_wholly_one_version_and_its_tag_tells_which() {
     let mut tags: HashMap<String, u64> = HashMap::new();
     for version in 1..=ROUNDS {
         known.push((version, content(version)));
-        let answers = change_while_viewed(&serving, || {
+        let views = change_while_viewed(&serving, || {
             replace_by_rename(&path, &known.last().expect("just put there").1);
         });
-        for Answer { pace, head, body } in answers {
+        for Viewed { pace, head, body } in views {
             assert_eq!(head.status, 200);
             let body = body.unwrap_or_else(|broken| panic!("{pace:?}: cut at {broken:?}"));
             let seen = version_of(&body, &known, pace);
@@ -171,9 +172,9 @@ fn after_a_rename_every_answer_is_wholly_one_version_and_its_tag_tells_which() {
                 &seen,
                 "one tag, two versions"
             );
-            assert_eq!(seen, version - 1, "{pace:?}: the version that was there when it was asked");
+            assert_eq!(seen, version - 1, "{pace:?}: the version at the time of the request");
         }
-        // A round begins when the last one's replacement is known, so that two versions are enough.
+        // A round begins once the server knows the last replacement, so two versions are enough.
         let last = tags.iter().find(|(_, seen)| **seen == version - 1).map(|(tag, _)| tag.clone());
         until("the replacement is served", || {
             Some(etag(&serving.request("HEAD", "/media/a.mp4", &[]))) != last.as_deref()
@@ -184,7 +185,7 @@ fn after_a_rename_every_answer_is_wholly_one_version_and_its_tag_tells_which() {
 }
 
 #[test]
-fn a_file_overwritten_in_place_is_never_sent_as_a_mix_and_the_cut_is_counted() {
+fn a_file_overwritten_in_place_never_yields_mixed_versions_and_the_cut_is_counted() {
     let folder = Folder::new();
     let path = folder.put("a.mp4", content(0));
     let serving = serve(&folder);
@@ -192,13 +193,13 @@ fn a_file_overwritten_in_place_is_never_sent_as_a_mix_and_the_cut_is_counted() {
     let mut cut = 0;
     for version in 1..=ROUNDS {
         let new = (version, content(version));
-        let answers = change_while_viewed(&serving, || overwrite(&path, &new.1));
+        let views = change_while_viewed(&serving, || overwrite(&path, &new.1));
         let versions = [old, new];
-        for answer in answers {
-            match answer.body {
+        for viewed in views {
+            match viewed.body {
                 Ok(body) => {
-                    assert_ne!(answer.pace, Pace::StoppingInTheMiddle, "cannot have got all of it");
-                    version_of(&body, &versions, answer.pace);
+                    assert_ne!(viewed.pace, Pace::StoppingInTheMiddle, "cannot have got all of it");
+                    version_of(&body, &versions, viewed.pace);
                 }
                 Err(_) => cut += 1,
             }
@@ -225,15 +226,15 @@ fn a_truncated_file_ends_the_connection_short_and_the_cut_is_counted() {
             serving.request("HEAD", "/media/a.mp4", &[]).field("content-length") == Some(&length)
         });
         let shorter = if version % 2 == 0 { 0 } else { LENGTH as u64 / 2 };
-        let answers = change_while_viewed(&serving, || {
+        let views = change_while_viewed(&serving, || {
             let file = File::options().write(true).open(&path).expect("the file");
             file.set_len(shorter).expect("truncated");
         });
-        for answer in answers {
-            match answer.body {
+        for viewed in views {
+            match viewed.body {
                 Ok(body) => {
-                    assert_ne!(answer.pace, Pace::StoppingInTheMiddle, "cannot have got all of it");
-                    version_of(&body, &old, answer.pace);
+                    assert_ne!(viewed.pace, Pace::StoppingInTheMiddle, "cannot have got all of it");
+                    version_of(&body, &old, viewed.pace);
                 }
                 Err(_) => cut += 1,
             }
@@ -244,7 +245,7 @@ fn a_truncated_file_ends_the_connection_short_and_the_cut_is_counted() {
 }
 
 #[test]
-fn parts_asked_for_with_if_range_make_up_one_version_also_across_a_replacement() {
+fn ranges_with_if_range_make_up_one_version_across_a_replacement() {
     let folder = Folder::new();
     let path = folder.put("a.mp4", content(0));
     let serving = serve(&folder);
@@ -260,7 +261,7 @@ fn parts_asked_for_with_if_range_make_up_one_version_also_across_a_replacement()
         replace_by_rename(&path, &new);
         let served = || etag(&serving.request("HEAD", "/media/a.mp4", &[])) != tag;
         if version % 2 == 0 {
-            // Otherwise it becomes known between any two parts, or after the last.
+            // In other rounds it becomes known between any two parts, or after the last.
             until("the replacement is served", served);
         }
         let mut length = old.len();
@@ -290,17 +291,17 @@ fn parts_asked_for_with_if_range_make_up_one_version_also_across_a_replacement()
 }
 
 #[test]
-fn a_deleted_file_is_sent_to_its_end_and_then_gone_until_there_is_another() {
+fn a_deleted_file_is_sent_to_its_end_and_is_404_until_replaced() {
     let folder = Folder::new();
     let path = folder.put("a.mp4", content(0));
     let serving = serve(&folder);
     for version in 1..10 {
         let old = [(version - 1, content(version - 1))];
-        for answer in change_while_viewed(&serving, || fs::remove_file(&path).expect("deleted")) {
-            let body = answer.body.expect("what is open stays whole");
-            version_of(&body, &old, answer.pace);
+        for viewed in change_while_viewed(&serving, || fs::remove_file(&path).expect("deleted")) {
+            let body = viewed.body.expect("an open file stays whole");
+            version_of(&body, &old, viewed.pace);
         }
-        until("the file is gone", || serving.get("/media/a.mp4", &[]).status == 404);
+        until("the file is 404", || serving.get("/media/a.mp4", &[]).status == 404);
         folder.put("a.mp4", content(version));
         until("there is another", || serving.request("HEAD", "/media/a.mp4", &[]).status == 200);
     }

@@ -1,19 +1,11 @@
-//! The seeds of the fuzz targets, and every input that ever broke one, held to the same invariants.
+//! The seeds of the fuzz targets, and every input that ever broke one, checked against the same
+//! invariants.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
-#[path = "../../../fuzz/invariants.rs"]
-pub mod invariants;
+use crate::support::fuzz_corpus::invariants;
 
-/// Where the movies are: small, of every kind, and most of them broken.
-pub fn movies() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/movie")
-}
-
-/// Runs `check` on each file of a corpus, and says which one it was when it fails.
+/// Runs `check` on each file of a corpus, and names the file when it fails.
 fn replay(corpus: &str, check: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     let mut inputs = 0;

@@ -1,27 +1,22 @@
-//! A root whose disk hangs: it answers 503, and stops nobody else.
+//! A root whose disk hangs: its requests are 503, and every other root serves.
 
-use std::{
-    io::ErrorKind,
-    sync::mpsc::{self, Sender},
-    thread,
-    time::Duration,
-};
+use std::{io::ErrorKind, thread, time::Duration};
 
 use socket2::SockRef;
 
 use crate::support::{
-    client::{Broken, Client, Response, head},
+    client::{Client, Incomplete, Response, head},
     folder::{Folder, pattern},
     hanging_disk::{CONTENT, HELD_FROM, HangingDisk},
-    server::{Serving, serve_with, start},
+    server::{Serving, occupy, serve_with, start},
     wait::until,
 };
 
-/// Requests give up soon. Files that were open before stay trusted, so that the healthy root needs
-/// its disk for nothing and a loaded machine is not taken for a hung one.
+/// Requests give up soon. Open files stay trusted, so that the healthy root needs its disk for
+/// nothing and a loaded machine is not taken for a hanging disk.
 const IMPATIENT: &str = "disk_deadline_ms = 200\nopen_file_trust_ms = 3600000";
 
-/// Requests never give up: what hangs stays outstanding.
+/// Requests never give up: hanging calls stay outstanding.
 const PATIENT: &str = "disk_deadline_ms = 600000";
 
 /// Serves a healthy root and another.
@@ -31,14 +26,14 @@ fn beside_healthy(other: &std::path::Path, configuration: &str) -> (Folder, Serv
     let roots = [("healthy", folder.path("")), ("other", other.into())];
     let roots = roots.map(|(name, dir)| format!("{name}={}", dir.display()).into());
     let serving = serve_with(&roots, configuration);
-    until("both roots answer", || {
+    until("both roots serve", || {
         serving.get("/media/healthy/a.mp4", &[]).status == 200
             && serving.get("/readyz", &[]).status == 200
     });
     (folder, serving)
 }
 
-fn is_healthy(serving: &Serving) {
+fn assert_healthy(serving: &Serving) {
     let whole = pattern(100_000);
     for _ in 0..100 {
         let response = serving.get("/media/healthy/a.mp4", &[]);
@@ -51,7 +46,7 @@ fn is_healthy(serving: &Serving) {
     }
 }
 
-fn is_unavailable(response: &Response) {
+fn assert_unavailable(response: &Response) {
     assert_eq!(response.status, 503);
     assert_eq!(response.field("content-type"), Some("application/problem+json"));
     assert_eq!(response.field("cache-control"), Some("no-store"));
@@ -59,7 +54,7 @@ fn is_unavailable(response: &Response) {
     assert!(seconds.is_some_and(|seconds| seconds > 0), "{response:?}");
 }
 
-/// Whether nothing has come from the server yet.
+/// Whether the server has sent nothing yet.
 fn is_silent(client: &Client) -> bool {
     let socket = client.socket();
     socket.set_nonblocking(true).expect("a socket");
@@ -68,47 +63,25 @@ fn is_silent(client: &Client) -> bool {
     peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
 }
 
-/// Makes every thread of a root's lane wait, as a disk that hangs does. Dropping the result ends it.
-/// This needs no privileges, and so runs everywhere.
-pub fn occupy(serving: &Serving, root: usize) -> Vec<Sender<()>> {
-    let lane = serving.site().library.roots()[root].root.lane();
-    let threads = serving.site().settings.load().disk_threads.count();
-    let (begun, begins) = mpsc::channel();
-    let held = (0..threads).map(|_| {
-        let (release, wait) = mpsc::channel();
-        let begun = begun.clone();
-        lane.run_detached(move || {
-            begun.send(()).expect("the test waits for this");
-            let _ = wait.recv();
-        });
-        release
-    });
-    let held = held.collect();
-    for _ in 0..threads {
-        begins.recv().expect("every call begins");
-    }
-    held
-}
-
 #[test]
-fn a_root_whose_threads_all_hang_answers_503_and_the_other_goes_on() {
+fn a_root_whose_threads_all_hang_is_503_and_the_other_serves() {
     let folder = Folder::new();
     folder.put("b.mp4", pattern(1000));
     let (_healthy, serving) = beside_healthy(&folder.path(""), IMPATIENT);
     let held = occupy(&serving, 1);
     for _ in 0..20 {
-        is_unavailable(&serving.get("/media/other/b.mp4", &[]));
-        is_unavailable(&serving.get("/api/titles/other/b.mp4", &[]));
-        is_unavailable(&serving.get("/readyz", &[]));
+        assert_unavailable(&serving.get("/media/other/b.mp4", &[]));
+        assert_unavailable(&serving.get("/api/titles/other/b.mp4", &[]));
+        assert_unavailable(&serving.get("/readyz", &[]));
     }
-    is_healthy(&serving);
+    assert_healthy(&serving);
     drop(held);
-    until("the root answers again", || serving.get("/media/other/b.mp4", &[]).status == 200);
+    until("the root serves again", || serving.get("/media/other/b.mp4", &[]).status == 200);
     until("the server is ready again", || serving.get("/readyz", &[]).status == 200);
 }
 
 #[test]
-fn while_a_request_hangs_in_its_disk_those_to_other_roots_are_all_answered() {
+fn while_a_request_hangs_in_its_disk_other_roots_serve() {
     let Some(mut disk) = HangingDisk::mount() else {
         return;
     };
@@ -120,41 +93,41 @@ fn while_a_request_hangs_in_its_disk_those_to_other_roots_are_all_answered() {
         client.send(head("GET", &format!("/media/other/{number}.mp4"), &[]));
     }
     disk.wait_until_a_call_hangs();
-    is_healthy(&serving);
+    assert_healthy(&serving);
     assert!(hung.iter().all(is_silent), "the disk still hangs, and so do they");
     disk.release();
     for client in &mut hung {
-        let response = client.read("GET").expect("a whole answer");
+        let response = client.read("GET").expect("a whole response");
         assert!(response.status == 200 && response.body == *CONTENT);
     }
 }
 
 #[test]
-fn whatever_call_hangs_the_answer_is_503_and_afterwards_the_file() {
+fn any_hanging_call_is_503_and_the_file_is_served_afterwards() {
     let Some(mut disk) = HangingDisk::mount() else {
         return;
     };
     let (_healthy, serving) = beside_healthy(disk.path(), IMPATIENT);
-    // A file of its own for each, so that none is open already.
+    // A file for each, so that none is open already.
     for (number, kind) in ["lookup", "open", "getattr", "statfs", "all"].iter().enumerate() {
         let target = format!("/media/other/{number}.mp4");
         disk.hold(kind);
         for _ in 0..10 {
-            is_unavailable(&serving.get(&target, &[]));
+            assert_unavailable(&serving.get(&target, &[]));
         }
         assert_eq!(serving.request("HEAD", &target, &[]).status, 503, "{kind}");
         if matches!(*kind, "getattr" | "all") {
-            is_unavailable(&serving.get("/readyz", &[]));
+            assert_unavailable(&serving.get("/readyz", &[]));
         }
-        is_healthy(&serving);
+        assert_healthy(&serving);
         disk.release();
-        until("the root answers again", || serving.request("HEAD", &target, &[]).status == 200);
+        until("the root serves again", || serving.request("HEAD", &target, &[]).status == 200);
         until("the server is ready again", || serving.get("/readyz", &[]).status == 200);
     }
 }
 
 #[test]
-fn a_read_that_hangs_cuts_the_answer_and_the_cut_is_counted() {
+fn a_hanging_read_cuts_the_response_and_the_cut_is_counted() {
     let Some(mut disk) = HangingDisk::mount() else {
         return;
     };
@@ -165,12 +138,12 @@ fn a_read_that_hangs_cuts_the_answer_and_the_cut_is_counted() {
     let mut client = serving.connect();
     client.send(head("GET", target, &[]));
     match client.read("GET") {
-        Err(Broken::Body(read)) => assert!(read as u64 <= HELD_FROM, "{read} bytes"),
+        Err(Incomplete::Body(read)) => assert!(read as u64 <= HELD_FROM, "{read} bytes"),
         other => panic!("not cut in the body: {other:?}"),
     }
     let cuts = || serving.metric("headwater_body_cuts_total{reason=\"unavailable\"}");
     assert_eq!(cuts(), 1);
-    is_healthy(&serving);
+    assert_healthy(&serving);
     disk.release();
     until("the file is whole again", || {
         let mut client = serving.connect();
@@ -180,7 +153,7 @@ fn a_read_that_hangs_cuts_the_answer_and_the_cut_is_counted() {
 }
 
 #[test]
-fn a_viewer_who_goes_while_its_read_hangs_is_let_go_at_once() {
+fn a_viewer_that_disconnects_during_a_hanging_read_is_dropped_at_once() {
     let Some(mut disk) = HangingDisk::mount() else {
         return;
     };
@@ -205,18 +178,18 @@ fn a_viewer_who_goes_while_its_read_hangs_is_let_go_at_once() {
         let reset = SockRef::from(viewer.socket()).set_linger(Some(Duration::ZERO));
         reset.expect("a socket");
     }
-    until("they are gone", || serving.site().metrics.open_connections() == 0);
+    until("the connections are closed", || serving.site().metrics.open_connections() == 0);
     disk.release();
 }
 
 #[test]
-fn a_server_starts_or_says_why_and_stops_while_a_disk_hangs() {
+fn a_server_starts_or_names_the_reason_and_stops_while_a_disk_hangs() {
     let Some(mut disk) = HangingDisk::mount() else {
         return;
     };
     let (_healthy, serving) = beside_healthy(disk.path(), IMPATIENT);
     disk.hold("all");
-    is_unavailable(&serving.get("/media/other/0.mp4", &[]));
+    assert_unavailable(&serving.get("/media/other/0.mp4", &[]));
     let refused = start(&[disk.path().into()], IMPATIENT);
     let why = refused.err().expect("a root that cannot be opened").to_string();
     assert!(why.contains("the disk did not answer in time"), "{why}");

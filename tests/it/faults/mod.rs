@@ -2,7 +2,7 @@
 
 mod broken_movies; // hundreds of broken movies
 mod file_changes; // files that are replaced, overwritten, truncated or deleted in mid-response
-pub mod fuzz_corpus; // the seeds of the fuzz targets
-pub mod hanging_roots; // a root whose disk hangs
+mod fuzz_corpus; // the seeds of the fuzz targets
+mod hanging_roots; // a root whose disk hangs
 mod read_failures; // sources that fail in mid-response
 mod regressions; // faults fixed earlier

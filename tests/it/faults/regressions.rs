@@ -1,4 +1,4 @@
-//! What was once wrong.
+//! Faults fixed earlier.
 
 use std::{
     fs::{self, File, FileTimes, Permissions},
@@ -13,17 +13,17 @@ use headwater::library::MediaPath;
 use serde_json::Value;
 
 use crate::support::{
-    client::{Broken, Client, Response, head},
+    client::{Client, Incomplete, Response, head},
     folder::{Folder, pattern},
     program::{Program, command},
     server::{Serving, serve, serve_with},
     wait::{block_on, until},
 };
 
-/// Many times what the sockets between the server and a viewer who has stopped can hold, in bytes.
+/// Many times what the sockets between the server and a paused viewer hold, in bytes.
 const LENGTH: usize = 2 << 20;
 
-/// The receive buffer of viewers who are not to be sent much ahead, in bytes.
+/// The receive buffer of viewers to which the server cannot send far ahead, in bytes.
 const NARROW: usize = 64 * 1024;
 
 fn one_file(length: usize, configuration: &str) -> (Folder, Serving) {
@@ -33,8 +33,8 @@ fn one_file(length: usize, configuration: &str) -> (Folder, Serving) {
     (folder, serving)
 }
 
-/// Begins to view `/media/a.mp4` and stops; then makes a change, and views the rest.
-fn change_while_viewed(serving: &Serving, change: impl FnOnce()) -> Result<Vec<u8>, Broken> {
+/// Begins to view `/media/a.mp4` and pauses; then makes a change, and views the rest.
+fn change_while_viewed(serving: &Serving, change: impl FnOnce()) -> Result<Vec<u8>, Incomplete> {
     let mut client = Client::narrow(serving.address, NARROW);
     client.send(head("GET", "/media/a.mp4", &[]));
     assert_eq!(client.read_head().expect("a head").status, 200);
@@ -44,7 +44,7 @@ fn change_while_viewed(serving: &Serving, change: impl FnOnce()) -> Result<Vec<u
     Ok(body)
 }
 
-/// Waits until the file system's clock, which ticks, has moved on since this file was changed: a
+/// Waits until the file system's clock, which ticks, has moved on since this file changed: a second
 /// change in the same tick leaves no trace.
 fn until_time_has_passed(folder: &Folder, path: &Path) {
     let changed = |path: &Path| {
@@ -66,7 +66,7 @@ fn titles(serving: &Serving) -> Vec<Value> {
 }
 
 #[test]
-fn a_file_whose_names_or_mode_change_while_it_is_sent_arrives_whole() {
+fn a_file_whose_links_or_mode_change_in_mid_response_arrives_whole() {
     let (folder, serving) = one_file(LENGTH, "");
     let (path, beside) = (folder.path("a.mp4"), folder.path("beside.mp4"));
     let whole = pattern(LENGTH);
@@ -89,7 +89,7 @@ fn a_file_whose_names_or_mode_change_while_it_is_sent_arrives_whole() {
 }
 
 #[test]
-fn a_file_overwritten_in_place_whose_time_is_put_back_is_never_sent_as_a_mix() {
+fn a_file_overwritten_in_place_with_its_time_restored_never_yields_mixed_versions() {
     let (folder, serving) = one_file(LENGTH, "");
     let path = folder.path("a.mp4");
     let modified = fs::metadata(&path).and_then(|status| status.modified()).expect("a time");
@@ -106,7 +106,7 @@ fn a_file_overwritten_in_place_whose_time_is_put_back_is_never_sent_as_a_mix() {
 }
 
 #[test]
-fn files_of_odd_times_are_listed_and_served() {
+fn files_with_odd_times_are_listed_and_served() {
     const YEAR_10000_S: u64 = 253_402_300_800;
     let after = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
     let times = [
@@ -116,7 +116,7 @@ fn files_of_odd_times_are_listed_and_served() {
         UNIX_EPOCH - Duration::from_millis(1500),
         UNIX_EPOCH - Duration::from_secs(YEAR_10000_S),
     ];
-    // Where files are in memory they hold every time; on disks most are cut to what those can hold.
+    // File systems in memory hold every time; most disks cut it to their range.
     let folders = [Folder::below("/dev/shm"), Ok(Folder::new())];
     for folder in folders.into_iter().flatten() {
         let held: Vec<SystemTime> = times
@@ -124,7 +124,7 @@ fn files_of_odd_times_are_listed_and_served() {
             .enumerate()
             .filter_map(|(number, &time)| {
                 let path = folder.put(format!("{number}.mp4"), pattern(10));
-                // What cannot be held is refused, or made something else, which is as good.
+                // A time out of range is refused or changed; either will do.
                 File::options().write(true).open(&path).ok()?.set_modified(time).ok()?;
                 fs::metadata(&path).and_then(|status| status.modified()).ok()
             })
@@ -143,39 +143,39 @@ fn files_of_odd_times_are_listed_and_served() {
 }
 
 #[test]
-fn a_few_empty_lines_before_a_request_are_borne_and_endless_ones_are_400() {
+fn a_few_empty_lines_before_a_request_are_ignored_and_endless_ones_are_400() {
     let (_folder, serving) = one_file(1000, "");
     let mut client = serving.connect();
     for blank in ["\r\n", "\n", "\r\n\r\n\r\n\r\n"] {
         client.send(blank.to_owned() + &head("GET", "/media/a.mp4", &[]));
-        assert_eq!(client.read("GET").expect("an answer").body, pattern(1000), "{blank:?}");
+        assert_eq!(client.read("GET").expect("a response").body, pattern(1000), "{blank:?}");
     }
     for blank in ["\r\n", "\n"] {
         let mut client = serving.connect();
         // As long as it goes: the server may have closed before all is written.
         let _ = client.socket().write_all(blank.repeat(50_000).as_bytes());
-        let response = client.read("GET").expect("an answer");
+        let response = client.read("GET").expect("a response");
         assert_eq!(response.status, 400);
         assert_eq!(response.field("connection"), Some("close"));
     }
 }
 
 #[test]
-fn nothing_behind_a_chunked_request_is_answered() {
+fn no_request_behind_a_chunked_one_gets_a_response() {
     let (_folder, serving) = one_file(1000, "");
     for chunks in ["0\r\n\r\n", "5\r\nhello\r\n0\r\n\r\n", ""] {
         let mut client = serving.connect();
         let chunked = head("POST", "/media/a.mp4", &["Transfer-Encoding: chunked"]);
         client.send(chunked + chunks + &head("GET", "/media/a.mp4", &[]));
-        let response = client.read("POST").expect("an answer");
+        let response = client.read("POST").expect("a response");
         assert_eq!(response.status, 411, "{chunks:?}");
         assert_eq!(response.field("connection"), Some("close"));
-        assert_eq!(client.read("GET").expect_err("nothing more"), Broken::Head);
+        assert_eq!(client.read("GET").expect_err("nothing more"), Incomplete::Head);
     }
 }
 
 #[test]
-fn who_asks_for_another_protocol_is_answered_in_this_one_and_told_that_it_is_over() {
+fn an_upgrade_request_gets_an_http_1_response_with_close() {
     let (_folder, serving) = one_file(1000, "");
     let upgrade =
         ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"];
@@ -188,7 +188,7 @@ fn who_asks_for_another_protocol_is_answered_in_this_one_and_told_that_it_is_ove
 }
 
 #[test]
-fn an_address_has_no_more_connections_than_it_may_also_when_some_are_silent() {
+fn the_connection_limit_of_an_address_counts_silent_connections() {
     let (_folder, serving) = one_file(1000, "connections_per_address = 2");
     let silent = TcpStream::connect(serving.address).expect("a connection");
     let mut client = serving.connect();
@@ -210,7 +210,7 @@ fn an_address_has_no_more_connections_than_it_may_also_when_some_are_silent() {
 }
 
 #[test]
-fn folders_behind_a_link_that_leads_out_of_the_library_are_not_watched() {
+fn folders_behind_a_link_out_of_the_library_are_not_watched() {
     let (library, outside) = (Folder::new(), Folder::new());
     library.put("films/a.mp4", pattern(10));
     for number in 0..50 {
@@ -223,7 +223,7 @@ fn folders_behind_a_link_that_leads_out_of_the_library_are_not_watched() {
 }
 
 #[test]
-fn a_root_that_is_another_directory_now_is_watched_in_its_place() {
+fn a_root_that_became_another_directory_is_watched_in_its_place() {
     let folder = Folder::new();
     folder.put("root/old.mp4", pattern(10));
     let serving = serve_with(&[folder.path("root")], "");
@@ -238,7 +238,7 @@ fn a_root_that_is_another_directory_now_is_watched_in_its_place() {
     block_on(serving.site().library.scan_root(0));
     assert!(is_listed("new.mp4") && !is_listed("old.mp4"));
     assert_eq!(serving.get("/media/new.mp4", &[]).body, pattern(20));
-    // Seen by a watch, or by the scan that follows when it has been set; then by a watch alone.
+    // Found by a watch, or by the scan that follows once the watch is set; then by a watch alone.
     for name in ["first.mp4", "second.mp4"] {
         folder.put(Path::new("root").join(name), pattern(30));
         until("it is listed", || is_listed(name));
@@ -246,7 +246,7 @@ fn a_root_that_is_another_directory_now_is_watched_in_its_place() {
 }
 
 #[test]
-fn an_answer_to_a_failed_precondition_is_not_to_be_kept() {
+fn a_412_is_not_cached() {
     let (folder, serving) = one_file(1000, "cdn_cache_control = 'max-age=60'");
     folder.put("a.vtt", "WEBVTT\n");
     for target in ["/media/a.mp4", "/media/a.vtt"] {
@@ -260,7 +260,7 @@ fn an_answer_to_a_failed_precondition_is_not_to_be_kept() {
 }
 
 #[test]
-fn a_server_whose_root_is_gone_is_not_ready_until_it_is_back() {
+fn a_server_without_its_root_is_not_ready_until_the_root_returns() {
     let folder = Folder::new();
     folder.put("root/a.mp4", pattern(10));
     let serving = serve_with(&[folder.path("root")], "");
@@ -274,7 +274,7 @@ fn a_server_whose_root_is_gone_is_not_ready_until_it_is_back() {
 }
 
 #[test]
-fn what_is_misspelt_in_the_configuration_is_said() {
+fn a_misspelt_key_of_the_configuration_is_reported() {
     let folder = Folder::new();
     let check = |arguments: &[&str], variables: &[(&str, &str)]| {
         let (mut command, _home) = command(&["check"]);

@@ -1,39 +1,39 @@
-//! HTTP's rules as a table: what is asked of which file, and what the answer is.
+//! The rules of HTTP as a table: a request, its file, and the expected response.
 //!
-//! A row says only what the answer *is*; what follows from that for every field of it, to the last
-//! byte, is in [`answers`](crate::http::responses), where the table is run in several ways.
+//! A row names only the outcome. [`responses`](crate::http::responses) derives every field and byte
+//! of the response from it, and runs the table in several ways.
 
 use Expected::{Failed, NotModified, Part, Parts, Unsatisfiable, Whole};
 
 /// A file of the table.
 #[derive(Debug)]
-pub struct Thing {
+pub struct TestFile {
     pub name: &'static str,
     pub length: u64,
-    /// The validator of this length and of [`MODIFIED_S`]: published once, so never another.
+    /// The validator of this length and [`MODIFIED_S`]. Published once, so it never changes.
     pub tag: &'static str,
 }
 
-/// When all files of the table were changed: in seconds since 1970, and as HTTP says it.
+/// The modification time of all files of the table: in seconds since 1970, and as an HTTP date.
 pub const MODIFIED_S: u64 = 1_000_000_000;
 pub const MODIFIED: &str = "Sun, 09 Sep 2001 01:46:40 GMT";
 
-pub const MOVIE: Thing = Thing { name: "movie.mp4", length: 1000, tag: "a90cb6eedeb86e85" };
-pub const ONE: Thing = Thing { name: "one.mp4", length: 1, tag: "b4069c977b2293b8" };
-pub const EMPTY: Thing = Thing { name: "empty.mp4", length: 0, tag: "dbf8aaea4bbd2080" };
-/// 8 GiB and 1000 bytes: past what 32 bits can say. A sparse file.
-pub const LARGE: Thing =
-    Thing { name: "large.mp4", length: (8 << 30) + 1000, tag: "63722b08c679f23d" };
-/// As long as a content can be. Few file systems hold such a file, so it is asked for in memory only.
-pub const HUGE: Thing =
-    Thing { name: "huge.mp4", length: i64::MAX as u64, tag: "ffffffffffffffff" };
+pub const MOVIE: TestFile = TestFile { name: "movie.mp4", length: 1000, tag: "a90cb6eedeb86e85" };
+pub const ONE: TestFile = TestFile { name: "one.mp4", length: 1, tag: "b4069c977b2293b8" };
+pub const EMPTY: TestFile = TestFile { name: "empty.mp4", length: 0, tag: "dbf8aaea4bbd2080" };
+/// 8 GiB and 1000 bytes: more than 32 bits hold. A sparse file.
+pub const LARGE: TestFile =
+    TestFile { name: "large.mp4", length: (8 << 30) + 1000, tag: "63722b08c679f23d" };
+/// The largest possible content. Few file systems hold such a file, so it exists in memory only.
+pub const HUGE: TestFile =
+    TestFile { name: "huge.mp4", length: i64::MAX as u64, tag: "ffffffffffffffff" };
 
-/// What the answer is.
+/// The expected response.
 #[derive(Clone, Copy, Debug)]
 pub enum Expected {
-    /// 200 with everything.
+    /// 200 with the whole content.
     Whole,
-    /// 206 with one part: its first and its last byte, as HTTP counts.
+    /// 206 with one part: its first and last byte, both inclusive.
     Part(u64, u64),
     /// 206 with several parts.
     Parts(&'static [(u64, u64)]),
@@ -45,19 +45,19 @@ pub enum Expected {
     Failed,
 }
 
-/// A row.
+/// A row of the table.
 #[derive(Debug)]
 pub struct Case {
     pub name: String,
-    pub thing: &'static Thing,
+    pub test_file: &'static TestFile,
     pub method: &'static str,
     pub fields: Vec<String>,
     pub expected: Expected,
 }
 
-/// GET with a Range field: what the field says, of which file, the answer.
-#[rustfmt::skip] // a row is a line
-const RANGES: &[(&str, &Thing, &str, Expected)] = &[
+/// GET with a Range field: its value, the file, the response.
+#[rustfmt::skip] // one row per line
+const RANGES: &[(&str, &TestFile, &str, Expected)] = &[
     ("Safari's first request", &MOVIE, "bytes=0-1", Part(0, 1)),
     ("Chrome's first request is never 200", &MOVIE, "bytes=0-", Part(0, 999)),
     ("the first byte", &MOVIE, "bytes=0-0", Part(0, 0)),
@@ -143,13 +143,13 @@ const RANGE: &str = "Range: bytes=0-1";
 const PAST: &str = "Range: bytes=1000-";
 
 /// GET of [`MOVIE`] with preconditions.
-#[rustfmt::skip] // a row is a line
+#[rustfmt::skip] // one row per line
 const CONDITIONS: &[(&str, &[&str], Expected)] = &[
     ("no precondition", &[], Whole),
     ("the tag is known", &[SAME], NotModified),
-    ("the tag is known weakly", &["If-None-Match: W/\"a90cb6eedeb86e85\""], NotModified),
-    ("another tag is known", &["If-None-Match: \"other\""], Whole),
-    ("anything is known", &["If-None-Match: *"], NotModified),
+    ("a weak form of the tag", &["If-None-Match: W/\"a90cb6eedeb86e85\""], NotModified),
+    ("another tag", &["If-None-Match: \"other\""], Whole),
+    ("any tag", &["If-None-Match: *"], NotModified),
     ("the tag is in a list", &["If-None-Match: \"a\", ,\"b,c\" , \"a90cb6eedeb86e85\""], NotModified),
     ("the tag is in another line", &["If-None-Match: \"a\"", SAME], NotModified),
     ("the tag is inside another's quotes", &["If-None-Match: \"a,a90cb6eedeb86e85,b\""], Whole),
@@ -169,10 +169,10 @@ const CONDITIONS: &[(&str, &[&str], Expected)] = &[
     ("a date in the form of asctime", &["If-Modified-Since: Sun Sep  9 01:46:40 2001"], NotModified),
     ("a date that cannot be read", &["If-Modified-Since: yesterday"], Whole),
     ("unchanged as wanted", &["If-Unmodified-Since: Sun, 09 Sep 2001 01:46:40 GMT"], Whole),
-    ("changed against the wish", &["If-Unmodified-Since: Sun, 09 Sep 2001 01:46:39 GMT"], Failed),
-    ("a wish that cannot be read", &["If-Unmodified-Since: soon"], Whole),
+    ("changed since the date", &["If-Unmodified-Since: Sun, 09 Sep 2001 01:46:39 GMT"], Failed),
+    ("an unparsable date", &["If-Unmodified-Since: soon"], Whole),
 
-    ("a tag speaks before a date", &["If-None-Match: \"other\"", "If-Modified-Since: Sun, 09 Sep 2001 01:46:40 GMT"], Whole),
+    ("a tag takes precedence over a date", &["If-None-Match: \"other\"", "If-Modified-Since: Sun, 09 Sep 2001 01:46:40 GMT"], Whole),
     ("a wanted tag speaks before a date", &["If-Match: \"a90cb6eedeb86e85\"", "If-Unmodified-Since: Sun, 09 Sep 2001 01:46:39 GMT"], Whole),
     ("412 comes before 304", &["If-Match: \"other\"", SAME], Failed),
     ("412 by date comes before 304", &["If-Unmodified-Since: Sun, 09 Sep 2001 01:46:39 GMT", SAME], Failed),
@@ -202,29 +202,29 @@ const CONDITIONS: &[(&str, &[&str], Expected)] = &[
     ("Range twice", &[RANGE, RANGE], Whole),
 ];
 
-/// All rows: the tables above, and what follows from them for HEAD, which knows preconditions but
-/// no ranges (RFC 9110 section 14.2).
+/// All rows: the tables above, and what they imply for HEAD, which has preconditions but no ranges
+/// (RFC 9110 section 14.2).
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    let mut add = |name: &str, thing, method, fields: &[&str], expected| {
+    let mut add = |name: &str, test_file, method, fields: &[&str], expected| {
         cases.push(Case {
             name: format!("{method} of {name}"),
-            thing,
+            test_file,
             method,
             fields: fields.iter().map(|&field| field.into()).collect(),
             expected,
         });
     };
-    for thing in [&MOVIE, &ONE, &EMPTY] {
-        add(thing.name, thing, "GET", &[], Whole);
+    for test_file in [&MOVIE, &ONE, &EMPTY] {
+        add(test_file.name, test_file, "GET", &[], Whole);
     }
-    for thing in [&MOVIE, &ONE, &EMPTY, &LARGE, &HUGE] {
-        add(thing.name, thing, "HEAD", &[], Whole);
+    for test_file in [&MOVIE, &ONE, &EMPTY, &LARGE, &HUGE] {
+        add(test_file.name, test_file, "HEAD", &[], Whole);
     }
-    for (name, thing, range, expected) in RANGES {
+    for (name, test_file, range, expected) in RANGES {
         let range = format!("Range: {range}");
-        add(name, thing, "GET", &[&range], *expected);
-        add(name, thing, "HEAD", &[&range], Whole);
+        add(name, test_file, "GET", &[&range], *expected);
+        add(name, test_file, "HEAD", &[&range], Whole);
     }
     for (name, fields, expected) in CONDITIONS {
         add(name, &MOVIE, "GET", fields, *expected);

@@ -1,4 +1,4 @@
-//! Content codings: of text, each with a tag of its own, and never of media.
+//! Content codings: text is compressed, each coding with its own entity tag; media never is.
 
 use std::io::Read as _;
 
@@ -11,7 +11,7 @@ fn folder() -> Folder {
 }
 
 #[test]
-fn media_are_never_coded_and_never_chunked() {
+fn media_has_no_content_coding_and_is_never_chunked() {
     let folder = Folder::new();
     let names = ["a.mp4", "a.webm", "a.mkv", "a.ts", "a.m4s", "a.mp3", "a.jpg"];
     for name in names {
@@ -31,7 +31,7 @@ fn media_are_never_coded_and_never_chunked() {
     }
 }
 
-/// The text itself, taken out of its coding.
+/// The text of a response, decoded.
 fn decoded(response: &Response) -> Vec<u8> {
     let mut text = Vec::new();
     let mut body = response.body.as_slice();
@@ -46,7 +46,7 @@ fn decoded(response: &Response) -> Vec<u8> {
 }
 
 #[test]
-fn each_coding_of_a_text_has_a_tag_of_its_own() {
+fn each_content_coding_has_its_own_entity_tag() {
     let folder = folder();
     folder.put("a.m3u8", "#EXTINF:4,\n1.m4s\n".repeat(100));
     folder.put("a.mpd", "<MPD></MPD>\n".repeat(100));
@@ -80,7 +80,7 @@ fn each_coding_of_a_text_has_a_tag_of_its_own() {
 }
 
 #[test]
-fn a_part_of_a_text_is_a_part_of_the_uncoded_text() {
+fn a_range_of_a_text_is_a_range_of_its_identity_coding() {
     let folder = folder();
     let serving = serve(&folder);
     let plain = serving.get("/media/a.vtt", &[]);
@@ -90,7 +90,7 @@ fn a_part_of_a_text_is_a_part_of_the_uncoded_text() {
     assert_eq!(part.body, plain.body[7..100]);
     assert_eq!(part.field("content-encoding"), None);
     assert_eq!(part.field("etag"), plain.field("etag"));
-    // Who holds the front of the coded text must not be given the rest of the uncoded one.
+    // A client that holds the start of the compressed text must not get the rest of the plain one.
     let coded = serving.get("/media/a.vtt", &["Accept-Encoding: gzip"]);
     let if_range = format!("If-Range: {}", coded.field("etag").unwrap());
     let whole = serving.get("/media/a.vtt", &[fields[0], fields[1], &if_range]);

@@ -1,8 +1,7 @@
-//! What pages of other origins may do, and what those who run the server ask: CORS, methods,
-//! request ids, health.
+//! What pages of other origins may do, and what operators rely on: CORS, methods, request ids,
+//! health.
 
 use crate::support::{
-    client::Response,
     folder::{Folder, pattern},
     server::{serve, serve_with},
 };
@@ -14,13 +13,6 @@ fn folder() -> Folder {
     folder
 }
 
-/// A field that is a list, over all of its lines, in lower case.
-fn list(response: &Response, name: &str) -> Vec<String> {
-    let lines = response.fields.iter().filter(|field| field.0 == name);
-    let members = lines.flat_map(|(_, value)| value.split(','));
-    members.map(|member| member.trim().to_ascii_lowercase()).collect()
-}
-
 const PREFLIGHT: [&str; 3] = [
     "Origin: https://a.example",
     "Access-Control-Request-Method: GET",
@@ -28,7 +20,7 @@ const PREFLIGHT: [&str; 3] = [
 ];
 
 #[test]
-fn everybody_may_use_media_by_default() {
+fn every_origin_may_use_media_by_default() {
     let folder = folder();
     let serving = serve(&folder);
     for (target, fields) in [
@@ -43,8 +35,8 @@ fn everybody_may_use_media_by_default() {
         assert_eq!(response.field("timing-allow-origin"), Some("*"));
         assert_eq!(response.field("cross-origin-resource-policy"), Some("cross-origin"));
         assert_eq!(response.field("access-control-allow-credentials"), None);
-        assert!(list(&response, "vary").is_empty(), "the same for everybody");
-        let exposed = list(&response, "access-control-expose-headers");
+        assert!(response.list("vary").is_empty(), "the response does not vary by origin");
+        let exposed = response.list("access-control-expose-headers");
         for name in
             ["content-length", "content-range", "accept-ranges", "etag", "date", "server-timing"]
         {
@@ -54,26 +46,26 @@ fn everybody_may_use_media_by_default() {
 }
 
 #[test]
-fn a_preflight_allows_what_players_send_for_long() {
+fn a_preflight_response_allows_the_fields_of_players_and_is_cached_for_long() {
     let folder = folder();
     let serving = serve(&folder);
     let response = serving.request("OPTIONS", "/media/a.mp4", &PREFLIGHT);
     assert_eq!(response.status, 204);
     assert_eq!(response.field("access-control-allow-origin"), Some("*"));
     assert_eq!(response.field("content-length"), None);
-    let allowed = list(&response, "access-control-allow-headers");
+    let allowed = response.list("access-control-allow-headers");
     for name in ["range", "if-range", "cmcd-request", "cmcd-object", "cmcd-session", "cmcd-status"]
     {
         assert!(allowed.iter().any(|allowed| allowed == name), "{name}");
     }
-    let methods = list(&response, "access-control-allow-methods");
+    let methods = response.list("access-control-allow-methods");
     assert_eq!(methods, ["get", "head", "options"]);
     let max_age: u32 = response.field("access-control-max-age").unwrap().parse().unwrap();
     assert!(max_age >= 3600, "{max_age}");
 }
 
 #[test]
-fn a_configured_list_names_one_origin_at_a_time_and_says_that_it_varies() {
+fn a_configured_list_allows_one_origin_per_response_and_sets_vary() {
     let folder = folder();
     let origins = "cors_origins = 'https://a.example https://b.example'";
     let serving = serve_with(&[folder.path("")], origins);
@@ -103,16 +95,16 @@ fn a_configured_list_names_one_origin_at_a_time_and_says_that_it_varies() {
             for name in ["access-control-allow-origin", "timing-allow-origin"] {
                 assert_eq!(response.field(name), expected, "{name}, {origin:?}");
             }
-            assert_eq!(list(&response, "vary"), ["origin"], "{origin:?}");
+            assert_eq!(response.list("vary"), ["origin"], "{origin:?}");
         }
         fields.push("Accept-Encoding: gzip");
         let text = serving.get("/media/a.vtt", &fields);
-        assert_eq!(list(&text, "vary"), ["accept-encoding", "origin"]);
+        assert_eq!(text.list("vary"), ["accept-encoding", "origin"]);
     }
 }
 
 #[test]
-fn only_media_are_for_other_origins() {
+fn only_media_is_open_to_other_origins() {
     let folder = folder();
     let serving = serve(&folder);
     for target in ["/", "/api/titles", "/metrics", "/healthz", "/nothing"] {
@@ -124,7 +116,7 @@ fn only_media_are_for_other_origins() {
 }
 
 #[test]
-fn what_exists_refuses_other_methods_and_says_which_it_takes() {
+fn every_resource_refuses_other_methods_with_405_and_allow() {
     let folder = folder();
     let serving = serve(&folder);
     for target in [
@@ -146,11 +138,11 @@ fn what_exists_refuses_other_methods_and_says_which_it_takes() {
         for method in ["POST", "PUT", "DELETE", "PATCH", "TRACE", "PROPFIND", "GETT"] {
             let response = serving.request(method, target, &[]);
             assert_eq!(response.status, 405, "{method} {target}");
-            assert_eq!(list(&response, "allow"), ["get", "head", "options"]);
+            assert_eq!(response.list("allow"), ["get", "head", "options"]);
         }
         let response = serving.request("OPTIONS", target, &[]);
         assert_eq!(response.status, 204, "{target}");
-        assert_eq!(list(&response, "allow"), ["get", "head", "options"]);
+        assert_eq!(response.list("allow"), ["get", "head", "options"]);
     }
     for method in ["GET", "HEAD", "POST", "DELETE", "GETT"] {
         for target in ["/media/none.mp4", "/nothing", "/api/titles/none.mp4"] {
@@ -162,7 +154,7 @@ fn what_exists_refuses_other_methods_and_says_which_it_takes() {
 }
 
 #[test]
-fn what_is_not_there_is_remembered_for_a_short_time() {
+fn a_404_is_cached_for_a_short_time() {
     let folder = folder();
     let serving = serve(&folder);
     let missing = serving.get("/media/none.mp4", &[]);
@@ -178,7 +170,7 @@ fn what_is_not_there_is_remembered_for_a_short_time() {
 }
 
 #[test]
-fn a_cdn_is_told_apart_where_configured() {
+fn a_configured_cdn_cache_control_is_sent_with_media_only() {
     let folder = folder();
     let settings = "cdn_cache_control = 'max-age=86400'";
     let serving = serve_with(&[folder.path("")], settings);
@@ -191,7 +183,7 @@ fn a_cdn_is_told_apart_where_configured() {
 }
 
 #[test]
-fn a_request_id_comes_back_if_it_is_harmless_and_is_made_if_not() {
+fn a_harmless_request_id_is_echoed_and_any_other_is_replaced() {
     let folder = folder();
     let serving = serve(&folder);
     let id_of = |fields: &[&str]| {
@@ -216,7 +208,7 @@ fn a_request_id_comes_back_if_it_is_harmless_and_is_made_if_not() {
 }
 
 #[test]
-fn health_is_never_cached() {
+fn health_responses_are_never_cached() {
     let folder = folder();
     let serving = serve(&folder);
     for (target, body) in [("/healthz", "alive\n"), ("/readyz", "ready\nworker: off\n")] {

@@ -1,5 +1,5 @@
-//! The rules of HTTP for what is derived from a title: virtual MP4, manifests, init segments and
-//! segments. Letters and numbers in names of tests are those of the promises on the wire.
+//! The rules of HTTP for the URLs derived from a title: virtual MP4, manifests, init segments and
+//! segments.
 
 use std::{
     fs,
@@ -22,14 +22,8 @@ fn clock() -> (Folder, Serving, Streams) {
     let folder = Folder::new();
     put_sample(&folder, CLOCK, CLOCK);
     let serving = serve(&folder);
-    let streams = Streams::of(&serving, CLOCK);
+    let streams = Streams::read(&serving, CLOCK);
     (folder, serving, streams)
-}
-
-/// A field that is a list, in lower case.
-fn list(response: &Response, name: &str) -> Vec<String> {
-    let value = response.field(name).unwrap_or_default().to_ascii_lowercase();
-    value.split(',').map(|member| member.trim().to_owned()).collect()
 }
 
 fn is_text(url: &str) -> bool {
@@ -38,13 +32,13 @@ fn is_text(url: &str) -> bool {
 
 /// The number in a directive of Cache-Control.
 fn directive(response: &Response, name: &str) -> Option<u64> {
-    let directives = list(response, "cache-control");
+    let directives = response.list("cache-control");
     let value = directives.iter().find_map(|one| one.strip_prefix(name)?.strip_prefix('='));
     value.map(|value| value.parse().expect("a number"))
 }
 
 #[test]
-fn each_has_a_strong_tag_an_exact_length_and_an_exact_type() {
+fn each_url_has_a_strong_tag_an_exact_length_and_an_exact_type() {
     let (_folder, serving, streams) = clock();
     let mut tags = Vec::new();
     let mut client = serving.connect();
@@ -74,11 +68,11 @@ fn each_has_a_strong_tag_an_exact_length_and_an_exact_type() {
     let count = tags.len();
     tags.sort();
     tags.dedup();
-    assert_eq!(tags.len(), count, "a tag names two things: {tags:?}");
+    assert_eq!(tags.len(), count, "two responses share a tag: {tags:?}");
 }
 
 #[test]
-fn head_has_every_field_that_get_has() {
+fn head_sends_every_field_that_get_sends() {
     let (_folder, serving, streams) = clock();
     let of_one_answer = ["date", "x-request-id", "server-timing", "cache-status"];
     let fields = |response: Response| {
@@ -100,7 +94,7 @@ fn head_has_every_field_that_get_has() {
 }
 
 #[test]
-fn ranges_are_cuts_of_the_whole() {
+fn ranges_are_slices_of_the_whole() {
     let (_folder, serving, streams) = clock();
     let mut client = serving.connect();
     for url in streams.samples() {
@@ -124,7 +118,7 @@ fn ranges_are_cuts_of_the_whole() {
         check("-100".into(), size - 100, size - 1);
         check(format!("-{}", size + 1), 0, size - 1);
         check(format!("{}-{}", size / 2, size + 99), size / 2, size - 1);
-        // Across what is made in memory and what comes from the file.
+        // Across bytes in memory and bytes of the file.
         if !is_text(url) {
             for found in boxes::list(&whole.body, 0..size).expect("boxes") {
                 for edge in [found.whole.start, found.content.start] {
@@ -133,7 +127,7 @@ fn ranges_are_cuts_of_the_whole() {
                 }
             }
         }
-        // Any partition, put together, is the whole (A10).
+        // Any partition, concatenated, is the whole.
         let mut put_together = Vec::new();
         let mut step = 1;
         while put_together.len() < size {
@@ -152,7 +146,7 @@ fn ranges_are_cuts_of_the_whole() {
 }
 
 #[test]
-fn preconditions_are_kept() {
+fn preconditions_are_evaluated() {
     let (_folder, serving, streams) = clock();
     let mut client = serving.connect();
     for url in streams.samples() {
@@ -174,7 +168,7 @@ fn preconditions_are_kept() {
 }
 
 #[test]
-fn what_names_a_version_is_kept_for_ever_and_manifests_are_kept_by_caches_alone() {
+fn versioned_urls_are_immutable_and_only_shared_caches_keep_manifests() {
     let (_folder, serving, streams) = clock();
     let mut client = serving.connect();
     for url in streams.samples() {
@@ -184,12 +178,13 @@ fn what_names_a_version_is_kept_for_ever_and_manifests_are_kept_by_caches_alone(
             assert_eq!(control, "public, max-age=31536000, immutable", "{url}");
             continue;
         }
-        let directives = list(&response, "cache-control");
+        let directives = response.list("cache-control");
         assert!(directives.contains(&"public".into()), "{url}: {control}");
         assert!(!directives.contains(&"immutable".into()), "{url}: {control}");
         let max_age = directive(&response, "max-age").expect("a time");
         if is_text(url) {
-            // A player that keeps one asks for segments that are gone once the title was replaced.
+            // A player that caches a manifest requests segments that vanish when the title is
+            // replaced.
             assert_eq!(max_age, 0, "{url}: {control}");
             let shared = directive(&response, "s-maxage").expect("a time");
             assert!((60..=3600).contains(&shared), "{url}: {control}");
@@ -202,7 +197,7 @@ fn what_names_a_version_is_kept_for_ever_and_manifests_are_kept_by_caches_alone(
 }
 
 #[test]
-fn playlists_and_descriptions_are_compressed_and_media_never() {
+fn manifests_are_compressed_and_media_never_is() {
     let (_folder, serving, streams) = clock();
     let mut client = serving.connect();
     let mut compressed = 0;
@@ -216,7 +211,7 @@ fn playlists_and_descriptions_are_compressed_and_media_never() {
             assert_eq!(coded.field("etag"), plain.field("etag"), "{url}");
             continue;
         }
-        // What fits into a packet may be sent as it is.
+        // A text that fits into one packet may be sent uncompressed.
         if coded.field("content-encoding").is_none() {
             assert!(plain.body.len() < 1400, "{url}: {} bytes", plain.body.len());
             continue;
@@ -230,14 +225,14 @@ fn playlists_and_descriptions_are_compressed_and_media_never() {
         assert!(text == plain.body, "{url}");
         assert_ne!(coded.field("etag"), plain.field("etag"), "{url}");
         for response in [&plain, &coded] {
-            assert!(list(response, "vary").contains(&"accept-encoding".into()), "{url}");
+            assert!(response.list("vary").contains(&"accept-encoding".into()), "{url}");
         }
     }
     assert!(compressed > 0, "nothing is compressed");
 }
 
 #[test]
-fn scripts_of_other_origins_may_use_all_of_it() {
+fn scripts_of_other_origins_may_use_every_url() {
     let (_folder, serving, streams) = clock();
     let mut client = serving.connect();
     let preflight = [
@@ -253,36 +248,36 @@ fn scripts_of_other_origins_may_use_all_of_it() {
         assert_eq!(response.field("timing-allow-origin"), Some("*"), "{url}");
         assert_eq!(response.field("cross-origin-resource-policy"), Some("cross-origin"), "{url}");
         assert_eq!(response.field("x-content-type-options"), Some("nosniff"), "{url}");
-        let exposed = list(&response, "access-control-expose-headers");
+        let exposed = response.list("access-control-expose-headers");
         for name in ["content-length", "content-range", "etag", "server-timing"] {
             assert!(exposed.contains(&name.into()), "{name} of {url}");
         }
         let response = client.request("OPTIONS", url, &preflight);
         assert_eq!(response.status, 204, "{url}");
         assert_eq!(response.field("access-control-allow-origin"), Some("*"), "{url}");
-        assert!(list(&response, "access-control-allow-headers").contains(&"range".into()), "{url}");
+        assert!(response.list("access-control-allow-headers").contains(&"range".into()), "{url}");
         assert!(response.field("access-control-max-age").is_some(), "{url}");
     }
 }
 
 #[test]
-fn what_is_there_can_only_be_read() {
+fn derived_urls_allow_only_get_head_and_options() {
     let (_folder, serving, streams) = clock();
     let mut client = serving.connect();
     for url in streams.samples() {
         for method in ["POST", "PUT", "DELETE"] {
             let response = client.request(method, url, &[]);
             assert_eq!(response.status, 405, "{method} {url}");
-            assert_eq!(list(&response, "allow"), ["get", "head", "options"], "{method} {url}");
+            assert_eq!(response.list("allow"), ["get", "head", "options"], "{method} {url}");
         }
         let response = client.request("OPTIONS", url, &[]);
         assert_eq!(response.status, 204, "{url}");
-        assert_eq!(list(&response, "allow"), ["get", "head", "options"], "{url}");
+        assert_eq!(response.list("allow"), ["get", "head", "options"], "{url}");
     }
 }
 
 #[test]
-fn what_is_not_there_is_not_found_and_that_is_soon_forgotten() {
+fn an_unknown_url_is_404_and_cached_for_a_short_time() {
     let (_folder, serving, streams) = clock();
     let version = streams.version();
     let video = &streams.playlists[0].1.segments;
@@ -331,9 +326,9 @@ fn what_is_not_there_is_not_found_and_that_is_soon_forgotten() {
     }
 }
 
-/// A title is everything in front of a view, whatever it looks like.
+/// A title is everything in front of a view, however it is spelt.
 #[test]
-fn a_title_may_look_like_anything() {
+fn a_title_may_have_any_name() {
     let folder = Folder::new();
     let names = [
         "Été/Horloge à 5 %.mp4",
@@ -354,7 +349,7 @@ fn a_title_may_look_like_anything() {
             if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
         };
         let title: String = name.bytes().map(escape).collect();
-        let streams = Streams::of(&serving, &title);
+        let streams = Streams::read(&serving, &title);
         for url in streams.samples() {
             fetch(&mut client, url);
         }
@@ -362,11 +357,11 @@ fn a_title_may_look_like_anything() {
 }
 
 #[test]
-fn a_replaced_file_has_other_urls_and_the_old_ones_are_gone() {
+fn a_replaced_file_has_new_urls_and_the_old_ones_are_404() {
     let folder = Folder::new();
     put_sample(&folder, CLOCK, "a.mp4");
     let serving = serve(&folder);
-    let before = Streams::of(&serving, "a.mp4");
+    let before = Streams::read(&serving, "a.mp4");
     let mut client = serving.connect();
     let play_tag = |client: &mut _| fetch(client, &before.play).field("etag").unwrap().to_owned();
     let tag = play_tag(&mut client);
@@ -377,7 +372,7 @@ fn a_replaced_file_has_other_urls_and_the_old_ones_are_gone() {
         let named = fetch(&mut client, &before.multivariant.0).body;
         !String::from_utf8_lossy(&named).contains(&old_name)
     });
-    let after = Streams::of(&serving, "a.mp4");
+    let after = Streams::read(&serving, "a.mp4");
     let old = before.segments().into_iter().chain(before.playlists.iter().map(|(url, _)| &**url));
     for url in old {
         assert_eq!(client.request("GET", url, &[]).status, 404, "{url}");
@@ -391,7 +386,7 @@ fn a_replaced_file_has_other_urls_and_the_old_ones_are_gone() {
 }
 
 #[test]
-fn two_nodes_with_copies_of_one_file_answer_the_same_bytes_under_the_same_tags() {
+fn two_nodes_with_copies_of_one_file_send_equal_bytes_and_tags() {
     let modified = SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 123_456_789);
     let node = || {
         let folder = Folder::new();
@@ -403,7 +398,7 @@ fn two_nodes_with_copies_of_one_file_answer_the_same_bytes_under_the_same_tags()
     };
     let (_one_folder, one) = node();
     let (_other_folder, other) = node();
-    let streams = Streams::of(&one, "a.mp4");
+    let streams = Streams::read(&one, "a.mp4");
     let (mut one, mut other) = (one.connect(), other.connect());
     let urls = streams.texts().into_iter().chain(streams.segments()).chain([streams.play.as_str()]);
     for url in urls {
@@ -416,7 +411,7 @@ fn two_nodes_with_copies_of_one_file_answer_the_same_bytes_under_the_same_tags()
 }
 
 #[test]
-fn what_cannot_be_packaged_is_refused_with_a_reason() {
+fn a_file_that_cannot_be_packaged_is_422_with_a_reason() {
     let folder = Folder::new();
     folder.put("text.mp4", "this is not a movie\n".repeat(1000));
     folder.put("empty.mp4", "");
@@ -443,13 +438,13 @@ fn what_cannot_be_packaged_is_refused_with_a_reason() {
             let head = client.request("HEAD", &url, &[]);
             assert_eq!(head.status, 422, "{url}");
         }
-        // The file as it is stays what it is.
+        // The file itself is still served.
         assert_eq!(client.request("GET", &format!("/media/{title}"), &[]).status, 200);
     }
 }
 
 #[test]
-fn a_virtual_mp4_has_its_moov_in_front_and_all_of_its_offsets_lead_into_its_media() {
+fn a_virtual_mp4_has_its_moov_in_front_and_all_chunk_offsets_point_into_mdat() {
     let folder = Folder::new();
     let names = [CLOCK, "Clock, moov at the end.mp4", "Portrait.mp4"];
     names.iter().for_each(|name| put_sample(&folder, name, &name.replace([',', ' '], "")));
@@ -483,9 +478,9 @@ fn a_virtual_mp4_has_its_moov_in_front_and_all_of_its_offsets_lead_into_its_medi
     }
 }
 
-/// That a file was written to lately says little; that it has become longer says that it is not whole.
+/// A recent modification time proves little; a growing length proves that the file is incomplete.
 #[test]
-fn a_title_that_grows_is_told_to_wait() {
+fn a_growing_title_is_409_with_retry_after() {
     let (folder, serving, streams) = clock();
     let mut client = serving.connect();
     let multivariant = streams.samples().into_iter().find(|url| url.ends_with("index.m3u8"));
@@ -497,6 +492,6 @@ fn a_title_that_grows_is_told_to_wait() {
     assert_eq!(growing.status, 409);
     assert_eq!(growing.field("content-type"), Some("application/problem+json"));
     assert!(growing.field("retry-after").is_some());
-    // As it is, the file can be had all the same.
+    // The file itself is served meanwhile.
     assert_eq!(fetch(&mut client, &format!("/media/{CLOCK}")).status, 200);
 }

@@ -1,4 +1,5 @@
-//! Which header fields answers have: none that is not on a list, and those that belong together.
+//! Which header fields responses have: only those of a list, and only together with their
+//! companions.
 
 use crate::support::{
     client::Response,
@@ -6,9 +7,9 @@ use crate::support::{
     server::{Serving, serve, serve_with},
 };
 
-/// On every answer.
+/// On every response.
 const ALWAYS: &[&str] = &["date", "x-content-type-options", "x-request-id"];
-/// On every answer that has content, or would have it.
+/// On every response that has content, or would have it.
 const CONTENT: &[&str] = &["cache-control", "content-length", "content-type"];
 const VALIDATORS: &[&str] = &["etag", "last-modified"];
 const CORS: &[&str] = &[
@@ -38,11 +39,11 @@ fn has_exactly(response: &Response, lists: Lists<'_>) {
 
 /// Lists of names.
 type Lists<'a> = &'a [&'a [&'a str]];
-/// Method, target and fields of a request, the status, and the lists that say its fields.
+/// Method, target and fields of a request, the status, and the lists that give the fields.
 type Row<'a> = (&'a str, &'a str, &'a [&'a str], u16, Lists<'a>);
 
 #[test]
-fn no_answer_has_a_field_that_is_not_on_its_list() {
+fn every_response_has_exactly_the_fields_of_its_list() {
     let folder = folder();
     let serving = serve(&folder);
     let part = "Range: bytes=0-1";
@@ -95,7 +96,7 @@ fn no_answer_has_a_field_that_is_not_on_its_list() {
 }
 
 #[test]
-fn answers_of_one_url_agree_on_what_names_them() {
+fn responses_of_one_url_agree_on_their_validators() {
     let folder = folder();
     let serving = serve(&folder);
     for target in ["/media/a.mp4", "/media/a.vtt", "/", "/api/titles/a.mp4"] {
@@ -120,7 +121,7 @@ fn answers_of_one_url_agree_on_what_names_them() {
 }
 
 #[test]
-fn types_are_exact() {
+fn media_types_are_exact() {
     let folder = Folder::new();
     let types = [
         ("a.mp4", "video/mp4"),
@@ -146,7 +147,7 @@ fn types_are_exact() {
 }
 
 #[test]
-fn other_files_are_not_there_unless_configured_and_then_harmless() {
+fn other_files_are_404_unless_configured_and_then_sandboxed_attachments() {
     let folder = folder();
     folder.put("page.html", "<script>alert(1)</script>");
     folder.put("notes", "plain");

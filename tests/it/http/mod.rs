@@ -4,7 +4,7 @@ mod cases; // the rules of RFC 9110 as a table of requests and responses
 mod content_codings; // gzip and br: of text, never of media
 mod cross_origin; // CORS, methods, request ids, health
 mod derived_urls; // the rules of RFC 9110 for what is derived from a title
-pub mod events; // the event stream
+mod events; // the event stream
 mod header_fields; // the closed list of response header fields
 mod openapi; // the API against its description
 mod properties; // properties of any request

@@ -1,4 +1,4 @@
-//! `/api/openapi.json`: that the API is as its description says, and has nothing that is not described.
+//! `/api/openapi.json`: the API does what the description says, and nothing that it does not say.
 
 use std::{collections::BTreeSet, fs, io::Write as _, time::Duration};
 
@@ -9,31 +9,27 @@ use headwater::{
 };
 use serde_json::{Value, json};
 
-use crate::{
-    faults::{fuzz_corpus, hanging_roots::occupy},
-    http::events::Listener,
-    jobs::{
-        api::{claim, queue},
-        webhooks::{self, Receiving},
-    },
-    support::{
-        api_description::{Description, names, names_behind_the_first, names_of, variants},
-        client::{Response, head},
-        folder::Folder,
-        json::{ask, json, post, read, request},
-        server::{Serving, serve_with},
-        streams::put_sample,
-        wait::{block_on, until},
-    },
+use crate::support::{
+    api_description::{Description, names, names_behind_the_first, names_of, variants},
+    client::{Response, head},
+    folder::Folder,
+    fuzz_corpus,
+    jobs::{claim, queue},
+    json::{ask, json, post, read, request},
+    server::{Serving, occupy, serve_with},
+    streams::put_sample,
+    subscriber::Subscriber,
+    wait::{block_on, until},
+    webhook_receiver::{self, WebhookReceiver},
 };
 
-/// A job that there is not.
+/// The id of no job.
 const NO_JOB: &str = "0190b0a0-0000-7000-8000-000000000000";
 
 const METHODS: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"];
 
-/// A server of the titles of which the examples speak, and its description.
+/// A server of the titles that the examples name, and its description.
 struct Api {
     folder: Folder,
     serving: Serving,
@@ -45,14 +41,14 @@ impl Api {
         let folder = Folder::new();
         put_sample(&folder, "Clock.mp4", "films/film.mp4");
         put_sample(&folder, "Clock.webm", "films/film.webm");
-        let sound = fs::read(fuzz_corpus::movies().join("ffmpeg-ac3.mp4")).expect("a seed");
-        folder.put("films/ac-3.mp4", sound);
+        let audio = fs::read(fuzz_corpus::movies().join("ffmpeg-ac3.mp4")).expect("a seed");
+        folder.put("films/ac-3.mp4", audio);
         let serving = serve_with(&[folder.path("")], configuration);
-        let description = Description::of(&serving);
+        let description = Description::fetch(&serving);
         Self { folder, serving, description }
     }
 
-    /// The answer to a GET of a described path, at a target of that path.
+    /// The response to a GET of a described path, at a target of that path.
     #[track_caller]
     fn get(&self, path: &str, target: &str, status: u16) -> Value {
         self.get_with(path, target, &[], status)
@@ -63,34 +59,34 @@ impl Api {
         self.description.check("GET", path, &self.serving.get(target, fields), status)
     }
 
-    /// The answer to a request that changes something. What is taken must be described, too.
+    /// The response to a request that changes something. The request body must conform too.
     #[track_caller]
     fn send(&self, method: &str, path: &str, id: &str, content: &str, status: u16) -> Value {
         if let Some(schema) = self.description.taken(method, path).filter(|_| status < 300) {
             let content = serde_json::from_str(content).expect("JSON");
-            self.description.conforms(schema, &content).expect("what is taken is described");
+            self.description.conforms(schema, &content).expect("the request conforms");
         }
         let response = ask(&self.serving, method, &path.replace("{id}", id), content);
         self.description.check(method, path, &response, status)
     }
 
-    /// A job of a storyboard, queued.
+    /// A queued storyboard job.
     fn job(&self) -> String {
-        let wish = r#"{"kind":"storyboard","title":"films/film.mp4"}"#;
-        let response = ask(&self.serving, "POST", "/api/jobs", wish);
+        let job_request = r#"{"kind":"storyboard","title":"films/film.mp4"}"#;
+        let response = ask(&self.serving, "POST", "/api/jobs", job_request);
         let job: Value = serde_json::from_slice(&response.body).expect("JSON");
         job["id"].as_str().expect("an id").to_owned()
     }
 
-    /// The wishes that the description gives as examples, by their kinds.
-    fn wishes(&self) -> Vec<(String, Value)> {
+    /// The job requests that the description gives as examples, by kind.
+    fn job_requests(&self) -> Vec<(String, Value)> {
         let content = self.description.operation("POST", "/api/jobs");
         let examples = &content["requestBody"]["content"]["application/json"]["examples"];
         let examples = examples.as_object().expect("examples");
         examples.iter().map(|(kind, example)| (kind.clone(), example["value"].clone())).collect()
     }
 
-    /// The head of an answer, behind which there may be a stream without end.
+    /// The head of a response; its body may be an endless stream.
     fn head_of(&self, method: &str, target: &str) -> Response {
         let mut client = self.serving.connect();
         client.send(request(method, target, &[], ""));
@@ -104,24 +100,24 @@ fn target(path: &str, job: &str) -> String {
 }
 
 #[test]
-fn the_description_is_a_text_like_any_other_and_of_this_version() {
+fn the_description_is_compressed_text_of_this_version() {
     let api = Api::new("");
-    let answer = api.serving.get("/api/openapi.json", &["Origin: https://a.example"]);
-    let description = json(&answer, 200);
+    let response = api.serving.get("/api/openapi.json", &["Origin: https://a.example"]);
+    let description = json(&response, 200);
     assert_eq!(description["openapi"], "3.1.1");
     assert_eq!(description["info"]["version"], env!("CARGO_PKG_VERSION"));
-    assert_eq!(answer.field("content-type"), Some("application/json"));
-    assert_eq!(answer.field("cache-control"), Some("no-cache"));
-    assert_eq!(answer.field("access-control-allow-origin"), None);
+    assert_eq!(response.field("content-type"), Some("application/json"));
+    assert_eq!(response.field("cache-control"), Some("no-cache"));
+    assert_eq!(response.field("access-control-allow-origin"), None);
     let head = api.serving.request("HEAD", "/api/openapi.json", &[]);
-    assert_eq!(head.field("content-length"), answer.field("content-length"));
+    assert_eq!(head.field("content-length"), response.field("content-length"));
     let coded = api.serving.get("/api/openapi.json", &["Accept-Encoding: gzip"]);
     assert_eq!(coded.field("content-encoding"), Some("gzip"));
     assert_eq!(api.description.open_objects(), [""; 0]);
 }
 
 #[test]
-fn every_route_of_the_api_is_described_and_no_other() {
+fn the_description_has_every_route_of_the_api_and_no_other() {
     let api = Api::new("");
     let routes = include_str!("../../../src/http/app.rs").split("web::resource(\"/api/").skip(1);
     let routes = routes.filter_map(|rest| rest.split('"').next());
@@ -132,15 +128,15 @@ fn every_route_of_the_api_is_described_and_no_other() {
     assert_eq!(described.collect::<BTreeSet<_>>(), routes);
     let readme = include_str!("../../../README.md");
     for path in api.description.members("/paths").keys() {
-        let told = path.replace('{', "<").replace('}', ">");
-        // What is below a job is told of in the job's row.
-        let is_told = readme.contains(&format!("`{told}`")) || path.contains("{id}/");
-        assert!(is_told, "the README does not know {path}");
+        let documented = path.replace('{', "<").replace('}', ">");
+        // The README names the routes below a job in the row of the job.
+        let is_documented = readme.contains(&format!("`{documented}`")) || path.contains("{id}/");
+        assert!(is_documented, "the README does not know {path}");
     }
 }
 
 #[test]
-fn what_is_described_is_answered_and_every_other_method_is_refused() {
+fn described_methods_are_allowed_and_every_other_is_405() {
     let api = Api::new("");
     let job = api.job();
     for path in api.description.members("/paths").keys() {
@@ -154,32 +150,32 @@ fn what_is_described_is_answered_and_every_other_method_is_refused() {
         }
         allowed.insert("OPTIONS");
         for method in METHODS {
-            let answer = api.head_of(method, &target);
+            let response = api.head_of(method, &target);
             let is_allowed = allowed.contains(method);
             if !is_allowed && method != "HEAD" {
                 let response = ask(&api.serving, method, &target, "");
                 api.description.check_problem(&response, 405);
             }
-            assert_eq!(answer.status != 405, is_allowed, "{method} {target}");
-            assert_ne!(answer.status, 404, "{method} {target}");
+            assert_eq!(response.status != 405, is_allowed, "{method} {target}");
+            assert_ne!(response.status, 404, "{method} {target}");
             if method == "OPTIONS" || !is_allowed {
-                let told: BTreeSet<_> =
-                    answer.field("allow").expect("methods").split(", ").collect();
-                assert_eq!(told, allowed, "{method} {target}");
+                let listed: BTreeSet<_> =
+                    response.field("allow").expect("methods").split(", ").collect();
+                assert_eq!(listed, allowed, "{method} {target}");
             }
         }
     }
 }
 
 #[test]
-fn each_parameter_of_a_query_is_taken_as_far_as_it_is_described_and_no_other() {
+fn query_parameters_are_accepted_exactly_as_described() {
     let api = Api::new("");
     let job = api.job();
     for (method, path) in api.description.operations() {
         let operation = api.description.operation(&method, &path);
         let parameters = operation["parameters"].as_array().into_iter().flatten();
         let parameters: Vec<_> = parameters.filter(|it| it["in"] == "query").collect();
-        // The others look at no query.
+        // The other paths read no query.
         if method != "GET" || operation["responses"].get("400").is_none() {
             continue;
         }
@@ -206,8 +202,8 @@ fn each_parameter_of_a_query_is_taken_as_far_as_it_is_described_and_no_other() {
             for (values, status) in [(good, 200), (bad, 400)] {
                 for value in values {
                     let name = name.as_str().expect("a name");
-                    let answer = api.head_of("GET", &format!("{path}?{name}={value}"));
-                    assert_eq!(answer.status, status, "{path}?{name}={value}");
+                    let response = api.head_of("GET", &format!("{path}?{name}={value}"));
+                    assert_eq!(response.status, status, "{path}?{name}={value}");
                 }
             }
         }
@@ -221,7 +217,7 @@ fn each_parameter_of_a_query_is_taken_as_far_as_it_is_described_and_no_other() {
     for name in ["offset", "limit"] {
         assert_eq!(described(name)["default"], list[name]);
     }
-    // This one says what it knows in words of its own.
+    // This message lists the known values in its own words.
     let refused = api.get("/api/titles", "/api/titles?sort=colour", 400);
     let keys = refused["detail"].as_str().and_then(|detail| detail.strip_prefix("sort must be "));
     let (keys, _) = keys.and_then(|keys| keys.split_once(", with - ")).expect("a sentence");
@@ -232,14 +228,15 @@ fn each_parameter_of_a_query_is_taken_as_far_as_it_is_described_and_no_other() {
 }
 
 #[test]
-fn every_wish_that_is_understood_is_described_and_each_example_is_fulfilled() {
+fn every_job_request_is_described_and_each_example_is_accepted() {
     let api = Api::new("");
-    let wish = |wish: &str, status| api.send("POST", "/api/jobs", "", wish, status);
+    let post_job =
+        |job_request: &str, status| api.send("POST", "/api/jobs", "", job_request, status);
     let told_of = |content: &str| {
-        names_behind_the_first(wish(content, 400)["detail"].as_str().expect("a sentence"))
+        names_behind_the_first(post_job(content, 400)["detail"].as_str().expect("a sentence"))
     };
     let kinds = told_of(r#"{"kind":"?"}"#);
-    let examples = api.wishes();
+    let examples = api.job_requests();
     assert_eq!(kinds, examples.iter().map(|(kind, _)| kind.clone()).collect());
     let described = api.description.at("/components/schemas/JobRequest/discriminator/mapping");
     let described = described.as_object().expect("kinds");
@@ -254,17 +251,18 @@ fn every_wish_that_is_understood_is_described_and_each_example_is_fulfilled() {
     }
     for (kind, example) in examples {
         assert_eq!(kind, example["kind"]);
-        wish(&example.to_string(), 202);
+        post_job(&example.to_string(), 202);
     }
 }
 
 #[test]
-fn what_may_be_sent_is_what_is_described_member_by_member() {
+fn request_bodies_have_exactly_the_described_members() {
     let api = Api::new("");
     let job = api.job();
     let change = json!({ "priority": -1000 });
-    let wishes = api.wishes().into_iter().map(|(_, wish)| ("POST", "/api/jobs", wish));
-    for (method, path, example) in wishes.chain([("PATCH", "/api/jobs/{id}", change)]) {
+    let job_requests =
+        api.job_requests().into_iter().map(|(_, job_request)| ("POST", "/api/jobs", job_request));
+    for (method, path, example) in job_requests.chain([("PATCH", "/api/jobs/{id}", change)]) {
         let schema = api.description.taken(method, path).expect("content");
         for content in variants(&example) {
             let described = api.description.conforms(schema, &content);
@@ -282,15 +280,15 @@ fn what_may_be_sent_is_what_is_described_member_by_member() {
 }
 
 #[test]
-fn every_answer_is_as_it_is_described_and_everything_described_is_answered() {
+fn every_response_conforms_and_every_described_response_occurs() {
     let api = Api::new("revalidate_ms = 0");
     titles_and_texts(&api);
     reports(&api);
-    a_job_from_its_wish_to_its_end(&api);
+    a_job_from_request_to_end(&api);
     jobs_of_every_kind(&api);
     what_cannot_be(&api);
     events(&api);
-    whoever_may_not(&api);
+    unauthorized_requests(&api);
     what_is_not_there_at_the_moment(&api);
     assert_eq!(api.description.unseen(), [""; 0]);
 }
@@ -334,7 +332,7 @@ fn titles_and_texts(api: &Api) {
     api.description.check_problem(&refused, 431);
 }
 
-/// Those of the fuzz targets' seeds have everything that a report can have.
+/// The seeds of the fuzz targets have everything that a report can have.
 fn reports(api: &Api) {
     let path = "/v/{path}/inspect";
     let serving = serve_with(&[fuzz_corpus::movies()], "");
@@ -347,13 +345,13 @@ fn reports(api: &Api) {
     api.get(path, "/v/none.mp4/inspect", 404);
 }
 
-fn a_job_from_its_wish_to_its_end(api: &Api) {
+fn a_job_from_request_to_end(api: &Api) {
     let (one, queue) = ("/api/jobs/{id}", queue(&api.serving));
-    let wish = api.wishes().into_iter().find(|(kind, _)| kind == "rendition");
-    let wish = wish.expect("an example").1.to_string();
-    let job = api.send("POST", "/api/jobs", "", &wish, 202);
+    let job_request = api.job_requests().into_iter().find(|(kind, _)| kind == "rendition");
+    let job_request = job_request.expect("an example").1.to_string();
+    let job = api.send("POST", "/api/jobs", "", &job_request, 202);
     let id = job["id"].as_str().expect("an id");
-    api.send("POST", "/api/jobs", "", &wish, 200);
+    api.send("POST", "/api/jobs", "", &job_request, 200);
     assert_eq!(api.send("PATCH", one, id, r#"{"priority":1000}"#, 200)["priority"], 1000);
     api.send("PATCH", one, id, "", 400);
     let shown = |state: &str| {
@@ -387,7 +385,7 @@ fn a_job_from_its_wish_to_its_end(api: &Api) {
 }
 
 fn task(make: &Value) -> JobSpec {
-    let make = serde_json::from_value(make.clone()).expect("something that can be made");
+    let make = serde_json::from_value(make.clone()).expect("a job spec");
     JobSpec { title: "films/film.mp4".into(), version: "0123456789abcdef".into(), operation: make }
 }
 
@@ -419,8 +417,8 @@ fn jobs_of_every_kind(api: &Api) {
     let makes: Vec<_> = pictures.iter().map(|picture| json!({ "picture": picture })).collect();
     let makes: Vec<_> = makes.into_iter().chain(others).collect();
     assert_eq!(makes.iter().map(name).collect::<BTreeSet<_>>(), names_of::<Operation>());
-    for (_, wish) in api.wishes() {
-        api.send("POST", "/api/jobs", "", &wish.to_string(), 202);
+    for (_, job_request) in api.job_requests() {
+        api.send("POST", "/api/jobs", "", &job_request.to_string(), 202);
     }
     for make in &makes {
         block_on(queue(&api.serving).enqueue(task(make).job())).expect("a database");
@@ -436,32 +434,33 @@ fn jobs_of_every_kind(api: &Api) {
 }
 
 fn what_cannot_be(api: &Api) {
-    let wish = |content: &str, status| api.send("POST", "/api/jobs", "", content, status);
-    wish("{}", 400);
-    wish(r#"{"kind":"storyboard","title":"none.mp4"}"#, 404);
-    wish(r#"{"kind":"remux","title":"films/film.mp4"}"#, 422);
-    // What has to be made first is made now.
-    let waits = wish(r#"{"kind":"storyboard","title":"films/film.webm"}"#, 503);
+    let post_job = |content: &str, status| api.send("POST", "/api/jobs", "", content, status);
+    post_job("{}", 400);
+    post_job(r#"{"kind":"storyboard","title":"none.mp4"}"#, 404);
+    post_job(r#"{"kind":"remux","title":"films/film.mp4"}"#, 422);
+    // The server queues a job for a missing image.
+    let waits = post_job(r#"{"kind":"storyboard","title":"films/film.webm"}"#, 503);
     assert!(waits["job"].is_string(), "{waits}");
     api.get("/api/jobs", "/api/jobs?state=lost", 400);
     put_sample(&api.folder, "Clock.mp4", "grows.mp4");
     api.get("/v/{path}/inspect", "/v/grows.mp4/inspect", 200);
     let path = api.folder.path("grows.mp4");
     let mut file = fs::OpenOptions::new().append(true).open(path).expect("a file");
-    let wish = r#"{"kind":"storyboard","title":"grows.mp4"}"#;
+    let job_request = r#"{"kind":"storyboard","title":"grows.mp4"}"#;
     let inspect = request("GET", "/v/grows.mp4/inspect", &[], "");
-    for (method, path, asked) in
-        [("GET", "/v/{path}/inspect", inspect), ("POST", "/api/jobs", post("/api/jobs", wish))]
-    {
+    for (method, path, asked) in [
+        ("GET", "/v/{path}/inspect", inspect),
+        ("POST", "/api/jobs", post("/api/jobs", job_request)),
+    ] {
         let mut response = None;
-        // More than once, since it is only seen to grow if it was seen before.
+        // More than one write: the server sees growth only if it knew the length before.
         until("it is seen to grow", || {
             file.write_all(b"\0\0\0\x08free").expect("it grows");
             let mut client = api.serving.connect();
             client.send(&asked);
-            let answer = read(&mut client);
-            let is_seen = answer.status == 409;
-            response = Some(answer);
+            let latest = read(&mut client);
+            let is_seen = latest.status == 409;
+            response = Some(latest);
             is_seen
         });
         api.description.check(method, path, &response.expect("just seen"), 409);
@@ -472,22 +471,23 @@ fn events(api: &Api) {
     let path = "/api/events";
     api.description.check("GET", path, &api.head_of("GET", path), 200);
     api.get(path, "/api/events?since=x", 400);
-    let mut listener = Listener::begin(&api.serving, "/api/events?since=0", &[]);
+    let mut subscriber = Subscriber::begin(&api.serving, "/api/events?since=0", &[]);
     let schema = |name: &str| api.description.at(&format!("/components/schemas/{name}"));
-    let job = listener.next();
+    let job = subscriber.next();
     assert_eq!(job.name, "job");
-    api.description.conforms(schema("Job"), &job.data).expect("as it is described");
+    api.description.conforms(schema("Job"), &job.data).expect("it conforms");
     api.serving.until_watching(&api.folder);
     put_sample(&api.folder, "Clock.mp4", "another.mp4");
-    let titles = std::iter::repeat_with(|| listener.next()).find(|event| event.name != "job");
+    let titles = std::iter::repeat_with(|| subscriber.next()).find(|event| event.name != "job");
     let titles = titles.expect("an event");
     assert_eq!(titles.name, "titles");
     let reference = json!({ "$ref": "#/components/schemas/TitlesChanged" });
-    api.description.conforms(&reference, &titles.data).expect("as it is described");
+    api.description.conforms(&reference, &titles.data).expect("it conforms");
 }
 
-/// Whatever is described to need a permit is refused to those who have none, and nothing else is.
-fn whoever_may_not(api: &Api) {
+/// Each operation that is described to need authorization refuses a client without it; no other
+/// does.
+fn unauthorized_requests(api: &Api) {
     let folder = Folder::new();
     let token = folder.put("token", "correct-horse-battery-staple");
     let by_token = Api::new(&format!("api_token_file = \"{}\"", token.display()));
@@ -520,7 +520,7 @@ fn whoever_may_not(api: &Api) {
         let bearer = ["Authorization: Bearer correct-horse-battery-staple"];
         let content = if method == "PATCH" { r#"{"priority":1}"# } else { "{}" };
         let shown = send(&by_token, request(&method, &target, &bearer, content));
-        // There is no such job, and this is no wish.
+        // No such job, and no valid job request.
         let status = if path.contains("{id}") { 404 } else { 400 };
         api.description.check(&method, &path, &shown, status);
     }
@@ -529,7 +529,7 @@ fn whoever_may_not(api: &Api) {
 
 fn what_is_not_there_at_the_moment(api: &Api) {
     let impatient = Api::new("disk_deadline_ms = 200");
-    until("the first scan is over", || !impatient.serving.site().library.catalog.is_scanning());
+    impatient.serving.until_scanned();
     let held = occupy(&impatient.serving, 0);
     for path in ["/api/titles/{path}", "/v/{path}/inspect", "/readyz"] {
         let response = impatient.serving.get(&target(path, ""), &[]);
@@ -553,20 +553,20 @@ fn what_is_not_there_at_the_moment(api: &Api) {
 }
 
 #[test]
-fn every_delivery_to_a_webhook_is_as_it_is_described() {
+fn every_webhook_delivery_conforms() {
     let folder = Folder::new();
     put_sample(&folder, "Clock.mp4", "library/films/film.mp4");
-    let receiver = Receiving::answering(&["204 No Content"]);
+    let receiver = WebhookReceiver::responding(&["204 No Content"]);
     let known = names_of::<Event>();
     let events: Vec<_> = known.iter().map(|event| format!("\"{event}\"")).collect();
-    let lines = webhooks::configured(&folder, &receiver.url, &events.join(", "));
+    let lines = webhook_receiver::configured(&folder, &receiver.url, &events.join(", "));
     let serving = serve_with(&[folder.path("library")], &lines);
-    let description = Description::of(&serving);
+    let description = Description::fetch(&serving);
     assert_eq!(description.members("/webhooks").keys().cloned().collect::<BTreeSet<_>>(), known);
     let queue = queue(&serving);
-    let sound = json!({ "sound": { "track": 1 } });
+    let audio = json!({ "sound": { "track": 1 } });
     let mut told_of = BTreeSet::new();
-    for (make, fails) in [(&sound, false), (&json!("movie"), false), (&json!("storyboard"), true)] {
+    for (make, fails) in [(&audio, false), (&json!("movie"), false), (&json!("storyboard"), true)] {
         block_on(queue.enqueue(task(make).job())).expect("a database");
         let lease = claim(&queue);
         let ended = match fails {
@@ -574,17 +574,17 @@ fn every_delivery_to_a_webhook_is_as_it_is_described() {
             false => block_on(queue.finish(&lease, &[])),
         };
         assert!(ended.expect("a database"));
-        let told = receiver.next();
-        let data = told.data();
+        let delivery = receiver.next();
+        let data = delivery.data();
         let event = data["type"].as_str().expect("an event");
         let described = description.at(&format!("/webhooks/{event}/post"));
         let schema = &described["requestBody"]["content"]["application/json"]["schema"];
-        description.conforms(schema, &data).expect("as it is described");
+        description.conforms(schema, &data).expect("it conforms");
         for parameter in described["parameters"].as_array().expect("a list") {
             let parameter = description.resolve(parameter);
-            let value = told.field(parameter["name"].as_str().expect("a name"));
+            let value = delivery.field(parameter["name"].as_str().expect("a name"));
             let value = value.parse::<u64>().map_or_else(|_| value.into(), Value::from);
-            description.conforms(&parameter["schema"], &value).expect("as it is described");
+            description.conforms(&parameter["schema"], &value).expect("it conforms");
         }
         told_of.insert(event.to_owned());
     }

@@ -1,4 +1,4 @@
-//! What holds for any request: parts make up the whole, answers are legal, nothing leaks.
+//! Properties of any request: ranges make up the whole, responses conform, no path leaks.
 
 use std::ops::Range;
 
@@ -13,17 +13,17 @@ use proptest::{
 
 use crate::support::{
     client::{Client, head},
-    conformance::{is_legal, requests, values},
+    conformance::{assert_conforms, requests, values},
     folder::{Folder, pattern},
     http2,
-    memory::{answer, content_of},
+    memory::{content_of, response_to},
     server::{serve, serve_with},
-    sources::{Double, Manner},
+    sources::{ReadMode, TestSource},
 };
 
 const LENGTH: usize = 100_000;
 
-/// Holds a property for so many random inputs. What breaks it is shown, and belongs into a test.
+/// Checks a property on random inputs. A failing input is printed, to become a test of its own.
 fn hold<S: Strategy>(cases: u32, inputs: S, property: impl Fn(S::Value)) {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let result = TestRunner::new(config).run(&inputs, |input| {
@@ -35,7 +35,7 @@ fn hold<S: Strategy>(cases: u32, inputs: S, property: impl Fn(S::Value)) {
     }
 }
 
-/// Ranges that, one after another, make up everything.
+/// Consecutive ranges that make up the whole.
 fn partitions(length: usize) -> impl Strategy<Value = Vec<Range<usize>>> {
     vec(1..length, 0..12).prop_map(move |mut cuts| {
         cuts.extend([0, length]);
@@ -71,19 +71,19 @@ fn any_partition_makes_up_the_file() {
 #[test]
 fn any_partition_makes_up_any_content() {
     let lengths_and_parts = (1_usize..3000).prop_flat_map(|length| {
-        let manner = prop_oneof![
-            Just(Manner::AtOnce),
-            Just(Manner::Waiting),
-            (1_u64..100).prop_map(Manner::Pieces)
+        let mode = prop_oneof![
+            Just(ReadMode::AtOnce),
+            Just(ReadMode::Waiting),
+            (1_u64..100).prop_map(ReadMode::Pieces)
         ];
-        (Just(length), manner, partitions(length.max(2)))
+        (Just(length), mode, partitions(length.max(2)))
     });
-    hold(300, lengths_and_parts, |(length, manner, parts)| {
-        let source = Double::new(length as u64, manner);
+    hold(300, lengths_and_parts, |(length, mode, parts)| {
+        let source = TestSource::new(length as u64, mode);
         let mut together = Vec::new();
         for part in &parts {
             let field = field_of(part);
-            let response = answer("GET", &[field.as_bytes()], content_of(source.clone()));
+            let response = response_to("GET", &[field.as_bytes()], content_of(source.clone()));
             if part.start < length {
                 assert_eq!(response.status, 206);
                 together.extend(response.body);
@@ -94,14 +94,14 @@ fn any_partition_makes_up_any_content() {
 }
 
 #[test]
-fn any_fields_get_a_legal_answer_from_the_rules() {
+fn any_header_fields_get_a_conforming_response_in_memory() {
     hold(5000, (requests(), 0_u64..1500), |(lines, length)| {
         let fields: Vec<_> = lines.iter().map(Vec::as_slice).collect();
         for method in ["GET", "HEAD"] {
-            let source = Double::new(length, Manner::AtOnce);
-            let response = answer(method, &fields, content_of(source));
+            let source = TestSource::new(length, ReadMode::AtOnce);
+            let response = response_to(method, &fields, content_of(source));
             if method == "GET" {
-                is_legal(&response, length);
+                assert_conforms(&response, length);
             } else {
                 assert!(matches!(response.status, 200 | 304 | 412), "{response:?}");
                 assert!(response.body.is_empty());
@@ -111,12 +111,12 @@ fn any_fields_get_a_legal_answer_from_the_rules() {
 }
 
 #[test]
-fn any_fields_get_a_legal_answer_from_a_server() {
+fn any_header_fields_get_a_conforming_response_from_a_server() {
     let folder = Folder::new();
     folder.put("a.mp4", pattern(1000));
     let serving = serve(&folder);
     hold(300, requests(), |lines| {
-        // Behind each request another, so that nothing of it is left on the connection.
+        // A second request behind each, so that no byte of the first is left on the connection.
         let mut client = serving.connect();
         let (request, next) = (head("GET", "/media/a.mp4", &[]), head("GET", "/healthz", &[]));
         let mut bytes = request.trim_end().as_bytes().to_vec();
@@ -124,18 +124,18 @@ fn any_fields_get_a_legal_answer_from_a_server() {
             bytes.extend([b"\r\n", line.as_slice()].concat());
         }
         client.send([&bytes[..], b"\r\n\r\n", next.as_bytes()].concat());
-        is_legal(&client.read("GET").expect("an answer"), 1000);
-        assert_eq!(client.read("GET").expect("an answer").body, b"alive\n");
+        assert_conforms(&client.read("GET").expect("a response"), 1000);
+        assert_eq!(client.read("GET").expect("a response").body, b"alive\n");
     });
 }
 
 #[test]
-fn ranges_mean_what_another_implementation_says() {
+fn another_implementation_parses_ranges_alike() {
     hold(5000, (values(), 1_u64..1500), |(value, length)| {
         let ours = RangeSet::parse(&value).map(|set| set.resolve(length));
         let text = std::str::from_utf8(&value).unwrap_or("not text");
         let theirs = parse_range_header(text).and_then(|set| set.validate(length));
-        // It refuses what overlaps, and does not know our bounds; else both must say the same.
+        // It refuses overlaps and has other limits; else both must agree.
         if let (Ok(ours), Ok(theirs)) = (ours, theirs) {
             let theirs: Vec<_> = theirs.iter().map(|part| *part.start()..part.end() + 1).collect();
             match ours {
@@ -152,8 +152,8 @@ fn ranges_mean_what_another_implementation_says() {
 }
 
 #[test]
-fn no_path_yields_bytes_from_outside_of_the_root() {
-    const SECRET: &[u8] = b"this stands outside of every root";
+fn no_path_yields_bytes_from_outside_the_root() {
+    const SECRET: &[u8] = b"this file is outside every root";
     let folder = Folder::new();
     folder.put("secret.mp4", SECRET);
     folder.put("root/.secret.mp4", SECRET);

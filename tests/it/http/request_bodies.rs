@@ -1,10 +1,10 @@
-//! Content of requests: what is read of it, by when, and that whatever becomes of it the next request
-//! is what stands behind.
+//! Request bodies: how much the server reads of them, by when, and that the next request on the
+//! connection is parsed from the right byte.
 
 use std::{fs, net::Shutdown, thread};
 
 use crate::support::{
-    client::{Broken, head},
+    client::{Incomplete, head},
     folder::Folder,
     http2,
     json::{ask, json, post, read, request},
@@ -13,10 +13,10 @@ use crate::support::{
     wait::until,
 };
 
-/// The most content that is read, in bytes.
+/// The largest body that the server reads, in bytes.
 const MOST: usize = 64 * 1024;
 
-const WISH: &str = r#"{"kind":"storyboard","title":"a.mp4"}"#;
+const JOB_REQUEST: &str = r#"{"kind":"storyboard","title":"a.mp4"}"#;
 
 fn one_file() -> (Folder, Serving) {
     let folder = Folder::new();
@@ -25,26 +25,26 @@ fn one_file() -> (Folder, Serving) {
     (folder, serving)
 }
 
-/// A wish of exactly this length: white space means nothing in JSON.
-fn wish_of(length: usize) -> String {
-    format!("{WISH}{}", " ".repeat(length - WISH.len()))
+/// A job request of exactly this length: white space means nothing in JSON.
+fn job_request_of(length: usize) -> String {
+    format!("{JOB_REQUEST}{}", " ".repeat(length - JOB_REQUEST.len()))
 }
 
-/// How many jobs there are.
+/// The number of jobs.
 fn jobs(serving: &Serving) -> usize {
     let list = json(&serving.get("/api/jobs", &[]), 200);
     list["jobs"].as_array().expect("a list").len()
 }
 
 #[test]
-fn content_is_read_whole_in_whatever_pieces_it_comes() {
+fn a_body_is_read_whole_however_it_is_split() {
     let (_folder, serving) = one_file();
-    let asked = post("/api/jobs", WISH);
-    let head_length = asked.len() - WISH.len();
+    let asked = post("/api/jobs", JOB_REQUEST);
+    let head_length = asked.len() - JOB_REQUEST.len();
     for cut in [1, head_length - 1, head_length, head_length + 1, asked.len() - 1] {
         let mut client = serving.connect();
         client.send(&asked[..cut]);
-        // The first part has been taken when somebody who came later has been answered.
+        // The server has read the first part once it has responded to a later client.
         assert_eq!(serving.get("/healthz", &[]).status, 200);
         client.send(&asked[cut..]);
         assert!(matches!(read(&mut client).status, 200 | 202), "cut at {cut}");
@@ -58,12 +58,12 @@ fn content_is_read_whole_in_whatever_pieces_it_comes() {
 }
 
 #[test]
-fn requests_with_and_without_content_in_one_packet_are_answered_in_order() {
+fn pipelined_requests_with_and_without_bodies_get_responses_in_order() {
     let (_folder, serving) = one_file();
     let mut client = serving.connect();
     let mut all = String::new();
-    for length in [WISH.len(), WISH.len() + 1, 16_384, 40_000, MOST] {
-        all += &post("/api/jobs", &wish_of(length));
+    for length in [JOB_REQUEST.len(), JOB_REQUEST.len() + 1, 16_384, 40_000, MOST] {
+        all += &post("/api/jobs", &job_request_of(length));
         all += &head("GET", "/media/a.mp4", &["Range: bytes=0-9"]);
         all += &post("/api/jobs", "{}");
         all += &request("POST", "/media/a.mp4", &[], "GET /healthz HTTP/1.1\r\n\r\n");
@@ -82,25 +82,25 @@ fn requests_with_and_without_content_in_one_packet_are_answered_in_order() {
 }
 
 #[test]
-fn content_that_looks_like_a_request_is_content() {
+fn a_body_that_looks_like_a_request_is_a_body() {
     let (folder, serving) = one_file();
     let mut client = serving.connect();
-    let inner = post("/api/jobs", WISH);
+    let inner = post("/api/jobs", JOB_REQUEST);
     client.send(post("/api/jobs", &inner) + &head("GET", "/media/a.mp4", &[]));
     assert_eq!(read(&mut client).status, 400);
-    let film = fs::read(folder.path("a.mp4")).expect("a film");
-    assert!(client.read("GET").expect("an answer").body == film, "another file");
+    let movie_file = fs::read(folder.path("a.mp4")).expect("a file");
+    assert!(client.read("GET").expect("a response").body == movie_file, "another file");
     assert_eq!(jobs(&serving), 0);
 }
 
 #[test]
-fn more_than_is_read_is_413_before_it_is_sent_and_chunks_are_411() {
+fn too_large_a_body_is_413_before_it_is_sent_and_a_chunked_one_is_411() {
     let (_folder, serving) = one_file();
-    assert_eq!(ask(&serving, "POST", "/api/jobs", &wish_of(MOST)).status, 202);
+    assert_eq!(ask(&serving, "POST", "/api/jobs", &job_request_of(MOST)).status, 202);
     for length in ["65537", "18446744073709551615"] {
         let mut client = serving.connect();
         let length = format!("Content-Length: {length}");
-        // Not a byte of it, held back or not.
+        // No byte of the body, with `Expect: 100-continue` or without.
         client.send(head("POST", "/api/jobs", &[&length, "Expect: 100-continue"]));
         let response = read(&mut client);
         assert_eq!(response.status, 413);
@@ -116,10 +116,10 @@ fn more_than_is_read_is_413_before_it_is_sent_and_chunks_are_411() {
 }
 
 #[test]
-fn a_client_that_holds_its_content_back_is_told_to_go_on_only_if_it_is_wanted() {
+fn a_client_gets_100_continue_only_if_its_body_is_wanted() {
     let (_folder, serving) = one_file();
-    let asked = request("POST", "/api/jobs", &["Expect: 100-continue"], WISH);
-    let (first, rest) = asked.split_at(asked.len() - WISH.len());
+    let asked = request("POST", "/api/jobs", &["Expect: 100-continue"], JOB_REQUEST);
+    let (first, rest) = asked.split_at(asked.len() - JOB_REQUEST.len());
     let mut client = serving.connect();
     for status in [202, 200] {
         client.send(first);
@@ -127,10 +127,10 @@ fn a_client_that_holds_its_content_back_is_told_to_go_on_only_if_it_is_wanted() 
         client.send(rest);
         assert_eq!(read(&mut client).status, status);
     }
-    // Who does not wait need not be told.
+    // A client that does not wait needs no 100 (RFC 9110 section 10.1.1).
     client.send(&asked);
     assert_eq!(read(&mut client).status, 200);
-    // Whether this content comes now is the client's to decide, so that no request can follow.
+    // The client decides whether the body still comes, so no request can follow.
     let unwanted = request("POST", "/media/a.mp4", &["Expect: 100-continue"], "GET /");
     let mut client = serving.connect();
     client.send(unwanted.strip_suffix("GET /").expect("its content"));
@@ -141,21 +141,21 @@ fn a_client_that_holds_its_content_back_is_told_to_go_on_only_if_it_is_wanted() 
 }
 
 #[test]
-fn content_that_trickles_in_is_not_waited_for() {
+fn a_body_that_trickles_in_is_408() {
     let folder = Folder::new();
     let serving = serve_with(&[folder.path("")], "head_timeout_s = 1");
     let mut client = serving.connect();
-    let asked = post("/api/jobs", &wish_of(30_000));
+    let asked = post("/api/jobs", &job_request_of(30_000));
     client.send(&asked[..asked.len() - 29_000]);
     client.socket().set_nonblocking(true).expect("a mode");
-    let mut is_answered = false;
-    until("it is answered", || {
+    let mut read_and_assert_part = false;
+    until("the response arrives", || {
         serving.get("/healthz", &[]);
-        is_answered = client.socket().peek(&mut [0]).is_ok();
-        if !is_answered {
+        read_and_assert_part = client.socket().peek(&mut [0]).is_ok();
+        if !read_and_assert_part {
             client.send(" ");
         }
-        is_answered
+        read_and_assert_part
     });
     client.socket().set_nonblocking(false).expect("a mode");
     let response = read(&mut client);
@@ -164,20 +164,20 @@ fn content_that_trickles_in_is_not_waited_for() {
 }
 
 #[test]
-fn a_client_that_ends_in_the_middle_of_its_content_has_asked_for_nothing() {
+fn a_client_that_closes_in_mid_body_creates_no_job() {
     let (_folder, serving) = one_file();
-    let asked = post("/api/jobs", WISH);
+    let asked = post("/api/jobs", JOB_REQUEST);
     for cut in 1..4 {
         let mut client = serving.connect();
         client.send(&asked[..asked.len() - cut]);
         client.socket().shutdown(Shutdown::Write).expect("half closed");
-        assert!(matches!(client.read("POST"), Err(Broken::Head)));
+        assert!(matches!(client.read("POST"), Err(Incomplete::Head)));
     }
     assert_eq!(jobs(&serving), 0);
 }
 
 #[test]
-fn http_2_holds_content_to_the_same_bounds() {
+fn http_2_has_the_same_limits_on_bodies() {
     let folder = Folder::new();
     put_sample(&folder, "Clock.mp4", "a.mp4");
     let serving = serve_with(&[folder.path("")], "head_timeout_s = 1");
@@ -185,13 +185,16 @@ fn http_2_holds_content_to_the_same_bounds() {
     let json_type = "Content-Type: application/json";
     let send = |content: &str, is_whole| {
         let pieces: Vec<_> = content.as_bytes().chunks(1000).collect();
-        client.send("POST", "/api/jobs", &[json_type], &pieces, is_whole).expect("an answer").status
+        client
+            .send("POST", "/api/jobs", &[json_type], &pieces, is_whole)
+            .expect("a response")
+            .status
     };
-    assert_eq!(send(WISH, true), 202);
-    assert_eq!(send(&wish_of(MOST), true), 200);
-    assert_eq!(send(&wish_of(MOST + 1), true), 413);
-    assert_eq!(send(&wish_of(3 * MOST), false), 413);
-    assert_eq!(send(&WISH[..10], false), 408);
+    assert_eq!(send(JOB_REQUEST, true), 202);
+    assert_eq!(send(&job_request_of(MOST), true), 200);
+    assert_eq!(send(&job_request_of(MOST + 1), true), 413);
+    assert_eq!(send(&job_request_of(3 * MOST), false), 413);
+    assert_eq!(send(&JOB_REQUEST[..10], false), 408);
     assert_eq!(send("{", true), 400);
-    assert_eq!(send(WISH, true), 200);
+    assert_eq!(send(JOB_REQUEST, true), 200);
 }

@@ -1,4 +1,4 @@
-//! The table of [`cases`](crate::http::cases), run over sockets and in memory.
+//! Runs the table of [`cases`](crate::http::cases), over sockets and in memory.
 
 use std::{collections::BTreeMap, fs, fs::File, os::unix::fs::FileExt as _};
 
@@ -7,22 +7,22 @@ use headwater::extent::{Content, Extent, Extents};
 
 use crate::{
     http::cases::{
-        Case, EMPTY, Expected, HUGE, LARGE, MODIFIED, MODIFIED_S, MOVIE, ONE, Thing, cases,
+        Case, EMPTY, Expected, HUGE, LARGE, MODIFIED, MODIFIED_S, MOVIE, ONE, TestFile, cases,
     },
     support::{
         client::{Client, Response},
         folder::Folder,
         http2,
-        memory::{answer, ask, at, content},
+        memory::{ask, at, content, response_to},
         server::serve,
-        sources::{Double, Manner, pattern_at},
+        sources::{ReadMode, TestSource, pattern_at},
     },
 };
 
-/// The fields of an answer that are the same whatever was asked, by name; `None` is any value.
+/// The fields of a response that do not depend on the request, by name; `None` is any value.
 type Always = &'static [(&'static str, Option<&'static str>)];
 
-/// What the edge and CORS put on an answer of the media routes.
+/// The fields that the middleware and CORS add on the media routes.
 const BY_SOCKET: Always = &[
     ("access-control-allow-origin", Some("*")),
     (
@@ -36,12 +36,12 @@ const BY_SOCKET: Always = &[
     ("x-request-id", None),
 ];
 
-/// The longest body that is compared byte by byte.
+/// The longest body that the tests compare byte by byte.
 const COMPARED_BYTES_MAX: u64 = 1 << 20;
 
-/// Every field that the answer must have, with its exact value, and no other; and its body.
+/// Every field of the expected response with its exact value, and no other; and its body.
 fn whole_answer(case: &Case) -> (u16, BTreeMap<String, String>, Vec<u8>) {
-    let Thing { length, tag, .. } = *case.thing;
+    let TestFile { length, tag, .. } = *case.test_file;
     let named = |first: u64, last: u64| format!("bytes {first}-{last}/{length}");
     let boundary = format!("headwater-{tag}");
     let mut fields = vec![
@@ -109,13 +109,13 @@ fn whole_answer(case: &Case) -> (u16, BTreeMap<String, String>, Vec<u8>) {
     (status, fields.collect(), body)
 }
 
-/// What is wrong with an answer, if anything is.
+/// The first difference from the expected response, if any.
 fn fault(case: &Case, always: Always, response: &Response) -> Option<String> {
     let (status, mut expected, body) = whole_answer(case);
     let mut fields = BTreeMap::new();
     for (name, value) in &response.fields {
         if fields.insert(name.clone(), value.clone()).is_some() {
-            return Some(format!("{name} stands twice"));
+            return Some(format!("{name} occurs twice"));
         }
     }
     for (name, value) in always {
@@ -136,18 +136,18 @@ fn fault(case: &Case, always: Always, response: &Response) -> Option<String> {
     (response.body != body).then(|| format!("{} bytes, not the right ones", response.body.len()))
 }
 
-/// Runs all rows that `fits` lets pass, and shows all faults together.
+/// Runs all rows that `fits` accepts, and reports all failures together.
 fn run(
     way: &str,
     always: Always,
     fits: impl Fn(&Case) -> bool,
-    mut answer: impl FnMut(&Case) -> Response,
+    mut response_to: impl FnMut(&Case) -> Response,
 ) {
     let mut faults = String::new();
     let mut rows = 0;
     for case in cases().iter().filter(|case| fits(case)) {
         rows += 1;
-        if let Some(fault) = fault(case, always, &answer(case)) {
+        if let Some(fault) = fault(case, always, &response_to(case)) {
             faults += &format!("---- {}, {:?}\n{fault}\n", case.name, case.fields);
         }
     }
@@ -158,13 +158,13 @@ fn run(
 /// The files of the table, without the one that few file systems hold.
 fn files() -> Folder {
     let folder = Folder::new();
-    for thing in [&MOVIE, &ONE, &EMPTY, &LARGE] {
-        let path = folder.put(thing.name, "");
+    for test_file in [&MOVIE, &ONE, &EMPTY, &LARGE] {
+        let path = folder.put(test_file.name, "");
         let file = File::options().write(true).open(path).unwrap();
-        file.set_len(thing.length).unwrap();
-        // Of the large one only what is asked for is really there.
-        for start in [0, 4_294_966_784, thing.length.saturating_sub(1024) & !7] {
-            let end = thing.length.min(start + 1024);
+        file.set_len(test_file.length).unwrap();
+        // Only the requested ranges of the large file hold data.
+        for start in [0, 4_294_966_784, test_file.length.saturating_sub(1024) & !7] {
+            let end = test_file.length.min(start + 1024);
             let bytes = pattern_at(start.min(end)..end);
             file.write_all_at(&bytes, start).unwrap();
         }
@@ -175,7 +175,7 @@ fn files() -> Folder {
 }
 
 fn is_a_file(case: &Case) -> bool {
-    case.thing.length != HUGE.length
+    case.test_file.length != HUGE.length
 }
 
 fn lines(case: &Case) -> Vec<&str> {
@@ -183,67 +183,67 @@ fn lines(case: &Case) -> Vec<&str> {
 }
 
 #[test]
-fn the_table_holds_for_files_over_one_connection_of_http_1() {
+fn the_table_holds_for_files_over_one_http_1_connection() {
     let folder = files();
     let serving = serve(&folder);
     let mut client = Client::connect(serving.address);
     run("HTTP/1.1", BY_SOCKET, is_a_file, |case| {
-        let target = format!("/media/{}", case.thing.name);
+        let target = format!("/media/{}", case.test_file.name);
         client.request(case.method, &target, &lines(case))
     });
 }
 
 #[test]
-fn the_table_holds_for_files_over_one_connection_of_http_2() {
+fn the_table_holds_for_files_over_one_http_2_connection() {
     let folder = files();
     let serving = serve(&folder);
     let mut client = http2::Client::connect(serving.address);
     run("HTTP/2", BY_SOCKET, is_a_file, |case| {
-        let target = format!("/media/{}", case.thing.name);
+        let target = format!("/media/{}", case.test_file.name);
         client.request(case.method, &target, &lines(case))
     });
 }
 
-/// The table for contents of these extents; a body that is too long to compare stays unread.
-fn run_in_memory(way: &str, extents: impl Fn(&Thing) -> Extents, length_max: u64) {
-    let fits = |case: &Case| case.thing.length <= length_max;
+/// Runs the table for contents of these extents; a body too long to compare stays unread.
+fn run_in_memory(way: &str, extents: impl Fn(&TestFile) -> Extents, length_max: u64) {
+    let fits = |case: &Case| case.test_file.length <= length_max;
     run(way, &[], fits, |case| {
         let modified = Some(at(MODIFIED_S));
-        let content: Content = content(extents(case.thing), case.thing.tag, modified);
+        let content: Content = content(extents(case.test_file), case.test_file.tag, modified);
         let fields: Vec<_> = case.fields.iter().map(String::as_bytes).collect();
         match case.expected {
-            Expected::Whole if case.thing.length > COMPARED_BYTES_MAX => {
+            Expected::Whole if case.test_file.length > COMPARED_BYTES_MAX => {
                 ask(case.method, &fields, content).0
             }
-            _ => answer(case.method, &fields, content),
+            _ => response_to(case.method, &fields, content),
         }
     });
 }
 
 #[test]
 fn the_table_holds_for_bytes_in_memory() {
-    let bytes = |thing: &Thing| Bytes::from(pattern_at(0..thing.length));
-    let extents = |thing: &Thing| Extents::of(Extent::Memory(bytes(thing)));
+    let bytes = |test_file: &TestFile| Bytes::from(pattern_at(0..test_file.length));
+    let extents = |test_file: &TestFile| Extents::of(Extent::Memory(bytes(test_file)));
     run_in_memory("memory", extents, COMPARED_BYTES_MAX);
 }
 
 #[test]
-fn the_table_holds_for_sources_of_every_manner() {
-    for manner in [Manner::AtOnce, Manner::Waiting, Manner::Pieces(1), Manner::Pieces(7)] {
-        let source = |thing: &Thing| Double::new(thing.length, manner);
-        let extents = |thing: &Thing| Extents::of(Extent::whole(source(thing)));
-        run_in_memory(&format!("{manner:?}"), extents, u64::MAX);
+fn the_table_holds_for_sources_of_every_behaviour() {
+    for mode in [ReadMode::AtOnce, ReadMode::Waiting, ReadMode::Pieces(1), ReadMode::Pieces(7)] {
+        let source = |test_file: &TestFile| TestSource::new(test_file.length, mode);
+        let extents = |test_file: &TestFile| Extents::of(Extent::whole(source(test_file)));
+        run_in_memory(&format!("{mode:?}"), extents, u64::MAX);
     }
 }
 
 #[test]
-fn the_table_holds_for_contents_made_of_many_extents() {
-    // The seams lie at every third byte; kinds and manners alternate.
-    let extents = |thing: &Thing| {
+fn the_table_holds_for_contents_of_many_extents() {
+    // The seams are at every third byte; kinds and behaviours alternate.
+    let extents = |test_file: &TestFile| {
         let mut extents = Extents::default();
-        let sources = [Manner::AtOnce, Manner::Waiting].map(|manner| Double::new(1000, manner));
-        for (index, start) in (0..thing.length).step_by(3).enumerate() {
-            let range = start..thing.length.min(start + 3);
+        let sources = [ReadMode::AtOnce, ReadMode::Waiting].map(|mode| TestSource::new(1000, mode));
+        for (index, start) in (0..test_file.length).step_by(3).enumerate() {
+            let range = start..test_file.length.min(start + 3);
             extents
                 .push(match index % 3 {
                     0 => Extent::Memory(pattern_at(range).into()),
@@ -257,16 +257,16 @@ fn the_table_holds_for_contents_made_of_many_extents() {
 }
 
 #[test]
-fn only_what_is_asked_for_is_read() {
+fn only_the_requested_ranges_are_read() {
     for (range, asked) in [
         (&b"Range: bytes=10-19"[..], &[(10, 20)][..]),
         (b"Range: bytes=-5", &[(995, 1000)]),
         (b"Range: bytes=0-1,500-509", &[(0, 2), (500, 510)]),
         (b"Range: bytes=1000-", &[]),
     ] {
-        let source = Double::new(1000, Manner::Waiting);
+        let source = TestSource::new(1000, ReadMode::Waiting);
         let content = content(Extents::of(Extent::whole(source.clone())), "tag", None);
-        answer("GET", &[range], content);
+        response_to("GET", &[range], content);
         let was_asked = source.asked();
         let ends = was_asked.iter().map(|range| (range.start, range.end));
         assert_eq!(ends.collect::<Vec<_>>(), asked);
@@ -274,7 +274,7 @@ fn only_what_is_asked_for_is_read() {
 }
 
 #[test]
-fn a_change_in_the_future_is_not_told_and_fits_no_date() {
+fn a_modification_in_the_future_is_not_sent_and_matches_no_date() {
     let of_tomorrow = "Fri, 31 Dec 9999 23:59:59 GMT";
     let future = httpdate::parse_http_date(of_tomorrow).unwrap();
     for (name, status) in
@@ -283,7 +283,7 @@ fn a_change_in_the_future_is_not_told_and_fits_no_date() {
         let bytes = Extent::Memory(Bytes::from_static(b"bytes"));
         let content = content(Extents::of(bytes), "tag", Some(future));
         let field = format!("{name}: {of_tomorrow}");
-        let response = answer("GET", &[field.as_bytes(), b"Range: bytes=0-1"], content);
+        let response = response_to("GET", &[field.as_bytes(), b"Range: bytes=0-1"], content);
         assert_eq!(response.status, status, "{name}");
         assert_eq!(response.field("last-modified"), None);
     }

@@ -1,22 +1,23 @@
-//! The jobs of the API: what may be asked for and by whom, and what is told of it.
+//! The jobs of the API: what a client may request, who may, and what the server reports.
 
 use std::{fs, time::Duration};
 
-use headwater::queue::{Class, JobSubmission, Lease, Progress, Queue, Retry};
+use headwater::queue::{Class, JobSubmission, Progress, Retry};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::{
     client::head,
     folder::Folder,
+    jobs::{claim, one_title, post_job, queue},
     json::{ask, json, post, read, request},
     program::{Program, run},
-    server::{Serving, serve, serve_with},
+    server::{Serving, serve_with},
     streams::put_sample,
     wait::{block_on, until},
 };
 
-const WISHES: [&str; 3] = [
+const JOB_REQUESTS: [&str; 3] = [
     r#"{"kind":"rendition","title":"films/a.mp4","height":240,"codec":"h264"}"#,
     r#"{"kind":"storyboard","title":"films/a.mp4"}"#,
     r#"{"kind":"rendition","title":"films/a.mp4","height":180,"codec":"av1"}"#,
@@ -24,40 +25,15 @@ const WISHES: [&str; 3] = [
 
 const REMUX: &str = r#"{"kind":"remux","title":"b & c.webm"}"#;
 
-/// For a server beside which nobody works: jobs stay as they are.
+/// For a server without a worker: jobs keep their state.
 const NO_WORKER: (&str, &str) = ("HEADWATER_WORKER", "false");
-
-/// A folder with one film, and a server of it.
-pub fn one_film() -> (Folder, Serving) {
-    let folder = Folder::new();
-    put_sample(&folder, "Clock.mp4", "films/a.mp4");
-    let serving = serve(&folder);
-    (folder, serving)
-}
-
-/// The queue of a server.
-pub fn queue(serving: &Serving) -> Queue {
-    serving.site().jobs.load_full().expect("a queue").queue.clone()
-}
-
-/// Enqueues the job that this wish asks for, and returns it as it was told.
-pub fn wish(serving: &Serving, wish: &str) -> Value {
-    json(&ask(serving, "POST", "/api/jobs", wish), 202)
-}
-
-/// Claims the next job as a worker does.
-pub fn claim(queue: &Queue) -> Lease {
-    let classes = [Class::Image, Class::Remux, Class::Encode];
-    let claimed = block_on(queue.claim("a test", &classes, Duration::from_secs(600)));
-    claimed.expect("a database").expect("a job").1
-}
 
 fn shown(serving: &Serving, job: &Value) -> Value {
     json(&serving.get(&target(job), &[]), 200)
 }
 
-/// The wish that a job says it fulfils.
-fn wished(job: &Value) -> Value {
+/// The request that a job says it fulfils.
+fn requested(job: &Value) -> Value {
     let (kind, title) = (&job["kind"], &job["title"]);
     match &job["make"]["rendition"]["rung"] {
         Value::Null => json!({ "kind": kind, "title": title }),
@@ -78,14 +54,14 @@ fn listed(serving: &Serving, query: &str) -> Vec<Value> {
 }
 
 #[test]
-fn a_wish_is_accepted_once_and_then_it_is_the_job_that_there_is() {
-    let (_folder, serving) = one_film();
-    for asked in WISHES {
+fn a_job_request_is_accepted_once_and_then_returns_the_existing_job() {
+    let (_folder, serving) = one_title();
+    for asked in JOB_REQUESTS {
         let first = ask(&serving, "POST", "/api/jobs", asked);
         let job = json(&first, 202);
         assert_eq!(first.field("location"), Some(&*target(&job)));
         assert_eq!(first.field("cache-control"), Some("no-store"));
-        assert_eq!(wished(&job), serde_json::from_str::<Value>(asked).expect("JSON"));
+        assert_eq!(requested(&job), serde_json::from_str::<Value>(asked).expect("JSON"));
         assert_eq!((&job["state"], &job["title"]), (&"queued".into(), &"films/a.mp4".into()));
         assert_eq!(job["progress"]["percent"], 0.0);
         assert!(job["created"].as_str().is_some_and(|time| time.ends_with('Z')), "{job}");
@@ -98,12 +74,12 @@ fn a_wish_is_accepted_once_and_then_it_is_the_job_that_there_is() {
 }
 
 #[test]
-fn a_wish_that_cannot_be_is_refused_and_says_why() {
-    let (folder, serving) = one_film();
+fn an_impossible_job_request_is_refused_with_a_reason() {
+    let (folder, serving) = one_title();
     folder.put("notes.txt", "no title");
     folder.put("broken.mkv", [0; 1000]);
     folder.put("words.srt", "no title either");
-    for (asked, status, told) in [
+    for (asked, status, reason) in [
         ("", 400, "EOF"),
         ("[]", 400, ""),
         (r#"{"kind":"rendition","title":"films/a.mp4","height":240}"#, 400, "codec"),
@@ -123,43 +99,44 @@ fn a_wish_that_cannot_be_is_refused_and_says_why() {
         let response = ask(&serving, "POST", "/api/jobs", asked);
         assert_eq!(response.field("content-type"), Some("application/problem+json"), "{asked}");
         let problem = json(&response, status);
-        assert!(problem["detail"].as_str().is_some_and(|why| why.contains(told)), "{problem}");
+        assert!(problem["detail"].as_str().is_some_and(|why| why.contains(reason)), "{problem}");
     }
     assert!(listed(&serving, "").is_empty());
 }
 
 #[test]
-fn a_file_that_is_no_movie_is_made_one_for_whoever_wishes() {
-    let (folder, serving) = one_film();
+fn a_client_may_request_a_remux() {
+    let (folder, serving) = one_title();
     put_sample(&folder, "Clock.webm", "b & c.webm");
-    let job = wish(&serving, REMUX);
+    let job = post_job(&serving, REMUX);
     assert_eq!((&job["kind"], &job["make"]), (&"movie".into(), &"movie".into()));
     assert_eq!(job["title"], "b & c.webm");
-    // The same that somebody waits for who plays it.
+    // The same job that a player of the title waits for.
     let problem = json(&serving.get("/v/b%20&%20c.webm/index.m3u8", &[]), 503);
     assert_eq!(problem["job"], job["id"]);
     assert_eq!(listed(&serving, "").len(), 1);
 }
 
 #[test]
-fn a_replaced_file_is_another_to_wish_for() {
-    let (folder, serving) = one_film();
-    let first = wish(&serving, WISHES[2]);
+fn a_replaced_file_needs_new_jobs() {
+    let (folder, serving) = one_title();
+    let first = post_job(&serving, JOB_REQUESTS[2]);
     put_sample(&folder, "Portrait.mp4", "films/.a.mp4");
     fs::rename(folder.path("films/.a.mp4"), folder.path("films/a.mp4")).expect("replaced");
-    let length = fs::metadata(folder.path("films/a.mp4")).expect("a film").len().to_string();
+    let length = fs::metadata(folder.path("films/a.mp4")).expect("a file").len().to_string();
     until("the replacement is served", || {
         serving.request("HEAD", "/media/films/a.mp4", &[]).field("content-length") == Some(&length)
     });
-    assert_ne!(wish(&serving, WISHES[2])["id"], first["id"]);
+    assert_ne!(post_job(&serving, JOB_REQUESTS[2])["id"], first["id"]);
 }
 
 #[test]
-fn the_list_is_in_pages_the_newest_first_by_state_and_title() {
-    let (folder, serving) = one_film();
+fn jobs_are_listed_in_pages_newest_first_by_state_and_title() {
+    let (folder, serving) = one_title();
     put_sample(&folder, "Clock.webm", "b & c.webm");
-    let ids: Vec<_> = WISHES.iter().map(|asked| wish(&serving, asked)["id"].clone()).collect();
-    let other = wish(&serving, REMUX)["id"].clone();
+    let ids: Vec<_> =
+        JOB_REQUESTS.iter().map(|asked| post_job(&serving, asked)["id"].clone()).collect();
+    let other = post_job(&serving, REMUX)["id"].clone();
     json(&ask(&serving, "POST", &format!("/api/jobs/{}/cancel", other.as_str().unwrap()), ""), 200);
     let ids_of = |query: &str| -> Vec<Value> {
         listed(&serving, query).iter().map(|job| job["id"].clone()).collect()
@@ -183,9 +160,9 @@ fn the_list_is_in_pages_the_newest_first_by_state_and_title() {
 }
 
 #[test]
-fn what_a_worker_says_of_a_job_is_shown() {
-    let (_folder, serving) = one_film();
-    let (queue, job) = (queue(&serving), wish(&serving, WISHES[0]));
+fn the_progress_that_a_worker_reports_is_shown() {
+    let (_folder, serving) = one_title();
+    let (queue, job) = (queue(&serving), post_job(&serving, JOB_REQUESTS[0]));
     let lease = claim(&queue);
     let progress =
         Progress { permille: 425, stage: "encoding".into(), note: "3 of 7 pieces".into() };
@@ -196,7 +173,7 @@ fn what_a_worker_says_of_a_job_is_shown() {
     assert_eq!(running["progress"]["stage"], "encoding");
     assert_eq!(running["attempts"], 1);
     assert!(running["started"].is_string() && running["finished"].is_null(), "{running}");
-    let piece = |part: usize| JobSubmission {
+    let child = |part: usize| JobSubmission {
         class: Class::Encode,
         kind: "piece".into(),
         title: "films/a.mp4".into(),
@@ -205,24 +182,24 @@ fn what_a_worker_says_of_a_job_is_shown() {
         dedupe_key: None,
         max_attempts: 1,
     };
-    assert!(block_on(queue.split(&lease, vec![piece(0), piece(1)])).expect("a database"));
+    assert!(block_on(queue.split(&lease, vec![child(0), child(1)])).expect("a database"));
     let split = shown(&serving, &job);
     assert_eq!(split["state"], "waiting");
     let children = split["children"].as_array().expect("a list");
     assert_eq!(children.len(), 2);
     assert!(children.iter().all(|child| child["parent"] == job["id"]), "{split}");
-    assert_eq!(listed(&serving, "").len(), 1, "pieces are shown with their job alone");
-    let piece = claim(&queue);
-    block_on(queue.fail(&piece, "the picture is broken", Retry::Never)).expect("a database");
+    assert_eq!(listed(&serving, "").len(), 1, "child jobs are shown with their parent only");
+    let child = claim(&queue);
+    block_on(queue.fail(&child, "the image is broken", Retry::Never)).expect("a database");
     let failed = shown(&serving, &job);
     assert_eq!((&failed["state"], failed["finished"].is_string()), (&"failed".into(), true));
     assert!(failed["error"].as_str().is_some_and(|why| why.contains("broken")), "{failed}");
 }
 
 #[test]
-fn a_job_is_cancelled_retried_and_preferred() {
-    let (_folder, serving) = one_film();
-    let job = wish(&serving, WISHES[1]);
+fn a_job_can_be_cancelled_retried_and_prioritized() {
+    let (_folder, serving) = one_title();
+    let job = post_job(&serving, JOB_REQUESTS[1]);
     let act = |what: &str| ask(&serving, "POST", &format!("{}/{what}", target(&job)), "");
     let prefer = |content: &str| ask(&serving, "PATCH", &target(&job), content);
     assert_eq!(json(&prefer(r#"{"priority":7}"#), 200)["priority"], 7);
@@ -254,9 +231,9 @@ fn a_job_is_cancelled_retried_and_preferred() {
 }
 
 #[test]
-fn each_of_them_says_which_methods_it_takes_and_says_nothing_of_other_origins() {
-    let (_folder, serving) = one_film();
-    let job = target(&wish(&serving, WISHES[0]));
+fn each_route_lists_its_methods_and_has_no_cors_fields() {
+    let (_folder, serving) = one_title();
+    let job = target(&post_job(&serving, JOB_REQUESTS[0]));
     for (target, methods) in [
         ("/api/jobs".to_owned(), "GET, HEAD, POST, OPTIONS"),
         (job.clone(), "GET, HEAD, PATCH, OPTIONS"),
@@ -279,12 +256,12 @@ fn each_of_them_says_which_methods_it_takes_and_says_nothing_of_other_origins() 
 }
 
 #[test]
-fn a_page_of_another_origin_and_a_name_of_another_host_change_nothing() {
-    let (_folder, serving) = one_film();
-    let job = target(&wish(&serving, WISHES[0]));
+fn requests_of_another_origin_or_with_another_host_change_nothing() {
+    let (_folder, serving) = one_title();
+    let job = target(&post_job(&serving, JOB_REQUESTS[0]));
     let (cancel, retry) = (format!("{job}/cancel"), format!("{job}/retry"));
     let mutations = [
-        ("POST", "/api/jobs", WISHES[1]),
+        ("POST", "/api/jobs", JOB_REQUESTS[1]),
         ("POST", &cancel, ""),
         ("POST", &retry, ""),
         ("PATCH", &job, r#"{"priority":9}"#),
@@ -307,24 +284,24 @@ fn a_page_of_another_origin_and_a_name_of_another_host_change_nothing() {
     // Our own page.
     let own = ["Origin: http://localhost", "Sec-Fetch-Site: same-origin"];
     let mut client = serving.connect();
-    client.send(request("POST", "/api/jobs", &own, WISHES[1]));
+    client.send(request("POST", "/api/jobs", &own, JOB_REQUESTS[1]));
     json(&read(&mut client), 202);
 }
 
 #[test]
-fn over_the_network_nothing_is_changed_without_a_token_and_all_is_with_it() {
+fn over_the_network_mutations_need_the_token() {
     let folder = Folder::new();
     put_sample(&folder, "Clock.mp4", "films/a.mp4");
     let file = folder.put("token", "correct-horse-battery-staple\n");
     let library = folder.path("films").display().to_string();
-    let wish = r#"{"kind":"storyboard","title":"a.mp4"}"#;
+    let job_request = r#"{"kind":"storyboard","title":"a.mp4"}"#;
     let ask = |program: &Program, token: &str| {
         let mut client = program.connect();
         client.send(request(
             "POST",
             "/api/jobs",
             &[&format!("Authorization: Bearer {token}")],
-            wish,
+            job_request,
         ));
         read(&mut client)
     };
@@ -343,7 +320,7 @@ fn over_the_network_nothing_is_changed_without_a_token_and_all_is_with_it() {
     assert_eq!(ask(&program, "correct-horse-battery-staple").status, 401);
     folder.put("token", "short");
     program.signal(Signal::HUP);
-    until("it says so", || program.logged().contains("stays as it is"));
+    until("it logs so", || program.logged().contains("stays as it is"));
     assert_eq!(ask(&program, "another-horse-battery-staple").status, 200);
     let (status, _, logged) =
         run(&["serve", "--api-token-file", file.to_str().expect("text"), &library]);
@@ -352,7 +329,7 @@ fn over_the_network_nothing_is_changed_without_a_token_and_all_is_with_it() {
 }
 
 #[test]
-fn without_a_database_the_jobs_say_so_and_everything_else_plays() {
+fn without_a_database_job_routes_are_503_and_everything_else_plays() {
     let folder = Folder::new();
     put_sample(&folder, "Clock.mp4", "films/a.mp4");
     let serving = serve_with(&[folder.path("")], "");
@@ -363,10 +340,10 @@ fn without_a_database_the_jobs_say_so_and_everything_else_plays() {
         let problem = json(&response, 503);
         assert!(problem["detail"].as_str().unwrap().contains("database"), "{problem}");
     }
-    json(&ask(&serving, "POST", "/api/jobs", WISHES[0]), 503);
+    json(&ask(&serving, "POST", "/api/jobs", JOB_REQUESTS[0]), 503);
     assert_eq!(serving.get("/media/films/a.mp4", &[]).status, 200);
     assert_eq!(serving.get("/api/titles/films/a.mp4", &[]).status, 200);
-    // A database that cannot be opened is none.
+    // A database that does not open counts as none.
     folder.put("data/headwater.db/not a database", []);
     let data = format!("--data={}", folder.path("data").display());
     let program = Program::serve(&[data, folder.path("films").display().to_string()], &[]);
@@ -377,7 +354,7 @@ fn without_a_database_the_jobs_say_so_and_everything_else_plays() {
 }
 
 #[test]
-fn the_program_lists_cancels_and_retries_the_jobs_of_a_server() {
+fn the_command_lists_cancels_and_retries_the_jobs_of_a_server() {
     let folder = Folder::new();
     put_sample(&folder, "Clock.mp4", "films/a.mp4");
     let data = folder.path("data").display().to_string();
@@ -388,9 +365,9 @@ fn the_program_lists_cancels_and_retries_the_jobs_of_a_server() {
     let library = folder.path("").display().to_string();
     let program = Program::serve(&["--data", &data, &library], &[NO_WORKER]);
     assert!(jobs(&[]).1.is_empty());
-    let ids = WISHES.map(|wish| {
+    let ids = JOB_REQUESTS.map(|job_request| {
         let mut client = program.connect();
-        client.send(post("/api/jobs", wish));
+        client.send(post("/api/jobs", job_request));
         json(&read(&mut client), 202)["id"].as_str().expect("an id").to_owned()
     });
     let lines = || -> Vec<Vec<String>> {
@@ -408,7 +385,7 @@ fn the_program_lists_cancels_and_retries_the_jobs_of_a_server() {
     assert_eq!(lines()[0][1], "cancelled");
     assert!(jobs(&["retry", &ids[2]]).0.success());
     assert_eq!(lines()[0][1], "queued");
-    // The server's own word of it.
+    // The same as the server reports.
     assert_eq!(json(&program.get(&format!("/api/jobs/{}", ids[2]), &[]), 200)["state"], "queued");
     for unknown in ["x", "beefbeefbeef", "0190b0a0-0000-7000-8000-000000000000"] {
         let (status, _, logged) = jobs(&["cancel", unknown]);

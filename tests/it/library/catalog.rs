@@ -1,4 +1,4 @@
-//! Which titles there are: scanning, watching, listing, sorting and searching.
+//! The titles of the library: scanning, watching, listing, sorting and searching.
 
 use std::{collections::BTreeSet, fs, path::Path, time::SystemTime};
 
@@ -18,7 +18,7 @@ fn json(response: &Response) -> Value {
     serde_json::from_slice(&response.body).expect("JSON")
 }
 
-/// The paths of all titles that a question finds, page by page.
+/// The paths of all titles that a query finds, page by page.
 fn all(serving: &Serving, query: &str) -> Vec<String> {
     let mut client = serving.connect();
     let mut next = Some(format!("/api/titles{query}"));
@@ -35,7 +35,7 @@ fn all(serving: &Serving, query: &str) -> Vec<String> {
     found
 }
 
-/// Waits until the list is exactly this, in order of paths.
+/// Waits until the list is exactly this, ordered by path.
 fn until_listed(serving: &Serving, expected: &[&str]) {
     let mut listed = Vec::new();
     until(&format!("the list is {expected:?}"), || {
@@ -49,7 +49,7 @@ fn media_path(path: &str) -> MediaPath {
 }
 
 #[test]
-fn every_title_in_nested_folders_is_found_and_nothing_that_is_hidden_or_no_title() {
+fn every_title_in_nested_folders_is_listed_and_no_hidden_or_other_file() {
     let folder = Folder::new();
     for name in ["b.mp4", "a/z.webm", "a/b/c/d/e/f.MKV", "a.mp3", "é/ü.mp4", "with space.mov"] {
         folder.put(name, pattern(100));
@@ -84,7 +84,7 @@ fn every_title_in_nested_folders_is_found_and_nothing_that_is_hidden_or_no_title
 }
 
 #[test]
-fn several_roots_are_one_library_and_each_path_begins_with_its_roots_name() {
+fn several_roots_form_one_library_and_each_path_begins_with_the_name_of_its_root() {
     let (one, two) = (Folder::new(), Folder::new());
     one.put("a.mp4", pattern(10));
     two.put("a.mp4", pattern(20));
@@ -109,7 +109,7 @@ fn several_roots_are_one_library_and_each_path_begins_with_its_roots_name() {
 }
 
 #[test]
-fn what_is_put_changed_renamed_and_removed_appears_without_a_scan() {
+fn the_watch_lists_new_changed_renamed_and_removed_titles_without_a_scan() {
     let folder = Folder::new();
     let serving = serve(&folder);
     serving.until_watching(&folder);
@@ -129,7 +129,7 @@ fn what_is_put_changed_renamed_and_removed_appears_without_a_scan() {
     folder.put("folder/deep/one.mp4", pattern(10));
     folder.put("folder.mp4", pattern(10));
     until_listed(&serving, &["c.mp4", "folder.mp4", "folder/deep/one.mp4"]);
-    // Into a folder that was not there when the watch was set.
+    // Into a folder that did not exist when the watch began.
     folder.put("folder/deep/two.mp4", pattern(10));
     until_listed(&serving, &["c.mp4", "folder.mp4", "folder/deep/one.mp4", "folder/deep/two.mp4"]);
     fs::rename(path("folder"), path("moved")).expect("renamed");
@@ -147,14 +147,14 @@ fn what_is_put_changed_renamed_and_removed_appears_without_a_scan() {
 }
 
 #[test]
-fn a_scan_repairs_what_the_watch_has_missed() {
+fn a_scan_repairs_what_the_watch_missed() {
     let folder = Folder::new();
     folder.put("here.mp4", pattern(10));
     folder.put("changed.mp4", pattern(10));
     let serving = serve(&folder);
     serving.until_watching(&folder);
     until_listed(&serving, &["changed.mp4", "here.mp4"]);
-    // As if no event had told of any of these.
+    // As if the watch had lost the events of all of these.
     let catalog = &serving.site().library.catalog;
     catalog.remove(&media_path("here.mp4"));
     let known = catalog.get(&media_path("changed.mp4")).expect("listed");
@@ -172,12 +172,12 @@ fn a_scan_repairs_what_the_watch_has_missed() {
 }
 
 #[test]
-fn a_root_that_is_another_directory_now_is_scanned_anew_and_what_was_heard_of_is_forgotten() {
+fn a_root_that_became_another_directory_is_scanned_again_and_old_events_are_forgotten() {
     let folder = Folder::new();
     folder.put("root/old.mp4", pattern(10));
     let serving = serve_with(&[folder.path("root")], "");
     until_listed(&serving, &["old.mp4"]);
-    // Known by an event and by no scan, which must not save it from the next one.
+    // Known from an event and from no scan, which must not save it from the next scan.
     let library = &serving.site().library;
     folder.put("root/heard of.mp4", pattern(10));
     let reconciled = library.reconcile(0, Path::new("heard of.mp4"));
@@ -192,10 +192,10 @@ fn a_root_that_is_another_directory_now_is_scanned_anew_and_what_was_heard_of_is
 }
 
 #[test]
-fn every_title_is_on_exactly_one_page_whatever_the_order() {
+fn every_title_is_on_exactly_one_page_in_any_order() {
     let folder = Folder::new();
     for number in 0..120 {
-        // Sizes that many share, so that pages are cut between equals.
+        // Sizes that many titles share, so that pages end between equals.
         folder.put(format!("{}/Title {number}.mp4", number % 7), pattern(number / 10));
     }
     let serving = serve(&folder);
@@ -247,7 +247,7 @@ fn a_search_finds_titles_with_all_words_in_any_case() {
 }
 
 #[test]
-fn a_question_that_makes_no_sense_is_400_with_a_problem_document() {
+fn an_invalid_query_is_400_with_a_problem_document() {
     let folder = Folder::new();
     let serving = serve(&folder);
     for query in [
@@ -273,7 +273,7 @@ fn a_question_that_makes_no_sense_is_400_with_a_problem_document() {
 }
 
 #[test]
-fn one_title_is_told_by_its_path_from_the_disk() {
+fn a_single_title_is_read_from_the_disk() {
     let folder = Folder::new();
     let serving = serve(&folder);
     // Known at once, long before any event or scan.
@@ -293,14 +293,14 @@ fn one_title_is_told_by_its_path_from_the_disk() {
 }
 
 #[test]
-fn beyond_the_limit_of_titles_files_play_but_are_not_listed() {
+fn files_beyond_the_limit_of_titles_play_but_are_not_listed() {
     let folder = Folder::new();
     let names: Vec<_> = (0..10).map(|number| format!("{number}.mp4")).collect();
     for name in &names {
         folder.put(name, pattern(10));
     }
     let serving = serve_with(&[folder.path("")], "max_titles = 4");
-    until("the first scan is over", || !serving.site().library.catalog.is_scanning());
+    serving.until_scanned();
     assert_eq!(all(&serving, "").len(), 4);
     for name in &names {
         assert_eq!(serving.get(&format!("/media/{name}"), &[]).status, 200);

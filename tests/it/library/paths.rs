@@ -1,4 +1,4 @@
-//! Which paths name a file: nothing outside a root, nothing hidden, and nothing that is no file.
+//! Which paths name a file: nothing outside a root, nothing hidden, only regular files.
 
 use std::{
     ffi::OsStr,
@@ -16,10 +16,10 @@ use crate::support::{
     server::{Serving, serve, serve_with},
 };
 
-/// What must never be sent.
-const SECRET: &[u8] = b"this stands outside of every root";
+/// Content that must never be sent.
+const SECRET: &[u8] = b"this file is outside every root";
 
-/// A root, and beside it what is none of anybody's business.
+/// A root, and a secret beside it.
 fn guarded() -> (Folder, Serving) {
     let folder = Folder::new();
     folder.put("secret.mp4", SECRET);
@@ -32,11 +32,11 @@ fn guarded() -> (Folder, Serving) {
     (folder, serving)
 }
 
-/// Two answers that a client cannot tell apart, but for the date and the request's id.
+/// Checks that a client cannot tell two responses apart, but for the date and the request's id.
 fn look_alike(a: &Response, b: &Response) -> bool {
     let fields = |response: &Response| -> Vec<_> {
-        let told = |name: &str| !matches!(name, "date" | "x-request-id");
-        let fields = response.fields.iter().filter(|field| told(&field.0));
+        let is_compared = |name: &str| !matches!(name, "date" | "x-request-id");
+        let fields = response.fields.iter().filter(|field| is_compared(&field.0));
         let mut fields: Vec<_> = fields.cloned().collect();
         fields.sort();
         fields
@@ -53,7 +53,7 @@ fn is_not_there(serving: &Serving, path: &str) {
     assert_eq!(api.status, 404, "/api/titles/{path}");
 }
 
-/// Ways to write a path that names nothing.
+/// Spellings of paths that name nothing.
 #[rustfmt::skip] // as many to a line as there is room for
 const SPELLINGS: &[&str] = &[
     "../secret.mp4", "folder/../../secret.mp4", "../root/a.mp4", "folder/../a.mp4",
@@ -70,12 +70,12 @@ const SPELLINGS: &[&str] = &[
 ];
 
 #[test]
-fn no_spelling_leads_out_of_the_root() {
+fn no_spelling_leaves_the_root() {
     let (_folder, serving) = guarded();
     for path in SPELLINGS {
         is_not_there(&serving, path);
     }
-    // Not normalized on the way in, either: these are no paths of ours.
+    // Not normalized on the way in either: these are no paths of ours.
     for target in ["//media/a.mp4", "/./media/a.mp4", "/x/../media/a.mp4", "/media", "/MEDIA/a.mp4"]
     {
         assert_eq!(serving.get(target, &[]).status, 404, "{target}");
@@ -83,7 +83,7 @@ fn no_spelling_leads_out_of_the_root() {
 }
 
 #[test]
-fn bytes_that_no_target_may_have_are_refused_or_lead_nowhere() {
+fn bytes_that_no_target_may_have_are_400_or_404() {
     let (_folder, serving) = guarded();
     for path in
         ["..\\secret.mp4", "\\..\\secret.mp4", "a.mp4\0", "../secret.mp4\0", "\u{7f}", "a.mp4\t"]
@@ -94,7 +94,7 @@ fn bytes_that_no_target_may_have_are_refused_or_lead_nowhere() {
 }
 
 #[test]
-fn a_target_in_absolute_form_is_the_path_in_it() {
+fn a_target_in_absolute_form_names_its_path() {
     let (_folder, serving) = guarded();
     let response = serving.get("http://test/media/a.mp4", &[]);
     assert_eq!((response.status, response.body), (200, pattern(100)));
@@ -103,7 +103,7 @@ fn a_target_in_absolute_form_is_the_path_in_it() {
 }
 
 #[test]
-fn links_lead_to_files_inside_and_nowhere_else() {
+fn symbolic_links_lead_to_files_inside_the_root_only() {
     let (folder, serving) = guarded();
     let link = |name: &str, to: &Path| symlink(to, folder.path("root").join(name)).unwrap();
     link("inside.mp4", Path::new("folder/b.mp4"));
@@ -153,12 +153,12 @@ fn links_lead_to_files_inside_and_nowhere_else() {
 }
 
 #[test]
-fn what_is_no_regular_file_is_not_there() {
+fn only_regular_files_are_served() {
     let (folder, serving) = guarded();
     let make = |name: &str, kind, device| {
         mknodat(CWD, folder.path("root").join(name), kind, Mode::RWXU, device)
     };
-    // Opened for reading without care, a FIFO that nobody writes to would hold the request up.
+    // A plain open of a FIFO without a writer would block the request.
     make("fifo.mp4", FileType::Fifo, 0).expect("a FIFO");
     is_not_there(&serving, "fifo.mp4");
     symlink("fifo.mp4", folder.path("root/to_fifo.mp4")).unwrap();
@@ -167,7 +167,7 @@ fn what_is_no_regular_file_is_not_there() {
     is_not_there(&serving, "socket.mp4");
     fs::create_dir(folder.path("root/directory.mp4")).unwrap();
     is_not_there(&serving, "directory.mp4");
-    // The device of endless zeros; only root may make one, so elsewhere there is nothing to test.
+    // The device of endless zeros; only root may create one, so elsewhere there is nothing to test.
     match make("zero.mp4", FileType::CharacterDevice, makedev(1, 5)) {
         Ok(()) => is_not_there(&serving, "zero.mp4"),
         Err(error) => assert_eq!(std::io::Error::from(error).kind(), ErrorKind::PermissionDenied),
@@ -175,7 +175,7 @@ fn what_is_no_regular_file_is_not_there() {
 }
 
 #[test]
-fn names_are_bytes() {
+fn names_are_byte_strings() {
     let folder = Folder::new();
     let names: [(&[u8], &str); 6] = [
         (b"caf\xe9.mp4", "caf%E9.mp4"),
@@ -196,12 +196,13 @@ fn names_are_bytes() {
         let title: serde_json::Value = serde_json::from_slice(&json.body).unwrap();
         assert_eq!(title["href"], format!("/media/{encoded}"));
     }
-    // What a target may hold as it is need not be encoded, and digits may be in small letters.
+    // Characters that a target may hold unencoded need no encoding, and hex digits may be lower
+    // case.
     assert_eq!(serving.get("/media/a%3fb%23c&d+e%22%3cf%3e.mp4", &[]).status, 200);
 }
 
 #[test]
-fn a_name_is_at_most_as_long_as_file_systems_know() {
+fn a_name_is_at_most_as_long_as_file_systems_allow() {
     let folder = Folder::new();
     let longest = format!("{}.mp4", "x".repeat(251));
     folder.put(&longest, "x");
@@ -214,7 +215,7 @@ fn a_name_is_at_most_as_long_as_file_systems_know() {
 }
 
 #[test]
-fn several_roots_have_names_and_no_way_from_one_to_another() {
+fn several_roots_have_names_and_no_path_leads_from_one_to_another() {
     let folder = Folder::new();
     folder.put("secret.mp4", SECRET);
     folder.put("one/a.mp4", pattern(10));

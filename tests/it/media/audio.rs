@@ -1,4 +1,5 @@
-//! Sound that browsers do not play becomes AAC beside the film, by the real program and its worker.
+//! Audio that browsers cannot decode becomes AAC beside the title, by the real program and its
+//! worker.
 
 use std::fs;
 
@@ -22,7 +23,7 @@ const AVC: &str = "-map 0:v -c:v libx264 -preset ultrafast -crf 40 -pix_fmt yuv4
 const AC3: &str =
     "-map 1:a -c:a ac3 -ac 6 -metadata:s:a:0 language=fra -metadata:s:a:0 handler_name=Film";
 
-/// A film of that picture and one tone.
+/// A title of that video and one tone.
 fn make(folder: &Folder, name: &str, how: &str) {
     let path = folder.path(name);
     let arguments = format!("-y {PICTURE} {TONE} {AVC} {how}");
@@ -30,25 +31,25 @@ fn make(folder: &Folder, name: &str, how: &str) {
     ffmpeg::run(&[&arguments[..], &[path.to_str().expect("text")]].concat()).expect(name);
 }
 
-/// A server of films that are made so.
-fn serve(films: &[(&str, &str)]) -> (Folder, Program) {
+/// A server of titles encoded in these ways.
+fn serve(titles: &[(&str, &str)]) -> (Folder, Program) {
     let folder = Folder::new();
     fs::create_dir(folder.path("films")).expect("a folder");
-    for (name, how) in films {
+    for (name, how) in titles {
         make(&folder, &format!("films/{name}"), how);
     }
-    let [data, films] = ["data", "films"].map(|name| folder.path(name).display().to_string());
-    let program = Program::serve(&["--data", &data, &films], &[]);
+    let [data, titles] = ["data", "films"].map(|name| folder.path(name).display().to_string());
+    let program = Program::serve(&["--data", &data, &titles], &[]);
     (folder, program)
 }
 
-fn wish(program: &Program, wish: &str, status: u16) -> Value {
+fn post_job(program: &Program, job_request: &str, status: u16) -> Value {
     let mut client = program.connect();
-    client.send(post("/api/jobs", wish));
+    client.send(post("/api/jobs", job_request));
     json(&read(&mut client), status)
 }
 
-/// The jobs of a title that there are or were, by kind and state.
+/// All jobs of a title, by kind and state.
 fn jobs(program: &Program) -> Vec<(String, String)> {
     let listed = json(&program.get("/api/jobs", &[]), 200);
     let text = |job: &Value, name: &str| job[name].as_str().expect("text").to_owned();
@@ -56,7 +57,7 @@ fn jobs(program: &Program) -> Vec<(String, String)> {
     jobs.map(|job| (text(job, "kind"), text(job, "state"))).collect()
 }
 
-/// The group of sound with this codec: its members, and the first variant that it belongs to.
+/// The audio group of this codec: its members, and the first variant that it belongs to.
 fn group(playlist: &manifests::Multivariant, codec: &str) -> Option<(Vec<Attributes>, usize)> {
     let has = |(_, variant): &(String, Attributes)| variant["CODECS"].contains(codec);
     let place = playlist.variants.iter().position(has)?;
@@ -66,23 +67,23 @@ fn group(playlist: &manifests::Multivariant, codec: &str) -> Option<(Vec<Attribu
 }
 
 #[test]
-fn a_film_that_browsers_would_play_in_silence_is_heard_once_somebody_has_asked_for_it() {
+fn a_title_that_browsers_play_silently_gets_aac_after_its_first_request() {
     if !ffmpeg::is_installed() {
         return;
     }
     let (_folder, program) = serve(&[("film.mp4", AC3)]);
     let url = "/v/film.mp4/index.m3u8";
     let client = &mut program.connect();
-    // It is not waited for: others play the film as it is.
+    // The request does not wait for it: other players play the source.
     let first = manifests::multivariant(url, &fetch(client, url).body);
-    let (dolby, place) = group(&first, "ac-3").expect("as it is");
+    let (dolby, place) = group(&first, "ac-3").expect("the source");
     assert_eq!((place, first.variants.len()), (0, 1));
     let mut playlist = first;
     until("there is AAC", || {
         playlist = manifests::multivariant(url, &fetch(client, url).body);
         playlist.variants.len() == 2
     });
-    // The one that everybody plays comes first, under the same name, and the other stays.
+    // The one that every player decodes comes first, under the same name, and the other stays.
     let (aac, place) = group(&playlist, "mp4a.40.2").expect("AAC");
     assert_eq!(place, 0);
     assert_eq!(group(&playlist, "ac-3").map(|(members, _)| members.len()), Some(1));
@@ -90,12 +91,12 @@ fn a_film_that_browsers_would_play_in_silence_is_heard_once_somebody_has_asked_f
         assert_eq!(aac[0][name], dolby[0][name], "{name}");
     }
     assert_eq!(aac[0]["CHANNELS"], "2");
-    // All of a title have one target duration.
-    let [sound, pictures] = [&aac[0]["URI"], &playlist.variants[0].0]
+    // All playlists of a title have one target duration.
+    let [audio, video] = [&aac[0]["URI"], &playlist.variants[0].0]
         .map(|url| manifests::playlist(url, &fetch(client, url).body));
-    assert_eq!((sound.target_s, pictures.target_s), (10, 10));
-    assert!(sound.segments.len() > 2);
-    for segment in &sound.segments {
+    assert_eq!((audio.target_s, video.target_s), (10, 10));
+    assert!(audio.segments.len() > 2);
+    for segment in &audio.segments {
         fetch(client, &segment.url);
     }
     let described = fetch(client, "/v/film.mp4/manifest.mpd").body;
@@ -106,12 +107,12 @@ fn a_film_that_browsers_would_play_in_silence_is_heard_once_somebody_has_asked_f
         let url = format!("http://{}/v/film.mp4/{view}", program.address);
         ffmpeg::run(&["-xerror", "-i", &url, "-map", "0", "-f", "null", "-"]).expect(view);
     }
-    // Once is enough, however often it is asked for.
+    // One job is enough, for any number of requests.
     assert_eq!(jobs(&program), [("sound".to_owned(), "done".to_owned())]);
 }
 
 #[test]
-fn a_rendition_brings_sound_that_browsers_play_along() {
+fn a_rendition_comes_with_audio_that_browsers_decode() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -120,15 +121,19 @@ fn a_rendition_brings_sound_that_browsers_play_along() {
         ("plain.mp4", "-map 1:a -c:a aac"),
     ]);
     let client = &mut program.connect();
-    // Something of it is heard as it is, so that nothing is made until that is wished for.
+    // One track decodes without a job, so nothing is encoded before a client requests it.
     let url = "/v/both.mp4/index.m3u8";
     fetch(client, url);
     assert_eq!(jobs(&program), []);
-    let why = wish(&program, r#"{"kind":"sound","title":"plain.mp4"}"#, 422);
+    let why = post_job(&program, r#"{"kind":"sound","title":"plain.mp4"}"#, 422);
     assert!(why["detail"].as_str().expect("a reason").contains("no such sound"), "{why}");
-    let why = wish(&program, r#"{"kind":"sound","title":"both.mp4","track":2}"#, 422);
+    let why = post_job(&program, r#"{"kind":"sound","title":"both.mp4","track":2}"#, 422);
     assert!(why["detail"].as_str().expect("a reason").contains("no such sound"), "{why}");
-    wish(&program, r#"{"kind":"rendition","title":"both.mp4","height":54,"codec":"h264"}"#, 202);
+    post_job(
+        &program,
+        r#"{"kind":"rendition","title":"both.mp4","height":54,"codec":"h264"}"#,
+        202,
+    );
     until("both are there", || {
         let playlist = manifests::multivariant(url, &fetch(client, url).body);
         // Two heights, each with AAC and with AC-3.
@@ -142,11 +147,11 @@ fn a_rendition_brings_sound_that_browsers_play_along() {
 }
 
 #[test]
-fn sound_that_cannot_be_sent_as_it_is_is_sent_as_aac() {
+fn audio_that_no_segment_can_hold_is_sent_as_aac() {
     if !ffmpeg::is_installed() {
         return;
     }
-    // QuickTime has it compressed three to one, in samples that nobody takes in segments.
+    // QuickTime's 3:1 compression, in samples that no segment holds.
     let (_folder, program) = serve(&[("old.mov", "-map 1:a -c:a adpcm_ima_qt")]);
     let url = "/v/old.mov/index.m3u8";
     let client = &mut program.connect();

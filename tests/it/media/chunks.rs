@@ -1,5 +1,5 @@
-//! Renditions that are encoded in pieces: no picture is lost, comes twice or at another time, and the
-//! whole joins its film.
+//! Renditions that are encoded in chunks: no frame is lost, repeated or shifted, and the whole
+//! joins its title.
 
 use std::{
     fs,
@@ -30,14 +30,14 @@ use crate::support::{
 
 const GRID_MS: NonZeroU32 = NonZeroU32::new(1000).unwrap();
 
-/// A film, as the ladder sees it.
-struct Film {
+/// A title, as the ladder sees it.
+struct MovieFile {
     path: PathBuf,
     movie: Movie,
     file: PlainFile,
 }
 
-impl Film {
+impl MovieFile {
     fn open(path: &Path) -> Self {
         let file = PlainFile::open(path).expect("a file");
         let movie = Movie::read(&file, GRID_MS).expect("it is read").expect("a movie");
@@ -45,7 +45,7 @@ impl Film {
     }
 
     fn track(&self) -> &Track {
-        self.movie.tracks.iter().find(|track| track.is_video()).expect("pictures")
+        self.movie.tracks.iter().find(|track| track.is_video()).expect("video")
     }
 
     fn pieces(&self, piece_ms: u64) -> Chunks {
@@ -54,7 +54,7 @@ impl Film {
     }
 
     fn encoder(&self, lines: u32, coding: VideoCodec) -> Encoder {
-        let pictures = VideoTrack::of(self.track()).expect("pictures");
+        let pictures = VideoTrack::of(self.track()).expect("video");
         let rung =
             RenditionSpec::new(&pictures, lines, coding, Effort::Quick).expect("it is smaller");
         Encoder {
@@ -65,14 +65,14 @@ impl Film {
         }
     }
 
-    /// Encodes all pieces, each by itself, the last first: nothing depends on the one before.
-    fn encode(&self, folder: &Folder, film: &Chunks, encoder: &Encoder) -> Vec<PathBuf> {
-        let numbered = film.pieces.iter().enumerate().rev();
+    /// Encodes all chunks, each on its own, the last first: none depends on the one before.
+    fn encode(&self, folder: &Folder, movie_file: &Chunks, encoder: &Encoder) -> Vec<PathBuf> {
+        let numbered = movie_file.pieces.iter().enumerate().rev();
         let mut files: Vec<PathBuf> = numbered
             .map(|(number, piece)| {
                 let path = folder.path(format!("piece-{number}.mp4"));
                 let output = path.to_str().expect("text");
-                let arguments = encode::arguments(&self.path, film, piece, encoder, output);
+                let arguments = encode::arguments(&self.path, movie_file, piece, encoder, output);
                 let arguments: Vec<_> =
                     arguments.iter().map(|argument| argument.to_str().expect("text")).collect();
                 ffmpeg::run(&[&["-y"], &arguments[..]].concat()).expect("it is encoded");
@@ -83,56 +83,57 @@ impl Film {
         files
     }
 
-    /// The rendition of pieces of about so many milliseconds.
+    /// The rendition in chunks of about this many milliseconds.
     fn rendition(&self, folder: &Folder, piece_ms: u64, encoder: &Encoder) -> (PathBuf, usize) {
-        let film = self.pieces(piece_ms);
-        let files = self.encode(folder, &film, encoder);
+        let movie_file = self.pieces(piece_ms);
+        let files = self.encode(folder, &movie_file, encoder);
         let output = folder.path(format!("rendition-{piece_ms}.mp4"));
-        let made = join::join(&film, GRID_MS, &files, &output, |_| true);
+        let made = join::join(&movie_file, GRID_MS, &files, &output, |_| true);
         let made = made.unwrap_or_else(|why| panic!("{}: {why}", self.path.display()));
         assert_eq!(made.lost, 0);
-        assert_eq!(made.pictures, film.pictures());
+        assert_eq!(made.pictures, movie_file.pictures());
         assert_eq!(made.bytes, fs::metadata(&output).expect("a file").len());
         (output, files.len())
     }
 }
 
-/// When the pictures of a file are shown that are shown at all.
+/// The presentation times of the frames of a file, without those that an edit hides.
 fn times(path: &Path) -> Vec<Seconds> {
     let path = path.to_str().expect("text");
     let tracks = ffmpeg::tracks(path).expect("tracks");
-    let track = tracks.iter().find(|track| track.kind == Kind::Video).expect("pictures");
+    let track = tracks.iter().find(|track| track.kind == Kind::Video).expect("video");
     let decoded = ffmpeg::decode(path, &[track.index]).expect("it is decoded").remove(0);
     decoded.frames.into_iter().map(|(time, _)| time).collect()
 }
 
-/// A rendition of a film in some pieces has the same pictures at the same times.
+/// Checks that a rendition in some chunks has the same frames at the same times.
 fn is_seamless(path: &Path, lines: u32, coding: VideoCodec, piece_ms: u64) -> usize {
     let name = path.display();
-    let film = Film::open(path);
+    let movie_file = MovieFile::open(path);
     let folder = Folder::new();
-    let (output, pieces) = film.rendition(&folder, piece_ms, &film.encoder(lines, coding));
-    let (source, made) = (times(path), times(&output));
-    if source != made {
-        let place = source.iter().zip(&made).position(|(ours, theirs)| ours != theirs);
+    let (output, pieces) =
+        movie_file.rendition(&folder, piece_ms, &movie_file.encoder(lines, coding));
+    let (expected, made) = (times(path), times(&output));
+    if expected != made {
+        let place = expected.iter().zip(&made).position(|(ours, theirs)| ours != theirs);
         panic!(
             "{name}: {} pictures and {} in the rendition; the first at another time is {place:?}: \
              {:?} {:?}",
-            source.len(),
+            expected.len(),
             made.len(),
-            place.map(|place| (source[place].nanoseconds(), made[place].nanoseconds())),
-            (source.first(), made.first())
+            place.map(|place| (expected[place].nanoseconds(), made[place].nanoseconds())),
+            (expected.first(), made.first())
         );
     }
-    let rendition = Film::open(&output);
-    assert_eq!(agree(&film.movie, &rendition.movie), Ok(()), "{name}");
-    let segments = |film: &Film| -> Vec<i64> {
-        film.track().index.segments.iter().map(|segment| segment.start).collect()
+    let rendition = MovieFile::open(&output);
+    assert_eq!(agree(&movie_file.movie, &rendition.movie), Ok(()), "{name}");
+    let segments = |movie_file: &MovieFile| -> Vec<i64> {
+        movie_file.track().index.segments.iter().map(|segment| segment.start).collect()
     };
-    assert_eq!(segments(&film), segments(&rendition), "{name}");
-    assert_eq!(film.track().index.end, rendition.track().index.end, "{name}");
-    assert_eq!(film.track().timescale, rendition.track().timescale, "{name}");
-    // The times of decoding rise, and nothing is shown before.
+    assert_eq!(segments(&movie_file), segments(&rendition), "{name}");
+    assert_eq!(movie_file.track().index.end, rendition.track().index.end, "{name}");
+    assert_eq!(movie_file.track().timescale, rendition.track().timescale, "{name}");
+    // Decoding times rise, and no frame is shown before its own.
     let tracks = ffmpeg::tracks(output.to_str().expect("text")).expect("tracks");
     let packets = &tracks[0].packets;
     assert!(packets.is_sorted_by(|a, b| a.dts < b.dts), "{name}");
@@ -141,7 +142,7 @@ fn is_seamless(path: &Path, lines: u32, coding: VideoCodec, piece_ms: u64) -> us
 }
 
 #[test]
-fn every_picture_of_every_kind_of_film_keeps_its_time() {
+fn every_frame_of_every_kind_of_movie_keeps_its_time() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -171,20 +172,20 @@ fn every_picture_of_every_kind_of_film_keeps_its_time() {
 }
 
 #[test]
-fn a_piece_that_is_decoded_from_further_before_is_the_same() {
+fn a_chunk_decoded_from_an_earlier_key_frame_is_the_same() {
     if !ffmpeg::is_installed() {
         return;
     }
     for name in ["open-gop.mp4", "irregular-gops.mp4", "fragmented.mp4"] {
-        let film = Film::open(clips::named(name).path());
-        let pieces = film.pieces(3000);
-        let encoder = film.encoder(36, VideoCodec::H264);
+        let movie_file = MovieFile::open(clips::named(name).path());
+        let pieces = movie_file.pieces(3000);
+        let encoder = movie_file.encoder(36, VideoCodec::H264);
         let encode = |start| {
             let folder = Folder::new();
-            let files = film.encode(&folder, &pieces, &Encoder { start, ..encoder });
+            let files = movie_file.encode(&folder, &pieces, &Encoder { start, ..encoder });
             for (number, file) in (1..).zip(&files) {
                 let lost = join::check(&pieces, number, GRID_MS, file);
-                assert_eq!(lost.expect("the piece"), 0, "{name}");
+                assert_eq!(lost.expect("the chunk"), 0, "{name}");
             }
             files.iter().map(|file| fs::read(file).expect("a file")).collect::<Vec<_>>()
         };
@@ -192,7 +193,7 @@ fn a_piece_that_is_decoded_from_further_before_is_the_same() {
     }
 }
 
-/// A movie of so many seconds, made by ffmpeg.
+/// A movie of this many seconds, by ffmpeg.
 fn make(folder: &Folder, name: &str, how: &str) -> PathBuf {
     let path = folder.path(name);
     let arguments: Vec<_> = how.split_whitespace().collect();
@@ -204,7 +205,7 @@ fn make(folder: &Folder, name: &str, how: &str) -> PathBuf {
 const AVC: &str = "-c:v libx264 -preset ultrafast -crf 30 -pix_fmt yuv420p -g 48 -bf 3";
 
 #[test]
-fn rates_that_no_clock_divides_keep_every_tick() {
+fn frame_rates_that_do_not_divide_the_timescale_keep_every_tick() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -217,7 +218,7 @@ fn rates_that_no_clock_divides_keep_every_tick() {
 }
 
 #[test]
-fn renditions_in_other_codecs_are_as_seamless() {
+fn renditions_in_other_codecs_join_seamlessly() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -227,11 +228,11 @@ fn renditions_in_other_codecs_are_as_seamless() {
     }
 }
 
-/// How much a rendition looks like its film: the structural similarity of all pictures, on average.
-fn similarity(rendition: &Path, film: &Path) -> f64 {
-    let [rendition, film] = [rendition, film].map(|path| path.to_str().expect("text"));
+/// The similarity of a rendition and its title: SSIM, averaged over all frames.
+fn similarity(rendition: &Path, movie_file: &Path) -> f64 {
+    let [rendition, movie_file] = [rendition, movie_file].map(|path| path.to_str().expect("text"));
     let compared = "[1:v][0:v]scale2ref=flags=bicubic[film][made];[made][film]ssim=stats_file=-";
-    let inputs = ["-i", rendition, "-i", film, "-lavfi", compared, "-f", "null", "/dev/null"];
+    let inputs = ["-i", rendition, "-i", movie_file, "-lavfi", compared, "-f", "null", "/dev/null"];
     let lines = String::from_utf8(ffmpeg::run(&inputs).expect("it is compared")).expect("text");
     let all =
         |line: &str| -> Option<f64> { line.split_once("All:")?.1.split(' ').next()?.parse().ok() };
@@ -241,48 +242,49 @@ fn similarity(rendition: &Path, film: &Path) -> f64 {
 }
 
 #[test]
-fn a_rendition_in_pieces_looks_as_good_as_one_in_one() {
+fn a_rendition_in_chunks_has_the_quality_of_a_rendition_in_one() {
     if !ffmpeg::is_installed() {
         return;
     }
     let folder = Folder::new();
-    let film = "-f lavfi -i mandelbrot=size=640x360:rate=25 -t 16";
-    let path = make(&folder, "film.mp4", &format!("{film} {AVC} -crf 16"));
-    let film = Film::open(&path);
-    let encoder = film.encoder(240, VideoCodec::H264);
-    let (whole, one) = film.rendition(&folder, 1_000_000, &encoder);
-    let (joined, several) = film.rendition(&folder, 4000, &encoder);
+    let movie_file = "-f lavfi -i mandelbrot=size=640x360:rate=25 -t 16";
+    let path = make(&folder, "film.mp4", &format!("{movie_file} {AVC} -crf 16"));
+    let movie_file = MovieFile::open(&path);
+    let encoder = movie_file.encoder(240, VideoCodec::H264);
+    let (whole, one) = movie_file.rendition(&folder, 1_000_000, &encoder);
+    let (joined, several) = movie_file.rendition(&folder, 4000, &encoder);
     assert_eq!((one, several), (1, 4));
     let (whole, joined) = (similarity(&whole, &path), similarity(&joined, &path));
-    assert!((whole - joined).abs() < 0.002, "{joined} in pieces, {whole} in one");
+    assert!((whole - joined).abs() < 0.002, "{joined} in chunks, {whole} in one");
     assert!(joined > 0.9, "{joined}");
 }
 
 #[test]
-fn pieces_that_are_not_those_of_the_film_are_refused() {
+fn chunks_that_do_not_make_up_the_title_are_refused() {
     if !ffmpeg::is_installed() {
         return;
     }
     let folder = Folder::new();
-    let film = Film::open(clips::named("b-frames.mp4").path());
-    let pieces = film.pieces(3000);
-    let files = film.encode(&folder, &pieces, &film.encoder(54, VideoCodec::H264));
+    let movie_file = MovieFile::open(clips::named("b-frames.mp4").path());
+    let pieces = movie_file.pieces(3000);
+    let files = movie_file.encode(&folder, &pieces, &movie_file.encoder(54, VideoCodec::H264));
     let output = folder.path("rendition.mp4");
     let join = |files: &[&PathBuf]| join::join(&pieces, GRID_MS, files, &output, |_| true);
     let [first, second, third] = &files[..] else { panic!("{files:?}") };
-    let refused = join(&[first, second]).expect_err("a piece is missing");
+    let refused = join(&[first, second]).expect_err("a chunk is missing");
     assert!(matches!(refused, NoRendition::Chunks { found: 2, expected: 3 }), "{refused}");
     let refused = join(&[first, third, second]).expect_err("they are in disorder");
     assert!(
         matches!(refused, NoRendition::VideoTrack { .. } | NoRendition::OtherSegments { .. }),
         "{refused}"
     );
-    let other = film.encode(&Folder::new(), &pieces, &film.encoder(36, VideoCodec::H264));
+    let other =
+        movie_file.encode(&Folder::new(), &pieces, &movie_file.encoder(36, VideoCodec::H264));
     assert_eq!(other.len(), 3);
     let cut = folder.path("cut.mp4");
     let bytes = fs::read(second).expect("a file");
     fs::write(&cut, &bytes[..bytes.len() / 2]).expect("a file");
-    let refused = join(&[first, &cut, third]).expect_err("a piece is not whole");
+    let refused = join(&[first, &cut, third]).expect_err("a chunk is truncated");
     assert!(matches!(refused, NoRendition::NoMovie { number: 2, .. }), "{refused}");
     assert!(!output.exists(), "nothing is written before it is known to be right");
     let stopped = join::join(&pieces, GRID_MS, &files, &output, |_| false);
@@ -290,7 +292,7 @@ fn pieces_that_are_not_those_of_the_film_are_refused() {
     join(&[first, second, third]).expect("a rendition");
 }
 
-/// A movie of any file, and how it was made.
+/// A movie remuxed from any file, and which tracks were encoded.
 fn remuxed(folder: &Folder, path: &Path) -> (PathBuf, Remux) {
     let path_text = path.to_str().expect("text");
     let report = ffmpeg::probe(&[&report::ARGUMENTS[..], &[path_text]].concat()).expect("a report");
@@ -304,7 +306,7 @@ fn remuxed(folder: &Folder, path: &Path) -> (PathBuf, Remux) {
 }
 
 #[test]
-fn other_containers_and_codecs_become_movies_that_browsers_play() {
+fn other_containers_and_codecs_become_movies_that_browsers_decode() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -334,12 +336,16 @@ fn other_containers_and_codecs_become_movies_that_browsers_play() {
         assert_eq!(remux.encodes_pictures(), encodes_pictures, "{name}");
         let is_encoded = |(_, fate): &(u32, Fate)| matches!(fate, Fate::EncodeSound { .. });
         assert_eq!(remux.streams.iter().any(is_encoded), encodes_sound, "{name}");
-        let film = Film::open(&path);
+        let movie_file = MovieFile::open(&path);
         let is_fine = |track: &Track| track.entry.packageable().is_ok();
         let text = usize::from(name == "a.mkv");
-        assert_eq!(film.movie.tracks.len(), 2 + text, "{name}");
-        assert!(film.movie.tracks.iter().take(2).all(is_fine), "{name}: {:?}", film.movie);
-        assert!(VideoTrack::of(film.track()).expect("pictures").is_playable, "{name}");
+        assert_eq!(movie_file.movie.tracks.len(), 2 + text, "{name}");
+        assert!(
+            movie_file.movie.tracks.iter().take(2).all(is_fine),
+            "{name}: {:?}",
+            movie_file.movie
+        );
+        assert!(VideoTrack::of(movie_file.track()).expect("video").is_playable, "{name}");
         let (count, expected) = (times(&path).len(), times(&source).len());
         assert_eq!(count, expected, "{name}");
         if name.starts_with("a.") {
@@ -349,27 +355,27 @@ fn other_containers_and_codecs_become_movies_that_browsers_play() {
 }
 
 #[test]
-fn a_movie_whose_pictures_nobody_plays_gets_a_rendition_in_its_own_size() {
+fn a_movie_that_browsers_cannot_decode_gets_a_rendition_in_its_own_size() {
     if !ffmpeg::is_installed() {
         return;
     }
     let folder = Folder::new();
     let picture = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=9";
     let path = make(&folder, "old.mp4", &format!("{picture} -c:v mpeg4 -bf 2 -g 50"));
-    let film = Film::open(&path);
-    let pictures = VideoTrack::of(film.track()).expect("pictures");
+    let movie_file = MovieFile::open(&path);
+    let pictures = VideoTrack::of(movie_file.track()).expect("video");
     let rungs = spec::ladder(&pictures, VideoCodec::H264, Effort::Quick);
     let [own] = rungs[..] else { panic!("{rungs:?}") };
     assert_eq!((own.width, own.height), (192, 108));
     let encoder =
         Encoder { rendition: own, colours: Colours::Standard, threads: 1, start: Start::KeyFrame };
-    let (output, pieces) = film.rendition(&folder, 3000, &encoder);
+    let (output, pieces) = movie_file.rendition(&folder, 3000, &encoder);
     assert_eq!(pieces, 3);
     assert_eq!(times(&output), times(&path));
 }
 
 #[test]
-fn high_dynamic_range_becomes_standard_where_the_codec_has_no_other() {
+fn high_dynamic_range_becomes_standard_where_the_codec_has_no_hdr() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -377,17 +383,17 @@ fn high_dynamic_range_becomes_standard_where_the_codec_has_no_other() {
     let high = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=4 -c:v libx265 -preset ultrafast \
         -pix_fmt yuv420p10le -x265-params log-level=error:keyint=25 -color_primaries bt2020 \
         -color_trc smpte2084 -colorspace bt2020nc -tag:v hvc1";
-    let film = Film::open(&make(&folder, "high.mp4", high));
+    let movie_file = MovieFile::open(&make(&folder, "high.mp4", high));
     for (coding, range) in [(VideoCodec::H264, VideoRange::Sdr), (VideoCodec::Hevc, VideoRange::Pq)]
     {
-        let (output, _) = film.rendition(&folder, 2000, &film.encoder(54, coding));
-        let rendition = Film::open(&output);
-        assert_eq!(VideoTrack::of(rendition.track()).expect("pictures").range, range, "{coding}");
+        let (output, _) = movie_file.rendition(&folder, 2000, &movie_file.encoder(54, coding));
+        let rendition = MovieFile::open(&output);
+        assert_eq!(VideoTrack::of(rendition.track()).expect("video").range, range, "{coding}");
     }
 }
 
 #[test]
-fn sound_that_nobody_plays_becomes_aac_and_stays_in_step() {
+fn audio_that_browsers_cannot_decode_becomes_aac_and_stays_in_sync() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -395,21 +401,21 @@ fn sound_that_nobody_plays_becomes_aac_and_stays_in_step() {
     let picture = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=6";
     let tone = "-itsoffset 1.5 -f lavfi -i sine=frequency=440:sample_rate=48000:duration=4";
     let how = format!("{picture} {tone} {AVC} -c:a ac3 -ac 6 -fps_mode passthrough");
-    let film = Film::open(&make(&folder, "film.mp4", &how));
+    let movie_file = MovieFile::open(&make(&folder, "film.mp4", &how));
     let is_sound = |track: &&Track| track.is_audio();
-    let track = film.movie.tracks.iter().find(is_sound).expect("sound");
+    let track = movie_file.movie.tracks.iter().find(is_sound).expect("audio");
     assert!(audio::is_encodable(track));
     let output = folder.path("sound.mp4");
     let output = output.to_str().expect("text");
-    let arguments = audio::arguments(&film.path, track, output);
+    let arguments = audio::arguments(&movie_file.path, track, output);
     let arguments: Vec<_> =
         arguments.iter().map(|argument| argument.to_str().expect("text")).collect();
-    ffmpeg::run(&[&["-y"], &arguments[..]].concat()).expect("sound");
-    let made = Film::open(Path::new(output));
+    ffmpeg::run(&[&["-y"], &arguments[..]].concat()).expect("audio");
+    let made = MovieFile::open(Path::new(output));
     let [made] = &made.movie.tracks[..] else { panic!("{:?}", made.movie) };
     assert!(audio::is_playable(made));
     assert_eq!(made.index.segments[0].start, 0);
-    // When the tone is heard first, and when all is over.
+    // The start of the tone, and the end of the file.
     let raw = ["-i", output, "-ac", "1", "-ar", "48000", "-f", "s16le", "-"];
     let samples = ffmpeg::run(&raw).expect("samples");
     let samples = samples.chunks_exact(2).map(|sample| i16::from_le_bytes([sample[0], sample[1]]));

@@ -1,4 +1,4 @@
-//! ffmpeg as the server runs it: confined, watched, and ended.
+//! ffmpeg as the server runs it: sandboxed, supervised, and ended.
 
 use std::{
     ffi::OsString,
@@ -20,16 +20,14 @@ use headwater::{
 };
 use tokio::sync::watch;
 
-use crate::{
-    media::sandbox::HELPER,
-    support::{
-        ffmpeg,
-        folder::{Folder, Small},
-        wait::until,
-    },
+use crate::support::{
+    ffmpeg,
+    folder::{Folder, Tmpfs},
+    program::PROGRAM,
+    wait::until,
 };
 
-/// A folder with a clip in it and room for what is made of it.
+/// A folder with a clip in it and room for output.
 struct Place(Folder);
 
 impl Place {
@@ -43,7 +41,7 @@ impl Place {
         self.0.path(name)
     }
 
-    /// A clip by ffmpeg itself, outside of the sandbox.
+    /// A clip encoded by ffmpeg outside of the sandbox.
     fn clip(&self, name: &str, arguments: &[&str]) -> PathBuf {
         let path = self.path(name);
         let source = ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25"];
@@ -52,7 +50,7 @@ impl Place {
         path
     }
 
-    /// `{name}` in an argument is the path of that file, which is then read.
+    /// `{name}` in an argument is the path of that file, which ffmpeg may then read.
     fn run(&self, arguments: &[&str]) -> Run {
         let mut reads = Vec::new();
         let mut args: Vec<OsString> = Vec::new();
@@ -80,7 +78,7 @@ fn limits() -> Limits {
 
 fn program() -> Ffmpeg {
     let found = Ffmpeg::find(Policy::Required).expect("asked before");
-    found.with_helper(HELPER.into())
+    found.with_helper(PROGRAM.into())
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -88,7 +86,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     runtime.unwrap().block_on(future)
 }
 
-/// Runs it to its end; nobody cancels.
+/// Runs it to its end without cancelling.
 fn done(run: Run) -> Result<Ended, FfmpegError> {
     let (_never, cancel) = watch::channel(false);
     block_on(program().run(run, |_| {}, cancel))
@@ -97,7 +95,7 @@ fn done(run: Run) -> Result<Ended, FfmpegError> {
 const ENDLESS: [&str; 6] = ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25", "-f", "null"];
 
 #[test]
-fn a_picture_is_made_of_a_file() {
+fn ffmpeg_renders_an_image_from_a_file() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -110,7 +108,7 @@ fn a_picture_is_made_of_a_file() {
 }
 
 #[test]
-fn what_is_fed_is_read_as_a_file_is_and_need_not_be_read_to_its_end() {
+fn piped_input_works_like_a_file_and_need_not_be_read_to_its_end() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -130,8 +128,8 @@ fn what_is_fed_is_read_as_a_file_is_and_need_not_be_read_to_its_end() {
     assert_eq!(fed("1"), 1);
 }
 
-/// SVT-AV1 asks for real time as root, x265 is written in C++, rav1e in Rust: each has its own way
-/// with threads.
+/// SVT-AV1 requests real-time priority as root, x265 is written in C++, rav1e in Rust: each has its
+/// own threads.
 #[test]
 fn encoders_with_threads_run() {
     if !ffmpeg::is_installed() {
@@ -149,7 +147,7 @@ fn encoders_with_threads_run() {
 }
 
 #[test]
-fn a_file_that_names_others_is_refused_and_nothing_is_fetched() {
+fn a_file_that_references_others_is_refused_and_nothing_is_fetched() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -169,18 +167,18 @@ fn a_file_that_names_others_is_refused_and_nothing_is_fetched() {
         let refused = done(place.run(&["-i", "{a.mp4}", "a.jpg"])).expect_err("refused");
         assert!(refused.to_string().contains(why), "{refused}");
     }
-    // Who forces the demuxer by mistake still reaches nothing: the sandbox holds.
+    // A demuxer forced by mistake still reaches nothing: the sandbox holds.
     for target in [secret.display().to_string(), format!("http://{address}/a.ts")] {
         place.0.put("a.m3u8", format!("#EXTM3U\n#EXTINF:1,\n{target}\n#EXT-X-ENDLIST\n"));
         let run = place.run(&["-f", "hls", "-i", "{a.m3u8}", "a.jpg"]);
         let failed = done(run).expect_err("failed");
         assert!(matches!(failed, FfmpegError::Failed { .. }), "{failed}");
     }
-    assert!(listener.accept().is_err(), "nobody came");
+    assert!(listener.accept().is_err(), "no connection came");
     assert!(place.made().is_empty(), "{:?}", place.made());
 }
 
-/// A movie whose samples are in another file beside it, by an alias as QuickTime wrote them.
+/// A movie whose samples are in another file beside it, by a QuickTime alias.
 #[test]
 fn a_data_reference_to_another_file_is_not_followed() {
     if !ffmpeg::is_installed() {
@@ -189,11 +187,11 @@ fn a_data_reference_to_another_file_is_not_followed() {
     let place = Place::new();
     let secret = fs::read(place.clip("secret.mov", &["-t", "1", "-c:v", "mjpeg"])).unwrap();
     let movie = place.0.put("a.mov", aliased(secret, "secret.mov"));
-    // So it is when it is followed: the picture of the other file.
-    let (movie, picture) = (movie.to_str().unwrap(), place.path("followed.jpg"));
-    let picture = picture.to_str().unwrap();
-    ffmpeg::run(&["-enable_drefs", "1", "-i", movie, "-frames:v", "1", picture]).unwrap();
-    assert!(fs::metadata(picture).is_ok_and(|made| made.len() > 0));
+    // When it is followed, this is the frame of the other file.
+    let (movie, image) = (movie.to_str().unwrap(), place.path("followed.jpg"));
+    let image = image.to_str().unwrap();
+    ffmpeg::run(&["-enable_drefs", "1", "-i", movie, "-frames:v", "1", image]).unwrap();
+    assert!(fs::metadata(image).is_ok_and(|made| made.len() > 0));
     let outcome = done(place.run(&["-i", "{a.mov}", "-frames:v", "1", "a.jpg"]));
     assert!(place.made().is_empty(), "{outcome:?}");
 }
@@ -233,7 +231,7 @@ fn aliased(mut movie: Vec<u8>, name: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_picture_of_ten_thousand_million_pixels_is_refused() {
+fn a_frame_of_ten_thousand_million_pixels_is_refused() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -246,7 +244,7 @@ fn a_picture_of_ten_thousand_million_pixels_is_refused() {
 }
 
 #[test]
-fn more_memory_than_allowed_is_refused_by_name() {
+fn exceeding_the_memory_limit_is_reported_as_such() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -259,7 +257,7 @@ fn more_memory_than_allowed_is_refused_by_name() {
 }
 
 #[test]
-fn an_endless_stream_is_ended_by_what_it_may_write() {
+fn the_output_limit_ends_an_endless_stream() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -270,7 +268,7 @@ fn an_endless_stream_is_ended_by_what_it_may_write() {
     let failed = done(run).expect_err("too large");
     assert!(matches!(failed, FfmpegError::TooLarge { .. }), "{failed}");
     assert!(fs::metadata(place.path("out/a.nut")).unwrap().len() <= 8 << 20);
-    // Nor by many small ones.
+    // Nor with many small files.
     let mut run = place.run(&ENDLESS[..4]);
     run.args.extend(["-c:v", "bmp", "%d.bmp"].map(Into::into));
     run.limits.file_bytes = 1 << 20;
@@ -279,13 +277,13 @@ fn an_endless_stream_is_ended_by_what_it_may_write() {
 }
 
 #[test]
-fn a_disk_that_is_full_is_told_by_name() {
+fn a_full_disk_is_reported_as_such() {
     if !ffmpeg::is_installed() {
         return;
     }
     let place = Place::new();
     let out = place.path("out");
-    let Some(_small) = Small::mount(&out, "size=4m") else { return };
+    let Some(_small) = Tmpfs::mount(&out, "size=4m") else { return };
     let mut run = place.run(&ENDLESS[..4]);
     run.args.extend(["-c:v", "rawvideo", "a.nut"].map(Into::into));
     let failed = done(run).expect_err("no room");
@@ -293,7 +291,7 @@ fn a_disk_that_is_full_is_told_by_name() {
 }
 
 #[test]
-fn a_filter_that_ffmpeg_was_built_without_is_told_by_name() {
+fn a_missing_ffmpeg_filter_is_reported_by_name() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -305,7 +303,7 @@ fn a_filter_that_ffmpeg_was_built_without_is_told_by_name() {
 }
 
 #[test]
-fn an_endless_stream_is_ended_by_the_deadline() {
+fn the_deadline_ends_an_endless_stream() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -316,9 +314,9 @@ fn an_endless_stream_is_ended_by_the_deadline() {
     assert!(matches!(failed, FfmpegError::Deadline(_)), "{failed}");
 }
 
-/// A pipe that nobody writes to: `-f` says what it is, so that it is not looked at before.
+/// A pipe without a writer: `-f` names the format, so that ffmpeg does not probe it first.
 #[test]
-fn what_comes_no_further_is_ended() {
+fn a_stalled_process_is_ended() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -340,7 +338,7 @@ fn what_comes_no_further_is_ended() {
     assert!(matches!(failed, FfmpegError::Stalled(_)), "{failed}");
 }
 
-/// The child whose working directory is this, if there is one.
+/// The child whose working directory is this, if any.
 fn child_in(folder: &PathBuf) -> Option<u32> {
     let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
     let mut ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -348,7 +346,7 @@ fn child_in(folder: &PathBuf) -> Option<u32> {
 }
 
 #[test]
-fn cancelling_ends_it_and_leaves_no_process() {
+fn cancelling_leaves_no_process() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -367,7 +365,7 @@ fn cancelling_ends_it_and_leaves_no_process() {
 }
 
 #[test]
-fn who_goes_away_leaves_no_process() {
+fn dropping_the_future_leaves_no_process() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -384,28 +382,28 @@ fn who_goes_away_leaves_no_process() {
         running.abort();
         assert!(running.await.expect_err("aborted").is_cancelled());
     });
-    until("it has gone", || child_in(&place.path("out")).is_none());
+    until("the process has ended", || child_in(&place.path("out")).is_none());
 }
 
 #[test]
-fn this_machine_can_confine_and_says_by_what() {
+fn this_machine_reports_its_sandbox_features() {
     if !ffmpeg::is_installed() {
         return;
     }
     let probed = block_on(program().probe()).unwrap();
     assert_eq!(probed.enforced, "landlock seccomp");
     assert!(probed.version.starts_with(|first: char| first.is_alphanumeric()), "{probed:?}");
-    // A script would have to start others.
+    // A script would have to start other programs.
     let place = Place::new();
     let script = place.0.put("ffmpeg", "#!/bin/sh\n/usr/bin/ffmpeg \"$@\"; true\n");
     let all = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(&script, all).unwrap();
-    let scripted = Ffmpeg::new(script, Policy::Required).with_helper(HELPER.into());
+    let scripted = Ffmpeg::new(script, Policy::Required).with_helper(PROGRAM.into());
     let refused = block_on(scripted.probe()).expect_err("refused").to_string();
     assert!(refused.contains("ermission denied"), "{refused}");
 }
 
-/// A picture's header, and no picture.
+/// An image header without an image.
 fn png(width: u32, height: u32) -> Vec<u8> {
     let mut header = b"IHDR".to_vec();
     header.extend(width.to_be_bytes());
@@ -420,8 +418,8 @@ fn png(width: u32, height: u32) -> Vec<u8> {
     png
 }
 
-/// What tells a process of these tests that it is one that starts ffmpeg and is then killed: the folder
-/// to start it in.
+/// The variable that tells a process of these tests to start ffmpeg and be killed: the folder to
+/// start it in.
 const KILLED: &str = "HEADWATER_TEST_KILLED_IN";
 
 /// The server's side of the test below; alone it does nothing.
@@ -449,11 +447,11 @@ fn a_server_that_is_killed_leaves_no_process() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    // Not the helper, which is about to become it.
+    // Not the helper, which is about to become ffmpeg.
     let name = |id: u32| fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
     until("ffmpeg runs", || child_in(&out).is_some_and(|id| name(id) == "ffmpeg\n"));
     server.kill().unwrap();
     server.wait().unwrap();
-    until("ffmpeg has gone, too", || child_in(&out).is_none());
+    until("ffmpeg has ended too", || child_in(&out).is_none());
     assert!(place.made().is_empty());
 }

@@ -1,5 +1,5 @@
-//! Pictures of titles, made by the real ffmpeg from what it is given: which picture is where, that each
-//! is whole, and that no more is read than it takes.
+//! Images of titles, rendered by the real ffmpeg from extents: which frame is where, that each
+//! image is whole, and that no more is read than needed.
 
 use std::{
     collections::BTreeSet,
@@ -30,7 +30,7 @@ use headwater::{
 
 use crate::support::{clips, ffmpeg, folder::Folder};
 
-/// Brightness of the clock's darkest and brightest seconds, and how many there are between them.
+/// Brightness of the clock's darkest and brightest seconds, and their number.
 const SECONDS: u32 = 20;
 
 /// A file whose reads may wait.
@@ -54,14 +54,14 @@ impl Source for OnDisk {
     }
 }
 
-/// A film on the disk, with its index.
-struct Film {
+/// A movie on the disk, with its index.
+struct MovieFile {
     reader: PlainFile,
     source: Arc<dyn Source>,
     movie: Movie,
 }
 
-impl Film {
+impl MovieFile {
     fn open(path: &Path) -> Option<Self> {
         let reader = PlainFile::open(path).expect("a file");
         let grid = NonZeroU32::new(6000).unwrap();
@@ -75,7 +75,7 @@ impl Film {
     }
 
     fn track(&self) -> &Track {
-        stills::track(&self.movie).expect("pictures")
+        stills::track(&self.movie).expect("video")
     }
 
     fn duration_ms(&self) -> u64 {
@@ -99,11 +99,11 @@ impl Film {
         stills.movie(self.track(), &self.source).expect("readable")
     }
 
-    /// Makes pictures in a folder.
+    /// Renders images in a folder.
     fn make(&self, stills: &Stills, recipe: &Recipe) -> Folder {
         let folder = Folder::new();
-        cook(recipe, &self.movie_of(stills), folder.path("").as_path()).expect("pictures");
-        recipe.check(&folder.path("")).expect("whole pictures");
+        cook(recipe, &self.movie_of(stills), folder.path("").as_path()).expect("video");
+        recipe.check(&folder.path("")).expect("whole images");
         folder
     }
 
@@ -150,19 +150,19 @@ fn cook(recipe: &Recipe, movie: &Extents, folder: &Path) -> Result<(), String> {
     if output.status.success() { Ok(()) } else { Err(errors.into_owned()) }
 }
 
-/// The average colour of a part of a picture: red, green, blue.
+/// The average colour of a part of an image: red, green, blue.
 fn colour(path: &Path, crop: &str) -> [u8; 3] {
     let filters = format!("{crop},scale=1:1:flags=area,format=rgb24");
     let arguments = ["-i", path.to_str().unwrap(), "-vf", &filters, "-f", "rawvideo", "-"];
-    ffmpeg::run(&arguments).expect("a picture")[..3].try_into().unwrap()
+    ffmpeg::run(&arguments).expect("an image")[..3].try_into().unwrap()
 }
 
 fn brightness(path: &Path) -> u8 {
     colour(path, "null")[1]
 }
 
-/// A film whose brightness tells the second: of each picture, what its clock shows.
-fn clock(folder: &Folder, name: &str, coding: &[&str]) -> Film {
+/// A movie whose brightness encodes the second that its clock shows.
+fn clock(folder: &Folder, name: &str, coding: &[&str]) -> MovieFile {
     let path = folder.path(name);
     // The brightness at a time is that of `second_of`.
     let lavfi = format!(
@@ -170,11 +170,11 @@ fn clock(folder: &Folder, name: &str, coding: &[&str]) -> Film {
          geq=lum='20+floor(T)*10',format=yuv420p"
     );
     let start = ["-f", "lavfi", "-i", &lavfi];
-    ffmpeg::run(&[&start, coding, &[path.to_str().unwrap()]].concat()).expect("a film");
-    Film::open(&path).expect("a movie")
+    ffmpeg::run(&[&start, coding, &[path.to_str().unwrap()]].concat()).expect("a movie");
+    MovieFile::open(&path).expect("a movie")
 }
 
-/// The second that a picture of the clock shows.
+/// The second that a frame of the clock shows.
 fn second_of(path: &Path) -> u64 {
     (u64::from(brightness(path)) + 5 - 20) / 10
 }
@@ -192,7 +192,7 @@ fn each_tile_is_the_key_frame_nearest_to_its_time() {
     let codings: [(&str, Vec<&str>); 6] = [
         ("avc.mp4", AVC.to_vec()),
         ("fragmented.mp4", [&AVC[..], &["-movflags", "frag_keyframe+empty_moov"]].concat()),
-        // Every third picture is missing in every other second.
+        // Every third frame is missing in every other second.
         ("vfr.mp4", [&AVC[..], &["-vf", VFR, "-fps_mode", "passthrough"]].concat()),
         ("hevc.mp4", vec!["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", hevc]),
         (
@@ -202,10 +202,10 @@ fn each_tile_is_the_key_frame_nearest_to_its_time() {
         ("av1.mp4", vec!["-c:v", "libaom-av1", "-usage", "realtime", "-cpu-used", "8", "-g", "20"]),
     ];
     for (name, coding) in codings {
-        let film = clock(&folder, name, &coding);
-        let geometry = film.geometry();
+        let movie_file = clock(&folder, name, &coding);
+        let geometry = movie_file.geometry();
         assert_eq!((geometry.interval_ms, geometry.tiles), (1000, SECONDS), "{name}");
-        let (stills, made) = film.sheet(geometry.sheet(1).unwrap());
+        let (stills, made) = movie_file.sheet(geometry.sheet(1).unwrap());
         let key_frames = stills.times_ms.iter().collect::<BTreeSet<_>>().len();
         assert!(key_frames >= 9, "{name}: {:?}", stills.times_ms);
         for tile in 0..SECONDS {
@@ -218,7 +218,7 @@ fn each_tile_is_the_key_frame_nearest_to_its_time() {
     }
 }
 
-/// Which pictures are kept.
+/// The frames that are kept.
 const VFR: &str = r"select=mod(floor(t)\,2)+mod(n\,3)";
 
 #[test]
@@ -227,9 +227,9 @@ fn a_sheet_is_its_tiles_in_rows_and_black_behind_the_last() {
         return;
     }
     let folder = Folder::new();
-    let film = clock(&folder, "clock.mp4", &AVC);
-    let geometry = film.geometry();
-    let (_, made) = film.sheet(geometry.sheet(1).unwrap());
+    let movie_file = clock(&folder, "clock.mp4", &AVC);
+    let geometry = movie_file.geometry();
+    let (_, made) = movie_file.sheet(geometry.sheet(1).unwrap());
     let (width, height) = (geometry.tile_width, geometry.tile_height);
     for tile in 0..SECONDS {
         let (_, x, y) = geometry.place(tile);
@@ -247,16 +247,16 @@ fn a_sheet_is_its_tiles_in_rows_and_black_behind_the_last() {
 }
 
 #[test]
-fn a_picture_that_cannot_be_decoded_moves_no_other() {
+fn a_frame_that_does_not_decode_shifts_no_other() {
     if !ffmpeg::is_installed() {
         return;
     }
     let folder = Folder::new();
-    let film = clock(&folder, "clock.mp4", &AVC);
-    let geometry = film.geometry();
+    let movie_file = clock(&folder, "clock.mp4", &AVC);
+    let geometry = movie_file.geometry();
     let sheet = geometry.sheet(1).unwrap();
-    let stills = film.nearest(&geometry.times_ms(sheet));
-    let movie = film.movie_of(&stills);
+    let stills = movie_file.nearest(&geometry.times_ms(sheet));
+    let movie = movie_file.movie_of(&stills);
     let broken = movie.iter().enumerate().map(|(place, extent)| match extent {
         // Behind the index: the fourth key frame, that of 6 s.
         Extent::Source { range, .. } if place == 4 => {
@@ -266,10 +266,10 @@ fn a_picture_that_cannot_be_decoded_moves_no_other() {
     });
     let mut with_broken = Extents::default();
     broken.for_each(|extent| with_broken.push(extent).unwrap());
-    let recipe = images::sheet(Look::of(film.track()), &geometry, sheet);
+    let recipe = images::sheet(Look::of(movie_file.track()), &geometry, sheet);
     let made = Folder::new();
-    cook(&recipe, &with_broken, &made.path("")).expect("pictures");
-    recipe.check(&made.path("")).expect("whole pictures");
+    cook(&recipe, &with_broken, &made.path("")).expect("video");
+    recipe.check(&made.path("")).expect("whole images");
     for tile in 0..SECONDS {
         let shown = second_of(&made.path(format!("{}.jpg", tile + 1)));
         let expected = match stills.times_ms[tile as usize] / 1000 {
@@ -281,7 +281,7 @@ fn a_picture_that_cannot_be_decoded_moves_no_other() {
 }
 
 #[test]
-fn an_exact_picture_is_that_of_the_time_whatever_is_decoded_for_it() {
+fn an_exact_thumbnail_shows_the_frame_of_its_time() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -298,38 +298,38 @@ fn an_exact_picture_is_that_of_the_time_whatever_is_decoded_for_it() {
         ),
     ];
     for (name, coding) in codings {
-        let film = clock(&folder, name, &coding);
+        let movie_file = clock(&folder, name, &coding);
         for time_ms in [0, 950, 1050, 2450, 3000, 5999, 7600, 12_345, 19_999, 1_000_000] {
-            let stills = film.exact(time_ms);
-            let made = film.thumbnail(&stills, Asked::default());
+            let stills = movie_file.exact(time_ms);
+            let made = movie_file.thumbnail(&stills, Asked::default());
             let shown = second_of(&made.path("thumbnail.jpg"));
             assert_eq!(shown, (time_ms / 1000).min(19), "{name} at {time_ms} ms");
-            let told = stills.times_ms[stills.second as usize];
-            assert!(time_ms.min(19_999).abs_diff(told) <= 100, "{name} at {time_ms}: {told}");
+            let shown = stills.times_ms[stills.second as usize];
+            assert!(time_ms.min(19_999).abs_diff(shown) <= 100, "{name} at {time_ms}: {shown}");
             assert!(stills.times_ms.len() <= 50, "{name} at {time_ms} ms");
         }
     }
 }
 
 #[test]
-fn every_kind_of_film_has_its_pictures_in_their_places() {
+fn every_kind_of_movie_has_its_tiles_in_place() {
     if !ffmpeg::is_installed() {
         return;
     }
     for clip in clips::all() {
-        let film = Film::open(clip.path()).expect("a movie");
-        if let Err(refused) = stills::track(&film.movie) {
+        let movie_file = MovieFile::open(clip.path()).expect("a movie");
+        if let Err(refused) = stills::track(&movie_file.movie) {
             assert!(matches!(refused, StillsRefused::NoPictures), "{}", clip.name());
             assert!(clip.name().ends_with(".m4a"), "{}: {refused}", clip.name());
             continue;
         }
-        let (stills, _) = film.sheet(film.geometry().sheet(1).unwrap());
-        // As the decoder sees it: all key frames, in their order, and no other pictures.
-        let path = film_of(&film, &stills);
+        let (stills, _) = movie_file.sheet(movie_file.geometry().sheet(1).unwrap());
+        // As the decoder sees it: all key frames, in order, and no other frames.
+        let path = stills_of(&movie_file, &stills);
         let path = path.1.to_str().unwrap();
         let mut distinct = stills.times_ms.clone();
         distinct.dedup();
-        let decoded = ffmpeg::decode(path, &[0]).expect("pictures");
+        let decoded = ffmpeg::decode(path, &[0]).expect("video");
         assert_eq!(decoded[0].frames.len(), distinct.len(), "{}", clip.name());
         let tracks = ffmpeg::tracks(path).expect("a movie");
         let whole = ffmpeg::tracks(clip.path().to_str().unwrap()).expect("a movie");
@@ -338,32 +338,32 @@ fn every_kind_of_film_has_its_pictures_in_their_places() {
             let same = pictures.packets.iter().find(|other| other.digest == packet.digest);
             assert!(same.is_some_and(|same| same.is_key), "{}: {packet:?}", clip.name());
         }
-        film.thumbnail(&film.exact(film.duration_ms() / 2), Asked::default());
+        movie_file.thumbnail(&movie_file.exact(movie_file.duration_ms() / 2), Asked::default());
     }
 }
 
 /// The small movie as a file.
-fn film_of(film: &Film, stills: &Stills) -> (Folder, PathBuf) {
+fn stills_of(movie_file: &MovieFile, stills: &Stills) -> (Folder, PathBuf) {
     let folder = Folder::new();
-    let path = folder.put("stills.mp4", bytes_of(&film.movie_of(stills)));
+    let path = folder.put("stills.mp4", bytes_of(&movie_file.movie_of(stills)));
     (folder, path)
 }
 
 #[test]
-fn a_picture_that_lies_on_its_side_stands_upright() {
+fn a_rotated_movie_has_upright_images() {
     if !ffmpeg::is_installed() {
         return;
     }
-    let film = Film::clip("portrait.mp4");
-    assert_eq!(display_size(film.track()), Some((108, 192)));
-    let made = film.thumbnail(&film.nearest(&[0]), Asked::default());
+    let movie_file = MovieFile::clip("portrait.mp4");
+    assert_eq!(display_size(movie_file.track()), Some((108, 192)));
+    let made = movie_file.thumbnail(&movie_file.nearest(&[0]), Asked::default());
     let bytes = fs::read(made.path("thumbnail.jpg")).unwrap();
     assert_eq!(whole::size(&bytes), Some((108, 192)));
-    // As upright as ffmpeg makes the whole film.
+    // As upright as ffmpeg makes the whole movie.
     let upright = made.path("upright.jpg");
     let source = clips::named("portrait.mp4").path().to_str().unwrap();
     let first = ["-i", source, "-frames:v", "1", "-q:v", "2", upright.to_str().unwrap()];
-    ffmpeg::run(&first).expect("a picture");
+    ffmpeg::run(&first).expect("an image");
     for corner in ["crop=20:20:0:0", "crop=20:20:80:0", "crop=20:20:0:170", "crop=20:20:80:170"] {
         let (one, other) = (made.path("thumbnail.jpg"), &upright);
         let (one, other) = (colour(&one, corner), colour(other, corner));
@@ -373,26 +373,26 @@ fn a_picture_that_lies_on_its_side_stands_upright() {
 }
 
 #[test]
-fn colours_are_those_of_the_film() {
+fn colours_are_those_of_the_movie() {
     if !ffmpeg::is_installed() {
         return;
     }
     let folder = Folder::new();
-    // Green is where the matrices differ most: read by the wrong one, it is off by thirty.
+    // Green is where the matrices differ most: the wrong one is off by thirty.
     for (size, matrix) in [("1280x720", "bt709"), ("320x180", "bt601")] {
         let path = folder.path(format!("{matrix}.mp4"));
         let lavfi = format!("color=0x20c040:size={size}:rate=10:duration=1,format=rgb24");
         let filters = format!("scale=out_color_matrix={matrix}:out_range=tv,format=yuv420p");
         let start = ["-f", "lavfi", "-i", &lavfi, "-vf", &filters];
-        ffmpeg::run(&[&start[..], &AVC, &[path.to_str().unwrap()]].concat()).expect("a film");
-        let film = Film::open(&path).expect("a movie");
-        let stills = film.nearest(&[0]);
-        let size = Asked::default().of(display_size(film.track()).unwrap());
+        ffmpeg::run(&[&start[..], &AVC, &[path.to_str().unwrap()]].concat()).expect("a movie");
+        let movie_file = MovieFile::open(&path).expect("a movie");
+        let stills = movie_file.nearest(&[0]);
+        let size = Asked::default().of(display_size(movie_file.track()).unwrap());
         for (coding, name) in
             [(ImageFormat::Jpg, "thumbnail.jpg"), (ImageFormat::Webp, "thumbnail.webp")]
         {
-            let recipe = images::thumbnail(Look::of(film.track()), size, coding, 0);
-            let made = film.make(&stills, &recipe);
+            let recipe = images::thumbnail(Look::of(movie_file.track()), size, coding, 0);
+            let made = movie_file.make(&stills, &recipe);
             let shown = colour(&made.path(name), "scale=in_color_matrix=bt601");
             let far = shown.iter().zip([0x20, 0xc0, 0x40]).map(|(a, b)| a.abs_diff(b)).max();
             assert!(far < Some(6), "{matrix} {name}: {shown:?}");
@@ -415,26 +415,26 @@ fn a_poster_is_not_black_unless_everything_is() {
     {
         let path = folder.path(name);
         let start = ["-f", "lavfi", "-i", lavfi];
-        ffmpeg::run(&[&start, &AVC[..], &[path.to_str().unwrap()]].concat()).expect("a film");
-        let film = Film::open(&path).expect("a movie");
-        let stills = film.nearest(&images::poster_times_ms(film.duration_ms()));
+        ffmpeg::run(&[&start, &AVC[..], &[path.to_str().unwrap()]].concat()).expect("a movie");
+        let movie_file = MovieFile::open(&path).expect("a movie");
+        let stills = movie_file.nearest(&images::poster_times_ms(movie_file.duration_ms()));
         let size = Asked::default().of((320, 180));
-        let made =
-            film.make(&stills, &images::poster(Look::of(film.track()), size, ImageFormat::Jpg));
+        let made = movie_file
+            .make(&stills, &images::poster(Look::of(movie_file.track()), size, ImageFormat::Jpg));
         assert_eq!(brightness(&made.path("poster.jpg")) < 10, is_black, "{name}");
     }
 }
 
 #[test]
-fn a_preview_moves_and_goes_on_for_ever() {
+fn a_preview_is_animated_and_loops_for_ever() {
     if !ffmpeg::is_installed() {
         return;
     }
     let folder = Folder::new();
-    let film = clock(&folder, "clock.mp4", &AVC);
-    let stills = film.nearest(&images::preview_times_ms(film.duration_ms()));
+    let movie_file = clock(&folder, "clock.mp4", &AVC);
+    let stills = movie_file.nearest(&images::preview_times_ms(movie_file.duration_ms()));
     let size = Asked::new(Some(160), None, Fit::Contain).unwrap().of((320, 180));
-    let made = film.make(&stills, &images::preview(Look::of(film.track()), size));
+    let made = movie_file.make(&stills, &images::preview(Look::of(movie_file.track()), size));
     let bytes = fs::read(made.path("preview.webp")).unwrap();
     let chunks: Vec<usize> =
         (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"ANMF")).collect();
@@ -448,26 +448,27 @@ fn a_preview_moves_and_goes_on_for_ever() {
 }
 
 #[test]
-fn of_a_film_no_more_is_read_than_the_pictures_take() {
+fn only_the_samples_of_the_images_are_read() {
     if !ffmpeg::is_installed() {
         return;
     }
-    let film = Film::clip("b-frames.mp4");
-    let stills = film.nearest(&film.geometry().times_ms(film.geometry().sheet(1).unwrap()));
-    let extents = film.movie_of(&stills);
+    let movie_file = MovieFile::clip("b-frames.mp4");
+    let stills = movie_file
+        .nearest(&movie_file.geometry().times_ms(movie_file.geometry().sheet(1).unwrap()));
+    let extents = movie_file.movie_of(&stills);
     let of_file = extents.iter().filter(|extent| matches!(extent, Extent::Source { .. }));
     assert_eq!(of_file.map(Extent::len).sum::<u64>(), stills.bytes());
     assert!(extents.len() - stills.bytes() < 2048, "a small index");
-    assert!(stills.bytes() < film.track().index.bytes / 2);
-    // A sample that is shown for several tiles is there once.
-    let one = Film::clip("single-key-frame.mp4");
+    assert!(stills.bytes() < movie_file.track().index.bytes / 2);
+    // A sample that several tiles show is read once.
+    let one = MovieFile::clip("single-key-frame.mp4");
     let stills = one.nearest(&[0, 3000, 6000, 9000, 13_000]);
     assert_eq!(stills.times_ms, [0; 5]);
     assert_eq!(one.nearest(&[0]).bytes(), stills.bytes());
 }
 
 #[test]
-fn a_picture_far_from_any_key_frame_is_the_key_frame() {
+fn a_thumbnail_far_from_any_key_frame_shows_the_key_frame() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -476,21 +477,21 @@ fn a_picture_far_from_any_key_frame_is_the_key_frame() {
     let lavfi = "color=gray:size=64x64:rate=60:duration=20";
     let coding = ["-c:v", "libx264", "-preset", "ultrafast", "-g", "9999"];
     let start = ["-f", "lavfi", "-i", lavfi];
-    ffmpeg::run(&[&start[..], &coding, &[path.to_str().unwrap()]].concat()).expect("a film");
-    let film = Film::open(&path).expect("a movie");
-    assert_eq!(film.exact(9_000).times_ms.len(), 541);
-    assert_eq!(film.exact(15_000), film.nearest(&[0]));
+    ffmpeg::run(&[&start[..], &coding, &[path.to_str().unwrap()]].concat()).expect("a movie");
+    let movie_file = MovieFile::open(&path).expect("a movie");
+    assert_eq!(movie_file.exact(9_000).times_ms.len(), 541);
+    assert_eq!(movie_file.exact(15_000), movie_file.nearest(&[0]));
 }
 
 #[test]
-fn half_a_picture_is_noticed() {
+fn a_truncated_image_is_detected() {
     if !ffmpeg::is_installed() {
         return;
     }
-    let film = Film::clip("b-frames.mp4");
-    let geometry = film.geometry();
-    let recipe = images::sheet(Look::of(film.track()), &geometry, geometry.sheet(1).unwrap());
-    let (_, made) = film.sheet(geometry.sheet(1).unwrap());
+    let movie_file = MovieFile::clip("b-frames.mp4");
+    let geometry = movie_file.geometry();
+    let recipe = images::sheet(Look::of(movie_file.track()), &geometry, geometry.sheet(1).unwrap());
+    let (_, made) = movie_file.sheet(geometry.sheet(1).unwrap());
     for name in ["sheet.jpg", "sheet.webp", "9.jpg"] {
         let path = made.path(name);
         let bytes = fs::read(&path).unwrap();
@@ -505,7 +506,7 @@ fn half_a_picture_is_noticed() {
 }
 
 #[test]
-fn films_of_others_have_pictures() {
+fn real_files_have_images() {
     let Some(samples) = env::var_os("HEADWATER_MEDIA_SAMPLES") else {
         eprintln!("this test did not run: HEADWATER_MEDIA_SAMPLES names no folder");
         return;
@@ -523,29 +524,29 @@ fn films_of_others_have_pictures() {
         {
             continue;
         }
-        let Some(film) = Film::open(&path) else { continue };
-        let Ok(track) = stills::track(&film.movie) else { continue };
-        let middle = film.duration_ms() / 2;
-        let Ok(stills) = stills::nearest(track, &[middle], &film.reader) else {
+        let Some(movie_file) = MovieFile::open(&path) else { continue };
+        let Ok(track) = stills::track(&movie_file.movie) else { continue };
+        let middle = movie_file.duration_ms() / 2;
+        let Ok(stills) = stills::nearest(track, &[middle], &movie_file.reader) else {
             eprintln!("{name}: no key frames");
             continue;
         };
-        film.thumbnail(&stills, Asked::default());
-        film.thumbnail(&film.exact(middle), Asked::default());
-        film.sheet(film.geometry().sheet(1).unwrap());
+        movie_file.thumbnail(&stills, Asked::default());
+        movie_file.thumbnail(&movie_file.exact(middle), Asked::default());
+        movie_file.sheet(movie_file.geometry().sheet(1).unwrap());
         with_pictures += 1;
     }
     assert!(with_pictures > 0);
 }
 
 #[test]
-fn sound_and_what_is_encrypted_have_no_pictures_and_say_so() {
+fn audio_and_encrypted_titles_have_no_images_and_name_the_reason() {
     if !ffmpeg::is_installed() {
         return;
     }
     let refused = |path: &Path| {
-        let film = Film::open(path).expect("a movie");
-        stills::track(&film.movie).expect_err("no pictures").to_string()
+        let movie_file = MovieFile::open(path).expect("a movie");
+        stills::track(&movie_file.movie).expect_err("no images").to_string()
     };
     let sound = refused(clips::named("audio-only.m4a").path());
     assert_eq!(sound, "there are no pictures in this title");
@@ -556,6 +557,6 @@ fn sound_and_what_is_encrypted_have_no_pictures_and_say_so() {
     let how =
         ["-encryption_scheme", "cenc-aes-ctr", "-encryption_key", key, "-encryption_kid", key];
     let copy = ["-i", source, "-map", "0:v", "-c", "copy"];
-    ffmpeg::run(&[&copy[..], &how, &[path.to_str().unwrap()]].concat()).expect("a film");
+    ffmpeg::run(&[&copy[..], &how, &[path.to_str().unwrap()]].concat()).expect("a movie");
     assert_eq!(refused(&path), "the pictures of this title are encrypted");
 }

@@ -1,4 +1,4 @@
-//! Reports of what is in a file, by HTTP and on the command line; and the layout of what is derived.
+//! Reports about a file, by HTTP and on the command line; and the extents of derived URLs.
 
 use std::{fs, path::Path};
 
@@ -21,7 +21,7 @@ fn parsed(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).expect("JSON")
 }
 
-/// What `headwater inspect` says of a file: how it ends, and what it prints.
+/// Runs `headwater inspect` on a file: its exit status and output.
 fn inspected(path: &Path, arguments: &[&str]) -> (i32, String) {
     let path = path.to_str().expect("text");
     let all = [&["inspect", path], arguments].concat();
@@ -30,7 +30,7 @@ fn inspected(path: &Path, arguments: &[&str]) -> (i32, String) {
     (status.code().expect("no signal"), printed)
 }
 
-/// The report of a file that something of can be played of, from the command line.
+/// The report of a playable file, from the command line.
 fn report(path: &Path) -> Value {
     let (code, printed) = inspected(path, &["--json"]);
     assert_eq!(code, 0, "{printed}");
@@ -42,7 +42,7 @@ fn track<'a>(report: &'a Value, folder: &str) -> &'a Value {
     tracks.iter().find(|track| track["folder"] == folder).expect("a track of this folder")
 }
 
-/// Sentences of problems of this severity.
+/// The sentences of all problems of this severity.
 fn problems<'a>(report: &'a Value, severity: &str) -> Vec<&'a str> {
     let problems = report["problems"].as_array().expect("problems").iter();
     let problems = problems.filter(|problem| problem["severity"] == severity);
@@ -61,7 +61,7 @@ fn verdict<'a>(report: &'a Value, player: &str, way: &str) -> &'a str {
 }
 
 #[test]
-fn a_report_is_json_that_is_asked_for_again_by_its_tag() {
+fn a_report_is_json_with_an_entity_tag() {
     let folder = Folder::new();
     put_sample(&folder, AT_END, AT_END);
     let serving = serve(&folder);
@@ -86,7 +86,7 @@ fn a_report_is_json_that_is_asked_for_again_by_its_tag() {
 }
 
 #[test]
-fn the_version_and_the_folders_of_a_report_are_those_of_urls() {
+fn the_version_and_the_tracks_of_a_report_are_those_of_urls() {
     let folder = Folder::new();
     put_sample(&folder, CLOCK, CLOCK);
     let serving = serve(&folder);
@@ -105,7 +105,7 @@ fn the_version_and_the_folders_of_a_report_are_those_of_urls() {
 }
 
 #[test]
-fn what_is_no_movie_has_a_report_and_no_manifest_of_its_own() {
+fn a_file_that_is_no_movie_has_a_report_and_no_manifest() {
     let folder = Folder::new();
     put_sample(&folder, "Clock.webm", "other.webm");
     folder.put("empty.mp4", b"");
@@ -115,7 +115,7 @@ fn what_is_no_movie_has_a_report_and_no_manifest_of_its_own() {
     folder.put("cut.mp4", &whole[..whole.len() / 2]);
     let serving = serve(&folder);
     for (name, reason, boxes, manifest) in [
-        // It can be made playable, which is begun now.
+        // It can be remuxed, and the request starts the job.
         ("other.webm", "WebM", 0, 503),
         ("empty.mp4", "no MP4", 0, 422),
         ("text.mp4", "no MP4", 0, 422),
@@ -136,7 +136,7 @@ fn what_is_no_movie_has_a_report_and_no_manifest_of_its_own() {
 }
 
 #[test]
-fn both_ways_to_ask_have_one_answer() {
+fn http_and_command_line_give_the_same_report() {
     let folder = Folder::new();
     put_sample(&folder, CLOCK, CLOCK);
     let serving = serve(&folder);
@@ -166,7 +166,7 @@ fn the_command_prints_text_for_people() {
 }
 
 #[test]
-fn what_cannot_be_read_is_named_and_ends_with_2() {
+fn an_unreadable_file_is_named_and_exits_with_2() {
     let folder = Folder::new();
     for (path, why) in [
         (folder.path("nothing.mp4"), "No such file"),
@@ -184,7 +184,7 @@ fn what_cannot_be_read_is_named_and_ends_with_2() {
 }
 
 #[test]
-fn a_help_text_says_how_the_command_ends() {
+fn the_help_text_lists_the_exit_codes() {
     let (status, printed, _) = program::run(&["inspect", "--help"]);
     assert!(status.success());
     for word in ["--json", "FILE", "Ends with 0"] {
@@ -193,7 +193,7 @@ fn a_help_text_says_how_the_command_ends() {
 }
 
 #[test]
-fn hevc_by_its_other_name_is_repaired_and_depends_on_the_device() {
+fn hev1_is_repaired_to_hvc1_and_depends_on_the_device() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -208,7 +208,7 @@ fn hevc_by_its_other_name_is_repaired_and_depends_on_the_device() {
 }
 
 #[test]
-fn one_key_frame_and_a_turned_picture_are_told_of() {
+fn a_single_key_frame_and_a_rotation_are_reported() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -217,23 +217,23 @@ fn one_key_frame_and_a_turned_picture_are_told_of() {
     assert!(matches!(&warnings[..], [only] if only.contains("one key frame in 14")), "{single}");
     assert_eq!(track(&single, "video-1")["segments"]["count"], 1);
     let turned = report(clips::named("portrait.mp4").path());
-    let pictures = &track(&turned, "video-1")["video"];
+    let video = &track(&turned, "video-1")["video"];
     assert_eq!(
-        (&pictures["width"], &pictures["shown_width"], &pictures["rotation_degrees"]),
+        (&video["width"], &video["shown_width"], &video["rotation_degrees"]),
         (&192.into(), &108.into(), &90.into()),
     );
     assert!(problems(&turned, "warning").is_empty(), "{turned}");
 }
 
 #[test]
-fn times_that_an_edit_list_shifts_are_said_in_words() {
+fn shifts_by_an_edit_list_are_reported_in_words() {
     if !ffmpeg::is_installed() {
         return;
     }
     let late = report(clips::named("late-audio.mp4").path());
     let timing = &track(&late, "audio-1")["timing"];
     assert!(timing["words"].as_str().expect("words").starts_with("begins 1."), "{timing}");
-    // The encoder's own delay is taken off the second and a half.
+    // The encoder's own delay is subtracted from the second and a half.
     let start_s = timing["start_s"].as_f64().expect("a number");
     assert!((1.45..=1.5).contains(&start_s), "{timing}");
     let cut = report(clips::named("cut-mid-gop.mp4").path());
@@ -248,7 +248,7 @@ fn times_that_an_edit_list_shifts_are_said_in_words() {
 }
 
 #[test]
-fn fragments_are_counted_and_become_one_file() {
+fn fragments_are_counted_and_merged_into_one_file() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -262,7 +262,7 @@ fn fragments_are_counted_and_become_one_file() {
 }
 
 #[test]
-fn pcm_of_quicktime_is_to_be_encoded_for_segments() {
+fn quicktime_pcm_needs_transcoding_for_segments() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -280,21 +280,21 @@ fn pcm_of_quicktime_is_to_be_encoded_for_segments() {
         "pcm_s16le",
         name,
     ])
-    .expect("a film with PCM");
+    .expect("a movie with PCM");
     let report = report(&path);
     assert_eq!(report["file"]["container"], "QuickTime");
-    let sound =
+    let audio =
         report["tracks"].as_array().expect("tracks").iter().find(|it| it["kind"] == "audio");
-    let sound = sound.expect("sound");
-    assert_eq!((&sound["folder"], &sound["audio"]["sample_bits"]), (&Value::Null, &16.into()));
+    let audio = audio.expect("audio");
+    assert_eq!((&audio["folder"], &audio["audio"]["sample_bits"]), (&Value::Null, &16.into()));
     let transcode = &report["transcodes"][0];
-    assert_eq!((&transcode["track"], &transcode["to"]), (&sound["id"], &"AAC".into()));
+    assert_eq!((&transcode["track"], &transcode["to"]), (&audio["id"], &"AAC".into()));
     assert_eq!(verdict(&report, "Chrome", "hls"), "partly");
     assert_eq!(verdict(&report, "Android", "progressive"), "yes");
     assert_eq!(problems(&report, "warning").len(), 1, "{report}");
 }
 
-/// Inspects all files of a folder. Returns how many there are.
+/// Inspects all files of a folder. Returns their number.
 fn inspects_all_of(folder: &Path) -> usize {
     let Ok(entries) = fs::read_dir(folder) else {
         eprintln!("{} is not there", folder.display());
@@ -319,7 +319,7 @@ fn every_real_file_has_a_report() {
     inspects_all_of(&here.join("../shared/media"));
 }
 
-/// A line of a layout: where its extent is, how long it is, and its range of the file.
+/// A line of the extents view: the place of the extent, its length, and its range of the file.
 type Line = (usize, usize, Option<(usize, usize)>);
 
 fn layout(client: &mut Client, url: &str) -> Vec<Line> {
@@ -344,12 +344,12 @@ fn layout(client: &mut Client, url: &str) -> Vec<Line> {
 }
 
 #[test]
-fn a_layout_is_what_is_sent() {
+fn the_extents_view_matches_the_response() {
     let folder = Folder::new();
     put_sample(&folder, AT_END, AT_END);
     let whole = fs::read(folder.path(AT_END)).expect("a file");
     let serving = serve(&folder);
-    let streams = Streams::of(&serving, AT_END_URL);
+    let streams = Streams::read(&serving, AT_END_URL);
     let segments = streams.segments();
     let segment = segments.iter().find(|url| url.ends_with("/video-1/2.m4s")).expect("a segment");
     let iframe = segment.replace("/2.m4s", "/i-2.m4s");
@@ -374,7 +374,7 @@ fn a_layout_is_what_is_sent() {
 }
 
 #[test]
-fn a_layout_has_rules_of_its_own() {
+fn the_extents_view_has_its_own_rules() {
     let folder = Folder::new();
     put_sample(&folder, CLOCK, CLOCK);
     let serving = serve(&folder);

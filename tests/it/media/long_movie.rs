@@ -1,4 +1,5 @@
-//! A title of a day at sixty pictures a second: what its index takes, and how long what is made of it.
+//! A title of a day at 60 frames a second: the memory of its index, and the time to build its
+//! views.
 
 use std::{num::NonZeroU32, time::Instant};
 
@@ -8,27 +9,27 @@ use headwater::{
 };
 
 use crate::support::{
-    broken_movies::Broken,
+    broken_movies::BrokenMovie,
     client::Client,
     folder::Folder,
     movies::{Plan, boxed, full, moov_of, table, words},
     program::Program,
 };
 
-/// Its index may take so much memory, in bytes.
+/// The memory limit of its index, in bytes.
 const INDEX_BYTES_MAX: usize = 3_000_000;
 
-/// Pictures of a day.
-const PICTURES: u32 = 24 * 60 * 60 * 60;
-/// Frames of sound of a day: 1024 samples each at 48 kHz.
-const FRAMES: u32 = 24 * 60 * 60 * 48_000 / 1024;
-/// Bytes of a picture, and of a frame, on average: 4.8 Mbit/s and 128 kbit/s.
-const PICTURE_BYTES: u32 = 10_000;
-const FRAME_BYTES: u32 = 341;
-/// Of each half second there is a chunk of pictures and one of sound.
+/// Frames of a day.
+const VIDEO_FRAMES: u32 = 24 * 60 * 60 * 60;
+/// Audio frames of a day: 1024 samples each at 48 kHz.
+const AUDIO_FRAMES: u32 = 24 * 60 * 60 * 48_000 / 1024;
+/// Average bytes of a video frame and of an audio frame: 4.8 Mbit/s and 128 kbit/s.
+const VIDEO_FRAME_BYTES: u32 = 10_000;
+const AUDIO_FRAME_BYTES: u32 = 341;
+/// Each half second has a chunk of video and one of audio.
 const CHUNKS: u32 = 24 * 60 * 60 * 2;
 
-/// The file but for its media, which are zeros.
+/// The file except for its media, which are zeros.
 struct Day {
     front: Vec<u8>,
     len: u64,
@@ -37,51 +38,53 @@ struct Day {
 impl Day {
     fn new() -> Self {
         let ftyp = boxed(b"ftyp", &[b"isom", &[0; 4], b"isom"]);
-        // The media lie behind the index, whose length does not hang on where they are.
+        // The media follow the index, whose length does not depend on their offset.
         let start = (ftyp.len() + Self::moov(0).len() + 16) as u64;
         let moov = Self::moov(start);
-        let media = u64::from(PICTURES) * u64::from(PICTURE_BYTES) + u64::from(CHUNKS) * 8192;
+        let media =
+            u64::from(VIDEO_FRAMES) * u64::from(VIDEO_FRAME_BYTES) + u64::from(CHUNKS) * 8192;
         let mdat = [&words([1])[..], b"mdat", &(media + 16).to_be_bytes()].concat();
         Self { front: [ftyp, moov, mdat].concat(), len: start + media }
     }
 
     fn moov(start: u64) -> Vec<u8> {
-        let pictures_of_chunk = PICTURES / CHUNKS;
-        let stride = u64::from(pictures_of_chunk * PICTURE_BYTES) + 8192;
+        let frames_of_chunk = VIDEO_FRAMES / CHUNKS;
+        let stride = u64::from(frames_of_chunk * VIDEO_FRAME_BYTES) + 8192;
         let offsets = |skipped: u64| {
             let offsets = (0..u64::from(CHUNKS)).map(|chunk| start + chunk * stride + skipped);
             let entries: Vec<u8> = offsets.flat_map(u64::to_be_bytes).collect();
             full(b"co64", 0, 0, &[&words([CHUNKS]), &entries])
         };
-        // I P B B …, and sizes that are not all the same.
+        // I P B B …, and sizes that vary.
         let compositions =
-            (0..PICTURES).flat_map(|picture| [1, [1, 3, 0, 0][picture as usize % 4] * 1000]);
-        let sizes = (0..PICTURES).map(|picture| PICTURE_BYTES - 1 + picture % 3);
+            (0..VIDEO_FRAMES).flat_map(|frame| [1, [1, 3, 0, 0][frame as usize % 4] * 1000]);
+        let sizes = (0..VIDEO_FRAMES).map(|frame| VIDEO_FRAME_BYTES - 1 + frame % 3);
         let video = [
-            table(b"stts", 0, 2, &[PICTURES, 1000]),
+            table(b"stts", 0, 2, &[VIDEO_FRAMES, 1000]),
             table(b"ctts", 0, 2, &compositions.collect::<Vec<_>>()),
-            table(b"stss", 0, 1, &(1..=PICTURES).step_by(120).collect::<Vec<_>>()),
-            table(b"stsc", 0, 3, &[1, pictures_of_chunk, 1]),
-            full(b"stsz", 0, 0, &[&words([0, PICTURES]), &words(sizes)]),
+            table(b"stss", 0, 1, &(1..=VIDEO_FRAMES).step_by(120).collect::<Vec<_>>()),
+            table(b"stsc", 0, 3, &[1, frames_of_chunk, 1]),
+            full(b"stsz", 0, 0, &[&words([0, VIDEO_FRAMES]), &words(sizes)]),
             offsets(8192),
         ];
         // 23 or 24 in each chunk.
-        let frames_before =
-            |chunk: u64| u32::try_from(chunk * u64::from(FRAMES) / u64::from(CHUNKS)).unwrap();
+        let frames_before = |chunk: u64| {
+            u32::try_from(chunk * u64::from(AUDIO_FRAMES) / u64::from(CHUNKS)).unwrap()
+        };
         let runs = (0..u64::from(CHUNKS)).flat_map(|chunk| {
             let count = frames_before(chunk + 1) - frames_before(chunk);
             [u32::try_from(chunk).unwrap() + 1, count, 1]
         });
         let audio = [
-            table(b"stts", 0, 2, &[FRAMES, 1024]),
+            table(b"stts", 0, 2, &[AUDIO_FRAMES, 1024]),
             table(b"stsc", 0, 3, &runs.collect::<Vec<_>>()),
             full(
                 b"stsz",
                 0,
                 0,
                 &[
-                    &words([0, FRAMES]),
-                    &words((0..FRAMES).map(|frame| FRAME_BYTES - 1 + frame % 3)),
+                    &words([0, AUDIO_FRAMES]),
+                    &words((0..AUDIO_FRAMES).map(|frame| AUDIO_FRAME_BYTES - 1 + frame % 3)),
                 ],
             ),
             offsets(0),
@@ -114,11 +117,11 @@ impl ReadAt for Day {
 }
 
 #[test]
-fn the_index_of_a_day_at_sixty_pictures_a_second_is_small() {
+fn the_index_of_a_day_at_sixty_frames_a_second_is_small() {
     let grid_ms = NonZeroU32::new(6000).unwrap();
     let movie = Movie::read(&Day::new(), grid_ms).expect("it can be read").expect("it is a movie");
     let [video, audio] = &movie.tracks[..] else { panic!("two tracks: {movie:?}") };
-    for (track, samples) in [(video, PICTURES), (audio, FRAMES)] {
+    for (track, samples) in [(video, VIDEO_FRAMES), (audio, AUDIO_FRAMES)] {
         assert_eq!((track.index.end_sample, track.index.fault), (samples, None));
         assert_eq!(track.index.segments.len(), 24 * 60 * 60 / 6);
     }
@@ -130,25 +133,25 @@ fn the_index_of_a_day_at_sixty_pictures_a_second_is_small() {
 #[ignore = "it asserts nothing; it prints figures"]
 fn figures_of_a_day() {
     let folder = Folder::new();
-    folder.put("short.mp4", &crate::support::movies::sound()[0].1);
+    folder.put("short.mp4", &crate::support::movies::valid_movies()[0].1);
     let Day { front, len } = Day::new();
-    Broken::sparse("a day", vec![(0, front)], len).write(&folder.path("day.mp4"));
+    BrokenMovie::sparse("a day", vec![(0, front)], len).write(&folder.path("day.mp4"));
     let program = Program::serve(&[folder.path("")], &[]);
     let get = |target: &str| Client::connect(program.address).request("GET", target, &[]);
     get("/v/short.mp4/index.m3u8");
     let (_, idle) = program.memory_kib();
     let timed = |what: &str, target: &str| {
         let begun = Instant::now();
-        let answer = get(target);
+        let response = get(target);
         let (took, (peak, now)) = (begun.elapsed(), program.memory_kib());
         println!(
             "{what:<20} {} {took:>10.1?} {:>9} B, peak {:>3} MiB above idle, after {:>3}",
-            answer.status,
-            answer.body.len(),
+            response.status,
+            response.body.len(),
             peak.saturating_sub(idle) / 1024,
             now.saturating_sub(idle) / 1024
         );
-        answer
+        response
     };
     let multivariant = timed("index and playlist", "/v/day.mp4/index.m3u8");
     let text = String::from_utf8(multivariant.body).expect("text");

@@ -7,4 +7,4 @@ mod images; // posters, thumbnails, storyboards and previews
 mod inspection; // reports about a file and its derived streams
 mod long_movie; // a movie of a day at 60 frames a second
 mod remux; // other containers, remuxed on the first request
-pub mod sandbox; // the sandbox, by attempts to leave it
+mod sandbox; // the sandbox, by attempts to leave it

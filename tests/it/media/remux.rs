@@ -1,5 +1,4 @@
-//! Files that are no movies, made playable by the real program and its worker when they are first asked
-//! for.
+//! Files that are no movies: the real program and its worker remux them on the first request.
 
 use std::{collections::BTreeMap, fs, net::TcpListener, path::PathBuf};
 
@@ -19,7 +18,7 @@ const PICTURE: &str = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=6";
 const TONE: &str = "-f lavfi -i sine=sample_rate=48000:duration=6";
 const AVC: &str = "-c:v libx264 -preset ultrafast -crf 30 -pix_fmt yuv420p -g 48 -bf 3";
 
-/// What a Matroska file begins with.
+/// The first bytes of a Matroska file.
 const EBML: &[u8] = b"\x1A\x45\xDF\xA3";
 
 /// A file of six seconds, by ffmpeg.
@@ -35,30 +34,30 @@ fn serve(folder: &Folder) -> Program {
     Program::serve(&[folder.path("")], &[])
 }
 
-/// The sentence of a problem document.
+/// The detail of a problem document.
 fn detail(response: &Response) -> String {
     assert_eq!(response.field("content-type"), Some("application/problem+json"));
     let problem: Value = serde_json::from_slice(&response.body).expect("JSON");
     problem["detail"].as_str().expect("a sentence").to_owned()
 }
 
-/// The answer to a first request, which must be that it is being made; and then the one that there is
-/// when that has ended.
-fn once_made(program: &Program, url: &str) -> Response {
+/// The response to a first request, which must be that a job runs; and then the response once the
+/// job has ended.
+fn after_remux(program: &Program, url: &str) -> Response {
     let first = program.get(url, &[]);
     assert_eq!(first.status, 503, "{url}");
-    is_being_made(&first);
+    assert_in_progress(&first);
     let mut client = program.connect();
     let mut last = first;
-    until("it is made, or cannot be", || {
+    until("the job has ended", || {
         last = client.request("GET", url, &[]);
         last.status != 503
     });
     last
 }
 
-/// Says how far it is, which job it is, and when to ask again.
-fn is_being_made(response: &Response) {
+/// Checks that the problem document gives progress, job and Retry-After.
+fn assert_in_progress(response: &Response) {
     let after: u64 = response.field("retry-after").expect("a time").parse().expect("seconds");
     assert!((1..=10).contains(&after), "{after}");
     assert_eq!(response.field("cache-control"), Some("no-store"));
@@ -74,7 +73,7 @@ fn url(program: &Program, target: &str) -> String {
     format!("http://{}{target}", program.address)
 }
 
-/// Plays to the end by HLS, by DASH and as one file, without a single complaint.
+/// Plays to the end by HLS, by DASH and as one file, without a single warning.
 fn plays(program: &Program, title: &str) {
     for view in ["index.m3u8", "manifest.mpd", "play.mp4"] {
         let url = url(program, &format!("/v/{title}/{view}"));
@@ -83,10 +82,10 @@ fn plays(program: &Program, title: &str) {
     }
 }
 
-/// The pictures that a decoder shows.
-fn pictures(input: &str) -> usize {
+/// The frames of a decoder.
+fn frame_count(input: &str) -> usize {
     let tracks = ffmpeg::tracks(input).expect("tracks");
-    let track = tracks.iter().find(|track| track.kind == Kind::Video).expect("pictures");
+    let track = tracks.iter().find(|track| track.kind == Kind::Video).expect("video");
     ffmpeg::decode(input, &[track.index]).expect("decoded").remove(0).frames.len()
 }
 
@@ -103,16 +102,16 @@ fn samples(input: &str) -> BTreeMap<String, Vec<String>> {
 }
 
 #[test]
-fn matroska_is_made_playable_without_touching_a_sample() {
+fn matroska_is_remuxed_without_touching_a_sample() {
     if !ffmpeg::is_installed() {
         return;
     }
     let folder = Folder::new();
     let source = make(&folder, "film.mkv", &format!("{AVC} -c:a aac"));
     let program = serve(&folder);
-    // Who lists a library looks at pictures, and that must not have all of it made.
+    // A client that lists the library fetches images, which must not remux every file.
     assert_eq!(program.get("/v/film.mkv/poster.jpg", &[]).status, 404);
-    let manifest = once_made(&program, "/v/film.mkv/index.m3u8");
+    let manifest = after_remux(&program, "/v/film.mkv/index.m3u8");
     let manifest = String::from_utf8(manifest.body).expect("text");
     assert!(manifest.contains("CODECS=\"avc1."), "{manifest}");
     plays(&program, "film.mkv");
@@ -130,39 +129,39 @@ fn matroska_is_made_playable_without_touching_a_sample() {
         assert_eq!(made.status, 200, "{view}");
         assert_eq!(made.field("content-type"), Some(media_type), "{view}");
     }
-    // What is told of the file is told of the file itself.
+    // The report is about the file itself.
     let report = program.get("/v/film.mkv/inspect", &[]);
     let report = json::json(&report, 200);
     assert_eq!(report["playable"], false, "{report}");
 }
 
 #[test]
-fn what_browsers_do_not_decode_is_encoded() {
+fn tracks_that_browsers_cannot_decode_are_encoded() {
     if !ffmpeg::is_installed() {
         return;
     }
     let folder = Folder::new();
-    let films = [
+    let titles = [
         ("a.avi", "-c:v mpeg4 -bf 2 -c:a mp3".to_owned(), "mp4a.40.34"),
         ("a.ts", format!("{AVC} -c:a ac3"), "mp4a.40.2"),
         ("a.flv", format!("{AVC} -c:a aac"), "mp4a.40.2"),
         ("a.wmv", "-c:v wmv2 -c:a wmav2".to_owned(), "mp4a.40.2"),
     ];
-    let sources = films.each_ref().map(|(name, how, _)| make(&folder, name, how));
+    let sources = titles.each_ref().map(|(name, how, _)| make(&folder, name, how));
     let program = serve(&folder);
-    for ((name, _, sound), source) in films.iter().zip(sources) {
-        let manifest = once_made(&program, &format!("/v/{name}/index.m3u8"));
+    for ((name, _, audio), source) in titles.iter().zip(sources) {
+        let manifest = after_remux(&program, &format!("/v/{name}/index.m3u8"));
         let manifest = String::from_utf8(manifest.body).expect("text");
         assert!(manifest.contains("CODECS=\"avc1."), "{name}: {manifest}");
-        assert!(manifest.contains(sound), "{name}: {manifest}");
+        assert!(manifest.contains(audio), "{name}: {manifest}");
         plays(&program, name);
-        let played = pictures(&url(&program, &format!("/v/{name}/index.m3u8")));
-        assert_eq!(played, pictures(source.to_str().expect("text")), "{name}");
+        let played = frame_count(&url(&program, &format!("/v/{name}/index.m3u8")));
+        assert_eq!(played, frame_count(source.to_str().expect("text")), "{name}");
     }
 }
 
 #[test]
-fn what_was_made_playable_has_renditions_and_the_subtitles_of_its_file() {
+fn a_remuxed_title_has_renditions_and_the_subtitles_of_its_file() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -171,14 +170,14 @@ fn what_was_made_playable_has_renditions_and_the_subtitles_of_its_file() {
     let text = format!("-i {} -map 0 -map 1 -map 2 -c:s srt", text.display());
     make(&folder, "film.mkv", &format!("{text} {AVC} -c:a aac"));
     let program = serve(&folder);
-    let wish = r#"{"kind":"rendition","title":"film.mkv","height":54,"codec":"h264"}"#;
-    let wish = |status| {
+    let job_request = r#"{"kind":"rendition","title":"film.mkv","height":54,"codec":"h264"}"#;
+    let post_job = |status| {
         let mut client = program.connect();
-        client.send(json::post("/api/jobs", wish));
+        client.send(json::post("/api/jobs", job_request));
         json::read(&mut client).status == status
     };
-    assert!(wish(503), "there is nothing yet of which it could be made");
-    until("the movie is there, and its rendition is taken on", || wish(202));
+    assert!(post_job(503), "the remuxed movie does not exist yet");
+    until("the movie is there, and its rendition is taken on", || post_job(202));
     let mut manifest = String::new();
     until("the rendition is part of the title", || {
         let response = program.get("/v/film.mkv/index.m3u8", &[]);
@@ -190,7 +189,7 @@ fn what_was_made_playable_has_renditions_and_the_subtitles_of_its_file() {
 }
 
 #[test]
-fn what_nothing_can_be_made_of_says_why() {
+fn a_file_that_cannot_be_remuxed_is_refused_with_a_reason() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -210,19 +209,19 @@ fn what_nothing_can_be_made_of_says_why() {
         ("begins-well.mkv", "Invalid data found"),
         ("words.mkv", "the file has neither pictures nor sound"),
     ] {
-        let refused = once_made(&program, &format!("/v/{title}/manifest.mpd"));
+        let refused = after_remux(&program, &format!("/v/{title}/manifest.mpd"));
         assert_eq!(refused.status, 422, "{title}");
         let detail = detail(&refused);
         assert!(detail.starts_with("transcoding failed: "), "{detail}");
         assert!(detail.contains(why), "{detail}");
         assert!(!detail.contains(folder.path("").to_str().expect("text")), "{detail}");
-        // The file as it is stays what it is.
+        // The file itself is still served.
         assert_eq!(program.get(&format!("/media/{title}"), &[]).status, 200);
     }
 }
 
 #[test]
-fn a_list_of_other_files_is_never_followed() {
+fn a_playlist_of_other_files_is_never_followed() {
     let folder = Folder::new();
     let secret = folder.put("secret.txt", "a secret");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -244,12 +243,12 @@ fn a_list_of_other_files_is_never_followed() {
     }
     let jobs = json::json(&program.get("/api/jobs", &[]), 200);
     assert_eq!(jobs["jobs"], serde_json::json!([]), "nothing was begun");
-    let asked = listener.accept().expect_err("nobody came");
+    let asked = listener.accept().expect_err("no connection came");
     assert_eq!(asked.kind(), std::io::ErrorKind::WouldBlock);
 }
 
 #[test]
-fn movies_play_without_a_database_and_without_ffmpeg_and_the_rest_says_what_is_missing() {
+fn movies_play_without_database_and_ffmpeg_and_other_files_report_what_is_missing() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -271,17 +270,17 @@ fn movies_play_without_a_database_and_without_ffmpeg_and_the_rest_says_what_is_m
 }
 
 #[test]
-fn who_ends_the_making_of_a_movie_is_not_overruled_by_who_asks_again() {
+fn a_cancelled_remux_stays_cancelled_when_requested_again() {
     if !ffmpeg::is_installed() {
         return;
     }
     let folder = Folder::new();
     make(&folder, "film.mkv", &format!("{AVC} -c:a aac"));
-    // Nobody works here, so that it stays where it is.
+    // No worker runs, so that the job stays as it is.
     let program = Program::serve(&[folder.path("")], &[("HEADWATER_WORKER", "false")]);
     let ask = || program.get("/v/film.mkv/index.m3u8", &[]);
     let first = json::json(&ask(), 503);
-    assert_eq!(json::json(&ask(), 503)["job"], first["job"], "it is one job, whoever asks");
+    assert_eq!(json::json(&ask(), 503)["job"], first["job"], "one job for all clients");
     let job = format!("/api/jobs/{}", first["job"].as_str().expect("a job"));
     let mut client = program.connect();
     client.send(json::post(&format!("{job}/cancel"), ""));

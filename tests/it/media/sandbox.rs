@@ -1,7 +1,7 @@
-//! The sandbox, proven by trying: as root, too, where the tests run as root.
+//! The sandbox, by attempts to leave it: as root, too, where the tests run as root.
 //!
-//! Shells and tools of the system are run in the place of ffmpeg, and what they complain about is what
-//! the log of a job would have.
+//! Shells and tools of the system run in the place of ffmpeg. Their error output is what the log of
+//! a job would hold.
 
 use std::{
     net::TcpListener,
@@ -15,12 +15,10 @@ use headwater::transcode::{
     sandbox::{Confinement, Policy},
 };
 
-use crate::support::folder::Folder;
+use crate::support::{folder::Folder, program::PROGRAM};
 
-/// This program as the helper.
-pub const HELPER: &str = env!("CARGO_BIN_EXE_headwater");
-
-/// A folder with what may be read (`given`), what may not (`secret`), and what is written (`out`).
+/// A folder with a readable file (`given`), a forbidden one (`secret`), and an output folder
+/// (`out`).
 struct Place(Folder);
 
 impl Place {
@@ -56,7 +54,7 @@ impl Place {
         run(&self.confinement(program, arguments), &self.path("out"))
     }
 
-    /// What bash says of a script, which must fail.
+    /// The error output of a bash script, which must fail.
     fn refused(&self, script: &str) -> String {
         let output = self.run("bash", &["-c", script]);
         assert!(!output.status.success(), "it was allowed: {script}");
@@ -65,7 +63,7 @@ impl Place {
 }
 
 fn run(confinement: &Confinement, folder: &Path) -> Output {
-    let mut command = confinement.command(HELPER.as_ref());
+    let mut command = confinement.command(PROGRAM.as_ref());
     command.current_dir(folder).stdin(Stdio::null()).output().expect("the helper runs")
 }
 
@@ -80,7 +78,7 @@ fn the_given_file_is_read_and_the_folder_is_written() {
     let script =
         format!("read -r line < {}; echo \"$line\" > made; mapfile < made", given.display());
     let output = place.run("bash", &["-c", &script]);
-    // `read` fails at the end of a file without a newline; what was read is there all the same.
+    // `read` fails at the end of a file without a newline, but has read the line.
     assert_eq!(said(&output.stderr), "");
     assert_eq!(std::fs::read_to_string(place.path("out/made")).unwrap(), "given bytes\n");
 }
@@ -119,7 +117,7 @@ fn writing_outside_is_refused() {
     assert_eq!(std::fs::read_to_string(given).unwrap(), "given bytes");
 }
 
-/// Landlock does not look at these.
+/// Landlock does not cover these.
 #[test]
 fn modes_owners_and_times_are_not_changed() {
     let place = Place::new();
@@ -149,7 +147,7 @@ fn the_network_is_refused() {
         let said = place.refused(&format!("exec 3<> /dev/{protocol}/127.0.0.1/{port}"));
         assert!(said.contains("Operation not permitted"), "{said}");
     }
-    let error = listener.accept().expect_err("nobody came");
+    let error = listener.accept().expect_err("no connection came");
     assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
 }
 
@@ -171,7 +169,7 @@ fn signals_to_others_are_refused() {
         let said = place.refused(&script);
         assert!(said.contains("Operation not permitted"), "{script}: {said}");
     }
-    // To oneself they are not: that is how a program aborts.
+    // Signals to itself are allowed: that is how a program aborts.
     let output = place.run("bash", &["-c", "kill -TERM $$"]);
     assert_eq!(output.status.signal(), Some(15), "{output:?}");
 }
@@ -190,9 +188,9 @@ fn mounts_and_namespaces_are_refused() {
     }
 }
 
-/// Calls for which there is no tool, one by one, by Perl: each in a process of its own.
+/// Calls without a tool, one by one, by Perl: each in its own process.
 #[test]
-fn calls_of_the_kernel_are_refused_by_number_and_arguments() {
+fn system_calls_are_refused_by_number_and_arguments() {
     use libc::{ENOSYS, EPERM};
     let place = Place::new();
     if find_program("perl").is_none() {
@@ -257,7 +255,7 @@ fn memory_is_limited() {
 }
 
 #[test]
-fn a_file_that_grows_too_large_ends_the_program() {
+fn a_file_that_grows_too_large_ends_the_process() {
     let place = Place::new();
     let output = place.run("dd", &["if=/dev/urandom", "of=made", "bs=65536"]);
     // 25 is SIGXFSZ.
@@ -276,7 +274,7 @@ fn processor_time_is_limited() {
 }
 
 #[test]
-fn no_privilege_is_left_but_that_of_reading_and_none_comes_back() {
+fn only_the_capability_to_read_is_left_and_none_comes_back() {
     let place = Place::new();
     let mut confinement = place.confinement("cat", &["/proc/self/status"]);
     confinement.reads.push("/proc".into());
@@ -295,7 +293,7 @@ fn no_privilege_is_left_but_that_of_reading_and_none_comes_back() {
 }
 
 #[test]
-fn who_is_no_longer_the_childs_parent_has_nothing_run() {
+fn a_child_whose_parent_is_dead_runs_nothing() {
     let place = Place::new();
     let mut confinement = place.confinement("true", &[]);
     confinement.parent = Some(1);
@@ -308,7 +306,7 @@ fn who_is_no_longer_the_childs_parent_has_nothing_run() {
 }
 
 #[test]
-fn without_a_program_it_says_what_this_kernel_can() {
+fn without_a_program_the_helper_reports_the_features_of_the_kernel() {
     let place = Place::new();
     let mut confinement = place.confinement("true", &[]);
     confinement.program.clear();
@@ -318,7 +316,7 @@ fn without_a_program_it_says_what_this_kernel_can() {
 }
 
 #[test]
-fn without_a_policy_memory_stays_limited_and_files_do_not() {
+fn without_a_policy_memory_is_limited_and_files_are_not() {
     let place = Place::new();
     let mut confinement = place.confinement("cat", &[place.path("secret").to_str().unwrap()]);
     confinement.policy = Policy::Off;

@@ -1,4 +1,4 @@
-//! Chapters: of a movie that ffmpeg made, in each of the two ways in which files tell of them.
+//! Chapters of a movie by ffmpeg, in both places where a file stores them.
 
 use std::fs;
 
@@ -27,16 +27,16 @@ In the beginning
 Cat &amp; &lt;mouse&gt;
 ";
 
-/// A movie of four seconds with two chapters, which ffmpeg tells of both in a track and in a list.
+/// A movie of four seconds with two chapters, which ffmpeg stores both in a track and in a list.
 fn chaptered(folder: &Folder) -> Vec<u8> {
     let metadata = folder.put("chapters.txt", METADATA);
     let movie = folder.path("film.mp4");
-    let picture = "testsrc2=size=128x72:rate=25:duration=4";
+    let video = "testsrc2=size=128x72:rate=25:duration=4";
     ffmpeg::run(&[
         "-f",
         "lavfi",
         "-i",
-        picture,
+        video,
         "-i",
         metadata.to_str().expect("text"),
         "-map_metadata",
@@ -52,13 +52,13 @@ fn chaptered(folder: &Folder) -> Vec<u8> {
 }
 
 #[test]
-fn chapters_are_cues_and_part_of_the_report() {
+fn chapters_are_webvtt_cues_and_part_of_the_report() {
     if !ffmpeg::is_installed() {
         return;
     }
     let folder = Folder::new();
     let mut movie = chaptered(&folder);
-    // Without the track there is still the list.
+    // Without the track the list remains.
     for reference in boxes::all(&movie, "moov/trak/tref/chap") {
         movie[reference.whole.start + 4..reference.content.start].copy_from_slice(b"free");
     }

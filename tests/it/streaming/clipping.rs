@@ -1,5 +1,5 @@
-//! Parts of titles, `play.mp4?start=&end=&tracks=`: what ffmpeg decodes of a part is what it decodes of
-//! the source in that time, shown that much earlier.
+//! Clips, `play.mp4?start=&end=&tracks=`: ffmpeg decodes of a clip what it decodes of the source in
+//! that time, shifted to zero.
 
 use std::{collections::BTreeMap, fs};
 
@@ -11,30 +11,30 @@ use crate::support::{
     streams::{CLOCK, put_sample},
 };
 
-/// What rounding a time in milliseconds to a track's ticks can do, twice, in nanoseconds.
+/// The error of rounding a time in milliseconds to a track's ticks, twice, in nanoseconds.
 const ROUNDING_NS: i128 = 50_000;
 
 const MS: i128 = 1_000_000;
 
-/// A source, decoded once for all parts of it.
+/// A source, decoded once for all its clips.
 struct Source {
     tracks: Vec<Track>,
-    pictures: Option<Decoded>,
+    video: Option<Decoded>,
 }
 
-fn pictures(input: &str, tracks: &[Track]) -> Option<Decoded> {
+fn video(input: &str, tracks: &[Track]) -> Option<Decoded> {
     let video = tracks.iter().find(|track| track.kind == Kind::Video)?;
-    Some(ffmpeg::decode(input, &[video.index]).expect("pictures decode").remove(0))
+    Some(ffmpeg::decode(input, &[video.index]).expect("video decodes").remove(0))
 }
 
 impl Source {
-    fn of(path: &str) -> Self {
+    fn decode(path: &str) -> Self {
         let tracks = ffmpeg::tracks(path).expect("a clip");
-        Self { pictures: pictures(path, &tracks), tracks }
+        Self { video: video(path, &tracks), tracks }
     }
 
-    /// Compares a part with this, between two times in milliseconds. Where the start is not that of a
-    /// picture, `early_ns` tells how much earlier pictures may be: ffmpeg shows the first at once.
+    /// Compares a clip with the source between two times in milliseconds. Where no frame begins at
+    /// the start, `early_ns` bounds how much earlier frames may be: ffmpeg shows the first at once.
     fn is_cut(
         &self,
         url: &str,
@@ -43,60 +43,60 @@ impl Source {
     ) -> Result<(), String> {
         let (start, end) = (start_ms * MS, end_ms * MS);
         let part = ffmpeg::tracks(url)?;
-        if let Some(of_source) = &self.pictures {
-            let of_part = pictures(url, &part).unwrap_or_default();
-            same_pictures(of_source, &of_part, start..end, early_ns)?;
+        if let Some(of_source) = &self.video {
+            let of_part = video(url, &part).unwrap_or_default();
+            same_frames(of_source, &of_part, start..end, early_ns)?;
         }
-        let sounds = |tracks: &[Track]| -> Vec<Track> {
+        let audio_tracks = |tracks: &[Track]| -> Vec<Track> {
             tracks.iter().filter(|track| track.kind == Kind::Audio).cloned().collect()
         };
-        let of_part = sounds(&part);
+        let of_part = audio_tracks(&part);
         let mut of_part = of_part.iter();
-        for (number, sound) in sounds(&self.tracks).iter().enumerate() {
-            let cut = same_sound(sound, start..end, || of_part.next());
-            cut.map_err(|why| format!("sound {number}: {why}"))?;
+        for (number, audio) in audio_tracks(&self.tracks).iter().enumerate() {
+            let cut = same_audio(audio, start..end, || of_part.next());
+            cut.map_err(|why| format!("audio track {number}: {why}"))?;
         }
-        of_part.next().map_or(Ok(()), |_| Err("a sound too many".into()))
+        of_part.next().map_or(Ok(()), |_| Err("an audio track too many".into()))
     }
 }
 
-fn same_pictures(
+fn same_frames(
     source: &Decoded,
     part: &Decoded,
     range: std::ops::Range<i128>,
     early_ns: i128,
 ) -> Result<(), String> {
     let ours = source.frames.iter().map(|(at, digest)| (at.nanoseconds(), digest));
-    // A time that is a picture's own is within rounding of it.
+    // A time at which a frame begins is within rounding of it.
     let is_in = |at: i128| at >= range.start - ROUNDING_NS && at < range.end - ROUNDING_NS;
     let ours: Vec<_> = ours.filter(|(at, _)| is_in(*at)).collect();
     if ours.len() != part.frames.len() {
-        return Err(format!("{} pictures instead of {}", part.frames.len(), ours.len()));
+        return Err(format!("{} frames instead of {}", part.frames.len(), ours.len()));
     }
     let mut early = None;
     for (place, ((at, digest), theirs)) in ours.into_iter().zip(&part.frames).enumerate() {
         if *digest != theirs.1 {
-            return Err(format!("picture {place} looks different"));
+            return Err(format!("frame {place} differs"));
         }
         let is_early = at - range.start - theirs.0.nanoseconds();
         let first = *early.get_or_insert(is_early);
         let is_due = (-ROUNDING_NS..=early_ns + ROUNDING_NS).contains(&is_early);
         if !is_due || (is_early - first).abs() > ROUNDING_NS {
-            return Err(format!("picture {place} is shown {is_early} ns early"));
+            return Err(format!("frame {place} is {is_early} ns early"));
         }
     }
     Ok(())
 }
 
-/// Sound is cut to whole frames, and what of a frame lies outside is not heard. It has to be where it is
-/// in the source, which is what keeps it with the pictures.
-fn same_sound<'a>(
+/// Audio is cut at whole frames, and an edit list mutes what lies outside. It has to play when it
+/// does in the source, which keeps it in sync with the video.
+fn same_audio<'a>(
     source: &Track,
     range: std::ops::Range<i128>,
     of_part: impl FnOnce() -> Option<&'a Track>,
 ) -> Result<(), String> {
     let at = |track: &Track, packet: &Packet| track.shown_at(packet).nanoseconds();
-    // Of a fragment's first packet ffprobe may not know how long it lasts.
+    // ffprobe may not know the duration of a fragment's first packet.
     let until = |track: &Track, packet: &Packet| {
         track.shown_until(packet).nanoseconds().max(at(track, packet) + 21 * MS)
     };
@@ -106,10 +106,10 @@ fn same_sound<'a>(
     };
     let ours: Vec<_> = source.shown().filter(is_heard).collect();
     let (Some(first), Some(last)) = (ours.first(), ours.last()) else { return Ok(()) };
-    let part = of_part().ok_or("there is none")?;
+    let part = of_part().ok_or("the track is missing")?;
     let theirs: Vec<_> = part.shown().collect();
     let (Some(their_first), Some(their_last)) = (theirs.first(), theirs.last()) else {
-        return Err("nothing is heard".into());
+        return Err("no audio decodes".into());
     };
     for packet in &theirs {
         let moved = at(part, packet) + range.start;
@@ -117,10 +117,10 @@ fn same_sound<'a>(
             (at(source, ours) - moved).abs() <= ROUNDING_NS && ours.digest == packet.digest
         };
         if !source.packets.iter().any(is_same) {
-            return Err(format!("what is heard at {moved} ns of the source is not of it"));
+            return Err(format!("the audio at {moved} ns of the source differs"));
         }
     }
-    // ffmpeg may leave out a frame that is heard in part at the start, and add one at the end.
+    // ffmpeg may drop a partial frame at the start, and add one at the end.
     let frame = until(source, first) - at(source, first) + ROUNDING_NS;
     let begins = at(part, their_first) + range.start - at(source, first);
     let ends = until(part, their_last) + range.start - until(source, last);
@@ -141,12 +141,12 @@ fn query(start_ms: i128, end_ms: i128) -> String {
     format!("start={}&end={}", seconds(start_ms), seconds(end_ms))
 }
 
-/// A server over all clips that were asked for.
+/// A server of all test clips.
 fn of_clips() -> Serving {
     serve_with(&[clips::folder()], "")
 }
 
-/// Cuts clips at times that are those of pictures, most of them no key frames, and once at the start.
+/// Cuts clips at frame times, most of them not key frames, and once from the start.
 fn cuts(cases: &[(&'static str, &[(i128, i128)])]) {
     if !ffmpeg::is_installed() {
         return;
@@ -155,7 +155,7 @@ fn cuts(cases: &[(&'static str, &[(i128, i128)])]) {
     let mut wrong = Vec::new();
     for (name, ranges) in cases {
         let clip = clips::named(name);
-        let source = Source::of(clip.path().to_str().expect("text"));
+        let source = Source::decode(clip.path().to_str().expect("text"));
         for &(start_ms, end_ms) in *ranges {
             let url = format!(
                 "http://{}/v/{}/play.mp4?{}",
@@ -172,7 +172,7 @@ fn cuts(cases: &[(&'static str, &[(i128, i128)])]) {
 }
 
 #[test]
-fn a_part_shows_what_the_source_shows_from_its_start_to_its_end() {
+fn a_clip_has_the_frames_of_the_source_from_its_start_to_its_end() {
     cuts(&[
         // The second begins and ends in one group of pictures, the third at a key frame.
         ("b-frames.mp4", &[(2520, 3480), (4000, 6000), (6960, 20_000)]),
@@ -184,17 +184,17 @@ fn a_part_shows_what_the_source_shows_from_its_start_to_its_end() {
 }
 
 #[test]
-fn pictures_before_a_key_frame_that_are_decoded_behind_it_are_in_the_part() {
-    // Key frames stand each 1.6 s, with pictures that are shown before them decoded behind them.
+fn leading_frames_of_a_key_frame_are_in_the_clip() {
+    // A key frame every 1.6 s, with leading frames: shown before it, decoded behind it.
     let ends = [1480, 1520, 1560, 1600, 1640].map(|end_ms| (120, end_ms));
     let starts = [3080, 3160, 3200, 3240].map(|start_ms| (start_ms, 4400));
     cuts(&[("open-gop.mp4", &ends), ("open-gop.mp4", &starts)]);
 }
 
 #[test]
-fn what_begins_late_begins_as_late_in_a_part() {
+fn a_track_that_begins_late_begins_as_late_in_a_clip() {
     cuts(&[
-        // Before the late track begins, while it does, and after.
+        // Before the start of the late track, across it, and after.
         ("late-audio.mp4", &[(0, 1000), (1000, 4000), (2520, 4000)]),
         ("late-video.mp4", &[(0, 1000), (480, 4000), (2800, 5000)]),
         ("cut-mid-gop.mp4", &[(0, 2000), (400, 1000), (1400, 4000)]),
@@ -202,7 +202,7 @@ fn what_begins_late_begins_as_late_in_a_part() {
 }
 
 #[test]
-fn fragments_and_sound_alone_are_cut_like_anything_else() {
+fn fragmented_and_audio_only_files_are_cut_alike() {
     cuts(&[
         ("fragmented.mp4", &[(0, 3000), (2520, 5080), (6960, 20_000)]),
         ("partly-fragmented.mp4", &[(1480, 3480)]),
@@ -211,13 +211,13 @@ fn fragments_and_sound_alone_are_cut_like_anything_else() {
 }
 
 #[test]
-fn all_sounds_are_cut_and_a_start_between_pictures_moves_none_of_them() {
+fn a_start_between_frames_shifts_no_audio_track() {
     if !ffmpeg::is_installed() {
         return;
     }
     let serving = of_clips();
     let clip = clips::named("two-audio.mp4");
-    let source = Source::of(clip.path().to_str().expect("text"));
+    let source = Source::decode(clip.path().to_str().expect("text"));
     assert_eq!(source.tracks.len(), 3);
     for range in [(2345, 5678), (6000, 20_000)] {
         let query = query(range.0, range.1);
@@ -228,7 +228,7 @@ fn all_sounds_are_cut_and_a_start_between_pictures_moves_none_of_them() {
     }
 }
 
-/// A folder with a clip of the sample library, and a server over it.
+/// A folder with a clip of the sample library, and a server of it.
 fn of_a_clock() -> (Folder, Serving) {
     let folder = Folder::new();
     put_sample(&folder, CLOCK, "clock.mp4");
@@ -237,7 +237,7 @@ fn of_a_clock() -> (Folder, Serving) {
 }
 
 #[test]
-fn a_part_from_the_start_on_is_the_whole() {
+fn a_clip_from_zero_is_the_whole() {
     let (_folder, serving) = of_a_clock();
     let whole = serving.get("/v/clock.mp4/play.mp4", &[]);
     assert_eq!(whole.status, 200);
@@ -260,7 +260,7 @@ fn a_part_from_the_start_on_is_the_whole() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_with_a_reason() {
+fn invalid_parameters_are_400_with_a_reason() {
     let (_folder, serving) = of_a_clock();
     for (query, status, reason) in [
         ("start=5&end=5", 400, "end must be later than start"),
@@ -289,15 +289,15 @@ fn what_makes_no_sense_is_refused_with_a_reason() {
 }
 
 #[test]
-fn tracks_that_nobody_asked_for_are_left_out_with_their_bytes() {
+fn unrequested_tracks_and_their_bytes_are_left_out() {
     let (folder, serving) = of_a_clock();
     let get = |tracks: &str| {
         let response = serving.get(&format!("/v/clock.mp4/play.mp4?tracks={tracks}"), &[]);
         assert_eq!(response.status, 200, "{tracks}");
         response
     };
-    let (both, pictures, sound) = (get("video-1,audio-1"), get("video-1"), get("audio-1"));
-    let lengths = [both.body.len(), pictures.body.len(), sound.body.len()];
+    let (both, video, audio) = (get("video-1,audio-1"), get("video-1"), get("audio-1"));
+    let lengths = [both.body.len(), video.body.len(), audio.body.len()];
     assert!(lengths[1] < lengths[0] && lengths[2] < lengths[0], "{lengths:?}");
     // Two indices are longer than one, by a few boxes.
     assert!((lengths[1] + lengths[2]).abs_diff(lengths[0]) < 2048, "{lengths:?}");
@@ -308,7 +308,7 @@ fn tracks_that_nobody_asked_for_are_left_out_with_their_bytes() {
     }
     if ffmpeg::is_installed() {
         for (name, part, kind) in
-            [("pictures.mp4", &pictures, Kind::Video), ("sound.mp4", &sound, Kind::Audio)]
+            [("pictures.mp4", &video, Kind::Video), ("sound.mp4", &audio, Kind::Audio)]
         {
             let path = folder.put(name, &part.body);
             let tracks = ffmpeg::tracks(path.to_str().expect("text")).expect("a movie");
@@ -324,7 +324,7 @@ fn tracks_that_nobody_asked_for_are_left_out_with_their_bytes() {
 }
 
 #[test]
-fn ranges_of_a_part_are_cuts_of_it_and_every_server_has_the_same_part() {
+fn ranges_of_a_clip_are_slices_and_every_server_makes_the_same_clip() {
     let (folder, serving) = of_a_clock();
     let copies = Folder::new();
     let copy = copies.put("clock.mp4", fs::read(folder.path("clock.mp4")).expect("a file"));
@@ -350,7 +350,7 @@ fn ranges_of_a_part_are_cuts_of_it_and_every_server_has_the_same_part() {
             kept.cloned().collect()
         };
         assert_eq!(without_date(&head.fields), without_date(&again.fields));
-        // Pieces that end in the index, at its end, and among the samples.
+        // Ranges that end in the index, at its end, and among the samples.
         let mut joined = Vec::new();
         for piece in [1, 700, 5000, 12_345, usize::MAX] {
             let begin = joined.len();
@@ -360,12 +360,12 @@ fn ranges_of_a_part_are_cuts_of_it_and_every_server_has_the_same_part() {
             let end = begin.saturating_add(piece).min(length);
             let range = format!("Range: bytes={begin}-{}", end - 1);
             let condition = format!("If-Range: {tag}");
-            let answer = client.request("GET", target, &[&range, &condition]);
-            assert_eq!(answer.status, 206);
+            let response = client.request("GET", target, &[&range, &condition]);
+            assert_eq!(response.status, 206);
             let expected = format!("bytes {begin}-{}/{length}", end - 1);
-            assert_eq!(answer.field("content-range"), Some(expected.as_str()));
-            assert_eq!(answer.field("etag"), Some(tag.as_str()));
-            joined.extend(answer.body);
+            assert_eq!(response.field("content-range"), Some(expected.as_str()));
+            assert_eq!(response.field("etag"), Some(tag.as_str()));
+            joined.extend(response.body);
         }
         assert!(joined == whole.body);
         let none = client.request("GET", target, &[&format!("If-None-Match: {tag}")]);
@@ -380,7 +380,7 @@ fn ranges_of_a_part_are_cuts_of_it_and_every_server_has_the_same_part() {
 }
 
 #[test]
-fn a_part_of_opus_begins_with_what_its_decoder_has_to_hear_before() {
+fn a_clip_of_opus_begins_with_the_pre_roll_of_its_decoder() {
     cuts(&[("opus.mp4", &[(0, 1000), (40, 1000), (2520, 5080)])]);
     if !ffmpeg::is_installed() {
         return;
@@ -388,21 +388,21 @@ fn a_part_of_opus_begins_with_what_its_decoder_has_to_hear_before() {
     let serving = of_clips();
     let name = clips::named("opus.mp4").file_name();
     let url = format!("http://{}/v/{name}/play.mp4?start=2.52&tracks=audio-1", serving.address);
-    let sound = ffmpeg::tracks(&url).expect("a movie").remove(0);
-    let earliest = sound.packets.iter().map(|packet| sound.shown_at(packet).nanoseconds()).min();
+    let audio = ffmpeg::tracks(&url).expect("a movie").remove(0);
+    let earliest = audio.packets.iter().map(|packet| audio.shown_at(packet).nanoseconds()).min();
     let before = -earliest.expect("packets");
     assert!((80 * MS..=120 * MS).contains(&before), "{before}");
 }
 
 #[test]
-fn a_gap_between_two_fragments_is_as_long_in_a_part() {
+fn a_gap_between_two_fragments_is_as_long_in_a_clip() {
     if !ffmpeg::is_installed() {
         return;
     }
     let folder = Folder::new();
     let path = folder.path("gap.mp4");
     let path = path.to_str().expect("text");
-    // Silence that is not there, across the beginning of the third fragment.
+    // Missing audio, across the beginning of the third fragment.
     ffmpeg::run(&[
         "-i",
         clips::named("b-frames.mp4").path().to_str().expect("text"),
@@ -417,7 +417,7 @@ fn a_gap_between_two_fragments_is_as_long_in_a_part() {
         path,
     ])
     .expect("a movie");
-    // ffmpeg writes it as a long last packet; others only let the next fragment begin later.
+    // ffmpeg writes it as a long last packet; other muxers only let the next fragment begin later.
     let mut bytes = fs::read(path).expect("a file");
     let long = 24 * 1024_u32;
     let is_long = |entry: &&[u8]| **entry == long.to_be_bytes();
@@ -430,16 +430,16 @@ fn a_gap_between_two_fragments_is_as_long_in_a_part() {
     assert_eq!(found.len(), 1, "{found:?}");
     bytes[found[0]..found[0] + 4].copy_from_slice(&1024_u32.to_be_bytes());
     fs::write(path, bytes).expect("room");
-    let source = Source::of(path);
-    let sound = source.tracks.iter().find(|track| track.kind == Kind::Audio).expect("sound");
+    let source = Source::decode(path);
+    let audio = source.tracks.iter().find(|track| track.kind == Kind::Audio).expect("audio");
     let times: Vec<_> =
-        sound.packets.iter().map(|packet| sound.shown_at(packet).nanoseconds()).collect();
+        audio.packets.iter().map(|packet| audio.shown_at(packet).nanoseconds()).collect();
     assert!(times.windows(2).any(|pair| pair[1] - pair[0] > 400 * MS), "there is no gap");
     let serving = serve(&folder);
     for range in [(0, 9000), (3000, 6000), (2520, 5080)] {
         let query = query(range.0, range.1);
         let url = format!("http://{}/v/gap.mp4/play.mp4?{query}", serving.address);
-        // The pictures of this file begin 80 ms late, so that these times are theirs all the same.
+        // The video of this file begins 80 ms late, so its frames keep these times.
         source.is_cut(&url, range, 0).unwrap_or_else(|why| panic!("{range:?}: {why}"));
     }
 }

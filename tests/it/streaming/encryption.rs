@@ -1,7 +1,8 @@
-//! Encrypted files: segments have what it takes to decrypt them, and who has the key sees the source.
+//! Encrypted files: segments have everything a decryptor needs, and a client with the key sees the
+//! source.
 //!
-//! Encrypted clips are made by ffmpeg, which cannot write fragments of them: those are our own segments,
-//! joined and served again.
+//! ffmpeg makes the encrypted clips. It cannot write encrypted fragments: for those the tests join
+//! our own segments and serve them again.
 
 use std::{fs, num::NonZeroU32, path::Path, sync::Arc};
 
@@ -19,7 +20,7 @@ use crate::support::{
     folder::Folder,
     manifests::{self, Element, Playlist},
     server::{Serving, serve},
-    sources::{Double, Manner},
+    sources::{ReadMode, TestSource},
     streams::{Streams, fetch},
 };
 
@@ -35,8 +36,17 @@ fn encrypt(clip: &str, into: &Path) {
     run(&[&copy[..], &how, &["-y", into]].concat()).expect("an encrypted clip");
 }
 
-/// The digests of all frames of one track, by its `-map`, as somebody with the key sees them. The clear
-/// take no harm from a key.
+/// A server of an encrypted clip, `tables.mp4`, and the clear clip.
+fn encrypted() -> (Folder, Serving, &'static Path) {
+    let folder = Folder::new();
+    let serving = serve(&folder);
+    let clip = "b-frames.mp4";
+    encrypt(clip, &folder.path("tables.mp4"));
+    (folder, serving, clips::named(clip).path())
+}
+
+/// The digests of all frames of one track, by its `-map`, as a client with the key sees them. A key
+/// does not affect clear tracks.
 fn frames(input: &[&str], track: &str) -> Vec<String> {
     let how = ["-map", track, "-fps_mode", "passthrough", "-f", "framemd5", "-"];
     let text = run(&[&["-decryption_key", KEY, "-xerror"], input, &how].concat());
@@ -45,10 +55,10 @@ fn frames(input: &[&str], track: &str) -> Vec<String> {
     frames.map(|line| line.rsplit(',').next().expect("a digest").trim().to_owned()).collect()
 }
 
-/// The frames of a file that is served are those of a clear clip.
+/// Checks that the frames of a served file are those of a clear clip.
 ///
-/// It is read from front to back: where ffmpeg 5.1 can seek it takes the entries of one fragment for
-/// those of another. It does not see then that an edit list hides the first frame of sound.
+/// Read from front to back: when ffmpeg 5.1 can seek, it confuses the entries of two fragments. It
+/// then misses an edit list that hides the first audio frame.
 fn has_the_frames_of(clear: &Path, serving: &Serving, name: &str, track: &str) {
     let url = format!("http://{}/media/{name}", serving.address);
     let ours = frames(&["-seekable", "0", "-i", &url], track);
@@ -66,10 +76,10 @@ fn join(serving: &Serving, playlist: &Playlist) -> Vec<u8> {
     urls.flat_map(|url| fetch(client, url).body).collect()
 }
 
-/// Puts every track of a title into the folder as a fragmented file, and holds its frames against those
-/// of the clear clip. Returns the names.
+/// Puts every track of a title into the folder as a fragmented file, and compares its frames with
+/// those of the clear clip. Returns the names.
 fn all_tracks_play(serving: &Serving, folder: &Folder, title: &str, clear: &Path) -> Vec<String> {
-    let streams = Streams::of(serving, title);
+    let streams = Streams::read(serving, title);
     let mut names = Vec::new();
     for (url, playlist) in &streams.playlists {
         let track = if url.contains("/video-") { "0:v:0" } else { "0:a:0" };
@@ -81,7 +91,7 @@ fn all_tracks_play(serving: &Serving, folder: &Folder, title: &str, clear: &Path
     names
 }
 
-/// The entries of all `senc` boxes below these, and how many samples they are for.
+/// The entries of all `senc` boxes below these, and the number of their samples.
 fn entries(bytes: &[u8], path: &str) -> (u32, Vec<u8>) {
     let mut all = (0, Vec::new());
     for senc in boxes::contents(bytes, path) {
@@ -91,7 +101,7 @@ fn entries(bytes: &[u8], path: &str) -> (u32, Vec<u8>) {
     all
 }
 
-/// In each fragment `saio` leads to where the entries begin, and `saiz` tells of all of them.
+/// Checks that in each fragment `saio` points to the first entry, and `saiz` covers all of them.
 fn offsets_lead_to_entries(segment: &[u8]) {
     let moof = boxes::all(segment, "moof").remove(0).whole.start;
     let senc = boxes::all(segment, "moof/traf/senc").remove(0).content;
@@ -106,18 +116,14 @@ fn offsets_lead_to_entries(segment: &[u8]) {
 }
 
 #[test]
-fn whoever_has_the_key_sees_the_source_in_segments_of_any_encrypted_file() {
+fn a_client_with_the_key_sees_the_source_in_segments_of_any_encrypted_file() {
     if !ffmpeg::is_installed() {
         return;
     }
-    let folder = Folder::new();
-    let serving = serve(&folder);
-    let clip = "b-frames.mp4";
-    let clear = clips::named(clip).path();
-    encrypt(clip, &folder.path("tables.mp4"));
+    let (folder, serving, clear) = encrypted();
     let fragmented = all_tracks_play(&serving, &folder, "tables.mp4", clear);
     assert_eq!(fragmented, ["tables-v.mp4", "tables-a.mp4"]);
-    // Fragments with `senc`; and such without, whose entries are only found by their offsets.
+    // Fragments with `senc`; and fragments without, whose entries only offsets locate.
     for name in fragmented {
         let bytes = fs::read(folder.path(&name)).expect("it was put there");
         all_tracks_play(&serving, &folder, &name, clear);
@@ -129,27 +135,26 @@ fn whoever_has_the_key_sees_the_source_in_segments_of_any_encrypted_file() {
         folder.put(&other, without);
         all_tracks_play(&serving, &folder, &other, clear);
         let of = |title: &str| {
-            let streams = Streams::of(&serving, title);
+            let streams = Streams::read(&serving, title);
             join(&serving, &streams.playlists[0].1)
         };
         let made = of(&name);
         assert!(of(&other) == made, "both ways lead to the same");
-        // Without pictures beside it sound is cut elsewhere.
+        // Without video beside it, audio is cut elsewhere.
         let senc = "moof/traf/senc";
-        assert!(entries(&made, senc) == entries(&bytes, senc), "what was made is made again");
+        assert!(
+            entries(&made, senc) == entries(&bytes, senc),
+            "packaging a package again changes nothing"
+        );
     }
 }
 
 #[test]
-fn a_virtual_mp4_takes_the_offsets_along_and_a_fragmented_one_says_why_there_is_none() {
+fn a_virtual_mp4_of_an_encrypted_file_has_right_offsets_and_a_fragmented_source_is_refused() {
     if !ffmpeg::is_installed() {
         return;
     }
-    let folder = Folder::new();
-    let serving = serve(&folder);
-    let clip = "b-frames.mp4";
-    let clear = clips::named(clip).path();
-    encrypt(clip, &folder.path("tables.mp4"));
+    let (folder, serving, clear) = encrypted();
     let source = fs::read(folder.path("tables.mp4")).expect("a clip");
     let play = fetch(&mut serving.connect(), "/v/tables.mp4/play.mp4").body;
     let place = |bytes: &[u8], kind| boxes::all(bytes, kind).remove(0).whole.start;
@@ -166,7 +171,7 @@ fn a_virtual_mp4_takes_the_offsets_along_and_a_fragmented_one_says_why_there_is_
     for track in ["0:v:0", "0:a:0"] {
         has_the_frames_of(clear, &serving, "played.mp4", track);
     }
-    // It is indexed where it is now as where it was.
+    // Its samples are indexed at their new place.
     assert_eq!(
         entries_of_segments(&serving, "played.mp4"),
         entries_of_segments(&serving, "tables.mp4")
@@ -184,12 +189,12 @@ fn a_virtual_mp4_takes_the_offsets_along_and_a_fragmented_one_says_why_there_is_
 
 /// The entries of all segments of a title's first track.
 fn entries_of_segments(serving: &Serving, title: &str) -> (u32, Vec<u8>) {
-    let streams = Streams::of(serving, title);
+    let streams = Streams::read(serving, title);
     entries(&join(serving, &streams.playlists[0].1), "moof/traf/senc")
 }
 
 #[test]
-fn a_file_without_what_it_takes_to_decrypt_it_is_refused_and_says_so() {
+fn a_file_without_decryption_data_is_refused_with_a_reason() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -217,14 +222,14 @@ fn a_file_without_what_it_takes_to_decrypt_it_is_refused_and_says_so() {
         rotating[group.content.start + 4..][..4].copy_from_slice(b"seig");
     }
     folder.put("rotating.mp4", rotating);
-    // Only the sound has groups: what is shown is offered.
-    let streams = Streams::of(&serving, "rotating.mp4");
+    // Only the audio has sample groups: the video is offered.
+    let streams = Streams::read(&serving, "rotating.mp4");
     assert!(streams.playlists.iter().all(|(url, _)| url.contains("/video-")));
     let mut other = source.clone();
     let scheme = other.windows(4).position(|bytes| bytes == b"schm").expect("a scheme") + 8;
     other[scheme..scheme + 4].copy_from_slice(b"piff");
     folder.put("other.mp4", other);
-    let streams = Streams::of(&serving, "other.mp4");
+    let streams = Streams::read(&serving, "other.mp4");
     assert!(streams.playlists.iter().all(|(url, _)| url.contains("/audio-")));
 }
 
@@ -232,19 +237,17 @@ fn sets(mpd: &Element) -> Vec<&Element> {
     mpd.all("Period").flat_map(|period| period.all("AdaptationSet")).collect()
 }
 
-/// A file that others made, with the headers of two systems in it.
+/// A real file of another packager, with headers of two DRM systems.
 #[test]
-fn a_real_file_of_cbcs_is_offered_with_its_entries_and_the_headers_of_its_systems() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/media");
-    let name = "mp4ff__mp4_testdata_cbcs.mp4";
-    let Ok(source) = fs::read(folder.join(name)) else {
-        eprintln!("this test did not run: there is no {}", folder.display());
+fn a_real_cbcs_file_is_offered_with_its_entries_and_the_headers_of_its_drm_systems() {
+    let Some(folder) = clips::real_files() else {
         return;
     };
+    let source = fs::read(folder.join("mp4ff__mp4_testdata_cbcs.mp4")).expect("a file");
     let own = Folder::new();
     own.put("cbcs.mp4", &source);
     let serving = serve(&own);
-    let streams = Streams::of(&serving, "cbcs.mp4");
+    let streams = Streams::read(&serving, "cbcs.mp4");
     let [(url, playlist)] = &streams.playlists[..] else { panic!("one track") };
     let joined = join(&serving, playlist);
     let theirs = entries(&source, "moof/traf/senc");
@@ -297,10 +300,10 @@ fn a_real_file_of_cbcs_is_offered_with_its_entries_and_the_headers_of_its_system
     assert!(header.text.starts_with("AAAAOHBzc2g"), "{}", header.text);
 }
 
-/// Makes all that a broken file has to offer. Nothing may panic, and every length is as promised.
+/// Builds everything that a broken file offers. Nothing may panic, and every length is as promised.
 fn is_harmless(bytes: &[u8]) {
-    // The samples themselves are not looked at.
-    let source: Arc<dyn Source> = Double::new(bytes.len() as u64, Manner::AtOnce);
+    // The samples themselves are not read.
+    let source: Arc<dyn Source> = TestSource::new(bytes.len() as u64, ReadMode::AtOnce);
     let grid_ms = NonZeroU32::new(2000).expect("not zero");
     let Ok(Ok(movie)) = Movie::read(bytes, grid_ms) else { return };
     for offered in title::offered(&movie) {
@@ -319,7 +322,7 @@ fn is_harmless(bytes: &[u8]) {
 }
 
 #[test]
-fn broken_auxiliary_information_harms_nobody() {
+fn broken_auxiliary_information_causes_no_panic() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -328,7 +331,7 @@ fn broken_auxiliary_information_harms_nobody() {
     let path = folder.path("tables.mp4");
     encrypt("no-b-frames.mp4", &path);
     let tables = fs::read(path).expect("a clip");
-    let fragments = join(&serving, &Streams::of(&serving, "tables.mp4").playlists[0].1);
+    let fragments = join(&serving, &Streams::read(&serving, "tables.mp4").playlists[0].1);
     let in_tables = ["stsd", "senc", "saiz", "saio"];
     let in_tables = in_tables.map(|name| format!("moov/trak/mdia/minf/stbl/{name}"));
     let in_fragments = ["senc", "saiz", "saio", "trun"].map(|name| format!("moof/traf/{name}"));
@@ -337,14 +340,14 @@ fn broken_auxiliary_information_harms_nobody() {
         let found: Vec<_> = paths.iter().flat_map(|path| boxes::all(&bytes, path)).collect();
         let mut places = Vec::new();
         for found in found {
-            // The head of a box says most.
+            // The head of a box matters most.
             places.extend(found.whole.start..found.whole.end.min(found.whole.start + 40));
         }
         for (round, &place) in places.iter().enumerate() {
             for value in [0, 1, 0x7f, 0xff] {
                 let mut broken = bytes.clone();
                 broken[place] = value;
-                // Another one with it, further on.
+                // A second one, further on.
                 broken[places[(round * 7 + 13) % places.len()]] ^= value;
                 is_harmless(&broken);
             }

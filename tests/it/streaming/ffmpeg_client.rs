@@ -1,4 +1,4 @@
-//! ffmpeg as a client of the program: whatever it can decode from the disk, it can decode from here.
+//! ffmpeg as a client of the program: it decodes over HTTP whatever it decodes from the disk.
 
 use std::{
     env, fs,
@@ -12,7 +12,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::support::program::Program;
 
-/// A folder with more files to try, for those who have one.
+/// The variable that names a folder of more files to try.
 const SAMPLES: &str = "HEADWATER_MEDIA_SAMPLES";
 
 /// All titles in a folder and below it.
@@ -26,7 +26,7 @@ fn titles(folder: &Path) -> Vec<PathBuf> {
     found.collect()
 }
 
-/// Whether ffmpeg decodes all of this without an error. It says why not only if it is to.
+/// Whether ffmpeg decodes a whole input without an error. Prints the reason only on demand.
 fn decodes(ffmpeg: &Path, input: &str, speaks: bool) -> bool {
     Command::new(ffmpeg)
         .args(["-v", "error", "-xerror", "-i", input, "-f", "null", "-"])
@@ -37,7 +37,7 @@ fn decodes(ffmpeg: &Path, input: &str, speaks: bool) -> bool {
         .success()
 }
 
-/// Returns how many files were played.
+/// Returns the number of files played.
 fn plays_all_of(folder: &Path) -> usize {
     let Some(ffmpeg) = find_program("ffmpeg") else {
         eprintln!("this test did not run: ffmpeg is not installed");

@@ -1,4 +1,4 @@
-//! `?follow`: files that grow while they are sent.
+//! `?follow`: files that grow while the server sends them.
 
 use std::{
     fs::{self, File},
@@ -12,18 +12,18 @@ use std::{
 use headwater::transcode::program::find_program;
 
 use crate::support::{
-    client::{Broken, Client, Response, head},
+    client::{Client, Incomplete, Response, head},
     folder::{Folder, pattern},
     server::{Serving, serve_with},
     wait::until,
 };
 
-/// Nothing ends by itself.
+/// No timeout ends a response.
 const ENDLESS: &str = "follow_idle_s = 86400\nfollow_closed_s = 86400";
 
 const TARGET: &str = "/media/a.mp4?follow";
 
-/// A served folder with a file of so many bytes, whose changes are heard of.
+/// A server of a folder with a file of this length, whose changes it watches.
 fn one_file(length: usize, configuration: &str) -> (Folder, Serving) {
     let folder = Folder::new();
     folder.put("a.mp4", pattern(length));
@@ -32,7 +32,7 @@ fn one_file(length: usize, configuration: &str) -> (Folder, Serving) {
     (folder, serving)
 }
 
-/// As [`one_file`], but of a file that was finished long ago: its answers end at once.
+/// Like [`one_file`], but the file was finished long ago: its responses end at once.
 fn one_old_file(length: usize) -> (Folder, Serving) {
     let (folder, serving) = one_file(length, ENDLESS);
     let file = File::options().write(true).open(folder.path("a.mp4"));
@@ -45,7 +45,7 @@ fn append_to(path: &Path) -> File {
     File::options().append(true).open(path).expect("the file")
 }
 
-/// Begins to follow, and reads so many bytes.
+/// Begins to follow, and reads this many bytes.
 fn follow(serving: &Serving, length: usize) -> Client {
     let mut client = serving.connect();
     client.send(head("GET", TARGET, &[]));
@@ -54,7 +54,7 @@ fn follow(serving: &Serving, length: usize) -> Client {
     client
 }
 
-/// Reads what is expected next, in however many chunks.
+/// Reads the expected bytes, in any number of chunks.
 fn read_chunked(client: &mut Client, expected: &[u8]) {
     let mut read = Vec::new();
     while read.len() < expected.len() {
@@ -70,12 +70,12 @@ fn is_a_followed_head(head: &Response) {
     assert_eq!(head.field("content-type"), Some("video/mp4"));
     assert_eq!(head.field("cache-control"), Some("no-store"));
     for name in ["etag", "last-modified", "accept-ranges", "content-range", "content-length"] {
-        assert_eq!(head.field(name), None, "{name} promises what is not known");
+        assert_eq!(head.field(name), None, "{name} promises an unknown length");
     }
 }
 
 #[test]
-fn a_growing_file_is_sent_as_it_grows_and_ends_when_its_writer_closes_it() {
+fn a_growing_file_is_sent_as_it_grows_until_its_writer_closes_it() {
     let (folder, serving) = one_file(100_000, "follow_idle_s = 86400\nfollow_closed_s = 0");
     let mut writer = append_to(&folder.path("a.mp4"));
     let mut client = follow(&serving, 100_000);
@@ -104,28 +104,28 @@ fn many_followers_of_one_file_all_get_all_of_it() {
 }
 
 #[test]
-fn it_ends_when_the_file_has_not_grown_for_a_while_though_it_is_open() {
+fn following_ends_when_an_open_file_has_not_grown_for_a_while() {
     let (folder, serving) = one_file(1000, "follow_idle_s = 1\nfollow_closed_s = 86400");
     let _writer = append_to(&folder.path("a.mp4"));
     assert_eq!(serving.get(TARGET, &[]).body, pattern(1000));
 }
 
 #[test]
-fn truncation_cuts_it_and_is_counted() {
+fn a_truncation_cuts_the_response_and_is_counted() {
     let (folder, serving) = one_file(1000, ENDLESS);
     let mut client = follow(&serving, 1000);
     append_to(&folder.path("a.mp4")).set_len(500).expect("truncated");
-    assert_eq!(client.read_chunk(), Err(Broken::Body(0)));
+    assert_eq!(client.read_chunk(), Err(Incomplete::Body(0)));
     assert_eq!(serving.metric("headwater_body_cuts_total{reason=\"truncated\"}"), 1);
 }
 
 #[test]
-fn it_ends_when_the_file_is_replaced_or_removed() {
+fn following_ends_when_the_file_is_replaced_or_removed() {
     let (folder, serving) = one_file(1000, ENDLESS);
     let (path, beside) = (folder.path("a.mp4"), folder.put("a.part", pattern(2000)));
     let mut client = follow(&serving, 1000);
     fs::rename(beside, &path).expect("replaced");
-    assert_eq!(client.read_chunk(), Ok(Vec::new()), "the end, and none of the other file");
+    assert_eq!(client.read_chunk(), Ok(Vec::new()), "the end, and no byte of the other file");
     until("the other file is served", || serving.get("/media/a.mp4", &[]).body.len() == 2000);
     let mut client = follow(&serving, 2000);
     fs::remove_file(path).expect("removed");
@@ -157,12 +157,12 @@ fn range_and_preconditions_are_ignored_and_head_promises_no_length() {
 }
 
 #[test]
-fn for_http_1_0_the_end_of_the_connection_is_the_end_of_the_body() {
+fn for_http_1_0_closing_the_connection_ends_the_body() {
     let (_folder, serving) = one_old_file(100_000);
     for fields in ["", "Connection: keep-alive\r\n"] {
         let mut client = serving.connect();
         client.send(format!("GET {TARGET} HTTP/1.0\r\n{fields}\r\n"));
-        let response = client.read("GET").expect("an answer");
+        let response = client.read("GET").expect("a response");
         is_a_followed_head(&response);
         assert_eq!(response.field("transfer-encoding"), None);
         assert_ne!(response.field("connection"), Some("keep-alive"));
@@ -172,24 +172,25 @@ fn for_http_1_0_the_end_of_the_connection_is_the_end_of_the_body() {
 }
 
 #[test]
-fn a_follower_who_goes_away_is_let_go() {
+fn a_follower_that_disconnects_is_dropped() {
     let (_folder, serving) = one_file(1000, ENDLESS);
     let open = || serving.site().metrics.open_connections();
     let followers: Vec<_> = (0..20).map(|_| follow(&serving, 1000)).collect();
     assert!(open() >= 20);
     for (number, client) in followers.iter().enumerate() {
-        // Whoever closes its side alone is gone as well: nothing foreseeable ends this answer.
+        // A client that closes only its sending side is dropped too: this response has no
+        // foreseeable end.
         if number % 2 == 0 {
             client.socket().shutdown(Shutdown::Write).expect("half closed");
         }
     }
-    until("those that closed one side are gone", || open() == 10);
+    until("the half-closed connections are closed", || open() == 10);
     drop(followers);
-    until("all are gone", || open() == 0);
+    until("all connections are closed", || open() == 0);
 }
 
 #[test]
-fn ffmpeg_plays_what_ffmpeg_records() {
+fn ffmpeg_plays_a_file_while_ffmpeg_records_it() {
     let Some(ffmpeg) = find_program("ffmpeg") else {
         eprintln!("this test did not run: ffmpeg is not installed");
         return;
@@ -227,7 +228,7 @@ fn ffmpeg_plays_what_ffmpeg_records() {
         if chunk.is_empty() {
             break;
         }
-        // A player that gave up says so by its exit code.
+        // The exit code of the player shows whether it gave up.
         match screen.write_all(&chunk) {
             Err(error) if error.kind() != ErrorKind::BrokenPipe => panic!("{error}"),
             _ => received.extend(chunk),

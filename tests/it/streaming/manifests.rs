@@ -1,4 +1,4 @@
-//! What manifests promise, held against what is fetched: sizes, durations, bit rates, boundaries.
+//! Manifests against the segments they list: sizes, durations, bit rates, boundaries.
 
 use std::{
     collections::BTreeSet,
@@ -20,8 +20,8 @@ use crate::support::{
     streams::{CLOCK, Streams, fetch, put_sample},
 };
 
-/// A clip of the sample library, and where there is ffmpeg all clips made by it: each with the name to
-/// speak of it, its URL's part, and its file. Goes on behind one that fails, and fails at the end.
+/// Runs a check on a clip of the sample library and, with ffmpeg, on all test clips: each with its
+/// name, its part of the URL, and its file. Continues after a failure, and fails at the end.
 fn for_each_title(test: impl Fn(&Serving, &str, &str, &Path)) {
     let folder = Folder::new();
     put_sample(&folder, CLOCK, CLOCK);
@@ -59,9 +59,9 @@ fn sizes(client: &mut Client, playlist: &Playlist) -> Vec<u64> {
 }
 
 #[test]
-fn every_segment_listed_is_there_and_of_the_size_and_form_that_it_says() {
+fn every_listed_segment_exists_with_its_size_and_form() {
     for_each_title(|serving, name, title, _| {
-        let streams = Streams::of(serving, title);
+        let streams = Streams::read(serving, title);
         let mut client = serving.connect();
         for (_, playlist) in &streams.playlists {
             let init = fetch(&mut client, &playlist.init).body;
@@ -100,8 +100,9 @@ fn every_segment_listed_is_there_and_of_the_size_and_form_that_it_says() {
     });
 }
 
-/// How long a track is shown at least and at most, by what a demuxer finds in the source: from its
-/// first sample, and from zero. It does not say when within the last sample an edit ends.
+/// The shortest and longest presentation time of a track, by what a demuxer finds in the source:
+/// from its first sample, and from zero. The demuxer does not report where within the last sample
+/// an edit ends.
 fn shown_ns(track: &Track) -> [RangeInclusive<i128>; 2] {
     let first = track.shown().map(|packet| track.shown_at(packet).nanoseconds()).min();
     let last = track.shown().max_by_key(|packet| packet.pts).expect("something is shown");
@@ -111,20 +112,20 @@ fn shown_ns(track: &Track) -> [RangeInclusive<i128>; 2] {
 }
 
 #[test]
-fn durations_add_up_to_that_of_the_track() {
+fn segment_durations_add_up_to_that_of_the_track() {
     if !ffmpeg::is_installed() {
         return;
     }
     for_each_title(|serving, name, title, path| {
-        let streams = Streams::of(serving, title);
+        let streams = Streams::read(serving, title);
         let source = ffmpeg::tracks(path.to_str().expect("text")).expect("a movie");
         for (url, playlist) in &streams.playlists {
             let kind = if url.contains("/video-") { Kind::Video } else { Kind::Audio };
             let sum = sum_ns(&playlist.segments);
             let of_kind = source.iter().filter(|track| track.kind == kind);
             let expected: Vec<_> = of_kind.flat_map(shown_ns).collect();
-            // A tick of the movie header, in which edit lists are written, and a microsecond of
-            // rounding for each segment.
+            // A tick of the movie header, the unit of edit lists, and a microsecond of rounding per
+            // segment.
             let exact = SECOND_NS / 1000 + playlist.segments.len() as i128 * 1000;
             let is_one = |lasts: &RangeInclusive<i128>| {
                 (lasts.start() - exact..=lasts.end() + exact).contains(&sum)
@@ -138,8 +139,8 @@ fn durations_add_up_to_that_of_the_track() {
     });
 }
 
-/// The peak bit rate: of single segments, and as RFC 8216bis section 4.4.6.2 has it, of any run of
-/// segments that is between a half and one and a half times the target duration long.
+/// The peak bit rate: of single segments, and by RFC 8216bis section 4.4.6.2, of any run of
+/// segments between a half and one and a half times the target duration.
 fn peaks(playlist: &Playlist, sizes: &[u64]) -> [f64; 2] {
     let rate = |bits: u64, ns: i128| bits as f64 * 1e9 / ns as f64;
     let durations: Vec<_> = playlist.segments.iter().map(|segment| segment.duration_ns).collect();
@@ -160,9 +161,9 @@ fn peaks(playlist: &Playlist, sizes: &[u64]) -> [f64; 2] {
 }
 
 #[test]
-fn bandwidth_is_the_measured_peak_and_average_bandwidth_the_measured_average() {
+fn bandwidth_is_the_measured_peak_and_average_bandwidth_the_average() {
     for_each_title(|serving, name, title, _| {
-        let streams = Streams::of(serving, title);
+        let streams = Streams::read(serving, title);
         let mut client = serving.connect();
         let measured = streams.playlists.iter().map(|(url, playlist)| {
             let sizes = sizes(&mut client, playlist);
@@ -179,15 +180,15 @@ fn bandwidth_is_the_measured_peak_and_average_bandwidth_the_measured_average() {
                 let rendition: &crate::support::manifests::Attributes = rendition;
                 rendition["TYPE"] == "AUDIO" && rendition.get("GROUP-ID") == group
             };
-            let sounds = streams.multivariant.1.renditions.iter().filter(of_group);
-            let sounds = sounds.filter_map(|rendition| rendition.get("URI"));
-            let sounds: Vec<_> =
-                sounds.filter(|sound| *sound != url).map(|sound| of_url(sound)).collect();
-            assert!(group.is_none() || !sounds.is_empty(), "{name}: an empty group");
+            let audio_tracks = streams.multivariant.1.renditions.iter().filter(of_group);
+            let audio_tracks = audio_tracks.filter_map(|rendition| rendition.get("URI"));
+            let audio_tracks: Vec<_> =
+                audio_tracks.filter(|audio| *audio != url).map(|audio| of_url(audio)).collect();
+            assert!(group.is_none() || !audio_tracks.is_empty(), "{name}: an empty group");
             for (place, peak) in peaks.iter_mut().enumerate() {
-                *peak += sounds.iter().map(|sound| sound.1[place]).fold(0.0, f64::max);
+                *peak += audio_tracks.iter().map(|audio| audio.1[place]).fold(0.0, f64::max);
             }
-            average += sounds.iter().map(|sound| sound.2).fold(0.0, f64::max);
+            average += audio_tracks.iter().map(|audio| audio.2).fold(0.0, f64::max);
             let is_near = |stated: &str, measured: f64| {
                 let stated: f64 = attributes[stated].parse().expect("a number");
                 (stated / measured - 1.0).abs() < 0.01
@@ -203,9 +204,9 @@ fn bandwidth_is_the_measured_peak_and_average_bandwidth_the_measured_average() {
 }
 
 #[test]
-fn hls_and_dash_name_the_same_segments_that_end_at_the_same_times() {
+fn hls_and_dash_list_the_same_segments_with_the_same_end_times() {
     for_each_title(|serving, name, title, _| {
-        let streams = Streams::of(serving, title);
+        let streams = Streams::read(serving, title);
         let (url, representations) = &streams.description;
         let inits =
             |urls: &mut dyn Iterator<Item = &String>| urls.cloned().collect::<BTreeSet<_>>();
@@ -219,7 +220,7 @@ fn hls_and_dash_name_the_same_segments_that_end_at_the_same_times() {
                 segments.iter().map(|segment| segment.url.clone()).collect()
             };
             assert_eq!(urls(segments), urls(&playlist.segments), "{name}: {init}");
-            // A playlist begins at zero, and a description with the first sample.
+            // A playlist begins at zero, an MPD with the first sample.
             let (mut by_dash_ns, mut by_hls_ns) = (*start_ns, 0);
             for (place, (dash, hls)) in segments.iter().zip(&playlist.segments).enumerate() {
                 by_dash_ns += dash.duration_ns;
@@ -233,10 +234,10 @@ fn hls_and_dash_name_the_same_segments_that_end_at_the_same_times() {
     });
 }
 
-/// The property that lets a player begin anywhere: a segment behind its init segment is a movie that
-/// begins with a key frame, at the time that the playlist says.
+/// The property that lets a player begin anywhere: a segment behind its init segment is a movie
+/// that begins with a key frame, at the time that the playlist gives.
 #[test]
-fn each_segment_of_video_begins_with_a_key_frame_when_the_playlist_says() {
+fn each_video_segment_begins_with_a_key_frame_at_its_playlist_time() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -252,7 +253,7 @@ fn each_segment_of_video_begins_with_a_key_frame_when_the_playlist_says() {
         "vp9.mp4",
     ] {
         let title = title_of(clips::named(name));
-        let streams = Streams::of(&serving, &title);
+        let streams = Streams::read(&serving, &title);
         let playlist = &streams.playlists[0].1;
         let init = fetch(&mut client, &playlist.init).body;
         let mut at_ns = 0;
@@ -262,10 +263,10 @@ fn each_segment_of_video_begins_with_a_key_frame_when_the_playlist_says() {
             let tracks = ffmpeg::tracks(path.to_str().expect("text")).expect("a movie");
             let [track] = &tracks[..] else { panic!("{name}: {} tracks", tracks.len()) };
             assert!(track.packets[0].is_key, "{name}: {}", segment.url);
-            let begins =
-                track.shown().map(|packet| track.shown_at(packet)).min().expect("a picture");
+            let begins = track.shown().map(|packet| track.shown_at(packet)).min().expect("a frame");
             let apart = begins.nanoseconds() - at_ns;
-            // The first may begin later than the playlist. What was rounded to microseconds is summed.
+            // The first may begin later than the playlist. Values rounded to microseconds are
+            // summed.
             let is_right = place == 0 && apart >= 0 || apart.abs() < 100_000;
             assert!(is_right, "{name}: {} begins {apart} ns late", segment.url);
             at_ns += segment.duration_ns;
@@ -274,31 +275,32 @@ fn each_segment_of_video_begins_with_a_key_frame_when_the_playlist_says() {
 }
 
 #[test]
-fn every_sound_is_listed_under_a_name_of_its_own() {
+fn every_audio_track_is_listed_under_a_unique_name() {
     if !ffmpeg::is_installed() {
         return;
     }
     let serving = serve_with(&[clips::folder_of_all()], "");
     for (name, groups) in [("two-audio.mp4", 1), ("two-audio-codecs.mp4", 2)] {
         let title = title_of(clips::named(name));
-        let streams = Streams::of(&serving, &title);
+        let streams = Streams::read(&serving, &title);
         let playlist = &streams.multivariant.1;
-        let sounds = playlist.renditions.iter().filter(|rendition| rendition["TYPE"] == "AUDIO");
-        let sounds: Vec<_> = sounds.collect();
-        // A sound may stand in several groups, and there each has a name that no other has.
-        let uris: BTreeSet<_> = sounds.iter().map(|sound| &sound["URI"]).collect();
-        assert_eq!(uris.len(), 2, "{name}: {sounds:?}");
-        let names = sounds.iter().map(|sound| (&sound["GROUP-ID"], &sound["NAME"]));
-        assert_eq!(names.collect::<BTreeSet<_>>().len(), sounds.len(), "{name}: {sounds:?}");
-        let of_sounds = |attribute: &str| -> BTreeSet<_> {
-            sounds.iter().filter_map(|sound| sound.get(attribute).cloned()).collect()
-        };
-        assert_eq!(of_sounds("GROUP-ID").len(), groups, "{name}: {sounds:?}");
+        let audio_tracks =
+            playlist.renditions.iter().filter(|rendition| rendition["TYPE"] == "AUDIO");
+        let audio_tracks: Vec<_> = audio_tracks.collect();
+        // An audio track may be in several groups; in each its name is unique.
+        let uris: BTreeSet<_> = audio_tracks.iter().map(|audio| &audio["URI"]).collect();
+        assert_eq!(uris.len(), 2, "{name}: {audio_tracks:?}");
+        let names = audio_tracks.iter().map(|audio| (&audio["GROUP-ID"], &audio["NAME"]));
         assert_eq!(
-            playlist.variants.len(),
-            groups,
-            "{name}: a variant for each codec of the sound"
+            names.collect::<BTreeSet<_>>().len(),
+            audio_tracks.len(),
+            "{name}: {audio_tracks:?}"
         );
+        let of_audio_tracks = |attribute: &str| -> BTreeSet<_> {
+            audio_tracks.iter().filter_map(|audio| audio.get(attribute).cloned()).collect()
+        };
+        assert_eq!(of_audio_tracks("GROUP-ID").len(), groups, "{name}: {audio_tracks:?}");
+        assert_eq!(playlist.variants.len(), groups, "{name}: a variant for each audio codec");
         let spoken = |input: &str| -> Vec<_> {
             let tracks = ffmpeg::tracks(input).expect("a movie").into_iter();
             tracks.map(|track| track.language).collect()
@@ -307,19 +309,20 @@ fn every_sound_is_listed_under_a_name_of_its_own() {
         let play = format!("http://{}{}", serving.address, streams.play);
         assert_eq!(spoken(&play), source, "{name}");
         if groups == 1 {
-            let languages = of_sounds("LANGUAGE");
+            let languages = of_audio_tracks("LANGUAGE");
             let languages: Vec<_> = languages.iter().map(|language| &language[..2]).collect();
             assert_eq!(languages, ["de", "en"], "{name}");
-            let defaults =
-                sounds.iter().filter(|sound| sound.get("DEFAULT").is_some_and(|is| is == "YES"));
-            assert_eq!(defaults.count(), 1, "{name}: {sounds:?}");
+            let defaults = audio_tracks
+                .iter()
+                .filter(|audio| audio.get("DEFAULT").is_some_and(|is| is == "YES"));
+            assert_eq!(defaults.count(), 1, "{name}: {audio_tracks:?}");
         }
     }
 }
 
-/// What players look at before they fetch anything, and what becomes of it in the headers.
+/// What players inspect before they fetch a segment, and the same values in the headers.
 #[test]
-fn headers_say_what_safari_needs() {
+fn sample_entries_have_what_safari_needs() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -335,7 +338,7 @@ fn headers_say_what_safari_needs() {
         ("portrait.mp4", "avc1.", b"avc1"),
     ] {
         let title = title_of(clips::named(name));
-        let streams = Streams::of(&serving, &title);
+        let streams = Streams::read(&serving, &title);
         for (_, attributes) in &streams.multivariant.1.variants {
             assert!(attributes["CODECS"].contains(codec), "{name}: {attributes:?}");
             assert!(attributes.contains_key("RESOLUTION"), "{name}: {attributes:?}");
@@ -350,9 +353,9 @@ fn headers_say_what_safari_needs() {
         for bytes in [&init, &play] {
             let entries = boxes::contents(bytes, "moov/trak/mdia/minf/stbl/stsd");
             assert!(entries.iter().any(|entries| &entries[12..16] == entry), "{name}");
-            // A sound description of QuickTime, which only QuickTime reads.
+            // A QuickTime sound description, which only QuickTime reads.
             let versions = entries.iter().filter(|entries| &entries[12..16] == b"mp4a");
-            assert!(versions.into_iter().all(|sound| sound[24..26] == [0, 0]), "{name}");
+            assert!(versions.into_iter().all(|audio| audio[24..26] == [0, 0]), "{name}");
         }
         if name == "portrait.mp4" {
             let rotation = |path: &str| ffmpeg::tracks(path).expect("a movie")[0].rotation;

@@ -7,5 +7,5 @@ mod ffmpeg_client; // ffmpeg as a client
 mod growing_files; // `?follow`: files that grow
 mod manifests; // manifests against the segments they list
 mod playback; // every clip by virtual MP4, HLS and DASH, packet by packet
-pub mod renditions; // renditions beside a title, and folders of them
+mod renditions; // renditions beside a title, and folders of them
 mod subtitles; // subtitles beside a title and inside it

@@ -1,5 +1,5 @@
-//! Every clip, and every real file that is there, played by ffmpeg as virtual MP4, as HLS and as DASH:
-//! the same packets and the same frames as those of the source, at the same times.
+//! ffmpeg plays every clip, and every real file that is present, as virtual MP4, HLS and DASH: the
+//! same packets and frames as those of the source, at the same times.
 
 use std::{
     collections::BTreeMap,
@@ -26,37 +26,37 @@ use crate::support::{
     server::{Serving, serve, serve_with},
 };
 
-/// The sounds and pictures that can be put into a segment. A track of another codec may be missing.
+/// The codecs that a segment can hold. A track of another codec may be missing.
 const CODECS: &[&str] =
     &["h264", "hevc", "av1", "vp9", "aac", "ac3", "eac3", "opus", "flac", "alac", "mp3"];
 
-/// What may be refused with 422, and why. By the end of the name.
+/// Titles that may be refused with 422, by the end of the name, and the reason.
 const MAY_BE_REFUSED: &[(&str, &str)] = &[
     ("init_truncated.mp4", "its moov is cut off"),
-    ("large_stbl_truncated_after_moov.m4b", "none of its samples lies in the file"),
+    ("large_stbl_truncated_after_moov.m4b", "none of its samples is in the file"),
     ("mp4atom__src_test_h264.mp4", "likewise"),
     ("mp4atom__src_test_hevc.mp4", "likewise"),
-    ("cbcs.mp4", "it is encrypted and fragmented: one file is not made of that"),
+    ("cbcs.mp4", "encrypted and fragmented: no virtual MP4"),
     ("_mpeg4.mp4", "no player of HLS or DASH decodes MPEG-4 Part 2"),
-    ("sowt-with-video.mov", "its sound is PCM as QuickTime writes it, and silence would be worse"),
+    ("sowt-with-video.mov", "QuickTime PCM, and silence would be worse"),
 ];
 
-/// What ffmpeg itself reads wrongly from the disk, so that nothing can be compared with it.
+/// Files that ffmpeg reads wrongly from the disk, so that there is no reference.
 const MISREAD: &[(&str, &str)] =
     &[("cbcs.mp4", "it gives up at the second fragment, over the fields of the encryption")];
 
-/// Where ffmpeg moves pictures in what it reads from the disk: by how many milliseconds at most. An edit
-/// may begin between two pictures; ffmpeg shows the second one at once, and not when its time has come.
+/// Files in which ffmpeg shifts frames: by how many milliseconds at most. An edit may begin between
+/// two frames; ffmpeg shows the second one at once instead of at its time.
 const MOVED_MS: &[(&str, i64)] = &[("sample_edit_list.mp4", 33)];
 
-/// Files are decoded up to so many pixels (a second of 1080p at 60 frames); of longer ones only the
+/// Files are decoded up to this many pixels (a second of 1080p at 60 frames); of longer ones only
 /// packets are compared.
 const DECODED_PIXELS_MAX: u64 = 130_000_000;
 
-/// A source, looked at once for all views of it.
+/// A source, read once for all views of it.
 struct Source {
     tracks: Vec<Track>,
-    /// What a decoder makes of it; `None` if it is too long or broken in itself.
+    /// Its decoded frames; `None` if it is too long or broken.
     decoded: Option<Vec<Decoded>>,
 }
 
@@ -71,7 +71,7 @@ impl Source {
         Ok(Self { tracks, decoded })
     }
 
-    /// The same, kept for the other tests.
+    /// The same, cached for the other tests.
     fn known(path: &Path) -> Arc<Result<Self, String>> {
         type Known = BTreeMap<PathBuf, Arc<OnceLock<Arc<Result<Source, String>>>>>;
         static KNOWN: Mutex<Known> = Mutex::new(BTreeMap::new());
@@ -86,7 +86,7 @@ fn is_playable(track: &Track) -> bool {
     CODECS.contains(&track.codec.as_str())
 }
 
-/// The numbers of the tracks that ffmpeg is to decode.
+/// The indices of the tracks that ffmpeg is to decode.
 fn playable(tracks: &[Track]) -> Vec<usize> {
     let playable =
         tracks.iter().filter(|track| is_playable(track) && track.shown().next().is_some());
@@ -116,7 +116,7 @@ fn plays(source: &Source, url: &str, slack: Seconds) -> Result<(), String> {
     Ok(())
 }
 
-/// A refusal says what is wrong in a way that a person can read.
+/// Checks that a refusal names a reason in plain words.
 fn is_a_problem(response: &Response) -> Result<(), String> {
     if response.field("content-type") != Some("application/problem+json") {
         return Err(format!("422 is not a problem document: {response:?}"));
@@ -135,7 +135,7 @@ fn compare(serving: &Serving, folder: &Path, title: &str, view: &str) -> Result<
     let encoded = encoded.map(|name| name.to_string()).collect::<Vec<_>>().join("/");
     let target = format!("/v/{encoded}/{view}");
     let head = serving.get(&target, &["Range: bytes=0-0"]);
-    // A job makes these playable first; `remux` has tests of that.
+    // These need a job first; `remux` tests them.
     if head.status == 503 && title.ends_with(".mkv") {
         return Ok(());
     }
@@ -159,7 +159,7 @@ fn compare(serving: &Serving, folder: &Path, title: &str, view: &str) -> Result<
     plays(source, &format!("http://{}{target}", serving.address), slack)
 }
 
-/// Plays all of these in two threads. Says everything that is wrong at once.
+/// Plays all titles in two threads. Reports all failures together.
 fn all_play(folder: &Path, titles: &[String], view: &str) {
     let serving = serve_with(&[folder.into()], "");
     let next = AtomicUsize::new(0);
@@ -191,14 +191,12 @@ fn every_clip_plays(view: &str) {
     }
 }
 
-/// Files that others made, beside the repository. They are not part of it.
 fn every_real_file_plays(view: &str) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/media");
-    let Ok(entries) = fs::read_dir(&folder) else {
-        eprintln!("this test did not run: there is no {}", folder.display());
+    let Some(folder) = clips::real_files() else {
         return;
     };
     if ffmpeg::is_installed() {
+        let entries = fs::read_dir(&folder).expect("a folder");
         let names = entries.map(|entry| entry.expect("an entry").file_name());
         let titles = names.filter(|name| media_type::is_title(name.as_encoded_bytes()));
         let mut titles: Vec<_> = titles.map(|name| name.into_string().expect("UTF-8")).collect();
@@ -208,45 +206,45 @@ fn every_real_file_plays(view: &str) {
 }
 
 #[test]
-fn every_clip_plays_as_virtual_mp4_as_it_is() {
+fn every_clip_plays_unchanged_as_virtual_mp4() {
     every_clip_plays("play.mp4");
 }
 
 #[test]
-fn every_clip_plays_by_hls_as_it_is() {
+fn every_clip_plays_unchanged_by_hls() {
     every_clip_plays("index.m3u8");
 }
 
 #[test]
-fn every_clip_plays_by_dash_as_it_is() {
+fn every_clip_plays_unchanged_by_dash() {
     every_clip_plays("manifest.mpd");
 }
 
 #[test]
-fn every_real_file_plays_as_virtual_mp4_as_it_is() {
+fn every_real_file_plays_unchanged_as_virtual_mp4() {
     every_real_file_plays("play.mp4");
 }
 
 #[test]
-fn every_real_file_plays_by_hls_as_it_is() {
+fn every_real_file_plays_unchanged_by_hls() {
     every_real_file_plays("index.m3u8");
 }
 
 #[test]
-fn every_real_file_plays_by_dash_as_it_is() {
+fn every_real_file_plays_unchanged_by_dash() {
     every_real_file_plays("manifest.mpd");
 }
 
-/// The tests above say little if this comparison cannot tell a good package from a bad one: ffmpeg's
-/// own packages, served as they are, are good, and are bad without one of their segments.
+/// The tests above prove little if the comparison cannot tell a good package from a bad one:
+/// ffmpeg's own packages, served unchanged, are good, and bad without one of their segments.
 #[test]
-fn what_ffmpeg_packages_is_found_the_same_and_what_lacks_a_segment_is_not() {
+fn the_comparison_accepts_packages_by_ffmpeg_and_rejects_one_without_a_segment() {
     if !ffmpeg::is_installed() {
         return;
     }
     let folder = Folder::new();
     let serving = serve(&folder);
-    // ffmpeg rounds what it shifts tracks by to milliseconds, each for itself. We must not.
+    // ffmpeg rounds the shift of each track to milliseconds, separately. We must not.
     let rounded = Seconds::of(1, (1, 1000));
     for name in ["b-frames.mp4", "late-audio.mp4", "two-audio.mp4", "av1-opus.mp4"] {
         let path = clips::named(name).path();

@@ -1,55 +1,24 @@
-//! Renditions beside a title, and folders of them that are a title: which join, and that all that the
-//! manifests name is there.
+//! Renditions beside a title, and folders of them that form a title: which join, and that
+//! everything in the manifests exists.
 
-use std::{fs, path::Path, sync::LazyLock};
+use std::{fs, path::Path};
 
 use crate::support::{
     ffmpeg,
     folder::Folder,
     manifests::{self, Attributes, Playlist},
     program::Program,
+    renditions::RENDITIONS,
     server::{Serving, serve},
     streams::{CLOCK, Streams, fetch, put_sample},
     wait::until,
 };
 
-/// Renditions of 13 s: two with equal key frames, one with others, one that ends early.
-pub struct Renditions {
-    /// Of 192 by 108 pixels.
-    pub large: Vec<u8>,
-    /// Of 96 by 54.
-    pub small: Vec<u8>,
-    other: Vec<u8>,
-    short: Vec<u8>,
-}
-
-/// They need ffmpeg.
-pub static RENDITIONS: LazyLock<Renditions> = LazyLock::new(|| {
-    let folder = Folder::new();
-    let make = |name: &str, how: &str| -> Vec<u8> {
-        let path = folder.path(name);
-        let with_sound = "-f lavfi -i sine=sample_rate=48000:duration=13 -c:a aac -b:a 32k";
-        let arguments = format!(
-            "-f lavfi -i testsrc2=size=192x108:rate=25:duration=13 {with_sound} -c:v libx264 \
-             -preset ultrafast -crf 38 -pix_fmt yuv420p -bf 2 -sc_threshold 0 {how} -y"
-        );
-        let path = path.to_str().expect("text");
-        let arguments: Vec<_> = arguments.split_whitespace().chain([path]).collect();
-        ffmpeg::run(&arguments).expect("a movie");
-        fs::read(path).expect("a file")
-    };
-    Renditions {
-        large: make("large.mp4", "-g 50 -keyint_min 50"),
-        small: make("small.mp4", "-g 50 -keyint_min 50 -s 96x54"),
-        other: make("other.mp4", "-g 40 -keyint_min 40 -s 96x54"),
-        short: make("short.mp4", "-g 50 -keyint_min 50 -s 96x54 -t 12.4"),
-    }
-});
-
-/// All that the manifests of a title name is there; all playlists of pictures are cut at the same times.
+/// Checks that everything in the manifests of a title exists, and that all video playlists are cut
+/// at the same times.
 fn is_whole(serving: &Serving, title: &str, renditions: usize) {
     let client = &mut serving.connect();
-    let streams = Streams::of(serving, title);
+    let streams = Streams::read(serving, title);
     let of_title = &streams.multivariant.1;
     assert_eq!(of_title.variants.len(), renditions, "{of_title:?}");
     assert_eq!(of_title.i_frames.len(), renditions);
@@ -79,7 +48,7 @@ fn is_whole(serving: &Serving, title: &str, renditions: usize) {
 }
 
 #[test]
-fn a_rendition_with_equal_key_frames_joins_and_others_are_left_out_and_told_of_once() {
+fn a_rendition_with_equal_key_frames_joins_and_others_are_left_out_and_logged_once() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -101,8 +70,8 @@ fn a_rendition_with_equal_key_frames_joins_and_others_are_left_out_and_told_of_o
         assert_eq!(same.field("etag"), both.field("etag"));
     }
     let times = |what: &str| program.logged().matches(what).count();
-    until("all three are told of", || times("left out of its title") >= 3);
-    // Whatever of it came later would have come before this.
+    until("all three are logged", || times("left out of its title") >= 3);
+    // A second log line would have come before this.
     let asked = program.get("/v/a%20film.mp4/nonsense", &[]);
     assert_eq!(asked.status, 404);
     for name in ["a film.240p.mp4", "a film.270p.mp4", "a film.360p.mp4"] {
@@ -111,18 +80,18 @@ fn a_rendition_with_equal_key_frames_joins_and_others_are_left_out_and_told_of_o
     drop(program);
     let serving = serve(&folder);
     is_whole(&serving, "a%20film.mp4", 2);
-    // Whoever builds URLs may encode the slash of a title's folder too.
+    // A client may encode the slash of a title's folder too.
     folder.put("b/film.mp4", &RENDITIONS.large);
     folder.put("b/film.180p.mp4", &RENDITIONS.small);
     is_whole(&serving, "b/film.mp4", 2);
     is_whole(&serving, "b%2Ffilm.mp4", 2);
-    // Each is a title by itself as well.
+    // Each is also a title of its own.
     is_whole(&serving, "a%20film.180p.mp4", 1);
     is_whole(&serving, "a%20film.270p.mp4", 1);
 }
 
 #[test]
-fn a_folder_of_renditions_is_a_title_whatever_they_are_called() {
+fn a_folder_of_renditions_is_a_title_with_any_file_names() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -143,7 +112,7 @@ fn a_folder_of_renditions_is_a_title_whatever_they_are_called() {
 }
 
 #[test]
-fn what_a_set_is_not_is_not_found() {
+fn urls_that_are_not_of_a_set_are_404() {
     let folder = Folder::new();
     put_sample(&folder, CLOCK, "film.set/a.mp4");
     put_sample(&folder, CLOCK, "films/a.mp4");
@@ -169,8 +138,8 @@ fn what_a_set_is_not_is_not_found() {
         "/v/none.set/index.m3u8",
         "/v/.set/index.m3u8",
     ] {
-        let answer = serving.get(target, &[]);
-        assert_eq!(answer.status, 404, "{target}");
-        assert_eq!(answer.field("content-type"), Some("application/problem+json"), "{target}");
+        let response = serving.get(target, &[]);
+        assert_eq!(response.status, 404, "{target}");
+        assert_eq!(response.field("content-type"), Some("application/problem+json"), "{target}");
     }
 }

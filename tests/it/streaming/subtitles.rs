@@ -1,20 +1,18 @@
-//! Subtitles, beside a title and inside it: how they join its manifests, and what is in them.
+//! Subtitles beside a title and inside it: how they join its manifests, and their cues.
 
 use std::{fs, ops::Range};
 
-use crate::{
-    streaming::renditions::RENDITIONS,
-    support::{
-        client::{Client, Response},
-        ffmpeg,
-        folder::Folder,
-        manifests::{self, Attributes, Element, Multivariant, Playlist, resolve},
-        server::{Serving, serve},
-        streams::{CLOCK, Streams, fetch, put_sample},
-    },
+use crate::support::{
+    client::{Client, Response},
+    ffmpeg,
+    folder::Folder,
+    manifests::{self, Attributes, Element, Multivariant, Playlist, resolve},
+    renditions::RENDITIONS,
+    server::{Serving, serve},
+    streams::{CLOCK, Streams, fetch, put_sample},
 };
 
-/// A cue: its identifier, when it is shown in milliseconds, and its text.
+/// A cue: its identifier, its presentation time in milliseconds, and its text.
 type Cue = (String, Range<u64>, String);
 
 /// Reads WebVTT as a strict player does: the signature, header blocks, then cues.
@@ -57,7 +55,7 @@ fn srt(cues: &[(Range<u64>, &str)]) -> String {
     cues.iter().enumerate().map(cue).collect()
 }
 
-/// One that is long enough to be in several segments of a clip of 20 s, and others.
+/// One cue that spans several segments of a clip of 20 s, and others.
 const CUES: &[(Range<u64>, &str)] = &[
     (1000..3000, "first"),
     (4000..17_500, "long"),
@@ -75,7 +73,7 @@ fn subtitles(of: &Multivariant) -> Vec<&Attributes> {
     of.renditions.iter().filter(|rendition| rendition["TYPE"] == "SUBTITLES").collect()
 }
 
-/// The sets of text of an MPD, and where the file of each is.
+/// The text adaptation sets of an MPD, and the URL of each one's file.
 fn texts_of_mpd(client: &mut Client, title: &str) -> Vec<(Element, String)> {
     let url = format!("/v/{title}/manifest.mpd");
     let mpd = manifests::xml(str::from_utf8(&fetch(client, &url).body).expect("UTF-8"));
@@ -96,26 +94,26 @@ fn roles(set: &Element) -> Vec<&str> {
     set.all("Role").map(|role| role.attributes["value"].as_str()).collect()
 }
 
-/// All cues of a playlist of subtitles: each segment has just those that are shown in it, and the same
-/// cue is the same in each.
+/// All cues of a subtitle playlist: each segment has exactly the cues shown in it, and a cue is the
+/// same in each.
 fn cues_of(client: &mut Client, url: &str, video: &Playlist) -> Vec<Cue> {
     let playlist = manifests::playlist(url, &fetch(client, url).body);
     let starts = |playlist: &Playlist| -> Vec<i128> {
         let durations = playlist.segments.iter().map(|segment| segment.duration_ns);
         durations.scan(0, |at, duration| Some(std::mem::replace(at, *at + duration))).collect()
     };
-    assert_eq!(starts(&playlist), starts(video), "cut where the pictures are not");
+    assert_eq!(starts(&playlist), starts(video), "cut elsewhere than the video");
     let mut ends = starts(&playlist).into_iter().skip(1);
     let mut begin = 0;
     let mut all: Vec<Cue> = Vec::new();
     let mut shown = Vec::new();
     for segment in &playlist.segments {
-        let answer = fetch(client, &segment.url);
-        assert_eq!(answer.field("content-type"), Some("text/vtt; charset=utf-8"));
-        let text = String::from_utf8(answer.body.clone()).expect("UTF-8");
+        let response = fetch(client, &segment.url);
+        assert_eq!(response.field("content-type"), Some("text/vtt; charset=utf-8"));
+        let text = String::from_utf8(response.body.clone()).expect("UTF-8");
         assert!(text.starts_with("WEBVTT\nX-TIMESTAMP-MAP="), "{text}");
         let end = ends.next().map_or(u64::MAX, |ns| (ns / 1_000_000).try_into().expect("a time"));
-        let found = cues(&answer.body);
+        let found = cues(&response.body);
         for cue in &found {
             assert!(!cue.0.is_empty(), "no identifier: {cue:?}");
             assert!(cue.1.start < end && cue.1.end > begin, "{cue:?} is not in {begin}..{end}");
@@ -145,7 +143,7 @@ fn expected(cues: &[(Range<u64>, &str)]) -> Vec<(Range<u64>, String)> {
     cues.iter().map(|(times, text)| (times.clone(), (*text).to_owned())).collect()
 }
 
-/// What ffmpeg reads of a URL, as SubRip.
+/// The cues of a URL by ffmpeg, as SubRip.
 fn read_by_ffmpeg(serving: &Serving, url: &str) -> Vec<String> {
     let url = format!("http://{}{url}", serving.address);
     let text = ffmpeg::run(&["-i", &url, "-f", "srt", "-"]).expect("ffmpeg reads it");
@@ -167,7 +165,7 @@ fn subtitles_beside_a_title_are_in_its_manifests_with_all_their_cues() {
         format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect()
     };
     let vtt = "WEBVTT\n\nname\n00:02.000 --> 00:14.000 line:0\nÄpfel &amp; <i>Öl</i>\n";
-    // Latin letters of windows-1252: what is no UTF-8, and the dash that no ISO 8859-1 has.
+    // windows-1252: not UTF-8, and with the dash that ISO 8859-1 does not have.
     let french =
         srt(&[(1000..2000, "\u{c7}a a \u{e9}t\u{e9} \u{e0} Gen\u{e8}ve - c\u{f4}t\u{e9} gauche")]);
     let french: Vec<u8> = french.chars().map(|letter| letter as u8).collect();
@@ -231,63 +229,63 @@ fn subtitles_beside_a_title_are_in_its_manifests_with_all_their_cues() {
             assert_eq!(read_by_ffmpeg(&serving, file).len(), expected.len(), "{language}");
         }
     }
-    // An identifier of the file's own stays.
+    // An identifier of the file itself stays.
     assert_eq!(cues_of(client, &of("de")["URI"], &video)[0].0, "name");
 }
 
-fn answer(serving: &Serving, target: &str) -> Response {
+fn response(serving: &Serving, target: &str) -> Response {
     serving.get(target, &[])
 }
 
 #[test]
-fn subtitles_come_change_and_go_while_the_server_runs_and_old_urls_with_them() {
+fn subtitles_and_their_urls_follow_changes_of_the_files() {
     let folder = with_film();
     let serving = serve(&folder);
     let client = &mut serving.connect();
-    let bare = answer(&serving, "/v/film.mp4/index.m3u8");
+    let bare = response(&serving, "/v/film.mp4/index.m3u8");
     assert!(subtitles(&multivariant(client, "film.mp4")).is_empty());
 
     folder.put("film.en.srt", srt(CUES));
-    let added = answer(&serving, "/v/film.mp4/index.m3u8");
+    let added = response(&serving, "/v/film.mp4/index.m3u8");
     let first = subtitles(&multivariant(client, "film.mp4"))[0]["URI"].clone();
     let file = texts_of_mpd(client, "film.mp4").remove(0).1;
     assert_eq!(plain(cues(&fetch(client, &file).body)), expected(CUES));
 
-    // What belongs to no title, or to another.
+    // Files that belong to no title, or to another.
     folder.put("other.en.srt", srt(CUES));
     folder.put("films.en.srt", srt(CUES));
     folder.put("film.en.txt", srt(CUES));
     folder.put("film.jpg", "");
     folder.put(".film.de.srt", srt(CUES));
-    let same = answer(&serving, "/v/film.mp4/index.m3u8");
+    let same = response(&serving, "/v/film.mp4/index.m3u8");
     assert!(same.body == added.body && same.field("etag") == added.field("etag"));
 
     folder.put("film.en.srt", srt(&[(1000..2000, "changed, and longer than before")]));
-    let changed = answer(&serving, "/v/film.mp4/index.m3u8");
+    let changed = response(&serving, "/v/film.mp4/index.m3u8");
     let second = subtitles(&multivariant(client, "film.mp4"))[0]["URI"].clone();
     assert_ne!(first, second);
     assert_ne!(added.field("etag"), changed.field("etag"));
     let old_segment = resolve(&first, "1.vtt");
     for old in [&first, &old_segment, &file] {
-        assert_eq!(answer(&serving, old).status, 404, "{old}");
+        assert_eq!(response(&serving, old).status, 404, "{old}");
     }
     let segment = fetch(client, &resolve(&second, "1.vtt"));
     assert!(String::from_utf8_lossy(&segment.body).contains("changed"));
 
     fs::remove_file(folder.path("film.en.srt")).expect("a file");
-    // No date tells of what was taken away; a client that has one asks all the same.
+    // No date reveals a removal; a client that has a date still revalidates.
     let dated = changed.field("last-modified").or(changed.field("date")).expect("a date");
     let since = serving.get("/v/film.mp4/index.m3u8", &[&format!("If-Modified-Since: {dated}")]);
     assert_eq!(since.status, 200);
     assert!(since.body == bare.body, "as it was without");
     assert_eq!(since.field("etag"), bare.field("etag"));
     for old in [&second, &resolve(&second, "1.vtt"), &resolve(&second, "all.vtt")] {
-        assert_eq!(answer(&serving, old).status, 404, "{old}");
+        assert_eq!(response(&serving, old).status, 404, "{old}");
     }
 }
 
 #[test]
-fn another_language_in_the_name_is_another_url_since_the_text_may_be_read_otherwise() {
+fn another_language_in_the_name_is_another_url_because_the_charset_may_differ() {
     let folder = with_film();
     let path = folder.put("film.fr.srt", srt(CUES));
     let serving = serve(&folder);
@@ -297,23 +295,23 @@ fn another_language_in_the_name_is_another_url_since_the_text_may_be_read_otherw
     fs::rename(path, folder.path("film.ru.srt")).expect("one folder");
     let russian = url(client);
     assert_ne!(french, russian);
-    assert_eq!(answer(&serving, &french).status, 404);
-    assert_eq!(answer(&serving, &russian).status, 200);
+    assert_eq!(response(&serving, &french).status, 404);
+    assert_eq!(response(&serving, &russian).status, 200);
 }
 
 #[test]
-fn text_inside_a_movie_is_as_good_as_text_beside_it() {
+fn a_text_track_works_like_a_sidecar() {
     if !ffmpeg::is_installed() {
         return;
     }
-    // A sample lasts until the next, so that no two cues are shown at a time.
+    // A sample lasts until the next, so that cues do not overlap.
     let apart = [CUES[0].clone(), CUES[1].clone(), CUES[4].clone()];
     let folder = with_film();
     let inside = folder.put("inside.srt", srt(&apart));
-    let film = folder.path("film.mp4");
+    let movie_file = folder.path("film.mp4");
     ffmpeg::run(&[
         "-i",
-        film.to_str().expect("text"),
+        movie_file.to_str().expect("text"),
         "-i",
         inside.to_str().expect("text"),
         "-c",
@@ -347,7 +345,7 @@ fn text_inside_a_movie_is_as_good_as_text_beside_it() {
     let blocks = read_by_ffmpeg(&serving, &sets[0].1);
     assert_eq!(blocks.len(), apart.len());
     assert!(blocks[1].contains("00:00:04,000 --> 00:00:17,500\nlong"), "{}", blocks[1]);
-    // In a part they are as much earlier, and what is shown at its ends is cut.
+    // In a clip they are shifted, and cut at its ends.
     let blocks = read_by_ffmpeg(&serving, "/v/both.mp4/play.mp4?start=2&end=10");
     assert_eq!(blocks.len(), 2, "{blocks:?}");
     assert!(blocks[0].contains("00:00:00,000 --> 00:00:01,000\nfirst"), "{}", blocks[0]);
@@ -355,7 +353,7 @@ fn text_inside_a_movie_is_as_good_as_text_beside_it() {
 }
 
 #[test]
-fn what_is_no_subtitles_is_not_listed_and_the_title_plays() {
+fn files_that_are_no_subtitles_are_not_listed_and_the_title_plays() {
     let folder = with_film();
     let noise: Vec<u8> =
         (0..100_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect();
@@ -377,16 +375,17 @@ fn what_is_no_subtitles_is_not_listed_and_the_title_plays() {
     let video = manifests::playlist(url, &fetch(client, url).body);
     assert_eq!(plain(cues_of(client, &found[0]["URI"], &video)), expected(CUES));
     assert!(cues_of(client, &found[1]["URI"], &video).is_empty());
-    for url in Streams::of(&serving, "film.mp4").samples() {
+    for url in Streams::read(&serving, "film.mp4").samples() {
         fetch(client, url);
     }
-    // What is left out keeps its number, so that those of others do not depend on what is in it.
+    // A sidecar that is left out keeps its number, so that the others' numbers do not depend on its
+    // content.
     let neighbour = &found[0]["URI"];
     assert!(neighbour.contains("/text-2/"), "{neighbour}");
 }
 
 #[test]
-fn more_than_can_be_listed_is_left_out_and_all_that_is_listed_is_there() {
+fn subtitles_beyond_the_limit_are_left_out_and_all_listed_ones_exist() {
     let folder = with_film();
     for number in 0..40 {
         folder.put(format!("film.number {number:02}.srt"), srt(CUES));
@@ -407,14 +406,14 @@ fn more_than_can_be_listed_is_left_out_and_all_that_is_listed_is_there() {
     }
     assert!(found[31]["URI"].contains("/text-32/"));
     let beyond = found[31]["URI"].replace("/text-32/", "/text-33/");
-    assert_eq!(answer(&serving, &beyond).status, 404);
+    assert_eq!(response(&serving, &beyond).status, 404);
     for (url, _) in [&of_title.variants[0], &of_title.variants[32]] {
         fetch(client, url);
     }
 }
 
 #[test]
-fn a_title_whose_own_name_ends_like_a_rendition_s_is_a_title() {
+fn a_title_named_like_a_rendition_is_a_title() {
     let folder = Folder::new();
     put_sample(&folder, CLOCK, "film.720p.mp4");
     folder.put("film.720p.en.srt", srt(CUES));
@@ -427,13 +426,13 @@ fn a_title_whose_own_name_ends_like_a_rendition_s_is_a_title() {
     };
     assert_eq!(languages(client, "film.720p.mp4"), ["en"]);
     assert_eq!(multivariant(client, "film.720p.mp4").variants.len(), 1);
-    // Beside the title that it is a rendition of, it keeps what is its own.
+    // Beside the title that it is a rendition of, it keeps its own sidecars.
     put_sample(&folder, CLOCK, "film.mp4");
     assert_eq!(languages(client, "film.720p.mp4"), ["en"]);
     assert_eq!(multivariant(client, "film.720p.mp4").variants.len(), 1);
     assert_eq!(languages(client, "film.mp4"), ["de"]);
     assert_eq!(multivariant(client, "film.mp4").variants.len(), 2);
-    for url in Streams::of(&serving, "film.720p.mp4").samples() {
+    for url in Streams::read(&serving, "film.720p.mp4").samples() {
         fetch(client, url);
     }
 }

@@ -1,4 +1,4 @@
-//! The description of the API, and whether what is answered is as it says.
+//! The OpenAPI description, and whether responses conform to it.
 
 use std::{cell::RefCell, collections::BTreeSet};
 
@@ -8,33 +8,33 @@ use serde_json::{Map, Value, json};
 
 use crate::support::{client::Response, json, server::Serving};
 
-/// What any request may be told, and the description says once for all.
+/// Responses that any request may get, and that the description defines once.
 const FOR_ANY: [u16; 6] = [400, 405, 408, 414, 429, 431];
 
-/// The description as a server answers it, and what of it has been seen in answers.
+/// The description as a server sends it, and the parts of it that responses have covered.
 pub struct Description {
     whole: Value,
     seen: RefCell<BTreeSet<String>>,
 }
 
 impl Description {
-    /// That of a server.
-    pub fn of(serving: &Serving) -> Self {
+    /// Fetches the description of a server.
+    pub fn fetch(serving: &Serving) -> Self {
         let whole = json::json(&serving.get("/api/openapi.json", &[]), 200);
         Self { whole, seen: RefCell::default() }
     }
 
-    /// What stands at a place, by a JSON pointer (RFC 6901).
+    /// The value at a JSON pointer (RFC 6901).
     pub fn at(&self, pointer: &str) -> &Value {
         self.whole.pointer(pointer).unwrap_or_else(|| panic!("nothing is described at {pointer}"))
     }
 
-    /// The members of what stands at a place.
+    /// The members of the object at a JSON pointer.
     pub fn members(&self, pointer: &str) -> &Map<String, Value> {
         self.at(pointer).as_object().expect("an object")
     }
 
-    /// The templates of all targets, each with a method that it takes.
+    /// The templates of all targets, each with one of its methods.
     pub fn operations(&self) -> Vec<(String, String)> {
         let methods = self.members("/paths").iter().flat_map(|(path, item)| {
             let members = item.as_object().expect("an object").keys();
@@ -44,17 +44,17 @@ impl Description {
         methods.collect()
     }
 
-    /// What is said of a method of a target.
+    /// The operation of a method and target.
     pub fn operation(&self, method: &str, path: &str) -> &Value {
         self.at(&format!("/paths/{}/{}", path.replace('/', "~1"), method.to_lowercase()))
     }
 
-    /// The schema of what a method of a target takes, if it takes anything.
+    /// The schema of the request body of an operation, if it has one.
     pub fn taken(&self, method: &str, path: &str) -> Option<&Value> {
         self.operation(method, path).pointer("/requestBody/content/application~1json/schema")
     }
 
-    /// What a reference refers to, or what stands there itself.
+    /// Resolves a reference; any other value is returned unchanged.
     pub fn resolve<'a>(&'a self, value: &'a Value) -> &'a Value {
         match value["$ref"].as_str() {
             Some(name) => self.at(name.strip_prefix('#').expect("in this document")),
@@ -62,7 +62,7 @@ impl Description {
         }
     }
 
-    /// The content of an answer, which must have this status and be as it is described.
+    /// Checks status and schema of a response, and returns its content.
     #[track_caller]
     pub fn check(&self, method: &str, path: &str, response: &Response, status: u16) -> Value {
         let text = String::from_utf8_lossy(&response.body);
@@ -81,7 +81,7 @@ impl Description {
         content
     }
 
-    /// The content of a problem that any request may be told of.
+    /// The content of a problem document that any request may get.
     #[track_caller]
     pub fn check_problem(&self, response: &Response, status: u16) -> Value {
         assert_eq!(response.status, status, "{response:?}");
@@ -104,7 +104,7 @@ impl Description {
                 return if response.body.is_empty() { Ok(()) } else { Err("content".into()) };
             };
             let media_type = response.field("content-type").unwrap_or_default();
-            // The boundary is another each time.
+            // The boundary differs each time.
             let essence = media_type.split("; boundary=").next().unwrap_or_default();
             let described = types.get(essence).ok_or_else(|| format!("{media_type} is another"))?;
             described.get("schema").map_or(Ok(()), |schema| self.conforms(schema, &content))
@@ -121,7 +121,7 @@ impl Description {
         Ok(())
     }
 
-    /// Whether a value is as a schema says. A word that this does not know is a fault of the schema.
+    /// Validates a value against a schema. An unknown keyword is an error of the schema.
     pub fn conforms(&self, schema: &Value, value: &Value) -> Result<(), String> {
         for (word, says) in schema.as_object().ok_or("this is no schema")? {
             let is_so = match word.as_str() {
@@ -170,18 +170,18 @@ impl Description {
                     }
                     true
                 }
-                // For people and for programs that write programs.
+                // Annotations for readers and code generators.
                 "description" | "default" | "discriminator" => true,
-                _ => return Err(format!("nobody knows what {word} means")),
+                _ => return Err(format!("unknown keyword {word}")),
             };
             if !is_so {
-                return Err(format!("{value} is not as {word} says: {says}"));
+                return Err(format!("{value} violates {word}: {says}"));
             }
         }
         Ok(())
     }
 
-    /// What is described and has been seen in no answer: statuses, and schemas.
+    /// The described statuses and schemas that no response has covered.
     pub fn unseen(&self) -> Vec<String> {
         let statuses = self.operations().into_iter().flat_map(|(method, path)| {
             let responses = self.operation(&method, &path)["responses"].as_object();
@@ -194,7 +194,7 @@ impl Description {
         statuses.chain(schemas).filter(|described| !seen.contains(described)).collect()
     }
 
-    /// Objects of which it is not said that they have nothing else, by where they stand.
+    /// Objects that allow additional members, by their place.
     pub fn open_objects(&self) -> Vec<String> {
         let mut open = Vec::new();
         let mut rest = vec![(String::new(), &self.whole)];
@@ -211,24 +211,24 @@ impl Description {
     }
 }
 
-/// The names between back quotes in a sentence, behind the first.
+/// The names between back quotes in a sentence, except for the first.
 pub fn names_behind_the_first(sentence: &str) -> BTreeSet<String> {
     sentence.split('`').skip(1).step_by(2).skip(1).map(str::to_owned).collect()
 }
 
-/// The names of what there is of a type, by what it says to one that it does not know.
+/// The known names of a parameter, from the message that refuses an unknown one.
 pub fn names_of<T: DeserializeOwned>() -> BTreeSet<String> {
     let refused = serde_json::from_str::<T>("\"?\"").err().expect("no such name");
     names_behind_the_first(&refused.to_string())
 }
 
-/// Values that are names.
+/// The strings of an array.
 pub fn names<'a>(values: impl IntoIterator<Item = &'a Value>) -> BTreeSet<String> {
     values.into_iter().map(|value| value.as_str().expect("a name").to_owned()).collect()
 }
 
-/// What differs from a value in one member: one that is missing, one that is too much, or one that is
-/// something else.
+/// Variants of a value that differ in one member: one missing, one too many, or one of another
+/// type.
 pub fn variants(of: &Value) -> Vec<Value> {
     let mut variants = vec![json!([]), json!("?"), Value::Null, of.clone()];
     for name in of.as_object().expect("an object").keys() {
@@ -249,7 +249,7 @@ pub fn variants(of: &Value) -> Vec<Value> {
     variants
 }
 
-/// A value that may stand alone or be one of several.
+/// A single value, or the values of an array.
 fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice)
 }

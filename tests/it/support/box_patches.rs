@@ -1,50 +1,50 @@
-//! Where the boxes of a file are, so that they can be broken.
+//! The offsets of the boxes of a file, to patch them.
 
 use std::ops::Range;
 
-/// Boxes that hold others.
+/// Container boxes.
 const PARENTS: [&[u8; 4]; 12] = [
     b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"dinf", b"mvex", b"moof", b"traf",
     b"udta", b"mfra",
 ];
 
-/// A box of a sound file, with a header of 8 bytes.
+/// A box of a valid file, with a header of 8 bytes.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct LocatedBox {
     pub kind: [u8; 4],
-    /// The names on the way to it, itself included: `moov/trak/tkhd`.
+    /// The types on the way to it, its own included: `moov/trak/tkhd`.
     pub path: String,
     pub start: usize,
     pub end: usize,
 }
 
-impl Place {
-    /// Its contents.
+impl LocatedBox {
+    /// Its payload.
     pub fn body(&self) -> Range<usize> {
         self.start + 8..self.end
     }
 
-    /// Whether it holds others.
+    /// Whether it is a container.
     pub fn is_parent(&self) -> bool {
         PARENTS.contains(&&self.kind)
     }
 }
 
-/// All boxes of a sound file, each before those that are in it.
-pub fn places(file: &[u8]) -> Vec<Place> {
+/// All boxes of a valid file, each before its children.
+pub fn locate_boxes(file: &[u8]) -> Vec<LocatedBox> {
     let mut found = Vec::new();
     within(file, 0..file.len(), "", &mut found);
     found
 }
 
-fn within(file: &[u8], range: Range<usize>, path: &str, found: &mut Vec<Place>) {
+fn within(file: &[u8], range: Range<usize>, path: &str, found: &mut Vec<LocatedBox>) {
     let mut at = range.start;
     // `udta` of QuickTime ends with four bytes of zero.
     while at + 8 <= range.end {
         let size = u32::from_be_bytes(file[at..at + 4].try_into().unwrap()) as usize;
         let kind: [u8; 4] = file[at + 4..at + 8].try_into().unwrap();
         let name = format!("{path}{}", kind.escape_ascii());
-        let place = Place { kind, path: name.clone(), start: at, end: at + size };
+        let place = LocatedBox { kind, path: name.clone(), start: at, end: at + size };
         let inside = place.is_parent().then(|| place.body());
         found.push(place);
         if let Some(inside) = inside {
@@ -52,15 +52,15 @@ fn within(file: &[u8], range: Range<usize>, path: &str, found: &mut Vec<Place>) 
         }
         at += size;
     }
-    assert!(at <= range.end, "a sound file");
+    assert!(at <= range.end, "a valid file");
 }
 
-/// Boxes of this kind.
-pub fn of_kind(file: &[u8], kind: &[u8; 4]) -> Vec<Place> {
-    places(file).into_iter().filter(|place| place.kind == *kind).collect()
+/// Boxes of this type.
+pub fn of_kind(file: &[u8], kind: &[u8; 4]) -> Vec<LocatedBox> {
+    locate_boxes(file).into_iter().filter(|place| place.kind == *kind).collect()
 }
 
-/// A file with other bytes at an offset; what would lie behind its end is left out.
+/// Overwrites bytes at an offset; what exceeds the file is left out.
 pub fn patched(file: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
     let mut file = file.to_vec();
     let end = file.len().min(at + bytes.len());
@@ -70,10 +70,10 @@ pub fn patched(file: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
     file
 }
 
-/// A file with something else in place of a range, and the sizes of all boxes around it made right.
+/// Replaces a range, and corrects the sizes of all boxes around it.
 pub fn replaced(file: &[u8], range: Range<usize>, with: &[u8]) -> Vec<u8> {
     let mut made = file.to_vec();
-    for place in places(file) {
+    for place in locate_boxes(file) {
         let is_around =
             place.start < range.start && range.end <= place.end && place.start + 8 <= range.start;
         if is_around {

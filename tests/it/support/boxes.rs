@@ -1,20 +1,20 @@
-//! Boxes (ISO/IEC 14496-12 section 4.2) in memory, read and rewritten without the program's own
-//! reader, so that the one can be held against the other.
+//! Boxes (ISO/IEC 14496-12 section 4.2) in memory, read and rewritten without the product's own
+//! reader, so that each checks the other.
 
 use std::ops::Range;
 
-/// A box, and where it lies.
+/// A box, and its place.
 #[derive(Clone, Debug)]
 pub struct Found {
     /// Its type.
     pub kind: [u8; 4],
     /// With its header.
     pub whole: Range<usize>,
-    /// Without it.
+    /// Without its header.
     pub content: Range<usize>,
 }
 
-/// The boxes that fill a range one after the other. Fails where they do not fill it.
+/// The consecutive boxes that fill a range. Fails where they do not fill it.
 pub fn list(bytes: &[u8], within: Range<usize>) -> Result<Vec<Found>, String> {
     let mut found = Vec::new();
     let mut at = within.start;
@@ -51,7 +51,7 @@ pub fn all(bytes: &[u8], path: &str) -> Vec<Found> {
     found
 }
 
-/// The contents of all boxes at a path.
+/// The payloads of all boxes at a path.
 pub fn contents<'a>(bytes: &'a [u8], path: &str) -> Vec<&'a [u8]> {
     all(bytes, path).into_iter().map(|found| &bytes[found.content]).collect()
 }
@@ -61,8 +61,8 @@ pub fn number(bytes: &[u8]) -> u32 {
     u32::from_be_bytes(bytes[..4].try_into().expect("four bytes"))
 }
 
-/// The same boxes, with chunk offsets of 64 bits that are larger by `shift`. `mdat` must stand in
-/// front of `moov`, which grows.
+/// The same boxes, with 64-bit chunk offsets that are larger by `shift`. `mdat` must precede
+/// `moov`, which grows.
 pub fn with_wide_offsets(bytes: &[u8], shift: u64) -> Vec<u8> {
     let mut wide = Vec::new();
     for found in list(bytes, 0..bytes.len()).expect("boxes") {
@@ -91,7 +91,7 @@ fn write(out: &mut Vec<u8>, kind: [u8; 4], content: &[u8]) {
     out.extend_from_slice(content);
 }
 
-/// Turns the picture of the first track by 90 degrees (section 8.3.2, the matrix in `tkhd`).
+/// Rotates the video of the first track by 90 degrees (section 8.3.2, the matrix in `tkhd`).
 pub fn turn_first_track(bytes: &mut [u8]) {
     let header = all(bytes, "moov/trak/tkhd").remove(0).content;
     // Times and duration are wider in version 1.

@@ -1,4 +1,4 @@
-//! Broken movies: each way in which a file lies, and the few that are made to cost as much as they can.
+//! Broken movies: each way in which a file contradicts itself.
 
 use std::{
     fs::File,
@@ -7,12 +7,12 @@ use std::{
 };
 
 use crate::support::{
-    box_patches::{Place, of_kind, patched, places, replaced},
-    movies::{Plan, boxed, fragmented, full, plain, sound, table, words},
+    box_patches::{LocatedBox, locate_boxes, of_kind, patched, replaced},
+    movies::{boxed, valid_movies},
 };
 
 /// A broken movie.
-pub struct Broken {
+pub struct BrokenMovie {
     /// How it is broken. Part of its file's name.
     pub how: String,
     made: Made,
@@ -27,7 +27,7 @@ enum Made {
     },
 }
 
-impl Broken {
+impl BrokenMovie {
     pub fn new(how: impl Into<String>, bytes: Vec<u8>) -> Self {
         Self { how: how.into(), made: Made::Whole(bytes) }
     }
@@ -60,11 +60,11 @@ impl Broken {
     }
 }
 
-/// Files that end where they should not, boxes whose sizes lie, tables whose counts lie, and numbers
-/// that are as large as can be.
-pub fn lying() -> Vec<Broken> {
+/// Truncated files, boxes with wrong sizes, tables with wrong counts, and numbers as large as can
+/// be.
+pub fn corrupt() -> Vec<BrokenMovie> {
     let mut all = Vec::new();
-    for (name, file) in sound() {
+    for (name, file) in valid_movies() {
         truncated(name, &file, &mut all);
         sizes(name, &file, &mut all);
         counts(name, &file, &mut all);
@@ -73,19 +73,19 @@ pub fn lying() -> Vec<Broken> {
     all
 }
 
-/// Every number of every box but the media.
-pub fn numbers() -> Vec<Broken> {
+/// Every number of every box except media.
+pub fn numbers() -> Vec<BrokenMovie> {
     let mut all = Vec::new();
-    for (name, file) in sound() {
+    for (name, file) in valid_movies() {
         for place in
-            places(&file).iter().filter(|place| !place.is_parent() && place.kind != *b"mdat")
+            locate_boxes(&file).iter().filter(|place| !place.is_parent() && place.kind != *b"mdat")
         {
             let words = place.body().step_by(4).take(12).chain([place.end.saturating_sub(4)]);
             for at in words.filter(|at| *at >= place.start + 8) {
                 for value in [0_u32, 1, 0x7fff_ffff, 0x8000_0000, u32::MAX] {
                     let how =
                         format!("{name} {} word at {} is {value:#x}", place.path, at - place.start);
-                    all.push(Broken::new(how, patched(&file, at, &value.to_be_bytes())));
+                    all.push(BrokenMovie::new(how, patched(&file, at, &value.to_be_bytes())));
                 }
             }
         }
@@ -93,8 +93,8 @@ pub fn numbers() -> Vec<Broken> {
     all
 }
 
-fn truncated(name: &str, file: &[u8], all: &mut Vec<Broken>) {
-    let mut ends: Vec<usize> = places(file)
+fn truncated(name: &str, file: &[u8], all: &mut Vec<BrokenMovie>) {
+    let mut ends: Vec<usize> = locate_boxes(file)
         .iter()
         .flat_map(|place| [0, 1, 4, 7, 8, 12].map(|into| place.start + into))
         .filter(|end| *end < file.len())
@@ -103,28 +103,28 @@ fn truncated(name: &str, file: &[u8], all: &mut Vec<Broken>) {
     ends.sort_unstable();
     ends.dedup();
     for end in ends {
-        all.push(Broken::new(format!("{name} cut at {end}"), file[..end].to_vec()));
+        all.push(BrokenMovie::new(format!("{name} cut at {end}"), file[..end].to_vec()));
     }
 }
 
-fn sizes(name: &str, file: &[u8], all: &mut Vec<Broken>) {
-    for place in places(file) {
-        let Place { start, end, path, .. } = &place;
+fn sizes(name: &str, file: &[u8], all: &mut Vec<BrokenMovie>) {
+    for place in locate_boxes(file) {
+        let LocatedBox { start, end, path, .. } = &place;
         let right = u32::try_from(end - start).expect("a small file");
         for size in [0, 1, 2, 7, 8, right - 1, right + 1, u32::MAX] {
             let how = format!("{name} {path} at {start} of size {size}");
-            all.push(Broken::new(how, patched(file, *start, &size.to_be_bytes())));
+            all.push(BrokenMovie::new(how, patched(file, *start, &size.to_be_bytes())));
         }
         let wraps = (u64::MAX - *start as u64).wrapping_add(1);
         for size in [0, 15, 16, u64::MAX, 1 << 63, wraps, wraps.wrapping_add(8)] {
             let head = [&1_u32.to_be_bytes()[..], &place.kind, &size.to_be_bytes()].concat();
             let how = format!("{name} {path} at {start} of long size {size:#x}");
-            all.push(Broken::new(how, patched(file, *start, &head)));
+            all.push(BrokenMovie::new(how, patched(file, *start, &head)));
         }
     }
 }
 
-/// How far into a box its count is.
+/// The offset of the count in a box.
 const COUNTS: [(&[u8; 4], usize); 13] = [
     (b"stts", 12),
     (b"ctts", 12),
@@ -141,7 +141,7 @@ const COUNTS: [(&[u8; 4], usize); 13] = [
     (b"stsz", 12),
 ];
 
-fn counts(name: &str, file: &[u8], all: &mut Vec<Broken>) {
+fn counts(name: &str, file: &[u8], all: &mut Vec<BrokenMovie>) {
     for (kind, at) in COUNTS {
         for place in of_kind(file, kind) {
             let at = place.start + at;
@@ -149,46 +149,48 @@ fn counts(name: &str, file: &[u8], all: &mut Vec<Broken>) {
             let right = u32::from_be_bytes(right.try_into().unwrap());
             for count in [0, 1, right.wrapping_sub(1), right + 1, 0x1000_0000, 1 << 31, u32::MAX] {
                 let how = format!("{name} {} at {} counts {count:#x}", place.path, at);
-                all.push(Broken::new(how, patched(file, at, &count.to_be_bytes())));
+                all.push(BrokenMovie::new(how, patched(file, at, &count.to_be_bytes())));
             }
         }
     }
-    for place in places(file).iter().filter(|place| !place.is_parent() && place.kind != *b"mdat") {
+    for place in
+        locate_boxes(file).iter().filter(|place| !place.is_parent() && place.kind != *b"mdat")
+    {
         for bit in 0..24 {
-            // Flags of fragments say which fields there are.
+            // The flags of fragment boxes determine their fields.
             if [*b"tfhd", *b"trun"].contains(&place.kind) || bit == 0 {
                 let at = place.start + 8;
                 let mut flags = u32::from_be_bytes(file[at..at + 4].try_into().unwrap());
                 flags ^= 1 << bit;
                 let how = format!("{name} {} at {at} with flag {bit} turned", place.path);
-                all.push(Broken::new(how, patched(file, at, &flags.to_be_bytes())));
+                all.push(BrokenMovie::new(how, patched(file, at, &flags.to_be_bytes())));
             }
         }
         for version in [1, 2, 255] {
             let how = format!("{name} {} at {} of version {version}", place.path, place.start);
-            all.push(Broken::new(how, patched(file, place.start + 8, &[version])));
+            all.push(BrokenMovie::new(how, patched(file, place.start + 8, &[version])));
         }
     }
 }
 
-fn missing_or_twice(name: &str, file: &[u8], all: &mut Vec<Broken>) {
-    for place in places(file) {
+fn missing_or_twice(name: &str, file: &[u8], all: &mut Vec<BrokenMovie>) {
+    for place in locate_boxes(file) {
         let whole = place.start..place.end;
         let how = |what| format!("{name} {} at {} {what}", place.path, place.start);
-        all.push(Broken::new(how("missing"), replaced(file, whole.clone(), &[])));
+        all.push(BrokenMovie::new(how("missing"), replaced(file, whole.clone(), &[])));
         let twice = file[whole.clone()].repeat(2);
-        all.push(Broken::new(how("twice"), replaced(file, whole.clone(), &twice)));
+        all.push(BrokenMovie::new(how("twice"), replaced(file, whole.clone(), &twice)));
         let empty = boxed(&place.kind, &[]);
-        all.push(Broken::new(how("empty"), replaced(file, whole.clone(), &empty)));
+        all.push(BrokenMovie::new(how("empty"), replaced(file, whole.clone(), &empty)));
         if place.kind != *b"mdat" && place.end - place.start > 16 {
             let half = place.start + (place.end - place.start) / 2..place.end;
             let noise = noise(half.len());
-            all.push(Broken::new(how("half of it noise"), patched(file, half.start, &noise)));
+            all.push(BrokenMovie::new(how("half of it noise"), patched(file, half.start, &noise)));
         }
     }
 }
 
-/// Bytes that look like nothing and are always the same.
+/// Noise, the same in each run.
 pub fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let next = || {
@@ -200,314 +202,7 @@ pub fn noise(length: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(length).collect()
 }
 
-/// Tables and fragments that make sense one by one and none together.
-pub fn contradicting() -> Vec<Broken> {
-    let mut all = Vec::new();
-    tables(&mut all);
-    times(&mut all);
-    entries(&mut all);
-    fragments(&mut all);
-    for length in [0, 1, 7, 8, 9, 100, 5000] {
-        all.push(Broken::new(format!("noise of {length}"), noise(length)));
-        let ftyp = boxed(b"ftyp", &[b"isom", &[0; 4]]);
-        all.push(Broken::new(
-            format!("noise of {length} behind a head"),
-            [ftyp, noise(length)].concat(),
-        ));
-    }
-    all
-}
-
-fn plans() -> [Plan; 2] {
-    [Plan::video(1, 48), Plan::audio(2, 90)]
-}
-
-/// A plain movie with another box in place of each of a kind.
-fn with(how: &str, kind: &[u8; 4], other: &[u8]) -> Broken {
-    let mut file = plain(&plans());
-    for place in of_kind(&file, kind).into_iter().rev() {
-        file = replaced(&file, place.start..place.end, other);
-    }
-    Broken::new(format!("{} {how}", kind.escape_ascii()), file)
-}
-
-fn tables(all: &mut Vec<Broken>) {
-    let max = u32::MAX;
-    for (how, runs) in [
-        ("that go back", vec![1, 6, 1, 5, 6, 1, 2, 6, 1, 1, 6, 1]),
-        ("that stand still", [1, 1, 1].repeat(500)),
-        ("that begin with nothing", vec![1, 0, 1, 3, 6, 1]),
-        ("of nothing", vec![1, 0, 1]),
-        ("of nothing, many", [1, 0, 1].repeat(500)),
-        ("that begin late", vec![max, 6, 1]),
-        ("that begin at zero", vec![0, 6, 1]),
-        ("of very many", vec![1, max, 1]),
-        ("of another description", vec![1, 6, 2]),
-        ("of several descriptions", vec![1, 6, 1, 3, 6, 2]),
-        ("of a description that is none", vec![1, 6, 0]),
-        ("that end with nothing up to the last", vec![1, 6, 1, 2, 0, 1, max, 1, 1]),
-        ("none", vec![]),
-    ] {
-        all.push(with(&format!("runs {how}"), b"stsc", &table(b"stsc", 0, 3, &runs)));
-    }
-    for (how, version, width, entries) in [
-        ("at the end of the file", 0, 1, vec![4000; 20]),
-        ("beyond the file", 0, 1, vec![max; 20]),
-        ("that overlap", 0, 1, vec![40; 20]),
-        ("in turn forth and back", 0, 1, [2000, 100].repeat(10)),
-        ("at zero", 0, 1, vec![0; 20]),
-        ("none", 0, 1, vec![]),
-    ] {
-        all.push(with(
-            &format!("chunks {how}"),
-            b"stco",
-            &table(b"stco", version, width, &entries),
-        ));
-    }
-    for (how, entries) in [
-        ("that wrap", [max, max].repeat(20)),
-        ("that wrap with the first sample", [max, max - 20].repeat(20)),
-        ("near the end of numbers", [0x7fff_ffff, max].repeat(20)),
-    ] {
-        all.push(with(&format!("long chunks {how}"), b"stco", &table(b"co64", 0, 2, &entries)));
-    }
-    for (how, equal, count, rest) in [
-        ("one byte each, many", 1, 1 << 20, vec![]),
-        ("one byte each, as many as can be", 1, max, vec![]),
-        ("one byte each, as many as are looked at", 1, 1 << 25, vec![]),
-        ("very large", max, 90, vec![]),
-        ("none", 0, 0, vec![]),
-        ("zero each", 0, 1000, vec![0; 1000]),
-        ("largest each", 0, 90, vec![max; 90]),
-    ] {
-        let stsz = full(b"stsz", 0, 0, &[&words([equal, count]), &words(rest)]);
-        all.push(with(&format!("sizes {how}"), b"stsz", &stsz));
-    }
-    for (bits, count, length) in [
-        (4, 90, 45),
-        (8, 90, 90),
-        (16, 90, 180),
-        (0, 90, 90),
-        (3, 90, 90),
-        (32, 90, 360),
-        (4, max, 45),
-        (16, max, 8),
-    ] {
-        let stz2 = full(b"stz2", 0, 0, &[&words([bits, count]), &vec![0x11; length]]);
-        all.push(with(
-            &format!("compact sizes of {bits} bits, {count}, in {length}"),
-            b"stsz",
-            &stz2,
-        ));
-    }
-    for (how, entries) in [
-        ("that go back", vec![40, 30, 20, 10, 1]),
-        ("that stand still", vec![1; 500]),
-        ("at zero", vec![0; 20]),
-        ("beyond the last", vec![max; 3]),
-        ("none", vec![]),
-        ("late", vec![47]),
-    ] {
-        all.push(with(&format!("syncs {how}"), b"stss", &table(b"stss", 0, 1, &entries)));
-    }
-}
-
-fn times(all: &mut Vec<Broken>) {
-    let max = u32::MAX;
-    for (how, runs) in [
-        ("zero", vec![90, 0]),
-        ("zero with a last", vec![47, 0, max, 1]),
-        ("largest", vec![90, max]),
-        ("counted by nothing", [0, 512].repeat(500)),
-        ("of too few", vec![1, 512]),
-        ("of too many", vec![max, 512]),
-        ("negative", vec![90, 1 << 31]),
-        ("one long", vec![1, max, 89, 1]),
-        ("none", vec![]),
-    ] {
-        all.push(with(&format!("durations {how}"), b"stts", &table(b"stts", 0, 2, &runs)));
-    }
-    for (how, runs) in [
-        ("largest", vec![48, 0x7fff_ffff]),
-        ("most negative", vec![48, 1 << 31]),
-        ("in turn", [1, 1 << 31, 1, 0x7fff_ffff].repeat(24)),
-        ("falling", (0..48).flat_map(|frame| [1, (48 - frame) * 1024]).collect()),
-        ("so that all are at once", (0..48).flat_map(|frame| [1, (48 - frame) * 512]).collect()),
-        ("counted by nothing", [0, 512].repeat(500)),
-        ("none", vec![]),
-    ] {
-        for version in [0, 1] {
-            let ctts = table(b"ctts", version, 2, &runs);
-            all.push(with(&format!("compositions {how}, version {version}"), b"ctts", &ctts));
-        }
-    }
-    let one = 0x1_0000;
-    for (how, version, width, edits) in [
-        ("largest", 0, 3, vec![max, 0x7fff_ffff, one]),
-        ("empty and largest", 0, 3, vec![max, max, one, max, 0x7fff_ffff, one]),
-        ("nothing but empty ones", 0, 3, [max, max, one].repeat(2000)),
-        ("many that jump", 0, 3, [40, 512, one, 40, 0, one].repeat(1000)),
-        ("of no time", 0, 3, vec![0, 512, one]),
-        ("one tick", 0, 3, vec![1, 0, one]),
-        ("behind the end", 0, 3, vec![1000, 0x0fff_ffff, one]),
-        ("most negative", 0, 3, vec![1000, 1 << 31, one]),
-        ("long and largest", 1, 5, vec![max, max, 0x7fff_ffff, max, one]),
-        ("long and most negative", 1, 5, vec![max, max, 1 << 31, 0, one, 1, 0, 0, 0, one]),
-        ("long and empty", 1, 5, [max, max, max, max, one].repeat(3)),
-        (
-            "long, empty and then largest",
-            1,
-            5,
-            vec![max, max, max, max, one, max, max, 0x7fff_ffff, max, one],
-        ),
-        ("long, half", 1, 5, vec![0x3fff_ffff, max, max, max, one, 0x3fff_ffff, max, 0, 0, one]),
-        ("none", 0, 3, vec![]),
-    ] {
-        all.push(with(&format!("edits {how}"), b"elst", &table(b"elst", version, width, &edits)));
-    }
-    let clean = plain(&plans());
-    for (kind, at) in [(b"mvhd", 20), (b"mdhd", 20)] {
-        for (place, timescale) in of_kind(&clean, kind).iter().flat_map(|place| {
-            [0, 1, 1000, 90_000, 1 << 31, max].map(|timescale: u32| (place.clone(), timescale))
-        }) {
-            let how = format!("timescale of {} at {} is {timescale}", place.path, place.start);
-            all.push(Broken::new(how, patched(&clean, place.start + at, &timescale.to_be_bytes())));
-        }
-    }
-    // Long gaps by edits, durations and a coarse timescale together.
-    let mut plans = plans();
-    plans.iter_mut().for_each(|plan| plan.timescale = 1);
-    all.push(Broken::new("ticks of a second", plain(&plans)));
-    plans.iter_mut().for_each(|plan| plan.delta = 1);
-    all.push(Broken::new("samples of a second", plain(&plans)));
-}
-
-fn entries(all: &mut Vec<Broken>) {
-    let clean = plain(&plans());
-    for place in of_kind(&clean, b"stsd") {
-        let entry = place.start + 16..place.end;
-        for at in (entry.start + 8..entry.end).step_by(2) {
-            for fill in [[0; 2], [0xff; 2]] {
-                let how = format!("{} byte {} is {fill:?}", place.path, at - entry.start);
-                all.push(Broken::new(format!("{how} at {at}"), patched(&clean, at, &fill)));
-            }
-        }
-        for kind in [
-            b"hvc1",
-            b"hev1",
-            b"av01",
-            b"vp09",
-            b"vp08",
-            b"avc3",
-            b"encv",
-            b"enca",
-            b"mp4a",
-            b"mp4v",
-            b"ac-3",
-            b"ec-3",
-            b"Opus",
-            b"fLaC",
-            b"alac",
-            b".mp3",
-            b"sowt",
-            b"lpcm",
-            b"tx3g",
-            b"wvtt",
-            b"stpp",
-            b"tmcd",
-            b"jpeg",
-            b"dvh1",
-            b"\0\0\0\0",
-            b"\xff\xff\xff\xff",
-        ] {
-            let how = format!("entry at {} called {}", entry.start, kind.escape_ascii());
-            all.push(Broken::new(how, patched(&clean, entry.start + 4, kind)));
-        }
-        for length in [0, 8, 16, 35, 36, 85, 86] {
-            let length = length.min(entry.len());
-            let cut = &clean[entry.start..entry.start + length];
-            let mut cut = cut.to_vec();
-            if length >= 4 {
-                cut[..4].copy_from_slice(&u32::try_from(length).unwrap().to_be_bytes());
-            }
-            let how = format!("entry at {} of {length} bytes", entry.start);
-            all.push(Broken::new(how, replaced(&clean, entry.clone(), &cut)));
-        }
-        let deep = nested(b"sinf", 100, boxed(b"frma", &[b"avc1"]));
-        let inside = [&clean[entry.clone()], &deep].concat();
-        let size = u32::try_from(inside.len()).unwrap().to_be_bytes();
-        let how = format!("entry at {} with a hundred boxes in each other", entry.start);
-        all.push(Broken::new(how, replaced(&clean, entry.clone(), &patched(&inside, 0, &size))));
-    }
-    for place in of_kind(&clean, b"hdlr") {
-        for handler in
-            [b"vide", b"soun", b"text", b"sbtl", b"subt", b"tmcd", b"meta", b"hint", b"\0\0\0\0"]
-        {
-            let how = format!("handler at {} is {}", place.start, handler.escape_ascii());
-            all.push(Broken::new(how, patched(&clean, place.start + 16, handler)));
-        }
-    }
-}
-
-fn fragments(all: &mut Vec<Broken>) {
-    let clean = fragmented(&plans());
-    let mut add = |how: &str, bytes| all.push(Broken::new(format!("fragments {how}"), bytes));
-    let tfdts = of_kind(&clean, b"tfdt");
-    for time in [i64::MAX as u64, u64::MAX, 1 << 63, (1 << 63) - 2000, 1 << 40, 0] {
-        let time: [u8; 8] = time.to_be_bytes();
-        add(&format!("the first at {time:?}"), patched(&clean, tfdts[0].start + 12, &time));
-        let last = tfdts.last().unwrap().start + 12;
-        add(&format!("the last at {time:?}"), patched(&clean, last, &time));
-        let each =
-            tfdts.iter().fold(clean.clone(), |file, tfdt| patched(&file, tfdt.start + 12, &time));
-        add(&format!("all at {time:?}"), each);
-    }
-    let tfhd = |flags, fields: &[u8]| full(b"tfhd", 0, flags, &[&words([1]), fields]);
-    let trun = |flags, fields: &[u32]| full(b"trun", 0, flags, &[&words(fields.iter().copied())]);
-    let max = u32::MAX;
-    for (how, tfhd, trun) in [
-        ("a base that wraps", tfhd(1, &[0xff; 8]), trun(0xe01, &[2, 100, 5, 0, 0, 5, 0, 0])),
-        (
-            "a base near the end of numbers",
-            tfhd(1, &(i64::MAX as u64).to_be_bytes()),
-            trun(0x201, &[1, 0x7fff_ffff, max]),
-        ),
-        ("data before the file", tfhd(0x2_0000, &[]), trun(0x201, &[1, 1 << 31, 5])),
-        ("data behind the file", tfhd(0x2_0000, &[]), trun(0x201, &[1, 0x7fff_ffff, 5])),
-        ("a run without fields of many", tfhd(0x2_0000, &[]), trun(0, &[1 << 18])),
-        ("a run without fields of too many", tfhd(0x2_0000, &[]), trun(0, &[max])),
-        ("a run of many of one byte", tfhd(0x2_0010, &words([1])), trun(0, &[1 << 18])),
-        ("a run of many of the largest", tfhd(0x2_0010, &words([max])), trun(0, &[1 << 18])),
-        ("a run of many that last longest", tfhd(0x2_0008, &words([max])), trun(0, &[1 << 18])),
-        ("a run whose fields are not there", tfhd(0x2_0000, &[]), trun(0xf05, &[1000])),
-        ("a run of nothing", tfhd(0x2_0000, &[]), trun(0xf01, &[0, 0])),
-        ("fields that are not there", full(b"tfhd", 0, 0x3b, &[&words([1])]), trun(0, &[1])),
-        ("no samples", tfhd(0x1_0000, &[]), trun(0, &[0])),
-        ("another description", tfhd(0x2_0002, &words([9])), trun(0x201, &[1, 500, 5])),
-    ] {
-        let mut file = clean.clone();
-        for (kind, other) in [(b"trun", &trun), (b"tfhd", &tfhd)] {
-            let place = of_kind(&file, kind).swap_remove(0);
-            file = replaced(&file, place.start..place.end, other);
-        }
-        add(&format!("first with {how}"), file);
-    }
-    // Fragments without anything that announces them, and such that are all the same.
-    let mvex = of_kind(&clean, b"mvex").swap_remove(0);
-    add("that nobody announces", replaced(&clean, mvex.start..mvex.end, &[]));
-    let moof = of_kind(&clean, b"moof").swap_remove(0);
-    let once = &clean[moof.start..];
-    add("all over again", [&clean[..], once, once].concat());
-    let moofs = of_kind(&clean, b"moof");
-    let ends = moofs.iter().skip(1).map(|moof| moof.start).chain([clean.len()]);
-    let mut backwards: Vec<&[u8]> =
-        moofs.iter().zip(ends).map(|(moof, end)| &clean[moof.start..end]).collect();
-    backwards.reverse();
-    add("in the wrong order", [&clean[..moof.start], &backwards.concat()].concat());
-    add("behind a movie in tables", [plain(&plans()), once.to_vec()].concat());
-}
-
-/// Boxes in each other, and something in the innermost.
+/// Nested boxes, with a payload in the innermost.
 pub fn nested(kind: &[u8; 4], depth: usize, inmost: Vec<u8>) -> Vec<u8> {
     let length = |depth: usize| u32::try_from(8 * depth + inmost.len()).expect("not so deep");
     let heads = (0..depth).flat_map(|at| [&length(depth - at).to_be_bytes()[..], kind].concat());

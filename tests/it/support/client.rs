@@ -9,25 +9,25 @@ use socket2::{Domain, Socket, Type};
 
 use crate::support::wait::TIMEOUT;
 
-/// Connects with so little room for what is received, in bytes, that a server cannot send ahead:
-/// what is not read stays unsent.
+/// Connects with so small a receive buffer, in bytes, that a server cannot send ahead: unread bytes
+/// stay unsent.
 pub fn narrow_socket(address: SocketAddr, room: usize) -> TcpStream {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None);
     let socket = socket.expect("a socket");
-    // Before connecting, because the window's scale is agreed on with the first packet.
+    // Before connecting, because the first packet fixes the window scale.
     socket.set_recv_buffer_size(room).expect("a small buffer");
     socket.connect(&address.into()).expect("a connection");
     socket.into()
 }
 
-/// An HTTP/1 client that checks the framing of every answer.
+/// An HTTP/1 client that checks the framing of every response.
 pub struct Client {
     stream: BufReader<TcpStream>,
-    /// The last answer is an HTTP/1.0 one, after which a connection closes unless it says otherwise.
+    /// The last response is HTTP/1.0, after which a connection closes unless it says otherwise.
     is_1_0: bool,
 }
 
-/// An answer, read to its end.
+/// A complete response.
 #[derive(Clone, Debug)]
 pub struct Response {
     /// The status.
@@ -38,22 +38,29 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
-/// Why there is no whole answer.
+/// Why a response is incomplete.
 #[derive(Debug, Eq, PartialEq)]
-pub enum Broken {
-    /// The connection ended before the head was whole.
+pub enum Incomplete {
+    /// The connection ended within the head.
     Head,
-    /// The connection ended after so many bytes of the content, and more were promised.
+    /// The connection ended after this many bytes of the content, and more were promised.
     Body(usize),
 }
 
 impl Response {
-    /// The value of a field that stands at most once.
+    /// The value of a field that occurs at most once.
     pub fn field(&self, name: &str) -> Option<&str> {
         let mut values = self.fields.iter().filter(|field| field.0 == name);
         let value = values.next().map(|field| field.1.as_str());
-        assert!(values.next().is_none(), "{name} stands twice: {self:?}");
+        assert!(values.next().is_none(), "{name} occurs twice: {self:?}");
         value
+    }
+
+    /// The members of a list field, over all of its lines, in lower case.
+    pub fn list(&self, name: &str) -> Vec<String> {
+        let lines = self.fields.iter().filter(|field| field.0 == name);
+        let members = lines.flat_map(|(_, value)| value.split(','));
+        members.map(|member| member.trim().to_ascii_lowercase()).collect()
     }
 }
 
@@ -63,7 +70,7 @@ impl Client {
         Self::over(TcpStream::connect(address).expect("a connection"))
     }
 
-    /// Connects by a [`narrow_socket`].
+    /// Connects with a [`narrow_socket`].
     pub fn narrow(address: SocketAddr, room: usize) -> Self {
         Self::over(narrow_socket(address, room))
     }
@@ -79,19 +86,19 @@ impl Client {
         self.stream.get_ref()
     }
 
-    /// Sends bytes as they are.
+    /// Sends raw bytes.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.get_mut().write_all(bytes.as_ref()).expect("bytes are taken");
     }
 
-    /// Sends a request without content and reads its answer.
+    /// Sends a request without content and reads its response.
     pub fn request(&mut self, method: &str, target: &str, fields: &[&str]) -> Response {
         self.send(head(method, target, fields));
-        self.read(method).expect("a whole answer")
+        self.read(method).expect("a whole response")
     }
 
-    /// Reads an answer to a request of this method.
-    pub fn read(&mut self, method: &str) -> Result<Response, Broken> {
+    /// Reads the response to a request of this method.
+    pub fn read(&mut self, method: &str) -> Result<Response, Incomplete> {
         let mut response = self.read_head()?;
         let length = response.field("content-length").map(|length| length.parse::<usize>());
         let is_chunked = response.field("transfer-encoding") == Some("chunked");
@@ -107,14 +114,14 @@ impl Client {
             let closes = self.is_1_0 || response.field("connection") == Some("close");
             assert!(closes, "no framing: {response:?}");
             let mut rest = Vec::new();
-            self.stream.read_to_end(&mut rest).map_err(|_| Broken::Body(rest.len()))?;
+            self.stream.read_to_end(&mut rest).map_err(|_| Incomplete::Body(rest.len()))?;
             rest
         };
         Ok(response)
     }
 
-    /// Reads an answer's head alone.
-    pub fn read_head(&mut self) -> Result<Response, Broken> {
+    /// Reads the head of a response only.
+    pub fn read_head(&mut self) -> Result<Response, Incomplete> {
         let line = self.read_line()?;
         self.is_1_0 = line.starts_with("HTTP/1.0 ");
         let status = line.strip_prefix("HTTP/1.1 ").or(line.strip_prefix("HTTP/1.0 "));
@@ -132,13 +139,13 @@ impl Client {
         }
     }
 
-    /// Reads exactly so many bytes.
-    pub fn read_exactly(&mut self, length: usize) -> Result<Vec<u8>, Broken> {
+    /// Reads exactly this many bytes.
+    pub fn read_exactly(&mut self, length: usize) -> Result<Vec<u8>, Incomplete> {
         let mut body = Vec::new();
         let read = self.stream.by_ref().take(length as u64).read_to_end(&mut body);
-        // A reset in the middle is as much an early end as a close is.
+        // A reset within the body counts as an early end, as a close does.
         match read {
-            Ok(_) | Err(_) if body.len() < length => Err(Broken::Body(body.len())),
+            Ok(_) | Err(_) if body.len() < length => Err(Incomplete::Body(body.len())),
             _ => Ok(body),
         }
     }
@@ -149,38 +156,38 @@ impl Client {
     }
 
     /// Reads one chunk of a chunked body; an empty one is its end.
-    pub fn read_chunk(&mut self) -> Result<Vec<u8>, Broken> {
-        let line = self.read_line().map_err(|_| Broken::Body(0))?;
+    pub fn read_chunk(&mut self) -> Result<Vec<u8>, Incomplete> {
+        let line = self.read_line().map_err(|_| Incomplete::Body(0))?;
         let size = usize::from_str_radix(&line, 16).expect("a chunk's size");
         let chunk = self.read_exactly(size)?;
-        let end = self.read_line().map_err(|_| Broken::Body(size))?;
+        let end = self.read_line().map_err(|_| Incomplete::Body(size))?;
         assert_eq!(end, "", "a chunk ends with an empty line");
         Ok(chunk)
     }
 
-    fn read_chunks(&mut self) -> Result<Vec<u8>, Broken> {
+    fn read_chunks(&mut self) -> Result<Vec<u8>, Incomplete> {
         let mut body = Vec::new();
         loop {
             match self.read_chunk() {
                 Ok(chunk) if chunk.is_empty() => return Ok(body),
                 Ok(chunk) => body.extend(chunk),
-                Err(_) => return Err(Broken::Body(body.len())),
+                Err(_) => return Err(Incomplete::Body(body.len())),
             }
         }
     }
 
-    fn read_line(&mut self) -> Result<String, Broken> {
+    fn read_line(&mut self) -> Result<String, Incomplete> {
         let mut line = Vec::new();
         let read = self.stream.read_until(b'\n', &mut line);
         if read.is_err() || !line.ends_with(b"\n") {
-            return Err(Broken::Head);
+            return Err(Incomplete::Head);
         }
         let line = String::from_utf8(line).expect("a head is text");
         Ok(line.strip_suffix("\r\n").expect("lines end with CR LF").to_owned())
     }
 }
 
-/// A request's head.
+/// The head of a request.
 pub fn head(method: &str, target: &str, fields: &[&str]) -> String {
     let mut head = format!("{method} {target} HTTP/1.1\r\nHost: test\r\n");
     for field in fields {

@@ -1,5 +1,5 @@
-//! Clips of every kind that a packager must get right, made by ffmpeg: each made once, and kept in
-//! the target directory across runs of the tests.
+//! Clips of every kind that a packager must handle, by ffmpeg: each encoded once, and cached in the
+//! target directory across runs of the tests.
 
 use std::{
     fs::{self, File},
@@ -13,13 +13,13 @@ use std::{
 
 use crate::support::{boxes, ffmpeg};
 
-/// To be raised when what is done after ffmpeg changes: clips of another version are made anew.
+/// Raise this when the steps after ffmpeg change: clips of another version are encoded again.
 const VERSION: u32 = 1;
 
-/// A clip, and how it is made.
+/// A clip, and how to encode it.
 pub struct Clip {
     name: &'static str,
-    /// The clip that is ffmpeg's first input, with what stands before `-i`.
+    /// The clip that is ffmpeg's first input, with the options before `-i`.
     input: Option<(&'static str, &'static str)>,
     /// ffmpeg's arguments, several in a string with spaces between them.
     arguments: Vec<&'static str>,
@@ -27,11 +27,11 @@ pub struct Clip {
     made: OnceLock<PathBuf>,
 }
 
-/// What is done to what ffmpeg has made.
+/// The step after ffmpeg.
 #[derive(Clone, Copy, Hash)]
 enum Then {
     Nothing,
-    /// The picture is turned by 90 degrees.
+    /// The video is rotated by 90 degrees.
     Turn,
     /// Chunk offsets have 64 bits.
     Widen,
@@ -62,7 +62,8 @@ const TONE: &str = "-f lavfi -i sine=frequency=440:sample_rate=48000:duration=9"
 const OTHER: &str = "-f lavfi -i sine=frequency=660:sample_rate=44100:duration=9";
 const TONE_14_S: &str = "-f lavfi -i sine=frequency=440:sample_rate=44100:duration=14";
 const AVC: &str = "-c:v libx264 -preset ultrafast -crf 32 -pix_fmt yuv420p -g 50 -sc_threshold 0";
-/// As `AVC`, with B-frames that others refer to: the presentation order is far from the decoding one.
+/// Like `AVC`, with B-frames as references: the presentation order differs much from the decoding
+/// order.
 const AVC_B: &str = "-c:v libx264 -preset ultrafast -crf 32 -pix_fmt yuv420p -g 50 -sc_threshold 0 \
     -bf 3 -x264-params b-adapt=0:b-pyramid=normal:ref=3";
 const HEVC: &str = "-c:v libx265 -preset ultrafast -crf 36 -pix_fmt yuv420p \
@@ -73,7 +74,7 @@ const FRAGMENTS: &str = "-movflags frag_keyframe+empty_moov+default_base_moof";
 /// The acceptance list.
 static CLIPS: LazyLock<Vec<Clip>> = LazyLock::new(|| {
     vec![
-        // B-frames, whose delay an edit list takes away; moov at the end.
+        // B-frames, whose delay an edit list removes; moov at the end.
         clip("b-frames.mp4", &[PICTURE, TONE, AVC_B, AAC]),
         clip("moov-in-front.mp4", &[PICTURE, TONE, AVC_B, AAC, "-movflags faststart"]),
         clip("no-b-frames.mp4", &[NTSC, OTHER, AVC, AAC]),
@@ -84,7 +85,7 @@ static CLIPS: LazyLock<Vec<Clip>> = LazyLock::new(|| {
             &[PICTURE, TONE, r"-vf select=mod(n\,5)*mod(n\,7)*mod(n\,8)", AVC_B, AAC, PASS],
         ),
         clip("negative-ctts.mp4", &[PICTURE, TONE, AVC_B, AAC, "-movflags negative_cts_offsets"]),
-        // Pictures that are shown before a sync sample, and refer to what stands before it.
+        // Leading frames: shown before a sync sample, with references to frames before it.
         clip(
             "open-gop.mp4",
             &[
@@ -111,7 +112,7 @@ static CLIPS: LazyLock<Vec<Clip>> = LazyLock::new(|| {
                 "-map 0:v -map 1:a -map 2:a -metadata:s:a:0 language=eng -metadata:s:a:1 language=deu",
             ],
         ),
-        // One variant for each codec of the sound.
+        // One variant for each audio codec.
         clip(
             "two-audio-codecs.mp4",
             &[PICTURE, TONE, OTHER, AVC, "-map 0:v -map 1:a -map 2:a -c:a:0 aac -c:a:1 ac3"],
@@ -126,8 +127,8 @@ static CLIPS: LazyLock<Vec<Clip>> = LazyLock::new(|| {
         // Empty edits.
         clip("late-audio.mp4", &[PICTURE, "-itsoffset 1.5", TONE, AVC_B, AAC, PASS]),
         clip("late-video.mp4", &["-itsoffset 1.2", PICTURE, TONE, AVC_B, AAC, PASS]),
-        // An edit that begins inside the media: 1.12 s of lead-in that must not be shown. It begins with
-        // a picture, because ffmpeg takes one that begins later as if it began at once.
+        // An edit that begins inside the media: 1.12 s of lead-in that must not be shown. It begins
+        // at a frame, because ffmpeg shows a frame that begins later at once.
         clip("cut-mid-gop.mp4", &["-c copy"]).of("b-frames.mp4", "-ss 3.12"),
         clip("flac.mp4", &[PICTURE, TONE, AVC, "-c:a flac -strict -2"]),
         clip("ac-3.mp4", &[PICTURE, TONE, AVC, "-c:a ac3"]),
@@ -152,28 +153,38 @@ static CLIPS: LazyLock<Vec<Clip>> = LazyLock::new(|| {
     ]
 });
 
-/// Frames keep the times that they have.
+/// Keeps the timestamps of the frames.
 const PASS: &str = "-fps_mode passthrough";
 const OPUS: &str = "-c:a libopus -b:a 32k";
 
-/// All of them.
+/// All clips.
 pub fn all() -> &'static [Clip] {
     &CLIPS
 }
 
-/// One of them.
+/// The clip of this name.
 pub fn named(name: &str) -> &'static Clip {
     CLIPS.iter().find(|clip| clip.name == name).expect("a clip of this name")
 }
 
-/// Where they are. There may be others in it, of earlier runs.
+/// The cache folder. It may hold other clips, of earlier runs.
 pub fn folder() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clips");
     fs::create_dir_all(&folder).expect("a folder");
     folder
 }
 
-/// The folder with all of them in it.
+/// Real files beside the repository, which are not part of it. Prints a line if there are none.
+pub fn real_files() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/media");
+    if !folder.is_dir() {
+        eprintln!("this test did not run: there is no {}", folder.display());
+        return None;
+    }
+    Some(folder)
+}
+
+/// The folder with all clips in it.
 pub fn folder_of_all() -> PathBuf {
     let (one, other) = CLIPS.split_at(CLIPS.len() / 2);
     let make = |clips: &[Clip]| {
@@ -189,13 +200,13 @@ pub fn folder_of_all() -> PathBuf {
 }
 
 impl Clip {
-    /// What it is called, which says what is special about it.
+    /// Its name, which describes what is special about it.
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Its file's name in the [`folder`]. Says how it is made, too, so that what was made in another
-    /// way is not taken for it.
+    /// The name of its file in the [`folder`]. It contains a hash of the recipe, so that another
+    /// recipe is another file.
     pub fn file_name(&self) -> String {
         let mut hasher = DefaultHasher::new();
         self.hash_to(&mut hasher);
@@ -210,7 +221,7 @@ impl Clip {
         }
     }
 
-    /// Its file, made if it is not there yet. Whoever else wants it meanwhile waits.
+    /// Its file, encoded if absent. Concurrent callers wait.
     pub fn path(&self) -> &Path {
         self.made.get_or_init(|| {
             let path = folder().join(self.file_name());
@@ -222,8 +233,8 @@ impl Clip {
     }
 
     fn make(&self, path: &Path) {
-        // Beside the folder, which may be served meanwhile, and on its file system. Other processes
-        // may be making the same.
+        // Beside the folder, which a server may be serving, and on its file system. Other processes
+        // may be encoding the same clip.
         let making = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clips-being-made");
         fs::create_dir_all(&making).expect("a folder");
         let unfinished = making.join(format!("{}-{}", process::id(), self.name));
@@ -235,7 +246,8 @@ impl Clip {
         }
         arguments.extend(self.arguments.iter().flat_map(|several| several.split_whitespace()));
         arguments.extend(["-y", unfinished.to_str().expect("text")]);
-        ffmpeg::run(&arguments).unwrap_or_else(|why| panic!("{} is not made: {why}", self.name));
+        ffmpeg::run(&arguments)
+            .unwrap_or_else(|why| panic!("could not encode {}: {why}", self.name));
         self.then.apply(&unfinished);
         fs::rename(&unfinished, path).expect("the same file system");
     }
@@ -271,10 +283,10 @@ impl Then {
     }
 }
 
-/// What a clip's name promises, looked for in its bytes: an encoder or a muxer that stops writing it
+/// Checks in the bytes of a clip what its name promises: an encoder or muxer that stops writing it
 /// must not make the tests pass for nothing.
 #[test]
-fn each_clip_is_what_its_name_says() {
+fn each_clip_has_what_its_name_promises() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -341,16 +353,16 @@ fn each_clip_is_what_its_name_says() {
     ] {
         has(name, entry);
     }
-    // The version of a QuickTime sound description stands behind eight bytes of the sample entry.
+    // The version of a QuickTime sound description is eight bytes into the sample entry.
     let wave = bytes("wave.mov");
     let entries = boxes::contents(&wave, "moov/trak/mdia/minf/stbl/stsd");
-    let sound = entries.iter().find(|entries| &entries[12..16] == b"mp4a").expect("a sound");
-    assert_eq!(sound[24..26], [0, 1], "version 1");
+    let entry = entries.iter().find(|entries| &entries[12..16] == b"mp4a").expect("an audio entry");
+    assert_eq!(entry[24..26], [0, 1], "version 1");
     let turned = ffmpeg::tracks(named("portrait.mp4").path().to_str().unwrap()).expect("a movie");
     assert_eq!(turned[0].rotation.map(i64::abs), Some(90));
 }
 
-/// The end of a file that is too long to be read.
+/// The end of a file that is too long to read.
 fn tail(path: &Path) -> Vec<u8> {
     let file = File::open(path).expect("a file");
     let length = file.metadata().expect("a file").len();

@@ -1,30 +1,31 @@
-//! Whether a package has what its source has: the same packets byte for byte, shown at the same times
-//! up to one offset, which is the same for pictures and sound.
+//! Compares a package with its source: the same packets byte for byte, shown at the same times up
+//! to one offset, which is the same for video and audio.
 
 use crate::support::ffmpeg::{Decoded, Kind, Seconds, Track};
 
-/// How a track of a package lies over one of the source.
+/// How a track of a package maps to one of the source.
 #[derive(Debug)]
 pub struct Fit {
-    /// The source's track, by its place in the list.
+    /// The index of the source's track.
     pub source: usize,
-    /// The package's, likewise.
+    /// The index of the package's track.
     pub package: usize,
-    /// How many of the source's packets stand before the package's first. They are not shown.
+    /// The number of the source's packets before the package's first. They are hidden.
     pub left_out: usize,
-    /// By how much later the package shows everything.
+    /// The offset by which the package shows everything later.
     pub offset: Seconds,
 }
 
-/// Compares packets. Tracks that are not `required`, and tracks without packets, may be missing; each
-/// track of the package has to be one of the source's. Where a playlist is named twice, its track is
-/// there twice.
+/// Compares packets. Tracks that are not `required`, and tracks without packets, may be missing;
+/// each track of the package has to be one of the source's. If a playlist is listed twice, its
+/// track occurs twice.
 ///
-/// What an edit list hides (lead-in, priming) may be left out at both ends. If it is there, it must
-/// not be shown: its time lies outside of that of what is shown, or the package hides it as well.
+/// Packets that an edit list hides (lead-in, priming) may be left out at both ends. If present,
+/// they must be hidden: their time is outside that of the shown packets, or the package hides them
+/// as well.
 ///
-/// Tracks are in sync if they are as far apart as in the source, up to a tick of the coarser one, or up
-/// to `slack` where that is more.
+/// Tracks are in sync if they are as far apart as in the source, up to a tick of the coarser one,
+/// or up to `slack` where that is more.
 pub fn same_packets(
     source: &[Track],
     required: impl Fn(&Track) -> bool,
@@ -54,7 +55,8 @@ pub fn same_packets(
         match found {
             Some(fit) => fits.push(fit),
             None if required(track) => {
-                let why = first_wrong.unwrap_or_else(|| "there is none of its kind".into());
+                let why =
+                    first_wrong.unwrap_or_else(|| "the source has no track of its kind".into());
                 return Err(format!("{:?} track {place} ({}): {why}", track.kind, track.codec));
             }
             None => {}
@@ -67,12 +69,12 @@ pub fn same_packets(
         if !fits.iter().any(again) && !is_kept_empty {
             let of = track.packets.len();
             return Err(format!(
-                "{:?} track {place} of the package, {of} packets, is none of the source's",
+                "{:?} track {place} of the package, {of} packets, is not in the source",
                 track.kind
             ));
         }
     }
-    // What rounding to ticks can do.
+    // The error of rounding to ticks.
     let used = fits.iter().flat_map(|fit| [&source[fit.source], &package[fit.package]]);
     let tick = used.map(|track| Seconds::of(1, track.base)).fold(slack, Seconds::max);
     for pair in fits.windows(2) {
@@ -92,8 +94,8 @@ pub fn same_packets(
     Ok(fits)
 }
 
-/// How many packets of the source the package leaves out at the front, and by how much later it shows
-/// the others.
+/// The number of the source's packets that the package leaves out at the front, and the offset by
+/// which it shows the others later.
 fn fit(source: &Track, package: &Track) -> Result<(usize, Seconds), String> {
     let has_all_that_is_shown = |start: &usize| {
         let end = start + package.packets.len();
@@ -107,7 +109,7 @@ fn fit(source: &Track, package: &Track) -> Result<(usize, Seconds), String> {
     let missing = source.packets.len().checked_sub(package.packets.len());
     let starts = missing.map_or(0..0, |missing| 0..missing + 1);
     let starts: Vec<_> = starts.filter(has_all_that_is_shown).filter(same_bytes).collect();
-    // Packets of silence are all the same, so there may be several; what shifts least is meant.
+    // Packets of silence are all equal, so several offsets may fit; the smallest is right.
     let timed: Vec<_> = starts
         .iter()
         .map(|&start| same_times(source, package, start).map(|offset| (start, offset)))
@@ -122,7 +124,7 @@ fn fit(source: &Track, package: &Track) -> Result<(usize, Seconds), String> {
     }
 }
 
-/// Says where packets begin to differ.
+/// Reports where packets begin to differ.
 fn different_bytes(source: &Track, package: &Track) -> String {
     let shown = source.shown().count();
     let (of_source, of_package) = (source.packets.len(), package.packets.len());
@@ -139,8 +141,8 @@ fn different_bytes(source: &Track, package: &Track) -> String {
     why
 }
 
-/// By how much later the package shows everything, where `start` of the source's packets stand before
-/// the package's first.
+/// The offset by which the package shows everything later, if it leaves out the first `start` of
+/// the source's packets.
 fn same_times(source: &Track, package: &Track, start: usize) -> Result<Seconds, String> {
     let pairs = || source.packets[start..].iter().zip(&package.packets).enumerate();
     let exact = if source.base == package.base {
@@ -180,20 +182,21 @@ fn same_times(source: &Track, package: &Track, start: usize) -> Result<Seconds, 
     Ok(offset.expect("something is shown"))
 }
 
-/// Compares what a decoder makes of tracks that [`fit`](Fit). The first frame of sound is left out: how
-/// much of it is dropped depends on where the demuxer learns of the decoder's delay.
+/// Compares the decoded frames of tracks that [`fit`](Fit). The first audio frame is left out: how
+/// much of it is dropped depends on where the demuxer learns the decoder's delay.
 pub fn same_frames(
     track: &Track,
     fit: &Fit,
     source: &Decoded,
     package: &Decoded,
 ) -> Result<(), String> {
-    let is_sound = track.kind == Kind::Audio;
+    let is_audio = track.kind == Kind::Audio;
     let times = || source.frames.iter().map(|frame| frame.0);
     let (first, last) = times().min().zip(times().max()).ok_or("nothing is decoded")?;
-    // Of sound, a frame that begins before the first one may reach into it.
-    let begins = |at: Seconds| if is_sound { at > first } else { at >= first };
-    // What is after the last is hidden in the source, or its packet would have been found too many.
+    // An audio frame that begins before the first one may reach into it.
+    let begins = |at: Seconds| if is_audio { at > first } else { at >= first };
+    // Packets after the last are hidden in the source, or the comparison of packets would have
+    // failed.
     let is_shown = |at: Seconds| begins(at) && at <= last;
     let ours: Vec<_> = source.frames.iter().filter(|frame| is_shown(frame.0)).collect();
     let theirs = package.frames.iter().map(|(at, digest)| (*at - fit.offset, digest));
@@ -201,15 +204,15 @@ pub fn same_frames(
     if ours.len() != theirs.len() {
         return Err(format!("{} frames instead of {}", theirs.len(), ours.len()));
     }
-    // A decoder of sound remembers, so it makes the same of the same only after the same.
-    let remembers_the_same = !is_sound || fit.left_out == 0;
+    // An audio decoder has state, so its output is equal only after equal input.
+    let remembers_the_same = !is_audio || fit.left_out == 0;
     for (place, (ours, theirs)) in ours.into_iter().zip(theirs).enumerate() {
         if ours.0 != theirs.0 {
             let (ours, theirs) = (ours.0.nanoseconds(), theirs.0.nanoseconds());
             return Err(format!("frame {place} is shown at {theirs} ns instead of {ours} ns"));
         }
         if remembers_the_same && ours.1 != *theirs.1 {
-            return Err(format!("frame {place} looks or sounds different"));
+            return Err(format!("frame {place} differs"));
         }
     }
     Ok(())
@@ -243,10 +246,10 @@ mod tests {
     }
 
     fn movie() -> Vec<Track> {
-        let sound: Vec<_> = (0..20).map(|place| (place - 1) * 1024).collect();
+        let audio: Vec<_> = (0..20).map(|place| (place - 1) * 1024).collect();
         let mut movie = vec![
             track(Kind::Video, &[0, 3, 1, 2, 6, 4, 5], 1, 25),
-            track(Kind::Audio, &sound, 1024, 48_000),
+            track(Kind::Audio, &audio, 1024, 48_000),
         ];
         movie[1].packets[0].is_hidden = true;
         movie
@@ -263,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_movie_is_the_same_as_itself_also_later_and_without_what_is_hidden() {
+    fn a_movie_equals_itself_also_later_and_without_hidden_packets() {
         assert_eq!(compared(|_| {}).unwrap().len(), 2);
         let fits = compared(|movie| {
             later(&mut movie[0], 25);
@@ -273,17 +276,17 @@ mod tests {
         let fits = fits.unwrap();
         assert_eq!(fits[1].left_out, 1);
         assert!(fits.iter().all(|fit| fit.offset.nanoseconds() == 1_000_000_000), "{fits:?}");
-        // A playlist that is named twice.
+        // A playlist that is listed twice.
         compared(|movie| movie.push(movie[0].clone())).unwrap();
-        // What is hidden is there, before the time of what is shown.
+        // Hidden packets are present, before the time of the shown ones.
         compared(|movie| movie[1].packets[0].is_hidden = false).unwrap();
     }
 
     #[test]
-    fn a_movie_is_not_the_same_with_any_one_thing_changed() {
+    fn a_movie_with_any_single_change_differs() {
         type Change = fn(&mut Vec<Track>);
         let changes: &[(&str, Change)] = &[
-            ("none of its kind", |movie| drop(movie.remove(0))),
+            ("no track of its kind", |movie| drop(movie.remove(0))),
             ("6 packets", |movie| drop(movie[0].packets.remove(3))),
             ("6 packets", |movie| drop(movie[0].packets.pop())),
             ("8 packets", |movie| {
@@ -300,7 +303,7 @@ mod tests {
                 movie[1].packets[0].pts = 100;
             }),
             ("do not rise", |movie| movie[0].packets[4].dts = Some(3)),
-            ("none of the source's", |movie| {
+            ("not in the source", |movie| {
                 let mut other = movie[0].clone();
                 other.packets.pop();
                 movie.push(other);
@@ -313,13 +316,13 @@ mod tests {
     }
 
     #[test]
-    fn rounding_to_a_tick_is_no_difference_between_tracks_but_two_ticks_are() {
+    fn one_tick_between_tracks_is_rounding_and_two_are_a_difference() {
         compared(|movie| later(&mut movie[1], 1920)).unwrap();
         compared(|movie| later(&mut movie[1], 1921)).expect_err("40 ms and a bit");
     }
 
     #[test]
-    fn frames_are_compared_from_the_first_one_that_the_source_shows() {
+    fn frames_are_compared_from_the_first_shown_one() {
         let at = |ticks| Seconds::of(ticks, (1, 25));
         let decoded = |frames: &[(i64, &str)]| Decoded {
             frames: frames.iter().map(|&(ticks, digest)| (at(ticks), digest.into())).collect(),

@@ -1,4 +1,4 @@
-//! Any request for a content, and what a legal answer to it is.
+//! Random requests for a content, and whether a response conforms to RFC 9110.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 
 use crate::support::{client::Response, sources::pattern_at};
 
-/// Values of Range, If-Range and the others: nearly right, quite right, and nothing like it.
+/// Values of Range, If-Range and the others: valid, nearly valid, and noise.
 pub fn values() -> impl Strategy<Value = Vec<u8>> {
     let number = prop_oneof![
         (0_u64..1100).prop_map(|number| number.to_string()),
@@ -41,7 +41,7 @@ fn comma_in_tags() -> impl Strategy<Value = &'static str> {
     select(vec![",", ", ", " , ,", " "])
 }
 
-/// Lines of a request: any of the fields, each with any value.
+/// Field lines of a request: any of the fields, each with any value.
 pub fn requests() -> impl Strategy<Value = Vec<Vec<u8>>> {
     let names = vec![
         "Range",
@@ -58,8 +58,9 @@ pub fn requests() -> impl Strategy<Value = Vec<Vec<u8>>> {
     vec(line, 1..4)
 }
 
-/// An answer to any such request for the pattern of this length says what it holds, and holds it.
-pub fn is_legal(response: &Response, length: u64) {
+/// Checks that a response to any such request for the pattern of this length conforms, and holds
+/// the bytes it promises.
+pub fn assert_conforms(response: &Response, length: u64) {
     let range = response.field("content-range");
     let body = &response.body;
     match response.status {
@@ -80,7 +81,7 @@ pub fn is_legal(response: &Response, length: u64) {
     }
 }
 
-/// The half-open range that a Content-Range field names, which must lie inside.
+/// The half-open range of a Content-Range field, which must be within the content.
 fn named(range: &str, length: u64) -> Range<u64> {
     let (ends, total) = range.strip_prefix("bytes ").unwrap().split_once('/').unwrap();
     let (first, last) = ends.split_once('-').unwrap();

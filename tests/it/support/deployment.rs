@@ -26,10 +26,10 @@ use crate::support::{
     wait::{SLOW_POLL_INTERVAL, until_slowly},
 };
 
-/// The titles of a library. They are long enough to be several pieces.
-pub const FILMS: [&str; 2] = ["one.mp4", "two.mp4"];
+/// The titles of a library. Each is long enough for several chunks.
+pub const TITLES: [&str; 2] = ["one.mp4", "two.mp4"];
 
-/// What every program of a deployment is told: leases that run out soon, and short pieces.
+/// The settings of every program of a deployment: short leases, and short chunks.
 const SETTINGS: [(&str, &str); 5] = [
     ("HEADWATER_JOB_LEASE_S", "2"),
     ("HEADWATER_CHUNK_S", "2"),
@@ -38,18 +38,18 @@ const SETTINGS: [(&str, &str); 5] = [
     ("HEADWATER_MIN_FREE_DISK_MIB", "0"),
 ];
 
-/// All of it.
+/// A deployment.
 pub struct Deployment {
-    /// `library/` and `data/`.
+    /// Holds `library/` and `data/`.
     pub folder: Folder,
     database: Option<String>,
-    /// The same database, seen from here.
+    /// A connection of the test to the same database.
     pub queue: Queue,
     ends: Arc<Mutex<Ends>>,
     runtime: Runtime,
 }
 
-/// The jobs that have ended, as they were when that was first seen, and what must not have happened.
+/// The jobs that have ended, in the state first seen, and violations.
 #[derive(Default)]
 struct Ends {
     first: HashMap<JobId, Job>,
@@ -60,30 +60,30 @@ impl Drop for Deployment {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let jobs = self.ask(self.queue.changed_since(0, u32::MAX)).unwrap_or_default();
-            let told = jobs.iter().filter(|job| job.state != State::Done);
-            eprintln!("{:#?}\n{}", told.collect::<Vec<_>>(), self.logged());
+            let unfinished = jobs.iter().filter(|job| job.state != State::Done);
+            eprintln!("{:#?}\n{}", unfinished.collect::<Vec<_>>(), self.logged());
         }
-        // So that no connection is left without its runtime.
+        // So that no connection outlives its runtime.
         let _open = self.runtime.enter();
     }
 }
 
 impl Deployment {
-    /// One with two films, on this PostgreSQL, or else on SQLite.
+    /// Two titles, on this PostgreSQL, or else on SQLite.
     pub fn new(database: Option<String>) -> Self {
         let folder = Folder::new();
         fs::create_dir(folder.path("library")).expect("a folder");
-        for (name, rate) in FILMS.into_iter().zip(["25", "30000/1001"]) {
+        for (name, rate) in TITLES.into_iter().zip(["25", "30000/1001"]) {
             let path = folder.path("library").join(name);
-            let picture = format!("testsrc2=size=640x360:rate={rate}:duration=12");
+            let video = format!("testsrc2=size=640x360:rate={rate}:duration=12");
             let made = ffmpeg::run(
                 &[
-                    &["-f", "lavfi", "-i", &picture, "-c:v", "libx264", "-preset", "ultrafast"][..],
+                    &["-f", "lavfi", "-i", &video, "-c:v", "libx264", "-preset", "ultrafast"][..],
                     &["-pix_fmt", "yuv420p", "-g", "24", "-y", path.to_str().expect("text")],
                 ]
                 .concat(),
             );
-            made.expect("a film");
+            made.expect("a movie");
         }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -94,11 +94,11 @@ impl Deployment {
         let open = Database::open(database.as_deref(), &data);
         let queue = Queue::new(runtime.block_on(open).expect("a database"));
         let ends = Arc::<Mutex<Ends>>::default();
-        runtime.spawn(keep_watching(queue.clone(), Arc::clone(&ends)));
+        runtime.spawn(watch_ends(queue.clone(), Arc::clone(&ends)));
         Self { folder, database, queue, ends, runtime }
     }
 
-    /// What every program of it is called with.
+    /// The arguments of every program.
     pub fn arguments(&self) -> Vec<String> {
         let mut arguments = vec![self.folder.path("library").display().to_string()];
         arguments.push(format!("--data={}", self.data().display()));
@@ -106,14 +106,14 @@ impl Deployment {
         arguments
     }
 
-    /// A server, with more arguments.
+    /// Starts a server, with more arguments.
     pub fn serve(&self, more: &[&str]) -> Program {
         let mut arguments = self.arguments();
         arguments.extend(more.iter().map(|&argument| argument.to_owned()));
         Program::serve(&arguments, &SETTINGS)
     }
 
-    /// A worker of its own, that is nobody's child but ours.
+    /// Starts a worker that is a child of the test and of no server.
     pub fn worker(&self) -> Worker {
         let log = self.folder.path("worker.log");
         let log = fs::File::options().create(true).append(true).open(log).expect("a log");
@@ -122,7 +122,7 @@ impl Deployment {
         Worker::new(command.spawn().expect("the program runs"), home)
     }
 
-    /// What the workers of their own have logged.
+    /// The log of the separate workers.
     pub fn logged(&self) -> String {
         fs::read_to_string(self.folder.path("worker.log")).unwrap_or_default()
     }
@@ -132,7 +132,7 @@ impl Deployment {
         self.folder.path("data")
     }
 
-    /// Asks the queue something.
+    /// Runs a query of the queue.
     pub fn ask<T>(&self, asked: impl Future<Output = T>) -> T {
         self.runtime.block_on(asked)
     }
@@ -142,37 +142,37 @@ impl Deployment {
         self.ask(self.queue.changed_since(0, u32::MAX)).expect("a database")
     }
 
-    /// How many have not ended.
+    /// The number of jobs that have not ended.
     pub fn live(&self) -> usize {
         self.jobs().iter().filter(|job| !job.state.is_end()).count()
     }
 
-    /// Whether the worker of this number has a job.
+    /// Whether the worker with this process id has a job.
     pub fn is_at_work(&self, worker: i32) -> bool {
         let end = format!(":{worker}");
         let jobs = self.jobs();
         jobs.iter().filter_map(|job| job.lease_owner.as_deref()).any(|owner| owner.ends_with(&end))
     }
 
-    /// Waits until all jobs have ended, however long that takes, as long as something is done.
+    /// Waits until all jobs have ended, for as long as there is progress.
     pub fn wait_for_the_end(&self) {
         loop {
             let seen = self.ask(self.queue.last_change()).unwrap_or_default();
             if self.live() == 0 {
                 return;
             }
-            until_slowly("a job comes further", || {
+            until_slowly("a job makes progress", || {
                 self.ask(self.queue.last_change()).unwrap_or(seen) != seen
             });
         }
     }
 
-    /// All artifacts that there are.
+    /// All artifacts.
     pub fn artifacts(&self) -> Vec<Artifact> {
         self.ask(self.queue.artifacts_of("")).expect("a database")
     }
 
-    /// The processes that have anything to do with this deployment, but for this one.
+    /// The processes of this deployment, except for the tests.
     pub fn processes(&self) -> Vec<Process> {
         Process::all().into_iter().filter(|process| process.is_about(&self.data())).collect()
     }
@@ -182,15 +182,15 @@ impl Deployment {
         self.processes().into_iter().filter(|process| process.name == "ffmpeg").collect()
     }
 
-    /// Each job has ended, and only once; each artifact is whole and has its row; nothing else is left.
-    /// Nothing runs but a server that sweeps.
-    pub fn assert_in_order(&self) {
+    /// Checks that each job has ended, and only once; each artifact is complete and has its row;
+    /// nothing else is left over. Only a server that sweeps may run.
+    pub fn assert_consistent(&self) {
         let jobs = self.jobs();
         for job in &jobs {
             let is_child = job.parent.is_some();
             let allowed = match job.state {
                 State::Done | State::Failed => true,
-                // Its brother failed.
+                // Its sibling failed.
                 State::Cancelled => is_child,
                 _ => false,
             };
@@ -204,7 +204,7 @@ impl Deployment {
         let mut named: Vec<_> =
             rows.iter().map(|row| made.join(&row.key).join(row.token.to_string())).collect();
         named.sort();
-        until_slowly("what is left behind has been swept away", || {
+        until_slowly("leftovers are deleted", || {
             names(&self.data().join("artifacts/making")).is_empty() && folders(&made) == named
         });
         for row in &rows {
@@ -217,8 +217,8 @@ impl Deployment {
     }
 }
 
-/// Sees each job end. One that has ended does not change any more.
-async fn keep_watching(queue: Queue, ends: Arc<Mutex<Ends>>) {
+/// Records the end of each job. A job that has ended must not change.
+async fn watch_ends(queue: Queue, ends: Arc<Mutex<Ends>>) {
     let mut seen = 0;
     loop {
         for job in queue.changed_since(seen, 10_000).await.unwrap_or_default() {
@@ -234,7 +234,7 @@ async fn keep_watching(queue: Queue, ends: Arc<Mutex<Ends>>) {
     }
 }
 
-/// A file that can be read to its end.
+/// Checks that a file can be read to its end.
 fn assert_whole(file: &Path) {
     let bytes = fs::read(file).expect("a file");
     let name = file.display();
@@ -250,7 +250,7 @@ fn assert_whole(file: &Path) {
             let decoded = ["-xerror", "-i", file.to_str().expect("text"), "-f", "null", "-"];
             ffmpeg::run(&decoded).unwrap_or_else(|error| panic!("{name}: {error}"));
         }
-        _ => panic!("{name} is none of the files that are made"),
+        _ => panic!("{name} is no artifact"),
     }
 }
 
@@ -265,35 +265,35 @@ fn folders(made: &Path) -> Vec<PathBuf> {
     folders
 }
 
-/// Wishes for something, and returns the answer.
-pub fn wish(program: &Program, wish: &str) -> Response {
+/// Posts a job request, and returns the response.
+pub fn post_job(program: &Program, job_request: &str) -> Response {
     let mut client = program.connect();
-    client.send(post("/api/jobs", wish));
+    client.send(post("/api/jobs", job_request));
     read(&mut client)
 }
 
-/// Wishes for a rendition, and returns the job.
-pub fn wish_for_rendition(program: &Program, film: &str, lines: usize) -> Value {
+/// Requests a rendition, and returns the job.
+pub fn request_rendition(program: &Program, title: &str, height: usize) -> Value {
     let asked =
-        format!(r#"{{"kind":"rendition","title":"{film}","height":{lines},"codec":"h264"}}"#);
-    let response = wish(program, &asked);
+        format!(r#"{{"kind":"rendition","title":"{title}","height":{height},"codec":"h264"}}"#);
+    let response = post_job(program, &asked);
     let status = response.status;
     json(&response, if status == 200 { 200 } else { 202 })
 }
 
-/// The worker beside a server, if it runs: its number.
-pub fn worker_beside(program: &Program) -> Option<i32> {
+/// The process id of a server's local worker, if it runs.
+pub fn local_worker(program: &Program) -> Option<i32> {
     let ready = String::from_utf8(program.get("/readyz", &[]).body).expect("text");
     ready.split_once("running as process ")?.1.split_whitespace().next()?.parse().ok()
 }
 
-/// The URL of a database of its own on PostgreSQL.
+/// The URL of a new database on PostgreSQL.
 pub fn postgres() -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(crate::support::postgres::database())
 }
 
-/// Tests that are to hold with either database.
+/// Tests that must hold with either database.
 macro_rules! on_both {
     ($($name:ident $test:expr;)+) => {
         mod sqlite { $(#[test] fn $name() {

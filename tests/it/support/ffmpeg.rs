@@ -1,5 +1,5 @@
-//! ffmpeg and ffprobe as clients: which packets and which frames a movie has, from the disk or by
-//! HTTP, and when each of them is shown.
+//! ffmpeg and ffprobe as clients: the packets and frames of a movie, from the disk or by HTTP, and
+//! their presentation times.
 
 use std::{
     collections::BTreeMap,
@@ -12,16 +12,16 @@ use std::{
 use headwater::transcode::program::find_program;
 use serde::Deserialize;
 
-/// As many run at a time, whichever tests ask: more would only take turns.
+/// The number of concurrent processes in all tests: more would only take turns.
 const AT_A_TIME: usize = 2;
 
 static RUNNING: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
 
-/// Both of them, where they are installed.
+/// Whether both are installed.
 static PROGRAMS: LazyLock<Option<(PathBuf, PathBuf)>> =
     LazyLock::new(|| find_program("ffmpeg").zip(find_program("ffprobe")));
 
-/// Whether tests with ffmpeg can run. Says so if not.
+/// Whether tests with ffmpeg can run. Prints a line if not.
 pub fn is_installed() -> bool {
     if PROGRAMS.is_none() {
         eprintln!("this test did not run: ffmpeg is not installed");
@@ -29,13 +29,13 @@ pub fn is_installed() -> bool {
     PROGRAMS.is_some()
 }
 
-/// Runs ffmpeg. Returns what it prints, or what it says is wrong.
+/// Runs ffmpeg. Returns its output, or its errors.
 pub fn run(arguments: &[&str]) -> Result<Vec<u8>, String> {
     let (ffmpeg, _) = PROGRAMS.as_ref().expect("asked before");
     output(Command::new(ffmpeg).args(["-nostdin", "-v", "error"]).args(arguments))
 }
 
-/// Runs ffprobe. Returns what it prints, or what it says is wrong.
+/// Runs ffprobe. Returns its output, or its errors.
 pub fn probe(arguments: &[&str]) -> Result<Vec<u8>, String> {
     let (_, ffprobe) = PROGRAMS.as_ref().expect("asked before");
     output(Command::new(ffprobe).args(["-v", "error"]).args(arguments))
@@ -60,12 +60,12 @@ fn output(command: &mut Command) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Video or sound; nothing else is compared.
+/// Video or audio; other tracks are not compared.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
-    /// Pictures.
+    /// Video.
     Video,
-    /// Sound.
+    /// Audio.
     Audio,
 }
 
@@ -77,7 +77,7 @@ pub struct Seconds {
 }
 
 impl Seconds {
-    /// So many ticks of so long.
+    /// This many ticks of this length.
     pub fn of(ticks: i64, base: Base) -> Self {
         let numerator = i128::from(ticks) * i128::from(base.0);
         Self { numerator, denominator: i128::from(base.1) }
@@ -134,54 +134,54 @@ impl Ord for Seconds {
     }
 }
 
-/// How long a tick is, in seconds: numerator and denominator.
+/// The length of a tick, in seconds: numerator and denominator.
 pub type Base = (i64, i64);
 
-/// What a demuxer hands out of a track.
+/// A track, as a demuxer reads it.
 #[derive(Clone, Debug)]
 pub struct Track {
-    /// Its number, for `-map`.
+    /// Its index, for `-map`.
     pub index: usize,
-    /// Video or sound.
+    /// Video or audio.
     pub kind: Kind,
     /// The codec, as ffmpeg calls it.
     pub codec: String,
     /// The unit of its times.
     pub base: Base,
-    /// Width times height; 0 for sound.
+    /// Width times height; 0 for audio.
     pub pixels: u64,
-    /// As its header says it.
+    /// The duration in its header.
     pub language: Option<String>,
-    /// By how many degrees it is to be turned.
+    /// The rotation, in degrees.
     pub rotation: Option<i64>,
-    /// In the order of decoding.
+    /// In decoding order.
     pub packets: Vec<Packet>,
 }
 
-/// A sample, as a demuxer hands it out.
+/// A sample, as a demuxer reads it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Packet {
-    /// When it is shown.
+    /// The presentation time.
     pub pts: i64,
-    /// When it is decoded.
+    /// The decoding time.
     pub dts: Option<i64>,
-    /// How long it is shown.
+    /// The duration.
     pub duration: i64,
     /// Whether decoding can begin here.
     pub is_key: bool,
-    /// Whether an edit list says that it is decoded only, and not shown.
+    /// Whether an edit list hides it: it is decoded, but not shown.
     pub is_hidden: bool,
     /// Its length in bytes and their digest.
     pub digest: String,
 }
 
 impl Track {
-    /// When a packet is shown.
+    /// The presentation time of a packet.
     pub fn shown_at(&self, packet: &Packet) -> Seconds {
         Seconds::of(packet.pts, self.base)
     }
 
-    /// When it is shown no longer.
+    /// The end of its presentation.
     pub fn shown_until(&self, packet: &Packet) -> Seconds {
         Seconds::of(packet.pts + packet.duration, self.base)
     }
@@ -232,13 +232,13 @@ struct ProbedPacket {
     data_hash: Option<String>,
 }
 
-/// ffmpeg's reader of MPDs ends with the track that ends first, and loses the rest of all others. So
-/// their tracks are read one by one.
+/// ffmpeg's MPD reader ends with the shortest track, and loses the rest of all others. So their
+/// tracks are read one by one.
 fn is_read_one_by_one(input: &str) -> bool {
     Path::new(input).extension().is_some_and(|extension| extension == "mpd")
 }
 
-/// The tracks of a file or URL, without decoding anything. Cover pictures are left out.
+/// The tracks of a file or URL, without decoding. Cover images are left out.
 pub fn tracks(input: &str) -> Result<Vec<Track>, String> {
     let of_stream = "stream=index,codec_type,codec_name,time_base,width,height\
         :stream_disposition=attached_pic:stream_tags=language:stream_side_data=rotation";
@@ -298,22 +298,22 @@ fn base(text: &str) -> Result<Base, String> {
     parts.filter(|&(a, b)| a > 0 && b > 0).ok_or_else(|| format!("not a time base: {text}"))
 }
 
-/// What a decoder makes of a track.
+/// The decoded frames of a track.
 #[derive(Clone, Debug, Default)]
 pub struct Decoded {
-    /// When each frame is shown, and the digest of its samples.
+    /// The presentation time of each frame, and the digest of its samples.
     pub frames: Vec<(Seconds, String)>,
 }
 
-/// Decodes tracks, by their [`index`](Track::index); any error fails. Frames that the edit list hides
-/// are not among those returned, where the demuxer knows the edit list.
+/// Decodes tracks, by their [`index`](Track::index); any error fails. Frames that the edit list
+/// hides are left out, where the demuxer knows the edit list.
 pub fn decode(input: &str, indices: &[usize]) -> Result<Vec<Decoded>, String> {
     if is_read_one_by_one(input) && indices.len() > 1 {
         let one_by_one = indices.iter().map(|&index| Ok(decode(input, &[index])?.remove(0)));
         return one_by_one.collect();
     }
     let maps: Vec<_> = indices.iter().map(|index| format!("0:{index}")).collect();
-    // Turned pictures are not turned: what the decoder makes is compared, not what is drawn.
+    // No automatic rotation: the comparison is of decoded frames, not of displayed ones.
     let mut arguments = vec!["-xerror", "-copyts", "-noautorotate", "-i", input];
     maps.iter().for_each(|map| arguments.extend(["-map", map.as_str()]));
     arguments.extend(["-fps_mode", "passthrough", "-enc_time_base", "-1", "-f", "framemd5", "-"]);

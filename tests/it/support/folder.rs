@@ -1,4 +1,4 @@
-//! Folders and file systems that a test serves, and files whose bytes name their offset.
+//! Folders and file systems that a test serves, and files whose bytes hold their own offset.
 
 use std::{
     fs,
@@ -8,21 +8,21 @@ use std::{
 
 use tempfile::TempDir;
 
-/// A folder of files that goes away with the test.
+/// A temporary folder of files.
 pub struct Folder(pub(super) TempDir);
 
 impl Folder {
-    /// An empty one.
+    /// An empty folder.
     pub fn new() -> Self {
         Self(TempDir::new().expect("a temporary folder"))
     }
 
-    /// An empty one on the file system of this directory.
+    /// An empty folder on the file system of this directory.
     pub fn below(directory: &str) -> std::io::Result<Self> {
         TempDir::new_in(directory).map(Self)
     }
 
-    /// Puts a file into it, with the folders on the way.
+    /// Writes a file into it, and creates its parent folders.
     pub fn put(&self, name: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.0.path().join(name);
         fs::create_dir_all(path.parent().expect("a parent")).expect("the folders on the way");
@@ -30,17 +30,17 @@ impl Folder {
         path
     }
 
-    /// Where a name in it is.
+    /// The path of a name in it.
     pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.0.path().join(name)
     }
 }
 
-/// A file system of its own, as small as it is said; only root may make one.
-pub struct Small<'a>(&'a Path);
+/// A tmpfs of limited size; only root may mount one.
+pub struct Tmpfs<'a>(&'a Path);
 
-impl<'a> Small<'a> {
-    /// Mounts it over a folder. Says so if that cannot be.
+impl<'a> Tmpfs<'a> {
+    /// Mounts it over a folder. Prints a line if that is not possible.
     pub fn mount(at: &'a Path, size: &str) -> Option<Self> {
         fs::create_dir_all(at).expect("a folder");
         let mut mount = Command::new("mount");
@@ -53,13 +53,13 @@ impl<'a> Small<'a> {
     }
 }
 
-impl Drop for Small<'_> {
+impl Drop for Tmpfs<'_> {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("-l").arg(self.0).output();
     }
 }
 
-/// Bytes that tell where they are: every 8 of them hold their own offset.
+/// Bytes that hold their own offset: every 8 of them.
 pub fn pattern(length: usize) -> Vec<u8> {
     let words = (0..length.div_ceil(8) as u64).flat_map(|word| (word * 8).to_be_bytes());
     words.take(length).collect()

@@ -1,9 +1,9 @@
-//! A disk that hangs when it is told to.
+//! A disk that hangs on demand.
 //!
-//! It is a FUSE file system served by a process of its own (this binary again, see
-//! [`disk_process`]). Were it a thread of the tests, a test that is killed could never end: its
-//! threads would wait for answers from a file system that waits for the process to go. This way its
-//! standard input ends with the tests, whatever ended them, and it takes the mount with it.
+//! It is a FUSE file system in its own process (this binary again, see [`disk_process`]). As a
+//! thread of the tests it would keep a killed test from ending: the test's threads would wait for
+//! responses of a file system that waits for the process to end. As a process it ends when its
+//! standard input does, with the tests, and unmounts.
 
 use std::{
     env,
@@ -25,19 +25,19 @@ use tempfile::TempDir;
 
 use crate::support::folder::pattern;
 
-/// Where the process of the disk is told to mount it.
+/// The variable that tells the process of the disk where to mount.
 const MOUNT: &str = "HEADWATER_TEST_MOUNT";
 
 /// The length of each file, in bytes.
 const LENGTH: usize = 4 << 20;
 
-/// What each file holds.
+/// The content of each file.
 pub static CONTENT: LazyLock<Vec<u8>> = LazyLock::new(|| pattern(LENGTH));
 
-/// Reads before this offset are never held, so that an answer can begin.
+/// Reads before this offset never hang, so that a response can begin.
 pub const HELD_FROM: u64 = 1 << 20;
 
-/// A mounted disk that can be told to hang. It holds files named `0.mp4` to `9.mp4`.
+/// A mounted disk that can hang. It holds files named `0.mp4` to `9.mp4`.
 pub struct HangingDisk {
     folder: TempDir,
     process: Child,
@@ -46,13 +46,14 @@ pub struct HangingDisk {
 }
 
 impl HangingDisk {
-    /// Mounts one. `None`, and a line that says so, where that is not permitted.
+    /// Mounts one. `None`, and a printed line, where that is not permitted.
     pub fn mount() -> Option<Self> {
         let folder = TempDir::new().expect("a temporary folder");
         let mut process = Command::new(env::current_exe().expect("this program"))
             .args(["--exact", "support::hanging_disk::disk_process", "--nocapture"])
             .env(MOUNT, folder.path())
-            // Not to be reached by a signal that ends the tests: it has to unmount.
+            // In its own process group, out of reach of a signal that ends the tests: it has to
+            // unmount.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -73,23 +74,23 @@ impl HangingDisk {
         }
     }
 
-    /// Where it is mounted.
+    /// The mount point.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// From now on calls of this kind (`lookup`, `getattr`, `open`, `opendir`, `statfs`, `read`, or `all` of
-    /// them) are not answered.
+    /// From now on calls of this kind (`lookup`, `getattr`, `open`, `opendir`, `statfs`, `read`, or
+    /// `all` of them) hang.
     pub fn hold(&mut self, kind: &str) {
         self.order(&format!("hold {kind}"));
     }
 
-    /// Answers all calls that were held, and every further one.
+    /// Completes all hanging calls, and hangs no further one.
     pub fn release(&mut self) {
         self.order("release");
     }
 
-    /// Waits until a call hangs that did not when this was last asked.
+    /// Waits until another call hangs.
     pub fn wait_until_a_call_hangs(&mut self) {
         while self.next_report() != "a call hangs" {}
     }
@@ -103,7 +104,7 @@ impl HangingDisk {
     fn next_report(&mut self) -> String {
         let mut line = String::new();
         let read = self.reports.read_line(&mut line).expect("text");
-        assert!(read > 0, "the disk's process is gone");
+        assert!(read > 0, "the process of the disk has ended");
         line.trim_end().to_owned()
     }
 }
@@ -115,7 +116,7 @@ impl Drop for HangingDisk {
     }
 }
 
-/// No test of its own, but what the process of the disk does when a test has started it.
+/// Not a test: the work of the disk's process, when a test has started it.
 #[test]
 fn disk_process() {
     let Some(mount) = env::var_os(MOUNT) else {
@@ -141,8 +142,8 @@ fn disk_process() {
         }
         eprintln!("done");
     }
-    // Lazily, since a server may still have it open. When this process ends, the kernel answers
-    // whatever still hangs with an error.
+    // Lazily, because a server may still have it open. When this process ends, the kernel fails
+    // every hanging call.
     let lazily = [("umount", "-l"), ("fusermount3", "-uz"), ("fusermount", "-uz")];
     let _ = lazily.iter().find(|(program, flag)| {
         let mut unmount = Command::new(program);
@@ -162,17 +163,17 @@ struct State {
 }
 
 impl Disk {
-    /// Answers a call now, or when it is released.
-    fn answer(&self, kind: &str, answer: impl FnOnce() + Send + 'static) {
+    /// Completes a call now, or on release.
+    fn complete(&self, kind: &str, complete: impl FnOnce() + Send + 'static) {
         let mut state = self.lock();
         match state.held_kind.as_deref() {
             Some(held) if held == kind || held == "all" => {
-                state.held.push(Box::new(answer));
+                state.held.push(Box::new(complete));
                 eprintln!("a call hangs");
             }
             _ => {
                 drop(state);
-                answer();
+                complete();
             }
         }
     }
@@ -182,7 +183,7 @@ impl Disk {
         state.held_kind = None;
         let held = std::mem::take(&mut state.held);
         drop(state);
-        held.into_iter().for_each(|answer| answer());
+        held.into_iter().for_each(|complete| complete());
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -190,10 +191,10 @@ impl Disk {
     }
 }
 
-/// The files' numbers in the file system: 10 for `0.mp4` and so on.
+/// Inode numbers: 10 for `0.mp4` and so on.
 const FILES: std::ops::Range<u64> = 10..20;
 
-/// Nothing may be remembered by the kernel, so that every call comes here.
+/// No caching in the kernel, so that every call arrives here.
 const FORGET: Duration = Duration::ZERO;
 
 fn attributes(number: INodeNo) -> FileAttr {
@@ -222,26 +223,26 @@ impl Filesystem for Disk {
     fn lookup(&self, _: &Request, _: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let number =
             FILES.clone().find(|number| name == format!("{}.mp4", number - FILES.start).as_str());
-        self.answer("lookup", move || match number {
+        self.complete("lookup", move || match number {
             Some(number) => reply.entry(&FORGET, &attributes(INodeNo(number)), Generation(0)),
             None => reply.error(Errno::ENOENT),
         });
     }
 
     fn getattr(&self, _: &Request, number: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        self.answer("getattr", move || reply.attr(&FORGET, &attributes(number)));
+        self.complete("getattr", move || reply.attr(&FORGET, &attributes(number)));
     }
 
     fn open(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        self.answer("open", move || reply.opened(FileHandle(0), FopenFlags::empty()));
+        self.complete("open", move || reply.opened(FileHandle(0), FopenFlags::empty()));
     }
 
     fn opendir(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        self.answer("opendir", move || reply.opened(FileHandle(0), FopenFlags::empty()));
+        self.complete("opendir", move || reply.opened(FileHandle(0), FopenFlags::empty()));
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
-        self.answer("statfs", move || reply.statfs(0, 0, 0, 0, 0, 512, 255, 0));
+        self.complete("statfs", move || reply.statfs(0, 0, 0, 0, 0, 512, 255, 0));
     }
 
     fn read(
@@ -256,7 +257,7 @@ impl Filesystem for Disk {
         reply: ReplyData,
     ) {
         let kind = if offset < HELD_FROM { "early read" } else { "read" };
-        self.answer(kind, move || {
+        self.complete(kind, move || {
             let start = usize::try_from(offset).expect("small").min(LENGTH);
             let end = (start + size as usize).min(LENGTH);
             reply.data(&CONTENT[start..end]);

@@ -21,12 +21,11 @@ use tokio::{net::TcpStream, runtime::Runtime, sync::mpsc, time::timeout};
 
 use crate::support::{client::Response, wait::TIMEOUT};
 
-/// The initial window of a stream that nobody said anything about (RFC 9113 section 6.9.2), in
-/// bytes.
+/// The default initial window of a stream (RFC 9113 section 6.9.2), in bytes.
 pub const WINDOW: u32 = 65_535;
 
-/// One connection. What the protocol needs is done on a thread of its own, also while nobody waits
-/// for an answer: pings are answered.
+/// One connection. A thread of its own drives the protocol, even while no test waits for a
+/// response: it acknowledges pings.
 pub struct Client {
     runtime: Runtime,
     requests: SendRequest<Bytes>,
@@ -35,8 +34,8 @@ pub struct Client {
     is_over: Arc<AtomicBool>,
 }
 
-/// An answer whose head has been read.
-pub struct Answer {
+/// A response whose head has been read.
+pub struct PendingResponse {
     /// Without the body.
     pub head: Response,
     body: RecvStream,
@@ -48,12 +47,12 @@ impl Client {
         Self::with_windows(address, WINDOW)
     }
 
-    /// Connects, and takes at first so many bytes of each stream. With 0 that is heads alone.
+    /// Connects with this initial stream window, in bytes. With 0, only heads arrive.
     pub fn with_windows(address: SocketAddr, window: u32) -> Self {
         Self::over(std::net::TcpStream::connect(address).expect("a connection"), window)
     }
 
-    /// The same over a socket of one's own.
+    /// The same over a given socket.
     pub fn over(socket: std::net::TcpStream, window: u32) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -66,28 +65,28 @@ impl Client {
             socket.set_nonblocking(true).expect("a mode");
             let stream = TcpStream::from_std(socket).expect("a connection");
             let mut builder = Builder::new();
-            // The connection's window is not to matter: streams alone are held back.
+            // A huge connection window, so that only stream windows matter.
             builder.initial_window_size(window).initial_connection_window_size(1 << 30);
             builder.initial_max_send_streams(1000);
             let (requests, mut connection) = builder.handshake(stream).await.expect("HTTP/2");
-            let pings = connection.ping_pong().expect("nobody else pings");
+            let pings = connection.ping_pong().expect("the first ping handle");
             tokio::spawn(drive(connection, open, Arc::clone(&is_over)));
             (requests, pings)
         });
         Self { runtime, requests, windows, pings, is_over }
     }
 
-    /// From now on takes so many bytes of each stream at a time, also of those that are open.
+    /// Sets the stream window from now on, also for open streams.
     pub fn open_windows(&self, window: u32) {
         self.windows.send(window).expect("the connection is there");
     }
 
-    /// Reads nothing from the socket, and answers nothing, until the result is dropped.
+    /// Reads nothing from the socket, and sends nothing, until the result is dropped.
     pub fn pause(&self) -> std::sync::mpsc::Sender<()> {
         let (resume, resumed) = std::sync::mpsc::channel::<()>();
         let (pause, paused) = std::sync::mpsc::channel();
         self.runtime.spawn(async move {
-            // There is one thread, and this takes it.
+            // The runtime has one thread, and this blocks it.
             pause.send(()).expect("waited for");
             let _ = resumed.recv();
         });
@@ -95,20 +94,20 @@ impl Client {
         resume
     }
 
-    /// Whether the server answers a ping.
+    /// Whether the server acknowledges a ping.
     pub fn ping(&mut self) -> bool {
         let pong = async { timeout(TIMEOUT, self.pings.ping(Ping::opaque())).await };
-        self.runtime.block_on(pong).expect("an answer or an end in time").is_ok()
+        self.runtime.block_on(pong).expect("a response or an end in time").is_ok()
     }
 
-    /// Whether the connection has ended, whoever ended it.
+    /// Whether the connection has ended, from either side.
     pub fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Acquire)
     }
 
-    /// Sends a request without content and reads its answer. `fields` are whole lines.
+    /// Sends a request without content and reads its response. `fields` are whole lines.
     pub fn request(&mut self, method: &str, target: &str, fields: &[&str]) -> Response {
-        self.try_request(method, target, fields).expect("a whole answer")
+        self.try_request(method, target, fields).expect("a whole response")
     }
 
     /// The same, where the stream or the connection may be reset.
@@ -118,11 +117,12 @@ impl Client {
         target: &str,
         fields: &[&str],
     ) -> Result<Response, h2::Error> {
-        let answer = self.begin(method, &format!("http://test{target}"), fields)?;
-        self.finish(answer)
+        let pending = self.begin(method, &format!("http://test{target}"), fields)?;
+        self.finish(pending)
     }
 
-    /// Sends a request with content, in pieces, and reads its answer. What is not taken is not sent.
+    /// Sends a request with content, in pieces, and reads its response. Pieces beyond the window
+    /// are dropped.
     pub fn send(
         &self,
         method: &str,
@@ -139,7 +139,7 @@ impl Client {
         }
         let request = request.body(()).expect("a request");
         let requests = self.requests.clone();
-        let answer: Result<_, h2::Error> = self.wait(async {
+        let pending: Result<_, h2::Error> = self.wait(async {
             let (response, mut content) = requests.ready().await?.send_request(request, false)?;
             for piece in pieces {
                 let _ = content.send_data(Bytes::copy_from_slice(piece), false);
@@ -149,16 +149,22 @@ impl Client {
             }
             let (head, body) = response.await?.into_parts();
             let (status, fields) = (head.status.as_u16(), lines(&head.headers));
-            Ok(Answer { head: Response { status, fields, body: Vec::new() }, body })
+            Ok(PendingResponse { head: Response { status, fields, body: Vec::new() }, body })
         });
-        self.finish(answer?)
+        self.finish(pending?)
     }
 
-    /// Sends a request and reads its answer's head. A `uri` without an authority is sent without.
-    pub fn begin(&self, method: &str, uri: &str, fields: &[&str]) -> Result<Answer, h2::Error> {
+    /// Sends a request and reads the head of its response. A `uri` without an authority is sent
+    /// without.
+    pub fn begin(
+        &self,
+        method: &str,
+        uri: &str,
+        fields: &[&str],
+    ) -> Result<PendingResponse, h2::Error> {
         let mut request = Request::builder().method(method).uri(uri);
         if uri.starts_with('/') {
-            // Else h2 does not send it.
+            // Otherwise h2 refuses to send it.
             request = request.version(Version::HTTP_11);
         }
         for field in fields {
@@ -171,13 +177,13 @@ impl Client {
             let (response, _) = requests.ready().await?.send_request(request, true)?;
             let (head, body) = response.await?.into_parts();
             let (status, fields) = (head.status.as_u16(), lines(&head.headers));
-            Ok(Answer { head: Response { status, fields, body: Vec::new() }, body })
+            Ok(PendingResponse { head: Response { status, fields, body: Vec::new() }, body })
         })
     }
 
-    /// Reads the rest of an answer.
-    pub fn finish(&self, answer: Answer) -> Result<Response, h2::Error> {
-        let Answer { mut head, mut body } = answer;
+    /// Reads the rest of a response.
+    pub fn finish(&self, pending: PendingResponse) -> Result<Response, h2::Error> {
+        let PendingResponse { mut head, mut body } = pending;
         self.wait(async {
             while let Some(piece) = body.data().await {
                 let piece = piece?;
@@ -189,13 +195,13 @@ impl Client {
         })
     }
 
-    fn wait<T>(&self, answer: impl Future<Output = T>) -> T {
-        let answer = async { timeout(TIMEOUT, answer).await.expect("an answer in time") };
-        self.runtime.block_on(answer)
+    fn wait<T>(&self, pending: impl Future<Output = T>) -> T {
+        let pending = async { timeout(TIMEOUT, pending).await.expect("a response in time") };
+        self.runtime.block_on(pending)
     }
 }
 
-/// Does what the protocol needs until the connection ends.
+/// Drives the protocol until the connection ends.
 async fn drive(
     mut connection: Connection<TcpStream>,
     mut windows: mpsc::UnboundedReceiver<u32>,
@@ -205,7 +211,7 @@ async fn drive(
         while let Poll::Ready(Some(window)) = windows.poll_recv(cx) {
             connection.set_initial_window_size(window).expect("one change at a time");
         }
-        // Its error, if it has one, is also that of the request that is waiting.
+        // Its error, if any, is also that of the pending request.
         Pin::new(&mut connection).poll(cx).map(drop)
     })
     .await;

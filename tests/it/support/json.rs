@@ -1,4 +1,4 @@
-//! Requests with JSON, as our own page or a script on this machine sends them, and answers.
+//! Requests with JSON, as our own page or a local script sends them, and responses.
 
 use serde_json::Value;
 
@@ -7,12 +7,12 @@ use crate::support::{
     server::Serving,
 };
 
-/// A request with content for the server under the name of this machine. `fields` are whole lines.
+/// A request with content for `localhost`. `fields` are whole lines.
 pub fn post(target: &str, content: &str) -> String {
     request("POST", target, &[], content)
 }
 
-/// The same of any method, with more fields.
+/// The same for any method, with more fields.
 pub fn request(method: &str, target: &str, fields: &[&str], content: &str) -> String {
     let mut head = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n");
     for field in ["Content-Type: application/json"].iter().chain(fields) {
@@ -21,20 +21,20 @@ pub fn request(method: &str, target: &str, fields: &[&str], content: &str) -> St
     format!("{head}Content-Length: {}\r\n\r\n{content}", content.len())
 }
 
-/// Sends it on a connection of its own, and reads the answer.
+/// Sends a request on a new connection, and reads the response.
 pub fn ask(serving: &Serving, method: &str, target: &str, content: &str) -> Response {
     let mut client = serving.connect();
     client.send(request(method, target, &[], content));
     read(&mut client)
 }
 
-/// Reads the answer to a request that has an answer with content.
+/// Reads the response to a request with content.
 #[track_caller]
 pub fn read(client: &mut Client) -> Response {
-    client.read("POST").expect("an answer")
+    client.read("POST").expect("a response")
 }
 
-/// The content of an answer of this status.
+/// The content of a response with this status.
 #[track_caller]
 pub fn json(response: &Response, status: u16) -> Value {
     let text = String::from_utf8_lossy(&response.body);

@@ -1,19 +1,19 @@
-//! Playlists (RFC 8216bis) and presentation descriptions (ISO/IEC 23009-1), read as a strict player
-//! reads them: what is not understood fails.
+//! Playlists (RFC 8216bis) and MPDs (ISO/IEC 23009-1), read as a strict player reads them: anything
+//! unknown fails.
 
 use std::collections::BTreeMap;
 
 /// Attributes by name, without quotes.
 pub type Attributes = BTreeMap<String, String>;
 
-/// A playlist of playlists.
+/// A multivariant playlist.
 #[derive(Debug, Default)]
 pub struct Multivariant {
-    /// EXT-X-STREAM-INF: where, and its attributes.
+    /// EXT-X-STREAM-INF: URI and attributes.
     pub variants: Vec<(String, Attributes)>,
     /// EXT-X-MEDIA.
     pub renditions: Vec<Attributes>,
-    /// EXT-X-I-FRAME-STREAM-INF; where is in URI.
+    /// EXT-X-I-FRAME-STREAM-INF, with its URI attribute.
     pub i_frames: Vec<Attributes>,
     /// Tags without a value.
     pub flags: Vec<String>,
@@ -32,17 +32,16 @@ pub struct Playlist {
     pub flags: Vec<String>,
 }
 
-/// A segment that is listed.
+/// A listed segment.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Segment {
-    /// Where it is.
+    /// Its URL.
     pub url: String,
-    /// How long it is shown.
+    /// Its duration.
     pub duration_ns: i128,
 }
 
-/// A relative reference, as one finds it in what stands at `base` (RFC 3986 section 5.2). Both are
-/// paths.
+/// Resolves a relative reference against `base` (RFC 3986 section 5.2). Both are paths.
 pub fn resolve(base: &str, reference: &str) -> String {
     assert!(!reference.contains("://") && !reference.is_empty(), "not relative: {reference:?}");
     if reference.starts_with('/') {
@@ -72,14 +71,14 @@ fn attributes(mut list: &str) -> Attributes {
             None => rest.split_at(rest.find(',').unwrap_or(rest.len())),
         };
         let before = attributes.insert(name.into(), value.into());
-        assert_eq!(before, None, "{name} stands twice");
+        assert_eq!(before, None, "{name} occurs twice");
         list = rest.strip_prefix(',').unwrap_or(rest);
         assert!(rest.is_empty() || !list.is_empty() && rest.len() > list.len(), "{rest:?}");
     }
     attributes
 }
 
-/// The lines that mean something. The first must be `#EXTM3U`.
+/// The lines that are tags or URIs. The first must be `#EXTM3U`.
 fn lines(text: &[u8]) -> impl Iterator<Item = &str> {
     let text = str::from_utf8(text).expect("a playlist is UTF-8");
     assert!(!text.starts_with('\u{feff}') && !text.contains('\r'), "{text}");
@@ -88,7 +87,7 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &str> {
     lines.filter(|line| !line.is_empty() && (line.starts_with("#EXT") || !line.starts_with('#')))
 }
 
-/// Reads a multivariant playlist that stands at `url`.
+/// Reads the multivariant playlist of `url`.
 pub fn multivariant(url: &str, text: &[u8]) -> Multivariant {
     let mut playlist = Multivariant::default();
     let mut variant = None;
@@ -116,7 +115,7 @@ pub fn multivariant(url: &str, text: &[u8]) -> Multivariant {
     playlist
 }
 
-/// Reads a media playlist that stands at `url`.
+/// Reads the media playlist of `url`.
 pub fn playlist(url: &str, text: &[u8]) -> Playlist {
     let mut playlist = Playlist::default();
     let mut duration_ns = None;
@@ -153,11 +152,11 @@ fn nanoseconds(text: &str) -> i128 {
 pub struct Representation {
     /// Its own attributes and those of its AdaptationSet.
     pub attributes: Attributes,
-    /// Where its initialization segment is.
+    /// The URL of its initialization segment.
     pub init: String,
     /// In order.
     pub segments: Vec<Segment>,
-    /// Where the first segment stands in presentation time.
+    /// The presentation time of the first segment.
     pub start_ns: i128,
 }
 
@@ -168,14 +167,14 @@ pub struct Element {
     pub name: String,
     /// Its attributes.
     pub attributes: Attributes,
-    /// The elements in it.
+    /// Its child elements.
     pub children: Vec<Element>,
-    /// The text in it.
+    /// Its text.
     pub text: String,
 }
 
 impl Element {
-    /// The elements in it of this name.
+    /// The child elements of this name.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &Element> {
         self.children.iter().filter(move |child| child.name == name)
     }
@@ -185,7 +184,7 @@ impl Element {
     }
 }
 
-/// Reads a document of XML that has no DTD, CDATA or processing instructions but the first line.
+/// Parses XML that has no DTD, CDATA or processing instructions except for the declaration.
 pub fn xml(text: &str) -> Element {
     let mut open = vec![Element::default()];
     let mut rest = text.trim_start();
@@ -213,7 +212,7 @@ pub fn xml(text: &str) -> Element {
             let (value, after) = value.split_once('"').expect("a closing quote");
             list = after;
             let before = element.attributes.insert(name.trim().into(), unescaped(value));
-            assert_eq!(before, None, "{name} stands twice");
+            assert_eq!(before, None, "{name} occurs twice");
         }
         assert_eq!(list.trim(), "", "{tag}");
         if is_empty {
@@ -233,7 +232,7 @@ fn unescaped(text: &str) -> String {
     plain.iter().fold(text.into(), |text: String, (coded, plain)| text.replace(coded, plain))
 }
 
-/// The representations of video and sound in an MPD that stands at `url`, of one Period.
+/// The video and audio representations of the MPD of `url`, with one Period.
 pub fn representations(url: &str, text: &[u8]) -> Vec<Representation> {
     let mpd = xml(str::from_utf8(text).expect("an MPD is UTF-8"));
     assert_eq!(mpd.attributes["type"], "static");
@@ -280,7 +279,7 @@ pub fn representations(url: &str, text: &[u8]) -> Vec<Representation> {
                 at = begin;
                 for _ in 0..=run.number("r").unwrap_or(0) {
                     let number = first + segments.len() as i128;
-                    // Ends are rounded, and not durations, so that they add up.
+                    // Ends are rounded, not durations, so that they add up.
                     let duration_ns = ns(at + duration) - ns(at);
                     at += duration;
                     segments.push(Segment { url: filled("media", Some(number)), duration_ns });
@@ -300,7 +299,7 @@ pub fn representations(url: &str, text: &[u8]) -> Vec<Representation> {
 }
 
 #[test]
-fn a_playlist_and_a_description_are_read_as_they_are_meant() {
+fn the_reader_parses_a_playlist_and_an_mpd() {
     let text = b"#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:4\n#EXT-X-MAP:URI=\"init.mp4\"\n\
         #EXTINF:4.000000,\n1.m4s\n# a comment\n#EXTINF:1.5,\n../x/2.m4s\n#EXT-X-ENDLIST\n";
     let read = playlist("/v/a/video-1/media.m3u8", text);

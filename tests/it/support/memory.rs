@@ -1,4 +1,4 @@
-//! Contents answered in this process, without a socket: what the rules of HTTP alone make of them.
+//! Responses in this process, without a socket: the HTTP semantics alone.
 
 use std::{
     pin::Pin,
@@ -20,7 +20,7 @@ use crate::support::{
     sources::{End, drain},
 };
 
-/// A content of these extents, tagged and dated.
+/// A content of these extents, with tag and date.
 pub fn content(extents: Extents, tag: &str, modified: Option<SystemTime>) -> Content {
     Content {
         extents,
@@ -36,13 +36,13 @@ pub fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
-/// All of a source as a content.
+/// The whole of a source as a content.
 pub fn content_of(source: std::sync::Arc<dyn Source>) -> Content {
     content(Extents::of(Extent::whole(source)), "tag", Some(at(1_000_000_000)))
 }
 
-/// Answers, and leaves the body to be read. `fields` are whole lines, as bytes: names and values
-/// that no header may hold are for the caller to avoid.
+/// Responds, and leaves the body unread. `fields` are whole lines, as bytes: the caller avoids
+/// names and values that no header may hold.
 pub fn ask(method: &str, fields: &[&[u8]], content: Content) -> (Response, Pin<Box<BoxBody>>) {
     let mut request = TestRequest::default().method(method.parse().expect("a method"));
     for line in fields {
@@ -56,7 +56,7 @@ pub fn ask(method: &str, fields: &[&[u8]], content: Content) -> (Response, Pin<B
         .iter()
         .map(|(name, value)| (name.to_string(), value.to_str().expect("text").to_owned()))
         .collect();
-    // What a dispatcher makes of the length.
+    // A dispatcher derives this from the length.
     match body.size() {
         BodySize::Sized(length) => fields.push(("content-length".into(), length.to_string())),
         BodySize::None => {}
@@ -66,8 +66,8 @@ pub fn ask(method: &str, fields: &[&[u8]], content: Content) -> (Response, Pin<B
     (response, Box::pin(body))
 }
 
-/// Answers, and reads the body to its end.
-pub fn answer(method: &str, fields: &[&[u8]], content: Content) -> Response {
+/// Responds, and reads the body to its end.
+pub fn response_to(method: &str, fields: &[&[u8]], content: Content) -> Response {
     let (mut response, mut body) = ask(method, fields, content);
     let (bytes, end) = drain(&mut body);
     assert_eq!(end, End::Finished, "{response:?}");

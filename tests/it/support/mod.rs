@@ -8,20 +8,28 @@ pub mod client; // an HTTP/1 client that checks all framing
 pub mod clips; // clips of every kind, encoded by ffmpeg and cached
 pub mod comparison; // compares packets and frames of a package with those of its source
 pub mod conformance; // random requests, and whether a response conforms to RFC 9110
+pub mod contradictions; // movies whose tables and fragments contradict each other
 pub mod costly_movies; // small movies whose index costs much time or memory
 pub mod deployment; // library, data folder, database, and the programs on them
 pub mod ffmpeg; // ffmpeg and ffprobe: packets and frames
 pub mod folder; // temporary folders, small file systems, pattern bytes
+pub mod fuzz_corpus; // the seeds and invariants of the fuzz targets
 pub mod hanging_disk; // a FUSE disk that hangs on demand
 pub mod http2; // an HTTP/2 client
+pub mod jobs; // jobs of a server in this process
 pub mod json; // requests and responses with JSON
+pub mod long_file; // a long file, and multipart requests for it
 pub mod manifests; // a strict reader of playlists and MPDs
 pub mod memory; // HTTP semantics without a socket
 pub mod movies; // small valid movies, written by code
 pub mod postgres; // a PostgreSQL cluster for the tests
 pub mod processes; // processes of a deployment, from /proc
 pub mod program; // the program as a child process
+pub mod renditions; // renditions of one movie
+pub mod sent_files; // a file, and each way that it takes to a connection
 pub mod server; // a server in this process
 pub mod sources; // sources that fail on demand
 pub mod streams; // all URLs derived from a title
+pub mod subscriber; // a subscriber of the event stream
 pub mod wait; // polls a condition
+pub mod webhook_receiver; // a receiver of webhooks

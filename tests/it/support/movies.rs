@@ -1,8 +1,8 @@
-//! Small sound movies, made in code: what the broken ones are broken from.
+//! Small valid movies, written by code: the broken ones are derived from them.
 //!
-//! The samples are patterns and no pictures; whoever reads an index never looks at them.
+//! The samples are patterns, not coded frames; an index reader never looks at them.
 
-/// A box that is being written.
+/// Serializes a box.
 pub fn boxed(kind: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
     let length = 8 + parts.iter().map(|part| part.len()).sum::<usize>();
     let size = u32::try_from(length).expect("a small box").to_be_bytes();
@@ -15,12 +15,12 @@ pub fn full(kind: &[u8; 4], version: u8, flags: u32, parts: &[&[u8]]) -> Vec<u8>
     boxed(kind, &[&[&head[..]], parts].concat())
 }
 
-/// 32-bit numbers, one after the other.
+/// Consecutive 32-bit numbers.
 pub fn words(words: impl IntoIterator<Item = u32>) -> Vec<u8> {
     words.into_iter().flat_map(u32::to_be_bytes).collect()
 }
 
-/// A table: how many entries, and the entries.
+/// A table: the number of entries, and the entries.
 pub fn table(kind: &[u8; 4], version: u8, width: usize, entries: &[u32]) -> Vec<u8> {
     let count = u32::try_from(entries.len() / width).expect("a small table");
     full(kind, version, 0, &[&words([count]), &words(entries.iter().copied())])
@@ -41,11 +41,11 @@ const ESDS: [u8; 37] =
     *b"\x00\x00\x00\x00\x03\x20\x00\x02\x00\x04\x18\x40\x15\x00\x00\x00\x00\x01\xf4\
     \x00\x00\x01\xf4\x00\x05\x05\x11\x90\x56\xe5\x00\x06\x01\x02\x00\x00\x00";
 
-/// The matrix that turns nothing.
+/// The identity matrix.
 const UNITY: [u32; 9] = [0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000];
 
-/// What a track is like. All of its samples are in the file one chunk after the other, those of all
-/// tracks in turn.
+/// The plan of a track. Its samples are in the file chunk by chunk, interleaved with those of the
+/// other tracks.
 #[derive(Clone)]
 pub struct Plan {
     pub id: u32,
@@ -53,27 +53,27 @@ pub struct Plan {
     pub timescale: u32,
     /// The sample entry.
     pub entry: Vec<u8>,
-    /// How long each sample lasts.
+    /// The duration of each sample.
     pub delta: u32,
     pub sizes: Vec<u32>,
     /// Composition offsets, in multiples of `delta`; none if empty.
     pub compositions: Vec<u32>,
-    /// Every which sample is a sync sample; 1 is each.
+    /// The sync sample interval; 1 means that each is one.
     pub sync_every: usize,
-    /// Samples of a chunk.
+    /// Samples per chunk.
     pub per_chunk: usize,
     /// Durations in the movie's ticks and media times.
     pub edits: Vec<(u32, u32)>,
 }
 
 impl Plan {
-    /// Pictures of H.264 at 25 a second, with two B-frames between others.
+    /// H.264 at 25 frames a second, with two B-frames between others.
     pub fn video(id: u32, frames: usize) -> Self {
         let fields = [&[0; 6][..], &[0, 1], &[0; 16], &[0, 64, 0, 48]].concat();
         let resolution = words([0x48_0000, 0x48_0000, 0]);
         let rest = [&[0, 1][..], &[0; 32], &[0, 24, 0xff, 0xff]].concat();
         let entry = boxed(b"avc1", &[&fields, &resolution, &rest, &boxed(b"avcC", &[&AVCC])]);
-        // I P B B P B B, each twelve pictures anew.
+        // I P B B P B B, again every twelve frames.
         let composition = |frame: usize| match (frame % 12, frame % 3) {
             (0, _) => 1,
             (_, 1) => 3,
@@ -95,7 +95,7 @@ impl Plan {
         }
     }
 
-    /// As much sound in AAC.
+    /// AAC of the same duration.
     pub fn audio(id: u32, frames: usize) -> Self {
         let fields = [&[0; 6][..], &[0, 1], &[0; 8], &[0, 2, 0, 16, 0, 0, 0, 0]].concat();
         let rate = words([48_000 << 16]);
@@ -120,9 +120,9 @@ impl Plan {
 
     fn head(&self, movie_lasts: u32) -> Vec<u8> {
         let volume = u32::from(self.handler == *b"soun") << 24;
-        let picture = if self.handler == *b"vide" { [64 << 16, 48 << 16] } else { [0, 0] };
+        let size = if self.handler == *b"vide" { [64 << 16, 48 << 16] } else { [0, 0] };
         let fields = [0, 0, self.id, 0, movie_lasts, 0, 0, 0, volume];
-        full(b"tkhd", 0, 7, &[&words(fields), &words(UNITY), &words(picture)])
+        full(b"tkhd", 0, 7, &[&words(fields), &words(UNITY), &words(size)])
     }
 
     fn edit_list(&self) -> Vec<u8> {
@@ -131,7 +131,7 @@ impl Plan {
         boxed(b"edts", &[&table(b"elst", 0, 3, &entries)])
     }
 
-    /// `trak`, with whatever tables.
+    /// `trak`, with any tables.
     pub fn trak(&self, movie_lasts: u32, tables: &[&[u8]]) -> Vec<u8> {
         let mdhd =
             full(b"mdhd", 0, 0, &[&words([0, 0, self.timescale, self.lasts(), 0x55c4_0000])]);
@@ -198,7 +198,7 @@ fn lasts_ms(plans: &[Plan]) -> u32 {
     u32::try_from(lasts.max().unwrap_or(0)).expect("short")
 }
 
-/// Where each chunk of each track is, if the first is at `start`; and how long they are together.
+/// The offset of each chunk of each track, if the first is at `start`; and their total length.
 fn interleave(plans: &[Plan], start: u64) -> (Vec<Vec<u64>>, usize) {
     let mut offsets = vec![Vec::new(); plans.len()];
     let mut at = start;
@@ -225,7 +225,7 @@ fn moov(plans: &[Plan], chunks: &[Vec<u64>], is_long: bool, last: &[u8]) -> Vec<
     boxed(b"moov", &[&mvhd(lasts, short(plans.len()) + 1), &traks, last])
 }
 
-/// An index of tracks with these tables, whatever is in them.
+/// An index of tracks with these tables.
 pub fn moov_of(tracks: &[(Plan, Vec<Vec<u8>>)]) -> Vec<u8> {
     let traks = tracks
         .iter()
@@ -234,8 +234,8 @@ pub fn moov_of(tracks: &[(Plan, Vec<Vec<u8>>)]) -> Vec<u8> {
     boxed(b"moov", &[&mvhd(0, short(tracks.len()) + 1), &traks])
 }
 
-/// A plain MP4 of these tracks, its index behind the media: what stands there may change its length
-/// and nothing else is wrong.
+/// A plain MP4 of these tracks, its index behind the media, so that its length may change without
+/// side effects.
 pub fn plain(plans: &[Plan]) -> Vec<u8> {
     let ftyp = boxed(b"ftyp", &[b"isom", &[0, 0, 2, 0], b"isomavc1"]);
     let (chunks, length) = interleave(plans, ftyp.len() as u64 + 8);
@@ -243,8 +243,8 @@ pub fn plain(plans: &[Plan]) -> Vec<u8> {
     [ftyp, mdat, moov(plans, &chunks, false, &[])].concat()
 }
 
-/// The same as QuickTime writes it: the index in front, 64-bit offsets, an empty edit, boxes in
-/// boxes that nobody asks for.
+/// The same as QuickTime writes it: the index in front, 64-bit offsets, an empty edit, nested boxes
+/// of no use.
 pub fn quick_time(plans: &[Plan]) -> Vec<u8> {
     let mut plans = plans.to_vec();
     plans.iter_mut().for_each(|plan| plan.edits.insert(0, (40, u32::MAX)));
@@ -260,7 +260,7 @@ pub fn quick_time(plans: &[Plan]) -> Vec<u8> {
     [ftyp, moov, wide, boxed(b"mdat", &[&pattern(length)])].concat()
 }
 
-/// As fragments of twelve pictures, with a segment index in front.
+/// Fragments of twelve frames, with a segment index in front.
 pub fn fragmented(plans: &[Plan]) -> Vec<u8> {
     let ftyp = boxed(b"ftyp", &[b"iso6", &[0; 4], b"iso6cmfc"]);
     let empty = [table(b"stts", 0, 2, &[]), table(b"stsc", 0, 3, &[]), table(b"stco", 0, 1, &[])];
@@ -325,7 +325,7 @@ fn pattern(length: usize) -> Vec<u8> {
 }
 
 /// One plain movie, one fragmented, one of QuickTime, of some two seconds.
-pub fn sound() -> [(&'static str, Vec<u8>); 3] {
+pub fn valid_movies() -> [(&'static str, Vec<u8>); 3] {
     let plans = [Plan::video(1, 48), Plan::audio(2, 90)];
     [
         ("plain", plain(&plans)),

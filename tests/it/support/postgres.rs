@@ -1,4 +1,4 @@
-//! PostgreSQL: a cluster of our own for the time of the tests, on a socket in a temporary folder.
+//! PostgreSQL: a cluster for the time of the tests, on a socket in a temporary folder.
 
 use std::{
     env,
@@ -15,9 +15,9 @@ use std::{
 use rustix::process::geteuid;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-/// Makes a cluster, says where it is, and ends it when its input ends, which happens when the tests
-/// do, however they do: nobody else has the other end. Nothing of it is written for good. The
-/// language is not C's: texts must be compared as bytes although the administrator's are not.
+/// Creates a cluster, prints its address, and stops it when its input ends: with the tests, however
+/// they end, because no other process holds the other end. Nothing is synced to the disk. The
+/// locale is not C: texts must compare as bytes under any locale of an administrator.
 const SCRIPT: &str = r#"
 set -eu
 PATH=$1:$PATH
@@ -60,10 +60,10 @@ pub async fn database() -> String {
 }
 
 impl Cluster {
-    /// Starts one.
+    /// Starts a cluster.
     pub fn start() -> Self {
         let programs = programs();
-        // It refuses to be root.
+        // PostgreSQL refuses to run as root.
         let mut command = if geteuid().is_root() {
             let mut command = Command::new("setpriv");
             command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "sh"]);
@@ -72,7 +72,8 @@ impl Cluster {
             Command::new("sh")
         };
         command.args(["-c", SCRIPT, "sh"]).arg(&programs);
-        // A group of its own: what interrupts the tests at a terminal must not stop the clearing up.
+        // In its own process group: an interrupt of the tests at a terminal must not stop the
+        // cleanup.
         command.process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut guard = command.spawn().expect("setpriv and sh");
@@ -114,7 +115,7 @@ impl Cluster {
     }
 }
 
-/// The folder of the server's programs, which Debian keeps off everybody's path.
+/// The folder of the server's programs, which Debian keeps out of the search path.
 fn programs() -> PathBuf {
     let on_path = env::var_os("PATH").unwrap_or_default();
     let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();

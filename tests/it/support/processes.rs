@@ -9,14 +9,14 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// A process as /proc tells of it.
+/// A process, by /proc.
 #[derive(Debug)]
 pub struct Process {
-    /// Its number.
+    /// Its process id.
     pub id: i32,
     /// Its name.
     pub name: String,
-    /// Its command line, its environment and its folder.
+    /// Its command line, environment and working directory.
     facts: Vec<u8>,
 }
 
@@ -26,10 +26,10 @@ impl Process {
         let own = std::process::id();
         let entries = fs::read_dir("/proc").expect("Linux").flatten();
         let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-        ids.filter(|id| id.cast_unsigned() != own).map(Self::of).collect()
+        ids.filter(|id| id.cast_unsigned() != own).map(Self::from_pid).collect()
     }
 
-    fn of(id: i32) -> Self {
+    fn from_pid(id: i32) -> Self {
         let read = |what: &str| fs::read(format!("/proc/{id}/{what}")).unwrap_or_default();
         let folder = fs::read_link(format!("/proc/{id}/cwd")).unwrap_or_default();
         let facts =
@@ -44,7 +44,7 @@ impl Process {
         self.facts.windows(data.len()).any(|window| window == data)
     }
 
-    /// Sends it a signal, if it is still there.
+    /// Sends it a signal, if it still exists.
     pub fn signal(&self, signal: Signal) -> bool {
         Pid::from_raw(self.id).is_some_and(|id| kill_process(id, signal).is_ok())
     }

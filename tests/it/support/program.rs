@@ -18,21 +18,24 @@ use crate::support::{
     wait::until,
 };
 
-/// A server in a process of its own; killed when the test ends, if it has not ended by itself.
+/// The program, which is also its sandbox helper.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_headwater");
+
+/// A server in its own process; dropping it kills the process.
 pub struct Program {
     child: Child,
-    /// Where it listens, as it says itself.
+    /// Its address, as it prints it.
     pub address: SocketAddr,
     printed: Arc<Mutex<String>>,
     logged: Arc<Mutex<String>>,
     _home: TempDir,
 }
 
-/// The program with these arguments, in an environment that holds nothing of this machine's but the
-/// search path.
+/// A command with these arguments, in an environment that holds only the search path of this
+/// machine.
 pub fn command<A: AsRef<OsStr>>(arguments: &[A]) -> (Command, TempDir) {
     let home = TempDir::new().expect("a home");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
+    let mut command = Command::new(PROGRAM);
     command
         .args(arguments)
         .env_clear()
@@ -42,7 +45,7 @@ pub fn command<A: AsRef<OsStr>>(arguments: &[A]) -> (Command, TempDir) {
     (command, home)
 }
 
-/// Runs the program to its end. Returns how it ended, and what it printed and logged.
+/// Runs the program to its end. Returns its exit status, output and log.
 pub fn run<A: AsRef<OsStr>>(arguments: &[A]) -> (ExitStatus, String, String) {
     let (mut command, _home) = command(arguments);
     let output = command.output().expect("the program runs");
@@ -51,7 +54,8 @@ pub fn run<A: AsRef<OsStr>>(arguments: &[A]) -> (ExitStatus, String, String) {
 }
 
 impl Program {
-    /// Starts `headwater serve` on a free port of this machine's own unless told otherwise, and waits until it says where.
+    /// Starts `headwater serve`, by default on a free port of 127.0.0.1, and waits until it prints
+    /// its address.
     pub fn serve<A: AsRef<OsStr>>(arguments: &[A], environment: &[(&str, &str)]) -> Self {
         let (mut command, home) = command(&["serve"]);
         let mut child = command
@@ -84,7 +88,7 @@ impl Program {
         kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }
 
-    /// Waits for its end.
+    /// Waits until it ends.
     pub fn wait(&mut self) -> ExitStatus {
         let mut ended = None;
         until("the program has ended", || {
@@ -94,39 +98,40 @@ impl Program {
         ended.expect("just seen")
     }
 
-    /// A connection to it.
+    /// Connects to it.
     pub fn connect(&self) -> Client {
         Client::connect(self.address)
     }
 
-    /// A GET on a connection of its own.
+    /// A GET on a new connection.
     pub fn get(&self, target: &str, fields: &[&str]) -> Response {
         self.connect().request("GET", target, fields)
     }
 
-    /// A number that it counts, by its name with labels.
+    /// A metric, by its name with labels.
     pub fn metric(&self, name: &str) -> Option<u64> {
         let text = String::from_utf8(self.get("/metrics", &[]).body).expect("text");
         text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
     }
 
-    /// How many descriptors it has open.
+    /// The number of its open descriptors.
     pub fn descriptors(&self) -> usize {
         let open = fs::read_dir(format!("/proc/{}/fd", self.child.id()));
         open.expect("a process").count()
     }
 
-    /// The CPU time that it has taken, in ticks of 10 ms.
+    /// Its CPU time, in ticks of 10 ms.
     pub fn cpu_ticks(&self) -> u64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
         let stat = stat.expect("a process");
-        // proc_pid_stat(5): behind the name, which may hold anything, utime and stime are 12th and 13th.
+        // proc_pid_stat(5): behind the name, which may hold anything, utime and stime are 12th and
+        // 13th.
         let fields = stat.rsplit_once(')').expect("a name").1.split_whitespace();
         let times = fields.skip(11).take(2).map(|time| time.parse::<u64>().expect("a number"));
         times.sum()
     }
 
-    /// The most memory that it has had since the last call, and what it has now, in KiB.
+    /// Its peak memory since the last call, and its memory now, in KiB.
     pub fn memory_kib(&self) -> (u64, u64) {
         let process = format!("/proc/{}", self.child.id());
         let status = fs::read_to_string(format!("{process}/status")).expect("a process");
@@ -135,12 +140,12 @@ impl Program {
             let value = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
             value.expect("a number")
         };
-        // proc_pid_clear_refs(5): the peak is what it is now.
+        // proc_pid_clear_refs(5): resets the peak.
         fs::write(format!("{process}/clear_refs"), "5").expect("one's own child");
         (field("VmHWM:"), field("VmRSS:"))
     }
 
-    /// How many folders and files it watches.
+    /// The number of its inotify watches.
     pub fn watches(&self) -> usize {
         let descriptors = fs::read_dir(format!("/proc/{}/fdinfo", self.child.id()));
         let texts = descriptors.expect("a process").flatten();
@@ -148,12 +153,12 @@ impl Program {
         texts.map(|text| text.lines().filter(|line| line.starts_with("inotify")).count()).sum()
     }
 
-    /// What it has written to standard output so far.
+    /// Its standard output so far.
     pub fn printed(&self) -> String {
         text(&self.printed)
     }
 
-    /// What it has written to standard error so far.
+    /// Its standard error so far.
     pub fn logged(&self) -> String {
         text(&self.logged)
     }
@@ -170,7 +175,7 @@ fn text(collected: &Mutex<String>) -> String {
     collected.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-/// Reads all that comes, so that the program never waits for a reader.
+/// Reads all output, so that the program never waits for a reader.
 fn collect(from: impl Read + Send + 'static) -> Arc<Mutex<String>> {
     let collected = Arc::new(Mutex::new(String::new()));
     let into = Arc::clone(&collected);

@@ -5,7 +5,10 @@ use std::{
     net::SocketAddr,
     ops::Deref,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{self, Sender},
+    },
     thread,
 };
 
@@ -22,10 +25,10 @@ use crate::support::{
     wait::until,
 };
 
-/// A server that is stopped when the test ends.
+/// A running server; dropping it stops the server.
 pub struct Serving {
     server: Option<Server>,
-    /// Where it listens.
+    /// Its address.
     pub address: SocketAddr,
     _data: TempDir,
 }
@@ -40,7 +43,7 @@ pub fn serve_with(roots: &[PathBuf], configuration: &str) -> Serving {
     start(roots, configuration).expect("a server")
 }
 
-/// As [`serve_with`], where it may fail.
+/// Like [`serve_with`], but may fail.
 pub fn start(roots: &[PathBuf], configuration: &str) -> Result<Serving, StartError> {
     let data = TempDir::new().expect("a data folder");
     let file: Layer = toml::from_str(configuration).expect("a configuration");
@@ -58,32 +61,32 @@ pub fn start(roots: &[PathBuf], configuration: &str) -> Result<Serving, StartErr
 }
 
 impl Serving {
-    /// A connection to it.
+    /// Connects to it.
     pub fn connect(&self) -> Client {
         Client::connect(self.address)
     }
 
-    /// One request on a connection of its own. `fields` are whole lines.
+    /// A request on a new connection. `fields` are whole lines.
     pub fn request(&self, method: &str, target: &str, fields: &[&str]) -> Response {
         self.connect().request(method, target, fields)
     }
 
-    /// A GET on a connection of its own.
+    /// A GET on a new connection.
     pub fn get(&self, target: &str, fields: &[&str]) -> Response {
         self.request("GET", target, fields)
     }
 
-    /// Waits until changes in the folder are heard of at once, and those made so far are known.
+    /// Waits until the server watches the folder, and knows all earlier changes.
     pub fn until_watching(&self, folder: &Folder) {
         let catalog = &self.site().library.catalog;
-        until("the first scan is over", || !catalog.is_scanning());
-        // Only a watch can find what was put there after the scan.
-        let name = "only to see whether anybody looks.mp4";
+        self.until_scanned();
+        // Only a watch finds a file that is written after the scan.
+        let name = "watch probe.mp4";
         let probe = MediaPath::from_path(Path::new(name)).expect("a name");
         let mut looks = 0;
         until("the folder is watched", || {
-            // Not each time, or there are more events than can be queued.
-            if looks % 10_000 == 0 {
+            // Not on each look, or the event queue overflows.
+            if looks % 100 == 0 {
                 folder.put(name, []);
             }
             looks += 1;
@@ -93,7 +96,12 @@ impl Serving {
         until("the probe is forgotten", || catalog.get(&probe).is_none());
     }
 
-    /// Takes the server down as SIGTERM does. Returns whether it has ended.
+    /// Waits until the first scan is over.
+    pub fn until_scanned(&self) {
+        until("the first scan is over", || !self.site().library.catalog.is_scanning());
+    }
+
+    /// Shuts the server down as SIGTERM does. Returns whether it has ended.
     pub fn drain(&mut self) -> impl Fn() -> bool + use<> {
         let server = self.server.take().expect("running until now");
         let site = Arc::clone(server.site());
@@ -102,7 +110,7 @@ impl Serving {
         move || stopped.is_finished()
     }
 
-    /// A number that the server counts, by its name with labels.
+    /// A metric, by its name with labels.
     pub fn metric(&self, name: &str) -> u64 {
         let text = String::from_utf8(self.get("/metrics", &[]).body).expect("text");
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -124,4 +132,26 @@ impl Drop for Serving {
             server.stop(false);
         }
     }
+}
+
+/// Blocks every thread of a root's disk pool, as a disk that hangs does. Dropping the result ends
+/// it. This needs no privileges, so it runs everywhere.
+pub fn occupy(serving: &Serving, root: usize) -> Vec<Sender<()>> {
+    let lane = serving.site().library.roots()[root].root.lane();
+    let threads = serving.site().settings.load().disk_threads.count();
+    let (begun, begins) = mpsc::channel();
+    let held = (0..threads).map(|_| {
+        let (release, wait) = mpsc::channel();
+        let begun = begun.clone();
+        lane.run_detached(move || {
+            begun.send(()).expect("the test waits for this");
+            let _ = wait.recv();
+        });
+        release
+    });
+    let held = held.collect();
+    for _ in 0..threads {
+        begins.recv().expect("every call begins");
+    }
+    held
 }

@@ -1,4 +1,4 @@
-//! Sources that tell what was asked of them, and that misbehave on demand.
+//! Sources that record reads, and that fail on demand.
 
 use std::{
     future::poll_fn,
@@ -17,51 +17,51 @@ use bytes::Bytes;
 use futures::{FutureExt as _, future::BoxFuture};
 use headwater::extent::{ReadError, Source};
 
-/// The bytes of [`pattern`](crate::support::folder::pattern) from one offset to another, however far out.
+/// The bytes of [`pattern`](crate::support::folder::pattern) between two offsets, however large.
 pub fn pattern_at(range: Range<u64>) -> Vec<u8> {
     let byte = |offset: u64| (offset & !7).to_be_bytes()[usize::try_from(offset & 7).unwrap()];
     range.map(byte).collect()
 }
 
-/// How a source hands out its bytes. Every manner is allowed by the contract.
+/// How a source yields its bytes. The contract allows each of these.
 #[derive(Clone, Copy, Debug)]
-pub enum Manner {
-    /// All that is asked for, without waiting.
+pub enum ReadMode {
+    /// All requested bytes, without waiting.
     AtOnce,
-    /// All that is asked for, but never without waiting.
+    /// All requested bytes, but never without waiting.
     Waiting,
-    /// At most so many bytes at a time, in turn without waiting and with.
+    /// At most this many bytes at a time, alternately without waiting and with.
     Pieces(u64),
 }
 
-/// What goes wrong at an offset.
+/// A fault at an offset.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// Nothing comes until it is told to go on.
-    Stalls(Arc<Told>),
-    /// There are no more bytes.
+    /// Stalls until the test resumes it.
+    Stalls(Arc<Gate>),
+    /// The source ends.
     Ends,
-    /// The disk answers with an error.
+    /// The disk reports an error.
     Io,
-    /// The file is another one now.
+    /// The file was replaced.
     Changed,
-    /// More bytes come than were asked for.
+    /// More bytes come than were requested.
     Overruns,
     /// The code panics.
     Panics,
 }
 
-/// Lets a stalled source go on.
+/// Resumes a stalled source.
 #[derive(Debug, Default)]
-pub struct Told {
-    told: AtomicBool,
+pub struct Gate {
+    is_open: AtomicBool,
     waiting: Mutex<Option<Waker>>,
 }
 
-impl Told {
-    /// Go on.
-    pub fn tell(&self) {
-        self.told.store(true, Ordering::SeqCst);
+impl Gate {
+    /// Resume.
+    pub fn open(&self) {
+        self.is_open.store(true, Ordering::SeqCst);
         if let Some(waker) = self.waiting.lock().unwrap().take() {
             waker.wake();
         }
@@ -69,38 +69,38 @@ impl Told {
 
     fn poll(&self, cx: &Context<'_>) -> Poll<()> {
         *self.waiting.lock().unwrap() = Some(cx.waker().clone());
-        match self.told.load(Ordering::SeqCst) {
+        match self.is_open.load(Ordering::SeqCst) {
             true => Poll::Ready(()),
             false => Poll::Pending,
         }
     }
 }
 
-/// A source of the pattern, as long as it is told to be, that keeps a list of what was asked.
+/// A source of the pattern, of any length, that records its reads.
 #[derive(Debug)]
-pub struct Double {
+pub struct TestSource {
     length: u64,
-    manner: Manner,
+    mode: ReadMode,
     fault: Option<(u64, Fault)>,
     asked: Mutex<Vec<Range<u64>>>,
 }
 
-impl Double {
+impl TestSource {
     /// One that works.
-    pub fn new(length: u64, manner: Manner) -> Arc<Self> {
-        Self::make(length, manner, None)
+    pub fn new(length: u64, mode: ReadMode) -> Arc<Self> {
+        Self::make(length, mode, None)
     }
 
     /// One that works up to an offset.
-    pub fn failing(length: u64, manner: Manner, offset: u64, fault: Fault) -> Arc<Self> {
-        Self::make(length, manner, Some((offset, fault)))
+    pub fn failing(length: u64, mode: ReadMode, offset: u64, fault: Fault) -> Arc<Self> {
+        Self::make(length, mode, Some((offset, fault)))
     }
 
-    fn make(length: u64, manner: Manner, fault: Option<(u64, Fault)>) -> Arc<Self> {
-        Arc::new(Self { length, manner, fault, asked: Mutex::default() })
+    fn make(length: u64, mode: ReadMode, fault: Option<(u64, Fault)>) -> Arc<Self> {
+        Arc::new(Self { length, mode, fault, asked: Mutex::default() })
     }
 
-    /// The reads that were begun, each as it was asked for.
+    /// The recorded reads, in order.
     pub fn asked(&self) -> Vec<Range<u64>> {
         self.asked.lock().unwrap().clone()
     }
@@ -108,10 +108,10 @@ impl Double {
     /// Whether bytes from this offset come without waiting.
     fn comes_at_once(&self, offset: u64) -> bool {
         let stalls = matches!(&self.fault, Some((at, Fault::Stalls(_))) if *at == offset);
-        match self.manner {
-            Manner::AtOnce => !stalls,
-            Manner::Waiting => false,
-            Manner::Pieces(_) => !stalls && offset.is_multiple_of(2),
+        match self.mode {
+            ReadMode::AtOnce => !stalls,
+            ReadMode::Waiting => false,
+            ReadMode::Pieces(_) => !stalls && offset.is_multiple_of(2),
         }
     }
 
@@ -123,7 +123,7 @@ impl Double {
         );
         self.asked.lock().unwrap().push(range.clone());
         let mut end = range.end;
-        if let Manner::Pieces(most) = self.manner {
+        if let ReadMode::Pieces(most) = self.mode {
             end = end.min(range.start + most);
         }
         match &self.fault {
@@ -133,9 +133,9 @@ impl Double {
                 Fault::Io => return Err(io::Error::other("the disk is broken").into()),
                 Fault::Changed => return Err(ReadError::Changed),
                 Fault::Overruns => end = range.end + 1,
-                Fault::Panics => panic!("a source that panics, as it was told to"),
+                Fault::Panics => panic!("a source that panics on purpose"),
             },
-            // What comes before the fault comes whole.
+            // The bytes before the fault all come.
             Some((at, _)) if *at > range.start => end = end.min(*at),
             _ => {}
         }
@@ -143,7 +143,7 @@ impl Double {
     }
 }
 
-impl Source for Double {
+impl Source for TestSource {
     fn len(&self) -> u64 {
         self.length
     }
@@ -157,10 +157,10 @@ impl Source for Double {
 
     fn read(self: Arc<Self>, range: Range<u64>) -> BoxFuture<'static, Result<Bytes, ReadError>> {
         async move {
-            if let Some((at, Fault::Stalls(told))) = &self.fault
+            if let Some((at, Fault::Stalls(is_open))) = &self.fault
                 && *at == range.start
             {
-                poll_fn(|cx| told.poll(cx)).await;
+                poll_fn(|cx| is_open.poll(cx)).await;
             }
             self.take(range)
         }
@@ -171,15 +171,15 @@ impl Source for Double {
 /// How a body ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum End {
-    /// By itself.
+    /// Normally.
     Finished,
-    /// By an error, whose reason this is.
+    /// With an error, for this reason.
     Cut(&'static str),
-    /// It has not; it waits.
+    /// Not yet; it waits.
     Waiting,
 }
 
-/// Polls a body until it ends or waits, and returns what came.
+/// Polls a body until it ends or waits, and returns its bytes.
 pub fn drain<B: MessageBody<Error: 'static>>(body: &mut Pin<Box<B>>) -> (Vec<u8>, End) {
     let mut bytes = Vec::new();
     let mut cx = Context::from_waker(Waker::noop());

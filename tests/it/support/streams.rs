@@ -1,4 +1,5 @@
-//! What there is of a title besides its file, as a player finds it: from the multivariant playlist on.
+//! All URLs of a title besides its file, found as a player finds them: from the multivariant
+//! playlist on.
 
 use std::{fs, path::Path};
 
@@ -18,15 +19,15 @@ pub fn put_sample(folder: &Folder, sample: &str, name: &str) {
     folder.put(name, fs::read(path).expect("a sample"));
 }
 
-/// Everything that is derived from a title.
+/// The derived URLs of a title.
 pub struct Streams {
     /// The virtual MP4.
     pub play: String,
-    /// Where the multivariant playlist is, and the playlist.
+    /// The URL of the multivariant playlist, and the playlist.
     pub multivariant: (String, Multivariant),
-    /// Where each media playlist is, and the playlist, each once, videos first.
+    /// The URL of each media playlist, and the playlist, each once, videos first.
     pub playlists: Vec<(String, Playlist)>,
-    /// Where the MPD is, and its representations.
+    /// The URL of the MPD, and its representations.
     pub description: (String, Vec<Representation>),
 }
 
@@ -39,18 +40,18 @@ pub fn fetch(client: &mut Client, target: &str) -> Response {
 
 impl Streams {
     /// Reads all manifests of a title, which is percent-encoded.
-    pub fn of(serving: &Serving, title: &str) -> Self {
+    pub fn read(serving: &Serving, title: &str) -> Self {
         let client = &mut serving.connect();
         let at = |view: &str| format!("/v/{title}/{view}");
         let url = at("index.m3u8");
         let multivariant = manifests::multivariant(&url, &fetch(client, &url).body);
         assert!(!multivariant.variants.is_empty(), "{title}: no variant");
         let videos = multivariant.variants.iter().map(|(url, _)| url);
-        let sounds =
+        let audio_tracks =
             multivariant.renditions.iter().filter(|rendition| rendition["TYPE"] == "AUDIO");
-        let sounds = sounds.filter_map(|rendition| rendition.get("URI"));
+        let audio_tracks = audio_tracks.filter_map(|rendition| rendition.get("URI"));
         let mut playlists: Vec<(String, Playlist)> = Vec::new();
-        for url in videos.chain(sounds) {
+        for url in videos.chain(audio_tracks) {
             if playlists.iter().all(|(known, _)| known != url) {
                 let playlist = manifests::playlist(url, &fetch(client, url).body);
                 assert!(!playlist.segments.is_empty(), "{url} is empty");
@@ -75,7 +76,7 @@ impl Streams {
         [self.multivariant.0.as_str(), &self.description.0].into_iter().chain(playlists).collect()
     }
 
-    /// The resources of a version that are media: each track's init segment and all its segments.
+    /// The versioned media resources: each track's init segment and all its segments.
     pub fn segments(&self) -> Vec<&str> {
         let mut urls = Vec::new();
         for (_, playlist) in &self.playlists {
@@ -85,8 +86,8 @@ impl Streams {
         urls
     }
 
-    /// Some of everything: the manifests, the virtual MP4, and of each track the init segment, the
-    /// first segment and the last.
+    /// A sample of all URLs: the manifests, the virtual MP4, and of each track the init segment,
+    /// the first segment and the last.
     pub fn samples(&self) -> Vec<&str> {
         let mut urls = self.texts();
         urls.push(&self.play);
@@ -99,7 +100,7 @@ impl Streams {
         urls
     }
 
-    /// The version that the URLs name.
+    /// The version in the URLs.
     pub fn version(&self) -> &str {
         let url = &self.playlists[0].0;
         let name = url.split('/').rev().nth(2).expect("a version");

@@ -3,7 +3,7 @@
 use std::net::Shutdown;
 
 use crate::support::{
-    client::{Broken, head},
+    client::{Incomplete, head},
     folder::{Folder, pattern},
     server::{Serving, serve},
 };
@@ -16,7 +16,7 @@ fn one_file() -> (Folder, Serving) {
 }
 
 #[test]
-fn pipelined_requests_are_answered_in_order_each_with_its_own_body() {
+fn pipelined_requests_get_responses_in_order_each_with_its_own_body() {
     let (_folder, serving) = one_file();
     let range = |first: usize| format!("Range: bytes={first}-{}", first + 9);
     let mut client = serving.connect();
@@ -31,7 +31,7 @@ fn pipelined_requests_are_answered_in_order_each_with_its_own_body() {
     let whole = pattern(1000);
     for first in 0..40 {
         let method = if first % 3 == 2 { "HEAD" } else { "GET" };
-        let response = client.read(method).expect("an answer");
+        let response = client.read(method).expect("a response");
         if method == "GET" {
             assert_eq!(response.status, 206);
             assert_eq!(response.body, whole[first..first + 10]);
@@ -39,24 +39,24 @@ fn pipelined_requests_are_answered_in_order_each_with_its_own_body() {
             assert_eq!(response.status, 200);
             assert_eq!(response.field("content-length"), Some("1000"));
         }
-        assert_eq!(client.read("GET").expect("an answer").status, 404);
+        assert_eq!(client.read("GET").expect("a response").status, 404);
     }
 }
 
 #[test]
-fn a_client_that_has_closed_its_side_still_gets_all_its_answers() {
+fn a_client_that_closed_its_side_still_gets_all_responses() {
     let (_folder, serving) = one_file();
     let mut client = serving.connect();
     client.send(head("GET", "/media/a.mp4", &[]).repeat(3));
     client.socket().shutdown(Shutdown::Write).expect("half closed");
     for _ in 0..3 {
-        assert_eq!(client.read("GET").expect("an answer").body, pattern(1000));
+        assert_eq!(client.read("GET").expect("a response").body, pattern(1000));
     }
     assert!(client.is_closed());
 }
 
 #[test]
-fn a_malformed_request_is_400_says_close_and_closes() {
+fn a_malformed_request_is_400_with_close() {
     let (_folder, serving) = one_file();
     for request in [
         "GET / HTTP/1.1\r\n\r\n",
@@ -68,10 +68,10 @@ fn a_malformed_request_is_400_says_close_and_closes() {
         "nonsense\r\n\r\n",
     ] {
         let mut client = serving.connect();
-        // Behind a good request, so that what is remembered of that one must not leak.
+        // Behind a valid request, so that no state of that one leaks.
         client.send(head("GET", "/healthz", &[]) + request);
-        assert_eq!(client.read("GET").expect("an answer").status, 200);
-        let response = client.read("GET").expect("an answer");
+        assert_eq!(client.read("GET").expect("a response").status, 200);
+        let response = client.read("GET").expect("a response");
         assert_eq!(response.status, 400, "{request:?}");
         assert_eq!(response.field("connection"), Some("close"), "{request:?}");
         assert_eq!(response.field("content-type"), Some("application/problem+json"));
@@ -93,46 +93,49 @@ fn too_long_a_target_is_414_and_too_many_fields_are_431() {
     let endless = "x".repeat(100_000);
     let mut client = serving.connect();
     client.send(format!("GET /{endless}"));
-    assert_eq!(client.read("GET").expect("an answer").status, 414);
+    assert_eq!(client.read("GET").expect("a response").status, 414);
 }
 
 #[test]
-fn content_that_nobody_wants_is_never_read_as_a_request() {
+fn an_unwanted_body_is_never_parsed_as_a_request() {
     let (_folder, serving) = one_file();
     let inner = head("GET", "/media/a.mp4", &[]);
     let mut client = serving.connect();
     let length = format!("Content-Length: {}", inner.len());
     client.send(head("POST", "/media/a.mp4", &[&length]) + &inner);
     client.socket().shutdown(Shutdown::Write).expect("half closed");
-    assert_eq!(client.read("POST").expect("an answer").status, 405);
-    assert!(matches!(client.read("GET"), Err(Broken::Head)), "the content was taken for a request");
+    assert_eq!(client.read("POST").expect("a response").status, 405);
+    assert!(
+        matches!(client.read("GET"), Err(Incomplete::Head)),
+        "the content was taken for a request"
+    );
 
     let mut client = serving.connect();
     let chunk = format!("{:x}\r\n{inner}\r\n0\r\n\r\n", inner.len());
     client.send(head("POST", "/media/a.mp4", &["Transfer-Encoding: chunked"]) + &chunk);
-    let response = client.read("POST").expect("an answer");
+    let response = client.read("POST").expect("a response");
     assert_eq!(response.status, 411);
     assert_eq!(response.field("connection"), Some("close"));
     client.socket().shutdown(Shutdown::Write).expect("half closed");
-    assert!(matches!(client.read("GET"), Err(Broken::Head)), "a chunk was taken for a request");
+    assert!(matches!(client.read("GET"), Err(Incomplete::Head)), "a chunk was taken for a request");
 }
 
 #[test]
-fn a_get_with_content_is_answered_and_the_next_request_too() {
+fn a_get_with_a_body_and_the_request_behind_it_get_responses() {
     let (_folder, serving) = one_file();
     let mut client = serving.connect();
     client.send(head("GET", "/media/a.mp4", &["Content-Length: 0"]).repeat(2));
-    assert_eq!(client.read("GET").expect("an answer").body, pattern(1000));
-    assert_eq!(client.read("GET").expect("an answer").body, pattern(1000));
+    assert_eq!(client.read("GET").expect("a response").body, pattern(1000));
+    assert_eq!(client.read("GET").expect("a response").body, pattern(1000));
 }
 
 #[test]
-fn http_1_0_is_answered_and_closed_unless_it_asks_to_stay() {
+fn an_http_1_0_connection_closes_unless_it_asks_for_keep_alive() {
     let (_folder, serving) = one_file();
     let mut client = serving.connect();
     client.send("GET /media/a.mp4 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
-    assert_eq!(client.read("GET").expect("an answer").body, pattern(1000));
+    assert_eq!(client.read("GET").expect("a response").body, pattern(1000));
     client.send("GET /media/a.mp4 HTTP/1.0\r\n\r\n");
-    assert_eq!(client.read("GET").expect("an answer").body, pattern(1000));
+    assert_eq!(client.read("GET").expect("a response").body, pattern(1000));
     assert!(client.is_closed());
 }

@@ -1,4 +1,4 @@
-//! Files on their way to a connection: long ones, cold ones, and those that change meanwhile.
+//! Files on a connection: long ones, cold ones, and those that change meanwhile.
 
 use std::{
     fs::{self, File},
@@ -14,48 +14,30 @@ use std::{
 use rustix::fs::{Advice, fadvise, statvfs};
 use socket2::SockRef;
 
-use crate::{
-    support::{
-        client::{Broken, Client, Response, head},
-        folder::Folder,
-        program::Program,
-        server::{Serving, serve_with},
-        wait::until,
-    },
-    wire::{
-        http1::{COPIED, Dice, FROM_THE_PAGE_CACHE, NARROW, assert_same, in_each_way, offsets},
-        multipart::{ask_for, is_answered_in_parts, scattered},
-    },
+use crate::support::{
+    client::{Client, Incomplete, Response, head},
+    folder::Folder,
+    long_file::{LENGTH, OLD, ask_for, one_file, read_and_assert_parts, scattered},
+    program::Program,
+    sent_files::{COPIED, Dice, FROM_THE_PAGE_CACHE, NARROW, assert_same, in_each_way},
+    server::{Serving, serve_with},
+    wait::until,
 };
-
-/// The length of a file of which more than a window is owed to whoever has begun to read it, in
-/// bytes.
-pub const LENGTH: usize = (20 << 20) + 777;
-
-/// What the file holds: every 8 bytes their own offset.
-pub static OLD: LazyLock<Vec<u8>> = LazyLock::new(|| offsets(LENGTH));
 
 /// Other bytes, everywhere.
 static NEW: LazyLock<Vec<u8>> = LazyLock::new(|| vec![b'n'; LENGTH]);
-
-/// A folder with the old file in it.
-pub fn one_file() -> Folder {
-    let folder = Folder::new();
-    folder.put("a.mp4", &*OLD);
-    folder
-}
 
 fn whole() -> String {
     head("GET", "/media/a.mp4", &[])
 }
 
 #[test]
-fn a_gibibyte_arrives_exactly_and_the_connection_is_used_again() {
+fn a_gibibyte_arrives_exactly_and_the_connection_is_reused() {
     const GIB: u64 = 1 << 30;
     const PIECE: usize = 1 << 20;
     let folder = Folder::new();
     let path = folder.put("a.mp4", []);
-    // Holes take no room on a disk; but where they do, there must be some.
+    // Holes take no room on most file systems; where they do, check that there is some.
     let room = statvfs(&path).expect("a file system");
     if room.f_bavail * room.f_frsize < 2 * GIB {
         eprintln!("not tested: less than 2 GiB are free");
@@ -91,16 +73,16 @@ fn a_gibibyte_arrives_exactly_and_the_connection_is_used_again() {
 }
 
 #[test]
-fn viewers_who_leave_in_the_middle_leave_no_descriptor_behind() {
+fn viewers_that_disconnect_in_mid_body_leak_no_descriptor() {
     let folder = one_file();
     let program = Program::serve(&[folder.path("")], &[("HEADWATER_WRITE_QUIET_MS", "0")]);
     let connections = || program.metric("headwater_connections");
-    // The file stays open for whoever asks next, so it is before counting begins.
+    // The cache keeps the file open, so the test opens it before it counts.
     let mut first = program.connect();
     first.send(whole());
-    assert_same(&first.read("GET").expect("an answer").body, &OLD, "before anybody leaves");
+    assert_same(&first.read("GET").expect("a response").body, &OLD, "before any viewer leaves");
     drop(first);
-    until("this one is alone", || connections() == Some(1));
+    until("the probing connection is alone", || connections() == Some(1));
     let before = program.descriptors();
     let mut most = 0;
     for round in 0..20 {
@@ -123,14 +105,14 @@ fn viewers_who_leave_in_the_middle_leave_no_descriptor_behind() {
             }
         }
     }
-    assert!(most > before, "viewers were seen while they were there");
-    until("only the one who asks is left", || connections() == Some(1));
+    assert!(most > before, "descriptors of connected viewers were counted");
+    until("only the probing connection is left", || connections() == Some(1));
     until("no descriptor is left", || program.descriptors() <= before);
     assert_eq!(program.metric("headwater_body_copied_bytes_total"), Some(0));
     assert_eq!(program.metric("headwater_panics_total"), Some(0));
 }
 
-/// Takes a file out of the page cache, as far as the kernel can be asked for that.
+/// Takes a file out of the page cache, as far as the kernel allows.
 fn chill(path: &Path) {
     let file = File::open(path).expect("the file");
     file.sync_all().expect("on the disk");
@@ -138,14 +120,14 @@ fn chill(path: &Path) {
 }
 
 #[test]
-fn what_is_not_in_memory_arrives_like_what_is() {
+fn cold_files_arrive_like_cached_ones() {
     in_each_way(|how| {
         let folder = one_file();
         let path = folder.path("a.mp4");
         let serving = serve_with(&[folder.path("")], how);
         let mut client = serving.connect();
-        // Each in blocks that nobody has asked for; the same ones again, which are then brought in
-        // in another way; and what is partly there.
+        // Each in blocks that no request has read; then the same ones, which are read in another
+        // way; then a range that is cached in part.
         let ranges = [
             5_000_000..5_000_001,
             5_000_000..5_000_001,
@@ -168,12 +150,12 @@ fn what_is_not_in_memory_arrives_like_what_is() {
         chill(&path);
         let parts = scattered(&mut Dice(5), 0..LENGTH, 5000);
         client.send(ask_for(&parts));
-        is_answered_in_parts(&mut client, &parts);
+        read_and_assert_parts(&mut client, &parts);
     });
 }
 
 #[test]
-fn many_who_ask_for_a_cold_file_at_once_all_get_it() {
+fn many_concurrent_requests_for_a_cold_file_all_get_it() {
     in_each_way(|how| {
         let folder = one_file();
         chill(&folder.path("a.mp4"));
@@ -187,7 +169,7 @@ fn many_who_ask_for_a_cold_file_at_once_all_get_it() {
 }
 
 #[test]
-fn what_can_be_sent_from_the_page_cache_is_not_copied_and_what_cannot_is_counted() {
+fn sends_from_the_page_cache_copy_nothing_and_copies_are_counted() {
     let folder = one_file();
     for (way, settings) in [FROM_THE_PAGE_CACHE, COPIED] {
         let serving = serve_with(&[folder.path("")], settings);
@@ -201,7 +183,7 @@ fn what_can_be_sent_from_the_page_cache_is_not_copied_and_what_cannot_is_counted
         }
         for parts in [scattered(&mut Dice(7), 0..LENGTH, 5000), vec![0..9, 100_000..4_500_000]] {
             client.send(ask_for(&parts));
-            is_answered_in_parts(&mut client, &parts);
+            read_and_assert_parts(&mut client, &parts);
             asked += parts.iter().map(Range::len).sum::<usize>();
         }
         // Not media, and in memory anyway.
@@ -213,7 +195,7 @@ fn what_can_be_sent_from_the_page_cache_is_not_copied_and_what_cannot_is_counted
     }
 }
 
-/// Someone who has begun to read the file, and whom far less than a window of it has been sent.
+/// A client that has begun to read the file, and got far less than a window of it.
 fn begin(serving: &Serving) -> (Client, Response) {
     let mut client = Client::narrow(serving.address, NARROW);
     client.send(whole());
@@ -224,11 +206,11 @@ fn begin(serving: &Serving) -> (Client, Response) {
     (client, head)
 }
 
-/// What arrives of the file from this place on, and whether that is all.
+/// The bytes of the file from this offset on, and whether they are complete.
 fn rest(client: &mut Client, from: usize) -> (Vec<u8>, bool) {
     let mut rest = Vec::new();
     while rest.len() < LENGTH - from {
-        // What a piece is cut short of is not looked at.
+        // The bytes before the cut are not compared.
         match client.read_exactly(4096.min(LENGTH - from - rest.len())) {
             Ok(piece) => rest.extend(piece),
             Err(_) => return (rest, false),
@@ -246,7 +228,7 @@ fn for_writing(path: &Path) -> File {
 }
 
 #[test]
-fn a_file_truncated_while_it_is_sent_ends_short_and_is_never_padded() {
+fn a_file_truncated_in_mid_response_ends_short_and_is_never_padded() {
     in_each_way(|how| {
         for left in [LENGTH / 2, 200_001, 0] {
             let folder = one_file();
@@ -255,7 +237,7 @@ fn a_file_truncated_while_it_is_sent_ends_short_and_is_never_padded() {
             for_writing(&folder.path("a.mp4")).set_len(left as u64).expect("truncated");
             let (rest, is_all) = rest(&mut client, 100_000);
             assert!(!is_all, "{left}");
-            // What was sent before may still arrive.
+            // Bytes sent before the change may still arrive.
             let sent = 100_000..100_000 + rest.len();
             if left > 100_000 + rest.len() || how == COPIED.1 {
                 assert_same(&rest, &OLD[sent], "until it was truncated");
@@ -266,7 +248,7 @@ fn a_file_truncated_while_it_is_sent_ends_short_and_is_never_padded() {
 }
 
 #[test]
-fn a_file_replaced_while_it_is_sent_arrives_whole_and_its_successor_after_that() {
+fn a_file_replaced_in_mid_response_arrives_whole_and_the_new_one_afterwards() {
     in_each_way(|how| {
         let folder = one_file();
         let serving = serve_with(&[folder.path("")], how);
@@ -274,7 +256,7 @@ fn a_file_replaced_while_it_is_sent_arrives_whole_and_its_successor_after_that()
         let beside = folder.put("a.part", &*NEW);
         fs::rename(beside, folder.path("a.mp4")).expect("renamed");
         let arrived = client.read_exactly(LENGTH - 100_000).expect("the rest");
-        assert_same(&arrived, &OLD[100_000..], "what was there when it was asked for");
+        assert_same(&arrived, &OLD[100_000..], "the version at the time of the request");
         until("the replacement is served", || {
             client.request("HEAD", "/media/a.mp4", &[]).field("etag") != head.field("etag")
         });
@@ -283,19 +265,19 @@ fn a_file_replaced_while_it_is_sent_arrives_whole_and_its_successor_after_that()
 }
 
 #[test]
-fn a_file_overwritten_while_more_than_a_window_is_owed_is_cut() {
+fn a_file_overwritten_with_more_than_a_window_unsent_is_cut() {
     in_each_way(|how| {
         let folder = one_file();
         let serving = serve_with(&[folder.path("")], how);
         let (mut client, _) = begin(&serving);
         for_writing(&folder.path("a.mp4")).write_all(&NEW).expect("overwritten");
         let (rest, is_all) = rest(&mut client, 100_000);
-        assert!(!is_all, "a complete answer of two versions");
+        assert!(!is_all, "a complete response of two versions");
         if how == COPIED.1 {
             assert_same(
                 &rest,
                 &OLD[100_000..100_000 + rest.len()],
-                "what is copied is one version",
+                "the copied bytes are of one version",
             );
         }
         assert_eq!((cuts(&serving, "changed"), cuts(&serving, "truncated")), (1, 0));
@@ -307,7 +289,7 @@ fn a_file_overwritten_while_more_than_a_window_is_owed_is_cut() {
 }
 
 #[test]
-fn a_file_that_grows_while_it_is_sent_never_becomes_longer_than_was_promised() {
+fn a_file_that_grows_in_mid_response_keeps_its_content_length() {
     in_each_way(|how| {
         let folder = one_file();
         let serving = serve_with(&[folder.path("")], how);
@@ -322,7 +304,7 @@ fn a_file_that_grows_while_it_is_sent_never_becomes_longer_than_was_promised() {
             [(&mut fast, 0), (&mut slow, 100_000)].map(|(client, from)| {
                 let (rest, is_all) = rest(client, from);
                 let expected = &OLD[from..from + rest.len()];
-                assert_same(&rest, expected, "what was there before");
+                assert_same(&rest, expected, "the content before the growth");
                 is_all
             })
         });
@@ -330,7 +312,7 @@ fn a_file_that_grows_while_it_is_sent_never_becomes_longer_than_was_promised() {
             if is_all {
                 assert_eq!(client.request("GET", "/healthz", &[]).status, 200, "framing holds");
             } else {
-                assert!(matches!(client.read_head(), Err(Broken::Head)));
+                assert!(matches!(client.read_head(), Err(Incomplete::Head)));
             }
         }
         let grown = LENGTH + 4000;
@@ -347,14 +329,14 @@ fn a_file_that_grows_while_it_is_sent_never_becomes_longer_than_was_promised() {
 }
 
 #[test]
-fn of_a_root_whose_files_are_overwritten_in_place_no_complete_answer_is_a_mix() {
-    /// Many times what is on its way to a viewer who has stopped, in bytes.
+fn no_complete_response_of_a_file_overwritten_in_place_mixes_versions() {
+    /// Many times what the sockets to a paused viewer hold, in bytes.
     const SHORT: usize = 2 << 20;
     let version = |number: u8| vec![number; SHORT + usize::from(number % 3) * 4096];
     let folder = Folder::new();
     let path = folder.put("a.mp4", version(0));
     let root = format!("dir = {:?}\noverwritten_in_place = true", folder.path(""));
-    // Settled at once, if it were another root.
+    // In any other root the file would count as settled at once.
     let serving = serve_with(&[], &format!("{}\n[[root]]\n{root}", FROM_THE_PAGE_CACHE.1));
     let (mut complete, mut cut) = (0, 0);
     for number in 1..=20 {
@@ -396,7 +378,7 @@ fn of_a_root_whose_files_are_overwritten_in_place_no_complete_answer_is_a_mix() 
             })
         });
     }
-    assert!(cut > 0, "nobody was ever sent a file that was being overwritten");
+    assert!(cut > 0, "no viewer received a file during its overwrite");
     let copied = serving.metric("headwater_body_copied_bytes_total");
     assert!(copied >= 20 * SHORT as u64, "it is copied: {copied}, {complete} complete");
 }

@@ -1,4 +1,4 @@
-//! What one HTTP/2 connection may have, and what it keeps when the server goes down.
+//! Limits of one HTTP/2 connection, and what it keeps when the server shuts down.
 
 use std::{fs::File, io::Write as _, net::TcpStream};
 
@@ -7,40 +7,40 @@ use rustix::fs::{Advice, fadvise};
 use crate::support::{
     client::narrow_socket,
     folder::{Folder, pattern},
-    http2::{Answer, Client, WINDOW},
+    http2::{Client, PendingResponse, WINDOW},
     server::{Serving, serve, serve_with},
     wait::until,
 };
 
-/// As many streams as one connection may have at a time.
+/// The limit of concurrent streams of a connection.
 const STREAMS: usize = 128;
 
 /// The largest piece of a body over HTTP/2, in bytes.
 const PIECE: u64 = 16 * 1024;
 
-fn begin(client: &Client, target: &str) -> Answer {
+fn begin(client: &Client, target: &str) -> PendingResponse {
     client.begin("GET", &format!("http://test{target}"), &[]).expect("a head")
 }
 
-/// How many bytes of bodies the dispatchers have been given.
+/// The bytes of bodies that the server has passed to the dispatchers.
 fn handed(serving: &Serving) -> u64 {
     let text = serving.site().metrics.render(0);
     let line = text.lines().find_map(|line| line.strip_prefix("headwater_body_bytes_total "));
     line.expect("it is counted").parse().expect("a number")
 }
 
-/// Begins as many answers as one connection may have. With closed windows each gets as far as its
+/// Begins as many responses as a connection may have. With closed windows each gets as far as its
 /// first piece.
-fn begin_all(serving: &Serving, client: &Client, target: &str) -> Vec<Answer> {
+fn begin_all(serving: &Serving, client: &Client, target: &str) -> Vec<PendingResponse> {
     let before = handed(serving);
-    let answers: Vec<_> = (0..STREAMS).map(|_| begin(client, target)).collect();
-    assert!(answers.iter().all(|answer| answer.head.status == 200));
+    let pendings: Vec<_> = (0..STREAMS).map(|_| begin(client, target)).collect();
+    assert!(pendings.iter().all(|pending| pending.head.status == 200));
     let pieces = STREAMS as u64 * PIECE;
     until("each stream has read a piece", || handed(serving) - before >= pieces);
-    answers
+    pendings
 }
 
-/// A file that is not in the page cache, as far as the kernel can be asked for that.
+/// A file that is not in the page cache, as far as the kernel allows.
 fn put_cold(folder: &Folder, name: &str, bytes: &[u8]) {
     let file = File::open(folder.put(name, bytes)).expect("the file");
     file.sync_all().expect("on the disk");
@@ -52,7 +52,7 @@ fn open_connections(serving: &Serving) -> i64 {
 }
 
 #[test]
-fn streams_that_take_nothing_keep_no_buffer_from_other_clients() {
+fn stalled_streams_hold_no_buffer_from_other_clients() {
     let folder = Folder::new();
     let whole = pattern(3_000_000);
     folder.put("held.mp4", &whole);
@@ -69,42 +69,42 @@ fn streams_that_take_nothing_keep_no_buffer_from_other_clients() {
         assert!(serving.get("/media/warm.mp4", &[]).body == whole);
         assert!(serving.get(&format!("/media/cold%20{round}.mp4"), &[]).body == whole);
     }
-    // Those who took nothing have lost nothing.
+    // The stalled streams have lost nothing.
     viewer.open_windows(WINDOW);
-    for answer in viewed {
-        assert!(viewer.finish(answer).expect("a whole answer").body == whole);
+    for pending in viewed {
+        assert!(viewer.finish(pending).expect("a whole response").body == whole);
     }
     drop(followed);
 }
 
 #[test]
-fn requests_beyond_as_many_as_a_connection_may_have_at_once_are_429_and_the_others_go_on() {
+fn requests_beyond_the_stream_limit_are_429_and_the_others_go_on() {
     let folder = Folder::new();
     let whole = pattern(40_000);
     folder.put("a.mp4", &whole);
     let serving = serve(&folder);
     let client = Client::with_windows(serving.address, 0);
-    let answers = begin_all(&serving, &client, "/media/a.mp4");
+    let pendings = begin_all(&serving, &client, "/media/a.mp4");
     let mut surplus: Vec<_> = (0..20).map(|_| begin(&client, "/media/a.mp4")).collect();
-    // Routes that are cheap are no exception: what is bounded is the connection.
+    // Cheap routes are no exception: the limit is per connection.
     surplus.push(begin(&client, "/healthz"));
     assert_eq!(serving.get("/healthz", &[]).status, 200, "others have connections of their own");
     client.open_windows(WINDOW);
-    for answer in surplus {
-        let response = client.finish(answer).expect("a whole answer");
+    for pending in surplus {
+        let response = client.finish(pending).expect("a whole response");
         assert_eq!(response.status, 429);
         assert!(response.field("retry-after").is_some());
         assert_eq!(response.field("content-type"), Some("application/problem+json"));
     }
-    for answer in answers {
-        assert!(client.finish(answer).expect("a whole answer").body == whole);
+    for pending in pendings {
+        assert!(client.finish(pending).expect("a whole response").body == whole);
     }
     // With those ended there is room again.
     until("a request is served", || begin(&client, "/media/a.mp4").head.status == 200);
 }
 
 #[test]
-fn what_is_too_long_is_414_or_431_and_the_connection_goes_on() {
+fn too_long_a_target_is_414_too_many_fields_are_431_and_the_connection_goes_on() {
     let folder = Folder::new();
     folder.put("a.mp4", pattern(10));
     let serving = serve(&folder);
@@ -119,7 +119,7 @@ fn what_is_too_long_is_414_or_431_and_the_connection_goes_on() {
     }
     let (query, field) = ("x".repeat(8000), format!("x-long: {}", "x".repeat(20_000)));
     let response = client.request("GET", &format!("/media/a.mp4?{query}"), &[&field]);
-    assert_eq!(response.body, pattern(10), "what is merely long is served");
+    assert_eq!(response.body, pattern(10), "a long target within the limit is served");
 }
 
 #[test]
@@ -129,10 +129,10 @@ fn a_missing_or_malformed_authority_is_400() {
     let serving = serve(&folder);
     let client = Client::connect(serving.address);
     let status = |uri: &str, fields: &[&str]| {
-        client.begin("GET", uri, fields).map(|answer| answer.head.status).ok()
+        client.begin("GET", uri, fields).map(|pending| pending.head.status).ok()
     };
     assert_eq!(status("/media/a.mp4", &[]), Some(400), "none");
-    assert_eq!(status("/media/a.mp4", &["host: a/b"]), Some(400), "none, and no host instead");
+    assert_eq!(status("/media/a.mp4", &["host: a/b"]), Some(400), "neither authority nor host");
     assert_eq!(status("/media/a.mp4", &["host: test"]), Some(200), "a host instead");
     for authority in ["user@test", "test:99999", "a,b:c"] {
         assert_eq!(
@@ -144,43 +144,43 @@ fn a_missing_or_malformed_authority_is_400() {
 }
 
 #[test]
-fn a_client_that_takes_nothing_for_too_long_is_cut_though_it_answers_pings() {
+fn a_stalled_client_is_cut_although_it_answers_pings() {
     let folder = Folder::new();
     folder.put("a.mp4", pattern(100_000));
     let serving = serve_with(&[folder.path("")], "send_timeout_s = 1");
     let mut client = Client::with_windows(serving.address, 0);
-    let answers: Vec<_> = (0..3).map(|_| begin(&client, "/media/a.mp4")).collect();
+    let pendings: Vec<_> = (0..3).map(|_| begin(&client, "/media/a.mp4")).collect();
     until("the connection is cut", || !client.ping());
     until("and no longer counted", || open_connections(&serving) == 0);
-    for answer in answers {
-        assert!(client.finish(answer).is_err(), "what was not sent is not there");
+    for pending in pendings {
+        assert!(client.finish(pending).is_err(), "unsent bytes do not arrive");
     }
 }
 
 #[test]
-fn a_server_going_down_waits_for_no_idle_connection() {
-    // Whoever is waited for is waited for longer than this test would.
+fn a_shutdown_does_not_wait_for_idle_connections() {
+    // The drain timeout is longer than this test.
     let patient = "drain_s = 86400\nhead_timeout_s = 3600\nkeep_alive_s = 86400";
     let folder = Folder::new();
     let mut serving = serve_with(&[folder.path("")], patient);
     let mut idle = Client::connect(serving.address);
     assert_eq!(idle.request("GET", "/healthz", &[]).status, 200);
     let fresh = Client::connect(serving.address);
-    // Browsers connect beforehand; half a preface is no more than that.
+    // Browsers connect in advance; half a preface is no more than that.
     let silent = TcpStream::connect(serving.address).expect("a connection");
     let mut slow = serving.connect();
     slow.send("PRI * ");
     until("all are accepted", || open_connections(&serving) == 4);
     let has_ended = serving.drain();
     until("the server has ended", has_ended);
-    until("the clients have heard of it", || idle.is_over() && fresh.is_over());
+    until("the clients see the end", || idle.is_over() && fresh.is_over());
     drop((silent, slow));
 }
 
 #[test]
-fn downloads_that_run_when_the_server_goes_down_arrive_whole() {
+fn downloads_in_progress_at_shutdown_arrive_whole() {
     let folder = Folder::new();
-    // Lengths around pieces and windows, where the last frame is a small one or none.
+    // Lengths around pieces and windows, where the last frame is small or absent.
     let lengths = [1, 16_384, 65_535, 65_536, 100_001, 400_000, 1_000_003];
     for length in lengths {
         folder.put(format!("{length}.mp4"), pattern(length));
@@ -189,13 +189,13 @@ fn downloads_that_run_when_the_server_goes_down_arrive_whole() {
         let mut serving = serve_with(&[folder.path("")], "drain_s = 86400");
         let client = Client::with_windows(serving.address, 0);
         let lengths = &lengths[..=round + 1];
-        let answers = lengths.iter().map(|length| begin(&client, &format!("/media/{length}.mp4")));
-        let answers: Vec<_> = answers.collect();
+        let pendings = lengths.iter().map(|length| begin(&client, &format!("/media/{length}.mp4")));
+        let pendings: Vec<_> = pendings.collect();
         let has_ended = serving.drain();
         assert!(!has_ended(), "it waits for the downloads");
         client.open_windows([WINDOW, 1 << 24][round % 2]);
-        for (answer, &length) in answers.into_iter().zip(lengths) {
-            let response = client.finish(answer).expect("a whole answer");
+        for (pending, &length) in pendings.into_iter().zip(lengths) {
+            let response = client.finish(pending).expect("a whole response");
             assert!(response.body == pattern(length), "{length}");
         }
         until("the server has ended", has_ended);
@@ -203,32 +203,33 @@ fn downloads_that_run_when_the_server_goes_down_arrive_whole() {
 }
 
 #[test]
-fn a_slow_client_gets_what_was_under_way_when_the_server_went_down() {
+fn a_slow_client_gets_its_response_after_shutdown_began() {
     let folder = Folder::new();
     let whole = pattern(1_000_003);
     folder.put("a.mp4", &whole);
-    // With a large window much is kept back by the dispatcher, with a small one the client says
-    // again and again that there is room, also when the server has sent all.
+    // With a large window the dispatcher buffers much; with a small one the client keeps sending
+    // WINDOW_UPDATE, even after the server has sent everything.
     for window in [1 << 24, WINDOW] {
         let mut serving = serve_with(&[folder.path("")], "drain_s = 86400");
         let client = Client::over(narrow_socket(serving.address, 4096), window);
-        let answers: Vec<_> = (0..10).map(|_| begin(&client, "/media/a.mp4")).collect();
+        let pendings: Vec<_> = (0..10).map(|_| begin(&client, "/media/a.mp4")).collect();
         let pause = client.pause();
         let has_ended = serving.drain();
         drop(pause);
-        for answer in answers {
-            assert!(client.finish(answer).expect("a whole answer").body == whole, "{window}");
+        for pending in pendings {
+            assert!(client.finish(pending).expect("a whole response").body == whole, "{window}");
         }
         until("the server has ended", has_ended);
     }
 }
 
 #[test]
-fn a_client_that_does_not_read_is_not_read_ahead_for_however_many_streams_it_has() {
+fn a_client_that_does_not_read_gets_no_read_ahead_on_any_number_of_streams() {
     let folder = Folder::new();
     folder.put("a.mp4", pattern(1 << 20));
     let serving = serve(&folder);
-    // By hand, since any client would read: windows of 1 GiB, and as many requests as may be.
+    // By hand, since any client library would read: windows of 1 GiB, and as many requests as
+    // allowed.
     let frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
         let length = u32::try_from(payload.len()).expect("small").to_be_bytes();
         [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
@@ -253,12 +254,12 @@ fn a_client_that_does_not_read_is_not_read_ahead_for_however_many_streams_it_has
         last = handed;
         looks == 100
     });
-    // The socket's share and the dispatcher's are 256 KiB each, and heads and what is on its way.
-    assert!(last < 1 << 20, "{last} bytes for a client that has read none");
+    // 256 KiB each for the socket and the dispatcher, and heads and bytes in flight.
+    assert!(last < 1 << 20, "{last} bytes for a client that read none");
 }
 
 #[test]
-fn a_follower_whose_file_rests_is_not_taken_for_a_client_that_does_not_read() {
+fn a_follower_of_a_file_at_rest_is_not_a_stalled_client() {
     let folder = Folder::new();
     folder.put("a.mp4", pattern(1000));
     let long = "send_timeout_s = 1\nfollow_idle_s = 3\nfollow_closed_s = 86400";

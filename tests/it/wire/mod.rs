@@ -2,7 +2,7 @@
 
 mod connections; // keep-alive, pipelining, malformed requests
 mod files; // long and cold files, and files that change while the server sends them
-pub mod http1; // HTTP/1, each way of a file to a connection
+mod http1; // HTTP/1, each way of a file to a connection
 mod http2_limits; // limits of an HTTP/2 connection, and shutdown
 mod multipart; // multipart/byteranges, and how far apart the ranges may be
 mod timeouts; // timeouts and shutdown

@@ -1,5 +1,4 @@
-//! Several parts in one answer, of which short ones go together; and how far from each other they may
-//! be.
+//! Several parts in one response: short ones share a call; and how far apart parts may be.
 
 use std::{
     fs::File,
@@ -7,53 +6,12 @@ use std::{
     ops::Range,
 };
 
-use crate::{
-    support::{
-        client::{Client, head},
-        folder::Folder,
-    },
-    wire::{
-        files::{LENGTH, OLD, one_file},
-        http1::{CRAMPED, Dice, NARROW, assert_same, served_in_each_way},
-    },
+use crate::support::{
+    client::Client,
+    folder::Folder,
+    long_file::{LENGTH, ask_for, one_file, read_and_assert_parts, scattered},
+    sent_files::{CRAMPED, Dice, NARROW, served_in_each_way},
 };
-
-/// Sixteen parts somewhere in this, from the first to the last, none of them longer than this.
-pub fn scattered(dice: &mut Dice, within: Range<usize>, most: usize) -> Vec<Range<usize>> {
-    let step = within.len() / 16;
-    let parts = (0..16).map(|number| {
-        let length = 1 + dice.roll(most.min(step - 1));
-        let first = within.start + number * step + dice.roll(step - length);
-        first..first + length
-    });
-    parts.collect()
-}
-
-/// A request for parts.
-pub fn ask_for(parts: &[Range<usize>]) -> String {
-    let parts: Vec<_> =
-        parts.iter().map(|part| format!("{}-{}", part.start, part.end - 1)).collect();
-    head("GET", "/media/a.mp4", &[&format!("Range: bytes={}", parts.join(","))])
-}
-
-/// Reads the answer to a request for parts.
-#[track_caller]
-pub fn is_answered_in_parts(client: &mut Client, parts: &[Range<usize>]) {
-    let response = client.read("GET").unwrap_or_else(|broken| panic!("{parts:?}: {broken:?}"));
-    assert_eq!(response.status, 206);
-    let boundary = response.field("content-type").expect("a type");
-    let boundary = boundary.strip_prefix("multipart/byteranges; boundary=").expect("several");
-    let mut expected = Vec::new();
-    for (number, part) in parts.iter().enumerate() {
-        let (lead, last) = (if number == 0 { "" } else { "\r\n" }, part.end - 1);
-        let range = format!("content-range: bytes {}-{last}/{LENGTH}", part.start);
-        let head = format!("{lead}--{boundary}\r\ncontent-type: video/mp4\r\n{range}\r\n\r\n");
-        expected.extend_from_slice(head.as_bytes());
-        expected.extend_from_slice(&OLD[part.clone()]);
-    }
-    expected.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
-    assert_same(&response.body, &expected, &format!("{parts:?}"));
-}
 
 /// Sets of parts that are sent in different ways: together or apart, from one mapping or several.
 fn sets_of_parts() -> Vec<Vec<Range<usize>>> {
@@ -83,34 +41,34 @@ fn sets_of_parts() -> Vec<Vec<Range<usize>>> {
 }
 
 #[test]
-fn parts_all_over_a_file_arrive_exactly() {
+fn parts_scattered_over_a_file_arrive_exactly() {
     served_in_each_way(&one_file(), "", |serving| {
         let mut client = serving.connect();
         for parts in sets_of_parts() {
             client.send(ask_for(&parts));
-            is_answered_in_parts(&mut client, &parts);
+            read_and_assert_parts(&mut client, &parts);
         }
     });
 }
 
 #[test]
-fn parts_arrive_exactly_wherever_a_call_has_ended() {
+fn parts_arrive_exactly_wherever_a_call_ends() {
     served_in_each_way(&one_file(), CRAMPED, |serving| {
-        // The less a client takes at a time, the shorter are the calls, and the longer all takes.
+        // The less a client takes at a time, the shorter the calls, and the longer the test.
         for (room, most, ahead) in [(1, 10_000, 10), (4096, 60_000, 5), (NARROW, LENGTH, 3)] {
             let mut client = Client::narrow(serving.address, room);
             let is_short = |parts: &Vec<_>| parts.iter().map(Range::len).sum::<usize>() <= most;
             for parts in sets_of_parts().into_iter().filter(is_short) {
-                // Nothing of the first is read before the last is asked for.
+                // The server reads nothing of the first before the last is requested.
                 client.send(ask_for(&parts).repeat(ahead));
-                (0..ahead).for_each(|_| is_answered_in_parts(&mut client, &parts));
+                (0..ahead).for_each(|_| read_and_assert_parts(&mut client, &parts));
             }
         }
     });
 }
 
-/// A file as long as offsets go, which begins with `begins` and ends with `ends.`. Only in memory
-/// can there be one.
+/// A file of the largest possible length, which begins with `begins` and ends with `ends.`. It can
+/// exist in memory only.
 fn longest_file() -> Option<Folder> {
     let Ok(folder) = Folder::below("/dev/shm") else {
         eprintln!("not tested: there is no /dev/shm");
@@ -126,7 +84,7 @@ fn longest_file() -> Option<Folder> {
 }
 
 #[test]
-fn the_far_end_of_the_longest_file_is_sent_however_often_it_is_asked_for() {
+fn the_far_end_of_the_longest_file_is_sent_on_every_request() {
     let Some(folder) = longest_file() else {
         return;
     };
@@ -136,7 +94,7 @@ fn the_far_end_of_the_longest_file_is_sent_however_often_it_is_asked_for() {
             for (field, expected) in [
                 ("Range: bytes=-5", &b"ends."[..]),
                 ("Range: bytes=9223372036854775805-", b"s."),
-                // Not written to, and so not in memory.
+                // Never written, and so not in memory.
                 ("Range: bytes=9223372036850000000-9223372036850000009", &[0; 10]),
             ] {
                 assert_eq!(
@@ -157,7 +115,7 @@ fn parts_at_both_ends_of_the_longest_file_are_sent_together() {
         return;
     };
     served_in_each_way(&folder, "", |serving| {
-        // The first two go by one call, whatever else there is.
+        // The first two share a call, whatever else there is.
         let parts = serving.get("/media/a.mp4", &["Range: bytes=0-2,3-5,-5"]).body;
         let has = |part: &[u8]| parts.windows(part.len()).any(|bytes| bytes == part);
         assert!(has(b"\r\n\r\nbeg\r\n") && has(b"\r\n\r\nins\r\n") && has(b"\r\n\r\nends.\r\n"));

@@ -1,4 +1,4 @@
-//! How long the wire waits for whom, and how it goes down.
+//! Timeouts of connections, and shutdown.
 
 use std::{
     fs::File,
@@ -8,21 +8,19 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-use crate::{
-    support::{
-        client::{Broken, Client, head},
-        folder::Folder,
-        server::{Serving, serve_with},
-        wait::until,
+use crate::support::{
+    client::{Client, Incomplete, head},
+    folder::Folder,
+    sent_files::{
+        COPIED, CRAMPED, LENGTH, NARROW, WHOLE, ask, assert_part, assert_same, in_each_way,
+        one_file, read_and_assert_part, served_in_each_way,
     },
-    wire::http1::{
-        COPIED, CRAMPED, LENGTH, NARROW, WHOLE, ask, assert_same, in_each_way, is_answered,
-        is_part, one_file, served_in_each_way,
-    },
+    server::{Serving, serve_with},
+    wait::until,
 };
 
-/// Waits as long as an idle connection is kept, which is the clock of a test that has set that to a
-/// second.
+/// Waits for as long as the server keeps an idle connection: the clock of a test that sets the idle
+/// timeout to a second.
 fn wait_for_an_idle_connection_to_close(serving: &Serving) {
     let mut idle = serving.connect();
     assert_eq!(idle.request("GET", "/healthz", &[]).status, 200);
@@ -30,7 +28,7 @@ fn wait_for_an_idle_connection_to_close(serving: &Serving) {
 }
 
 #[test]
-fn a_client_that_pauses_for_longer_than_idle_connections_are_kept_gets_the_rest() {
+fn a_client_that_pauses_beyond_the_idle_timeout_gets_the_rest() {
     served_in_each_way(&one_file(), "keep_alive_s = 1", |serving| {
         let mut paused = Client::narrow(serving.address, NARROW);
         paused.send(head("GET", "/media/a.mp4", &[]));
@@ -44,11 +42,11 @@ fn a_client_that_pauses_for_longer_than_idle_connections_are_kept_gets_the_rest(
         assert_same(&rest, &WHOLE[100_000..], "the rest");
         let range = 4_000_000..4_200_000;
         paused.send(ask(&range));
-        is_answered(&mut paused, &range);
+        read_and_assert_part(&mut paused, &range);
     });
 }
 
-/// Whether something has come from the server, if it is only that it has closed.
+/// Whether the server has sent something or closed.
 fn has_spoken(client: &Client) -> bool {
     let socket = client.socket();
     socket.set_nonblocking(true).expect("a socket");
@@ -57,14 +55,14 @@ fn has_spoken(client: &Client) -> bool {
     !peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
 }
 
-/// The server's time, in whole seconds: the clock of what must take some.
+/// The server's time, in whole seconds: the clock of a test that must take some.
 fn seconds(serving: &Serving) -> u64 {
     let response = serving.request("HEAD", "/healthz", &[]);
     let date = httpdate::parse_http_date(response.field("date").expect("a date")).expect("a date");
     date.duration_since(UNIX_EPOCH).expect("it is later").as_secs()
 }
 
-/// Asks for the file over a connection that takes hardly anything ahead.
+/// Requests the file over a connection that buffers next to nothing.
 fn begin_to_stall(serving: &Serving) -> Client {
     let mut client = Client::narrow(serving.address, 1);
     client.send(head("GET", "/media/a.mp4", &[]));
@@ -73,18 +71,17 @@ fn begin_to_stall(serving: &Serving) -> Client {
 }
 
 #[test]
-fn a_client_that_takes_nothing_is_dropped_at_the_limit() {
+fn a_client_that_reads_nothing_is_dropped_at_the_send_timeout() {
     served_in_each_way(&one_file(), "send_timeout_s = 1", |serving| {
         let mut stalled = begin_to_stall(serving);
         until("it is dropped", || serving.site().metrics.open_connections() == 0);
-        assert!(matches!(stalled.read_exactly(LENGTH), Err(Broken::Body(_))));
+        assert!(matches!(stalled.read_exactly(LENGTH), Err(Incomplete::Body(_))));
     });
 }
 
 #[test]
-fn a_client_that_takes_next_to_nothing_is_dropped_at_the_limit() {
-    // As little as the server's system can be seen to send, and less than 4 KiB in three seconds and
-    // a half.
+fn a_client_that_reads_next_to_nothing_is_dropped_at_the_send_timeout() {
+    // As little as the kernel reports as sent, and less than 4 KiB in three and a half seconds.
     let (sip, pause_s) = (1750, 2);
     served_in_each_way(&one_file(), &format!("send_timeout_s = 3\n{CRAMPED}"), |serving| {
         let mut sipping = begin_to_stall(serving);
@@ -100,7 +97,7 @@ fn a_client_that_takes_next_to_nothing_is_dropped_at_the_limit() {
     });
 }
 
-/// Sends a head byte by byte, each when somebody else has been answered, until something comes back.
+/// Sends a head byte by byte, each after a response to another client, until a response arrives.
 fn trickle(serving: &Serving, client: &mut Client) {
     let mut other = serving.connect();
     client.send("GET /media/a.mp4 HTTP/1.1\r\nHost: test\r\nX: ");
@@ -115,7 +112,7 @@ fn trickle(serving: &Serving, client: &mut Client) {
 }
 
 #[test]
-fn a_head_that_trickles_in_is_not_waited_for_whether_it_is_the_first_or_not() {
+fn a_head_that_trickles_in_times_out_first_on_its_connection_or_not() {
     served_in_each_way(&one_file(), "head_timeout_s = 1", |serving| {
         thread::scope(|scope| {
             scope.spawn(|| {
@@ -127,10 +124,10 @@ fn a_head_that_trickles_in_is_not_waited_for_whether_it_is_the_first_or_not() {
                     let mut client = serving.connect();
                     for _ in 0..answered_before {
                         client.send(ask(&(0..100_000)));
-                        is_answered(&mut client, &(0..100_000));
+                        read_and_assert_part(&mut client, &(0..100_000));
                     }
                     trickle(serving, &mut client);
-                    let response = client.read("GET").expect("an answer");
+                    let response = client.read("GET").expect("a response");
                     assert_eq!(response.status, 408);
                     assert_eq!(response.field("connection"), Some("close"));
                     assert!(client.is_closed());
@@ -140,22 +137,22 @@ fn a_head_that_trickles_in_is_not_waited_for_whether_it_is_the_first_or_not() {
     });
 }
 
-/// Reads answers to requests for a range until the connection ends. Returns how many there were; all
-/// of them are whole.
+/// Reads responses to requests for a range until the connection ends. Returns their number; all of
+/// them are whole.
 fn read_until_the_end(client: &mut Client, range: &Range<usize>) -> usize {
-    let mut answers = 0;
+    let mut responses = 0;
     loop {
         match client.read("GET") {
-            Ok(response) => is_part(&response, range),
-            Err(Broken::Head) => return answers,
-            Err(broken) => panic!("answer {answers} was announced and cut: {broken:?}"),
+            Ok(response) => assert_part(&response, range),
+            Err(Incomplete::Head) => return responses,
+            Err(broken) => panic!("response {responses} began and was cut: {broken:?}"),
         }
-        answers += 1;
+        responses += 1;
     }
 }
 
 #[test]
-fn a_download_that_runs_when_the_server_goes_down_arrives_whole_and_idle_connections_close() {
+fn a_download_in_progress_at_shutdown_arrives_whole_and_idle_connections_close() {
     let folder = one_file();
     in_each_way(|how| {
         let mut serving = serve_with(&[folder.path("")], &format!("{how}\ndrain_s = 86400"));
@@ -181,13 +178,14 @@ fn a_download_that_runs_when_the_server_goes_down_arrives_whole_and_idle_connect
     });
 }
 
-/// Of what a client has sent ahead when the server goes down, the next request is answered and told
-/// that it is the last, or none is. What must not be is an answer that is announced and cut.
+/// Of the requests pipelined before a shutdown, the next gets a response with `Connection: close`,
+/// or none does. No response may begin and be cut.
 #[test]
-fn of_requests_sent_ahead_of_a_server_that_goes_down_none_is_answered_in_part() {
+fn a_shutdown_cuts_no_response_to_a_pipelined_request() {
     let folder = one_file();
     in_each_way(|how| {
-        // Few are read at once; of many the kernel still has some when the last answer has been sent.
+        // The server reads a few at once; of many the kernel still holds some after the last
+        // response.
         for count in [2, 2000] {
             let mut serving = serve_with(&[folder.path("")], &format!("{how}\ndrain_s = 86400"));
             let mut client = Client::narrow(serving.address, NARROW);
@@ -205,7 +203,7 @@ fn of_requests_sent_ahead_of_a_server_that_goes_down_none_is_answered_in_part() 
 }
 
 #[test]
-fn what_a_followed_file_grows_by_does_not_wait_in_the_kernel_for_more() {
+fn bytes_appended_to_a_followed_file_are_sent_without_delay() {
     let folder = Folder::new();
     let path = folder.put("a.mp4", "begins");
     let serving = serve_with(&[folder.path("")], "keep_alive_s = 4");
@@ -214,7 +212,7 @@ fn what_a_followed_file_grows_by_does_not_wait_in_the_kernel_for_more() {
     follower.send(head("GET", "/media/a.mp4?follow", &[]));
     assert_eq!(follower.read_head().expect("a head").status, 200);
     assert_eq!(follower.read_chunk().expect("a chunk"), b"begins");
-    // The clock of this test: a fifth of a second each time would be twice as long as this is kept.
+    // The clock of this test: a fifth of a second each time would take twice the idle timeout.
     let mut idle = serving.connect();
     assert_eq!(idle.request("GET", "/healthz", &[]).status, 200);
     for _ in 0..40 {
@@ -226,9 +224,9 @@ fn what_a_followed_file_grows_by_does_not_wait_in_the_kernel_for_more() {
 }
 
 #[test]
-fn viewers_who_pause_over_what_is_copied_keep_no_buffer_from_others() {
+fn paused_viewers_of_copied_files_hold_no_buffer_from_others() {
     let folder = one_file();
-    // Buffers for 16 pieces, and more viewers than that who have each taken the beginning of one.
+    // Buffers for 16 pieces, and more viewers than that, each of which took the start of one.
     let few = format!("{}\n{CRAMPED}\nbody_buffers_mib = 1\ndisk_deadline_ms = 200", COPIED.1);
     let serving = serve_with(&[folder.path("")], &few);
     let begin = |request: &str| {

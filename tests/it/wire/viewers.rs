@@ -1,4 +1,4 @@
-//! Very many viewers, slow ones, paused ones, and those who go away.
+//! Many viewers: slow, paused and vanished ones.
 
 use std::{net::Shutdown, sync::Arc, time::Duration};
 
@@ -6,7 +6,7 @@ use socket2::SockRef;
 use tokio::{net::TcpSocket, sync::Barrier, task::JoinSet};
 
 use crate::support::{
-    client::{Broken, Client, head},
+    client::{Client, Incomplete, head},
     folder::{Folder, pattern},
     program::Program,
     server::{Serving, serve, serve_with},
@@ -15,10 +15,10 @@ use crate::support::{
 
 const VIEWERS: usize = 1000;
 
-/// The receive buffer of viewers who are not to be sent much ahead, in bytes.
+/// The receive buffer of viewers to which the server cannot send far ahead, in bytes.
 const NARROW: usize = 32 * 1024;
 
-/// Far more than what the sockets between the server and a viewer who does not read can hold.
+/// Far more than the sockets between the server and a paused viewer hold.
 const LARGE: usize = 4 << 20;
 
 /// A folder with one large file.
@@ -28,14 +28,14 @@ fn one_file() -> Folder {
     folder
 }
 
-/// Asks for the large file and reads so much of it.
+/// Requests the large file and reads this much of it.
 fn begin(client: &mut Client, length: usize) {
     client.send(head("GET", "/media/a.mp4", &[]));
     assert_eq!(client.read_head().expect("a head").status, 200);
     assert!(client.read_exactly(length).expect("a part") == pattern(length));
 }
 
-/// A viewer of a file of this content: asks, waits until all others have asked, reads everything.
+/// A viewer of a file of this content: requests, waits until all others have, reads everything.
 async fn view(serving: &Serving, target: String, content: &[u8], all_have_asked: &Barrier) {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(u32::try_from(NARROW).expect("small")).expect("a small buffer");
@@ -88,11 +88,11 @@ fn a_thousand_viewers_at_once_each_get_their_file() {
     runtime.block_on(all_have_asked.wait());
     let mut ended = 0;
     while let Some(viewer) = runtime.block_on(viewers.join_next()) {
-        viewer.expect("a viewer who got everything");
+        viewer.expect("a viewer that got everything");
         ended += 1;
     }
     assert_eq!(ended, VIEWERS);
-    until("all are gone", || open() == 0);
+    until("all connections are closed", || open() == 0);
 }
 
 #[test]
@@ -112,12 +112,12 @@ fn one_connection_serves_a_thousand_requests() {
 }
 
 #[test]
-fn a_viewer_who_pauses_for_longer_than_idle_connections_are_kept_gets_every_byte() {
+fn a_viewer_that_pauses_beyond_the_idle_timeout_gets_every_byte() {
     let folder = one_file();
     let serving = serve_with(&[folder.path("")], "keep_alive_s = 1");
     let mut paused = Client::narrow(serving.address, NARROW);
     begin(&mut paused, 100_000);
-    // The clock of this test: a connection that is really idle, closed when its time has come.
+    // The clock of this test: an idle connection, which closes at its timeout.
     for _ in 0..3 {
         let mut idle = serving.connect();
         assert_eq!(idle.request("GET", "/healthz", &[]).status, 200);
@@ -129,43 +129,43 @@ fn a_viewer_who_pauses_for_longer_than_idle_connections_are_kept_gets_every_byte
 }
 
 #[test]
-fn a_viewer_who_takes_nothing_for_the_limit_is_dropped_and_others_are_not() {
+fn a_stalled_viewer_is_dropped_at_the_send_timeout_and_others_are_not() {
     let folder = one_file();
     let serving = serve_with(&[folder.path("")], "send_timeout_s = 1");
     let mut stalled = Client::narrow(serving.address, NARROW);
     begin(&mut stalled, 1000);
     until("its connection is open", || serving.site().metrics.open_connections() == 1);
-    // Reads slowly, but reads: as long as the other one is there.
+    // Reads slowly, but reads: for as long as the other one is connected.
     let mut slow = Client::narrow(serving.address, NARROW);
     begin(&mut slow, 1000);
     let mut read = 1000;
     until("the stalled one is dropped", || {
-        // A piece at a time while there is enough to read; the last of them is read below.
+        // A piece at a time while there is enough to read; the last one is read below.
         if read < LARGE / 2 {
             read += slow.read_exactly(64).expect("not dropped").len();
         }
         serving.site().metrics.open_connections() == 1
     });
-    assert!(matches!(stalled.read_exactly(LARGE), Err(Broken::Body(_))));
+    assert!(matches!(stalled.read_exactly(LARGE), Err(Incomplete::Body(_))));
 }
 
-/// How a viewer goes.
+/// How a viewer leaves.
 #[derive(Clone, Copy, Debug)]
 enum Leave {
-    /// Says that it will send no more, then closes.
+    /// Shuts down its sending side, then closes.
     Finish,
-    /// Cuts the connection.
+    /// Resets the connection.
     Reset,
 }
 
 #[test]
-fn viewers_who_go_away_leave_no_connection_and_no_descriptor_behind() {
+fn viewers_that_disconnect_leak_no_connection_and_no_descriptor() {
     let folder = one_file();
     let program = Program::serve(&[folder.path("")], &[]);
     let connections = || program.metric("headwater_connections");
-    // The file stays open for whoever asks next, so it is before counting begins.
+    // The cache keeps the file open, so the test opens it before it counts.
     begin(&mut program.connect(), LARGE);
-    until("this one is alone", || connections() == Some(1));
+    until("the probing connection is alone", || connections() == Some(1));
     let before = program.descriptors();
     let mut most = 0;
     for leave in [Leave::Finish, Leave::Reset].into_iter().cycle().take(50) {
@@ -186,9 +186,9 @@ fn viewers_who_go_away_leave_no_connection_and_no_descriptor_behind() {
             }
         }
     }
-    assert!(most > before, "viewers were seen while they were there");
-    until("only the one who asks is left", || connections() == Some(1));
-    // Not exactly as many: the connection of whoever asked first may have been counted before.
+    assert!(most > before, "descriptors of connected viewers were counted");
+    until("only the probing connection is left", || connections() == Some(1));
+    // Not exactly: the first viewer's connection may have been counted before.
     until("no descriptor is left", || program.descriptors() <= before);
     assert_eq!(program.metric("headwater_panics_total"), Some(0));
 }

@@ -1,4 +1,4 @@
-//! Who gets which job, and which jobs are the same.
+//! Which worker gets which job, and which jobs are duplicates.
 
 use std::collections::HashSet;
 
@@ -22,16 +22,16 @@ the_most_urgent_job_is_claimed_first_then_the_oldest(queue) {
     assert!(queue.take().await.is_none());
 }
 
-only_the_classes_asked_for_are_claimed(queue) {
+only_the_requested_classes_are_claimed(queue) {
     let encode = queue.add(JobSubmission { class: Class::Encode, ..job("rung", 1) }).await;
-    let picture = queue.add(job("poster", 1)).await;
+    let poster = queue.add(job("poster", 1)).await;
     let claim = async |classes: &[Class]| {
         let claimed = queue.claim("worker", classes, LEASE).await.unwrap();
         claimed.map(|(job, _)| job.id)
     };
     assert_eq!(claim(&[]).await, None);
     assert_eq!(claim(&[Class::Remux]).await, None);
-    assert_eq!(claim(&[Class::Image, Class::Remux]).await, Some(picture.id));
+    assert_eq!(claim(&[Class::Image, Class::Remux]).await, Some(poster.id));
     assert_eq!(claim(&[Class::Image]).await, None);
     assert_eq!(claim(&[Class::Encode]).await, Some(encode.id));
 }
@@ -49,7 +49,7 @@ a_priority_may_change_until_the_end(queue) {
     assert!(queue.take().await.is_none());
 }
 
-one_job_of_a_key_is_alive(queue) {
+at_most_one_job_of_a_key_is_alive(queue) {
     let (first, is_new) = queue.enqueue(keyed("a-poster")).await.unwrap();
     assert!(is_new);
     assert_eq!(queue.enqueue(keyed("a-poster")).await.unwrap(), (first.clone(), false));
@@ -66,14 +66,14 @@ one_job_of_a_key_is_alive(queue) {
 
 a_retry_does_not_make_a_second_job_of_a_key(queue) {
     let lease = queue.taken(keyed("a-poster")).await;
-    queue.fail(&lease, "no picture", Retry::Never).await.unwrap();
+    queue.fail(&lease, "no image", Retry::Never).await.unwrap();
     let other = queue.add(keyed("a-poster")).await;
     assert_eq!(queue.retry(lease.job).await.unwrap().expect("a job").state, State::Failed);
     queue.cancel(other.id).await.unwrap();
     assert_eq!(queue.retry(lease.job).await.unwrap().expect("a job").state, State::Queued);
 }
 
-claimers_at_the_same_time_never_get_the_same_job(queue) {
+concurrent_workers_never_claim_the_same_job(queue) {
     let elsewhere = [queue.elsewhere().await, queue.elsewhere().await];
     let mut added = HashSet::new();
     for _ in 0..40 {
@@ -96,15 +96,15 @@ claimers_at_the_same_time_never_get_the_same_job(queue) {
     assert_eq!(jobs, added);
 }
 
-askers_at_the_same_time_get_one_job(queue) {
+concurrent_requests_get_one_job(queue) {
     let elsewhere = [queue.elsewhere().await, queue.elsewhere().await];
     let askers = (0..12).map(|number| {
         let queue = elsewhere[number % 2].clone();
         async move { queue.enqueue(keyed("a-poster")).await.unwrap() }
     });
-    let answers = join_all(askers).await;
-    assert_eq!(answers.iter().filter(|(_, is_new)| *is_new).count(), 1);
-    assert!(answers.iter().all(|(job, _)| job.id == answers[0].0.id));
+    let results = join_all(askers).await;
+    assert_eq!(results.iter().filter(|(_, is_new)| *is_new).count(), 1);
+    assert!(results.iter().all(|(job, _)| job.id == results[0].0.id));
 }
 
 }

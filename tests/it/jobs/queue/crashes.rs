@@ -1,4 +1,4 @@
-//! Workers that are killed in the middle of whatever they do. Here time is real.
+//! Workers that are killed at any point of their work. Here time is real.
 
 use std::{
     env,
@@ -16,16 +16,16 @@ use tokio::time::sleep;
 use super::{at, job, made};
 use crate::support::{folder::Folder, postgres};
 
-/// The worker's queue. The worker is this program once more.
+/// The variable that holds the worker's database. The worker is this program again.
 const QUEUE: &str = "HEADWATER_TEST_QUEUE";
 
-/// Short, since each worker that is killed is waited for as long.
+/// Short, because the queue waits this long for each killed worker.
 const LEASE: Duration = Duration::from_millis(300);
 
-/// After how many changes workers are killed: each time in the middle of something else.
+/// The numbers of changes after which workers are killed: each time at another point of their work.
 const CHANGES: [i64; 12] = [1, 3, 2, 7, 4, 11, 5, 13, 6, 8, 9, 10];
 
-/// A job that is split, and whose workers may be killed as often as it takes.
+/// A job with child jobs, whose workers may be killed any number of times.
 fn ladder() -> JobSubmission {
     job("ladder", 1000)
 }
@@ -39,7 +39,7 @@ async fn live(queue: &Queue) -> usize {
     jobs.iter().filter(|job| !job.state.is_end()).count()
 }
 
-/// Not a test, but what the other process does until there is nothing left to do.
+/// Not a test: the work of the other process, until all jobs have ended.
 #[tokio::test]
 async fn worker() {
     let Ok(url) = env::var(QUEUE) else { return };
@@ -74,7 +74,7 @@ impl Worker {
 }
 
 impl Drop for Worker {
-    /// By SIGKILL.
+    /// With SIGKILL.
     fn drop(&mut self) {
         self.0.kill().expect("killed");
         self.0.wait().expect("an end");
@@ -89,7 +89,7 @@ async fn everything_is_done_once(url: &str) {
     for changes in CHANGES {
         let worker = Worker::start(url);
         let end = queue.last_change().await.unwrap() + changes;
-        // Not by `wait_for_change`, which takes its time with SQLite: the worker would be done.
+        // Not by `wait_for_change`, which polls SQLite slowly: the worker would be done.
         while queue.last_change().await.unwrap() < end && live(&queue).await > 0 {
             sleep(Duration::from_millis(1)).await;
         }
@@ -101,23 +101,26 @@ async fn everything_is_done_once(url: &str) {
         last = queue.wait_for_change(last).await.unwrap();
     }
     let jobs = queue.changed_since(0, u32::MAX).await.unwrap();
-    assert_eq!(jobs.len(), 12 * 3, "none was split twice");
-    assert!(jobs.iter().any(|job| job.attempts > 1), "nobody was killed while at work");
+    assert_eq!(jobs.len(), 12 * 3, "no job was split twice");
+    assert!(jobs.iter().any(|job| job.attempts > 1), "no worker was killed at work");
     for job in jobs {
         assert_eq!(job.state, State::Done, "{job:?}");
         let artifact = queue.artifact(&job.id.to_string()).await.unwrap().expect("a row");
-        assert_eq!(artifact.token, job.lease_token, "made by the one that finished it");
+        assert_eq!(
+            artifact.token, job.lease_token,
+            "the artifact is that of the attempt that finished"
+        );
     }
 }
 
 #[tokio::test]
-async fn on_sqlite_all_is_done_once_whoever_is_killed() {
+async fn on_sqlite_every_job_is_done_once_whichever_worker_is_killed() {
     let folder = Folder::new();
     let url = format!("sqlite:{}", folder.path("headwater.db").display());
     everything_is_done_once(&url).await;
 }
 
 #[tokio::test]
-async fn on_postgresql_all_is_done_once_whoever_is_killed() {
+async fn on_postgresql_every_job_is_done_once_whichever_worker_is_killed() {
     everything_is_done_once(&postgres::database().await).await;
 }

@@ -1,4 +1,4 @@
-//! The databases themselves: made, shared, upgraded, down.
+//! The databases: creation, sharing, migration, outages.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
@@ -8,16 +8,16 @@ use headwater::{
     store::{Database, DatabaseError},
 };
 
-use super::{Bench, LEASE, job, on_both};
+use super::{LEASE, TestQueue, job, on_both};
 use crate::support::{folder::Folder, postgres::Cluster};
 
-/// What PostgreSQL says the time is, or this machine.
+/// The clock of PostgreSQL, or else of this machine.
 const NOW: &str = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS now_ms";
 
 on_both! {
 
-processes_that_open_a_new_database_at_once_all_get_it(bench) {
-    // This one was made; those are not.
+processes_that_open_a_new_database_concurrently_all_get_it(bench) {
+    // This database was created; those are not.
     let (url, data) = match &bench.url {
         Some(_) => (Some(crate::support::postgres::database().await), bench.folder.path("data")),
         None => (None, bench.folder.path("new/data")),
@@ -27,7 +27,7 @@ processes_that_open_a_new_database_at_once_all_get_it(bench) {
     }
 }
 
-tables_of_a_newer_program_are_left_alone(bench) {
+tables_of_a_newer_version_are_not_touched(bench) {
     let mut transaction = bench.database().begin().await.unwrap();
     transaction.execute("UPDATE schema_version SET version = 1000", &[]).await.unwrap();
     transaction.commit().await.unwrap();
@@ -35,7 +35,7 @@ tables_of_a_newer_program_are_left_alone(bench) {
     assert!(matches!(opened, Err(DatabaseError::TooNew { found: 1000, .. })), "{opened:?}");
 }
 
-tables_of_an_older_program_are_brought_up_to_date(bench) {
+tables_of_an_older_version_are_migrated(bench) {
     let job = bench.add(job("poster", 1)).await;
     let mut transaction = bench.database().begin().await.unwrap();
     transaction.execute("ALTER TABLE jobs DROP COLUMN lacked", &[]).await.unwrap();
@@ -44,12 +44,12 @@ tables_of_an_older_program_are_brought_up_to_date(bench) {
     assert_eq!(bench.elsewhere().await.job(job.id).await.unwrap(), Some(job));
 }
 
-what_is_written_survives(bench) {
+committed_rows_survive_a_restart(bench) {
     let job = bench.add(job("poster", 1)).await;
     assert_eq!(bench.elsewhere().await.job(job.id).await.unwrap(), Some(job));
 }
 
-a_change_that_is_dropped_has_changed_nothing(bench) {
+a_dropped_transaction_changes_nothing(bench) {
     let mut change = bench.begin().await.unwrap();
     change.enqueue(job("poster", 1)).await.unwrap();
     drop(change);
@@ -57,7 +57,7 @@ a_change_that_is_dropped_has_changed_nothing(bench) {
     assert!(bench.changed_since(0, 9).await.unwrap().is_empty());
 }
 
-a_job_is_enqueued_together_with_what_its_caller_writes(bench) {
+a_job_is_enqueued_in_the_transaction_of_its_caller(bench) {
     let mut change = bench.begin().await.unwrap();
     let (job, _) = change.enqueue(job("poster", 1)).await.unwrap();
     change.transaction().execute("CREATE TABLE uploads (name TEXT)", &[]).await.unwrap();
@@ -66,13 +66,13 @@ a_job_is_enqueued_together_with_what_its_caller_writes(bench) {
     assert!(bench.database().rows("SELECT name FROM uploads", &[]).await.unwrap().is_empty());
 }
 
-a_row_that_nobody_understands_is_an_error_and_not_the_end(bench) {
+an_invalid_row_is_an_error_and_no_panic(bench) {
     let added = bench.add(job("poster", 1)).await;
     let mut transaction = bench.database().begin().await.unwrap();
     transaction.execute("UPDATE jobs SET class = 'magic'", &[]).await.unwrap();
     transaction.commit().await.unwrap();
-    let answer = bench.job(added.id).await;
-    assert!(matches!(&answer, Err(QueueError::Row { column: "class", .. })), "{answer:?}");
+    let result = bench.job(added.id).await;
+    assert!(matches!(&result, Err(QueueError::Row { column: "class", .. })), "{result:?}");
     bench.add(job("poster", 1)).await;
     assert!(bench.take().await.is_some());
 }
@@ -80,7 +80,7 @@ a_row_that_nobody_understands_is_an_error_and_not_the_end(bench) {
 }
 
 #[tokio::test]
-async fn the_file_is_its_owner_s() {
+async fn the_database_file_is_readable_by_its_owner_only() {
     let folder = Folder::new();
     let database = Database::open(None, &folder.path("state/data")).await.unwrap();
     Queue::new(database).enqueue(job("poster", 1)).await.unwrap();
@@ -92,13 +92,13 @@ async fn the_file_is_its_owner_s() {
 }
 
 #[tokio::test]
-async fn a_url_leads_to_a_file_or_is_refused() {
+async fn a_database_url_names_a_file_or_is_refused() {
     let folder = Folder::new();
     let file = folder.path("a queue?.db");
     for scheme in ["sqlite:", "sqlite://"] {
         let url = format!("{scheme}{}", file.display());
         Database::open(Some(&url), Path::new("/nowhere")).await.unwrap();
-        fs::remove_file(&file).expect("it was made");
+        fs::remove_file(&file).expect("the file exists");
     }
     for url in ["mysql://localhost/x", "headwater.db", "sqlite:", "sqlite://", ""] {
         let opened = Database::open(Some(url), Path::new("/nowhere")).await;
@@ -118,8 +118,8 @@ async fn a_file_that_is_no_database_is_refused() {
 }
 
 #[tokio::test]
-async fn postgresql_tells_the_time_to_all_its_workers() {
-    let bench = Bench::postgres().await;
+async fn workers_on_postgresql_use_the_clock_of_the_database() {
+    let bench = TestQueue::postgres().await;
     let queue = Queue::new(bench.database().clone());
     let now = async || -> i64 {
         let row = bench.database().row(NOW, &[]).await.unwrap().expect("a row");
@@ -134,7 +134,7 @@ async fn postgresql_tells_the_time_to_all_its_workers() {
 }
 
 #[tokio::test]
-async fn a_server_that_goes_down_is_an_error_and_one_that_is_back_is_used() {
+async fn a_stopped_database_is_an_error_and_a_restarted_one_is_used() {
     let mut cluster = Cluster::start();
     let url = cluster.database().await;
     let queue = Queue::new(Database::open(Some(&url), Path::new("")).await.unwrap());

@@ -1,41 +1,41 @@
-//! Jobs that are done in pieces.
+//! Jobs with child jobs.
 
 use std::time::Duration;
 
 use headwater::queue::{Job, JobId, JobSubmission, Lease, Retry, State};
 
-use super::{Bench, LEASE, at, job, keyed, on_both};
+use super::{LEASE, TestQueue, at, job, keyed, on_both};
 
-/// A job that waits for so many pieces.
-async fn split(queue: &Bench, pieces: usize) -> Lease {
+/// A job that waits for this many child jobs.
+async fn split(queue: &TestQueue, children: usize) -> Lease {
     let lease = queue.taken(keyed("a-720p")).await;
-    assert!(queue.split(&lease, vec![job("piece", 2); pieces]).await.unwrap());
+    assert!(queue.split(&lease, vec![job("piece", 2); children]).await.unwrap());
     lease
 }
 
-async fn states(queue: &Bench, parent: JobId) -> Vec<State> {
+async fn states(queue: &TestQueue, parent: JobId) -> Vec<State> {
     queue.children(parent).await.unwrap().iter().map(|child| child.state).collect()
 }
 
-async fn next(queue: &Bench) -> (Job, Lease) {
+async fn next(queue: &TestQueue) -> (Job, Lease) {
     queue.take().await.expect("a job")
 }
 
 on_both! {
 
-a_job_waits_for_its_pieces_and_is_joined(queue) {
+a_job_waits_for_its_children_and_is_joined(queue) {
     let lease = split(&queue, 2).await;
     let parent = queue.get(&lease).await;
     assert_eq!((parent.state, parent.attempts, parent.lease_owner), (State::Waiting, 0, None));
     assert!(!queue.enqueue(keyed("a-720p")).await.unwrap().1, "it is alive");
-    let pieces = [next(&queue).await.1, next(&queue).await.1];
+    let children = [next(&queue).await.1, next(&queue).await.1];
     assert!(queue.take().await.is_none());
-    queue.beat(&pieces[0], &at(500), LEASE).await.unwrap();
+    queue.beat(&children[0], &at(500), LEASE).await.unwrap();
     assert_eq!(queue.get(&lease).await.progress.permille, 250);
-    queue.finish(&pieces[0], &[]).await.unwrap();
+    queue.finish(&children[0], &[]).await.unwrap();
     assert_eq!(queue.get(&lease).await.progress.permille, 500);
     assert!(queue.take().await.is_none());
-    queue.finish(&pieces[1], &[]).await.unwrap();
+    queue.finish(&children[1], &[]).await.unwrap();
     let (joining, join) = next(&queue).await;
     assert_eq!((joining.id, joining.attempts), (parent.id, 1));
     assert_eq!(states(&queue, parent.id).await, [State::Done; 2]);
@@ -50,13 +50,13 @@ splitting_twice_is_splitting_once(queue) {
     assert_eq!(states(&queue, lease.job).await, [State::Queued; 2]);
 }
 
-a_job_of_no_pieces_is_queued_and_that_was_an_attempt(queue) {
+a_split_into_no_children_requeues_the_job_and_counts_as_an_attempt(queue) {
     let lease = split(&queue, 0).await;
     let (again, _) = next(&queue).await;
     assert_eq!((again.id, again.attempts), (lease.job, 2));
 }
 
-a_failed_piece_fails_the_whole_for_its_reason_once_the_others_have_ended(queue) {
+a_failed_child_fails_its_parent_with_its_reason_once_the_others_have_ended(queue) {
     let lease = split(&queue, 3).await;
     let (first, second) = (next(&queue).await.1, next(&queue).await.1);
     assert!(queue.fail(&first, "broken at 3 s", Retry::Never).await.unwrap());
@@ -72,31 +72,31 @@ a_failed_piece_fails_the_whole_for_its_reason_once_the_others_have_ended(queue) 
     assert_eq!(states(&queue, lease.job).await, expected);
 }
 
-what_a_piece_lacked_the_whole_lacks(queue) {
+a_parent_is_unavailable_for_the_reason_of_its_child(queue) {
     for (retry, lacked) in [(Retry::Lacking, true), (Retry::Never, false)] {
         let lease = split(&queue, 1).await;
-        let (_, piece) = next(&queue).await;
-        assert!(queue.fail(&piece, "killed", Retry::Backoff).await.unwrap());
+        let (_, child) = next(&queue).await;
+        assert!(queue.fail(&child, "killed", Retry::Backoff).await.unwrap());
         queue.wait(5);
-        let (_, piece) = next(&queue).await;
-        assert!(queue.fail(&piece, "no room", retry).await.unwrap());
+        let (_, child) = next(&queue).await;
+        assert!(queue.fail(&child, "no room", retry).await.unwrap());
         let parent = queue.get(&lease).await;
         assert_eq!((parent.state, parent.lacked), (State::Failed, lacked));
     }
 }
 
-a_piece_that_is_tried_again_fails_nothing(queue) {
+a_retried_child_does_not_fail_its_parent(queue) {
     let lease = split(&queue, 1).await;
-    let (_, piece) = next(&queue).await;
-    assert!(queue.fail(&piece, "no memory", Retry::Backoff).await.unwrap());
+    let (_, child) = next(&queue).await;
+    assert!(queue.fail(&child, "no memory", Retry::Backoff).await.unwrap());
     assert_eq!(queue.get(&lease).await.state, State::Waiting);
     queue.wait(5);
-    let (_, piece) = next(&queue).await;
-    assert!(queue.finish(&piece, &[]).await.unwrap());
+    let (_, child) = next(&queue).await;
+    assert!(queue.finish(&child, &[]).await.unwrap());
     assert_eq!(queue.get(&lease).await.state, State::Queued);
 }
 
-a_piece_that_kills_its_workers_fails_the_whole(queue) {
+a_child_that_kills_its_workers_fails_its_parent(queue) {
     let lease = split(&queue, 1).await;
     for _ in 0..2 {
         next(&queue).await;
@@ -107,27 +107,27 @@ a_piece_that_kills_its_workers_fails_the_whole(queue) {
     assert_eq!((parent.state, parent.last_error.as_deref()), (State::Failed, Some("worker lost")));
 }
 
-cancelling_the_whole_cancels_the_pieces_and_it_ends_with_the_last(queue) {
+cancelling_a_parent_cancels_its_children_and_it_ends_with_the_last(queue) {
     let lease = split(&queue, 2).await;
-    let (_, piece) = next(&queue).await;
+    let (_, child) = next(&queue).await;
     let parent = queue.cancel(lease.job).await.unwrap().expect("a job");
     assert_eq!((parent.state, parent.cancel_requested), (State::Waiting, true));
     assert_eq!(states(&queue, lease.job).await, [State::Running, State::Cancelled]);
-    // It was too late to stop that one.
-    assert!(queue.finish(&piece, &[]).await.unwrap());
+    // It was too late to stop that child.
+    assert!(queue.finish(&child, &[]).await.unwrap());
     assert_eq!(queue.get(&lease).await.state, State::Cancelled);
     assert!(queue.take().await.is_none());
 }
 
-cancelling_a_piece_cancels_the_whole(queue) {
+cancelling_a_child_cancels_its_parent(queue) {
     let lease = split(&queue, 3).await;
-    let pieces = queue.children(lease.job).await.unwrap();
-    queue.cancel(pieces[1].id).await.unwrap();
+    let children = queue.children(lease.job).await.unwrap();
+    queue.cancel(children[1].id).await.unwrap();
     assert_eq!(queue.get(&lease).await.state, State::Cancelled);
     assert_eq!(states(&queue, lease.job).await, [State::Cancelled; 3]);
 }
 
-a_job_that_is_to_be_cancelled_is_not_split(queue) {
+a_job_with_a_pending_cancel_is_not_split(queue) {
     let lease = queue.taken(job("ladder", 2)).await;
     queue.cancel(lease.job).await.unwrap();
     assert!(queue.split(&lease, vec![job("piece", 1)]).await.unwrap());
@@ -135,22 +135,22 @@ a_job_that_is_to_be_cancelled_is_not_split(queue) {
     assert!(queue.children(lease.job).await.unwrap().is_empty());
 }
 
-a_second_try_does_only_what_was_not_done(queue) {
+a_retry_repeats_only_unfinished_children(queue) {
     let lease = split(&queue, 2).await;
     let (first, second) = (next(&queue).await.1, next(&queue).await.1);
     queue.finish(&first, &[]).await.unwrap();
     queue.fail(&second, "no memory", Retry::Never).await.unwrap();
-    // Whichever of the family is asked for.
+    // Whichever job of the family the client retries.
     queue.retry(second.job).await.unwrap();
     let parent = queue.get(&lease).await;
     assert_eq!((parent.state, parent.progress.permille), (State::Waiting, 500));
     assert_eq!(states(&queue, lease.job).await, [State::Done, State::Queued]);
-    let (_, piece) = next(&queue).await;
-    queue.finish(&piece, &[]).await.unwrap();
+    let (_, child) = next(&queue).await;
+    queue.finish(&child, &[]).await.unwrap();
     assert_eq!(next(&queue).await.0.id, lease.job);
 }
 
-nothing_is_tried_again_while_a_part_of_it_is_alive(queue) {
+a_family_is_not_retried_while_a_member_is_alive(queue) {
     let lease = split(&queue, 2).await;
     let (first, second) = (next(&queue).await.1, next(&queue).await.1);
     queue.fail(&first, "broken", Retry::Never).await.unwrap();
@@ -160,25 +160,25 @@ nothing_is_tried_again_while_a_part_of_it_is_alive(queue) {
     assert_eq!(queue.get(&lease).await.state, State::Failed);
 }
 
-a_join_that_failed_may_split_anew(queue) {
+a_failed_join_may_split_again(queue) {
     let lease = split(&queue, 2).await;
     for _ in 0..2 {
-        let (_, piece) = next(&queue).await;
-        queue.finish(&piece, &[]).await.unwrap();
+        let (_, child) = next(&queue).await;
+        queue.finish(&child, &[]).await.unwrap();
     }
     let (_, join) = next(&queue).await;
     assert!(queue.split(&join, vec![job("piece", 2); 3]).await.unwrap());
     assert_eq!(states(&queue, lease.job).await, [State::Queued; 3]);
 }
 
-pieces_may_have_pieces(queue) {
+children_may_have_children(queue) {
     let lease = split(&queue, 1).await;
     let (_, rung) = next(&queue).await;
     assert!(queue.split(&rung, vec![job("piece", 1); 2]).await.unwrap());
-    let (_, piece) = next(&queue).await;
-    queue.beat(&piece, &at(800), LEASE).await.unwrap();
+    let (_, child) = next(&queue).await;
+    queue.beat(&child, &at(800), LEASE).await.unwrap();
     assert_eq!(queue.get(&lease).await.progress.permille, 400);
-    queue.fail(&piece, "broken", Retry::Never).await.unwrap();
+    queue.fail(&child, "broken", Retry::Never).await.unwrap();
     for job in [rung.job, lease.job] {
         let job = queue.find(job).await;
         assert_eq!((job.state, job.last_error.as_deref()), (State::Failed, Some("broken")));
@@ -191,20 +191,20 @@ pieces_may_have_pieces(queue) {
     assert_eq!(states(&queue, rung.job).await, [State::Cancelled; 2]);
 }
 
-who_asks_for_the_whole_more_urgently_moves_the_pieces(queue) {
+raising_the_priority_of_a_parent_raises_that_of_its_children(queue) {
     let lease = split(&queue, 2).await;
     queue.enqueue(JobSubmission { priority: 4, ..keyed("a-720p") }).await.unwrap();
-    let pieces = queue.children(lease.job).await.unwrap();
-    assert!(pieces.iter().all(|piece| piece.priority == 4));
+    let children = queue.children(lease.job).await.unwrap();
+    assert!(children.iter().all(|child| child.priority == 4));
 }
 
-a_key_is_not_a_chunk_s(queue) {
+a_child_has_no_key(queue) {
     let lease = queue.taken(keyed("a-720p")).await;
     assert!(queue.split(&lease, vec![keyed("a-720p"), keyed("a-720p")]).await.unwrap());
     assert!(queue.children(lease.job).await.unwrap().iter().all(|job| job.dedupe_key.is_none()));
 }
 
-old_families_are_forgotten_as_a_whole_and_never_while_they_live(queue) {
+old_families_are_deleted_as_a_whole_and_never_while_alive(queue) {
     let lease = split(&queue, 2).await;
     let (_, first) = next(&queue).await;
     queue.finish(&first, &[]).await.unwrap();

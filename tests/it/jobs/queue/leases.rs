@@ -1,4 +1,4 @@
-//! What workers say, and when it counts.
+//! Leases: when the reports of a worker count.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{LEASE, at, job, made, on_both};
 
 on_both! {
 
-a_job_is_claimed_told_of_and_finished(queue) {
+a_job_is_claimed_reported_on_and_finished(queue) {
     let lease = queue.taken(job("poster", 3)).await;
     let running = queue.get(&lease).await;
     assert_eq!((running.state, running.attempts), (State::Running, 1));
@@ -36,7 +36,7 @@ a_lease_that_ran_out_finishes_nothing(queue) {
     assert_eq!(queue.last_change().await.unwrap(), before.changed);
 }
 
-a_lease_that_somebody_else_has_by_now_changes_nothing(queue) {
+a_lease_that_another_worker_took_over_changes_nothing(queue) {
     let lost = queue.taken(job("poster", 3)).await;
     queue.wait(31);
     let (again, lease) = queue.take().await.expect("the job, again");
@@ -49,7 +49,7 @@ a_lease_that_somebody_else_has_by_now_changes_nothing(queue) {
     assert_eq!(queue.artifact("a-poster").await.unwrap().unwrap().token, lease.token);
 }
 
-beats_keep_a_lease(queue) {
+heartbeats_renew_a_lease(queue) {
     let lease = queue.taken(job("poster", 3)).await;
     for _ in 0..10 {
         queue.wait(29);
@@ -59,7 +59,7 @@ beats_keep_a_lease(queue) {
     assert!(queue.finish(&lease, &[]).await.unwrap());
 }
 
-a_beat_that_says_nothing_new_is_no_change(queue) {
+a_heartbeat_without_progress_is_no_change(queue) {
     let lease = queue.taken(job("poster", 3)).await;
     queue.beat(&lease, &at(7), LEASE).await.unwrap();
     let before = queue.last_change().await.unwrap();
@@ -72,7 +72,7 @@ a_beat_that_says_nothing_new_is_no_change(queue) {
 }
 
 finishing_twice_is_finishing_once(queue) {
-    // As when the answer to the first was lost with the connection.
+    // As when the response to the first call was lost with the connection.
     let lease = queue.taken(job("poster", 3)).await;
     assert!(queue.finish(&lease, &[made("a-poster")]).await.unwrap());
     let done = queue.get(&lease).await;
@@ -82,7 +82,7 @@ finishing_twice_is_finishing_once(queue) {
     assert!(!queue.fail(&lease, "why", Retry::Never).await.unwrap());
 }
 
-attempts_are_further_and_further_apart_and_end(queue) {
+retries_back_off_and_end(queue) {
     queue.add(job("poster", 4)).await;
     for pause in [5, 10, 20] {
         let (_, lease) = queue.take().await.expect("the job");
@@ -100,13 +100,13 @@ attempts_are_further_and_further_apart_and_end(queue) {
     assert_eq!((failed.state, failed.attempts), (State::Failed, 4));
 }
 
-what_would_fail_again_is_not_tried_again(queue) {
+a_permanent_failure_is_not_retried(queue) {
     let lease = queue.taken(job("poster", 4)).await;
-    assert!(queue.fail(&lease, "no picture", Retry::Never).await.unwrap());
+    assert!(queue.fail(&lease, "no image", Retry::Never).await.unwrap());
     assert_eq!(queue.get(&lease).await.state, State::Failed);
 }
 
-what_was_lacking_is_known_of_the_last_attempt_and_of_no_other(queue) {
+the_unavailable_reason_is_that_of_the_last_attempt(queue) {
     let added = queue.add(job("poster", 3)).await;
     for (retry, lacked) in [(Retry::Lacking, true), (Retry::Backoff, false), (Retry::Lacking, true)] {
         let (_, lease) = queue.take().await.expect("the job");
@@ -125,7 +125,7 @@ what_was_lacking_is_known_of_the_last_attempt_and_of_no_other(queue) {
     assert!(!queue.get(&lease).await.lacked);
 }
 
-a_job_that_kills_its_workers_is_given_up(queue) {
+a_job_that_kills_its_workers_fails(queue) {
     let job = queue.add(job("poster", 2)).await;
     for _ in 0..2 {
         assert!(queue.take().await.is_some());
@@ -139,7 +139,7 @@ a_job_that_kills_its_workers_is_given_up(queue) {
     assert_eq!(failed.last_error.as_deref(), Some("worker lost"));
 }
 
-a_worker_that_goes_down_gives_the_attempt_back(queue) {
+a_worker_that_shuts_down_gives_its_attempt_back(queue) {
     let lease = queue.taken(job("poster", 1)).await;
     assert!(queue.release(&lease).await.unwrap());
     assert!(!queue.release(&lease).await.unwrap());
@@ -157,7 +157,7 @@ a_worker_learns_that_its_job_is_cancelled(queue) {
     assert_eq!((cancelled.state, cancelled.last_error), (State::Cancelled, None));
 }
 
-a_cancelled_job_whose_worker_is_lost_is_not_begun_again(queue) {
+a_cancelled_job_of_a_lost_worker_is_not_started_again(queue) {
     let lease = queue.taken(job("poster", 3)).await;
     queue.cancel(lease.job).await.unwrap();
     queue.wait(31);
@@ -166,7 +166,7 @@ a_cancelled_job_whose_worker_is_lost_is_not_begun_again(queue) {
     assert_eq!(queue.get(&lease).await.state, State::Cancelled);
 }
 
-a_clock_that_is_set_back_holds_nothing_up(queue) {
+a_clock_set_back_delays_no_job(queue) {
     let silent = queue.taken(job("poster", 3)).await;
     let heard = queue.taken(job("sheet", 3)).await;
     queue.add(job("preview", 3)).await;
@@ -178,14 +178,14 @@ a_clock_that_is_set_back_holds_nothing_up(queue) {
     assert_eq!(kinds, ["poster", "preview"]);
     assert!(queue.take().await.is_none());
     assert_eq!(queue.beat(&silent, &at(1), LEASE).await.unwrap(), Heartbeat::Lost);
-    // Nor does one that may not be begun again stay for a day.
+    // Nor does a job on its last attempt stay for a day.
     let last = queue.taken(job("thumbnail", 1)).await;
     queue.set_back(86_400);
     assert_eq!(queue.sweep(Duration::MAX).await.unwrap().lost, 1);
     assert_eq!(queue.get(&last).await.state, State::Failed);
 }
 
-what_is_made_takes_the_place_of_its_parts_in_one_moment(queue) {
+an_artifact_replaces_its_parts_atomically(queue) {
     let parts = queue.taken(job("pieces", 3)).await;
     let made_of = ["a-piece-1", "a-piece-2", "ab", "b-piece-1"].map(made);
     queue.finish(&parts, &made_of).await.unwrap();
@@ -196,7 +196,7 @@ what_is_made_takes_the_place_of_its_parts_in_one_moment(queue) {
     let late = queue.taken(job("film", 3)).await;
     queue.wait(31);
     assert!(!queue.finish_instead_of(&late, &[made("a")], Some("a-piece-")).await.unwrap());
-    assert_eq!(keys().await.len(), 4, "who comes too late removes nothing");
+    assert_eq!(keys().await.len(), 4, "a late worker removes nothing");
     let (_, lease) = queue.take().await.expect("the job");
     for _ in 0..2 {
         assert!(queue.finish_instead_of(&lease, &[made("a")], Some("a-piece-")).await.unwrap());
@@ -204,9 +204,9 @@ what_is_made_takes_the_place_of_its_parts_in_one_moment(queue) {
     }
 }
 
-what_failed_can_be_tried_again_with_all_its_attempts(queue) {
+a_failed_job_can_be_retried_with_all_its_attempts(queue) {
     let lease = queue.taken(job("poster", 1)).await;
-    queue.fail(&lease, "no picture", Retry::Never).await.unwrap();
+    queue.fail(&lease, "no image", Retry::Never).await.unwrap();
     let again = queue.retry(lease.job).await.unwrap().expect("a job");
     assert_eq!((again.state, again.attempts, again.last_error), (State::Queued, 0, None));
     let (_, lease) = queue.take().await.expect("the job");
@@ -214,7 +214,7 @@ what_failed_can_be_tried_again_with_all_its_attempts(queue) {
     assert_eq!(queue.retry(lease.job).await.unwrap().expect("a job").state, State::Done);
 }
 
-texts_that_no_column_could_hold_are_made_to_fit(queue) {
+texts_that_exceed_their_column_are_truncated(queue) {
     let lease = queue.taken(job("poster", 1)).await;
     let printed = format!("\0{}", "ü".repeat(100_000));
     assert!(queue.fail(&lease, &printed, Retry::Never).await.unwrap());

@@ -1,4 +1,4 @@
-//! Jobs and artifacts to look at, and to wait for.
+//! Lists of jobs and artifacts, and waiting for changes.
 
 use std::collections::HashMap;
 
@@ -8,10 +8,10 @@ use futures::{
 };
 use headwater::queue::{Class, Filter, JobSubmission, Retry, State};
 
-use super::{Bench, LEASE, at, job, made, on_both};
+use super::{LEASE, TestQueue, at, job, made, on_both};
 
-/// A job that made these.
-async fn make(queue: &Bench, keys: &[&str]) -> i64 {
+/// A finished job with these artifacts.
+async fn make(queue: &TestQueue, keys: &[&str]) -> i64 {
     let lease = queue.taken(job("poster", 1)).await;
     let artifacts: Vec<_> = keys.iter().map(|key| made(key)).collect();
     assert!(queue.finish(&lease, &artifacts).await.unwrap());
@@ -35,7 +35,7 @@ jobs_are_listed_newest_first_page_by_page(queue) {
     assert!(queue.jobs(&Filter::default(), 2, before).await.unwrap().is_empty());
 }
 
-a_list_may_be_of_some_jobs_only(queue) {
+jobs_are_listed_by_filter(queue) {
     let parent = queue.taken(JobSubmission { class: Class::Encode, ..job("ladder", 1) }).await;
     queue.split(&parent, vec![JobSubmission { title: "b.mp4".into(), ..job("piece", 1) }]).await.unwrap();
     let count = async |filter: Filter| queue.jobs(&filter, 9, None).await.unwrap().len();
@@ -59,14 +59,14 @@ jobs_are_counted(queue) {
     assert_eq!(counts, expected);
 }
 
-changes_are_told_in_their_order_and_none_is_missed(queue) {
+changes_are_reported_in_order_and_none_is_missed(queue) {
     let first = queue.add(job("poster", 1)).await;
     let second = queue.add(job("poster", 1)).await;
     assert_eq!([first.changed, second.changed], [1, 2]);
     let (_, lease) = queue.take().await.expect("a job");
     let changes = queue.changed_since(0, 10).await.unwrap();
-    let told: Vec<_> = changes.iter().map(|job| (job.id, job.changed)).collect();
-    assert_eq!(told, [(second.id, 2), (first.id, 3)]);
+    let reported: Vec<_> = changes.iter().map(|job| (job.id, job.changed)).collect();
+    assert_eq!(reported, [(second.id, 2), (first.id, 3)]);
     assert_eq!(queue.changed_since(2, 10).await.unwrap().len(), 1);
     assert_eq!(queue.changed_since(0, 1).await.unwrap().len(), 1);
     queue.fail(&lease, "why", Retry::Never).await.unwrap();
@@ -74,7 +74,7 @@ changes_are_told_in_their_order_and_none_is_missed(queue) {
     assert!(queue.changed_since(4, 10).await.unwrap().is_empty());
 }
 
-a_change_wakes_who_waits_here_and_elsewhere(queue) {
+a_change_wakes_waiters_here_and_in_other_processes(queue) {
     let elsewhere = queue.elsewhere().await;
     for seen in 0..3 {
         let waiting = join(queue.wait_for_change(seen), elsewhere.wait_for_change(seen));
@@ -86,12 +86,12 @@ a_change_wakes_who_waits_here_and_elsewhere(queue) {
         assert_eq!((here.unwrap(), there.unwrap()), (seen + 1, seen + 1));
         assert_eq!(job.changed, seen + 1);
     }
-    assert_eq!(queue.wait_for_change(0).await.unwrap(), 3, "what has changed is not waited for");
+    assert_eq!(queue.wait_for_change(0).await.unwrap(), 3, "an earlier change returns at once");
     let mut nothing = Box::pin(queue.wait_for_change(3));
     assert!(poll!(&mut nothing).is_pending());
 }
 
-who_follows_the_changes_sees_every_end_whoever_writes_at_the_same_time(queue) {
+a_follower_of_changes_sees_every_end_among_concurrent_writers(queue) {
     const JOBS: usize = 60;
     let elsewhere = [queue.elsewhere().await, queue.elsewhere().await];
     let writers = (0..6).map(|number| {
@@ -100,7 +100,7 @@ who_follows_the_changes_sees_every_end_whoever_writes_at_the_same_time(queue) {
             for _ in 0..JOBS / 6 {
                 queue.enqueue(job("poster", 1)).await.unwrap();
                 let claimed = queue.claim("one", Class::ALL, LEASE).await.unwrap();
-                // There is one for each: all have enqueued before they claim.
+                // One job for each: all have enqueued before they claim.
                 let (_, lease) = claimed.expect("a job");
                 assert!(queue.finish(&lease, &[]).await.unwrap());
             }
@@ -123,7 +123,7 @@ who_follows_the_changes_sees_every_end_whoever_writes_at_the_same_time(queue) {
     assert_eq!(seen, 3 * i64::try_from(JOBS).unwrap());
 }
 
-artifacts_are_found_by_how_their_keys_begin_byte_by_byte(queue) {
+artifacts_are_found_by_key_prefix_byte_by_byte(queue) {
     let keys = ["a", "a-", "a-B", "a-b", "a-ü", "a_b", "A-b", "ab", "b-a"];
     make(&queue, &keys).await;
     let found = async |prefix: &str| {
@@ -136,7 +136,7 @@ artifacts_are_found_by_how_their_keys_begin_byte_by_byte(queue) {
     assert_eq!(found("").await.len(), keys.len());
 }
 
-a_later_artifact_takes_the_place_of_an_earlier_one(queue) {
+a_later_artifact_replaces_an_earlier_one(queue) {
     let first = make(&queue, &["a-poster"]).await;
     let second = make(&queue, &["a-poster"]).await;
     assert!(second > first);
@@ -146,7 +146,7 @@ a_later_artifact_takes_the_place_of_an_earlier_one(queue) {
     assert_eq!(queue.artifact("a-poster").await.unwrap(), None);
 }
 
-artifacts_are_listed_by_when_they_were_last_asked_for(queue) {
+artifacts_are_listed_by_last_use(queue) {
     for key in ["a", "b", "c"] {
         make(&queue, &[key]).await;
         queue.wait(1);
@@ -160,7 +160,7 @@ artifacts_are_listed_by_when_they_were_last_asked_for(queue) {
     assert_eq!(touched.used_ms - touched.made_ms, 3000);
 }
 
-a_failed_job_has_made_nothing(queue) {
+a_failed_job_has_no_artifacts(queue) {
     let lease = queue.taken(job("poster", 1)).await;
     queue.beat(&lease, &at(999), LEASE).await.unwrap();
     queue.fail(&lease, "no room", Retry::Never).await.unwrap();

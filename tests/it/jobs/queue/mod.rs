@@ -21,20 +21,20 @@ use headwater::{
 
 use crate::support::{folder::Folder, postgres};
 
-/// For how long workers take a job here.
+/// The duration of a lease.
 const LEASE: Duration = Duration::from_secs(30);
 
-/// A queue in a database of its own, whose time stands still until the test lets it go on.
+/// A queue in its own database, whose clock moves only when the test advances it.
 #[derive(Clone)]
-struct Bench {
+struct TestQueue {
     queue: Queue,
     clock: Clock,
     url: Option<String>,
-    /// Where SQLite's file is.
+    /// The folder of SQLite's file.
     folder: Arc<Folder>,
 }
 
-impl std::ops::Deref for Bench {
+impl std::ops::Deref for TestQueue {
     type Target = Queue;
 
     fn deref(&self) -> &Queue {
@@ -42,7 +42,7 @@ impl std::ops::Deref for Bench {
     }
 }
 
-impl Bench {
+impl TestQueue {
     async fn sqlite() -> Self {
         Self::open(None).await
     }
@@ -58,7 +58,7 @@ impl Bench {
         Self { queue, clock, url, folder }
     }
 
-    /// The same database over connections of its own, as another process has it.
+    /// The same database over other connections, as another process opens it.
     async fn elsewhere(&self) -> Queue {
         let database = Database::open(self.url.as_deref(), &self.folder.path("data")).await;
         Queue::with_clock(database.expect("a database"), self.clock.clone())
@@ -77,7 +77,7 @@ impl Bench {
     fn now_ms(&self) -> i64 {
         match &self.clock {
             Clock::Hand(now_ms) => now_ms.load(Ordering::SeqCst),
-            Clock::Database => unreachable!("it is a clock that stands still"),
+            Clock::Database => unreachable!("the test's clock is manual"),
         }
     }
 
@@ -85,12 +85,12 @@ impl Bench {
         self.enqueue(job).await.expect("enqueued").0
     }
 
-    /// Claims what is due, whatever it is.
+    /// Claims any due job.
     async fn take(&self) -> Option<(Job, Lease)> {
-        self.claim("worker", Class::ALL, LEASE).await.expect("an answer")
+        self.claim("worker", Class::ALL, LEASE).await.expect("a database")
     }
 
-    /// A job that a worker has.
+    /// The lease of a claimed job.
     async fn taken(&self, job: JobSubmission) -> Lease {
         let job = self.add(job).await;
         let (claimed, lease) = self.take().await.expect("a job");
@@ -103,11 +103,11 @@ impl Bench {
     }
 
     async fn find(&self, id: JobId) -> Job {
-        self.job(id).await.expect("an answer").expect("a job")
+        self.job(id).await.expect("a database").expect("a job")
     }
 }
 
-/// A job of a kind, which may be begun so often.
+/// A job of a kind, with this many attempts.
 fn job(kind: &str, max_attempts: u32) -> JobSubmission {
     JobSubmission {
         class: Class::Image,
@@ -132,20 +132,20 @@ fn made(key: &str) -> NewArtifact {
     NewArtifact { key: key.into(), bytes: 10, kind: "poster".into(), title: "films/a.mp4".into() }
 }
 
-/// Tests that are run on SQLite and on PostgreSQL.
+/// Tests that run on SQLite and on PostgreSQL.
 macro_rules! on_both {
     ($($name:ident($bench:ident) $body:block)+) => {
         mod on_sqlite {
             $(#[tokio::test] async fn $name() {
-                super::$name($crate::jobs::queue::Bench::sqlite().await).await;
+                super::$name($crate::jobs::queue::TestQueue::sqlite().await).await;
             })+
         }
         mod on_postgres {
             $(#[tokio::test] async fn $name() {
-                super::$name($crate::jobs::queue::Bench::postgres().await).await;
+                super::$name($crate::jobs::queue::TestQueue::postgres().await).await;
             })+
         }
-        $(async fn $name($bench: $crate::jobs::queue::Bench) $body)+
+        $(async fn $name($bench: $crate::jobs::queue::TestQueue) $body)+
     };
 }
 use on_both;

@@ -1,4 +1,4 @@
-//! Whatever is done to a queue, in any order: it is as the simple one, and some things always hold.
+//! Random operations, in any order: the queue behaves like the reference, and its invariants hold.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -15,11 +15,11 @@ use proptest::{
 use tokio::runtime::Runtime;
 
 use super::{
-    Bench, LEASE, job, made,
-    reference::{Plain, Simple},
+    LEASE, TestQueue, job, made,
+    reference::{ReferenceJob, ReferenceQueue},
 };
 
-/// Something that is done to the queue.
+/// An operation on the queue.
 #[derive(Clone, Debug)]
 enum Act {
     Enqueue { key: Option<u8>, max_attempts: u32, priority: i64 },
@@ -60,22 +60,22 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 
 /// Both queues, side by side.
 struct Machine {
-    real: Bench,
-    simple: Simple,
-    /// All leases there ever were, most of them lost.
+    real: TestQueue,
+    reference: ReferenceQueue,
+    /// All leases of the run, most of them lost.
     leases: Vec<Lease>,
-    /// Which lease an artifact is to be of.
+    /// The lease that each artifact belongs to.
     artifacts: BTreeMap<String, i64>,
-    /// All jobs as they were after the act before.
+    /// All jobs before the last operation.
     before: BTreeMap<JobId, Job>,
     last_change: i64,
 }
 
 impl Machine {
-    fn new(real: Bench) -> Self {
-        let simple = Simple { now_ms: real.now_ms(), jobs: Vec::new() };
+    fn new(real: TestQueue) -> Self {
+        let reference = ReferenceQueue { now_ms: real.now_ms(), jobs: Vec::new() };
         let (leases, artifacts, before) = Default::default();
-        Self { real, simple, leases, artifacts, before, last_change: 0 }
+        Self { real, reference, leases, artifacts, before, last_change: 0 }
     }
 
     async fn act(&mut self, act: &Act) {
@@ -98,59 +98,59 @@ impl Machine {
             Act::Cancel { job } => {
                 if let Some(id) = self.pick(job) {
                     self.real.cancel(id).await.unwrap().expect("a job");
-                    self.simple.cancel(id);
+                    self.reference.cancel(id);
                 }
             }
             Act::Retry { job } => {
                 if let Some(id) = self.pick(job) {
                     self.real.retry(id).await.unwrap().expect("a job");
-                    self.simple.retry(id);
+                    self.reference.retry(id);
                 }
             }
             Act::Prioritize { job, priority } => {
                 if let Some(id) = self.pick(job) {
                     self.real.set_priority(id, *priority).await.unwrap().expect("a job");
-                    self.simple.prioritize(id, *priority);
+                    self.reference.prioritize(id, *priority);
                 }
             }
             Act::Wait { seconds } => {
                 self.real.wait(*seconds);
-                self.simple.now_ms = self.real.now_ms();
+                self.reference.now_ms = self.real.now_ms();
             }
             Act::Sweep { keep_seconds } => {
                 self.real.sweep(Duration::from_secs(*keep_seconds)).await.unwrap();
-                self.simple.sweep(i64::try_from(keep_seconds * 1000).expect("it fits"));
+                self.reference.sweep(i64::try_from(keep_seconds * 1000).expect("it fits"));
             }
         }
     }
 
-    /// Any job there is.
+    /// Any existing job.
     fn pick(&self, job: &Index) -> Option<JobId> {
-        let jobs = &self.simple.jobs;
+        let jobs = &self.reference.jobs;
         (!jobs.is_empty()).then(|| job.get(jobs).id)
     }
 
-    /// Any lease there ever was, mostly one of the last, and whether it holds.
+    /// Any lease of the run, mostly one of the last, and whether it holds.
     fn lease(&self, lease: &Index) -> Option<(Lease, bool)> {
         let count = self.leases.len();
         let latest = &self.leases[count.saturating_sub(6)..];
         let lease = *(count > 0).then(|| lease.get(latest))?;
-        Some((lease, self.simple.holds(lease)))
+        Some((lease, self.reference.holds(lease)))
     }
 
     async fn enqueue(&mut self, new: JobSubmission) {
-        let there = new.dedupe_key.as_deref().and_then(|key| self.simple.alive(key));
+        let there = new.dedupe_key.as_deref().and_then(|key| self.reference.alive(key));
         let priority = new.priority;
         let (job, is_new) = self.real.enqueue(new).await.unwrap();
         match there {
             Some(id) => {
                 assert_eq!((job.id, is_new), (id, false));
-                let priority = self.simple.at(id).priority.max(priority);
-                self.simple.prioritize(id, priority);
+                let priority = self.reference.at(id).priority.max(priority);
+                self.reference.prioritize(id, priority);
             }
             None => {
                 assert!(is_new);
-                self.simple.jobs.push(Plain::of(&job));
+                self.reference.jobs.push(ReferenceJob::from_job(&job));
             }
         }
     }
@@ -158,11 +158,11 @@ impl Machine {
     async fn claim(&mut self, owner: &str) {
         let all = headwater::queue::Class::ALL;
         let claimed = self.real.claim(owner, all, LEASE).await.unwrap();
-        assert_eq!(claimed.as_ref().map(|(job, _)| job.id), self.simple.next());
+        assert_eq!(claimed.as_ref().map(|(job, _)| job.id), self.reference.next());
         if let Some((job, lease)) = claimed {
             assert_eq!(job.lease_owner.as_deref(), Some(owner));
             assert!(self.leases.iter().all(|earlier| earlier.token < lease.token));
-            self.simple.claim(job.id, lease.token, self.simple.now_ms + 30_000);
+            self.reference.claim(job.id, lease.token, self.reference.now_ms + 30_000);
             self.leases.push(lease);
         }
     }
@@ -170,15 +170,15 @@ impl Machine {
     async fn beat(&mut self, lease: &Index, permille: u16) {
         let Some((lease, holds)) = self.lease(lease) else { return };
         let progress = Progress { permille, ..Progress::default() };
-        let answer = self.real.beat(&lease, &progress, LEASE).await.unwrap();
+        let result = self.real.beat(&lease, &progress, LEASE).await.unwrap();
         if !holds {
-            return assert_eq!(answer, Heartbeat::Lost);
+            return assert_eq!(result, Heartbeat::Lost);
         }
-        let until_ms = self.simple.now_ms + 30_000;
-        let job = self.simple.at(lease.job);
+        let until_ms = self.reference.now_ms + 30_000;
+        let job = self.reference.at(lease.job);
         (job.until_ms, job.permille) = (Some(until_ms), permille.into());
-        assert_eq!(answer, if job.cancel { Heartbeat::Cancel } else { Heartbeat::Go });
-        self.simple.tell_above(lease.job);
+        assert_eq!(result, if job.cancel { Heartbeat::Cancel } else { Heartbeat::Go });
+        self.reference.update_ancestors(lease.job);
     }
 
     async fn finish(&mut self, lease: &Index) {
@@ -188,10 +188,10 @@ impl Machine {
         if holds {
             assert!(is_done);
             self.artifacts.insert(key, lease.token);
-            self.simple.at(lease.job).permille = 1000;
-            self.simple.end(lease.job, State::Done);
+            self.reference.at(lease.job).permille = 1000;
+            self.reference.end(lease.job, State::Done);
         } else if is_done {
-            let job = self.simple.at(lease.job);
+            let job = self.reference.at(lease.job);
             assert_eq!((job.state, job.token), (State::Done, lease.token), "it was done before");
         }
     }
@@ -201,15 +201,15 @@ impl Machine {
         let how = if retry { Retry::Backoff } else { Retry::Never };
         assert_eq!(self.real.fail(&lease, "why", how).await.unwrap(), holds);
         if holds {
-            let now_ms = self.simple.now_ms;
-            let job = self.simple.at(lease.job);
+            let now_ms = self.reference.now_ms;
+            let job = self.reference.at(lease.job);
             if job.cancel {
-                self.simple.end(lease.job, State::Cancelled);
+                self.reference.end(lease.job, State::Cancelled);
             } else if !retry || job.attempts == job.max_attempts {
-                self.simple.end(lease.job, State::Failed);
+                self.reference.end(lease.job, State::Failed);
             } else {
                 let pause_ms = [5000, 10_000, 20_000][job.attempts as usize - 1];
-                self.simple.queue(lease.job, now_ms + pause_ms);
+                self.reference.queue(lease.job, now_ms + pause_ms);
             }
         }
     }
@@ -218,13 +218,13 @@ impl Machine {
         let Some((lease, holds)) = self.lease(lease) else { return };
         assert_eq!(self.real.release(&lease).await.unwrap(), holds);
         if holds {
-            let now_ms = self.simple.now_ms;
-            let job = self.simple.at(lease.job);
+            let now_ms = self.reference.now_ms;
+            let job = self.reference.at(lease.job);
             if job.cancel {
-                self.simple.end(lease.job, State::Cancelled);
+                self.reference.end(lease.job, State::Cancelled);
             } else {
                 job.attempts -= 1;
-                self.simple.queue(lease.job, now_ms);
+                self.reference.queue(lease.job, now_ms);
             }
         }
     }
@@ -234,26 +234,28 @@ impl Machine {
         let children = max_attempts.iter().map(|max_attempts| job("piece", *max_attempts));
         let is_split = self.real.split(&lease, children.collect()).await.unwrap();
         if !holds {
-            let there = self.simple.jobs.iter().find(|job| job.id == lease.job);
-            let is_so = |job: &Plain| job.state == State::Waiting && job.token == lease.token;
+            let there = self.reference.jobs.iter().find(|job| job.id == lease.job);
+            let is_so =
+                |job: &ReferenceJob| job.state == State::Waiting && job.token == lease.token;
             return assert_eq!(is_split, there.is_some_and(is_so), "it was split before");
         }
         assert!(is_split);
-        if self.simple.at(lease.job).cancel {
-            return self.simple.end(lease.job, State::Cancelled);
+        if self.reference.at(lease.job).cancel {
+            return self.reference.end(lease.job, State::Cancelled);
         }
         let children = self.real.children(lease.job).await.unwrap();
         assert_eq!(children.len(), max_attempts.len());
-        self.simple.split(lease.job, children.iter().map(Plain::of).collect());
+        self.reference.split(lease.job, children.iter().map(ReferenceJob::from_job).collect());
     }
 
-    /// Compares both queues, and looks for what must never be.
+    /// Compares both queues, and checks the invariants.
     async fn check(&mut self, act: &Act) {
         let jobs = self.real.changed_since(0, u32::MAX).await.unwrap();
         let now: BTreeMap<_, _> = jobs.iter().map(|job| (job.id, job.clone())).collect();
-        let real: BTreeMap<_, _> = jobs.iter().map(|job| (job.id, Plain::of(job))).collect();
-        let simple = self.simple.jobs.iter().map(|job| (job.id, job.clone())).collect();
-        assert_eq!(real, simple, "after {act:?}");
+        let real: BTreeMap<_, _> =
+            jobs.iter().map(|job| (job.id, ReferenceJob::from_job(job))).collect();
+        let reference = self.reference.jobs.iter().map(|job| (job.id, job.clone())).collect();
+        assert_eq!(real, reference, "after {act:?}");
 
         let last_change = self.real.last_change().await.unwrap();
         assert!(last_change >= self.last_change);
@@ -262,7 +264,7 @@ impl Machine {
             assert!(job.changed <= last_change);
             assert!(job.attempts <= job.max_attempts);
             if let Some(before) = before.filter(|before| before.changed == job.changed) {
-                // All but the length of the lease, which is nobody's news.
+                // Everything but the end of the lease, which is no change of the job.
                 let lease_until_ms = job.lease_until_ms;
                 assert_eq!(Job { lease_until_ms, ..before.clone() }, *job, "changed by {act:?}");
             } else {
@@ -287,8 +289,8 @@ impl Machine {
     }
 }
 
-/// Does so many random things to queues. What breaks is shown, and belongs into a test.
-fn hold(cases: u32, open: impl AsyncFn() -> Bench) {
+/// Runs random operations. A failing sequence is printed, to become a test of its own.
+fn hold(cases: u32, open: impl AsyncFn() -> TestQueue) {
     let max_shrink_iters = 300;
     let config = Config { cases, max_shrink_iters, failure_persistence: None, ..Config::default() };
     let runtime = Runtime::new().expect("a runtime");
@@ -308,11 +310,11 @@ fn hold(cases: u32, open: impl AsyncFn() -> Bench) {
 }
 
 #[test]
-fn on_sqlite_it_is_as_the_simple_one() {
-    hold(64, Bench::sqlite);
+fn on_sqlite_the_queue_behaves_like_the_reference() {
+    hold(64, TestQueue::sqlite);
 }
 
 #[test]
-fn on_postgresql_it_is_as_the_simple_one() {
-    hold(24, Bench::postgres);
+fn on_postgresql_the_queue_behaves_like_the_reference() {
+    hold(24, TestQueue::postgres);
 }

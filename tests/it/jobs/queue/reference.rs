@@ -1,10 +1,10 @@
-//! The queue once more, as simple as it can be: a list, and rules that look at all of it.
+//! The reference: the queue as a plain list, and rules that scan all of it.
 
 use headwater::queue::{Job, JobId, Lease, State};
 
-/// A job, as far as there are rules for it.
+/// A job, with the fields that the rules use.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Plain {
+pub struct ReferenceJob {
     pub id: JobId,
     pub parent: Option<JobId>,
     pub key: Option<String>,
@@ -20,8 +20,8 @@ pub struct Plain {
     pub finished_ms: Option<i64>,
 }
 
-impl Plain {
-    pub fn of(job: &Job) -> Self {
+impl ReferenceJob {
+    pub fn from_job(job: &Job) -> Self {
         Self {
             id: job.id,
             parent: job.parent,
@@ -46,23 +46,23 @@ impl Plain {
 
 /// The queue.
 #[derive(Debug, Default)]
-pub struct Simple {
+pub struct ReferenceQueue {
     pub now_ms: i64,
-    /// In the order of their ids.
-    pub jobs: Vec<Plain>,
+    /// Ordered by id.
+    pub jobs: Vec<ReferenceJob>,
 }
 
-impl Simple {
-    pub fn at(&mut self, id: JobId) -> &mut Plain {
+impl ReferenceQueue {
+    pub fn at(&mut self, id: JobId) -> &mut ReferenceJob {
         self.jobs.iter_mut().find(|job| job.id == id).expect("a job")
     }
 
-    fn children(&self, id: JobId) -> Vec<Plain> {
+    fn children(&self, id: JobId) -> Vec<ReferenceJob> {
         self.jobs.iter().filter(|job| job.parent == Some(id)).cloned().collect()
     }
 
     pub fn alive(&self, key: &str) -> Option<JobId> {
-        let is_it = |job: &&Plain| job.is_live() && job.key.as_deref() == Some(key);
+        let is_it = |job: &&ReferenceJob| job.is_live() && job.key.as_deref() == Some(key);
         self.jobs.iter().find(is_it).map(|job| job.id)
     }
 
@@ -76,15 +76,15 @@ impl Simple {
         })
     }
 
-    /// The job that is to be claimed next.
+    /// The job to claim next.
     pub fn next(&self) -> Option<JobId> {
         let now_ms = self.now_ms;
-        let is_due = |job: &&Plain| match job.state {
+        let is_due = |job: &&ReferenceJob| match job.state {
             State::Queued => job.run_at_ms <= now_ms,
             State::Running => job.until_ms <= Some(now_ms),
             _ => false,
         };
-        let may_be = |job: &&Plain| job.attempts < job.max_attempts && !job.cancel;
+        let may_be = |job: &&ReferenceJob| job.attempts < job.max_attempts && !job.cancel;
         let due = self.jobs.iter().filter(is_due).filter(may_be);
         due.min_by_key(|job| (-job.priority, job.run_at_ms, job.id)).map(|job| job.id)
     }
@@ -96,23 +96,23 @@ impl Simple {
         (job.token, job.until_ms) = (token, Some(until_ms));
     }
 
-    /// Ends a job, and tells those above.
+    /// Ends a job, and updates its ancestors.
     pub fn end(&mut self, id: JobId, state: State) {
         let now_ms = self.now_ms;
         let job = self.at(id);
         (job.state, job.until_ms, job.finished_ms) = (state, None, Some(now_ms));
-        self.tell_above(id);
+        self.update_ancestors(id);
     }
 
-    /// Queues a job again, and tells those above.
+    /// Queues a job again, and updates its ancestors.
     pub fn queue(&mut self, id: JobId, run_at_ms: i64) {
         let job = self.at(id);
         (job.state, job.until_ms, job.permille) = (State::Queued, None, 0);
         job.run_at_ms = run_at_ms;
-        self.tell_above(id);
+        self.update_ancestors(id);
     }
 
-    pub fn split(&mut self, id: JobId, children: Vec<Plain>) {
+    pub fn split(&mut self, id: JobId, children: Vec<ReferenceJob>) {
         let mut gone = vec![id];
         while let Some(above) = gone.pop() {
             gone.extend(self.children(above).iter().map(|child| child.id));
@@ -127,10 +127,10 @@ impl Simple {
             job.attempts -= 1;
         }
         self.jobs.extend(children);
-        self.tell_above(id);
+        self.update_ancestors(id);
     }
 
-    /// Cancels a job and all below it.
+    /// Cancels a job and all its descendants.
     pub fn cancel(&mut self, id: JobId) {
         match self.at(id).state {
             State::Queued => self.end(id, State::Cancelled),
@@ -146,21 +146,22 @@ impl Simple {
         }
     }
 
-    pub fn tell_above(&mut self, id: JobId) {
+    pub fn update_ancestors(&mut self, id: JobId) {
         if let Some(parent) = self.at(id).parent {
             self.look_below(parent);
         }
     }
 
-    /// What a waiting job makes of its children.
+    /// Updates a waiting job by the states of its children.
     fn look_below(&mut self, id: JobId) {
         if self.at(id).state != State::Waiting {
             return;
         }
-        let has = |children: &[Plain], state| children.iter().any(|child| child.state == state);
+        let has =
+            |children: &[ReferenceJob], state| children.iter().any(|child| child.state == state);
         let children = self.children(id);
         let is_broken = has(&children, State::Failed) || has(&children, State::Cancelled);
-        // Marked first: the end of one comes back here.
+        // Marked first: the end of a child recurses into this job.
         for child in children.iter().filter(|child| is_broken && child.is_live()) {
             let is_asked = self.at(child.id).cancel;
             if !is_asked {
@@ -173,8 +174,8 @@ impl Simple {
         let children = self.children(id);
         let sum: u64 = children.iter().map(|child| child.permille).sum();
         self.at(id).permille = sum / children.len() as u64;
-        if children.iter().any(Plain::is_live) {
-            return self.tell_above(id);
+        if children.iter().any(ReferenceJob::is_live) {
+            return self.update_ancestors(id);
         }
         if self.at(id).cancel {
             self.end(id, State::Cancelled);
@@ -186,11 +187,11 @@ impl Simple {
             let now_ms = self.now_ms;
             let job = self.at(id);
             (job.state, job.run_at_ms) = (State::Queued, now_ms);
-            self.tell_above(id);
+            self.update_ancestors(id);
         }
     }
 
-    /// Gives a family another life, if all of it is dead and its key is free.
+    /// Retries a family, if all of it is dead and its key is free.
     pub fn retry(&mut self, id: JobId) {
         let mut top = id;
         while let Some(parent) = self.at(top).parent {
@@ -238,7 +239,7 @@ impl Simple {
 
     pub fn sweep(&mut self, keep_ms: i64) {
         let now_ms = self.now_ms;
-        let is_lost = |job: &&Plain| {
+        let is_lost = |job: &&ReferenceJob| {
             let is_over = job.attempts >= job.max_attempts || job.cancel;
             job.state == State::Running && job.until_ms <= Some(now_ms) && is_over
         };
@@ -247,7 +248,7 @@ impl Simple {
             let state = if self.at(id).cancel { State::Cancelled } else { State::Failed };
             self.end(id, state);
         }
-        let is_old = |job: &Plain| job.finished_ms.is_some_and(|ms| ms <= now_ms - keep_ms);
+        let is_old = |job: &ReferenceJob| job.finished_ms.is_some_and(|ms| ms <= now_ms - keep_ms);
         self.jobs.retain(|job| job.parent.is_some() || !is_old(job));
         loop {
             let ids: Vec<_> = self.jobs.iter().map(|job| job.id).collect();

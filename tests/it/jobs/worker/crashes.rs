@@ -1,27 +1,26 @@
-//! Processes that are killed at any moment. Whatever they were about, it ends, once.
+//! Processes that are killed at any moment: each job still ends, once.
 
 use std::{env, thread::sleep, time::Duration};
 
 use rustix::process::Signal;
 
 use crate::support::{
-    deployment::{Deployment, FILMS, on_both, wish, wish_for_rendition, worker_beside},
+    deployment::{Deployment, TITLES, local_worker, on_both, post_job, request_rendition},
     program::Program,
     wait::until_slowly,
 };
 
-/// How often each kind of process is killed; more than the few times of a usual run are asked for by
-/// this variable of the environment.
+/// The number of kills of each kind of process. This environment variable requests more.
 const KILLS: usize = 5;
 const KILLS_ASKED: &str = "HEADWATER_TEST_KILLS";
 
-/// Jobs that there are to be when something is killed, children not counted.
+/// The number of live jobs at the time of a kill, without children.
 const JOBS: usize = 6;
 
-/// A process is killed within so many milliseconds.
+/// A process is killed within this many milliseconds.
 const MOMENTS_MS: u64 = 1500;
 
-/// Numbers as random as they need be, and the same in each run.
+/// Pseudo-random moments, the same in each run.
 struct Moments(u64);
 
 impl Moments {
@@ -31,7 +30,7 @@ impl Moments {
         Self(seed)
     }
 
-    /// xorshift64 of Marsaglia.
+    /// Marsaglia's xorshift64.
     fn below(&mut self, end: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -39,7 +38,7 @@ impl Moments {
         self.0 % end
     }
 
-    /// The one place where a test sleeps: that it is any moment is the point.
+    /// The one place where a test sleeps for its own sake: the moment must be arbitrary.
     fn wait(&mut self) {
         sleep(Duration::from_millis(self.below(MOMENTS_MS)));
     }
@@ -49,34 +48,34 @@ fn kills() -> usize {
     env::var(KILLS_ASKED).map_or(KILLS, |asked| asked.parse().expect("a number"))
 }
 
-/// Sees to it that there is enough to do, each time something else.
-fn ask_for_more(deployment: &Deployment, program: &Program, round: usize) {
+/// Enqueues enough jobs, different ones each time.
+fn enqueue_more(deployment: &Deployment, program: &Program, round: usize) {
     loop {
         let jobs = deployment.jobs();
         let parents: Vec<_> = jobs.iter().filter(|job| job.parent.is_none()).collect();
         if parents.iter().filter(|job| !job.state.is_end()).count() >= JOBS {
             return;
         }
-        let (film, other) = (FILMS[round % FILMS.len()], parents.len());
-        wish(program, &format!(r#"{{"kind":"storyboard","title":"{film}"}}"#));
-        wish_for_rendition(program, film, 40 + 2 * ((round + other) % 160));
+        let (title, other) = (TITLES[round % TITLES.len()], parents.len());
+        post_job(program, &format!(r#"{{"kind":"storyboard","title":"{title}"}}"#));
+        request_rendition(program, title, 40 + 2 * ((round + other) % 160));
         let width = 32 + (round + 50 * other) % 1000;
-        program.get(&format!("/v/{film}/poster.jpg?width={width}&wait=0"), &[]);
-        let time = format!("/v/{film}/thumbnail.webp?time={round}&width={width}&exact&wait=0");
+        program.get(&format!("/v/{title}/poster.jpg?width={width}&wait=0"), &[]);
+        let time = format!("/v/{title}/thumbnail.webp?time={round}&width={width}&exact&wait=0");
         program.get(&time, &[]);
     }
 }
 
-/// Waits until this worker has something to do.
+/// Waits until this worker has a job.
 fn wait_for_work(deployment: &Deployment, program: &Program, round: usize, worker: i32) {
-    until_slowly("it works", || {
-        ask_for_more(deployment, program, round);
+    until_slowly("the worker has a job", || {
+        enqueue_more(deployment, program, round);
         deployment.is_at_work(worker)
     });
 }
 
-/// What is told at the end: a test that has killed nothing has shown nothing.
-fn tell(deployment: &Deployment, what: &str, killed: usize) {
+/// Prints and checks the outcome: a run without work proves nothing.
+fn report(deployment: &Deployment, what: &str, killed: usize) {
     let jobs = deployment.jobs();
     let count = |state| jobs.iter().filter(|job| job.state.as_str() == state).count();
     let (done, failed, cancelled) = (count("done"), count("failed"), count("cancelled"));
@@ -94,19 +93,19 @@ fn tell(deployment: &Deployment, what: &str, killed: usize) {
     assert!(done > 0);
 }
 
-/// Lets all of it come to an end, and a server start once more: then nothing is left behind.
-fn put_in_order(deployment: &Deployment, mut program: Program) {
+/// Waits for the end of all jobs and starts a server once more: then nothing is left over.
+fn shut_down_and_check(deployment: &Deployment, mut program: Program) {
     deployment.wait_for_the_end();
     program.signal(Signal::TERM);
     assert_eq!(program.wait().code(), Some(0), "{}", program.logged());
     until_slowly("no process is left", || deployment.processes().is_empty());
     let _program = deployment.serve(&["--worker=false"]);
-    deployment.assert_in_order();
+    deployment.assert_consistent();
 }
 
 on_both! {
 
-workers_that_are_killed_leave_nothing_undone_and_nothing_behind |deployment: &Deployment| {
+killed_workers_leave_no_job_unfinished_and_no_file_behind |deployment: &Deployment| {
     let (program, mut moments) = (deployment.serve(&["--worker=false"]), Moments::new());
     let mut workers = [deployment.worker(), deployment.worker()];
     for round in 0..kills() {
@@ -122,45 +121,45 @@ workers_that_are_killed_leave_nothing_undone_and_nothing_behind |deployment: &De
         worker.signal(Signal::TERM);
         assert_eq!(worker.wait().code(), Some(0), "{}", deployment.logged());
     }
-    put_in_order(deployment, program);
-    tell(deployment, "workers", kills());
+    shut_down_and_check(deployment, program);
+    report(deployment, "workers", kills());
 };
 
-ffmpeg_that_is_killed_leaves_nothing_undone_and_nothing_behind |deployment: &Deployment| {
+killed_ffmpegs_leave_no_job_unfinished_and_no_file_behind |deployment: &Deployment| {
     let (program, mut moments) = (deployment.serve(&[]), Moments::new());
     for round in 0..kills() {
         moments.wait();
         until_slowly("ffmpeg is killed", || {
-            ask_for_more(deployment, &program, round);
+            enqueue_more(deployment, &program, round);
             let running = deployment.ffmpegs();
             let place = moments.below(running.len().max(1) as u64) as usize;
             running.get(place).is_some_and(|ffmpeg| ffmpeg.signal(Signal::KILL))
         });
     }
-    put_in_order(deployment, program);
-    tell(deployment, "ffmpeg", kills());
+    shut_down_and_check(deployment, program);
+    report(deployment, "ffmpeg", kills());
 };
 
-servers_that_are_killed_leave_nothing_undone_and_nothing_behind |deployment: &Deployment| {
+killed_servers_leave_no_job_unfinished_and_no_file_behind |deployment: &Deployment| {
     let (mut program, mut moments) = (deployment.serve(&[]), Moments::new());
     for round in 0..kills() {
         let mut worker = None;
-        until_slowly("it has a worker", || {
-            worker = worker_beside(&program);
+        until_slowly("the server has a worker", || {
+            worker = local_worker(&program);
             worker.is_some()
         });
         wait_for_work(deployment, &program, round, worker.expect("just found"));
         moments.wait();
         program.signal(Signal::KILL);
         program.wait();
-        // Now and then the next begins while the worker of the last one puts things in order.
+        // In some rounds the next server starts while the worker of the last one still cleans up.
         if moments.below(2) == 0 {
             until_slowly("its worker has ended, too", || deployment.processes().is_empty());
         }
         program = deployment.serve(&[]);
     }
-    put_in_order(deployment, program);
-    tell(deployment, "servers", kills());
+    shut_down_and_check(deployment, program);
+    report(deployment, "servers", kills());
 };
 
 }

@@ -1,5 +1,5 @@
-//! Films that are a few kilobytes and have no end worth waiting for: what becomes of them is a failed job
-//! with its reason, and the limits are what ends it.
+//! Movies of a few kilobytes without an end worth waiting for: the limits end them, and the job
+//! fails with a reason.
 
 use std::{fs, io::Write as _, path::Path};
 
@@ -7,26 +7,26 @@ use flate2::{Compression, write::ZlibEncoder};
 use serde_json::Value;
 
 use crate::support::{
-    deployment::{Deployment, wish},
+    deployment::{Deployment, post_job},
     ffmpeg,
-    folder::Small,
+    folder::Tmpfs,
     json::json,
     program::Program,
     wait::until_slowly,
 };
 
-/// No film here is larger, in bytes.
+/// The largest file here, in bytes.
 const SMALL: u64 = 1 << 20;
 
-/// An element of EBML (RFC 8794), its length as long as it can be.
+/// An element of EBML (RFC 8794), with the longest form of its length.
 fn element(id: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     let body = parts.concat();
     let length = (body.len() as u64 | 1 << 56).to_be_bytes();
     [id, &length[..], &body].concat()
 }
 
-/// Matroska whose samples are nothing but zeros, 256 MiB of them: blocks may be compressed (RFC 9559,
-/// section 5.1.4.1.31), and each of these unpacks to a thousand times its size.
+/// Matroska whose samples are nothing but zeros, 256 MiB of them: blocks may be compressed (RFC
+/// 9559, section 5.1.4.1.31), and each of these unpacks to a thousand times its size.
 fn unpacks_without_end() -> Vec<u8> {
     let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
     packed.write_all(&[0; 1 << 20]).expect("memory");
@@ -55,19 +55,19 @@ fn unpacks_without_end() -> Vec<u8> {
     [head, element(b"\x18\x53\x80\x67", &[&info, &tracks, &cluster])].concat()
 }
 
-/// As many pictures as a megabyte holds if all are alike: to encode them takes minutes.
-fn shows_without_end(deployment: &Deployment, name: &str) {
+/// As many frames as a megabyte holds if all are alike: encoding them takes minutes.
+fn put_endless_video(deployment: &Deployment, name: &str) {
     let [one, all] = ["one.mkv", name].map(|name| deployment.folder.path("library").join(name));
     let [one_text, all_text] = [&one, &all].map(|path| path.to_str().expect("text"));
-    let picture = ["-f", "lavfi", "-i", "color=size=1280x720:rate=25:duration=4"];
+    let video = ["-f", "lavfi", "-i", "color=size=1280x720:rate=25:duration=4"];
     let coded = ["-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-g", "1000"];
-    ffmpeg::run(&[&picture[..], &coded, &["-b:v", "10k", one_text]].concat()).expect("pictures");
+    ffmpeg::run(&[&video[..], &coded, &["-b:v", "10k", one_text]].concat()).expect("video");
     let again = ["-stream_loop", "-1", "-i", one_text, "-c", "copy", "-fs", "1000000", all_text];
-    ffmpeg::run(&again).expect("a film");
+    ffmpeg::run(&again).expect("a movie");
     fs::remove_file(one).expect("a file");
 }
 
-/// How large the largest file is that is being made.
+/// The size of the largest file in progress.
 fn largest(deployment: &Deployment) -> u64 {
     let folders =
         fs::read_dir(deployment.data().join("artifacts/making")).into_iter().flatten().flatten();
@@ -76,11 +76,11 @@ fn largest(deployment: &Deployment) -> u64 {
     files.filter_map(|file| Some(file.metadata().ok()?.len())).max().unwrap_or(0)
 }
 
-/// Wishes for the movie of a film that has none. Returns the job, and how large that movie became.
+/// Requests the remux of a title. Returns the job, and the largest size of its output.
 fn ended(deployment: &Deployment, program: &Program, title: &str) -> (Value, u64) {
-    let film = fs::metadata(deployment.folder.path(Path::new("library").join(title)));
-    assert!(film.expect("a file").len() <= SMALL);
-    let asked = wish(program, &format!(r#"{{"kind":"remux","title":"{title}"}}"#));
+    let file = fs::metadata(deployment.folder.path(Path::new("library").join(title)));
+    assert!(file.expect("a file").len() <= SMALL);
+    let asked = post_job(program, &format!(r#"{{"kind":"remux","title":"{title}"}}"#));
     let job = json(&asked, 202);
     let mut most = 0;
     until_slowly("it is given up", || {
@@ -92,12 +92,17 @@ fn ended(deployment: &Deployment, program: &Program, title: &str) -> (Value, u64
         json(&program.get(&format!("/api/jobs/{}", job["id"].as_str().expect("text")), &[]), 200);
     assert_eq!(job["state"], "failed", "{job}");
     assert!(deployment.artifacts().is_empty());
-    deployment.assert_in_order();
+    deployment.assert_consistent();
     (job, most)
 }
 
-/// Whoever wants to play the film is told why there is nothing, and nothing is begun anew.
-fn is_told(deployment: &Deployment, program: &Program, title: &str, (status, why): (u16, &str)) {
+/// Checks that a player of the title gets the reason, and that no job starts again.
+fn assert_refused(
+    deployment: &Deployment,
+    program: &Program,
+    title: &str,
+    (status, why): (u16, &str),
+) {
     for view in ["index.m3u8", "manifest.mpd", "play.mp4"] {
         let refused = json(&program.get(&format!("/v/{title}/{view}"), &[]), status);
         assert_eq!(refused["detail"], why, "{view}");
@@ -106,7 +111,7 @@ fn is_told(deployment: &Deployment, program: &Program, title: &str, (status, why
 }
 
 #[test]
-fn a_film_that_unpacks_without_end_is_ended_by_what_its_movie_may_take() {
+fn the_output_limit_ends_a_movie_that_unpacks_without_end() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -116,42 +121,52 @@ fn a_film_that_unpacks_without_end_is_ended_by_what_its_movie_may_take() {
     let (job, most) = ended(&deployment, &program, "endless.mkv");
     let why = "ffmpeg wrote more than the 16777216 bytes that it may";
     assert_eq!(job["error"], why);
-    is_told(&deployment, &program, "endless.mkv", (422, &format!("transcoding failed: {why}")));
+    assert_refused(
+        &deployment,
+        &program,
+        "endless.mkv",
+        (422, &format!("transcoding failed: {why}")),
+    );
     assert_eq!(job["attempts"], 1, "it would end in the same way");
     assert!(most <= 16 << 20, "{most}");
 }
 
 #[test]
-fn a_film_that_shows_without_end_is_ended_by_the_deadline() {
+fn the_deadline_ends_a_movie_that_plays_without_end() {
     if !ffmpeg::is_installed() {
         return;
     }
     let deployment = Deployment::new(None);
-    shows_without_end(&deployment, "endless.mkv");
+    put_endless_video(&deployment, "endless.mkv");
     let program = deployment.serve(&["--job-deadline-s=1"]);
     let (job, _) = ended(&deployment, &program, "endless.mkv");
     let why = "ffmpeg was not done after 1 s";
     assert_eq!(job["error"], why);
-    is_told(&deployment, &program, "endless.mkv", (422, &format!("transcoding failed: {why}")));
+    assert_refused(
+        &deployment,
+        &program,
+        "endless.mkv",
+        (422, &format!("transcoding failed: {why}")),
+    );
     assert_eq!(job["attempts"], job["max_attempts"], "another machine might have been faster");
 }
 
 #[test]
-fn a_film_that_unpacks_to_more_than_the_disk_holds_may_be_asked_for_again() {
+fn a_movie_that_unpacks_to_more_than_the_disk_holds_may_be_requested_again() {
     if !ffmpeg::is_installed() {
         return;
     }
     let deployment = Deployment::new(None);
     deployment.folder.put("library/endless.mkv", unpacks_without_end());
     let artifacts = deployment.data().join("artifacts");
-    let Some(_small) = Small::mount(&artifacts, "size=8m") else { return };
+    let Some(_small) = Tmpfs::mount(&artifacts, "size=8m") else { return };
     let program = deployment.serve(&[]);
     let (job, most) = ended(&deployment, &program, "endless.mkv");
     let why = job["error"].as_str().expect("a reason");
     assert!(why.contains("the disk"), "{why}");
     assert_eq!(job["attempts"], job["max_attempts"], "there might have been room by then");
     assert!(most <= 8 << 20, "{most}");
-    is_told(
+    assert_refused(
         &deployment,
         &program,
         "endless.mkv",

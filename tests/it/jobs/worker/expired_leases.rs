@@ -1,24 +1,24 @@
-//! Workers that are stopped for longer than their lease, and go on.
+//! Workers that are paused for longer than their lease, and resume.
 
 use rustix::process::Signal;
 
 use crate::support::{
-    deployment::{Deployment, on_both, wish_for_rendition},
+    deployment::{Deployment, on_both, request_rendition},
     wait::until_slowly,
 };
 
 on_both! {
 
-what_a_worker_makes_and_says_after_its_lease_ran_out_changes_nothing |deployment: &Deployment| {
+output_and_reports_of_a_worker_whose_lease_ran_out_change_nothing |deployment: &Deployment| {
     let program = deployment.serve(&["--worker=false"]);
     for round in 0..3 {
         let lost_so_far = deployment.logged().matches("lost to another worker").count();
         let stopped = deployment.worker();
-        wish_for_rendition(&program, "one.mp4", 200 + 2 * round);
+        request_rendition(&program, "one.mp4", 200 + 2 * round);
         until_slowly("it has begun", || !deployment.ffmpegs().is_empty());
-        // Not while it writes: SQLite's lock would be its own for as long as it is stopped. It may have
-        // lost its jobs before that is so, and knows it then already.
-        until_slowly("it is stopped while it does not write", || {
+        // Not while it writes: it would hold SQLite's lock for as long as it is paused. It may have
+        // lost its jobs before that, and knows it then already.
+        until_slowly("the worker is paused while it does not write", || {
             stopped.signal(Signal::STOP);
             let may_write = deployment.ask(async { deployment.queue.begin().await.is_ok() });
             if !may_write {
@@ -34,7 +34,7 @@ what_a_worker_makes_and_says_after_its_lease_ran_out_changes_nothing |deployment
         assert_eq!(other.wait().code(), Some(0), "{}", deployment.logged());
         let (jobs, artifacts) = (deployment.jobs(), deployment.artifacts());
         stopped.signal(Signal::CONT);
-        until_slowly("it knows that it has lost them", || {
+        until_slowly("it reports that it lost its jobs", || {
             deployment.logged().matches("lost to another worker").count() > lost_so_far
         });
         let mut stopped = stopped;
@@ -46,7 +46,7 @@ what_a_worker_makes_and_says_after_its_lease_ran_out_changes_nothing |deployment
     drop(program);
     until_slowly("no process is left", || deployment.processes().is_empty());
     let _program = deployment.serve(&["--worker=false"]);
-    deployment.assert_in_order();
+    deployment.assert_consistent();
 };
 
 }

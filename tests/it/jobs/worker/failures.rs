@@ -1,4 +1,4 @@
-//! Jobs that cannot be done: they fail, with their reason, and leave nothing.
+//! Jobs that cannot succeed: they fail, with a reason, and leave nothing behind.
 
 use std::{fs, net::TcpListener, path::Path};
 
@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::support::{
     box_patches,
-    deployment::{Deployment, FILMS, wish_for_rendition},
+    deployment::{Deployment, TITLES, request_rendition},
     ffmpeg,
-    folder::Small,
+    folder::Tmpfs,
     json::json,
     manifests,
     program::Program,
@@ -17,7 +17,7 @@ use crate::support::{
     wait::until_slowly,
 };
 
-/// Asks for a poster until it is known that there is none, and returns why.
+/// Requests a poster until the server reports that there is none, and returns the reason.
 fn refused_poster(program: &Program, title: &str) -> String {
     let mut problem = None;
     until_slowly("the poster is refused", || {
@@ -31,8 +31,8 @@ fn refused_poster(program: &Program, title: &str) -> String {
     problem.expect("just found")["detail"].as_str().expect("text").to_owned()
 }
 
-/// Asks for a poster until it is known that there can be none now, and returns why.
-fn lacking_poster(program: &Program, title: &str) -> String {
+/// Requests a poster until the server reports that it is unavailable now, and returns the reason.
+fn unavailable_poster(program: &Program, title: &str) -> String {
     let mut why = None;
     until_slowly("the poster is put off", || {
         let response = program.get(&format!("/v/{title}/poster.jpg"), &[]);
@@ -47,7 +47,7 @@ fn lacking_poster(program: &Program, title: &str) -> String {
     why.expect("just found")
 }
 
-fn is_failed_once(deployment: &Deployment, title: &str) {
+fn assert_failed_once(deployment: &Deployment, title: &str) {
     let jobs = deployment.jobs();
     let jobs: Vec<_> = jobs.iter().filter(|job| job.title == title).collect();
     assert_eq!(jobs.len(), 1, "{jobs:?}");
@@ -55,16 +55,16 @@ fn is_failed_once(deployment: &Deployment, title: &str) {
 }
 
 #[test]
-fn a_full_disk_fails_the_job_with_that_reason_and_leaves_nothing_behind() {
+fn a_full_disk_fails_the_job_with_that_reason_and_leaves_no_file_behind() {
     if !ffmpeg::is_installed() {
         return;
     }
     let deployment = Deployment::new(None);
     let program = deployment.serve(&["--min-free-disk-mib=1073741823"]);
-    let why = lacking_poster(&program, "one.mp4");
+    let why = unavailable_poster(&program, "one.mp4");
     assert!(why.contains("the disk of the data folder has"), "{why}");
-    is_failed_once(&deployment, "one.mp4");
-    let rendition = wish_for_rendition(&program, "two.mp4", 90);
+    assert_failed_once(&deployment, "one.mp4");
+    let rendition = request_rendition(&program, "two.mp4", 90);
     deployment.wait_for_the_end();
     let target = format!("/api/jobs/{}", rendition["id"].as_str().expect("an id"));
     let rendition: Value = json(&program.get(&target, &[]), 200);
@@ -72,41 +72,41 @@ fn a_full_disk_fails_the_job_with_that_reason_and_leaves_nothing_behind() {
     let why = rendition["error"].as_str().expect("a reason");
     assert!(why.contains("the disk of the data folder has"), "{why}");
     assert!(deployment.artifacts().is_empty());
-    deployment.assert_in_order();
+    deployment.assert_consistent();
 }
 
 #[test]
-fn a_disk_that_becomes_full_fails_the_job_with_that_reason_and_leaves_nothing_behind() {
+fn a_disk_that_fills_up_fails_the_job_with_that_reason_and_leaves_no_file_behind() {
     if !ffmpeg::is_installed() {
         return;
     }
     let deployment = Deployment::new(None);
     let artifacts = deployment.data().join("artifacts");
-    let Some(_small) = Small::mount(&artifacts, "size=17m") else { return };
+    let Some(_small) = Tmpfs::mount(&artifacts, "size=17m") else { return };
     let program = deployment.serve(&[]);
-    // Room enough when the job begins, and none when its picture is written.
+    // Enough room when the job begins, and none when it writes its image.
     let filled = artifacts.join("filled");
     program.get("/v/two.mp4/poster.jpg?wait=0", &[]);
     deployment.wait_for_the_end();
     let made = deployment.artifacts().len();
     assert_eq!(made, 1, "{:?}", deployment.jobs());
     fs::write(&filled, vec![1; 15 << 20]).expect("room");
-    let why = lacking_poster(&program, "one.mp4");
+    let why = unavailable_poster(&program, "one.mp4");
     assert!(why.contains("the disk of the data folder has 1 MiB left"), "{why}");
-    is_failed_once(&deployment, "one.mp4");
+    assert_failed_once(&deployment, "one.mp4");
     fs::remove_file(&filled).expect("a file");
-    deployment.assert_in_order();
+    deployment.assert_consistent();
     assert_eq!(deployment.artifacts().len(), made);
 }
 
-/// A film whose key frames are one of ten thousand million pixels, as far as its headers say.
+/// A movie whose key frames are of ten thousand million pixels, as far as its headers say.
 fn huge(folder: &Deployment, name: &str) {
     let path = folder.folder.path("library").join(name);
     let path_text = path.to_str().expect("text");
-    let picture = ["-f", "lavfi", "-i", "testsrc2=size=64x64:rate=1:duration=3"];
-    let made = ffmpeg::run(&[&picture[..], &["-c:v", "png", "-y", path_text]].concat());
-    made.expect("a film of PNG");
-    let mut movie = fs::read(&path).expect("a film");
+    let video = ["-f", "lavfi", "-i", "testsrc2=size=64x64:rate=1:duration=3"];
+    let made = ffmpeg::run(&[&video[..], &["-c:v", "png", "-y", path_text]].concat());
+    made.expect("a movie of PNG");
+    let mut movie = fs::read(&path).expect("a movie");
     let headers: Vec<_> =
         (0..movie.len() - 4).filter(|&at| &movie[at..at + 4] == b"IHDR").collect();
     assert!(!headers.is_empty());
@@ -119,9 +119,9 @@ fn huge(folder: &Deployment, name: &str) {
     fs::write(&path, movie).expect("written");
 }
 
-/// A film whose samples are something else.
-fn filled_with(deployment: &Deployment, name: &str, bytes: &[u8]) {
-    let mut movie = fs::read(deployment.folder.path("library").join(FILMS[0])).expect("a film");
+/// A movie whose samples are something else.
+fn put_filled_with(deployment: &Deployment, name: &str, bytes: &[u8]) {
+    let mut movie = fs::read(deployment.folder.path("library").join(TITLES[0])).expect("a movie");
     let media = box_patches::of_kind(&movie, b"mdat").remove(0).body();
     let end = media.end;
     for at in media.step_by(bytes.len()) {
@@ -132,7 +132,7 @@ fn filled_with(deployment: &Deployment, name: &str, bytes: &[u8]) {
 }
 
 #[test]
-fn a_hostile_film_is_a_failed_job_with_its_reason_and_nothing_is_fetched() {
+fn a_hostile_movie_is_a_failed_job_with_its_reason_and_nothing_is_fetched() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -140,14 +140,18 @@ fn a_hostile_film_is_a_failed_job_with_its_reason_and_nothing_is_fetched() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.set_nonblocking(true).expect("a socket");
     let network = format!("http://{}/a.ts", listener.local_addr().expect("an address"));
-    let secret = deployment.folder.path("library").join(FILMS[1]);
+    let secret = deployment.folder.path("library").join(TITLES[1]);
     let playlist = |target: &str| format!("#EXTM3U\n#EXTINF:1,\n{target}\n#EXT-X-ENDLIST\n");
     huge(&deployment, "huge.mov");
-    filled_with(&deployment, "noise.mp4", &[0xa5, 0x01, 0x65, 0xff]);
-    filled_with(&deployment, "names-network.mp4", playlist(&network).as_bytes());
-    filled_with(&deployment, "names-file.mp4", playlist(secret.to_str().expect("text")).as_bytes());
+    put_filled_with(&deployment, "noise.mp4", &[0xa5, 0x01, 0x65, 0xff]);
+    put_filled_with(&deployment, "names-network.mp4", playlist(&network).as_bytes());
+    put_filled_with(
+        &deployment,
+        "names-file.mp4",
+        playlist(secret.to_str().expect("text")).as_bytes(),
+    );
     for target in [network.as_str(), secret.to_str().expect("text")] {
-        // No movie at all: nobody begins anything.
+        // No movie at all: no job starts.
         deployment.folder.put("library/playlist.mp4", playlist(target));
     }
     let program = deployment.serve(&[]);
@@ -158,34 +162,34 @@ fn a_hostile_film_is_a_failed_job_with_its_reason_and_nothing_is_fetched() {
         eprintln!("{title}: {why}");
         let data = deployment.folder.path("");
         assert!(!why.contains(data.to_str().expect("text")), "{title}: {why}");
-        is_failed_once(&deployment, title);
+        assert_failed_once(&deployment, title);
     }
-    assert!(listener.accept().is_err(), "nobody came");
+    assert!(listener.accept().is_err(), "no connection came");
     assert!(deployment.artifacts().is_empty());
     assert!(deployment.ffmpegs().is_empty());
-    deployment.assert_in_order();
-    // And others are served as before.
-    until_slowly("a poster is made", || program.get("/v/two.mp4/poster.jpg", &[]).status == 200);
+    deployment.assert_consistent();
+    // Other titles are served as before.
+    until_slowly("a poster is ready", || program.get("/v/two.mp4/poster.jpg", &[]).status == 200);
 }
 
 #[test]
-fn what_is_lost_from_the_disk_is_made_again() {
+fn an_artifact_lost_from_the_disk_is_rendered_again() {
     if !ffmpeg::is_installed() {
         return;
     }
     let deployment = Deployment::new(None);
     let poster = |program: &Program| program.get("/v/one.mp4/poster.jpg", &[]).status == 200;
     let program = deployment.serve(&[]);
-    until_slowly("a poster is made", || poster(&program));
+    until_slowly("a poster is ready", || poster(&program));
     drop(program);
     fs::remove_dir_all(deployment.data().join("artifacts")).expect("a folder");
     let program = deployment.serve(&[]);
-    until_slowly("it is made again", || poster(&program));
+    until_slowly("the poster is ready again", || poster(&program));
     assert_eq!(deployment.jobs().len(), 2);
 }
 
 #[test]
-fn a_rendition_that_is_lost_from_the_disk_leaves_its_title_which_plays_on() {
+fn a_rendition_lost_from_the_disk_leaves_its_title_which_plays_on() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -201,25 +205,25 @@ fn a_rendition_that_is_lost_from_the_disk_leaves_its_title_which_plays_on() {
         let playlist = manifests::playlist(url, &fetch(&mut program.connect(), url).body);
         playlist.segments.into_iter().map(|segment| segment.url).collect::<Vec<_>>()
     };
-    wish_for_rendition(&program, "one.mp4", 90);
+    request_rendition(&program, "one.mp4", 90);
     until_slowly("it is part of its title", || playlists().len() == 2);
     let [own, made] = &playlists()[..] else { panic!("{:?}", playlists()) };
     let lost = segments(made);
     fetch(&mut program.connect(), &lost[0]);
     let rows = deployment.artifacts();
     let [rendition] = &rows[..] else { panic!("{rows:?}") };
-    // Nobody forgets anything because of a URL that somebody has made up.
+    // A made-up URL makes the server forget nothing.
     let other = format!("-{}/", rendition.token + 1);
     let other = lost[0].replace(&format!("-{}/", rendition.token), &other);
     assert_eq!(program.get(&other, &[]).status, 404);
     let folder = deployment.data().join("artifacts/made").join(&rendition.key);
     fs::remove_dir_all(folder).expect("a folder");
-    // An open file is taken to be there still, for a while.
-    until_slowly("its segments are gone", || program.get(&lost[0], &[]).status == 404);
+    // An open file counts as present for a while.
+    until_slowly("its segments are 404", || program.get(&lost[0], &[]).status == 404);
     until_slowly("no manifest lists it", || playlists() == [own.clone()]);
     until_slowly("no row names it", || deployment.artifacts().is_empty());
     segments(own).iter().for_each(|url| drop(fetch(&mut program.connect(), url)));
-    wish_for_rendition(&program, "one.mp4", 90);
+    request_rendition(&program, "one.mp4", 90);
     until_slowly("it is part of its title once more", || playlists().len() == 2);
-    deployment.assert_in_order();
+    deployment.assert_consistent();
 }

@@ -1,4 +1,4 @@
-//! Renditions that nobody has asked for: the key `renditions`.
+//! Automatic renditions: the key `renditions`.
 
 use std::{collections::BTreeSet, fs};
 
@@ -9,23 +9,23 @@ use crate::support::{
     ffmpeg, folder::Folder, json::json, manifests, program::Program, wait::until_slowly,
 };
 
-/// A film of four seconds in the library of a folder.
-fn film(folder: &Folder, name: &str, size: &str, coded: &str) {
+/// A movie of four seconds in the library of a folder.
+fn put_movie(folder: &Folder, name: &str, size: &str, coded: &str) {
     let path = folder.path(format!("library/{name}"));
-    let picture = format!("testsrc2=size={size}:rate=25:duration=4");
+    let video = format!("testsrc2=size={size}:rate=25:duration=4");
     let coded: Vec<_> = coded.split_whitespace().collect();
     let made = ffmpeg::run(
         &[
-            &["-f", "lavfi", "-i", &picture],
+            &["-f", "lavfi", "-i", &video],
             &coded[..],
             &["-pix_fmt", "yuv420p", "-g", "50", path.to_str().expect("text")],
         ]
         .concat(),
     );
-    made.expect("a film");
+    made.expect("a movie");
 }
 
-/// The sizes of pictures that a title's manifest offers, if it has any.
+/// The resolutions in the manifest of a title, if it has one.
 fn sizes(program: &Program, title: &str) -> BTreeSet<String> {
     let url = format!("/v/{title}/index.m3u8");
     let response = program.get(&url, &[]);
@@ -37,7 +37,7 @@ fn sizes(program: &Program, title: &str) -> BTreeSet<String> {
     variants.into_iter().filter_map(|(_, mut variant)| variant.remove("RESOLUTION")).collect()
 }
 
-/// What has been asked for: titles, and lines of their renditions.
+/// The requested jobs: titles, and heights of their renditions.
 fn asked(program: &Program) -> BTreeSet<(String, u64)> {
     let jobs = json(&program.get("/api/jobs", &[]), 200);
     let asked = |job: &Value| {
@@ -47,7 +47,7 @@ fn asked(program: &Program) -> BTreeSet<(String, u64)> {
     jobs["jobs"].as_array().expect("a list").iter().map(asked).collect()
 }
 
-/// Plays all its pictures to the end, without a single complaint, and promises so many seconds of them.
+/// Plays all its video to the end, without a single warning, and checks its duration in seconds.
 fn plays(program: &Program, title: &str, seconds: u32) {
     let manifest = program.get(&format!("/v/{title}/manifest.mpd"), &[]);
     let manifest = String::from_utf8(manifest.body).expect("text");
@@ -61,16 +61,16 @@ fn plays(program: &Program, title: &str, seconds: u32) {
 }
 
 #[test]
-fn the_policy_makes_what_browsers_cannot_play_or_the_ladder_of_every_title() {
+fn the_policy_transcodes_what_browsers_cannot_decode_or_the_ladder_of_every_title() {
     if !ffmpeg::is_installed() {
         return;
     }
     let folder = Folder::new();
     fs::create_dir(folder.path("library")).expect("a folder");
-    let sound = "-f lavfi -i sine=sample_rate=48000:duration=2 -c:a aac";
-    film(&folder, "modern.mp4", "640x400", "-c:v libx264 -preset ultrafast");
-    film(&folder, "old.mp4", "192x108", "-c:v mpeg4");
-    film(&folder, "sound.mp4", "192x108", &format!("{sound} -c:v mpeg4"));
+    let audio = "-f lavfi -i sine=sample_rate=48000:duration=2 -c:a aac";
+    put_movie(&folder, "modern.mp4", "640x400", "-c:v libx264 -preset ultrafast");
+    put_movie(&folder, "old.mp4", "192x108", "-c:v mpeg4");
+    put_movie(&folder, "sound.mp4", "192x108", &format!("{audio} -c:v mpeg4"));
     let policy = |name: &str| {
         let lines = format!("renditions = \"{name}\"\ndisk_spare_mib = 0\n");
         folder.put("headwater.toml", lines)
@@ -89,14 +89,14 @@ fn the_policy_makes_what_browsers_cannot_play_or_the_ladder_of_every_title() {
         let found = sizes(&program, title);
         found.iter().map(String::as_str).eq(expected.iter().copied())
     };
-    assert!(has("old.mp4", &[]) && has("sound.mp4", &[]), "nobody sees them as they are");
+    assert!(has("old.mp4", &[]) && has("sound.mp4", &[]), "no browser decodes them");
     take_over("unplayable");
     for old in ["old.mp4", "sound.mp4"] {
-        until_slowly("its pictures can be played", || has(old, &["192x108"]));
+        until_slowly("its video plays", || has(old, &["192x108"]));
         plays(&program, old, 4);
     }
     let mut expected = BTreeSet::from(["old.mp4", "sound.mp4"].map(|old| (old.to_owned(), 108)));
-    assert_eq!(asked(&program), expected, "the other one plays as it is");
+    assert_eq!(asked(&program), expected, "the other one plays without transcoding");
     take_over("all");
     let ladder = ["384x240", "576x360", "640x400"];
     until_slowly("the other one has a ladder", || has("modern.mp4", &ladder));

@@ -1,4 +1,4 @@
-//! The worker beside a server: started again, and ended with it.
+//! The local worker of a server: restarted when it fails, and ended with its server.
 
 use std::{fs, net::SocketAddr, os::unix::fs::symlink, time::Duration};
 
@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{
     client::{Client, head},
-    deployment::{Deployment, wish, wish_for_rendition, worker_beside},
+    deployment::{Deployment, local_worker, post_job, request_rendition},
     ffmpeg,
     folder::pattern,
     json::json,
@@ -19,7 +19,7 @@ use crate::support::{
     wait::until_slowly,
 };
 
-/// Far more than what the sockets between a server and a slow client can hold, in bytes.
+/// Far more than the sockets between a server and a slow client hold, in bytes.
 const LENGTH: usize = 4 << 20;
 
 /// A server in this process, whose worker is the real program.
@@ -39,16 +39,16 @@ fn serve(deployment: &Deployment, patience: Timeouts) -> Server {
     Server::start(Settings::from_layers(&[typed]), Some(worker)).expect("a server")
 }
 
-fn told(server: &Server, target: &str) -> String {
+fn get_text(server: &Server, target: &str) -> String {
     let response = Client::connect(server.address()).request("GET", target, &[]);
     String::from_utf8(response.body).expect("text")
 }
 
-/// The number of the worker that runs, once one does that is not `other`.
+/// The process id of the running worker, once it is not `other`.
 fn worker(server: &Server, other: Option<i32>) -> i32 {
     let mut found = None;
     until_slowly("a worker runs", || {
-        let ready = told(server, "/readyz");
+        let ready = get_text(server, "/readyz");
         let number = ready.split_once("running as process ").map(|(_, number)| number.trim());
         found =
             number.and_then(|number| number.parse().ok()).filter(|number| Some(*number) != other);
@@ -62,16 +62,16 @@ fn signal(process: i32, signal: Signal) {
 }
 
 #[test]
-fn a_worker_that_hangs_or_dies_is_started_again_while_a_stream_goes_on() {
+fn a_worker_that_hangs_or_dies_is_restarted_while_a_stream_goes_on() {
     if !ffmpeg::is_installed() {
         return;
     }
     let deployment = Deployment::new(None);
     deployment.folder.put("library/long.mp4", pattern(LENGTH));
     let patience = Timeouts {
-        // It says something each 5 s.
+        // The worker sends a heartbeat each 5 s.
         silence: Duration::from_secs(7),
-        // So long that it can be seen.
+        // Long enough to be seen.
         pause: Duration::from_secs(2),
         pause_max: Duration::from_secs(2),
     };
@@ -82,27 +82,31 @@ fn a_worker_that_hangs_or_dies_is_started_again_while_a_stream_goes_on() {
 
     let first = worker(&server, None);
     signal(first, Signal::STOP);
-    until_slowly("that is seen", || told(&server, "/readyz").contains("it said nothing for 7 s"));
-    let status = told(&server, "/api/status");
+    until_slowly("the server reports it", || {
+        get_text(&server, "/readyz").contains("it said nothing for 7 s")
+    });
+    let status = get_text(&server, "/api/status");
     assert!(status.contains("being started again: it said nothing for 7 s"), "{status}");
     let second = worker(&server, Some(first));
 
     signal(second, Signal::KILL);
-    until_slowly("that is seen", || told(&server, "/readyz").contains("it ended with signal: 9"));
+    until_slowly("the server reports it", || {
+        get_text(&server, "/readyz").contains("it ended with signal: 9")
+    });
     let third = worker(&server, Some(second));
-    // It asks ffmpeg for its version when it starts, which takes a moment.
+    // A new worker runs ffmpeg for its version, which takes a moment.
     until_slowly("there is no other process", || {
         deployment.processes().iter().map(|process| process.id).eq([third])
     });
 
     let body = viewer.read_exactly(LENGTH).expect("all of it");
-    assert!(body == pattern(LENGTH), "what is streamed is not touched by any of that");
+    assert!(body == pattern(LENGTH), "the stream is not affected");
     server.stop(false);
     until_slowly("no process is left", || deployment.processes().is_empty());
 }
 
 #[test]
-fn however_a_server_ends_its_worker_and_ffmpeg_end_with_it() {
+fn worker_and_ffmpeg_end_with_their_server_however_it_ends() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -110,19 +114,19 @@ fn however_a_server_ends_its_worker_and_ffmpeg_end_with_it() {
     deployment.folder.put("library/long.mp4", pattern(LENGTH));
     for (round, end) in [Signal::TERM, Signal::INT, Signal::KILL].into_iter().enumerate() {
         let mut program = deployment.serve(&[]);
-        wish_for_rendition(&program, "one.mp4", 300 + 2 * round);
+        request_rendition(&program, "one.mp4", 300 + 2 * round);
         until_slowly("ffmpeg runs", || !deployment.ffmpegs().is_empty());
         let mut viewer = Client::narrow(program.address, 64 * 1024);
         viewer.send(head("GET", "/media/long.mp4", &[]));
         assert_eq!(viewer.read_head().expect("a head").status, 200);
-        let worker = worker_beside(&program).expect("a worker");
+        let worker = local_worker(&program).expect("a worker");
         program.signal(end);
         until_slowly("no worker is left, and no ffmpeg", || {
             let left = deployment.processes();
             left.iter().all(|process| process.id != worker && process.name != "ffmpeg")
         });
         if end == Signal::TERM {
-            // What is being watched goes on to its end.
+            // A running download goes on to its end.
             let body = viewer.read_exactly(LENGTH).expect("all of it");
             assert!(body == pattern(LENGTH));
         }
@@ -140,19 +144,19 @@ fn however_a_server_ends_its_worker_and_ffmpeg_end_with_it() {
     drop(program);
     until_slowly("no process is left", || deployment.processes().is_empty());
     let _program = deployment.serve(&["--worker=false"]);
-    deployment.assert_in_order();
+    deployment.assert_consistent();
     assert!(
         deployment.jobs().iter().all(|job| job.state.as_str() == "done"),
         "{:?}",
         deployment.jobs()
     );
-    // No piece outlasts the rendition that it was made for.
+    // No chunk outlasts its rendition.
     let kinds: Vec<_> = deployment.artifacts().into_iter().map(|artifact| artifact.kind).collect();
     assert_eq!(kinds, ["rendition"; 3]);
 }
 
 #[test]
-fn without_ffmpeg_all_plays_and_what_needs_it_says_so() {
+fn without_ffmpeg_titles_play_and_jobs_report_that_it_is_missing() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -173,16 +177,16 @@ fn without_ffmpeg_all_plays_and_what_needs_it_says_so() {
         assert!(why.contains("ffmpeg is not installed"), "{why}");
         assert!(response.field("retry-after").is_some());
     };
-    for picture in ["poster.jpg", "thumbnail.jpg?time=1", "storyboard.jpg", "preview.webp"] {
-        missing(&program.get(&format!("/v/one.mp4/{picture}"), &[]));
+    for video in ["poster.jpg", "thumbnail.jpg?time=1", "storyboard.jpg", "preview.webp"] {
+        missing(&program.get(&format!("/v/one.mp4/{video}"), &[]));
     }
     let rendition = r#"{"kind":"rendition","title":"one.mp4","height":90,"codec":"h264"}"#;
-    missing(&wish(&program, rendition));
-    missing(&wish(&program, r#"{"kind":"storyboard","title":"one.mp4"}"#));
+    missing(&post_job(&program, rendition));
+    missing(&post_job(&program, r#"{"kind":"storyboard","title":"one.mp4"}"#));
     assert!(deployment.jobs().is_empty());
     let status = String::from_utf8(program.get("/api/status", &[]).body).expect("text");
     assert!(status.contains("ffmpeg is not installed"), "{status}");
-    // Nor does a worker elsewhere take what it cannot do.
+    // Nor does a worker elsewhere claim jobs that it cannot run.
     let (mut command, _home) = crate::support::program::command(&["worker"]);
     let output = command.args(deployment.arguments()).env("PATH", &bin).output().expect("it runs");
     assert_eq!(output.status.code(), Some(1));
