@@ -30,7 +30,7 @@ use headwater::{
             Audio, IFrame, Kind, Presentation, Ratio, Segment, Track, Video, VideoRange,
         },
     },
-    sys::net::{Mapping, Slice, gather},
+    sys::net::{Mapping, Slice, send_slices},
 };
 use rustix::{
     event::{PollFd, PollFlags, poll},
@@ -200,7 +200,7 @@ fn send_mapped(socket: &TcpStream, mapping: &Mapping, extents: &[Range<u64>]) {
     let mut rest = extents.to_vec();
     while !rest.is_empty() {
         let slices: Vec<_> = rest.iter().map(|e| Slice::Mapped(mapping, e.clone())).collect();
-        let Ok(mut sent) = gather(socket.as_fd(), &slices, false) else {
+        let Ok(mut sent) = send_slices(socket.as_fd(), &slices, false) else {
             wait_for(socket);
             continue;
         };

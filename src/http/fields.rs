@@ -14,7 +14,7 @@ use actix_web::{
     },
 };
 
-use crate::wire::http1::{AnswerHead, Head};
+use crate::wire::http1::{RequestHead, ResponseHead};
 
 /// Fields of a request.
 pub trait Fields {
@@ -40,9 +40,9 @@ impl Fields for HeaderMap {
     }
 }
 
-impl Fields for Head<'_> {
+impl Fields for RequestHead<'_> {
     fn lines(&self, name: &HeaderName) -> impl Iterator<Item = &[u8]> {
-        Head::lines(self, name)
+        RequestHead::lines(self, name)
     }
 }
 
@@ -65,7 +65,7 @@ impl RequestFields for Request {
     }
 }
 
-impl RequestFields for Head<'_> {
+impl RequestFields for RequestHead<'_> {
     fn line(&self) -> impl fmt::Display {
         let version = if self.is_1_1 { Version::HTTP_11 } else { Version::HTTP_10 };
         Line(self.method, self.target, version)
@@ -101,17 +101,17 @@ pub trait ResponseFields {
     fn put_text(&mut self, name: &HeaderName, value: fmt::Arguments<'_>);
 }
 
-impl ResponseFields for AnswerHead<'_> {
+impl ResponseFields for ResponseHead<'_> {
     fn set_status(&mut self, status: StatusCode) {
-        AnswerHead::status(self, status);
+        ResponseHead::status(self, status);
     }
 
     fn put(&mut self, name: &HeaderName, value: &[u8]) {
-        AnswerHead::put(self, name, value);
+        ResponseHead::put(self, name, value);
     }
 
     fn put_text(&mut self, name: &HeaderName, value: fmt::Arguments<'_>) {
-        AnswerHead::put_text(self, name, value);
+        ResponseHead::put_text(self, name, value);
     }
 }
 

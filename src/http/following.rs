@@ -38,7 +38,7 @@ where
     }
     let body = match *request.method() {
         Method::HEAD => BodyStream::new(stream::empty::<Result<Bytes, E>>()).boxed(),
-        _ => BodyStream::new(until_abandoned(pieces, Client::of(request))).boxed(),
+        _ => BodyStream::new(until_abandoned(pieces, Client::from_request(request))).boxed(),
     };
     let mut response = response.body(body);
     if request.version() < Version::HTTP_11 {

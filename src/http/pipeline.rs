@@ -30,8 +30,8 @@ use crate::{
     extent::{Extents, ReadError},
     telemetry::{Metrics, RequestIds},
     wire::{
-        body::{Body, DirectBody, ResponseObserver, Sendable},
-        http1::{AnswerHead, FastPath, Head, ImmediateResponse},
+        body::{Body, BodyContent, DirectBody, ResponseObserver},
+        http1::{FastPath, ImmediateResponse, RequestHead, ResponseHead},
         refusal::Refusal,
     },
 };
@@ -117,18 +117,19 @@ impl Pipeline {
         let id = HeaderValue::from_bytes(id.as_bytes());
         fields.insert(X_REQUEST_ID, id.expect("letters, digits and a few signs"));
         let offer = response.extensions_mut().remove::<DirectBody>();
-        response.map_body(|_, body| Body { content: Sendable::of(offer, body), tally })
+        response
+            .map_body(|_, body| Body { content: BodyContent::new(offer, body), observer: tally })
     }
 }
 
 impl FastPath for Pipeline {
     type ResponseObserver = ResponseTally;
 
-    fn answer(
+    fn respond(
         &self,
-        request: &Head<'_>,
+        request: &RequestHead<'_>,
         peer: SocketAddr,
-        head: &mut AnswerHead<'_>,
+        head: &mut ResponseHead<'_>,
     ) -> Option<ImmediateResponse<ResponseTally>> {
         let (status, body) = routes::respond_if_ready(request, &self.site, head)?;
         let Pending { id, mut tally } = self.receive(request, Some(peer));
@@ -137,18 +138,18 @@ impl FastPath for Pipeline {
         head.put(&X_REQUEST_ID, id.as_bytes());
         Some(match body {
             ResponseBody::None => {
-                ImmediateResponse { length: None, extents: Extents::default(), tally }
+                ImmediateResponse { length: None, extents: Extents::default(), observer: tally }
             }
             ResponseBody::Extents(extents) => {
                 let length = Some(extents.len());
                 let is_head = request.method == "HEAD";
                 let extents = if is_head { Extents::default() } else { extents };
-                ImmediateResponse { length, extents, tally }
+                ImmediateResponse { length, extents, observer: tally }
             }
         })
     }
 
-    fn content_bytes_max(&self, request: &Head<'_>) -> Option<usize> {
+    fn content_bytes_max(&self, request: &RequestHead<'_>) -> Option<usize> {
         routes::content_bytes_max(request)
     }
 }

@@ -53,7 +53,7 @@ pub fn with_body(
             response.set_body(HeadBody(extents.len()).boxed())
         }
         ResponseBody::Extents(extents) => {
-            let (body, offer) = ExtentBody::offering(extents, protocol(request));
+            let (body, offer) = ExtentBody::with_direct(extents, protocol(request));
             response.extensions_mut().insert(offer);
             response.set_body(body.boxed())
         }
@@ -207,5 +207,5 @@ fn put_caching(head: &mut impl ResponseFields, settings: &Settings, caching: Cac
 /// The protocol of a request's connection. A request without a connection, as in a test, counts as
 /// HTTP/1.
 pub fn protocol(request: &HttpRequest) -> Protocol {
-    Client::of(request).map_or(Protocol::Http1, |client| client.protocol())
+    Client::from_request(request).map_or(Protocol::Http1, |client| client.protocol())
 }

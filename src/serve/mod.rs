@@ -39,8 +39,8 @@ use crate::{
         admission::Admission,
         connection::Timeouts,
         drain::Drain,
+        io_threads::IoThreads,
         listener::{self, ListenerSettings},
-        workers::Workers,
     },
 };
 
@@ -63,7 +63,7 @@ pub struct Server {
     /// How the wire hears that the server goes down.
     drain: Drain,
     making: Making,
-    workers: Workers,
+    workers: IoThreads,
     beside: Runtime,
 }
 
@@ -258,20 +258,22 @@ pub fn run(
 }
 
 /// Listens, and starts the I/O workers.
-fn start_workers(edge: Pipeline, drain: &Drain) -> Result<(SocketAddr, Workers), StartError> {
+fn start_workers(edge: Pipeline, drain: &Drain) -> Result<(SocketAddr, IoThreads), StartError> {
     let settings = edge.site.settings.load_full();
     let kib = |kib: u64| (kib > 0).then_some(kib << 10);
     let listening = ListenerSettings {
-        patience: Timeouts {
+        timeouts: Timeouts {
             keep_alive: Duration::from_secs(settings.keep_alive_s.get()),
-            head: Duration::from_secs(settings.head_timeout_s.get()),
-            stall: Duration::from_secs(settings.send_timeout_s.get()),
+            request_head: Duration::from_secs(settings.head_timeout_s.get()),
+            send: Duration::from_secs(settings.send_timeout_s.get()),
         },
         window_bytes: settings.window_kib.get() << 10,
-        unsent_bytes: u32::try_from(settings.notsent_lowat_kib.get() << 10).unwrap_or(u32::MAX),
-        congestion: settings.tcp_congestion.clone(),
-        send_buffer: kib(settings.send_buffer_kib.get()).and_then(|bytes| bytes.try_into().ok()),
-        pace: kib(settings.rate_limit_kib_s.get()),
+        notsent_lowat_bytes: u32::try_from(settings.notsent_lowat_kib.get() << 10)
+            .unwrap_or(u32::MAX),
+        congestion_control: settings.tcp_congestion.clone(),
+        send_buffer_bytes: kib(settings.send_buffer_kib.get())
+            .and_then(|bytes| bytes.try_into().ok()),
+        rate_limit_bytes_per_s: kib(settings.rate_limit_kib_s.get()),
     };
     let listen_error = |error| StartError::Listen { address: settings.listen, error };
     let socket = listener::bind(settings.listen, &listening).map_err(listen_error)?;
@@ -292,10 +294,10 @@ fn start_workers(edge: Pipeline, drain: &Drain) -> Result<(SocketAddr, Workers),
             let app = map_config(app.into_factory(), |()| AppConfig::default());
             let app = edge.clone().around(app).new_service(()).await;
             let app = app.map_err(|()| io::Error::other("the App cannot be put together"))?;
-            Ok(listener::serve(&listening, admission, drain, edge, app).await)
+            Ok(listener::create_handler(&listening, admission, drain, edge, app).await)
         }
     };
-    let started = Workers::start(&socket, workers, settings.max_connections.count(), serve);
+    let started = IoThreads::start(&socket, workers, settings.max_connections.count(), serve);
     Ok((address, started?))
 }
 

@@ -1,8 +1,7 @@
-//! Bodies: extents, which each connection sends in its own way, and whatever else an answer has.
+//! Response bodies: extents, which each connection sends in its own way, or a stream of bytes.
 //!
-//! Over a plain HTTP/1 connection extents go from the page cache (`send`). Everywhere else, and for
-//! files whose pages must not be referred to, the same extents are read in pieces from a bounded pool
-//! of buffers: that is [`ExtentBody`].
+//! A plain HTTP/1 connection sends extents from the page cache (`send`). HTTP/2, and files that must not be
+//! sent by reference, read the same extents in pieces into buffers of a bounded pool: [`ExtentBody`].
 
 use std::{
     pin::Pin,
@@ -17,45 +16,45 @@ use futures::{FutureExt, future::BoxFuture};
 use super::connection::Protocol;
 use crate::extent::{Extent, Extents, ReadError, disk::PIECE_BYTES};
 
-/// Takes down what became of an answer, until it is dropped with it.
+/// Observes how a response is sent, and is dropped with it.
 pub trait ResponseObserver: Unpin + 'static {
-    /// So many more bytes of the body were handed to the connection.
+    /// The connection has accepted more bytes of the body.
     fn sent(&mut self, bytes: u64);
 
-    /// So many of them were read and copied, instead of going straight from the page cache.
+    /// Some of them were read and copied, instead of being sent from the page cache.
     fn copied(&mut self, bytes: u64);
 
-    /// The body ends early, and not by the client's doing.
+    /// The server cuts the body short.
     fn cut(&mut self, error: &(dyn std::error::Error + 'static));
 }
 
-/// An answer's body on its way out of the routes.
+/// A response body as the wire takes it from the routes.
 pub struct Body<T> {
-    /// What is to be sent.
-    pub content: Sendable,
-    /// Takes it down.
-    pub tally: T,
+    /// The bytes.
+    pub content: BodyContent,
+    /// Observes how they are sent.
+    pub observer: T,
 }
 
-/// What is to be sent.
-pub enum Sendable {
-    /// Extents, in whichever way suits the connection.
+/// The bytes of a response body.
+pub enum BodyContent {
+    /// Extents, sent in the way that suits the connection.
     Extents(Extents),
-    /// Bytes as somebody else makes them.
-    Other(BoxBody),
+    /// Bytes that actix's body type yields.
+    Stream(BoxBody),
 }
 
-impl Sendable {
-    /// The extents that a body offered, if it still is the body of its answer, else the body.
-    pub fn of(offer: Option<DirectBody>, body: BoxBody) -> Self {
-        match offer {
-            Some(offer) if offer.stands(&body) => Self::Extents(offer.extents),
-            _ => Self::Other(body),
+impl BodyContent {
+    /// The extents behind a response's body if the body is still current, else the body itself.
+    pub fn new(direct: Option<DirectBody>, body: BoxBody) -> Self {
+        match direct {
+            Some(direct) if direct.is_current(&body) => Self::Extents(direct.extents),
+            _ => Self::Stream(body),
         }
     }
 }
 
-/// What a body offers to be sent in its place; it travels beside it, in the answer's extensions.
+/// The extents of a body, to be sent in its place. It travels in the response's extensions.
 #[derive(Clone)]
 pub struct DirectBody {
     extents: Extents,
@@ -63,52 +62,52 @@ pub struct DirectBody {
 }
 
 impl DirectBody {
-    /// Whoever takes a body into another one (a coding, a buffer) drops it, or has it report another
-    /// size: what it offered is then not what is to be sent.
-    fn stands(&self, body: &BoxBody) -> bool {
-        let is_there = self.body.strong_count() > 0;
-        is_there && body.size() == BodySize::Sized(self.extents.len())
+    /// Whether the extents are still the content of the response. A middleware that replaces the body (a
+    /// content coding, a buffer) drops it, or reports another size.
+    fn is_current(&self, body: &BoxBody) -> bool {
+        let is_alive = self.body.strong_count() > 0;
+        is_alive && body.size() == BodySize::Sized(self.extents.len())
     }
 }
 
-/// A body of extents: its length is known, and it is sent exactly or cut, never padded.
+/// A body of extents: its length is known, and it is sent exactly or cut short, never padded.
 ///
-/// It reads when it is polled and not before, and is polled only when the connection has taken what
-/// came before: a viewer who pauses costs no read and no buffer.
+/// It reads only when it is polled, and is polled only when the connection has taken the piece before: a
+/// paused viewer costs no read and no buffer.
 pub struct ExtentBody {
-    /// What has not been begun, last first.
-    waiting: Vec<Extent>,
+    /// The remaining extents, last first.
+    remaining: Vec<Extent>,
     current: Option<Extent>,
     reading: Option<BoxFuture<'static, Result<Bytes, ReadError>>>,
     length: u64,
-    handling: Handling,
-    /// Tells what was offered that this body is still there.
-    _presence: Option<Rc<()>>,
+    pieces: PiecePolicy,
+    /// Alive as long as this body, for its [`DirectBody`].
+    _alive: Option<Rc<()>>,
 }
 
-/// How pieces are handed to whoever sends them.
+/// How an extent is read in pieces.
 #[derive(Clone, Copy, Debug)]
-pub struct Handling {
+pub struct PiecePolicy {
     /// The largest piece, in bytes.
-    pub piece: u64,
-    /// Whether a piece is kept while its client is waited for, which must not pin a pooled buffer.
-    /// HTTP/1's `send` takes care of that itself, when it has to wait; HTTP/2's dispatcher keeps each
-    /// piece until the peer's window opens.
+    pub max_bytes: u64,
+    /// Whether the connection keeps a piece while it waits for its client, so that the piece must not hold
+    /// a buffer of the pool. HTTP/1's `send` copies a piece only when it has to wait; HTTP/2's dispatcher
+    /// keeps each piece until the peer's window opens.
     is_kept: bool,
 }
 
-impl Handling {
-    /// What suits this protocol.
-    pub fn of(protocol: Protocol) -> Self {
+impl PiecePolicy {
+    /// The policy for a protocol.
+    pub fn for_protocol(protocol: Protocol) -> Self {
         match protocol {
-            Protocol::Http1 => Self { piece: PIECE_BYTES as u64, is_kept: false },
-            // As large as the largest frame that a peer must take (RFC 9113 section 4.2).
-            Protocol::Http2 => Self { piece: 16 * 1024, is_kept: true },
+            Protocol::Http1 => Self { max_bytes: PIECE_BYTES as u64, is_kept: false },
+            // The largest frame that every peer must accept (RFC 9113 section 4.2).
+            Protocol::Http2 => Self { max_bytes: 16 * 1024, is_kept: true },
         }
     }
 
-    /// The piece as it may leave: its buffer goes home at once, or with the poll that returns it.
-    fn hand_over(self, piece: Bytes) -> Bytes {
+    /// Releases the piece's buffer now, unless the connection releases it soon.
+    fn detach(self, piece: Bytes) -> Bytes {
         if self.is_kept { Bytes::copy_from_slice(&piece) } else { piece }
     }
 }
@@ -117,36 +116,36 @@ impl ExtentBody {
     /// A body that sends these extents over a connection of this protocol.
     pub fn new(extents: Extents, protocol: Protocol) -> Self {
         let length = extents.len();
-        let waiting = extents.into_extents().rev().collect();
+        let remaining = extents.into_extents().rev().collect();
         Self {
-            waiting,
+            remaining,
             current: None,
             reading: None,
             length,
-            handling: Handling::of(protocol),
-            _presence: None,
+            pieces: PiecePolicy::for_protocol(protocol),
+            _alive: None,
         }
     }
 
-    /// A body that sends these extents, and what it offers instead.
-    pub fn offering(extents: Extents, protocol: Protocol) -> (Self, DirectBody) {
-        let presence = Rc::new(());
-        let offer = DirectBody { extents: extents.clone(), body: Rc::downgrade(&presence) };
-        (Self { _presence: Some(presence), ..Self::new(extents, protocol) }, offer)
+    /// A body that sends these extents, and the extents for a connection that sends them directly.
+    pub fn with_direct(extents: Extents, protocol: Protocol) -> (Self, DirectBody) {
+        let alive = Rc::new(());
+        let direct = DirectBody { extents: extents.clone(), body: Rc::downgrade(&alive) };
+        (Self { _alive: Some(alive), ..Self::new(extents, protocol) }, direct)
     }
 
-    /// Takes a piece off the front of the current extent, or says that it is still being read.
+    /// Reads the next piece of the current extent.
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, ReadError>> {
         let current = self.current.as_mut().expect("an extent is being sent");
         let (source, range) = match current {
             Extent::Memory(bytes) => {
-                let piece = usize::try_from(self.handling.piece).unwrap_or(usize::MAX);
-                return Poll::Ready(Ok(bytes.split_to(piece.min(bytes.len()))));
+                let max = usize::try_from(self.pieces.max_bytes).unwrap_or(usize::MAX);
+                return Poll::Ready(Ok(bytes.split_to(max.min(bytes.len()))));
             }
             Extent::Source { source, range } => (source, range),
         };
-        let wanted = range.start..range.end.min(range.start.saturating_add(self.handling.piece));
-        let most = wanted.end - wanted.start;
+        let wanted = range.start..range.end.min(range.start.saturating_add(self.pieces.max_bytes));
+        let max = wanted.end - wanted.start;
         let read = if let Some(reading) = &mut self.reading {
             futures::ready!(reading.poll_unpin(cx))
         } else {
@@ -161,12 +160,12 @@ impl ExtentBody {
         self.reading = None;
         let piece = read?;
         let length = piece.len() as u64;
-        if length == 0 || length > most {
-            // A source that breaks its contract this way is as good as gone.
+        if length == 0 || length > max {
+            // The source breaks its contract.
             return Poll::Ready(Err(ReadError::Truncated));
         }
         range.start += length;
-        Poll::Ready(Ok(self.handling.hand_over(piece)))
+        Poll::Ready(Ok(self.pieces.detach(piece)))
     }
 }
 
@@ -183,7 +182,7 @@ impl MessageBody for ExtentBody {
     ) -> Poll<Option<Result<Bytes, ReadError>>> {
         let this = &mut *self;
         if this.current.as_ref().is_none_or(Extent::is_empty) {
-            this.current = this.waiting.pop();
+            this.current = this.remaining.pop();
         }
         if this.current.is_none() {
             return Poll::Ready(None);
@@ -192,7 +191,7 @@ impl MessageBody for ExtentBody {
     }
 }
 
-/// No body, but the length that one would have: what HEAD gets.
+/// The body of a response to HEAD: a length and no bytes.
 #[derive(Debug)]
 pub struct HeadBody(pub u64);
 

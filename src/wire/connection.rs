@@ -1,30 +1,30 @@
-//! What a handler may know of the connection that its request came over.
+//! What a route can know of its request's connection.
 
 use std::{cell::Cell, rc::Rc, time::Duration};
 
 use actix_http::HttpMessage;
 
-/// Which HTTP is spoken on a connection.
+/// The protocol of a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Protocol {
     /// HTTP/1.0 or HTTP/1.1.
     Http1,
-    /// HTTP/2, with many requests at a time.
+    /// HTTP/2, with many concurrent requests.
     Http2,
 }
 
-/// How long a connection is waited for.
+/// Timeouts of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// Until the next request begins.
+    /// From a response to the next request.
     pub keep_alive: Duration,
-    /// Until the head of a request is there, once it has begun; and until the first begins.
-    pub head: Duration,
-    /// Until the client has taken something.
-    pub stall: Duration,
+    /// From the first byte of a request's head to its last; also from the connection to its first request.
+    pub request_head: Duration,
+    /// Between two writes that the client accepts.
+    pub send: Duration,
 }
 
-/// Whoever is at the other end of a connection. It lives on one I/O worker, hence a cell.
+/// The client of a connection. It stays on one I/O thread, hence a cell.
 #[derive(Debug)]
 pub struct Client {
     protocol: Protocol,
@@ -36,19 +36,19 @@ impl Client {
         Rc::new(Self { protocol, is_gone: Cell::new(false) })
     }
 
-    /// The client of a request; `None` for one that came over no connection, as in a test.
-    pub fn of(request: &impl HttpMessage) -> Option<Rc<Self>> {
+    /// The client of a request; `None` for a request without a connection, as in tests.
+    pub fn from_request(request: &impl HttpMessage) -> Option<Rc<Self>> {
         request.extensions().get::<Rc<Self>>().map(Rc::clone)
     }
 
-    /// Which HTTP is spoken.
+    /// The connection's protocol.
     pub fn protocol(&self) -> Protocol {
         self.protocol
     }
 
-    /// Whether nobody will take more bytes, as far as can be known without sending any. A client
-    /// that has closed its side of an HTTP/1 connection may still listen, and is served; but for an
-    /// answer without a foreseeable end it counts as gone.
+    /// Whether the client has disconnected, as far as this can be known without a write. A client that
+    /// has closed only its sending side of an HTTP/1 connection may still receive, and gets its response;
+    /// a response without a known end treats it as gone.
     pub fn is_gone(&self) -> bool {
         self.is_gone.get()
     }

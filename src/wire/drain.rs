@@ -1,4 +1,4 @@
-//! The beginning of the server's end, as everything on the wire hears of it.
+//! The signal that the server shuts down.
 
 use std::sync::{
     Arc,
@@ -7,34 +7,34 @@ use std::sync::{
 
 use tokio::sync::Notify;
 
-/// Begins once, and then stays. A clone is the same drain.
+/// Signals shutdown, once and for good. Clones share the signal.
 #[derive(Clone, Debug, Default)]
 pub struct Drain(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
     has_begun: AtomicBool,
-    begins: Notify,
+    on_begin: Notify,
 }
 
 impl Drain {
-    /// From now on running answers may end, and nothing new begins.
+    /// Starts the drain: running responses may end, and no new request begins.
     pub fn begin(&self) {
         self.0.has_begun.store(true, Ordering::SeqCst);
-        self.0.begins.notify_waiters();
+        self.0.on_begin.notify_waiters();
     }
 
-    /// Whether the server is going down.
+    /// Whether the server is shutting down.
     pub fn has_begun(&self) -> bool {
         self.0.has_begun.load(Ordering::SeqCst)
     }
 
-    /// Ends when the server begins to go down.
+    /// Waits until the server begins to shut down.
     pub async fn begun(self) {
-        let begins = self.0.begins.notified();
-        // Created before the look: what begins in between is notified.
+        let on_begin = self.0.on_begin.notified();
+        // Created before the check, so that a drain that begins in between wakes it.
         if !self.has_begun() {
-            begins.await;
+            on_begin.await;
         }
     }
 }
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_waits_hears_of_it_and_whoever_comes_later_does_not_wait() {
+    fn waiters_are_woken_and_later_ones_do_not_wait() {
         let drain = Drain::default();
         let mut waiting = Box::pin(drain.clone().begun());
         assert!(waiting.as_mut().now_or_never().is_none());

@@ -1,18 +1,18 @@
-//! How requests come from a socket, and how extents reach it.
+//! Connections: how requests are read from a socket, and how extents are written to it.
 //!
-//! - [`workers`] are the threads that accept connections; [`listener`] finds out which HTTP is spoken on
-//!   each; [`admission`] counts them by address, and [`drain`] tells them all that the server is going
-//!   down.
-//! - [`http1`] holds HTTP/1 conversations; `http2` gives actix's dispatcher its connections.
-//! - `send` has the kernel send extents from its page cache, as far as `residency` knows them to
-//!   be there; `run` is what goes together, `socket` is what it goes over, and [`kernel`] are the
-//!   calls themselves, the only unsafe code but for that of [`turns`].
-//! - [`body`] turns the same extents into pieces, where they have to pass through user space.
-//! - `worker` is what the connections of one thread share, their timers above all.
-//! - [`connection`] and [`refusal`] are what the routes get to know.
-//! - [`turns`] is how a worker shares the processor with all of this.
+//! - [`io_threads`] are the threads that accept and serve connections. [`listener`] opens the socket and
+//!   detects the protocol of each connection; [`admission`] counts connections by address, and [`drain`]
+//!   signals shutdown.
+//! - [`http1`] is our HTTP/1 server; `http2` feeds actix's HTTP/2 dispatcher.
+//! - `send` sends extents from the page cache with sendfile(2), if `page_cache` says that they are there;
+//!   `gather_batch` collects short extents for one call; `socket` adds timeouts to a TCP stream, and
+//!   `notsent_limit` sets how much the kernel buffers for it. The system calls are in
+//!   [`sys::net`](crate::sys::net).
+//! - [`body`] reads the same extents into buffers, for connections that cannot use sendfile(2).
+//! - `io_thread` is what the connections of one thread share: a clock, timers and scratch buffers.
+//! - [`connection`] and [`refusal`] are what the routes see of a connection.
 //!
-//! Nothing here knows a route, a field's meaning beyond framing, or what the bytes are.
+//! Nothing here knows routes, the meaning of a field beyond framing, or the content of a body.
 
 pub mod admission;
 pub mod body;
@@ -21,11 +21,12 @@ pub mod drain;
 mod gather_batch;
 pub mod http1;
 mod http2;
+mod io_thread;
+pub mod io_threads;
 pub mod listener;
 mod notsent_limit;
+mod page_cache;
 pub mod refusal;
-mod residency;
 mod send;
 mod socket;
-mod worker;
-pub mod workers;
+mod timer;

@@ -1,61 +1,61 @@
-//! How much of an answer the kernel takes ahead of what its client has room for.
+//! How many unsent bytes the kernel buffers for one connection (`TCP_NOTSENT_LOWAT`).
 //!
-//! Little for most, so that a viewer who seeks or leaves wastes little, and a file that changes is
-//! seen to. But with little each call hands over little, and wakes are many: over loopback 1 GiB at
-//! 1 MiB ahead costs a fifth more CPU than at 4 MiB. So a client that takes much is given more.
+//! A low limit wastes little when a viewer seeks or leaves, and shows early that a file has changed. But
+//! under a low limit each call sends little, and wake-ups are many: over loopback 1 GiB costs a fifth more
+//! CPU at 1 MiB than at 4 MiB. So a fast client gets a higher limit.
 
 use std::time::{Duration, Instant};
 
-/// The most that is taken ahead unless the configuration says more, in bytes. More was measured to
-/// save nothing; the kernel keeps about this much for a connection by default (`tcp_wmem`).
-const MOST_BYTES: u32 = 4 << 20;
+/// The highest limit, unless the configured one is higher, in bytes. More was measured to save nothing;
+/// the kernel's default send buffer (`tcp_wmem`) grows to about this size.
+const MAX_BYTES: u32 = 4 << 20;
 
-/// What a client takes in this time may wait for it, within the limits.
-const REACH: Duration = Duration::from_millis(200);
+/// The limit is what the client receives in this time, within the bounds.
+const TARGET_DELAY: Duration = Duration::from_millis(200);
 
-/// The limit of one connection (`TCP_NOTSENT_LOWAT`), and what it goes by.
+/// The limit of one connection, adapted to its rate.
 #[derive(Debug)]
 pub(super) struct NotSentLimit {
-    least: u32,
+    min: u32,
     limit: u32,
-    /// What was handed over since the rate was last looked at.
-    taken: u64,
+    /// Bytes written since the rate was last measured.
+    written: u64,
     since: Option<Instant>,
 }
 
 impl NotSentLimit {
-    /// A connection begins with the least, in bytes, of which the kernel knows already.
-    pub(super) fn new(least: u32) -> Self {
-        Self { least, limit: least, taken: 0, since: None }
+    /// Starts with the minimum, in bytes, which the socket already has.
+    pub(super) fn new(min: u32) -> Self {
+        Self { min, limit: min, written: 0, since: None }
     }
 
-    /// So many bytes were handed to the kernel.
-    pub(super) fn took(&mut self, bytes: usize) {
-        self.taken += bytes as u64;
+    /// Counts bytes that the kernel has accepted.
+    pub(super) fn record(&mut self, bytes: usize) {
+        self.written += bytes as u64;
     }
 
-    /// The kernel takes no more at present. The limit that it is to go by from now on, if that is
-    /// another.
-    pub(super) fn filled(&mut self, now: Instant) -> Option<u32> {
+    /// The socket is full. Returns the new limit if it changes.
+    pub(super) fn adapt(&mut self, now: Instant) -> Option<u32> {
         let since = *self.since.get_or_insert(now);
-        // A rate is told from what has certainly left, not from what the kernel took in at once.
-        if self.taken < 4 * u64::from(self.limit) {
+        // Only bytes that have certainly left measure the rate, not those that the kernel has buffered.
+        if self.written < 4 * u64::from(self.limit) {
             return None;
         }
-        let left = u128::from(self.taken - u64::from(self.limit));
+        let received = u128::from(self.written - u64::from(self.limit));
         let elapsed = now.saturating_duration_since(since).as_micros().max(1);
-        let wanted = u32::try_from(left * REACH.as_micros() / elapsed).unwrap_or(u32::MAX);
-        (self.taken, self.since) = (0, Some(now));
-        let wanted = wanted.clamp(self.least, self.least.max(MOST_BYTES));
-        // Not for every breath of the network.
-        let is_another = wanted > self.limit + self.limit / 2 || wanted < self.limit / 2;
-        is_another.then(|| self.set(wanted))
+        let wanted = u32::try_from(received * TARGET_DELAY.as_micros() / elapsed)
+            .unwrap_or(u32::MAX)
+            .clamp(self.min, self.min.max(MAX_BYTES));
+        (self.written, self.since) = (0, Some(now));
+        // Ignore small fluctuations of the network.
+        let has_changed = wanted > self.limit + self.limit / 2 || wanted < self.limit / 2;
+        has_changed.then(|| self.set(wanted))
     }
 
-    /// The client takes nothing. The limit that the kernel is to go by from now on, if that is another.
-    pub(super) fn stalled(&mut self) -> Option<u32> {
-        (self.taken, self.since) = (0, None);
-        (self.limit != self.least).then(|| self.set(self.least))
+    /// The client has stalled. Returns the new limit if it changes.
+    pub(super) fn reset(&mut self) -> Option<u32> {
+        (self.written, self.since) = (0, None);
+        (self.limit != self.min).then(|| self.set(self.min))
     }
 
     fn set(&mut self, limit: u32) -> u32 {
@@ -70,48 +70,48 @@ mod tests {
 
     const MIB: u32 = 1 << 20;
 
-    /// The limits that a client is given who takes so many bytes a millisecond.
+    /// The limits of a client that receives this many bytes a millisecond.
     fn limits(bytes_per_ms: u64) -> Vec<u32> {
-        let mut ahead = NotSentLimit::new(MIB);
+        let mut limit = NotSentLimit::new(MIB);
         let mut now = Instant::now();
-        let filled = (0..64).filter_map(|_| {
-            ahead.took(MIB as usize);
+        let adapted = (0..64).filter_map(|_| {
+            limit.record(MIB as usize);
             now += Duration::from_micros(u64::from(MIB) * 1000 / bytes_per_ms);
-            ahead.filled(now)
+            limit.adapt(now)
         });
-        filled.collect()
+        adapted.collect()
     }
 
     #[test]
-    fn a_client_that_takes_much_is_given_more() {
-        assert_eq!(limits(1_000_000), [MOST_BYTES]);
+    fn a_fast_client_gets_a_higher_limit() {
+        assert_eq!(limits(1_000_000), [MAX_BYTES]);
     }
 
     #[test]
-    fn a_client_on_an_ordinary_line_is_given_the_least() {
+    fn a_client_on_an_ordinary_connection_keeps_the_minimum() {
         assert_eq!(limits(4_000), [0; 0]);
     }
 
     #[test]
-    fn a_client_that_stops_is_given_the_least_again() {
-        let mut ahead = NotSentLimit::new(MIB);
+    fn a_stalled_client_falls_back_to_the_minimum() {
+        let mut limit = NotSentLimit::new(MIB);
         let mut now = Instant::now();
         for _ in 0..8 {
-            ahead.took(MIB as usize);
+            limit.record(MIB as usize);
             now += Duration::from_millis(1);
-            ahead.filled(now);
+            limit.adapt(now);
         }
-        assert_eq!(ahead.stalled(), Some(MIB));
-        assert_eq!(ahead.stalled(), None);
+        assert_eq!(limit.reset(), Some(MIB));
+        assert_eq!(limit.reset(), None);
     }
 
     #[test]
-    fn more_than_the_most_is_left_as_it_was_configured() {
-        let mut ahead = NotSentLimit::new(64 * MIB);
+    fn a_configured_limit_above_the_maximum_stays() {
+        let mut limit = NotSentLimit::new(64 * MIB);
         let now = Instant::now();
         for ms in 0..1024 {
-            ahead.took(MIB as usize);
-            assert_eq!(ahead.filled(now + Duration::from_millis(ms)), None);
+            limit.record(MIB as usize);
+            assert_eq!(limit.adapt(now + Duration::from_millis(ms)), None);
         }
     }
 }

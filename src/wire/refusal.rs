@@ -1,23 +1,23 @@
-//! Why a request is refused before anybody looks at what it asks for.
+//! Why a request is rejected before a route sees it.
 
-/// Travels with a request that is answered with an error and nothing else, so that every error is
-/// made in one place. After it an HTTP/1 connection closes.
+/// Travels in the extensions of a rejected request, so that one place makes every error response. After
+/// that response an HTTP/1 connection closes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Refusal {
-    /// It is no HTTP request, or its framing is not certain; what exactly is wrong with it.
+    /// Not an HTTP request, or its framing is ambiguous; the reason.
     Malformed(&'static str),
     /// The target is longer than [`TARGET_BYTES_MAX`](super::http1::TARGET_BYTES_MAX).
     TargetTooLong,
     /// The head is longer than [`HEAD_BYTES_MAX`](super::http1::HEAD_BYTES_MAX), or has too many fields.
     HeadTooLarge,
-    /// Its content comes in chunks, whose end nobody here would look for.
+    /// The content is chunked, and no route decodes chunks.
     LengthRequired,
-    /// Its content is longer than the route that reads it takes; how many bytes that takes.
+    /// The content is longer than its route accepts; the limit in bytes.
     ContentTooLarge(usize),
     /// The head, or the content behind it, took too long to arrive.
     Timeout,
-    /// The client's address has as many connections as one may have.
+    /// The client's address has too many connections.
     TooManyConnections,
-    /// The connection has as many requests as one may have at a time.
+    /// The connection has too many concurrent requests.
     TooManyRequests,
 }

@@ -1,4 +1,4 @@
-//! A TCP connection, and a client that takes nothing.
+//! A TCP connection with a send timeout.
 
 use std::{
     io,
@@ -13,49 +13,48 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{notsent_limit::NotSentLimit, worker::Alarm};
+use super::{notsent_limit::NotSentLimit, timer::Timer};
 use crate::sys::net;
 
-/// What a client must take within the stall limit to be borne, in bytes: a player that was paused and
-/// goes on takes this at once. Who takes a byte now and then would otherwise hold a connection for
-/// ever (slow read, CWE-400).
+/// What a stalled client must accept within the send timeout to keep its connection, in bytes: a player
+/// that resumes accepts this at once. A client that accepts a byte now and then could otherwise hold a
+/// connection for ever (slow read, CWE-400).
 const PROGRESS_BYTES: usize = 4096;
 
-/// How long a socket that took less than it was given is believed to be full without being asked.
-const DOUBT: Duration = Duration::from_secs(1);
+/// After a partial write the socket is assumed to be full for this long, then tried again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A socket that gives up on a client that takes too little for too long.
+/// A socket that fails when the client accepts too little for too long.
 pub struct Socket {
     stream: TcpStream,
-    alarm: Alarm,
-    stall_limit: Duration,
-    ahead: NotSentLimit,
-    /// What was taken since the client was found to take nothing; `None` while it takes what comes.
-    taken: Option<usize>,
-    /// The last call wrote less than it was to write.
+    timer: Timer,
+    send_timeout: Duration,
+    notsent_limit: NotSentLimit,
+    /// Bytes that the client has accepted since it stalled; `None` while it does not stall.
+    accepted: Option<usize>,
+    /// The last call wrote less than it was given.
     seems_full: bool,
-    /// The alarm is set to ask whether it is.
-    is_doubted: bool,
+    /// The timer is set to try again a socket that seems full.
+    is_retry_due: bool,
 }
 
 impl Socket {
     pub(super) fn new(
         stream: TcpStream,
-        alarm: Alarm,
-        stall_limit: Duration,
-        ahead: NotSentLimit,
+        timer: Timer,
+        send_timeout: Duration,
+        notsent_limit: NotSentLimit,
     ) -> Self {
-        let (taken, seems_full, is_doubted) = (None, false, false);
-        Self { stream, alarm, stall_limit, ahead, taken, seems_full, is_doubted }
+        let (accepted, seems_full, is_retry_due) = (None, false, false);
+        Self { stream, timer, send_timeout, notsent_limit, accepted, seems_full, is_retry_due }
     }
 
-    /// The connection's timer, for whoever waits for the client to say something. While something
-    /// is sent it is ours.
-    pub(super) fn alarm(&self) -> &Alarm {
-        &self.alarm
+    /// The connection's timer, for timeouts of reads. The socket uses it during writes.
+    pub(super) fn timer(&self) -> &Timer {
+        &self.timer
     }
 
-    /// Reads what has come. Ready with nothing read: the client will send no more.
+    /// Reads what has arrived. Ready with 0 bytes: the client will send no more.
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -66,10 +65,10 @@ impl Socket {
         Poll::Ready(Ok(into.filled().len()))
     }
 
-    /// Makes a call that writes `wanted` bytes to the socket without waiting, as soon as it takes some.
+    /// Calls `write`, which writes `wanted` bytes without blocking, once the socket accepts some.
     ///
-    /// A call that writes less has filled the socket, and is not made again to hear that: a sendfile
-    /// in vain looks for pages first, and costs as much as one that sends some.
+    /// A partial write has filled the socket, and is not repeated to learn that: a sendfile in vain looks
+    /// up pages first, and costs as much as one that sends some.
     pub(super) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
@@ -91,34 +90,34 @@ impl Socket {
             if let Some(bytes) = written {
                 self.seems_full = bytes < wanted;
                 if self.seems_full {
-                    let limit = self.ahead.filled(Instant::now());
-                    self.set_ahead(limit);
+                    let limit = self.notsent_limit.adapt(Instant::now());
+                    self.set_notsent_lowat(limit);
                 }
-                return Poll::Ready(Ok(self.took(bytes)));
+                return Poll::Ready(Ok(self.record(bytes)));
             }
             if self.stream.poll_write_ready(cx)?.is_pending() {
                 ready!(self.poll_stall(cx))?;
-                // It only seemed to be full, or it is.
+                // Either it only seemed full, or it is.
                 match write(self.stream.as_fd()) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    written => return Poll::Ready(written.map(|bytes| self.took(bytes))),
+                    written => return Poll::Ready(written.map(|bytes| self.record(bytes))),
                 }
             }
         }
     }
 
-    fn took(&mut self, written: usize) -> usize {
-        self.ahead.took(written);
-        if let Some(taken) = &mut self.taken {
-            *taken += written;
-            if *taken >= PROGRESS_BYTES {
-                self.moves();
+    fn record(&mut self, written: usize) -> usize {
+        self.notsent_limit.record(written);
+        if let Some(accepted) = &mut self.accepted {
+            *accepted += written;
+            if *accepted >= PROGRESS_BYTES {
+                self.end_stall();
             }
         }
         written
     }
 
-    /// Writes bytes that are in memory.
+    /// Writes bytes from memory.
     pub(super) fn poll_write_bytes(
         &mut self,
         cx: &mut Context<'_>,
@@ -128,55 +127,55 @@ impl Socket {
         self.poll_write(cx, bytes.len(), |fd| net::send(fd, bytes, more))
     }
 
-    /// The client is not waited for any more: all was taken.
-    pub(super) fn moves(&mut self) {
-        if self.taken.take().is_some() {
-            self.alarm.clear();
+    /// Stops the send timeout: the client made progress, or nothing is left to send.
+    pub(super) fn end_stall(&mut self) {
+        if self.accepted.take().is_some() {
+            self.timer.clear();
         }
     }
 
-    /// The client takes nothing. Ready when that is to be doubted, and with an error when it has
-    /// lasted too long.
+    /// The client accepts nothing. Ready when the write is to be tried again, and with an error after the
+    /// send timeout.
     fn poll_stall(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
-        if self.taken.is_none() {
-            self.taken = Some(0);
-            // Something else than the socket can have made a call short, such as a page that could
-            // not be read. Then nobody would ever say that there is room again.
-            self.is_doubted = self.seems_full;
-            self.alarm.set(if self.is_doubted { DOUBT } else { self.stall_limit });
+        if self.accepted.is_none() {
+            self.accepted = Some(0);
+            // A partial write may have another cause than a full socket, such as an unreadable page. Then
+            // no event would ever announce room.
+            self.is_retry_due = self.seems_full;
+            self.timer.set(if self.is_retry_due { RETRY_INTERVAL } else { self.send_timeout });
         }
-        ready!(self.alarm.poll(cx));
-        if std::mem::take(&mut self.is_doubted) {
-            self.alarm.set(self.stall_limit);
-            let limit = self.ahead.stalled();
-            self.set_ahead(limit);
+        ready!(self.timer.poll(cx));
+        if std::mem::take(&mut self.is_retry_due) {
+            self.timer.set(self.send_timeout);
+            let limit = self.notsent_limit.reset();
+            self.set_notsent_lowat(limit);
             return Poll::Ready(Ok(()));
         }
-        tracing::debug!("a client has taken too little for too long; cut");
+        tracing::debug!("send timeout: the client accepts too little; connection closed");
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    fn set_ahead(&self, limit: Option<u32>) {
+    fn set_notsent_lowat(&self, limit: Option<u32>) {
         if let Some(limit) = limit {
-            // Where it does not take this, it goes by the one before.
-            let _ = net::set_ahead(&self.stream, limit);
+            // If this fails, the previous limit stays.
+            let _ = net::set_notsent_lowat(&self.stream, limit);
         }
     }
 
-    /// Holds back packets that are not full (`TCP_CORK`), or lets them go.
-    pub(super) fn cork(&self, is_corked: bool) {
-        // Where it does not take this, there are more packets than need be.
+    /// Holds back partial packets, or releases them (`TCP_CORK`).
+    pub(super) fn set_cork(&self, is_corked: bool) {
+        // If this fails, there are more packets than necessary.
         let _ = net::set_cork(&self.stream, is_corked);
     }
 
-    /// Says that no more will come.
+    /// Closes the sending side (FIN).
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 
-    /// Has the client see that it has not got everything: what the kernel has not sent yet is thrown
-    /// away with the connection.
-    pub(super) fn reset(&self) {
+    /// Makes the close of this socket a reset (RST), which discards unsent bytes and shows the client that
+    /// its response is incomplete.
+    pub(super) fn reset_on_close(&self) {
         let _ = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
     }
 }

@@ -311,6 +311,13 @@ impl File {
         self.answers_in_place() && has_settled()
     }
 
+    /// Makes the file not [sendable](Self::is_sendable) until it is opened again: a part of it cannot be read.
+    /// After a failed read the kernel keeps the page, and counts it as cached; a send of it would wait for
+    /// the disk once more, on an I/O thread.
+    pub fn stop_sending(&self) {
+        self.descriptor.in_place.store(false, Ordering::Relaxed);
+    }
+
     /// How long ago the file was found under its name.
     pub(super) fn looked_up_age(&self, now: Instant) -> Duration {
         let looked_up_ms = self.descriptor.looked_up_ms.load(Ordering::Relaxed);

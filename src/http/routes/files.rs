@@ -26,7 +26,7 @@ use crate::{
         readiness::{Waiting, if_ready},
         texts::read_all,
     },
-    wire::http1::{AnswerHead, Head},
+    wire::http1::{RequestHead, ResponseHead},
 };
 
 /// Text files up to this many bytes are sent in a content coding; longer ones are no subtitles.
@@ -48,9 +48,9 @@ pub async fn serve(request: HttpRequest, site: Data<Site>) -> HttpResponse {
 /// Responds in front of the App to a GET or HEAD of a media file that is open already: most requests to a
 /// server of movies. Everything else falls through to [`serve`].
 pub fn respond_if_ready(
-    request: &Head<'_>,
+    request: &RequestHead<'_>,
     site: &Site,
-    head: &mut AnswerHead<'_>,
+    head: &mut ResponseHead<'_>,
 ) -> Option<(StatusCode, ResponseBody)> {
     let method = reading(request.method)?;
     let encoded = request.target.strip_prefix("/media/")?;

@@ -16,7 +16,7 @@ use crate::{
     extent::{ReadError, Source as _, disk::File},
     http::{Site, following::endless, respond},
     library::{Library, MediaPath, watch::Waited},
-    wire::body::Handling,
+    wire::body::PiecePolicy,
 };
 
 /// Growth that no watch reports (network file systems) is noticed within this time.
@@ -47,7 +47,7 @@ pub fn follow(
         closed: None,
         idle_limit,
         closed_limit: Duration::from_secs(settings.follow_closed_s.get()),
-        handling: Handling::of(respond::protocol(request)),
+        handling: PiecePolicy::for_protocol(respond::protocol(request)),
     };
     endless(request, media_type, following.pieces())
 }
@@ -69,7 +69,7 @@ struct Following {
     closed: Option<Instant>,
     idle_limit: Duration,
     closed_limit: Duration,
-    handling: Handling,
+    handling: PiecePolicy,
 }
 
 impl Following {
@@ -85,7 +85,7 @@ impl Following {
         let waited = Arc::clone(&self.waited);
         loop {
             if self.offset < self.file.len() {
-                let end = self.file.len().min(self.offset + self.handling.piece);
+                let end = self.file.len().min(self.offset + self.handling.max_bytes);
                 let piece = self.file.read_appended(self.offset..end).await?;
                 self.offset += piece.len() as u64;
                 // Sending may have to wait; a buffer of the pool must not.

@@ -22,13 +22,13 @@ use super::{
     respond::ResponseBody,
     urls::path_behind,
 };
-use crate::wire::http1::{AnswerHead, Head};
+use crate::wire::http1::{RequestHead, ResponseHead};
 
 /// Responds in front of the App to what needs no waiting, with the same response that the App would give.
 pub fn respond_if_ready(
-    request: &Head<'_>,
+    request: &RequestHead<'_>,
     site: &Site,
-    head: &mut AnswerHead<'_>,
+    head: &mut ResponseHead<'_>,
 ) -> Option<(StatusCode, ResponseBody)> {
     if request.target.starts_with("/media/") {
         files::respond_if_ready(request, site, head)
@@ -38,7 +38,7 @@ pub fn respond_if_ready(
 }
 
 /// How many bytes of content the App reads at most of such a request; `None` if it reads none.
-pub fn content_bytes_max(request: &Head<'_>) -> Option<usize> {
+pub fn content_bytes_max(request: &RequestHead<'_>) -> Option<usize> {
     let reads = request.target.starts_with("/api/jobs") && reading(request.method).is_none();
     reads.then_some(CONTENT_BYTES_MAX)
 }

@@ -32,7 +32,7 @@ use crate::{
         segments,
         texts::{self, TextFile},
     },
-    wire::http1::{AnswerHead, Head},
+    wire::http1::{RequestHead, ResponseHead},
 };
 
 /// A GET or HEAD of a view.
@@ -57,9 +57,9 @@ pub async fn serve(request: HttpRequest, site: Data<Site>) -> HttpResponse {
 /// Responds in front of the App to a GET or HEAD of a resource that is ready: the title is open, indexed
 /// and in memory already, as for most requests of players. Everything else falls through to [`serve`].
 pub fn respond_if_ready(
-    request: &Head<'_>,
+    request: &RequestHead<'_>,
     site: &Site,
-    head: &mut AnswerHead<'_>,
+    head: &mut ResponseHead<'_>,
 ) -> Option<(StatusCode, ResponseBody)> {
     let method = reading(request.method)?;
     let path = request.target;

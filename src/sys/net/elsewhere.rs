@@ -1,7 +1,7 @@
-//! Systems whose page cache nobody here knows how to look into, or to send from without waiting.
+//! Other systems: no look into the page cache, and no sending from it without waiting.
 //!
-//! FreeBSD's sendfile(2) could, in a way of its own: by `SF_NODISKIO`. Whoever has one to try it on
-//! begins here, and with which files [are answered for in place](crate::extent::disk).
+//! FreeBSD's sendfile(2) could do it with `SF_NODISKIO`. To add that, start here and with
+//! [`answers_in_place`](crate::sys::file::answers_in_place).
 
 use std::{
     io,
@@ -13,38 +13,38 @@ use rustix::net::SendFlags;
 
 use super::Slice;
 
-fn not_here() -> io::Error {
-    io::Error::new(io::ErrorKind::Unsupported, "this needs Linux")
+fn unsupported() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "only available on Linux")
 }
 
-/// Nothing is known to be in the page cache.
+/// Whether a range of a file is in the page cache: unknown here.
 pub fn is_cached(_file: BorrowedFd<'_>, _range: &Range<u64>) -> bool {
     false
 }
 
-/// Nor later on.
+/// Whether a range of a file is still in the page cache: unknown here.
 pub fn is_still_cached(_file: BorrowedFd<'_>, _range: &Range<u64>) -> bool {
     false
 }
 
-/// Not here.
-pub fn fill(_file: BorrowedFd<'_>, _range: &Range<u64>) -> io::Result<()> {
-    Err(not_here())
+/// Unsupported.
+pub fn populate(_file: BorrowedFd<'_>, _range: &Range<u64>, _file_bytes: u64) -> io::Result<()> {
+    Err(unsupported())
 }
 
-/// Not here.
-pub fn read_through(_file: BorrowedFd<'_>, _range: &Range<u64>) -> io::Result<()> {
-    Err(not_here())
+/// Unsupported.
+pub fn read_into_page_cache(_file: BorrowedFd<'_>, _range: &Range<u64>) -> io::Result<()> {
+    Err(unsupported())
 }
 
-/// A part of a file in this process's address space: there is none.
+/// A mapped part of a file: there is none here.
 #[derive(Debug)]
 pub enum Mapping {}
 
 impl Mapping {
-    /// Not here.
+    /// Unsupported.
     pub fn new(_file: BorrowedFd<'_>, _range: &Range<u64>) -> io::Result<Self> {
-        Err(not_here())
+        Err(unsupported())
     }
 
     /// Whether a range of the file is mapped.
@@ -53,44 +53,47 @@ impl Mapping {
     }
 }
 
-/// Not here.
-pub fn gather(_socket: BorrowedFd<'_>, _slices: &[Slice<'_>], _more: bool) -> io::Result<usize> {
-    Err(not_here())
+/// Unsupported.
+pub fn send_slices(
+    _socket: BorrowedFd<'_>,
+    _slices: &[Slice<'_>],
+    _more: bool,
+) -> io::Result<usize> {
+    Err(unsupported())
 }
 
-/// Not here.
-pub fn hand_over(
+/// Unsupported.
+pub fn sendfile(
     _socket: BorrowedFd<'_>,
     _file: BorrowedFd<'_>,
     _start: u64,
-    _most: usize,
+    _max_bytes: usize,
 ) -> io::Result<usize> {
-    Err(not_here())
+    Err(unsupported())
 }
 
-/// Sends bytes that are in memory, as many as the socket takes. That more follows cannot be said: a
-/// packet more goes half full. That nobody reads is `EPIPE`, and no signal, since Rust's own start has this
-/// process ignore that.
+/// Sends bytes from memory, as many as the socket takes. There is no `MSG_MORE`: one more packet goes half
+/// full. A closed peer is `EPIPE` and no signal, because Rust's runtime ignores SIGPIPE.
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], _more: bool) -> io::Result<usize> {
     Ok(rustix::net::send(socket, bytes, SendFlags::DONTWAIT)?)
 }
 
-/// The kernel goes by the size of the send buffer alone, which is not much.
-pub fn set_ahead(_socket: &impl AsFd, _bytes: u32) -> io::Result<()> {
+/// No effect: the send buffer alone limits unsent bytes, and it is small.
+pub fn set_notsent_lowat(_socket: &impl AsFd, _bytes: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Packets are not held back.
+/// No effect: partial packets are never held back.
 pub fn set_cork(_socket: &impl AsFd, _is_corked: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Not here.
-pub fn set_congestion(_socket: &impl AsFd, _name: &str) -> io::Result<()> {
-    Err(not_here())
+/// Unsupported.
+pub fn set_congestion_control(_socket: &impl AsFd, _name: &str) -> io::Result<()> {
+    Err(unsupported())
 }
 
-/// Not here.
-pub fn set_pace(_socket: &impl AsFd, _bytes_per_s: u64) -> io::Result<()> {
-    Err(not_here())
+/// Unsupported.
+pub fn set_pacing_rate(_socket: &impl AsFd, _bytes_per_s: u64) -> io::Result<()> {
+    Err(unsupported())
 }

@@ -1,9 +1,8 @@
-//! What a kernel is asked for besides what all of them can: its page cache, sending from there, and
-//! options of sockets.
+//! Calls for the network that not every system has: the page cache, sending from it, and socket options.
 //!
-//! This is the seam between Linux and other systems. There no file is
-//! [sendable](crate::extent::disk::File::is_sendable), so that extents come through [`body`](super::body) in
-//! pieces and nothing here is asked for the page cache.
+//! This is the seam between Linux and other systems. On those no file is
+//! [sendable](crate::extent::disk::File::is_sendable): their extents are read into buffers
+//! ([`wire::body`](crate::wire::body)), and nothing asks for the page cache.
 
 use std::ops::Range;
 
@@ -14,23 +13,23 @@ mod linux;
 
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{
-    Mapping, fill, gather, hand_over, is_cached, is_still_cached, read_through, send, set_ahead,
-    set_congestion, set_cork, set_pace,
+    Mapping, is_cached, is_still_cached, populate, read_into_page_cache, send, send_slices,
+    sendfile, set_congestion_control, set_cork, set_notsent_lowat, set_pacing_rate,
 };
 #[cfg(target_os = "linux")]
 pub use linux::{
-    Mapping, fill, gather, hand_over, is_cached, is_still_cached, read_through, send, set_ahead,
-    set_congestion, set_cork, set_pace,
+    Mapping, is_cached, is_still_cached, populate, read_into_page_cache, send, send_slices,
+    sendfile, set_congestion_control, set_cork, set_notsent_lowat, set_pacing_rate,
 };
 
-/// Slices of one call at most (`IOV_MAX` on Linux).
+/// The most slices of one call (`IOV_MAX` on Linux).
 pub const SLICES_MAX: usize = 1024;
 
-/// A piece of what is sent by one call.
+/// One of the parts that one call sends.
 #[derive(Debug)]
 pub enum Slice<'a> {
     /// Bytes in memory.
     Memory(&'a [u8]),
-    /// A range of a file that is mapped.
+    /// A range of a mapped file.
     Mapped(&'a Mapping, Range<u64>),
 }

@@ -1,4 +1,4 @@
-//! What a transport and the requests that came over it know of each other.
+//! The state that a transport shares with the requests of its connection.
 
 use std::{
     cell::{Cell, RefCell},
@@ -12,32 +12,32 @@ use crate::wire::{
     refusal::Refusal,
 };
 
-/// Requests of one connection that are answered at a time; more are refused. Browsers open
-/// 100 at most when nothing is said, and actix's dispatcher does not let us say anything.
+/// The most concurrent requests of one connection; more are refused. Browsers open at most 100 without a
+/// setting, and actix's dispatcher does not let us send one.
 const STREAMS_MAX: usize = 128;
 
-/// Bytes of bodies that a connection hands to its dispatcher before these have been written. The
-/// dispatcher takes 400 KiB of each stream, however full the socket is.
-const UNSENT_MAX: u64 = 256 * 1024;
+/// The most body bytes that a connection hands to its dispatcher before these have been written. The
+/// dispatcher buffers 400 KiB for each stream, however full the socket is.
+const UNSENT_BYTES_MAX: u64 = 256 * 1024;
 
-/// One connection. It lives on one I/O worker, hence cells and no locks.
+/// One connection. It stays on one I/O thread, hence cells and no locks.
 pub(super) struct Connection {
     client: Rc<Client>,
-    /// Why what comes over this connection is refused.
+    /// Why every request is refused.
     refusal: Option<Refusal>,
-    /// Requests whose answers are not finished.
-    answers: Cell<usize>,
-    /// Counts pieces of bodies as the dispatcher takes them: the socket does not block when a client
-    /// takes nothing of a stream.
+    /// Requests whose responses are not complete.
+    responses: Cell<usize>,
+    /// Counts pieces of bodies that the dispatcher has taken: the socket does not block when a client
+    /// accepts nothing of a stream.
     progress: Cell<u64>,
-    /// Whether answers have ended since the transport last asked.
+    /// Responses have ended since the monitor last checked.
     has_ended: Cell<bool>,
-    /// Bytes of bodies that the dispatcher may not have written yet.
+    /// Body bytes that the dispatcher may not have written yet.
     unsent: Cell<u64>,
-    /// Bodies whose pieces were handed out, and that were not asked for more since.
-    untaken: Cell<usize>,
-    /// Wake bodies that wait until there is room for another piece.
-    bodies: RefCell<Vec<Waker>>,
+    /// Bodies of which the dispatcher holds a piece, and has not yet polled for the next.
+    held_pieces: Cell<usize>,
+    /// Wake the bodies that wait for room.
+    waiting_bodies: RefCell<Vec<Waker>>,
     /// Wakes the dispatcher, which then reads on.
     reader: RefCell<Option<Waker>>,
 }
@@ -47,66 +47,67 @@ impl Connection {
         Rc::new(Self {
             client: Client::new(Protocol::Http2),
             refusal,
-            answers: Cell::default(),
+            responses: Cell::default(),
             progress: Cell::default(),
             has_ended: Cell::default(),
             unsent: Cell::default(),
-            untaken: Cell::default(),
-            bodies: RefCell::default(),
+            held_pieces: Cell::default(),
+            waiting_bodies: RefCell::default(),
             reader: RefCell::default(),
         })
     }
 
-    /// Whoever is at its other end.
     pub(super) fn client(&self) -> &Rc<Client> {
         &self.client
     }
 
-    /// Why what comes over this connection is refused.
+    /// Why every request of this connection is refused.
     pub(super) fn refusal(&self) -> Option<Refusal> {
         self.refusal
     }
 
-    /// Whether more requests are being answered than one connection may have.
+    /// Whether there are more concurrent requests than allowed.
     pub(super) fn is_overloaded(&self) -> bool {
-        self.answers.get() > STREAMS_MAX
+        self.responses.get() > STREAMS_MAX
     }
 
-    pub(super) fn is_answering(&self) -> bool {
-        self.answers.get() > 0
+    /// Whether a response is under way.
+    pub(super) fn is_responding(&self) -> bool {
+        self.responses.get() > 0
     }
 
     pub(super) fn progress(&self) -> u64 {
         self.progress.get()
     }
 
-    /// Whether the dispatcher holds a piece that its client has not made room for.
-    pub(super) fn is_held_up(&self) -> bool {
-        self.untaken.get() > 0
+    /// Whether the dispatcher holds a piece for which the client's window has no room.
+    pub(super) fn is_blocked_by_client(&self) -> bool {
+        self.held_pieces.get() > 0
     }
 
     /// Whether bodies wait until there is room for another piece.
-    pub(super) fn has_waiting(&self) -> bool {
-        !self.bodies.borrow().is_empty()
+    pub(super) fn has_waiting_bodies(&self) -> bool {
+        !self.waiting_bodies.borrow().is_empty()
     }
 
-    /// The dispatcher has written so many bytes to the socket.
-    pub(super) fn sent(&self, bytes: u64) {
+    /// The dispatcher has written bytes to the socket.
+    pub(super) fn record_written(&self, bytes: u64) {
         self.unsent.set(self.unsent.get().saturating_sub(bytes));
-        if self.unsent.get() < UNSENT_MAX {
-            self.bodies.take().into_iter().for_each(Waker::wake);
+        if self.unsent.get() < UNSENT_BYTES_MAX {
+            self.waiting_bodies.take().into_iter().for_each(Waker::wake);
         }
     }
 
-    /// Whether answers have ended since this was last asked.
+    /// Whether responses have ended since the last call.
     pub(super) fn take_ended(&self) -> bool {
         self.has_ended.take()
     }
 
-    pub(super) fn wait_for_answer(&self, reader: &Waker) {
-        let mut kept = self.reader.borrow_mut();
-        if !kept.as_ref().is_some_and(|kept| kept.will_wake(reader)) {
-            *kept = Some(reader.clone());
+    /// Wakes this reader when a response ends.
+    pub(super) fn set_reader(&self, waker: &Waker) {
+        let mut reader = self.reader.borrow_mut();
+        if !reader.as_ref().is_some_and(|reader| reader.will_wake(waker)) {
+            *reader = Some(waker.clone());
         }
     }
 
@@ -116,8 +117,8 @@ impl Connection {
         }
     }
 
-    fn end_answer(&self) {
-        self.answers.set(self.answers.get().saturating_sub(1));
+    fn end_response(&self) {
+        self.responses.set(self.responses.get().saturating_sub(1));
         self.has_ended.set(true);
         if let Some(reader) = self.reader.take() {
             reader.wake();
@@ -131,59 +132,59 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// Held by the body of an answer for as long as it lasts.
+/// Counts a response of a connection, as long as its body exists.
 #[derive(Debug)]
-pub(super) struct Answering {
+pub(super) struct ResponseGuard {
     connection: Rc<Connection>,
-    /// Whether the dispatcher has a piece of this body, and has not asked for the next.
-    is_untaken: bool,
+    /// The dispatcher holds a piece of this body, and has not yet polled for the next.
+    is_piece_held: bool,
 }
 
-impl Answering {
-    /// For the answer to a request that came over this connection.
-    pub(super) fn on(connection: &Rc<Connection>) -> Self {
-        connection.answers.set(connection.answers.get() + 1);
-        Self { connection: Rc::clone(connection), is_untaken: false }
+impl ResponseGuard {
+    /// Counts a response of this connection.
+    pub(super) fn new(connection: &Rc<Connection>) -> Self {
+        connection.responses.set(connection.responses.get() + 1);
+        Self { connection: Rc::clone(connection), is_piece_held: false }
     }
 
-    /// The dispatcher asks for a piece of the body. Ready when there may be one.
+    /// The dispatcher polls for a piece. Ready when there is room for one.
     pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.taken();
+        self.release_piece();
         let connection = &self.connection;
-        if connection.unsent.get() < UNSENT_MAX {
+        if connection.unsent.get() < UNSENT_BYTES_MAX {
             return Poll::Ready(());
         }
-        connection.bodies.borrow_mut().push(cx.waker().clone());
-        // Pieces for which clients have not made room count, too, and nothing of them is written:
-        // that there is room again is known when the dispatcher has written what it can.
+        connection.waiting_bodies.borrow_mut().push(cx.waker().clone());
+        // Pieces that clients' windows have no room for count too, and are not written: the room is known
+        // only after the dispatcher has written what it can.
         connection.wake_reader();
         Poll::Pending
     }
 
-    /// The dispatcher is given a piece of so many bytes.
-    pub(super) fn advance(&mut self, bytes: u64) {
+    /// The dispatcher gets a piece of this length.
+    pub(super) fn record_piece(&mut self, bytes: u64) {
         let connection = &self.connection;
         connection.progress.set(connection.progress.get().wrapping_add(1));
         connection.unsent.set(connection.unsent.get() + bytes);
-        connection.untaken.set(connection.untaken.get() + 1);
-        if connection.untaken.get() == 1 {
-            // From now on somebody has to look whether it is taken.
+        connection.held_pieces.set(connection.held_pieces.get() + 1);
+        if connection.held_pieces.get() == 1 {
+            // From now on the monitor must watch for progress.
             connection.wake_reader();
         }
-        self.is_untaken = true;
+        self.is_piece_held = true;
     }
 
-    fn taken(&mut self) {
-        if std::mem::take(&mut self.is_untaken) {
-            let untaken = &self.connection.untaken;
-            untaken.set(untaken.get().saturating_sub(1));
+    fn release_piece(&mut self) {
+        if std::mem::take(&mut self.is_piece_held) {
+            let held = &self.connection.held_pieces;
+            held.set(held.get().saturating_sub(1));
         }
     }
 }
 
-impl Drop for Answering {
+impl Drop for ResponseGuard {
     fn drop(&mut self) {
-        self.taken();
-        self.connection.end_answer();
+        self.release_piece();
+        self.connection.end_response();
     }
 }

@@ -1,11 +1,11 @@
-//! HTTP/2: actix's dispatcher, and what it does not look after by itself.
+//! HTTP/2: actix's dispatcher, and the limits and timeouts that it lacks.
 //!
-//! Content goes in pieces through user space here: a stream's bytes stand between those of others, in
-//! frames. `transport` is the connection that the dispatcher is given.
+//! Content is read into buffers here, because frames interleave the bytes of several streams. `transport` is
+//! the connection that the dispatcher gets; `monitor` watches its streams.
 
 mod connection;
+mod monitor;
 mod stall;
-mod streams;
 mod transport;
 
 use std::{
@@ -26,90 +26,93 @@ use bytes::Bytes;
 use tokio::net::TcpStream;
 
 use self::{
-    connection::{Answering, Connection},
+    connection::{Connection, ResponseGuard},
     transport::Transport,
 };
 use super::{
-    admission::Admitted,
-    body::{Body, ExtentBody, ResponseObserver, Sendable},
+    admission::ConnectionGuard,
+    body::{Body, BodyContent, ExtentBody, ResponseObserver},
     connection::{Protocol, Timeouts},
     drain::Drain,
     http1::{FIELDS_MAX, HEAD_BYTES_MAX, TARGET_BYTES_MAX, is_host},
     refusal::Refusal,
 };
 
-/// How long a client may take to let go when its connection ends.
+/// How long a client may take to close a connection that the dispatcher shuts down.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// An accepted connection over which HTTP/2 is spoken.
-pub(super) struct Accepted {
+/// An accepted HTTP/2 connection.
+pub(super) struct AcceptedConnection {
     pub(super) stream: TcpStream,
     pub(super) peer: SocketAddr,
-    /// Why everything that comes is refused.
+    /// Why every request is refused.
     pub(super) refusal: Option<Refusal>,
-    /// Kept as long as the connection.
-    pub(super) admitted: Admitted,
+    /// Dropped with the connection.
+    pub(super) guard: ConnectionGuard,
 }
 
-/// What serves one I/O worker's connections.
-pub(super) type Serve = Box<dyn Fn(Accepted) -> Pin<Box<dyn Future<Output = ()>>>>;
+/// Serves the HTTP/2 connections of one I/O thread.
+pub(super) type Handler = Box<dyn Fn(AcceptedConnection) -> Pin<Box<dyn Future<Output = ()>>>>;
 
-/// Makes what serves connections, their requests being answered by `app`.
-pub(super) async fn serve<S, T>(patience: Timeouts, drain: Drain, app: Rc<S>) -> Serve
+/// Creates the handler, which gets every response from `app`.
+pub(super) async fn create_handler<S, T>(timeouts: Timeouts, drain: Drain, app: Rc<S>) -> Handler
 where
     S: Service<Request, Response = Response<Body<T>>> + 'static,
     S::Error: Into<Response<BoxBody>>,
     T: ResponseObserver,
 {
-    let app = fn_factory(move || {
+    let service = fn_factory(move || {
         let app = Rc::clone(&app);
-        let answer = move |request: Request| answer(Rc::clone(&app), request);
-        std::future::ready(Ok::<_, ()>(answer.into_service()))
+        let respond = move |request: Request| respond(Rc::clone(&app), request);
+        std::future::ready(Ok::<_, ()>(respond.into_service()))
     });
-    let dispatch = HttpService::build()
-        .keep_alive(patience.keep_alive)
-        .client_request_timeout(patience.head)
+    let dispatcher = HttpService::build()
+        .keep_alive(timeouts.keep_alive)
+        .client_request_timeout(timeouts.request_head)
         .client_disconnect_timeout(LINGER)
         .on_connect_ext(|transport: &Transport, data| {
             data.insert(Rc::clone(transport.connection()));
         })
-        .h2(app)
-        .new_service(());
-    let dispatch = dispatch.await.expect("nothing in it can fail");
-    Box::new(move |accepted: Accepted| {
-        let Accepted { stream, peer, refusal, admitted } = accepted;
+        .h2(service)
+        .new_service(())
+        .await
+        .expect("an infallible factory");
+    Box::new(move |accepted: AcceptedConnection| {
+        let AcceptedConnection { stream, peer, refusal, guard } = accepted;
         let connection = Connection::new(refusal);
         let drain = Box::pin(drain.clone().begun());
-        let transport = Transport::new(stream, connection, patience.stall, drain, admitted);
-        let dispatched = dispatch.call((transport, Some(peer)));
+        let transport = Transport::new(stream, connection, timeouts.send, drain, guard);
+        let dispatch = dispatcher.call((transport, Some(peer)));
         Box::pin(async move {
-            if let Err(error) = dispatched.await {
-                tracing::debug!(%error, "an HTTP/2 connection ended early");
+            if let Err(error) = dispatch.await {
+                tracing::debug!(%error, "HTTP/2 connection closed early");
             }
         })
     })
 }
 
-/// Answers one request. That it stands in the count of its connection ends with its body.
-async fn answer<S, T>(app: Rc<S>, request: Request) -> Result<Response<StreamBody<T>>, S::Error>
+/// Responds to one request. The response counts as one of the connection until its body is dropped.
+async fn respond<S, T>(app: Rc<S>, request: Request) -> Result<Response<GuardedBody<T>>, S::Error>
 where
     S: Service<Request, Response = Response<Body<T>>>,
     T: ResponseObserver,
 {
-    let connection = request.conn_data::<Rc<Connection>>().map(Rc::clone);
-    let connection = connection.expect("every connection has one");
-    let answering = Answering::on(&connection);
-    if let Some(refusal) = refusal(&request, &connection) {
+    let connection = request
+        .conn_data::<Rc<Connection>>()
+        .map(Rc::clone)
+        .expect("every connection has this data");
+    let guard = ResponseGuard::new(&connection);
+    if let Some(refusal) = check_request(&request, &connection) {
         request.extensions_mut().insert(refusal);
     }
     request.extensions_mut().insert(Rc::clone(connection.client()));
     let response = app.call(request).await?;
-    Ok(response.map_body(|_, body| StreamBody::new(body, answering)))
+    Ok(response.map_body(|_, body| GuardedBody::new(body, guard)))
 }
 
-/// Whether a request is refused before anybody looks at what it asks for. Its frames are certain,
-/// but not what it says (RFC 9113 section 8.3.1).
-fn refusal(request: &Request, connection: &Connection) -> Option<Refusal> {
+/// Why a request is refused. The dispatcher has checked its frames, but not its head (RFC 9113 section
+/// 8.3.1). The limits are those of HTTP/1.
+fn check_request(request: &Request, connection: &Connection) -> Option<Refusal> {
     if let Some(refusal) = connection.refusal() {
         return Some(refusal);
     }
@@ -121,8 +124,8 @@ fn refusal(request: &Request, connection: &Connection) -> Option<Refusal> {
         return Some(Refusal::TargetTooLong);
     }
     let fields = request.headers().iter();
-    let head: usize = fields.map(|(name, value)| name.as_str().len() + value.len()).sum();
-    if head > HEAD_BYTES_MAX || request.headers().len() > FIELDS_MAX {
+    let head_bytes: usize = fields.map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if head_bytes > HEAD_BYTES_MAX || request.headers().len() > FIELDS_MAX {
         return Some(Refusal::HeadTooLarge);
     }
     let authority = request.uri().authority().map(|authority| authority.as_str().as_bytes());
@@ -131,37 +134,37 @@ fn refusal(request: &Request, connection: &Connection) -> Option<Refusal> {
     (!is_valid).then_some(Refusal::Malformed("the authority is not a host and port"))
 }
 
-/// A body as the dispatcher polls it: what passes is counted, and it goes on only when there is room.
-struct StreamBody<T> {
+/// A body that is counted as it is sent, and yields a piece only when there is room for it.
+struct GuardedBody<T> {
     content: Content,
-    answering: Answering,
-    tally: T,
+    guard: ResponseGuard,
+    observer: T,
 }
 
 enum Content {
     Extents(ExtentBody),
-    Other(BoxBody),
+    Stream(BoxBody),
 }
 
-impl<T> StreamBody<T> {
-    fn new(body: Body<T>, answering: Answering) -> Self {
+impl<T> GuardedBody<T> {
+    fn new(body: Body<T>, guard: ResponseGuard) -> Self {
         let content = match body.content {
-            Sendable::Extents(extents) => {
+            BodyContent::Extents(extents) => {
                 Content::Extents(ExtentBody::new(extents, Protocol::Http2))
             }
-            Sendable::Other(body) => Content::Other(body),
+            BodyContent::Stream(stream) => Content::Stream(stream),
         };
-        Self { content, answering, tally: body.tally }
+        Self { content, guard, observer: body.observer }
     }
 }
 
-impl<T: ResponseObserver + Unpin> MessageBody for StreamBody<T> {
+impl<T: ResponseObserver + Unpin> MessageBody for GuardedBody<T> {
     type Error = Box<dyn std::error::Error>;
 
     fn size(&self) -> BodySize {
         match &self.content {
             Content::Extents(body) => body.size(),
-            Content::Other(body) => body.size(),
+            Content::Stream(body) => body.size(),
         }
     }
 
@@ -170,20 +173,20 @@ impl<T: ResponseObserver + Unpin> MessageBody for StreamBody<T> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let this = self.get_mut();
-        ready!(this.answering.poll_room(cx));
+        ready!(this.guard.poll_room(cx));
         let polled = match &mut this.content {
             Content::Extents(body) => Pin::new(body).poll_next(cx).map_err(Self::Error::from),
-            Content::Other(body) => Pin::new(body).poll_next(cx),
+            Content::Stream(body) => Pin::new(body).poll_next(cx),
         };
         match &polled {
             Poll::Ready(Some(Ok(bytes))) => {
-                this.answering.advance(bytes.len() as u64);
-                this.tally.sent(bytes.len() as u64);
+                this.guard.record_piece(bytes.len() as u64);
+                this.observer.sent(bytes.len() as u64);
                 if matches!(this.content, Content::Extents(_)) {
-                    this.tally.copied(bytes.len() as u64);
+                    this.observer.copied(bytes.len() as u64);
                 }
             }
-            Poll::Ready(Some(Err(error))) => this.tally.cut(error.as_ref()),
+            Poll::Ready(Some(Err(error))) => this.observer.cut(error.as_ref()),
             Poll::Ready(None) | Poll::Pending => {}
         }
         polled

@@ -1,4 +1,4 @@
-//! A connection as actix's dispatcher sees it.
+//! The TCP connection that actix's dispatcher gets.
 
 use std::{
     io::{self, IoSlice},
@@ -15,48 +15,52 @@ use tokio::{
 
 use super::{
     connection::Connection,
+    monitor::{DrainSignal, StreamMonitor},
     stall::StallTimer,
-    streams::{Draining, Streams},
 };
-use crate::wire::admission::Admitted;
+use crate::wire::admission::ConnectionGuard;
 
-/// A TCP connection that gives up on a client that has taken nothing for too long, or whose streams
-/// do not move.
+/// A TCP connection that fails when its client, or all of its streams, stall for too long.
 pub(super) struct Transport {
     stream: TcpStream,
     connection: Rc<Connection>,
     stall: StallTimer,
-    streams: Streams,
-    _admitted: Admitted,
+    monitor: StreamMonitor,
+    _guard: ConnectionGuard,
 }
 
 impl Transport {
     pub(super) fn new(
         stream: TcpStream,
         connection: Rc<Connection>,
-        stall_limit: Duration,
-        drain: Draining,
-        admitted: Admitted,
+        send_timeout: Duration,
+        drain: DrainSignal,
+        guard: ConnectionGuard,
     ) -> Self {
-        let (stall, streams) = (StallTimer::new(stall_limit), Streams::new(drain, stall_limit));
-        Self { stream, connection, stall, streams, _admitted: admitted }
+        Self {
+            stream,
+            connection,
+            stall: StallTimer::new(send_timeout),
+            monitor: StreamMonitor::new(drain, send_timeout),
+            _guard: guard,
+        }
     }
 
-    /// The connection that requests know this transport by.
+    /// The state that this transport shares with its requests.
     pub(super) fn connection(&self) -> &Rc<Connection> {
         &self.connection
     }
 
-    fn written(
+    fn watch_write(
         &mut self,
         cx: &mut Context<'_>,
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        self.streams.keeps_back();
-        if let Poll::Ready(Ok(written)) = &written {
-            self.connection.sent(*written as u64);
+        self.monitor.set_unflushed();
+        if let Poll::Ready(Ok(bytes)) = &written {
+            self.connection.record_written(*bytes as u64);
         }
-        self.stall.watch(cx, written)
+        self.stall.watch_write(cx, written)
     }
 }
 
@@ -67,7 +71,7 @@ impl AsyncRead for Transport {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        this.streams.poll_read(cx, &mut this.stream, &this.connection, into)
+        this.monitor.poll_read(cx, &mut this.stream, &this.connection, into)
     }
 }
 
@@ -78,7 +82,7 @@ impl AsyncWrite for Transport {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.written(cx, written)
+        self.watch_write(cx, written)
     }
 
     fn poll_write_vectored(
@@ -87,7 +91,7 @@ impl AsyncWrite for Transport {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.written(cx, written)
+        self.watch_write(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -96,7 +100,7 @@ impl AsyncWrite for Transport {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        if self.streams.flushed() || self.connection.has_waiting() {
+        if self.monitor.set_flushed() || self.connection.has_waiting_bodies() {
             cx.waker().wake_by_ref();
         }
         Poll::Ready(Ok(()))

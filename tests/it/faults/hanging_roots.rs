@@ -14,7 +14,7 @@ use crate::support::{
 
 /// Requests give up soon. Open files stay trusted, so that the healthy root needs its disk for
 /// nothing and a loaded machine is not taken for a hanging disk.
-const IMPATIENT: &str = "disk_deadline_ms = 200\nopen_file_trust_ms = 3600000";
+const IMPATIENT: &str = "disk_deadline_ms = 200\nrevalidate_ms = 3600000";
 
 /// Requests never give up: hanging calls stay outstanding.
 const PATIENT: &str = "disk_deadline_ms = 600000";

@@ -88,7 +88,7 @@ fn changes_of_the_library_are_events() {
 #[test]
 fn a_slow_subscriber_costs_no_memory_and_receives_the_last_state_of_each_job() {
     let (folder, _) = one_title();
-    let serving = serve_with(&[folder.path("")], "send_buffer_kib = 4\nunsent_kib = 16");
+    let serving = serve_with(&[folder.path("")], "send_buffer_kib = 4\nnotsent_lowat_kib = 16");
     let job = post_job(&serving, JOB_REQUEST);
     let (queue, lease) = (queue(&serving), claim(&queue(&serving)));
     let mut slow = Client::narrow(serving.address, 4096);

@@ -1,12 +1,12 @@
-//! Where a request's head ends, and whether its framing is beyond doubt.
+//! Parses the head of a request, and refuses ambiguous framing.
 //!
-//! Only what is certain is answered (RFC 9112 sections 3.2, 6 and 11.2): two parties that see another
-//! end of the same request can be played off against each other. Everything else is refused, and the
-//! connection closes after that.
+//! Only an unambiguous request is served (RFC 9112 sections 3.2, 6 and 11.2): if two parties see different
+//! ends of the same request, a client can smuggle another one past the first. Everything else is refused,
+//! and the connection closes.
 
 use std::{mem::MaybeUninit, net::SocketAddr, ops::Range};
 
-use actix_http::{Message, Request, RequestHead, Uri};
+use actix_http::{Message, Request, Uri};
 use actix_web::http::{
     Method, Version,
     header::{HeaderName, HeaderValue},
@@ -23,41 +23,41 @@ pub const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// The most fields of one request.
 pub const FIELDS_MAX: usize = 96;
 
-/// The most bytes of empty lines before a request.
+/// The most empty lines before a request, in bytes.
 const BLANK_BYTES_MAX: usize = 16;
 
-/// Room for the fields of a head.
-pub(super) type FieldRoom<'a> = [MaybeUninit<httparse::Header<'a>>; FIELDS_MAX];
+/// Memory for the fields of a head.
+pub(super) type Fields<'a> = [MaybeUninit<httparse::Header<'a>>; FIELDS_MAX];
 
-/// A request's head, understood, in the bytes in which it came.
+/// A parsed request head, borrowed from the received bytes.
 #[derive(Debug)]
-pub struct Head<'a> {
-    /// The method as it was written.
+pub struct RequestHead<'a> {
+    /// The method.
     pub method: &'a str,
-    /// The target as it was written.
+    /// The target, not decoded.
     pub target: &'a str,
-    /// Whether this is HTTP/1.1, else 1.0.
+    /// Whether the version is HTTP/1.1; otherwise 1.0.
     pub is_1_1: bool,
     fields: &'a [httparse::Header<'a>],
-    /// How many bytes of content follow.
+    /// The length of the content.
     pub content_bytes: u64,
-    /// Whether the client holds them back until it is told to go on (RFC 9110 section 10.1.1).
+    /// Whether the client waits for `100 Continue` before it sends the content (RFC 9110 section 10.1.1).
     pub expects_continue: bool,
-    /// Whether the client wants the connection to stay.
-    pub persists: bool,
-    /// Whether it asks for another protocol.
+    /// Whether the client wants to keep the connection open.
+    pub keeps_alive: bool,
+    /// Whether the client asks for another protocol.
     pub upgrades: bool,
 }
 
-impl<'a> Head<'a> {
-    /// Understands a head, or says why it is refused.
-    pub(super) fn parse(bytes: &'a [u8], room: &'a mut FieldRoom<'a>) -> Result<Self, Refusal> {
+impl<'a> RequestHead<'a> {
+    /// Parses a head, or returns why it is refused.
+    pub(super) fn parse(bytes: &'a [u8], memory: &'a mut Fields<'a>) -> Result<Self, Refusal> {
         let mut request = httparse::Request::new(&mut []);
-        match request.parse_with_uninit_headers(bytes, room) {
+        match request.parse_with_uninit_headers(bytes, memory) {
             Ok(httparse::Status::Complete(_)) => {}
             Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadTooLarge),
             Ok(httparse::Status::Partial) | Err(_) => {
-                return Err(Refusal::Malformed("this is not an HTTP/1.1 request"));
+                return Err(Refusal::Malformed("not an HTTP/1.1 request"));
             }
         }
         let (method, target) =
@@ -66,13 +66,13 @@ impl<'a> Head<'a> {
             return Err(Refusal::TargetTooLong);
         }
         if method == "CONNECT" {
-            return Err(Refusal::Malformed("CONNECT is for proxies"));
+            return Err(Refusal::Malformed("CONNECT is not supported: this is not a proxy"));
         }
         if !is_plain(target) && Uri::try_from(target).is_err() {
             return Err(Refusal::Malformed("the request target is not a URI"));
         }
         let is_1_1 = request.version == Some(1);
-        let framing = Framing::of(request.headers, is_1_1)?;
+        let framing = Framing::from_fields(request.headers, is_1_1)?;
         Ok(Self {
             method,
             target,
@@ -80,22 +80,22 @@ impl<'a> Head<'a> {
             fields: request.headers,
             content_bytes: framing.content_bytes,
             expects_continue: framing.expects_continue,
-            persists: framing.persists,
+            keeps_alive: framing.keeps_alive,
             upgrades: framing.upgrades,
         })
     }
 
-    /// The values of a field, line by line.
+    /// The values of a field's lines.
     pub fn lines(&self, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
-        let is_meant =
+        let has_name =
             move |field: &&httparse::Header<'_>| field.name.eq_ignore_ascii_case(name.as_str());
-        self.fields.iter().filter(is_meant).map(|field| field.value)
+        self.fields.iter().filter(has_name).map(|field| field.value)
     }
 
-    /// The same head as actix keeps it.
+    /// The same head as actix's type.
     pub(super) fn to_request(&self, peer: SocketAddr) -> Result<Request, Refusal> {
-        const MALFORMED: Refusal = Refusal::Malformed("this is not an HTTP/1.1 request");
-        let mut head = Message::<RequestHead>::new();
+        const MALFORMED: Refusal = Refusal::Malformed("not an HTTP/1.1 request");
+        let mut head = Message::<actix_http::RequestHead>::new();
         head.peer_addr = Some(peer);
         head.method = Method::from_bytes(self.method.as_bytes()).map_err(|_| MALFORMED)?;
         head.uri = Uri::try_from(self.target).map_err(|_| MALFORMED)?;
@@ -109,13 +109,13 @@ impl<'a> Head<'a> {
     }
 }
 
-/// Where the first head in these bytes is, empty lines before it left out; `None` if it is not whole.
-/// The first `searched` bytes are known not to hold its end.
+/// Finds the first head in these bytes, without the empty lines before it; `None` if it is incomplete. The
+/// first `searched` bytes are known not to hold its end.
 pub(super) fn find_head(bytes: &[u8], searched: usize) -> Result<Option<Range<usize>>, Refusal> {
-    // Empty lines before a request are borne (RFC 9112 section 2.2), but not without end.
+    // Empty lines before a request are ignored (RFC 9112 section 2.2), up to a limit.
     let blank = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
     if blank > BLANK_BYTES_MAX {
-        return Err(Refusal::Malformed("empty lines instead of a request"));
+        return Err(Refusal::Malformed("too many empty lines before the request"));
     }
     let head = &bytes[blank..];
     if let Some(length) = head_length(head, searched.saturating_sub(blank)) {
@@ -131,9 +131,9 @@ pub(super) fn find_head(bytes: &[u8], searched: usize) -> Result<Option<Range<us
     if head.len() >= HEAD_BYTES_MAX { Err(Refusal::HeadTooLarge) } else { Ok(None) }
 }
 
-/// How long a head is: up to the empty line that ends it, `\n\r\n` or `\n\n`.
+/// The length of a head, with the empty line that ends it (`\n\r\n` or `\n\n`).
 fn head_length(bytes: &[u8], searched: usize) -> Option<usize> {
-    // The last three bytes that were searched may be the beginning of an end.
+    // The last three searched bytes may be the beginning of that line.
     let start = searched.saturating_sub(3);
     memchr::memchr_iter(b'\n', &bytes[start..]).find_map(|at| match &bytes[start + at + 1..] {
         [b'\n', ..] => Some(start + at + 2),
@@ -142,40 +142,40 @@ fn head_length(bytes: &[u8], searched: usize) -> Option<usize> {
     })
 }
 
-/// Whether a target is made of characters that no parser stumbles over.
+/// Whether a target has only characters that every parser accepts.
 fn is_plain(target: &str) -> bool {
     target.starts_with('/')
         && target.bytes().all(|b| b.is_ascii_alphanumeric() || b"/%._~!$&'()*+,;=:@?-".contains(&b))
 }
 
-/// What the fields say about where the request ends and what comes after.
+/// Where the request ends and what follows, according to its fields.
 #[derive(Debug)]
 struct Framing {
     content_bytes: u64,
     expects_continue: bool,
-    persists: bool,
+    keeps_alive: bool,
     upgrades: bool,
 }
 
 impl Framing {
-    /// What these fields say, if they may stand together.
-    fn of(fields: &[httparse::Header<'_>], is_1_1: bool) -> Result<Self, Refusal> {
+    /// Reads the fields, and refuses contradictions.
+    fn from_fields(fields: &[httparse::Header<'_>], is_1_1: bool) -> Result<Self, Refusal> {
         use Refusal::Malformed;
         let (mut host, mut length, mut chunked) = (None, None, false);
         let (mut keep_alive, mut close, mut upgrades) = (false, false, false);
         let mut expects_continue = false;
         for field in fields {
             let is = |name: &str| field.name.eq_ignore_ascii_case(name);
-            // By length first: hardly any field is one of these.
+            // By length first: few fields are one of these.
             match field.name.len() {
                 4 if is("host") => {
-                    let before = host.replace(field.value);
-                    if before.is_some() {
+                    let earlier = host.replace(field.value);
+                    if earlier.is_some() {
                         return Err(Malformed("more than one Host field"));
                     }
                 }
                 6 if is("expect") => {
-                    // A client of HTTP/1.0 does not know what it would be told.
+                    // A client of HTTP/1.0 does not know `100 Continue`.
                     let value = field.value.trim_ascii();
                     expects_continue |= is_1_1 && value.eq_ignore_ascii_case(b"100-continue");
                 }
@@ -187,8 +187,8 @@ impl Framing {
                     }
                 }
                 14 if is("content-length") => {
-                    let value = number(field.value.trim_ascii());
-                    let value = value.ok_or(Malformed("Content-Length is not a number"))?;
+                    let value = parse_number(field.value.trim_ascii())
+                        .ok_or(Malformed("Content-Length is not a number"))?;
                     if length.replace(value).is_some() {
                         return Err(Malformed("more than one Content-Length field"));
                     }
@@ -196,7 +196,7 @@ impl Framing {
                 17 if is("transfer-encoding") => {
                     let is_chunked = field.value.trim_ascii().eq_ignore_ascii_case(b"chunked");
                     if std::mem::replace(&mut chunked, true) || !is_chunked || !is_1_1 {
-                        return Err(Malformed("this Transfer-Encoding is not understood"));
+                        return Err(Malformed("Transfer-Encoding is not supported"));
                     }
                 }
                 _ => {}
@@ -211,25 +211,27 @@ impl Framing {
             (Some(_), true) => {
                 return Err(Malformed("Content-Length together with Transfer-Encoding"));
             }
-            // Whoever sends something to a route here knows its length, so that nothing is lost by
-            // asking for it; where chunks end would have to be watched over (RFC 9112 section 6.3
-            // allows this).
+            // Every client of a route that reads content knows its length, so nothing is lost by requiring
+            // it, and no chunks need decoding (RFC 9112 section 6.3 allows this).
             (None, true) => return Err(Refusal::LengthRequired),
             (length, false) => length.unwrap_or(0),
         };
-        let expects_continue = expects_continue && content_bytes > 0;
-        let persists = !close && (is_1_1 || keep_alive);
-        Ok(Self { content_bytes, expects_continue, persists, upgrades: upgrades && !close })
+        Ok(Self {
+            content_bytes,
+            expects_continue: expects_continue && content_bytes > 0,
+            keeps_alive: !close && (is_1_1 || keep_alive),
+            upgrades: upgrades && !close,
+        })
     }
 }
 
-fn number(digits: &[u8]) -> Option<u64> {
+fn parse_number(digits: &[u8]) -> Option<u64> {
     let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     std::str::from_utf8(digits).ok().filter(|_| is_number)?.parse().ok()
 }
 
-/// Whether this is `uri-host [ ":" port ]` (RFC 9110 section 7.2). An empty one is allowed there,
-/// for targets that have no authority.
+/// Whether this is `uri-host [ ":" port ]` (RFC 9110 section 7.2). It may be empty, for targets without an
+/// authority.
 pub fn is_host(value: &[u8]) -> bool {
     let (host, port) = match value {
         [b'[', ..] => match value.iter().position(|&byte| byte == b']') {
@@ -243,7 +245,7 @@ pub fn is_host(value: &[u8]) -> bool {
     };
     let port_is_valid = match port {
         [] | [b':'] => true,
-        [b':', digits @ ..] => number(digits).is_some_and(|port| port <= u64::from(u16::MAX)),
+        [b':', digits @ ..] => parse_number(digits).is_some_and(|port| port <= u64::from(u16::MAX)),
         _ => false,
     };
     let literal = |byte: &u8| byte.is_ascii_hexdigit() || b":.vV".contains(byte);
@@ -259,20 +261,20 @@ pub fn is_host(value: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// Why the first request in these bytes is refused, if it is.
+    /// Why the first request in these bytes is refused.
     fn refusal(bytes: &[u8]) -> Option<Refusal> {
         match find_head(bytes, 0) {
             Err(refusal) => Some(refusal),
             Ok(None) => None,
             Ok(Some(head)) => {
-                let mut room = [const { MaybeUninit::uninit() }; FIELDS_MAX];
-                Head::parse(&bytes[head], &mut room).err()
+                let mut memory = [const { MaybeUninit::uninit() }; FIELDS_MAX];
+                RequestHead::parse(&bytes[head], &mut memory).err()
             }
         }
     }
 
     #[test]
-    fn a_head_ends_with_its_empty_line_and_what_follows_is_not_its() {
+    fn a_head_ends_with_an_empty_line() {
         for (bytes, head) in [
             ("GET / HTTP/1.1\r\nHost: h\r\n\r\nmore", Some(0..27)),
             ("\r\n\nGET / HTTP/1.1\nHost: h\n\nmore", Some(3..27)),
@@ -285,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_may_come_byte_by_byte() {
+    fn a_head_may_arrive_byte_by_byte() {
         let head = b"\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n";
         for end in 0..head.len() {
             assert_eq!(find_head(&head[..end], end.saturating_sub(1)), Ok(None), "{end} bytes");
@@ -294,8 +296,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_about_content_and_connection_is_understood() {
-        for (fields, content_bytes, persists, upgrades) in [
+    fn content_length_and_connection_options_are_parsed() {
+        for (fields, content_bytes, keeps_alive, upgrades) in [
             ("", 0, true, false),
             ("Content-Length: 3\r\n", 3, true, false),
             ("Connection: close\r\n", 0, false, false),
@@ -303,22 +305,22 @@ mod tests {
             ("Connection: upgrade\r\nConnection: close\r\n", 0, false, false),
         ] {
             let text = format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n");
-            let mut room = [const { MaybeUninit::uninit() }; FIELDS_MAX];
-            let head = Head::parse(text.as_bytes(), &mut room).expect("a head");
-            let found = (head.content_bytes, head.persists, head.upgrades);
-            assert_eq!(found, (content_bytes, persists, upgrades), "{fields:?}");
+            let mut memory = [const { MaybeUninit::uninit() }; FIELDS_MAX];
+            let head = RequestHead::parse(text.as_bytes(), &mut memory).expect("a head");
+            let found = (head.content_bytes, head.keeps_alive, head.upgrades);
+            assert_eq!(found, (content_bytes, keeps_alive, upgrades), "{fields:?}");
         }
-        for (fields, persists) in [("", false), ("Connection: x, Keep-Alive\r\n", true)] {
+        for (fields, keeps_alive) in [("", false), ("Connection: x, Keep-Alive\r\n", true)] {
             let text = format!("GET / HTTP/1.0\r\n{fields}\r\n");
-            let mut room = [const { MaybeUninit::uninit() }; FIELDS_MAX];
-            let head = Head::parse(text.as_bytes(), &mut room).expect("a head");
-            assert_eq!(head.persists, persists, "{fields:?}");
+            let mut memory = [const { MaybeUninit::uninit() }; FIELDS_MAX];
+            let head = RequestHead::parse(text.as_bytes(), &mut memory).expect("a head");
+            assert_eq!(head.keeps_alive, keeps_alive, "{fields:?}");
         }
     }
 
     #[test]
-    fn only_content_that_is_there_is_held_back_and_only_by_a_client_that_knows_how_to_go_on() {
-        for (version, fields, is_held_back) in [
+    fn only_http_1_1_requests_with_content_expect_100_continue() {
+        for (version, fields, expects_continue) in [
             ("1.1", "Expect: 100-continue\r\nContent-Length: 3\r\n", true),
             ("1.1", "expect: 100-Continue\r\nContent-Length: 3\r\n", true),
             ("1.1", "Expect: 100-continue\r\n", false),
@@ -326,14 +328,14 @@ mod tests {
             ("1.0", "Expect: 100-continue\r\nContent-Length: 3\r\n", false),
         ] {
             let text = format!("POST / HTTP/{version}\r\nHost: h\r\n{fields}\r\n");
-            let mut room = [const { MaybeUninit::uninit() }; FIELDS_MAX];
-            let head = Head::parse(text.as_bytes(), &mut room).expect("a head");
-            assert_eq!(head.expects_continue, is_held_back, "{version} {fields:?}");
+            let mut memory = [const { MaybeUninit::uninit() }; FIELDS_MAX];
+            let head = RequestHead::parse(text.as_bytes(), &mut memory).expect("a head");
+            assert_eq!(head.expects_continue, expects_continue, "{version} {fields:?}");
         }
     }
 
     #[test]
-    fn what_is_uncertain_is_refused() {
+    fn ambiguous_requests_are_refused() {
         let malformed =
             |head: &str| matches!(refusal(head.as_bytes()), Some(Refusal::Malformed(_)));
         for head in [
@@ -372,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_told_from_what_is_none() {
+    fn hosts_are_validated() {
         for host in ["", "a", "a:80", "a:", "[::1]:80", "127.0.0.1", "xn--t-pda.example"] {
             assert!(is_host(host.as_bytes()), "{host}");
         }

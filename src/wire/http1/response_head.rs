@@ -1,4 +1,4 @@
-//! The head of an answer, as bytes.
+//! The head of a response, as bytes.
 
 use std::fmt::{self, Write as _};
 
@@ -9,36 +9,36 @@ use actix_web::http::{
 };
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-use crate::wire::worker::Worker;
+use crate::wire::io_thread::IoThread;
 
-/// A head that is being written: status line, fields, and what only the connection knows.
+/// Writes a response head: status line, fields, and the fields that only the connection knows.
 #[derive(Debug)]
-pub struct AnswerHead<'a> {
+pub struct ResponseHead<'a> {
     bytes: &'a mut BytesMut,
     is_1_1: bool,
 }
 
-/// How the end of an answer's content is known (RFC 9112 section 6.3).
+/// How the client finds the end of the content (RFC 9112 section 6.3).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Framing {
-    /// There is no content, nor any length of one that is not sent.
+    /// There is no content, and no length of content that is not sent.
     None,
-    /// So many bytes.
+    /// By its length.
     Sized(u64),
-    /// In chunks, the last of which is empty.
+    /// By an empty last chunk.
     Chunked,
-    /// All until the connection ends.
+    /// By the end of the connection.
     UntilClose,
 }
 
-impl<'a> AnswerHead<'a> {
+impl<'a> ResponseHead<'a> {
     pub(super) fn new(bytes: &'a mut BytesMut, is_1_1: bool) -> Self {
         bytes.clear();
         bytes.reserve(1024);
         Self { bytes, is_1_1 }
     }
 
-    /// Begins the head. In the version of the request: a client of HTTP/1.0 may not know the other.
+    /// Writes the status line, in the version of the request: a client of HTTP/1.0 may not know HTTP/1.1.
     pub fn status(&mut self, status: StatusCode) {
         self.bytes.put_slice(if self.is_1_1 { b"HTTP/1.1 " } else { b"HTTP/1.0 " });
         self.bytes.put_slice(status.as_str().as_bytes());
@@ -55,34 +55,39 @@ impl<'a> AnswerHead<'a> {
         self.bytes.put_slice(b"\r\n");
     }
 
-    /// Appends a field whose value is written straight into the head.
+    /// Appends a field whose value is formatted straight into the head.
     pub fn put_text(&mut self, name: &HeaderName, value: fmt::Arguments<'_>) {
         self.bytes.put_slice(name.as_str().as_bytes());
         self.bytes.put_slice(b": ");
-        // Memory does not refuse to be written to.
+        // A write to memory cannot fail.
         let _ = self.bytes.write_fmt(value);
         self.bytes.put_slice(b"\r\n");
     }
 
-    /// Appends what the connection has to say, and returns the whole head.
-    pub(super) fn finish(mut self, worker: &Worker, framing: Framing, persists: bool) -> Bytes {
+    /// Appends the connection's fields, and returns the complete head.
+    pub(super) fn finish(
+        mut self,
+        io_thread: &IoThread,
+        framing: Framing,
+        keeps_alive: bool,
+    ) -> Bytes {
         match framing {
             Framing::Sized(length) => self.put_text(&CONTENT_LENGTH, format_args!("{length}")),
             Framing::Chunked => self.put(&TRANSFER_ENCODING, b"chunked"),
             Framing::None | Framing::UntilClose => {}
         }
-        match (persists, self.is_1_1) {
+        match (keeps_alive, self.is_1_1) {
             (false, _) => self.bytes.put_slice(b"connection: close\r\n"),
             (true, false) => self.bytes.put_slice(b"connection: keep-alive\r\n"),
             (true, true) => {}
         }
         self.bytes.put_slice(b"date: ");
-        worker.put_date(self.bytes);
+        io_thread.append_date(self.bytes);
         self.bytes.put_slice(b"\r\n\r\n");
         self.bytes.split().freeze()
     }
 
-    /// Writes the head of an answer that a route has made.
+    /// Copies the head of a response from the App.
     pub(super) fn copy(&mut self, response: &Response<()>) {
         self.status(response.status());
         let is_ours = |name: &HeaderName| name == CONTENT_LENGTH || name == DATE;
@@ -92,19 +97,19 @@ impl<'a> AnswerHead<'a> {
     }
 }
 
-/// Whether the answer itself says that the connection ends with it.
-pub(super) fn is_last(response: &Response<()>) -> bool {
+/// Whether the response asks for the connection to close after it.
+pub(super) fn closes_connection(response: &Response<()>) -> bool {
     response.head().connection_type() == ConnectionType::Close
 }
 
-/// Puts a piece into a chunk (RFC 9112 section 7.1).
-pub(super) fn chunk(piece: &[u8]) -> Bytes {
-    let mut chunk = BytesMut::with_capacity(piece.len() + 20);
-    let _ = write!(chunk, "{:x}\r\n", piece.len());
-    chunk.put_slice(piece);
+/// Encodes a chunk (RFC 9112 section 7.1).
+pub(super) fn chunk(bytes: &[u8]) -> Bytes {
+    let mut chunk = BytesMut::with_capacity(bytes.len() + 20);
+    let _ = write!(chunk, "{:x}\r\n", bytes.len());
+    chunk.put_slice(bytes);
     chunk.put_slice(b"\r\n");
     chunk.freeze()
 }
 
-/// The chunk that ends a content.
+/// The chunk that ends the content.
 pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";

@@ -1,0 +1,53 @@
+//! Sending from memory, and options of TCP sockets.
+#![allow(unsafe_code)]
+
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd},
+};
+
+use rustix::net::SendFlags;
+use socket2::SockRef;
+
+/// Sends bytes from memory, as many as the socket takes. `more` announces that more follows at once
+/// (`MSG_MORE`).
+pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], more: bool) -> io::Result<usize> {
+    let mut flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    if more {
+        flags |= SendFlags::MORE;
+    }
+    Ok(rustix::net::send(socket, bytes, flags)?)
+}
+
+/// Limits the unsent bytes that the kernel buffers beyond the congestion window (`TCP_NOTSENT_LOWAT`).
+pub fn set_notsent_lowat(socket: &impl AsFd, bytes: u32) -> io::Result<()> {
+    SockRef::from(socket).set_tcp_notsent_lowat(bytes)
+}
+
+/// Holds back partial packets, or releases them (`TCP_CORK`).
+pub fn set_cork(socket: &impl AsFd, is_corked: bool) -> io::Result<()> {
+    SockRef::from(socket).set_tcp_cork(is_corked)
+}
+
+/// Selects the congestion control of a socket (`TCP_CONGESTION`). Sockets that a listening socket accepts
+/// inherit it.
+pub fn set_congestion_control(socket: &impl AsFd, name: &str) -> io::Result<()> {
+    SockRef::from(socket).set_tcp_congestion(name.as_bytes())
+}
+
+/// Limits the rate at which the kernel sends (`SO_MAX_PACING_RATE`, socket(7)). Sockets that a listening
+/// socket accepts inherit it.
+pub fn set_pacing_rate(socket: &impl AsFd, bytes_per_s: u64) -> io::Result<()> {
+    let length = libc::socklen_t::try_from(size_of::<u64>()).map_err(io::Error::other)?;
+    // SAFETY: the value is a u64 that outlives the call, and `length` is its size.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MAX_PACING_RATE,
+            (&raw const bytes_per_s).cast(),
+            length,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

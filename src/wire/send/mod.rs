@@ -1,0 +1,395 @@
+//! Sends extents to a socket, each with the cheapest system call.
+//!
+//! - A long range of a file: sendfile(2), a window at a time, from the page cache.
+//! - Short ranges of one file among other short extents: one sendmsg(2) of slices of a mapping, which this
+//!   process never reads.
+//! - Bytes in memory: send(2).
+//! - A file that must not be sent by reference (on a network file system, or changed a moment ago), or that
+//!   cannot be read into the page cache: read in pieces by the disk pool, and copied.
+//!
+//! Before a window is sent, the disk pool reads its pages into the page cache (`prefetch`); and on each
+//! turn of the event loop a check makes sure that the file is still the one whose length was promised.
+
+mod prefetch;
+
+use std::{
+    io,
+    ops::Range,
+    os::fd::{AsFd as _, BorrowedFd},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use actix_web::body::MessageBody as _;
+use bytes::{Buf as _, Bytes};
+use rustix::io::Errno;
+
+use self::prefetch::{Availability, Prefetcher};
+use super::{
+    body::{ExtentBody, ResponseObserver},
+    connection::Protocol,
+    gather_batch::GatherBatch,
+    io_thread::IoThread,
+    socket::Socket,
+};
+use crate::extent::{Extent, Extents, ReadError, Source, disk::File};
+use crate::sys::net::{self, Mapping, Slice};
+
+/// From this length of a range on, in bytes, its head is a packet of its own, and the client can begin with
+/// it; below that the head waits until the packet is full. One more packet is negligible then, and over
+/// loopback the server's CPU time was a tenth less at 256 KiB and 1 MiB, as it is nginx's (whose
+/// `tcp_nopush` makes this choice for all lengths).
+const SEPARATE_HEAD_MIN_BYTES: u64 = 128 * 1024;
+
+/// From this number of extents on the socket is corked, so that the end of an extent waits for the next one
+/// and is not a packet of its own. That costs two calls, and saves one packet for each extent.
+const CORK_MIN_EXTENTS: usize = 8;
+
+/// Why a response could not be sent to its end.
+#[derive(Debug)]
+pub(super) enum SendError {
+    /// The client has disconnected or stalled.
+    Client(io::Error),
+    /// The bytes cannot be read.
+    Source(ReadError),
+}
+
+/// Sends one response: the head, and then the extents.
+pub(super) struct ResponseSender {
+    /// Unsent bytes in memory: the head, an extent, or a copied piece.
+    memory: Bytes,
+    /// `memory` is a buffer of the pool, which must not wait for a client.
+    is_pooled: bool,
+    extents: Extents,
+    /// The number of the current extent.
+    current: usize,
+    /// The sent bytes of the current extent.
+    sent: u64,
+    window_bytes: u64,
+    /// The file was checked in this turn of the event loop.
+    is_checked: bool,
+    /// The current extent took more than one call, so its file may have changed meanwhile.
+    is_long: bool,
+    prefetcher: Prefetcher,
+    /// Reads the current extent in pieces, if it is copied.
+    copying: Option<Box<ExtentBody>>,
+    is_corked: bool,
+    /// The file cannot be mapped, so each of its extents is sent on its own.
+    cannot_map: bool,
+    /// A mapping to send slices from, and its file.
+    mapping: Option<(Arc<dyn Source>, Mapping)>,
+}
+
+impl ResponseSender {
+    /// Sends these extents, in windows of `window_bytes`. `is_checked`: their files were checked in this
+    /// turn of the event loop.
+    pub(super) fn new(head: Bytes, extents: Extents, window_bytes: u64, is_checked: bool) -> Self {
+        Self {
+            memory: head,
+            is_pooled: false,
+            extents,
+            current: 0,
+            sent: 0,
+            window_bytes,
+            is_checked,
+            is_long: false,
+            prefetcher: Prefetcher::default(),
+            copying: None,
+            is_corked: false,
+            cannot_map: false,
+            mapping: None,
+        }
+    }
+
+    /// Sends as much as the socket accepts. Ready when the last byte is in the kernel, or with an error.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        socket: &mut Socket,
+        io_thread: &IoThread,
+        observer: &mut impl ResponseObserver,
+    ) -> Poll<Result<(), SendError>> {
+        if !self.is_corked && self.extents.get(CORK_MIN_EXTENTS).is_some() {
+            self.is_corked = true;
+            socket.set_cork(true);
+        }
+        let polled = self.poll_turn(cx, socket, io_thread, observer);
+        if self.is_corked && polled.is_ready() {
+            self.is_corked = false;
+            socket.set_cork(false);
+        }
+        if polled.is_pending() {
+            self.is_checked = false;
+            self.is_long = true;
+            if std::mem::take(&mut self.is_pooled) {
+                self.memory = Bytes::copy_from_slice(&self.memory);
+            }
+        }
+        polled
+    }
+
+    /// Whether the next byte waits for a disk, as far as is known.
+    pub(super) fn waits_for_disk(&self) -> bool {
+        self.prefetcher.is_active() || (self.copying.is_some() && self.memory.is_empty())
+    }
+
+    /// Sends at most about one window, so that other connections get their turn.
+    fn poll_turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        socket: &mut Socket,
+        io_thread: &IoThread,
+        observer: &mut impl ResponseObserver,
+    ) -> Poll<Result<(), SendError>> {
+        let mut turn_bytes = 0;
+        while turn_bytes < self.window_bytes {
+            if self.copying.is_none()
+                && !self.cannot_map
+                && let Some(batch) = GatherBatch::find(&self.extents, self.current, self.sent)
+            {
+                turn_bytes += ready!(self.poll_batch(cx, socket, io_thread, observer, &batch))?;
+                continue;
+            }
+            match self.extents.get(self.current) {
+                Some(Extent::Source { source, range }) if self.copying.is_none() => {
+                    let source = Arc::clone(source);
+                    let window = self.window_of(range);
+                    match source.as_file().filter(|file| file.is_sendable()) {
+                        Some(file) => {
+                            let polled = self.poll_window(cx, socket, io_thread, file, window);
+                            let sent = ready!(polled)?;
+                            observer.sent(sent);
+                            turn_bytes += sent;
+                        }
+                        None => self.start_copying(source, window),
+                    }
+                }
+                _ if !self.memory.is_empty() => {
+                    // A copied piece may have to be waited for; bytes in memory are there.
+                    let more = self.copying.is_none() && self.extents.get(self.current).is_some();
+                    ready!(self.poll_memory(cx, socket, more))?;
+                }
+                Some(Extent::Memory(bytes)) => {
+                    // A batch may have ended in the middle of it.
+                    let sent = usize::try_from(self.sent).expect("it is in memory");
+                    self.memory = bytes.slice(sent..);
+                    (self.current, self.sent) = (self.current + 1, 0);
+                    observer.sent(self.memory.len() as u64);
+                }
+                Some(Extent::Source { .. }) => {
+                    let piece = ready!(self.poll_piece(cx)).map_err(SendError::Source)?;
+                    observer.sent(piece);
+                    observer.copied(piece);
+                    // To copy a byte takes several times as long as sendfile.
+                    turn_bytes += 4 * piece;
+                }
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+        if self.is_done() {
+            return Poll::Ready(Ok(()));
+        }
+        // Yield to other connections.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn is_done(&self) -> bool {
+        self.memory.is_empty() && self.copying.is_none() && self.extents.get(self.current).is_none()
+    }
+
+    /// The part of the current extent that is sent until the file is checked again. Windows are aligned, so
+    /// that they are those of other requests, which find in the page cache what this one reads into it.
+    fn window_of(&self, range: &Range<u64>) -> Range<u64> {
+        let start = range.start + self.sent;
+        let end = (start / self.window_bytes + 1).saturating_mul(self.window_bytes);
+        start..range.end.min(end)
+    }
+
+    /// Sends the bytes in memory.
+    fn poll_memory(
+        &mut self,
+        cx: &mut Context<'_>,
+        socket: &mut Socket,
+        more: bool,
+    ) -> Poll<Result<(), SendError>> {
+        while !self.memory.is_empty() {
+            let written = ready!(socket.poll_write_bytes(cx, &self.memory, more));
+            self.advance_memory(written.map_err(SendError::Client)?);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The kernel has accepted bytes in memory.
+    fn advance_memory(&mut self, bytes: usize) {
+        self.memory.advance(bytes);
+        if self.memory.is_empty() {
+            // Release the buffer.
+            (self.memory, self.is_pooled) = (Bytes::new(), false);
+        }
+    }
+
+    /// Sends the bytes in memory, and a window of a file or its first part.
+    fn poll_window(
+        &mut self,
+        cx: &mut Context<'_>,
+        socket: &mut Socket,
+        io_thread: &IoThread,
+        file: &File,
+        window: Range<u64>,
+    ) -> Poll<Result<u64, SendError>> {
+        // Before the head is sent: the kernel holds it back, because `MSG_MORE` announces more.
+        if !ready!(self.poll_available(cx, io_thread, file, &window))? {
+            return Poll::Ready(Ok(0));
+        }
+        let more = window.end - window.start < SEPARATE_HEAD_MIN_BYTES;
+        ready!(self.poll_memory(cx, socket, more))?;
+        self.check(file)?;
+        let max = usize::try_from(window.end - window.start).unwrap_or(usize::MAX);
+        let send = |fd: BorrowedFd<'_>| net::sendfile(fd, file.as_fd(), window.start, max);
+        let sent = ready!(socket.poll_write(cx, max, send)).map_err(classify)? as u64;
+        self.is_long |= sent < window.end - window.start;
+        self.advance(sent, file).map_err(SendError::Source)?;
+        Poll::Ready(Ok(sent))
+    }
+
+    /// Sends the bytes in memory and a batch of short extents, or its first part.
+    fn poll_batch(
+        &mut self,
+        cx: &mut Context<'_>,
+        socket: &mut Socket,
+        io_thread: &IoThread,
+        observer: &mut impl ResponseObserver,
+        batch: &GatherBatch,
+    ) -> Poll<Result<u64, SendError>> {
+        let file = batch.file();
+        if !ready!(self.poll_available(cx, io_thread, file, &batch.span))? {
+            return Poll::Ready(Ok(0));
+        }
+        self.check(file)?;
+        let mapping = match self.mapping.take() {
+            Some((source, mapping))
+                if Arc::ptr_eq(&source, &batch.source) && mapping.covers(&batch.span) =>
+            {
+                mapping
+            }
+            _ => {
+                // One mapping for the rest of the response, if the address space has room for it.
+                let rest = batch.span_of_rest(&self.extents, self.current);
+                let mapped = Mapping::new(file.as_fd(), &rest)
+                    .or_else(|_| Mapping::new(file.as_fd(), &batch.span));
+                let Ok(mapping) = mapped else {
+                    self.cannot_map = true;
+                    return Poll::Ready(Ok(0));
+                };
+                mapping
+            }
+        };
+        let wanted = self.memory.len() + usize::try_from(batch.bytes).expect("a batch is short");
+        let mut slices = vec![Slice::Memory(&self.memory)];
+        slices.extend(batch.slices(&self.extents, self.current, self.sent, &mapping));
+        let more = self.extents.get(self.current + batch.count).is_some();
+        let polled = socket.poll_write(cx, wanted, |fd| net::send_slices(fd, &slices, more));
+        drop(slices);
+        self.mapping = Some((Arc::clone(&batch.source), mapping));
+        let written = ready!(polled).map_err(classify)? as u64;
+        let of_memory = written.min(self.memory.len() as u64);
+        self.advance_memory(usize::try_from(of_memory).expect("no more than is in memory"));
+        let sent = written - of_memory;
+        self.is_long |= sent < batch.bytes;
+        observer.sent(sent);
+        if sent > 0 {
+            self.advance(sent, file).map_err(SendError::Source)?;
+        }
+        Poll::Ready(Ok(sent))
+    }
+
+    /// Waits until a range is in the page cache. Ready with `false`: a part of it cannot be read, and the
+    /// file is copied from now on, so that only the disk pool meets that part.
+    fn poll_available(
+        &mut self,
+        cx: &mut Context<'_>,
+        io_thread: &IoThread,
+        file: &File,
+        range: &Range<u64>,
+    ) -> Poll<Result<bool, SendError>> {
+        let end = match self.extents.get(self.current) {
+            Some(Extent::Source { range, .. }) => range.end,
+            _ => 0,
+        };
+        let next = range.end..end.min(range.end.saturating_add(self.window_bytes));
+        let polled = self.prefetcher.poll_available(cx, io_thread, file, range, next);
+        match ready!(polled).map_err(SendError::Source)? {
+            Availability::Cached => Poll::Ready(Ok(true)),
+            Availability::Unreadable => {
+                // A page behind the end of a truncated file is unreadable too.
+                file.check().map_err(SendError::Source)?;
+                file.stop_sending();
+                tracing::warn!("a part of a file is unreadable; it is no longer sent by sendfile");
+                Poll::Ready(Ok(false))
+            }
+        }
+    }
+
+    /// Makes sure that the file is unchanged, once in a turn of the event loop.
+    fn check(&mut self, file: &File) -> Result<(), SendError> {
+        if !self.is_checked {
+            file.check().map_err(SendError::Source)?;
+            self.is_checked = true;
+        }
+        Ok(())
+    }
+
+    /// The kernel has accepted bytes of extents, the last of them of this file.
+    fn advance(&mut self, bytes: u64, file: &File) -> Result<(), ReadError> {
+        if bytes == 0 {
+            return Err(ReadError::Truncated);
+        }
+        self.sent += bytes;
+        while let Some(extent) = self.extents.get(self.current)
+            && extent.len() <= self.sent
+        {
+            self.sent -= extent.len();
+            self.current += 1;
+            if std::mem::take(&mut self.is_long) {
+                // Once more at the end: the file may have changed since the last check.
+                file.check()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn start_copying(&mut self, source: Arc<dyn Source>, range: Range<u64>) {
+        let extents = Extents::of(Extent::Source { source, range });
+        self.copying = Some(Box::new(ExtentBody::new(extents, Protocol::Http1)));
+    }
+
+    /// Reads the next piece of the current extent into memory, and returns its length; 0 at the end of the
+    /// window.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<u64, ReadError>> {
+        let copying = self.copying.as_mut().expect("it is being copied");
+        let Some(piece) = ready!(Pin::new(&mut **copying).poll_next(cx)).transpose()? else {
+            self.copying = None;
+            return Poll::Ready(Ok(0));
+        };
+        let length = piece.len() as u64;
+        (self.memory, self.is_pooled) = (piece, true);
+        self.sent += length;
+        if self.extents.get(self.current).is_some_and(|extent| extent.len() <= self.sent) {
+            (self.current, self.sent, self.copying) = (self.current + 1, 0, None);
+        }
+        Poll::Ready(Ok(length))
+    }
+}
+
+/// Whether a failed send from a file to a socket is the file's or the client's error.
+fn classify(error: io::Error) -> SendError {
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::FAULT) => SendError::Source(ReadError::Truncated),
+        Some(Errno::IO | Errno::INVAL | Errno::OVERFLOW | Errno::NOMEM | Errno::STALE) => {
+            SendError::Source(error.into())
+        }
+        _ => SendError::Client(error),
+    }
+}
