@@ -236,12 +236,14 @@ impl From<titles::Error> for Error {
             titles::Error::NotFound => Self::NotFound,
             titles::Error::InvalidParameter(why) => Self::BadRequest(why),
             titles::Error::Growing => Self::Growing,
-            titles::Error::Unsupported(why) => Self::Unprocessable(why),
-            titles::Error::BeingRemuxed { job, permille } => Self::BeingMade { job, permille },
-            titles::Error::MissingPrerequisite(what) => Self::Lacking(what),
-            titles::Error::NotReady(why) | titles::Error::NoDatabase(why) => Self::NotReady(why),
+            titles::Error::Unprocessable(why) => Self::Unprocessable(why),
+            titles::Error::Pending { job, permille } => Self::BeingMade { job, permille },
+            titles::Error::Unavailable(what) => Self::Lacking(what),
+            titles::Error::NotReady(why) | titles::Error::DatabaseUnavailable(why) => {
+                Self::NotReady(why)
+            }
             titles::Error::Busy => Self::NotReady("server busy, retry later"),
-            titles::Error::Unavailable(cause) => Self::Unavailable(cause),
+            titles::Error::StorageUnavailable(cause) => Self::Unavailable(cause),
             titles::Error::Read(cause) => cause.into(),
             titles::Error::Queue(cause) => cause.into(),
             titles::Error::Internal(cause) => Self::Internal(cause),

@@ -309,7 +309,7 @@ impl Artifacts {
             return Ok(Some(artifact));
         }
         if let Some(why) = self.unavailable {
-            return Err(Error::NotReady(why));
+            return Err(Error::Unavailable(why.to_owned()));
         }
         Ok(match self.queue.latest(key.as_str()).await? {
             Some(job) if !job.state.is_end() => Some(ArtifactStatus::Pending(Box::new(job))),

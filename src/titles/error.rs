@@ -21,10 +21,10 @@ pub enum Error {
     Growing,
     /// This cannot be made of that title; why.
     #[error("{0}")]
-    Unsupported(String),
+    Unprocessable(String),
     /// The job that makes the title playable has not ended.
     #[error("transcoding to a playable movie: {} %", permille / 10)]
-    BeingRemuxed {
+    Pending {
         /// The job.
         job: JobId,
         /// Its progress.
@@ -32,7 +32,7 @@ pub enum Error {
     },
     /// It cannot be made now, and the title is not the reason; what is missing.
     #[error("{0}")]
-    MissingPrerequisite(String),
+    Unavailable(String),
     /// Not now, but soon; why.
     #[error("{0}")]
     NotReady(&'static str),
@@ -41,10 +41,10 @@ pub enum Error {
     Busy,
     /// There is no database; what does not work without.
     #[error("{0}")]
-    NoDatabase(&'static str),
+    DatabaseUnavailable(&'static str),
     /// The disk does not respond, or not in time.
     #[error("the storage does not respond")]
-    Unavailable(#[source] Unavailable),
+    StorageUnavailable(#[source] Unavailable),
     /// A file could not be read.
     #[error(transparent)]
     Read(ReadError),
@@ -60,7 +60,7 @@ impl From<OpenError> for Error {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::NotFound => Self::NotFound,
-            OpenError::Unavailable(cause) => Self::Unavailable(cause),
+            OpenError::Unavailable(cause) => Self::StorageUnavailable(cause),
             OpenError::Io(cause) => Self::Internal(Box::new(cause)),
         }
     }
@@ -69,7 +69,7 @@ impl From<OpenError> for Error {
 impl From<ReadError> for Error {
     fn from(error: ReadError) -> Self {
         match error {
-            ReadError::Unavailable(cause) => Self::Unavailable(cause),
+            ReadError::Unavailable(cause) => Self::StorageUnavailable(cause),
             error => Self::Read(error),
         }
     }
@@ -86,7 +86,7 @@ impl From<BackgroundError> for Error {
 
 impl From<Unavailable> for Error {
     fn from(cause: Unavailable) -> Self {
-        Self::Unavailable(cause)
+        Self::StorageUnavailable(cause)
     }
 }
 
@@ -94,7 +94,7 @@ impl From<StillsRefused> for Error {
     fn from(refused: StillsRefused) -> Self {
         match refused {
             StillsRefused::Read(error) => error.into(),
-            refused => Self::Unsupported(refused.to_string()),
+            refused => Self::Unprocessable(refused.to_string()),
         }
     }
 }

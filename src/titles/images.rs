@@ -135,7 +135,7 @@ impl<'a> TitleImages<'a> {
         }
         let extents = bif::bif(geometry.interval_ms, tiles);
         Ok(Some(Content {
-            extents: extents.map_err(|error| Error::Unsupported(error.to_string()))?,
+            extents: extents.map_err(|error| Error::Unprocessable(error.to_string()))?,
             validator: Some(Validator::new(&format!("{}-bif", storyboard.version))),
             last_modified: Some(self.opened.file.identity().modified()),
             media_type: "application/octet-stream",
@@ -144,7 +144,7 @@ impl<'a> TitleImages<'a> {
     }
 
     fn artifacts(&self) -> Result<Arc<Artifacts>, Error> {
-        let none = Error::NoDatabase("no images: no database; see the server's log");
+        let none = Error::DatabaseUnavailable("no images: no database; see the server's log");
         self.titles.artifacts.load_full().ok_or(none)
     }
 
@@ -170,10 +170,10 @@ fn folder_if_ready(status: ArtifactStatus) -> Result<Option<std::path::PathBuf>,
         ArtifactStatus::Ready(folder) => Ok(Some(folder)),
         ArtifactStatus::Pending(_) => Ok(None),
         ArtifactStatus::Failed(why) => {
-            Err(Error::Unsupported(format!("cannot make this image: {why}")))
+            Err(Error::Unprocessable(format!("cannot make this image: {why}")))
         }
         ArtifactStatus::Unavailable(what) => {
-            Err(Error::MissingPrerequisite(format!("cannot make this image now: {what}")))
+            Err(Error::Unavailable(format!("cannot make this image now: {what}")))
         }
     }
 }

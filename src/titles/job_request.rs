@@ -83,7 +83,7 @@ impl JobRequest {
     ) -> Result<JobSpec, Error> {
         let operation = match self {
             Self::Remux { .. } => {
-                return Err(Error::Unsupported("it plays as it is".into()));
+                return Err(Error::Unprocessable("it plays as it is".into()));
             }
             Self::Storyboard { .. } => {
                 stills::track(movie)?;
@@ -92,7 +92,7 @@ impl JobRequest {
             Self::Sound { track: wanted, .. } => {
                 let is_wanted = |track: &&Track| wanted.is_none_or(|id| track.id == id);
                 let track = audio::encodable(movie).find(is_wanted).ok_or_else(|| {
-                    Error::Unsupported("it has no such sound that browsers do not play".into())
+                    Error::Unprocessable("it has no such sound that browsers do not play".into())
                 })?;
                 Operation::Audio { track: track.id }
             }
@@ -101,7 +101,7 @@ impl JobRequest {
                 let rendition = RenditionSpec::new(&pictures, *height, *codec, *effort)
                     .ok_or_else(|| {
                         let lines = pictures.lines();
-                        Error::Unsupported(format!(
+                        Error::Unprocessable(format!(
                             "height must be from 2 to {lines}, which is what the title has"
                         ))
                     })?;

@@ -142,5 +142,5 @@ impl Titles {
 
 /// The movie of an index, or why there is none.
 pub fn playable(index: Index) -> Result<Arc<Movie>, Error> {
-    index.map_err(|refused| Error::Unsupported(refused.to_string()))
+    index.map_err(|refused| Error::Unprocessable(refused.to_string()))
 }

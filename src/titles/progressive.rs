@@ -97,7 +97,7 @@ async fn part(titles: &Titles, opened: &Opened, wanted: Clip) -> Result<Extents,
     let extents = match made.await? {
         Ok(extents) => extents,
         Err(ClipRefused::Read(error)) => return Err(error.into()),
-        Err(refused) => return Err(Error::Unsupported(refused.to_string())),
+        Err(refused) => return Err(Error::Unprocessable(refused.to_string())),
     };
     titles.cache.keep_clip(identity, wanted, extents.clone());
     Ok(extents)
@@ -133,7 +133,7 @@ fn resolve(selection: Selection, opened: &Opened) -> Result<Clip, Error> {
     // How samples are encrypted is described beside them, and would be lost.
     if let Some(place) = tracks.iter().find(|place| is_encrypted(place)) {
         let id = movie.tracks[*place].id;
-        return Err(Error::Unsupported(format!(
+        return Err(Error::Unprocessable(format!(
             "track {id} is encrypted: it cannot be clipped, nor sent unfragmented if it is \
              fragmented; use HLS, DASH or the file itself"
         )));

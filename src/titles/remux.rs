@@ -56,7 +56,7 @@ pub async fn open(
         (artifacts, _) => {
             waiting.begin().await;
             check_convertible(title, file, refused).boxed().await?;
-            let artifacts = artifacts.ok_or(Error::NoDatabase(
+            let artifacts = artifacts.ok_or(Error::DatabaseUnavailable(
                 "cannot transcode this title: no database; see the server's log",
             ))?;
             let folder = artifact_folder(&artifacts, spec, start).boxed().await?;
@@ -84,7 +84,7 @@ async fn check_convertible(
     file: &Arc<File>,
     refused: &MovieRefused,
 ) -> Result<(), Error> {
-    let unsupported = |why: &dyn std::fmt::Display| Err(Error::Unsupported(why.to_string()));
+    let unsupported = |why: &dyn std::fmt::Display| Err(Error::Unprocessable(why.to_string()));
     if !media_type::is_title(title.file_name()) {
         return unsupported(refused);
     }
@@ -114,13 +114,13 @@ async fn artifact_folder(
     match status {
         ArtifactStatus::Ready(folder) => Ok(folder),
         ArtifactStatus::Pending(job) => {
-            Err(Error::BeingRemuxed { job: job.id, permille: job.progress.permille })
+            Err(Error::Pending { job: job.id, permille: job.progress.permille })
         }
         ArtifactStatus::Failed(why) => {
-            Err(Error::Unsupported(format!("transcoding failed: {why}")))
+            Err(Error::Unprocessable(format!("transcoding failed: {why}")))
         }
         ArtifactStatus::Unavailable(what) => {
-            Err(Error::MissingPrerequisite(format!("cannot transcode this title now: {what}")))
+            Err(Error::Unavailable(format!("cannot transcode this title now: {what}")))
         }
     }
 }

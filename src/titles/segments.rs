@@ -122,5 +122,5 @@ pub fn unsupported(movie: &Movie) -> Error {
         // All tracks can, so the request is for something else.
         return Error::NotFound;
     }
-    Error::Unsupported(format!("no track can be sent in segments: {}", reasons.join("; ")))
+    Error::Unprocessable(format!("no track can be sent in segments: {}", reasons.join("; ")))
 }

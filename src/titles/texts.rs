@@ -265,13 +265,13 @@ async fn subtitles(
         }
         TextOrigin::Sidecar { file, kind, sidecar } => {
             if file.identity().size > text::FILE_BYTES_MAX as u64 {
-                return Err(Error::Unsupported("the subtitles are too long".to_owned()));
+                return Err(Error::Unprocessable("the subtitles are too long".to_owned()));
             }
             let bytes = read_all(file).await?;
             let (kind, language) = (*kind, sidecar.language.clone());
             let parse = move || text::parse(&bytes, kind, language.as_deref());
             let parsed = titles.background.spawn_blocking_limited(parse).await?;
-            parsed.map_err(|refused| Error::Unsupported(refused.to_string()))?
+            parsed.map_err(|refused| Error::Unprocessable(refused.to_string()))?
         }
     };
     Ok(titles.cache.keep_subtitles(identity, track, Arc::new(subtitles)))
@@ -289,7 +289,7 @@ pub async fn unlist_invalid(
 ) {
     for (index, source) in texts.iter_mut().enumerate() {
         if matches!(source.origin, TextOrigin::Sidecar { .. })
-            && let Err(Error::Unsupported(why)) = subtitles(titles, opened, source).await
+            && let Err(Error::Unprocessable(why)) = subtitles(titles, opened, source).await
         {
             let (title, number) = (title.display(), index + 1);
             tracing::warn!(title, number, why, "invalid subtitles left out of their title");
