@@ -54,7 +54,7 @@ check-elsewhere: ## Compile for FreeBSD and macOS, as far as that goes without r
 		RUSTFLAGS="-D warnings" cargo check --target x86_64-apple-darwin
 
 .PHONY: bench
-bench: ## Measure the small parts, then the server beside its peers (80 minutes; ARGS="--cells 4k")
+bench: ## Measure the small parts, then the server beside its peers (70 minutes; ARGS="--cells 4k")
 	@scripts/setup bench
 	cargo bench --bench micro
 	cargo build --release

@@ -1,6 +1,6 @@
-//! How long the parts of an answer take: reading a Range field, making a response of any content,
-//! writing a manifest, making what players ask for of a film, and sending scattered ranges of a file. The
-//! wire as a whole is measured against peers by `make bench`; see `benches/peers`.
+//! Time of the parts of a response: parsing a Range field, building a response, writing a manifest,
+//! packaging a title, and sending scattered ranges of a file. `make bench` measures the wire as a whole
+//! against peers; see `benches/peers`.
 #![allow(missing_docs, reason = "criterion makes a public function of each group")]
 
 mod packaging;
@@ -37,7 +37,7 @@ use rustix::{
     time::{ClockId, clock_gettime},
 };
 
-/// The length of the representation that ranges are resolved for, in bytes: a film.
+/// Length of the representation that ranges refer to, in bytes: a large video.
 const LENGTH: u64 = 8 << 30;
 
 fn range_fields(criterion: &mut Criterion) {
@@ -51,7 +51,7 @@ fn range_fields(criterion: &mut Criterion) {
         ("last byte", "bytes=-1".to_owned()),
         ("ignored", "items=0-5".to_owned()),
         ("sixteen", many(16)),
-        // An attack must cost no more than a glance (CVE-2011-3192).
+        // An attack must be cheap to reject (CVE-2011-3192).
         ("ten thousand", many(10_000)),
     ] {
         group.bench_function(name, |bencher| {
@@ -89,28 +89,29 @@ fn responses(criterion: &mut Criterion) {
 /// Two hours in segments of 6 s.
 const SEGMENTS: u64 = 1200;
 
-/// Manifests that nobody has asked for yet.
+/// Manifests that are in no cache.
 fn manifests(criterion: &mut Criterion) {
-    let film = film();
+    let presentation = presentation();
     let mut group = criterion.benchmark_group("manifest");
     group.bench_function("media playlist", |bencher| {
-        bencher.iter(|| hls::media(black_box(&film.tracks[0])));
+        bencher.iter(|| hls::media(black_box(&presentation.tracks[0])));
     });
     group.bench_function("multivariant playlist", |bencher| {
-        bencher.iter(|| hls::multivariant(black_box(&film)));
+        bencher.iter(|| hls::multivariant(black_box(&presentation)));
     });
-    group.bench_function("mpd", |bencher| bencher.iter(|| dash::manifest(black_box(&film))));
+    group
+        .bench_function("mpd", |bencher| bencher.iter(|| dash::manifest(black_box(&presentation))));
     group.finish();
 }
 
-/// A film of two tracks. Its audio is cut near to its video, so that few durations follow their like.
-fn film() -> Presentation {
+/// Two tracks. Audio segments are cut near video segments, so that few equal durations are adjacent.
+fn presentation() -> Presentation {
     let track = |folder: &str, codecs: &str, timescale, frame, bytes, kind| {
         let cut = |number| number * 6 * u64::from(timescale) / frame * frame;
         let segment = |number| Segment {
             start: cut(number),
             duration: cut(number + 1) - cut(number),
-            // Sizes vary, as they do.
+            // Sizes vary, as in real files.
             bytes: bytes + number * 7919 % bytes,
         };
         Track {
@@ -140,7 +141,7 @@ fn film() -> Presentation {
     });
     let audio = Kind::Audio(Audio { channels: 2, joint_objects: None, sample_rate_hz: 44_100 });
     Presentation {
-        title: "A film".to_owned(),
+        title: "A title".to_owned(),
         duration_us: SEGMENTS * 6_000_000,
         start_us: None,
         storyboard: None,
@@ -151,12 +152,12 @@ fn film() -> Presentation {
     }
 }
 
-/// Extents of one answer, as many as a video segment has.
+/// Extents of one response: as many as a video segment has.
 const EXTENTS: u64 = 128;
 
-/// What it costs to send scattered extents of one file: each by sendfile, or all by one sendmsg of
-/// slices of a mapping, which is kept or made for each answer. The break-even decides which way the
-/// wire takes. The time is the sender's CPU time, since a socket is waited for in between.
+/// The cost of sending scattered extents of one file: each by sendfile, or all by one sendmsg of slices
+/// of a mapping, which is kept or created per response. The break-even decides which way the wire takes.
+/// The time is the sender's CPU time, since it waits for the socket in between.
 fn scattered(criterion: &mut Criterion) {
     let file = scattered_file();
     let mut socket = drained_socket();
@@ -187,8 +188,8 @@ fn scattered(criterion: &mut Criterion) {
                 }
             }
         });
-        measure("mapping kept", &|socket| send_mapped(socket, &mapping, &extents));
-        measure("mapping made", &|socket| {
+        measure("mapping cached", &|socket| send_mapped(socket, &mapping, &extents));
+        measure("mapping per response", &|socket| {
             let mapping = Mapping::new(file.as_fd(), &span).expect("mapped");
             send_mapped(socket, &mapping, &extents);
         });
@@ -213,14 +214,14 @@ fn send_mapped(socket: &TcpStream, mapping: &Mapping, extents: &[Range<u64>]) {
     }
 }
 
-/// A file in the page cache, far enough for the longest extents.
+/// A file in the page cache, long enough for the longest extents.
 fn scattered_file() -> File {
     let mut file = tempfile::tempfile().expect("a file");
     file.write_all(&vec![7; 16 << 20]).expect("written");
     file
 }
 
-/// A socket whose other end is read as fast as it goes, by another thread.
+/// A socket whose other end a thread reads as fast as it can.
 fn drained_socket() -> TcpStream {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let socket = TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
@@ -233,7 +234,7 @@ fn drained_socket() -> TcpStream {
     socket
 }
 
-/// Waits until the socket takes more.
+/// Waits until the socket is writable.
 fn wait_for(socket: &TcpStream) {
     let mut waited = [PollFd::new(socket, PollFlags::OUT)];
     poll(&mut waited, None).expect("a socket can be waited for");

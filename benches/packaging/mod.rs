@@ -1,11 +1,11 @@
-//! How long it takes to read the index of a film of two hours, and to make of it what players ask for.
+//! Time to parse the index of a movie of two hours, and to package it: segments, playlists, clips.
 //!
-//! ffmpeg makes the film: 20 s of 720p at 30 fps and 2.5 Mbit/s with stereo AAC, repeated without
-//! encoding it again, its samples interleaved as ffmpeg does it and its index at the end. Samples are
-//! not read here, so that the film that is kept has a hole where they were.
+//! ffmpeg makes the movie: 20 s of 720p at 30 fps and 2.5 Mbit/s with stereo AAC, repeated by stream
+//! copy, with ffmpeg's interleaving and the index at the end. Nothing reads samples here, so that the
+//! file has a hole in their place.
 //!
-//! The index is read in two ways: from the page cache, as an I/O worker does it, and from memory, which
-//! tells what of the time is not the kernel's.
+//! There are two readers of the index: one from the page cache, as on an I/O thread, and one from
+//! memory, whose time excludes the kernel.
 
 use std::{
     fs::{self, File as Written},
@@ -35,43 +35,43 @@ use headwater::{
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-/// The grid on which segments begin, in milliseconds: the default.
+/// The grid of segments in milliseconds: the default.
 const GRID_MS: u32 = 6000;
 
-/// A segment in the middle of the film.
+/// A segment in the middle of the movie.
 const SEGMENT: usize = 600;
 
-/// Repetitions of 20 s behind the first: two hours.
+/// Repetitions of 20 s after the first: two hours.
 const MORE: &str = "359";
 
-/// All that is made of a film.
+/// Everything that is derived from a movie.
 pub fn packaging(criterion: &mut Criterion) {
-    let Some(film) = Film::make() else {
-        eprintln!("! packaging is left out: ffmpeg is missing, or cannot make the film");
+    let Some(source) = SourceFile::create() else {
+        eprintln!("! packaging is left out: ffmpeg is missing, or failed");
         return;
     };
     let grid_ms = NonZeroU32::new(GRID_MS).expect("not zero");
-    let movie = Movie::read(&film.memory, grid_ms).expect("read").expect("a movie");
+    let movie = Movie::read(&source.memory, grid_ms).expect("read").expect("a movie");
     let place = |is: fn(&Track) -> bool| movie.tracks.iter().position(is).expect("it has one");
     let (video, audio) = (place(Track::is_video), place(Track::is_audio));
-    let version = title::version(film.file.identity().version(), GRID_MS);
+    let version = title::version(source.file.identity().version(), GRID_MS);
 
-    let mut group = criterion.benchmark_group("film of 2 h");
+    let mut group = criterion.benchmark_group("movie of 2 h");
     group.sample_size(20);
     group.bench_function("index, in memory", |bencher| {
-        bencher.iter(|| Movie::read(black_box(&film.memory), grid_ms));
+        bencher.iter(|| Movie::read(black_box(&source.memory), grid_ms));
     });
-    let index = || Movie::read(black_box(&film.file.at_once()), grid_ms);
+    let index = || Movie::read(black_box(&source.file.at_once()), grid_ms);
     index().expect("it is in the page cache").expect("a movie");
     group.bench_function("index, page cache", |bencher| bencher.iter(index));
     for (name, track) in [("video", &movie.tracks[video]), ("audio", &movie.tracks[audio])] {
-        segment(&mut group, &format!("{name} segment, in memory"), &film, track, &film.memory);
-        let reader = film.file.at_once();
-        segment(&mut group, &format!("{name} segment, page cache"), &film, track, &reader);
+        segment(&mut group, &format!("{name} segment, in memory"), &source, track, &source.memory);
+        let reader = source.file.at_once();
+        segment(&mut group, &format!("{name} segment, page cache"), &source, track, &reader);
     }
-    let whole = title::presentation(&movie, "A film", version);
+    let whole = title::presentation(&movie, "A title", version);
     group.bench_function("presentation", |bencher| {
-        bencher.iter(|| title::presentation(black_box(&movie), "A film", version));
+        bencher.iter(|| title::presentation(black_box(&movie), "A title", version));
     });
     group.bench_function("video playlist", |bencher| {
         bencher.iter(|| hls::media(black_box(&whole.tracks[0])));
@@ -80,11 +80,11 @@ pub fn packaging(criterion: &mut Criterion) {
         bencher.iter(|| hls::multivariant(black_box(&whole)));
     });
     group.bench_function("mpd", |bencher| bencher.iter(|| dash::manifest(black_box(&whole))));
-    let in_front = || faststart(black_box(&movie), &film.file.at_once());
+    let in_front = || faststart(black_box(&movie), &source.file.at_once());
     in_front().expect("read").expect("its index is at the end");
     group.bench_function("faststart", |bencher| bencher.iter(in_front));
     let minute = Clip { start_ms: 3_600_000, end_ms: Some(3_660_000), tracks: vec![video, audio] };
-    let clipped = || clip(black_box(&movie), &minute, &film.source(), &film.file.at_once());
+    let clipped = || clip(black_box(&movie), &minute, &source.source(), &source.file.at_once());
     clipped().expect("a clip");
     group.bench_function("clip of 60 s", |bencher| bencher.iter(clipped));
     group.finish();
@@ -93,33 +93,33 @@ pub fn packaging(criterion: &mut Criterion) {
 fn segment<R: ReadAt>(
     group: &mut BenchmarkGroup<'_, WallTime>,
     name: &str,
-    film: &Film,
+    sample: &SourceFile,
     track: &Track,
     reader: &R,
 ) {
-    let source = film.source();
-    let made = || cmaf::segment(black_box(track), SEGMENT, &source, reader);
-    made().expect("read").expect("a segment");
-    group.bench_function(name, |bencher| bencher.iter(made));
+    let source = sample.source();
+    let segment = || cmaf::segment(black_box(track), SEGMENT, &source, reader);
+    segment().expect("read").expect("a segment");
+    group.bench_function(name, |bencher| bencher.iter(segment));
 }
 
-/// A film as a file that Headwater has opened, and what there is of it in memory.
-struct Film {
+/// The movie as a file that Headwater has opened, and without its samples in memory.
+struct SourceFile {
     file: Arc<File>,
     memory: Memory,
-    /// Whose threads the file's disk has.
+    /// Runs the threads of the file's disk pool.
     _runtime: Runtime,
     _folder: TempDir,
 }
 
-impl Film {
-    /// `None` if there is no ffmpeg that can make it.
-    fn make() -> Option<Self> {
+impl SourceFile {
+    /// `None` without a working ffmpeg.
+    fn create() -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str| folder.path().join(name);
         encode(&at("short.mp4"), &at("whole.mp4"))?;
         let memory = Memory::of(&at("whole.mp4"));
-        memory.write(&at("film.mp4"));
+        memory.write(&at("movie.mp4"));
         fs::remove_file(at("whole.mp4")).expect("removed");
 
         let runtime = Runtime::new().expect("a runtime");
@@ -132,8 +132,8 @@ impl Film {
         };
         let root = Root::open("bench", folder.path(), Buffers::new(1 << 20), settings);
         let root = runtime.block_on(root).expect("a root");
-        let file = runtime.block_on(root.open_file(Path::new("film.mp4"))).expect("a file");
-        // Into the page cache.
+        let file = runtime.block_on(root.open_file(Path::new("movie.mp4"))).expect("a file");
+        // Fills the page cache.
         let mut index = vec![0; memory.tail.len()];
         file.in_turn().read_exact_at(memory.tail_at, &mut index).expect("read");
         Some(Self { file, memory, _runtime: runtime, _folder: folder })
@@ -144,17 +144,17 @@ impl Film {
     }
 }
 
-/// Has ffmpeg make the film. `None` if it does not.
+/// Encodes the movie with ffmpeg; `None` if that fails.
 fn encode(short: &Path, whole: &Path) -> Option<()> {
     let run = |arguments: &[&str], output: &Path| {
         let mut command = Command::new("ffmpeg");
         command.args(["-v", "error", "-y"]).args(arguments).arg(output);
         command.status().ok()?.success().then_some(())
     };
-    let pictures = "testsrc2=s=1280x720:r=30:d=20,noise=alls=12:allf=t";
-    // Sound that is longer than the pictures would move each repetition.
-    let sound = "sine=440:r=48000:d=19.9";
-    let input = ["-f", "lavfi", "-i", pictures, "-f", "lavfi", "-i", sound];
+    let frames = "testsrc2=s=1280x720:r=30:d=20,noise=alls=12:allf=t";
+    // Audio longer than the video would shift each repetition.
+    let tone = "sine=440:r=48000:d=19.9";
+    let input = ["-f", "lavfi", "-i", frames, "-f", "lavfi", "-i", tone];
     let video = ["-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-g", "60"];
     let rate = ["-sc_threshold", "0", "-b:v", "2500k", "-maxrate", "2500k", "-bufsize", "2500k"];
     let audio = ["-c:a", "aac", "-b:a", "128k", "-ac", "2"];
@@ -162,7 +162,7 @@ fn encode(short: &Path, whole: &Path) -> Option<()> {
     run(&["-stream_loop", MORE, "-i", short.to_str()?, "-c", "copy"], whole)
 }
 
-/// What there is of a film besides its samples, each part at its place.
+/// A movie file without its samples, each part at its offset.
 struct Memory {
     len: u64,
     head: Vec<u8>,
@@ -197,7 +197,7 @@ impl Memory {
         }
     }
 
-    /// Writes it as a file with a hole.
+    /// Writes it as a sparse file.
     fn write(&self, path: &Path) {
         let file = Written::create_new(path).expect("created");
         file.set_len(self.len).expect("a hole");

@@ -1,16 +1,16 @@
-//! `headwater sandbox`: what the server runs ffmpeg by. Not for people, and so hidden.
+//! `headwater sandbox`: the helper that runs ffmpeg confined. Internal, and so hidden from `--help`.
 
 use std::process::ExitCode;
 
 use crate::{
     sys::sched::{self, Policy},
-    transcode::sandbox::{Confinement, EXIT_REFUSED, PREFIX},
+    transcode::sandbox::{Confinement, ERROR_PREFIX, EXIT_REFUSED},
 };
 
-/// Confines this process and becomes the program that is named; or says why it does not.
+/// Confines this process and becomes the program; if that fails, prints the reason.
 pub fn run(confinement: Confinement) -> ExitCode {
-    if confinement.only_spare {
-        // Where it cannot be, it still yields as whoever started it does.
+    if confinement.idle_scheduling {
+        // Where it is not permitted, the niceness of the worker still applies.
         let _ = sched::set_policy(Policy::Idle);
     }
     match confinement.enforce() {
@@ -18,8 +18,8 @@ pub fn run(confinement: Confinement) -> ExitCode {
             println!("{enforced}");
             ExitCode::SUCCESS
         }
-        Err(why) => {
-            eprintln!("{PREFIX}{why}");
+        Err(reason) => {
+            eprintln!("{ERROR_PREFIX}{reason}");
             ExitCode::from(EXIT_REFUSED)
         }
     }

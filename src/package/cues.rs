@@ -46,7 +46,7 @@ pub fn read<R: ReadAt + ?Sized>(track: &Track, reader: &R) -> Result<Subtitles, 
         let start = track.timeline.presented(sample.dts, sample.composition);
         let end = start.saturating_add(i64::from(sample.duration));
         let ms = |ticks| in_ms(ticks, track.timescale);
-        cues.extend(text::cues_of_sample(format, &bytes, ms(start), ms(end)));
+        cues.extend(text::parse_sample(format, &bytes, ms(start), ms(end)));
     }
     Ok(Subtitles::new(Vec::new(), text::join(cues)))
 }

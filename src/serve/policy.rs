@@ -14,7 +14,7 @@ use crate::{
     queue::{JobSubmission, Queue, QueueError, State},
     transcode::{
         JobSpec, Operation,
-        ladder::spec::{self, Effort, VideoCodec, VideoTrack},
+        renditions::spec::{self, Effort, VideoCodec, VideoTrack},
     },
 };
 
@@ -117,7 +117,7 @@ async fn ask_for(
         if queue.are_queued(spec.class(), QUEUED_MAX).await? {
             return Ok(false);
         }
-        queue.enqueue(JobSubmission { priority: PRIORITY, ..spec.job() }).await?;
+        queue.enqueue(JobSubmission { priority: PRIORITY, ..spec.submission() }).await?;
     }
     Ok(true)
 }
@@ -125,10 +125,11 @@ async fn ask_for(
 /// What a movie is to have besides itself: AAC of sounds that browsers do not play, which is soon made, and
 /// then the ladder.
 fn lacking(movie: &Movie, policy: RenditionPolicy) -> Vec<Operation> {
-    let pictures = stills::track(movie).ok().and_then(VideoTrack::of);
+    let pictures = stills::track(movie).ok().and_then(VideoTrack::from_track);
     let pictures =
         pictures.filter(|pictures| policy == RenditionPolicy::All || !pictures.is_playable);
-    let rungs = pictures.map(|pictures| spec::ladder(&pictures, VideoCodec::H264, Effort::Quick));
+    let rungs =
+        pictures.map(|pictures| spec::build_ladder(&pictures, VideoCodec::H264, Effort::Quick));
     let rungs = rungs.into_iter().flatten().map(|rendition| Operation::Rendition { rendition });
-    Operation::sounds(movie).chain(rungs).collect()
+    Operation::audio_encodings(movie).chain(rungs).collect()
 }

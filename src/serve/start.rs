@@ -13,7 +13,7 @@ use crate::{
     extent::disk::{Buffers, DiskPoolSettings, Root, RootSettings},
     library::{IndexCache, Library, NamedRoot},
     store::{DatabaseError, artifacts::ArtifactStore},
-    transcode::ffmpeg::Missing,
+    transcode::ffmpeg::NotInstalled,
 };
 
 /// Memory for pieces of what was made on their way to whoever reads them, in bytes.
@@ -54,7 +54,7 @@ pub enum StartError {
     Database(#[from] DatabaseError),
     /// A worker has nothing to work with.
     #[error(transparent)]
-    Ffmpeg(#[from] Missing),
+    Ffmpeg(#[from] NotInstalled),
     /// The access log cannot be opened.
     #[error("the access log: {0}")]
     AccessLog(io::Error),

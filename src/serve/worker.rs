@@ -29,7 +29,7 @@ use crate::{
     telemetry,
     transcode::{
         JobRunner,
-        ffmpeg::{Ffmpeg, Missing},
+        ffmpeg::{Ffmpeg, NotInstalled},
         sandbox::Policy as SandboxPolicy,
     },
 };
@@ -106,19 +106,19 @@ async fn put_together(settings: &Settings) -> Result<Worker, StartError> {
     let artifacts = ArtifactStore::open(&data, settings.min_free_disk_mib.get() << 20)
         .map_err(|error| StartError::Data { dir: data, error })?;
     let made = start::open_made(&artifacts, settings).await?;
-    let piece_ms = NonZeroU64::new(settings.chunk_s.get() * 1000).expect("a second at least");
+    let chunk_ms = NonZeroU64::new(settings.chunk_s.get() * 1000).expect("a second at least");
     let runner = JobRunner {
         library,
         queue: queue.clone(),
         artifacts: artifacts.clone(),
-        made,
-        budget_bytes: settings.artifacts_max_mib.get() << 20,
+        artifact_root: made,
+        artifacts_max_bytes: settings.artifacts_max_mib.get() << 20,
         ffmpeg,
         memory_bytes: settings.job_memory_mib.get() << 20,
         stall: Duration::from_secs(settings.job_stall_s.get()),
         deadline: Duration::from_secs(settings.job_deadline_s.get()),
-        piece_ms,
-        yields: settings.worker_niceness.get() > 0,
+        chunk_ms,
+        idle_scheduling: settings.worker_niceness.get() > 0,
     };
     let encode_slots = match settings.encode_slots.count() {
         0 => thread::available_parallelism().map_or(1, usize::from),
@@ -149,9 +149,9 @@ async fn open_database(settings: &Settings, data: &Path) -> Result<Database, Dat
 }
 
 /// Finds ffmpeg, and says what confines it here.
-async fn find_ffmpeg(policy: SandboxPolicy) -> Result<Ffmpeg, Missing> {
+async fn find_ffmpeg(policy: SandboxPolicy) -> Result<Ffmpeg, NotInstalled> {
     let ffmpeg = Ffmpeg::find(policy)?;
-    match ffmpeg.probe().await {
+    match ffmpeg.capabilities().await {
         Ok(probed) => info!(version = probed.version, confined_by = probed.enforced, "ffmpeg"),
         Err(error) => warn!(%error, "no picture and no rendition can be made"),
     }

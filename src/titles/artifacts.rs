@@ -230,7 +230,7 @@ impl Artifacts {
         let (artifacts, version_asked) = (Arc::clone(self), version.to_owned());
         let query = self.queries.spawn_limited(async move {
             let prefix = format!("{version_asked}-");
-            let rows = artifacts.queue.artifacts_of_kinds(&prefix, ["rendition", "sound"]);
+            let rows = artifacts.queue.artifacts_of_kinds(&prefix, ["rendition", "audio"]);
             let rows = timeout(RENDITIONS_TIMEOUT, rows).await.ok()?.ok()?;
             let found: Renditions = rows.into_iter().map(|row| (row.key, row.token)).collect();
             artifacts.renditions.insert(version_asked, (Instant::now(), Arc::clone(&found)));
@@ -274,7 +274,7 @@ impl Artifacts {
                 if self.queue.are_queued(spec.class(), QUEUED_MAX).await? {
                     return Err(Error::Busy);
                 }
-                self.queue.enqueue(spec.job()).await?.0
+                self.queue.enqueue(spec.submission()).await?.0
             }
         };
         self.supervisor.wake();

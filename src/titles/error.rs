@@ -3,7 +3,7 @@
 use crate::{
     background::BackgroundError,
     extent::{ReadError, disk::OpenError, disk::Unavailable},
-    package::stills::StillsRefused,
+    package::stills::StillsError,
     queue::{JobId, QueueError},
 };
 
@@ -90,10 +90,10 @@ impl From<Unavailable> for Error {
     }
 }
 
-impl From<StillsRefused> for Error {
-    fn from(refused: StillsRefused) -> Self {
+impl From<StillsError> for Error {
+    fn from(refused: StillsError) -> Self {
         match refused {
-            StillsRefused::Read(error) => error.into(),
+            StillsError::Read(error) => error.into(),
             refused => Self::Unprocessable(refused.to_string()),
         }
     }

@@ -15,7 +15,7 @@ use crate::{
     library::MediaPath,
     movie::Track,
     package::{
-        stills::{self, StillsRefused},
+        stills::{self, StillsError},
         storyboard::{Geometry, ImageFormat, Storyboard, bif, display_size},
         title,
     },
@@ -57,7 +57,7 @@ impl<'a> TitleImages<'a> {
     ) -> Result<Self, Error> {
         let movie = &opened.movie;
         let track = stills::track(movie)?;
-        let display = display_size(track).ok_or(StillsRefused::NoPictures)?;
+        let display = display_size(track).ok_or(StillsError::NoVideo)?;
         let place = movie.tracks.iter().position(|other| std::ptr::eq(other, track));
         Ok(Self { titles, title, opened, place: place.expect("a track of this movie"), display })
     }
@@ -66,7 +66,7 @@ impl<'a> TitleImages<'a> {
     pub fn storyboard(&self) -> Storyboard {
         Storyboard {
             prefix: String::new(),
-            version: JobSpec::version_of_pictures(self.opened.source).to_string(),
+            version: JobSpec::image_version(self.opened.source).to_string(),
             geometry: Geometry::new(title::duration_ms(&self.opened.movie), self.display),
         }
     }
@@ -81,7 +81,7 @@ impl<'a> TitleImages<'a> {
                 true => stills::exact(track, time_ms, &reader)?,
                 false => stills::nearest(track, &[time_ms], &reader)?,
             };
-            Ok::<_, StillsRefused>(stills.times_ms.get(stills.second as usize).copied())
+            Ok::<_, StillsError>(stills.times_ms.get(stills.second as usize).copied())
         });
         found.await??.ok_or(Error::NotFound)
     }
@@ -133,7 +133,7 @@ impl<'a> TitleImages<'a> {
                 tiles.push(Extent::whole(file));
             }
         }
-        let extents = bif::bif(geometry.interval_ms, tiles);
+        let extents = bif::build(geometry.interval_ms, tiles);
         Ok(Some(Content {
             extents: extents.map_err(|error| Error::Unprocessable(error.to_string()))?,
             validator: Some(Validator::new(&format!("{}-bif", storyboard.version))),

@@ -10,7 +10,7 @@ use crate::{
     package::stills,
     transcode::{
         JobSpec, Operation,
-        ladder::{
+        renditions::{
             audio,
             spec::{Effort, RenditionSpec, VideoCodec, VideoTrack},
         },
@@ -70,7 +70,9 @@ impl JobRequest {
         let Self::Rendition { .. } = self else {
             return Vec::new();
         };
-        Operation::sounds(movie).map(|operation| JobSpec::new(title, version, operation)).collect()
+        Operation::audio_encodings(movie)
+            .map(|operation| JobSpec::new(title, version, operation))
+            .collect()
     }
 
     /// The task that makes it of a title, of which `movie` is what plays. Errors if it cannot be had of
@@ -97,10 +99,11 @@ impl JobRequest {
                 Operation::Audio { track: track.id }
             }
             Self::Rendition { height, codec, effort, .. } => {
-                let pictures = VideoTrack::of(stills::track(movie)?).ok_or(Error::NotFound)?;
+                let pictures =
+                    VideoTrack::from_track(stills::track(movie)?).ok_or(Error::NotFound)?;
                 let rendition = RenditionSpec::new(&pictures, *height, *codec, *effort)
                     .ok_or_else(|| {
-                        let lines = pictures.lines();
+                        let lines = pictures.short_side();
                         Error::Unprocessable(format!(
                             "height must be from 2 to {lines}, which is what the title has"
                         ))
@@ -139,11 +142,11 @@ mod tests {
             ),
             (r#"{"kind":"remux","title":"films/a.mp4"}"#, JobRequest::Remux { title: title() }),
             (
-                r#"{"kind":"sound","title":"films/a.mp4"}"#,
+                r#"{"kind":"audio","title":"films/a.mp4"}"#,
                 JobRequest::Sound { title: title(), track: None },
             ),
             (
-                r#"{"kind":"sound","title":"films/a.mp4","track":2}"#,
+                r#"{"kind":"audio","title":"films/a.mp4","track":2}"#,
                 JobRequest::Sound { title: title(), track: Some(2) },
             ),
         ] {

@@ -12,7 +12,7 @@ use super::{Error, Titles, artifacts::Artifacts, opened::Opened, readiness::Wait
 use crate::{
     library::MediaPath,
     store::artifacts::Key,
-    transcode::{AUDIO_FILE, JobSpec, Operation, RENDITION_FILE, ladder::audio},
+    transcode::{AUDIO_FILE, JobSpec, Operation, RENDITION_FILE, renditions::audio},
 };
 
 /// The folders of the tracks within a rendition's file, which has one track.
@@ -131,7 +131,7 @@ pub fn enqueue_audio(titles: &Titles, title: &MediaPath, opened: &Opened) {
     else {
         return;
     };
-    for operation in Operation::sounds(&opened.movie) {
+    for operation in Operation::audio_encodings(&opened.movie) {
         let spec = JobSpec::new(title, opened.source, operation);
         if artifacts.known(&spec.key()).is_none() {
             let artifacts = Arc::clone(&artifacts);

@@ -23,8 +23,8 @@ use crate::{
     transcode::{
         JobSpec, Operation, REMUX_FILE,
         ffmpeg::{
+            demuxer::{self, FIRST_BYTES, UnsupportedFormat},
             feed,
-            sniff::{self, FIRST_BYTES, Unknown},
         },
     },
 };
@@ -89,13 +89,16 @@ async fn check_convertible(
         return unsupported(refused);
     }
     let extents = Extents::of(Extent::whole(Arc::clone(file) as _));
-    let first = feed::first_bytes(&extents, file.identity().size.min(FIRST_BYTES as u64)).await?;
-    match sniff::demuxer(&first) {
+    let first =
+        feed::read_first_bytes(&extents, file.identity().size.min(FIRST_BYTES as u64)).await?;
+    match demuxer::detect(&first) {
         // A playable one would be a movie itself.
         Ok("mov") => unsupported(refused),
         Ok(_) => Ok(()),
-        Err(why @ Unknown::Refers(_)) => unsupported(&format_args!("{refused}: {why}")),
-        Err(Unknown::Other | Unknown::Empty) => {
+        Err(why @ UnsupportedFormat::References(_)) => {
+            unsupported(&format_args!("{refused}: {why}"))
+        }
+        Err(UnsupportedFormat::Unrecognized | UnsupportedFormat::Empty) => {
             unsupported(&format_args!("{refused}, and not in another supported format"))
         }
     }

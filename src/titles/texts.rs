@@ -20,7 +20,7 @@ use crate::{
     package::{
         chapters, cues, hls,
         presentation::{self, Segment},
-        text::{self, Subtitles, TextKind, TimestampMap},
+        text::{self, SubtitleFormat, Subtitles, TimestampMap},
         title,
     },
 };
@@ -48,7 +48,7 @@ pub enum TextOrigin {
         /// The file.
         file: Arc<File>,
         /// Its format.
-        kind: TextKind,
+        kind: SubtitleFormat,
         /// What its name says.
         sidecar: Sidecar,
     },
@@ -108,7 +108,7 @@ pub async fn open_among(titles: &Titles, opened: &Opened, sidecars: Sidecars) ->
     for (path, sidecar) in sidecars.sidecars {
         match titles.file(&path, Waiting::Allowed).await {
             Ok(file) => {
-                let kind = TextKind::of(path.file_name());
+                let kind = SubtitleFormat::from_name(path.file_name());
                 // The segments are cut where the title's are.
                 let version = opened.version.and(sidecar_version(&file, kind, &sidecar));
                 let origin = TextOrigin::Sidecar { file, kind, sidecar };
@@ -122,10 +122,10 @@ pub async fn open_among(titles: &Titles, opened: &Opened, sidecars: Sidecars) ->
 
 /// The version of what is read in a sidecar. Its name has a part in it: the format, and the language, from
 /// which an old encoding is guessed.
-fn sidecar_version(file: &File, kind: TextKind, sidecar: &Sidecar) -> Version {
+fn sidecar_version(file: &File, kind: SubtitleFormat, sidecar: &Sidecar) -> Version {
     let version = file.identity().version().with(match kind {
-        TextKind::Srt => 1,
-        TextKind::WebVtt => 2,
+        SubtitleFormat::Srt => 1,
+        SubtitleFormat::WebVtt => 2,
     });
     let language = sidecar.language.as_deref().unwrap_or_default();
     language.bytes().fold(version, |version, byte| version.with(byte.into()))
@@ -203,9 +203,9 @@ pub async fn file(
         TextFile::Segment(segment) => {
             let range_ms = range_ms(leading, segment).ok_or(Error::NotFound)?;
             let subtitles = subtitles(titles, opened, source).await?;
-            (VTT, text::segment(&subtitles, range_ms, TimestampMap::default()))
+            (VTT, text::format_segment(&subtitles, range_ms, TimestampMap::default()))
         }
-        TextFile::Whole => (VTT, text::whole(&*subtitles(titles, opened, source).await?)),
+        TextFile::Whole => (VTT, text::format_file(&*subtitles(titles, opened, source).await?)),
     };
     let mut text = Text::new(bytes, media_type, Caching::Immutable);
     text.last_modified = Some(source.modified(opened));
@@ -226,7 +226,7 @@ pub async fn chapters(titles: &Titles, opened: &Opened) -> Result<Text, Error> {
             open.check().map(|()| read)
         });
         let chapters = read.await??;
-        let text = text::whole(&chapters::cues(&chapters, duration_ms));
+        let text = text::format_file(&chapters::cues(&chapters, duration_ms));
         Ok(Text::kept(text, VTT, Caching::File, Some(identity.modified())))
     };
     titles.cache.text(identity, Product::Chapters, Waiting::Allowed, make).await

@@ -1,10 +1,10 @@
-//! What is to be made.
+//! What a job does, and the key of its artifact.
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     images::{self, Size},
-    ladder::{audio, remux, spec::RenditionSpec},
+    renditions::{audio, remux, spec::RenditionSpec},
 };
 use crate::{
     extent::disk::Version,
@@ -15,184 +15,191 @@ use crate::{
     store::artifacts::Key,
 };
 
-/// Something that is to be made of a title, in one state of its file.
+/// An operation on one version of a title.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct JobSpec {
-    /// The title's path, percent-encoded.
+    /// The path of the title, percent-encoded.
     pub title: String,
-    /// The version by which things made of its file are named.
+    /// The version of the title in the keys of its artifacts.
     pub version: String,
-    /// What is to be made of it.
+    /// What to do.
     pub operation: Operation,
 }
 
-/// What can be made.
+/// What a job does.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Operation {
-    /// A picture, or several.
+    /// Renders an image, or several.
     Image(ImageSpec),
-    /// All sheets of its storyboard.
+    /// Renders all sheets of the storyboard.
     Storyboard,
-    /// Its pictures in another size or codec: `rendition.mp4`.
+    /// Encodes the video in another size or codec: `rendition.mp4`.
     Rendition {
-        /// Which.
+        /// The rendition.
         rendition: RenditionSpec,
     },
-    /// A piece of a rendition, from 1: `piece.mp4`.
+    /// Encodes one chunk of a rendition: `chunk.mp4`.
     Chunk {
-        /// Of which.
+        /// The rendition.
         rendition: RenditionSpec,
-        /// Which piece.
+        /// The number of the chunk, from 1.
         number: u32,
     },
-    /// AAC of a sound that browsers do not play: `sound.mp4`.
+    /// Encodes an audio track that browsers do not play as AAC: `audio.mp4`.
     Audio {
-        /// Of which track, by its identifier.
+        /// The id of the track.
         track: u32,
     },
-    /// The movie of a file that is none: `movie.mp4`.
+    /// Remuxes a file that is no MP4: `movie.mp4`.
     Remux,
 }
 
-/// Pictures that can be made.
+/// An image to render.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ImageSpec {
-    /// The one that stands for it: `poster.jpg`.
+    /// The poster: `poster.jpg`.
     Poster {
-        /// How large.
+        /// Its size.
         size: Size,
     },
-    /// One of it: `thumbnail.jpg`, or `.webp`.
+    /// A thumbnail: `thumbnail.jpg` or `thumbnail.webp`.
     Thumbnail {
-        /// When it is shown.
+        /// When its frame is presented.
         time_ms: u64,
-        /// Whether that very picture is wanted, and not the key frame nearest to it.
+        /// Whether to show exactly that frame, and not the nearest key frame.
         exact: bool,
-        /// How large.
+        /// Its size.
         size: Size,
-        /// How it is coded.
-        coding: ImageFormat,
+        /// Its format.
+        format: ImageFormat,
     },
-    /// One sheet of its storyboard, from 1: `sheet.jpg`, `sheet.webp`, and its tiles.
+    /// One sheet of the storyboard, and its tiles: `sheet.jpg`, `sheet.webp`.
     Sheet {
-        /// Which.
+        /// The number of the sheet, from 1.
         number: u32,
     },
-    /// All of it on one sheet: `sheet.jpg`, `sheet.webp`.
+    /// The whole title on one sheet: `sheet.jpg`, `sheet.webp`.
     Overview,
-    /// All of it in some seconds: `preview.webp`.
+    /// An animation of the whole title in some seconds: `preview.webp`.
     Preview {
-        /// How large.
+        /// Its size.
         size: Size,
     },
 }
 
-/// How urgent what somebody waits for is, and what somebody wishes for.
-const AWAITED: i64 = 100;
-const WISHED: i64 = 10;
+/// The priority of a job that a client waits for.
+const INTERACTIVE_PRIORITY: i64 = 100;
 
-/// How often a picture is tried: what cannot be decoded once cannot be decoded.
-const PICTURE_ATTEMPTS: u32 = 2;
+/// The priority of a job that a client requested for later.
+const REQUESTED_PRIORITY: i64 = 10;
 
-/// How often a film, or a piece of one, is tried.
-const FILM_ATTEMPTS: u32 = 3;
+/// The attempts at an image: decoding is deterministic, so more are useless.
+const IMAGE_ATTEMPTS: u32 = 2;
+
+/// The attempts at encoding or remuxing a title or a chunk.
+const ENCODE_ATTEMPTS: u32 = 3;
 
 impl Operation {
-    /// AAC of all sounds of a movie that browsers do not play.
-    pub fn sounds(movie: &Movie) -> impl Iterator<Item = Self> {
+    /// The operations that encode all audio tracks of a movie that browsers do not play.
+    pub fn audio_encodings(movie: &Movie) -> impl Iterator<Item = Self> {
         audio::encodable(movie).map(|track| Self::Audio { track: track.id })
     }
 }
 
 impl JobSpec {
-    /// A task of a title.
+    /// An operation on a title.
     ///
-    /// `version` is that of the title's own file and of the grid on which segments begin
-    /// ([`title::version`](crate::package::title::version)): the one in the URLs of its segments, if
-    /// that file is a movie itself.
+    /// `version` depends on the title's source file and on the segment grid
+    /// ([`title::version`](crate::package::title::version)). It is the version in the URLs of the
+    /// segments, if the source file itself is a movie.
     pub fn new(title: &MediaPath, version: Version, operation: Operation) -> Self {
         Self { title: title.encoded().to_string(), version: version.to_string(), operation }
     }
 
-    /// The version in the URLs of pictures of a title, by that of its tasks.
-    pub fn version_of_pictures(version: Version) -> Version {
+    /// The version in the URLs of a title's images.
+    pub fn image_version(version: Version) -> Version {
         version.with(images::FORMAT_VERSION)
     }
 
-    /// What sort of thing it makes, in a word.
+    /// The kind of the job, in the API's vocabulary.
     pub fn kind(&self) -> &'static str {
         match &self.operation {
-            Operation::Image(picture) => picture.kind(),
+            Operation::Image(image) => image.kind(),
             Operation::Storyboard => "storyboard",
             Operation::Rendition { .. } => "rendition",
-            Operation::Chunk { .. } => "piece",
-            Operation::Audio { .. } => "sound",
-            Operation::Remux => "movie",
+            Operation::Chunk { .. } => "chunk",
+            Operation::Audio { .. } => "audio",
+            Operation::Remux => "remux",
         }
     }
 
-    /// Names what comes of it.
+    /// The key of the artifact.
     pub fn key(&self) -> Key {
-        let what = match &self.operation {
-            Operation::Image(picture) => picture.name(),
+        let suffix = match &self.operation {
+            Operation::Image(image) => image.key_suffix(),
             Operation::Storyboard => format!("storyboard{}", images::FORMAT_VERSION),
             Operation::Rendition { rendition } => rendition.to_string(),
-            // All of a rung: what is made of pieces has to be of one kind.
+            // All parameters: the chunks of a rendition must be encoded alike.
             Operation::Chunk { rendition, number } => {
-                let RenditionSpec { effort, width, height, quality, bit_rate_max, .. } = rendition;
+                let RenditionSpec {
+                    effort, frame_width, frame_height, quality, bit_rate_max, ..
+                } = rendition;
                 let effort = effort.as_str();
                 format!(
-                    "piece-{rendition}-{effort}-{width}x{height}-{quality}-{bit_rate_max}-{number}"
+                    "chunk-{rendition}-{effort}-{frame_width}x{frame_height}-{quality}\
+                     -{bit_rate_max}-{number}"
                 )
             }
             Operation::Audio { track } => format!("aac-{track}"),
-            Operation::Remux => format!("movie{}", remux::FORMAT_VERSION),
+            Operation::Remux => format!("remux{}", remux::FORMAT_VERSION),
         };
-        Key::new(format!("{}-{what}", self.version)).expect("digits, letters and hyphens")
+        Key::new(format!("{}-{suffix}", self.version)).expect("digits, letters and hyphens")
     }
 
-    /// The beginning of the keys of what is of no use any more once this is made.
+    /// The prefix of the keys of intermediate artifacts, which are useless once this one exists.
     pub fn intermediates(&self) -> Option<String> {
         match &self.operation {
             Operation::Rendition { rendition } => {
-                Some(format!("{}-piece-{rendition}-", self.version))
+                Some(format!("{}-chunk-{rendition}-", self.version))
             }
             _ => None,
         }
     }
 
-    /// The task that makes what this one is made of, if the title's own file is no movie.
+    /// The job that makes the movie which this job reads, if the title's source file is none.
     #[must_use]
-    pub fn movie(&self) -> Self {
+    pub fn remux(&self) -> Self {
         Self { operation: Operation::Remux, ..self.clone() }
     }
 
-    /// What it takes to make it.
+    /// The class of the job, by the resources that it needs.
     pub fn class(&self) -> Class {
         match self.operation {
             Operation::Rendition { .. } | Operation::Chunk { .. } => Class::Encode,
             Operation::Storyboard | Operation::Image(_) => Class::Image,
-            // A sound takes no longer than a film that is copied.
+            // Encoding audio takes no longer than copying a title.
             Operation::Audio { .. } | Operation::Remux => Class::Remux,
         }
     }
 
-    /// As a job of the queue. However many ask for it, it is made once.
-    pub fn job(&self) -> JobSubmission {
+    /// The job as a submission to the queue. The queue keeps one job per key.
+    pub fn submission(&self) -> JobSubmission {
         let title = MediaPath::decode(&self.title).map(|title| title.display());
         let (priority, max_attempts) = match self.operation {
-            Operation::Rendition { .. } | Operation::Chunk { .. } => (WISHED, FILM_ATTEMPTS),
-            Operation::Storyboard => (WISHED, PICTURE_ATTEMPTS),
-            Operation::Image(_) => (AWAITED, PICTURE_ATTEMPTS),
-            Operation::Audio { .. } | Operation::Remux => (AWAITED, FILM_ATTEMPTS),
+            Operation::Rendition { .. } | Operation::Chunk { .. } => {
+                (REQUESTED_PRIORITY, ENCODE_ATTEMPTS)
+            }
+            Operation::Storyboard => (REQUESTED_PRIORITY, IMAGE_ATTEMPTS),
+            Operation::Image(_) => (INTERACTIVE_PRIORITY, IMAGE_ATTEMPTS),
+            Operation::Audio { .. } | Operation::Remux => (INTERACTIVE_PRIORITY, ENCODE_ATTEMPTS),
         };
         JobSubmission {
             class: self.class(),
             kind: self.kind().to_owned(),
             title: title.unwrap_or_else(|_| self.title.clone()),
-            payload: serde_json::to_string(self).expect("numbers and texts"),
+            payload: serde_json::to_string(self).expect("numbers and strings"),
             priority,
             dedupe_key: Some(self.key().to_string()),
             max_attempts,
@@ -210,18 +217,18 @@ impl ImageSpec {
         }
     }
 
-    /// Tells it from all others of the same title.
-    fn name(&self) -> String {
-        let format = images::FORMAT_VERSION;
+    /// Distinguishes it from all other images of the title.
+    fn key_suffix(&self) -> String {
+        let version = images::FORMAT_VERSION;
         match self {
-            Self::Poster { size } => format!("poster{format}-{size}"),
-            Self::Thumbnail { time_ms, exact, size, coding } => {
-                let near = if *exact { "at" } else { "near" };
-                format!("thumbnail{format}-{near}-{time_ms}-{size}-{}", coding.ending())
+            Self::Poster { size } => format!("poster{version}-{size}"),
+            Self::Thumbnail { time_ms, exact, size, format } => {
+                let accuracy = if *exact { "at" } else { "near" };
+                format!("thumbnail{version}-{accuracy}-{time_ms}-{size}-{}", format.extension())
             }
-            Self::Sheet { number } => format!("sheet{format}-{number}"),
-            Self::Overview => format!("overview{format}"),
-            Self::Preview { size } => format!("preview{format}-{size}"),
+            Self::Sheet { number } => format!("sheet{version}-{number}"),
+            Self::Overview => format!("overview{version}"),
+            Self::Preview { size } => format!("preview{version}-{size}"),
         }
     }
 }

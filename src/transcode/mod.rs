@@ -1,20 +1,22 @@
-//! What is made of a title by decoding and encoding it: pictures, renditions.
+//! Decoding and encoding: images, storyboards, renditions, remuxed movies.
 //!
-//! Headwater itself copies samples and never looks inside them. What must look inside is done by
-//! [ffmpeg], a child process that is taken to be hostile from the moment it reads a file: it lives in
-//! a [sandbox], and [child] sees to it that nothing of it is left when it ends or we do. Without
-//! ffmpeg on the machine, everything else works.
+//! Headwater itself copies samples and never decodes them. Decoding is the work of [ffmpeg], a child
+//! process that counts as hostile from its first read of a file: a [sandbox] confines it, and its
+//! [process group](process_group) is killed when it ends or the server does. Without ffmpeg everything
+//! else works.
 //!
-//! A [`JobSpec`] says what is to be made, and names what comes of it; the [`JobRunner`] makes it.
+//! A [`JobSpec`] says what a job does, and gives its artifact a key; the [`JobRunner`] runs it.
 
-pub mod child;
 pub mod ffmpeg;
 pub mod images;
 mod job_spec;
-pub mod ladder;
+pub mod process_group;
 pub mod program;
+pub mod renditions;
 mod runner;
 pub mod sandbox;
 
 pub use job_spec::{ImageSpec, JobSpec, Operation};
-pub use runner::{AUDIO_FILE, Failure, JobContext, JobRunner, Next, REMUX_FILE, RENDITION_FILE};
+pub use runner::{
+    AUDIO_FILE, Failure, JobContext, JobRunner, NextStep, REMUX_FILE, RENDITION_FILE,
+};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// The path of a program in `$PATH`.
+/// Finds a program in `$PATH`.
 pub fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())

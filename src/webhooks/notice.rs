@@ -39,8 +39,8 @@ impl Event {
         }
         match (job.state, job.kind.as_str()) {
             (State::Failed, _) => Some(Self::JobFailed),
-            (State::Done, "rendition" | "sound") => Some(Self::RenditionReady),
-            (State::Done, "movie") => Some(Self::TitleReady),
+            (State::Done, "rendition" | "audio") => Some(Self::RenditionReady),
+            (State::Done, "remux") => Some(Self::TitleReady),
             _ => None,
         }
     }

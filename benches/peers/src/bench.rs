@@ -1,79 +1,70 @@
-//! A whole run: sets the machine up, starts the peers, has every cell measured, reports.
+//! A whole run: sets the machine up, starts the peers, measures every cell, reports.
 //!
-//! What is set up is held by guards in local variables. They are dropped in the reverse order
-//! of their making, on every way out: servers end first, then the files go, and the machine's
-//! congestion control is put back last.
+//! Guards in local variables hold the setup. They are dropped in reverse order on every way out:
+//! servers end first, then the files go, and the machine's congestion control is restored last.
 
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::cell::{Cell, Files, Work};
+use crate::cell::{Files, Work};
 use crate::clients::curl;
 use crate::congestion::Congestion;
-use crate::dataset::{Dataset, Scratch};
+use crate::dataset::{self, Dataset};
 use crate::disk::Throttle;
 use crate::library::{self, Library};
-use crate::long::{Long, first_byte, index_memory};
 use crate::machine::{self, fact};
 use crate::options::Options;
 use crate::paused;
-use crate::peers::{self, Peer, Role, Server, Site, headwater::Headwater};
-use crate::queue::{Films, rendition, responsive, storyboard};
-use crate::report::alone::{self, FirstByte, IndexMemory};
-use crate::report::queued;
-use crate::report::{Paused, PausedResult, PeerName, Report, chart};
+use crate::peers::{self, Dedicated, Peer, Role, Server, Site};
+use crate::queue::{JobSources, rendition, responsive, storyboard};
+use crate::report::{self, JobResult, PausedResult, PeerInfo, Results, chart, progress};
 use crate::rounds::{Entrant, Rounds};
 use crate::served::Served;
 use crate::stage::{self, Stage};
 
-/// Runs every cell and prints what comes out.
+/// Measures every cell and prints the tables.
 pub fn run(options: &Options) -> Result<()> {
-    let mut report = Report { facts: machine::facts(), ..Report::default() };
-    let chosen = peers::chosen(options);
-    for peer in &chosen {
+    let mut results = Results { facts: machine::facts()?, ..Results::default() };
+    let peers = peers::chosen(options);
+    for peer in &peers {
         let version = peer.version()?;
-        report.facts.push(fact(peer.name(), &version));
-        report.peers.push(PeerName { name: peer.name().to_owned(), role: peer.role() });
+        results.facts.push(fact(peer.name(), &version));
+        results.peers.push(PeerInfo { name: peer.name().to_owned(), role: peer.role() });
     }
-    let file_limit = machine::raise_file_limit()?;
+    machine::raise_file_limit()?;
     machine::pin(options.client_core)?;
-    let congestion = Congestion::set(&options.congestion);
-    report.facts.push(fact("congestion control", &congestion.describe()));
-    report.facts.push(fact("method", &method(options)));
-    for (name, value) in &report.facts {
+    let congestion = Congestion::set(&options.congestion)?;
+    results.facts.push(fact("congestion control", &congestion.name));
+    results.facts.push(fact("method", &method(options)));
+    for (name, value) in &results.facts {
         println!("{name}: {value}");
     }
 
-    let scratch = Scratch::create(&options.scratch)?;
+    let scratch = dataset::scratch(&options.scratch)?;
     let throttle = options.disk_mib_s.map(|mib_per_s| Throttle::new(scratch.path(), mib_per_s));
-    let bench = Bench { options, peers: chosen, file_limit, throttle: throttle.transpose()? };
+    let bench = Bench { options, peers, throttle: throttle.transpose()? };
     let mut library = Library::new(options, scratch.path());
     for stage in stage::of(&options.cells) {
-        bench.run(&stage, &mut library, scratch.path(), &mut report)?;
+        bench.run(&stage, &mut library, scratch.path(), &mut results)?;
     }
-
-    if options.strace {
-        return Ok(());
-    }
-    println!("\n{}", report.markdown());
+    println!("\n{}", report::markdown(&results));
     if let Some(file) = &options.svg {
-        chart::write(&[report.json()], file)?;
+        chart::write(&[results], file)?;
     }
     Ok(())
 }
 
-/// How it was measured, in one line.
+/// The method in one line.
 fn method(options: &Options) -> String {
     let Options { server_core, client_core, turns, others_turns, seconds, .. } = options;
     let Options { files, file_mib, whole_mib, titles, title_s, .. } = options;
     let disk = options.disk_mib_s.map(|mib| format!("; a disk of {mib} MiB/s")).unwrap_or_default();
     format!(
-        "servers on core {server_core} (with 2 cores: on {client_core} too), clients on core \
-         {client_core}; {turns} turns of {seconds} s, for peers other than Headwater and nginx \
-         {others_turns}; ranges of {files} files of {file_mib} MiB, whole file of {whole_mib} \
-         MiB, {titles} titles of {title_s} s, in the page cache by plain reads if not said otherwise; medians, ratios per turn \
-         (min–max){disk}"
+        "servers on core {server_core}, clients on core {client_core}; {turns} turns of {seconds} s, \
+         {others_turns} for peers other than Headwater and nginx; ranges of {files} files of \
+         {file_mib} MiB, whole file of {whole_mib} MiB, {titles} titles of {title_s} s, in the page \
+         cache by plain reads unless stated otherwise; medians, ratios per turn (min–max){disk}"
     )
 }
 
@@ -81,257 +72,168 @@ fn method(options: &Options) -> String {
 struct Bench<'a> {
     options: &'a Options,
     peers: Vec<Box<dyn Peer>>,
-    /// Files that a process may hold open.
-    file_limit: u64,
-    /// What makes the servers' disk slower.
     throttle: Option<Throttle>,
 }
 
 impl Bench<'_> {
-    /// Starts the servers of a stage, has its cells measured, and ends the servers.
+    /// Starts the servers of a stage, measures its cells, and ends the servers.
     fn run(
         &self,
         stage: &Stage,
         library: &mut Library,
         scratch: &Path,
-        report: &mut Report,
+        results: &mut Results,
     ) -> Result<()> {
-        let scratch = Scratch::create(scratch)?;
+        let scratch = dataset::scratch(scratch)?;
         if let &[cell] = &stage.cells[..]
-            && cell.is_alone()
+            && cell.starts_servers()
         {
             println!("\n{cell}");
-            self.run_alone(cell, stage, library, scratch.path(), report)?;
-            return self.save(report);
+            match cell.work {
+                Work::Paused { viewers } => {
+                    self.paused(stage, viewers, library.shared()?, scratch.path(), results)?;
+                }
+                _ => self.jobs(cell.work, library.sources()?, scratch.path(), results)?,
+            }
+            return self.save(results);
         }
 
-        // The one copy of all, or each peer's own.
+        // One copy for all, or one for each peer.
         let own = self.own_copies(stage, scratch.path())?;
         let served: Vec<Served> = match stage.files {
             Files::Own => own.iter().map(Served::Random).collect(),
             files => vec![library.served(files)?],
         };
         let mut entrants = Vec::new();
-        for (peer, &served) in self.entering(stage).zip(served.iter().cycle()) {
-            let server = self.start(peer, served, stage, scratch.path())?;
+        for (peer, &served) in self.entrants(stage).zip(served.iter().cycle()) {
+            let server = self.start(peer, served, scratch.path())?;
             if let (Files::Own, Served::Random(dataset)) = (stage.files, served) {
                 dataset.evict(&dataset.names())?;
                 curl::fetch(&server, &dataset.names())?;
             }
             entrants.push(Entrant { peer, role: self.peers[peer].role(), server, served });
         }
-        ensure!(!entrants.is_empty(), "only Headwater and nginx take part in these cells");
+        ensure!(!entrants.is_empty(), "these cells are for Headwater and nginx only");
         let rounds = Rounds { options: self.options, entrants, scratch: scratch.path() };
         for &cell in &stage.cells {
             println!("\n{cell}");
-            if self.options.strace {
-                rounds.trace(cell, report)?;
-                continue;
-            }
-            rounds.run(cell, report)?;
-            print!("{}", report.last_cell());
-            self.save(report)?;
+            rounds.run(cell, results)?;
+            let last = results.cells.last();
+            print!("{}", report::cell_tables(results, last.map_or(&[], std::slice::from_ref)));
+            self.save(results)?;
         }
         Ok(())
     }
 
-    /// Writes what was measured so far: what follows may fail, and a long run is not to be lost
-    /// with it.
-    fn save(&self, report: &Report) -> Result<()> {
-        self.options.json.as_ref().map_or(Ok(()), |file| report.write_json(file))
+    /// Writes the results so far: a later failure must not lose a long run.
+    fn save(&self, results: &Results) -> Result<()> {
+        self.options.json.as_ref().map_or(Ok(()), |file| results.write(file))
     }
 
-    /// Makes a copy for each peer of a stage, if the stage is one of own copies.
+    /// Creates a copy of the files for each peer of a stage of own copies.
     fn own_copies(&self, stage: &Stage, scratch: &Path) -> Result<Vec<Dataset>> {
-        self.entering(stage)
+        self.entrants(stage)
             .filter(|_| stage.files == Files::Own)
             .map(|peer| library::copy(self.options, scratch, &format!("own-{peer}"), &stage.cells))
             .collect()
     }
 
-    /// Measures a cell whose servers serve nothing else.
-    fn run_alone(
+    /// Measures jobs, or responses beside them.
+    fn jobs(
         &self,
-        cell: Cell,
-        stage: &Stage,
-        library: &mut Library,
+        work: Work,
+        sources: &JobSources,
         scratch: &Path,
-        report: &mut Report,
+        results: &mut Results,
     ) -> Result<()> {
-        if self.options.strace {
-            println!("  its system calls are not counted");
-            return Ok(());
-        }
-        match cell.work {
-            Work::Paused { viewers } => {
-                let peers = self.paused(stage, viewers, library.shared()?, scratch, report)?;
-                report.paused.push(PausedResult { cell, peers });
-                print!("{}", report.last_paused());
-            }
-            Work::IndexMemory { budget_mib } => {
-                let long = library.long()?;
-                let mut samples = Vec::new();
-                for number in 0..self.options.others_turns {
-                    let titles = self.options.long_titles;
-                    let sample = self
-                        .alone(
-                            &long_site(long),
-                            1,
-                            scratch,
-                            &["--index-cache-mib", &budget_mib.to_string()],
-                        )
-                        .and_then(|alone| {
-                            index_memory::sample(&alone.server, titles, self.options.seed)
-                        })?;
-                    println!("{}", alone::index_progress(number, &sample));
-                    samples.push(sample);
-                }
-                report.index_memory.push(IndexMemory { cell, samples });
-                print!("{}", report.last_index_memory());
-            }
-            work if work.is_queued() => {
-                self.queued(cell, library.films()?, scratch, report)?;
-                print!("{}", report.last_queued());
-            }
-            _ if !first_byte::may_drop_caches() => {
-                println!("! left out: it takes root to empty the page cache");
-            }
-            _ => {
-                let alone = self.alone(&long_site(library.long()?), 1, scratch, &[])?;
-                let sample = first_byte::sample(&alone.server)?;
-                report.first_byte.push(FirstByte { cell, sample });
-                print!("{}", report.last_first_byte());
-            }
-        }
-        Ok(())
-    }
-
-    /// Measures what the queue makes, or what is noticed of it.
-    fn queued(&self, cell: Cell, films: &Films, scratch: &Path, report: &mut Report) -> Result<()> {
         let Options { storyboard_s, rendition_s, .. } = *self.options;
-        let site = (films.media(), Films::FILM.to_owned());
-        let start = |arguments: &[&str]| self.alone(&site, 2, scratch, arguments);
-        let result = match cell.work {
+        let start = |arguments: &[&str]| {
+            let (media, first) = (sources.media(), JobSources::SHORT);
+            self.throttled(|| Dedicated::start(self.options, media, first, 2, scratch, arguments))
+        };
+        let result = match work {
             Work::Storyboard => {
                 let mut samples = Vec::new();
                 for number in 0..self.options.others_turns {
-                    let alone = start(&[])?;
-                    let sample = storyboard::sample(&alone.server, films, storyboard_s, scratch)?;
-                    println!("{}", queued::storyboard_progress(number, &sample));
+                    let server = &start(&[])?.server;
+                    let sample = storyboard::sample(server, sources, storyboard_s, scratch)?;
+                    println!("  turn {:<2} {} tiles", number + 1, sample.tiles.count);
                     samples.push(sample);
                 }
-                queued::Samples::Storyboard(samples)
+                JobResult::Storyboard(samples)
             }
             Work::Rendition => {
                 let start = |slots: usize| start(&["--encode-slots", &slots.to_string()]);
-                queued::Samples::Rendition(rendition::sample(films, rendition_s, scratch, start)?)
+                JobResult::Rendition(rendition::sample(sources, rendition_s, scratch, start)?)
             }
             _ => {
-                let (alone, cores) = (start(&[])?, self.options.cores(2));
-                let heard =
-                    |number, sample: &_| println!("{}", queued::turn_progress(number, sample));
-                let (options, server) = (self.options, &alone.server);
-                let samples = responsive::samples(server, films, options, &cores, scratch, heard)?;
-                queued::Samples::Responsive(samples)
+                let server = &start(&[])?.server;
+                let options = self.options;
+                let samples = responsive::samples(server, sources, options, scratch)?;
+                JobResult::Responsive(samples)
             }
         };
-        report.queued.push(queued::Queued { cell, samples: result });
+        print!("{}", report::job_tables(std::slice::from_ref(&result)));
+        results.jobs.push(result);
         Ok(())
     }
 
-    /// Starts a Headwater of its own on a folder, of which one title is named.
-    fn alone(
-        &self,
-        (media, first): &(&Path, String),
-        cores: usize,
-        scratch: &Path,
-        arguments: &[&str],
-    ) -> Result<Alone> {
-        let mut headwater = Headwater::of(self.options);
-        headwater.arguments.extend(arguments.iter().map(|&argument| argument.to_owned()));
-        let state = Scratch::create(scratch)?;
-        let site = Site {
-            media: media.to_path_buf(),
-            state: state.path().to_owned(),
-            cores: self.options.cores(cores),
-            first: format!("/media/{first}"),
-        };
-        let start = || peers::start(&headwater, &site).with_context(|| headwater.name().to_owned());
-        let server =
-            self.throttle.as_ref().map_or_else(start, |throttle| throttle.within(start))?;
-        Ok(Alone { server, state })
-    }
-
-    /// Samples the memory of paused viewers. One server runs at a time, and each is started for
-    /// one sample.
+    /// Samples the memory of paused viewers. One server runs at a time, and each start gives one
+    /// sample. Peers that hold two descriptors per viewer would exceed the limit of open files.
     fn paused(
         &self,
         stage: &Stage,
         viewers: usize,
         dataset: &Dataset,
         scratch: &Path,
-        report: &Report,
-    ) -> Result<Vec<Paused>> {
-        let mut paused: Vec<Paused> = (0..self.peers.len())
-            .map(|peer| Paused { viewers: self.viewers(peer, viewers), samples: Vec::new() })
-            .collect();
+        results: &mut Results,
+    ) -> Result<()> {
+        let cell = stage.cells[0];
+        let mut grown_kib = vec![Vec::new(); self.peers.len()];
         for number in 0..self.options.others_turns {
-            for peer in self.entering(stage) {
-                dataset.warm(&dataset.hot_files(Work::Paused { viewers }))?;
-                let scratch = Scratch::create(scratch)?;
-                let served = Served::Random(dataset);
-                let server = self.start(peer, served, stage, scratch.path())?;
-                let paused = &mut paused[peer];
-                let sample = paused::sample(&server, paused.viewers)
+            for peer in self.entrants(stage) {
+                dataset.warm(&dataset.hot_files(cell.work))?;
+                let scratch = dataset::scratch(scratch)?;
+                let server = self.start(peer, Served::Random(dataset), scratch.path())?;
+                let kib = paused::sample(&server, viewers)
                     .with_context(|| self.peers[peer].name().to_owned())?;
-                println!("{}", report.paused_progress(number, peer, sample, paused.viewers));
-                paused.samples.push(sample);
+                let per_viewer = kib as f64 / viewers as f64;
+                println!("{}", progress::paused(results, number, peer, per_viewer));
+                grown_kib[peer].push(kib);
             }
         }
-        Ok(paused)
+        results.paused.push(PausedResult { cell, viewers, grown_kib });
+        let last = results.paused.last();
+        print!("{}", report::paused_table(results, last.map_or(&[], std::slice::from_ref)));
+        Ok(())
     }
 
-    /// How many viewers a peer has, if `wanted` are wanted. The others open the file anew for
-    /// each and need two descriptors; if they may not have so many, fewer viewers must do.
-    fn viewers(&self, peer: usize, wanted: usize) -> usize {
-        let most = (self.file_limit.saturating_sub(1000) / 2) as usize;
-        match self.peers[peer].role() {
-            Role::Other => wanted.min(most),
-            Role::Ours | Role::Reference => wanted,
-        }
-    }
-
-    /// The numbers of the peers that take part in a stage. Where each needs its own copy, the
-    /// others do not: all those copies would not fit into the page cache of most machines. Nor do
-    /// they where films are: nginx stands for all servers of files.
-    fn entering(&self, stage: &Stage) -> impl Iterator<Item = usize> {
-        let is_for_all = stage.files == Files::Shared;
+    /// The indices of the peers that take part in a stage. The others have no own copies, which would
+    /// not fit into the page cache of most machines; and nginx represents all servers of files beside
+    /// segments.
+    fn entrants(&self, stage: &Stage) -> impl Iterator<Item = usize> {
+        let is_for_all = stage.files == Files::Shared && !stage.cells[0].starts_servers();
         let is_in = move |&peer: &usize| is_for_all || self.peers[peer].role() != Role::Other;
         (0..self.peers.len()).filter(is_in)
     }
 
-    /// Starts a peer. Those of a stage run at the same time, but rest while they are not asked.
-    fn start(&self, peer: usize, served: Served, stage: &Stage, scratch: &Path) -> Result<Server> {
+    /// Starts a peer. Those of a stage run at the same time, but are idle outside their turns.
+    fn start(&self, peer: usize, served: Served, scratch: &Path) -> Result<Server> {
         let site = Site {
             media: served.media(),
             state: scratch.join(format!("peer-{peer}")),
-            cores: self.options.cores(stage.cores),
+            cores: vec![self.options.server_core],
             first: served.first(),
         };
         std::fs::create_dir(&site.state)?;
-        let peer = self.peers[peer].as_ref();
-        let start = || peers::start(peer, &site).with_context(|| peer.name().to_owned());
-        self.throttle.as_ref().map_or_else(start, |throttle| throttle.within(start))
+        self.throttled(|| peers::start(self.peers[peer].as_ref(), &site))
     }
-}
 
-/// The folder of long titles, and the first of them.
-fn long_site(long: &Long) -> (&Path, String) {
-    (long.media(), Long::name(0))
-}
-
-/// A Headwater that no other server is beside; it ends before its state is deleted.
-pub struct Alone {
-    pub server: Server,
-    pub state: Scratch,
+    /// Runs a call whose child processes have a slower disk, if the options say so.
+    fn throttled<T>(&self, call: impl FnOnce() -> Result<T>) -> Result<T> {
+        match &self.throttle {
+            Some(throttle) => throttle.within(call),
+            None => call(),
+        }
+    }
 }

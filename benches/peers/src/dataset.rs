@@ -1,81 +1,55 @@
 //! The files that every peer serves.
 //!
-//! Their bytes are random, so that a range sent from the wrong place cannot compare equal, and
-//! no compression anywhere can help. They end in `.mp4` because Headwater serves media only.
+//! Their bytes are random, so that a range from the wrong place cannot compare equal, and compression
+//! cannot help. They end in `.mp4` because Headwater serves media only.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+use tempfile::TempDir;
 
 use crate::cell::Work;
 use crate::interrupt;
 use crate::process::{Group, wait_for};
-use crate::random::Random;
+use crate::random::rng;
 
-/// Bytes written or read at a time while making and warming files.
+/// Bytes per write or read.
 const CHUNK: usize = 1 << 20;
 
-/// How long a file must have been left alone before it is served. A server may be careful with
-/// one that was changed a moment ago, as Headwater is for two seconds, and that is not what
-/// is measured.
-const SETTLED: Duration = Duration::from_secs(3);
+/// Age of a file's last change before servers start. A server may treat fresh files with more care, as
+/// Headwater does for two seconds, and that is not the subject here.
+const QUIET_PERIOD: Duration = Duration::from_secs(3);
 
-/// Files to be downloaded cold. Many, so that each was out of the page cache for a while when
-/// it is asked for again: a server may remember for a second that a file was in.
+/// Files for cold downloads. Many, so that each has been out of the page cache for a while before its
+/// next download: a server may remember for a second that a file was in.
 const COLD_FILES: u64 = 16;
 
-/// Longest time in which the kernel tells what the page cache holds, or gives files up.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Longest time for the kernel to report or to drop pages of the page cache.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Bytes that may stay behind in the page cache: a page or two that somebody holds.
-const STAYING: u64 = 64 << 10;
+/// Bytes that may stay in the page cache: a few pages that are in use.
+const IN_USE: u64 = 64 << 10;
 
-/// A folder that is deleted, with all in it, when dropped.
-#[derive(Debug)]
-pub struct Scratch(PathBuf);
-
-impl Scratch {
-    /// Makes a new folder inside `parent`.
-    pub fn create(parent: &Path) -> Result<Self> {
-        let parent = parent
-            .canonicalize()
-            .with_context(|| format!("the scratch folder {}", parent.display()))?;
-        // The count keeps tests apart, which are threads of one process.
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder = parent.join(format!("peers-{}-{count}", std::process::id()));
-        fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        Ok(Scratch(folder))
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
+/// Creates a folder in `parent` that is deleted, with all its files, when dropped.
+pub fn scratch(parent: &Path) -> Result<TempDir> {
+    let folder = tempfile::Builder::new().prefix("peers-").tempdir_in(parent);
+    folder.with_context(|| format!("cannot create a folder in {}", parent.display()))
 }
 
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            eprintln!("! could not delete {}: {error}", self.0.display());
-        }
-    }
-}
-
-/// How many files there are, and how long, in bytes.
+/// Number and lengths of the files, in bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Shape {
     pub files: u64,
     pub file_length: u64,
-    /// Length of the file that is downloaded whole; none is made if this is absent.
+    /// Length of the file for whole downloads, if the run needs it.
     pub whole_length: Option<u64>,
-    /// Length of the files that are downloaded cold; none are made if this is absent.
+    /// Length of the files for cold downloads, if the run needs them.
     pub cold_length: Option<u64>,
 }
 
@@ -87,23 +61,18 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Name of the file that is downloaded whole.
+    /// Name of the file for whole downloads.
     pub const WHOLE: &str = "whole.mp4";
 
-    /// Writes the files into the new folder `folder`, and leaves none of them in the page cache.
-    /// Equal seeds give equal bytes.
+    /// Writes the files into the new folder `folder`, out of the page cache. Equal seeds give equal
+    /// bytes.
     pub fn create(folder: PathBuf, shape: Shape, seed: u64) -> Result<Self> {
         fs::create_dir_all(&folder)?;
         let dataset = Dataset { folder, shape };
         for (stream, (name, length)) in dataset.files().into_iter().enumerate() {
-            write_random(&dataset.path(&name), length, Random::new(seed, stream as u64))?;
+            write_random(&dataset.path(&name), length, rng(seed, stream as u64))?;
         }
         Ok(dataset)
-    }
-
-    /// Waits until no file was changed within the last three seconds.
-    pub fn settle(&self) -> Result<()> {
-        settle(self.names().iter().map(|name| self.path(name)))
     }
 
     /// All files, by name and length in bytes.
@@ -121,7 +90,7 @@ impl Dataset {
         self.folder.join(name)
     }
 
-    /// Name of one of the files that ranges are asked of.
+    /// Name of one of the files for ranges.
     pub fn clip(index: u64) -> String {
         format!("clip-{index:03}.mp4")
     }
@@ -131,7 +100,7 @@ impl Dataset {
         self.files().into_iter().map(|(name, _)| name).collect()
     }
 
-    /// Names of the files that some work asks for and that are to be in the page cache.
+    /// Names of the files that some work expects in the page cache.
     pub fn hot_files(&self, work: Work) -> Vec<String> {
         match work.needs_whole_file() {
             true => vec![Self::WHOLE.to_owned()],
@@ -139,65 +108,64 @@ impl Dataset {
         }
     }
 
-    /// Names of the files that are downloaded cold.
+    /// Names of the files for cold downloads.
     pub fn cold_files(&self) -> Vec<String> {
         let count = self.shape.cold_length.map_or(0, |_| COLD_FILES);
         (0..count).map(|index| format!("cold-{index:03}.mp4")).collect()
     }
 
-    /// Reads files, so that the page cache holds them. The kernel may reclaim pages between
-    /// turns, even of files in use.
+    /// Reads files into the page cache. The kernel may reclaim pages between turns, even of files in
+    /// use.
     pub fn warm(&self, files: &[String]) -> Result<()> {
         files.iter().try_for_each(|name| read_all(&self.path(name)))
     }
 
-    /// Drops files from the page cache, and makes sure that they are gone. A page that is still
-    /// being read or sent stays; so it is tried until a server has given up what it was doing.
+    /// Drops files from the page cache and verifies it. A page that is being read or sent stays; so
+    /// this retries until servers have released theirs.
     pub fn evict(&self, files: &[String]) -> Result<()> {
         let folder = self.folder.display();
         let what = format!(
-            "files to leave the page cache; is {folder} on a disk? Name another by --scratch"
+            "files to leave the page cache; is {folder} on a disk? Choose another with --scratch"
         );
-        wait_for(&what, PATIENCE, || {
+        wait_for(&what, TIMEOUT, || {
             for name in files {
                 evict(&File::open(self.path(name))?)?;
             }
-            Ok((self.cached(files)? <= STAYING).then_some(()))
+            Ok((self.cached(files)? <= IN_USE).then_some(()))
         })
     }
 
-    /// How much of some files the page cache holds, in bytes.
+    /// Bytes of some files in the page cache.
     fn cached(&self, files: &[String]) -> Result<u64> {
         let mut command = Command::new("fincore");
         command.args(["--bytes", "--noheadings", "--raw", "--output", "RES"]);
         command.args(files).current_dir(&self.folder);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
-        let output = Group::spawn(&mut command)?.finish(PATIENCE)?;
+        let output = Group::spawn(&mut command)?.finish(TIMEOUT)?;
         let sizes = output.lines().map(|line| line.trim().parse::<u64>());
         sizes.sum::<Result<u64, _>>().with_context(|| format!("fincore printed: {output}"))
     }
 
     /// The folder below which every file has the path that it has in URLs.
     pub fn root(&self) -> &Path {
-        self.folder.parent().expect("it was made in another folder")
+        self.folder.parent().expect("it has a parent")
     }
 }
 
-/// Waits until no file was changed within the last three seconds. Only a change of their bytes
-/// counts: reading them and dropping them from the page cache are none.
-pub fn settle(files: impl Iterator<Item = PathBuf>) -> Result<()> {
+/// Waits until the last change of all files is older than three seconds.
+pub fn wait_for_quiet(files: impl Iterator<Item = PathBuf>) -> Result<()> {
     for path in files {
         let metadata = fs::metadata(&path)?;
         let changed = UNIX_EPOCH
             + Duration::new(metadata.ctime().try_into()?, metadata.ctime_nsec().try_into()?);
-        // A change in the future, by a clock that was set back, has no age; wait in full.
+        // A time in the future, after the clock was set back, has no age; wait in full.
         let age = changed.elapsed().unwrap_or_default();
-        interrupt::sleep(SETTLED.saturating_sub(age))?;
+        interrupt::sleep(QUIET_PERIOD.saturating_sub(age))?;
     }
     Ok(())
 }
 
-fn write_random(file: &Path, length: u64, mut random: Random) -> Result<()> {
+fn write_random(file: &Path, length: u64, mut random: fastrand::Rng) -> Result<()> {
     let mut out = File::create_new(file)?;
     let mut chunk = vec![0; CHUNK];
     let mut left = length;
@@ -209,20 +177,24 @@ fn write_random(file: &Path, length: u64, mut random: Random) -> Result<()> {
             .with_context(|| format!("cannot write {}", file.display()))?;
         left -= part as u64;
     }
-    // Otherwise writing back would run beside the first turns.
-    out.sync_all()?;
-    // Writing leaves the file in the page cache in larger pieces than reading does, and from
-    // those every server sends for less. A file that was read is the usual case.
-    evict(&out)
+    sync_and_evict(&out)
 }
 
-/// Drops a file that was written back from the page cache.
+/// Writes a file back, and drops it from the page cache. Otherwise writeback would run beside the
+/// first turns; and writing leaves larger folios in the page cache than reading does, from which every
+/// server sends for less. A file that was read in is the usual case.
+pub fn sync_and_evict(file: &File) -> Result<()> {
+    file.sync_all()?;
+    evict(file)
+}
+
+/// Drops a clean file from the page cache.
 pub fn evict(file: &File) -> Result<()> {
     posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?;
     Ok(())
 }
 
-/// Reads a file to its end, so that the page cache holds it.
+/// Reads a file into the page cache.
 pub fn read_all(file: &Path) -> Result<()> {
     let mut input = File::open(file)?;
     let mut chunk = vec![0; CHUNK];
@@ -240,8 +212,8 @@ mod tests {
         Shape { files: 2, file_length: 10_000, whole_length: Some(1), cold_length: None };
 
     #[test]
-    fn files_have_their_lengths_and_go_away() {
-        let scratch = Scratch::create(&std::env::temp_dir()).unwrap();
+    fn files_have_their_lengths_and_differ() {
+        let scratch = tempfile::tempdir().unwrap();
         let dataset = Dataset::create(scratch.path().join("media"), SHAPE, 7).unwrap();
 
         let whole = fs::read(dataset.path(Dataset::WHOLE)).unwrap();
@@ -250,14 +222,10 @@ mod tests {
         assert_eq!(clip.len(), 10_000);
         let other = fs::read(dataset.root().join("media/clip-000.mp4")).unwrap();
         assert_ne!(other[4096..4101], clip[4096..4101]);
-
-        let folder = scratch.path().to_owned();
-        drop(scratch);
-        assert!(!folder.exists());
     }
 
     #[test]
-    fn every_work_has_its_files() {
+    fn each_work_has_its_files() {
         let dataset = Dataset { folder: PathBuf::new(), shape: SHAPE };
         let clips = ["clip-000.mp4", "clip-001.mp4"];
         assert_eq!(dataset.hot_files(Work::BesideCold), clips);
@@ -271,10 +239,10 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_is_in_the_page_cache_and_what_was_evicted_is_not() {
-        // Beside the program, which lies on a disk; the folder for temporary files may not.
+    fn read_files_are_in_the_page_cache_and_evicted_files_are_not() {
+        // Beside the program, which is on a disk; the folder for temporary files may not be.
         let here = std::env::current_exe().unwrap();
-        let scratch = Scratch::create(here.parent().unwrap()).unwrap();
+        let scratch = scratch(here.parent().unwrap()).unwrap();
         let dataset = Dataset::create(scratch.path().join("media"), SHAPE, 7).unwrap();
         let files = dataset.hot_files(Work::BesideCold);
         dataset.warm(&files).unwrap();

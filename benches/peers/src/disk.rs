@@ -1,8 +1,8 @@
 //! A slower disk for the servers, by the kernel's own throttle.
 //!
-//! What a server does while it waits for a disk cannot be seen where the disk is as fast as the
-//! network. The throttle counts what a server's threads read and leaves the page cache alone, so
-//! that only what is cold takes longer, and for all peers alike.
+//! Where the disk is as fast as the network, no server ever waits for it. The throttle counts what a
+//! server's threads read from the disk and leaves the page cache alone, so that only cold reads take
+//! longer, and for all peers alike.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use nix::sys::stat::{major, minor};
 
-/// Where the controller of block devices is mounted (cgroup v1, which counts by who reads).
+/// The mount point of the block device controller (cgroup v1, which counts by the reading process).
 const CONTROLLER: &str = "/sys/fs/cgroup/blkio";
 
 /// A group of processes whose reads are limited; dropping it removes the group.
@@ -21,7 +21,7 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// A group for whoever reads from the disk that `folder` is on. Needs root.
+    /// Limits reads from the disk of `folder`. Needs root.
     pub fn new(folder: &Path, mib_per_s: u64) -> Result<Self> {
         let group = Path::new(CONTROLLER).join(format!("peers-{}", std::process::id()));
         let why = || format!("cannot limit the disk by {}", group.display());
@@ -33,7 +33,7 @@ impl Throttle {
         Ok(throttle)
     }
 
-    /// Makes a call whose child processes belong to the group.
+    /// Runs a call whose child processes belong to the group.
     pub fn within<T>(&self, call: impl FnOnce() -> Result<T>) -> Result<T> {
         enter(&self.group)?;
         let result = call();

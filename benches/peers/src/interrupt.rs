@@ -1,8 +1,8 @@
 //! Ctrl-C as an error that unwinds like any other.
 //!
-//! A signal sets a flag and nothing else; every wait of this program goes through [`sleep`],
-//! which fails once the flag is set. So the guards that end servers, delete files and put the
-//! machine's settings back run on this way out too.
+//! A signal sets a flag and nothing else; every wait of this program goes through [`sleep`] or
+//! [`check`], which fail once the flag is set. So the guards that end servers, delete files and
+//! restore the machine's settings run on this way out, too.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

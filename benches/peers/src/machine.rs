@@ -1,4 +1,4 @@
-//! The machine: what a reader must know to judge the figures, and what is set up before.
+//! The machine: facts that a reader needs to judge the figures, and its limits for this run.
 
 use std::fs;
 use std::process::Command;
@@ -7,32 +7,33 @@ use anyhow::{Context, Result};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
+use procfs::{CpuInfo, Current};
 
-/// A name and what it is on this machine.
+/// A name and its value on this machine.
 pub type Fact = (String, String);
 
-/// Files that a process should be able to hold open.
+/// Files that a process may open.
 const FILES: u64 = 65_536;
 
-/// Processor, kernel and clients. To be asked before this program is pinned to one core.
-pub fn facts() -> Vec<Fact> {
-    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let cores = cpuinfo.lines().filter(|line| line.starts_with("processor")).count();
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    vec![
-        fact("CPU", &cpu_model(&cpuinfo)),
-        fact("cores", &cores.to_string()),
+/// Processor, kernel and clients.
+pub fn facts() -> Result<Vec<Fact>> {
+    let cpus = CpuInfo::current()?;
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    Ok(vec![
+        // Not every architecture names a model.
+        fact("CPU", cpus.model_name(0).unwrap_or(std::env::consts::ARCH)),
+        fact("cores", &cpus.num_cores().to_string()),
         fact("kernel", &format!("Linux {}", kernel.trim())),
         fact("wrk", &version("wrk")),
         fact("curl", &version("curl")),
-    ]
+    ])
 }
 
 pub fn fact(name: &str, value: &str) -> Fact {
     (name.to_owned(), value.to_owned())
 }
 
-/// Pins this program, and the clients that it will start, to one core.
+/// Pins this program, and the clients that it starts, to one core.
 pub fn pin(core: usize) -> Result<()> {
     let mut set = CpuSet::new();
     set.set(core)
@@ -40,42 +41,22 @@ pub fn pin(core: usize) -> Result<()> {
         .with_context(|| format!("cannot run on core {core}"))
 }
 
-/// Lets the clients and servers open many files: the usual 1,024 is too few for 1,000
-/// connections, and some peers hold two descriptors for each of 10,000 viewers. Root may have
-/// more than the machine allows others; without it, that must do. Returns the limit.
-pub fn raise_file_limit() -> Result<u64> {
+/// Raises the limit of open files for clients and servers: the usual 1,024 is too few for 1,000
+/// connections and 10,000 viewers. Only root may raise the hard limit, and not everywhere.
+pub fn raise_file_limit() -> Result<()> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     let wanted = hard.max(FILES);
     if setrlimit(Resource::RLIMIT_NOFILE, wanted, wanted).is_err() {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
-        return Ok(hard);
     }
-    Ok(wanted)
+    Ok(())
 }
 
-fn cpu_model(cpuinfo: &str) -> String {
-    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
-    // Not every architecture names a model.
-    model.map_or(std::env::consts::ARCH, |(_, name)| name.trim()).to_owned()
-}
-
-/// The second word that `program --version` prints. wrk ends with a failure after it.
+/// The second word of `program --version`. wrk exits with a failure after it.
 fn version(program: &str) -> String {
     let Ok(output) = Command::new(program).arg("--version").output() else {
         return "not installed".to_owned();
     };
     let text = String::from_utf8_lossy(&output.stdout);
     text.split_whitespace().nth(1).unwrap_or("unknown").to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_model_is_found_if_there_is_one() {
-        let x86 = "processor\t: 0\nmodel\t\t: 167\nmodel name\t: Some CPU @ 3 GHz\n";
-        assert_eq!(cpu_model(x86), "Some CPU @ 3 GHz");
-        assert_eq!(cpu_model("processor\t: 0\n"), std::env::consts::ARCH);
-    }
 }

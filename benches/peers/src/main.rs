@@ -1,12 +1,13 @@
 //! Measures Headwater beside other file servers on this machine.
 //!
-//! Every peer serves the same files from one core (or two) while a client on another core asks
-//! for them; the peers take turns, so that what drifts on the machine drifts for all of them.
-//! The figure that counts is CPU time per request and per byte: over loopback the client is
-//! usually the slower side, and then requests per second say little about the server.
+//! Every peer serves the same files from one core while a client on another core requests them. The
+//! peers take turns, so that drift of the machine affects all of them. Two figures count: CPU time
+//! per request, and, with a client that discards bodies in the kernel, requests per second per core.
+//! With a client that copies, the client is usually the slower side, and its requests per second say
+//! little about the server.
 //!
-//! `main` parses and hands over; [`bench::run`] does the work, and everything that must not
-//! outlive it (servers, files, the changed congestion control) is ended by a `Drop`.
+//! A `Drop` ends everything that must not outlive the program: servers, files, the changed
+//! congestion control.
 
 mod bench;
 mod cell;
@@ -17,7 +18,6 @@ mod dataset;
 mod disk;
 mod interrupt;
 mod library;
-mod long;
 mod machine;
 mod memory;
 mod options;
@@ -33,9 +33,9 @@ mod served;
 mod stage;
 mod stats;
 mod titles;
-mod trace;
 mod tree;
 mod turn;
+mod units;
 mod verify;
 
 use clap::Parser;
@@ -48,7 +48,7 @@ fn main() -> anyhow::Result<()> {
         return peers::actix_files::serve(media, *workers);
     }
     if let Some(svg) = options.svg.as_ref().filter(|_| !options.redraw.is_empty()) {
-        return report::chart::redraw(&options.redraw, svg);
+        return report::redraw(&options.redraw, svg);
     }
     interrupt::install()?;
     bench::run(&options)

@@ -1,4 +1,4 @@
-//! What can be typed on the command line, with its defaults.
+//! The command line, with its defaults.
 
 use std::path::PathBuf;
 
@@ -6,11 +6,11 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::cell::Cell;
 
-/// Measure Headwater beside other file servers: CPU per byte and per request, in turn.
+/// Measure Headwater beside other file servers: CPU per byte and per request, in turns.
 #[derive(Debug, Parser)]
 #[command(name = "peers", version, args_override_self = true)]
 pub struct Options {
-    /// The Headwater binary to measure.
+    /// The Headwater binary.
     #[arg(long, value_name = "FILE", default_value = "target/release/headwater")]
     pub headwater: PathBuf,
 
@@ -18,19 +18,11 @@ pub struct Options {
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     pub headwater_arg: Vec<String>,
 
-    /// The nginx binary to measure.
+    /// The nginx binary.
     #[arg(long, value_name = "FILE", default_value = "/usr/sbin/nginx")]
     pub nginx: PathBuf,
 
-    /// The Caddy binary to measure.
-    #[arg(long, value_name = "FILE", default_value = "/usr/bin/caddy")]
-    pub caddy: PathBuf,
-
-    /// The Node.js binary to measure.
-    #[arg(long, value_name = "FILE", default_value = "/usr/bin/node")]
-    pub node: PathBuf,
-
-    /// Who is measured. Without nginx, ratios are to the best of those that are.
+    /// The servers to measure. Without nginx, ratios are to the best of them.
     #[arg(
         long,
         value_name = "FAMILY",
@@ -40,41 +32,39 @@ pub struct Options {
     )]
     pub peers: Vec<Family>,
 
-    /// What to measure: a range size (`4k`, `1m`), a size and its connections (`256k@1000`),
-    /// `whole` for complete downloads of one large file, `beside-cold` for hot ranges while
-    /// other downloads come from the disk, `paused` or `paused@N` for the memory of viewers who
-    /// take nothing. Of titles: `hls-video` and `hls-audio` for segments, `play-64k` for ranges of
-    /// the virtual file, `playlist`, `mpd`; nginx sends them as files (Headwater and nginx only).
-    /// Of Headwater alone: `index-memory` or `index-memory@MIB`, and `first-byte`, which needs root.
-    /// Of its queue beside bare ffmpeg: `storyboard`, `rendition`, and `responsive`.
-    /// With `/2` behind it, servers have two cores; with `:own`, each has read its own copy of the
-    /// files in from the disk by itself (Headwater and nginx only).
+    /// The loads: a range size (`4k`, `1m`), a size and its connections (`256k@1000`), `whole` for
+    /// complete downloads of one large file, `beside-cold` for hot ranges beside downloads from the
+    /// disk, `hls-video` for segments, which nginx sends as files, `paused` or `paused@N` for the
+    /// memory of viewers that stop reading. Of the queue beside bare ffmpeg: `storyboard`,
+    /// `rendition`, `responsive`.
+    /// With `:own`, each server reads its own copy of the files from the disk. With `:drain`, the
+    /// client discards bodies in the kernel, so that the server's core is the bottleneck. `:own`,
+    /// `:drain`, `hls-video` and `paused` are for Headwater and nginx only.
     #[arg(
         long,
         value_name = "CELL",
         value_delimiter = ',',
-        default_value = "4k,64k,256k,1m,4m,whole,256k@1000,beside-cold,\
-                         256k:own,1m:own,4m:own,whole:own,64k/2,1m/2,paused,\
-                         hls-video,hls-audio,play-64k,play-1m,playlist,mpd,\
-                         index-memory@256,index-memory@16,first-byte,\
+        default_value = "4k,64k,256k,1m,4m,whole,256k@1000,\
+                         4k:drain,64k:drain,256k:drain,1m:drain,4m:drain,256k@1000:drain,\
+                         beside-cold,256k:own,1m:own,4m:own,whole:own,paused,hls-video,\
                          storyboard,rendition,responsive"
     )]
     pub cells: Vec<Cell>,
 
-    /// Seconds of load per turn (whole-file cells take as long as their downloads do).
+    /// Seconds of load per turn (cells of whole files take as long as their downloads).
     #[arg(long, value_name = "S", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub seconds: u64,
 
-    /// Turns of Headwater and nginx in every cell; the medians are taken over them.
+    /// Turns of Headwater and nginx in every cell.
     #[arg(long, value_name = "N", default_value_t = 9, value_parser = clap::value_parser!(u64).range(1..=100))]
     pub turns: u64,
 
-    /// Turns of the other peers, who take part in the first turns of a cell only, so that a run
-    /// does not take twice as long; also how often the servers of a `paused` cell are started.
+    /// Turns of the other peers, which take part in the first turns of a cell only, so that a run
+    /// does not take twice as long; also the number of server starts in a `paused` cell.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
     pub others_turns: u64,
 
-    /// Files that ranges are asked of.
+    /// Number of files for ranges.
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub files: u64,
 
@@ -82,63 +72,55 @@ pub struct Options {
     #[arg(long, value_name = "MIB", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub file_mib: u64,
 
-    /// Size of the file that is downloaded whole, in MiB.
+    /// Size of the file for whole downloads, in MiB.
     #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub whole_mib: u64,
 
-    /// Size of each of the 16 files that are downloaded cold, in MiB.
+    /// Size of each of the 16 files for cold downloads, in MiB.
     #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub cold_mib: u64,
 
-    /// Titles that segments, playlists and whole films are made of.
+    /// Number of titles for segments.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub titles: u64,
 
-    /// Length of each of them, in seconds.
+    /// Duration of each of them, in seconds.
     #[arg(long, value_name = "S", default_value_t = 600, value_parser = clap::value_parser!(u64).range(20..=36000))]
     pub title_s: u64,
 
-    /// Titles of two hours whose indices are asked for in an `index-memory` cell.
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=10000))]
-    pub long_titles: u64,
-
-    /// Length of the film of the `storyboard` cell, in seconds.
+    /// Duration of the video of the `storyboard` cell, in seconds.
     #[arg(long, value_name = "S", default_value_t = 7200, value_parser = clap::value_parser!(u64).range(60..=36000))]
     pub storyboard_s: u64,
 
-    /// Length of the film that is encoded in the `rendition` and `responsive` cells, in seconds.
+    /// Duration of the video of the `rendition` and `responsive` cells, in seconds.
     #[arg(long, value_name = "S", default_value_t = 480, value_parser = clap::value_parser!(u64).range(60..=36000))]
     pub rendition_s: u64,
 
-    /// Where to put the files, logs and server state, on a disk; a folder made there is deleted
-    /// at the end.
+    /// Folder for files, logs and server state, on a disk; the program makes a folder in it and
+    /// deletes it at the end.
     #[arg(long, value_name = "DIR", default_value_os_t = std::env::temp_dir())]
     pub scratch: PathBuf,
 
-    /// Have the servers read from the disk at this rate at most, in MiB/s, so that one can see what
-    /// they do while they wait for it. Needs root and the blkio controller of cgroup v1.
+    /// Limit the servers' disk reads to this rate, in MiB/s, to see how they serve while they wait
+    /// for the disk. Needs root and the blkio controller of cgroup v1.
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub disk_mib_s: Option<u64>,
 
-    /// The core that servers with one core run on.
+    /// The core of the servers.
     #[arg(long, value_name = "CORE", default_value_t = 0)]
     pub server_core: usize,
 
-    /// The core that the clients and this program run on; servers with two cores run on it too.
+    /// The core of the clients and of this program; the queue uses it, too.
     #[arg(long, value_name = "CORE", default_value_t = 1)]
     pub client_core: usize,
 
-    /// The congestion control that every server's connections get.
+    /// The congestion control of every server's connections.
     #[arg(long, value_name = "NAME", default_value = "cubic")]
     pub congestion: String,
 
-    /// Where random file contents and offsets start from; equal seeds ask for equal ranges.
+    /// Seed of file contents and offsets; equal seeds request equal ranges.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-
-    /// Have no turns: count the system calls per request in cells of ranges, by strace.
-    #[arg(long)]
-    pub strace: bool,
 
     /// Write every turn's raw figures to this file.
     #[arg(long, value_name = "FILE")]
@@ -148,7 +130,7 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
 
-    /// Measure nothing: draw what earlier runs wrote by --json, all into the chart of --svg.
+    /// Measure nothing: draw the results of earlier runs (files of --json) into one chart (--svg).
     #[arg(long, value_name = "JSON", value_delimiter = ',', requires = "svg")]
     pub redraw: Vec<PathBuf>,
 
@@ -157,9 +139,9 @@ pub struct Options {
 }
 
 impl Options {
-    /// The cores of a server that has `count` of them.
-    pub fn cores(&self, count: usize) -> Vec<usize> {
-        [self.server_core, self.client_core].into_iter().take(count).collect()
+    /// The cores of the queue's server and of all that it starts.
+    pub fn all_cores(&self) -> Vec<usize> {
+        vec![self.server_core, self.client_core]
     }
 }
 
@@ -186,20 +168,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_defaults_are_what_the_readme_says() {
+    fn the_defaults_match_the_readme() {
         let options = Options::parse_from(["peers"]);
-        assert_eq!(options.cells.len(), 27);
+        assert_eq!(options.cells.len(), 23);
         assert_eq!((options.seconds, options.turns, options.others_turns), (3, 9, 3));
         assert_eq!((options.files, options.file_mib), (200, 8));
-        assert_eq!((options.titles, options.title_s, options.long_titles), (20, 600, 1000));
+        assert_eq!((options.titles, options.title_s), (20, 600));
         assert_eq!((options.storyboard_s, options.rendition_s), (7200, 480));
-        assert_eq!(options.cores(1), [0]);
-        assert_eq!(options.cores(2), [0, 1]);
+        assert_eq!((options.server_core, options.all_cores()), (0, vec![0, 1]));
         assert_eq!(options.peers.len(), 5);
     }
 
     #[test]
-    fn hyphenated_server_arguments_are_taken_as_they_are() {
+    fn hyphenated_server_arguments_are_passed_through() {
         let options = Options::parse_from(["peers", "--headwater-arg", "--tcp-congestion=cubic"]);
         assert_eq!(options.headwater_arg, ["--tcp-congestion=cubic"]);
     }
@@ -211,13 +192,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_typed_last_counts() {
+    fn the_last_of_two_equal_options_wins() {
         let options = Options::parse_from(["peers", "--svg", "a", "--svg", "b"]);
         assert_eq!(options.svg, Some("b".into()));
     }
 
     #[test]
-    fn drawing_again_needs_somewhere_to_draw() {
+    fn redraw_requires_svg() {
         assert!(Options::try_parse_from(["peers", "--redraw", "a.json"]).is_err());
         let options = Options::parse_from(["peers", "--redraw", "a.json,b.json", "--svg", "c"]);
         assert_eq!(options.redraw.len(), 2);

@@ -1,8 +1,8 @@
-//! Child programs that cannot be forgotten.
+//! Child programs that end with this one.
 //!
-//! Each runs in a process group of its own, for two reasons: a Ctrl-C at the terminal reaches
-//! this program only, which then ends the children in order; and a server's own children
-//! (nginx's worker) are ended with it.
+//! Each runs in its own process group, for two reasons: a Ctrl-C at the terminal reaches this program
+//! only, which then ends the children in order; and a server's own children (nginx's worker) end with
+//! it.
 
 use std::fs;
 use std::io::Read;
@@ -18,11 +18,11 @@ use nix::unistd::Pid;
 
 use crate::interrupt;
 
-/// How long a child may take to end after SIGTERM.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Time for a child to end after SIGTERM.
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often a waiting loop looks. Short beside a turn, and rare enough to cost nothing.
-const LOOK: Duration = Duration::from_millis(20);
+/// Pause of a polling loop: short beside a turn, long enough to cost nothing.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A child in its own process group; dropping it ends the whole group.
 #[derive(Debug)]
@@ -50,38 +50,30 @@ impl Group {
         self.child.stdout.take()
     }
 
-    /// Fails if the child has ended by itself; `log` is quoted as the likely reason.
+    /// Fails if the child has ended; the error quotes `log`.
     pub fn check_alive(&mut self, log: &Path) -> Result<()> {
         if let Some(status) = self.poll()? {
-            let said = fs::read_to_string(log).unwrap_or_default();
-            bail!("{} ended early ({status}): {}", self.name, said.trim_end());
+            let text = fs::read_to_string(log).unwrap_or_default();
+            bail!("{} ended early ({status}): {}", self.name, text.trim_end());
         }
         Ok(())
     }
 
-    /// Waits for a successful end within `limit` and returns what was written to a piped
-    /// standard output, which must fit into the pipe (64 KiB).
+    /// Waits for a successful end within `limit` and returns the output of a piped standard output,
+    /// which must fit into the pipe (64 KiB).
     pub fn finish(self, limit: Duration) -> Result<String> {
         self.finish_or(&[], limit)
     }
 
-    /// As [`Group::finish`], but an end with one of the exit codes `fine` is a success too.
-    pub fn finish_or(mut self, fine: &[i32], limit: Duration) -> Result<String> {
-        let deadline = Instant::now() + limit;
-        let status = loop {
-            if let Some(status) = self.poll()? {
-                break status;
-            }
-            if Instant::now() > deadline {
-                bail!("{} did not end within {} s", self.name, limit.as_secs());
-            }
-            interrupt::sleep(LOOK)?;
-        };
+    /// As [`Group::finish`], but the exit codes `accepted` are a success, too.
+    pub fn finish_or(mut self, accepted: &[i32], limit: Duration) -> Result<String> {
+        let what = format!("the end of {}", self.name);
+        let status = wait_for(&what, limit, || self.poll())?;
         let mut output = String::new();
         if let Some(mut stdout) = self.take_stdout() {
             stdout.read_to_string(&mut output)?;
         }
-        if !status.success() && !status.code().is_some_and(|code| fine.contains(&code)) {
+        if !status.success() && !status.code().is_some_and(|code| accepted.contains(&code)) {
             bail!("{} failed ({status}): {}", self.name, output.trim_end());
         }
         Ok(output)
@@ -106,22 +98,22 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // Once reaped, the number may belong to somebody else: never signal it then. Until
-        // then the dead leader keeps it, so stragglers of the group can be ended safely.
+        // Once reaped, the id may belong to another process: never signal it then. Until then the
+        // dead leader keeps it, so a signal reaches the rest of the group safely.
         if self.reaped {
             return;
         }
         let _ = killpg(self.leader(), Signal::SIGTERM);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + KILL_TIMEOUT;
         while !self.has_ended() && Instant::now() < deadline {
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
         }
         let _ = killpg(self.leader(), Signal::SIGKILL);
         let _ = self.child.wait();
     }
 }
 
-/// A command that runs `program` on some cores. taskset replaces itself by the program, so the
+/// A command that runs `program` on some cores. taskset replaces itself with the program, so the
 /// child's process id is the program's.
 pub fn on_cores(cores: &[usize], program: &Path) -> Command {
     let list: Vec<String> = cores.iter().map(usize::to_string).collect();
@@ -131,7 +123,7 @@ pub fn on_cores(cores: &[usize], program: &Path) -> Command {
     command
 }
 
-/// Looks again and again until `done` gives something, at most for `limit`.
+/// Polls until `done` returns something, for `limit` at most.
 pub fn wait_for<T>(
     what: &str,
     limit: Duration,
@@ -145,7 +137,7 @@ pub fn wait_for<T>(
         if Instant::now() > deadline {
             bail!("waited {} s for {what}", limit.as_secs());
         }
-        interrupt::sleep(LOOK)?;
+        interrupt::sleep(POLL_INTERVAL)?;
     }
 }
 
@@ -160,29 +152,29 @@ mod tests {
         let mut command = Command::new("echo");
         command.arg("hello").stdout(Stdio::piped());
         let group = Group::spawn(&mut command).unwrap();
-        assert_eq!(group.finish(PATIENCE).unwrap(), "hello\n");
+        assert_eq!(group.finish(KILL_TIMEOUT).unwrap(), "hello\n");
     }
 
     #[test]
-    fn a_failure_is_an_error_unless_it_is_fine() {
+    fn a_failure_is_an_error_unless_it_is_accepted() {
         let fail = || Group::spawn(Command::new("sh").args(["-c", "exit 28"])).unwrap();
-        assert!(fail().finish(PATIENCE).is_err());
-        assert!(fail().finish_or(&[7], PATIENCE).is_err());
-        assert!(fail().finish_or(&[28], PATIENCE).is_ok());
+        assert!(fail().finish(KILL_TIMEOUT).is_err());
+        assert!(fail().finish_or(&[7], KILL_TIMEOUT).is_err());
+        assert!(fail().finish_or(&[28], KILL_TIMEOUT).is_ok());
     }
 
     #[test]
     fn a_command_runs_on_its_cores_only() {
         let mut command = on_cores(&[0], Path::new("nproc"));
         command.stdout(Stdio::piped());
-        assert_eq!(Group::spawn(&mut command).unwrap().finish(PATIENCE).unwrap(), "1\n");
+        assert_eq!(Group::spawn(&mut command).unwrap().finish(KILL_TIMEOUT).unwrap(), "1\n");
     }
 
     #[test]
     fn a_child_that_takes_too_long_is_an_error() {
         let group = Group::spawn(Command::new("sleep").arg("60")).unwrap();
         let error = group.finish(Duration::ZERO).unwrap_err();
-        assert!(error.to_string().contains("did not end"), "{error}");
+        assert_eq!(error.to_string(), "waited 0 s for the end of sleep");
     }
 
     #[test]

@@ -6,25 +6,25 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::cell::{Cell, Work};
-use crate::clients::{cold, curl, wrk};
+use crate::clients::{cold, curl, drain, wrk};
 use crate::options::Options;
 use crate::peers::{Role, Server};
-use crate::report::{CellResult, Report};
+use crate::report::{CellResult, Results, progress};
 use crate::requests::Requests;
 use crate::served::Served;
-use crate::trace;
 use crate::turn::{self, Turn};
-use crate::verify::{self, HeadLength};
+use crate::verify;
 
-/// Answers compared byte for byte with the file, before and again after a cell's turns.
+/// Responses that are compared byte for byte with the file, before and after a cell's turns.
 const SAMPLE: usize = 64;
 
-/// Length of the run in which every answer's status and length are looked at.
+/// Duration of the audit, a run in which the draining client checks status and length of every
+/// response under the cell's load. wrk could do so only with a copy of every body.
 const AUDIT: Duration = Duration::from_secs(1);
 
-/// A server that takes part, and what it serves.
+/// A server that takes part, and its files.
 pub struct Entrant<'a> {
-    /// Its number among the report's peers.
+    /// Its index among the peers of the results.
     pub peer: usize,
     pub role: Role,
     pub server: Server,
@@ -39,82 +39,53 @@ pub struct Rounds<'a> {
 }
 
 impl Rounds<'_> {
-    /// Measures all turns of `cell`, and adds them to the report.
-    pub fn run(&self, cell: Cell, report: &mut Report) -> Result<()> {
-        let heads = self.verify(cell, report)?;
-        let mut turns = vec![Vec::new(); report.peers.len()];
+    /// Measures all turns of `cell`, and adds them to the results.
+    pub fn run(&self, cell: Cell, results: &mut Results) -> Result<()> {
+        self.verify(cell, results)?;
+        let mut turns = vec![Vec::new(); results.peers.len()];
         for number in 0..self.options.turns {
-            for (entrant, heads) in self.order(number, &heads) {
+            for entrant in self.order(cell, number) {
                 let turn = self
-                    .turn(cell, number, entrant, heads)
-                    .with_context(|| report.peers[entrant.peer].name.clone())?;
-                println!("{}", report.progress(number, entrant.peer, &turn));
+                    .turn(cell, number, entrant)
+                    .with_context(|| results.peers[entrant.peer].name.clone())?;
+                println!("{}", progress::turn(results, number, entrant.peer, &turn));
                 turns[entrant.peer].push(turn);
             }
         }
-        self.verify(cell, report)?;
-        report.cells.push(CellResult { cell, turns });
+        self.verify(cell, results)?;
+        results.cells.push(CellResult { cell, turns });
         Ok(())
     }
 
-    /// Counts every peer's system calls in `cell`, and prints them.
-    pub fn trace(&self, cell: Cell, report: &Report) -> Result<()> {
-        let heads = self.verify(cell, report)?;
-        let duration = Duration::from_secs(self.options.seconds);
-        for (entrant, heads) in self.order(0, &heads) {
-            let Entrant { server, peer, .. } = entrant;
-            let (asked, heads) =
-                self.requests(cell, 0)?.zip(heads).context("whole files cannot be traced")?;
-            let calls = trace::trace(server, self.scratch, || {
-                wrk::measure(server, &asked, heads, duration, self.scratch)
-            })
-            .with_context(|| report.peers[*peer].name.clone())?;
-            println!("  {:16}  {calls}", report.peers[*peer].name);
-        }
-        Ok(())
-    }
-
-    /// Who has turn `number`, and in which order. Each turn begins with another peer, so that
-    /// none always follows the same one.
-    fn order<'a>(
-        &'a self,
-        number: u64,
-        heads: &'a [Option<HeadLength>],
-    ) -> impl Iterator<Item = (&'a Entrant<'a>, Option<HeadLength>)> {
-        let count = self.entrants.len();
-        (0..count)
-            .map(move |step| (number as usize + step) % count)
-            .map(move |index| (&self.entrants[index], heads[index]))
-            .filter(move |(entrant, _)| {
-                entrant.role != Role::Other || number < self.options.others_turns
-            })
+    /// The entrants of turn `number` in their order. Each turn begins with another peer, so that none
+    /// always follows the same one.
+    fn order(&self, cell: Cell, number: u64) -> impl Iterator<Item = &Entrant<'_>> {
+        let others_turns = if cell.drain { 0 } else { self.options.others_turns };
+        let first = number as usize % self.entrants.len();
+        let (end, start) = self.entrants.split_at(first);
+        let entrants = start.iter().chain(end);
+        entrants.filter(move |entrant| entrant.role != Role::Other || number < others_turns)
     }
 
     /// One turn of one peer.
-    fn turn(
-        &self,
-        cell: Cell,
-        number: u64,
-        entrant: &Entrant,
-        heads: Option<HeadLength>,
-    ) -> Result<Turn> {
+    fn turn(&self, cell: Cell, number: u64, entrant: &Entrant) -> Result<Turn> {
         let Entrant { server, served, role, .. } = entrant;
-        let requests = self.requests(cell, number)?.zip(heads);
-        let duration = Duration::from_secs(self.options.seconds);
-        let core = (cell.cores == 1).then_some(self.options.server_core);
-        let wrk = || match &requests {
-            Some((asked, heads)) => wrk::measure(server, asked, *heads, duration, self.scratch),
-            None => bail!("{cell} has no requests"),
+        let Options { server_core, client_core, seconds, whole_mib, .. } = *self.options;
+        let requests = self.requests(cell, number)?;
+        let duration = Duration::from_secs(seconds);
+        let load = || match &requests {
+            Some(requests) if cell.drain => drain::measure(server.address, requests, duration),
+            Some(requests) => wrk::measure(server, requests, duration, self.scratch),
+            None => curl::measure(server, whole_mib << 20),
         };
         served.prepare(cell, server, *role)?;
         turn::wait_for_rest(self.entrants.iter().map(|entrant| &entrant.server))?;
         match cell.work {
-            Work::Ranges { .. } | Work::Made { .. } => turn::measure(server, core, wrk),
-            Work::Whole => {
-                turn::measure(server, core, || curl::measure(server, self.options.whole_mib << 20))
+            Work::Ranges { .. } | Work::Segments { .. } | Work::Whole => {
+                turn::measure(server, Some((server_core, client_core)), load)
             }
             Work::BesideCold => {
-                let hot = || turn::measure(server, None, wrk);
+                let hot = || turn::measure(server, None, load);
                 let (turn, cold) = cold::beside(server, served.dataset()?, duration, hot)?;
                 Ok(Turn { cold: Some(cold), ..turn })
             }
@@ -122,27 +93,23 @@ impl Rounds<'_> {
         }
     }
 
-    /// Checks the bytes of all peers; returns the lengths of their heads if the cell has requests for wrk.
-    fn verify(&self, cell: Cell, report: &Report) -> Result<Vec<Option<HeadLength>>> {
+    /// Verifies the bytes of all peers.
+    fn verify(&self, cell: Cell, results: &Results) -> Result<()> {
         let requests = self.requests(cell, 0)?;
         let verify = |entrant: &Entrant| {
             let Entrant { server, served, role, .. } = entrant;
             served.prepare(cell, server, *role)?;
-            served.check_digest(cell.work, server)?;
-            requests.as_ref().map(|asked| self.verify_answers(entrant, asked)).transpose()
+            served.check_whole(cell.work, server)?;
+            if let Some(requests) = &requests {
+                verify::responses(server.address, served.root(), &requests.list[..SAMPLE])?;
+                drain::measure(server.address, requests, AUDIT)?;
+            }
+            anyhow::Ok(())
         };
-        let name = |entrant: &Entrant| &report.peers[entrant.peer].name;
-        self.entrants
-            .iter()
-            .map(|entrant| verify(entrant).with_context(|| format!("verifying {}", name(entrant))))
-            .collect()
-    }
-
-    fn verify_answers(&self, entrant: &Entrant, asked: &Requests) -> Result<HeadLength> {
-        let Entrant { server, served, .. } = entrant;
-        let heads = verify::answers(server.address, served.root(), &asked.list[..SAMPLE])?;
-        wrk::audit(server, asked, AUDIT, self.scratch)?;
-        Ok(heads)
+        let name = |entrant: &Entrant| &results.peers[entrant.peer].name;
+        self.entrants.iter().try_for_each(|entrant| {
+            verify(entrant).with_context(|| format!("verifying {}", name(entrant)))
+        })
     }
 
     fn requests(&self, cell: Cell, number: u64) -> Result<Option<Requests>> {

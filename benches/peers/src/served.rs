@@ -1,4 +1,4 @@
-//! What a server serves, and what is asked of it: files of random bytes, or titles.
+//! The files that a server serves, and the requests for them: random bytes, or titles.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,6 @@ use crate::peers::{Role, Server};
 use crate::requests::Requests;
 use crate::titles::Titles;
 
-/// One or the other.
 #[derive(Clone, Copy)]
 pub enum Served<'a> {
     Random(&'a Dataset),
@@ -19,7 +18,7 @@ pub enum Served<'a> {
 }
 
 impl<'a> Served<'a> {
-    /// The folder that is served as `/media/`.
+    /// The folder behind `/media/`.
     pub fn media(self) -> PathBuf {
         match self {
             Served::Random(dataset) => dataset.folder.clone(),
@@ -27,7 +26,7 @@ impl<'a> Served<'a> {
         }
     }
 
-    /// The path of a URL that every server can answer as soon as it is ready.
+    /// The path of a URL that every server can serve as soon as it is ready.
     pub fn first(self) -> String {
         let name = match self {
             Served::Random(_) => Dataset::clip(0),
@@ -36,7 +35,7 @@ impl<'a> Served<'a> {
         format!("/media/{name}")
     }
 
-    /// The folder below which every file has the path that it has in URLs.
+    /// The document root: below it, every file has the path of its URL.
     pub fn root(self) -> &'a Path {
         match self {
             Served::Random(dataset) => dataset.root(),
@@ -44,19 +43,19 @@ impl<'a> Served<'a> {
         }
     }
 
-    /// The files of random bytes, for work on those.
+    /// The files of random bytes, for work that needs them.
     pub fn dataset(self) -> Result<&'a Dataset> {
         match self {
             Served::Random(dataset) => Ok(dataset),
-            Served::Titles(_) => None.context("this is not asked of titles"),
+            Served::Titles(_) => None.context("titles have no such load"),
         }
     }
 
-    /// The requests of turn `number`; none if whole files are asked for.
+    /// The requests of turn `number`; `None` for whole files.
     pub fn requests(self, work: Work, seed: u64, number: u64) -> Result<Option<Requests>> {
         match self {
             Served::Random(dataset) => Requests::of_ranges(work, &dataset.shape, seed, number),
-            Served::Titles(titles) => titles.requests(work, seed, number),
+            Served::Titles(titles) => titles.requests(work, seed, number).map(Some),
         }
     }
 
@@ -64,37 +63,34 @@ impl<'a> Served<'a> {
     pub fn prepare(self, cell: Cell, server: &Server, role: Role) -> Result<()> {
         let dataset = match self {
             Served::Random(dataset) => dataset,
-            Served::Titles(titles) => return titles.warm(cell.work, role),
+            Served::Titles(titles) => return titles.warm(role),
         };
         let hot = dataset.hot_files(cell.work);
         if cell.work == Work::BesideCold {
             dataset.evict(&dataset.cold_files())?;
         }
         match cell.own {
-            // A page that was reclaimed must not come back by anybody else's reading.
+            // Only the server itself may read a reclaimed page in again.
             true => curl::fetch(server, &hot),
             false => dataset.warm(&hot),
         }
     }
 
-    /// Compares the SHA-256 of one whole answer with that of its file, where answers are long or
-    /// are read from the disk.
-    pub fn check_digest(self, work: Work, server: &Server) -> Result<()> {
-        let (path, file) = match (self, work) {
-            (Served::Titles(titles), Work::Made { product, .. }) => {
-                let (path, file) = titles.example(product)?;
-                (path.to_owned(), file)
+    /// Compares one whole response with its file, where responses are long or come from the disk.
+    pub fn check_whole(self, work: Work, server: &Server) -> Result<()> {
+        let of_media = |dataset: &Dataset, name: &str| {
+            curl::check_whole(server, &format!("/media/{name}"), &dataset.path(name))
+        };
+        match (self, work) {
+            (Served::Titles(titles), _) => {
+                let (path, file) = titles.example()?;
+                curl::check_whole(server, path, &file)
             }
             (Served::Random(dataset), Work::Whole) => of_media(dataset, Dataset::WHOLE),
             (Served::Random(dataset), Work::BesideCold) => {
                 of_media(dataset, &dataset.cold_files()[0])
             }
-            _ => return Ok(()),
-        };
-        curl::check_digest(server, &path, &file)
+            _ => Ok(()),
+        }
     }
-}
-
-fn of_media(dataset: &Dataset, name: &str) -> (String, PathBuf) {
-    (format!("/media/{name}"), dataset.path(name))
 }

@@ -1,5 +1,7 @@
 //! Medians and spreads over turns.
 
+use std::fmt;
+
 /// A median with its extremes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
@@ -22,10 +24,17 @@ impl Spread {
 
     /// The spread of the ratios of two series, turn by turn.
     ///
-    /// Values of one turn were measured within seconds of each other, so whatever slowed the
-    /// machine then is in both and leaves the ratio.
+    /// Values of one turn were measured within seconds of each other, so a slow phase of the machine
+    /// is in both and cancels out.
     pub fn of_ratios(values: &[f64], references: &[f64]) -> Self {
         Spread::of(values.iter().zip(references).map(|(v, r)| v / r))
+    }
+}
+
+impl fmt::Display for Spread {
+    /// `0.97 (0.95–0.99)`
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:.2} ({:.2}–{:.2})", self.median, self.min, self.max)
     }
 }
 
@@ -55,11 +64,12 @@ mod tests {
     fn extremes_go_with_it() {
         let spread = Spread::of([3.0, 1.0, 2.0]);
         assert_eq!((spread.min, spread.max), (1.0, 3.0));
+        assert_eq!(spread.to_string(), "2.00 (1.00–3.00)");
     }
 
     #[test]
     fn ratios_are_taken_within_a_turn() {
-        // The second turn was twice as slow for both: the ratio does not notice.
+        // The second turn was twice as slow for both: the ratio does not change.
         let spread = Spread::of_ratios(&[1.0, 2.0, 1.2], &[2.0, 4.0, 2.0]);
         assert_eq!((spread.median, spread.min, spread.max), (0.5, 0.5, 0.6));
     }

@@ -1,33 +1,41 @@
-//! One turn: one peer under one load, with what it cost.
+//! One turn: one peer under one load, and what it cost.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
 
 use crate::clients::Load;
 use crate::clients::cold::Cold;
-use crate::cpu::{self, Cpu};
+use crate::cpu;
 use crate::interrupt;
 use crate::peers::Server;
+use crate::units::{mib, ms};
 
 /// A server is at rest when it uses less than this in [`WINDOW`]: 2 % of a core.
 const REST: Duration = Duration::from_millis(2);
 const WINDOW: Duration = Duration::from_millis(100);
 
-/// Longest wait for all servers to rest.
-const PATIENCE: u32 = 200;
+/// Windows to wait for all servers to rest.
+const MAX_WINDOWS: u32 = 200;
 
-/// What was measured in one turn.
-#[derive(Clone, Copy, Debug)]
+/// The figures of one turn.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Turn {
     pub load: Load,
-    /// What the server used, from before the client's start until after its end.
-    pub cpu: Cpu,
-    /// How long the server's core was busy, whoever kept it busy; to 10 ms. Not known if the
-    /// server shares a core with the clients, or with the disk's interrupts.
-    pub core: Option<Duration>,
-    /// What came from the disk at the same time.
+    /// CPU time of the server, from before the client's start until after its end.
+    pub cpu: Duration,
+    /// Time that the cores were busy. `None` if other work shares them: downloads from the disk.
+    pub cores: Option<BusyCores>,
+    /// The downloads from the disk at the same time.
     pub cold: Option<Cold>,
+}
+
+/// Busy time of both cores, by all processes and interrupts; to 10 ms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BusyCores {
+    pub server: Duration,
+    pub client: Duration,
 }
 
 impl Turn {
@@ -35,94 +43,102 @@ impl Turn {
         self.load.requests as f64 / self.load.elapsed.as_secs_f64()
     }
 
-    /// Of bodies alone.
-    pub fn mib_per_s(&self) -> f64 {
-        self.gib() * 1024.0 / self.load.elapsed.as_secs_f64()
-    }
-
-    /// Seconds per request over all connections: what a server is judged by that is busy with
-    /// something else too.
+    /// Seconds per request over all connections.
     pub fn s_per_request(&self) -> f64 {
         1.0 / self.requests_per_s()
     }
 
+    /// Of bodies alone.
+    pub fn mib_per_s(&self) -> f64 {
+        mib(self.load.body_bytes) / self.load.elapsed.as_secs_f64()
+    }
+
     /// Of bodies from the disk; NaN if there were none.
     pub fn cold_mib_per_s(&self) -> f64 {
-        let rate = |cold: Cold| cold.body_bytes as f64 / cold.elapsed.as_secs_f64();
-        self.cold.map_or(f64::NAN, rate) / (1u64 << 20) as f64
+        self.cold.map_or(f64::NAN, |cold| mib(cold.body_bytes) / cold.elapsed.as_secs_f64())
     }
 
-    /// Median time of an answer in milliseconds; NaN if it was not measured.
+    /// Median time of a response in milliseconds; NaN if it was not measured.
     pub fn median_ms(&self) -> f64 {
-        self.load.latency.map_or(f64::NAN, |latency| latency.median.as_secs_f64() * 1000.0)
+        self.load.latency.map_or(f64::NAN, |latency| ms(latency.median))
     }
 
-    /// The time in milliseconds that 99 of 100 answers needed at most; NaN if not measured.
+    /// 99th percentile of the time of a response in milliseconds; NaN if it was not measured.
     pub fn p99_ms(&self) -> f64 {
-        self.load.latency.map_or(f64::NAN, |latency| latency.p99.as_secs_f64() * 1000.0)
+        self.load.latency.map_or(f64::NAN, |latency| ms(latency.p99))
     }
 
     /// CPU seconds per GiB of bodies.
     pub fn cpu_s_per_gib(&self) -> f64 {
-        self.cpu.total.as_secs_f64() / self.gib()
+        self.cpu.as_secs_f64() / (mib(self.load.body_bytes) / 1024.0)
     }
 
     /// CPU seconds per 1,000 requests, which is CPU milliseconds per request.
     pub fn cpu_s_per_1000(&self) -> f64 {
-        self.cpu.total.as_secs_f64() / (self.load.requests as f64 / 1000.0)
+        self.cpu.as_secs_f64() / (self.load.requests as f64 / 1000.0)
     }
 
-    /// Share of the time in which the server was busy, from 0 to the number of its cores. Near
-    /// that the server was the slower side, and its requests per second say something.
+    /// Share of the time in which the server's processes were busy, from 0 to 1.
     pub fn busy(&self) -> f64 {
-        self.cpu.total.as_secs_f64() / self.load.elapsed.as_secs_f64()
+        self.share(self.cpu)
     }
 
-    /// Share of the time in which the server's core was busy. What it has over [`Turn::busy`]
-    /// are interrupts that came while the server slept, and other programs.
-    pub fn core_busy(&self) -> Option<f64> {
-        Some(self.core?.as_secs_f64() / self.load.elapsed.as_secs_f64())
+    /// Share of the time in which the server's core was busy; NaN if it was not measured. What it
+    /// has over [`Turn::busy`] are interrupts while the server slept, and other programs.
+    pub fn server_core(&self) -> f64 {
+        self.cores.map_or(f64::NAN, |cores| self.share(cores.server))
     }
 
-    /// Whether other programs ran on the server's core. They cost it cache and turns of its
-    /// own; interrupts alone stay below this limit.
+    /// Share of the time in which the client's core was busy; NaN if it was not measured.
+    pub fn client_core(&self) -> f64 {
+        self.cores.map_or(f64::NAN, |cores| self.share(cores.client))
+    }
+
+    /// Whether other programs ran on the server's core. They cost it cache and time slices;
+    /// interrupts alone stay below this limit.
     pub fn is_disturbed(&self) -> bool {
-        self.core_busy().is_some_and(|core| core - self.busy() > 0.15)
+        self.server_core() - self.busy() > 0.15
     }
 
-    fn gib(&self) -> f64 {
-        self.load.body_bytes as f64 / (1u64 << 30) as f64
+    fn share(&self, time: Duration) -> f64 {
+        time.as_secs_f64() / self.load.elapsed.as_secs_f64()
     }
 }
 
-/// Runs `client` and reads what it cost `server`; `core` is the server's, if it is no one
-/// else's.
+/// Runs `client` and reads what it cost `server`, and how busy the `cores` of server and client
+/// were.
 pub fn measure(
     server: &Server,
-    core: Option<usize>,
+    cores: Option<(usize, usize)>,
     client: impl FnOnce() -> Result<Load>,
 ) -> Result<Turn> {
-    let core_before = core.map(cpu::of_core).transpose()?;
-    let cpu_before = cpu::of_tree(server.id())?;
+    let read = || cores.map(busy_cores).transpose();
+    let (cores_before, cpu_before) = (read()?, cpu::of_tree(server.id())?);
     let load = client()?;
-    let cpu = cpu::of_tree(server.id())? - cpu_before;
-    let core_after = core.map(cpu::of_core).transpose()?;
-    let core = core_after.zip(core_before).map(|(after, before)| after.saturating_sub(before));
-    Ok(Turn { load, cpu, core, cold: None })
+    let cpu = cpu::of_tree(server.id())?.saturating_sub(cpu_before);
+    let cores = read()?.zip(cores_before).map(|(after, before)| BusyCores {
+        server: after.server.saturating_sub(before.server),
+        client: after.client.saturating_sub(before.client),
+    });
+    Ok(Turn { load, cpu, cores, cold: None })
 }
 
-/// Waits until no server does anything: what one still does for its last turn, or of its own
-/// accord, would be counted for the next. If that takes too long, says so and goes on.
+fn busy_cores((server, client): (usize, usize)) -> Result<BusyCores> {
+    Ok(BusyCores { server: cpu::of_core(server)?, client: cpu::of_core(client)? })
+}
+
+/// Waits until all servers are idle: work left over from the last turn, or of a server's own accord,
+/// would count for the next. If that takes too long, prints a warning and goes on.
 pub fn wait_for_rest<'a>(servers: impl Iterator<Item = &'a Server> + Clone) -> Result<()> {
     let used = || {
         let mut total = Duration::ZERO;
         for server in servers.clone() {
-            total += cpu::of_tree(server.id()).context("a server died")?.total;
+            total += cpu::of_tree(server.id()).context("a server died")?;
         }
         anyhow::Ok(total)
     };
     let mut before = used()?;
-    for _ in 0..PATIENCE {
+    for _ in 0..MAX_WINDOWS {
         interrupt::sleep(WINDOW)?;
         let now = used()?;
         if now.saturating_sub(before) < REST {
@@ -146,31 +162,27 @@ mod tests {
             elapsed: Duration::from_secs(4),
             latency: None,
         },
-        cpu: Cpu {
-            total: Duration::from_secs(1),
-            user: Duration::ZERO,
-            system: Duration::from_secs(1),
-        },
-        core: Some(Duration::from_secs(2)),
+        cpu: Duration::from_secs(1),
+        cores: Some(BusyCores { server: Duration::from_secs(2), client: Duration::from_secs(4) }),
         cold: None,
     };
 
     #[test]
     fn units_follow_from_counts() {
         assert_eq!(TURN.requests_per_s(), 512.0);
-        assert_eq!(TURN.s_per_request(), 1.0 / 512.0);
         assert_eq!(TURN.mib_per_s(), 512.0);
         assert_eq!(TURN.cpu_s_per_gib(), 0.5);
         assert_eq!(TURN.cpu_s_per_1000(), 1.0 / 2.048);
-        assert_eq!((TURN.busy(), TURN.core_busy()), (0.25, Some(0.5)));
+        assert_eq!((TURN.busy(), TURN.server_core(), TURN.client_core()), (0.25, 0.5, 1.0));
         assert!(TURN.is_disturbed());
     }
 
     #[test]
-    fn what_was_not_measured_is_no_number() {
-        let units = [Turn::median_ms, Turn::p99_ms, Turn::cold_mib_per_s];
-        assert!(units.iter().all(|unit| unit(&TURN).is_nan()));
-        assert!(!Turn { core: None, ..TURN }.is_disturbed());
+    fn figures_that_were_not_measured_are_nan() {
+        let turn = Turn { cores: None, ..TURN };
+        let units = [Turn::median_ms, Turn::p99_ms, Turn::cold_mib_per_s, Turn::server_core];
+        assert!(units.iter().all(|unit| unit(&turn).is_nan()));
+        assert!(!turn.is_disturbed());
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! Are the bytes right? A figure for wrong bytes is worth nothing.
+//! Verifies that servers send the right bytes: a figure for wrong bytes is worthless.
 //!
-//! A small HTTP/1.1 client makes requests one after the other on one connection and compares
-//! every body with the file, byte for byte. It is strict on purpose: what it does not expect
-//! from a file server (chunks, a 200 for a range) is an error.
+//! A small HTTP/1.1 client sends requests one after the other on one connection and compares every
+//! body with the file, byte for byte. It is strict on purpose: what it does not expect from a file
+//! server (chunks, a 200 for a range) is an error.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -13,47 +13,38 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::requests::Asked;
+use crate::requests::Request;
 
-/// Longest wait for the next bytes of an answer.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Longest wait for the next bytes of a response.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Longest head that is read, in bytes.
-const HEAD_LIMIT: u64 = 16 << 10;
+/// Longest head, in bytes.
+const HEAD_LIMIT: usize = 16 << 10;
 
-/// Length of the heads that a server puts before its bodies, in bytes. The load generator
-/// counts heads and bodies together, and this tells them apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HeadLength {
-    pub min: u64,
-    pub max: u64,
-}
+/// Most fields of a head.
+const FIELDS: usize = 64;
 
-/// Makes every request of the list and compares the bytes with the files below `root`, which have
+/// Sends every request of the list and compares the bytes with the files below `root`, which have
 /// the same paths as in URLs.
-pub fn answers(address: SocketAddr, root: &Path, list: &[Asked]) -> Result<HeadLength> {
+pub fn responses(address: SocketAddr, root: &Path, list: &[Request]) -> Result<()> {
     let mut client = Client::connect(address)?;
-    let mut heads = HeadLength { min: u64::MAX, max: 0 };
-    for asked in list {
-        let head = client.compare(asked, root).with_context(|| {
-            format!("{} of {}", asked.range().as_deref().unwrap_or("all"), asked.path)
-        })?;
-        heads.min = heads.min.min(head);
-        heads.max = heads.max.max(head);
-    }
-    Ok(heads)
+    list.iter().try_for_each(|request| {
+        client.compare(request, root).with_context(|| {
+            format!("{} of {}", request.range().as_deref().unwrap_or("all"), request.path)
+        })
+    })
 }
 
-/// Whether the server answers for this path yet.
+/// Whether the server already serves this path.
 pub fn is_ready(address: SocketAddr, path: &str) -> bool {
-    let first = Asked { path: path.to_owned(), offset: Some(0), length: 1 };
-    let answer = Client::connect(address).and_then(|mut client| client.get(&first));
-    answer.is_ok_and(|(head, _)| head.status == 206)
+    let first = Request { path: path.to_owned(), offset: Some(0), length: 1 };
+    let response = Client::connect(address).and_then(|mut client| client.get(&first, 1));
+    response.is_ok_and(|(head, _)| head.status == 206)
 }
 
 /// One connection.
 pub struct Client {
-    stream: BufReader<TcpStream>,
+    stream: TcpStream,
     host: SocketAddr,
 }
 
@@ -61,129 +52,118 @@ impl Client {
     pub fn connect(host: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(host)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Client { stream: BufReader::new(stream), host })
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        Ok(Client { stream, host })
     }
 
-    /// Gets something, compares it with its file, and returns the length of the head.
-    fn compare(&mut self, asked: &Asked, root: &Path) -> Result<u64> {
-        let (head, body) = self.get(asked)?;
-        ensure!(head.status == asked.status(), "answered with status {}", head.status);
-        let path = root.join(asked.path.trim_start_matches('/'));
-        let expected = asked.content_range(fs::metadata(&path)?.len());
-        let range = head.field("content-range");
-        ensure!(range == expected.as_deref(), "Content-Range is {range:?}, not {expected:?}");
-        let mut file = vec![0; usize::try_from(asked.length)?];
-        File::open(&path)?.read_exact_at(&mut file, asked.offset.unwrap_or(0))?;
-        ensure!(body.len() == file.len(), "body has {} bytes", body.len());
-        if let Some(at) = body.iter().zip(&file).position(|(got, is)| got != is) {
+    /// Compares a response with its file.
+    fn compare(&mut self, request: &Request, root: &Path) -> Result<()> {
+        let (head, body) = self.get(request, request.length)?;
+        head.check(request)?;
+        let path = root.join(request.path.trim_start_matches('/'));
+        let expected = request.content_range(fs::metadata(&path)?.len());
+        let range = head.content_range;
+        ensure!(range == expected, "Content-Range is {range:?}, not {expected:?}");
+        let mut file = vec![0; usize::try_from(request.length)?];
+        File::open(&path)?.read_exact_at(&mut file, request.offset.unwrap_or(0))?;
+        if let Some(at) = body.iter().zip(&file).position(|(sent, expected)| sent != expected) {
             bail!("the body differs from the file at byte {at}");
         }
-        Ok(head.text.len() as u64)
+        Ok(())
     }
 
-    /// Makes requests, and tells how long the heads of their answers are; bodies are only counted.
-    pub fn heads(&mut self, list: &[Asked]) -> Result<HeadLength> {
-        let mut heads = HeadLength { min: u64::MAX, max: 0 };
-        for asked in list {
-            let (head, body) = self.get(asked)?;
-            ensure!(head.status == asked.status(), "answered with status {}", head.status);
-            ensure!(body.len() as u64 == asked.length, "body has {} bytes", body.len());
-            heads.min = heads.min.min(head.text.len() as u64);
-            heads.max = heads.max.max(head.text.len() as u64);
-        }
-        Ok(heads)
-    }
-
-    /// The body of the whole answer for a path, which may have `limit` bytes at most.
+    /// The body at a path, of at most `limit` bytes.
     pub fn whole(&mut self, path: &str, limit: u64) -> Result<Vec<u8>> {
-        let asked = Asked { path: path.to_owned(), offset: None, length: limit };
-        let (head, body) = self.get(&asked).with_context(|| path.to_owned())?;
-        ensure!(head.status == 200, "{path} was answered with status {}", head.status);
+        let request = Request::whole(path);
+        let (head, body) = self.get(&request, limit).with_context(|| path.to_owned())?;
+        ensure!(head.status == 200, "{path}: status {}", head.status);
         Ok(body)
     }
 
-    /// Posts JSON, and returns the body of the answer, whose status must be that of a success.
+    /// Posts JSON, and returns the response's body; a status other than 2xx is an error.
     pub fn post(&mut self, path: &str, json: &str) -> Result<Vec<u8>> {
         let (host, length) = (self.host, json.len());
         let request = format!(
             "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
              Content-Length: {length}\r\n\r\n{json}"
         );
-        self.stream.get_mut().write_all(request.as_bytes())?;
-        let (head, body) = self.read(HEAD_LIMIT)?;
-        let said = String::from_utf8_lossy(&body);
-        ensure!((200..300).contains(&head.status), "{path}: status {}: {said}", head.status);
+        self.stream.write_all(request.as_bytes())?;
+        let (head, body) = self.receive(HEAD_LIMIT as u64)?;
+        let text = String::from_utf8_lossy(&body);
+        ensure!((200..300).contains(&head.status), "{path}: status {}: {text}", head.status);
         Ok(body)
     }
 
-    /// Asks, and returns once the first byte of an answer has come.
-    pub fn first_byte(mut self, path: &str) -> Result<()> {
-        self.ask(&Asked { path: path.to_owned(), offset: None, length: 0 })?;
-        let begun = self.stream.fill_buf()?;
-        ensure!(begun.starts_with(b"HTTP/1.1 200 "), "{path} was not answered with 200");
-        Ok(())
+    fn get(&mut self, request: &Request, limit: u64) -> Result<(Head, Vec<u8>)> {
+        self.stream.write_all(&request.text(self.host))?;
+        self.receive(limit)
     }
 
-    fn ask(&mut self, asked: &Asked) -> Result<()> {
-        let (path, host) = (&asked.path, self.host);
-        let range = asked.range().map(|range| format!("Range: {range}\r\n")).unwrap_or_default();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{range}\r\n");
-        Ok(self.stream.get_mut().write_all(request.as_bytes())?)
-    }
-
-    fn get(&mut self, asked: &Asked) -> Result<(Head, Vec<u8>)> {
-        self.ask(asked)?;
-        self.read(asked.length)
-    }
-
-    /// Reads an answer whose body may have `limit` bytes.
-    fn read(&mut self, limit: u64) -> Result<(Head, Vec<u8>)> {
-        let head = self.read_head()?;
-        let length: u64 = head
-            .field("content-length")
-            .and_then(|value| value.parse().ok())
-            .context("no Content-Length")?;
+    /// Receives a response whose body has at most `limit` bytes.
+    fn receive(&mut self, limit: u64) -> Result<(Head, Vec<u8>)> {
+        let mut received = Vec::new();
+        let head = loop {
+            let mut part = [0; HEAD_LIMIT];
+            let read = self.stream.read(&mut part)?;
+            ensure!(read > 0, "the connection ended in a head");
+            received.extend_from_slice(&part[..read]);
+            if let Some(head) = Head::parse(&received)? {
+                break head;
+            }
+            ensure!(received.len() < HEAD_LIMIT, "a head of more than {HEAD_LIMIT} bytes");
+        };
         // A server that ignores the range must not make this read a whole library.
-        ensure!(length <= limit.max(HEAD_LIMIT), "Content-Length is {length}");
-        let mut body = vec![0; usize::try_from(length)?];
-        self.stream.read_exact(&mut body)?;
+        let length = head.content_length;
+        ensure!(length <= limit.max(HEAD_LIMIT as u64), "Content-Length is {length}");
+        let mut body = received.split_off(head.length);
+        let begun = body.len();
+        body.resize(usize::try_from(length)?.max(begun), 0);
+        ensure!(body.len() as u64 == length, "more bytes than Content-Length");
+        self.stream.read_exact(&mut body[begun..]).context("the connection ended in a body")?;
         Ok((head, body))
-    }
-
-    fn read_head(&mut self) -> Result<Head> {
-        let mut input = self.stream.by_ref().take(HEAD_LIMIT);
-        let mut text = String::new();
-        while !text.ends_with("\r\n\r\n") {
-            let read = input.read_line(&mut text)?;
-            ensure!(read > 0, "the connection ended in a head: {text:?}");
-        }
-        Head::parse(text)
     }
 }
 
-/// The head of an answer.
-#[derive(Debug)]
-struct Head {
-    status: u16,
-    text: String,
+/// The head of a response.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Head {
+    pub status: u16,
+    /// Its own length, in bytes.
+    pub length: usize,
+    content_length: u64,
+    content_range: Option<String>,
 }
 
 impl Head {
-    fn parse(text: String) -> Result<Self> {
-        let status = text
-            .strip_prefix("HTTP/1.1 ")
-            .and_then(|rest| rest.get(..3)?.parse().ok())
-            .with_context(|| format!("not an answer in HTTP/1.1: {text:?}"))?;
-        Ok(Head { status, text })
+    /// Parses the head that `text` begins with; `None` if it is incomplete.
+    pub fn parse(text: &[u8]) -> Result<Option<Self>> {
+        let mut fields = [httparse::EMPTY_HEADER; FIELDS];
+        let mut response = httparse::Response::new(&mut fields);
+        let parsed = response.parse(text);
+        let httparse::Status::Complete(length) = parsed.context("no head of HTTP/1.1")? else {
+            return Ok(None);
+        };
+        ensure!(response.version == Some(1), "not HTTP/1.1");
+        let field = |name: &str| {
+            let field = response.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name));
+            field.and_then(|field| std::str::from_utf8(field.value).ok()).map(str::to_owned)
+        };
+        let content_length = field("content-length").and_then(|value| value.parse().ok());
+        Ok(Some(Head {
+            status: response.code.context("no status")?,
+            length,
+            content_length: content_length.context("no Content-Length")?,
+            content_range: field("content-range"),
+        }))
     }
 
-    /// The value of a field; `name` in any case.
-    fn field(&self, name: &str) -> Option<&str> {
-        self.text.lines().skip(1).find_map(|line| {
-            let (key, value) = line.split_once(':')?;
-            key.eq_ignore_ascii_case(name).then(|| value.trim())
-        })
+    /// Fails unless status and Content-Length are those of the only right response.
+    pub fn check(&self, request: &Request) -> Result<()> {
+        let (status, length) = (request.status(), request.length);
+        ensure!(self.status == status, "status {}, not {status}", self.status);
+        let is = self.content_length;
+        ensure!(is == length, "Content-Length is {is}, not {length}");
+        Ok(())
     }
 }
 
@@ -193,13 +173,12 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::dataset::Scratch;
 
     const FILE: &[u8; 10] = b"0123456789";
 
-    /// A server that answers one request for `asked` with `answer`.
-    fn answer_once(asked: Asked, answer: Vec<u8>) -> Result<HeadLength> {
-        let scratch = Scratch::create(&std::env::temp_dir())?;
+    /// Has a server send `response` to one `request`.
+    fn respond_once(request: Request, response: Vec<u8>) -> Result<()> {
+        let scratch = tempfile::tempdir()?;
         fs::write(scratch.path().join("file"), FILE)?;
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
@@ -207,16 +186,16 @@ mod tests {
             scope.spawn(move || {
                 let (mut stream, _) = listener.accept().unwrap();
                 assert!(stream.read(&mut [0; 1024]).unwrap() > 0);
-                stream.write_all(&answer).unwrap();
+                stream.write_all(&response).unwrap();
             });
-            answers(address, scratch.path(), &[asked])
+            responses(address, scratch.path(), &[request])
         })
     }
 
-    /// An answer for bytes 4 to 7.
-    fn answer_range(head: &[u8], body: &[u8]) -> Result<HeadLength> {
-        let asked = Asked { path: "/file".to_owned(), offset: Some(4), length: 4 };
-        answer_once(asked, [head, body].concat())
+    /// A response for bytes 4 to 7.
+    fn respond_range(head: &[u8], body: &[u8]) -> Result<()> {
+        let request = Request { path: "/file".to_owned(), offset: Some(4), length: 4 };
+        respond_once(request, [head, body].concat())
     }
 
     fn head(range: &str) -> Vec<u8> {
@@ -224,48 +203,46 @@ mod tests {
     }
 
     #[test]
-    fn right_bytes_pass_and_their_heads_are_measured() {
-        let head = head("bytes 4-7/10");
-        let length = head.len() as u64;
-        let heads = answer_range(&head, b"4567").unwrap();
-        assert_eq!((heads.min, heads.max), (length, length));
+    fn right_bytes_pass() {
+        respond_range(&head("bytes 4-7/10"), b"4567").unwrap();
     }
 
     #[test]
     fn one_wrong_byte_a_wrong_range_and_a_short_body_are_errors() {
-        let flipped = answer_range(&head("bytes 4-7/10"), b"4568");
+        let flipped = respond_range(&head("bytes 4-7/10"), b"4568");
         let error = format!("{:#}", flipped.unwrap_err());
         assert!(error.ends_with("differs from the file at byte 3"), "{error}");
 
-        assert!(answer_range(&head("bytes 0-3/10"), b"4567").is_err());
-        assert!(answer_range(&head("bytes 4-7/10"), b"456").is_err());
+        assert!(respond_range(&head("bytes 0-3/10"), b"4567").is_err());
+        assert!(respond_range(&head("bytes 4-7/10"), b"456").is_err());
+        assert!(respond_range(&head("bytes 4-7/10"), b"45678").is_err());
     }
 
     #[test]
-    fn what_is_asked_for_whole_must_be_a_200_without_a_range() {
-        let asked = || Asked { path: "/file".to_owned(), offset: None, length: 10 };
-        let answer = |status: &str, body: &[u8]| {
+    fn a_request_for_the_whole_expects_200_without_a_range() {
+        let request = || Request { path: "/file".to_owned(), offset: None, length: 10 };
+        let respond = |status: &str, body: &[u8]| {
             let length = body.len();
             let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n");
-            answer_once(asked(), [head.as_bytes(), body].concat())
+            respond_once(request(), [head.as_bytes(), body].concat())
         };
-        assert!(answer("200 OK", FILE).is_ok());
-        assert!(answer("206 OK", FILE).is_err());
-        assert!(answer("200 OK", &FILE[1..]).is_err());
+        assert!(respond("200 OK", FILE).is_ok());
+        assert!(respond("206 OK", FILE).is_err());
+        assert!(respond("200 OK", &FILE[1..]).is_err());
     }
 
     #[test]
     fn fields_are_found_in_any_case() {
-        let head = "HTTP/1.1 206 Partial Content\r\nContent-length:  17\r\n\r\n";
-        let head = Head::parse(head.to_owned()).unwrap();
-        assert_eq!(head.status, 206);
-        assert_eq!(head.field("content-Length"), Some("17"));
-        assert_eq!(head.field("content-range"), None);
+        let text = b"HTTP/1.1 206 Partial Content\r\nContent-length:  17\r\n\r\nbody";
+        let head = Head::parse(text).unwrap().unwrap();
+        assert_eq!((head.status, head.content_length, head.length), (206, 17, text.len() - 4));
+        assert_eq!(head.content_range, None);
+        assert_eq!(Head::parse(&text[..40]).unwrap(), None);
     }
 
     #[test]
     fn another_protocol_is_refused() {
-        assert!(Head::parse("HTTP/1.0 200 OK\r\n\r\n".to_owned()).is_err());
-        assert!(Head::parse("HTTP/1.1 2\r\n\r\n".to_owned()).is_err());
+        assert!(Head::parse(b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n").is_err());
+        assert!(Head::parse(b"HTTP/1.1 2\r\n\r\n").is_err());
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     library::MediaPath,
     package::{
         hls,
-        storyboard::{ImageFormat, dialects},
+        storyboard::{ImageFormat, json, vtt},
     },
     titles::{
         images::TitleImages,
@@ -22,7 +22,7 @@ use crate::{
     },
     transcode::{
         ImageSpec,
-        images::{Asked, SizeRefused},
+        images::{SizeError, SizeRequest},
     },
 };
 
@@ -39,7 +39,7 @@ pub(super) async fn resource(
 ) -> Result<Resource, Error> {
     let requested = Requested::parse(query)?;
     let images = TitleImages::new(&site.titles, title, opened)?;
-    let size = requested.size.of(images.display);
+    let size = requested.size.resolve(images.display);
     let form = match *view {
         View::Storyboard(form) => form,
         View::Track { version, file, .. } => {
@@ -59,8 +59,8 @@ pub(super) async fn resource(
                 View::Thumbnail(coding) => {
                     let exact = requested.exact;
                     let time_ms = images.frame_ms(requested.time_ms, exact).await?;
-                    let image = ImageSpec::Thumbnail { time_ms, exact, size, coding };
-                    (image, format!("thumbnail.{}", coding.ending()), coding)
+                    let image = ImageSpec::Thumbnail { time_ms, exact, size, format: coding };
+                    (image, format!("thumbnail.{}", coding.extension()), coding)
                 }
                 _ => return Err(Error::NotFound),
             };
@@ -77,9 +77,9 @@ pub(super) async fn resource(
             let bif = images.bif(requested.wait_timeout(site)).await?;
             return requested.ready_or_pending(bif);
         }
-        StoryboardForm::WebVtt => (dialects::vtt(&images.storyboard(), ImageFormat::Jpg), VTT),
+        StoryboardForm::WebVtt => (vtt::format(&images.storyboard(), ImageFormat::Jpg), VTT),
         StoryboardForm::Json => {
-            (dialects::json(&images.storyboard(), ImageFormat::Jpg), "application/json")
+            (json::format(&images.storyboard(), ImageFormat::Jpg), "application/json")
         }
     };
     Ok(described(opened, Text::new(text, media_type, Caching::Manifest)))
@@ -120,7 +120,7 @@ fn described(opened: &Opened, text: Text) -> Resource {
 struct Requested {
     time_ms: u64,
     exact: bool,
-    size: Asked,
+    size: SizeRequest,
     /// Whether to wait for an image that is not made yet.
     wait: bool,
 }
@@ -132,7 +132,7 @@ impl Requested {
             time_ms: query.milliseconds("time")?.unwrap_or(0),
             exact: query.flag("exact", false)?,
             wait: query.flag("wait", true)?,
-            size: Asked::parse(width.as_deref(), height.as_deref(), fit.as_deref())?,
+            size: SizeRequest::parse(width.as_deref(), height.as_deref(), fit.as_deref())?,
         })
     }
 
@@ -149,7 +149,7 @@ impl Requested {
         format: ImageFormat,
         caching: Caching,
     ) -> Result<Resource, Error> {
-        let name = format!("sheet.{}", format.ending());
+        let name = format!("sheet.{}", format.extension());
         self.image(site, images, image, &name, format, caching).await
     }
 
@@ -175,8 +175,8 @@ impl Requested {
     }
 }
 
-impl From<SizeRefused> for Error {
-    fn from(refused: SizeRefused) -> Self {
+impl From<SizeError> for Error {
+    fn from(refused: SizeError) -> Self {
         Self::BadRequest(refused.to_string())
     }
 }

@@ -151,10 +151,10 @@ async fn wish(request: &HttpRequest, content: Payload, site: &Site) -> Result<Ht
     }
     let (spec, company) = tasks(&wish, site).await?;
     let enqueue = async move |queue: Queue| {
-        let enqueued = queue.enqueue(spec.job()).await?;
+        let enqueued = queue.enqueue(spec.submission()).await?;
         for spec in company {
             if queue.artifact(spec.key().as_str()).await?.is_none() {
-                queue.enqueue(spec.job()).await?;
+                queue.enqueue(spec.submission()).await?;
             }
         }
         Ok(enqueued)

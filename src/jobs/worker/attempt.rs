@@ -16,7 +16,7 @@ use crate::{
         Retry,
     },
     store::artifacts::Key,
-    transcode::{Failure, JobContext, JobSpec, Next},
+    transcode::{Failure, JobContext, JobSpec, NextStep},
 };
 
 /// How often progress is reported, if there is any.
@@ -81,9 +81,9 @@ impl Attempt {
     /// Returns whether the lease was held to the end.
     async fn attempt(&self, mut stop: watch::Receiver<bool>) -> Result<bool, QueueError> {
         let queue = &self.worker.queue;
-        let (halt, halted) = watch::channel(false);
+        let (halt, cancel) = watch::channel(false);
         let (progress, reports) = watch::channel(Progress::default());
-        let work = self.make(JobContext { progress, halted });
+        let work = self.make(JobContext { progress, cancel });
         tokio::pin!(work);
         let why = tokio::select! {
             made = &mut work => return self.report(made).await,
@@ -128,12 +128,12 @@ impl Attempt {
     async fn make(&self, watch: JobContext) -> Result<Outcome, Failure> {
         let Worker { runner, artifacts, .. } = &*self.worker;
         let spec: JobSpec = serde_json::from_str(&self.job.payload)
-            .map_err(|error| Failure::for_good(format!("the job makes no sense: {error}")))?;
+            .map_err(|error| Failure::permanent(format!("the job makes no sense: {error}")))?;
         let needed_bytes = runner.needed_bytes(&spec).await?;
         let (artifacts, token) = (artifacts.clone(), self.lease.token);
         let workspace = beside(move || artifacts.workspace(token, needed_bytes)).await?;
         match runner.run(&spec, workspace.path(), watch).await? {
-            Next::Publish => {
+            NextStep::Publish => {
                 let key = spec.key();
                 let bytes = beside(move || workspace.publish(&key)).await?;
                 let (key, kind) = (spec.key().to_string(), spec.kind().to_owned());
@@ -143,8 +143,8 @@ impl Attempt {
                     intermediates: spec.intermediates(),
                 })
             }
-            Next::Nothing => Ok(Outcome::Nothing),
-            Next::Split(pieces) => Ok(Outcome::Pieces(pieces)),
+            NextStep::Finish => Ok(Outcome::Nothing),
+            NextStep::Split(pieces) => Ok(Outcome::Pieces(pieces)),
         }
     }
 
@@ -158,11 +158,12 @@ impl Attempt {
             Ok(Outcome::Nothing) => self.say(|| queue.finish(&self.lease, &[])).await,
             Ok(Outcome::Pieces(pieces)) => {
                 // A piece has no key of its own: it is this job's alone.
-                let piece = |spec: &JobSpec| JobSubmission { dedupe_key: None, ..spec.job() };
+                let piece =
+                    |spec: &JobSpec| JobSubmission { dedupe_key: None, ..spec.submission() };
                 let pieces: Vec<_> = pieces.iter().map(piece).collect();
                 self.say(|| queue.split(&self.lease, pieces.clone())).await
             }
-            Err(Failure { why, retry }) => {
+            Err(Failure { reason: why, retry }) => {
                 let Job { id, kind, title, .. } = &self.job;
                 tracing::warn!(job = %id, kind, title, why, "failed");
                 self.say(|| queue.fail(&self.lease, &why, retry)).await
@@ -226,5 +227,5 @@ impl Attempt {
 async fn beside<T: Send + 'static, E: fmt::Display + Send + 'static>(
     call: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, Failure> {
-    spawn_blocking(call).await.map_err(Failure::passing)?.map_err(Failure::lacking)
+    spawn_blocking(call).await.map_err(Failure::transient)?.map_err(Failure::unavailable)
 }

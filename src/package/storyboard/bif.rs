@@ -1,29 +1,29 @@
-//! BIF, Roku's file of pictures for its seek bar: a header, an index, and all tiles one after the other.
+//! BIF, Roku's format of images for the seek bar: a header, an index, and all tiles in sequence.
 
 use crate::extent::{Extent, Extents};
 
 const MAGIC: [u8; 8] = [0x89, b'B', b'I', b'F', b'\r', b'\n', 0x1a, b'\n'];
-/// The header has fields for what may come, up to here.
+/// The length of the header, reserved fields included.
 const HEADER_BYTES: usize = 64;
 
-/// Why there can be no BIF.
+/// Why a BIF cannot be built.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum BifRefused {
-    /// A picture has no bytes.
-    #[error("a picture is empty")]
+pub enum BifError {
+    /// A tile has no bytes.
+    #[error("a tile of the storyboard is empty")]
     Empty,
-    /// Its numbers have 32 bits.
-    #[error("the pictures are too many, or too long, for a BIF")]
+    /// A number exceeds 32 bits.
+    #[error("the storyboard is too large for BIF")]
     TooLong,
 }
 
-/// The file of these tiles, of which each is a JPEG and stands for so many milliseconds.
-pub fn bif(
+/// Builds the file from tiles: JPEGs at an interval of `interval_ms`.
+pub fn build(
     interval_ms: u64,
     tiles: impl IntoIterator<Item = Extent>,
-) -> Result<Extents, BifRefused> {
+) -> Result<Extents, BifError> {
     let tiles: Vec<Extent> = tiles.into_iter().collect();
-    let fits = |number: u64| u32::try_from(number).map_err(|_| BifRefused::TooLong);
+    let fits = |number: u64| u32::try_from(number).map_err(|_| BifError::TooLong);
     let count = fits(tiles.len() as u64)?;
     let mut header = Vec::with_capacity(HEADER_BYTES + 8 * (tiles.len() + 1));
     header.extend(MAGIC);
@@ -33,7 +33,8 @@ pub fn bif(
     }
     header.resize(HEADER_BYTES, 0);
     let mut offset = HEADER_BYTES as u64 + 8 * (u64::from(count) + 1);
-    // Times are in intervals. An entry of the largest time says where the last picture ends.
+    // Times are multiples of the interval. The entry with the largest time gives the end of the last
+    // tile.
     for (time, tile) in (0_u32..).zip(&tiles) {
         header.extend(time.to_le_bytes());
         header.extend(fits(offset)?.to_le_bytes());
@@ -42,7 +43,7 @@ pub fn bif(
     header.extend(u32::MAX.to_le_bytes());
     header.extend(fits(offset)?.to_le_bytes());
     let mut extents = Extents::of(Extent::Memory(header.into()));
-    tiles.into_iter().try_for_each(|tile| extents.push(tile)).map_err(|_| BifRefused::Empty)?;
+    tiles.into_iter().try_for_each(|tile| extents.push(tile)).map_err(|_| BifError::Empty)?;
     Ok(extents)
 }
 
@@ -61,24 +62,24 @@ mod tests {
     }
 
     #[test]
-    fn a_bif_is_what_roku_describes() {
+    fn a_bif_has_the_layout_of_rokus_specification() {
         let tiles = [&b"first"[..], b"second"].map(|tile| Extent::Memory(Bytes::from(tile)));
-        let file = bytes(&bif(15_000, tiles).expect("two pictures"));
-        let word = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().expect("a word"));
+        let file = bytes(&build(15_000, tiles).expect("two tiles"));
+        let u32_at = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().expect("a word"));
         assert_eq!(file[..8], [0x89, 0x42, 0x49, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]);
-        assert_eq!([word(8), word(12), word(16)], [0, 2, 15_000]);
+        assert_eq!([u32_at(8), u32_at(12), u32_at(16)], [0, 2, 15_000]);
         assert_eq!(file[20..64], [0; 44]);
         let index: Vec<_> =
-            (0..3).map(|entry| (word(64 + 8 * entry), word(68 + 8 * entry))).collect();
+            (0..3).map(|entry| (u32_at(64 + 8 * entry), u32_at(68 + 8 * entry))).collect();
         assert_eq!(index, [(0, 88), (1, 93), (u32::MAX, 99)]);
         assert_eq!(&file[88..], b"firstsecond");
     }
 
     #[test]
-    fn what_a_bif_cannot_say_is_refused() {
+    fn empty_tiles_and_large_numbers_are_refused() {
         let empty = [Extent::Memory(Bytes::new())];
-        assert_eq!(bif(1000, empty).expect_err("empty"), BifRefused::Empty);
-        assert_eq!(bif(u64::MAX, []).expect_err("too long"), BifRefused::TooLong);
-        assert_eq!(bif(1000, []).expect("no picture").len(), 72);
+        assert_eq!(build(1000, empty).expect_err("empty"), BifError::Empty);
+        assert_eq!(build(u64::MAX, []).expect_err("too long"), BifError::TooLong);
+        assert_eq!(build(1000, []).expect("no tile").len(), 72);
     }
 }

@@ -1,91 +1,91 @@
-//! Where the pictures of a storyboard are: on which sheet, at which place of it, and for which time.
+//! The geometry of a storyboard: the sheet, the place and the time of each tile.
 
 use crate::movie::{Track, codec::Media};
 
-/// Tiles beside each other.
+/// Tiles in a row of a sheet.
 pub const COLUMNS: u32 = 5;
-/// Tiles above each other.
+/// Rows of a sheet.
 pub const ROWS: u32 = 5;
-/// Tiles of a sheet.
+/// Tiles on a sheet.
 pub const TILES: u32 = COLUMNS * ROWS;
-/// The most sheets of a title: five hundred pictures are enough to find any place in it.
+/// The maximum number of sheets of a title: five hundred tiles are enough to find any place in it.
 pub const SHEETS_MAX: u32 = 20;
 
-/// What lies between two pictures, in seconds; behind the last, any number of [`LONG_S`].
+/// The intervals between tiles, in seconds; longer ones are multiples of [`LONG_S`].
 const INTERVALS_S: [u64; 8] = [1, 2, 3, 5, 10, 15, 20, 30];
 const LONG_S: u64 = 60;
 
-/// The width of a tile, in pixels: what Roku asks for in high definition, and what fits above a seek bar.
-const WIDTH: u32 = 320;
-/// The same where pictures are taller than they are wide.
-const WIDTH_UPRIGHT: u32 = 240;
-/// The tallest tile, in pixels. A taller one is narrower instead.
-const HEIGHT_MAX: u32 = 480;
+/// The width of a tile in pixels: what Roku requires for HD, and what fits above a seek bar.
+const TILE_WIDTH: u32 = 320;
+/// The width of a tile of portrait video.
+const TILE_WIDTH_PORTRAIT: u32 = 240;
+/// The maximum height of a tile in pixels. A taller tile becomes narrower instead.
+const TILE_HEIGHT_MAX: u32 = 480;
 
-/// The storyboard of a title.
+/// The layout of a title's storyboard.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Geometry {
     /// The width of a tile, in pixels; even.
     pub tile_width: u32,
     /// Its height, in pixels; even.
     pub tile_height: u32,
-    /// For how long a tile stands, in milliseconds.
+    /// The interval between tiles, in milliseconds.
     pub interval_ms: u64,
-    /// How many tiles there are on all sheets: one at least.
+    /// The number of tiles on all sheets; at least one.
     pub tiles: u32,
-    /// How long the title is, in milliseconds.
+    /// The duration of the title, in milliseconds.
     pub duration_ms: u64,
 }
 
 /// One sheet of a storyboard.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Sheet {
-    /// Its first tile, counted over all sheets from 0.
+    /// Its first tile, numbered over all sheets from 0.
     pub first: u32,
-    /// How many it has. What is left of the last sheet is black.
+    /// The number of its tiles. The unused part of the last sheet is black.
     pub tiles: u32,
 }
 
-/// The size in square pixels at which the pictures of a track are shown: the shape of its pixels and
-/// a turn by a quarter are regarded. `None` if they have none.
+/// The display size of a video track in square pixels, with its pixel aspect ratio and a rotation by 90°
+/// applied. `None` if it has no size.
 pub fn display_size(track: &Track) -> Option<(u32, u32)> {
     let Media::Video(video) = &track.entry.media else {
         return None;
     };
     let (width, height) = (u64::from(video.width), u64::from(video.height));
-    let (wide, tall) =
+    let (h_spacing, v_spacing) =
         (u64::from(video.sample_aspect.h_spacing), u64::from(video.sample_aspect.v_spacing));
-    let width = u32::try_from((width * wide + tall / 2).checked_div(tall)?).ok()?;
+    let width = u32::try_from((width * h_spacing + v_spacing / 2).checked_div(v_spacing)?).ok()?;
     let height = u32::try_from(height).ok()?;
     let size = if track.is_on_its_side() { (height, width) } else { (width, height) };
     (size.0 > 0 && size.1 > 0).then_some(size)
 }
 
 impl Geometry {
-    /// The storyboard of a title that lasts so long, with pictures that are shown at such a size.
+    /// The layout for a title of a duration and a display size.
     pub fn new(duration_ms: u64, display: (u32, u32)) -> Self {
         let duration_ms = duration_ms.max(1);
-        let most = u64::from(SHEETS_MAX * TILES);
-        let is_enough = |interval_s: &u64| duration_ms.div_ceil(interval_s * 1000) <= most;
-        let long_s = || duration_ms.div_ceil(most * LONG_S * 1000) * LONG_S;
+        let tiles_max = u64::from(SHEETS_MAX * TILES);
+        let is_enough = |interval_s: &u64| duration_ms.div_ceil(interval_s * 1000) <= tiles_max;
+        let long_s = || duration_ms.div_ceil(tiles_max * LONG_S * 1000) * LONG_S;
         let interval_s = INTERVALS_S.into_iter().find(is_enough).unwrap_or_else(long_s);
-        Self::of(duration_ms, interval_s * 1000, display)
+        Self::with_interval(duration_ms, interval_s * 1000, display)
     }
 
-    /// All of a title on one sheet.
+    /// The layout of a whole title on one sheet.
     pub fn overview(duration_ms: u64, display: (u32, u32)) -> Self {
         let duration_ms = duration_ms.max(1);
         let interval_ms = duration_ms.div_ceil(u64::from(TILES)).max(1000);
-        Self::of(duration_ms, interval_ms, display)
+        Self::with_interval(duration_ms, interval_ms, display)
     }
 
-    fn of(duration_ms: u64, interval_ms: u64, display: (u32, u32)) -> Self {
+    fn with_interval(duration_ms: u64, interval_ms: u64, display: (u32, u32)) -> Self {
         let tiles = u32::try_from(duration_ms.div_ceil(interval_ms)).unwrap_or(u32::MAX);
         let (tile_width, tile_height) = tile_size(display);
         Self { tile_width, tile_height, interval_ms, tiles, duration_ms }
     }
 
-    /// How many sheets there are.
+    /// The number of sheets.
     pub fn sheets(&self) -> u32 {
         self.tiles.div_ceil(TILES)
     }
@@ -97,26 +97,25 @@ impl Geometry {
         Some(Sheet { first, tiles: tiles.min(TILES) })
     }
 
-    /// When a tile begins to stand, and when the next does or the title ends, in milliseconds.
+    /// The time span of a tile: from its start to that of the next tile or the end, in milliseconds.
     pub fn span_ms(&self, tile: u32) -> (u64, u64) {
         let start = self.interval_ms.saturating_mul(u64::from(tile));
         (start.min(self.duration_ms), (start + self.interval_ms).min(self.duration_ms))
     }
 
-    /// When the picture of a tile is shown, in milliseconds: in the middle of the time that it stands
-    /// for, so that none is farther off than by half of that, and the first is not the black before
-    /// the title begins.
+    /// The time of a tile's frame, in milliseconds: the middle of its span, so that no frame is off by
+    /// more than half of that, and the first is not the black before the title begins.
     pub fn time_ms(&self, tile: u32) -> u64 {
         let (start, end) = self.span_ms(tile);
         start + (end - start) / 2
     }
 
-    /// When the pictures of a sheet are shown, in milliseconds.
+    /// The times of the frames of a sheet, in milliseconds.
     pub fn times_ms(&self, sheet: Sheet) -> Vec<u64> {
         (sheet.first..sheet.first + sheet.tiles).map(|tile| self.time_ms(tile)).collect()
     }
 
-    /// The number of the sheet that a tile is on, and its place there in pixels.
+    /// The sheet number of a tile, and its position there in pixels.
     pub fn place(&self, tile: u32) -> (u32, u32, u32) {
         let (sheet, place) = (tile / TILES, tile % TILES);
         let (column, row) = (place % COLUMNS, place / COLUMNS);
@@ -128,23 +127,23 @@ impl Geometry {
         (COLUMNS * self.tile_width, ROWS * self.tile_height)
     }
 
-    /// About how many bits a second of sheets take. They are not made yet; JPEG takes a sixth of a byte
-    /// for a pixel of a film, and few would choose by this.
+    /// The approximate bit rate of the sheets, which need not exist yet: JPEG takes about a sixth of a
+    /// byte per pixel. Few players select by it.
     pub fn bits_per_second(&self) -> u64 {
         let pixels = u64::from(self.tile_width) * u64::from(self.tile_height);
         (pixels * 8 * 1000).div_ceil(6 * self.interval_ms)
     }
 }
 
-/// A tile's size for pictures of such a size: both even, as chroma has it.
+/// The size of a tile for a display size. Both sides are even, as chroma subsampling needs it.
 fn tile_size((width, height): (u32, u32)) -> (u32, u32) {
     let (width, height) = (u64::from(width.max(1)), u64::from(height.max(1)));
-    let even = |pixels: u64| u32::try_from(pixels.div_ceil(2).max(8) * 2).unwrap_or(WIDTH);
-    let tile_width = u64::from(if height > width { WIDTH_UPRIGHT } else { WIDTH });
+    let even = |pixels: u64| u32::try_from(pixels.div_ceil(2).max(8) * 2).unwrap_or(TILE_WIDTH);
+    let tile_width = u64::from(if height > width { TILE_WIDTH_PORTRAIT } else { TILE_WIDTH });
     // Rounded down to the nearest pixel, and `even` rounds up.
     let tile_height = tile_width * height / width;
-    if tile_height > u64::from(HEIGHT_MAX) {
-        return (even(u64::from(HEIGHT_MAX) * width / height), HEIGHT_MAX);
+    if tile_height > u64::from(TILE_HEIGHT_MAX) {
+        return (even(u64::from(TILE_HEIGHT_MAX) * width / height), TILE_HEIGHT_MAX);
     }
     (even(tile_width), even(tile_height))
 }
@@ -156,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_film_has_pictures_as_often_as_twenty_sheets_allow() {
+    fn tiles_are_as_frequent_as_twenty_sheets_allow() {
         for (duration_ms, interval_s, tiles, sheets) in [
             (1, 1, 1, 1),
             (9_000, 1, 9, 1),
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tile_has_the_shape_of_the_picture() {
+    fn a_tile_has_the_aspect_ratio_of_the_video() {
         for (display, tile) in [
             ((1920, 1080), (320, 180)),
             ((1024, 576), (320, 180)),
@@ -190,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tile_stands_for_the_time_around_its_picture() {
+    fn the_frame_of_a_tile_is_in_the_middle_of_its_span() {
         let geometry = Geometry::new(7_190_000, (1280, 720));
         assert_eq!(geometry.time_ms(0), 7_500);
         assert_eq!(geometry.span_ms(479), (7_185_000, 7_190_000));
@@ -202,7 +201,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_tile_is_on_one_sheet_and_stands_for_some_time(
+        fn every_tile_is_on_one_sheet_and_has_a_span(
             duration_ms in 0..400_000_000_u64, width in 0..70_000_u32, height in 0..70_000_u32,
         ) {
             let geometry = Geometry::new(duration_ms, (width, height));

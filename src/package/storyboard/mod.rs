@@ -1,34 +1,45 @@
-//! Storyboards: small pictures of a title at regular times, twenty-five to a sheet, for whoever looks
-//! for a place in it.
+//! Storyboards: small images of a title at regular times, twenty-five to a sheet, which players show
+//! while seeking.
 //!
-//! [`Geometry`] follows from how long a title is and from the shape of its pictures, and all dialects
-//! are about the same sheets: [WebVTT and JSON](dialects) for players in browsers, [image
-//! playlists](crate::package::hls::images) for HLS, a set of tiles in the
-//! [MPD](crate::package::dash::manifest), and [BIF](bif::bif) for Roku. None of them needs a picture to
-//! be made: where each will be is known beforehand.
+//! [`Geometry`] follows from the duration of the title and the aspect ratio of its video. All formats refer
+//! to the same sheets: [WebVTT](vtt::format) and [JSON](json::format) for players in browsers, [image
+//! playlists](crate::package::hls::images) for HLS, a tile set in the
+//! [MPD](crate::package::dash::manifest), and [BIF](bif::build) for Roku. None of them needs the images:
+//! their places are known in advance.
 
 pub mod bif;
-pub mod dialects;
 mod geometry;
+mod image_format;
+pub mod json;
+pub mod vtt;
 
-pub use dialects::ImageFormat;
 pub use geometry::{COLUMNS, Geometry, ROWS, SHEETS_MAX, Sheet, TILES, display_size};
+pub use image_format::ImageFormat;
 
-/// What manifests need to know of a title's storyboard.
+/// A title's storyboard, as manifests refer to it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Storyboard {
-    /// The relative URL from the manifest's folder to that in which `~<version>/storyboard/` lies:
-    /// percent-encoded, and either empty (the manifest's own) or with a slash at its end.
+    /// The relative URL from the manifest's folder to the folder of `~<version>/storyboard/`:
+    /// percent-encoded, and either empty (the same folder) or with a slash at its end.
     pub prefix: String,
-    /// The version of the file that the pictures are of.
+    /// The version of the images.
     pub version: String,
-    /// Where they are on their sheets.
+    /// The places of the tiles.
     pub geometry: Geometry,
 }
 
 impl Storyboard {
-    /// The relative URL of a file of it, from where manifests are.
+    /// The URL of one of its files, relative to the manifest.
     pub fn url(&self, file: impl std::fmt::Display) -> String {
         format!("{}~{}/storyboard/{file}", self.prefix, self.version)
+    }
+}
+
+#[cfg(test)]
+fn example(duration_ms: u64) -> Storyboard {
+    Storyboard {
+        prefix: String::new(),
+        version: "00112233445566ff".to_owned(),
+        geometry: Geometry::new(duration_ms, (1280, 720)),
     }
 }

@@ -1,25 +1,25 @@
-//! What the readers of files have in common: cues come in raw, and are counted and cleaned.
+//! Collects the cues of a parser: bounds their number and size, and converts their markup.
 
 use super::{
-    CUE_BYTES_MAX, CUES_MAX, Cue, HEADER_BYTES_MAX, Subtitles, TextRefused, markup, time::Times,
+    CUE_BYTES_MAX, CUES_MAX, Cue, HEADER_BYTES_MAX, SubtitleError, Subtitles, markup, time::Timings,
 };
 
 /// The names of cue settings (WebVTT section 4.4).
-const SETTINGS: [&str; 6] = ["vertical", "line", "position", "size", "align", "region"];
+const SETTING_NAMES: [&str; 6] = ["vertical", "line", "position", "size", "align", "region"];
 
-/// Subtitles as they are being read.
+/// The subtitles collected so far.
 #[derive(Default)]
 pub(super) struct Collector {
     header: Vec<String>,
     header_bytes: usize,
     cues: Vec<Cue>,
     cue_bytes: usize,
-    /// Whether a line was there that begins a cue, whatever became of that.
-    pub has_seen_times: bool,
+    /// Whether the file has a line with timings, valid or not.
+    pub has_timings: bool,
 }
 
 impl Collector {
-    /// Keeps a `STYLE` or `REGION` block if there is room for it.
+    /// Adds a `STYLE` or `REGION` block, within [`HEADER_BYTES_MAX`].
     pub fn push_header(&mut self, block: String) {
         let bytes = self.header_bytes + block.len();
         if bytes <= HEADER_BYTES_MAX {
@@ -28,28 +28,33 @@ impl Collector {
         }
     }
 
-    /// Cleans a cue and keeps it if there is anything to show.
-    pub fn push(&mut self, times: &Times, id: Option<&str>, raw: &str) -> Result<(), TextRefused> {
-        if times.start_ms >= times.end_ms {
+    /// Converts a cue, and adds it if it has visible text.
+    pub fn push(
+        &mut self,
+        timings: &Timings,
+        id: Option<&str>,
+        raw: &str,
+    ) -> Result<(), SubtitleError> {
+        if timings.start_ms >= timings.end_ms {
             return Ok(());
         }
-        let Some(markup::CueText { text, place }) = markup::convert(raw) else {
+        let Some(markup::CueText { text, position }) = markup::convert(raw) else {
             return Ok(());
         };
-        let mut settings = settings_of(times.rest);
+        let mut settings = parse_settings(timings.rest);
         if settings.is_empty() {
-            settings.push_str(place.unwrap_or_default());
+            settings.push_str(position.unwrap_or_default());
         }
-        let id = id.and_then(identifier);
+        let id = id.and_then(parse_identifier);
         let bytes = text.len() + settings.len() + id.as_ref().map_or(0, String::len);
         self.cue_bytes = self.cue_bytes.saturating_add(bytes);
         if self.cue_bytes > CUE_BYTES_MAX {
-            return Err(TextRefused::TooLong);
+            return Err(SubtitleError::TooLong);
         }
         if self.cues.len() == CUES_MAX {
-            return Err(TextRefused::TooManyCues);
+            return Err(SubtitleError::TooManyCues);
         }
-        let Times { start_ms, end_ms, .. } = *times;
+        let Timings { start_ms, end_ms, .. } = *timings;
         self.cues.push(Cue { start_ms, end_ms, id, settings, text });
         Ok(())
     }
@@ -59,26 +64,26 @@ impl Collector {
     }
 }
 
-/// The cue settings among what stands behind the times. SRT has coordinates there (`X1:40`), and
-/// whatever is no setting would be ignored by a player: it is left out.
-pub(super) fn settings_of(rest: &str) -> String {
+/// Parses the cue settings after the timings. SRT may have coordinates there (`X1:40`); these and other
+/// unknown words, which players ignore, are dropped.
+pub(super) fn parse_settings(rest: &str) -> String {
     let is_setting = |word: &&str| {
         word.split_once(':').is_some_and(|(name, value)| {
-            SETTINGS.contains(&name) && !value.is_empty() && !value.contains("-->")
+            SETTING_NAMES.contains(&name) && !value.is_empty() && !value.contains("-->")
         })
     };
     rest.split_ascii_whitespace().filter(is_setting).collect::<Vec<_>>().join(" ")
 }
 
-/// A line as a cue's identifier, unless it would be read as something else.
-pub(super) fn identifier(line: &str) -> Option<String> {
-    let means_more = line == "NOTE"
+/// Parses a cue identifier; `None` if the line would have another meaning in WebVTT.
+pub(super) fn parse_identifier(line: &str) -> Option<String> {
+    let has_other_meaning = line == "NOTE"
         || line.starts_with("NOTE ")
         || line.starts_with("NOTE\t")
         || matches!(line.trim_end(), "STYLE" | "REGION")
         || line.contains("-->")
         || line.contains('\n');
-    (!means_more && !line.trim().is_empty()).then(|| line.to_owned())
+    (!has_other_meaning && !line.trim().is_empty()).then(|| line.to_owned())
 }
 
 #[cfg(test)]
@@ -86,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_settings_of_webvtt_are_kept() {
+    fn only_webvtt_settings_are_kept() {
         for (rest, expected) in [
             ("", ""),
             ("  line:0 \t align:start", "line:0 align:start"),
@@ -95,12 +100,12 @@ mod tests {
             ("line: align", ""),
             ("Line:0", ""),
         ] {
-            assert_eq!(settings_of(rest), expected, "{rest}");
+            assert_eq!(parse_settings(rest), expected, "{rest}");
         }
     }
 
     #[test]
-    fn a_line_that_would_be_read_as_more_is_no_identifier() {
+    fn a_line_with_another_meaning_is_no_identifier() {
         for (line, taken) in [
             ("1", true),
             ("the first", true),
@@ -114,7 +119,7 @@ mod tests {
             (" ", false),
             ("", false),
         ] {
-            assert_eq!(identifier(line).as_deref(), taken.then_some(line), "{line}");
+            assert_eq!(parse_identifier(line).as_deref(), taken.then_some(line), "{line}");
         }
     }
 }

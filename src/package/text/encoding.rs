@@ -1,4 +1,4 @@
-//! Bytes as text: UTF-8 where they are that, else what they most likely are.
+//! Decodes text: as UTF-8 if it is valid, else in the most likely encoding.
 
 use std::borrow::Cow;
 
@@ -6,58 +6,57 @@ use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
 use memchr::memmem;
 
-/// How much of a file the guess is made from, in bytes: enough for hundreds of cues.
-const GUESS_BYTES_MAX: usize = 1024 * 1024;
+/// Maximum bytes of a file that the detector reads: enough for hundreds of cues.
+const DETECTION_BYTES_MAX: usize = 1024 * 1024;
 
-/// How many well-formed characters beyond ASCII outweigh one byte that is not UTF-8. In text of an
-/// old encoding hardly any are well-formed; in UTF-8 that a tool has cut, hardly one is broken.
-const WELL_FORMED_PER_BROKEN: usize = 4;
+/// The number of valid characters beyond ASCII that outweigh one invalid sequence. Text in a legacy
+/// encoding has hardly any valid ones; UTF-8 that a tool has truncated has hardly any invalid ones.
+const VALID_PER_INVALID: usize = 4;
 
-/// The text, without a byte order mark. What no encoding explains becomes U+FFFD.
+/// Decodes bytes, without a byte order mark. Invalid sequences become U+FFFD.
 pub(super) fn decode<'a>(bytes: &'a [u8], language: Option<&str>) -> Cow<'a, str> {
     if let Some((encoding, mark_bytes)) = Encoding::for_bom(bytes) {
         return encoding.decode_without_bom_handling(&bytes[mark_bytes..]).0;
     }
-    if let Some(encoding) = utf_16_without_mark(bytes) {
+    if let Some(encoding) = detect_utf_16(bytes) {
         return encoding.decode_without_bom_handling(bytes).0;
     }
     match str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
         Err(_) if is_mostly_utf_8(bytes) => String::from_utf8_lossy(bytes),
-        Err(_) => guess(bytes, language).decode_without_bom_handling(bytes).0,
+        Err(_) => detect(bytes, language).decode_without_bom_handling(bytes).0,
     }
 }
 
-/// Every subtitle file has an arrow, and in UTF-16 it has NULs in it. On which side of the first
-/// dash tells the byte order.
-fn utf_16_without_mark(bytes: &[u8]) -> Option<&'static Encoding> {
+/// Every subtitle file has an arrow, which in UTF-16 contains NULs. Whether a NUL precedes or follows the
+/// first dash gives the byte order.
+fn detect_utf_16(bytes: &[u8]) -> Option<&'static Encoding> {
     let dash = memmem::find(bytes, b"-\0-\0>")?;
     Some(if dash % 2 == 0 { UTF_16LE } else { UTF_16BE })
 }
 
 fn is_mostly_utf_8(bytes: &[u8]) -> bool {
-    let (mut well_formed, mut broken) = (0_usize, 0_usize);
+    let (mut valid, mut invalid) = (0_usize, 0_usize);
     for chunk in bytes.utf8_chunks() {
-        well_formed += chunk.valid().chars().filter(|character| !character.is_ascii()).count();
-        broken += usize::from(!chunk.invalid().is_empty());
+        valid += chunk.valid().chars().filter(|character| !character.is_ascii()).count();
+        invalid += usize::from(!chunk.invalid().is_empty());
     }
-    well_formed / WELL_FORMED_PER_BROKEN > broken
+    valid / VALID_PER_INVALID > invalid
 }
 
-fn guess(bytes: &[u8], language: Option<&str>) -> &'static Encoding {
+fn detect(bytes: &[u8], language: Option<&str>) -> &'static Encoding {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
-    let sample = &bytes[..bytes.len().min(GUESS_BYTES_MAX)];
+    let sample = &bytes[..bytes.len().min(DETECTION_BYTES_MAX)];
     detector.feed(sample, sample.len() == bytes.len());
-    // UTF-8 was looked for already, and in all of the file.
+    // UTF-8 was checked before, for the whole file.
     detector.guess(language.and_then(top_level_domain), Utf8Detection::Deny)
 }
 
-/// The detector was made for pages of the web, and takes a hint in the form of the top-level domain
-/// that a page in this language would have.
+/// The detector is made for web pages: its hint is the top-level domain of a page in this language.
 fn top_level_domain(language: &str) -> Option<&'static [u8]> {
     let mut subtags = language.split('-');
     let primary = subtags.next()?.to_ascii_lowercase();
-    let has = |wanted: &[&str]| {
+    let has_subtag = |wanted: &[&str]| {
         subtags.clone().any(|subtag| wanted.iter().any(|one| one.eq_ignore_ascii_case(subtag)))
     };
     Some(match primary.as_str() {
@@ -86,15 +85,15 @@ fn top_level_domain(language: &str) -> Option<&'static [u8]> {
         "ru" => b"ru",
         "sk" => b"sk",
         "sl" => b"si",
-        "sr" if has(&["Latn"]) => b"ba",
+        "sr" if has_subtag(&["Latn"]) => b"ba",
         "sr" => b"rs",
         "th" => b"th",
         "tr" => b"tr",
         "uk" => b"ua",
         "ur" => b"pk",
         "vi" => b"vn",
-        "zh" if has(&["Hant", "TW"]) => b"tw",
-        "zh" | "yue" if has(&["HK", "MO"]) => b"hk",
+        "zh" if has_subtag(&["Hant", "TW"]) => b"tw",
+        "zh" | "yue" if has_subtag(&["HK", "MO"]) => b"hk",
         "yue" => b"hk",
         "zh" => b"cn",
         "ca" | "da" | "de" | "en" | "es" | "eu" | "fi" | "fr" | "ga" | "gl" | "it" | "nb"
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn old_encodings_are_guessed() {
+    fn legacy_encodings_are_detected() {
         let files = [
             (WINDOWS_1252, "fr", "Où êtes-vous allé, garçon ? J’étais à la fenêtre, très fatigué."),
             (WINDOWS_1250, "cs", "Příliš žluťoučký kůň úpěl ďábelské ódy, řekl všem."),
@@ -163,13 +162,13 @@ mod tests {
             let text = format!("{LINE}{spoken}\n");
             let (bytes, _, has_lost) = encoding.encode(&text);
             assert!(!has_lost, "{language}");
-            assert_eq!(decode(&bytes, Some(language)), text, "{language}, told");
-            assert_eq!(decode(&bytes, None), text, "{language}, not told");
+            assert_eq!(decode(&bytes, Some(language)), text, "{language}, with a hint");
+            assert_eq!(decode(&bytes, None), text, "{language}, without a hint");
         }
     }
 
     #[test]
-    fn a_hint_decides_where_the_bytes_do_not() {
+    fn the_language_decides_where_the_bytes_do_not() {
         // One letter beyond ASCII: č in windows-1250, è in windows-1252.
         let bytes = b"1\n00:00:01,000 --> 00:00:02,000\n\xe8\n";
         assert!(decode(bytes, Some("cs")).ends_with("č\n"));

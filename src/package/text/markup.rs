@@ -1,20 +1,20 @@
-//! Cue text: the markup of SubRip, of SubStation Alpha and of WebVTT as WebVTT's.
+//! Converts the markup of SubRip, SubStation Alpha and WebVTT into WebVTT cue text.
 //!
-//! One pass for all of them, because files mix them. What comes out goes through a second time
-//! unchanged, so that a file that we wrote is read as what it was written from.
+//! One pass for all three, since files mix them. The conversion is idempotent, so that parsing our own
+//! output gives the same cues.
 
 use super::time::{self, Timestamp};
 
-/// The deepest nesting that is kept. Tags further in are left out, their text is not.
+/// Maximum nesting depth. Deeper tags are dropped, and their text is kept.
 const DEPTH_MAX: usize = 32;
 
-/// The lines of a cue as WebVTT.
+/// Converted cue text.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct CueText {
-    /// Not blank; without empty lines and without `-->`.
+    /// WebVTT cue text: not blank, without empty lines and without `-->`.
     pub text: String,
-    /// Where an override (`{\an8}`) puts it, as cue settings.
-    pub place: Option<&'static str>,
+    /// The position of an override (`{\an8}`), as cue settings.
+    pub position: Option<&'static str>,
 }
 
 /// A span of WebVTT (section 4.2.2).
@@ -45,7 +45,7 @@ impl Span {
     }
 }
 
-/// What a piece of markup means.
+/// A parsed piece of markup.
 #[derive(Debug, Eq, PartialEq)]
 enum Markup<'a> {
     Open {
@@ -56,28 +56,28 @@ enum Markup<'a> {
     Close(Span),
     Time(u64),
     Character(char),
-    /// A character reference that WebVTT has too.
+    /// A character reference of WebVTT.
     Reference(&'a str),
-    /// Something for which WebVTT has no word.
+    /// Markup without an equivalent in WebVTT.
     Nothing,
 }
 
-/// Text as it stands in a file; `None` if nothing of it would be seen.
+/// Converts the raw text of a cue; `None` if no text is visible.
 pub(super) fn convert(raw: &str) -> Option<CueText> {
     let mut writer = Writer::default();
-    let mut place = None;
+    let mut position = None;
     let mut rest = raw;
     while let Some(character) = rest.chars().next() {
-        if let Some((bytes, codes)) = overrides(rest) {
+        if let Some((bytes, codes)) = parse_overrides(rest) {
             for code in codes.split('\\') {
-                override_by(code.trim(), &mut writer, &mut place);
+                apply_override(code.trim(), &mut writer, &mut position);
             }
             rest = &rest[bytes..];
             continue;
         }
         let markup = match character {
-            '<' => tag(rest),
-            '&' => reference(rest),
+            '<' => parse_tag(rest),
+            '&' => parse_reference(rest),
             _ => None,
         };
         let (bytes, markup) =
@@ -92,54 +92,56 @@ pub(super) fn convert(raw: &str) -> Option<CueText> {
         }
         rest = &rest[bytes..];
     }
-    writer.finish().map(|text| CueText { text, place })
+    writer.finish().map(|text| CueText { text, position })
 }
 
-/// Reads a tag at the start of a text; `None` if the `<` is just that. No tag has a `<` inside, so
-/// that a file of nothing but `<` is read in one pass.
-fn tag(text: &str) -> Option<(usize, Markup<'_>)> {
+/// Parses a tag at the start of a text; `None` if the `<` is a plain character. A tag contains no `<`, so
+/// that a file of nothing but `<` takes linear time.
+fn parse_tag(text: &str) -> Option<(usize, Markup<'_>)> {
     let inside = text.strip_prefix('<')?;
     let end = inside.find(['<', '>']).filter(|&end| inside[end..].starts_with('>'))?;
     let inside = &inside[..end];
     let bytes = end + 2;
     if let Some(name) = inside.strip_prefix('/') {
-        let markup = match known(name.trim())? {
-            Known::Span(span) => Markup::Close(span),
-            Known::Break | Known::Dropped => Markup::Nothing,
+        let markup = match parse_tag_name(name.trim())? {
+            TagName::Span(span) => Markup::Close(span),
+            TagName::Break | TagName::Dropped => Markup::Nothing,
         };
         return Some((bytes, markup));
     }
-    if let Some((time_ms, "")) = time::take(inside) {
+    if let Some((time_ms, "")) = time::parse_prefix(inside) {
         return Some((bytes, Markup::Time(time_ms)));
     }
     let name_end = inside.find(|c: char| c.is_whitespace() || c == '.' || c == '/');
     let (name, after) = inside.split_at(name_end.unwrap_or(inside.len()));
-    let span = match known(name)? {
-        Known::Span(_) if after.trim_end().ends_with('/') => return Some((bytes, Markup::Nothing)),
-        Known::Span(span) => span,
-        Known::Break => return Some((bytes, Markup::Character('\n'))),
-        Known::Dropped => return Some((bytes, Markup::Nothing)),
+    let span = match parse_tag_name(name)? {
+        TagName::Span(_) if after.trim_end().ends_with('/') => {
+            return Some((bytes, Markup::Nothing));
+        }
+        TagName::Span(span) => span,
+        TagName::Break => return Some((bytes, Markup::Character('\n'))),
+        TagName::Dropped => return Some((bytes, Markup::Nothing)),
     };
     let (classes, annotation) =
         after.split_at(after.find(char::is_whitespace).unwrap_or(after.len()));
-    // No line may hold "-->", and no tag a line break.
-    let may_stand = !inside.contains("--") && !inside.contains(char::is_control);
-    let has_classes = may_stand && classes.starts_with('.') && !classes.ends_with('/');
-    let has_annotation = may_stand && matches!(span, Span::Voice | Span::Language);
+    // No line may contain "-->", and no tag a line break.
+    let is_valid = !inside.contains("--") && !inside.contains(char::is_control);
+    let has_classes = is_valid && classes.starts_with('.') && !classes.ends_with('/');
+    let has_annotation = is_valid && matches!(span, Span::Voice | Span::Language);
     let classes = if has_classes { classes } else { "" };
     let annotation = if has_annotation { annotation.trim() } else { "" };
     Some((bytes, Markup::Open { span, classes, annotation }))
 }
 
-/// A tag's name as something that is known.
-enum Known {
+/// The meaning of a tag name.
+enum TagName {
     Span(Span),
     Break,
     Dropped,
 }
 
-fn known(name: &str) -> Option<Known> {
-    Some(Known::Span(match name.to_ascii_lowercase().as_str() {
+fn parse_tag_name(name: &str) -> Option<TagName> {
+    Some(TagName::Span(match name.to_ascii_lowercase().as_str() {
         "c" => Span::Class,
         "i" | "em" => Span::Italic,
         "b" | "strong" => Span::Bold,
@@ -148,22 +150,22 @@ fn known(name: &str) -> Option<Known> {
         "rt" => Span::RubyText,
         "v" => Span::Voice,
         "lang" => Span::Language,
-        "br" => return Some(Known::Break),
-        "font" | "span" | "p" | "div" | "s" | "strike" => return Some(Known::Dropped),
+        "br" => return Some(TagName::Break),
+        "font" | "span" | "p" | "div" | "s" | "strike" => return Some(TagName::Dropped),
         _ => return None,
     }))
 }
 
-/// The codes of a block of overrides, `{\…}`, at the start of a text.
-fn overrides(text: &str) -> Option<(usize, &str)> {
+/// Parses a block of overrides, `{\…}`, at the start of a text. Returns its length and codes.
+fn parse_overrides(text: &str) -> Option<(usize, &str)> {
     let inside = text.strip_prefix("{\\")?;
     let end = inside.find(['{', '}', '\n']).filter(|&end| inside[end..].starts_with('}'))?;
     Some((end + 3, &inside[..end]))
 }
 
-/// Of what SubStation Alpha can say: italics, bold, underline, and the place, the first that is
-/// given. The rest has no like in WebVTT, or no meaning outside its own canvas.
-fn override_by(code: &str, writer: &mut Writer, place: &mut Option<&'static str>) {
+/// Applies an override of SubStation Alpha: italics, bold, underline, or the position, of which the first
+/// counts. Others have no equivalent in WebVTT, or no meaning outside the script's own canvas.
+fn apply_override(code: &str, writer: &mut Writer, position: &mut Option<&'static str>) {
     match code {
         "i1" => writer.open(Span::Italic, "", ""),
         "b1" => writer.open(Span::Bold, "", ""),
@@ -171,12 +173,13 @@ fn override_by(code: &str, writer: &mut Writer, place: &mut Option<&'static str>
         "i0" => writer.close(Span::Italic),
         "b0" => writer.close(Span::Bold),
         "u0" => writer.close(Span::Underline),
-        _ => *place = place.or(settings_of_alignment(code)),
+        _ => *position = position.or(alignment_settings(code)),
     }
 }
 
-/// Cue settings for an alignment: `an1` to `an9` as on a keypad, `a1` to `a11` as of old.
-fn settings_of_alignment(code: &str) -> Option<&'static str> {
+/// The cue settings of an alignment: `an1` to `an9` as on a numeric keypad, `a1` to `a11` in the legacy
+/// form.
+fn alignment_settings(code: &str) -> Option<&'static str> {
     Some(match code {
         "an1" | "a1" => "align:left",
         "an2" | "a2" => "",
@@ -191,14 +194,14 @@ fn settings_of_alignment(code: &str) -> Option<&'static str> {
     })
 }
 
-/// Reads a character reference at the start of a text. Six are WebVTT's own; the few others that
-/// subtitle files have become the character, as not every player knows them.
-fn reference(text: &str) -> Option<(usize, Markup<'_>)> {
-    const OWN: [&str; 6] = ["&amp;", "&lt;", "&gt;", "&nbsp;", "&lrm;", "&rlm;"];
+/// Parses a character reference at the start of a text. Six exist in WebVTT; others become the character,
+/// since not every player knows them.
+fn parse_reference(text: &str) -> Option<(usize, Markup<'_>)> {
+    const WEBVTT: [&str; 6] = ["&amp;", "&lt;", "&gt;", "&nbsp;", "&lrm;", "&rlm;"];
     /// `&#x10FFFF;`
     const BYTES_MAX: usize = 10;
-    if let Some(own) = OWN.into_iter().find(|own| text.starts_with(own)) {
-        return Some((own.len(), Markup::Reference(own)));
+    if let Some(name) = WEBVTT.into_iter().find(|name| text.starts_with(name)) {
+        return Some((name.len(), Markup::Reference(name)));
     }
     let end = text.bytes().take(BYTES_MAX).position(|byte| byte == b';')?;
     let character = match &text[1..end] {
@@ -216,38 +219,38 @@ fn reference(text: &str) -> Option<(usize, Markup<'_>)> {
     Some((end + 1, Markup::Character(character)))
 }
 
-/// Writes cue text that is well-formed whatever it is told.
+/// Writes cue text that is well-formed for any input.
 #[derive(Default)]
 pub(super) struct Writer {
     text: String,
     open: Vec<Span>,
-    is_seen: bool,
+    is_visible: bool,
 }
 
 impl Writer {
-    /// One character of the text itself.
+    /// Writes one character of text.
     pub fn character(&mut self, character: char) {
         match character {
             '&' => self.text.push_str("&amp;"),
             '<' => self.text.push_str("&lt;"),
             '>' if self.text.ends_with("--") => self.text.push_str("&gt;"),
-            // Left as it is, it would be an override when it is read again.
+            // Otherwise it would be an override when the output is parsed again.
             '\\' if self.text.ends_with('{') => {}
             plain => self.text.push(plain),
         }
-        self.is_seen |= !character.is_whitespace();
+        self.is_visible |= !character.is_whitespace();
     }
 
     fn reference(&mut self, reference: &str) {
         self.text.push_str(reference);
-        self.is_seen = true;
+        self.is_visible = true;
     }
 
     fn time(&mut self, time_ms: u64) {
         self.text.push_str(&format!("<{}>", Timestamp(time_ms)));
     }
 
-    /// Begins a span. Classes have their points, and neither they nor the annotation a `>`.
+    /// Opens a span. Classes include their points; neither they nor the annotation contain `>`.
     pub fn open(&mut self, span: Span, classes: &str, annotation: &str) {
         if self.open.len() == DEPTH_MAX {
             return;
@@ -258,7 +261,7 @@ impl Writer {
         self.text.extend(["<", name, classes, space, annotation, ">"]);
     }
 
-    /// Ends a span, and those that were begun inside it. One that is not open is not ended.
+    /// Closes a span and all spans within it. Ignored if the span is not open.
     pub fn close(&mut self, span: Span) {
         if let Some(depth) = self.open.iter().rposition(|&open| open == span) {
             self.close_down_to(depth);
@@ -271,12 +274,12 @@ impl Writer {
         }
     }
 
-    /// The text; `None` if nothing of it would be seen. A line that has become empty goes, since
-    /// an empty line would end the cue.
+    /// Returns the text; `None` if no text is visible. Empty lines are dropped, since an empty line would
+    /// end the cue.
     pub fn finish(mut self) -> Option<String> {
         self.close_down_to(0);
         let lines = self.text.split('\n').filter(|line| !line.is_empty()).collect::<Vec<_>>();
-        self.is_seen.then(|| lines.join("\n"))
+        self.is_visible.then(|| lines.join("\n"))
     }
 }
 
@@ -285,7 +288,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn markup_of_three_formats_becomes_that_of_webvtt() {
+    fn markup_of_three_formats_becomes_webvtt() {
         for (raw, expected) in [
             ("plain", "plain"),
             ("<i>a</i> <B>b</B> <u>c</u>", "<i>a</i> <b>b</b> <u>c</u>"),
@@ -308,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_markup_is_escaped() {
+    fn plain_text_is_escaped() {
         for (raw, expected) in [
             ("5 < 6 > 4", "5 &lt; 6 > 4"),
             ("<sigh> no", "&lt;sigh> no"),
@@ -337,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_are_nested_and_ended_whatever_the_file_says() {
+    fn spans_are_nested_and_closed_for_any_input() {
         for (raw, expected) in [
             ("<i>a", "<i>a</i>"),
             ("a</i>", "a"),
@@ -368,12 +371,12 @@ mod tests {
             (r"{\an0}{\an10}a", None),
             ("a", None),
         ] {
-            assert_eq!(convert(raw).expect("text").place, expected, "{raw}");
+            assert_eq!(convert(raw).expect("text").position, expected, "{raw}");
         }
     }
 
     #[test]
-    fn a_cue_that_shows_nothing_is_none_and_empty_lines_go() {
+    fn a_cue_without_visible_text_is_none_and_empty_lines_are_dropped() {
         for raw in ["", " ", "\n", "<i></i>", r"{\an8}", "<i> \n </i>", "<font></font>"] {
             assert_eq!(convert(raw), None, "{raw:?}");
         }

@@ -1,78 +1,75 @@
-//! Subtitles: whatever came beside a movie or inside it, as WebVTT.
+//! Subtitles: sidecar files and text tracks as WebVTT.
 //!
-//! Pure functions over bytes. Input is taken as people have it: another encoding than UTF-8, a
-//! counter or a blank line missing, markup of three formats mixed. Output is WebVTT (W3C) without
-//! such faults, so that a player sees none of it: [`segment()`] for HLS, [`whole`] for DASH and for
-//! download.
+//! Pure functions over bytes. Input may be malformed: another encoding than UTF-8, a missing counter or
+//! blank line, markup of three formats mixed. Output is valid WebVTT (W3C): [`format_segment`] for HLS,
+//! [`format_file`] for DASH and for download.
 //!
-//! Which files belong to a title is known to [`library::sidecars`](crate::library::sidecar_name), which
-//! samples a track has, to whoever reads the movie.
+//! [`library::sidecars`](crate::library::sidecar_name) finds the sidecar files of a title, and
+//! [`cues`](super::cues) reads the samples of a track.
 
 mod collect;
 mod encoding;
+mod format;
 mod markup;
 mod samples;
-mod segment;
 mod srt;
 mod time;
 mod vtt;
 
 use std::ops::Range;
 
-pub use samples::{SampleFormat, cues_of_sample, join};
-pub use segment::{TimestampMap, segment, whole};
+pub use format::{TimestampMap, format_file, format_segment};
+pub use samples::{SampleFormat, join, parse_sample};
 pub use time::TIME_MS_MAX;
 
-/// The longest file that is read, in bytes. The subtitles of a 24 h film are a tenth of it.
+/// Maximum size of a subtitle file in bytes. The subtitles of a 24 h title are a tenth of it.
 pub const FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// The most that the cues of one file may hold in bytes. It is a bound of its own because escaping
-/// makes text longer: a file of nothing but `&` five times.
+/// Maximum bytes of the cues of one file. It is a separate bound, since escaping makes text longer: a
+/// file of nothing but `&` by a factor of five.
 pub const CUE_BYTES_MAX: usize = FILE_BYTES_MAX;
 
-/// The most cues of one file: three for each second of a day. An entry costs about 100 bytes.
+/// Maximum number of cues of one file: three for each second of a day. A cue costs about 100 bytes.
 pub const CUES_MAX: usize = 250_000;
 
-/// The most bytes of header blocks that are kept: every segment repeats them.
+/// Maximum bytes of header blocks, since every segment repeats them.
 pub const HEADER_BYTES_MAX: usize = 64 * 1024;
 
-/// A text, when it is shown, and where.
+/// A cue: a text with its time and position.
 ///
-/// The strings are kept as they stand in a WebVTT file, and whatever makes a cue keeps to what may
-/// stand there: no line of `text` is empty, and none of them, nor `id` or `settings`, holds `-->`
-/// or a line break of its own.
+/// The strings are in WebVTT syntax, and every constructor of a cue keeps them valid: no line of `text`
+/// is empty, and no line of it, nor `id` or `settings`, contains `-->` or a line break.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Cue {
-    /// When it appears, in milliseconds of the movie's presentation.
+    /// When it appears, in milliseconds of presentation time.
     pub start_ms: u64,
-    /// When it is gone, later than `start_ms`.
+    /// When it disappears; after `start_ms`.
     pub end_ms: u64,
-    /// The identifier. Counters of SRT are none: they begin anew where files were joined.
+    /// The identifier. Counters of SRT are not kept: they repeat in concatenated files.
     pub id: Option<String>,
-    /// Cue settings (WebVTT section 4.4), one space between two; empty for a cue at its usual place.
+    /// Cue settings (WebVTT section 4.4), separated by spaces; empty for the default position.
     pub settings: String,
     /// Cue text (WebVTT section 4.2.2): lines with markup and character references.
     pub text: String,
 }
 
-/// The cues of a file or a track in the order in which they appear.
+/// The cues of a file or a track, in order of their start.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Subtitles {
     header: Vec<String>,
     cues: Vec<Cue>,
-    /// For each cue, the latest end of it and of all before it. It never falls, so that the first
-    /// cue of a segment is found by halving, also where an early cue stays for long.
+    /// For each cue, the latest end of it and of all cues before. It never decreases, so that binary
+    /// search finds the first cue of a segment even if an early cue lasts long.
     latest_end_ms: Vec<u64>,
 }
 
 impl Subtitles {
-    /// Sorts cues by their start; those that start together keep their order. A cue that ends when
-    /// it starts, or before, is left out.
+    /// Sorts cues by their start (stable). Drops a cue that ends when it starts, or before.
     ///
-    /// The header blocks are whole `STYLE` or `REGION` blocks without an empty line, as
-    /// [`header`](Self::header) of a parsed file has them (the `vttC` box of a track is such a file).
+    /// The header blocks are complete `STYLE` or `REGION` blocks without an empty line, like the
+    /// [`header`](Self::header) of a parsed file (the `vttC` box of a track is such a file).
     ///
-    /// For a track, give all of its cues: a cue without an identifier is known by its place.
+    /// For a track, pass all of its cues: a cue without an identifier is identified by its index.
     pub fn new(header: Vec<String>, mut cues: Vec<Cue>) -> Self {
         cues.retain(|cue| cue.start_ms < cue.end_ms);
         cues.sort_by_key(|cue| cue.start_ms);
@@ -94,7 +91,7 @@ impl Subtitles {
         &self.cues
     }
 
-    /// About how many bytes they take in memory.
+    /// The approximate memory that the cues take, in bytes.
     pub fn bytes_in_memory(&self) -> usize {
         let of_cue = |cue: &Cue| {
             let id = cue.id.as_ref().map_or(0, String::len);
@@ -103,86 +100,85 @@ impl Subtitles {
         self.cues.iter().map(of_cue).sum()
     }
 
-    /// When the last cue is gone, in milliseconds; zero without cues.
+    /// When the last cue disappears, in milliseconds; zero without cues.
     pub fn end_ms(&self) -> u64 {
         self.latest_end_ms.last().copied().unwrap_or(0)
     }
 
-    /// The cues that are shown at any time of a half-open range, each with its place among all.
+    /// The cues that are visible at any time of a half-open range, each with its index.
     pub fn overlapping(&self, range_ms: Range<u64>) -> impl Iterator<Item = (usize, &Cue)> {
         let first = self.latest_end_ms.partition_point(|&latest| latest <= range_ms.start);
         let end = self.cues.partition_point(|cue| cue.start_ms < range_ms.end);
-        // A range that is empty or upside down overlaps nothing.
+        // An empty or reversed range overlaps nothing.
         let end = if range_ms.is_empty() { first } else { end.max(first) };
-        let places = first..end;
-        let cues = places.clone().zip(&self.cues[places]);
+        let indices = first..end;
+        let cues = indices.clone().zip(&self.cues[indices]);
         cues.filter(move |(_, cue)| cue.end_ms > range_ms.start)
     }
 }
 
-/// The format of a subtitle file by its name.
+/// The format of a subtitle file.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum TextKind {
+pub enum SubtitleFormat {
     /// SubRip, `.srt`.
     Srt,
     /// WebVTT, `.vtt`.
     WebVtt,
 }
 
-impl TextKind {
-    /// The kind that a name's extension says; SubRip if it says nothing.
-    pub fn of(name: &[u8]) -> Self {
+impl SubtitleFormat {
+    /// The format by the extension of a file name; SubRip if it is unknown.
+    pub fn from_name(name: &[u8]) -> Self {
         let is_web_vtt = name.len() >= 4 && name[name.len() - 4..].eq_ignore_ascii_case(b".vtt");
         if is_web_vtt { Self::WebVtt } else { Self::Srt }
     }
 }
 
-/// Why a file is not taken for subtitles.
+/// Why a subtitle file is rejected.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum TextRefused {
-    /// More than [`FILE_BYTES_MAX`], or more than [`CUE_BYTES_MAX`] of cues.
-    #[error("more than {} MiB of subtitles", FILE_BYTES_MAX / 1024 / 1024)]
+pub enum SubtitleError {
+    /// It exceeds [`FILE_BYTES_MAX`], or its cues exceed [`CUE_BYTES_MAX`].
+    #[error("the subtitle file exceeds {} MiB", FILE_BYTES_MAX / 1024 / 1024)]
     TooLong,
-    /// More than [`CUES_MAX`].
-    #[error("more than {CUES_MAX} subtitles in one file")]
+    /// It has more than [`CUES_MAX`] cues.
+    #[error("the subtitle file has more than {CUES_MAX} cues")]
     TooManyCues,
-    /// There is something in it, but nowhere the times of a cue.
-    #[error("no subtitles in it")]
+    /// It is not empty and has no cue timings.
+    #[error("the file has no subtitles")]
     NoSubtitles,
 }
 
-/// Reads a subtitle file.
+/// Parses a subtitle file.
 ///
-/// `kind` is what the name says; what begins with `WEBVTT` is WebVTT all the same. The language (a
-/// BCP 47 tag) helps to tell one old encoding from another. A cue whose times cannot be read, that
-/// ends before it begins, or that has nothing to show is left out; an empty file has no cues.
+/// `format` is the format by name; a file that starts with `WEBVTT` is WebVTT in any case. The language
+/// (a BCP 47 tag) helps to detect a legacy encoding. A cue with invalid timings, a cue that ends before
+/// it starts, and a cue without visible text are dropped; an empty file has no cues.
 pub fn parse(
     bytes: &[u8],
-    kind: TextKind,
+    format: SubtitleFormat,
     language_hint: Option<&str>,
-) -> Result<Subtitles, TextRefused> {
+) -> Result<Subtitles, SubtitleError> {
     if bytes.len() > FILE_BYTES_MAX {
-        return Err(TextRefused::TooLong);
+        return Err(SubtitleError::TooLong);
     }
-    let text = encoding::decode(bytes, language_hint);
-    let text = normalize(&text);
+    let text = normalize(&encoding::decode(bytes, language_hint));
     let mut collector = collect::Collector::default();
     let has_signature = vtt::has_signature(&text);
-    if has_signature || kind == TextKind::WebVtt {
-        vtt::read(&text, &mut collector)?;
+    if has_signature || format == SubtitleFormat::WebVtt {
+        vtt::parse(&text, &mut collector)?;
     } else {
-        srt::read(&text, &mut collector)?;
+        srt::parse(&text, &mut collector)?;
     }
-    if !collector.has_seen_times && !has_signature && !text.trim().is_empty() {
-        return Err(TextRefused::NoSubtitles);
+    if !collector.has_timings && !has_signature && !text.trim().is_empty() {
+        return Err(SubtitleError::NoSubtitles);
     }
     Ok(collector.into_subtitles())
 }
 
-/// The text without marks at its start and NULs, every line ended by a line feed. Some tools write
-/// `\r\r\n`, which means one line's end, not two.
+/// Removes byte order marks at the start and NULs, and ends every line with a line feed. Some tools write
+/// `\r\r\n`, which is one line ending and not two.
 fn normalize(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
+    let mut normalized = String::with_capacity(text.len());
     let mut returns = 0_usize;
     for character in text.trim_start_matches('\u{feff}').chars() {
         match character {
@@ -194,14 +190,14 @@ fn normalize(text: &str) -> String {
             '\n' => returns = 1,
             _ => {}
         }
-        plain.extend(std::iter::repeat_n('\n', returns));
+        normalized.extend(std::iter::repeat_n('\n', returns));
         returns = 0;
         if character != '\n' {
-            plain.push(character);
+            normalized.push(character);
         }
     }
-    plain.extend(std::iter::repeat_n('\n', returns));
-    plain
+    normalized.extend(std::iter::repeat_n('\n', returns));
+    normalized
 }
 
 #[cfg(test)]

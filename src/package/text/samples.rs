@@ -1,4 +1,4 @@
-//! Text samples of a movie's own tracks as cues.
+//! Parses the samples of text tracks into cues.
 
 use std::{
     collections::HashMap,
@@ -9,63 +9,63 @@ use encoding_rs::{Encoding, MACINTOSH, UTF_8};
 
 use super::{
     Cue,
-    collect::{identifier, settings_of},
+    collect::{parse_identifier, parse_settings},
     markup::{self, Span, Writer},
 };
 
-/// How a track's samples hold text: the type of its sample entry.
+/// The format of a text track's samples, by the type of its sample entry.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SampleFormat {
     /// `tx3g`: 3GPP TS 26.245, also called MPEG-4 timed text or `mov_text`.
     Tx3g,
-    /// `text`: QuickTime's, the same without a rule for the encoding.
+    /// `text`: QuickTime text, the same format without a specified encoding.
     QuickTimeText,
     /// `wvtt`: WebVTT in ISO/IEC 14496-30.
     Wvtt,
 }
 
-/// The cues of one sample that is shown from `start_ms` to `end_ms` of the movie's presentation.
+/// Parses the cues of one sample, which is presented from `start_ms` to `end_ms`.
 ///
-/// None if the sample is a gap; several are shown together. A sample that is cut short gives what
-/// can be read of it. A cue that goes on in the next sample is one cue for each: see [`join`].
-pub fn cues_of_sample(format: SampleFormat, sample: &[u8], start_ms: u64, end_ms: u64) -> Vec<Cue> {
+/// A gap has no cue, and simultaneous cues are in one sample. Of a truncated sample the readable part is
+/// used. A cue that continues in the next sample is one cue in each: see [`join`].
+pub fn parse_sample(format: SampleFormat, sample: &[u8], start_ms: u64, end_ms: u64) -> Vec<Cue> {
     if start_ms >= end_ms {
         return Vec::new();
     }
-    let shown = |id, settings, text| Cue { start_ms, end_ms, id, settings, text };
+    let cue = |id, settings, text| Cue { start_ms, end_ms, id, settings, text };
     match format {
         SampleFormat::Tx3g | SampleFormat::QuickTimeText => {
             let fallback = if format == SampleFormat::Tx3g { UTF_8 } else { MACINTOSH };
-            let text = styled_text(sample, fallback);
-            text.map(|text| shown(None, String::new(), text)).into_iter().collect()
+            let text = parse_styled_text(sample, fallback);
+            text.map(|text| cue(None, String::new(), text)).into_iter().collect()
         }
         SampleFormat::Wvtt => {
             let cues = Boxes(sample).filter(|(kind, _)| *kind == b"vttc");
             cues.filter_map(|(_, body)| {
-                let cue = WvttCue::of(body)?;
-                Some(shown(cue.id, cue.settings, cue.text))
+                let parsed = WvttCue::parse(body)?;
+                Some(cue(parsed.id, parsed.settings, parsed.text))
             })
             .collect()
         }
     }
 }
 
-/// Puts cues together that follow each other and are alike in identifier, settings and text: a
-/// track has to cut a cue wherever another begins or ends (ISO/IEC 14496-30 section 6.3).
+/// Joins consecutive cues with equal identifier, settings and text: a track splits a cue wherever another
+/// starts or ends (ISO/IEC 14496-30 section 6.3).
 ///
-/// The cues of samples in order go in; the order stays that of the starts.
+/// The cues must be in the order of their samples; the result is in order of their start.
 pub fn join(cues: Vec<Cue>) -> Vec<Cue> {
     let mut joined: Vec<Cue> = Vec::new();
-    // The last place of a cue by what it says; by its hash, so that no text is held twice.
-    let mut places: HashMap<u64, usize> = HashMap::new();
+    // The index of the last cue by the hash of its content, so that no text is stored twice.
+    let mut indices: HashMap<u64, usize> = HashMap::new();
     for cue in cues {
         let mut hasher = DefaultHasher::new();
         (&cue.id, &cue.settings, &cue.text).hash(&mut hasher);
-        let place = places.entry(hasher.finish()).or_insert(joined.len());
-        match joined.get_mut(*place) {
-            Some(before) if goes_on(before, &cue) => before.end_ms = cue.end_ms,
+        let index = indices.entry(hasher.finish()).or_insert(joined.len());
+        match joined.get_mut(*index) {
+            Some(before) if is_continued(before, &cue) => before.end_ms = cue.end_ms,
             _ => {
-                *place = joined.len();
+                *index = joined.len();
                 joined.push(cue);
             }
         }
@@ -73,15 +73,15 @@ pub fn join(cues: Vec<Cue>) -> Vec<Cue> {
     joined
 }
 
-fn goes_on(before: &Cue, cue: &Cue) -> bool {
+fn is_continued(before: &Cue, cue: &Cue) -> bool {
     before.end_ms == cue.start_ms
         && before.id == cue.id
         && before.settings == cue.settings
         && before.text == cue.text
 }
 
-/// The boxes of a sample as type and body, up to the first that is none. One that reaches past the
-/// end is cut there.
+/// Iterates over the boxes of a sample as type and body, up to the first invalid one. A box that exceeds
+/// the sample is truncated.
 struct Boxes<'a>(&'a [u8]);
 
 impl<'a> Iterator for Boxes<'a> {
@@ -100,7 +100,7 @@ impl<'a> Iterator for Boxes<'a> {
     }
 }
 
-/// What a `vttc` box says (ISO/IEC 14496-30 section 6.5).
+/// The content of a `vttc` box (ISO/IEC 14496-30 section 6.5).
 struct WvttCue {
     id: Option<String>,
     settings: String,
@@ -108,34 +108,34 @@ struct WvttCue {
 }
 
 impl WvttCue {
-    /// `None` if there is nothing to show.
-    fn of(body: &[u8]) -> Option<Self> {
+    /// Parses a box; `None` if it has no visible text.
+    fn parse(body: &[u8]) -> Option<Self> {
         let (mut id, mut settings, mut text) = (None, String::new(), None);
         for (kind, body) in Boxes(body) {
-            let value = line_feeds(&String::from_utf8_lossy(body));
+            let value = normalize_lines(&String::from_utf8_lossy(body));
             match kind {
-                b"iden" => id = identifier(value.trim()),
-                b"sttg" => settings = settings_of(&value),
+                b"iden" => id = parse_identifier(value.trim()),
+                b"sttg" => settings = parse_settings(&value),
                 b"payl" => text = markup::convert(&value),
                 _ => {}
             }
         }
-        let markup::CueText { text, place } = text?;
+        let markup::CueText { text, position } = text?;
         if settings.is_empty() {
-            settings.push_str(place.unwrap_or_default());
+            settings.push_str(position.unwrap_or_default());
         }
         Some(Self { id, settings, text })
     }
 }
 
-/// The text without NULs, every line ended by a line feed.
-fn line_feeds(text: &str) -> String {
+/// Removes NULs, and ends every line with a line feed.
+fn normalize_lines(text: &str) -> String {
     text.replace('\0', "").replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n")
 }
 
-/// The text of a `tx3g` or `text` sample (3GPP TS 26.245 section 5.17): a length of 16 bits, the
-/// text, then boxes, of which one says where italics, bold and underline are.
-fn styled_text(sample: &[u8], fallback: &'static Encoding) -> Option<String> {
+/// Parses a `tx3g` or `text` sample (3GPP TS 26.245 section 5.17): a 16-bit length, the text, and boxes,
+/// of which `styl` has the ranges of italics, bold and underline.
+fn parse_styled_text(sample: &[u8], fallback: &'static Encoding) -> Option<String> {
     let (bytes, rest) = sample.split_first_chunk::<2>()?;
     let bytes = usize::from(u16::from_be_bytes(*bytes)).min(rest.len());
     let (text, boxes) = rest.split_at(bytes);
@@ -145,15 +145,15 @@ fn styled_text(sample: &[u8], fallback: &'static Encoding) -> Option<String> {
         None => fallback.decode_without_bom_handling(text).0,
     };
     let styles = Boxes(boxes).find(|(kind, _)| *kind == b"styl").map_or(&[][..], |(_, body)| body);
-    let mut runs = Runs::of(styles);
+    let mut runs = StyleRuns::parse(styles);
     let mut writer = Writer::default();
     let mut face = 0;
     let mut is_after_return = false;
-    for (place, character) in text.chars().enumerate() {
-        let wanted = runs.face_at(place);
-        if wanted != face {
-            change_face(&mut writer, wanted);
-            face = wanted;
+    for (index, character) in text.chars().enumerate() {
+        let next = runs.face_at(index);
+        if next != face {
+            change_face(&mut writer, next);
+            face = next;
         }
         match character {
             '\0' => {}
@@ -166,7 +166,7 @@ fn styled_text(sample: &[u8], fallback: &'static Encoding) -> Option<String> {
     writer.finish()
 }
 
-/// The faces of a style record, by bit.
+/// The bits of the face style flags.
 const FACES: [(u8, Span); 3] = [(1, Span::Bold), (2, Span::Italic), (4, Span::Underline)];
 
 fn change_face(writer: &mut Writer, face: u8) {
@@ -180,12 +180,12 @@ fn change_face(writer: &mut Writer, face: u8) {
     }
 }
 
-/// The records of a `styl` box, which stand in the order of the text and do not overlap. They are
-/// gone through once, beside the text.
-struct Runs<'a>(&'a [[u8; 12]]);
+/// The records of a `styl` box, in the order of the text and without overlap: read once, along with the
+/// text.
+struct StyleRuns<'a>(&'a [[u8; 12]]);
 
-impl<'a> Runs<'a> {
-    fn of(body: &'a [u8]) -> Self {
+impl<'a> StyleRuns<'a> {
+    fn parse(body: &'a [u8]) -> Self {
         let Some((count, records)) = body.split_first_chunk::<2>() else {
             return Self(&[]);
         };
@@ -194,16 +194,16 @@ impl<'a> Runs<'a> {
         Self(&records[..count])
     }
 
-    /// The face bits of the character in this place. Places must be asked for in order.
-    fn face_at(&mut self, place: usize) -> u8 {
+    /// The face bits of the character at an index. Indices must increase.
+    fn face_at(&mut self, index: usize) -> u8 {
         while let [[start_high, start_low, end_high, end_low, _, _, face, ..], rest @ ..] = self.0 {
             let start = usize::from(u16::from_be_bytes([*start_high, *start_low]));
             let end = usize::from(u16::from_be_bytes([*end_high, *end_low]));
-            if place >= end {
+            if index >= end {
                 self.0 = rest;
                 continue;
             }
-            return if place >= start { *face } else { 0 };
+            return if index >= start { *face } else { 0 };
         }
         0
     }
@@ -233,7 +233,7 @@ mod tests {
     }
 
     fn texts(format: SampleFormat, sample: &[u8]) -> Vec<String> {
-        cues_of_sample(format, sample, 1000, 2000).into_iter().map(|cue| cue.text).collect()
+        parse_sample(format, sample, 1000, 2000).into_iter().map(|cue| cue.text).collect()
     }
 
     #[test]
@@ -252,13 +252,13 @@ mod tests {
         ] {
             assert_eq!(texts(SampleFormat::Tx3g, &tx3g(text, &[])), [expected], "{text:?}");
         }
-        // QuickTime's own encoding of old.
+        // QuickTime's legacy encoding.
         assert_eq!(texts(SampleFormat::QuickTimeText, &tx3g(b"caf\x8e", &[])), ["café"]);
         assert_eq!(texts(SampleFormat::QuickTimeText, &tx3g("café".as_bytes(), &[])), ["café"]);
     }
 
     #[test]
-    fn a_sample_with_nothing_to_show_is_a_gap() {
+    fn a_sample_without_visible_text_is_a_gap() {
         for sample in [&[][..], &[0], &[0, 0], &[0, 3, b' ', b'\n', b' '], &[0, 9]] {
             assert_eq!(texts(SampleFormat::Tx3g, sample), [""; 0], "{sample:?}");
         }
@@ -268,11 +268,11 @@ mod tests {
             assert_eq!(texts(SampleFormat::Wvtt, sample), [""; 0], "{sample:?}");
         }
         let text = tx3g(b"a", &[]);
-        assert_eq!(cues_of_sample(SampleFormat::Tx3g, &text, 2000, 2000), []);
+        assert_eq!(parse_sample(SampleFormat::Tx3g, &text, 2000, 2000), []);
     }
 
     #[test]
-    fn a_text_longer_than_its_sample_ends_with_it() {
+    fn a_text_beyond_its_sample_is_truncated() {
         assert_eq!(texts(SampleFormat::Tx3g, &[0, 9, b'a', b'b']), ["ab"]);
         let mut cue = in_box(b"vttc", &in_box(b"payl", b"abc"));
         cue.truncate(cue.len() - 1);
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_that_ffmpeg_wrote_are_read() {
+    fn samples_of_ffmpeg_are_parsed() {
         // ffmpeg 5.1, -c:s mov_text: "<i>Hello</i> & bye", then "<b>top</b>", a second line.
         for (sample, expected) in [
             (
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_webvtt_sample_has_cues_with_all_that_they_had() {
+    fn a_webvtt_sample_keeps_all_of_its_cues() {
         let first = [
             in_box(b"vsid", &[0, 0, 0, 1]),
             in_box(b"iden", b"one"),
@@ -336,7 +336,7 @@ mod tests {
             text: text.to_owned(),
         };
         assert_eq!(
-            cues_of_sample(SampleFormat::Wvtt, &sample.concat(), 1000, 2000),
+            parse_sample(SampleFormat::Wvtt, &sample.concat(), 1000, 2000),
             [
                 cue(Some("one"), "line:0 align:left", "<v Mary>a &amp; b\nc</v>"),
                 cue(None, "line:0", "d")
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cue_that_goes_on_in_the_next_sample_is_one_cue() {
+    fn a_cue_that_continues_in_the_next_sample_is_joined() {
         let cue = |start_ms, end_ms, id: &str, text: &str| Cue {
             start_ms,
             end_ms,
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn no_prefix_of_a_sample_and_no_other_byte_in_it_causes_a_panic() {
+    fn no_truncated_or_corrupted_sample_causes_a_panic() {
         let text = tx3g("éb cd".as_bytes(), &style(&[(0, 2, 2), (3, 5, 1)]));
         let cue = [in_box(b"iden", b"1"), in_box(b"payl", b"<i>a</i>")].concat();
         let cues = [in_box(b"vttc", &cue), in_box(b"vttc", &cue)].concat();
@@ -385,13 +385,13 @@ mod tests {
             (SampleFormat::Wvtt, &cues),
         ] {
             for end in 0..sample.len() {
-                cues_of_sample(format, &sample[..end], 0, 1);
+                parse_sample(format, &sample[..end], 0, 1);
             }
             for place in 0..sample.len() {
                 for byte in 0..=u8::MAX {
                     let mut sample = sample.clone();
                     sample[place] = byte;
-                    cues_of_sample(format, &sample, 0, 1);
+                    parse_sample(format, &sample, 0, 1);
                 }
             }
         }

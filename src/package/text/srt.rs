@@ -1,50 +1,50 @@
-//! SubRip (SRT): a format without a specification.
+//! Parses SubRip (SRT), a format without a specification.
 //!
-//! Only the lines with times can be relied on. What follows one belongs to its cue, up to the next,
-//! blank lines left out: many files have blank lines inside a text, or none between two cues.
+//! Only the lines with timings are reliable. The lines after one, up to the next, belong to its cue,
+//! without blank lines: many files have blank lines within a text, or none between cues.
 
 use super::{
-    TextRefused,
+    SubtitleError,
     collect::Collector,
-    time::{Line, Times},
+    time::{Line, Timings},
 };
 
-/// Reads text whose lines end with line feeds.
-pub(super) fn read(text: &str, collector: &mut Collector) -> Result<(), TextRefused> {
-    let mut open: Option<Times> = None;
+/// Parses text whose lines end with line feeds.
+pub(super) fn parse(text: &str, collector: &mut Collector) -> Result<(), SubtitleError> {
+    let mut current: Option<Timings> = None;
     let mut lines = Vec::new();
-    // Whether the counter of each cue can be told from a text that is a number.
+    // Whether the cues have counters: only then a number before a cue is one.
     let mut has_counters = false;
     for line in text.split('\n') {
-        let times = match Line::of(line) {
-            Line::Times(times) => Some(times),
-            Line::Broken => None,
+        let timings = match Line::parse(line) {
+            Line::Timings(timings) => Some(timings),
+            Line::Invalid => None,
             Line::Other => {
                 lines.push(line);
                 continue;
             }
         };
-        let is_counted = take_counter(&mut lines, has_counters, !collector.has_seen_times);
-        has_counters |= is_counted && !collector.has_seen_times;
-        collector.has_seen_times = true;
-        finish(open, &lines, collector)?;
+        let is_counted = take_counter(&mut lines, has_counters, !collector.has_timings);
+        has_counters |= is_counted && !collector.has_timings;
+        collector.has_timings = true;
+        finish(current, &lines, collector)?;
         lines.clear();
-        open = times;
+        current = timings;
     }
-    finish(open, &lines, collector)
+    finish(current, &lines, collector)
 }
 
-/// Takes the next cue's counter off the end of the lines before it. A number is taken for one
-/// after a blank line or at the file's start, and anywhere once the first cue had one.
+/// Removes the next cue's counter from the end of the previous lines. A number is a counter after a blank
+/// line or at the start of the file, and anywhere if the first cue had a counter.
 fn take_counter(lines: &mut Vec<&str>, has_counters: bool, is_first: bool) -> bool {
     let [before @ .., last] = lines.as_slice() else {
         return false;
     };
-    let is_apart = before.last().map_or(is_first, |line| is_blank(line));
-    // A file that was appended to another brings its byte order mark along.
+    let is_separate = before.last().map_or(is_first, |line| is_blank(line));
+    // In a concatenated file a byte order mark may precede it.
     let digits = last.trim().trim_start_matches('\u{feff}');
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    let is_counter = is_number && (has_counters || is_apart);
+    let is_counter = is_number && (has_counters || is_separate);
     if is_counter {
         lines.pop();
     }
@@ -56,13 +56,13 @@ fn is_blank(line: &str) -> bool {
 }
 
 fn finish(
-    times: Option<Times>,
+    timings: Option<Timings>,
     lines: &[&str],
     collector: &mut Collector,
-) -> Result<(), TextRefused> {
-    let Some(times) = times else {
+) -> Result<(), SubtitleError> {
+    let Some(timings) = timings else {
         return Ok(());
     };
     let lines = lines.iter().map(|line| line.trim()).filter(|line| !line.is_empty());
-    collector.push(&times, None, &lines.collect::<Vec<_>>().join("\n"))
+    collector.push(&timings, None, &lines.collect::<Vec<_>>().join("\n"))
 }

@@ -1,4 +1,4 @@
-//! Files as people have them, and what becomes of them.
+//! Malformed subtitle files, and their conversion.
 
 use proptest::{
     collection::vec,
@@ -14,18 +14,18 @@ fn cue(start_ms: u64, end_ms: u64, text: &str) -> Cue {
     Cue { start_ms, end_ms, id: None, settings, text }
 }
 
-fn read(file: &str, kind: TextKind) -> Subtitles {
+fn read(file: &str, kind: SubtitleFormat) -> Subtitles {
     parse(file.as_bytes(), kind, None).expect("subtitles")
 }
 
-/// What a reader of the file sees: the times and the text of each cue.
-fn shown(file: &str, kind: TextKind) -> Vec<(u64, u64, String)> {
+/// The times and the text of each cue.
+fn shown(file: &str, kind: SubtitleFormat) -> Vec<(u64, u64, String)> {
     let cues = read(file, kind).cues;
     cues.into_iter().map(|cue| (cue.start_ms, cue.end_ms, cue.text)).collect()
 }
 
 #[test]
-fn subrip_is_read_whatever_is_missing() {
+fn subrip_is_parsed_whatever_is_missing() {
     let expected = [(1000, 2000, "a\nb".to_owned()), (3000, 4500, "c".to_owned())];
     for (what, file) in [
         (
@@ -63,14 +63,14 @@ fn subrip_is_read_whatever_is_missing() {
         for line_end in ["\n", "\r\n", "\r", "\r\r\n"] {
             for mark in ["", "\u{feff}"] {
                 let file = format!("{mark}{}", file.replace('\n', line_end));
-                assert_eq!(shown(&file, TextKind::Srt), expected, "{what}: {file:?}");
+                assert_eq!(shown(&file, SubtitleFormat::Srt), expected, "{what}: {file:?}");
             }
         }
     }
 }
 
 #[test]
-fn a_text_that_is_a_number_is_no_counter_where_that_can_be_told() {
+fn a_text_that_is_a_number_is_not_taken_for_a_counter() {
     for file in [
         "1\n00:01,000 --> 00:02,000\n42\n\n2\n00:03,000 --> 00:04,000\nc\n",
         "1\n00:01,000 --> 00:02,000\n42\n2\n00:03,000 --> 00:04,000\nc\n",
@@ -78,23 +78,23 @@ fn a_text_that_is_a_number_is_no_counter_where_that_can_be_told() {
         "00:01,000 --> 00:02,000\n42\n00:03,000 --> 00:04,000\nc\n",
     ] {
         let expected = [(1000, 2000, "42".to_owned()), (3000, 4000, "c".to_owned())];
-        assert_eq!(shown(file, TextKind::Srt), expected, "{file:?}");
+        assert_eq!(shown(file, SubtitleFormat::Srt), expected, "{file:?}");
     }
 }
 
 #[test]
-fn markup_and_places_of_subrip_become_those_of_webvtt() {
+fn markup_and_positions_of_subrip_become_those_of_webvtt() {
     let file = "1\n00:01,000 --> 00:02,000\n{\\an8}<i>a</i> & <font color=red>b</font>\n\n\
                 2\n00:03,000 --> 00:04,000\n<b>c --> 5 < 6\n";
     let expected = [
         Cue { settings: "line:0".to_owned(), ..cue(1000, 2000, "<i>a</i> &amp; b") },
         cue(3000, 4000, "<b>c --&gt; 5 &lt; 6</b>"),
     ];
-    assert_eq!(read(file, TextKind::Srt).cues(), expected);
+    assert_eq!(read(file, SubtitleFormat::Srt).cues(), expected);
 }
 
 #[test]
-fn a_cue_without_a_time_to_be_shown_is_left_out() {
+fn a_cue_without_a_duration_is_dropped() {
     let file = "1\n00:02,000 --> 00:01,000\nends before it begins\n\n\
                 2\n00:02,000 --> 00:02,000\nends when it begins\n\n\
                 3\n00:0,, --> 00:03,000\nbegins nowhere\n\n\
@@ -105,9 +105,9 @@ fn a_cue_without_a_time_to_be_shown_is_left_out() {
                 8\n00:00:06,000 --> 00:00:07,000\n<i> </i>\n";
     let expected =
         [(0, 1000, "begins before zero".to_owned()), (5000, TIME_MS_MAX, "stays".to_owned())];
-    assert_eq!(shown(file, TextKind::Srt), expected);
+    assert_eq!(shown(file, SubtitleFormat::Srt), expected);
     let file = format!("WEBVTT\n\n{file}");
-    assert_eq!(shown(&file, TextKind::WebVtt), expected);
+    assert_eq!(shown(&file, SubtitleFormat::WebVtt), expected);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn webvtt_keeps_its_identifiers_settings_styles_and_regions() {
                 100:00:03.000 --> 100:00:04.000\nb & c\n \nd\n\n\
                 what is this\nanother line\n\n\
                 nor this";
-    let subtitles = read(file, TextKind::WebVtt);
+    let subtitles = read(file, SubtitleFormat::WebVtt);
     assert_eq!(
         subtitles.header(),
         ["STYLE\n::cue { color: red }\n::cue(b) { color: blue }", "REGION\nid:top\nlines:3"]
@@ -138,7 +138,7 @@ fn webvtt_keeps_its_identifiers_settings_styles_and_regions() {
 }
 
 #[test]
-fn webvtt_is_read_where_lines_are_missing() {
+fn webvtt_is_parsed_where_lines_are_missing() {
     let expected = [(1000, 2000, "a".to_owned()), (3000, 4000, "b".to_owned())];
     for file in [
         "WEBVTT\n\n00:01.000 --> 00:02.000\na\n\n00:03.000 --> 00:04.000\nb\n",
@@ -147,63 +147,63 @@ fn webvtt_is_read_where_lines_are_missing() {
         "WEBVTT\n\nSTYLE\n::cue {}\n00:01.000 --> 00:02.000\na\n\n00:03,000 --> 00:04,000\nb\n",
         "1\n00:01.000 --> 00:02.000\na\n\n2\n00:03.000 --> 00:04.000\nb\n",
     ] {
-        assert_eq!(shown(file, TextKind::WebVtt), expected, "{file:?}");
-        assert_eq!(shown(file, TextKind::Srt), expected, "what it is called: {file:?}");
+        assert_eq!(shown(file, SubtitleFormat::WebVtt), expected, "{file:?}");
+        assert_eq!(shown(file, SubtitleFormat::Srt), expected, "named .srt: {file:?}");
     }
 }
 
 #[test]
-fn what_is_no_subtitle_file_is_refused_and_an_empty_one_is_not() {
-    for kind in [TextKind::Srt, TextKind::WebVtt] {
+fn a_file_without_subtitles_is_rejected_and_an_empty_one_is_not() {
+    for kind in [SubtitleFormat::Srt, SubtitleFormat::WebVtt] {
         for file in ["", "\u{feff}", "\r\n\r\n", "WEBVTT", "WEBVTT\n\nNOTE nobody speaks"] {
             assert_eq!(read(file, kind), Subtitles::default(), "{file:?}");
         }
         for file in ["# VobSub index file, v7", "WEBVTTX\n\n", "\0\u{1}\u{2}"] {
             let refused = parse(file.as_bytes(), kind, None);
-            assert_eq!(refused, Err(TextRefused::NoSubtitles), "{file:?}");
+            assert_eq!(refused, Err(SubtitleError::NoSubtitles), "{file:?}");
         }
     }
 }
 
 #[test]
-fn more_than_there_can_be_is_refused() {
+fn files_beyond_the_limits_are_rejected() {
     let long = vec![b'\n'; FILE_BYTES_MAX + 1];
-    assert_eq!(parse(&long, TextKind::Srt, None), Err(TextRefused::TooLong));
+    assert_eq!(parse(&long, SubtitleFormat::Srt, None), Err(SubtitleError::TooLong));
     let many = "0:0-->0:1\na\n".repeat(CUES_MAX + 1);
-    assert_eq!(parse(many.as_bytes(), TextKind::Srt, None), Err(TextRefused::TooManyCues));
+    assert_eq!(parse(many.as_bytes(), SubtitleFormat::Srt, None), Err(SubtitleError::TooManyCues));
     let swollen = format!("0:0-->0:1\n{}\n", "&".repeat(CUE_BYTES_MAX / 5 + 1));
-    assert_eq!(parse(swollen.as_bytes(), TextKind::Srt, None), Err(TextRefused::TooLong));
+    assert_eq!(parse(swollen.as_bytes(), SubtitleFormat::Srt, None), Err(SubtitleError::TooLong));
     let style = format!("STYLE\n{}\n\n", "a".repeat(HEADER_BYTES_MAX / 2));
     let styled = format!("WEBVTT\n\n{style}{style}STYLE\nb\n\n");
-    let kept = read(&styled, TextKind::WebVtt).header;
+    let kept = read(&styled, SubtitleFormat::WebVtt).header;
     assert_eq!(kept.iter().map(String::len).collect::<Vec<_>>(), [HEADER_BYTES_MAX / 2 + 6, 7]);
 }
 
 #[test]
-fn a_file_of_nothing_but_the_start_of_markup_is_read_in_one_pass() {
+fn a_file_of_unfinished_markup_takes_linear_time() {
     for start in ["<", "{\\", "&", "<i ", "&#"] {
         let file = format!("0:0-->0:1\n{}\n", start.repeat(300_000));
-        let result = parse(file.as_bytes(), TextKind::Srt, None);
+        let result = parse(file.as_bytes(), SubtitleFormat::Srt, None);
         assert_eq!(result.map(|subtitles| subtitles.cues.len()), Ok(1), "{start}");
     }
 }
 
 #[test]
-fn another_encoding_is_read_as_what_it_is() {
+fn other_encodings_are_detected() {
     let file = "1\n00:00:01,000 --> 00:00:02,000\nПривет, как дела?\n";
     let expected = [(1000, 2000, "Привет, как дела?".to_owned())];
     let (old, ..) = encoding_rs::WINDOWS_1251.encode(file);
     let wide = file.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
     for bytes in [file.as_bytes(), &old, &wide] {
-        let cues = parse(bytes, TextKind::Srt, Some("ru")).expect("subtitles").cues;
+        let cues = parse(bytes, SubtitleFormat::Srt, Some("ru")).expect("subtitles").cues;
         let shown = cues.into_iter().map(|cue| (cue.start_ms, cue.end_ms, cue.text));
         assert_eq!(shown.collect::<Vec<_>>(), expected);
     }
 }
 
-/// What files are made of, good and bad, so that random choices of it meet in every way.
-fn pieces() -> impl Strategy<Value = String> {
-    let piece = select(vec![
+/// Fragments of files, valid and invalid, for random combinations.
+fn fragments() -> impl Strategy<Value = String> {
+    let fragment = select(vec![
         "\n",
         "\n",
         "\n",
@@ -274,12 +274,13 @@ fn pieces() -> impl Strategy<Value = String> {
         "line:0",
         "::cue{}",
     ]);
-    // Most of them get somewhere only inside a cue.
+    // Most fragments have an effect only within a cue.
     let start = select(vec!["", "0:1-->0:5\n", "WEBVTT\n\n", "WEBVTT\n\n0:1-->0:5\n"]);
-    (start, vec(piece, 0..40)).prop_map(|(start, pieces)| start.to_owned() + &pieces.concat())
+    (start, vec(fragment, 0..40))
+        .prop_map(|(start, fragments)| start.to_owned() + &fragments.concat())
 }
 
-/// Holds a property for many random inputs.
+/// Checks a property for many random inputs.
 fn hold<S: Strategy>(inputs: S, property: impl Fn(S::Value)) {
     let config = Config { cases: 1000, failure_persistence: None, ..Config::default() };
     let result = TestRunner::new(config).run(&inputs, |input| {
@@ -291,11 +292,11 @@ fn hold<S: Strategy>(inputs: S, property: impl Fn(S::Value)) {
     }
 }
 
-fn kinds() -> impl Strategy<Value = TextKind> {
-    select(vec![TextKind::Srt, TextKind::WebVtt])
+fn kinds() -> impl Strategy<Value = SubtitleFormat> {
+    select(vec![SubtitleFormat::Srt, SubtitleFormat::WebVtt])
 }
 
-/// What [`Cue`] promises, on which the writers rely.
+/// The invariants of [`Cue`], on which the formatters rely.
 fn assert_well_formed(subtitles: &Subtitles) {
     assert!(subtitles.cues.is_sorted_by_key(|cue| cue.start_ms));
     for cue in &subtitles.cues {
@@ -317,23 +318,23 @@ fn assert_well_formed(subtitles: &Subtitles) {
 }
 
 #[test]
-fn what_is_written_is_read_as_what_it_was_written_from() {
-    hold((pieces(), kinds()), |(file, kind)| {
+fn a_formatted_file_parses_to_the_same_subtitles() {
+    hold((fragments(), kinds()), |(file, kind)| {
         let Ok(subtitles) = parse(file.as_bytes(), kind, None) else {
             return;
         };
         assert_well_formed(&subtitles);
-        for kind in [TextKind::Srt, TextKind::WebVtt] {
-            let again = parse(whole(&subtitles).as_bytes(), kind, None);
-            assert_eq!(again.as_ref(), Ok(&subtitles), "{file:?} as {}", whole(&subtitles));
+        for kind in [SubtitleFormat::Srt, SubtitleFormat::WebVtt] {
+            let again = parse(format_file(&subtitles).as_bytes(), kind, None);
+            assert_eq!(again.as_ref(), Ok(&subtitles), "{file:?} as {}", format_file(&subtitles));
         }
     });
 }
 
 #[test]
-fn a_segment_is_read_as_the_cues_that_it_overlaps() {
-    hold((pieces(), 0_u64..10_000, 0_u64..10_000), |(file, start_ms, end_ms)| {
-        let Ok(subtitles) = parse(file.as_bytes(), TextKind::WebVtt, None) else {
+fn a_segment_parses_to_the_cues_that_it_overlaps() {
+    hold((fragments(), 0_u64..10_000, 0_u64..10_000), |(file, start_ms, end_ms)| {
+        let Ok(subtitles) = parse(file.as_bytes(), SubtitleFormat::WebVtt, None) else {
             return;
         };
         let overlaps =
@@ -344,8 +345,12 @@ fn a_segment_is_read_as_the_cues_that_it_overlaps() {
             ..cue.clone()
         };
         let expected = Subtitles::new(subtitles.header.clone(), cues.map(with_id).collect());
-        let written = segment(&subtitles, start_ms..end_ms, TimestampMap::default());
-        assert_eq!(parse(written.as_bytes(), TextKind::WebVtt, None), Ok(expected), "{written}");
+        let written = format_segment(&subtitles, start_ms..end_ms, TimestampMap::default());
+        assert_eq!(
+            parse(written.as_bytes(), SubtitleFormat::WebVtt, None),
+            Ok(expected),
+            "{written}"
+        );
     });
 }
 
@@ -353,13 +358,13 @@ fn a_segment_is_read_as_the_cues_that_it_overlaps() {
 fn no_bytes_cause_a_panic() {
     hold((vec(any::<u8>(), 0..200), kinds()), |(bytes, kind)| {
         let _ = parse(&bytes, kind, None);
-        // In a cue, so that they come further.
+        // Within a cue, to reach more of the parser.
         let file = [b"0:0-->0:9\n".as_slice(), &bytes].concat();
         if let Ok(subtitles) = parse(&file, kind, Some("ja")) {
             assert_well_formed(&subtitles);
         }
         for format in [SampleFormat::Tx3g, SampleFormat::QuickTimeText, SampleFormat::Wvtt] {
-            assert_well_formed(&Subtitles::new(Vec::new(), cues_of_sample(format, &bytes, 0, 9)));
+            assert_well_formed(&Subtitles::new(Vec::new(), parse_sample(format, &bytes, 0, 9)));
         }
     });
 }
@@ -369,7 +374,7 @@ fn no_prefix_of_a_file_causes_a_panic() {
     let file = "\u{feff}WEBVTT\n\nSTYLE\n::cue {}\n\né\n00:01.000 --> 00:02.000 line:0\n\
                 {\\an8}<v Bob>&#233;</v> 東\n";
     for end in 0..=file.len() {
-        for kind in [TextKind::Srt, TextKind::WebVtt] {
+        for kind in [SubtitleFormat::Srt, SubtitleFormat::WebVtt] {
             if let Ok(subtitles) = parse(&file.as_bytes()[..end], kind, None) {
                 assert_well_formed(&subtitles);
             }

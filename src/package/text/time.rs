@@ -1,12 +1,11 @@
-//! Times as they stand in subtitle files, and the line that says when a cue is shown.
+//! Parses and formats timestamps, and the timing line of a cue.
 
 use std::fmt;
 
-/// The latest time that is kept: 1,000 hours. What lies behind it was no time, and what lies before
-/// zero is zero.
+/// The maximum time: 1,000 hours. Later times are clamped to it, and negative times to zero.
 pub const TIME_MS_MAX: u64 = 1000 * 60 * 60 * 1000;
 
-/// Milliseconds as `HH:MM:SS.mmm` (a WebVTT timestamp with hours).
+/// Milliseconds, displayed as `HH:MM:SS.mmm` (a WebVTT timestamp with hours).
 #[derive(Clone, Copy)]
 pub(super) struct Timestamp(pub u64);
 
@@ -19,62 +18,62 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// A line of a subtitle file by what it says of time.
+/// The type of a line of a subtitle file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Line<'a> {
-    /// A cue begins.
-    Times(Times<'a>),
-    /// A cue begins, but when is beyond reading.
-    Broken,
-    /// Anything else.
+    /// The timings of a cue.
+    Timings(Timings<'a>),
+    /// Invalid timings of a cue.
+    Invalid,
+    /// Any other line.
     Other,
 }
 
-/// When a cue is shown, in milliseconds, and what follows on its line.
+/// The start and end of a cue in milliseconds, and the rest of the line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Times<'a> {
+pub(super) struct Timings<'a> {
     pub start_ms: u64,
     pub end_ms: u64,
     pub rest: &'a str,
 }
 
 impl<'a> Line<'a> {
-    pub fn of(line: &'a str) -> Self {
+    pub fn parse(line: &'a str) -> Self {
         let Some((before, after)) = line.split_once("-->") else {
             return Self::Other;
         };
-        // A file that was appended to another brings its byte order mark along, and a longer arrow
-        // has its first dashes here.
+        // In a concatenated file a byte order mark may precede the start, and a longer arrow leaves
+        // dashes.
         let before = before.trim_start_matches('\u{feff}').trim().trim_end_matches('-').trim_end();
         let after = after.trim();
-        match (take(before), take(after)) {
+        match (parse_prefix(before), parse_prefix(after)) {
             (Some((start_ms, "")), Some((end_ms, rest))) => {
-                Self::Times(Times { start_ms, end_ms, rest })
+                Self::Timings(Timings { start_ms, end_ms, rest })
             }
-            _ if before.contains(':') && before.chars().all(stands_in_times) => Self::Broken,
+            _ if before.contains(':') && before.chars().all(is_timing_character) => Self::Invalid,
             _ => Self::Other,
         }
     }
 }
 
-fn stands_in_times(character: char) -> bool {
+fn is_timing_character(character: char) -> bool {
     character.is_ascii_digit() || matches!(character, ':' | '.' | ',' | ';' | '-' | ' ')
 }
 
-/// The time at the start of a text in milliseconds, and what follows it.
+/// Parses the time at the start of a text. Returns milliseconds and the rest.
 ///
-/// Hours may be missing and may have any number of digits; the fraction may be missing, may stand
-/// behind a comma, a point or a colon, and counts as a fraction however many digits it has.
-pub(super) fn take(text: &str) -> Option<(u64, &str)> {
+/// Hours are optional and may have any number of digits. The fraction is optional, follows a comma, a
+/// point or a colon, and may have any number of digits.
+pub(super) fn parse_prefix(text: &str) -> Option<(u64, &str)> {
     let (is_negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text),
     };
     let mut fields = 1;
     let mut seconds;
-    (seconds, rest) = number(rest)?;
+    (seconds, rest) = parse_number(rest)?;
     while fields < 3
-        && let Some((field, after)) = rest.strip_prefix(':').and_then(number)
+        && let Some((field, after)) = rest.strip_prefix(':').and_then(parse_number)
     {
         seconds = seconds.saturating_mul(60).saturating_add(field);
         rest = after;
@@ -94,8 +93,8 @@ pub(super) fn take(text: &str) -> Option<(u64, &str)> {
     Some((if is_negative { 0 } else { total.min(TIME_MS_MAX) }, rest))
 }
 
-/// The digits at the start of a text as a number, the greatest there is if they say more.
-fn number(text: &str) -> Option<(u64, &str)> {
+/// Parses the digits at the start of a text; saturates.
+fn parse_number(text: &str) -> Option<(u64, &str)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     if digits == 0 {
         return None;
@@ -111,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_read_in_every_form_that_files_have() {
+    fn a_time_is_parsed_in_every_common_form() {
         for (text, expected) in [
             ("00:00:01,500", Some((1500, ""))),
             ("00:00:01.500", Some((1500, ""))),
@@ -133,12 +132,12 @@ mod tests {
             ("--00:01", None),
             ("a", None),
         ] {
-            assert_eq!(take(text), expected, "{text}");
+            assert_eq!(parse_prefix(text), expected, "{text}");
         }
     }
 
     #[test]
-    fn a_time_is_written_with_hours_and_three_digits_of_a_second() {
+    fn a_timestamp_has_hours_and_milliseconds() {
         for (time_ms, expected) in [
             (0, "00:00:00.000"),
             (62_003, "00:01:02.003"),
@@ -147,13 +146,13 @@ mod tests {
         ] {
             let written = Timestamp(time_ms).to_string();
             assert_eq!(written, expected);
-            assert_eq!(take(&written), Some((time_ms, "")), "there and back");
+            assert_eq!(parse_prefix(&written), Some((time_ms, "")), "there and back");
         }
     }
 
     #[test]
-    fn only_a_line_of_two_times_begins_a_cue() {
-        let times = |start_ms, end_ms, rest| Line::Times(Times { start_ms, end_ms, rest });
+    fn only_a_line_with_two_times_starts_a_cue() {
+        let times = |start_ms, end_ms, rest| Line::Timings(Timings { start_ms, end_ms, rest });
         for (line, expected) in [
             ("00:01.000 --> 00:02.000", times(1000, 2000, "")),
             ("00:01.000-->00:02.000", times(1000, 2000, "")),
@@ -161,8 +160,8 @@ mod tests {
             ("00:01.000 --> 00:02.000 align:left line:0", times(1000, 2000, " align:left line:0")),
             ("\u{feff}00:03.000 --> 00:02.000", times(3000, 2000, "")),
             ("00:0x --> 00:02.000", Line::Other),
-            ("00:: --> 00:02.000", Line::Broken),
-            ("00:00:01,000 -->", Line::Broken),
+            ("00:: --> 00:02.000", Line::Invalid),
+            ("00:00:01,000 -->", Line::Invalid),
             ("go --> there", Line::Other),
             ("at 00:01 --> 00:02", Line::Other),
             ("5 --> 6", Line::Other),
@@ -170,7 +169,7 @@ mod tests {
             ("00:01.000", Line::Other),
             ("", Line::Other),
         ] {
-            assert_eq!(Line::of(line), expected, "{line}");
+            assert_eq!(Line::parse(line), expected, "{line}");
         }
     }
 }

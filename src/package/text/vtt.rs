@@ -1,44 +1,44 @@
-//! WebVTT files (W3C WebVTT section 4): blocks between empty lines.
+//! Parses WebVTT files (W3C WebVTT section 4): blocks between empty lines.
 //!
-//! Read as a player would, with two liberties: a cue may begin without an empty line before it,
-//! and a line that only looks like an arrow is text.
+//! Like a player's parser, but more lenient: a cue may start without an empty line before it, and a line
+//! with an arrow but without times is text.
 
 use std::iter;
 
 use super::{
-    TextRefused,
+    SubtitleError,
     collect::Collector,
-    time::{Line, Times},
+    time::{Line, Timings},
 };
 
 const SIGNATURE: &str = "WEBVTT";
 
-/// Whether a text begins as a WebVTT file must.
+/// Whether a text starts with the signature of WebVTT.
 pub(super) fn has_signature(text: &str) -> bool {
     text.strip_prefix(SIGNATURE)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\n']))
 }
 
-/// Where in the file a line stands.
+/// The state of the parser: the block of the current line.
 enum Block<'a> {
-    /// Behind the signature, up to the first empty line.
-    Head,
-    /// In what may become anything, with the lines of it so far.
+    /// The header, from the signature to the first empty line.
+    Header,
+    /// A block of a still unknown type, with its lines so far.
     Lines(Vec<&'a str>),
-    /// In a cue, with the lines of its text so far.
-    Cue { times: Times<'a>, id: Option<&'a str>, lines: Vec<&'a str> },
-    /// In a cue whose times could not be read.
-    BrokenCue,
+    /// A cue, with the lines of its text so far.
+    Cue { timings: Timings<'a>, id: Option<&'a str>, lines: Vec<&'a str> },
+    /// A cue with invalid timings.
+    InvalidCue,
 }
 
-/// Reads text whose lines end with line feeds.
-pub(super) fn read(text: &str, collector: &mut Collector) -> Result<(), TextRefused> {
-    let mut block = if has_signature(text) { Block::Head } else { Block::Lines(Vec::new()) };
-    // The file's end is the end of its last block.
+/// Parses text whose lines end with line feeds.
+pub(super) fn parse(text: &str, collector: &mut Collector) -> Result<(), SubtitleError> {
+    let mut block = if has_signature(text) { Block::Header } else { Block::Lines(Vec::new()) };
+    // The end of the file ends the last block.
     for line in text.split('\n').chain(iter::once("")) {
-        let times = match Line::of(line) {
-            Line::Times(times) => Some(times),
-            Line::Broken => None,
+        let timings = match Line::parse(line) {
+            Line::Timings(timings) => Some(timings),
+            Line::Invalid => None,
             Line::Other if line.is_empty() => {
                 finish(block, collector)?;
                 block = Block::Lines(Vec::new());
@@ -47,24 +47,24 @@ pub(super) fn read(text: &str, collector: &mut Collector) -> Result<(), TextRefu
             Line::Other => {
                 match &mut block {
                     Block::Lines(lines) | Block::Cue { lines, .. } => lines.push(line),
-                    Block::Head | Block::BrokenCue => {}
+                    Block::Header | Block::InvalidCue => {}
                 }
                 continue;
             }
         };
         let id = take_id(&mut block);
         finish(block, collector)?;
-        collector.has_seen_times = true;
-        block = match times {
-            Some(times) => Block::Cue { times, id, lines: Vec::new() },
-            None => Block::BrokenCue,
+        collector.has_timings = true;
+        block = match timings {
+            Some(timings) => Block::Cue { timings, id, lines: Vec::new() },
+            None => Block::InvalidCue,
         };
     }
     Ok(())
 }
 
-/// The identifier of a cue that begins here: the one line before it in its block. Where the empty
-/// line is missing, a number at the end of the text before.
+/// The identifier of a cue that starts here: the only line before it in its block. If the empty line is
+/// missing, a number at the end of the previous text.
 fn take_id<'a>(block: &mut Block<'a>) -> Option<&'a str> {
     match block {
         Block::Lines(lines) if lines.len() == 1 => lines.pop(),
@@ -75,22 +75,22 @@ fn take_id<'a>(block: &mut Block<'a>) -> Option<&'a str> {
     }
 }
 
-fn finish(block: Block, collector: &mut Collector) -> Result<(), TextRefused> {
+fn finish(block: Block, collector: &mut Collector) -> Result<(), SubtitleError> {
     match block {
-        Block::Cue { times, id, lines } => collector.push(&times, id, &lines.join("\n")),
-        // Styles and regions stand before the first cue; behind it players ignore them.
-        Block::Lines(lines) if !collector.has_seen_times => {
-            if let Some(block) = header_block(&lines) {
+        Block::Cue { timings, id, lines } => collector.push(&timings, id, &lines.join("\n")),
+        // Styles and regions come before the first cue; players ignore later ones.
+        Block::Lines(lines) if !collector.has_timings => {
+            if let Some(block) = parse_header_block(&lines) {
                 collector.push_header(block);
             }
             Ok(())
         }
-        Block::Lines(_) | Block::Head | Block::BrokenCue => Ok(()),
+        Block::Lines(_) | Block::Header | Block::InvalidCue => Ok(()),
     }
 }
 
-/// A `STYLE` or `REGION` block with something in it (sections 4.1 and 4.3).
-fn header_block(lines: &[&str]) -> Option<String> {
+/// Parses a `STYLE` or `REGION` block that is not empty (sections 4.1 and 4.3).
+fn parse_header_block(lines: &[&str]) -> Option<String> {
     let (first, rest) = lines.split_first()?;
     let name = first.trim_end();
     let rest = rest.iter().copied().filter(|line| !line.contains("-->")).collect::<Vec<_>>();

@@ -1,6 +1,6 @@
-//! Systems that are not known to confine: FreeBSD's capsicum and macOS's seatbelt could, each in a way
-//! of its own that nobody here has tried. What a program needs to run unconfined succeeds, and what
-//! would confine it says that it does not.
+//! Systems without Landlock and seccomp. FreeBSD has Capsicum and macOS Seatbelt; neither is implemented
+//! or tested here. Functions that a program needs to run unconfined succeed, and functions that would
+//! confine it report that they do not.
 
 use std::{
     convert::Infallible,
@@ -10,35 +10,36 @@ use std::{
 
 use rustix::process::Resource;
 
-/// Resources of which a confined program needs nothing.
-pub const UNNEEDED: [Resource; 0] = [];
+/// Resources that a confined program never needs: none that is known here.
+pub const UNUSED_RESOURCES: [Resource; 0] = [];
 
-/// This program, as what is to be started. When its file has been replaced, that is another.
-pub fn helper() -> PathBuf {
+/// The path of the running executable, for starting it again as the sandbox helper. If the file was
+/// replaced since, this is the new one.
+pub fn helper_path() -> PathBuf {
     std::env::current_exe().unwrap_or_else(|_| "headwater".into())
 }
 
-/// There is nothing to ask for.
-pub fn be_modest() {}
+/// There is no OOM score.
+pub fn raise_oom_score() {}
 
-/// The user is all that a process's privileges go by, and it keeps its own.
+/// Privileges depend on the user alone, and the process keeps its user.
 pub fn drop_privileges() -> io::Result<()> {
     Ok(())
 }
 
-/// Nothing kills it. It ends when it has used up its time of the processor, or when it prints how far it
-/// has come and nobody is there to read that.
-pub fn die_with_parent() -> io::Result<()> {
+/// There is no parent death signal. The program ends when its CPU time is used up, or when it writes
+/// progress to a closed pipe.
+pub fn set_parent_death_signal() -> io::Result<()> {
     Ok(())
 }
 
-/// Programs may still gain what their files grant them.
-pub fn gain_nothing() -> io::Result<()> {
+/// There is no `no_new_privs`: set-user-ID programs still take effect.
+pub fn set_no_new_privs() -> io::Result<()> {
     Ok(())
 }
 
-/// No file is out of reach.
-pub fn confine_files(
+/// Restricts no file, and returns `false`.
+pub fn restrict_files(
     _program: Option<&Path>,
     _reads: &[PathBuf],
     _writes: Option<&Path>,
@@ -46,7 +47,7 @@ pub fn confine_files(
     Ok(false)
 }
 
-/// No call is refused, and this says so.
-pub fn refuse_calls() -> Result<(), &'static str> {
+/// Refuses no system call, and returns an error.
+pub fn install_seccomp() -> Result<(), &'static str> {
     Err("only Linux has it")
 }

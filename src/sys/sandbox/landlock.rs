@@ -1,4 +1,4 @@
-//! Which files a confined process sees, by Landlock.
+//! Landlock: the files that a confined process can access.
 
 use std::{
     fs,
@@ -10,12 +10,12 @@ use landlock::{
     RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
 };
 
-/// The newest version whose meaning is known here. An older kernel enforces what it has of it; what
-/// it lacks is also refused by [`super::calls`], where a call's numbers can tell.
-const KNOWN: ABI = ABI::V6;
+/// The newest Landlock ABI that is used here. An older kernel enforces the part that it supports;
+/// [`super::seccomp`] also refuses the rest, as far as a system call's arguments show it.
+const SUPPORTED_ABI: ABI = ABI::V6;
 
-/// Where dynamic loaders look, and the libraries they find: read, and run as part of the program.
-const LIBRARIES: [&str; 10] = [
+/// Folders of the dynamic loader and its libraries: readable and executable.
+const LIBRARY_PATHS: [&str; 10] = [
     "/lib",
     "/lib32",
     "/lib64",
@@ -28,8 +28,8 @@ const LIBRARIES: [&str; 10] = [
     "/gnu/store",
 ];
 
-/// What loaders and encoders ask for besides: where the libraries are, and which processors there are.
-const FACTS: [&str; 9] = [
+/// Other files that loaders and encoders read: the loader's cache, CPU topology, randomness.
+const SYSTEM_FILES: [&str; 9] = [
     "/etc/ld.so.cache",
     "/etc/ld.so.preload",
     "/etc/ld-musl-x86_64.path",
@@ -41,42 +41,44 @@ const FACTS: [&str; 9] = [
     "/dev/urandom",
 ];
 
-/// Confines this process to what a program needs to start, to `reads`, and to the folder `writes`.
-/// Returns whether the kernel does so.
-pub fn confine(
+/// Restricts this process to the files that `program` needs to start, to reading `reads`, and to writing
+/// the folder `writes`. Returns whether the kernel enforces it.
+pub fn restrict(
     program: Option<&Path>,
     reads: &[PathBuf],
     writes: Option<&Path>,
-) -> Result<bool, FilesError> {
+) -> Result<bool, LandlockError> {
     let mut rules = Ruleset::default()
-        .handle_access(AccessFs::from_all(KNOWN))?
-        .handle_access(AccessNet::from_all(KNOWN))?
-        .scope(Scope::from_all(KNOWN))?
+        .handle_access(AccessFs::from_all(SUPPORTED_ABI))?
+        .handle_access(AccessNet::from_all(SUPPORTED_ABI))?
+        .scope(Scope::from_all(SUPPORTED_ABI))?
         .create()?;
     let run = AccessFs::ReadFile | AccessFs::ReadDir | AccessFs::Execute;
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
-    let own = program.map(libraries_beside).unwrap_or_default();
-    for place in LIBRARIES.iter().map(Path::new).chain(own.iter().map(PathBuf::as_path)) {
-        rules = allow(rules, place, run, Needed::No)?;
+    let own_libraries = program.map(library_paths_of).unwrap_or_default();
+    for path in
+        LIBRARY_PATHS.iter().map(Path::new).chain(own_libraries.iter().map(PathBuf::as_path))
+    {
+        rules = allow(rules, path, run, Presence::Optional)?;
     }
-    for place in FACTS {
-        rules = allow(rules, place.as_ref(), read, Needed::No)?;
+    for path in SYSTEM_FILES {
+        rules = allow(rules, path.as_ref(), read, Presence::Optional)?;
     }
-    rules = allow(rules, "/dev/null".as_ref(), read | AccessFs::WriteFile, Needed::No)?;
+    rules = allow(rules, "/dev/null".as_ref(), read | AccessFs::WriteFile, Presence::Optional)?;
     if let Some(program) = program {
-        rules = allow(rules, program, run, Needed::Yes)?;
+        rules = allow(rules, program, run, Presence::Required)?;
     }
-    for place in reads {
-        rules = allow(rules, place, read, Needed::Yes)?;
+    for path in reads {
+        rules = allow(rules, path, read, Presence::Required)?;
     }
     if let Some(folder) = writes {
-        rules = allow(rules, folder, written(), Needed::Yes)?;
+        rules = allow(rules, folder, output_access(), Presence::Required)?;
     }
     Ok(rules.restrict_self()?.ruleset != RulesetStatus::NotEnforced)
 }
 
-/// Regular files and folders of an output, and nothing that could be run, answer or point elsewhere.
-fn written() -> BitFlags<AccessFs> {
+/// Regular files and folders: no symbolic link, device, FIFO or socket, and nothing executable.
+fn output_access() -> BitFlags<AccessFs> {
     AccessFs::ReadFile
         | AccessFs::ReadDir
         | AccessFs::WriteFile
@@ -88,8 +90,8 @@ fn written() -> BitFlags<AccessFs> {
         | AccessFs::Refer
 }
 
-/// `/opt/ffmpeg/bin/ffmpeg` may have its libraries in `/opt/ffmpeg/lib`.
-fn libraries_beside(program: &Path) -> Vec<PathBuf> {
+/// The library folders of a program's own prefix: `/opt/ffmpeg/lib` for `/opt/ffmpeg/bin/ffmpeg`.
+fn library_paths_of(program: &Path) -> Vec<PathBuf> {
     let program = fs::canonicalize(program).unwrap_or_else(|_| program.into());
     let prefix = program.parent().and_then(Path::parent);
     let prefix = prefix.filter(|prefix| prefix.parent().is_some());
@@ -97,48 +99,48 @@ fn libraries_beside(program: &Path) -> Vec<PathBuf> {
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]
-enum Needed {
-    Yes,
-    No,
+enum Presence {
+    Required,
+    Optional,
 }
 
 fn allow(
     rules: RulesetCreated,
-    place: &Path,
+    path: &Path,
     access: BitFlags<AccessFs>,
-    needed: Needed,
-) -> Result<RulesetCreated, FilesError> {
-    let is_folder = match fs::metadata(place) {
+    presence: Presence,
+) -> Result<RulesetCreated, LandlockError> {
+    let is_folder = match fs::metadata(path) {
         Ok(metadata) => metadata.is_dir(),
-        Err(_) if needed == Needed::No => return Ok(rules),
-        Err(error) => return Err(FilesError::at(place, &error)),
+        Err(_) if presence == Presence::Optional => return Ok(rules),
+        Err(error) => return Err(LandlockError::for_path(path, &error)),
     };
-    let access = if is_folder { access } else { access & AccessFs::from_file(KNOWN) };
-    match PathFd::new(place) {
+    let access = if is_folder { access } else { access & AccessFs::from_file(SUPPORTED_ABI) };
+    match PathFd::new(path) {
         Ok(file) => Ok(rules.add_rule(PathBeneath::new(file, access))?),
-        Err(_) if needed == Needed::No => Ok(rules),
-        Err(error) => Err(FilesError::at(place, &error)),
+        Err(_) if presence == Presence::Optional => Ok(rules),
+        Err(error) => Err(LandlockError::for_path(path, &error)),
     }
 }
 
-/// Why files could not be confined, though the kernel can.
+/// Why Landlock failed although the kernel supports it.
 #[derive(Debug, thiserror::Error)]
-pub enum FilesError {
-    /// One of the files that were named is not there.
-    #[error("{}: {why}", path.display())]
+pub enum LandlockError {
+    /// A named file does not exist or cannot be opened.
+    #[error("{}: {reason}", path.display())]
     Path {
-        /// Which one.
+        /// Its path.
         path: PathBuf,
-        /// What the system says.
-        why: String,
+        /// The error of the system.
+        reason: String,
     },
-    /// The kernel took no rules.
+    /// The kernel rejected the rules.
     #[error("landlock: {0}")]
     Rules(#[from] RulesetError),
 }
 
-impl FilesError {
-    fn at(path: &Path, error: &dyn std::error::Error) -> Self {
-        Self::Path { path: path.into(), why: error.to_string() }
+impl LandlockError {
+    fn for_path(path: &Path, error: &dyn std::error::Error) -> Self {
+        Self::Path { path: path.into(), reason: error.to_string() }
     }
 }

@@ -1,4 +1,4 @@
-//! What a process is to Linux: whose child, with which privileges.
+//! Process attributes on Linux: parent death signal, capabilities, OOM score.
 
 use std::{fs, io, path::PathBuf};
 
@@ -7,23 +7,23 @@ use rustix::{
     thread::{CapabilitySet, CapabilitySets, set_capabilities},
 };
 
-/// Resources of which a confined program needs nothing.
-pub const UNNEEDED: [Resource; 1] = [Resource::Msgqueue];
+/// Resources that a confined program never needs: their limit is 0.
+pub const UNUSED_RESOURCES: [Resource; 1] = [Resource::Msgqueue];
 
-/// This program, as what is to be started.
-pub fn helper() -> PathBuf {
+/// The path of the running executable, for starting it again as the sandbox helper.
+pub fn helper_path() -> PathBuf {
     // By this name the kernel finds the running program even after its file was replaced.
     "/proc/self/exe".into()
 }
 
-/// Steps back behind the server when memory runs out. It is no promise, so it is no error. How much it
-/// yields of the processor is inherited from whoever starts it, who was told.
-pub fn be_modest() {
+/// Makes the kernel's OOM killer prefer this process to the server. Best effort, so errors are ignored.
+/// Niceness is inherited from the worker.
+pub fn raise_oom_score() {
     let _ = fs::write("/proc/self/oom_score_adj", "500");
 }
 
-/// Gives up all privileges. As root, one stays: reading what is another user's, since libraries
-/// are; [`super::files`] says which files those can be.
+/// Drops all capabilities but `CAP_DAC_READ_SEARCH`: root needs it to read libraries of other users.
+/// [Landlock](super::landlock) limits which files those can be.
 pub fn drop_privileges() -> io::Result<()> {
     let kept = CapabilitySet::DAC_READ_SEARCH & rustix::thread::capabilities(None)?.permitted;
     let none = CapabilitySet::empty();
@@ -31,12 +31,13 @@ pub fn drop_privileges() -> io::Result<()> {
     Ok(())
 }
 
-/// Has this process killed when its parent ends. A change of privileges takes that back.
-pub fn die_with_parent() -> io::Result<()> {
+/// Sets `PR_SET_PDEATHSIG` to SIGKILL, so that this process dies with its parent. A change of
+/// privileges clears it.
+pub fn set_parent_death_signal() -> io::Result<()> {
     Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
 }
 
-/// No program that is run from now on has a privilege that this process has not.
-pub fn gain_nothing() -> io::Result<()> {
+/// Sets `no_new_privs`: set-user-ID bits and file capabilities no longer take effect on `execve`.
+pub fn set_no_new_privs() -> io::Result<()> {
     Ok(rustix::thread::set_no_new_privs(true)?)
 }

@@ -1,8 +1,8 @@
-//! Which calls of the kernel a confined process may not make, by seccomp.
+//! seccomp: the system calls that a confined process may not make.
 //!
-//! All are allowed but those below: an allow list would have to follow every release of ffmpeg, of
-//! the C library and of a dozen encoders. What is left reaches the files that [`super::files`] allows,
-//! the process's own memory, and threads.
+//! This is a deny list: an allow list would have to follow every release of ffmpeg, of the C library and
+//! of a dozen encoders. The remaining calls reach the files that [`super::landlock`] allows, the
+//! process's own memory, and threads.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +11,9 @@ use seccompiler::{
     SeccompFilter, SeccompRule, apply_filter,
 };
 
-/// Refused whatever the arguments, with `EPERM`.
-const REFUSED: &[i64] = &[
-    // The network. Nothing that is open when the program starts is a socket.
+/// Denied with `EPERM`, whatever the arguments.
+const DENIED: &[i64] = &[
+    // The network. No descriptor that the program inherits is a socket.
     libc::SYS_socket,
     libc::SYS_socketpair,
     libc::SYS_connect,
@@ -21,7 +21,7 @@ const REFUSED: &[i64] = &[
     libc::SYS_listen,
     libc::SYS_accept,
     libc::SYS_accept4,
-    // Other processes, and ways out of the group that is killed in the end.
+    // Other processes, and leaving the process group that is killed at the end.
     libc::SYS_ptrace,
     libc::SYS_process_vm_readv,
     libc::SYS_process_vm_writev,
@@ -39,14 +39,14 @@ const REFUSED: &[i64] = &[
     libc::SYS_ioprio_set,
     libc::SYS_migrate_pages,
     libc::SYS_move_pages,
-    // Memory that no limit counts, and that outlives the process.
+    // Memory that no resource limit counts and that outlives the process.
     libc::SYS_memfd_create,
     libc::SYS_shmget,
     libc::SYS_shmat,
     libc::SYS_msgget,
     libc::SYS_semget,
     libc::SYS_mq_open,
-    // What Landlock does not look at: who owns a file, who may read it, its times.
+    // File attributes, which Landlock does not check: owner, mode, times, extended attributes.
     libc::SYS_truncate,
     libc::SYS_fchmod,
     libc::SYS_fchmodat,
@@ -102,9 +102,9 @@ const REFUSED: &[i64] = &[
     libc::SYS_setdomainname,
 ];
 
-/// Those that only older architectures have.
+/// Denied calls that only older architectures have.
 #[cfg(target_arch = "x86_64")]
-const REFUSED_OLD: &[i64] = &[
+const DENIED_LEGACY: &[i64] = &[
     libc::SYS_fork,
     libc::SYS_vfork,
     libc::SYS_chmod,
@@ -118,11 +118,11 @@ const REFUSED_OLD: &[i64] = &[
     libc::SYS_modify_ldt,
 ];
 #[cfg(not(target_arch = "x86_64"))]
-const REFUSED_OLD: &[i64] = &[];
+const DENIED_LEGACY: &[i64] = &[];
 
-/// Newer forms of calls whose arguments a filter cannot see. Refused as if the kernel were too old
-/// for them (`ENOSYS`): libraries then use the older forms, which are looked at.
-const UNKNOWN: &[i64] = &[
+/// Newer calls whose arguments are in memory, where a filter cannot see them. They fail with `ENOSYS`, as
+/// on an older kernel: libraries then fall back to the older calls, whose arguments are checked.
+const OPAQUE: &[i64] = &[
     libc::SYS_clone3,
     libc::SYS_openat2,
     libc::SYS_io_uring_setup,
@@ -130,85 +130,88 @@ const UNKNOWN: &[i64] = &[
     libc::SYS_io_uring_register,
 ];
 
-/// Calls of the x32 form of x86-64 are the same numbers with this bit, which no list would match.
+/// The x32 ABI of x86-64 has the same call numbers with this bit set, which no list would match.
 #[cfg(target_arch = "x86_64")]
-const X32: i64 = 0x4000_0000;
+const X32_BIT: i64 = 0x4000_0000;
 
-/// Calls that were added after 2022 have the same numbers everywhere, and nothing needs them: changing
-/// modes, attributes and mounts in newer forms is among them.
-const NEW: std::ops::Range<i64> = 452..512;
+/// Calls added after 2022, which have the same numbers on all architectures. Nothing needs them, and some
+/// change modes, attributes and mounts.
+const RECENT: std::ops::Range<i64> = 452..512;
 
-/// `F_SETSIG` and `F_SETOWN_EX` of `fcntl`, which the crate does not name.
-const SIGNALS: [i32; 2] = [10, 15];
+/// `F_SETSIG` and `F_SETOWN_EX` of `fcntl`, which `libc` does not define.
+const FCNTL_SIGNAL_COMMANDS: [i32; 2] = [10, 15];
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// Refuses them from now on. `Err` says that the kernel has no seccomp, or what is wrong.
-pub fn refuse() -> Result<(), seccompiler::Error> {
-    let absent = UNKNOWN.iter().copied().chain(NEW).map(|call| (call, Vec::new()));
-    let absent: Rules = absent.collect();
-    for (rules, errno) in [(absent, libc::ENOSYS), (refused()?, libc::EPERM)] {
-        apply_filter(&program(rules, errno)?)?;
+/// Installs the filters for this process and the program that it becomes.
+///
+/// # Errors
+/// If the kernel has no seccomp or rejects a filter.
+pub fn install() -> Result<(), seccompiler::Error> {
+    let missing: Rules =
+        OPAQUE.iter().copied().chain(RECENT).map(|call| (call, Vec::new())).collect();
+    for (rules, errno) in [(missing, libc::ENOSYS), (denied()?, libc::EPERM)] {
+        apply_filter(&compile(rules, errno)?)?;
     }
     Ok(())
 }
 
-fn program(rules: Rules, errno: i32) -> Result<BpfProgram, BackendError> {
+fn compile(rules: Rules, errno: i32) -> Result<BpfProgram, BackendError> {
     let action = SeccompAction::Errno(errno.unsigned_abs());
     let architecture = std::env::consts::ARCH.try_into()?;
-    SeccompFilter::new(also_as_x32(rules), SeccompAction::Allow, action, architecture)?.try_into()
+    SeccompFilter::new(with_x32(rules), SeccompAction::Allow, action, architecture)?.try_into()
 }
 
-/// A process of the other architecture that the processor can run is killed by the filter itself.
+/// The filter itself kills a process of the other architecture that the CPU can run.
 #[cfg(target_arch = "x86_64")]
-fn also_as_x32(mut rules: Rules) -> Rules {
-    // x32 has calls of its own, too: among them its execve and its ptrace.
-    let own = (512..=547).map(|call| (call | X32, Vec::new()));
-    let same: Rules = rules.iter().map(|(call, rules)| (call | X32, rules.clone())).collect();
+fn with_x32(mut rules: Rules) -> Rules {
+    // x32 also has calls of its own, execve and ptrace among them.
+    let own = (512..=547).map(|call| (call | X32_BIT, Vec::new()));
+    let same: Rules = rules.iter().map(|(call, rules)| (call | X32_BIT, rules.clone())).collect();
     rules.extend(same.into_iter().chain(own));
     rules
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn also_as_x32(rules: Rules) -> Rules {
+fn with_x32(rules: Rules) -> Rules {
     rules
 }
 
-/// All that is answered with `EPERM`.
-fn refused() -> Result<Rules, BackendError> {
-    let always = REFUSED.iter().chain(REFUSED_OLD).map(|&call| (call, Vec::new()));
-    let mut rules: Rules = always.collect();
-    let own = u64::from(rustix::process::getpid().as_raw_pid().unsigned_abs());
+/// The rules that return `EPERM`.
+fn denied() -> Result<Rules, BackendError> {
+    let mut rules: Rules =
+        DENIED.iter().chain(DENIED_LEGACY).map(|&call| (call, Vec::new())).collect();
+    let own_pid = u64::from(rustix::process::getpid().as_raw_pid().unsigned_abs());
     let bits = |flag: i32| u64::from(flag.unsigned_abs());
-    // A new process, which is what a clone makes if it makes no thread.
+    // A clone without CLONE_THREAD creates a process.
     let thread = bits(libc::CLONE_THREAD);
     rules.insert(libc::SYS_clone, vec![all([masked(0, thread, 0)])?]);
-    // Signals to others. The helper's number is that of the program it becomes.
-    rules.insert(libc::SYS_kill, vec![all([is_not(0, own)])?]);
-    rules.insert(libc::SYS_tgkill, vec![all([is_not(0, own)])?]);
-    let owner = [libc::F_SETOWN, SIGNALS[0], SIGNALS[1]];
+    // Signals to other processes. The helper's process id is that of the program that it becomes.
+    rules.insert(libc::SYS_kill, vec![all([is_not(0, own_pid)])?]);
+    rules.insert(libc::SYS_tgkill, vec![all([is_not(0, own_pid)])?]);
+    let owner = [libc::F_SETOWN, FCNTL_SIGNAL_COMMANDS[0], FCNTL_SIGNAL_COMMANDS[1]];
     rules.insert(libc::SYS_fcntl, any(1, owner.map(bits))?);
-    // Limits of others.
-    rules.insert(libc::SYS_prlimit64, vec![all([is_not(0, 0), is_not(0, own)])?]);
-    // Living on when the server has died.
+    // Limits of other processes.
+    rules.insert(libc::SYS_prlimit64, vec![all([is_not(0, 0), is_not(0, own_pid)])?]);
+    // Outliving the server.
     rules.insert(libc::SYS_prctl, any(0, [bits(libc::PR_SET_PDEATHSIG)])?);
-    // Memory that is shared and of no file: no limit counts it.
+    // Shared anonymous memory, which no resource limit counts.
     let shared = bits(libc::MAP_SHARED) | bits(libc::MAP_ANONYMOUS);
     rules.insert(libc::SYS_mmap, vec![all([masked(3, shared, shared)])?]);
-    // Emptying a file that is opened for reading: Landlock looks at that from Linux 6.2 on.
-    let how = bits(libc::O_TRUNC) | bits(libc::O_ACCMODE);
-    let emptied = bits(libc::O_TRUNC) | bits(libc::O_RDONLY);
-    rules.insert(libc::SYS_openat, vec![all([masked(2, how, emptied)])?]);
+    // O_TRUNC on a file that is opened for reading: Landlock checks that from Linux 6.2 on.
+    let mask = bits(libc::O_TRUNC) | bits(libc::O_ACCMODE);
+    let truncating = bits(libc::O_TRUNC) | bits(libc::O_RDONLY);
+    rules.insert(libc::SYS_openat, vec![all([masked(2, mask, truncating)])?]);
     #[cfg(target_arch = "x86_64")]
-    rules.insert(libc::SYS_open, vec![all([masked(1, how, emptied)])?]);
-    // Typing into a terminal.
-    rules.insert(libc::SYS_ioctl, any(1, [libc::TIOCSTI, libc::TIOCLINUX].map(low))?);
+    rules.insert(libc::SYS_open, vec![all([masked(1, mask, truncating)])?]);
+    // Injecting input into a terminal.
+    rules.insert(libc::SYS_ioctl, any(1, [libc::TIOCSTI, libc::TIOCLINUX].map(low_bits))?);
     Ok(rules)
 }
 
-/// The lower half, which is all that the kernel looks at of these arguments.
+/// The lower 32 bits: the kernel ignores the rest of this argument.
 #[allow(clippy::unnecessary_cast, reason = "its type differs between C libraries")]
-fn low(request: libc::Ioctl) -> u64 {
+fn low_bits(request: libc::Ioctl) -> u64 {
     request as u64 & 0xFFFF_FFFF
 }
 
@@ -228,9 +231,9 @@ fn all<const N: usize>(conditions: [Condition; N]) -> Result<SeccompRule, Backen
 }
 
 fn any<const N: usize>(argument: u8, values: [u64; N]) -> Result<Vec<SeccompRule>, BackendError> {
-    let one = |value| {
+    let rule = |value| {
         let equal = SeccompCmpOp::Eq;
         all([SeccompCondition::new(argument, SeccompCmpArgLen::Dword, equal, value)])
     };
-    values.into_iter().map(one).collect()
+    values.into_iter().map(rule).collect()
 }

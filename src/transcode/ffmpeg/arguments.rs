@@ -1,4 +1,4 @@
-//! What every run's arguments have besides the caller's own.
+//! The arguments that every run has besides the caller's own.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -9,91 +9,92 @@ use std::{
 };
 
 use super::{
-    Run,
-    sniff::{self, FIRST_BYTES, Unknown},
+    Invocation,
+    demuxer::{self, FIRST_BYTES, UnsupportedFormat},
 };
 
-/// The input that is fed.
+/// The name of the input that comes through stdin.
 pub const PIPE: &str = "pipe:0";
 
-/// Why an input is not given to ffmpeg.
+/// Why an input is not passed to ffmpeg.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
-    /// It is none of the files that the run reads.
-    #[error("an input is none of the files that were named")]
-    NotNamed,
-    /// It is not there, or cannot be read.
+pub enum InputError {
+    /// It is not one of the run's input files.
+    #[error("an input is not among the files of this run")]
+    NotListed,
+    /// It does not exist or cannot be read.
     #[error("{name}: {error}")]
     Unreadable {
-        /// Its name, without its folder.
+        /// Its name, without the folder.
         name: String,
-        /// What the system says.
+        /// The error of the system.
         error: io::Error,
     },
     /// A device, a pipe or a folder: reading it might never end.
     #[error("{0}: not a regular file")]
     NotRegular(String),
-    /// Its bytes are of no format that is read.
-    #[error("{name} is not decoded: {why}")]
+    /// Its format is not supported.
+    #[error("{name} is not decoded: {reason}")]
     Format {
-        /// Its name, without its folder.
+        /// Its name, without the folder.
         name: String,
         /// Why not.
-        why: Unknown,
+        reason: UnsupportedFormat,
     },
 }
 
-/// All arguments of a run of ffmpeg. `fed` are the first bytes of what is fed, if something is. Reads
-/// the first bytes of each input: not for a thread that must not wait.
-pub fn assemble(run: &Run, fed: Option<&[u8]>) -> Result<Vec<OsString>, Refused> {
+/// Builds all arguments of a run of ffmpeg. `stdin` holds the first bytes of the piped input, if there is
+/// one. Reads the first bytes of each input file: not for an I/O thread.
+pub fn assemble(run: &Invocation, stdin: Option<&[u8]>) -> Result<Vec<OsString>, InputError> {
     let mut all = Vec::new();
     add(&mut all, &["-nostdin", "-progress", "pipe:1", "-y"]);
     if let Some(threads) = run.limits.threads {
         let threads = threads.to_string();
         add(&mut all, &["-filter_threads", &threads, "-filter_complex_threads", &threads]);
     }
-    assemble_behind(all, run, fed)
+    assemble_after(all, run, stdin)
 }
 
-/// All arguments of a run of ffprobe, which knows neither outputs nor filters. Reads as
+/// Builds all arguments of a run of ffprobe, which has neither outputs nor filters. Reads files as
 /// [`assemble`] does.
-pub fn assemble_probe(run: &Run) -> Result<Vec<OsString>, Refused> {
-    assemble_behind(Vec::new(), run, None)
+pub fn assemble_probe(run: &Invocation) -> Result<Vec<OsString>, InputError> {
+    assemble_after(Vec::new(), run, None)
 }
 
-fn assemble_behind(
+fn assemble_after(
     mut all: Vec<OsString>,
-    run: &Run,
-    fed: Option<&[u8]>,
-) -> Result<Vec<OsString>, Refused> {
+    run: &Invocation,
+    stdin: Option<&[u8]>,
+) -> Result<Vec<OsString>, InputError> {
     add(&mut all, &["-hide_banner", "-v", "error"]);
-    add(&mut all, &["-max_alloc", &run.limits.memory_bytes.min(MOST).to_string()]);
-    // Options stand before what they are of, so they are kept until it is known what that is.
+    add(&mut all, &["-max_alloc", &run.limits.memory_bytes.min(INT_MAX).to_string()]);
+    // Options come before the file that they apply to, so they are kept until that file is known.
     let mut options: Vec<&OsStr> = Vec::new();
-    let mut rest = run.args.iter().map(OsString::as_os_str);
+    let mut rest = run.arguments.iter().map(OsString::as_os_str);
     while let Some(argument) = rest.next() {
         if argument != "-i" {
             options.push(argument);
             continue;
         }
-        let input = rest.next().ok_or(Refused::NotNamed)?;
+        let input = rest.next().ok_or(InputError::NotListed)?;
         let is_forced = options.iter().any(|option| *option == "-f");
         if is_forced {
-            input_options(&mut all, run, if input == PIPE { "pipe" } else { "file" });
+            add_input_options(&mut all, run, if input == PIPE { "pipe" } else { "file" });
         } else if input == PIPE {
-            let demuxer = format(PIPE.as_ref(), fed.ok_or(Refused::NotNamed)?)?;
-            input_options(&mut all, run, "pipe");
-            force(&mut all, demuxer);
+            let demuxer = detect(PIPE.as_ref(), stdin.ok_or(InputError::NotListed)?)?;
+            add_input_options(&mut all, run, "pipe");
+            force_demuxer(&mut all, demuxer);
         } else {
             let path = Path::new(input);
-            let named = run.reads.iter().any(|file| file == path) || path.starts_with(&run.writes);
-            let demuxer = format(path, &first_bytes(named.then_some(path))?)?;
-            input_options(&mut all, run, "file");
-            force(&mut all, demuxer);
+            let is_listed =
+                run.inputs.iter().any(|file| file == path) || path.starts_with(&run.output_dir);
+            let demuxer = detect(path, &read_first_bytes(is_listed.then_some(path))?)?;
+            add_input_options(&mut all, run, "file");
+            force_demuxer(&mut all, demuxer);
         }
         all.extend(options.drain(..).map(OsStr::to_owned));
         all.push("-i".into());
-        // Else a name such as `http:a.mp4` would be an address.
+        // Without the prefix a name such as `http:a.mp4` would be a URL.
         let mut name = OsString::from(if is_forced || input == PIPE { "" } else { "file:" });
         name.push(input);
         all.push(name);
@@ -102,47 +103,47 @@ fn assemble_behind(
     Ok(all)
 }
 
-/// More is nothing that an `int` of ffmpeg's can say.
-const MOST: u64 = i32::MAX as u64;
+/// The largest value of an `int` option of ffmpeg.
+const INT_MAX: u64 = i32::MAX as u64;
 
 fn add(all: &mut Vec<OsString>, more: &[&str]) {
     all.extend(more.iter().map(OsString::from));
 }
 
-fn input_options(all: &mut Vec<OsString>, run: &Run, protocol: &str) {
+fn add_input_options(all: &mut Vec<OsString>, run: &Invocation, protocol: &str) {
     add(all, &["-protocol_whitelist", protocol]);
-    add(all, &["-max_pixels", &run.limits.pixels_max.min(MOST).to_string()]);
+    add(all, &["-max_pixels", &run.limits.pixels_max.min(INT_MAX).to_string()]);
     if let Some(threads) = run.limits.threads {
         add(all, &["-threads", &threads.to_string()]);
     }
 }
 
-fn force(all: &mut Vec<OsString>, demuxer: &str) {
+fn force_demuxer(all: &mut Vec<OsString>, demuxer: &str) {
     add(all, &["-f", demuxer]);
     if demuxer == "mov" {
-        // Both are so by themselves. A build could have decided otherwise.
+        // Both are ffmpeg's defaults, which a build could change.
         add(all, &["-enable_drefs", "0", "-use_absolute_path", "0"]);
     }
 }
 
-fn name_of(path: &Path) -> String {
+fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).display().to_string()
 }
 
-fn format(path: &Path, first: &[u8]) -> Result<&'static str, Refused> {
-    sniff::demuxer(first).map_err(|why| Refused::Format { name: name_of(path), why })
+fn detect(path: &Path, first: &[u8]) -> Result<&'static str, InputError> {
+    demuxer::detect(first).map_err(|reason| InputError::Format { name: file_name(path), reason })
 }
 
-fn first_bytes(path: Option<&Path>) -> Result<Vec<u8>, Refused> {
-    let path = path.ok_or(Refused::NotNamed)?;
-    let unreadable = |error| Refused::Unreadable { name: name_of(path), error };
+fn read_first_bytes(path: Option<&Path>) -> Result<Vec<u8>, InputError> {
+    let path = path.ok_or(InputError::NotListed)?;
+    let unreadable = |error| InputError::Unreadable { name: file_name(path), error };
     if !fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err(Refused::NotRegular(name_of(path)));
+        return Err(InputError::NotRegular(file_name(path)));
     }
-    // Should it have become a pipe since, opening it does not wait for a writer.
-    let no_wait = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    // If a FIFO has replaced the file since, O_NONBLOCK keeps open from waiting for a writer.
+    let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     let file =
-        OpenOptions::new().read(true).custom_flags(no_wait).open(path).map_err(unreadable)?;
+        OpenOptions::new().read(true).custom_flags(nonblock).open(path).map_err(unreadable)?;
     let mut first = Vec::with_capacity(FIRST_BYTES);
     file.take(FIRST_BYTES as u64).read_to_end(&mut first).map_err(unreadable)?;
     Ok(first)
@@ -151,19 +152,19 @@ fn first_bytes(path: Option<&Path>) -> Result<Vec<u8>, Refused> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transcode::ffmpeg::{Input, Limits};
+    use crate::transcode::ffmpeg::{Limits, Stdin};
 
-    fn run(args: &[&OsStr], reads: &[&Path], folder: &Path) -> Run {
-        Run {
-            args: args.iter().map(OsString::from).collect(),
-            stdin: Input::Nothing,
-            reads: reads.iter().map(|path| path.to_path_buf()).collect(),
-            writes: folder.into(),
+    fn run(arguments: &[&OsStr], inputs: &[&Path], folder: &Path) -> Invocation {
+        Invocation {
+            arguments: arguments.iter().map(OsString::from).collect(),
+            stdin: Stdin::Null,
+            inputs: inputs.iter().map(|path| path.to_path_buf()).collect(),
+            output_dir: folder.into(),
             limits: Limits::default(),
         }
     }
 
-    fn text(arguments: &[OsString]) -> String {
+    fn joined(arguments: &[OsString]) -> String {
         arguments
             .iter()
             .map(|argument| argument.to_str().expect("text"))
@@ -177,40 +178,43 @@ mod tests {
         let file = folder.path().join("http:a.bin");
         fs::write(&file, b"\0\0\0\x08ftyp").expect("a file");
         let name = file.as_os_str();
-        let args = ["-ss".as_ref(), "3".as_ref(), "-i".as_ref(), name, "out.jpg".as_ref()];
-        let all = assemble(&run(&args, &[&file], folder.path()), None).expect("arguments");
+        let arguments = ["-ss".as_ref(), "3".as_ref(), "-i".as_ref(), name, "out.jpg".as_ref()];
+        let all = assemble(&run(&arguments, &[&file], folder.path()), None).expect("arguments");
         let expected = format!(
             "-protocol_whitelist file -max_pixels 67108864 -f mov -enable_drefs 0 \
              -use_absolute_path 0 -ss 3 -i file:{} out.jpg",
             file.display()
         );
-        assert!(text(&all).ends_with(&expected), "{}", text(&all));
+        assert!(joined(&all).ends_with(&expected), "{}", joined(&all));
     }
 
     #[test]
-    fn what_is_fed_is_looked_at_as_well() {
-        let args = ["-i".as_ref(), PIPE.as_ref(), "out.jpg".as_ref()];
-        let run = run(&args, &[], Path::new("/nowhere"));
-        let all = text(&assemble(&run, Some(b"\x1A\x45\xDF\xA3")).expect("arguments"));
+    fn the_format_of_piped_input_is_detected_too() {
+        let arguments = ["-i".as_ref(), PIPE.as_ref(), "out.jpg".as_ref()];
+        let run = run(&arguments, &[], Path::new("/nowhere"));
+        let all = joined(&assemble(&run, Some(b"\x1A\x45\xDF\xA3")).expect("arguments"));
         assert!(all.contains("-protocol_whitelist pipe"), "{all}");
         assert!(all.ends_with("-f matroska -i pipe:0 out.jpg"), "{all}");
         let refused = assemble(&run, Some(b"#EXTM3U\n")).expect_err("a playlist");
-        assert!(refused.to_string().contains("a playlist, which names other files"), "{refused}");
+        assert!(
+            refused.to_string().contains("a playlist, which refers to other files"),
+            "{refused}"
+        );
     }
 
     #[test]
-    fn an_input_that_was_not_named_or_is_no_regular_file_is_refused() {
+    fn an_input_that_is_not_listed_or_not_a_regular_file_is_refused() {
         let folder = tempfile::tempdir().expect("a folder");
-        for (input, reads, refused) in [
-            ("/etc/passwd", None, "an input is none of the files that were named"),
-            ("http://127.0.0.1/", None, "an input is none of the files that were named"),
+        for (input, listed, message) in [
+            ("/etc/passwd", None, "an input is not among the files of this run"),
+            ("http://127.0.0.1/", None, "an input is not among the files of this run"),
             ("/dev/zero", Some("/dev/zero"), "zero: not a regular file"),
             ("/no/where", Some("/no/where"), "where: No such file or directory (os error 2)"),
         ] {
-            let reads: Vec<&Path> = reads.iter().map(Path::new).collect();
-            let run = run(&["-i".as_ref(), input.as_ref()], &reads, folder.path());
+            let inputs: Vec<&Path> = listed.iter().map(Path::new).collect();
+            let run = run(&["-i".as_ref(), input.as_ref()], &inputs, folder.path());
             let error = assemble(&run, None).expect_err("refused");
-            assert_eq!(error.to_string(), refused);
+            assert_eq!(error.to_string(), message);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Extents into a pipe, no faster than they are taken.
+//! Writes extents into a pipe as fast as the reader takes them.
 
 use std::{io, sync::Arc};
 
@@ -6,16 +6,16 @@ use tokio::{io::AsyncWriteExt as _, net::unix::pipe};
 
 use crate::extent::{Extent, Extents, ReadError, Source};
 
-/// How much is read at a time: what a pipe holds.
-const PIECE: u64 = 64 * 1024;
+/// Bytes of one read: the capacity of a pipe.
+const READ_BYTES: u64 = 64 * 1024;
 
-/// Writes all of them, and closes the pipe. A reader who has read enough and closes it is no error.
-pub async fn feed(extents: Extents, mut into: pipe::Sender) -> Result<(), ReadError> {
+/// Writes all extents and closes the pipe. A reader that closes it early is no error.
+pub async fn write_extents(extents: Extents, mut pipe: pipe::Sender) -> Result<(), ReadError> {
     for extent in extents.into_extents() {
         let written = match extent {
-            Extent::Memory(bytes) => into.write_all(&bytes).await,
+            Extent::Memory(bytes) => pipe.write_all(&bytes).await,
             Extent::Source { source, range } => {
-                feed_range(&source, range.start, range.end, &mut into).await?
+                write_range(&source, range.start, range.end, &mut pipe).await?
             }
         };
         match written {
@@ -27,30 +27,30 @@ pub async fn feed(extents: Extents, mut into: pipe::Sender) -> Result<(), ReadEr
     Ok(())
 }
 
-/// Two kinds of failures: of reading, which is the outer, and of the pipe.
-async fn feed_range(
+/// The outer error is of reading, the inner of the pipe.
+async fn write_range(
     source: &Arc<dyn Source>,
     mut at: u64,
     end: u64,
-    into: &mut pipe::Sender,
+    pipe: &mut pipe::Sender,
 ) -> Result<io::Result<()>, ReadError> {
     while at < end {
-        let bytes = Arc::clone(source).read(at..end.min(at + PIECE)).await?;
+        let bytes = Arc::clone(source).read(at..end.min(at + READ_BYTES)).await?;
         if bytes.is_empty() {
             return Err(ReadError::Truncated);
         }
         at += bytes.len() as u64;
-        if let Err(error) = into.write_all(&bytes).await {
+        if let Err(error) = pipe.write_all(&bytes).await {
             return Ok(Err(error));
         }
     }
     Ok(Ok(()))
 }
 
-/// The first bytes, as many as there are up to `most`.
-pub async fn first_bytes(extents: &Extents, most: u64) -> Result<Vec<u8>, ReadError> {
+/// Reads the first bytes: `limit`, or all if there are fewer.
+pub async fn read_first_bytes(extents: &Extents, limit: u64) -> Result<Vec<u8>, ReadError> {
     let mut first = Vec::new();
-    for extent in extents.slice(0..most).into_extents() {
+    for extent in extents.slice(0..limit).into_extents() {
         match extent {
             Extent::Memory(bytes) => first.extend_from_slice(&bytes),
             Extent::Source { source, range } => {

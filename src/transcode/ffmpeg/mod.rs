@@ -1,19 +1,20 @@
-//! ffmpeg, run as a child that is not trusted.
+//! ffmpeg as an untrusted child process.
 //!
-//! Who wants something made says [which arguments](Run) it takes, which files it reads and which
-//! folder it writes. Everything else is here: [`arguments`] adds what every run needs and forces the
-//! demuxer that [`sniff`] found, so that no file can pass as a playlist of others; [`Ffmpeg::run`]
-//! feeds it, listens to it, watches it and ends it; the [sandbox](super::sandbox) holds it. Its companion
-//! ffprobe, which says what a file is, runs [in the same way](Ffmpeg::report).
+//! The caller gives the [arguments, the input files and the output folder](Invocation). Everything else
+//! is here: [`arguments`] adds what every run needs and forces the demuxer that [`demuxer`] detects, so
+//! that no file can pass as a playlist of other files; [`Ffmpeg::run`] feeds its stdin, reads its output,
+//! enforces the limits and ends it; the [sandbox](super::sandbox) confines it. ffprobe, which reports the
+//! streams of a file, runs [the same way](Ffmpeg::probe).
 
 pub mod arguments;
+mod capabilities;
+pub mod demuxer;
 pub mod feed;
 mod pipes;
 mod probe;
+pub mod probe_report;
 pub mod progress;
-mod report;
 mod run;
-pub mod sniff;
 pub mod tail;
 mod watchdog;
 
@@ -25,17 +26,17 @@ use std::{
     time::Duration,
 };
 
+pub use probe::ProbeError;
 pub use progress::Progress;
-pub use report::ReportError;
 
 use super::sandbox::Policy;
-use crate::sys::sandbox;
 use crate::{
     extent::{Extents, ReadError},
+    sys::sandbox,
     transcode::program::find_program,
 };
 
-/// The program, and how it is confined.
+/// The program and its sandbox policy.
 #[derive(Clone, Debug)]
 pub struct Ffmpeg {
     program: PathBuf,
@@ -43,56 +44,55 @@ pub struct Ffmpeg {
     policy: Policy,
 }
 
-/// One run.
+/// One run of ffmpeg.
 #[derive(Debug)]
-pub struct Run {
-    /// ffmpeg's arguments from the first input's options on. What every run needs is added: whether
-    /// to overwrite, what to print, which protocols and which demuxer. The sandbox's folder is the
-    /// working directory, so that outputs are plain names.
-    pub args: Vec<OsString>,
-    /// What comes by the input `pipe:0`.
-    pub stdin: Input,
-    /// The files that are read, by their whole paths; each `-i` is one of them.
-    pub reads: Vec<PathBuf>,
-    /// The folder that is written. It exists.
-    pub writes: PathBuf,
-    /// How much it may use up.
+pub struct Invocation {
+    /// ffmpeg's arguments from the options of the first input on. [`arguments`] adds those that every run
+    /// needs: overwriting, logging, protocols, demuxers. The working directory is the output folder, so
+    /// outputs are plain names.
+    pub arguments: Vec<OsString>,
+    /// The content of the input `pipe:0`.
+    pub stdin: Stdin,
+    /// The files that it reads, by absolute path; each `-i` is one of them.
+    pub inputs: Vec<PathBuf>,
+    /// The folder that it writes, which must exist.
+    pub output_dir: PathBuf,
+    /// The resources that it may use.
     pub limits: Limits,
 }
 
-/// What is fed to the program.
+/// The standard input of a run.
 #[derive(Debug, Default)]
-pub enum Input {
-    /// Nothing: what it reads are files.
+pub enum Stdin {
+    /// None: all inputs are files.
     #[default]
-    Nothing,
-    /// These bytes, as it asks for them.
+    Null,
+    /// These bytes.
     Extents(Extents),
 }
 
-/// How much one run may use up.
+/// The resources that one run may use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Limits {
-    /// Most memory.
+    /// Maximum memory.
     pub memory_bytes: u64,
-    /// Most bytes of one file; and all that is written together, what is written twice included,
-    /// may be twice that.
+    /// Maximum size of one file. All writes together, rewrites included, may be twice that.
     pub file_bytes: u64,
-    /// Most pixels of a picture.
+    /// Maximum pixels of a frame.
     pub pixels_max: u64,
-    /// Threads of each decoder and filter graph; `None` leaves it to ffmpeg. Those of encoders are the
-    /// arguments' business.
+    /// Threads of each decoder and filter graph; `None` is ffmpeg's default. The arguments set the
+    /// threads of encoders.
     pub threads: Option<u32>,
-    /// How long it may take.
+    /// Maximum duration of the run.
     pub deadline: Duration,
-    /// How long nothing may come forward: neither the output's time, nor its size, nor what was read.
+    /// Maximum time without progress of the output's time, its size, or the bytes read.
     pub stall: Duration,
-    /// Whether it has the processor only while nobody else wants it.
-    pub only_spare: bool,
+    /// Whether to use idle scheduling (`SCHED_IDLE`).
+    pub idle_scheduling: bool,
 }
 
 impl Default for Limits {
-    /// Enough for a picture of a film of 8K: 1 GiB of memory, 256 MiB of output, 2 minutes.
+    /// Enough for an image from 8K video: 1 GiB of memory, 256 MiB of output, 2 minutes.
     fn default() -> Self {
         Self {
             memory_bytes: 1 << 30,
@@ -101,151 +101,149 @@ impl Default for Limits {
             threads: None,
             deadline: Duration::from_secs(120),
             stall: Duration::from_secs(30),
-            only_spare: false,
+            idle_scheduling: false,
         }
     }
 }
 
-/// How a run ended that did what it was to do.
+/// The result of a successful run.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Ended {
-    /// The last lines of what it complained about.
+pub struct RunSummary {
+    /// The last lines of stderr.
     pub tail: String,
-    /// How far it came.
+    /// The last reported progress.
     pub progress: Progress,
-    /// Processor time of all its threads.
+    /// CPU time of all threads.
     pub cpu: Duration,
-    /// Bytes that it read, libraries included.
+    /// Bytes read, libraries included.
     pub read_bytes: u64,
-    /// Bytes that it wrote.
+    /// Bytes written.
     pub written_bytes: u64,
 }
 
-/// What a machine has.
+/// The ffmpeg and the sandbox of this machine.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Probed {
-    /// ffmpeg's version, as it says itself.
+pub struct Capabilities {
+    /// ffmpeg's version, as it prints it.
     pub version: String,
-    /// What confines it: `landlock`, `seccomp`, both with a space between, or nothing.
+    /// The enforced mechanisms: `landlock`, `seccomp`, both separated by a space, or none.
     pub enforced: String,
 }
 
-/// There is no ffmpeg on this machine.
+/// ffmpeg is not installed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("ffmpeg is not installed: pictures and renditions need it, all else does not")]
-pub struct Missing;
+#[error("ffmpeg is not installed; install it for images and renditions, all else works without")]
+pub struct NotInstalled;
 
-/// Why a run did not do what it was to do. No path of the server is in the text but those of its own
-/// program.
+/// Why a run failed. The text contains no path of the server but those of the program itself.
 #[derive(Debug, thiserror::Error)]
 pub enum FfmpegError {
-    /// The program could not be started, or not be listened to.
+    /// The program could not be started, or its pipes failed.
     #[error("ffmpeg could not be run: {0}")]
     Io(#[from] io::Error),
-    /// The kernel could not confine it, and that is required.
+    /// The kernel does not support the sandbox that the policy requires.
     #[error("{0}")]
     Sandbox(String),
-    /// An input is none that ffmpeg is given.
+    /// An input is not passed to ffmpeg.
     #[error("{0}")]
-    Refused(#[from] arguments::Refused),
-    /// What was to be fed to it could not be read.
+    Input(#[from] arguments::InputError),
+    /// The piped input could not be read.
     #[error("the source could not be read: {0}")]
     Source(#[from] ReadError),
-    /// It ended by itself, and not well.
+    /// It ended with an error.
     #[error("ffmpeg ended with {status}: {tail}")]
     Failed {
         /// How it ended.
         status: ExitStatus,
-        /// Its last lines.
+        /// The last lines of stderr.
         tail: String,
     },
-    /// It wanted more memory than it may have.
-    #[error("ffmpeg needs more memory than it may have: {tail}")]
-    Memory {
-        /// Its last lines.
+    /// It reached its memory limit.
+    #[error("ffmpeg needs more memory than its limit (job_memory_mib): {tail}")]
+    OutOfMemory {
+        /// The last lines of stderr.
         tail: String,
     },
-    /// It found no room on the disk.
-    #[error("ffmpeg found no room on the disk: {tail}")]
-    Full {
-        /// Its last lines.
+    /// The disk is full.
+    #[error("ffmpeg found no space on the disk: {tail}")]
+    DiskFull {
+        /// The last lines of stderr.
         tail: String,
     },
-    /// It wrote more than it may.
-    #[error("ffmpeg wrote more than the {limit} bytes that it may")]
+    /// It reached the limit of its output.
+    #[error("the output of ffmpeg exceeds its limit of {limit} bytes")]
     TooLarge {
         /// The limit of one file.
         limit: u64,
     },
-    /// Nothing came forward for too long.
-    #[error("ffmpeg came no further for {} s", .0.as_secs())]
+    /// It made no progress for too long.
+    #[error("ffmpeg made no progress for {} s", .0.as_secs())]
     Stalled(Duration),
-    /// It took too long, on the clock or of the processor.
-    #[error("ffmpeg was not done after {} s", .0.as_secs())]
+    /// It exceeded its deadline, in elapsed or in CPU time.
+    #[error("ffmpeg did not end within {} s", .0.as_secs())]
     Deadline(Duration),
-    /// Somebody does not want it any more.
+    /// The job was cancelled.
     #[error("cancelled")]
     Cancelled,
-    /// Somebody else killed it: most likely the kernel, for want of memory.
-    #[error("ffmpeg was killed from outside, most likely because the machine ran out of memory")]
+    /// Another process killed it: most likely the kernel's OOM killer.
+    #[error("ffmpeg was killed, most likely because the machine ran out of memory")]
     Killed,
 }
 
 impl Ffmpeg {
-    /// That of the search path.
-    pub fn find(policy: Policy) -> Result<Self, Missing> {
-        find_program("ffmpeg").map(|program| Self::new(program, policy)).ok_or(Missing)
+    /// Finds ffmpeg in `$PATH`.
+    pub fn find(policy: Policy) -> Result<Self, NotInstalled> {
+        find_program("ffmpeg").map(|program| Self::new(program, policy)).ok_or(NotInstalled)
     }
 
-    /// That at a path.
+    /// Uses the ffmpeg at a path.
     pub fn new(program: PathBuf, policy: Policy) -> Self {
-        let helper = sandbox::helper();
-        // It is started in another folder than this.
+        // It starts in another working directory than this process.
         let program = std::path::absolute(&program).unwrap_or(program);
-        Self { program, helper, policy }
+        Self { program, helper: sandbox::helper_path(), policy }
     }
 
-    /// Uses another file as the helper: for programs that are not `headwater` themselves.
+    /// Uses another executable as the sandbox helper: for programs other than `headwater`.
     #[must_use]
     pub fn with_helper(self, helper: PathBuf) -> Self {
         Self { helper, ..self }
     }
 
-    /// Where the program is.
+    /// The path of the program.
     pub fn program(&self) -> &Path {
         &self.program
     }
 }
 
 impl FfmpegError {
-    /// Whether the same run would end in the same way, so that trying again is of no use.
-    pub fn is_final(&self) -> bool {
+    /// Whether the same run would fail again, so that a retry is useless.
+    pub fn is_permanent(&self) -> bool {
         match self {
-            Self::Refused(refused) => !matches!(refused, arguments::Refused::Unreadable { .. }),
-            Self::Failed { .. } | Self::Memory { .. } | Self::TooLarge { .. } | Self::Cancelled => {
-                true
-            }
-            // The next run may be on another machine, with another kernel.
+            Self::Input(error) => !matches!(error, arguments::InputError::Unreadable { .. }),
+            Self::Failed { .. }
+            | Self::OutOfMemory { .. }
+            | Self::TooLarge { .. }
+            | Self::Cancelled => true,
+            // A retry may run on another machine with another kernel.
             Self::Sandbox(_)
             | Self::Io(_)
             | Self::Source(_)
-            | Self::Full { .. }
+            | Self::DiskFull { .. }
             | Self::Stalled(_)
             | Self::Deadline(_)
             | Self::Killed => false,
         }
     }
 
-    /// Whether something was lacking on this machine, whatever it was that was to be made. Of what took
-    /// too long nobody can tell.
-    pub fn is_lacking(&self) -> bool {
-        let is_unavailable = |error: &ReadError| matches!(error, ReadError::Unavailable(_));
+    /// Whether this machine caused the failure and not the title. A timeout may have either cause, and
+    /// does not count.
+    pub fn is_host_failure(&self) -> bool {
         match self {
-            Self::Sandbox(_) | Self::Io(_) | Self::Full { .. } | Self::Killed => true,
-            Self::Source(error) => is_unavailable(error),
-            Self::Refused(_)
+            Self::Sandbox(_) | Self::Io(_) | Self::DiskFull { .. } | Self::Killed => true,
+            Self::Source(error) => matches!(error, ReadError::Unavailable(_)),
+            Self::Input(_)
             | Self::Failed { .. }
-            | Self::Memory { .. }
+            | Self::OutOfMemory { .. }
             | Self::TooLarge { .. }
             | Self::Stalled(_)
             | Self::Deadline(_)
@@ -261,26 +259,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wrong_with_a_file_stays_wrong_and_what_is_wrong_with_a_machine_may_pass() {
+    fn failures_of_the_file_are_permanent_and_those_of_the_machine_are_not() {
         let (status, tail) = (ExitStatus::from_raw(0x100), String::new());
         let missing = || io::Error::from(io::ErrorKind::NotFound);
-        let unreadable = arguments::Refused::Unreadable { name: "a.mkv".into(), error: missing() };
-        let long = Duration::from_secs(1);
-        for (error, is_final, is_lacking) in [
+        let unreadable =
+            arguments::InputError::Unreadable { name: "a.mkv".into(), error: missing() };
+        let limit = Duration::from_secs(1);
+        for (error, is_permanent, is_host_failure) in [
             (FfmpegError::Failed { status, tail: tail.clone() }, true, false),
-            (FfmpegError::Memory { tail: tail.clone() }, true, false),
+            (FfmpegError::OutOfMemory { tail: tail.clone() }, true, false),
             (FfmpegError::TooLarge { limit: 1 }, true, false),
-            (arguments::Refused::NotRegular("a.mkv".into()).into(), true, false),
+            (arguments::InputError::NotRegular("a.mkv".into()).into(), true, false),
             (unreadable.into(), false, false),
             (missing().into(), false, true),
             (ReadError::Truncated.into(), false, false),
             (FfmpegError::Sandbox("no Landlock".into()), false, true),
-            (FfmpegError::Full { tail }, false, true),
-            (FfmpegError::Stalled(long), false, false),
-            (FfmpegError::Deadline(long), false, false),
+            (FfmpegError::DiskFull { tail }, false, true),
+            (FfmpegError::Stalled(limit), false, false),
+            (FfmpegError::Deadline(limit), false, false),
             (FfmpegError::Killed, false, true),
         ] {
-            assert_eq!((error.is_final(), error.is_lacking()), (is_final, is_lacking), "{error}");
+            assert_eq!(
+                (error.is_permanent(), error.is_host_failure()),
+                (is_permanent, is_host_failure),
+                "{error}"
+            );
         }
     }
 }

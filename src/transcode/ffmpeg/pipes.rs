@@ -1,4 +1,4 @@
-//! The three pipes of a run: what is fed, what is printed, and what is complained about.
+//! The three pipes of a run, and what they have delivered so far.
 
 use std::{
     io,
@@ -10,10 +10,10 @@ use tokio::{io::AsyncReadExt as _, net::unix::pipe};
 use super::{FfmpegError, Progress, feed, tail::Tail};
 use crate::{
     extent::Extents,
-    transcode::child::{Group, Usage},
+    transcode::process_group::{ProcessGroup, Usage},
 };
 
-/// What was heard so far, for those who listen and those who look.
+/// The progress, resource usage and last lines of a run, shared by the pipes and the watchdog.
 pub(super) struct Output {
     progress: Mutex<Progress>,
     usage: Mutex<Usage>,
@@ -29,9 +29,9 @@ impl Output {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What was used up by now. Of a dead process not everything can be seen any more, so what was
-    /// seen before counts, too.
-    pub(super) fn usage(&self, group: &Group) -> Usage {
+    /// Updates and returns the resource usage. The kernel no longer shows all values of a dead process,
+    /// so earlier values count too.
+    pub(super) fn update_usage(&self, group: &ProcessGroup) -> Usage {
         let mut known = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
         *known = known.max(group.usage());
         *known
@@ -42,7 +42,7 @@ impl Output {
     }
 }
 
-/// The three pipes.
+/// The pipes to stdin and from stdout and stderr.
 pub(super) struct Pipes {
     stdin: Option<pipe::Sender>,
     stdout: Option<pipe::Receiver>,
@@ -50,43 +50,47 @@ pub(super) struct Pipes {
 }
 
 impl Pipes {
-    pub(super) fn of(group: &mut Group) -> io::Result<Self> {
-        Ok(Self { stdin: group.stdin()?, stdout: group.stdout()?, stderr: group.stderr()? })
+    pub(super) fn take_from(group: &mut ProcessGroup) -> io::Result<Self> {
+        Ok(Self {
+            stdin: group.take_stdin()?,
+            stdout: group.take_stdout()?,
+            stderr: group.take_stderr()?,
+        })
     }
 
-    /// Feeds and listens until all of it is said. `hear` is told what is printed.
+    /// Writes stdin and reads stdout and stderr until all are closed. Passes stdout to `on_stdout`.
     pub(super) async fn pump(
         self,
-        fed: Option<Extents>,
-        mut hear: impl FnMut(&[u8]) + Send,
-        heard: &Output,
-        group: &Group,
+        stdin: Option<Extents>,
+        mut on_stdout: impl FnMut(&[u8]) + Send,
+        output: &Output,
+        group: &ProcessGroup,
     ) -> Result<(), FfmpegError> {
-        let feeding = async {
-            match (fed, self.stdin) {
-                (Some(extents), Some(stdin)) => Ok(feed::feed(extents, stdin).await?),
+        let write_stdin = async {
+            match (stdin, self.stdin) {
+                (Some(extents), Some(pipe)) => Ok(feed::write_extents(extents, pipe).await?),
                 _ => Ok(()),
             }
         };
-        let listening = listen(self.stdout, |printed| {
-            heard.usage(group);
-            hear(printed);
+        let read_stdout = read_to_end(self.stdout, |bytes| {
+            output.update_usage(group);
+            on_stdout(bytes);
         });
-        let complaining = listen(self.stderr, |printed| heard.tail().take(printed));
-        tokio::try_join!(feeding, listening, complaining).map(|_| ())
+        let read_stderr = read_to_end(self.stderr, |bytes| output.tail().push(bytes));
+        tokio::try_join!(write_stdin, read_stdout, read_stderr).map(|_| ())
     }
 }
 
-pub(super) async fn listen(
-    from: Option<pipe::Receiver>,
-    mut hear: impl FnMut(&[u8]) + Send,
+pub(super) async fn read_to_end(
+    pipe: Option<pipe::Receiver>,
+    mut on_bytes: impl FnMut(&[u8]) + Send,
 ) -> Result<(), FfmpegError> {
-    let Some(mut from) = from else { return Ok(()) };
-    let mut printed = [0; 4096];
+    let Some(mut pipe) = pipe else { return Ok(()) };
+    let mut buffer = [0; 4096];
     loop {
-        match from.read(&mut printed).await? {
+        match pipe.read(&mut buffer).await? {
             0 => return Ok(()),
-            length => hear(&printed[..length]),
+            length => on_bytes(&buffer[..length]),
         }
     }
 }

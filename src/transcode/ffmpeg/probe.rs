@@ -1,50 +1,75 @@
-//! Whether ffmpeg runs here, and what confines it.
+//! Runs ffprobe, confined and supervised as ffmpeg is.
 
-use std::process::Stdio;
-
-use tokio::time::timeout;
-
-use super::{Ffmpeg, FfmpegError, Limits, Probed, pipes::listen, tail::Tail};
-use crate::transcode::{
-    child::Group,
-    sandbox::{Confinement, PREFIX},
+use std::{
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
 };
 
+use tokio::sync::watch;
+
+use super::{
+    Ffmpeg, FfmpegError, Invocation, Limits, Stdin, arguments,
+    pipes::Output,
+    probe_report::{self, ProbeReport, ReportError},
+    run::Launch,
+    tail::Tail,
+};
+use crate::transcode::program::find_program;
+
+/// Why there is no report of a file.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// ffprobe failed.
+    #[error(transparent)]
+    Ffmpeg(#[from] FfmpegError),
+    /// Its report is invalid.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+}
+
 impl Ffmpeg {
-    /// Whether this machine can run it as the policy demands. Starts it once, and does nothing else.
-    pub async fn probe(&self) -> Result<Probed, FfmpegError> {
-        let mut confinement = self.confinement(&[], None, &Limits::default());
-        let enforced = self.said(&confinement).await?;
-        confinement.program = vec![self.program.clone().into(), "-version".into()];
-        let said = self.said(&confinement).await?;
-        let version = said.split_ascii_whitespace().nth(2).unwrap_or_default().to_owned();
-        Ok(Probed { version, enforced })
+    /// Probes a file, given by absolute path. `folder` is the working directory; nothing is written.
+    pub async fn probe(
+        &self,
+        file: &Path,
+        folder: &Path,
+        limits: Limits,
+        cancel: watch::Receiver<bool>,
+    ) -> Result<ProbeReport, ProbeError> {
+        let program = self.find_ffprobe().ok_or_else(|| {
+            let message = "ffprobe is not installed; it comes with ffmpeg";
+            FfmpegError::from(io::Error::new(io::ErrorKind::NotFound, message))
+        })?;
+        let mut arguments: Vec<OsString> = probe_report::ARGUMENTS.map(OsString::from).into();
+        arguments.push(file.into());
+        let run = Invocation {
+            arguments,
+            stdin: Stdin::Null,
+            inputs: vec![file.to_owned()],
+            output_dir: folder.to_owned(),
+            limits,
+        };
+        let assemble = tokio::task::spawn_blocking(move || {
+            arguments::assemble_probe(&run).map(|arguments| (run, arguments))
+        });
+        let assembled = assemble.await.map_err(|error| FfmpegError::from(io::Error::other(error)));
+        let (run, arguments) = assembled?.map_err(FfmpegError::from)?;
+        let mut printed = Vec::new();
+        let on_stdout = |bytes: &[u8]| {
+            // One byte beyond the limit shows that the report is too long.
+            let room = (probe_report::BYTES_MAX + 1).saturating_sub(printed.len());
+            printed.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        };
+        let launch = Launch { program: &program, run: &run, arguments, stdin: None };
+        let output = Output::new(Tail::hiding(&run.inputs, &run.output_dir));
+        self.supervise(launch, on_stdout, &output, cancel).await?;
+        Ok(ProbeReport::parse(&printed)?)
     }
 
-    /// What a run without an output says.
-    async fn said(&self, confinement: &Confinement) -> Result<String, FfmpegError> {
-        let mut command = confinement.command(&self.helper);
-        command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut group = Group::start(command).await?;
-        let (stdout, stderr) = (group.stdout()?, group.stderr()?);
-        let (mut said, mut tail) = (Vec::new(), Tail::default());
-        let listening = async {
-            tokio::try_join!(
-                listen(stdout, |printed| said.extend_from_slice(printed)),
-                listen(stderr, |printed| tail.take(printed)),
-            )?;
-            group.ended().await;
-            Ok::<_, FfmpegError>(())
-        };
-        let patience = Limits::default().stall;
-        timeout(patience, listening).await.map_err(|_| FfmpegError::Stalled(patience))??;
-        if group.reap()?.success() {
-            return Ok(String::from_utf8_lossy(&said).trim().to_owned());
-        }
-        let why = tail.text();
-        Err(FfmpegError::Sandbox(match why.strip_prefix(PREFIX) {
-            Some(why) => why.to_owned(),
-            None => format!("ffmpeg does not start in its sandbox: {why}"),
-        }))
+    /// Finds ffprobe beside ffmpeg, or in `$PATH`.
+    fn find_ffprobe(&self) -> Option<PathBuf> {
+        let sibling = self.program.with_file_name("ffprobe");
+        if sibling.is_file() { Some(sibling) } else { find_program("ffprobe") }
     }
 }

@@ -1,53 +1,53 @@
-//! What `-progress` prints, block after block of `name=value`.
+//! Parses the output of `-progress`: blocks of `name=value` lines.
 
 use std::time::Duration;
 
-/// A line that is longer is none of ours.
-const LONGEST_LINE: usize = 256;
+/// Longer lines are not from `-progress`.
+const LINE_BYTES_MAX: usize = 256;
 
-/// How far ffmpeg has come.
+/// The progress of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Progress {
-    /// Until which time of the output it has written.
+    /// The time of the output that is written so far.
     pub out_time: Duration,
-    /// Frames of the first video that is written.
+    /// Frames of the first video output.
     pub frames: u64,
     /// Bytes of all outputs.
     pub total_size: u64,
-    /// Seconds of output in one second; 0 when it is not known.
+    /// Seconds of output per second; 0 if unknown.
     pub speed: f32,
-    /// Whether this is the last word.
+    /// Whether this is the last block.
     pub is_end: bool,
 }
 
 impl Eq for Progress {}
 
-/// Reads blocks out of pieces of text.
+/// An incremental parser.
 #[derive(Debug, Default)]
-pub struct Reader {
+pub struct Parser {
     line: Vec<u8>,
     block: Progress,
 }
 
-impl Reader {
-    /// Takes what was printed, and calls for each block that is complete with it.
-    pub fn take(&mut self, printed: &[u8], mut each: impl FnMut(&Progress)) {
+impl Parser {
+    /// Parses more output, and calls `on_block` for each complete block.
+    pub fn push(&mut self, printed: &[u8], mut on_block: impl FnMut(&Progress)) {
         for &byte in printed {
             match byte {
                 b'\n' => {
-                    if self.end_of_line() {
-                        each(&self.block);
+                    if self.parse_line() {
+                        on_block(&self.block);
                     }
                     self.line.clear();
                 }
-                _ if self.line.len() < LONGEST_LINE => self.line.push(byte),
+                _ if self.line.len() < LINE_BYTES_MAX => self.line.push(byte),
                 _ => {}
             }
         }
     }
 
-    /// Whether a block ends with this line. A value that is `N/A`, or makes no sense, leaves what was.
-    fn end_of_line(&mut self) -> bool {
+    /// Returns whether a block ends with this line. An invalid value (`N/A`) keeps the previous one.
+    fn parse_line(&mut self) -> bool {
         let line = std::str::from_utf8(&self.line).unwrap_or_default();
         let Some((name, value)) = line.split_once('=') else { return false };
         let value = value.trim();
@@ -82,14 +82,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_are_read_however_they_are_cut_into_pieces() {
+    fn blocks_are_parsed_wherever_the_output_is_split() {
         let printed = "frame=12\nfps=0.0\ntotal_size=N/A\nout_time_us=480000\nspeed=1.5x\n\
              progress=continue\nframe=30\ntotal_size=4096\nout_time_us=-5\nspeed=N/A\nprogress=end\n";
         for size in [1, 7, printed.len()] {
-            let mut reader = Reader::default();
+            let mut parser = Parser::default();
             let mut blocks = Vec::new();
-            for piece in printed.as_bytes().chunks(size) {
-                reader.take(piece, |block| blocks.push(*block));
+            for part in printed.as_bytes().chunks(size) {
+                parser.push(part, |block| blocks.push(*block));
             }
             let out_time = Duration::from_millis(480);
             let first = Progress { out_time, frames: 12, speed: 1.5, ..Progress::default() };
@@ -100,10 +100,10 @@ mod tests {
 
     #[test]
     fn a_line_without_end_takes_no_memory() {
-        let mut reader = Reader::default();
+        let mut parser = Parser::default();
         for _ in 0..1000 {
-            reader.take(&[b'x'; 4096], |_| panic!("no block"));
+            parser.push(&[b'x'; 4096], |_| panic!("no block"));
         }
-        assert!(reader.line.len() <= LONGEST_LINE);
+        assert!(parser.line.len() <= LINE_BYTES_MAX);
     }
 }

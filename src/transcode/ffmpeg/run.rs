@@ -1,4 +1,4 @@
-//! One run, from its arguments to what its end means.
+//! One run: prepares the arguments, starts the program, supervises it, classifies its end.
 
 use std::{
     ffi::OsString,
@@ -13,181 +13,182 @@ use rustix::process::Signal;
 use tokio::sync::watch;
 
 use super::{
-    Ended, Ffmpeg, FfmpegError, Input, Limits, Progress, Run, arguments, feed,
+    Ffmpeg, FfmpegError, Invocation, Limits, Progress, RunSummary, Stdin, arguments,
+    demuxer::FIRST_BYTES,
+    feed,
     pipes::{Output, Pipes},
-    progress::Reader,
-    sniff::FIRST_BYTES,
+    progress::Parser,
     tail::Tail,
-    watchdog::{cancelled, reap, terminate, watch_over},
+    watchdog::{enforce_limits, reap, terminate, wait_for_cancel},
 };
 use crate::{
     extent::Extents,
     transcode::{
-        child::{Group, Usage},
-        sandbox::{Confinement, EXIT_REFUSED, PREFIX},
+        process_group::{ProcessGroup, Usage},
+        sandbox::{Confinement, ERROR_PREFIX, EXIT_REFUSED},
     },
 };
 
 impl Ffmpeg {
-    /// Runs ffmpeg to its end. `watch` hears how far it has come, twice a second; `cancel` ends it
-    /// when it becomes true. Dropped midway, nothing of it is left either.
+    /// Runs ffmpeg to its end. Calls `on_progress` twice a second; ends ffmpeg when `cancel` becomes
+    /// true. Dropping the future kills it as well.
     pub async fn run(
         &self,
-        run: Run,
-        mut watch: impl FnMut(&Progress) + Send,
+        run: Invocation,
+        mut on_progress: impl FnMut(&Progress) + Send,
         cancel: watch::Receiver<bool>,
-    ) -> Result<Ended, FfmpegError> {
-        let (run, arguments, fed) = prepare(run).await?;
-        let heard = Output::new(Tail::hiding(&run.reads, &run.writes));
-        let mut reader = Reader::default();
-        let hear = |printed: &[u8]| {
-            reader.take(printed, |block| {
-                *heard.progress() = *block;
-                watch(block);
+    ) -> Result<RunSummary, FfmpegError> {
+        let (run, arguments, stdin) = prepare(run).await?;
+        let output = Output::new(Tail::hiding(&run.inputs, &run.output_dir));
+        let mut parser = Parser::default();
+        let on_stdout = |printed: &[u8]| {
+            parser.push(printed, |block| {
+                *output.progress() = *block;
+                on_progress(block);
             });
         };
-        let part = Part { program: &self.program, run: &run, arguments, fed };
-        self.supervise(part, hear, &heard, cancel).await
+        let launch = Launch { program: &self.program, run: &run, arguments, stdin };
+        self.supervise(launch, on_stdout, &output, cancel).await
     }
 
-    /// Runs one of ffmpeg's programs to its end. `hear` is told what it prints.
+    /// Runs ffmpeg or ffprobe to its end, and passes its stdout to `on_stdout`.
     pub(super) async fn supervise(
         &self,
-        part: Part<'_>,
-        hear: impl FnMut(&[u8]) + Send,
-        heard: &Output,
+        launch: Launch<'_>,
+        on_stdout: impl FnMut(&[u8]) + Send,
+        output: &Output,
         mut cancel: watch::Receiver<bool>,
-    ) -> Result<Ended, FfmpegError> {
-        let command = self.command(&part);
-        let Part { run, fed, .. } = part;
-        let mut group = Group::start(command).await?;
-        let ears = Pipes::of(&mut group)?;
+    ) -> Result<RunSummary, FfmpegError> {
+        let command = self.command(&launch);
+        let Launch { run, stdin, .. } = launch;
+        let mut group = ProcessGroup::spawn(command).await?;
+        let pipes = Pipes::take_from(&mut group)?;
         let stopped = {
             let end = async {
-                ears.pump(fed, hear, heard, &group).await?;
-                group.ended().await;
+                pipes.pump(stdin, on_stdout, output, &group).await?;
+                group.wait().await;
                 Ok(())
             };
             let mut end = pin!(end.fuse());
             let stopped = tokio::select! {
                 ended = &mut end => ended.err(),
-                why = watch_over(&run.limits, &group, heard) => Some(why),
-                () = cancelled(&mut cancel) => Some(FfmpegError::Cancelled),
+                error = enforce_limits(&run.limits, &group, output) => Some(error),
+                () = wait_for_cancel(&mut cancel) => Some(FfmpegError::Cancelled),
             };
             if stopped.is_some() {
                 terminate(&group, end).await;
             }
             stopped
         };
-        let usage = heard.usage(&group);
+        let usage = output.update_usage(&group);
         let status = reap(group).await?;
         match (stopped, status) {
-            (Some(why), _) => Err(why),
-            (None, Some(status)) => classify(status, heard, usage, &run.limits),
-            (None, None) => unreachable!("it has ended by itself"),
+            (Some(error), _) => Err(error),
+            (None, Some(status)) => classify(status, output, usage, &run.limits),
+            (None, None) => unreachable!("the leader has ended"),
         }
     }
 
     pub(super) fn confinement(
         &self,
-        reads: &[PathBuf],
-        writes: Option<&Path>,
+        readable: &[PathBuf],
+        writable: Option<&Path>,
         limits: &Limits,
     ) -> Confinement {
         Confinement {
             policy: self.policy,
-            reads: reads.to_vec(),
-            writes: writes.map(Into::into),
+            readable: readable.to_vec(),
+            writable: writable.map(Into::into),
             memory_bytes: limits.memory_bytes,
             file_bytes: limits.file_bytes,
             cpu_s: cpu_s(limits),
-            only_spare: limits.only_spare,
+            idle_scheduling: limits.idle_scheduling,
             parent: std::process::id().try_into().ok(),
             program: Vec::new(),
         }
     }
 
-    fn command(&self, part: &Part<'_>) -> Command {
-        let run = part.run;
-        let mut confinement = self.confinement(&run.reads, Some(&run.writes), &run.limits);
-        confinement.program.push(part.program.into());
-        confinement.program.extend(part.arguments.iter().cloned());
+    fn command(&self, launch: &Launch<'_>) -> Command {
+        let run = launch.run;
+        let mut confinement = self.confinement(&run.inputs, Some(&run.output_dir), &run.limits);
+        confinement.program.push(launch.program.into());
+        confinement.program.extend(launch.arguments.iter().cloned());
         let mut command = confinement.command(&self.helper);
         command
-            .current_dir(&run.writes)
+            .current_dir(&run.output_dir)
             .env("LC_ALL", "C")
             .env("AV_LOG_FORCE_NOCOLOR", "1")
-            .stdin(if part.fed.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdin(if launch.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command
     }
 }
 
-/// One of ffmpeg's programs, and all that it is given.
-pub(super) struct Part<'a> {
+/// ffmpeg or ffprobe, with its complete arguments and its piped input.
+pub(super) struct Launch<'a> {
     pub(super) program: &'a Path,
-    pub(super) run: &'a Run,
+    pub(super) run: &'a Invocation,
     pub(super) arguments: Vec<OsString>,
-    pub(super) fed: Option<Extents>,
+    pub(super) stdin: Option<Extents>,
 }
 
-/// Looks at what is read, off the workers of the runtime, and makes the arguments.
-async fn prepare(mut run: Run) -> Result<(Run, Vec<OsString>, Option<Extents>), FfmpegError> {
-    let (fed, first) = match std::mem::take(&mut run.stdin) {
-        Input::Nothing => (None, None),
-        Input::Extents(extents) => {
-            let first = feed::first_bytes(&extents, FIRST_BYTES as u64).await?;
+/// Detects the format of the inputs in a blocking task, and builds the arguments.
+async fn prepare(
+    mut run: Invocation,
+) -> Result<(Invocation, Vec<OsString>, Option<Extents>), FfmpegError> {
+    let (stdin, first) = match std::mem::take(&mut run.stdin) {
+        Stdin::Null => (None, None),
+        Stdin::Extents(extents) => {
+            let first = feed::read_first_bytes(&extents, FIRST_BYTES as u64).await?;
             (Some(extents), Some(first))
         }
     };
-    let assembled = tokio::task::spawn_blocking(move || {
-        let arguments = arguments::assemble(&run, first.as_deref());
-        arguments.map(|arguments| (run, arguments))
+    let assemble = tokio::task::spawn_blocking(move || {
+        arguments::assemble(&run, first.as_deref()).map(|arguments| (run, arguments))
     });
-    let (run, arguments) = assembled.await.map_err(std::io::Error::other)??;
-    Ok((run, arguments, fed))
+    let (run, arguments) = assemble.await.map_err(std::io::Error::other)??;
+    Ok((run, arguments, stdin))
 }
 
-/// What its end means.
+/// Turns the exit status and the output of a run into its result.
 fn classify(
     status: ExitStatus,
-    heard: &Output,
+    output: &Output,
     usage: Usage,
     limits: &Limits,
-) -> Result<Ended, FfmpegError> {
+) -> Result<RunSummary, FfmpegError> {
     let Usage { cpu, read_bytes, written_bytes } = usage;
-    let tail = heard.tail().text();
-    // An input that wants too much memory is, to ffmpeg, one that ends there: it writes what it
-    // has, and ends well.
-    if heard.tail().wanted_memory() {
-        return Err(FfmpegError::Memory { tail });
+    let tail = output.tail().text();
+    // ffmpeg takes a failed allocation in an input for the end of that input: it writes what it has and
+    // exits with 0.
+    if output.tail().is_out_of_memory() {
+        return Err(FfmpegError::OutOfMemory { tail });
     }
-    // Likewise a file whose end it could not write.
-    if heard.tail().wanted_room() {
-        return Err(FfmpegError::Full { tail });
+    // It also exits with 0 if it could not write the end of a file.
+    if output.tail().is_disk_full() {
+        return Err(FfmpegError::DiskFull { tail });
     }
     if status.success() {
-        let progress = *heard.progress();
-        return Ok(Ended { tail, progress, cpu, read_bytes, written_bytes });
+        let progress = *output.progress();
+        return Ok(RunSummary { tail, progress, cpu, read_bytes, written_bytes });
     }
     if status.code() == Some(EXIT_REFUSED.into())
-        && let Some(why) = tail.strip_prefix(PREFIX)
+        && let Some(reason) = tail.strip_prefix(ERROR_PREFIX)
     {
-        return Err(FfmpegError::Sandbox(why.to_owned()));
+        return Err(FfmpegError::Sandbox(reason.to_owned()));
     }
-    let signal = status.signal();
-    let by = |named: Signal| signal == Some(named.as_raw());
+    let is_killed_by = |signal: Signal| status.signal() == Some(signal.as_raw());
     Err(match () {
-        () if by(Signal::XFSZ) => FfmpegError::TooLarge { limit: limits.file_bytes },
-        // ffmpeg hears the signal, puts things in order, and ends by itself.
+        () if is_killed_by(Signal::XFSZ) => FfmpegError::TooLarge { limit: limits.file_bytes },
+        // ffmpeg handles SIGXCPU: it finishes its output and exits.
         () if cpu.as_secs() >= cpu_s(limits) => FfmpegError::Deadline(limits.deadline),
-        () if by(Signal::KILL) => FfmpegError::Killed,
+        () if is_killed_by(Signal::KILL) => FfmpegError::Killed,
         () => FfmpegError::Failed { status, tail },
     })
 }
 
-/// Processor time that fits into the deadline when all processors are at work.
+/// The CPU time of all processors within the deadline, in seconds.
 fn cpu_s(limits: &Limits) -> u64 {
     let processors = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
     limits.deadline.as_secs().saturating_add(1).saturating_mul(processors)

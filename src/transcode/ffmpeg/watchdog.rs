@@ -1,4 +1,4 @@
-//! Who ends a run that does not end by itself.
+//! Ends a run that exceeds a limit, stalls or is cancelled.
 
 use std::{pin::Pin, process::ExitStatus, time::Duration};
 
@@ -9,59 +9,65 @@ use tokio::{
 };
 
 use super::{FfmpegError, Limits, pipes::Output};
-use crate::transcode::child::Group;
+use crate::transcode::process_group::ProcessGroup;
 
-/// How long it may put things in order after it was asked to end, and how long killing may take: a
-/// process that waits for a disk is not dead before the disk answers.
+/// The time to finish after SIGTERM, and the time that SIGKILL may take: a process in a disk call does
+/// not die before the disk responds.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// How often it is looked at.
-const LOOK: Duration = Duration::from_millis(500);
+/// How often the watchdog checks the run.
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Written beside the outputs themselves: what is printed.
-const PRINTED: u64 = 16 << 20;
+/// Bytes that a run may print besides its outputs.
+const PRINTED_BYTES_MAX: u64 = 16 << 20;
 
-/// Returns when it must not go on, and says why.
-pub(super) async fn watch_over(limits: &Limits, group: &Group, heard: &Output) -> FfmpegError {
-    let begun = Instant::now();
-    let mut looks = interval(LOOK.min(limits.stall).max(Duration::from_millis(1)));
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut before = None;
-    let mut since = begun;
+/// Checks the limits until one is exceeded, and returns the error.
+pub(super) async fn enforce_limits(
+    limits: &Limits,
+    group: &ProcessGroup,
+    output: &Output,
+) -> FfmpegError {
+    let started = Instant::now();
+    let mut checks = interval(CHECK_INTERVAL.min(limits.stall).max(Duration::from_millis(1)));
+    checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last_seen = None;
+    let mut advanced = started;
+    let written_max = limits.file_bytes.saturating_mul(2).saturating_add(PRINTED_BYTES_MAX);
     loop {
-        looks.tick().await;
-        let usage = heard.usage(group);
-        if usage.written_bytes > limits.file_bytes.saturating_mul(2).saturating_add(PRINTED) {
+        checks.tick().await;
+        let usage = output.update_usage(group);
+        if usage.written_bytes > written_max {
             return FfmpegError::TooLarge { limit: limits.file_bytes };
         }
-        if begun.elapsed() >= limits.deadline {
+        if started.elapsed() >= limits.deadline {
             return FfmpegError::Deadline(limits.deadline);
         }
-        let now = *heard.progress();
-        let now = Some((now.out_time, now.frames, now.total_size, usage.read_bytes));
-        if now != before {
-            before = now;
-            since = Instant::now();
-        } else if since.elapsed() >= limits.stall {
+        let progress = *output.progress();
+        let seen =
+            Some((progress.out_time, progress.frames, progress.total_size, usage.read_bytes));
+        if seen != last_seen {
+            last_seen = seen;
+            advanced = Instant::now();
+        } else if advanced.elapsed() >= limits.stall {
             return FfmpegError::Stalled(limits.stall);
         }
     }
 }
 
-/// Returns when it is cancelled. Who can no longer say so does not want to.
-pub(super) async fn cancelled(cancel: &mut watch::Receiver<bool>) {
+/// Returns when the run is cancelled; never, if the sender is dropped.
+pub(super) async fn wait_for_cancel(cancel: &mut watch::Receiver<bool>) {
     if cancel.wait_for(|is_cancelled| *is_cancelled).await.is_err() {
         std::future::pending().await
     }
 }
 
-/// Asks it to end, and makes it end. Listens meanwhile, so that nothing waits for a full pipe.
-pub(super) async fn terminate(group: &Group, mut end: Pin<&mut impl Future>) {
+/// Sends SIGTERM and then SIGKILL. Polls `end` meanwhile, so that no pipe fills up.
+pub(super) async fn terminate(group: &ProcessGroup, mut end: Pin<&mut impl Future>) {
     for signal in [Signal::TERM, Signal::KILL] {
         group.signal(signal);
         let ended = async {
             tokio::select! {
-                () = group.ended() => {}
+                () = group.wait() => {}
                 _ = &mut end => {}
             }
         };
@@ -71,9 +77,9 @@ pub(super) async fn terminate(group: &Group, mut end: Pin<&mut impl Future>) {
     }
 }
 
-/// How it ended, if it has. Else it is left to be killed when it can be.
-pub(super) async fn reap(group: Group) -> Result<Option<ExitStatus>, FfmpegError> {
-    match timeout(GRACE, group.ended()).await {
+/// Reaps the leader if it ends within [`GRACE`]. Otherwise dropping the group kills it when possible.
+pub(super) async fn reap(group: ProcessGroup) -> Result<Option<ExitStatus>, FfmpegError> {
+    match timeout(GRACE, group.wait()).await {
         Ok(()) => Ok(Some(group.reap()?)),
         Err(_) => Ok(None),
     }

@@ -1,42 +1,42 @@
-//! Pictures of a title: what ffmpeg is asked to do with a [small movie](crate::package::stills) of the
-//! samples that they take, and how to see that it has done it.
+//! Images of a title: the ffmpeg arguments that render them from a [small movie](crate::package::stills)
+//! of the needed samples, and the check of the result.
 //!
-//! All of it is text from numbers: nothing here runs a program. The movie comes through a pipe; what is
-//! made goes into the working folder, under names that a [`Recipe`] tells. One thread each: more would
-//! take more CPU for the same pictures, and several titles are in work at once.
+//! Nothing here runs a program. The movie comes through a pipe; the outputs go into the working folder,
+//! under the names in a [`RenderPlan`]. Each run has one thread: more would take more CPU for the same
+//! images, and several titles are processed at once.
 
-mod look;
+pub mod dimensions;
+mod filters;
 mod size;
-pub mod whole;
 
 use std::{ffi::OsString, fs, io, path::Path};
 
 pub use self::{
-    look::Look,
-    size::{Asked, Fit, SIDE_MAX, SIDE_MIN, Size, SizeRefused, WIDTH_USUAL},
+    filters::SourceVideo,
+    size::{DEFAULT_WIDTH, Fit, SIDE_MAX, SIDE_MIN, Size, SizeError, SizeRequest},
 };
 use crate::package::storyboard::{COLUMNS, Geometry, ImageFormat, ROWS, Sheet};
 
-/// Version of the pictures that are made. Whatever changes them must change this.
+/// Version of the rendered images. Increase it with every change of the output.
 pub const FORMAT_VERSION: u64 = 1;
 
-/// How many pictures a poster is chosen from.
-const CANDIDATES: u32 = 8;
-/// How many an animated preview has, two a second.
-const PREVIEW_PICTURES: u32 = 12;
-/// A picture is black if so many hundredths of it are.
+/// The number of frames that a poster is selected from.
+const POSTER_CANDIDATES: u32 = 8;
+/// The number of frames of an animated preview, two a second.
+const PREVIEW_FRAMES: u32 = 12;
+/// A frame is black if this percentage of its pixels is.
 const BLACK_PERCENT: u32 = 90;
 
-/// What ffmpeg is to be told, and what it makes of that.
+/// The arguments of ffmpeg and the expected outputs.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Recipe {
-    /// Its arguments. The input is `pipe:0`.
+pub struct RenderPlan {
+    /// The arguments. The input is `pipe:0`.
     pub arguments: Vec<OsString>,
-    /// What is in the working folder then.
-    pub files: Vec<RenderedImage>,
+    /// The files that the working folder then contains.
+    pub outputs: Vec<RenderedImage>,
 }
 
-/// A file that is made.
+/// An output file.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RenderedImage {
     /// Its name in the working folder.
@@ -47,179 +47,190 @@ pub struct RenderedImage {
     pub height: u32,
 }
 
-/// Why what was made is of no use.
+/// Why an output is unusable.
 #[derive(Debug, thiserror::Error)]
-pub enum Unfinished {
-    /// It is not there, or cannot be read.
-    #[error("{name} was not made: {error}")]
+pub enum RenderError {
+    /// It does not exist or cannot be read.
+    #[error("{name} was not written: {error}")]
     Missing {
         /// The file.
         name: String,
-        /// Why not.
+        /// The error of the system.
         error: io::Error,
     },
-    /// It ends early, or is something else.
-    #[error("{name} is not a whole picture of {width}x{height} pixels")]
-    NotWhole {
+    /// It is truncated, or another image.
+    #[error("{name} is not a complete image of {width}x{height} pixels")]
+    Incomplete {
         /// The file.
         name: String,
-        /// The width that it should have.
+        /// The expected width.
         width: u32,
-        /// The height.
+        /// The expected height.
         height: u32,
     },
 }
 
-/// The times among which a poster is looked for, in milliseconds: from the beginning on, but behind
-/// logos and black, and not so far that it would tell the end.
+/// The times of the frames that a poster is selected from, in milliseconds: from the first twentieth on,
+/// to skip logos and black, to the middle, so as not to spoil the end.
 pub fn poster_times_ms(duration_ms: u64) -> Vec<u64> {
     let (from, until) = (duration_ms / 20, duration_ms / 2);
-    let step = (until - from) / u64::from(CANDIDATES - 1);
-    (0..u64::from(CANDIDATES)).map(|number| from + number * step).collect()
+    let step = (until - from) / u64::from(POSTER_CANDIDATES - 1);
+    (0..u64::from(POSTER_CANDIDATES)).map(|number| from + number * step).collect()
 }
 
-/// The times of which an animated preview is made, in milliseconds: the middle of each twelfth.
+/// The times of the frames of an animated preview, in milliseconds: the middle of each twelfth.
 pub fn preview_times_ms(duration_ms: u64) -> Vec<u64> {
-    let parts = 2 * u128::from(PREVIEW_PICTURES);
+    let parts = 2 * u128::from(PREVIEW_FRAMES);
     let time = |number: u32| u128::from(duration_ms) * (2 * u128::from(number) + 1) / parts;
-    (0..PREVIEW_PICTURES).map(|number| u64::try_from(time(number)).unwrap_or(u64::MAX)).collect()
+    (0..PREVIEW_FRAMES).map(|number| u64::try_from(time(number)).unwrap_or(u64::MAX)).collect()
 }
 
-/// A poster, from pictures at [these times](poster_times_ms): the one that is most like the others of
-/// those that are not black, and if all are black one of them.
-pub fn poster(look: Look, size: Size, coding: ImageFormat) -> Recipe {
-    let most_usual = format!("thumbnail={CANDIDATES}");
+/// Plans a poster from the frames at [these times](poster_times_ms): the most representative frame
+/// (ffmpeg's `thumbnail` filter) of those that are not black, or of all if all are black.
+pub fn plan_poster(source: SourceVideo, size: Size, format: ImageFormat) -> RenderPlan {
+    let representative = format!("thumbnail={POSTER_CANDIDATES}");
     let filters = format!(
         "[0:v:0]{},split[all][bright];\
          [bright]blackframe=amount=0:threshold=32,\
          metadata=select:key=lavfi.blackframe.pblack:value={BLACK_PERCENT}:function=less,\
-         {most_usual}[first];[all]{most_usual}[else];[first][else]concat",
-        look.filters(size)
+         {representative}[first];[all]{representative}[else];[first][else]concat",
+        source.filters(size)
     );
-    one("poster", &filters, look, size, coding)
+    plan_single("poster", &filters, source, size, format)
 }
 
-/// The picture of a [second](crate::package::stills::Stills::second).
-pub fn thumbnail(look: Look, size: Size, coding: ImageFormat, second: u32) -> Recipe {
+/// Plans a thumbnail: the frame of a [second](crate::package::stills::Stills::second) of the small movie.
+pub fn plan_thumbnail(
+    source: SourceVideo,
+    size: Size,
+    format: ImageFormat,
+    second: u32,
+) -> RenderPlan {
     let filters = match second {
-        0 => format!("[0:v:0]{}", look.filters(size)),
-        second => format!("[0:v:0]trim=start={second},{}", look.filters(size)),
+        0 => format!("[0:v:0]{}", source.filters(size)),
+        second => format!("[0:v:0]trim=start={second},{}", source.filters(size)),
     };
-    one("thumbnail", &filters, look, size, coding)
+    plan_single("thumbnail", &filters, source, size, format)
 }
 
-/// A sheet of a storyboard and its tiles, from one picture a second: `sheet.jpg`, `sheet.webp`, and
-/// `1.jpg` up to `25.jpg`.
+/// Plans a storyboard sheet and its tiles from one frame a second: `sheet.jpg`, `sheet.webp`, and `1.jpg`
+/// to `25.jpg`.
 ///
-/// What is left of a last sheet is black. A picture that cannot be decoded is replaced by the one before
-/// it, so that none is in another's place.
-pub fn sheet(look: Look, geometry: &Geometry, sheet: Sheet) -> Recipe {
-    let tile = Size::whole(geometry.tile_width, geometry.tile_height);
+/// The unused part of the last sheet is black. A frame that cannot be decoded is replaced by the one
+/// before it, so that every tile keeps its place.
+pub fn plan_sheet(source: SourceVideo, geometry: &Geometry, sheet: Sheet) -> RenderPlan {
+    let tile = Size::uncropped(geometry.tile_width, geometry.tile_height);
     let filters = format!(
         "[0:v:0]{},{},split[tiles][grid];[grid]tile={COLUMNS}x{ROWS},split[jpg][full];\
          [full]{STUDIO_RANGE}[webp]",
-        look.filters(tile),
-        one_a_second(sheet.tiles),
+        source.filters(tile),
+        one_frame_per_second(sheet.tiles),
     );
-    let mut arguments = begin(look, tile, &filters);
-    arguments.output("[tiles]", &["-c:v", "mjpeg", "-q:v", "4", "-f", "image2"], "%d.jpg");
-    let picture = ["-c:v", "mjpeg", "-q:v", "5", "-frames:v", "1", "-update", "1", "-f", "image2"];
-    arguments.output("[jpg]", &picture, "sheet.jpg");
-    let picture =
-        ["-c:v", "libwebp", "-quality", "70", "-compression_level", "2", "-frames:v", "1"];
-    arguments.output("[webp]", &picture, "sheet.webp");
+    let mut arguments = Arguments::with_input(source, tile, &filters);
+    arguments.add_output("[tiles]", &["-c:v", "mjpeg", "-q:v", "4", "-f", "image2"], "%d.jpg");
+    let jpeg = ["-c:v", "mjpeg", "-q:v", "5", "-frames:v", "1", "-update", "1", "-f", "image2"];
+    arguments.add_output("[jpg]", &jpeg, "sheet.jpg");
+    let webp = ["-c:v", "libwebp", "-quality", "70", "-compression_level", "2", "-frames:v", "1"];
+    arguments.add_output("[webp]", &webp, "sheet.webp");
     let tiles = (1..=sheet.tiles).map(|number| RenderedImage {
         name: format!("{number}.jpg"),
         width: tile.width,
         height: tile.height,
     });
     let (width, height) = geometry.sheet_size();
-    let sheets = ["sheet.jpg", "sheet.webp"];
-    let sheets = sheets.map(|name| RenderedImage { name: name.to_owned(), width, height });
-    Recipe { arguments: arguments.0, files: tiles.chain(sheets).collect() }
+    let sheets = ["sheet.jpg", "sheet.webp"].map(|name| RenderedImage {
+        name: name.to_owned(),
+        width,
+        height,
+    });
+    RenderPlan { arguments: arguments.0, outputs: tiles.chain(sheets).collect() }
 }
 
-/// An animated preview, `preview.webp`, from pictures at [these times](preview_times_ms).
-pub fn preview(look: Look, size: Size) -> Recipe {
+/// Plans an animated preview, `preview.webp`, from the frames at [these times](preview_times_ms).
+pub fn plan_preview(source: SourceVideo, size: Size) -> RenderPlan {
     let filters = format!(
-        "[0:v:0]{},{},settb=1/1000,setpts=PTS/2,fps=2,trim=end_frame={PREVIEW_PICTURES},\
+        "[0:v:0]{},{},settb=1/1000,setpts=PTS/2,fps=2,trim=end_frame={PREVIEW_FRAMES},\
          {STUDIO_RANGE}[out]",
-        look.filters(size),
-        one_a_second(PREVIEW_PICTURES),
+        source.filters(size),
+        one_frame_per_second(PREVIEW_FRAMES),
     );
-    let mut arguments = begin(look, size, &filters);
-    let coding =
-        ["-c:v", "libwebp_anim", "-quality", "60", "-compression_level", "3", "-loop", "0"];
-    arguments.output("[out]", &coding, "preview.webp");
-    let made =
+    let mut arguments = Arguments::with_input(source, size, &filters);
+    let webp = ["-c:v", "libwebp_anim", "-quality", "60", "-compression_level", "3", "-loop", "0"];
+    arguments.add_output("[out]", &webp, "preview.webp");
+    let preview =
         RenderedImage { name: "preview.webp".to_owned(), width: size.width, height: size.height };
-    Recipe { arguments: arguments.0, files: vec![made] }
+    RenderPlan { arguments: arguments.0, outputs: vec![preview] }
 }
 
-/// What WebP knows, from the full range.
+/// Converts full range to the limited range of WebP.
 const STUDIO_RANGE: &str = "scale=in_range=pc:out_range=tv,format=yuv420p";
 
-/// So many pictures, one for each second, whatever the decoder has made.
-fn one_a_second(count: u32) -> String {
+/// Outputs exactly `count` frames, one per second, whatever the decoder returned.
+fn one_frame_per_second(count: u32) -> String {
     format!("fps=1:start_time=0,tpad=stop_mode=clone:stop={count},trim=end_frame={count}")
 }
 
-fn one(name: &str, filters: &str, look: Look, size: Size, coding: ImageFormat) -> Recipe {
-    let name = format!("{name}.{}", coding.ending());
-    let filters = match coding {
+fn plan_single(
+    name: &str,
+    filters: &str,
+    source: SourceVideo,
+    size: Size,
+    format: ImageFormat,
+) -> RenderPlan {
+    let name = format!("{name}.{}", format.extension());
+    let filters = match format {
         ImageFormat::Jpg => format!("{filters}[out]"),
         ImageFormat::Webp => format!("{filters},{STUDIO_RANGE}[out]"),
     };
-    let mut arguments = begin(look, size, &filters);
-    let coding: &[&str] = match coding {
+    let mut arguments = Arguments::with_input(source, size, &filters);
+    let encoder: &[&str] = match format {
         ImageFormat::Jpg => &["-c:v", "mjpeg", "-q:v", "3", "-update", "1", "-f", "image2"],
         ImageFormat::Webp => &["-c:v", "libwebp", "-quality", "80"],
     };
-    arguments.output("[out]", &[coding, &["-frames:v", "1"]].concat(), &name);
-    Recipe {
+    arguments.add_output("[out]", &[encoder, &["-frames:v", "1"]].concat(), &name);
+    RenderPlan {
         arguments: arguments.0,
-        files: vec![RenderedImage { name, width: size.width, height: size.height }],
+        outputs: vec![RenderedImage { name, width: size.width, height: size.height }],
     }
 }
 
 struct Arguments(Vec<OsString>);
 
-fn begin(look: Look, size: Size, filters: &str) -> Arguments {
-    let mut arguments = Arguments(Vec::new());
-    arguments.add(&["-threads", "1"]);
-    if look.is_shrunk_by_far(size) {
-        arguments.add(&["-skip_loop_filter", "all"]);
-    }
-    arguments.add(&["-f", "mov", "-i", "pipe:0"]);
-    arguments.add(&["-filter_complex_threads", "1", "-filter_complex", filters]);
-    arguments
-}
-
 impl Arguments {
+    fn with_input(source: SourceVideo, size: Size, filters: &str) -> Self {
+        let mut arguments = Self(Vec::new());
+        arguments.add(&["-threads", "1"]);
+        if source.is_far_larger_than(size) {
+            arguments.add(&["-skip_loop_filter", "all"]);
+        }
+        arguments.add(&["-f", "mov", "-i", "pipe:0"]);
+        arguments.add(&["-filter_complex_threads", "1", "-filter_complex", filters]);
+        arguments
+    }
+
     fn add(&mut self, arguments: &[&str]) {
         self.0.extend(arguments.iter().map(OsString::from));
     }
 
-    /// What goes into a file. Nothing that changes from one version of ffmpeg to the next is written
-    /// into it.
-    fn output(&mut self, map: &str, coding: &[&str], name: &str) {
+    /// Adds an output file. `+bitexact` keeps ffmpeg's version out of it.
+    fn add_output(&mut self, map: &str, encoder: &[&str], name: &str) {
         self.add(&["-map", map, "-map_metadata", "-1", "-fflags", "+bitexact"]);
         self.add(&["-flags:v", "+bitexact", "-threads", "1", "-fps_mode", "passthrough"]);
-        self.add(coding);
+        self.add(encoder);
         self.add(&[name]);
     }
 }
 
-impl Recipe {
-    /// Whether all that was ordered is in a folder, and whole.
-    pub fn check(&self, folder: &Path) -> Result<(), Unfinished> {
-        self.files.iter().try_for_each(|made| {
-            let &RenderedImage { ref name, width, height } = made;
-            let bytes = fs::read(folder.join(name));
-            let bytes = bytes.map_err(|error| Unfinished::Missing { name: name.clone(), error })?;
-            match whole::size(&bytes) {
+impl RenderPlan {
+    /// Checks that a folder contains all outputs, complete and of the right size.
+    pub fn verify(&self, folder: &Path) -> Result<(), RenderError> {
+        self.outputs.iter().try_for_each(|output| {
+            let &RenderedImage { ref name, width, height } = output;
+            let bytes = fs::read(folder.join(name))
+                .map_err(|error| RenderError::Missing { name: name.clone(), error })?;
+            match dimensions::read_dimensions(&bytes) {
                 Some(size) if size == (width, height) => Ok(()),
-                _ => Err(Unfinished::NotWhole { name: name.clone(), width, height }),
+                _ => Err(RenderError::Incomplete { name: name.clone(), width, height }),
             }
         })
     }
@@ -230,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_poster_is_looked_for_behind_the_beginning_and_before_the_middle() {
+    fn poster_candidates_are_between_the_start_and_the_middle() {
         let times = poster_times_ms(7_200_000);
         assert_eq!(times.len(), 8);
         assert_eq!((times[0], times[7] / 1000), (360_000, 3_599));
@@ -239,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_preview_goes_through_the_whole_title() {
+    fn a_preview_covers_the_whole_title() {
         let times = preview_times_ms(24_000);
         assert_eq!(times, [1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23].map(|second| second * 1000));
         assert!(preview_times_ms(u64::MAX).is_sorted());

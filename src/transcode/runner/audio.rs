@@ -1,70 +1,73 @@
-//! Sound that browsers do not play, as AAC beside its film.
+//! Encodes an audio track that browsers do not play as AAC.
 
 use std::path::Path;
 
 use tokio::task::spawn_blocking;
 
 use super::{
-    Failure, JobContext, JobRunner, Opened, remux,
-    renditions::{millis, permille, said},
+    Failure, JobContext, JobRunner, Opened,
+    remux::check_movie,
+    renditions::{as_millis, permille, report_progress},
 };
 use crate::{
     movie::Track,
     package::cues,
     transcode::{
-        ffmpeg::{Input, Limits, Progress as Coming, Run},
-        ladder::audio,
+        ffmpeg::{self, Invocation, Limits, Stdin},
+        renditions::audio,
     },
 };
 
-/// The name of a sound in its folder.
-pub const AUDIO_FILE: &str = "sound.mp4";
+/// The file name of encoded audio in its artifact.
+pub const AUDIO_FILE: &str = "audio.mp4";
 
-/// What its boxes take, and what an encoder may be off by, in bytes.
-const MORE_BYTES: u64 = 16 << 20;
+/// The size of the boxes, and the tolerance of the encoder's bit rate, in bytes.
+const OVERHEAD_BYTES: u64 = 16 << 20;
 
-/// What AAC of a track takes on disk at most.
-pub(super) fn bytes(film: &Opened, track: u32) -> Result<u64, Failure> {
-    let track = find(film, track)?;
-    let samples_bytes = lasts_ms(track) / 1000 * audio::bit_rate(audio::channels(track)) / 8;
-    Ok(samples_bytes.saturating_mul(2).saturating_add(MORE_BYTES))
+/// The maximum size of the AAC of a track.
+pub(super) fn bytes_max(title: &Opened, track: u32) -> Result<u64, Failure> {
+    let track = find_track(title, track)?;
+    let bits_per_second = audio::bit_rate(audio::channels(track));
+    let sample_bytes = duration_ms(track) / 1000 * bits_per_second / 8;
+    Ok(sample_bytes.saturating_mul(2).saturating_add(OVERHEAD_BYTES))
 }
 
-fn find(film: &Opened, track: u32) -> Result<&Track, Failure> {
-    let found = audio::encodable(&film.movie).find(|other| other.id == track);
-    found.ok_or_else(|| Failure::for_good("there is no such sound"))
+fn find_track(title: &Opened, id: u32) -> Result<&Track, Failure> {
+    audio::encodable(&title.movie)
+        .find(|track| track.id == id)
+        .ok_or_else(|| Failure::permanent(format!("the title has no audio track {id} to encode")))
 }
 
-fn lasts_ms(track: &Track) -> u64 {
+fn duration_ms(track: &Track) -> u64 {
     cues::in_ms(track.index.end, track.timescale)
 }
 
 impl JobRunner {
-    /// Makes AAC of a track.
-    pub(super) async fn sound(
+    /// Encodes an audio track.
+    pub(super) async fn encode_audio(
         &self,
-        film: &Opened,
+        title: &Opened,
         track: u32,
         folder: &Path,
-        watch: JobContext,
+        context: JobContext,
     ) -> Result<(), Failure> {
-        let JobContext { progress, halted } = watch;
-        let file_bytes = bytes(film, track)?;
-        let track = find(film, track)?;
-        let run = Run {
-            args: audio::arguments(&film.on_disk, track, AUDIO_FILE),
-            stdin: Input::Nothing,
-            reads: vec![film.on_disk.clone()],
-            writes: folder.to_owned(),
+        let JobContext { progress, cancel } = context;
+        let file_bytes = bytes_max(title, track)?;
+        let track = find_track(title, track)?;
+        let run = Invocation {
+            arguments: audio::arguments(&title.path, track, AUDIO_FILE),
+            stdin: Stdin::Null,
+            inputs: vec![title.path.clone()],
+            output_dir: folder.to_owned(),
             limits: Limits { file_bytes, ..self.limits() },
         };
-        let lasts_ms = lasts_ms(track);
-        let coming = |coming: &Coming| {
-            let permille = permille(millis(coming.out_time), lasts_ms);
-            progress.send_replace(said("encoding", permille, ""));
+        let duration_ms = duration_ms(track);
+        let on_progress = |block: &ffmpeg::Progress| {
+            let permille = permille(as_millis(block.out_time), duration_ms);
+            report_progress(&progress, "encoding", permille, "");
         };
-        self.ffmpeg.run(run, coming, halted).await?;
-        let (made, grid_ms) = (folder.join(AUDIO_FILE), self.library.indices.grid_ms());
-        spawn_blocking(move || remux::check(&made, grid_ms)).await.map_err(Failure::passing)?
+        self.ffmpeg.run(run, on_progress, cancel).await?;
+        let (output, grid_ms) = (folder.join(AUDIO_FILE), self.library.indices.grid_ms());
+        spawn_blocking(move || check_movie(&output, grid_ms)).await.map_err(Failure::transient)?
     }
 }

@@ -1,136 +1,133 @@
-//! Pictures: of a small movie of the samples that they take.
+//! Renders images from a small movie of the needed samples.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use super::{Failure, JobContext, JobRunner, Next, Opened};
+use super::{Failure, JobContext, JobRunner, NextStep, Opened};
 use crate::{
     extent::{Extents, ReadAt, ReadError, Source},
     movie::{Movie, Track},
     package::{
-        stills::{self, Stills, StillsRefused},
+        stills::{self, Stills, StillsError},
         storyboard::{Geometry, ImageFormat, display_size},
         title,
     },
     transcode::{
         ImageSpec, JobSpec, Operation,
-        ffmpeg::{Input, Limits, Run},
-        images::{self, Look, Recipe},
+        ffmpeg::{Invocation, Limits, Stdin},
+        images::{self, RenderPlan, SourceVideo},
     },
 };
 
-/// What pictures take on disk at most, in bytes.
+/// The maximum size of one job's images, in bytes.
 pub(super) const BYTES_MAX: u64 = 16 << 20;
 
-/// How long a picture may take.
+/// The maximum time to render an image.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 impl JobRunner {
-    /// Says which sheets of a storyboard have to be made first: all that are not there yet.
-    pub(super) async fn storyboard(
+    /// Lists the sheets of a storyboard that do not exist yet.
+    pub(super) async fn plan_storyboard(
         &self,
-        opened: &Opened,
+        title: &Opened,
         spec: &JobSpec,
-    ) -> Result<Next, Failure> {
-        let track = stills::track(&opened.movie)?;
-        let display = display_size(track).ok_or(StillsRefused::NoPictures)?;
-        let geometry = Geometry::new(title::duration_ms(&opened.movie), display);
+    ) -> Result<NextStep, Failure> {
+        let track = stills::track(&title.movie)?;
+        let display = display_size(track).ok_or(StillsError::NoVideo)?;
+        let geometry = Geometry::new(title::duration_ms(&title.movie), display);
         let mut missing = Vec::new();
         for number in 1..=geometry.sheets() {
             let operation = Operation::Image(ImageSpec::Sheet { number });
             let sheet = JobSpec { operation, ..spec.clone() };
-            if self.find(&sheet.key()).await?.is_none() {
+            if self.find_artifact(&sheet.key()).await?.is_none() {
                 missing.push(sheet);
             }
         }
-        Ok(if missing.is_empty() { Next::Nothing } else { Next::Split(missing) })
+        Ok(if missing.is_empty() { NextStep::Finish } else { NextStep::Split(missing) })
     }
 
-    pub(super) async fn picture(
+    /// Renders an image.
+    pub(super) async fn render_image(
         &self,
-        opened: &Opened,
-        wanted: &ImageSpec,
+        title: &Opened,
+        image: &ImageSpec,
         folder: &Path,
-        watch: JobContext,
+        context: JobContext,
     ) -> Result<(), Failure> {
-        let (wanted, movie) = (wanted.clone(), Arc::clone(&opened.movie));
-        let source: Arc<dyn Source> = Arc::clone(&opened.file) as _;
-        let prepared = opened.file.in_lane(move |open| {
+        let (image, movie) = (image.clone(), Arc::clone(&title.movie));
+        let source: Arc<dyn Source> = Arc::clone(&title.file) as _;
+        let prepare = title.file.in_lane(move |open| {
             let track = stills::track(&movie)?;
-            let (stills, recipe) = picture(&movie, track, &wanted, &open.in_turn())?;
+            let (stills, plan) = plan(&movie, track, &image, &open.in_turn())?;
             let extents = stills.movie(track, &source)?;
-            Ok::<_, StillsRefused>((extents, recipe))
+            Ok::<_, StillsError>((extents, plan))
         });
-        let (extents, recipe) = prepared.await.map_err(ReadError::from)??;
-        self.render(&recipe, extents, folder, watch).await?;
-        let (checked, folder) = (recipe.clone(), folder.to_owned());
-        let checked = tokio::task::spawn_blocking(move || checked.check(&folder)).await;
-        checked.map_err(Failure::passing)?.map_err(Failure::from)
+        let (extents, plan) = prepare.await.map_err(ReadError::from)??;
+        self.render(&plan, extents, folder, context).await?;
+        let folder = folder.to_owned();
+        let verify = tokio::task::spawn_blocking(move || plan.verify(&folder));
+        verify.await.map_err(Failure::transient)?.map_err(Failure::from)
     }
 
-    /// Runs ffmpeg on such a movie.
+    /// Runs ffmpeg on the small movie.
     async fn render(
         &self,
-        recipe: &Recipe,
+        plan: &RenderPlan,
         extents: Extents,
         folder: &Path,
-        watch: JobContext,
+        context: JobContext,
     ) -> Result<(), Failure> {
-        let run = Run {
-            args: recipe.arguments.clone(),
-            stdin: Input::Extents(extents),
-            reads: Vec::new(),
-            writes: folder.to_owned(),
-            limits: Limits {
-                memory_bytes: self.memory_bytes,
-                file_bytes: BYTES_MAX,
-                threads: Some(1),
-                deadline: DEADLINE,
-                stall: self.stall,
-                ..Limits::default()
-            },
+        let run = Invocation {
+            arguments: plan.arguments.clone(),
+            stdin: Stdin::Extents(extents),
+            inputs: Vec::new(),
+            output_dir: folder.to_owned(),
+            limits: Limits { file_bytes: BYTES_MAX, deadline: DEADLINE, ..self.limits() },
         };
-        self.ffmpeg.run(run, |_| {}, watch.halted).await?;
+        self.ffmpeg.run(run, |_| {}, context.cancel).await?;
         Ok(())
     }
 }
 
-/// The pictures that a task takes, and what is made of them.
-fn picture<R: ReadAt + ?Sized>(
+/// Finds the samples that an image needs, and plans how to render it.
+fn plan<R: ReadAt + ?Sized>(
     movie: &Movie,
     track: &Track,
-    wanted: &ImageSpec,
+    image: &ImageSpec,
     reader: &R,
-) -> Result<(Stills, Recipe), StillsRefused> {
-    let look = Look::of(track);
+) -> Result<(Stills, RenderPlan), StillsError> {
+    let source = SourceVideo::from_track(track);
     let duration_ms = title::duration_ms(movie);
-    let near = |times_ms: &[u64]| stills::nearest(track, times_ms, reader);
-    Ok(match *wanted {
+    let nearest = |times_ms: &[u64]| stills::nearest(track, times_ms, reader);
+    Ok(match *image {
         ImageSpec::Poster { size } => {
-            let stills = near(&images::poster_times_ms(duration_ms))?;
-            (stills, images::poster(look, size, ImageFormat::Jpg))
+            let stills = nearest(&images::poster_times_ms(duration_ms))?;
+            (stills, images::plan_poster(source, size, ImageFormat::Jpg))
         }
-        ImageSpec::Thumbnail { time_ms, exact, size, coding } => {
+        ImageSpec::Thumbnail { time_ms, exact, size, format } => {
             let stills = match exact {
                 true => stills::exact(track, time_ms, reader)?,
-                false => near(&[time_ms])?,
+                false => nearest(&[time_ms])?,
             };
             let second = stills.second;
-            (stills, images::thumbnail(look, size, coding, second))
+            (stills, images::plan_thumbnail(source, size, format, second))
         }
         ImageSpec::Overview => {
-            let display = display_size(track).ok_or(StillsRefused::NoPictures)?;
+            let display = display_size(track).ok_or(StillsError::NoVideo)?;
             let geometry = Geometry::overview(duration_ms, display);
-            let sheet = geometry.sheet(1).ok_or(StillsRefused::NoPictures)?;
-            (near(&geometry.times_ms(sheet))?, images::sheet(look, &geometry, sheet))
+            let sheet = geometry.sheet(1).ok_or(StillsError::NoVideo)?;
+            let stills = nearest(&geometry.times_ms(sheet))?;
+            (stills, images::plan_sheet(source, &geometry, sheet))
         }
         ImageSpec::Sheet { number } => {
-            let display = display_size(track).ok_or(StillsRefused::NoPictures)?;
+            let display = display_size(track).ok_or(StillsError::NoVideo)?;
             let geometry = Geometry::new(duration_ms, display);
-            let sheet = geometry.sheet(number).ok_or(StillsRefused::NoPictures)?;
-            (near(&geometry.times_ms(sheet))?, images::sheet(look, &geometry, sheet))
+            let sheet = geometry.sheet(number).ok_or(StillsError::NoVideo)?;
+            let stills = nearest(&geometry.times_ms(sheet))?;
+            (stills, images::plan_sheet(source, &geometry, sheet))
         }
         ImageSpec::Preview { size } => {
-            (near(&images::preview_times_ms(duration_ms))?, images::preview(look, size))
+            let stills = nearest(&images::preview_times_ms(duration_ms))?;
+            (stills, images::plan_preview(source, size))
         }
     })
 }

@@ -1,4 +1,4 @@
-//! The movie of a file that is none: of another container, or of codecs that nobody plays.
+//! Remuxes a file that is no MP4, or that has codecs which browsers do not play.
 
 use std::{num::NonZeroU32, path::Path, time::Duration};
 
@@ -6,7 +6,7 @@ use tokio::task::spawn_blocking;
 
 use super::{
     Failure, JobContext, JobRunner, Source,
-    renditions::{millis, permille},
+    renditions::{as_millis, permille},
 };
 use crate::{
     extent::{ReadError, disk::PlainFile},
@@ -14,126 +14,120 @@ use crate::{
     package::title,
     queue::Progress,
     transcode::{
-        ffmpeg::{FfmpegError, Input, Limits, Progress as Coming, ReportError, Run},
-        ladder::{remux::Remux, report::Report},
+        ffmpeg::{self, FfmpegError, Invocation, Limits, Stdin, probe_report::ProbeReport},
+        renditions::remux::RemuxPlan,
     },
 };
 
-/// The name of a movie in its folder.
+/// The file name of a remuxed movie in its artifact.
 pub const REMUX_FILE: &str = "movie.mp4";
 
-/// How long it may take to say what is in a file. ffprobe looks at its first megabytes.
-const REPORT_DEADLINE: Duration = Duration::from_secs(60);
+/// The maximum time to probe a file. ffprobe reads its first megabytes.
+const PROBE_DEADLINE: Duration = Duration::from_secs(60);
 
 impl JobRunner {
-    /// About how many bytes the movie of a file takes.
-    pub(super) fn movie_bytes(&self, source: &Source) -> Result<u64, Failure> {
+    /// The approximate size of the movie of a file.
+    pub(super) fn remux_bytes(&self, source: &Source) -> Result<u64, Failure> {
         let bytes = source.file.identity().size;
-        if bytes > self.budget_bytes {
-            let (movie_mib, most_mib) = (bytes >> 20, self.budget_bytes >> 20);
-            return Err(Failure::for_good(format!(
-                "its movie would have about {movie_mib} MiB, and all that is made here together \
-                 may have {most_mib} MiB (artifacts_max_mib)"
+        if bytes > self.artifacts_max_bytes {
+            let (movie_mib, max_mib) = (bytes >> 20, self.artifacts_max_bytes >> 20);
+            return Err(Failure::permanent(format!(
+                "the remuxed movie needs about {movie_mib} MiB, and all artifacts together may have \
+                 {max_mib} MiB; raise artifacts_max_mib"
             )));
         }
         Ok(bytes)
     }
 
-    /// Makes the movie of a file: copies what can be copied, and encodes the rest.
-    pub(super) async fn movie(
+    /// Remuxes a file: copies the streams that an MP4 may contain, and encodes the others.
+    pub(super) async fn remux(
         &self,
         source: &Source,
         folder: &Path,
-        watch: JobContext,
+        context: JobContext,
     ) -> Result<(), Failure> {
-        let JobContext { progress, halted } = watch;
-        let on_disk = self.on_disk(source)?;
-        let brief = Limits { file_bytes: 0, deadline: REPORT_DEADLINE, ..self.limits() };
-        let report = self.ffmpeg.report(&on_disk, folder, brief, halted.clone()).await?;
-        let remux = Remux::of(&report).map_err(Failure::for_good)?;
-        let bytes_max = self.movie_bytes_max().await?;
-        let run = Run {
-            args: remux.arguments(&on_disk, REMUX_FILE, 1),
-            stdin: Input::Nothing,
-            reads: vec![on_disk],
-            writes: folder.to_owned(),
-            limits: Limits { file_bytes: bytes_max, ..self.limits() },
+        let JobContext { progress, cancel } = context;
+        let input = self.path_on_disk(source)?;
+        let probe_limits = Limits { file_bytes: 0, deadline: PROBE_DEADLINE, ..self.limits() };
+        let report = self.ffmpeg.probe(&input, folder, probe_limits, cancel.clone()).await?;
+        let plan = RemuxPlan::new(&report).map_err(Failure::permanent)?;
+        let file_bytes = self.remux_bytes_max().await?;
+        let run = Invocation {
+            arguments: plan.arguments(&input, REMUX_FILE, 1),
+            stdin: Stdin::Null,
+            inputs: vec![input],
+            output_dir: folder.to_owned(),
+            limits: Limits { file_bytes, ..self.limits() },
         };
-        let telling = Telling::of(&report, &remux);
-        progress.send_replace(telling.at(Duration::ZERO));
-        let coming = |coming: &Coming| drop(progress.send_replace(telling.at(coming.out_time)));
-        let ended = match self.ffmpeg.run(run, coming, halted).await {
-            Err(FfmpegError::TooLarge { limit }) if limit < self.budget_bytes => {
+        let template = ProgressTemplate::new(&report, &plan);
+        progress.send_replace(template.at(Duration::ZERO));
+        let on_progress =
+            |block: &ffmpeg::Progress| drop(progress.send_replace(template.at(block.out_time)));
+        let summary = match self.ffmpeg.run(run, on_progress, cancel).await {
+            Err(FfmpegError::TooLarge { limit }) if limit < self.artifacts_max_bytes => {
                 let mib = limit >> 20;
-                return Err(Failure::lacking(format!(
-                    "the disk of the data folder has {mib} MiB left, and its movie takes more"
+                return Err(Failure::unavailable(format!(
+                    "the disk of the data folder has {mib} MiB left, and the remuxed movie needs \
+                     more; free some space"
                 )));
             }
-            ended => ended?,
+            result => result?,
         };
-        if !ended.tail.is_empty() {
-            let (title, said) = (source.path.display(), ended.tail);
-            tracing::info!(title, said, "a movie was made of it all the same");
+        if !summary.tail.is_empty() {
+            let (title, stderr) = (source.path.display(), summary.tail);
+            tracing::info!(title, stderr, "remuxed with warnings");
         }
-        let (made, grid_ms) = (folder.join(REMUX_FILE), self.library.indices.grid_ms());
-        spawn_blocking(move || check(&made, grid_ms)).await.map_err(Failure::passing)?
+        let (output, grid_ms) = (folder.join(REMUX_FILE), self.library.indices.grid_ms());
+        spawn_blocking(move || check_movie(&output, grid_ms)).await.map_err(Failure::transient)?
     }
 
-    /// Generous, as a film that is encoded can become longer than it was; but all that is kept has a
-    /// budget, and the disk an end.
-    async fn movie_bytes_max(&self) -> Result<u64, Failure> {
+    /// The limit of the movie's size: the free disk space and the maximum of all artifacts, since an
+    /// encoded movie may be larger than its source.
+    async fn remux_bytes_max(&self) -> Result<u64, Failure> {
         let artifacts = self.artifacts.clone();
-        let room = spawn_blocking(move || artifacts.room_bytes()).await;
-        let room_bytes = room.map_err(Failure::passing)?.map_err(Failure::lacking)?;
-        Ok(room_bytes.min(self.budget_bytes))
+        let free_bytes = spawn_blocking(move || artifacts.room_bytes())
+            .await
+            .map_err(Failure::transient)?
+            .map_err(Failure::unavailable)?;
+        Ok(free_bytes.min(self.artifacts_max_bytes))
     }
 }
 
-/// What is told while a movie is made.
-struct Telling {
+/// The constant part of the progress reports of a remux.
+struct ProgressTemplate {
     duration_ms: Option<u64>,
     stage: &'static str,
     note: String,
 }
 
-impl Telling {
-    fn of(report: &Report, remux: &Remux) -> Self {
-        let stage = if remux.encodes_pictures() { "encoding" } else { "copying" };
-        let left_out: Vec<&str> = remux.left_out.iter().map(|left| &*left.why).collect();
-        let note = match left_out.join("; ") {
-            reasons if reasons.is_empty() => reasons,
-            reasons => format!("left out: {reasons}"),
+impl ProgressTemplate {
+    fn new(report: &ProbeReport, plan: &RemuxPlan) -> Self {
+        let stage = if plan.encodes_video() { "encoding" } else { "copying" };
+        let reasons: Vec<&str> = plan.dropped.iter().map(|stream| &*stream.reason).collect();
+        let note = match &reasons[..] {
+            [] => String::new(),
+            reasons => format!("left out: {}", reasons.join("; ")),
         };
         Self { duration_ms: report.duration_ms(), stage, note }
     }
 
     fn at(&self, time: Duration) -> Progress {
-        // Of a film whose length is not told, nobody knows how far it is.
-        let of = |duration_ms| permille(millis(time), duration_ms);
+        // Without a known duration the progress stays 0.
+        let of_duration = |duration_ms| permille(as_millis(time), duration_ms);
         Progress {
-            permille: self.duration_ms.map_or(0, of),
+            permille: self.duration_ms.map_or(0, of_duration),
             stage: self.stage.to_owned(),
             note: self.note.clone(),
         }
     }
 }
 
-/// Whether what was made is a movie that plays.
-pub(super) fn check(made: &Path, grid_ms: NonZeroU32) -> Result<(), Failure> {
-    let file = PlainFile::open(made).map_err(ReadError::from)?;
-    let movie = Movie::read(&file, grid_ms)?;
-    let movie = movie.map_err(Failure::for_good)?;
+/// Checks that an output is a playable movie.
+pub(super) fn check_movie(path: &Path, grid_ms: NonZeroU32) -> Result<(), Failure> {
+    let file = PlainFile::open(path).map_err(ReadError::from)?;
+    let movie = Movie::read(&file, grid_ms)?.map_err(Failure::permanent)?;
     if title::offered(&movie).is_empty() {
-        return Err(Failure::for_good("nothing of what was made of it can be played"));
+        return Err(Failure::permanent("no track of the output can be played"));
     }
     Ok(())
-}
-
-impl From<ReportError> for Failure {
-    fn from(error: ReportError) -> Self {
-        match error {
-            ReportError::Ffmpeg(error) => error.into(),
-            ReportError::NoReport(error) => Self::for_good(error),
-        }
-    }
 }

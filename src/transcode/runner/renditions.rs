@@ -1,178 +1,177 @@
-//! Renditions: a film is cut into pieces, which are jobs of their own, and joined when all are there.
+//! Renditions: encodes chunks, which are jobs of their own, and joins them when all exist.
 
 use std::{num::NonZeroU32, path::Path, sync::Arc, time::Duration};
 
-use tokio::task::spawn_blocking;
+use tokio::{sync::watch, task::spawn_blocking};
 
-use super::{Failure, JobContext, JobRunner, Next, Opened};
+use super::{Failure, JobContext, JobRunner, NextStep, Opened};
 use crate::{
     extent::ReadError,
-    package::{cues, stills, title},
+    package::{
+        cues,
+        stills::{self, StillsError},
+        title,
+    },
     queue::Progress,
     transcode::{
         JobSpec, Operation,
-        ffmpeg::{Input, Limits, Progress as Coming, Run},
-        ladder::{
-            chunks::Chunks,
-            encode::{self, Colours, Encoder, Start},
-            join::{self, NoRendition},
+        ffmpeg::{self, Invocation, Limits, Stdin},
+        renditions::{
+            chunks::ChunkPlan,
+            encode::{self, Colours, DecodeStart, EncodeSettings},
+            join::{self, RenditionError},
             spec::{RenditionSpec, VideoTrack},
         },
     },
 };
 
-/// The name of a piece in its folder.
-const PIECE: &str = "piece.mp4";
+/// The file name of a chunk in its artifact.
+const CHUNK_FILE: &str = "chunk.mp4";
 
-/// What the file of any piece may take, in bytes.
-const FILE_BYTES_MIN: u64 = 64 << 20;
+/// The minimum of the size limit of a chunk, in bytes.
+const CHUNK_BYTES_MIN: u64 = 64 << 20;
 
-/// The name of a rendition in its folder.
+/// The file name of a rendition in its artifact.
 pub const RENDITION_FILE: &str = "rendition.mp4";
 
 impl JobRunner {
-    /// What a rendition, or a piece of one, takes on disk at most: twice what its rate allows, since
-    /// pieces are there until they are joined.
+    /// The maximum disk space of a rendition or of one of its chunks, by bit rate. A rendition counts
+    /// twice, since its chunks exist until it is joined.
     pub(super) fn rendition_bytes(
         &self,
-        opened: &Opened,
+        title: &Opened,
         operation: &Operation,
         rendition: &RenditionSpec,
     ) -> u64 {
-        let whole_ms = title::duration_ms(&opened.movie);
+        let title_ms = title::duration_ms(&title.movie);
         let (ms, copies) = match operation {
-            Operation::Chunk { .. } => (whole_ms.min(2 * self.piece_ms.get()), 1),
-            _ => (whole_ms, 2),
+            Operation::Chunk { .. } => (title_ms.min(2 * self.chunk_ms.get()), 1),
+            _ => (title_ms, 2),
         };
         let bytes = u128::from(ms) * u128::from(rendition.bit_rate_max) / 8000 * copies;
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 
-    /// Joins a rendition, or says which of its pieces have to be made first. What was made before and is
-    /// still there is not made again.
-    pub(super) async fn rendition(
+    /// Joins a rendition, or lists its missing chunks. Existing chunks of an earlier attempt are reused.
+    pub(super) async fn join_rendition(
         &self,
-        opened: &Opened,
+        title: &Opened,
         spec: &JobSpec,
         rendition: &RenditionSpec,
         folder: &Path,
-        watch: JobContext,
-    ) -> Result<Next, Failure> {
-        let film = self.pieces(opened).await?;
+        context: JobContext,
+    ) -> Result<NextStep, Failure> {
+        let plan = self.plan_chunks(title).await?;
         let (mut files, mut missing) = (Vec::new(), Vec::new());
-        for number in (1_u32..).take(film.pieces.len()) {
-            let piece = JobSpec {
+        for number in (1_u32..).take(plan.chunks.len()) {
+            let chunk = JobSpec {
                 operation: Operation::Chunk { rendition: *rendition, number },
                 ..spec.clone()
             };
-            match self.find(&piece.key()).await? {
-                Some(made) => files.push(made.join(PIECE)),
-                None => missing.push(piece),
+            match self.find_artifact(&chunk.key()).await? {
+                Some(artifact) => files.push(artifact.join(CHUNK_FILE)),
+                None => missing.push(chunk),
             }
         }
         if !missing.is_empty() {
-            return Ok(Next::Split(missing));
+            return Ok(NextStep::Split(missing));
         }
-        let JobContext { progress, halted } = watch;
-        let whole_bytes = self.rendition_bytes(
-            opened,
-            &Operation::Rendition { rendition: *rendition },
-            rendition,
-        ) / 2;
+        let JobContext { progress, cancel } = context;
+        let total_bytes = self.rendition_bytes(title, &spec.operation, rendition) / 2;
         let output = folder.join(RENDITION_FILE);
         let grid_ms = self.grid_ms();
         let join = move || {
-            join::join(&film, grid_ms, &files, &output, |bytes| {
-                progress.send_replace(said("joining", permille(bytes, whole_bytes), ""));
-                !*halted.borrow()
+            join::join(&plan, grid_ms, &files, &output, |bytes| {
+                report_progress(&progress, "joining", permille(bytes, total_bytes), "");
+                !*cancel.borrow()
             })
         };
-        let joined = spawn_blocking(join).await.map_err(Failure::passing)??;
+        let joined = spawn_blocking(join).await.map_err(Failure::transient)??;
         if joined.lost > 0 {
             let (lost, title) = (joined.lost, &spec.title);
-            tracing::warn!(lost, title, "pictures could not be decoded");
+            tracing::warn!(lost, title, "some frames could not be decoded");
         }
-        Ok(Next::Publish)
+        Ok(NextStep::Publish)
     }
 
-    /// Encodes one piece of a rendition.
-    pub(super) async fn piece(
+    /// Encodes one chunk of a rendition.
+    pub(super) async fn encode_chunk(
         &self,
-        opened: &Opened,
+        title: &Opened,
         rendition: &RenditionSpec,
         number: u32,
         folder: &Path,
-        watch: JobContext,
+        context: JobContext,
     ) -> Result<(), Failure> {
-        let film = self.pieces(opened).await?;
-        let piece = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
-        let piece = piece.and_then(|place| film.pieces.get(place));
-        let piece = piece.ok_or_else(|| Failure::for_good("there is no such piece"))?;
-        let track = stills::track(&opened.movie)?;
-        let pictures = VideoTrack::of(track).ok_or(stills::StillsRefused::NoPictures)?;
-        let colours = Colours::of(&pictures, rendition.coding);
-        let input = opened.on_disk.clone();
+        let plan = self.plan_chunks(title).await?;
+        let index = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+        let chunk = index
+            .and_then(|index| plan.chunks.get(index))
+            .ok_or_else(|| Failure::permanent(format!("the rendition has no chunk {number}")))?;
+        let track = stills::track(&title.movie)?;
+        let video = VideoTrack::from_track(track).ok_or(StillsError::NoVideo)?;
+        let colours = Colours::for_codec(&video, rendition.codec);
+        let input = title.path.clone();
         let operation = Operation::Chunk { rendition: *rendition, number };
         let limits = Limits {
-            // What stays within its rate on average may be far above it in a piece.
+            // A chunk may exceed the average bit rate by far.
             file_bytes: self
-                .rendition_bytes(opened, &operation, rendition)
+                .rendition_bytes(title, &operation, rendition)
                 .saturating_mul(4)
-                .max(FILE_BYTES_MIN),
-            only_spare: self.yields,
+                .max(CHUNK_BYTES_MIN),
+            idle_scheduling: self.idle_scheduling,
             ..self.limits()
         };
-        let JobContext { progress, halted } = watch;
-        let lasts_ms = cues::in_ms(piece.end.saturating_sub(piece.first), film.timescale);
-        let note = format!("{rendition}, piece {number} of {}", film.pieces.len());
-        for start in [Start::KeyFrame, Start::Earlier] {
-            let encoder = Encoder { rendition: *rendition, colours, threads: 1, start };
-            let run = Run {
-                args: encode::arguments(&input, &film, piece, &encoder, PIECE),
-                stdin: Input::Nothing,
-                reads: vec![input.clone()],
-                writes: folder.to_owned(),
+        let JobContext { progress, cancel } = context;
+        let chunk_ms = cues::in_ms(chunk.end.saturating_sub(chunk.first), plan.timescale);
+        let note = format!("{rendition}, chunk {number} of {}", plan.chunks.len());
+        for start in [DecodeStart::KeyFrame, DecodeStart::PreviousKeyFrame] {
+            let settings = EncodeSettings { rendition: *rendition, colours, threads: 1, start };
+            let run = Invocation {
+                arguments: encode::arguments(&input, &plan, chunk, &settings, CHUNK_FILE),
+                stdin: Stdin::Null,
+                inputs: vec![input.clone()],
+                output_dir: folder.to_owned(),
                 limits,
             };
-            let coming = |coming: &Coming| {
-                let permille = permille(millis(coming.out_time), lasts_ms);
-                progress.send_replace(said("encoding", permille, &note));
+            let on_progress = |block: &ffmpeg::Progress| {
+                let permille = permille(as_millis(block.out_time), chunk_ms);
+                report_progress(&progress, "encoding", permille, &note);
             };
-            self.ffmpeg.run(run, coming, halted.clone()).await?;
-            if self.is_complete(&film, number, folder, start).await? {
+            self.ffmpeg.run(run, on_progress, cancel.clone()).await?;
+            if self.is_complete(&plan, number, folder, start).await? {
                 break;
             }
         }
         Ok(())
     }
 
-    /// Whether no picture of a piece is missing, or none that could be had by decoding from further
-    /// before.
+    /// Whether a chunk has all frames, or all that the last attempt could decode.
     async fn is_complete(
         &self,
-        film: &Chunks,
+        plan: &ChunkPlan,
         number: u32,
         folder: &Path,
-        start: Start,
+        start: DecodeStart,
     ) -> Result<bool, Failure> {
-        let (film, file, grid_ms) = (film.clone(), folder.join(PIECE), self.grid_ms());
+        let (plan, file, grid_ms) = (plan.clone(), folder.join(CHUNK_FILE), self.grid_ms());
         let number = usize::try_from(number).unwrap_or(usize::MAX);
-        let check = spawn_blocking(move || join::check(&film, number, grid_ms, &file)).await;
-        match (check.map_err(Failure::passing)?, start) {
-            (Ok(0), _) | (Ok(_), Start::Earlier) => Ok(true),
-            (Ok(_) | Err(NoRendition::VideoTrack { .. }), Start::KeyFrame) => Ok(false),
+        let check = spawn_blocking(move || join::check(&plan, number, grid_ms, &file)).await;
+        match (check.map_err(Failure::transient)?, start) {
+            (Ok(0), _) | (Ok(_), DecodeStart::PreviousKeyFrame) => Ok(true),
+            (Ok(_) | Err(RenditionError::Frames { .. }), DecodeStart::KeyFrame) => Ok(false),
             (Err(error), _) => Err(error.into()),
         }
     }
 
-    /// How a film is cut. The same whoever asks: it follows from the file alone.
-    async fn pieces(&self, opened: &Opened) -> Result<Chunks, Failure> {
-        let (movie, piece_ms) = (Arc::clone(&opened.movie), self.piece_ms);
-        let cut = opened.file.in_lane(move |open| {
+    /// Plans the chunks of a title. The plan depends on the file alone, so all jobs get the same.
+    async fn plan_chunks(&self, title: &Opened) -> Result<ChunkPlan, Failure> {
+        let (movie, chunk_ms) = (Arc::clone(&title.movie), self.chunk_ms);
+        let plan = title.file.in_lane(move |open| {
             let track = stills::track(&movie)?;
-            Ok::<_, stills::StillsRefused>(Chunks::of(track, &open.in_turn(), piece_ms)?)
+            Ok::<_, StillsError>(ChunkPlan::new(track, &open.in_turn(), chunk_ms)?)
         });
-        Ok(cut.await.map_err(ReadError::from)??)
+        Ok(plan.await.map_err(ReadError::from)??)
     }
 
     fn grid_ms(&self) -> NonZeroU32 {
@@ -180,26 +179,21 @@ impl JobRunner {
     }
 }
 
-pub(super) fn millis(time: Duration) -> u64 {
+pub(super) fn as_millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// How far `done` is of `all`; never quite there, since that is for whoever publishes it to say.
-pub(super) fn permille(done: u64, all: u64) -> u16 {
-    let permille = u128::from(done) * 1000 / u128::from(all.max(1));
+/// The part of `total` that is done; at most 999, since a job is complete only once it is published.
+pub(super) fn permille(done: u64, total: u64) -> u16 {
+    let permille = u128::from(done) * 1000 / u128::from(total.max(1));
     u16::try_from(permille.min(999)).unwrap_or(999)
 }
 
-pub(super) fn said(stage: &str, permille: u16, note: &str) -> Progress {
-    Progress { permille, stage: stage.to_owned(), note: note.to_owned() }
-}
-
-impl From<NoRendition> for Failure {
-    fn from(error: NoRendition) -> Self {
-        match error {
-            // What is written is among what is made here, and so is what is read.
-            NoRendition::Io(_) | NoRendition::Read(_) => Self::lacking(error),
-            error => Self::for_good(error),
-        }
-    }
+pub(super) fn report_progress(
+    progress: &watch::Sender<Progress>,
+    stage: &str,
+    permille: u16,
+    note: &str,
+) {
+    progress.send_replace(Progress { permille, stage: stage.to_owned(), note: note.to_owned() });
 }

@@ -1,21 +1,23 @@
-//! What keeps a decoder of hostile files in its place.
+//! The sandbox around decoders of untrusted files.
 //!
-//! A decoder of a hundred formats has faults that nobody knows yet. So it is started by a helper,
-//! this program once more as `headwater sandbox`, which first limits *itself* and then becomes the
-//! decoder ([`Confinement::enforce`]):
+//! A decoder of a hundred formats has vulnerabilities that are not known yet. So a helper starts it: this
+//! program again, as `headwater sandbox`, which first confines *itself* and then becomes the decoder
+//! ([`Confinement::enforce`]):
 //!
-//! * it dies with its parent, and holds no privilege but that of reading (as root, too);
-//! * [`amounts`]: so much memory, so large a file, so much time of the processor;
-//! * [`sandbox::files`] (Landlock): reads the files it was given and the libraries, writes one folder;
-//! * [`sandbox::calls`] (seccomp): no socket, no other process, nothing of the kernel that it has no use
-//!   for.
+//! * it dies with its parent, and keeps no capability but that of reading files (as root, too);
+//! * resource limits ([`rlimits`]): memory, file size, CPU time;
+//! * Landlock: reads the given files and the libraries, writes one folder;
+//! * seccomp: no socket, no other process, no system call that media work does not need.
 //!
-//! A helper, and not code between fork and exec in the server: that must not allocate there, and both
-//! Landlock's and seccomp's crates do. What is refused fails with an error that the program prints,
-//! `Permission denied` by Landlock and `Operation not permitted` by seccomp; so the log names it.
+//! It is a helper, and not code between fork and exec in the server: such code must not allocate, and the
+//! crates for Landlock and seccomp do. Landlock fails with `Permission denied` and seccomp with
+//! `Operation not permitted`; the program prints these errors, so the log shows them.
+//!
+//! The system calls are in [`sys::sandbox`](crate::sys::sandbox); here is the policy.
+//!
+//! [`rlimits`]: crate::sys::sandbox::rlimits
 
 mod enforce;
-pub mod rlimits;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -23,70 +25,69 @@ use std::{
     process::Command,
 };
 
-pub use enforce::{EXIT_REFUSED, PREFIX};
+pub use enforce::{ERROR_PREFIX, EXIT_REFUSED};
 
 pub use crate::config::Sandboxing as Policy;
 
-/// What one run of a program may read, write and use up: the arguments of `headwater sandbox`.
+/// What one run of a program may read, write and use: the arguments of `headwater sandbox`.
 #[derive(clap::Args, Clone, Debug, Eq, PartialEq)]
 pub struct Confinement {
-    /// What to do where the kernel cannot confine.
+    /// What to do on a kernel without Landlock or seccomp.
     #[arg(long, value_enum)]
     pub policy: Policy,
-    /// Files, or folders with all below them, that may be read besides the system's libraries.
+    /// Readable files, or folders with everything below, besides the system's libraries.
     #[arg(long = "read", value_name = "PATH")]
-    pub reads: Vec<PathBuf>,
-    /// The one folder that may be written.
+    pub readable: Vec<PathBuf>,
+    /// The only writable folder.
     #[arg(long = "write", value_name = "DIR")]
-    pub writes: Option<PathBuf>,
-    /// Most memory.
+    pub writable: Option<PathBuf>,
+    /// Maximum memory.
     #[arg(long)]
     pub memory_bytes: u64,
-    /// Most bytes of one file that is written.
+    /// Maximum size of one written file.
     #[arg(long)]
     pub file_bytes: u64,
-    /// Most seconds of processor time, of all threads together.
+    /// Maximum CPU time of all threads together, in seconds.
     #[arg(long)]
     pub cpu_s: u64,
-    /// Whether it has the processor only while nobody else wants it.
+    /// Whether to run with idle scheduling (`SCHED_IDLE`).
     #[arg(long)]
-    pub only_spare: bool,
-    /// The process that must still be the parent when the signal of its death has been asked for.
+    pub idle_scheduling: bool,
+    /// The process id that must still be the parent once the parent death signal is set.
     #[arg(long)]
     pub parent: Option<i32>,
-    /// The program, by its whole path, and its arguments. Without one the helper only confines itself,
-    /// and says what it has.
+    /// The absolute path of the program and its arguments. Without a program the helper confines itself
+    /// and prints the enforced mechanisms.
     #[arg(last = true, value_name = "PROGRAM")]
     pub program: Vec<OsString>,
 }
 
 impl Confinement {
-    /// The command that runs the program so: `helper` is this very program.
+    /// The command that runs the program confined; `helper` is the path of this executable.
     pub fn command(&self, helper: &Path) -> Command {
         let mut command = Command::new(helper);
         command.arg("sandbox").args(self.arguments()).env_clear();
         command
     }
 
-    /// As it is typed. Values are joined to their names by `=`, so that none is taken for a flag.
+    /// The command line. Values follow `=`, so that none is taken for a flag.
     fn arguments(&self) -> Vec<OsString> {
-        let joined = |name: &str, value: &OsStr| {
+        let option = |name: &str, value: &OsStr| {
             let mut argument = OsString::from(name);
             argument.push("=");
             argument.push(value);
             argument
         };
-        let policy = self.policy.as_str();
         let mut arguments = vec![
-            joined("--policy", policy.as_ref()),
-            joined("--memory-bytes", self.memory_bytes.to_string().as_ref()),
-            joined("--file-bytes", self.file_bytes.to_string().as_ref()),
-            joined("--cpu-s", self.cpu_s.to_string().as_ref()),
+            option("--policy", self.policy.as_str().as_ref()),
+            option("--memory-bytes", self.memory_bytes.to_string().as_ref()),
+            option("--file-bytes", self.file_bytes.to_string().as_ref()),
+            option("--cpu-s", self.cpu_s.to_string().as_ref()),
         ];
-        arguments.extend(self.only_spare.then(|| "--only-spare".into()));
-        arguments.extend(self.reads.iter().map(|path| joined("--read", path.as_os_str())));
-        arguments.extend(self.writes.iter().map(|path| joined("--write", path.as_os_str())));
-        arguments.extend(self.parent.map(|pid| joined("--parent", pid.to_string().as_ref())));
+        arguments.extend(self.idle_scheduling.then(|| "--idle-scheduling".into()));
+        arguments.extend(self.readable.iter().map(|path| option("--read", path.as_os_str())));
+        arguments.extend(self.writable.iter().map(|path| option("--write", path.as_os_str())));
+        arguments.extend(self.parent.map(|pid| option("--parent", pid.to_string().as_ref())));
         arguments.push("--".into());
         arguments.extend(self.program.iter().cloned());
         arguments
@@ -100,26 +101,26 @@ mod tests {
     use super::*;
 
     #[derive(clap::Parser)]
-    struct Typed {
+    struct Parsed {
         #[command(flatten)]
         confinement: Confinement,
     }
 
     #[test]
-    fn what_is_typed_is_what_was_meant_whatever_the_names_are() {
+    fn arguments_parse_back_whatever_the_paths_are() {
         use std::os::unix::ffi::OsStrExt as _;
-        let meant = Confinement {
+        let confinement = Confinement {
             policy: Policy::WhereAvailable,
-            reads: vec!["-i".into(), "--".into(), OsStr::from_bytes(b"a \xff=b").into()],
-            writes: Some("--write=x".into()),
+            readable: vec!["-i".into(), "--".into(), OsStr::from_bytes(b"a \xff=b").into()],
+            writable: Some("--write=x".into()),
             memory_bytes: u64::MAX,
             file_bytes: 0,
             cpu_s: 7,
-            only_spare: true,
+            idle_scheduling: true,
             parent: Some(1),
             program: vec!["/bin/true".into(), "--policy=off".into()],
         };
-        let arguments = std::iter::once("sandbox".into()).chain(meant.arguments());
-        assert_eq!(Typed::try_parse_from(arguments).expect("parsed").confinement, meant);
+        let arguments = std::iter::once("sandbox".into()).chain(confinement.arguments());
+        assert_eq!(Parsed::try_parse_from(arguments).expect("parsed").confinement, confinement);
     }
 }

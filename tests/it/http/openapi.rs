@@ -366,7 +366,8 @@ fn a_job_from_request_to_end(api: &Api) {
     block_on(queue.beat(&lease, &progress, Duration::from_secs(600))).expect("a beat");
     assert_eq!(shown("running")["progress"]["percent"], 99.9);
     let rung = &job["make"]["rendition"]["rung"];
-    let piece = |number: u32| task(&json!({ "piece": { "rung": rung, "number": number } })).job();
+    let piece =
+        |number: u32| task(&json!({ "piece": { "rung": rung, "number": number } })).submission();
     assert!(block_on(queue.split(&lease, vec![piece(1), piece(2)])).expect("a database"));
     assert_eq!(shown("waiting")["children"][1]["parent"], id);
     assert!(block_on(queue.fail(&claim(&queue), "it broke", Retry::Never)).expect("a database"));
@@ -421,7 +422,7 @@ fn jobs_of_every_kind(api: &Api) {
         api.send("POST", "/api/jobs", "", &job_request.to_string(), 202);
     }
     for make in &makes {
-        block_on(queue(&api.serving).enqueue(task(make).job())).expect("a database");
+        block_on(queue(&api.serving).enqueue(task(make).submission())).expect("a database");
     }
     let list = api.get("/api/jobs", "/api/jobs?state=queued&limit=500", 200);
     let listed = list["jobs"].as_array().expect("a list");
@@ -567,7 +568,7 @@ fn every_webhook_delivery_conforms() {
     let audio = json!({ "sound": { "track": 1 } });
     let mut told_of = BTreeSet::new();
     for (make, fails) in [(&audio, false), (&json!("movie"), false), (&json!("storyboard"), true)] {
-        block_on(queue.enqueue(task(make).job())).expect("a database");
+        block_on(queue.enqueue(task(make).submission())).expect("a database");
         let lease = claim(&queue);
         let ended = match fails {
             true => block_on(queue.fail(&lease, "it broke", Retry::Never)),

@@ -108,7 +108,7 @@ fn a_title_that_browsers_play_silently_gets_aac_after_its_first_request() {
         ffmpeg::run(&["-xerror", "-i", &url, "-map", "0", "-f", "null", "-"]).expect(view);
     }
     // One job is enough, for any number of requests.
-    assert_eq!(jobs(&program), [("sound".to_owned(), "done".to_owned())]);
+    assert_eq!(jobs(&program), [("audio".to_owned(), "done".to_owned())]);
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn a_rendition_comes_with_audio_that_browsers_decode() {
     let done = |kind: &str| (kind.to_owned(), "done".to_owned());
     let mut all = jobs(&program);
     all.sort();
-    assert_eq!(all, [done("rendition"), done("sound")]);
+    assert_eq!(all, [done("audio"), done("rendition")]);
 }
 
 #[test]

@@ -11,14 +11,16 @@ use headwater::{
     extent::disk::PlainFile,
     movie::{Movie, Track, codec::VideoRange},
     package::renditions::agree,
-    transcode::ladder::{
-        audio,
-        chunks::Chunks,
-        encode::{self, Colours, Encoder, Start},
-        join::{self, NoRendition},
-        remux::{Fate, Remux},
-        report::{self, Report},
-        spec::{self, Effort, RenditionSpec, VideoCodec, VideoTrack},
+    transcode::{
+        ffmpeg::probe_report::{self, ProbeReport},
+        renditions::{
+            audio,
+            chunks::ChunkPlan,
+            encode::{self, Colours, DecodeStart, EncodeSettings},
+            join::{self, RenditionError},
+            remux::{RemuxPlan, StreamAction},
+            spec::{self, Effort, RenditionSpec, VideoCodec, VideoTrack},
+        },
     },
 };
 
@@ -48,31 +50,36 @@ impl MovieFile {
         self.movie.tracks.iter().find(|track| track.is_video()).expect("video")
     }
 
-    fn pieces(&self, piece_ms: u64) -> Chunks {
-        let piece_ms = NonZeroU64::new(piece_ms).expect("a time");
-        Chunks::of(self.track(), &self.file, piece_ms).expect("it is read")
+    fn plan(&self, chunk_ms: u64) -> ChunkPlan {
+        let chunk_ms = NonZeroU64::new(chunk_ms).expect("a time");
+        ChunkPlan::new(self.track(), &self.file, chunk_ms).expect("it is read")
     }
 
-    fn encoder(&self, lines: u32, coding: VideoCodec) -> Encoder {
-        let pictures = VideoTrack::of(self.track()).expect("video");
-        let rung =
-            RenditionSpec::new(&pictures, lines, coding, Effort::Quick).expect("it is smaller");
-        Encoder {
-            rendition: rung,
-            colours: Colours::of(&pictures, coding),
+    fn encoder(&self, height: u32, codec: VideoCodec) -> EncodeSettings {
+        let pictures = VideoTrack::from_track(self.track()).expect("video");
+        let rendition =
+            RenditionSpec::new(&pictures, height, codec, Effort::Quick).expect("it is smaller");
+        EncodeSettings {
+            rendition,
+            colours: Colours::for_codec(&pictures, codec),
             threads: 1,
-            start: Start::KeyFrame,
+            start: DecodeStart::KeyFrame,
         }
     }
 
     /// Encodes all chunks, each on its own, the last first: none depends on the one before.
-    fn encode(&self, folder: &Folder, movie_file: &Chunks, encoder: &Encoder) -> Vec<PathBuf> {
-        let numbered = movie_file.pieces.iter().enumerate().rev();
+    fn encode(
+        &self,
+        folder: &Folder,
+        movie_file: &ChunkPlan,
+        encoder: &EncodeSettings,
+    ) -> Vec<PathBuf> {
+        let numbered = movie_file.chunks.iter().enumerate().rev();
         let mut files: Vec<PathBuf> = numbered
-            .map(|(number, piece)| {
-                let path = folder.path(format!("piece-{number}.mp4"));
+            .map(|(number, chunk)| {
+                let path = folder.path(format!("chunk-{number}.mp4"));
                 let output = path.to_str().expect("text");
-                let arguments = encode::arguments(&self.path, movie_file, piece, encoder, output);
+                let arguments = encode::arguments(&self.path, movie_file, chunk, encoder, output);
                 let arguments: Vec<_> =
                     arguments.iter().map(|argument| argument.to_str().expect("text")).collect();
                 ffmpeg::run(&[&["-y"], &arguments[..]].concat()).expect("it is encoded");
@@ -84,14 +91,19 @@ impl MovieFile {
     }
 
     /// The rendition in chunks of about this many milliseconds.
-    fn rendition(&self, folder: &Folder, piece_ms: u64, encoder: &Encoder) -> (PathBuf, usize) {
-        let movie_file = self.pieces(piece_ms);
+    fn rendition(
+        &self,
+        folder: &Folder,
+        chunk_ms: u64,
+        encoder: &EncodeSettings,
+    ) -> (PathBuf, usize) {
+        let movie_file = self.plan(chunk_ms);
         let files = self.encode(folder, &movie_file, encoder);
-        let output = folder.path(format!("rendition-{piece_ms}.mp4"));
+        let output = folder.path(format!("rendition-{chunk_ms}.mp4"));
         let made = join::join(&movie_file, GRID_MS, &files, &output, |_| true);
         let made = made.unwrap_or_else(|why| panic!("{}: {why}", self.path.display()));
         assert_eq!(made.lost, 0);
-        assert_eq!(made.pictures, movie_file.pictures());
+        assert_eq!(made.frames, movie_file.frames());
         assert_eq!(made.bytes, fs::metadata(&output).expect("a file").len());
         (output, files.len())
     }
@@ -107,12 +119,12 @@ fn times(path: &Path) -> Vec<Seconds> {
 }
 
 /// Checks that a rendition in some chunks has the same frames at the same times.
-fn is_seamless(path: &Path, lines: u32, coding: VideoCodec, piece_ms: u64) -> usize {
+fn is_seamless(path: &Path, height: u32, codec: VideoCodec, chunk_ms: u64) -> usize {
     let name = path.display();
     let movie_file = MovieFile::open(path);
     let folder = Folder::new();
-    let (output, pieces) =
-        movie_file.rendition(&folder, piece_ms, &movie_file.encoder(lines, coding));
+    let (output, chunks) =
+        movie_file.rendition(&folder, chunk_ms, &movie_file.encoder(height, codec));
     let (expected, made) = (times(path), times(&output));
     if expected != made {
         let place = expected.iter().zip(&made).position(|(ours, theirs)| ours != theirs);
@@ -138,7 +150,7 @@ fn is_seamless(path: &Path, lines: u32, coding: VideoCodec, piece_ms: u64) -> us
     let packets = &tracks[0].packets;
     assert!(packets.is_sorted_by(|a, b| a.dts < b.dts), "{name}");
     assert!(packets.iter().all(|packet| packet.dts <= Some(packet.pts)), "{name}");
-    pieces
+    chunks
 }
 
 #[test]
@@ -146,7 +158,7 @@ fn every_frame_of_every_kind_of_movie_keeps_its_time() {
     if !ffmpeg::is_installed() {
         return;
     }
-    for (name, pieces) in [
+    for (name, chunks) in [
         ("b-frames.mp4", 3),
         ("no-b-frames.mp4", 3),
         ("vfr.mp4", 3),
@@ -167,7 +179,7 @@ fn every_frame_of_every_kind_of_movie_keeps_its_time() {
         ("vp9.mp4", 3),
     ] {
         let made = is_seamless(clips::named(name).path(), 36, VideoCodec::H264, 3000);
-        assert_eq!(made, pieces, "{name}");
+        assert_eq!(made, chunks, "{name}");
     }
 }
 
@@ -178,18 +190,18 @@ fn a_chunk_decoded_from_an_earlier_key_frame_is_the_same() {
     }
     for name in ["open-gop.mp4", "irregular-gops.mp4", "fragmented.mp4"] {
         let movie_file = MovieFile::open(clips::named(name).path());
-        let pieces = movie_file.pieces(3000);
+        let chunks = movie_file.plan(3000);
         let encoder = movie_file.encoder(36, VideoCodec::H264);
         let encode = |start| {
             let folder = Folder::new();
-            let files = movie_file.encode(&folder, &pieces, &Encoder { start, ..encoder });
+            let files = movie_file.encode(&folder, &chunks, &EncodeSettings { start, ..encoder });
             for (number, file) in (1..).zip(&files) {
-                let lost = join::check(&pieces, number, GRID_MS, file);
+                let lost = join::check(&chunks, number, GRID_MS, file);
                 assert_eq!(lost.expect("the chunk"), 0, "{name}");
             }
             files.iter().map(|file| fs::read(file).expect("a file")).collect::<Vec<_>>()
         };
-        assert!(encode(Start::KeyFrame) == encode(Start::Earlier), "{name}");
+        assert!(encode(DecodeStart::KeyFrame) == encode(DecodeStart::PreviousKeyFrame), "{name}");
     }
 }
 
@@ -223,8 +235,8 @@ fn renditions_in_other_codecs_join_seamlessly() {
         return;
     }
     let path = clips::named("vfr.mp4").path();
-    for coding in [VideoCodec::Hevc, VideoCodec::Av1] {
-        assert_eq!(is_seamless(path, 72, coding, 3000), 3, "{coding}");
+    for codec in [VideoCodec::Hevc, VideoCodec::Av1] {
+        assert_eq!(is_seamless(path, 72, codec, 3000), 3, "{codec}");
     }
 }
 
@@ -266,37 +278,38 @@ fn chunks_that_do_not_make_up_the_title_are_refused() {
     }
     let folder = Folder::new();
     let movie_file = MovieFile::open(clips::named("b-frames.mp4").path());
-    let pieces = movie_file.pieces(3000);
-    let files = movie_file.encode(&folder, &pieces, &movie_file.encoder(54, VideoCodec::H264));
+    let chunks = movie_file.plan(3000);
+    let files = movie_file.encode(&folder, &chunks, &movie_file.encoder(54, VideoCodec::H264));
     let output = folder.path("rendition.mp4");
-    let join = |files: &[&PathBuf]| join::join(&pieces, GRID_MS, files, &output, |_| true);
+    let join = |files: &[&PathBuf]| join::join(&chunks, GRID_MS, files, &output, |_| true);
     let [first, second, third] = &files[..] else { panic!("{files:?}") };
     let refused = join(&[first, second]).expect_err("a chunk is missing");
-    assert!(matches!(refused, NoRendition::Chunks { found: 2, expected: 3 }), "{refused}");
+    assert!(matches!(refused, RenditionError::Chunks { found: 2, expected: 3 }), "{refused}");
     let refused = join(&[first, third, second]).expect_err("they are in disorder");
     assert!(
-        matches!(refused, NoRendition::VideoTrack { .. } | NoRendition::OtherSegments { .. }),
+        matches!(refused, RenditionError::Frames { .. } | RenditionError::Segments { .. }),
         "{refused}"
     );
     let other =
-        movie_file.encode(&Folder::new(), &pieces, &movie_file.encoder(36, VideoCodec::H264));
+        movie_file.encode(&Folder::new(), &chunks, &movie_file.encoder(36, VideoCodec::H264));
     assert_eq!(other.len(), 3);
     let cut = folder.path("cut.mp4");
     let bytes = fs::read(second).expect("a file");
     fs::write(&cut, &bytes[..bytes.len() / 2]).expect("a file");
     let refused = join(&[first, &cut, third]).expect_err("a chunk is truncated");
-    assert!(matches!(refused, NoRendition::NoMovie { number: 2, .. }), "{refused}");
+    assert!(matches!(refused, RenditionError::InvalidChunk { number: 2, .. }), "{refused}");
     assert!(!output.exists(), "nothing is written before it is known to be right");
-    let stopped = join::join(&pieces, GRID_MS, &files, &output, |_| false);
-    assert!(matches!(stopped, Err(NoRendition::Stopped)));
+    let stopped = join::join(&chunks, GRID_MS, &files, &output, |_| false);
+    assert!(matches!(stopped, Err(RenditionError::Stopped)));
     join(&[first, second, third]).expect("a rendition");
 }
 
 /// A movie remuxed from any file, and which tracks were encoded.
-fn remuxed(folder: &Folder, path: &Path) -> (PathBuf, Remux) {
+fn remuxed(folder: &Folder, path: &Path) -> (PathBuf, RemuxPlan) {
     let path_text = path.to_str().expect("text");
-    let report = ffmpeg::probe(&[&report::ARGUMENTS[..], &[path_text]].concat()).expect("a report");
-    let remux = Remux::of(&Report::read(&report).expect("a report")).expect("a movie");
+    let report =
+        ffmpeg::probe(&[&probe_report::ARGUMENTS[..], &[path_text]].concat()).expect("a report");
+    let remux = RemuxPlan::new(&ProbeReport::parse(&report).expect("a report")).expect("a movie");
     let output = folder.path("movie.mp4");
     let arguments = remux.arguments(path, output.to_str().expect("text"), 1);
     let arguments: Vec<_> =
@@ -333,8 +346,9 @@ fn other_containers_and_codecs_become_movies_that_browsers_decode() {
     ] {
         let source = make(&folder, name, &how);
         let (path, remux) = remuxed(&folder, &source);
-        assert_eq!(remux.encodes_pictures(), encodes_pictures, "{name}");
-        let is_encoded = |(_, fate): &(u32, Fate)| matches!(fate, Fate::EncodeSound { .. });
+        assert_eq!(remux.encodes_video(), encodes_pictures, "{name}");
+        let is_encoded =
+            |(_, fate): &(u32, StreamAction)| matches!(fate, StreamAction::EncodeAudio { .. });
         assert_eq!(remux.streams.iter().any(is_encoded), encodes_sound, "{name}");
         let movie_file = MovieFile::open(&path);
         let is_fine = |track: &Track| track.entry.packageable().is_ok();
@@ -345,7 +359,7 @@ fn other_containers_and_codecs_become_movies_that_browsers_decode() {
             "{name}: {:?}",
             movie_file.movie
         );
-        assert!(VideoTrack::of(movie_file.track()).expect("video").is_playable, "{name}");
+        assert!(VideoTrack::from_track(movie_file.track()).expect("video").is_playable, "{name}");
         let (count, expected) = (times(&path).len(), times(&source).len());
         assert_eq!(count, expected, "{name}");
         if name.starts_with("a.") {
@@ -363,14 +377,18 @@ fn a_movie_that_browsers_cannot_decode_gets_a_rendition_in_its_own_size() {
     let picture = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=9";
     let path = make(&folder, "old.mp4", &format!("{picture} -c:v mpeg4 -bf 2 -g 50"));
     let movie_file = MovieFile::open(&path);
-    let pictures = VideoTrack::of(movie_file.track()).expect("video");
-    let rungs = spec::ladder(&pictures, VideoCodec::H264, Effort::Quick);
-    let [own] = rungs[..] else { panic!("{rungs:?}") };
-    assert_eq!((own.width, own.height), (192, 108));
-    let encoder =
-        Encoder { rendition: own, colours: Colours::Standard, threads: 1, start: Start::KeyFrame };
-    let (output, pieces) = movie_file.rendition(&folder, 3000, &encoder);
-    assert_eq!(pieces, 3);
+    let pictures = VideoTrack::from_track(movie_file.track()).expect("video");
+    let renditions = spec::build_ladder(&pictures, VideoCodec::H264, Effort::Quick);
+    let [own] = renditions[..] else { panic!("{renditions:?}") };
+    assert_eq!((own.frame_width, own.frame_height), (192, 108));
+    let encoder = EncodeSettings {
+        rendition: own,
+        colours: Colours::Sdr,
+        threads: 1,
+        start: DecodeStart::KeyFrame,
+    };
+    let (output, chunks) = movie_file.rendition(&folder, 3000, &encoder);
+    assert_eq!(chunks, 3);
     assert_eq!(times(&output), times(&path));
 }
 
@@ -384,11 +402,15 @@ fn high_dynamic_range_becomes_standard_where_the_codec_has_no_hdr() {
         -pix_fmt yuv420p10le -x265-params log-level=error:keyint=25 -color_primaries bt2020 \
         -color_trc smpte2084 -colorspace bt2020nc -tag:v hvc1";
     let movie_file = MovieFile::open(&make(&folder, "high.mp4", high));
-    for (coding, range) in [(VideoCodec::H264, VideoRange::Sdr), (VideoCodec::Hevc, VideoRange::Pq)]
+    for (codec, range) in [(VideoCodec::H264, VideoRange::Sdr), (VideoCodec::Hevc, VideoRange::Pq)]
     {
-        let (output, _) = movie_file.rendition(&folder, 2000, &movie_file.encoder(54, coding));
+        let (output, _) = movie_file.rendition(&folder, 2000, &movie_file.encoder(54, codec));
         let rendition = MovieFile::open(&output);
-        assert_eq!(VideoTrack::of(rendition.track()).expect("video").range, range, "{coding}");
+        assert_eq!(
+            VideoTrack::from_track(rendition.track()).expect("video").range,
+            range,
+            "{codec}"
+        );
     }
 }
 

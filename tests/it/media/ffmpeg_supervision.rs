@@ -14,7 +14,7 @@ use bytes::Bytes;
 use headwater::{
     extent::{Extent, Extents},
     transcode::{
-        ffmpeg::{Ended, Ffmpeg, FfmpegError, Input, Limits, Progress, Run},
+        ffmpeg::{Ffmpeg, FfmpegError, Invocation, Limits, Progress, RunSummary, Stdin},
         sandbox::Policy,
     },
 };
@@ -51,19 +51,25 @@ impl Place {
     }
 
     /// `{name}` in an argument is the path of that file, which ffmpeg may then read.
-    fn run(&self, arguments: &[&str]) -> Run {
-        let mut reads = Vec::new();
-        let mut args: Vec<OsString> = Vec::new();
+    fn run(&self, arguments: &[&str]) -> Invocation {
+        let mut inputs = Vec::new();
+        let mut list: Vec<OsString> = Vec::new();
         for argument in arguments {
             match argument.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
                 Some(name) => {
-                    reads.push(self.path(name));
-                    args.push(self.path(name).into());
+                    inputs.push(self.path(name));
+                    list.push(self.path(name).into());
                 }
-                None => args.push(argument.into()),
+                None => list.push(argument.into()),
             }
         }
-        Run { args, stdin: Input::Nothing, reads, writes: self.path("out"), limits: limits() }
+        Invocation {
+            arguments: list,
+            stdin: Stdin::Null,
+            inputs,
+            output_dir: self.path("out"),
+            limits: limits(),
+        }
     }
 
     fn made(&self) -> Vec<String> {
@@ -87,7 +93,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Runs it to its end without cancelling.
-fn done(run: Run) -> Result<Ended, FfmpegError> {
+fn done(run: Invocation) -> Result<RunSummary, FfmpegError> {
     let (_never, cancel) = watch::channel(false);
     block_on(program().run(run, |_| {}, cancel))
 }
@@ -121,7 +127,7 @@ fn piped_input_works_like_a_file_and_need_not_be_read_to_its_end() {
             extents.push(Extent::Memory(Bytes::copy_from_slice(piece))).unwrap();
         }
         let mut run = place.run(&["-i", "pipe:0", "-frames:v", frames, "-f", "null", "-"]);
-        run.stdin = Input::Extents(extents);
+        run.stdin = Stdin::Extents(extents);
         done(run).unwrap().progress.frames
     };
     assert_eq!(fed("100"), 100);
@@ -160,7 +166,7 @@ fn a_file_that_references_others_is_refused_and_nothing_is_fetched() {
     for (text, why) in [
         (format!("#EXTM3U\n#EXTINF:1,\n{}\n#EXT-X-ENDLIST\n", secret.display()), "a playlist"),
         (format!("#EXTM3U\n#EXTINF:1,\nhttp://{address}/a.ts\n"), "a playlist"),
-        (format!("ffconcat version 1.0\nfile '{}'\n", secret.display()), "a concatenation"),
+        (format!("ffconcat version 1.0\nfile '{}'\n", secret.display()), "a concat script"),
         (format!("v=0\nc=IN IP4 127.0.0.1\nm=video {} RTP/AVP 96\n", address.port()), "session"),
     ] {
         place.0.put("a.mp4", text);
@@ -250,10 +256,10 @@ fn exceeding_the_memory_limit_is_reported_as_such() {
     }
     let place = Place::new();
     let mut run = place.run(&["-f", "lavfi", "-i", "testsrc2=size=7680x4320", "-frames:v", "40"]);
-    run.args.extend(["-vf", "reverse", "-f", "null", "-"].map(Into::into));
+    run.arguments.extend(["-vf", "reverse", "-f", "null", "-"].map(Into::into));
     run.limits.memory_bytes = 512 << 20;
     let failed = done(run).expect_err("refused");
-    assert!(matches!(&failed, FfmpegError::Memory { .. }), "{failed}");
+    assert!(matches!(&failed, FfmpegError::OutOfMemory { .. }), "{failed}");
 }
 
 #[test]
@@ -263,14 +269,14 @@ fn the_output_limit_ends_an_endless_stream() {
     }
     let place = Place::new();
     let mut run = place.run(&ENDLESS[..4]);
-    run.args.extend(["-c:v", "rawvideo", "a.nut"].map(Into::into));
+    run.arguments.extend(["-c:v", "rawvideo", "a.nut"].map(Into::into));
     run.limits.file_bytes = 8 << 20;
     let failed = done(run).expect_err("too large");
     assert!(matches!(failed, FfmpegError::TooLarge { .. }), "{failed}");
     assert!(fs::metadata(place.path("out/a.nut")).unwrap().len() <= 8 << 20);
     // Nor with many small files.
     let mut run = place.run(&ENDLESS[..4]);
-    run.args.extend(["-c:v", "bmp", "%d.bmp"].map(Into::into));
+    run.arguments.extend(["-c:v", "bmp", "%d.bmp"].map(Into::into));
     run.limits.file_bytes = 1 << 20;
     let failed = done(run).expect_err("too large");
     assert!(matches!(failed, FfmpegError::TooLarge { .. }), "{failed}");
@@ -285,9 +291,9 @@ fn a_full_disk_is_reported_as_such() {
     let out = place.path("out");
     let Some(_small) = Tmpfs::mount(&out, "size=4m") else { return };
     let mut run = place.run(&ENDLESS[..4]);
-    run.args.extend(["-c:v", "rawvideo", "a.nut"].map(Into::into));
+    run.arguments.extend(["-c:v", "rawvideo", "a.nut"].map(Into::into));
     let failed = done(run).expect_err("no room");
-    assert!(matches!(failed, FfmpegError::Full { .. }), "{failed}");
+    assert!(matches!(failed, FfmpegError::DiskFull { .. }), "{failed}");
 }
 
 #[test]
@@ -390,7 +396,7 @@ fn this_machine_reports_its_sandbox_features() {
     if !ffmpeg::is_installed() {
         return;
     }
-    let probed = block_on(program().probe()).unwrap();
+    let probed = block_on(program().capabilities()).unwrap();
     assert_eq!(probed.enforced, "landlock seccomp");
     assert!(probed.version.starts_with(|first: char| first.is_alphanumeric()), "{probed:?}");
     // A script would have to start other programs.
@@ -399,7 +405,7 @@ fn this_machine_reports_its_sandbox_features() {
     let all = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(&script, all).unwrap();
     let scripted = Ffmpeg::new(script, Policy::Required).with_helper(PROGRAM.into());
-    let refused = block_on(scripted.probe()).expect_err("refused").to_string();
+    let refused = block_on(scripted.capabilities()).expect_err("refused").to_string();
     assert!(refused.contains("ermission denied"), "{refused}");
 }
 
@@ -429,7 +435,13 @@ fn a_server_that_is_killed() {
     let writes = PathBuf::from(folder);
     let args = [&ENDLESS[..], &["-"]].concat().into_iter().map(Into::into).collect();
     let limits = Limits { deadline: Duration::from_secs(600), ..limits() };
-    let run = Run { args, stdin: Input::Nothing, reads: Vec::new(), writes, limits };
+    let run = Invocation {
+        arguments: args,
+        stdin: Stdin::Null,
+        inputs: Vec::new(),
+        output_dir: writes,
+        limits,
+    };
     let ended = done(run);
     panic!("it was not killed: {ended:?}");
 }

@@ -19,11 +19,11 @@ use headwater::{
     extent::{Extent, Extents, ReadAt as _, ReadError, Source, disk::PlainFile},
     movie::{Movie, Track},
     package::{
-        stills::{self, Stills, StillsRefused},
+        stills::{self, Stills, StillsError},
         storyboard::{COLUMNS, Geometry, ImageFormat, Sheet, display_size},
     },
     transcode::{
-        images::{self, Asked, Fit, Look, Recipe, whole},
+        images::{self, Fit, RenderPlan, SizeRequest, SourceVideo, dimensions},
         program::find_program,
     },
 };
@@ -100,23 +100,26 @@ impl MovieFile {
     }
 
     /// Renders images in a folder.
-    fn make(&self, stills: &Stills, recipe: &Recipe) -> Folder {
+    fn make(&self, stills: &Stills, plan: &RenderPlan) -> Folder {
         let folder = Folder::new();
-        cook(recipe, &self.movie_of(stills), folder.path("").as_path()).expect("video");
-        recipe.check(&folder.path("")).expect("whole images");
+        cook(plan, &self.movie_of(stills), folder.path("").as_path()).expect("video");
+        plan.verify(&folder.path("")).expect("whole images");
         folder
     }
 
-    fn thumbnail(&self, stills: &Stills, asked: Asked) -> Folder {
-        let size = asked.of(display_size(self.track()).expect("a size"));
-        let look = Look::of(self.track());
-        self.make(stills, &images::thumbnail(look, size, ImageFormat::Jpg, stills.second))
+    fn thumbnail(&self, stills: &Stills, asked: SizeRequest) -> Folder {
+        let size = asked.resolve(display_size(self.track()).expect("a size"));
+        let look = SourceVideo::from_track(self.track());
+        self.make(stills, &images::plan_thumbnail(look, size, ImageFormat::Jpg, stills.second))
     }
 
     fn sheet(&self, sheet: Sheet) -> (Stills, Folder) {
         let geometry = self.geometry();
         let stills = self.nearest(&geometry.times_ms(sheet));
-        let made = self.make(&stills, &images::sheet(Look::of(self.track()), &geometry, sheet));
+        let made = self.make(
+            &stills,
+            &images::plan_sheet(SourceVideo::from_track(self.track()), &geometry, sheet),
+        );
         (stills, made)
     }
 }
@@ -131,11 +134,11 @@ fn bytes_of(extents: &Extents) -> Vec<u8> {
 }
 
 /// Runs ffmpeg in a folder with a movie through a pipe.
-fn cook(recipe: &Recipe, movie: &Extents, folder: &Path) -> Result<(), String> {
+fn cook(plan: &RenderPlan, movie: &Extents, folder: &Path) -> Result<(), String> {
     let program = find_program("ffmpeg").expect("asked before");
     let mut child = Command::new(program)
         .args(["-y", "-v", "error"])
-        .args(&recipe.arguments)
+        .args(&plan.arguments)
         .current_dir(folder)
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())
@@ -266,10 +269,10 @@ fn a_frame_that_does_not_decode_shifts_no_other() {
     });
     let mut with_broken = Extents::default();
     broken.for_each(|extent| with_broken.push(extent).unwrap());
-    let recipe = images::sheet(Look::of(movie_file.track()), &geometry, sheet);
+    let plan = images::plan_sheet(SourceVideo::from_track(movie_file.track()), &geometry, sheet);
     let made = Folder::new();
-    cook(&recipe, &with_broken, &made.path("")).expect("video");
-    recipe.check(&made.path("")).expect("whole images");
+    cook(&plan, &with_broken, &made.path("")).expect("video");
+    plan.verify(&made.path("")).expect("whole images");
     for tile in 0..SECONDS {
         let shown = second_of(&made.path(format!("{}.jpg", tile + 1)));
         let expected = match stills.times_ms[tile as usize] / 1000 {
@@ -301,7 +304,7 @@ fn an_exact_thumbnail_shows_the_frame_of_its_time() {
         let movie_file = clock(&folder, name, &coding);
         for time_ms in [0, 950, 1050, 2450, 3000, 5999, 7600, 12_345, 19_999, 1_000_000] {
             let stills = movie_file.exact(time_ms);
-            let made = movie_file.thumbnail(&stills, Asked::default());
+            let made = movie_file.thumbnail(&stills, SizeRequest::default());
             let shown = second_of(&made.path("thumbnail.jpg"));
             assert_eq!(shown, (time_ms / 1000).min(19), "{name} at {time_ms} ms");
             let shown = stills.times_ms[stills.second as usize];
@@ -319,7 +322,7 @@ fn every_kind_of_movie_has_its_tiles_in_place() {
     for clip in clips::all() {
         let movie_file = MovieFile::open(clip.path()).expect("a movie");
         if let Err(refused) = stills::track(&movie_file.movie) {
-            assert!(matches!(refused, StillsRefused::NoPictures), "{}", clip.name());
+            assert!(matches!(refused, StillsError::NoVideo), "{}", clip.name());
             assert!(clip.name().ends_with(".m4a"), "{}: {refused}", clip.name());
             continue;
         }
@@ -338,7 +341,8 @@ fn every_kind_of_movie_has_its_tiles_in_place() {
             let same = pictures.packets.iter().find(|other| other.digest == packet.digest);
             assert!(same.is_some_and(|same| same.is_key), "{}: {packet:?}", clip.name());
         }
-        movie_file.thumbnail(&movie_file.exact(movie_file.duration_ms() / 2), Asked::default());
+        movie_file
+            .thumbnail(&movie_file.exact(movie_file.duration_ms() / 2), SizeRequest::default());
     }
 }
 
@@ -356,9 +360,9 @@ fn a_rotated_movie_has_upright_images() {
     }
     let movie_file = MovieFile::clip("portrait.mp4");
     assert_eq!(display_size(movie_file.track()), Some((108, 192)));
-    let made = movie_file.thumbnail(&movie_file.nearest(&[0]), Asked::default());
+    let made = movie_file.thumbnail(&movie_file.nearest(&[0]), SizeRequest::default());
     let bytes = fs::read(made.path("thumbnail.jpg")).unwrap();
-    assert_eq!(whole::size(&bytes), Some((108, 192)));
+    assert_eq!(dimensions::read_dimensions(&bytes), Some((108, 192)));
     // As upright as ffmpeg makes the whole movie.
     let upright = made.path("upright.jpg");
     let source = clips::named("portrait.mp4").path().to_str().unwrap();
@@ -387,12 +391,17 @@ fn colours_are_those_of_the_movie() {
         ffmpeg::run(&[&start[..], &AVC, &[path.to_str().unwrap()]].concat()).expect("a movie");
         let movie_file = MovieFile::open(&path).expect("a movie");
         let stills = movie_file.nearest(&[0]);
-        let size = Asked::default().of(display_size(movie_file.track()).unwrap());
+        let size = SizeRequest::default().resolve(display_size(movie_file.track()).unwrap());
         for (coding, name) in
             [(ImageFormat::Jpg, "thumbnail.jpg"), (ImageFormat::Webp, "thumbnail.webp")]
         {
-            let recipe = images::thumbnail(Look::of(movie_file.track()), size, coding, 0);
-            let made = movie_file.make(&stills, &recipe);
+            let plan = images::plan_thumbnail(
+                SourceVideo::from_track(movie_file.track()),
+                size,
+                coding,
+                0,
+            );
+            let made = movie_file.make(&stills, &plan);
             let shown = colour(&made.path(name), "scale=in_color_matrix=bt601");
             let far = shown.iter().zip([0x20, 0xc0, 0x40]).map(|(a, b)| a.abs_diff(b)).max();
             assert!(far < Some(6), "{matrix} {name}: {shown:?}");
@@ -418,9 +427,15 @@ fn a_poster_is_not_black_unless_everything_is() {
         ffmpeg::run(&[&start, &AVC[..], &[path.to_str().unwrap()]].concat()).expect("a movie");
         let movie_file = MovieFile::open(&path).expect("a movie");
         let stills = movie_file.nearest(&images::poster_times_ms(movie_file.duration_ms()));
-        let size = Asked::default().of((320, 180));
-        let made = movie_file
-            .make(&stills, &images::poster(Look::of(movie_file.track()), size, ImageFormat::Jpg));
+        let size = SizeRequest::default().resolve((320, 180));
+        let made = movie_file.make(
+            &stills,
+            &images::plan_poster(
+                SourceVideo::from_track(movie_file.track()),
+                size,
+                ImageFormat::Jpg,
+            ),
+        );
         assert_eq!(brightness(&made.path("poster.jpg")) < 10, is_black, "{name}");
     }
 }
@@ -433,8 +448,9 @@ fn a_preview_is_animated_and_loops_for_ever() {
     let folder = Folder::new();
     let movie_file = clock(&folder, "clock.mp4", &AVC);
     let stills = movie_file.nearest(&images::preview_times_ms(movie_file.duration_ms()));
-    let size = Asked::new(Some(160), None, Fit::Contain).unwrap().of((320, 180));
-    let made = movie_file.make(&stills, &images::preview(Look::of(movie_file.track()), size));
+    let size = SizeRequest::new(Some(160), None, Fit::Contain).unwrap().resolve((320, 180));
+    let made = movie_file
+        .make(&stills, &images::plan_preview(SourceVideo::from_track(movie_file.track()), size));
     let bytes = fs::read(made.path("preview.webp")).unwrap();
     let chunks: Vec<usize> =
         (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"ANMF")).collect();
@@ -490,18 +506,22 @@ fn a_truncated_image_is_detected() {
     }
     let movie_file = MovieFile::clip("b-frames.mp4");
     let geometry = movie_file.geometry();
-    let recipe = images::sheet(Look::of(movie_file.track()), &geometry, geometry.sheet(1).unwrap());
+    let plan = images::plan_sheet(
+        SourceVideo::from_track(movie_file.track()),
+        &geometry,
+        geometry.sheet(1).unwrap(),
+    );
     let (_, made) = movie_file.sheet(geometry.sheet(1).unwrap());
     for name in ["sheet.jpg", "sheet.webp", "9.jpg"] {
         let path = made.path(name);
         let bytes = fs::read(&path).unwrap();
         fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
-        assert!(recipe.check(&made.path("")).is_err(), "{name}");
+        assert!(plan.verify(&made.path("")).is_err(), "{name}");
         fs::remove_file(&path).unwrap();
-        let missing = recipe.check(&made.path("")).expect_err("a missing file").to_string();
+        let missing = plan.verify(&made.path("")).expect_err("a missing file").to_string();
         assert!(missing.starts_with(name), "{missing}");
         fs::write(&path, &bytes).unwrap();
-        recipe.check(&made.path("")).expect("whole again");
+        plan.verify(&made.path("")).expect("whole again");
     }
 }
 
@@ -531,8 +551,8 @@ fn real_files_have_images() {
             eprintln!("{name}: no key frames");
             continue;
         };
-        movie_file.thumbnail(&stills, Asked::default());
-        movie_file.thumbnail(&movie_file.exact(middle), Asked::default());
+        movie_file.thumbnail(&stills, SizeRequest::default());
+        movie_file.thumbnail(&movie_file.exact(middle), SizeRequest::default());
         movie_file.sheet(movie_file.geometry().sheet(1).unwrap());
         with_pictures += 1;
     }
@@ -549,7 +569,7 @@ fn audio_and_encrypted_titles_have_no_images_and_name_the_reason() {
         stills::track(&movie_file.movie).expect_err("no images").to_string()
     };
     let sound = refused(clips::named("audio-only.m4a").path());
-    assert_eq!(sound, "there are no pictures in this title");
+    assert_eq!(sound, "the title has no video");
     let folder = Folder::new();
     let path = folder.path("encrypted.mp4");
     let source = clips::named("b-frames.mp4").path().to_str().unwrap();
@@ -558,5 +578,5 @@ fn audio_and_encrypted_titles_have_no_images_and_name_the_reason() {
         ["-encryption_scheme", "cenc-aes-ctr", "-encryption_key", key, "-encryption_kid", key];
     let copy = ["-i", source, "-map", "0:v", "-c", "copy"];
     ffmpeg::run(&[&copy[..], &how, &[path.to_str().unwrap()]].concat()).expect("a movie");
-    assert_eq!(refused(&path), "the pictures of this title are encrypted");
+    assert_eq!(refused(&path), "the video of the title is encrypted");
 }

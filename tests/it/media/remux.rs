@@ -207,7 +207,7 @@ fn a_file_that_cannot_be_remuxed_is_refused_with_a_reason() {
     assert_eq!(detail(&refused), "this is no MP4 or MOV file, and not in another supported format");
     for (title, why) in [
         ("begins-well.mkv", "Invalid data found"),
-        ("words.mkv", "the file has neither pictures nor sound"),
+        ("words.mkv", "the file has neither video nor audio"),
     ] {
         let refused = after_remux(&program, &format!("/v/{title}/manifest.mpd"));
         assert_eq!(refused.status, 422, "{title}");
@@ -231,13 +231,13 @@ fn a_playlist_of_other_files_is_never_followed() {
     folder.put("list.avi", format!("#EXTM3U\n#EXTINF:1,\n{entries}"));
     folder.put("list.ts", format!("ffconcat version 1.0\nfile {}\n", secret.display()));
     let program = serve(&folder);
-    for (title, what) in [("list.avi", "a playlist"), ("list.ts", "a concatenation")] {
+    for (title, what) in [("list.avi", "a playlist"), ("list.ts", "a concat script")] {
         for view in ["index.m3u8", "play.mp4", "poster.jpg"] {
             let refused = program.get(&format!("/v/{title}/{view}"), &[]);
             assert_eq!(refused.status, 422, "{title}/{view}");
             let detail = detail(&refused);
             let why =
-                format!("it is {what}, which names other files, and those are never followed");
+                format!("it is {what}, which refers to other files; references are never followed");
             assert!(detail.ends_with(&why), "{detail}");
         }
     }

@@ -39,12 +39,12 @@ impl Place {
         let arguments = arguments.iter().map(Into::into);
         Confinement {
             policy: Policy::Required,
-            reads: vec![self.path("given")],
-            writes: Some(self.path("out")),
+            readable: vec![self.path("given")],
+            writable: Some(self.path("out")),
             memory_bytes: 256 << 20,
             file_bytes: 1 << 20,
             cpu_s: 20,
-            only_spare: false,
+            idle_scheduling: false,
             parent: std::process::id().try_into().ok(),
             program: std::iter::once(program.into()).chain(arguments).collect(),
         }
@@ -277,7 +277,7 @@ fn processor_time_is_limited() {
 fn only_the_capability_to_read_is_left_and_none_comes_back() {
     let place = Place::new();
     let mut confinement = place.confinement("cat", &["/proc/self/status"]);
-    confinement.reads.push("/proc".into());
+    confinement.readable.push("/proc".into());
     let output = run(&confinement, &place.path("out"));
     let status = said(&output.stdout);
     let field = |name: &str| {
@@ -301,7 +301,7 @@ fn a_child_whose_parent_is_dead_runs_nothing() {
     assert_eq!(output.status.code(), Some(125));
     assert_eq!(
         said(&output.stderr),
-        "headwater sandbox: the server that asked for this has ended\n"
+        "headwater sandbox: the process that started this helper has ended\n"
     );
 }
 

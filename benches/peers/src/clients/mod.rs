@@ -1,34 +1,46 @@
-//! The programs that ask: wrk for many small answers, curl for whole files.
+//! The load generators: wrk for many small responses, curl for whole files.
 //!
-//! Well-known clients, so that nobody needs to believe ours; only a viewer who pauses is none
-//! of theirs. All inherit the client's core from this program, and are bounded in time.
+//! Well-known clients need no proof of their own. Two are ours: [`drain`], because no known client
+//! discards bodies in the kernel, and [`viewers`], because none stops in the middle. All run on the
+//! client's core, and are bounded in time.
 
 pub mod cold;
 pub mod curl;
+pub mod drain;
 pub mod viewers;
 pub mod wrk;
 
 use std::time::Duration;
 
-/// What a client got during one turn.
-#[derive(Clone, Copy, Debug, PartialEq)]
+use serde::{Deserialize, Serialize};
+
+/// What a client received during one turn.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Load {
-    /// Complete answers.
+    /// Complete responses.
     pub requests: u64,
-    /// Bytes of their bodies; heads are not counted.
+    /// Bytes of their bodies, without heads.
     pub body_bytes: u64,
-    /// From the first request to the last answer.
+    /// From the first request to the last response.
     pub elapsed: Duration,
-    /// How long answers took, if the client measures that.
+    /// Times of responses, if the client measures them.
     pub latency: Option<Latency>,
 }
 
-/// Time from a request to the last byte of its answer.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Time from a request to the last byte of its response.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
     pub median: Duration,
-    /// 99 of 100 answers were faster.
     pub p99: Duration,
-    /// 999 of 1,000 were.
     pub p999: Duration,
+}
+
+impl Latency {
+    /// The percentiles of some times; `None` if there are none.
+    pub fn of(mut times: Vec<Duration>) -> Option<Self> {
+        times.sort_unstable();
+        let last = times.len().checked_sub(1)?;
+        let [median, p99, p999] = [500, 990, 999].map(|part| times[last * part / 1000]);
+        Some(Latency { median, p99, p999 })
+    }
 }

@@ -1,7 +1,5 @@
-//! Viewers who have paused: each has asked for the large file, has received its beginning, and
-//! takes no more, so that the server has to keep what it needs to go on.
-//!
-//! wrk and curl cannot stop in the middle, so these are sockets of this program.
+//! Paused viewers: each has requested the large file, has received its beginning, and reads no more,
+//! so that the server must keep what it needs to continue.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -17,37 +15,36 @@ use crate::peers::Server;
 /// Receive buffer of a viewer in bytes; the kernel doubles it.
 const RECEIVE_BUFFER: usize = 4 << 10;
 
-/// Segments as on an Ethernet. Those of loopback, 64 KiB, would let the kernel take in
-/// megabytes for each viewer, more for 10,000 of them than it has for TCP as a whole.
+/// TCP segments as on an Ethernet. With those of loopback, 64 KiB, the kernel would buffer megabytes
+/// for each viewer, more for 10,000 of them than it has for TCP as a whole.
 const SEGMENT: u32 = 1448;
 
-/// Longest wait for the beginning of an answer. With 10,000 at once, some wait.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest wait for the beginning of a response: some of 10,000 concurrent requests wait.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Bytes that a viewer takes before it pauses.
+/// Bytes that a viewer reads before it pauses.
 const FIRST: usize = 1024;
 
-/// Viewers who have paused; dropping them ends their connections.
+/// Paused viewers; dropping them closes their connections.
 #[derive(Debug)]
 pub struct Viewers(Vec<TcpStream>);
 
 impl Viewers {
-    /// Lets `count` viewers come. Returns when every one has received something.
-    pub fn arrive(server: &Server, count: usize) -> Result<Self> {
+    /// Connects `count` viewers, and returns when each has received something.
+    pub fn connect(server: &Server, count: usize) -> Result<Self> {
         let mut viewers = Vec::with_capacity(count);
-        for number in 0..count {
+        for number in 1..=count {
             interrupt::check()?;
-            let viewer = ask(server).with_context(|| format!("viewer {}", number + 1))?;
-            viewers.push(viewer);
+            viewers.push(request(server).with_context(|| format!("viewer {number} of {count}"))?);
         }
-        for (number, viewer) in viewers.iter_mut().enumerate() {
+        for (index, viewer) in viewers.iter_mut().enumerate() {
             interrupt::check()?;
-            begin(viewer).with_context(|| format!("viewer {} of {count}", number + 1))?;
+            begin(viewer).with_context(|| format!("viewer {} of {count}", index + 1))?;
         }
         Ok(Viewers(viewers))
     }
 
-    /// Fails if a viewer was dropped, or has nothing more to take.
+    /// Fails if a viewer was dropped, or has nothing more to read.
     pub fn check(&self) -> Result<()> {
         for viewer in &self.0 {
             ensure!(viewer.take_error()?.is_none(), "a paused viewer was dropped");
@@ -57,21 +54,21 @@ impl Viewers {
     }
 }
 
-/// Connects, and asks for the large file.
-fn ask(server: &Server) -> Result<TcpStream> {
+/// Connects, and requests the large file.
+fn request(server: &Server) -> Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    // Both count for a connection only if they are set before it.
+    // Both have an effect before connecting only.
     socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
     socket.set_tcp_mss(SEGMENT)?;
     socket.connect(&server.address.into())?;
-    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_read_timeout(Some(TIMEOUT))?;
     let mut stream = TcpStream::from(socket);
     let file = Dataset::WHOLE;
     write!(stream, "GET /media/{file} HTTP/1.1\r\nHost: {}\r\n\r\n", server.address)?;
     Ok(stream)
 }
 
-/// Takes the beginning of the answer.
+/// Reads the beginning of the response.
 fn begin(stream: &mut TcpStream) -> Result<()> {
     let mut first = vec![0; FIRST];
     let read = stream.read(&mut first)?;

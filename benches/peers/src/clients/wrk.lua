@@ -1,20 +1,15 @@
--- Makes prepared requests, one after the other, over all connections.
--- Before this come `asked`, the `length` of ranges if they are any, and, for an audit, `response`.
+-- Sends prepared requests, one after the other, over all connections.
+-- Defined before this: `paths`, and the `length` of ranges, if any.
 
 local requests, at = {}, 0
-local threads = {}
-
-function setup(thread)
-  threads[#threads + 1] = thread
-end
 
 function init()
-  for i = 1, #asked, 2 do
-    local first, headers = asked[i + 1], nil
+  for i = 1, #paths, 2 do
+    local first, headers = paths[i + 1], nil
     if length then
       headers = { Range = string.format("bytes=%d-%d", first, first + length - 1) }
     end
-    requests[#requests + 1] = wrk.format("GET", asked[i], headers)
+    requests[#requests + 1] = wrk.format("GET", paths[i], headers)
   end
 end
 
@@ -24,16 +19,12 @@ function request()
 end
 
 function done(summary, latency)
-  local wrong = 0
-  for _, thread in ipairs(threads) do
-    wrong = wrong + (thread:get("wrong") or 0)
-  end
   local errors = summary.errors
   print(string.format(
-    "counts requests=%d bytes=%d duration=%d p50=%d p99=%d p999=%d wrong=%d"
-      .. " connect=%d read=%d write=%d status=%d timeout=%d",
+    '{"requests":%d,"bytes":%d,"duration":%d,"p50":%d,"p99":%d,"p999":%d,'
+      .. '"failed":{"connect":%d,"read":%d,"write":%d,"status":%d,"timeout":%d}}',
     summary.requests, summary.bytes, summary.duration,
-    latency:percentile(50), latency:percentile(99), latency:percentile(99.9), wrong,
+    latency:percentile(50), latency:percentile(99), latency:percentile(99.9),
     errors.connect, errors.read, errors.write, errors.status, errors.timeout
   ))
 end

@@ -1,10 +1,8 @@
-//! actix-files, the usual way to serve files with actix-web: what Headwater would cost without
-//! a wire of its own.
+//! actix-files, the usual way to serve files with actix-web: Headwater's cost without its own `wire`.
 //!
-//! There is no such program, so this one starts itself in that role, as a process whose CPU
-//! time and memory can be told apart from the measuring one's.
+//! There is no such program, so this one starts itself in that role, as a process with its own CPU
+//! time and memory.
 
-use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
@@ -13,10 +11,10 @@ use actix_files::Files;
 use actix_web::{App, HttpServer, rt};
 use anyhow::{Context, Result};
 
-use super::{Peer, Role, START, Server, Site, address};
-use crate::process::{on_cores, wait_for};
+use super::peer::{Peer, Role, Server, Site};
+use crate::process::on_cores;
 
-/// Connections that may wait to be accepted, as many as with the other peers.
+/// The listen backlog, the same as of the other peers.
 const BACKLOG: u32 = 4096;
 
 pub struct ActixFiles;
@@ -31,25 +29,20 @@ impl Peer for ActixFiles {
     }
 
     fn version(&self) -> Result<String> {
-        // What Cargo.lock has is what was compiled in.
+        // Cargo.lock has the compiled versions.
         let lock = include_str!("../../../../Cargo.lock");
-        let version = |name| locked_version(lock, name).context("Cargo.lock does not name it");
+        let version = |name| locked_version(lock, name).context("not in Cargo.lock");
         Ok(format!("{} on actix-web {}", version("actix-files")?, version("actix-web")?))
     }
 
     fn launch(&self, site: &Site) -> Result<Server> {
         let mut command = on_cores(&site.cores, &std::env::current_exe()?);
         command.arg("actix-files").arg(&site.media).arg(site.workers().to_string());
-        let mut group = site.spawn(&mut command)?;
-        let address = wait_for("actix-files to print its URL", START, || {
-            group.check_alive(&site.log())?;
-            Ok(address::printed(&fs::read_to_string(site.log())?))
-        })?;
-        Ok(Server { group, address })
+        site.spawn_printing(&mut command)
     }
 }
 
-/// Is the server: serves `media` under `/media/`, prints its URL, and ends by a signal.
+/// The server: serves `media` under `/media/`, prints its URL, and ends by a signal.
 pub fn serve(media: &Path, workers: usize) -> Result<()> {
     let media = media.to_owned();
     let app = move || App::new().service(Files::new("/media", media.clone()));

@@ -1,17 +1,17 @@
-//! Caddy, as its package installs it: `file_server` and nothing else.
+//! Caddy as its package installs it, with `file_server` only.
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use super::{Peer, Role, Server, Site, address, quoted, version_of};
+use super::address;
+use super::peer::{Peer, Role, Server, Site, quoted, version_of};
 use crate::process::on_cores;
 
-pub struct Caddy {
-    pub binary: PathBuf,
-}
+const BINARY: &str = "/usr/bin/caddy";
+
+pub struct Caddy;
 
 impl Peer for Caddy {
     fn name(&self) -> &str {
@@ -23,26 +23,25 @@ impl Peer for Caddy {
     }
 
     fn version(&self) -> Result<String> {
-        version_of(&self.binary, "version")
+        version_of(BINARY.as_ref(), "version")
     }
 
     fn launch(&self, site: &Site) -> Result<Server> {
         let address = address::free()?;
         let config = site.state.join("Caddyfile");
         fs::write(&config, caddyfile(address, site)?)?;
-        let mut command = on_cores(&site.cores, &self.binary);
+        let mut command = on_cores(&site.cores, BINARY.as_ref());
         command.args(["run", "--adapter", "caddyfile", "--config"]).arg(&config);
-        // Go counts the machine's cores, not the ones it may use by cgroup or by taskset alike.
+        // One thread per core, however Go counts cores.
         command.env("GOMAXPROCS", site.workers().to_string());
-        // Where it keeps certificates and its last configuration.
+        // Its folders for certificates and the last configuration.
         command.env("XDG_DATA_HOME", &site.state).env("XDG_CONFIG_HOME", &site.state);
-        let group = site.spawn(&mut command)?;
-        Ok(Server { group, address })
+        site.spawn_on(address, &mut command)
     }
 }
 
 fn caddyfile(address: SocketAddr, site: &Site) -> Result<String> {
-    let root = quoted(site.media.parent().context("media lies in a folder")?);
+    let root = quoted(site.root()?);
     Ok(format!(
         "\
 {{

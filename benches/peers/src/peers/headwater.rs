@@ -1,13 +1,12 @@
-//! Headwater itself, as it is started by hand: as many workers as it has cores.
+//! Headwater with its defaults: an I/O thread per core.
 
-use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 
-use super::{Peer, Role, START, Server, Site, address, version_of};
+use super::peer::{Peer, Role, Server, Site, version_of};
 use crate::options::Options;
-use crate::process::{on_cores, wait_for};
+use crate::process::on_cores;
 
 pub struct Headwater {
     pub binary: PathBuf,
@@ -16,8 +15,8 @@ pub struct Headwater {
 }
 
 impl Headwater {
-    /// The one that the options name.
-    pub fn of(options: &Options) -> Self {
+    /// With binary and arguments of the options.
+    pub fn new(options: &Options) -> Self {
         Headwater { binary: options.headwater.clone(), arguments: options.headwater_arg.clone() }
     }
 }
@@ -34,8 +33,8 @@ impl Peer for Headwater {
     fn version(&self) -> Result<String> {
         ensure!(
             self.binary.is_file(),
-            "there is no {}: build it by `cargo build --release`, name another by --headwater, \
-             or leave it out by --peers nginx",
+            "there is no {}: build it with `cargo build --release`, choose another with --headwater, \
+             or leave it out with --peers nginx",
             self.binary.display()
         );
         version_of(&self.binary, "--version")
@@ -50,11 +49,6 @@ impl Peer for Headwater {
             .arg(site.state.join("data"))
             .args(&self.arguments)
             .env("HEADWATER_IO_THREADS", site.workers().to_string());
-        let mut group = site.spawn(&mut command)?;
-        let address = wait_for("Headwater to print its URL", START, || {
-            group.check_alive(&site.log())?;
-            Ok(address::printed(&fs::read_to_string(site.log())?))
-        })?;
-        Ok(Server { group, address })
+        site.spawn_printing(&mut command)
     }
 }

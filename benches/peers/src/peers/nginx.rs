@@ -1,18 +1,18 @@
-//! nginx, set up as well as it goes for static files, with a worker for each core.
+//! nginx, tuned for static files, with a worker for each core.
 //!
-//! It is measured twice. With `tcp_nopush on` it sends head and body in full packets and
-//! saves a packet per answer, but over loopback some sizes then wait 40 ms for an
-//! acknowledgement; with `off` they do not. The better one of a cell is the reference, or a
-//! lead over it would be false.
+//! There are two of it. With `tcp_nopush on` it sends head and body in full packets and saves a packet
+//! per response, but over loopback some sizes then wait 40 ms for an acknowledgement; with `off` they do
+//! not. The better one of a cell is the reference, or a lead over it would be false.
 
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use nix::unistd::geteuid;
 
-use super::{Peer, Role, Server, Site, address, quoted, version_of};
+use super::address;
+use super::peer::{Peer, Role, Server, Site, quoted, version_of};
 use crate::process::on_cores;
 
 pub struct Nginx {
@@ -43,21 +43,19 @@ impl Peer for Nginx {
         let config = site.state.join("nginx.conf");
         fs::write(&config, self.config(address, site)?)?;
         let mut command = on_cores(&site.cores, &self.binary);
-        // -e: without it nginx opens its system-wide error log before it reads the rest.
+        // Without -e, nginx opens its system-wide error log before it reads the configuration.
         command.args(["-e", "stderr", "-p"]).arg(&site.state);
         command.arg("-c").arg(&config);
-        let group = site.spawn(&mut command)?;
-        Ok(Server { group, address })
+        site.spawn_on(address, &mut command)
     }
 }
 
 impl Nginx {
     fn config(&self, address: SocketAddr, site: &Site) -> Result<String> {
-        let root = site.media.parent().context("media lies in a folder")?;
-        let root = quoted(root);
+        let root = quoted(site.root()?);
         let workers = site.workers();
         let nopush = if self.nopush { "on" } else { "off" };
-        // As root, nginx would give up its rights and then could not read the scratch folder.
+        // As root, nginx would drop its privileges and then could not read the scratch folder.
         let user = if geteuid().is_root() { "user root;" } else { "" };
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|kind| format!("    {kind}_temp_path temp-{kind};\n"))
@@ -84,7 +82,7 @@ http {{
     open_file_cache_valid 600s;
     open_file_cache_min_uses 1;
     server {{
-        # The default backlog of 511 would refuse some of 1,000 clients that come at once.
+        # The default backlog of 511 would refuse some of 1,000 concurrent clients.
         listen {address} backlog=4096;
         root {root};
     }}
@@ -107,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn every_core_has_a_worker() {
+    fn each_core_has_a_worker() {
         assert!(config(true, 2).contains("\nworker_processes 2;\n"));
     }
 

@@ -1,16 +1,15 @@
-// What a tutorial's video server looks like in Node.js: a stream from the file piped into the
-// answer, one range at most. Arguments: the folder with the media files, and the workers.
+// A tutorial's video server in Node.js: a stream from the file piped into the response, one range at
+// most. Argument: the folder with the media files.
 
-import cluster from "node:cluster";
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { createServer } from "node:http";
 import { basename, join } from "node:path";
 import { pipeline } from "node:stream";
 
-const [folder, workers] = [process.argv[2], Number(process.argv[3])];
+const folder = process.argv[2];
 
-async function answer(request, response) {
+async function respond(request, response) {
   const path = join(folder, basename(request.url));
   const { size } = await stat(path);
   const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "");
@@ -25,21 +24,12 @@ async function answer(request, response) {
   pipeline(createReadStream(path, { start, end }), response, () => {});
 }
 
-function serve() {
-  const server = createServer((request, response) => {
-    answer(request, response).catch(() => response.writeHead(404).end());
-  });
-  // Like the other peers: connections stay, and many may come at once.
-  server.keepAliveTimeout = 600_000;
-  server.requestTimeout = 0;
-  server.listen({ host: "127.0.0.1", port: 0, backlog: 4096 }, () => {
-    console.log(`http://127.0.0.1:${server.address().port}/`);
-  });
-}
-
-if (workers > 1 && cluster.isPrimary) {
-  // All get the same port.
-  for (let count = 0; count < workers; count++) cluster.fork();
-} else {
-  serve();
-}
+const server = createServer((request, response) => {
+  respond(request, response).catch(() => response.writeHead(404).end());
+});
+// Like the other peers: persistent connections, and a long backlog.
+server.keepAliveTimeout = 600_000;
+server.requestTimeout = 0;
+server.listen({ host: "127.0.0.1", port: 0, backlog: 4096 }, () => {
+  console.log(`http://127.0.0.1:${server.address().port}/`);
+});

@@ -1,14 +1,14 @@
-//! What the queue makes, beside what bare ffmpeg makes of the same films: what it costs, how long it
-//! takes, how good it is, and what viewers notice of it.
+//! The queue beside bare ffmpeg: what its jobs cost, how long they take, how good their output is, and
+//! how they affect responses.
 
-pub mod films;
-mod likeness;
+mod jobs;
 pub mod rendition;
 pub mod responsive;
+mod sources;
+mod ssim;
 pub mod storyboard;
 mod usage;
-mod wishes;
 
-pub use films::Films;
+pub use sources::JobSources;
 #[cfg(test)]
-pub use {likeness::Likeness, usage::Usage, wishes::Tiles};
+pub use {jobs::Tiles, ssim::Ssim, usage::Usage};

@@ -1,8 +1,8 @@
-//! A cell of a rendition: how long does the queue take for it, and how good is it?
+//! A cell of a rendition: how long the queue takes for it, and how good it is.
 //!
-//! The queue cuts a film into pieces, encodes each by itself and joins them. Bare ffmpeg encodes the
-//! film in one go, told the very same in all else: its arguments are those of one piece that is the
-//! whole film. All may use both cores; one slot, or one thread, has no use for the second.
+//! The queue encodes a title in chunks and joins them. Bare ffmpeg encodes it in one go with otherwise
+//! equal settings: the arguments of a single chunk that covers the whole title. All may use both cores;
+//! one slot, or one thread, cannot use the second.
 
 use std::ffi::OsString;
 use std::fs;
@@ -11,104 +11,104 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use headwater::derive::ladder::{
+    encode::{self, Colours, Encoder, Start},
+    pieces::Pieces,
+    rungs::{Coding, Effort, Pictures, Rung},
+};
 use headwater::extent::disk::PlainFile;
 use headwater::movie::Movie;
-use headwater::transcode::ladder::{
-    chunks::Pieces,
-    encode::{self, Colours, Encoder, Start},
-    spec::{Coding, Effort, Pictures, Rung},
-};
+use serde::{Deserialize, Serialize};
 
-use super::films::{Films, limit};
-use super::likeness::{self, Likeness};
+use super::jobs::Jobs;
+use super::sources::{JobSources, limit};
+use super::ssim::{self, Ssim};
 use super::usage::{self, Usage};
-use super::wishes::Wishes;
-use crate::bench::Alone;
 use crate::dataset;
+use crate::peers::Dedicated;
 use crate::process::Group;
-use crate::titles::film::ffmpeg;
+use crate::titles::video::ffmpeg;
 
-/// Lines of the rendition.
-pub const LINES: u32 = 360;
+/// Height of the rendition.
+pub const HEIGHT: u32 = 360;
 
-/// What lasts as long in Headwater's segments: its default.
+/// Headwater's default duration of segments.
 const GRID_MS: NonZeroU32 = NonZeroU32::new(6000).unwrap();
 
-/// What one way of encoding took.
-#[derive(Clone, Copy, Debug)]
+/// The cost of one way.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Cost {
     pub cpu: Duration,
     pub elapsed: Duration,
-    /// Length of what was made.
+    /// Length of the rendition.
     pub bytes: u64,
 }
 
-/// The same rendition, in three ways.
-#[derive(Clone, Copy, Debug)]
+/// The same rendition in three ways.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Sample {
     pub bare: Cost,
     pub one_slot: Cost,
     pub two_slots: Cost,
-    pub likeness: Likeness,
+    pub ssim: Ssim,
 }
 
-/// Encodes by ffmpeg, then by servers that `start` starts with so many slots.
+/// Encodes with ffmpeg, then with servers that `start` starts with a number of slots.
 pub fn sample(
-    films: &Films,
+    sources: &JobSources,
     seconds: u64,
     scratch: &Path,
-    start: impl Fn(usize) -> Result<Alone>,
+    start: impl Fn(usize) -> Result<Dedicated>,
 ) -> Result<Sample> {
-    let (film, limit) = (films.path(Films::FILM), limit(seconds));
-    dataset::read_all(&film)?;
+    let (source, limit) = (sources.path(JobSources::SHORT), limit(seconds));
+    dataset::read_all(&source)?;
     let whole = scratch.join("whole.mp4");
     let mut command = ffmpeg();
-    command.args(arguments(&film, Effort::Quick, LINES, &whole)?);
+    command.args(arguments(&source, Effort::Quick, HEIGHT, &whole)?);
     let begun = Instant::now();
     let (_, Usage { cpu, .. }) = usage::of_children(|| Group::spawn(&mut command)?.finish(limit))?;
     let bare = Cost { cpu, elapsed: begun.elapsed(), bytes: fs::metadata(&whole)?.len() };
 
     let joined = [scratch.join("joined-1.mp4"), scratch.join("joined-2.mp4")];
     let by_queue = |slots: usize, keep: &Path| {
-        let alone = start(slots)?;
-        let (server, wishes) = (&alone.server, Wishes(&alone.server));
-        wishes.wait_until_ready()?;
+        let headwater = start(slots)?;
+        let (server, jobs) = (&headwater.server, Jobs(&headwater.server));
+        jobs.wait_until_ready()?;
         let (before, begun) = (usage::of_server(server)?, Instant::now());
-        let job = wishes.rendition(Films::FILM, LINES, Effort::Quick.as_str())?;
-        let elapsed = wishes.wait(&job, limit)? - begun;
+        let job = jobs.rendition(JobSources::SHORT, HEIGHT, Effort::Quick.as_str())?;
+        let elapsed = jobs.wait(&job, limit)? - begun;
         let cpu = (usage::of_server(server)? - before).cpu;
-        let made =
-            find(alone.state.path(), "rendition.mp4")?.context("a rendition that is not there")?;
-        let bytes = fs::copy(made, keep)?;
+        let rendition = find(headwater.state.path(), "rendition.mp4")?;
+        let bytes = fs::copy(rendition.context("there is no rendition")?, keep)?;
         anyhow::Ok(Cost { cpu, elapsed, bytes })
     };
     let one_slot = by_queue(1, &joined[0])?;
     let two_slots = by_queue(2, &joined[1])?;
     let is_same = fs::read(&joined[0])? == fs::read(&joined[1])?;
-    ensure!(is_same, "two slots have made another rendition than one");
-    let size = (LINES * 16 / 9, LINES);
-    let likeness = likeness::measure(&film, &joined[0], &whole, size, limit, scratch)?;
-    Ok(Sample { bare, one_slot, two_slots, likeness })
+    ensure!(is_same, "the renditions of one slot and of two differ");
+    let size = (HEIGHT * 16 / 9, HEIGHT);
+    let ssim = ssim::measure(&source, &joined[0], &whole, size, limit, scratch)?;
+    Ok(Sample { bare, one_slot, two_slots, ssim })
 }
 
-/// What ffmpeg is told to encode a film in one go as the queue would do it in pieces.
-pub fn arguments(film: &Path, effort: Effort, lines: u32, to: &Path) -> Result<Vec<OsString>> {
-    let file = PlainFile::open(film)?;
-    let movie = Movie::read(&file, GRID_MS)?.context("a film that cannot be read")?;
-    let track = movie.tracks.iter().find(|track| track.is_video()).context("no pictures")?;
+/// The arguments of ffmpeg that encode a source in one go as the queue does in chunks.
+pub fn arguments(source: &Path, effort: Effort, height: u32, to: &Path) -> Result<Vec<OsString>> {
+    let file = PlainFile::open(source)?;
+    let movie = Movie::read(&file, GRID_MS)?.context("the source is no movie")?;
+    let track = movie.tracks.iter().find(|track| track.is_video()).context("no video track")?;
     let whole = Pieces::of(track, &file, NonZeroU64::MAX)?;
-    let [piece] = &whole.pieces[..] else {
-        anyhow::bail!("{} pieces", whole.pieces.len());
+    let [chunk] = &whole.pieces[..] else {
+        anyhow::bail!("{} chunks", whole.pieces.len());
     };
-    let pictures = Pictures::of(track).context("no pictures")?;
-    let rung = Rung::new(&pictures, lines, Coding::H264, effort).context("a larger rendition")?;
-    let colours = Colours::of(&pictures, Coding::H264);
-    let encoder = Encoder { rung, colours, threads: 1, start: Start::KeyFrame };
-    let output = to.to_str().context("a scratch folder that is no text")?;
-    Ok(encode::arguments(film, &whole, piece, &encoder, output))
+    let video = Pictures::of(track).context("no video")?;
+    let spec = Rung::new(&video, height, Coding::H264, effort).context("a larger rendition")?;
+    let colours = Colours::of(&video, Coding::H264);
+    let encoder = Encoder { rung: spec, colours, threads: 1, start: Start::KeyFrame };
+    let output = to.to_str().context("the scratch folder's name is not UTF-8")?;
+    Ok(encode::arguments(source, &whole, chunk, &encoder, output))
 }
 
-/// A file somewhere in a folder, by its name.
+/// A file of this name anywhere in a folder.
 fn find(folder: &Path, name: &str) -> Result<Option<PathBuf>> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

@@ -1,19 +1,20 @@
-//! A cell of answers while films are encoded: what does a viewer notice of it?
+//! A cell of responses beside encoding: how encoding affects the latency of requests.
 //!
-//! Ranges and segments are asked for at a moderate rate: first while the machine does nothing else,
-//! then while the queue encodes on every core, then while bare ffmpeg does so that nobody has told to
-//! step back. The three take turns, so that what drifts on the machine drifts for all.
+//! Ranges and segments are requested at a moderate rate: on an idle machine, while the queue encodes on
+//! every core, and while bare ffmpeg does so at normal priority. The three take turns, so that drift of
+//! the machine affects all of them.
 
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use headwater::transcode::ladder::spec::Effort;
+use anyhow::{Context, Result};
+use headwater::derive::ladder::rungs::Effort;
+use serde::{Deserialize, Serialize};
 
-use super::films::Films;
+use super::jobs::Jobs;
 use super::rendition;
-use super::wishes::Wishes;
+use super::sources::JobSources;
 use crate::clients::{Latency, wrk};
 use crate::cpu;
 use crate::dataset;
@@ -21,12 +22,12 @@ use crate::interrupt;
 use crate::options::Options;
 use crate::peers::Server;
 use crate::process::{Group, on_cores};
-use crate::random::Random;
+use crate::random::rng;
 use crate::requests::{Requests, Target};
-use crate::titles::film::ffmpeg;
-use crate::titles::links;
+use crate::titles::hls;
+use crate::titles::video::ffmpeg;
 use crate::turn;
-use crate::verify::{self, Client};
+use crate::verify::Client;
 
 /// Connections, so few that none waits for another.
 const CONNECTIONS: usize = 8;
@@ -34,18 +35,15 @@ const CONNECTIONS: usize = 8;
 /// Length of a range, in bytes.
 const RANGE: u64 = 64 << 10;
 
-/// How long each connection waits between two ranges, and between two segments, in milliseconds: some
-/// 600 ranges and 80 segments a second.
+/// Pause of each connection between two ranges, and between two segments, in milliseconds: some 600
+/// ranges and 80 segments a second.
 const PAUSE_MS: [u64; 2] = [12, 100];
 
-/// Heights that are encoded: what there is to do must last for the whole cell.
+/// Heights that the queue encodes: its jobs must last for the whole cell.
 const HEIGHTS: [u32; 4] = [720, 480, 360, 240];
 
-/// Longest answer, in bytes.
-const LIMIT: u64 = 64 << 20;
-
-/// What else the machine does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The other load of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Beside {
     Nothing,
     Queue,
@@ -66,138 +64,140 @@ impl fmt::Display for Beside {
     }
 }
 
-/// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+/// The requested resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
     Ranges,
     Segments,
 }
 
-impl Asked {
-    pub const ALL: [Asked; 2] = [Asked::Ranges, Asked::Segments];
+impl Kind {
+    pub const ALL: [Kind; 2] = [Kind::Ranges, Kind::Segments];
 }
 
-impl fmt::Display for Asked {
+impl fmt::Display for Kind {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
-            Asked::Ranges => "ranges of 64 KiB",
-            Asked::Segments => "video segments",
+            Kind::Ranges => "ranges of 64 KiB",
+            Kind::Segments => "video segments",
         })
     }
 }
 
 /// One turn.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Sample {
     pub beside: Beside,
-    pub asked: Asked,
+    pub kind: Kind,
     pub requests: u64,
     pub latency: Latency,
-    /// How busy the cores were, from 0 to 1.
+    /// Busy share of the cores, from 0 to 1.
     pub busy: f64,
 }
 
-/// Has all turns of one server with `cores`, and tells `heard` of each.
+/// Measures all turns of one server on all cores.
 pub fn samples(
     server: &Server,
-    films: &Films,
+    sources: &JobSources,
     options: &Options,
-    cores: &[usize],
     scratch: &Path,
-    mut heard: impl FnMut(u64, &Sample),
 ) -> Result<Vec<Sample>> {
-    Wishes(server).wait_until_ready()?;
-    let film = films.path(Films::FILM);
-    dataset::read_all(&film)?;
-    let length = std::fs::metadata(&film)?.len();
-    let whole = [Target { path: format!("/media/{}", Films::FILM), length }];
+    Jobs(server).wait_until_ready()?;
+    let cores = options.all_cores();
+    let source = sources.path(JobSources::SHORT);
+    dataset::read_all(&source)?;
+    let length = std::fs::metadata(&source)?.len();
+    let whole = [Target { path: format!("/media/{}", JobSources::SHORT), length }];
     let segments = segments(server)?;
     let mut samples = Vec::new();
     for number in 0..options.others_turns {
         for beside in Beside::ALL {
-            let busy = Busy::start(beside, server, &film, cores, scratch)?;
-            for asked in Asked::ALL {
-                let random = Random::new(options.seed, 7 << 48 | (asked as u64) << 32 | number);
-                let requests = match asked {
-                    Asked::Ranges => Requests::parts(&whole, RANGE, CONNECTIONS, random),
-                    Asked::Segments => Requests::whole(&segments, CONNECTIONS, random),
+            let other_load = OtherLoad::start(beside, server, &source, &cores, scratch)?;
+            for kind in Kind::ALL {
+                let random = rng(options.seed, 7 << 48 | (kind as u64) << 32 | number);
+                let requests = match kind {
+                    Kind::Ranges => Requests::parts(&whole, RANGE, CONNECTIONS, random),
+                    Kind::Segments => Requests::whole(&segments, CONNECTIONS, random),
                 }?;
-                let heads = heads(server, &requests, films)?;
-                let before = of_cores(cores)?;
-                let pause_ms = PAUSE_MS[asked as usize];
-                // Three times as long as other turns: one answer of a thousand is looked for.
-                let lasts = Duration::from_secs(3 * options.seconds);
-                let load = wrk::paced(server, &requests, heads, pause_ms, lasts, scratch)?;
-                let busy = (of_cores(cores)? - before).as_secs_f64();
+                let before = busy_time(&cores)?;
+                let pause_ms = PAUSE_MS[kind as usize];
+                // Three times as long as other turns, for a meaningful 99.9th percentile.
+                let duration = Duration::from_secs(3 * options.seconds);
+                let load = wrk::paced(server, &requests, pause_ms, duration, scratch)?;
+                let busy = (busy_time(&cores)? - before).as_secs_f64();
                 let sample = Sample {
                     beside,
-                    asked,
+                    kind,
                     requests: load.requests,
-                    latency: load.latency.context("wrk told no times")?,
+                    latency: load.latency.context("wrk printed no latencies")?,
                     busy: busy / load.elapsed.as_secs_f64() / cores.len() as f64,
                 };
-                heard(number, &sample);
+                println!(
+                    "  turn {:<2} {kind} beside {beside}: {} responses",
+                    number + 1,
+                    load.requests
+                );
                 samples.push(sample);
             }
-            busy.stop()?;
+            other_load.stop()?;
         }
     }
     Ok(samples)
 }
 
-/// What keeps the cores busy.
-enum Busy<'a> {
+/// The running [`Beside`].
+enum OtherLoad<'a> {
     Nothing,
-    Queue { wishes: Wishes<'a>, jobs: Vec<String>, encoders: usize },
+    Queue { jobs: Jobs<'a>, ids: Vec<String>, encoders: usize },
     Bare { groups: Vec<Group> },
 }
 
-impl<'a> Busy<'a> {
+impl<'a> OtherLoad<'a> {
     fn start(
         beside: Beside,
         server: &'a Server,
-        film: &Path,
+        source: &Path,
         cores: &[usize],
         scratch: &Path,
     ) -> Result<Self> {
         Ok(match beside {
             Beside::Nothing => {
                 turn::wait_for_rest(std::iter::once(server))?;
-                Busy::Nothing
+                OtherLoad::Nothing
             }
             Beside::Queue => {
-                let wishes = Wishes(server);
+                let jobs = Jobs(server);
                 let effort = Effort::Thorough.as_str();
-                let jobs = HEIGHTS.map(|height| wishes.rendition(Films::FILM, height, effort));
-                let jobs = jobs.into_iter().collect::<Result<_>>()?;
-                wishes.wait_for_encoders(cores.len())?;
-                Busy::Queue { wishes, jobs, encoders: cores.len() }
+                let ids = HEIGHTS.map(|height| jobs.rendition(JobSources::SHORT, height, effort));
+                let ids = ids.into_iter().collect::<Result<_>>()?;
+                jobs.wait_for_encoders(cores.len())?;
+                OtherLoad::Queue { jobs, ids, encoders: cores.len() }
             }
             Beside::BareFfmpeg => {
                 let start = |number| {
                     let to = scratch.join(format!("bare-{number}.mp4"));
-                    // Not only where this program is.
+                    // On all cores, not only on this program's.
                     let mut command = on_cores(cores, ffmpeg().get_program().as_ref());
                     command.args(ffmpeg().get_args());
-                    command.args(rendition::arguments(film, Effort::Thorough, HEIGHTS[0], &to)?);
+                    command.args(rendition::arguments(source, Effort::Thorough, HEIGHTS[0], &to)?);
                     Group::spawn(&mut command)
                 };
-                Busy::Bare { groups: (0..cores.len()).map(start).collect::<Result<_>>()? }
+                OtherLoad::Bare { groups: (0..cores.len()).map(start).collect::<Result<_>>()? }
             }
         })
     }
 
-    /// Ends it, and makes sure that it has lasted until now.
+    /// Ends it, and verifies that it has lasted until now.
     fn stop(self) -> Result<()> {
         match self {
-            Busy::Nothing => {}
-            Busy::Queue { wishes, jobs, encoders } => {
-                // Between two pieces there is none for a moment.
-                wishes.wait_for_encoders(encoders).context("raise --rendition-s")?;
-                jobs.iter().try_for_each(|job| wishes.cancel(job))?;
-                wishes.wait_for_encoders(0)?;
+            OtherLoad::Nothing => {}
+            OtherLoad::Queue { jobs, ids, encoders } => {
+                // Between two chunks there is none for a moment.
+                jobs.wait_for_encoders(encoders).context("raise --rendition-s")?;
+                ids.iter().try_for_each(|id| jobs.cancel(id))?;
+                jobs.wait_for_encoders(0)?;
             }
-            Busy::Bare { mut groups } => {
+            OtherLoad::Bare { mut groups } => {
                 let log = Path::new("/dev/null");
                 groups.iter_mut().try_for_each(|group| group.check_alive(log))?;
             }
@@ -206,39 +206,18 @@ impl<'a> Busy<'a> {
     }
 }
 
-/// All video segments of the film.
+/// All video segments of the short source.
 fn segments(server: &Server) -> Result<Vec<Target>> {
     let mut client = Client::connect(server.address)?;
-    let index = format!("/v/{}/index.m3u8", Films::FILM);
-    let mut named = |path: &str, end: &str| {
-        let playlist = String::from_utf8(client.whole(path, LIMIT)?)?;
-        let links = links::of(&playlist).filter(|link| link.ends_with(end));
-        anyhow::Ok(links.map(|link| links::resolve(path, link)).collect::<Vec<_>>())
-    };
-    let media = named(&index, "/video-1/media.m3u8")?;
-    let paths = named(media.first().context("a playlist without pictures")?, ".m4s")?;
-    let mut segments = Vec::new();
-    for path in paths {
+    let mut paths = hls::video_segments(&mut client, JobSources::SHORT)?;
+    paths.retain(|path| path.ends_with(".m4s"));
+    let target = |path: String| {
         interrupt::check()?;
-        let length = client.whole(&path, LIMIT)?.len() as u64;
-        segments.push(Target { path, length });
-    }
-    ensure!(!segments.is_empty(), "a playlist without segments");
-    Ok(segments)
+        Ok(Target { length: client.whole(&path, hls::LIMIT)?.len() as u64, path })
+    };
+    paths.into_iter().map(target).collect()
 }
 
-/// How long heads are. Ranges are compared with the file; segments have none to compare with here, and
-/// heads about as long.
-fn heads(server: &Server, requests: &Requests, films: &Films) -> Result<verify::HeadLength> {
-    let root = films.media().parent().context("a folder in another")?;
-    let mut client = Client::connect(server.address)?;
-    let few = &requests.list[..32];
-    match few[0].offset {
-        Some(_) => verify::answers(server.address, root, few),
-        None => client.heads(few),
-    }
-}
-
-fn of_cores(cores: &[usize]) -> Result<Duration> {
+fn busy_time(cores: &[usize]) -> Result<Duration> {
     cores.iter().try_fold(Duration::ZERO, |sum, &core| Ok(sum + cpu::of_core(core)?))
 }

@@ -1,42 +1,28 @@
-//! What has been used up by processes that do not live until somebody asks: ffmpeg's.
+//! CPU time and reads of processes that end before this program could look at them: ffmpeg's.
 //!
-//! The kernel adds what a process has used up to its parent's when it is waited for, processor time
-//! and reading alike; so a parent's figures before and after say what its children took.
+//! When a parent waits for a child, the kernel adds the child's CPU time and reads to the parent's; so
+//! the difference of a parent's figures is the usage of its children.
 
-use std::fs;
-use std::ops::{Add, Sub};
+use std::ops::Sub;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
+use procfs::process::Process;
+use serde::{Deserialize, Serialize};
 
 use crate::cpu;
 use crate::peers::Server;
 use crate::tree;
 
-/// Used up so far, or by something.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Processor time, to 10 ms where a child of a server is counted.
+    /// CPU time; to 10 ms for children of a server.
     pub cpu: Duration,
-    /// Bytes that calls of `read` and the like have returned, from files and pipes: what is piped
-    /// from one process to another counts once for each.
+    /// Bytes that `read` and the like have returned (`rchar`), from files and pipes: piped bytes count
+    /// once for each process.
     pub read_bytes: u64,
-    /// Bytes that had to come from a disk for that, with what the kernel read ahead.
-    pub disk_bytes: u64,
-}
-
-impl Add for Usage {
-    type Output = Usage;
-
-    fn add(self, other: Usage) -> Usage {
-        Usage {
-            cpu: self.cpu + other.cpu,
-            read_bytes: self.read_bytes + other.read_bytes,
-            disk_bytes: self.disk_bytes + other.disk_bytes,
-        }
-    }
 }
 
 impl Sub for Usage {
@@ -46,31 +32,25 @@ impl Sub for Usage {
         Usage {
             cpu: self.cpu.saturating_sub(earlier.cpu),
             read_bytes: self.read_bytes.saturating_sub(earlier.read_bytes),
-            disk_bytes: self.disk_bytes.saturating_sub(earlier.disk_bytes),
         }
     }
 }
 
-/// Of a server, its worker, and all that the two have started and waited for.
+/// Of a server, its worker, and all processes that these have started and waited for.
 pub fn of_server(server: &Server) -> Result<Usage> {
-    let mut usage = Usage { cpu: cpu::of_tree(server.id())?.total, ..Usage::default() };
-    for id in tree::of(server.id())?.into_keys() {
-        // A process may end between the listing and this; then its parent counts it.
-        if let Ok(text) = fs::read_to_string(format!("/proc/{id}/io")) {
-            usage = usage + parse_io(&text).with_context(|| format!("/proc/{id}/io: {text}"))?;
-        }
-    }
-    Ok(usage)
+    let processes = tree::of(server.id())?.into_iter();
+    // A process may end after the listing; then its parent counts it.
+    let reads = processes.filter_map(|(process, _)| Some(process.io().ok()?.rchar));
+    Ok(Usage { cpu: cpu::of_tree(server.id())?, read_bytes: reads.sum() })
 }
 
-/// Of the children that this program starts during a call, and waits for. What it reads itself is
-/// counted too, which is little.
+/// Of the children that this program starts and waits for during a call. Its own reads count, too,
+/// which are few.
 pub fn of_children<T>(call: impl FnOnce() -> Result<T>) -> Result<(T, Usage)> {
     let now = || {
         let children = getrusage(UsageWho::RUSAGE_CHILDREN)?;
         let cpu = duration(children.user_time()) + duration(children.system_time());
-        let read = parse_io(&fs::read_to_string("/proc/self/io")?).context("/proc/self/io")?;
-        anyhow::Ok(Usage { cpu, ..read })
+        anyhow::Ok(Usage { cpu, read_bytes: Process::myself()?.io()?.rchar })
     };
     let before = now()?;
     let result = call()?;
@@ -82,16 +62,6 @@ fn duration(time: TimeVal) -> Duration {
     Duration::from_micros(micros.cast_unsigned())
 }
 
-/// Reads proc_pid_io(5).
-fn parse_io(text: &str) -> Option<Usage> {
-    let count = |name: &str| {
-        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))?;
-        value.trim().parse().ok()
-    };
-    let (read_bytes, disk_bytes) = (count("rchar")?, count("read_bytes")?);
-    Some(Usage { cpu: Duration::ZERO, read_bytes, disk_bytes })
-}
-
 #[cfg(test)]
 mod tests {
     use std::process::Command;
@@ -100,17 +70,9 @@ mod tests {
     use crate::process::Group;
 
     #[test]
-    fn calls_and_disks_are_counted_apart() {
-        let text = "rchar: 70\nwchar: 1\nsyscr: 2\nsyscw: 0\nread_bytes: 4096\nwrite_bytes: 0\n";
-        let usage = parse_io(text).unwrap();
-        assert_eq!((usage.read_bytes, usage.disk_bytes), (70, 4096));
-        assert_eq!(parse_io("rchar: 70\n"), None);
-    }
-
-    #[test]
-    fn what_a_child_has_read_counts_once_it_was_waited_for() {
+    fn a_childs_reads_count_after_waiting_for_it() {
         let program = std::env::current_exe().unwrap();
-        let length = fs::metadata(&program).unwrap().len();
+        let length = std::fs::metadata(&program).unwrap().len();
         let mut command = Command::new("sh");
         command.args(["-c", "cat \"$0\" > /dev/null"]).arg(&program);
         let limit = Duration::from_secs(60);

@@ -1,87 +1,29 @@
-//! What the queue makes beside bare ffmpeg, and what viewers notice of it.
+//! The tables of the queue beside bare ffmpeg.
 
-use std::time::Duration;
-
-use serde_json::{Value, json};
-
+use super::results::JobResult;
 use super::table::Table;
-use crate::cell::{Cell, thousands};
-use crate::queue::responsive::{self, Asked, Beside};
+use crate::queue::responsive::{self, Beside, Kind};
 use crate::queue::{rendition, storyboard};
 use crate::stats::Spread;
+use crate::units::{mib, ms, percent, thousands};
 
-/// One cell.
-#[derive(Debug)]
-pub struct Queued {
-    pub cell: Cell,
-    pub samples: Samples,
-}
-
-/// What was measured in it.
-#[derive(Debug)]
-pub enum Samples {
-    Storyboard(Vec<storyboard::Sample>),
-    Rendition(rendition::Sample),
-    Responsive(Vec<responsive::Sample>),
-}
-
-impl Queued {
-    /// With the ratios by which it is judged.
-    pub fn table(&self) -> Table {
-        match &self.samples {
-            Samples::Storyboard(samples) => storyboards(samples),
-            Samples::Rendition(sample) => renditions(sample),
-            Samples::Responsive(samples) => responses(samples),
-        }
+pub fn table(result: &JobResult) -> Table {
+    match result {
+        JobResult::Storyboard(samples) => storyboards(samples),
+        JobResult::Rendition(sample) => renditions(sample),
+        JobResult::Responsive(samples) => responses(samples),
     }
-
-    pub fn json(&self) -> Value {
-        let samples = match &self.samples {
-            Samples::Storyboard(samples) => samples.iter().map(storyboard_json).collect(),
-            Samples::Rendition(sample) => rendition_json(sample),
-            Samples::Responsive(samples) => samples.iter().map(response_json).collect(),
-        };
-        json!({ "load": self.cell.to_string(), "samples": samples })
-    }
-}
-
-/// The line that is printed after a turn of storyboards.
-pub fn storyboard_progress(number: u64, sample: &storyboard::Sample) -> String {
-    let cpu = |cost: &storyboard::Cost| cost.usage.cpu.as_secs_f64();
-    format!(
-        "  turn {:<2} {} tiles, CPU-s: queue {:.2}, ffmpeg {:.2}",
-        number + 1,
-        sample.tiles.count,
-        cpu(&sample.queue),
-        cpu(&sample.bare),
-    )
-}
-
-/// The line that is printed after a turn of answers.
-pub fn turn_progress(number: u64, sample: &responsive::Sample) -> String {
-    let responsive::Sample { beside, asked, requests, latency, busy } = sample;
-    format!(
-        "  turn {:<2} {asked} beside {beside}: {} answers, p50 {:.2} ms, p99 {:.2} ms, \
-         p99.9 {:.2} ms, cores busy {:.0} %",
-        number + 1,
-        thousands(*requests as f64),
-        ms(latency.median),
-        ms(latency.p99),
-        ms(latency.p999),
-        busy * 100.0,
-    )
 }
 
 type Way = fn(&storyboard::Sample) -> storyboard::Cost;
 
 fn storyboards(samples: &[storyboard::Sample]) -> Table {
     let mut table = Table::new([
-        "storyboard of a long film",
+        "storyboard of two hours",
         "CPU s",
         "CPU ÷ ffmpeg",
         "read, MiB",
         "read ÷ ffmpeg",
-        "from disk, MiB",
         "s",
     ]);
     let bare: Way = |sample| sample.bare;
@@ -92,7 +34,7 @@ fn storyboards(samples: &[storyboard::Sample]) -> Table {
             samples.iter().map(|sample| unit(way(sample))).collect::<Vec<f64>>()
         };
         let median = |unit| Spread::of(values(way, unit)).median;
-        let ratio = |unit| ratio(Spread::of_ratios(&values(way, unit), &values(bare, unit)));
+        let ratio = |unit| Spread::of_ratios(&values(way, unit), &values(bare, unit)).to_string();
         let cpu = |cost: storyboard::Cost| cost.usage.cpu.as_secs_f64();
         let read = |cost: storyboard::Cost| mib(cost.usage.read_bytes);
         table.row([
@@ -101,7 +43,6 @@ fn storyboards(samples: &[storyboard::Sample]) -> Table {
             ratio(cpu),
             format!("{:.0}", median(read)),
             ratio(read),
-            format!("{:.0}", median(|cost| mib(cost.usage.disk_bytes))),
             format!("{:.1}", median(|cost| cost.elapsed.as_secs_f64())),
         ]);
     }
@@ -116,14 +57,14 @@ fn renditions(sample: &rendition::Sample) -> Table {
         "CPU s",
         "CPU ÷ ffmpeg",
         "MiB",
-        "SSIM to the film",
+        "SSIM to the source",
         "SSIM to ffmpeg's",
     ]);
-    let rendition::Sample { bare, one_slot, two_slots, likeness } = sample;
-    for (name, cost, film, other) in [
-        ("ffmpeg -threads 1", bare, likeness.whole, 1.0),
-        ("Headwater's queue, one slot", one_slot, likeness.joined, likeness.each_other),
-        ("Headwater's queue, two slots", two_slots, likeness.joined, likeness.each_other),
+    let rendition::Sample { bare, one_slot, two_slots, ssim } = sample;
+    for (name, cost, to_source, to_bare) in [
+        ("ffmpeg -threads 1", bare, ssim.whole, 1.0),
+        ("Headwater's queue, one slot", one_slot, ssim.joined, ssim.each_other),
+        ("Headwater's queue, two slots", two_slots, ssim.joined, ssim.each_other),
     ] {
         let (s, bare_s) = (cost.elapsed.as_secs_f64(), bare.elapsed.as_secs_f64());
         let (cpu_s, bare_cpu_s) = (cost.cpu.as_secs_f64(), bare.cpu.as_secs_f64());
@@ -134,8 +75,8 @@ fn renditions(sample: &rendition::Sample) -> Table {
             format!("{cpu_s:.1}"),
             format!("{:.2}", cpu_s / bare_cpu_s),
             format!("{:.1}", mib(cost.bytes)),
-            format!("{film:.4}"),
-            format!("{other:.4}"),
+            format!("{to_source:.4}"),
+            format!("{to_bare:.4}"),
         ]);
     }
     table
@@ -143,112 +84,53 @@ fn renditions(sample: &rendition::Sample) -> Table {
 
 fn responses(samples: &[responsive::Sample]) -> Table {
     let mut table = Table::new([
-        "answers",
+        "responses",
         "beside",
-        "a turn",
+        "per turn",
         "cores busy",
         "p50, ms",
         "p99, ms",
         "p99.9, ms",
         "p99 ÷ idle",
     ]);
-    for asked in Asked::ALL {
+    for kind in Kind::ALL {
         for beside in Beside::ALL {
             let values = |beside: Beside, unit: fn(&responsive::Sample) -> f64| {
                 let is =
-                    |sample: &&responsive::Sample| sample.asked == asked && sample.beside == beside;
+                    |sample: &&responsive::Sample| sample.kind == kind && sample.beside == beside;
                 samples.iter().filter(is).map(unit).collect::<Vec<f64>>()
             };
             let median = |unit| Spread::of(values(beside, unit)).median;
             let p99 = |sample: &responsive::Sample| ms(sample.latency.p99);
             let to_idle = Spread::of_ratios(&values(beside, p99), &values(Beside::Nothing, p99));
             table.row([
-                asked.to_string(),
+                kind.to_string(),
                 beside.to_string(),
                 thousands(median(|sample| sample.requests as f64)),
-                format!("{:.0} %", median(|sample| sample.busy * 100.0)),
+                percent(median(|sample| sample.busy)),
                 format!("{:.2}", median(|sample| ms(sample.latency.median))),
                 format!("{:.2}", median(p99)),
                 format!("{:.2}", median(|sample| ms(sample.latency.p999))),
-                if beside == Beside::Nothing { "1".to_owned() } else { ratio(to_idle) },
+                if beside == Beside::Nothing { "1".to_owned() } else { to_idle.to_string() },
             ]);
         }
     }
     table
 }
 
-/// The median, and what it lies between.
-fn ratio(spread: Spread) -> String {
-    format!("{:.2} ({:.2}–{:.2})", spread.median, spread.min, spread.max)
-}
-
-fn storyboard_json(sample: &storyboard::Sample) -> Value {
-    let cost = |cost: &storyboard::Cost| {
-        json!({
-            "cpu_s": cost.usage.cpu.as_secs_f64(),
-            "read_bytes": cost.usage.read_bytes,
-            "disk_bytes": cost.usage.disk_bytes,
-            "elapsed_s": cost.elapsed.as_secs_f64(),
-        })
-    };
-    json!({
-        "tiles": sample.tiles.count,
-        "interval_s": sample.tiles.interval_s,
-        "queue": cost(&sample.queue),
-        "ffmpeg": cost(&sample.bare),
-    })
-}
-
-fn rendition_json(sample: &rendition::Sample) -> Value {
-    let cost = |cost: &rendition::Cost| {
-        json!({
-            "cpu_s": cost.cpu.as_secs_f64(),
-            "elapsed_s": cost.elapsed.as_secs_f64(),
-            "bytes": cost.bytes,
-        })
-    };
-    json!({
-        "ffmpeg": cost(&sample.bare),
-        "one_slot": cost(&sample.one_slot),
-        "two_slots": cost(&sample.two_slots),
-        "ssim_joined": sample.likeness.joined,
-        "ssim_whole": sample.likeness.whole,
-        "ssim_each_other": sample.likeness.each_other,
-    })
-}
-
-fn response_json(sample: &responsive::Sample) -> Value {
-    json!({
-        "asked": sample.asked.to_string(),
-        "beside": sample.beside.to_string(),
-        "requests": sample.requests,
-        "busy": sample.busy,
-        "latency_median_us": sample.latency.median.as_micros() as u64,
-        "latency_p99_us": sample.latency.p99.as_micros() as u64,
-        "latency_p999_us": sample.latency.p999.as_micros() as u64,
-    })
-}
-
-fn mib(bytes: u64) -> f64 {
-    bytes as f64 / (1u64 << 20) as f64
-}
-
-fn ms(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
-}
-
 #[cfg(test)]
 pub mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::clients::Latency;
-    use crate::queue::{Likeness, Tiles, Usage};
+    use crate::queue::{Ssim, Tiles, Usage};
 
-    /// One cell of each kind.
-    pub fn all() -> Vec<Queued> {
+    /// One result of each kind.
+    fn all() -> [JobResult; 3] {
         let s = Duration::from_secs;
         let cost = |cpu_s, mib: u64| {
-            let read_bytes = mib << 20;
-            let usage = Usage { cpu: s(cpu_s), read_bytes, disk_bytes: read_bytes / 2 };
+            let usage = Usage { cpu: s(cpu_s), read_bytes: mib << 20 };
             storyboard::Cost { usage, elapsed: s(cpu_s) }
         };
         let storyboard = storyboard::Sample {
@@ -262,29 +144,30 @@ pub mod tests {
             bare: cost(80),
             one_slot: cost(82),
             two_slots: cost(44),
-            likeness: Likeness { joined: 0.98, whole: 0.981, each_other: 0.99 },
+            ssim: Ssim { joined: 0.98, whole: 0.981, each_other: 0.99 },
         };
-        let turn = |asked, beside, p99_ms| {
+        let turn = |kind, beside, p99_ms| {
             let p99 = Duration::from_millis(p99_ms);
             let latency = Latency { median: p99 / 2, p99, p999: p99 * 2 };
-            responsive::Sample { beside, asked, requests: 5000, latency, busy: 1.0 }
+            responsive::Sample { beside, kind, requests: 5000, latency, busy: 1.0 }
         };
-        let turns = Asked::ALL.into_iter().flat_map(|asked| {
-            Beside::ALL.into_iter().zip([2, 3, 9]).map(move |(beside, ms)| turn(asked, beside, ms))
+        let turns = Kind::ALL.into_iter().flat_map(|kind| {
+            Beside::ALL.into_iter().zip([2, 3, 9]).map(move |(beside, ms)| turn(kind, beside, ms))
         });
-        let queued = |cell: &str, samples| Queued { cell: cell.parse().expect("a cell"), samples };
-        vec![
-            queued("storyboard", Samples::Storyboard(vec![storyboard])),
-            queued("rendition", Samples::Rendition(rendition)),
-            queued("responsive", Samples::Responsive(turns.collect())),
+        [
+            JobResult::Storyboard(vec![storyboard]),
+            JobResult::Rendition(rendition),
+            JobResult::Responsive(turns.collect()),
         ]
     }
 
     #[test]
-    fn every_way_is_compared_with_bare_ffmpeg_and_every_load_with_none() {
-        let tables = all().iter().map(|queued| queued.table().markdown()).collect::<String>();
+    fn each_way_is_compared_with_bare_ffmpeg_and_each_load_with_none() {
+        let tables = all().iter().map(|result| table(result).to_string()).collect::<String>();
+        let words = |text: &str| text.split_whitespace().map(|word| format!("{word} ")).collect();
+        let tables: String = words(&tables);
         for row in [
-            "| Headwater's queue | 10.00 | 0.25 (0.25–0.25) | 100 | 0.05 (0.05–0.05) | 50 | 10.0 |",
+            "| Headwater's queue | 10.00 | 0.25 (0.25–0.25) | 100 | 0.05 (0.05–0.05) | 10.0 |",
             "| Headwater's queue, two slots | 44.0 | 0.55 | 80.0 | 1.00 | 1.0 | 0.9800 | 0.9900 |",
             "| ranges of 64 KiB | nothing | 5,000 | 100 % | 1.00 | 2.00 | 4.00 | 1 |",
             "| video segments | the queue on all cores | 5,000 | 100 % | 1.50 | 3.00 | 6.00 \
@@ -292,13 +175,5 @@ pub mod tests {
         ] {
             assert!(tables.contains(row), "{tables}");
         }
-    }
-
-    #[test]
-    fn raw_figures_are_told_in_full() {
-        let [storyboard, rendition, responsive] = &all()[..] else { panic!("three cells") };
-        assert_eq!(storyboard.json()["samples"][0]["ffmpeg"]["read_bytes"], 2000 << 20);
-        assert_eq!(rendition.json()["samples"]["two_slots"]["elapsed_s"], 44.0);
-        assert_eq!(responsive.json()["samples"][1]["latency_p999_us"], 6000);
     }
 }

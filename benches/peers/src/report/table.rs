@@ -1,6 +1,8 @@
-//! One table, two ways to print it.
+//! A table of GitHub's Markdown, padded, so that it reads well in a terminal, too.
 
-/// Rows of text under a head.
+use std::fmt;
+
+/// Rows under a head.
 #[derive(Debug)]
 pub struct Table {
     rows: Vec<Vec<String>>,
@@ -21,83 +23,58 @@ impl Table {
         self.rows.len() == 1
     }
 
-    /// Columns aligned by spaces: words to the left, figures to the right.
-    pub fn text(&self) -> String {
-        let columns = 0..self.rows[0].len();
-        let width = |column: usize| self.rows.iter().map(|row| count(&row[column])).max();
-        let widths: Vec<usize> = columns.filter_map(width).collect();
-        let mut text = String::new();
-        for row in &self.rows {
-            let mut line = String::from(" ");
-            for (column, cell) in row.iter().enumerate() {
-                let width = widths[column];
-                line += &match self.is_figures(column) {
-                    true => format!(" {cell:>width$} "),
-                    false => format!(" {cell:<width$} "),
-                };
-            }
-            text += line.trim_end();
-            text.push('\n');
-        }
-        text
-    }
-
-    /// A table of GitHub's Markdown.
-    pub fn markdown(&self) -> String {
-        let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-        let rule = |column| match self.is_figures(column) {
-            true => "---:",
-            false => "---",
-        };
-        let rules: Vec<String> =
-            (0..self.rows[0].len()).map(|column| rule(column).to_owned()).collect();
-        let mut text = line(&self.rows[0]) + &line(&rules);
-        for row in &self.rows[1..] {
-            text += &line(row);
-        }
-        text
-    }
-
-    /// Whether a column is to be aligned to the right. The first names its row, even by a figure.
+    /// Whether a column is aligned to the right. The first one names its row, even by a figure.
     fn is_figures(&self, column: usize) -> bool {
-        let starts_with_digit =
-            |row: &Vec<String>| row[column].starts_with(|c: char| c.is_ascii_digit() || c == '–');
-        column > 0 && self.rows.len() > 1 && self.rows[1..].iter().all(starts_with_digit)
+        let is_figure = |row: &Vec<String>| {
+            row[column].starts_with(|c: char| c.is_ascii_digit() || matches!(c, '–' | '≥'))
+        };
+        column > 0 && !self.is_empty() && self.rows[1..].iter().all(is_figure)
     }
 }
 
-/// Characters, not bytes: `÷` and `–` take one place.
-fn count(text: &str) -> usize {
-    text.chars().count()
+impl fmt::Display for Table {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Characters, not bytes: `÷` and `–` take one place.
+        let width = |column: usize| self.rows.iter().map(|row| row[column].chars().count()).max();
+        let columns: Vec<(usize, bool)> = (0..self.rows[0].len())
+            .map(|column| (width(column).unwrap_or(0).max(4), self.is_figures(column)))
+            .collect();
+        for (index, row) in self.rows.iter().enumerate() {
+            for (cell, &(width, is_figures)) in row.iter().zip(&columns) {
+                match is_figures {
+                    true => write!(out, "| {cell:>width$} ")?,
+                    false => write!(out, "| {cell:<width$} ")?,
+                }
+            }
+            writeln!(out, "|")?;
+            if index == 0 {
+                for &(width, is_figures) in &columns {
+                    let last = if is_figures { ":" } else { "-" };
+                    write!(out, "| {}{last} ", "-".repeat(width - 1))?;
+                }
+                writeln!(out, "|")?;
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn table() -> Table {
+    #[test]
+    fn columns_line_up_and_figures_are_aligned_to_the_right() {
         let mut table = Table::new(["load", "peer", "CPU ÷"]);
         table.row(["4 KiB", "a", "1"].map(str::to_owned));
         table.row(["64 KiB", "longer", "0.97"].map(str::to_owned));
-        table
-    }
-
-    #[test]
-    fn text_columns_line_up() {
-        let expected =
-            ["  load    peer    CPU ÷", "  4 KiB   a           1", "  64 KiB  longer   0.97", ""];
-        assert_eq!(table().text(), expected.join("\n"));
-    }
-
-    #[test]
-    fn markdown_aligns_figures_to_the_right() {
         let expected = [
-            "| load | peer | CPU ÷ |",
-            "| --- | --- | ---: |",
-            "| 4 KiB | a | 1 |",
-            "| 64 KiB | longer | 0.97 |",
+            "| load   | peer   | CPU ÷ |",
+            "| ------ | ------ | ----: |",
+            "| 4 KiB  | a      |     1 |",
+            "| 64 KiB | longer |  0.97 |",
             "",
         ];
-        assert_eq!(table().markdown(), expected.join("\n"));
+        assert_eq!(table.to_string(), expected.join("\n"));
     }
 }

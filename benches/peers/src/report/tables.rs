@@ -1,16 +1,20 @@
-//! The three tables: what requests cost, how soon hot ones are answered beside cold downloads,
-//! and what a paused viewer takes of the server's memory.
+//! The tables that compare peers: cost of requests, capacity of a core, hot requests beside cold
+//! downloads, memory of paused viewers.
 
+use super::results::{CellResult, PausedResult, Results};
 use super::table::Table;
-use super::{CellResult, PausedResult, Report};
-use crate::cell::{Work, thousands};
 use crate::peers::Role;
 use crate::stats::Spread;
 use crate::turn::Turn;
+use crate::units::{figure, percent};
 
-/// CPU per byte and per request.
-pub fn costs<'a>(report: &Report, cells: impl Iterator<Item = &'a CellResult>) -> Table {
-    let ratio = format!("CPU ÷ {}", reference_name(report));
+/// A core is a bottleneck from this busy share on. Below, it is idle for longer than the 10 ms ticks of
+/// `/proc/stat` can be wrong in a turn of a second.
+const SATURATED: f64 = 0.95;
+
+/// CPU per byte and per request, with a client that copies bodies.
+pub fn costs<'a>(results: &Results, cells: impl Iterator<Item = &'a CellResult>) -> Table {
+    let ratio = format!("CPU ÷ {}", reference_name(results));
     let mut table = Table::new([
         "load",
         "peer",
@@ -21,27 +25,69 @@ pub fn costs<'a>(report: &Report, cells: impl Iterator<Item = &'a CellResult>) -
         "CPU-s/GiB",
         "CPU-s/1,000 req",
         &ratio,
+        "bottleneck (core busy: server, client)",
     ]);
-    for_each_peer(report, cells, |cell, peer, reference| {
-        let median = |unit: fn(&Turn) -> f64| cell.median(peer, unit);
+    for (cell, peer, name) in rows(results, cells) {
+        let median = |unit| cell.median(peer, unit);
+        let cheapest = cell.reference(&results.peers, Turn::cpu_s_per_1000);
         table.row([
             cell.cell.to_string(),
-            report.peers[peer].name.clone(),
-            rate(median(Turn::requests_per_s)),
-            thousands(median(Turn::mib_per_s)),
-            milliseconds(median(Turn::median_ms)),
-            milliseconds(median(Turn::p99_ms)),
-            seconds(median(Turn::cpu_s_per_gib)),
-            seconds(median(Turn::cpu_s_per_1000)),
-            ratio_cell(cell.judged_ratio(peer, reference), peer == reference),
+            name.to_owned(),
+            figure(median(Turn::requests_per_s)),
+            figure(median(Turn::mib_per_s)),
+            figure(median(Turn::median_ms)),
+            figure(median(Turn::p99_ms)),
+            figure(median(Turn::cpu_s_per_gib)),
+            figure(median(Turn::cpu_s_per_1000)),
+            ratio_cell(cell, peer, cheapest, Turn::cpu_s_per_1000),
+            bottleneck(cell, peer).1,
         ]);
-    });
+    }
     table
 }
 
-/// Hot requests while others are downloaded from the disk.
-pub fn beside_cold<'a>(report: &Report, cells: impl Iterator<Item = &'a CellResult>) -> Table {
-    let name = reference_name(report);
+/// Requests per second of one core, with a client that discards bodies. A lower bound (`≥`) where the
+/// server's core was not the busy one.
+pub fn capacity<'a>(results: &Results, cells: impl Iterator<Item = &'a CellResult>) -> Table {
+    let name = reference_name(results);
+    let (rate_ratio, cpu_ratio) = (format!("req/s ÷ {name}"), format!("CPU ÷ {name}"));
+    let mut table = Table::new([
+        "load",
+        "peer",
+        "req/s per server core",
+        &rate_ratio,
+        "MiB/s",
+        "p50 ms",
+        "p99 ms",
+        "CPU-s/1,000 req",
+        &cpu_ratio,
+        "bottleneck (core busy: server, client)",
+    ]);
+    for (cell, peer, name) in rows(results, cells) {
+        let median = |unit| cell.median(peer, unit);
+        let fastest = cell.reference(&results.peers, Turn::s_per_request);
+        let cheapest = cell.reference(&results.peers, Turn::cpu_s_per_1000);
+        let (is_server, bottleneck) = bottleneck(cell, peer);
+        let bound = if is_server { "" } else { "≥ " };
+        table.row([
+            cell.cell.work.to_string(),
+            name.to_owned(),
+            format!("{bound}{}", figure(median(Turn::requests_per_s))),
+            ratio_cell(cell, peer, fastest, Turn::requests_per_s),
+            figure(median(Turn::mib_per_s)),
+            figure(median(Turn::median_ms)),
+            figure(median(Turn::p99_ms)),
+            figure(median(Turn::cpu_s_per_1000)),
+            ratio_cell(cell, peer, cheapest, Turn::cpu_s_per_1000),
+            bottleneck,
+        ]);
+    }
+    table
+}
+
+/// Hot requests beside downloads from the disk.
+pub fn beside_cold<'a>(results: &Results, cells: impl Iterator<Item = &'a CellResult>) -> Table {
+    let name = reference_name(results);
     let (hot_ratio, p99_ratio) = (format!("hot ÷ {name}"), format!("p99 ÷ {name}"));
     let mut table = Table::new([
         "load",
@@ -54,102 +100,87 @@ pub fn beside_cold<'a>(report: &Report, cells: impl Iterator<Item = &'a CellResu
         &hot_ratio,
         &p99_ratio,
     ]);
-    for_each_peer(report, cells, |cell, peer, reference| {
-        let median = |unit: fn(&Turn) -> f64| cell.median(peer, unit);
-        let ratio = |unit: fn(&Turn) -> f64| {
-            ratio_cell(cell.ratio(peer, reference, unit), peer == reference)
-        };
+    for (cell, peer, name) in rows(results, cells) {
+        let median = |unit| cell.median(peer, unit);
+        let fastest = cell.reference(&results.peers, Turn::s_per_request);
         table.row([
             cell.cell.to_string(),
-            report.peers[peer].name.clone(),
-            rate(median(Turn::requests_per_s)),
-            milliseconds(median(Turn::median_ms)),
-            milliseconds(median(Turn::p99_ms)),
-            thousands(median(Turn::cold_mib_per_s)),
-            format!("{:.0} %", median(Turn::busy) * 100.0),
-            ratio(Turn::requests_per_s),
-            ratio(Turn::p99_ms),
+            name.to_owned(),
+            figure(median(Turn::requests_per_s)),
+            figure(median(Turn::median_ms)),
+            figure(median(Turn::p99_ms)),
+            figure(median(Turn::cold_mib_per_s)),
+            percent(median(Turn::busy)),
+            ratio_cell(cell, peer, fastest, Turn::requests_per_s),
+            ratio_cell(cell, peer, fastest, Turn::p99_ms),
         ]);
-    });
+    }
     table
 }
 
 /// Memory per paused viewer.
-pub fn paused<'a>(report: &Report, cells: impl Iterator<Item = &'a PausedResult>) -> Table {
-    let ratio = format!("RssAnon ÷ {}", reference_name(report));
-    let mut table = Table::new(["load", "peer", "RssAnon KiB each", "RssFile KiB each", &ratio]);
+pub fn paused<'a>(results: &Results, cells: impl Iterator<Item = &'a PausedResult>) -> Table {
+    let ratio = format!("RssAnon ÷ {}", reference_name(results));
+    let mut table = Table::new(["load", "peer", "RssAnon KiB each", &ratio]);
     for cell in cells {
-        let reference = cell.reference(&report.peers);
-        let anon_of_reference = cell.peers[reference].anon();
-        for (peer, paused) in cell.peers.iter().enumerate() {
-            let anon = paused.anon();
-            if anon.is_empty() {
+        let reference = cell.reference(&results.peers);
+        for (peer, info) in results.peers.iter().enumerate() {
+            if cell.grown_kib[peer].is_empty() {
                 continue;
             }
-            let file = Spread::of(paused.values(|memory| memory.file_kib)).median;
+            let ratio = Spread::of_ratios(&cell.per_viewer(peer), &cell.per_viewer(reference));
             table.row([
-                Work::Paused { viewers: paused.viewers }.to_string(),
-                report.peers[peer].name.clone(),
-                format!("{:.2}", Spread::of(anon.iter().copied()).median),
-                format!("{file:.2}"),
-                ratio_cell(Spread::of_ratios(&anon, &anon_of_reference), peer == reference),
+                cell.cell.to_string(),
+                info.name.clone(),
+                format!("{:.2}", Spread::of(cell.per_viewer(peer)).median),
+                if peer == reference { "1".to_owned() } else { ratio.to_string() },
             ]);
         }
     }
     table
 }
 
-/// Calls `row` for every peer of every cell that it took part in, with the cell's reference.
-fn for_each_peer<'a>(
-    report: &Report,
+/// Every cell with every peer that took part in it, and the peer's name.
+fn rows<'a, 'b>(
+    results: &'b Results,
     cells: impl Iterator<Item = &'a CellResult>,
-    mut row: impl FnMut(&CellResult, usize, usize),
-) {
-    for cell in cells {
-        let reference = cell.reference(&report.peers);
-        for peer in (0..report.peers.len()).filter(|&peer| !cell.turns[peer].is_empty()) {
-            row(cell, peer, reference);
-        }
-    }
+) -> impl Iterator<Item = (&'a CellResult, usize, &'b str)> {
+    cells.flat_map(|cell| {
+        let peers = results.peers.iter().enumerate();
+        let peers = peers.filter(|&(peer, _)| !cell.turns[peer].is_empty());
+        peers.map(move |(peer, info)| (cell, peer, &info.name[..]))
+    })
 }
 
-/// What ratios are to.
-fn reference_name(report: &Report) -> &'static str {
-    match report.peers.iter().any(|peer| peer.role == Role::Reference) {
+/// The denominator of ratios.
+fn reference_name(results: &Results) -> &'static str {
+    match results.peers.iter().any(|peer| peer.role == Role::Reference) {
         true => "nginx",
         false => "best",
     }
 }
 
-/// `0.97 (0.95–0.99)`; the reference itself is 1 by definition.
-fn ratio_cell(ratio: Spread, is_reference: bool) -> String {
-    match is_reference {
+/// `0.97 (0.95–0.99)`; the reference itself is 1.
+fn ratio_cell(cell: &CellResult, peer: usize, reference: usize, unit: fn(&Turn) -> f64) -> String {
+    match peer == reference {
         true => "1".to_owned(),
-        false => format!("{:.2} ({:.2}–{:.2})", ratio.median, ratio.min, ratio.max),
+        false => cell.ratio(peer, reference, unit).to_string(),
     }
 }
 
-/// CPU seconds, with more decimals below 1.
-fn seconds(value: f64) -> String {
-    match value {
-        small if small < 1.0 => format!("{small:.4}"),
-        large => format!("{large:.2}"),
-    }
-}
-
-/// Milliseconds, with more decimals below 1; a dash for what was not measured.
-fn milliseconds(value: f64) -> String {
-    match value {
-        none if none.is_nan() => "–".to_owned(),
-        small if small < 1.0 => format!("{small:.2}"),
-        large => format!("{large:.1}"),
-    }
-}
-
-/// Requests per second, with decimals where there are few.
-pub fn rate(per_s: f64) -> String {
-    match per_s {
-        few if few < 100.0 => format!("{few:.2}"),
-        many => thousands(many),
-    }
+/// Whether the server's core is the bottleneck, and the slower side in words with the medians of the
+/// busy shares of both cores: `server (99 %, 71 %)`. Where other programs kept the server's core busy in
+/// most turns, no side is.
+fn bottleneck(cell: &CellResult, peer: usize) -> (bool, String) {
+    let shares = [Turn::server_core, Turn::client_core].map(|unit| cell.median(peer, unit));
+    let is_disturbed = cell.median(peer, |turn| f64::from(turn.is_disturbed())) > 0.5;
+    let side = match shares.map(|share| share >= SATURATED) {
+        _ if is_disturbed => "other programs",
+        [true, true] => "both",
+        [true, false] => "server",
+        [false, true] => "client",
+        [false, false] => "neither",
+    };
+    let is_server = shares[0] >= SATURATED && !is_disturbed;
+    (is_server, format!("{side} ({}, {})", percent(shares[0]), percent(shares[1])))
 }

@@ -88,7 +88,7 @@ fn report(deployment: &Deployment, what: &str, killed: usize) {
     );
     for job in jobs.iter().filter(|job| job.state.as_str() == "failed") {
         let why = job.last_error.as_deref().unwrap_or_default();
-        assert!(why.contains("worker lost") || why.contains("killed from outside"), "{job:?}");
+        assert!(why.contains("worker lost") || why.contains("ffmpeg was killed"), "{job:?}");
     }
     assert!(done > 0);
 }

@@ -119,7 +119,7 @@ fn the_output_limit_ends_a_movie_that_unpacks_without_end() {
     deployment.folder.put("library/endless.mkv", unpacks_without_end());
     let program = deployment.serve(&["--artifacts-max-mib=16"]);
     let (job, most) = ended(&deployment, &program, "endless.mkv");
-    let why = "ffmpeg wrote more than the 16777216 bytes that it may";
+    let why = "the output of ffmpeg exceeds its limit of 16777216 bytes";
     assert_eq!(job["error"], why);
     assert_refused(
         &deployment,
@@ -140,7 +140,7 @@ fn the_deadline_ends_a_movie_that_plays_without_end() {
     put_endless_video(&deployment, "endless.mkv");
     let program = deployment.serve(&["--job-deadline-s=1"]);
     let (job, _) = ended(&deployment, &program, "endless.mkv");
-    let why = "ffmpeg was not done after 1 s";
+    let why = "ffmpeg did not end within 1 s";
     assert_eq!(job["error"], why);
     assert_refused(
         &deployment,
