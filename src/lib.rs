@@ -1,24 +1,29 @@
 //! Headwater: a video streaming origin.
 //!
 //! One idea holds it up: *a response body is an ordered list of extents, and its length is known
-//! before its first byte.* Rooms below know bytes, rooms above know meaning, and nothing looks up:
+//! before its first byte.* Lower layers know bytes, upper layers know meaning, and no layer imports
+//! from above:
 //!
 //! ```text
-//! cli, serve        what was typed; a server put together and taken down
-//! http              the rules of HTTP, then one small file per family of routes
-//! jobs              the durable queue: what there is to do, and who is doing it
-//! derive            ffmpeg in a sandbox, and what is made by it
-//! webhooks          telling others what has become of the jobs
-//! package           a movie as extents and as manifests
-//! library           which titles there are, what they are called, when they change
-//! movie             a movie's index: tracks, samples, time
-//! store             what must outlast the process: the database, and what jobs made
-//! wire              how extents reach a socket, and how requests come from it
-//! extent            the idea itself: sources, extents, contents, and the disk below them
-//! config telemetry  used by all
+//! cli               command line: arguments, text output
+//! serve             assembles a server or a worker, and shuts it down
+//! http              HTTP semantics, and one file per family of routes
+//! titles            an opened title: files, renditions, sidecars, manifests, artifacts
+//! jobs              worker, supervisor, housekeeping: runs jobs
+//! webhooks          delivers events of jobs
+//! transcode         ffmpeg, sandbox, ladder, images: the work of a job
+//! package           a movie as extents and manifests: CMAF, HLS, DASH, MP4, text
+//! library           roots, scans, watching, catalog
+//! queue             the durable queue of jobs
+//! movie             container readers: the index of a movie, tracks, samples, codecs
+//! store             database and artifact storage
+//! wire              connections: how extents reach a socket
+//! extent            sources, extents, contents, and the disk pools below them
+//! sys               operating system calls: the only unsafe code
+//! config telemetry  import nothing of ours
 //! ```
 //!
-//! `ARCHITECTURE.md` at the top of the repository tells the whole story.
+//! `ARCHITECTURE.md` at the top of the repository explains it.
 
 pub mod background;
 pub mod cli;

@@ -1,4 +1,4 @@
-//! What was typed is handed over; see the library for everything else.
+//! The binary; the library has everything.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Logs, counters, and the hook that counts panics.
+//! Log, metrics, request identifiers, and the hook that counts panics.
 
 use std::{
     fmt::Write as _,
@@ -19,28 +19,27 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use crate::config::LogFormat;
-
-/// Panics since the start. One for the process, because the hook is one.
+/// Panics since the start of the process. Global, because the hook is.
 static PANICS: AtomicU64 = AtomicU64::new(0);
 
-/// actix logs every cut connection as an error of its own; the edge has logged the reason already.
+/// actix logs each aborted connection as an error; `http::pipeline` has logged the reason already.
 const QUIET: &str = "actix_http=off";
 
-/// Changes the log's filter while the process runs.
+/// A handle that changes the filter of the log while the process runs.
 pub struct LogFilter(reload::Handle<EnvFilter, LogRegistry>);
 
-/// Starts logging to standard error, which leaves standard output to what people asked for.
+/// Starts logging to standard error, as JSON or text; standard output is for results.
 ///
 /// Returns `None` if the process logs already, as in tests.
-pub fn start_log(filter: &str, format: LogFormat) -> Option<LogFilter> {
+pub fn start_log(filter: &str, is_json: bool) -> Option<LogFilter> {
     let (filter, handle) = reload::Layer::new(parse_filter(filter));
     let registry = tracing_subscriber::registry().with(filter);
     let is_terminal = std::io::stderr().is_terminal();
     let to_stderr = fmt::layer().with_writer(std::io::stderr).with_ansi(is_terminal);
-    let started = match format {
-        LogFormat::Text => registry.with(to_stderr.with_target(false)).try_init(),
-        LogFormat::Json => registry.with(to_stderr.json()).try_init(),
+    let started = if is_json {
+        registry.with(to_stderr.json()).try_init()
+    } else {
+        registry.with(to_stderr.with_target(false)).try_init()
     };
     started.ok().map(|()| LogFilter(handle))
 }
@@ -50,15 +49,15 @@ fn parse_filter(filter: &str) -> EnvFilter {
 }
 
 impl LogFilter {
-    /// Sets another filter.
+    /// Replaces the filter.
     pub fn set(&self, filter: &str) {
         if let Err(error) = self.0.reload(parse_filter(filter)) {
-            tracing::warn!(%error, "the log keeps its filter");
+            tracing::warn!(%error, "could not change the log filter");
         }
     }
 }
 
-/// Counts panics, and lets them be printed as before.
+/// Counts panics, in front of the hook that prints them.
 pub fn count_panics() {
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -67,9 +66,9 @@ pub fn count_panics() {
     }));
 }
 
-/// What the process counts. A clone counts into the same numbers.
+/// The metrics of the process. Clones share the values.
 ///
-/// No label is made from a path, a title or a client: every label's values are a closed list.
+/// Labels have closed lists of values: none comes from a path, a title or a client.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
     responses: Family<StatusClass, Counter>,
@@ -103,60 +102,64 @@ impl EncodeLabelValue for Reason {
 }
 
 impl Metrics {
-    /// A response has begun.
+    /// Counts a response.
     pub fn response(&self, status: u16) {
         self.responses.get_or_create(&StatusClass { status }).inc();
     }
 
-    /// Bytes of bodies have been handed to a connection.
+    /// Counts bytes of bodies that were written to a connection.
     pub fn sent(&self, bytes: u64) {
         self.body_bytes.inc_by(bytes);
     }
 
-    /// Bytes of them were copied through this process, instead of going from the page cache.
+    /// Counts those of them that this process copied, instead of sending them from the page cache.
     pub fn copied(&self, bytes: u64) {
         self.copied_bytes.inc_by(bytes);
     }
 
-    /// A response was cut short, and why.
+    /// Counts a response that was aborted, by reason.
     pub fn cut(&self, reason: &'static str) {
         self.cuts.get_or_create(&CutReason { reason: Reason(reason) }).inc();
     }
 
-    /// A connection is open until the result is dropped.
+    /// Counts an open connection until the result is dropped.
     pub fn connection(&self) -> Gauge {
         self.connections.inc();
         Gauge(self.connections.clone())
     }
 
-    /// How many connections are open.
+    /// The number of open connections.
     pub fn open_connections(&self) -> i64 {
         self.connections.get()
     }
 
-    /// All numbers in the text format that Prometheus reads.
+    /// All metrics in the text format of Prometheus.
     pub fn render(&self, titles: usize) -> String {
         self.titles.set(i64::try_from(titles).unwrap_or(i64::MAX));
         let panics = Counter::<u64>::default();
         panics.inc_by(PANICS.load(Ordering::Relaxed));
         let mut registry = Registry::with_prefix("headwater");
         registry.register("responses", "Responses by status", self.responses.clone());
-        registry.register("body_bytes", "Bytes of bodies sent", self.body_bytes.clone());
+        registry.register("body_bytes", "Bytes of response bodies sent", self.body_bytes.clone());
         let copied = self.copied_bytes.clone();
-        registry.register("body_copied_bytes", "Of these, read and copied by this process", copied);
-        registry.register("body_cuts", "Responses cut short, by reason", self.cuts.clone());
+        registry.register(
+            "body_copied_bytes",
+            "Bytes of response bodies copied by the process instead of sent from the page cache",
+            copied,
+        );
+        registry.register("body_cuts", "Responses aborted, by reason", self.cuts.clone());
         registry.register("connections", "Open connections", self.connections.clone());
         registry.register("titles", "Titles in the catalog", self.titles.clone());
-        registry.register("panics", "Requests and calls that ended in a panic", panics);
+        registry.register("panics", "Panics since the start", panics);
         let mut text = String::new();
         if encode(&mut text, &registry).is_err() {
-            let _ = writeln!(text, "# the numbers could not be written");
+            let _ = writeln!(text, "# encoding failed");
         }
         text
     }
 }
 
-/// One of the things that a gauge counts; dropped, it is counted no more.
+/// One unit of a gauge; its drop decrements the gauge.
 #[derive(Debug)]
 pub struct Gauge(gauge::Gauge);
 
@@ -166,7 +169,7 @@ impl Drop for Gauge {
     }
 }
 
-/// Makes identifiers for requests that bring none: 16 hex digits, unlike those of other processes.
+/// Generates identifiers for requests without one: 16 hex digits that differ between processes.
 #[derive(Clone, Debug)]
 pub struct RequestIds(Arc<AtomicU64>);
 
@@ -180,7 +183,7 @@ impl Default for RequestIds {
 }
 
 impl RequestIds {
-    /// The next one. Multiplied by an odd number, so that neighbours look unlike.
+    /// The next identifier. The multiplication by an odd number makes neighbours look unlike.
     pub fn next(&self) -> [u8; 16] {
         let count = self.0.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let bytes = count.to_be_bytes();

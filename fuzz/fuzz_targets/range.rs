@@ -1,8 +1,8 @@
-//! Any Range field of any length of representation.
+//! Any bytes as a Range field, with any representation length.
 #![no_main]
 
 #[allow(dead_code, reason = "each target uses its own part")]
 #[path = "../invariants.rs"]
 mod invariants;
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| invariants::range(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| invariants::check_range(input));

@@ -1,4 +1,4 @@
-//! `headwater inspect FILE`: the report of a file, without a server.
+//! `headwater inspect FILE`: reports on a file, without a server.
 
 use std::{
     io::{self, Write as _},
@@ -15,55 +15,55 @@ use crate::{
     package::inspect::{inspect, report::Report},
 };
 
-/// Nothing of the file can be played.
-const NOT_PLAYABLE: u8 = 1;
+/// Exit status: no player can play any of the file.
+const EXIT_NOT_PLAYABLE: u8 = 1;
 
-/// There is no report: what clap ends with too, when it does not understand.
-const NO_REPORT: u8 = 2;
+/// Exit status: no report. clap uses it too, for invalid arguments.
+const EXIT_NO_REPORT: u8 = 2;
 
 #[derive(clap::Args, Clone, Debug)]
-pub(super) struct Asked {
+pub(super) struct InspectArgs {
     /// The file.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Print JSON, as the server does below /v/.
+    /// Print JSON, like /v/<title>/inspect of a server.
     #[arg(long)]
     json: bool,
 }
 
 /// Prints the report.
-pub(super) fn run(asked: &Asked) -> ExitCode {
-    let name = asked.file.display();
-    let report = match read(asked) {
+pub(super) fn run(args: &InspectArgs) -> ExitCode {
+    let name = args.file.display();
+    let report = match read(args) {
         Ok(report) => report,
         Err(error) => {
             match error {
                 ReadError::Io(error) => eprintln!("headwater: {name}: {error}"),
                 error => eprintln!("headwater: {name}: {error}"),
             }
-            return ExitCode::from(NO_REPORT);
+            return ExitCode::from(EXIT_NO_REPORT);
         }
     };
-    let printed = if asked.json {
+    let printed = if args.json {
         serde_json::to_string_pretty(&report).map_err(io::Error::from)
     } else {
         Ok(report_text::text(&report, &name.to_string()))
     };
     let printed = printed.and_then(|text| writeln!(io::stdout(), "{}", text.trim_end()));
     match printed {
-        // Whoever reads has seen enough, as `head` has.
+        // The reader, such as `head`, closed the pipe.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             eprintln!("headwater: {name}: {error}");
-            ExitCode::from(NO_REPORT)
+            ExitCode::from(EXIT_NO_REPORT)
         }
         _ if report.playable => ExitCode::SUCCESS,
-        _ => ExitCode::from(NOT_PLAYABLE),
+        _ => ExitCode::from(EXIT_NOT_PLAYABLE),
     }
 }
 
-fn read(asked: &Asked) -> Result<Report, ReadError> {
-    let file = PlainFile::open(&asked.file)?;
-    // As a server cuts that nobody has told otherwise.
+fn read(args: &InspectArgs) -> Result<Report, ReadError> {
+    let file = PlainFile::open(&args.file)?;
+    // Segments as of a server with the default configuration.
     let grid_ms = Settings::from_layers(&[]).segment_ms.get();
     let grid_ms = u32::try_from(grid_ms).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
     let index = Movie::read(&file, grid_ms)?;

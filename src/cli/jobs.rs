@@ -1,10 +1,9 @@
-//! `headwater jobs`: what is being made, what is to be, and what has become of it.
+//! `headwater jobs`: lists jobs, cancels and retries them.
 //!
-//! Asked of the database, so that it works whichever server or worker is running, and if none is.
+//! It reads the database, so that it works whether or not a server or a worker runs.
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
-    path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
@@ -12,78 +11,70 @@ use std::{
 use clap::Subcommand;
 use tokio::{runtime, time::timeout};
 
-use super::jobs_text;
+use super::{ConfigArgs, jobs_text};
 use crate::{
-    config::{ConfigError, Layer, Settings},
+    config::ConfigError,
     queue::{Class, Filter, Job, JobId, Queue, QueueError},
-    store::{Database, DatabaseError},
+    store::{Database, DatabaseError, DatabaseLocation},
 };
 
-/// Jobs that are listed, the newest.
+/// Maximum number of listed jobs, newest first.
 const JOBS_MAX: u32 = 50;
 
-/// Jobs among which one is looked for by the end of its name.
-const NAMES_MAX: u32 = 1000;
+/// Number of the newest jobs that the end of an identifier can select.
+const SELECTABLE_MAX: u32 = 1000;
 
-/// The fewest characters of a name's end.
-const NAME_MIN: usize = 4;
+/// Minimum length of the end of an identifier, in characters.
+const SUFFIX_MIN: usize = 4;
 
-/// How often what is shown is drawn again, if nothing changes.
-const REDRAW: Duration = Duration::from_secs(5);
+/// Interval of redraws without changes: the terminal may have another size.
+const REDRAW_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Lines of a terminal, and characters of each, that says nothing of its size.
-const SIZE: (u16, u16) = (24, 80);
+/// Rows and columns of a terminal that does not report its size.
+const DEFAULT_SIZE: (u16, u16) = (24, 80);
 
 #[derive(clap::Args, Clone, Debug)]
-pub(super) struct Asked {
+#[command(mut_args(ConfigArgs::only_data))]
+pub(super) struct JobsArgs {
     #[command(subcommand)]
     action: Option<Action>,
-    /// Folder of the server's data.
-    #[arg(long, env = "HEADWATER_DATA", value_name = "DIR", global = true)]
-    data: Option<PathBuf>,
-    /// The server's database, if it is not in that folder: sqlite:PATH or postgres://…
-    #[arg(
-        long,
-        env = "HEADWATER_DATABASE",
-        value_name = "URL",
-        global = true,
-        hide_env_values = true
-    )]
-    database: Option<String>,
-    /// Print the list once, also on a terminal, where it is drawn anew until all jobs have ended.
+    /// The server's configuration.
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Print the list once. On a terminal, the default is to update it until all jobs have ended.
     #[arg(long)]
     once: bool,
 }
 
 #[derive(Clone, Debug, Subcommand)]
 enum Action {
-    /// End a job, as soon as it can.
-    Cancel(Named),
-    /// Begin a job again that has failed or was cancelled.
-    Retry(Named),
+    /// Cancel a job.
+    Cancel(JobArgs),
+    /// Retry a failed or cancelled job.
+    Retry(JobArgs),
 }
 
 #[derive(clap::Args, Clone, Debug)]
-struct Named {
-    /// Its name, or the end of it.
+struct JobArgs {
+    /// Identifier of the job, or the end of it.
     #[arg(value_name = "ID")]
     id: String,
 }
 
-/// Why there is nothing to be told.
+/// Why the command failed.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error("{0} is not there; say --data DIR or --database URL as to the server")]
+    #[error("{0} does not exist; give --data, --database or --config as to the server")]
     NoDatabase(String),
     #[error(transparent)]
     Database(#[from] DatabaseError),
     #[error(transparent)]
     Queue(#[from] QueueError),
-    #[error("there is no job {0}")]
+    #[error("no job {0}")]
     Unknown(String),
-    #[error("there is more than one job whose name ends with {0}")]
+    #[error("several jobs end with {0}; give more of the identifier")]
     Ambiguous(String),
     #[error("{0}")]
     Ended(&'static str),
@@ -91,22 +82,22 @@ enum Failure {
     Io(#[from] io::Error),
 }
 
-/// Does what was asked.
-pub(super) fn run(asked: &Asked) -> ExitCode {
+/// Runs the command.
+pub(super) fn run(args: &JobsArgs) -> ExitCode {
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let done = runtime.map_err(Failure::from).and_then(|runtime| {
         runtime.block_on(async {
-            let queue = open(asked).await?;
-            match &asked.action {
-                None => list(&queue, asked.once).await,
-                Some(Action::Cancel(named)) => cancel(&queue, &named.id).await,
-                Some(Action::Retry(named)) => retry(&queue, &named.id).await,
+            let queue = open(&args.config).await?;
+            match &args.action {
+                None => list(&queue, args.once).await,
+                Some(Action::Cancel(job)) => cancel(&queue, &job.id).await,
+                Some(Action::Retry(job)) => retry(&queue, &job.id).await,
             }
         })
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever reads has seen enough, as `head` has.
+        // The reader, such as `head`, closed the pipe.
         Err(Failure::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("headwater: {error}");
@@ -115,21 +106,19 @@ pub(super) fn run(asked: &Asked) -> ExitCode {
     }
 }
 
-async fn open(asked: &Asked) -> Result<Queue, Failure> {
-    let typed = Layer { data: asked.data.clone(), ..Layer::default() };
-    let data = Settings::from_layers(&[typed]).data_folder()?;
-    // Only a server makes one.
-    let file = match asked.database.as_deref().map(|url| url.strip_prefix("sqlite:")) {
-        None => Some(Database::file(&data)),
-        Some(path) => path.map(PathBuf::from),
-    };
-    if let Some(file) = file.filter(|file| !file.is_file()) {
+async fn open(config: &ConfigArgs) -> Result<Queue, Failure> {
+    let settings = config.settings(&[])?;
+    let (url, data) = (settings.database.as_deref(), settings.data_folder()?);
+    // Only a server creates a database.
+    if let DatabaseLocation::File(file) = DatabaseLocation::parse(url, &data)?
+        && !file.is_file()
+    {
         return Err(Failure::NoDatabase(file.display().to_string()));
     }
-    Ok(Queue::new(Database::open(asked.database.as_deref(), &data).await?))
+    Ok(Queue::new(Database::open(url, &data).await?))
 }
 
-/// Prints the list, on a terminal again and again while there is something to come.
+/// Prints the list; on a terminal, updates it until all jobs have ended.
 async fn list(queue: &Queue, once: bool) -> Result<(), Failure> {
     let mut out = io::stdout();
     let not_class = Some(Class::Webhook);
@@ -144,7 +133,7 @@ async fn list(queue: &Queue, once: bool) -> Result<(), Failure> {
         let jobs = queue.jobs(&filter, JOBS_MAX, None).await?;
         let (rows, columns) = terminal_size();
         let lines = jobs_text::lines(&jobs, usize::from(columns));
-        // One line is the cursor's.
+        // One line is for the cursor.
         let shown = &lines[..lines.len().min(usize::from(rows).saturating_sub(1))];
         out.write_all(jobs_text::frame(shown, drawn).as_bytes())?;
         out.flush()?;
@@ -152,55 +141,53 @@ async fn list(queue: &Queue, once: bool) -> Result<(), Failure> {
         if jobs.iter().all(|job| job.state.is_end()) {
             return Ok(());
         }
-        // Late or not, it is looked again: the terminal may have another size.
-        let _ = timeout(REDRAW, queue.wait_for_change(changed)).await;
+        let _ = timeout(REDRAW_INTERVAL, queue.wait_for_change(changed)).await;
     }
 }
 
 fn terminal_size() -> (u16, u16) {
     match rustix::termios::tcgetwinsize(io::stdout()) {
         Ok(size) if size.ws_row > 0 && size.ws_col > 0 => (size.ws_row, size.ws_col),
-        _ => SIZE,
+        _ => DEFAULT_SIZE,
     }
 }
 
-async fn cancel(queue: &Queue, name: &str) -> Result<(), Failure> {
-    let job = queue.cancel(find(queue, name).await?).await?;
-    let job = job.ok_or_else(|| Failure::Unknown(name.into()))?;
+async fn cancel(queue: &Queue, id: &str) -> Result<(), Failure> {
+    let job = queue.cancel(find(queue, id).await?).await?;
+    let job = job.ok_or_else(|| Failure::Unknown(id.into()))?;
     match job.cancel_requested && !job.state.is_end() {
-        true => say(&job, "is being cancelled"),
-        false => say(&job, &format!("is {}", job.state)),
+        true => print(&job, "is being cancelled"),
+        false => print(&job, &format!("is {}", job.state)),
     }
 }
 
-async fn retry(queue: &Queue, name: &str) -> Result<(), Failure> {
-    let job = queue.retry(find(queue, name).await?).await?;
-    let job = job.ok_or_else(|| Failure::Unknown(name.into()))?;
+async fn retry(queue: &Queue, id: &str) -> Result<(), Failure> {
+    let job = queue.retry(find(queue, id).await?).await?;
+    let job = job.ok_or_else(|| Failure::Unknown(id.into()))?;
     if job.state.is_end() {
-        return Err(Failure::Ended("it is done, or another job does the same by now"));
+        return Err(Failure::Ended("the job is done, or another job has replaced it"));
     }
-    say(&job, &format!("is {}", job.state))
+    print(&job, &format!("is {}", job.state))
 }
 
-fn say(job: &Job, what: &str) -> Result<(), Failure> {
-    Ok(writeln!(io::stdout(), "{} {what}", jobs_text::name(job))?)
+fn print(job: &Job, what: &str) -> Result<(), Failure> {
+    Ok(writeln!(io::stdout(), "{} {what}", jobs_text::short_id(job))?)
 }
 
-/// The job of this name, or the only one whose name ends like this: the beginnings are times, and
-/// much the same.
-async fn find(queue: &Queue, name: &str) -> Result<JobId, Failure> {
-    if let Ok(id) = name.parse() {
+/// Finds a job by its identifier or the end of it; the beginning is its time, and alike for all.
+async fn find(queue: &Queue, id: &str) -> Result<JobId, Failure> {
+    if let Ok(id) = id.parse() {
         return Ok(id);
     }
-    let unknown = || Failure::Unknown(name.into());
-    if name.len() < NAME_MIN {
+    let unknown = || Failure::Unknown(id.into());
+    if id.len() < SUFFIX_MIN {
         return Err(unknown());
     }
-    let jobs = queue.jobs(&Filter::default(), NAMES_MAX, None).await?;
-    let mut found = jobs.iter().map(|job| job.id).filter(|id| id.to_string().ends_with(name));
+    let jobs = queue.jobs(&Filter::default(), SELECTABLE_MAX, None).await?;
+    let mut found = jobs.iter().map(|job| job.id).filter(|job| job.to_string().ends_with(id));
     match (found.next(), found.next()) {
         (Some(id), None) => Ok(id),
-        (Some(_), Some(_)) => Err(Failure::Ambiguous(name.into())),
+        (Some(_), Some(_)) => Err(Failure::Ambiguous(id.into())),
         (None, _) => Err(unknown()),
     }
 }

@@ -1,52 +1,52 @@
-//! Jobs as lines of a terminal, and as lines for other programs.
+//! Jobs as text, for a terminal and for other programs.
 
 use std::fmt::Write as _;
 
 use super::report_text::escaped;
 use crate::queue::{Job, State};
 
-/// The length of a bar, in characters.
-const BAR: usize = 20;
+/// Length of a progress bar, in characters.
+const BAR_CHARS: usize = 20;
 
-/// How many characters of a name tell jobs apart: its end, which is random.
-const NAME: usize = 8;
+/// Length of the end of an identifier, which is random, in characters.
+const SHORT_ID_CHARS: usize = 8;
 
-/// A line for each job: its whole name, its state, how far it is, kind, title, and why it failed.
-/// Separated by tabs, which none of them has.
+/// A line for each job: identifier, state, progress, kind, title, and details, separated by tabs, which
+/// none of them contains.
 pub(super) fn plain(jobs: &[Job]) -> String {
     let mut text = String::new();
     for job in jobs {
         let (percent, title) = (percent(job), escaped(&job.title));
-        let said = escaped(&said(job));
+        let details = escaped(&details(job));
         let state = job.state;
-        // Memory does not refuse to be written to.
-        let _ = writeln!(text, "{}\t{state}\t{percent}\t{}\t{title}\t{said}", job.id, job.kind);
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{}\t{state}\t{percent}\t{}\t{title}\t{details}", job.id, job.kind);
     }
     text
 }
 
-/// Lines for people, none longer than so many characters.
+/// Lines for people, of at most `columns` characters.
 pub(super) fn lines(jobs: &[Job], columns: usize) -> Vec<String> {
     if jobs.is_empty() {
-        return vec!["There are no jobs.".into()];
+        return vec!["No jobs.".into()];
     }
     let kinds = jobs.iter().map(|job| job.kind.chars().count()).max().unwrap_or_default();
     let line = |job: &Job| {
         let (bar, percent, title) = (bar(job), percent(job), escaped(&job.title));
-        let mut line = format!("{}  {:kinds$}  {bar} {percent:>6}  {title}", name(job), job.kind);
-        let said = escaped(&said(job));
-        if !said.is_empty() {
-            line += &format!("  {said}");
+        let mut line =
+            format!("{}  {:kinds$}  {bar} {percent:>6}  {title}", short_id(job), job.kind);
+        let details = escaped(&details(job));
+        if !details.is_empty() {
+            line += &format!("  {details}");
         }
         line.chars().take(columns).collect()
     };
     jobs.iter().map(line).collect()
 }
 
-/// What draws these lines over as many as were drawn before.
+/// Terminal codes and text that draw these lines over the `drawn` lines before.
 pub(super) fn frame(lines: &[String], drawn: usize) -> String {
-    // Up to the first of them; nothing goes on in the next line meanwhile, however wide its characters
-    // are.
+    // Cursor up, erase below, and no line wrap, however wide the characters are.
     let up = if drawn > 0 { format!("\x1b[{drawn}A") } else { String::new() };
     let mut frame = format!("{up}\r\x1b[J\x1b[?7l");
     for line in lines {
@@ -56,18 +56,18 @@ pub(super) fn frame(lines: &[String], drawn: usize) -> String {
     frame + "\x1b[?7h"
 }
 
-/// The end of a job's name.
-pub(super) fn name(job: &Job) -> String {
-    let name = job.id.to_string();
-    name[name.len().saturating_sub(NAME)..].to_owned()
+/// The end of a job's identifier.
+pub(super) fn short_id(job: &Job) -> String {
+    let id = job.id.to_string();
+    id[id.len().saturating_sub(SHORT_ID_CHARS)..].to_owned()
 }
 
 fn bar(job: &Job) -> String {
     let fill = match job.state {
-        State::Done => BAR,
-        _ => usize::from(job.progress.permille.min(1000)) * BAR / 1000,
+        State::Done => BAR_CHARS,
+        _ => usize::from(job.progress.permille.min(1000)) * BAR_CHARS / 1000,
     };
-    format!("[{:BAR$}]", "#".repeat(fill))
+    format!("[{:BAR_CHARS$}]", "#".repeat(fill))
 }
 
 fn percent(job: &Job) -> String {
@@ -80,11 +80,11 @@ fn percent(job: &Job) -> String {
     }
 }
 
-/// What there is to say of a job besides how far it is.
-fn said(job: &Job) -> String {
+/// Details besides the progress: current step, state or error.
+fn details(job: &Job) -> String {
     let error = job.last_error.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
     match job.state {
-        State::Running | State::Waiting if job.cancel_requested => "is being cancelled".into(),
+        State::Running | State::Waiting if job.cancel_requested => "cancelling".into(),
         State::Running | State::Waiting => {
             let (stage, note) = (&job.progress.stage, &job.progress.note);
             match (stage.is_empty(), note.is_empty()) {
@@ -92,7 +92,7 @@ fn said(job: &Job) -> String {
                 _ => format!("{stage}{note}"),
             }
         }
-        State::Queued if job.last_error.is_some() => format!("once more, after{error}"),
+        State::Queued if job.last_error.is_some() => format!("retrying{error}"),
         State::Failed => format!("failed{error}"),
         State::Queued | State::Done | State::Cancelled => job.state.to_string(),
     }
@@ -122,7 +122,7 @@ mod tests {
             progress: Progress { permille, stage: "encoding".into(), note: "3 of 7".into() },
             cancel_requested: false,
             last_error: Some(said.to_owned()).filter(|why| !why.is_empty()),
-            lacked: false,
+            unavailable: false,
             parent: None,
             created_ms: 0,
             started_ms: None,
@@ -132,25 +132,25 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_how_far_a_job_is_and_what_has_become_of_it() {
+    fn a_line_shows_progress_and_result_of_a_job() {
         for (job, expected) in [
             (job(State::Running, 425, ""), "[########            ]  42.5%"),
             (job(State::Running, 425, ""), "encoding, 3 of 7"),
             (job(State::Waiting, 2000, ""), "[####################] 100.0%"),
             (job(State::Done, 990, ""), "[####################] 100.0%"),
             (job(State::Queued, 0, ""), "[                    ]   0.0%"),
-            (job(State::Queued, 0, "it broke"), "once more, after: it broke"),
+            (job(State::Queued, 0, "it broke"), "retrying: it broke"),
             (job(State::Failed, 100, "it broke\n"), "failed: it broke\\n"),
             (job(State::Cancelled, 100, ""), "cancelled"),
         ] {
             let lines = lines(&[job], 200);
             assert!(lines[0].starts_with("deadbeef  rendition  ["), "{}", lines[0]);
-            assert!(lines[0].contains(expected), "{} lacks {expected:?}", lines[0]);
+            assert!(lines[0].contains(expected), "{} without {expected:?}", lines[0]);
         }
     }
 
     #[test]
-    fn nothing_in_a_name_or_a_message_controls_the_terminal_or_breaks_a_line() {
+    fn names_and_messages_neither_control_the_terminal_nor_break_lines() {
         let jobs = [job(State::Failed, 1, "a\tb\r\n\x07"), job(State::Running, 1, "")];
         let plain = plain(&jobs);
         assert_eq!(plain.lines().count(), 2);

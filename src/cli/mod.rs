@@ -1,4 +1,4 @@
-//! What was typed.
+//! The command line: arguments and text output.
 
 mod inspect;
 mod jobs;
@@ -8,14 +8,13 @@ mod sandbox;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{Arg, Parser, Subcommand};
 
 use crate::{
     config::{ConfigError, KEYS, Layer, NamedDir, RootConfig, Settings},
     jobs::supervisor::{Timeouts, WorkerCommand},
     serve::{self, worker},
-    transcode::program::find_program,
-    transcode::sandbox::Confinement,
+    transcode::{program::find_program, sandbox::Confinement},
 };
 
 /// A video streaming origin: point it at a folder, and every video in it streams.
@@ -28,32 +27,29 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve one folder or several.
-    Serve(Asked),
-    /// Make pictures and renditions for a server: beside the one that `serve` starts by itself, or on
+    /// Serve one or more folders.
+    Serve(ServeArgs),
+    /// Run jobs (images, renditions) for a server, besides the worker that `serve` starts, also on
     /// another machine that reaches the same database and data folder.
-    Worker(WorkerAsked),
-    /// Run a program that may read, write and use up only what is said.
+    Worker(WorkerArgs),
+    /// Run a program in a sandbox.
     #[command(hide = true)]
     Sandbox(Confinement),
-    /// Check the configuration and the folders, and say what would be served where.
-    Check(Asked),
-    /// Say what is in a video file, what is wrong with it, and which players play it.
+    /// Check the configuration and the folders, and print what a server would serve.
+    Check(ServeArgs),
+    /// Report the contents of a video file, its problems, and the players that play it.
     ///
-    /// Needs no server and writes nothing. Ends with 0 if some player can play something of the file,
-    /// with 1 if none can, and with 2 if the file cannot be read or the command is not understood.
-    Inspect(inspect::Asked),
-    /// List the jobs with how far they are, end one, or begin one again.
-    Jobs(jobs::Asked),
+    /// Needs no server and writes nothing. Exit status: 0 if a player can play at least a part of the
+    /// file, 1 if none can, 2 if the file cannot be read or the arguments are invalid.
+    Inspect(inspect::InspectArgs),
+    /// List jobs with their progress; cancel or retry one.
+    Jobs(jobs::JobsArgs),
 }
 
+/// The configuration file and the settings that override it.
 #[derive(clap::Args, Clone, Debug)]
-struct Asked {
-    /// Folders with videos. One: its files are below /media/. Several: paths begin with each
-    /// folder's name, which can be set as name=DIR.
-    #[arg(value_name = "DIR")]
-    roots: Vec<RootConfig>,
-    /// Configuration file; config/headwater.toml documents every key.
+struct ConfigArgs {
+    /// Configuration file; config/headwater.toml documents all keys.
     #[arg(long, env = "HEADWATER_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -61,10 +57,20 @@ struct Asked {
 }
 
 #[derive(clap::Args, Clone, Debug)]
-struct WorkerAsked {
+struct ServeArgs {
+    /// Folders with videos. With one, its files are below /media/. With several, paths begin with the
+    /// name of a folder, which name=DIR sets.
+    #[arg(value_name = "DIR")]
+    roots: Vec<RootConfig>,
     #[command(flatten)]
-    asked: Asked,
-    /// Read standard input to be woken, and end with it.
+    config: ConfigArgs,
+}
+
+#[derive(clap::Args, Clone, Debug)]
+struct WorkerArgs {
+    #[command(flatten)]
+    serve: ServeArgs,
+    /// Run under a server, which writes to standard input to wake this worker, and closes it to stop it.
     #[arg(long, hide = true)]
     supervised: bool,
 }
@@ -72,19 +78,19 @@ struct WorkerAsked {
 /// The program.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Serve(asked) => asked.settings().and_then(|settings| {
-            let fresh = move || asked.settings().map_err(|error| error.to_string());
-            let worker = worker_beside().map_err(|error| error.to_string())?;
+        Command::Serve(args) => args.settings().and_then(|settings| {
+            let fresh = move || args.settings();
+            let worker = local_worker().map_err(|error| error.to_string())?;
             serve::run(settings, worker, fresh).map_err(|error| error.to_string())
         }),
-        Command::Worker(WorkerAsked { asked, supervised }) => {
+        Command::Worker(WorkerArgs { serve, supervised }) => {
             let work = |settings| worker::run(settings, supervised);
-            asked.settings().and_then(|settings| work(settings).map_err(|error| error.to_string()))
+            serve.settings().and_then(|settings| work(settings).map_err(|error| error.to_string()))
         }
         Command::Sandbox(confinement) => return sandbox::run(confinement),
-        Command::Check(asked) => asked.settings().and_then(|settings| check(&settings)),
-        Command::Inspect(asked) => return inspect::run(&asked),
-        Command::Jobs(asked) => return jobs::run(&asked),
+        Command::Check(args) => args.settings().and_then(|settings| check(&settings)),
+        Command::Inspect(args) => return inspect::run(&args),
+        Command::Jobs(args) => return jobs::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -95,46 +101,59 @@ pub fn main() -> ExitCode {
     }
 }
 
-impl Asked {
-    /// Flags and environment, then the file, then the defaults.
-    fn settings(&self) -> Result<Settings, String> {
-        let mut typed = self.layer.clone();
-        typed.root.clone_from(&self.roots);
-        let file = self.config.as_deref().map(Layer::read).transpose();
-        let file = file.map_err(|error: ConfigError| error.to_string())?;
+impl ConfigArgs {
+    /// Merges flags and environment, the file, and the defaults. `roots` are those of the command line.
+    fn settings(&self, roots: &[RootConfig]) -> Result<Settings, ConfigError> {
+        let mut flags = self.layer.clone();
+        flags.root = roots.to_vec();
+        let file = self.config.as_deref().map(Layer::read).transpose()?;
         for name in unknown_variables() {
-            eprintln!("headwater: {name} is set in the environment, but there is no such key");
+            eprintln!("headwater: unknown key in the environment: {name}");
         }
-        let settings = Settings::from_layers(&[typed, file.unwrap_or_default()]);
+        Ok(Settings::from_layers(&[flags, file.unwrap_or_default()]))
+    }
+
+    /// Hides the settings that a command does not use, and lets the others follow its subcommands.
+    fn only_data(arg: Arg) -> Arg {
+        match arg.get_id().as_str() {
+            "config" | "data" | "database" => arg.global(true),
+            id if KEYS.iter().any(|key| key.name == id) => arg.hide(true),
+            _ => arg,
+        }
+    }
+}
+
+impl ServeArgs {
+    fn settings(&self) -> Result<Settings, String> {
+        let settings = self.config.settings(&self.roots).map_err(|error| error.to_string())?;
         if settings.roots.is_empty() {
-            return Err("which folder? Say `headwater serve DIR`, for example \
-                 `headwater serve ~/Videos`, or name folders in a configuration file"
-                .into());
+            return Err(
+                "no folder given; try `headwater serve ~/Videos`, or add a [[root]] to the \
+                 configuration file"
+                    .into(),
+            );
         }
         Ok(settings)
     }
 }
 
-/// How the worker beside a server is started: as the server itself was.
-fn worker_beside() -> std::io::Result<WorkerCommand> {
-    let typed = std::env::args_os().skip(2);
-    let arguments = ["worker", "--supervised"].map(OsString::from);
-    let arguments = arguments.into_iter().chain(typed).collect();
+/// The command of a server's worker: the same arguments as the server's.
+fn local_worker() -> std::io::Result<WorkerCommand> {
+    let own = std::env::args_os().skip(2);
+    let arguments = ["worker", "--supervised"].map(OsString::from).into_iter().chain(own).collect();
     let program = std::env::current_exe()?;
-    Ok(WorkerCommand { program, arguments, patience: Timeouts::default() })
+    Ok(WorkerCommand { program, arguments, timeouts: Timeouts::default() })
 }
 
-/// Variables that look like ours and are none: most likely misspelt.
+/// Variables with our prefix that are no key: most likely misspelt.
 fn unknown_variables() -> impl Iterator<Item = String> {
-    let is_known = |name: &str| {
-        matches!(name, "HEADWATER_CONFIG" | "HEADWATER_DATABASE")
-            || KEYS.iter().any(|key| key.env == name)
-    };
+    let is_known =
+        |name: &str| name == "HEADWATER_CONFIG" || KEYS.iter().any(|key| key.env == name);
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     names.filter(move |name| name.starts_with("HEADWATER_") && !is_known(name))
 }
 
-/// Says what would be served, without serving it.
+/// Prints what a server would serve.
 fn check(settings: &Settings) -> Result<(), String> {
     let text = |error: ConfigError| error.to_string();
     let roots = settings.named_roots().map_err(text)?;
@@ -155,5 +174,9 @@ fn check(settings: &Settings) -> Result<(), String> {
         "ffmpeg  {}",
         find_program("ffmpeg").map_or("not found".into(), |p| p.display().to_string())
     );
-    if problems > 0 { Err(format!("{problems} of the folders cannot be read")) } else { Ok(()) }
+    if problems > 0 {
+        Err(format!("{problems} of {} folders cannot be read", roots.len()))
+    } else {
+        Ok(())
+    }
 }

@@ -1,4 +1,4 @@
-//! A report as text for a terminal: aligned, and plain ASCII but for the names that a file brings.
+//! An inspection report as aligned text for a terminal: ASCII, except for names from the file.
 
 use std::fmt::Write as _;
 
@@ -6,16 +6,16 @@ use crate::package::inspect::report::{
     Kind, Place, Plays, Report, Severity, TopBox, Track, Verdict, Video,
 };
 
-/// Where what is said begins, in columns.
-const COLUMN: usize = 14;
+/// Width of the first column, in characters.
+const LABEL_CHARS: usize = 14;
 
-/// A line is broken before it is longer.
-const WIDTH: usize = 100;
+/// Maximum length of a line, in characters.
+const LINE_CHARS_MAX: usize = 100;
 
-/// Boxes that are listed.
+/// Maximum number of listed boxes.
 const BOXES_MAX: usize = 12;
 
-/// The whole report. `name` is what the file was called.
+/// Renders a report. `name` is the name of the file.
 pub(super) fn text(report: &Report, name: &str) -> String {
     let mut lines = Lines::default();
     lines.0 += &escaped(name);
@@ -25,26 +25,26 @@ pub(super) fn text(report: &Report, name: &str) -> String {
         one_track(&mut lines, track);
     }
     if !report.chapters.is_empty() {
-        lines.head("chapters");
+        lines.heading("chapters");
         for chapter in &report.chapters {
-            lines.say(&clock(chapter.start_s), &escaped(&chapter.title));
+            lines.row(&clock(chapter.start_s), &escaped(&chapter.title));
         }
     }
     for left_out in &report.left_out {
         let format = left_out.format.as_deref().unwrap_or("?");
-        lines.head(&format!("track {}, left out: {}", left_out.id, escaped(format)));
-        lines.say("", &escaped(&left_out.why));
+        lines.heading(&format!("track {}, left out: {}", left_out.id, escaped(format)));
+        lines.row("", &escaped(&left_out.why));
     }
     let about =
         |track: Option<u32>| track.map_or(String::new(), |track| format!("track {track}: "));
     if !report.repairs.is_empty() {
-        lines.head("put right on the way (the file stays as it is)");
+        lines.heading("fixed while streaming (the file is not changed)");
         for repair in &report.repairs {
             lines.item("-", &format!("{}{}", about(repair.track), repair.what));
         }
     }
     if !report.transcodes.is_empty() {
-        lines.head("to be encoded anew");
+        lines.heading("needs transcoding");
         for it in &report.transcodes {
             let mut what = format!("track {}: {} to {}", it.track, escaped(&it.from), it.to);
             if !it.needed_for.is_empty() {
@@ -58,7 +58,7 @@ pub(super) fn text(report: &Report, name: &str) -> String {
     }
     players(&mut lines, report);
     if !report.problems.is_empty() {
-        lines.head("problems");
+        lines.heading("problems");
         for problem in &report.problems {
             let severity = match problem.severity {
                 Severity::Error => "error",
@@ -66,8 +66,8 @@ pub(super) fn text(report: &Report, name: &str) -> String {
                 Severity::Note => "note",
             };
             let sentence = escaped(&problem.sentence);
-            lines.say(severity, &format!("{}{sentence}", about(problem.track)));
-            lines.say("", &problem.advice);
+            lines.row(severity, &format!("{}{sentence}", about(problem.track)));
+            lines.row("", &problem.advice);
         }
     }
     lines.0
@@ -77,31 +77,31 @@ fn file(lines: &mut Lines, report: &Report) {
     let file = &report.file;
     let brand = file.brand.as_deref().map(|brand| format!(", brand {}", escaped(brand)));
     let (size, brand) = (bytes(file.size_bytes), brand.unwrap_or_default());
-    lines.say("file", &format!("{}{brand}, {size}", file.container));
-    lines.say("version", &file.version);
+    lines.row("file", &format!("{}{brand}, {size}", file.container));
+    lines.row("version", &file.version);
     if let Some(duration_s) = report.duration_s {
-        lines.say("duration", &clock(duration_s));
+        lines.row("duration", &clock(duration_s));
     }
     let index = match (file.index.place, file.index.size_bytes) {
         (Place::Front, Some(size)) => format!("in front, {}", bytes(size)),
         (Place::End, Some(size)) => format!("at the end, {}", bytes(size)),
         _ => "missing".to_owned(),
     };
-    lines.say("index (moov)", &index);
+    lines.row("index (moov)", &index);
     if file.fragments > 0 {
-        lines.say("fragments", &grouped(file.fragments as u64));
+        lines.row("fragments", &grouped(file.fragments as u64));
     }
-    lines.say("boxes", &boxes(&file.boxes, file.box_count));
+    lines.row("boxes", &boxes(&file.boxes, file.box_count));
     if let Some(extent) = file.average_extent_bytes {
-        let mut how = format!("{} lie together on average", bytes(extent));
+        let mut how = format!("{} contiguous on average", bytes(extent));
         if let Some(apart) = file.interleaving {
             let distance = bytes(apart.largest_distance_bytes);
-            how += &format!("; sound and pictures up to {distance} apart, at {} s", apart.at_s);
+            how += &format!("; audio and video up to {distance} apart, at {} s", apart.at_s);
         }
-        lines.say("interleaving", &how);
+        lines.row("interleaving", &how);
     }
-    lines.say("playable", if report.playable { "yes" } else { "no" });
-    report.reasons.iter().for_each(|reason| lines.say("", &escaped(reason)));
+    lines.row("playable", if report.playable { "yes" } else { "no" });
+    report.reasons.iter().for_each(|reason| lines.row("", &escaped(reason)));
 }
 
 fn boxes(boxes: &[TopBox], count: usize) -> String {
@@ -126,44 +126,44 @@ fn one_track(lines: &mut Lines, track: &Track) {
         Kind::Text => "text",
         Kind::Data => "data",
     };
-    lines.head(&format!("track {}, {}", track.id, track.folder.as_deref().unwrap_or(kind)));
+    lines.heading(&format!("track {}, {}", track.id, track.folder.as_deref().unwrap_or(kind)));
     let codec = format!("{} (codecs {}", escaped(&track.codec), escaped(&track.codecs));
     let format = if track.codecs.starts_with(&track.format) {
         String::new()
     } else {
         format!(", in the file {}", escaped(&track.format))
     };
-    lines.say("codec", &format!("{codec}{format})"));
+    lines.row("codec", &format!("{codec}{format})"));
     if let Some(encryption) = &track.encryption {
-        lines.say("encryption", encryption);
+        lines.row("encryption", encryption);
     }
     if let Some(name) = &track.name {
-        lines.say("name", &escaped(name));
+        lines.row("name", &escaped(name));
     }
     if let Some(language) = &track.language {
-        lines.say("language", &escaped(language));
+        lines.row("language", &escaped(language));
     }
     if !track.is_enabled {
-        lines.say("enabled", "no: it is played only if it is chosen");
+        lines.row("enabled", "no: players play it only if selected");
     }
     if let Some(video) = &track.video {
-        pictures(lines, video);
+        video_track(lines, video);
     }
     if let Some(audio) = &track.audio {
         let bits = audio.sample_bits.map(|bits| format!(", {bits} bit")).unwrap_or_default();
         let (channels, rate) = (audio.channels, grouped(audio.sample_rate_hz.into()));
         let plural = if channels == 1 { "" } else { "s" };
-        lines.say("sound", &format!("{channels} channel{plural}, {rate} Hz{bits}"));
+        lines.row("audio", &format!("{channels} channel{plural}, {rate} Hz{bits}"));
     }
     let rate = track.bit_rate;
     let kilo = |rate: u64| grouped(rate.div_ceil(1000));
     let (average, peak) = (kilo(rate.average_bits_s), kilo(rate.peak_bits_s));
-    lines.say("bit rate", &format!("{average} kbit/s on average, {peak} at most"));
+    lines.row("bit rate", &format!("{average} kbit/s on average, {peak} at most"));
     let timing = &track.timing;
     let (start_s, end_s) = (timing.start_s, timing.end_s);
-    lines.say("time", &format!("{start_s:.3} s to {end_s:.3} s; {}", timing.words));
+    lines.row("time", &format!("{start_s:.3} s to {end_s:.3} s; {}", timing.words));
     let segments = track.segments;
-    lines.say(
+    lines.row(
         "segments",
         &match &track.not_offered {
             Some(why) => format!("none: {}", escaped(why)),
@@ -176,7 +176,7 @@ fn one_track(lines: &mut Lines, track: &Track) {
     );
 }
 
-fn pictures(lines: &mut Lines, video: &Video) {
+fn video_track(lines: &mut Lines, video: &Video) {
     let mut size = format!("{} x {}", video.width, video.height);
     if (u32::from(video.width), u32::from(video.height)) != (video.shown_width, video.shown_height)
     {
@@ -190,13 +190,13 @@ fn pictures(lines: &mut Lines, video: &Video) {
     }
     match video.rotation_degrees {
         Some(0) => {}
-        Some(degrees) => size += &format!(", turned by {degrees} degrees"),
-        None => size += ", turned by no right angle",
+        Some(degrees) => size += &format!(", rotated by {degrees} degrees"),
+        None => size += ", rotated by no multiple of 90 degrees",
     }
-    lines.say("pictures", &size);
+    lines.row("video", &size);
     let rate = video.frame_rate;
     if let Some(average) = rate.average {
-        lines.say(
+        lines.row(
             "frame rate",
             &match (rate.is_variable, rate.lowest, rate.highest) {
                 (true, Some(lowest), Some(highest)) => {
@@ -207,13 +207,13 @@ fn pictures(lines: &mut Lines, video: &Video) {
         );
     }
     let depth = video.bit_depth.map(|bits| format!(", {bits} bit")).unwrap_or_default();
-    lines.say("colour", &format!("{}{depth}", video.colour));
+    lines.row("colour", &format!("{}{depth}", video.colour));
     if let Some(vision) = &video.dolby_vision {
-        lines.say("Dolby Vision", vision);
+        lines.row("Dolby Vision", vision);
     }
     let keys = video.key_frames;
     let (count, longest) = (grouped(keys.count), keys.longest_distance_s);
-    lines.say(
+    lines.row(
         "key frames",
         &match keys.average_distance_s {
             Some(average) => {
@@ -228,7 +228,7 @@ fn players(lines: &mut Lines, report: &Report) {
     if report.players.is_empty() {
         return;
     }
-    lines.head(&format!("players, as far as is known in {}", report.players_as_of));
+    lines.heading(&format!("players, as of {}", report.players_as_of));
     for player in &report.players {
         let mut who = format!("{} ({})", player.name, player.versions);
         who.insert_str(0, "  ");
@@ -243,45 +243,45 @@ fn players(lines: &mut Lines, report: &Report) {
                 Plays::Partly => "partly",
                 Plays::No => "no",
             };
-            lines.say(&format!("  {way}"), format!("{plays:8} {}", escaped(reason)).trim_end());
+            lines.row(&format!("  {way}"), format!("{plays:8} {}", escaped(reason)).trim_end());
         }
     }
 }
 
-/// Lines that are being put together.
+/// A text under construction.
 #[derive(Default)]
 struct Lines(String);
 
 impl Lines {
-    /// A line that others follow, behind an empty one.
-    fn head(&mut self, text: &str) {
+    /// Adds a heading after an empty line.
+    fn heading(&mut self, text: &str) {
         self.0 += "\n";
         self.0 += text;
         self.0 += "\n";
     }
 
-    /// What is said of something, in a column of its own.
-    fn say(&mut self, what: &str, text: &str) {
-        let mut first = format!("  {what:COLUMN$}");
-        for line in broken(text, WIDTH - COLUMN - 2) {
+    /// Adds a label and a text in a second column.
+    fn row(&mut self, label: &str, text: &str) {
+        let mut first = format!("  {label:LABEL_CHARS$}");
+        for line in wrapped(text, LINE_CHARS_MAX - LABEL_CHARS - 2) {
             self.0 += format!("{first}{line}").trim_end();
             self.0 += "\n";
-            first = " ".repeat(COLUMN + 2);
+            first = " ".repeat(LABEL_CHARS + 2);
         }
     }
 
-    /// One of several things.
+    /// Adds an item of a list.
     fn item(&mut self, sign: &str, text: &str) {
         let mut first = format!("  {sign} ");
-        for line in broken(text, WIDTH - 4) {
+        for line in wrapped(text, LINE_CHARS_MAX - 4) {
             self.0 += &format!("{first}{line}\n");
             first = " ".repeat(4);
         }
     }
 }
 
-/// A text in lines of so many letters at most, but for words that are longer.
-fn broken(text: &str, width: usize) -> Vec<String> {
+/// Wraps a text to lines of at most `width` characters, except for longer words.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let line = lines.last_mut().expect("there is always one");
@@ -297,7 +297,7 @@ fn broken(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Text from a file, without what could make a terminal do something, or letters run backwards.
+/// Escapes text from a file: control characters of the terminal, and of bidirectional text.
 pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -309,7 +309,7 @@ pub(super) fn escaped(text: &str) -> String {
     escaped
 }
 
-/// A number with a comma at each thousand.
+/// A number with thousands separators.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
@@ -322,7 +322,7 @@ fn grouped(number: u64) -> String {
     grouped
 }
 
-/// A length in bytes, exactly, and in words where that says more.
+/// A length in bytes, and rounded if it is large.
 fn bytes(length: u64) -> String {
     let tenths_of = |unit: u64| {
         let tenths = u128::from(length) * 10 / u128::from(unit);
@@ -354,7 +354,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_for_people() {
+    fn numbers_are_readable() {
         assert_eq!(grouped(0), "0");
         assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!(bytes(999), "999 bytes");
@@ -365,14 +365,14 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_broken_between_words() {
-        assert_eq!(broken("one two three", 7), ["one two", "three"]);
-        assert_eq!(broken("alongerword b", 3), ["alongerword", "b"]);
-        assert_eq!(broken("", 3), [""]);
+    fn lines_wrap_between_words() {
+        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrapped("alongerword b", 3), ["alongerword", "b"]);
+        assert_eq!(wrapped("", 3), [""]);
     }
 
     #[test]
-    fn a_name_cannot_play_tricks_with_a_terminal() {
+    fn a_name_cannot_control_the_terminal() {
         assert_eq!(escaped("Fran\u{e7}ais, \"5.1\""), "Fran\u{e7}ais, \"5.1\"");
         assert_eq!(escaped("a\u{1b}[2J\u{202e}b\n"), "a\\u{1b}[2J\\u{202e}b\\n");
     }

@@ -1,5 +1,5 @@
-//! Every key, once: its type, its default and its meaning. From this list come the file, the
-//! environment and the flags.
+//! The list of configuration keys: type, default and meaning of each. The file, the environment and
+//! the flags are generated from it.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -10,16 +10,16 @@ use super::value::{
     WebhookConfig, Within,
 };
 
-/// One key of the list, for the documentation and its test.
+/// A key of the list, for the test of the documentation.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
-    /// As it stands in the file.
+    /// Name in the file.
     pub name: &'static str,
-    /// What it means.
+    /// Meaning, unit and effect.
     pub doc: &'static str,
-    /// Its environment variable.
+    /// Environment variable.
     pub env: &'static str,
-    /// Its default as TOML; `None` for a key that is unset by default.
+    /// Default as TOML; `None` if the key is unset by default.
     pub default: Option<&'static str>,
     /// Whether SIGHUP reloads it.
     pub live: bool,
@@ -27,7 +27,7 @@ pub struct Key {
 
 macro_rules! settings {
     ($($(#[doc = $doc:literal])+ $liveness:ident $name:ident ($env:literal): $type:ty $(= $default:literal)?;)+) => {
-        /// What was typed in one place: the file, or the environment and the flags.
+        /// Settings from one place: the file, or the environment and the flags.
         #[derive(clap::Args, Clone, Debug, Default, Deserialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct Layer {
@@ -36,28 +36,28 @@ macro_rules! settings {
                 #[arg(long, env = $env, help_heading = "Settings", hide_env_values = true)]
                 pub $name: Option<$type>,
             )+
-            /// The library's roots (in the file: one `[[root]]` table for each).
+            /// Roots of the library (in the file: one `[[root]]` table each).
             #[arg(skip)]
             pub root: Vec<RootConfig>,
-            /// Who is told what happens (in the file alone: one `[[webhook]]` table for each).
+            /// Webhooks (only in the file: one `[[webhook]]` table each).
             #[arg(skip)]
             pub webhook: Vec<WebhookConfig>,
         }
 
-        /// What is ready to use.
+        /// All settings, ready to use.
         #[derive(Clone, Debug)]
         pub struct Settings {
             $(
                 $(#[doc = $doc])+
                 pub $name: settings!(@type $type $(= $default)?),
             )+
-            /// The library's roots.
+            /// Roots of the library.
             pub roots: Vec<RootConfig>,
-            /// Who is told what happens.
+            /// Webhooks.
             pub webhooks: Vec<WebhookConfig>,
         }
 
-        /// Every key.
+        /// All keys.
         pub const KEYS: &[Key] = &[
             $(Key {
                 name: stringify!($name),
@@ -69,7 +69,7 @@ macro_rules! settings {
         ];
 
         impl Settings {
-            /// The first layer that sets a key decides it, else its default does.
+            /// Takes each key from the first layer that sets it, else its default.
             pub fn from_layers(layers: &[Layer]) -> Self {
                 $(
                     let set = layers.iter().find_map(|layer| layer.$name.clone());
@@ -81,7 +81,7 @@ macro_rules! settings {
                 Self { $($name,)+ roots, webhooks }
             }
 
-            /// These settings with what can be reloaded taken from `fresh`.
+            /// These settings, with the keys that SIGHUP reloads taken from `fresh`.
             #[must_use]
             pub fn reloaded(&self, fresh: &Self) -> Self {
                 let (roots, webhooks) = (self.roots.clone(), self.webhooks.clone());
@@ -92,7 +92,7 @@ macro_rules! settings {
                 }
             }
 
-            /// The names of keys that differ from another's and need a restart to take effect.
+            /// Names of the keys that differ from `other` and need a restart to take effect.
             pub fn restart_needed(&self, other: &Self) -> Vec<&'static str> {
                 let differs = [$((
                     stringify!($name),
@@ -121,126 +121,128 @@ macro_rules! settings {
 }
 
 settings! {
-    /// Address and port to listen on. Port 0 takes a free one, which is printed.
+    /// Address and port to listen on. Port 0 picks a free port, which the server prints.
     fixed listen("HEADWATER_LISTEN"): SocketAddr = "\"127.0.0.1:8080\"";
-    /// Folder for what must outlast the process. Default: $STATE_DIRECTORY, else $XDG_STATE_HOME/headwater, else ~/.local/state/headwater.
+    /// Data folder: database, artifacts, jobs in progress. Default: $STATE_DIRECTORY, else $XDG_STATE_HOME/headwater, else ~/.local/state/headwater.
     fixed data("HEADWATER_DATA"): PathBuf;
-    /// File for the access log, or "-" for standard output. Opened anew on SIGHUP. Default: none.
+    /// Access log file, or "-" for standard output. SIGHUP reopens it. Default: none.
     live access_log("HEADWATER_ACCESS_LOG"): PathBuf;
-    /// File with the token that whoever changes something by the API must show, as "Authorization: Bearer …". Without one, changes are taken only on a loopback address and under a loopback name. Read anew on SIGHUP. Default: none.
+    /// File with the API token, which requests that change something send as "Authorization: Bearer …". Without a token the server accepts changes only on a loopback address and under a loopback name. SIGHUP reads the file again. Default: none.
     live api_token_file("HEADWATER_API_TOKEN_FILE"): PathBuf;
-    /// What is logged to standard error: error, warn, info, debug or trace, also by module ("info,headwater::wire=debug").
+    /// Log level on standard error: error, warn, info, debug or trace, also per module ("info,headwater::wire=debug").
     live log("HEADWATER_LOG"): LogDirectives = "\"info\"";
-    /// How log lines look: text or json.
+    /// Format of log lines: text, or json (one object per line).
     fixed log_format("HEADWATER_LOG_FORMAT"): LogFormat = "\"text\"";
 
-    /// I/O workers, each a thread; 0 is one per core.
+    /// I/O threads; 0 starts one per core.
     fixed io_threads("HEADWATER_IO_THREADS"): Within<0, 1024> = "0";
-    /// Connections at most; more wait to be accepted.
+    /// Maximum number of open connections; more wait in the listen queue.
     fixed max_connections("HEADWATER_MAX_CONNECTIONS"): Within<1, 10_000_000> = "16000";
-    /// Connections at most from one address; 0 is any number, as it must be behind a proxy.
+    /// Maximum number of connections per client address; 0 sets no limit, as a proxy in front requires.
     fixed connections_per_address("HEADWATER_CONNECTIONS_PER_ADDRESS"): Within<0, 10_000_000> = "0";
-    /// Seconds that an idle connection is kept. More than the 60 s of common proxies, so that they never find one just closed.
+    /// Timeout of an idle connection, in seconds. Longer than the 60 s of common proxies, so that a proxy never reuses a connection that was just closed.
     fixed keep_alive_s("HEADWATER_KEEP_ALIVE_S"): Within<1, 86_400> = "75";
-    /// Seconds that a client may take for the head of a request, once it has begun.
+    /// Timeout for the header section of a request, in seconds from its first byte.
     fixed head_timeout_s("HEADWATER_HEAD_TIMEOUT_S"): Within<1, 3_600> = "10";
-    /// Seconds that a client may take less than 4 KiB of its response before it is cut. A paused player is such a client.
+    /// Send timeout, in seconds: the server closes a connection whose client takes less than 4 KiB of a response in this time, such as a paused player.
     fixed send_timeout_s("HEADWATER_SEND_TIMEOUT_S"): Within<1, 604_800> = "900";
-    /// Seconds that running responses are given to end after SIGTERM.
+    /// Time for running responses to finish after SIGTERM, in seconds.
     fixed drain_s("HEADWATER_DRAIN_S"): Within<0, 86_400> = "30";
-    /// KiB of a file that one call hands to the kernel; between two calls the file is looked at, and others have their turn.
+    /// Part of a file that one system call sends, in KiB. Between two calls the server checks the file and serves other connections.
     fixed window_kib("HEADWATER_WINDOW_KIB"): Within<4, 1_048_576> = "4096";
-    /// KiB that the kernel takes ahead of what a client has room for. Little, so that a seek or a viewer who goes wastes little; a client that takes much is given up to 4 MiB.
+    /// Unsent data that the kernel buffers per connection, in KiB (TCP_NOTSENT_LOWAT). Low, so that a seek or a viewer who leaves wastes little; fast clients get up to 4 MiB.
     fixed notsent_lowat_kib("HEADWATER_NOTSENT_LOWAT_KIB"): Within<16, 1_048_576> = "1024";
-    /// KiB that the kernel keeps for a connection until they are acknowledged; 0 leaves that to the kernel, which goes by the connection's speed.
+    /// Send buffer per connection, in KiB (SO_SNDBUF); 0 lets the kernel adapt it to the speed of the connection.
     fixed send_buffer_kib("HEADWATER_SEND_BUFFER_KIB"): Within<0, 1_000_000> = "0";
-    /// KiB per second that a connection is sent at most; 0 is as fast as it goes.
+    /// Rate limit per connection, in KiB per second; 0 sets none.
     fixed rate_limit_kib_s("HEADWATER_RATE_LIMIT_KIB_S"): Within<0, 1_000_000_000> = "0";
     /// TCP congestion control of accepted connections, such as cubic or bbr. Default: the system's.
     fixed tcp_congestion("HEADWATER_TCP_CONGESTION"): String;
 
-    /// Threads for the disk of each root.
+    /// Threads of the disk pool of each root.
     fixed disk_threads("HEADWATER_DISK_THREADS"): Within<1, 256> = "4";
-    /// Calls that may wait for a thread of a root; more are refused with 503.
+    /// Maximum number of calls that wait for the disk pool of a root; the server refuses more with 503.
     fixed disk_queue("HEADWATER_DISK_QUEUE"): Within<16, 1_000_000> = "4096";
-    /// Milliseconds that a request waits for a disk before it is answered with 503.
+    /// Time that a request waits for the disk, in milliseconds; then it fails with 503.
     fixed disk_deadline_ms("HEADWATER_DISK_DEADLINE_MS"): Within<10, 600_000> = "5000";
-    /// Files of each root that are kept open for the next request.
+    /// Open files that each root keeps for later requests.
     fixed open_files("HEADWATER_OPEN_FILES"): Within<16, 1_000_000> = "1024";
-    /// Milliseconds that an open file is taken to be still the one under its name; a change that the kernel reports ends this at once.
+    /// Time after which an open file is compared with its path again, in milliseconds; a change that the kernel reports does so at once.
     fixed revalidate_ms("HEADWATER_REVALIDATE_MS"): Within<0, 3_600_000> = "1000";
-    /// Milliseconds that a file must have been left alone before it is sent straight from the page cache; until then it is copied, and checked after each read.
+    /// Time without a write after which a file is sent straight from the page cache, in milliseconds. Until then the server copies it and checks it after each read.
     fixed write_quiet_ms("HEADWATER_WRITE_QUIET_MS"): Within<0, 3_600_000> = "2000";
-    /// MiB of buffers for pieces of files on their way to a connection.
+    /// Memory for the parts of files that the server copies to connections, in MiB.
     fixed body_buffers_mib("HEADWATER_BODY_BUFFERS_MIB"): Within<1, 65_536> = "32";
 
-    /// Titles listed at most, about 300 bytes of memory each; more play but are not listed.
+    /// Maximum number of listed titles, about 300 bytes of memory each; more play but are not listed.
     fixed max_titles("HEADWATER_MAX_TITLES"): Within<1, 100_000_000> = "1000000";
-    /// Seconds between two scans of a root, which repair what watching missed.
+    /// Interval between two scans of a root, in seconds. A scan finds the changes that the watcher missed.
     fixed rescan_s("HEADWATER_RESCAN_S"): Within<1, 604_800> = "600";
-    /// Whether files that are no media are served too, as attachments.
+    /// Serve files other than media too, as attachments.
     live serve_other_files("HEADWATER_SERVE_OTHER_FILES"): bool = "false";
 
-    /// Milliseconds that a segment of HLS and DASH is to last; it does from one key frame to the first that is so much later.
+    /// Target duration of HLS and DASH segments, in milliseconds. A segment extends from one key frame to the first that is at least so much later.
     fixed segment_ms("HEADWATER_SEGMENT_MS"): Within<500, 60_000> = "6000";
-    /// MiB of movie indices that are kept in memory, about a quarter of a MiB for a film of two hours.
+    /// Cache of movie indices, in MiB; a movie of two hours takes about a quarter of a MiB.
     fixed index_cache_mib("HEADWATER_INDEX_CACHE_MIB"): Within<1, 1_048_576> = "256";
-    /// MiB of playlists and manifests that are kept in memory.
+    /// Cache of playlists and manifests, in MiB.
     fixed manifest_cache_mib("HEADWATER_MANIFEST_CACHE_MIB"): Within<1, 1_048_576> = "32";
-    /// Seconds that shared caches may keep a playlist or manifest; players ask each time whether it has changed.
+    /// Lifetime of playlists and manifests in shared caches, in seconds; players revalidate them on each use.
     live manifest_max_age_s("HEADWATER_MANIFEST_MAX_AGE_S"): Within<0, 31_536_000> = "120";
-    /// Seconds for which those that know CDN-Cache-Control (RFC 9213) may go on with an old one while they fetch the new.
+    /// Time for which a cache that knows CDN-Cache-Control (RFC 9213) may serve a stale playlist or manifest while it fetches the new one, in seconds.
     live manifest_stale_s("HEADWATER_MANIFEST_STALE_S"): Within<0, 31_536_000> = "600";
-    /// Where the queue is kept: postgres://user@host/name, or sqlite:FILE. Default: headwater.db in the data folder.
+    /// Database of the job queue: postgres://user@host/name, or sqlite:FILE. Default: headwater.db in the data folder.
     fixed database("HEADWATER_DATABASE"): String;
-    /// Whether a worker is started beside the server, for pictures and renditions. Others may run elsewhere: headwater worker.
+    /// Start a worker process with the server, for images and renditions. More workers can run elsewhere: headwater worker.
     fixed local_worker("HEADWATER_LOCAL_WORKER"): bool = "true";
-    /// Films, or pieces of films, that a worker encodes at the same time; 0 is one per core.
+    /// Renditions, or chunks of renditions, that a worker encodes at the same time; 0 allows one per core.
     fixed encode_slots("HEADWATER_ENCODE_SLOTS"): Within<0, 1024> = "0";
-    /// Seconds that a piece of a film lasts about, which is encoded by itself: so long that starting an encoder does not count, so short that all slots have one, and that little is lost with a worker.
+    /// Target duration of a chunk, in seconds. A worker encodes each chunk of a rendition on its own: long enough that starting an encoder costs little, short enough to fill all slots and to lose little when a worker ends.
     fixed chunk_s("HEADWATER_CHUNK_S"): Within<1, 3_600> = "60";
-    /// Pictures that a worker makes at the same time, besides what it encodes.
+    /// Images that a worker makes at the same time, besides what it encodes.
     fixed image_slots("HEADWATER_IMAGE_SLOTS"): Within<1, 1024> = "2";
-    /// How much a worker yields to everything else on the machine: 0 not at all, 19 the most. Pieces of films are encoded only while nobody else wants the processor, unless this is 0.
+    /// Niceness of a worker and its ffmpeg processes: 0 is the priority of the server, 19 the lowest.
     fixed worker_niceness("HEADWATER_WORKER_NICENESS"): Within<0, 19> = "10";
-    /// MiB of memory that one run of ffmpeg may take.
+    /// Encode chunks only while the processor is otherwise idle (SCHED_IDLE).
+    fixed worker_idle("HEADWATER_WORKER_IDLE"): bool = "true";
+    /// Memory limit of an ffmpeg process, in MiB.
     fixed job_memory_mib("HEADWATER_JOB_MEMORY_MIB"): Within<128, 1_048_576> = "4096";
-    /// Seconds that one run of ffmpeg for a film, or a piece of one, may last.
+    /// Time limit of an ffmpeg process that encodes or copies a movie or a chunk, in seconds.
     fixed job_deadline_s("HEADWATER_JOB_DEADLINE_S"): Within<1, 2_592_000> = "43200";
-    /// Seconds for which a run of ffmpeg may show no progress before it is ended.
+    /// Time without progress after which a worker kills an ffmpeg process, in seconds.
     fixed job_stall_s("HEADWATER_JOB_STALL_S"): Within<1, 86_400> = "120";
-    /// Seconds after which a job is taken over by another worker when its own gives no sign of life.
+    /// Lease of a job, in seconds. Its worker renews it; when it expires, another worker takes over the job.
     fixed job_lease_s("HEADWATER_JOB_LEASE_S"): Within<2, 3_600> = "30";
-    /// Days for which ended jobs are remembered.
+    /// Retention of ended jobs, in days.
     fixed job_keep_days("HEADWATER_JOB_KEEP_DAYS"): Within<1, 3_650> = "14";
-    /// What confines ffmpeg: required refuses to run it where the kernel cannot, where-available does what the kernel can, off is for trusted files alone.
+    /// Sandbox of ffmpeg (Landlock and seccomp): required runs no ffmpeg where the kernel lacks them, where-available applies what the kernel has, off is for trusted files only.
     fixed sandbox("HEADWATER_SANDBOX"): Sandboxing = "\"required\"";
-    /// MiB of pictures and renditions that are kept; those used longest ago go first.
+    /// Maximum size of all artifacts (images, renditions), in MiB; the server removes the least recently used first.
     fixed artifacts_max_mib("HEADWATER_ARTIFACTS_MAX_MIB"): Within<16, 1_073_741_824> = "20480";
-    /// MiB that stay free on the disk of the data folder: no job begins that would need them.
+    /// Free space to keep on the disk of the data folder, in MiB; a job that would use it does not start.
     fixed min_free_disk_mib("HEADWATER_MIN_FREE_DISK_MIB"): Within<0, 1_073_741_824> = "1024";
-    /// Seconds that a request for a picture waits for it to be made before it is told to come again.
+    /// Time that a request waits for an image, in seconds; then it fails with 503 and Retry-After.
     live image_wait_s("HEADWATER_IMAGE_WAIT_S"): Within<0, 60> = "10";
-    /// Which titles are encoded without being asked for: off none, unplayable those that browsers cannot play, all every title.
+    /// Titles to encode without a request: off (none), unplayable (those that browsers cannot play) or all.
     live auto_renditions("HEADWATER_AUTO_RENDITIONS"): RenditionPolicy = "\"off\"";
 
-    /// Seconds that caches may keep a file before they ask whether it has changed.
+    /// Lifetime of files in caches, in seconds; then caches revalidate them.
     live file_max_age_s("HEADWATER_FILE_MAX_AGE_S"): Within<0, 31_536_000> = "60";
-    /// Seconds that caches may remember that there is no such file.
+    /// Lifetime of 404 responses in caches, in seconds.
     live not_found_max_age_s("HEADWATER_NOT_FOUND_MAX_AGE_S"): Within<0, 86_400> = "5";
-    /// CDN-Cache-Control (RFC 9213) for media, for caches that obey it instead of Cache-Control. Default: none.
+    /// CDN-Cache-Control (RFC 9213) of media, for caches that obey it instead of Cache-Control. Default: none.
     live cdn_cache_control("HEADWATER_CDN_CACHE_CONTROL"): FieldValue;
-    /// Origins whose pages may read media by script, as scheme://host, separated by spaces; "*" is any.
+    /// Origins whose pages may read media by script (CORS), as scheme://host, separated by spaces; "*" allows all.
     live cors_origins("HEADWATER_CORS_ORIGINS"): Origins = "\"*\"";
-    /// Seconds after a followed file's last growth until its response ends.
+    /// Time without growth after which the response of a followed file ends, in seconds.
     live follow_idle_s("HEADWATER_FOLLOW_IDLE_S"): Within<1, 86_400> = "30";
-    /// Seconds after its writer was seen to close a followed file until its response ends.
+    /// Time between the close of a followed file by its writer and the end of its response, in seconds.
     live follow_closed_s("HEADWATER_FOLLOW_CLOSED_S"): Within<0, 86_400> = "2";
-    /// Folder with the page's sources, to serve them as they are while they are worked on. Default: the built-in page.
+    /// Folder with the sources of the page, for development: changes take effect at once. Default: the built-in page.
     fixed ui_dir("HEADWATER_UI_DIR"): PathBuf;
 }
 
-/// A default of the list. They are literals, and a test reads each of them.
+/// Parses a default of the list: literals, each of which a test reads.
 fn default_value<T: serde::de::DeserializeOwned>(toml: &str) -> T {
     #[derive(Deserialize)]
     struct Value<T> {

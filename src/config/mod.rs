@@ -1,11 +1,10 @@
-//! What can be configured.
+//! Configuration.
 //!
-//! [`keys`] lists every key with its type, default and meaning. From that list come the configuration
-//! file (`key = value`), the environment (`HEADWATER_KEY`) and the flags (`--key`), which override
-//! each other in that order. A test holds `config/headwater.toml` and the README to the same list.
+//! [`keys`] lists every key with its type, default and meaning. It defines the configuration file
+//! (`key = value`), the environment (`HEADWATER_KEY`) and the flags (`--key`); later ones override
+//! earlier ones. A test compares `config/headwater.toml` and the README with it.
 //!
-//! Configuration goes in two steps: a [`Layer`] is what was typed, [`Settings`] is what is ready to
-//! use.
+//! A [`Layer`] holds the values of one place; layers merge into [`Settings`].
 
 pub mod keys;
 pub mod value;
@@ -13,12 +12,12 @@ pub mod value;
 use std::path::{Path, PathBuf};
 
 pub use keys::{KEYS, Key, Layer, Settings};
-pub use value::{LogFormat, RenditionPolicy, RootConfig, Sandboxing, WebhookConfig};
+pub use value::{LogFormat, RenditionPolicy, RootConfig, Sandboxing, WebhookConfig, WebhookEvent};
 
-/// Why a configuration was refused; meant to be read by people.
+/// Why a configuration is invalid, for people.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file cannot be read.
+    /// Reading the file failed.
     #[error("{}: {error}", path.display())]
     Read {
         /// The file.
@@ -26,32 +25,32 @@ pub enum ConfigError {
         /// Why.
         error: std::io::Error,
     },
-    /// The file says something that is not known or not possible.
+    /// The file has an unknown key or an invalid value.
     #[error("{}: {error}", path.display())]
     Parse {
         /// The file.
         path: PathBuf,
-        /// What and where; shows the line.
+        /// The reason, with the line.
         error: Box<toml::de::Error>,
     },
-    /// Values that are possible each by itself, but not together.
+    /// Values that are valid on their own, but not together.
     #[error("{0}")]
     Conflict(String),
 }
 
-/// A root as it is opened.
+/// A root with its name.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NamedDir {
-    /// What its paths begin with; `None` when it is the only root.
+    /// First component of its titles' paths; `None` if it is the only root.
     pub name: Option<String>,
-    /// The directory.
+    /// The folder.
     pub dir: PathBuf,
-    /// Whether its files are overwritten in place.
+    /// Whether writers overwrite its files in place.
     pub is_overwritten: bool,
 }
 
 impl Layer {
-    /// What a configuration file says. Relative paths in it are relative to the file.
+    /// Reads a configuration file. Paths in it are relative to the file.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let owned = || path.to_owned();
         let text = std::fs::read_to_string(path)
@@ -109,11 +108,12 @@ impl Settings {
         Ok(all)
     }
 
-    /// The data folder (DESIGN: `--data`, then what systemd and XDG say, then the home directory).
+    /// The data folder: `--data`, else systemd's or XDG's, else one in the home directory.
     pub fn data_folder(&self) -> Result<PathBuf, ConfigError> {
         let var = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let below = |name, rest: &str| var(name).map(|base| Path::new(&base).join(rest));
-        let missing = || ConfigError::Conflict("no home directory; say --data DIR".into());
+        let missing =
+            || ConfigError::Conflict("no home directory; choose a data folder with --data".into());
         self.data
             .clone()
             .or_else(|| var("STATE_DIRECTORY").map(PathBuf::from))
@@ -134,8 +134,8 @@ mod tests {
         let unwrapped = file.replace("\n# ", " ");
         for key in KEYS {
             let doc = key.doc.trim();
-            assert!(unwrapped.contains(doc), "config/headwater.toml says otherwise: {doc}");
-            assert!(readme.contains(doc), "the README says otherwise: {doc}");
+            assert!(unwrapped.contains(doc), "config/headwater.toml differs: {doc}");
+            assert!(readme.contains(doc), "the README differs: {doc}");
             let line = match key.default {
                 Some(default) => format!("\n{} = {default}\n", key.name),
                 None => format!("\n# {} = ", key.name),

@@ -1,15 +1,12 @@
-//! Values that were found to mean something when they were read.
+//! Types of values, which validate while parsing.
 //!
-//! What is allowed is part of the type, so that a value is refused where it stands: with its key, and
-//! in a file with its line.
+//! The type carries the allowed range, so that an error names the key, and in a file the line.
 
 use std::{fmt, ops::Deref, path::PathBuf, str::FromStr};
 
 use actix_web::http::Uri;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
-
-use crate::webhooks::Event;
 
 /// A number from `MIN` to `MAX`, both included.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,7 +27,7 @@ impl<const MIN: u64, const MAX: u64> Within<MIN, MAX> {
         self.0
     }
 
-    /// The number, as a count of things in memory.
+    /// The number as a count of objects in memory.
     pub fn count(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }
@@ -53,7 +50,7 @@ impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Within<MIN, MAX> 
     }
 }
 
-/// A text that was found to mean something when it was read.
+/// A string that is validated while parsing.
 macro_rules! checked_text {
     ($(#[doc = $doc:literal])+ $name:ident, $is_valid:expr, $must_be:literal) => {
         $(#[doc = $doc])+
@@ -96,7 +93,7 @@ checked_text! {
 }
 
 checked_text! {
-    /// What is logged, by level and module.
+    /// Log levels, per module.
     LogDirectives,
     |text| EnvFilter::try_new(text).is_ok(),
     "a level (error, warn, info, debug, trace) or a list of module=level"
@@ -115,31 +112,31 @@ checked_text! {
     "\"*\" or a list of origins, such as \"https://tv.example\", separated by spaces"
 }
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For people.
+    /// Plain text.
     Text,
     /// One JSON object a line.
     Json,
 }
 
-/// What to do where the kernel cannot confine ffmpeg.
+/// What to do where the kernel lacks Landlock or seccomp.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sandboxing {
-    /// Run nothing there.
+    /// Run no ffmpeg.
     #[default]
     Required,
-    /// Confine as far as the kernel can, and run.
+    /// Apply what the kernel has, and run ffmpeg.
     WhereAvailable,
-    /// Neither Landlock nor seccomp. Memory, sizes and time stay limited.
+    /// Apply neither Landlock nor seccomp. Limits of memory, size and time stay.
     Off,
 }
 
 impl Sandboxing {
-    /// As it is written.
+    /// The value in the configuration.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Required => "required",
@@ -149,7 +146,7 @@ impl Sandboxing {
     }
 }
 
-/// Which titles are encoded without being asked for.
+/// Titles to encode without a request.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum RenditionPolicy {
@@ -162,37 +159,51 @@ pub enum RenditionPolicy {
 }
 
 checked_text! {
-    /// The address of a server.
+    /// An http or https URL.
     Url,
     |text| {
         let rest = text.strip_prefix("https://").or(text.strip_prefix("http://"));
         rest.is_some_and(|rest| !rest.is_empty()) && text.parse::<Uri>().is_ok()
     },
-    "an address, such as \"https://tv.example/told\""
+    "an http or https URL, such as \"https://tv.example/hooks\""
 }
 
-/// Somebody who is told what happens.
+/// An event that webhooks deliver.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum WebhookEvent {
+    /// A rendition of a title is ready to play.
+    #[serde(rename = "rendition.ready")]
+    RenditionReady,
+    /// A title that could not be played is ready to play: a job remuxed it.
+    #[serde(rename = "title.ready")]
+    TitleReady,
+    /// A job failed for good.
+    #[serde(rename = "job.failed")]
+    JobFailed,
+}
+
+/// A `[[webhook]]` table.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookConfig {
-    /// Where.
+    /// Receiver of the deliveries.
     pub url: Url,
-    /// File with the secret that deliveries are signed with.
+    /// File with the secret that signs deliveries.
     pub secret_file: PathBuf,
-    /// Of what.
-    pub events: Vec<Event>,
+    /// Events to deliver.
+    pub events: Vec<WebhookEvent>,
 }
 
-/// A library root as it is configured.
+/// A `[[root]]` table.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct RootConfig {
-    /// The directory.
+    /// The folder.
     pub dir: PathBuf,
-    /// The first component of its paths when there are several roots; its last name by default.
+    /// First component of its titles' paths if there are several roots. Default: the folder's name.
     pub name: Option<String>,
-    /// Whether its files are overwritten in place. They are then copied for each viewer and checked
-    /// after each read, and not sent from the page cache, where a later write would be seen.
+    /// Whether writers overwrite files in place. The server then copies them for each viewer and
+    /// checks them after each read; from the page cache it would send a later write.
     #[serde(default)]
     pub overwritten_in_place: bool,
 }
@@ -200,7 +211,7 @@ pub struct RootConfig {
 impl FromStr for RootConfig {
     type Err = String;
 
-    /// `DIR` or `name=DIR`. What stands before `=` is a name only without a slash.
+    /// Parses `DIR` or `name=DIR`. A name contains no slash.
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once('=') {
             Some((name, dir)) if !name.contains('/') => {

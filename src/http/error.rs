@@ -210,7 +210,7 @@ impl From<OpenError> for Error {
 
 impl From<QueueError> for Error {
     fn from(error: QueueError) -> Self {
-        if error.is_passing() {
+        if error.is_transient() {
             tracing::warn!(%error, "answered 503");
             return Self::NotReady("the database does not answer at the moment; try again soon");
         }

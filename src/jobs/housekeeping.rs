@@ -1,76 +1,76 @@
-//! What has to be done now and then: lost jobs are ended, old ones forgotten, artifacts kept within
-//! their budget, and folders removed that no row names.
+//! Periodic work of a server: ends lost jobs, deletes old ones, keeps artifacts within their maximum
+//! size, and removes folders without a row.
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 use tokio::{task::spawn_blocking, time::interval};
 
-use crate::queue::{Artifact, Filter, Queue, QueueError, State};
+use crate::queue::{Artifact, Queue, QueueError};
 use crate::store::artifacts::{ArtifactStore, Key};
 
-/// How often.
-const EVERY: Duration = Duration::from_secs(10);
+/// Interval between two rounds.
+const ROUND_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How often all that was published is held against the rows, in rounds of the above; at the start too.
-const ROUNDS_TO_SWEEP: u32 = 30;
+/// Rounds between two comparisons of all published folders with their rows; the first is at the start.
+const ROUNDS_PER_FOLDER_SWEEP: u32 = 30;
 
-/// Artifacts that are looked at for what goes first, at a time.
-const OLDEST: u32 = 100;
+/// Artifacts that one query for eviction returns.
+const EVICTION_BATCH: u32 = 100;
 
-/// Jobs that can be running at a time, of all workers.
-const RUNNING_MAX: u32 = 10_000;
-
-/// Keeps house for the queue and for what its jobs have made.
+/// Housekeeping of the queue and the artifacts.
 #[derive(Clone, Debug)]
 pub struct Housekeeping {
     /// The queue.
     pub queue: Queue,
-    /// Where artifacts are.
+    /// The storage of artifacts.
     pub artifacts: ArtifactStore,
-    /// What they may take on disk together, in bytes.
-    pub budget_bytes: u64,
-    /// For how long ended jobs are remembered.
-    pub keep_jobs: Duration,
+    /// Maximum size of all artifacts, in bytes.
+    pub max_bytes: u64,
+    /// How long ended jobs are kept.
+    pub job_retention: Duration,
 }
 
-/// Why something was left for the next round.
+/// Why a round failed; the next one tries again.
 #[derive(Debug, thiserror::Error)]
-enum Left {
+enum RoundError {
     #[error(transparent)]
     Queue(#[from] QueueError),
-    #[error("the folder of artifacts: {0}")]
+    #[error("artifact storage: {0}")]
     Disk(#[from] std::io::Error),
     #[error(transparent)]
     Task(#[from] tokio::task::JoinError),
 }
 
-/// How a sweep ended.
+/// Result of a comparison of folders with rows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Sweep {
-    /// Each folder has its row.
-    Over,
-    /// One has none yet, or its worker is gone: that is known when the lease has run out.
-    Unsure,
+enum FolderSweep {
+    /// Each folder has a row.
+    Complete,
+    /// A folder belongs to a job that is running, or whose worker is lost: the end of its lease tells.
+    Incomplete,
 }
 
 impl Housekeeping {
-    /// Does it again and again. `used` tells the keys that were asked for since it was called last;
-    /// `forget` is told those that are about to be removed.
+    /// Runs rounds forever. `used` returns the keys that were used since its last call; `forget` takes
+    /// those whose artifacts are about to be removed.
     pub async fn run(self, used: impl Fn() -> Vec<String> + Send, forget: impl Fn(&str) + Send) {
-        let mut rounds = interval(EVERY);
+        if let Err(error) = self.remove_old_layout().await {
+            tracing::warn!(%error, "could not remove folders of an older version");
+        }
+        let mut rounds = interval(ROUND_INTERVAL);
         let mut rounds_to_sweep = 0_u32;
         loop {
             rounds.tick().await;
             if let Err(error) = self.round(&used(), &forget).await {
-                tracing::warn!(%error, "housekeeping was put off");
+                tracing::warn!(%error, "housekeeping failed, retrying");
             }
             rounds_to_sweep = rounds_to_sweep.saturating_sub(1);
             if rounds_to_sweep == 0 {
                 rounds_to_sweep = match self.sweep_published().await {
-                    Ok(Sweep::Over) => ROUNDS_TO_SWEEP,
-                    Ok(Sweep::Unsure) => 1,
+                    Ok(FolderSweep::Complete) => ROUNDS_PER_FOLDER_SWEEP,
+                    Ok(FolderSweep::Incomplete) => 1,
                     Err(error) => {
-                        tracing::warn!(%error, "what may be left behind was not looked for");
+                        tracing::warn!(%error, "could not sweep artifacts, retrying");
                         1
                     }
                 };
@@ -78,88 +78,90 @@ impl Housekeeping {
         }
     }
 
-    async fn round(&self, used: &[String], forget: &(impl Fn(&str) + Send)) -> Result<(), Left> {
-        let swept = self.queue.sweep(self.keep_jobs).await?;
-        tracing::debug!(?swept, "swept");
+    async fn round(
+        &self,
+        used: &[String],
+        forget: &(impl Fn(&str) + Send),
+    ) -> Result<(), RoundError> {
+        let swept = self.queue.sweep(self.job_retention).await?;
+        tracing::debug!(?swept, "swept jobs");
         if !used.is_empty() {
             self.queue.touch_artifacts(used).await?;
         }
-        self.sweep_unfinished().await?;
+        self.sweep_in_progress().await?;
         let mut bytes = self.queue.artifacts_bytes().await?;
-        while bytes > self.budget_bytes {
-            let oldest = self.queue.artifacts_by_age(OLDEST).await?;
+        while bytes > self.max_bytes {
+            let oldest = self.queue.artifacts_by_age(EVICTION_BATCH).await?;
             if oldest.is_empty() {
                 break;
             }
             for artifact in oldest {
-                if bytes <= self.budget_bytes {
+                if bytes <= self.max_bytes {
                     break;
                 }
                 bytes = bytes.saturating_sub(artifact.bytes);
                 forget(&artifact.key);
-                self.remove(artifact).await?;
+                self.evict(artifact).await?;
             }
         }
         Ok(())
     }
 
-    /// Removes an artifact: its row first, so that nobody is told of what is half removed.
-    async fn remove(&self, artifact: Artifact) -> Result<(), Left> {
+    /// Removes an artifact: its row first, so that no row names a half-removed folder.
+    async fn evict(&self, artifact: Artifact) -> Result<(), RoundError> {
         let Artifact { key, token, bytes, .. } = artifact;
-        if self.queue.forget_artifact(&key, token).await?
+        if self.queue.delete_artifact(&key, token).await?
             && let Some(key) = Key::new(key)
         {
-            tracing::info!(%key, bytes, "evicted");
+            tracing::info!(%key, bytes, "artifact evicted");
             let artifacts = self.artifacts.clone();
             spawn_blocking(move || artifacts.remove(&key, token)).await??;
         }
         Ok(())
     }
 
-    /// Removes what is made by nobody any more.
-    async fn sweep_unfinished(&self) -> Result<(), Left> {
+    async fn remove_old_layout(&self) -> Result<(), RoundError> {
         let artifacts = self.artifacts.clone();
-        let folders = spawn_blocking(move || artifacts.unfinished()).await??;
-        if folders.is_empty() {
+        Ok(spawn_blocking(move || artifacts.remove_old_layout()).await??)
+    }
+
+    /// Removes the workspaces of jobs that are not running.
+    async fn sweep_in_progress(&self) -> Result<(), RoundError> {
+        let artifacts = self.artifacts.clone();
+        let workspaces = spawn_blocking(move || artifacts.in_progress()).await??;
+        if workspaces.is_empty() {
             return Ok(());
         }
-        // Asked after the folders: whoever made one before is still running, or has let it go.
-        let held = self.held().await?;
-        for token in folders.into_iter().filter(|token| !held.contains(token)) {
-            tracing::info!(token, "removing what was left half made");
+        // After the list of folders: a job with a folder in it is still running, or has ended.
+        let running = self.queue.running_tokens().await?;
+        for token in workspaces.into_iter().filter(|token| !running.contains(token)) {
+            tracing::info!(token, "removing the workspace of a lost job");
             let artifacts = self.artifacts.clone();
-            spawn_blocking(move || artifacts.remove_unfinished(token)).await??;
+            spawn_blocking(move || artifacts.remove_in_progress(token)).await??;
         }
         Ok(())
     }
 
-    /// Removes the published folders that neither a row names nor a job that is running.
-    async fn sweep_published(&self) -> Result<Sweep, Left> {
+    /// Removes published folders that have neither a row nor a running job.
+    async fn sweep_published(&self) -> Result<FolderSweep, RoundError> {
         let artifacts = self.artifacts.clone();
         let folders = spawn_blocking(move || artifacts.published()).await??;
-        // Asked in this order: what is published while we look is either still running, or has its row.
-        let held = self.held().await?;
-        let mut sweep = Sweep::Over;
+        // In this order: a folder published meanwhile belongs to a running job, or has its row.
+        let running = self.queue.running_tokens().await?;
+        let mut sweep = FolderSweep::Complete;
         for (key, token) in folders {
             let row = self.queue.artifact(key.as_str()).await?;
             if row.is_some_and(|row| row.token == token) {
                 continue;
             }
-            if held.contains(&token) {
-                sweep = Sweep::Unsure;
+            if running.contains(&token) {
+                sweep = FolderSweep::Incomplete;
                 continue;
             }
-            tracing::info!(%key, token, "removing what no row names");
+            tracing::info!(%key, token, "removing a folder without a row");
             let artifacts = self.artifacts.clone();
             spawn_blocking(move || artifacts.remove(&key, token)).await??;
         }
         Ok(sweep)
-    }
-
-    /// The tokens of the jobs that are running.
-    async fn held(&self) -> Result<HashSet<i64>, QueueError> {
-        let running = Filter { state: Some(State::Running), ..Filter::default() };
-        let running = self.queue.jobs(&running, RUNNING_MAX, None).await?;
-        Ok(running.iter().map(|job| job.lease_token).collect())
     }
 }

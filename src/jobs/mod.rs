@@ -1,4 +1,4 @@
-//! Work that takes longer than a request: what there is to do, and who is doing it.
+//! Runs jobs: the worker, its supervisor, and housekeeping.
 
 pub mod housekeeping;
 pub mod supervisor;
@@ -7,7 +7,7 @@ pub mod worker;
 
 use tokio::sync::watch;
 
-/// Returns when somebody has told so, or is gone and cannot tell any more, which means the same.
-async fn is_told(to: &mut watch::Receiver<bool>) {
-    let _ = to.wait_for(|told| *told).await;
+/// Waits until the flag is set or its sender is dropped; both mean stop.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }

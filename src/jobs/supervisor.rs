@@ -1,9 +1,9 @@
-//! Starts a worker beside the server, watches it, and starts it again when it has ended.
+//! Starts the server's worker process, monitors it, and restarts it when it ends.
 //!
-//! The worker is a process of its own, so that no crash, leak or load of media work can reach a stream.
-//! Two pipes join them. By the one that the worker reads it is woken when there is something to do, and
-//! learns that the server is gone when the pipe ends. By the other it says that it is alive; one that
-//! says nothing for long hangs, and is killed.
+//! The worker is its own process, so that no crash, leak or load of media work reaches a stream. Two
+//! pipes connect them: the server writes to the worker's standard input to wake it, and the end of that
+//! pipe stops the worker. The worker writes keepalives to its standard output; the supervisor kills one
+//! that is silent for too long.
 
 use std::{
     convert::Infallible,
@@ -17,7 +17,6 @@ use std::{
     time::Duration,
 };
 
-use super::is_told;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -26,56 +25,59 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-/// How often a worker says that it is alive.
-pub const ALIVE: Duration = Duration::from_secs(5);
+use super::stopped;
 
-/// How long a worker is given to let its jobs go when the server ends.
-const LET_GO: Duration = Duration::from_secs(5);
+/// Interval of a worker's keepalives.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A worker that lived this long was well.
-const LASTED: Duration = Duration::from_secs(60);
+/// Time for a worker to release its jobs when the server ends.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How a worker is started.
+/// A worker that ran for so long resets the restart delay.
+const STABLE_AFTER: Duration = Duration::from_secs(60);
+
+/// The command that starts a worker.
 #[derive(Clone, Debug)]
 pub struct WorkerCommand {
     /// The program, which is this one.
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
-    /// How patient one is with it.
-    pub patience: Timeouts,
+    /// Its timeouts.
+    pub timeouts: Timeouts,
 }
 
-/// How patient one is with a worker.
+/// Timeouts of a supervised worker.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// How long it may say nothing before it is taken to hang. It says something every [`ALIVE`].
+    /// Time without a keepalive after which the worker hangs and is killed. Keepalives come every
+    /// [`KEEPALIVE_INTERVAL`].
     pub silence: Duration,
-    /// How long to wait before it is started again: twice as long each time that it did not last,
-    pub pause: Duration,
-    /// and so long at most.
-    pub pause_max: Duration,
+    /// Delay before a restart; it doubles with each end that follows soon,
+    pub restart_delay: Duration,
+    /// up to this maximum.
+    pub restart_delay_max: Duration,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
             silence: Duration::from_secs(60),
-            pause: Duration::from_secs(1),
-            pause_max: Duration::from_secs(30),
+            restart_delay: Duration::from_secs(1),
+            restart_delay_max: Duration::from_secs(30),
         }
     }
 }
 
-/// How it is with the worker.
+/// State of the worker.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum WorkerState {
-    /// None is started beside this server.
+    /// The server runs none.
     Off,
-    /// It works, as this process.
+    /// It runs, with this process identifier.
     Running(u32),
-    /// It has ended and will be started again; why it ended.
-    Resting(String),
+    /// It ended for this reason, and will be restarted.
+    Restarting(String),
 }
 
 impl fmt::Display for WorkerState {
@@ -83,12 +85,12 @@ impl fmt::Display for WorkerState {
         match self {
             Self::Off => f.write_str("off"),
             Self::Running(process) => write!(f, "running as process {process}"),
-            Self::Resting(why) => write!(f, "being started again: {why}"),
+            Self::Restarting(reason) => write!(f, "restarting: {reason}"),
         }
     }
 }
 
-/// The server's side of its worker. A clone is the same one.
+/// The server's handle of its worker. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Supervisor(Arc<Inner>);
 
@@ -107,87 +109,87 @@ impl Default for Supervisor {
 }
 
 impl Supervisor {
-    /// How it is with the worker now.
+    /// The current state of the worker.
     pub fn state(&self) -> WorkerState {
         self.0.state.borrow().clone()
     }
 
-    /// Tells the worker that there is something to do.
+    /// Wakes the worker, because there may be a job.
     pub fn wake(&self) {
         self.0.wake.notify_one();
     }
 
-    /// Ends the worker, and does not start it again. Returns when it has ended.
+    /// Stops the worker for good. Returns once it has ended.
     pub async fn stop(&self) {
         self.0.stop.send_replace(true);
         let mut state = self.0.state.subscribe();
-        // The sender is in this very struct, so that this waits for nothing else.
+        // The sender is in this struct, so the wait cannot fail.
         let _ = state.wait_for(|state| *state == WorkerState::Off).await;
     }
 
-    /// Keeps a worker running until it is to stop.
+    /// Keeps a worker running until [`stop`](Self::stop).
     pub async fn keep_running(self, command: WorkerCommand) {
         let mut stop = self.0.stop.subscribe();
-        let patience = command.patience;
-        let mut pause = patience.pause;
+        let timeouts = command.timeouts;
+        let mut delay = timeouts.restart_delay;
         while !*stop.borrow_and_update() {
-            let begun = Instant::now();
-            let ended = match start(&command) {
-                Ok(mut child) => self.watch(&mut child, patience.silence, &mut stop).await,
-                Err(error) => format!("it cannot be started: {error}"),
+            let started = Instant::now();
+            let reason = match start(&command) {
+                Ok(mut child) => self.monitor(&mut child, timeouts.silence, &mut stop).await,
+                Err(error) => format!("could not start: {error}"),
             };
             if *stop.borrow() {
                 break;
             }
-            if begun.elapsed() > LASTED {
-                pause = patience.pause;
+            if started.elapsed() > STABLE_AFTER {
+                delay = timeouts.restart_delay;
             }
-            tracing::warn!(why = ended, again_in = ?pause, "the worker has ended");
-            self.0.state.send_replace(WorkerState::Resting(ended));
+            tracing::warn!(reason, restart_in = ?delay, "worker ended");
+            self.0.state.send_replace(WorkerState::Restarting(reason));
             tokio::select! {
-                () = sleep(pause) => {}
+                () = sleep(delay) => {}
                 _ = stop.changed() => {}
             }
-            pause = (pause * 2).min(patience.pause_max);
+            delay = (delay * 2).min(timeouts.restart_delay_max);
         }
         self.0.state.send_replace(WorkerState::Off);
     }
 
-    /// Watches a worker until it has ended, and says why.
-    async fn watch(
+    /// Monitors a worker until it ends. Returns the reason.
+    async fn monitor(
         &self,
         child: &mut Child,
         silence: Duration,
         stop: &mut watch::Receiver<bool>,
     ) -> String {
         let (Some(mut input), Some(mut output)) = (child.stdin.take(), child.stdout.take()) else {
-            return "its pipes are missing".to_owned();
+            return "no pipes".to_owned();
         };
         let process = child.id().unwrap_or_default();
-        tracing::info!(process, "the worker has started");
+        tracing::info!(process, "worker started");
         self.0.state.send_replace(WorkerState::Running(process));
-        let ended = tokio::select! {
-            // Its pipes end with it; then that is what is to be told.
+        let reason = tokio::select! {
+            // The pipes end with the process; its status is the better reason.
             biased;
-            status = child.wait() => return told(status),
-            () = is_silent(&mut output, silence) => {
-                format!("it said nothing for {} s, and was killed", silence.as_secs_f32())
+            status = child.wait() => return exit_reason(status),
+            () = silent(&mut output, silence) => {
+                format!("killed: no keepalive for {} s", silence.as_secs_f32())
             }
-            never = self.keep_waking(&mut input) => match never {},
-            () = is_told(stop) => {
+            never = self.forward_wakes(&mut input) => match never {},
+            () = stopped(stop) => {
                 drop(input);
-                match timeout(LET_GO, child.wait()).await {
-                    Ok(status) => return told(status),
-                    Err(_late) => "it did not end in time, and was killed".to_owned(),
+                match timeout(STOP_TIMEOUT, child.wait()).await {
+                    Ok(status) => return exit_reason(status),
+                    Err(_late) => "killed: did not stop in time".to_owned(),
                 }
             }
         };
         kill(child).await;
-        ended
+        reason
     }
 
-    /// Whoever does not listen any more has ended, or looks by itself now and then.
-    async fn keep_waking(&self, input: &mut ChildStdin) -> Infallible {
+    /// Writes to the worker's standard input to wake it. A worker that closed it has ended, or polls.
+    async fn forward_wakes(&self, input: &mut ChildStdin) -> Infallible {
         loop {
             self.0.wake.notified().await;
             if input.write_all(b"\n").await.is_err() {
@@ -202,19 +204,19 @@ fn start(command: &WorkerCommand) -> io::Result<Child> {
         .args(&command.arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        // A group of its own: what ends the server at a terminal must not end the worker before it has
-        // let its jobs go.
+        // Its own process group: a signal of the terminal to the server must not end the worker before
+        // it has released its jobs.
         .process_group(0)
         .kill_on_drop(true)
         .spawn()
 }
 
-/// Returns when a worker has said nothing for so long. One that closed its side has most likely ended,
-/// or is about to; if not, it hangs.
-async fn is_silent(output: &mut ChildStdout, silence: Duration) {
-    let mut said = [0; 256];
-    while let Ok(Ok(heard)) = timeout(silence, output.read(&mut said)).await {
-        if heard == 0 {
+/// Returns once a worker has sent no keepalive for `silence`. One that closed its output has most likely
+/// ended, or is about to; otherwise it hangs.
+async fn silent(output: &mut ChildStdout, silence: Duration) {
+    let mut buffer = [0; 256];
+    while let Ok(Ok(length)) = timeout(silence, output.read(&mut buffer)).await {
+        if length == 0 {
             return sleep(silence).await;
         }
     }
@@ -223,15 +225,15 @@ async fn is_silent(output: &mut ChildStdout, silence: Duration) {
 async fn kill(child: &mut Child) {
     let process = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
     if let Some(process) = process {
-        // It may have ended meanwhile; then there is nobody to kill.
+        // Fails if it has ended meanwhile.
         let _ = kill_process_group(process, Signal::KILL);
     }
     let _ = child.wait().await;
 }
 
-fn told(status: io::Result<ExitStatus>) -> String {
+fn exit_reason(status: io::Result<ExitStatus>) -> String {
     match status {
-        Ok(status) => format!("it ended with {status}"),
+        Ok(status) => format!("ended with {status}"),
         Err(error) => error.to_string(),
     }
 }

@@ -106,7 +106,7 @@ impl Word {
             "sdh" | "cc" => Self::HearingImpaired,
             "hi" => Self::Hi,
             "default" | "full" | "sub" | "subs" | "subtitles" | "und" => Self::Silent,
-            _ => Self::Language(languages::tag_of(word)?),
+            _ => Self::Language(languages::parse_tag(word)?),
         })
     }
 
@@ -159,7 +159,7 @@ fn label(
     hearing_impaired: bool,
     forced: bool,
 ) -> String {
-    let (name, unknown) = match (language.map(languages::name_of), unknown) {
+    let (name, unknown) = match (language.map(languages::native_name), unknown) {
         (Some(name), unknown) => (name, unknown),
         (None, []) => ("Subtitles".to_owned(), unknown),
         (None, unknown) => (unknown.join(" "), &[][..]),

@@ -1,7 +1,7 @@
-//! Movie fragments (ISO/IEC 14496-12 section 8.8): samples that are told of beside them.
+//! Movie fragments (ISO/IEC 14496-12 section 8.8): samples with their tables next to them.
 //!
-//! What is kept of a fragmented file is where its `moof` boxes are. A segment index (`sidx`) is only a
-//! hint, and often a stale one: it is not read.
+//! The index keeps the positions of the `moof` boxes only. It ignores the segment index (`sidx`), which is
+//! a hint and often stale.
 
 use std::ops::Range;
 
@@ -14,14 +14,14 @@ use super::{
 };
 use crate::extent::{ReadAt, ReadError};
 
-/// The longest `moof` that is read, in bytes: an hour of 60 frames a second, where a program made a whole
-/// film one fragment.
+/// The longest `moof` that is read, in bytes: an hour at 60 frames per second, for muxers that write a
+/// whole movie as one fragment.
 pub(super) const FRAGMENT_BYTES_MAX: u64 = 4 << 20;
 
-/// The most samples of a track in one fragment: a run without fields of its own can claim any number.
+/// The most samples of a track in one fragment: a run without per-sample fields can declare any number.
 const FRAGMENT_SAMPLES_MAX: u32 = 1 << 18;
 
-/// What a track's samples are like where its fragments do not say (`trex`, section 8.8.3).
+/// Sample defaults of a track in fragments (`trex`, section 8.8.3).
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Defaults {
     pub(super) description: u32,
@@ -30,42 +30,42 @@ pub(super) struct Defaults {
     pub(super) flags: u32,
 }
 
-/// What a walk over fragments needs to go on.
+/// Where a walk over fragments can resume.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct FragmentPosition {
-    /// The decoding time at the beginning of the fragment, where it does not say itself.
+    /// Decoding time at the start of the fragment, unless the fragment declares one.
     pub(super) dts: i64,
-    /// Which `moof`, by its place in the list.
+    /// Index of the `moof` in the list.
     pub(super) fragment: u32,
-    /// How many of its samples are behind us.
+    /// Number of its samples already returned.
     pub(super) skip: u32,
-    /// The number of the next sample in the track.
+    /// Number of the next sample in the track.
     pub(super) sample: u32,
 }
 
 /// The fragments of one track.
 #[derive(Clone, Debug)]
 pub(super) struct Fragments {
-    /// Where each `moof` of the file is, header included.
+    /// Each `moof` of the file, header included.
     pub(super) moofs: std::sync::Arc<[Range<u64>]>,
     pub(super) track_id: u32,
     pub(super) defaults: Defaults,
-    /// What it takes to decrypt the samples, if they are encrypted.
+    /// Format of the auxiliary information, if the samples are encrypted.
     pub(super) protection: Option<Format>,
 }
 
-/// A run of samples whose bytes lie next to each other (`trun`, section 8.8.8).
+/// A run of samples with contiguous bytes (`trun`, section 8.8.8).
 #[derive(Clone, Debug)]
 struct Run {
     offset: u64,
     count: u32,
-    /// Where its entries are in the fragment's bytes, and how long each is.
+    /// Position of its entries in the `moof`'s bytes, and the size of each.
     entries: usize,
     width: usize,
     flags: u32,
     first_flags: Option<u32>,
     defaults: Defaults,
-    /// Which of the track's fragments in the `moof` it is in.
+    /// Index of its track fragment among the track's own in the `moof`.
     traf: usize,
 }
 
@@ -81,15 +81,15 @@ impl Run {
 /// A walk over the samples of a track's fragments, in decoding order.
 #[derive(Debug)]
 pub(super) struct FragmentWalk<'a, R: ?Sized> {
-    of: &'a Fragments,
+    fragments: &'a Fragments,
     source: &'a R,
-    /// Where the next sample is.
+    /// Position of the next sample.
     pub(super) at: FragmentPosition,
-    /// The fragment that is being walked over.
+    /// The open fragment.
     current: Option<Fragment>,
-    /// The fragment behind it that has samples, and its place, once it was read.
+    /// The next fragment with samples and its index, if already read.
     following: Option<(u32, Fragment)>,
-    /// That of the sample that was last returned.
+    /// Auxiliary information of the last returned sample.
     pub(super) auxiliary: Auxiliary,
 }
 
@@ -101,19 +101,19 @@ struct Fragment {
     in_run: u32,
     offset: u64,
     dts: i64,
-    /// Of each of the track's fragments in the `moof`.
+    /// Auxiliary information of each of the track's fragments in the `moof`.
     auxiliaries: Vec<AuxiliaryRun>,
-    /// That of the sample that was last returned.
+    /// Auxiliary information of the last returned sample.
     auxiliary: Auxiliary,
 }
 
 impl<'a, R: ReadAt + ?Sized> FragmentWalk<'a, R> {
-    pub(super) fn new(of: &'a Fragments, source: &'a R, at: FragmentPosition) -> Self {
+    pub(super) fn new(fragments: &'a Fragments, source: &'a R, at: FragmentPosition) -> Self {
         let (current, following) = (None, None);
-        Self { of, source, at, current, following, auxiliary: Auxiliary::default() }
+        Self { fragments, source, at, current, following, auxiliary: Auxiliary::default() }
     }
 
-    /// The next sample, if there is one. Reading a fragment takes from the work that is left.
+    /// The next sample, if there is one. Reading a fragment consumes work budget.
     pub(super) fn next(
         &mut self,
         work_left: &mut u64,
@@ -131,19 +131,19 @@ impl<'a, R: ReadAt + ?Sized> FragmentWalk<'a, R> {
                 }
                 self.current = Some(current);
             }
-            let fragment = self.current.as_mut().expect("it was read just now");
+            let fragment = self.current.as_mut().expect("read above");
             let Some(sample) = fragment.next(self.at.sample) else {
                 self.advance();
                 continue;
             };
-            let (is_last, dts) = (fragment.is_over(), fragment.dts);
+            let (is_last, dts) = (fragment.is_finished(), fragment.dts);
             self.auxiliary = fragment.auxiliary;
             let mut sample = match sample {
                 Ok(sample) => sample,
                 Err(fault) => return Ok(Some(Err(fault))),
             };
             if is_last && let Some(Ok(next)) = self.read_following(dts, work_left)? {
-                sample.duration = lasting(&sample, next);
+                sample.duration = duration_until(&sample, next);
             }
             self.at.skip += 1;
             let Some(number) = self.at.sample.checked_add(1) else {
@@ -154,90 +154,90 @@ impl<'a, R: ReadAt + ?Sized> FragmentWalk<'a, R> {
         }
     }
 
-    /// Goes on to the fragment behind the present one.
+    /// Moves to the next fragment.
     fn advance(&mut self) {
-        let Some(over) = self.current.take() else {
+        let Some(finished) = self.current.take() else {
             return;
         };
-        (self.at.dts, self.at.fragment, self.at.skip) = (over.dts, self.at.fragment + 1, 0);
-        if let Some((place, following)) = self.following.take() {
-            (self.at.dts, self.at.fragment) = (following.dts, place);
+        (self.at.dts, self.at.fragment, self.at.skip) = (finished.dts, self.at.fragment + 1, 0);
+        if let Some((index, following)) = self.following.take() {
+            (self.at.dts, self.at.fragment) = (following.dts, index);
             self.current = Some(following);
         }
     }
 
-    /// Reads the next fragment that has samples, and returns when its first is decoded; `None` if there
-    /// is none.
+    /// Reads the next fragment that has samples, and returns the decoding time of its first; `None` after
+    /// the last.
     fn read_following(
         &mut self,
         mut dts: i64,
         work_left: &mut u64,
     ) -> Result<Option<Result<i64, SampleFault>>, ReadError> {
-        let mut place = self.at.fragment;
+        let mut index = self.at.fragment;
         loop {
-            let Some(next) = place.checked_add(1) else {
+            let Some(next) = index.checked_add(1) else {
                 return Ok(None);
             };
-            place = next;
-            match self.read(place, dts, work_left)? {
-                Some(Ok(fragment)) if fragment.is_over() => dts = fragment.dts,
+            index = next;
+            match self.read(index, dts, work_left)? {
+                Some(Ok(fragment)) if fragment.is_finished() => dts = fragment.dts,
                 Some(Ok(fragment)) => {
-                    let begins = fragment.dts;
-                    self.following = Some((place, fragment));
-                    return Ok(Some(Ok(begins)));
+                    let start = fragment.dts;
+                    self.following = Some((index, fragment));
+                    return Ok(Some(Ok(start)));
                 }
-                // It is told of when its turn has come.
+                // The walk reports it when it reaches that fragment.
                 Some(Err(fault)) => return Ok(Some(Err(fault))),
                 None => return Ok(None),
             }
         }
     }
 
-    /// Reads a fragment by its place, which takes from the work that is left.
+    /// Reads the fragment at an index, which consumes work budget.
     fn read(
         &self,
-        place: u32,
+        index: u32,
         dts: i64,
         work_left: &mut u64,
     ) -> Result<Option<Result<Fragment, SampleFault>>, ReadError> {
-        let Some(moof) = self.of.moofs.get(place as usize) else {
+        let Some(moof) = self.fragments.moofs.get(index as usize) else {
             return Ok(None);
         };
-        let work = budget::of_fragment(moof.end - moof.start);
+        let work = budget::fragment_cost(moof.end - moof.start);
         let Some(left) = work_left.checked_sub(work) else {
             *work_left = 0;
             return Ok(Some(Err(SampleFault::TooMany)));
         };
         *work_left = left;
-        Fragment::read(self.source, moof, self.of, dts).map(Some)
+        Fragment::read(self.source, moof, self.fragments, dts).map(Some)
     }
 }
 
-/// How long the last sample of a fragment lasts if the next is decoded then: a gap between two fragments
-/// is in their times of decoding alone.
-fn lasting(sample: &Sample, next: i64) -> u32 {
-    let lasts = next.checked_sub(sample.dts).and_then(|lasts| u32::try_from(lasts).ok());
-    lasts.filter(|lasts| *lasts > 0).unwrap_or(sample.duration)
+/// The duration of a fragment's last sample, given the decoding time of the next: only the decoding times
+/// show a gap between two fragments.
+fn duration_until(sample: &Sample, next: i64) -> u32 {
+    let duration = next.checked_sub(sample.dts).and_then(|ticks| u32::try_from(ticks).ok());
+    duration.filter(|ticks| *ticks > 0).unwrap_or(sample.duration)
 }
 
 impl Fragment {
-    /// Reads what a `moof` tells of one track.
+    /// Reads the fragment of one track from a `moof`.
     fn read<R: ReadAt + ?Sized>(
         source: &R,
         moof: &Range<u64>,
-        of: &Fragments,
+        fragments: &Fragments,
         dts: i64,
     ) -> Result<Result<Self, SampleFault>, ReadError> {
         let length = moof.end - moof.start;
         if length > FRAGMENT_BYTES_MAX {
             return Ok(Err(SampleFault::FragmentTooLong));
         }
-        let mut bytes = vec![0; usize::try_from(length).expect("a few MiB")];
+        let mut bytes = vec![0; usize::try_from(length).expect("at most 4 MiB")];
         source.read_exact_at(moof.start, &mut bytes)?;
         let mut auxiliaries = Vec::new();
-        let parsed = parse(&bytes, moof.start, of, dts, &mut auxiliaries);
+        let parsed = parse(&bytes, moof.start, fragments, dts, &mut auxiliaries);
         let Some((runs, dts)) = parsed? else {
-            return Ok(Err(SampleFault::FragmentLies));
+            return Ok(Err(SampleFault::FragmentInvalid));
         };
         let mut runs = runs.into_iter();
         let run = runs.next();
@@ -247,10 +247,10 @@ impl Fragment {
     }
 
     /// Whether it has no more samples.
-    fn is_over(&self) -> bool {
+    fn is_finished(&self) -> bool {
         let is_empty = |run: &Run| run.count == 0;
-        let is_over = self.run.as_ref().is_none_or(|run| self.in_run >= run.count);
-        is_over && self.runs.as_slice().iter().all(is_empty)
+        let is_last_run_finished = self.run.as_ref().is_none_or(|run| self.in_run >= run.count);
+        is_last_run_finished && self.runs.as_slice().iter().all(is_empty)
     }
 
     fn next(&mut self, number: u32) -> Option<Result<Sample, SampleFault>> {
@@ -261,7 +261,7 @@ impl Fragment {
         }
         let run = self.run.as_ref()?;
         let start = run.entries + self.in_run as usize * run.width;
-        // That the entries are in the box was made sure of when the run was read.
+        // `read_run` checked that the entries fit into the box.
         let mut fields = self.bytes[start..start + run.width].chunks_exact(4).map(be_u32);
         let mut field = |flag, default| {
             let own = (run.flags & flag != 0).then(|| fields.next()).flatten();
@@ -300,12 +300,12 @@ impl Fragment {
     }
 }
 
-/// The runs of one track in a `moof` that lies at `base`, and its first decoding time. `None` if it
-/// makes no sense.
+/// The runs of one track in a `moof` at offset `base`, and its first decoding time. `None` if the `moof` is
+/// invalid.
 fn parse(
     moof: &[u8],
     base: u64,
-    of: &Fragments,
+    fragments: &Fragments,
     dts: i64,
     auxiliaries: &mut Vec<AuxiliaryRun>,
 ) -> Result<Option<(Vec<Run>, i64)>, ReadError> {
@@ -315,31 +315,32 @@ fn parse(
     };
     let mut trafs = boxes::children(window, &outer.body)?;
     trafs.retain(|child| child.kind == FourCc(*b"traf"));
-    // Where the data of other tracks end matters only where ours say no place of their own.
-    let mut are_behind = false;
-    for traf in trafs.iter().filter(|traf| !is_of_another(moof, traf, of.track_id)) {
-        let Some((head, _)) = read_head(window, moof, traf, of)? else {
+    // The data of other tracks matters only if ours follows it without a base offset.
+    let mut follows_others = false;
+    for traf in trafs.iter().filter(|traf| !is_other_track(moof, traf, fragments.track_id)) {
+        let Some((header, _)) = read_header(window, moof, traf, fragments)? else {
             return Ok(None);
         };
-        let is_ours = head.track_id == of.track_id;
-        are_behind |= is_ours && head.base.is_none() && !head.is_from_moof;
+        let is_ours = header.track_id == fragments.track_id;
+        follows_others |= is_ours && header.base.is_none() && !header.is_from_moof;
     }
     let (mut runs, mut dts) = (Vec::new(), dts);
     let mut samples = 0_u32;
-    // Where the data of the track fragment before this one ends.
-    let mut behind = base;
+    // End of the data of the previous track fragment.
+    let mut data_end = base;
     for traf in trafs {
-        if !are_behind && is_of_another(moof, &traf, of.track_id) {
+        if !follows_others && is_other_track(moof, &traf, fragments.track_id) {
             continue;
         }
-        let Some((head, defaults)) = read_head(window, moof, &traf, of)? else {
+        let Some((header, defaults)) = read_header(window, moof, &traf, fragments)? else {
             return Ok(None);
         };
         let parts = boxes::children(window, &traf.body)?;
-        let is_ours = head.track_id == of.track_id;
-        let start = head.base.unwrap_or(if head.is_from_moof { base } else { behind });
+        let is_ours = header.track_id == fragments.track_id;
+        let start = header.base.unwrap_or(if header.is_from_moof { base } else { data_end });
         if is_ours
-            && let Some(tfdt) = boxes::find(&parts, b"tfdt").and_then(|tfdt| fields_of(moof, tfdt))
+            && let Some(tfdt) =
+                boxes::find(&parts, b"tfdt").and_then(|tfdt| full_box_fields(moof, tfdt))
         {
             let Some(time) = decode_time(tfdt) else {
                 return Ok(None);
@@ -347,14 +348,14 @@ fn parse(
             dts = time;
         }
         if is_ours {
-            auxiliaries.push(AuxiliaryRun::read(moof, base, &parts, start, of.protection)?);
+            auxiliaries.push(AuxiliaryRun::read(moof, base, &parts, start, fragments.protection)?);
         }
         let mut next = start;
         for trun in parts.iter().filter(|part| part.kind == FourCc(*b"trun")) {
             let Some(run) = read_run(moof, trun, start, next, defaults) else {
                 return Ok(None);
             };
-            // Only what lies behind another run by itself needs to be added up.
+            // A run without a data offset starts at the end of the previous run.
             next = run.end(moof);
             if is_ours {
                 samples = samples.saturating_add(run.count);
@@ -364,39 +365,41 @@ fn parse(
                 runs.push(Run { traf: auxiliaries.len() - 1, ..run });
             }
         }
-        behind = next;
+        data_end = next;
     }
     Ok(Some((runs, dts)))
 }
 
-/// Whether a track fragment is another track's, as far as that shows at a glance: `tfhd` is the first
-/// box in it (section 8.8.7). There may be 64 tracks in each of 100,000 fragments.
-fn is_of_another(moof: &[u8], traf: &Header, track_id: u32) -> bool {
+/// A quick check whether a track fragment belongs to another track: `tfhd` is its first box (section
+/// 8.8.7). A file can have 64 tracks in each of 100,000 fragments.
+fn is_other_track(moof: &[u8], traf: &Header, track_id: u32) -> bool {
     let front = usize::try_from(traf.body.start).ok().and_then(|start| moof.get(start..));
     let front = front.and_then(<[u8]>::first_chunk::<16>);
     front.is_some_and(|front| front[4..8] == *b"tfhd" && front[12..] != track_id.to_be_bytes())
 }
 
-/// The header of a track fragment.
-fn read_head(
+/// Reads the header of a track fragment.
+fn read_header(
     window: &mut Window<'_, [u8]>,
     moof: &[u8],
     traf: &Header,
-    of: &Fragments,
-) -> Result<Option<(TrackHead, Defaults)>, ReadError> {
+    fragments: &Fragments,
+) -> Result<Option<(TrackFragmentHeader, Defaults)>, ReadError> {
     let parts = boxes::children(window, &traf.body)?;
-    let tfhd = boxes::find(&parts, b"tfhd").and_then(|tfhd| fields_of(moof, tfhd));
-    Ok(tfhd.and_then(|tfhd| track_head(tfhd, of.defaults)))
+    let tfhd = boxes::find(&parts, b"tfhd").and_then(|tfhd| full_box_fields(moof, tfhd));
+    Ok(tfhd.and_then(|tfhd| parse_header(tfhd, fragments.defaults)))
 }
 
-struct TrackHead {
+struct TrackFragmentHeader {
     track_id: u32,
+    /// Explicit base of its data offsets.
     base: Option<u64>,
+    /// Data offsets count from the `moof` (`default-base-is-moof`).
     is_from_moof: bool,
 }
 
-/// Version and flags, and what is behind them, of a full box in a fragment's bytes.
-fn fields_of<'a>(moof: &'a [u8], header: &Header) -> Option<(u8, u32, &'a [u8])> {
+/// Version, flags and remaining fields of a full box in a `moof`'s bytes.
+fn full_box_fields<'a>(moof: &'a [u8], header: &Header) -> Option<(u8, u32, &'a [u8])> {
     let start = usize::try_from(header.body.start).ok()?;
     let end = usize::try_from(header.body.end).ok()?;
     let (head, rest) = moof.get(start..end)?.split_first_chunk::<4>()?;
@@ -404,15 +407,15 @@ fn fields_of<'a>(moof: &'a [u8], header: &Header) -> Option<(u8, u32, &'a [u8])>
 }
 
 /// `tfhd` (section 8.8.7).
-fn track_head(
+fn parse_header(
     (_, flags, fields): (u8, u32, &[u8]),
     mut defaults: Defaults,
-) -> Option<(TrackHead, Defaults)> {
+) -> Option<(TrackFragmentHeader, Defaults)> {
     let (track_id, mut rest) = fields.split_first_chunk::<4>()?;
     let mut base = None;
     if flags & 0x1 != 0 {
-        let (field, behind) = rest.split_first_chunk::<8>()?;
-        (base, rest) = (Some(u64::from_be_bytes(*field)), behind);
+        let (field, remaining) = rest.split_first_chunk::<8>()?;
+        (base, rest) = (Some(u64::from_be_bytes(*field)), remaining);
     }
     let targets = [
         (0x2, &mut defaults.description),
@@ -422,12 +425,13 @@ fn track_head(
     ];
     for (flag, target) in targets {
         if flags & flag != 0 {
-            let (field, behind) = rest.split_first_chunk::<4>()?;
-            (*target, rest) = (u32::from_be_bytes(*field), behind);
+            let (field, remaining) = rest.split_first_chunk::<4>()?;
+            (*target, rest) = (u32::from_be_bytes(*field), remaining);
         }
     }
     let is_from_moof = flags & 0x2_0000 != 0;
-    Some((TrackHead { track_id: u32::from_be_bytes(*track_id), base, is_from_moof }, defaults))
+    let track_id = u32::from_be_bytes(*track_id);
+    Some((TrackFragmentHeader { track_id, base, is_from_moof }, defaults))
 }
 
 /// `tfdt` (section 8.8.12).
@@ -438,7 +442,7 @@ fn decode_time((version, _, fields): (u8, u32, &[u8])) -> Option<i64> {
     }
 }
 
-/// `trun`, whose data begins at `next` unless it says where from `start` on.
+/// `trun`. Its data starts at `next`, unless it has an offset relative to `start`.
 fn read_run(
     moof: &[u8],
     header: &Header,
@@ -446,19 +450,19 @@ fn read_run(
     next: u64,
     defaults: Defaults,
 ) -> Option<Run> {
-    let (_, flags, fields) = fields_of(moof, header)?;
+    let (_, flags, fields) = full_box_fields(moof, header)?;
     let (count, mut rest) = fields.split_first_chunk::<4>()?;
     let count = u32::from_be_bytes(*count);
     let mut offset = next;
     if flags & Run::DATA_OFFSET != 0 {
-        let (field, behind) = rest.split_first_chunk::<4>()?;
+        let (field, remaining) = rest.split_first_chunk::<4>()?;
         let from = i64::from(i32::from_be_bytes(*field));
-        (offset, rest) = (start.checked_add_signed(from)?, behind);
+        (offset, rest) = (start.checked_add_signed(from)?, remaining);
     }
     let mut first_flags = None;
     if flags & Run::FIRST_FLAGS != 0 {
-        let (field, behind) = rest.split_first_chunk::<4>()?;
-        (first_flags, rest) = (Some(u32::from_be_bytes(*field)), behind);
+        let (field, remaining) = rest.split_first_chunk::<4>()?;
+        (first_flags, rest) = (Some(u32::from_be_bytes(*field)), remaining);
     }
     let own = [Run::DURATION, Run::SIZE, Run::FLAGS, Run::COMPOSITION];
     let width = 4 * own.into_iter().filter(|flag| flags & flag != 0).count();
@@ -477,7 +481,7 @@ fn read_run(
 }
 
 impl Run {
-    /// Where its data ends.
+    /// End of its data.
     fn end(&self, moof: &[u8]) -> u64 {
         let count = u64::from(self.count);
         let length = if self.flags & Self::SIZE == 0 {
@@ -493,5 +497,5 @@ impl Run {
 }
 
 fn be_u32(bytes: &[u8]) -> u32 {
-    u32::from_be_bytes(*bytes.first_chunk().expect("four bytes of a field"))
+    u32::from_be_bytes(*bytes.first_chunk().expect("a field of four bytes"))
 }

@@ -1,7 +1,7 @@
-//! One pass over a track: which samples are presented, where its segments begin, and what is in them.
+//! One pass over a track: presented samples, segment boundaries, and the contents of each segment.
 //!
-//! Nothing is kept of a sample but what a segment's beginning needs. That every sample lies in the
-//! file is made sure of here, once, so that no extent can leave it.
+//! The index keeps only what the start of a segment needs. This pass checks once that every sample is
+//! inside the file, so that no extent can reach outside.
 
 use std::num::NonZeroU32;
 
@@ -13,42 +13,41 @@ use super::{
 };
 use crate::extent::{ReadAt, ReadError};
 
-/// How much of each table is read at a time in a pass over all of it, in bytes.
+/// Read size per table in a pass over the whole track, in bytes.
 const PASS_BYTES: usize = 64 * 1024;
 
-/// The latest time at which anything may be presented, in ticks: far beyond any that is meant, and far
-/// enough below the largest number that there is, so that times can be added.
+/// The latest presentation time, in ticks: beyond any real one, and far enough below `i64::MAX` that sums
+/// of times do not overflow.
 const TIME_MAX: i64 = 1 << 60;
 
-/// The most samples of one segment, since its header tells of each: a GOP of eighteen minutes at sixty
-/// pictures a second. A longer one is cut where no decoder could begin, which is of use to nobody who
-/// seeks, and no harm to who does not.
+/// The most samples in one segment, because its header lists each: a GOP of eighteen minutes at 60 frames
+/// per second. A longer GOP is cut between sync samples, which harms seeking and not playback.
 pub const SEGMENT_SAMPLES_MAX: u32 = 1 << 16;
 
-/// A segment (ISO/IEC 23000-19 section 7.3.2.3): where its samples begin, and what it takes to say how
-/// long it is in bytes and in time without looking at them again.
+/// A segment (ISO/IEC 23000-19 section 7.3.2.3): where its samples begin, and what gives its size and
+/// duration without reading the samples again.
 #[derive(Clone, Copy, Debug)]
 pub struct Segment {
-    /// Where a walk over its samples begins.
+    /// Where a walk over its samples starts.
     pub(super) position: Position,
-    /// The number of its first sample in the track.
+    /// Number of its first sample in the track.
     pub first_sample: u32,
-    /// When its first sample is presented, in ticks; never negative.
+    /// Presentation time of its first sample, in ticks; never negative.
     pub start: i64,
-    /// The bytes of its samples.
+    /// Total size of its samples.
     pub payload_bytes: u64,
-    /// The bytes of its first sample.
+    /// Size of its first sample.
     pub first_bytes: u32,
-    /// The bytes that it takes to decrypt its samples; 0 if they are not encrypted, or all in one way.
+    /// Size of the auxiliary information of its samples; 0 if they are clear or share one constant IV.
     pub auxiliary_bytes: u32,
-    /// The same of its first sample.
+    /// Size of the auxiliary information of its first sample.
     pub first_auxiliary_bytes: u8,
     /// What its samples have in common.
     pub shape: Shape,
 }
 
 impl Segment {
-    /// How many samples in front of its first a walk has to look at: those of the same fragment.
+    /// How many earlier samples a walk reads first: those before it in the same fragment.
     pub fn samples_before(&self) -> u32 {
         match self.position {
             Position::Fragment(at) => at.skip,
@@ -57,94 +56,94 @@ impl Segment {
     }
 }
 
-/// What the samples of a segment have in common: what need not be said of each.
+/// What the samples of a segment have in common, and a header need not repeat for each.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Shape {
-    /// All last equally long.
+    /// All have the same duration.
     pub equal_durations: bool,
-    /// All have equally many bytes.
+    /// All have the same size.
     pub equal_sizes: bool,
-    /// None is presented at another time than it is decoded at, the track's shift apart.
+    /// All composition offsets are zero.
     pub no_compositions: bool,
     /// Which are sync samples.
     pub syncs: Syncs,
 }
 
-/// Which samples of a segment decoding can begin with.
+/// Which samples of a segment are sync samples.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Syncs {
-    /// Every one.
+    /// All of them.
     All,
-    /// The first and no other.
+    /// Only the first.
     First,
-    /// None, or some in between.
+    /// Any other pattern.
     Some,
 }
 
-/// What a pass over a track has found.
+/// The index of a track: the result of one pass over its samples.
 #[derive(Clone, Debug)]
 pub struct Indexed {
-    /// The segments in order, none empty.
+    /// Segments in order, none empty.
     pub segments: Vec<Segment>,
-    /// The number of the sample behind the last that belongs to a segment.
+    /// Number of the sample after the last one in a segment.
     pub end_sample: u32,
-    /// When the last sample ends, in ticks.
+    /// End of the last sample, in ticks.
     pub end: i64,
-    /// The decoding time of the first sample of the first segment.
+    /// Decoding time of the first sample of the first segment.
     pub first_dts: i64,
-    /// What is added to every composition offset so that none is negative, in ticks.
+    /// Added to every composition offset so that none is negative, in ticks.
     pub raise: u32,
-    /// The duration of most samples, in ticks.
+    /// Duration of most samples, in ticks.
     pub usual_duration: u32,
-    /// The longest time between two sync samples, in ticks.
+    /// Longest distance between two sync samples, in ticks.
     pub longest_gop: i64,
-    /// Bytes of all samples together.
+    /// Total size of all samples.
     pub bytes: u64,
-    /// Whether what it takes to decrypt a sample tells parts of it.
+    /// Whether the auxiliary information lists subsamples.
     pub has_subsamples: bool,
     /// Why the track ends early.
     pub fault: Option<SampleFault>,
 }
 
-/// Why a track can have no index.
+/// Why a track has no index.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum IndexFault {
-    /// There is no sample that could be played.
-    #[error("it has no sample that could be played")]
+    /// No sample is playable.
+    #[error("the track has no playable sample")]
     Empty,
-    /// Its samples change their format on the way.
-    #[error("its format changes on the way, which needs it to be encoded anew")]
+    /// The samples use several sample entries.
+    #[error("the format changes within the track; it needs transcoding")]
     SeveralDescriptions,
-    /// It would be in more segments than can be kept.
-    #[error("it would be in too many segments")]
+    /// The track has more segments than the index may hold.
+    #[error("the track has too many segments")]
     TooManySegments,
-    /// It is encrypted in a way that segments cannot be made of.
+    /// Segments cannot carry its encryption.
     #[error(transparent)]
     Auxiliary(#[from] AuxiliaryFault),
 }
 
-/// Where a track may be cut.
+/// Where a track is cut.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Cuts<'a> {
-    /// At the first sync sample that is presented at or behind each multiple of so many milliseconds.
+    /// At the first sync sample presented at or after each multiple of this many milliseconds.
     Grid(NonZeroU32),
-    /// At the sample that is nearest to each of these times, in ticks of another track's timescale.
+    /// At the sample nearest to each of these times, in ticks of another track's timescale.
     Near { times: &'a [i64], timescale: NonZeroU32 },
 }
 
-/// What a decoder needs of a track from before the first thing that is presented.
+/// What a decoder needs before the first presented sample.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Lead {
-    /// All from the key frame on that is presented then or before.
+    /// All samples from the preceding key frame.
     KeyFrame,
-    /// One whole frame of sound, and as many more as last these ticks.
-    Sound {
-        /// How long the decoder has to listen until what it says is right.
+    /// One audio frame, and more for the decoder's preroll.
+    Audio {
+        /// Time that the decoder needs before its output is correct, in ticks.
         preroll: i64,
     },
 }
 
-/// Looks at all samples of a track, as far as there is budget left.
+/// Reads all samples of a track, within the budget.
 pub(super) fn index<R: ReadAt + ?Sized>(
     samples: &Samples,
     source: &R,
@@ -160,7 +159,7 @@ pub(super) fn index<R: ReadAt + ?Sized>(
         let position = walk.position();
         let sample = match walk.next_sample()? {
             Some(Ok(sample)) => sample,
-            // A player that could decrypt a part of it would rather know why not all.
+            // A partly decryptable track would hide the reason from the player.
             Some(Err(SampleFault::Auxiliary(fault))) => return Ok(Err(fault.into())),
             Some(Err(fault)) => {
                 pass.fault = Some(fault);
@@ -192,9 +191,9 @@ struct Pass<'a> {
     lead: Lead,
     segments: Vec<Segment>,
     segments_max: usize,
-    /// The segment that is being filled, with the durations and sizes of its first sample.
+    /// The open segment, with the duration and size of its first sample.
     current: Option<(Segment, u32, u32)>,
-    /// The next multiple of the grid, or the next of the times.
+    /// The next multiple of the grid, or index of the next time.
     next_cut: usize,
     description: Option<u32>,
     has_subsamples: Option<bool>,
@@ -207,7 +206,7 @@ struct Pass<'a> {
     bytes: u64,
     usual: (u32, i64),
     fault: Option<SampleFault>,
-    /// What the last segment was like when the last sample that is shown had been taken.
+    /// The open segment as of the last presented sample.
     shown: Option<(usize, Segment)>,
 }
 
@@ -252,7 +251,7 @@ impl<'a> Pass<'a> {
         if *self.description.get_or_insert(sample.description) != sample.description {
             return Err(IndexFault::SeveralDescriptions);
         }
-        // One flag says it for all samples of a segment.
+        // A segment has one flag for all its samples.
         let Auxiliary { has_subsamples, .. } = auxiliary;
         if *self.has_subsamples.get_or_insert(has_subsamples) != has_subsamples {
             return Err(AuxiliaryFault::Mixed.into());
@@ -276,11 +275,11 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// Whether what came before this sample is not needed to present what the edit list begins with.
+    /// Whether the samples before this one are not needed to present the start of the edit list.
     fn is_first(&self, sample: &Sample, presented: i64, ends: i64) -> bool {
         let is_early = match self.lead {
             Lead::KeyFrame => presented <= self.timeline.from,
-            Lead::Sound { preroll } => ends.saturating_add(preroll) <= self.timeline.from,
+            Lead::Audio { preroll } => ends.saturating_add(preroll) <= self.timeline.from,
         };
         self.current.is_none() || (sample.is_sync && is_early)
     }
@@ -320,7 +319,7 @@ impl<'a> Pass<'a> {
     }
 
     fn close_segment(&mut self) -> Result<(), IndexFault> {
-        // One more is open when the last is closed.
+        // The last segment is still open here.
         if self.segments.len() + 1 >= self.segments_max {
             return Err(IndexFault::TooManySegments);
         }
@@ -328,7 +327,7 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// The next cut is the first behind a segment that begins at `start`.
+    /// Moves the next cut past a segment that begins at `start`.
     fn advance_cut(&mut self, start: i64) {
         match self.cuts {
             Cuts::Grid(grid_ms) => {
@@ -345,7 +344,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Whether a segment is to begin with this sample. Each lasts some time.
+    /// Whether a segment begins with this sample. No segment has zero duration.
     fn is_cut(&self, sample: &Sample, presented: i64) -> bool {
         let Some((segment, ..)) = self.current.filter(|(segment, ..)| presented > segment.start)
         else {
@@ -367,13 +366,13 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Why the track ends before this sample, if it does.
+    /// The fault that ends the track before this sample.
     fn fault_of(&self, sample: &Sample) -> Option<SampleFault> {
         let presented = self.timeline.presented(sample.dts, sample.composition);
         if presented.max(self.timeline.from) > TIME_MAX {
             return Some(SampleFault::TimeOverflows);
         }
-        // A segment is full, and cannot be cut because this sample is not shown later than it begins.
+        // The segment is full, and a cut here would leave it without duration.
         let is_full = self.current.is_some_and(|(segment, ..)| {
             let samples = sample.number - segment.first_sample;
             samples >= SEGMENT_SAMPLES_MAX && presented <= segment.start
@@ -381,7 +380,7 @@ impl<'a> Pass<'a> {
         is_full.then_some(SampleFault::TooMany)
     }
 
-    /// Whether a sample is at least as near to a time as the one behind it.
+    /// Whether a sample is at least as near to a cut as the next sample.
     fn is_near(&self, presented: i64, duration: u32, cut: usize) -> bool {
         let Cuts::Near { times, timescale } = self.cuts else {
             return false;
@@ -402,20 +401,20 @@ impl<'a> Pass<'a> {
         shape.no_compositions &= sample.composition == 0;
         shape.syncs = match (shape.syncs, is_first, sample.is_sync) {
             (_, true, true) | (Syncs::All, false, true) => Syncs::All,
-            // The second sample tells apart what one could be.
+            // Only the second sample distinguishes `All` from `First`.
             (Syncs::All, false, false) if sample.number == segment.first_sample + 1 => Syncs::First,
             (Syncs::First, false, false) => Syncs::First,
             _ => Syncs::Some,
         };
         segment.payload_bytes += u64::from(sample.size);
-        // No segment has so many samples that this would matter.
+        // Saturation is out of reach: `SEGMENT_SAMPLES_MAX` times 255 fits.
         segment.auxiliary_bytes = segment.auxiliary_bytes.saturating_add(auxiliary_bytes.into());
         if is_first {
             segment.first_auxiliary_bytes = auxiliary_bytes;
         }
         self.bytes += u64::from(sample.size);
         self.least_composition = self.least_composition.min(sample.composition);
-        // The duration that a majority of samples has, if there is one (Boyer and Moore).
+        // The duration of the majority of samples, if there is one (Boyer and Moore).
         match &mut self.usual {
             (usual, votes) if *usual == sample.duration => *votes += 1,
             (_, votes) if *votes > 0 => *votes -= 1,
@@ -429,7 +428,7 @@ impl<'a> Pass<'a> {
     }
 
     fn finish(mut self) -> Result<Indexed, IndexFault> {
-        // What comes behind the last sample that is shown is not sent.
+        // Samples after the last presented one are not sent.
         let Some((count, last)) = self.shown else {
             return Err(IndexFault::Empty);
         };
@@ -437,8 +436,7 @@ impl<'a> Pass<'a> {
         self.segments.push(last);
         let mut segments = self.segments;
         segments.shrink_to_fit();
-        // A last segment that is over before it begins (its pictures are shown before the sync sample)
-        // would last no time.
+        // A last segment whose frames are all presented before its sync sample would have no duration.
         Ok(Indexed {
             end: self.end.max(segments.last().map_or(0, |last| last.start.saturating_add(1))),
             segments,

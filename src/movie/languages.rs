@@ -1,26 +1,26 @@
 //! Languages by their codes and names.
 //!
-//! What people write into file names (`en`, `eng`, `English`, `Français`, `pt_BR`) and what movies
-//! hold (three letters of ISO 639-2) becomes a BCP 47 tag, in which the shortest code is the one to
-//! use (RFC 5646 section 2.2.1); and a tag becomes the name by which its speakers know it.
+//! [`parse_tag`] turns the words of file names (`en`, `eng`, `English`, `Français`, `pt_BR`) and the
+//! ISO 639-2 codes of movies into BCP 47 tags with the shortest code (RFC 5646 section 2.2.1).
+//! [`native_name`] turns a tag into the language's own name.
 
-/// A language that is known by name.
+/// A language with its codes and names.
 struct Language {
-    /// The code in a tag: two letters (ISO 639-1) where there are two, else three.
+    /// Code in a tag: two letters (ISO 639-1) if the language has such a code, else three.
     code: &'static str,
-    /// The codes of three letters: of ISO 639-2/T, then of 639-2/B if that is another.
+    /// Three-letter codes: ISO 639-2/T, then ISO 639-2/B if it differs.
     three_letters: &'static [&'static str],
     english: &'static str,
-    own: &'static str,
+    native: &'static str,
 }
 
 const fn language(
     code: &'static str,
     three_letters: &'static [&'static str],
     english: &'static str,
-    own: &'static str,
+    native: &'static str,
 ) -> Language {
-    Language { code, three_letters, english, own }
+    Language { code, three_letters, english, native }
 }
 
 /// Sorted by code.
@@ -119,7 +119,7 @@ const LANGUAGES: &[Language] = &[
     language("zu", &["zul"], "Zulu", "isiZulu"),
 ];
 
-/// Words of subtitle sites and of older standards, and the tags that they mean. Lower case.
+/// Words of subtitle sites and older standards, with their tags. Lower case.
 const OTHER_WORDS: &[(&str, &str)] = &[
     ("bokmål", "nb"),
     ("brazilian", "pt-BR"),
@@ -145,8 +145,8 @@ const OTHER_WORDS: &[(&str, &str)] = &[
     ("zht", "zh-Hant"),
 ];
 
-/// What the speakers of a language call the part of a tag behind its language.
-const PLACES: &[(&str, &str)] = &[
+/// Native names of the regions and scripts in a tag.
+const REGIONS: &[(&str, &str)] = &[
     ("de-AT", "Österreich"),
     ("de-CH", "Schweiz"),
     ("de-DE", "Deutschland"),
@@ -181,22 +181,21 @@ const PLACES: &[(&str, &str)] = &[
     ("zh-TW", "台灣"),
 ];
 
-/// The BCP 47 tag that a word means: a code of two or three letters, a tag of language, script and
-/// region (with `-` or `_`), or a language's name in English or in itself. Case does not matter.
+/// Parses a word as a BCP 47 tag: a code of two or three letters, a tag of language, script and region
+/// (with `-` or `_`), or a language's English or native name. Ignores case.
 ///
-/// `None` if the word is not known: any two letters might be a code, but a word in a file's name is
-/// more often none.
-pub fn tag_of(word: &str) -> Option<String> {
+/// `None` for an unknown word: any two letters could be a code, but most words in file names are none.
+pub fn parse_tag(word: &str) -> Option<String> {
     let lower = word.to_lowercase();
     if let Some((_, tag)) = OTHER_WORDS.iter().find(|(other, _)| *other == lower) {
         return Some((*tag).to_owned());
     }
     let is_name = |name: &str| name.to_lowercase() == lower;
-    if let Some(named) = LANGUAGES.iter().find(|one| is_name(one.english) || is_name(one.own)) {
+    if let Some(named) = LANGUAGES.iter().find(|one| is_name(one.english) || is_name(one.native)) {
         return Some(named.code.to_owned());
     }
     let mut subtags = lower.split(['-', '_']).peekable();
-    let mut tag = by_code(subtags.next()?)?.code.to_owned();
+    let mut tag = find_code(subtags.next()?)?.code.to_owned();
     if let Some(script) = subtags.next_if(|subtag| is_all(subtag, 4, u8::is_ascii_alphabetic)) {
         let (initial, rest) = script.split_at(1);
         tag.extend(["-", &initial.to_ascii_uppercase(), rest]);
@@ -210,28 +209,28 @@ pub fn tag_of(word: &str) -> Option<String> {
     subtags.next().is_none().then_some(tag)
 }
 
-/// What speakers of a tag's language call it: `Português (Brasil)`. A part of the tag that has no
-/// name here stands as it is; a tag in an unknown language is its own name.
-pub fn name_of(tag: &str) -> String {
-    let (code, place) = tag.split_once('-').unwrap_or((tag, ""));
-    let Some(language) = by_code(code) else {
+/// The native name of a tag's language: `Português (Brasil)`. Unknown regions and scripts stay as
+/// written; a tag of an unknown language is its own name.
+pub fn native_name(tag: &str) -> String {
+    let (code, region) = tag.split_once('-').unwrap_or((tag, ""));
+    let Some(language) = find_code(code) else {
         return tag.to_owned();
     };
-    if place.is_empty() {
-        return language.own.to_owned();
+    if region.is_empty() {
+        return language.native.to_owned();
     }
-    let named = PLACES.iter().find(|(known, _)| *known == tag);
-    format!("{} ({})", language.own, named.map_or(place, |(_, name)| name))
+    let named = REGIONS.iter().find(|(known, _)| *known == tag);
+    format!("{} ({})", language.native, named.map_or(region, |(_, name)| name))
 }
 
-fn by_code(code: &str) -> Option<&'static Language> {
+fn find_code(code: &str) -> Option<&'static Language> {
     LANGUAGES
         .iter()
         .find(|language| language.code == code || language.three_letters.contains(&code))
 }
 
-fn is_all(subtag: &str, bytes: usize, is_right: fn(&u8) -> bool) -> bool {
-    subtag.len() == bytes && subtag.bytes().all(|byte| is_right(&byte))
+fn is_all(subtag: &str, bytes: usize, is_valid: fn(&u8) -> bool) -> bool {
+    subtag.len() == bytes && subtag.bytes().all(|byte| is_valid(&byte))
 }
 
 #[cfg(test)]
@@ -241,31 +240,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_sorted_and_no_code_or_name_means_two_languages() {
+    fn tables_are_sorted_and_words_are_unambiguous() {
         assert!(LANGUAGES.is_sorted_by(|a, b| a.code < b.code));
-        assert!(OTHER_WORDS.is_sorted() && PLACES.is_sorted_by(|a, b| a.0 < b.0));
+        assert!(OTHER_WORDS.is_sorted() && REGIONS.is_sorted_by(|a, b| a.0 < b.0));
         let mut words = HashSet::new();
         for language in LANGUAGES {
-            let Language { code, three_letters, english, own } = language;
-            let names = [english.to_lowercase(), own.to_lowercase(), (*code).to_owned()];
+            let Language { code, three_letters, english, native } = language;
+            let names = [english.to_lowercase(), native.to_lowercase(), (*code).to_owned()];
             let codes = three_letters.iter().map(|&code| code.to_owned());
             for word in names.into_iter().chain(codes).collect::<HashSet<_>>() {
-                assert_eq!(tag_of(&word).as_deref(), Some(*code), "{word}");
-                assert!(words.insert(word.clone()), "{word} means two");
+                assert_eq!(parse_tag(&word).as_deref(), Some(*code), "{word}");
+                assert!(words.insert(word.clone()), "{word} is ambiguous");
             }
             assert!(three_letters.iter().all(|code| code.len() == 3), "{english}");
         }
         for (word, tag) in OTHER_WORDS {
-            assert!(words.insert((*word).to_owned()), "{word} means two");
-            assert_eq!(tag_of(tag).as_deref(), Some(*tag), "{word}");
+            assert!(words.insert((*word).to_owned()), "{word} is ambiguous");
+            assert_eq!(parse_tag(tag).as_deref(), Some(*tag), "{word}");
         }
-        for (tag, _) in PLACES {
-            assert_eq!(tag_of(tag).as_deref(), Some(*tag));
+        for (tag, _) in REGIONS {
+            assert_eq!(parse_tag(tag).as_deref(), Some(*tag));
         }
     }
 
     #[test]
-    fn a_word_becomes_a_tag() {
+    fn words_parse_as_tags() {
         for (word, expected) in [
             ("en", Some("en")),
             ("EN", Some("en")),
@@ -292,12 +291,12 @@ mod tests {
             ("é", None),
             ("", None),
         ] {
-            assert_eq!(tag_of(word).as_deref(), expected, "{word}");
+            assert_eq!(parse_tag(word).as_deref(), expected, "{word}");
         }
     }
 
     #[test]
-    fn a_tag_has_the_name_that_its_speakers_give_it() {
+    fn tags_have_native_names() {
         for (tag, expected) in [
             ("en", "English"),
             ("eng", "English"),
@@ -310,7 +309,7 @@ mod tests {
             ("gsw-CH", "gsw-CH"),
             ("", ""),
         ] {
-            assert_eq!(name_of(tag), expected, "{tag}");
+            assert_eq!(native_name(tag), expected, "{tag}");
         }
     }
 }

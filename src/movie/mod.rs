@@ -1,12 +1,12 @@
-//! A movie's index: which tracks a file has, which samples they have, and when those are presented.
+//! The index of a movie: its tracks, their samples, and the samples' presentation times.
 //!
-//! MP4, QuickTime and fragmented MP4 end in the same thing (ISO/IEC 14496-12): a [`Movie`], which keeps
-//! a few bytes for each segment and leaves the tables in the file. Whoever needs the samples of a
-//! segment [walks](Track::walk) over them, which reads some hundred bytes.
+//! MP4, QuickTime and fragmented MP4 (ISO/IEC 14496-12) all become a [`Movie`], which keeps about a
+//! hundred bytes per segment and leaves the sample tables in the file. A [walk](Track::walk) over the
+//! samples of a segment reads a few hundred bytes of them.
 //!
-//! Files are hostile. Nothing is reserved by a number that stands in one, every offset is checked, and
-//! nothing recurses. What makes no sense costs the track that it is in, with the reason; the rest plays.
-//! This room knows no URL and no manifest.
+//! Files are hostile: no count from a file reserves memory, every offset is checked, and nothing recurses.
+//! An invalid track is left out with the reason, and the other tracks play. This module knows no URLs and
+//! no manifests.
 
 mod auxiliary;
 mod boxes;
@@ -36,7 +36,7 @@ pub use self::{
 };
 use crate::extent::{ReadAt, ReadError};
 
-/// How much of each table is read at a time for the samples of one segment, in bytes.
+/// Read size per table for the samples of one segment, in bytes.
 const SEGMENT_BYTES: usize = 2048;
 
 /// The boxes in a part of a file.
@@ -47,104 +47,103 @@ pub fn children<R: ReadAt + ?Sized>(
     boxes::children(&mut window::Window::new(source, SEGMENT_BYTES), within)
 }
 
-/// A movie's index.
+/// The index of a movie.
 #[derive(Clone, Debug)]
 pub struct Movie {
-    /// The major brand of the file (section 4.3).
+    /// Major brand of the file (section 4.3).
     pub brand: Option<FourCc>,
-    /// Ticks per second of the movie itself.
+    /// Ticks per second of the movie.
     pub timescale: NonZeroU32,
-    /// Its tracks, as they come in the file.
+    /// Playable tracks, in file order.
     pub tracks: Vec<Track>,
-    /// Tracks that cannot be played, and why.
+    /// Unplayable tracks, with reasons.
     pub left_out: Vec<LeftOut>,
-    /// Boxes that say how the media are encrypted (`pssh`, ISO/IEC 23001-7 section 8.1).
+    /// Protection system boxes (`pssh`, ISO/IEC 23001-7 section 8.1).
     pub protection: Vec<Bytes>,
-    /// Where the names of its chapters are, if it has any.
+    /// Position of the chapters, if there are any.
     pub chapters: Option<Chapters>,
-    /// Where `moov` is.
+    /// The `moov` box.
     pub moov: Header,
-    /// Where the first media data is.
+    /// Offset of the first `mdat`.
     pub mdat: Option<u64>,
-    /// How many fragments the file has.
+    /// Number of fragments.
     pub fragments: usize,
-    /// The length of the file, in bytes.
+    /// Length of the file in bytes.
     pub file_len: u64,
 }
 
-/// Where the names of a movie's chapters are.
+/// Where a movie keeps its chapters.
 #[derive(Clone, Debug)]
 pub enum Chapters {
-    /// In a track of texts, as QuickTime has it.
+    /// In a text track, as QuickTime does.
     Track(Box<Track>),
-    /// In a list: the content of `chpl`.
+    /// In a list: the body of `chpl`.
     List(Range<u64>),
 }
 
 /// One track of a movie.
 #[derive(Clone, Debug)]
 pub struct Track {
-    /// Its identifier in the file.
+    /// Track identifier.
     pub id: u32,
-    /// What kind of media it is.
+    /// Handler type: `vide`, `soun`, `text`, …
     pub handler: FourCc,
     /// Ticks per second.
     pub timescale: NonZeroU32,
-    /// Its language, as the file says: ISO 639-2 or BCP 47.
+    /// Language as in the file: ISO 639-2 or BCP 47.
     pub language: Option<String>,
-    /// What people call it.
+    /// Name for people.
     pub name: Option<String>,
-    /// Whether it is to be played if nobody chooses.
+    /// Whether it plays by default.
     pub is_enabled: bool,
-    /// How its pictures are to be turned and how large they are to be shown: the last fields of `tkhd`
-    /// (section 8.3.2), matrix, width and height.
-    pub picture: [u8; 44],
-    /// How its samples are coded.
+    /// Matrix, width and height: the last fields of `tkhd` (section 8.3.2).
+    pub display: [u8; 44],
+    /// Sample entry.
     pub entry: SampleEntry,
-    /// How decoding times become presentation times.
+    /// Mapping from decoding times to presentation times.
     pub timeline: Timeline,
-    /// Its segments, and what else is known from its samples.
+    /// Segments and totals.
     pub index: Indexed,
-    /// Where its `trak` is.
+    /// The whole `trak` box.
     pub whole: Range<u64>,
     samples: samples::Samples,
 }
 
-/// A track that cannot be played.
+/// An unplayable track.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LeftOut {
-    /// Its identifier in the file; 0 if there is none.
+    /// Track identifier; 0 if it is missing.
     pub id: u32,
-    /// What kind of media it is, if that could be read.
+    /// Handler type, if readable.
     pub handler: Option<FourCc>,
-    /// How its samples are coded, if that could be read.
+    /// Sample entry type, if readable.
     pub format: Option<FourCc>,
-    /// Why it is left out.
+    /// The reason.
     pub why: String,
 }
 
-/// Why a file is no movie that could be played.
+/// Why a file is not a playable movie.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum MovieRefused {
-    /// It does not begin as one.
-    #[error("this is no MP4 or MOV file")]
+    /// No box of a movie was found.
+    #[error("not an MP4 or MOV file")]
     NoMovie,
-    /// Its index is missing.
-    #[error("the file has no index (moov): its recording or its download was interrupted")]
+    /// The index is missing.
+    #[error("the file has no index (moov): the recording or the download was interrupted")]
     NoMoov,
-    /// Its index is longer than anything that makes sense.
-    #[error("the file's index (moov) is too long")]
+    /// The index exceeds the length limit.
+    #[error("the index (moov) is too long")]
     MoovTooLong,
-    /// Its header is missing or makes no sense.
-    #[error("the movie's header (mvhd) is missing or makes no sense")]
+    /// The movie header is missing or invalid.
+    #[error("the movie header (mvhd) is missing or invalid")]
     NoHeader,
-    /// No track can be played.
-    #[error("no track of the file can be played: {}", reasons(.0))]
+    /// No track is playable.
+    #[error("the file has no playable track: {}", reasons(.0))]
     NoTrack(Vec<LeftOut>),
 }
 
 impl MovieRefused {
-    /// About how many bytes the reason takes in memory.
+    /// Approximate memory use of the reason, in bytes.
     pub fn bytes(&self) -> usize {
         match self {
             Self::NoTrack(left_out) => left_out.iter().map(LeftOut::bytes).sum(),
@@ -161,15 +160,15 @@ impl LeftOut {
 
 fn reasons(left_out: &[LeftOut]) -> String {
     if left_out.is_empty() {
-        return "it has none".to_owned();
+        return "it has no tracks".to_owned();
     }
     let reasons = left_out.iter().map(|track| format!("track {}: {}", track.id, track.why));
     reasons.collect::<Vec<_>>().join("; ")
 }
 
 impl Movie {
-    /// Reads a file's index, with segments that begin on a grid of so many milliseconds. Takes
-    /// milliseconds of CPU, and waits for the file if `source` does.
+    /// Reads the index of a file, with segments that begin on a grid of `grid_ms`. Takes milliseconds of
+    /// CPU, and blocks if `source` does.
     pub fn read<R: ReadAt + ?Sized>(
         source: &R,
         grid_ms: NonZeroU32,
@@ -177,23 +176,23 @@ impl Movie {
         mp4::read(source, grid_ms)
     }
 
-    /// About how many bytes the index takes in memory.
+    /// Approximate memory use of the index, in bytes.
     pub fn bytes(&self) -> usize {
-        let of_text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-        let of_track = |track: &Track| {
+        let text_bytes = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let track_bytes = |track: &Track| {
             size_of::<Track>()
                 + track.index.segments.capacity() * size_of::<Segment>()
                 + track.entry.entry.len()
-                + of_text(&track.language)
-                + of_text(&track.name)
+                + text_bytes(&track.language)
+                + text_bytes(&track.name)
         };
         let fragments = self.fragments * size_of::<Range<u64>>();
         let chapters = match &self.chapters {
-            Some(Chapters::Track(track)) => of_track(track),
+            Some(Chapters::Track(track)) => track_bytes(track),
             _ => 0,
         };
         size_of::<Self>()
-            + self.tracks.iter().map(of_track).sum::<usize>()
+            + self.tracks.iter().map(track_bytes).sum::<usize>()
             + self.left_out.iter().map(LeftOut::bytes).sum::<usize>()
             + self.protection.iter().map(Bytes::len).sum::<usize>()
             + fragments
@@ -204,7 +203,7 @@ impl Movie {
 impl Track {
     fn new(head: track::Head, timeline: Timeline, index: Indexed) -> Self {
         let track::Head { id, handler, timescale, language, name, is_enabled, .. } = head;
-        let track::Head { picture, entry, samples, whole, .. } = head;
+        let track::Head { display, entry, samples, whole, .. } = head;
         Self {
             id,
             handler,
@@ -212,7 +211,7 @@ impl Track {
             language,
             name,
             is_enabled,
-            picture,
+            display,
             entry,
             timeline,
             index,
@@ -221,55 +220,55 @@ impl Track {
         }
     }
 
-    /// Whether it is pictures.
+    /// Whether this is a video track.
     pub fn is_video(&self) -> bool {
         self.handler == FourCc(*b"vide")
     }
 
-    /// Whether its pictures are turned by a quarter.
-    pub fn is_on_its_side(&self) -> bool {
-        let field = |at: usize| self.picture[4 * at..4 * at + 4] != [0; 4];
+    /// Whether the matrix turns the video by 90 or 270 degrees.
+    pub fn is_rotated_by_quarter(&self) -> bool {
+        let field = |at: usize| self.display[4 * at..4 * at + 4] != [0; 4];
         // The matrix is a b u c d v x y w: a and d stretch, b and c turn.
         !field(0) && field(1) && field(3) && !field(4)
     }
 
-    /// Whether it is sound.
+    /// Whether this is an audio track.
     pub fn is_audio(&self) -> bool {
         self.handler == FourCc(*b"soun")
     }
 
-    /// The samples from a segment's first on, in decoding order.
+    /// Walks over the samples in decoding order, from the first of a segment.
     pub fn walk<'a, R: ReadAt + ?Sized>(&'a self, source: &'a R, segment: &Segment) -> Walk<'a, R> {
-        // Whoever made the index has been here, and it was not too much.
+        // The index pass has already paid for these samples.
         Walk::new(&self.samples, source, segment.position, SEGMENT_BYTES, u64::MAX)
     }
 
-    /// The number of the sample behind a segment's last; `None` if there is no such segment.
+    /// Number of the sample after a segment's last; `None` if there is no such segment.
     pub fn segment_end(&self, segment: usize) -> Option<u32> {
         let segments = &self.index.segments;
         segments.get(segment)?;
         Some(segments.get(segment + 1).map_or(self.index.end_sample, |next| next.first_sample))
     }
 
-    /// When a segment ends, which is when the next begins, in ticks.
+    /// End of a segment, which is the start of the next, in ticks.
     pub fn segment_end_time(&self, segment: usize) -> Option<i64> {
         let segments = &self.index.segments;
         segments.get(segment)?;
         Some(segments.get(segment + 1).map_or(self.index.end, |next| next.start))
     }
 
-    /// The decoding time at which its first segment begins in what is made of the movie, in ticks; and
-    /// where its presentation begins in that, which is what an edit list says there.
+    /// For packaged output: the decoding time of the first segment, and the `media_time` of its edit list, in
+    /// ticks.
     ///
-    /// Empty edits become a later beginning, and what is left of the delay between decoding and
-    /// presentation becomes `media_time` of one edit; both are never negative.
+    /// Empty edits become a later decoding time; the remaining delay between decoding and presentation
+    /// becomes the `media_time` of one edit. Neither is negative.
     pub fn output_times(&self) -> (i64, i64) {
         let Indexed { first_dts, raise, .. } = self.index;
         let start = self.timeline.from;
         let remains = i128::from(start) - i128::from(first_dts) + i128::from(raise)
             - i128::from(self.timeline.shift);
         let media_time = i64::try_from(remains.max(0)).unwrap_or(i64::MAX);
-        // What cannot be taken off by an edit is added by beginning later.
+        // A negative rest moves the start instead.
         let later = i64::try_from((-remains).max(0)).unwrap_or(0);
         (start.saturating_add(later), media_time)
     }

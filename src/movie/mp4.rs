@@ -1,4 +1,4 @@
-//! A movie's file from the top: which boxes it has, and which tracks come of them.
+//! The reader of MP4 files: top-level boxes, the movie header, and the tracks.
 
 use std::{num::NonZeroU32, ops::Range, sync::Arc};
 
@@ -16,42 +16,42 @@ use super::{
 };
 use crate::extent::{ReadAt, ReadError};
 
-/// Boxes at the top of a file that are looked at: a day of fragments of a second is 172,800.
+/// The most top-level boxes of a file: a day of one-second fragments has 172,800.
 const TOP_BOXES_MAX: usize = 1 << 20;
 
 /// The longest `moov` that is read, in bytes.
 const MOOV_BYTES_MAX: u64 = 256 << 20;
 
-/// What `pssh` boxes may take in memory together, in bytes: they go into each init segment.
+/// The most bytes of all `pssh` boxes, because each init segment carries them.
 const PROTECTION_BYTES_MAX: u64 = 64 * 1024;
 
-/// Tracks of a movie that are looked at.
+/// The most tracks of a movie; later ones are ignored.
 const TRACKS_MAX: usize = 64;
 
-/// How much is read at a time of what lies next to each other, in bytes.
+/// Read size for adjacent boxes, in bytes.
 const WINDOW_BYTES: usize = 64 * 1024;
 
-/// How much of each table is read at a time in search of a track's first sample, in bytes.
+/// Read size per table in search of a track's first sample, in bytes.
 const FIRST_BYTES: usize = 512;
 
-/// What a file consists of at the top.
+/// The top-level boxes of a file.
 #[derive(Debug, Default)]
-struct Top {
+struct TopLevel {
     brand: Option<FourCc>,
     moov: Option<Header>,
     moofs: Vec<Range<u64>>,
-    /// Something was there that is in a movie.
+    /// A box type of a movie was found.
     is_movie: bool,
-    /// The first box of media data, in front of the `moov` or behind it.
+    /// Offset of the first `mdat`, before or after the `moov`.
     mdat: Option<u64>,
 }
 
-/// Reads a movie's index. Blocks, or fails where it would wait: as `source` does.
+/// Reads a movie's index. Blocks, or fails instead of waiting, as `source` does.
 pub(super) fn read<R: ReadAt + ?Sized>(
     source: &R,
     grid_ms: NonZeroU32,
 ) -> Result<Result<Movie, MovieRefused>, ReadError> {
-    let top = read_top(source)?;
+    let top = read_top_level(source)?;
     let Some(moov) = top.moov else {
         return Ok(Err(if top.is_movie { MovieRefused::NoMoov } else { MovieRefused::NoMovie }));
     };
@@ -78,19 +78,19 @@ pub(super) fn read<R: ReadAt + ?Sized>(
             }),
         }
     }
-    let named: Vec<u32> = heads.iter().flat_map(|head| head.chapters.clone()).collect();
+    let chapter_ids: Vec<u32> = heads.iter().flat_map(|head| head.chapters.clone()).collect();
     let mut tracks = index_tracks(source, heads, timescale, grid_ms, &mut left_out)?;
-    let of_chapters = tracks.extract_if(.., |track| named.contains(&track.id));
-    let (mut of_chapters, pictures): (Vec<_>, Vec<_>) =
-        of_chapters.partition(|track| !track.is_video());
-    left_out.extend(pictures.iter().map(|track| LeftOut {
+    let referenced = tracks.extract_if(.., |track| chapter_ids.contains(&track.id));
+    let (mut chapter_texts, chapter_images): (Vec<_>, Vec<_>) =
+        referenced.partition(|track| !track.is_video());
+    left_out.extend(chapter_images.iter().map(|track| LeftOut {
         id: track.id,
         handler: Some(track.handler),
         format: Some(track.entry.format),
-        why: "it holds the pictures of chapters".to_owned(),
+        why: "it holds the images of chapters".to_owned(),
     }));
-    of_chapters.truncate(1);
-    let chapters = match of_chapters.pop() {
+    chapter_texts.truncate(1);
+    let chapters = match chapter_texts.pop() {
         Some(track) => Some(Chapters::Track(Box::new(track))),
         None => chapter_list(window, &parts)?.map(Chapters::List),
     };
@@ -102,7 +102,8 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         let whole = pssh.whole();
         if let Some(left) = room.checked_sub(whole.end - whole.start) {
             room = left;
-            let mut bytes = vec![0; usize::try_from(whole.end - whole.start).expect("some KiB")];
+            let mut bytes =
+                vec![0; usize::try_from(whole.end - whole.start).expect("at most 64 KiB")];
             source.read_exact_at(whole.start, &mut bytes)?;
             protection.push(bytes.into());
         }
@@ -121,11 +122,11 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     }))
 }
 
-fn read_top<R: ReadAt + ?Sized>(source: &R) -> Result<Top, ReadError> {
-    // Boxes at the top are far from each other, unless there are very many; a page costs no more than
-    // a header does.
+fn read_top_level<R: ReadAt + ?Sized>(source: &R) -> Result<TopLevel, ReadError> {
+    // Top-level boxes are far apart, unless there are very many; reading a page costs no more than
+    // reading a header.
     let window = &mut Window::new(source, 4096);
-    let mut top = Top::default();
+    let mut top = TopLevel::default();
     let mut at = 0;
     for _ in 0..TOP_BOXES_MAX {
         let Some(header) = Header::read(window, at, source.len())? else {
@@ -147,7 +148,7 @@ fn read_top<R: ReadAt + ?Sized>(source: &R) -> Result<Top, ReadError> {
             }
             b"free" | b"skip" | b"wide" | b"styp" | b"sidx" | b"uuid" | b"meta" | b"pnot"
             | b"udta" | b"mfra" | b"emsg" | b"prft" | b"pdin" => {}
-            // The rest of a file may be anything, but what begins with something else is no movie.
+            // Unknown boxes may follow, but a file that starts with one is no movie.
             _ if !top.is_movie => break,
             _ => {}
         }
@@ -155,7 +156,7 @@ fn read_top<R: ReadAt + ?Sized>(source: &R) -> Result<Top, ReadError> {
     Ok(top)
 }
 
-/// Ticks per second of `mvhd` (section 8.2.2).
+/// Timescale of `mvhd` (section 8.2.2).
 fn movie_timescale<R: ReadAt + ?Sized>(
     window: &mut Window<'_, R>,
     parts: &[Header],
@@ -168,7 +169,7 @@ fn movie_timescale<R: ReadAt + ?Sized>(
     Ok(NonZeroU32::new(window.u32(mvhd.body.start + at)?))
 }
 
-/// What `mvex` says of each track's samples in fragments (section 8.8.3).
+/// The sample defaults of each track in fragments, from `mvex` (section 8.8.3).
 fn track_defaults<R: ReadAt + ?Sized>(
     window: &mut Window<'_, R>,
     parts: &[Header],
@@ -194,7 +195,7 @@ fn track_defaults<R: ReadAt + ?Sized>(
     Ok(defaults)
 }
 
-/// The list of chapters that Nero's programs began: `chpl` in `udta`.
+/// The chapter list that Nero introduced: `chpl` in `udta`.
 fn chapter_list<R: ReadAt + ?Sized>(
     window: &mut Window<'_, R>,
     parts: &[Header],
@@ -206,7 +207,7 @@ fn chapter_list<R: ReadAt + ?Sized>(
     Ok(boxes::find(&parts, b"chpl").map(|chpl| chpl.body.clone()))
 }
 
-/// Looks at all samples of all tracks: first those of the pictures, which say where segments begin.
+/// Indexes all samples of all tracks. Video comes first, because it decides where segments begin.
 fn index_tracks<R: ReadAt + ?Sized>(
     source: &R,
     heads: Vec<Head>,
@@ -215,7 +216,7 @@ fn index_tracks<R: ReadAt + ?Sized>(
     left_out: &mut Vec<LeftOut>,
 ) -> Result<Vec<Track>, ReadError> {
     let mut firsts = Vec::new();
-    let mut budget = Budget::of(source.len());
+    let mut budget = Budget::new(source.len());
     for head in &heads {
         let start = head.samples.start();
         let mut walk = Walk::new(&head.samples, source, start, FIRST_BYTES, budget.work);
@@ -225,7 +226,7 @@ fn index_tracks<R: ReadAt + ?Sized>(
         });
         budget.work = walk.work_left();
     }
-    // The earliest of all, where all begin late.
+    // The earliest start of all tracks, if all of them start late.
     let begins = heads.iter().zip(&firsts).filter_map(|(head, first)| Some((head, (*first)?)));
     let in_order = |&(a, first_a): &(&Head, i64), &(b, first_b): &(&Head, i64)| {
         let cross =
@@ -254,9 +255,13 @@ fn index_tracks<R: ReadAt + ?Sized>(
             let ticks = i128::from(time) * i128::from(head.timescale.get());
             i64::try_from(ticks / i128::from(scale.get())).unwrap_or(i64::MAX)
         };
-        let origin = ticks(origin);
-        let timeline =
-            Timeline::new(&head.edits, head.timescale, movie_timescale, first.unwrap_or(0), origin);
+        let timeline = Timeline::new(
+            &head.edits,
+            head.timescale,
+            movie_timescale,
+            first.unwrap_or(0),
+            ticks(origin),
+        );
         let leading = tracks.first().map(|(_, track)| track).filter(|track| track.is_video());
         let times: Vec<i64>;
         let cuts = match leading {
@@ -267,9 +272,9 @@ fn index_tracks<R: ReadAt + ?Sized>(
             _ => Cuts::Grid(grid_ms),
         };
         let lead = lead(&head);
-        let found =
+        let indexed =
             index(&head.samples, source, head.timescale, timeline, cuts, lead, &mut budget)?;
-        match found {
+        match indexed {
             Ok(index) => tracks.push((place, Track::new(head, timeline, index))),
             Err(fault) => left_out.push(refuse(fault.to_string())),
         }
@@ -282,10 +287,10 @@ fn lead(head: &Head) -> Lead {
     if head.handler == FourCc(*b"vide") {
         return Lead::KeyFrame;
     }
-    // 80 ms (RFC 7845 section 4.6); other decoders are right with the second frame.
+    // 80 ms (RFC 7845 section 4.6); other decoders are correct from the second frame on.
     let preroll = match head.entry.codec {
         Codec::Opus => i64::from(head.timescale.get()) * 80 / 1000,
         _ => 0,
     };
-    Lead::Sound { preroll }
+    Lead::Audio { preroll }
 }

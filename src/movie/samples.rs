@@ -1,4 +1,4 @@
-//! The samples of a track, wherever they are told of.
+//! The samples of a track, from sample tables and from fragments.
 
 use super::{
     auxiliary::{Auxiliary, AuxiliaryFault},
@@ -8,62 +8,61 @@ use super::{
 };
 use crate::extent::{ReadAt, ReadError};
 
-/// One sample (ISO/IEC 14496-12 section 3.1): a frame of video, some milliseconds of sound, a cue.
+/// One sample (ISO/IEC 14496-12 section 3.1): a video frame, an audio frame, a cue.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Sample {
-    /// Its number in the track, from 0.
+    /// Number in the track, from 0.
     pub number: u32,
-    /// Where its bytes are in the file.
+    /// Offset of its bytes in the file.
     pub offset: u64,
-    /// How many they are.
+    /// Size in bytes.
     pub size: u32,
-    /// When it is decoded, in the track's ticks.
+    /// Decoding time, in the track's ticks.
     pub dts: i64,
-    /// How long until the next is decoded, in ticks.
+    /// Time until the next sample is decoded, in ticks.
     pub duration: u32,
-    /// How much later than decoded it is shown, in ticks.
+    /// Composition offset, in ticks: presentation time minus decoding time.
     pub composition: i32,
-    /// Whether decoding can begin with it.
+    /// Whether decoding can start here.
     pub is_sync: bool,
-    /// Which sample entry it is to be understood by, from 1.
+    /// Index of its sample entry, from 1.
     pub description: u32,
 }
 
-/// Why a track ends before its samples do.
+/// Why a track ends before its last sample.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum SampleFault {
-    /// A sample is not, or not wholly, in the file: an interrupted download or recording.
-    #[error("the file ends before its samples do")]
+    /// A sample is wholly or partly outside the file: an interrupted download or recording.
+    #[error("the file ends before its last sample")]
     OutsideFile,
-    /// The chunk tables hold fewer samples than the sizes tell of.
-    #[error("its tables tell of more samples than its chunks hold")]
+    /// The chunk tables hold fewer samples than the size table.
+    #[error("its size table has more samples than its chunks")]
     NoChunk,
-    /// A time is larger than a number can be.
+    /// A time exceeds the number range.
     #[error("its times overflow")]
     TimeOverflows,
-    /// There are more samples than can be looked at.
-    #[error("it has more samples than can be looked at")]
+    /// The track has more samples than the work budget allows.
+    #[error("it has too many samples")]
     TooMany,
-    /// A fragment is longer than anything that makes sense.
+    /// A fragment header exceeds the length limit.
     #[error("a fragment's header is too long")]
     FragmentTooLong,
-    /// A fragment contradicts itself.
-    #[error("a fragment contradicts itself")]
-    FragmentLies,
-    /// What it takes to decrypt a sample is not there, or cannot be sent.
+    /// A fragment is cut short or contradicts itself.
+    #[error("a fragment is invalid")]
+    FragmentInvalid,
+    /// The auxiliary information of an encrypted sample is missing or unusable.
     #[error(transparent)]
     Auxiliary(#[from] AuxiliaryFault),
 }
 
-/// Where the samples of a track are told of: in tables, in fragments, or first in one and then in the
-/// other.
+/// Where a track lists its samples: in tables, in fragments, or in tables first and then in fragments.
 #[derive(Clone, Debug)]
 pub(super) struct Samples {
     pub(super) tables: Option<Tables>,
     pub(super) fragments: Option<Fragments>,
 }
 
-/// From where a walk can go on. Small, because one is kept for each segment.
+/// Where a walk can resume. Small, because the index keeps one per segment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Position {
     /// In the tables.
@@ -75,7 +74,7 @@ pub enum Position {
 }
 
 impl Samples {
-    /// The beginning of the track.
+    /// The start of the track.
     pub(super) fn start(&self) -> Position {
         match self.tables {
             Some(_) => Position::Table(TablePosition::default()),
@@ -84,7 +83,7 @@ impl Samples {
     }
 }
 
-/// A walk over a track's samples in decoding order, from any position on.
+/// A walk over a track's samples in decoding order, from any position.
 #[derive(Debug)]
 pub struct Walk<'a, R: ?Sized> {
     samples: &'a Samples,
@@ -100,8 +99,8 @@ enum Stage<'a, R: ?Sized> {
 }
 
 impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
-    /// Goes on from a position, reading so many bytes of each table at a time, until so much
-    /// [work](super::budget) is done.
+    /// Resumes at a position and reads `span` bytes per table at a time, within `work_left` units of
+    /// [work](super::budget).
     pub(super) fn new(
         samples: &'a Samples,
         source: &'a R,
@@ -116,12 +115,12 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
             (Position::Fragment(at), _, Some(fragments)) => {
                 Stage::Fragments(Box::new(FragmentWalk::new(fragments, source, at)))
             }
-            _ => unreachable!("a position is one of the samples that it is used with"),
+            _ => unreachable!("a position belongs to the samples that it came from"),
         };
         Self { samples, source, stage, work_left }
     }
 
-    /// Where the walk can be taken up again before the next sample.
+    /// Where the walk resumes with the next sample.
     pub(super) fn position(&self) -> Position {
         match &self.stage {
             Stage::Tables(walk) => Position::Table(walk.at),
@@ -129,12 +128,12 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
         }
     }
 
-    /// How much work is left.
+    /// The remaining work budget.
     pub(super) fn work_left(&self) -> u64 {
         self.work_left
     }
 
-    /// What it takes to decrypt the sample that was last returned.
+    /// Auxiliary information of the last returned sample.
     pub fn auxiliary(&self) -> Auxiliary {
         match &self.stage {
             Stage::Tables(walk) => walk.auxiliary,
@@ -142,7 +141,7 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
         }
     }
 
-    /// The next sample; `None` behind the last one. A fault ends the track. An error is the disk's.
+    /// The next sample; `None` after the last one. A fault ends the track; an error comes from the disk.
     pub fn next_sample(&mut self) -> Result<Option<Result<Sample, SampleFault>>, ReadError> {
         let len = self.source.len();
         let next = match &mut self.stage {
@@ -171,7 +170,7 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
         let Some(Ok(sample)) = next else {
             return Ok(next);
         };
-        let Some(left) = self.work_left.checked_sub(budget::of_sample(sample.size)) else {
+        let Some(left) = self.work_left.checked_sub(budget::sample_cost(sample.size)) else {
             self.work_left = 0;
             return Ok(Some(Err(SampleFault::TooMany)));
         };

@@ -1,7 +1,7 @@
-//! Sample tables (ISO/IEC 14496-12 section 8.6 and 8.7): where each sample is, and when.
+//! Sample tables (ISO/IEC 14496-12 section 8.6 and 8.7): position and time of each sample.
 //!
-//! The tables stay in the file. What is kept is where they are, and, by whoever needs it, positions
-//! in all of them at once: a walk goes on from any [`TablePosition`] without looking at what is before.
+//! The tables stay in the file; the index keeps their offsets. A [`TablePosition`] holds a position in all of
+//! them, so that a walk resumes there without reading earlier entries.
 
 use super::{
     Sample, SampleFault,
@@ -11,22 +11,21 @@ use super::{
 };
 use crate::extent::{ReadAt, ReadError};
 
-/// The most samples that a track may have: sixty a second for six days. More is not read, since it
-/// would take longer than anybody waits.
+/// The most samples of a track: 60 per second for six days. Reading more would outlast any request.
 pub const SAMPLES_MAX: u32 = 1 << 25;
 
-/// Entries of equal width in the file.
+/// A table of fixed-width entries in the file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Table {
-    /// Where the first is.
+    /// Offset of the first entry.
     start: u64,
     pub(super) count: u32,
     width: u8,
 }
 
 impl Table {
-    /// The table behind `skipped` bytes of a box, whose count is the 32-bit number before it; `None` if
-    /// it says that it has more entries than there is room for.
+    /// The table after `skipped` bytes of a box, preceded by its 32-bit count; `None` if the count exceeds
+    /// the box.
     fn read<R: ReadAt + ?Sized>(
         window: &mut Window<'_, R>,
         header: &Header,
@@ -61,11 +60,11 @@ enum Sizes {
 /// The tables of one track.
 #[derive(Clone, Debug)]
 pub(super) struct Tables {
-    /// `stts`: how many samples last how long.
+    /// `stts`: durations, run-length coded.
     durations: Table,
-    /// `ctts`: how many are shown how much after they are decoded.
+    /// `ctts`: composition offsets, run-length coded.
     compositions: Option<Table>,
-    /// `stsc`: how many samples are in which chunks.
+    /// `stsc`: samples per chunk, run-length coded.
     runs: Table,
     sizes: Sizes,
     /// `stco` or `co64`.
@@ -73,16 +72,16 @@ pub(super) struct Tables {
     /// `stss`; `None` if every sample is a sync sample.
     syncs: Option<Table>,
     pub(super) count: u32,
-    /// What it takes to decrypt the samples, if it takes something.
+    /// Auxiliary information for decryption, if there is any.
     pub(super) auxiliary: Option<AuxiliaryTables>,
 }
 
-/// What a walk over tables needs to go on.
+/// Where a walk over tables resumes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct TablePosition {
-    /// The decoding time of the next sample.
+    /// Decoding time of the next sample.
     pub(super) dts: i64,
-    /// Where the next sample is, unless it is the first of its chunk.
+    /// Offset of the next sample, unless it is the first of its chunk.
     offset: u64,
     pub(super) sample: u32,
     duration_entry: u32,
@@ -93,48 +92,52 @@ pub(super) struct TablePosition {
     chunk: u32,
     in_chunk: u32,
     sync: u32,
-    /// Bytes of auxiliary information behind us, since the last offset of it that is told.
+    /// Bytes of auxiliary information passed since its last listed offset.
     auxiliary_used: u32,
 }
 
 impl Tables {
-    /// The tables in the boxes of an `stbl`; an error says which one is missing or lies.
+    /// The tables in the boxes of an `stbl`; the error names the missing or invalid one.
     pub(super) fn read<R: ReadAt + ?Sized>(
         window: &mut Window<'_, R>,
         stbl: &[Header],
     ) -> Result<Result<Self, &'static str>, ReadError> {
         let mut table = |kind: &[u8; 4], width: u8| match boxes::find(stbl, kind) {
             Some(header) => Ok(match Table::read(window, header, 8, width)? {
-                Some(table) => Found::Sound(table),
-                None => Found::Lying,
+                Some(table) => Lookup::Valid(table),
+                None => Lookup::Invalid,
             }),
-            None => Ok::<_, ReadError>(Found::Missing),
+            None => Ok::<_, ReadError>(Lookup::Missing),
         };
         let durations = table(b"stts", 8)?;
         let compositions = table(b"ctts", 8)?;
         let runs = table(b"stsc", 12)?;
         let syncs = table(b"stss", 4)?;
         let chunks = match table(b"stco", 4)? {
-            Found::Missing => table(b"co64", 8)?,
-            found => found,
+            Lookup::Missing => table(b"co64", 8)?,
+            lookup => lookup,
         };
         let sizes = read_sizes(window, stbl)?;
         Ok((|| {
-            let (sizes, count) = sizes.ok_or("its sample sizes (stsz) are missing or lie")?;
+            let (sizes, count) = sizes.ok_or("its sample sizes (stsz) are missing or invalid")?;
             if count > SAMPLES_MAX {
-                return Err("it has more samples than can be looked at");
+                return Err("it has too many samples");
             }
             Ok(Self {
-                durations: durations.sound().ok_or("its durations (stts) are missing or lie")?,
+                durations: durations
+                    .valid()
+                    .ok_or("its durations (stts) are missing or invalid")?,
                 compositions: match compositions {
-                    Found::Missing => None,
-                    found => Some(found.sound().ok_or("its composition times (ctts) lie")?),
+                    Lookup::Missing => None,
+                    lookup => {
+                        Some(lookup.valid().ok_or("its composition offsets (ctts) are invalid")?)
+                    }
                 },
-                runs: runs.sound().ok_or("its chunks' samples (stsc) are missing or lie")?,
-                chunks: chunks.sound().ok_or("its chunks (stco) are missing or lie")?,
+                runs: runs.valid().ok_or("its samples per chunk (stsc) are missing or invalid")?,
+                chunks: chunks.valid().ok_or("its chunk offsets (stco) are missing or invalid")?,
                 syncs: match syncs {
-                    Found::Missing => None,
-                    found => Some(found.sound().ok_or("its sync samples (stss) lie")?),
+                    Lookup::Missing => None,
+                    lookup => Some(lookup.valid().ok_or("its sync samples (stss) are invalid")?),
                 },
                 sizes,
                 count,
@@ -144,16 +147,17 @@ impl Tables {
     }
 }
 
-enum Found {
+/// The result of looking up a table.
+enum Lookup {
     Missing,
-    Lying,
-    Sound(Table),
+    Invalid,
+    Valid(Table),
 }
 
-impl Found {
-    fn sound(self) -> Option<Table> {
+impl Lookup {
+    fn valid(self) -> Option<Table> {
         match self {
-            Self::Sound(table) => Some(table),
+            Self::Valid(table) => Some(table),
             _ => None,
         }
     }
@@ -181,8 +185,8 @@ fn read_sizes<R: ReadAt + ?Sized>(
     let count = window.u32(header.body.start + 8)?;
     let start = header.body.start + 12;
     let fits = (u64::from(count) * u64::from(bits)).div_ceil(8) <= header.body.end - start;
-    let is_sound = matches!(bits, 4 | 8 | 16) && fits;
-    Ok(is_sound.then_some((Sizes::Compact { start, bits }, count)))
+    let is_valid = matches!(bits, 4 | 8 | 16) && fits;
+    Ok(is_valid.then_some((Sizes::Compact { start, bits }, count)))
 }
 
 /// A walk over the samples of tables, in decoding order.
@@ -193,18 +197,18 @@ pub(super) struct TableWalk<'a, R: ?Sized> {
     durations: Entries<'a, R>,
     compositions: Option<Entries<'a, R>>,
     runs: Entries<'a, R>,
-    /// The entry behind, in which the number of a chunk ends the one that counts.
+    /// Reads the following entry, whose first chunk ends the current one.
     next_runs: Entries<'a, R>,
     sizes: Window<'a, R>,
     chunks: Window<'a, R>,
     syncs: Option<Entries<'a, R>>,
     auxiliaries: Option<AuxiliaryWalk<'a, R>>,
-    /// That of the sample that was last returned.
+    /// Auxiliary information of the last returned sample.
     pub(super) auxiliary: Auxiliary,
 }
 
 impl<'a, R: ReadAt + ?Sized> TableWalk<'a, R> {
-    /// Goes on from a position, reading so many bytes of each table at a time.
+    /// Resumes at a position and reads `span` bytes per table at a time.
     pub(super) fn new(tables: &'a Tables, source: &'a R, at: TablePosition, span: usize) -> Self {
         let entries = |table: Table| Entries::new(source, table, span);
         Self {
@@ -222,7 +226,7 @@ impl<'a, R: ReadAt + ?Sized> TableWalk<'a, R> {
         }
     }
 
-    /// The next sample. Where the tables do not go on as they should, the track ends, and why is told.
+    /// The next sample. An inconsistency in the tables ends the track with a fault.
     pub(super) fn next(&mut self) -> Result<Option<Result<Sample, SampleFault>>, ReadError> {
         let number = self.at.sample;
         if number >= self.tables.count {
@@ -255,15 +259,15 @@ impl<'a, R: ReadAt + ?Sized> TableWalk<'a, R> {
         let Some(dts) = self.at.dts.checked_add(i64::from(duration)) else {
             return Ok(Some(Err(SampleFault::TimeOverflows)));
         };
-        let Some(behind) = offset.checked_add(u64::from(size)) else {
+        let Some(end) = offset.checked_add(u64::from(size)) else {
             return Ok(Some(Err(SampleFault::OutsideFile)));
         };
-        (self.at.dts, self.at.offset) = (dts, behind);
+        (self.at.dts, self.at.offset) = (dts, end);
         (self.at.sample, self.at.in_chunk) = (number + 1, self.at.in_chunk + 1);
         Ok(Some(Ok(sample)))
     }
 
-    /// Where the next sample is, and by which sample entry it is to be understood (from 1).
+    /// The offset of the next sample, and the index of its sample entry (from 1).
     fn locate(&mut self) -> Result<Option<(u64, u32)>, ReadError> {
         if self.tables.runs.count == 0 {
             return Ok(None);
@@ -279,7 +283,7 @@ impl<'a, R: ReadAt + ?Sized> TableWalk<'a, R> {
             if self.at.chunk >= self.tables.chunks.count {
                 return Ok(None);
             }
-            // Chunks are numbered from 1. Entries that stand still or go back are passed over.
+            // Chunks are numbered from 1. Entries that do not increase are skipped.
             let next = self.at.run + 1;
             if next < self.tables.runs.count {
                 let [first_chunk, ..] = self.next_runs.words(next)?;
@@ -289,7 +293,7 @@ impl<'a, R: ReadAt + ?Sized> TableWalk<'a, R> {
                 }
             }
             if per_chunk == 0 {
-                // Nothing is in any chunk up to where the next entry begins.
+                // All chunks before the next entry are empty.
                 if next >= self.tables.runs.count {
                     return Ok(None);
                 }
@@ -326,8 +330,8 @@ impl<'a, R: ReadAt + ?Sized> TableWalk<'a, R> {
         }
     }
 
-    /// How long the next sample lasts, in the track's ticks. Samples behind the end of the table last
-    /// as long as its last ones.
+    /// The duration of the next sample, in the track's ticks. Samples beyond the table have the duration of
+    /// its last entry.
     fn duration(&mut self) -> Result<u32, ReadError> {
         let table = self.tables.durations;
         let mut duration = 0;
@@ -346,8 +350,8 @@ impl<'a, R: ReadAt + ?Sized> TableWalk<'a, R> {
         Ok(duration)
     }
 
-    /// How much later than it is decoded the next sample is shown. Signed in either version of the box,
-    /// as QuickTime wrote it and everybody reads it.
+    /// The composition offset of the next sample. Signed in both versions of the box: QuickTime wrote it so,
+    /// and all readers follow.
     fn composition(&mut self) -> Result<i32, ReadError> {
         let (Some(table), Some(entries)) = (self.tables.compositions, &mut self.compositions)
         else {
@@ -371,7 +375,7 @@ impl<'a, R: ReadAt + ?Sized> TableWalk<'a, R> {
         };
         while self.at.sync < table.count {
             let [sync, ..] = entries.words(self.at.sync)?;
-            // They are numbered from 1.
+            // Sync samples are numbered from 1.
             if sync > number {
                 return Ok(sync - 1 == number);
             }
@@ -381,12 +385,12 @@ impl<'a, R: ReadAt + ?Sized> TableWalk<'a, R> {
     }
 }
 
-/// Entries of a table that are read in order, several times each.
+/// Reads entries of a table in order, each several times.
 #[derive(Debug)]
 struct Entries<'a, R: ?Sized> {
     table: Table,
     window: Window<'a, R>,
-    /// The entry that was read last.
+    /// The last read entry.
     last: Option<(u32, [u32; 3])>,
 }
 
@@ -395,7 +399,7 @@ impl<'a, R: ReadAt + ?Sized> Entries<'a, R> {
         Self { table, window: Window::new(source, span), last: None }
     }
 
-    /// The words of an entry, which are one, two or three.
+    /// The one, two or three words of an entry.
     fn words(&mut self, entry: u32) -> Result<[u32; 3], ReadError> {
         if let Some((last, words)) = self.last
             && last == entry

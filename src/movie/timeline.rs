@@ -1,37 +1,37 @@
-//! Edit lists (ISO/IEC 14496-12 section 8.6.6): when a track's samples are presented.
+//! Edit lists (ISO/IEC 14496-12 section 8.6.6): the presentation times of a track's samples.
 //!
-//! Times are in the track's ticks and exact; products of two scales are 128 bits wide.
+//! Times are exact, in the track's ticks; products of two timescales use 128 bits.
 
 use std::num::NonZeroU32;
 
 /// One entry of an edit list.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Edit {
-    /// How long it lasts in the movie's ticks; 0 is to the end.
+    /// Duration in the movie's ticks; 0 means to the end.
     pub(super) duration: u64,
-    /// Where in the track it begins, in the track's ticks; -1 is nothing for so long.
+    /// Start in the track's ticks; -1 marks an empty edit.
     pub(super) media_time: i64,
 }
 
-/// How decoding times become presentation times.
+/// The mapping from decoding times to presentation times.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Timeline {
-    /// What is added to decoding time and composition offset.
+    /// Added to decoding time plus composition offset.
     pub shift: i64,
-    /// From when on the track is shown: what empty edits there are before it.
+    /// Presentation time at which the track starts: the duration of its leading empty edits.
     pub from: i64,
-    /// Until when it is shown, if that is before its samples end.
+    /// Presentation time at which the track ends, if that is before its last sample.
     pub until: Option<i64>,
-    /// Edits that take the track somewhere else again, which are not followed.
+    /// Number of later edits that are ignored because they jump.
     pub jumps: u32,
 }
 
 impl Timeline {
-    /// Evaluates an edit list. `first` is the decoding time of the track's first sample, which is not 0
-    /// in a fragment that was cut out of something longer; `origin` is where the movie begins then.
+    /// Evaluates an edit list. `first` is the decoding time of the track's first sample, which is not 0 in
+    /// a fragment of a longer recording; `origin` is the movie's start in that case.
     ///
-    /// Empty edits are in the movie's ticks and are converted here. Of several edits the first is
-    /// followed, and those that go on where it ends; others are counted as jumps.
+    /// Empty edits are in the movie's ticks and are converted. The first edit counts, with those that
+    /// continue at its end; others count as jumps.
     pub(super) fn new(
         edits: &[Edit],
         timescale: NonZeroU32,
@@ -57,7 +57,7 @@ impl Timeline {
             let mut duration = edit.duration;
             for next in media {
                 let end = media_time.saturating_add(to_ticks(duration));
-                // Rounded to the movie's ticks, hence "about".
+                // Durations are rounded to the movie's ticks.
                 let tick = to_ticks(1);
                 if duration > 0 && next.media_time.abs_diff(end) <= tick.unsigned_abs() {
                     duration = duration.saturating_add(next.duration);
@@ -72,14 +72,14 @@ impl Timeline {
         let late = first.saturating_sub(origin).max(0);
         let from = delay.saturating_add(late);
         let shift = delay.saturating_sub(media_time).saturating_sub(origin);
-        // An edit list tells of the times in the file, which begin late.
+        // The edit list refers to the times in the file, which start late.
         let until = until.map(|until| until.saturating_add(late));
         Self { shift, from, until, jumps }
     }
 
-    /// When something is presented that is decoded at `dts`.
+    /// The presentation time of a sample.
     pub fn presented(&self, dts: i64, composition: i32) -> i64 {
-        // Not step by step: the shift may take off what would have been too much.
+        // In one 128-bit sum: an intermediate sum may overflow where the total does not.
         let exact = i128::from(dts) + i128::from(composition) + i128::from(self.shift);
         let limit = if exact < 0 { i64::MIN } else { i64::MAX };
         i64::try_from(exact).unwrap_or(limit)

@@ -1,4 +1,4 @@
-//! What a track says of itself before its samples are looked at (ISO/IEC 14496-12 section 8.3 to 8.6).
+//! Track headers (ISO/IEC 14496-12 sections 8.3 to 8.6): everything about a track except its samples.
 
 use std::{num::NonZeroU32, ops::Range, sync::Arc};
 
@@ -15,17 +15,17 @@ use super::{
 };
 use crate::extent::{ReadAt, ReadError};
 
-/// The longest sample entry that is read, in bytes: parameter sets and colour profiles are some KiB, and
-/// there may be as many as there are tracks.
+/// The longest sample entry that is read, in bytes: parameter sets and colour profiles take a few KiB, and
+/// each track has an entry.
 const SAMPLE_ENTRY_BYTES_MAX: u64 = 64 * 1024;
 
-/// Entries of an edit list that are looked at.
+/// The most entries of an edit list; later ones are ignored.
 const EDITS_MAX: u64 = 1024;
 
-/// The longest name of a track that is kept, in bytes.
+/// The longest track name, in bytes; longer ones are cut.
 const NAME_BYTES_MAX: u64 = 256;
 
-/// A track, without what can only be known from its samples.
+/// A track before its samples are indexed.
 #[derive(Clone, Debug)]
 pub(super) struct Head {
     pub(super) id: u32,
@@ -34,16 +34,17 @@ pub(super) struct Head {
     pub(super) language: Option<String>,
     pub(super) name: Option<String>,
     pub(super) is_enabled: bool,
-    pub(super) picture: [u8; 44],
+    pub(super) display: [u8; 44],
     pub(super) entry: SampleEntry,
     pub(super) edits: Vec<Edit>,
     pub(super) samples: Samples,
+    /// Identifiers of the tracks that hold its chapters.
     pub(super) chapters: Vec<u32>,
-    /// `trak` itself.
+    /// The whole `trak` box.
     pub(super) whole: Range<u64>,
 }
 
-/// What could be told of a track that is left out, and why it is.
+/// An unplayable track: its readable properties and the reason.
 pub(super) struct Refused {
     pub(super) id: u32,
     pub(super) handler: Option<FourCc>,
@@ -51,7 +52,8 @@ pub(super) struct Refused {
     pub(super) why: String,
 }
 
-/// Reads a `trak`. `defaults` are those of `mvex` for each track; `moofs` are the file's fragments.
+/// Reads a `trak`. `defaults` are the sample defaults of each track in `mvex`; `moofs` are the file's
+/// fragments.
 pub(super) fn read<R: ReadAt + ?Sized>(
     window: &mut Window<'_, R>,
     trak: &Header,
@@ -69,7 +71,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     let Some(tkhd) = boxes::find(&parts, b"tkhd") else {
         refuse!("it has no header (tkhd)");
     };
-    let Some((id, is_enabled, picture)) = track_header(window, tkhd)? else {
+    let Some((id, is_enabled, display)) = track_header(window, tkhd)? else {
         refuse!("its header (tkhd) is too short");
     };
     refused.id = id;
@@ -79,7 +81,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     let media = boxes::children(window, &mdia.body)?;
     let hdlr = boxes::find(&media, b"hdlr").filter(|hdlr| hdlr.body_len() >= 12);
     let Some(hdlr) = hdlr else {
-        refuse!("nothing says what it is (hdlr)");
+        refuse!("it has no handler (hdlr)");
     };
     let handler = FourCc(window.array(hdlr.body.start + 8)?);
     refused.handler = Some(handler);
@@ -88,7 +90,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         None => None,
     };
     let Some((timescale, language)) = mdhd else {
-        refuse!("its media header (mdhd) is missing or makes no sense");
+        refuse!("its media header (mdhd) is missing or invalid");
     };
     let language = match boxes::find(&media, b"elng") {
         Some(elng) => text(window, elng, 4)?.or(language),
@@ -98,27 +100,27 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         refuse!("it has no media information (minf)");
     };
     let information = boxes::children(window, &minf.body)?;
-    let Some(stbl) = boxes::find(&information, b"stbl") else {
+    let Some(sample_table) = boxes::find(&information, b"stbl") else {
         refuse!("it has no sample tables (stbl)");
     };
-    let stbl = boxes::children(window, &stbl.body)?;
-    let Some(entry) = sample_entry(window, &stbl)? else {
-        refuse!("its sample entry (stsd) is missing or lies");
+    let stbl = boxes::children(window, &sample_table.body)?;
+    let Some(entry_bytes) = sample_entry(window, &stbl)? else {
+        refuse!("its sample entry (stsd) is missing or invalid");
     };
-    refused.format = entry.get(4..).and_then(<[u8]>::first_chunk).copied().map(FourCc);
-    let entry = match codec::read(&entry, handler.0) {
+    refused.format = entry_bytes.get(4..).and_then(<[u8]>::first_chunk).copied().map(FourCc);
+    let entry = match codec::read(&entry_bytes, handler.0) {
         Ok(entry) => entry,
         Err(error) => refuse!("{error}"),
     };
-    let defaults = defaults.iter().find(|(track, _)| *track == id).map(|(_, defaults)| *defaults);
-    let tables = match Tables::read(window, &stbl)? {
+    let own_defaults =
+        defaults.iter().find(|(track, _)| *track == id).map(|(_, defaults)| *defaults);
+    let mut tables = match Tables::read(window, &stbl)? {
         Ok(tables) => Some(tables).filter(|tables| tables.count > 0 || moofs.is_empty()),
-        // A track that is only in fragments may leave tables out, although it should not.
-        Err(_) if defaults.is_some() && !moofs.is_empty() => None,
+        // Some writers omit the tables of a fragmented track, although the standard requires them.
+        Err(_) if own_defaults.is_some() && !moofs.is_empty() => None,
         Err(why) => refuse!("{why}"),
     };
-    let protection = Format::of(entry.encryption.as_ref());
-    let mut tables = tables;
+    let protection = Format::from_encryption(entry.encryption.as_ref());
     if let (Some(tables), Some(format)) = (&mut tables, protection) {
         let counts = (tables.count, tables.chunks.count);
         match AuxiliaryTables::read(window, &stbl, format, counts)? {
@@ -129,7 +131,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     let fragments = (!moofs.is_empty()).then(|| Fragments {
         moofs: Arc::clone(moofs),
         track_id: id,
-        defaults: defaults.unwrap_or(Defaults { description: 1, ..Defaults::default() }),
+        defaults: own_defaults.unwrap_or(Defaults { description: 1, ..Defaults::default() }),
         protection,
     });
     let edits = match boxes::find(&parts, b"edts") {
@@ -143,7 +145,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         language,
         name: name(window, &parts, hdlr)?,
         is_enabled,
-        picture,
+        display,
         entry,
         edits,
         samples: Samples { tables, fragments },
@@ -152,7 +154,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     }))
 }
 
-/// `tkhd` (section 8.3.2): identifier, whether it is enabled, and how its pictures are shown.
+/// `tkhd` (section 8.3.2): identifier, enabled flag, and display matrix and size.
 fn track_header<R: ReadAt + ?Sized>(
     window: &mut Window<'_, R>,
     tkhd: &Header,
@@ -161,16 +163,16 @@ fn track_header<R: ReadAt + ?Sized>(
         return Ok(None);
     }
     let [version, .., flags] = window.array::<4>(tkhd.body.start)?;
-    let (id_at, picture_at) = if version == 1 { (20, 52) } else { (12, 40) };
-    if tkhd.body_len() < picture_at + 44 {
+    let (id_at, display_at) = if version == 1 { (20, 52) } else { (12, 40) };
+    if tkhd.body_len() < display_at + 44 {
         return Ok(None);
     }
     let id = window.u32(tkhd.body.start + id_at)?;
-    let picture = window.array(tkhd.body.start + picture_at)?;
-    Ok(Some((id, flags & 1 != 0, picture)))
+    let display = window.array(tkhd.body.start + display_at)?;
+    Ok(Some((id, flags & 1 != 0, display)))
 }
 
-/// `mdhd` (section 8.4.2): ticks per second, and the language.
+/// `mdhd` (section 8.4.2): timescale and language.
 fn media_header<R: ReadAt + ?Sized>(
     window: &mut Window<'_, R>,
     mdhd: &Header,
@@ -188,7 +190,7 @@ fn media_header<R: ReadAt + ?Sized>(
     Ok(timescale.map(|timescale| (timescale, language(packed))))
 }
 
-/// Three letters in five bits each; what is none, or says "undetermined", is no language.
+/// Three letters of five bits each; `None` if they are no letters, or `und` (undetermined).
 fn language(packed: u16) -> Option<String> {
     let letter = |shift: u16| char::from(0x60 + u8::try_from(packed >> shift & 31).unwrap_or(0));
     let letters = [letter(10), letter(5), letter(0)];
@@ -214,7 +216,7 @@ fn sample_entry<R: ReadAt + ?Sized>(
     if length > SAMPLE_ENTRY_BYTES_MAX {
         return Ok(None);
     }
-    let mut bytes = vec![0; usize::try_from(length).expect("some KiB")];
+    let mut bytes = vec![0; usize::try_from(length).expect("at most 64 KiB")];
     window.source().read_exact_at(whole.start, &mut bytes)?;
     Ok(Some(bytes))
 }
@@ -246,8 +248,8 @@ fn edit_list<R: ReadAt + ?Sized>(
     Ok(edits)
 }
 
-/// What people call it: `name` in `udta`, as QuickTime has it, else the handler's name, unless that is
-/// only what a program called its handler.
+/// The name for people: QuickTime's `name` in `udta`, else the handler name, unless that is a muxer's
+/// default.
 fn name<R: ReadAt + ?Sized>(
     window: &mut Window<'_, R>,
     parts: &[Header],
@@ -262,16 +264,16 @@ fn name<R: ReadAt + ?Sized>(
         }
     }
     let name = text(window, hdlr, 24)?;
-    let is_of_a_program = |name: &String| {
+    let is_muxer_default = |name: &String| {
         let name = name.to_ascii_lowercase();
         ["handler", "handle", "core media", "iso media", "gpac", "mainconcept", "l-smash"]
             .iter()
             .any(|word| name.contains(word))
     };
-    Ok(name.filter(|name| !is_of_a_program(name)))
+    Ok(name.filter(|name| !is_muxer_default(name)))
 }
 
-/// The text behind so many bytes of a box, up to its end or a zero; with or without a length before it.
+/// The text of a box after `skipped` bytes, up to the end or a zero byte, with or without a length prefix.
 fn text<R: ReadAt + ?Sized>(
     window: &mut Window<'_, R>,
     header: &Header,
@@ -280,21 +282,21 @@ fn text<R: ReadAt + ?Sized>(
     let Some(length) = header.body_len().checked_sub(skipped) else {
         return Ok(None);
     };
-    let length = usize::try_from(length.min(NAME_BYTES_MAX)).expect("some bytes");
+    let length = usize::try_from(length.min(NAME_BYTES_MAX)).expect("at most 256 bytes");
     let bytes = window.get(header.body.start + skipped, length)?;
-    // QuickTime begins strings with their length.
-    let bytes = match bytes.split_first() {
+    // QuickTime prefixes strings with their length.
+    let terminated = match bytes.split_first() {
         Some((&first, rest)) if usize::from(first) == rest.len() => rest,
         _ => bytes,
     };
-    let bytes = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
-    let text = String::from_utf8_lossy(bytes);
-    let text = text.trim_matches(|letter: char| letter.is_control() || letter.is_whitespace());
+    let content = terminated.split(|byte| *byte == 0).next().unwrap_or_default();
+    let decoded = String::from_utf8_lossy(content);
+    let text = decoded.trim_matches(|letter: char| letter.is_control() || letter.is_whitespace());
     let is_text = !text.is_empty() && !text.chars().any(char::is_control);
     Ok(is_text.then(|| text.to_owned()))
 }
 
-/// The tracks whose texts are this track's chapters: `chap` in `tref`, as QuickTime has it.
+/// Identifiers of this track's chapter tracks: QuickTime's `chap` in `tref`.
 fn chapter_tracks<R: ReadAt + ?Sized>(
     window: &mut Window<'_, R>,
     parts: &[Header],

@@ -1,32 +1,32 @@
-//! A part of a source in memory that moves along with its reader.
+//! A read buffer over a source that moves along with its reader.
 
 use crate::extent::{ReadAt, ReadError};
 
-/// Reads small things from a source that lie near each other, without a call for each.
+/// Serves small, nearby reads from one larger read.
 #[derive(Debug)]
 pub(super) struct Window<'r, R: ?Sized> {
     source: &'r R,
     start: u64,
     bytes: Vec<u8>,
-    /// How much is read at a time, in bytes.
+    /// Read size in bytes.
     span: usize,
 }
 
 impl<'r, R: ReadAt + ?Sized> Window<'r, R> {
-    /// Reads so many bytes at a time, which are the most that can be had at once.
+    /// Reads `span` bytes at a time, which also limits [`get`](Self::get).
     pub(super) fn new(source: &'r R, span: usize) -> Self {
         Self { source, start: 0, bytes: Vec::new(), span }
     }
 
-    /// What it looks at.
+    /// The source.
     pub(super) fn source(&self) -> &'r R {
         self.source
     }
 
-    /// So many bytes at an offset.
+    /// The bytes at an offset.
     pub(super) fn get(&mut self, offset: u64, length: usize) -> Result<&[u8], ReadError> {
-        debug_assert!(length <= self.span, "a window is as large as the largest thing read by it");
-        // Called several times for each sample, so in few steps.
+        debug_assert!(length <= self.span, "the span holds the largest read");
+        // Hot: called several times per sample.
         let is_here = self.start <= offset
             && offset.saturating_add(length as u64) <= self.start + self.bytes.len() as u64;
         if !is_here {
@@ -52,13 +52,13 @@ impl<'r, R: ReadAt + ?Sized> Window<'r, R> {
         read
     }
 
-    /// As [`get`](Self::get), as an array.
+    /// [`get`](Self::get) as an array.
     pub(super) fn array<const N: usize>(&mut self, offset: u64) -> Result<[u8; N], ReadError> {
         let bytes = self.get(offset, N)?;
         Ok(*bytes.first_chunk().expect("as many as were asked for"))
     }
 
-    /// A big-endian number.
+    /// A big-endian 32-bit number.
     pub(super) fn u32(&mut self, offset: u64) -> Result<u32, ReadError> {
         self.array(offset).map(u32::from_be_bytes)
     }

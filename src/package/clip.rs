@@ -350,7 +350,7 @@ fn write_moov(parts: &[Part<'_>], media: &Media, is_long: bool) -> (Vec<u8>, Vec
         for (id, part) in (1..).zip(parts) {
             moov.boxed(b"trak", |trak| {
                 let track = part.track;
-                boxes::track_header(trak, id, lasts(part), track.is_audio(), &track.picture);
+                boxes::track_header(trak, id, lasts(part), track.is_audio(), &track.display);
                 let shown = (in_movie(part.lasts, part), part.media_time);
                 let empty = (in_movie(part.empty, part), -1);
                 let edits = if part.empty > 0 { vec![empty, shown] } else { vec![shown] };

@@ -54,7 +54,7 @@ pub fn init(track: &Track, protection: &[Bytes]) -> Vec<u8> {
 
 fn write_track(trak: &mut Writer, track: &Track) {
     let handler = &track.handler.0;
-    boxes::track_header(trak, 1, 0, track.is_audio(), &track.picture);
+    boxes::track_header(trak, 1, 0, track.is_audio(), &track.display);
     let (_, media_time) = track.output_times();
     if media_time > 0 {
         // One edit that lasts to the end: a duration would have to be known of what is not there.

@@ -314,7 +314,7 @@ impl Stills {
         writer.boxed(b"moov", |moov| {
             boxes::movie_header(moov, TIMESCALE, duration, 2);
             moov.boxed(b"trak", |trak| {
-                boxes::track_header(trak, 1, duration, false, &track.picture);
+                boxes::track_header(trak, 1, duration, false, &track.display);
                 boxes::edit_list(trak, &[(duration, media_time)]);
                 trak.boxed(b"mdia", |mdia| {
                     boxes::media_header(mdia, TIMESCALE, duration, "");

@@ -155,7 +155,7 @@ pub(super) fn of_track(
             let aspect = video.sample_aspect;
             let mut size = (u32::from(video.width), u32::from(video.height));
             let mut aspect = (aspect.h_spacing, aspect.v_spacing);
-            if track.is_on_its_side() {
+            if track.is_rotated_by_quarter() {
                 size = (size.1, size.0);
                 aspect = (aspect.1, aspect.0);
             }
@@ -199,12 +199,13 @@ pub(super) fn of_track(
 /// The language of a track, as BCP 47 has it.
 pub fn language(track: &Track) -> Option<String> {
     let language = track.language.as_ref()?;
-    Some(languages::tag_of(language).unwrap_or_else(|| language.clone()))
+    Some(languages::parse_tag(language).unwrap_or_else(|| language.clone()))
 }
 
 /// What people call a track: its name, else its language, else its number.
 fn label(track: &Track, folder: &str) -> String {
-    let name = track.name.clone().or_else(|| language(track).map(|tag| languages::name_of(&tag)));
+    let name =
+        track.name.clone().or_else(|| language(track).map(|tag| languages::native_name(&tag)));
     name.unwrap_or_else(|| match folder.split_once('-') {
         Some(("audio", number)) => format!("Audio {number}"),
         _ => String::new(),

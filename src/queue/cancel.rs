@@ -1,19 +1,19 @@
-//! What people may do to a job: end it, or have it done sooner or later.
+//! Cancels jobs and changes their priority.
 
 use super::{Change, Job, JobId, Queue, QueueError, State};
 
 impl Queue {
-    /// Cancels a job and all below it. One that a worker has, or that waits for children, ends as
-    /// soon as these know; one that has ended stays as it is. A child's end is its family's.
+    /// Cancels a job and its descendants. A running or waiting job ends once its worker or its children
+    /// have stopped; an ended one does not change. Cancelling a child cancels its whole family.
     pub async fn cancel(&self, id: JobId) -> Result<Option<Job>, QueueError> {
         let mut change = self.begin().await?;
         let Some(mut job) = change.job(id).await? else { return Ok(None) };
-        if change.ask_to_end(&mut job).await? {
+        if change.request_cancel(&mut job).await? {
             if job.state == State::Waiting {
-                change.cancel_below(id).await?;
-                change.settle(Some(id)).await?;
+                change.cancel_descendants(id).await?;
+                change.update_ancestors(Some(id)).await?;
             } else {
-                change.settle(job.parent).await?;
+                change.update_ancestors(job.parent).await?;
             }
         }
         let job = change.job(id).await?;
@@ -21,8 +21,7 @@ impl Queue {
         Ok(job)
     }
 
-    /// Gives another priority to a job, and moves all below it by as much, as far as they have not
-    /// ended.
+    /// Sets the priority of a job, and shifts that of its live descendants by the same amount.
     pub async fn set_priority(&self, id: JobId, priority: i64) -> Result<Option<Job>, QueueError> {
         let mut change = self.begin().await?;
         let Some(job) = change.job(id).await? else { return Ok(None) };
@@ -38,7 +37,7 @@ impl Change {
         mut job: Job,
         priority: i64,
     ) -> Result<Job, QueueError> {
-        // Those below keep their order among each other.
+        // Descendants keep their relative order.
         let by = priority.saturating_sub(job.priority);
         let mut waiting = Vec::new();
         self.raise(&mut job, by, &mut waiting).await?;

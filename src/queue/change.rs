@@ -1,95 +1,95 @@
-//! A change of the queue: one transaction, one at a time, each changed job with the next number.
+//! A change of the queue: one transaction at a time, which numbers each changed job.
 
 use std::sync::Arc;
 
-use super::{Clock, Job, JobId, Queue, QueueError, row::jobs_sql, wait::Hints};
+use super::{Clock, Job, JobId, Queue, QueueError, row::jobs_sql, wait::ChangeSignal};
 use crate::store::{Transaction, Value};
 
-/// A transaction that holds the queue's lock. Dropped, it has changed nothing.
+/// A transaction that holds the lock of the queue. Its drop rolls it back.
 #[derive(Debug)]
 pub struct Change {
     transaction: Transaction,
-    hints: Arc<Hints>,
+    signal: Arc<ChangeSignal>,
     now_ms: i64,
-    /// The number of the last change before this transaction.
+    /// Number of the last change before this transaction.
     before: i64,
-    /// The last number that was given to a change in it.
+    /// Number of the last change in it.
     last: i64,
 }
 
-/// On SQLite the transaction is the lock. On PostgreSQL this row is, and what is read after it has
-/// been locked is what the one before us has left.
+/// On SQLite the transaction is the lock. On PostgreSQL this row is; reads after the lock see what the
+/// previous holder committed.
 const LOCK: [&str; 2] = [
     "SELECT last, 0 AS now_ms FROM sequence",
     "SELECT last, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS now_ms
      FROM sequence FOR UPDATE",
 ];
 
-/// All columns that change in a job's life.
+/// Updates all columns that change during a job's life.
 const SAVE: &str = "UPDATE jobs SET priority = $3, state = $4, attempts = $5, run_at_ms = $6,
     lease_owner = $7, lease_until_ms = $8, permille = $9, stage = $10, note = $11,
-    cancel_requested = $12, last_error = $13, lacked = $14, started_ms = $15, finished_ms = $16,
+    cancel_requested = $12, last_error = $13, unavailable = $14, started_ms = $15, finished_ms = $16,
     changed = $17
     WHERE id = $1 AND changed = $2";
 
 impl Queue {
-    /// Begins a change. What else the caller writes in its transaction becomes true with it.
+    /// Begins a change. The caller may write more in its transaction, which commits with it.
     pub async fn begin(&self) -> Result<Change, QueueError> {
         let mut transaction = self.database.begin().await?;
         let lock = transaction.dialect().choose(LOCK[0], LOCK[1]);
         let row = transaction.row(lock, &[]).await?.ok_or(QueueError::LockLost)?;
         let (last, theirs) = (row.get("last")?, row.get("now_ms")?);
         let now_ms = Clock::read(&self.clock, theirs);
-        Ok(Change { transaction, hints: Arc::clone(&self.hints), now_ms, before: last, last })
+        Ok(Change { transaction, signal: Arc::clone(&self.changes), now_ms, before: last, last })
     }
 }
 
 impl Change {
-    /// The transaction, for what belongs together with the change.
+    /// The transaction, for writes that belong to the change.
     pub fn transaction(&mut self) -> &mut Transaction {
         &mut self.transaction
     }
 
-    /// When it happens.
+    /// Time of the change.
     pub fn now_ms(&self) -> i64 {
         self.now_ms
     }
 
-    /// Makes it true, and wakes those who wait for changes.
+    /// Commits the change and wakes waiters.
     pub async fn commit(mut self) -> Result<(), QueueError> {
         if self.last == self.before {
             return Ok(self.transaction.commit().await?);
         }
         let last = "UPDATE sequence SET last = $1";
         self.transaction.execute(last, &[self.last.into()]).await?;
-        Hints::tell(&mut self.transaction).await?;
+        ChangeSignal::notify(&mut self.transaction).await?;
         self.transaction.commit().await?;
-        self.hints.wake();
+        self.signal.wake();
         Ok(())
     }
 
-    /// The number of the next change of a job.
+    /// Number of the next change of a job.
     pub(super) fn next(&self) -> i64 {
         self.last.saturating_add(1)
     }
 
-    /// A job was changed under the next number.
-    pub(super) fn took_next(&mut self) {
+    /// Marks the next number as used.
+    pub(super) fn advance(&mut self) {
         self.last = self.next();
     }
 
     pub(super) async fn job(&mut self, id: JobId) -> Result<Option<Job>, QueueError> {
         let sql = jobs_sql!(SELECT "WHERE id = $1");
         let row = self.transaction.row(sql, &[id.into()]).await?;
-        row.as_ref().map(Job::of).transpose()
+        row.as_ref().map(Job::from_row).transpose()
     }
 
     pub(super) async fn children(&mut self, id: JobId) -> Result<Vec<Job>, QueueError> {
         let sql = jobs_sql!(SELECT "WHERE parent = $1 ORDER BY id");
-        Job::all(&self.transaction.rows(sql, &[id.into()]).await?)
+        Job::from_rows(&self.transaction.rows(sql, &[id.into()]).await?)
     }
 
-    /// Writes a job back that was read in this transaction, and gives it its new number.
+    /// Writes a job that was read in this transaction, under the next number.
     pub(super) async fn save(&mut self, job: &mut Job) -> Result<(), QueueError> {
         let changed = self.next();
         let values = [
@@ -106,7 +106,7 @@ impl Change {
             job.progress.note.as_str().into(),
             i64::from(job.cancel_requested).into(),
             job.last_error.as_deref().into(),
-            i64::from(job.lacked).into(),
+            i64::from(job.unavailable).into(),
             job.started_ms.into(),
             job.finished_ms.into(),
             changed.into(),
@@ -114,7 +114,7 @@ impl Change {
         if self.transaction.execute(SAVE, &values).await? != 1 {
             return Err(QueueError::LockLost);
         }
-        self.took_next();
+        self.advance();
         job.changed = changed;
         Ok(())
     }

@@ -1,14 +1,14 @@
-//! How a worker gets a job.
+//! Claims jobs for workers.
 
 use std::time::Duration;
 
 use super::{Class, Job, Lease, Queue, QueueError, clock::millis, row::jobs_sql};
 use crate::store::Value;
 
-/// Which jobs may be claimed, in terms of the time $1 and the classes $2 to $5: those that are due,
-/// and those whose worker was not heard of. One that was begun too often is left to the sweeper: it
-/// may be what kills its workers. What lies further ahead than any pause or lease (two hours) was
-/// written before the clock was set back.
+/// The jobs that can be claimed, given the time $1 and the classes $2 to $5: those that are due, and
+/// those with an expired lease. A job without attempts left is the sweeper's: it may be the one that
+/// kills its workers. A time further ahead than any backoff or lease (two hours) was written before the
+/// clock was set back.
 macro_rules! claimable {
     () => {
         "FROM jobs WHERE state IN ('queued', 'running') AND class IN ($2, $3, $4, $5)
@@ -18,7 +18,7 @@ macro_rules! claimable {
     };
 }
 
-const LOOK: &str = concat!("SELECT 1 ", claimable!(), " LIMIT 1");
+const IS_CLAIMABLE: &str = concat!("SELECT 1 ", claimable!(), " LIMIT 1");
 
 macro_rules! claim {
     ($lock:literal) => {
@@ -33,16 +33,16 @@ macro_rules! claim {
     };
 }
 
-/// Queue workers hold the queue's lock and never meet; SKIP LOCKED is for the administrator who
-/// has a look at a row in a transaction, and for what else there may be.
+/// Workers hold the queue's lock and never meet. SKIP LOCKED passes over rows that an administrator's
+/// transaction has locked.
 const CLAIM: [&str; 2] = [claim!(""), claim!("FOR UPDATE SKIP LOCKED")];
 
 impl Queue {
-    /// Gives the most urgent job of these classes to `owner`, for so long at first. If its children
-    /// have all been done it is to be joined.
+    /// Claims the most urgent job of these classes for `owner`, with a lease. A job whose children are
+    /// all done is claimed again, to join their results.
     ///
-    /// Time makes jobs claimable too, without any [change](Self::wait_for_change): ask every second
-    /// or so.
+    /// Time makes jobs claimable too, without a [change](Self::wait_for_change): poll every second or
+    /// so.
     pub async fn claim(
         &self,
         owner: &str,
@@ -53,16 +53,16 @@ impl Queue {
         for (place, class) in places.iter_mut().zip(Class::ALL) {
             *place = Some(class.as_str()).filter(|_| classes.contains(class)).into();
         }
-        // An idle worker asks often, and must not take the lock for it.
+        // An idle worker polls often, and must not take the lock each time.
         let now_ms = self.clock.now_ms(&self.database).await?;
         let mut values = vec![now_ms.into()];
         values.extend(places);
-        if self.database.row(LOOK, &values).await?.is_none() {
+        if self.database.row(IS_CLAIMABLE, &values).await?.is_none() {
             return Ok(None);
         }
         let mut change = self.begin().await?;
         let now_ms = change.now_ms();
-        // A token is the number of the claim: no other claim of any job has the same.
+        // The token is the number of the claim, unique among all claims.
         let token = change.next();
         values[0] = now_ms.into();
         values.extend([token.into(), owner.into(), (now_ms + millis(lease)).into()]);
@@ -70,8 +70,8 @@ impl Queue {
         let Some(row) = change.transaction().row(claim, &values).await? else {
             return Ok(None);
         };
-        change.took_next();
-        let job = Job::of(&row)?;
+        change.advance();
+        let job = Job::from_row(&row)?;
         change.commit().await?;
         let lease = Lease { job: job.id, token };
         Ok(Some((job, lease)))

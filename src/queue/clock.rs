@@ -1,4 +1,4 @@
-//! The time by which leases run out and jobs become due.
+//! The clock of leases and due times.
 
 use std::{
     sync::{
@@ -10,33 +10,33 @@ use std::{
 
 use crate::store::{Database, DatabaseError};
 
-/// What tells the time, in milliseconds since 1970.
+/// A clock, in milliseconds since 1970.
 #[derive(Clone, Debug, Default)]
 pub enum Clock {
-    /// PostgreSQL's own, since workers on several machines disagree; with SQLite this machine's.
+    /// PostgreSQL's, since the clocks of several machines differ; with SQLite this machine's.
     #[default]
     Database,
-    /// One that stands still until it is set.
-    Hand(Arc<AtomicI64>),
+    /// A clock for tests, which the caller advances.
+    Manual(Arc<AtomicI64>),
 }
 
 impl Clock {
-    /// A clock that stands at `now_ms`.
-    pub fn hand(now_ms: i64) -> Self {
-        Self::Hand(Arc::new(AtomicI64::new(now_ms)))
+    /// A manual clock that shows `now_ms`.
+    pub fn manual(now_ms: i64) -> Self {
+        Self::Manual(Arc::new(AtomicI64::new(now_ms)))
     }
 
-    /// Sets a clock that stands still forward; others go by themselves.
+    /// Advances a manual clock.
     pub fn advance(&self, time: Duration) {
-        if let Self::Hand(now_ms) = self {
+        if let Self::Manual(now_ms) = self {
             now_ms.fetch_add(millis(time), Ordering::SeqCst);
         }
     }
 
-    /// The time, where the database has said `theirs` (0: it has no clock).
+    /// The time, given that of the database (`theirs`; 0 if it has no clock).
     pub(super) fn read(&self, theirs: i64) -> i64 {
         match self {
-            Self::Hand(now_ms) => now_ms.load(Ordering::SeqCst),
+            Self::Manual(now_ms) => now_ms.load(Ordering::SeqCst),
             Self::Database if theirs != 0 => theirs,
             Self::Database => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis),
         }
@@ -47,16 +47,16 @@ impl Clock {
         let (Self::Database, Database::Postgres(_)) = (self, database) else {
             return Ok(self.read(0));
         };
-        let asked = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS now_ms";
-        match database.row(asked, &[]).await? {
+        let sql = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS now_ms";
+        match database.row(sql, &[]).await? {
             Some(row) => Ok(self.read(row.get("now_ms")?)),
             None => Ok(self.read(0)),
         }
     }
 }
 
-/// A duration in the unit of the columns.
+/// A duration in milliseconds, the unit of the columns.
 pub(super) fn millis(time: Duration) -> i64 {
-    // So much that any time may be added to it.
+    // Small enough to add it to any time.
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX).min(i64::MAX / 4)
 }

@@ -1,8 +1,8 @@
-//! How jobs come into the queue.
+//! Enqueues jobs.
 
 use super::{Change, Job, JobId, JobSubmission, Queue, QueueError, row::jobs_sql};
 
-/// The states are those of the index, word by word, or it is not used.
+/// The states must be those of the partial index, word by word, or the database does not use it.
 const LIVE: &str =
     jobs_sql!(SELECT "WHERE dedupe_key = $1 AND state IN ('queued', 'running', 'waiting')");
 
@@ -15,19 +15,19 @@ const INSERT: &str = jobs_sql!(
 );
 
 impl Queue {
-    /// Puts a job into the queue. If one of the same `dedupe_key` is alive it is that one, with the
-    /// higher of both priorities, and `false`: it is not new.
+    /// Enqueues a job. If a live job has the same `dedupe_key`, returns that one, with the higher of
+    /// both priorities, and `false`: it is not new.
     ///
-    /// That one may be about to end, because somebody [cancelled](Job::cancel_requested) it.
+    /// That job may be about to end, because it was [cancelled](Job::cancel_requested).
     pub async fn enqueue(&self, job: JobSubmission) -> Result<(Job, bool), QueueError> {
-        // A picture that a hundred viewers wait for is asked for a hundred times: mostly there is
-        // nothing to change, and so nothing to lock.
+        // A hundred viewers of a title request the same image: mostly there is nothing to change, and
+        // so nothing to lock.
         if let Some(key) = &job.dedupe_key
             && let Some(row) = self.database.row(LIVE, &[key.as_str().into()]).await?
         {
-            let there = Job::of(&row)?;
-            if there.priority >= job.priority {
-                return Ok((there, false));
+            let live = Job::from_row(&row)?;
+            if live.priority >= job.priority {
+                return Ok((live, false));
             }
         }
         let mut change = self.begin().await?;
@@ -38,21 +38,21 @@ impl Queue {
 }
 
 impl Change {
-    /// As [`Queue::enqueue`], together with the rest of this change.
+    /// Like [`Queue::enqueue`], as a part of this change.
     pub async fn enqueue(&mut self, job: JobSubmission) -> Result<(Job, bool), QueueError> {
         if let Some(key) = &job.dedupe_key
-            && let Some(there) = self.alive(key).await?
+            && let Some(live) = self.live_job(key).await?
         {
-            let priority = job.priority.max(there.priority);
-            return Ok((self.prioritize(there, priority).await?, false));
+            let priority = job.priority.max(live.priority);
+            return Ok((self.prioritize(live, priority).await?, false));
         }
         Ok((self.insert(job, None).await?, true))
     }
 
-    /// The job of a key that has not ended.
-    pub(super) async fn alive(&mut self, key: &str) -> Result<Option<Job>, QueueError> {
+    /// The live job of a key.
+    pub(super) async fn live_job(&mut self, key: &str) -> Result<Option<Job>, QueueError> {
         let row = self.transaction().row(LIVE, &[key.into()]).await?;
-        row.as_ref().map(Job::of).transpose()
+        row.as_ref().map(Job::from_row).transpose()
     }
 
     pub(super) async fn insert(
@@ -74,7 +74,7 @@ impl Change {
             self.next().into(),
         ];
         let row = self.transaction().row(INSERT, &values).await?.ok_or(QueueError::LockLost)?;
-        self.took_next();
-        Job::of(&row)
+        self.advance();
+        Job::from_row(&row)
     }
 }

@@ -1,31 +1,31 @@
-//! What can go wrong with the queue.
+//! Errors of the queue.
 
 use thiserror::Error;
 
 use crate::store::DatabaseError;
 
-/// The queue cannot answer.
+/// An error of the queue.
 #[derive(Debug, Error)]
 pub enum QueueError {
-    /// Because of the database.
+    /// The database failed.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// A row says what no program of this version has written.
-    #[error("the queue has a job whose {column} is {value:?}")]
+    /// A row has a value that this version does not write.
+    #[error("invalid job in the database: {column} is {value:?}")]
     Row {
         /// The column.
         column: &'static str,
-        /// What it says.
+        /// The value.
         value: String,
     },
-    /// A row is not as it was when it was read, although nobody else may write.
-    #[error("somebody changes the queue's tables without its lock")]
+    /// A row has changed since it was read, although this process holds the lock.
+    #[error("another process changes the queue's tables without its lock")]
     LockLost,
 }
 
 impl QueueError {
-    /// Whether the same may work later, without anybody's doing.
-    pub fn is_passing(&self) -> bool {
+    /// Whether a retry may succeed.
+    pub fn is_transient(&self) -> bool {
         matches!(self, Self::Database(DatabaseError::Unavailable(_)))
     }
 }

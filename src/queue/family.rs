@@ -1,8 +1,8 @@
-//! What the end of a child means for its parent, and the end of a parent for its children.
+//! Families: how children change their parent, and a parent's cancellation its children.
 
 use super::{Change, Job, JobId, QueueError, State, row::number};
 
-/// How the children of a job are.
+/// Summary of the children of a job.
 struct Children {
     count: u64,
     live: u64,
@@ -18,54 +18,58 @@ const COUNT: &str = "SELECT COUNT(*) AS count,
     COUNT(CASE WHEN state = 'cancelled' THEN 1 END) AS cancelled
     FROM jobs WHERE parent = $1";
 
-/// The reason of the child that failed first.
-const REASON: &str = "SELECT last_error, lacked FROM jobs WHERE parent = $1 AND state = 'failed'
+/// The error of the child that failed first.
+const FIRST_ERROR: &str =
+    "SELECT last_error, unavailable FROM jobs WHERE parent = $1 AND state = 'failed'
     ORDER BY changed LIMIT 1";
 
 impl Change {
-    /// A child of this job has changed: takes that over into the job, and into those above it.
-    pub(super) async fn settle(&mut self, mut parent: Option<JobId>) -> Result<(), QueueError> {
+    /// Updates a job from its changed children, and then its ancestors.
+    pub(super) async fn update_ancestors(
+        &mut self,
+        mut parent: Option<JobId>,
+    ) -> Result<(), QueueError> {
         while let Some(id) = parent {
             let Some(job) = self.job(id).await?.filter(|job| job.state == State::Waiting) else {
                 return Ok(());
             };
-            let children = self.count(id).await?;
+            let children = self.count_children(id).await?;
             if children.live > 0 && children.failed + children.cancelled > 0 {
-                // There is nothing to join any more: the others work for nothing.
-                self.cancel_below(id).await?;
+                // The job cannot be joined any more; the other children would run in vain.
+                self.cancel_descendants(id).await?;
             }
             parent = job.parent;
-            if !self.conclude(job).await? {
+            if !self.update_from_children(job).await? {
                 return Ok(());
             }
         }
         Ok(())
     }
 
-    /// Cancels all jobs below this one that are alive, children and children's children.
-    pub(super) async fn cancel_below(&mut self, id: JobId) -> Result<(), QueueError> {
+    /// Cancels all live descendants of a job.
+    pub(super) async fn cancel_descendants(&mut self, id: JobId) -> Result<(), QueueError> {
         let mut waiting = vec![id];
-        let mut looked_at = 0;
-        while let Some(&above) = waiting.get(looked_at) {
-            looked_at += 1;
-            for mut child in self.children(above).await? {
-                if self.ask_to_end(&mut child).await? && child.state == State::Waiting {
+        let mut visited = 0;
+        while let Some(&parent) = waiting.get(visited) {
+            visited += 1;
+            for mut child in self.children(parent).await? {
+                if self.request_cancel(&mut child).await? && child.state == State::Waiting {
                     waiting.push(child.id);
                 }
             }
         }
-        // From the bottom up, without the one that was asked for.
+        // From the bottom up, without the job itself.
         for id in waiting.drain(1..).rev() {
             if let Some(job) = self.job(id).await? {
-                self.conclude(job).await?;
+                self.update_from_children(job).await?;
             }
         }
         Ok(())
     }
 
-    /// Ends a job that nobody has begun, and tells the others that they shall end. Returns whether
-    /// it was alive.
-    pub(super) async fn ask_to_end(&mut self, job: &mut Job) -> Result<bool, QueueError> {
+    /// Cancels a queued job, and requests the cancellation of a running or waiting one. Returns whether
+    /// it was live.
+    pub(super) async fn request_cancel(&mut self, job: &mut Job) -> Result<bool, QueueError> {
         match job.state {
             State::Done | State::Failed | State::Cancelled => return Ok(false),
             State::Queued => self.end(job, State::Cancelled).await?,
@@ -78,18 +82,17 @@ impl Change {
         Ok(true)
     }
 
-    /// Takes the state of its children over into a job that waits for them. Returns whether that
-    /// changed anything.
-    pub(super) async fn conclude(&mut self, mut job: Job) -> Result<bool, QueueError> {
-        let children = self.count(job.id).await?;
+    /// Updates a waiting job from the states of its children. Returns whether it changed.
+    pub(super) async fn update_from_children(&mut self, mut job: Job) -> Result<bool, QueueError> {
+        let children = self.count_children(job.id).await?;
         let before = (job.progress.permille, job.last_error.clone());
         let mean = children.permille.checked_div(children.count).unwrap_or(0);
         job.progress.permille = u16::try_from(mean).unwrap_or(1000).min(1000);
         if children.failed > 0 {
-            let row = self.transaction().row(REASON, &[job.id.into()]).await?;
+            let row = self.transaction().row(FIRST_ERROR, &[job.id.into()]).await?;
             let row = row.ok_or(QueueError::LockLost)?;
             job.last_error = row.get("last_error")?;
-            job.lacked = row.get::<i64>("lacked")? != 0;
+            job.unavailable = row.get::<i64>("unavailable")? != 0;
         }
         if children.live > 0 {
             let has_changed = before != (job.progress.permille, job.last_error.clone());
@@ -110,7 +113,7 @@ impl Change {
         Ok(true)
     }
 
-    async fn count(&mut self, id: JobId) -> Result<Children, QueueError> {
+    async fn count_children(&mut self, id: JobId) -> Result<Children, QueueError> {
         let row = self.transaction().row(COUNT, &[id.into()]).await?.ok_or(QueueError::LockLost)?;
         Ok(Children {
             count: number(&row, "count")?,

@@ -1,10 +1,10 @@
-//! A job: what is to be done, and how far it is.
+//! Jobs: their class, state and progress.
 
 use std::{fmt, str::FromStr};
 
 use uuid::Uuid;
 
-/// The name of a job. Later jobs have greater ones.
+/// The identifier of a job, a UUID version 7: later jobs have greater ones.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct JobId(Uuid);
 
@@ -28,7 +28,7 @@ impl FromStr for JobId {
     }
 }
 
-/// An enum whose values have names, in the database and for people.
+/// Defines an enum with a name for each value, in the database and for people.
 macro_rules! named {
     ($(#[$doc:meta])* $name:ident { $($(#[$value_doc:meta])* $value:ident = $text:literal,)+ }) => {
         $(#[$doc])*
@@ -36,10 +36,10 @@ macro_rules! named {
         pub enum $name { $($(#[$value_doc])* $value,)+ }
 
         impl $name {
-            /// All of them.
+            /// All values.
             pub const ALL: &'static [Self] = &[$(Self::$value,)+];
 
-            /// Its name.
+            /// The name.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$value => $text,)+ }
             }
@@ -61,128 +61,127 @@ macro_rules! named {
     };
 }
 
-/// There is nothing of this name.
+/// The name is unknown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("no such name")]
+#[error("unknown name")]
 pub struct UnknownName;
 
 named! {
-    /// What a job takes of the machine. A worker has so many slots of each.
+    /// Resource class of a job. A worker has a number of slots for each.
     Class {
-        /// Some pictures: seconds.
+        /// Images: seconds.
         Image = "image",
-        /// Bytes from one file into another: the disk's time.
+        /// Copies of bytes from file to file: bound by the disk.
         Remux = "remux",
-        /// An encoder: minutes to hours of all cores.
+        /// Encodes: minutes to hours on all cores.
         Encode = "encode",
-        /// Somebody is told: the server's own, no worker's.
+        /// Webhook deliveries, which servers claim and workers do not.
         Webhook = "webhook",
     }
 }
 
 named! {
-    /// Where a job is in its life.
+    /// State of a job.
     State {
-        /// It waits for a worker.
+        /// Waits for a worker.
         Queued = "queued",
-        /// A worker has it.
+        /// A worker runs it.
         Running = "running",
-        /// It waits for its children.
+        /// Waits for its children.
         Waiting = "waiting",
-        /// It was done.
+        /// Succeeded.
         Done = "done",
-        /// It was given up.
+        /// Failed for good.
         Failed = "failed",
-        /// Somebody did not want it any more.
+        /// Cancelled by a client.
         Cancelled = "cancelled",
     }
 }
 
 impl State {
-    /// Whether there is nothing more to come.
+    /// Whether the job has ended.
     pub fn is_end(self) -> bool {
         matches!(self, Self::Done | Self::Failed | Self::Cancelled)
     }
 }
 
-/// How far a job is.
+/// Progress of a job.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Progress {
     /// Thousandths, up to 1000.
     pub permille: u16,
-    /// What is being done, in a word.
+    /// The current step, in a word.
     pub stage: String,
-    /// What there is to say of it, for people.
+    /// Details for people.
     pub note: String,
 }
 
-/// A job as it was when it was asked for.
+/// A job, as of the time it was read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Job {
-    /// Its name.
+    /// Its identifier.
     pub id: JobId,
-    /// What it takes of the machine.
+    /// Its resource class.
     pub class: Class,
-    /// What is to be done.
+    /// Its kind, such as `rendition`.
     pub kind: String,
-    /// The path of the title that it is for, shown to people.
+    /// Path of its title, for people.
     pub title: String,
-    /// The particulars, as JSON.
+    /// The job spec, as JSON.
     pub payload: String,
-    /// Jobs of a higher one are done first.
+    /// Jobs of a higher priority run first.
     pub priority: i64,
-    /// Where it is in its life.
+    /// Its state.
     pub state: State,
-    /// Only one job of a key is alive.
+    /// At most one job of a key is live.
     pub dedupe_key: Option<String>,
-    /// How often it was begun.
+    /// Number of attempts so far.
     pub attempts: u32,
-    /// How often it may be.
+    /// Maximum number of attempts.
     pub max_attempts: u32,
-    /// It is not begun before.
+    /// Earliest time of the next attempt.
     pub run_at_ms: i64,
-    /// The token of its last lease, which names what it made; 0 before the first.
+    /// Token of its last lease, which names the folder of its artifact; 0 before the first.
     pub lease_token: i64,
-    /// Who works on it.
+    /// The worker that runs it.
     pub lease_owner: Option<String>,
-    /// Until when it is theirs.
+    /// Expiry of the lease.
     pub lease_until_ms: Option<i64>,
-    /// How far it is. A parent that waits is as far as its children on average.
+    /// Its progress. That of a waiting parent is the mean of its children.
     pub progress: Progress,
-    /// Whether it ends as soon as its worker, or its children, know that it shall.
+    /// Whether it ends once its worker or its children have stopped.
     pub cancel_requested: bool,
-    /// Why it failed, or its last attempt did.
+    /// Error of its last failed attempt.
     pub last_error: Option<String>,
-    /// Whether that was for want of something here, such as room on the disk, and not because of what is
-    /// to be done.
-    pub lacked: bool,
-    /// Which job waits for it.
+    /// Whether that error is about this machine, such as a full disk, and not about the job.
+    pub unavailable: bool,
+    /// The job that waits for it.
     pub parent: Option<JobId>,
-    /// When it was enqueued.
+    /// Time of its submission.
     pub created_ms: i64,
-    /// When it was begun first.
+    /// Start of its first attempt.
     pub started_ms: Option<i64>,
-    /// When it ended.
+    /// Time of its end.
     pub finished_ms: Option<i64>,
-    /// The number of its last change, unique among all changes of all jobs.
+    /// Number of its last change, unique among all changes of all jobs.
     pub changed: i64,
 }
 
 /// A job to be enqueued.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct JobSubmission {
-    /// What it takes of the machine.
+    /// Its resource class.
     pub class: Class,
-    /// What is to be done.
+    /// Its kind, such as `rendition`.
     pub kind: String,
-    /// The path of the title that it is for.
+    /// Path of its title.
     pub title: String,
-    /// The particulars, as JSON.
+    /// The job spec, as JSON.
     pub payload: String,
-    /// Jobs of a higher one are done first.
+    /// Jobs of a higher priority run first.
     pub priority: i64,
-    /// Only one job of a key is alive. Children have none: they are their parent's.
+    /// At most one job of a key is live. Children have none.
     pub dedupe_key: Option<String>,
-    /// How often it may be begun, at least once.
+    /// Maximum number of attempts, at least 1.
     pub max_attempts: u32,
 }

@@ -1,58 +1,57 @@
-//! What a worker may say of the job that it has, for as long as it has it.
+//! Leases: a worker reports on its job for as long as it holds the lease.
 
 use std::time::Duration;
 
 use super::{Change, Job, JobId, NewArtifact, Progress, Queue, QueueError, State, clock::millis};
 
-/// The right to work on a job, and the fence round it. It also names what is made under it.
+/// The right to run a job. Its token fences reports, and names the folder of the artifact.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Lease {
     /// The job.
     pub job: JobId,
-    /// A number that no other lease of any job has.
+    /// A number unique among all leases of all jobs.
     pub token: i64,
 }
 
-/// What a worker is told when it reports.
+/// Response to a renewed lease.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Heartbeat {
-    /// Go on.
+    /// Continue.
     Go,
-    /// Stop, and say so by [`Queue::fail`]: the job will be `Cancelled`.
+    /// Stop, and call [`Queue::fail`]: the job becomes `Cancelled`.
     Cancel,
-    /// The job is not yours any more. Stop, drop what you made, say nothing.
+    /// The lease is lost. Stop, discard the results, report nothing.
     Lost,
 }
 
-/// What becomes of a job that failed.
+/// Whether a failed job runs again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Retry {
-    /// It would fail again.
+    /// It does not: it would fail again.
     Never,
-    /// Another attempt, later and later, while it has attempts left.
+    /// It does, with exponential backoff, while it has attempts left.
     Backoff,
-    /// The same. Something was lacking here, such as room on the disk: nothing is wrong with what is to
-    /// be done.
-    Lacking,
+    /// Like `Backoff`; the error is about this machine, such as a full disk, and not about the job.
+    Unavailable,
 }
 
-/// The pause after the first failed attempt; it doubles with each.
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
+/// Backoff after the first failed attempt; it doubles with each.
+const BACKOFF_MIN: Duration = Duration::from_secs(5);
 
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+/// Maximum backoff.
+const BACKOFF_MAX: Duration = Duration::from_secs(600);
 
-/// Texts for people are cut after so many characters; the whole is in the worker's log.
-const TEXT_LENGTH: usize = 4000;
+/// Maximum length of text for people, in characters; the worker's log has the whole.
+const TEXT_CHARS_MAX: usize = 4000;
 
-const BEAT: &str = "UPDATE jobs SET lease_until_ms = $4, permille = $5, stage = $6, note = $7,
+const RENEW: &str = "UPDATE jobs SET lease_until_ms = $4, permille = $5, stage = $6, note = $7,
     changed = CASE WHEN permille = $5 AND stage = $6 AND note = $7 THEN changed ELSE $8 END
     WHERE id = $1 AND lease_token = $2 AND state = 'running' AND lease_until_ms > $3
     RETURNING cancel_requested, parent, changed";
 
 impl Queue {
-    /// Reports progress, prolongs the lease to `time` from now, and asks whether to go on.
-    pub async fn beat(
+    /// Reports progress, renews the lease for `time` from now, and returns whether to continue.
+    pub async fn renew(
         &self,
         lease: &Lease,
         progress: &Progress,
@@ -66,84 +65,87 @@ impl Queue {
             now_ms.into(),
             (now_ms + millis(time)).into(),
             i64::from(progress.permille.min(1000)).into(),
-            cut(&progress.stage).into(),
-            cut(&progress.note).into(),
+            truncate(&progress.stage).into(),
+            truncate(&progress.note).into(),
             number.into(),
         ];
-        let Some(row) = change.transaction().row(BEAT, &values).await? else {
+        let Some(row) = change.transaction().row(RENEW, &values).await? else {
             return Ok(Heartbeat::Lost);
         };
         if row.get::<i64>("changed")? == number {
-            change.took_next();
+            change.advance();
             let parent: Option<String> = row.get("parent")?;
-            change.settle(parent.and_then(|id| id.parse().ok())).await?;
+            change.update_ancestors(parent.and_then(|id| id.parse().ok())).await?;
         }
         change.commit().await?;
         let stops = row.get::<i64>("cancel_requested")? != 0;
         Ok(if stops { Heartbeat::Cancel } else { Heartbeat::Go })
     }
 
-    /// The job is done and has made this. `false`: the lease is lost, and nothing has changed.
+    /// Ends a job as done, and records its artifacts. `false`: the lease is lost, and nothing changed.
     ///
-    /// After an error it may have been done or not: say it again, it is done once.
-    pub async fn finish(&self, lease: &Lease, made: &[NewArtifact]) -> Result<bool, QueueError> {
-        self.finish_instead_of(lease, made, None).await
-    }
-
-    /// As [`finish`](Self::finish), where what was made takes the place of its parts: the artifacts
-    /// whose keys begin so are forgotten in the same moment.
-    pub async fn finish_instead_of(
+    /// After an error the outcome is unknown; a second call is safe.
+    pub async fn finish(
         &self,
         lease: &Lease,
-        made: &[NewArtifact],
-        parts: Option<&str>,
+        artifacts: &[NewArtifact],
+    ) -> Result<bool, QueueError> {
+        self.finish_replacing(lease, artifacts, None).await
+    }
+
+    /// Like [`finish`](Self::finish), and deletes in the same transaction the rows of the intermediate
+    /// artifacts, by the prefix of their keys.
+    pub async fn finish_replacing(
+        &self,
+        lease: &Lease,
+        artifacts: &[NewArtifact],
+        intermediates: Option<&str>,
     ) -> Result<bool, QueueError> {
         let mut change = self.begin().await?;
         let Some(mut job) = change.held(lease).await? else {
             let job = change.job(lease.job).await?;
-            let is_this = |job: Job| job.state == State::Done && job.lease_token == lease.token;
-            return Ok(job.is_some_and(is_this));
+            let is_done = |job: Job| job.state == State::Done && job.lease_token == lease.token;
+            return Ok(job.is_some_and(is_done));
         };
-        if let Some(parts) = parts {
-            change.forget_artifacts(parts).await?;
+        if let Some(prefix) = intermediates {
+            change.delete_artifacts(prefix).await?;
         }
-        for artifact in made {
-            change.note_artifact(artifact, lease.token).await?;
+        for artifact in artifacts {
+            change.record_artifact(artifact, lease.token).await?;
         }
         job.progress = Progress { permille: 1000, ..Progress::default() };
         job.last_error = None;
-        job.lacked = false;
+        job.unavailable = false;
         change.end(&mut job, State::Done).await?;
-        change.settle(job.parent).await?;
+        change.update_ancestors(job.parent).await?;
         change.commit().await?;
         Ok(true)
     }
 
-    /// This attempt failed, or was stopped because the job is to be cancelled; then that is how it
-    /// ends. `false`: the lease is lost, and nothing has changed.
+    /// Reports a failed attempt, or one that stopped because the job was cancelled, which then ends as
+    /// cancelled. `false`: the lease is lost, and nothing changed.
     pub async fn fail(&self, lease: &Lease, why: &str, retry: Retry) -> Result<bool, QueueError> {
         let mut change = self.begin().await?;
         let Some(mut job) = change.held(lease).await? else { return Ok(false) };
         if job.cancel_requested {
             change.end(&mut job, State::Cancelled).await?;
         } else {
-            job.last_error = Some(cut(why).to_owned());
-            job.lacked = retry == Retry::Lacking;
+            job.last_error = Some(truncate(why).to_owned());
+            job.unavailable = retry == Retry::Unavailable;
             if retry == Retry::Never || job.attempts >= job.max_attempts {
                 change.end(&mut job, State::Failed).await?;
             } else {
-                let pause = pause_after(job.attempts);
-                job.queue_again(change.now_ms() + millis(pause));
+                job.requeue(change.now_ms() + millis(backoff(job.attempts)));
                 change.save(&mut job).await?;
             }
         }
-        change.settle(job.parent).await?;
+        change.update_ancestors(job.parent).await?;
         change.commit().await?;
         Ok(true)
     }
 
-    /// The worker goes away: the job is queued again, and the attempt does not count. `false`: the
-    /// lease is lost, and nothing has changed.
+    /// Queues the job again because its worker stops; the attempt does not count. `false`: the lease is
+    /// lost, and nothing changed.
     pub async fn release(&self, lease: &Lease) -> Result<bool, QueueError> {
         let mut change = self.begin().await?;
         let Some(mut job) = change.held(lease).await? else { return Ok(false) };
@@ -151,17 +153,17 @@ impl Queue {
             change.end(&mut job, State::Cancelled).await?;
         } else {
             job.attempts = job.attempts.saturating_sub(1);
-            job.queue_again(change.now_ms());
+            job.requeue(change.now_ms());
             change.save(&mut job).await?;
         }
-        change.settle(job.parent).await?;
+        change.update_ancestors(job.parent).await?;
         change.commit().await?;
         Ok(true)
     }
 }
 
 impl Change {
-    /// The job of a lease that is not lost.
+    /// The job of a lease, unless it is lost.
     pub(super) async fn held(&mut self, lease: &Lease) -> Result<Option<Job>, QueueError> {
         let now_ms = self.now_ms();
         let is_held = |job: &Job| {
@@ -183,8 +185,8 @@ impl Change {
 }
 
 impl Job {
-    /// Back into the queue, as if it had not been begun.
-    pub(super) fn queue_again(&mut self, run_at_ms: i64) {
+    /// Returns a job to the queue.
+    pub(super) fn requeue(&mut self, run_at_ms: i64) {
         self.state = State::Queued;
         self.run_at_ms = run_at_ms;
         self.lease_owner = None;
@@ -193,12 +195,12 @@ impl Job {
     }
 }
 
-fn pause_after(attempts: u32) -> Duration {
+fn backoff(attempts: u32) -> Duration {
     let doubled = 1_u32.checked_shl(attempts.saturating_sub(1)).unwrap_or(u32::MAX);
-    FIRST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE)
+    BACKOFF_MIN.saturating_mul(doubled).min(BACKOFF_MAX)
 }
 
-/// The beginning of a text, of a length that may be shown.
-fn cut(text: &str) -> &str {
-    text.char_indices().nth(TEXT_LENGTH).map_or(text, |(end, _)| &text[..end])
+/// Truncates text for people.
+fn truncate(text: &str) -> &str {
+    text.char_indices().nth(TEXT_CHARS_MAX).map_or(text, |(end, _)| &text[..end])
 }

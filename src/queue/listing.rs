@@ -1,24 +1,26 @@
-//! Jobs to look at.
+//! Queries of jobs.
+
+use std::collections::HashSet;
 
 use super::{
     Class, Job, JobId, Queue, QueueError, State,
     row::{jobs_sql, number, parsed},
 };
 
-/// Which jobs are asked for; by default all.
+/// Selects jobs; by default all.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Filter {
-    /// Only those in this state.
+    /// Only jobs in this state.
     pub state: Option<State>,
-    /// Only those of this class.
+    /// Only jobs of this class.
     pub class: Option<Class>,
-    /// Only those of another class.
+    /// Only jobs of other classes.
     pub not_class: Option<Class>,
-    /// Only those of this kind.
+    /// Only jobs of this kind.
     pub kind: Option<String>,
-    /// Only those for this title.
+    /// Only jobs of this title.
     pub title: Option<String>,
-    /// Only those that are nobody's children.
+    /// Only jobs without a parent.
     pub only_parents: bool,
 }
 
@@ -29,34 +31,47 @@ const LIST: &str = jobs_sql!(
         AND ($8 IS NULL OR class <> $8) ORDER BY id DESC LIMIT $7"
 );
 
+/// The state must be that of the partial index, word by word, or the database does not use it.
+macro_rules! running_sql {
+    () => {
+        "SELECT lease_token FROM jobs WHERE state = 'running'"
+    };
+}
+
 impl Queue {
-    /// A job.
+    /// The job of an identifier.
     pub async fn job(&self, id: JobId) -> Result<Option<Job>, QueueError> {
         let row = self.database.row(jobs_sql!(SELECT "WHERE id = $1"), &[id.into()]).await?;
-        row.as_ref().map(Job::of).transpose()
+        row.as_ref().map(Job::from_row).transpose()
     }
 
-    /// The last job that had this key, whatever became of it.
+    /// The last job of a key, in whatever state.
     pub async fn latest(&self, dedupe_key: &str) -> Result<Option<Job>, QueueError> {
         let sql = jobs_sql!(SELECT "WHERE dedupe_key = $1 ORDER BY id DESC LIMIT 1");
         let row = self.database.row(sql, &[dedupe_key.into()]).await?;
-        row.as_ref().map(Job::of).transpose()
+        row.as_ref().map(Job::from_row).transpose()
     }
 
-    /// Whether more jobs of a class than these wait to be claimed.
+    /// Whether more than `more_than` jobs of a class are queued.
     pub async fn are_queued(&self, class: Class, more_than: u32) -> Result<bool, QueueError> {
         let sql = "SELECT 1 FROM jobs WHERE state = 'queued' AND class = $1 LIMIT 1 OFFSET $2";
         let values = [class.as_str().into(), i64::from(more_than).into()];
         Ok(self.database.row(sql, &values).await?.is_some())
     }
 
-    /// The pieces of a job, in the order in which they were given.
+    /// The children of a job, in the order of their submission.
     pub async fn children(&self, id: JobId) -> Result<Vec<Job>, QueueError> {
         let sql = jobs_sql!(SELECT "WHERE parent = $1 ORDER BY id");
-        Job::all(&self.database.rows(sql, &[id.into()]).await?)
+        Job::from_rows(&self.database.rows(sql, &[id.into()]).await?)
     }
 
-    /// At most `limit` jobs, newest first, that were enqueued before the job `before`.
+    /// The tokens of all running jobs.
+    pub async fn running_tokens(&self) -> Result<HashSet<i64>, QueueError> {
+        let rows = self.database.rows(running_sql!(), &[]).await?;
+        Ok(rows.iter().map(|row| row.get("lease_token")).collect::<Result<_, _>>()?)
+    }
+
+    /// At most `limit` jobs, newest first, submitted before the job `before`.
     pub async fn jobs(
         &self,
         filter: &Filter,
@@ -73,28 +88,43 @@ impl Queue {
             i64::from(limit).into(),
             filter.not_class.map(Class::as_str).into(),
         ];
-        Job::all(&self.database.rows(LIST, &values).await?)
+        Job::from_rows(&self.database.rows(LIST, &values).await?)
     }
 
-    /// How many jobs of each class are in each state; what there is none of is left out.
+    /// The number of jobs by class and state, without zeros.
     pub async fn counts(&self) -> Result<Vec<(Class, State, u64)>, QueueError> {
         let sql = "SELECT class, state, COUNT(*) AS count FROM jobs GROUP BY class, state";
         let rows = self.database.rows(sql, &[]).await?;
-        let of = |row| Ok((parsed(row, "class")?, parsed(row, "state")?, number(row, "count")?));
-        rows.iter().map(of).collect()
+        let count = |row| Ok((parsed(row, "class")?, parsed(row, "state")?, number(row, "count")?));
+        rows.iter().map(count).collect()
     }
 
-    /// At most `limit` jobs that have changed after the change of this number, in the order of
-    /// their changes. Asked again with the last one's [`changed`](Job::changed) it misses none; a
-    /// job that changes twice in between is met once, as it is then.
+    /// At most `limit` jobs that changed after the change of this number, in the order of changes.
+    /// Calls with the last job's [`changed`](Job::changed) miss no job; one that changes twice in
+    /// between appears once, in its latest state.
     pub async fn changed_since(&self, changed: i64, limit: u32) -> Result<Vec<Job>, QueueError> {
         let sql = jobs_sql!(SELECT "WHERE changed > $1 ORDER BY changed LIMIT $2");
-        Job::all(&self.database.rows(sql, &[changed.into(), i64::from(limit).into()]).await?)
+        Job::from_rows(&self.database.rows(sql, &[changed.into(), i64::from(limit).into()]).await?)
     }
 
-    /// The number of the last change.
+    /// Number of the last change.
     pub async fn last_change(&self) -> Result<i64, QueueError> {
         let row = self.database.row("SELECT last FROM sequence", &[]).await?;
         Ok(row.ok_or(QueueError::LockLost)?.get("last")?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::Database;
+
+    #[tokio::test]
+    async fn the_list_of_running_jobs_comes_from_an_index() {
+        let data = tempfile::tempdir().expect("a folder");
+        let database = Database::open(None, data.path()).await.expect("a database");
+        let plan = concat!("EXPLAIN QUERY PLAN ", running_sql!());
+        let plan = database.row(plan, &[]).await.expect("a plan").expect("a row");
+        let detail: String = plan.get("detail").expect("text");
+        assert!(detail.contains("USING COVERING INDEX jobs_running"), "{detail}");
     }
 }

@@ -1,18 +1,17 @@
-//! The durable queue: jobs, who works on them, and what they made. It knows the database only.
+//! The durable queue: jobs, leases, and rows of artifacts. It knows only the database.
 //!
-//! **One writer.** Whoever changes jobs first locks the one row of the table `sequence`, so changes
-//! happen one after another on both databases, in the order of their numbers ([`Job::changed`]).
-//! That gives up throughput that nobody needs (a job takes seconds, its changes milliseconds) and
-//! buys plain rules: no deadlocks, nothing read that is not true any more, and an event stream that
-//! is `changed_since(n)` and needs no log.
+//! **One writer.** A writer of jobs first locks the one row of the table `sequence`, so changes happen
+//! one after another on both databases, in the order of their numbers ([`Job::changed`]). That gives
+//! up throughput that is not needed (a job takes seconds, its changes milliseconds) and buys simple
+//! rules: no deadlocks, no stale reads, and an event stream that is `changed_since(n)` and needs no
+//! log.
 //!
-//! **Leases.** A claimed job belongs to its worker until the lease runs out; beats prolong it.
-//! Every word of a worker is fenced by the lease's token, a number that no other claim has ever
-//! had: a worker that was away for too long changes nothing, whether or not somebody else has the
-//! job by then.
+//! **Leases.** A claimed job belongs to its worker until the lease expires; the worker renews it. The
+//! token of the lease, a number unique among all claims, fences every report of a worker: one that was
+//! away for too long changes nothing, whether or not another worker has claimed the job.
 //!
-//! **Families.** A job may [`split`](Queue::split): it waits until its children have ended and is
-//! then claimed once more, to join what they made. A parent never ends before its children.
+//! **Families.** A job may [`split`](Queue::split): it waits until its children have ended, and is then
+//! claimed again to join their results. A parent never ends before its children.
 
 mod artifacts;
 mod cancel;
@@ -43,31 +42,30 @@ pub use listing::Filter;
 pub use sweep::Expired;
 
 use crate::store::Database;
-use wait::Hints;
+use wait::ChangeSignal;
 
-/// The queue. A clone is the same one.
+/// The queue. Clones share it.
 ///
-/// A future of any of its methods may be dropped: what it was to change is then either wholly so,
-/// or not at all.
+/// All methods are cancel safe: a dropped future has made its whole change, or none of it.
 #[derive(Clone, Debug)]
 pub struct Queue {
     database: Database,
     clock: Clock,
-    hints: Arc<Hints>,
+    changes: Arc<ChangeSignal>,
 }
 
 impl Queue {
-    /// The queue in this database.
+    /// The queue in a database.
     pub fn new(database: Database) -> Self {
         Self::with_clock(database, Clock::default())
     }
 
-    /// A queue whose time is told by `clock`.
+    /// A queue with its own clock.
     pub fn with_clock(database: Database, clock: Clock) -> Self {
-        Self { database, clock, hints: Arc::default() }
+        Self { database, clock, changes: Arc::default() }
     }
 
-    /// The database that it is in.
+    /// Its database.
     pub fn database(&self) -> &Database {
         &self.database
     }

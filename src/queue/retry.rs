@@ -1,12 +1,12 @@
-//! A second life for what failed or was cancelled.
+//! Retries failed and cancelled jobs.
 
 use super::{Change, Job, JobId, Queue, QueueError, State};
 
 impl Queue {
-    /// Queues a job again that failed or was cancelled, with all its attempts. Of a family it is
-    /// always the whole: what was done stays, what was not is done again, then it is joined.
+    /// Queues a failed or cancelled job again, with all its attempts, and with its whole family: done
+    /// children stay, the others run again, and then the parent joins them.
     ///
-    /// Nothing changes while any of it is alive, or when another job has its `dedupe_key` by now.
+    /// Nothing changes while one of the family is live, or if another live job has its `dedupe_key`.
     pub async fn retry(&self, id: JobId) -> Result<Option<Job>, QueueError> {
         let mut change = self.begin().await?;
         let Some(mut top) = change.job(id).await? else { return Ok(None) };
@@ -14,11 +14,11 @@ impl Queue {
             top = change.job(parent).await?.ok_or(QueueError::LockLost)?;
         }
         let is_free = match &top.dedupe_key {
-            Some(key) => change.alive(key).await?.is_none(),
+            Some(key) => change.live_job(key).await?.is_none(),
             None => true,
         };
         if is_free && matches!(top.state, State::Failed | State::Cancelled) {
-            change.revive(top).await?;
+            change.restart(top).await?;
         }
         let job = change.job(id).await?;
         change.commit().await?;
@@ -27,30 +27,30 @@ impl Queue {
 }
 
 impl Change {
-    async fn revive(&mut self, top: Job) -> Result<(), QueueError> {
+    async fn restart(&mut self, top: Job) -> Result<(), QueueError> {
         let mut waiting = Vec::new();
-        let mut dead = vec![top];
-        while let Some(mut job) = dead.pop() {
+        let mut ended = vec![top];
+        while let Some(mut job) = ended.pop() {
             let children = self.children(job.id).await?;
-            let before = dead.len();
-            dead.extend(children.into_iter().filter(|child| child.state != State::Done));
-            job.queue_again(self.now_ms());
-            if dead.len() > before {
+            let before = ended.len();
+            ended.extend(children.into_iter().filter(|child| child.state != State::Done));
+            job.requeue(self.now_ms());
+            if ended.len() > before {
                 job.state = State::Waiting;
                 waiting.push(job.id);
             }
             job.attempts = 0;
             job.cancel_requested = false;
             job.last_error = None;
-            job.lacked = false;
+            job.unavailable = false;
             job.started_ms = None;
             job.finished_ms = None;
             self.save(&mut job).await?;
         }
-        // Parents were met before their children: from the bottom up, each gets its progress.
+        // Parents come before their children in the list: update their progress from the bottom up.
         for id in waiting.into_iter().rev() {
             if let Some(job) = self.job(id).await? {
-                self.conclude(job).await?;
+                self.update_from_children(job).await?;
             }
         }
         Ok(())

@@ -1,12 +1,12 @@
-//! Jobs as rows.
+//! Conversion of rows to jobs.
 
 use std::str::FromStr;
 
 use super::{Job, Progress, QueueError};
 use crate::store::Row;
 
-/// A statement that ends in, or begins with, all columns of jobs. They are named and not `*`: a
-/// later version's column must not break a statement that a connection has prepared.
+/// A statement that selects or returns all columns of jobs, by name and not by `*`: a column that a later
+/// version adds must not break a statement that a connection has prepared.
 macro_rules! jobs_sql {
     (SELECT $($rest:expr),+) => {
         concat!("SELECT ", jobs_sql!(), " FROM jobs ", $($rest),+)
@@ -17,14 +17,14 @@ macro_rules! jobs_sql {
     () => {
         "id, class, kind, title, payload, priority, state, dedupe_key, attempts, max_attempts, \
          run_at_ms, lease_token, lease_owner, lease_until_ms, permille, stage, note, \
-         cancel_requested, last_error, lacked, parent, created_ms, started_ms, finished_ms, changed"
+         cancel_requested, last_error, unavailable, parent, created_ms, started_ms, finished_ms, changed"
     };
 }
 pub(super) use jobs_sql;
 
 impl Job {
-    /// What a row says.
-    pub(super) fn of(row: &Row) -> Result<Self, QueueError> {
+    /// Reads a job from a row.
+    pub(super) fn from_row(row: &Row) -> Result<Self, QueueError> {
         Ok(Self {
             id: parsed(row, "id")?,
             class: parsed(row, "class")?,
@@ -47,7 +47,7 @@ impl Job {
             },
             cancel_requested: row.get::<i64>("cancel_requested")? != 0,
             last_error: row.get("last_error")?,
-            lacked: row.get::<i64>("lacked")? != 0,
+            unavailable: row.get::<i64>("unavailable")? != 0,
             parent: row
                 .get::<Option<String>>("parent")?
                 .map(|id| parse("parent", id))
@@ -59,13 +59,13 @@ impl Job {
         })
     }
 
-    /// What rows say.
-    pub(super) fn all(rows: &[Row]) -> Result<Vec<Self>, QueueError> {
-        rows.iter().map(Self::of).collect()
+    /// Reads jobs from rows.
+    pub(super) fn from_rows(rows: &[Row]) -> Result<Vec<Self>, QueueError> {
+        rows.iter().map(Self::from_row).collect()
     }
 }
 
-/// A value that has a name.
+/// A value that is stored by its name.
 pub(super) fn parsed<T: FromStr>(row: &Row, column: &'static str) -> Result<T, QueueError> {
     parse(column, row.get(column)?)
 }
@@ -74,7 +74,7 @@ fn parse<T: FromStr>(column: &'static str, value: String) -> Result<T, QueueErro
     value.parse().map_err(|_| QueueError::Row { column, value })
 }
 
-/// A number that is never negative.
+/// A number that is not negative.
 pub(super) fn number<T: TryFrom<i64>>(row: &Row, column: &'static str) -> Result<T, QueueError> {
     let value: i64 = row.get(column)?;
     T::try_from(value).map_err(|_| QueueError::Row { column, value: value.to_string() })

@@ -1,14 +1,14 @@
-//! A job that is done in pieces.
+//! Splits a job into children.
 
 use super::{JobSubmission, Lease, Queue, QueueError, State};
 
 impl Queue {
-    /// The job waits for these children, and is claimed once more when all of them are done. The
-    /// claim that split it does not count as an attempt. Children that it had before are forgotten.
-    /// `false`: the lease is lost, and nothing has changed.
+    /// Adds children to a job, which waits for them and is claimed again when all are done. The claim
+    /// that splits it does not count as an attempt. Earlier children are deleted. `false`: the lease is
+    /// lost, and nothing changed.
     ///
-    /// A job that is to be cancelled is cancelled instead. After an error it may have been split or
-    /// not: say it again, it is split once.
+    /// A job whose cancellation was requested is cancelled instead. After an error the outcome is
+    /// unknown; a second call is safe.
     pub async fn split(
         &self,
         lease: &Lease,
@@ -22,14 +22,14 @@ impl Queue {
         };
         if job.cancel_requested {
             change.end(&mut job, State::Cancelled).await?;
-            change.settle(job.parent).await?;
+            change.update_ancestors(job.parent).await?;
             change.commit().await?;
             return Ok(true);
         }
-        // All of them have ended, or it would not be running.
-        let forget = "DELETE FROM jobs WHERE parent = $1";
-        change.transaction().execute(forget, &[job.id.into()]).await?;
-        job.queue_again(change.now_ms());
+        // All of them have ended, or the job would not be running.
+        let delete = "DELETE FROM jobs WHERE parent = $1";
+        change.transaction().execute(delete, &[job.id.into()]).await?;
+        job.requeue(change.now_ms());
         if !children.is_empty() {
             job.state = State::Waiting;
             job.attempts = job.attempts.saturating_sub(1);
@@ -38,7 +38,7 @@ impl Queue {
         for child in children {
             change.insert(child, Some(job.id)).await?;
         }
-        change.settle(job.parent).await?;
+        change.update_ancestors(job.parent).await?;
         change.commit().await?;
         Ok(true)
     }

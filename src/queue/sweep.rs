@@ -1,45 +1,45 @@
-//! What must be done from time to time, by anybody.
+//! Periodic clean-up: expired leases and old jobs.
 
 use std::time::Duration;
 
 use super::{Job, Queue, QueueError, State, clock::millis, row::jobs_sql};
 
-/// What a sweep has done.
+/// Result of a sweep.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Expired {
-    /// Jobs that were ended because their worker was not heard of.
+    /// Jobs that ended because their lease had expired.
     pub lost: u64,
-    /// Jobs that were forgotten, without their children.
+    /// Old jobs that were deleted, not counting their children.
     pub forgotten: u64,
 }
 
-/// Jobs whose worker was not heard of, and that nobody may claim again.
+/// Jobs with an expired lease that no worker may claim again.
 const LOST: &str = jobs_sql!(
     SELECT "WHERE state = 'running' AND (lease_until_ms <= $1 OR lease_until_ms > $1 + 7200000)
         AND (attempts >= max_attempts OR cancel_requested <> 0) ORDER BY id"
 );
 
-/// Some of the jobs that ended before a time. Children go with their parents.
+/// Deletes some of the jobs that ended before a time, with their children.
 const FORGET: &str = "DELETE FROM jobs WHERE id IN (
     SELECT id FROM jobs WHERE finished_ms <= $1 AND parent IS NULL ORDER BY finished_ms LIMIT $2)";
 
-/// How many jobs are forgotten at once: others wait meanwhile.
-const AT_ONCE: u64 = 500;
+/// Jobs per DELETE, during which other writers wait.
+const BATCH: u64 = 500;
 
 impl Queue {
-    /// Ends the jobs whose workers are lost, unless they may be tried again, and forgets those that
-    /// ended longer than `keep_done` ago.
-    pub async fn sweep(&self, keep_done: Duration) -> Result<Expired, QueueError> {
+    /// Ends jobs with expired leases that have no attempts left, and deletes jobs that ended longer than
+    /// `retention` ago.
+    pub async fn sweep(&self, retention: Duration) -> Result<Expired, QueueError> {
         let mut swept = Expired { lost: self.end_lost().await?, forgotten: 0 };
         loop {
             let mut change = self.begin().await?;
-            let before_ms = change.now_ms() - millis(keep_done);
-            let at_once = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
-            let values = [before_ms.into(), at_once.into()];
+            let before_ms = change.now_ms() - millis(retention);
+            let batch = i64::try_from(BATCH).unwrap_or(i64::MAX);
+            let values = [before_ms.into(), batch.into()];
             let forgotten = change.transaction().execute(FORGET, &values).await?;
             change.commit().await?;
             swept.forgotten += forgotten;
-            if forgotten < AT_ONCE {
+            if forgotten < BATCH {
                 return Ok(swept);
             }
         }
@@ -48,20 +48,20 @@ impl Queue {
     async fn end_lost(&self) -> Result<u64, QueueError> {
         let mut change = self.begin().await?;
         let now_ms = change.now_ms();
-        let lost = Job::all(&change.transaction().rows(LOST, &[now_ms.into()]).await?)?;
+        let lost = Job::from_rows(&change.transaction().rows(LOST, &[now_ms.into()]).await?)?;
         let mut ended = 0;
         for job in lost {
-            // A brother's end, just now, may have changed it.
+            // The end of a sibling in this loop may have changed it.
             let Some(mut job) = change.job(job.id).await? else { continue };
             if job.cancel_requested {
                 change.end(&mut job, State::Cancelled).await?;
             } else {
                 job.last_error = Some("worker lost".to_owned());
-                job.lacked = false;
+                job.unavailable = false;
                 change.end(&mut job, State::Failed).await?;
             }
             ended += 1;
-            change.settle(job.parent).await?;
+            change.update_ancestors(job.parent).await?;
         }
         change.commit().await?;
         Ok(ended)

@@ -1,4 +1,4 @@
-//! Waiting for a change without asking all the time.
+//! Waits for changes without constant polling.
 
 use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
@@ -15,74 +15,74 @@ use tokio::{
 use super::{Queue, QueueError};
 use crate::store::{Database, DatabaseError, Dialect, Transaction};
 
-/// PostgreSQL's channel.
+/// Channel of LISTEN and NOTIFY.
 const CHANNEL: &str = "headwater_jobs";
 
-/// How often SQLite is asked: it tells no other process of a change. One question costs some 50 µs.
-const SQLITE_POLL: Duration = Duration::from_millis(250);
+/// Poll interval with SQLite, which notifies no other process of a change. A poll costs some 50 µs.
+const SQLITE_POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How often PostgreSQL is asked nevertheless: a message may be lost with a connection.
-const POSTGRES_POLL: Duration = Duration::from_secs(5);
+/// Poll interval with PostgreSQL: a lost connection may lose a notification.
+const POSTGRES_POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The pause before another try to listen.
-const LISTEN_AGAIN: Duration = Duration::from_secs(2);
+/// Delay before listening again after an error.
+const LISTEN_RETRY_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Hints that something may have changed, from this process and, with PostgreSQL, from all others.
+/// Signals possible changes, by this process and, with PostgreSQL, by all others.
 #[derive(Debug, Default)]
-pub(super) struct Hints {
+pub(super) struct ChangeSignal {
     count: watch::Sender<u64>,
-    /// The task that listens; there is one as soon as somebody has waited.
+    /// The task that listens; the first waiter starts it.
     listening: Mutex<Option<AbortHandle>>,
 }
 
 impl Queue {
-    /// Waits until the number of the last change is another one than `seen`; returns it.
+    /// Waits until the number of the last change differs from `seen`; returns it.
     ///
-    /// It does not tell of what time brings: jobs that become due, leases that run out. A database
-    /// that is down is an error at once; pause before asking again.
+    /// Time makes no change: jobs that become due and leases that expire wake no waiter. A database that
+    /// is down is an error at once; pause before the next call.
     pub async fn wait_for_change(&self, seen: i64) -> Result<i64, QueueError> {
-        let poll = self.database.dialect().choose(SQLITE_POLL, POSTGRES_POLL);
+        let poll = self.database.dialect().choose(SQLITE_POLL_INTERVAL, POSTGRES_POLL_INTERVAL);
         if let Database::Postgres(pool) = &self.database {
-            Hints::listen(&self.hints, pool);
+            ChangeSignal::listen(&self.changes, pool);
         }
-        let mut hints = self.hints.count.subscribe();
+        let mut changes = self.changes.count.subscribe();
         loop {
-            // Marked before it is asked: a hint that comes meanwhile is not missed.
-            hints.mark_unchanged();
+            // Before the query, so that no signal during it is missed.
+            changes.mark_unchanged();
             let last = self.last_change().await?;
             if last != seen {
                 return Ok(last);
             }
-            // Late or hinted at, it is time to ask.
-            timeout(poll, hints.changed()).await.ok();
+            // After a signal or the interval, query again.
+            timeout(poll, changes.changed()).await.ok();
         }
     }
 }
 
-impl Hints {
-    /// Something has changed.
+impl ChangeSignal {
+    /// Wakes the waiters of this process.
     pub(super) fn wake(&self) {
         self.count.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Tells all processes when this transaction has been committed.
-    pub(super) async fn tell(transaction: &mut Transaction) -> Result<(), DatabaseError> {
+    /// Notifies all processes once this transaction commits.
+    pub(super) async fn notify(transaction: &mut Transaction) -> Result<(), DatabaseError> {
         if transaction.dialect() == Dialect::Postgres {
             transaction.rows("SELECT 1 FROM pg_notify($1, '')", &[CHANNEL.into()]).await?;
         }
         Ok(())
     }
 
-    fn listen(hints: &Arc<Self>, pool: &PgPool) {
-        let mut listening = hints.listening.lock().unwrap_or_else(PoisonError::into_inner);
+    fn listen(changes: &Arc<Self>, pool: &PgPool) {
+        let mut listening = changes.listening.lock().unwrap_or_else(PoisonError::into_inner);
         if listening.as_ref().is_none_or(AbortHandle::is_finished) {
-            let task = tokio::spawn(listen(Arc::downgrade(hints), pool.clone()));
+            let task = tokio::spawn(listen(Arc::downgrade(changes), pool.clone()));
             *listening = Some(task.abort_handle());
         }
     }
 }
 
-impl Drop for Hints {
+impl Drop for ChangeSignal {
     fn drop(&mut self) {
         let listening = self.listening.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(task) = listening.take() {
@@ -91,26 +91,27 @@ impl Drop for Hints {
     }
 }
 
-/// Listens for as long as there is a queue, through all that happens to the server.
-async fn listen(hints: Weak<Hints>, pool: PgPool) {
+/// Listens until the queue is dropped, across restarts of the server.
+async fn listen(changes: Weak<ChangeSignal>, pool: PgPool) {
     loop {
-        if let Err(error) = pass_on(&hints, &pool).await {
-            tracing::debug!(%error, "not told of changes, asking for them");
+        if let Err(error) = forward(&changes, &pool).await {
+            tracing::debug!(%error, "no notifications from PostgreSQL, polling");
         }
-        if hints.strong_count() == 0 {
+        if changes.strong_count() == 0 {
             return;
         }
-        sleep(LISTEN_AGAIN).await;
+        sleep(LISTEN_RETRY_INTERVAL).await;
     }
 }
 
-async fn pass_on(hints: &Weak<Hints>, pool: &PgPool) -> Result<(), sqlx::Error> {
+/// Forwards notifications of PostgreSQL to the waiters of this process.
+async fn forward(changes: &Weak<ChangeSignal>, pool: &PgPool) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen(CHANNEL).await?;
-    while let Some(hints) = hints.upgrade() {
-        // What was told before we listened, or while the connection was broken, is unknown.
-        hints.wake();
-        drop(hints);
+    while let Some(signal) = changes.upgrade() {
+        // Changes before the LISTEN, or during a lost connection, sent no notification here.
+        signal.wake();
+        drop(signal);
         listener.try_recv().await?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Renditions that nobody has to ask for: the configured policy.
+//! Renditions without a request: the policy of `auto_renditions`.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -18,51 +18,51 @@ use crate::{
     },
 };
 
-/// How often it is looked whether there are other titles.
-const LOOK: Duration = Duration::from_secs(10);
+/// Interval of looking for changed titles.
+const POLL_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Titles that are looked at in one go.
+/// Titles per query of the catalog.
 const PAGE: usize = 100;
 
-/// Titles that are remembered as having been looked at, about 100 bytes of memory each.
-const REMEMBERED: usize = 1_000_000;
+/// Titles to remember as checked, about 100 bytes of memory each.
+const CHECKED_MAX: usize = 1_000_000;
 
-/// Renditions that may be waiting to be made; for more it is looked again later.
+/// Maximum number of queued renditions; the rest waits for a later round.
 const QUEUED_MAX: u32 = 1000;
 
-/// After whatever somebody has asked for.
+/// Below the priority of all requests.
 const PRIORITY: i64 = -10;
 
-/// Asks for the renditions of titles as they are found, until the server ends.
-pub(super) async fn follow(site: Arc<Site>, queue: Queue) {
-    let mut looks = interval(LOOK);
-    let mut seen = HashSet::new();
-    let mut followed = RenditionPolicy::Off;
-    let mut changes = None;
+/// Enqueues the renditions of titles as they appear, until the server ends.
+pub(super) async fn run(site: Arc<Site>, queue: Queue) {
+    let mut ticks = interval(POLL_INTERVAL);
+    let mut checked = HashSet::new();
+    let mut current = RenditionPolicy::Off;
+    let mut done = None;
     loop {
-        looks.tick().await;
+        ticks.tick().await;
         let policy = site.settings.load().auto_renditions;
-        if policy != followed {
-            // What one leaves alone another may want.
-            seen.clear();
-            followed = policy;
+        if policy != current {
+            // Another policy may want other titles.
+            checked.clear();
+            current = policy;
         }
-        let now = (site.library.catalog.changes(), policy);
-        if policy == RenditionPolicy::Off || changes == Some(now) {
+        let state = (site.library.catalog.changes(), policy);
+        if policy == RenditionPolicy::Off || done == Some(state) {
             continue;
         }
-        if look_at_all(&site, &queue, policy, &mut seen).await {
-            changes = Some(now);
+        if check_titles(&site, &queue, policy, &mut checked).await {
+            done = Some(state);
         }
     }
 }
 
-/// Returns whether nothing was left for the next time.
-async fn look_at_all(
+/// Checks all titles. Returns whether none is left for the next round.
+async fn check_titles(
     site: &Site,
     queue: &Queue,
     policy: RenditionPolicy,
-    seen: &mut HashSet<(MediaPath, Version)>,
+    checked: &mut HashSet<(MediaPath, Version)>,
 ) -> bool {
     let mut query = Query { limit: PAGE, ..Query::default() };
     loop {
@@ -72,17 +72,16 @@ async fn look_at_all(
         }
         query.offset += titles.len();
         for Title { path, version, .. } in titles {
-            if seen.contains(&(path.clone(), version)) {
+            if checked.contains(&(path.clone(), version)) {
                 continue;
             }
-            let asked = ask_for(site, queue, &path, policy).await;
-            match asked {
-                Ok(true) if seen.len() < REMEMBERED => drop(seen.insert((path, version))),
+            match enqueue_missing(site, queue, &path, policy).await {
+                Ok(true) if checked.len() < CHECKED_MAX => drop(checked.insert((path, version))),
                 Ok(true) => {}
                 Ok(false) => return false,
                 Err(error) => {
                     let title = path.display();
-                    tracing::warn!(title, %error, "no renditions were asked for");
+                    tracing::warn!(title, %error, "could not enqueue renditions, retrying");
                     return false;
                 }
             }
@@ -90,14 +89,14 @@ async fn look_at_all(
     }
 }
 
-/// Asks for what a title lacks. Returns whether there was room in the queue.
-async fn ask_for(
+/// Enqueues the missing renditions of a title. Returns whether the queue had room.
+async fn enqueue_missing(
     site: &Site,
     queue: &Queue,
     path: &MediaPath,
     policy: RenditionPolicy,
 ) -> Result<bool, QueueError> {
-    // What cannot be opened now is looked at when it has changed.
+    // A title that cannot be opened is checked again once it has changed.
     let Ok(file) = site.library.open(path).await else {
         return Ok(true);
     };
@@ -106,12 +105,11 @@ async fn ask_for(
         return Ok(true);
     };
     let version = title::version(file.identity().version(), indices.grid_ms().get());
-    for operation in lacking(&movie, policy) {
+    for operation in wanted(&movie, policy) {
         let spec = JobSpec::new(path, version, operation);
         let key = spec.key();
-        let is_there = queue.artifact(key.as_str()).await?.is_some();
-        if is_there || queue.latest(key.as_str()).await?.is_some_and(|job| job.state != State::Done)
-        {
+        let exists = queue.artifact(key.as_str()).await?.is_some();
+        if exists || queue.latest(key.as_str()).await?.is_some_and(|job| job.state != State::Done) {
             continue;
         }
         if queue.are_queued(spec.class(), QUEUED_MAX).await? {
@@ -122,14 +120,15 @@ async fn ask_for(
     Ok(true)
 }
 
-/// What a movie is to have besides itself: AAC of sounds that browsers do not play, which is soon made, and
-/// then the ladder.
-fn lacking(movie: &Movie, policy: RenditionPolicy) -> Vec<Operation> {
-    let pictures = stills::track(movie).ok().and_then(VideoTrack::from_track);
-    let pictures =
-        pictures.filter(|pictures| policy == RenditionPolicy::All || !pictures.is_playable);
-    let rungs =
-        pictures.map(|pictures| spec::build_ladder(&pictures, VideoCodec::H264, Effort::Quick));
-    let rungs = rungs.into_iter().flatten().map(|rendition| Operation::Rendition { rendition });
-    Operation::audio_encodings(movie).chain(rungs).collect()
+/// The renditions that a movie should have: AAC of audio that browsers do not play, which is quick to
+/// encode, and then the ladder.
+fn wanted(movie: &Movie, policy: RenditionPolicy) -> Vec<Operation> {
+    let video = stills::track(movie)
+        .ok()
+        .and_then(VideoTrack::from_track)
+        .filter(|video| policy == RenditionPolicy::All || !video.is_playable);
+    let ladder = video.map(|video| spec::build_ladder(&video, VideoCodec::H264, Effort::Quick));
+    let renditions =
+        ladder.into_iter().flatten().map(|rendition| Operation::Rendition { rendition });
+    Operation::audio_encodings(movie).chain(renditions).collect()
 }

@@ -1,4 +1,4 @@
-//! What a server and a worker have in common when they start: the data folder and the library.
+//! The start of servers and workers: data folder, library, artifacts.
 
 use std::{
     fs, io, net::SocketAddr, num::NonZeroU32, os::unix::fs::DirBuilderExt as _, path::PathBuf,
@@ -16,16 +16,16 @@ use crate::{
     transcode::ffmpeg::NotInstalled,
 };
 
-/// Memory for pieces of what was made on their way to whoever reads them, in bytes.
-const MADE_BUFFERS_BYTES: usize = 8 << 20;
+/// Memory for the parts of artifacts on their way to connections, in bytes.
+const ARTIFACT_BUFFERS_BYTES: usize = 8 << 20;
 
-/// Why a server or a worker could not be started.
+/// Why a server or a worker could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The configuration does not make sense.
+    /// The configuration is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A folder of the library cannot be opened.
+    /// A root cannot be opened.
     #[error("{}: {error}", dir.display())]
     Root {
         /// The folder.
@@ -33,16 +33,16 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
-    /// The data folder cannot be made.
-    #[error("the data folder {}: {error}", dir.display())]
+    /// The data folder cannot be created.
+    #[error("data folder {}: {error}", dir.display())]
     Data {
         /// The folder.
         dir: PathBuf,
         /// Why.
         error: io::Error,
     },
-    /// The address cannot be listened on.
-    #[error("{address}: {error}")]
+    /// The address is in use or not available.
+    #[error("{}", listen_error(address, error))]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -50,30 +50,40 @@ pub enum StartError {
         error: io::Error,
     },
     /// The database cannot be opened.
-    #[error("the database: {0}")]
+    #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// A worker has nothing to work with.
+    /// A worker found no ffmpeg.
     #[error(transparent)]
     Ffmpeg(#[from] NotInstalled),
     /// The access log cannot be opened.
-    #[error("the access log: {0}")]
+    #[error("access_log: {0}")]
     AccessLog(io::Error),
-    /// The file with the token of the API cannot be used.
+    /// The file with the API token is unusable.
     #[error("api_token_file: {0}")]
     Token(io::Error),
-    /// The file with the secret of a webhook cannot be used.
+    /// The file with the secret of a webhook is unusable.
     #[error("webhook: {0}")]
     Webhook(io::Error),
-    /// The system gives no thread or no event queue.
+    /// The system provides no thread or no event queue.
     #[error(transparent)]
     System(#[from] io::Error),
 }
 
-/// The data folder, made if it is not there; what is in it is nobody else's business.
+/// The message of a failed listen, with a next step for the common reason.
+fn listen_error(address: &SocketAddr, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("port {} is in use; choose another with --listen", address.port())
+        }
+        _ => format!("cannot listen on {address}: {error}"),
+    }
+}
+
+/// Opens the data folder, and creates it, with access for its owner only.
 pub fn open_data(settings: &Settings) -> Result<PathBuf, StartError> {
     let dir = settings.data_folder()?;
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir);
-    made.map_err(|error| StartError::Data { dir: dir.clone(), error })?;
+    let created = fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir);
+    created.map_err(|error| StartError::Data { dir: dir.clone(), error })?;
     Ok(dir)
 }
 
@@ -99,13 +109,16 @@ pub async fn open_library(settings: &Settings) -> Result<Arc<Library>, StartErro
     Ok(Library::new(roots, settings.max_titles.count(), settings.serve_other_files, indices))
 }
 
-/// Opens the folder of what jobs have made, to read it.
-pub async fn open_made(artifacts: &ArtifactStore, settings: &Settings) -> io::Result<Arc<Root>> {
-    let buffers = Buffers::new(MADE_BUFFERS_BYTES);
-    Root::open("artifacts", artifacts.made(), buffers, root_settings(settings)).await
+/// Opens the folder of published artifacts for reading.
+pub async fn open_artifacts(
+    artifacts: &ArtifactStore,
+    settings: &Settings,
+) -> io::Result<Arc<Root>> {
+    let buffers = Buffers::new(ARTIFACT_BUFFERS_BYTES);
+    Root::open("artifacts", artifacts.published_dir(), buffers, root_settings(settings)).await
 }
 
-/// How the folders that files are served from are treated.
+/// The settings of roots and of the artifacts.
 pub fn root_settings(settings: &Settings) -> RootSettings {
     RootSettings {
         lane: DiskPoolSettings {

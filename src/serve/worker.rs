@@ -1,4 +1,4 @@
-//! Puts a worker together and takes it down.
+//! Assembles a worker, and shuts it down.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -20,8 +20,8 @@ use tokio::{
 use tracing::{debug, info, warn};
 
 use crate::{
-    config::Settings,
-    jobs::{supervisor::ALIVE, worker::Worker},
+    config::{LogFormat, Settings},
+    jobs::{supervisor::KEEPALIVE_INTERVAL, worker::Worker},
     queue::Queue,
     serve::start::{self, StartError},
     store::{Database, DatabaseError, artifacts::ArtifactStore},
@@ -34,27 +34,27 @@ use crate::{
     },
 };
 
-/// How long a worker and its encoders would have the processor at a time if nobody else woke: as long
-/// as the kernel allows.
-const TURN: Duration = Duration::from_millis(100);
+/// Time slice of a worker and its encoders on an otherwise idle processor: the longest that the kernel
+/// allows.
+const TIME_SLICE: Duration = Duration::from_millis(100);
 
-/// How long to wait before a database that does not answer is tried again.
-const PAUSE: Duration = Duration::from_secs(2);
+/// Delay before an unavailable database is opened again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long a worker that is to stop is given to let its jobs go. A disk or a database that hangs must
-/// not keep it: its leases run out by themselves.
-const LET_GO: Duration = Duration::from_secs(10);
+/// Time for a worker to release its jobs when it stops. A disk or a database that hangs must not block
+/// it: its leases expire.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a worker itself may take of memory, in bytes: indices, connections and the stacks of its threads
-/// are a fifth of that.
-const MEMORY_BYTES: u64 = 2 << 30;
+/// Memory limit of the worker process itself, in bytes: indices, connections and the stacks of its
+/// threads take a fifth of that.
+const MEMORY_MAX_BYTES: u64 = 2 << 30;
 
-/// Works until a signal ends it, or, beside a server, until that is gone.
+/// Runs a worker until a signal, or, if supervised, until its server ends.
 pub fn run(settings: Settings, is_supervised: bool) -> Result<(), StartError> {
-    telemetry::start_log(&settings.log, settings.log_format);
+    telemetry::start_log(&settings.log, settings.log_format == LogFormat::Json);
     telemetry::count_panics();
     limit_memory();
-    yield_to_others(&settings);
+    lower_priority(&settings);
     let runtime = runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("worker")
@@ -64,61 +64,61 @@ pub fn run(settings: Settings, is_supervised: bool) -> Result<(), StartError> {
     if is_supervised {
         listen_to_server(Arc::clone(&wake), stop.clone())?;
     }
-    let worked = runtime.block_on(async {
+    let result = runtime.block_on(async {
         tokio::spawn(stop_by_signal(stop.clone()));
-        tokio::spawn(end_in_time(stop.subscribe()));
+        tokio::spawn(exit_after_timeout(stop.subscribe()));
         if is_supervised {
-            tokio::spawn(say_alive());
+            tokio::spawn(send_keepalives());
         }
-        let mut told = stop.subscribe();
+        let mut stopping = stop.subscribe();
         let worker = tokio::select! {
-            worker = put_together(&settings) => Some(worker?),
-            _ = told.wait_for(|stop| *stop) => None,
+            worker = assemble(&settings) => Some(worker?),
+            _ = stopping.wait_for(|stop| *stop) => None,
         };
         if let Some(worker) = worker {
-            info!(owner = worker.owner, films = worker.encode_slots, "ready to work");
+            info!(owner = worker.owner, encode_slots = worker.encode_slots, "worker ready");
             worker.run(wake, stop.subscribe()).await;
         }
         info!("stopped");
         Ok(())
     });
-    // A disk call that hangs must not hold the process up.
+    // A disk call that hangs must not block the exit.
     runtime.shutdown_background();
-    worked
+    result
 }
 
-/// Ends the process when it was told to stop and does not.
-async fn end_in_time(mut stop: watch::Receiver<bool>) {
-    // Who cannot tell any more has ended by itself.
+/// Exits the process if it does not stop in time.
+async fn exit_after_timeout(mut stop: watch::Receiver<bool>) {
+    // A dropped sender means that the worker has ended.
     if stop.wait_for(|stop| *stop).await.is_ok() {
-        sleep(LET_GO).await;
-        warn!("what this worker does cannot be ended; it goes without");
+        sleep(STOP_TIMEOUT).await;
+        warn!("jobs did not stop in time, exiting");
         process::exit(1);
     }
 }
 
-async fn put_together(settings: &Settings) -> Result<Worker, StartError> {
-    // Without it a worker would only fail jobs that others can do.
+async fn assemble(settings: &Settings) -> Result<Worker, StartError> {
+    // Without ffmpeg, a worker would only fail jobs that others can run.
     let ffmpeg = find_ffmpeg(settings.sandbox).await?;
     let data = start::open_data(settings)?;
     let library = start::open_library(settings).await?;
     let queue = Queue::new(open_database(settings, &data).await?);
     let artifacts = ArtifactStore::open(&data, settings.min_free_disk_mib.get() << 20)
         .map_err(|error| StartError::Data { dir: data, error })?;
-    let made = start::open_made(&artifacts, settings).await?;
+    let artifact_root = start::open_artifacts(&artifacts, settings).await?;
     let chunk_ms = NonZeroU64::new(settings.chunk_s.get() * 1000).expect("a second at least");
     let runner = JobRunner {
         library,
         queue: queue.clone(),
         artifacts: artifacts.clone(),
-        artifact_root: made,
+        artifact_root,
         artifacts_max_bytes: settings.artifacts_max_mib.get() << 20,
         ffmpeg,
         memory_bytes: settings.job_memory_mib.get() << 20,
         stall: Duration::from_secs(settings.job_stall_s.get()),
         deadline: Duration::from_secs(settings.job_deadline_s.get()),
         chunk_ms,
-        idle_scheduling: settings.worker_niceness.get() > 0,
+        idle_scheduling: settings.worker_idle,
     };
     let encode_slots = match settings.encode_slots.count() {
         0 => thread::available_parallelism().map_or(1, usize::from),
@@ -135,53 +135,53 @@ async fn put_together(settings: &Settings) -> Result<Worker, StartError> {
     })
 }
 
-/// Opens the database, as soon as it answers: it may be started later, or be busy.
+/// Opens the database, and waits for one that is busy or starts later than the worker.
 async fn open_database(settings: &Settings, data: &Path) -> Result<Database, DatabaseError> {
     loop {
         match Database::open(settings.database.as_deref(), data).await {
             Err(error @ DatabaseError::Unavailable(_)) => {
-                warn!(%error, "it is asked again and again");
-                sleep(PAUSE).await;
+                warn!(%error, "waiting for the database");
+                sleep(RETRY_INTERVAL).await;
             }
             opened => return opened,
         }
     }
 }
 
-/// Finds ffmpeg, and says what confines it here.
+/// Finds ffmpeg, and logs its version and sandbox.
 async fn find_ffmpeg(policy: SandboxPolicy) -> Result<Ffmpeg, NotInstalled> {
     let ffmpeg = Ffmpeg::find(policy)?;
     match ffmpeg.capabilities().await {
-        Ok(probed) => info!(version = probed.version, confined_by = probed.enforced, "ffmpeg"),
-        Err(error) => warn!(%error, "no picture and no rendition can be made"),
+        Ok(probed) => info!(version = probed.version, sandbox = probed.enforced, "ffmpeg found"),
+        Err(error) => warn!(%error, "ffmpeg does not work: images and renditions unavailable"),
     }
     Ok(ffmpeg)
 }
 
-/// A worker that leaks ends, and is started again, before the machine has none left for those who play.
-/// What it starts has limits of its own.
+/// Limits the memory of this process, so that a worker that leaks ends, and is restarted, before it takes
+/// the memory of the server. Its child processes have their own limits.
 fn limit_memory() {
-    let limit = Rlimit { current: Some(MEMORY_BYTES), ..getrlimit(Resource::Data) };
+    let limit = Rlimit { current: Some(MEMORY_MAX_BYTES), ..getrlimit(Resource::Data) };
     if let Err(error) = setrlimit(Resource::Data, limit) {
-        warn!(%error, "this worker's memory has no limit");
+        warn!(%error, "could not limit the memory of this worker");
     }
 }
 
-/// Everything else on the machine comes first, and at once. What a worker starts inherits that; what it
-/// encodes for nobody who waits yields even more.
-fn yield_to_others(settings: &Settings) {
+/// Lowers the priority of this process and its children below everything else on the machine. Chunks
+/// yield even more, see `worker_idle`.
+fn lower_priority(settings: &Settings) {
     let more = i32::try_from(settings.worker_niceness.get()).unwrap_or(19);
     let nice = match rustix::process::nice(more) {
         Ok(nice) => nice,
         Err(error) => {
-            warn!(%error, more, "this worker does not yield to others");
+            warn!(%error, niceness = more, "could not lower the priority of this worker");
             return;
         }
     };
     if more > 0
-        && let Err(error) = sched::set_policy(Policy::Batch { slice: TURN, nice })
+        && let Err(error) = sched::set_policy(Policy::Batch { slice: TIME_SLICE, nice })
     {
-        debug!(%error, "what wakes beside this worker waits for the end of its turn");
+        debug!(%error, "no batch scheduling: other processes wait for the time slice of this worker");
     }
 }
 
@@ -189,12 +189,12 @@ fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// The server writes when there is something to do. When its end of the pipe is closed, however that
-/// came, it is gone.
+/// Reads standard input: the server writes to wake the worker, and the end of the pipe means that the
+/// server has ended.
 fn listen_to_server(wake: Arc<Notify>, stop: watch::Sender<bool>) -> io::Result<()> {
     let listen = move || {
-        let mut heard = [0; 64];
-        while matches!(io::stdin().read(&mut heard), Ok(1..)) {
+        let mut buffer = [0; 64];
+        while matches!(io::stdin().read(&mut buffer), Ok(1..)) {
             wake.notify_one();
         }
         stop.send_replace(true);
@@ -202,11 +202,11 @@ fn listen_to_server(wake: Arc<Notify>, stop: watch::Sender<bool>) -> io::Result<
     thread::Builder::new().name("server".into()).spawn(listen).map(drop)
 }
 
-/// Tells the server again and again that this process does not hang.
-async fn say_alive() {
-    let mut beat = interval(ALIVE);
+/// Sends keepalives to the server.
+async fn send_keepalives() {
+    let mut ticks = interval(KEEPALIVE_INTERVAL);
     loop {
-        beat.tick().await;
+        ticks.tick().await;
         let mut server = io::stdout();
         if server.write_all(b"\n").and_then(|()| server.flush()).is_err() {
             return;

@@ -1,14 +1,13 @@
-//! What jobs made, on disk: posters, sheets, renditions.
+//! Artifact storage in the data folder: posters, storyboard sheets, renditions.
 //!
 //! ```text
-//! artifacts/made/<key>/<token>/…   published: what the database's rows name
-//! artifacts/making/<token>/…       being made
+//! artifacts/<key>/<token>/…          published; rows of the database name them
+//! artifacts/in-progress/<token>/…    workspaces of running jobs
 //! ```
 //!
-//! A folder is named by the token of the lease under which it was made, so that two workers never write
-//! the same file, and one that lost its lease cannot touch what another has published. A folder appears
-//! under its name at once and whole, and only then a row names it: whatever has no row is nobody's, and
-//! is swept away.
+//! The token of the job's lease names a folder, so that two workers never write the same file, and a
+//! worker that lost its lease cannot touch what another has published. A rename publishes a folder as a
+//! whole, and only then a row names it; housekeeping removes folders without a row.
 
 use std::{
     fmt, fs, io,
@@ -16,15 +15,26 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Letters of a key at most: it is a name on disk.
+/// Maximum length of a key, which is a file name.
 const KEY_BYTES_MAX: usize = 160;
 
-/// Names an artifact by what decides its bytes: the version of its source and the parameters.
+/// Folder of published artifacts, in the data folder.
+const PUBLISHED: &str = "artifacts";
+
+/// Folder of workspaces, in that of artifacts: a rename must not cross disks, and an operator may mount
+/// a disk for artifacts.
+const IN_PROGRESS: &str = "in-progress";
+
+/// Folders that older programs made in that of artifacts.
+const OLD_LAYOUT: [&str; 2] = ["made", "making"];
+
+/// Names an artifact by all that decides its bytes: the version of its source and the parameters.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Key(String);
 
 impl Key {
-    /// `None` if it could mean something else on disk.
+    /// Checks a key. `None` unless it consists of lower-case letters, digits and hyphens, so that it is a
+    /// plain file name.
     pub fn new(key: impl Into<String>) -> Option<Self> {
         let key = key.into();
         let is_plain =
@@ -33,7 +43,7 @@ impl Key {
         is_key.then_some(Self(key))
     }
 
-    /// As it is written.
+    /// The key as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -45,174 +55,180 @@ impl fmt::Display for Key {
     }
 }
 
-/// The folder of what was made of a key under one lease, below [`ArtifactStore::made`].
-pub fn folder_of(key: &Key, token: i64) -> PathBuf {
+/// The folder of an artifact, below [`ArtifactStore::published_dir`].
+pub fn artifact_dir(key: &Key, token: i64) -> PathBuf {
     [key.as_str(), &token.to_string()].iter().collect()
 }
 
-/// The folder of artifacts.
+/// The folders of artifacts.
 #[derive(Clone, Debug)]
 pub struct ArtifactStore {
-    made: PathBuf,
-    making: PathBuf,
-    /// Bytes that stay free on the disk.
-    spare_bytes: u64,
+    published: PathBuf,
+    in_progress: PathBuf,
+    /// Bytes to keep free on the disk.
+    min_free_bytes: u64,
 }
 
-/// Why nothing can be made now.
+/// Why a job gets no workspace.
 #[derive(Debug, thiserror::Error)]
-pub enum NoWorkspace {
+pub enum WorkspaceError {
     /// The disk is too full.
-    #[error("the disk of the data folder has {free_mib} MiB left, and {needed_mib} MiB are needed")]
+    #[error("the disk of the data folder has {free_mib} MiB left, the job needs {needed_mib} MiB")]
     Full {
-        /// What is free.
+        /// Free space.
         free_mib: u64,
-        /// What is needed, and what is to stay free.
+        /// Needed space, including the space to keep free.
         needed_mib: u64,
     },
-    /// The folder cannot be made.
-    #[error("the folder of artifacts: {0}")]
+    /// The folder cannot be created.
+    #[error("artifact storage: {0}")]
     Io(#[from] io::Error),
 }
 
 impl ArtifactStore {
-    /// Opens the folder below the data folder, and makes it if it is not there.
-    pub fn open(data: &Path, spare_bytes: u64) -> io::Result<Self> {
-        let folder = data.join("artifacts");
-        let opened = Self { made: folder.join("made"), making: folder.join("making"), spare_bytes };
+    /// Opens the folders in the data folder, and creates them if they do not exist.
+    pub fn open(data: &Path, min_free_bytes: u64) -> io::Result<Self> {
+        let published = data.join(PUBLISHED);
+        let in_progress = published.join(IN_PROGRESS);
         let mut private = fs::DirBuilder::new();
         private.recursive(true).mode(0o700);
-        private.create(&opened.made)?;
-        private.create(&opened.making)?;
-        Ok(opened)
+        private.create(&published)?;
+        private.create(&in_progress)?;
+        Ok(Self { published, in_progress, min_free_bytes })
     }
 
-    /// Where what was published lies.
-    pub fn made(&self) -> &Path {
-        &self.made
+    /// The folder of all published artifacts.
+    pub fn published_dir(&self) -> &Path {
+        &self.published
     }
 
-    /// Where what was made of a key under one lease lies.
-    pub fn folder(&self, key: &Key, token: i64) -> PathBuf {
-        self.made.join(folder_of(key, token))
+    /// The folder of an artifact.
+    pub fn dir(&self, key: &Key, token: i64) -> PathBuf {
+        self.published.join(artifact_dir(key, token))
     }
 
-    /// Bytes that may be written before the disk is as full as it may be.
-    pub fn room_bytes(&self) -> io::Result<u64> {
-        Ok(self.free_bytes()?.saturating_sub(self.spare_bytes))
+    /// Bytes that jobs may write before the disk reaches its minimum of free space.
+    pub fn available_bytes(&self) -> io::Result<u64> {
+        Ok(self.free_bytes()?.saturating_sub(self.min_free_bytes))
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
-        let disk = rustix::fs::statvfs(&self.making)?;
+        let disk = rustix::fs::statvfs(&self.in_progress)?;
         Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
-    /// A folder to make something in, for a job that will need about so many bytes.
-    pub fn workspace(&self, token: i64, needed_bytes: u64) -> Result<Workspace, NoWorkspace> {
+    /// Creates a workspace for a job that needs about `needed_bytes`.
+    pub fn workspace(&self, token: i64, needed_bytes: u64) -> Result<Workspace, WorkspaceError> {
         let free_bytes = self.free_bytes()?;
-        let needed_bytes = needed_bytes.saturating_add(self.spare_bytes);
+        let needed_bytes = needed_bytes.saturating_add(self.min_free_bytes);
         if free_bytes < needed_bytes {
             let (free_mib, needed_mib) = (free_bytes >> 20, needed_bytes.div_ceil(1 << 20));
-            return Err(NoWorkspace::Full { free_mib, needed_mib });
+            return Err(WorkspaceError::Full { free_mib, needed_mib });
         }
-        let folder = self.making.join(token.to_string());
-        remove(&folder)?;
-        fs::create_dir(&folder)?;
-        Ok(Workspace { folder: Some(folder), made: self.made.clone(), token })
+        let dir = self.in_progress.join(token.to_string());
+        remove_dir(&dir)?;
+        fs::create_dir(&dir)?;
+        Ok(Workspace { dir: Some(dir), published: self.published.clone(), token })
     }
 
-    /// Removes what was made of a key under one lease.
+    /// Removes an artifact.
     pub fn remove(&self, key: &Key, token: i64) -> io::Result<()> {
-        let folder = self.made.join(key.as_str());
-        remove(&folder.join(token.to_string()))?;
-        // It stays if there is another in it.
-        let _ = fs::remove_dir(folder);
+        let key_dir = self.published.join(key.as_str());
+        remove_dir(&key_dir.join(token.to_string()))?;
+        // Fails, as it should, if another lease's folder is in it.
+        let _ = fs::remove_dir(key_dir);
         Ok(())
     }
 
-    /// All that was published and is on disk, by what its folders say.
+    /// Lists all published artifacts on disk.
     pub fn published(&self) -> io::Result<Vec<(Key, i64)>> {
-        let mut folders = Vec::new();
-        for key in names(&self.made)?.into_iter().filter_map(Key::new) {
-            let tokens = tokens(&self.made.join(key.as_str()))?;
-            folders.extend(tokens.into_iter().map(|token| (key.clone(), token)));
+        let mut artifacts = Vec::new();
+        let names = names(&self.published)?.into_iter().filter(|name| name != IN_PROGRESS);
+        for key in names.filter_map(Key::new) {
+            let tokens = tokens(&self.published.join(key.as_str()))?;
+            artifacts.extend(tokens.into_iter().map(|token| (key.clone(), token)));
         }
-        Ok(folders)
+        Ok(artifacts)
     }
 
-    /// The tokens under which something is being made, or was when whoever made it went away.
-    pub fn unfinished(&self) -> io::Result<Vec<i64>> {
-        tokens(&self.making)
+    /// Lists the workspaces of running jobs, and those that lost workers left behind.
+    pub fn in_progress(&self) -> io::Result<Vec<i64>> {
+        tokens(&self.in_progress)
     }
 
-    /// Removes what was left in the making.
-    pub fn remove_unfinished(&self, token: i64) -> io::Result<()> {
-        remove(&self.making.join(token.to_string()))
+    /// Removes a workspace that was left behind.
+    pub fn remove_in_progress(&self, token: i64) -> io::Result<()> {
+        remove_dir(&self.in_progress.join(token.to_string()))
+    }
+
+    /// Removes the folders of programs with the older layout `artifacts/{made,making}`.
+    pub fn remove_old_layout(&self) -> io::Result<()> {
+        OLD_LAYOUT.iter().try_for_each(|name| remove_dir(&self.published.join(name)))
     }
 }
 
-/// A folder in which something is being made. Dropped, it is gone.
+/// The folder in which a job writes its files. Its drop removes it.
 #[derive(Debug)]
 pub struct Workspace {
     /// `None` once it is published.
-    folder: Option<PathBuf>,
-    made: PathBuf,
+    dir: Option<PathBuf>,
+    published: PathBuf,
     token: i64,
 }
 
 impl Workspace {
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
-        self.folder.as_deref().unwrap_or(&self.made)
+        self.dir.as_deref().unwrap_or(&self.published)
     }
 
-    /// Publishes all that is in it, once it has reached the disk. Returns how many bytes that is.
+    /// Flushes all files to the disk and publishes them. Returns their size in bytes.
     pub fn publish(mut self, key: &Key) -> io::Result<u64> {
-        let folder = self.folder.as_deref().ok_or(io::ErrorKind::NotFound)?;
+        let dir = self.dir.as_deref().ok_or(io::ErrorKind::NotFound)?;
         let mut bytes = 0;
-        for name in names(folder)? {
-            let file = fs::File::open(folder.join(name))?;
+        for name in names(dir)? {
+            let file = fs::File::open(dir.join(name))?;
             file.sync_all()?;
             bytes += file.metadata()?.len();
         }
-        sync(folder)?;
-        let of_key = self.made.join(key.as_str());
-        let to = of_key.join(self.token.to_string());
-        let publish = || fs::create_dir_all(&of_key).and_then(|()| fs::rename(folder, &to));
+        sync(dir)?;
+        let key_dir = self.published.join(key.as_str());
+        let to = key_dir.join(self.token.to_string());
+        let publish = || fs::create_dir_all(&key_dir).and_then(|()| fs::rename(dir, &to));
         match publish() {
-            // Another's was removed, and the empty folder of the key with it, between the two steps.
+            // Between the two steps another process removed the key's last artifact and its folder.
             Err(error) if error.kind() == io::ErrorKind::NotFound => publish()?,
             published => published?,
         }
-        self.folder = None;
-        sync(&of_key)?;
-        sync(&self.made)?;
+        self.dir = None;
+        sync(&key_dir)?;
+        sync(&self.published)?;
         Ok(bytes)
     }
 }
 
 impl Drop for Workspace {
     fn drop(&mut self) {
-        if let Some(Err(error)) = self.folder.as_deref().map(remove) {
-            tracing::warn!(token = self.token, %error, "left behind; it is swept away later");
+        if let Some(Err(error)) = self.dir.as_deref().map(remove_dir) {
+            tracing::warn!(token = self.token, %error, "could not remove workspace, retrying later");
         }
     }
 }
 
-fn sync(folder: &Path) -> io::Result<()> {
-    fs::File::open(folder)?.sync_all()
+fn sync(dir: &Path) -> io::Result<()> {
+    fs::File::open(dir)?.sync_all()
 }
 
-fn remove(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
+fn remove_dir(dir: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
 
-/// The names in a folder; none if it was removed just now.
-fn names(folder: &Path) -> io::Result<Vec<String>> {
-    let entries = match fs::read_dir(folder) {
+/// The names in a folder; empty if it does not exist.
+fn names(dir: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
     };
@@ -223,8 +239,8 @@ fn names(folder: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-fn tokens(folder: &Path) -> io::Result<Vec<i64>> {
-    Ok(names(folder)?.iter().filter_map(|name| name.parse().ok()).collect())
+fn tokens(dir: &Path) -> io::Result<Vec<i64>> {
+    Ok(names(dir)?.iter().filter_map(|name| name.parse().ok()).collect())
 }
 
 #[cfg(test)]
@@ -244,38 +260,54 @@ mod tests {
     }
 
     #[test]
-    fn what_is_published_is_there_at_once_and_whole() {
+    fn a_rename_publishes_an_artifact_as_a_whole() {
         let data = tempfile::tempdir().expect("a folder");
         let artifacts = ArtifactStore::open(data.path(), 0).expect("a folder");
         let workspace = artifacts.workspace(1, 1).expect("room");
         fs::write(workspace.path().join("a.jpg"), b"abc").expect("a file");
-        assert_eq!(artifacts.unfinished().expect("a list"), [1]);
+        assert_eq!(artifacts.in_progress().expect("a list"), [1]);
+        assert!(artifacts.published().expect("a list").is_empty());
         assert_eq!(workspace.publish(&key("k")).expect("published"), 3);
-        assert!(artifacts.unfinished().expect("a list").is_empty());
+        assert!(artifacts.in_progress().expect("a list").is_empty());
         assert_eq!(artifacts.published().expect("a list"), [(key("k"), 1)]);
-        assert_eq!(fs::read(artifacts.made().join("k/1/a.jpg")).expect("a file"), b"abc");
+        assert_eq!(fs::read(artifacts.published_dir().join("k/1/a.jpg")).expect("a file"), b"abc");
         artifacts.remove(&key("k"), 1).expect("removed");
-        assert!(!artifacts.made().join("k").exists());
+        assert!(!artifacts.published_dir().join("k").exists());
     }
 
     #[test]
-    fn what_was_not_published_leaves_nothing() {
+    fn a_dropped_workspace_leaves_nothing() {
         let data = tempfile::tempdir().expect("a folder");
         let artifacts = ArtifactStore::open(data.path(), 0).expect("a folder");
         let workspace = artifacts.workspace(1, 1).expect("room");
         fs::write(workspace.path().join("a.jpg"), b"abc").expect("a file");
         drop(workspace);
-        assert!(artifacts.unfinished().expect("a list").is_empty());
+        assert!(artifacts.in_progress().expect("a list").is_empty());
         assert!(artifacts.published().expect("a list").is_empty());
     }
 
     #[test]
-    fn a_full_disk_is_told_before_anything_is_made() {
+    fn a_full_disk_refuses_the_workspace() {
         let data = tempfile::tempdir().expect("a folder");
         let artifacts = ArtifactStore::open(data.path(), u64::MAX).expect("a folder");
         let refused = artifacts.workspace(1, 1 << 20).expect_err("no room");
-        assert!(matches!(refused, NoWorkspace::Full { .. }), "{refused}");
-        assert!(artifacts.unfinished().expect("a list").is_empty());
+        assert!(matches!(refused, WorkspaceError::Full { .. }), "{refused}");
+        assert!(artifacts.in_progress().expect("a list").is_empty());
         assert!(artifacts.published().expect("a list").is_empty());
+    }
+
+    #[test]
+    fn folders_of_the_older_layout_are_removed_and_artifacts_stay() {
+        let data = tempfile::tempdir().expect("a folder");
+        for dir in ["artifacts/made/k/1", "artifacts/making/2"] {
+            fs::create_dir_all(data.path().join(dir)).expect("a folder");
+        }
+        let artifacts = ArtifactStore::open(data.path(), 0).expect("a folder");
+        artifacts.workspace(3, 0).expect("room").publish(&key("k")).expect("published");
+        artifacts.remove_old_layout().expect("removed");
+        let mut left = names(&data.path().join("artifacts")).expect("a list");
+        left.sort();
+        assert_eq!(left, ["in-progress", "k"]);
+        artifacts.remove_old_layout().expect("nothing to remove");
     }
 }

@@ -1,4 +1,4 @@
-//! The database: SQLite in the data folder, or a PostgreSQL that several machines share.
+//! The database: SQLite in the data folder, or PostgreSQL, which several machines can share.
 
 use std::{
     fs::{DirBuilder, OpenOptions},
@@ -20,41 +20,68 @@ use super::{DatabaseError, Transaction, migrate};
 /// The file in the data folder.
 const FILE_NAME: &str = "headwater.db";
 
-/// How long a connection is waited for, and SQLite's lock.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Timeout for a connection from the pool, and for SQLite's lock.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Connections that read from SQLite at the same time; each is a thread.
-const READERS: u32 = 4;
+/// Connections that read SQLite at the same time; each is a thread.
+const SQLITE_READERS: u32 = 4;
 
 /// Connections of one process to PostgreSQL, whose default allows a hundred in all.
-const CONNECTIONS: u32 = 8;
+const POSTGRES_CONNECTIONS: u32 = 8;
 
-/// What a session of PostgreSQL begins with. A process that was frozen, or whose network broke, in
-/// the middle of a transaction holds up everyone: the server has to end that by itself.
+/// Statements that begin a session of PostgreSQL. A process that freezes or loses the network in the
+/// middle of a transaction blocks all others, so the server must end such a transaction.
 const SESSION: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s';
     SET idle_in_transaction_session_timeout = '10s'";
 
-/// An open database. A clone is the same one.
+/// Where a database is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum DatabaseLocation {
+    /// SQLite, in this file.
+    File(PathBuf),
+    /// PostgreSQL, at this URL.
+    Postgres(String),
+}
+
+impl DatabaseLocation {
+    /// Parses the setting `database`: `sqlite:PATH`, `sqlite://PATH` or `postgres://…`; without one,
+    /// the database is `headwater.db` in the data folder.
+    pub fn parse(url: Option<&str>, data: &Path) -> Result<Self, DatabaseError> {
+        let Some(url) = url else {
+            return Ok(Self::File(data.join(FILE_NAME)));
+        };
+        match url.split_once(':') {
+            Some(("sqlite", path)) => match path.strip_prefix("//").unwrap_or(path) {
+                "" => Err(DatabaseError::Url),
+                path => Ok(Self::File(path.into())),
+            },
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(url.to_owned())),
+            _ => Err(DatabaseError::Url),
+        }
+    }
+}
+
+/// An open database. Clones share its connections.
 #[derive(Clone, Debug)]
 pub enum Database {
-    /// A file.
+    /// SQLite.
     Sqlite(SqlitePools),
-    /// A server.
+    /// PostgreSQL.
     Postgres(PgPool),
 }
 
-/// Connections to a file: SQLite has one writer at a time, and here it waits in our queue and not
-/// in a loop that tries again and again for the lock.
+/// Connections to a file. SQLite has one writer at a time; writers wait in our pool's queue, and not in
+/// a loop that polls for the lock.
 ///
-/// A process that is frozen while it writes holds up all that want to write, and nothing can end that
-/// but its end. A worker that hangs is therefore killed by who started it.
+/// A process that freezes while it writes blocks all writers until it ends. The supervisor therefore
+/// kills a worker that hangs.
 #[derive(Clone, Debug)]
 pub struct SqlitePools {
     pub(super) writer: SqlitePool,
     pub(super) readers: SqlitePool,
 }
 
-/// Which database it is, for the few statements that must differ.
+/// The dialect of SQL, for the few statements that differ.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Dialect {
     /// SQLite.
@@ -64,7 +91,7 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// The one of two that is for this database.
+    /// Chooses the value for this dialect.
     pub fn choose<T>(self, sqlite: T, postgres: T) -> T {
         match self {
             Self::Sqlite => sqlite,
@@ -74,33 +101,21 @@ impl Dialect {
 }
 
 impl Database {
-    /// Opens the database of a URL, `sqlite:PATH` or `postgres://…`, or else the file
-    /// `headwater.db` in the folder `data`, and brings its tables up to date.
+    /// Opens the database of the setting `database`, see [`DatabaseLocation::parse`], and creates its
+    /// tables, or replaces those of an older version.
     ///
-    /// A server that is down is an error here. Once it is open, it may come and go: each call has
-    /// its own answer.
+    /// A server that is down is an error here. Once open, it may come and go: each call has its own
+    /// result.
     ///
-    /// Connections live in the runtime that opened them: use a database from one runtime, which
-    /// outlasts it.
+    /// Connections belong to the runtime that opened them: use a database from one runtime, which
+    /// outlives it.
     pub async fn open(url: Option<&str>, data: &Path) -> Result<Self, DatabaseError> {
-        let database = match url {
-            None => Self::sqlite(&Self::file(data))?,
-            Some(url) => match url.split_once(':') {
-                Some(("sqlite", path)) => match path.strip_prefix("//").unwrap_or(path) {
-                    "" => return Err(DatabaseError::Url),
-                    path => Self::sqlite(Path::new(path))?,
-                },
-                Some(("postgres" | "postgresql", _)) => Self::postgres(url)?,
-                _ => return Err(DatabaseError::Url),
-            },
+        let database = match DatabaseLocation::parse(url, data)? {
+            DatabaseLocation::File(path) => Self::sqlite(&path)?,
+            DatabaseLocation::Postgres(url) => Self::postgres(&url)?,
         };
         migrate::run(&database).await?;
         Ok(database)
-    }
-
-    /// The file of a data folder's database.
-    pub fn file(data: &Path) -> PathBuf {
-        data.join(FILE_NAME)
     }
 
     /// Begins a transaction that may write.
@@ -108,7 +123,7 @@ impl Database {
         Transaction::begin(self).await
     }
 
-    /// Which database it is.
+    /// The dialect of its SQL.
     pub fn dialect(&self) -> Dialect {
         match self {
             Self::Sqlite(_) => Dialect::Sqlite,
@@ -117,10 +132,12 @@ impl Database {
     }
 
     fn sqlite(path: &Path) -> Result<Self, DatabaseError> {
-        make_private(path).map_err(|(path, error)| DatabaseError::File { path, error })?;
-        let options =
-            SqliteConnectOptions::new().filename(path).foreign_keys(true).busy_timeout(PATIENCE);
-        // FULL: what was acknowledged is on the disk, also after the power has failed.
+        create_private(path).map_err(|(path, error)| DatabaseError::File { path, error })?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .foreign_keys(true)
+            .busy_timeout(ACQUIRE_TIMEOUT);
+        // FULL: a committed transaction survives a power failure.
         let writer = options
             .clone()
             .journal_mode(SqliteJournalMode::Wal)
@@ -128,21 +145,21 @@ impl Database {
         let pool = |connections| {
             PoolOptions::new()
                 .max_connections(connections)
-                .acquire_timeout(PATIENCE)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
                 .idle_timeout(None)
                 .max_lifetime(None)
         };
         Ok(Self::Sqlite(SqlitePools {
             writer: pool(1).connect_lazy_with(writer),
-            readers: pool(READERS).connect_lazy_with(options.read_only(true)),
+            readers: pool(SQLITE_READERS).connect_lazy_with(options.read_only(true)),
         }))
     }
 
     fn postgres(url: &str) -> Result<Self, DatabaseError> {
         let options = PgConnectOptions::from_str(url).map_err(|_| DatabaseError::Url)?;
         let pool = PoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(PATIENCE)
+            .max_connections(POSTGRES_CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
             .after_connect(|connection, _| {
                 Box::pin(async { sqlx::raw_sql(SESSION).execute(connection).await.map(drop) })
             })
@@ -151,11 +168,11 @@ impl Database {
     }
 }
 
-/// Makes the file, which only its owner may read: SQLite gives its mode to the files beside it.
-fn make_private(path: &Path) -> Result<(), (PathBuf, std::io::Error)> {
+/// Creates the file with access for its owner only; SQLite gives the same mode to the WAL files.
+fn create_private(path: &Path) -> Result<(), (PathBuf, std::io::Error)> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.map_err(|error| (folder.to_owned(), error))?;
+        let created = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        created.map_err(|error| (folder.to_owned(), error))?;
     }
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
     file.map(drop).map_err(|error| (path.to_owned(), error))

@@ -1,60 +1,87 @@
-//! The tables, and how they get from one version to the next.
+//! Creates the tables, and replaces those of an older program.
 //!
 //! sqlx has migrations too. Its locks do not hold between two processes that open one SQLite file
 //! for the first time at once, which a server and its worker do.
 
 use super::{Database, DatabaseError, Dialect, Transaction};
 
-/// What leads from each version to the next; the first makes version 1. Never change one that was
-/// released.
-const STEPS: &[&str] = &[
-    include_str!("migrations/1_queue.sql"),
-    include_str!("migrations/2_webhooks.sql"),
-    include_str!("migrations/3_lacked.sql"),
-];
+/// The tables of this version.
+const SCHEMA: &str = include_str!("schema.sql");
 
-/// Two processes that open a server's database at once take turns by this number.
-const TURN: i64 = 0x6865_6164_7761_7465;
+/// Version of the tables. Raise it with each change of the schema; 1 to 3 were earlier ones.
+const VERSION: i64 = 4;
 
-/// Text that is compared byte by byte has the collation "binary" in the tables. SQLite has it by
-/// this name; a server, which would compare as the administrator's language does, is given it.
+/// All tables of this and earlier versions, children before parents.
+const DROP: &str = "DROP TABLE IF EXISTS announced;
+    DROP TABLE IF EXISTS webhooks_sequence;
+    DROP TABLE IF EXISTS artifacts;
+    DROP TABLE IF EXISTS jobs;
+    DROP TABLE IF EXISTS sequence;
+    DROP TABLE IF EXISTS schema_version";
+
+/// PostgreSQL's advisory lock for processes that open a database at the same time ("headwate").
+const ADVISORY_LOCK: i64 = 0x6865_6164_7761_7465;
+
+/// Text that is compared byte by byte has the collation "binary" in the tables. SQLite has it under
+/// this name; PostgreSQL, which would compare by the administrator's language, gets it.
 const BINARY: &str = r#"CREATE COLLATION IF NOT EXISTS "binary" FROM "C""#;
 
-/// Brings the tables up to date.
+/// Creates the tables if there are none, or only those of an older version: these are dropped, and
+/// artifacts are made again.
 pub(super) async fn run(database: &Database) -> Result<(), DatabaseError> {
     let mut transaction = database.begin().await?;
     if transaction.dialect() == Dialect::Postgres {
-        transaction.rows("SELECT 1 FROM pg_advisory_xact_lock($1)", &[TURN.into()]).await?;
+        transaction
+            .rows("SELECT 1 FROM pg_advisory_xact_lock($1)", &[ADVISORY_LOCK.into()])
+            .await?;
     }
     let found = version(&mut transaction).await?;
-    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
-    if found > known {
-        return Err(DatabaseError::TooNew { found, known });
-    }
-    if found == known {
+    if found == VERSION {
         return Ok(());
+    }
+    if found > VERSION {
+        return Err(DatabaseError::TooNew { found, known: VERSION });
     }
     if transaction.dialect() == Dialect::Postgres {
         transaction.script(BINARY).await?;
     }
-    for step in STEPS.iter().skip(usize::try_from(found).unwrap_or(0)) {
-        transaction.script(step).await?;
+    // The sequence goes on: its numbers name folders of artifacts, of which some may be left.
+    let last = if found > 0 { last_change(&mut transaction).await? } else { 0 };
+    transaction.script(DROP).await?;
+    transaction.script(SCHEMA).await?;
+    transaction.execute("INSERT INTO sequence (last) VALUES ($1)", &[last.into()]).await?;
+    let insert = "INSERT INTO schema_version (version) VALUES ($1)";
+    transaction.execute(insert, &[VERSION.into()]).await?;
+    transaction.commit().await?;
+    if found > 0 {
+        tracing::warn!(
+            found,
+            version = VERSION,
+            "older database schema: starting with empty tables"
+        );
     }
-    transaction.execute("UPDATE schema_version SET version = $1", &[known.into()]).await?;
-    transaction.commit().await
+    Ok(())
 }
 
-/// The version of the tables that are there; 0 when there are none.
+/// The version of the tables; 0 if there are none.
 async fn version(transaction: &mut Transaction) -> Result<i64, DatabaseError> {
-    let is_there = transaction.dialect().choose(
+    let exists = transaction.dialect().choose(
         "SELECT 1 FROM sqlite_schema WHERE name = 'schema_version'",
         "SELECT 1 WHERE to_regclass('schema_version') IS NOT NULL",
     );
-    if transaction.row(is_there, &[]).await?.is_none() {
+    if transaction.row(exists, &[]).await?.is_none() {
         return Ok(0);
     }
     match transaction.row("SELECT version FROM schema_version", &[]).await? {
         Some(row) => row.get("version"),
+        None => Ok(0),
+    }
+}
+
+/// The number of the last change in the tables of an older version.
+async fn last_change(transaction: &mut Transaction) -> Result<i64, DatabaseError> {
+    match transaction.row("SELECT last FROM sequence", &[]).await? {
+        Some(row) => row.get("last"),
         None => Ok(0),
     }
 }

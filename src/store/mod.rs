@@ -1,7 +1,6 @@
-//! What must outlast the process, and is no film: the database, and what jobs made.
+//! Persistent state: the database and the artifact storage.
 //!
-//! Everything above says each statement once, for both databases; only this room knows that there
-//! are two of them.
+//! Upper layers write each statement once; only this folder knows that there are two databases.
 
 pub mod artifacts;
 pub mod database;
@@ -10,7 +9,7 @@ mod migrate;
 pub mod statement;
 pub mod transaction;
 
-pub use database::{Database, Dialect};
+pub use database::{Database, DatabaseLocation, Dialect};
 pub use error::DatabaseError;
 pub use statement::{Row, Value};
 pub use transaction::Transaction;

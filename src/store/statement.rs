@@ -1,4 +1,4 @@
-//! Values that go into a statement, and rows that come out of it, of either database.
+//! Values of statements and rows of results, for both databases.
 
 use sqlx::{
     Arguments, Decode, Encode, Postgres, Row as _, Sqlite, Type, postgres::PgRow, sqlite::SqliteRow,
@@ -6,7 +6,7 @@ use sqlx::{
 
 use super::DatabaseError;
 
-/// A value for a place (`$1`) of a statement.
+/// A value for a parameter (`$1`) of a statement.
 #[derive(Clone, Debug)]
 pub enum Value {
     /// For a `BIGINT`.
@@ -29,7 +29,7 @@ impl From<Option<i64>> for Value {
 
 impl From<&str> for Value {
     fn from(value: &str) -> Self {
-        // PostgreSQL's texts cannot hold it, and what ffmpeg prints may.
+        // PostgreSQL's text cannot contain NUL, which ffmpeg's output may.
         Self::Text(Some(value.replace('\0', "\u{fffd}")))
     }
 }
@@ -40,7 +40,7 @@ impl From<Option<&str>> for Value {
     }
 }
 
-/// The values as a driver wants them.
+/// Converts values for a driver.
 pub(super) fn arguments<D>(values: &[Value]) -> Result<D::Arguments, DatabaseError>
 where
     D: sqlx::Database,
@@ -58,7 +58,7 @@ where
     Ok(arguments)
 }
 
-/// A row of an answer.
+/// A row of a result.
 #[derive(Debug)]
 pub enum Row {
     /// From SQLite.
@@ -67,7 +67,7 @@ pub enum Row {
     Postgres(PgRow),
 }
 
-/// What a column can be read as: `i64`, `String`, and options of them.
+/// A type of columns: `i64`, `String`, and options of them.
 pub trait Column:
     for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>
 {

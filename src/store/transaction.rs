@@ -1,4 +1,4 @@
-//! A transaction on either database. Dropped without a commit, it never happened.
+//! Transactions and queries on either database. Dropping a transaction rolls it back.
 
 use std::{future::Future, time::Duration};
 
@@ -7,23 +7,23 @@ use tokio::time::timeout;
 
 use super::{Database, DatabaseError, Dialect, Row, Value, statement::arguments};
 
-/// How long a statement may take. A server that has vanished from the network would be waited for
+/// Timeout of a statement. Without one, a server that vanishes from the network would block callers
 /// until the kernel gives up, for hours.
-const DEADLINE: Duration = Duration::from_secs(10);
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A transaction that may write.
 #[derive(Debug)]
 pub enum Transaction {
-    /// On SQLite: the only one at a time that writes, from its beginning (`BEGIN IMMEDIATE`).
+    /// On SQLite: the only writer from its beginning (`BEGIN IMMEDIATE`).
     Sqlite(sqlx::Transaction<'static, Sqlite>),
-    /// On PostgreSQL: each statement sees what was committed before that statement.
+    /// On PostgreSQL: each statement sees what was committed before it (READ COMMITTED).
     Postgres(sqlx::Transaction<'static, Postgres>),
 }
 
-/// Says one thing to whichever database it is.
-macro_rules! ask {
+/// Runs a statement on one of the databases.
+macro_rules! query {
     ($executor:expr, $of:ty, $method:ident, $sql:expr, $values:expr) => {
-        in_time(async {
+        with_timeout(async {
             let values = arguments::<$of>($values)?;
             Ok(sqlx::query_with::<$of, _>($sql, values).$method($executor).await?)
         })
@@ -31,9 +31,9 @@ macro_rules! ask {
 }
 
 impl Transaction {
-    /// Begins one.
+    /// Begins a transaction.
     pub(super) async fn begin(database: &Database) -> Result<Self, DatabaseError> {
-        in_time(async {
+        with_timeout(async {
             Ok(match database {
                 Database::Sqlite(pools) => {
                     Self::Sqlite(pools.writer.begin_with("BEGIN IMMEDIATE").await?)
@@ -47,7 +47,7 @@ impl Transaction {
         .await
     }
 
-    /// Which database it is on.
+    /// The dialect of its SQL.
     pub fn dialect(&self) -> Dialect {
         match self {
             Self::Sqlite(_) => Dialect::Sqlite,
@@ -55,7 +55,7 @@ impl Transaction {
         }
     }
 
-    /// All rows of an answer.
+    /// All rows of a result.
     pub async fn rows(
         &mut self,
         sql: &'static str,
@@ -63,17 +63,17 @@ impl Transaction {
     ) -> Result<Vec<Row>, DatabaseError> {
         Ok(match self {
             Self::Sqlite(open) => {
-                let rows = ask!(&mut **open, Sqlite, fetch_all, sql, values).await?;
+                let rows = query!(&mut **open, Sqlite, fetch_all, sql, values).await?;
                 rows.into_iter().map(Row::Sqlite).collect()
             }
             Self::Postgres(open) => {
-                let rows = ask!(&mut **open, Postgres, fetch_all, sql, values).await?;
+                let rows = query!(&mut **open, Postgres, fetch_all, sql, values).await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
         })
     }
 
-    /// The only row of an answer, if there is one.
+    /// The only row of a result, if there is one.
     pub async fn row(
         &mut self,
         sql: &'static str,
@@ -82,7 +82,7 @@ impl Transaction {
         Ok(self.rows(sql, values).await?.pop())
     }
 
-    /// Changes something; returns in how many rows.
+    /// Executes a statement; returns the number of affected rows.
     pub async fn execute(
         &mut self,
         sql: &'static str,
@@ -90,15 +90,15 @@ impl Transaction {
     ) -> Result<u64, DatabaseError> {
         Ok(match self {
             Self::Sqlite(open) => {
-                ask!(&mut **open, Sqlite, execute, sql, values).await?.rows_affected()
+                query!(&mut **open, Sqlite, execute, sql, values).await?.rows_affected()
             }
             Self::Postgres(open) => {
-                ask!(&mut **open, Postgres, execute, sql, values).await?.rows_affected()
+                query!(&mut **open, Postgres, execute, sql, values).await?.rows_affected()
             }
         })
     }
 
-    /// Several statements without values, as a migration has them.
+    /// Executes several statements without parameters.
     pub(super) async fn script(&mut self, sql: &'static str) -> Result<(), DatabaseError> {
         match self {
             Self::Sqlite(open) => sqlx::raw_sql(sql).execute(&mut **open).await.map(drop),
@@ -107,9 +107,9 @@ impl Transaction {
         .map_err(DatabaseError::from)
     }
 
-    /// Makes it true. After an error nobody knows whether it is: ask.
+    /// Commits. After an error the outcome is unknown: check.
     pub async fn commit(self) -> Result<(), DatabaseError> {
-        in_time(async {
+        with_timeout(async {
             match self {
                 Self::Sqlite(open) => open.commit().await,
                 Self::Postgres(open) => open.commit().await,
@@ -121,7 +121,7 @@ impl Transaction {
 }
 
 impl Database {
-    /// Rows that are read outside of any transaction.
+    /// All rows of a result, outside of a transaction.
     pub async fn rows(
         &self,
         sql: &'static str,
@@ -129,17 +129,17 @@ impl Database {
     ) -> Result<Vec<Row>, DatabaseError> {
         Ok(match self {
             Self::Sqlite(pools) => {
-                let rows = ask!(&pools.readers, Sqlite, fetch_all, sql, values).await?;
+                let rows = query!(&pools.readers, Sqlite, fetch_all, sql, values).await?;
                 rows.into_iter().map(Row::Sqlite).collect()
             }
             Self::Postgres(pool) => {
-                let rows = ask!(pool, Postgres, fetch_all, sql, values).await?;
+                let rows = query!(pool, Postgres, fetch_all, sql, values).await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
         })
     }
 
-    /// The only row of an answer, if there is one.
+    /// The only row of a result, if there is one.
     pub async fn row(
         &self,
         sql: &'static str,
@@ -149,8 +149,8 @@ impl Database {
     }
 }
 
-async fn in_time<T>(
+async fn with_timeout<T>(
     work: impl Future<Output = Result<T, DatabaseError>>,
 ) -> Result<T, DatabaseError> {
-    timeout(DEADLINE, work).await.unwrap_or_else(|_| Err(DatabaseError::late()))
+    timeout(STATEMENT_TIMEOUT, work).await.unwrap_or_else(|_| Err(DatabaseError::timed_out()))
 }

@@ -25,7 +25,7 @@ use crate::{
     extent::disk::{File, OpenError, Root},
     jobs::supervisor::{Supervisor, WorkerState},
     queue::{Job, Queue, QueueError, State},
-    store::artifacts::{Key, folder_of},
+    store::artifacts::{Key, artifact_dir},
     transcode::JobSpec,
 };
 
@@ -152,7 +152,7 @@ impl Artifacts {
     pub fn known(&self, key: &Key) -> Option<PathBuf> {
         let token = self.known.get(key.as_str())?;
         self.note_use(key.as_str());
-        Some(folder_of(key, token))
+        Some(artifact_dir(key, token))
     }
 
     /// Opens a file of an artifact.
@@ -180,7 +180,7 @@ impl Artifacts {
         if let Some(token) = token {
             let queue = self.queue.clone();
             let runtime = self.queries.runtime();
-            runtime.spawn(async move { queue.forget_artifact(&key, token).await });
+            runtime.spawn(async move { queue.delete_artifact(&key, token).await });
         }
     }
 
@@ -326,7 +326,7 @@ impl Artifacts {
         };
         self.known.insert(key.as_str().to_owned(), artifact.token);
         self.note_use(key.as_str());
-        Ok(Some(ArtifactStatus::Ready(folder_of(key, artifact.token))))
+        Ok(Some(ArtifactStatus::Ready(artifact_dir(key, artifact.token))))
     }
 
     fn note_use(&self, key: &str) {
@@ -339,7 +339,7 @@ impl Artifacts {
 
 fn failed(job: Job) -> ArtifactStatus {
     match job.last_error {
-        Some(why) if job.lacked => ArtifactStatus::Unavailable(why),
+        Some(why) if job.unavailable => ArtifactStatus::Unavailable(why),
         Some(why) => ArtifactStatus::Failed(why),
         None => ArtifactStatus::Failed("the job was cancelled".to_owned()),
     }
@@ -347,7 +347,7 @@ fn failed(job: Job) -> ArtifactStatus {
 
 /// Whether it failed or was cancelled a little while ago: requests that repeat must not enqueue it again.
 fn has_ended_lately(job: &Job) -> bool {
-    let ttl = if job.lacked { UNAVAILABLE_TTL } else { FAILURE_TTL };
+    let ttl = if job.unavailable { UNAVAILABLE_TTL } else { FAILURE_TTL };
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let ended_ms = u128::try_from(job.finished_ms.unwrap_or_default()).unwrap_or_default();
     matches!(job.state, State::Failed | State::Cancelled)

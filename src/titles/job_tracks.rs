@@ -1,7 +1,7 @@
 //! Video and audio renditions that jobs made of a title, which its manifests list as soon as they exist.
 //!
 //! Their segments are below the title's own URL, in a folder that is named by the artifact and by the
-//! token of its lease (`h264-720p-123`, `aac-2-124`). So the URL alone leads to the file, and a segment
+//! token of its lease (`h264-720p-quick-1280x720-22-2800000-123`, `aac-2-124`). So the URL alone leads to the file, and a segment
 //! needs no database.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -22,7 +22,7 @@ const AUDIO_FOLDER: &str = "audio-1";
 /// A track that a job made, by its folder in URLs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct JobTrack<'a> {
-    /// The artifact's name: `h264-720p`, `aac-2`.
+    /// Its key without the version: `h264-720p-quick-1280x720-22-2800000`, `aac-2`.
     name: &'a str,
     kind: Kind,
     token: i64,
@@ -54,8 +54,14 @@ impl<'a> JobTrack<'a> {
         let (codec, what) = name.split_once('-')?;
         let kind = match codec {
             "h264" | "hevc" | "av1" => {
-                number(what.strip_suffix('p')?)?;
-                Kind::Video
+                let mut parts = what.split('-');
+                number(parts.next()?.strip_suffix('p')?)?;
+                parts.next().filter(|effort| matches!(*effort, "quick" | "thorough"))?;
+                let (width, height) = parts.next()?.split_once('x')?;
+                [width, height, parts.next()?, parts.next()?]
+                    .into_iter()
+                    .try_for_each(|digits| number(digits).map(drop))?;
+                parts.next().is_none().then_some(Kind::Video)?
             }
             "aac" => Kind::Audio(number(what)?.try_into().ok()?),
             _ => return None,
@@ -161,22 +167,29 @@ mod tests {
 
     #[test]
     fn a_folder_names_a_track_of_a_job_or_of_the_file() {
-        let rendition = JobTrack { name: "h264-720p", kind: Kind::Video, token: 12 };
-        assert_eq!(JobTrack::parse("h264-720p-12"), Some(rendition));
+        let name = "h264-720p-quick-1280x720-22-2800000";
+        let rendition = JobTrack { name, kind: Kind::Video, token: 12 };
+        assert_eq!(JobTrack::parse(&format!("{name}-12")), Some(rendition));
         let audio = JobTrack { name: "aac-2", kind: Kind::Audio(2), token: 13 };
         assert_eq!(JobTrack::parse("aac-2-13"), Some(audio));
         for other in [
             "video-1",
             "audio-12",
             "h264-720p",
-            "h264-720-1",
-            "h264-0720p-1",
-            "h264-720p-01",
-            "h264-720p--1",
-            "h264-720p-",
-            "vp8-720p-1",
-            "h264-p-1",
-            "h264-720p-99999999999999999999",
+            "h264-720p-12",
+            "h264-720p-quick-1280x720-22-2800000",
+            "h264-720-quick-1280x720-22-2800000-1",
+            "h264-0720p-quick-1280x720-22-2800000-1",
+            "h264-720p-slow-1280x720-22-2800000-1",
+            "h264-720p-quick-1280-22-2800000-1",
+            "h264-720p-quick-1280x720-22-1",
+            "h264-720p-quick-1280x720-22-2800000-9-1",
+            "h264-720p-quick-1280x720-22-2800000-01",
+            "h264-720p-quick-1280x720-22-2800000--1",
+            "h264-720p-quick-1280x720-22-2800000-",
+            "vp8-720p-quick-1280x720-22-2800000-1",
+            "h264-p-quick-1280x720-22-2800000-1",
+            "h264-720p-quick-1280x720-22-2800000-99999999999999999999",
             "aac-2",
             "aac-0-1",
             "aac-+2-1",

@@ -140,17 +140,9 @@ impl JobSpec {
         let suffix = match &self.operation {
             Operation::Image(image) => image.key_suffix(),
             Operation::Storyboard => format!("storyboard{}", images::FORMAT_VERSION),
-            Operation::Rendition { rendition } => rendition.to_string(),
-            // All parameters: the chunks of a rendition must be encoded alike.
+            Operation::Rendition { rendition } => parameters(rendition),
             Operation::Chunk { rendition, number } => {
-                let RenditionSpec {
-                    effort, frame_width, frame_height, quality, bit_rate_max, ..
-                } = rendition;
-                let effort = effort.as_str();
-                format!(
-                    "chunk-{rendition}-{effort}-{frame_width}x{frame_height}-{quality}\
-                     -{bit_rate_max}-{number}"
-                )
+                format!("chunk-{}-{number}", parameters(rendition))
             }
             Operation::Audio { track } => format!("aac-{track}"),
             Operation::Remux => format!("remux{}", remux::FORMAT_VERSION),
@@ -162,7 +154,7 @@ impl JobSpec {
     pub fn intermediates(&self) -> Option<String> {
         match &self.operation {
             Operation::Rendition { rendition } => {
-                Some(format!("{}-chunk-{rendition}-", self.version))
+                Some(format!("{}-chunk-{}-", self.version, parameters(rendition)))
             }
             _ => None,
         }
@@ -207,6 +199,14 @@ impl JobSpec {
     }
 }
 
+/// All parameters that decide the bytes of a rendition, for the keys of the rendition and its chunks:
+/// `h264-720p-quick-1280x720-22-2800000`.
+fn parameters(rendition: &RenditionSpec) -> String {
+    let RenditionSpec { effort, frame_width, frame_height, quality, bit_rate_max, .. } = rendition;
+    let effort = effort.as_str();
+    format!("{rendition}-{effort}-{frame_width}x{frame_height}-{quality}-{bit_rate_max}")
+}
+
 impl ImageSpec {
     fn kind(&self) -> &'static str {
         match self {
@@ -230,5 +230,49 @@ impl ImageSpec {
             Self::Overview => format!("overview{version}"),
             Self::Preview { size } => format!("preview{version}-{size}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transcode::renditions::spec::{Effort, VideoCodec};
+
+    #[test]
+    fn keys_differ_by_every_parameter_that_decides_the_bytes() {
+        let rendition = RenditionSpec {
+            codec: VideoCodec::H264,
+            effort: Effort::Quick,
+            height: 720,
+            frame_width: 1280,
+            frame_height: 720,
+            quality: 22,
+            bit_rate_max: 2_800_000,
+            buffer_bits: 5_600_000,
+        };
+        let renditions = [
+            rendition,
+            RenditionSpec { codec: VideoCodec::Hevc, ..rendition },
+            RenditionSpec { effort: Effort::Thorough, ..rendition },
+            RenditionSpec { height: 480, ..rendition },
+            RenditionSpec { frame_width: 960, ..rendition },
+            RenditionSpec { frame_height: 540, ..rendition },
+            RenditionSpec { quality: 23, ..rendition },
+            RenditionSpec { bit_rate_max: 2_700_000, ..rendition },
+        ];
+        let spec = |operation| JobSpec { title: "a.mp4".into(), version: "v".into(), operation };
+        let mut keys: Vec<String> = Vec::new();
+        for rendition in renditions {
+            let whole = spec(Operation::Rendition { rendition });
+            let chunk = spec(Operation::Chunk { rendition, number: 1 });
+            let intermediates = whole.intermediates().expect("chunks");
+            assert!(chunk.key().as_str().starts_with(&intermediates));
+            assert!(keys.iter().all(|key| !key.starts_with(&intermediates)));
+            keys.extend([whole.key().to_string(), chunk.key().to_string()]);
+        }
+        let count = keys.len();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), count);
     }
 }

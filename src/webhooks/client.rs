@@ -1,9 +1,9 @@
-//! One request to somebody else's server.
+//! An HTTP client for one POST.
 //!
-//! A connection for each, no redirect followed, and of the answer the status alone: a delivery is
-//! rare, and whatever else an answer says would be of no use.
+//! It opens a connection for each request, follows no redirect, and reads only the status of the
+//! response: deliveries are rare, and the rest of a response has no use.
 
-use std::{io, sync::Arc};
+use std::io;
 
 use actix_web::http::Uri;
 use http_body_util::Full;
@@ -18,25 +18,22 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
 };
-use tokio_rustls::{
-    TlsConnector,
-    rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName},
-};
+use tokio_rustls::rustls::pki_types::ServerName;
 
-use super::signature::Signed;
+use super::{signature::Signed, tls};
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SendError {
-    #[error("the address is not http://… or https://…")]
+    #[error("invalid URL; use http://… or https://…")]
     Url,
-    #[error("it cannot be reached: {0}")]
+    #[error("connection failed: {0}")]
     Connect(#[from] io::Error),
-    #[error("it cannot be spoken to: {0}")]
-    Speak(#[from] hyper::Error),
+    #[error("HTTP error: {0}")]
+    Http(#[from] hyper::Error),
 }
 
-/// Sends JSON, and returns the status of the answer.
+/// Sends JSON, and returns the status of the response.
 pub(super) async fn post(url: &str, signed: &Signed<'_>, body: String) -> Result<u16, SendError> {
     let uri: Uri = url.parse().map_err(|_| SendError::Url)?;
     let host = uri.host().ok_or(SendError::Url)?;
@@ -51,7 +48,7 @@ pub(super) async fn post(url: &str, signed: &Signed<'_>, body: String) -> Result
         .header("webhook-signature", signed.signature)
         .body(Full::from(body))
         .map_err(|_| SendError::Url)?;
-    // An address in brackets is known without them.
+    // An IPv6 address without its brackets.
     let name = host.trim_start_matches('[').trim_end_matches(']');
     match uri.scheme_str() {
         Some("http") => {
@@ -61,7 +58,7 @@ pub(super) async fn post(url: &str, signed: &Signed<'_>, body: String) -> Result
         Some("https") => {
             let stream = TcpStream::connect((name, uri.port_u16().unwrap_or(443))).await?;
             let name = ServerName::try_from(name.to_owned()).map_err(|_| SendError::Url)?;
-            send(connector().connect(name, stream).await?, request).await
+            send(tls::connector().connect(name, stream).await?, request).await
         }
         _ => Err(SendError::Url),
     }
@@ -72,20 +69,9 @@ async fn send(
     request: Request<Full<Bytes>>,
 ) -> Result<u16, SendError> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // It ends when the answer has been dropped.
+    // Ends once the response is dropped.
     let connection = tokio::spawn(connection);
-    let answer = sender.send_request(request).await.map(|answer| answer.status().as_u16());
+    let status = sender.send_request(request).await.map(|response| response.status().as_u16());
     connection.abort();
-    Ok(answer?)
-}
-
-/// Believes the authorities that browsers believe.
-fn connector() -> TlsConnector {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("the provider speaks TLS")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    TlsConnector::from(Arc::new(config))
+    Ok(status?)
 }

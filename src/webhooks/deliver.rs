@@ -1,4 +1,4 @@
-//! The jobs that tell, done one after the other.
+//! Claims the jobs that deliver, one after another, and delivers.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -6,21 +6,21 @@ use tokio::time::timeout;
 
 use super::{
     Webhook, client,
-    notice::Delivery,
+    delivery::Delivery,
     signature::{self, Signed},
 };
 use crate::queue::{Class, Job, Queue, QueueError, Retry};
 
-/// Longer than any delivery takes.
+/// Lease of a delivery, longer than any takes.
 const LEASE: Duration = Duration::from_secs(60);
 
-/// How long a delivery may take, from the name's look-up to the answer.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Timeout of a delivery, from the name lookup to the response.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How often it is looked whether one that failed is due again: of that nobody is told.
-const DUE: Duration = Duration::from_secs(5);
+/// Poll interval for failed deliveries that are due again, which is no change of the queue.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Claims deliveries, and makes them.
+/// Claims deliveries and makes them.
 pub(super) async fn keep_delivering(
     queue: &Queue,
     webhooks: &[Webhook],
@@ -29,48 +29,50 @@ pub(super) async fn keep_delivering(
     loop {
         let seen = queue.last_change().await?;
         let Some((job, lease)) = queue.claim(&owner, &[Class::Webhook], LEASE).await? else {
-            let _ = timeout(DUE, queue.wait_for_change(seen)).await;
+            let _ = timeout(POLL_INTERVAL, queue.wait_for_change(seen)).await;
             continue;
         };
         match deliver(&job, webhooks).await {
             Ok(()) => queue.finish(&lease, &[]).await?,
-            Err(Refused { why, retry }) => {
-                tracing::debug!(why, job = %job.id, "a webhook was not delivered");
-                queue.fail(&lease, &why, retry).await?
+            Err(DeliveryError { reason, retry }) => {
+                tracing::debug!(reason, job = %job.id, "webhook delivery failed");
+                queue.fail(&lease, &reason, retry).await?
             }
         };
     }
 }
 
-/// Why nobody has been told.
-struct Refused {
-    why: String,
+/// Why a delivery failed.
+struct DeliveryError {
+    reason: String,
     retry: Retry,
 }
 
-impl Refused {
-    fn now(why: impl ToString) -> Self {
-        Self { why: why.to_string(), retry: Retry::Backoff }
+impl DeliveryError {
+    fn transient(reason: impl ToString) -> Self {
+        Self { reason: reason.to_string(), retry: Retry::Backoff }
     }
 
-    fn for_good(why: impl ToString) -> Self {
-        Self { why: why.to_string(), retry: Retry::Never }
+    fn permanent(reason: impl ToString) -> Self {
+        Self { reason: reason.to_string(), retry: Retry::Never }
     }
 }
 
-async fn deliver(job: &Job, webhooks: &[Webhook]) -> Result<(), Refused> {
-    let delivery: Delivery = serde_json::from_str(&job.payload).map_err(Refused::for_good)?;
+async fn deliver(job: &Job, webhooks: &[Webhook]) -> Result<(), DeliveryError> {
+    let delivery: Delivery =
+        serde_json::from_str(&job.payload).map_err(DeliveryError::permanent)?;
     let webhook = webhooks.iter().find(|webhook| webhook.url == delivery.url);
-    let webhook = webhook.ok_or_else(|| Refused::for_good("it is not configured any more"))?;
-    let signed = Signed { id: &job.id.to_string(), timestamp: signature::now(), signature: "" };
-    let value = webhook.secret.sign(signed.id, signed.timestamp, &delivery.body);
-    let signed = Signed { signature: &value, ..signed };
-    let answered = timeout(PATIENCE, client::post(&webhook.url, &signed, delivery.body)).await;
-    let status = answered.map_err(|_| Refused::now("it took too long"))?.map_err(Refused::now)?;
-    match status {
+    let webhook = webhook.ok_or_else(|| DeliveryError::permanent("no longer configured"))?;
+    let id = job.id.to_string();
+    let timestamp = signature::now();
+    let signature = webhook.secret.sign(&id, timestamp, &delivery.body);
+    let signed = Signed { id: &id, timestamp, signature: &signature };
+    let post = timeout(DELIVERY_TIMEOUT, client::post(&webhook.url, &signed, delivery.body));
+    let response = post.await.map_err(|_| DeliveryError::transient("timed out"))?;
+    match response.map_err(DeliveryError::transient)? {
         200..=299 => Ok(()),
-        410 => Err(Refused::for_good("it wants to be told no more: 410")),
-        // Nor is it looked for elsewhere, if it has moved: who configured it said where it is.
-        status => Err(Refused::now(format!("it answered {status}"))),
+        410 => Err(DeliveryError::permanent("the receiver responded 410 Gone")),
+        // Redirects fail too: the configuration has the receiver's URL.
+        status => Err(DeliveryError::transient(format!("the receiver responded {status}"))),
     }
 }

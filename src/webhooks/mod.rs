@@ -1,82 +1,86 @@
-//! Telling others what has happened, by a request to an address of theirs (Standard Webhooks).
+//! Webhooks (Standard Webhooks): delivers events of jobs to configured receivers.
 //!
-//! Nothing is told twice by several servers, and nothing is lost when one ends: what has ended is
-//! read from the queue's changes, and each delivery is a job of the queue itself, written in the
-//! transaction that notes how far the changes were read. The server's own loop claims these jobs;
-//! one that fails is tried again, later and later, for some hours. A receiver may get a delivery
-//! more than once, and knows it by its `webhook-id`.
+//! Several servers deliver each event once, and the end of a server loses none: [`enqueue`] reads the
+//! changes of the queue, and each delivery is a job of the queue itself, enqueued in the transaction
+//! that records how far the changes were read. The server's own loop, [`deliver`], claims these jobs;
+//! failed ones are retried with backoff for some hours. A receiver may get a delivery twice, with the
+//! same `webhook-id`.
 
-mod announce;
 mod client;
 mod deliver;
-mod notice;
+mod delivery;
+mod enqueue;
 mod signature;
+mod tls;
 
-use std::{io, path::Path, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use tokio::{runtime::Handle, time::sleep};
 
-pub use notice::Event;
 pub use signature::Secret;
 
-use crate::{config::value::WebhookConfig, queue::Queue, wire::drain::Drain};
+use crate::{
+    config::{WebhookConfig, WebhookEvent},
+    queue::Queue,
+    wire::drain::Drain,
+};
 
-/// Deliveries under way at a time.
-const DELIVERIES: usize = 4;
+/// Maximum number of concurrent deliveries.
+const DELIVERIES_MAX: usize = 4;
 
-/// The pause after a database that did not answer.
-const PAUSE: Duration = Duration::from_secs(5);
+/// Delay after a database error.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
-/// One who is told.
+/// A receiver of deliveries.
 #[derive(Clone, Debug)]
 pub struct Webhook {
-    /// Where.
+    /// Its URL.
     pub url: String,
-    /// What the deliveries are signed with.
+    /// The secret that signs its deliveries.
     pub secret: Secret,
-    /// Of what.
-    pub events: Vec<Event>,
+    /// The events that it receives.
+    pub events: Vec<WebhookEvent>,
 }
 
 impl Webhook {
-    /// One of the configuration, with its secret.
-    pub fn of(config: &WebhookConfig) -> io::Result<Self> {
+    /// Reads the secret of a configured webhook.
+    pub fn from_config(config: &WebhookConfig) -> io::Result<Self> {
         let (url, events) = (config.url.to_string(), config.events.clone());
-        Ok(Self { url, secret: Secret::read(Path::new(&config.secret_file))?, events })
+        Ok(Self { url, secret: Secret::read(&config.secret_file)?, events })
     }
 }
 
-/// Tells all of these of what happens to the queue's jobs from now on, until the server goes down.
-pub async fn start(queue: &Queue, webhooks: Vec<Webhook>, beside: &Handle, drain: &Drain) {
+/// Starts to deliver the events from now on, until the server stops.
+pub async fn start(queue: &Queue, webhooks: Vec<Webhook>, background: &Handle, drain: &Drain) {
     if webhooks.is_empty() {
         return;
     }
-    // Before anything can happen. Later is better than never.
-    if let Err(error) = announce::begin(queue).await {
-        tracing::warn!(%error, "nobody is told what happens at the moment");
+    // Before the first event can occur. The loop below tries again.
+    if let Err(error) = enqueue::position(queue).await {
+        tracing::warn!(%error, "webhooks paused: database unavailable");
     }
     let webhooks: Arc<[Webhook]> = webhooks.into();
-    let (announcing, all) = (queue.clone(), Arc::clone(&webhooks));
-    beside.spawn(until(drain.clone(), async move {
+    let (events, receivers) = (queue.clone(), Arc::clone(&webhooks));
+    background.spawn(until_drain(drain.clone(), async move {
         loop {
-            let Err(error) = announce::keep_announcing(&announcing, &all).await;
-            tracing::warn!(%error, "nobody is told what happens at the moment");
-            sleep(PAUSE).await;
+            let Err(error) = enqueue::keep_enqueueing(&events, &receivers).await;
+            tracing::warn!(%error, "webhooks paused: database unavailable");
+            sleep(RETRY_INTERVAL).await;
         }
     }));
-    for _ in 0..DELIVERIES {
+    for _ in 0..DELIVERIES_MAX {
         let (queue, webhooks) = (queue.clone(), Arc::clone(&webhooks));
-        beside.spawn(until(drain.clone(), async move {
+        background.spawn(until_drain(drain.clone(), async move {
             loop {
                 let Err(error) = deliver::keep_delivering(&queue, &webhooks).await;
-                tracing::warn!(%error, "no webhook is delivered at the moment");
-                sleep(PAUSE).await;
+                tracing::warn!(%error, "webhook deliveries paused: database unavailable");
+                sleep(RETRY_INTERVAL).await;
             }
         }));
     }
 }
 
-/// Whatever is dropped in the middle is done again by whoever comes next.
-async fn until(drain: Drain, work: impl Future<Output = ()>) {
+/// Runs `work` until the server stops. Work that is dropped half done is repeated after the next start.
+async fn until_drain(drain: Drain, work: impl Future<Output = ()>) {
     tokio::select! { () = drain.begun() => {}, () = work => {} }
 }

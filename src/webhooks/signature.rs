@@ -1,4 +1,4 @@
-//! How a receiver knows that it is told by us (Standard Webhooks, symmetric signatures).
+//! Signatures of deliveries (Standard Webhooks, symmetric).
 
 use std::{
     fmt, io,
@@ -10,13 +10,13 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-/// What secrets begin with.
+/// Prefix of a secret.
 const PREFIX: &str = "whsec_";
 
-/// The fewest and the most bytes of a secret.
-const BYTES: std::ops::RangeInclusive<usize> = 24..=64;
+/// Length of a secret in bytes.
+const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
-/// The fields that a delivery is known and believed by.
+/// The signed fields of a delivery.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Signed<'a> {
     pub(super) id: &'a str,
@@ -24,31 +24,31 @@ pub(super) struct Signed<'a> {
     pub(super) signature: &'a str,
 }
 
-/// What deliveries are signed with; known to us and the receiver.
+/// The secret that signs deliveries, shared with the receiver.
 #[derive(Clone)]
 pub struct Secret(Box<[u8]>);
 
 impl Secret {
-    /// The secret in a file: `whsec_` and 24 to 64 bytes in base64.
+    /// Reads a secret from a file: `whsec_` and 24 to 64 bytes in base64.
     pub fn read(path: &Path) -> io::Result<Self> {
         let named = |why: &dyn fmt::Display| io::Error::other(format!("{}: {why}", path.display()));
         let text = std::fs::read_to_string(path).map_err(|error| named(&error))?;
         Self::parse(text.trim()).ok_or_else(|| {
             named(
-                &"a secret is whsec_ and 24 to 64 bytes in base64, as of `openssl rand -base64 32`",
+                &"invalid secret; use whsec_ and 24 to 64 bytes in base64 (openssl rand -base64 32)",
             )
         })
     }
 
-    /// The secret in a text.
+    /// Parses a secret.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = STANDARD.decode(text.strip_prefix(PREFIX)?).ok()?;
-        BYTES.contains(&bytes.len()).then(|| Self(bytes.into()))
+        SECRET_BYTES.contains(&bytes.len()).then(|| Self(bytes.into()))
     }
 
     /// The signature of a delivery.
     pub fn sign(&self, id: &str, timestamp: u64, body: &str) -> String {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("any length will do");
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("any length is valid");
         mac.update(format!("{id}.{timestamp}.").as_bytes());
         mac.update(body.as_bytes());
         format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))

@@ -1,4 +1,4 @@
-//! One attempt at one job.
+//! One attempt of a job.
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use tokio::{
 
 use super::Worker;
 use crate::{
-    jobs::is_told,
+    jobs::stopped,
     queue::{
         Artifact, Class, Heartbeat, Job, JobSubmission, Lease, NewArtifact, Progress, QueueError,
         Retry,
@@ -19,38 +19,38 @@ use crate::{
     transcode::{Failure, JobContext, JobSpec, NextStep},
 };
 
-/// How often progress is reported, if there is any.
-const REPORT: Duration = Duration::from_secs(1);
+/// Minimum interval between two reports of progress.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How soon to say again what a database did not hear.
-const AGAIN: Duration = Duration::from_millis(500);
+/// Delay before a failed call of the database is repeated.
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
-/// A job that was claimed.
+/// A claimed job.
 pub(super) struct Attempt {
     worker: Arc<Worker>,
     job: Job,
     lease: Lease,
 }
 
-/// Why an attempt is not to go on.
+/// Why an attempt stops early.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum StopReason {
-    /// Somebody does not want the job any more.
+    /// A client cancelled the job.
     Cancelled,
-    /// The lease is lost, or may be: somebody else has the job.
+    /// The lease is lost, or may be: another worker may have the job.
     Lost,
-    /// The worker is to stop.
+    /// The worker stops.
     Stopping,
 }
 
-/// What came of it.
+/// Result of a successful attempt.
 enum Outcome {
-    /// Something that was published, and the beginning of the keys of what it was made of.
+    /// A published artifact, and the prefix of the keys of its intermediates.
     Artifact { row: NewArtifact, intermediates: Option<String> },
-    /// Nothing: others have made it.
+    /// Nothing: other jobs have made the artifacts.
     Nothing,
-    /// Pieces that are to be made first.
-    Pieces(Vec<JobSpec>),
+    /// Child jobs to run first.
+    Split(Vec<JobSpec>),
 }
 
 impl Attempt {
@@ -62,61 +62,65 @@ impl Attempt {
         self.job.class
     }
 
-    /// Makes what the job is about, and reports how that ended.
+    /// Runs the job and reports the result.
     pub(super) async fn run(self, stop: watch::Receiver<bool>) {
         let Job { id, kind, title, attempts, .. } = &self.job;
-        tracing::info!(job = %id, kind, title, attempts, "begun");
-        let begun = Instant::now();
+        tracing::info!(job = %id, kind, title, attempts, "job started");
+        let started = Instant::now();
         match self.attempt(stop).await {
             Ok(true) => {
-                let took_s = begun.elapsed().as_secs_f32();
-                tracing::info!(job = %id, kind, title, took_s, "ended");
+                let duration_s = started.elapsed().as_secs_f32();
+                tracing::info!(job = %id, kind, title, duration_s, "job ended");
             }
-            Ok(false) => tracing::warn!(job = %id, kind, title, "lost to another worker"),
-            // Its lease runs out, and somebody begins it again.
-            Err(error) => tracing::warn!(job = %id, kind, title, %error, "the queue is silent"),
+            Ok(false) => tracing::warn!(job = %id, kind, title, "lease lost"),
+            // The lease expires, and a worker claims the job again.
+            Err(error) => {
+                tracing::warn!(job = %id, kind, title, %error, "could not update job, leaving it");
+            }
         }
     }
 
     /// Returns whether the lease was held to the end.
     async fn attempt(&self, mut stop: watch::Receiver<bool>) -> Result<bool, QueueError> {
         let queue = &self.worker.queue;
-        let (halt, cancel) = watch::channel(false);
+        let (cancel_sender, cancel) = watch::channel(false);
         let (progress, reports) = watch::channel(Progress::default());
-        let work = self.make(JobContext { progress, cancel });
+        let work = self.execute(JobContext { progress, cancel });
         tokio::pin!(work);
-        let why = tokio::select! {
-            made = &mut work => return self.report(made).await,
-            why = self.hold_lease(reports) => why,
-            () = is_told(&mut stop) => StopReason::Stopping,
+        let stop_reason = tokio::select! {
+            result = &mut work => return self.report(result).await,
+            reason = self.hold_lease(reports) => reason,
+            () = stopped(&mut stop) => StopReason::Stopping,
         };
-        // What runs is ended before anything else is done, so that nothing of it is left behind.
-        halt.send_replace(true);
+        // The work must end first, so that it leaves nothing behind.
+        cancel_sender.send_replace(true);
         let _ = work.await;
-        match why {
+        match stop_reason {
             StopReason::Lost => Ok(false),
             StopReason::Cancelled => queue.fail(&self.lease, "cancelled", Retry::Never).await,
             StopReason::Stopping => queue.release(&self.lease).await,
         }
     }
 
-    /// Says how far the job is, and that somebody works on it. Returns when that is not to go on.
+    /// Renews the lease and reports progress. Returns when the attempt must stop.
     async fn hold_lease(&self, mut reports: watch::Receiver<Progress>) -> StopReason {
-        let Worker { queue, lease: time, .. } = &*self.worker;
-        let mut held_until = Instant::now() + *time;
+        let Worker { queue, lease: duration, .. } = &*self.worker;
+        let mut held_until = Instant::now() + *duration;
         loop {
             let progress = reports.borrow_and_update().clone();
-            let asked = Instant::now();
-            match queue.beat(&self.lease, &progress, *time).await {
-                Ok(Heartbeat::Go) => held_until = asked + *time,
+            let sent = Instant::now();
+            match queue.renew(&self.lease, &progress, *duration).await {
+                Ok(Heartbeat::Go) => held_until = sent + *duration,
                 Ok(Heartbeat::Cancel) => return StopReason::Cancelled,
                 Ok(Heartbeat::Lost) => return StopReason::Lost,
-                // Whether it is lost cannot be known, so it is when it may be.
+                // The database cannot tell; the lease may have expired.
                 Err(_) if Instant::now() >= held_until => return StopReason::Lost,
-                Err(error) => tracing::warn!(job = %self.job.id, %error, "no sign of life given"),
+                Err(error) => {
+                    tracing::warn!(job = %self.job.id, %error, "could not renew lease, retrying");
+                }
             }
-            let next = Instant::now() + *time / 3;
-            sleep(REPORT.min(*time / 3)).await;
+            let next = Instant::now() + *duration / 3;
+            sleep(REPORT_INTERVAL.min(*duration / 3)).await;
             tokio::select! {
                 () = tokio::time::sleep_until(next) => {}
                 Ok(()) = reports.changed() => {}
@@ -124,18 +128,18 @@ impl Attempt {
         }
     }
 
-    /// Makes it, and publishes what was made. No row names that yet.
-    async fn make(&self, watch: JobContext) -> Result<Outcome, Failure> {
+    /// Runs the job, and publishes its artifact, which no row names yet.
+    async fn execute(&self, context: JobContext) -> Result<Outcome, Failure> {
         let Worker { runner, artifacts, .. } = &*self.worker;
         let spec: JobSpec = serde_json::from_str(&self.job.payload)
-            .map_err(|error| Failure::permanent(format!("the job makes no sense: {error}")))?;
+            .map_err(|error| Failure::permanent(format!("invalid job: {error}")))?;
         let needed_bytes = runner.needed_bytes(&spec).await?;
         let (artifacts, token) = (artifacts.clone(), self.lease.token);
-        let workspace = beside(move || artifacts.workspace(token, needed_bytes)).await?;
-        match runner.run(&spec, workspace.path(), watch).await? {
+        let workspace = run_blocking(move || artifacts.workspace(token, needed_bytes)).await?;
+        match runner.run(&spec, workspace.path(), context).await? {
             NextStep::Publish => {
                 let key = spec.key();
-                let bytes = beside(move || workspace.publish(&key)).await?;
+                let bytes = run_blocking(move || workspace.publish(&key)).await?;
                 let (key, kind) = (spec.key().to_string(), spec.kind().to_owned());
                 let title = self.job.title.clone();
                 Ok(Outcome::Artifact {
@@ -144,49 +148,48 @@ impl Attempt {
                 })
             }
             NextStep::Finish => Ok(Outcome::Nothing),
-            NextStep::Split(pieces) => Ok(Outcome::Pieces(pieces)),
+            NextStep::Split(children) => Ok(Outcome::Split(children)),
         }
     }
 
-    /// Reports how making it ended. Returns whether the lease was held to the end.
-    async fn report(&self, made: Result<Outcome, Failure>) -> Result<bool, QueueError> {
+    /// Reports the result. Returns whether the lease was held to the end.
+    async fn report(&self, result: Result<Outcome, Failure>) -> Result<bool, QueueError> {
         let Worker { queue, .. } = &*self.worker;
-        match made {
-            Ok(Outcome::Artifact { row, intermediates }) => {
-                self.hand_over(row, intermediates).await
-            }
-            Ok(Outcome::Nothing) => self.say(|| queue.finish(&self.lease, &[])).await,
-            Ok(Outcome::Pieces(pieces)) => {
-                // A piece has no key of its own: it is this job's alone.
-                let piece =
+        match result {
+            Ok(Outcome::Artifact { row, intermediates }) => self.finish(row, intermediates).await,
+            Ok(Outcome::Nothing) => self.persist(|| queue.finish(&self.lease, &[])).await,
+            Ok(Outcome::Split(specs)) => {
+                // Children have no dedupe key: they belong to this job.
+                let child =
                     |spec: &JobSpec| JobSubmission { dedupe_key: None, ..spec.submission() };
-                let pieces: Vec<_> = pieces.iter().map(piece).collect();
-                self.say(|| queue.split(&self.lease, pieces.clone())).await
+                let children: Vec<_> = specs.iter().map(child).collect();
+                self.persist(|| queue.split(&self.lease, children.clone())).await
             }
-            Err(Failure { reason: why, retry }) => {
+            Err(Failure { reason, retry }) => {
                 let Job { id, kind, title, .. } = &self.job;
-                tracing::warn!(job = %id, kind, title, why, "failed");
-                self.say(|| queue.fail(&self.lease, &why, retry)).await
+                tracing::warn!(job = %id, kind, title, reason, "job failed");
+                self.persist(|| queue.fail(&self.lease, &reason, retry)).await
             }
         }
     }
 
-    /// Has what was published named by a row, in the place of what it was made of.
-    async fn hand_over(
+    /// Records the published artifact in place of its intermediates, and removes these.
+    async fn finish(
         &self,
         row: NewArtifact,
         intermediates: Option<String>,
     ) -> Result<bool, QueueError> {
         let Worker { queue, .. } = &*self.worker;
-        let (key, made) = (row.key.clone(), [row]);
-        let parts = match &intermediates {
-            Some(parts) => self.say(|| queue.artifacts_of(parts)).await?,
+        let (key, artifacts) = (row.key.clone(), [row]);
+        let prefix = intermediates.as_deref();
+        let replaced = match prefix {
+            Some(prefix) => self.persist(|| queue.artifacts_with_prefix(prefix)).await?,
             None => Vec::new(),
         };
-        let parts_of = intermediates.as_deref();
-        let is_held = self.say(|| queue.finish_instead_of(&self.lease, &made, parts_of)).await?;
+        let finish = || queue.finish_replacing(&self.lease, &artifacts, prefix);
+        let is_held = self.persist(finish).await?;
         if is_held {
-            for Artifact { key, token, .. } in parts {
+            for Artifact { key, token, .. } in replaced {
                 self.remove(key, token).await;
             }
         } else {
@@ -195,36 +198,35 @@ impl Attempt {
         Ok(is_held)
     }
 
-    /// Removes a folder that no row names. If that cannot be, it is swept away later.
+    /// Removes a folder without a row. If that fails, housekeeping removes it later.
     async fn remove(&self, key: String, token: i64) {
         if let Some(key) = Key::new(key) {
             let artifacts = self.worker.artifacts.clone();
-            let _ = beside(move || artifacts.remove(&key, token)).await;
+            let _ = run_blocking(move || artifacts.remove(&key, token)).await;
         }
     }
 
-    /// Says something to the queue, or asks it something, until it has heard it, or nobody waits for it
-    /// any more: a database that is busy or begins anew must not cost what was made. To say it twice
-    /// changes nothing.
-    async fn say<T, F>(&self, what: impl Fn() -> F) -> Result<T, QueueError>
+    /// Repeats an idempotent call of the queue until it succeeds, or the lease may have expired: a database
+    /// that is busy or restarts must not cost the result of the job.
+    async fn persist<T, F>(&self, call: impl Fn() -> F) -> Result<T, QueueError>
     where
         F: Future<Output = Result<T, QueueError>>,
     {
         let lost_at = Instant::now() + self.worker.lease;
         loop {
-            match what().await {
+            match call().await {
                 Err(error) if Instant::now() < lost_at => {
-                    tracing::warn!(job = %self.job.id, %error, "the queue did not hear");
-                    sleep(AGAIN).await;
+                    tracing::warn!(job = %self.job.id, %error, "could not update job, retrying");
+                    sleep(RETRY_INTERVAL).await;
                 }
-                heard => return heard,
+                result => return result,
             }
         }
     }
 }
 
-/// Makes calls that wait for the disk of what is made.
-async fn beside<T: Send + 'static, E: fmt::Display + Send + 'static>(
+/// Runs a call that may block on the disk of the artifacts.
+async fn run_blocking<T: Send + 'static, E: fmt::Display + Send + 'static>(
     call: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, Failure> {
     spawn_blocking(call).await.map_err(Failure::transient)?.map_err(Failure::unavailable)

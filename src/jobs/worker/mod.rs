@@ -1,9 +1,9 @@
-//! A worker: claims jobs, has them made, and reports.
+//! The worker: claims jobs, runs them, and reports.
 //!
 //! It is a process of its own (`headwater worker`), on this machine or another that reaches the same
-//! database and folder. What it makes is [`derive`](crate::transcode)'s business. Here is what must hold
-//! however that ends: a job is held by a lease that is renewed while it is worked on; whoever lost the
-//! lease publishes nothing and acknowledges nothing; whoever is asked to stop gives its jobs back.
+//! database and data folder. [`transcode`](crate::transcode) does the work of a job; this folder keeps
+//! the rules of the queue: a worker renews the lease of a job while it runs; a worker that lost the
+//! lease publishes and acknowledges nothing; a worker that stops releases its jobs.
 
 mod attempt;
 mod slots;
@@ -20,40 +20,39 @@ use self::{attempt::Attempt, slots::Slots};
 use crate::queue::{Class, Queue};
 use crate::{store::artifacts::ArtifactStore, transcode::JobRunner};
 
-/// How often the queue is looked at although nothing has changed: jobs become due, and leases run out.
-/// Also how long to wait before a database that failed is asked again.
-const LOOK: Duration = Duration::from_secs(1);
+/// Poll interval of the queue without changes, since jobs become due and leases expire; also the delay
+/// after a database error.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What a worker is given.
+/// A worker.
 #[derive(Debug)]
 pub struct Worker {
-    /// Where its jobs are.
+    /// The queue of its jobs.
     pub queue: Queue,
-    /// What makes things.
+    /// Runs the jobs.
     pub runner: Arc<JobRunner>,
-    /// Where they go.
+    /// The storage of artifacts.
     pub artifacts: ArtifactStore,
-    /// By what name its leases are known.
+    /// Name of the owner of its leases.
     pub owner: String,
-    /// How long a lease lasts that is not renewed.
+    /// Duration of a lease without renewal.
     pub lease: Duration,
-    /// Films that are encoded at the same time.
+    /// Renditions or chunks that it encodes at the same time.
     pub encode_slots: usize,
-    /// Pictures that are made at the same time.
+    /// Image jobs that it runs at the same time.
     pub image_slots: usize,
 }
 
 impl Worker {
-    /// Works until told to stop; then gives back what it has not finished.
+    /// Runs jobs until `stop`; then releases those that have not finished.
     ///
-    /// `wake` is told when there may be something to do; without that, it looks as often as the queue
-    /// says that something changed.
+    /// `wake` signals that there may be a job; changes of the queue do, too.
     pub async fn run(self, wake: Arc<Notify>, mut stop: watch::Receiver<bool>) {
         let worker = Arc::new(self);
         let slots = Slots::new(worker.encode_slots, worker.image_slots);
         let mut attempts = JoinSet::new();
         while !*stop.borrow() {
-            // Asked before the queue is looked at, so that what changes meanwhile is seen.
+            // Read before the claim, so that no later change is missed.
             let seen = worker.queue.last_change().await.unwrap_or_default();
             let claimed = match slots.free() {
                 free if free.is_empty() => None,
@@ -70,7 +69,7 @@ impl Worker {
             }
             tokio::select! {
                 () = wake.notified() => {}
-                _ = timeout(LOOK, worker.queue.wait_for_change(seen)) => {}
+                _ = timeout(POLL_INTERVAL, worker.queue.wait_for_change(seen)) => {}
                 Some(_ended) = attempts.join_next() => {}
                 _ = stop.changed() => {}
             }
@@ -85,8 +84,8 @@ impl Worker {
                 Some(Attempt::new(Arc::clone(self), job, lease))
             }
             Err(error) => {
-                tracing::warn!(%error, "the queue does not answer");
-                sleep(LOOK).await;
+                tracing::warn!(%error, "could not claim a job, retrying");
+                sleep(POLL_INTERVAL).await;
                 None
             }
         }

@@ -1,4 +1,4 @@
-//! How many jobs of which class are worked on at the same time.
+//! Slots: how many jobs of each class a worker runs at the same time.
 
 use std::sync::Arc;
 
@@ -6,39 +6,37 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::queue::Class;
 
-/// Places for jobs. Pictures have places of their own: somebody waits for them, and they take a second.
+/// The slots of a worker. Images have their own: viewers wait for them, and they take a second.
 pub(super) struct Slots {
-    films: Arc<Semaphore>,
-    pictures: Arc<Semaphore>,
+    encode: Arc<Semaphore>,
+    image: Arc<Semaphore>,
 }
 
 impl Slots {
-    pub(super) fn new(films: usize, pictures: usize) -> Self {
-        Self {
-            films: Arc::new(Semaphore::new(films)),
-            pictures: Arc::new(Semaphore::new(pictures)),
-        }
+    pub(super) fn new(encode: usize, image: usize) -> Self {
+        Self { encode: Arc::new(Semaphore::new(encode)), image: Arc::new(Semaphore::new(image)) }
     }
 
-    /// Those of a class; `None` if no worker does such jobs.
-    fn of(&self, class: Class) -> Option<&Arc<Semaphore>> {
+    /// The slots of a class; `None` if workers do not run it.
+    fn of_class(&self, class: Class) -> Option<&Arc<Semaphore>> {
         match class {
-            Class::Image => Some(&self.pictures),
-            Class::Remux | Class::Encode => Some(&self.films),
-            // The servers' own business.
+            Class::Image => Some(&self.image),
+            Class::Remux | Class::Encode => Some(&self.encode),
+            // Servers deliver webhooks.
             Class::Webhook => None,
         }
     }
 
-    /// The classes that have a place.
+    /// The classes with a free slot.
     pub(super) fn free(&self) -> Vec<Class> {
-        let has_place =
-            |class: &Class| self.of(*class).is_some_and(|places| places.available_permits() > 0);
-        Class::ALL.iter().copied().filter(has_place).collect()
+        let is_free = |class: &Class| {
+            self.of_class(*class).is_some_and(|slots| slots.available_permits() > 0)
+        };
+        Class::ALL.iter().copied().filter(is_free).collect()
     }
 
-    /// Takes a place, if there is one; it is free again when the permit is dropped.
+    /// Takes a free slot, until the permit is dropped.
     pub(super) fn take(&self, class: Class) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(self.of(class)?).try_acquire_owned().ok()
+        Arc::clone(self.of_class(class)?).try_acquire_owned().ok()
     }
 }

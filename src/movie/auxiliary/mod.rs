@@ -1,9 +1,9 @@
-//! Auxiliary information (ISO/IEC 14496-12 section 8.7.8, ISO/IEC 23001-7 section 7): what each sample
-//! needs to be decrypted, an initialization vector and which bytes of it are encrypted.
+//! Auxiliary information of encrypted samples (ISO/IEC 14496-12 section 8.7.8, ISO/IEC 23001-7 section 7):
+//! the initialization vector, and the encrypted byte ranges of the sample.
 //!
-//! It is never understood further than to find it and to tell its length: it is copied. Where it lies
-//! is told by `saiz` and `saio`, in the sample table or in a fragment, or it stands in `senc` in the
-//! fragment itself. Key rotation (`seig`) is refused: samples would have to carry their groups along.
+//! Readers determine its position and length only; packaging copies it. `saiz` and `saio` locate it, in the
+//! sample table or in a fragment; or `senc` in the fragment contains it. Key rotation (`seig`) is refused,
+//! because samples would have to keep their groups.
 
 mod fragment;
 mod tables;
@@ -19,35 +19,35 @@ pub(super) use self::{
 use super::{FourCc, boxes::Header, codec::Encryption, window::Window};
 use crate::extent::{ReadAt, ReadError};
 
-/// Why samples of an encrypted track cannot be sent in segments.
+/// Why segments cannot carry an encrypted track.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum AuxiliaryFault {
-    /// There is none where there has to be.
-    #[error("it is encrypted, and nothing says how for each sample (senc, or saiz and saio)")]
+    /// The auxiliary information is missing.
+    #[error("it is encrypted without per-sample information (senc, or saiz and saio)")]
     Missing,
-    /// It contradicts itself or the samples.
-    #[error("it is encrypted, and what says how for each sample makes no sense")]
-    Lies,
-    /// Its keys change on the way.
-    #[error("it is encrypted with keys that change on the way (seig), which is not built here")]
+    /// The auxiliary information contradicts itself or the samples.
+    #[error("it is encrypted with invalid per-sample information (senc, or saiz and saio)")]
+    Invalid,
+    /// The keys rotate.
+    #[error("it is encrypted with rotating keys (seig), which is not supported")]
     KeyRotation,
-    /// Whether only parts of samples are encrypted changes on the way.
-    #[error("it is encrypted, some samples in parts and some as a whole, which is not built here")]
+    /// Some samples are encrypted as a whole, others in subsamples.
+    #[error("it mixes whole-sample and subsample encryption, which is not supported")]
     Mixed,
 }
 
-/// Where the auxiliary information of one sample lies.
+/// Position of the auxiliary information of one sample.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Auxiliary {
-    /// Where in the file.
+    /// Offset in the file.
     pub offset: u64,
-    /// How many bytes; 0 if the sample needs none.
+    /// Length in bytes; 0 if the sample needs none.
     pub len: u8,
-    /// Whether it tells parts of the sample, of which only some bytes are encrypted.
+    /// Whether it lists subsamples with clear and encrypted bytes.
     pub has_subsamples: bool,
 }
 
-/// What a track's auxiliary information is like.
+/// Format of a track's auxiliary information.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Format {
     scheme: FourCc,
@@ -56,38 +56,38 @@ pub(super) struct Format {
 }
 
 impl Format {
-    /// `None` if the track is not encrypted, or by no common scheme.
-    pub(super) fn of(encryption: Option<&Encryption>) -> Option<Self> {
+    /// `None` if the track is clear, or not encrypted by a scheme of Common Encryption.
+    pub(super) fn from_encryption(encryption: Option<&Encryption>) -> Option<Self> {
         let (scheme, defaults) = encryption?.common()?;
         let (is_protected, iv_bytes) = (defaults.is_protected, defaults.iv_bytes);
         Some(Self { scheme, is_protected, iv_bytes })
     }
 
-    /// So many bytes at an offset, if an entry can be so long: a vector alone, or a vector, a count of
-    /// 16 bits and as many fields of 48.
+    /// The entry at an offset, if its length is valid: a vector alone, or a vector, a 16-bit count and
+    /// that many 48-bit subsamples.
     fn entry(self, offset: u64, len: u8) -> Result<Auxiliary, AuxiliaryFault> {
         let has_subsamples = match len.checked_sub(self.iv_bytes) {
             Some(0) => false,
             Some(rest) if rest >= 2 && (rest - 2).is_multiple_of(6) => true,
-            _ => return Err(AuxiliaryFault::Lies),
+            _ => return Err(AuxiliaryFault::Invalid),
         };
         Ok(Auxiliary { offset, len, has_subsamples })
     }
 
-    /// A pair of `saiz` and `saio` that are about encryption, as far as both are there.
+    /// The `saiz` and `saio` boxes of the encryption, if both exist.
     fn tables<R: ReadAt + ?Sized>(
         self,
         window: &mut Window<'_, R>,
         parts: &[Header],
     ) -> Result<Result<Option<(Sizes, Offsets)>, AuxiliaryFault>, ReadError> {
-        let Some((saiz, sizes)) = self.of_scheme(window, parts, b"saiz")? else {
+        let Some((saiz, sizes)) = self.find(window, parts, b"saiz")? else {
             return Ok(Ok(None));
         };
-        let Some((saio, offsets)) = self.of_scheme(window, parts, b"saio")? else {
+        let Some((saio, offsets)) = self.find(window, parts, b"saio")? else {
             return Ok(Ok(None));
         };
         if sizes.end - sizes.start < 5 || offsets.end - offsets.start < 4 {
-            return Ok(Err(AuxiliaryFault::Lies));
+            return Ok(Err(AuxiliaryFault::Invalid));
         }
         let [equal] = window.array(sizes.start)?;
         let count = window.u32(sizes.start + 1)?;
@@ -98,11 +98,11 @@ impl Format {
         let offsets = Offsets { count: entries, width, start: offsets.start + 4 };
         let fits = (equal > 0 || u64::from(count) <= saiz.body.end - sizes.start)
             && u64::from(entries) * u64::from(width) <= saio.body.end - offsets.start;
-        Ok(if fits { Ok(Some((sizes, offsets))) } else { Err(AuxiliaryFault::Lies) })
+        Ok(if fits { Ok(Some((sizes, offsets))) } else { Err(AuxiliaryFault::Invalid) })
     }
 
-    /// The first box of this kind whose type is not said or is the scheme, and where its fields begin.
-    fn of_scheme<'h, R: ReadAt + ?Sized>(
+    /// The first box of this kind that declares no type or the scheme's, and the range of its fields.
+    fn find<'h, R: ReadAt + ?Sized>(
         self,
         window: &mut Window<'_, R>,
         parts: &'h [Header],
@@ -121,8 +121,8 @@ impl Format {
     }
 }
 
-/// Whether samples are in groups that say how they are encrypted (ISO/IEC 23001-7 section 6).
-fn rotates<R: ReadAt + ?Sized>(
+/// Whether sample groups override the encryption (ISO/IEC 23001-7 section 6).
+fn has_key_rotation<R: ReadAt + ?Sized>(
     window: &mut Window<'_, R>,
     parts: &[Header],
 ) -> Result<bool, ReadError> {
@@ -134,15 +134,17 @@ fn rotates<R: ReadAt + ?Sized>(
     Ok(false)
 }
 
-/// `saiz`: that all are equally long, or how long each is, in a byte.
+/// `saiz`: the sizes of the entries.
 #[derive(Clone, Copy, Debug)]
 struct Sizes {
+    /// Size of all entries; 0 if they differ.
     equal: u8,
     count: u32,
+    /// Offset of the one-byte sizes.
     start: u64,
 }
 
-/// `saio`: where each chunk's or each run's begin, or where all of it begins.
+/// `saio`: the offset of the entries of each chunk or run, or one offset for all.
 #[derive(Clone, Copy, Debug)]
 struct Offsets {
     count: u32,

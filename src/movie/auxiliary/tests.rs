@@ -1,4 +1,4 @@
-//! What boxes say, and what they cannot.
+//! Auxiliary information of valid and hostile boxes.
 
 use proptest::prelude::*;
 
@@ -14,9 +14,9 @@ fn full(kind: &[u8; 4], flags: u32, body: &[&[u8]]) -> Vec<u8> {
     [&size.to_be_bytes(), &kind[..], &flags.to_be_bytes(), &body].concat()
 }
 
-/// What the boxes of a fragment at 1000 say of so many samples in two runs, the second of which
-/// begins with the third sample.
-fn of_fragment(boxes: &[u8], format: Format, samples: u32) -> Vec<Result<Auxiliary, String>> {
+/// The auxiliary information of samples of a fragment at offset 1000. It has two runs, and the second starts
+/// with the third sample.
+fn fragment_entries(boxes: &[u8], format: Format, samples: u32) -> Vec<Result<Auxiliary, String>> {
     let window = &mut Window::new(boxes, 64);
     let parts = boxes::children(window, &(0..boxes.len() as u64)).expect("in memory");
     let run = AuxiliaryRun::read(boxes, 1000, &parts, 1000, Some(format));
@@ -25,8 +25,8 @@ fn of_fragment(boxes: &[u8], format: Format, samples: u32) -> Vec<Result<Auxilia
     (0..samples).map(next).collect()
 }
 
-/// The same of tables, with two samples in each chunk.
-fn of_tables(file: &[u8], format: Format, samples: u32) -> Result<Vec<Auxiliary>, String> {
+/// The auxiliary information of samples in tables, with two samples per chunk.
+fn table_entries(file: &[u8], format: Format, samples: u32) -> Result<Vec<Auxiliary>, String> {
     let window = &mut Window::new(file, 64);
     let parts = boxes::children(window, &(0..file.len() as u64)).expect("in memory");
     let counts = (samples, samples.div_ceil(2));
@@ -48,99 +48,99 @@ fn entry(offset: u64, len: u8, has_subsamples: bool) -> Auxiliary {
 }
 
 #[test]
-fn senc_tells_a_vector_for_each_sample_and_its_parts() {
+fn senc_has_a_vector_and_subsamples_per_sample() {
     let parts: &[u8] = &[0, 1, 0, 9, 0, 0, 0, 7];
     let senc = full(b"senc", 2, &[&[0, 0, 0, 2], &[1; 8], parts, &[2; 8], &[0, 0]]);
-    let found = of_fragment(&senc, CENC, 3);
-    assert_eq!(found[..2], [Ok(entry(1016, 16, true)), Ok(entry(1032, 10, true))]);
-    assert_eq!(found[2], Err(AuxiliaryFault::Lies.to_string()), "there are only two");
+    let entries = fragment_entries(&senc, CENC, 3);
+    assert_eq!(entries[..2], [Ok(entry(1016, 16, true)), Ok(entry(1032, 10, true))]);
+    assert_eq!(entries[2], Err(AuxiliaryFault::Invalid.to_string()), "there are only two");
     let senc = full(b"senc", 0, &[&[0, 0, 0, 9], &[1; 20]]);
-    let found = of_fragment(&senc, CENC, 3);
-    assert_eq!(found[..2], [Ok(entry(1016, 8, false)), Ok(entry(1024, 8, false))]);
-    assert_eq!(found[2], Err(AuxiliaryFault::Lies.to_string()), "half of it is there");
+    let entries = fragment_entries(&senc, CENC, 3);
+    assert_eq!(entries[..2], [Ok(entry(1016, 8, false)), Ok(entry(1024, 8, false))]);
+    assert_eq!(entries[2], Err(AuxiliaryFault::Invalid.to_string()), "the third is cut");
 }
 
 #[test]
-fn an_entry_that_no_byte_can_tell_the_length_of_is_refused() {
+fn entries_longer_than_255_bytes_are_refused() {
     let senc = full(b"senc", 2, &[&[0, 0, 0, 1], &[1; 8], &[0, 41], &[0; 41 * 6]]);
-    assert_eq!(of_fragment(&senc, CENC, 1), [Err(AuxiliaryFault::Lies.to_string())]);
+    assert_eq!(fragment_entries(&senc, CENC, 1), [Err(AuxiliaryFault::Invalid.to_string())]);
     let senc = full(b"senc", 2, &[&[0, 0, 0, 1], &[1; 8], &[0xff, 0xff], &[0; 41 * 6]]);
-    assert_eq!(of_fragment(&senc, CENC, 1), [Err(AuxiliaryFault::Lies.to_string())]);
+    assert_eq!(fragment_entries(&senc, CENC, 1), [Err(AuxiliaryFault::Invalid.to_string())]);
 }
 
 #[test]
-fn a_fragment_tells_where_each_runs_begin_or_where_all_begins() {
+fn fragment_offsets_are_per_run_or_one_for_all() {
     let saiz = full(b"saiz", 0, &[&[0, 0, 0, 0, 4, 8, 16, 8, 22]]);
     let saio = full(b"saio", 0, &[&[0, 0, 0, 1, 0, 0, 2, 0]]);
-    let ends = |found: Vec<Result<Auxiliary, String>>| {
-        let found = found.into_iter().map(|entry| entry.expect("sound"));
-        found.map(|entry| (entry.offset, entry.len, entry.has_subsamples)).collect::<Vec<_>>()
+    let fields = |entries: Vec<Result<Auxiliary, String>>| {
+        let entries = entries.into_iter().map(|entry| entry.expect("a valid entry"));
+        entries.map(|entry| (entry.offset, entry.len, entry.has_subsamples)).collect::<Vec<_>>()
     };
-    let found = ends(of_fragment(&[&saiz[..], &saio].concat(), CENC, 4));
+    let entries = fields(fragment_entries(&[&saiz[..], &saio].concat(), CENC, 4));
     let expected = [(1512, 8, false), (1520, 16, true), (1536, 8, false), (1544, 22, true)];
-    assert_eq!(found, expected);
+    assert_eq!(entries, expected);
     let saio = full(b"saio", 1 << 24, &[&[0, 0, 0, 2], &512_u64.to_be_bytes(), &[0; 8]]);
-    let found = ends(of_fragment(&[&saiz[..], &saio].concat(), CENC, 4));
+    let entries = fields(fragment_entries(&[&saiz[..], &saio].concat(), CENC, 4));
     let expected = [(1512, 8, false), (1520, 16, true), (1000, 8, false), (1008, 22, true)];
-    assert_eq!(found, expected);
+    assert_eq!(entries, expected);
 }
 
 #[test]
-fn tables_tell_where_each_chunks_begin_or_where_all_begins() {
+fn table_offsets_are_per_chunk_or_one_for_all() {
     let saiz = full(b"saiz", 0, &[&[8, 0, 0, 0, 4]]);
     let one = full(b"saio", 0, &[&[0, 0, 0, 1, 0, 0, 0, 2]]);
-    let offsets = |found: Result<Vec<Auxiliary>, String>| {
-        found.map(|found| found.iter().map(|entry| entry.offset).collect::<Vec<_>>())
+    let offsets = |entries: Result<Vec<Auxiliary>, String>| {
+        entries.map(|entries| entries.iter().map(|entry| entry.offset).collect::<Vec<_>>())
     };
     let file = |saio: &[u8]| [&saiz[..], saio, &[0; 7]].concat();
-    assert_eq!(offsets(of_tables(&file(&one), CENC, 4)), Ok(vec![2, 10, 18, 26]));
+    assert_eq!(offsets(table_entries(&file(&one), CENC, 4)), Ok(vec![2, 10, 18, 26]));
     let each = full(b"saio", 0, &[&[0, 0, 0, 2, 0, 0, 0, 20, 0, 0, 0, 3]]);
-    assert_eq!(offsets(of_tables(&file(&each), CENC, 4)), Ok(vec![20, 28, 3, 11]));
+    assert_eq!(offsets(table_entries(&file(&each), CENC, 4)), Ok(vec![20, 28, 3, 11]));
     let far = full(b"saio", 0, &[&[0, 0, 0, 2, 0, 0, 0, 20, 0, 0, 0, 99]]);
     let outside = SampleFault::OutsideFile.to_string();
-    assert_eq!(of_tables(&file(&far), CENC, 4), Err(outside));
+    assert_eq!(table_entries(&file(&far), CENC, 4), Err(outside));
     let three = full(b"saio", 0, &[&[0, 0, 0, 3], &[0; 12]]);
-    let lies = || AuxiliaryFault::Lies.to_string();
-    assert_eq!(of_tables(&file(&three), CENC, 4), Err(lies()), "two chunks, three offsets");
-    assert_eq!(of_tables(&file(&one), CENC, 5), Err(lies()), "five samples, four sizes");
+    let invalid = || AuxiliaryFault::Invalid.to_string();
+    assert_eq!(table_entries(&file(&three), CENC, 4), Err(invalid()), "two chunks, three offsets");
+    assert_eq!(table_entries(&file(&one), CENC, 5), Err(invalid()), "five samples, four sizes");
 }
 
 #[test]
-fn boxes_about_something_else_are_passed_over() {
+fn boxes_of_other_schemes_are_skipped() {
     let other = full(b"saiz", 1, &[b"cbcs\0\0\0\0", &[99, 0, 0, 0, 9]]);
     let saiz = full(b"saiz", 1, &[b"cenc\0\0\0\0", &[8, 0, 0, 0, 1]]);
     let saio = full(b"saio", 1, &[b"cenc\0\0\0\0", &[0, 0, 0, 1, 0, 0, 0, 7]]);
-    let found = of_fragment(&[&other[..], &saiz, &saio].concat(), CENC, 1);
-    assert_eq!(found, [Ok(entry(1007, 8, false))]);
+    let entries = fragment_entries(&[&other[..], &saiz, &saio].concat(), CENC, 1);
+    assert_eq!(entries, [Ok(entry(1007, 8, false))]);
     assert_eq!(
-        of_fragment(&[&other[..], &saio].concat(), CENC, 1),
+        fragment_entries(&[&other[..], &saio].concat(), CENC, 1),
         [Err(AuxiliaryFault::Missing.to_string())]
     );
 }
 
 #[test]
-fn without_any_a_constant_vector_is_enough_and_no_vector_is_not() {
+fn missing_information_is_refused_without_a_constant_vector() {
     let none = entry(0, 0, false);
-    assert_eq!(of_fragment(&[], CBCS, 2), [Ok(none), Ok(none)]);
-    assert_eq!(of_tables(&[], CBCS, 2), Ok(Vec::new()));
+    assert_eq!(fragment_entries(&[], CBCS, 2), [Ok(none), Ok(none)]);
+    assert_eq!(table_entries(&[], CBCS, 2), Ok(Vec::new()));
     let missing = AuxiliaryFault::Missing.to_string();
-    assert_eq!(of_fragment(&[], CENC, 1), [Err(missing.clone())]);
-    assert_eq!(of_tables(&[], CENC, 1), Err(missing.clone()));
-    // Parts of samples are told of, but not where.
+    assert_eq!(fragment_entries(&[], CENC, 1), [Err(missing.clone())]);
+    assert_eq!(table_entries(&[], CENC, 1), Err(missing.clone()));
+    // `senc` in a table has subsamples, but no offsets locate it.
     let senc = full(b"senc", 2, &[&[0, 0, 0, 1, 0, 1, 0, 9, 0, 0, 0, 7]]);
-    assert_eq!(of_tables(&senc, CBCS, 1), Err(missing));
+    assert_eq!(table_entries(&senc, CBCS, 1), Err(missing));
 }
 
 #[test]
-fn keys_that_change_are_refused_and_other_groups_are_not() {
+fn key_rotation_is_refused_and_other_groups_are_ignored() {
     let seig = full(b"sbgp", 0, &[b"seig", &[0; 4]]);
     let rotation = AuxiliaryFault::KeyRotation.to_string();
-    assert_eq!(of_fragment(&seig, CBCS, 1), [Err(rotation.clone())]);
+    assert_eq!(fragment_entries(&seig, CBCS, 1), [Err(rotation.clone())]);
     let clear = Format { is_protected: false, ..CBCS };
-    assert_eq!(of_fragment(&seig, clear, 1), [Err(rotation.clone())]);
-    assert_eq!(of_tables(&full(b"sgpd", 1 << 24, &[b"seig"]), CBCS, 1), Err(rotation));
+    assert_eq!(fragment_entries(&seig, clear, 1), [Err(rotation.clone())]);
+    assert_eq!(table_entries(&full(b"sgpd", 1 << 24, &[b"seig"]), CBCS, 1), Err(rotation));
     let roll = full(b"sbgp", 0, &[b"roll", &[0; 4]]);
-    assert_eq!(of_fragment(&roll, CBCS, 1), [Ok(entry(0, 0, false))]);
+    assert_eq!(fragment_entries(&roll, CBCS, 1), [Ok(entry(0, 0, false))]);
 }
 
 fn hostile() -> impl Strategy<Value = Vec<u8>> {
@@ -154,7 +154,7 @@ fn hostile() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn whatever_boxes_say_an_entry_has_a_length_that_makes_sense(
+    fn entries_of_hostile_boxes_have_valid_lengths(
         boxes in hostile(),
         cut in 0..20_usize,
         iv_bytes in prop::sample::select(&[0_u8, 8, 16][..]),
@@ -162,14 +162,14 @@ proptest! {
     ) {
         let boxes = &boxes[..boxes.len().saturating_sub(cut)];
         let format = Format { iv_bytes, ..CENC };
-        let is_sound = |entry: &Auxiliary| {
+        let is_valid = |entry: &Auxiliary| {
             entry.len == 0 || entry.has_subsamples || entry.len == iv_bytes
         };
-        for entry in of_fragment(boxes, format, samples).into_iter().flatten() {
-            prop_assert!(is_sound(&entry), "{entry:?}");
+        for entry in fragment_entries(boxes, format, samples).into_iter().flatten() {
+            prop_assert!(is_valid(&entry), "{entry:?}");
         }
-        for entry in of_tables(boxes, format, samples).into_iter().flatten() {
-            prop_assert!(is_sound(&entry), "{entry:?}");
+        for entry in table_entries(boxes, format, samples).into_iter().flatten() {
+            prop_assert!(is_valid(&entry), "{entry:?}");
             prop_assert!(entry.offset + u64::from(entry.len) <= boxes.len() as u64);
         }
     }

@@ -1,28 +1,27 @@
-//! AAC and its kin: the AudioSpecificConfig of MPEG-4 (ISO/IEC 14496-3 section 1.6.2.1).
+//! AAC and the other MPEG-4 audio codecs: AudioSpecificConfig (ISO/IEC 14496-3 section 1.6.2.1).
 
 use super::bits::Bits;
 
-/// What the configuration says.
+/// AudioSpecificConfig.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Config {
-    /// The audio object type of the core: 2 is AAC-LC.
+pub(super) struct AacConfig {
+    /// Audio object type of the core: 2 is AAC-LC.
     pub object_type: u8,
-    /// What is explicitly signalled on top of it. A decoder finds out about more by itself, but
-    /// nobody can tell without decoding.
+    /// Explicitly signalled extension. A decoder also detects implicit ones, which only decoding shows.
     pub extension: Extension,
-    /// Of what is heard, with the extension, in Hz.
+    /// Output sample rate with the extension, in Hz.
     pub sample_rate: u32,
-    /// Of what is heard, with the extension; `None` if it is not said here.
+    /// Output channels with the extension; `None` if the stream defines them.
     pub channels: Option<u16>,
 }
 
-/// Tools of HE-AAC.
+/// Extension of HE-AAC.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Extension {
     None,
     /// Spectral band replication: HE-AAC.
     Sbr,
-    /// And parametric stereo: HE-AAC version 2.
+    /// SBR and parametric stereo: HE-AAC version 2.
     ParametricStereo,
 }
 
@@ -37,10 +36,10 @@ const SAMPLE_RATES: [u32; 13] = [
     7_350,
 ];
 
-/// `channelConfiguration` (table 1.19); 0 stands for "said elsewhere", and for reserved ones.
+/// `channelConfiguration` (table 1.19); 0 means "defined elsewhere" or reserved.
 const CHANNELS: [u16; 16] = [0, 1, 2, 3, 4, 5, 6, 8, 0, 0, 0, 7, 8, 24, 8, 0];
 
-impl Config {
+impl AacConfig {
     /// Reads a configuration.
     pub(super) fn read(specific: &[u8]) -> Option<Self> {
         let mut bits = Bits::new(specific);
@@ -60,14 +59,14 @@ impl Config {
                 bits.skip(4)?;
             }
         }
-        let channels = CHANNELS[usize::from(configuration & 15)];
-        let mut channels = Some(channels).filter(|&channels| channels != 0);
-        // What follows is wanted only for the extension behind it and for odd speaker layouts; that
-        // it is not there is no reason to doubt what was said before.
+        let configured = CHANNELS[usize::from(configuration & 15)];
+        let mut channels = Some(configured).filter(|&channels| channels != 0);
+        // The rest only adds the extension and unusual speaker layouts; without it the values above
+        // stay valid.
         if let Some(elements) = general_audio(&mut bits, object_type, configuration) {
             channels = channels.or(elements);
-            if !is_hierarchical && let Some((found, its_rate)) = sync_extension(&mut bits) {
-                (extension, rate) = (found, its_rate);
+            if !is_hierarchical && let Some((signalled, its_rate)) = sync_extension(&mut bits) {
+                (extension, rate) = (signalled, its_rate);
             }
         }
         if extension == Extension::ParametricStereo && channels == Some(1) {
@@ -76,8 +75,8 @@ impl Config {
         Some(Self { object_type, extension, sample_rate: rate, channels })
     }
 
-    /// The object type that the codecs parameter names.
-    pub(super) fn named_object_type(&self) -> u8 {
+    /// The object type for the codecs parameter.
+    pub(super) fn signalled_object_type(&self) -> u8 {
         match self.extension {
             Extension::None => self.object_type,
             Extension::Sbr => SBR,
@@ -103,10 +102,10 @@ fn sample_rate(bits: &mut Bits<'_>) -> Option<u32> {
     }
 }
 
-/// `GASpecificConfig()` (section 4.4.1). Answers how many channels its elements have, if it lists
-/// them. `None` if it cannot be read, or the object type has another configuration.
+/// `GASpecificConfig()` (section 4.4.1). Returns the number of channels of its elements, if it lists them.
+/// `None` if it is invalid, or the object type has another configuration.
 fn general_audio(bits: &mut Bits<'_>, object_type: u8, configuration: u8) -> Option<Option<u16>> {
-    // The error resilient ones have more behind it, and never an extension that is looked for.
+    // Error resilient types have more fields here, and no extension.
     if !matches!(object_type, 1..=4 | AAC_SCALABLE | 7) {
         return None;
     }
@@ -120,7 +119,7 @@ fn general_audio(bits: &mut Bits<'_>, object_type: u8, configuration: u8) -> Opt
     Some(elements)
 }
 
-/// `program_config_element()` (table 4.2), and how many channels its elements have.
+/// `program_config_element()` (table 4.2): the number of channels of its elements.
 fn program_config(bits: &mut Bits<'_>) -> Option<u16> {
     bits.skip(4 + 2 + 4)?;
     let [front, side, back] = [bits.take_u8(4)?, bits.take_u8(4)?, bits.take_u8(4)?];
@@ -141,7 +140,7 @@ fn program_config(bits: &mut Bits<'_>) -> Option<u16> {
     Some(channels)
 }
 
-/// The extension that older decoders do not see, and the sample rate with it.
+/// The backward compatible extension, and its sample rate.
 fn sync_extension(bits: &mut Bits<'_>) -> Option<(Extension, u32)> {
     if bits.take(11)? != 0x2b7 || audio_object_type(bits)? != SBR || !bits.flag()? {
         return None;
@@ -158,27 +157,27 @@ fn sync_extension(bits: &mut Bits<'_>) -> Option<(Extension, u32)> {
 mod tests {
     use super::*;
 
-    fn config(object_type: u8, extension: Extension, sample_rate: u32, channels: u16) -> Config {
-        Config { object_type, extension, sample_rate, channels: Some(channels) }
+    fn config(object_type: u8, extension: Extension, sample_rate: u32, channels: u16) -> AacConfig {
+        AacConfig { object_type, extension, sample_rate, channels: Some(channels) }
     }
 
     #[test]
-    fn each_way_to_signal_is_understood() {
+    fn all_signalling_methods_are_read() {
         for (bytes, expected) in [
             (&[0x12, 0x10][..], config(2, Extension::None, 44_100, 2)),
-            // A byte behind it, as Apple and Android write.
+            // A trailing byte, as Apple and Android write.
             (&[0x12, 0x10, 0x06], config(2, Extension::None, 44_100, 2)),
-            // Surround, seven and one.
+            // 7.1 surround.
             (&[0x11, 0xb8], config(2, Extension::None, 48_000, 8)),
-            // An extension that says that there is none, as libavcodec writes.
+            // An extension that is off, as libavcodec writes.
             (&[0x12, 0x08, 0x56, 0xe5, 0x00], config(2, Extension::None, 44_100, 1)),
-            // HE-AAC for those who look behind the end, then with parametric stereo.
+            // Backward compatible HE-AAC, then with parametric stereo.
             (&[0x13, 0x10, 0x56, 0xe5, 0x98], config(2, Extension::Sbr, 48_000, 2)),
             (
                 &[0x13, 0x08, 0x56, 0xe5, 0x9d, 0x48, 0x80],
                 config(2, Extension::ParametricStereo, 48_000, 2),
             ),
-            // The same hierarchically: 5 and 29 come first.
+            // Hierarchical signalling: 5 and 29 come first.
             (&[0x2b, 0x11, 0x88, 0x00], config(2, Extension::Sbr, 48_000, 2)),
             (&[0xeb, 0x09, 0x88, 0x00], config(2, Extension::ParametricStereo, 48_000, 2)),
             // An escaped object type, 42, and an escaped rate.
@@ -187,14 +186,14 @@ mod tests {
             // MP3 as an object type.
             (&[0xf8, 0x48, 0x40], config(34, Extension::None, 44_100, 2)),
         ] {
-            assert_eq!(Config::read(bytes), Some(expected), "{bytes:02x?}");
+            assert_eq!(AacConfig::read(bytes), Some(expected), "{bytes:02x?}");
         }
     }
 
     #[test]
-    fn channels_are_counted_where_the_elements_are_listed() {
-        // AAC-LC, 48 kHz, configuration 0. One pair in front, one at the back, one for low
-        // frequencies: 4.1, and a comment of one byte.
+    fn channels_are_counted_from_listed_elements() {
+        // AAC-LC, 48 kHz, configuration 0: a front pair, a back pair and a low-frequency channel (4.1), and
+        // a comment of one byte.
         let bits = concat!(
             "00010", "0011", "0000",
             "000", // object type, rate, configuration, GASpecificConfig
@@ -205,13 +204,13 @@ mod tests {
         );
         let byte = |bits: &[u8]| bits.iter().fold(0, |byte, bit| byte << 1 | (bit - b'0'));
         let bytes: Vec<u8> = bits.as_bytes().chunks(8).map(byte).collect();
-        assert_eq!(Config::read(&bytes), Some(config(2, Extension::None, 48_000, 5)));
+        assert_eq!(AacConfig::read(&bytes), Some(config(2, Extension::None, 48_000, 5)));
     }
 
     #[test]
-    fn what_is_cut_behind_the_beginning_is_still_a_configuration() {
-        assert_eq!(Config::read(&[0x12]), None);
+    fn a_configuration_with_a_cut_extension_is_valid() {
+        assert_eq!(AacConfig::read(&[0x12]), None);
         let bytes = [0x13, 0x10, 0x56, 0xe5];
-        assert_eq!(Config::read(&bytes), Some(config(2, Extension::None, 24_000, 2)));
+        assert_eq!(AacConfig::read(&bytes), Some(config(2, Extension::None, 24_000, 2)));
     }
 }

@@ -1,8 +1,8 @@
 //! AV1: the configuration record `av1C` ("AV1 Codec ISO Media File Format Binding", section 2.3).
 
-use super::{Boxes, Chroma, Colour, FourCc, Warning, av1_sequence, bits::Bits, video::Picture};
+use super::{Boxes, Chroma, Colour, FourCc, Warning, av1_sequence, bits::Bits, video::VideoConfig};
 
-/// What the record says.
+/// Parsed `av1C`.
 #[derive(Clone, Debug)]
 pub(super) struct Av1Config {
     profile: u8,
@@ -10,13 +10,13 @@ pub(super) struct Av1Config {
     is_high_tier: bool,
     bit_depth: u8,
     chroma: Chroma,
-    /// `chroma_sample_position`; only of 4:2:0.
+    /// `chroma_sample_position`, for 4:2:0.
     position: u8,
-    pub picture: Picture,
+    pub video: VideoConfig,
 }
 
 impl Default for Av1Config {
-    /// What is said of a stream without a readable record: Main at level 4.0 with 8 bits.
+    /// For a stream without a readable record: Main profile, level 4.0, 8 bits.
     fn default() -> Self {
         Self {
             profile: 0,
@@ -25,33 +25,33 @@ impl Default for Av1Config {
             bit_depth: 8,
             chroma: Chroma::C420,
             position: 0,
-            picture: Picture::default(),
+            video: VideoConfig::default(),
         }
     }
 }
 
 impl Av1Config {
-    /// Reads the `av1C` among these boxes.
-    pub(super) fn of(boxes: Boxes<'_>, doubts: &mut Vec<Warning>) -> Self {
+    /// Reads `av1C`, with defaults if it is missing or invalid.
+    pub(super) fn from_boxes(boxes: Boxes<'_>, warnings: &mut Vec<Warning>) -> Self {
         let kind = FourCc(*b"av1C");
         let Some(body) = boxes.body(&kind.0) else {
-            doubts.push(Warning::Missing(kind));
+            warnings.push(Warning::Missing(kind));
             return Self::default();
         };
-        let Some(mut record) = Self::read(body) else {
-            doubts.push(Warning::CutShort(kind));
+        let Some(mut config) = Self::read(body) else {
+            warnings.push(Warning::CutShort(kind));
             return Self::default();
         };
-        // The sequence header may be left out (section 2.3.4).
+        // The sequence header is optional (section 2.3.4).
         match av1_sequence::read(body.get(4..).unwrap_or_default()) {
             Some(Some(header)) => {
-                record.picture.size = header.size;
-                record.picture.colour = header.colour;
+                config.video.size = header.size;
+                config.video.colour = header.colour;
             }
-            Some(None) => doubts.push(Warning::SequenceHeader),
+            Some(None) => warnings.push(Warning::SequenceHeader),
             None => {}
         }
-        record
+        config
     }
 
     fn read(body: &[u8]) -> Option<Self> {
@@ -71,19 +71,19 @@ impl Av1Config {
             (_, false, _) => Chroma::C444,
         };
         let position = bits.take_u8(2)?;
-        let picture = Picture {
+        let video = VideoConfig {
             bit_depth: Some(bit_depth),
             chroma: Some(chroma),
             profile: Some(profile_name(profile)),
             level: Some(level_name(level, is_high_tier)),
-            ..Picture::default()
+            ..VideoConfig::default()
         };
-        Some(Self { profile, level, is_high_tier, bit_depth, chroma, position, picture })
+        Some(Self { profile, level, is_high_tier, bit_depth, chroma, position, video })
     }
 
-    /// The codecs parameter (section 5). The optional part is left out where it would say what is
-    /// assumed anyway: 4:2:0 and BT.709. The place of the colour samples alone is no reason to write
-    /// it: no player decides by it, and older ones refuse the long form.
+    /// The codecs parameter (section 5). The optional part is omitted for the defaults, 4:2:0 and BT.709.
+    /// The chroma sample position alone does not require it: no player uses it, and older ones reject the
+    /// long form.
     pub(super) fn codecs(&self, colour: &Colour) -> String {
         let tier = if self.is_high_tier { 'H' } else { 'M' };
         let (profile, level, depth) = (self.profile, self.level, self.bit_depth);
@@ -94,7 +94,7 @@ impl Av1Config {
         let monochrome = u8::from(self.chroma == Chroma::Monochrome);
         let sampling = match self.chroma {
             // "If a sample is monochrome, subsampling_x and subsampling_y are 1" (section 5.5.2 of
-            // AV1), and only with both of them there is a position.
+            // AV1), and a position exists only if both are 1.
             Chroma::Monochrome | Chroma::C420 => format!("11{}", self.position),
             Chroma::C422 => "100".to_owned(),
             Chroma::C444 => "000".to_owned(),
@@ -114,7 +114,7 @@ fn profile_name(profile: u8) -> String {
     }
 }
 
-/// Annex A.3. 31 is "no limits".
+/// Annex A.3. Level 31 has no limits.
 fn level_name(level: u8, is_high_tier: bool) -> String {
     let tier = if is_high_tier { " High tier" } else { "" };
     match level {

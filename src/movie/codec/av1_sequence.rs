@@ -1,23 +1,23 @@
 //! The sequence header of AV1 ("AV1 Bitstream & Decoding Process Specification" section 5.5), up to
-//! what it says of colour.
+//! its colour.
 
 use super::{bits::Bits, colour::Colour};
 
-/// What is wanted of it.
+/// Size and colour from the header.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Header {
     pub size: Option<(u16, u16)>,
     pub colour: Colour,
 }
 
-/// The most units that are passed over before the header.
+/// The most units before the header.
 const UNITS_MAX: usize = 16;
 
 /// `OBU_SEQUENCE_HEADER`.
 const SEQUENCE_HEADER: u8 = 1;
 
-/// Reads the first sequence header among these units: `None` if there is none, `Some(None)` if it
-/// cannot be read.
+/// Reads the first sequence header among these units: `None` if there is none, `Some(None)` if it is
+/// invalid.
 pub(super) fn read(mut units: &[u8]) -> Option<Option<Header>> {
     for _ in 0..UNITS_MAX {
         let (&first, mut rest) = units.split_first()?;
@@ -37,7 +37,7 @@ pub(super) fn read(mut units: &[u8]) -> Option<Option<Header>> {
     None
 }
 
-/// `leb128()` (section 4.10.5), and what follows it.
+/// `leb128()` (section 4.10.5), and the rest.
 fn leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let mut value = 0_u64;
     for (index, &byte) in bytes.iter().take(8).enumerate() {
@@ -74,7 +74,7 @@ fn header(bits: &mut Bits<'_>) -> Option<Header> {
     Some(Header { size, colour: colour(bits, profile)? })
 }
 
-/// Timing, decoder model and operating points.
+/// Skips timing, decoder model and operating points.
 fn skip_operating_points(bits: &mut Bits<'_>) -> Option<()> {
     let mut delay_bits = None;
     if bits.flag()? {
@@ -106,7 +106,7 @@ fn skip_operating_points(bits: &mut Bits<'_>) -> Option<()> {
     Some(())
 }
 
-/// The coding tools that a reduced header does not mention.
+/// Skips the coding tools, which a reduced header omits.
 fn skip_tools(bits: &mut Bits<'_>) -> Option<()> {
     bits.skip(4)?;
     let has_order_hint = bits.flag()?;

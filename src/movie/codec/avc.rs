@@ -1,61 +1,61 @@
 //! H.264: the configuration record `avcC` (ISO/IEC 14496-15 section 5.3.3.1).
 
-use super::{Boxes, Chroma, FourCc, Warning, avc_sps, cursor::Cursor, video::Picture};
+use super::{Boxes, Chroma, FourCc, Warning, avc_sps, cursor::Cursor, video::VideoConfig};
 
-/// What the record says.
+/// Parsed `avcC`.
 #[derive(Clone, Debug)]
 pub(super) struct AvcConfig {
     profile: u8,
     constraints: u8,
     level: u8,
-    /// Whether a decoder can begin with the record alone.
+    /// Whether the record contains all parameter sets that a decoder needs.
     pub has_parameter_sets: bool,
-    pub picture: Picture,
+    pub video: VideoConfig,
 }
 
-/// What is said of a stream without a readable record: High at level 4, which is what most files
-/// have, and which every player takes.
+/// Profile, constraints and level of a stream without a readable record: High at level 4, which most files
+/// have and all players support.
 const GUESS: [u8; 3] = [0x64, 0x00, 0x28];
 
 impl AvcConfig {
-    /// Reads the `avcC` among these boxes.
-    pub(super) fn of(boxes: Boxes<'_>, doubts: &mut Vec<Warning>) -> Self {
+    /// Reads `avcC`, with defaults if it is missing or invalid.
+    pub(super) fn from_boxes(boxes: Boxes<'_>, warnings: &mut Vec<Warning>) -> Self {
         let kind = FourCc(*b"avcC");
         let body = boxes.body(&kind.0);
         let [profile, constraints, level] = match body {
             None => {
-                doubts.push(Warning::Missing(kind));
+                warnings.push(Warning::Missing(kind));
                 GUESS
             }
-            // The version before them is not looked at: players do not either.
+            // The version is ignored, as players do.
             Some([_, profile, constraints, level, ..]) => [*profile, *constraints, *level],
             Some(_) => {
-                doubts.push(Warning::CutShort(kind));
+                warnings.push(Warning::CutShort(kind));
                 GUESS
             }
         };
         let sets = body.and_then(ParameterSets::read);
-        let mut picture = Picture::default();
+        let mut video = VideoConfig::default();
         match sets.as_ref().and_then(|sets| sets.first_sps) {
             Some(nal) => match avc_sps::read(nal) {
-                Some(found) => picture = found,
-                None => doubts.push(Warning::SequenceParameterSet),
+                Some(parsed) => video = parsed,
+                None => warnings.push(Warning::SequenceParameterSet),
             },
             None if sets.is_none() && body.is_some_and(|body| body.len() >= 4) => {
-                doubts.push(Warning::CutShort(kind));
+                warnings.push(Warning::CutShort(kind));
             }
             None => {}
         }
-        // What every profile below High has.
-        if profile < 100 && picture.chroma.is_none() {
-            (picture.chroma, picture.bit_depth) = (Some(Chroma::C420), Some(8));
+        // All profiles below High.
+        if profile < 100 && video.chroma.is_none() {
+            (video.chroma, video.bit_depth) = (Some(Chroma::C420), Some(8));
         }
         if body.is_some() {
-            picture.profile = Some(profile_name(profile, constraints));
-            picture.level = Some(level_name(profile, constraints, level));
+            video.profile = Some(profile_name(profile, constraints));
+            video.level = Some(level_name(profile, constraints, level));
         }
         let has_parameter_sets = sets.is_some_and(|sets| sets.first_sps.is_some() && sets.has_pps);
-        Self { profile, constraints, level, has_parameter_sets, picture }
+        Self { profile, constraints, level, has_parameter_sets, video }
     }
 
     /// The codecs parameter (ISO/IEC 14496-15 annex E.2).
@@ -112,7 +112,7 @@ fn profile_name(profile: u8, constraints: u8) -> String {
     name.to_owned()
 }
 
-/// Annex A.3: tenths, but for level 1b.
+/// Annex A.3: tenths, except level 1b.
 fn level_name(profile: u8, constraints: u8, level: u8) -> String {
     match level {
         9 => "1b".to_owned(),

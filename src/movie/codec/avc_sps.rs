@@ -1,21 +1,21 @@
-//! The sequence parameter set of H.264 (ISO/IEC 14496-10 section 7.3.2.1.1), up to what it says of
-//! colour.
+//! The sequence parameter set of H.264 (ISO/IEC 14496-10 section 7.3.2.1.1), up to the colour in
+//! its VUI.
 
 use super::{
     Chroma,
     bits::{Bits, unescaped},
-    video::Picture,
+    video::VideoConfig,
     vui,
 };
 
-/// Profiles that say how colour is sampled, and how many bits a sample has.
-const WITH_FORMAT: [u8; 13] = [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135];
+/// Profiles whose set declares chroma format and bit depth.
+const WITH_CHROMA_FORMAT: [u8; 13] = [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135];
 
-/// The most bits of a sample that any profile allows.
+/// The greatest bit depth of any profile.
 const BIT_DEPTH_MAX: u32 = 14;
 
-/// Reads a set with its NAL header. `None` if it cannot be read.
-pub(super) fn read(nal: &[u8]) -> Option<Picture> {
+/// Reads a set with its NAL header. `None` if it is invalid.
+pub(super) fn read(nal: &[u8]) -> Option<VideoConfig> {
     let payload = unescaped(nal.get(1..)?);
     let mut bits = Bits::new(&payload);
     let profile = bits.take_u8(8)?;
@@ -24,9 +24,9 @@ pub(super) fn read(nal: &[u8]) -> Option<Picture> {
     let mut chroma = Chroma::C420;
     let mut bit_depth = 8;
     let mut is_separate = false;
-    if WITH_FORMAT.contains(&profile) {
+    if WITH_CHROMA_FORMAT.contains(&profile) {
         let format = bits.ue()?;
-        chroma = Chroma::of_format(format)?;
+        chroma = Chroma::from_format_idc(format)?;
         is_separate = chroma == Chroma::C444 && bits.flag()?;
         bit_depth = bits.ue()?.checked_add(8).filter(|&depth| depth <= BIT_DEPTH_MAX)?;
         let _bit_depth_chroma = bits.ue()?;
@@ -58,27 +58,27 @@ pub(super) fn read(nal: &[u8]) -> Option<Picture> {
         cropped((width, height), [0; 4], (1, 1))
     };
     let vui = vui::read(&mut bits)?;
-    Some(Picture {
+    Some(VideoConfig {
         size,
         aspect: vui.aspect,
         bit_depth: u8::try_from(bit_depth).ok(),
         chroma: Some(chroma),
         colour: vui.colour,
-        ..Picture::default()
+        ..VideoConfig::default()
     })
 }
 
-/// The size of what is shown: `crop` is left, right, top, bottom, counted in steps.
+/// The size after cropping: `crop` is left, right, top, bottom, in steps.
 pub(super) fn cropped(
     (width, height): (u32, u32),
     [left, right, top, bottom]: [u32; 4],
     (step_x, step_y): (u32, u32),
 ) -> Option<(u16, u16)> {
-    let rest = |size: u32, one: u32, other: u32, step: u32| {
-        let off = one.checked_add(other)?.checked_mul(step)?;
-        u16::try_from(size.checked_sub(off)?).ok()
+    let remaining = |size: u32, first: u32, second: u32, step: u32| {
+        let removed = first.checked_add(second)?.checked_mul(step)?;
+        u16::try_from(size.checked_sub(removed)?).ok()
     };
-    Some((rest(width, left, right, step_x)?, rest(height, top, bottom, step_y)?))
+    Some((remaining(width, left, right, step_x)?, remaining(height, top, bottom, step_y)?))
 }
 
 fn skip_scaling_list(bits: &mut Bits<'_>, size: usize) -> Option<()> {
@@ -99,7 +99,7 @@ fn skip_picture_order_count(bits: &mut Bits<'_>) -> Option<()> {
             bits.skip(1)?;
             bits.se()?;
             bits.se()?;
-            // 255 of them at most; more would end with the bits.
+            // At most 255; a greater count runs out of bits.
             let frames = bits.ue()?;
             (0..frames).try_for_each(|_| bits.se().map(|_| ()))
         }
@@ -110,36 +110,36 @@ fn skip_picture_order_count(bits: &mut Bits<'_>) -> Option<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::movie::codec::bits::tests::{ue, written};
+    use crate::movie::codec::bits::tests::{nal_bytes, ue};
 
-    /// A set of profile Main with this picture order count, 80 by 48, no cropping, PQ.
-    fn set(order_count: &str) -> Option<Picture> {
+    /// A set of profile Main with this picture order count, 80 × 48, no cropping, PQ.
+    fn set(order_count: &str) -> Option<VideoConfig> {
         let head = ["01001101", "00000000", "00011110", &ue(0), &ue(0)];
         let size = [&ue(1), "0", &ue(4), &ue(2), "1", "1", "0"];
         let vui = ["1", "0", "0", "1", "101", "1", "1", "00001001", "00010000", "00001001"];
         let bits = [&head.concat(), order_count, &size.concat(), &vui.concat()].concat();
-        read(&[&[0x67][..], &written(&bits)].concat())
+        read(&[&[0x67][..], &nal_bytes(&bits)].concat())
     }
 
     #[test]
-    fn every_kind_of_picture_order_count_is_passed_over() {
+    fn all_picture_order_count_types_are_skipped() {
         let counted = ["1", &ue(3), &ue(4), &ue(2), &ue(1), &ue(2)].concat();
         for order_count in [ue(0) + &ue(4), ue(1) + &counted, ue(2)] {
-            let picture = set(&order_count).expect("a set");
-            let colour = picture.colour;
+            let video = set(&order_count).expect("a set");
+            let colour = video.colour;
             assert_eq!((colour.primaries, colour.transfer, colour.matrix), (9, 16, 9));
-            assert_eq!((picture.size, colour.full_range), (Some((80, 48)), Some(true)));
+            assert_eq!((video.size, colour.full_range), (Some((80, 48)), Some(true)));
         }
     }
 
     #[test]
-    fn a_count_that_no_set_could_hold_ends_with_the_bits() {
+    fn an_excessive_count_runs_out_of_bits() {
         let endless = ["1", &ue(0), &ue(0), &"0".repeat(31), &"1".repeat(32)].concat();
         assert!(set(&(ue(1) + &endless)).is_none());
     }
 
     #[test]
-    fn cropping_more_than_there_is_gives_no_size() {
+    fn excessive_cropping_yields_no_size() {
         assert_eq!(cropped((64, 64), [1, 1, 0, 2], (2, 2)), Some((60, 60)));
         assert_eq!(cropped((64, 64), [0, 33, 0, 0], (2, 2)), None);
         assert_eq!(cropped((64, 64), [u32::MAX, 1, 0, 0], (1, 1)), None);

@@ -1,9 +1,9 @@
-//! Bits, most significant first, with the Exp-Golomb codes of H.264 and HEVC.
+//! A bit reader, most significant bit first, with the Exp-Golomb codes of H.264 and HEVC.
 
-/// The most bytes of a parameter set that are read. Real ones have less than 200.
+/// The most bytes read of a parameter set. Real ones have less than 200.
 const PARAMETER_SET_MAX_BYTES: usize = 4096;
 
-/// Reads bits from front to back. Every method answers `None` at the end.
+/// Reads bits in order. All methods return `None` at the end.
 #[derive(Clone, Debug)]
 pub(super) struct Bits<'a> {
     bytes: &'a [u8],
@@ -15,7 +15,7 @@ impl<'a> Bits<'a> {
         Self { bytes, position: 0 }
     }
 
-    /// A bit.
+    /// One bit.
     pub(super) fn flag(&mut self) -> Option<bool> {
         let byte = self.bytes.get(self.position / 8)?;
         let bit = byte >> (7 - self.position % 8) & 1;
@@ -23,30 +23,30 @@ impl<'a> Bits<'a> {
         Some(bit == 1)
     }
 
-    /// Up to 32 bits, as a number.
+    /// A number of up to 32 bits.
     pub(super) fn take(&mut self, count: u32) -> Option<u32> {
-        debug_assert!(count <= 32, "a number has 32 bits at most");
+        debug_assert!(count <= 32, "at most 32 bits");
         (0..count).try_fold(0, |number, _| Some(number << 1 | u32::from(self.flag()?)))
     }
 
-    /// Up to eight bits, as a number.
+    /// A number of up to eight bits.
     pub(super) fn take_u8(&mut self, count: u32) -> Option<u8> {
         u8::try_from(self.take(count)?).ok()
     }
 
-    /// Passes over so many bits.
+    /// Skips bits.
     pub(super) fn skip(&mut self, count: usize) -> Option<()> {
         self.left().checked_sub(count)?;
         self.position += count;
         Some(())
     }
 
-    /// Goes on at the next whole byte.
+    /// Moves to the next byte boundary.
     pub(super) fn align(&mut self) {
         self.position = self.position.next_multiple_of(8);
     }
 
-    /// How many bits there are still.
+    /// Number of remaining bits.
     pub(super) fn left(&self) -> usize {
         (self.bytes.len() * 8).saturating_sub(self.position)
     }
@@ -72,8 +72,8 @@ impl<'a> Bits<'a> {
     }
 }
 
-/// The payload of a NAL unit without the bytes that keep start codes out of it (section 7.4.1), as
-/// far as a parameter set is read.
+/// The payload of a NAL unit without emulation prevention bytes (section 7.4.1), up to the most bytes of a
+/// parameter set.
 pub(super) fn unescaped(nal_payload: &[u8]) -> Vec<u8> {
     let payload = &nal_payload[..nal_payload.len().min(PARAMETER_SET_MAX_BYTES)];
     let mut plain = Vec::with_capacity(payload.len());
@@ -93,14 +93,14 @@ pub(super) fn unescaped(nal_payload: &[u8]) -> Vec<u8> {
 pub(super) mod tests {
     use super::*;
 
-    /// An unsigned Exp-Golomb code, as text.
+    /// An unsigned Exp-Golomb code as binary digits.
     pub(in crate::movie::codec) fn ue(number: u32) -> String {
         let code = format!("{:b}", number + 1);
         "0".repeat(code.len() - 1) + &code
     }
 
-    /// Bits as text, written into bytes, with the escapes of a NAL unit.
-    pub(in crate::movie::codec) fn written(bits: &str) -> Vec<u8> {
+    /// Converts binary digits to bytes, with the emulation prevention bytes of a NAL unit.
+    pub(in crate::movie::codec) fn nal_bytes(bits: &str) -> Vec<u8> {
         let mut bytes: Vec<u8> = Vec::new();
         for byte in format!("{bits}1{:07}", 0).as_bytes().chunks_exact(8) {
             let byte = byte.iter().fold(0, |byte, bit| byte << 1 | (bit - b'0'));
@@ -113,7 +113,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn exp_golomb_codes_are_those_of_the_table_in_the_specification() {
+    fn exp_golomb_codes_match_the_specification() {
         // Table 9-2: 1, 010, 011, 00100, 00101, 00110, 00111, 0001000.
         let mut bits = Bits::new(&[0b1010_0110, 0b0100_0010, 0b1001_1000, 0b1110_0010, 0]);
         assert_eq!([(); 8].map(|()| bits.ue()), [0, 1, 2, 3, 4, 5, 6, 7].map(Some));
@@ -123,14 +123,14 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_code_of_any_length_is_read_or_refused() {
+    fn codes_beyond_32_bits_are_refused() {
         assert_eq!(Bits::new(&[0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff]).ue(), Some(u32::MAX - 1));
         assert_eq!(Bits::new(&[0, 0, 0, 0, 0x80, 0, 0, 0, 0]).ue(), None);
         assert_eq!(Bits::new(&[0, 0]).ue(), None);
     }
 
     #[test]
-    fn the_end_is_an_answer() {
+    fn reads_past_the_end_return_none() {
         let mut bits = Bits::new(&[0xff]);
         assert_eq!(bits.take(9), None);
         assert_eq!(bits.flag(), None);
@@ -139,7 +139,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn bytes_that_prevent_start_codes_are_taken_out() {
+    fn emulation_prevention_bytes_are_removed() {
         assert_eq!(unescaped(&[1, 0, 0, 3, 1, 0, 0, 3, 0, 0, 3]), [1, 0, 0, 1, 0, 0, 0, 0]);
         assert_eq!(unescaped(&[0, 3, 0, 0, 0, 3]), [0, 3, 0, 0, 0]);
     }

@@ -1,28 +1,27 @@
-//! The boxes inside a sample entry: one level at a time, never by recursion, never more than
-//! [`CHILDREN_MAX`].
+//! The boxes inside a sample entry: one level at a time, without recursion, at most [`CHILDREN_MAX`].
 
 use super::{FourCc, cursor::Cursor};
 
-/// The most boxes that are looked at in one box. Real entries have fewer than ten.
+/// The most boxes read in one box. Real entries have fewer than ten.
 const CHILDREN_MAX: usize = 64;
 
 /// A box (ISO/IEC 14496-12 section 4.2).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Child<'a> {
     pub kind: FourCc,
-    /// With its header.
+    /// Including its header.
     pub whole: &'a [u8],
-    /// Without its header.
+    /// Excluding its header.
     pub body: &'a [u8],
 }
 
-/// Boxes in a row.
+/// Consecutive boxes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Boxes<'a>(pub &'a [u8]);
 
 impl<'a> Boxes<'a> {
-    /// The boxes, as far as they can be told apart. QuickTime ends a list with a size of zero, with
-    /// or without a type behind it; it ends here, too.
+    /// The boxes up to the first invalid one. QuickTime terminates a list with a size of zero, with or
+    /// without a type after it.
     pub(super) fn iter(self) -> impl Iterator<Item = Child<'a>> {
         let mut rest = self.0;
         let next = move || {
@@ -38,14 +37,14 @@ impl<'a> Boxes<'a> {
         self.iter().find(|child| child.kind.0 == *kind).map(|child| child.body)
     }
 
-    /// Whether the boxes fill all of the bytes, but for an end mark.
-    pub(super) fn is_whole(self) -> bool {
+    /// Whether the boxes fill all of the bytes, except for a terminator.
+    pub(super) fn is_complete(self) -> bool {
         let filled: usize = self.iter().map(|child| child.whole.len()).sum();
         self.0[filled..].iter().all(|&byte| byte == 0)
     }
 }
 
-/// The box at the beginning of these bytes, if all of it is there.
+/// The box at the start of these bytes, if it is complete.
 pub(super) fn first(bytes: &[u8]) -> Option<Child<'_>> {
     let mut fields = Cursor(bytes);
     let (short_size, kind) = (fields.u32()?, fields.code()?);
@@ -55,13 +54,13 @@ pub(super) fn first(bytes: &[u8]) -> Option<Child<'_>> {
     Some(Child { kind, whole, body })
 }
 
-/// What follows the version and the flags of a full box (section 4.2), whatever these are.
+/// The body of a full box (section 4.2) after its version and flags.
 pub(super) fn full_body(body: &[u8]) -> Option<&[u8]> {
     body.get(4..)
 }
 
-/// A box of this type. Only made of what was part of an entry, so its size fits.
-pub(super) fn make(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+/// Builds a box. Its body is part of an entry, so that its size fits.
+pub(super) fn build(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
     let size = u32::try_from(body.len() + 8).expect("an entry is far below 4 GiB");
     [&size.to_be_bytes(), &kind[..], body].concat()
 }
@@ -75,9 +74,9 @@ mod tests {
     }
 
     #[test]
-    fn boxes_end_at_a_mark_at_the_end_and_at_what_is_not_whole() {
-        let two = [make(b"pasp", &[0; 8]), make(b"btrt", &[0; 12])].concat();
-        for (tail, is_whole) in [
+    fn boxes_end_at_a_terminator_or_an_incomplete_box() {
+        let two = [build(b"pasp", &[0; 8]), build(b"btrt", &[0; 12])].concat();
+        for (tail, is_complete) in [
             (&[][..], true),
             (&[0; 4], true),
             (&[0; 8], true),
@@ -88,20 +87,20 @@ mod tests {
         ] {
             let bytes = [&two, tail].concat();
             assert_eq!(kinds(&bytes), ["pasp", "btrt"], "{tail:?}");
-            assert_eq!(Boxes(&bytes).is_whole(), is_whole, "{tail:?}");
+            assert_eq!(Boxes(&bytes).is_complete(), is_complete, "{tail:?}");
         }
     }
 
     #[test]
-    fn a_size_may_have_64_bits() {
+    fn sizes_of_64_bits_are_read() {
         let bytes = b"\0\0\0\x01wide\0\0\0\0\0\0\0\x12ab\0\0\0\x08free";
         assert_eq!(kinds(bytes), ["wide", "free"]);
         assert_eq!(Boxes(bytes).body(b"wide"), Some(&b"ab"[..]));
     }
 
     #[test]
-    fn no_more_boxes_are_looked_at_than_a_real_entry_could_have() {
-        let many = make(b"free", &[]).repeat(10_000);
+    fn the_number_of_boxes_is_limited() {
+        let many = build(b"free", &[]).repeat(10_000);
         assert_eq!(kinds(&many).len(), CHILDREN_MAX);
     }
 }

@@ -1,20 +1,20 @@
-//! What colours the samples of a video mean: code points of ISO/IEC 23091-2 (H.273).
+//! Colour of video: code points of ISO/IEC 23091-2 (H.273), dynamic range, and chroma subsampling.
 
 use super::{Boxes, FourCc, cursor::Cursor};
 
-/// What VIDEO-RANGE of a playlist says (RFC 8216bis section 4.4.6.2).
+/// Dynamic range, for VIDEO-RANGE of a playlist (RFC 8216bis section 4.4.6.2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum VideoRange {
-    /// Standard dynamic range; also everything that is not said to be more.
+    /// Standard dynamic range, and the default.
     Sdr,
-    /// High dynamic range by the perceptual quantiser, SMPTE ST 2084: HDR10, Dolby Vision.
+    /// High dynamic range with the perceptual quantiser, SMPTE ST 2084: HDR10, Dolby Vision.
     Pq,
-    /// High dynamic range by hybrid log-gamma, ARIB STD-B67.
+    /// High dynamic range with hybrid log-gamma, ARIB STD-B67.
     Hlg,
 }
 
 impl VideoRange {
-    /// As VIDEO-RANGE writes it.
+    /// The value of VIDEO-RANGE.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Sdr => "SDR",
@@ -24,7 +24,7 @@ impl VideoRange {
     }
 }
 
-/// Colour as code points. 2 is "unspecified".
+/// Colour code points. 2 is "unspecified".
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Colour {
     /// ColourPrimaries: 1 is BT.709, 9 BT.2020.
@@ -33,8 +33,8 @@ pub struct Colour {
     pub transfer: u16,
     /// MatrixCoefficients: 1 is BT.709, 9 BT.2020.
     pub matrix: u16,
-    /// Whether all values of a sample are used, not only 16 to 235 and the like. `None` if nothing
-    /// says so; then they are not.
+    /// Full range, as opposed to limited range (16 to 235 of 8 bits). `None` if undeclared, which means
+    /// limited.
     pub full_range: Option<bool>,
 }
 
@@ -42,7 +42,7 @@ pub struct Colour {
 const UNSPECIFIED: u16 = 2;
 
 impl Default for Colour {
-    /// Nothing is known.
+    /// All unspecified.
     fn default() -> Self {
         let (primaries, transfer, matrix) = (UNSPECIFIED, UNSPECIFIED, UNSPECIFIED);
         Self { primaries, transfer, matrix, full_range: None }
@@ -50,9 +50,8 @@ impl Default for Colour {
 }
 
 impl Colour {
-    /// What a `colr` box says (ISO/IEC 14496-12 section 12.1.5; `nclc` is QuickTime's). ICC profiles
-    /// say nothing here.
-    pub(super) fn of(boxes: Boxes<'_>) -> Option<Self> {
+    /// Reads the `colr` box (ISO/IEC 14496-12 section 12.1.5; `nclc` is QuickTime's). Skips ICC profiles.
+    pub(super) fn from_boxes(boxes: Boxes<'_>) -> Option<Self> {
         let mut boxes = boxes.iter().filter(|child| child.kind == FourCc(*b"colr"));
         boxes.find_map(|child| Self::read(child.body))
     }
@@ -68,9 +67,9 @@ impl Colour {
         Some(Self { primaries, transfer, matrix, full_range: range.map(|byte| byte & 0x80 != 0) })
     }
 
-    /// This, and where it is silent the other.
+    /// This colour, with unspecified values from another.
     pub(super) fn or(self, other: Self) -> Self {
-        let or = |one, other| if is_specified(one) { one } else { other };
+        let or = |point, other| if is_specified(point) { point } else { other };
         Self {
             primaries: or(self.primaries, other.primaries),
             transfer: or(self.transfer, other.transfer),
@@ -79,7 +78,7 @@ impl Colour {
         }
     }
 
-    /// The range that the transfer characteristics stand for; `None` if they are not said.
+    /// The dynamic range of the transfer characteristics; `None` if they are unspecified.
     pub(super) fn range(&self) -> Option<VideoRange> {
         match self.transfer {
             16 => Some(VideoRange::Pq),
@@ -88,15 +87,14 @@ impl Colour {
         }
     }
 
-    /// The three code points as the codecs parameters of AV1 and VP9 write them, where what is not
-    /// said counts as BT.709, their default.
+    /// The three code points in the form of AV1's and VP9's codecs parameters. Unspecified points become
+    /// BT.709, the default.
     pub(super) fn points(&self) -> String {
         let [primaries, transfer, matrix] = self.or_default();
         format!("{primaries:02}.{transfer:02}.{matrix:02}")
     }
 
-    /// Whether all of it is what those parameters mean when they are left out: BT.709, and not of
-    /// full range.
+    /// Whether the colour is the default of those parameters: BT.709, limited range.
     pub(super) fn is_default(&self) -> bool {
         self.or_default() == [1; 3] && self.full_range != Some(true)
     }
@@ -107,34 +105,34 @@ impl Colour {
     }
 }
 
-/// Neither unspecified nor reserved (0 is reserved, but for the matrix of RGB).
+/// Neither unspecified nor reserved (0 is reserved, except for the matrix of RGB).
 fn is_specified(point: u16) -> bool {
     point != UNSPECIFIED && point != 0
 }
 
-/// Which samples there are of colour for each of brightness.
+/// Chroma subsampling.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Chroma {
-    /// None.
+    /// No chroma.
     Monochrome,
-    /// 4:2:0: half in both directions.
+    /// 4:2:0: half width and half height.
     C420,
-    /// 4:2:2: half in a line.
+    /// 4:2:2: half width.
     C422,
-    /// 4:4:4: all.
+    /// 4:4:4: full resolution.
     C444,
 }
 
 impl Chroma {
-    /// By `chroma_format_idc` of H.264 and HEVC.
-    pub(super) fn of_format(format: u32) -> Option<Self> {
+    /// From `chroma_format_idc` of H.264 and HEVC.
+    pub(super) fn from_format_idc(format: u32) -> Option<Self> {
         [Self::Monochrome, Self::C420, Self::C422, Self::C444]
             .get(usize::try_from(format).ok()?)
             .copied()
     }
 
-    /// Samples of brightness for one of colour, in a line and in a column. (1, 1) for those whose
-    /// cropping is counted in samples.
+    /// Luma samples per chroma sample, horizontally and vertically: the units of cropping. (1, 1) without
+    /// chroma.
     pub(super) fn step(self) -> (u32, u32) {
         match self {
             Self::C420 => (2, 2),
@@ -150,12 +148,12 @@ mod tests {
     use crate::movie::codec::boxes;
 
     fn colour(bodies: &[&[u8]]) -> Option<Colour> {
-        let bytes: Vec<u8> = bodies.iter().flat_map(|body| boxes::make(b"colr", body)).collect();
-        Colour::of(Boxes(&bytes))
+        let bytes: Vec<u8> = bodies.iter().flat_map(|body| boxes::build(b"colr", body)).collect();
+        Colour::from_boxes(Boxes(&bytes))
     }
 
     #[test]
-    fn the_first_box_that_speaks_of_code_points_counts() {
+    fn the_first_box_with_code_points_is_used() {
         let nclx = b"nclx\0\x09\0\x10\0\x09\x80";
         let nclc = b"nclc\0\x01\0\x01\0\x01";
         let full = colour(&[b"prof", nclx, nclc]).expect("a colour");
@@ -167,20 +165,20 @@ mod tests {
     }
 
     #[test]
-    fn what_a_box_leaves_open_is_filled_from_the_stream() {
-        let open = Colour { primaries: 9, ..Colour::default() };
+    fn unspecified_points_come_from_the_stream() {
+        let partial = Colour { primaries: 9, ..Colour::default() };
         let stream = Colour { primaries: 1, transfer: 18, matrix: 9, full_range: Some(false) };
-        assert_eq!(open.range(), None);
-        assert_eq!(open.or(stream), Colour { primaries: 9, ..stream });
-        assert_eq!(open.or(stream).range(), Some(VideoRange::Hlg));
+        assert_eq!(partial.range(), None);
+        assert_eq!(partial.or(stream), Colour { primaries: 9, ..stream });
+        assert_eq!(partial.or(stream).range(), Some(VideoRange::Hlg));
     }
 
     #[test]
-    fn what_is_not_said_counts_as_bt_709() {
-        let unknown = Colour::default();
-        let full = Colour { full_range: Some(true), ..unknown };
+    fn unspecified_colour_is_bt_709() {
+        let unspecified = Colour::default();
+        let full = Colour { full_range: Some(true), ..unspecified };
         let pq = Colour { primaries: 9, transfer: 16, matrix: 9, full_range: None };
-        assert_eq!([unknown, full, pq].map(|colour| colour.is_default()), [true, false, false]);
-        assert_eq!([unknown, pq].map(|colour| colour.points()), ["01.01.01", "09.16.09"]);
+        assert_eq!([unspecified, full, pq].map(|colour| colour.is_default()), [true, false, false]);
+        assert_eq!([unspecified, pq].map(|colour| colour.points()), ["01.01.01", "09.16.09"]);
     }
 }

@@ -1,27 +1,26 @@
-//! Dolby Vision: `dvcC`, `dvvC` and `dvwC` beside the configuration of the base layer ("Dolby Vision
+//! Dolby Vision: `dvcC`, `dvvC` and `dvwC` next to the base layer's configuration ("Dolby Vision
 //! Streams Within the ISO Base Media File Format", version 2.6).
 
 use super::{Boxes, Colour, FourCc, bits::Bits};
 
-/// Dolby Vision in a track.
+/// Dolby Vision of a track.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DolbyVision {
-    /// The codecs parameter: `dvh1.08.04`. Where the entry's own type is not Dolby Vision's, it is
-    /// for SUPPLEMENTAL-CODECS (RFC 8216bis section 4.4.6.2) and its counterpart in DASH.
+    /// The codecs parameter: `dvh1.08.04`. If the entry has the base layer's type, this belongs into
+    /// SUPPLEMENTAL-CODECS (RFC 8216bis section 4.4.6.2) and its counterpart in DASH.
     pub codecs: String,
-    /// The profile. 5 can only be decoded as Dolby Vision; 8, 9 and 10 have a base layer that others
-    /// can play.
+    /// Profile. 5 needs a Dolby Vision decoder; 8, 9 and 10 have a base layer that other decoders play.
     pub profile: u8,
-    /// The level.
+    /// Level.
     pub level: u8,
-    /// The brand that says how the base layer looks to others, which follows the codecs parameter
-    /// after a slash in SUPPLEMENTAL-CODECS. `None` if it cannot be shown by others.
+    /// Brand of the base layer for other decoders, which follows the codecs parameter after a slash in
+    /// SUPPLEMENTAL-CODECS. `None` if other decoders cannot play it.
     pub brand: Option<FourCc>,
 }
 
 impl DolbyVision {
-    /// Reads it from an entry of type `format`.
-    pub(super) fn of(boxes: Boxes<'_>, format: FourCc, colour: &Colour) -> Option<Self> {
+    /// Reads the record in an entry of type `format`.
+    pub(super) fn from_boxes(boxes: Boxes<'_>, format: FourCc, colour: &Colour) -> Option<Self> {
         let is_record = |kind: FourCc| matches!(&kind.0, b"dvcC" | b"dvvC" | b"dvwC");
         let record = boxes.iter().find(|child| is_record(child.kind))?.body;
         let mut bits = Bits::new(record);
@@ -40,7 +39,7 @@ impl DolbyVision {
         let brand = match (compatibility, colour.transfer) {
             (1, _) => Some(FourCc(*b"db1p")),
             (2, _) => Some(FourCc(*b"db2g")),
-            // BT.2020 in the parameter set, with hybrid log-gamma as an alternative in a message.
+            // BT.2020 in the parameter set, and hybrid log-gamma as an alternative in an SEI message.
             (4, 14) => Some(FourCc(*b"db4g")),
             (4, _) => Some(FourCc(*b"db4h")),
             _ => None,
@@ -52,10 +51,10 @@ impl DolbyVision {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::movie::codec::boxes::make;
+    use crate::movie::codec::boxes::build;
 
     #[test]
-    fn the_brand_says_how_the_base_layer_looks_to_others() {
+    fn the_brand_names_the_base_layer() {
         let hlg = Colour { transfer: 18, ..Colour::default() };
         let bt2020 = Colour { transfer: 14, ..Colour::default() };
         for (format, record, colour, codecs, brand) in [
@@ -68,8 +67,8 @@ mod tests {
             (b"avc3", [1, 0, 0x12, 0x2d, 0x20], hlg, "dvav.09.05", Some(b"db2g")),
         ] {
             for kind in [b"dvcC", b"dvvC", b"dvwC"] {
-                let boxes = make(kind, &record);
-                let vision = DolbyVision::of(Boxes(&boxes), FourCc(*format), &colour);
+                let boxes = build(kind, &record);
+                let vision = DolbyVision::from_boxes(Boxes(&boxes), FourCc(*format), &colour);
                 let vision = vision.expect("a record");
                 assert_eq!(
                     (vision.codecs.as_str(), vision.brand),
@@ -77,7 +76,7 @@ mod tests {
                 );
             }
         }
-        let cut = make(b"dvcC", &[1, 0, 0x10]);
-        assert_eq!(DolbyVision::of(Boxes(&cut), FourCc(*b"hvc1"), &hlg), None);
+        let cut = build(b"dvcC", &[1, 0, 0x10]);
+        assert_eq!(DolbyVision::from_boxes(Boxes(&cut), FourCc(*b"hvc1"), &hlg), None);
     }
 }

@@ -2,16 +2,16 @@
 
 use super::{boxes::full_body, cursor::Cursor};
 
-/// What is wanted of it.
+/// The relevant fields.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Esds<'a> {
-    /// `objectTypeIndication`: which standard the stream follows.
+    /// `objectTypeIndication`: the codec of the stream.
     pub object_type: u8,
-    /// Bits per second, over any second; 0 if it is not known.
+    /// Maximum bits per second, over any second; 0 if unknown.
     pub max_bitrate: u32,
-    /// Bits per second; 0 if it is not known or varies.
+    /// Average bits per second; 0 if unknown or variable.
     pub avg_bitrate: u32,
-    /// The decoder's own configuration; empty if there is none.
+    /// Decoder-specific configuration; may be empty.
     pub specific: &'a [u8],
 }
 
@@ -20,7 +20,7 @@ const DECODER_CONFIG: u8 = 4;
 const DECODER_SPECIFIC_INFO: u8 = 5;
 const SL_CONFIG: u8 = 6;
 
-/// The most descriptors that are looked at in one.
+/// The most descriptors read in one descriptor.
 const DESCRIPTORS_MAX: usize = 16;
 
 impl<'a> Esds<'a> {
@@ -28,7 +28,7 @@ impl<'a> Esds<'a> {
     pub(super) fn read(body: &'a [u8]) -> Option<Self> {
         let mut fields = Cursor(full_body(body)?);
         let mut stream = fields.0;
-        // QuickTime writes the inner descriptor alone now and then.
+        // QuickTime sometimes writes only the inner descriptor.
         if stream.first() == Some(&ES_DESCRIPTOR) {
             (_, stream) = descriptor(&mut fields)?;
             fields = Cursor(stream);
@@ -59,12 +59,11 @@ impl<'a> Esds<'a> {
 fn find(bytes: &[u8], tag: u8) -> Option<&[u8]> {
     let mut fields = Cursor(bytes);
     let descriptors = std::iter::from_fn(|| descriptor(&mut fields)).take(DESCRIPTORS_MAX);
-    descriptors.into_iter().find(|(found, _)| *found == tag).map(|(_, body)| body)
+    descriptors.into_iter().find(|(candidate, _)| *candidate == tag).map(|(_, body)| body)
 }
 
-/// A descriptor's tag and body. Its length has up to four bytes of seven bits (section 8.3.3). A
-/// body that would be longer than what is there ends there: writers count wrongly, and players bear
-/// it.
+/// A descriptor's tag and body. Its length has up to four bytes of seven bits (section 8.3.3). A length
+/// beyond the available bytes is clamped: some muxers miscount, and players tolerate it.
 fn descriptor<'a>(fields: &mut Cursor<'a>) -> Option<(u8, &'a [u8])> {
     let tag = fields.u8()?;
     let mut length = 0_usize;
@@ -79,9 +78,9 @@ fn descriptor<'a>(fields: &mut Cursor<'a>) -> Option<(u8, &'a [u8])> {
     Some((tag, body))
 }
 
-/// The body of an `esds` for a stream without a configuration of its own.
-pub(super) fn make(object_type: u8) -> Vec<u8> {
-    // Stream type 5, audio; the bit behind it is always set. Buffer size and bit rates: not known.
+/// Builds the body of an `esds` for a stream without decoder-specific configuration.
+pub(super) fn build(object_type: u8) -> Vec<u8> {
+    // Stream type 5, audio; the following bit is always set. Buffer size and bit rates are unknown.
     let mut config = vec![object_type, 5 << 2 | 1];
     config.extend([0; 3 + 4 + 4]);
     let length = |body: &[u8]| u8::try_from(body.len()).expect("a few bytes");
@@ -99,21 +98,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_made_is_read() {
-        let body = make(0x6b);
+    fn a_built_descriptor_is_readable() {
+        let body = build(0x6b);
         let esds = Esds::read(&body).expect("a descriptor");
         assert_eq!((esds.object_type, esds.specific), (0x6b, &[][..]));
     }
 
     #[test]
-    fn optional_fields_and_long_lengths_are_passed_over() {
+    fn optional_fields_and_long_lengths_are_skipped() {
         let config =
             [4, 0x80, 0x80, 0x11, 0x40, 0x15, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 1, 5, 2, 0x12, 8];
         let mut body = vec![0, 0, 0, 0, 3, 0x80, 0x80, 0x80, 60, 0, 1, 0xe0];
-        // The stream that it depends on, a URL, and the stream of its clock.
+        // A dependency on a stream, a URL, and a clock reference stream.
         body.extend([0, 9, 3, b'u', b'r', b'l', 0, 7]);
         body.extend(config);
-        let esds = Esds::read(&body).expect("a descriptor, though its length is wrong");
+        let esds = Esds::read(&body).expect("a descriptor despite its wrong length");
         assert_eq!((esds.object_type, esds.specific), (0x40, &[0x12, 8][..]));
         assert_eq!((esds.max_bitrate, esds.avg_bitrate), (2, 1));
         let bare = [&[0; 4][..], &config].concat();

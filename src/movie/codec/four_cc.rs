@@ -7,8 +7,8 @@ use std::fmt;
 pub struct FourCc(pub [u8; 4]);
 
 impl FourCc {
-    /// As a codecs parameter (RFC 6381 section 3.2), with `_` for what could end one, or the
-    /// attribute that it stands in.
+    /// The code as a codecs parameter (RFC 6381 section 3.2). `_` replaces characters that could end the
+    /// parameter or its attribute.
     pub(super) fn as_codecs(self) -> String {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         self.0.map(|byte| if plain(byte) { char::from(byte) } else { '_' }).iter().collect()
@@ -16,8 +16,7 @@ impl FourCc {
 }
 
 impl fmt::Display for FourCc {
-    /// As text. What is not printable ASCII is escaped: a code comes from a file, and may end in a
-    /// log or a page.
+    /// Escapes everything except printable ASCII, because a code from a file can reach logs and pages.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.escape_ascii().fmt(f)
     }
@@ -34,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_is_printed_so_that_it_cannot_harm() {
+    fn unsafe_characters_are_escaped() {
         assert_eq!(FourCc(*b"ac-3").to_string(), "ac-3");
         assert_eq!(FourCc([b'm', b's', 0, 0x55]).to_string(), r"ms\x00U");
         assert_eq!(format!("{:?}", FourCc(*b"hvc1")), "'hvc1'");

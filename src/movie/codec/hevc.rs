@@ -1,8 +1,8 @@
 //! HEVC: the configuration record `hvcC` (ISO/IEC 14496-15 section 8.3.3.1).
 
-use super::{Boxes, Chroma, FourCc, Warning, cursor::Cursor, hevc_sps, video::Picture};
+use super::{Boxes, Chroma, FourCc, Warning, cursor::Cursor, hevc_sps, video::VideoConfig};
 
-/// What the record says.
+/// Parsed `hvcC`.
 #[derive(Clone, Debug)]
 pub(super) struct HevcConfig {
     profile_space: u8,
@@ -11,13 +11,13 @@ pub(super) struct HevcConfig {
     compatibility: u32,
     constraints: [u8; 6],
     level: u8,
-    /// Whether a decoder can begin with the record alone.
+    /// Whether the record contains all parameter sets that a decoder needs.
     pub has_parameter_sets: bool,
-    pub picture: Picture,
+    pub video: VideoConfig,
 }
 
 impl Default for HevcConfig {
-    /// What is said of a stream without a readable record: Main at level 4, progressive frames.
+    /// For a stream without a readable record: Main profile, level 4, progressive frames.
     fn default() -> Self {
         Self {
             profile_space: 0,
@@ -27,7 +27,7 @@ impl Default for HevcConfig {
             constraints: [0x90, 0, 0, 0, 0, 0],
             level: 120,
             has_parameter_sets: false,
-            picture: Picture::default(),
+            video: VideoConfig::default(),
         }
     }
 }
@@ -38,36 +38,36 @@ const SPS: u8 = 33;
 const PPS: u8 = 34;
 
 impl HevcConfig {
-    /// Reads the `hvcC` among these boxes.
-    pub(super) fn of(boxes: Boxes<'_>, doubts: &mut Vec<Warning>) -> Self {
+    /// Reads `hvcC`, with defaults if it is missing or invalid.
+    pub(super) fn from_boxes(boxes: Boxes<'_>, warnings: &mut Vec<Warning>) -> Self {
         let kind = FourCc(*b"hvcC");
         let Some(body) = boxes.body(&kind.0) else {
-            doubts.push(Warning::Missing(kind));
+            warnings.push(Warning::Missing(kind));
             return Self::default();
         };
         let mut fields = Cursor(body);
-        let Some(mut record) = Self::read(&mut fields) else {
-            doubts.push(Warning::CutShort(kind));
+        let Some(mut config) = Self::read(&mut fields) else {
+            warnings.push(Warning::CutShort(kind));
             return Self::default();
         };
         match ParameterSets::read(fields) {
-            None => doubts.push(Warning::CutShort(kind)),
+            None => warnings.push(Warning::CutShort(kind)),
             Some(sets) => {
-                record.has_parameter_sets =
+                config.has_parameter_sets =
                     sets.has_vps && sets.has_pps && sets.first_sps.is_some();
                 match sets.first_sps.map(hevc_sps::read) {
-                    Some(Some(found)) => {
-                        let picture = &mut record.picture;
-                        picture.size = found.size;
-                        picture.aspect = found.aspect;
-                        picture.colour = found.colour;
+                    Some(Some(parsed)) => {
+                        let video = &mut config.video;
+                        video.size = parsed.size;
+                        video.aspect = parsed.aspect;
+                        video.colour = parsed.colour;
                     }
-                    Some(None) => doubts.push(Warning::SequenceParameterSet),
+                    Some(None) => warnings.push(Warning::SequenceParameterSet),
                     None => {}
                 }
             }
         }
-        record
+        config
     }
 
     /// Reads the fixed fields.
@@ -78,16 +78,16 @@ impl HevcConfig {
         let constraints: [u8; 6] = fields.take(6)?.try_into().ok()?;
         let level = fields.u8()?;
         fields.skip(3)?;
-        let chroma = Chroma::of_format(u32::from(fields.u8()? & 3));
+        let chroma = Chroma::from_format_idc(u32::from(fields.u8()? & 3));
         let bit_depth = Some(8 + (fields.u8()? & 7));
         fields.skip(4)?;
         let (is_high_tier, profile) = (profile_byte & 0x20 != 0, profile_byte & 0x1f);
-        let picture = Picture {
+        let video = VideoConfig {
             bit_depth,
             chroma,
             profile: Some(profile_name(profile)),
             level: Some(level_name(level, is_high_tier)),
-            ..Picture::default()
+            ..VideoConfig::default()
         };
         Some(Self {
             profile_space: profile_byte >> 6,
@@ -97,12 +97,12 @@ impl HevcConfig {
             constraints,
             level,
             has_parameter_sets: false,
-            picture,
+            video,
         })
     }
 
-    /// The codecs parameter (ISO/IEC 14496-15 annex E.3): flags of compatibility from the last to the
-    /// first, and constraints up to the last byte that is not zero.
+    /// The codecs parameter (ISO/IEC 14496-15 annex E.3): compatibility flags in reverse bit order, and
+    /// constraints up to the last non-zero byte.
     pub(super) fn codecs(&self, format: FourCc) -> String {
         let space = ["", "A", "B", "C"][usize::from(self.profile_space & 3)];
         let tier = if self.is_high_tier { 'H' } else { 'L' };
@@ -165,7 +165,7 @@ fn profile_name(profile: u8) -> String {
     name.to_owned()
 }
 
-/// Annex A.4: thirtieths.
+/// Annex A.4: the level times 30.
 fn level_name(level: u8, is_high_tier: bool) -> String {
     let tier = if is_high_tier { " High tier" } else { "" };
     format!("{}.{}{tier}", level / 30, level % 30 / 3)

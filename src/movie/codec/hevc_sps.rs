@@ -1,11 +1,11 @@
-//! The sequence parameter set of HEVC (ISO/IEC 23008-2 section 7.3.2.2.1), up to what it says of
-//! colour. Colour stands behind everything else, so everything else is read.
+//! The sequence parameter set of HEVC (ISO/IEC 23008-2 section 7.3.2.2.1), up to the colour in
+//! its VUI. Colour comes after all other fields, so all of them are parsed.
 
 use super::{
     Chroma,
     avc_sps::cropped,
     bits::{Bits, unescaped},
-    video::Picture,
+    video::VideoConfig,
     vui,
 };
 
@@ -18,8 +18,8 @@ const REFERENCES_MAX: u32 = 16;
 /// The most long-term reference pictures.
 const LONG_TERM_MAX: u32 = 32;
 
-/// Reads a set with its NAL header. `None` if it cannot be read.
-pub(super) fn read(nal: &[u8]) -> Option<Picture> {
+/// Reads a set with its NAL header. `None` if it is invalid.
+pub(super) fn read(nal: &[u8]) -> Option<VideoConfig> {
     let payload = unescaped(nal.get(2..)?);
     let mut bits = Bits::new(&payload);
     bits.skip(4)?;
@@ -27,7 +27,7 @@ pub(super) fn read(nal: &[u8]) -> Option<Picture> {
     bits.skip(1)?;
     skip_profile_tier_level(&mut bits, sub_layers)?;
     let _id = bits.ue()?;
-    let chroma = Chroma::of_format(bits.ue()?)?;
+    let chroma = Chroma::from_format_idc(bits.ue()?)?;
     let is_separate = chroma == Chroma::C444 && bits.flag()?;
     let (width, height) = (bits.ue()?, bits.ue()?);
     let mut crop = [0; 4];
@@ -59,13 +59,13 @@ pub(super) fn read(nal: &[u8]) -> Option<Picture> {
     }
     bits.skip(2)?;
     let vui = vui::read(&mut bits)?;
-    Some(Picture {
+    Some(VideoConfig {
         size,
         aspect: vui.aspect,
         bit_depth: u8::try_from(bit_depth).ok(),
         chroma: Some(chroma),
         colour: vui.colour,
-        ..Picture::default()
+        ..VideoConfig::default()
     })
 }
 
@@ -104,7 +104,7 @@ fn skip_scaling_lists(bits: &mut Bits<'_>) -> Option<()> {
     Some(())
 }
 
-/// Section 7.3.7: sets that are written out, and sets that differ a little from the one before.
+/// Section 7.3.7: explicit sets, and sets predicted from the previous one.
 fn skip_reference_sets(bits: &mut Bits<'_>) -> Option<()> {
     let sets = bits.ue().filter(|&sets| sets <= REFERENCE_SETS_MAX)?;
     let mut pictures = 0;
@@ -133,11 +133,11 @@ fn skip_reference_sets(bits: &mut Bits<'_>) -> Option<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::movie::codec::bits::tests::{ue, written};
+    use crate::movie::codec::bits::tests::{nal_bytes, ue};
 
-    /// A set of a 1922 by 1082 picture with ten bits, cropped to 1920 by 1080, with PQ. `extras` stand
-    /// where scaling lists, PCM, reference sets and long-term pictures do.
-    fn set(extras: &[&str]) -> Option<Picture> {
+    /// A set of 1922 × 1082 with ten bits, cropped to 1920 × 1080, with PQ. `extras` are the fields of scaling
+    /// lists, PCM, reference sets and long-term pictures.
+    fn set(extras: &[&str]) -> Option<VideoConfig> {
         let zeros = "0".repeat(88);
         let head =
             ["0000", "001", "1", &zeros, "01111000", "11", &"00".repeat(7), &zeros, "01111000"];
@@ -155,19 +155,19 @@ mod tests {
             vui.concat(),
             colour.concat(),
         ];
-        read(&[&[0x42, 1][..], &written(&bits.concat())].concat())
+        read(&[&[0x42, 1][..], &nal_bytes(&bits.concat())].concat())
     }
 
     #[test]
-    fn colour_is_found_behind_everything_else() {
+    fn colour_is_read_after_all_other_fields() {
         let lists = |mode: &str, values: &dyn Fn(usize) -> usize| {
             let list = |size: usize| format!("{mode}{}", ue(0).repeat(values(size)));
             [list(0).repeat(6), list(1).repeat(6), list(2).repeat(6), list(3).repeat(2)].concat()
         };
         let copied = lists("0", &|_| 1);
         let written_out = lists("1", &|size| [16, 64, 65, 65][size]);
-        // One set of two pictures before and one after, one like it but for one that is left out,
-        // and one like that: three pictures, then three of four, then one of four.
+        // An explicit set of two pictures before and one after, then two predicted sets: three pictures,
+        // then three of four, then one of four.
         let sets = [
             &ue(3)[..],
             &[ue(2), ue(1)].concat(),
@@ -189,18 +189,18 @@ mod tests {
             ("reference sets", ["0", "00", "0", &sets, "0", "00"]),
             ("long-term pictures", ["0", "00", "0", &ue(0), &long_term, "00"]),
         ] {
-            let picture = set(&extras).unwrap_or_else(|| panic!("{name} cannot be read"));
-            let colour = picture.colour;
+            let video = set(&extras).unwrap_or_else(|| panic!("{name}: invalid"));
+            let colour = video.colour;
             assert_eq!((colour.primaries, colour.transfer, colour.matrix), (9, 16, 9), "{name}");
             assert_eq!(colour.full_range, Some(false), "{name}");
-            assert_eq!((picture.size, picture.bit_depth), (Some((1920, 1080)), Some(10)), "{name}");
-            let aspect = picture.aspect.expect("an aspect");
+            assert_eq!((video.size, video.bit_depth), (Some((1920, 1080)), Some(10)), "{name}");
+            let aspect = video.aspect.expect("an aspect");
             assert_eq!((aspect.h_spacing, aspect.v_spacing), (4, 3), "{name}");
         }
     }
 
     #[test]
-    fn a_set_beyond_the_limits_of_the_specification_is_refused() {
+    fn sets_beyond_the_limits_of_the_specification_are_refused() {
         assert!(set(&["0", "00", "0", &ue(65), "0", "00"]).is_none(), "65 reference sets");
         let pictures = [ue(1), ue(9), ue(8)].concat();
         let seventeen = [pictures, format!("{}1", ue(0)).repeat(17)].concat();

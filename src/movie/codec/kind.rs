@@ -1,4 +1,4 @@
-//! The codecs that are told apart, what people call them, and what becomes of them in segments.
+//! The known codecs and their names.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use super::FourCc;
 
 /// A codec.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[expect(missing_docs, reason = "each is the name of what it is; see Display")]
+#[expect(missing_docs, reason = "each variant is the codec's name; see Display")]
 pub enum Codec {
     H264,
     Hevc,
@@ -29,7 +29,7 @@ pub enum Codec {
     Ac3,
     Eac3,
     Dts,
-    /// Samples as they are, integers or floats, of any order of bytes.
+    /// Uncompressed samples, integers or floats, in any byte order.
     Pcm,
     WebVtt,
     Ttml,
@@ -37,13 +37,13 @@ pub enum Codec {
     QuickTimeText,
     ClosedCaptions,
     VobSub,
-    /// Anything else, by the type of its sample entry.
+    /// Any other, by its sample entry type.
     Other(FourCc),
 }
 
 impl Codec {
-    /// A codec that is known by the type of its entry, and has no configuration that is read here.
-    pub(super) fn of_other(format: FourCc) -> Self {
+    /// The codec of a sample entry type whose configuration is not parsed.
+    pub(super) fn from_format(format: FourCc) -> Self {
         match &format.0 {
             b"jpeg" | b"mjpa" | b"mjpb" | b"mjpg" => Self::MotionJpeg,
             b"ap4h" | b"ap4x" | b"apch" | b"apcn" | b"apcs" | b"apco" | b"aprn" | b"aprh" => {
@@ -60,8 +60,8 @@ impl Codec {
         }
     }
 
-    /// The name of a codec that nothing here depends on.
-    fn name_of(format: FourCc) -> Option<&'static str> {
+    /// The name of a codec without a variant.
+    fn format_name(format: FourCc) -> Option<&'static str> {
         Some(match &format.0 {
             b"alaw" | b"ulaw" => "G.711",
             b"samr" => "AMR",
@@ -90,17 +90,17 @@ impl Codec {
         })
     }
 
-    /// Whether it has a name, so that something can be said of it.
+    /// Whether the codec has a name.
     pub(super) fn is_known(self) -> bool {
         match self {
-            Self::Other(format) => Self::name_of(format).is_some(),
+            Self::Other(format) => Self::format_name(format).is_some(),
             _ => true,
         }
     }
 }
 
 impl fmt::Display for Codec {
-    /// As people call it.
+    /// The common name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::H264 => "H.264",
@@ -131,7 +131,7 @@ impl fmt::Display for Codec {
             Self::QuickTimeText => "QuickTime text",
             Self::ClosedCaptions => "closed captions",
             Self::VobSub => "VobSub",
-            Self::Other(format) => match Self::name_of(*format) {
+            Self::Other(format) => match Self::format_name(*format) {
                 Some(name) => name,
                 None => return write!(f, "{format:?}"),
             },

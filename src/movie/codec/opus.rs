@@ -1,10 +1,10 @@
 //! Opus: the configuration `dOps` ("Encapsulation of Opus in ISO Base Media File Format", section
 //! 4.3.2).
 
-use super::audio::Sound;
+use super::audio::AudioConfig;
 
-/// Reads `dOps`. Opus is always decoded to 48 kHz; the rate in the box is that of what was encoded.
-pub(super) fn read(body: &[u8]) -> Option<Sound> {
+/// Reads `dOps`. Opus decodes to 48 kHz; the rate in the box is that of the encoder's input.
+pub(super) fn read(body: &[u8]) -> Option<AudioConfig> {
     let channels = *body.get(1)?;
-    Some(Sound { channels: channels.into(), sample_rate: 48_000, ..Sound::default() })
+    Some(AudioConfig { channels: channels.into(), sample_rate: 48_000, ..AudioConfig::default() })
 }

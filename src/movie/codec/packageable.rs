@@ -1,40 +1,38 @@
-//! Whether a track may stand in segments as it is.
+//! Whether CMAF segments can carry a track without transcoding.
 
 use super::{Codec, FourCc, Media, SampleEntry};
 
-/// Why a track cannot stand in CMAF segments, and so in HLS and DASH, as it is. It prints a sentence
-/// for people.
+/// Why CMAF segments, and so HLS and DASH, cannot carry a track. `/inspect` shows its text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum NotPackageable {
-    /// Encrypted in a way of its own, or without what a player needs to know to decrypt it.
-    #[error("it is encrypted{}, and not so that segments of it could be decrypted", .0.map(|it| format!(" ({it})")).unwrap_or_default())]
+    /// Not Common Encryption, or without the defaults that a player needs.
+    #[error("it is encrypted{}, but not with valid Common Encryption", .0.map(|it| format!(" ({it})")).unwrap_or_default())]
     Encrypted(Option<FourCc>),
-    /// A codec that no player takes in segments, or none that matters.
-    #[error("{0} video has to be encoded: players do not take it in segments")]
-    VideoToEncode(Codec),
-    /// The same of sound.
-    #[error("{0} audio has to be encoded: players do not take it in segments")]
-    AudioToEncode(Codec),
-    /// Text that stands in manifests in another form.
-    #[error("{0} cannot stand in segments: the text has to become WebVTT")]
-    TextToConvert(Codec),
-    /// Subtitles that are pictures.
-    #[error("{0} subtitles are pictures: manifests have no place for them")]
-    Pictures(Codec),
-    /// What is neither seen nor heard.
-    #[error("{0} is data for programs: players do not show it")]
+    /// A video codec that players do not support in segments.
+    #[error("{0} video needs transcoding: players do not support it in segments")]
+    VideoCodec(Codec),
+    /// An audio codec that players do not support in segments.
+    #[error("{0} audio needs transcoding: players do not support it in segments")]
+    AudioCodec(Codec),
+    /// A text format that manifests offer as WebVTT.
+    #[error("{0} must be converted to WebVTT: players do not support it in segments")]
+    TextFormat(Codec),
+    /// Image subtitles.
+    #[error("{0} subtitles are images: HLS and DASH support text subtitles only")]
+    ImageSubtitles(Codec),
+    /// Neither video, audio nor text.
+    #[error("{0} is application data: players do not show it")]
     Data(Codec),
-    /// A codec that this program has never heard of.
-    #[error("the codec {0} is not known here")]
+    /// An unknown codec.
+    #[error("unknown codec {0}")]
     Unknown(Codec),
 }
 
 impl SampleEntry {
-    /// Whether [`entry`](Self::entry) and the samples that belong to it may stand in CMAF segments
-    /// (ISO/IEC 23000-19) as they are.
+    /// Whether CMAF segments (ISO/IEC 23000-19) can carry [`entry`](Self::entry) and its samples unchanged.
     ///
     /// # Errors
-    /// If not: why.
+    /// The reason why not.
     pub fn packageable(&self) -> Result<(), NotPackageable> {
         use Codec::*;
         if let Some(encryption) = self.encryption.filter(|encryption| encryption.common().is_none())
@@ -46,12 +44,12 @@ impl SampleEntry {
             H264 | Hevc | Av1 | Vp9 => Ok(()),
             Aac | HeAac | HeAacV2 | XHeAac | Mp3 | Opus | Flac | Alac | Ac3 | Eac3 => Ok(()),
             WebVtt | Ttml => Ok(()),
-            Tx3g | QuickTimeText | ClosedCaptions => Err(NotPackageable::TextToConvert(codec)),
-            VobSub => Err(NotPackageable::Pictures(codec)),
+            Tx3g | QuickTimeText | ClosedCaptions => Err(NotPackageable::TextFormat(codec)),
+            VobSub => Err(NotPackageable::ImageSubtitles(codec)),
             _ if !codec.is_known() => Err(NotPackageable::Unknown(codec)),
             _ => Err(match self.media {
-                Media::Video(_) => NotPackageable::VideoToEncode(codec),
-                Media::Audio(_) => NotPackageable::AudioToEncode(codec),
+                Media::Video(_) => NotPackageable::VideoCodec(codec),
+                Media::Audio(_) => NotPackageable::AudioCodec(codec),
                 Media::Text | Media::Other => NotPackageable::Data(codec),
             }),
         }

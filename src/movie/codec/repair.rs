@@ -1,4 +1,4 @@
-//! What is put right in an entry on its way into an init segment, and how.
+//! Repairs of a sample entry for an init segment.
 
 use std::fmt;
 
@@ -8,34 +8,35 @@ use super::{
     boxes, esds,
 };
 
-/// A change to an entry. Nothing but what is named here is changed.
+/// A change to an entry. All other bytes stay as in the file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Repair {
-    /// The type of the entry. Safari takes HEVC only by this name, which promises that the parameter
-    /// sets are in the entry; and there they are.
+    /// `hev1` became `hvc1`. Safari plays HEVC only as `hvc1`, which promises parameter sets in the entry,
+    /// and they are there.
     Hev1ToHvc1,
-    /// The same for Dolby Vision.
+    /// The same for Dolby Vision: `dvhe` became `dvh1`.
     DvheToDvh1,
-    /// The same for H.264.
+    /// The same for H.264: `avc3` became `avc1`.
     Avc3ToAvc1,
-    /// The fields of QuickTime left out, and the codec's configuration moved to where MP4 has it.
+    /// A QuickTime sound description became an MP4 entry: QuickTime's fields are removed, and the codec
+    /// configuration is at its place in MP4.
     QuickTimeAudio,
 }
 
 impl fmt::Display for Repair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Hev1ToHvc1 => "hev1 became hvc1: its parameter sets are in the sample entry",
-            Self::DvheToDvh1 => "dvhe became dvh1: its parameter sets are in the sample entry",
-            Self::Avc3ToAvc1 => "avc3 became avc1: its parameter sets are in the sample entry",
-            Self::QuickTimeAudio => "the sound description of QuickTime became an MP4 sample entry",
+            Self::Hev1ToHvc1 => "hev1 changed to hvc1: the parameter sets are in the sample entry",
+            Self::DvheToDvh1 => "dvhe changed to dvh1: the parameter sets are in the sample entry",
+            Self::Avc3ToAvc1 => "avc3 changed to avc1: the parameter sets are in the sample entry",
+            Self::QuickTimeAudio => "QuickTime sound description changed to an MP4 sample entry",
         })
     }
 }
 
 impl Repair {
     /// The repair that changes a video entry's type.
-    pub(super) fn of_type(format: FourCc, to: FourCc) -> Option<Self> {
+    pub(super) fn for_format(format: FourCc, to: FourCc) -> Option<Self> {
         match (&format.0, &to.0) {
             (b"hev1", b"hvc1") => Some(Self::Hev1ToHvc1),
             (b"dvhe", b"dvh1") => Some(Self::DvheToDvh1),
@@ -45,7 +46,7 @@ impl Repair {
     }
 }
 
-/// Where a codec's configuration stands, by the type of the entry.
+/// The configuration box of each entry type.
 const CONFIGURATIONS: [(&[u8; 4], &[u8; 4]); 6] = [
     (b"mp4a", b"esds"),
     (b"alac", b"alac"),
@@ -55,38 +56,38 @@ const CONFIGURATIONS: [(&[u8; 4], &[u8; 4]); 6] = [
     (b"Opus", b"dOps"),
 ];
 
-/// `objectTypeIndication` of MP3 from 32 kHz, and of MP3 below that.
+/// `objectTypeIndication` of MP3 from 32 kHz, and of MP3 below 32 kHz.
 const MPEG_1_AUDIO: u8 = 0x6b;
 const MPEG_2_AUDIO: u8 = 0x69;
 
-/// The entry, header included, as MP4 would have it: version 0 with the codec's configuration behind
-/// the fields. `None` if it is so already, or cannot be made so. `body` is the entry without header.
-pub(super) fn sound_entry(
+/// Rebuilds an entry in MP4 form, header included: version 0 with the codec configuration after the fields.
+/// `None` if it already has this form, or cannot be converted. `body` is the entry without header.
+pub(super) fn rebuild_audio_entry(
     format: FourCc,
     body: &[u8],
     fields: &Fields<'_>,
     audio: &Audio,
 ) -> Option<Vec<u8>> {
     let (kind, config) = match &format.0 {
-        // MP3 is known to MP4 by another name, and needs a descriptor.
+        // MP4 has another type for MP3, which needs a descriptor.
         b".mp3" | b"ms\0U" => {
             let object_type = if audio.sample_rate < 32_000 { MPEG_2_AUDIO } else { MPEG_1_AUDIO };
-            (b"mp4a", boxes::make(b"esds", &esds::make(object_type)))
+            (b"mp4a", boxes::build(b"esds", &esds::build(object_type)))
         }
         _ => {
             let (kind, config) = CONFIGURATIONS.iter().find(|(kind, _)| **kind == format.0)?;
             if !fields.is_quicktime && fields.boxes.body(config).is_some() {
                 return None;
             }
-            (*kind, boxes::make(config, fields.config(config)?))
+            (*kind, boxes::build(config, fields.config(config)?))
         }
     };
     let data_reference = body.get(..8)?;
     let channels = if fields.channels == 0 { audio.channels } else { fields.channels };
-    // A rate that does not fit into 16 bits is left to the configuration.
-    let rate = if fields.sample_rate == 0 { audio.sample_rate } else { fields.sample_rate };
-    let rate = u16::try_from(rate).unwrap_or(0);
-    // MP4 has 16 here whatever the codec (section 12.2.3.3); lossless codecs say what is true.
+    let sample_rate = if fields.sample_rate == 0 { audio.sample_rate } else { fields.sample_rate };
+    // The configuration declares a rate that exceeds 16 bits.
+    let rate = u16::try_from(sample_rate).unwrap_or(0);
+    // MP4 has 16 here for any codec (section 12.2.3.3); lossless codecs write the real size.
     let sample_size = audio.sample_size.unwrap_or(16);
     let mut entry = data_reference.to_vec();
     entry.extend([0; 8]);
@@ -97,7 +98,7 @@ pub(super) fn sound_entry(
     entry.extend([0; 2]);
     entry.extend(config);
     if let Some(bitrate) = fields.boxes.body(b"btrt") {
-        entry.extend(boxes::make(b"btrt", bitrate));
+        entry.extend(boxes::build(b"btrt", bitrate));
     }
-    Some(boxes::make(kind, &entry))
+    Some(boxes::build(kind, &entry))
 }

@@ -1,9 +1,9 @@
-//! Sample entries of text (ISO/IEC 14496-12 section 12.5, 14496-30, 3GPP TS 26.245).
+//! Text sample entries (ISO/IEC 14496-12 section 12.5, 14496-30, 3GPP TS 26.245).
 
 use super::{Boxes, Codec, FourCc, boxes::full_body};
 
-/// The codec of a text entry and its codecs parameter; `None` if it is none that is known. `body` is
-/// the entry without header.
+/// The codec of a text entry and its codecs parameter; `None` if the type is unknown. `body` is the entry
+/// without header.
 pub(super) fn describe(format: FourCc, body: &[u8]) -> Option<(Codec, String)> {
     let codec = match &format.0 {
         b"wvtt" => Codec::WebVtt,
@@ -19,11 +19,11 @@ pub(super) fn describe(format: FourCc, body: &[u8]) -> Option<(Codec, String)> {
 /// The namespace of TTML.
 const TTML: &[u8] = b"http://www.w3.org/ns/ttml";
 
-/// What follows the content type in the box `mime`, up to the processor profile.
+/// The parameter of the `mime` box that names the processor profile.
 const CODECS: &[u8] = b"codecs=";
 
-/// The codecs parameter of TTML (14496-30 section 5.1): with the processor profile, if the box `mime`
-/// names one. Else it is that of IMSC1 text, the only one that CMAF and HLS know.
+/// The codecs parameter of TTML (14496-30 section 5.1), with the processor profile of the `mime` box, else
+/// with that of IMSC1 text, the only one that CMAF and HLS define.
 fn ttml(body: &[u8]) -> Option<String> {
     let mut strings = body.get(8..)?.splitn(4, |&byte| byte == 0);
     let namespace = strings.next()?;
@@ -34,10 +34,10 @@ fn ttml(body: &[u8]) -> Option<String> {
     let mime = Boxes(strings.next()?).body(b"mime").and_then(full_body);
     let profile = mime.and_then(|mime| {
         let at = mime.windows(CODECS.len()).position(|window| window == CODECS)?;
-        let value =
+        let quoted =
             mime[at + CODECS.len()..].split(|&byte| matches!(byte, 0 | b';' | b' ')).next()?;
-        let value = value.strip_prefix(b"\"").unwrap_or(value);
-        let value = value.strip_suffix(b"\"").unwrap_or(value);
+        let opened = quoted.strip_prefix(b"\"").unwrap_or(quoted);
+        let value = opened.strip_suffix(b"\"").unwrap_or(opened);
         let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"|+.-".contains(byte);
         (!value.is_empty() && value.iter().all(is_plain)).then_some(value)
     });
@@ -48,11 +48,11 @@ fn ttml(body: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::movie::codec::boxes::make;
+    use crate::movie::codec::boxes::build;
 
     #[test]
-    fn the_profile_of_ttml_is_the_one_that_is_named_else_the_one_of_cmaf() {
-        let named = |mime: &[u8]| make(b"mime", &[&[0; 4], mime, &[0]].concat());
+    fn ttml_has_its_declared_profile_or_that_of_cmaf() {
+        let named = |mime: &[u8]| build(b"mime", &[&[0; 4], mime, &[0]].concat());
         for (namespace, boxes, codecs) in [
             (&b"http://www.w3.org/ns/ttml"[..], vec![], "stpp.ttml.im1t"),
             (

@@ -1,36 +1,38 @@
 //! VP9 and VP8: the configuration record `vpcC` ("VP Codec ISO Media File Format Binding").
 
-use super::{Boxes, Chroma, Colour, FourCc, Warning, bits::Bits, boxes::full_body, video::Picture};
+use super::{
+    Boxes, Chroma, Colour, FourCc, Warning, bits::Bits, boxes::full_body, video::VideoConfig,
+};
 
-/// What the record says.
+/// Parsed `vpcC`.
 #[derive(Clone, Debug)]
 pub(super) struct VpConfig {
     profile: u8,
     /// Ten times the level.
     level: u8,
     bit_depth: u8,
-    /// 0 and 1 are both 4:2:0; 1 is the default.
+    /// `chromaSubsampling`; 0 and 1 are both 4:2:0, and 1 is the default.
     sampling: u8,
-    pub picture: Picture,
+    pub video: VideoConfig,
 }
 
 impl Default for VpConfig {
-    /// What is said of a stream without a readable record: profile 0 at level 4.
+    /// For a stream without a readable record: profile 0 at level 4.
     fn default() -> Self {
-        Self { profile: 0, level: 40, bit_depth: 8, sampling: 1, picture: Picture::default() }
+        Self { profile: 0, level: 40, bit_depth: 8, sampling: 1, video: VideoConfig::default() }
     }
 }
 
 impl VpConfig {
-    /// Reads the `vpcC` among these boxes.
-    pub(super) fn of(boxes: Boxes<'_>, doubts: &mut Vec<Warning>) -> Self {
+    /// Reads `vpcC`, with defaults if it is missing or invalid.
+    pub(super) fn from_boxes(boxes: Boxes<'_>, warnings: &mut Vec<Warning>) -> Self {
         let kind = FourCc(*b"vpcC");
         let Some(body) = boxes.body(&kind.0) else {
-            doubts.push(Warning::Missing(kind));
+            warnings.push(Warning::Missing(kind));
             return Self::default();
         };
         Self::read(body).unwrap_or_else(|| {
-            doubts.push(Warning::CutShort(kind));
+            warnings.push(Warning::CutShort(kind));
             Self::default()
         })
     }
@@ -41,8 +43,8 @@ impl VpConfig {
         let (profile, level) = (bits.take_u8(8)?, bits.take_u8(8)?);
         let bit_depth = bits.take_u8(4)?;
         let mut colour = Colour::default();
-        // Version 0 was a draft: it names colour spaces by a list of its own, and has the range of
-        // its values and the transfer in other places.
+        // Version 0 was a draft: it has its own list of colour spaces, and range and transfer at other
+        // positions.
         let sampling = if version == 0 {
             bits.skip(4)?;
             bits.take_u8(4)?
@@ -60,21 +62,21 @@ impl VpConfig {
             3 => Some(Chroma::C444),
             _ => None,
         };
-        let picture = Picture {
+        let video = VideoConfig {
             bit_depth: Some(bit_depth),
             chroma,
             profile: Some(format!("Profile {profile}")),
             level: (level != 0).then(|| format!("{}.{}", level / 10, level % 10)),
             colour,
-            ..Picture::default()
+            ..VideoConfig::default()
         };
-        Some(Self { profile, level, bit_depth, sampling, picture })
+        Some(Self { profile, level, bit_depth, sampling, video })
     }
 
-    /// The codecs parameter. Its optional part is all or nothing, and left out where it would say
-    /// what is assumed anyway: 4:2:0 and BT.709.
+    /// The codecs parameter. Its optional part is all or nothing, and omitted for the defaults, 4:2:0 and
+    /// BT.709.
     pub(super) fn codecs(&self, format: FourCc, colour: &Colour) -> String {
-        // Some writers leave the level at zero, which players refuse.
+        // Some muxers leave the level at zero, which players reject.
         let level = if self.level == 0 { Self::default().level } else { self.level };
         let (profile, depth, sampling) = (self.profile, self.bit_depth, self.sampling);
         let short = format!("{format}.{profile:02}.{level:02}.{depth:02}");

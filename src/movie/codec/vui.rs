@@ -1,16 +1,16 @@
-//! The beginning of the video usability information of a sequence parameter set, which is the same
-//! in H.264 (ISO/IEC 14496-10 annex E) and HEVC (ISO/IEC 23008-2 annex E).
+//! The start of the video usability information of a sequence parameter set, which H.264 (ISO/IEC
+//! 14496-10 annex E) and HEVC (ISO/IEC 23008-2 annex E) share.
 
 use super::{bits::Bits, colour::Colour, video::SampleAspect};
 
-/// What is wanted of it.
+/// Pixel aspect ratio and colour.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Vui {
     pub aspect: Option<SampleAspect>,
     pub colour: Colour,
 }
 
-/// `aspect_ratio_idc` from 1 (table E-1).
+/// Ratios by `aspect_ratio_idc`, from 1 (table E-1).
 const ASPECTS: [(u16, u16); 16] = [
     (1, 1),
     (12, 11),
@@ -30,10 +30,10 @@ const ASPECTS: [(u16, u16); 16] = [
     (2, 1),
 ];
 
-/// `aspect_ratio_idc` that is followed by the ratio.
+/// `aspect_ratio_idc` of an explicit ratio.
 const EXTENDED_SAR: u8 = 255;
 
-/// Reads `vui_parameters_present_flag` and what is wanted of what follows.
+/// Reads `vui_parameters_present_flag`, the aspect ratio and the colour.
 pub(super) fn read(bits: &mut Bits<'_>) -> Option<Vui> {
     let mut vui = Vui::default();
     if !bits.flag()? {

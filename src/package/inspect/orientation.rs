@@ -15,7 +15,7 @@ impl Orientation {
     /// That of a track.
     pub(super) fn of(track: &Track) -> Self {
         let number = |at: usize| {
-            let bytes = track.picture[4 * at..].first_chunk().expect("nine numbers");
+            let bytes = track.display[4 * at..].first_chunk().expect("nine numbers");
             i32::from_be_bytes(*bytes)
         };
         // (a b u, c d v, x y w): x' = ax + cy, y' = bx + dy, and y goes down.
@@ -40,7 +40,7 @@ impl Orientation {
     }
 
     /// Whether what was wide is high.
-    pub(super) fn is_on_its_side(self) -> bool {
+    pub(super) fn is_rotated_by_quarter(self) -> bool {
         matches!(self.degrees, Some(90 | 270))
     }
 
@@ -75,7 +75,7 @@ mod tests {
             assert_eq!(found, Orientation { degrees, is_mirrored }, "{matrix:?}");
         }
         let turned = Orientation { degrees: Some(90), is_mirrored: false };
-        assert!(turned.is_on_its_side());
+        assert!(turned.is_rotated_by_quarter());
         assert_eq!(turned.words().as_deref(), Some("turned by 90 degrees"));
     }
 

@@ -165,10 +165,10 @@ impl Problems {
                 "What is cut out by them is shown. Let an editor write the film anew.",
             );
         }
-        for doubt in &track.entry.doubts {
+        for warning in &track.entry.warnings {
             let advice =
                 "If a player refuses it, let ffmpeg write it anew: ffmpeg -i IN -c copy OUT.mp4.";
-            self.add(Severity::Note, id, words::doubt(*doubt), advice);
+            self.add(Severity::Note, id, words::doubt(*warning), advice);
         }
         if survey.is_partial {
             let what = "It is so long that only its beginning was looked at for this.".to_owned();

@@ -89,7 +89,7 @@ fn video(track: &movie::Track, of: &codec::Video, survey: &Survey) -> Video {
     let aspect = presentation::Ratio::new(of.sample_aspect.h_spacing, of.sample_aspect.v_spacing);
     let aspect = aspect.unwrap_or(presentation::Ratio::ONE);
     let wide = u32::try_from(aspect.of(u32::from(of.width))).unwrap_or(u32::MAX);
-    let (shown_width, shown_height) = match orientation.is_on_its_side() {
+    let (shown_width, shown_height) = match orientation.is_rotated_by_quarter() {
         true => (u32::from(of.height), wide),
         false => (wide, u32::from(of.height)),
     };

@@ -57,7 +57,7 @@ pub fn display_size(track: &Track) -> Option<(u32, u32)> {
         (u64::from(video.sample_aspect.h_spacing), u64::from(video.sample_aspect.v_spacing));
     let width = u32::try_from((width * h_spacing + v_spacing / 2).checked_div(v_spacing)?).ok()?;
     let height = u32::try_from(height).ok()?;
-    let size = if track.is_on_its_side() { (height, width) } else { (width, height) };
+    let size = if track.is_rotated_by_quarter() { (height, width) } else { (width, height) };
     (size.0 > 0 && size.1 > 0).then_some(size)
 }
 

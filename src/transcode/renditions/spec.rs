@@ -132,7 +132,7 @@ impl VideoTrack {
         let spaced_width = u64::from(video.width) * u64::from(aspect.h_spacing);
         let square_width =
             u32::try_from(spaced_width / u64::from(aspect.v_spacing.max(1))).unwrap_or(u32::MAX);
-        let (width, height) = if track.is_on_its_side() {
+        let (width, height) = if track.is_rotated_by_quarter() {
             (u32::from(video.height), square_width)
         } else {
             (square_width, u32::from(video.height))

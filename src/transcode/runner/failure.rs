@@ -35,7 +35,7 @@ impl Failure {
 
     /// A resource of the server is unavailable: a retry may succeed, and the title is not the cause.
     pub fn unavailable(reason: impl fmt::Display) -> Self {
-        Self { reason: reason.to_string(), retry: Retry::Lacking }
+        Self { reason: reason.to_string(), retry: Retry::Unavailable }
     }
 
     /// The version that the job was submitted for no longer exists.

@@ -30,7 +30,7 @@ use crate::{
     movie::Movie,
     package::title,
     queue::{Progress, Queue},
-    store::artifacts::{ArtifactStore, Key, folder_of},
+    store::artifacts::{ArtifactStore, Key, artifact_dir},
 };
 
 /// Runs jobs.
@@ -162,7 +162,7 @@ impl JobRunner {
         let Some(artifact) = self.queue.artifact(key.as_str()).await? else {
             return Ok(None);
         };
-        let folder = self.artifacts.folder(key, artifact.token);
+        let folder = self.artifacts.dir(key, artifact.token);
         let checked = folder.clone();
         let exists = spawn_blocking(move || checked.is_dir()).await.map_err(Failure::transient)?;
         Ok(exists.then_some(folder))
@@ -195,11 +195,11 @@ impl JobRunner {
                 // It may just have been evicted, so a failure is transient.
                 let file = self
                     .artifact_root
-                    .open_file(&folder_of(&key, token).join(REMUX_FILE))
+                    .open_file(&artifact_dir(&key, token).join(REMUX_FILE))
                     .await
                     .map_err(Failure::transient)?;
                 let movie = indices.index(&file).await?.map_err(Failure::permanent)?;
-                let path = self.artifacts.folder(&key, token).join(REMUX_FILE);
+                let path = self.artifacts.dir(&key, token).join(REMUX_FILE);
                 Ok(Opened { source, file, movie, path })
             }
         }

@@ -85,7 +85,7 @@ impl JobRunner {
     /// encoded movie may be larger than its source.
     async fn remux_bytes_max(&self) -> Result<u64, Failure> {
         let artifacts = self.artifacts.clone();
-        let free_bytes = spawn_blocking(move || artifacts.room_bytes())
+        let free_bytes = spawn_blocking(move || artifacts.available_bytes())
             .await
             .map_err(Failure::transient)?
             .map_err(Failure::unavailable)?;

@@ -172,7 +172,7 @@ fn serve_folder(folder: &Folder, names: &[String]) {
 #[test]
 fn valid_movies_keep_the_invariants_for_broken_ones() {
     for (_, file) in valid_movies() {
-        invariants::movie(&file);
+        invariants::check_movie(&file);
     }
     let all: Vec<BrokenMovie> =
         valid_movies().into_iter().map(|(name, file)| BrokenMovie::new(name, file)).collect();
@@ -300,7 +300,7 @@ fn a_broken_movie_that_can_be_read_can_be_sent() {
         .collect();
     let fails = |broken: &&BrokenMovie| {
         let bytes = broken.bytes().expect("only costly movies are sparse");
-        std::panic::catch_unwind(|| invariants::movie(bytes)).is_err()
+        std::panic::catch_unwind(|| invariants::check_movie(bytes)).is_err()
     };
     let failed: Vec<&str> = all.iter().filter(fails).map(|broken| &broken.how[..]).collect();
     assert!(failed.is_empty(), "{failed:#?}");
@@ -375,7 +375,7 @@ fn a_randomly_changed_movie_that_can_be_read_can_be_sent() {
     let inputs = (select(valid_movies), vec(changes(), 1..6));
     let result = TestRunner::new(config).run(&inputs, |(mut file, changes)| {
         changes.iter().for_each(|each| change(&mut file, each));
-        invariants::movie(&file);
+        invariants::check_movie(&file);
         Ok(())
     });
     if let Err(error) = result {

@@ -26,15 +26,15 @@ fn replay(corpus: &str, check: fn(&[u8])) {
 
 #[test]
 fn every_range_of_the_corpus_keeps_the_invariants() {
-    replay("range", invariants::range);
+    replay("range", invariants::check_range);
 }
 
 #[test]
 fn every_path_of_the_corpus_keeps_the_invariants() {
-    replay("path", invariants::path);
+    replay("path", invariants::check_path);
 }
 
 #[test]
 fn every_movie_of_the_corpus_keeps_the_invariants() {
-    replay("movie", invariants::movie);
+    replay("movie", invariants::check_movie);
 }

@@ -3,9 +3,9 @@
 use std::{collections::BTreeSet, fs, io::Write as _, time::Duration};
 
 use headwater::{
+    config::WebhookEvent,
     queue::{Progress, Retry, State},
     transcode::{ImageSpec, JobSpec, Operation},
-    webhooks::Event,
 };
 use serde_json::{Value, json};
 
@@ -363,7 +363,7 @@ fn a_job_from_request_to_end(api: &Api) {
     shown("queued");
     let lease = claim(&queue);
     let progress = Progress { permille: 999, stage: "encoding".into(), note: "a note".into() };
-    block_on(queue.beat(&lease, &progress, Duration::from_secs(600))).expect("a beat");
+    block_on(queue.renew(&lease, &progress, Duration::from_secs(600))).expect("a beat");
     assert_eq!(shown("running")["progress"]["percent"], 99.9);
     let rung = &job["make"]["rendition"]["rung"];
     let piece =
@@ -558,7 +558,7 @@ fn every_webhook_delivery_conforms() {
     let folder = Folder::new();
     put_sample(&folder, "Clock.mp4", "library/films/film.mp4");
     let receiver = WebhookReceiver::responding(&["204 No Content"]);
-    let known = names_of::<Event>();
+    let known = names_of::<WebhookEvent>();
     let events: Vec<_> = known.iter().map(|event| format!("\"{event}\"")).collect();
     let lines = webhook_receiver::configured(&folder, &receiver.url, &events.join(", "));
     let serving = serve_with(&[folder.path("library")], &lines);

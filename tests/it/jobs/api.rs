@@ -26,7 +26,7 @@ const JOB_REQUESTS: [&str; 3] = [
 const REMUX: &str = r#"{"kind":"remux","title":"b & c.webm"}"#;
 
 /// For a server without a worker: jobs keep their state.
-const NO_WORKER: (&str, &str) = ("HEADWATER_WORKER", "false");
+const NO_WORKER: (&str, &str) = ("HEADWATER_LOCAL_WORKER", "false");
 
 fn shown(serving: &Serving, job: &Value) -> Value {
     json(&serving.get(&target(job), &[]), 200)
@@ -166,7 +166,7 @@ fn the_progress_that_a_worker_reports_is_shown() {
     let lease = claim(&queue);
     let progress =
         Progress { permille: 425, stage: "encoding".into(), note: "3 of 7 pieces".into() };
-    block_on(queue.beat(&lease, &progress, Duration::from_secs(600))).expect("a beat");
+    block_on(queue.renew(&lease, &progress, Duration::from_secs(600))).expect("a beat");
     let running = shown(&serving, &job);
     assert_eq!(running["state"], "running");
     assert_eq!(running["progress"]["percent"], 42.5);
@@ -320,7 +320,7 @@ fn over_the_network_mutations_need_the_token() {
     assert_eq!(ask(&program, "correct-horse-battery-staple").status, 401);
     folder.put("token", "short");
     program.signal(Signal::HUP);
-    until("it logs so", || program.logged().contains("stays as it is"));
+    until("it logs so", || program.logged().contains("keeping the current one"));
     assert_eq!(ask(&program, "another-horse-battery-staple").status, 200);
     let (status, _, logged) =
         run(&["serve", "--api-token-file", file.to_str().expect("text"), &library]);
@@ -347,7 +347,7 @@ fn without_a_database_job_routes_are_503_and_everything_else_plays() {
     folder.put("data/headwater.db/not a database", []);
     let data = format!("--data={}", folder.path("data").display());
     let program = Program::serve(&[data, folder.path("films").display().to_string()], &[]);
-    assert!(program.logged().contains("there are no jobs"), "{}", program.logged());
+    assert!(program.logged().contains("jobs and images unavailable"), "{}", program.logged());
     assert_eq!(program.get("/media/a.mp4", &[]).status, 200);
     assert_eq!(program.get("/readyz", &[]).status, 200);
     assert_eq!(program.get("/api/jobs", &[]).status, 503);
@@ -361,7 +361,7 @@ fn the_command_lists_cancels_and_retries_the_jobs_of_a_server() {
     let jobs = |arguments: &[&str]| run(&[&["jobs", "--data", &data], arguments].concat());
     let (status, _, logged) = jobs(&[]);
     assert_eq!(status.code(), Some(1));
-    assert!(logged.contains("headwater.db is not there"), "{logged}");
+    assert!(logged.contains("headwater.db does not exist"), "{logged}");
     let library = folder.path("").display().to_string();
     let program = Program::serve(&["--data", &data, &library], &[NO_WORKER]);
     assert!(jobs(&[]).1.is_empty());
@@ -390,6 +390,40 @@ fn the_command_lists_cancels_and_retries_the_jobs_of_a_server() {
     for unknown in ["x", "beefbeefbeef", "0190b0a0-0000-7000-8000-000000000000"] {
         let (status, _, logged) = jobs(&["cancel", unknown]);
         assert_eq!(status.code(), Some(1));
-        assert!(logged.contains("there is no job"), "{logged}");
+        assert!(logged.contains("no job"), "{logged}");
     }
+}
+
+#[test]
+fn the_command_finds_the_database_by_the_configuration_of_the_server() {
+    let folder = Folder::new();
+    put_sample(&folder, "Clock.mp4", "films/a.mp4");
+    let file = folder.path("queue.db");
+    let (plain, slashes) =
+        (format!("sqlite:{}", file.display()), format!("sqlite://{}", file.display()));
+    let lines = format!("data = \"data\"\ndatabase = \"{slashes}\"\n");
+    let config = folder.put("headwater.toml", lines).display().to_string();
+    let library = folder.path("").display().to_string();
+    let program = Program::serve(&["--config", &config, &library], &[NO_WORKER]);
+    assert!(file.is_file(), "{}", program.logged());
+    let mut client = program.connect();
+    client.send(post("/api/jobs", JOB_REQUESTS[0]));
+    let job = json(&read(&mut client), 202);
+    let id = job["id"].as_str().expect("an id");
+    for location in [["--database", &*plain], ["--database", &*slashes], ["--config", &*config]] {
+        let (status, printed, logged) = run(&[&["jobs"], &location[..]].concat());
+        assert!(status.success() && printed.starts_with(id), "{location:?}: {logged}");
+        let (status, _, logged) = run(&[&["jobs", "cancel", id], &location[..]].concat());
+        assert!(status.success(), "{location:?}: {logged}");
+        let (status, _, logged) = run(&[&["jobs", "retry", id], &location[..]].concat());
+        assert!(status.success(), "{location:?}: {logged}");
+    }
+    // A flag overrides the file.
+    let other = ["jobs", "--config", &config, "--database", "sqlite:///nowhere.db"];
+    let (status, _, logged) = run(&other);
+    assert_eq!(status.code(), Some(1));
+    assert!(logged.contains("/nowhere.db does not exist"), "{logged}");
+    let (_, help, _) = run(&["jobs", "--help"]);
+    assert!(help.contains("--database") && help.contains("--config"), "{help}");
+    assert!(!help.contains("--io-threads"), "{help}");
 }

@@ -1,17 +1,21 @@
 //! Webhooks about jobs: which receivers get which requests.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
-use headwater::queue::{Class, Filter, Job, Retry};
+use headwater::{
+    queue::{Class, Filter, Job, Queue, Retry},
+    store::Database,
+};
 
 use crate::support::{
     folder::Folder,
     jobs::{claim, post_job, queue},
-    json::{ask, json},
+    json::{ask, json, post, read},
+    program::Program,
     server::{Serving, serve_with, start},
     streams::put_sample,
     wait::{block_on, until},
-    webhook_receiver::{WebhookReceiver, configured},
+    webhook_receiver::{LOCALHOST, WebhookReceiver, configured},
 };
 
 const RENDITION: &str = r#"{"kind":"rendition","title":"a.mp4","height":240,"codec":"h264"}"#;
@@ -120,4 +124,29 @@ fn an_invalid_webhook_is_refused_at_start() {
     assert!(error.contains("webhook") && error.contains("24 to 64"), "{error}");
     std::fs::remove_file(folder.path(Path::new("secret"))).expect("it was there");
     assert!(start(&roots, &good).is_err());
+}
+
+#[test]
+fn deliveries_trust_the_root_certificates_of_the_platform() {
+    let folder = library();
+    let receiver = WebhookReceiver::responding_over_tls(&["204 No Content"]);
+    let lines = configured(&folder, &receiver.url, r#""job.failed""#);
+    let path = |path: &Path| path.to_str().expect("text").to_owned();
+    let config = path(&folder.put("headwater.toml", lines));
+    let roots = path(&folder.put("roots.pem", LOCALHOST));
+    let data = folder.path("data");
+    let arguments = ["--config", &config, "--data", &path(&data), &path(&folder.path("films"))];
+    let variables = [("HEADWATER_LOCAL_WORKER", "false"), ("SSL_CERT_FILE", &roots)];
+    let program = Program::serve(&arguments, &variables);
+    let mut client = program.connect();
+    client.send(post("/api/jobs", RENDITION));
+    let job = json(&read(&mut client), 202);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let queue = Queue::new(Database::open(None, &data).await.expect("a database"));
+        let claimed = queue.claim("a test", &[Class::Encode], Duration::from_secs(600)).await;
+        let (_, lease) = claimed.expect("a database").expect("a job");
+        assert!(queue.fail(&lease, "it broke", Retry::Never).await.expect("a database"));
+    });
+    assert_eq!(receiver.next().data()["data"]["id"], job["id"], "{}", program.logged());
 }

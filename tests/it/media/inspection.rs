@@ -117,8 +117,8 @@ fn a_file_that_is_no_movie_has_a_report_and_no_manifest() {
     for (name, reason, boxes, manifest) in [
         // It can be remuxed, and the request starts the job.
         ("other.webm", "WebM", 0, 503),
-        ("empty.mp4", "no MP4", 0, 422),
-        ("text.mp4", "no MP4", 0, 422),
+        ("empty.mp4", "not an MP4", 0, 422),
+        ("text.mp4", "not an MP4", 0, 422),
         ("cut.mp4", "no index (moov)", 3, 422),
     ] {
         let report = parsed(&fetch(&mut serving.connect(), &format!("/v/{name}/inspect")).body);
@@ -201,7 +201,7 @@ fn hev1_is_repaired_to_hvc1_and_depends_on_the_device() {
     let video = track(&report, "video-1");
     assert_eq!(video["format"], "hev1");
     assert!(video["codecs"].as_str().expect("a text").starts_with("hvc1."), "{video}");
-    assert!(repairs(&report).contains("hev1 became hvc1"), "{report}");
+    assert!(repairs(&report).contains("hev1 changed to hvc1"), "{report}");
     assert_eq!(verdict(&report, "Safari", "hls"), "yes");
     assert_eq!(verdict(&report, "Firefox", "hls"), "depends");
     assert_eq!(report["transcodes"][0]["to"], "H.264 (8 bit, 4:2:0)");

@@ -277,7 +277,7 @@ fn a_cancelled_remux_stays_cancelled_when_requested_again() {
     let folder = Folder::new();
     make(&folder, "film.mkv", &format!("{AVC} -c:a aac"));
     // No worker runs, so that the job stays as it is.
-    let program = Program::serve(&[folder.path("")], &[("HEADWATER_WORKER", "false")]);
+    let program = Program::serve(&[folder.path("")], &[("HEADWATER_LOCAL_WORKER", "false")]);
     let ask = || program.get("/v/film.mkv/index.m3u8", &[]);
     let first = json::json(&ask(), 503);
     assert_eq!(json::json(&ask(), 503)["job"], first["job"], "one job for all clients");

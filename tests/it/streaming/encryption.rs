@@ -216,7 +216,7 @@ fn a_file_without_decryption_data_is_refused_with_a_reason() {
         problem["detail"].as_str().expect("a detail").to_owned()
     };
     folder.put("missing.mp4", renamed("saiz", *b"free"));
-    assert!(detail("missing.mp4").contains("nothing says how for each sample"));
+    assert!(detail("missing.mp4").contains("without per-sample information"));
     let mut rotating = source.clone();
     for group in boxes::all(&source, "moov/trak/mdia/minf/stbl/sgpd") {
         rotating[group.content.start + 4..][..4].copy_from_slice(b"seig");

@@ -169,7 +169,7 @@ impl Deployment {
 
     /// All artifacts.
     pub fn artifacts(&self) -> Vec<Artifact> {
-        self.ask(self.queue.artifacts_of("")).expect("a database")
+        self.ask(self.queue.artifacts_with_prefix("")).expect("a database")
     }
 
     /// The processes of this deployment, except for the tests.
@@ -199,13 +199,13 @@ impl Deployment {
         let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         assert!(ends.wrong.is_empty(), "{:#?}", ends.wrong);
         drop(ends);
-        let made = self.data().join("artifacts/made");
+        let made = self.data().join("artifacts");
         let rows = self.artifacts();
         let mut named: Vec<_> =
             rows.iter().map(|row| made.join(&row.key).join(row.token.to_string())).collect();
         named.sort();
         until_slowly("leftovers are deleted", || {
-            names(&self.data().join("artifacts/making")).is_empty() && folders(&made) == named
+            names(&self.data().join("artifacts/in-progress")).is_empty() && folders(&made) == named
         });
         for row in &rows {
             let files = names(&made.join(&row.key).join(row.token.to_string()));

@@ -1,18 +1,29 @@
 //! A receiver of webhooks, which verifies their signatures.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::TcpListener,
-    sync::mpsc::{Receiver, channel},
+    io::{BufRead as _, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::{
+        Arc,
+        mpsc::{Receiver, channel},
+    },
     thread,
 };
 
 use headwater::webhooks::Secret;
 use serde_json::Value;
+use tokio_rustls::rustls::{
+    ServerConfig, ServerConnection, StreamOwned,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+};
 
 use crate::support::{folder::Folder, wait::until};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// A self-signed certificate of `localhost` and its key, for tests only.
+pub const LOCALHOST: &str = include_str!("localhost.pem");
 
 /// A receiver of webhooks.
 pub struct WebhookReceiver {
@@ -51,16 +62,42 @@ impl WebhookReceiver {
     /// Responds to each delivery with the next of these statuses and their fields; the last one
     /// repeats.
     pub fn responding(statuses: &'static [&'static str]) -> Self {
+        Self::start("http://127.0.0.1", statuses, |stream| stream)
+    }
+
+    /// The same over TLS, with the certificate of [`LOCALHOST`].
+    pub fn responding_over_tls(statuses: &'static [&'static str]) -> Self {
+        let certificate = CertificateDer::from_pem_slice(LOCALHOST.as_bytes());
+        let key = PrivateKeyDer::from_pem_slice(LOCALHOST.as_bytes());
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("TLS")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.expect("a certificate")], key.expect("a key"));
+        let config = Arc::new(config.expect("a pair"));
+        Self::start("https://localhost", statuses, move |stream| {
+            let connection = ServerConnection::new(Arc::clone(&config)).expect("a connection");
+            StreamOwned::new(connection, stream)
+        })
+    }
+
+    fn start<S: Read + Write>(
+        origin: &str,
+        statuses: &'static [&'static str],
+        wrap: impl Fn(TcpStream) -> S + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-        let url = format!("http://{}/hook?by=us", listener.local_addr().expect("an address"));
+        let port = listener.local_addr().expect("an address").port();
+        let url = format!("{origin}:{port}/hook?by=us");
         let (sender, received) = channel();
         let mut status_lines =
             statuses.iter().chain(std::iter::repeat(statuses.last().expect("one")));
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let mut reader = BufReader::new(stream);
+                let mut reader = BufReader::new(wrap(stream));
                 let mut lines = reader.by_ref().lines().map_while(Result::ok);
-                let line = lines.next().unwrap_or_default();
+                // A client that refuses the certificate sends no request.
+                let Some(line) = lines.next() else { continue };
                 let head = lines.take_while(|line| !line.is_empty());
                 let fields: Vec<_> = head
                     .filter_map(|line| {

@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use headwater::derive::ladder::{
-    encode::{self, Colours, Encoder, Start},
-    pieces::Pieces,
-    rungs::{Coding, Effort, Pictures, Rung},
-};
 use headwater::extent::disk::PlainFile;
 use headwater::movie::Movie;
+use headwater::transcode::renditions::{
+    chunks::ChunkPlan,
+    encode::{self, Colours, DecodeStart, EncodeSettings},
+    spec::{Effort, RenditionSpec, VideoCodec, VideoTrack},
+};
 use serde::{Deserialize, Serialize};
 
 use super::jobs::Jobs;
@@ -96,16 +96,18 @@ pub fn arguments(source: &Path, effort: Effort, height: u32, to: &Path) -> Resul
     let file = PlainFile::open(source)?;
     let movie = Movie::read(&file, GRID_MS)?.context("the source is no movie")?;
     let track = movie.tracks.iter().find(|track| track.is_video()).context("no video track")?;
-    let whole = Pieces::of(track, &file, NonZeroU64::MAX)?;
-    let [chunk] = &whole.pieces[..] else {
-        anyhow::bail!("{} chunks", whole.pieces.len());
+    let whole = ChunkPlan::new(track, &file, NonZeroU64::MAX)?;
+    let [chunk] = &whole.chunks[..] else {
+        anyhow::bail!("{} chunks", whole.chunks.len());
     };
-    let video = Pictures::of(track).context("no video")?;
-    let spec = Rung::new(&video, height, Coding::H264, effort).context("a larger rendition")?;
-    let colours = Colours::of(&video, Coding::H264);
-    let encoder = Encoder { rung: spec, colours, threads: 1, start: Start::KeyFrame };
+    let video = VideoTrack::from_track(track).context("no video")?;
+    let spec = RenditionSpec::new(&video, height, VideoCodec::H264, effort)
+        .context("a larger rendition")?;
+    let colours = Colours::for_codec(&video, VideoCodec::H264);
+    let settings =
+        EncodeSettings { rendition: spec, colours, threads: 1, start: DecodeStart::KeyFrame };
     let output = to.to_str().context("the scratch folder's name is not UTF-8")?;
-    Ok(encode::arguments(source, &whole, chunk, &encoder, output))
+    Ok(encode::arguments(source, &whole, chunk, &settings, output))
 }
 
 /// A file of this name anywhere in a folder.

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use headwater::derive::ladder::rungs::Effort;
+use headwater::transcode::renditions::spec::Effort;
 use serde::{Deserialize, Serialize};
 
 use super::jobs::Jobs;

@@ -1,11 +1,11 @@
-//! What is said of real entries, and of broken ones.
+//! Sample entries of real and of broken files.
 
 mod entries;
 
 use entries::*;
 use proptest::prelude::*;
 
-use super::{boxes::make, *};
+use super::{boxes::build, *};
 
 /// Bytes from hexadecimal.
 fn bytes(hex: &str) -> Vec<u8> {
@@ -14,10 +14,10 @@ fn bytes(hex: &str) -> Vec<u8> {
 }
 
 fn entry(hex: &str, handler: &[u8; 4]) -> SampleEntry {
-    read(&bytes(hex), *handler).expect("a whole entry")
+    read(&bytes(hex), *handler).expect("a complete entry")
 }
 
-/// The media in a line, for tables.
+/// A one-line summary, for tables.
 fn line(media: &Media) -> String {
     match media {
         Media::Video(video) => {
@@ -49,8 +49,8 @@ fn line(media: &Media) -> String {
 
 /// `wvtt` (ISO/IEC 14496-30 section 7.5).
 fn webvtt() -> Vec<u8> {
-    let boxes = [make(b"vttC", b"WEBVTT"), make(b"btrt", &[0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 9])];
-    make(b"wvtt", &[&[0, 0, 0, 0, 0, 0, 0, 1][..], &boxes.concat()].concat())
+    let boxes = [build(b"vttC", b"WEBVTT"), build(b"btrt", &[0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 9])];
+    build(b"wvtt", &[&[0, 0, 0, 0, 0, 0, 0, 1][..], &boxes.concat()].concat())
 }
 
 /// An audio entry of MP4.
@@ -58,7 +58,7 @@ fn audio_entry(format: &[u8; 4], version: u8, boxes: &[Vec<u8>]) -> Vec<u8> {
     let mut body = vec![0, 0, 0, 0, 0, 0, 0, 1, 0, version, 0, 0, 0, 0, 0, 0];
     body.extend([0, 2, 0, 16, 0, 0, 0, 0, 0xbb, 0x80, 0, 0]);
     body.extend(boxes.concat());
-    make(format, &body)
+    build(format, &body)
 }
 
 /// A video entry of MP4, 1920 by 1080.
@@ -66,13 +66,13 @@ fn video_entry(format: &[u8; 4], boxes: &[Vec<u8>]) -> Vec<u8> {
     let mut body = vec![0; 78];
     body[24..28].copy_from_slice(&[0x07, 0x80, 0x04, 0x38]);
     body.extend(boxes.concat());
-    make(format, &body)
+    build(format, &body)
 }
 
 /// An entry, the handler of its track, the codecs parameter, the codec, and the media.
 type Case = (&'static str, &'static [u8; 4], &'static str, &'static str, &'static str);
 
-/// What `ffprobe` and the muxers of ffmpeg say of the same files agrees, as far as they speak.
+/// `ffprobe` and the muxers of ffmpeg agree on the same files, as far as they report these values.
 const CASES: &[Case] = &[
     (AVC, b"vide", "avc1.64001f", "H.264", "800x640 64:45 8 C420, High 3.1, 2/2/2 - SDR"),
     (
@@ -179,27 +179,27 @@ const CASES: &[Case] = &[
 ];
 
 #[test]
-fn real_entries_are_described_as_others_describe_them() {
+fn real_entries_are_described_as_by_ffmpeg() {
     for (hex, handler, codecs, codec, media) in CASES {
-        let read = entry(hex, handler);
-        assert_eq!(read.codecs, *codecs);
-        assert_eq!(read.codec.to_string(), *codec, "{codecs}");
-        assert_eq!(line(&read.media), *media, "{codecs}");
-        assert_eq!(read.doubts, [], "{codecs}");
-        assert_eq!(read.format.0, bytes(hex)[4..8], "{codecs}");
-        if read.repairs.is_empty() {
-            assert_eq!(read.entry, bytes(hex), "{codecs}: byte for byte");
+        let parsed = entry(hex, handler);
+        assert_eq!(parsed.codecs, *codecs);
+        assert_eq!(parsed.codec.to_string(), *codec, "{codecs}");
+        assert_eq!(line(&parsed.media), *media, "{codecs}");
+        assert_eq!(parsed.warnings, [], "{codecs}");
+        assert_eq!(parsed.format.0, bytes(hex)[4..8], "{codecs}");
+        if parsed.repairs.is_empty() {
+            assert_eq!(parsed.entry, bytes(hex), "{codecs}: byte for byte");
         }
     }
 }
 
 #[test]
-fn entries_without_a_size_have_that_of_the_stream() {
+fn entries_without_a_size_use_the_size_of_the_stream() {
     for hex in [AVC, AVC_INTERLACED, AVC_QUICKTIME, HEVC, HEVC_DOLBY_VISION, AV1, AV1_444] {
         let mut without = bytes(hex);
         without[32..36].fill(0);
-        let without = read(&without, *b"vide").expect("a whole entry");
-        let size = |read: &SampleEntry| match &read.media {
+        let without = read(&without, *b"vide").expect("a complete entry");
+        let size = |parsed: &SampleEntry| match &parsed.media {
             Media::Video(video) => (video.width, video.height),
             other => unreachable!("{other:?} in a table of video"),
         };
@@ -208,23 +208,23 @@ fn entries_without_a_size_have_that_of_the_stream() {
 }
 
 #[test]
-fn entries_of_a_kind_that_ffmpeg_does_not_write_are_described() {
-    let pcm = make(b"pcmC", &[0, 0, 0, 0, 1, 24]);
-    let high_rate = make(b"srat", &[0, 0, 0, 0, 0, 0x01, 0x77, 0]);
-    let no_vision = make(b"hvcC", &bytes("01022000000090000000000099f000fcfdfafa00000f00"));
+fn entries_that_ffmpeg_does_not_write_are_described() {
+    let pcm = build(b"pcmC", &[0, 0, 0, 0, 1, 24]);
+    let high_rate = build(b"srat", &[0, 0, 0, 0, 0, 0x01, 0x77, 0]);
+    let no_vision = build(b"hvcC", &bytes("01022000000090000000000099f000fcfdfafa00000f00"));
     for (bytes, handler, codecs, media) in [
         (webvtt(), b"text", "wvtt", "text"),
         (audio_entry(b"ipcm", 0, &[pcm]), b"soun", "ipcm", "2 ch, 48000 Hz, 24 bit"),
-        // Version 1 of MP4, which is not that of QuickTime.
+        // Version 1 of MP4, as opposed to QuickTime's.
         (audio_entry(b"dtsc", 1, &[high_rate]), b"soun", "dtsc", "2 ch, 96000 Hz, - bit"),
-        // Dolby Vision that only Dolby Vision can decode has no colour that others would know.
+        // Dolby Vision without a compatible base layer declares no colour.
         (
-            video_entry(b"dvh1", &[no_vision.clone(), make(b"dvcC", &[1, 0, 0x0a, 0x35, 0, 0])]),
+            video_entry(b"dvh1", &[no_vision.clone(), build(b"dvcC", &[1, 0, 0x0a, 0x35, 0, 0])]),
             b"vide",
             "dvh1.05.06",
             "1920x1080 1:1 10 C420, Main 10 5.1, 2/2/2 - PQ",
         ),
-        // Without parameter sets in the record an entry keeps its type.
+        // An entry without parameter sets in the record keeps its type.
         (
             video_entry(b"hev1", &[no_vision]),
             b"vide",
@@ -232,33 +232,39 @@ fn entries_of_a_kind_that_ffmpeg_does_not_write_are_described() {
             "1920x1080 1:1 10 C420, Main 10 5.1, 2/2/2 - SDR",
         ),
     ] {
-        let read = read(&bytes, *handler).expect("a whole entry");
-        assert_eq!(read.codecs, codecs);
-        assert_eq!(line(&read.media), media, "{codecs}");
-        assert_eq!((read.repairs, read.doubts), (vec![], vec![]), "{codecs}");
-        assert_eq!(read.entry, bytes, "{codecs}: byte for byte");
+        let parsed = read(&bytes, *handler).expect("a complete entry");
+        assert_eq!(parsed.codecs, codecs);
+        assert_eq!(line(&parsed.media), media, "{codecs}");
+        assert_eq!((parsed.repairs, parsed.warnings), (vec![], vec![]), "{codecs}");
+        assert_eq!(parsed.entry, bytes, "{codecs}: byte for byte");
     }
 }
 
 #[test]
-fn what_may_stand_in_segments_does_and_the_rest_says_why_not() {
+fn unpackageable_codecs_have_a_reason() {
     let reason = |hex, handler| entry(hex, handler).packageable().map_err(|why| why.to_string());
     for (hex, handler, ..) in CASES {
         let expected = match *hex {
-            MPEG4 => "MPEG-4 Visual video has to be encoded: players do not take it in segments",
-            MPEG2 => "MPEG-2 video has to be encoded: players do not take it in segments",
-            MJPEG => "Motion JPEG video has to be encoded: players do not take it in segments",
-            PRORES => "ProRes video has to be encoded: players do not take it in segments",
-            DTS => "DTS audio has to be encoded: players do not take it in segments",
-            SOWT | IN24 | LPCM => "PCM audio has to be encoded: players do not take it in segments",
-            TX3G => "3GPP timed text cannot stand in segments: the text has to become WebVTT",
-            QUICKTIME_TEXT => {
-                "QuickTime text cannot stand in segments: the text has to become WebVTT"
+            MPEG4 => "MPEG-4 Visual video needs transcoding: players do not support it in segments",
+            MPEG2 => "MPEG-2 video needs transcoding: players do not support it in segments",
+            MJPEG => "Motion JPEG video needs transcoding: players do not support it in segments",
+            PRORES => "ProRes video needs transcoding: players do not support it in segments",
+            DTS => "DTS audio needs transcoding: players do not support it in segments",
+            SOWT | IN24 | LPCM => {
+                "PCM audio needs transcoding: players do not support it in segments"
             }
-            C608 => "closed captions cannot stand in segments: the text has to become WebVTT",
-            VOBSUB => "VobSub subtitles are pictures: manifests have no place for them",
-            TIMECODE => "timecode is data for programs: players do not show it",
-            MEBX => "timed metadata is data for programs: players do not show it",
+            TX3G => {
+                "3GPP timed text must be converted to WebVTT: players do not support it in segments"
+            }
+            QUICKTIME_TEXT => {
+                "QuickTime text must be converted to WebVTT: players do not support it in segments"
+            }
+            C608 => {
+                "closed captions must be converted to WebVTT: players do not support it in segments"
+            }
+            VOBSUB => "VobSub subtitles are images: HLS and DASH support text subtitles only",
+            TIMECODE => "timecode is application data: players do not show it",
+            MEBX => "timed metadata is application data: players do not show it",
             _ => {
                 assert_eq!(reason(hex, handler), Ok(()));
                 continue;
@@ -266,15 +272,12 @@ fn what_may_stand_in_segments_does_and_the_rest_says_why_not() {
         };
         assert_eq!(reason(hex, handler), Err(expected.to_owned()));
     }
-    let unheard = read(&make(b"abcd", &[0; 8]), *b"meta").expect("a whole entry").packageable();
-    assert_eq!(
-        unheard.map_err(|why| why.to_string()),
-        Err("the codec 'abcd' is not known here".into())
-    );
+    let unknown = read(&build(b"abcd", &[0; 8]), *b"meta").expect("a complete entry").packageable();
+    assert_eq!(unknown.map_err(|why| why.to_string()), Err("unknown codec 'abcd'".into()));
 }
 
 #[test]
-fn a_type_is_changed_when_the_parameter_sets_are_there_and_nothing_else_is() {
+fn a_type_is_repaired_if_the_parameter_sets_are_in_the_entry() {
     let avc3 = AVC.replacen("61766331", "61766333", 1);
     let dvhe = HEVC_DOLBY_VISION.replacen("68766331", "64766865", 1);
     for (hex, to, repair, codecs) in [
@@ -282,16 +285,16 @@ fn a_type_is_changed_when_the_parameter_sets_are_there_and_nothing_else_is() {
         (&avc3, b"avc1", Repair::Avc3ToAvc1, "avc1.64001f"),
         (&dvhe, b"dvh1", Repair::DvheToDvh1, "dvh1.08.02"),
     ] {
-        let (read, mut expected) = (entry(hex, b"vide"), bytes(hex));
+        let (parsed, mut expected) = (entry(hex, b"vide"), bytes(hex));
         expected[4..8].copy_from_slice(to);
-        assert_eq!(read.entry, expected, "{codecs}");
-        assert_eq!((read.repairs, read.codecs), (vec![repair], codecs.to_owned()));
+        assert_eq!(parsed.entry, expected, "{codecs}");
+        assert_eq!((parsed.repairs, parsed.codecs), (vec![repair], codecs.to_owned()));
     }
 }
 
 #[test]
-fn a_type_is_kept_when_one_parameter_set_is_missing() {
-    // H.264 without the picture parameter set; HEVC with the arrays of one, then the other, empty.
+fn a_type_is_kept_if_a_parameter_set_is_missing() {
+    // H.264 without the picture parameter set; HEVC without VPS, then without PPS.
     let avc3 =
         AVC.replacen("61766331", "61766333", 1).replacen("01000568ef9cb22c", "00000568ef9cb22c", 1);
     let no_vps = HEVC.replacen("2000010018", "0000010018", 1);
@@ -299,15 +302,15 @@ fn a_type_is_kept_when_one_parameter_set_is_missing() {
     for (hex, codecs) in
         [(&avc3, "avc3.64001f"), (&no_vps, "hev1.1.6.L90.90"), (&no_pps, "hev1.1.6.L90.90")]
     {
-        let read = entry(hex, b"vide");
-        assert_eq!((read.repairs.len(), read.codecs.as_str()), (0, codecs));
-        assert_eq!(read.entry, bytes(hex));
+        let parsed = entry(hex, b"vide");
+        assert_eq!((parsed.repairs.len(), parsed.codecs.as_str()), (0, codecs));
+        assert_eq!(parsed.entry, bytes(hex));
     }
 }
 
 #[test]
-fn the_sound_description_of_quicktime_becomes_an_entry_of_mp4() {
-    let esds_of_mp3 = make(b"esds", &esds::make(0x69));
+fn a_quicktime_sound_description_becomes_an_mp4_entry() {
+    let esds_of_mp3 = build(b"esds", &esds::build(0x69));
     let configuration = |hex: &str| bytes(hex);
     for (hex, format, [channels, sample_size, rate], configuration) in [
         (
@@ -335,62 +338,62 @@ fn the_sound_description_of_quicktime_becomes_an_entry_of_mp4() {
             body.extend(field.to_be_bytes());
         }
         body.extend(configuration);
-        let read = entry(hex, b"soun");
-        assert_eq!(read.repairs, [Repair::QuickTimeAudio]);
-        assert_eq!(read.entry, make(format, &body), "{}", read.codecs);
-        // What was made is read as before, and needs no repair.
-        let again = super::read(&read.entry, *b"soun").expect("a whole entry");
-        assert_eq!((&again.codecs, &again.media), (&read.codecs, &read.media));
-        assert_eq!((again.repairs, again.doubts), (vec![], vec![]), "{}", read.codecs);
+        let parsed = entry(hex, b"soun");
+        assert_eq!(parsed.repairs, [Repair::QuickTimeAudio]);
+        assert_eq!(parsed.entry, build(format, &body), "{}", parsed.codecs);
+        // The rebuilt entry has the same description and needs no repair.
+        let again = super::read(&parsed.entry, *b"soun").expect("a complete entry");
+        assert_eq!((&again.codecs, &again.media), (&parsed.codecs, &parsed.media));
+        assert_eq!((again.repairs, again.warnings), (vec![], vec![]), "{}", parsed.codecs);
     }
 }
 
 #[test]
-fn a_sound_description_without_a_configuration_is_left_alone_and_doubted() {
+fn a_sound_description_without_configuration_is_kept_with_a_warning() {
     let without = AAC_QUICKTIME.replacen("65736473", "66726565", 1);
-    let read = entry(&without, b"soun");
-    assert_eq!((read.repairs, read.codecs.as_str()), (vec![], "mp4a.40.2"));
-    assert_eq!(read.entry, bytes(&without));
-    assert_eq!(read.doubts, [Warning::Missing(FourCc(*b"esds"))]);
+    let parsed = entry(&without, b"soun");
+    assert_eq!((parsed.repairs, parsed.codecs.as_str()), (vec![], "mp4a.40.2"));
+    assert_eq!(parsed.entry, bytes(&without));
+    assert_eq!(parsed.warnings, [Warning::Missing(FourCc(*b"esds"))]);
 }
 
 #[test]
-fn an_encrypted_entry_is_described_by_what_it_was_and_not_changed() {
+fn an_encrypted_entry_is_described_by_its_original_type_and_kept() {
     let encrypted = entry(AVC_CBCS, b"vide");
     assert_eq!((encrypted.format, encrypted.original_format), (FourCc(*b"encv"), FourCc(*b"avc1")));
     let encryption = encrypted.encryption.expect("it is encrypted");
     let key_id = 0xcbe3_327d_a85a_1e7a_7449_6db5_52df_e6d0_u128;
     assert_eq!(encryption.scheme, Some(FourCc(*b"cbcs")));
-    // The vector is in the entry; what follows its length is not the key.
+    // The constant vector is in the entry; the bytes after its length are not the key.
     let defaults = TrackEncryption { is_protected: true, iv_bytes: 0, key_id: [0; 16] };
     assert_eq!(encryption.defaults, Some(defaults));
     assert!(bytes(AVC_CBCS).windows(16).any(|bytes| bytes == key_id.to_be_bytes()));
-    // Even where a repair would be possible.
+    // No repair, although one would be possible.
     let avc3 = AVC_CBCS.replacen("61766331", "61766333", 1);
-    let read = entry(&avc3, b"vide");
-    assert_eq!((read.repairs, read.codecs.as_str()), (vec![], "avc3.64001f"));
-    assert_eq!(read.entry, bytes(&avc3));
+    let parsed = entry(&avc3, b"vide");
+    assert_eq!((parsed.repairs, parsed.codecs.as_str()), (vec![], "avc3.64001f"));
+    assert_eq!(parsed.entry, bytes(&avc3));
     let clear = entry(AVC, b"vide");
     assert_eq!((clear.original_format, clear.encryption), (clear.format, None));
 }
 
 #[test]
-fn what_is_encrypted_by_no_common_scheme_or_without_defaults_stands_in_no_segment() {
+fn encryption_without_a_common_scheme_or_defaults_is_not_packageable() {
     let refused = |hex: &str, expected: &str| {
-        let why = entry(hex, b"vide").packageable().expect_err("nobody could decrypt it");
+        let why = entry(hex, b"vide").packageable().expect_err("players cannot decrypt it");
         assert_eq!(why.to_string(), expected);
     };
-    let why = "it is encrypted (cbcs), and not so that segments of it could be decrypted";
-    // No `tenc`; a vector of 1 byte; neither protected nor not.
+    let why = "it is encrypted (cbcs), but not with valid Common Encryption";
+    // No `tenc`; a vector of 1 byte; an invalid `isProtected`.
     refused(&AVC_CBCS.replacen("74656e63", "66726565", 1), why);
     refused(&AVC_CBCS.replacen("0100000000190100", "0100000000190101", 1), why);
     refused(&AVC_CBCS.replacen("0100000000190100", "0100000000190200", 1), why);
     let other = AVC_CBCS.replacen("63626373", "70696666", 1);
-    refused(&other, "it is encrypted (piff), and not so that segments of it could be decrypted");
+    refused(&other, "it is encrypted (piff), but not with valid Common Encryption");
 }
 
 #[test]
-fn dolby_vision_is_named_beside_its_base_layer() {
+fn dolby_vision_is_named_besides_its_base_layer() {
     let Media::Video(video) = entry(HEVC_DOLBY_VISION, b"vide").media else { unreachable!() };
     let expected = DolbyVision {
         codecs: "dvh1.08.02".to_owned(),
@@ -404,7 +407,7 @@ fn dolby_vision_is_named_beside_its_base_layer() {
 }
 
 #[test]
-fn bit_rates_are_those_of_the_box_else_of_the_descriptor() {
+fn bit_rates_come_from_the_box_else_from_the_descriptor() {
     let rates = |max, average| Some(Bitrate { max, average });
     assert_eq!(entry(AVC, b"vide").bitrate, rates(1_438_352, 798_944));
     assert_eq!(entry(AAC_QUICKTIME, b"soun").bitrate, rates(192_000, 0));
@@ -412,26 +415,26 @@ fn bit_rates_are_those_of_the_box_else_of_the_descriptor() {
 }
 
 #[test]
-fn colour_of_the_stream_is_used_where_the_container_says_nothing_and_doubted_where_it_differs() {
+fn colour_of_the_stream_completes_the_container_and_warns_if_different() {
     let facts = |hex: &str| {
-        let read = entry(hex, b"vide");
-        let Media::Video(video) = read.media else { unreachable!() };
-        (video.range, read.doubts)
+        let parsed = entry(hex, b"vide");
+        let Media::Video(video) = parsed.media else { unreachable!() };
+        (video.range, parsed.warnings)
     };
     // `colr` becomes `free`.
     let silent = AVC_HLG.replacen("636f6c72", "66726565", 1);
     assert_eq!(facts(&silent), (VideoRange::Hlg, vec![]));
     let differs = AVC_HLG.replacen("6e636c78000900120009", "6e636c78000100010001", 1);
-    let doubt = Warning::RangesDiffer { container: VideoRange::Sdr, stream: VideoRange::Hlg };
-    assert_eq!(facts(&differs), (VideoRange::Sdr, vec![doubt]));
+    let warning = Warning::RangesDiffer { container: VideoRange::Sdr, stream: VideoRange::Hlg };
+    assert_eq!(facts(&differs), (VideoRange::Sdr, vec![warning]));
 }
 
 #[test]
-fn what_cannot_be_read_is_guessed_and_doubted() {
+fn invalid_configurations_get_defaults_and_warnings() {
     let missing = |kind: &[u8; 4]| vec![Warning::Missing(FourCc(*kind))];
     let cut = |kind: &[u8; 4]| vec![Warning::CutShort(FourCc(*kind))];
     let none: &[Vec<u8>] = &[];
-    for (bytes, handler, codecs, doubts) in [
+    for (bytes, handler, codecs, warnings) in [
         (video_entry(b"avc1", none), b"vide", "avc1.640028", missing(b"avcC")),
         (video_entry(b"hvc1", none), b"vide", "hvc1.1.6.L120.90", missing(b"hvcC")),
         (video_entry(b"av01", none), b"vide", "av01.0.08M.08", missing(b"av1C")),
@@ -439,60 +442,61 @@ fn what_cannot_be_read_is_guessed_and_doubted() {
         (audio_entry(b"mp4a", 0, none), b"soun", "mp4a.40.2", missing(b"esds")),
         (audio_entry(b"Opus", 0, none), b"soun", "opus", missing(b"dOps")),
         (
-            audio_entry(b"mp4a", 0, &[make(b"esds", &esds::make(0x40))]),
+            audio_entry(b"mp4a", 0, &[build(b"esds", &esds::build(0x40))]),
             b"soun",
             "mp4a.40.2",
             cut(b"esds"),
         ),
-        (audio_entry(b"fLaC", 0, &[make(b"dfLa", &[0; 9])]), b"soun", "fLaC", cut(b"dfLa")),
-        // What stands before the end counts.
+        (audio_entry(b"fLaC", 0, &[build(b"dfLa", &[0; 9])]), b"soun", "fLaC", cut(b"dfLa")),
+        // The fields before the cut are used.
         (
-            video_entry(b"avc1", &[make(b"avcC", &[1, 0x4d, 0x40, 0x1f, 0xff, 0xe1, 0, 9])]),
+            video_entry(b"avc1", &[build(b"avcC", &[1, 0x4d, 0x40, 0x1f, 0xff, 0xe1, 0, 9])]),
             b"vide",
             "avc1.4d401f",
             cut(b"avcC"),
         ),
-        (video_entry(b"avc1", &[make(b"avcC", &[1, 0x4d])]), b"vide", "avc1.640028", cut(b"avcC")),
+        (video_entry(b"avc1", &[build(b"avcC", &[1, 0x4d])]), b"vide", "avc1.640028", cut(b"avcC")),
         (
-            video_entry(b"avc1", &[make(b"avcC", &bytes("014d401fffe100024d4001000168"))]),
+            video_entry(b"avc1", &[build(b"avcC", &bytes("014d401fffe100024d4001000168"))]),
             b"vide",
             "avc1.4d401f",
             vec![Warning::SequenceParameterSet],
         ),
         (
-            video_entry(b"av01", &[make(b"av1C", &bytes("81050c000a0100"))]),
+            video_entry(b"av01", &[build(b"av1C", &bytes("81050c000a0100"))]),
             b"vide",
             "av01.0.05M.08",
             vec![Warning::SequenceHeader],
         ),
         (
-            video_entry(b"vp09", &[make(b"vpcC", &bytes("010000000014820202020000")), vec![7]]),
+            video_entry(b"vp09", &[build(b"vpcC", &bytes("010000000014820202020000")), vec![7]]),
             b"vide",
             "vp09.00.20.08",
             vec![Warning::Boxes],
         ),
     ] {
-        let read = read(&bytes, *handler).expect("a whole entry");
-        assert_eq!((read.codecs.as_str(), &read.doubts), (codecs, &doubts), "{bytes:02x?}");
-        assert_eq!(read.packageable(), Ok(()), "{codecs}: a doubt is no reason not to play");
-        assert_eq!(read.entry, bytes, "{codecs}");
+        let parsed = read(&bytes, *handler).expect("a complete entry");
+        assert_eq!((parsed.codecs.as_str(), &parsed.warnings), (codecs, &warnings), "{bytes:02x?}");
+        assert_eq!(parsed.packageable(), Ok(()), "{codecs}: a warning does not prevent playback");
+        assert_eq!(parsed.entry, bytes, "{codecs}");
     }
 }
 
 #[test]
-fn only_an_entry_that_is_not_whole_is_refused() {
-    let refused = |bytes: &[u8], handler: &[u8; 4]| read(bytes, *handler).map(|read| read.codecs);
+fn only_an_incomplete_entry_is_refused() {
+    let refused =
+        |bytes: &[u8], handler: &[u8; 4]| read(bytes, *handler).map(|parsed| parsed.codecs);
     let whole = bytes(AVC);
     assert_eq!(refused(&[&whole[..], &[0]].concat(), b"vide"), Err(EntryRefused::Size));
-    assert_eq!(refused(&make(b"avc1", &[0; 77]), b"vide"), Err(EntryRefused::CutShort));
-    assert_eq!(refused(&make(b"mp4a", &[0; 27]), b"soun"), Err(EntryRefused::CutShort));
-    assert_eq!(refused(&make(b"wvtt", &[0; 7]), b"text"), Err(EntryRefused::CutShort));
-    let long = make(b"mett", &vec![0; ENTRY_MAX_BYTES - 7]);
+    assert_eq!(refused(&build(b"avc1", &[0; 77]), b"vide"), Err(EntryRefused::CutShort));
+    assert_eq!(refused(&build(b"mp4a", &[0; 27]), b"soun"), Err(EntryRefused::CutShort));
+    assert_eq!(refused(&build(b"wvtt", &[0; 7]), b"text"), Err(EntryRefused::CutShort));
+    let long = build(b"mett", &vec![0; ENTRY_MAX_BYTES - 7]);
     assert_eq!(refused(&long, b"meta"), Err(EntryRefused::TooLong));
     assert_eq!(refused(&long[..8], b"meta"), Err(EntryRefused::Size));
 }
 
-/// An entry with another size in its header, so that the size is not what stops the reader.
+/// Corrects the size in an entry's header, so that the reader gets past it.
 fn resized(mut entry: Vec<u8>) -> Vec<u8> {
     let size = u32::try_from(entry.len()).expect("a short entry");
     if let Some(field) = entry.get_mut(..4) {
@@ -501,33 +505,33 @@ fn resized(mut entry: Vec<u8>) -> Vec<u8> {
     entry
 }
 
-/// What holds of anything that is read.
+/// Checks the invariants of any entry.
 fn check(bytes: &[u8], handler: [u8; 4]) {
-    let Ok(read) = read(bytes, handler) else { return };
-    assert!(!read.codecs.is_empty() && read.codecs.is_ascii());
+    let Ok(parsed) = read(bytes, handler) else { return };
+    assert!(!parsed.codecs.is_empty() && parsed.codecs.is_ascii());
     assert!(
-        !read.codecs.contains(['"', ',', '<', '&', ' ', '\n', '\r']),
-        "{:?} can stand in a manifest",
-        read.codecs
+        !parsed.codecs.contains(['"', ',', '<', '&', ' ', '\n', '\r']),
+        "{:?} is safe in a manifest",
+        parsed.codecs
     );
-    assert!(read.doubts.len() < 8);
-    let _ = (read.packageable(), line(&read.media));
-    if read.repairs.is_empty() {
-        assert_eq!(read.entry, bytes);
+    assert!(parsed.warnings.len() < 8);
+    let _ = (parsed.packageable(), line(&parsed.media));
+    if parsed.repairs.is_empty() {
+        assert_eq!(parsed.entry, bytes);
     }
-    let again = super::read(&read.entry, handler).expect("what is put into an init segment");
-    assert_eq!((again.repairs, again.codecs), (vec![], read.codecs), "repaired once and for all");
+    let again = super::read(&parsed.entry, handler).expect("an init segment has a valid entry");
+    assert_eq!((again.repairs, again.codecs), (vec![], parsed.codecs), "a repair is idempotent");
 }
 
 #[test]
 fn an_unknown_type_cannot_break_a_manifest() {
-    check(&make(b"a\",\n", &[0; 100]), *b"vide");
-    check(&make(b"\"\",\r", &[0; 100]), *b"soun");
-    check(&make(b",=<&", &[0; 100]), *b"meta");
+    check(&build(b"a\",\n", &[0; 100]), *b"vide");
+    check(&build(b"\"\",\r", &[0; 100]), *b"soun");
+    check(&build(b",=<&", &[0; 100]), *b"meta");
 }
 
 #[test]
-fn an_entry_that_is_cut_anywhere_is_refused_or_described() {
+fn entries_cut_anywhere_are_refused_or_described() {
     for (hex, handler, ..) in CASES {
         let whole = bytes(hex);
         for length in 0..whole.len() {
@@ -539,7 +543,7 @@ fn an_entry_that_is_cut_anywhere_is_refused_or_described() {
 
 proptest! {
     #[test]
-    fn bytes_that_are_changed_anywhere_do_no_harm(
+    fn entries_with_changed_bytes_keep_the_invariants(
         case in 0..CASES.len(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
         cut in any::<prop::sample::Index>(),
@@ -556,7 +560,7 @@ proptest! {
     }
 
     #[test]
-    fn any_type_does_no_harm_in_any_entry(
+    fn entries_of_any_type_keep_the_invariants(
         case in 0..CASES.len(),
         format in any::<[u8; 4]>(),
     ) {
@@ -567,7 +571,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_do_no_harm_in_any_entry(
+    fn entries_of_any_bytes_keep_the_invariants(
         case in 0..CASES.len(),
         body in prop::collection::vec(any::<u8>(), 0..200),
     ) {

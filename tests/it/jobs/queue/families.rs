@@ -30,7 +30,7 @@ a_job_waits_for_its_children_and_is_joined(queue) {
     assert!(!queue.enqueue(keyed("a-720p")).await.unwrap().1, "it is alive");
     let children = [next(&queue).await.1, next(&queue).await.1];
     assert!(queue.take().await.is_none());
-    queue.beat(&children[0], &at(500), LEASE).await.unwrap();
+    queue.renew(&children[0], &at(500), LEASE).await.unwrap();
     assert_eq!(queue.get(&lease).await.progress.permille, 250);
     queue.finish(&children[0], &[]).await.unwrap();
     assert_eq!(queue.get(&lease).await.progress.permille, 500);
@@ -73,7 +73,7 @@ a_failed_child_fails_its_parent_with_its_reason_once_the_others_have_ended(queue
 }
 
 a_parent_is_unavailable_for_the_reason_of_its_child(queue) {
-    for (retry, lacked) in [(Retry::Lacking, true), (Retry::Never, false)] {
+    for (retry, unavailable) in [(Retry::Unavailable, true), (Retry::Never, false)] {
         let lease = split(&queue, 1).await;
         let (_, child) = next(&queue).await;
         assert!(queue.fail(&child, "killed", Retry::Backoff).await.unwrap());
@@ -81,7 +81,7 @@ a_parent_is_unavailable_for_the_reason_of_its_child(queue) {
         let (_, child) = next(&queue).await;
         assert!(queue.fail(&child, "no room", retry).await.unwrap());
         let parent = queue.get(&lease).await;
-        assert_eq!((parent.state, parent.lacked), (State::Failed, lacked));
+        assert_eq!((parent.state, parent.unavailable), (State::Failed, unavailable));
     }
 }
 
@@ -176,7 +176,7 @@ children_may_have_children(queue) {
     let (_, rung) = next(&queue).await;
     assert!(queue.split(&rung, vec![job("piece", 1); 2]).await.unwrap());
     let (_, child) = next(&queue).await;
-    queue.beat(&child, &at(800), LEASE).await.unwrap();
+    queue.renew(&child, &at(800), LEASE).await.unwrap();
     assert_eq!(queue.get(&lease).await.progress.permille, 400);
     queue.fail(&child, "broken", Retry::Never).await.unwrap();
     for job in [rung.job, lease.job] {

@@ -13,7 +13,7 @@ a_job_is_claimed_reported_on_and_finished(queue) {
     let running = queue.get(&lease).await;
     assert_eq!((running.state, running.attempts), (State::Running, 1));
     assert_eq!(running.lease_owner.as_deref(), Some("worker"));
-    assert_eq!(queue.beat(&lease, &at(500), LEASE).await.unwrap(), Heartbeat::Go);
+    assert_eq!(queue.renew(&lease, &at(500), LEASE).await.unwrap(), Heartbeat::Go);
     assert_eq!(queue.get(&lease).await.progress, at(500));
     assert!(queue.finish(&lease, &[made("a-poster")]).await.unwrap());
     let done = queue.get(&lease).await;
@@ -30,7 +30,7 @@ a_lease_that_ran_out_finishes_nothing(queue) {
     assert!(!queue.fail(&lease, "why", Retry::Never).await.unwrap());
     assert!(!queue.release(&lease).await.unwrap());
     assert!(!queue.split(&lease, vec![job("piece", 1)]).await.unwrap());
-    assert_eq!(queue.beat(&lease, &at(900), LEASE).await.unwrap(), Heartbeat::Lost);
+    assert_eq!(queue.renew(&lease, &at(900), LEASE).await.unwrap(), Heartbeat::Lost);
     assert_eq!(queue.get(&lease).await, before);
     assert_eq!(queue.artifact("a-poster").await.unwrap(), None);
     assert_eq!(queue.last_change().await.unwrap(), before.changed);
@@ -42,7 +42,7 @@ a_lease_that_another_worker_took_over_changes_nothing(queue) {
     let (again, lease) = queue.take().await.expect("the job, again");
     assert_eq!((again.id, again.attempts), (lost.job, 2));
     assert!(lease.token > lost.token);
-    assert_eq!(queue.beat(&lost, &at(900), LEASE).await.unwrap(), Heartbeat::Lost);
+    assert_eq!(queue.renew(&lost, &at(900), LEASE).await.unwrap(), Heartbeat::Lost);
     assert!(!queue.finish(&lost, &[made("a-poster")]).await.unwrap());
     assert!(queue.finish(&lease, &[made("a-poster")]).await.unwrap());
     assert!(!queue.finish(&lost, &[made("a-poster")]).await.unwrap());
@@ -53,7 +53,7 @@ heartbeats_renew_a_lease(queue) {
     let lease = queue.taken(job("poster", 3)).await;
     for _ in 0..10 {
         queue.wait(29);
-        assert_eq!(queue.beat(&lease, &at(1), LEASE).await.unwrap(), Heartbeat::Go);
+        assert_eq!(queue.renew(&lease, &at(1), LEASE).await.unwrap(), Heartbeat::Go);
     }
     assert!(queue.take().await.is_none());
     assert!(queue.finish(&lease, &[]).await.unwrap());
@@ -61,13 +61,13 @@ heartbeats_renew_a_lease(queue) {
 
 a_heartbeat_without_progress_is_no_change(queue) {
     let lease = queue.taken(job("poster", 3)).await;
-    queue.beat(&lease, &at(7), LEASE).await.unwrap();
+    queue.renew(&lease, &at(7), LEASE).await.unwrap();
     let before = queue.last_change().await.unwrap();
     queue.wait(20);
-    queue.beat(&lease, &at(7), LEASE).await.unwrap();
+    queue.renew(&lease, &at(7), LEASE).await.unwrap();
     assert_eq!(queue.last_change().await.unwrap(), before);
     queue.wait(20);
-    assert_eq!(queue.beat(&lease, &at(8), LEASE).await.unwrap(), Heartbeat::Go);
+    assert_eq!(queue.renew(&lease, &at(8), LEASE).await.unwrap(), Heartbeat::Go);
     assert_eq!(queue.last_change().await.unwrap(), before + 1);
 }
 
@@ -108,21 +108,21 @@ a_permanent_failure_is_not_retried(queue) {
 
 the_unavailable_reason_is_that_of_the_last_attempt(queue) {
     let added = queue.add(job("poster", 3)).await;
-    for (retry, lacked) in [(Retry::Lacking, true), (Retry::Backoff, false), (Retry::Lacking, true)] {
+    for (retry, unavailable) in [(Retry::Unavailable, true), (Retry::Backoff, false), (Retry::Unavailable, true)] {
         let (_, lease) = queue.take().await.expect("the job");
         assert!(queue.fail(&lease, "no room", retry).await.unwrap());
-        assert_eq!(queue.get(&lease).await.lacked, lacked);
+        assert_eq!(queue.get(&lease).await.unavailable, unavailable);
         queue.wait(60);
     }
     assert_eq!(queue.find(added.id).await.state, State::Failed, "it is not tried for ever");
     let again = queue.retry(added.id).await.unwrap().expect("a job");
-    assert_eq!((again.state, again.lacked), (State::Queued, false));
+    assert_eq!((again.state, again.unavailable), (State::Queued, false));
     let (_, lease) = queue.take().await.expect("the job");
-    assert!(queue.fail(&lease, "no room", Retry::Lacking).await.unwrap());
+    assert!(queue.fail(&lease, "no room", Retry::Unavailable).await.unwrap());
     queue.wait(60);
     let (_, lease) = queue.take().await.expect("the job");
     assert!(queue.finish(&lease, &[]).await.unwrap());
-    assert!(!queue.get(&lease).await.lacked);
+    assert!(!queue.get(&lease).await.unavailable);
 }
 
 a_job_that_kills_its_workers_fails(queue) {
@@ -151,7 +151,7 @@ a_worker_learns_that_its_job_is_cancelled(queue) {
     let lease = queue.taken(job("poster", 3)).await;
     let asked = queue.cancel(lease.job).await.unwrap().expect("a job");
     assert_eq!((asked.state, asked.cancel_requested), (State::Running, true));
-    assert_eq!(queue.beat(&lease, &at(1), LEASE).await.unwrap(), Heartbeat::Cancel);
+    assert_eq!(queue.renew(&lease, &at(1), LEASE).await.unwrap(), Heartbeat::Cancel);
     assert!(queue.fail(&lease, "killed", Retry::Backoff).await.unwrap());
     let cancelled = queue.get(&lease).await;
     assert_eq!((cancelled.state, cancelled.last_error), (State::Cancelled, None));
@@ -171,13 +171,13 @@ a_clock_set_back_delays_no_job(queue) {
     let heard = queue.taken(job("sheet", 3)).await;
     queue.add(job("preview", 3)).await;
     queue.set_back(86_400);
-    assert_eq!(queue.beat(&heard, &at(1), LEASE).await.unwrap(), Heartbeat::Go);
+    assert_eq!(queue.renew(&heard, &at(1), LEASE).await.unwrap(), Heartbeat::Go);
     let (first, second) = (queue.take().await.expect("a job").0, queue.take().await.expect("a job").0);
     let mut kinds = [first.kind, second.kind];
     kinds.sort();
     assert_eq!(kinds, ["poster", "preview"]);
     assert!(queue.take().await.is_none());
-    assert_eq!(queue.beat(&silent, &at(1), LEASE).await.unwrap(), Heartbeat::Lost);
+    assert_eq!(queue.renew(&silent, &at(1), LEASE).await.unwrap(), Heartbeat::Lost);
     // Nor does a job on its last attempt stay for a day.
     let last = queue.taken(job("thumbnail", 1)).await;
     queue.set_back(86_400);
@@ -190,16 +190,16 @@ an_artifact_replaces_its_parts_atomically(queue) {
     let made_of = ["a-piece-1", "a-piece-2", "ab", "b-piece-1"].map(made);
     queue.finish(&parts, &made_of).await.unwrap();
     let keys = async || -> Vec<String> {
-        let artifacts = queue.artifacts_of("").await.unwrap();
+        let artifacts = queue.artifacts_with_prefix("").await.unwrap();
         artifacts.into_iter().map(|artifact| artifact.key).collect()
     };
     let late = queue.taken(job("film", 3)).await;
     queue.wait(31);
-    assert!(!queue.finish_instead_of(&late, &[made("a")], Some("a-piece-")).await.unwrap());
+    assert!(!queue.finish_replacing(&late, &[made("a")], Some("a-piece-")).await.unwrap());
     assert_eq!(keys().await.len(), 4, "a late worker removes nothing");
     let (_, lease) = queue.take().await.expect("the job");
     for _ in 0..2 {
-        assert!(queue.finish_instead_of(&lease, &[made("a")], Some("a-piece-")).await.unwrap());
+        assert!(queue.finish_replacing(&lease, &[made("a")], Some("a-piece-")).await.unwrap());
         assert_eq!(keys().await, ["a", "ab", "b-piece-1"]);
     }
 }

@@ -127,7 +127,7 @@ artifacts_are_found_by_key_prefix_byte_by_byte(queue) {
     let keys = ["a", "a-", "a-B", "a-b", "a-ü", "a_b", "A-b", "ab", "b-a"];
     make(&queue, &keys).await;
     let found = async |prefix: &str| {
-        let artifacts = queue.artifacts_of(prefix).await.unwrap();
+        let artifacts = queue.artifacts_with_prefix(prefix).await.unwrap();
         artifacts.into_iter().map(|artifact| artifact.key).collect::<Vec<_>>()
     };
     assert_eq!(found("a-").await, ["a-", "a-B", "a-b", "a-ü"]);
@@ -140,9 +140,9 @@ a_later_artifact_replaces_an_earlier_one(queue) {
     let first = make(&queue, &["a-poster"]).await;
     let second = make(&queue, &["a-poster"]).await;
     assert!(second > first);
-    assert!(!queue.forget_artifact("a-poster", first).await.unwrap());
+    assert!(!queue.delete_artifact("a-poster", first).await.unwrap());
     assert_eq!(queue.artifact("a-poster").await.unwrap().expect("a row").token, second);
-    assert!(queue.forget_artifact("a-poster", second).await.unwrap());
+    assert!(queue.delete_artifact("a-poster", second).await.unwrap());
     assert_eq!(queue.artifact("a-poster").await.unwrap(), None);
 }
 
@@ -157,12 +157,12 @@ artifacts_are_listed_by_last_use(queue) {
     assert_eq!(keys, ["b", "c"]);
     assert_eq!(queue.artifacts_bytes().await.unwrap(), 30);
     let touched = queue.artifact("a").await.unwrap().expect("a row");
-    assert_eq!(touched.used_ms - touched.made_ms, 3000);
+    assert_eq!(touched.used_ms - touched.created_ms, 3000);
 }
 
 a_failed_job_has_no_artifacts(queue) {
     let lease = queue.taken(job("poster", 1)).await;
-    queue.beat(&lease, &at(999), LEASE).await.unwrap();
+    queue.renew(&lease, &at(999), LEASE).await.unwrap();
     queue.fail(&lease, "no room", Retry::Never).await.unwrap();
     assert!(!queue.finish(&lease, &[made("a")]).await.unwrap());
     assert_eq!(queue.artifacts_bytes().await.unwrap(), 0);

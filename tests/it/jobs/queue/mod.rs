@@ -52,7 +52,7 @@ impl TestQueue {
     }
 
     async fn open(url: Option<String>) -> Self {
-        let (folder, clock) = (Arc::new(Folder::new()), Clock::hand(1_000_000_000_000));
+        let (folder, clock) = (Arc::new(Folder::new()), Clock::manual(1_000_000_000_000));
         let database = Database::open(url.as_deref(), &folder.path("data")).await;
         let queue = Queue::with_clock(database.expect("a database"), clock.clone());
         Self { queue, clock, url, folder }
@@ -69,14 +69,14 @@ impl TestQueue {
     }
 
     fn set_back(&self, seconds: i64) {
-        if let Clock::Hand(now_ms) = &self.clock {
+        if let Clock::Manual(now_ms) = &self.clock {
             now_ms.fetch_sub(seconds * 1000, Ordering::SeqCst);
         }
     }
 
     fn now_ms(&self) -> i64 {
         match &self.clock {
-            Clock::Hand(now_ms) => now_ms.load(Ordering::SeqCst),
+            Clock::Manual(now_ms) => now_ms.load(Ordering::SeqCst),
             Clock::Database => unreachable!("the test's clock is manual"),
         }
     }

@@ -170,7 +170,7 @@ impl Machine {
     async fn beat(&mut self, lease: &Index, permille: u16) {
         let Some((lease, holds)) = self.lease(lease) else { return };
         let progress = Progress { permille, ..Progress::default() };
-        let result = self.real.beat(&lease, &progress, LEASE).await.unwrap();
+        let result = self.real.renew(&lease, &progress, LEASE).await.unwrap();
         if !holds {
             return assert_eq!(result, Heartbeat::Lost);
         }
@@ -282,7 +282,7 @@ impl Machine {
         let mut keys = HashSet::new();
         assert!(live.filter_map(|job| job.dedupe_key.as_ref()).all(|key| keys.insert(key)));
 
-        let artifacts = self.real.artifacts_of("").await.unwrap();
+        let artifacts = self.real.artifacts_with_prefix("").await.unwrap();
         let artifacts = artifacts.into_iter().map(|artifact| (artifact.key, artifact.token));
         assert_eq!(artifacts.collect::<BTreeMap<_, _>>(), self.artifacts);
         (self.before, self.last_change) = (now, last_change);

@@ -99,14 +99,14 @@ fn shut_down_and_check(deployment: &Deployment, mut program: Program) {
     program.signal(Signal::TERM);
     assert_eq!(program.wait().code(), Some(0), "{}", program.logged());
     until_slowly("no process is left", || deployment.processes().is_empty());
-    let _program = deployment.serve(&["--worker=false"]);
+    let _program = deployment.serve(&["--local-worker=false"]);
     deployment.assert_consistent();
 }
 
 on_both! {
 
 killed_workers_leave_no_job_unfinished_and_no_file_behind |deployment: &Deployment| {
-    let (program, mut moments) = (deployment.serve(&["--worker=false"]), Moments::new());
+    let (program, mut moments) = (deployment.serve(&["--local-worker=false"]), Moments::new());
     let mut workers = [deployment.worker(), deployment.worker()];
     for round in 0..kills() {
         let worker = &mut workers[round % 2];

@@ -24,19 +24,19 @@ fn tamper(deployment: &Deployment, sql: &'static str, key: &str) {
 on_both! {
 
 a_rendition_is_published_although_the_rows_of_its_chunks_cannot_be_read_at_first |deployment: &Deployment| {
-    let program = deployment.serve(&["--worker=false"]);
+    let program = deployment.serve(&["--local-worker=false"]);
     request_rendition(&program, "one.mp4", 90);
     drop(program);
     let task: JobSpec = serde_json::from_str(&deployment.jobs()[0].payload).expect("a task");
     // One of the rows of its chunks is invalid: a query for them is an error.
     let key = format!("{}none", task.intermediates().expect("pieces"));
-    let put = "INSERT INTO artifacts (key, token, bytes, kind, title, made_ms, used_ms)
+    let put = "INSERT INTO artifacts (key, token, bytes, kind, title, created_ms, used_ms)
         VALUES ($1, 1, -1, 'piece', 'one.mp4', 0, 0)";
     tamper(deployment, put, &key);
     // Longer than this test takes.
     let program = deployment.serve(&["--job-lease-s=600"]);
     until_slowly("a query of the worker has failed", || {
-        program.logged().contains("the queue did not hear")
+        program.logged().contains("could not update job, retrying")
     });
     tamper(deployment, "DELETE FROM artifacts WHERE key = $1", &key);
     deployment.wait_for_the_end();

@@ -69,8 +69,10 @@ fn put_endless_video(deployment: &Deployment, name: &str) {
 
 /// The size of the largest file in progress.
 fn largest(deployment: &Deployment) -> u64 {
-    let folders =
-        fs::read_dir(deployment.data().join("artifacts/making")).into_iter().flatten().flatten();
+    let folders = fs::read_dir(deployment.data().join("artifacts/in-progress"))
+        .into_iter()
+        .flatten()
+        .flatten();
     let files =
         folders.flat_map(|folder| fs::read_dir(folder.path()).into_iter().flatten().flatten());
     files.filter_map(|file| Some(file.metadata().ok()?.len())).max().unwrap_or(0)

@@ -10,9 +10,9 @@ use crate::support::{
 on_both! {
 
 output_and_reports_of_a_worker_whose_lease_ran_out_change_nothing |deployment: &Deployment| {
-    let program = deployment.serve(&["--worker=false"]);
+    let program = deployment.serve(&["--local-worker=false"]);
     for round in 0..3 {
-        let lost_so_far = deployment.logged().matches("lost to another worker").count();
+        let lost_so_far = deployment.logged().matches("lease lost").count();
         let stopped = deployment.worker();
         request_rendition(&program, "one.mp4", 200 + 2 * round);
         until_slowly("it has begun", || !deployment.ffmpegs().is_empty());
@@ -35,7 +35,7 @@ output_and_reports_of_a_worker_whose_lease_ran_out_change_nothing |deployment: &
         let (jobs, artifacts) = (deployment.jobs(), deployment.artifacts());
         stopped.signal(Signal::CONT);
         until_slowly("it reports that it lost its jobs", || {
-            deployment.logged().matches("lost to another worker").count() > lost_so_far
+            deployment.logged().matches("lease lost").count() > lost_so_far
         });
         let mut stopped = stopped;
         stopped.signal(Signal::TERM);
@@ -45,7 +45,7 @@ output_and_reports_of_a_worker_whose_lease_ran_out_change_nothing |deployment: &
     }
     drop(program);
     until_slowly("no process is left", || deployment.processes().is_empty());
-    let _program = deployment.serve(&["--worker=false"]);
+    let _program = deployment.serve(&["--local-worker=false"]);
     deployment.assert_consistent();
 };
 

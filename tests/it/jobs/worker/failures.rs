@@ -216,7 +216,7 @@ fn a_rendition_lost_from_the_disk_leaves_its_title_which_plays_on() {
     let other = format!("-{}/", rendition.token + 1);
     let other = lost[0].replace(&format!("-{}/", rendition.token), &other);
     assert_eq!(program.get(&other, &[]).status, 404);
-    let folder = deployment.data().join("artifacts/made").join(&rendition.key);
+    let folder = deployment.data().join("artifacts").join(&rendition.key);
     fs::remove_dir_all(folder).expect("a folder");
     // An open file counts as present for a while.
     until_slowly("its segments are 404", || program.get(&lost[0], &[]).status == 404);

@@ -72,7 +72,7 @@ fn the_policy_transcodes_what_browsers_cannot_decode_or_the_ladder_of_every_titl
     put_movie(&folder, "old.mp4", "192x108", "-c:v mpeg4");
     put_movie(&folder, "sound.mp4", "192x108", &format!("{audio} -c:v mpeg4"));
     let policy = |name: &str| {
-        let lines = format!("renditions = \"{name}\"\ndisk_spare_mib = 0\n");
+        let lines = format!("auto_renditions = \"{name}\"\nmin_free_disk_mib = 0\n");
         folder.put("headwater.toml", lines)
     };
     let arguments = ["--config".into(), policy("off"), folder.path("library")];

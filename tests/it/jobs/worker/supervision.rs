@@ -23,7 +23,7 @@ use crate::support::{
 const LENGTH: usize = 4 << 20;
 
 /// A server in this process, whose worker is the real program.
-fn serve(deployment: &Deployment, patience: Timeouts) -> Server {
+fn serve(deployment: &Deployment, timeouts: Timeouts) -> Server {
     let typed = Layer {
         listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
         data: Some(deployment.data()),
@@ -35,7 +35,7 @@ fn serve(deployment: &Deployment, patience: Timeouts) -> Server {
     let arguments = ["worker", "--supervised"].map(str::to_owned).into_iter();
     let arguments = arguments.chain(deployment.arguments()).map(Into::into).collect();
     let program = env!("CARGO_BIN_EXE_headwater").into();
-    let worker = WorkerCommand { program, arguments, patience };
+    let worker = WorkerCommand { program, arguments, timeouts };
     Server::start(Settings::from_layers(&[typed]), Some(worker)).expect("a server")
 }
 
@@ -68,14 +68,14 @@ fn a_worker_that_hangs_or_dies_is_restarted_while_a_stream_goes_on() {
     }
     let deployment = Deployment::new(None);
     deployment.folder.put("library/long.mp4", pattern(LENGTH));
-    let patience = Timeouts {
+    let timeouts = Timeouts {
         // The worker sends a heartbeat each 5 s.
         silence: Duration::from_secs(7),
         // Long enough to be seen.
-        pause: Duration::from_secs(2),
-        pause_max: Duration::from_secs(2),
+        restart_delay: Duration::from_secs(2),
+        restart_delay_max: Duration::from_secs(2),
     };
-    let server = serve(&deployment, patience);
+    let server = serve(&deployment, timeouts);
     let mut viewer = Client::narrow(server.address(), 64 * 1024);
     viewer.send(head("GET", "/media/long.mp4", &[]));
     assert_eq!(viewer.read_head().expect("a head").status, 200);
@@ -83,15 +83,15 @@ fn a_worker_that_hangs_or_dies_is_restarted_while_a_stream_goes_on() {
     let first = worker(&server, None);
     signal(first, Signal::STOP);
     until_slowly("the server reports it", || {
-        get_text(&server, "/readyz").contains("it said nothing for 7 s")
+        get_text(&server, "/readyz").contains("no keepalive for 7 s")
     });
     let status = get_text(&server, "/api/status");
-    assert!(status.contains("being started again: it said nothing for 7 s"), "{status}");
+    assert!(status.contains("restarting: killed: no keepalive for 7 s"), "{status}");
     let second = worker(&server, Some(first));
 
     signal(second, Signal::KILL);
     until_slowly("the server reports it", || {
-        get_text(&server, "/readyz").contains("it ended with signal: 9")
+        get_text(&server, "/readyz").contains("ended with signal: 9")
     });
     let third = worker(&server, Some(second));
     // A new worker runs ffmpeg for its version, which takes a moment.
@@ -143,7 +143,7 @@ fn worker_and_ffmpeg_end_with_their_server_however_it_ends() {
     deployment.wait_for_the_end();
     drop(program);
     until_slowly("no process is left", || deployment.processes().is_empty());
-    let _program = deployment.serve(&["--worker=false"]);
+    let _program = deployment.serve(&["--local-worker=false"]);
     deployment.assert_consistent();
     assert!(
         deployment.jobs().iter().all(|job| job.state.as_str() == "done"),

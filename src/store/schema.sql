@@ -1,12 +1,11 @@
--- Valid on SQLite and on PostgreSQL. Times are milliseconds since 1970; truth values are 0 and 1.
+-- Valid on SQLite and on PostgreSQL. Times are milliseconds since 1970; booleans are 0 and 1.
 
 CREATE TABLE schema_version (version BIGINT NOT NULL);
-INSERT INTO schema_version (version) VALUES (0);
 
--- The number of the last change of a job. Whoever changes jobs locks this row first.
+-- The number of the last change of a job. A writer of jobs locks this row first.
 CREATE TABLE sequence (last BIGINT NOT NULL);
-INSERT INTO sequence (last) VALUES (0);
 
+-- unavailable: the last error is about this machine, such as a full disk, and not about the job.
 CREATE TABLE jobs (
     id TEXT COLLATE "binary" NOT NULL PRIMARY KEY,
     class TEXT NOT NULL,
@@ -28,6 +27,7 @@ CREATE TABLE jobs (
     note TEXT NOT NULL,
     cancel_requested BIGINT NOT NULL,
     last_error TEXT,
+    unavailable BIGINT NOT NULL DEFAULT 0,
     parent TEXT COLLATE "binary" REFERENCES jobs (id) ON DELETE CASCADE,
     created_ms BIGINT NOT NULL,
     started_ms BIGINT,
@@ -41,6 +41,7 @@ CREATE UNIQUE INDEX jobs_live ON jobs (dedupe_key) WHERE state IN ('queued', 'ru
 CREATE INDEX jobs_dedupe ON jobs (dedupe_key, id) WHERE dedupe_key IS NOT NULL;
 CREATE INDEX jobs_due ON jobs (priority DESC, run_at_ms, id, class)
     WHERE state IN ('queued', 'running');
+CREATE INDEX jobs_running ON jobs (lease_token) WHERE state = 'running';
 CREATE UNIQUE INDEX jobs_changed ON jobs (changed);
 CREATE INDEX jobs_parent ON jobs (parent) WHERE parent IS NOT NULL;
 CREATE INDEX jobs_finished ON jobs (finished_ms) WHERE finished_ms IS NOT NULL;
@@ -51,8 +52,12 @@ CREATE TABLE artifacts (
     bytes BIGINT NOT NULL,
     kind TEXT NOT NULL,
     title TEXT NOT NULL,
-    made_ms BIGINT NOT NULL,
+    created_ms BIGINT NOT NULL,
     used_ms BIGINT NOT NULL
 );
 
 CREATE INDEX artifacts_used ON artifacts (used_ms, key);
+
+-- The number of the last change for which webhook deliveries were enqueued; one row, once a server
+-- with webhooks has started.
+CREATE TABLE webhooks_sequence (last BIGINT NOT NULL);

@@ -1,0 +1,61 @@
+//! The banner: where the server listens, what it serves, and what is missing.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use super::Server;
+use crate::{config::NamedDir, library::Library, transcode::program::find_program};
+
+/// How long the banner waits for the first scan, before it says "so far".
+const FIRST_SCAN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Poll interval of the first scan.
+const SCAN_POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+impl Server {
+    /// Prints the banner.
+    pub(super) fn print_banner(&self) {
+        let settings = self.site.settings.load();
+        let shown = reachable(self.address);
+        let catalog = &self.site.library.catalog;
+        self.background.block_on(first_scan(&self.site.library));
+        let so_far = if catalog.is_scanning() { " so far" } else { "" };
+        println!("Headwater {}", env!("CARGO_PKG_VERSION"));
+        println!("  page     http://{shown}/");
+        if self.address.ip().is_unspecified() {
+            println!("           (on every address of this machine, port {})", shown.port());
+        }
+        println!("  titles   {}{so_far}", catalog.len());
+        for NamedDir { name, dir, .. } in settings.named_roots().unwrap_or_default() {
+            let name = name.map(|name| format!("{name}/")).unwrap_or_default();
+            println!("           /media/{name} is {}", dir.display());
+        }
+        println!("  data     {}", self.data.display());
+        if find_program("ffmpeg").is_none() {
+            println!("  missing  ffmpeg: files play without it, images and renditions need it");
+        }
+    }
+}
+
+/// The address to show: a loopback address if the server listens on all.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => IpAddr::from([127, 0, 0, 1]),
+            IpAddr::V6(_) => IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
+        });
+    }
+    address
+}
+
+/// Waits for the first scan of all roots, up to the timeout.
+async fn first_scan(library: &Library) {
+    let scanned = async {
+        while library.catalog.is_scanning() {
+            tokio::time::sleep(SCAN_POLL_INTERVAL).await;
+        }
+    };
+    let _ = tokio::time::timeout(FIRST_SCAN_TIMEOUT, scanned).await;
+}
