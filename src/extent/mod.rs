@@ -9,7 +9,9 @@ pub mod content;
 pub mod disk;
 mod read_at;
 pub mod source;
+pub mod text;
 
 pub use content::{Caching, Content, Extent, Extents, Validator};
 pub use read_at::ReadAt;
 pub use source::{ReadError, Source};
+pub use text::Text;

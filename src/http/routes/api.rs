@@ -143,7 +143,7 @@ async fn respond_json(
     mut json: Vec<u8>,
 ) -> Result<HttpResponse, Error> {
     json.push(b'\n');
-    let text = Text::made(json, "application/json", Caching::Revalidate);
+    let text = Text::new(json, "application/json", Caching::Revalidate);
     respond_text(request, site, text).await
 }
 

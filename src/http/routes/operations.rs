@@ -47,11 +47,11 @@ pub async fn ready(request: HttpRequest, site: Data<Site>) -> HttpResponse {
 
 /// `/api/status`: what is made here, for the page.
 pub async fn status(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    let artifacts = site.artifacts.load();
+    let artifacts = site.titles.artifacts.load();
     let status = Status {
         worker: worker(&site),
         queue: artifacts.is_some(),
-        lacks: artifacts.as_ref().and_then(|artifacts| artifacts.lacks),
+        lacks: artifacts.as_ref().and_then(|artifacts| artifacts.unavailable),
     };
     let json = serde_json::to_string(&status).unwrap_or_default() + "\n";
     answer(&request, "application/json", json)
@@ -68,7 +68,7 @@ struct Status {
 }
 
 fn worker(site: &Site) -> String {
-    match &*site.artifacts.load() {
+    match &*site.titles.artifacts.load() {
         Some(artifacts) => artifacts.worker().to_string(),
         None => "there is no queue".to_owned(),
     }
