@@ -64,7 +64,7 @@ fn range_fields(criterion: &mut Criterion) {
 fn responses(criterion: &mut Criterion) {
     let settings = Settings::from_layers(&[]);
     let content = Content {
-        extents: Extents::of(Extent::Memory(Bytes::from_static(&[0; 4096]))),
+        extents: Extents::from(Extent::Memory(Bytes::from_static(&[0; 4096]))),
         validator: Some(Validator::new("0123456789abcdef")),
         last_modified: Some(SystemTime::UNIX_EPOCH),
         media_type: "video/mp4",

@@ -72,7 +72,7 @@ pub fn check_path(input: &[u8]) {
     let names = relative.components().map(|name| name.as_os_str().as_encoded_bytes());
     assert_eq!(names.collect::<Vec<_>>().join(&b'/'), bytes, "{path:?}");
     assert!(bytes.ends_with(path.file_name()));
-    media_type::of(path.file_name());
+    media_type::lookup(path.file_name());
     let encoded_again = path.encoded().to_string();
     assert!(encoded_again.bytes().all(|byte| byte.is_ascii_graphic()), "{encoded_again}");
     assert_eq!(

@@ -25,6 +25,7 @@
 //!
 //! `ARCHITECTURE.md` at the top of the repository explains it.
 
+pub mod background;
 pub mod cli;
 pub mod config;
 pub mod extent;

@@ -61,12 +61,12 @@ pub fn packaging(criterion: &mut Criterion) {
     group.bench_function("index, in memory", |bencher| {
         bencher.iter(|| Movie::read(black_box(&source.memory), grid_ms));
     });
-    let index = || Movie::read(black_box(&source.file.at_once()), grid_ms);
+    let index = || Movie::read(black_box(&source.file.nonblocking_reader()), grid_ms);
     index().expect("it is in the page cache").expect("a movie");
     group.bench_function("index, page cache", |bencher| bencher.iter(index));
     for (name, track) in [("video", &movie.tracks[video]), ("audio", &movie.tracks[audio])] {
         segment(&mut group, &format!("{name} segment, in memory"), &source, track, &source.memory);
-        let reader = source.file.at_once();
+        let reader = source.file.nonblocking_reader();
         segment(&mut group, &format!("{name} segment, page cache"), &source, track, &reader);
     }
     let whole = title::presentation(&movie, "A title", version);
@@ -80,11 +80,12 @@ pub fn packaging(criterion: &mut Criterion) {
         bencher.iter(|| hls::multivariant(black_box(&whole)));
     });
     group.bench_function("mpd", |bencher| bencher.iter(|| dash::manifest(black_box(&whole))));
-    let in_front = || faststart(black_box(&movie), &source.file.at_once());
+    let in_front = || faststart(black_box(&movie), &source.file.nonblocking_reader());
     in_front().expect("read").expect("its index is at the end");
     group.bench_function("faststart", |bencher| bencher.iter(in_front));
     let minute = Clip { start_ms: 3_600_000, end_ms: Some(3_660_000), tracks: vec![video, audio] };
-    let clipped = || clip(black_box(&movie), &minute, &source.source(), &source.file.at_once());
+    let clipped =
+        || clip(black_box(&movie), &minute, &source.source(), &source.file.nonblocking_reader());
     clipped().expect("a clip");
     group.bench_function("clip of 60 s", |bencher| bencher.iter(clipped));
     group.finish();
@@ -125,17 +126,17 @@ impl SourceFile {
         let runtime = Runtime::new().expect("a runtime");
         let deadline = Duration::from_secs(60);
         let settings = RootSettings {
-            lane: DiskPoolSettings { threads: 1, queue: 16, deadline },
+            pool: DiskPoolSettings { threads: 1, queue: 16, deadline },
             open_files: 4,
-            trust: Duration::from_secs(3600),
-            settle: None,
+            revalidate_after: Duration::from_secs(3600),
+            quiet_period: None,
         };
         let root = Root::open("bench", folder.path(), Buffers::new(1 << 20), settings);
         let root = runtime.block_on(root).expect("a root");
         let file = runtime.block_on(root.open_file(Path::new("movie.mp4"))).expect("a file");
         // Fills the page cache.
         let mut index = vec![0; memory.tail.len()];
-        file.in_turn().read_exact_at(memory.tail_at, &mut index).expect("read");
+        file.blocking_reader().read_exact_at(memory.tail_at, &mut index).expect("read");
         Some(Self { file, memory, _runtime: runtime, _folder: folder })
     }
 

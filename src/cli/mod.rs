@@ -6,7 +6,15 @@ mod jobs_text;
 mod report_text;
 mod sandbox;
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{
+    ffi::OsString,
+    io,
+    path::PathBuf,
+    process::ExitCode,
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use clap::{Arg, Parser, Subcommand};
 
@@ -157,13 +165,22 @@ fn unknown_variables() -> impl Iterator<Item = String> {
 fn check(settings: &Settings) -> Result<(), String> {
     let text = |error: ConfigError| error.to_string();
     let roots = settings.named_roots().map_err(text)?;
+    let deadline = Duration::from_millis(settings.disk_deadline_ms.get());
+    // All at the same time, so that several that hang cost one deadline.
+    let listed: Vec<_> = roots.iter().map(|root| list_in_thread(root.dir.clone())).collect();
+    let begun = Instant::now();
     let mut problems = 0;
-    for NamedDir { name, dir, .. } in &roots {
+    for (NamedDir { name, dir, .. }, listed) in roots.iter().zip(listed) {
         let prefix = name.as_ref().map_or("/media/".to_owned(), |name| format!("/media/{name}/"));
-        match std::fs::read_dir(dir) {
-            Ok(_) => println!("{prefix}  from  {}", dir.display()),
-            Err(error) => {
-                println!("{prefix}  from  {}: {error}", dir.display());
+        let problem = match listed.recv_timeout(deadline.saturating_sub(begun.elapsed())) {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_elapsed) => Some(format!("does not answer within {} ms", deadline.as_millis())),
+        };
+        match problem {
+            None => println!("{prefix}  from  {}", dir.display()),
+            Some(problem) => {
+                println!("{prefix}  from  {}: {problem}", dir.display());
                 problems += 1;
             }
         }
@@ -179,4 +196,15 @@ fn check(settings: &Settings) -> Result<(), String> {
     } else {
         Ok(())
     }
+}
+
+/// Lists a folder in a thread of its own, which may hang.
+fn list_in_thread(dir: PathBuf) -> mpsc::Receiver<io::Result<()>> {
+    let (sender, listed) = mpsc::channel();
+    thread::spawn(move || {
+        // The first entry: opening alone succeeds on some disks that hang.
+        let first = std::fs::read_dir(dir).and_then(|mut entries| entries.next().transpose());
+        sender.send(first.map(drop))
+    });
+    listed
 }

@@ -167,7 +167,7 @@ settings! {
     fixed disk_deadline_ms("HEADWATER_DISK_DEADLINE_MS"): Within<10, 600_000> = "5000";
     /// Open files that each root keeps for later requests.
     fixed open_files("HEADWATER_OPEN_FILES"): Within<16, 1_000_000> = "1024";
-    /// Time after which an open file is compared with its path again, in milliseconds; a change that the kernel reports does so at once.
+    /// Time after which an open file is compared with its path again, in milliseconds, where the kernel does not report changes (network file systems, links); elsewhere a report does so at once. 0 compares on each use.
     fixed revalidate_ms("HEADWATER_REVALIDATE_MS"): Within<0, 3_600_000> = "1000";
     /// Time without a write after which a file is sent straight from the page cache, in milliseconds. Until then the server copies it and checks it after each read.
     fixed write_quiet_ms("HEADWATER_WRITE_QUIET_MS"): Within<0, 3_600_000> = "2000";

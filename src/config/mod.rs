@@ -9,7 +9,7 @@
 pub mod keys;
 pub mod value;
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 pub use keys::{KEYS, Key, Layer, Settings};
 pub use value::{LogFormat, RenditionPolicy, RootConfig, Sandboxing, WebhookConfig, WebhookEvent};
@@ -87,9 +87,7 @@ impl Settings {
         for root in &self.roots {
             let name = match &root.name {
                 Some(name) => Some(name.clone()),
-                None => std::fs::canonicalize(&root.dir)
-                    .ok()
-                    .and_then(|dir| Some(dir.file_name()?.to_str()?.to_owned())),
+                None => own_name(&root.dir),
             };
             let dir = root.dir.display();
             let name = name.ok_or_else(|| {
@@ -121,6 +119,20 @@ impl Settings {
             .or_else(|| below("HOME", ".local/state/headwater"))
             .ok_or_else(missing)
     }
+}
+
+/// The last name of a directory's path, made absolute. Touches no disk, which may hang; so a `..` behind a
+/// link gives the name of the link's folder.
+fn own_name(dir: &Path) -> Option<String> {
+    let mut names = Vec::new();
+    for component in std::path::absolute(dir).ok()?.components() {
+        match component {
+            Component::Normal(name) => names.push(name.to_owned()),
+            Component::ParentDir => drop(names.pop()),
+            Component::Prefix(_) | Component::RootDir | Component::CurDir => {}
+        }
+    }
+    names.pop()?.into_string().ok()
 }
 
 #[cfg(test)]
@@ -204,6 +216,16 @@ mod tests {
             names(&["a=/tmp", "/usr"]).expect("two"),
             [(Some("a".into()), "/tmp".into()), (Some("usr".into()), "/usr".into())]
         );
+        let name = |root| names(&["a=/tmp", root]).expect("two")[1].0.clone().expect("a name");
+        let here = std::env::current_dir().expect("a folder");
+        let last =
+            |path: &Path| path.file_name().expect("a name").to_str().expect("text").to_owned();
+        assert_eq!(name("."), last(&here));
+        assert_eq!(name(".."), last(here.parent().expect("not the root")));
+        // Where nothing is, and nothing may be looked up.
+        assert_eq!(name("/nowhere/films/"), "films");
+        assert_eq!(name("/nowhere/films/../series/."), "series");
+        assert!(names(&["a=/tmp", "/"]).is_err());
         assert!(settings(&["a=/tmp", "a=/usr"]).named_roots().is_err());
         assert!(settings(&[".a=/tmp", "b=/usr"]).named_roots().is_err());
     }

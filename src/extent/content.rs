@@ -1,4 +1,4 @@
-//! Extents in order, and what must be known about them before the first byte leaves.
+//! Extents in order, with the metadata that a response needs before its first byte.
 
 use std::{fmt, ops::Range, sync::Arc, time::SystemTime};
 
@@ -9,13 +9,13 @@ use super::Source;
 /// A run of bytes: in memory, or a half-open range of a source.
 #[derive(Clone, Debug)]
 pub enum Extent {
-    /// Bytes that are here already.
+    /// Bytes in memory.
     Memory(Bytes),
-    /// Bytes of a source, read when they are asked for.
+    /// Bytes of a source, read on the way to the socket.
     Source {
-        /// Where they come from.
+        /// The source.
         source: Arc<dyn Source>,
-        /// Which of the source's bytes.
+        /// The range within the source.
         range: Range<u64>,
     },
 }
@@ -35,12 +35,12 @@ impl Extent {
         }
     }
 
-    /// Whether there is nothing in it.
+    /// Whether the length is 0.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The part of this extent that `within` (relative to its own start) names.
+    /// The part `within` this extent, relative to its own start.
     fn cut(&self, within: Range<u64>) -> Self {
         match self {
             Self::Memory(bytes) => {
@@ -55,24 +55,24 @@ impl Extent {
     }
 }
 
-/// Why an extent was not taken into a list.
+/// Why a list refused an extent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ExtentRefused {
-    /// Empty extents would make two ends equal, and cutting ambiguous.
+    /// An empty extent would make two ends equal, and slices ambiguous.
     #[error("an extent must not be empty")]
     Empty,
-    /// The range lies outside its source, or ends before it starts.
+    /// The range is outside its source, or ends before it starts.
     #[error("an extent must lie inside its source")]
     Outside,
-    /// The list would be longer than 2^63 - 1 bytes, the most that an offset can say.
+    /// The list would be longer than 2^63 - 1 bytes, the largest offset.
     #[error("a content must not be longer than 2^63-1 bytes")]
     TooLong,
 }
 
 /// Extents in order, as one run of bytes from 0 to [`len`](Extents::len).
 ///
-/// Only the *end* of each part is kept; its start is the end before it. Gaps and overlaps cannot be
-/// expressed. A clone is the same list: that of a long film can have a hundred thousand parts.
+/// A part has an *end* only; its start is the end before it, so gaps and overlaps cannot be expressed. A
+/// clone shares the list: that of a long movie can have a hundred thousand parts.
 #[derive(Clone, Debug, Default)]
 pub struct Extents {
     parts: Arc<Vec<Part>>,
@@ -84,16 +84,18 @@ struct Part {
     extent: Extent,
 }
 
-impl Extents {
-    /// A list of one, or of none when the extent is empty.
-    pub fn of(extent: Extent) -> Self {
+impl From<Extent> for Extents {
+    /// A list of one extent; an empty extent gives an empty list.
+    fn from(extent: Extent) -> Self {
         let mut list = Self::default();
         match list.push(extent) {
             Ok(()) | Err(ExtentRefused::Empty) => list,
-            Err(refused) => unreachable!("one extent by itself: {refused}"),
+            Err(refused) => unreachable!("one extent: {refused}"),
         }
     }
+}
 
+impl Extents {
     /// Appends an extent.
     pub fn push(&mut self, extent: Extent) -> Result<(), ExtentRefused> {
         if let Extent::Source { source, range } = &extent
@@ -120,7 +122,7 @@ impl Extents {
         self.parts.last().map_or(0, |part| part.end)
     }
 
-    /// Whether there is no byte in the list.
+    /// Whether the length is 0.
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()
     }
@@ -130,17 +132,17 @@ impl Extents {
         self.parts.iter().map(|part| &part.extent)
     }
 
-    /// One of the extents, by its place.
-    pub fn get(&self, place: usize) -> Option<&Extent> {
-        self.parts.get(place).map(|part| &part.extent)
+    /// One of the extents, by its index.
+    pub fn get(&self, index: usize) -> Option<&Extent> {
+        self.parts.get(index).map(|part| &part.extent)
     }
 
-    /// The extents in order, to keep.
+    /// The extents in order, by value.
     pub fn into_extents(self) -> impl DoubleEndedIterator<Item = Extent> {
         Arc::unwrap_or_clone(self.parts).into_iter().map(|part| part.extent)
     }
 
-    /// The extents that make up `range`, cut to it. What lies past the end is left out.
+    /// The extents that make up `range`, cut to it, as far as the list reaches.
     pub fn slice(&self, range: Range<u64>) -> Self {
         let first = self.parts.partition_point(|part| part.end <= range.start);
         let mut start = first.checked_sub(1).map_or(0, |before| self.parts[before].end);
@@ -159,7 +161,7 @@ impl Extents {
         Self { parts: Arc::new(cut) }
     }
 
-    /// About how many bytes the list itself takes in memory, with those that are in it.
+    /// The approximate memory of the list, bytes in memory included.
     pub fn bytes_in_memory(&self) -> usize {
         let held = self.iter().map(|extent| match extent {
             Extent::Memory(bytes) => bytes.len(),
@@ -171,17 +173,17 @@ impl Extents {
 
 /// A strong validator (RFC 9110 section 8.8.3), quotes included: `"5f0c…"`.
 ///
-/// Equal validators mean equal bytes, on every node and at every time. It is kept as it stands in a
-/// header, so that a hot response copies it and no more.
+/// Equal validators mean equal bytes, on every node and at every time. Kept in the form of the header
+/// field, so that a hot response only copies it.
 #[derive(Clone, Eq, Hash, PartialEq)]
 pub struct Validator(Bytes);
 
 impl Validator {
-    /// A validator with this opaque tag. Only letters, digits and `-` are taken, which is more
-    /// than enough for hashes and leaves nothing to escape.
+    /// A validator with this opaque tag of letters, digits and `-`, which is enough for hashes and needs
+    /// no escapes.
     ///
     /// # Panics
-    /// If the tag holds anything else: tags are made by code, never from input.
+    /// If the tag holds another character: tags come from code, never from input.
     pub fn new(opaque: &str) -> Self {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         assert!(opaque.bytes().all(plain), "an opaque tag is letters, digits and '-'");
@@ -195,12 +197,12 @@ impl Validator {
         Self::new(&format!("{}-{coding}", self.opaque()))
     }
 
-    /// As it stands in `ETag`, quotes included.
+    /// The value of `ETag`, quotes included.
     pub fn as_bytes(&self) -> &Bytes {
         &self.0
     }
 
-    /// What stands between the quotes.
+    /// The opaque tag, without quotes.
     pub fn opaque(&self) -> &str {
         std::str::from_utf8(&self.0[1..self.0.len() - 1]).expect("a tag is ASCII by construction")
     }
@@ -212,33 +214,33 @@ impl fmt::Debug for Validator {
     }
 }
 
-/// How long others may keep a content, as a class; `http::respond` puts it into seconds.
+/// How long caches may keep a content, as a class; `http::respond` translates it into seconds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Caching {
-    /// A file under its own name, which may be replaced: short, then ask again by validator.
+    /// A file under its own name, which may be replaced: briefly, then revalidated.
     File,
-    /// A part of the page that may change with the next version of Headwater: ask every time.
+    /// A part of the page that may change with the next version of Headwater: revalidated each time.
     Revalidate,
-    /// What was made of one version of a file and has that version in its name: for ever.
+    /// A result derived from one version of a file, with that version in its URL: for ever.
     Immutable,
-    /// A manifest under its title's name: minutes in shared caches, not at all in players.
+    /// A manifest under its title's name: minutes in shared caches, never in players.
     Manifest,
-    /// A fact of this moment, such as a list or a health check.
+    /// A momentary state, such as a list or a health check: never.
     NoStore,
 }
 
-/// Extents with everything that HTTP must say about them before the first byte.
+/// Extents with everything that the head of a response needs.
 #[derive(Clone, Debug)]
 pub struct Content {
     /// The bytes.
     pub extents: Extents,
-    /// Names the bytes; `None` for what is never asked for in parts.
+    /// Identifies the bytes; `None` for content without range requests.
     pub validator: Option<Validator>,
-    /// When the bytes were last changed, if that is known.
+    /// The time of the last change, if known.
     pub last_modified: Option<SystemTime>,
     /// The media type, parameters included.
     pub media_type: &'static str,
-    /// Who may keep it, and how long.
+    /// Which caches may keep it, and how long.
     pub caching: Caching,
 }
 
@@ -248,7 +250,7 @@ impl Content {
         self.extents.len()
     }
 
-    /// Whether there is no byte in it.
+    /// Whether the length is 0.
     pub fn is_empty(&self) -> bool {
         self.extents.is_empty()
     }
@@ -301,11 +303,11 @@ mod tests {
         let mut list = memory(&["abc"]);
         assert_eq!(list.push(Extent::Memory(Bytes::new())), Err(ExtentRefused::Empty));
         assert_eq!(list.len(), 3);
-        assert!(Extents::of(Extent::Memory(Bytes::new())).is_empty());
+        assert!(Extents::from(Extent::Memory(Bytes::new())).is_empty());
     }
 
     #[test]
-    fn a_coding_has_a_validator_of_its_own() {
+    fn each_content_coding_has_its_own_validator() {
         let plain = Validator::new("00ff");
         assert_eq!(plain.as_bytes(), "\"00ff\"");
         assert_eq!(plain.with_coding("gzip").as_bytes(), "\"00ff-gzip\"");

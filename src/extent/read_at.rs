@@ -1,24 +1,24 @@
-//! Bytes at any place of a source, read by the thread that asks.
+//! Random access to the bytes of a source, on the calling thread.
 
 use super::ReadError;
 
-/// Something that can be read at any place, for code that has to jump: a movie's index is spread all
-/// over its file.
+/// Bytes that can be read at any offset, for parsers that jump: a movie's index is spread all over its
+/// file.
 ///
-/// There are two ways to read an open file so, with one code above them: [without
-/// waiting](super::disk::File::at_once), where an I/O worker may do it and a read that would wait is
-/// [an error of its own](ReadError::would_wait); and [with](super::disk::File::in_turn), on a disk's
-/// thread.
+/// One parser serves two readers of an open file: the
+/// [nonblocking](super::disk::File::nonblocking_reader) one for I/O threads, where a read that would wait
+/// is [an error of its own](ReadError::would_wait), and the
+/// [blocking](super::disk::File::blocking_reader) one for the disk pool.
 pub trait ReadAt {
     /// The length in bytes.
     fn len(&self) -> u64;
 
-    /// Whether there is nothing to read.
+    /// Whether the length is 0.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Fills all of `into` with the bytes from `offset` on. Bytes past the end are
+    /// Fills all of `into` with the bytes from `offset` on. A read past the end is
     /// [`ReadError::Truncated`].
     fn read_exact_at(&self, offset: u64, into: &mut [u8]) -> Result<(), ReadError>;
 }

@@ -1,4 +1,4 @@
-//! Where the bytes of an extent come from.
+//! Sources: where the bytes of an extent come from.
 
 use std::{fmt, io, ops::Range, sync::Arc};
 
@@ -7,12 +7,12 @@ use futures::future::BoxFuture;
 
 use super::disk::File;
 
-/// An open byte source that is immutable by contract: *every read of the same range returns the
-/// same bytes, those of the version whose length was told first, or an error.*
+/// An open byte source that is immutable by contract: *every read of the same range returns the same
+/// bytes, those of the version that was opened, or an error.*
 ///
-/// A file on a disk cannot promise that, so whoever implements this must check: after the bytes
-/// have been read and before they are handed out, the source must still be what it was when it was
-/// opened, else [`ReadError::Changed`]. What has been handed out then never mixes two versions.
+/// A file on a disk cannot promise that, so implementations must check: after a read, and before the
+/// bytes go out, the source must still be in the state in which it was opened, else
+/// [`ReadError::Changed`]. A response then never mixes two versions.
 pub trait Source: fmt::Debug + Send + Sync + 'static {
     /// The length in bytes, fixed when the source was opened.
     fn len(&self) -> u64;
@@ -22,31 +22,31 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
         self.len() == 0
     }
 
-    /// Bytes from the front of `range` that need no waiting, or `None` if all of them would wait.
+    /// Reads bytes from the front of `range` that need no waiting; `None` if the first byte would wait.
     ///
-    /// Called on an I/O worker: must not touch a disk. At least one byte, perhaps fewer than asked.
+    /// I/O threads call it, so it must not touch a disk. At least one byte, perhaps fewer than `range`.
     fn read_now(&self, range: Range<u64>) -> Result<Option<Bytes>, ReadError>;
 
-    /// Bytes from the front of `range`, waiting for them off the I/O worker.
+    /// Reads bytes from the front of `range`, and waits for them off the I/O thread.
     ///
-    /// At least one byte, perhaps fewer than asked. Dropping the future abandons the read; nothing
-    /// else depends on it.
+    /// At least one byte, perhaps fewer than `range`. Dropping the future abandons the read and has no
+    /// other effect.
     fn read(self: Arc<Self>, range: Range<u64>) -> BoxFuture<'static, Result<Bytes, ReadError>>;
 
-    /// The open file that this source is, if it is one: its bytes may then go from the page cache to
-    /// a socket without being read by us, as far as it [allows](File::is_sendable) that.
+    /// The open file behind this source, if there is one. The kernel can then send its bytes from the
+    /// page cache, provided that the file [is sendable](File::is_sendable).
     fn as_file(&self) -> Option<&File> {
         None
     }
 }
 
-/// Why bytes that were promised cannot be had.
+/// Why promised bytes cannot be read.
 ///
-/// By the time one of these occurs the status line has usually gone, so that all it can do is to
-/// cut the connection; the reason is for the log and the counters.
+/// The status line has usually been sent by then, so that such an error can only cut the connection; the
+/// reason goes to the log and the counters.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The source is no longer the version that was opened.
+    /// The source is another version than the one that was opened.
     #[error("the file was changed in place while it was being sent")]
     Changed,
     /// The source ended before the length that it was opened with.
@@ -54,19 +54,28 @@ pub enum ReadError {
     Truncated,
     /// The disk did not answer within its deadline.
     #[error(transparent)]
-    Unavailable(#[from] super::disk::Unavailable),
+    Unavailable(super::disk::Unavailable),
     /// The disk answered with an error.
     #[error("the file could not be read: {0}")]
     Io(#[from] io::Error),
 }
 
+impl From<super::disk::Unavailable> for ReadError {
+    fn from(unavailable: super::disk::Unavailable) -> Self {
+        match unavailable {
+            super::disk::Unavailable::Panicked => Self::Io(io::Error::other(unavailable)),
+            unavailable => Self::Unavailable(unavailable),
+        }
+    }
+}
+
 impl ReadError {
-    /// Whether the bytes are there, but not without waiting for them.
+    /// Whether the bytes exist but the read would have to wait.
     pub fn would_wait(&self) -> bool {
         matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// A short word for a metric's label: the list is closed, so the label is bounded.
+    /// The label for metrics. The list is closed, so the label is bounded.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Changed => "changed",

@@ -20,7 +20,7 @@ use std::{
 use actix_web::http::header::{HeaderName, RANGE, USER_AGENT};
 use arc_swap::ArcSwapOption;
 
-use super::fields::Asked;
+use super::fields::RequestFields;
 
 /// Lines that may wait for the disk.
 const WAITING_MAX: usize = 16 * 1024;
@@ -90,7 +90,7 @@ impl Drop for Entry {
 }
 
 impl Record {
-    fn of(request: &impl Asked, client: Option<IpAddr>, id: &[u8]) -> Self {
+    fn of(request: &impl RequestFields, client: Option<IpAddr>, id: &[u8]) -> Self {
         let field = |name: HeaderName| plain(request.lines(&name).next().unwrap_or_default());
         Self {
             client,
@@ -168,7 +168,7 @@ impl AccessLog {
     /// Begins an entry for a request, if anything is written at all.
     pub fn begin(
         &self,
-        request: &impl Asked,
+        request: &impl RequestFields,
         client: Option<IpAddr>,
         id: &[u8],
     ) -> Option<Box<Entry>> {

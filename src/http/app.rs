@@ -1,10 +1,10 @@
-//! What all routes share, and which route answers what.
+//! What all routes share, and the table of routes.
 
 use std::sync::Arc;
 
 use actix_web::web;
 use arc_swap::{ArcSwap, ArcSwapOption};
-use tokio::{runtime::Handle, sync::Semaphore};
+use tokio::runtime::Handle;
 
 use super::{
     Error,
@@ -12,119 +12,106 @@ use super::{
     events::Jobs,
     routes::{api, events, files, jobs, openapi, operations, page, streams},
 };
-use crate::titles::{artifacts::Artifacts, manifest_cache::ManifestCache};
 use crate::{
+    background::Background,
     config::Settings,
     library::Library,
     queue::Queue,
     telemetry::Metrics,
+    titles::{Titles, artifacts::Artifacts},
     webhooks::{self, Webhook},
     wire::drain::Drain,
 };
 
-/// Calls that may wait to be made beside the I/O workers before more are refused.
-const PLACES_BESIDE: usize = 256;
+/// Calls that may wait or run in the background before more are refused.
+const BACKGROUND_CALLS_MAX: usize = 256;
 
-const BUSY: Error = Error::NotReady("there is too much to do at the moment; try again soon");
-
-/// What a request may need to know. One for the process, shared by all I/O workers.
+/// What requests need. One for the process, shared by all I/O threads.
 pub struct Site {
-    /// The titles and their files.
+    /// The library, as in [`titles`](Self::titles).
     pub library: Arc<Library>,
+    /// The titles, with what was made of them.
+    pub titles: Titles,
     /// The configuration, as of the last reload.
     pub settings: ArcSwap<Settings>,
-    /// What whoever changes something must show, as of the last reload.
+    /// The token that mutations need, as of the last reload.
     pub token: ArcSwapOption<Token>,
-    /// What jobs made of titles, if there is a queue: nothing that plays depends on it.
-    pub artifacts: ArcSwapOption<Artifacts>,
-    /// The queue of jobs, if there is one: nothing that plays depends on it.
+    /// The queue of jobs, once it is open: no playback depends on it.
     pub jobs: ArcSwapOption<Jobs>,
-    /// What was made of titles.
-    pub made: ManifestCache,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Metrics,
-    /// The runtime beside the I/O workers.
-    beside: Handle,
-    /// Places for what is waited for there.
-    places: Semaphore,
-    /// Begins when the server is about to go down.
+    background: Background,
     drain: Drain,
 }
 
 impl Site {
-    /// Puts together what routes need.
+    /// A site without a queue. `background` is the runtime beside the I/O threads.
     pub fn new(
         library: Arc<Library>,
         settings: Settings,
         metrics: Metrics,
-        beside: Handle,
+        background: Handle,
     ) -> Arc<Self> {
-        let made = ManifestCache::new(settings.manifest_cache_mib.get() << 20);
-        let settings = ArcSwap::from_pointee(settings);
-        let places = Semaphore::new(PLACES_BESIDE);
+        let background = Background::new(background, BACKGROUND_CALLS_MAX);
+        let cache_bytes = settings.manifest_cache_mib.get() << 20;
         Arc::new(Self {
+            titles: Titles::new(Arc::clone(&library), cache_bytes, background.clone()),
             library,
-            settings,
+            settings: ArcSwap::from_pointee(settings),
             token: ArcSwapOption::empty(),
-            artifacts: ArcSwapOption::empty(),
             jobs: ArcSwapOption::empty(),
-            made,
             metrics,
-            beside,
-            places,
+            background,
             drain: Drain::default(),
         })
     }
 
-    /// Makes a call beside the I/O workers, because it takes longer than a millisecond. Refused when
-    /// too many wait already.
+    /// Runs a call that takes longer than 1 ms in the background. See
+    /// [`Background::spawn_blocking_limited`].
     pub async fn spawn_blocking_limited<T: Send + 'static>(
         &self,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
-        let _place = self.places.try_acquire().map_err(|_| BUSY)?;
-        let made = self.beside.spawn_blocking(call).await;
-        made.map_err(|error| Error::Internal(Box::new(error)))
+        Ok(self.background.spawn_blocking_limited(call).await?)
     }
 
-    /// Awaits something beside the I/O workers, because it needs another runtime than theirs: what
-    /// comes over a database's connections. It goes on when nobody waits for it any more.
+    /// Awaits a future in the background, such as a query of the database. See
+    /// [`Background::spawn_limited`].
     pub async fn spawn_limited<T: Send + 'static>(
         &self,
         future: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Error> {
-        let _place = self.places.try_acquire().map_err(|_| BUSY)?;
-        let made = self.beside.spawn(future).await;
-        made.map_err(|error| Error::Internal(Box::new(error)))
+        Ok(self.background.spawn_limited(future).await?)
     }
 
-    /// From now on there is a queue, of which these are told.
+    /// Connects the queue, once it is open.
     pub async fn open_queue(
         &self,
         queue: Queue,
         artifacts: Arc<Artifacts>,
         webhooks: Vec<Webhook>,
     ) {
-        webhooks::start(&queue, webhooks, &self.beside, &self.drain).await;
+        let runtime = self.background.runtime();
+        webhooks::start(&queue, webhooks, runtime, &self.drain).await;
         let library = Arc::clone(&self.library);
-        let jobs = Jobs::new(queue, library, self.beside.clone(), self.drain.clone());
+        let jobs = Jobs::new(queue, library, runtime.clone(), self.drain.clone());
         self.jobs.store(Some(Arc::new(jobs)));
-        self.artifacts.store(Some(artifacts));
+        self.titles.artifacts.store(Some(artifacts));
     }
 
-    /// From now on the server is not ready any more, so that balancers send nobody new.
+    /// Makes the server not ready, so that load balancers send no new clients.
     pub fn start_draining(&self) {
         self.drain.begin();
     }
 
-    /// Whether the server is about to go down.
+    /// Whether the server is shutting down.
     pub fn is_draining(&self) -> bool {
         self.drain.has_begun()
     }
 }
 
-/// Adds all routes. Each takes any method and answers those that it does not know itself, so that
-/// what exists is 405 and what does not is 404.
+/// Adds all routes. Each takes any method and refuses those that it does not know itself, so that what
+/// exists is 405 and what does not is 404.
 pub fn configure(config: &mut web::ServiceConfig, site: &Arc<Site>) {
     config.app_data(web::Data::from(Arc::clone(site)));
     config

@@ -1,4 +1,4 @@
-//! Preconditions (RFC 9110 section 13): whether a request is to be answered as it was asked.
+//! Preconditions (RFC 9110 section 13): whether the response is the representation, 304 or 412.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,31 +12,31 @@ use actix_web::http::{
 use super::fields::Fields;
 use crate::extent::Validator;
 
-/// By what a representation's present state is known.
+/// The current state of a representation.
 #[derive(Clone, Copy, Debug)]
 pub struct State<'a> {
     /// Its strong validator.
     pub validator: Option<&'a Validator>,
-    /// When it was last changed, in whole seconds as HTTP tells it.
+    /// When it was last changed, in whole seconds as in HTTP.
     pub last_modified: Option<SystemTime>,
 }
 
-/// What the preconditions say.
+/// The outcome of the preconditions.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verdict {
-    /// Answer as if there were none.
+    /// Respond as if there were none.
     Proceed,
     /// 304: the client has it already.
     NotModified,
-    /// 412: it is not what the client thinks.
+    /// 412: it has changed.
     Failed,
 }
 
-/// Evaluates the preconditions in the order of section 13.2.2, If-Range apart.
+/// Evaluates the preconditions in the order of section 13.2.2, except If-Range.
 pub fn evaluate(method: &Method, fields: &impl Fields, state: State<'_>) -> Verdict {
     let is_read = matches!(*method, Method::GET | Method::HEAD);
     if fields.has(&IF_MATCH) {
-        // Strong comparison (13.1.1); a date beside it is not looked at.
+        // Strong comparison (13.1.1); a date beside it is ignored.
         if !any_tag(fields, &IF_MATCH, |tag| tag.matches_strongly(state.validator)) {
             return Verdict::Failed;
         }
@@ -47,7 +47,7 @@ pub fn evaluate(method: &Method, fields: &impl Fields, state: State<'_>) -> Verd
         return Verdict::Failed;
     }
     if fields.has(&IF_NONE_MATCH) {
-        // Weak comparison (13.1.2), and again a date beside it is not looked at.
+        // Weak comparison (13.1.2), and again a date beside it is ignored.
         if any_tag(fields, &IF_NONE_MATCH, |tag| tag.matches_weakly(state.validator)) {
             return if is_read { Verdict::NotModified } else { Verdict::Failed };
         }
@@ -60,9 +60,9 @@ pub fn evaluate(method: &Method, fields: &impl Fields, state: State<'_>) -> Verd
     Verdict::Proceed
 }
 
-/// Whether If-Range, if there is one, lets a Range be applied (section 13.1.5).
+/// Whether Range applies, as far as If-Range decides it (section 13.1.5).
 ///
-/// A tag must match strongly. A date must be exactly Last-Modified, which must lie at least a
+/// A tag must match strongly. A date must be exactly Last-Modified, which must be at least a
 /// second before `now`: else the file could have changed twice within it (8.8.2.2).
 pub fn range_applies(fields: &impl Fields, state: State<'_>, now: SystemTime) -> bool {
     let Some(field) = fields.only(&IF_RANGE) else {
@@ -80,8 +80,8 @@ pub fn range_applies(fields: &impl Fields, state: State<'_>, now: SystemTime) ->
     })
 }
 
-/// A time as HTTP tells it, in whole seconds; `None` if it lies in the future, when it must not be
-/// told (section 8.8.2.1).
+/// A time in whole seconds, as in HTTP; `None` if it is in the future, when it must not be sent
+/// (section 8.8.2.1).
 pub fn http_time(time: SystemTime, now: SystemTime) -> Option<SystemTime> {
     let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let whole = UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
@@ -91,14 +91,14 @@ pub fn http_time(time: SystemTime, now: SystemTime) -> Option<SystemTime> {
 /// One member of a list of entity tags.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Tag<'a> {
-    /// `*`: whatever there is.
+    /// `*`: any representation.
     Any,
-    /// `"…"` or `W/"…"`, quotes included and the weakness apart.
+    /// `"…"` or `W/"…"`, with quotes and without `W/`.
     Exact { quoted: &'a [u8], is_weak: bool },
 }
 
 impl<'a> Tag<'a> {
-    /// The tag at the front of a field's value, and what follows it (section 8.8.3).
+    /// The tag at the start of a field's value, and the rest (section 8.8.3).
     fn parse(field: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (is_weak, quoted) = match field {
             [b'W', b'/', quoted @ ..] => (true, quoted),
@@ -122,7 +122,7 @@ impl<'a> Tag<'a> {
         }
     }
 
-    /// Our validators are all strong, so comparing weakly differs in the other's weakness only.
+    /// All validators of this server are strong, so weak comparison only ignores the client's `W/`.
     fn matches_weakly(self, validator: Option<&Validator>) -> bool {
         match self {
             Self::Any => true,
@@ -133,8 +133,8 @@ impl<'a> Tag<'a> {
     }
 }
 
-/// Whether any tag of a list fits, over all of the field's lines (section 5.3). What comes after
-/// something that is no tag is not looked at.
+/// Whether any tag of a list matches, over all of the field's lines (section 5.3). What follows a syntax
+/// error is ignored.
 fn any_tag(fields: &impl Fields, name: &HeaderName, fits: impl Fn(Tag<'_>) -> bool) -> bool {
     fields.lines(name).any(|line| {
         let mut rest = line.trim_ascii();
@@ -157,7 +157,7 @@ fn any_tag(fields: &impl Fields, name: &HeaderName, fits: impl Fn(Tag<'_>) -> bo
     })
 }
 
-/// A field that is a date and stands once; one that cannot be read is ignored (section 13.1.3).
+/// A field that is a date and occurs once; an invalid one is ignored (section 13.1.3).
 fn date(fields: &impl Fields, name: &HeaderName) -> Option<SystemTime> {
     let text = std::str::from_utf8(fields.only(name)?).ok()?;
     httpdate::parse_http_date(text.trim()).ok()

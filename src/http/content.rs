@@ -9,13 +9,13 @@ use serde::de::DeserializeOwned;
 
 use super::Error;
 
-/// The most content that a request may have, in bytes. Over HTTP/1 it is held to that before the App
-/// is asked, over HTTP/2 here.
+/// The most content that a request may have, in bytes. Over HTTP/1 the connection enforces it before the
+/// App sees the request, over HTTP/2 this module does.
 pub const CONTENT_BYTES_MAX: usize = 64 * 1024;
 
-/// Reads all of a request's content, for which its client may take so long.
-pub async fn read(content: Payload, patience: Duration) -> Result<Bytes, Error> {
-    let read = tokio::time::timeout(patience, read_all(content)).await;
+/// Reads all of a request's content, within a timeout.
+pub async fn read(content: Payload, read_timeout: Duration) -> Result<Bytes, Error> {
+    let read = tokio::time::timeout(read_timeout, read_all(content)).await;
     read.unwrap_or(Err(Error::Timeout))
 }
 
@@ -32,8 +32,8 @@ async fn read_all(content: Payload) -> Result<Bytes, Error> {
     Ok(all.freeze())
 }
 
-/// Understands content as JSON; what is wrong with it is told.
+/// Parses content as JSON; the error says what is wrong with it.
 pub fn from_json<T: DeserializeOwned>(content: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(content)
-        .map_err(|error| Error::BadRequest(format!("the content is not what it must be: {error}")))
+        .map_err(|error| Error::BadRequest(format!("invalid JSON content: {error}")))
 }

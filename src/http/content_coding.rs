@@ -1,5 +1,5 @@
-//! Content codings for text (RFC 9110 section 8.4), by an allow-list of types; never for media, of
-//! which a coded form cannot be asked for in parts.
+//! Content codings for text (RFC 9110 section 8.4), by an allow-list of types; never for media, whose
+//! coded forms have no ranges.
 
 use std::io::Write as _;
 
@@ -8,10 +8,10 @@ use bytes::Bytes;
 
 use super::fields::Fields;
 
-/// Shorter texts are sent as they are, in bytes: they fit into the packet that brings the head.
-const WORTH_IT_BYTES: usize = 1024;
+/// Shorter texts are sent uncoded, in bytes: they fit into the packet that brings the head.
+const CODED_BYTES_MIN: usize = 1024;
 
-/// A coding that we write.
+/// A coding that Headwater writes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ContentCoding {
     /// `gzip`, which Apple requires for playlists.
@@ -21,7 +21,7 @@ pub enum ContentCoding {
 }
 
 impl ContentCoding {
-    /// As it stands in Content-Encoding.
+    /// Its name in Content-Encoding.
     pub fn name(self) -> &'static str {
         match self {
             Self::Gzip => "gzip",
@@ -29,7 +29,7 @@ impl ContentCoding {
         }
     }
 
-    /// The text in this coding. Takes milliseconds per megabyte: not for an I/O worker.
+    /// The text in this coding. Takes milliseconds per megabyte: not for an I/O thread.
     pub fn encode(self, text: &[u8]) -> Bytes {
         let coded = match self {
             Self::Gzip => {
@@ -62,10 +62,10 @@ pub fn applies_to(media_type: &str, length: usize) -> bool {
                 | "application/dash+xml"
                 | "application/x-subrip"
         );
-    is_text && length >= WORTH_IT_BYTES
+    is_text && length >= CODED_BYTES_MIN
 }
 
-/// The best coding that a client takes (RFC 9110 section 12.5.3); `None` for none.
+/// The best coding that a client accepts (RFC 9110 section 12.5.3); `None` for none.
 pub fn negotiate(fields: &impl Fields) -> Option<ContentCoding> {
     let weight = |coding: &str| {
         let members =
@@ -74,11 +74,11 @@ pub fn negotiate(fields: &impl Fields) -> Option<ContentCoding> {
         for member in members.flat_map(|line| line.split(',')) {
             let mut parts = member.split(';').map(str::trim);
             let name = parts.next().unwrap_or_default();
-            let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
-            let weight = weight.map_or(1.0, |weight| weight.parse::<f32>().unwrap_or(0.0));
-            // `x-gzip` is an old name of the same coding (section 8.4.1.3).
-            let name = if name.eq_ignore_ascii_case("x-gzip") { "gzip" } else { name };
-            if name.eq_ignore_ascii_case(coding) {
+            let q = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+            let weight = q.map_or(1.0, |q| q.parse::<f32>().unwrap_or(0.0));
+            // `x-gzip` is an old name of gzip (section 8.4.1.3).
+            let is_old_gzip = coding == "gzip" && name.eq_ignore_ascii_case("x-gzip");
+            if is_old_gzip || name.eq_ignore_ascii_case(coding) {
                 return weight;
             }
             if name == "*" {
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_client_chooses_and_we_prefer_the_smaller() {
+    fn the_client_chooses_and_the_server_prefers_the_smaller() {
         for (value, expected) in [
             ("gzip", Some(ContentCoding::Gzip)),
             ("gzip, deflate, br", Some(ContentCoding::Brotli)),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_coded_can_be_read_again() {
+    fn coded_text_decodes_to_itself() {
         let text = "a line of text\n".repeat(1000);
         let mut read = String::new();
         let gzip = ContentCoding::Gzip.encode(text.as_bytes());

@@ -1,7 +1,7 @@
 //! Who may read media by script (CORS), and what else lets a page of another origin use it.
 //!
-//! Media and manifests are for everybody by default: a page on one host plays from another. Nothing
-//! that changes state is ever allowed here.
+//! Every origin may read media and manifests by default: a page on one host plays from another. Requests
+//! that change state are never allowed here.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -14,7 +14,7 @@ use actix_web::{
 
 use super::{
     error::READ_METHODS,
-    fields::{AnswerFields, Fields},
+    fields::{Fields, ResponseFields},
 };
 
 const EXPOSED: &[u8] = b"Content-Length, Content-Range, Accept-Ranges, ETag, Date, Server-Timing";
@@ -25,23 +25,24 @@ const ALLOWED: HeaderValue = HeaderValue::from_static(
      CMCD-Request, CMCD-Object, CMCD-Session, CMCD-Status",
 );
 
-/// A day: browsers keep it for two hours to a day, whatever is said.
+/// A day: browsers cap it at two hours to a day.
 const MAX_AGE_S: HeaderValue = HeaderValue::from_static("86400");
 
 const TIMING_ALLOW_ORIGIN: HeaderName = HeaderName::from_static("timing-allow-origin");
 
-/// Says on an answer of the media routes, whatever its status, who may use it. `origins` is the
-/// configured list: separated by spaces, `*` for any.
-pub fn decorate(fields: &impl Fields, origins: &str, head: &mut impl AnswerFields) {
+/// Adds the fields that say which origins may use a response of the media routes, whatever its status.
+/// `origins` is the configured list: separated by spaces, `*` for any.
+pub fn decorate(fields: &impl Fields, origins: &str, head: &mut impl ResponseFields) {
     if origins == "*" {
         head.put(&ACCESS_CONTROL_ALLOW_ORIGIN, b"*");
         head.put(&TIMING_ALLOW_ORIGIN, b"*");
     } else {
-        // The answer differs by origin also where there is none, for the caches on the way.
+        // The response differs by origin even if there is none, for the caches on the way.
         head.put(&VARY, b"Origin");
         let mut listed = origins.split_whitespace();
         let origin = fields.lines(&ORIGIN).next();
-        if let Some(origin) = origin.filter(|asks| listed.any(|origin| origin.as_bytes() == *asks))
+        if let Some(origin) =
+            origin.filter(|origin| listed.any(|allowed| allowed.as_bytes() == *origin))
         {
             head.put(&ACCESS_CONTROL_ALLOW_ORIGIN, origin);
             head.put(&TIMING_ALLOW_ORIGIN, origin);
@@ -51,12 +52,12 @@ pub fn decorate(fields: &impl Fields, origins: &str, head: &mut impl AnswerField
     head.put(&CROSS_ORIGIN_RESOURCE_POLICY, b"cross-origin");
 }
 
-/// Answers OPTIONS: what may be asked, and by a page of another origin what may be sent along.
+/// Responds to OPTIONS: the methods, and for a page of another origin the fields that it may send.
 pub fn options(request: &HttpRequest) -> HttpResponse {
     let mut response = HttpResponse::NoContent();
     response.insert_header((ALLOW, READ_METHODS));
-    let asked = request.headers();
-    if asked.contains_key(ORIGIN) && asked.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+    let fields = request.headers();
+    if fields.contains_key(ORIGIN) && fields.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
         response.insert_header((ACCESS_CONTROL_ALLOW_METHODS, READ_METHODS));
         response.insert_header((ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED));
         response.insert_header((ACCESS_CONTROL_MAX_AGE, MAX_AGE_S));

@@ -13,12 +13,14 @@ use actix_web::{
 use serde::Serialize;
 
 use crate::{
+    background::BackgroundError,
     extent::{
         ReadError,
         disk::{OpenError, Unavailable},
     },
     library::PathRefused,
     queue::{JobId, QueueError},
+    titles,
     wire::refusal::Refusal,
 };
 
@@ -224,6 +226,36 @@ impl From<ReadError> for Error {
                 Self::NotReady("the file is being changed at this moment; try again soon")
             }
             cause => Self::Internal(Box::new(cause)),
+        }
+    }
+}
+
+impl From<titles::Error> for Error {
+    fn from(error: titles::Error) -> Self {
+        match error {
+            titles::Error::NotFound => Self::NotFound,
+            titles::Error::InvalidParameter(why) => Self::BadRequest(why),
+            titles::Error::Growing => Self::Growing,
+            titles::Error::Unprocessable(why) => Self::Unprocessable(why),
+            titles::Error::Pending { job, permille } => Self::BeingMade { job, permille },
+            titles::Error::Unavailable(what) => Self::Lacking(what),
+            titles::Error::NotReady(why) | titles::Error::DatabaseUnavailable(why) => {
+                Self::NotReady(why)
+            }
+            titles::Error::Busy => Self::NotReady("server busy, retry later"),
+            titles::Error::StorageUnavailable(cause) => Self::Unavailable(cause),
+            titles::Error::Read(cause) => cause.into(),
+            titles::Error::Queue(cause) => cause.into(),
+            titles::Error::Internal(cause) => Self::Internal(cause),
+        }
+    }
+}
+
+impl From<BackgroundError> for Error {
+    fn from(error: BackgroundError) -> Self {
+        match error {
+            BackgroundError::Busy => Self::NotReady("server busy, retry later"),
+            BackgroundError::Aborted(cause) => Self::Internal(Box::new(cause)),
         }
     }
 }

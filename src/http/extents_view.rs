@@ -1,38 +1,21 @@
-//! `?layout`: which extents an answer consists of, as text for people.
+//! `?layout`: the extents of a response, as text for people.
 //!
-//! It is asked of the same content that would be sent, after it was made and before it is sent: what is
-//! seen is what there is.
+//! The list is of the very content that would be sent.
 
 use std::fmt::Write as _;
 
-use actix_web::{HttpRequest, HttpResponse};
+use super::{Error, Site};
+use crate::extent::{Caching, Content, Extent, Extents, Text};
 
-use super::{
-    Error, Site,
-    text_response::{Text, respond_text},
-};
-use crate::extent::{Caching, Content, Extent, Extents};
-
-/// Extents that are listed; those of a long film are hundreds of thousands.
+/// Extents that are listed; a long movie has hundreds of thousands.
 const LINES_MAX: usize = 10_000;
 
-/// Whether a request wants the layout of what it names.
-pub fn is_wanted(request: &HttpRequest) -> bool {
-    let mut keys = request.query_string().split('&').map(|pair| pair.split('=').next());
-    keys.any(|key| key == Some("layout"))
-}
-
-/// Answers with the layout of a content.
-pub async fn respond(
-    request: &HttpRequest,
-    site: &Site,
-    content: Content,
-) -> Result<HttpResponse, Error> {
+/// The list of a content's extents.
+pub async fn view(site: &Site, content: Content) -> Result<Text, Error> {
     let Content { extents, last_modified, .. } = content;
     let lines = site.spawn_blocking_limited(move || layout(&extents)).await?;
-    let mut text = Text::made(lines, "text/plain; charset=utf-8", Caching::Revalidate);
-    text.last_modified = last_modified;
-    respond_text(request, site, text).await
+    let text = Text::new(lines, "text/plain; charset=utf-8", Caching::Revalidate);
+    Ok(Text { last_modified, ..text })
 }
 
 /// The extents of a content: totals, then a line for each.

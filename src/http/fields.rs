@@ -1,8 +1,7 @@
-//! Fields as the rules of HTTP see them, wherever they stand.
+//! Header fields as the rules of HTTP see them, whatever holds them.
 //!
-//! A request is answered in one of two ways: by a route of the App, whose fields are actix's, or in
-//! front of it, where they are still the bytes that came. The rules are the same for both, and so is
-//! the code.
+//! A request takes one of two paths: to a route of the App, whose fields are actix's, or the fast path
+//! in front of it, where fields are still the bytes that came. Rules and code are the same for both.
 
 use std::fmt;
 
@@ -27,7 +26,7 @@ pub trait Fields {
         self.lines(name).next().is_some()
     }
 
-    /// The value of a field that stands exactly once.
+    /// The value of a field that occurs exactly once.
     fn only(&self, name: &HeaderName) -> Option<&[u8]> {
         let mut lines = self.lines(name);
         let value = lines.next();
@@ -47,9 +46,9 @@ impl Fields for RequestHead<'_> {
     }
 }
 
-/// A request, as far as the log wants to know it.
-pub trait Asked: Fields {
-    /// Method, target and version, as in a request line.
+/// A request with its request line, for the log.
+pub trait RequestFields: Fields {
+    /// Method, target and version.
     fn line(&self) -> impl fmt::Display;
 }
 
@@ -59,14 +58,14 @@ impl Fields for Request {
     }
 }
 
-impl Asked for Request {
+impl RequestFields for Request {
     fn line(&self) -> impl fmt::Display {
         let head = self.head();
         Line(head.method.as_str(), &head.uri, head.version)
     }
 }
 
-impl Asked for RequestHead<'_> {
+impl RequestFields for RequestHead<'_> {
     fn line(&self) -> impl fmt::Display {
         let version = if self.is_1_1 { Version::HTTP_11 } else { Version::HTTP_10 };
         Line(self.method, self.target, version)
@@ -81,7 +80,7 @@ impl<T: fmt::Display> fmt::Display for Line<'_, T> {
     }
 }
 
-/// The method of a request, if it asks to read.
+/// The method of a request, if it is GET or HEAD.
 pub fn reading(method: &str) -> Option<Method> {
     match method {
         "GET" => Some(Method::GET),
@@ -90,20 +89,20 @@ pub fn reading(method: &str) -> Option<Method> {
     }
 }
 
-/// A head of an answer that is being written.
-pub trait AnswerFields {
+/// The head of a response that is being written.
+pub trait ResponseFields {
     /// Sets the status. Before any field.
-    fn status(&mut self, status: StatusCode);
+    fn set_status(&mut self, status: StatusCode);
 
     /// Appends a field.
     fn put(&mut self, name: &HeaderName, value: &[u8]);
 
-    /// Appends a field whose value is put together.
+    /// Appends a field whose value is formatted.
     fn put_text(&mut self, name: &HeaderName, value: fmt::Arguments<'_>);
 }
 
-impl AnswerFields for ResponseHead<'_> {
-    fn status(&mut self, status: StatusCode) {
+impl ResponseFields for ResponseHead<'_> {
+    fn set_status(&mut self, status: StatusCode) {
         ResponseHead::status(self, status);
     }
 
@@ -116,8 +115,8 @@ impl AnswerFields for ResponseHead<'_> {
     }
 }
 
-impl<B> AnswerFields for HttpResponse<B> {
-    fn status(&mut self, status: StatusCode) {
+impl<B> ResponseFields for HttpResponse<B> {
+    fn set_status(&mut self, status: StatusCode) {
         *self.status_mut() = status;
     }
 

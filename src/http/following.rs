@@ -1,7 +1,8 @@
-//! Answers whose end nobody knows yet.
+//! Responses whose length is not known yet.
 //!
-//! None of what needs a length is promised, and nothing is kept: chunks over HTTP/1.1, frames over
-//! HTTP/2, and for HTTP/1.0 all until the connection ends. They end as soon as nobody listens.
+//! They promise nothing that needs a length, and caches must not keep them: chunks over HTTP/1.1, frames
+//! over HTTP/2, and over HTTP/1.0 bytes until the connection ends. They end as soon as the client closes
+//! the connection.
 
 use std::{rc::Rc, task::Poll};
 
@@ -18,7 +19,7 @@ use futures::{Stream, StreamExt as _, stream};
 
 use crate::wire::connection::Client;
 
-/// Answers with whatever comes of a stream.
+/// Responds with a stream of unknown length.
 pub fn endless<E>(
     request: &HttpRequest,
     media_type: &'static str,
@@ -46,7 +47,7 @@ where
     response
 }
 
-/// Ends a stream as soon as nobody listens: the dispatcher polls when the client closes its side.
+/// Ends a stream as soon as its client is gone: the dispatcher polls when the client closes its side.
 fn until_abandoned<T>(
     stream: impl Stream<Item = T>,
     client: Option<Rc<Client>>,

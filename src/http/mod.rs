@@ -1,9 +1,10 @@
 //! The rules of HTTP, then one small file per family of routes.
 //!
 //! The rules are pure: [`range`] and [`conditional`] know fields and numbers, [`respond`] applies
-//! them to any content, whatever it is. No handler below [`routes`] reads a Range field, and none
-//! touches a file. [`edge`] is what every request and every answer passes, [`error`] is the one
-//! place where something that went wrong becomes a status.
+//! them to any content. No handler below [`routes`] reads a Range field, and none touches a file. A
+//! handler turns a target into a [`resource`], and the same function does so for the fast path and for
+//! the App. Every request and every response passes the [`pipeline`]; [`error`] is the one place where
+//! an error becomes a status.
 
 pub mod access_log;
 pub mod app;
@@ -17,11 +18,15 @@ pub mod events;
 pub mod extents_view;
 pub mod fields;
 pub mod following;
+pub mod methods;
 pub mod multipart;
 pub mod pipeline;
+pub mod query;
 pub mod range;
+pub mod resource;
 pub mod respond;
 pub mod routes;
+pub mod server_timing;
 pub mod text_response;
 pub mod urls;
 

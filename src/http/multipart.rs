@@ -15,10 +15,10 @@ pub struct Multipart {
     pub media_type: String,
 }
 
-/// Puts the parts of a content together, each with its own type and range.
+/// Assembles the parts of a content, each with its own type and range.
 ///
-/// The boundary is made from the content's validator, so that the same request has the same answer
-/// on every node; that a content holds a hash of its own state by chance is as good as impossible.
+/// The boundary is made from the content's validator, so that the same request has the same response
+/// on every node; that a content holds a hash of its own state by chance is next to impossible.
 ///
 /// Refused only when the parts and their heads together are longer than a body can be.
 pub fn multipart(content: &Content, parts: &[Range<u64>]) -> Result<Multipart, ExtentRefused> {
@@ -42,5 +42,5 @@ pub fn multipart(content: &Content, parts: &[Range<u64>]) -> Result<Multipart, E
 }
 
 fn text(text: String) -> Extents {
-    Extents::of(Extent::Memory(Bytes::from(text)))
+    Extents::from(Extent::Memory(Bytes::from(text)))
 }

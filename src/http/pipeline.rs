@@ -1,9 +1,9 @@
-//! What every request and every answer passes: the edge between the wire and the routes.
+//! What every request and every response passes, between the wire and the routes.
 //!
-//! Here a request that the wire refused gets its answer, every answer gets the fields that all
-//! answers have, a panic becomes a 500 of its own request, and what was sent is counted and logged.
-//! There are two ways through it, with the same result: [`around`](Edge::around) the App, and the
-//! [`FastPath`], which answers what needs neither a router nor any waiting.
+//! A request that the wire refused gets its response here, every response gets the fields that all
+//! responses have, a panic becomes a 500 of its own request, and responses are counted and logged.
+//! There are two ways through, with the same result: [`around`](Pipeline::around) the App, and the
+//! [`FastPath`] for requests that need neither a router nor any waiting.
 
 use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
 
@@ -22,8 +22,8 @@ use futures::FutureExt as _;
 use super::{
     Error, Site,
     access_log::{self, AccessLog},
-    fields::Asked,
-    respond::Answer,
+    fields::RequestFields,
+    respond::ResponseBody,
     routes,
 };
 use crate::{
@@ -40,29 +40,29 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const NOSNIFF: &str = "nosniff";
 
-/// The longest identifier that is taken from a request, in bytes.
+/// The longest identifier that is accepted from a request, in bytes.
 const REQUEST_ID_BYTES_MAX: usize = 64;
 
-/// What the edge needs. A clone is the same edge.
+/// What every request and response passes. A clone is the same pipeline.
 #[derive(Clone)]
-pub struct Edge {
+pub struct Pipeline {
     /// What the routes share.
     pub site: Arc<Site>,
     /// Where requests are logged.
     pub access_log: AccessLog,
-    /// Names requests that have no name.
+    /// Makes identifiers for requests that bring none.
     pub request_ids: RequestIds,
 }
 
-impl Edge {
-    /// Puts the edge around a service that answers requests.
+impl Pipeline {
+    /// Wraps the App.
     pub fn around<F, B>(
         self,
         app: F,
     ) -> impl ServiceFactory<
         Request,
         Config = (),
-        Response = Response<Body<AnswerTally>>,
+        Response = Response<Body<ResponseTally>>,
         Error = F::Error,
         InitError = F::InitError,
         Service: 'static,
@@ -75,43 +75,43 @@ impl Edge {
         B: MessageBody + 'static,
     {
         apply_fn_factory(app, move |request: Request, app: &F::Service| {
-            let edge = self.clone();
-            let arrived = edge.arrived(&request, request.peer_addr());
+            let pipeline = self.clone();
+            let pending = pipeline.receive(&request, request.peer_addr());
             let refusal = request.extensions().get::<Refusal>().copied();
-            let answer = match refusal {
+            let responding = match refusal {
                 Some(refusal) => Err(Error::from(refusal)),
                 None => Ok(app.call(request)),
             };
             async move {
-                let response = match answer {
+                let response = match responding {
                     Err(error) => error_response(&error),
-                    Ok(answer) => match AssertUnwindSafe(answer).catch_unwind().await {
+                    Ok(responding) => match AssertUnwindSafe(responding).catch_unwind().await {
                         Ok(Ok(response)) => response.into().map_into_boxed_body(),
                         Ok(Err(error)) => error.into(),
                         Err(_panic) => error_response(&Error::Internal("a panic".into())),
                     },
                 };
-                Ok(edge.leaves(response, arrived))
+                Ok(pipeline.finish(response, pending))
             }
         })
     }
 
-    fn arrived(&self, request: &impl Asked, peer: Option<SocketAddr>) -> Arrived {
+    fn receive(&self, request: &impl RequestFields, peer: Option<SocketAddr>) -> Pending {
         let given = request.lines(&X_REQUEST_ID).next().filter(|id| is_request_id(id));
-        let id = given
-            .map_or_else(|| RequestId::ManifestCache(self.request_ids.next()), RequestId::given);
+        let id =
+            given.map_or_else(|| RequestId::Generated(self.request_ids.next()), RequestId::given);
         let entry = self.access_log.begin(request, peer.map(|peer| peer.ip()), id.as_bytes());
-        let tally = AnswerTally { metrics: self.site.metrics.clone(), entry };
-        Arrived { id, tally }
+        let tally = ResponseTally { metrics: self.site.metrics.clone(), entry };
+        Pending { id, tally }
     }
 
-    fn leaves(
+    fn finish(
         &self,
         mut response: Response<BoxBody>,
-        arrived: Arrived,
-    ) -> Response<Body<AnswerTally>> {
-        let Arrived { id, mut tally } = arrived;
-        tally.answered(response.status());
+        pending: Pending,
+    ) -> Response<Body<ResponseTally>> {
+        let Pending { id, mut tally } = pending;
+        tally.count(response.status());
         let fields = response.headers_mut();
         fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static(NOSNIFF));
         let id = HeaderValue::from_bytes(id.as_bytes());
@@ -122,25 +122,25 @@ impl Edge {
     }
 }
 
-impl FastPath for Edge {
-    type ResponseObserver = AnswerTally;
+impl FastPath for Pipeline {
+    type ResponseObserver = ResponseTally;
 
     fn respond(
         &self,
         request: &RequestHead<'_>,
         peer: SocketAddr,
         head: &mut ResponseHead<'_>,
-    ) -> Option<ImmediateResponse<AnswerTally>> {
-        let (status, answer) = routes::answer_now(request, &self.site, head)?;
-        let Arrived { id, mut tally } = self.arrived(request, Some(peer));
-        tally.answered(status);
+    ) -> Option<ImmediateResponse<ResponseTally>> {
+        let (status, body) = routes::respond_if_ready(request, &self.site, head)?;
+        let Pending { id, mut tally } = self.receive(request, Some(peer));
+        tally.count(status);
         head.put(&X_CONTENT_TYPE_OPTIONS, NOSNIFF.as_bytes());
         head.put(&X_REQUEST_ID, id.as_bytes());
-        Some(match answer {
-            Answer::Nothing => {
+        Some(match body {
+            ResponseBody::None => {
                 ImmediateResponse { length: None, extents: Extents::default(), observer: tally }
             }
-            Answer::Content(extents) => {
+            ResponseBody::Extents(extents) => {
                 let length = Some(extents.len());
                 let is_head = request.method == "HEAD";
                 let extents = if is_head { Extents::default() } else { extents };
@@ -164,15 +164,15 @@ fn is_request_id(id: &[u8]) -> bool {
     (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.iter().all(plain)
 }
 
-/// What is remembered of a request until it is answered.
-struct Arrived {
+/// A request without a response yet.
+struct Pending {
     id: RequestId,
-    tally: AnswerTally,
+    tally: ResponseTally,
 }
 
 enum RequestId {
     Given(Box<[u8]>),
-    ManifestCache([u8; 16]),
+    Generated([u8; 16]),
 }
 
 impl RequestId {
@@ -183,19 +183,19 @@ impl RequestId {
     fn as_bytes(&self) -> &[u8] {
         match self {
             Self::Given(id) => id,
-            Self::ManifestCache(id) => id,
+            Self::Generated(id) => id,
         }
     }
 }
 
-/// Counts an answer, and logs it when it has ended.
-pub struct AnswerTally {
+/// Counts a response, and logs it when it has ended.
+pub struct ResponseTally {
     metrics: Metrics,
     entry: Option<Box<access_log::Entry>>,
 }
 
-impl AnswerTally {
-    fn answered(&mut self, status: StatusCode) {
+impl ResponseTally {
+    fn count(&mut self, status: StatusCode) {
         self.metrics.response(status.as_u16());
         if let Some(entry) = &mut self.entry {
             entry.answered(status.as_u16());
@@ -203,7 +203,7 @@ impl AnswerTally {
     }
 }
 
-impl ResponseObserver for AnswerTally {
+impl ResponseObserver for ResponseTally {
     fn sent(&mut self, bytes: u64) {
         self.metrics.sent(bytes);
         if let Some(entry) = &mut self.entry {
@@ -216,7 +216,7 @@ impl ResponseObserver for AnswerTally {
     }
 
     fn cut(&mut self, error: &(dyn std::error::Error + 'static)) {
-        tracing::warn!(%error, "a response was cut short");
+        tracing::warn!(%error, "response cut short");
         let cause = error.downcast_ref::<ReadError>();
         self.metrics.cut(cause.map_or("other", ReadError::reason));
         if let Some(entry) = &mut self.entry {

@@ -1,11 +1,11 @@
-//! Range (RFC 9110 section 14): what was asked, and what it means for a length.
+//! Range (RFC 9110 section 14): its syntax, and the parts of a representation that it selects.
 //!
-//! The inclusive form of HTTP lives here alone. What comes out is half-open.
+//! HTTP's inclusive ranges occur in this file alone. All others are half-open.
 
 use std::ops::Range;
 
-/// The most ranges of one request that are answered. More are an attack (CVE-2011-3192) or a
-/// mistake, and section 14.2 lets a server ignore them.
+/// The most ranges of one request. More are an attack (CVE-2011-3192) or a mistake, and section 14.2 lets
+/// a server ignore them.
 pub const RANGES_MAX: usize = 16;
 
 /// One member of a Range field.
@@ -19,7 +19,7 @@ enum Spec {
     Suffix(u64),
 }
 
-/// The members of a valid Range field, in the order asked; at most [`RANGES_MAX`].
+/// The members of a valid Range field, in the order of the field; at most [`RANGES_MAX`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RangeSet {
     specs: [Spec; RANGES_MAX],
@@ -31,27 +31,27 @@ pub struct RangeSet {
 pub enum Ignored {
     /// A unit other than bytes.
     Unit,
-    /// Not what section 14.1.2 allows, or a range that ends before it starts.
+    /// Not the syntax of section 14.1.2, or a range that ends before it starts.
     Syntax,
     /// More than [`RANGES_MAX`] members.
     TooMany,
 }
 
-/// What a Range field selects of a representation.
+/// The parts of a representation that a Range field selects.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Selection {
-    /// Everything: there was no range, or none that is answered.
+    /// Everything: there was no range, or it is ignored.
     Whole,
     /// One part.
     One(Range<u64>),
-    /// Two parts or more, in the order asked.
+    /// Two parts or more, in the order of the field.
     Several(Vec<Range<u64>>),
-    /// Nothing: every member lies past the end.
+    /// Nothing: every member begins past the end.
     Unsatisfiable,
 }
 
 impl RangeSet {
-    /// Reads a Range field's value, in one pass and without allocating.
+    /// Parses a Range field's value, in one pass and without allocation.
     pub fn parse(field: &[u8]) -> Result<Self, Ignored> {
         let equals = field.iter().position(|&byte| byte == b'=').ok_or(Ignored::Syntax)?;
         let (unit, members) = (&field[..equals], &field[equals + 1..]);
@@ -60,26 +60,26 @@ impl RangeSet {
         }
         let mut set = Self { specs: [Spec::Suffix(0); RANGES_MAX], count: 0 };
         for (index, member) in members.split(|&byte| byte == b',').enumerate() {
-            // White space stands around commas only (section 5.6.1): not after the equals sign and
+            // White space is allowed around commas only (section 5.6.1): not after the equals sign and
             // not at the end.
-            let member = if index == 0 { member } else { trim_start(member) };
-            let is_last = member.as_ptr_range().end == members.as_ptr_range().end;
-            let member = if is_last { member } else { trim_end(member) };
-            if member.is_empty() {
-                // A recipient must bear empty members (section 5.6.1.2).
+            let front = if index == 0 { member } else { trim_start(member) };
+            let is_last = front.as_ptr_range().end == members.as_ptr_range().end;
+            let trimmed = if is_last { front } else { trim_end(front) };
+            if trimmed.is_empty() {
+                // A recipient must accept empty members (section 5.6.1.2).
                 continue;
             }
-            let spec = Spec::parse(member).ok_or(Ignored::Syntax)?;
+            let spec = Spec::parse(trimmed).ok_or(Ignored::Syntax)?;
             *set.specs.get_mut(set.count).ok_or(Ignored::TooMany)? = spec;
             set.count += 1;
         }
         if set.count == 0 { Err(Ignored::Syntax) } else { Ok(set) }
     }
 
-    /// What the members mean for a representation of this length.
+    /// Resolves the members for a representation of this length.
     ///
-    /// Several ranges are answered with all of the representation when their parts together would
-    /// be longer than it, or when more than two of them overlap (section 14.2).
+    /// Several ranges select all of the representation when their parts together would be longer
+    /// than it, or when more than two of them overlap (section 14.2).
     pub fn resolve(&self, length: u64) -> Selection {
         let mut parts: [Range<u64>; RANGES_MAX] = std::array::from_fn(|_| 0..0);
         let mut count = 0;
@@ -110,7 +110,7 @@ impl Spec {
         }
     }
 
-    /// The half-open range, cut to the length; `None` if nothing of it is there.
+    /// The half-open range, cut to the length; `None` if it is empty.
     fn resolve(self, length: u64) -> Option<Range<u64>> {
         let range = match self {
             Self::From(first) => first..length,
@@ -121,7 +121,7 @@ impl Spec {
     }
 }
 
-/// Whether several parts are to be sent as asked.
+/// Whether several parts are sent as parts.
 fn is_worth_it(parts: &[Range<u64>], length: u64) -> bool {
     let sum = parts.iter().try_fold(0_u64, |sum, part| sum.checked_add(part.end - part.start));
     let overlaps = |a: &Range<u64>, b: &Range<u64>| a.start < b.end && b.start < a.end;
@@ -132,7 +132,7 @@ fn is_worth_it(parts: &[Range<u64>], length: u64) -> bool {
         && parts.iter().enumerate().filter(overlapping).count() <= 2
 }
 
-/// Digits as a number; one beyond `u64` is as large as can be, which means the same here.
+/// Digits as a number; one beyond `u64` saturates, which means the same here.
 fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
@@ -157,8 +157,8 @@ fn trim_end(bytes: &[u8]) -> &[u8] {
     &bytes[..kept]
 }
 
-/// What a Range field selects of a representation of this length. A field that is ignored selects
-/// the whole.
+/// The parts that a Range field selects of a representation of this length. An ignored field selects the
+/// whole.
 pub fn select(field: &[u8], length: u64) -> Selection {
     RangeSet::parse(field).map_or(Selection::Whole, |set| set.resolve(length))
 }

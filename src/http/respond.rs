@@ -1,4 +1,4 @@
-//! Any content as an answer: 200, 206, multipart/byteranges, 304, 412, 416, and HEAD of each.
+//! Any content as a response: 200, 206, multipart/byteranges, 304, 412, 416, and HEAD of each.
 
 use std::time::SystemTime;
 
@@ -9,14 +9,14 @@ use actix_web::{
         Method, StatusCode,
         header::{
             ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName,
-            LAST_MODIFIED, RANGE,
+            HeaderValue, LAST_MODIFIED, RANGE,
         },
     },
 };
 
 use super::{
     conditional::{self, State, Verdict},
-    fields::{AnswerFields, Fields},
+    fields::{Fields, ResponseFields},
     multipart::multipart,
     range::{self, Selection},
 };
@@ -32,18 +32,27 @@ use crate::{
 /// RFC 9213: for caches that obey it instead of Cache-Control.
 const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
 
-/// Answers a GET or HEAD with a content, as far as the request's preconditions and ranges want it.
+/// Responds to a GET or HEAD with a content, as the request's preconditions and ranges demand.
 pub fn respond(request: &HttpRequest, settings: &Settings, content: Content) -> HttpResponse {
     let mut response = HttpResponse::new(StatusCode::OK);
-    let method = request.method();
-    let (_, answer) = answer(method, request.headers(), settings, content, &mut response);
-    match answer {
+    let (method, fields) = (request.method(), request.headers());
+    let (_, body) = write(method, fields, settings, content, &mut response);
+    with_body(request, response, body)
+}
+
+/// Sets the body of a response whose head was written.
+pub fn with_body(
+    request: &HttpRequest,
+    mut response: HttpResponse,
+    body: ResponseBody,
+) -> HttpResponse {
+    match body {
         // No length at all: it would have to be that of the whole (RFC 9110 section 8.6).
-        Answer::Nothing => response.set_body(NoBody::new().boxed()),
-        Answer::Content(extents) if method == Method::HEAD => {
+        ResponseBody::None => response.set_body(NoBody::new().boxed()),
+        ResponseBody::Extents(extents) if request.method() == Method::HEAD => {
             response.set_body(HeadBody(extents.len()).boxed())
         }
-        Answer::Content(extents) => {
+        ResponseBody::Extents(extents) => {
             let (body, offer) = ExtentBody::with_direct(extents, protocol(request));
             response.extensions_mut().insert(offer);
             response.set_body(body.boxed())
@@ -51,24 +60,23 @@ pub fn respond(request: &HttpRequest, settings: &Settings, content: Content) -> 
     }
 }
 
-/// What is sent behind a head.
+/// What follows the head of a response.
 #[derive(Debug)]
-pub enum Answer {
+pub enum ResponseBody {
     /// Nothing, not even a length.
-    Nothing,
-    /// These extents, or for HEAD their length.
-    Content(Extents),
+    None,
+    /// These extents; for HEAD only their length.
+    Extents(Extents),
 }
 
-/// Writes the status and the fields of an answer, and returns the status and what is sent behind
-/// them.
-pub fn answer(
+/// Writes the status and the fields of a response, and returns the status and the body.
+pub fn write(
     method: &Method,
     fields: &impl Fields,
     settings: &Settings,
     content: Content,
-    head: &mut impl AnswerFields,
-) -> (StatusCode, Answer) {
+    head: &mut impl ResponseFields,
+) -> (StatusCode, ResponseBody) {
     let now = SystemTime::now();
     let last_modified = content.last_modified.and_then(|time| conditional::http_time(time, now));
     let state = State { validator: content.validator.as_ref(), last_modified };
@@ -78,15 +86,15 @@ pub fn answer(
         _ => None,
     };
     let status = match &several {
-        // What cannot be sent in parts is sent whole.
+        // Parts that are too long together: the whole is sent.
         Some(Err(_too_long)) => StatusCode::OK,
         _ => outcome.status(),
     };
-    head.status(status);
+    head.set_status(status);
     if outcome == Outcome::Part(Selection::Unsatisfiable) {
         // No metadata of the representation: it was not sent (RFC 9110 section 15.5.17).
         head.put_text(&CONTENT_RANGE, format_args!("bytes */{}", content.len()));
-        return (status, Answer::Content(Extents::default()));
+        return (status, ResponseBody::Extents(Extents::default()));
     }
     if let Some(validator) = &content.validator {
         head.put(&ETAG, validator.as_bytes());
@@ -99,14 +107,14 @@ pub fn answer(
     let caching = if has_failed { Caching::NoStore } else { content.caching };
     put_caching(head, settings, caching);
     let selection = match outcome {
-        Outcome::Nothing(StatusCode::NOT_MODIFIED) => return (status, Answer::Nothing),
-        Outcome::Nothing(_) => return (status, Answer::Content(Extents::default())),
+        Outcome::Nothing(StatusCode::NOT_MODIFIED) => return (status, ResponseBody::None),
+        Outcome::Nothing(_) => return (status, ResponseBody::Extents(Extents::default())),
         Outcome::Part(selection) => selection,
     };
     head.put(&ACCEPT_RANGES, b"bytes");
     if let Some(Ok(several)) = several {
         head.put(&CONTENT_TYPE, several.media_type.as_bytes());
-        return (status, Answer::Content(several.extents));
+        return (status, ResponseBody::Extents(several.extents));
     }
     head.put(&CONTENT_TYPE, content.media_type.as_bytes());
     let extents = match selection {
@@ -117,10 +125,10 @@ pub fn answer(
         }
         Selection::Whole | Selection::Several(_) | Selection::Unsatisfiable => content.extents,
     };
-    (status, Answer::Content(extents))
+    (status, ResponseBody::Extents(extents))
 }
 
-/// What is to be done, before anything is built.
+/// The kind of response, before it is built.
 #[derive(Debug, Eq, PartialEq)]
 enum Outcome {
     /// 304 or 412.
@@ -161,7 +169,16 @@ fn outcome(
     Outcome::Part(field.map_or(Selection::Whole, |field| range::select(field, length)))
 }
 
-fn put_caching(head: &mut impl AnswerFields, settings: &Settings, caching: Caching) {
+/// Lets caches keep a 404 for a short time: a CDN otherwise keeps it for as long as it likes.
+pub fn set_not_found_caching(settings: &Settings, response: &mut HttpResponse) {
+    if response.status() == StatusCode::NOT_FOUND {
+        let value = format!("public, max-age={}", settings.not_found_max_age_s);
+        let value = HeaderValue::from_str(&value).expect("digits");
+        response.headers_mut().insert(CACHE_CONTROL, value);
+    }
+}
+
+fn put_caching(head: &mut impl ResponseFields, settings: &Settings, caching: Caching) {
     match caching {
         Caching::File => {
             if let Some(for_cdn) = &settings.cdn_cache_control {
@@ -174,8 +191,8 @@ fn put_caching(head: &mut impl AnswerFields, settings: &Settings, caching: Cachi
             head.put(&CACHE_CONTROL, b"public, max-age=31536000, immutable");
         }
         Caching::Manifest => {
-            // Not kept by players: an old playlist leads to segments that are gone when their title was
-            // replaced. Chromium was seen to play the old title for as long as it may.
+            // Players do not keep it: an old playlist leads to segments that are gone when their title was
+            // replaced. Chromium was seen to play the old title as long as it was allowed to.
             let (seconds, stale) = (settings.manifest_max_age_s, settings.manifest_stale_s);
             let shared = format_args!("public, max-age=0, s-maxage={seconds}");
             head.put_text(&CACHE_CONTROL, shared);
@@ -187,8 +204,8 @@ fn put_caching(head: &mut impl AnswerFields, settings: &Settings, caching: Cachi
     }
 }
 
-/// Which HTTP the answer is sent over. A request that came over no connection, as in a test, is
-/// answered as over HTTP/1.
+/// The protocol of a request's connection. A request without a connection, as in a test, counts as
+/// HTTP/1.
 pub fn protocol(request: &HttpRequest) -> Protocol {
     Client::from_request(request).map_or(Protocol::Http1, |client| client.protocol())
 }

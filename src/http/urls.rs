@@ -1,23 +1,35 @@
-//! URLs of what is made of a title, as typed values.
+//! URLs of titles, as typed values.
 //!
-//! Titles contain slashes, so the URL is read from its right: first as `<title>/~<version>/<track>/<file>`,
-//! else as `<title>/<view>`. Both lists are closed; what is in neither is not there.
+//! Titles contain slashes, so a URL is parsed from the right: first as
+//! `<title>/~<version>/<track>/<file>`, else as `<title>/<view>`. Both lists are closed; what is in neither
+//! is 404.
 
+use actix_web::HttpRequest;
+
+use super::Error;
 use crate::{
     library::{MediaPath, PathRefused},
     package::storyboard::ImageFormat,
+    titles::segments::SegmentFile,
 };
 
-/// Something that is made of a title.
+/// The path behind a prefix, decoded from the target itself and not from the router's match, which was
+/// decoded once already.
+pub fn path_behind(prefix: &str, request: &HttpRequest) -> Result<MediaPath, Error> {
+    let encoded = request.uri().path().strip_prefix(prefix).ok_or(Error::NotFound)?;
+    Ok(MediaPath::decode(encoded)?)
+}
+
+/// A URL below `/v/`.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Derived<'a> {
-    /// Which title.
+pub struct TitleUrl<'a> {
+    /// The title.
     pub title: MediaPath,
-    /// What of it.
+    /// The view of it.
     pub view: View<'a>,
 }
 
-/// What is made of a title.
+/// What a URL names of a title.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum View<'a> {
     /// `index.m3u8`: the multivariant playlist.
@@ -36,15 +48,15 @@ pub enum View<'a> {
     Thumbnail(ImageFormat),
     /// `storyboard.vtt` and its other forms.
     Storyboard(Storyboard),
-    /// `preview.webp`: the film in a few seconds.
+    /// `preview.webp`: the title in a few seconds.
     Preview,
-    /// Something under `~<version>/<track>/`.
+    /// A file below `~<version>/<track>/`.
     Track {
-        /// The version that it is of, as it was typed.
+        /// The version, as the URL has it.
         version: &'a str,
         /// The track's folder.
         track: &'a str,
-        /// Which of its files.
+        /// Its file.
         file: TrackFile,
     },
 }
@@ -52,9 +64,9 @@ pub enum View<'a> {
 /// A form of the storyboard.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Storyboard {
-    /// `storyboard.jpg` or `.webp`: a sheet, the first if none is named.
+    /// `storyboard.jpg` or `.webp`: all of the title on one sheet.
     Sheet(ImageFormat),
-    /// `storyboard.vtt`: WebVTT with a place in a sheet for each time.
+    /// `storyboard.vtt`: WebVTT with a tile of a sheet for each time.
     WebVtt,
     /// `storyboard.json`: the same for scripts.
     Json,
@@ -69,12 +81,8 @@ pub enum TrackFile {
     Media,
     /// `iframes.m3u8`.
     IFrames,
-    /// `init.mp4`.
-    Init,
-    /// `<n>.m4s`.
-    Segment(usize),
-    /// `i-<n>.m4s`: the key frame of a segment.
-    IFrame(usize),
+    /// `init.mp4`, `<n>.m4s`, or `i-<n>.m4s`: the key frame of a segment.
+    Segment(SegmentFile),
     /// `<n>.vtt`.
     Text(usize),
     /// `all.vtt`.
@@ -87,8 +95,8 @@ pub enum TrackFile {
     Images,
 }
 
-impl<'a> Derived<'a> {
-    /// From the percent-encoded path behind `/v/`. `None` if it names nothing that there could be.
+impl<'a> TitleUrl<'a> {
+    /// Parses the percent-encoded path behind `/v/`. `None` if its view is in neither list.
     pub fn parse(encoded: &'a str) -> Option<Result<Self, PathRefused>> {
         let (title, view) = Self::split(encoded)?;
         Some(MediaPath::decode(title).map(|title| Self { title, view }))
@@ -125,8 +133,13 @@ impl<'a> Derived<'a> {
 }
 
 impl View<'_> {
-    /// Whether it is a picture, or tells where pictures are.
-    pub fn is_picture(&self) -> bool {
+    /// Whether a response may be ready without waiting: what players request most.
+    pub fn is_hot(&self) -> bool {
+        matches!(self, Self::Track { .. } | Self::Progressive)
+    }
+
+    /// Whether it is an image, or describes where images are.
+    pub fn is_image(&self) -> bool {
         matches!(
             self,
             Self::Poster
@@ -143,7 +156,7 @@ impl TrackFile {
         match name {
             "media.m3u8" => return Some(Self::Media),
             "iframes.m3u8" => return Some(Self::IFrames),
-            "init.mp4" => return Some(Self::Init),
+            "init.mp4" => return Some(Self::Segment(SegmentFile::Init)),
             "all.vtt" => return Some(Self::AllText),
             "all.jpg" => return Some(Self::Overview(ImageFormat::Jpg)),
             "all.webp" => return Some(Self::Overview(ImageFormat::Webp)),
@@ -152,8 +165,8 @@ impl TrackFile {
         }
         let (stem, extension) = name.rsplit_once('.')?;
         match (stem.strip_prefix("i-"), extension) {
-            (Some(number), "m4s") => index(number).map(Self::IFrame),
-            (None, "m4s") => index(stem).map(Self::Segment),
+            (Some(number), "m4s") => index(number).map(SegmentFile::IFrame).map(Self::Segment),
+            (None, "m4s") => index(stem).map(SegmentFile::Media).map(Self::Segment),
             (None, "vtt") => index(stem).map(Self::Text),
             (None, "jpg") => index(stem).map(|number| Self::Sheet(number, ImageFormat::Jpg)),
             (None, "webp") => index(stem).map(|number| Self::Sheet(number, ImageFormat::Webp)),
@@ -173,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_are_read_from_the_right() {
+    fn urls_are_parsed_from_the_right() {
         let track = |version, track, file| View::Track { version, track, file };
         for (encoded, title, view) in [
             ("a.mp4/index.m3u8", "a.mp4", View::Multivariant),
@@ -182,10 +195,18 @@ mod tests {
             (
                 "a.mp4/~00ff/video-1/12.m4s",
                 "a.mp4",
-                track("00ff", "video-1", TrackFile::Segment(11)),
+                track("00ff", "video-1", TrackFile::Segment(SegmentFile::Media(11))),
             ),
-            ("a/~b/c/~d/video-1/init.mp4", "a/~b/c", track("d", "video-1", TrackFile::Init)),
-            ("a.mp4/~0/audio-1/i-1.m4s", "a.mp4", track("0", "audio-1", TrackFile::IFrame(0))),
+            (
+                "a/~b/c/~d/video-1/init.mp4",
+                "a/~b/c",
+                track("d", "video-1", TrackFile::Segment(SegmentFile::Init)),
+            ),
+            (
+                "a.mp4/~0/audio-1/i-1.m4s",
+                "a.mp4",
+                track("0", "audio-1", TrackFile::Segment(SegmentFile::IFrame(0))),
+            ),
             ("a.mp4/~0/text-1/3.vtt", "a.mp4", track("0", "text-1", TrackFile::Text(2))),
             ("x/~1/y/play.mp4", "x/~1/y", View::Progressive),
             ("a.mp4/thumbnail.webp", "a.mp4", View::Thumbnail(ImageFormat::Webp)),
@@ -196,17 +217,13 @@ mod tests {
                 track("0", "storyboard", TrackFile::Sheet(1, ImageFormat::Jpg)),
             ),
         ] {
-            let derived = Derived::parse(encoded).expect(encoded).expect(encoded);
-            assert_eq!(
-                (derived.title.display().as_str(), &derived.view),
-                (title, &view),
-                "{encoded}"
-            );
+            let url = TitleUrl::parse(encoded).expect(encoded).expect(encoded);
+            assert_eq!((url.title.display().as_str(), &url.view), (title, &view), "{encoded}");
         }
     }
 
     #[test]
-    fn what_is_in_no_list_is_nothing() {
+    fn urls_in_neither_list_are_not_parsed() {
         for encoded in [
             "",
             "a.mp4",
@@ -223,8 +240,8 @@ mod tests {
             "a/~0/v/i-1.vtt",
             "a/0/v/1.m4s",
         ] {
-            assert!(Derived::parse(encoded).is_none(), "{encoded}");
+            assert!(TitleUrl::parse(encoded).is_none(), "{encoded}");
         }
-        assert!(Derived::parse("../a/index.m3u8").expect("a view").is_err());
+        assert!(TitleUrl::parse("../a/index.m3u8").expect("a view").is_err());
     }
 }

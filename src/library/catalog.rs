@@ -1,4 +1,4 @@
-//! The titles found so far, to be listed, sorted and searched.
+//! The catalog of titles: listed, sorted and searched.
 
 use std::{
     cmp::Ordering,
@@ -15,22 +15,22 @@ use std::{
 use super::{MediaPath, media_type};
 use crate::extent::disk::{Identity, Version};
 
-/// One playable thing in the library, named by its path.
+/// A playable entry of the library.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Title {
-    /// The path by which clients know it.
+    /// Its path, by which clients know it.
     pub path: MediaPath,
-    /// Its file's length in bytes.
+    /// The length of its file in bytes.
     pub size_bytes: u64,
-    /// When the file was last written to.
+    /// The time of the last write to the file.
     pub modified: SystemTime,
     /// The file's version.
     pub version: Version,
 }
 
 impl Title {
-    /// A title for this file, unless the file is no title.
-    pub fn of(path: MediaPath, identity: &Identity) -> Option<Self> {
+    /// The title of a file; `None` if the file's type makes no title.
+    pub fn from_file(path: MediaPath, identity: &Identity) -> Option<Self> {
         media_type::is_title(path.file_name()).then(|| Self {
             path,
             size_bytes: identity.size,
@@ -40,31 +40,31 @@ impl Title {
     }
 }
 
-/// All titles, by path. Memory is bounded by the number of titles that it was made for.
+/// All titles, by path. The maximum number of titles bounds the memory.
 ///
-/// The lock is a plain one: readers and writers run beside the I/O workers, never on them, since a
-/// question over a hundred thousand titles takes milliseconds. Only [`len`](Self::len),
-/// [`changes`](Self::changes) and [`is_scanning`](Self::is_scanning) may be asked anywhere.
+/// The lock is a plain one: readers and writers run in the background, never on I/O threads, since a
+/// query over a hundred thousand titles takes milliseconds. Any thread may call [`len`](Self::len),
+/// [`changes`](Self::changes) and [`is_scanning`](Self::is_scanning).
 #[derive(Debug)]
 pub struct Catalog {
     titles: RwLock<BTreeMap<MediaPath, Listed>>,
     max_titles: usize,
-    /// How many titles there are, for those who must not wait for the lock.
+    /// The number of titles, for threads that must not wait for the lock.
     count: AtomicUsize,
-    /// How often titles have come, gone or changed.
+    /// How often titles were added, removed or changed.
     changes: AtomicU64,
-    /// Roots whose first scan is not finished.
+    /// Roots whose first scan has not finished.
     unscanned: AtomicUsize,
 }
 
 #[derive(Debug)]
 struct Listed {
     title: Title,
-    /// The scan that saw it last; see [`Catalog::sweep`].
-    seen: u64,
+    /// The last scan that found it; see [`Catalog::sweep`].
+    scan: u64,
 }
 
-/// By what the titles of an answer are sorted.
+/// The sort key of a query.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum SortBy {
     /// By path, as bytes.
@@ -76,58 +76,58 @@ pub enum SortBy {
     Size,
 }
 
-/// A question to the catalog.
+/// A query.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
-    /// Only titles whose path has all of these words in it, in any case.
+    /// Words that a title's path must contain, in any case.
     pub search: String,
     /// The order.
     pub sort_by: SortBy,
     /// Whether the order is reversed.
     pub descending: bool,
-    /// How many titles to pass over.
+    /// Titles to skip.
     pub offset: usize,
-    /// How many titles to return at most.
+    /// Titles to return at most.
     pub limit: usize,
 }
 
-/// One page of an answer.
+/// One page of a result.
 #[derive(Clone, Debug)]
 pub struct Page {
     /// The titles of this page.
     pub titles: Vec<Title>,
-    /// How many titles there are on all pages together.
+    /// The number of titles on all pages.
     pub total: usize,
 }
 
 impl Catalog {
-    /// An empty catalog of `roots` roots that are all still to be scanned.
+    /// An empty catalog of `roots` roots, none of which has been scanned.
     pub fn new(roots: usize, max_titles: usize) -> Self {
         let (titles, count) = (RwLock::default(), AtomicUsize::new(0));
         let (changes, unscanned) = (AtomicU64::new(0), AtomicUsize::new(roots));
         Self { titles, max_titles, count, changes, unscanned }
     }
 
-    /// How many titles are known.
+    /// The number of titles.
     pub fn len(&self) -> usize {
         self.count.load(atomic::Ordering::Relaxed)
     }
 
-    /// Whether no title is known.
+    /// Whether there are no titles.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// A number that is another one when titles have come, gone or changed.
+    /// A number that changes when titles are added, removed or changed.
     pub fn changes(&self) -> u64 {
         self.changes.load(atomic::Ordering::Acquire)
     }
 
-    fn has_changed(&self) {
+    fn count_change(&self) {
         self.changes.fetch_add(1, atomic::Ordering::AcqRel);
     }
 
-    /// Whether a root is still being scanned for the first time.
+    /// Whether the first scan of a root is under way.
     pub fn is_scanning(&self) -> bool {
         self.unscanned.load(atomic::Ordering::Acquire) > 0
     }
@@ -136,18 +136,18 @@ impl Catalog {
         self.unscanned.fetch_sub(1, atomic::Ordering::AcqRel);
     }
 
-    /// Notes what the scan `seen` has met. Returns how many titles found no room.
+    /// Adds the titles that a scan found. Returns how many exceeded the maximum.
     ///
-    /// A title that this scan, or a later one, is known to have been looked at by already is left
-    /// as it is: a watch told of it meanwhile, and what it said is newer than the scan's list.
-    pub fn note_scanned(&self, titles: impl IntoIterator<Item = Title>, seen: u64) -> usize {
+    /// Skips titles that were updated during this scan or a later one: the update came from an event and
+    /// is newer than the scan's list.
+    pub fn note_scanned(&self, titles: impl IntoIterator<Item = Title>, scan: u64) -> usize {
         let mut known = self.write();
         let is_new = |known: &BTreeMap<_, Listed>, title: &Title| {
-            known.get(&title.path).is_none_or(|listed| listed.seen < seen)
+            known.get(&title.path).is_none_or(|listed| listed.scan < scan)
         };
         let mut refused = 0;
         for title in titles {
-            if is_new(&known, &title) && !self.insert(&mut known, title, seen) {
+            if is_new(&known, &title) && !self.insert(&mut known, title, scan) {
                 refused += 1;
             }
         }
@@ -155,34 +155,34 @@ impl Catalog {
         refused
     }
 
-    /// Notes a title as it is this moment. Returns whether it found room.
-    pub fn note_now(&self, title: Title, seen: u64) -> bool {
+    /// Updates a title with its present state. Returns whether it fits in.
+    pub fn note_now(&self, title: Title, scan: u64) -> bool {
         let mut known = self.write();
         // Scans may overlap: an earlier one must not hide a title from a later one's sweep.
-        let seen = known.get(&title.path).map_or(seen, |listed| listed.seen.max(seen));
-        let found_room = self.insert(&mut known, title, seen);
+        let scan = known.get(&title.path).map_or(scan, |listed| listed.scan.max(scan));
+        let fits = self.insert(&mut known, title, scan);
         self.count.store(known.len(), atomic::Ordering::Relaxed);
-        found_room
+        fits
     }
 
-    fn insert(&self, known: &mut BTreeMap<MediaPath, Listed>, title: Title, seen: u64) -> bool {
+    fn insert(&self, known: &mut BTreeMap<MediaPath, Listed>, title: Title, scan: u64) -> bool {
         let has_room = known.len() < self.max_titles || known.contains_key(&title.path);
         if has_room {
             let is_known = known.get(&title.path).is_some_and(|listed| listed.title == title);
-            known.insert(title.path.clone(), Listed { title, seen });
+            known.insert(title.path.clone(), Listed { title, scan });
             if !is_known {
-                self.has_changed();
+                self.count_change();
             }
         }
         has_room
     }
 
-    /// Removes a title, or those below it if it was a directory's name.
+    /// Removes a title, or all titles below a directory.
     pub fn remove(&self, path: &MediaPath) {
         let mut known = self.write();
         let before = known.len();
         if known.remove(path).is_none() {
-            // Whatever is below `path` begins with its bytes, and so stands right behind it.
+            // Paths below `path` begin with its bytes, so they sort right behind it.
             let behind = known.range((Bound::Excluded(path), Bound::Unbounded));
             let near = behind.take_while(|(other, _)| other.begins_like(path));
             let below = near.filter(|(other, _)| other.as_path().starts_with(path.as_path()));
@@ -192,31 +192,31 @@ impl Catalog {
             }
         }
         if known.len() < before {
-            self.has_changed();
+            self.count_change();
         }
         self.count.store(known.len(), atomic::Ordering::Relaxed);
     }
 
-    /// Removes the titles below `root` that neither the scan `seen` nor a later one has met.
-    pub(super) fn sweep(&self, root: &Path, seen: u64) {
+    /// Removes the titles below `root` that neither this scan nor a later one found.
+    pub(super) fn sweep(&self, root: &Path, scan: u64) {
         let gone = |path: &MediaPath, listed: &Listed| {
-            listed.seen < seen && path.as_path().starts_with(root)
+            listed.scan < scan && path.as_path().starts_with(root)
         };
         let mut known = self.write();
         let before = known.len();
         known.retain(|path, listed| !gone(path, listed));
         if known.len() < before {
-            self.has_changed();
+            self.count_change();
         }
         self.count.store(known.len(), atomic::Ordering::Relaxed);
     }
 
-    /// One title by its path.
+    /// The title of a path.
     pub fn get(&self, path: &MediaPath) -> Option<Title> {
         self.read().get(path).map(|listed| listed.title.clone())
     }
 
-    /// Answers a question.
+    /// Runs a query.
     pub fn query(&self, query: &Query) -> Page {
         let words: Vec<String> = query.search.split_whitespace().map(str::to_lowercase).collect();
         let known = self.read();
@@ -227,7 +227,7 @@ impl Catalog {
             }
         });
         let mut found: Vec<&Title> = found.collect();
-        // Equal keys are told apart by path, so that every title is on exactly one page.
+        // The path breaks ties, so that every title is on exactly one page.
         let order = |a: &&Title, b: &&Title| -> Ordering {
             let by = match query.sort_by {
                 SortBy::Path => Ordering::Equal,
@@ -265,27 +265,27 @@ mod tests {
     }
 
     #[test]
-    fn what_a_scan_listed_before_does_not_overwrite_what_a_watch_told_since() {
+    fn a_scan_does_not_overwrite_newer_updates_from_events() {
         let catalog = Catalog::new(1, 10);
         let size = |path| catalog.get(&title(path, 0).path).map(|title| title.size_bytes);
-        // Scan 2 has listed its directory; before it notes that, a watch tells of something newer.
-        assert!(catalog.note_now(title("told.mp4", 20), 2));
-        assert_eq!(catalog.note_scanned([title("told.mp4", 10), title("other.mp4", 1)], 2), 0);
-        assert_eq!((size("told.mp4"), size("other.mp4")), (Some(20), Some(1)));
-        // What it told outlives the sweep of that scan, but not what the next one finds, or misses.
+        // Scan 2 has listed its directory; before it adds the titles, an event updates one.
+        assert!(catalog.note_now(title("updated.mp4", 20), 2));
+        assert_eq!(catalog.note_scanned([title("updated.mp4", 10), title("other.mp4", 1)], 2), 0);
+        assert_eq!((size("updated.mp4"), size("other.mp4")), (Some(20), Some(1)));
+        // The update survives the sweep of that scan; the next scan overwrites or removes it.
         catalog.sweep(Path::new(""), 2);
-        assert_eq!(size("told.mp4"), Some(20));
-        assert_eq!(catalog.note_scanned([title("told.mp4", 30)], 3), 0);
+        assert_eq!(size("updated.mp4"), Some(20));
+        assert_eq!(catalog.note_scanned([title("updated.mp4", 30)], 3), 0);
         catalog.sweep(Path::new(""), 3);
-        assert_eq!((size("told.mp4"), size("other.mp4")), (Some(30), None));
-        // Heard of late, when a later scan has met it: what is told is still the newest.
-        assert!(catalog.note_now(title("told.mp4", 40), 2));
+        assert_eq!((size("updated.mp4"), size("other.mp4")), (Some(30), None));
+        // An event that is handled after a later scan found the title is still the newest.
+        assert!(catalog.note_now(title("updated.mp4", 40), 2));
         catalog.sweep(Path::new(""), 3);
-        assert_eq!(size("told.mp4"), Some(40));
+        assert_eq!(size("updated.mp4"), Some(40));
     }
 
     #[test]
-    fn what_was_known_already_is_no_change() {
+    fn an_equal_title_is_no_change() {
         let catalog = Catalog::new(1, 2);
         let mut last = catalog.changes();
         let mut has_changed =
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_scans_that_overlap_neither_sweeps_what_the_other_has_met() {
+    fn of_two_overlapping_scans_neither_removes_what_the_other_found() {
         let title = |path| title(path, 1);
         let catalog = Catalog::new(1, 10);
         catalog.note_scanned([title("both.mp4"), title("gone.mp4")], 1);

@@ -1,4 +1,4 @@
-//! Movies' indices, within a byte budget.
+//! The cache of movie indices, within a byte budget.
 
 use std::{num::NonZeroU32, sync::Arc};
 
@@ -12,23 +12,23 @@ use crate::{
     movie::{Movie, MovieRefused},
 };
 
-/// An index, or why there is none. Both are kept: a file that is no movie is not read again for each
-/// request either.
+/// An index, or why there is none. The cache keeps both, so that a file that is no movie is not parsed
+/// again for each request.
 pub type Index = Result<Arc<Movie>, Arc<MovieRefused>>;
 
-/// Indices by the state of the file that they are of. A file that is replaced or written to has another
-/// identity, so that what is found here is never of another file's bytes.
+/// Indices by the identity of their file. A file that is replaced or written to has another identity, so
+/// an index never describes other bytes.
 #[derive(Debug)]
 pub struct IndexCache {
     indices: Cache<Identity, Index, Bytes>,
     grid_ms: NonZeroU32,
 }
 
-/// How much an index weighs, in bytes.
+/// Weighs entries in bytes.
 #[derive(Clone, Debug)]
 struct Bytes;
 
-/// What an entry weighs besides what it holds.
+/// The overhead of an entry.
 const ENTRY_BYTES: usize = 256;
 
 impl Weighter<Identity, Index> for Bytes {
@@ -39,9 +39,9 @@ impl Weighter<Identity, Index> for Bytes {
 }
 
 impl IndexCache {
-    /// An empty cache. Indices have segments that begin on a grid of so many milliseconds.
+    /// An empty cache of indices whose segments begin on a grid of `grid_ms`.
     pub fn new(budget_bytes: u64, grid_ms: NonZeroU32) -> Self {
-        // An index of a short film is a few KiB.
+        // The index of a short movie takes a few KiB.
         let items = usize::try_from(budget_bytes / 16_384).unwrap_or(usize::MAX).clamp(16, 1 << 20);
         Self { indices: Cache::with_weighter(items, budget_bytes, Bytes), grid_ms }
     }
@@ -51,19 +51,19 @@ impl IndexCache {
         self.grid_ms
     }
 
-    /// The index of a file, if it is here.
+    /// The index of a file, if the cache has it.
     pub fn get(&self, file: &File) -> Option<Index> {
         self.indices.get(file.identity())
     }
 
-    /// The index of a file. However many ask at once, it is read once, on a thread of the file's disk.
-    /// Whoever goes away while it is read hands that over to another who waits.
+    /// The index of a file. Concurrent calls cause one read, in the file's disk pool. If the reading
+    /// caller is cancelled, another waiting caller takes over.
     pub async fn index(&self, file: &Arc<File>) -> Result<Index, ReadError> {
         let read = async {
             let grid_ms = self.grid_ms;
-            let index = file.in_lane(move |file| {
-                let index = Movie::read(&file.in_turn(), grid_ms);
-                // What was read is of this state of the file, or of none.
+            let index = file.run_in_pool(move |file| {
+                let index = Movie::read(&file.blocking_reader(), grid_ms);
+                // The index describes this state of the file, or none.
                 file.check()?;
                 index
             });

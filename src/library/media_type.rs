@@ -1,20 +1,20 @@
 //! Media types by a name's extension.
 //!
-//! A table of our own comes first, because players believe the type (WebKit does not sniff) and
-//! `mime_guess` is wrong or silent for several of these: `.ts`, `.m3u8`, `.m4s`.
+//! A table of our own comes first, because players rely on the type (WebKit does not sniff) and
+//! `mime_guess` is wrong about some of these or does not know them: `.ts`, `.m3u8`, `.m4s`.
 
-/// What a file is to the library.
+/// The role of a file in the library.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
-    /// Has moving pictures: a title.
+    /// Has video: a title.
     Video,
-    /// Has sound only: a title too.
+    /// Has audio only: a title too.
     Audio,
-    /// Belongs to a title: subtitles, pictures, manifests and segments that somebody made.
-    Companion,
+    /// Belongs to a title: subtitles, images, packaged manifests and segments.
+    Sidecar,
 }
 
-/// Extension, media type, and what it is. Sorted by extension.
+/// Extension, media type and kind, sorted by extension.
 const TABLE: &[(&str, &str, Kind)] = &[
     ("3g2", "video/3gpp2", Kind::Video),
     ("3gp", "video/3gpp", Kind::Video),
@@ -24,27 +24,27 @@ const TABLE: &[(&str, &str, Kind)] = &[
     ("aiff", "audio/aiff", Kind::Audio),
     ("asf", "video/x-ms-asf", Kind::Video),
     ("avi", "video/x-msvideo", Kind::Video),
-    ("avif", "image/avif", Kind::Companion),
+    ("avif", "image/avif", Kind::Sidecar),
     ("divx", "video/x-msvideo", Kind::Video),
     ("f4v", "video/mp4", Kind::Video),
     ("flac", "audio/flac", Kind::Audio),
     ("flv", "video/x-flv", Kind::Video),
-    ("gif", "image/gif", Kind::Companion),
-    ("jpeg", "image/jpeg", Kind::Companion),
-    ("jpg", "image/jpeg", Kind::Companion),
+    ("gif", "image/gif", Kind::Sidecar),
+    ("jpeg", "image/jpeg", Kind::Sidecar),
+    ("jpg", "image/jpeg", Kind::Sidecar),
     ("m2t", "video/mp2t", Kind::Video),
     ("m2ts", "video/mp2t", Kind::Video),
-    ("m3u8", "application/vnd.apple.mpegurl", Kind::Companion),
+    ("m3u8", "application/vnd.apple.mpegurl", Kind::Sidecar),
     ("m4a", "audio/mp4", Kind::Audio),
     ("m4b", "audio/mp4", Kind::Audio),
-    ("m4s", "video/iso.segment", Kind::Companion),
+    ("m4s", "video/iso.segment", Kind::Sidecar),
     ("m4v", "video/mp4", Kind::Video),
     ("mka", "audio/x-matroska", Kind::Audio),
     ("mkv", "video/x-matroska", Kind::Video),
     ("mov", "video/quicktime", Kind::Video),
     ("mp3", "audio/mpeg", Kind::Audio),
     ("mp4", "video/mp4", Kind::Video),
-    ("mpd", "application/dash+xml", Kind::Companion),
+    ("mpd", "application/dash+xml", Kind::Sidecar),
     ("mpeg", "video/mpeg", Kind::Video),
     ("mpg", "video/mpeg", Kind::Video),
     ("mts", "video/mp2t", Kind::Video),
@@ -53,14 +53,14 @@ const TABLE: &[(&str, &str, Kind)] = &[
     ("ogg", "audio/ogg", Kind::Audio),
     ("ogv", "video/ogg", Kind::Video),
     ("opus", "audio/ogg; codecs=opus", Kind::Audio),
-    ("png", "image/png", Kind::Companion),
-    ("srt", "application/x-subrip", Kind::Companion),
+    ("png", "image/png", Kind::Sidecar),
+    ("srt", "application/x-subrip", Kind::Sidecar),
     ("ts", "video/mp2t", Kind::Video),
     ("vob", "video/mpeg", Kind::Video),
-    ("vtt", "text/vtt; charset=utf-8", Kind::Companion),
+    ("vtt", "text/vtt; charset=utf-8", Kind::Sidecar),
     ("wav", "audio/wav", Kind::Audio),
     ("webm", "video/webm", Kind::Video),
-    ("webp", "image/webp", Kind::Companion),
+    ("webp", "image/webp", Kind::Sidecar),
     ("wma", "audio/x-ms-wma", Kind::Audio),
     ("wmv", "video/x-ms-wmv", Kind::Video),
 ];
@@ -68,8 +68,8 @@ const TABLE: &[(&str, &str, Kind)] = &[
 /// The longest extension in the table, in bytes.
 const EXTENSION_BYTES_MAX: usize = 4;
 
-/// The media type and kind of a name, if the library serves such files.
-pub fn of(name: &[u8]) -> Option<(&'static str, Kind)> {
+/// Looks up the media type and kind of a name; `None` if the library does not serve such files.
+pub fn lookup(name: &[u8]) -> Option<(&'static str, Kind)> {
     let dot = name.iter().rposition(|&byte| byte == b'.')?;
     let extension = &name[dot + 1..];
     let mut lower = [0; EXTENSION_BYTES_MAX];
@@ -81,15 +81,15 @@ pub fn of(name: &[u8]) -> Option<(&'static str, Kind)> {
     Some((media_type, kind))
 }
 
-/// The media type of a file that is no media, served only where that was configured.
-pub fn of_other(name: &[u8]) -> &'static str {
+/// Guesses the media type of a file that is no media, which `serve_other_files` allows.
+pub fn guess(name: &[u8]) -> &'static str {
     let name = String::from_utf8_lossy(name);
     mime_guess::from_path(name.as_ref()).first_raw().unwrap_or("application/octet-stream")
 }
 
-/// Whether a name is that of a title.
+/// Whether a file of this name is a title.
 pub fn is_title(name: &[u8]) -> bool {
-    matches!(of(name), Some((_, Kind::Video | Kind::Audio)))
+    matches!(lookup(name), Some((_, Kind::Video | Kind::Audio)))
 }
 
 #[cfg(test)]
@@ -97,13 +97,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_sorted_and_no_extension_is_longer_than_is_looked_for() {
+    fn the_table_is_sorted_and_no_extension_exceeds_the_maximum() {
         assert!(TABLE.is_sorted_by(|a, b| a.0 < b.0));
         assert!(TABLE.iter().all(|(extension, ..)| extension.len() <= EXTENSION_BYTES_MAX));
     }
 
     #[test]
-    fn types_are_those_that_players_believe() {
+    fn types_are_those_that_players_rely_on() {
         for (name, expected) in [
             ("a.mp4", Some("video/mp4")),
             ("a.MP4", Some("video/mp4")),
@@ -121,9 +121,9 @@ mod tests {
             ("a.mp4extra", None),
             ("a.", None),
         ] {
-            assert_eq!(of(name.as_bytes()).map(|found| found.0), expected, "{name}");
+            assert_eq!(lookup(name.as_bytes()).map(|found| found.0), expected, "{name}");
         }
-        assert_eq!(of_other(b"a.pdf"), "application/pdf");
-        assert_eq!(of_other(b"a.\xff"), "application/octet-stream");
+        assert_eq!(guess(b"a.pdf"), "application/pdf");
+        assert_eq!(guess(b"a.\xff"), "application/octet-stream");
     }
 }

@@ -1,10 +1,11 @@
-//! Which titles there are, what they are called, and where their bytes are.
+//! Which titles there are, their paths, and where their bytes are.
 //!
-//! A library is one or more roots. With one, a path below it is a title's name; with several, each
-//! root has a name and paths begin with it. Files are opened by name without asking the
-//! [`catalog`]: a file that was put there this instant plays, however long the scan still takes.
+//! A library is one or more roots. With one root, a path below it is a title's name; with several, each
+//! root has a name and paths begin with it. The library opens files by name without asking the
+//! [`catalog`]: a file plays from the moment it exists, however long the scan takes.
 
 pub mod catalog;
+pub mod file_changes;
 pub mod index_cache;
 pub mod media_type;
 pub mod path;
@@ -14,6 +15,7 @@ pub mod sidecars;
 pub mod watch;
 
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -25,23 +27,23 @@ use futures::future::join_all;
 use tokio::sync::Notify;
 
 pub use catalog::{Catalog, Title};
+pub use file_changes::{FileChanges, FileSubscription};
 pub use index_cache::{Index, IndexCache};
 pub use path::{MediaPath, PathRefused};
 pub use sidecars::Sidecars;
 
 use crate::extent::disk::{EntryKind, File, Identity, OpenError, Root};
-use watch::Watched;
 
-/// The roots and what is known of them.
+/// The roots with their titles.
 #[derive(Debug)]
 pub struct Library {
     roots: Vec<NamedRoot>,
     /// The titles found so far.
     pub catalog: Catalog,
-    /// The indices of movies that were asked for.
+    /// The indices of requested movies.
     pub indices: IndexCache,
-    /// Files that somebody waits for to grow.
-    pub watched: Watched,
+    /// Subscriptions to changes of files.
+    pub file_changes: FileChanges,
     /// Whether files that are no media are served too.
     pub serve_other_files: AtomicBool,
 }
@@ -49,12 +51,28 @@ pub struct Library {
 /// A root and the first component of its titles' paths.
 #[derive(Debug)]
 pub struct NamedRoot {
-    /// `None` when the root is the only one.
+    /// `None` for the only root.
     pub name: Option<String>,
     /// The directory.
     pub root: Arc<Root>,
-    /// Told when another directory was found in its place, so that that one is watched instead.
-    pub moved: Notify,
+    /// Notified when the root's path means another directory, which is then watched instead.
+    replaced: Notify,
+}
+
+/// How a root answers now.
+#[derive(Debug)]
+pub struct RootStatus {
+    /// The root's name; `None` for the only root.
+    pub name: Option<String>,
+    /// Why it does not answer, if it does not.
+    pub error: Option<io::Error>,
+}
+
+impl NamedRoot {
+    /// A root under a name.
+    pub fn new(name: Option<String>, root: Arc<Root>) -> Self {
+        Self { name, root, replaced: Notify::new() }
+    }
 }
 
 impl Library {
@@ -69,7 +87,7 @@ impl Library {
             indices,
             catalog: Catalog::new(roots.len(), max_titles),
             roots,
-            watched: Watched::default(),
+            file_changes: FileChanges::default(),
             serve_other_files: AtomicBool::new(serve_other_files),
         })
     }
@@ -79,8 +97,8 @@ impl Library {
         &self.roots
     }
 
-    /// Opens the file of this path, in the state that it is in now. What the library does not
-    /// serve is `NotFound`, as is what is not there.
+    /// Opens the file of this path, in its present state. A file that the library does not serve is
+    /// `NotFound`, like one that does not exist.
     pub async fn open(&self, path: &MediaPath) -> Result<Arc<File>, OpenError> {
         if !self.serves(path) {
             return Err(OpenError::NotFound);
@@ -95,40 +113,41 @@ impl Library {
         root.open_file_now(relative)
     }
 
-    /// Which file is under this path now, asked of the disk; `None` if there is none.
+    /// The identity of the file that the disk has under this path now; `None` if there is no file.
     pub async fn identity(&self, path: &MediaPath) -> Result<Option<Identity>, OpenError> {
         let Some((root, relative)) = self.resolve(path) else {
             return Ok(None);
         };
-        match root.look_up(relative).await?.map_err(OpenError::from) {
+        match root.look_up(relative).await {
             Ok(EntryKind::File(identity)) => Ok(Some(identity)),
             Ok(EntryKind::Directory) | Err(OpenError::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Where the file of this path is on disk, for a program that can only be given a name. `None` if
-    /// the library does not serve it.
+    /// The path of the file on the disk, for a program that takes nothing but a name. `None` if the
+    /// library does not serve it.
     ///
-    /// Only workers may use it, for what they run confined to that very file: a name can be another
-    /// file's by the time it is opened. So whoever uses it [opens](Self::open) the file before, which
-    /// proves that it is inside its root, and asks for its [identity](Self::identity) behind.
+    /// Only workers may use it, for programs that a sandbox confines to that very file: a name can mean
+    /// another file by the time the program opens it. So the caller [opens](Self::open) the file first,
+    /// which proves that it is inside its root, and compares its [identity](Self::identity) afterwards.
     pub fn path_on_disk(&self, path: &MediaPath) -> Option<PathBuf> {
         let (root, relative) = self.resolve(path).filter(|_| self.serves(path))?;
         Some(root.path().join(relative))
     }
 
-    /// Whether every root's directory answers: what it takes to be ready to serve.
-    pub async fn is_readable(&self) -> bool {
-        let look = |named: &NamedRoot| {
-            let root = Arc::clone(&named.root);
-            async move { matches!(root.reopen().await, Ok(Ok(_))) }
+    /// Asks every root's disk for its directory, all at the same time.
+    pub async fn root_statuses(&self) -> Vec<RootStatus> {
+        let status = |root: usize| async move {
+            let error = self.reopen_root(root).await.err();
+            RootStatus { name: self.roots[root].name.clone(), error }
         };
-        join_all(self.roots.iter().map(look)).await.into_iter().all(|answers| answers)
+        join_all((0..self.roots.len()).map(status)).await
     }
 
     fn serves(&self, path: &MediaPath) -> bool {
-        media_type::of(path.file_name()).is_some() || self.serve_other_files.load(Ordering::Relaxed)
+        media_type::lookup(path.file_name()).is_some()
+            || self.serve_other_files.load(Ordering::Relaxed)
     }
 
     /// The root that a path leads into, and the rest of the path.

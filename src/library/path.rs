@@ -1,51 +1,50 @@
-//! The path by which a client names a file: decoded once, checked once, then a type.
+//! The path by which a client names a file: decoded once, checked once, then a type of its own.
 
 use std::{ffi::OsStr, fmt, os::unix::ffi::OsStrExt, path::Path, sync::Arc};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
-/// A relative path of plain, visible names. Names are bytes, as they are on the disk; one that is
-/// not UTF-8 is reachable percent-encoded.
+/// A relative path of plain, visible names. Names are bytes, as on the disk; one that is not UTF-8 is
+/// reachable percent-encoded.
 ///
-/// That the path *looks* harmless is not what keeps a file from being read outside the library (see
-/// [`Root`](crate::extent::disk::Root)); it is what makes hidden files not exist, and one file have
-/// one name.
+/// These checks hide hidden files and give each file one name. They are not what confines reads to the
+/// library: that is [`Root`](crate::extent::disk::Root).
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct MediaPath(Arc<[u8]>);
 
-/// The longest name that the file systems of Linux know, in bytes (`NAME_MAX`).
+/// The longest name on the file systems of Linux, in bytes (`NAME_MAX`).
 const NAME_BYTES_MAX: usize = 255;
 
 /// The longest path that the kernel takes, the final NUL included, in bytes (`PATH_MAX`).
 const PATH_BYTES_MAX: usize = 4096;
 
-/// What is left as it is in a URL: the unreserved characters of RFC 3986 section 2.3, and `/`.
+/// The characters that a URL encodes: all but the unreserved of RFC 3986 section 2.3, and `/`.
 const ENCODED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// Why a request's path names no file. Each is answered as if there were no such file.
+/// Why a request's path names no file. To clients each is the same as a missing file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum PathRefused {
-    /// A `%` that two hex digits do not follow.
-    #[error("a percent sign that is not followed by two hex digits")]
+    /// A `%` without two hex digits after it.
+    #[error("a percent sign without two hex digits")]
     Encoding,
-    /// A name that is empty, as between two slashes.
+    /// An empty name, as between two slashes.
     #[error("an empty name")]
     Empty,
-    /// `.`, `..` or another name that begins with a dot: hidden files do not exist.
+    /// `.`, `..` or another name that begins with a dot: hidden files are not served.
     #[error("a name that begins with a dot")]
     Dot,
     /// NUL, which ends a path in the kernel, or a backslash, which is a slash elsewhere.
     #[error("a NUL or a backslash")]
     Byte,
-    /// A name or a path longer than file systems know.
-    #[error("too long a name")]
+    /// A name or a path longer than file systems allow.
+    #[error("the name is too long")]
     TooLong,
 }
 
 impl MediaPath {
-    /// From the percent-encoded form in a request's target. Decoded exactly once: `%252e` is the
-    /// name `%2e`. A slash that came encoded is a slash.
+    /// From the percent-encoded form in a request's target. Decodes exactly once: `%252e` is the name
+    /// `%2e`. An encoded slash is a slash.
     pub fn decode(encoded: &str) -> Result<Self, PathRefused> {
         let mut decoded = Vec::with_capacity(encoded.len());
         let mut bytes = encoded.bytes();
@@ -81,7 +80,7 @@ impl MediaPath {
         Ok(Self(bytes.into()))
     }
 
-    /// The path as the file system takes it.
+    /// The path for the file system.
     pub fn as_path(&self) -> &Path {
         Path::new(OsStr::from_bytes(&self.0))
     }
@@ -97,7 +96,7 @@ impl MediaPath {
         Self::from_bytes([folder, name].concat())
     }
 
-    /// The path of a name in the folder that this path is of.
+    /// The path of a name in the folder of this path.
     pub(super) fn child(&self, name: &[u8]) -> Result<Self, PathRefused> {
         Self::from_bytes([&self.0, &b"/"[..], name].concat())
     }
@@ -112,17 +111,17 @@ impl MediaPath {
         percent_encode(&self.0, ENCODED)
     }
 
-    /// The path for people to read. Bytes that are not UTF-8 are replaced: this is no name.
+    /// The path for display. Bytes that are not UTF-8 are replaced, so it identifies no file.
     pub fn display(&self) -> String {
         String::from_utf8_lossy(&self.0).into_owned()
     }
 
-    /// Whether this path's bytes begin with all of the other's, at a slash or not.
+    /// Whether this path's bytes begin with the other's, at a slash or not.
     pub(super) fn begins_like(&self, other: &Self) -> bool {
         self.0.starts_with(&other.0)
     }
 
-    /// The first name, and the path below it if there is one.
+    /// The first name, and the path below it; `None` if there is only one name.
     pub(super) fn split_first(&self) -> Option<(&[u8], &Path)> {
         let slash = self.0.iter().position(|&byte| byte == b'/')?;
         Some((&self.0[..slash], Path::new(OsStr::from_bytes(&self.0[slash + 1..]))))
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_could_mean_another_place_names_nothing() {
+    fn paths_that_could_lead_elsewhere_name_nothing() {
         use PathRefused::{Byte, Dot, Empty, Encoding, TooLong};
         let long = "a".repeat(256);
         for (encoded, refused) in [
@@ -182,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_not_utf_8_survives_the_way_there_and_back() {
+    fn a_name_that_is_not_utf_8_survives_decoding_and_encoding() {
         let path = MediaPath::decode("caf%E9.mp4").expect("bytes are bytes");
         assert_eq!(path.file_name(), b"caf\xe9.mp4");
         let encoded = path.encoded().to_string();

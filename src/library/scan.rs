@@ -1,6 +1,7 @@
-//! Looking through a root for titles, beside everything else.
+//! Scans the roots for titles, in the background.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -14,80 +15,106 @@ use tracing::{debug, info, warn};
 use super::{Library, Title};
 use crate::extent::disk::{EntryKind, OpenError};
 
-/// Directories below directories are followed this deep; deeper ones are reported and left out.
+/// The depth of directories that a scan enters; it reports deeper ones and leaves them out.
 const DEPTH_MAX: usize = 64;
 
-/// Numbers the scans of a process, so that a title knows which one saw it last.
+/// How often the library tries to open a root that was not available at the start.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Numbers the scans of a process, so that each title records the last scan that found it.
 static SCANS: AtomicU64 = AtomicU64::new(1);
 
 impl Library {
-    /// Scans a root now, and again every `interval`, for as long as the library lives. What a
-    /// watch has missed is repaired by that.
+    /// Scans a root now, and again every `interval`, for as long as the library lives. That repairs what
+    /// a watch missed, and opens a root as soon as it is available.
     pub async fn keep_scanning(self: Arc<Self>, root: usize, interval: Duration) {
-        let mut first = true;
+        let mut is_first = true;
         loop {
             self.scan_root(root).await;
-            if std::mem::take(&mut first) {
+            if std::mem::take(&mut is_first) {
                 self.catalog.first_scan_finished();
             }
-            tokio::time::sleep(interval).await;
+            if self.roots()[root].root.is_open() {
+                tokio::time::sleep(interval).await;
+            } else {
+                Arc::clone(&self).open_when_available(root).await;
+            }
         }
     }
 
-    /// Scans a root once, and forgets its titles that are gone.
-    ///
-    /// A directory that cannot be read is reported; its titles are then kept, since nothing is
-    /// known of them.
-    pub async fn scan_root(&self, root: usize) {
-        let named = &self.roots()[root];
-        match named.root.reopen().await.map_err(std::io::Error::other).flatten() {
-            Ok(false) => {}
-            Ok(true) => named.moved.notify_one(),
-            Err(error) => {
-                warn!(root = %named.root.path().display(), %error, "the root cannot be opened");
-                return;
+    /// Tries to open a root until it succeeds.
+    pub async fn open_when_available(self: Arc<Self>, root: usize) {
+        loop {
+            tokio::time::sleep(RETRY_INTERVAL).await;
+            match self.reopen_root(root).await {
+                Ok(()) => {
+                    let path = self.roots()[root].root.path();
+                    return info!(root = %path.display(), "the root is available");
+                }
+                Err(error) => debug!(%error, "the root is still not available"),
             }
+        }
+    }
+
+    /// Opens a root that is not open yet, or whose path means another directory now, and has that
+    /// directory watched. An error if the root does not answer.
+    pub(super) async fn reopen_root(&self, root: usize) -> io::Result<()> {
+        let named = &self.roots()[root];
+        let is_replaced = named.root.reopen().await.map_err(io::Error::other).flatten()?;
+        if is_replaced {
+            named.replaced.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Scans a root once, and removes titles that are gone.
+    ///
+    /// A directory that cannot be read is reported, and its titles stay listed.
+    pub async fn scan_root(&self, root: usize) {
+        let reopened = self.reopen_root(root).await;
+        let named = &self.roots()[root];
+        let path = named.root.path();
+        if let Err(error) = reopened {
+            warn!(root = %path.display(), %error, "the root cannot be opened");
+            return;
         }
         let scan = SCANS.fetch_add(1, Ordering::Relaxed);
         let complete = self.scan_below(root, PathBuf::new(), scan).await;
         if complete {
             self.catalog.sweep(Path::new(named.name.as_deref().unwrap_or_default()), scan);
         }
-        info!(root = %named.root.path().display(), titles = self.catalog.len(), complete, "scanned");
+        info!(root = %path.display(), titles = self.catalog.len(), complete, "scanned");
     }
 
-    /// Brings the catalog up to date with what is under one path now: a file, a directory and all
-    /// below it, or nothing any more.
+    /// Updates the catalog with what one path means now: a file, a directory with everything below it,
+    /// or nothing.
     pub async fn reconcile(&self, root: usize, relative: &Path) {
         let Ok(path) = self.path_of(root, relative) else {
             return;
         };
         let named = &self.roots()[root];
         match named.root.look_up(relative).await {
-            Ok(Ok(EntryKind::File(identity))) => {
-                // The scan that began last, which may be running and have passed by already. The
-                // next one must not take this title for one that it has met itself.
+            Ok(EntryKind::File(identity)) => {
+                // The last scan that began, which may be under way and past this path. The next scan
+                // must not take this title for one that it found.
                 let scan = SCANS.load(Ordering::Relaxed) - 1;
-                if let Some(title) = Title::of(path, &identity) {
+                if let Some(title) = Title::from_file(path, &identity) {
                     self.report_refused(usize::from(!self.catalog.note_now(title, scan)));
                 }
             }
-            Ok(Ok(EntryKind::Directory)) => {
+            Ok(EntryKind::Directory) => {
                 named.root.forget_below(relative);
                 let scan = SCANS.fetch_add(1, Ordering::Relaxed);
                 if self.scan_below(root, relative.to_owned(), scan).await {
                     self.catalog.sweep(path.as_path(), scan);
                 }
             }
-            Ok(Err(error)) => match OpenError::from(error) {
-                OpenError::NotFound => {
-                    named.root.forget_below(relative);
-                    debug!(?path, "gone from the library");
-                    self.catalog.remove(&path);
-                }
-                error => warn!(?path, %error, "left as it was until the next scan"),
-            },
-            Err(unavailable) => warn!(?path, %unavailable, "left as it was until the next scan"),
+            Err(OpenError::NotFound) => {
+                named.root.forget_below(relative);
+                debug!(?path, "removed from the catalog");
+                self.catalog.remove(&path);
+            }
+            Err(error) => warn!(?path, %error, "not updated until the next scan"),
         }
     }
 
@@ -98,10 +125,10 @@ impl Library {
         let mut pending = vec![(start, 0)];
         while let Some((directory, depth)) = pending.pop() {
             let listed = named.root.list(&directory).await;
-            let entries = match listed.map_err(std::io::Error::other).flatten() {
+            let entries = match listed.map_err(io::Error::other).flatten() {
                 Ok(entries) => entries,
                 Err(error) => {
-                    warn!(directory = %directory.display(), %error, "a directory was not scanned");
+                    warn!(directory = %directory.display(), %error, "cannot scan a directory");
                     complete = false;
                     continue;
                 }
@@ -112,12 +139,12 @@ impl Library {
                 match entry.kind {
                     EntryKind::File(identity) => {
                         let path = self.path_of(root, &relative).ok();
-                        titles.extend(path.and_then(|path| Title::of(path, &identity)));
+                        titles.extend(path.and_then(|path| Title::from_file(path, &identity)));
                     }
                     EntryKind::Directory if depth < DEPTH_MAX => {
                         pending.push((relative, depth + 1))
                     }
-                    EntryKind::Directory => warn!(?relative, "too deep; left out"),
+                    EntryKind::Directory => warn!(?relative, "left out: nested too deeply"),
                 }
             }
             self.report_refused(self.catalog.note_scanned(titles, scan));

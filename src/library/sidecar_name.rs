@@ -1,17 +1,17 @@
-//! Which files beside a title are its subtitles.
+//! The names of subtitle files beside a title.
 //!
-//! A subtitle file belongs to a title in the same folder whose name, with or without its extension,
-//! it continues: `film.mp4` has `film.srt`, `film.mp4.srt`, `film.en.srt`, and
-//! `film.pt-BR.forced.vtt`. What stands between two points is a word, which says the language or
-//! the purpose; words that mean nothing here become part of the label. Folders such as `Subs/` are
-//! not looked into.
+//! The name of a subtitle file continues that of a title in the same folder, with or without its
+//! extension: `film.mp4` has `film.srt`, `film.mp4.srt`, `film.en.srt`, and `film.pt-BR.forced.vtt`. The
+//! words between the dots name the language or the purpose; unknown words become part of the label.
+//! Folders such as `Subs/` are not searched.
 //!
-//! Where the names of two titles fit, the longer one has it: `film.en.srt` is that of `film.en.mp4`
-//! if that exists, else of `film.mp4`. Titles that differ in the extension alone share their
-//! subtitles.
+//! Where the names of two titles fit, the longer one counts: `film.en.srt` belongs to `film.en.mp4` if
+//! that exists, else to `film.mp4`. Titles that differ in the extension only share their subtitles.
 //!
-//! Names are compared as bytes, as the file system does; only the extension and the words between
-//! may be in any case.
+//! Names are compared as bytes, as the file system does; case matters except in the extension and the
+//! words.
+
+use std::collections::HashSet;
 
 use super::media_type;
 use crate::movie::languages;
@@ -19,57 +19,67 @@ use crate::movie::languages;
 /// Extensions of subtitle files.
 const EXTENSIONS: [&[u8]; 2] = [b"srt", b"vtt"];
 
-/// What the name of a subtitle file says.
+/// The description of a subtitle file, from its name.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Sidecar {
     /// The language as a BCP 47 tag.
     pub language: Option<String>,
-    /// Whether it is shown also to who asked for none: signs, and speech in another language than
-    /// the film's.
+    /// Whether players show it also when subtitles are off: signs, and speech in a language other than
+    /// that of the audio.
     pub forced: bool,
-    /// Whether it tells of sounds too.
+    /// Whether it describes sounds too, for the deaf and hard of hearing.
     pub hearing_impaired: bool,
-    /// What to call it: `English`, `Português (Brasil, forced)`. Two files may have the same.
+    /// The label in menus: `English`, `Português (Brasil, forced)`. Two files may have the same.
     pub label: String,
 }
 
-/// What a candidate is to a title by both names; `None` if it is not its subtitles.
+/// Describes a candidate by its name and the title's; `None` if it is not the title's subtitles.
 ///
-/// That a title with a longer name may have a better claim is not known here: see [`sidecars_of`].
+/// A title with a longer name may have a better claim: see [`sidecars_of`].
 pub fn sidecar_of(title: &[u8], candidate: &[u8]) -> Option<Sidecar> {
+    words_of(title, candidate).map(describe)
+}
+
+/// The words between the title's name and the extension of its subtitles.
+fn words_of<'a>(title: &[u8], candidate: &'a [u8]) -> Option<&'a [u8]> {
     let (words, extension) = split_extension(candidate)?;
     if !EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)) {
         return None;
     }
-    let words = beyond(title, words).or_else(|| beyond(stem_of(title), words))?;
-    Some(describe(words))
+    beyond(title, words).or_else(|| beyond(stem_of(title), words))
 }
 
-/// The subtitles of a title among the names in its folder, sorted by name.
+/// The subtitles of a title among the names in its folder, sorted by name, `max` at most.
 ///
-/// The names may be all that are there; `title` may be one of them.
+/// `names` may be all names of the folder; `title` may be one of them. A folder may hold ten thousand
+/// titles with one prefix, so the time grows with the names and their lengths, not with their product.
 pub fn sidecars_of<'a>(
     title: &[u8],
     names: impl Iterator<Item = &'a [u8]> + Clone,
+    max: usize,
 ) -> Vec<(&'a [u8], Sidecar)> {
     let stem = stem_of(title);
-    let longer = names.clone().filter(|name| {
-        // Only a name that continues this one can be in question, and those are few.
-        beyond(stem, stem_of(name)).is_some_and(|words| !words.is_empty())
-            && media_type::is_title(name)
-    });
-    let longer = longer.collect::<Vec<_>>();
-    let mine = names.filter_map(|name| {
-        let sidecar = sidecar_of(title, name)?;
-        let is_taken = longer.iter().any(|other| sidecar_of(other, name).is_some());
-        (!is_taken).then_some((name, sidecar))
-    });
-    let mut mine = mine.collect::<Vec<_>>();
-    mine.sort_unstable_by_key(|(name, _)| *name);
-    mine
+    // The titles with a better claim: only a name that continues this one can have it.
+    let mut longer = HashSet::new();
+    for name in names.clone() {
+        let continues = beyond(stem, stem_of(name)).is_some_and(|words| !words.is_empty());
+        if continues && media_type::is_title(name) {
+            longer.extend([name, stem_of(name)]);
+        }
+    }
+    let is_claimed = |name: &[u8]| {
+        let (words, _) = split_extension(name).unwrap_or((name, b""));
+        let ends = (stem.len()..words.len()).filter(|&end| words[end] == b'.');
+        ends.chain([words.len()]).any(|end| longer.contains(&words[..end]))
+    };
+    let mut own: Vec<&[u8]> =
+        names.filter(|name| words_of(title, name).is_some() && !is_claimed(name)).collect();
+    own.sort_unstable();
+    own.truncate(max);
+    own.into_iter().filter_map(|name| Some((name, sidecar_of(title, name)?))).collect()
 }
 
-/// The name without its last point and what follows; all of it if there is no point.
+/// The name without its extension and the dot before it.
 fn stem_of(name: &[u8]) -> &[u8] {
     split_extension(name).map_or(name, |(stem, _)| stem)
 }
@@ -79,7 +89,7 @@ fn split_extension(name: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&name[..dot], &name[dot + 1..]))
 }
 
-/// What follows in a name that begins with another: nothing, or words behind a point.
+/// The rest of a name that begins with another: empty, or the words after a dot.
 fn beyond<'a>(begin: &[u8], name: &'a [u8]) -> Option<&'a [u8]> {
     match name.strip_prefix(begin)? {
         [] => Some(&[]),
@@ -88,36 +98,35 @@ fn beyond<'a>(begin: &[u8], name: &'a [u8]) -> Option<&'a [u8]> {
     }
 }
 
-/// What a word between a title's name and the extension says.
+/// The meaning of a word between a title's name and the extension.
 enum Word {
     Language(String),
     Forced,
     HearingImpaired,
     /// `hi`: Hindi, or hearing impaired.
     Hi,
-    /// Known, and of no use here.
-    Silent,
+    /// Known, and without effect.
+    Ignored,
 }
 
 impl Word {
-    fn of(word: &str) -> Option<Self> {
+    fn parse(word: &str) -> Option<Self> {
         Some(match word.to_ascii_lowercase().as_str() {
             "forced" | "foreign" => Self::Forced,
             "sdh" | "cc" => Self::HearingImpaired,
             "hi" => Self::Hi,
-            "default" | "full" | "sub" | "subs" | "subtitles" | "und" => Self::Silent,
+            "default" | "full" | "sub" | "subs" | "subtitles" | "und" => Self::Ignored,
             _ => Self::Language(languages::parse_tag(word)?),
         })
     }
 
-    /// The words of which something like `en-forced` or `English (SDH)` is made; `None` if one of
-    /// them is not known.
-    fn all_of(words: &str) -> Option<Vec<Self>> {
-        if let Some(word) = Self::of(words) {
+    /// The words in `en-forced` or `English (SDH)`; `None` if one of them is unknown.
+    fn parse_all(words: &str) -> Option<Vec<Self>> {
+        if let Some(word) = Self::parse(words) {
             return Some(vec![word]);
         }
         let is_between = |character: char| " -_()[]".contains(character);
-        words.split(is_between).filter(|word| !word.is_empty()).map(Self::of).collect()
+        words.split(is_between).filter(|word| !word.is_empty()).map(Self::parse).collect()
     }
 }
 
@@ -126,7 +135,7 @@ fn describe(words: &[u8]) -> Sidecar {
     let mut language = None;
     let mut unknown = Vec::new();
     for word in words.split(|&byte| byte == b'.').filter(|word| !word.is_empty()) {
-        let Some(meanings) = str::from_utf8(word).ok().and_then(Word::all_of) else {
+        let Some(meanings) = str::from_utf8(word).ok().and_then(Word::parse_all) else {
             unknown.push(printable(word));
             continue;
         };
@@ -137,11 +146,11 @@ fn describe(words: &[u8]) -> Sidecar {
                 Word::Forced => forced = true,
                 Word::HearingImpaired => hearing_impaired = true,
                 Word::Hi => is_hi = true,
-                Word::Silent => {}
+                Word::Ignored => {}
             }
         }
     }
-    // Beside a language, "hi" can only mean the other thing.
+    // Next to a language, "hi" means hearing impaired.
     match &language {
         Some(_) => hearing_impaired |= is_hi,
         None if is_hi => language = Some("hi".to_owned()),
@@ -151,8 +160,8 @@ fn describe(words: &[u8]) -> Sidecar {
     Sidecar { language, forced, hearing_impaired, label }
 }
 
-/// The language's own name, or the words that mean nothing here, or neither; what else there is to
-/// say follows in parentheses.
+/// The language's own name, or else the unknown words, or else `Subtitles`; the rest follows in
+/// parentheses.
 fn label(
     language: Option<&str>,
     unknown: &[String],
@@ -167,7 +176,7 @@ fn label(
     let flags = [(hearing_impaired, "SDH"), (forced, "forced")];
     let flags = flags.into_iter().filter_map(|(is_set, flag)| is_set.then_some(flag));
     let more = unknown.iter().map(String::as_str).chain(flags).collect::<Vec<_>>().join(", ");
-    // A name that has its own parentheses takes it in.
+    // A name with parentheses of its own takes the rest into them.
     match name.strip_suffix(')') {
         _ if more.is_empty() => name,
         Some(open) => format!("{open}, {more})"),
@@ -175,7 +184,7 @@ fn label(
     }
 }
 
-/// A word of a name for people to read.
+/// A word of a name, made printable.
 fn printable(word: &[u8]) -> String {
     let visible = |character: char| if character.is_control() { '\u{fffd}' } else { character };
     String::from_utf8_lossy(word).chars().map(visible).collect()
@@ -183,6 +192,8 @@ fn printable(word: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use proptest::{
         collection::vec,
         prelude::*,
@@ -238,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_continue_the_title_is_not_its_subtitles() {
+    fn names_that_do_not_continue_the_title_are_not_its_subtitles() {
         for (title, candidate) in [
             ("film.mp4", "film.mp4"),
             ("film.mp4", "film.en.txt"),
@@ -267,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn the_title_with_the_longest_name_has_it() {
+    fn the_title_with_the_longest_name_has_the_subtitles() {
         let names: [&[u8]; 10] = [
             b"film.srt",
             b"film.mp4",
@@ -287,17 +298,32 @@ mod tests {
             ("film.part.mp4", &["film.part.two.srt"]),
             ("none.mp4", &[]),
         ] {
-            let found = sidecars_of(title.as_bytes(), names.into_iter());
+            let found = sidecars_of(title.as_bytes(), names.into_iter(), 32);
             let found = found.into_iter().map(|(name, _)| String::from_utf8_lossy(name));
             assert_eq!(found.collect::<Vec<_>>(), expected, "{title}");
         }
     }
 
     #[test]
-    fn the_files_own_language_is_not_said_by_the_titles_name() {
+    fn the_language_comes_from_the_words_after_the_titles_name() {
         let names: [&[u8]; 2] = [b"film.en.mp4", b"film.en.srt"];
-        let found = sidecars_of(b"film.en.mp4", names.into_iter());
+        let found = sidecars_of(b"film.en.mp4", names.into_iter(), 32);
         assert_eq!(found[0].1.language, None);
+    }
+
+    #[test]
+    fn matching_takes_no_time_quadratic_in_the_names() {
+        let names = |extension: &str| {
+            (0..20_000).map(|number| format!("film.{number}.{extension}")).collect::<Vec<_>>()
+        };
+        let names = [vec!["film.mp4".to_owned(), "film.en.srt".into()], names("mp4"), names("srt")];
+        let names = names.concat();
+        let begun = Instant::now();
+        let found = sidecars_of(b"film.mp4", names.iter().map(String::as_bytes), 32);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].0, b"film.en.srt");
+        // A guard between milliseconds and minutes.
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     }
 
     #[test]
@@ -310,7 +336,7 @@ mod tests {
             let sidecar = sidecar_of(&title, &candidate);
             prop_assert!(sidecar.is_some_and(|sidecar| !sidecar.label.is_empty()));
             let names = [title.as_slice(), &candidate];
-            prop_assert_eq!(sidecars_of(&title, names.into_iter()).len(), 1);
+            prop_assert_eq!(sidecars_of(&title, names.into_iter(), 32).len(), 1);
             Ok(())
         });
         if let Err(error) = result {

@@ -1,9 +1,9 @@
-//! What stands beside a title and belongs to it: renditions of it, and its subtitles.
+//! The files beside a title that belong to it: its renditions and its subtitles.
 //!
-//! `film.mp4` has the rendition `film.720p.mp4`: its name, then its height and perhaps its rate
-//! (`1080p60`), then the extension of a file that can be packaged. A folder `film.set` is a title by
-//! itself: all such files in it are its renditions, and the subtitles of the largest are the set's.
-//! Subtitles are told of in [`sidecars`](super::sidecars).
+//! `film.mp4` has the rendition `film.720p.mp4`: the title's name, then the height and perhaps the frame
+//! rate (`1080p60`), then the extension of a file that can be packaged. A folder `film.set` is a title of
+//! its own: all such files in it are its renditions, and the subtitles of the largest are the set's.
+//! [`sidecar_name`](super::sidecar_name) describes the names of subtitles.
 
 use super::{
     Library, MediaPath,
@@ -11,49 +11,52 @@ use super::{
 };
 use crate::extent::disk::{Names, OpenError, directory_of, stem_of};
 
-/// What the name of a folder ends with that is a set of renditions.
+/// The suffix of a folder that is a set of renditions.
 const SET: &[u8] = b".set";
 
 /// Extensions of files that can be renditions.
 const EXTENSIONS: [&[u8]; 3] = [b"mp4", b"m4v", b"mov"];
 
 /// Renditions of a title at most, and subtitles.
-const COMPANIONS_MAX: usize = 32;
+const SIDECARS_MAX: usize = 32;
 
-/// What belongs to a title, by name.
+/// The sidecars of a title, by name.
 #[derive(Clone, Debug, Default)]
 pub struct Sidecars {
-    /// Other renditions of it, sorted by name.
+    /// Its other renditions, sorted by name.
     pub renditions: Vec<MediaPath>,
     /// Its subtitles, sorted by name.
-    pub sidecars: Vec<(MediaPath, Sidecar)>,
+    pub subtitles: Vec<(MediaPath, Sidecar)>,
 }
 
 impl Library {
-    /// What belongs to a title whose file is under this path.
-    pub async fn companions(&self, title: &MediaPath) -> Result<Sidecars, OpenError> {
+    /// The sidecars of a title.
+    pub async fn sidecars(&self, title: &MediaPath) -> Result<Sidecars, OpenError> {
         let (root, relative) = self.resolve(title).ok_or(OpenError::NotFound)?;
-        let names = root.names(directory_of(relative)).await??;
-        Ok(companions_among(title, &names))
+        let title = title.clone();
+        root.names(directory_of(relative), move |names| sidecars_among(&title, names)).await
     }
 
-    /// The renditions in a folder that is a set, sorted by name; none if the path is no such folder's.
-    pub async fn set(&self, folder: &MediaPath) -> Result<Vec<MediaPath>, OpenError> {
+    /// The renditions in a folder that is a set, sorted by name; none if the folder is no set.
+    pub async fn renditions_in_set(&self, folder: &MediaPath) -> Result<Vec<MediaPath>, OpenError> {
         let is_set = folder.file_name().ends_with(SET) && folder.file_name().len() > SET.len();
         let Some((root, relative)) = self.resolve(folder).filter(|_| is_set) else {
             return Ok(Vec::new());
         };
-        let names = root.names(relative).await??;
-        let members = names.iter().filter(|name| is_packageable(name)).take(COMPANIONS_MAX);
-        Ok(members.filter_map(|name| folder.child(name).ok()).collect())
+        let folder = folder.clone();
+        let renditions = move |names: &Names| {
+            let renditions = names.iter().filter(|name| is_packageable(name)).take(SIDECARS_MAX);
+            renditions.filter_map(|name| folder.child(name).ok()).collect()
+        };
+        root.names(relative, renditions).await
     }
 }
 
-fn companions_among(title: &MediaPath, names: &Names) -> Sidecars {
+fn sidecars_among(title: &MediaPath, names: &Names) -> Sidecars {
     let name = title.file_name();
     let (stem, extension) = stem_of(name);
-    // Subtitles may name the title with its extension or without: both begin with the stem.
-    let near: Vec<&[u8]> = names.beginning(stem).collect();
+    // Subtitles may repeat the title's name with its extension or without: both begin with the stem.
+    let near: Vec<&[u8]> = names.with_prefix(stem).collect();
     let is_rendition = |other: &&[u8]| {
         let Some([b'.', rest @ ..]) = other.strip_prefix(stem) else {
             return false;
@@ -61,12 +64,12 @@ fn companions_among(title: &MediaPath, names: &Names) -> Sidecars {
         let (label, other_extension) = stem_of(rest);
         is_height(label) && is_packageable(other) && other_extension == extension
     };
-    let renditions = near.iter().copied().filter(is_rendition).take(COMPANIONS_MAX);
+    let renditions = near.iter().copied().filter(is_rendition).take(SIDECARS_MAX);
     let renditions = renditions.filter_map(|name| title.sibling(name).ok()).collect();
-    let sidecars = sidecars_of(name, near.iter().copied()).into_iter().take(COMPANIONS_MAX);
-    let sidecars =
-        sidecars.filter_map(|(name, sidecar)| Some((title.sibling(name).ok()?, sidecar)));
-    Sidecars { renditions, sidecars: sidecars.collect() }
+    let subtitles = sidecars_of(name, near.iter().copied(), SIDECARS_MAX).into_iter();
+    let subtitles =
+        subtitles.filter_map(|(name, sidecar)| Some((title.sibling(name).ok()?, sidecar)));
+    Sidecars { renditions, subtitles: subtitles.collect() }
 }
 
 fn is_packageable(name: &[u8]) -> bool {
@@ -94,10 +97,11 @@ mod tests {
 
     fn among(title: &str, names: &[&str]) -> (Vec<String>, Vec<String>) {
         let title = MediaPath::from_path(Path::new(title)).expect("a path");
-        let found = companions_among(&title, &Names::of(names.iter().map(|name| name.as_bytes())));
+        let names = Names::from_names(names.iter().map(|name| name.as_bytes()));
+        let found = sidecars_among(&title, &names);
         let renditions = found.renditions.iter().map(MediaPath::display).collect();
-        let sidecars = found.sidecars.iter().map(|(path, _)| path.display()).collect();
-        (renditions, sidecars)
+        let subtitles = found.subtitles.iter().map(|(path, _)| path.display()).collect();
+        (renditions, subtitles)
     }
 
     #[test]
@@ -114,13 +118,13 @@ mod tests {
             "film.p.mp4",
             "film.99999p.mp4",
         ];
-        let (renditions, sidecars) = among("a/film.mp4", &names);
+        let (renditions, subtitles) = among("a/film.mp4", &names);
         assert_eq!(renditions, ["a/film.1080p60.mp4", "a/film.720p.mp4"]);
-        assert_eq!(sidecars, ["a/film.en.srt"]);
+        assert_eq!(subtitles, ["a/film.en.srt"]);
     }
 
     #[test]
-    fn a_rendition_by_itself_has_none() {
+    fn a_rendition_has_no_renditions() {
         let (renditions, _) = among("film.720p.mp4", &["film.mp4", "film.720p.mp4"]);
         assert!(renditions.is_empty());
     }

@@ -1,17 +1,14 @@
-//! Hearing from the kernel what has changed below a root.
+//! Watches the roots for changes.
 //!
-//! Events only say where to look; what is there is then looked up (see [`Library::reconcile`]). So
-//! no event's meaning is trusted, and one that is missed costs freshness until the next scan, never
-//! correctness.
+//! An event only says where to look; the library then looks up what is there (see
+//! [`Library::reconcile`]). So the meaning of events does not matter, and a lost event costs freshness
+//! until the next scan, never correctness.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::BTreeSet,
     mem,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
@@ -23,17 +20,17 @@ use notify::{
 use tokio::sync::{Notify, oneshot};
 use tracing::{info, warn};
 
-use super::{Library, MediaPath};
+use super::Library;
 
-/// Changes of one path within this time are looked at once.
-const SETTLE: Duration = Duration::from_millis(200);
+/// Changes of one path within this time cause one look-up.
+const QUIET_PERIOD: Duration = Duration::from_millis(200);
 
-/// Changed paths remembered at most between two looks; beyond that the whole root is scanned.
-const PENDING_MAX: usize = 10_000;
+/// Changed paths remembered between two look-ups at most; beyond that the whole root is scanned.
+const CHANGED_PATHS_MAX: usize = 10_000;
 
-/// What is to be looked at when the dust has settled.
+/// The paths to look up after the quiet period.
 #[derive(Debug, Default)]
-struct Pending {
+struct ChangedPaths {
     paths: Mutex<Paths>,
     changed: Notify,
 }
@@ -41,32 +38,36 @@ struct Pending {
 #[derive(Debug)]
 enum Paths {
     /// These, relative to the root.
-    Some(BTreeSet<PathBuf>),
-    /// Anything may be different: events were lost.
+    Known(BTreeSet<PathBuf>),
+    /// Any path: events were lost.
     Unknown,
 }
 
 impl Library {
     /// Watches a root for as long as the library lives.
     ///
-    /// Where the kernel cannot watch (network file systems, too many directories, FreeBSD), scans remain.
+    /// Where the kernel cannot watch (network file systems, too many directories, FreeBSD), only scans
+    /// find changes.
     pub async fn keep_watching(self: Arc<Self>, root: usize) {
-        let pending = Arc::new(Pending::default());
+        let changed_paths = Arc::new(ChangedPaths::default());
+        if !self.roots()[root].root.is_open() {
+            self.roots()[root].replaced.notified().await;
+        }
         loop {
-            let watcher = self.set_watches(root, &pending).await;
+            let watcher = self.set_watches(root, &changed_paths).await;
             if watcher.is_some() {
-                // What changed while the watches were being set was seen by nobody.
+                // No event covers changes that were made while the watches were being set.
                 self.scan_root(root).await;
             }
             loop {
                 tokio::select! {
-                    () = pending.changed.notified() => {}
-                    () = self.roots()[root].moved.notified() => break,
+                    () = changed_paths.changed.notified() => {}
+                    () = self.roots()[root].replaced.notified() => break,
                 }
-                tokio::time::sleep(SETTLE).await;
-                match pending.take() {
+                tokio::time::sleep(QUIET_PERIOD).await;
+                match changed_paths.take() {
                     Paths::Unknown => self.scan_root(root).await,
-                    Paths::Some(paths) => {
+                    Paths::Known(paths) => {
                         for path in paths {
                             self.reconcile(root, &path).await;
                         }
@@ -80,52 +81,57 @@ impl Library {
     async fn set_watches(
         self: &Arc<Self>,
         root: usize,
-        pending: &Arc<Pending>,
+        changed_paths: &Arc<ChangedPaths>,
     ) -> Option<RecommendedWatcher> {
-        let (library, pending) = (Arc::clone(self), Arc::clone(pending));
-        let path = self.roots()[root].root.path().to_owned();
-        if !tells_of_trees() {
-            info!(root = %path.display(), "not watched here: changes appear with the next scan");
+        let (library, changed_paths) = (Arc::clone(self), Arc::clone(changed_paths));
+        let path = self.roots()[root].root.path();
+        if !watches_trees() {
+            info!(root = %path.display(), "not watched on this system: scans find changes");
             return None;
         }
         let (sender, watcher) = oneshot::channel();
         let set = move || {
             let base = path.clone();
-            let heard = move |event| library.heard(root, &base, event, &pending);
-            // A link may lead out of the library, and what is there is nobody's business.
+            let handle = move |event| library.handle_event(root, &base, event, &changed_paths);
+            // A link may lead out of the library.
             let config = Config::default().with_follow_symlinks(false);
-            let watcher = RecommendedWatcher::new(heard, config).and_then(|mut watcher| {
+            let watcher = RecommendedWatcher::new(handle, config).and_then(|mut watcher| {
                 watcher.watch(&path, RecursiveMode::Recursive)?;
                 Ok(watcher)
             });
             match watcher {
                 Ok(watcher) => {
                     info!(root = %path.display(), "watching");
-                    // If nobody waits any more, the server is gone and the watches go, too.
+                    // Without a receiver the server has stopped, and the watches end here.
                     let _ = sender.send(watcher);
                 }
                 Err(error) => {
-                    let help = "changes appear with the next scan; \
-                        raising fs.inotify.max_user_watches may help";
+                    let help = "scans find changes; raising fs.inotify.max_user_watches may help";
                     warn!(root = %path.display(), %error, help, "the root is not watched");
                 }
             }
         };
         if let Err(error) = thread::Builder::new().name("watch".into()).spawn(set) {
-            warn!(%error, "no thread to watch with");
+            warn!(%error, "no thread to set watches");
         }
         watcher.await.ok()
     }
 
-    /// What is done at once, on the watcher's thread: open files are forgotten and followers woken.
-    /// All else waits until the dust has settled.
-    fn heard(&self, root: usize, base: &Path, event: notify::Result<Event>, pending: &Pending) {
+    /// Runs on the watcher's thread: drops open files and wakes followers at once, and leaves the rest
+    /// for after the quiet period.
+    fn handle_event(
+        &self,
+        root: usize,
+        base: &Path,
+        event: notify::Result<Event>,
+        changed_paths: &ChangedPaths,
+    ) {
         let event = match event {
             Ok(event) if !event.need_rescan() => event,
-            Ok(_lost) => return pending.lose(),
+            Ok(_lost) => return changed_paths.add_all(),
             Err(error) => {
                 warn!(root = %base.display(), %error, "the root is not watched completely");
-                return pending.lose();
+                return changed_paths.add_all();
             }
         };
         let is_closed = event.kind == EventKind::Access(AccessKind::Close(AccessMode::Write));
@@ -136,33 +142,33 @@ impl Library {
             self.roots()[root].root.forget(path);
             if let Ok(path) = self.path_of(root, path) {
                 match is_closed {
-                    true => self.watched.close(&path),
-                    false => self.watched.wake(&path),
+                    true => self.file_changes.notify_closed(&path),
+                    false => self.file_changes.notify_changed(&path),
                 }
             }
-            pending.touch(path);
+            changed_paths.add(path);
         }
     }
 }
 
-/// Whether the kernel tells of all that is in a folder. kqueue tells of open files, so that each one below
-/// the root would have to be held open; and opening them all waits for whoever writes into a pipe, and
-/// follows links to where nobody may look.
-fn tells_of_trees() -> bool {
+/// Whether the kernel reports changes of all files in a directory. kqueue reports changes of open files
+/// only, so each file below the root would have to be open; opening them waits for the writer of a pipe,
+/// and follows links out of the root.
+fn watches_trees() -> bool {
     RecommendedWatcher::kind() != WatcherKind::Kqueue
 }
 
 impl Default for Paths {
     fn default() -> Self {
-        Self::Some(BTreeSet::new())
+        Self::Known(BTreeSet::new())
     }
 }
 
-impl Pending {
-    fn touch(&self, path: &Path) {
+impl ChangedPaths {
+    fn add(&self, path: &Path) {
         let mut paths = self.lock();
-        if let Paths::Some(known) = &mut *paths {
-            if known.len() < PENDING_MAX {
+        if let Paths::Known(known) = &mut *paths {
+            if known.len() < CHANGED_PATHS_MAX {
                 known.insert(path.to_owned());
             } else {
                 *paths = Paths::Unknown;
@@ -172,7 +178,7 @@ impl Pending {
         self.changed.notify_one();
     }
 
-    fn lose(&self) {
+    fn add_all(&self) {
         *self.lock() = Paths::Unknown;
         self.changed.notify_one();
     }
@@ -183,68 +189,5 @@ impl Pending {
 
     fn lock(&self) -> MutexGuard<'_, Paths> {
         self.paths.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Files that somebody waits for to grow.
-#[derive(Debug, Default)]
-pub struct Watched {
-    files: Mutex<HashMap<MediaPath, Weak<Waited>>>,
-}
-
-/// One file that is waited for.
-#[derive(Debug, Default)]
-pub struct Waited {
-    changed: Notify,
-    closes: AtomicU64,
-}
-
-impl Watched {
-    /// Asks to be told of changes to this file. Dropping the result ends that.
-    pub fn wait_for(&self, path: &MediaPath) -> Arc<Waited> {
-        let mut files = self.lock();
-        if let Some(waited) = files.get(path).and_then(Weak::upgrade) {
-            return waited;
-        }
-        files.retain(|_, waited| waited.strong_count() > 0);
-        let waited = Arc::new(Waited::default());
-        files.insert(path.clone(), Arc::downgrade(&waited));
-        waited
-    }
-
-    /// The file may have changed.
-    pub(super) fn wake(&self, path: &MediaPath) {
-        self.tell(path, |_| {});
-    }
-
-    /// The file's writer has closed it.
-    pub(super) fn close(&self, path: &MediaPath) {
-        self.tell(path, |waited| {
-            waited.closes.fetch_add(1, Ordering::Release);
-        });
-    }
-
-    fn tell(&self, path: &MediaPath, what: impl FnOnce(&Waited)) {
-        if let Some(waited) = self.lock().get(path).and_then(Weak::upgrade) {
-            what(&waited);
-            waited.changed.notify_waiters();
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<MediaPath, Weak<Waited>>> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Waited {
-    /// Ends at the next change, or never; changes count from this call on, not from when the result is
-    /// waited for.
-    pub fn changed(&self) -> impl Future<Output = ()> {
-        self.changed.notified()
-    }
-
-    /// How often a writer was seen to close the file. A count, because several may wait for it.
-    pub fn closes(&self) -> u64 {
-        self.closes.load(Ordering::Acquire)
     }
 }

@@ -319,7 +319,7 @@ impl Runs {
         header: impl Into<Bytes>,
         file: &Arc<dyn Source>,
     ) -> Result<Extents, ReadError> {
-        let mut extents = Extents::of(Extent::Memory(header.into()));
+        let mut extents = Extents::from(Extent::Memory(header.into()));
         for range in self.ranges {
             let source = Arc::clone(file);
             // The index pass has checked that samples are inside the file.

@@ -57,7 +57,7 @@ impl Source for ShiftedOffsets {
     }
 
     fn read_now(&self, range: Range<u64>) -> Result<Option<Bytes>, ReadError> {
-        let shifted = self.shift(&self.file.at_once(), range);
+        let shifted = self.shift(&self.file.nonblocking_reader(), range);
         match shifted.and_then(|bytes| self.file.check().map(|()| bytes)) {
             Err(error) if error.would_wait() => Ok(None),
             result => result.map(Some),
@@ -67,8 +67,8 @@ impl Source for ShiftedOffsets {
     fn read(self: Arc<Self>, range: Range<u64>) -> BoxFuture<'static, Result<Bytes, ReadError>> {
         let file = Arc::clone(&self.file);
         async move {
-            let shifted = file.in_lane(move |open| {
-                let bytes = self.shift(&open.in_turn(), range)?;
+            let shifted = file.run_in_pool(move |open| {
+                let bytes = self.shift(&open.blocking_reader(), range)?;
                 open.check().map(|()| bytes)
             });
             shifted.await?

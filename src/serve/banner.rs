@@ -28,9 +28,11 @@ impl Server {
             println!("           (on every address of this machine, port {})", shown.port());
         }
         println!("  titles   {}{so_far}", catalog.len());
-        for NamedDir { name, dir, .. } in settings.named_roots().unwrap_or_default() {
-            let name = name.map(|name| format!("{name}/")).unwrap_or_default();
-            println!("           /media/{name} is {}", dir.display());
+        let roots = settings.named_roots().unwrap_or_default();
+        for (NamedDir { name, dir, .. }, named) in roots.iter().zip(self.site.library.roots()) {
+            let name = name.as_ref().map(|name| format!("{name}/")).unwrap_or_default();
+            let state = if named.root.is_open() { "" } else { ", not available yet" };
+            println!("           /media/{name} is {}{state}", dir.display());
         }
         println!("  data     {}", self.data.display());
         if find_program("ffmpeg").is_none() {

@@ -23,7 +23,7 @@ use tracing::{info, warn};
 use self::{job_system::JobSystem, start::StartError};
 use crate::{
     config::{LogFormat, Settings},
-    http::{Site, access_log::AccessLog, app, authorization::Token, pipeline::Edge},
+    http::{Site, access_log::AccessLog, app, authorization::Token, pipeline::Pipeline},
     jobs::supervisor::WorkerCommand,
     telemetry::{self, Metrics, RequestIds},
     webhooks::Webhook,
@@ -100,7 +100,7 @@ impl Server {
         let handle = background.handle().clone();
         let site = Site::new(library, settings, metrics, handle);
         site.token.store(token.map(Arc::new));
-        let edge = Edge {
+        let edge = Pipeline {
             site: Arc::clone(&site),
             access_log: access_log.clone(),
             request_ids: RequestIds::default(),
@@ -216,7 +216,7 @@ pub fn run(
 }
 
 /// Listens, and starts the I/O threads.
-fn start_io_threads(edge: Edge, drain: &Drain) -> Result<(SocketAddr, IoThreads), StartError> {
+fn start_io_threads(edge: Pipeline, drain: &Drain) -> Result<(SocketAddr, IoThreads), StartError> {
     let settings = edge.site.settings.load_full();
     let kib = |kib: u64| (kib > 0).then_some(kib << 10);
     let listening = ListenerSettings {

@@ -5,8 +5,8 @@ use std::{
     sync::Arc, time::Duration,
 };
 
-use futures::future::try_join_all;
-use tokio::sync::Notify;
+use futures::future::join_all;
+use tracing::warn;
 
 use crate::{
     config::{ConfigError, NamedDir, Settings},
@@ -87,22 +87,31 @@ pub fn open_data(settings: &Settings) -> Result<PathBuf, StartError> {
     Ok(dir)
 }
 
-/// Opens the folders of the library. Nothing is scanned yet.
+/// Opens the roots of the library, and fails if none can be opened. One that is missing or hangs is
+/// reported; the library opens it as soon as it is available. Scans nothing yet.
 pub async fn open_library(settings: &Settings) -> Result<Arc<Library>, StartError> {
     let buffers = Buffers::new(settings.body_buffers_mib.count().saturating_mul(1 << 20));
     let root_settings = root_settings(settings);
     let open = settings.named_roots()?.into_iter().map(|NamedDir { name, dir, is_overwritten }| {
-        let buffers = buffers.clone();
-        let settle = root_settings.settle.filter(|_| !is_overwritten);
-        let root_settings = RootSettings { settle, ..root_settings };
+        let quiet_period = root_settings.quiet_period.filter(|_| !is_overwritten);
+        let root_settings = RootSettings { quiet_period, ..root_settings };
+        let thread_name = name.as_deref().unwrap_or("root");
+        let root = Root::new(thread_name, &dir, buffers.clone(), root_settings);
         async move {
-            let thread_name = name.as_deref().unwrap_or("root");
-            let root = Root::open(thread_name, &dir, buffers, root_settings).await;
-            let root = root.map_err(|error| StartError::Root { dir, error })?;
-            Ok::<_, StartError>(NamedRoot { name, root, moved: Notify::default() })
+            let opened = root.reopen().await.map_err(io::Error::other).flatten();
+            let error = opened.err().map(|error| StartError::Root { dir, error });
+            (NamedRoot::new(name, root), error)
         }
     });
-    let roots = try_join_all(open).await?;
+    let (roots, mut errors): (Vec<_>, Vec<_>) = join_all(open).await.into_iter().unzip();
+    if errors.iter().all(Option::is_some)
+        && let Some(error) = errors.iter_mut().find_map(Option::take)
+    {
+        return Err(error);
+    }
+    for error in errors.into_iter().flatten() {
+        warn!(%error, "a root is not available; it is served as soon as it is");
+    }
     let grid_ms = u32::try_from(settings.segment_ms.get()).ok().and_then(NonZeroU32::new);
     let grid_ms = grid_ms.expect("a minute at most, and not 0");
     let indices = IndexCache::new(settings.index_cache_mib.get() << 20, grid_ms);
@@ -121,13 +130,13 @@ pub async fn open_artifacts(
 /// The settings of roots and of the artifacts.
 pub fn root_settings(settings: &Settings) -> RootSettings {
     RootSettings {
-        lane: DiskPoolSettings {
+        pool: DiskPoolSettings {
             threads: settings.disk_threads.count(),
             queue: settings.disk_queue.count(),
             deadline: Duration::from_millis(settings.disk_deadline_ms.get()),
         },
         open_files: settings.open_files.count(),
-        trust: Duration::from_millis(settings.revalidate_ms.get()),
-        settle: Some(Duration::from_millis(settings.write_quiet_ms.get())),
+        revalidate_after: Duration::from_millis(settings.revalidate_ms.get()),
+        quiet_period: Some(Duration::from_millis(settings.write_quiet_ms.get())),
     }
 }

@@ -102,6 +102,11 @@ async fn assemble(settings: &Settings) -> Result<Worker, StartError> {
     let ffmpeg = find_ffmpeg(settings.sandbox).await?;
     let data = start::open_data(settings)?;
     let library = start::open_library(settings).await?;
+    for (number, named) in library.roots().iter().enumerate() {
+        if !named.root.is_open() {
+            tokio::spawn(Arc::clone(&library).open_when_available(number));
+        }
+    }
     let queue = Queue::new(open_database(settings, &data).await?);
     let artifacts = ArtifactStore::open(&data, settings.min_free_disk_mib.get() << 20)
         .map_err(|error| StartError::Data { dir: data, error })?;

@@ -1,8 +1,8 @@
-//! What jobs make for requests that wait for it: once for all who ask, and kept.
+//! Artifacts of titles: found, or made by a job that requests wait for.
 //!
-//! Nothing is made by whoever asks. A request finds what was made, or sees to it that a job makes it and
-//! waits a little; however many ask for one thing, there is one job. What could not be made is not tried
-//! again for everybody who asks: the queue remembers why, for a while.
+//! A request makes no artifact. It finds one, or enqueues the job that makes it and waits a little;
+//! however many requests want one artifact, there is one job. What failed is not tried again by each
+//! request: the queue keeps the reason for a while.
 
 use std::{
     collections::HashSet,
@@ -11,15 +11,17 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use futures::FutureExt as _;
 use quick_cache::sync::Cache;
 use tokio::{
     runtime::Handle,
-    sync::Semaphore,
+    select,
     time::{Instant, timeout, timeout_at},
 };
 
-use crate::http::Error;
+use super::{Error, readiness::Waiting};
 use crate::{
+    background::{Abandonment, Background},
     extent::disk::{File, OpenError, Root},
     jobs::supervisor::{Supervisor, WorkerState},
     queue::{Job, Queue, QueueError, State},
@@ -27,220 +29,233 @@ use crate::{
     transcode::JobSpec,
 };
 
-/// Requests that may wait for something to be made at a time.
+/// Requests that may wait for artifacts at a time.
 const WAITING_MAX: usize = 512;
 
-/// Things that may be waiting to be made: more than a worker makes while somebody waits.
+/// Jobs of one class in the queue before requests enqueue no more: more than a worker runs while a
+/// request waits.
 const QUEUED_MAX: u32 = 256;
 
-/// Folders that are known without asking the database, about 200 bytes of memory each.
-const KNOWN: usize = 16_384;
+/// Folders that are known without a query of the database, about 200 bytes of memory each.
+const KNOWN_MAX: usize = 16_384;
 
-/// Titles whose renditions are known without asking the database, and for how long they are.
-const TITLES: usize = 1024;
-const TRUST: Duration = Duration::from_millis(100);
+/// Short queries of the database at a time.
+const QUERIES_MAX: usize = 256;
 
-/// How long somebody who wants to play waits for the database.
-const AT_ONCE: Duration = Duration::from_millis(500);
+/// Titles whose renditions are known without a query of the database, and for how long.
+const RENDITIONS_MAX: usize = 1024;
+const RENDITIONS_TTL: Duration = Duration::from_millis(100);
 
-/// For how long what could not be made is not tried again.
-const FAILED: Duration = Duration::from_secs(600);
+/// How long a manifest waits for the database.
+const RENDITIONS_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// For how long what could not be made for want of something is not tried again.
-const LACKED: Duration = Duration::from_secs(60);
+/// How long what failed is not tried again.
+const FAILURE_TTL: Duration = Duration::from_secs(600);
 
-const TOO_MUCH: Error = Error::NotReady("too much is being made at the moment");
+/// How long what failed because something was missing is not tried again.
+const UNAVAILABLE_TTL: Duration = Duration::from_secs(60);
 
-/// How something stands that is made by a job.
+/// The state of an artifact.
 #[derive(Debug)]
 pub enum ArtifactStatus {
-    /// It is here: the folder that it is in, for [`Artifacts::open`].
+    /// It exists: its folder, for [`Artifacts::open`].
     Ready(PathBuf),
-    /// It is being made, or is to be.
+    /// Its job is queued or runs.
     Pending(Box<Job>),
-    /// It cannot be made; why.
+    /// Its job failed; why.
     Failed(String),
-    /// It cannot be made now; what was lacking.
+    /// Its job cannot run now; what is missing.
     Unavailable(String),
 }
 
-/// Keys and tokens of renditions and of sounds.
+/// Keys and tokens of a title's video and audio renditions.
 pub type Renditions = Arc<[(String, i64)]>;
 
-/// What was made, and those who wait for more.
+/// The artifacts of all titles, and the requests that wait for more.
 pub struct Artifacts {
     queue: Queue,
-    /// The folder of what was made.
+    /// The folder of the artifacts.
     root: Arc<Root>,
     /// The tokens that name folders, by key.
     known: Cache<String, i64>,
-    /// What was asked for since [`Artifacts::take_used`].
+    /// Keys that were used since [`Artifacts::take_used`].
     used: Mutex<HashSet<String>>,
-    /// The renditions of versions of titles, and since when that is known.
+    /// The renditions of versions of titles, and when the database was asked for them.
     renditions: Cache<String, (Instant, Renditions)>,
-    waiting: Semaphore,
     supervisor: Supervisor,
-    beside: Handle,
-    /// Why nothing can be made here.
-    pub lacks: Option<&'static str>,
+    /// Requests that wait for jobs. The database's connections belong to this runtime.
+    waiters: Background,
+    /// Short queries, which are not held up by requests that wait.
+    queries: Background,
+    /// Why no job can run here.
+    pub unavailable: Option<&'static str>,
 }
 
 impl Artifacts {
-    /// Of what lies in `root` and is named by a queue's database, whose connections are served by the
-    /// runtime `beside`.
+    /// The artifacts below `root`, which are named by a queue's database. `runtime` serves its
+    /// connections.
     pub fn new(
         queue: Queue,
         root: Arc<Root>,
         supervisor: Supervisor,
-        beside: Handle,
-        lacks: Option<&'static str>,
+        runtime: Handle,
+        unavailable: Option<&'static str>,
     ) -> Arc<Self> {
         Arc::new(Self {
             queue,
             root,
-            known: Cache::new(KNOWN),
+            known: Cache::new(KNOWN_MAX),
             used: Mutex::default(),
-            renditions: Cache::new(TITLES),
-            waiting: Semaphore::new(WAITING_MAX),
+            renditions: Cache::new(RENDITIONS_MAX),
             supervisor,
-            beside,
-            lacks,
+            waiters: Background::new(runtime.clone(), WAITING_MAX),
+            queries: Background::new(runtime, QUERIES_MAX),
+            unavailable,
         })
     }
 
-    /// How a task stands, once it has ended or so much time has gone by.
+    /// The status of an artifact, once its job has ended or the timeout has passed. The job is enqueued if
+    /// there is none.
     pub async fn obtain(
         self: &Arc<Self>,
         spec: JobSpec,
-        patience: Duration,
+        wait_timeout: Duration,
     ) -> Result<ArtifactStatus, Error> {
         let key = spec.key();
         if let Some(folder) = self.known(&key) {
             return Ok(ArtifactStatus::Ready(folder));
         }
-        let _place = self.waiting.try_acquire().map_err(|_| TOO_MUCH)?;
         let artifacts = Arc::clone(self);
-        let deadline = Instant::now() + patience;
-        // The database's connections belong to the other runtime.
-        let obtained = self
-            .beside
-            .spawn(async move { artifacts.enqueue_and_wait(&spec, &key, deadline).await });
-        obtained.await.map_err(|error| Error::Internal(Box::new(error)))?
+        let deadline = Instant::now() + wait_timeout;
+        let obtained = self.waiters.spawn_limited_with(async move |abandonment| {
+            artifacts.enqueue_and_wait(&spec, &key, deadline, abandonment).await
+        });
+        obtained.await?
     }
 
-    /// How a task stands, which is not begun by asking; `None` if nobody has begun it, or it failed long
+    /// The status of an artifact, without enqueuing its job; `None` if there is no job, or it failed long
     /// ago.
-    pub async fn look(self: &Arc<Self>, spec: &JobSpec) -> Result<Option<ArtifactStatus>, Error> {
+    pub async fn look_up(
+        self: &Arc<Self>,
+        spec: &JobSpec,
+    ) -> Result<Option<ArtifactStatus>, Error> {
         let key = spec.key();
         if let Some(folder) = self.known(&key) {
             return Ok(Some(ArtifactStatus::Ready(folder)));
         }
-        let _place = self.waiting.try_acquire().map_err(|_| TOO_MUCH)?;
         let artifacts = Arc::clone(self);
-        let looked = self.beside.spawn(async move { artifacts.stands(&key).await });
-        looked.await.map_err(|error| Error::Internal(Box::new(error)))?
+        let status = self.queries.spawn_limited(async move { artifacts.status(&key).await });
+        status.await?
     }
 
-    /// The folder of what is known to have been made, without asking the database.
+    /// The folder of an artifact that is known to exist, without a query of the database.
     pub fn known(&self, key: &Key) -> Option<PathBuf> {
         let token = self.known.get(key.as_str())?;
         self.note_use(key.as_str());
         Some(artifact_dir(key, token))
     }
 
-    /// Opens a file of what was made.
-    pub async fn open(&self, folder: &Path, name: &str) -> Result<Arc<File>, Error> {
-        match self.root.open_file(&folder.join(name)).await {
+    /// Opens a file of an artifact.
+    pub async fn open(
+        &self,
+        folder: &Path,
+        name: &str,
+        waiting: Waiting,
+    ) -> Result<Arc<File>, Error> {
+        match self.open_file(&folder.join(name), waiting).await {
             Err(OpenError::NotFound) => {
                 self.forget_lost(folder);
-                Err(Error::NotReady("it was removed just now; ask again"))
+                Err(Error::NotReady("the artifact was removed just now, retry"))
             }
             opened => Ok(opened?),
         }
     }
 
-    /// Something was evicted a moment ago, by this server or another, or its folder is lost; then a
-    /// row still names it. Whoever asks again sees to it that it is made again.
+    /// Forgets an artifact whose folder is gone although a row names it: this server or another evicted
+    /// it a moment ago, or the folder was lost. The next request enqueues its job again.
     fn forget_lost(&self, folder: &Path) {
         let key = folder.parent().and_then(Path::to_str).unwrap_or_default().to_owned();
         self.known.remove(&key);
         let token = folder.file_name().and_then(|name| name.to_str()?.parse().ok());
         if let Some(token) = token {
             let queue = self.queue.clone();
-            self.beside.spawn(async move { queue.delete_artifact(&key, token).await });
+            let runtime = self.queries.runtime();
+            runtime.spawn(async move { queue.delete_artifact(&key, token).await });
         }
     }
 
     /// Opens a file of a rendition, by its whole path.
-    pub async fn file(&self, path: &Path) -> Result<Arc<File>, Error> {
-        let opened = self.root.open_file(path).await;
+    pub async fn open_rendition(&self, path: &Path, waiting: Waiting) -> Result<Arc<File>, Error> {
+        let opened = self.open_file(path, waiting).await;
         if let (Err(OpenError::NotFound), Some(folder)) = (&opened, path.parent()) {
             self.forget_lost_rendition(folder);
         }
         Ok(opened?)
     }
 
-    /// As [`forget_lost`](Self::forget_lost), for one that may never have been: this path comes from a
-    /// URL, and whoever makes URLs up must not have the database written to. So it is forgotten only if
-    /// the database has named it.
+    async fn open_file(&self, path: &Path, waiting: Waiting) -> Result<Arc<File>, OpenError> {
+        if let Some(file) = self.root.open_file_now(path) {
+            return Ok(file);
+        }
+        waiting.begin().await;
+        self.root.open_file(path).boxed().await
+    }
+
+    /// As [`forget_lost`](Self::forget_lost), for one that may never have existed: its path comes from a
+    /// URL, and made-up URLs must not cause writes to the database. So it is forgotten only if the
+    /// database has named it.
     fn forget_lost_rendition(&self, folder: &Path) {
         let is_it = |(key, token): &(String, i64)| {
             folder.parent() == Some(Path::new(key)) && folder.ends_with(token.to_string())
         };
         let version = folder.to_str().and_then(|folder| folder.split('-').next());
         let known = version.and_then(|version| Some((version, self.renditions.get(version)?)));
-        if let Some((version, (asked, known))) = known
+        if let Some((version, (since, known))) = known
             && known.iter().any(is_it)
         {
             let others = known.iter().filter(|rendition| !is_it(rendition)).cloned().collect();
-            self.renditions.insert(version.to_owned(), (asked, others));
+            self.renditions.insert(version.to_owned(), (since, others));
             self.forget_lost(folder);
         }
     }
 
-    /// As [`file`](Self::file) of whatever was made, if that needs no waiting.
-    pub fn file_now(&self, path: &Path) -> Option<Arc<File>> {
-        self.root.open_file_now(path)
-    }
-
-    /// The renditions of a version of a title, by key and token. None if the database does not say so
-    /// at once: whoever wants to play does not wait for it.
+    /// The renditions of a version of a title, by key and token. None if the database does not respond
+    /// soon: playback does not wait for it.
     pub async fn renditions(self: &Arc<Self>, version: &str) -> Renditions {
-        if let Some((asked, known)) = self.renditions.get(version)
-            && asked.elapsed() < TRUST
+        if let Some((since, known)) = self.renditions.get(version)
+            && since.elapsed() < RENDITIONS_TTL
         {
             return known;
         }
-        let (artifacts, of) = (Arc::clone(self), version.to_owned());
-        let ask = self.beside.spawn(async move {
-            let prefix = format!("{of}-");
-            let ask = artifacts.queue.artifacts_of_kinds(&prefix, ["rendition", "audio"]);
-            let found = timeout(AT_ONCE, ask).await.ok()?.ok()?;
-            let found = found.into_iter().map(|made| (made.key, made.token));
-            let found: Renditions = found.collect();
-            artifacts.renditions.insert(of, (Instant::now(), Arc::clone(&found)));
+        let (artifacts, version_asked) = (Arc::clone(self), version.to_owned());
+        let query = self.queries.spawn_limited(async move {
+            let prefix = format!("{version_asked}-");
+            let rows = artifacts.queue.artifacts_of_kinds(&prefix, ["rendition", "audio"]);
+            let rows = timeout(RENDITIONS_TIMEOUT, rows).await.ok()?.ok()?;
+            let found: Renditions = rows.into_iter().map(|row| (row.key, row.token)).collect();
+            artifacts.renditions.insert(version_asked, (Instant::now(), Arc::clone(&found)));
             for (key, _) in &*found {
                 artifacts.note_use(key);
             }
             Some(found)
         });
-        let asked = ask.await.ok().flatten();
+        let found = query.await.ok().flatten();
         // What was known last is better than nothing.
-        asked.or_else(|| self.renditions.get(version).map(|(_, known)| known)).unwrap_or_default()
+        found.or_else(|| self.renditions.get(version).map(|(_, known)| known)).unwrap_or_default()
     }
 
-    /// How it is with the worker beside the server.
+    /// The state of the worker process beside the server.
     pub fn worker(&self) -> WorkerState {
         self.supervisor.state()
     }
 
-    /// What was asked for since this was called last.
+    /// The keys of artifacts that were used since the last call.
     pub fn take_used(&self) -> Vec<String> {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *used).into_iter().collect()
     }
 
-    /// Forgets where something is, because it is about to be removed.
+    /// Forgets where an artifact is, because it is about to be removed.
     pub fn forget(&self, key: &str) {
         self.known.remove(key);
     }
@@ -250,50 +265,55 @@ impl Artifacts {
         spec: &JobSpec,
         key: &Key,
         deadline: Instant,
+        mut abandonment: Abandonment,
     ) -> Result<ArtifactStatus, Error> {
-        let mut job = match self.stands(key).await? {
+        let mut job = match self.status(key).await? {
             Some(ArtifactStatus::Pending(job)) => *job,
             Some(ended) => return Ok(ended),
             None => {
                 if self.queue.are_queued(spec.class(), QUEUED_MAX).await? {
-                    return Err(TOO_MUCH);
+                    return Err(Error::Busy);
                 }
                 self.queue.enqueue(spec.submission()).await?.0
             }
         };
         self.supervisor.wake();
         loop {
-            // Asked before the job is looked at, so that what changes meanwhile is seen.
+            // Read before the job, so that a change in between is seen.
             let seen = self.queue.last_change().await?;
             match self.queue.job(job.id).await? {
-                Some(now) => job = now,
+                Some(current) => job = current,
                 None => return Ok(ArtifactStatus::Pending(Box::new(job))),
             }
             match job.state {
                 State::Done => {
-                    let made = self.find(key).await?;
+                    let artifact = self.find(key).await?;
                     // Else it was removed in the same moment.
-                    return Ok(made.unwrap_or_else(|| ArtifactStatus::Pending(Box::new(job))));
+                    return Ok(artifact.unwrap_or_else(|| ArtifactStatus::Pending(Box::new(job))));
                 }
                 State::Failed | State::Cancelled => return Ok(failed(job)),
                 State::Queued | State::Running | State::Waiting => {}
             }
-            if timeout_at(deadline, self.queue.wait_for_change(seen)).await.is_err() {
+            let has_changed = select! {
+                changed = timeout_at(deadline, self.queue.wait_for_change(seen)) => changed.is_ok(),
+                () = abandonment.wait() => false,
+            };
+            if !has_changed {
                 return Ok(ArtifactStatus::Pending(Box::new(job)));
             }
         }
     }
 
-    async fn stands(&self, key: &Key) -> Result<Option<ArtifactStatus>, Error> {
-        if let Some(made) = self.find(key).await? {
-            return Ok(Some(made));
+    async fn status(&self, key: &Key) -> Result<Option<ArtifactStatus>, Error> {
+        if let Some(artifact) = self.find(key).await? {
+            return Ok(Some(artifact));
         }
-        if let Some(lacks) = self.lacks {
-            return Err(Error::NotReady(lacks));
+        if let Some(why) = self.unavailable {
+            return Err(Error::Unavailable(why.to_owned()));
         }
         Ok(match self.queue.latest(key.as_str()).await? {
             Some(job) if !job.state.is_end() => Some(ArtifactStatus::Pending(Box::new(job))),
-            // Perhaps since it was looked for.
+            // Perhaps it ended after the first look.
             Some(job) if job.state == State::Done => self.find(key).await?,
             Some(job) if has_ended_lately(&job) => Some(failed(job)),
             _ => None,
@@ -311,7 +331,7 @@ impl Artifacts {
 
     fn note_use(&self, key: &str) {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        if used.len() < KNOWN && !used.contains(key) {
+        if used.len() < KNOWN_MAX && !used.contains(key) {
             used.insert(key.to_owned());
         }
     }
@@ -321,15 +341,15 @@ fn failed(job: Job) -> ArtifactStatus {
     match job.last_error {
         Some(why) if job.unavailable => ArtifactStatus::Unavailable(why),
         Some(why) => ArtifactStatus::Failed(why),
-        None => ArtifactStatus::Failed("it was cancelled".to_owned()),
+        None => ArtifactStatus::Failed("the job was cancelled".to_owned()),
     }
 }
 
-/// Whether it failed, or somebody ended it, a little while ago: what asks again and again must not begin
-/// it anew.
+/// Whether it failed or was cancelled a little while ago: requests that repeat must not enqueue it again.
 fn has_ended_lately(job: &Job) -> bool {
-    let long = if job.unavailable { LACKED } else { FAILED };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    let ended = u128::try_from(job.finished_ms.unwrap_or_default()).unwrap_or_default();
-    matches!(job.state, State::Failed | State::Cancelled) && now.abs_diff(ended) < long.as_millis()
+    let ttl = if job.unavailable { UNAVAILABLE_TTL } else { FAILURE_TTL };
+    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let ended_ms = u128::try_from(job.finished_ms.unwrap_or_default()).unwrap_or_default();
+    matches!(job.state, State::Failed | State::Cancelled)
+        && now_ms.abs_diff(ended_ms) < ttl.as_millis()
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::http::Error;
+use super::Error;
 use crate::{
     extent::disk::Version,
     library::MediaPath,
@@ -142,11 +142,11 @@ mod tests {
             ),
             (r#"{"kind":"remux","title":"films/a.mp4"}"#, JobRequest::Remux { title: title() }),
             (
-                r#"{"kind":"sound","title":"films/a.mp4"}"#,
+                r#"{"kind":"audio","title":"films/a.mp4"}"#,
                 JobRequest::Sound { title: title(), track: None },
             ),
             (
-                r#"{"kind":"sound","title":"films/a.mp4","track":2}"#,
+                r#"{"kind":"audio","title":"films/a.mp4","track":2}"#,
                 JobRequest::Sound { title: title(), track: Some(2) },
             ),
         ] {

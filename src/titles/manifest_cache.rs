@@ -1,20 +1,21 @@
-//! What was made of titles: playlists, manifests, subtitles, and the indices of clips and of files in
-//! another order, within a byte budget.
+//! What requests made of titles: playlists, manifests, subtitles, and the indices of clips and of files
+//! with their index in front, within a byte budget.
 
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use quick_cache::{Weighter, sync::Cache};
 
-use crate::http::{Error, text_response::Text};
+use super::{Error, readiness::Waiting};
 use crate::{
-    extent::{Extents, disk::Identity},
+    extent::{Extents, Text, disk::Identity},
     package::{clip::Clip, faststart::Faststart, text::Subtitles},
 };
 
-/// Something that is made of a file and worth keeping.
+/// A text that requests make of a title and that is worth keeping.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Product {
-    /// The multivariant playlist, with what tells one company of the title from another.
+    /// The multivariant playlist, with the digest of the title's assets.
     Multivariant(u64),
     /// The MPD, likewise.
     Mpd(u64),
@@ -24,29 +25,29 @@ pub enum Product {
     IFrames(String),
     /// Its chapters.
     Chapters,
-    /// The report of what is in it.
+    /// The inspection report.
     Inspect,
 }
 
-/// What was made, by the state of the file that it was made of. A file that is replaced or written to
+/// What requests made, by the state of the file that it was made of. A file that is replaced or written to
 /// has another identity.
 #[derive(Debug)]
 pub struct ManifestCache {
     texts: Cache<(Identity, Product), Text, Weight>,
     clips: Cache<(Identity, Clip), Extents, Weight>,
-    fronts: Cache<Identity, Arc<Option<Faststart>>, Weight>,
+    faststarts: Cache<Identity, Arc<Option<Faststart>>, Weight>,
     subtitles: Cache<(Identity, usize), Arc<Subtitles>, Weight>,
 }
 
 #[derive(Clone, Debug)]
 struct Weight;
 
-/// What an entry weighs besides what it holds, in bytes.
+/// What an entry weighs besides its value, in bytes.
 const ENTRY_BYTES: usize = 256;
 
 impl Weighter<(Identity, Product), Text> for Weight {
     fn weight(&self, _: &(Identity, Product), text: &Text) -> u64 {
-        // Its coded forms, of which there are two, come later: together they are shorter than it.
+        // Its two coded forms come later: together they are shorter than it.
         (ENTRY_BYTES + 2 * text.bytes.len()) as u64
     }
 }
@@ -58,8 +59,8 @@ impl Weighter<(Identity, Clip), Extents> for Weight {
 }
 
 impl Weighter<Identity, Arc<Option<Faststart>>> for Weight {
-    fn weight(&self, _: &Identity, front: &Arc<Option<Faststart>>) -> u64 {
-        (ENTRY_BYTES + front.as_ref().as_ref().map_or(0, Faststart::bytes)) as u64
+    fn weight(&self, _: &Identity, faststart: &Arc<Option<Faststart>>) -> u64 {
+        (ENTRY_BYTES + faststart.as_ref().as_ref().map_or(0, Faststart::bytes)) as u64
     }
 }
 
@@ -70,36 +71,37 @@ impl Weighter<(Identity, usize), Arc<Subtitles>> for Weight {
 }
 
 impl ManifestCache {
-    /// Empty caches, each with a part of the budget: so that clips, which are long, do not drive out
-    /// playlists, which are asked for often.
+    /// Empty caches, each with a part of the budget: so that clips, which are long, do not evict
+    /// playlists, which are requested often.
     pub fn new(budget_bytes: u64) -> Self {
         let items = usize::try_from(budget_bytes / 8192).unwrap_or(usize::MAX).clamp(16, 1 << 20);
         let (quarter, eighth) = (budget_bytes / 4, budget_bytes / 8);
         Self {
             texts: Cache::with_weighter(items, quarter, Weight),
             clips: Cache::with_weighter(items, quarter + eighth, Weight),
-            fronts: Cache::with_weighter(items, eighth, Weight),
+            faststarts: Cache::with_weighter(items, eighth, Weight),
             subtitles: Cache::with_weighter(items, quarter, Weight),
         }
     }
 
-    /// A text that was made before, or is made now. However many ask at once, it is made once; whoever
-    /// goes away while it is made hands that over to another who waits.
+    /// A cached text, or one that `make` makes now. However many requests want it at once, it is made
+    /// once; when the request that makes it is dropped, another that waits takes over.
     pub async fn text(
         &self,
         file: Identity,
         product: Product,
+        waiting: Waiting,
         make: impl Future<Output = Result<Text, Error>>,
     ) -> Result<Text, Error> {
-        self.texts.get_or_insert_async(&(file, product), make).await
+        let key = (file, product);
+        if let Some(text) = self.texts.get(&key) {
+            return Ok(text);
+        }
+        waiting.begin().await;
+        self.texts.get_or_insert_async(&key, make).boxed_local().await
     }
 
-    /// A text that was made before.
-    pub fn text_now(&self, file: Identity, product: Product) -> Option<Text> {
-        self.texts.get(&(file, product))
-    }
-
-    /// Subtitles of a track that were read before.
+    /// The cached subtitles of a track.
     pub fn subtitles(&self, file: &Identity, track: usize) -> Option<Arc<Subtitles>> {
         self.subtitles.get(&(*file, track))
     }
@@ -115,20 +117,24 @@ impl ManifestCache {
         subtitles
     }
 
-    /// How a file is sent with its index in front, if that was found out before; `None` in it if it is
-    /// sent as it is.
-    pub fn front(&self, file: &Identity) -> Option<Arc<Option<Faststart>>> {
-        self.fronts.get(file)
+    /// How a file is sent with its index in front, if that is cached; `None` inside if it is sent as it
+    /// is.
+    pub fn faststart(&self, file: &Identity) -> Option<Arc<Option<Faststart>>> {
+        self.faststarts.get(file)
     }
 
     /// Keeps how a file is sent with its index in front, and returns it.
-    pub fn keep_front(&self, file: Identity, front: Option<Faststart>) -> Arc<Option<Faststart>> {
-        let front = Arc::new(front);
-        self.fronts.insert(file, Arc::clone(&front));
-        front
+    pub fn keep_faststart(
+        &self,
+        file: Identity,
+        faststart: Option<Faststart>,
+    ) -> Arc<Option<Faststart>> {
+        let faststart = Arc::new(faststart);
+        self.faststarts.insert(file, Arc::clone(&faststart));
+        faststart
     }
 
-    /// A clip that was made before.
+    /// A cached clip.
     pub fn clip(&self, file: &Identity, clip: &Clip) -> Option<Extents> {
         self.clips.get(&(*file, clip.clone()))
     }

@@ -1,9 +1,52 @@
 //! A title, opened: its file, its index, and everything that belongs to it.
+//!
+//! [`Titles`] is the entry: it opens titles and makes what requests ask for, as contents and texts that
+//! any protocol can send. What this room knows of HTTP is only that some responses must be
+//! ready without waiting: see [`readiness`].
 
 pub mod artifacts;
 pub mod assets;
+pub mod error;
+pub mod images;
+pub mod inspection;
 pub mod job_request;
 pub mod job_tracks;
 pub mod manifest_cache;
+pub mod manifests;
+pub mod media_types;
 pub mod opened;
+pub mod presentation;
+pub mod progressive;
+pub mod readiness;
 pub mod remux;
+pub mod segments;
+pub mod texts;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+
+pub use error::Error;
+
+use self::{artifacts::Artifacts, manifest_cache::ManifestCache};
+use crate::{background::Background, library::Library};
+
+/// The titles of a library, with what was made of them.
+pub struct Titles {
+    /// The titles and their files.
+    pub library: Arc<Library>,
+    /// What jobs made of titles, once the queue is open: no playback depends on it.
+    pub artifacts: ArcSwapOption<Artifacts>,
+    /// What requests made of titles.
+    pub cache: ManifestCache,
+    /// Where work runs that takes longer than an I/O thread has.
+    pub background: Background,
+}
+
+impl Titles {
+    /// The titles of `library`, with caches of so many bytes and without a queue.
+    pub fn new(library: Arc<Library>, cache_bytes: u64, background: Background) -> Self {
+        let cache = ManifestCache::new(cache_bytes);
+        Self { library, artifacts: ArcSwapOption::empty(), cache, background }
+    }
+}

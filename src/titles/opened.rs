@@ -1,16 +1,19 @@
-//! A title, opened for a request.
+//! A title with its index, opened for a request.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use actix_web::http::header::HeaderName;
+use futures::FutureExt as _;
 
-use super::remux::{self, Asking};
+use super::{
+    Error, Titles,
+    readiness::Waiting,
+    remux::{self, RemuxStart},
+};
 use crate::{
     extent::disk::{File, Version},
-    http::{Error, Site, fields::AnswerFields},
     library::{Index, MediaPath},
     movie::Movie,
     package::title,
@@ -18,116 +21,126 @@ use crate::{
 };
 
 /// A file that grew within this time is still being written.
-pub const GROWING: Duration = Duration::from_secs(2);
+const GROWING: Duration = Duration::from_secs(2);
 
 /// A title that was opened, with its index.
 #[derive(Clone)]
 pub struct Opened {
+    /// The file that plays: the title's own, or the movie that a job made of it.
     pub file: Arc<File>,
+    /// Its index.
     pub movie: Arc<Movie>,
-    /// Names what is made of it here.
+    /// Names what requests make of it.
     pub version: Version,
     /// Names what jobs make of it: the version of the title's own file, which is the same if that plays.
     pub source: Version,
+    /// How long opening took.
     pub timing: Timing,
 }
 
-/// What took how long, for `Server-Timing` (HTTP.md, D6).
+/// How long the steps of a request took, for `Server-Timing` (HTTP.md, D6).
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
-    /// When the title was asked for.
-    begun: Instant,
-    /// Until when it was opened, and its index read.
-    indexed: Instant,
+    /// When the request for the title came.
+    pub begun: Instant,
+    /// When the title was open, and its index read.
+    pub indexed: Instant,
 }
 
-const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
-
-impl Timing {
-    /// Puts the field into an answer that was made just now.
-    pub fn put(&self, head: &mut impl AnswerFields) {
-        let ms = |time: Duration| time.as_secs_f64() * 1000.0;
-        let index = ms(self.indexed.duration_since(self.begun));
-        let assemble = ms(self.indexed.elapsed());
-        let value = format_args!("index;dur={index:.3}, assemble;dur={assemble:.3}");
-        head.put_text(&SERVER_TIMING, value);
+impl Titles {
+    /// Opens a title that plays, by its own file or by the movie that a job made of that; the job is
+    /// enqueued if there is none.
+    pub async fn open_playable(&self, title: &MediaPath) -> Result<Opened, Error> {
+        let begun = Instant::now();
+        let indexed = self.index(title, Waiting::Allowed).await?;
+        self.open_indexed(title, indexed, RemuxStart::Enqueue, begun, Waiting::Allowed).await
     }
-}
 
-impl Opened {
-    /// One whose own file plays.
-    pub fn new(file: Arc<File>, movie: Arc<Movie>, site: &Site, begun: Instant) -> Self {
-        let version = version_of(&file, site);
+    /// The job that makes the movie of a title; `None` if its own file is one.
+    pub async fn remux_job(&self, title: &MediaPath) -> Result<Option<JobSpec>, Error> {
+        let (file, index) = self.index(title, Waiting::Allowed).await?;
+        match index {
+            Ok(_) => Ok(None),
+            Err(refused) => {
+                let source = self.version(&file);
+                remux::spec(title, (&file, source), &refused).await.map(Some)
+            }
+        }
+    }
+
+    /// Opens what plays of a title whose file was indexed before.
+    pub async fn open_indexed(
+        &self,
+        title: &MediaPath,
+        (file, index): (Arc<File>, Index),
+        start: RemuxStart,
+        begun: Instant,
+        waiting: Waiting,
+    ) -> Result<Opened, Error> {
+        match index {
+            Ok(movie) => Ok(self.opened(file, movie, begun)),
+            Err(refused) => {
+                let source = self.version(&file);
+                let remuxed = remux::open(self, title, (&file, source), &refused, start, waiting);
+                let (file, movie) = remuxed.await?;
+                Ok(Opened { source, ..self.opened(file, movie, begun) })
+            }
+        }
+    }
+
+    /// Opens a title whose own file is a movie, or says why it is none. No job is enqueued.
+    pub async fn open(&self, title: &MediaPath) -> Result<Opened, Error> {
+        let begun = Instant::now();
+        let (file, index) = self.index(title, Waiting::Allowed).await?;
+        Ok(self.opened(file, playable(index)?, begun))
+    }
+
+    /// Opens a title's own file, and reads its index or why it has none.
+    pub async fn index(
+        &self,
+        title: &MediaPath,
+        waiting: Waiting,
+    ) -> Result<(Arc<File>, Index), Error> {
+        let file = self.file(title, waiting).await?;
+        if file.has_grown_within(GROWING) {
+            return Err(Error::Growing);
+        }
+        let index = self.index_of(&file, waiting).await?;
+        Ok((file, index))
+    }
+
+    /// Opens a title's own file.
+    pub async fn file(&self, title: &MediaPath, waiting: Waiting) -> Result<Arc<File>, Error> {
+        if let Some(file) = self.library.open_now(title) {
+            return Ok(file);
+        }
+        waiting.begin().await;
+        Ok(self.library.open(title).boxed().await?)
+    }
+
+    /// The index of an open file.
+    pub async fn index_of(&self, file: &Arc<File>, waiting: Waiting) -> Result<Index, Error> {
+        if let Some(index) = self.library.indices.get(file) {
+            return Ok(index);
+        }
+        waiting.begin().await;
+        Ok(self.library.indices.index(file).boxed().await?)
+    }
+
+    /// The version in the URLs of what requests make of a file.
+    pub fn version(&self, file: &File) -> Version {
+        title::version(file.identity().version(), self.library.indices.grid_ms().get())
+    }
+
+    /// A title whose own file plays, or a rendition, opened for the request that began at `begun`.
+    pub fn opened(&self, file: Arc<File>, movie: Arc<Movie>, begun: Instant) -> Opened {
+        let version = self.version(&file);
         let timing = Timing { begun, indexed: Instant::now() };
-        Self { file, movie, version, source: version, timing }
-    }
-
-    /// A rendition of it, which was opened for the same request.
-    pub fn rendition(&self, file: Arc<File>, movie: Arc<Movie>, site: &Site) -> Self {
-        Self::new(file, movie, site, self.timing.begun)
+        Opened { file, movie, version, source: version, timing }
     }
 }
 
-/// The version in the URLs of what is made of a file.
-pub fn version_of(file: &File, site: &Site) -> Version {
-    title::version(file.identity().version(), site.library.indices.grid_ms().get())
-}
-
-/// Opens a title that plays, by its own file or by the movie that was made of that; which is begun
-/// now, if it was not yet.
-pub async fn open_playable(site: &Site, title: &MediaPath) -> Result<Opened, Error> {
-    let begun = Instant::now();
-    let indexed = index(site, title).await?;
-    opened(site, title, indexed, Asking::Begins, begun).await
-}
-
-/// The task that makes the movie of a title; `None` if its own file is one.
-pub async fn movie_task(site: &Site, title: &MediaPath) -> Result<Option<JobSpec>, Error> {
-    let (file, index) = index(site, title).await?;
-    match index {
-        Ok(_) => Ok(None),
-        Err(refused) => {
-            let source = version_of(&file, site);
-            remux::spec(title, (&file, source), &refused).await.map(Some)
-        }
-    }
-}
-
-pub async fn opened(
-    site: &Site,
-    title: &MediaPath,
-    (file, index): (Arc<File>, Index),
-    asking: Asking,
-    begun: Instant,
-) -> Result<Opened, Error> {
-    match index {
-        Ok(movie) => Ok(Opened::new(file, movie, site, begun)),
-        Err(refused) => {
-            let source = version_of(&file, site);
-            let made = remux::open(site, title, (&file, source), &refused, asking).await;
-            let (file, movie) = made?;
-            Ok(Opened { source, ..Opened::new(file, movie, site, begun) })
-        }
-    }
-}
-
-/// Opens a title whose own file is a movie, or says why it is none. Nothing is made for it.
-pub async fn open(site: &Site, title: &MediaPath) -> Result<Opened, Error> {
-    let begun = Instant::now();
-    let (file, index) = index(site, title).await?;
-    Ok(Opened::new(file, playable(index)?, site, begun))
-}
-
-/// Opens a file, and reads its index or why it has none.
-pub async fn index(site: &Site, title: &MediaPath) -> Result<(Arc<File>, Index), Error> {
-    let file = site.library.open(title).await?;
-    if file.has_grown_within(GROWING) {
-        return Err(Error::Growing);
-    }
-    let index = site.library.indices.index(&file).await?;
-    Ok((file, index))
-}
-
+/// The movie of an index, or why there is none.
 pub fn playable(index: Index) -> Result<Arc<Movie>, Error> {
     index.map_err(|refused| Error::Unprocessable(refused.to_string()))
 }

@@ -1,4 +1,4 @@
-//! Buffers for pieces of files, within one byte budget for the whole process.
+//! Buffers for pieces of files, within one byte budget.
 
 use std::{
     fmt,
@@ -8,31 +8,31 @@ use std::{
 
 use bytes::Bytes;
 
-/// The size of one buffer, and so of the largest piece that is read at a time, in bytes.
+/// The size of one buffer, and so of the largest single read, in bytes.
 ///
 /// "Large enough to minimize thread handoffs but short enough to keep memory usage under control"
-/// (moonfire-nvr): at 64 KiB a hand-over to a disk thread costs less than the copy itself.
+/// (moonfire-nvr): at 64 KiB a handoff to a disk thread costs less than the copy itself.
 pub const PIECE_BYTES: usize = 64 * 1024;
 
 /// A pool of equal buffers. A clone is the same pool.
 ///
-/// A buffer is held only while a disk thread fills it and until the piece has been handed to the
-/// connection, never while a viewer is waited for: a thousand paused viewers hold none.
+/// A read holds its buffer only until the piece has been copied to the socket, never while the server
+/// waits for a viewer: a thousand paused viewers hold none.
 #[derive(Clone)]
 pub struct Buffers(Arc<Pool>);
 
 struct Pool {
-    /// Taken for nanoseconds and never across an await, hence a plain mutex.
+    /// Held for nanoseconds and never across an await, hence a plain mutex.
     state: Mutex<State>,
     returned: Condvar,
-    /// How many buffers there may be at all.
+    /// Buffers at most.
     limit: usize,
 }
 
 #[derive(Default)]
 struct State {
     free: Vec<Box<[u8]>>,
-    made: usize,
+    allocated: usize,
 }
 
 impl Buffers {
@@ -45,35 +45,35 @@ impl Buffers {
         }))
     }
 
-    /// A buffer, if one is to be had at once.
+    /// A buffer, if one is free.
     pub fn try_take(&self) -> Option<Buffer> {
         self.take_from(&mut self.0.lock())
     }
 
-    /// A buffer, waiting so long until one comes back. For disk threads, which may wait.
-    pub fn take_within(&self, patience: Duration) -> Option<Buffer> {
-        let is_empty = |state: &mut State| state.free.is_empty() && state.made >= self.0.limit;
+    /// A buffer, after waiting for one no longer than `timeout`. For disk threads, which may wait.
+    pub fn take_within(&self, timeout: Duration) -> Option<Buffer> {
+        let is_empty = |state: &mut State| state.free.is_empty() && state.allocated >= self.0.limit;
         let state = self.0.lock();
         let (mut state, _timed_out) = (self.0.returned)
-            .wait_timeout_while(state, patience, is_empty)
+            .wait_timeout_while(state, timeout, is_empty)
             .unwrap_or_else(PoisonError::into_inner);
         self.take_from(&mut state)
     }
 
     fn take_from(&self, state: &mut State) -> Option<Buffer> {
         let bytes = state.free.pop().or_else(|| {
-            (state.made < self.0.limit).then(|| {
-                state.made += 1;
+            (state.allocated < self.0.limit).then(|| {
+                state.allocated += 1;
                 vec![0; PIECE_BYTES].into_boxed_slice()
             })
         })?;
-        Some(Buffer { bytes, home: Arc::clone(&self.0) })
+        Some(Buffer { bytes, pool: Arc::clone(&self.0) })
     }
 }
 
 impl Pool {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // The state is valid between any two statements, so a poisoned lock means nothing here.
+        // The state is valid between any two statements, so a poisoned lock is harmless.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -84,34 +84,34 @@ impl fmt::Debug for Buffers {
     }
 }
 
-/// One buffer of [`PIECE_BYTES`]; dropped, it goes back to its pool.
+/// One buffer of [`PIECE_BYTES`]; its drop returns it to the pool.
 pub struct Buffer {
     bytes: Box<[u8]>,
-    home: Arc<Pool>,
+    pool: Arc<Pool>,
 }
 
 impl Buffer {
-    /// The first `len` bytes of the buffer, to be filled.
+    /// The first `len` bytes of the buffer, to read into.
     pub fn front(&mut self, len: usize) -> &mut [u8] {
         &mut self.bytes[..len]
     }
 
-    /// The first `len` bytes as a piece; when its last clone goes, the buffer goes home.
+    /// The first `len` bytes as a piece; the drop of its last clone returns the buffer.
     pub fn freeze(self, len: usize) -> Bytes {
-        struct Filled(Buffer, usize);
-        impl AsRef<[u8]> for Filled {
+        struct FilledBuffer(Buffer, usize);
+        impl AsRef<[u8]> for FilledBuffer {
             fn as_ref(&self) -> &[u8] {
                 &self.0.bytes[..self.1]
             }
         }
-        Bytes::from_owner(Filled(self, len))
+        Bytes::from_owner(FilledBuffer(self, len))
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.home.lock().free.push(std::mem::take(&mut self.bytes));
-        self.home.returned.notify_one();
+        self.pool.lock().free.push(std::mem::take(&mut self.bytes));
+        self.pool.returned.notify_one();
     }
 }
 

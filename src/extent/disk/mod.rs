@@ -1,24 +1,27 @@
-//! Files on disks, without ever waiting for one on an I/O worker.
+//! Files on disks, without ever waiting for a disk on an I/O thread.
 //!
 //! Every system call that may touch a disk runs in a [`DiskPool`]: a few threads that belong to one
-//! library root, with a deadline. A disk that hangs stops its own lane and nothing else. Calls that
+//! library root, with a deadline. A disk that hangs stops its own pool and nothing else. Calls that
 //! provably stay in memory (a read that may not block, a status of an open file on a local file
 //! system) are made in place.
 
 mod buffers;
 mod file;
+mod identity;
 mod names;
 mod open_files;
-mod places;
 mod plain;
 mod pool;
+mod reader;
 mod root;
+mod watched_directories;
 
 pub use buffers::{Buffers, PIECE_BYTES};
-pub use file::{File, Identity, Version};
+pub use file::File;
+pub use identity::{Identity, Version};
 pub use names::{Names, directory_of, stem_of};
 pub use open_files::OpenError;
-pub use places::{AtOnce, InTurn};
 pub use plain::PlainFile;
 pub use pool::{DiskPool, DiskPoolSettings, Unavailable};
+pub use reader::{BlockingReader, NonblockingReader};
 pub use root::{Entry, EntryKind, Root, RootSettings};

@@ -1,4 +1,4 @@
-//! Which names stand beside a file, without reading its directory for each request.
+//! The names in a file's directory, without reading the directory for each request.
 
 use std::{
     io,
@@ -10,15 +10,16 @@ use std::{
 use quick_cache::{Weighter, sync::Cache};
 use rustix::fs::{self, Dir, OFlags};
 
-use super::{Identity, Root, Unavailable};
+use super::{Identity, OpenError, Root};
+use crate::sys::file::Links;
 
-/// Memory for the names of all directories of a root together, in bytes. A directory whose names need
-/// more is read for each request.
+/// Memory for the names of all directories of a root together, in bytes. A directory that needs more is
+/// read for each request.
 const BUDGET_BYTES: u64 = 8 << 20;
 
-/// How long a directory must have been left alone before its names are kept: file systems count time
-/// in ticks of some milliseconds, and a name may be added in the same tick in which it was read.
-const SETTLE: Duration = Duration::from_secs(2);
+/// How long a directory must not have changed before its names are cached: file systems count time in
+/// ticks of some milliseconds, and a name may be added in the tick in which the names were read.
+const QUIET_PERIOD: Duration = Duration::from_secs(2);
 
 /// The visible names in a directory, sorted as bytes.
 #[derive(Debug, Default)]
@@ -28,15 +29,15 @@ pub struct Names {
 }
 
 impl Names {
-    /// These names, of no directory in particular.
-    pub fn of<'a>(names: impl Iterator<Item = &'a [u8]>) -> Self {
+    /// From names without a directory.
+    pub fn from_names<'a>(names: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut names: Vec<Box<[u8]>> = names.map(Into::into).collect();
         names.sort_unstable();
         Self { directory: None, names }
     }
 
-    /// The names that begin so.
-    pub fn beginning(&self, prefix: &[u8]) -> impl Iterator<Item = &[u8]> {
+    /// The names that begin with a prefix.
+    pub fn with_prefix(&self, prefix: &[u8]) -> impl Iterator<Item = &[u8]> {
         let first = self.names.partition_point(|name| **name < *prefix);
         let names = self.names[first..].iter().map(|name| &**name);
         names.take_while(move |name| name.starts_with(prefix))
@@ -69,19 +70,23 @@ impl Default for KnownNames {
 }
 
 impl Root {
-    /// The visible names in a directory inside the root; `relative` is empty for the root itself. They
-    /// are read again when the directory has changed.
-    pub async fn names(
+    /// Evaluates the visible names in a directory inside the root; `relative` is empty for the root
+    /// itself. The names are read again when the directory has changed. `evaluate` runs in the disk
+    /// pool: a directory may hold a hundred thousand names.
+    pub async fn names<T: Send + 'static>(
         self: &Arc<Self>,
         relative: &Path,
-    ) -> Result<io::Result<Arc<Names>>, Unavailable> {
+        evaluate: impl FnOnce(&Names) -> T + Send + 'static,
+    ) -> Result<T, OpenError> {
         let (root, relative) = (Arc::clone(self), relative.to_owned());
-        self.lane.run(move || root.names_blocking(&relative)).await
+        let call = move || root.names_blocking(&relative).map(|names| evaluate(&names));
+        Ok(self.pool.run(call).await??)
     }
 
     fn names_blocking(&self, relative: &Path) -> io::Result<Arc<Names>> {
-        let opened = self.open_beneath(relative, OFlags::RDONLY | OFlags::DIRECTORY)?;
-        let directory = Identity::of(&fs::fstat(&opened)?);
+        let opened =
+            self.open_beneath(relative, OFlags::RDONLY | OFlags::DIRECTORY, Links::Followed)?;
+        let directory = Identity::from_stat(&fs::fstat(&opened)?);
         let known = self.names.0.get(relative);
         if let Some(known) = known.filter(|known| known.directory == Some(directory)) {
             return Ok(known);
@@ -97,19 +102,19 @@ impl Root {
         }
         names.sort_unstable();
         let names = Arc::new(Names { directory: Some(directory), names });
-        if directory.is_settled(SETTLE) {
+        if directory.is_quiet_for(QUIET_PERIOD) {
             self.names.0.insert(relative.to_owned(), Arc::clone(&names));
         }
         Ok(names)
     }
 }
 
-/// The directory that a path lies in, below the same root.
+/// The directory of a path, below the same root.
 pub fn directory_of(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new(""))
 }
 
-/// The stem of a file's name and its extension, without the dot.
+/// The stem of a file's name, and its extension without the dot.
 pub fn stem_of(name: &[u8]) -> (&[u8], &[u8]) {
     match name.iter().rposition(|byte| *byte == b'.') {
         Some(dot) if dot > 0 => (&name[..dot], &name[dot + 1..]),
@@ -124,12 +129,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_begin_alike_stand_together() {
+    fn names_with_a_prefix_are_found() {
         let names = ["a.mp4", "film.720p.mp4", "film.en.srt", "film.mp4", "films", "z"];
-        let names = Names::of(names.iter().map(|name| name.as_bytes()));
-        let found: Vec<_> = names.beginning(b"film.").collect();
+        let names = Names::from_names(names.iter().map(|name| name.as_bytes()));
+        let found: Vec<_> = names.with_prefix(b"film.").collect();
         assert_eq!(found, [&b"film.720p.mp4"[..], b"film.en.srt", b"film.mp4"]);
-        assert_eq!(names.beginning(b"zz").count(), 0);
+        assert_eq!(names.with_prefix(b"zz").count(), 0);
     }
 
     #[test]

@@ -10,33 +10,51 @@ use std::{
 use quick_cache::sync::Cache;
 use rustix::io::Errno;
 
-use super::{EntryKind, File, Identity, Root, Unavailable, file::Seen};
+use super::{
+    EntryKind, File, Identity, Root, Unavailable, file::FormerState, watched_directories::Moment,
+};
+use crate::sys::file::Links;
 
-/// Open files by their path below the root, checked by identity.
+/// How long a file under a watched name is used without a look-up: a lost event is repaired after this
+/// time.
+const REVALIDATE_WATCHED_AFTER: Duration = Duration::from_secs(300);
+
+/// Open files by their path below the root.
 ///
-/// An entry is trusted for a while (a watch event ends that at once), then the name is looked up
-/// again before it is used. Whatever the age, a local file's status is read anew for each request,
-/// so that what is promised is the file's present length and version.
+/// A name is looked up again `revalidate_after` its last look-up; where the kernel
+/// [watches](super::watched_directories) the directories, minutes after it. A file in steady use is
+/// looked up in the background, one look-up at a time, while requests go on using it for as long again.
+/// An event, or a changed link count, ends the use at once. Whatever the age, a local file's status is
+/// read for each request (or each 10 ms), so that the response promises the present length and version.
 #[derive(Debug)]
 pub(super) struct OpenFiles {
     files: Cache<PathBuf, Arc<File>>,
-    trust: Duration,
-    /// What was known of files that are to be opened anew, so that it is seen when they have grown.
-    former: Cache<PathBuf, Seen>,
+    revalidate_after: Duration,
+    /// The last state of files that were closed after a change, to detect growth.
+    former: Cache<PathBuf, FormerState>,
 }
 
 /// Why a file could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// There is no such regular file that may be read, inside the root.
+    /// There is no such regular file inside the root, or it may not be read.
     #[error("no such file")]
     NotFound,
     /// The disk did not answer.
     #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+    Unavailable(Unavailable),
     /// The disk answered with an error that says nothing about the name.
     #[error("the file could not be opened: {0}")]
     Io(io::Error),
+}
+
+impl From<Unavailable> for OpenError {
+    fn from(unavailable: Unavailable) -> Self {
+        match unavailable {
+            Unavailable::Panicked => Self::Io(io::Error::other(unavailable)),
+            unavailable => Self::Unavailable(unavailable),
+        }
+    }
 }
 
 impl From<io::Error> for OpenError {
@@ -62,121 +80,418 @@ impl From<io::Error> for OpenError {
             None if error.kind() == io::ErrorKind::NotFound => Self::NotFound,
             // Renames all over the system, or a lease on the file that is still being broken.
             Some(Errno::AGAIN) => Self::Unavailable(Unavailable::Busy),
+            // The root is not open, or the server of its file system is gone.
+            Some(Errno::NOTCONN) => Self::Unavailable(Unavailable::Offline),
             _ => Self::Io(error),
         }
     }
 }
 
 impl OpenFiles {
-    pub(super) fn new(capacity: usize, trust: Duration) -> Self {
-        Self { files: Cache::new(capacity), trust, former: Cache::new(capacity) }
+    pub(super) fn new(capacity: usize, revalidate_after: Duration) -> Self {
+        Self { files: Cache::new(capacity), revalidate_after, former: Cache::new(capacity) }
     }
 
-    pub(super) fn forget(&self, path: &Path) {
+    fn forget(&self, path: &Path) {
         if let Some((path, file)) = self.files.remove(path) {
-            self.former.insert(path, file.seen_as());
+            file.forget();
+            self.former.insert(path, file.former_state());
         }
     }
 
-    pub(super) fn forget_below(&self, path: &Path) {
-        self.files.retain(|kept, _| !kept.starts_with(path));
+    fn forget_below(&self, path: &Path) {
+        self.files.retain(|kept, file| {
+            let is_kept = !kept.starts_with(path);
+            if !is_kept {
+                file.forget();
+            }
+            is_kept
+        });
     }
 }
 
 impl Root {
-    /// Opens a regular file for reading, in the state that it is in now.
-    ///
-    /// Concurrent calls for one path cause one open. Cancelling a call is harmless: another that
-    /// waits for the same path takes the work over. The lane's deadline is for all of it, however
-    /// many take turns.
-    pub async fn open_file(self: &Arc<Self>, path: &Path) -> Result<Arc<File>, OpenError> {
-        let opened = tokio::time::timeout(self.lane.deadline(), self.open_or_reuse(path)).await;
-        opened.map_err(|_elapsed| Unavailable::Deadline)?
+    /// Drops the open file of this path after a change.
+    pub fn forget(&self, relative: &Path) {
+        self.watched.note_change();
+        self.open_files.forget(relative);
     }
 
-    async fn open_or_reuse(self: &Arc<Self>, path: &Path) -> Result<Arc<File>, OpenError> {
-        let cache = &self.open_files;
-        if let Some(kept) = cache.files.get(path) {
-            let begun = Instant::now();
-            if kept.looked_up_age(begun) <= cache.trust {
-                return self.refresh(path, kept);
-            }
-            // Several may come here at once; each looks for itself, which is rare and harmless.
-            match self.look_up(path).await? {
-                Ok(EntryKind::File(found)) if found.same_file(kept.identity()) => {
-                    kept.looked_up(begun);
-                    let kept = self.keep(path, kept, found);
-                    return self.refresh(path, kept);
-                }
-                _ => drop(cache.files.remove(path)),
+    /// Drops all open files below this path, which is a directory or gone.
+    pub fn forget_below(&self, relative: &Path) {
+        self.watched.note_change();
+        self.open_files.forget_below(relative);
+    }
+
+    /// Opens a regular file for reading, in its present state.
+    ///
+    /// Concurrent calls for one path cause one open. Cancelling a call is harmless: another that
+    /// waits for the same path takes the work over. The pool's deadline covers the whole wait.
+    pub async fn open_file(self: &Arc<Self>, path: &Path) -> Result<Arc<File>, OpenError> {
+        match self.kept_file(path) {
+            Ok(file) => Ok(file),
+            Err(stale) => {
+                let opened = self.open_in_pool(path, stale);
+                let opened = tokio::time::timeout(self.pool.deadline(), opened).await;
+                opened.map_err(|_elapsed| Unavailable::Deadline)?
             }
         }
-        let open = async {
-            let (root, path) = (Arc::clone(self), path.to_owned());
-            let former = cache.former.remove(&path).map(|(_, former)| former);
-            let file = self.lane.run(move || File::open(&root, &path)).await??;
-            let file = match former {
-                Some(former) => file.seen_before(&former),
-                None => file,
-            };
-            Ok::<_, OpenError>(Arc::new(file))
-        };
-        cache.files.get_or_insert_async(path, open).await
     }
 
     /// As [`open_file`](Self::open_file), if that needs no waiting: the file is open, its name was
-    /// looked up lately, and its status is in memory.
+    /// looked up or watched, and its status is in memory.
     pub fn open_file_now(self: &Arc<Self>, path: &Path) -> Option<Arc<File>> {
-        let kept = self.open_files.files.get(path)?;
-        let now = Instant::now();
-        let age = kept.looked_up_age(now);
-        if age > self.open_files.trust || !kept.answers_in_place() {
-            return None;
-        }
-        if age > self.open_files.trust / 2 && kept.begin_look_up() {
-            self.look_up_beside(path.to_owned(), Arc::clone(&kept));
-        }
-        if kept.was_seen(now) {
-            return Some(kept);
-        }
-        let file = self.refresh(path, kept).ok()?;
-        file.seen(now);
-        Some(file)
+        self.kept_file(path).ok().filter(|file| file.answers_in_place())
     }
 
-    /// Looks a kept file's name up before that has to be waited for: a file that is asked for all the
-    /// time never is.
-    fn look_up_beside(self: &Arc<Self>, path: PathBuf, kept: Arc<File>) {
-        let root = Arc::clone(self);
-        self.lane.run_detached(move || {
-            let begun = Instant::now();
-            match root.look_up_blocking(&path) {
-                Ok(EntryKind::File(found)) if found.same_file(kept.identity()) => {
-                    kept.looked_up(begun);
+    /// The open file of a path in its present state; an error, with the open file if there is one, when
+    /// the name must be looked up first.
+    fn kept_file(self: &Arc<Self>, path: &Path) -> Result<Arc<File>, Option<Arc<File>>> {
+        let kept = self.open_files.files.get(path).ok_or(None)?;
+        let now = Instant::now();
+        let (age, revalidate_after) = (kept.look_up_age(now), self.revalidate_after(&kept));
+        if age > revalidate_after * 2 || kept.is_forgotten() {
+            return Err(Some(kept));
+        }
+        if age > revalidate_after {
+            self.look_up_in_background(path, &kept);
+        }
+        if !kept.answers_in_place() || kept.was_checked(now) {
+            return Ok(kept);
+        }
+        match kept.current_identity() {
+            // It may have lost its name: only a look-up can tell.
+            Ok(found) if !found.same_attributes(kept.identity()) => Err(Some(kept)),
+            Ok(found) => {
+                let file = self.keep(path, kept, found);
+                file.note_checked(now);
+                Ok(file)
+            }
+            Err(_) => Err(Some(kept)),
+        }
+    }
+
+    fn revalidate_after(&self, kept: &File) -> Duration {
+        let revalidate_after = self.open_files.revalidate_after;
+        // 0 requires a look-up for each request, whatever the kernel reports. A file whose status is not
+        // read for each request changes without an event of its name.
+        let is_watched = kept.answers_in_place() && kept.is_watched(self.watched.epoch());
+        if is_watched && !revalidate_after.is_zero() {
+            revalidate_after.max(REVALIDATE_WATCHED_AFTER)
+        } else {
+            revalidate_after
+        }
+    }
+
+    /// The kept file in the state that it was found in, which the cache keeps from now on: a file that
+    /// has grown keeps its descriptor and gets a new length.
+    fn keep(&self, path: &Path, kept: Arc<File>, found: Identity) -> Arc<File> {
+        if found == *kept.identity() {
+            return kept;
+        }
+        // A rename of the file moves its ctime as a write does.
+        kept.note_unwatched();
+        let file = Arc::new(kept.in_state(found));
+        self.open_files.files.insert(path.to_owned(), Arc::clone(&file));
+        file
+    }
+
+    /// Looks a kept file's name up before requests have to wait for that.
+    fn look_up_in_background(self: &Arc<Self>, path: &Path, kept: &Arc<File>) {
+        if !kept.begin_look_up() {
+            return;
+        }
+        let (root, path, kept) = (Arc::clone(self), path.to_owned(), Arc::clone(kept));
+        self.pool.run_detached(move || {
+            let (moment, begun) = (root.watched.now(), Instant::now());
+            let is_watched = root.watch_directories_of(&path);
+            match root.look_up_watched(&path, is_watched) {
+                Ok((EntryKind::File(found), is_watched)) if found.same_file(kept.identity()) => {
+                    kept.note_look_up(begun);
+                    let kept = root.keep(&path, Arc::clone(&kept), found);
+                    root.conclude(&kept, moment, is_watched);
                 }
-                _ => drop(root.open_files.files.remove(&path)),
+                _ => {
+                    kept.forget();
+                    let is_same = |file: &Arc<File>| file.same_descriptor(&kept);
+                    root.open_files.files.remove_if(&path, is_same);
+                }
             }
             kept.end_look_up();
         });
     }
 
-    /// The kept file in its present state, if that can be known without waiting: a file that has
-    /// grown keeps its descriptor and gets a new length.
-    fn refresh(&self, path: &Path, kept: Arc<File>) -> Result<Arc<File>, OpenError> {
-        if !kept.answers_in_place() {
-            return Ok(kept);
+    /// Opens a file, or confirms that the `stale` one is still the one under its name, in one call in
+    /// the disk pool.
+    async fn open_in_pool(
+        self: &Arc<Self>,
+        path: &Path,
+        stale: Option<Arc<File>>,
+    ) -> Result<Arc<File>, OpenError> {
+        let OpenFiles { files, former, .. } = &self.open_files;
+        // Taken out, so that all requests for it wait for one look-up.
+        if let Some(stale) = &stale {
+            files.remove_if(path, |kept| Arc::ptr_eq(kept, stale));
         }
-        let now = kept.current_identity()?;
-        Ok(self.keep(path, kept, now))
+        let mut opened_at = None;
+        let open = async {
+            let (root, relative) = (Arc::clone(self), path.to_owned());
+            let former = former.remove(path).map(|(_, former)| former);
+            let call = move || root.open_blocking(&relative, stale.as_deref(), former.as_ref());
+            let (file, moment, is_watched) = self.pool.run(call).await??;
+            opened_at = Some((moment, is_watched));
+            Ok::<_, OpenError>(Arc::new(file))
+        };
+        let file = files.get_or_insert_async(path, open).await?;
+        if let Some((moment, is_watched)) = opened_at {
+            self.conclude(&file, moment, is_watched);
+        }
+        Ok(file)
     }
 
-    /// The kept file in the state that it was found in, which is kept from now on.
-    fn keep(&self, path: &Path, kept: Arc<File>, found: Identity) -> Arc<File> {
-        if found == *kept.identity() {
-            return kept;
+    /// Decides, once a file is in the cache, whether events cover it. A change since `moment` may have
+    /// been this file's, and came too early to find it in the cache.
+    fn conclude(&self, file: &File, moment: Moment, is_watched: bool) {
+        if !self.watched.is_unchanged_since(moment) {
+            file.expire();
+        } else if is_watched {
+            file.note_watched(moment.epoch());
         }
-        let file = Arc::new(kept.in_state(found));
-        self.open_files.files.insert(path.to_owned(), Arc::clone(&file));
-        file
+    }
+
+    fn open_blocking(
+        self: &Arc<Self>,
+        path: &Path,
+        stale: Option<&File>,
+        former: Option<&FormerState>,
+    ) -> io::Result<(File, Moment, bool)> {
+        let (moment, begun) = (self.watched.now(), Instant::now());
+        let is_watched = self.watch_directories_of(path);
+        if let Some(stale) = stale.filter(|stale| !stale.is_forgotten())
+            && let Ok((EntryKind::File(found), is_watched)) = self.look_up_watched(path, is_watched)
+            && found.same_file(stale.identity())
+        {
+            stale.note_look_up(begun);
+            stale.note_unwatched();
+            return Ok((stale.in_state(found), moment, is_watched));
+        }
+        let open = |links| File::open(self, path, links);
+        let (file, is_watched) = without_links(is_watched, open)?;
+        let file = match former {
+            Some(former) => file.after(former),
+            None => file,
+        };
+        Ok((file, moment, is_watched))
+    }
+
+    /// Looks a name up; also returns whether watches cover it.
+    fn look_up_watched(&self, path: &Path, is_watched: bool) -> io::Result<(EntryKind, bool)> {
+        without_links(is_watched, |links| self.look_up_blocking(path, links))
+    }
+}
+
+/// Resolves a path whose directories are watched without links, whose targets no watch covers; if there
+/// is one on the way, with links, and as not watched.
+fn without_links<T>(
+    is_watched: bool,
+    resolve: impl Fn(Links) -> io::Result<T>,
+) -> io::Result<(T, bool)> {
+    if is_watched {
+        match resolve(Links::Refused) {
+            Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {}
+            resolved => return Ok((resolved?, true)),
+        }
+    }
+    Ok((resolve(Links::Followed)?, false))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        os::unix::fs::symlink,
+        thread::sleep,
+        time::{Duration, Instant},
+    };
+
+    use tempfile::TempDir;
+
+    use super::{super::*, *};
+    use crate::extent::{ReadAt as _, Source as _};
+
+    /// So short that only a watch lets a file be used without a look-up.
+    const REVALIDATE_AFTER: Duration = Duration::from_millis(1);
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        runtime.expect("a runtime").block_on(future)
+    }
+
+    /// A root with these files, each holding its own path.
+    fn root(files: &[&str]) -> (TempDir, Arc<Root>) {
+        root_that_revalidates_after(REVALIDATE_AFTER, files)
+    }
+
+    fn root_that_revalidates_after(
+        revalidate_after: Duration,
+        files: &[&str],
+    ) -> (TempDir, Arc<Root>) {
+        let folder = tempfile::tempdir().expect("a folder");
+        for file in files {
+            put(&folder, file, file);
+        }
+        let pool = DiskPoolSettings { threads: 2, queue: 16, deadline: Duration::from_secs(60) };
+        let settings = RootSettings {
+            pool,
+            open_files: 100,
+            revalidate_after,
+            // So that each request reads the status of the file.
+            quiet_period: Some(Duration::from_secs(3600)),
+        };
+        let root = Root::open("test", folder.path(), Buffers::new(1 << 20), settings);
+        let root = block_on(root).expect("a root");
+        (folder, root)
+    }
+
+    fn put(folder: &TempDir, name: &str, content: &str) {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
+        fs::write(path, content).expect("a file");
+    }
+
+    fn text(file: &File) -> String {
+        let mut bytes = vec![0; usize::try_from(file.len()).expect("small")];
+        file.blocking_reader().read_exact_at(0, &mut bytes).expect("all of it");
+        String::from_utf8(bytes).expect("text")
+    }
+
+    fn content(root: &Arc<Root>, path: &str) -> Option<String> {
+        block_on(root.open_file(Path::new(path))).ok().map(|file| text(&file))
+    }
+
+    /// Whether the file is used without a look-up although its last one is too old.
+    fn is_ready(root: &Arc<Root>, path: &str) -> bool {
+        sleep(REVALIDATE_AFTER * 10);
+        root.open_file_now(Path::new(path)).is_some()
+    }
+
+    fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+        let begun = Instant::now();
+        while !is_so() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "timed out waiting until {what}");
+            sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn a_file_whose_directories_are_watched_is_not_looked_up_again() {
+        let (_folder, root) = root(&["a.mp4", "deep/er/b.mp4"]);
+        for path in ["a.mp4", "deep/er/b.mp4"] {
+            assert_eq!(content(&root, path).as_deref(), Some(path));
+            assert!(is_ready(&root, path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_replaced_file_is_never_used_again() {
+        let (folder, root) = root(&["a.mp4", "deep/b.mp4"]);
+        for round in 0..100 {
+            for path in ["a.mp4", "deep/b.mp4"] {
+                content(&root, path).expect("a file");
+                let new = format!("{path} in round {round}");
+                put(&folder, "new", &new);
+                fs::rename(folder.path().join("new"), folder.path().join(path)).expect("renamed");
+                // Also before the event arrives.
+                assert_eq!(content(&root, path), Some(new));
+            }
+        }
+        fs::remove_file(folder.path().join("a.mp4")).expect("removed");
+        assert_eq!(content(&root, "a.mp4"), None);
+    }
+
+    #[test]
+    fn a_file_under_a_replaced_directory_is_dropped_by_the_event() {
+        let (folder, root) = root(&["deep/er/a.mp4", "new/er/a.mp4", "kept/b.mp4"]);
+        let at = |name: &str| folder.path().join(name);
+        assert_eq!(content(&root, "deep/er/a.mp4").as_deref(), Some("deep/er/a.mp4"));
+        assert!(is_ready(&root, "deep/er/a.mp4"));
+        fs::rename(at("deep"), at("old")).expect("renamed");
+        fs::rename(at("new"), at("deep")).expect("renamed");
+        until("the event arrives", || {
+            content(&root, "deep/er/a.mp4").as_deref() == Some("new/er/a.mp4")
+        });
+        // And the directories that are there now are watched.
+        until("it is watched again", || {
+            content(&root, "deep/er/a.mp4");
+            is_ready(&root, "deep/er/a.mp4")
+        });
+        fs::rename(at("deep/er/a.mp4"), at("deep/er/b.mp4")).expect("renamed");
+        until("the file is gone", || content(&root, "deep/er/a.mp4").is_none());
+        assert_eq!(content(&root, "deep/er/b.mp4").as_deref(), Some("new/er/a.mp4"));
+    }
+
+    #[test]
+    fn a_file_in_steady_use_without_status_checks_is_seen_to_grow() {
+        let (folder, root) = root_that_revalidates_after(Duration::from_millis(50), &["a.mp4"]);
+        let file = block_on(root.open_file(Path::new("a.mp4"))).expect("a file");
+        // As on a network file system.
+        file.stop_sending();
+        put(&folder, "a.mp4", "longer than before");
+        until("the look-up in the background finds it", || {
+            content(&root, "a.mp4").as_deref() == Some("longer than before")
+        });
+    }
+
+    #[test]
+    fn a_file_behind_a_link_is_looked_up_because_no_watch_covers_the_target() {
+        let (folder, root) = root(&["one/a.mp4", "two/a.mp4"]);
+        let link = |to: &str| {
+            symlink(to, folder.path().join("next")).expect("a link");
+            fs::rename(folder.path().join("next"), folder.path().join("now")).expect("renamed");
+        };
+        link("one");
+        symlink("one/a.mp4", folder.path().join("file.mp4")).expect("a link");
+        for path in ["now/a.mp4", "file.mp4"] {
+            assert_eq!(content(&root, path).as_deref(), Some("one/a.mp4"));
+            assert!(!is_ready(&root, path), "{path}");
+        }
+        link("two");
+        sleep(REVALIDATE_AFTER * 10);
+        assert_eq!(content(&root, "now/a.mp4").as_deref(), Some("two/a.mp4"));
+    }
+
+    #[test]
+    fn lost_events_end_the_use_of_every_file() {
+        let (_folder, root) = root(&["a.mp4"]);
+        content(&root, "a.mp4").expect("a file");
+        assert!(is_ready(&root, "a.mp4"));
+        root.watched.reset();
+        assert!(!is_ready(&root, "a.mp4"));
+        content(&root, "a.mp4").expect("looked up");
+        assert!(is_ready(&root, "a.mp4"), "watched again");
+    }
+
+    #[test]
+    fn a_change_between_the_look_up_and_the_cache_requires_another_look_up() {
+        let (folder, root) = root(&["a.mp4"]);
+        let path = Path::new("a.mp4");
+        let (file, moment, is_watched) = root.open_blocking(path, None, None).expect("a file");
+        put(&folder, "new", "new");
+        fs::rename(folder.path().join("new"), folder.path().join("a.mp4")).expect("renamed");
+        until("the event arrives", || !root.watched.is_unchanged_since(moment));
+        let file = Arc::new(file);
+        root.open_files.files.insert(path.to_owned(), Arc::clone(&file));
+        root.conclude(&file, moment, is_watched);
+        assert!(is_watched && root.open_file_now(path).is_none());
+        assert_eq!(content(&root, "a.mp4").as_deref(), Some("new"));
+    }
+
+    #[test]
+    fn a_root_that_is_dropped_ends_its_thread() {
+        let (_folder, root) = root(&["a.mp4"]);
+        content(&root, "a.mp4").expect("a file");
+        let weak = Arc::downgrade(&root);
+        drop(root);
+        until("nothing holds the root", || weak.strong_count() == 0);
     }
 }

@@ -1,15 +1,15 @@
-//! A file by its path, for a program that may wait for it: no root, no lane, no deadline.
+//! A file by its path, for commands that may wait for the disk: no root, no pool, no deadline.
 
 use std::{io, os::fd::OwnedFd, path::Path};
 
 use rustix::fs::{self, FileType, Mode, OFlags};
 
-use super::{Identity, places};
+use super::{Identity, reader};
 use crate::extent::{ReadAt, ReadError};
 use crate::sys::file::Wait;
 
-/// An open file that is read by whoever has opened it. Not for a server: each read may wait for as
-/// long as the disk likes.
+/// An open file that the calling thread reads. Not for a server: each read waits as long as the disk
+/// takes.
 #[derive(Debug)]
 pub struct PlainFile {
     fd: OwnedFd,
@@ -20,20 +20,20 @@ impl PlainFile {
     /// Opens a file.
     ///
     /// # Errors
-    /// If it cannot be opened, or is a folder, a pipe, a device: anything that has no length.
+    /// If it cannot be opened, or is a folder, a pipe or a device, which have no length.
     pub fn open(path: &Path) -> io::Result<Self> {
-        // As a server does: nothing here may wait for somebody to write into a pipe.
+        // As a server does: an open of a pipe must not wait for its writer.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let fd = fs::open(path, flags, Mode::empty())?;
         let status = fs::fstat(&fd)?;
         match FileType::from_raw_mode(status.st_mode) {
-            FileType::RegularFile => Ok(Self { identity: Identity::of(&status), fd }),
-            FileType::Directory => Err(io::Error::other("this is a folder")),
-            _ => Err(io::Error::other("this is no regular file")),
+            FileType::RegularFile => Ok(Self { identity: Identity::from_stat(&status), fd }),
+            FileType::Directory => Err(io::Error::other("is a folder")),
+            _ => Err(io::Error::other("not a regular file")),
         }
     }
 
-    /// The state that it was opened in.
+    /// The state in which it was opened.
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
@@ -45,7 +45,7 @@ impl ReadAt for PlainFile {
     }
 
     fn read_exact_at(&self, offset: u64, into: &mut [u8]) -> Result<(), ReadError> {
-        places::read_exact(&self.fd, offset, into, Wait::Allowed)
+        reader::read_exact(&self.fd, offset, into, Wait::Allowed)
     }
 }
 
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_read_at_any_place_and_not_past_its_end() {
+    fn a_file_is_read_at_any_offset_and_not_past_its_end() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("file");
         std::fs::write(&path, b"0123456789").expect("a file");
@@ -67,10 +67,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_refused() {
+    fn only_regular_files_are_opened() {
         let folder = tempfile::tempdir().expect("a folder");
         let error = PlainFile::open(folder.path()).expect_err("a folder");
-        assert_eq!(error.to_string(), "this is a folder");
+        assert_eq!(error.to_string(), "is a folder");
         let error = PlainFile::open(&folder.path().join("nothing")).expect_err("nothing");
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
         assert!(PlainFile::open(Path::new("/dev/null")).is_err());

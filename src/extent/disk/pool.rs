@@ -1,4 +1,4 @@
-//! The threads of one library root, where calls that may wait for a disk are made.
+//! The disk pool of one library root: the threads that make calls which may wait for its disk.
 
 use std::{
     collections::VecDeque,
@@ -10,35 +10,42 @@ use std::{
 
 use tokio::sync::oneshot;
 
-/// How a lane is made.
+/// The settings of a pool.
 #[derive(Clone, Copy, Debug)]
 pub struct DiskPoolSettings {
-    /// Threads at most; they are started when they are first needed.
+    /// Threads at most; each starts when it is first needed.
     pub threads: usize,
-    /// How many calls may wait for a thread before more are refused.
+    /// Calls that may wait for a thread before the pool refuses more.
     pub queue: usize,
     /// How long a caller waits for its call, the time in the queue included.
     pub deadline: Duration,
 }
 
-/// Why the lane did not make a call, or did not wait for its end.
+/// Why a call in the pool has no result.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Unavailable {
-    /// The call was not finished within the lane's deadline.
+    /// The call did not finish within the pool's deadline.
     #[error("the disk did not answer in time")]
     Deadline,
     /// Every thread has been stuck in a call for longer than the deadline.
     #[error("the disk hangs")]
     Hanging,
-    /// Too many calls are waiting already.
-    #[error("the disk has too much to do")]
+    /// The queue is full.
+    #[error("too many calls wait for the disk")]
     Busy,
+    /// The root could not be opened yet, or its file system lost its server.
+    #[error("the root is not available")]
+    Offline,
+    /// The call panicked. [`OpenError`](super::OpenError) and [`ReadError`](crate::extent::ReadError)
+    /// report this as an error of ours, not of the disk.
+    #[error("a disk call panicked")]
+    Panicked,
 }
 
 /// A bounded pool of threads for the disk of one root.
 ///
-/// A call that hangs takes its thread with it until the kernel lets go, and nothing more: callers
-/// are told after the deadline, and once all threads hang they are told at once.
+/// A call that hangs blocks its thread until the kernel returns, and nothing more: callers get an error
+/// after the deadline, and at once when all threads hang.
 pub struct DiskPool {
     shared: Arc<Shared>,
     settings: DiskPoolSettings,
@@ -53,17 +60,17 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Job>,
-    /// For each thread that was started, since when it has been in a call.
+    queue: VecDeque<Call>,
+    /// For each started thread: the start of its present call.
     threads: Vec<Option<Instant>>,
     last_finished: Option<Instant>,
     closing: bool,
 }
 
-type Job = Box<dyn FnOnce() + Send>;
+type Call = Box<dyn FnOnce() + Send>;
 
 impl DiskPool {
-    /// A lane whose threads are named after `name`.
+    /// A pool whose threads are named after `name`.
     pub fn new(name: &str, settings: DiskPoolSettings) -> Self {
         let shared =
             Shared { name: name.to_owned(), state: Mutex::default(), work: Condvar::new() };
@@ -75,48 +82,48 @@ impl DiskPool {
         self.settings.deadline
     }
 
-    /// Makes the call on one of the lane's threads and waits for it until the deadline.
+    /// Makes the call on a thread of the pool and waits for its result until the deadline.
     ///
-    /// When the caller goes away first, a call that has not begun is not made at all.
+    /// If the caller stops waiting before the call starts, the pool does not make the call.
     pub async fn run<T: Send + 'static>(
         &self,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Unavailable> {
         let finished = self.submit(call, self.settings.queue)?;
         match tokio::time::timeout(self.settings.deadline, finished).await {
-            Ok(result) => result.map_err(|_| Unavailable::Busy),
+            Ok(result) => received(result),
             Err(_elapsed) => Err(Unavailable::Deadline),
         }
     }
 
-    /// As [`run`](Self::run), but as long as the lane finishes other calls the deadline does not
-    /// count: for the pieces of a response that has begun. A disk that is merely busy slows its
-    /// viewers down; cutting them off would have them all come back and ask again.
+    /// As [`run`](Self::run), but the deadline does not count while the pool finishes other calls: for
+    /// the pieces of a response that has begun. A busy disk slows its viewers down; to cut them off
+    /// would make them all reconnect and ask again.
     pub async fn run_progressing<T: Send + 'static>(
         &self,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Unavailable> {
-        // Not refused for a long queue: each response waits for one piece at a time, so that their
-        // number is that of the connections.
+        // A long queue is no reason to refuse: each response waits for one piece at a time, so that the
+        // connection limit bounds their number.
         let mut finished = self.submit(call, usize::MAX)?;
         loop {
             match tokio::time::timeout(self.settings.deadline, &mut finished).await {
-                Ok(result) => return result.map_err(|_| Unavailable::Busy),
-                Err(_elapsed) if self.has_moved() => {}
+                Ok(result) => return received(result),
+                Err(_elapsed) if self.has_progressed() => {}
                 Err(_elapsed) => return Err(Unavailable::Deadline),
             }
         }
     }
 
-    /// As [`run`](Self::run), but waits as long as it takes: for scans, which nobody waits for.
+    /// As [`run`](Self::run), without a deadline: for scans, which no request waits for.
     pub async fn run_without_deadline<T: Send + 'static>(
         &self,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Unavailable> {
-        self.submit(call, usize::MAX)?.await.map_err(|_| Unavailable::Busy)
+        received(self.submit(call, usize::MAX)?.await)
     }
 
-    /// Makes the call some time, for its effect alone: closing a file can wait for a disk too.
+    /// Queues the call for its effect alone: closing a file, for example, can wait for a disk too.
     pub fn run_detached(&self, call: impl FnOnce() + Send + 'static) {
         self.enqueue(&mut self.shared.lock(), Box::new(call));
     }
@@ -125,7 +132,7 @@ impl DiskPool {
         &self,
         call: impl FnOnce() -> T + Send + 'static,
         queue_max: usize,
-    ) -> Result<oneshot::Receiver<T>, Unavailable> {
+    ) -> Result<oneshot::Receiver<thread::Result<T>>, Unavailable> {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.shared.lock();
         if self.all_hang(&state) {
@@ -134,18 +141,19 @@ impl DiskPool {
         if state.queue.len() >= queue_max {
             return Err(Unavailable::Busy);
         }
-        let job = move || {
+        let call = move || {
             if !sender.is_closed() {
-                // A caller that went away meanwhile has no use for the result.
-                let _ = sender.send(call());
+                // The process's hook counts a panic; here it costs the call that caused it. A caller that
+                // has gone has no use for the result.
+                let _ = sender.send(catch_unwind(AssertUnwindSafe(call)));
             }
         };
-        self.enqueue(&mut state, Box::new(job));
+        self.enqueue(&mut state, Box::new(call));
         Ok(receiver)
     }
 
-    fn enqueue(&self, state: &mut State, job: Job) {
-        state.queue.push_back(job);
+    fn enqueue(&self, state: &mut State, call: Call) {
+        state.queue.push_back(call);
         let idle = state.threads.iter().filter(|busy| busy.is_none()).count();
         if idle < state.queue.len() && state.threads.len() < self.settings.threads {
             let number = state.threads.len();
@@ -155,15 +163,15 @@ impl DiskPool {
                 .spawn(move || shared.worker_loop(number));
             match started {
                 Ok(_detached) => state.threads.push(None),
-                Err(error) if number == 0 => panic!("not even one disk thread: {error}"),
-                Err(error) => tracing::warn!(%error, "no further disk thread could be started"),
+                Err(error) if number == 0 => panic!("cannot start a disk thread: {error}"),
+                Err(error) => tracing::warn!(%error, "cannot start another disk thread"),
             }
         }
         self.shared.work.notify_one();
     }
 
-    /// Whether a call was finished within the last deadline.
-    fn has_moved(&self) -> bool {
+    /// Whether a call finished within the last deadline.
+    fn has_progressed(&self) -> bool {
         let last = self.shared.lock().last_finished;
         last.is_some_and(|last| last.elapsed() < self.settings.deadline)
     }
@@ -172,6 +180,17 @@ impl DiskPool {
         let hangs =
             |busy: &Option<Instant>| busy.is_some_and(|s| s.elapsed() > self.settings.deadline);
         state.threads.len() == self.settings.threads && state.threads.iter().all(hangs)
+    }
+}
+
+/// The result of a call. A pool drops calls without a result only when it closes.
+fn received<T>(
+    result: Result<thread::Result<T>, oneshot::error::RecvError>,
+) -> Result<T, Unavailable> {
+    match result {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(_panic)) => Err(Unavailable::Panicked),
+        Err(_closed) => Err(Unavailable::Busy),
     }
 }
 
@@ -184,7 +203,7 @@ impl Drop for DiskPool {
 
 impl std::fmt::Debug for DiskPool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lane").field("name", &self.shared.name).finish_non_exhaustive()
+        f.debug_struct("DiskPool").field("name", &self.shared.name).finish_non_exhaustive()
     }
 }
 
@@ -194,15 +213,15 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a thread does: one call after the other, until the lane is closed and all are made.
+    /// Makes one call after the other, until the pool is closed and the queue is empty.
     fn worker_loop(&self, number: usize) {
         let mut state = self.lock();
         loop {
-            if let Some(job) = state.queue.pop_front() {
+            if let Some(call) = state.queue.pop_front() {
                 state.threads[number] = Some(Instant::now());
                 drop(state);
-                // A panic is counted by the process's hook and costs the call that caused it.
-                let _ = catch_unwind(AssertUnwindSafe(job));
+                // A panic of a detached call; the others catch their own.
+                let _ = catch_unwind(AssertUnwindSafe(call));
                 state = self.lock();
                 state.threads[number] = None;
                 state.last_finished = Some(Instant::now());
@@ -219,9 +238,10 @@ impl Shared {
 mod tests {
     use std::sync::mpsc;
 
-    use super::*;
+    use super::{super::OpenError, *};
+    use crate::extent::ReadError;
 
-    fn lane(deadline: Duration) -> DiskPool {
+    fn pool(deadline: Duration) -> DiskPool {
         DiskPool::new("test", DiskPoolSettings { threads: 2, queue: 4, deadline })
     }
 
@@ -232,50 +252,60 @@ mod tests {
 
     #[test]
     fn a_call_returns_its_result() {
-        assert_eq!(block_on(lane(Duration::from_secs(60)).run(|| 6 * 7)), Ok(42));
+        assert_eq!(block_on(pool(Duration::from_secs(60)).run(|| 6 * 7)), Ok(42));
     }
 
     #[test]
     fn a_panic_costs_its_own_call_only() {
-        let lane = lane(Duration::from_secs(60));
+        let pool = pool(Duration::from_secs(60));
         block_on(async {
-            assert!(lane.run(|| panic!("on purpose")).await.is_err());
-            assert_eq!(lane.run(|| 1).await, Ok(1));
+            assert_eq!(
+                pool.run(|| panic!("on purpose")).await,
+                Err::<(), _>(Unavailable::Panicked)
+            );
+            assert_eq!(pool.run(|| 1).await, Ok(1));
         });
     }
 
     #[test]
-    fn when_all_threads_hang_callers_are_told_at_once_and_later_served_again() {
-        let lane = lane(Duration::from_millis(1));
+    fn a_panic_is_an_error_of_ours_and_not_of_the_disk() {
+        let unavailable = Unavailable::Panicked;
+        assert!(matches!(OpenError::from(unavailable), OpenError::Io(_)));
+        assert!(matches!(ReadError::from(unavailable), ReadError::Io(_)));
+    }
+
+    #[test]
+    fn when_all_threads_hang_callers_get_an_error_at_once_and_results_again_later() {
+        let pool = pool(Duration::from_millis(1));
         block_on(async {
             let release: Vec<_> = (0..2)
                 .map(|_| {
                     let (release, wait) = mpsc::channel::<()>();
-                    lane.run_detached(move || {
+                    pool.run_detached(move || {
                         let _ = wait.recv();
                     });
                     release
                 })
                 .collect();
             // The deadline of the first call outlasts that of the two that hang.
-            while lane.run(|| ()).await != Err(Unavailable::Hanging) {}
+            while pool.run(|| ()).await != Err(Unavailable::Hanging) {}
             drop(release);
-            while lane.run(|| ()).await != Ok(()) {}
+            while pool.run(|| ()).await != Ok(()) {}
         });
     }
 
     #[test]
     fn a_full_queue_refuses_instead_of_growing() {
-        let lane = lane(Duration::from_secs(60));
+        let pool = pool(Duration::from_secs(60));
         let (release, wait) = mpsc::channel::<()>();
         let wait = Arc::new(Mutex::new(wait));
         for _ in 0..8 {
             let wait = Arc::clone(&wait);
-            lane.run_detached(move || {
+            pool.run_detached(move || {
                 let _ = wait.lock().map(|wait| wait.recv());
             });
         }
-        assert_eq!(block_on(lane.run(|| ())), Err(Unavailable::Busy));
+        assert_eq!(block_on(pool.run(|| ())), Err(Unavailable::Busy));
         drop(release);
     }
 }

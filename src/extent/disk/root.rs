@@ -12,52 +12,67 @@ use std::{
     time::Duration,
 };
 
-use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use rustix::{
+    fs::{self, AtFlags, Dir, FileType, Mode, OFlags, Stat},
+    io::Errno,
+};
 
 use super::{
-    Buffers, DiskPool, DiskPoolSettings, Unavailable, names::KnownNames, open_files::OpenFiles,
+    Buffers, DiskPool, DiskPoolSettings, OpenError, Unavailable, names::KnownNames,
+    open_files::OpenFiles, watched_directories::WatchedDirectories,
 };
-use crate::sys::file;
+use crate::sys::file::{self, Links};
 
-/// What a root needs to know.
+/// The settings of a root.
 #[derive(Clone, Copy, Debug)]
 pub struct RootSettings {
     /// The threads for its disk.
-    pub lane: DiskPoolSettings,
-    /// How many files are kept open for the next request.
+    pub pool: DiskPoolSettings,
+    /// Files kept open for the next request, at most.
     pub open_files: usize,
-    /// For how long an open file is taken to be still the one under its name.
-    pub trust: Duration,
-    /// How long a file must have been left alone before it is sent from the page cache; `None` if
-    /// it never is, because its files are overwritten in place.
-    pub settle: Option<Duration>,
+    /// When the name of an open file is looked up again, if the kernel does not watch it.
+    pub revalidate_after: Duration,
+    /// How long a file must not have changed before the kernel sends it from the page cache; `None` for
+    /// never, because programs overwrite the root's files in place.
+    pub quiet_period: Option<Duration>,
 }
 
-/// A directory below which everything is reached by `openat2(RESOLVE_BENEATH)`, or name by name where
-/// there is no such call: neither `..`, nor an absolute path, nor a symbolic link can lead out of it,
-/// whatever a path looks like.
+/// A directory below which every path is resolved by `openat2(RESOLVE_BENEATH)`, or name by name on
+/// systems without that call: neither `..`, nor an absolute path, nor a symbolic link can lead out of it.
+///
+/// A root exists before its directory does: a disk that is mounted late, or hangs at the start, costs its
+/// own files and no others. Until the directory is open, every call is [`Unavailable::Offline`].
 #[derive(Debug)]
 pub struct Root {
-    path: PathBuf,
-    /// Replaced when the directory under `path` has become another one (a mount, a rename).
-    directory: RwLock<Arc<OwnedFd>>,
-    pub(super) lane: Arc<DiskPool>,
+    /// As configured, absolute.
+    configured: PathBuf,
+    opened: RwLock<Option<Opened>>,
+    pub(super) pool: Arc<DiskPool>,
     pub(super) buffers: Buffers,
     pub(super) open_files: OpenFiles,
+    pub(super) watched: WatchedDirectories,
     pub(super) names: KnownNames,
-    pub(super) settle: Option<Duration>,
+    pub(super) quiet_period: Option<Duration>,
 }
 
-/// One thing in a directory, links resolved.
+/// The open directory. Replaced when the path means another one (a mount, a rename).
+#[derive(Clone, Debug)]
+struct Opened {
+    /// Its path without links.
+    path: PathBuf,
+    directory: Arc<OwnedFd>,
+}
+
+/// An entry of a directory, links resolved.
 #[derive(Debug)]
 pub struct Entry {
     /// Its name in the directory.
     pub name: OsString,
-    /// What it is.
+    /// Its type.
     pub kind: EntryKind,
 }
 
-/// What an entry is, as far as a library cares.
+/// The types of entries that a library knows.
 #[derive(Debug)]
 pub enum EntryKind {
     /// A regular file, or a relative link to one inside the root.
@@ -67,108 +82,116 @@ pub enum EntryKind {
 }
 
 impl Root {
-    /// Opens the directory. The call is made in the root's own lane, so that a disk that hangs is
-    /// an error after the deadline.
+    /// A root whose directory is still to be [opened](Self::reopen). Touches no disk.
+    pub fn new(name: &str, path: &Path, buffers: Buffers, settings: RootSettings) -> Arc<Self> {
+        Arc::new(Self {
+            configured: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
+            opened: RwLock::default(),
+            pool: Arc::new(DiskPool::new(name, settings.pool)),
+            buffers,
+            open_files: OpenFiles::new(settings.open_files, settings.revalidate_after),
+            watched: WatchedDirectories::default(),
+            names: KnownNames::default(),
+            quiet_period: settings.quiet_period,
+        })
+    }
+
+    /// A root with its directory open. A disk that hangs is an error after the deadline.
     pub async fn open(
         name: &str,
         path: &Path,
         buffers: Buffers,
         settings: RootSettings,
     ) -> io::Result<Arc<Self>> {
-        let lane = Arc::new(DiskPool::new(name, settings.lane));
-        let asked = path.to_owned();
-        let opened = lane.run(move || {
-            let path = std::fs::canonicalize(asked)?;
-            let directory = open_directory(&path)?;
-            io::Result::Ok((path, directory))
-        });
-        let (path, directory) = opened.await.map_err(io::Error::other)??;
-        Ok(Arc::new(Self {
-            path,
-            directory: RwLock::new(Arc::new(directory)),
-            lane,
-            buffers,
-            open_files: OpenFiles::new(settings.open_files, settings.trust),
-            names: KnownNames::default(),
-            settle: settings.settle,
-        }))
+        let root = Self::new(name, path, buffers, settings);
+        root.reopen().await.map_err(io::Error::other)??;
+        Ok(root)
     }
 
-    /// The directory's own absolute path. For the log and for watching; it never reaches a client.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// The directory's absolute path, without links once it is open. For logs, for watching and for
+    /// programs that need a name; it never reaches a client.
+    pub fn path(&self) -> PathBuf {
+        let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
+        opened.as_ref().map_or_else(|| self.configured.clone(), |opened| opened.path.clone())
     }
 
-    /// The root's threads. Whatever may wait for its disk is done there.
-    pub fn lane(&self) -> &DiskPool {
-        &self.lane
+    /// Whether the directory was ever opened.
+    pub fn is_open(&self) -> bool {
+        self.directory().is_ok()
     }
 
-    /// What a directory inside the root holds. Hidden entries are left out, and whatever is
-    /// neither a directory nor a regular file; `relative` is empty for the root itself.
+    /// The threads for calls that may wait for the root's disk.
+    pub fn pool(&self) -> &DiskPool {
+        &self.pool
+    }
+
+    /// Lists a directory inside the root; `relative` is empty for the root itself. Leaves out hidden
+    /// entries and everything that is neither a directory nor a regular file.
     pub async fn list(
         self: &Arc<Self>,
         relative: &Path,
     ) -> Result<io::Result<Vec<Entry>>, Unavailable> {
         let (root, relative) = (Arc::clone(self), relative.to_owned());
-        self.lane.run_without_deadline(move || root.list_blocking(&relative)).await
+        self.pool.run_without_deadline(move || root.list_blocking(&relative)).await
     }
 
-    /// What is under a name now: a file, a directory, or an error (nothing: `NotFound`).
-    pub async fn look_up(
-        self: &Arc<Self>,
-        relative: &Path,
-    ) -> Result<io::Result<EntryKind>, Unavailable> {
+    /// Looks a name up: a file, a directory, or an error (`NotFound` if there is nothing).
+    pub async fn look_up(self: &Arc<Self>, relative: &Path) -> Result<EntryKind, OpenError> {
         let (root, relative) = (Arc::clone(self), relative.to_owned());
-        self.lane.run(move || root.look_up_blocking(&relative)).await
+        let call = move || root.look_up_blocking(&relative, Links::Followed);
+        Ok(self.pool.run(call).await??)
     }
 
-    /// Forgets the open file of this path, because it was said to have changed.
-    pub fn forget(&self, relative: &Path) {
-        self.open_files.forget(relative);
-    }
-
-    /// Forgets all open files below this path, because it is a directory, or nothing any more.
-    pub fn forget_below(&self, relative: &Path) {
-        self.open_files.forget_below(relative);
-    }
-
-    /// Opens the directory anew if another one stands under the root's path now, and returns
-    /// whether that is so.
+    /// Opens the directory if it is not open yet, or if the root's path means another one now. Returns
+    /// whether it did.
     pub async fn reopen(self: &Arc<Self>) -> Result<io::Result<bool>, Unavailable> {
         let root = Arc::clone(self);
-        self.lane.run(move || root.reopen_blocking()).await
+        self.pool.run(move || root.reopen_blocking()).await
     }
 
-    /// Opens something below the root. Blocks: for disk threads only.
-    pub(super) fn open_beneath(&self, relative: &Path, flags: OFlags) -> io::Result<OwnedFd> {
-        Ok(file::open_beneath(self.directory().as_fd(), relative, flags)?)
+    /// Opens an entry below the root. Blocks: for disk threads only.
+    pub(super) fn open_beneath(
+        &self,
+        relative: &Path,
+        flags: OFlags,
+        links: Links,
+    ) -> io::Result<OwnedFd> {
+        Ok(file::open_beneath(self.directory()?.as_fd(), relative, flags, links)?)
     }
 
-    pub(super) fn look_up_blocking(&self, relative: &Path) -> io::Result<EntryKind> {
-        let found = file::status_beneath(self.directory().as_fd(), relative)?;
+    pub(super) fn look_up_blocking(&self, relative: &Path, links: Links) -> io::Result<EntryKind> {
+        let found = file::status_beneath(self.directory()?.as_fd(), relative, links)?;
         kind_of(&found).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    fn directory(&self) -> Arc<OwnedFd> {
-        Arc::clone(&self.directory.read().unwrap_or_else(PoisonError::into_inner))
+    pub(super) fn directory(&self) -> io::Result<Arc<OwnedFd>> {
+        let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
+        let directory = opened.as_ref().map(|opened| Arc::clone(&opened.directory));
+        directory.ok_or_else(|| Errno::NOTCONN.into())
     }
 
     fn reopen_blocking(&self) -> io::Result<bool> {
-        let fresh = open_directory(&self.path)?;
-        let (old, new) = (fs::fstat(self.directory())?, fs::fstat(&fresh)?);
-        let is_another = (old.st_dev, old.st_ino) != (new.st_dev, new.st_ino);
-        if is_another {
-            tracing::info!(root = %self.path.display(), "the root is another directory now");
-            *self.directory.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
-            self.open_files.forget_below(Path::new(""));
+        let path = std::fs::canonicalize(&self.configured)?;
+        let fresh = open_directory(&path)?;
+        if let Ok(current) = self.directory() {
+            let new = fs::fstat(&fresh)?;
+            // A directory of a file system that lost its server has no status; then this is another.
+            let is_same = |old: Stat| (old.st_dev, old.st_ino) == (new.st_dev, new.st_ino);
+            if fs::fstat(current).is_ok_and(is_same) {
+                return Ok(false);
+            }
+            tracing::info!(root = %path.display(), "the root is another directory now");
         }
-        Ok(is_another)
+        let opened = Opened { path, directory: Arc::new(fresh) };
+        *self.opened.write().unwrap_or_else(PoisonError::into_inner) = Some(opened);
+        self.watched.reset();
+        self.forget_below(Path::new(""));
+        Ok(true)
     }
 
     fn list_blocking(&self, relative: &Path) -> io::Result<Vec<Entry>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        let mut directory = Dir::new(self.open_beneath(relative, flags)?)?;
+        let mut directory = Dir::new(self.open_beneath(relative, flags, Links::Followed)?)?;
         let mut entries = Vec::new();
         while let Some(entry) = directory.read() {
             let entry = entry?;
@@ -183,27 +206,27 @@ impl Root {
                     status.ok().as_ref().and_then(kind_of)
                 }
             };
-            // What vanished or may not be looked at is not there.
+            // An entry that vanished, or whose status may not be read, is left out.
             entries.extend(found.map(|kind| Entry { name: name.to_owned(), kind }));
         }
         Ok(entries)
     }
 
     fn follow(&self, link: &Path) -> Option<EntryKind> {
-        let target = self.look_up_blocking(link).ok();
+        let target = self.look_up_blocking(link, Links::Followed).ok();
         target.filter(|kind| matches!(kind, EntryKind::File(_)))
     }
 }
 
 fn open_directory(path: &Path) -> io::Result<OwnedFd> {
-    // Not O_PATH: the root must be readable, and that is better known at the start.
+    // Not O_PATH: the root must be readable, and it is better to know that at the start.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(fs::open(path, flags, Mode::empty())?)
 }
 
 fn kind_of(status: &Stat) -> Option<EntryKind> {
     match FileType::from_raw_mode(status.st_mode) {
-        FileType::RegularFile => Some(EntryKind::File(super::Identity::of(status))),
+        FileType::RegularFile => Some(EntryKind::File(super::Identity::from_stat(status))),
         FileType::Directory => Some(EntryKind::Directory),
         _ => None,
     }

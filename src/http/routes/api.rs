@@ -71,7 +71,7 @@ struct Item {
 
 impl From<&Title> for Item {
     fn from(title: &Title) -> Self {
-        let known = media_type::of(title.path.file_name());
+        let known = media_type::lookup(title.path.file_name());
         Self {
             path: title.path.display(),
             href: format!("/media/{}", title.path.encoded()),
@@ -128,7 +128,7 @@ async fn one(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse, E
     let path = path_behind("/api/titles/", request)?;
     // From the disk and not from the catalog: a file that plays is known here, too.
     let title = match site.library.identity(&path).await {
-        Ok(found) => found.and_then(|identity| Title::of(path, &identity)),
+        Ok(found) => found.and_then(|identity| Title::from_file(path, &identity)),
         Err(error) => return Err(error.into()),
     };
     let title = title.ok_or(Error::NotFound)?;
@@ -143,7 +143,7 @@ async fn respond_json(
     mut json: Vec<u8>,
 ) -> Result<HttpResponse, Error> {
     json.push(b'\n');
-    let text = Text::made(json, "application/json", Caching::Revalidate);
+    let text = Text::new(json, "application/json", Caching::Revalidate);
     respond_text(request, site, text).await
 }
 

@@ -1,4 +1,4 @@
-//! `/media/<path>`: a file exactly as it is.
+//! `/media/<path>`: a file byte for byte.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -10,132 +10,126 @@ use actix_web::{
     },
     web::Data,
 };
-use bytes::{Bytes, BytesMut};
 
 use super::{Read, follow, path_behind, read_method};
 use crate::{
-    extent::{Caching, Content, Extent, Extents, Source as _, disk::File},
+    extent::{Caching, Content, Extent, Extents, Source as _, Text, disk::File},
     http::{
         Error, Site, content_coding, cors,
         fields::reading,
-        respond::{self, Answer, respond},
-        text_response::{Text, respond_text},
+        query::Query,
+        resource::Resource,
+        respond::{self, ResponseBody, respond},
     },
     library::{MediaPath, media_type},
+    titles::{
+        readiness::{Waiting, if_ready},
+        texts::read_all,
+    },
     wire::http1::{RequestHead, ResponseHead},
 };
 
-/// Texts up to this many bytes are sent in a coding; longer ones are no subtitles.
+/// Text files up to this many bytes are sent in a content coding; longer ones are no subtitles.
 const CODED_BYTES_MAX: u64 = 2 * 1024 * 1024;
 
-/// For files that are no media: whatever they are, they may do nothing in a browser.
+/// For files that are no media: they must not run scripts in a browser.
 const SANDBOX: HeaderValue = HeaderValue::from_static("sandbox; default-src 'none'");
 
-/// Answers every method.
+/// Responds to every method.
 pub async fn serve(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    let answer = answer(&request, &site).await;
+    let response = respond_to(&request, &site).await;
     let settings = site.settings.load();
-    let mut response = answer.unwrap_or_else(|error| error.error_response());
-    super::remember_not_found(&settings, &mut response);
+    let mut response = response.unwrap_or_else(|error| error.error_response());
+    respond::set_not_found_caching(&settings, &mut response);
     cors::decorate(request.headers(), &settings.cors_origins, &mut response);
     response
 }
 
-/// Answers in front of the App, if this is a GET or HEAD of a film whose file is open already: most
-/// of what a server of films is asked. Whatever else there is to say falls through to [`serve`].
-pub fn answer_now(
+/// Responds in front of the App to a GET or HEAD of a media file that is open already: most requests to a
+/// server of movies. Everything else falls through to [`serve`].
+pub fn respond_if_ready(
     request: &RequestHead<'_>,
     site: &Site,
     head: &mut ResponseHead<'_>,
-) -> Option<(StatusCode, Answer)> {
+) -> Option<(StatusCode, ResponseBody)> {
     let method = reading(request.method)?;
     let encoded = request.target.strip_prefix("/media/")?;
     if encoded.contains(['?', '#']) {
         return None;
     }
     let path = MediaPath::decode(encoded).ok()?;
-    let (media_type, _) = media_type::of(path.file_name())?;
-    let file = site.library.open_now(&path)?;
-    if is_coded(&file, media_type) {
-        return None;
-    }
-    let settings = site.settings.load();
-    let content = content(file, media_type);
-    let answer = respond::answer(&method, request, &settings, content, head);
-    cors::decorate(request, &settings.cors_origins, head);
-    Some(answer)
+    let (media_type, _) = media_type::lookup(path.file_name())?;
+    let waiting = Waiting::Forbidden;
+    let response = if_ready(async {
+        let file = site.titles.file(&path, waiting).await?;
+        let resource = resource(file, media_type, waiting).await?;
+        resource.write(&method, request, site, head, waiting).await
+    });
+    let response = response?.ok()?;
+    cors::decorate(request, &site.settings.load().cors_origins, head);
+    Some(response)
 }
 
-async fn answer(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse, Error> {
+async fn respond_to(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse, Error> {
     let method = read_method(request.method());
     if let Ok(Read::Options) = method {
         return Ok(cors::options(request));
     }
     let path = path_behind("/media/", request)?;
-    // Opened before the method is refused: what is not there is 404, whatever is asked of it.
-    let file = site.library.open(&path).await?;
+    // Opened before the method is refused: a file that does not exist is 404 for every method.
+    let file = site.titles.file(&path, Waiting::Allowed).await?;
     method?;
-    let Some((media_type, _)) = media_type::of(path.file_name()) else {
-        return Ok(other_file(request, site, &path, file));
+    let Some((media_type, _)) = media_type::lookup(path.file_name()) else {
+        return Ok(attachment(request, site, &path, file));
     };
-    if follow::is_asked(request.query_string()) {
+    if Query::new(request.query_string()).flag("follow", false)? {
         return Ok(follow::follow(request, site, path, &file, media_type));
     }
-    if is_coded(&file, media_type) {
-        let text = read_text(file, media_type).await?;
-        return respond_text(request, site, text).await;
-    }
-    Ok(respond(request, &site.settings.load(), content(file, media_type)))
+    let resource = resource(file, media_type, Waiting::Allowed).await?;
+    resource.respond(request, site).await
 }
 
-/// Whether a file is a text that is sent in a coding to whoever takes it.
-fn is_coded(file: &File, media_type: &str) -> bool {
+/// A media file, or a short text file that clients may get in a content coding.
+async fn resource(
+    file: Arc<File>,
+    media_type: &'static str,
+    waiting: Waiting,
+) -> Result<Resource, Error> {
+    if !is_codable(&file, media_type) {
+        return Ok(Resource::Content(content(file, media_type)));
+    }
+    waiting.begin().await;
+    let bytes = Box::pin(read_all(&file)).await?;
+    let (validator, modified) = (file.validator().clone(), file.identity().modified());
+    Ok(Resource::Text(Text::from_file(bytes, media_type, validator, modified)))
+}
+
+fn is_codable(file: &File, media_type: &str) -> bool {
     let length = usize::try_from(file.len()).unwrap_or(usize::MAX);
     content_coding::applies_to(media_type, length) && file.len() <= CODED_BYTES_MAX
 }
 
-/// A file as it is.
+/// A file byte for byte.
 fn content(file: Arc<File>, media_type: &'static str) -> Content {
     let identity = *file.identity();
     Content {
         validator: Some(file.validator().clone()),
-        extents: Extents::of(Extent::whole(file)),
+        extents: Extents::from(Extent::whole(file)),
         last_modified: Some(identity.modified()),
         media_type,
         caching: Caching::File,
     }
 }
 
-/// All of a short file, so that it can be sent in a coding.
-async fn read_text(file: Arc<File>, media_type: &'static str) -> Result<Text, Error> {
-    let bytes = read_all(&file).await?;
-    let validator = file.validator().clone();
-    Ok(Text::of_file(bytes, media_type, validator, file.identity().modified()))
-}
-
-/// All bytes of a file that is known to be short.
-pub(super) async fn read_all(file: &Arc<File>) -> Result<Bytes, Error> {
-    let mut bytes = BytesMut::new();
-    while (bytes.len() as u64) < file.len() {
-        let rest = bytes.len() as u64..file.len();
-        let piece = match file.read_now(rest.clone())? {
-            Some(piece) => piece,
-            None => Arc::clone(file).read(rest).await?,
-        };
-        bytes.extend_from_slice(&piece);
-    }
-    Ok(bytes.freeze())
-}
-
 /// A file that is no media, as an attachment.
-fn other_file(
+fn attachment(
     request: &HttpRequest,
     site: &Site,
     path: &MediaPath,
     file: Arc<File>,
 ) -> HttpResponse {
     debug_assert!(site.library.serve_other_files.load(Ordering::Relaxed));
-    let media_type = media_type::of_other(path.file_name());
+    let media_type = media_type::guess(path.file_name());
     let mut response = respond(request, &site.settings.load(), content(file, media_type));
     let fields = response.headers_mut();
     fields.insert(CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));

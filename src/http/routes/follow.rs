@@ -1,7 +1,7 @@
 //! `/media/<path>?follow`: a file as it is, and then as it grows.
 //!
-//! A recording is watched while it is written. How long it will be is not known, so none of what
-//! needs a length is promised: no validator, no ranges, no Content-Length.
+//! A recording plays while it is written. Its length is not known yet, so the response promises nothing
+//! that needs one: no validator, no ranges, no Content-Length.
 
 use std::{
     sync::Arc,
@@ -15,19 +15,14 @@ use futures::{Stream, stream};
 use crate::{
     extent::{ReadError, Source as _, disk::File},
     http::{Site, following::endless, respond},
-    library::{Library, MediaPath, watch::Waited},
+    library::{FileSubscription, Library, MediaPath},
     wire::body::PiecePolicy,
 };
 
 /// Growth that no watch reports (network file systems) is noticed within this time.
 const TICK: Duration = Duration::from_millis(250);
 
-/// Whether a query string asks to follow: `follow`, `follow=1` or `follow=true`.
-pub fn is_asked(query: &str) -> bool {
-    query.split('&').any(|pair| matches!(pair, "follow" | "follow=" | "follow=1" | "follow=true"))
-}
-
-/// Answers with the file as it grows.
+/// Responds with the file as it grows.
 pub fn follow(
     request: &HttpRequest,
     site: &Data<Site>,
@@ -37,13 +32,13 @@ pub fn follow(
 ) -> HttpResponse {
     let settings = site.settings.load();
     let idle_limit = Duration::from_secs(settings.follow_idle_s.get());
-    // What has not grown for long is not growing: its age counts as time already waited.
+    // A file that has not grown for long is not growing: its age counts as time already waited.
     let age = SystemTime::now().duration_since(file.identity().modified()).unwrap_or_default();
     let grown = Instant::now().checked_sub(age.min(idle_limit)).unwrap_or_else(Instant::now);
-    let waited = site.library.watched.wait_for(&path);
+    let changes = site.library.file_changes.subscribe(&path);
     let following = Following {
-        closes: waited.closes(),
-        waited,
+        closes: changes.closes(),
+        changes,
         library: Arc::clone(&site.library),
         path,
         file: Arc::clone(file),
@@ -61,10 +56,10 @@ pub fn follow(
 struct Following {
     library: Arc<Library>,
     path: MediaPath,
-    waited: Arc<Waited>,
-    /// The file in the state that it was last seen in.
+    changes: Arc<FileSubscription>,
+    /// The file in its last known state.
     file: Arc<File>,
-    /// What has been sent.
+    /// Bytes that were sent.
     offset: u64,
     /// When the file was last seen to have grown.
     grown: Instant,
@@ -87,18 +82,18 @@ impl Following {
 
     /// The next piece, as soon as there is one; `None` when no more will come.
     async fn next(&mut self) -> Result<Option<Bytes>, ReadError> {
-        let waited = Arc::clone(&self.waited);
+        let changes = Arc::clone(&self.changes);
         loop {
             if self.offset < self.file.len() {
                 let end = self.file.len().min(self.offset + self.handling.max_bytes);
                 let piece = self.file.read_appended(self.offset..end).await?;
                 self.offset += piece.len() as u64;
-                // Whoever sends it may have to wait; the buffer of the pool must not.
+                // Sending may have to wait; a buffer of the pool must not.
                 return Ok(Some(Bytes::copy_from_slice(&piece)));
             }
-            // Both asked before the file is looked at: what was written before the close is seen then,
-            // and what is written after the look is not waited for.
-            let (changed, closes) = (waited.changed(), waited.closes());
+            // Both are read before the file's state: so a write before the close is seen then, and a
+            // write after that wakes this loop.
+            let (changed, closes) = (changes.changed(), changes.closes());
             let now = self.file.now().await?;
             if now.len() < self.offset {
                 return Err(ReadError::Truncated);
@@ -126,8 +121,8 @@ impl Following {
             || self.is_replaced().await
     }
 
-    /// Whether the name belongs to another file now, or to none. A disk that does not answer says
-    /// nothing about that.
+    /// Whether the name belongs to another file now, or to none. A disk that does not respond leaves
+    /// that open.
     async fn is_replaced(&self) -> bool {
         match self.library.identity(&self.path).await {
             Ok(found) => !found.is_some_and(|found| found.same_file(self.file.identity())),

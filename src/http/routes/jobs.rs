@@ -12,7 +12,6 @@ use actix_web::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::titles::opened;
 use crate::{
     http::{
         Error, Site,
@@ -145,7 +144,9 @@ async fn show(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error>
 async fn wish(request: &HttpRequest, content: Payload, site: &Site) -> Result<HttpResponse, Error> {
     let permit = authorization::permit(request, site)?;
     let wish: JobRequest = read(content, site).await?;
-    if let Some(lacks) = site.artifacts.load().as_ref().and_then(|artifacts| artifacts.lacks) {
+    if let Some(lacks) =
+        site.titles.artifacts.load().as_ref().and_then(|artifacts| artifacts.unavailable)
+    {
         return Err(Error::NotReady(lacks));
     }
     let (spec, company) = tasks(&wish, site).await?;
@@ -170,11 +171,11 @@ async fn wish(request: &HttpRequest, content: Payload, site: &Site) -> Result<Ht
 async fn tasks(wish: &JobRequest, site: &Site) -> Result<(JobSpec, Vec<JobSpec>), Error> {
     let title = MediaPath::from_path(Path::new(wish.title()))?;
     if let JobRequest::Remux { .. } = wish
-        && let Some(spec) = opened::movie_task(site, &title).await?
+        && let Some(spec) = site.titles.remux_job(&title).await?
     {
         return Ok((spec, Vec::new()));
     }
-    let opened = opened::open_playable(site, &title).await?;
+    let opened = site.titles.open_playable(&title).await?;
     let spec = wish.spec(&title, opened.source, &opened.movie)?;
     Ok((spec, wish.company(&title, opened.source, &opened.movie)))
 }

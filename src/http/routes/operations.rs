@@ -12,36 +12,46 @@ use actix_web::{
 use serde::Serialize;
 
 use super::{Read, read_method};
-use crate::http::{Error, Site, cors};
+use crate::{
+    http::{Error, Site, cors},
+    library::RootStatus,
+};
 
 /// `/healthz`: the process answers.
 pub async fn alive(request: HttpRequest) -> HttpResponse {
     answer(&request, "text/plain; charset=utf-8", "alive\n".into())
 }
 
-/// `/readyz`: new requests can be served, because every root answers and no end is near. How it is with
-/// the worker is told and changes nothing: playing does not depend on it.
+/// `/readyz`: the server takes new requests: at least one root answers, and the server is not draining.
+/// The text names the state of each root and of the worker; playback does not depend on the worker.
 pub async fn ready(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    let why_not = match read_method(request.method()) {
-        Ok(Read::Answer) if site.is_draining() => "the server is going down",
-        Ok(Read::Answer) if !site.library.is_readable().await => {
-            "a folder of the library does not answer"
-        }
-        _ => {
-            let text = format!("ready\nworker: {}\n", worker(&site));
-            return answer(&request, "text/plain; charset=utf-8", text);
-        }
-    };
-    Error::NotReady(why_not).error_response()
+    if !matches!(read_method(request.method()), Ok(Read::Answer)) {
+        return answer(&request, "text/plain; charset=utf-8", String::new());
+    }
+    if site.is_draining() {
+        return Error::NotReady("the server is shutting down").error_response();
+    }
+    let roots = site.library.root_statuses().await;
+    if roots.iter().all(|root| root.error.is_some()) {
+        return Error::NotReady("no folder of the library answers").error_response();
+    }
+    let mut text = "ready\n".to_owned();
+    for RootStatus { name, error } in roots {
+        let name = name.map(|name| format!(" {name}")).unwrap_or_default();
+        let status = error.map_or("ready".to_owned(), |error| format!("not available: {error}"));
+        text += &format!("root{name}: {status}\n");
+    }
+    text += &format!("worker: {}\n", worker(&site));
+    answer(&request, "text/plain; charset=utf-8", text)
 }
 
 /// `/api/status`: what is made here, for the page.
 pub async fn status(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    let artifacts = site.artifacts.load();
+    let artifacts = site.titles.artifacts.load();
     let status = Status {
         worker: worker(&site),
         queue: artifacts.is_some(),
-        lacks: artifacts.as_ref().and_then(|artifacts| artifacts.lacks),
+        lacks: artifacts.as_ref().and_then(|artifacts| artifacts.unavailable),
     };
     let json = serde_json::to_string(&status).unwrap_or_default() + "\n";
     answer(&request, "application/json", json)
@@ -58,7 +68,7 @@ struct Status {
 }
 
 fn worker(site: &Site) -> String {
-    match &*site.artifacts.load() {
+    match &*site.titles.artifacts.load() {
         Some(artifacts) => artifacts.worker().to_string(),
         None => "there is no queue".to_owned(),
     }

@@ -20,8 +20,8 @@ use crate::{
     },
 };
 
-/// Nothing but what this server serves, and no script or style inside the document. What hls.js puts
-/// together plays under a blob's URL.
+/// Only what this server serves, and no inline script or style. Media that hls.js assembles plays from a
+/// `blob:` URL.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; media-src 'self' blob:; \
      img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
@@ -31,7 +31,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 const DOCUMENT: (&str, &[u8]) =
     ("text/html; charset=utf-8", include_bytes!("../../../web/index.html"));
 
-/// A file of the page, by its name and its media type.
+/// A file of the page, with its media type.
 macro_rules! asset {
     ($name:literal, $media_type:expr) => {
         ($name, $media_type, include_bytes!(concat!("../../../web/", $name)))
@@ -41,7 +41,7 @@ macro_rules! asset {
 const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Name, media type and bytes of what the document refers to.
+/// Name, media type and bytes of the files that the document refers to.
 const ASSETS: &[(&str, &str, &[u8])] = &[
     asset!("page.css", STYLE),
     asset!("library.css", STYLE),
@@ -58,11 +58,11 @@ const ASSETS: &[(&str, &str, &[u8])] = &[
     asset!("jobs.js", SCRIPT),
     asset!("server.js", SCRIPT),
     asset!("words.js", SCRIPT),
-    // Somebody else's: what plays HLS where the browser does not. Loaded when it is needed.
+    // hls.js, which plays HLS where the browser does not. Loaded when it is needed.
     asset!("hls.min.mjs", SCRIPT),
 ];
 
-/// `/` and `/watch/<path>`: the same document; which title is shown is for its script to know.
+/// `/` and `/watch/<path>`: the same document; its script picks the title from the path.
 pub async fn page(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     let (media_type, built_in) = DOCUMENT;
     let document = match &site.settings.load().ui_dir {
@@ -73,31 +73,39 @@ pub async fn page(request: HttpRequest, site: Data<Site>) -> HttpResponse {
             read.and_then(|read| read.map(Bytes::from).map_err(|e| Error::Internal(Box::new(e))))
         }
     };
-    let text = document.map(|bytes| Text::made(bytes, media_type, Caching::Revalidate));
-    answer(&request, &site, text).await
+    let text = document.map(|bytes| Text::new(bytes, media_type, Caching::Revalidate));
+    respond_page(&request, &site, text).await
 }
 
-/// `/assets/<name>`: what the document refers to.
+/// `/assets/<name>`: a file that the document refers to.
 pub async fn asset(request: HttpRequest, site: Data<Site>, name: Path<String>) -> HttpResponse {
-    let found = ASSETS.iter().position(|(known, ..)| *known == name.as_str());
-    answer(&request, &site, found.map(|place| KEPT[place].clone()).ok_or(Error::NotFound)).await
+    let place = ASSETS.iter().position(|(known, ..)| *known == name.as_str());
+    respond_page(
+        &request,
+        &site,
+        place.map(|place| ASSET_TEXTS[place].clone()).ok_or(Error::NotFound),
+    )
+    .await
 }
 
 /// The built-in assets with their coded forms: to code the largest takes some tens of milliseconds.
-static KEPT: LazyLock<Vec<Text>> = LazyLock::new(|| {
+static ASSET_TEXTS: LazyLock<Vec<Text>> = LazyLock::new(|| {
     let assets = ASSETS.iter().map(|&(_, media_type, bytes)| {
         Text::kept(Bytes::from_static(bytes), media_type, Caching::Revalidate, None)
     });
     assets.collect()
 });
 
-async fn answer(request: &HttpRequest, site: &Site, text: Result<Text, Error>) -> HttpResponse {
-    let answer = async {
-        let text = text?;
+async fn respond_page(
+    request: &HttpRequest,
+    site: &Site,
+    text: Result<Text, Error>,
+) -> HttpResponse {
+    let response = async {
         match read_method(request.method())? {
             Read::Options => Ok(cors::options(request)),
             Read::Answer => {
-                let mut response = respond_text(request, site, text).await?;
+                let mut response = respond_text(request, site, text?).await?;
                 let fields = response.headers_mut();
                 fields.insert(CONTENT_SECURITY_POLICY, POLICY);
                 fields.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
@@ -106,7 +114,7 @@ async fn answer(request: &HttpRequest, site: &Site, text: Result<Text, Error>) -
             }
         }
     };
-    answer.await.unwrap_or_else(|error: Error| error.error_response())
+    response.await.unwrap_or_else(|error: Error| error.error_response())
 }
 
 #[cfg(test)]
@@ -115,19 +123,19 @@ mod tests {
 
     use super::*;
 
-    /// What stands between `before` and the next double quote, wherever that is in a text.
+    /// All texts between `before` and the next double quote.
     fn names<'a>(text: &'a str, before: &str) -> Vec<&'a str> {
         let behind = text.split(before).skip(1);
         behind.filter_map(|rest| rest.split_once('"').map(|(name, _)| name)).collect()
     }
 
     #[test]
-    fn what_the_page_refers_to_is_built_in_and_nothing_else() {
+    fn built_in_assets_are_those_that_the_page_refers_to() {
         let text = |bytes| std::str::from_utf8(bytes).expect("UTF-8");
         let mut referred: BTreeSet<_> =
             names(text(DOCUMENT.1), "=\"/assets/").into_iter().collect();
         for (name, _, bytes) in ASSETS {
-            // What is somebody else's refers to nothing of ours.
+            // hls.js refers to no file of the page.
             if name.ends_with(".js") {
                 referred.extend(names(text(bytes), "from \"./"));
                 referred.extend(names(text(bytes), "import(\"./"));

@@ -1,398 +1,297 @@
-//! `/v/<title>/…`: what is made of a title while it is asked for.
+//! `/v/<title>/…`: a title packaged on request.
 
 use std::{sync::Arc, time::Instant};
 
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _, http::StatusCode, web::Data};
 
-use super::{Read, inspect, pictures, progressive, read_method, texts};
-use crate::titles::opened::GROWING;
-use crate::titles::{
-    assets::TitleAssets,
-    job_tracks::{self, MadeTrack},
-    opened::{self, Opened, index, version_of},
-    remux::{self, Asking},
-};
+use super::{Read, images, read_method};
 use crate::{
-    extent::{Caching, Content, Extent, Extents, ReadAt, ReadError, Source, Validator},
+    extent::Text,
     http::{
-        Error, Site, cors, extents_view,
+        Error, Site, cors,
         fields::reading,
-        respond::{self, Answer, respond},
-        text_response::{Text, answer_text, respond_text},
-        urls::{Derived, TrackFile, View},
+        query::Query,
+        resource::Resource,
+        respond::{self, ResponseBody},
+        server_timing,
+        urls::{TitleUrl, TrackFile, View},
     },
     library::MediaPath,
-    movie::{Movie, Track},
-    package::{cmaf, dash, hls, title},
-    titles::manifest_cache::Product,
+    package::title,
+    titles::{
+        self, Titles,
+        assets::TitleAssets,
+        inspection,
+        job_tracks::{self, JobTrack},
+        manifest_cache::Product,
+        manifests::{self, ManifestFormat},
+        opened::{Opened, Timing},
+        progressive::{self, Selection},
+        readiness::{Waiting, if_ready},
+        remux::RemuxStart,
+        segments,
+        texts::{self, TextFile},
+    },
     wire::http1::{RequestHead, ResponseHead},
 };
 
-/// Types of segments (ISO/IEC 23000-19 section 7.3; HTTP.md, C2).
-const VIDEO: &str = "video/mp4";
-const AUDIO: &str = "audio/mp4";
-pub(super) const HLS: &str = "application/vnd.apple.mpegurl";
-const DASH: &str = "application/dash+xml";
-
-/// The most samples of a segment that is made by an I/O worker, in some hundred microseconds.
-const AT_ONCE_SAMPLES_MAX: u32 = 8192;
-
-/// Answers in front of the App, if this is a GET or HEAD of what can be made at once of a title that is
-/// open, indexed and in memory already: most of what players ask for. Whatever else there is to say
-/// falls through to [`serve`].
-pub fn answer_now(
-    request: &RequestHead<'_>,
-    site: &Site,
-    head: &mut ResponseHead<'_>,
-) -> Option<(StatusCode, Answer)> {
-    let method = reading(request.method)?;
-    let encoded = request.target.strip_prefix("/v/")?;
-    if encoded.contains(['?', '#']) {
-        return None;
-    }
-    let Derived { title, view } = Derived::parse(encoded)?.ok()?;
-    if !matches!(view, View::Track { .. } | View::Progressive) {
-        return None;
-    }
-    let begun = Instant::now();
-    let file = site.library.open_now(&title)?;
-    if file.has_grown_within(GROWING) {
-        return None;
-    }
-    let opened = match site.library.indices.get(&file)? {
-        Ok(movie) => Opened::new(file, movie, site, begun),
-        Err(_) => {
-            let source = version_of(&file, site);
-            let (file, movie) = remux::open_now(site, &title, source)?;
-            Opened { source, ..Opened::new(file, movie, site, begun) }
-        }
-    };
-    let settings = site.settings.load();
-    let answer = match made_now(&opened, site, view)? {
-        Now::Text(text) => answer_text(&method, request, &settings, text, head)?,
-        Now::Content(content) => respond::answer(&method, request, &settings, content, head),
-    };
-    cors::decorate(request, &settings.cors_origins, head);
-    opened.timing.put(head);
-    Some(answer)
+/// A GET or HEAD of a view.
+struct ViewRequest<'a> {
+    url: TitleUrl<'a>,
+    /// The encoded path.
+    path: &'a str,
+    query: Query<'a>,
+    waiting: Waiting,
 }
 
-/// What was made without waiting.
-enum Now {
-    Content(Content),
-    Text(Text),
-}
-
-fn made_now(opened: &Opened, site: &Site, view: View<'_>) -> Option<Now> {
-    let View::Track { version, track: folder, file } = view else {
-        return progressive::whole_now(site, opened).map(Now::Content);
-    };
-    if let Some(made) = MadeTrack::parse(folder) {
-        let opened = made.open_now(site, opened)?;
-        return made_now(&opened, site, View::Track { version, track: made.folder(), file });
-    }
-    if version != opened.version.to_string() {
-        return None;
-    }
-    let product = match file {
-        TrackFile::Media => Some(Product::Media(folder.into())),
-        TrackFile::IFrames => Some(Product::IFrames(folder.into())),
-        _ => None,
-    };
-    if let Some(product) = product {
-        return site.made.text_now(*opened.file.identity(), product).map(Now::Text);
-    }
-    let track = title::find_track(&opened.movie, folder)?;
-    if is_long(track, file) {
-        return None;
-    }
-    let source: Arc<dyn Source> = Arc::clone(&opened.file) as _;
-    let reader = opened.file.at_once();
-    let extents = make_track_file(&opened.movie, track, file, &source, &reader).ok()??;
-    Some(Now::Content(content(opened, track, folder, file, extents)))
-}
-
-/// Answers every method.
+/// Responds to every method.
 pub async fn serve(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    let answer = answer(&request, &site).await;
-    let mut response = answer.unwrap_or_else(|error| error.error_response());
+    let response = respond_to(&request, &site).await;
+    let mut response = response.unwrap_or_else(|error| error.error_response());
     let settings = site.settings.load();
-    super::remember_not_found(&settings, &mut response);
+    respond::set_not_found_caching(&settings, &mut response);
     cors::decorate(request.headers(), &settings.cors_origins, &mut response);
     response
 }
 
-async fn answer(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse, Error> {
+/// Responds in front of the App to a GET or HEAD of a resource that is ready: the title is open, indexed
+/// and in memory already, as for most requests of players. Everything else falls through to [`serve`].
+pub fn respond_if_ready(
+    request: &RequestHead<'_>,
+    site: &Site,
+    head: &mut ResponseHead<'_>,
+) -> Option<(StatusCode, ResponseBody)> {
+    let method = reading(request.method)?;
+    let path = request.target;
+    let encoded = path.strip_prefix("/v/")?;
+    if encoded.contains(['?', '#']) {
+        return None;
+    }
+    let url = TitleUrl::parse(encoded)?.ok()?;
+    let (query, waiting) = (Query::new(""), Waiting::Forbidden);
+    let response = if_ready(async {
+        let view = ViewRequest { url, path, query, waiting };
+        let (resource, timing) = resource(site, &view).await?;
+        let response = resource.write(&method, request, site, head, waiting).await?;
+        Ok::<_, Error>((response, timing))
+    });
+    let (response, timing) = response?.ok()?;
+    cors::decorate(request, &site.settings.load().cors_origins, head);
+    if let Some(timing) = timing {
+        server_timing::put(&timing, head);
+    }
+    Some(response)
+}
+
+async fn respond_to(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error> {
     let method = read_method(request.method());
     if let Ok(Read::Options) = method {
         return Ok(cors::options(request));
     }
-    let encoded = request.uri().path().strip_prefix("/v/").ok_or(Error::NotFound)?;
-    let Derived { title, view } = Derived::parse(encoded).ok_or(Error::NotFound)??;
-    let begun = Instant::now();
-    let indexed = index(site, &title).await;
-    let set_product: Option<fn(u64) -> Product> = match view {
-        View::Multivariant => Some(Product::Multivariant),
-        View::Mpd => Some(Product::Mpd),
-        _ => None,
-    };
-    if let (Err(Error::NotFound), Some(product)) = (&indexed, set_product)
-        && let Some((opened, company)) = TitleAssets::of_set(site, &title).await?
-    {
-        method?;
-        return manifest(request, site, &title, &opened, company, product).await;
+    let (path, query) = (request.uri().path(), Query::new(request.query_string()));
+    let encoded = path.strip_prefix("/v/").ok_or(Error::NotFound)?;
+    let url = TitleUrl::parse(encoded).ok_or(Error::NotFound)??;
+    if let Err(refused) = method {
+        // A title that does not exist is 404 for every method.
+        return Err(if exists(&site.titles, &url).await? { refused } else { Error::NotFound });
     }
-    // What is not there is 404, whatever is asked of it.
-    if !matches!(indexed, Err(Error::NotFound)) {
-        method?;
+    let view = ViewRequest { url, path, query, waiting: Waiting::Allowed };
+    let (resource, timing) = resource(site, &view).await?;
+    let mut response = resource.respond(request, site).await?;
+    if let Some(timing) = timing {
+        server_timing::put(&timing, &mut response);
     }
-    let (file, index) = indexed?;
-    if view == View::Inspect && index.is_err() {
-        // What is no movie has a report, too.
-        return inspect::answer(request, site, file, index).await;
-    }
-    let asking = if view.is_picture() { Asking::Looks } else { Asking::Begins };
-    let opened = opened::opened(site, &title, (file, index), asking, begun).await?;
-    let mut response = make(request, site, &title, &opened, view).await?;
-    opened.timing.put(&mut response);
     Ok(response)
 }
 
-async fn make(
-    request: &HttpRequest,
-    site: &Data<Site>,
-    title: &MediaPath,
-    opened: &Opened,
-    view: View<'_>,
-) -> Result<HttpResponse, Error> {
+async fn exists(titles: &Titles, url: &TitleUrl<'_>) -> Result<bool, Error> {
+    match titles.index(&url.title, Waiting::Allowed).await {
+        Err(titles::Error::NotFound) if manifest_format(&url.view).is_some() => {
+            Ok(TitleAssets::open_set(titles, &url.title).await?.is_some())
+        }
+        Err(titles::Error::NotFound) => Ok(false),
+        _ => Ok(true),
+    }
+}
+
+fn manifest_format(view: &View<'_>) -> Option<ManifestFormat> {
     match view {
-        View::Multivariant | View::Mpd => {
-            let is_hls = view == View::Multivariant;
-            let product = if is_hls { Product::Multivariant } else { Product::Mpd };
-            job_tracks::have_it_heard(site, title, opened);
-            let company = TitleAssets::of(site, title, opened, request.uri().path()).await?;
-            manifest(request, site, title, opened, company, product).await
-        }
-        View::Progressive => progressive::play(request, site, opened).await,
-        View::Chapters => texts::chapters(request, site, opened).await,
-        View::Poster
-        | View::Thumbnail(_)
-        | View::Storyboard(_)
-        | View::Preview
-        | View::Track { track: "storyboard", .. } => {
-            pictures::serve(request, site, title, opened, view).await
-        }
-        View::Inspect => {
-            let (file, movie) = (Arc::clone(&opened.file), Arc::clone(&opened.movie));
-            inspect::answer(request, site, file, Ok(movie)).await
-        }
-        View::Track { version, track, file } => {
-            if let Some(number) = texts::number_of(track) {
-                return texts::serve(request, site, title, opened, (version, number, file)).await;
-            }
-            let made;
-            let title = opened;
-            let (opened, track) = match MadeTrack::parse(track) {
-                Some(track) => {
-                    made = track.open(site, title).await?;
-                    (&made, track.folder())
-                }
-                None => (title, track),
-            };
-            if version != opened.version.to_string() {
-                return Err(Error::NotFound);
-            }
-            let of = title::find_track(&opened.movie, track).ok_or(Error::NotFound)?;
-            match file {
-                TrackFile::Media => {
-                    playlist(request, site, title, opened, Product::Media(track.into())).await
-                }
-                TrackFile::IFrames => {
-                    playlist(request, site, title, opened, Product::IFrames(track.into())).await
-                }
-                _ => {
-                    let extents = track_file(opened, of, file).await?.ok_or(Error::NotFound)?;
-                    let content = content(opened, of, track, file, extents);
-                    send(request, site, content).await
-                }
-            }
-        }
-    }
-}
-
-/// Answers with a content, or with its layout if that is what is wanted.
-pub(super) async fn send(
-    request: &HttpRequest,
-    site: &Site,
-    content: Content,
-) -> Result<HttpResponse, Error> {
-    if extents_view::is_wanted(request) {
-        return extents_view::respond(request, site, content).await;
-    }
-    Ok(respond(request, &site.settings.load(), content))
-}
-
-/// The multivariant playlist or the MPD, from the cache or made now.
-async fn manifest(
-    request: &HttpRequest,
-    site: &Data<Site>,
-    title: &MediaPath,
-    opened: &Opened,
-    mut company: TitleAssets,
-    product: fn(u64) -> Product,
-) -> Result<HttpResponse, Error> {
-    let product = product(company.digest());
-    let is_hls = matches!(product, Product::Multivariant(_));
-    let make = async {
-        company.tell_what_is_left_out();
-        texts::leave_out_nonsense(site, title, opened, &mut company).await;
-        let name = String::from_utf8_lossy(title.file_name()).into_owned();
-        let opened = opened.clone();
-        let made = site.spawn_blocking_limited(move || {
-            let presentation = texts::presentation(&opened, &name, &company);
-            if presentation.tracks.is_empty() {
-                return Err(refused(&opened.movie));
-            }
-            let write = if is_hls { hls::multivariant } else { dash::manifest };
-            Ok(write(&presentation))
-        });
-        let media_type = if is_hls { HLS } else { DASH };
-        // No date: what is taken away, or put there as it was kept elsewhere, makes none later.
-        Ok(Text::kept(made.await??, media_type, Caching::Manifest, None))
-    };
-    let text = site.made.text(*opened.file.identity(), product, make).await?;
-    respond_text(request, site, text).await
-}
-
-/// A playlist of one track of a title, or of what was made of that, from the cache or made now.
-async fn playlist(
-    request: &HttpRequest,
-    site: &Data<Site>,
-    title: &Opened,
-    opened: &Opened,
-    product: Product,
-) -> Result<HttpResponse, Error> {
-    let identity = *opened.file.identity();
-    let make = async {
-        let (title, opened, made) = (title.clone(), opened.clone(), product.clone());
-        let made =
-            site.spawn_blocking_limited(move || make_playlist(&title, &opened, &made)).await?;
-        let made = made.ok_or(Error::NotFound)?;
-        Ok(Text::kept(made, HLS, Caching::Immutable, Some(identity.modified())))
-    };
-    let text = site.made.text(identity, product.clone(), make).await?;
-    respond_text(request, site, text).await
-}
-
-/// `None` if there is nothing to make it of.
-fn make_playlist(title: &Opened, opened: &Opened, product: &Product) -> Option<String> {
-    let mut presentation = title::presentation(&opened.movie, "", opened.version);
-    if !Arc::ptr_eq(&title.movie, &opened.movie) {
-        // All of a title have one target duration (RFC 8216bis section 6.2.4).
-        let of_title = title::presentation(&title.movie, "", title.version);
-        let longest = of_title.tracks.iter().map(|track| track.target_duration_s()).max();
-        for track in &mut presentation.tracks {
-            track.target_duration_min_s = track.target_duration_min_s.max(longest.unwrap_or(0));
-        }
-    }
-    let track = |folder: &String| presentation.tracks.iter().find(|track| track.folder == *folder);
-    match product {
-        Product::Media(folder) => track(folder).map(hls::media),
-        Product::IFrames(folder) => track(folder).and_then(hls::iframes),
+        View::Multivariant => Some(ManifestFormat::Hls),
+        View::Mpd => Some(ManifestFormat::Dash),
         _ => None,
     }
 }
 
-/// Why nothing of a movie can be offered as segments.
-pub(super) fn refused(movie: &Movie) -> Error {
-    let why = |track: &Track| {
-        let why = track.entry.packageable().err()?;
-        Some(format!("track {}: {why}", track.id))
-    };
-    let offered = movie.tracks.iter().filter_map(why);
-    let left_out = movie.left_out.iter().map(|track| format!("track {}: {}", track.id, track.why));
-    let reasons: Vec<String> = offered.chain(left_out).collect();
-    if reasons.is_empty() {
-        // All are fine, so what was asked for is something else.
-        return Error::NotFound;
+/// What a view is; with the time that opening its title took, if that is one file.
+async fn resource(
+    site: &Site,
+    request: &ViewRequest<'_>,
+) -> Result<(Resource, Option<Timing>), Error> {
+    let ViewRequest { url: TitleUrl { title, view }, waiting, .. } = request;
+    let titles = &site.titles;
+    if !view.is_hot() {
+        waiting.begin().await;
     }
-    Error::Unprocessable(format!("no track can be sent in segments: {}", reasons.join("; ")))
+    let begun = Instant::now();
+    let indexed = titles.index(title, *waiting).await;
+    if let (Err(titles::Error::NotFound), Some(format)) = (&indexed, manifest_format(view))
+        && let Some((opened, assets)) = Box::pin(TitleAssets::open_set(titles, title)).await?
+    {
+        let text = Box::pin(manifests::manifest(titles, title, &opened, assets, format)).await?;
+        return Ok((Resource::Text(text), None));
+    }
+    let (file, index) = indexed?;
+    if *view == View::Inspect && index.is_err() {
+        // A file that is no movie has a report, too.
+        let report = Box::pin(inspection::report(titles, file, index)).await?;
+        return Ok((Resource::Text(report), None));
+    }
+    let start = if view.is_image() { RemuxStart::Never } else { RemuxStart::Enqueue };
+    let opened = titles.open_indexed(title, (file, index), start, begun, *waiting).await?;
+    let resource = match view {
+        View::Progressive => {
+            let selection = selection(request.query)?;
+            let content = progressive::content(titles, &opened, selection, *waiting).await?;
+            Resource::Content(content)
+        }
+        View::Track { version, track, file } if !is_other_track(track) => {
+            track_file(titles, &opened, (version, track, *file), *waiting).await?
+        }
+        _ => {
+            waiting.begin().await;
+            Box::pin(other_view(site, request, &opened)).await?
+        }
+    };
+    Ok((resource, Some(opened.timing)))
 }
 
-/// A file of a track: made at once if the tables are in memory, else where they can be waited for.
+/// Whether a folder is neither a track of video or audio nor a job's.
+fn is_other_track(folder: &str) -> bool {
+    folder == images::STORYBOARD || texts::parse_folder(folder).is_some()
+}
+
+/// A playlist or a segment of a video or audio track.
 async fn track_file(
-    opened: &Opened,
-    track: &Track,
-    file: TrackFile,
-) -> Result<Option<Extents>, Error> {
-    let source: Arc<dyn Source> = Arc::clone(&opened.file) as _;
-    if !is_long(track, file) {
-        match make_track_file(&opened.movie, track, file, &source, &opened.file.at_once()) {
-            Err(error) if error.would_wait() => {}
-            made => return Ok(made?),
-        }
+    titles: &Titles,
+    title: &Opened,
+    (version, folder, file): (&str, &str, TrackFile),
+    waiting: Waiting,
+) -> Result<Resource, Error> {
+    let job_track = match JobTrack::parse(folder) {
+        Some(track) => Some((track.open(titles, title, waiting).await?, track.folder_in_file())),
+        None => None,
+    };
+    let (opened, folder) = match &job_track {
+        Some((opened, folder)) => (opened, *folder),
+        None => (title, folder),
+    };
+    if version != opened.version.to_string() || title::find_track(&opened.movie, folder).is_none() {
+        return Err(Error::NotFound);
     }
-    let movie = Arc::clone(&opened.movie);
-    // By itself and not by its identifier, which several tracks of a broken file can have.
-    let place = movie.tracks.iter().position(|other| std::ptr::eq(other, track));
-    let made = opened.file.in_lane(move |open| {
-        let track = &movie.tracks[place.expect("it is one of these")];
-        make_track_file(&movie, track, file, &source, &open.in_turn())
-    });
-    Ok(made.await.map_err(ReadError::from)??)
-}
-
-/// Whether it takes longer to write a segment's header than an I/O worker has time for.
-fn is_long(track: &Track, file: TrackFile) -> bool {
-    let (TrackFile::Segment(number) | TrackFile::IFrame(number)) = file else {
-        return false;
-    };
-    let Some(segment) = track.index.segments.get(number) else {
-        return false;
-    };
-    let end = track.segment_end(number).unwrap_or(segment.first_sample);
-    let samples = end.saturating_sub(segment.first_sample);
-    samples.saturating_add(segment.samples_before()) > AT_ONCE_SAMPLES_MAX
-}
-
-fn make_track_file<R: ReadAt + ?Sized>(
-    movie: &Movie,
-    track: &Track,
-    file: TrackFile,
-    source: &Arc<dyn Source>,
-    reader: &R,
-) -> Result<Option<Extents>, ReadError> {
-    match file {
-        TrackFile::Init => {
-            let init = cmaf::init(track, &movie.protection);
-            Ok(Some(Extents::of(Extent::Memory(init.into()))))
+    let product = match file {
+        TrackFile::Media => Product::Media(folder.to_owned()),
+        TrackFile::IFrames => Product::IFrames(folder.to_owned()),
+        TrackFile::Segment(file) => {
+            let content = segments::content(opened, folder, file, waiting).await?;
+            return Ok(Resource::Content(content));
         }
-        TrackFile::Segment(number) => cmaf::segment(track, number, source, reader),
-        TrackFile::IFrame(number) if track.is_video() => {
-            cmaf::iframe(track, number, source, reader)
-        }
-        _ => Ok(None),
-    }
+        _ => return Err(Error::NotFound),
+    };
+    let playlist = manifests::playlist(titles, title, opened, product, waiting).await?;
+    Ok(Resource::Text(playlist))
 }
 
-fn content(
+/// A view that always waits.
+async fn other_view(
+    site: &Site,
+    ViewRequest { url: TitleUrl { title, view }, path, query, .. }: &ViewRequest<'_>,
     opened: &Opened,
-    track: &Track,
-    folder: &str,
-    file: TrackFile,
-    extents: Extents,
-) -> Content {
-    let version = opened.version;
-    let tag = match file {
-        TrackFile::Segment(number) => format!("{version}-{folder}-{}", number + 1),
-        TrackFile::IFrame(number) => format!("{version}-{folder}-i-{}", number + 1),
-        _ => format!("{version}-{folder}-init"),
+) -> Result<Resource, Error> {
+    let titles = &site.titles;
+    let text = match view {
+        View::Multivariant | View::Mpd => {
+            let format = manifest_format(view).ok_or(Error::NotFound)?;
+            job_tracks::enqueue_audio(titles, title, opened);
+            let assets = TitleAssets::open(titles, title, opened, path).await?;
+            manifests::manifest(titles, title, opened, assets, format).await?
+        }
+        View::Chapters => texts::chapters(titles, opened).await?,
+        View::Inspect => {
+            let (file, movie) = (Arc::clone(&opened.file), Arc::clone(&opened.movie));
+            inspection::report(titles, file, Ok(movie)).await?
+        }
+        View::Track { version, track, file } if *track != images::STORYBOARD => {
+            text_file(titles, title, opened, (version, track, *file)).await?
+        }
+        _ => return images::resource(site, title, opened, view, *query).await,
     };
-    Content {
-        extents,
-        validator: Some(Validator::new(&tag)),
-        last_modified: Some(opened.file.identity().modified()),
-        media_type: if track.is_video() { VIDEO } else { AUDIO },
-        caching: Caching::Immutable,
+    Ok(Resource::Text(text))
+}
+
+async fn text_file(
+    titles: &Titles,
+    title: &MediaPath,
+    opened: &Opened,
+    (version, folder, file): (&str, &str, TrackFile),
+) -> Result<Text, Error> {
+    let index = texts::parse_folder(folder).ok_or(Error::NotFound)?;
+    let file = match file {
+        TrackFile::Media => TextFile::Playlist,
+        TrackFile::Text(segment) => TextFile::Segment(segment),
+        TrackFile::AllText => TextFile::Whole,
+        _ => return Err(Error::NotFound),
+    };
+    Ok(texts::file(titles, title, opened, version, (index, file)).await?)
+}
+
+/// The part of a title that a query wants.
+fn selection(query: Query<'_>) -> Result<Selection, Error> {
+    let start_ms = query.milliseconds("start")?.unwrap_or(0);
+    let end_ms = query.milliseconds("end")?;
+    if end_ms.is_some_and(|end_ms| end_ms <= start_ms) {
+        return Err(Error::BadRequest("end must be later than start".to_owned()));
+    }
+    Ok(Selection { start_ms, end_ms, tracks: query.list("tracks") })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use tokio::runtime::Handle;
+
+    use super::*;
+    use crate::{
+        config::Settings,
+        library::{IndexCache, Library},
+        telemetry::Metrics,
+    };
+
+    /// The fast path polls it on its stack, and moves it there.
+    #[tokio::test]
+    async fn the_future_of_a_view_is_small() {
+        let indices = IndexCache::new(0, NonZeroU32::MIN);
+        let library = Library::new(Vec::new(), 0, false, indices);
+        let (settings, metrics) = (Settings::from_layers(&[]), Metrics::default());
+        let site = Site::new(library, settings, metrics, Handle::current());
+        let path = "/v/a.mp4/~0/video-1/1.m4s";
+        let url = TitleUrl::parse(&path[3..]).expect("a view").expect("a title");
+        let waiting = Waiting::Forbidden;
+        let request = ViewRequest { url, path, query: Query::new(""), waiting };
+        let bytes = size_of_val(&resource(&site, &request));
+        assert!(bytes < 2048, "{bytes}");
+    }
+
+    #[test]
+    fn a_query_selects_a_part_of_a_title() {
+        let of = |query| selection(Query::new(query));
+        let tracks = vec!["video-1".to_owned(), "audio-2".to_owned()];
+        let expected = Selection { start_ms: 1500, end_ms: Some(3000), tracks };
+        assert_eq!(of("start=1.5&end=3&tracks=video-1,audio-2&utm=x").expect("legal"), expected);
+        let encoded = of("end=3%2e0&start=1.5&tracks=video-1%2Caudio-2");
+        assert_eq!(encoded.expect("legal"), expected);
+        assert!(of("start=3&end=3").is_err());
+        assert!(of("start=x").is_err());
+        assert_eq!(of("").expect("legal"), Selection::default());
     }
 }

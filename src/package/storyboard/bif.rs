@@ -42,7 +42,7 @@ pub fn build(
     }
     header.extend(u32::MAX.to_le_bytes());
     header.extend(fits(offset)?.to_le_bytes());
-    let mut extents = Extents::of(Extent::Memory(header.into()));
+    let mut extents = Extents::from(Extent::Memory(header.into()));
     tiles.into_iter().try_for_each(|tile| extents.push(tile)).map_err(|_| BifError::Empty)?;
     Ok(extents)
 }

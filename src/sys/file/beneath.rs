@@ -1,14 +1,13 @@
-//! Below a directory and never outside, one name at a time: for systems whose kernel does not promise it
-//! for a whole path.
+//! Resolves a path below a directory and never outside, one name at a time: for systems whose kernel has
+//! no call for that.
 //!
-//! No name is ever resolved by the system if it is a link: each is opened in the directory that is
-//! open, `O_NOFOLLOW`, and what a link says is put before the names that are left. `..` gives up the
-//! directory that is open for the one it was opened in, so that no rename can make it lead anywhere else,
-//! and there is nothing above the first. A directory on the way must be readable: to be searched is not
-//! enough, as it is for the kernel.
+//! The system never resolves a link here: each name is opened with `O_NOFOLLOW` in the innermost open
+//! directory, and the target of a link is put before the remaining names. `..` returns to the directory
+//! opened before, so that no rename can redirect it, and nothing is above the first. Each directory on the
+//! way must be readable; the kernel would need search permission only.
 //!
-//! FreeBSD has `O_RESOLVE_BENEATH` and newer versions of macOS, too, under the same name and with another
-//! number; this needs neither, and is tested on Linux.
+//! FreeBSD has `O_RESOLVE_BENEATH`, and newer versions of macOS have it under another number; this code
+//! needs neither, and is tested on Linux.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -24,13 +23,13 @@ use rustix::{
     io::{Errno, Result},
 };
 
-/// Links that are followed for one path, as on Linux.
+/// Links followed for one path at most, as on Linux.
 const LINKS_MAX: usize = 40;
 
-/// How deep the walk goes, and so how many directories it holds open.
+/// The depth limit of the walk, and so of the directories that it holds open.
 const DEPTH_MAX: usize = 64;
 
-/// Names that are still to be gone through, what links say included.
+/// Remaining names at most, those from link targets included.
 const NAMES_MAX: usize = 1024;
 
 /// Opens something below a directory. The empty path is the directory itself.
@@ -44,25 +43,26 @@ pub fn status(directory: BorrowedFd<'_>, relative: &Path) -> Result<Stat> {
         let status = fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
         Ok(match FileType::from_raw_mode(status.st_mode) {
             FileType::Symlink => Found::Link,
-            _ => Found::Thing(status),
+            _ => Found::Entry(status),
         })
     })
 }
 
-/// What is under a name.
+/// The result of a look-up of one name.
 enum Found<T> {
-    Thing(T),
-    /// A link, whose words are to be followed.
+    /// The result of the last step.
+    Entry(T),
+    /// A link; its target is next.
     Link,
 }
 
-/// Goes to where the last name is to be looked up, and has `last` do so.
+/// Walks to the directory of the last name, and calls `last` with both.
 fn walk<T>(
     root: BorrowedFd<'_>,
     relative: &Path,
     last: impl Fn(BorrowedFd<'_>, &OsStr) -> Result<Found<T>>,
 ) -> Result<T> {
-    // The directories that are open, each in the one before, and what is left to do, last first.
+    // The open directories, each within the one before, and the remaining steps, last first.
     let mut open: Vec<OwnedFd> = Vec::new();
     let mut left: Vec<Step> = Vec::new();
     push(&mut left, relative)?;
@@ -80,13 +80,13 @@ fn walk<T>(
         };
         let is_link = if left.is_empty() {
             match last(top, &name)? {
-                Found::Thing(thing) => return Ok(thing),
+                Found::Entry(entry) => return Ok(entry),
                 Found::Link => true,
             }
         } else {
             match open_here(top, &name, OFlags::RDONLY | OFlags::DIRECTORY)? {
-                Found::Thing(_) if open.len() == DEPTH_MAX => return Err(Errno::NAMETOOLONG),
-                Found::Thing(entered) => {
+                Found::Entry(_) if open.len() == DEPTH_MAX => return Err(Errno::NAMETOOLONG),
+                Found::Entry(entered) => {
                     open.push(entered);
                     false
                 }
@@ -99,8 +99,8 @@ fn walk<T>(
                 return Err(Errno::LOOP);
             }
             let top = open.last().map_or(root, AsFd::as_fd);
-            let words = fs::readlinkat(top, &name, Vec::new())?.into_bytes();
-            push(&mut left, Path::new(&OsString::from_vec(words)))?;
+            let target = fs::readlinkat(top, &name, Vec::new())?.into_bytes();
+            push(&mut left, Path::new(&OsString::from_vec(target)))?;
         }
     }
 }
@@ -111,8 +111,7 @@ enum Step {
     Up,
 }
 
-/// Puts the steps of a path before those that are left. One that does not begin where it stands leads
-/// outside.
+/// Puts the steps of a path before the remaining ones. An absolute path leads outside.
 fn push(left: &mut Vec<Step>, path: &Path) -> Result<()> {
     for component in path.components().rev() {
         left.push(match component {
@@ -128,13 +127,13 @@ fn push(left: &mut Vec<Step>, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Opens what is under a name in a directory, unless that is a link.
+/// Opens a name in a directory, unless it is a link.
 fn open_here(parent: BorrowedFd<'_>, name: &OsStr, flags: OFlags) -> Result<Found<OwnedFd>> {
     let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match fs::openat(parent, name, flags, Mode::empty()) {
-        // Which error it is that says so differs between systems.
+        // The error for a link differs between systems.
         Err(_) if is_link(parent, name) => Ok(Found::Link),
-        opened => opened.map(Found::Thing),
+        opened => opened.map(Found::Entry),
     }
 }
 
@@ -147,17 +146,20 @@ fn is_link(parent: BorrowedFd<'_>, name: &OsStr) -> bool {
 mod tests {
     use std::os::unix::fs::symlink;
 
-    use super::{super::open_beneath, *};
+    use super::{
+        super::{Links, open_beneath},
+        *,
+    };
 
-    /// A folder with `root` in it, and something outside of that.
+    /// A folder that holds `root`, and a file outside of it.
     fn folder() -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str| folder.path().join(name);
         std::fs::create_dir_all(at("root/a/b")).expect("folders");
         std::fs::write(at("root/a/b/file"), b"inside").expect("a file");
         std::fs::write(at("secret"), b"outside").expect("a file");
-        for (name, words) in [
-            ("film", "a/b/file"),
+        for (name, target) in [
+            ("movie", "a/b/file"),
             ("a/b/top", "../../a/./b//file"),
             ("twice", "a/b/top"),
             ("here", "."),
@@ -172,7 +174,7 @@ mod tests {
             ("absolute", "/etc/passwd"),
             ("through", "out/x"),
         ] {
-            symlink(words, at("root").join(name)).expect("a link");
+            symlink(target, at("root").join(name)).expect("a link");
         }
         folder
     }
@@ -183,16 +185,16 @@ mod tests {
         "a",
         "./a/b/file",
         "a/b/../b/file",
-        "film",
-        "film/x",
+        "movie",
+        "movie/x",
         "a/b/top",
         "twice",
         "here",
-        "here/here/film",
+        "here/here/movie",
         "folder/file",
         "back",
         "back/b/file",
-        "a/root/film",
+        "a/root/movie",
         "a/root/..",
         "a/b/../../a",
         "a/b/../../..",
@@ -208,12 +210,13 @@ mod tests {
     ];
 
     #[test]
-    fn each_path_leads_where_the_kernel_says_that_it_does() {
+    fn each_path_leads_where_the_kernel_leads_it() {
         let folder = folder();
         let root = std::fs::File::open(folder.path().join("root")).expect("the root");
         let identity = |status: Stat| (status.st_dev, status.st_ino);
         for path in PATHS {
-            let expected = open_beneath(root.as_fd(), path.as_ref(), OFlags::RDONLY);
+            let expected =
+                open_beneath(root.as_fd(), path.as_ref(), OFlags::RDONLY, Links::Followed);
             let expected = expected.and_then(fs::fstat).map(identity);
             let opened = open(root.as_fd(), path.as_ref(), OFlags::RDONLY);
             assert_eq!(opened.and_then(fs::fstat).map(identity), expected, "{path:?}");

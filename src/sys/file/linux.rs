@@ -1,4 +1,4 @@
-//! Linux has a call for each.
+//! Linux: `openat2`, `preadv2` and the list of local file systems.
 
 use std::{
     io::IoSliceMut,
@@ -11,29 +11,38 @@ use rustix::{
     io::{Errno, ReadWriteFlags, Result},
 };
 
-use super::Wait;
+use super::{Links, Wait};
 
-/// How often an open that the kernel could not decide is tried.
+/// Attempts at an open that the kernel could not decide.
 const OPEN_TRIES: usize = 16;
 
 /// Opens something below a directory. The empty path is the directory itself.
-pub fn open_beneath(directory: BorrowedFd<'_>, relative: &Path, flags: OFlags) -> Result<OwnedFd> {
+pub fn open_beneath(
+    directory: BorrowedFd<'_>,
+    relative: &Path,
+    flags: OFlags,
+    links: Links,
+) -> Result<OwnedFd> {
     let relative = if relative.as_os_str().is_empty() { Path::new(".") } else { relative };
     let flags = flags | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let resolve = ResolveFlags::BENEATH
+        | match links {
+            Links::Followed => ResolveFlags::NO_MAGICLINKS,
+            Links::Refused => ResolveFlags::NO_SYMLINKS,
+        };
     let open = || fs::openat2(directory, relative, flags, Mode::empty(), resolve);
     // A rename somewhere in the system may race with a `..` in a link: the kernel then cannot be
     // sure that it stayed beneath, and asks to try again (openat2(2)).
-    let is_settled = |opened: &Result<_>| !matches!(opened, Err(Errno::AGAIN));
-    (1..OPEN_TRIES).map(|_| open()).find(is_settled).unwrap_or_else(open)
+    let is_decided = |opened: &Result<_>| !matches!(opened, Err(Errno::AGAIN));
+    (1..OPEN_TRIES).map(|_| open()).find(is_decided).unwrap_or_else(open)
 }
 
-/// The status of something below a directory, links resolved.
-pub fn status_beneath(directory: BorrowedFd<'_>, relative: &Path) -> Result<Stat> {
-    fs::fstat(open_beneath(directory, relative, OFlags::PATH)?)
+/// The status of something below a directory.
+pub fn status_beneath(directory: BorrowedFd<'_>, relative: &Path, links: Links) -> Result<Stat> {
+    fs::fstat(open_beneath(directory, relative, OFlags::PATH, links)?)
 }
 
-/// Reads at a place: at least a byte, unless that is the end.
+/// Reads at an offset: at least a byte, except at the end.
 pub fn read_at(fd: impl AsFd, into: &mut [u8], offset: u64, wait: Wait) -> Result<usize> {
     let flags = match wait {
         Wait::Allowed => ReadWriteFlags::empty(),
@@ -42,9 +51,9 @@ pub fn read_at(fd: impl AsFd, into: &mut [u8], offset: u64, wait: Wait) -> Resul
     rustix::io::preadv2(fd, &mut [IoSliceMut::new(into)], offset, flags)
 }
 
-/// Whether `fstat` and `RWF_NOWAIT` on this file are answered from memory: true of the local file
-/// systems below, whose inode of an open file is in memory; not of network and user-space ones,
-/// where a status may ask a server that is gone.
+/// Whether `fstat` and `RWF_NOWAIT` on this file need no waiting: true on the local file systems below,
+/// which keep the inode of an open file in memory; false on network and user-space ones, where a
+/// status may ask a server that is gone.
 pub fn answers_in_place(fd: impl AsFd) -> Result<bool> {
     // Numbers from linux/magic.h; XFS, ZFS and bcachefs keep theirs in their own headers.
     const LOCAL: [u64; 11] = [

@@ -55,9 +55,9 @@ impl JobRunner {
     ) -> Result<(), Failure> {
         let (image, movie) = (image.clone(), Arc::clone(&title.movie));
         let source: Arc<dyn Source> = Arc::clone(&title.file) as _;
-        let prepare = title.file.in_lane(move |open| {
+        let prepare = title.file.run_in_pool(move |open| {
             let track = stills::track(&movie)?;
-            let (stills, plan) = plan(&movie, track, &image, &open.in_turn())?;
+            let (stills, plan) = plan(&movie, track, &image, &open.blocking_reader())?;
             let extents = stills.movie(track, &source)?;
             Ok::<_, StillsError>((extents, plan))
         });

@@ -167,9 +167,9 @@ impl JobRunner {
     /// Plans the chunks of a title. The plan depends on the file alone, so all jobs get the same.
     async fn plan_chunks(&self, title: &Opened) -> Result<ChunkPlan, Failure> {
         let (movie, chunk_ms) = (Arc::clone(&title.movie), self.chunk_ms);
-        let plan = title.file.in_lane(move |open| {
+        let plan = title.file.run_in_pool(move |open| {
             let track = stills::track(&movie)?;
-            Ok::<_, StillsError>(ChunkPlan::new(track, &open.in_turn(), chunk_ms)?)
+            Ok::<_, StillsError>(ChunkPlan::new(track, &open.blocking_reader(), chunk_ms)?)
         });
         Ok(plan.await.map_err(ReadError::from)??)
     }

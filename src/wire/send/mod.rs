@@ -361,7 +361,7 @@ impl ResponseSender {
     }
 
     fn start_copying(&mut self, source: Arc<dyn Source>, range: Range<u64>) {
-        let extents = Extents::of(Extent::Source { source, range });
+        let extents = Extents::from(Extent::Source { source, range });
         self.copying = Some(Box::new(ExtentBody::new(extents, Protocol::Http1)));
     }
 

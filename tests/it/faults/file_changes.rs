@@ -12,7 +12,7 @@ use std::{
 use crate::support::{
     client::{Client, Incomplete, Response, head},
     folder::{Folder, pattern},
-    server::{Serving, serve},
+    server::{Serving, serve, serve_with},
     wait::until,
 };
 
@@ -305,4 +305,27 @@ fn a_deleted_file_is_sent_to_its_end_and_is_404_until_replaced() {
         folder.put("a.mp4", content(version));
         until("there is another", || serving.request("HEAD", "/media/a.mp4", &[]).status == 200);
     }
+}
+
+#[test]
+fn a_file_replaced_between_two_requests_is_served_by_the_second() {
+    let folder = Folder::new();
+    let path = folder.put("folder/a.mp4", pattern(1));
+    // Without an event, and without a look at the link count, the old file would be served for an hour.
+    let serving = serve_with(&[folder.path("")], "revalidate_ms = 3600000");
+    serving.until_watching(&folder);
+    let mut client = serving.connect();
+    for length in 2..=ROUNDS {
+        let content = pattern(usize::try_from(length).expect("small"));
+        replace_by_rename(&path, &content);
+        let response = client.request("GET", "/media/folder/a.mp4", &[]);
+        assert!(response.status == 200 && response.body == content, "{response:?}");
+    }
+    // The directory above: only an event tells.
+    folder.put("next/a.mp4", pattern(1000));
+    fs::rename(folder.path("folder"), folder.path("before")).expect("renamed");
+    fs::rename(folder.path("next"), folder.path("folder")).expect("renamed");
+    until("the other folder is served", || {
+        serving.get("/media/folder/a.mp4", &[]).body == pattern(1000)
+    });
 }

@@ -1,15 +1,26 @@
 //! A root whose disk hangs: its requests are 503, and every other root serves.
 
-use std::{io::ErrorKind, thread, time::Duration};
+use std::{
+    io::{BufRead as _, BufReader, ErrorKind},
+    process::Stdio,
+    thread,
+    time::Duration,
+};
 
+use actix_web::ResponseError as _;
+use headwater::extent::{
+    ReadError,
+    disk::{OpenError, Unavailable},
+};
 use socket2::SockRef;
 
 use crate::support::{
     client::{Client, Incomplete, Response, head},
     folder::{Folder, pattern},
     hanging_disk::{CONTENT, HELD_FROM, HangingDisk},
+    program::command,
     server::{Serving, occupy, serve_with, start},
-    wait::until,
+    wait::{block_on, until},
 };
 
 /// Requests give up soon. Open files stay trusted, so that the healthy root needs its disk for
@@ -27,10 +38,17 @@ fn beside_healthy(other: &std::path::Path, configuration: &str) -> (Folder, Serv
     let roots = roots.map(|(name, dir)| format!("{name}={}", dir.display()).into());
     let serving = serve_with(&roots, configuration);
     until("both roots serve", || {
-        serving.get("/media/healthy/a.mp4", &[]).status == 200
-            && serving.get("/readyz", &[]).status == 200
+        serving.get("/media/healthy/a.mp4", &[]).status == 200 && are_ready(&serving)
     });
     (folder, serving)
+}
+
+/// Whether `/readyz` reports both roots as ready.
+fn are_ready(serving: &Serving) -> bool {
+    let ready = serving.get("/readyz", &[]);
+    let text = String::from_utf8(ready.body).expect("text");
+    ready.status == 200
+        && ["healthy", "other"].iter().all(|root| text.contains(&format!("\nroot {root}: ready\n")))
 }
 
 fn assert_healthy(serving: &Serving) {
@@ -72,12 +90,16 @@ fn a_root_whose_threads_all_hang_is_503_and_the_other_serves() {
     for _ in 0..20 {
         assert_unavailable(&serving.get("/media/other/b.mp4", &[]));
         assert_unavailable(&serving.get("/api/titles/other/b.mp4", &[]));
-        assert_unavailable(&serving.get("/readyz", &[]));
+        let ready = serving.get("/readyz", &[]);
+        let text = String::from_utf8(ready.body).expect("text");
+        assert_eq!(ready.status, 200, "the other root is ready");
+        assert!(text.contains("\nroot healthy: ready\n"), "{text}");
+        assert!(text.contains("\nroot other: not available: the disk "), "{text}");
     }
     assert_healthy(&serving);
     drop(held);
     until("the root serves again", || serving.get("/media/other/b.mp4", &[]).status == 200);
-    until("the server is ready again", || serving.get("/readyz", &[]).status == 200);
+    until("both roots are ready again", || are_ready(&serving));
 }
 
 #[test]
@@ -117,12 +139,12 @@ fn any_hanging_call_is_503_and_the_file_is_served_afterwards() {
         }
         assert_eq!(serving.request("HEAD", &target, &[]).status, 503, "{kind}");
         if matches!(*kind, "getattr" | "all") {
-            assert_unavailable(&serving.get("/readyz", &[]));
+            assert!(!are_ready(&serving));
         }
         assert_healthy(&serving);
         disk.release();
         until("the root serves again", || serving.request("HEAD", &target, &[]).status == 200);
-        until("the server is ready again", || serving.get("/readyz", &[]).status == 200);
+        until("both roots are ready again", || are_ready(&serving));
     }
 }
 
@@ -187,12 +209,65 @@ fn a_server_starts_or_names_the_reason_and_stops_while_a_disk_hangs() {
     let Some(mut disk) = HangingDisk::mount() else {
         return;
     };
-    let (_healthy, serving) = beside_healthy(disk.path(), IMPATIENT);
+    let (healthy, serving) = beside_healthy(disk.path(), IMPATIENT);
     disk.hold("all");
     assert_unavailable(&serving.get("/media/other/0.mp4", &[]));
     let refused = start(&[disk.path().into()], IMPATIENT);
-    let why = refused.err().expect("a root that cannot be opened").to_string();
+    let why = refused.err().expect("no root can be opened").to_string();
     assert!(why.contains("the disk did not answer in time"), "{why}");
+
+    let roots = [("healthy", healthy.path("")), ("other", disk.path().into())];
+    let roots = roots.map(|(name, dir)| format!("{name}={}", dir.display()));
+    let another = serve_with(&roots.clone().map(Into::into), IMPATIENT);
+    assert_unavailable(&another.get("/media/other/0.mp4", &[]));
+    assert_healthy(&another);
+    let (mut check, _home) = command(&["check", &roots[0], &roots[1], "--disk-deadline-ms", "200"]);
+    let mut check = check.stdout(Stdio::piped()).spawn().expect("it runs");
+    let printed = BufReader::new(check.stdout.take().expect("piped")).lines();
+    let mut printed = printed.map_while(Result::ok);
+    assert!(printed.any(|line| line.ends_with("does not answer within 200 ms")));
+    disk.release();
+    // Not before: the kernel lets no process go whose call the disk has taken.
+    assert_eq!(check.wait().expect("it ends").code(), Some(1));
+    until("the root is opened", || {
+        another.request("HEAD", "/media/other/0.mp4", &[]).status == 200
+    });
+    drop(another);
+
+    disk.hold("all");
     let stopping = thread::spawn(move || drop(serving));
     until("the server has stopped", || stopping.is_finished());
+}
+
+#[test]
+fn a_root_that_is_missing_at_the_start_is_served_as_soon_as_it_is_there() {
+    let folder = Folder::new();
+    folder.put("healthy/a.mp4", pattern(100_000));
+    let roots = ["healthy", "other"].map(|name| folder.path(name));
+    let serving = serve_with(&roots, "");
+    assert_healthy(&serving);
+    assert_unavailable(&serving.get("/media/other/b.mp4", &[]));
+    let ready = String::from_utf8(serving.get("/readyz", &[]).body).expect("text");
+    assert!(ready.contains("\nroot healthy: ready\n"), "{ready}");
+    assert!(ready.contains("\nroot other: not available: No such file or directory"), "{ready}");
+    folder.put("other/b.mp4", pattern(1000));
+    until("the root is opened", || serving.get("/media/other/b.mp4", &[]).status == 200);
+    until("its titles are listed", || {
+        let titles = serving.get("/api/titles", &[]).body;
+        String::from_utf8(titles).expect("text").contains("other/b.mp4")
+    });
+    assert!(are_ready(&serving));
+}
+
+#[test]
+fn a_disk_call_that_panics_is_an_error_of_the_server() {
+    let folder = Folder::new();
+    folder.put("a.mp4", pattern(1000));
+    let serving = serve_with(&[folder.path("")], "");
+    let pool = serving.site().library.roots()[0].root.pool();
+    let panicked = block_on(pool.run(|| panic!("on purpose")));
+    let status = |error: headwater::http::Error| error.error_response().status().as_u16();
+    assert_eq!(status(OpenError::from(panicked.expect_err("a panic")).into()), 500);
+    assert_eq!(status(ReadError::from(Unavailable::Panicked).into()), 500);
+    assert_eq!(status(OpenError::from(Unavailable::Busy).into()), 503);
 }

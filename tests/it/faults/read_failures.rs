@@ -36,7 +36,7 @@ fn a_body_is_right_up_to_the_failure_and_then_fails() {
         for (mode, offset) in all_ways() {
             for protocol in [Protocol::Http1, Protocol::Http2] {
                 let source = TestSource::failing(LENGTH, mode, offset, fault.clone());
-                let extents = Extents::of(Extent::whole(source));
+                let extents = Extents::from(Extent::whole(source));
                 let mut body = Box::pin(ExtentBody::new(extents, protocol));
                 let (bytes, end) = drain(&mut body);
                 let what = format!("{fault:?} at {offset}, {mode:?}, {protocol:?}");
@@ -112,7 +112,7 @@ fn a_stalled_source_is_awaited_and_read_once() {
 fn a_source_that_panics_yields_the_right_bytes_before() {
     for (mode, offset) in all_ways() {
         let source = TestSource::failing(LENGTH, mode, offset, Fault::Panics);
-        let extents = Extents::of(Extent::whole(source));
+        let extents = Extents::from(Extent::whole(source));
         let mut body = Box::pin(ExtentBody::new(extents, Protocol::Http1));
         let mut bytes = Vec::new();
         let panicked = catch_unwind(AssertUnwindSafe(|| {

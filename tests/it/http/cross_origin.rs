@@ -211,7 +211,9 @@ fn a_harmless_request_id_is_echoed_and_any_other_is_replaced() {
 fn health_responses_are_never_cached() {
     let folder = folder();
     let serving = serve(&folder);
-    for (target, body) in [("/healthz", "alive\n"), ("/readyz", "ready\nworker: off\n")] {
+    for (target, body) in
+        [("/healthz", "alive\n"), ("/readyz", "ready\nroot: ready\nworker: off\n")]
+    {
         let response = serving.get(target, &[]);
         assert_eq!((response.status, response.body.as_slice()), (200, body.as_bytes()));
         assert_eq!(response.field("cache-control"), Some("no-store"));

@@ -8,5 +8,6 @@ mod events; // the event stream
 mod header_fields; // the closed list of response header fields
 mod openapi; // the API against its description
 mod properties; // properties of any request
+mod query_strings; // booleans in query strings
 mod request_bodies; // request bodies: limits, timeouts, reuse of the connection
 mod responses; // the table of cases, over sockets and in memory

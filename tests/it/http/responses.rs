@@ -223,7 +223,7 @@ fn run_in_memory(way: &str, extents: impl Fn(&TestFile) -> Extents, length_max: 
 #[test]
 fn the_table_holds_for_bytes_in_memory() {
     let bytes = |test_file: &TestFile| Bytes::from(pattern_at(0..test_file.length));
-    let extents = |test_file: &TestFile| Extents::of(Extent::Memory(bytes(test_file)));
+    let extents = |test_file: &TestFile| Extents::from(Extent::Memory(bytes(test_file)));
     run_in_memory("memory", extents, COMPARED_BYTES_MAX);
 }
 
@@ -231,7 +231,7 @@ fn the_table_holds_for_bytes_in_memory() {
 fn the_table_holds_for_sources_of_every_behaviour() {
     for mode in [ReadMode::AtOnce, ReadMode::Waiting, ReadMode::Pieces(1), ReadMode::Pieces(7)] {
         let source = |test_file: &TestFile| TestSource::new(test_file.length, mode);
-        let extents = |test_file: &TestFile| Extents::of(Extent::whole(source(test_file)));
+        let extents = |test_file: &TestFile| Extents::from(Extent::whole(source(test_file)));
         run_in_memory(&format!("{mode:?}"), extents, u64::MAX);
     }
 }
@@ -265,7 +265,7 @@ fn only_the_requested_ranges_are_read() {
         (b"Range: bytes=1000-", &[]),
     ] {
         let source = TestSource::new(1000, ReadMode::Waiting);
-        let content = content(Extents::of(Extent::whole(source.clone())), "tag", None);
+        let content = content(Extents::from(Extent::whole(source.clone())), "tag", None);
         response_to("GET", &[range], content);
         let was_asked = source.asked();
         let ends = was_asked.iter().map(|range| (range.start, range.end));
@@ -281,7 +281,7 @@ fn a_modification_in_the_future_is_not_sent_and_matches_no_date() {
         [("If-Range", 200), ("If-Modified-Since", 206), ("If-Unmodified-Since", 206)]
     {
         let bytes = Extent::Memory(Bytes::from_static(b"bytes"));
-        let content = content(Extents::of(bytes), "tag", Some(future));
+        let content = content(Extents::from(bytes), "tag", Some(future));
         let field = format!("{name}: {of_tomorrow}");
         let response = response_to("GET", &[field.as_bytes(), b"Range: bytes=0-1"], content);
         assert_eq!(response.status, status, "{name}");

@@ -204,7 +204,7 @@ fn a_file_that_cannot_be_remuxed_is_refused_with_a_reason() {
     let program = serve(&folder);
     let refused = program.get("/v/garbage.mkv/index.m3u8", &[]);
     assert_eq!(refused.status, 422);
-    assert_eq!(detail(&refused), "this is no MP4 or MOV file, and of no other kind that is read");
+    assert_eq!(detail(&refused), "this is no MP4 or MOV file, and not in another supported format");
     for (title, why) in [
         ("begins-well.mkv", "Invalid data found"),
         ("words.mkv", "the file has neither video nor audio"),
@@ -212,7 +212,7 @@ fn a_file_that_cannot_be_remuxed_is_refused_with_a_reason() {
         let refused = after_remux(&program, &format!("/v/{title}/manifest.mpd"));
         assert_eq!(refused.status, 422, "{title}");
         let detail = detail(&refused);
-        assert!(detail.starts_with("this cannot be made playable: "), "{detail}");
+        assert!(detail.starts_with("transcoding failed: "), "{detail}");
         assert!(detail.contains(why), "{detail}");
         assert!(!detail.contains(folder.path("").to_str().expect("text")), "{detail}");
         // The file itself is still served.
@@ -256,7 +256,7 @@ fn movies_play_without_database_and_ffmpeg_and_other_files_report_what_is_missin
     fs::copy(clips::named("b-frames.mp4").path(), folder.path("film.mp4")).expect("a copy");
     folder.put("film.mkv", [EBML, &[0; 1000]].concat());
     for (name, value, missing) in [
-        ("HEADWATER_DATABASE", "postgres://nobody@127.0.0.1:1/nothing", "there is no database"),
+        ("HEADWATER_DATABASE", "postgres://nobody@127.0.0.1:1/nothing", "no database"),
         ("PATH", "/nowhere", "ffmpeg is not installed"),
     ] {
         let program = Program::serve(&[folder.path("")], &[(name, value)]);
@@ -287,7 +287,7 @@ fn a_cancelled_remux_stays_cancelled_when_requested_again() {
     assert_eq!(json::read(&mut client).status, 200);
     let refused = ask();
     assert_eq!(refused.status, 422);
-    assert_eq!(detail(&refused), "this cannot be made playable: it was cancelled");
+    assert_eq!(detail(&refused), "transcoding failed: the job was cancelled");
     client.send(json::post(&format!("{job}/retry"), ""));
     assert_eq!(json::read(&mut client).status, 200);
     assert_eq!(json::json(&ask(), 503)["job"], first["job"]);

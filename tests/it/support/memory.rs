@@ -38,7 +38,7 @@ pub fn at(seconds: u64) -> SystemTime {
 
 /// The whole of a source as a content.
 pub fn content_of(source: std::sync::Arc<dyn Source>) -> Content {
-    content(Extents::of(Extent::whole(source)), "tag", Some(at(1_000_000_000)))
+    content(Extents::from(Extent::whole(source)), "tag", Some(at(1_000_000_000)))
 }
 
 /// Responds, and leaves the body unread. `fields` are whole lines, as bytes: the caller avoids

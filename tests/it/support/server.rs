@@ -137,13 +137,13 @@ impl Drop for Serving {
 /// Blocks every thread of a root's disk pool, as a disk that hangs does. Dropping the result ends
 /// it. This needs no privileges, so it runs everywhere.
 pub fn occupy(serving: &Serving, root: usize) -> Vec<Sender<()>> {
-    let lane = serving.site().library.roots()[root].root.lane();
+    let pool = serving.site().library.roots()[root].root.pool();
     let threads = serving.site().settings.load().disk_threads.count();
     let (begun, begins) = mpsc::channel();
     let held = (0..threads).map(|_| {
         let (release, wait) = mpsc::channel();
         let begun = begun.clone();
-        lane.run_detached(move || {
+        pool.run_detached(move || {
             begun.send(()).expect("the test waits for this");
             let _ = wait.recv();
         });

@@ -107,7 +107,7 @@ fn assert_refused(
 ) {
     for view in ["index.m3u8", "manifest.mpd", "play.mp4"] {
         let refused = json(&program.get(&format!("/v/{title}/{view}"), &[]), status);
-        assert_eq!(refused["detail"], format!("this cannot be made playable{why}"), "{view}");
+        assert_eq!(refused["detail"], why, "{view}");
     }
     assert_eq!(deployment.jobs().len(), 1);
 }
@@ -123,7 +123,12 @@ fn the_output_limit_ends_a_movie_that_unpacks_without_end() {
     let (job, most) = ended(&deployment, &program, "endless.mkv");
     let why = "the output of ffmpeg exceeds its limit of 16777216 bytes";
     assert_eq!(job["error"], why);
-    assert_refused(&deployment, &program, "endless.mkv", (422, &format!(": {why}")));
+    assert_refused(
+        &deployment,
+        &program,
+        "endless.mkv",
+        (422, &format!("transcoding failed: {why}")),
+    );
     assert_eq!(job["attempts"], 1, "it would end in the same way");
     assert!(most <= 16 << 20, "{most}");
 }
@@ -139,7 +144,12 @@ fn the_deadline_ends_a_movie_that_plays_without_end() {
     let (job, _) = ended(&deployment, &program, "endless.mkv");
     let why = "ffmpeg did not end within 1 s";
     assert_eq!(job["error"], why);
-    assert_refused(&deployment, &program, "endless.mkv", (422, &format!(": {why}")));
+    assert_refused(
+        &deployment,
+        &program,
+        "endless.mkv",
+        (422, &format!("transcoding failed: {why}")),
+    );
     assert_eq!(job["attempts"], job["max_attempts"], "another machine might have been faster");
 }
 
@@ -158,5 +168,10 @@ fn a_movie_that_unpacks_to_more_than_the_disk_holds_may_be_requested_again() {
     assert!(why.contains("the disk"), "{why}");
     assert_eq!(job["attempts"], job["max_attempts"], "there might have been room by then");
     assert!(most <= 8 << 20, "{most}");
-    assert_refused(&deployment, &program, "endless.mkv", (503, &format!(" at the moment: {why}")));
+    assert_refused(
+        &deployment,
+        &program,
+        "endless.mkv",
+        (503, &format!("cannot transcode this title now: {why}")),
+    );
 }

@@ -1,4 +1,4 @@
-//! Reading a file at any place, by the thread that asks.
+//! Reads of an open file at any offset, on the calling thread.
 
 use std::os::fd::AsFd;
 
@@ -8,27 +8,27 @@ use super::File;
 use crate::extent::{ReadAt, ReadError};
 use crate::sys::file::{self, Wait};
 
-/// An open file, of which only what is in the page cache can be read: for I/O workers.
+/// Reads only what is in the page cache: for I/O threads.
 #[derive(Clone, Copy, Debug)]
-pub struct AtOnce<'f>(&'f File);
+pub struct NonblockingReader<'f>(&'f File);
 
-/// An open file that is waited for: for threads of its disk.
+/// Waits for the disk: for threads of the disk pool.
 #[derive(Clone, Copy, Debug)]
-pub struct InTurn<'f>(&'f File);
+pub struct BlockingReader<'f>(&'f File);
 
 impl File {
-    /// The file as far as it can be read without waiting.
-    pub fn at_once(&self) -> AtOnce<'_> {
-        AtOnce(self)
+    /// Reads the file as far as that needs no waiting.
+    pub fn nonblocking_reader(&self) -> NonblockingReader<'_> {
+        NonblockingReader(self)
     }
 
-    /// The file by whoever may wait for it.
-    pub fn in_turn(&self) -> InTurn<'_> {
-        InTurn(self)
+    /// Reads the file and waits for its disk.
+    pub fn blocking_reader(&self) -> BlockingReader<'_> {
+        BlockingReader(self)
     }
 }
 
-/// Reads exactly so much from a place on.
+/// Fills `into` with the bytes from `offset` on.
 pub(super) fn read_exact(
     fd: impl AsFd,
     mut offset: u64,
@@ -49,7 +49,7 @@ pub(super) fn read_exact(
     Ok(())
 }
 
-impl ReadAt for AtOnce<'_> {
+impl ReadAt for NonblockingReader<'_> {
     fn len(&self) -> u64 {
         self.0.identity().size
     }
@@ -62,7 +62,7 @@ impl ReadAt for AtOnce<'_> {
     }
 }
 
-impl ReadAt for InTurn<'_> {
+impl ReadAt for BlockingReader<'_> {
     fn len(&self) -> u64 {
         self.0.identity().size
     }

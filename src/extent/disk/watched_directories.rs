@@ -1,0 +1,291 @@
+//! Watches the directories of open files, so that a file under an unchanged name need not be looked up
+//! for every second of its use.
+//!
+//! With 200 hot files, look-ups once a second cost the disk pool hundreds of opens, status calls and
+//! thread switches a second on the server's own cores, for names that never changed.
+//!
+//! A watch is proof only if it was there first. So the order is: note the [count of changes](Moment), watch
+//! every directory from the root to the file, resolve the path (without symbolic links, whose targets no
+//! watch covers), put the file into the cache, and compare the count. Whatever changed in between makes
+//! the count differ; whatever changes later is an event that finds the file in the cache.
+
+use std::{
+    collections::HashMap,
+    os::fd::AsFd as _,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::{fs::OFlags, io::Errno};
+
+use super::Root;
+use crate::sys::file::{self, Links, NameEvent, NameWatcher, WatchId};
+
+/// Directories watched for one root at most. A watch takes about 1 KiB of kernel memory.
+const WATCHES_MAX: usize = 4096;
+
+/// The least time between two fresh starts of a full set of watches, which let go of directories that are
+/// not asked for any more.
+const RESET_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The watched directories of a root.
+#[derive(Debug)]
+pub(super) struct WatchedDirectories {
+    /// Counts events that concern names of this root, before they take effect.
+    changes: AtomicU64,
+    /// Increases when events may be lost. A file is covered in one epoch only.
+    epoch: AtomicU64,
+    state: Mutex<State>,
+}
+
+/// The moment before a path was resolved.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    changes: u64,
+    epoch: u64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Created with the first watch.
+    watcher: Option<Arc<NameWatcher>>,
+    /// Whether this system cannot watch.
+    is_unsupported: bool,
+    by_path: HashMap<PathBuf, WatchId>,
+    by_id: HashMap<WatchId, PathBuf>,
+    last_reset: Option<Instant>,
+}
+
+impl Default for WatchedDirectories {
+    fn default() -> Self {
+        // 0 is no epoch.
+        let (changes, epoch) = (AtomicU64::new(0), AtomicU64::new(1));
+        Self { changes, epoch, state: Mutex::default() }
+    }
+}
+
+impl WatchedDirectories {
+    /// The present moment, to be taken before a path is resolved.
+    pub(super) fn now(&self) -> Moment {
+        Moment {
+            changes: self.changes.load(Ordering::SeqCst),
+            epoch: self.epoch.load(Ordering::SeqCst),
+        }
+    }
+
+    /// Whether no name has changed since that moment.
+    pub(super) fn is_unchanged_since(&self, then: Moment) -> bool {
+        self.changes.load(Ordering::SeqCst) == then.changes
+    }
+
+    /// The epoch in which files must have been covered to be covered now.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Counts a change.
+    pub(super) fn note_change(&self) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Begins a new epoch: no file is covered any more.
+    fn begin_epoch(&self) {
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+        self.note_change();
+    }
+
+    /// Ends all watches.
+    pub(super) fn reset(&self) {
+        self.reset_locked(&mut self.lock());
+    }
+
+    fn reset_locked(&self, state: &mut State) {
+        self.begin_epoch();
+        state.by_path.clear();
+        for (watch, _) in state.by_id.drain() {
+            if let Some(watcher) = &state.watcher {
+                watcher.remove(watch);
+            }
+        }
+        state.last_reset = Some(Instant::now());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // The state is valid between any two statements.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for WatchedDirectories {
+    /// Wakes the thread, which then finds the root gone.
+    fn drop(&mut self) {
+        self.reset();
+        if let Some(watcher) = &self.lock().watcher {
+            watcher.wake();
+        }
+    }
+}
+
+impl Moment {
+    /// The epoch of the moment.
+    pub(super) fn epoch(self) -> u64 {
+        self.epoch
+    }
+}
+
+impl Root {
+    /// Watches every directory from the root to the one that holds `file`, as far as none is watched yet.
+    /// Returns whether all are watched. Blocks: for disk threads only.
+    pub(super) fn watch_directories_of(self: &Arc<Self>, file: &Path) -> bool {
+        let mut directories: Vec<&Path> = file.ancestors().skip(1).collect();
+        directories.reverse();
+        let unwatched = {
+            let state = self.watched.lock();
+            if state.is_unsupported {
+                return false;
+            }
+            directories.retain(|directory| !state.by_path.contains_key(*directory));
+            directories
+        };
+        unwatched.into_iter().all(|directory| self.watch_directory(directory))
+    }
+
+    fn watch_directory(self: &Arc<Self>, directory: &Path) -> bool {
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let Ok(base) = self.directory() else {
+            return false;
+        };
+        let Ok(opened) = file::open_beneath(base.as_fd(), directory, flags, Links::Refused) else {
+            return false;
+        };
+        // On a network file system the kernel reports changes of this machine only.
+        if !matches!(file::answers_in_place(&opened), Ok(true)) {
+            return false;
+        }
+        let mut state = self.watched.lock();
+        if state.by_id.len() >= WATCHES_MAX {
+            if state.last_reset.is_some_and(|last| last.elapsed() < RESET_INTERVAL) {
+                return false;
+            }
+            // Also the directories above are not watched any more: the next look-up watches them.
+            self.watched.reset_locked(&mut state);
+            return false;
+        }
+        let Some(watcher) = self.watcher(&mut state) else {
+            return false;
+        };
+        // A root that was just reopened has reset its watches; this one would outlive that.
+        if !self.directory().is_ok_and(|now| Arc::ptr_eq(&now, &base)) {
+            return false;
+        }
+        // Under the lock, so that no event of the watch is handled before it is in the tables.
+        match watcher.add(opened.as_fd()) {
+            // A directory with two paths (a bind mount, a name in other case) is watched under the first.
+            Ok(watch) if state.by_id.contains_key(&watch) => state.by_path.contains_key(directory),
+            Ok(watch) => {
+                state.by_id.insert(watch, directory.to_owned());
+                state.by_path.insert(directory.to_owned(), watch);
+                true
+            }
+            Err(error) => {
+                tracing::debug!(?directory, %error, "open files here are looked up, not watched");
+                false
+            }
+        }
+    }
+
+    /// The watcher, created with its thread if this is the first watch.
+    fn watcher(self: &Arc<Self>, state: &mut State) -> Option<Arc<NameWatcher>> {
+        if state.watcher.is_none() && !state.is_unsupported {
+            let started = NameWatcher::new().map_err(std::io::Error::from).and_then(|watcher| {
+                let watcher = Arc::new(watcher);
+                let (followed, root) = (Arc::clone(&watcher), Arc::downgrade(self));
+                let follow = move || follow_events(&followed, &root);
+                thread::Builder::new().name("file-watch".into()).spawn(follow)?;
+                Ok(watcher)
+            });
+            match started {
+                Ok(watcher) => state.watcher = Some(watcher),
+                Err(error) => {
+                    if error.raw_os_error() != Some(Errno::NOSYS.raw_os_error()) {
+                        tracing::warn!(%error, "open files are looked up, not watched");
+                    }
+                    state.is_unsupported = true;
+                }
+            }
+        }
+        state.watcher.clone()
+    }
+
+    fn handle_name_event(&self, event: NameEvent<'_>) {
+        // Before it takes effect: see the order above.
+        self.watched.note_change();
+        match event {
+            NameEvent::File { directory, name } => {
+                let path = self.watched.lock().by_id.get(&directory).map(|path| path.join(name));
+                if let Some(path) = path {
+                    self.forget(&path);
+                }
+            }
+            NameEvent::Directory { directory } => {
+                // All below, not the one that the event names: a file system that ignores case may have
+                // it in the tables under another spelling.
+                let above = self.watched.unwatch_below(directory);
+                if let Some(above) = above {
+                    self.forget_below(&above);
+                }
+            }
+            NameEvent::Ended { directory } => {
+                let mut state = self.watched.lock();
+                if let Some(path) = state.by_id.remove(&directory) {
+                    state.by_path.remove(&path);
+                    drop(state);
+                    self.forget_below(&path);
+                }
+            }
+            NameEvent::Lost => self.watched.begin_epoch(),
+        }
+    }
+}
+
+impl WatchedDirectories {
+    /// Ends the watches of all directories below a watched one, and returns its path.
+    fn unwatch_below(&self, directory: WatchId) -> Option<PathBuf> {
+        let mut state = self.lock();
+        let above = state.by_id.get(&directory)?.clone();
+        let State { watcher, by_path, by_id, .. } = &mut *state;
+        by_id.retain(|watch, path| {
+            let is_kept = *watch == directory || !path.starts_with(&above);
+            if !is_kept {
+                by_path.remove(path);
+                if let Some(watcher) = watcher {
+                    watcher.remove(*watch);
+                }
+            }
+            is_kept
+        });
+        Some(above)
+    }
+}
+
+/// Handles events until the root is gone.
+fn follow_events(watcher: &NameWatcher, root: &Weak<Root>) {
+    let read = watcher.for_each_event(|event| match root.upgrade() {
+        Some(root) => {
+            root.handle_name_event(event);
+            true
+        }
+        None => false,
+    });
+    if let (Err(error), Some(root)) = (read, root.upgrade()) {
+        tracing::warn!(%error, "open files are looked up, not watched any more");
+        let mut state = root.watched.lock();
+        state.is_unsupported = true;
+        root.watched.reset_locked(&mut state);
+    }
+}

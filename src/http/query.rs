@@ -1,0 +1,128 @@
+//! Query strings: one reader, with one rule for booleans.
+//!
+//! Keys that no route knows are ignored: analytics add theirs to URLs.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
+use super::Error;
+
+/// The query string of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<'a>(&'a str);
+
+impl<'a> Query<'a> {
+    /// Reads the part of a target behind `?`.
+    pub fn new(query: &'a str) -> Self {
+        Self(query)
+    }
+
+    /// The decoded value of a key, the last one if it is repeated; empty for a key without `=`.
+    pub fn get(self, key: &str) -> Option<Cow<'a, str>> {
+        let pairs = self.0.rsplit('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let value = pairs.into_iter().find_map(|(name, value)| (name == key).then_some(value))?;
+        Some(percent_decode_str(value).decode_utf8_lossy())
+    }
+
+    /// A boolean: `key`, `key=`, `key=1` and `key=true` are true, `key=0` and `key=false` are false, and
+    /// without the key it is the default.
+    pub fn flag(self, key: &str, default: bool) -> Result<bool, Error> {
+        match self.get(key).as_deref() {
+            None => Ok(default),
+            Some("" | "1" | "true") => Ok(true),
+            Some("0" | "false") => Ok(false),
+            Some(_) => Err(Error::BadRequest(format!("{key} must be true, 1, false or 0"))),
+        }
+    }
+
+    /// A time in decimal seconds, as milliseconds.
+    pub fn milliseconds(self, key: &str) -> Result<Option<u64>, Error> {
+        let Some(value) = self.get(key) else {
+            return Ok(None);
+        };
+        milliseconds(&value).map(Some).ok_or_else(|| {
+            Error::BadRequest(format!("{key} must be a time in seconds, such as 90 or 12.5"))
+        })
+    }
+
+    /// A list whose members are separated by commas.
+    pub fn list(self, key: &str) -> Vec<String> {
+        let value = self.get(key).unwrap_or_default();
+        value.split(',').filter(|member| !member.is_empty()).map(str::to_owned).collect()
+    }
+}
+
+/// Decimal seconds as milliseconds, exactly.
+fn milliseconds(seconds: &str) -> Option<u64> {
+    let (whole, part) = seconds.split_once('.').unwrap_or((seconds, ""));
+    let is_plain = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !is_plain(whole) || !is_plain(part) {
+        return None;
+    }
+    let thousandths = part.bytes().chain(*b"000").take(3);
+    let part_ms = thousandths.fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+    whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(part_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_decimal_seconds() {
+        for (text, ms) in [
+            ("0", Some(0)),
+            ("90", Some(90_000)),
+            ("12.5", Some(12_500)),
+            ("0.0019", Some(1)),
+            ("1.", Some(1000)),
+            ("", None),
+            (".5", None),
+            ("-1", None),
+            ("1e3", None),
+            ("1:30", None),
+            ("99999999999999999999", None),
+            ("18446744073709552", None),
+        ] {
+            assert_eq!(milliseconds(text), ms, "{text}");
+            let query = format!("time={text}");
+            assert_eq!(Query::new(&query).milliseconds("time").ok(), ms.map(Some), "{text}");
+        }
+        assert_eq!(Query::new("").milliseconds("time").expect("no time"), None);
+    }
+
+    #[test]
+    fn booleans_have_one_rule() {
+        for (query, flag) in [
+            ("exact", Some(true)),
+            ("exact=", Some(true)),
+            ("exact=1", Some(true)),
+            ("exact=true", Some(true)),
+            ("exact=tru%65", Some(true)),
+            ("exact=0", Some(false)),
+            ("exact=false", Some(false)),
+            ("a=b&exact=0&c", Some(false)),
+            ("exact=1&exact=0", Some(false)),
+            ("exact=no", None),
+            ("exact=2", None),
+            ("exact=True", None),
+        ] {
+            assert_eq!(Query::new(query).flag("exact", false).ok(), flag, "{query}");
+            assert_eq!(Query::new(query).flag("exact", true).ok(), flag, "{query}");
+        }
+        for query in ["", "inexact", "exactly=1", "&&", "a=exact"] {
+            assert!(!Query::new(query).flag("exact", false).expect("no flag"), "{query}");
+            assert!(Query::new(query).flag("exact", true).expect("no flag"), "{query}");
+        }
+    }
+
+    #[test]
+    fn values_are_decoded() {
+        let query = Query::new("tracks=video-1%2Caudio-2&utm=x&fit=c%6fver");
+        assert_eq!(query.list("tracks"), ["video-1", "audio-2"]);
+        assert_eq!(query.get("fit").as_deref(), Some("cover"));
+        assert_eq!(query.get("width"), None);
+        assert!(query.list("none").is_empty());
+    }
+}

@@ -1,0 +1,86 @@
+//! What a target names, and the response to a GET or HEAD of it: the same for the fast path and the App.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{
+        Method, StatusCode,
+        header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+    },
+};
+
+use super::{
+    Error, Site, extents_view,
+    fields::{Fields, ResponseFields},
+    query::Query,
+    respond::{self, ResponseBody},
+    text_response,
+};
+use crate::{
+    extent::{Content, Text},
+    titles::readiness::Waiting,
+};
+
+/// Shown instead of an image that is being made: a play symbol in the colour of a screen that is off.
+const PLACEHOLDER: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 16 9\">\
+    <rect width=\"16\" height=\"9\" fill=\"#223\"/><path d=\"M6.5 3v3l3-1.5z\" fill=\"#667\"/></svg>\n";
+
+/// How soon to retry an image that is being made, in seconds.
+const PLACEHOLDER_RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("2");
+
+/// What a target names.
+pub enum Resource {
+    /// Media, or any other content.
+    Content(Content),
+    /// A text, which may be sent in a content coding.
+    Text(Text),
+    /// An image that a job is making, for a request that does not wait.
+    PendingImage,
+}
+
+impl Resource {
+    /// Writes the status and the fields of a response, and returns the status and the body.
+    pub async fn write(
+        self,
+        method: &Method,
+        fields: &impl Fields,
+        site: &Site,
+        head: &mut impl ResponseFields,
+        waiting: Waiting,
+    ) -> Result<(StatusCode, ResponseBody), Error> {
+        match self {
+            Self::Content(content) => {
+                Ok(respond::write(method, fields, &site.settings.load(), content, head))
+            }
+            Self::Text(text) => {
+                text_response::write(method, fields, site, text, head, waiting).await
+            }
+            Self::PendingImage => Err(Error::NotReady("the image is being made, retry later")),
+        }
+    }
+
+    /// Responds in the App. With `?layout` the response is the list of the content's extents.
+    pub async fn respond(self, request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error> {
+        let resource = match self {
+            Self::PendingImage => return Ok(placeholder()),
+            Self::Content(content)
+                if Query::new(request.query_string()).flag("layout", false)? =>
+            {
+                Self::Text(extents_view::view(site, content).await?)
+            }
+            resource => resource,
+        };
+        let mut response = HttpResponse::new(StatusCode::OK);
+        let (method, fields) = (request.method(), request.headers());
+        let written = resource.write(method, fields, site, &mut response, Waiting::Allowed);
+        let (_, body) = written.await?;
+        Ok(respond::with_body(request, response, body))
+    }
+}
+
+fn placeholder() -> HttpResponse {
+    HttpResponse::build(StatusCode::ACCEPTED)
+        .insert_header((CONTENT_TYPE, HeaderValue::from_static("image/svg+xml")))
+        .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        .insert_header((RETRY_AFTER, PLACEHOLDER_RETRY_AFTER_S))
+        .body(PLACEHOLDER)
+}

@@ -1,0 +1,19 @@
+//! `Server-Timing`: how long the steps of a request took (HTTP.md, D6).
+
+use std::time::Duration;
+
+use actix_web::http::header::HeaderName;
+
+use super::fields::ResponseFields;
+use crate::titles::opened::Timing;
+
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// Adds the field to a response that is being written now.
+pub fn put(timing: &Timing, head: &mut impl ResponseFields) {
+    let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+    let index = ms(timing.indexed.duration_since(timing.begun));
+    let assemble = ms(timing.indexed.elapsed());
+    let value = format_args!("index;dur={index:.3}, assemble;dur={assemble:.3}");
+    head.put_text(&SERVER_TIMING, value);
+}

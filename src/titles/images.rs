@@ -1,0 +1,179 @@
+//! Images of a title, which jobs make when they are first requested.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::future::try_join_all;
+
+use super::{
+    Error, Titles,
+    artifacts::{ArtifactStatus, Artifacts},
+    opened::Opened,
+    readiness::Waiting,
+};
+use crate::{
+    extent::{Caching, Content, Extent, Extents, Validator, disk::File},
+    library::MediaPath,
+    movie::Track,
+    package::{
+        stills::{self, StillsError},
+        storyboard::{Geometry, ImageFormat, Storyboard, bif, display_size},
+        title,
+    },
+    transcode::{ImageSpec, JobSpec, Operation},
+};
+
+/// A title as images of it need it.
+pub struct TitleImages<'a> {
+    titles: &'a Titles,
+    title: &'a MediaPath,
+    opened: &'a Opened,
+    /// The place of the video track in the movie.
+    place: usize,
+    /// The size at which its frames are shown.
+    pub display: (u32, u32),
+}
+
+/// The storyboard of a title, if it has video and jobs can run here.
+pub fn storyboard(
+    titles: &Titles,
+    title: &MediaPath,
+    opened: &Opened,
+    prefix: &str,
+) -> Option<Storyboard> {
+    let artifacts = titles.artifacts.load_full()?;
+    if artifacts.unavailable.is_some() {
+        return None;
+    }
+    let storyboard = TitleImages::new(titles, title, opened).ok()?.storyboard();
+    Some(Storyboard { prefix: prefix.to_owned(), ..storyboard })
+}
+
+impl<'a> TitleImages<'a> {
+    /// Errors if no image can be made of this title.
+    pub fn new(
+        titles: &'a Titles,
+        title: &'a MediaPath,
+        opened: &'a Opened,
+    ) -> Result<Self, Error> {
+        let movie = &opened.movie;
+        let track = stills::track(movie)?;
+        let display = display_size(track).ok_or(StillsError::NoVideo)?;
+        let place = movie.tracks.iter().position(|other| std::ptr::eq(other, track));
+        Ok(Self { titles, title, opened, place: place.expect("a track of this movie"), display })
+    }
+
+    /// The geometry of its storyboard, which is known before any sheet is made.
+    pub fn storyboard(&self) -> Storyboard {
+        Storyboard {
+            prefix: String::new(),
+            version: JobSpec::image_version(self.opened.source).to_string(),
+            geometry: Geometry::new(title::duration_ms(&self.opened.movie), self.display),
+        }
+    }
+
+    /// When the frame is shown that a thumbnail at this time takes: the frame itself if `exact`, else the
+    /// nearest key frame. So one image has one name, whatever time the request named.
+    pub async fn frame_ms(&self, time_ms: u64, exact: bool) -> Result<u64, Error> {
+        let (movie, place) = (Arc::clone(&self.opened.movie), self.place);
+        let found = self.opened.file.run_in_pool(move |open| {
+            let (track, reader): (&Track, _) = (&movie.tracks[place], open.blocking_reader());
+            let stills = match exact {
+                true => stills::exact(track, time_ms, &reader)?,
+                false => stills::nearest(track, &[time_ms], &reader)?,
+            };
+            Ok::<_, StillsError>(stills.times_ms.get(stills.second as usize).copied())
+        });
+        found.await??.ok_or(Error::NotFound)
+    }
+
+    /// The file `name` of an image's artifact; `None` if its job has not ended when the timeout has passed.
+    pub async fn image(
+        &self,
+        image: ImageSpec,
+        name: &str,
+        format: ImageFormat,
+        caching: Caching,
+        wait_timeout: Duration,
+    ) -> Result<Option<Content>, Error> {
+        let (artifacts, spec) = (self.artifacts()?, self.spec(image));
+        let tag = format!("{}-{}", spec.key(), name.replace('.', "-"));
+        let status = artifacts.obtain(spec, wait_timeout).await?;
+        let Some(file) = open_if_ready(&artifacts, status, name).await? else {
+            return Ok(None);
+        };
+        Ok(Some(Content {
+            validator: Some(Validator::new(&tag)),
+            last_modified: Some(file.identity().modified()),
+            extents: Extents::from(Extent::whole(file)),
+            media_type: match format {
+                ImageFormat::Jpg => "image/jpeg",
+                ImageFormat::Webp => "image/webp",
+            },
+            caching,
+        }))
+    }
+
+    /// All tiles of all sheets in one BIF file; `None` if a sheet's job has not ended when the timeout has
+    /// passed.
+    pub async fn bif(&self, wait_timeout: Duration) -> Result<Option<Content>, Error> {
+        let (artifacts, storyboard) = (self.artifacts()?, self.storyboard());
+        let geometry = storyboard.geometry;
+        // All jobs are enqueued before any is waited for.
+        let sheets = (1..=geometry.sheets())
+            .map(|number| artifacts.obtain(self.spec(ImageSpec::Sheet { number }), wait_timeout));
+        let mut tiles = Vec::new();
+        for (number, status) in (1..).zip(try_join_all(sheets).await?) {
+            let Some(folder) = folder_if_ready(status)? else {
+                return Ok(None);
+            };
+            let sheet = geometry.sheet(number).ok_or(Error::NotFound)?;
+            for tile in 1..=sheet.tiles {
+                let name = format!("{tile}.jpg");
+                let file = artifacts.open(&folder, &name, Waiting::Allowed).await?;
+                tiles.push(Extent::whole(file));
+            }
+        }
+        let extents = bif::build(geometry.interval_ms, tiles);
+        Ok(Some(Content {
+            extents: extents.map_err(|error| Error::Unprocessable(error.to_string()))?,
+            validator: Some(Validator::new(&format!("{}-bif", storyboard.version))),
+            last_modified: Some(self.opened.file.identity().modified()),
+            media_type: "application/octet-stream",
+            caching: Caching::File,
+        }))
+    }
+
+    fn artifacts(&self) -> Result<Arc<Artifacts>, Error> {
+        let none = Error::DatabaseUnavailable("no images: no database; see the server's log");
+        self.titles.artifacts.load_full().ok_or(none)
+    }
+
+    fn spec(&self, image: ImageSpec) -> JobSpec {
+        JobSpec::new(self.title, self.opened.source, Operation::Image(image))
+    }
+}
+
+async fn open_if_ready(
+    artifacts: &Artifacts,
+    status: ArtifactStatus,
+    name: &str,
+) -> Result<Option<Arc<File>>, Error> {
+    match folder_if_ready(status)? {
+        Some(folder) => artifacts.open(&folder, name, Waiting::Allowed).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The folder of an image's artifact; `None` while its job is pending.
+fn folder_if_ready(status: ArtifactStatus) -> Result<Option<std::path::PathBuf>, Error> {
+    match status {
+        ArtifactStatus::Ready(folder) => Ok(Some(folder)),
+        ArtifactStatus::Pending(_) => Ok(None),
+        ArtifactStatus::Failed(why) => {
+            Err(Error::Unprocessable(format!("cannot make this image: {why}")))
+        }
+        ArtifactStatus::Unavailable(what) => {
+            Err(Error::Unavailable(format!("cannot make this image now: {what}")))
+        }
+    }
+}

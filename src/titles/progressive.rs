@@ -1,0 +1,142 @@
+//! A title as one MP4 that a player can begin with at once: whole, or a clip of it.
+
+use std::sync::Arc;
+
+use super::{Error, Titles, opened::Opened, readiness::Waiting, segments};
+use crate::{
+    extent::{Caching, Content, Extent, Extents, Source, Validator},
+    package::{
+        clip::{self, Clip, ClipRefused},
+        faststart::{Faststart, faststart},
+        title,
+    },
+};
+
+/// The part of a title that a request wants.
+#[derive(Debug, Default, Eq, PartialEq)]
+pub struct Selection {
+    /// Where it begins.
+    pub start_ms: u64,
+    /// Where it ends, if not with the title.
+    pub end_ms: Option<u64>,
+    /// Folders of tracks; empty for all.
+    pub tracks: Vec<String>,
+}
+
+/// A title, or a part of it, as one MP4.
+pub async fn content(
+    titles: &Titles,
+    opened: &Opened,
+    selection: Selection,
+    waiting: Waiting,
+) -> Result<Content, Error> {
+    let version = opened.version;
+    let (tag, extents) = if selection == Selection::default() && opened.movie.fragments == 0 {
+        (format!("{version}-play"), whole(titles, opened, waiting).await?)
+    } else {
+        waiting.begin().await;
+        let clip = resolve(selection, opened)?;
+        let places = clip.tracks.iter().map(|place| format!("-{place}")).collect::<String>();
+        let (start_ms, end_ms) = (clip.start_ms, clip.end_ms.unwrap_or(0));
+        let tag = format!("{version}-play-{start_ms}-{end_ms}{places}");
+        (tag, Box::pin(part(titles, opened, clip)).await?)
+    };
+    Ok(Content {
+        extents,
+        validator: Some(Validator::new(&tag)),
+        last_modified: Some(opened.file.identity().modified()),
+        media_type: "video/mp4",
+        caching: Caching::File,
+    })
+}
+
+/// The whole file, with its index in front: read at once if its tables are in memory, else on the disk
+/// pool.
+async fn whole(titles: &Titles, opened: &Opened, waiting: Waiting) -> Result<Extents, Error> {
+    let Opened { file, movie, .. } = opened;
+    let cached = titles.cache.faststart(file.identity());
+    let kept = match cached.or_else(|| faststart_inline(titles, opened)) {
+        Some(kept) => kept,
+        None => {
+            waiting.begin().await;
+            let movie = Arc::clone(movie);
+            let read = file.run_in_pool(move |open| {
+                let faststart = faststart(&movie, &open.blocking_reader())?;
+                open.check().map(|()| faststart)
+            });
+            titles.cache.keep_faststart(*file.identity(), read.await??)
+        }
+    };
+    match &*kept {
+        Some(faststart) => Ok(faststart.extents(file)?),
+        None => Ok(Extents::from(Extent::whole(Arc::clone(file) as _))),
+    }
+}
+
+fn faststart_inline(titles: &Titles, opened: &Opened) -> Option<Arc<Option<Faststart>>> {
+    let faststart = faststart(&opened.movie, &opened.file.nonblocking_reader()).ok()?;
+    // What is kept is of this state of the file, or of none.
+    opened.file.check().ok()?;
+    Some(titles.cache.keep_faststart(*opened.file.identity(), faststart))
+}
+
+/// A part of a title, or a fragmented file as a whole one. Made on the disk pool: it may look at all
+/// samples.
+async fn part(titles: &Titles, opened: &Opened, wanted: Clip) -> Result<Extents, Error> {
+    let Opened { file, movie, .. } = opened;
+    let identity = *file.identity();
+    if let Some(cached) = titles.cache.clip(&identity, &wanted) {
+        return Ok(cached);
+    }
+    let (source, movie): (Arc<dyn Source>, _) = (Arc::clone(file) as _, Arc::clone(movie));
+    let clip = wanted.clone();
+    let made = file.run_in_pool(move |open| {
+        let extents = clip::clip(&movie, &clip, &source, &open.blocking_reader())?;
+        open.check().map(|()| extents).map_err(ClipRefused::from)
+    });
+    let extents = match made.await? {
+        Ok(extents) => extents,
+        Err(ClipRefused::Read(error)) => return Err(error.into()),
+        Err(refused) => return Err(Error::Unprocessable(refused.to_string())),
+    };
+    titles.cache.keep_clip(identity, wanted, extents.clone());
+    Ok(extents)
+}
+
+/// A selection as a clip of a title, whose tracks it names.
+fn resolve(selection: Selection, opened: &Opened) -> Result<Clip, Error> {
+    let movie = &opened.movie;
+    let is_encrypted = |place: &usize| movie.tracks[*place].entry.encryption.is_some();
+    let has_media = |place: &usize| {
+        let track = &movie.tracks[*place];
+        track.is_video() || track.is_audio()
+    };
+    let mut tracks: Vec<usize> = (0..movie.tracks.len()).collect();
+    if !tracks.iter().any(has_media) {
+        return Err(segments::unsupported(movie));
+    }
+    if !selection.tracks.is_empty() {
+        let offered = title::offered(movie);
+        let place = |folder: &String| {
+            let found = offered.iter().find(|offered| offered.folder == *folder);
+            found.map(|offered| offered.place).ok_or_else(|| {
+                let known: Vec<&str> =
+                    offered.iter().map(|offered| offered.folder.as_str()).collect();
+                Error::InvalidParameter(format!("tracks must be of these: {}", known.join(", ")))
+            })
+        };
+        tracks = selection.tracks.iter().map(place).collect::<Result<_, _>>()?;
+        tracks.sort_unstable();
+        tracks.dedup();
+    }
+    tracks.retain(|place| has_media(place) || !is_encrypted(place));
+    // How samples are encrypted is described beside them, and would be lost.
+    if let Some(place) = tracks.iter().find(|place| is_encrypted(place)) {
+        let id = movie.tracks[*place].id;
+        return Err(Error::Unprocessable(format!(
+            "track {id} is encrypted: it cannot be clipped, nor sent unfragmented if it is \
+             fragmented; use HLS, DASH or the file itself"
+        )));
+    }
+    Ok(Clip { start_ms: selection.start_ms, end_ms: selection.end_ms, tracks })
+}

@@ -1,0 +1,126 @@
+//! Init segments, media segments and I-frames of a track.
+
+use std::sync::Arc;
+
+use super::{Error, opened::Opened, readiness::Waiting};
+use crate::{
+    extent::{Caching, Content, Extent, Extents, ReadAt, ReadError, Source, Validator},
+    movie::{Movie, Track},
+    package::{cmaf, title},
+};
+
+/// Media types of segments (ISO/IEC 23000-19 section 7.3; HTTP.md, C2).
+const VIDEO: &str = "video/mp4";
+const AUDIO: &str = "audio/mp4";
+
+/// The most samples of a segment whose header an I/O thread writes, in some hundred microseconds.
+const INLINE_SAMPLES_MAX: u32 = 8192;
+
+/// A file of a track. Segments are numbered from 0.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum SegmentFile {
+    /// The init segment.
+    Init,
+    /// A media segment.
+    Media(usize),
+    /// The key frame of a media segment.
+    IFrame(usize),
+}
+
+/// A file of the track with this folder: written at once if the tables are in memory, else on the disk
+/// pool.
+pub async fn content(
+    opened: &Opened,
+    folder: &str,
+    file: SegmentFile,
+    waiting: Waiting,
+) -> Result<Content, Error> {
+    let track = title::find_track(&opened.movie, folder).ok_or(Error::NotFound)?;
+    let extents = extents(opened, track, file, waiting).await?.ok_or(Error::NotFound)?;
+    let version = opened.version;
+    let tag = match file {
+        SegmentFile::Init => format!("{version}-{folder}-init"),
+        SegmentFile::Media(index) => format!("{version}-{folder}-{}", index + 1),
+        SegmentFile::IFrame(index) => format!("{version}-{folder}-i-{}", index + 1),
+    };
+    Ok(Content {
+        extents,
+        validator: Some(Validator::new(&tag)),
+        last_modified: Some(opened.file.identity().modified()),
+        media_type: if track.is_video() { VIDEO } else { AUDIO },
+        caching: Caching::Immutable,
+    })
+}
+
+async fn extents(
+    opened: &Opened,
+    track: &Track,
+    file: SegmentFile,
+    waiting: Waiting,
+) -> Result<Option<Extents>, Error> {
+    let source: Arc<dyn Source> = Arc::clone(&opened.file) as _;
+    if !is_long(track, file) {
+        match write(&opened.movie, track, file, &source, &opened.file.nonblocking_reader()) {
+            Err(error) if error.would_wait() => {}
+            written => return Ok(written?),
+        }
+    }
+    waiting.begin().await;
+    let movie = Arc::clone(&opened.movie);
+    // By its place and not by its identifier, which several tracks of a broken file can share.
+    let place = movie.tracks.iter().position(|other| std::ptr::eq(other, track));
+    let written = opened.file.run_in_pool(move |open| {
+        let track = &movie.tracks[place.expect("a track of this movie")];
+        write(&movie, track, file, &source, &open.blocking_reader())
+    });
+    Ok(written.await??)
+}
+
+/// Whether writing a segment's header takes longer than an I/O thread has.
+fn is_long(track: &Track, file: SegmentFile) -> bool {
+    let (SegmentFile::Media(number) | SegmentFile::IFrame(number)) = file else {
+        return false;
+    };
+    let Some(segment) = track.index.segments.get(number) else {
+        return false;
+    };
+    let end = track.segment_end(number).unwrap_or(segment.first_sample);
+    let samples = end.saturating_sub(segment.first_sample);
+    samples.saturating_add(segment.samples_before()) > INLINE_SAMPLES_MAX
+}
+
+fn write<R: ReadAt + ?Sized>(
+    movie: &Movie,
+    track: &Track,
+    file: SegmentFile,
+    source: &Arc<dyn Source>,
+    reader: &R,
+) -> Result<Option<Extents>, ReadError> {
+    match file {
+        SegmentFile::Init => {
+            let init = cmaf::init(track, &movie.protection);
+            Ok(Some(Extents::from(Extent::Memory(init.into()))))
+        }
+        SegmentFile::Media(number) => cmaf::segment(track, number, source, reader),
+        SegmentFile::IFrame(number) if track.is_video() => {
+            cmaf::iframe(track, number, source, reader)
+        }
+        SegmentFile::IFrame(_) => Ok(None),
+    }
+}
+
+/// Why no track of a movie can be sent in segments.
+pub fn unsupported(movie: &Movie) -> Error {
+    let why = |track: &Track| {
+        let why = track.entry.packageable().err()?;
+        Some(format!("track {}: {why}", track.id))
+    };
+    let read = movie.tracks.iter().filter_map(why);
+    let left_out = movie.left_out.iter().map(|track| format!("track {}: {}", track.id, track.why));
+    let reasons: Vec<String> = read.chain(left_out).collect();
+    if reasons.is_empty() {
+        // All tracks can, so the request is for something else.
+        return Error::NotFound;
+    }
+    Error::Unprocessable(format!("no track can be sent in segments: {}", reasons.join("; ")))
+}

@@ -1,0 +1,313 @@
+//! Subtitles and chapters of a title.
+
+use std::{ops::Range, sync::Arc, time::SystemTime};
+
+use bytes::{Bytes, BytesMut};
+
+use super::{
+    Error, Titles,
+    manifest_cache::Product,
+    media_types::{HLS, VTT},
+    opened::Opened,
+    readiness::Waiting,
+};
+use crate::{
+    extent::{
+        Caching, ReadError, Source as _, Text,
+        disk::{File, OpenError, Version},
+    },
+    library::{MediaPath, Sidecars, sidecar_name::Sidecar},
+    package::{
+        chapters, cues, hls,
+        presentation::{self, Segment},
+        text::{self, SubtitleFormat, Subtitles, TimestampMap},
+        title,
+    },
+};
+
+/// The assumed length of a segment of subtitles in bytes: a few lines. The true length is in another
+/// file, and is negligible beside video and audio.
+const SEGMENT_BYTES: u64 = 512;
+
+/// The subtitles of one language.
+pub struct TextSource {
+    /// Names what is made of them.
+    pub version: Version,
+    /// Where they come from.
+    pub origin: TextOrigin,
+    /// Whether manifests list them. Those that they do not list keep their number.
+    pub is_listed: bool,
+}
+
+/// Where subtitles come from.
+pub enum TextOrigin {
+    /// A track of the title's own file, by its place.
+    Track(usize),
+    /// A sidecar.
+    Sidecar {
+        /// The file.
+        file: Arc<File>,
+        /// Its format.
+        kind: SubtitleFormat,
+        /// What its name says.
+        sidecar: Sidecar,
+    },
+}
+
+/// A file in the folder of a text track.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TextFile {
+    /// The media playlist.
+    Playlist,
+    /// A segment, from 0.
+    Segment(usize),
+    /// All subtitles.
+    Whole,
+}
+
+/// The folder of the text track with this index.
+pub fn folder(index: usize) -> String {
+    format!("text-{}", index + 1)
+}
+
+/// The index of a text track, from its folder.
+pub fn parse_folder(folder: &str) -> Option<usize> {
+    let number = folder.strip_prefix("text-")?;
+    let is_plain = !number.starts_with(['0', '+']);
+    number.parse::<usize>().ok().filter(|_| is_plain)?.checked_sub(1)
+}
+
+/// The names of a title's sidecars. Where they cannot be known, as in a folder that may not be listed,
+/// there are none.
+pub async fn sidecars(titles: &Titles, title: &MediaPath) -> Result<Sidecars, Error> {
+    match titles.library.sidecars(title).await {
+        Err(error @ (OpenError::NotFound | OpenError::Io(_))) => {
+            tracing::debug!(title = %title.display(), %error, "cannot list sidecars");
+            Ok(Sidecars::default())
+        }
+        found => Ok(found?),
+    }
+}
+
+/// Opens the subtitles of a title, in the order of their numbers.
+pub async fn open(
+    titles: &Titles,
+    title: &MediaPath,
+    opened: &Opened,
+) -> Result<Vec<TextSource>, Error> {
+    Ok(open_among(titles, opened, sidecars(titles, title).await?).await)
+}
+
+/// Opens the subtitles of a title whose sidecars are known.
+pub async fn open_among(titles: &Titles, opened: &Opened, sidecars: Sidecars) -> Vec<TextSource> {
+    let own = |place| {
+        let origin = TextOrigin::Track(place);
+        TextSource { version: opened.version, origin, is_listed: true }
+    };
+    let mut texts: Vec<_> = title::text_tracks(&opened.movie).map(own).collect();
+    for (path, sidecar) in sidecars.subtitles {
+        match titles.file(&path, Waiting::Allowed).await {
+            Ok(file) => {
+                let kind = SubtitleFormat::from_name(path.file_name());
+                // The segments are cut where the title's are.
+                let version = opened.version.and(sidecar_version(&file, kind, &sidecar));
+                let origin = TextOrigin::Sidecar { file, kind, sidecar };
+                texts.push(TextSource { version, origin, is_listed: true });
+            }
+            Err(error) => tracing::debug!(sidecar = %path.display(), %error, "left out"),
+        }
+    }
+    texts
+}
+
+/// The version of what is read in a sidecar. Its name has a part in it: the format, and the language, from
+/// which an old encoding is guessed.
+fn sidecar_version(file: &File, kind: SubtitleFormat, sidecar: &Sidecar) -> Version {
+    let version = file.identity().version().with(match kind {
+        SubtitleFormat::Srt => 1,
+        SubtitleFormat::WebVtt => 2,
+    });
+    let language = sidecar.language.as_deref().unwrap_or_default();
+    language.bytes().fold(version, |version, byte| version.with(byte.into()))
+}
+
+impl TextSource {
+    /// When the last of the files that it is made of was written to.
+    fn modified(&self, title: &Opened) -> SystemTime {
+        let modified = title.file.identity().modified();
+        match &self.origin {
+            TextOrigin::Track(_) => modified,
+            TextOrigin::Sidecar { file, .. } => modified.max(file.identity().modified()),
+        }
+    }
+
+    /// The track with this index in manifests, cut where the title's leading track is.
+    pub fn track(
+        &self,
+        index: usize,
+        prefix: &str,
+        title: &Opened,
+        leading: &presentation::Track,
+    ) -> presentation::Track {
+        let (language, label, forced, hearing_impaired) = match &self.origin {
+            TextOrigin::Track(place) => {
+                let track = &title.movie.tracks[*place];
+                (title::language(track), track.name.clone().unwrap_or_default(), false, false)
+            }
+            TextOrigin::Sidecar { sidecar, .. } => (
+                sidecar.language.clone(),
+                sidecar.label.clone(),
+                sidecar.forced,
+                sidecar.hearing_impaired,
+            ),
+        };
+        presentation::Track {
+            prefix: prefix.to_owned(),
+            version: self.version.to_string(),
+            folder: folder(index),
+            codecs: String::new(),
+            timescale: leading.timescale,
+            language,
+            label,
+            is_default: false,
+            segments: leading
+                .segments
+                .iter()
+                .map(|segment| Segment { bytes: SEGMENT_BYTES, ..*segment })
+                .collect(),
+            target_duration_min_s: 0,
+            protection: None,
+            kind: presentation::Kind::Text(presentation::Text { forced, hearing_impaired }),
+        }
+    }
+}
+
+/// A file of a title's text track.
+pub async fn file(
+    titles: &Titles,
+    title: &MediaPath,
+    opened: &Opened,
+    version: &str,
+    (index, file): (usize, TextFile),
+) -> Result<Text, Error> {
+    let sources = open(titles, title, opened).await?;
+    let source = sources.get(index).ok_or(Error::NotFound)?;
+    if version != source.version.to_string() {
+        return Err(Error::NotFound);
+    }
+    let presentation = title::presentation(&opened.movie, "", opened.version);
+    let leading =
+        presentation.tracks.first().ok_or_else(|| super::segments::unsupported(&opened.movie))?;
+    let (media_type, bytes) = match file {
+        TextFile::Playlist => (HLS, hls::media(&source.track(index, "", opened, leading))),
+        TextFile::Segment(segment) => {
+            let range_ms = range_ms(leading, segment).ok_or(Error::NotFound)?;
+            let subtitles = subtitles(titles, opened, source).await?;
+            (VTT, text::format_segment(&subtitles, range_ms, TimestampMap::default()))
+        }
+        TextFile::Whole => (VTT, text::format_file(&*subtitles(titles, opened, source).await?)),
+    };
+    let mut text = Text::new(bytes, media_type, Caching::Immutable);
+    text.last_modified = Some(source.modified(opened));
+    Ok(text)
+}
+
+/// The chapters of a title, as WebVTT; a title without any has no such file.
+pub async fn chapters(titles: &Titles, opened: &Opened) -> Result<Text, Error> {
+    if opened.movie.chapters.is_none() {
+        return Err(Error::NotFound);
+    }
+    let identity = *opened.file.identity();
+    let make = async {
+        let movie = Arc::clone(&opened.movie);
+        let duration_ms = title::presentation(&movie, "", opened.version).duration_us / 1000;
+        let read = opened.file.run_in_pool(move |open| {
+            let read = chapters::read(&movie, &open.blocking_reader())?;
+            open.check().map(|()| read)
+        });
+        let chapters = read.await??;
+        let text = text::format_file(&chapters::cues(&chapters, duration_ms));
+        Ok(Text::kept(text, VTT, Caching::File, Some(identity.modified())))
+    };
+    titles.cache.text(identity, Product::Chapters, Waiting::Allowed, make).await
+}
+
+/// The time of a segment's cues in milliseconds: the first segment begins with the title, and the last
+/// has all cues that are left.
+fn range_ms(leading: &presentation::Track, segment: usize) -> Option<Range<u64>> {
+    let start = leading.segments.get(segment)?.start;
+    let ms = |ticks: u64| cues::in_ms(i64::try_from(ticks).unwrap_or(i64::MAX), leading.timescale);
+    let end = leading.segments.get(segment + 1).map_or(u64::MAX, |next| ms(next.start));
+    Some(if segment == 0 { 0 } else { ms(start) }..end)
+}
+
+/// The cues of a source, from the cache or read now.
+async fn subtitles(
+    titles: &Titles,
+    opened: &Opened,
+    source: &TextSource,
+) -> Result<Arc<Subtitles>, Error> {
+    let (identity, track) = match &source.origin {
+        TextOrigin::Track(place) => (*opened.file.identity(), *place),
+        TextOrigin::Sidecar { file, .. } => (*file.identity(), 0),
+    };
+    if let Some(cached) = titles.cache.subtitles(&identity, track) {
+        return Ok(cached);
+    }
+    let subtitles = match &source.origin {
+        TextOrigin::Track(place) => {
+            let (movie, place) = (Arc::clone(&opened.movie), *place);
+            let read = opened.file.run_in_pool(move |open| {
+                let read = cues::read(&movie.tracks[place], &open.blocking_reader())?;
+                open.check().map(|()| read)
+            });
+            read.await??
+        }
+        TextOrigin::Sidecar { file, kind, sidecar } => {
+            if file.identity().size > text::FILE_BYTES_MAX as u64 {
+                return Err(Error::Unprocessable("the subtitles are too long".to_owned()));
+            }
+            let bytes = read_all(file).await?;
+            let (kind, language) = (*kind, sidecar.language.clone());
+            let parse = move || text::parse(&bytes, kind, language.as_deref());
+            let parsed = titles.background.spawn_blocking_limited(parse).await?;
+            parsed.map_err(|refused| Error::Unprocessable(refused.to_string()))?
+        }
+    };
+    Ok(titles.cache.keep_subtitles(identity, track, Arc::new(subtitles)))
+}
+
+/// Reads the sidecars of subtitles, and takes those that hold none off the list: a player that is promised
+/// subtitles and gets an error may give up the title.
+///
+/// What cannot be read at the moment stays on the list: manifests are kept longer than such a moment.
+pub async fn unlist_invalid(
+    titles: &Titles,
+    title: &MediaPath,
+    opened: &Opened,
+    texts: &mut [TextSource],
+) {
+    for (index, source) in texts.iter_mut().enumerate() {
+        if matches!(source.origin, TextOrigin::Sidecar { .. })
+            && let Err(Error::Unprocessable(why)) = subtitles(titles, opened, source).await
+        {
+            let (title, number) = (title.display(), index + 1);
+            tracing::warn!(title, number, why, "invalid subtitles left out of their title");
+            source.is_listed = false;
+        }
+    }
+}
+
+/// All bytes of a file that is known to be short.
+pub async fn read_all(file: &Arc<File>) -> Result<Bytes, ReadError> {
+    let mut bytes = BytesMut::new();
+    while (bytes.len() as u64) < file.len() {
+        let rest = bytes.len() as u64..file.len();
+        let piece = match file.read_now(rest.clone())? {
+            Some(piece) => piece,
+            None => Arc::clone(file).read(rest).await?,
+        };
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes.freeze())
+}
