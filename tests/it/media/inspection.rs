@@ -170,8 +170,8 @@ fn an_unreadable_file_is_named_and_exits_with_2() {
     let folder = Folder::new();
     for (path, why) in [
         (folder.path("nothing.mp4"), "No such file"),
-        (folder.path(""), "this is a folder"),
-        ("/dev/null".into(), "no regular file"),
+        (folder.path(""), "is a folder"),
+        ("/dev/null".into(), "not a regular file"),
     ] {
         let path = path.to_str().expect("text");
         let (status, printed, logged) = program::run(&["inspect", path]);
