@@ -15,7 +15,7 @@ run: ## Build and serve the sample library; further arguments by ARGS="--listen 
 	target/release/headwater serve media/ $(ARGS)
 
 .PHONY: test
-test: fmt clippy doc deny unit browser ## Run every check and every test
+test: fmt clippy doc deny openapi unit browser ## Run every check and every test
 
 .PHONY: fmt
 fmt: ## Check the formatting
@@ -33,15 +33,19 @@ doc: ## Build the documentation, broken links are errors
 deny: setup-test ## Check licences, bans and sources of the dependencies
 	cargo deny check licenses bans sources
 
+.PHONY: openapi
+openapi: setup-test ## Lint the OpenAPI description with redocly and spectral
+	npm test --silent --prefix tests/openapi
+
 .PHONY: unit
 unit: setup-test ## Run the Rust tests
 	cargo test --workspace --no-fail-fast
 
 .PHONY: browser
-browser: setup-test ## Drive the page and the players in Chromium; pictures in target/browser/
+browser: setup-test ## Drive the page and the players in Chromium; screenshots in target/browser/
 	cargo build
 	node --test-reporter=spec tests/browser/run.mjs
-	node --test-reporter=spec tests/browser/made.mjs
+	node --test-reporter=spec tests/browser/artifacts.mjs
 	node --test-reporter=spec tests/browser/streams.mjs
 
 # Nothing is linked, so that an empty object is as good as any: scripts/no-cc makes them.
