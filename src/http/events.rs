@@ -5,8 +5,8 @@
 //! it was away, and the server buffers nothing for absent or slow subscribers. While there are
 //! subscribers, one task polls the database for all of them; without subscribers, nothing polls.
 //!
-//! Memory is bounded: [`SUBSCRIBERS_MAX`] subscribers with [`QUEUE_EVENTS`] unsent events each, and
-//! [`BROADCAST_EVENTS`] events that all share. A subscriber that lags behind those reads the database
+//! Memory is bounded: [`SUBSCRIBERS_MAX`] subscribers with `QUEUE_EVENTS` unsent events each, and
+//! `BROADCAST_EVENTS` events that all share. A subscriber that lags behind those reads the database
 //! again, and receives the last state of each job only.
 
 use std::{sync::Arc, time::Duration};
