@@ -1,5 +1,4 @@
-# Everything a developer does with Headwater. `make test` is what CI runs; each
-# of its steps is a target of its own.
+# All developer commands. CI runs `make test`; each of its steps is a target too.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # the steps share one target directory and print one report
@@ -9,13 +8,13 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: ## Build and serve the sample library; further arguments by ARGS="--listen 127.0.0.1:9000"
+run: ## Build and serve the sample library; more arguments with ARGS="--listen 127.0.0.1:9000"
 	@scripts/setup run
 	cargo build --release
 	target/release/headwater serve media/ $(ARGS)
 
 .PHONY: test
-test: fmt clippy doc deny unit browser ## Run every check and every test
+test: fmt clippy doc deny openapi unit browser ## Run every check and every test
 
 .PHONY: fmt
 fmt: ## Check the formatting
@@ -33,20 +32,24 @@ doc: ## Build the documentation, broken links are errors
 deny: setup-test ## Check licences, bans and sources of the dependencies
 	cargo deny check licenses bans sources
 
+.PHONY: openapi
+openapi: setup-test ## Lint the OpenAPI description with redocly and spectral
+	npm test --silent --prefix tests/openapi
+
 .PHONY: unit
 unit: setup-test ## Run the Rust tests
 	cargo test --workspace --no-fail-fast
 
 .PHONY: browser
-browser: setup-test ## Drive the page and the players in Chromium; pictures in target/browser/
+browser: setup-test ## Drive the page and the players in Chromium; screenshots in target/browser/
 	cargo build
 	node --test-reporter=spec tests/browser/run.mjs
-	node --test-reporter=spec tests/browser/made.mjs
+	node --test-reporter=spec tests/browser/artifacts.mjs
 	node --test-reporter=spec tests/browser/streams.mjs
 
-# Nothing is linked, so that an empty object is as good as any: scripts/no-cc makes them.
+# cargo check links nothing, so scripts/no-cc makes empty objects instead of compiling C.
 .PHONY: check-elsewhere
-check-elsewhere: ## Compile for FreeBSD and macOS, as far as that goes without running it
+check-elsewhere: ## Compile for FreeBSD and macOS, without running anything
 	rustup target add x86_64-unknown-freebsd x86_64-apple-darwin
 	CC_x86_64_unknown_freebsd=$(CURDIR)/scripts/no-cc AR_x86_64_unknown_freebsd=ar \
 		RUSTFLAGS="-D warnings" cargo check --target x86_64-unknown-freebsd
@@ -60,7 +63,7 @@ bench: ## Measure the small parts, then the server beside its peers (70 minutes;
 	cargo build --release
 	cargo run --release -p peers -- --json target/bench.json --svg docs/bench.svg $(ARGS)
 
-# RUSTC_BOOTSTRAP: the sanitizers are behind nightly flags, the code is not.
+# RUSTC_BOOTSTRAP: sanitizers need nightly flags; the code does not.
 SECONDS ?= 60
 .PHONY: fuzz
 fuzz: ## Fuzz each target for SECONDS=60

@@ -9,9 +9,9 @@
 //! serve             assembles a server or a worker, and shuts it down
 //! http              HTTP semantics, and one file per family of routes
 //! titles            an opened title: files, renditions, sidecars, manifests, artifacts
+//! webhooks          signed deliveries of job events
 //! jobs              worker, supervisor, housekeeping: runs jobs
-//! webhooks          delivers events of jobs
-//! transcode         ffmpeg, sandbox, ladder, images: the work of a job
+//! transcode         ffmpeg, sandbox, renditions, images: what a job does
 //! package           a movie as extents and manifests: CMAF, HLS, DASH, MP4, text
 //! library           roots, scans, watching, catalog
 //! queue             the durable queue of jobs
@@ -20,6 +20,7 @@
 //! wire              connections: how extents reach a socket
 //! extent            sources, extents, contents, and the disk pools below them
 //! sys               operating system calls: the only unsafe code
+//! background        bounded calls on the runtime beside the I/O threads
 //! config telemetry  import nothing of ours
 //! ```
 //!

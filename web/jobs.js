@@ -1,31 +1,30 @@
-// Jobs: what the server is making, as it goes on.
+// Jobs: the indicator in the header, the drawer, and the list of a title.
 
-import { getJson, listenSince, onJob, post, Refused, rememberToken } from "./server.js";
+import { getJson, onJob, post, RequestError, saveToken, subscribeSince } from "./server.js";
 import { ago, button, byId, count, element, percent, showFacts, splitPath } from "./words.js";
 
-/** Jobs that have ended, of each kind of end, that are kept in the list. */
+/** Ended jobs in the list, of each final state. */
 const ENDED_MAX = 30;
-const AGAIN_MS = 15_000;
+const RETRY_MS = 15_000;
 
-/** What goes by in a second, by the thousand: counted, not listed. */
-const PICTURES = new Set(["poster", "thumbnail", "storyboard", "preview"]);
-const NAMES = {
-  rendition: "Rendition", sound: "Sound that plays", movie: "Copy that plays", storyboard: "Storyboard", poster: "Poster",
+/** Short jobs that come by the thousand: the drawer counts them and does not list them. */
+const IMAGE_KINDS = new Set(["poster", "thumbnail", "storyboard", "preview"]);
+const KIND_NAMES = {
+  rendition: "Rendition", audio: "AAC audio", remux: "Remux", storyboard: "Storyboard", poster: "Poster",
   thumbnail: "Thumbnail", preview: "Preview",
 };
 
-const jobs = new Map(); // by id; children are not among them, their parents tell of them
-const rows = new Map(); // by id
+const jobs = new Map(); // by id, without children: their parents show the progress
 const drawer = byId("jobs");
 
 const isLive = (job) => !job.finished;
-const isPicture = (job) => PICTURES.has(job.kind);
-const isListed = (job) => !isPicture(job) || job.state === "failed";
+const isImage = (job) => IMAGE_KINDS.has(job.kind);
+const isListed = (job) => !isImage(job) || job.state === "failed";
 
-/** The jobs of a title that still go on, and that are worth a word. */
-export const liveJobsOf = (title) => [...jobs.values()].filter((job) => job.title === title && isLive(job) && !isPicture(job));
+/** The queued and running jobs of a title, without images. */
+export const liveJobsOf = (title) => [...jobs.values()].filter((job) => job.title === title && isLive(job) && !isImage(job));
 
-// ---- What is known ---------------------------------------------------------
+// ---- State -----------------------------------------------------------------
 
 async function load() {
   try {
@@ -33,94 +32,94 @@ async function load() {
     for (const [state, limit] of [["running", 100], ["waiting", 100], ["queued", 100], ["failed", ENDED_MAX], ["done", ENDED_MAX]]) {
       lists.push(await getJson(`/api/jobs?state=${state}&limit=${limit}`));
     }
-    lists.flatMap((list) => list.jobs).forEach(note);
-    listenSince(lists[0].changed); // what has changed since is told again
-    explain("");
+    lists.flatMap((list) => list.jobs).forEach(update);
+    subscribeSince(lists[0].changed); // the events repeat what changed during the loop
+    showError("");
   } catch (error) {
-    explain(error.message);
-    setTimeout(load, AGAIN_MS);
+    showError(error.message);
+    setTimeout(load, RETRY_MS);
   }
   show();
 }
 
-function note(job) {
+function update(job) {
   if (job.parent || jobs.get(job.id)?.changed > job.changed) return;
   jobs.set(job.id, job);
   for (const state of ["done", "failed", "cancelled"]) {
     const ended = [...jobs.values()].filter((other) => other.state === state && isListed(other));
-    ended.sort(latest).slice(ENDED_MAX).forEach(({ id }) => jobs.delete(id));
+    ended.sort(byFinished).slice(ENDED_MAX).forEach(({ id }) => jobs.delete(id));
   }
   if (!isLive(job) && !isListed(job)) jobs.delete(job.id);
 }
 
-let painting;
+let frame;
 onJob((job) => {
-  note(job);
-  painting ??= requestAnimationFrame(() => { painting = undefined; show(); });
+  update(job);
+  frame ??= requestAnimationFrame(() => { frame = undefined; show(); });
 });
 
-const latest = (one, other) => (one.finished < other.finished ? 1 : -1);
-const oldest = (one, other) => (one.created < other.created ? -1 : 1);
+const byFinished = (one, other) => (one.finished < other.finished ? 1 : -1); // the latest first
+const byCreated = (one, other) => (one.created < other.created ? -1 : 1); // the oldest first
 
-// ---- What is shown ---------------------------------------------------------
+// ---- Lists -----------------------------------------------------------------
 
 function show() {
   const all = [...jobs.values()];
-  const of = (...states) => all.filter((job) => states.includes(job.state));
+  const inState = (...states) => all.filter((job) => states.includes(job.state));
   const listed = (list) => list.filter(isListed);
-  showIndicator(listed(of("running", "waiting")), of("running").some(isPicture));
+  showIndicator(listed(inState("running", "waiting")), inState("running").some(isImage));
   if (drawer.open) {
-    section("jobs-running", listed(of("running", "waiting")).sort(oldest));
-    section("jobs-queued", listed(of("queued")).sort(oldest));
-    section("jobs-failed", of("failed").sort(latest));
-    section("jobs-done", listed(of("done", "cancelled")).sort(latest));
-    const pictures = all.filter((job) => isPicture(job) && isLive(job)).length;
-    byId("jobs-pictures").textContent = pictures ? `Posters and previews to be made: ${count.format(pictures)}` : "";
-    byId("jobs-none").hidden = listed(all).length > 0 || !byId("jobs-trouble").hidden;
+    showSection("jobs-running", listed(inState("running", "waiting")).sort(byCreated));
+    showSection("jobs-queued", listed(inState("queued")).sort(byCreated));
+    showSection("jobs-failed", inState("failed").sort(byFinished));
+    showSection("jobs-recent", listed(inState("done", "cancelled")).sort(byFinished));
+    const images = all.filter((job) => isImage(job) && isLive(job)).length;
+    byId("jobs-images").textContent = images ? `Queued images: ${count.format(images)}` : "";
+    byId("jobs-none").hidden = listed(all).length > 0 || !byId("jobs-error").hidden;
   }
   document.dispatchEvent(new Event("jobs"));
 }
 
-function showIndicator(running, makesPictures) {
+function showIndicator(running, rendersImages) {
   const link = byId("jobs-link");
   const mean = running.reduce((sum, job) => sum + job.progress.percent, 0) / running.length;
   byId("jobs-word").textContent = running.length ? `${running.length} running · ${percent(mean)}` : "Jobs";
-  link.classList.toggle("busy", running.length > 0 || makesPictures);
+  link.classList.toggle("busy", running.length > 0 || rendersImages);
 }
 
-function section(id, list) {
+function showSection(id, list) {
   byId(id).hidden = !list.length;
   showJobs(byId(id).querySelector("ul"), list);
 }
 
-/** Fills a list with jobs. Rows that stay are changed and not made anew, so that focus stays. */
+/** Fills a list with jobs. It updates existing rows in place, so that they keep the focus. */
 export function showJobs(place, list) {
-  const known = new Map([...place.children].map((row) => [row.dataset.id, row]));
-  const wanted = list.map((job) => update(known.get(job.id) ?? jobRow(job), job));
-  for (const row of [...place.children]) if (!wanted.includes(row)) row.remove();
-  wanted.forEach((row, index) => {
+  const existing = new Map([...place.children].map((row) => [row.dataset.id, row]));
+  const rows = list.map((job) => updateRow(existing.get(job.id) ?? jobRow(job), job));
+  for (const row of [...place.children]) if (!rows.includes(row)) row.remove();
+  rows.forEach((row, index) => {
     if (place.children[index] !== row) place.insertBefore(row, place.children[index] ?? null);
   });
 }
 
 function jobRow(job) {
   const { name } = splitPath(job.title);
-  const row = element("li", "job", element("bdi", "job-title", name), element("span", "job-what facts"));
+  const row = element("li", "job", element("bdi", "job-title", name), element("span", "job-facts facts"));
   const bar = element("progress", "");
   bar.max = 100;
-  bar.setAttribute("aria-label", `${whatOf(job)}, ${name}`);
-  const change = (verb) => async (event) => {
+  bar.setAttribute("aria-label", `${nameOf(job)}, ${name}`);
+  const act = (verb) => async (event) => {
     event.target.disabled = true;
     try {
-      note(await post(`/api/jobs/${job.id}/${verb}`));
+      update(await post(`/api/jobs/${job.id}/${verb}`));
       show();
     } catch (error) {
-      tell(error);
+      showRequestError(error);
     }
     event.target.disabled = false;
   };
-  const cancel = button("Cancel", name, change("cancel"));
-  const retry = button("Try again", name, change("retry"));
+  const cancel = button("Cancel", name, act("cancel"));
+  const retry = button("Retry", name, act("retry"));
   cancel.className = retry.className = "small";
   row.append(bar, element("p", "job-error"), element("span", "job-buttons", cancel, retry));
   Object.assign(row, { bar, cancel, retry });
@@ -128,22 +127,22 @@ function jobRow(job) {
   return row;
 }
 
-function whatOf({ kind, make }) {
-  const lines = make?.rendition?.rung?.lines;
-  return [NAMES[kind] ?? kind, lines && `${lines}p`].filter(Boolean).join(" ");
+/** "Rendition 720p" */
+function nameOf({ kind, height }) {
+  return [KIND_NAMES[kind] ?? kind, height && `${height}p`].filter(Boolean).join(" ");
 }
 
-function update(row, job) {
+function updateRow(row, job) {
   const { stage, note, percent: done } = job.progress;
   row.dataset.state = job.state;
   const isRunning = job.state === "running" || job.state === "waiting";
   const states = {
-    queued: job.attempts ? "waits for another attempt" : "waits for its turn",
+    queued: job.attempts ? "queued for a retry" : "queued",
     running: percent(done), waiting: percent(done),
     done: `done ${ago(job.finished)}`, cancelled: `cancelled ${ago(job.finished)}`, failed: `failed ${ago(job.finished)}`,
   };
-  const state = job.cancelling && isLive(job) ? "is being cancelled" : states[job.state];
-  showFacts(row.querySelector(".job-what"), [whatOf(job), state, isRunning && stage, isRunning && note]);
+  const state = job.cancelling && isLive(job) ? "cancelling" : states[job.state];
+  showFacts(row.querySelector(".job-facts"), [nameOf(job), state, isRunning && stage, isRunning && note]);
   row.bar.hidden = !isRunning;
   row.bar.value = done;
   const error = row.querySelector(".job-error");
@@ -155,40 +154,40 @@ function update(row, job) {
   return row;
 }
 
-// ---- What is in the way ----------------------------------------------------
+// ---- Errors and status -----------------------------------------------------
 
-function explain(text) {
-  byId("jobs-trouble-text").textContent = text;
-  byId("jobs-trouble").hidden = !text;
+function showError(text) {
+  byId("jobs-error-text").textContent = text;
+  byId("jobs-error").hidden = !text;
 }
 
-/** Says why something was not changed; asks for the token where that is what is missing. */
-export function tell(error) {
+/** Shows why a change failed; asks for the API token if the server requires one. */
+export function showRequestError(error) {
   location.hash = "jobs";
   open();
-  const needsToken = error instanceof Refused && error.status === 401;
+  const needsToken = error instanceof RequestError && error.status === 401;
   byId("token-form").hidden = !needsToken;
-  explain(needsToken ? "Changes need this server's token." : error.message);
+  showError(needsToken ? "Changes need the API token of this server." : error.message);
   if (needsToken) byId("token").focus();
 }
 
 byId("token-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  rememberToken(byId("token").value.trim());
+  saveToken(byId("token").value.trim());
   byId("token").value = "";
   byId("token-form").hidden = true;
-  explain("");
+  showError("");
 });
 
-/** Who makes it, and what is missing for that. */
+/** Shows the state of the worker, or why no job can run. */
 async function showStatus() {
   const status = await getJson("/api/status").catch(() => null);
   if (!status) return;
-  byId("worker").textContent = status.lacks ? `Nothing can be made: ${status.lacks}` : `Worker: ${status.worker}`;
-  byId("worker").classList.toggle("lacks", Boolean(status.lacks));
+  byId("worker").textContent = status.unavailable ? `No job can run: ${status.unavailable}` : `Worker: ${status.worker}`;
+  byId("worker").classList.toggle("unavailable", Boolean(status.unavailable));
 }
 
-// ---- Opening and closing: /#jobs is its address ----------------------------
+// ---- Opening and closing: the drawer's address is /#jobs -------------------
 
 function open() {
   if (drawer.open) return;
@@ -205,7 +204,7 @@ function followHash() {
 drawer.addEventListener("close", () => {
   if (location.hash === "#jobs") history.replaceState(history.state, "", location.pathname);
 });
-// A click beside it closes it. What is inside fills it, so that its own ground is what lies beside.
+// A click outside closes the drawer. Its contents fill it, so the target is the drawer itself only outside.
 drawer.addEventListener("click", (event) => event.target === drawer && drawer.close());
 byId("jobs-close").addEventListener("click", () => drawer.close());
 window.addEventListener("hashchange", followHash);

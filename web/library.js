@@ -1,7 +1,7 @@
-// The library: titles as a list of links, page by page.
+// The library: the titles as a list of links, page by page.
 //
-// Addresses come ready from the server and are used as given, since only it knows how a name that is
-// not UTF-8 is written in a URL.
+// The page uses the server's addresses unchanged: only the server knows the encoding of a name that is
+// not UTF-8.
 
 import { dropPoster, showPoster } from "./posters.js";
 import { getJson, onTitles } from "./server.js";
@@ -13,23 +13,23 @@ const TYPING_PAUSE_MS = 150;
 
 export const WATCH = "/watch/";
 export const MEDIA = "/media/";
-export const MADE = "/v/";
+export const VIEWS = "/v/";
 
-/** What has moving pictures that posters can be made of. */
-const PICTURED = /\.(mp4|m4v|mov|mkv|webm|avi|ts|m2ts|mts|mpe?g|3gp|f4v|ogv)$/i;
+/** Files with video, of which the server can render posters. */
+const VIDEO_FILE = /\.(mp4|m4v|mov|mkv|webm|avi|ts|m2ts|mts|mpe?g|3gp|f4v|ogv)$/i;
 
 const list = byId("titles");
 const search = byId("search");
 
-let listing = new AbortController(); // the listing under way: a newer one ends it
+let listing = new AbortController(); // aborts the current request when a newer one starts
 let scanPoll;
-let shown = []; // the titles in the list
-let next = null; // where the titles after them are found
+let shown = []; // the listed titles
+let next = null; // the address of the next page
 
 const firstPage = () =>
   `/api/titles?${new URLSearchParams({ search: search.value.trim(), sort: "path", offset: 0, limit: PAGE_SIZE })}`;
 
-/** Lists the titles from `from` on behind those in `kept`, page by page until there are `atLeast`. */
+/** Appends the titles at `from` to those in `kept`, page by page, until there are `atLeast`. */
 export async function load({ from = firstPage(), kept = [], atLeast = 0 } = {}) {
   listing.abort();
   clearTimeout(scanPoll);
@@ -46,11 +46,11 @@ export async function load({ from = firstPage(), kept = [], atLeast = 0 } = {}) 
     showListing(titles, page);
     if (page.scanning) scanPoll = setTimeout(refresh, SCAN_POLL_MS);
   } catch (error) {
-    if (!signal.aborted) showListingTrouble(error.message);
+    if (!signal.aborted) showListingError(error.message);
   }
 }
 
-/** Lists anew without taking away what "Show more" has brought. */
+/** Reloads the list with as many pages as "Show more" has added. */
 const refresh = () => load({ atLeast: shown.length });
 
 function showListing(titles, page) {
@@ -60,7 +60,7 @@ function showListing(titles, page) {
   const noun = page.total === 1 ? "title" : "titles";
   byId("count").textContent =
     `${page.scanning ? "scanning… " : ""}${count.format(page.total)} ${noun}${searched ? " found" : ""}`;
-  byId("listing-trouble").hidden = true;
+  byId("listing-error").hidden = true;
   byId("empty").hidden = page.total > 0 || searched || page.scanning;
   byId("no-match").hidden = page.total > 0 || !searched;
   byId("more").hidden = !next;
@@ -68,12 +68,12 @@ function showListing(titles, page) {
   markCurrent();
 }
 
-function showListingTrouble(text) {
-  byId("listing-trouble-text").textContent = text;
-  byId("listing-trouble").hidden = false;
+function showListingError(text) {
+  byId("listing-error-text").textContent = text;
+  byId("listing-error").hidden = false;
 }
 
-/** Rows that stay are not moved, so that focus and scrolling survive a refresh. */
+/** Updates the rows. Existing rows do not move, so that focus and scrolling survive a refresh. */
 function showRows(titles) {
   const keyOf = (title) => `${title.href} ${title.version}`;
   const wanted = new Set(titles.map(keyOf));
@@ -98,7 +98,7 @@ function titleRow(title, key) {
   const facts = [folder, sizeText(title.size_bytes), date.format(new Date(title.modified))];
   const poster = element("span", "poster");
   if (title.duration_s) poster.append(element("span", "length", clock(title.duration_s)));
-  if (PICTURED.test(path)) showPoster(poster, `${MADE}${path}/poster.jpg?width=320&wait=0`, title.path);
+  if (VIDEO_FILE.test(path)) showPoster(poster, `${VIEWS}${path}/poster.jpg?width=320&wait=0`, title.path);
   const words = element("span", "words", element("bdi", "name", name), showFacts(element("span", "facts"), facts));
   const link = element("a", "title", poster, words);
   link.href = WATCH + path;
@@ -107,7 +107,7 @@ function titleRow(title, key) {
   return row;
 }
 
-/** Marks the row of the title being watched, however its address was spelled. */
+/** Marks the row of the current title, in any spelling of its address. */
 export function markCurrent() {
   const here = decoded(location.pathname);
   for (const link of list.querySelectorAll("a")) {
@@ -115,16 +115,16 @@ export function markCurrent() {
       link.removeAttribute("aria-current");
     } else if (!link.hasAttribute("aria-current")) {
       link.setAttribute("aria-current", "page");
-      // Where the list scrolls by itself; on a phone the player is what is to be seen.
+      // Only where the list has its own scroll bar; on a phone the player must stay in view.
       if (getComputedStyle(list.closest("nav")).overflowY === "auto") link.scrollIntoView({ block: "nearest" });
     }
   }
 }
 
-let typing;
+let typingTimer;
 search.addEventListener("input", () => {
-  clearTimeout(typing);
-  typing = setTimeout(load, TYPING_PAUSE_MS);
+  clearTimeout(typingTimer);
+  typingTimer = setTimeout(load, TYPING_PAUSE_MS);
 });
 byId("clear-search").addEventListener("click", () => {
   search.value = "";
@@ -134,5 +134,5 @@ byId("clear-search").addEventListener("click", () => {
 byId("more").addEventListener("click", () => load({ from: next, kept: shown }));
 byId("listing-retry").addEventListener("click", refresh);
 
-let changing;
-onTitles(() => { changing ??= setTimeout(() => { changing = undefined; refresh(); }, SCAN_POLL_MS); });
+let refreshTimer;
+onTitles(() => { refreshTimer ??= setTimeout(() => { refreshTimer = undefined; refresh(); }, SCAN_POLL_MS); });

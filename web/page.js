@@ -1,4 +1,4 @@
-// The page: where one is in it, and how one moves about.
+// The page: addresses, links and keys.
 
 import { load, markCurrent } from "./library.js";
 import { pathIn, stop, watch } from "./player.js";
@@ -7,9 +7,9 @@ import { byId } from "./words.js";
 const list = byId("titles");
 const search = byId("search");
 
-let here = null; // the path that is shown: an address may change by its end alone
+let here = null; // the current path: a new hash alone changes nothing
 
-/** Shows what the address bar names. */
+/** Shows the title of the address bar, or the library. */
 function route({ play = false } = {}) {
   here = location.pathname;
   const path = pathIn(location);
@@ -28,8 +28,8 @@ function route({ play = false } = {}) {
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a.title, a.wordmark");
-  const elsewhere = event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
-  if (!link || elsewhere) return; // a new tab or window is the browser's matter
+  const opensNewTab = event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
+  if (!link || opensNewTab) return; // left to the browser
   event.preventDefault();
   if (link.pathname !== location.pathname) history.pushState(null, "", link.pathname);
   route({ play: true });
@@ -47,7 +47,7 @@ document.addEventListener("keydown", (event) => {
   }
 
   const links = [...list.querySelectorAll("a")];
-  const at = links.indexOf(focused); // -1 in the search box: the row above the first
+  const at = links.indexOf(focused); // -1: in the search box, above the first row
   if (at === -1 && focused !== search) return;
   const inList = (link) => (at === -1 ? undefined : link);
   const before = at === 0 ? search : links[at - 1];

@@ -1,254 +1,254 @@
-// The player: what plays, in which way, and what is said when it does not.
+// The player: chooses a way to play a title, shows facts about it, and explains failures.
 
-import { MADE, MEDIA, WATCH } from "./library.js";
+import { MEDIA, VIEWS, WATCH } from "./library.js";
 import { liveJobsOf, showJobs } from "./jobs.js";
 import * as quality from "./quality.js";
-import { offer } from "./renditions.js";
+import { offerHeights } from "./renditions.js";
 import * as seekbar from "./seekbar.js";
-import { ask, changeOf, getJson, onJob, whenMade } from "./server.js";
+import { getJson, onJob, request, whenJobEnds, whenRendered } from "./server.js";
 import { cues, Storyboard } from "./storyboard.js";
 import { byId, clock, date, decoded, percent, showFacts, sizeText, splitPath } from "./words.js";
 
-/** Files of which the server makes an MP4 that begins to play at once, wherever their index is. */
+/** Files that the server packages without a job: as MP4 with the index in front, and as HLS. */
 const PACKAGED = /\.(mp4|m4v|m4a|mov)$/i;
-/** What browsers take up and then play without sound, or not to the end. */
-const NOT_AS_IT_IS = /matroska|mp2t|x-msvideo|video\/mpeg/;
+/** Media types that browsers claim to play, but play without audio or not to the end. */
+const UNRELIABLE = /matroska|mp2t|x-msvideo|video\/mpeg/;
 
-/** What there is to say when a job of this kind has made something of what plays. */
-const BETTER = { rendition: "There is a new quality.", sound: "Its sound plays in this browser now." };
+/** What a finished job means for the title that plays. */
+const UPDATES = { rendition: "A new quality is available.", audio: "Its audio now plays in this browser." };
 
 const HLS = "application/vnd.apple.mpegurl";
-const AGAIN_S = 5;
+const RETRY_S = 5;
 
 const video = byId("video");
 
-/** What plays: its names and addresses, the promised answer to HEAD, and what ends all that is done for it. */
-let watched = null;
+/** The current title: its addresses, the promised response to HEAD, and the signal that aborts its requests. */
+let current = null;
 
-/** Lets go of what plays. */
+/** Unloads the current title. */
 export function stop() {
-  watched?.ends.abort();
-  watched = null;
+  current?.controller.abort();
+  current = null;
   quality.stop();
   seekbar.reset();
   video.removeAttribute("poster");
   video.removeAttribute("src");
-  video.load(); // lets go of the connection
+  video.load(); // closes the connection
 }
 
-/** Shows the title of a path as it stands in addresses, from `at` seconds on. */
+/** Shows the title of a percent-encoded path, from `at` seconds on. */
 export function watch(path, { play = false, at = 0 } = {}) {
   stop();
   const { folder, name } = splitPath(decoded(path));
-  const ends = new AbortController();
+  const controller = new AbortController();
   const href = MEDIA + path;
   const title = {
-    path, href, folder, ends, play, at, others: [], heights: Promise.resolve([]),
-    title: decoded(path), made: `${MADE}${path}/`, signal: ends.signal,
+    path, href, folder, controller, play, at, fallbacks: [], heights: Promise.resolve([]),
+    title: decoded(path), views: `${VIEWS}${path}/`, signal: controller.signal,
     head: fetch(href, { method: "HEAD" }).catch(() => null),
   };
-  watched = title;
+  current = title;
   document.title = `${name} · Headwater`;
   byId("name").textContent = name;
   byId("download").href = href;
-  byId("hls").href = `${title.made}index.m3u8`;
-  byId("dash").href = `${title.made}manifest.mpd`;
-  byId("inspect").href = `${title.made}inspect`;
+  byId("hls").href = `${title.views}index.m3u8`;
+  byId("dash").href = `${title.views}manifest.mpd`;
+  byId("inspect").href = `${title.views}inspect`;
   byId("packaged").hidden = true;
   byId("renditions").hidden = true;
-  byId("better").hidden = true;
+  byId("update").hidden = true;
   showFacts(byId("facts"), [folder]);
-  hideTrouble();
+  hideNotices();
   showTitleJobs();
-  describe(title);
-  begin(title);
+  describeFile(title);
+  start(title);
 }
 
 // ---- Ways to play ----------------------------------------------------------
 
-/** What somebody else was chosen for meanwhile is none of our business any more. */
-const isOver = (title) => title !== watched;
+/** Whether the user has chosen another title meanwhile. */
+const isStale = (title) => title !== current;
 
-async function begin(title) {
+async function start(title) {
   if (PACKAGED.test(title.path)) return playPackaged(title);
   const type = (await title.head)?.headers.get("content-type") ?? "";
-  if (isOver(title)) return;
-  if (video.canPlayType(type) && !NOT_AS_IT_IS.test(type)) setSource(title, title.href);
-  else playWhatIsMade(title);
+  if (isStale(title)) return;
+  if (video.canPlayType(type) && !UNRELIABLE.test(type)) setSource(title, title.href);
+  else playRemuxed(title);
 }
 
-/** By HLS where more was made than is in the file, else as one file. */
+/** Plays by HLS if there are renditions besides the file, else as one MP4. */
 async function playPackaged(title) {
-  const playlist = `${title.made}index.m3u8`;
-  const offered = quality.offered(playlist, title.signal).catch(() => ({ heights: [], more: false }));
-  title.heights = offered.then(({ heights }) => heights);
-  const { more } = await offered;
-  if (isOver(title)) return;
-  title.others = [`${title.made}play.mp4`, title.href]; // as it is, if nothing could be made of it
-  if (more && quality.canChange()) {
-    await quality.play(video, playlist, title.at, title.signal, (status) => hlsFailed(title, status));
-    if (!isOver(title) && title.play) video.play().catch(() => {});
+  const playlist = `${title.views}index.m3u8`;
+  const reading = quality.readPlaylist(playlist, title.signal).catch(() => ({ heights: [], more: false }));
+  title.heights = reading.then(({ heights }) => heights);
+  const { more } = await reading;
+  if (isStale(title)) return;
+  title.fallbacks = [`${title.views}play.mp4`, title.href]; // the file itself, if the server cannot package it
+  if (more && quality.isSupported()) {
+    await quality.play(video, playlist, title.at, title.signal, (status) => recoverFromHls(title, status));
+    if (!isStale(title) && title.play) video.play().catch(() => {});
   } else {
-    setSource(title, more && video.canPlayType(HLS) ? playlist : title.others.shift());
+    setSource(title, more && video.canPlayType(HLS) ? playlist : title.fallbacks.shift());
   }
 }
 
 function setSource(title, url) {
   video.src = url;
   if (title.at) video.currentTime = title.at;
-  // A refusal to play unasked is the browser's right; a failure raises "error".
+  // The browser may refuse autoplay; a real failure raises "error".
   if (title.play) video.play().catch(() => {});
 }
 
-/** The file was replaced while it played: its streams are gone, and others are there. Else there is the whole. */
-function hlsFailed(title, status) {
-  if (isOver(title)) return;
+/** After a 404 the file was replaced, so the title reloads once; after other errors the whole file plays. */
+function recoverFromHls(title, status) {
+  if (isStale(title)) return;
   const at = video.currentTime;
   if (status === 404 && !title.wasReplaced) {
     watch(title.path, { play: true, at });
-    watched.wasReplaced = true;
+    current.wasReplaced = true;
   } else {
     Object.assign(title, { at, play: true });
-    setSource(title, title.others.shift());
+    setSource(title, title.fallbacks.shift());
   }
 }
 
-/** Plays what a job makes of a title that browsers cannot play, once it is there. */
-async function playWhatIsMade(title) {
+/** Plays a title that browsers cannot play, as soon as a job has remuxed it. */
+async function playRemuxed(title) {
   for (;;) {
     try {
-      await ask(`${title.made}play.mp4`, { headers: { Range: "bytes=0-1" }, signal: title.signal });
-      if (isOver(title)) return;
-      hideTrouble();
-      describeMade(title);
+      await request(`${title.views}play.mp4`, { headers: { Range: "bytes=0-1" }, signal: title.signal });
+      if (isStale(title)) return;
+      hideNotices();
+      describeRemux(title);
       return playPackaged(title);
     } catch (error) {
-      if (isOver(title)) return;
-      if (error.status !== 503) return showTrouble(title, 0, error.message);
+      if (isStale(title)) return;
+      if (error.status !== 503) return showError(title, 0, error.message);
       title.reason = error.message;
-      showMaking(title);
-      await changeOf(title.title, 1000 * (error.again || AGAIN_S), title.signal).catch(() => {});
-      if (isOver(title)) return;
+      showPreparing(title);
+      await whenJobEnds(title.title, 1000 * (error.retryAfterS || RETRY_S), title.signal).catch(() => {});
+      if (isStale(title)) return;
     }
   }
 }
 
-function showMaking(title) {
-  byId("making").hidden = false;
+function showPreparing(title) {
+  byId("preparing").hidden = false;
   video.hidden = true;
   byId("timeline").hidden = true;
   const [job] = liveJobsOf(title.title);
-  const how = job ? `It is being made playable: ${percent(job.progress.percent)}.` : `The server says: ${title.reason}.`;
-  byId("making-text").textContent = `This browser cannot play this file as it is. ${how}`;
-  byId("making-progress").hidden = !job;
-  byId("making-progress").value = job?.progress.percent ?? 0;
+  const state = job ? `The server is converting it: ${percent(job.progress.percent)}.` : `Server: ${title.reason}.`;
+  byId("preparing-text").textContent = `This browser cannot play this file. ${state}`;
+  byId("preparing-progress").hidden = !job;
+  byId("preparing-progress").value = job?.progress.percent ?? 0;
 }
 
-// ---- What is known of it ---------------------------------------------------
+// ---- Facts -----------------------------------------------------------------
 
-/** Asks the file itself: unlike the list, it knows titles that are not in the page shown. */
-async function describe(title) {
+/** Reads the file's headers and report: the title may not be in the loaded pages of the list. */
+async function describeFile(title) {
   const [head, report] = await Promise.all([
-    title.head, title.head.then((head) => head?.ok && getJson(`${title.made}inspect`, title.signal)).catch(() => null),
+    title.head, title.head.then((head) => head?.ok && getJson(`${title.views}inspect`, title.signal)).catch(() => null),
   ]);
-  if (isOver(title) || !head?.ok) return;
+  if (isStale(title) || !head?.ok) return;
   const size = Number(head.headers.get("content-length"));
   const modified = head.headers.get("last-modified");
   const type = head.headers.get("content-type");
-  const picture = report?.tracks?.find((track) => track.video)?.video;
+  const track = report?.tracks?.find((track) => track.video)?.video;
   showFacts(byId("facts"), [
     title.folder, report?.duration_s && clock(report.duration_s),
-    picture ? `${picture.shown_width} × ${picture.shown_height}` : type,
+    track ? `${track.shown_width} × ${track.shown_height}` : type,
     size && sizeText(size), modified && date.format(new Date(modified)),
   ]);
   if (!report?.playable) return;
   seekbar.showChapters(report.chapters.map(({ start_s, title }) => ({ start: start_s, title })));
-  showWhatIsMade(title, picture?.shown_height);
+  showViews(title, track?.shown_height);
 }
 
-/** What the server makes of a title that it can take apart, this many lines high if it has pictures. */
-async function showWhatIsMade(title, height) {
+/** Shows links, renditions, poster and storyboard; `height` is that of the video, if there is one. */
+async function showViews(title, height) {
   byId("packaged").hidden = false;
   if (!height) return;
-  title.heights.then((heights) => isOver(title) || offer(title.title, height, heights));
-  showPoster(title).catch(() => {}); // without one there is the first picture
-  const storyboard = await Storyboard.of(`${title.made}storyboard.vtt`, title.title, title.signal).catch(() => null);
-  if (isOver(title)) storyboard?.close();
+  title.heights.then((heights) => isStale(title) || offerHeights(title.title, height, heights));
+  showPoster(title).catch(() => {}); // the first frame serves without a poster
+  const storyboard = await Storyboard.load(`${title.views}storyboard.vtt`, title.title, title.signal).catch(() => null);
+  if (isStale(title)) storyboard?.close();
   else seekbar.setStoryboard(storyboard);
 }
 
-/** The file itself says nothing of what was made of it: that is asked, and the video. */
-async function describeMade(title) {
-  const chapters = await cues(`${title.made}chapters.vtt`, title.signal).catch(() => []);
+/** The report describes the original file, so the facts of a remux come from its views and the video. */
+async function describeRemux(title) {
+  const chapters = await cues(`${title.views}chapters.vtt`, title.signal).catch(() => []);
   if (video.readyState === video.HAVE_NOTHING) await new Promise((resolve) => video.addEventListener("loadedmetadata", resolve, { once: true }));
-  if (isOver(title)) return;
+  if (isStale(title)) return;
   seekbar.showChapters(chapters.map(({ start, text }) => ({ start, title: text })));
-  showWhatIsMade(title, video.videoHeight);
+  showViews(title, video.videoHeight);
 }
 
 async function showPoster(title) {
-  const url = `${title.made}poster.jpg?wait=0`;
-  await whenMade(url, title.title, title.signal);
-  if (!isOver(title)) video.poster = url;
+  const url = `${title.views}poster.jpg?wait=0`;
+  await whenRendered(url, title.title, title.signal);
+  if (!isStale(title)) video.poster = url;
 }
 
 function showTitleJobs() {
-  showJobs(byId("title-jobs"), watched ? liveJobsOf(watched.title) : []);
-  if (watched && !byId("making").hidden) showMaking(watched);
+  showJobs(byId("title-jobs"), current ? liveJobsOf(current.title) : []);
+  if (current && !byId("preparing").hidden) showPreparing(current);
 }
 
 document.addEventListener("jobs", showTitleJobs);
 onJob((job) => {
-  if (job.title !== watched?.title || job.state !== "done" || !(job.kind in BETTER)) return;
-  byId("better-text").textContent = BETTER[job.kind];
-  byId("better").hidden = false;
+  if (job.title !== current?.title || job.state !== "done" || !(job.kind in UPDATES)) return;
+  byId("update-text").textContent = UPDATES[job.kind];
+  byId("update").hidden = false;
 });
 
-// ---- What is in the way ----------------------------------------------------
+// ---- Failures --------------------------------------------------------------
 
 video.addEventListener("error", async () => {
-  const title = watched;
+  const title = current;
   const code = video.error?.code;
   if (!title || !video.getAttribute("src")) return;
-  if (code === MediaError.MEDIA_ERR_SRC_NOT_SUPPORTED && title.others.length) {
-    setSource(title, title.others.shift());
+  if (code === MediaError.MEDIA_ERR_SRC_NOT_SUPPORTED && title.fallbacks.length) {
+    setSource(title, title.fallbacks.shift());
     return;
   }
   const head = await title.head;
-  if (isOver(title)) return;
-  if (code !== MediaError.MEDIA_ERR_NETWORK && head?.ok && !PACKAGED.test(title.path)) return playWhatIsMade(title);
-  showTrouble(title, code);
+  if (isStale(title)) return;
+  if (code !== MediaError.MEDIA_ERR_NETWORK && head?.ok && !PACKAGED.test(title.path)) return playRemuxed(title);
+  showError(title, code);
 });
 
-async function showTrouble(title, code, reason = "") {
+async function showError(title, code, reason = "") {
   const head = await title.head;
-  if (isOver(title)) return;
-  let text = `This browser cannot decode this video. Download it and open it in a player of your own.`;
-  if (code === MediaError.MEDIA_ERR_NETWORK) text = "The connection broke off.";
+  if (isStale(title)) return;
+  let text = "This browser cannot decode this video. Download it and open it in another player.";
+  if (code === MediaError.MEDIA_ERR_NETWORK) text = "The connection was lost.";
   else if (!head) text = "The server cannot be reached.";
-  else if (head.status === 404) text = "This title is not in the library, or not any more.";
-  else if (!head.ok) text = `The server answered ${head.status}.`;
-  else if (reason) text += ` (The server: ${reason}.)`;
-  byId("trouble-text").textContent = text;
+  else if (head.status === 404) text = "This title is not in the library, or no longer.";
+  else if (!head.ok) text = `The server responded with status ${head.status}.`;
+  else if (reason) text += ` (Server: ${reason}.)`;
+  byId("player-error-text").textContent = text;
   byId("download").hidden = head?.status === 404;
-  byId("making").hidden = true;
-  video.hidden = code !== MediaError.MEDIA_ERR_NETWORK; // a picture that stopped is worth keeping
+  byId("preparing").hidden = true;
+  video.hidden = code !== MediaError.MEDIA_ERR_NETWORK; // keeps the last frame after a lost connection
   byId("timeline").hidden = video.hidden;
-  byId("trouble").hidden = false;
+  byId("player-error").hidden = false;
 }
 
-function hideTrouble() {
-  for (const id of ["trouble", "making"]) byId(id).hidden = true;
+function hideNotices() {
+  for (const id of ["player-error", "preparing"]) byId(id).hidden = true;
   for (const id of ["download", "video", "timeline"]) byId(id).hidden = false;
 }
 
-/** Plays it anew where it is: after a trouble, or because there is a better way by now. */
-function again() {
-  if (watched) watch(watched.path, { play: true, at: video.currentTime });
+/** Loads the title again at the same position: after a failure, or to use a new rendition. */
+function reload() {
+  if (current) watch(current.path, { play: true, at: video.currentTime });
 }
 
-byId("trouble-retry").addEventListener("click", again);
-byId("better-use").addEventListener("click", again);
+byId("player-retry").addEventListener("click", reload);
+byId("update-switch").addEventListener("click", reload);
 
-/** The path of the title that an address names, if it names one. */
+/** The path of the title in an address, or "". */
 export const pathIn = ({ pathname }) => (pathname.startsWith(WATCH) ? pathname.slice(WATCH.length) : "");

@@ -1,65 +1,64 @@
-// Posters: those of the titles that can be seen, and never more than a few at a time, so that ten
-// thousand titles are no ten thousand jobs.
+// Posters of visible titles, a few at a time: ten thousand titles must not cause ten thousand jobs.
 
-import { whenMade } from "./server.js";
+import { whenRendered } from "./server.js";
 
-const AT_A_TIME = 3; // of the six connections that a browser has, so that a video keeps its own
-const GIVE_WAY_MS = 20_000;
+const LOADING_MAX = 3; // of the browser's six connections, so that the video keeps its own
+const LOAD_TIMEOUT_MS = 20_000;
 
-const waiting = new Set(); // boxes that are in sight and have no picture yet, in the order they came
-const under = new Map(); // boxes whose picture is under way, with what ends that
+const queue = new Set(); // visible boxes without an image, in the order of appearance
+const loading = new Map(); // boxes whose image is loading, with their AbortController
 
-const sight = new IntersectionObserver((entries) => {
+const observer = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
-    if (isIntersecting) waiting.add(target);
-    else forget(target);
+    if (isIntersecting) queue.add(target);
+    else cancel(target);
   }
-  next();
+  loadNext();
 }, { rootMargin: "200px" });
 
-/** Sees to it that a box gets a title's poster once it comes into sight. */
+/** Loads the poster of a title into a box as soon as the box is visible. */
 export function showPoster(box, url, title) {
   Object.assign(box, { posterUrl: url, posterTitle: title });
-  sight.observe(box);
+  observer.observe(box);
 }
 
-/** A box that is taken out of the document needs no poster. */
+/** Cancels the poster of a box that leaves the document. */
 export function dropPoster(box) {
-  sight.unobserve(box);
-  forget(box);
+  observer.unobserve(box);
+  cancel(box);
 }
 
-function forget(box) {
-  waiting.delete(box);
-  under.get(box)?.abort();
+function cancel(box) {
+  queue.delete(box);
+  loading.get(box)?.abort();
 }
 
-function next() {
-  for (const box of waiting) {
-    if (under.size >= AT_A_TIME) return;
-    waiting.delete(box);
+function loadNext() {
+  for (const box of queue) {
+    if (loading.size >= LOADING_MAX) return;
+    queue.delete(box);
     load(box);
   }
 }
 
 async function load(box) {
-  const ends = new AbortController();
-  under.set(box, ends);
-  // What takes long lets others go first, and comes again behind them.
-  const tired = setTimeout(() => { waiting.add(box); ends.abort(); }, GIVE_WAY_MS);
+  const controller = new AbortController();
+  loading.set(box, controller);
+  // A slow poster goes back to the end of the queue.
+  const timer = setTimeout(() => { queue.add(box); controller.abort(); }, LOAD_TIMEOUT_MS);
   try {
-    await whenMade(box.posterUrl, box.posterTitle, ends.signal);
+    await whenRendered(box.posterUrl, box.posterTitle, controller.signal);
     const image = new Image();
     image.alt = "";
     image.src = box.posterUrl;
     await image.decode();
     box.replaceChildren(image, ...box.querySelectorAll("span"));
-    sight.unobserve(box);
+    observer.unobserve(box);
   } catch {
-    // Without a picture: the box is calm by itself. A title of which none can be made is not asked again.
-    if (!ends.signal.aborted) sight.unobserve(box);
+    // The box keeps its background. A title without a poster is not retried.
+    if (!controller.signal.aborted) observer.unobserve(box);
   }
-  clearTimeout(tired);
-  if (under.get(box) === ends) under.delete(box);
-  next();
+  clearTimeout(timer);
+  if (loading.get(box) === controller) loading.delete(box);
+  loadNext();
 }

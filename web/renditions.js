@@ -1,6 +1,6 @@
-// Renditions: the form by which a title is encoded in further qualities.
+// Renditions: the form that starts jobs for further heights of a title.
 
-import { tell } from "./jobs.js";
+import { showRequestError } from "./jobs.js";
 import { post } from "./server.js";
 import { byId, element } from "./words.js";
 
@@ -8,38 +8,38 @@ const HEIGHTS = [2160, 1440, 1080, 720, 480, 360, 240];
 
 let title = null;
 
-/** Offers what a title of this height can be encoded as: what is lower, and not among its `own` by now. */
-export function offer(path, height, own) {
+/** Offers the usual heights up to the title's `height`, without those that it already has (`existing`). */
+export function offerHeights(path, height, existing) {
   title = path;
-  const lower = HEIGHTS.filter((lines) => lines < height && !own.includes(lines));
-  if (HEIGHTS.includes(height)) lower.unshift(height); // as it is, for browsers that cannot decode that
-  byId("renditions").hidden = !lower.length;
+  const offered = HEIGHTS.filter((lower) => lower < height && !existing.includes(lower));
+  if (HEIGHTS.includes(height)) offered.unshift(height); // the same height, for browsers that cannot decode the original
+  byId("renditions").hidden = !offered.length;
   byId("renditions").open = false;
-  byId("heights").replaceChildren(...lower.map((lines) => {
+  byId("heights").replaceChildren(...offered.map((value) => {
     const box = element("input", "");
-    Object.assign(box, { type: "checkbox", name: "height", value: lines });
-    return element("label", "choice", box, `${lines}p`);
+    Object.assign(box, { type: "checkbox", name: "height", value });
+    return element("label", "choice", box, `${value}p`);
   }));
-  follow();
+  updateButton();
 }
 
 const chosen = () => [...byId("heights").querySelectorAll("input:checked")].map(({ value }) => Number(value));
 
-function follow() {
-  byId("renditions-make").disabled = !chosen().length;
+function updateButton() {
+  byId("renditions-start").disabled = !chosen().length;
 }
 
-byId("heights").addEventListener("change", follow);
+byId("heights").addEventListener("change", updateButton);
 
 byId("renditions-form").addEventListener("submit", async (event) => {
   event.preventDefault();
-  byId("renditions-make").disabled = true;
+  byId("renditions-start").disabled = true;
   try {
     for (const height of chosen()) await post("/api/jobs", { kind: "rendition", title, height, codec: "h264" });
     byId("renditions").open = false;
     for (const box of byId("heights").querySelectorAll("input")) box.checked = false;
   } catch (error) {
-    tell(error);
+    showRequestError(error);
   }
-  follow();
+  updateButton();
 });

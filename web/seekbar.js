@@ -1,22 +1,22 @@
-// The bar below the picture: where it is, what is to come, and what is there before one goes there.
+// The seek bar: position, chapters, and a preview of the time under the pointer.
 
 import { byId, button, clock, element } from "./words.js";
 
-const REST_MS = 80; // for how long a pointer rests before a sheet is asked for
+const REST_MS = 80; // how long the pointer must rest before a sheet is requested
 const ARROW_S = 5;
 const PAGE_S = 60;
 
 const video = byId("video");
 const bar = byId("seek");
 const preview = byId("preview");
-const canvas = byId("preview-picture");
+const canvas = byId("preview-image");
 
 let storyboard = null;
 let chapters = [];
 let isDragged = false;
-let pointed = null; // the time whose preview is shown
+let previewTime = null; // the time of the visible preview
 
-/** Shows another title: nothing is known of it yet. */
+/** Clears the bar for another title. */
 export function reset() {
   storyboard?.close();
   storyboard = null;
@@ -30,7 +30,7 @@ export function setStoryboard(board) {
   storyboard = board;
 }
 
-// ---- Where it is -----------------------------------------------------------
+// ---- Position -----------------------------------------------------------
 
 const duration = () => (Number.isFinite(video.duration) ? video.duration : 0);
 
@@ -41,22 +41,22 @@ function follow() {
   paint();
 }
 
-/** The bar fills up to where it is; a paler part is what has been loaded. */
+/** Fills the bar up to the position, and paler up to the end of the buffer. */
 function paint() {
-  const part = (seconds) => (duration() ? seconds / duration() : 0);
+  const fraction = (seconds) => (duration() ? seconds / duration() : 0);
   const at = Number(bar.value);
   const { buffered } = video;
   let loaded = at;
   for (let range = 0; range < buffered.length; range++) {
     if (buffered.start(range) <= at + 0.1) loaded = Math.max(loaded, Math.min(buffered.end(range), duration()));
   }
-  bar.style.setProperty("--part", part(at));
-  bar.style.setProperty("--loaded", part(loaded));
+  bar.style.setProperty("--part", fraction(at));
+  bar.style.setProperty("--loaded", fraction(loaded));
   const chapter = chapterAt(at);
   byId("time").textContent = `${clock(at)} / ${clock(duration())}`;
   bar.setAttribute("aria-valuetext", [`${clock(at)} of ${clock(duration())}`, chapter?.title].filter(Boolean).join(", "));
-  for (const [place, mark] of [...byId("chapters").children].entries()) {
-    if (chapters[place] === chapter) mark.setAttribute("aria-current", "true");
+  for (const [index, mark] of [...byId("chapters").children].entries()) {
+    if (chapters[index] === chapter) mark.setAttribute("aria-current", "true");
     else mark.removeAttribute("aria-current");
   }
 }
@@ -65,7 +65,7 @@ for (const event of ["timeupdate", "durationchange", "progress", "seeking", "emp
   video.addEventListener(event, follow);
 }
 
-// ---- Going elsewhere -------------------------------------------------------
+// ---- Seeking -------------------------------------------------------
 
 function seek(seconds) {
   video.currentTime = Math.min(Math.max(seconds, 0), duration());
@@ -103,9 +103,9 @@ bar.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-// ---- What is there ---------------------------------------------------------
+// ---- Preview ---------------------------------------------------------
 
-/** The time under a pointer. The handle is as wide as the bar is high, and its middle is the time. */
+/** The time under a pointer. The handle is as wide as the bar is high; its middle marks the time. */
 function timeAt({ clientX }) {
   const { left, width, height } = bar.getBoundingClientRect();
   const inset = height / 2;
@@ -120,32 +120,32 @@ bar.addEventListener("pointerup", (event) => event.pointerType === "touch" && hi
 bar.addEventListener("focus", () => bar.matches(":focus-visible") && showPreview(video.currentTime));
 bar.addEventListener("blur", hidePreview);
 
-let resting;
+let restTimer;
 
 function hidePreview() {
-  clearTimeout(resting);
-  pointed = null;
+  clearTimeout(restTimer);
+  previewTime = null;
   preview.hidden = true;
 }
 
 function showPreview(seconds) {
   if (!duration()) return;
-  pointed = seconds;
+  previewTime = seconds;
   preview.hidden = false;
   byId("preview-time").textContent = clock(seconds);
   byId("preview-chapter").textContent = chapterAt(seconds)?.title ?? "";
   drawTile(seconds);
-  place(seconds);
+  movePreview(seconds);
 }
 
-/** Draws the tile of a time, or has it made while the time alone is shown. */
+/** Draws the tile of a time. Until the server has rendered its sheet, the preview shows the time only. */
 function drawTile(seconds) {
-  clearTimeout(resting);
+  clearTimeout(restTimer);
   const tile = storyboard?.tile(seconds);
   canvas.hidden = !tile;
   if (!tile) return;
   const draw = (sheet) => {
-    preview.classList.toggle("comes", !sheet);
+    preview.classList.toggle("loading", !sheet);
     if (!sheet) return;
     if (canvas.width !== tile.width || canvas.height !== tile.height) Object.assign(canvas, { width: tile.width, height: tile.height });
     canvas.getContext("2d").drawImage(sheet, tile.x, tile.y, tile.width, tile.height, 0, 0, tile.width, tile.height);
@@ -156,14 +156,14 @@ function drawTile(seconds) {
   if (kept) return;
   if (!canvas.dataset.start) Object.assign(canvas, { width: tile.width, height: tile.height });
   const board = storyboard;
-  resting = setTimeout(async () => {
+  restTimer = setTimeout(async () => {
     const sheet = await board.sheet(tile);
-    if (sheet && board === storyboard && pointed !== null) drawTile(pointed);
+    if (sheet && board === storyboard && previewTime !== null) drawTile(previewTime);
   }, REST_MS);
 }
 
-/** Puts the preview over its time, within the bar. */
-function place(seconds) {
+/** Moves the preview above its time, within the bar. */
+function movePreview(seconds) {
   const { width, height } = bar.getBoundingClientRect();
   const half = preview.offsetWidth / 2;
   const middle = height / 2 + (seconds / duration()) * (width - height);
@@ -174,7 +174,7 @@ function place(seconds) {
 
 const chapterAt = (seconds) => chapters.findLast(({ start }) => start <= seconds);
 
-/** Shows chapters, each with its `start` in seconds and its `title`, as marks on the bar and as a list. */
+/** Shows chapters (`start` in seconds, `title`) as marks on the bar and as a list. */
 export function showChapters(list) {
   chapters = list;
   byId("chapters-list").hidden = !list.length;

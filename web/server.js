@@ -1,33 +1,33 @@
-// The server: asking it, changing something, listening to what changes, waiting for what it makes.
+// The server: requests, changes, events, and waiting for images that it renders on demand.
 
-/** Why the server did not do as it was asked; `status` is 0 if it was not reached. */
-export class Refused extends Error {
-  constructor(status, text, again = 0) {
+/** A failed request; `status` is 0 if the server did not respond. */
+export class RequestError extends Error {
+  constructor(status, text, retryAfterS = 0) {
     super(text);
     this.status = status;
-    this.again = again; // seconds until it may be asked again, if it said so
+    this.retryAfterS = retryAfterS;
   }
 }
 
-/** An answer that is no refusal. */
-export async function ask(url, options = {}) {
+/** The response of a successful request; else throws a RequestError. */
+export async function request(url, options = {}) {
   const response = await fetch(url, options).catch((error) => {
-    throw options.signal?.aborted ? error : new Refused(0, "The server cannot be reached.");
+    throw options.signal?.aborted ? error : new RequestError(0, "The server cannot be reached.");
   });
   if (response.ok) return response;
-  const problem = await response.json().catch(() => ({})); // RFC 9457, if the server got so far
-  const again = Number(response.headers.get("retry-after")) || 0;
-  throw new Refused(response.status, problem.detail ?? problem.title ?? `The server answered ${response.status}.`, again);
+  const problem = await response.json().catch(() => ({})); // RFC 9457, unless a proxy responded
+  const retryAfterS = Number(response.headers.get("retry-after")) || 0;
+  throw new RequestError(response.status, problem.detail ?? problem.title ?? `HTTP status ${response.status}`, retryAfterS);
 }
 
-export const getJson = async (url, signal) => (await ask(url, { signal })).json();
+export const getJson = async (url, signal) => (await request(url, { signal })).json();
 
-// ---- Changing something ----------------------------------------------------
+// ---- Changes ---------------------------------------------------------------
 
 const TOKEN = "headwater-token";
 
-/** What whoever changes something must know, where the server asks for it: kept while this tab is open. */
-export function rememberToken(token) {
+/** Keeps the API token for requests that change something, while this tab is open. */
+export function saveToken(token) {
   if (token) sessionStorage.setItem(TOKEN, token);
   else sessionStorage.removeItem(TOKEN);
 }
@@ -36,34 +36,34 @@ export async function post(url, content = {}) {
   const headers = { "Content-Type": "application/json" };
   const token = sessionStorage.getItem(TOKEN);
   if (token) headers.Authorization = `Bearer ${token}`;
-  return (await ask(url, { method: "POST", headers, body: JSON.stringify(content) })).json();
+  return (await request(url, { method: "POST", headers, body: JSON.stringify(content) })).json();
 }
 
-// ---- What changes ----------------------------------------------------------
+// ---- Events ----------------------------------------------------------------
 
 const RECONNECT_MS = 10_000;
 
 const events = new EventTarget();
 let source = null;
-let reconnecting;
-let last = null; // the number of the last change that is known here
+let reconnectTimer;
+let last = null; // the number of the last known change
 
-/** Calls with each job that changes, and with each change of the titles. */
+/** Calls back with each changed job, and at each change of the list of titles. */
 export const onJob = (call, signal) => events.addEventListener("job", ({ detail }) => call(detail), { signal });
 export const onTitles = (call) => events.addEventListener("titles", call);
 
-/** Begins to listen to all changes after this one. */
-export function listenSince(changed) {
+/** Subscribes to all changes after this one. */
+export function subscribeSince(changed) {
   last = Math.max(last ?? 0, changed);
-  listen();
+  connect();
 }
 
 /**
- * While nobody looks, nobody listens: browsers allow six connections to a server over HTTP/1.1, for all
- * tabs together. Nothing is missed, since the server tells what has changed since.
+ * Connects while the page is visible only: browsers allow six HTTP/1.1 connections to a server, for all
+ * tabs together. Nothing is lost, since the server sends all changes since the last number.
  */
-function listen() {
-  clearTimeout(reconnecting);
+function connect() {
+  clearTimeout(reconnectTimer);
   if (last === null || source || document.hidden) return;
   source = new EventSource(`/api/events?since=${last}`);
   source.addEventListener("job", (event) => {
@@ -72,51 +72,49 @@ function listen() {
   });
   source.addEventListener("titles", () => events.dispatchEvent(new Event("titles")));
   source.addEventListener("error", () => {
-    if (source?.readyState !== EventSource.CLOSED) return; // the browser connects again by itself
+    if (source?.readyState !== EventSource.CLOSED) return; // the browser reconnects
     source = null;
-    reconnecting = setTimeout(listen, RECONNECT_MS);
+    reconnectTimer = setTimeout(connect, RECONNECT_MS);
   });
 }
 
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) return listen();
+  if (!document.hidden) return connect();
   source?.close();
   source = null;
 });
 
-// ---- What is made when it is asked for -------------------------------------
+// ---- Images rendered on demand ---------------------------------------------
 
-const AGAIN_MS_MAX = 30_000;
+const RETRY_MIN_MS = 2000;
+const RETRY_MAX_MS = 30_000;
 
-/**
- * Waits until the server has made a picture of a title: by the events of its job, and else by asking
- * again, more and more seldom.
- */
-export async function whenMade(url, title, signal) {
-  for (let pauseMs = 2000; ; pauseMs = Math.min(2 * pauseMs, AGAIN_MS_MAX)) {
+/** Waits until the server has rendered an image of a title: by events of its job, and by retries with growing pauses. */
+export async function whenRendered(url, title, signal) {
+  for (let pauseMs = RETRY_MIN_MS; ; pauseMs = Math.min(2 * pauseMs, RETRY_MAX_MS)) {
     try {
-      const response = await ask(url, { signal });
-      await response.blob(); // so that the browser has it, and asks no more
+      const response = await request(url, { signal });
+      await response.blob(); // fills the browser's cache
       if (response.status !== 202) return;
     } catch (error) {
       if (error.status !== 503) throw error;
-      pauseMs = Math.max(pauseMs, 1000 * error.again);
+      pauseMs = Math.max(pauseMs, 1000 * error.retryAfterS);
     }
-    await changeOf(title, pauseMs, signal);
+    await whenJobEnds(title, pauseMs, signal);
   }
 }
 
-/** Waits until a job of a title ends, but no longer than this. */
-export function changeOf(title, atMostMs, signal) {
+/** Waits until a job of a title ends, or until the timeout. */
+export function whenJobEnds(title, timeoutMs, signal) {
   return new Promise((resolve, reject) => {
-    const done = new AbortController();
+    const listeners = new AbortController();
     const end = (settle) => () => {
       clearTimeout(timer);
-      done.abort();
+      listeners.abort();
       settle(signal?.reason);
     };
-    const timer = setTimeout(end(resolve), atMostMs);
-    signal?.addEventListener("abort", end(reject), { signal: done.signal });
-    onJob((job) => job.title === title && job.finished && end(resolve)(), done.signal);
+    const timer = setTimeout(end(resolve), timeoutMs);
+    signal?.addEventListener("abort", end(reject), { signal: listeners.signal });
+    onJob((job) => job.title === title && job.finished && end(resolve)(), listeners.signal);
   });
 }

@@ -1,13 +1,13 @@
-// Words: numbers, times and names as people read them, and elements with text in them.
+// Text: numbers, times and names for people, and elements with text.
 //
-// Names come from file systems and are hostile: they reach the document as text nodes, never as markup.
+// File names are hostile: they enter the document as text nodes, never as markup.
 
 export const count = new Intl.NumberFormat();
 export const date = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const percentage = new Intl.NumberFormat(undefined, { style: "percent" });
 const past = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
 
-export const percent = (ofHundred) => percentage.format(Math.floor(ofHundred) / 100);
+export const percent = (value) => percentage.format(Math.floor(value) / 100);
 
 export function sizeText(bytes) {
   const units = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
@@ -27,16 +27,16 @@ export function clock(seconds) {
   return `${hours ? `${hours}:${two(minutes)}` : minutes}:${two(whole % 60)}`;
 }
 
-/** "3 minutes ago", of a date as the server writes it. */
-export function ago(written) {
-  const seconds = Math.max(0, (Date.now() - new Date(written)) / 1000);
+/** "3 minutes ago", from an RFC 3339 date. */
+export function ago(date) {
+  const seconds = Math.max(0, (Date.now() - new Date(date)) / 1000);
   for (const [unit, length] of [["day", 86_400], ["hour", 3600], ["minute", 60]]) {
     if (seconds >= length) return past.format(-Math.floor(seconds / length), unit);
   }
   return "just now";
 }
 
-/** The readable form of a percent-encoded path; as it stands if that is not UTF-8. */
+/** A percent-encoded path, decoded; unchanged if it is not UTF-8. */
 export function decoded(urlPath) {
   try {
     return decodeURIComponent(urlPath);
@@ -45,7 +45,7 @@ export function decoded(urlPath) {
   }
 }
 
-/** "Été/Horloge.mp4" is "Horloge.mp4" in the folder "Été". */
+/** Splits "Été/Horloge.mp4" into the folder "Été" and the name "Horloge.mp4". */
 export function splitPath(path) {
   const slash = path.lastIndexOf("/");
   return { folder: path.slice(0, Math.max(slash, 0)), name: path.slice(slash + 1) };
@@ -60,16 +60,16 @@ export function element(tag, className, ...children) {
   return node;
 }
 
-/** A button that says what it does, and of what for those who cannot see beside what it stands. */
-export function button(text, ofWhat, onclick) {
+/** A button. Its label names the object too, for screen readers. */
+export function button(text, object, onclick) {
   const node = element("button", "", text);
   node.type = "button";
-  if (ofWhat) node.setAttribute("aria-label", `${text}: ${ofWhat}`);
+  if (object) node.setAttribute("aria-label", `${text}: ${object}`);
   node.addEventListener("click", onclick);
   return node;
 }
 
-/** Fills a line with facts, skipping those not known; each apart from the next, whatever its script. */
+/** Fills a line with facts and skips unknown ones. <bdi> isolates facts of either writing direction. */
 export function showFacts(line, facts) {
   line.replaceChildren(...facts.filter(Boolean).map((fact) => element("bdi", "fact", fact)));
   return line;

@@ -26,7 +26,7 @@ pub(super) struct InspectArgs {
     /// The file.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Print JSON, like /v/<title>/inspect of a server.
+    /// Print JSON, like `/v/…/inspect` of a server.
     #[arg(long)]
     json: bool,
 }

@@ -1,7 +1,7 @@
-//! The access log: a line for each answer, written when it has ended.
+//! The access log: one line per response, written when the response ends.
 //!
-//! A thread of its own writes, since a file may have to be waited for. When it cannot keep up, lines
-//! are dropped and counted rather than requests held up.
+//! A thread of its own writes the file, since the disk may block. When it cannot keep up, it drops and
+//! counts lines instead of delaying requests.
 
 use std::{
     fs::OpenOptions,
@@ -22,13 +22,13 @@ use arc_swap::ArcSwapOption;
 
 use super::fields::RequestFields;
 
-/// Lines that may wait for the disk.
-const WAITING_MAX: usize = 16 * 1024;
+/// Lines in the writer's queue.
+const QUEUE_LINES: usize = 16 * 1024;
 
-/// Text taken from a request is cut to this many bytes, so that a line's length is bounded.
+/// The most bytes of a request's field in a line, so that lines are bounded.
 const FIELD_BYTES_MAX: usize = 1024;
 
-/// Where requests are logged, or nowhere. A clone is the same log.
+/// The log, which may be off. A clone is the same log.
 #[derive(Clone, Default)]
 pub struct AccessLog(Arc<Shared>);
 
@@ -39,15 +39,14 @@ struct Shared {
     dropped: AtomicU64,
 }
 
-/// One request and its answer, written when it is dropped: when the answer has ended, however it
-/// did.
+/// One request and its response. Dropping it writes the line: when the response ends, for any reason.
 pub struct Entry {
     log: AccessLog,
     record: Record,
     began: Instant,
 }
 
-/// What a line says.
+/// The contents of a line.
 #[derive(Debug, Default)]
 struct Record {
     client: Option<IpAddr>,
@@ -56,27 +55,27 @@ struct Record {
     agent: String,
     id: String,
     status: u16,
-    /// Bytes of the body that were handed to the connection.
+    /// Bytes of the body that the connection took.
     sent: u64,
-    /// Whether the body ended early because of an error of ours.
+    /// Whether an error of the server cut the body short.
     was_cut: bool,
-    /// From the request's head to the end of the body.
+    /// From the request header to the end of the body.
     duration: Duration,
 }
 
 impl Entry {
-    /// The answer has begun.
-    pub fn answered(&mut self, status: u16) {
+    /// Notes the start of the response.
+    pub fn set_status(&mut self, status: u16) {
         self.record.status = status;
     }
 
-    /// More of the body was handed to the connection.
-    pub fn sent(&mut self, bytes: u64) {
+    /// Notes bytes of the body that the connection took.
+    pub fn add_sent(&mut self, bytes: u64) {
         self.record.sent += bytes;
     }
 
-    /// The body ended early because of an error of ours.
-    pub fn cut(&mut self) {
+    /// Notes that an error of the server cut the body short.
+    pub fn set_cut(&mut self) {
         self.record.was_cut = true;
     }
 }
@@ -90,14 +89,14 @@ impl Drop for Entry {
 }
 
 impl Record {
-    fn of(request: &impl RequestFields, client: Option<IpAddr>, id: &[u8]) -> Self {
-        let field = |name: HeaderName| plain(request.lines(&name).next().unwrap_or_default());
+    fn from_request(request: &impl RequestFields, client: Option<IpAddr>, id: &[u8]) -> Self {
+        let field = |name: HeaderName| escape(request.lines(&name).next().unwrap_or_default());
         Self {
             client,
-            request: plain(request.line().to_string().as_bytes()),
+            request: escape(request.line().to_string().as_bytes()),
             range: field(RANGE),
             agent: field(USER_AGENT),
-            id: plain(id),
+            id: escape(id),
             ..Self::default()
         }
     }
@@ -121,15 +120,15 @@ impl Record {
     }
 }
 
-/// Text of a client's that cannot break a line or pretend to be another field.
-fn plain(bytes: &[u8]) -> String {
+/// Text of a client, escaped so that it can neither break a line nor imitate another field.
+fn escape(bytes: &[u8]) -> String {
     let bytes = &bytes[..bytes.len().min(FIELD_BYTES_MAX)];
     bytes.escape_ascii().to_string()
 }
 
 impl AccessLog {
-    /// Starts writing to this file, `-` for standard output, or stops with `None`. What was open
-    /// before is closed, so that a renamed file is let go.
+    /// Starts writing to this file, `-` for standard output, or stops with `None`. Closes the file
+    /// before, so that log rotation can rename it.
     pub fn reopen(&self, path: Option<&Path>) -> io::Result<()> {
         let Some(path) = path else {
             self.0.writer.store(None);
@@ -143,21 +142,21 @@ impl AccessLog {
                 Box::new(opened.map_err(named)?)
             }
         };
-        let (sender, records) = sync_channel(WAITING_MAX);
+        let (sender, records) = sync_channel(QUEUE_LINES);
         let path = path.to_owned();
         let write = move || write_all(&records, BufWriter::new(target), &path);
         let thread = thread::Builder::new().name("access-log".into()).spawn(write)?;
         self.0.writer.store(Some(Arc::new(sender)));
-        // The thread before it ends by itself when it has written what it was sent.
+        // The thread of the file before ends when it has written its queue.
         *self.thread() = Some(thread);
         Ok(())
     }
 
-    /// Stops writing, and waits until all lines are written. For the end of the process.
+    /// Stops the log and waits until the thread has written all lines. For the end of the process.
     pub fn finish(&self) {
         self.0.writer.store(None);
         let thread = self.thread().take();
-        // A panic of the writer's has been reported by the hook, and there is nothing left to do.
+        // The panic hook has already reported a panic of the writer.
         let _ = thread.map(JoinHandle::join);
     }
 
@@ -165,36 +164,36 @@ impl AccessLog {
         self.0.thread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins an entry for a request, if anything is written at all.
+    /// Begins the entry of a request; `None` if the log is off.
     pub fn begin(
         &self,
         request: &impl RequestFields,
         client: Option<IpAddr>,
         id: &[u8],
     ) -> Option<Box<Entry>> {
-        let is_written = self.0.writer.load().is_some();
+        let is_on = self.0.writer.load().is_some();
         let entry = || Entry {
             log: self.clone(),
-            record: Record::of(request, client, id),
+            record: Record::from_request(request, client, id),
             began: Instant::now(),
         };
-        is_written.then(|| Box::new(entry()))
+        is_on.then(|| Box::new(entry()))
     }
 
-    /// Writes a line, some time soon.
+    /// Queues a line for the writer.
     fn write(&self, record: Record) {
         if let Some(writer) = self.0.writer.load().as_ref()
             && writer.try_send(record).is_err()
         {
             let dropped = self.0.dropped.fetch_add(1, Ordering::Relaxed) + 1;
             if dropped.is_power_of_two() {
-                tracing::warn!(dropped, "the access log cannot keep up; lines are lost");
+                tracing::warn!(dropped, "access log too slow: lines dropped");
             }
         }
     }
 }
 
-/// Writes lines until nobody sends any more; flushes whenever there is nothing to write.
+/// Writes lines until all senders are gone; flushes whenever the queue is empty.
 fn write_all(records: &Receiver<Record>, mut log: impl Write, path: &Path) {
     let mut failed = false;
     while let Ok(first) = records.recv() {
@@ -206,7 +205,7 @@ fn write_all(records: &Receiver<Record>, mut log: impl Write, path: &Path) {
         if let Err(error) = &result
             && !failed
         {
-            tracing::warn!(%error, path = %path.display(), "the access log cannot be written");
+            tracing::warn!(%error, path = %path.display(), "could not write the access log");
         }
         failed = result.is_err();
     }

@@ -10,7 +10,7 @@ use super::{
     Error,
     authorization::Token,
     events::Jobs,
-    routes::{api, events, files, jobs, openapi, operations, page, streams},
+    routes::{events, files, jobs, openapi, operations, page, streams, titles},
 };
 use crate::{
     background::Background,
@@ -117,15 +117,15 @@ pub fn configure(config: &mut web::ServiceConfig, site: &Arc<Site>) {
     config
         .service(web::resource("/media/{path:.*}").to(files::serve))
         .service(web::resource("/v/{path:.*}").to(streams::serve))
-        .service(web::resource("/api/titles").to(api::titles))
-        .service(web::resource("/api/titles/{path:.*}").to(api::title))
-        .service(web::resource("/api/jobs").to(jobs::all))
-        .service(web::resource("/api/jobs/{id}").to(jobs::one))
+        .service(web::resource("/api/titles").to(titles::list))
+        .service(web::resource("/api/titles/{path:.*}").to(titles::show))
+        .service(web::resource("/api/jobs").to(jobs::list_or_create))
+        .service(web::resource("/api/jobs/{id}").to(jobs::show_or_update))
         .service(web::resource("/api/jobs/{id}/cancel").to(jobs::cancel))
         .service(web::resource("/api/jobs/{id}/retry").to(jobs::retry))
-        .service(web::resource("/api/events").to(events::events))
+        .service(web::resource("/api/events").to(events::stream))
         .service(web::resource("/api/status").to(operations::status))
-        .service(web::resource("/api/openapi.json").to(openapi::description))
+        .service(web::resource("/api/openapi.json").to(openapi::describe))
         .service(web::resource("/healthz").to(operations::alive))
         .service(web::resource("/readyz").to(operations::ready))
         .service(web::resource("/metrics").to(operations::metrics))
@@ -134,5 +134,5 @@ pub fn configure(config: &mut web::ServiceConfig, site: &Arc<Site>) {
         Some(sources) => config.service(actix_files::Files::new("/assets", sources)),
         None => config.service(web::resource("/assets/{name}").to(page::asset)),
     };
-    config.default_service(web::to(operations::nothing));
+    config.default_service(web::to(operations::not_found));
 }

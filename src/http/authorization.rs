@@ -1,13 +1,13 @@
-//! Who may change something.
+//! Authorization of requests that change something.
 //!
-//! A browser sends requests for whatever page it shows, also to servers that only its own machine can
-//! reach. Nothing that changes state is reachable that way: such a request must come from our own page
-//! or from no page at all, must be of a type that no form can have, and gets no word of CORS. That page
-//! must have been loaded under a name that is certainly ours, since a stranger's name may be made to
-//! lead here (DNS rebinding).
+//! A browser sends requests on behalf of any page, also to servers that only its own machine can reach.
+//! Such a page must not change anything. So a request that changes something must come from our own page
+//! or from no page at all, must have a media type that no form can send, and gets no CORS field. Our own
+//! page must have been loaded under a host name that is certainly ours, since DNS rebinding can point a
+//! stranger's name at this machine.
 //!
-//! Whoever is no page is believed on the machine itself. Elsewhere it has to know the token of the
-//! configured file, or nothing can be changed at all.
+//! A client without a page is trusted on the machine itself. Over the network it needs the token of the
+//! configured file, and without such a file the API is read-only.
 
 use std::{
     fmt,
@@ -26,7 +26,7 @@ use super::{Error, Site, fields::Fields};
 
 static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// What a request has that came by way of a proxy.
+/// Fields that a proxy adds to a request.
 static FORWARDED: [HeaderName; 4] = [
     HeaderName::from_static("forwarded"),
     HeaderName::from_static("via"),
@@ -34,53 +34,45 @@ static FORWARDED: [HeaderName; 4] = [
     HeaderName::from_static("x-real-ip"),
 ];
 
-const FROM_ANOTHER_PAGE: &str = "a page of another origin must not change anything here";
-
-const STRANGE_HOST: &str = "nothing is changed under a name that need not be this machine's: ask for \
-                            localhost or 127.0.0.1, or set api_token_file";
-
-const NOT_LOCAL: &str = "nothing can be changed over the network until the configuration says who may: \
-                         set api_token_file, or listen on a loopback address";
-
-/// Proof that a request may change something: whoever changes something asks for it.
+/// Proof that a request may change something. Every function that changes something takes one.
 #[derive(Debug)]
 pub struct Permit(());
 
-/// What a request is held against.
+/// The server's side of a decision.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {
     /// Whether only this machine can reach the server.
     pub is_local: bool,
-    /// What whoever changes something must know.
+    /// The token that clients must show, if there is one.
     pub token: Option<&'a Token>,
 }
 
-/// Whether this request may change something, by the site's rules.
+/// The permit of a request, by the site's configuration.
 pub fn permit(request: &HttpRequest, site: &Site) -> Result<Permit, Error> {
     let token = site.token.load();
     let rules =
         Rules { is_local: site.settings.load().listen.ip().is_loopback(), token: token.as_deref() };
     let fields = request.headers();
-    // HTTP/2 has the authority in the target, and what stands there overrides Host anywhere.
+    // HTTP/2 has the authority in the target; in an absolute target it overrides Host in any version.
     let authority = request.uri().authority().map(|authority| authority.as_str().as_bytes());
     let host = authority.or_else(|| fields.get(HOST).map(HeaderValue::as_bytes));
     check(fields, host.unwrap_or_default(), rules)
 }
 
-/// Whether a request with these fields, for this host and port, may change something.
+/// The permit of a request with these fields for this host and port.
 pub fn check(fields: &impl Fields, host: &[u8], rules: Rules<'_>) -> Result<Permit, Error> {
-    if !is_from_here(fields, host) {
-        return Err(Error::Forbidden(FROM_ANOTHER_PAGE));
+    if !is_same_origin(fields, host) {
+        return Err(Error::CrossOrigin);
     }
     match rules.token {
-        Some(token) if !bearer(fields).is_some_and(|shown| token.is(shown)) => {
+        Some(token) if !bearer(fields).is_some_and(|credentials| token.matches(credentials)) => {
             return Err(Error::Unauthorized);
         }
         Some(_) => {}
         None if !rules.is_local || FORWARDED.iter().any(|name| fields.has(name)) => {
-            return Err(Error::Forbidden(NOT_LOCAL));
+            return Err(Error::ReadOnly);
         }
-        None if !is_loopback(host) => return Err(Error::Forbidden(STRANGE_HOST)),
+        None if !is_loopback(host) => return Err(Error::UntrustedHost),
         None => {}
     }
     if fields.only(&CONTENT_TYPE).is_some_and(is_json) {
@@ -90,22 +82,22 @@ pub fn check(fields: &impl Fields, host: &[u8], rules: Rules<'_>) -> Result<Perm
     }
 }
 
-/// Whether a request is that of our own page, or of no page. A browser says which by Sec-Fetch-Site,
-/// where it trusts the connection; else there is Origin, which every browser sends with what is
-/// neither GET nor HEAD.
-fn is_from_here(fields: &impl Fields, host: &[u8]) -> bool {
+/// Whether our own page or no page sent a request. A browser sends Sec-Fetch-Site over connections that
+/// it trusts; over others there is Origin, which every browser sends with methods other than GET and
+/// HEAD.
+fn is_same_origin(fields: &impl Fields, host: &[u8]) -> bool {
     if fields.has(&SEC_FETCH_SITE) {
         let mut sites = fields.lines(&SEC_FETCH_SITE);
         return sites.all(|site| matches!(site, b"same-origin" | b"none"));
     }
-    // Without the scheme: a proxy in front may have taken TLS off.
+    // Without the scheme: a proxy in front may terminate TLS.
     fields.lines(&ORIGIN).all(|origin| {
         let rest = origin.strip_prefix(b"https://").or(origin.strip_prefix(b"http://"));
         !host.is_empty() && rest.is_some_and(|rest| rest.eq_ignore_ascii_case(host))
     })
 }
 
-/// Whether this host, with or without a port, is a name or an address of this machine alone.
+/// Whether a host, with or without a port, names this machine only.
 fn is_loopback(host: &[u8]) -> bool {
     let Ok(host) = std::str::from_utf8(host) else {
         return false;
@@ -116,7 +108,7 @@ fn is_loopback(host: &[u8]) -> bool {
     }
     let name = host.split_once(':').map_or(host, |(name, _)| name).to_ascii_lowercase();
     let address = name.parse().is_ok_and(|address: Ipv4Addr| IpAddr::from(address).is_loopback());
-    // No resolver may lead these elsewhere (RFC 6761 section 6.3).
+    // Resolvers must resolve these to loopback addresses (RFC 6761 section 6.3).
     address || name == "localhost" || name.ends_with(".localhost")
 }
 
@@ -125,40 +117,43 @@ fn is_json(media_type: &[u8]) -> bool {
     essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
 }
 
-/// What a request shows for itself (RFC 6750 section 2.1).
+/// The credentials of a request (RFC 6750 section 2.1).
 fn bearer(fields: &impl Fields) -> Option<&[u8]> {
-    let (scheme, shown) = fields.only(&AUTHORIZATION)?.split_at_checked(b"Bearer ".len())?;
-    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| shown.trim_ascii())
+    let (scheme, credentials) = fields.only(&AUTHORIZATION)?.split_at_checked(b"Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| credentials.trim_ascii())
 }
 
-/// What whoever changes something must know.
+/// The API token.
 #[derive(Eq, PartialEq)]
 pub struct Token(Box<[u8]>);
 
 impl Token {
-    /// The fewest and the most bytes of a token.
-    const BYTES: std::ops::RangeInclusive<usize> = 16..=512;
+    /// The length of a token.
+    const LENGTH_BYTES: std::ops::RangeInclusive<usize> = 16..=512;
 
-    /// The token in a file, white space around it left out.
+    /// Reads a token from a file, without the white space around it.
     pub fn read(path: &Path) -> io::Result<Self> {
         let named = |why: &dyn fmt::Display| io::Error::other(format!("{}: {why}", path.display()));
         let text = std::fs::read(path).map_err(|error| named(&error))?;
-        Self::new(text.trim_ascii()).ok_or_else(|| {
-            let (least, most) = (Self::BYTES.start(), Self::BYTES.end());
-            named(&format_args!("a token must be {least} to {most} letters, digits and signs"))
+        Self::parse(text.trim_ascii()).ok_or_else(|| {
+            let (least, most) = (Self::LENGTH_BYTES.start(), Self::LENGTH_BYTES.end());
+            named(&format_args!(
+                "a token must be {least} to {most} letters, digits and punctuation characters"
+            ))
         })
     }
 
-    /// These bytes as a token, if they are one.
-    pub fn new(bytes: &[u8]) -> Option<Self> {
-        let is_token = Self::BYTES.contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
+    /// A token of these bytes; `None` if a token cannot have them.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let is_token =
+            Self::LENGTH_BYTES.contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
         is_token.then(|| Self(bytes.into()))
     }
 
-    /// Whether this is the token. How long that takes tells at most how long the token is.
-    fn is(&self, shown: &[u8]) -> bool {
-        let same_length = self.0.len() == shown.len();
-        let pairs = self.0.iter().zip(shown);
+    /// Whether these are the token. The time that this takes reveals at most the token's length.
+    fn matches(&self, credentials: &[u8]) -> bool {
+        let same_length = self.0.len() == credentials.len();
+        let pairs = self.0.iter().zip(credentials);
         let differences = pairs.fold(0, |all, (ours, theirs)| black_box(all | (ours ^ theirs)));
         same_length & (differences == 0)
     }
@@ -180,14 +175,14 @@ mod tests {
 
     const TOKEN: &str = "correct-horse-battery-staple";
 
-    /// 200 where the request may go on, else the status that it gets.
+    /// 200 for a permit, else the status of the error.
     fn status(host: &str, fields: &[(&str, &str)], is_local: bool, token: Option<&str>) -> u16 {
         let mut map = HeaderMap::new();
         for (name, value) in fields {
             let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
             map.append(name, HeaderValue::from_str(value).expect("a value"));
         }
-        let token = token.map(|token| Token::new(token.as_bytes()).expect("a token"));
+        let token = token.map(|token| Token::parse(token.as_bytes()).expect("a token"));
         let rules = Rules { is_local, token: token.as_ref() };
         match check(&map, host.as_bytes(), rules) {
             Ok(Permit(())) => 200,
@@ -196,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_page_and_no_page_may_change_something_and_no_other_page_may() {
+    fn only_the_own_page_and_clients_without_a_page_get_a_permit() {
         let fetch = |site| ("sec-fetch-site", site);
         let origin = |origin| ("origin", origin);
         for (fields, expected) in [
@@ -216,7 +211,7 @@ mod tests {
             (vec![origin("null")], 403),
             (vec![origin("file://")], 403),
             (vec![origin("http://localhost:8080"), origin("http://evil.example")], 403),
-            // Where both stand, what no page can make up decides: a proxy may have changed Host.
+            // With both, the field that no page can forge decides: a proxy may have changed Host.
             (vec![origin("https://tv.example"), fetch("same-origin")], 200),
             (vec![origin("http://localhost:8080"), fetch("cross-site")], 403),
         ] {
@@ -226,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn under_a_name_that_a_stranger_may_have_made_to_lead_here_nothing_is_changed() {
+    fn a_host_name_that_dns_rebinding_can_use_gets_no_permit() {
         for (host, expected) in [
             ("localhost", 200),
             ("LocalHost:8080", 200),
@@ -251,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_proxy_hands_on_is_not_from_this_machine() {
+    fn a_forwarded_request_does_not_count_as_local() {
         for name in ["forwarded", "via", "x-forwarded-for", "x-real-ip"] {
             let fields = [JSON, (name, "something")];
             assert_eq!(status("localhost", &fields, true, None), 403, "{name}");
@@ -259,8 +254,8 @@ mod tests {
     }
 
     #[test]
-    fn over_the_network_only_who_knows_the_token_changes_anything() {
-        let bearer = |shown: &'static str| vec![("authorization", shown)];
+    fn a_request_over_the_network_needs_the_token() {
+        let bearer = |credentials: &'static str| vec![("authorization", credentials)];
         for (fields, expected) in [
             (vec![], 401),
             (bearer("Bearer correct-horse-battery-staple"), 200),
@@ -281,14 +276,14 @@ mod tests {
             }
             assert_eq!(status("tv.example", &fields, false, None), 403, "{fields:?}");
         }
-        // The token helps no page of another origin.
+        // A page of another origin gets no permit even with the token.
         let shown = ("authorization", "Bearer correct-horse-battery-staple");
         let fields = [JSON, shown, ("origin", "https://evil.example")];
         assert_eq!(status("tv.example", &fields, false, Some(TOKEN)), 403);
     }
 
     #[test]
-    fn only_json_is_taken_which_no_form_can_send() {
+    fn the_media_type_must_be_json_which_no_form_can_send() {
         for (fields, expected) in [
             (vec!["application/json"], 200),
             (vec!["Application/JSON; charset=utf-8"], 200),
@@ -306,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_long_enough_and_made_of_plain_characters() {
+    fn a_token_has_a_minimum_length_and_graphic_characters_only() {
         for (text, is_token) in [
             (TOKEN, true),
             ("0123456789abcde", false),
@@ -314,16 +309,16 @@ mod tests {
             ("0123456789 abcdef", false),
             ("0123456789abcdeé", false),
         ] {
-            assert_eq!(Token::new(text.as_bytes()).is_some(), is_token, "{text}");
+            assert_eq!(Token::parse(text.as_bytes()).is_some(), is_token, "{text}");
         }
-        assert!(Token::new(&[b'a'; 513]).is_none());
+        assert!(Token::parse(&[b'a'; 513]).is_none());
         let folder = tempfile::TempDir::new().expect("a folder");
         let file = folder.path().join("token");
         std::fs::write(&file, format!(" {TOKEN}\n")).expect("written");
-        assert_eq!(Token::read(&file).ok(), Token::new(TOKEN.as_bytes()));
+        assert_eq!(Token::read(&file).ok(), Token::parse(TOKEN.as_bytes()));
         std::fs::write(&file, "short").expect("written");
         let error = Token::read(&file).expect_err("too short").to_string();
         assert!(error.contains("16 to 512") && error.contains("token"), "{error}");
-        assert!(!format!("{:?}", Token::new(TOKEN.as_bytes())).contains("horse"));
+        assert!(!format!("{:?}", Token::parse(TOKEN.as_bytes())).contains("horse"));
     }
 }

@@ -1,13 +1,13 @@
-//! What changes, told to whoever listens.
+//! Events: changes of jobs and of the library, as a stream for each subscriber.
 //!
-//! Each change of a job has a number, and a job keeps that of its last: so the jobs with greater
-//! numbers than the last that somebody was told of are all that was missed, however long ago that was,
-//! and nothing has to be kept for those who are away or slow. While somebody listens, one task asks the
-//! database for all of them; while nobody does, nobody asks.
+//! Each change of a job has a number, and a job keeps the number of its last change. So the jobs with
+//! a greater number than the last that a subscriber received are exactly what it missed, however long
+//! it was away, and the server buffers nothing for absent or slow subscribers. While there are
+//! subscribers, one task polls the database for all of them; without subscribers, nothing polls.
 //!
-//! Memory is bounded: [`LISTENERS_MAX`] listeners, to each of whom `AHEAD` events are on their way,
-//! and `LIVE` events that all of them share. Who is slower than that is told from the database again,
-//! of the last state of each job alone.
+//! Memory is bounded: [`SUBSCRIBERS_MAX`] subscribers with `QUEUE_EVENTS` unsent events each, and
+//! `BROADCAST_EVENTS` events that all share. A subscriber that lags behind those reads the database
+//! again, and receives the last state of each job only.
 
 use std::{sync::Arc, time::Duration};
 
@@ -32,81 +32,82 @@ use crate::{
     wire::drain::Drain,
 };
 
-/// How many may listen at a time.
-pub const LISTENERS_MAX: usize = 256;
+/// The most subscribers at a time.
+pub const SUBSCRIBERS_MAX: usize = 256;
 
-/// Events on their way to one listener.
-const AHEAD: usize = 8;
+/// Unsent events of one subscriber.
+const QUEUE_EVENTS: usize = 8;
 
-/// Events that are kept for those who are about to take them.
-const LIVE: usize = 256;
+/// Events that the broadcast channel keeps for all subscribers.
+const BROADCAST_EVENTS: usize = 256;
 
-/// Jobs that are asked for at a time.
+/// Jobs in one read of the database.
 const PAGE: u32 = 100;
 
-/// How often it is looked whether titles have changed, and whether anybody listens.
-const TICK: Duration = Duration::from_secs(1);
+/// How often the poller looks for changed titles, and for subscribers.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long a listener is told nothing at most: less than any proxy in between waits.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+/// The longest silence of a stream: less than the idle timeout of common proxies.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
 
-/// What a listener is told first: how soon to ask again when the connection has ended, in ms.
+/// The first line of a stream: how soon a client reconnects, in ms.
 const GREETING: &[u8] = b"retry: 2000\n\n";
 
-/// The queue, and those who listen to what becomes of it.
+/// The queue, and the subscribers to its changes.
 pub struct Jobs {
-    /// What is to be done.
+    /// The queue.
     pub queue: Queue,
     hub: Arc<Hub>,
-    places: Arc<Semaphore>,
-    beside: Handle,
+    permits: Arc<Semaphore>,
+    background: Handle,
 }
 
 impl Jobs {
-    /// Of a queue whose connections are served by the runtime `beside`.
-    pub fn new(queue: Queue, library: Arc<Library>, beside: Handle, drain: Drain) -> Self {
-        let (sender, _) = broadcast::channel(LIVE);
-        let polling = Mutex::new(None);
-        let hub = Arc::new(Hub { queue: queue.clone(), library, drain, sender, polling });
-        let places = Arc::new(Semaphore::new(LISTENERS_MAX));
-        Self { queue, hub, places, beside }
+    /// Events of this queue and library. The runtime `background` serves the queue's connections.
+    pub fn new(queue: Queue, library: Arc<Library>, background: Handle, drain: Drain) -> Self {
+        let (sender, _) = broadcast::channel(BROADCAST_EVENTS);
+        let poller = Mutex::new(None);
+        let hub = Arc::new(Hub { queue: queue.clone(), library, drain, sender, poller });
+        let permits = Arc::new(Semaphore::new(SUBSCRIBERS_MAX));
+        Self { queue, hub, permits, background }
     }
 
-    /// Begins to listen: to all changes after the one of this number, or to those from now on. The
-    /// events come as they are sent.
-    pub fn listen(&self, since: Option<i64>) -> Result<mpsc::Receiver<Bytes>, Error> {
-        let place = Arc::clone(&self.places).try_acquire_owned();
-        let place = place.map_err(|_| Error::NotReady("too many listen already"))?;
-        let (to, events) = mpsc::channel(AHEAD);
-        self.beside.spawn(Arc::clone(&self.hub).tell(since, to, place));
+    /// Subscribes to the changes after the change number `since`, or to those from now on. The
+    /// receiver gets events as they are sent.
+    pub fn subscribe(&self, since: Option<i64>) -> Result<mpsc::Receiver<Bytes>, Error> {
+        let permit = Arc::clone(&self.permits).try_acquire_owned();
+        let too_many = "too many event streams, retry later";
+        let permit = permit.map_err(|_| Error::NotReady(too_many))?;
+        let (subscriber, events) = mpsc::channel(QUEUE_EVENTS);
+        self.background.spawn(Arc::clone(&self.hub).serve(since, subscriber, permit));
         Ok(events)
     }
 }
 
-/// Where events come from.
+/// The source of all events.
 struct Hub {
     queue: Queue,
     library: Arc<Library>,
     drain: Drain,
     sender: broadcast::Sender<Event>,
-    /// The task that asks the database for all, while somebody listens.
-    polling: Mutex<Option<JoinHandle<()>>>,
+    /// The task that polls the database, while there are subscribers.
+    poller: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// Something that has changed.
+/// One event.
 #[derive(Clone, Debug)]
 struct Event {
-    /// The number of the change; the library's have none.
+    /// The number of a job's change; a change of the library has none.
     changed: Option<i64>,
     /// As it is sent.
     text: Bytes,
 }
 
-/// Why somebody is told no more.
+/// Why a stream ends.
 enum Ended {
-    /// The listener has gone.
-    Gone,
-    /// The database does not answer. The listener will ask again.
+    /// The subscriber closed it.
+    Closed,
+    /// The database does not respond. The client reconnects.
     Failed(QueueError),
 }
 
@@ -117,61 +118,65 @@ impl From<QueueError> for Ended {
 }
 
 impl Hub {
-    /// Tells one listener, until it goes or the server does.
-    async fn tell(
+    /// Serves one subscriber until it closes the stream or the server shuts down.
+    async fn serve(
         self: Arc<Self>,
         since: Option<i64>,
-        to: mpsc::Sender<Bytes>,
-        _place: OwnedSemaphorePermit,
+        subscriber: mpsc::Sender<Bytes>,
+        _permit: OwnedSemaphorePermit,
     ) {
         tokio::select! {
             () = self.drain.clone().begun() => {}
-            () = to.closed() => {}
-            ended = self.tell_all(since, &to) => if let Err(Ended::Failed(error)) = ended {
-                tracing::warn!(%error, "an event stream ends, because the database does not answer");
+            () = subscriber.closed() => {}
+            ended = self.send_all(since, &subscriber) => if let Err(Ended::Failed(error)) = ended {
+                tracing::warn!(%error, "event stream ended: database unavailable");
             }
         }
     }
 
-    async fn tell_all(
+    async fn send_all(
         self: &Arc<Self>,
         since: Option<i64>,
-        to: &mpsc::Sender<Bytes>,
+        subscriber: &mpsc::Sender<Bytes>,
     ) -> Result<(), Ended> {
-        send(to, Bytes::from_static(GREETING)).await?;
-        // Before it is asked what was missed, so that nothing falls in between.
-        let (mut live, now) = self.subscribe().await?;
-        // A number that is still to come is another database's.
+        send(subscriber, Bytes::from_static(GREETING)).await?;
+        // Before the catch-up reads the database, so that no change falls between the two.
+        let (mut broadcast, now) = self.join_broadcast().await?;
+        // A number from the future belongs to another database.
         let mut last = since.map_or(now, |since| if since > now { 0 } else { since });
-        self.catch_up(&mut last, to).await?;
+        self.catch_up(&mut last, subscriber).await?;
         loop {
-            let text = match timeout(HEARTBEAT, live.recv()).await {
+            let text = match timeout(HEARTBEAT_INTERVAL, broadcast.recv()).await {
                 Err(_silence) => Bytes::from_static(b":\n\n"),
                 Ok(Ok(Event { changed: None, text })) => text,
                 Ok(Ok(Event { changed: Some(changed), text })) if changed > last => {
                     last = changed;
                     text
                 }
-                Ok(Ok(_known)) => continue,
+                Ok(Ok(_already_sent)) => continue,
                 Ok(Err(RecvError::Lagged(_))) => {
-                    self.catch_up(&mut last, to).await?;
-                    // Titles may have changed among what was missed.
+                    self.catch_up(&mut last, subscriber).await?;
+                    // The events that it missed may have included a change of the titles.
                     Event::titles(&self.library).text
                 }
                 Ok(Err(RecvError::Closed)) => return Ok(()),
             };
-            send(to, text).await?;
+            send(subscriber, text).await?;
         }
     }
 
-    /// Tells what has changed after a change, and moves that forward.
-    async fn catch_up(&self, last: &mut i64, to: &mpsc::Sender<Bytes>) -> Result<(), Ended> {
+    /// Sends what changed after the change `last`, and moves that number forward.
+    async fn catch_up(
+        &self,
+        last: &mut i64,
+        subscriber: &mpsc::Sender<Bytes>,
+    ) -> Result<(), Ended> {
         loop {
             let jobs = self.queue.changed_since(*last, PAGE).await?;
             for job in &jobs {
                 *last = job.changed;
-                if is_shown(job) {
-                    send(to, Event::job(job).text).await?;
+                if is_visible(job) {
+                    send(subscriber, Event::job(job).text).await?;
                 }
             }
             if jobs.len() < PAGE as usize {
@@ -180,49 +185,51 @@ impl Hub {
         }
     }
 
-    /// Everything from now on, and the number of the last change before.
-    async fn subscribe(self: &Arc<Self>) -> Result<(broadcast::Receiver<Event>, i64), QueueError> {
-        let mut polling = self.polling.lock().await;
+    /// A receiver of all events from now on, and the number of the last change before.
+    async fn join_broadcast(
+        self: &Arc<Self>,
+    ) -> Result<(broadcast::Receiver<Event>, i64), QueueError> {
+        let mut poller = self.poller.lock().await;
         let now = self.queue.last_change().await?;
-        let live = self.sender.subscribe();
-        if polling.as_ref().is_none_or(JoinHandle::is_finished) {
-            *polling = Some(tokio::spawn(Arc::clone(self).poll(now)));
+        let receiver = self.sender.subscribe();
+        if poller.as_ref().is_none_or(JoinHandle::is_finished) {
+            *poller = Some(tokio::spawn(Arc::clone(self).poll(now)));
         }
-        Ok((live, now))
+        Ok((receiver, now))
     }
 
-    /// Asks for all changes after this one, while somebody listens.
+    /// Broadcasts all changes after the change `last`, while there are subscribers.
     async fn poll(self: Arc<Self>, mut last: i64) {
         let mut titles = self.library.catalog.changes();
         let mut is_behind = false;
         loop {
             if !is_behind {
-                // Late or told of a change: what has come of it is asked for below.
-                let _ = timeout(TICK, self.queue.wait_for_change(last)).await;
+                // A timeout or a notification: either way the read below finds the changes.
+                let _ = timeout(POLL_INTERVAL, self.queue.wait_for_change(last)).await;
             }
             match self.queue.changed_since(last, PAGE).await {
                 Ok(jobs) => {
                     is_behind = jobs.len() == PAGE as usize;
                     for job in &jobs {
                         last = job.changed;
-                        if is_shown(job) {
-                            // Nobody may listen any more.
+                        if is_visible(job) {
+                            // Fails if the last subscriber has just gone.
                             let _ = self.sender.send(Event::job(job));
                         }
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "it is not known what has become of the jobs");
-                    sleep(TICK).await;
+                    tracing::warn!(%error, "events delayed: database unavailable");
+                    sleep(POLL_INTERVAL).await;
                 }
             }
             let changes = self.library.catalog.changes();
             if std::mem::replace(&mut titles, changes) != changes {
                 let _ = self.sender.send(Event::titles(&self.library));
             }
-            let mut polling = self.polling.lock().await;
+            let mut poller = self.poller.lock().await;
             if self.sender.receiver_count() == 0 {
-                *polling = None;
+                *poller = None;
                 return;
             }
         }
@@ -230,13 +237,13 @@ impl Hub {
 }
 
 impl Event {
-    /// A job's last state.
+    /// The last state of a job.
     fn job(job: &Job) -> Self {
-        let text = event("job", Some(job.changed), &JobText::from(job));
+        let text = format_event("job", Some(job.changed), &JobText::from(job));
         Self { changed: Some(job.changed), text }
     }
 
-    /// There are other titles than before.
+    /// The list of titles has changed.
     fn titles(library: &Library) -> Self {
         #[derive(Serialize)]
         struct Titles {
@@ -244,22 +251,22 @@ impl Event {
             scanning: bool,
         }
         let (titles, scanning) = (library.catalog.len(), library.catalog.is_scanning());
-        Self { changed: None, text: event("titles", None, &Titles { titles, scanning }) }
+        Self { changed: None, text: format_event("titles", None, &Titles { titles, scanning }) }
     }
 }
 
-/// An event as it is sent. JSON has no line ends of its own, so that its text is one line.
-fn event(name: &str, id: Option<i64>, data: &impl Serialize) -> Bytes {
+/// An event in the format of a stream. Compact JSON has no line breaks, so one `data` line is enough.
+fn format_event(name: &str, id: Option<i64>, data: &impl Serialize) -> Bytes {
     let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
     let data = serde_json::to_string(data).expect("text and numbers");
     format!("{id}event: {name}\ndata: {data}\n\n").into()
 }
 
-/// Whether a job is people's business: that others are told of it is not.
-pub fn is_shown(job: &Job) -> bool {
+/// Whether clients see a job: webhook deliveries are internal.
+pub fn is_visible(job: &Job) -> bool {
     job.class != Class::Webhook
 }
 
-async fn send(to: &mpsc::Sender<Bytes>, text: Bytes) -> Result<(), Ended> {
-    to.send(text).await.map_err(|_| Ended::Gone)
+async fn send(subscriber: &mpsc::Sender<Bytes>, text: Bytes) -> Result<(), Ended> {
+    subscriber.send(text).await.map_err(|_| Ended::Closed)
 }

@@ -2,7 +2,7 @@
 
 use actix_web::http::Method;
 
-use super::Error;
+use super::{Error, error::READ_METHODS};
 
 /// What a route that can only be read does for a method.
 pub enum Read {
@@ -17,6 +17,6 @@ pub fn read_method(method: &Method) -> Result<Read, Error> {
     match *method {
         Method::GET | Method::HEAD => Ok(Read::Answer),
         Method::OPTIONS => Ok(Read::Options),
-        _ => Err(Error::MethodNotAllowed),
+        _ => Err(Error::MethodNotAllowed(READ_METHODS)),
     }
 }

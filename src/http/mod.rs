@@ -21,6 +21,7 @@ pub mod following;
 pub mod methods;
 pub mod multipart;
 pub mod pipeline;
+pub mod problem;
 pub mod query;
 pub mod range;
 pub mod resource;

@@ -198,7 +198,7 @@ impl ResponseTally {
     fn count(&mut self, status: StatusCode) {
         self.metrics.response(status.as_u16());
         if let Some(entry) = &mut self.entry {
-            entry.answered(status.as_u16());
+            entry.set_status(status.as_u16());
         }
     }
 }
@@ -207,7 +207,7 @@ impl ResponseObserver for ResponseTally {
     fn sent(&mut self, bytes: u64) {
         self.metrics.sent(bytes);
         if let Some(entry) = &mut self.entry {
-            entry.sent(bytes);
+            entry.add_sent(bytes);
         }
     }
 
@@ -220,7 +220,7 @@ impl ResponseObserver for ResponseTally {
         let cause = error.downcast_ref::<ReadError>();
         self.metrics.cut(cause.map_or("other", ReadError::reason));
         if let Some(entry) = &mut self.entry {
-            entry.cut();
+            entry.set_cut();
         }
     }
 }

@@ -1,22 +1,25 @@
-//! A job as people are shown it.
+//! A job as the API, the events and the webhooks show it.
 
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
 use crate::queue::Job;
-use crate::transcode::{JobSpec, Operation};
+use crate::transcode::{
+    JobSpec, Operation,
+    renditions::spec::{Effort, RenditionSpec, VideoCodec},
+};
 
-/// A job as JSON.
+/// A job as JSON. The queue's payload is internal: clients see the members that they may ask for.
 #[derive(Debug, Serialize)]
 pub struct JobText {
     id: String,
     kind: String,
     title: String,
-    /// What is to be made.
-    operation: Option<Operation>,
+    #[serde(flatten)]
+    parameters: Parameters,
     state: &'static str,
-    /// Whether it is to end as soon as it can.
+    /// Whether it ends as soon as it can.
     cancelling: bool,
     priority: i64,
     progress: ProgressText,
@@ -27,11 +30,47 @@ pub struct JobText {
     finished: Option<String>,
     error: Option<String>,
     parent: Option<String>,
-    /// Greater than those of all changes to any job before its last.
+    /// The number of its last change: greater than the numbers of all changes before.
     changed: i64,
 }
 
-/// How far it is.
+/// What the job is to do, by the names of a request. A kind has only its own members.
+#[derive(Debug, Default, Eq, PartialEq, Serialize)]
+struct Parameters {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    height: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    codec: Option<VideoCodec>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effort: Option<Effort>,
+    /// Which chunk of a rendition, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chunk: Option<u32>,
+    /// Which audio track, by its identifier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    track: Option<u32>,
+}
+
+impl Parameters {
+    fn new(operation: &Operation) -> Self {
+        let video = |rendition: &RenditionSpec| Self {
+            height: Some(rendition.height),
+            codec: Some(rendition.codec),
+            effort: Some(rendition.effort),
+            ..Self::default()
+        };
+        match operation {
+            Operation::Rendition { rendition } => video(rendition),
+            Operation::Chunk { rendition, number } => {
+                Self { chunk: Some(*number), ..video(rendition) }
+            }
+            Operation::Audio { track } => Self { track: Some(*track), ..Self::default() },
+            Operation::Image(_) | Operation::Storyboard | Operation::Remux => Self::default(),
+        }
+    }
+}
+
+/// The progress of a job.
 #[derive(Debug, Serialize)]
 struct ProgressText {
     percent: f64,
@@ -41,6 +80,7 @@ struct ProgressText {
 
 impl From<&Job> for JobText {
     fn from(job: &Job) -> Self {
+        // Another version of the server may have enqueued a job that this one does not know.
         let spec: Option<JobSpec> = serde_json::from_str(&job.payload).ok();
         let progress = ProgressText {
             percent: f64::from(job.progress.permille) / 10.0,
@@ -51,7 +91,7 @@ impl From<&Job> for JobText {
             id: job.id.to_string(),
             kind: job.kind.clone(),
             title: job.title.clone(),
-            operation: spec.map(|spec| spec.operation),
+            parameters: spec.map(|spec| Parameters::new(&spec.operation)).unwrap_or_default(),
             state: job.state.as_str(),
             cancelling: job.cancel_requested,
             priority: job.priority,
@@ -68,10 +108,10 @@ impl From<&Job> for JobText {
     }
 }
 
-/// Milliseconds since 1970 as RFC 3339 writes them, in UTC.
+/// Milliseconds since 1970 as an RFC 3339 date in UTC.
 fn date(ms: i64) -> String {
     let since = Duration::from_millis(u64::try_from(ms).unwrap_or_default());
-    // The formatter knows years of four digits.
+    // humantime refuses years of more than four digits.
     let time = SystemTime::UNIX_EPOCH.checked_add(since.min(LAST_SECOND));
     humantime::format_rfc3339_millis(time.unwrap_or(SystemTime::UNIX_EPOCH)).to_string()
 }
@@ -84,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_dates_whatever_they_are() {
+    fn every_time_has_a_date() {
         for (ms, expected) in [
             (1_700_000_000_123, "2023-11-14T22:13:20.123Z"),
             (0, "1970-01-01T00:00:00.000Z"),

@@ -1,4 +1,4 @@
-//! What people may ask for, and the task that it becomes.
+//! What clients ask for (`POST /api/jobs`), and the job spec that it becomes.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,36 +17,36 @@ use crate::{
     },
 };
 
-/// Something that is to be made of a title.
+/// A job that a client asks for.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum JobRequest {
-    /// Its pictures encoded anew.
+    /// Transcodes the title's video.
     Rendition {
         /// The title's path.
         title: String,
-        /// Lines of the pictures; of upright ones, the width.
+        /// Height in pixels; the width of upright video.
         height: u32,
         /// The codec.
         codec: VideoCodec,
-        /// How long the encoder searches.
+        /// The encoder's effort.
         #[serde(default)]
         effort: Effort,
     },
-    /// Small pictures of all of it, for the bar by which players seek.
+    /// Renders all storyboard sheets, for the previews of a seek bar.
     Storyboard {
         /// The title's path.
         title: String,
     },
-    /// AAC of a sound that browsers do not play.
-    Sound {
+    /// Transcodes an audio track that browsers do not play to AAC.
+    Audio {
         /// The title's path.
         title: String,
-        /// Of which track, by its identifier; else of the first that they do not play.
+        /// The track's identifier; by default the first track that browsers do not play.
         #[serde(default)]
         track: Option<u32>,
     },
-    /// The movie of a file that is none, so that it plays at once when somebody asks for it.
+    /// Copies a file of another container into an MP4, so that it plays without delay.
     Remux {
         /// The title's path.
         title: String,
@@ -54,19 +54,19 @@ pub enum JobRequest {
 }
 
 impl JobRequest {
-    /// The path of the title that it is about.
+    /// The path of the title.
     pub fn title(&self) -> &str {
         match self {
             Self::Rendition { title, .. }
             | Self::Storyboard { title }
-            | Self::Sound { title, .. }
+            | Self::Audio { title, .. }
             | Self::Remux { title } => title,
         }
     }
 
-    /// What goes with it, so that the title can be heard where it can be seen: AAC of all sounds that
-    /// browsers do not play, with a rendition.
-    pub fn company(&self, title: &MediaPath, version: Version, movie: &Movie) -> Vec<JobSpec> {
+    /// The jobs that a rendition needs besides its own, so that browsers which play its video play its
+    /// audio too: AAC of each audio track that they do not play.
+    pub fn audio_specs(&self, title: &MediaPath, version: Version, movie: &Movie) -> Vec<JobSpec> {
         let Self::Rendition { .. } = self else {
             return Vec::new();
         };
@@ -75,8 +75,8 @@ impl JobRequest {
             .collect()
     }
 
-    /// The task that makes it of a title, of which `movie` is what plays. Errors if it cannot be had of
-    /// this one.
+    /// The job spec for a title whose playable file is `movie`. An error if this title does not allow
+    /// it.
     pub fn spec(
         &self,
         title: &MediaPath,
@@ -85,27 +85,27 @@ impl JobRequest {
     ) -> Result<JobSpec, Error> {
         let operation = match self {
             Self::Remux { .. } => {
-                return Err(Error::Unprocessable("it plays as it is".into()));
+                return Err(Error::Unprocessable("the title already plays without a remux".into()));
             }
             Self::Storyboard { .. } => {
                 stills::track(movie)?;
                 Operation::Storyboard
             }
-            Self::Sound { track: wanted, .. } => {
+            Self::Audio { track: wanted, .. } => {
                 let is_wanted = |track: &&Track| wanted.is_none_or(|id| track.id == id);
                 let track = audio::encodable(movie).find(is_wanted).ok_or_else(|| {
-                    Error::Unprocessable("it has no such sound that browsers do not play".into())
+                    let none = "no such audio track, or browsers already play it";
+                    Error::Unprocessable(none.into())
                 })?;
                 Operation::Audio { track: track.id }
             }
             Self::Rendition { height, codec, effort, .. } => {
-                let pictures =
-                    VideoTrack::from_track(stills::track(movie)?).ok_or(Error::NotFound)?;
-                let rendition = RenditionSpec::new(&pictures, *height, *codec, *effort)
-                    .ok_or_else(|| {
-                        let lines = pictures.short_side();
+                let video = VideoTrack::from_track(stills::track(movie)?).ok_or(Error::NotFound)?;
+                let rendition =
+                    RenditionSpec::new(&video, *height, *codec, *effort).ok_or_else(|| {
+                        let most = video.short_side();
                         Error::Unprocessable(format!(
-                            "height must be from 2 to {lines}, which is what the title has"
+                            "height must be from 2 to {most}, the height of the title"
                         ))
                     })?;
                 Operation::Rendition { rendition }
@@ -119,12 +119,12 @@ impl JobRequest {
 mod tests {
     use super::*;
 
-    fn wish(json: &str) -> Result<JobRequest, String> {
+    fn parse(json: &str) -> Result<JobRequest, String> {
         serde_json::from_str(json).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn a_wish_is_understood_whole_or_not_at_all() {
+    fn a_request_is_parsed_whole_or_refused() {
         let title = || "films/a.mp4".to_owned();
         for (json, expected) in [
             (
@@ -143,20 +143,20 @@ mod tests {
             (r#"{"kind":"remux","title":"films/a.mp4"}"#, JobRequest::Remux { title: title() }),
             (
                 r#"{"kind":"audio","title":"films/a.mp4"}"#,
-                JobRequest::Sound { title: title(), track: None },
+                JobRequest::Audio { title: title(), track: None },
             ),
             (
                 r#"{"kind":"audio","title":"films/a.mp4","track":2}"#,
-                JobRequest::Sound { title: title(), track: Some(2) },
+                JobRequest::Audio { title: title(), track: Some(2) },
             ),
         ] {
-            assert_eq!(wish(json), Ok(expected), "{json}");
+            assert_eq!(parse(json), Ok(expected), "{json}");
         }
-        for (json, told) in [
+        for (json, expected) in [
             ("", "EOF"),
             ("[]", "kind"),
             (r#"{"title":"a.mp4"}"#, "kind"),
-            (r#"{"kind":"film","title":"a.mp4"}"#, "film"),
+            (r#"{"kind":"movie","title":"a.mp4"}"#, "movie"),
             (r#"{"kind":"storyboard"}"#, "title"),
             (r#"{"kind":"storyboard","title":7}"#, "7"),
             (r#"{"kind":"storyboard","title":"a.mp4","height":720}"#, "height"),
@@ -165,8 +165,8 @@ mod tests {
             (r#"{"kind":"rendition","title":"a.mp4","height":-1,"codec":"h264"}"#, "-1"),
             (r#"{"kind":"storyboard","title":"a.mp4"} more"#, "trailing"),
         ] {
-            let error = wish(json).expect_err(json);
-            assert!(error.contains(told), "{json}: {error}");
+            let error = parse(json).expect_err(json);
+            assert!(error.contains(expected), "{json}: {error}");
         }
     }
 }

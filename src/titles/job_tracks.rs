@@ -22,7 +22,7 @@ const AUDIO_FOLDER: &str = "audio-1";
 /// A track that a job made, by its folder in URLs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct JobTrack<'a> {
-    /// Its key without the version: `h264-720p-quick-1280x720-22-2800000`, `aac-2`.
+    /// The artifact's key without the version: `h264-720p-quick-1280x720-22-2800000`, `aac-2`.
     name: &'a str,
     kind: Kind,
     token: i64,

@@ -1,8 +1,8 @@
 //! Webhooks (Standard Webhooks): delivers events of jobs to configured receivers.
 //!
-//! Several servers deliver each event once, and the end of a server loses none: [`enqueue`] reads the
+//! Several servers deliver each event once, and the end of a server loses none: `enqueue` reads the
 //! changes of the queue, and each delivery is a job of the queue itself, enqueued in the transaction
-//! that records how far the changes were read. The server's own loop, [`deliver`], claims these jobs;
+//! that records how far the changes were read. The server's own loop, `deliver`, claims these jobs;
 //! failed ones are retried with backoff for some hours. A receiver may get a delivery twice, with the
 //! same `webhook-id`.
 

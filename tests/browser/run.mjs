@@ -1,6 +1,6 @@
-// Drives the page of a real server in a real browser, over a copy of media/; site.mjs says which.
+// Drives the page of a server in Chromium, with a copy of media/ as its library.
 //
-// Leaves pictures of the page and the server's log in target/browser/.
+// Writes screenshots and the server's log to target/browser/.
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -20,7 +20,7 @@ before(async () => {
   const library = path.join(scratch, "library");
   fs.cpSync(path.join(ROOT, "media"), library, { recursive: true });
   fs.copyFileSync(path.join(library, "Clock.mp4"), path.join(library, HOSTILE));
-  fs.writeFileSync(path.join(library, NOT_A_VIDEO), "These bytes are no film.\n".repeat(100));
+  fs.writeFileSync(path.join(library, NOT_A_VIDEO), "These bytes are no movie.\n".repeat(100));
 
   server = await startServer(library, path.join(scratch, "data"), "server.log");
   browser = await launchBrowser();
@@ -35,9 +35,9 @@ after(async () => {
 const inBrowser = (name, options, body) =>
   browserTest(name, { browser: () => browser, server: () => server }, options, body);
 
-// ---- What the tests say ----------------------------------------------------
+// ---- Helpers ----------------------------------------------------
 
-/** The titles of the library: every media file in it, by path. */
+/** The titles of the library: the paths of its media files. */
 function titlesOnDisk() {
   return fs.readdirSync(path.join(scratch, "library"), { recursive: true }).filter((name) => /\.(mp4|webm)$/.test(name));
 }
@@ -47,7 +47,7 @@ const row = (page, title) => rows(page).filter({ has: page.getByText(path.basena
 const shownNames = (page) => page.locator("#titles .name").allTextContents();
 const focusedName = (page) => page.evaluate(() => document.activeElement.querySelector(".name")?.textContent);
 
-/** Seeks, and returns the time of the frame that is then on the screen. */
+/** Seeks, and returns the time of the frame on the screen. */
 const seek = (page, fraction) => page.evaluate(async (fraction) => {
   const video = document.querySelector("video");
   video.pause();
@@ -67,7 +67,7 @@ inBrowser("the list shows every title of the library", DESKTOP, async (page) => 
   assert.ok(await page.getByRole("heading", { name: "Choose something to watch" }).isVisible());
 });
 
-inBrowser("searching narrows the list, and finding nothing says so", DESKTOP, async (page) => {
+inBrowser("a search narrows the list, and an empty result has a message", DESKTOP, async (page) => {
   await page.goto("/");
   await page.getByRole("searchbox").fill("horloge");
   await page.getByText("1 title found").waitFor();
@@ -78,7 +78,7 @@ inBrowser("searching narrows the list, and finding nothing says so", DESKTOP, as
   await row(page, "Portrait.mp4").waitFor();
 });
 
-inBrowser("“Show more” brings every page of the list, once", DESKTOP, async (page) => {
+inBrowser("“Show more” loads every page of the list once", DESKTOP, async (page) => {
   const small = (route) => route.continue({ url: route.request().url().replace("limit=100", "limit=2") });
   await page.route("**/api/titles?*", small);
   await page.goto("/");
@@ -93,44 +93,44 @@ inBrowser("“Show more” brings every page of the list, once", DESKTOP, async 
   assert.equal(new Set(await shownNames(page)).size, total);
 });
 
-inBrowser("an empty library says what to do", DESKTOP, async (page) => {
+inBrowser("an empty library shows how to add titles", DESKTOP, async (page) => {
   const empty = { titles: [], total: 0, offset: 0, limit: 100, next: null, scanning: false };
   await page.route("**/api/titles?*", (route) => route.fulfill({ json: empty }));
   await page.goto("/");
   await page.getByText("headwater serve ~/Videos").waitFor();
 });
 
-inBrowser("while the library is scanned the list grows by itself", DESKTOP, async (page) => {
-  let asked = 0;
+inBrowser("the list grows during the first scan", DESKTOP, async (page) => {
+  let requests = 0;
   await page.route("**/api/titles?*", async (route) => {
     const response = await route.fetch();
-    const answer = await response.json();
-    if (++asked === 1) Object.assign(answer, { titles: answer.titles.slice(0, 1), total: 1, scanning: true });
-    await route.fulfill({ response, json: answer });
+    const list = await response.json();
+    if (++requests === 1) Object.assign(list, { titles: list.titles.slice(0, 1), total: 1, scanning: true });
+    await route.fulfill({ response, json: list });
   });
   await page.goto("/");
   await page.getByText("scanning… 1 title").waitFor();
   await rows(page).nth(titlesOnDisk().length - 1).waitFor();
 });
 
-inBrowser("a server that does not answer is reported, and asked again on request", DESKTOP, async (page, complaints) => {
+inBrowser("an unreachable server is reported, and the page can retry", DESKTOP, async (page, errors) => {
   await page.route("**/api/titles?*", (route) => route.abort(), { times: 1 });
   await page.goto("/");
   await page.getByText("The server cannot be reached.").waitFor();
-  await page.getByRole("button", { name: "Try again" }).click();
+  await page.getByRole("button", { name: "Retry" }).click();
   await row(page, "Clock.mp4").waitFor();
-  assert.match(complaints.pop(), /ERR_FAILED/);
+  assert.match(errors.pop(), /ERR_FAILED/);
 });
 
 // ---- The player ------------------------------------------------------------
 
 for (const title of ["Clock.mp4", "Clock, moov at the end.mp4", "Clock.webm", "Portrait.mp4", "Été/Horloge.mp4", HOSTILE]) {
-  inBrowser(`${title} plays and can be sought`, DESKTOP, async (page) => {
-    page.on("dialog", (dialog) => assert.fail(`a name became a script: ${dialog.message()}`));
+  inBrowser(`${title} plays and seeks`, DESKTOP, async (page) => {
+    page.on("dialog", (dialog) => assert.fail(`a file name ran as a script: ${dialog.message()}`));
     await page.goto("/");
-    const answer = page.waitForResponse((response) => response.request().resourceType() === "media");
+    const response = page.waitForResponse((response) => response.request().resourceType() === "media");
     await row(page, title).click();
-    assert.equal((await answer).status(), 206, "the browser asks for ranges and gets them");
+    assert.equal((await response).status(), 206, "the browser requests ranges and gets them");
     await page.getByRole("heading", { name: path.basename(title), exact: true }).waitFor();
     assert.equal(decodeURIComponent(new URL(page.url()).pathname), `/watch/${title}`);
     await plays(page);
@@ -143,7 +143,7 @@ for (const title of ["Clock.mp4", "Clock, moov at the end.mp4", "Clock.webm", "P
   });
 }
 
-inBrowser("the address of a title opens it, and Back returns to the one before", DESKTOP, async (page) => {
+inBrowser("the address of a title opens it, and Back returns to the title before", DESKTOP, async (page) => {
   await page.goto(`/watch/${encodeURI("Été/Horloge.mp4")}`);
   await page.getByRole("heading", { name: "Horloge.mp4" }).waitFor();
   await page.locator('#titles a[aria-current="page"]').getByText("Horloge.mp4").waitFor();
@@ -154,23 +154,23 @@ inBrowser("the address of a title opens it, and Back returns to the one before",
   await page.waitForFunction(() => document.querySelector("video").currentSrc.endsWith("/Horloge.mp4/play.mp4"));
 });
 
-inBrowser("what the browser cannot decode is said, with a way to download it", DESKTOP, async (page, complaints) => {
+inBrowser("an undecodable file has a message and a download link", DESKTOP, async (page, errors) => {
   await page.goto("/");
   await row(page, NOT_A_VIDEO).click();
   await page.getByText("This browser cannot decode this video.").waitFor();
   const download = page.waitForEvent("download");
   await page.getByRole("link", { name: "Download" }).click();
   assert.equal((await download).suggestedFilename(), NOT_A_VIDEO);
-  assert.match(complaints.splice(0).join(), /422/); // nothing can be made of it, and it is tried as it is
+  assert.match(errors.splice(0).join(), /422/); // the server cannot package it, so the page tries the file itself
 });
 
-inBrowser("a title that is gone is said to be gone", DESKTOP, async (page, complaints) => {
+inBrowser("a missing title has a message", DESKTOP, async (page, errors) => {
   await page.goto("/watch/Gone.mp4");
   await page.getByText("This title is not in the library").waitFor();
-  assert.match(complaints.splice(0).join(), /404/);
+  assert.match(errors.splice(0).join(), /404/);
 });
 
-// ---- Keyboard, phone, pictures ---------------------------------------------
+// ---- Keyboard, phone, screenshots ---------------------------------------------
 
 inBrowser("the keyboard alone finds and plays a title", DESKTOP, async (page) => {
   await page.goto("/");
@@ -191,8 +191,8 @@ inBrowser("the keyboard alone finds and plays a title", DESKTOP, async (page) =>
   assert.equal(await focusedName(page), names.at(-2), "focus stays in the list");
 });
 
-inBrowser("on a phone nothing is wider than the screen", PHONE, async (page) => {
-  // Not innerWidth: a phone's browser widens it to hold what overflows.
+inBrowser("on a phone the page fits the screen", PHONE, async (page) => {
+  // Not innerWidth: mobile browsers widen it by the overflow.
   const overflow = async () =>
     (await page.evaluate(() => document.documentElement.scrollWidth)) - PHONE.viewport.width;
   await page.goto("/");
@@ -204,7 +204,7 @@ inBrowser("on a phone nothing is wider than the screen", PHONE, async (page) => 
   await page.screenshot({ path: path.join(OUTPUT, "phone.png") });
 });
 
-inBrowser("a picture of the page is taken", DESKTOP, async (page) => {
+inBrowser("the page looks right (screenshot)", DESKTOP, async (page) => {
   await page.goto("/");
   await row(page, "Clock.mp4").click();
   await plays(page);

@@ -1,4 +1,4 @@
-// What the browser tests share: a real server over a library, and a real browser that is watched.
+// Shared by the browser tests: a server with a library, and a browser whose errors fail the test.
 //
 //   HEADWATER_BIN  the server   (target/debug/headwater)
 //   CHROMIUM       the browser  (/usr/bin/chromium)
@@ -13,18 +13,18 @@ import { test } from "node:test";
 import { chromium } from "playwright-core";
 
 export const ROOT = path.resolve(import.meta.dirname, "../..");
-/** Where pictures and logs are left. */
+/** Screenshots and logs. */
 export const OUTPUT = path.join(ROOT, "target/browser");
 
-/** A name that is a script where somebody forgets to escape it. */
+/** A file name that runs a script if the page does not escape it. */
 export const HOSTILE = "<img src=x onerror=alert(1)>.mp4";
 
 const HEADWATER = path.resolve(ROOT, process.env.HEADWATER_BIN ?? "target/debug/headwater");
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
 /**
- * Starts a server on a free port; its `url` is read from what it prints. It logs to `log` in OUTPUT, and
- * `stop` fails if it does not end when it is told to. `settings` are further ones, as in the environment.
+ * Starts a server on a free port and reads its `url` from the output. It logs to `log` in OUTPUT. `stop`
+ * fails if the server does not stop on SIGTERM. `settings` are additional environment variables.
  */
 export function startServer(library, data, log, settings = {}) {
   fs.mkdirSync(OUTPUT, { recursive: true });
@@ -51,34 +51,34 @@ export function startServer(library, data, log, settings = {}) {
   });
 }
 
-/** Starts the browser, without what it would do in the background. */
+/** Starts the browser without its background tasks. */
 export function launchBrowser(...args) {
   return chromium.launch({
     executablePath: CHROMIUM,
-    // Without these it looks up its maker's hosts at every start, in vain in a closed network.
+    // Otherwise it contacts its vendor's hosts at every start, which times out in a closed network.
     args: ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic",
       "--disable-gpu", ...args],
   });
 }
 
 /**
- * Answers that a page asks for knowing that there may be none; the browser notes them all the same: posters of
- * what has no pictures, or none before it is made playable, and chapters.
+ * Failed requests that the page expects and the browser reports: posters of titles without video or before
+ * their remux, and chapters.
  */
-const EXCUSED = [/ (404|422|503) .*\/poster\.jpg\?/, / 404 .*\/chapters\.vtt$/];
+const EXPECTED = [/ (404|422|503) .*\/poster\.jpg\?/, / 404 .*\/chapters\.vtt$/];
 
-/** Collects what the pages of a context find to complain of: errors on the console, and uncaught ones. */
-export function listenForComplaints(context) {
-  const complaints = []; // refusals by the content security policy are among them
+/** Collects the errors of a context's pages: console errors, also of the content security policy, and uncaught ones. */
+export function collectErrors(context) {
+  const errors = [];
   context.on("console", (message) => {
-    const isExcused = EXCUSED.some((excused) => excused.test(`${message.text()} ${message.location().url}`));
-    if (message.type() === "error" && !isExcused) complaints.push(message.text());
+    const isExpected = EXPECTED.some((expected) => expected.test(`${message.text()} ${message.location().url}`));
+    if (message.type() === "error" && !isExpected) errors.push(message.text());
   });
-  context.on("weberror", (error) => complaints.push(String(error.error())));
-  return complaints;
+  context.on("weberror", (error) => errors.push(String(error.error())));
+  return errors;
 }
 
-/** Waits until the video shows pictures at least `seconds` further on than now. */
+/** Waits until the video has played at least `seconds` from now. */
 export async function plays(page, seconds = 0.5) {
   const start = await page.evaluate(() => document.querySelector("video").currentTime);
   await page.waitForFunction((then) => {
@@ -90,16 +90,16 @@ export async function plays(page, seconds = 0.5) {
 export const DESKTOP = { viewport: { width: 1360, height: 840 } };
 export const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 
-/** Makes a test with a page of its own, in which the browser must find nothing to complain of. */
+/** Defines a test with its own page, which fails if the browser reports an error. */
 export function browserTest(name, { browser, server }, options, body) {
   test(name, { timeout: 120_000 }, async () => {
     const context = await browser().newContext({ baseURL: server().url, ...options });
-    const complaints = listenForComplaints(context);
+    const errors = collectErrors(context);
     try {
-      await body(await context.newPage(), complaints);
+      await body(await context.newPage(), errors);
     } finally {
       await context.close();
     }
-    assert.deepEqual(complaints, []);
+    assert.deepEqual(errors, []);
   });
 }

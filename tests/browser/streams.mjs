@@ -1,7 +1,7 @@
-// HLS and DASH as the players of the world play them: hls.js, shaka-player, dash.js, and the browser by
-// itself. The page that they run in has an origin of its own, so each of these tests is one of CORS too.
+// HLS and DASH in common players: hls.js, shaka-player, dash.js, and the browser's own. Their page has an
+// origin of its own, so each of these tests covers CORS too.
 //
-// Leaves a picture per pair of codecs and the server's log in target/browser/.
+// Writes a screenshot per pair of codecs and the server's log to target/browser/.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -11,9 +11,9 @@ import { tmpdir } from "node:os";
 import * as path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { CLIPS, fileOf, FRAMES_PER_SECOND, makeClips, REPLACEMENT } from "./clips.mjs";
-import { HOSTILE, launchBrowser, listenForComplaints, OUTPUT, plays, startServer } from "./site.mjs";
+import { HOSTILE, launchBrowser, collectErrors, OUTPUT, plays, startServer } from "./site.mjs";
 
-/** Each way to play: a view of the title, and who is given it. */
+/** Each way to play: a view of the title and a player. */
 const WAYS = [
   { name: "a plain <video> with HLS", player: "native", view: "index.m3u8", options: {}, mayRead: false },
   { name: "a CORS <video> with HLS", player: "native", view: "index.m3u8", options: { crossOrigin: "anonymous" } },
@@ -24,11 +24,11 @@ const WAYS = [
 ];
 const HLS_JS = WAYS.find(({ player }) => player === "hls.js");
 
-/** A title that comes through only when each segment of its path is encoded for itself. */
-const STRANGE = `Été & amis/日本語 #1/100 % sûr?/a+b;c=d/${HOSTILE}`;
+/** A title whose path works only if each of its segments is percent-encoded. */
+const SPECIAL = `Été & amis/日本語 #1/100 % sûr?/a+b;c=d/${HOSTILE}`;
 const REPLACED = "Replaced.mp4";
 
-/** What the origin of the players has. */
+/** The files of the players' origin. */
 const PAGES = {
   "/": "player/index.html",
   "/stage.js": "player/stage.js",
@@ -45,9 +45,9 @@ before(async () => {
   await makeClips([...CLIPS, REPLACEMENT]);
   scratch = fs.mkdtempSync(path.join(tmpdir(), "headwater-streams-"));
   library = path.join(scratch, "library");
-  fs.mkdirSync(path.dirname(path.join(library, STRANGE)), { recursive: true });
+  fs.mkdirSync(path.dirname(path.join(library, SPECIAL)), { recursive: true });
   for (const clip of CLIPS) fs.copyFileSync(fileOf(clip), path.join(library, titleOf(clip)));
-  fs.copyFileSync(fileOf(CLIPS[0]), path.join(library, STRANGE));
+  fs.copyFileSync(fileOf(CLIPS[0]), path.join(library, SPECIAL));
   fs.copyFileSync(fileOf(CLIPS[0]), path.join(library, REPLACED));
 
   server = await startServer(library, path.join(scratch, "data"), "streams.log");
@@ -63,8 +63,8 @@ after(async () => {
 });
 
 /**
- * Serves PAGES. Not by playwright's routes: while there is one, playwright answers every CORS preflight
- * by itself and turns the browser's cache off.
+ * Serves PAGES. Playwright's routes are unsuitable: with any route, playwright responds to CORS preflights
+ * itself and disables the browser's cache.
  */
 async function startPages() {
   const types = { ".js": "text/javascript", ".html": "text/html" };
@@ -82,72 +82,72 @@ const titleOf = (clip) => `${clip.file}.mp4`;
 const encoded = (title) => title.split("/").map(encodeURIComponent).join("/");
 const urlOf = (title, view) => `${server.url}v/${encoded(title)}/${view}`;
 
-/** A test with a page of its own, in which neither the player nor the browser may find anything to complain of. */
+/** Defines a test with its own page, which fails if the player or the browser reports an error. */
 function inPlayer(name, body) {
   test(name, async () => {
     const context = await browser.newContext({ viewport: { width: 640, height: 420 } });
-    const complaints = listenForComplaints(context);
+    const errors = collectErrors(context);
     const page = await context.newPage();
-    page.on("dialog", (dialog) => assert.fail(`a name became a script: ${dialog.message()}`));
-    let where = "no player";
-    const look = async () => { where = await page.evaluate(() => stage.describe()).catch(() => where); };
-    const tooLate = setTimeout(() => look().then(() => context.close({ reason: "30 s were not enough" })), 30_000);
+    page.on("dialog", (dialog) => assert.fail(`a file name ran as a script: ${dialog.message()}`));
+    let state = "no player";
+    const readState = async () => { state = await page.evaluate(() => stage.describe()).catch(() => state); };
+    const timer = setTimeout(() => readState().then(() => context.close({ reason: "timeout after 30 s" })), 30_000);
     try {
-      await body(page, complaints);
+      await body(page, errors);
     } catch (error) {
-      await look();
-      throw new Error([error.message, where, ...complaints].join("\n"), { cause: error });
+      await readState();
+      throw new Error([error.message, state, ...errors].join("\n"), { cause: error });
     } finally {
-      clearTimeout(tooLate);
+      clearTimeout(timer);
       await context.close();
     }
-    assert.deepEqual(complaints, []);
+    assert.deepEqual(errors, []);
   });
 }
 
-/** Opens the page of a player and has it play a title. */
+/** Opens the page of a player and plays a title. */
 async function open(page, title, { name, player, view, options = {}, mayRead = true }) {
   await page.goto(pages.url);
   if (player !== "native") await page.addScriptTag({ url: `/players/${player}` });
-  const order = [player, urlOf(title, view), options, mayRead, `${title} in ${name}`];
-  await page.evaluate((order) => stage.play(...order), order);
+  const parameters = [player, urlOf(title, view), options, mayRead, `${title} in ${name}`];
+  await page.evaluate((parameters) => stage.play(...parameters), parameters);
   await plays(page, 0.3);
   await page.evaluate(() => stage.hasBegun());
 }
 
-// ---- What the tests say ----------------------------------------------------
+// ---- Assertions ----------------------------------------------------
 
-/** Seconds within which sound and picture are at one: a viewer notices 45 ms of early sound (ITU-R BT.1359). */
-const IN_STEP = 0.045;
+/** The largest audio-video offset in seconds: viewers notice audio that is 45 ms early (ITU-R BT.1359). */
+const SYNC_TOLERANCE_S = 0.045;
 
-/** The streams begin at 0, both of them, without a gap, and are as long as the clip. */
+/** Both streams begin at 0, have no gap, and are as long as the clip. */
 async function beginsAtZero(page, clip, { player }) {
   const { video, sourceBuffers } = await page.evaluate(() => stage.buffered());
-  assert.deepEqual(video.map(([start]) => start), [0], "what is buffered is one range, which begins at 0");
+  assert.deepEqual(video.map(([start]) => start), [0], "the buffer is one range that begins at 0");
   const duration = await page.evaluate(() => document.querySelector("video").duration);
-  assert.ok(Math.abs(duration - clip.seconds) < 0.1, `it lasts ${clip.seconds} s, not ${duration} s`);
+  assert.ok(Math.abs(duration - clip.seconds) < 0.1, `the duration is ${duration} s, not ${clip.seconds} s`);
   if (player === "native") return;
 
   const kinds = sourceBuffers.map(({ type }) => type.split("/")[0]).sort();
   assert.deepEqual(kinds, clip.audio ? ["audio", "video"] : ["video"]);
   const starts = sourceBuffers.map(({ ranges }) => ranges[0][0]);
-  assert.ok(Math.max(...starts) < IN_STEP, `the tracks begin at ${starts} s`);
+  assert.ok(Math.max(...starts) < SYNC_TOLERANCE_S, `the tracks begin at ${starts} s`);
 }
 
-/** It plays on for some time, with the sound decoded and with the pictures that belong to the time. */
+/** Playback continues, the audio is decoded, and each frame belongs to its time. */
 async function playsOn(page, clip, seconds, { mayRead = true }) {
   const before = await page.evaluate(() => stage.decoded());
   await plays(page, seconds);
   if (mayRead) {
     const ahead = await page.evaluate((rate) => stage.numbersAhead(rate), FRAMES_PER_SECOND);
-    assert.equal(ahead - clip.first, 0, "the pictures shown are this many away from those of their time");
+    assert.equal(ahead - clip.first, 0, "the frames on the screen are this many off their time");
   }
   const now = await page.evaluate(() => stage.decoded());
-  assert.ok(now.video > before.video, "pictures are decoded");
-  assert.equal(now.audio > before.audio, clip.audio !== null, "sound is decoded if there is any");
+  assert.ok(now.video > before.video, "video is decoded");
+  assert.equal(now.audio > before.audio, clip.audio !== null, "audio is decoded if the clip has any");
 }
 
-/** It comes to the end of all its tracks, and stays there. */
+/** Playback reaches the end of all tracks and stops. */
 async function ends(page) {
   await page.waitForFunction(() => {
     const video = document.querySelector("video");
@@ -155,23 +155,23 @@ async function ends(page) {
   });
   const { sourceBuffers } = await page.evaluate(() => stage.buffered());
   const ends = sourceBuffers.map(({ ranges }) => ranges.at(-1)[1]);
-  assert.ok(Math.max(...ends) - Math.min(...ends) < IN_STEP, `the tracks end at ${ends} s`);
+  assert.ok(Math.max(...ends) - Math.min(...ends) < SYNC_TOLERANCE_S, `the tracks end at ${ends} s`);
 }
 
 const seek = (page, time) => page.evaluate((time) => stage.seek(time), time);
 
 // ---- Playing ---------------------------------------------------------------
 
-// Two pages at a time, on machines of two cores.
+// Two pages at a time, for machines with two cores.
 describe("streams", { concurrency: 2 }, () => {
   for (const clip of CLIPS) {
     for (const way of WAYS) {
-      inPlayer(`${clip.name} plays in ${way.name} and can be sought`, async (page) => {
+      inPlayer(`${clip.name} plays and seeks in ${way.name}`, async (page) => {
         await open(page, titleOf(clip), way);
         await beginsAtZero(page, clip, way);
         await playsOn(page, clip, 0.2, way);
         if (way === HLS_JS) await page.screenshot({ path: path.join(OUTPUT, `stream-${clip.file}.png`) });
-        // The middle, over the twelfth second: for segments of 2, 3, 4 and 6 seconds alike a new one begins there.
+        // Across the twelfth second, where a segment begins for durations of 2, 3, 4 and 6 seconds.
         await seek(page, 11.7);
         await playsOn(page, clip, 0.6, way);
         await seek(page, clip.seconds - 1);
@@ -188,35 +188,35 @@ describe("streams", { concurrency: 2 }, () => {
   // ---- Names ---------------------------------------------------------------
 
   for (const way of WAYS) {
-    inPlayer(`a title of strange characters plays in ${way.name}`, async (page) => {
-      const asked = [];
-      page.on("request", (request) => request.url().startsWith(server.url) && asked.push(new URL(request.url())));
-      await open(page, STRANGE, way);
+    inPlayer(`a title with special characters plays in ${way.name}`, async (page) => {
+      const requested = [];
+      page.on("request", (request) => request.url().startsWith(server.url) && requested.push(new URL(request.url())));
+      await open(page, SPECIAL, way);
       await seek(page, 11.7);
       await playsOn(page, CLIPS[0], 0.2, way);
-      assert.ok(asked.length > 0);
-      for (const { pathname, search } of asked) {
+      assert.ok(requested.length > 0);
+      for (const { pathname, search } of requested) {
         assert.equal(search, "");
         const segments = pathname.split("/").slice(1).map(decodeURIComponent);
-        assert.deepEqual(segments.slice(0, 1 + STRANGE.split("/").length), ["v", ...STRANGE.split("/")]);
+        assert.deepEqual(segments.slice(0, 1 + SPECIAL.split("/").length), ["v", ...SPECIAL.split("/")]);
       }
     });
   }
 
   // ---- Other origins -------------------------------------------------------
 
-  inPlayer("what a player says of itself in request headers passes the preflight", async (page) => {
-    const said = [];
-    page.on("request", (request) => said.push(request.headers()["cmcd-session"]));
+  inPlayer("CMCD request headers pass the preflight", async (page) => {
+    const sessions = [];
+    page.on("request", (request) => sessions.push(request.headers()["cmcd-session"]));
     const cmcd = { sessionId: "6e2fb550-c457-11e9-bb97-0800200c9a66", contentId: "a clip", useHeaders: true };
     await open(page, titleOf(CLIPS[0]), { ...HLS_JS, options: { cmcd } });
     await playsOn(page, CLIPS[0], 0.2, HLS_JS);
-    assert.ok(said.some((header) => header?.includes(cmcd.sessionId)));
+    assert.ok(sessions.some((header) => header?.includes(cmcd.sessionId)));
   });
 
-  // ---- Files that change ---------------------------------------------------
+  // ---- Replaced files ---------------------------------------------------
 
-  inPlayer("a title replaced while it plays never mixes, and plays anew when reloaded", async (page, complaints) => {
+  inPlayer("a title replaced during playback never mixes, and plays after a reload", async (page, errors) => {
     const manifest = async () => (await fetch(urlOf(REPLACED, HLS_JS.view))).text();
     const replace = async () => {
       const before = await manifest();
@@ -227,7 +227,7 @@ describe("streams", { concurrency: 2 }, () => {
     };
     const gone = (message) => /fragLoadError, .*404/.test(message.text());
 
-    // What has been loaded plays on. What has not is gone, and nothing else comes in its place.
+    // Loaded segments keep playing. Others are 404, and the new file never takes their place.
     await open(page, REPLACED, HLS_JS);
     await Promise.all([page.waitForEvent("console", gone), (async () => {
       await playsOn(page, CLIPS[0], 0.2, HLS_JS);
@@ -235,7 +235,7 @@ describe("streams", { concurrency: 2 }, () => {
       await playsOn(page, CLIPS[0], 0.2, HLS_JS);
       await page.evaluate(() => void stage.seek(18));
     })()]);
-    complaints.length = 0;
+    errors.length = 0;
 
     await open(page, REPLACED, HLS_JS);
     await beginsAtZero(page, REPLACEMENT, HLS_JS);

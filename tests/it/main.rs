@@ -4,6 +4,7 @@
 
 mod support; // servers, clients, media and readers that the tests share
 
+mod architecture; // imports between the folders of src
 mod cli; // the program: signals, configuration, logs
 mod faults; // disks, files and movies that fail
 mod http; // HTTP semantics, API, headers

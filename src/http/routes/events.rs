@@ -1,9 +1,10 @@
-//! `/api/events`: what changes, as it does (server-sent events, HTML section 9.2).
+//! `/api/events`: changes as they happen (server-sent events, HTML section 9.2).
 
 use std::convert::Infallible;
 
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError as _,
+    http::header::HeaderName,
     web::{Data, Query},
 };
 use futures::stream;
@@ -12,45 +13,46 @@ use serde::Deserialize;
 use super::{Read, jobs::queue_of, read_method};
 use crate::http::{Error, Site, cors, fields::Fields as _, following::endless};
 
-const LAST_EVENT_ID: &str = "last-event-id";
+static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// What the events are asked for by.
+/// The query of a stream.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct EventsQuery {
     since: Option<String>,
 }
 
-/// `GET /api/events[?since=N]`: `job` with the job as JSON, its change's number as the event's id;
-/// `titles` when there are other titles. With the number of a change, all since then comes first.
-pub async fn events(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    listen(&request, &site).unwrap_or_else(|error| error.error_response())
+/// `GET /api/events[?since=N]`: `job` with the job as JSON and the number of its change as the event's
+/// id; `titles` when the list of titles changes. With a change number, the stream begins with all
+/// changes after it.
+pub async fn stream(request: HttpRequest, site: Data<Site>) -> HttpResponse {
+    respond(&request, &site).unwrap_or_else(|error| error.error_response())
 }
 
-fn listen(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error> {
+fn respond(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error> {
     if let Read::Options = read_method(request.method())? {
         return Ok(cors::options(request));
     }
     let since = since(request)?;
-    let mut events = queue_of(site)?.listen(since)?;
-    let pieces =
+    let mut events = queue_of(site)?.subscribe(since)?;
+    let body =
         stream::poll_fn(move |cx| events.poll_recv(cx).map(|text| text.map(Ok::<_, Infallible>)));
-    Ok(endless(request, "text/event-stream", pieces))
+    Ok(endless(request, "text/event-stream", body))
 }
 
-/// The number of the last change that the client knows. What it says when it has lost the connection
-/// is newer than what stands in the target.
+/// The number of the last change that the client knows. `Last-Event-ID`, which a client sends when it
+/// reconnects, is newer than the number in the target.
 fn since(request: &HttpRequest) -> Result<Option<i64>, Error> {
-    let name = actix_web::http::header::HeaderName::from_static(LAST_EVENT_ID);
-    let told = request.headers().only(&name).and_then(|id| std::str::from_utf8(id).ok());
-    let asked = Query::<EventsQuery>::from_query(request.query_string())
+    let last_event_id = request.headers().only(&LAST_EVENT_ID);
+    let last_event_id = last_event_id.and_then(|id| std::str::from_utf8(id).ok());
+    let query = Query::<EventsQuery>::from_query(request.query_string())
         .map_err(|error| Error::BadRequest(error.to_string()))?
         .into_inner();
     let number = |text: &str| text.parse().ok().filter(|number| *number >= 0);
-    match (told.and_then(number), asked.since) {
-        (Some(told), _) => Ok(Some(told)),
-        (None, Some(asked)) => match number(&asked) {
-            Some(asked) => Ok(Some(asked)),
+    match (last_event_id.and_then(number), query.since) {
+        (Some(last), _) => Ok(Some(last)),
+        (None, Some(since)) => match number(&since) {
+            Some(since) => Ok(Some(since)),
             None => Err(Error::BadRequest("since must be the number of a change".into())),
         },
         (None, None) => Ok(None),

@@ -1,4 +1,4 @@
-//! `/api/jobs`: what is being made, and what is to be.
+//! `/api/jobs`: lists, creates, changes, cancels and retries jobs.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::{
         Error, Site,
         authorization::{self, Permit},
         content,
-        events::{Jobs, is_shown},
+        events::{Jobs, is_visible},
     },
     jobs::text::JobText,
     library::MediaPath,
@@ -26,20 +26,20 @@ use crate::{
     transcode::JobSpec,
 };
 
-/// Jobs on a page when nothing else is asked, and at most.
+/// Jobs on a page, by default and at most.
 const LIMIT_DEFAULT: u32 = 100;
 const LIMIT_MAX: u32 = 500;
 
-/// The most and the least that a job may be preferred by.
+/// The highest priority; the lowest is its negative.
 const PRIORITY_MAX: i64 = 1000;
 
-const MAY_READ_OR_POST: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
+const LIST_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
 
-const MAY_READ_OR_PATCH: HeaderValue = HeaderValue::from_static("GET, HEAD, PATCH, OPTIONS");
+const JOB_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, PATCH, OPTIONS");
 
-const MAY_POST: HeaderValue = HeaderValue::from_static("POST, OPTIONS");
+const ACTION_METHODS: HeaderValue = HeaderValue::from_static("POST, OPTIONS");
 
-/// What a list is asked for by.
+/// The query of a list.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct ListQuery {
@@ -49,117 +49,131 @@ struct ListQuery {
     before: Option<String>,
 }
 
-/// One page of the list, the newest first.
+/// One page of the list, the newest job first.
 #[derive(Debug, Serialize)]
 struct List {
     jobs: Vec<JobText>,
-    /// Where the next page is, if there is one.
+    /// The target of the next page, if there is one.
     next: Option<String>,
-    /// The number of the last change that this page knows of: what `/api/events` goes on from.
+    /// The number of the last change in this page, from which `/api/events` continues.
     changed: i64,
 }
 
-/// A job, and those that it was split into.
+/// A job and its children.
 #[derive(Debug, Serialize)]
-struct Family {
+struct JobWithChildren {
     #[serde(flatten)]
     job: JobText,
     children: Vec<JobText>,
 }
 
-/// What can be changed of a job.
+/// The body of a PATCH.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Change {
+struct JobPatch {
     priority: i64,
 }
 
-/// `GET /api/jobs?state=&title=&limit=&before=`, and `POST` of a wish.
-pub async fn all(request: HttpRequest, content: Payload, site: Data<Site>) -> HttpResponse {
-    let answer = match *request.method() {
+/// `GET /api/jobs?state=&title=&limit=&before=`, and `POST` of a [`JobRequest`].
+pub async fn list_or_create(
+    request: HttpRequest,
+    content: Payload,
+    site: Data<Site>,
+) -> HttpResponse {
+    let response = match *request.method() {
         Method::GET | Method::HEAD => list(&request, &site).await,
-        Method::POST => wish(&request, content, &site).await,
-        _ => other(&request, MAY_READ_OR_POST),
+        Method::POST => create(&request, content, &site).await,
+        _ => options_or_refuse(&request, LIST_METHODS),
     };
-    answer.unwrap_or_else(|error| error.error_response())
+    response.unwrap_or_else(|error| error.error_response())
 }
 
 /// `GET /api/jobs/<id>`, and `PATCH` of its priority.
-pub async fn one(request: HttpRequest, content: Payload, site: Data<Site>) -> HttpResponse {
-    let answer = match *request.method() {
+pub async fn show_or_update(
+    request: HttpRequest,
+    content: Payload,
+    site: Data<Site>,
+) -> HttpResponse {
+    let response = match *request.method() {
         Method::GET | Method::HEAD => show(&request, &site).await,
-        Method::PATCH => change(&request, content, &site).await,
-        _ => other(&request, MAY_READ_OR_PATCH),
+        Method::PATCH => update(&request, content, &site).await,
+        _ => options_or_refuse(&request, JOB_METHODS),
     };
-    answer.unwrap_or_else(|error| error.error_response())
+    response.unwrap_or_else(|error| error.error_response())
 }
 
 /// `POST /api/jobs/<id>/cancel`
 pub async fn cancel(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    let answer = match *request.method() {
-        Method::POST => end(&request, &site).await,
-        _ => other(&request, MAY_POST),
+    let response = match *request.method() {
+        Method::POST => cancel_job(&request, &site).await,
+        _ => options_or_refuse(&request, ACTION_METHODS),
     };
-    answer.unwrap_or_else(|error| error.error_response())
+    response.unwrap_or_else(|error| error.error_response())
 }
 
 /// `POST /api/jobs/<id>/retry`
 pub async fn retry(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    let answer = match *request.method() {
-        Method::POST => begin_again(&request, &site).await,
-        _ => other(&request, MAY_POST),
+    let response = match *request.method() {
+        Method::POST => retry_job(&request, &site).await,
+        _ => options_or_refuse(&request, ACTION_METHODS),
     };
-    answer.unwrap_or_else(|error| error.error_response())
+    response.unwrap_or_else(|error| error.error_response())
 }
 
 async fn list(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error> {
-    let asked = Query::<ListQuery>::from_query(request.query_string())
+    let query = Query::<ListQuery>::from_query(request.query_string())
         .map_err(|error| Error::BadRequest(error.to_string()))?
         .into_inner();
-    let limit = asked.limit.unwrap_or(LIMIT_DEFAULT);
+    let limit = query.limit.unwrap_or(LIMIT_DEFAULT);
     if !(1..=LIMIT_MAX).contains(&limit) {
         return Err(Error::BadRequest(format!("limit must be from 1 to {LIMIT_MAX}")));
     }
-    let (filter, before) = (asked.filter()?, asked.before()?);
-    let listed = ask(site, async move |queue| {
-        // Before the jobs: what changes in between is told again, and not lost.
+    let (filter, before) = (query.filter()?, query.before()?);
+    let page = read_queue(site, async move |queue| {
+        // First: events repeat a change between these two reads, and none is lost.
         let changed = queue.last_change().await?;
         Ok((queue.jobs(&filter, limit, before).await?, changed))
     });
-    let (jobs, changed) = listed.await?;
+    let (jobs, changed) = page.await?;
     let is_full = jobs.len() == limit as usize;
-    let next = jobs.last().filter(|_| is_full).map(|last| asked.next_page(last.id, limit));
+    let next = jobs.last().filter(|_| is_full).map(|last| query.next_page(last.id, limit));
     let jobs = jobs.iter().map(JobText::from).collect();
     json(StatusCode::OK, &List { jobs, next, changed })
 }
 
 async fn show(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error> {
     let id = id_in(request)?;
-    let found = ask(site, async move |queue| Ok((queue.job(id).await?, queue.children(id).await?)));
+    let found =
+        read_queue(site, async move |queue| Ok((queue.job(id).await?, queue.children(id).await?)));
     let (job, children) = found.await?;
-    let job = JobText::from(&job.filter(is_shown).ok_or(Error::NotFound)?);
-    json(StatusCode::OK, &Family { job, children: children.iter().map(JobText::from).collect() })
+    let job = JobText::from(&job.filter(is_visible).ok_or(Error::NotFound)?);
+    let children = children.iter().map(JobText::from).collect();
+    json(StatusCode::OK, &JobWithChildren { job, children })
 }
 
-async fn wish(request: &HttpRequest, content: Payload, site: &Site) -> Result<HttpResponse, Error> {
+async fn create(
+    request: &HttpRequest,
+    content: Payload,
+    site: &Site,
+) -> Result<HttpResponse, Error> {
     let permit = authorization::permit(request, site)?;
-    let wish: JobRequest = read(content, site).await?;
-    if let Some(lacks) =
+    let job_request: JobRequest = read_json(content, site).await?;
+    if let Some(reason) =
         site.titles.artifacts.load().as_ref().and_then(|artifacts| artifacts.unavailable)
     {
-        return Err(Error::NotReady(lacks));
+        return Err(Error::Unavailable(reason.to_owned()));
     }
-    let (spec, company) = tasks(&wish, site).await?;
+    let (spec, audio_specs) = specs(&job_request, site).await?;
     let enqueue = async move |queue: Queue| {
         let enqueued = queue.enqueue(spec.submission()).await?;
-        for spec in company {
+        for spec in audio_specs {
             if queue.artifact(spec.key().as_str()).await?.is_none() {
                 queue.enqueue(spec.submission()).await?;
             }
         }
         Ok(enqueued)
     };
-    let (job, is_new) = alter(permit, site, enqueue).await?;
+    let (job, is_new) = change_queue(permit, site, enqueue).await?;
     let status = if is_new { StatusCode::ACCEPTED } else { StatusCode::OK };
     let mut response = json(status, &JobText::from(&job))?;
     let location = HeaderValue::from_str(&format!("/api/jobs/{}", job.id));
@@ -167,55 +181,54 @@ async fn wish(request: &HttpRequest, content: Payload, site: &Site) -> Result<Ht
     Ok(response)
 }
 
-/// The task that a wish becomes, and those that go with it.
-async fn tasks(wish: &JobRequest, site: &Site) -> Result<(JobSpec, Vec<JobSpec>), Error> {
-    let title = MediaPath::from_path(Path::new(wish.title()))?;
-    if let JobRequest::Remux { .. } = wish
+/// The job spec of a request, and those of the audio tracks that go with it.
+async fn specs(job_request: &JobRequest, site: &Site) -> Result<(JobSpec, Vec<JobSpec>), Error> {
+    let title = MediaPath::from_path(Path::new(job_request.title()))?;
+    if let JobRequest::Remux { .. } = job_request
         && let Some(spec) = site.titles.remux_job(&title).await?
     {
         return Ok((spec, Vec::new()));
     }
     let opened = site.titles.open_playable(&title).await?;
-    let spec = wish.spec(&title, opened.source, &opened.movie)?;
-    Ok((spec, wish.company(&title, opened.source, &opened.movie)))
+    let spec = job_request.spec(&title, opened.source, &opened.movie)?;
+    Ok((spec, job_request.audio_specs(&title, opened.source, &opened.movie)))
 }
 
-async fn change(
+async fn update(
     request: &HttpRequest,
     content: Payload,
     site: &Site,
 ) -> Result<HttpResponse, Error> {
     let permit = authorization::permit(request, site)?;
-    let id = shown(request, site).await?;
-    let Change { priority } = read(content, site).await?;
+    let id = visible_job(request, site).await?;
+    let JobPatch { priority } = read_json(content, site).await?;
     if !(-PRIORITY_MAX..=PRIORITY_MAX).contains(&priority) {
         let allowed = format!("priority must be from -{PRIORITY_MAX} to {PRIORITY_MAX}");
         return Err(Error::BadRequest(allowed));
     }
-    let changed =
-        alter(permit, site, async move |queue| queue.set_priority(id, priority).await).await?;
-    one_job(changed)
+    let set = async move |queue: Queue| queue.set_priority(id, priority).await;
+    one_job(change_queue(permit, site, set).await?)
 }
 
-async fn end(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error> {
+async fn cancel_job(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error> {
     let permit = authorization::permit(request, site)?;
-    let id = shown(request, site).await?;
-    let job = alter(permit, site, async move |queue| queue.cancel(id).await).await?;
+    let id = visible_job(request, site).await?;
+    let job = change_queue(permit, site, async move |queue| queue.cancel(id).await).await?;
     match job {
         Some(Job { state: State::Done | State::Failed, .. }) => {
-            Err(Error::Conflict("it has ended already"))
+            Err(Error::Conflict("the job has already ended"))
         }
         job => one_job(job),
     }
 }
 
-async fn begin_again(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error> {
+async fn retry_job(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error> {
     let permit = authorization::permit(request, site)?;
-    let id = shown(request, site).await?;
-    let job = alter(permit, site, async move |queue| queue.retry(id).await).await?;
+    let id = visible_job(request, site).await?;
+    let job = change_queue(permit, site, async move |queue| queue.retry(id).await).await?;
     match job {
         Some(job) if job.state.is_end() => {
-            Err(Error::Conflict("it is done, or another job does the same by now"))
+            Err(Error::Conflict("the job is done, or a newer job replaces it"))
         }
         job => one_job(job),
     }
@@ -235,7 +248,7 @@ impl ListQuery {
     }
 
     fn before(&self) -> Result<Option<JobId>, Error> {
-        let refused = |_| Error::BadRequest("before must be the id of a job".into());
+        let refused = |_| Error::BadRequest("before must be a job id".into());
         self.before.as_deref().map(str::parse).transpose().map_err(refused)
     }
 
@@ -252,55 +265,60 @@ impl ListQuery {
     }
 }
 
-/// The queue and its listeners, if there are any.
+/// The queue with its events, if the server has a database.
 pub(super) fn queue_of(site: &Site) -> Result<Arc<Jobs>, Error> {
-    site.jobs.load_full().ok_or(Error::NotReady(
-        "there are no jobs here, because there is no database; the log says why",
-    ))
+    let none = "no jobs: the server runs without a database; see its log";
+    site.jobs.load_full().ok_or(Error::DatabaseUnavailable(none))
 }
 
-/// Asks the queue something, beside the I/O workers.
-async fn ask<T: Send + 'static, F>(site: &Site, ask: impl FnOnce(Queue) -> F) -> Result<T, Error>
-where
-    F: Future<Output = Result<T, QueueError>> + Send + 'static,
-{
-    let queue = queue_of(site)?.queue.clone();
-    site.spawn_limited(ask(queue)).await?.map_err(Error::from)
-}
-
-/// Has the queue change something, which takes a permit.
-async fn alter<T: Send + 'static, F>(
-    _permit: Permit,
+/// Reads the queue in the background: the database's connections belong to that runtime.
+async fn read_queue<T: Send + 'static, F>(
     site: &Site,
-    alter: impl FnOnce(Queue) -> F,
+    read: impl FnOnce(Queue) -> F,
 ) -> Result<T, Error>
 where
     F: Future<Output = Result<T, QueueError>> + Send + 'static,
 {
-    ask(site, alter).await
+    let queue = queue_of(site)?.queue.clone();
+    site.spawn_limited(read(queue)).await?.map_err(Error::from)
 }
 
-async fn read<T: serde::de::DeserializeOwned>(content: Payload, site: &Site) -> Result<T, Error> {
-    let patience = Duration::from_secs(site.settings.load().head_timeout_s.get());
-    content::from_json(&content::read(content, patience).await?)
+/// Changes the queue, which needs a permit.
+async fn change_queue<T: Send + 'static, F>(
+    _permit: Permit,
+    site: &Site,
+    change: impl FnOnce(Queue) -> F,
+) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, QueueError>> + Send + 'static,
+{
+    read_queue(site, change).await
+}
+
+async fn read_json<T: serde::de::DeserializeOwned>(
+    content: Payload,
+    site: &Site,
+) -> Result<T, Error> {
+    let timeout = Duration::from_secs(site.settings.load().head_timeout_s.get());
+    content::from_json(&content::read(content, timeout).await?)
 }
 
 fn id_in(request: &HttpRequest) -> Result<JobId, Error> {
     request.match_info().query("id").parse().map_err(|_| Error::NotFound)
 }
 
-/// The job that a target names, which is one that people are shown.
-async fn shown(request: &HttpRequest, site: &Site) -> Result<JobId, Error> {
+/// The id of the job that a target names, if clients may see that job.
+async fn visible_job(request: &HttpRequest, site: &Site) -> Result<JobId, Error> {
     let id = id_in(request)?;
-    let job = ask(site, async move |queue| queue.job(id).await).await?;
-    job.filter(is_shown).map(|job| job.id).ok_or(Error::NotFound)
+    let job = read_queue(site, async move |queue| queue.job(id).await).await?;
+    job.filter(is_visible).map(|job| job.id).ok_or(Error::NotFound)
 }
 
 fn one_job(job: Option<Job>) -> Result<HttpResponse, Error> {
     json(StatusCode::OK, &JobText::from(&job.ok_or(Error::NotFound)?))
 }
 
-/// Of a moment, and for nobody to keep.
+/// A JSON response that caches must not store.
 fn json(status: StatusCode, value: &impl Serialize) -> Result<HttpResponse, Error> {
     let json = serde_json::to_vec(value).map_err(|error| Error::Internal(Box::new(error)))?;
     Ok(HttpResponse::build(status)
@@ -309,10 +327,10 @@ fn json(status: StatusCode, value: &impl Serialize) -> Result<HttpResponse, Erro
         .body([json, vec![b'\n']].concat()))
 }
 
-/// Answers OPTIONS, without a word of CORS, and refuses what else is not among these methods.
-fn other(request: &HttpRequest, methods: HeaderValue) -> Result<HttpResponse, Error> {
+/// Responds to OPTIONS, without CORS fields, and refuses all other methods.
+fn options_or_refuse(request: &HttpRequest, methods: HeaderValue) -> Result<HttpResponse, Error> {
     match *request.method() {
         Method::OPTIONS => Ok(HttpResponse::NoContent().insert_header((ALLOW, methods)).finish()),
-        _ => Err(Error::MethodNotAmong(methods)),
+        _ => Err(Error::MethodNotAllowed(methods)),
     }
 }

@@ -1,7 +1,6 @@
 //! One small file per family of routes. Each turns a target into a resource, or into an error, and leaves
 //! the rest to the rules of HTTP.
 
-pub mod api;
 pub mod events;
 pub mod files;
 pub mod follow;
@@ -11,6 +10,7 @@ pub mod openapi;
 pub mod operations;
 pub mod page;
 pub mod streams;
+pub mod titles;
 
 use actix_web::http::StatusCode;
 

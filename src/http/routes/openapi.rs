@@ -1,7 +1,7 @@
-//! `/api/openapi.json`: what the API takes and answers, for programs and for those who write them.
+//! `/api/openapi.json`: the description of the API.
 //!
-//! The description is written by hand, and held against the answers of a running server by a test:
-//! what is derived from types says what they are, and not which statuses there are, nor why.
+//! The description is written by hand, and a test compares it with the responses of a running server:
+//! types alone could say which members exist, but not which statuses a request can get, nor why.
 
 use std::sync::LazyLock;
 
@@ -17,18 +17,18 @@ use crate::{
     },
 };
 
-/// With its coded forms: it is long, and says the same again and again.
+/// The description with its compressed forms: the text is long and repetitive.
 static DESCRIPTION: LazyLock<Text> = LazyLock::new(|| {
     let bytes = Bytes::from_static(include_bytes!("openapi.json"));
     Text::kept(bytes, "application/json", Caching::Revalidate, None)
 });
 
 /// `GET /api/openapi.json`
-pub async fn description(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    describe(&request, &site).await.unwrap_or_else(|error| error.error_response())
+pub async fn describe(request: HttpRequest, site: Data<Site>) -> HttpResponse {
+    respond(&request, &site).await.unwrap_or_else(|error| error.error_response())
 }
 
-async fn describe(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error> {
+async fn respond(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error> {
     match read_method(request.method())? {
         Read::Options => Ok(cors::options(request)),
         Read::Answer => respond_text(request, site, DESCRIPTION.clone()).await,

@@ -1,5 +1,4 @@
-//! For those who run the server: is it alive, is it ready, what has it counted. Cheap, and never
-//! cached.
+//! Operations: liveness, readiness, status and metrics. Cheap, and never cached.
 
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError as _,
@@ -17,16 +16,16 @@ use crate::{
     library::RootStatus,
 };
 
-/// `/healthz`: the process answers.
+/// `/healthz`: the process responds.
 pub async fn alive(request: HttpRequest) -> HttpResponse {
-    answer(&request, "text/plain; charset=utf-8", "alive\n".into())
+    respond(&request, "text/plain; charset=utf-8", "alive\n".into())
 }
 
 /// `/readyz`: the server takes new requests: at least one root answers, and the server is not draining.
 /// The text names the state of each root and of the worker; playback does not depend on the worker.
 pub async fn ready(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     if !matches!(read_method(request.method()), Ok(Read::Answer)) {
-        return answer(&request, "text/plain; charset=utf-8", String::new());
+        return respond(&request, "text/plain; charset=utf-8", String::new());
     }
     if site.is_draining() {
         return Error::NotReady("the server is shutting down").error_response();
@@ -42,53 +41,53 @@ pub async fn ready(request: HttpRequest, site: Data<Site>) -> HttpResponse {
         text += &format!("root{name}: {status}\n");
     }
     text += &format!("worker: {}\n", worker(&site));
-    answer(&request, "text/plain; charset=utf-8", text)
+    respond(&request, "text/plain; charset=utf-8", text)
 }
 
-/// `/api/status`: what is made here, for the page.
+/// `/api/status`: whether jobs can run, for the page.
 pub async fn status(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     let artifacts = site.titles.artifacts.load();
     let status = Status {
         worker: worker(&site),
         queue: artifacts.is_some(),
-        lacks: artifacts.as_ref().and_then(|artifacts| artifacts.unavailable),
+        unavailable: artifacts.as_ref().and_then(|artifacts| artifacts.unavailable),
     };
     let json = serde_json::to_string(&status).unwrap_or_default() + "\n";
-    answer(&request, "application/json", json)
+    respond(&request, "application/json", json)
 }
 
 #[derive(Serialize)]
 struct Status {
-    /// How it is with the worker beside the server.
+    /// The state of the local worker.
     worker: String,
-    /// Whether there is a queue that jobs can be put into.
+    /// Whether the server has a queue.
     queue: bool,
-    /// Why nothing can be made, if that is so.
-    lacks: Option<&'static str>,
+    /// Why no job can run, if so.
+    unavailable: Option<&'static str>,
 }
 
 fn worker(site: &Site) -> String {
     match &*site.titles.artifacts.load() {
         Some(artifacts) => artifacts.worker().to_string(),
-        None => "there is no queue".to_owned(),
+        None => "no queue".to_owned(),
     }
 }
 
-/// `/metrics`: what was counted, for Prometheus.
+/// `/metrics`: counters and gauges, for Prometheus.
 pub async fn metrics(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     let text = site.metrics.render(site.library.catalog.len());
-    answer(&request, "application/openmetrics-text; version=1.0.0; charset=utf-8", text)
+    respond(&request, "application/openmetrics-text; version=1.0.0; charset=utf-8", text)
 }
 
-/// Everything else: nothing, which OPTIONS may ask about all the same.
-pub async fn nothing(request: HttpRequest) -> HttpResponse {
+/// Every other target: 404, except for OPTIONS.
+pub async fn not_found(request: HttpRequest) -> HttpResponse {
     match *request.method() {
         Method::OPTIONS => cors::options(&request),
         _ => Error::NotFound.error_response(),
     }
 }
 
-fn answer(request: &HttpRequest, media_type: &'static str, text: String) -> HttpResponse {
+fn respond(request: &HttpRequest, media_type: &'static str, text: String) -> HttpResponse {
     match read_method(request.method()) {
         Ok(Read::Answer) => HttpResponse::build(StatusCode::OK)
             .insert_header((CONTENT_TYPE, HeaderValue::from_static(media_type)))

@@ -1,21 +1,21 @@
-// A page with one video, which it gives to one of the players. The tests drive it by `stage`, and read
-// what is wrong from the console.
+// A page with one video and one of the players. The tests drive it by `stage`, and read errors from the
+// console.
 
 const video = document.querySelector("video");
-const complain = (who, what) => console.error(`${who}: ${what}`);
+const report = (source, error) => console.error(`${source}: ${error}`);
 const happens = (event) => new Promise((resolve) => video.addEventListener(event, resolve, { once: true }));
 
-video.addEventListener("error", () => complain("video", `${video.error.code} ${video.error.message}`));
+video.addEventListener("error", () => report("video", `${video.error.code} ${video.error.message}`));
 
-// ---- What is watched -------------------------------------------------------
+// ---- Monitoring -------------------------------------------------------
 
-// A player that seeks by itself jumps over a gap, or tries to get out of a stall. Until it has begun to
-// play it may: some look for the start in this way. To the end it may, too: dash.js 5.2 does so, and
-// pauses, when it finds the time to be over before the browser says that the video has ended.
+// A player that seeks without a request jumps a gap or tries to leave a stall. It may do so before playback
+// begins: some players find the start this way. It may also seek to the end: dash.js 5.2 does so, and
+// pauses, when the time is over before the browser reports the end of the video.
 let seeksAllowed = Infinity;
 video.addEventListener("seeking", () => {
   if (video.currentTime === video.duration) return;
-  if (seeksAllowed === 0) complain("video", `the player went to ${video.currentTime} s by itself`);
+  if (seeksAllowed === 0) report("video", `the player seeked to ${video.currentTime} s without a request`);
   else seeksAllowed -= 1;
 });
 
@@ -24,16 +24,16 @@ const addSourceBuffer = MediaSource.prototype.addSourceBuffer;
 MediaSource.prototype.addSourceBuffer = function (type) {
   const buffer = addSourceBuffer.call(this, type);
   sourceBuffers.push({ type, buffer });
-  buffer.addEventListener("error", () => complain("SourceBuffer", `refuses a piece of ${type}`));
+  buffer.addEventListener("error", () => report("SourceBuffer", `refuses data of ${type}`));
   return buffer;
 };
 
-// ---- What is on the screen --------------------------------------------------
+// ---- Frames on the screen --------------------------------------------------
 
 const canvas = Object.assign(document.createElement("canvas"), { width: 10, height: 1 });
 const context = canvas.getContext("2d", { willReadFrequently: true });
 
-/** The number that the picture carries; clips.mjs says how. */
+/** The number of the frame on the screen; clips.mjs explains the format. */
 function numberOnScreen() {
   const squares = video.videoWidth / 10;
   context.drawImage(video, 0, 0, video.videoWidth, squares, 0, 0, 10, 1);
@@ -41,23 +41,23 @@ function numberOnScreen() {
   return Array.from({ length: 10 }, (_, bit) => (data[4 * bit] > 127 ? 2 ** bit : 0)).reduce((a, b) => a + b);
 }
 
-/** The pictures shown since the last seek: their numbers, and the times they were shown for. */
+/** The frames shown since the last seek: number and time. */
 let shown = [];
 video.addEventListener("seeked", () => { shown = []; });
 
-function readPictures() {
+function readFrames() {
   video.requestVideoFrameCallback((_, { mediaTime }) => {
     shown.push({ number: numberOnScreen(), time: mediaTime });
-    readPictures();
+    readFrames();
   });
 }
 
 // ---- The players -----------------------------------------------------------
 
-// Seconds that a player loads ahead. Little, so that there is something left to load after a seek.
-const AHEAD = 4;
+// The buffer goal: short, so that a seek has something left to load.
+const BUFFER_S = 4;
 
-/** How each player is told to play a URL on the video. */
+/** Plays a URL on the video, by each player. */
 const PLAYERS = {
   async "native"(url, { crossOrigin = null }) {
     video.crossOrigin = crossOrigin;
@@ -65,9 +65,9 @@ const PLAYERS = {
   },
 
   async "hls.js"(url, options) {
-    const hls = new Hls({ maxBufferLength: AHEAD, maxMaxBufferLength: AHEAD, ...options });
+    const hls = new Hls({ maxBufferLength: BUFFER_S, maxMaxBufferLength: BUFFER_S, ...options });
     hls.on(Hls.Events.ERROR, (_, { details, fatal, error, response }) =>
-      complain("hls.js", `${details}, ${fatal ? "" : "not "}fatal, ${response?.code ?? ""} ${error?.message ?? ""}`));
+      report("hls.js", `${details}, ${fatal ? "" : "not "}fatal, ${response?.code ?? ""} ${error?.message ?? ""}`));
     hls.loadSource(url);
     hls.attachMedia(video);
   },
@@ -75,10 +75,10 @@ const PLAYERS = {
   async "shaka-player"(url) {
     shaka.polyfill.installAll();
     const player = new shaka.Player();
-    player.configure({ streaming: { bufferingGoal: AHEAD } });
-    player.addEventListener("error", ({ detail }) => complain("shaka-player", `${detail.code} ${detail.message}`));
-    player.addEventListener("gapjumped", () => complain("shaka-player", "jumped a gap"));
-    player.addEventListener("stalldetected", () => complain("shaka-player", "stalled"));
+    player.configure({ streaming: { bufferingGoal: BUFFER_S } });
+    player.addEventListener("error", ({ detail }) => report("shaka-player", `${detail.code} ${detail.message}`));
+    player.addEventListener("gapjumped", () => report("shaka-player", "jumped a gap"));
+    player.addEventListener("stalldetected", () => report("shaka-player", "stalled"));
     await player.attach(video);
     await player.load(url);
   },
@@ -86,44 +86,44 @@ const PLAYERS = {
   async "dash.js"(url) {
     const player = dashjs.MediaPlayer().create();
     player.updateSettings({
-      streaming: { buffer: { bufferTimeDefault: AHEAD, bufferTimeAtTopQuality: AHEAD } },
+      streaming: { buffer: { bufferTimeDefault: BUFFER_S, bufferTimeAtTopQuality: BUFFER_S } },
     });
     const { ERROR, PLAYBACK_ERROR } = dashjs.MediaPlayer.events;
-    player.on(ERROR, ({ error }) => complain("dash.js", `${error.code} ${error.message}`));
-    player.on(PLAYBACK_ERROR, ({ error }) => complain("dash.js", String(error)));
+    player.on(ERROR, ({ error }) => report("dash.js", `${error.code} ${error.message}`));
+    player.on(PLAYBACK_ERROR, ({ error }) => report("dash.js", String(error)));
     player.initialize(video, url, false);
   },
 };
 
-// ---- What the tests do with it ---------------------------------------------
+// ---- The interface of the tests ---------------------------------------------
 
 globalThis.stage = {
-  /** `mayRead`: not what comes from elsewhere without CORS. */
+  /** `mayRead`: false for a cross-origin video without CORS, whose pixels a page must not read. */
   async play(player, url, options, mayRead, caption) {
     document.querySelector("p").textContent = caption;
-    if (mayRead) readPictures();
+    if (mayRead) readFrames();
     await PLAYERS[player](url, options);
     await video.play();
   },
 
-  /** From here on the player has begun, and stays where it is put. */
+  /** Playback has begun: from here on the player must not seek on its own. */
   hasBegun() {
     seeksAllowed = 0;
   },
 
-  /** Goes there while playing, and plays on if the end had been reached. */
+  /** Seeks during playback; resumes if the end had been reached. */
   async seek(time) {
     seeksAllowed += 1;
-    const sought = happens("seeked");
+    const seeked = happens("seeked");
     video.currentTime = time;
-    await sought;
+    await seeked;
     if (video.paused) await video.play();
   },
 
-  /** How many bytes of the video's tracks have been decoded. */
+  /** The decoded bytes of video and audio. */
   decoded: () => ({ video: video.webkitVideoDecodedByteCount, audio: video.webkitAudioDecodedByteCount }),
 
-  /** The buffered ranges in seconds: the video's, and each SourceBuffer's. */
+  /** The buffered ranges in seconds, of the video and of each SourceBuffer. */
   buffered() {
     const ranges = ({ buffered }) =>
       Array.from({ length: buffered.length }, (_, index) => [buffered.start(index), buffered.end(index)]);
@@ -133,15 +133,15 @@ globalThis.stage = {
     };
   },
 
-  /** Where the video is, for the report of a test that fails. */
+  /** The state of the video, for the report of a failed test. */
   describe() {
     const { currentTime, duration, paused, ended, seeking, readyState } = video;
     return JSON.stringify({ currentTime, duration, paused, ended, seeking, readyState, ...stage.buffered() });
   },
 
   /**
-   * The number that a picture carries minus the one that belongs to its time: the median since the last
-   * seek, for a page that is late reads a later picture now and then. Null if there was no picture.
+   * The number of a frame minus the number for its time: the median since the last seek, because a slow page
+   * sometimes reads a later frame. Null without a frame.
    */
   numbersAhead: (framesPerSecond) => {
     const found = shown.map(({ number, time }) => number - Math.round(time * framesPerSecond));

@@ -2,7 +2,7 @@
 
 use std::{net::Shutdown, time::Duration};
 
-use headwater::{http::events::LISTENERS_MAX, queue::Progress};
+use headwater::{http::events::SUBSCRIBERS_MAX, queue::Progress};
 
 use crate::support::{
     client::{Client, head},
@@ -126,7 +126,7 @@ fn the_number_of_subscribers_is_limited_and_a_closed_one_frees_its_place() {
     let begin = |client: &http2::Client| {
         client.begin("GET", "http://localhost/api/events", &[]).expect("a response")
     };
-    let mut subscribers: Vec<_> = (0..LISTENERS_MAX)
+    let mut subscribers: Vec<_> = (0..SUBSCRIBERS_MAX)
         .map(|place| match place % 2 {
             0 => begin(&client),
             _ => begin(&other),

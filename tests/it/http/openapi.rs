@@ -4,8 +4,10 @@ use std::{collections::BTreeSet, fs, io::Write as _, time::Duration};
 
 use headwater::{
     config::WebhookEvent,
-    queue::{Progress, Retry, State},
-    transcode::{ImageSpec, JobSpec, Operation},
+    http::problem::ProblemType,
+    package::storyboard::ImageFormat,
+    queue::{JobId, Progress, Queue, Retry, State},
+    transcode::{ImageSpec, JobSpec, Operation, images::Size},
 };
 use serde_json::{Value, json};
 
@@ -18,7 +20,7 @@ use crate::support::{
     json::{ask, json, post, read, request},
     server::{Serving, occupy, serve_with},
     streams::put_sample,
-    subscriber::Subscriber,
+    subscriber::{self, Subscriber},
     wait::{block_on, until},
     webhook_receiver::{self, WebhookReceiver},
 };
@@ -365,10 +367,11 @@ fn a_job_from_request_to_end(api: &Api) {
     let progress = Progress { permille: 999, stage: "encoding".into(), note: "a note".into() };
     block_on(queue.renew(&lease, &progress, Duration::from_secs(600))).expect("a beat");
     assert_eq!(shown("running")["progress"]["percent"], 99.9);
-    let rung = &job["make"]["rendition"]["rung"];
-    let piece =
-        |number: u32| task(&json!({ "piece": { "rung": rung, "number": number } })).submission();
-    assert!(block_on(queue.split(&lease, vec![piece(1), piece(2)])).expect("a database"));
+    let Operation::Rendition { rendition } = operation_of(&queue, id) else {
+        panic!("{job} is no rendition");
+    };
+    let chunk = |number: u32| spec(Operation::Chunk { rendition, number }).submission();
+    assert!(block_on(queue.split(&lease, vec![chunk(1), chunk(2)])).expect("a database"));
     assert_eq!(shown("waiting")["children"][1]["parent"], id);
     assert!(block_on(queue.fail(&claim(&queue), "it broke", Retry::Never)).expect("a database"));
     assert_eq!(shown("failed")["error"].as_str().map(|why| why.contains("it broke")), Some(true));
@@ -385,53 +388,97 @@ fn a_job_from_request_to_end(api: &Api) {
     assert_eq!(names(described.expect("names")), states);
 }
 
-fn task(make: &Value) -> JobSpec {
-    let make = serde_json::from_value(make.clone()).expect("a job spec");
-    JobSpec { title: "films/film.mp4".into(), version: "0123456789abcdef".into(), operation: make }
+fn spec(operation: Operation) -> JobSpec {
+    JobSpec { title: "films/film.mp4".into(), version: "0123456789abcdef".into(), operation }
+}
+
+/// The operation in the payload of a job.
+fn operation_of(queue: &Queue, id: &str) -> Operation {
+    let id: JobId = id.parse().expect("an id");
+    let job = block_on(queue.job(id)).expect("a database").expect("a job");
+    serde_json::from_str::<JobSpec>(&job.payload).expect("a job spec").operation
 }
 
 fn jobs_of_every_kind(api: &Api) {
-    let size = json!({ "width": 320, "height": 180, "whole": [320, 180] });
-    let rung = json!({
-        "coding": "av1", "effort": "thorough", "lines": 180, "width": 320, "height": 180,
-        "quality": 20, "bit_rate_max": 100_000, "buffer_bits": 200_000,
-    });
-    let pictures = [
-        json!({ "poster": { "size": size } }),
-        json!({ "thumbnail": { "time_ms": 0, "exact": true, "size": size, "coding": "webp" } }),
-        json!({ "sheet": { "number": 1 } }),
-        json!("overview"),
-        json!({ "preview": { "size": size } }),
+    let queue = queue(&api.serving);
+    for (_, request) in api.job_requests() {
+        api.send("POST", "/api/jobs", "", &request.to_string(), 202);
+    }
+    let list = api.get("/api/jobs", "/api/jobs?state=queued&limit=500", 200);
+    let mut jobs = list["jobs"].as_array().expect("a list").iter();
+    let rendition = jobs.find(|job| job["kind"] == "rendition").expect("one was asked for");
+    let Operation::Rendition { rendition } =
+        operation_of(&queue, rendition["id"].as_str().expect("an id"))
+    else {
+        panic!("{rendition} is no rendition");
+    };
+    let size = Size::uncropped(320, 180);
+    let format = ImageFormat::Webp;
+    let images = [
+        ImageSpec::Poster { size },
+        ImageSpec::Thumbnail { time_ms: 0, exact: true, size, format },
+        ImageSpec::Sheet { number: 1 },
+        ImageSpec::Overview,
+        ImageSpec::Preview { size },
     ];
     let others = [
-        json!("storyboard"),
-        json!("movie"),
-        json!({ "rendition": { "rung": rung } }),
-        json!({ "piece": { "rung": rung, "number": 1 } }),
-        json!({ "sound": { "track": 1 } }),
+        (Operation::Storyboard, json!({})),
+        (Operation::Remux, json!({})),
+        (
+            Operation::Rendition { rendition },
+            json!({ "height": 240, "codec": "h264", "effort": "quick" }),
+        ),
+        (
+            Operation::Chunk { rendition, number: 7 },
+            json!({ "height": 240, "codec": "h264", "effort": "quick", "chunk": 7 }),
+        ),
+        (Operation::Audio { track: 3 }, json!({ "track": 3 })),
     ];
-    let name = |made: &Value| {
-        let name = made.as_object().and_then(|members| members.keys().next().map(String::as_str));
-        name.or(made.as_str()).expect("a name").to_owned()
+    let name = |value: Value| {
+        let name = value.as_object().and_then(|members| members.keys().next().map(String::as_str));
+        name.or(value.as_str()).expect("a name").to_owned()
     };
-    assert_eq!(pictures.iter().map(name).collect::<BTreeSet<_>>(), names_of::<ImageSpec>());
-    let makes: Vec<_> = pictures.iter().map(|picture| json!({ "picture": picture })).collect();
-    let makes: Vec<_> = makes.into_iter().chain(others).collect();
-    assert_eq!(makes.iter().map(name).collect::<BTreeSet<_>>(), names_of::<Operation>());
-    for (_, job_request) in api.job_requests() {
-        api.send("POST", "/api/jobs", "", &job_request.to_string(), 202);
-    }
-    for make in &makes {
-        block_on(queue(&api.serving).enqueue(task(make).submission())).expect("a database");
+    let value = |image| serde_json::to_value(image).expect("JSON");
+    let image_names: BTreeSet<_> = images.iter().map(|image| name(value(image))).collect();
+    assert_eq!(image_names, names_of::<ImageSpec>());
+    let images = images.map(|image| (Operation::Image(image), json!({})));
+    let operations: Vec<_> = images.into_iter().chain(others).collect();
+    let value = |operation| serde_json::to_value(operation).expect("JSON");
+    let operation_names: BTreeSet<_> =
+        operations.iter().map(|(made, _)| name(value(made))).collect();
+    assert_eq!(operation_names, names_of::<Operation>());
+    for (operation, members) in operations {
+        let (job, _) = block_on(queue.enqueue(spec(operation).submission())).expect("a database");
+        let shown = api.get("/api/jobs/{id}", &format!("/api/jobs/{}", job.id), 200);
+        for name in ["height", "codec", "effort", "chunk", "track"] {
+            assert_eq!(shown.get(name), members.get(name), "{name} of {shown}");
+        }
+        // The queue's payload is not shown.
+        assert!(shown.get("make").or(shown.get("operation")).or(shown.get("payload")).is_none());
     }
     let list = api.get("/api/jobs", "/api/jobs?state=queued&limit=500", 200);
     let listed = list["jobs"].as_array().expect("a list");
-    for make in &makes {
-        assert!(listed.iter().any(|job| job["make"] == *make), "{make}");
-    }
     let described = api.description.at("/components/schemas/Job/properties/kind/enum").as_array();
     let kinds = names(listed.iter().map(|job| &job["kind"]));
     assert_eq!(names(described.expect("names")), kinds);
+}
+
+#[test]
+fn the_types_of_problems_are_those_of_the_server() {
+    let api = Api::new("");
+    let described = api.description.at("/components/schemas/Problem/properties/type/enum");
+    let known = ProblemType::ALL.iter().map(|known| known.uri().to_owned());
+    assert_eq!(names(described.as_array().expect("names")), known.collect());
+    for (target, status, expected) in [
+        ("/api/titles?limit=0", 400, "/errors/bad-request"),
+        ("/api/titles/none.mp4", 404, "/errors/not-found"),
+        ("/v/films%2Ffilm.webm/index.m3u8", 503, "/errors/pending"),
+    ] {
+        let problem = json(&api.serving.get(target, &[]), status);
+        assert_eq!(problem["type"], expected, "{problem}");
+    }
+    let refused = ask(&api.serving, "DELETE", "/api/jobs", "");
+    assert_eq!(json(&refused, 405)["type"], "/errors/method-not-allowed");
 }
 
 fn what_cannot_be(api: &Api) {
@@ -473,17 +520,23 @@ fn events(api: &Api) {
     api.description.check("GET", path, &api.head_of("GET", path), 200);
     api.get(path, "/api/events?since=x", 400);
     let mut subscriber = Subscriber::begin(&api.serving, "/api/events?since=0", &[]);
-    let schema = |name: &str| api.description.at(&format!("/components/schemas/{name}"));
     let job = subscriber.next();
     assert_eq!(job.name, "job");
-    api.description.conforms(schema("Job"), &job.data).expect("it conforms");
+    let conforms = |event: &subscriber::Event| {
+        let mut members = json!({ "event": event.name, "data": event.data });
+        if let Some(id) = event.id {
+            members["id"] = id.into();
+        }
+        let reference = json!({ "$ref": "#/components/schemas/Event" });
+        api.description.conforms(&reference, &members).expect("it conforms");
+    };
+    conforms(&job);
     api.serving.until_watching(&api.folder);
     put_sample(&api.folder, "Clock.mp4", "another.mp4");
     let titles = std::iter::repeat_with(|| subscriber.next()).find(|event| event.name != "job");
     let titles = titles.expect("an event");
     assert_eq!(titles.name, "titles");
-    let reference = json!({ "$ref": "#/components/schemas/TitlesChanged" });
-    api.description.conforms(&reference, &titles.data).expect("it conforms");
+    conforms(&titles);
 }
 
 /// Each operation that is described to need authorization refuses a client without it; no other
@@ -565,10 +618,13 @@ fn every_webhook_delivery_conforms() {
     let description = Description::fetch(&serving);
     assert_eq!(description.members("/webhooks").keys().cloned().collect::<BTreeSet<_>>(), known);
     let queue = queue(&serving);
-    let audio = json!({ "sound": { "track": 1 } });
     let mut told_of = BTreeSet::new();
-    for (make, fails) in [(&audio, false), (&json!("movie"), false), (&json!("storyboard"), true)] {
-        block_on(queue.enqueue(task(make).submission())).expect("a database");
+    for (operation, fails) in [
+        (Operation::Audio { track: 1 }, false),
+        (Operation::Remux, false),
+        (Operation::Storyboard, true),
+    ] {
+        block_on(queue.enqueue(spec(operation).submission())).expect("a database");
         let lease = claim(&queue);
         let ended = match fails {
             true => block_on(queue.fail(&lease, "it broke", Retry::Never)),

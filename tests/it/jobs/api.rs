@@ -35,11 +35,10 @@ fn shown(serving: &Serving, job: &Value) -> Value {
 /// The request that a job says it fulfils.
 fn requested(job: &Value) -> Value {
     let (kind, title) = (&job["kind"], &job["title"]);
-    match &job["make"]["rendition"]["rung"] {
+    match &job["height"] {
         Value::Null => json!({ "kind": kind, "title": title }),
-        rung => {
-            let (height, codec) = (&rung["lines"], &rung["coding"]);
-            json!({ "kind": kind, "title": title, "height": height, "codec": codec })
+        height => {
+            json!({ "kind": kind, "title": title, "height": height, "codec": job["codec"] })
         }
     }
 }
@@ -86,15 +85,15 @@ fn an_impossible_job_request_is_refused_with_a_reason() {
         (r#"{"kind":"rendition","title":"films/a.mp4","height":0,"codec":"av1"}"#, 422, "360"),
         (r#"{"kind":"rendition","title":"films/a.mp4","height":480,"codec":"av1"}"#, 422, "360"),
         (r#"{"kind":"remux","title":"films/a.mp4","colour":1}"#, 400, "colour"),
-        (r#"{"kind":"remux","title":"films/a.mp4"}"#, 422, "plays as it is"),
-        (r#"{"kind":"remux","title":"broken.mkv"}"#, 422, "no other kind"),
+        (r#"{"kind":"remux","title":"films/a.mp4"}"#, 422, "already plays"),
+        (r#"{"kind":"remux","title":"broken.mkv"}"#, 422, "not in another supported format"),
         (r#"{"kind":"remux","title":"words.srt"}"#, 422, ""),
-        (r#"{"kind":"remux","title":"films/none.mp4"}"#, 404, "nothing"),
-        (r#"{"kind":"remux","title":"films"}"#, 404, "nothing"),
-        (r#"{"kind":"remux","title":"notes.txt"}"#, 404, "nothing"),
-        (r#"{"kind":"remux","title":"../films/a.mp4"}"#, 404, "nothing"),
-        (r#"{"kind":"remux","title":"films/a.mp4\u0000"}"#, 404, "nothing"),
-        (r#"{"kind":"remux","title":""}"#, 404, "nothing"),
+        (r#"{"kind":"remux","title":"films/none.mp4"}"#, 404, "not found"),
+        (r#"{"kind":"remux","title":"films"}"#, 404, "not found"),
+        (r#"{"kind":"remux","title":"notes.txt"}"#, 404, "not found"),
+        (r#"{"kind":"remux","title":"../films/a.mp4"}"#, 404, "not found"),
+        (r#"{"kind":"remux","title":"films/a.mp4\u0000"}"#, 404, "not found"),
+        (r#"{"kind":"remux","title":""}"#, 404, "not found"),
     ] {
         let response = ask(&serving, "POST", "/api/jobs", asked);
         assert_eq!(response.field("content-type"), Some("application/problem+json"), "{asked}");
@@ -109,7 +108,7 @@ fn a_client_may_request_a_remux() {
     let (folder, serving) = one_title();
     put_sample(&folder, "Clock.webm", "b & c.webm");
     let job = post_job(&serving, REMUX);
-    assert_eq!((&job["kind"], &job["make"]), (&"movie".into(), &"movie".into()));
+    assert_eq!((&job["kind"], &job["state"]), (&"remux".into(), &"queued".into()));
     assert_eq!(job["title"], "b & c.webm");
     // The same job that a player of the title waits for.
     let problem = json(&serving.get("/v/b%20&%20c.webm/index.m3u8", &[]), 503);
@@ -175,7 +174,7 @@ fn the_progress_that_a_worker_reports_is_shown() {
     assert!(running["started"].is_string() && running["finished"].is_null(), "{running}");
     let child = |part: usize| JobSubmission {
         class: Class::Encode,
-        kind: "piece".into(),
+        kind: "chunk".into(),
         title: "films/a.mp4".into(),
         payload: format!("{{\"part\":{part}}}"),
         priority: 0,
@@ -219,7 +218,7 @@ fn a_job_can_be_cancelled_retried_and_prioritized() {
     block_on(queue.release(&lease)).expect("a database");
     assert_eq!(json(&act("retry"), 200)["state"], "queued");
     assert!(block_on(queue.finish(&claim(&queue), &[])).expect("a database"));
-    assert_eq!(json(&act("cancel"), 409)["detail"], "it has ended already");
+    assert_eq!(json(&act("cancel"), 409)["detail"], "the job has already ended");
     json(&act("retry"), 409);
     for target in ["/api/jobs/x", "/api/jobs/0190b0a0-0000-7000-8000-000000000000"] {
         assert_eq!(serving.get(target, &[]).status, 404);

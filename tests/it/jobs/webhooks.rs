@@ -49,7 +49,7 @@ fn the_end_of_a_job_is_delivered_once_and_signed() {
     assert_eq!(delivery.line, "POST /hook?by=us HTTP/1.1");
     assert_eq!(delivery.data()["type"], "rendition.ready");
     assert_eq!(delivery.data()["data"]["id"], job["id"]);
-    assert_eq!(delivery.data()["data"]["make"]["rendition"]["rung"]["lines"], 240);
+    assert_eq!(delivery.data()["data"]["height"], 240);
     post_job(&serving, RENDITION);
     let lease = claim(&queue);
     assert!(block_on(queue.fail(&lease, "it broke", Retry::Never)).expect("a database"));

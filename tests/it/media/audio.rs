@@ -125,10 +125,10 @@ fn a_rendition_comes_with_audio_that_browsers_decode() {
     let url = "/v/both.mp4/index.m3u8";
     fetch(client, url);
     assert_eq!(jobs(&program), []);
-    let why = post_job(&program, r#"{"kind":"sound","title":"plain.mp4"}"#, 422);
-    assert!(why["detail"].as_str().expect("a reason").contains("no such sound"), "{why}");
-    let why = post_job(&program, r#"{"kind":"sound","title":"both.mp4","track":2}"#, 422);
-    assert!(why["detail"].as_str().expect("a reason").contains("no such sound"), "{why}");
+    let why = post_job(&program, r#"{"kind":"audio","title":"plain.mp4"}"#, 422);
+    assert!(why["detail"].as_str().expect("a reason").contains("no such audio track"), "{why}");
+    let why = post_job(&program, r#"{"kind":"audio","title":"both.mp4","track":2}"#, 422);
+    assert!(why["detail"].as_str().expect("a reason").contains("no such audio track"), "{why}");
     post_job(
         &program,
         r#"{"kind":"rendition","title":"both.mp4","height":54,"codec":"h264"}"#,

@@ -41,7 +41,7 @@ fn sizes(program: &Program, title: &str) -> BTreeSet<String> {
 fn asked(program: &Program) -> BTreeSet<(String, u64)> {
     let jobs = json(&program.get("/api/jobs", &[]), 200);
     let asked = |job: &Value| {
-        let lines = job["make"]["rendition"]["rung"]["lines"].as_u64().expect("a rendition");
+        let lines = job["height"].as_u64().expect("a rendition");
         (job["title"].as_str().expect("text").to_owned(), lines)
     };
     jobs["jobs"].as_array().expect("a list").iter().map(asked).collect()

@@ -1,4 +1,4 @@
-//! `/api/titles`: which titles there are.
+//! `/api/titles`: the titles of the library.
 
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError as _,
@@ -20,11 +20,11 @@ use crate::{
     },
 };
 
-/// Titles on a page when nothing else is asked, and at most.
+/// Titles on a page, by default and at most.
 const LIMIT_DEFAULT: usize = 100;
 const LIMIT_MAX: usize = 1000;
 
-/// What a list is asked for by.
+/// The query of a list.
 #[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct ListQuery {
@@ -45,22 +45,22 @@ impl Default for ListQuery {
 #[derive(Debug, Serialize)]
 struct List {
     titles: Vec<Item>,
-    /// Titles on all pages together.
+    /// Titles on all pages.
     total: usize,
     offset: usize,
     limit: usize,
-    /// Where the next page is, if there is one.
+    /// The target of the next page, if there is one.
     next: Option<String>,
-    /// Whether a first scan is running, so that there may be more titles soon.
+    /// Whether the first scan is running, so that more titles may follow.
     scanning: bool,
 }
 
-/// A title as clients see it.
+/// A title as JSON.
 #[derive(Debug, Serialize)]
 struct Item {
-    /// For people to read.
+    /// The decoded path.
     path: String,
-    /// Where its bytes are.
+    /// The target of the file.
     href: String,
     media_type: &'static str,
     size_bytes: u64,
@@ -84,26 +84,26 @@ impl From<&Title> for Item {
 }
 
 /// `GET /api/titles?search=&sort=&offset=&limit=`
-pub async fn titles(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    list(&request, &site).await.unwrap_or_else(|error| error.error_response())
+pub async fn list(request: HttpRequest, site: Data<Site>) -> HttpResponse {
+    respond_list(&request, &site).await.unwrap_or_else(|error| error.error_response())
 }
 
 /// `GET /api/titles/<path>`
-pub async fn title(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    one(&request, &site).await.unwrap_or_else(|error| error.error_response())
+pub async fn show(request: HttpRequest, site: Data<Site>) -> HttpResponse {
+    respond_title(&request, &site).await.unwrap_or_else(|error| error.error_response())
 }
 
-async fn list(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse, Error> {
+async fn respond_list(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse, Error> {
     if let Read::Options = read_method(request.method())? {
         return Ok(cors::options(request));
     }
-    let asked = Query::<ListQuery>::from_query(request.query_string())
+    let list_query = Query::<ListQuery>::from_query(request.query_string())
         .map_err(|error| Error::BadRequest(error.to_string()))?
         .into_inner();
-    let query = asked.checked()?;
-    // Milliseconds for a large library, so not on this thread.
+    let query = list_query.to_catalog_query()?;
+    // Milliseconds for a large library, so not on the I/O thread.
     let shared = site.clone();
-    let listed = site.spawn_blocking_limited(move || {
+    let listing = site.spawn_blocking_limited(move || {
         let page = shared.library.catalog.query(&query);
         let end = query.offset.saturating_add(page.titles.len());
         let list = List {
@@ -111,22 +111,22 @@ async fn list(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse, 
             total: page.total,
             offset: query.offset,
             limit: query.limit,
-            next: (end < page.total).then(|| asked.next_page(end)),
+            next: (end < page.total).then(|| list_query.next_page(end)),
             scanning: shared.library.catalog.is_scanning(),
         };
         serde_json::to_vec(&list)
     });
-    let json = listed.await?.map_err(internal)?;
+    let json = listing.await?.map_err(internal)?;
     respond_json(request, site, json).await
 }
 
-async fn one(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse, Error> {
+async fn respond_title(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse, Error> {
     let method = read_method(request.method());
     if let Ok(Read::Options) = method {
         return Ok(cors::options(request));
     }
     let path = path_behind("/api/titles/", request)?;
-    // From the disk and not from the catalog: a file that plays is known here, too.
+    // From the disk and not from the catalog, which may not have seen a file yet that already plays.
     let title = match site.library.identity(&path).await {
         Ok(found) => found.and_then(|identity| Title::from_file(path, &identity)),
         Err(error) => return Err(error.into()),
@@ -152,7 +152,7 @@ fn internal(error: impl std::error::Error + Send + Sync + 'static) -> Error {
 }
 
 impl ListQuery {
-    fn checked(&self) -> Result<catalog::Query, Error> {
+    fn to_catalog_query(&self) -> Result<catalog::Query, Error> {
         let (key, descending) = match self.sort.strip_prefix('-') {
             Some(key) => (key, true),
             None => (self.sort.as_str(), false),
@@ -162,7 +162,7 @@ impl ListQuery {
             "modified" => SortBy::Modified,
             "size" => SortBy::Size,
             _ => {
-                let allowed = "sort must be path, modified or size, with - before it to reverse";
+                let allowed = "sort must be path, modified or size, with - in front to reverse";
                 return Err(Error::BadRequest(allowed.into()));
             }
         };
