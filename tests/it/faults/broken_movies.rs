@@ -33,7 +33,7 @@ const WHOLE_BYTES: u64 = 2 << 20;
 
 /// The outcome of requests for everything of a title.
 #[derive(Default)]
-struct Asked {
+struct Answers {
     /// The number of 200 responses.
     ok_responses: usize,
     /// The slowest request, and its duration.
@@ -46,18 +46,18 @@ const SETTINGS: [(&str, &str); 2] =
     [("HEADWATER_SEGMENT_MS", "500"), ("HEADWATER_DISK_DEADLINE_MS", "600000")];
 
 /// Requests everything of a title.
-fn ask(address: SocketAddr, name: &str) -> Asked {
+fn ask(address: SocketAddr, name: &str) -> Answers {
     let title = format!("/v/{}", utf8_percent_encode(name, NON_ALPHANUMERIC));
-    let mut asked = Asked::default();
+    let mut answers = Answers::default();
     let mut get = |target: &str| {
         let begun = Instant::now();
         let response = fetch(address, target);
         let took = begun.elapsed();
-        if took > asked.slowest.0 {
-            asked.slowest =
+        if took > answers.slowest.0 {
+            answers.slowest =
                 (took, target.rsplit_once("mp4/").map_or(target, |(_, file)| file).to_owned());
         }
-        asked.ok_responses += usize::from(response.status == 200);
+        answers.ok_responses += usize::from(response.status == 200);
         response
     };
     get(&format!("{title}/play.mp4"));
@@ -80,7 +80,7 @@ fn ask(address: SocketAddr, name: &str) -> Asked {
             assert!(matches!(get(&file).status, 200 | 206), "{file} is listed");
         }
     }
-    asked
+    answers
 }
 
 /// Reads a target: whole if it is short, else both ends.
@@ -150,14 +150,14 @@ fn serve_folder(folder: &Folder, names: &[String]) {
     let (taken, failed) = thread::scope(|scope| {
         let ask_some = move |names: &[String]| {
             let mut failed = Vec::new();
-            let asked = names.iter().map(|name| {
-                let asked = std::panic::catch_unwind(|| ask(address, name).ok_responses);
-                asked.unwrap_or_else(|_| {
+            let answers = names.iter().map(|name| {
+                let answers = std::panic::catch_unwind(|| ask(address, name).ok_responses);
+                answers.unwrap_or_else(|_| {
                     failed.push(name.clone());
                     0
                 })
             });
-            (asked.sum::<usize>(), failed)
+            (answers.sum::<usize>(), failed)
         };
         let (one, other) = names.split_at(names.len() / 2);
         let one = scope.spawn(move || ask_some(one));
@@ -223,7 +223,7 @@ fn figures_of_costly_files() {
         // The very first requests cost more, which is not due to this file.
         ask(program.address, "a valid one.mp4");
         let ((_, idle), before) = (program.memory_kib(), program.cpu_ticks());
-        let Asked { ok_responses, slowest: (took, target) } = ask(program.address, &name);
+        let Answers { ok_responses, slowest: (took, target) } = ask(program.address, &name);
         let cpu_ms = (program.cpu_ticks() - before) * 10;
         let (peak, _) = program.memory_kib();
         let more_mib = peak.saturating_sub(idle) / 1024;

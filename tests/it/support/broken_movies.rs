@@ -15,10 +15,10 @@ use crate::support::{
 pub struct BrokenMovie {
     /// How it is broken. Part of its file's name.
     pub how: String,
-    made: Made,
+    content: Content,
 }
 
-enum Made {
+enum Content {
     Whole(Vec<u8>),
     /// Nothing but these parts at their offsets.
     Sparse {
@@ -29,19 +29,19 @@ enum Made {
 
 impl BrokenMovie {
     pub fn new(how: impl Into<String>, bytes: Vec<u8>) -> Self {
-        Self { how: how.into(), made: Made::Whole(bytes) }
+        Self { how: how.into(), content: Content::Whole(bytes) }
     }
 
     pub fn sparse(how: impl Into<String>, parts: Vec<(u64, Vec<u8>)>, len: u64) -> Self {
-        Self { how: how.into(), made: Made::Sparse { parts, len } }
+        Self { how: how.into(), content: Content::Sparse { parts, len } }
     }
 
     /// Writes the file.
     pub fn write(&self, path: &Path) {
         let mut file = File::create(path).expect("a file");
-        match &self.made {
-            Made::Whole(bytes) => file.write_all(bytes).expect("room"),
-            Made::Sparse { parts, len } => {
+        match &self.content {
+            Content::Whole(bytes) => file.write_all(bytes).expect("room"),
+            Content::Sparse { parts, len } => {
                 file.set_len(*len).expect("room");
                 for (offset, bytes) in parts {
                     file.seek(SeekFrom::Start(*offset)).expect("an offset");
@@ -53,9 +53,9 @@ impl BrokenMovie {
 
     /// Its bytes, if they are few.
     pub fn bytes(&self) -> Option<&[u8]> {
-        match &self.made {
-            Made::Whole(bytes) => Some(bytes),
-            Made::Sparse { .. } => None,
+        match &self.content {
+            Content::Whole(bytes) => Some(bytes),
+            Content::Sparse { .. } => None,
         }
     }
 }
