@@ -30,7 +30,7 @@ pub(super) struct Defaults {
     pub(super) flags: u32,
 }
 
-/// Where a walk over fragments can resume.
+/// A position at which a walk over fragments can resume.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct FragmentPosition {
     /// Decoding time at the start of the fragment, unless the fragment declares one.
@@ -213,7 +213,7 @@ impl<'a, R: ReadAt + ?Sized> FragmentWalk<'a, R> {
     }
 }
 
-/// The duration of a fragment's last sample, given the decoding time of the next: only the decoding times
+/// The duration of a fragment's last sample, from the decoding time of the next: only the decoding times
 /// show a gap between two fragments.
 fn duration_until(sample: &Sample, next: i64) -> u32 {
     let duration = next.checked_sub(sample.dts).and_then(|ticks| u32::try_from(ticks).ok());
@@ -246,7 +246,7 @@ impl Fragment {
         Ok(Ok(Self { bytes, runs, run, in_run: 0, offset, dts, auxiliaries, auxiliary }))
     }
 
-    /// Whether it has no more samples.
+    /// Whether the fragment has no more samples.
     fn is_finished(&self) -> bool {
         let is_empty = |run: &Run| run.count == 0;
         let is_last_run_finished = self.run.as_ref().is_none_or(|run| self.in_run >= run.count);
@@ -373,8 +373,8 @@ fn parse(
 /// A quick check whether a track fragment belongs to another track: `tfhd` is its first box (section
 /// 8.8.7). A file can have 64 tracks in each of 100,000 fragments.
 fn is_other_track(moof: &[u8], traf: &Header, track_id: u32) -> bool {
-    let front = usize::try_from(traf.body.start).ok().and_then(|start| moof.get(start..));
-    let front = front.and_then(<[u8]>::first_chunk::<16>);
+    let fields = usize::try_from(traf.body.start).ok().and_then(|start| moof.get(start..));
+    let front = fields.and_then(<[u8]>::first_chunk::<16>);
     front.is_some_and(|front| front[4..8] == *b"tfhd" && front[12..] != track_id.to_be_bytes())
 }
 

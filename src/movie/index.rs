@@ -24,11 +24,11 @@ const TIME_MAX: i64 = 1 << 60;
 /// per second. A longer GOP is cut between sync samples, which harms seeking and not playback.
 pub const SEGMENT_SAMPLES_MAX: u32 = 1 << 16;
 
-/// A segment (ISO/IEC 23000-19 section 7.3.2.3): where its samples begin, and what gives its size and
-/// duration without reading the samples again.
+/// A segment (ISO/IEC 23000-19 section 7.3.2.3): the position of its samples, and totals that give its
+/// size and duration without another read.
 #[derive(Clone, Copy, Debug)]
 pub struct Segment {
-    /// Where a walk over its samples starts.
+    /// Start of a walk over its samples.
     pub(super) position: Position,
     /// Number of its first sample in the track.
     pub first_sample: u32,
@@ -42,12 +42,12 @@ pub struct Segment {
     pub auxiliary_bytes: u32,
     /// Size of the auxiliary information of its first sample.
     pub first_auxiliary_bytes: u8,
-    /// What its samples have in common.
+    /// Properties that its samples share.
     pub shape: Shape,
 }
 
 impl Segment {
-    /// How many earlier samples a walk reads first: those before it in the same fragment.
+    /// Number of earlier samples that a walk reads first: those before it in the same fragment.
     pub fn samples_before(&self) -> u32 {
         match self.position {
             Position::Fragment(at) => at.skip,
@@ -56,7 +56,7 @@ impl Segment {
     }
 }
 
-/// What the samples of a segment have in common, and a header need not repeat for each.
+/// Properties that the samples of a segment share, so that a header need not repeat them for each.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Shape {
     /// All have the same duration.
@@ -65,11 +65,11 @@ pub struct Shape {
     pub equal_sizes: bool,
     /// All composition offsets are zero.
     pub no_compositions: bool,
-    /// Which are sync samples.
+    /// The sync samples.
     pub syncs: Syncs,
 }
 
-/// Which samples of a segment are sync samples.
+/// The sync samples of a segment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Syncs {
     /// All of them.
@@ -122,7 +122,7 @@ pub enum IndexFault {
     Auxiliary(#[from] AuxiliaryFault),
 }
 
-/// Where a track is cut.
+/// The cuts between the segments of a track.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Cuts<'a> {
     /// At the first sync sample presented at or after each multiple of this many milliseconds.
@@ -131,7 +131,7 @@ pub(super) enum Cuts<'a> {
     Near { times: &'a [i64], timescale: NonZeroU32 },
 }
 
-/// What a decoder needs before the first presented sample.
+/// The samples that a decoder needs before the first presented one.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Lead {
     /// All samples from the preceding key frame.
@@ -436,7 +436,7 @@ impl<'a> Pass<'a> {
         self.segments.push(last);
         let mut segments = self.segments;
         segments.shrink_to_fit();
-        // A last segment whose frames are all presented before its sync sample would have no duration.
+        // A last segment with all frames presented before its sync sample would have no duration.
         Ok(Indexed {
             end: self.end.max(segments.last().map_or(0, |last| last.start.saturating_add(1))),
             segments,

@@ -72,7 +72,7 @@ pub struct Movie {
     pub file_len: u64,
 }
 
-/// Where a movie keeps its chapters.
+/// The location of a movie's chapters.
 #[derive(Clone, Debug)]
 pub enum Chapters {
     /// In a text track, as QuickTime does.
@@ -94,7 +94,7 @@ pub struct Track {
     pub language: Option<String>,
     /// Name for people.
     pub name: Option<String>,
-    /// Whether it plays by default.
+    /// Whether the track plays by default.
     pub is_enabled: bool,
     /// Matrix, width and height: the last fields of `tkhd` (section 8.3.2).
     pub display: [u8; 44],

@@ -97,11 +97,11 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     if tracks.is_empty() {
         return Ok(Err(MovieRefused::NoTrack(left_out)));
     }
-    let (mut protection, mut room) = (Vec::new(), PROTECTION_BYTES_MAX);
+    let (mut protection, mut bytes_left) = (Vec::new(), PROTECTION_BYTES_MAX);
     for pssh in parts.iter().filter(|part| part.kind == FourCc(*b"pssh")) {
         let whole = pssh.whole();
-        if let Some(left) = room.checked_sub(whole.end - whole.start) {
-            room = left;
+        if let Some(left) = bytes_left.checked_sub(whole.end - whole.start) {
+            bytes_left = left;
             let mut bytes =
                 vec![0; usize::try_from(whole.end - whole.start).expect("at most 64 KiB")];
             source.read_exact_at(whole.start, &mut bytes)?;

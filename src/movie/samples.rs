@@ -55,14 +55,14 @@ pub enum SampleFault {
     Auxiliary(#[from] AuxiliaryFault),
 }
 
-/// Where a track lists its samples: in tables, in fragments, or in tables first and then in fragments.
+/// The sample lists of a track: tables, fragments, or tables first and then fragments.
 #[derive(Clone, Debug)]
 pub(super) struct Samples {
     pub(super) tables: Option<Tables>,
     pub(super) fragments: Option<Fragments>,
 }
 
-/// Where a walk can resume. Small, because the index keeps one per segment.
+/// A position at which a walk can resume. Small, because the index keeps one per segment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Position {
     /// In the tables.
@@ -120,7 +120,7 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
         Self { samples, source, stage, work_left }
     }
 
-    /// Where the walk resumes with the next sample.
+    /// The position of the next sample, to resume there.
     pub(super) fn position(&self) -> Position {
         match &self.stage {
             Stage::Tables(walk) => Position::Table(walk.at),

@@ -76,7 +76,7 @@ pub(super) struct Tables {
     pub(super) auxiliary: Option<AuxiliaryTables>,
 }
 
-/// Where a walk over tables resumes.
+/// A position at which a walk over tables resumes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct TablePosition {
     /// Decoding time of the next sample.
@@ -197,7 +197,7 @@ pub(super) struct TableWalk<'a, R: ?Sized> {
     durations: Entries<'a, R>,
     compositions: Option<Entries<'a, R>>,
     runs: Entries<'a, R>,
-    /// Reads the following entry, whose first chunk ends the current one.
+    /// Reads the following entry; its first chunk ends the current one.
     next_runs: Entries<'a, R>,
     sizes: Window<'a, R>,
     chunks: Window<'a, R>,

@@ -40,8 +40,8 @@ impl Timeline {
         origin: i64,
     ) -> Self {
         let to_ticks = |movie: u64| {
-            let ticks = u128::from(movie) * u128::from(timescale.get());
-            let ticks = ticks.div_ceil(u128::from(movie_timescale.get()));
+            let product = u128::from(movie) * u128::from(timescale.get());
+            let ticks = product.div_ceil(u128::from(movie_timescale.get()));
             i64::try_from(ticks).unwrap_or(i64::MAX)
         };
         let is_empty = |edit: &&Edit| edit.media_time < 0;

@@ -231,9 +231,9 @@ fn edit_list<R: ReadAt + ?Sized>(
         return Ok(Vec::new());
     };
     let [version, ..] = window.array::<4>(elst.body.start)?;
-    let count = u64::from(window.u32(elst.body.start + 4)?);
+    let declared = u64::from(window.u32(elst.body.start + 4)?);
     let width = if version == 1 { 20 } else { 12 };
-    let count = count.min((elst.body_len() - 8) / width).min(EDITS_MAX);
+    let count = declared.min((elst.body_len() - 8) / width).min(EDITS_MAX);
     let mut edits = Vec::new();
     for entry in 0..count {
         let at = elst.body.start + 8 + entry * width;

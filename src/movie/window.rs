@@ -55,7 +55,7 @@ impl<'r, R: ReadAt + ?Sized> Window<'r, R> {
     /// [`get`](Self::get) as an array.
     pub(super) fn array<const N: usize>(&mut self, offset: u64) -> Result<[u8; N], ReadError> {
         let bytes = self.get(offset, N)?;
-        Ok(*bytes.first_chunk().expect("as many as were asked for"))
+        Ok(*bytes.first_chunk().expect("`get` returns N bytes"))
     }
 
     /// A big-endian 32-bit number.

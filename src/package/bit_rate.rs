@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn the_peak_is_of_the_worst_segment_and_the_average_of_all() {
+    fn the_peak_is_that_of_the_largest_segment_and_the_average_that_of_all() {
         let rate = BitRate::from_track(&video("video-1"));
         // 600,000 bytes in 6.006 s, and 1,350,000 in 16.5165 s.
         assert_eq!(rate, BitRate { peak: 799_201, average: 653_892 });

@@ -17,7 +17,7 @@ impl Writer {
         self.0.len()
     }
 
-    /// Writes a box whose body is what `contents` writes.
+    /// Writes a box; `contents` writes its body.
     pub(super) fn boxed(&mut self, kind: &[u8; 4], contents: impl FnOnce(&mut Self)) {
         let start = self.0.len();
         self.u32(0);

@@ -17,7 +17,7 @@ const LIST_BYTES_MAX: u64 = 128 * 1024;
 /// Ticks of `chpl` per millisecond.
 const LIST_TICKS_PER_MS: u64 = 10_000;
 
-/// A chapter; it lasts until the next one begins.
+/// A chapter; it ends where the next one begins.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Chapter {
     /// Presentation time of its start.
@@ -40,8 +40,8 @@ pub fn read<R: ReadAt + ?Sized>(movie: &Movie, reader: &R) -> Result<Vec<Chapter
 /// Chapters as WebVTT (section 1.3), one cue each, for `<track kind="chapters">`. `duration_ms` is the
 /// duration of the movie.
 pub fn cues(chapters: &[Chapter], duration_ms: u64) -> Subtitles {
-    let ends = chapters.iter().skip(1).map(|next| next.start_ms);
-    let ends = ends.chain([duration_ms]);
+    let starts = chapters.iter().skip(1).map(|next| next.start_ms);
+    let ends = starts.chain([duration_ms]);
     let cue = |(chapter, end_ms): (&Chapter, u64)| Cue {
         start_ms: chapter.start_ms,
         end_ms,
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_title_survives_the_way_into_a_cue_and_back() {
+    fn a_chapter_title_round_trips_through_a_cue() {
         for title in ["a < b && c > d", "&lt;", "<i>"] {
             assert_eq!(strip_markup(&escape(title)), title);
         }

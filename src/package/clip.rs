@@ -332,7 +332,7 @@ fn in_movie_ticks(ticks: u64, timescale: NonZeroU32, movie_timescale: u32) -> u6
     u64::try_from(scaled.div_ceil(u128::from(timescale.get()))).unwrap_or(u64::MAX)
 }
 
-/// Writes the index. Also returns the ranges of its offset tables, whose offsets count from the start of
+/// Writes the index. Also returns the ranges of its offset tables; the offsets count from the start of
 /// the media data.
 fn write_moov(parts: &[Part<'_>], media: &Media, is_long: bool) -> (Vec<u8>, Vec<Range<usize>>) {
     let movie_timescale = movie_timescale(parts);

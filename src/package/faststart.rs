@@ -256,12 +256,12 @@ fn table_entries<R: ReadAt + ?Sized>(
     width: u64,
 ) -> Result<Range<u64>, ReadError> {
     let start = table.body.start + before;
-    let Some(room) = table.body_len().checked_sub(before) else {
+    let Some(available) = table.body_len().checked_sub(before) else {
         return Ok(start..start);
     };
     let mut count = [0; 4];
     reader.read_exact_at(start - 4, &mut count)?;
-    let count = u64::from(u32::from_be_bytes(count)).min(room / width);
+    let count = u64::from(u32::from_be_bytes(count)).min(available / width);
     Ok(start..start + count * width)
 }
 

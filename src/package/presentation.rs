@@ -43,7 +43,7 @@ pub struct Track {
     pub language: Option<String>,
     /// Name for people. May be empty or equal to others, and may contain any character.
     pub label: String,
-    /// Whether it is the default of its kind.
+    /// Whether the track is the default of its kind.
     pub is_default: bool,
     /// Segments; the first has number 1.
     pub segments: Arc<[Segment]>,
@@ -219,7 +219,7 @@ impl Track {
 
     /// The duration of each segment in the playlist, in microseconds.
     ///
-    /// They are differences of rounded times, not rounded differences, so rounding errors do not
+    /// Durations are differences of rounded times, not rounded differences, so rounding errors do not
     /// accumulate: the sum of any run of segments is exact to the microsecond.
     pub fn durations_us(&self) -> impl Iterator<Item = u64> {
         let timescale = self.timescale;

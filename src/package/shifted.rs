@@ -1,4 +1,4 @@
-//! Tables of offsets whose values are shifted on read.
+//! Tables of offsets, shifted on read.
 
 use std::{ops::Range, sync::Arc};
 

@@ -31,13 +31,13 @@ const TIMESCALE: u32 = 1000;
 /// Why a movie has no usable frame.
 #[derive(Debug, thiserror::Error)]
 pub enum StillsError {
-    /// It has no video track.
+    /// The movie has no video track.
     #[error("the title has no video")]
     NoVideo,
-    /// Its video is encrypted.
+    /// The video is encrypted.
     #[error("the video of the title is encrypted")]
     Encrypted,
-    /// It has no key frame, so decoding cannot start.
+    /// The video has no key frame, so decoding cannot start.
     #[error("the video of the title has no key frames")]
     NoKeyFrame,
     /// The file cannot be read.

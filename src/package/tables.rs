@@ -1,6 +1,6 @@
 //! New sample tables (ISO/IEC 14496-12 section 8.6 and 8.7), built sample by sample.
 //!
-//! They keep little more per sample than what is written, because a clip may be ten hours long.
+//! A sample takes little more memory than its table entries, because a clip may be ten hours long.
 
 use std::ops::Range;
 

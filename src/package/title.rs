@@ -16,7 +16,7 @@ use crate::{
 /// resources for ever.
 pub const FORMAT_VERSION: u64 = 1;
 
-/// A title whose first sample is presented at least this late starts there, in microseconds.
+/// A title starts at its first sample if that is presented at least this late, in microseconds.
 const LATE_US: u64 = 500_000;
 
 /// A track that is sent in segments.
@@ -135,7 +135,7 @@ pub fn transcoded_audio(
     }
 }
 
-/// Describes a track for manifests, whether it is offered or not.
+/// Describes a track for manifests, offered or not.
 pub(super) fn describe_track(
     track: &Track,
     folder: &str,
@@ -156,9 +156,8 @@ pub(super) fn describe_track(
     let kind = match &track.entry.media {
         codec::Media::Video(video) => {
             let iframe = |number| IFrame { bytes: cmaf::iframe_len(track, number).unwrap_or(0) };
-            let pixel = video.sample_aspect;
             let size = (u32::from(video.width), u32::from(video.height));
-            let pixel = (pixel.h_spacing, pixel.v_spacing);
+            let pixel = (video.sample_aspect.h_spacing, video.sample_aspect.v_spacing);
             let ((width, height), (h_spacing, v_spacing)) = if track.is_rotated_by_quarter() {
                 ((size.1, size.0), (pixel.1, pixel.0))
             } else {

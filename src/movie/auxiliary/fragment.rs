@@ -20,12 +20,12 @@ pub(in crate::movie) struct AuxiliaryRun {
     layout: Layout,
 }
 
-/// Where a track fragment keeps its auxiliary information.
+/// The location of a track fragment's auxiliary information.
 #[derive(Debug)]
 enum Layout {
-    /// There is none, and the samples need none.
+    /// None, and the samples need none.
     None,
-    /// It is missing or invalid.
+    /// Missing or invalid.
     Invalid(AuxiliaryFault),
     /// In `senc`: the next entry and the end in the `moof`, and the number of remaining entries.
     Inline { at: usize, end: usize, left: u32, has_subsamples: bool },
@@ -130,8 +130,9 @@ impl AuxiliaryRun {
                 };
                 *sample += 1;
                 if is_first && *run < offsets.count {
-                    let offset = offsets.read(&mut Window::new(moof, 8), *run);
-                    let offset = offset.map_err(|_| AuxiliaryFault::Invalid)?;
+                    let offset = offsets
+                        .read(&mut Window::new(moof, 8), *run)
+                        .map_err(|_| AuxiliaryFault::Invalid)?;
                     *at = base.checked_add(offset).ok_or(SampleFault::OutsideFile)?;
                     *run += 1;
                 } else if is_first && offsets.count != 1 {

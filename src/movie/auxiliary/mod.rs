@@ -43,7 +43,7 @@ pub struct Auxiliary {
     pub offset: u64,
     /// Length in bytes; 0 if the sample needs none.
     pub len: u8,
-    /// Whether it lists subsamples with clear and encrypted bytes.
+    /// Whether the entry lists subsamples with clear and encrypted bytes.
     pub has_subsamples: bool,
 }
 

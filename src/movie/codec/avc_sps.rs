@@ -8,7 +8,7 @@ use super::{
     vui,
 };
 
-/// Profiles whose set declares chroma format and bit depth.
+/// Profiles with chroma format and bit depth in the set.
 const WITH_CHROMA_FORMAT: [u8; 13] = [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135];
 
 /// The greatest bit depth of any profile.

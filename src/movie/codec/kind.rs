@@ -42,7 +42,7 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// The codec of a sample entry type whose configuration is not parsed.
+    /// The codec of a sample entry type without a parsed configuration.
     pub(super) fn from_format(format: FourCc) -> Self {
         match &format.0 {
             b"jpeg" | b"mjpa" | b"mjpb" | b"mjpg" => Self::MotionJpeg,

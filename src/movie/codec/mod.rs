@@ -69,7 +69,7 @@ pub struct SampleEntry {
     pub original_format: FourCc,
     /// The entry for an init segment and a virtual MP4, header included: the file's bytes with the repairs.
     pub entry: Bytes,
-    /// Changes made to [`entry`](Self::entry).
+    /// Changes to [`entry`](Self::entry).
     pub repairs: Vec<Repair>,
     /// The codec.
     pub codec: Codec,
@@ -129,8 +129,9 @@ pub fn read(entry: &[u8], handler: [u8; 4]) -> Result<SampleEntry, EntryRefused>
     if entry.len() > ENTRY_MAX_BYTES {
         return Err(EntryRefused::TooLong);
     }
-    let child = boxes::first(entry).filter(|child| child.whole.len() == entry.len());
-    let child = child.ok_or(EntryRefused::Size)?;
+    let child = boxes::first(entry)
+        .filter(|child| child.whole.len() == entry.len())
+        .ok_or(EntryRefused::Size)?;
     let (format, body) = (child.kind, child.body);
     match &handler {
         b"vide" | b"auxv" => read_video(format, body, entry),

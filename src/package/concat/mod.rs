@@ -62,7 +62,7 @@ pub struct TimeRange {
 /// Why chunks cannot be joined. Chunks are numbered from 1.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
-    /// There are no frames.
+    /// The chunks have no frames.
     #[error("the rendition has no frames")]
     Empty,
     /// A chunk has no video, or its index is damaged.
@@ -77,7 +77,7 @@ pub enum JoinError {
     /// A chunk ends after the start of the next one.
     #[error("chunk {0} overlaps the next one")]
     Overlap(usize),
-    /// There are more frames than can be joined, or times out of range.
+    /// Too many frames to join, or times out of range.
     #[error("the rendition is too long to be joined")]
     TooLong,
     /// A chunk cannot be read.
@@ -94,7 +94,7 @@ pub struct JoinedMovie<'a, R> {
     frames: u32,
 }
 
-/// Joins chunks, given in order of presentation.
+/// Joins chunks in order of presentation.
 pub fn join<R: ReadAt>(
     chunks: &[EncodedChunk<R>],
     range: TimeRange,

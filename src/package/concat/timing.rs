@@ -37,9 +37,9 @@ impl Timing {
         };
         for (index, (chunk, track)) in chunks.iter().zip(tracks).enumerate() {
             let mut in_decode_order = Vec::new();
-            let room = FRAMES_MAX - timing.presented.len();
+            let frames_left = FRAMES_MAX - timing.presented.len();
             for_each_sample(track, &chunk.file, index, |sample| {
-                if in_decode_order.len() >= room {
+                if in_decode_order.len() >= frames_left {
                     return Err(JoinError::TooLong);
                 }
                 in_decode_order.push(timing.presentation_time(track, &sample, 0)?);
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decode_times_precede_by_the_reorder_depth_whatever_frames_last() {
+    fn decode_times_precede_presentation_by_the_reorder_depth() {
         let timing = Timing {
             presented: vec![0, 10, 500, 510],
             shifts: vec![0],

@@ -23,14 +23,14 @@ pub(super) struct Rendition<'a> {
     pub(super) track: &'a Track,
     /// NAME, unique in the group.
     pub(super) name: String,
-    /// Whether it plays by default: at most one in a group.
+    /// Whether the rendition plays by default: at most one in a group.
     pub(super) is_default: bool,
-    /// Whether a client may select it by the viewer's languages.
+    /// Whether a client may select the rendition by the viewer's languages.
     pub(super) autoselect: bool,
 }
 
-/// Groups the audio tracks by codec family: a client skips the variants of a group whose codec it does not
-/// decode. The AAC group comes first, for clients that try the first variant.
+/// Groups the audio tracks by codec family: a client skips the variants of a group if it does not decode the
+/// codec. The AAC group comes first, for clients that try the first variant.
 ///
 /// Groups should have the same members, but tracks of a movie often differ: one language in AAC and AC-3,
 /// another in AC-3 only. Each other group also gets the AAC tracks that it has no equivalent of, because a

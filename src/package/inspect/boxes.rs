@@ -118,10 +118,10 @@ const TRANSPORT_PACKET_BYTES: usize = 188;
 
 /// The format of a file that is not MP4 or MOV, by its first bytes.
 fn foreign<R: ReadAt + ?Sized>(source: &R) -> Result<Option<&'static str>, ReadError> {
-    let mut head = [0; TRANSPORT_PACKET_BYTES + 1];
-    let length = usize::try_from(source.len()).unwrap_or(usize::MAX).min(head.len());
-    source.read_exact_at(0, &mut head[..length])?;
-    let head = &head[..length];
+    let mut buffer = [0; TRANSPORT_PACKET_BYTES + 1];
+    let length = usize::try_from(source.len()).unwrap_or(usize::MAX).min(buffer.len());
+    let head = &mut buffer[..length];
+    source.read_exact_at(0, head)?;
     let found = FOREIGN.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, name)| *name);
     let is_sync = |at: usize| head.get(at) == Some(&TRANSPORT_SYNC);
     let is_transport = is_sync(0) && is_sync(TRANSPORT_PACKET_BYTES);

@@ -2,7 +2,7 @@
 //!
 //! [`inspect`] reads the top-level boxes and all samples once, and builds a [`Report`]. Routes print the
 //! report as JSON, the command line as text. A file that is not a movie has a report, too. Inspection has
-//! no effect on what is sent.
+//! no effect on responses.
 
 mod boxes;
 mod orientation;

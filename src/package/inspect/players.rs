@@ -8,7 +8,7 @@
 
 use crate::movie::codec::{Chroma, Codec, Media, SampleEntry};
 
-/// The month of this knowledge.
+/// The month of the player data.
 pub(super) const AS_OF: &str = "2026-11";
 
 /// A class of formats that players treat alike.
@@ -99,11 +99,11 @@ impl Format {
 /// Support of a player for a format.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Support {
-    /// It plays.
+    /// Plays.
     Yes,
-    /// It plays under this condition.
+    /// Plays under this condition.
     Depends(&'static str),
-    /// It does not play.
+    /// Does not play.
     No,
 }
 use Support::{Depends, No, Yes};

@@ -215,8 +215,7 @@ impl Problems {
             self.add(Severity::Warning, id, what, advice);
         } else if survey.syncs == 0 && survey.samples > 0 {
             let what = "The track has no key frame: players may show nothing, or a grey image.";
-            let what = what.to_owned();
-            self.add(Severity::Warning, id, what, advice);
+            self.add(Severity::Warning, id, what.to_owned(), advice);
         }
         if survey.is_variable() {
             let what = "The frame rate is variable.".to_owned();

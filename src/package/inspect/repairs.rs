@@ -1,4 +1,4 @@
-//! What Headwater fixes while it streams a movie.
+//! Repairs: what Headwater fixes while it streams a movie.
 
 use super::{
     report::{Place, Repair},
@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{movie::Movie, package::title::Offered};
 
-/// All differences between the file and what is sent, apart from the container format.
+/// All differences between the file and its streams, apart from the container format.
 pub(super) fn repairs(
     movie: &Movie,
     place: Place,

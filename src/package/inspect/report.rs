@@ -22,13 +22,13 @@ pub struct Report {
     pub chapters: Vec<Chapter>,
     /// Unplayable tracks.
     pub left_out: Vec<LeftOut>,
-    /// What is fixed while streaming. The file does not change.
+    /// Fixes while streaming; the file does not change.
     pub repairs: Vec<Repair>,
-    /// What needs transcoding.
+    /// Tracks that need transcoding.
     pub transcodes: Vec<Transcode>,
-    /// The month of the knowledge about players.
+    /// The month of the player data.
     pub players_as_of: &'static str,
-    /// What each player plays.
+    /// The verdicts of each player.
     pub players: Vec<Player>,
     /// Problems and notes, the most severe first.
     pub problems: Vec<Problem>,
@@ -306,7 +306,7 @@ pub struct Transcode {
     pub perhaps_for: Vec<String>,
 }
 
-/// What a player plays of the file.
+/// The verdicts of a player.
 #[derive(Clone, Debug, Serialize)]
 pub struct Player {
     /// Name of the player.
@@ -321,7 +321,7 @@ pub struct Player {
     pub dash: Verdict,
 }
 
-/// Whether a player plays the file in one way.
+/// The verdict for one way to play the file.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Verdict {
     /// The result.
@@ -330,17 +330,17 @@ pub struct Verdict {
     pub reason: String,
 }
 
-/// Whether a player plays something.
+/// The result of a verdict.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Plays {
-    /// It plays.
+    /// Plays.
     Yes,
-    /// It plays on some devices.
+    /// Plays on some devices.
     Depends,
-    /// It plays without audio or without video.
+    /// Plays without audio or without video.
     Partly,
-    /// It does not play.
+    /// Does not play.
     No,
 }
 

@@ -9,7 +9,7 @@ use crate::{
 /// 170,000 video frames, and 340,000 audio frames per audio track.
 pub(super) const SAMPLES_MAX: u64 = 4 << 20;
 
-/// The most seconds whose file offsets are kept: ten hours take 288 KB per track.
+/// The most seconds with a known file offset: ten hours take 288 KB per track.
 const SECONDS_MAX: usize = 36_000;
 
 /// Marks a second in which no sample begins.
@@ -30,7 +30,7 @@ pub(super) struct Survey {
     pub(super) duration: i64,
     /// Number of contiguous runs of samples in the file.
     pub(super) extents: u64,
-    /// Shortest and longest sample, without the last, whose duration is often wrong.
+    /// Shortest and longest sample, without the last, which often has a wrong duration.
     pub(super) shortest: Option<u32>,
     pub(super) longest: Option<u32>,
     /// Samples that are at least a fifth longer or shorter than usual.
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_uneven_frame_does_not_make_the_rate_variable() {
+    fn one_uneven_frame_is_no_variable_frame_rate() {
         let mut survey = Survey { samples: 1000, ..Survey::default() };
         for duration in [41, 42, 42, 41, 84] {
             survey.add_duration(duration, 42);

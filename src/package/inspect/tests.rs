@@ -16,8 +16,8 @@ fn sample(name: &str) -> Vec<u8> {
 
 fn report(bytes: &[u8]) -> Report {
     let index = Movie::read(bytes, GRID_MS).expect("bytes in memory");
-    let report = inspect(bytes, index.as_ref(), Version::default(), GRID_MS);
-    let report = report.expect("bytes in memory");
+    let report =
+        inspect(bytes, index.as_ref(), Version::default(), GRID_MS).expect("bytes in memory");
     serde_json::to_string(&report).expect("any report is JSON");
     report
 }

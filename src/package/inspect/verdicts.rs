@@ -10,7 +10,7 @@ use crate::{
     package::title::Offered,
 };
 
-/// How a movie is delivered.
+/// The delivery of a movie.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Delivery {
     /// As one MP4.
@@ -24,7 +24,7 @@ struct MediaTrack<'a> {
     format: Format,
     codec: Codec,
     track: &'a Track,
-    /// Whether the track is sent in segments; the error is the reason why not.
+    /// Whether segments carry the track; the error is the reason why not.
     offer: Result<(), String>,
 }
 

@@ -15,7 +15,7 @@ pub const SHEETS_MAX: u32 = 20;
 const INTERVALS_S: [u64; 8] = [1, 2, 3, 5, 10, 15, 20, 30];
 const LONG_S: u64 = 60;
 
-/// The width of a tile in pixels: what Roku requires for HD, and what fits above a seek bar.
+/// The width of a tile in pixels: Roku requires it for HD, and it fits above a seek bar.
 const TILE_WIDTH: u32 = 320;
 /// The width of a tile of portrait video.
 const TILE_WIDTH_PORTRAIT: u32 = 240;

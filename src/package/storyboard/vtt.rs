@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Geometry, ImageFormat, Storyboard};
 
-/// Formats WebVTT with a cue for each tile, whose text is the sheet's URL with the tile's place as a
+/// Formats WebVTT with a cue for each tile; its text is the sheet's URL with the tile's place as a
 /// media fragment (`#xywh=`): the form that video.js, Plyr, JW Player, Vidstack and others read.
 pub fn format(storyboard: &Storyboard, format: ImageFormat) -> String {
     let Geometry { tile_width, tile_height, tiles, .. } = storyboard.geometry;
@@ -35,7 +35,7 @@ mod tests {
     use super::{super::example, *};
 
     #[test]
-    fn webvtt_gives_the_place_on_a_sheet_for_each_time() {
+    fn each_cue_has_the_position_of_its_tile_on_the_sheet() {
         let text = format(&example(3_671_000), ImageFormat::Jpg);
         let cues: Vec<_> = text.split("\n\n").collect();
         assert_eq!(cues[0], "WEBVTT");

@@ -52,7 +52,7 @@ fn detect(bytes: &[u8], language: Option<&str>) -> &'static Encoding {
     detector.guess(language.and_then(top_level_domain), Utf8Detection::Deny)
 }
 
-/// The detector is made for web pages: its hint is the top-level domain of a page in this language.
+/// The detector expects web pages: its hint is the top-level domain of a page in this language.
 fn top_level_domain(language: &str) -> Option<&'static [u8]> {
     let mut subtags = language.split('-');
     let primary = subtags.next()?.to_ascii_lowercase();
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn utf_16_is_known_by_its_mark_or_by_its_arrow() {
+    fn utf_16_is_detected_by_its_byte_order_mark_or_by_its_arrow() {
         let text = format!("{LINE}Zażółć gęślą jaźń 東京 🎬\n");
         for to_bytes in [u16::to_le_bytes, u16::to_be_bytes] {
             assert_eq!(decode(&utf_16(&text, to_bytes), None), text);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn utf_8_stays_as_it_is_and_loses_its_mark() {
+    fn utf_8_is_kept_and_its_byte_order_mark_is_removed() {
         let text = format!("{LINE}Zażółć gęślą jaźń\n");
         assert_eq!(decode(text.as_bytes(), None), text);
         assert_eq!(decode(format!("\u{feff}{text}").as_bytes(), None), text);
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn utf_8_with_a_broken_byte_is_utf_8_still() {
+    fn utf_8_with_an_invalid_byte_is_still_utf_8() {
         let text = format!("{LINE}Zażółć gęślą jaźń, mówił Łukasz\n");
         let mut bytes = text.clone().into_bytes();
         bytes.push(0xc5);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_language_decides_where_the_bytes_do_not() {
+    fn the_language_selects_the_encoding_of_ambiguous_bytes() {
         // One letter beyond ASCII: č in windows-1250, è in windows-1252.
         let bytes = b"1\n00:00:01,000 --> 00:00:02,000\n\xe8\n";
         assert!(decode(bytes, Some("cs")).ends_with("č\n"));

@@ -158,11 +158,11 @@ mod tests {
             let shown = subtitles.overlapping(range_ms.clone()).map(|(_, cue)| cue.text.as_str());
             assert_eq!(shown.collect::<Vec<_>>(), expected, "{range_ms:?}");
         }
-        let of = |range_ms| format_segment(&subtitles, range_ms, TimestampMap::default());
+        let segment = |range_ms| format_segment(&subtitles, range_ms, TimestampMap::default());
         for range_ms in [0..6000, 6000..12_000, 12_000..18_000] {
             let block = "\n\n1\n00:00:01.000 --> 00:00:13.000\nlong\n";
-            assert!(of(range_ms.clone()).contains(block), "{range_ms:?}");
+            assert!(segment(range_ms.clone()).contains(block), "{range_ms:?}");
         }
-        assert!(of(12_000..18_000).ends_with("\n\n4\n00:00:17.999 --> 00:00:18.000\nlate\n"));
+        assert!(segment(12_000..18_000).ends_with("\n\n4\n00:00:17.999 --> 00:00:18.000\nlate\n"));
     }
 }

@@ -45,7 +45,7 @@ impl Span {
     }
 }
 
-/// A parsed piece of markup.
+/// A markup token.
 #[derive(Debug, Eq, PartialEq)]
 enum Markup<'a> {
     Open {

@@ -137,13 +137,13 @@ impl SubtitleFormat {
 /// Why a subtitle file is rejected.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum SubtitleError {
-    /// It exceeds [`FILE_BYTES_MAX`], or its cues exceed [`CUE_BYTES_MAX`].
+    /// The file exceeds [`FILE_BYTES_MAX`], or its cues exceed [`CUE_BYTES_MAX`].
     #[error("the subtitle file exceeds {} MiB", FILE_BYTES_MAX / 1024 / 1024)]
     TooLong,
-    /// It has more than [`CUES_MAX`] cues.
+    /// The file has more than [`CUES_MAX`] cues.
     #[error("the subtitle file has more than {CUES_MAX} cues")]
     TooManyCues,
-    /// It is not empty and has no cue timings.
+    /// The file has no cue timings, although it is not empty.
     #[error("the file has no subtitles")]
     NoSubtitles,
 }

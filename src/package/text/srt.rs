@@ -9,7 +9,7 @@ use super::{
     time::{Line, Timings},
 };
 
-/// Parses text whose lines end with line feeds.
+/// Parses text with a line feed at the end of each line.
 pub(super) fn parse(text: &str, collector: &mut Collector) -> Result<(), SubtitleError> {
     let mut current: Option<Timings> = None;
     let mut lines = Vec::new();

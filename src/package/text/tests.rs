@@ -25,7 +25,7 @@ fn shown(file: &str, kind: SubtitleFormat) -> Vec<(u64, u64, String)> {
 }
 
 #[test]
-fn subrip_is_parsed_whatever_is_missing() {
+fn incomplete_subrip_is_parsed() {
     let expected = [(1000, 2000, "a\nb".to_owned()), (3000, 4500, "c".to_owned())];
     for (what, file) in [
         (
@@ -138,7 +138,7 @@ fn webvtt_keeps_its_identifiers_settings_styles_and_regions() {
 }
 
 #[test]
-fn webvtt_is_parsed_where_lines_are_missing() {
+fn incomplete_webvtt_is_parsed() {
     let expected = [(1000, 2000, "a".to_owned()), (3000, 4000, "b".to_owned())];
     for file in [
         "WEBVTT\n\n00:01.000 --> 00:02.000\na\n\n00:03.000 --> 00:04.000\nb\n",
@@ -281,7 +281,7 @@ fn fragments() -> impl Strategy<Value = String> {
 }
 
 /// Checks a property for many random inputs.
-fn hold<S: Strategy>(inputs: S, property: impl Fn(S::Value)) {
+fn check_property<S: Strategy>(inputs: S, property: impl Fn(S::Value)) {
     let config = Config { cases: 1000, failure_persistence: None, ..Config::default() };
     let result = TestRunner::new(config).run(&inputs, |input| {
         property(input);
@@ -319,7 +319,7 @@ fn assert_well_formed(subtitles: &Subtitles) {
 
 #[test]
 fn a_formatted_file_parses_to_the_same_subtitles() {
-    hold((fragments(), kinds()), |(file, kind)| {
+    check_property((fragments(), kinds()), |(file, kind)| {
         let Ok(subtitles) = parse(file.as_bytes(), kind, None) else {
             return;
         };
@@ -333,7 +333,7 @@ fn a_formatted_file_parses_to_the_same_subtitles() {
 
 #[test]
 fn a_segment_parses_to_the_cues_that_it_overlaps() {
-    hold((fragments(), 0_u64..10_000, 0_u64..10_000), |(file, start_ms, end_ms)| {
+    check_property((fragments(), 0_u64..10_000, 0_u64..10_000), |(file, start_ms, end_ms)| {
         let Ok(subtitles) = parse(file.as_bytes(), SubtitleFormat::WebVtt, None) else {
             return;
         };
@@ -356,7 +356,7 @@ fn a_segment_parses_to_the_cues_that_it_overlaps() {
 
 #[test]
 fn no_bytes_cause_a_panic() {
-    hold((vec(any::<u8>(), 0..200), kinds()), |(bytes, kind)| {
+    check_property((vec(any::<u8>(), 0..200), kinds()), |(bytes, kind)| {
         let _ = parse(&bytes, kind, None);
         // Within a cue, to reach more of the parser.
         let file = [b"0:0-->0:9\n".as_slice(), &bytes].concat();

@@ -31,7 +31,7 @@ enum Block<'a> {
     InvalidCue,
 }
 
-/// Parses text whose lines end with line feeds.
+/// Parses text with a line feed at the end of each line.
 pub(super) fn parse(text: &str, collector: &mut Collector) -> Result<(), SubtitleError> {
     let mut block = if has_signature(text) { Block::Header } else { Block::Lines(Vec::new()) };
     // The end of the file ends the last block.
