@@ -1,4 +1,4 @@
-//! What a job does, and the key of its artifact.
+//! Job specs: the operation of a job, and the key of its artifact.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,11 +22,11 @@ pub struct JobSpec {
     pub title: String,
     /// The version of the title in the keys of its artifacts.
     pub version: String,
-    /// What to do.
+    /// The operation.
     pub operation: Operation,
 }
 
-/// What a job does.
+/// The operation of a job.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Operation {

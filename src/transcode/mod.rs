@@ -5,7 +5,7 @@
 //! [process group](process_group) is killed when it ends or the server does. Without ffmpeg everything
 //! else works.
 //!
-//! A [`JobSpec`] says what a job does, and gives its artifact a key; the [`JobRunner`] runs it.
+//! A [`JobSpec`] is the operation of a job, and gives its artifact a key; the [`JobRunner`] runs it.
 
 pub mod ffmpeg;
 pub mod images;

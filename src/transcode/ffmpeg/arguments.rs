@@ -19,10 +19,10 @@ pub const PIPE: &str = "pipe:0";
 /// Why an input is not passed to ffmpeg.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
-    /// It is not one of the run's input files.
+    /// The input is not one of the run's input files.
     #[error("an input is not among the files of this run")]
     NotListed,
-    /// It does not exist or cannot be read.
+    /// The file does not exist or cannot be read.
     #[error("{name}: {error}")]
     Unreadable {
         /// Its name, without the folder.

@@ -67,7 +67,7 @@ pub enum Stdin {
     /// None: all inputs are files.
     #[default]
     Null,
-    /// These bytes.
+    /// The content of these extents.
     Extents(Extents),
 }
 
@@ -150,15 +150,15 @@ pub enum FfmpegError {
     /// The piped input could not be read.
     #[error("the source could not be read: {0}")]
     Source(#[from] ReadError),
-    /// It ended with an error.
+    /// ffmpeg ended with an error.
     #[error("ffmpeg ended with {status}: {tail}")]
     Failed {
-        /// How it ended.
+        /// Its exit status.
         status: ExitStatus,
         /// The last lines of stderr.
         tail: String,
     },
-    /// It reached its memory limit.
+    /// ffmpeg reached its memory limit.
     #[error("ffmpeg needs more memory than its limit (job_memory_mib): {tail}")]
     OutOfMemory {
         /// The last lines of stderr.
@@ -170,22 +170,22 @@ pub enum FfmpegError {
         /// The last lines of stderr.
         tail: String,
     },
-    /// It reached the limit of its output.
+    /// ffmpeg reached the limit of its output.
     #[error("the output of ffmpeg exceeds its limit of {limit} bytes")]
     TooLarge {
         /// The limit of one file.
         limit: u64,
     },
-    /// It made no progress for too long.
+    /// ffmpeg made no progress for too long.
     #[error("ffmpeg made no progress for {} s", .0.as_secs())]
     Stalled(Duration),
-    /// It exceeded its deadline, in elapsed or in CPU time.
+    /// ffmpeg exceeded its deadline, in elapsed or in CPU time.
     #[error("ffmpeg did not end within {} s", .0.as_secs())]
     Deadline(Duration),
     /// The job was cancelled.
     #[error("cancelled")]
     Cancelled,
-    /// Another process killed it: most likely the kernel's OOM killer.
+    /// Another process killed ffmpeg: most likely the kernel's OOM killer.
     #[error("ffmpeg was killed, most likely because the machine ran out of memory")]
     Killed,
 }
@@ -198,7 +198,7 @@ impl Ffmpeg {
 
     /// Uses the ffmpeg at a path.
     pub fn new(program: PathBuf, policy: Policy) -> Self {
-        // It starts in another working directory than this process.
+        // ffmpeg starts in another working directory than this process.
         let program = std::path::absolute(&program).unwrap_or(program);
         Self { program, helper: sandbox::helper_path(), policy }
     }

@@ -1,4 +1,4 @@
-//! The three pipes of a run, and what they have delivered so far.
+//! The three pipes of a run, and their output so far.
 
 use std::{
     io,

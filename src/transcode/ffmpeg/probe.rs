@@ -29,7 +29,7 @@ pub enum ProbeError {
 }
 
 impl Ffmpeg {
-    /// Probes a file, given by absolute path. `folder` is the working directory; nothing is written.
+    /// Probes the file at an absolute path. `folder` is the working directory; nothing is written.
     pub async fn probe(
         &self,
         file: &Path,
@@ -58,8 +58,8 @@ impl Ffmpeg {
         let mut printed = Vec::new();
         let on_stdout = |bytes: &[u8]| {
             // One byte beyond the limit shows that the report is too long.
-            let room = (probe_report::BYTES_MAX + 1).saturating_sub(printed.len());
-            printed.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            let bytes_left = (probe_report::BYTES_MAX + 1).saturating_sub(printed.len());
+            printed.extend_from_slice(&bytes[..bytes.len().min(bytes_left)]);
         };
         let launch = Launch { program: &program, run: &run, arguments, stdin: None };
         let output = Output::new(Tail::hiding(&run.inputs, &run.output_dir));

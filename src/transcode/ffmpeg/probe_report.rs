@@ -19,10 +19,10 @@ pub const ARGUMENTS: [&str; 5] = ["-show_streams", "-show_format", "-of", "json"
 /// Why a report is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// It exceeds [`BYTES_MAX`].
+    /// The report exceeds [`BYTES_MAX`].
     #[error("the report of ffprobe about the file is too long")]
     TooLong,
-    /// It is not the expected JSON.
+    /// The report is not the expected JSON.
     #[error("the report of ffprobe about the file is invalid: {0}")]
     Invalid(#[from] serde_json::Error),
 }
@@ -113,17 +113,17 @@ impl ProbeReport {
 }
 
 impl Stream {
-    /// Whether it is cover art, and no video.
+    /// Whether the stream is cover art, and no video.
     pub fn is_cover(&self) -> bool {
         self.disposition.get("attached_pic") == Some(&1)
     }
 
-    /// Whether it is interlaced video.
+    /// Whether the stream is interlaced video.
     pub fn is_interlaced(&self) -> bool {
         matches!(self.field_order.as_deref(), Some("tt" | "bb" | "tb" | "bt"))
     }
 
-    /// Whether it is HDR video.
+    /// Whether the stream is HDR video.
     pub fn is_hdr(&self) -> bool {
         matches!(self.color_transfer.as_deref(), Some("smpte2084" | "arib-std-b67"))
     }
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_streams_the_first_are_used() {
+    fn only_the_first_streams_are_used() {
         let streams = vec![r#"{"index":1}"#; 1000].join(",");
         let report = ProbeReport::parse(format!(r#"{{"streams":[{streams}]}}"#).as_bytes());
         assert_eq!(report.expect("a report").streams.len(), STREAMS_MAX);

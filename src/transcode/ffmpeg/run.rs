@@ -165,7 +165,7 @@ fn classify(
     if output.tail().is_out_of_memory() {
         return Err(FfmpegError::OutOfMemory { tail });
     }
-    // It also exits with 0 if it could not write the end of a file.
+    // ffmpeg also exits with 0 if it could not write the end of a file.
     if output.tail().is_disk_full() {
         return Err(FfmpegError::DiskFull { tail });
     }

@@ -15,7 +15,7 @@ use crate::transcode::process_group::ProcessGroup;
 /// not die before the disk responds.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// How often the watchdog checks the run.
+/// Interval between two checks of the run.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Bytes that a run may print besides its outputs.

@@ -50,7 +50,7 @@ pub struct RenderedImage {
 /// Why an output is unusable.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
-    /// It does not exist or cannot be read.
+    /// The file does not exist or cannot be read.
     #[error("{name} was not written: {error}")]
     Missing {
         /// The file.
@@ -58,7 +58,7 @@ pub enum RenderError {
         /// The error of the system.
         error: io::Error,
     },
-    /// It is truncated, or another image.
+    /// The file is truncated, or another image.
     #[error("{name} is not a complete image of {width}x{height} pixels")]
     Incomplete {
         /// The file.

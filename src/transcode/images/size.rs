@@ -1,4 +1,4 @@
-//! The size of an image: the request, and the result for video of a given size.
+//! Image sizes: the request, and the result for the size of the video.
 
 use std::{fmt, str::FromStr};
 
@@ -25,7 +25,7 @@ pub enum SizeError {
     Fit,
 }
 
-/// How an image fits an area of another aspect ratio; the words of CSS's `object-fit`.
+/// The fit of an image in an area of another aspect ratio, named as in CSS's `object-fit`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Fit {
     /// The whole image, without padding: one side is shorter than requested.

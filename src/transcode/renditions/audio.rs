@@ -1,8 +1,8 @@
 //! AAC for audio that browsers do not play: a movie with one audio track.
 //!
 //! A rendition has video only, since all share the audio of the title. Where browsers do not play that
-//! audio (AC-3, DTS, PCM), they play this movie instead. It takes a minute for a feature film, so it is
-//! one job without chunks.
+//! audio (AC-3, DTS, PCM), they play this movie instead. Encoding a title of two hours takes a minute, so
+//! it is one job without chunks.
 
 use std::{ffi::OsString, path::Path};
 
@@ -33,7 +33,7 @@ pub fn encodable(movie: &Movie) -> impl Iterator<Item = &Track> {
     movie.tracks.iter().filter(|track| is_encodable(track))
 }
 
-/// Whether browsers play none of a movie's audio tracks although AAC can be made of one.
+/// Whether browsers play none of a movie's audio tracks although one of them can be encoded as AAC.
 pub fn is_silent(movie: &Movie) -> bool {
     let is_heard = |track: &Track| track.is_audio() && is_playable(track);
     encodable(movie).next().is_some() && !movie.tracks.iter().any(is_heard)

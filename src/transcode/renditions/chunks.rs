@@ -1,4 +1,4 @@
-//! Plans the chunks of a title's video: where each starts, and which frames it contains.
+//! Plans the chunks of a title's video: the start and the frames of each.
 //!
 //! Chunks start where segments start, so with a key frame. In a chunk, key frames are where segments
 //! start and nowhere else: so the rendition has the segments of the title. All times are exact and are

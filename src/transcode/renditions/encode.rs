@@ -22,11 +22,11 @@ pub struct EncodeSettings {
     pub colours: Colours,
     /// The threads of the decoder and of the encoder.
     pub threads: u32,
-    /// Where decoding starts.
+    /// The start of decoding.
     pub start: DecodeStart,
 }
 
-/// Where decoding starts for a chunk.
+/// The start of decoding for a chunk.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum DecodeStart {
     /// At the chunk's own key frame.

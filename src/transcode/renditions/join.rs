@@ -17,13 +17,13 @@ use crate::{
 /// One frame of so many may be lost: a damaged title is decoded as far as possible.
 const FRAMES_PER_LOST_FRAME: u32 = 50;
 
-/// Why chunks do not make a rendition. Chunks are numbered from 1.
+/// Why chunks cannot become a rendition. Chunks are numbered from 1.
 #[derive(Debug, thiserror::Error)]
 pub enum RenditionError {
     /// The number of chunks is wrong.
     #[error("there are {found} chunks instead of {expected}")]
     Chunks {
-        /// The given number.
+        /// The number of files.
         found: usize,
         /// The planned number.
         expected: usize,
@@ -99,9 +99,11 @@ pub fn check(
     grid_ms: NonZeroU32,
     file: &Path,
 ) -> Result<u32, RenditionError> {
-    let planned = number.checked_sub(1).and_then(|index| plan.chunks.get(index));
     let expected = plan.chunks.len();
-    let planned = planned.ok_or(RenditionError::Chunks { found: number, expected })?;
+    let planned = number
+        .checked_sub(1)
+        .and_then(|index| plan.chunks.get(index))
+        .ok_or(RenditionError::Chunks { found: number, expected })?;
     open(number, planned, grid_ms, file).map(|(_, lost)| lost)
 }
 

@@ -1,9 +1,9 @@
 //! Renditions: a title's video in other sizes and codecs, with the segments of the title itself.
 //!
 //! [`spec`] lists the renditions of a title; [`chunks`] cuts its video into chunks that are encoded
-//! independently; [`encode`] builds ffmpeg's arguments; [`join`] makes one movie of the chunks, whose
+//! independently; [`encode`] builds ffmpeg's arguments; [`join`] joins the chunks into one movie; its
 //! segments start where those of the title start, so that a player can switch between them. [`audio`]
-//! encodes audio that browsers do not play, and [`remux`] makes an MP4 of another container.
+//! encodes audio that browsers do not play, and [`remux`] converts another container to MP4.
 //!
 //! All of it is planning: nothing here starts a program.
 

@@ -1,5 +1,5 @@
-//! Plans an MP4 from a file in another container, or with codecs that browsers do not play: what to do
-//! with each stream, and ffmpeg's arguments.
+//! Plans an MP4 from a file in another container, or with codecs that browsers do not play: the
+//! action for each stream, and ffmpeg's arguments.
 //!
 //! Streams that an MP4 may contain are copied, which takes seconds; the others are encoded. Streams
 //! without a place in an MP4 are dropped, with a reason.
@@ -19,7 +19,7 @@ const DEFAULT_TIMESCALE: u32 = 90_000;
 /// Containers with decode timestamps only.
 const FORMATS_WITHOUT_PTS: [&str; 1] = ["avi"];
 
-/// What happens to a stream.
+/// The action for a stream.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum StreamAction {
     /// Copies video.
@@ -56,7 +56,7 @@ pub struct DroppedStream {
     pub reason: String,
 }
 
-/// How a file becomes an MP4.
+/// The plan to convert a file to an MP4.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RemuxPlan {
     /// The streams of the movie by their number in the file: video, audio, text.
@@ -126,7 +126,7 @@ impl RemuxPlan {
         self.streams.iter().any(|(_, action)| matches!(action, StreamAction::EncodeVideo { .. }))
     }
 
-    /// ffmpeg's arguments to make the movie `output` of the file `input`.
+    /// ffmpeg's arguments to convert the file `input` to the movie `output`.
     pub fn arguments(&self, input: &Path, output: &str, threads: u32) -> Vec<OsString> {
         let threads = threads.max(1).to_string();
         let mut arguments = Arguments::default();

@@ -71,7 +71,7 @@ impl fmt::Display for VideoCodec {
     }
 }
 
-/// How much time the encoder spends to save bits.
+/// The effort of the encoder: the time that it spends to save bits.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Effort {
@@ -105,7 +105,7 @@ pub struct VideoTrack {
     pub bit_rate: u64,
     /// The codec.
     pub codec: Codec,
-    /// Whether all browsers play it.
+    /// Whether all browsers play the track.
     pub is_playable: bool,
     /// The dynamic range.
     pub range: VideoRange,
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ladder_has_the_own_size_when_browsers_do_not_play_the_title() {
+    fn the_ladder_has_the_height_of_a_title_that_browsers_do_not_play() {
         let hevc = VideoTrack { codec: Codec::Hevc, is_playable: false, ..VIDEO };
         assert_eq!(sizes(hevc)[..2], [(1920, 1080), (1280, 720)]);
         let odd = VideoTrack { width: 177, height: 99, is_playable: false, ..VIDEO };

@@ -69,12 +69,12 @@ pub struct JobContext {
     pub cancel: watch::Receiver<bool>,
 }
 
-/// What the caller does after a run.
+/// The caller's next step after a run.
 #[derive(Debug)]
 pub enum NextStep {
     /// Publish the output: it is complete.
     Publish,
-    /// Nothing: earlier jobs made all outputs.
+    /// End the job: earlier jobs have produced all outputs.
     Finish,
     /// Run these jobs first.
     Split(Vec<JobSpec>),
@@ -192,7 +192,7 @@ impl JobRunner {
                 let key = spec.remux().key();
                 let artifact = self.queue.artifact(key.as_str()).await?;
                 let token = artifact.ok_or_else(|| Failure::permanent(refused))?.token;
-                // It may just have been evicted, so a failure is transient.
+                // The artifact may just have been evicted, so a failure is transient.
                 let file = self
                     .artifact_root
                     .open_file(&artifact_dir(&key, token).join(REMUX_FILE))

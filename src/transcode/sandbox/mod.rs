@@ -6,10 +6,10 @@
 //!
 //! * it dies with its parent, and keeps no capability but that of reading files (as root, too);
 //! * resource limits ([`rlimits`]): memory, file size, CPU time;
-//! * Landlock: reads the given files and the libraries, writes one folder;
+//! * Landlock: reads the listed files and the libraries, writes one folder;
 //! * seccomp: no socket, no other process, no system call that media work does not need.
 //!
-//! It is a helper, and not code between fork and exec in the server: such code must not allocate, and the
+//! This is a helper, and not code between fork and exec in the server: such code must not allocate, and the
 //! crates for Landlock and seccomp do. Landlock fails with `Permission denied` and seccomp with
 //! `Operation not permitted`; the program prints these errors, so the log shows them.
 //!
@@ -29,10 +29,10 @@ pub use enforce::{ERROR_PREFIX, EXIT_REFUSED};
 
 pub use crate::config::Sandboxing as Policy;
 
-/// What one run of a program may read, write and use: the arguments of `headwater sandbox`.
+/// The files and resources that one run of a program may use: the arguments of `headwater sandbox`.
 #[derive(clap::Args, Clone, Debug, Eq, PartialEq)]
 pub struct Confinement {
-    /// What to do on a kernel without Landlock or seccomp.
+    /// The policy for a kernel without Landlock or seccomp.
     #[arg(long, value_enum)]
     pub policy: Policy,
     /// Readable files, or folders with everything below, besides the system's libraries.
