@@ -26,7 +26,7 @@ pub struct Housekeeping {
     pub artifacts: ArtifactStore,
     /// Maximum size of all artifacts, in bytes.
     pub max_bytes: u64,
-    /// How long ended jobs are kept.
+    /// Retention of ended jobs.
     pub job_retention: Duration,
 }
 
@@ -46,13 +46,13 @@ enum RoundError {
 enum FolderSweep {
     /// Each folder has a row.
     Complete,
-    /// A folder belongs to a job that is running, or whose worker is lost: the end of its lease tells.
+    /// A folder belongs to a job that is running or lost; the end of its lease shows which.
     Incomplete,
 }
 
 impl Housekeeping {
-    /// Runs rounds forever. `used` returns the keys that were used since its last call; `forget` takes
-    /// those whose artifacts are about to be removed.
+    /// Runs rounds forever. `used` returns the keys that were used since its last call; each round calls
+    /// `forget` with the key of an artifact before it removes the artifact.
     pub async fn run(self, used: impl Fn() -> Vec<String> + Send, forget: impl Fn(&str) + Send) {
         if let Err(error) = self.remove_old_layout().await {
             tracing::warn!(%error, "could not remove folders of an older version");

@@ -50,12 +50,12 @@ pub struct WorkerCommand {
 /// Timeouts of a supervised worker.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// Time without a keepalive after which the worker hangs and is killed. Keepalives come every
+    /// Time without a keepalive after which the supervisor kills the worker. A worker sends one each
     /// [`KEEPALIVE_INTERVAL`].
     pub silence: Duration,
-    /// Delay before a restart; it doubles with each end that follows soon,
+    /// Delay before a restart; it doubles with each end of a worker that is not stable.
     pub restart_delay: Duration,
-    /// up to this maximum.
+    /// Maximum of that delay.
     pub restart_delay_max: Duration,
 }
 
@@ -74,9 +74,9 @@ impl Default for Timeouts {
 pub enum WorkerState {
     /// The server runs none.
     Off,
-    /// It runs, with this process identifier.
+    /// Running, with this process identifier.
     Running(u32),
-    /// It ended for this reason, and will be restarted.
+    /// Ended for this reason; the server restarts it.
     Restarting(String),
 }
 

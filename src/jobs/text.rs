@@ -19,7 +19,7 @@ pub struct JobText {
     #[serde(flatten)]
     parameters: Parameters,
     state: &'static str,
-    /// Whether it ends as soon as it can.
+    /// Whether the job ends as soon as it can.
     cancelling: bool,
     priority: i64,
     progress: ProgressText,
@@ -34,7 +34,7 @@ pub struct JobText {
     changed: i64,
 }
 
-/// What the job is to do, by the names of a request. A kind has only its own members.
+/// The parameters of a job, named as in a request. A kind has only its own members.
 #[derive(Debug, Default, Eq, PartialEq, Serialize)]
 struct Parameters {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,10 +43,10 @@ struct Parameters {
     codec: Option<VideoCodec>,
     #[serde(skip_serializing_if = "Option::is_none")]
     effort: Option<Effort>,
-    /// Which chunk of a rendition, from 1.
+    /// The number of the chunk, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     chunk: Option<u32>,
-    /// Which audio track, by its identifier.
+    /// The identifier of the audio track.
     #[serde(skip_serializing_if = "Option::is_none")]
     track: Option<u32>,
 }

@@ -8,11 +8,11 @@ use crate::store::{DatabaseError, Row};
 pub struct Artifact {
     /// Source version and parameters.
     pub key: String,
-    /// Token of the lease of the job that made it; names its folder.
+    /// Token of the lease of its job; names its folder.
     pub token: i64,
     /// Its size.
     pub bytes: u64,
-    /// Kind of the job that made it.
+    /// Kind of its job.
     pub kind: String,
     /// Path of its title.
     pub title: String,
@@ -29,7 +29,7 @@ pub struct NewArtifact {
     pub key: String,
     /// Its size.
     pub bytes: u64,
-    /// Kind of the job that made it.
+    /// Kind of its job.
     pub kind: String,
     /// Path of its title.
     pub title: String,
@@ -59,7 +59,7 @@ impl Queue {
         row.as_ref().map(Artifact::from_row).transpose()
     }
 
-    /// All artifacts whose keys have a prefix, by key.
+    /// All artifacts with this key prefix, ordered by key.
     pub async fn artifacts_with_prefix(&self, prefix: &str) -> Result<Vec<Artifact>, QueueError> {
         let sql = artifacts_sql!("WHERE key >= $1 AND key < $2 ORDER BY key");
         let end = format!("{prefix}{PREFIX_END}");
@@ -67,7 +67,7 @@ impl Queue {
         rows.iter().map(Artifact::from_row).collect()
     }
 
-    /// The artifacts of two kinds whose keys have a prefix, by key.
+    /// The artifacts of two kinds with this key prefix, ordered by key.
     pub async fn artifacts_of_kinds(
         &self,
         prefix: &str,
@@ -120,7 +120,7 @@ impl Queue {
 }
 
 impl Change {
-    /// Deletes the rows of all artifacts whose keys have a prefix.
+    /// Deletes the rows of all artifacts with this key prefix.
     pub(super) async fn delete_artifacts(&mut self, prefix: &str) -> Result<(), DatabaseError> {
         let sql = "DELETE FROM artifacts WHERE key >= $1 AND key < $2";
         let end = format!("{prefix}{PREFIX_END}");

@@ -5,10 +5,9 @@ use std::time::Duration;
 use super::{Class, Job, Lease, Queue, QueueError, clock::millis, row::jobs_sql};
 use crate::store::Value;
 
-/// The jobs that can be claimed, given the time $1 and the classes $2 to $5: those that are due, and
-/// those with an expired lease. A job without attempts left is the sweeper's: it may be the one that
-/// kills its workers. A time further ahead than any backoff or lease (two hours) was written before the
-/// clock was set back.
+/// The claimable jobs at the time $1, of the classes $2 to $5: jobs that are due, and jobs with an
+/// expired lease. A job without attempts left is the sweeper's: it may be the one that kills its workers.
+/// A time further ahead than any backoff or lease (two hours) was written before the clock was set back.
 macro_rules! claimable {
     () => {
         "FROM jobs WHERE state IN ('queued', 'running') AND class IN ($2, $3, $4, $5)
@@ -38,8 +37,8 @@ macro_rules! claim {
 const CLAIM: [&str; 2] = [claim!(""), claim!("FOR UPDATE SKIP LOCKED")];
 
 impl Queue {
-    /// Claims the most urgent job of these classes for `owner`, with a lease. A job whose children are
-    /// all done is claimed again, to join their results.
+    /// Claims the most urgent job of these classes for `owner`, with a lease. Once all children of a
+    /// job are done, it is claimed again, to join their results.
     ///
     /// Time makes jobs claimable too, without a [change](Self::wait_for_change): poll every second or
     /// so.

@@ -33,7 +33,7 @@ impl Clock {
         }
     }
 
-    /// The time, given that of the database (`theirs`; 0 if it has no clock).
+    /// The time, from that of the database (`theirs`; 0 if it has no clock).
     pub(super) fn read(&self, theirs: i64) -> i64 {
         match self {
             Self::Manual(now_ms) => now_ms.load(Ordering::SeqCst),

@@ -89,8 +89,11 @@ impl Change {
         let mean = children.permille.checked_div(children.count).unwrap_or(0);
         job.progress.permille = u16::try_from(mean).unwrap_or(1000).min(1000);
         if children.failed > 0 {
-            let row = self.transaction().row(FIRST_ERROR, &[job.id.into()]).await?;
-            let row = row.ok_or(QueueError::LockLost)?;
+            let row = self
+                .transaction()
+                .row(FIRST_ERROR, &[job.id.into()])
+                .await?
+                .ok_or(QueueError::LockLost)?;
             job.last_error = row.get("last_error")?;
             job.unavailable = row.get::<i64>("unavailable")? != 0;
         }

@@ -149,7 +149,7 @@ pub struct Job {
     pub lease_until_ms: Option<i64>,
     /// Its progress. That of a waiting parent is the mean of its children.
     pub progress: Progress,
-    /// Whether it ends once its worker or its children have stopped.
+    /// Whether the job ends once its worker or its children have stopped.
     pub cancel_requested: bool,
     /// Error of its last failed attempt.
     pub last_error: Option<String>,

@@ -27,9 +27,9 @@ pub enum Heartbeat {
 /// Whether a failed job runs again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Retry {
-    /// It does not: it would fail again.
+    /// No: it would fail again.
     Never,
-    /// It does, with exponential backoff, while it has attempts left.
+    /// Yes, with exponential backoff, while it has attempts left.
     Backoff,
     /// Like `Backoff`; the error is about this machine, such as a full disk, and not about the job.
     Unavailable,

@@ -122,8 +122,8 @@ mod tests {
     async fn the_list_of_running_jobs_comes_from_an_index() {
         let data = tempfile::tempdir().expect("a folder");
         let database = Database::open(None, data.path()).await.expect("a database");
-        let plan = concat!("EXPLAIN QUERY PLAN ", running_sql!());
-        let plan = database.row(plan, &[]).await.expect("a plan").expect("a row");
+        let query = concat!("EXPLAIN QUERY PLAN ", running_sql!());
+        let plan = database.row(query, &[]).await.expect("a plan").expect("a row");
         let detail: String = plan.get("detail").expect("text");
         assert!(detail.contains("USING COVERING INDEX jobs_running"), "{detail}");
     }

@@ -46,7 +46,7 @@ use wait::ChangeSignal;
 
 /// The queue. Clones share it.
 ///
-/// All methods are cancel safe: a dropped future has made its whole change, or none of it.
+/// All methods are cancel safe: a dropped future has committed its whole change, or none of it.
 #[derive(Clone, Debug)]
 pub struct Queue {
     database: Database,

@@ -7,7 +7,7 @@ impl Queue {
     /// that splits it does not count as an attempt. Earlier children are deleted. `false`: the lease is
     /// lost, and nothing changed.
     ///
-    /// A job whose cancellation was requested is cancelled instead. After an error the outcome is
+    /// A job with a pending cancellation is cancelled instead. After an error the outcome is
     /// unknown; a second call is safe.
     pub async fn split(
         &self,

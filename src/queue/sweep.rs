@@ -10,7 +10,7 @@ pub struct Expired {
     /// Jobs that ended because their lease had expired.
     pub lost: u64,
     /// Old jobs that were deleted, not counting their children.
-    pub forgotten: u64,
+    pub deleted: u64,
 }
 
 /// Jobs with an expired lease that no worker may claim again.
@@ -20,7 +20,7 @@ const LOST: &str = jobs_sql!(
 );
 
 /// Deletes some of the jobs that ended before a time, with their children.
-const FORGET: &str = "DELETE FROM jobs WHERE id IN (
+const DELETE_ENDED: &str = "DELETE FROM jobs WHERE id IN (
     SELECT id FROM jobs WHERE finished_ms <= $1 AND parent IS NULL ORDER BY finished_ms LIMIT $2)";
 
 /// Jobs per DELETE, during which other writers wait.
@@ -30,16 +30,16 @@ impl Queue {
     /// Ends jobs with expired leases that have no attempts left, and deletes jobs that ended longer than
     /// `retention` ago.
     pub async fn sweep(&self, retention: Duration) -> Result<Expired, QueueError> {
-        let mut swept = Expired { lost: self.end_lost().await?, forgotten: 0 };
+        let mut swept = Expired { lost: self.end_lost().await?, deleted: 0 };
         loop {
             let mut change = self.begin().await?;
             let before_ms = change.now_ms() - millis(retention);
             let batch = i64::try_from(BATCH).unwrap_or(i64::MAX);
             let values = [before_ms.into(), batch.into()];
-            let forgotten = change.transaction().execute(FORGET, &values).await?;
+            let deleted = change.transaction().execute(DELETE_ENDED, &values).await?;
             change.commit().await?;
-            swept.forgotten += forgotten;
-            if forgotten < BATCH {
+            swept.deleted += deleted;
+            if deleted < BATCH {
                 return Ok(swept);
             }
         }

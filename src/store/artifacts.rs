@@ -25,7 +25,7 @@ const PUBLISHED: &str = "artifacts";
 /// a disk for artifacts.
 const IN_PROGRESS: &str = "in-progress";
 
-/// Folders that older programs made in that of artifacts.
+/// Folders of older programs in that of artifacts.
 const OLD_LAYOUT: [&str; 2] = ["made", "making"];
 
 /// Names an artifact by all that decides its bytes: the version of its source and the parameters.
@@ -151,12 +151,12 @@ impl ArtifactStore {
         Ok(artifacts)
     }
 
-    /// Lists the workspaces of running jobs, and those that lost workers left behind.
+    /// Lists the workspaces of running jobs and of lost workers.
     pub fn in_progress(&self) -> io::Result<Vec<i64>> {
         tokens(&self.in_progress)
     }
 
-    /// Removes a workspace that was left behind.
+    /// Removes the workspace of a lost worker.
     pub fn remove_in_progress(&self, token: i64) -> io::Result<()> {
         remove_dir(&self.in_progress.join(token.to_string()))
     }
@@ -263,7 +263,7 @@ mod tests {
     fn a_rename_publishes_an_artifact_as_a_whole() {
         let data = tempfile::tempdir().expect("a folder");
         let artifacts = ArtifactStore::open(data.path(), 0).expect("a folder");
-        let workspace = artifacts.workspace(1, 1).expect("room");
+        let workspace = artifacts.workspace(1, 1).expect("enough space");
         fs::write(workspace.path().join("a.jpg"), b"abc").expect("a file");
         assert_eq!(artifacts.in_progress().expect("a list"), [1]);
         assert!(artifacts.published().expect("a list").is_empty());
@@ -279,7 +279,7 @@ mod tests {
     fn a_dropped_workspace_leaves_nothing() {
         let data = tempfile::tempdir().expect("a folder");
         let artifacts = ArtifactStore::open(data.path(), 0).expect("a folder");
-        let workspace = artifacts.workspace(1, 1).expect("room");
+        let workspace = artifacts.workspace(1, 1).expect("enough space");
         fs::write(workspace.path().join("a.jpg"), b"abc").expect("a file");
         drop(workspace);
         assert!(artifacts.in_progress().expect("a list").is_empty());
@@ -290,7 +290,7 @@ mod tests {
     fn a_full_disk_refuses_the_workspace() {
         let data = tempfile::tempdir().expect("a folder");
         let artifacts = ArtifactStore::open(data.path(), u64::MAX).expect("a folder");
-        let refused = artifacts.workspace(1, 1 << 20).expect_err("no room");
+        let refused = artifacts.workspace(1, 1 << 20).expect_err("the disk is full");
         assert!(matches!(refused, WorkspaceError::Full { .. }), "{refused}");
         assert!(artifacts.in_progress().expect("a list").is_empty());
         assert!(artifacts.published().expect("a list").is_empty());
@@ -303,7 +303,7 @@ mod tests {
             fs::create_dir_all(data.path().join(dir)).expect("a folder");
         }
         let artifacts = ArtifactStore::open(data.path(), 0).expect("a folder");
-        artifacts.workspace(3, 0).expect("room").publish(&key("k")).expect("published");
+        artifacts.workspace(3, 0).expect("enough space").publish(&key("k")).expect("published");
         artifacts.remove_old_layout().expect("removed");
         let mut left = names(&data.path().join("artifacts")).expect("a list");
         left.sort();

@@ -26,7 +26,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that read SQLite at the same time; each is a thread.
 const SQLITE_READERS: u32 = 4;
 
-/// Connections of one process to PostgreSQL, whose default allows a hundred in all.
+/// Connections of one process to PostgreSQL; its default allows a hundred in all.
 const POSTGRES_CONNECTIONS: u32 = 8;
 
 /// Statements that begin a session of PostgreSQL. A process that freezes or loses the network in the
@@ -34,7 +34,7 @@ const POSTGRES_CONNECTIONS: u32 = 8;
 const SESSION: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s';
     SET idle_in_transaction_session_timeout = '10s'";
 
-/// Where a database is.
+/// The location of a database.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum DatabaseLocation {
     /// SQLite, in this file.

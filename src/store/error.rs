@@ -7,10 +7,10 @@ use thiserror::Error;
 /// An error of the database.
 #[derive(Debug, Error)]
 pub enum DatabaseError {
-    /// It is down, busy, or does not respond. A retry may succeed.
+    /// The database is down, busy, or does not respond. A retry may succeed.
     #[error("database unavailable: {0}")]
     Unavailable(#[source] sqlx::Error),
-    /// It rejects the statement. A retry would fail too.
+    /// The database rejects the statement. A retry would fail too.
     #[error("database error: {0}")]
     Refused(#[source] sqlx::Error),
     /// The URL in the configuration is invalid.
@@ -56,7 +56,7 @@ impl From<sqlx::Error> for DatabaseError {
 }
 
 /// Whether an error code is transient. PostgreSQL's codes have five characters (appendix A of its
-/// manual), SQLite's are numbers whose lowest byte is the primary code.
+/// manual), SQLite's are numbers with the primary code in the lowest byte.
 fn is_transient(code: &str) -> bool {
     if code.len() == 5 {
         // Connections, resources, operator intervention, locks, and idle transactions.
@@ -73,7 +73,7 @@ mod tests {
     use super::is_transient;
 
     #[test]
-    fn a_server_that_goes_down_and_a_busy_file_are_transient() {
+    fn lost_connections_and_busy_files_are_transient_errors() {
         for code in ["57P01", "57P03", "08006", "53300", "55P03", "5", "517", "10", "3338"] {
             assert!(is_transient(code), "{code}");
         }

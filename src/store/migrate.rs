@@ -27,7 +27,7 @@ const ADVISORY_LOCK: i64 = 0x6865_6164_7761_7465;
 const BINARY: &str = r#"CREATE COLLATION IF NOT EXISTS "binary" FROM "C""#;
 
 /// Creates the tables if there are none, or only those of an older version: these are dropped, and
-/// artifacts are made again.
+/// jobs produce the artifacts again.
 pub(super) async fn run(database: &Database) -> Result<(), DatabaseError> {
     let mut transaction = database.begin().await?;
     if transaction.dialect() == Dialect::Postgres {

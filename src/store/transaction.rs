@@ -16,7 +16,7 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 pub enum Transaction {
     /// On SQLite: the only writer from its beginning (`BEGIN IMMEDIATE`).
     Sqlite(sqlx::Transaction<'static, Sqlite>),
-    /// On PostgreSQL: each statement sees what was committed before it (READ COMMITTED).
+    /// On PostgreSQL: each statement sees all earlier commits (READ COMMITTED).
     Postgres(sqlx::Transaction<'static, Postgres>),
 }
 

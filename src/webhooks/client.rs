@@ -1,6 +1,6 @@
 //! An HTTP client for one POST.
 //!
-//! It opens a connection for each request, follows no redirect, and reads only the status of the
+//! The client opens a connection for each request, follows no redirect, and reads only the status of the
 //! response: deliveries are rare, and the rest of a response has no use.
 
 use std::io;

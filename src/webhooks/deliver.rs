@@ -1,4 +1,4 @@
-//! Claims the jobs that deliver, one after another, and delivers.
+//! Claims delivery jobs, one after another, and sends the deliveries.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -20,7 +20,7 @@ const DELIVERY_TIMEOUT: Duration = Duration::from_secs(20);
 /// Poll interval for failed deliveries that are due again, which is no change of the queue.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Claims deliveries and makes them.
+/// Claims delivery jobs and sends the deliveries.
 pub(super) async fn keep_delivering(
     queue: &Queue,
     webhooks: &[Webhook],
@@ -61,8 +61,10 @@ impl DeliveryError {
 async fn deliver(job: &Job, webhooks: &[Webhook]) -> Result<(), DeliveryError> {
     let delivery: Delivery =
         serde_json::from_str(&job.payload).map_err(DeliveryError::permanent)?;
-    let webhook = webhooks.iter().find(|webhook| webhook.url == delivery.url);
-    let webhook = webhook.ok_or_else(|| DeliveryError::permanent("no longer configured"))?;
+    let webhook = webhooks
+        .iter()
+        .find(|webhook| webhook.url == delivery.url)
+        .ok_or_else(|| DeliveryError::permanent("no longer configured"))?;
     let id = job.id.to_string();
     let timestamp = signature::now();
     let signature = webhook.secret.sign(&id, timestamp, &delivery.body);

@@ -1,4 +1,4 @@
-//! Deliveries: which event a job causes, and the jobs that deliver it.
+//! Deliveries: the event of a job, and the jobs that deliver it.
 
 use std::time::SystemTime;
 
@@ -11,13 +11,13 @@ use crate::{
     queue::{Class, Job, JobSubmission, State},
 };
 
-/// Kind of the jobs that deliver.
+/// Kind of delivery jobs.
 const KIND: &str = "webhook";
 
 /// Attempts of a delivery: some hours, since the backoff doubles up to ten minutes.
 const ATTEMPTS_MAX: u32 = 40;
 
-/// Payload of a job that delivers.
+/// Payload of a delivery job.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Delivery {
     /// URL of the receiver.
@@ -34,14 +34,14 @@ struct Body {
     data: JobText,
 }
 
-/// The jobs that deliver the event of a job, if its state causes one, to the webhooks that want it.
+/// The jobs that deliver the event of a job, if its state causes one, to the subscribed webhooks.
 pub(super) fn deliveries(job: &Job, webhooks: &[Webhook]) -> Vec<JobSubmission> {
     let Some(event) = event(job) else {
         return Vec::new();
     };
     let timestamp = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
-    let body = Body { r#type: event, timestamp, data: JobText::from(job) };
-    let body = serde_json::to_string(&body).expect("text and numbers");
+    let content = Body { r#type: event, timestamp, data: JobText::from(job) };
+    let body = serde_json::to_string(&content).expect("text and numbers");
     let receivers = webhooks.iter().filter(|webhook| webhook.events.contains(&event));
     let delivery = |webhook: &Webhook| {
         let delivery = Delivery { url: webhook.url.clone(), body: body.clone() };

@@ -47,7 +47,7 @@ enum StopReason {
 enum Outcome {
     /// A published artifact, and the prefix of the keys of its intermediates.
     Artifact { row: NewArtifact, intermediates: Option<String> },
-    /// Nothing: other jobs have made the artifacts.
+    /// No artifact: other jobs have published them all.
     Nothing,
     /// Child jobs to run first.
     Split(Vec<JobSpec>),
@@ -113,7 +113,7 @@ impl Attempt {
                 Ok(Heartbeat::Go) => held_until = sent + *duration,
                 Ok(Heartbeat::Cancel) => return StopReason::Cancelled,
                 Ok(Heartbeat::Lost) => return StopReason::Lost,
-                // The database cannot tell; the lease may have expired.
+                // The lease may have expired, and the database does not respond.
                 Err(_) if Instant::now() >= held_until => return StopReason::Lost,
                 Err(error) => {
                     tracing::warn!(job = %self.job.id, %error, "could not renew lease, retrying");

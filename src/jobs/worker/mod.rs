@@ -1,6 +1,6 @@
 //! The worker: claims jobs, runs them, and reports.
 //!
-//! It is a process of its own (`headwater worker`), on this machine or another that reaches the same
+//! A worker is a process of its own (`headwater worker`), on this machine or another that reaches the same
 //! database and data folder. [`transcode`](crate::transcode) does the work of a job; this folder keeps
 //! the rules of the queue: a worker renews the lease of a job while it runs; a worker that lost the
 //! lease publishes and acknowledges nothing; a worker that stops releases its jobs.
@@ -44,7 +44,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Runs jobs until `stop`; then releases those that have not finished.
+    /// Runs jobs until `stop`; then releases the unfinished ones.
     ///
     /// `wake` signals that there may be a job; changes of the queue do, too.
     pub async fn run(self, wake: Arc<Notify>, mut stop: watch::Receiver<bool>) {

@@ -9,7 +9,7 @@ use super::{LEASE, TestQueue, at, job, keyed, on_both};
 /// A job that waits for this many child jobs.
 async fn split(queue: &TestQueue, children: usize) -> Lease {
     let lease = queue.taken(keyed("a-720p")).await;
-    assert!(queue.split(&lease, vec![job("piece", 2); children]).await.unwrap());
+    assert!(queue.split(&lease, vec![job("chunk", 2); children]).await.unwrap());
     lease
 }
 
@@ -44,9 +44,9 @@ a_job_waits_for_its_children_and_is_joined(queue) {
     assert_eq!(queue.find(parent.id).await.state, State::Done);
 }
 
-splitting_twice_is_splitting_once(queue) {
+a_second_split_changes_nothing(queue) {
     let lease = split(&queue, 2).await;
-    assert!(queue.split(&lease, vec![job("piece", 2); 2]).await.unwrap());
+    assert!(queue.split(&lease, vec![job("chunk", 2); 2]).await.unwrap());
     assert_eq!(states(&queue, lease.job).await, [State::Queued; 2]);
 }
 
@@ -79,7 +79,7 @@ a_parent_is_unavailable_for_the_reason_of_its_child(queue) {
         assert!(queue.fail(&child, "killed", Retry::Backoff).await.unwrap());
         queue.wait(5);
         let (_, child) = next(&queue).await;
-        assert!(queue.fail(&child, "no room", retry).await.unwrap());
+        assert!(queue.fail(&child, "disk full", retry).await.unwrap());
         let parent = queue.get(&lease).await;
         assert_eq!((parent.state, parent.unavailable), (State::Failed, unavailable));
     }
@@ -130,7 +130,7 @@ cancelling_a_child_cancels_its_parent(queue) {
 a_job_with_a_pending_cancel_is_not_split(queue) {
     let lease = queue.taken(job("ladder", 2)).await;
     queue.cancel(lease.job).await.unwrap();
-    assert!(queue.split(&lease, vec![job("piece", 1)]).await.unwrap());
+    assert!(queue.split(&lease, vec![job("chunk", 1)]).await.unwrap());
     assert_eq!(queue.get(&lease).await.state, State::Cancelled);
     assert!(queue.children(lease.job).await.unwrap().is_empty());
 }
@@ -140,7 +140,7 @@ a_retry_repeats_only_unfinished_children(queue) {
     let (first, second) = (next(&queue).await.1, next(&queue).await.1);
     queue.finish(&first, &[]).await.unwrap();
     queue.fail(&second, "no memory", Retry::Never).await.unwrap();
-    // Whichever job of the family the client retries.
+    // A client may retry any job of the family.
     queue.retry(second.job).await.unwrap();
     let parent = queue.get(&lease).await;
     assert_eq!((parent.state, parent.progress.permille), (State::Waiting, 500));
@@ -167,28 +167,28 @@ a_failed_join_may_split_again(queue) {
         queue.finish(&child, &[]).await.unwrap();
     }
     let (_, join) = next(&queue).await;
-    assert!(queue.split(&join, vec![job("piece", 2); 3]).await.unwrap());
+    assert!(queue.split(&join, vec![job("chunk", 2); 3]).await.unwrap());
     assert_eq!(states(&queue, lease.job).await, [State::Queued; 3]);
 }
 
 children_may_have_children(queue) {
     let lease = split(&queue, 1).await;
-    let (_, rung) = next(&queue).await;
-    assert!(queue.split(&rung, vec![job("piece", 1); 2]).await.unwrap());
+    let (_, rendition) = next(&queue).await;
+    assert!(queue.split(&rendition, vec![job("chunk", 1); 2]).await.unwrap());
     let (_, child) = next(&queue).await;
     queue.renew(&child, &at(800), LEASE).await.unwrap();
     assert_eq!(queue.get(&lease).await.progress.permille, 400);
     queue.fail(&child, "broken", Retry::Never).await.unwrap();
-    for job in [rung.job, lease.job] {
+    for job in [rendition.job, lease.job] {
         let job = queue.find(job).await;
         assert_eq!((job.state, job.last_error.as_deref()), (State::Failed, Some("broken")));
     }
     queue.retry(lease.job).await.unwrap();
     assert_eq!(queue.get(&lease).await.state, State::Waiting);
-    assert_eq!(queue.get(&rung).await.state, State::Waiting);
+    assert_eq!(queue.get(&rendition).await.state, State::Waiting);
     queue.cancel(lease.job).await.unwrap();
     assert_eq!(queue.get(&lease).await.state, State::Cancelled);
-    assert_eq!(states(&queue, rung.job).await, [State::Cancelled; 2]);
+    assert_eq!(states(&queue, rendition.job).await, [State::Cancelled; 2]);
 }
 
 raising_the_priority_of_a_parent_raises_that_of_its_children(queue) {
@@ -209,13 +209,13 @@ old_families_are_deleted_as_a_whole_and_never_while_alive(queue) {
     let (_, first) = next(&queue).await;
     queue.finish(&first, &[]).await.unwrap();
     queue.wait(1000);
-    assert_eq!(queue.sweep(Duration::from_secs(100)).await.unwrap().forgotten, 0);
+    assert_eq!(queue.sweep(Duration::from_secs(100)).await.unwrap().deleted, 0);
     assert_eq!(states(&queue, lease.job).await, [State::Done, State::Queued]);
     queue.cancel(lease.job).await.unwrap();
     queue.wait(99);
-    assert_eq!(queue.sweep(Duration::from_secs(100)).await.unwrap().forgotten, 0);
+    assert_eq!(queue.sweep(Duration::from_secs(100)).await.unwrap().deleted, 0);
     queue.wait(1);
-    assert_eq!(queue.sweep(Duration::from_secs(100)).await.unwrap().forgotten, 1);
+    assert_eq!(queue.sweep(Duration::from_secs(100)).await.unwrap().deleted, 1);
     assert!(queue.changed_since(0, 10).await.unwrap().is_empty());
 }
 
