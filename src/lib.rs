@@ -11,7 +11,7 @@
 //! titles            an opened title: files, renditions, sidecars, manifests, artifacts
 //! webhooks          signed deliveries of job events
 //! jobs              worker, supervisor, housekeeping: runs jobs
-//! transcode         ffmpeg, sandbox, renditions, images: what a job does
+//! transcode         ffmpeg, sandbox, renditions, images: the work of a job
 //! package           a movie as extents and manifests: CMAF, HLS, DASH, MP4, text
 //! library           roots, scans, watching, catalog
 //! queue             the durable queue of jobs

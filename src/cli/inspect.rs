@@ -64,8 +64,9 @@ pub(super) fn run(args: &InspectArgs) -> ExitCode {
 fn read(args: &InspectArgs) -> Result<Report, ReadError> {
     let file = PlainFile::open(&args.file)?;
     // Segments as of a server with the default configuration.
-    let grid_ms = Settings::from_layers(&[]).segment_ms.get();
-    let grid_ms = u32::try_from(grid_ms).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+    let segment_ms = Settings::from_layers(&[]).segment_ms.get();
+    let grid_ms =
+        u32::try_from(segment_ms).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
     let index = Movie::read(&file, grid_ms)?;
     inspect(&file, index.as_ref(), file.identity().version(), grid_ms)
 }

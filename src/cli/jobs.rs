@@ -1,6 +1,6 @@
 //! `headwater jobs`: lists jobs, cancels and retries them.
 //!
-//! It reads the database, so that it works whether or not a server or a worker runs.
+//! The command reads the database, so that it works whether or not a server or a worker runs.
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -66,7 +66,7 @@ struct JobArgs {
 enum Failure {
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error("{0} does not exist; give --data, --database or --config as to the server")]
+    #[error("{0} does not exist; use the --data, --database or --config of the server")]
     NoDatabase(String),
     #[error(transparent)]
     Database(#[from] DatabaseError),
@@ -74,7 +74,7 @@ enum Failure {
     Queue(#[from] QueueError),
     #[error("no job {0}")]
     Unknown(String),
-    #[error("several jobs end with {0}; give more of the identifier")]
+    #[error("several identifiers end with {0}; use a longer end")]
     Ambiguous(String),
     #[error("{0}")]
     Ended(&'static str),
@@ -153,8 +153,8 @@ fn terminal_size() -> (u16, u16) {
 }
 
 async fn cancel(queue: &Queue, id: &str) -> Result<(), Failure> {
-    let job = queue.cancel(find(queue, id).await?).await?;
-    let job = job.ok_or_else(|| Failure::Unknown(id.into()))?;
+    let known = find(queue, id).await?;
+    let job = queue.cancel(known).await?.ok_or_else(|| Failure::Unknown(id.into()))?;
     match job.cancel_requested && !job.state.is_end() {
         true => print(&job, "is being cancelled"),
         false => print(&job, &format!("is {}", job.state)),
@@ -162,8 +162,8 @@ async fn cancel(queue: &Queue, id: &str) -> Result<(), Failure> {
 }
 
 async fn retry(queue: &Queue, id: &str) -> Result<(), Failure> {
-    let job = queue.retry(find(queue, id).await?).await?;
-    let job = job.ok_or_else(|| Failure::Unknown(id.into()))?;
+    let known = find(queue, id).await?;
+    let job = queue.retry(known).await?.ok_or_else(|| Failure::Unknown(id.into()))?;
     if job.state.is_end() {
         return Err(Failure::Ended("the job is done, or another job has replaced it"));
     }
@@ -174,7 +174,7 @@ fn print(job: &Job, what: &str) -> Result<(), Failure> {
     Ok(writeln!(io::stdout(), "{} {what}", jobs_text::short_id(job))?)
 }
 
-/// Finds a job by its identifier or the end of it; the beginning is its time, and alike for all.
+/// Finds a job by its identifier or the end of it: identifiers of nearby times begin alike.
 async fn find(queue: &Queue, id: &str) -> Result<JobId, Failure> {
     if let Ok(id) = id.parse() {
         return Ok(id);

@@ -103,7 +103,7 @@ mod tests {
     use super::*;
     use crate::queue::{Class, Progress};
 
-    fn job(state: State, permille: u16, said: &str) -> Job {
+    fn job(state: State, permille: u16, error: &str) -> Job {
         Job {
             id: "0190b0a0-0000-7000-8000-0000deadbeef".parse().expect("a name"),
             class: Class::Encode,
@@ -121,7 +121,7 @@ mod tests {
             lease_until_ms: None,
             progress: Progress { permille, stage: "encoding".into(), note: "3 of 7".into() },
             cancel_requested: false,
-            last_error: Some(said.to_owned()).filter(|why| !why.is_empty()),
+            last_error: Some(error.to_owned()).filter(|error| !error.is_empty()),
             unavailable: false,
             parent: None,
             created_ms: 0,

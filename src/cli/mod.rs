@@ -161,7 +161,7 @@ fn unknown_variables() -> impl Iterator<Item = String> {
     names.filter(move |name| name.starts_with("HEADWATER_") && !is_known(name))
 }
 
-/// Prints what a server would serve.
+/// Prints the address, roots and folders of a server with these settings.
 fn check(settings: &Settings) -> Result<(), String> {
     let text = |error: ConfigError| error.to_string();
     let roots = settings.named_roots().map_err(text)?;
@@ -175,7 +175,7 @@ fn check(settings: &Settings) -> Result<(), String> {
         let problem = match listed.recv_timeout(deadline.saturating_sub(begun.elapsed())) {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error.to_string()),
-            Err(_elapsed) => Some(format!("does not answer within {} ms", deadline.as_millis())),
+            Err(_elapsed) => Some(format!("does not respond within {} ms", deadline.as_millis())),
         };
         match problem {
             None => println!("{prefix}  from  {}", dir.display()),

@@ -199,7 +199,7 @@ settings! {
     fixed encode_slots("HEADWATER_ENCODE_SLOTS"): Within<0, 1024> = "0";
     /// Target duration of a chunk, in seconds. A worker encodes each chunk of a rendition on its own: long enough that starting an encoder costs little, short enough to fill all slots and to lose little when a worker ends.
     fixed chunk_s("HEADWATER_CHUNK_S"): Within<1, 3_600> = "60";
-    /// Images that a worker makes at the same time, besides what it encodes.
+    /// Images that a worker renders at the same time, in addition to its encode jobs.
     fixed image_slots("HEADWATER_IMAGE_SLOTS"): Within<1, 1024> = "2";
     /// Niceness of a worker and its ffmpeg processes: 0 is the priority of the server, 19 the lowest.
     fixed worker_niceness("HEADWATER_WORKER_NICENESS"): Within<0, 19> = "10";

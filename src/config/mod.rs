@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_documented_file_the_readme_and_the_code_say_the_same() {
+    fn config_file_readme_and_code_list_the_same_keys() {
         let file = include_str!("../../config/headwater.toml");
         let readme = include_str!("../../README.md");
         let unwrapped = file.replace("\n# ", " ");
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_means_nothing_is_refused() {
+    fn an_unparsable_value_is_refused() {
         for line in ["log = 'inf=o=x'", "cors_origins = 'tv.example'", "cdn_cache_control = 'a\tb'"]
         {
             let error = toml::from_str::<Layer>(line).expect_err(line).to_string();
@@ -195,14 +195,15 @@ mod tests {
     }
 
     #[test]
-    fn only_what_differs_and_cannot_be_reloaded_needs_a_restart() {
-        let of = |text| Settings::from_layers(&[toml::from_str::<Layer>(text).expect("a layer")]);
-        let changed = of("drain_s = 1\nlog = 'debug'");
-        assert_eq!(changed.restart_needed(&of("")), ["drain_s"]);
+    fn only_changed_keys_that_cannot_be_reloaded_need_a_restart() {
+        let settings =
+            |text| Settings::from_layers(&[toml::from_str::<Layer>(text).expect("a layer")]);
+        let changed = settings("drain_s = 1\nlog = 'debug'");
+        assert_eq!(changed.restart_needed(&settings("")), ["drain_s"]);
     }
 
     #[test]
-    fn several_roots_have_names_and_no_two_the_same() {
+    fn several_roots_have_unique_names() {
         let settings = |roots: &[&str]| {
             let root = roots.iter().map(|root| root.parse().expect("a root")).collect();
             Settings::from_layers(&[Layer { root, ..Layer::default() }])
@@ -222,7 +223,7 @@ mod tests {
             |path: &Path| path.file_name().expect("a name").to_str().expect("text").to_owned();
         assert_eq!(name("."), last(&here));
         assert_eq!(name(".."), last(here.parent().expect("not the root")));
-        // Where nothing is, and nothing may be looked up.
+        // These paths do not exist, and the code must not look them up.
         assert_eq!(name("/nowhere/films/"), "films");
         assert_eq!(name("/nowhere/films/../series/."), "series");
         assert!(names(&["a=/tmp", "/"]).is_err());

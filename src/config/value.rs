@@ -45,8 +45,8 @@ impl<const MIN: u64, const MAX: u64> FromStr for Within<MIN, MAX> {
 impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Within<MIN, MAX> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = i64::deserialize(deserializer)?;
-        let value = u64::try_from(value).map_err(|_| format!("{value} is not {}", Self::range()));
-        value.and_then(Self::check).map_err(serde::de::Error::custom)
+        let natural = u64::try_from(value).map_err(|_| format!("{value} is not {}", Self::range()));
+        natural.and_then(Self::check).map_err(serde::de::Error::custom)
     }
 }
 
@@ -122,7 +122,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// What to do where the kernel lacks Landlock or seccomp.
+/// The policy where the kernel lacks Landlock or seccomp.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sandboxing {
@@ -152,7 +152,7 @@ impl Sandboxing {
 pub enum RenditionPolicy {
     /// None.
     Off,
-    /// Those that browsers cannot play.
+    /// Titles that browsers cannot play.
     Unplayable,
     /// All.
     All,

@@ -1,4 +1,4 @@
-//! The banner: where the server listens, what it serves, and what is missing.
+//! The banner: the address, the titles, the data folder, and missing programs.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -8,7 +8,7 @@ use std::{
 use super::Server;
 use crate::{config::NamedDir, library::Library, transcode::program::find_program};
 
-/// How long the banner waits for the first scan, before it says "so far".
+/// Time that the banner waits for the first scan, before it says "so far".
 const FIRST_SCAN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Poll interval of the first scan.

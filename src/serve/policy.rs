@@ -43,7 +43,7 @@ pub(super) async fn run(site: Arc<Site>, queue: Queue) {
         ticks.tick().await;
         let policy = site.settings.load().auto_renditions;
         if policy != current {
-            // Another policy may want other titles.
+            // Another policy may select other titles.
             checked.clear();
             current = policy;
         }
@@ -89,7 +89,7 @@ async fn check_titles(
     }
 }
 
-/// Enqueues the missing renditions of a title. Returns whether the queue had room.
+/// Enqueues the missing renditions of a title. Returns `false` if the queue is full.
 async fn enqueue_missing(
     site: &Site,
     queue: &Queue,
@@ -105,7 +105,7 @@ async fn enqueue_missing(
         return Ok(true);
     };
     let version = title::version(file.identity().version(), indices.grid_ms().get());
-    for operation in wanted(&movie, policy) {
+    for operation in desired_operations(&movie, policy) {
         let spec = JobSpec::new(path, version, operation);
         let key = spec.key();
         let exists = queue.artifact(key.as_str()).await?.is_some();
@@ -122,7 +122,7 @@ async fn enqueue_missing(
 
 /// The renditions that a movie should have: AAC of audio that browsers do not play, which is quick to
 /// encode, and then the ladder.
-fn wanted(movie: &Movie, policy: RenditionPolicy) -> Vec<Operation> {
+fn desired_operations(movie: &Movie, policy: RenditionPolicy) -> Vec<Operation> {
     let video = stills::track(movie)
         .ok()
         .and_then(VideoTrack::from_track)

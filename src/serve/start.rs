@@ -91,10 +91,10 @@ pub fn open_data(settings: &Settings) -> Result<PathBuf, StartError> {
 /// reported; the library opens it as soon as it is available. Scans nothing yet.
 pub async fn open_library(settings: &Settings) -> Result<Arc<Library>, StartError> {
     let buffers = Buffers::new(settings.body_buffers_mib.count().saturating_mul(1 << 20));
-    let root_settings = root_settings(settings);
+    let defaults = root_settings(settings);
     let open = settings.named_roots()?.into_iter().map(|NamedDir { name, dir, is_overwritten }| {
-        let quiet_period = root_settings.quiet_period.filter(|_| !is_overwritten);
-        let root_settings = RootSettings { quiet_period, ..root_settings };
+        let quiet_period = defaults.quiet_period.filter(|_| !is_overwritten);
+        let root_settings = RootSettings { quiet_period, ..defaults };
         let thread_name = name.as_deref().unwrap_or("root");
         let root = Root::new(thread_name, &dir, buffers.clone(), root_settings);
         async move {
@@ -110,10 +110,12 @@ pub async fn open_library(settings: &Settings) -> Result<Arc<Library>, StartErro
         return Err(error);
     }
     for error in errors.into_iter().flatten() {
-        warn!(%error, "a root is not available; it is served as soon as it is");
+        warn!(%error, "root unavailable, retrying");
     }
-    let grid_ms = u32::try_from(settings.segment_ms.get()).ok().and_then(NonZeroU32::new);
-    let grid_ms = grid_ms.expect("a minute at most, and not 0");
+    let grid_ms = u32::try_from(settings.segment_ms.get())
+        .ok()
+        .and_then(NonZeroU32::new)
+        .expect("a minute at most, and not 0");
     let indices = IndexCache::new(settings.index_cache_mib.get() << 20, grid_ms);
     Ok(Library::new(roots, settings.max_titles.count(), settings.serve_other_files, indices))
 }

@@ -25,17 +25,17 @@ use crate::support::{
 
 /// Requests give up soon. Open files stay trusted, so that the healthy root needs its disk for
 /// nothing and a loaded machine is not taken for a hanging disk.
-const IMPATIENT: &str = "disk_deadline_ms = 200\nrevalidate_ms = 3600000";
+const SHORT_DEADLINE: &str = "disk_deadline_ms = 200\nrevalidate_ms = 3600000";
 
 /// Requests never give up: hanging calls stay outstanding.
-const PATIENT: &str = "disk_deadline_ms = 600000";
+const NO_DEADLINE: &str = "disk_deadline_ms = 600000";
 
 /// Serves a healthy root and another.
-fn beside_healthy(other: &std::path::Path, configuration: &str) -> (Folder, Serving) {
+fn serve_with_healthy_root(other: &std::path::Path, configuration: &str) -> (Folder, Serving) {
     let folder = Folder::new();
     folder.put("a.mp4", pattern(100_000));
-    let roots = [("healthy", folder.path("")), ("other", other.into())];
-    let roots = roots.map(|(name, dir)| format!("{name}={}", dir.display()).into());
+    let roots = [("healthy", folder.path("")), ("other", other.into())]
+        .map(|(name, dir)| format!("{name}={}", dir.display()).into());
     let serving = serve_with(&roots, configuration);
     until("both roots serve", || {
         serving.get("/media/healthy/a.mp4", &[]).status == 200 && are_ready(&serving)
@@ -85,7 +85,7 @@ fn is_silent(client: &Client) -> bool {
 fn a_root_whose_threads_all_hang_is_503_and_the_other_serves() {
     let folder = Folder::new();
     folder.put("b.mp4", pattern(1000));
-    let (_healthy, serving) = beside_healthy(&folder.path(""), IMPATIENT);
+    let (_healthy, serving) = serve_with_healthy_root(&folder.path(""), SHORT_DEADLINE);
     let held = occupy(&serving, 1);
     for _ in 0..20 {
         assert_unavailable(&serving.get("/media/other/b.mp4", &[]));
@@ -107,7 +107,7 @@ fn while_a_request_hangs_in_its_disk_other_roots_serve() {
     let Some(mut disk) = HangingDisk::mount() else {
         return;
     };
-    let (_healthy, serving) = beside_healthy(disk.path(), PATIENT);
+    let (_healthy, serving) = serve_with_healthy_root(disk.path(), NO_DEADLINE);
     disk.hold("all");
     // More of them than the root has threads.
     let mut hung: Vec<_> = (0..8).map(|_| serving.connect()).collect();
@@ -129,7 +129,7 @@ fn any_hanging_call_is_503_and_the_file_is_served_afterwards() {
     let Some(mut disk) = HangingDisk::mount() else {
         return;
     };
-    let (_healthy, serving) = beside_healthy(disk.path(), IMPATIENT);
+    let (_healthy, serving) = serve_with_healthy_root(disk.path(), SHORT_DEADLINE);
     // A file for each, so that none is open already.
     for (number, kind) in ["lookup", "open", "getattr", "statfs", "all"].iter().enumerate() {
         let target = format!("/media/other/{number}.mp4");
@@ -153,7 +153,7 @@ fn a_hanging_read_cuts_the_response_and_the_cut_is_counted() {
     let Some(mut disk) = HangingDisk::mount() else {
         return;
     };
-    let (_healthy, serving) = beside_healthy(disk.path(), IMPATIENT);
+    let (_healthy, serving) = serve_with_healthy_root(disk.path(), SHORT_DEADLINE);
     let target = "/media/other/0.mp4";
     until("the file can be opened", || serving.request("HEAD", target, &[]).status == 200);
     disk.hold("read");
@@ -179,7 +179,7 @@ fn a_viewer_that_disconnects_during_a_hanging_read_is_dropped_at_once() {
     let Some(mut disk) = HangingDisk::mount() else {
         return;
     };
-    let (_healthy, serving) = beside_healthy(disk.path(), PATIENT);
+    let (_healthy, serving) = serve_with_healthy_root(disk.path(), NO_DEADLINE);
     disk.hold("read");
     // As many as the root has threads hang in the disk, the others wait for a thread.
     let viewers: Vec<_> = (0..8)
@@ -209,25 +209,25 @@ fn a_server_starts_or_names_the_reason_and_stops_while_a_disk_hangs() {
     let Some(mut disk) = HangingDisk::mount() else {
         return;
     };
-    let (healthy, serving) = beside_healthy(disk.path(), IMPATIENT);
+    let (healthy, serving) = serve_with_healthy_root(disk.path(), SHORT_DEADLINE);
     disk.hold("all");
     assert_unavailable(&serving.get("/media/other/0.mp4", &[]));
-    let refused = start(&[disk.path().into()], IMPATIENT);
+    let refused = start(&[disk.path().into()], SHORT_DEADLINE);
     let why = refused.err().expect("no root can be opened").to_string();
     assert!(why.contains("the disk did not answer in time"), "{why}");
 
-    let roots = [("healthy", healthy.path("")), ("other", disk.path().into())];
-    let roots = roots.map(|(name, dir)| format!("{name}={}", dir.display()));
-    let another = serve_with(&roots.clone().map(Into::into), IMPATIENT);
+    let roots = [("healthy", healthy.path("")), ("other", disk.path().into())]
+        .map(|(name, dir)| format!("{name}={}", dir.display()));
+    let another = serve_with(&roots.clone().map(Into::into), SHORT_DEADLINE);
     assert_unavailable(&another.get("/media/other/0.mp4", &[]));
     assert_healthy(&another);
     let (mut check, _home) = command(&["check", &roots[0], &roots[1], "--disk-deadline-ms", "200"]);
     let mut check = check.stdout(Stdio::piped()).spawn().expect("it runs");
-    let printed = BufReader::new(check.stdout.take().expect("piped")).lines();
-    let mut printed = printed.map_while(Result::ok);
-    assert!(printed.any(|line| line.ends_with("does not answer within 200 ms")));
+    let mut printed =
+        BufReader::new(check.stdout.take().expect("piped")).lines().map_while(Result::ok);
+    assert!(printed.any(|line| line.ends_with("does not respond within 200 ms")));
     disk.release();
-    // Not before: the kernel lets no process go whose call the disk has taken.
+    // Not before: the kernel ends no process during a disk call.
     assert_eq!(check.wait().expect("it ends").code(), Some(1));
     until("the root is opened", || {
         another.request("HEAD", "/media/other/0.mp4", &[]).status == 200
