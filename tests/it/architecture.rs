@@ -1,4 +1,4 @@
-//! The folders of `src` depend on each other in one direction, and ARCHITECTURE.md says which.
+//! The imports between the folders of `src`: in one direction, as ARCHITECTURE.md documents them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

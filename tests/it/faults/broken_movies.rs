@@ -1,4 +1,4 @@
-//! Hundreds of broken movies: none costs more than the request for it.
+//! Hundreds of broken movies: each harms only the requests for itself.
 
 use std::{
     net::SocketAddr,
@@ -33,7 +33,7 @@ const WHOLE_BYTES: u64 = 2 << 20;
 
 /// The outcome of requests for everything of a title.
 #[derive(Default)]
-struct Answers {
+struct Outcome {
     /// The number of 200 responses.
     ok_responses: usize,
     /// The slowest request, and its duration.
@@ -46,18 +46,18 @@ const SETTINGS: [(&str, &str); 2] =
     [("HEADWATER_SEGMENT_MS", "500"), ("HEADWATER_DISK_DEADLINE_MS", "600000")];
 
 /// Requests everything of a title.
-fn ask(address: SocketAddr, name: &str) -> Answers {
+fn request_all(address: SocketAddr, name: &str) -> Outcome {
     let title = format!("/v/{}", utf8_percent_encode(name, NON_ALPHANUMERIC));
-    let mut answers = Answers::default();
+    let mut outcome = Outcome::default();
     let mut get = |target: &str| {
         let begun = Instant::now();
         let response = fetch(address, target);
         let took = begun.elapsed();
-        if took > answers.slowest.0 {
-            answers.slowest =
+        if took > outcome.slowest.0 {
+            outcome.slowest =
                 (took, target.rsplit_once("mp4/").map_or(target, |(_, file)| file).to_owned());
         }
-        answers.ok_responses += usize::from(response.status == 200);
+        outcome.ok_responses += usize::from(response.status == 200);
         response
     };
     get(&format!("{title}/play.mp4"));
@@ -80,7 +80,7 @@ fn ask(address: SocketAddr, name: &str) -> Answers {
             assert!(matches!(get(&file).status, 200 | 206), "{file} is listed");
         }
     }
-    answers
+    outcome
 }
 
 /// Reads a target: whole if it is short, else both ends.
@@ -148,20 +148,21 @@ fn serve_folder(folder: &Folder, names: &[String]) {
     let program = Program::serve(&[folder.path("")], &SETTINGS);
     let address = program.address;
     let (taken, failed) = thread::scope(|scope| {
-        let ask_some = move |names: &[String]| {
+        let request_some = move |names: &[String]| {
             let mut failed = Vec::new();
-            let answers = names.iter().map(|name| {
-                let answers = std::panic::catch_unwind(|| ask(address, name).ok_responses);
-                answers.unwrap_or_else(|_| {
+            let counts = names.iter().map(|name| {
+                let ok_responses =
+                    std::panic::catch_unwind(|| request_all(address, name).ok_responses);
+                ok_responses.unwrap_or_else(|_| {
                     failed.push(name.clone());
                     0
                 })
             });
-            (answers.sum::<usize>(), failed)
+            (counts.sum::<usize>(), failed)
         };
         let (one, other) = names.split_at(names.len() / 2);
-        let one = scope.spawn(move || ask_some(one));
-        let (other, one) = (ask_some(other), one.join().expect("failures are caught"));
+        let one = scope.spawn(move || request_some(one));
+        let (other, one) = (request_some(other), one.join().expect("failures are caught"));
         (other.0 + one.0, [other.1, one.1].concat())
     });
     assert!(failed.is_empty(), "{failed:#?}\n{}", program.logged());
@@ -220,10 +221,10 @@ fn figures_of_costly_files() {
         folder.put("a valid one.mp4", &valid_movies()[0].1);
         broken.write(&folder.path(&name));
         let program = Program::serve(&[folder.path("")], &SETTINGS);
-        // The very first requests cost more, which is not due to this file.
-        ask(program.address, "a valid one.mp4");
+        // The first requests of a process cost more, whatever the file.
+        request_all(program.address, "a valid one.mp4");
         let ((_, idle), before) = (program.memory_kib(), program.cpu_ticks());
-        let Answers { ok_responses, slowest: (took, target) } = ask(program.address, &name);
+        let Outcome { ok_responses, slowest: (took, target) } = request_all(program.address, &name);
         let cpu_ms = (program.cpu_ticks() - before) * 10;
         let (peak, _) = program.memory_kib();
         let more_mib = peak.saturating_sub(idle) / 1024;

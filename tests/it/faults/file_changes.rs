@@ -26,18 +26,18 @@ const LENGTH: usize = 2 << 20;
 /// The receive buffer of viewers to which the server cannot send far ahead, in bytes.
 const NARROW: usize = 64 * 1024;
 
-/// How a viewer reads.
+/// The pace of a viewer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Pace {
     /// At full speed.
     AtOnce,
     /// A little at a time.
-    InBites,
+    Slow,
     /// The start, and the rest after the change.
-    StoppingInTheMiddle,
+    Pausing,
 }
 
-const PACES: [Pace; 3] = [Pace::AtOnce, Pace::InBites, Pace::StoppingInTheMiddle];
+const PACES: [Pace; 3] = [Pace::AtOnce, Pace::Slow, Pace::Pausing];
 
 /// The response of a viewer: the head, and the whole body unless it was cut.
 struct Viewed {
@@ -73,22 +73,22 @@ fn view(
 ) -> Viewed {
     let mut client = match pace {
         Pace::AtOnce => serving.connect(),
-        Pace::InBites | Pace::StoppingInTheMiddle => Client::narrow(serving.address, NARROW),
+        Pace::Slow | Pace::Pausing => Client::narrow(serving.address, NARROW),
     };
     client.send(head("GET", "/media/a.mp4", &[]));
     let head = client.read_head().expect("a head");
     let length: usize = head.field("content-length").expect("a length").parse().expect("a number");
     let mut body = client.read_exactly(length.min(10_000));
     begun.send(()).expect("the test waits for this");
-    if pace == Pace::StoppingInTheMiddle {
+    if pace == Pace::Pausing {
         go_on.recv().expect("the file is changed some time");
     }
     while let Ok(read) = &mut body
         && read.len() < length
     {
         let bite = match pace {
-            Pace::InBites => 10_000,
-            Pace::AtOnce | Pace::StoppingInTheMiddle => length,
+            Pace::Slow => 10_000,
+            Pace::AtOnce | Pace::Pausing => length,
         };
         match client.read_exactly(bite.min(length - read.len())) {
             Ok(bite) => read.extend(bite),
@@ -141,8 +141,8 @@ fn replace_by_rename(path: &Path, content: &[u8]) {
 /// Overwrites a file in place, as `cp` does.
 fn overwrite(path: &Path, content: &[u8]) {
     let mut file = File::create(path).expect("truncated");
-    for piece in content.chunks(128 * 1024) {
-        file.write_all(piece).expect("written");
+    for part in content.chunks(128 * 1024) {
+        file.write_all(part).expect("written");
     }
 }
 
@@ -198,7 +198,7 @@ fn a_file_overwritten_in_place_never_yields_mixed_versions_and_the_cut_is_counte
         for viewed in views {
             match viewed.body {
                 Ok(body) => {
-                    assert_ne!(viewed.pace, Pace::StoppingInTheMiddle, "cannot have got all of it");
+                    assert_ne!(viewed.pace, Pace::Pausing, "cannot have got all of it");
                     version_of(&body, &versions, viewed.pace);
                 }
                 Err(_) => cut += 1,
@@ -233,7 +233,7 @@ fn a_truncated_file_ends_the_connection_short_and_the_cut_is_counted() {
         for viewed in views {
             match viewed.body {
                 Ok(body) => {
-                    assert_ne!(viewed.pace, Pace::StoppingInTheMiddle, "cannot have got all of it");
+                    assert_ne!(viewed.pace, Pace::Pausing, "cannot have got all of it");
                     version_of(&body, &old, viewed.pace);
                 }
                 Err(_) => cut += 1,
@@ -280,7 +280,7 @@ fn ranges_with_if_range_make_up_one_version_across_a_replacement() {
             }
         }
         let versions = [(version - 1, old), (version, new)];
-        version_of(&body, &versions, Pace::InBites);
+        version_of(&body, &versions, Pace::Slow);
         let [_, (_, new)] = versions;
         until("the replacement is served", || {
             etag(&serving.request("HEAD", "/media/a.mp4", &[])) != tag
@@ -321,7 +321,7 @@ fn a_file_replaced_between_two_requests_is_served_by_the_second() {
         let response = client.request("GET", "/media/folder/a.mp4", &[]);
         assert!(response.status == 200 && response.body == content, "{response:?}");
     }
-    // The directory above: only an event tells.
+    // The directory above: only an event shows it.
     folder.put("next/a.mp4", pattern(1000));
     fs::rename(folder.path("folder"), folder.path("before")).expect("renamed");
     fs::rename(folder.path("next"), folder.path("folder")).expect("renamed");

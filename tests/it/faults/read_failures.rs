@@ -23,7 +23,7 @@ const LENGTH: u64 = 200_000;
 /// Offsets at the ends, and around the largest pieces of either protocol.
 const OFFSETS: [u64; 8] = [0, 1, 16_383, 16_384, 65_535, 65_536, 131_073, LENGTH - 1];
 
-const MANNERS: [ReadMode; 3] = [ReadMode::AtOnce, ReadMode::Waiting, ReadMode::Pieces(1000)];
+const READ_MODES: [ReadMode; 3] = [ReadMode::AtOnce, ReadMode::Waiting, ReadMode::Partial(1000)];
 
 #[test]
 fn a_body_is_right_up_to_the_failure_and_then_fails() {
@@ -98,9 +98,9 @@ fn a_stalled_source_is_awaited_and_read_once() {
         let (before, end) = drain(&mut body);
         assert_eq!(end, End::Waiting);
         assert_eq!(before, pattern_at(0..offset));
-        let asked = source.asked();
+        let reads = source.reads();
         assert_eq!(drain(&mut body), (Vec::new(), End::Waiting));
-        assert_eq!(source.asked(), asked, "asked again while it is being waited for");
+        assert_eq!(source.reads(), reads, "a pending read is not repeated");
         gate.open();
         let (after, end) = drain(&mut body);
         assert_eq!(end, End::Finished);
@@ -133,10 +133,10 @@ fn the_length_is_known_before_the_first_read() {
     assert_eq!(response.field("content-length"), Some("199995"));
     assert_eq!(body.size(), BodySize::Sized(199_995));
     drop(body);
-    assert!(source.asked().is_empty(), "an unpolled body reads nothing");
+    assert!(source.reads().is_empty(), "an unpolled body reads nothing");
 }
 
 fn all_ways() -> impl Iterator<Item = (ReadMode, u64)> {
     let with_offsets = |mode| OFFSETS.map(|offset| (mode, offset));
-    MANNERS.into_iter().flat_map(with_offsets)
+    READ_MODES.into_iter().flat_map(with_offsets)
 }

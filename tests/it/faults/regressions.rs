@@ -283,11 +283,11 @@ fn a_misspelt_key_of_the_configuration_is_reported() {
         (output.status.success(), String::from_utf8(output.stderr).expect("text"))
     };
     let variables = [("HEADWATER_LISTENN", "127.0.0.1:0"), ("HEADWATER_LOG", "warn")];
-    let (succeeded, said) = check(&[], &variables);
-    assert!(succeeded, "{said}");
-    assert!(said.contains("HEADWATER_LISTENN") && !said.contains("HEADWATER_LOG"), "{said}");
+    let (succeeded, stderr) = check(&[], &variables);
+    assert!(succeeded, "{stderr}");
+    assert!(stderr.contains("HEADWATER_LISTENN") && !stderr.contains("HEADWATER_LOG"), "{stderr}");
     for (flag, value) in [("--log", "nonsense=="), ("--cdn-cache-control", "a\nb")] {
-        let (succeeded, said) = check(&[flag, value], &[]);
-        assert!(!succeeded && said.contains(flag), "{said}");
+        let (succeeded, stderr) = check(&[flag, value], &[]);
+        assert!(!succeeded && stderr.contains(flag), "{stderr}");
     }
 }

@@ -121,7 +121,7 @@ const RANGES: &[(&str, &TestFile, &str, Expected)] = &[
     ("one member of several is reversed", &MOVIE, "bytes=0-1,5-2", Whole),
 
     ("two parts", &MOVIE, "bytes=0-0,100-199", Parts(&[(0, 0), (100, 199)])),
-    ("the order asked", &MOVIE, "bytes=100-199,0-0", Parts(&[(100, 199), (0, 0)])),
+    ("the order of the request", &MOVIE, "bytes=100-199,0-0", Parts(&[(100, 199), (0, 0)])),
     ("parts that touch", &MOVIE, "bytes=0-9,10-19", Parts(&[(0, 9), (10, 19)])),
     ("parts that make up the whole", &MOVIE, "bytes=0-499,500-999", Parts(&[(0, 499), (500, 999)])),
     ("white space around commas", &MOVIE, "bytes=0-0 ,\t5-5", Parts(&[(0, 0), (5, 5)])),
@@ -173,7 +173,7 @@ const CONDITIONS: &[(&str, &[&str], Expected)] = &[
     ("an unparsable date", &["If-Unmodified-Since: soon"], Whole),
 
     ("a tag takes precedence over a date", &["If-None-Match: \"other\"", "If-Modified-Since: Sun, 09 Sep 2001 01:46:40 GMT"], Whole),
-    ("a wanted tag speaks before a date", &["If-Match: \"a90cb6eedeb86e85\"", "If-Unmodified-Since: Sun, 09 Sep 2001 01:46:39 GMT"], Whole),
+    ("If-Match takes precedence over a date", &["If-Match: \"a90cb6eedeb86e85\"", "If-Unmodified-Since: Sun, 09 Sep 2001 01:46:39 GMT"], Whole),
     ("412 comes before 304", &["If-Match: \"other\"", SAME], Failed),
     ("412 by date comes before 304", &["If-Unmodified-Since: Sun, 09 Sep 2001 01:46:39 GMT", SAME], Failed),
 

@@ -1,5 +1,4 @@
-//! What pages of other origins may do, and what operators rely on: CORS, methods, request ids,
-//! health.
+//! Requests of other origins (CORS), methods, request ids, health.
 
 use crate::support::{
     folder::{Folder, pattern},
@@ -193,18 +192,18 @@ fn a_harmless_request_id_is_echoed_and_any_other_is_replaced() {
     assert_eq!(id_of(&["X-Request-Id: abc-123_x.y"]), "abc-123_x.y");
     let longest = "x".repeat(64);
     assert_eq!(id_of(&[&format!("X-Request-Id: {longest}")]), longest);
-    let mut made = vec![id_of(&[]), id_of(&[])];
+    let mut generated = vec![id_of(&[]), id_of(&[])];
     for refused in ["", "a b", "a\"b", "<script>", "a\u{e9}", &"x".repeat(65)] {
-        made.push(id_of(&[&format!("X-Request-Id: {refused}")]));
+        generated.push(id_of(&[&format!("X-Request-Id: {refused}")]));
     }
-    for id in &made {
+    for id in &generated {
         let is_plain = id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
         assert!(is_plain, "{id}");
     }
-    let count = made.len();
-    made.sort();
-    made.dedup();
-    assert_eq!(made.len(), count, "an id was given twice");
+    let count = generated.len();
+    generated.sort();
+    generated.dedup();
+    assert_eq!(generated.len(), count, "an id occurs twice");
 }
 
 #[test]

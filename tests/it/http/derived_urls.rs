@@ -74,21 +74,22 @@ fn each_url_has_a_strong_tag_an_exact_length_and_an_exact_type() {
 #[test]
 fn head_sends_every_field_that_get_sends() {
     let (_folder, serving, streams) = clock();
-    let of_one_answer = ["date", "x-request-id", "server-timing", "cache-status"];
+    let of_one_response = ["date", "x-request-id", "server-timing", "cache-status"];
     let fields = |response: Response| {
         let mut fields = response.fields;
-        fields.retain(|(name, _)| !of_one_answer.contains(&name.as_str()));
+        fields.retain(|(name, _)| !of_one_response.contains(&name.as_str()));
         fields.sort();
         fields
     };
     let mut client = serving.connect();
     for url in streams.samples() {
-        for asked in [&[][..], &["Range: bytes=5-9"], &["Accept-Encoding: gzip"]] {
-            let head = client.request("HEAD", url, asked);
+        for fields_sent in [&[][..], &["Range: bytes=5-9"], &["Accept-Encoding: gzip"]] {
+            let head = client.request("HEAD", url, fields_sent);
             assert_eq!((head.status, head.body.len()), (200, 0), "{url}");
-            let without_range = if asked[..] == ["Range: bytes=5-9"] { &[] } else { asked };
+            let without_range =
+                if fields_sent[..] == ["Range: bytes=5-9"] { &[] } else { fields_sent };
             let get = client.request("GET", url, without_range);
-            assert_eq!(fields(head), fields(get), "{url} {asked:?}");
+            assert_eq!(fields(head), fields(get), "{url} {fields_sent:?}");
         }
     }
 }
@@ -100,15 +101,15 @@ fn ranges_are_slices_of_the_whole() {
     for url in streams.samples() {
         let whole = fetch(&mut client, url);
         let size = whole.body.len();
-        let mut check = |asked: String, first: usize, last: usize| {
-            let part = client.request("GET", url, &[&format!("Range: bytes={asked}")]);
-            assert_eq!(part.status, 206, "{url} {asked}");
+        let mut check = |range: String, first: usize, last: usize| {
+            let part = client.request("GET", url, &[&format!("Range: bytes={range}")]);
+            assert_eq!(part.status, 206, "{url} {range}");
             let named = format!("bytes {first}-{last}/{size}");
-            assert_eq!(part.field("content-range"), Some(named.as_str()), "{url} {asked}");
+            assert_eq!(part.field("content-range"), Some(named.as_str()), "{url} {range}");
             for name in ["etag", "last-modified", "cache-control", "vary", "content-type"] {
-                assert_eq!(part.field(name), whole.field(name), "{name} of {url} {asked}");
+                assert_eq!(part.field(name), whole.field(name), "{name} of {url} {range}");
             }
-            assert!(part.body == whole.body[first..=last], "{url} {asked}: other bytes");
+            assert!(part.body == whole.body[first..=last], "{url} {range}: other bytes");
             part.body
         };
         check("0-0".into(), 0, 0);
@@ -137,8 +138,8 @@ fn ranges_are_slices_of_the_whole() {
             step = step * 5 + 2;
         }
         assert!(put_together == whole.body, "{url}");
-        for asked in [format!("{size}-"), format!("{}-{}", size + 5, size + 9), "-0".into()] {
-            let past = client.request("GET", url, &[&format!("Range: bytes={asked}")]);
+        for range in [format!("{size}-"), format!("{}-{}", size + 5, size + 9), "-0".into()] {
+            let past = client.request("GET", url, &[&format!("Range: bytes={range}")]);
             let named = format!("bytes */{size}");
             assert_eq!((past.status, past.field("content-range")), (416, Some(&*named)), "{url}");
         }
@@ -376,8 +377,8 @@ fn a_replaced_file_has_new_urls_and_the_old_ones_are_404() {
     let old = before.segments().into_iter().chain(before.playlists.iter().map(|(url, _)| &**url));
     for url in old {
         assert_eq!(client.request("GET", url, &[]).status, 404, "{url}");
-        let asked = ["Range: bytes=0-1", "If-None-Match: *"];
-        assert_eq!(client.request("GET", url, &asked).status, 404, "{url}");
+        let fields = ["Range: bytes=0-1", "If-None-Match: *"];
+        assert_eq!(client.request("GET", url, &fields).status, 404, "{url}");
     }
     for url in after.samples() {
         fetch(&mut client, url);

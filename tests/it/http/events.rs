@@ -135,7 +135,7 @@ fn the_number_of_subscribers_is_limited_and_a_closed_one_frees_its_place() {
     assert!(subscribers.iter().all(|subscriber| subscriber.head.status == 200));
     assert_eq!(begin(&third).head.status, 503);
     subscribers.pop();
-    until("there is room again", || begin(&third).head.status == 200);
+    until("a place is free again", || begin(&third).head.status == 200);
 }
 
 #[test]

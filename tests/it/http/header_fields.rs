@@ -1,5 +1,4 @@
-//! Which header fields responses have: only those of a list, and only together with their
-//! companions.
+//! The header fields of responses: only those of a list, and only in complete groups.
 
 use crate::support::{
     client::Response,

@@ -1,4 +1,4 @@
-//! `/api/openapi.json`: the API does what the description says, and nothing that it does not say.
+//! `/api/openapi.json`: the API conforms to its description, and the description is complete.
 
 use std::{collections::BTreeSet, fs, io::Write as _, time::Duration};
 
@@ -121,12 +121,14 @@ fn the_description_is_compressed_text_of_this_version() {
 #[test]
 fn the_description_has_every_route_of_the_api_and_no_other() {
     let api = Api::new("");
-    let routes = include_str!("../../../src/http/app.rs").split("web::resource(\"/api/").skip(1);
-    let routes = routes.filter_map(|rest| rest.split('"').next());
+    let routes = include_str!("../../../src/http/app.rs")
+        .split("web::resource(\"/api/")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next());
     let routes: BTreeSet<_> =
         routes.map(|route| format!("/api/{}", route.replace(":.*}", "}"))).collect();
-    let described = api.description.members("/paths").keys();
-    let described = described.filter(|path| path.starts_with("/api/")).cloned();
+    let described =
+        api.description.members("/paths").keys().filter(|path| path.starts_with("/api/")).cloned();
     assert_eq!(described.collect::<BTreeSet<_>>(), routes);
     let readme = include_str!("../../../README.md");
     for path in api.description.members("/paths").keys() {
@@ -223,8 +225,8 @@ fn query_parameters_are_accepted_exactly_as_described() {
     let refused = api.get("/api/titles", "/api/titles?sort=colour", 400);
     let keys = refused["detail"].as_str().and_then(|detail| detail.strip_prefix("sort must be "));
     let (keys, _) = keys.and_then(|keys| keys.split_once(", with - ")).expect("a sentence");
-    let keys = keys.replace(" or ", ", ");
-    let keys = keys.split(", ").flat_map(|key| [key.to_owned(), format!("-{key}")]);
+    let listed = keys.replace(" or ", ", ");
+    let keys = listed.split(", ").flat_map(|key| [key.to_owned(), format!("-{key}")]);
     let known = described("sort")["enum"].as_array().expect("names");
     assert_eq!(names(known), keys.collect());
 }
@@ -288,10 +290,10 @@ fn every_response_conforms_and_every_described_response_occurs() {
     reports(&api);
     a_job_from_request_to_end(&api);
     jobs_of_every_kind(&api);
-    what_cannot_be(&api);
+    refused_requests(&api);
     events(&api);
     unauthorized_requests(&api);
-    what_is_not_there_at_the_moment(&api);
+    unavailable_resources(&api);
     assert_eq!(api.description.unseen(), [""; 0]);
 }
 
@@ -349,8 +351,13 @@ fn reports(api: &Api) {
 
 fn a_job_from_request_to_end(api: &Api) {
     let (one, queue) = ("/api/jobs/{id}", queue(&api.serving));
-    let job_request = api.job_requests().into_iter().find(|(kind, _)| kind == "rendition");
-    let job_request = job_request.expect("an example").1.to_string();
+    let job_request = api
+        .job_requests()
+        .into_iter()
+        .find(|(kind, _)| kind == "rendition")
+        .expect("an example")
+        .1
+        .to_string();
     let job = api.send("POST", "/api/jobs", "", &job_request, 202);
     let id = job["id"].as_str().expect("an id");
     api.send("POST", "/api/jobs", "", &job_request, 200);
@@ -406,7 +413,7 @@ fn jobs_of_every_kind(api: &Api) {
     }
     let list = api.get("/api/jobs", "/api/jobs?state=queued&limit=500", 200);
     let mut jobs = list["jobs"].as_array().expect("a list").iter();
-    let rendition = jobs.find(|job| job["kind"] == "rendition").expect("one was asked for");
+    let rendition = jobs.find(|job| job["kind"] == "rendition").expect("a rendition job");
     let Operation::Rendition { rendition } =
         operation_of(&queue, rendition["id"].as_str().expect("an id"))
     else {
@@ -445,7 +452,7 @@ fn jobs_of_every_kind(api: &Api) {
     let operations: Vec<_> = images.into_iter().chain(others).collect();
     let value = |operation| serde_json::to_value(operation).expect("JSON");
     let operation_names: BTreeSet<_> =
-        operations.iter().map(|(made, _)| name(value(made))).collect();
+        operations.iter().map(|(operation, _)| name(value(operation))).collect();
     assert_eq!(operation_names, names_of::<Operation>());
     for (operation, members) in operations {
         let (job, _) = block_on(queue.enqueue(spec(operation).submission())).expect("a database");
@@ -481,7 +488,7 @@ fn the_types_of_problems_are_those_of_the_server() {
     assert_eq!(json(&refused, 405)["type"], "/errors/method-not-allowed");
 }
 
-fn what_cannot_be(api: &Api) {
+fn refused_requests(api: &Api) {
     let post_job = |content: &str, status| api.send("POST", "/api/jobs", "", content, status);
     post_job("{}", 400);
     post_job(r#"{"kind":"storyboard","title":"none.mp4"}"#, 404);
@@ -496,7 +503,7 @@ fn what_cannot_be(api: &Api) {
     let mut file = fs::OpenOptions::new().append(true).open(path).expect("a file");
     let job_request = r#"{"kind":"storyboard","title":"grows.mp4"}"#;
     let inspect = request("GET", "/v/grows.mp4/inspect", &[], "");
-    for (method, path, asked) in [
+    for (method, path, bytes) in [
         ("GET", "/v/{path}/inspect", inspect),
         ("POST", "/api/jobs", post("/api/jobs", job_request)),
     ] {
@@ -505,7 +512,7 @@ fn what_cannot_be(api: &Api) {
         until("it is seen to grow", || {
             file.write_all(b"\0\0\0\x08free").expect("it grows");
             let mut client = api.serving.connect();
-            client.send(&asked);
+            client.send(&bytes);
             let latest = read(&mut client);
             let is_seen = latest.status == 409;
             response = Some(latest);
@@ -533,8 +540,9 @@ fn events(api: &Api) {
     conforms(&job);
     api.serving.until_watching(&api.folder);
     put_sample(&api.folder, "Clock.mp4", "another.mp4");
-    let titles = std::iter::repeat_with(|| subscriber.next()).find(|event| event.name != "job");
-    let titles = titles.expect("an event");
+    let titles = std::iter::repeat_with(|| subscriber.next())
+        .find(|event| event.name != "job")
+        .expect("an event");
     assert_eq!(titles.name, "titles");
     conforms(&titles);
 }
@@ -545,9 +553,9 @@ fn unauthorized_requests(api: &Api) {
     let folder = Folder::new();
     let token = folder.put("token", "correct-horse-battery-staple");
     let by_token = Api::new(&format!("api_token_file = \"{}\"", token.display()));
-    let send = |api: &Api, asked: String| {
+    let send = |api: &Api, bytes: String| {
         let mut client = api.serving.connect();
-        client.send(asked);
+        client.send(bytes);
         read(&mut client)
     };
     for (method, path) in api.description.operations() {
@@ -562,13 +570,13 @@ fn unauthorized_requests(api: &Api) {
         }
         let own = request(&method, &target, &[], "{}");
         let length = format!("Content-Length: {}", 64 * 1024 + 1);
-        for (asked, status) in [
+        for (bytes, status) in [
             (stranger, 403),
             (own.replace("application/json", "text/plain"), 415),
             (head(&method, &target, &["Transfer-Encoding: chunked"]) + "0\r\n\r\n", 411),
             (head(&method, &target, &[&length]), 413),
         ] {
-            api.description.check(&method, &path, &send(api, asked), status);
+            api.description.check(&method, &path, &send(api, bytes), status);
         }
         api.description.check(&method, &path, &send(&by_token, own), 401);
         let bearer = ["Authorization: Bearer correct-horse-battery-staple"];
@@ -581,12 +589,12 @@ fn unauthorized_requests(api: &Api) {
     api.get("/api/jobs/{id}", &format!("/api/jobs/{NO_JOB}"), 404);
 }
 
-fn what_is_not_there_at_the_moment(api: &Api) {
-    let impatient = Api::new("disk_deadline_ms = 200");
-    impatient.serving.until_scanned();
-    let held = occupy(&impatient.serving, 0);
+fn unavailable_resources(api: &Api) {
+    let short_deadline = Api::new("disk_deadline_ms = 200");
+    short_deadline.serving.until_scanned();
+    let held = occupy(&short_deadline.serving, 0);
     for path in ["/api/titles/{path}", "/v/{path}/inspect", "/readyz"] {
-        let response = impatient.serving.get(&target(path, ""), &[]);
+        let response = short_deadline.serving.get(&target(path, ""), &[]);
         api.description.check("GET", path, &response, 503);
     }
     drop(held);

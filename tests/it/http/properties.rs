@@ -24,7 +24,7 @@ use crate::support::{
 const LENGTH: usize = 100_000;
 
 /// Checks a property on random inputs. A failing input is printed, to become a test of its own.
-fn hold<S: Strategy>(cases: u32, inputs: S, property: impl Fn(S::Value)) {
+fn check_property<S: Strategy>(cases: u32, inputs: S, property: impl Fn(S::Value)) {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let result = TestRunner::new(config).run(&inputs, |input| {
         property(input);
@@ -55,7 +55,7 @@ fn any_partition_makes_up_the_file() {
     folder.put("a.mp4", pattern(LENGTH));
     let serving = serve(&folder);
     let whole = pattern(LENGTH);
-    hold(50, partitions(LENGTH), |parts| {
+    check_property(50, partitions(LENGTH), |parts| {
         let (mut http1, mut http2) =
             (Client::connect(serving.address), http2::Client::connect(serving.address));
         let mut together = [Vec::new(), Vec::new()];
@@ -74,11 +74,11 @@ fn any_partition_makes_up_any_content() {
         let mode = prop_oneof![
             Just(ReadMode::AtOnce),
             Just(ReadMode::Waiting),
-            (1_u64..100).prop_map(ReadMode::Pieces)
+            (1_u64..100).prop_map(ReadMode::Partial)
         ];
         (Just(length), mode, partitions(length.max(2)))
     });
-    hold(300, lengths_and_parts, |(length, mode, parts)| {
+    check_property(300, lengths_and_parts, |(length, mode, parts)| {
         let source = TestSource::new(length as u64, mode);
         let mut together = Vec::new();
         for part in &parts {
@@ -95,7 +95,7 @@ fn any_partition_makes_up_any_content() {
 
 #[test]
 fn any_header_fields_get_a_conforming_response_in_memory() {
-    hold(5000, (requests(), 0_u64..1500), |(lines, length)| {
+    check_property(5000, (requests(), 0_u64..1500), |(lines, length)| {
         let fields: Vec<_> = lines.iter().map(Vec::as_slice).collect();
         for method in ["GET", "HEAD"] {
             let source = TestSource::new(length, ReadMode::AtOnce);
@@ -115,7 +115,7 @@ fn any_header_fields_get_a_conforming_response_from_a_server() {
     let folder = Folder::new();
     folder.put("a.mp4", pattern(1000));
     let serving = serve(&folder);
-    hold(300, requests(), |lines| {
+    check_property(300, requests(), |lines| {
         // A second request behind each, so that no byte of the first is left on the connection.
         let mut client = serving.connect();
         let (request, next) = (head("GET", "/media/a.mp4", &[]), head("GET", "/healthz", &[]));
@@ -131,7 +131,7 @@ fn any_header_fields_get_a_conforming_response_from_a_server() {
 
 #[test]
 fn another_implementation_parses_ranges_alike() {
-    hold(5000, (values(), 1_u64..1500), |(value, length)| {
+    check_property(5000, (values(), 1_u64..1500), |(value, length)| {
         let ours = RangeSet::parse(&value).map(|set| set.resolve(length));
         let text = std::str::from_utf8(&value).unwrap_or("not text");
         let theirs = parse_range_header(text).and_then(|set| set.validate(length));
@@ -189,16 +189,16 @@ fn no_path_yields_bytes_from_outside_the_root() {
         "#",
         "*",
     ];
-    let piece = prop_oneof![
+    let part = prop_oneof![
         12 => select(known).prop_map(str::to_owned),
         1 => Just(outside),
         1 => "[!-~]{0,6}",
     ];
-    let paths = (vec(piece, 0..8), any::<Index>()).prop_map(|(pieces, prefix)| {
+    let paths = (vec(part, 0..8), any::<Index>()).prop_map(|(parts, prefix)| {
         let prefixes = ["/media/", "/media/", "/api/titles/", "/assets/", "/watch/", "/"];
-        prefixes[prefix.index(prefixes.len())].to_owned() + &pieces.concat()
+        prefixes[prefix.index(prefixes.len())].to_owned() + &parts.concat()
     });
-    hold(2000, paths, |target| {
+    check_property(2000, paths, |target| {
         let response = serving.get(&target, &[]);
         let shown = format!("{target}: {response:?}");
         assert!(matches!(response.status, 200 | 400 | 404), "{shown}");

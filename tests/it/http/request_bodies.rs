@@ -1,5 +1,4 @@
-//! Request bodies: how much the server reads of them, by when, and that the next request on the
-//! connection is parsed from the right byte.
+//! Request bodies: limits, timeouts, and the next request on the connection.
 
 use std::{fs, net::Shutdown, thread};
 
@@ -39,18 +38,18 @@ fn jobs(serving: &Serving) -> usize {
 #[test]
 fn a_body_is_read_whole_however_it_is_split() {
     let (_folder, serving) = one_file();
-    let asked = post("/api/jobs", JOB_REQUEST);
-    let head_length = asked.len() - JOB_REQUEST.len();
-    for cut in [1, head_length - 1, head_length, head_length + 1, asked.len() - 1] {
+    let bytes = post("/api/jobs", JOB_REQUEST);
+    let head_length = bytes.len() - JOB_REQUEST.len();
+    for cut in [1, head_length - 1, head_length, head_length + 1, bytes.len() - 1] {
         let mut client = serving.connect();
-        client.send(&asked[..cut]);
+        client.send(&bytes[..cut]);
         // The server has read the first part once it has responded to a later client.
         assert_eq!(serving.get("/healthz", &[]).status, 200);
-        client.send(&asked[cut..]);
+        client.send(&bytes[cut..]);
         assert!(matches!(read(&mut client).status, 200 | 202), "cut at {cut}");
     }
     let mut client = serving.connect();
-    for byte in asked.as_bytes() {
+    for byte in bytes.as_bytes() {
         client.send([*byte]);
     }
     assert_eq!(read(&mut client).status, 200);
@@ -118,8 +117,8 @@ fn too_large_a_body_is_413_before_it_is_sent_and_a_chunked_one_is_411() {
 #[test]
 fn a_client_gets_100_continue_only_if_its_body_is_wanted() {
     let (_folder, serving) = one_file();
-    let asked = request("POST", "/api/jobs", &["Expect: 100-continue"], JOB_REQUEST);
-    let (first, rest) = asked.split_at(asked.len() - JOB_REQUEST.len());
+    let bytes = request("POST", "/api/jobs", &["Expect: 100-continue"], JOB_REQUEST);
+    let (first, rest) = bytes.split_at(bytes.len() - JOB_REQUEST.len());
     let mut client = serving.connect();
     for status in [202, 200] {
         client.send(first);
@@ -128,7 +127,7 @@ fn a_client_gets_100_continue_only_if_its_body_is_wanted() {
         assert_eq!(read(&mut client).status, status);
     }
     // A client that does not wait needs no 100 (RFC 9110 section 10.1.1).
-    client.send(&asked);
+    client.send(&bytes);
     assert_eq!(read(&mut client).status, 200);
     // The client decides whether the body still comes, so no request can follow.
     let unwanted = request("POST", "/media/a.mp4", &["Expect: 100-continue"], "GET /");
@@ -145,8 +144,8 @@ fn a_body_that_trickles_in_is_408() {
     let folder = Folder::new();
     let serving = serve_with(&[folder.path("")], "head_timeout_s = 1");
     let mut client = serving.connect();
-    let asked = post("/api/jobs", &job_request_of(30_000));
-    client.send(&asked[..asked.len() - 29_000]);
+    let bytes = post("/api/jobs", &job_request_of(30_000));
+    client.send(&bytes[..bytes.len() - 29_000]);
     client.socket().set_nonblocking(true).expect("a mode");
     let mut read_and_assert_part = false;
     until("the response arrives", || {
@@ -166,10 +165,10 @@ fn a_body_that_trickles_in_is_408() {
 #[test]
 fn a_client_that_closes_in_mid_body_creates_no_job() {
     let (_folder, serving) = one_file();
-    let asked = post("/api/jobs", JOB_REQUEST);
+    let bytes = post("/api/jobs", JOB_REQUEST);
     for cut in 1..4 {
         let mut client = serving.connect();
-        client.send(&asked[..asked.len() - cut]);
+        client.send(&bytes[..bytes.len() - cut]);
         client.socket().shutdown(Shutdown::Write).expect("half closed");
         assert!(matches!(client.read("POST"), Err(Incomplete::Head)));
     }
@@ -184,9 +183,9 @@ fn http_2_has_the_same_limits_on_bodies() {
     let client = http2::Client::connect(serving.address);
     let json_type = "Content-Type: application/json";
     let send = |content: &str, is_whole| {
-        let pieces: Vec<_> = content.as_bytes().chunks(1000).collect();
+        let frames: Vec<_> = content.as_bytes().chunks(1000).collect();
         client
-            .send("POST", "/api/jobs", &[json_type], &pieces, is_whole)
+            .send("POST", "/api/jobs", &[json_type], &frames, is_whole)
             .expect("a response")
             .status
     };

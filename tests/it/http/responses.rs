@@ -40,7 +40,7 @@ const BY_SOCKET: Always = &[
 const COMPARED_BYTES_MAX: u64 = 1 << 20;
 
 /// Every field of the expected response with its exact value, and no other; and its body.
-fn whole_answer(case: &Case) -> (u16, BTreeMap<String, String>, Vec<u8>) {
+fn expected_response(case: &Case) -> (u16, BTreeMap<String, String>, Vec<u8>) {
     let TestFile { length, tag, .. } = *case.test_file;
     let named = |first: u64, last: u64| format!("bytes {first}-{last}/{length}");
     let boundary = format!("headwater-{tag}");
@@ -111,7 +111,7 @@ fn whole_answer(case: &Case) -> (u16, BTreeMap<String, String>, Vec<u8>) {
 
 /// The first difference from the expected response, if any.
 fn fault(case: &Case, always: Always, response: &Response) -> Option<String> {
-    let (status, mut expected, body) = whole_answer(case);
+    let (status, mut expected, body) = expected_response(case);
     let mut fields = BTreeMap::new();
     for (name, value) in &response.fields {
         if fields.insert(name.clone(), value.clone()).is_some() {
@@ -229,7 +229,7 @@ fn the_table_holds_for_bytes_in_memory() {
 
 #[test]
 fn the_table_holds_for_sources_of_every_behaviour() {
-    for mode in [ReadMode::AtOnce, ReadMode::Waiting, ReadMode::Pieces(1), ReadMode::Pieces(7)] {
+    for mode in [ReadMode::AtOnce, ReadMode::Waiting, ReadMode::Partial(1), ReadMode::Partial(7)] {
         let source = |test_file: &TestFile| TestSource::new(test_file.length, mode);
         let extents = |test_file: &TestFile| Extents::from(Extent::whole(source(test_file)));
         run_in_memory(&format!("{mode:?}"), extents, u64::MAX);
@@ -258,7 +258,7 @@ fn the_table_holds_for_contents_of_many_extents() {
 
 #[test]
 fn only_the_requested_ranges_are_read() {
-    for (range, asked) in [
+    for (range, expected) in [
         (&b"Range: bytes=10-19"[..], &[(10, 20)][..]),
         (b"Range: bytes=-5", &[(995, 1000)]),
         (b"Range: bytes=0-1,500-509", &[(0, 2), (500, 510)]),
@@ -267,9 +267,9 @@ fn only_the_requested_ranges_are_read() {
         let source = TestSource::new(1000, ReadMode::Waiting);
         let content = content(Extents::from(Extent::whole(source.clone())), "tag", None);
         response_to("GET", &[range], content);
-        let was_asked = source.asked();
-        let ends = was_asked.iter().map(|range| (range.start, range.end));
-        assert_eq!(ends.collect::<Vec<_>>(), asked);
+        let reads = source.reads();
+        let ends = reads.iter().map(|range| (range.start, range.end));
+        assert_eq!(ends.collect::<Vec<_>>(), expected);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The jobs of the API: what a client may request, who may, and what the server reports.
+//! The jobs of the API: requests, authorization, and responses.
 
 use std::{fs, time::Duration};
 
@@ -32,7 +32,7 @@ fn shown(serving: &Serving, job: &Value) -> Value {
     json(&serving.get(&target(job), &[]), 200)
 }
 
-/// The request that a job says it fulfils.
+/// The members of a job that are those of its request.
 fn requested(job: &Value) -> Value {
     let (kind, title) = (&job["kind"], &job["title"]);
     match &job["height"] {
@@ -55,16 +55,16 @@ fn listed(serving: &Serving, query: &str) -> Vec<Value> {
 #[test]
 fn a_job_request_is_accepted_once_and_then_returns_the_existing_job() {
     let (_folder, serving) = one_title();
-    for asked in JOB_REQUESTS {
-        let first = ask(&serving, "POST", "/api/jobs", asked);
+    for content in JOB_REQUESTS {
+        let first = ask(&serving, "POST", "/api/jobs", content);
         let job = json(&first, 202);
         assert_eq!(first.field("location"), Some(&*target(&job)));
         assert_eq!(first.field("cache-control"), Some("no-store"));
-        assert_eq!(requested(&job), serde_json::from_str::<Value>(asked).expect("JSON"));
+        assert_eq!(requested(&job), serde_json::from_str::<Value>(content).expect("JSON"));
         assert_eq!((&job["state"], &job["title"]), (&"queued".into(), &"films/a.mp4".into()));
         assert_eq!(job["progress"]["percent"], 0.0);
         assert!(job["created"].as_str().is_some_and(|time| time.ends_with('Z')), "{job}");
-        let second = ask(&serving, "POST", "/api/jobs", asked);
+        let second = ask(&serving, "POST", "/api/jobs", content);
         assert_eq!(second.field("location"), first.field("location"));
         assert_eq!(json(&second, 200), job);
         assert_eq!(shown(&serving, &job)["id"], job["id"]);
@@ -78,7 +78,7 @@ fn an_impossible_job_request_is_refused_with_a_reason() {
     folder.put("notes.txt", "no title");
     folder.put("broken.mkv", [0; 1000]);
     folder.put("words.srt", "no title either");
-    for (asked, status, reason) in [
+    for (content, status, reason) in [
         ("", 400, "EOF"),
         ("[]", 400, ""),
         (r#"{"kind":"rendition","title":"films/a.mp4","height":240}"#, 400, "codec"),
@@ -95,8 +95,8 @@ fn an_impossible_job_request_is_refused_with_a_reason() {
         (r#"{"kind":"remux","title":"films/a.mp4\u0000"}"#, 404, "not found"),
         (r#"{"kind":"remux","title":""}"#, 404, "not found"),
     ] {
-        let response = ask(&serving, "POST", "/api/jobs", asked);
-        assert_eq!(response.field("content-type"), Some("application/problem+json"), "{asked}");
+        let response = ask(&serving, "POST", "/api/jobs", content);
+        assert_eq!(response.field("content-type"), Some("application/problem+json"), "{content}");
         let problem = json(&response, status);
         assert!(problem["detail"].as_str().is_some_and(|why| why.contains(reason)), "{problem}");
     }
@@ -134,7 +134,7 @@ fn jobs_are_listed_in_pages_newest_first_by_state_and_title() {
     let (folder, serving) = one_title();
     put_sample(&folder, "Clock.webm", "b & c.webm");
     let ids: Vec<_> =
-        JOB_REQUESTS.iter().map(|asked| post_job(&serving, asked)["id"].clone()).collect();
+        JOB_REQUESTS.iter().map(|content| post_job(&serving, content)["id"].clone()).collect();
     let other = post_job(&serving, REMUX)["id"].clone();
     json(&ask(&serving, "POST", &format!("/api/jobs/{}/cancel", other.as_str().unwrap()), ""), 200);
     let ids_of = |query: &str| -> Vec<Value> {
@@ -164,7 +164,7 @@ fn the_progress_that_a_worker_reports_is_shown() {
     let (queue, job) = (queue(&serving), post_job(&serving, JOB_REQUESTS[0]));
     let lease = claim(&queue);
     let progress =
-        Progress { permille: 425, stage: "encoding".into(), note: "3 of 7 pieces".into() };
+        Progress { permille: 425, stage: "encoding".into(), note: "3 of 7 chunks".into() };
     block_on(queue.renew(&lease, &progress, Duration::from_secs(600))).expect("a beat");
     let running = shown(&serving, &job);
     assert_eq!(running["state"], "running");
@@ -213,8 +213,8 @@ fn a_job_can_be_cancelled_retried_and_prioritized() {
         assert_eq!(json(&act("retry"), 200)["state"], "queued");
     }
     let (queue, lease) = (queue(&serving), claim(&queue(&serving)));
-    let asked = json(&act("cancel"), 200);
-    assert_eq!((&asked["state"], &asked["cancelling"]), (&"running".into(), &true.into()));
+    let cancelled = json(&act("cancel"), 200);
+    assert_eq!((&cancelled["state"], &cancelled["cancelling"]), (&"running".into(), &true.into()));
     block_on(queue.release(&lease)).expect("a database");
     assert_eq!(json(&act("retry"), 200)["state"], "queued");
     assert!(block_on(queue.finish(&claim(&queue), &[])).expect("a database"));
@@ -266,16 +266,16 @@ fn requests_of_another_origin_or_with_another_host_change_nothing() {
         ("PATCH", &job, r#"{"priority":9}"#),
     ];
     for (method, target, content) in mutations {
-        let refused = |asked: String, status| {
+        let refused = |bytes: String, status| {
             let mut client = serving.connect();
-            client.send(asked);
+            client.send(bytes);
             json(&read(&mut client), status);
         };
         refused(request(method, target, &["Origin: http://evil.example"], content), 403);
         refused(request(method, target, &["Sec-Fetch-Site: cross-site"], content), 403);
-        let asked = request(method, target, &[], content);
-        refused(asked.replace("Host: localhost", "Host: evil.example"), 403);
-        refused(asked.replace("application/json", "text/plain"), 415);
+        let valid = request(method, target, &[], content);
+        refused(valid.replace("Host: localhost", "Host: evil.example"), 403);
+        refused(valid.replace("application/json", "text/plain"), 415);
         refused(head(method, target, &[]).replace("Host: test", "Host: localhost"), 415);
     }
     let jobs = listed(&serving, "");

@@ -1,4 +1,4 @@
-//! Webhooks about jobs: which receivers get which requests.
+//! Webhooks about jobs: deliveries, signatures and retries.
 
 use std::{path::Path, time::Duration};
 
@@ -103,7 +103,7 @@ fn a_receiver_that_responds_410_gets_no_further_delivery() {
     post_job(&serving, RENDITION);
     let queue = queue(&serving);
     assert!(block_on(queue.finish(&claim(&queue), &[])).expect("a database"));
-    until("it is given up", || deliveries(&serving).iter().any(|job| job.state.is_end()));
+    until("the delivery ends", || deliveries(&serving).iter().any(|job| job.state.is_end()));
     receiver.next();
     assert_eq!(deliveries(&serving).len(), 1, "a failed delivery is no event");
 }

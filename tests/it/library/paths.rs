@@ -20,7 +20,7 @@ use crate::support::{
 const SECRET: &[u8] = b"this file is outside every root";
 
 /// A root, and a secret beside it.
-fn guarded() -> (Folder, Serving) {
+fn root_and_secret() -> (Folder, Serving) {
     let folder = Folder::new();
     folder.put("secret.mp4", SECRET);
     folder.put("beside/secret.mp4", SECRET);
@@ -54,7 +54,7 @@ fn is_not_there(serving: &Serving, path: &str) {
 }
 
 /// Spellings of paths that name nothing.
-#[rustfmt::skip] // as many to a line as there is room for
+#[rustfmt::skip] // as many as fit into a line
 const SPELLINGS: &[&str] = &[
     "../secret.mp4", "folder/../../secret.mp4", "../root/a.mp4", "folder/../a.mp4",
     "%2e%2e/secret.mp4", "%2E%2E/secret.mp4", ".%2e/secret.mp4", "..%2fsecret.mp4",
@@ -71,7 +71,7 @@ const SPELLINGS: &[&str] = &[
 
 #[test]
 fn no_spelling_leaves_the_root() {
-    let (_folder, serving) = guarded();
+    let (_folder, serving) = root_and_secret();
     for path in SPELLINGS {
         is_not_there(&serving, path);
     }
@@ -84,7 +84,7 @@ fn no_spelling_leaves_the_root() {
 
 #[test]
 fn bytes_that_no_target_may_have_are_400_or_404() {
-    let (_folder, serving) = guarded();
+    let (_folder, serving) = root_and_secret();
     for path in
         ["..\\secret.mp4", "\\..\\secret.mp4", "a.mp4\0", "../secret.mp4\0", "\u{7f}", "a.mp4\t"]
     {
@@ -95,7 +95,7 @@ fn bytes_that_no_target_may_have_are_400_or_404() {
 
 #[test]
 fn a_target_in_absolute_form_names_its_path() {
-    let (_folder, serving) = guarded();
+    let (_folder, serving) = root_and_secret();
     let response = serving.get("http://test/media/a.mp4", &[]);
     assert_eq!((response.status, response.body), (200, pattern(100)));
     let out = serving.get("http://test/media/../secret.mp4", &[]);
@@ -104,7 +104,7 @@ fn a_target_in_absolute_form_names_its_path() {
 
 #[test]
 fn symbolic_links_lead_to_files_inside_the_root_only() {
-    let (folder, serving) = guarded();
+    let (folder, serving) = root_and_secret();
     let link = |name: &str, to: &Path| symlink(to, folder.path("root").join(name)).unwrap();
     link("inside.mp4", Path::new("folder/b.mp4"));
     link("folder/up.mp4", Path::new("../a.mp4"));
@@ -154,7 +154,7 @@ fn symbolic_links_lead_to_files_inside_the_root_only() {
 
 #[test]
 fn only_regular_files_are_served() {
-    let (folder, serving) = guarded();
+    let (folder, serving) = root_and_secret();
     let make = |name: &str, kind, device| {
         mknodat(CWD, folder.path("root").join(name), kind, Mode::RWXU, device)
     };

@@ -16,7 +16,7 @@ use crate::support::{
 };
 
 /// Twenty seconds, with a key frame every ten.
-const PICTURE: &str = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=20";
+const VIDEO: &str = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=20";
 const TONE: &str = "-f lavfi -i sine=frequency=440:sample_rate=48000:duration=20";
 const AVC: &str = "-map 0:v -c:v libx264 -preset ultrafast -crf 40 -pix_fmt yuv420p -g 250 -bf 2";
 
@@ -26,7 +26,7 @@ const AC3: &str =
 /// A title of that video and one tone.
 fn make(folder: &Folder, name: &str, how: &str) {
     let path = folder.path(name);
-    let arguments = format!("-y {PICTURE} {TONE} {AVC} {how}");
+    let arguments = format!("-y {VIDEO} {TONE} {AVC} {how}");
     let arguments: Vec<_> = arguments.split_whitespace().collect();
     ffmpeg::run(&[&arguments[..], &[path.to_str().expect("text")]].concat()).expect(name);
 }

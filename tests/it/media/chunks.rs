@@ -56,30 +56,25 @@ impl MovieFile {
     }
 
     fn encoder(&self, height: u32, codec: VideoCodec) -> EncodeSettings {
-        let pictures = VideoTrack::from_track(self.track()).expect("video");
+        let video = VideoTrack::from_track(self.track()).expect("video");
         let rendition =
-            RenditionSpec::new(&pictures, height, codec, Effort::Quick).expect("it is smaller");
+            RenditionSpec::new(&video, height, codec, Effort::Quick).expect("it is smaller");
         EncodeSettings {
             rendition,
-            colours: Colours::for_codec(&pictures, codec),
+            colours: Colours::for_codec(&video, codec),
             threads: 1,
             start: DecodeStart::KeyFrame,
         }
     }
 
     /// Encodes all chunks, each on its own, the last first: none depends on the one before.
-    fn encode(
-        &self,
-        folder: &Folder,
-        movie_file: &ChunkPlan,
-        encoder: &EncodeSettings,
-    ) -> Vec<PathBuf> {
-        let numbered = movie_file.chunks.iter().enumerate().rev();
+    fn encode(&self, folder: &Folder, plan: &ChunkPlan, encoder: &EncodeSettings) -> Vec<PathBuf> {
+        let numbered = plan.chunks.iter().enumerate().rev();
         let mut files: Vec<PathBuf> = numbered
             .map(|(number, chunk)| {
                 let path = folder.path(format!("chunk-{number}.mp4"));
                 let output = path.to_str().expect("text");
-                let arguments = encode::arguments(&self.path, movie_file, chunk, encoder, output);
+                let arguments = encode::arguments(&self.path, plan, chunk, encoder, output);
                 let arguments: Vec<_> =
                     arguments.iter().map(|argument| argument.to_str().expect("text")).collect();
                 ffmpeg::run(&[&["-y"], &arguments[..]].concat()).expect("it is encoded");
@@ -97,14 +92,14 @@ impl MovieFile {
         chunk_ms: u64,
         encoder: &EncodeSettings,
     ) -> (PathBuf, usize) {
-        let movie_file = self.plan(chunk_ms);
-        let files = self.encode(folder, &movie_file, encoder);
+        let plan = self.plan(chunk_ms);
+        let files = self.encode(folder, &plan, encoder);
         let output = folder.path(format!("rendition-{chunk_ms}.mp4"));
-        let made = join::join(&movie_file, GRID_MS, &files, &output, |_| true);
-        let made = made.unwrap_or_else(|why| panic!("{}: {why}", self.path.display()));
-        assert_eq!(made.lost, 0);
-        assert_eq!(made.frames, movie_file.frames());
-        assert_eq!(made.bytes, fs::metadata(&output).expect("a file").len());
+        let joined = join::join(&plan, GRID_MS, &files, &output, |_| true)
+            .unwrap_or_else(|why| panic!("{}: {why}", self.path.display()));
+        assert_eq!(joined.lost, 0);
+        assert_eq!(joined.frames, plan.frames());
+        assert_eq!(joined.bytes, fs::metadata(&output).expect("a file").len());
         (output, files.len())
     }
 }
@@ -125,16 +120,16 @@ fn is_seamless(path: &Path, height: u32, codec: VideoCodec, chunk_ms: u64) -> us
     let folder = Folder::new();
     let (output, chunks) =
         movie_file.rendition(&folder, chunk_ms, &movie_file.encoder(height, codec));
-    let (expected, made) = (times(path), times(&output));
-    if expected != made {
-        let place = expected.iter().zip(&made).position(|(ours, theirs)| ours != theirs);
+    let (expected, actual) = (times(path), times(&output));
+    if expected != actual {
+        let place = expected.iter().zip(&actual).position(|(ours, theirs)| ours != theirs);
         panic!(
-            "{name}: {} pictures and {} in the rendition; the first at another time is {place:?}: \
+            "{name}: {} frames and {} in the rendition; the first at another time is {place:?}: \
              {:?} {:?}",
             expected.len(),
-            made.len(),
-            place.map(|place| (expected[place].nanoseconds(), made[place].nanoseconds())),
-            (expected.first(), made.first())
+            actual.len(),
+            place.map(|place| (expected[place].nanoseconds(), actual[place].nanoseconds())),
+            (expected.first(), actual.first())
         );
     }
     let rendition = MovieFile::open(&output);
@@ -178,8 +173,8 @@ fn every_frame_of_every_kind_of_movie_keeps_its_time() {
         ("av1-opus.mp4", 3),
         ("vp9.mp4", 3),
     ] {
-        let made = is_seamless(clips::named(name).path(), 36, VideoCodec::H264, 3000);
-        assert_eq!(made, chunks, "{name}");
+        let encoded = is_seamless(clips::named(name).path(), 36, VideoCodec::H264, 3000);
+        assert_eq!(encoded, chunks, "{name}");
     }
 }
 
@@ -223,8 +218,8 @@ fn frame_rates_that_do_not_divide_the_timescale_keep_every_tick() {
     }
     let folder = Folder::new();
     for (name, rate) in [("film.mp4", "24000/1001"), ("sport.mp4", "60000/1001")] {
-        let picture = format!("-f lavfi -i testsrc2=size=192x108:rate={rate}:duration=12");
-        let path = make(&folder, name, &format!("{picture} {AVC}"));
+        let video = format!("-f lavfi -i testsrc2=size=192x108:rate={rate}:duration=12");
+        let path = make(&folder, name, &format!("{video} {AVC}"));
         assert_eq!(is_seamless(&path, 54, VideoCodec::H264, 4000), 3, "{name}");
     }
 }
@@ -241,16 +236,17 @@ fn renditions_in_other_codecs_join_seamlessly() {
 }
 
 /// The similarity of a rendition and its title: SSIM, averaged over all frames.
-fn similarity(rendition: &Path, movie_file: &Path) -> f64 {
-    let [rendition, movie_file] = [rendition, movie_file].map(|path| path.to_str().expect("text"));
-    let compared = "[1:v][0:v]scale2ref=flags=bicubic[film][made];[made][film]ssim=stats_file=-";
-    let inputs = ["-i", rendition, "-i", movie_file, "-lavfi", compared, "-f", "null", "/dev/null"];
+fn similarity(rendition: &Path, title: &Path) -> f64 {
+    let [rendition, title] = [rendition, title].map(|path| path.to_str().expect("text"));
+    let compared =
+        "[1:v][0:v]scale2ref=flags=bicubic[title][encoded];[encoded][title]ssim=stats_file=-";
+    let inputs = ["-i", rendition, "-i", title, "-lavfi", compared, "-f", "null", "/dev/null"];
     let lines = String::from_utf8(ffmpeg::run(&inputs).expect("it is compared")).expect("text");
     let all =
         |line: &str| -> Option<f64> { line.split_once("All:")?.1.split(' ').next()?.parse().ok() };
-    let pictures: Vec<f64> = lines.lines().filter_map(all).collect();
-    assert!(pictures.len() > 100, "{lines}");
-    pictures.iter().sum::<f64>() / pictures.len() as f64
+    let frames: Vec<f64> = lines.lines().filter_map(all).collect();
+    assert!(frames.len() > 100, "{lines}");
+    frames.iter().sum::<f64>() / frames.len() as f64
 }
 
 #[test]
@@ -259,8 +255,8 @@ fn a_rendition_in_chunks_has_the_quality_of_a_rendition_in_one() {
         return;
     }
     let folder = Folder::new();
-    let movie_file = "-f lavfi -i mandelbrot=size=640x360:rate=25 -t 16";
-    let path = make(&folder, "film.mp4", &format!("{movie_file} {AVC} -crf 16"));
+    let source = "-f lavfi -i mandelbrot=size=640x360:rate=25 -t 16";
+    let path = make(&folder, "film.mp4", &format!("{source} {AVC} -crf 16"));
     let movie_file = MovieFile::open(&path);
     let encoder = movie_file.encoder(240, VideoCodec::H264);
     let (whole, one) = movie_file.rendition(&folder, 1_000_000, &encoder);
@@ -324,25 +320,25 @@ fn other_containers_and_codecs_become_movies_that_browsers_decode() {
         return;
     }
     let folder = Folder::new();
-    let picture = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=6";
+    let video = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=6";
     let tone = "-f lavfi -i sine=sample_rate=48000:duration=6";
     folder.put("film.srt", "1\n00:00:01,000 --> 00:00:02,000\nHello\n");
     let text = folder.path("film.srt");
     let text = format!("-i {} -c:s srt", text.display());
     for (name, how, encodes_pictures, encodes_sound) in [
-        ("a.mkv", format!("{picture} {tone} {text} {AVC} -c:a ac3"), false, true),
-        ("b.mkv", format!("{picture} {tone} {AVC} -c:a flac"), false, false),
-        ("a.ts", format!("{picture} {tone} {AVC} -c:a aac"), false, false),
-        ("b.ts", format!("{picture} {tone} -c:v mpeg2video -c:a mp2"), true, true),
-        ("a.avi", format!("{picture} {tone} -c:v mpeg4 -bf 2 -c:a mp3"), true, false),
+        ("a.mkv", format!("{video} {tone} {text} {AVC} -c:a ac3"), false, true),
+        ("b.mkv", format!("{video} {tone} {AVC} -c:a flac"), false, false),
+        ("a.ts", format!("{video} {tone} {AVC} -c:a aac"), false, false),
+        ("b.ts", format!("{video} {tone} -c:v mpeg2video -c:a mp2"), true, true),
+        ("a.avi", format!("{video} {tone} -c:v mpeg4 -bf 2 -c:a mp3"), true, false),
         (
             "a.webm",
-            format!("{picture} {tone} -c:v libvpx -deadline realtime -c:a libvorbis"),
+            format!("{video} {tone} -c:v libvpx -deadline realtime -c:a libvorbis"),
             true,
             true,
         ),
-        ("a.wmv", format!("{picture} {tone} -c:v wmv2 -c:a wmav2"), true, true),
-        ("a.flv", format!("{picture} {tone} {AVC} -c:a aac"), false, false),
+        ("a.wmv", format!("{video} {tone} -c:v wmv2 -c:a wmav2"), true, true),
+        ("a.flv", format!("{video} {tone} {AVC} -c:a aac"), false, false),
     ] {
         let source = make(&folder, name, &how);
         let (path, remux) = remuxed(&folder, &source);
@@ -374,11 +370,11 @@ fn a_movie_that_browsers_cannot_decode_gets_a_rendition_in_its_own_size() {
         return;
     }
     let folder = Folder::new();
-    let picture = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=9";
-    let path = make(&folder, "old.mp4", &format!("{picture} -c:v mpeg4 -bf 2 -g 50"));
+    let source = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=9";
+    let path = make(&folder, "old.mp4", &format!("{source} -c:v mpeg4 -bf 2 -g 50"));
     let movie_file = MovieFile::open(&path);
-    let pictures = VideoTrack::from_track(movie_file.track()).expect("video");
-    let renditions = spec::build_ladder(&pictures, VideoCodec::H264, Effort::Quick);
+    let video = VideoTrack::from_track(movie_file.track()).expect("video");
+    let renditions = spec::build_ladder(&video, VideoCodec::H264, Effort::Quick);
     let [own] = renditions[..] else { panic!("{renditions:?}") };
     assert_eq!((own.frame_width, own.frame_height), (192, 108));
     let encoder = EncodeSettings {
@@ -420,29 +416,29 @@ fn audio_that_browsers_cannot_decode_becomes_aac_and_stays_in_sync() {
         return;
     }
     let folder = Folder::new();
-    let picture = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=6";
+    let video = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=6";
     let tone = "-itsoffset 1.5 -f lavfi -i sine=frequency=440:sample_rate=48000:duration=4";
-    let how = format!("{picture} {tone} {AVC} -c:a ac3 -ac 6 -fps_mode passthrough");
+    let how = format!("{video} {tone} {AVC} -c:a ac3 -ac 6 -fps_mode passthrough");
     let movie_file = MovieFile::open(&make(&folder, "film.mp4", &how));
-    let is_sound = |track: &&Track| track.is_audio();
-    let track = movie_file.movie.tracks.iter().find(is_sound).expect("audio");
+    let is_audio = |track: &&Track| track.is_audio();
+    let track = movie_file.movie.tracks.iter().find(is_audio).expect("audio");
     assert!(audio::is_encodable(track));
-    let output = folder.path("sound.mp4");
+    let output = folder.path("audio.mp4");
     let output = output.to_str().expect("text");
     let arguments = audio::arguments(&movie_file.path, track, output);
     let arguments: Vec<_> =
         arguments.iter().map(|argument| argument.to_str().expect("text")).collect();
     ffmpeg::run(&[&["-y"], &arguments[..]].concat()).expect("audio");
-    let made = MovieFile::open(Path::new(output));
-    let [made] = &made.movie.tracks[..] else { panic!("{:?}", made.movie) };
-    assert!(audio::is_playable(made));
-    assert_eq!(made.index.segments[0].start, 0);
+    let encoded = MovieFile::open(Path::new(output));
+    let [aac] = &encoded.movie.tracks[..] else { panic!("{:?}", encoded.movie) };
+    assert!(audio::is_playable(aac));
+    assert_eq!(aac.index.segments[0].start, 0);
     // The start of the tone, and the end of the file.
     let raw = ["-i", output, "-ac", "1", "-ar", "48000", "-f", "s16le", "-"];
-    let samples = ffmpeg::run(&raw).expect("samples");
-    let samples = samples.chunks_exact(2).map(|sample| i16::from_le_bytes([sample[0], sample[1]]));
+    let pcm = ffmpeg::run(&raw).expect("samples");
+    let samples = pcm.chunks_exact(2).map(|sample| i16::from_le_bytes([sample[0], sample[1]]));
     let heard = samples.clone().position(|sample| sample.unsigned_abs() > 200).expect("a tone");
-    let (heard_ms, lasts_ms) = (heard / 48, samples.len() / 48);
+    let (heard_ms, duration_ms) = (heard / 48, samples.len() / 48);
     assert!((1490..1515).contains(&heard_ms), "{heard_ms}");
-    assert!((5450..5600).contains(&lasts_ms), "{lasts_ms}");
+    assert!((5450..5600).contains(&duration_ms), "{duration_ms}");
 }

@@ -27,7 +27,7 @@ use crate::support::{
     wait::until,
 };
 
-/// A folder with a clip in it and room for output.
+/// A folder with a clip, and a folder for output.
 struct Place(Folder);
 
 impl Place {
@@ -72,7 +72,7 @@ impl Place {
         }
     }
 
-    fn made(&self) -> Vec<String> {
+    fn outputs(&self) -> Vec<String> {
         let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string();
         fs::read_dir(self.path("out")).unwrap().map(|entry| name(entry).unwrap()).collect()
     }
@@ -83,7 +83,7 @@ fn limits() -> Limits {
 }
 
 fn program() -> Ffmpeg {
-    let found = Ffmpeg::find(Policy::Required).expect("asked before");
+    let found = Ffmpeg::find(Policy::Required).expect("is_installed() checked it");
     found.with_helper(PROGRAM.into())
 }
 
@@ -108,7 +108,7 @@ fn ffmpeg_renders_an_image_from_a_file() {
     let place = Place::new();
     place.clip("a.mp4", &["-t", "2"]);
     let ended = done(place.run(&["-ss", "1", "-i", "{a.mp4}", "-frames:v", "1", "a.jpg"])).unwrap();
-    assert_eq!(place.made(), ["a.jpg"]);
+    assert_eq!(place.outputs(), ["a.jpg"]);
     assert!(ended.progress.is_end && ended.progress.frames == 1, "{ended:?}");
     assert_eq!(ended.tail, "");
 }
@@ -123,8 +123,8 @@ fn piped_input_works_like_a_file_and_need_not_be_read_to_its_end() {
     let bytes = Bytes::from(fs::read(clip).unwrap());
     let fed = |frames: &str| {
         let mut extents = Extents::default();
-        for piece in bytes.chunks(10_000) {
-            extents.push(Extent::Memory(Bytes::copy_from_slice(piece))).unwrap();
+        for part in bytes.chunks(10_000) {
+            extents.push(Extent::Memory(Bytes::copy_from_slice(part))).unwrap();
         }
         let mut run = place.run(&["-i", "pipe:0", "-frames:v", frames, "-f", "null", "-"]);
         run.stdin = Stdin::Extents(extents);
@@ -181,7 +181,7 @@ fn a_file_that_references_others_is_refused_and_nothing_is_fetched() {
         assert!(matches!(failed, FfmpegError::Failed { .. }), "{failed}");
     }
     assert!(listener.accept().is_err(), "no connection came");
-    assert!(place.made().is_empty(), "{:?}", place.made());
+    assert!(place.outputs().is_empty(), "{:?}", place.outputs());
 }
 
 /// A movie whose samples are in another file beside it, by a QuickTime alias.
@@ -197,9 +197,9 @@ fn a_data_reference_to_another_file_is_not_followed() {
     let (movie, image) = (movie.to_str().unwrap(), place.path("followed.jpg"));
     let image = image.to_str().unwrap();
     ffmpeg::run(&["-enable_drefs", "1", "-i", movie, "-frames:v", "1", image]).unwrap();
-    assert!(fs::metadata(image).is_ok_and(|made| made.len() > 0));
+    assert!(fs::metadata(image).is_ok_and(|file| file.len() > 0));
     let outcome = done(place.run(&["-i", "{a.mov}", "-frames:v", "1", "a.jpg"]));
-    assert!(place.made().is_empty(), "{outcome:?}");
+    assert!(place.outputs().is_empty(), "{outcome:?}");
 }
 
 /// The movie without its samples, which an alias says are in a file beside it. Its index is behind
@@ -213,7 +213,7 @@ fn aliased(mut movie: Vec<u8>, name: &str) -> Vec<u8> {
     let mut alias = vec![0; 150];
     // One folder up from here, and one down to there.
     alias[130..134].copy_from_slice(&[0, 1, 0, 1]);
-    // What follows is one entry, of the kind of a whole path, and the end.
+    // One entry follows, of the kind of a whole path, and the end.
     alias.extend([0, 2]);
     alias.extend(u16::try_from(path.len()).unwrap().to_be_bytes());
     alias.extend(&path);
@@ -292,7 +292,7 @@ fn a_full_disk_is_reported_as_such() {
     let Some(_small) = Tmpfs::mount(&out, "size=4m") else { return };
     let mut run = place.run(&ENDLESS[..4]);
     run.arguments.extend(["-c:v", "rawvideo", "a.nut"].map(Into::into));
-    let failed = done(run).expect_err("no room");
+    let failed = done(run).expect_err("the disk is full");
     assert!(matches!(failed, FfmpegError::DiskFull { .. }), "{failed}");
 }
 
@@ -303,8 +303,9 @@ fn a_missing_ffmpeg_filter_is_reported_by_name() {
     }
     let place = Place::new();
     place.clip("a.mp4", &["-t", "1"]);
-    let failed = done(place.run(&["-i", "{a.mp4}", "-vf", "no_zscale=w=96:h=54", "a.mkv"]));
-    let failed = failed.expect_err("no such filter").to_string();
+    let failed = done(place.run(&["-i", "{a.mp4}", "-vf", "no_zscale=w=96:h=54", "a.mkv"]))
+        .expect_err("no such filter")
+        .to_string();
     assert!(failed.contains("No such filter: 'no_zscale'"), "{failed}");
 }
 
@@ -424,8 +425,7 @@ fn png(width: u32, height: u32) -> Vec<u8> {
     png
 }
 
-/// The variable that tells a process of these tests to start ffmpeg and be killed: the folder to
-/// start it in.
+/// The variable of a process that starts ffmpeg in order to be killed: the folder of ffmpeg.
 const KILLED: &str = "HEADWATER_TEST_KILLED_IN";
 
 /// The server's side of the test below; alone it does nothing.
@@ -465,5 +465,5 @@ fn a_server_that_is_killed_leaves_no_process() {
     server.kill().unwrap();
     server.wait().unwrap();
     until("ffmpeg has ended too", || child_in(&out).is_none());
-    assert!(place.made().is_empty());
+    assert!(place.outputs().is_empty());
 }

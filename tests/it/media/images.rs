@@ -1,5 +1,5 @@
-//! Images of titles, rendered by the real ffmpeg from extents: which frame is where, that each
-//! image is whole, and that no more is read than needed.
+//! Images of titles, rendered by the real ffmpeg from extents: the frame of each tile, complete
+//! images, and minimal reads.
 
 use std::{
     collections::BTreeSet,
@@ -102,13 +102,13 @@ impl MovieFile {
     /// Renders images in a folder.
     fn make(&self, stills: &Stills, plan: &RenderPlan) -> Folder {
         let folder = Folder::new();
-        cook(plan, &self.movie_of(stills), folder.path("").as_path()).expect("video");
+        render(plan, &self.movie_of(stills), folder.path("").as_path()).expect("video");
         plan.verify(&folder.path("")).expect("whole images");
         folder
     }
 
-    fn thumbnail(&self, stills: &Stills, asked: SizeRequest) -> Folder {
-        let size = asked.resolve(display_size(self.track()).expect("a size"));
+    fn thumbnail(&self, stills: &Stills, request: SizeRequest) -> Folder {
+        let size = request.resolve(display_size(self.track()).expect("a size"));
         let look = SourceVideo::from_track(self.track());
         self.make(stills, &images::plan_thumbnail(look, size, ImageFormat::Jpg, stills.second))
     }
@@ -116,11 +116,11 @@ impl MovieFile {
     fn sheet(&self, sheet: Sheet) -> (Stills, Folder) {
         let geometry = self.geometry();
         let stills = self.nearest(&geometry.times_ms(sheet));
-        let made = self.make(
+        let rendered = self.make(
             &stills,
             &images::plan_sheet(SourceVideo::from_track(self.track()), &geometry, sheet),
         );
-        (stills, made)
+        (stills, rendered)
     }
 }
 
@@ -134,8 +134,8 @@ fn bytes_of(extents: &Extents) -> Vec<u8> {
 }
 
 /// Runs ffmpeg in a folder with a movie through a pipe.
-fn cook(plan: &RenderPlan, movie: &Extents, folder: &Path) -> Result<(), String> {
-    let program = find_program("ffmpeg").expect("asked before");
+fn render(plan: &RenderPlan, movie: &Extents, folder: &Path) -> Result<(), String> {
+    let program = find_program("ffmpeg").expect("is_installed() checked it");
     let mut child = Command::new(program)
         .args(["-y", "-v", "error"])
         .args(&plan.arguments)
@@ -208,12 +208,12 @@ fn each_tile_is_the_key_frame_nearest_to_its_time() {
         let movie_file = clock(&folder, name, &coding);
         let geometry = movie_file.geometry();
         assert_eq!((geometry.interval_ms, geometry.tiles), (1000, SECONDS), "{name}");
-        let (stills, made) = movie_file.sheet(geometry.sheet(1).unwrap());
+        let (stills, rendered) = movie_file.sheet(geometry.sheet(1).unwrap());
         let key_frames = stills.times_ms.iter().collect::<BTreeSet<_>>().len();
         assert!(key_frames >= 9, "{name}: {:?}", stills.times_ms);
         for tile in 0..SECONDS {
             let time_ms = geometry.time_ms(tile);
-            let shown = second_of(&made.path(format!("{}.jpg", tile + 1)));
+            let shown = second_of(&rendered.path(format!("{}.jpg", tile + 1)));
             let told_ms = stills.times_ms[tile as usize];
             assert_eq!(shown, told_ms / 1000, "{name}, tile {tile}");
             assert!(told_ms.abs_diff(time_ms) <= 1500, "{name}: {shown} s for {time_ms} ms");
@@ -232,21 +232,21 @@ fn a_sheet_is_its_tiles_in_rows_and_black_behind_the_last() {
     let folder = Folder::new();
     let movie_file = clock(&folder, "clock.mp4", &AVC);
     let geometry = movie_file.geometry();
-    let (_, made) = movie_file.sheet(geometry.sheet(1).unwrap());
+    let (_, rendered) = movie_file.sheet(geometry.sheet(1).unwrap());
     let (width, height) = (geometry.tile_width, geometry.tile_height);
     for tile in 0..SECONDS {
         let (_, x, y) = geometry.place(tile);
-        let of_tile = colour(&made.path(format!("{}.jpg", tile + 1)), "null");
+        let of_tile = colour(&rendered.path(format!("{}.jpg", tile + 1)), "null");
         for sheet in ["sheet.jpg", "sheet.webp"] {
-            let of_sheet = colour(&made.path(sheet), &format!("crop={width}:{height}:{x}:{y}"));
+            let of_sheet = colour(&rendered.path(sheet), &format!("crop={width}:{height}:{x}:{y}"));
             let far = of_sheet.iter().zip(of_tile).map(|(one, other)| one.abs_diff(other)).max();
             assert!(far < Some(6), "tile {tile} of {sheet}: {of_sheet:?}, {of_tile:?}");
         }
     }
     let (x, y) = (SECONDS % COLUMNS * width, SECONDS / COLUMNS * height);
-    let rest = colour(&made.path("sheet.jpg"), &format!("crop={width}:{height}:{x}:{y}"));
+    let rest = colour(&rendered.path("sheet.jpg"), &format!("crop={width}:{height}:{x}:{y}"));
     assert!(rest.iter().all(|part| *part < 8), "{rest:?}");
-    assert!(!made.path(format!("{}.jpg", SECONDS + 1)).exists());
+    assert!(!rendered.path(format!("{}.jpg", SECONDS + 1)).exists());
 }
 
 #[test]
@@ -270,11 +270,11 @@ fn a_frame_that_does_not_decode_shifts_no_other() {
     let mut with_broken = Extents::default();
     broken.for_each(|extent| with_broken.push(extent).unwrap());
     let plan = images::plan_sheet(SourceVideo::from_track(movie_file.track()), &geometry, sheet);
-    let made = Folder::new();
-    cook(&plan, &with_broken, &made.path("")).expect("video");
-    plan.verify(&made.path("")).expect("whole images");
+    let rendered = Folder::new();
+    render(&plan, &with_broken, &rendered.path("")).expect("video");
+    plan.verify(&rendered.path("")).expect("whole images");
     for tile in 0..SECONDS {
-        let shown = second_of(&made.path(format!("{}.jpg", tile + 1)));
+        let shown = second_of(&rendered.path(format!("{}.jpg", tile + 1)));
         let expected = match stills.times_ms[tile as usize] / 1000 {
             6 => 4,
             second => second,
@@ -304,8 +304,8 @@ fn an_exact_thumbnail_shows_the_frame_of_its_time() {
         let movie_file = clock(&folder, name, &coding);
         for time_ms in [0, 950, 1050, 2450, 3000, 5999, 7600, 12_345, 19_999, 1_000_000] {
             let stills = movie_file.exact(time_ms);
-            let made = movie_file.thumbnail(&stills, SizeRequest::default());
-            let shown = second_of(&made.path("thumbnail.jpg"));
+            let rendered = movie_file.thumbnail(&stills, SizeRequest::default());
+            let shown = second_of(&rendered.path("thumbnail.jpg"));
             assert_eq!(shown, (time_ms / 1000).min(19), "{name} at {time_ms} ms");
             let shown = stills.times_ms[stills.second as usize];
             assert!(time_ms.min(19_999).abs_diff(shown) <= 100, "{name} at {time_ms}: {shown}");
@@ -336,9 +336,9 @@ fn every_kind_of_movie_has_its_tiles_in_place() {
         assert_eq!(decoded[0].frames.len(), distinct.len(), "{}", clip.name());
         let tracks = ffmpeg::tracks(path).expect("a movie");
         let whole = ffmpeg::tracks(clip.path().to_str().unwrap()).expect("a movie");
-        let pictures = whole.iter().find(|track| track.kind == ffmpeg::Kind::Video).unwrap();
+        let video = whole.iter().find(|track| track.kind == ffmpeg::Kind::Video).unwrap();
         for packet in &tracks[0].packets {
-            let same = pictures.packets.iter().find(|other| other.digest == packet.digest);
+            let same = video.packets.iter().find(|other| other.digest == packet.digest);
             assert!(same.is_some_and(|same| same.is_key), "{}: {packet:?}", clip.name());
         }
         movie_file
@@ -360,16 +360,16 @@ fn a_rotated_movie_has_upright_images() {
     }
     let movie_file = MovieFile::clip("portrait.mp4");
     assert_eq!(display_size(movie_file.track()), Some((108, 192)));
-    let made = movie_file.thumbnail(&movie_file.nearest(&[0]), SizeRequest::default());
-    let bytes = fs::read(made.path("thumbnail.jpg")).unwrap();
+    let rendered = movie_file.thumbnail(&movie_file.nearest(&[0]), SizeRequest::default());
+    let bytes = fs::read(rendered.path("thumbnail.jpg")).unwrap();
     assert_eq!(dimensions::read_dimensions(&bytes), Some((108, 192)));
     // As upright as ffmpeg makes the whole movie.
-    let upright = made.path("upright.jpg");
+    let upright = rendered.path("upright.jpg");
     let source = clips::named("portrait.mp4").path().to_str().unwrap();
     let first = ["-i", source, "-frames:v", "1", "-q:v", "2", upright.to_str().unwrap()];
     ffmpeg::run(&first).expect("an image");
     for corner in ["crop=20:20:0:0", "crop=20:20:80:0", "crop=20:20:0:170", "crop=20:20:80:170"] {
-        let (one, other) = (made.path("thumbnail.jpg"), &upright);
+        let (one, other) = (rendered.path("thumbnail.jpg"), &upright);
         let (one, other) = (colour(&one, corner), colour(other, corner));
         let far = one.iter().zip(other).map(|(one, other)| one.abs_diff(other)).max();
         assert!(far < Some(40), "{corner}: {one:?}, {other:?}");
@@ -401,8 +401,8 @@ fn colours_are_those_of_the_movie() {
                 coding,
                 0,
             );
-            let made = movie_file.make(&stills, &plan);
-            let shown = colour(&made.path(name), "scale=in_color_matrix=bt601");
+            let rendered = movie_file.make(&stills, &plan);
+            let shown = colour(&rendered.path(name), "scale=in_color_matrix=bt601");
             let far = shown.iter().zip([0x20, 0xc0, 0x40]).map(|(a, b)| a.abs_diff(b)).max();
             assert!(far < Some(6), "{matrix} {name}: {shown:?}");
         }
@@ -428,7 +428,7 @@ fn a_poster_is_not_black_unless_everything_is() {
         let movie_file = MovieFile::open(&path).expect("a movie");
         let stills = movie_file.nearest(&images::poster_times_ms(movie_file.duration_ms()));
         let size = SizeRequest::default().resolve((320, 180));
-        let made = movie_file.make(
+        let rendered = movie_file.make(
             &stills,
             &images::plan_poster(
                 SourceVideo::from_track(movie_file.track()),
@@ -436,7 +436,7 @@ fn a_poster_is_not_black_unless_everything_is() {
                 ImageFormat::Jpg,
             ),
         );
-        assert_eq!(brightness(&made.path("poster.jpg")) < 10, is_black, "{name}");
+        assert_eq!(brightness(&rendered.path("poster.jpg")) < 10, is_black, "{name}");
     }
 }
 
@@ -449,9 +449,9 @@ fn a_preview_is_animated_and_loops_for_ever() {
     let movie_file = clock(&folder, "clock.mp4", &AVC);
     let stills = movie_file.nearest(&images::preview_times_ms(movie_file.duration_ms()));
     let size = SizeRequest::new(Some(160), None, Fit::Contain).unwrap().resolve((320, 180));
-    let made = movie_file
+    let rendered = movie_file
         .make(&stills, &images::plan_preview(SourceVideo::from_track(movie_file.track()), size));
-    let bytes = fs::read(made.path("preview.webp")).unwrap();
+    let bytes = fs::read(rendered.path("preview.webp")).unwrap();
     let chunks: Vec<usize> =
         (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"ANMF")).collect();
     // Twelve times, at some of which the same key frame is the nearest.
@@ -511,17 +511,17 @@ fn a_truncated_image_is_detected() {
         &geometry,
         geometry.sheet(1).unwrap(),
     );
-    let (_, made) = movie_file.sheet(geometry.sheet(1).unwrap());
+    let (_, rendered) = movie_file.sheet(geometry.sheet(1).unwrap());
     for name in ["sheet.jpg", "sheet.webp", "9.jpg"] {
-        let path = made.path(name);
+        let path = rendered.path(name);
         let bytes = fs::read(&path).unwrap();
         fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
-        assert!(plan.verify(&made.path("")).is_err(), "{name}");
+        assert!(plan.verify(&rendered.path("")).is_err(), "{name}");
         fs::remove_file(&path).unwrap();
-        let missing = plan.verify(&made.path("")).expect_err("a missing file").to_string();
+        let missing = plan.verify(&rendered.path("")).expect_err("a missing file").to_string();
         assert!(missing.starts_with(name), "{missing}");
         fs::write(&path, &bytes).unwrap();
-        plan.verify(&made.path("")).expect("whole again");
+        plan.verify(&rendered.path("")).expect("whole again");
     }
 }
 
@@ -568,8 +568,8 @@ fn audio_and_encrypted_titles_have_no_images_and_name_the_reason() {
         let movie_file = MovieFile::open(path).expect("a movie");
         stills::track(&movie_file.movie).expect_err("no images").to_string()
     };
-    let sound = refused(clips::named("audio-only.m4a").path());
-    assert_eq!(sound, "the title has no video");
+    let reason = refused(clips::named("audio-only.m4a").path());
+    assert_eq!(reason, "the title has no video");
     let folder = Folder::new();
     let path = folder.path("encrypted.mp4");
     let source = clips::named("b-frames.mp4").path().to_str().unwrap();

@@ -44,8 +44,11 @@ fn track<'a>(report: &'a Value, folder: &str) -> &'a Value {
 
 /// The sentences of all problems of this severity.
 fn problems<'a>(report: &'a Value, severity: &str) -> Vec<&'a str> {
-    let problems = report["problems"].as_array().expect("problems").iter();
-    let problems = problems.filter(|problem| problem["severity"] == severity);
+    let problems = report["problems"]
+        .as_array()
+        .expect("problems")
+        .iter()
+        .filter(|problem| problem["severity"] == severity);
     problems.map(|problem| problem["sentence"].as_str().expect("a sentence")).collect()
 }
 

@@ -14,7 +14,7 @@ use crate::support::{
     wait::until,
 };
 
-const PICTURE: &str = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=6";
+const VIDEO: &str = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=6";
 const TONE: &str = "-f lavfi -i sine=sample_rate=48000:duration=6";
 const AVC: &str = "-c:v libx264 -preset ultrafast -crf 30 -pix_fmt yuv420p -g 48 -bf 3";
 
@@ -24,7 +24,7 @@ const EBML: &[u8] = b"\x1A\x45\xDF\xA3";
 /// A file of six seconds, by ffmpeg.
 fn make(folder: &Folder, name: &str, how: &str) -> PathBuf {
     let path = folder.path(name);
-    let arguments = format!("{PICTURE} {TONE} {how}");
+    let arguments = format!("{VIDEO} {TONE} {how}");
     let arguments: Vec<_> = arguments.split_whitespace().collect();
     ffmpeg::run(&[&["-y"], &arguments[..], &[path.to_str().expect("text")]].concat()).expect(name);
     path
@@ -62,8 +62,10 @@ fn assert_in_progress(response: &Response) {
     assert!((1..=10).contains(&after), "{after}");
     assert_eq!(response.field("cache-control"), Some("no-store"));
     let detail = detail(response);
-    let percent = detail.strip_prefix("a job is making this title playable: ");
-    let percent = percent.and_then(|rest| rest.strip_suffix(" %")).expect("a percentage");
+    let percent = detail
+        .strip_prefix("a job is making this title playable: ")
+        .and_then(|rest| rest.strip_suffix(" %"))
+        .expect("a percentage");
     assert!(percent.parse::<u8>().expect("a number") < 100, "{detail}");
     let problem: Value = serde_json::from_slice(&response.body).expect("JSON");
     assert!(problem["job"].is_string(), "{problem}");
@@ -125,9 +127,9 @@ fn matroska_is_remuxed_without_touching_a_sample() {
         ("storyboard.vtt", "text/vtt; charset=utf-8"),
         ("storyboard.jpg", "image/jpeg"),
     ] {
-        let made = program.get(&format!("/v/film.mkv/{view}"), &[]);
-        assert_eq!(made.status, 200, "{view}");
-        assert_eq!(made.field("content-type"), Some(media_type), "{view}");
+        let response = program.get(&format!("/v/film.mkv/{view}"), &[]);
+        assert_eq!(response.status, 200, "{view}");
+        assert_eq!(response.field("content-type"), Some(media_type), "{view}");
     }
     // The report is about the file itself.
     let report = program.get("/v/film.mkv/inspect", &[]);
@@ -243,8 +245,8 @@ fn a_playlist_of_other_files_is_never_followed() {
     }
     let jobs = json::json(&program.get("/api/jobs", &[]), 200);
     assert_eq!(jobs["jobs"], serde_json::json!([]), "nothing was begun");
-    let asked = listener.accept().expect_err("no connection came");
-    assert_eq!(asked.kind(), std::io::ErrorKind::WouldBlock);
+    let refused = listener.accept().expect_err("no connection came");
+    assert_eq!(refused.kind(), std::io::ErrorKind::WouldBlock);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The sandbox, by attempts to leave it: as root, too, where the tests run as root.
 //!
-//! Shells and tools of the system run in the place of ffmpeg. Their error output is what the log of
-//! a job would hold.
+//! Shells and tools of the system run in place of ffmpeg. The log of a job would have their error
+//! output.
 
 use std::{
     net::TcpListener,
@@ -17,14 +17,14 @@ use headwater::transcode::{
 
 use crate::support::{folder::Folder, program::PROGRAM};
 
-/// A folder with a readable file (`given`), a forbidden one (`secret`), and an output folder
+/// A folder with a readable file (`readable`), a forbidden one (`secret`), and an output folder
 /// (`out`).
 struct Place(Folder);
 
 impl Place {
     fn new() -> Self {
         let folder = Folder::new();
-        folder.put("given", "given bytes");
+        folder.put("readable", "readable bytes");
         folder.put("secret", "secret bytes");
         std::fs::create_dir(folder.path("out")).unwrap();
         Self(folder)
@@ -39,7 +39,7 @@ impl Place {
         let arguments = arguments.iter().map(Into::into);
         Confinement {
             policy: Policy::Required,
-            readable: vec![self.path("given")],
+            readable: vec![self.path("readable")],
             writable: Some(self.path("out")),
             memory_bytes: 256 << 20,
             file_bytes: 1 << 20,
@@ -58,7 +58,7 @@ impl Place {
     fn refused(&self, script: &str) -> String {
         let output = self.run("bash", &["-c", script]);
         assert!(!output.status.success(), "it was allowed: {script}");
-        said(&output.stderr)
+        text(&output.stderr)
     }
 }
 
@@ -67,20 +67,20 @@ fn run(confinement: &Confinement, folder: &Path) -> Output {
     command.current_dir(folder).stdin(Stdio::null()).output().expect("the helper runs")
 }
 
-fn said(bytes: &[u8]) -> String {
+fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[test]
-fn the_given_file_is_read_and_the_folder_is_written() {
+fn the_readable_file_is_read_and_the_folder_is_written() {
     let place = Place::new();
-    let given = place.path("given");
+    let readable = place.path("readable");
     let script =
-        format!("read -r line < {}; echo \"$line\" > made; mapfile < made", given.display());
+        format!("read -r line < {}; echo \"$line\" > output; mapfile < output", readable.display());
     let output = place.run("bash", &["-c", &script]);
     // `read` fails at the end of a file without a newline, but has read the line.
-    assert_eq!(said(&output.stderr), "");
-    assert_eq!(std::fs::read_to_string(place.path("out/made")).unwrap(), "given bytes\n");
+    assert_eq!(text(&output.stderr), "");
+    assert_eq!(std::fs::read_to_string(place.path("out/output")).unwrap(), "readable bytes\n");
 }
 
 #[test]
@@ -89,50 +89,50 @@ fn reading_outside_is_refused() {
     let secret = place.path("secret");
     for file in [secret.to_str().unwrap(), "/etc/passwd", "/proc/1/environ", "/proc/self/maps"] {
         let output = place.run("cat", &[file]);
-        assert_eq!(said(&output.stdout), "");
-        assert!(said(&output.stderr).contains(&format!("{file}: Permission denied")), "{output:?}");
+        assert_eq!(text(&output.stdout), "");
+        assert!(text(&output.stderr).contains(&format!("{file}: Permission denied")), "{output:?}");
     }
     let output = place.run("ls", &["/"]);
-    assert!(said(&output.stderr).contains("Permission denied"), "{output:?}");
+    assert!(text(&output.stderr).contains("Permission denied"), "{output:?}");
 }
 
 #[test]
 fn writing_outside_is_refused() {
     let place = Place::new();
-    let (given, secret) = (place.path("given"), place.path("secret"));
+    let (readable, secret) = (place.path("readable"), place.path("secret"));
     for script in [
         format!("echo > {}", place.path("new").display()),
-        format!("echo > {}", given.display()),
+        format!("echo > {}", readable.display()),
         format!("echo >> {}", secret.display()),
         "echo > /dev/shm/headwater-new".into(),
     ] {
-        let said = place.refused(&script);
-        assert!(said.contains("Permission denied"), "{script}: {said}");
+        let message = place.refused(&script);
+        assert!(message.contains("Permission denied"), "{script}: {message}");
     }
     let moved = place.run("mv", &[secret.to_str().unwrap(), "taken"]);
-    assert!(said(&moved.stderr).contains("Permission denied"), "{moved:?}");
+    assert!(text(&moved.stderr).contains("Permission denied"), "{moved:?}");
     let removed = place.run("rm", &["-f", secret.to_str().unwrap()]);
-    assert!(said(&removed.stderr).contains("Permission denied"), "{removed:?}");
+    assert!(text(&removed.stderr).contains("Permission denied"), "{removed:?}");
     assert_eq!(std::fs::read_to_string(secret).unwrap(), "secret bytes");
-    assert_eq!(std::fs::read_to_string(given).unwrap(), "given bytes");
+    assert_eq!(std::fs::read_to_string(readable).unwrap(), "readable bytes");
 }
 
 /// Landlock does not cover these.
 #[test]
 fn modes_owners_and_times_are_not_changed() {
     let place = Place::new();
-    let given = place.path("given");
-    let given = given.to_str().unwrap();
+    let readable = place.path("readable");
+    let readable = readable.to_str().unwrap();
     for (program, arguments) in [
-        ("chmod", ["666", given]),
-        ("chown", ["0:0", given]),
-        ("touch", ["-cd@1", given]),
-        ("truncate", ["-s0", given]),
+        ("chmod", ["666", readable]),
+        ("chown", ["0:0", readable]),
+        ("touch", ["-cd@1", readable]),
+        ("truncate", ["-s0", readable]),
     ] {
         let output = place.run(program, &arguments);
-        let said = said(&output.stderr);
+        let message = text(&output.stderr);
         let is_named =
-            ["Operation not permitted", "Permission denied"].iter().any(|w| said.contains(w));
+            ["Operation not permitted", "Permission denied"].iter().any(|w| message.contains(w));
         assert!(!output.status.success() && is_named, "{program}: {output:?}");
     }
 }
@@ -144,8 +144,8 @@ fn the_network_is_refused() {
     listener.set_nonblocking(true).unwrap();
     let port = listener.local_addr().unwrap().port();
     for protocol in ["tcp", "udp"] {
-        let said = place.refused(&format!("exec 3<> /dev/{protocol}/127.0.0.1/{port}"));
-        assert!(said.contains("Operation not permitted"), "{said}");
+        let message = place.refused(&format!("exec 3<> /dev/{protocol}/127.0.0.1/{port}"));
+        assert!(message.contains("Operation not permitted"), "{message}");
     }
     let error = listener.accept().expect_err("no connection came");
     assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
@@ -156,8 +156,8 @@ fn another_process_is_refused() {
     let place = Place::new();
     for script in ["(:)", ": | :", ": &"] {
         let output = place.run("bash", &["-c", script]);
-        let said = said(&output.stderr);
-        assert!(said.contains("fork: Operation not permitted"), "{script}: {output:?}");
+        let message = text(&output.stderr);
+        assert!(message.contains("fork: Operation not permitted"), "{script}: {output:?}");
     }
 }
 
@@ -166,8 +166,8 @@ fn signals_to_others_are_refused() {
     let place = Place::new();
     let pid = std::process::id();
     for script in [format!("kill -0 {pid}"), "kill -0 1".into(), format!("kill -9 -{pid}")] {
-        let said = place.refused(&script);
-        assert!(said.contains("Operation not permitted"), "{script}: {said}");
+        let message = place.refused(&script);
+        assert!(message.contains("Operation not permitted"), "{script}: {message}");
     }
     // Signals to itself are allowed: that is how a program aborts.
     let output = place.run("bash", &["-c", "kill -TERM $$"]);
@@ -181,9 +181,10 @@ fn mounts_and_namespaces_are_refused() {
         [("mount", &["-t", "tmpfs", "none", "/mnt"] as &[&str]), ("unshare", &["-U", "true"])]
     {
         let output = place.run(program, arguments);
-        let said = said(&output.stderr).to_lowercase();
-        let is_named = ["not permitted", "permission denied", "must be superuser"];
-        let is_named = is_named.iter().any(|words| said.contains(words));
+        let message = text(&output.stderr).to_lowercase();
+        let is_named = ["not permitted", "permission denied", "must be superuser"]
+            .iter()
+            .any(|words| message.contains(words));
         assert!(!output.status.success() && is_named, "{program}: {output:?}");
     }
 }
@@ -197,7 +198,7 @@ fn system_calls_are_refused_by_number_and_arguments() {
         eprintln!("this test did not run: perl is not installed");
         return;
     }
-    let given = place.path("given");
+    let readable = place.path("readable");
     let emptying = format!("-100, $ARGV[0], {}", libc::O_RDONLY | libc::O_TRUNC);
     let shared = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
     let shared = format!("0, 4096, 3, {shared}, -1, 0");
@@ -239,28 +240,29 @@ fn system_calls_are_refused_by_number_and_arguments() {
     ] {
         let separator = if arguments.is_empty() { "" } else { ", " };
         let script = format!("print syscall({call}{separator}{arguments}), ' ', $! + 0");
-        let output = place.run("perl", &["-e", &script, given.to_str().unwrap()]);
-        assert_eq!(said(&output.stdout), format!("-1 {errno}"), "{name}: {output:?}");
+        let output = place.run("perl", &["-e", &script, readable.to_str().unwrap()]);
+        assert_eq!(text(&output.stdout), format!("-1 {errno}"), "{name}: {output:?}");
     }
-    assert_eq!(std::fs::read_to_string(given).unwrap(), "given bytes");
+    assert_eq!(std::fs::read_to_string(readable).unwrap(), "readable bytes");
 }
 
 #[test]
 fn memory_is_limited() {
     let place = Place::new();
     // A string of a GiB, in a process that may have a quarter of that.
-    let said = place.refused("printf -v hoard '%01073741824d' 0");
-    let is_named = ["cannot allocate", "Cannot allocate memory"].iter().any(|w| said.contains(w));
-    assert!(is_named, "{said}");
+    let message = place.refused("printf -v hoard '%01073741824d' 0");
+    let is_named =
+        ["cannot allocate", "Cannot allocate memory"].iter().any(|w| message.contains(w));
+    assert!(is_named, "{message}");
 }
 
 #[test]
 fn a_file_that_grows_too_large_ends_the_process() {
     let place = Place::new();
-    let output = place.run("dd", &["if=/dev/urandom", "of=made", "bs=65536"]);
+    let output = place.run("dd", &["if=/dev/urandom", "of=output", "bs=65536"]);
     // 25 is SIGXFSZ.
     assert_eq!(output.status.signal(), Some(25), "{output:?}");
-    assert_eq!(std::fs::metadata(place.path("out/made")).unwrap().len(), 1 << 20);
+    assert_eq!(std::fs::metadata(place.path("out/output")).unwrap().len(), 1 << 20);
 }
 
 #[test]
@@ -279,7 +281,7 @@ fn only_the_capability_to_read_is_left_and_none_comes_back() {
     let mut confinement = place.confinement("cat", &["/proc/self/status"]);
     confinement.readable.push("/proc".into());
     let output = run(&confinement, &place.path("out"));
-    let status = said(&output.stdout);
+    let status = text(&output.stdout);
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
         line.unwrap_or_else(|| panic!("{name} in {output:?}")).trim().to_owned()
@@ -300,7 +302,7 @@ fn a_child_whose_parent_is_dead_runs_nothing() {
     let output = run(&confinement, &place.path("out"));
     assert_eq!(output.status.code(), Some(125));
     assert_eq!(
-        said(&output.stderr),
+        text(&output.stderr),
         "headwater sandbox: the process that started this helper has ended\n"
     );
 }
@@ -310,9 +312,9 @@ fn without_a_program_the_helper_reports_the_features_of_the_kernel() {
     let place = Place::new();
     let mut confinement = place.confinement("true", &[]);
     confinement.program.clear();
-    assert_eq!(said(&run(&confinement, &place.path("out")).stdout), "landlock seccomp\n");
+    assert_eq!(text(&run(&confinement, &place.path("out")).stdout), "landlock seccomp\n");
     confinement.policy = Policy::Off;
-    assert_eq!(said(&run(&confinement, &place.path("out")).stdout), "\n");
+    assert_eq!(text(&run(&confinement, &place.path("out")).stdout), "\n");
 }
 
 #[test]
@@ -320,7 +322,7 @@ fn without_a_policy_memory_is_limited_and_files_are_not() {
     let place = Place::new();
     let mut confinement = place.confinement("cat", &[place.path("secret").to_str().unwrap()]);
     confinement.policy = Policy::Off;
-    assert_eq!(said(&run(&confinement, &place.path("out")).stdout), "secret bytes");
+    assert_eq!(text(&run(&confinement, &place.path("out")).stdout), "secret bytes");
     let mut confinement = place.confinement("bash", &["-c", "printf -v x '%01073741824d' 0"]);
     confinement.policy = Policy::Off;
     assert!(!run(&confinement, &place.path("out")).status.success());

@@ -1,5 +1,5 @@
-//! Clips, `play.mp4?start=&end=&tracks=`: ffmpeg decodes of a clip what it decodes of the source in
-//! that time, shifted to zero.
+//! Clips, `play.mp4?start=&end=&tracks=`: the decoded frames are those of the source in the same time
+//! range, shifted to zero.
 
 use std::{collections::BTreeMap, fs};
 
@@ -88,8 +88,8 @@ fn same_frames(
     Ok(())
 }
 
-/// Audio is cut at whole frames, and an edit list mutes what lies outside. It has to play when it
-/// does in the source, which keeps it in sync with the video.
+/// Audio is cut at whole frames, and an edit list mutes the rest. It must play at the times of
+/// the source, which keeps it in sync with the video.
 fn same_audio<'a>(
     source: &Track,
     range: std::ops::Range<i128>,
@@ -142,7 +142,7 @@ fn query(start_ms: i128, end_ms: i128) -> String {
 }
 
 /// A server of all test clips.
-fn of_clips() -> Serving {
+fn serve_clips() -> Serving {
     serve_with(&[clips::folder()], "")
 }
 
@@ -151,7 +151,7 @@ fn cuts(cases: &[(&'static str, &[(i128, i128)])]) {
     if !ffmpeg::is_installed() {
         return;
     }
-    let serving = of_clips();
+    let serving = serve_clips();
     let mut wrong = Vec::new();
     for (name, ranges) in cases {
         let clip = clips::named(name);
@@ -215,7 +215,7 @@ fn a_start_between_frames_shifts_no_audio_track() {
     if !ffmpeg::is_installed() {
         return;
     }
-    let serving = of_clips();
+    let serving = serve_clips();
     let clip = clips::named("two-audio.mp4");
     let source = Source::decode(clip.path().to_str().expect("text"));
     assert_eq!(source.tracks.len(), 3);
@@ -229,7 +229,7 @@ fn a_start_between_frames_shifts_no_audio_track() {
 }
 
 /// A folder with a clip of the sample library, and a server of it.
-fn of_a_clock() -> (Folder, Serving) {
+fn serve_clock() -> (Folder, Serving) {
     let folder = Folder::new();
     put_sample(&folder, CLOCK, "clock.mp4");
     let serving = serve(&folder);
@@ -238,7 +238,7 @@ fn of_a_clock() -> (Folder, Serving) {
 
 #[test]
 fn a_clip_from_zero_is_the_whole() {
-    let (_folder, serving) = of_a_clock();
+    let (_folder, serving) = serve_clock();
     let whole = serving.get("/v/clock.mp4/play.mp4", &[]);
     assert_eq!(whole.status, 200);
     for query in ["start=0", "start=0.000", "", "utm_source=x", "tracks="] {
@@ -248,7 +248,7 @@ fn a_clip_from_zero_is_the_whole() {
         assert!(same.body == whole.body, "{query}");
     }
     if ffmpeg::is_installed() {
-        let serving = of_clips();
+        let serving = serve_clips();
         let clip = clips::named("fragmented.mp4");
         clip.path();
         let target = format!("/v/{}/play.mp4", clip.file_name());
@@ -261,7 +261,7 @@ fn a_clip_from_zero_is_the_whole() {
 
 #[test]
 fn invalid_parameters_are_400_with_a_reason() {
-    let (_folder, serving) = of_a_clock();
+    let (_folder, serving) = serve_clock();
     for (query, status, reason) in [
         ("start=5&end=5", 400, "end must be later than start"),
         ("start=5&end=4", 400, "end must be later than start"),
@@ -290,7 +290,7 @@ fn invalid_parameters_are_400_with_a_reason() {
 
 #[test]
 fn unrequested_tracks_and_their_bytes_are_left_out() {
-    let (folder, serving) = of_a_clock();
+    let (folder, serving) = serve_clock();
     let get = |tracks: &str| {
         let response = serving.get(&format!("/v/clock.mp4/play.mp4?tracks={tracks}"), &[]);
         assert_eq!(response.status, 200, "{tracks}");
@@ -308,13 +308,15 @@ fn unrequested_tracks_and_their_bytes_are_left_out() {
     }
     if ffmpeg::is_installed() {
         for (name, part, kind) in
-            [("pictures.mp4", &video, Kind::Video), ("sound.mp4", &audio, Kind::Audio)]
+            [("video.mp4", &video, Kind::Video), ("audio.mp4", &audio, Kind::Audio)]
         {
             let path = folder.put(name, &part.body);
             let tracks = ffmpeg::tracks(path.to_str().expect("text")).expect("a movie");
             assert_eq!(tracks.iter().map(|track| track.kind).collect::<Vec<_>>(), [kind]);
-            let whole = ffmpeg::tracks(folder.path("clock.mp4").to_str().expect("text"));
-            let whole = whole.expect("a movie").into_iter().find(|track| track.kind == kind);
+            let whole = ffmpeg::tracks(folder.path("clock.mp4").to_str().expect("text"))
+                .expect("a movie")
+                .into_iter()
+                .find(|track| track.kind == kind);
             let digests = |track: &Track| -> Vec<String> {
                 track.packets.iter().map(|packet| packet.digest.clone()).collect()
             };
@@ -325,7 +327,7 @@ fn unrequested_tracks_and_their_bytes_are_left_out() {
 
 #[test]
 fn ranges_of_a_clip_are_slices_and_every_server_makes_the_same_clip() {
-    let (folder, serving) = of_a_clock();
+    let (folder, serving) = serve_clock();
     let copies = Folder::new();
     let copy = copies.put("clock.mp4", fs::read(folder.path("clock.mp4")).expect("a file"));
     let modified = fs::metadata(folder.path("clock.mp4")).expect("a file").modified();
@@ -352,12 +354,12 @@ fn ranges_of_a_clip_are_slices_and_every_server_makes_the_same_clip() {
         assert_eq!(without_date(&head.fields), without_date(&again.fields));
         // Ranges that end in the index, at its end, and among the samples.
         let mut joined = Vec::new();
-        for piece in [1, 700, 5000, 12_345, usize::MAX] {
+        for size in [1, 700, 5000, 12_345, usize::MAX] {
             let begin = joined.len();
             if begin == length {
                 break;
             }
-            let end = begin.saturating_add(piece).min(length);
+            let end = begin.saturating_add(size).min(length);
             let range = format!("Range: bytes={begin}-{}", end - 1);
             let condition = format!("If-Range: {tag}");
             let response = client.request("GET", target, &[&range, &condition]);
@@ -385,7 +387,7 @@ fn a_clip_of_opus_begins_with_the_pre_roll_of_its_decoder() {
     if !ffmpeg::is_installed() {
         return;
     }
-    let serving = of_clips();
+    let serving = serve_clips();
     let name = clips::named("opus.mp4").file_name();
     let url = format!("http://{}/v/{name}/play.mp4?start=2.52&tracks=audio-1", serving.address);
     let audio = ffmpeg::tracks(&url).expect("a movie").remove(0);
@@ -429,7 +431,7 @@ fn a_gap_between_two_fragments_is_as_long_in_a_clip() {
     let found: Vec<_> = found.collect();
     assert_eq!(found.len(), 1, "{found:?}");
     bytes[found[0]..found[0] + 4].copy_from_slice(&1024_u32.to_be_bytes());
-    fs::write(path, bytes).expect("room");
+    fs::write(path, bytes).expect("disk space");
     let source = Source::decode(path);
     let audio = source.tracks.iter().find(|track| track.kind == Kind::Audio).expect("audio");
     let times: Vec<_> =

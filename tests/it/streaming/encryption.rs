@@ -123,7 +123,7 @@ fn a_client_with_the_key_sees_the_source_in_segments_of_any_encrypted_file() {
     let (folder, serving, clear) = encrypted();
     let fragmented = all_tracks_play(&serving, &folder, "tables.mp4", clear);
     assert_eq!(fragmented, ["tables-v.mp4", "tables-a.mp4"]);
-    // Fragments with `senc`; and fragments without, whose entries only offsets locate.
+    // Fragments with `senc`; and fragments without, where only offsets locate the entries.
     for name in fragmented {
         let bytes = fs::read(folder.path(&name)).expect("it was put there");
         all_tracks_play(&serving, &folder, &name, clear);
@@ -134,16 +134,16 @@ fn a_client_with_the_key_sees_the_source_in_segments_of_any_encrypted_file() {
         let other = format!("without-{name}");
         folder.put(&other, without);
         all_tracks_play(&serving, &folder, &other, clear);
-        let of = |title: &str| {
+        let first_track = |title: &str| {
             let streams = Streams::read(&serving, title);
             join(&serving, &streams.playlists[0].1)
         };
-        let made = of(&name);
-        assert!(of(&other) == made, "both ways lead to the same");
+        let segments = first_track(&name);
+        assert!(first_track(&other) == segments, "both ways lead to the same");
         // Without video beside it, audio is cut elsewhere.
         let senc = "moof/traf/senc";
         assert!(
-            entries(&made, senc) == entries(&bytes, senc),
+            entries(&segments, senc) == entries(&bytes, senc),
             "packaging a package again changes nothing"
         );
     }
@@ -309,13 +309,13 @@ fn is_harmless(bytes: &[u8]) {
     for offered in title::offered(&movie) {
         let track = &movie.tracks[offered.place];
         for number in 0..track.index.segments.len() {
-            let made = cmaf::segment(track, number, &source, bytes);
-            let len = |made: Option<Extents>| made.map(|made| made.len());
-            if let Ok(made) = made {
-                assert_eq!(len(made), cmaf::segment_len(track, number));
+            let segment = cmaf::segment(track, number, &source, bytes);
+            let len = |extents: Option<Extents>| extents.map(|extents| extents.len());
+            if let Ok(segment) = segment {
+                assert_eq!(len(segment), cmaf::segment_len(track, number));
             }
-            if let Ok(made) = cmaf::iframe(track, number, &source, bytes) {
-                assert_eq!(len(made), cmaf::iframe_len(track, number));
+            if let Ok(iframe) = cmaf::iframe(track, number, &source, bytes) {
+                assert_eq!(len(iframe), cmaf::iframe_len(track, number));
             }
         }
     }
@@ -332,8 +332,8 @@ fn broken_auxiliary_information_causes_no_panic() {
     encrypt("no-b-frames.mp4", &path);
     let tables = fs::read(path).expect("a clip");
     let fragments = join(&serving, &Streams::read(&serving, "tables.mp4").playlists[0].1);
-    let in_tables = ["stsd", "senc", "saiz", "saio"];
-    let in_tables = in_tables.map(|name| format!("moov/trak/mdia/minf/stbl/{name}"));
+    let in_tables =
+        ["stsd", "senc", "saiz", "saio"].map(|name| format!("moov/trak/mdia/minf/stbl/{name}"));
     let in_fragments = ["senc", "saiz", "saio", "trun"].map(|name| format!("moof/traf/{name}"));
     for (bytes, paths) in [(tables, in_tables), (fragments, in_fragments)] {
         is_harmless(&bytes);

@@ -1,4 +1,4 @@
-//! ffmpeg as a client of the program: it decodes over HTTP whatever it decodes from the disk.
+//! ffmpeg as a client of the program: it decodes the same files over HTTP as from the disk.
 
 use std::{
     env, fs,
@@ -27,11 +27,11 @@ fn titles(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Whether ffmpeg decodes a whole input without an error. Prints the reason only on demand.
-fn decodes(ffmpeg: &Path, input: &str, speaks: bool) -> bool {
+fn decodes(ffmpeg: &Path, input: &str, prints_errors: bool) -> bool {
     Command::new(ffmpeg)
         .args(["-v", "error", "-xerror", "-i", input, "-f", "null", "-"])
         .stdin(Stdio::null())
-        .stderr(if speaks { Stdio::inherit() } else { Stdio::null() })
+        .stderr(if prints_errors { Stdio::inherit() } else { Stdio::null() })
         .status()
         .expect("ffmpeg runs")
         .success()
@@ -50,8 +50,11 @@ fn plays_all_of(folder: &Path) -> usize {
             return 0;
         }
         let below = path.strip_prefix(folder).expect("found there").to_str().expect("text");
-        let encoded = below.split('/').map(|name| utf8_percent_encode(name, NON_ALPHANUMERIC));
-        let encoded = encoded.map(|name| name.to_string()).collect::<Vec<_>>().join("/");
+        let encoded = below
+            .split('/')
+            .map(|name| utf8_percent_encode(name, NON_ALPHANUMERIC).to_string())
+            .collect::<Vec<_>>()
+            .join("/");
         let url = format!("http://{}/media/{encoded}", program.address);
         assert!(decodes(&ffmpeg, &url, true), "{below} plays from the disk, but not from here");
         1

@@ -127,8 +127,8 @@ fn segment_durations_add_up_to_that_of_the_track() {
             // A tick of the movie header, the unit of edit lists, and a microsecond of rounding per
             // segment.
             let exact = SECOND_NS / 1000 + playlist.segments.len() as i128 * 1000;
-            let is_one = |lasts: &RangeInclusive<i128>| {
-                (lasts.start() - exact..=lasts.end() + exact).contains(&sum)
+            let is_one = |duration: &RangeInclusive<i128>| {
+                (duration.start() - exact..=duration.end() + exact).contains(&sum)
             };
             assert!(expected.iter().any(is_one), "{name}: {url}: {sum} ns, and not {expected:?}");
             let longest =
@@ -144,8 +144,8 @@ fn segment_durations_add_up_to_that_of_the_track() {
 fn peaks(playlist: &Playlist, sizes: &[u64]) -> [f64; 2] {
     let rate = |bits: u64, ns: i128| bits as f64 * 1e9 / ns as f64;
     let durations: Vec<_> = playlist.segments.iter().map(|segment| segment.duration_ns).collect();
-    let single = sizes.iter().zip(&durations).map(|(&bytes, &ns)| rate(bytes * 8, ns));
-    let single = single.fold(0.0, f64::max);
+    let single =
+        sizes.iter().zip(&durations).map(|(&bytes, &ns)| rate(bytes * 8, ns)).fold(0.0, f64::max);
     let target = i128::from(playlist.target_s) * SECOND_NS;
     let mut of_runs: f64 = 0.0;
     for first in 0..sizes.len() {
@@ -180,8 +180,13 @@ fn bandwidth_is_the_measured_peak_and_average_bandwidth_the_average() {
                 let rendition: &crate::support::manifests::Attributes = rendition;
                 rendition["TYPE"] == "AUDIO" && rendition.get("GROUP-ID") == group
             };
-            let audio_tracks = streams.multivariant.1.renditions.iter().filter(of_group);
-            let audio_tracks = audio_tracks.filter_map(|rendition| rendition.get("URI"));
+            let audio_tracks = streams
+                .multivariant
+                .1
+                .renditions
+                .iter()
+                .filter(of_group)
+                .filter_map(|rendition| rendition.get("URI"));
             let audio_tracks: Vec<_> =
                 audio_tracks.filter(|audio| *audio != url).map(|audio| of_url(audio)).collect();
             assert!(group.is_none() || !audio_tracks.is_empty(), "{name}: an empty group");

@@ -126,13 +126,16 @@ fn is_a_problem(response: &Response) -> Result<(), String> {
     if has_detail && problem["status"] == 422 {
         return Ok(());
     }
-    Err(format!("the problem does not say what it is: {problem}"))
+    Err(format!("the problem document has no reason: {problem}"))
 }
 
 /// One view of one title.
 fn compare(serving: &Serving, folder: &Path, title: &str, view: &str) -> Result<(), String> {
-    let encoded = title.split('/').map(|name| utf8_percent_encode(name, NON_ALPHANUMERIC));
-    let encoded = encoded.map(|name| name.to_string()).collect::<Vec<_>>().join("/");
+    let encoded = title
+        .split('/')
+        .map(|name| utf8_percent_encode(name, NON_ALPHANUMERIC).to_string())
+        .collect::<Vec<_>>()
+        .join("/");
     let target = format!("/v/{encoded}/{view}");
     let head = serving.get(&target, &["Range: bytes=0-0"]);
     // These need a job first; `remux` tests them.
@@ -144,8 +147,8 @@ fn compare(serving: &Serving, folder: &Path, title: &str, view: &str) -> Result<
         200 | 206 => {}
         422 => {
             is_a_problem(&head)?;
-            let said = String::from_utf8_lossy(&head.body);
-            return if may_be_refused { Ok(()) } else { Err(format!("refused: {said}")) };
+            let problem = String::from_utf8_lossy(&head.body);
+            return if may_be_refused { Ok(()) } else { Err(format!("refused: {problem}")) };
         }
         status => return Err(format!("{status}: {}", String::from_utf8_lossy(&head.body))),
     }
@@ -153,7 +156,7 @@ fn compare(serving: &Serving, folder: &Path, title: &str, view: &str) -> Result<
         return Ok(());
     }
     let moved_ms = MOVED_MS.iter().find(|(end, _)| title.ends_with(end)).map_or(0, |moved| moved.1);
-    let slack = Seconds::of(moved_ms, (1, 1000));
+    let slack = Seconds::from_ticks(moved_ms, (1, 1000));
     let source = Source::known(&folder.join(title));
     let source = source.as_ref().as_ref().map_err(|why| format!("the source itself: {why}"))?;
     plays(source, &format!("http://{}{target}", serving.address), slack)
@@ -179,9 +182,9 @@ fn all_play(folder: &Path, titles: &[String], view: &str) {
         work();
     });
     let wrong = wrong.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let mut said = String::new();
-    wrong.iter().for_each(|(title, why)| writeln!(said, "  {title}: {why}").expect("memory"));
-    assert!(wrong.is_empty(), "{} of {} by {view}:\n{said}", wrong.len(), titles.len());
+    let mut failures = String::new();
+    wrong.iter().for_each(|(title, why)| writeln!(failures, "  {title}: {why}").expect("memory"));
+    assert!(wrong.is_empty(), "{} of {} by {view}:\n{failures}", wrong.len(), titles.len());
 }
 
 fn every_clip_plays(view: &str) {
@@ -245,7 +248,7 @@ fn the_comparison_accepts_packages_by_ffmpeg_and_rejects_one_without_a_segment()
     let folder = Folder::new();
     let serving = serve(&folder);
     // ffmpeg rounds the shift of each track to milliseconds, separately. We must not.
-    let rounded = Seconds::of(1, (1, 1000));
+    let rounded = Seconds::from_ticks(1, (1, 1000));
     for name in ["b-frames.mp4", "late-audio.mp4", "two-audio.mp4", "av1-opus.mp4"] {
         let path = clips::named(name).path();
         let input = path.to_str().expect("text");

@@ -1,5 +1,5 @@
-//! Renditions beside a title, and folders of them that form a title: which join, and that
-//! everything in the manifests exists.
+//! Renditions beside a title, and folders of renditions that form a title: alignment, and complete
+//! manifests.
 
 use std::{fs, path::Path};
 
@@ -72,8 +72,8 @@ fn a_rendition_with_equal_key_frames_joins_and_others_are_left_out_and_logged_on
     let times = |what: &str| program.logged().matches(what).count();
     until("all three are logged", || times("left out of its title") >= 3);
     // A second log line would have come before this.
-    let asked = program.get("/v/a%20film.mp4/nonsense", &[]);
-    assert_eq!(asked.status, 404);
+    let response = program.get("/v/a%20film.mp4/nonsense", &[]);
+    assert_eq!(response.status, 404);
     for name in ["a film.240p.mp4", "a film.270p.mp4", "a film.360p.mp4"] {
         assert_eq!(times(name), 1, "{}", program.logged());
     }

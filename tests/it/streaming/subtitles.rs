@@ -152,7 +152,7 @@ fn read_by_ffmpeg(serving: &Serving, url: &str) -> Vec<String> {
 }
 
 /// A folder with a title of 20 s.
-fn with_film() -> Folder {
+fn folder_with_title() -> Folder {
     let folder = Folder::new();
     put_sample(&folder, CLOCK, "film.mp4");
     folder
@@ -160,7 +160,7 @@ fn with_film() -> Folder {
 
 #[test]
 fn subtitles_beside_a_title_are_in_its_manifests_with_all_their_cues() {
-    let folder = with_film();
+    let folder = folder_with_title();
     let utf_16 = |text: String| -> Vec<u8> {
         format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect()
     };
@@ -177,7 +177,7 @@ fn subtitles_beside_a_title_are_in_its_manifests_with_all_their_cues() {
     let client = &mut serving.connect();
     let of_title = multivariant(client, "film.mp4");
     let found = subtitles(&of_title);
-    let of = |language: &str| {
+    let in_language = |language: &str| {
         let found = found.iter().find(|rendition| rendition["LANGUAGE"] == language);
         *found.unwrap_or_else(|| panic!("none in {language}: {of_title:?}"))
     };
@@ -195,7 +195,7 @@ fn subtitles_beside_a_title_are_in_its_manifests_with_all_their_cues() {
         ),
         ("ja", "日本語", "NO", None),
     ] {
-        let rendition = of(language);
+        let rendition = in_language(language);
         assert_eq!(rendition["NAME"], name);
         assert_eq!(rendition.get("FORCED").map_or("NO", String::as_str), forced, "{language}");
         assert_eq!(rendition.get("CHARACTERISTICS").map(String::as_str), characteristics);
@@ -217,7 +217,7 @@ fn subtitles_beside_a_title_are_in_its_manifests_with_all_their_cues() {
     let sets = texts_of_mpd(client, "film.mp4");
     assert_eq!(sets.len(), 4);
     for (language, role, expected) in of_each {
-        let cues_found = cues_of(client, &of(language)["URI"], &video);
+        let cues_found = cues_of(client, &in_language(language)["URI"], &video);
         assert_eq!(plain(cues_found), expected, "{language}");
         let of_language = |(set, _): &&(Element, String)| set.attributes["lang"] == language;
         let (set, file) = sets.iter().find(of_language).expect("a set in this language");
@@ -230,7 +230,7 @@ fn subtitles_beside_a_title_are_in_its_manifests_with_all_their_cues() {
         }
     }
     // An identifier of the file itself stays.
-    assert_eq!(cues_of(client, &of("de")["URI"], &video)[0].0, "name");
+    assert_eq!(cues_of(client, &in_language("de")["URI"], &video)[0].0, "name");
 }
 
 fn response(serving: &Serving, target: &str) -> Response {
@@ -239,7 +239,7 @@ fn response(serving: &Serving, target: &str) -> Response {
 
 #[test]
 fn subtitles_and_their_urls_follow_changes_of_the_files() {
-    let folder = with_film();
+    let folder = folder_with_title();
     let serving = serve(&folder);
     let client = &mut serving.connect();
     let bare = response(&serving, "/v/film.mp4/index.m3u8");
@@ -286,7 +286,7 @@ fn subtitles_and_their_urls_follow_changes_of_the_files() {
 
 #[test]
 fn another_language_in_the_name_is_another_url_because_the_charset_may_differ() {
-    let folder = with_film();
+    let folder = folder_with_title();
     let path = folder.put("film.fr.srt", srt(CUES));
     let serving = serve(&folder);
     let client = &mut serving.connect();
@@ -306,7 +306,7 @@ fn a_text_track_works_like_a_sidecar() {
     }
     // A sample lasts until the next, so that cues do not overlap.
     let apart = [CUES[0].clone(), CUES[1].clone(), CUES[4].clone()];
-    let folder = with_film();
+    let folder = folder_with_title();
     let inside = folder.put("inside.srt", srt(&apart));
     let movie_file = folder.path("film.mp4");
     ffmpeg::run(&[
@@ -354,7 +354,7 @@ fn a_text_track_works_like_a_sidecar() {
 
 #[test]
 fn files_that_are_no_subtitles_are_not_listed_and_the_title_plays() {
-    let folder = with_film();
+    let folder = folder_with_title();
     let noise: Vec<u8> =
         (0..100_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect();
     folder.put("film.de.srt", noise);
@@ -386,7 +386,7 @@ fn files_that_are_no_subtitles_are_not_listed_and_the_title_plays() {
 
 #[test]
 fn subtitles_beyond_the_limit_are_left_out_and_all_listed_ones_exist() {
-    let folder = with_film();
+    let folder = folder_with_title();
     for number in 0..40 {
         folder.put(format!("film.number {number:02}.srt"), srt(CUES));
         let rendition = folder.path(format!("film.{}p.mp4", 100 + number));

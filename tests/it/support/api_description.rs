@@ -76,8 +76,8 @@ impl Description {
             None if FOR_ANY.contains(&status) => &described["default"],
             None => panic!("{method} {path}: {status} is not described: {text}"),
         };
-        let (content, is_so) = self.is_as(entry, response);
-        is_so.unwrap_or_else(|why| panic!("{method} {path}: {status}: {why}\n{text}"));
+        let (content, result) = self.check_response(entry, response);
+        result.unwrap_or_else(|why| panic!("{method} {path}: {status}: {why}\n{text}"));
         content
     }
 
@@ -86,12 +86,13 @@ impl Description {
     pub fn check_problem(&self, response: &Response, status: u16) -> Value {
         assert_eq!(response.status, status, "{response:?}");
         assert!(FOR_ANY.contains(&status), "{status}");
-        let (content, is_so) = self.is_as(self.at("/components/responses/Problem"), response);
-        is_so.unwrap_or_else(|why| panic!("{status}: {why}"));
+        let (content, result) =
+            self.check_response(self.at("/components/responses/Problem"), response);
+        result.unwrap_or_else(|why| panic!("{status}: {why}"));
         content
     }
 
-    fn is_as(&self, entry: &Value, response: &Response) -> (Value, Result<(), String>) {
+    fn check_response(&self, entry: &Value, response: &Response) -> (Value, Result<(), String>) {
         let entry = self.resolve(entry);
         let content = match response.field("content-type") {
             Some(media_type) if media_type.ends_with("json") => {
@@ -99,7 +100,7 @@ impl Description {
             }
             _ => String::from_utf8_lossy(&response.body).into(),
         };
-        let is_so = self.has_fields(entry, response).and_then(|()| {
+        let result = self.has_fields(entry, response).and_then(|()| {
             let Some(types) = entry["content"].as_object() else {
                 return if response.body.is_empty() { Ok(()) } else { Err("content".into()) };
             };
@@ -113,7 +114,7 @@ impl Description {
             }
             described.get("schema").map_or(Ok(()), |schema| self.conforms(schema, &content))
         });
-        (content, is_so)
+        (content, result)
     }
 
     fn has_fields(&self, entry: &Value, response: &Response) -> Result<(), String> {
@@ -130,47 +131,51 @@ impl Description {
 
     /// Validates a value against a schema. An unknown keyword is an error of the schema.
     pub fn conforms(&self, schema: &Value, value: &Value) -> Result<(), String> {
-        for (word, says) in schema.as_object().ok_or("this is no schema")? {
-            let is_so = match word.as_str() {
+        for (keyword, constraint) in schema.as_object().ok_or("this is no schema")? {
+            let is_valid = match keyword.as_str() {
                 "$ref" => {
                     self.conforms(self.resolve(schema), value)?;
-                    self.seen.borrow_mut().insert(says.as_str().expect("a name").to_owned());
+                    self.seen.borrow_mut().insert(constraint.as_str().expect("a name").to_owned());
                     true
                 }
-                "type" => list(says).iter().any(|name| is_of(value, name)),
-                "const" => value == says,
-                "enum" => list(says).contains(value),
-                "minimum" => value.as_f64().is_none_or(|number| Some(number) >= says.as_f64()),
-                "maximum" => value.as_f64().is_none_or(|number| Some(number) <= says.as_f64()),
-                "pattern" => value.as_str().is_none_or(|text| is_like(text, says)),
-                "format" => value.as_str().is_none_or(|text| is_in(text, says)),
+                "type" => list(constraint).iter().any(|name| has_type(value, name)),
+                "const" => value == constraint,
+                "enum" => list(constraint).contains(value),
+                "minimum" => {
+                    value.as_f64().is_none_or(|number| Some(number) >= constraint.as_f64())
+                }
+                "maximum" => {
+                    value.as_f64().is_none_or(|number| Some(number) <= constraint.as_f64())
+                }
+                "pattern" => value.as_str().is_none_or(|text| matches_pattern(text, constraint)),
+                "format" => value.as_str().is_none_or(|text| has_format(text, constraint)),
                 "required" => value.as_object().is_none_or(|members| {
-                    let mut names = list(says).iter().filter_map(Value::as_str);
+                    let mut names = list(constraint).iter().filter_map(Value::as_str);
                     names.all(|name| members.contains_key(name))
                 }),
                 "properties" => {
-                    for (name, described) in says.as_object().into_iter().flatten() {
+                    for (name, described) in constraint.as_object().into_iter().flatten() {
                         if let Some(member) = value.get(name) {
-                            let is_so = self.conforms(described, member);
-                            is_so.map_err(|why| format!("{name}: {why}"))?;
+                            self.conforms(described, member)
+                                .map_err(|why| format!("{name}: {why}"))?;
                         }
                     }
                     true
                 }
                 "additionalProperties" => {
-                    assert_eq!(*says, Value::Bool(false));
+                    assert_eq!(*constraint, Value::Bool(false));
                     let known = &schema["properties"];
                     let mut names = value.as_object().into_iter().flatten();
                     names.all(|(name, _)| known.get(name).is_some())
                 }
                 "items" => {
                     for item in value.as_array().into_iter().flatten() {
-                        self.conforms(says, item)?;
+                        self.conforms(constraint, item)?;
                     }
                     true
                 }
                 "oneOf" => {
-                    let tried = list(says).iter().map(|one| self.conforms(one, value));
+                    let tried = list(constraint).iter().map(|one| self.conforms(one, value));
                     let (fits, others): (Vec<_>, Vec<_>) = tried.partition(Result::is_ok);
                     if fits.len() != 1 {
                         return Err(format!("it is {} of these: {others:?}", fits.len()));
@@ -179,10 +184,10 @@ impl Description {
                 }
                 // Annotations for readers and code generators.
                 "description" | "default" | "discriminator" => true,
-                _ => return Err(format!("unknown keyword {word}")),
+                _ => return Err(format!("unknown keyword {keyword}")),
             };
-            if !is_so {
-                return Err(format!("{value} violates {word}: {says}"));
+            if !is_valid {
+                return Err(format!("{value} violates {keyword}: {constraint}"));
             }
         }
         Ok(())
@@ -192,12 +197,16 @@ impl Description {
     pub fn unseen(&self) -> Vec<String> {
         let statuses = self.operations().into_iter().flat_map(|(method, path)| {
             let responses = self.operation(&method, &path)["responses"].as_object();
-            let statuses = responses.expect("an object").keys();
-            let statuses = statuses.filter(|key| !["4XX", "default"].contains(&key.as_str()));
+            let statuses = responses
+                .expect("an object")
+                .keys()
+                .filter(|key| !["4XX", "default"].contains(&key.as_str()));
             statuses.map(|status| format!("{method} {path} {status}")).collect::<Vec<_>>()
         });
-        let schemas = self.members("/components/schemas").keys();
-        let schemas = schemas.filter(|name| !self.is_sent_to_webhooks(name));
+        let schemas = self
+            .members("/components/schemas")
+            .keys()
+            .filter(|name| !self.is_sent_to_webhooks(name));
         let schemas = schemas.map(|name| format!("#/components/schemas/{name}"));
         let seen = self.seen.borrow();
         statuses.chain(schemas).filter(|described| !seen.contains(described)).collect()
@@ -275,7 +284,7 @@ fn number_or_text(text: &str) -> Value {
     text.parse::<u64>().map_or_else(|_| text.into(), Value::from)
 }
 
-fn is_of(value: &Value, name: &Value) -> bool {
+fn has_type(value: &Value, name: &Value) -> bool {
     match name.as_str().expect("a name") {
         "null" => value.is_null(),
         "boolean" => value.is_boolean(),
@@ -288,12 +297,12 @@ fn is_of(value: &Value, name: &Value) -> bool {
     }
 }
 
-fn is_like(text: &str, pattern: &Value) -> bool {
+fn matches_pattern(text: &str, pattern: &Value) -> bool {
     assert_eq!(pattern, "^[0-9a-f]{16}$", "no other pattern is known here");
     text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-fn is_in(text: &str, format: &Value) -> bool {
+fn has_format(text: &str, format: &Value) -> bool {
     match format.as_str().expect("a name") {
         "uuid" => text.len() == 36 && text.parse::<JobId>().is_ok(),
         "date-time" => text.ends_with('Z') && humantime::parse_rfc3339(text).is_ok(),

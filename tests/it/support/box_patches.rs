@@ -60,7 +60,7 @@ pub fn of_kind(file: &[u8], kind: &[u8; 4]) -> Vec<LocatedBox> {
     locate_boxes(file).into_iter().filter(|place| place.kind == *kind).collect()
 }
 
-/// Overwrites bytes at an offset; what exceeds the file is left out.
+/// Overwrites bytes at an offset, up to the end of the file.
 pub fn patched(file: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
     let mut file = file.to_vec();
     let end = file.len().min(at + bytes.len());
@@ -72,16 +72,16 @@ pub fn patched(file: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
 
 /// Replaces a range, and corrects the sizes of all boxes around it.
 pub fn replaced(file: &[u8], range: Range<usize>, with: &[u8]) -> Vec<u8> {
-    let mut made = file.to_vec();
+    let mut patched = file.to_vec();
     for place in locate_boxes(file) {
         let is_around =
             place.start < range.start && range.end <= place.end && place.start + 8 <= range.start;
         if is_around {
             let size = place.end - place.start - range.len() + with.len();
             let size = u32::try_from(size).expect("a small file");
-            made[place.start..place.start + 4].copy_from_slice(&size.to_be_bytes());
+            patched[place.start..place.start + 4].copy_from_slice(&size.to_be_bytes());
         }
     }
-    made.splice(range, with.iter().copied());
-    made
+    patched.splice(range, with.iter().copied());
+    patched
 }

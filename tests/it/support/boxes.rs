@@ -73,8 +73,10 @@ pub fn with_wide_offsets(bytes: &[u8], shift: u64) -> Vec<u8> {
             }
             b"stco" => {
                 let (head, offsets) = content.split_at(8);
-                let offsets = offsets.chunks(4).map(|offset| u64::from(number(offset)) + shift);
-                let offsets = offsets.flat_map(u64::to_be_bytes);
+                let offsets = offsets
+                    .chunks(4)
+                    .map(|offset| u64::from(number(offset)) + shift)
+                    .flat_map(u64::to_be_bytes);
                 let content: Vec<u8> = head.iter().copied().chain(offsets).collect();
                 write(&mut wide, *b"co64", &content);
             }

@@ -40,12 +40,12 @@ impl BrokenMovie {
     pub fn write(&self, path: &Path) {
         let mut file = File::create(path).expect("a file");
         match &self.content {
-            Content::Whole(bytes) => file.write_all(bytes).expect("room"),
+            Content::Whole(bytes) => file.write_all(bytes).expect("disk space"),
             Content::Sparse { parts, len } => {
-                file.set_len(*len).expect("room");
+                file.set_len(*len).expect("disk space");
                 for (offset, bytes) in parts {
                     file.seek(SeekFrom::Start(*offset)).expect("an offset");
-                    file.write_all(bytes).expect("room");
+                    file.write_all(bytes).expect("disk space");
                 }
             }
         }

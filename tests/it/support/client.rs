@@ -11,11 +11,11 @@ use crate::support::wait::TIMEOUT;
 
 /// Connects with so small a receive buffer, in bytes, that a server cannot send ahead: unread bytes
 /// stay unsent.
-pub fn narrow_socket(address: SocketAddr, room: usize) -> TcpStream {
+pub fn narrow_socket(address: SocketAddr, buffer_bytes: usize) -> TcpStream {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None);
     let socket = socket.expect("a socket");
     // Before connecting, because the first packet fixes the window scale.
-    socket.set_recv_buffer_size(room).expect("a small buffer");
+    socket.set_recv_buffer_size(buffer_bytes).expect("a small buffer");
     socket.connect(&address.into()).expect("a connection");
     socket.into()
 }
@@ -71,8 +71,8 @@ impl Client {
     }
 
     /// Connects with a [`narrow_socket`].
-    pub fn narrow(address: SocketAddr, room: usize) -> Self {
-        Self::over(narrow_socket(address, room))
+    pub fn narrow(address: SocketAddr, buffer_bytes: usize) -> Self {
+        Self::over(narrow_socket(address, buffer_bytes))
     }
 
     fn over(stream: TcpStream) -> Self {
@@ -124,8 +124,10 @@ impl Client {
     pub fn read_head(&mut self) -> Result<Response, Incomplete> {
         let line = self.read_line()?;
         self.is_1_0 = line.starts_with("HTTP/1.0 ");
-        let status = line.strip_prefix("HTTP/1.1 ").or(line.strip_prefix("HTTP/1.0 "));
-        let status = status.and_then(|rest| rest.get(..3)?.parse().ok());
+        let status = line
+            .strip_prefix("HTTP/1.1 ")
+            .or(line.strip_prefix("HTTP/1.0 "))
+            .and_then(|rest| rest.get(..3)?.parse().ok());
         let status = status.unwrap_or_else(|| panic!("not a status line: {line:?}"));
         let mut fields = Vec::new();
         loop {

@@ -24,7 +24,7 @@ pub struct Clip {
     /// ffmpeg's arguments, several in a string with spaces between them.
     arguments: Vec<&'static str>,
     then: Then,
-    made: OnceLock<PathBuf>,
+    path: OnceLock<PathBuf>,
 }
 
 /// The step after ffmpeg.
@@ -41,11 +41,11 @@ enum Then {
 
 fn clip(name: &'static str, arguments: &[&'static str]) -> Clip {
     let arguments = arguments.to_vec();
-    Clip { name, input: None, arguments, then: Then::Nothing, made: OnceLock::new() }
+    Clip { name, input: None, arguments, then: Then::Nothing, path: OnceLock::new() }
 }
 
 impl Clip {
-    fn of(self, other: &'static str, how: &'static str) -> Self {
+    fn with_input(self, other: &'static str, how: &'static str) -> Self {
         Self { input: Some((other, how)), ..self }
     }
 
@@ -54,7 +54,7 @@ impl Clip {
     }
 }
 
-const PICTURE: &str = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=9";
+const VIDEO: &str = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=9";
 const NTSC: &str = "-f lavfi -i testsrc2=size=192x108:rate=30000/1001:duration=9";
 const FEW: &str = "-f lavfi -i testsrc2=size=128x72:rate=10:duration=8";
 const LONG: &str = "-f lavfi -i testsrc2=size=128x72:rate=25:duration=14";
@@ -75,21 +75,21 @@ const FRAGMENTS: &str = "-movflags frag_keyframe+empty_moov+default_base_moof";
 static CLIPS: LazyLock<Vec<Clip>> = LazyLock::new(|| {
     vec![
         // B-frames, whose delay an edit list removes; moov at the end.
-        clip("b-frames.mp4", &[PICTURE, TONE, AVC_B, AAC]),
-        clip("moov-in-front.mp4", &[PICTURE, TONE, AVC_B, AAC, "-movflags faststart"]),
+        clip("b-frames.mp4", &[VIDEO, TONE, AVC_B, AAC]),
+        clip("moov-in-front.mp4", &[VIDEO, TONE, AVC_B, AAC, "-movflags faststart"]),
         clip("no-b-frames.mp4", &[NTSC, OTHER, AVC, AAC]),
         clip("video-only.mp4", &[NTSC, AVC_B]),
         // Frames of 40, 80 and 120 ms.
         clip(
             "vfr.mp4",
-            &[PICTURE, TONE, r"-vf select=mod(n\,5)*mod(n\,7)*mod(n\,8)", AVC_B, AAC, PASS],
+            &[VIDEO, TONE, r"-vf select=mod(n\,5)*mod(n\,7)*mod(n\,8)", AVC_B, AAC, PASS],
         ),
-        clip("negative-ctts.mp4", &[PICTURE, TONE, AVC_B, AAC, "-movflags negative_cts_offsets"]),
+        clip("negative-ctts.mp4", &[VIDEO, TONE, AVC_B, AAC, "-movflags negative_cts_offsets"]),
         // Leading frames: shown before a sync sample, with references to frames before it.
         clip(
             "open-gop.mp4",
             &[
-                PICTURE,
+                VIDEO,
                 TONE,
                 "-c:v libx264 -preset ultrafast -crf 32 -pix_fmt yuv420p -x264-params",
                 "open-gop=1:keyint=40:min-keyint=1:scenecut=0:bframes=3:b-adapt=0:b-pyramid=normal",
@@ -98,7 +98,7 @@ static CLIPS: LazyLock<Vec<Clip>> = LazyLock::new(|| {
         ),
         clip(
             "irregular-gops.mp4",
-            &[PICTURE, TONE, AVC_B, AAC, "-force_key_frames 0.6,1.04,3.32,3.4,5.2,8.88"],
+            &[VIDEO, TONE, AVC_B, AAC, "-force_key_frames 0.6,1.04,3.32,3.4,5.2,8.88"],
         ),
         clip("single-key-frame.mp4", &[LONG, TONE_14_S, AVC_B, AAC, "-g 9999"]),
         clip(
@@ -115,41 +115,41 @@ static CLIPS: LazyLock<Vec<Clip>> = LazyLock::new(|| {
         // One variant for each audio codec.
         clip(
             "two-audio-codecs.mp4",
-            &[PICTURE, TONE, OTHER, AVC, "-map 0:v -map 1:a -map 2:a -c:a:0 aac -c:a:1 ac3"],
+            &[VIDEO, TONE, OTHER, AVC, "-map 0:v -map 1:a -map 2:a -c:a:0 aac -c:a:1 ac3"],
         ),
-        clip("hevc-hvc1.mp4", &[PICTURE, TONE, HEVC, AAC, "-tag:v hvc1"]),
-        clip("hevc-hev1.mp4", &[PICTURE, TONE, HEVC, AAC, "-tag:v hev1"]),
+        clip("hevc-hvc1.mp4", &[VIDEO, TONE, HEVC, AAC, "-tag:v hvc1"]),
+        clip("hevc-hev1.mp4", &[VIDEO, TONE, HEVC, AAC, "-tag:v hev1"]),
         clip(
             "av1-opus.mp4",
             &[FEW, TONE, "-c:v libaom-av1 -usage realtime -cpu-used 8 -crf 50 -g 20", OPUS],
         ),
         clip("vp9.mp4", &[FEW, TONE, "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 20", AAC]),
         // Empty edits.
-        clip("late-audio.mp4", &[PICTURE, "-itsoffset 1.5", TONE, AVC_B, AAC, PASS]),
-        clip("late-video.mp4", &["-itsoffset 1.2", PICTURE, TONE, AVC_B, AAC, PASS]),
+        clip("late-audio.mp4", &[VIDEO, "-itsoffset 1.5", TONE, AVC_B, AAC, PASS]),
+        clip("late-video.mp4", &["-itsoffset 1.2", VIDEO, TONE, AVC_B, AAC, PASS]),
         // An edit that begins inside the media: 1.12 s of lead-in that must not be shown. It begins
         // at a frame, because ffmpeg shows a frame that begins later at once.
-        clip("cut-mid-gop.mp4", &["-c copy"]).of("b-frames.mp4", "-ss 3.12"),
-        clip("flac.mp4", &[PICTURE, TONE, AVC, "-c:a flac -strict -2"]),
-        clip("ac-3.mp4", &[PICTURE, TONE, AVC, "-c:a ac3"]),
-        clip("e-ac-3.mp4", &[PICTURE, TONE, AVC, "-c:a eac3"]),
-        clip("mp3.mp4", &[PICTURE, TONE, AVC, "-c:a libmp3lame -b:a 64k"]),
-        clip("opus.mp4", &[PICTURE, TONE, AVC_B, OPUS]),
+        clip("cut-mid-gop.mp4", &["-c copy"]).with_input("b-frames.mp4", "-ss 3.12"),
+        clip("flac.mp4", &[VIDEO, TONE, AVC, "-c:a flac -strict -2"]),
+        clip("ac-3.mp4", &[VIDEO, TONE, AVC, "-c:a ac3"]),
+        clip("e-ac-3.mp4", &[VIDEO, TONE, AVC, "-c:a eac3"]),
+        clip("mp3.mp4", &[VIDEO, TONE, AVC, "-c:a libmp3lame -b:a 64k"]),
+        clip("opus.mp4", &[VIDEO, TONE, AVC_B, OPUS]),
         // `mp4a` of version 1 with its esds in `wave`.
-        clip("wave.mov", &[PICTURE, TONE, AVC_B, AAC]),
-        clip("portrait.mp4", &[PICTURE, TONE, AVC, AAC]).then(Then::Turn),
+        clip("wave.mov", &[VIDEO, TONE, AVC_B, AAC]),
+        clip("portrait.mp4", &[VIDEO, TONE, AVC, AAC]).then(Then::Turn),
         clip("audio-only.m4a", &[TONE_14_S, AAC]),
         clip("alac.m4a", &[TONE, "-c:a alac"]),
-        clip("co64.mp4", &[PICTURE, TONE, AVC_B, AAC]).then(Then::Widen),
-        clip("past-4-gib.mp4", &[PICTURE, TONE, AVC_B, AAC]).then(Then::PushFar),
-        clip("fragmented.mp4", &[PICTURE, TONE, AVC_B, AAC, FRAGMENTS]),
+        clip("co64.mp4", &[VIDEO, TONE, AVC_B, AAC]).then(Then::Widen),
+        clip("past-4-gib.mp4", &[VIDEO, TONE, AVC_B, AAC]).then(Then::PushFar),
+        clip("fragmented.mp4", &[VIDEO, TONE, AVC_B, AAC, FRAGMENTS]),
         clip(
             "fragmented-sidx.mp4",
-            &[PICTURE, TONE, AVC_B, AAC, FRAGMENTS, "-movflags +global_sidx"],
+            &[VIDEO, TONE, AVC_B, AAC, FRAGMENTS, "-movflags +global_sidx"],
         ),
-        clip("fragmented-dash.mp4", &[PICTURE, TONE, AVC_B, AAC, FRAGMENTS, "-movflags +dash"]),
+        clip("fragmented-dash.mp4", &[VIDEO, TONE, AVC_B, AAC, FRAGMENTS, "-movflags +dash"]),
         // The first samples are in moov, all others in fragments.
-        clip("partly-fragmented.mp4", &[PICTURE, TONE, AVC_B, AAC, "-movflags frag_keyframe"]),
+        clip("partly-fragmented.mp4", &[VIDEO, TONE, AVC_B, AAC, "-movflags frag_keyframe"]),
     ]
 });
 
@@ -200,7 +200,7 @@ pub fn folder_of_all() -> PathBuf {
 }
 
 impl Clip {
-    /// Its name, which describes what is special about it.
+    /// Its name, which describes its special feature.
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -223,21 +223,21 @@ impl Clip {
 
     /// Its file, encoded if absent. Concurrent callers wait.
     pub fn path(&self) -> &Path {
-        self.made.get_or_init(|| {
+        self.path.get_or_init(|| {
             let path = folder().join(self.file_name());
             if !path.exists() {
-                self.make(&path);
+                self.encode(&path);
             }
             path
         })
     }
 
-    fn make(&self, path: &Path) {
+    fn encode(&self, path: &Path) {
         // Beside the folder, which a server may be serving, and on its file system. Other processes
         // may be encoding the same clip.
-        let making = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clips-being-made");
-        fs::create_dir_all(&making).expect("a folder");
-        let unfinished = making.join(format!("{}-{}", process::id(), self.name));
+        let in_progress = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clips-in-progress");
+        fs::create_dir_all(&in_progress).expect("a folder");
+        let unfinished = in_progress.join(format!("{}-{}", process::id(), self.name));
         let mut arguments = Vec::new();
         if let Some((other, how)) = self.input {
             arguments.extend(how.split_whitespace());
@@ -275,9 +275,9 @@ impl Then {
                 let file = File::create(path).expect("a file");
                 let at = first.len() as u64;
                 let free = [&1_u32.to_be_bytes(), &b"free"[..], &far.to_be_bytes()].concat();
-                file.write_all_at(first, 0).expect("room");
-                file.write_all_at(&free, at).expect("room");
-                file.write_all_at(rest, at + far).expect("room");
+                file.write_all_at(first, 0).expect("disk space");
+                file.write_all_at(&free, at).expect("disk space");
+                file.write_all_at(rest, at + far).expect("disk space");
             }
         }
     }

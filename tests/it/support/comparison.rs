@@ -67,16 +67,16 @@ pub fn same_packets(
         let is_empty = |track: &Track| track.packets.is_empty();
         let is_kept_empty = is_empty(track) && source.iter().any(is_empty);
         if !fits.iter().any(again) && !is_kept_empty {
-            let of = track.packets.len();
+            let count = track.packets.len();
             return Err(format!(
-                "{:?} track {place} of the package, {of} packets, is not in the source",
+                "{:?} track {place} of the package, {count} packets, is not in the source",
                 track.kind
             ));
         }
     }
     // The error of rounding to ticks.
     let used = fits.iter().flat_map(|fit| [&source[fit.source], &package[fit.package]]);
-    let tick = used.map(|track| Seconds::of(1, track.base)).fold(slack, Seconds::max);
+    let tick = used.map(|track| Seconds::from_ticks(1, track.base)).fold(slack, Seconds::max);
     for pair in fits.windows(2) {
         let apart = (pair[0].offset - pair[1].offset).magnitude();
         if apart > tick {
@@ -146,9 +146,9 @@ fn different_bytes(source: &Track, package: &Track) -> String {
 fn same_times(source: &Track, package: &Track, start: usize) -> Result<Seconds, String> {
     let pairs = || source.packets[start..].iter().zip(&package.packets).enumerate();
     let exact = if source.base == package.base {
-        Seconds::of(0, source.base)
+        Seconds::from_ticks(0, source.base)
     } else {
-        Seconds::of(1, source.base).max(Seconds::of(1, package.base))
+        Seconds::from_ticks(1, source.base).max(Seconds::from_ticks(1, package.base))
     };
     let mut offset = None;
     for (place, (ours, theirs)) in pairs().filter(|(_, (ours, _))| !ours.is_hidden) {
@@ -258,7 +258,7 @@ mod tests {
     fn compared(change: impl Fn(&mut Vec<Track>)) -> Result<Vec<Fit>, String> {
         let mut package = movie();
         change(&mut package);
-        same_packets(&movie(), |_| true, &package, Seconds::of(0, (1, 1)))
+        same_packets(&movie(), |_| true, &package, Seconds::from_ticks(0, (1, 1)))
     }
 
     fn later(track: &mut Track, ticks: i64) {
@@ -323,7 +323,7 @@ mod tests {
 
     #[test]
     fn frames_are_compared_from_the_first_shown_one() {
-        let at = |ticks| Seconds::of(ticks, (1, 25));
+        let at = |ticks| Seconds::from_ticks(ticks, (1, 25));
         let decoded = |frames: &[(i64, &str)]| Decoded {
             frames: frames.iter().map(|&(ticks, digest)| (at(ticks), digest.into())).collect(),
         };

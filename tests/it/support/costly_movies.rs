@@ -137,7 +137,7 @@ fn samples(each: &mut dyn FnMut(BrokenMovie)) {
         }
     }
     // One sync sample, so that all is one segment.
-    each(BrokenMovie::new("one group of a million pictures", endless_group()));
+    each(BrokenMovie::new("a GOP of a million frames", endless_group()));
     // No chunk is contiguous with the next.
     let tables = [
         table(b"stts", 0, 2, &[1 << 19, 512]),

@@ -76,14 +76,14 @@ impl Deployment {
         for (name, rate) in TITLES.into_iter().zip(["25", "30000/1001"]) {
             let path = folder.path("library").join(name);
             let video = format!("testsrc2=size=640x360:rate={rate}:duration=12");
-            let made = ffmpeg::run(
+            let output = ffmpeg::run(
                 &[
                     &["-f", "lavfi", "-i", &video, "-c:v", "libx264", "-preset", "ultrafast"][..],
                     &["-pix_fmt", "yuv420p", "-g", "24", "-y", path.to_str().expect("text")],
                 ]
                 .concat(),
             );
-            made.expect("a movie");
+            output.expect("a movie");
         }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -133,8 +133,8 @@ impl Deployment {
     }
 
     /// Runs a query of the queue.
-    pub fn ask<T>(&self, asked: impl Future<Output = T>) -> T {
-        self.runtime.block_on(asked)
+    pub fn ask<T>(&self, query: impl Future<Output = T>) -> T {
+        self.runtime.block_on(query)
     }
 
     /// All jobs, children too.
@@ -199,16 +199,17 @@ impl Deployment {
         let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         assert!(ends.wrong.is_empty(), "{:#?}", ends.wrong);
         drop(ends);
-        let made = self.data().join("artifacts");
+        let published = self.data().join("artifacts");
         let rows = self.artifacts();
         let mut named: Vec<_> =
-            rows.iter().map(|row| made.join(&row.key).join(row.token.to_string())).collect();
+            rows.iter().map(|row| published.join(&row.key).join(row.token.to_string())).collect();
         named.sort();
         until_slowly("leftovers are deleted", || {
-            names(&self.data().join("artifacts/in-progress")).is_empty() && folders(&made) == named
+            names(&self.data().join("artifacts/in-progress")).is_empty()
+                && folders(&published) == named
         });
         for row in &rows {
-            let files = names(&made.join(&row.key).join(row.token.to_string()));
+            let files = names(&published.join(&row.key).join(row.token.to_string()));
             let bytes: u64 =
                 files.iter().map(|file| fs::metadata(file).expect("a file").len()).sum();
             assert_eq!((bytes, files.is_empty()), (row.bytes, false), "{row:?}");
@@ -259,8 +260,8 @@ fn names(folder: &Path) -> Vec<PathBuf> {
     entries.map(|entry| entry.path()).collect()
 }
 
-fn folders(made: &Path) -> Vec<PathBuf> {
-    let mut folders: Vec<_> = names(made).iter().flat_map(|key| names(key)).collect();
+fn folders(published: &Path) -> Vec<PathBuf> {
+    let mut folders: Vec<_> = names(published).iter().flat_map(|key| names(key)).collect();
     folders.sort();
     folders
 }
@@ -274,9 +275,9 @@ pub fn post_job(program: &Program, job_request: &str) -> Response {
 
 /// Requests a rendition, and returns the job.
 pub fn request_rendition(program: &Program, title: &str, height: usize) -> Value {
-    let asked =
+    let job_request =
         format!(r#"{{"kind":"rendition","title":"{title}","height":{height},"codec":"h264"}}"#);
-    let response = post_job(program, &asked);
+    let response = post_job(program, &job_request);
     let status = response.status;
     json(&response, if status == 200 { 200 } else { 202 })
 }

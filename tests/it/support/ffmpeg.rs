@@ -31,13 +31,13 @@ pub fn is_installed() -> bool {
 
 /// Runs ffmpeg. Returns its output, or its errors.
 pub fn run(arguments: &[&str]) -> Result<Vec<u8>, String> {
-    let (ffmpeg, _) = PROGRAMS.as_ref().expect("asked before");
+    let (ffmpeg, _) = PROGRAMS.as_ref().expect("is_installed() checked it");
     output(Command::new(ffmpeg).args(["-nostdin", "-v", "error"]).args(arguments))
 }
 
 /// Runs ffprobe. Returns its output, or its errors.
 pub fn probe(arguments: &[&str]) -> Result<Vec<u8>, String> {
-    let (_, ffprobe) = PROGRAMS.as_ref().expect("asked before");
+    let (_, ffprobe) = PROGRAMS.as_ref().expect("is_installed() checked it");
     output(Command::new(ffprobe).args(["-v", "error"]).args(arguments))
 }
 
@@ -78,7 +78,7 @@ pub struct Seconds {
 
 impl Seconds {
     /// This many ticks of this length.
-    pub fn of(ticks: i64, base: Base) -> Self {
+    pub fn from_ticks(ticks: i64, base: Base) -> Self {
         let numerator = i128::from(ticks) * i128::from(base.0);
         Self { numerator, denominator: i128::from(base.1) }
     }
@@ -178,12 +178,12 @@ pub struct Packet {
 impl Track {
     /// The presentation time of a packet.
     pub fn shown_at(&self, packet: &Packet) -> Seconds {
-        Seconds::of(packet.pts, self.base)
+        Seconds::from_ticks(packet.pts, self.base)
     }
 
     /// The end of its presentation.
     pub fn shown_until(&self, packet: &Packet) -> Seconds {
-        Seconds::of(packet.pts + packet.duration, self.base)
+        Seconds::from_ticks(packet.pts + packet.duration, self.base)
     }
 
     /// The packets that are shown.
@@ -333,7 +333,7 @@ pub fn decode(input: &str, indices: &[usize]) -> Result<Vec<Decoded>, String> {
             let place: usize = stream.parse().map_err(|_| "a stream's number")?;
             let pts = pts.parse().map_err(|_| format!("a frame without a time: {line}"))?;
             let frames = &mut decoded.get_mut(place).ok_or("an unknown stream")?.frames;
-            frames.push((Seconds::of(pts, bases[place]), format!("{size} {digest}")));
+            frames.push((Seconds::from_ticks(pts, bases[place]), format!("{size} {digest}")));
         }
     }
     Ok(decoded)

@@ -25,7 +25,7 @@ use tempfile::TempDir;
 
 use crate::support::folder::pattern;
 
-/// The variable that tells the process of the disk where to mount.
+/// The variable with the mount point, for the process of the disk.
 const MOUNT: &str = "HEADWATER_TEST_MOUNT";
 
 /// The length of each file, in bytes.

@@ -121,14 +121,14 @@ impl Client {
         self.finish(pending)
     }
 
-    /// Sends a request with content, in pieces, and reads its response. Pieces beyond the window
+    /// Sends a request with content, in these frames, and reads its response. Frames beyond the window
     /// are dropped.
     pub fn send(
         &self,
         method: &str,
         target: &str,
         fields: &[&str],
-        pieces: &[&[u8]],
+        frames: &[&[u8]],
         is_whole: bool,
     ) -> Result<Response, h2::Error> {
         let mut request =
@@ -141,8 +141,8 @@ impl Client {
         let requests = self.requests.clone();
         let pending: Result<_, h2::Error> = self.wait(async {
             let (response, mut content) = requests.ready().await?.send_request(request, false)?;
-            for piece in pieces {
-                let _ = content.send_data(Bytes::copy_from_slice(piece), false);
+            for frame in frames {
+                let _ = content.send_data(Bytes::copy_from_slice(frame), false);
             }
             if is_whole {
                 let _ = content.send_data(Bytes::new(), true);
@@ -185,10 +185,10 @@ impl Client {
     pub fn finish(&self, pending: PendingResponse) -> Result<Response, h2::Error> {
         let PendingResponse { mut head, mut body } = pending;
         self.wait(async {
-            while let Some(piece) = body.data().await {
-                let piece = piece?;
-                body.flow_control().release_capacity(piece.len())?;
-                head.body.extend_from_slice(&piece);
+            while let Some(data) = body.data().await {
+                let data = data?;
+                body.flow_control().release_capacity(data.len())?;
+                head.body.extend_from_slice(&data);
             }
             assert!(body.trailers().await?.is_none(), "trailers are never sent");
             Ok(head)

@@ -1,4 +1,4 @@
-//! What the tests share: servers, clients, media, and independent readers of what the server sends.
+//! Shared by the tests: servers, clients, media, and independent readers of responses.
 
 pub mod api_description; // the OpenAPI description, and a validator of responses against it
 pub mod box_patches; // the offsets of boxes in a file, to patch them

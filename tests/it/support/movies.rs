@@ -114,27 +114,27 @@ impl Plan {
         }
     }
 
-    fn lasts(&self) -> u32 {
+    fn duration(&self) -> u32 {
         short(self.sizes.len()) * self.delta
     }
 
-    fn head(&self, movie_lasts: u32) -> Vec<u8> {
+    fn head(&self, movie_duration: u32) -> Vec<u8> {
         let volume = u32::from(self.handler == *b"soun") << 24;
         let size = if self.handler == *b"vide" { [64 << 16, 48 << 16] } else { [0, 0] };
-        let fields = [0, 0, self.id, 0, movie_lasts, 0, 0, 0, volume];
+        let fields = [0, 0, self.id, 0, movie_duration, 0, 0, 0, volume];
         full(b"tkhd", 0, 7, &[&words(fields), &words(UNITY), &words(size)])
     }
 
     fn edit_list(&self) -> Vec<u8> {
         let entries: Vec<u32> =
-            self.edits.iter().flat_map(|&(lasts, from)| [lasts, from, 0x1_0000]).collect();
+            self.edits.iter().flat_map(|&(duration, from)| [duration, from, 0x1_0000]).collect();
         boxed(b"edts", &[&table(b"elst", 0, 3, &entries)])
     }
 
     /// `trak`, with any tables.
-    pub fn trak(&self, movie_lasts: u32, tables: &[&[u8]]) -> Vec<u8> {
+    pub fn trak(&self, movie_duration: u32, tables: &[&[u8]]) -> Vec<u8> {
         let mdhd =
-            full(b"mdhd", 0, 0, &[&words([0, 0, self.timescale, self.lasts(), 0x55c4_0000])]);
+            full(b"mdhd", 0, 0, &[&words([0, 0, self.timescale, self.duration(), 0x55c4_0000])]);
         let hdlr = full(b"hdlr", 0, 0, &[&[0; 4], &self.handler, &[0; 12], b"Track\0"]);
         let header = match &self.handler {
             b"vide" => full(b"vmhd", 0, 1, &[&[0; 8]]),
@@ -146,7 +146,7 @@ impl Plan {
         let stbl = boxed(b"stbl", &[&[&stsd[..]], tables].concat());
         let minf = boxed(b"minf", &[&header, &dinf, &stbl]);
         let mdia = boxed(b"mdia", &[&mdhd, &hdlr, &minf]);
-        boxed(b"trak", &[&self.head(movie_lasts), &self.edit_list(), &mdia])
+        boxed(b"trak", &[&self.head(movie_duration), &self.edit_list(), &mdia])
     }
 
     /// The tables, with chunks at these offsets.
@@ -188,14 +188,15 @@ impl Plan {
     }
 }
 
-fn mvhd(lasts_ms: u32, next: u32) -> Vec<u8> {
-    let head = words([0, 0, 1000, lasts_ms, 0x1_0000, 0x100_0000, 0, 0]);
+fn mvhd(duration_ms: u32, next: u32) -> Vec<u8> {
+    let head = words([0, 0, 1000, duration_ms, 0x1_0000, 0x100_0000, 0, 0]);
     full(b"mvhd", 0, 0, &[&head, &words(UNITY), &[0; 24], &words([next])])
 }
 
-fn lasts_ms(plans: &[Plan]) -> u32 {
-    let lasts = plans.iter().map(|plan| u64::from(plan.lasts()) * 1000 / u64::from(plan.timescale));
-    u32::try_from(lasts.max().unwrap_or(0)).expect("short")
+fn duration_ms(plans: &[Plan]) -> u32 {
+    let durations =
+        plans.iter().map(|plan| u64::from(plan.duration()) * 1000 / u64::from(plan.timescale));
+    u32::try_from(durations.max().unwrap_or(0)).expect("short")
 }
 
 /// The offset of each chunk of each track, if the first is at `start`; and their total length.
@@ -216,21 +217,22 @@ fn interleave(plans: &[Plan], start: u64) -> (Vec<Vec<u64>>, usize) {
 }
 
 fn moov(plans: &[Plan], chunks: &[Vec<u64>], is_long: bool, last: &[u8]) -> Vec<u8> {
-    let lasts = lasts_ms(plans);
+    let duration = duration_ms(plans);
     let traks = plans.iter().zip(chunks).map(|(plan, chunks)| {
         let tables = plan.tables(chunks, is_long);
-        plan.trak(lasts, &tables.iter().map(Vec::as_slice).collect::<Vec<_>>())
+        plan.trak(duration, &tables.iter().map(Vec::as_slice).collect::<Vec<_>>())
     });
     let traks = traks.collect::<Vec<_>>().concat();
-    boxed(b"moov", &[&mvhd(lasts, short(plans.len()) + 1), &traks, last])
+    boxed(b"moov", &[&mvhd(duration, short(plans.len()) + 1), &traks, last])
 }
 
 /// An index of tracks with these tables.
 pub fn moov_of(tracks: &[(Plan, Vec<Vec<u8>>)]) -> Vec<u8> {
     let traks = tracks
         .iter()
-        .map(|(plan, tables)| plan.trak(0, &tables.iter().map(Vec::as_slice).collect::<Vec<_>>()));
-    let traks = traks.collect::<Vec<_>>().concat();
+        .map(|(plan, tables)| plan.trak(0, &tables.iter().map(Vec::as_slice).collect::<Vec<_>>()))
+        .collect::<Vec<_>>()
+        .concat();
     boxed(b"moov", &[&mvhd(0, short(tracks.len()) + 1), &traks])
 }
 
@@ -251,12 +253,12 @@ pub fn quick_time(plans: &[Plan]) -> Vec<u8> {
     let ftyp = boxed(b"ftyp", &[b"qt  ", &[0; 4], b"qt  "]);
     let wide = boxed(b"wide", &[]);
     let udta = boxed(b"udta", &[&boxed(b"\xa9nam", &[b"\0\x04\0\0name"]), &[0; 4]]);
-    let made = |start| {
+    let layout = |start| {
         let (chunks, length) = interleave(&plans, start);
         (moov(&plans, &chunks, true, &udta), length)
     };
-    let start = ftyp.len() + made(0).0.len() + wide.len() + 8;
-    let (moov, length) = made(start as u64);
+    let start = ftyp.len() + layout(0).0.len() + wide.len() + 8;
+    let (moov, length) = layout(start as u64);
     [ftyp, moov, wide, boxed(b"mdat", &[&pattern(length)])].concat()
 }
 
@@ -288,7 +290,7 @@ fn fragment(plans: &[Plan], number: usize) -> Vec<u8> {
         let sizes = plan.sizes.chunks(plan.per_chunk).nth(number).unwrap_or_default();
         sizes.iter().sum::<u32>()
     };
-    let made = |start: u32| {
+    let moof_at = |start: u32| {
         let mut at = start;
         let trafs = plans.iter().map(|plan| {
             let traf = traf(plan, number, at);
@@ -298,7 +300,7 @@ fn fragment(plans: &[Plan], number: usize) -> Vec<u8> {
         let trafs = trafs.collect::<Vec<_>>().concat();
         boxed(b"moof", &[&full(b"mfhd", 0, 0, &[&words([short(number) + 1])]), &trafs])
     };
-    let moof = made(short(made(0).len()) + 8);
+    let moof = moof_at(short(moof_at(0).len()) + 8);
     let length: u32 = plans.iter().map(sizes).sum();
     [moof, boxed(b"mdat", &[&pattern(length as usize)])].concat()
 }

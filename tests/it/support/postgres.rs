@@ -49,7 +49,7 @@ done
 pub struct Cluster {
     folder: PathBuf,
     orders: ChildStdin,
-    answers: BufReader<std::process::ChildStdout>,
+    replies: BufReader<std::process::ChildStdout>,
     _guard: Child,
 }
 
@@ -77,9 +77,9 @@ impl Cluster {
         command.process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut guard = command.spawn().expect("setpriv and sh");
-        let mut answers = BufReader::new(guard.stdout.take().expect("a pipe"));
+        let mut replies = BufReader::new(guard.stdout.take().expect("a pipe"));
         let mut folder = String::new();
-        answers.read_line(&mut folder).expect("text");
+        replies.read_line(&mut folder).expect("text");
         if folder.is_empty() {
             let mut why = String::new();
             guard.stderr.take().expect("a pipe").read_to_string(&mut why).expect("text");
@@ -87,7 +87,7 @@ impl Cluster {
         }
         let folder = PathBuf::from(folder.trim_end());
         let orders = guard.stdin.take().expect("a pipe");
-        Self { folder, orders, answers, _guard: guard }
+        Self { folder, orders, replies, _guard: guard }
     }
 
     /// The URL of a new, empty database.
@@ -105,9 +105,9 @@ impl Cluster {
     pub fn order(&mut self, order: &str) {
         use std::io::Write as _;
         writeln!(self.orders, "{order}").expect("a guard");
-        let mut answer = String::new();
-        self.answers.read_line(&mut answer).expect("text");
-        assert_eq!(answer, "done\n", "{order}");
+        let mut reply = String::new();
+        self.replies.read_line(&mut reply).expect("text");
+        assert_eq!(reply, "done\n", "{order}");
     }
 
     fn url(&self, name: &str) -> String {

@@ -122,8 +122,8 @@ impl Program {
 
     /// Its CPU time, in ticks of 10 ms.
     pub fn cpu_ticks(&self) -> u64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
-        let stat = stat.expect("a process");
+        let stat =
+            fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("a process");
         // proc_pid_stat(5): behind the name, which may hold anything, utime and stime are 12th and
         // 13th.
         let fields = stat.rsplit_once(')').expect("a name").1.split_whitespace();
@@ -148,8 +148,10 @@ impl Program {
     /// The number of its inotify watches.
     pub fn watches(&self) -> usize {
         let descriptors = fs::read_dir(format!("/proc/{}/fdinfo", self.child.id()));
-        let texts = descriptors.expect("a process").flatten();
-        let texts = texts.filter_map(|entry| fs::read_to_string(entry.path()).ok());
+        let texts = descriptors
+            .expect("a process")
+            .flatten()
+            .filter_map(|entry| fs::read_to_string(entry.path()).ok());
         texts.map(|text| text.lines().filter(|line| line.starts_with("inotify")).count()).sum()
     }
 

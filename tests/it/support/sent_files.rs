@@ -15,14 +15,14 @@ pub const WAYS: [(&str, &str); 3] =
 /// Straight from the page cache, however new the file is.
 pub const FROM_THE_PAGE_CACHE: (&str, &str) = ("from the page cache", "write_quiet_ms = 0");
 
-/// Read in pieces, however old the file is.
+/// Read into buffers, however old the file is.
 pub const COPIED: (&str, &str) = ("copied", "write_quiet_ms = 3600000");
 
 /// The receive buffer of clients to which the server cannot send far ahead, in bytes.
 pub const NARROW: usize = 16 * 1024;
 
 /// So small a send buffer that any call may end in the middle of anything.
-pub const CRAMPED: &str = "send_buffer_kib = 4";
+pub const SMALL_SEND_BUFFER: &str = "send_buffer_kib = 4";
 
 /// The length of a file of several windows and a part of one, in bytes.
 pub const LENGTH: usize = (9 << 20) + 12_345;

@@ -31,7 +31,7 @@ pub enum ReadMode {
     /// All requested bytes, but never without waiting.
     Waiting,
     /// At most this many bytes at a time, alternately without waiting and with.
-    Pieces(u64),
+    Partial(u64),
 }
 
 /// A fault at an offset.
@@ -82,7 +82,7 @@ pub struct TestSource {
     length: u64,
     mode: ReadMode,
     fault: Option<(u64, Fault)>,
-    asked: Mutex<Vec<Range<u64>>>,
+    reads: Mutex<Vec<Range<u64>>>,
 }
 
 impl TestSource {
@@ -97,12 +97,12 @@ impl TestSource {
     }
 
     fn make(length: u64, mode: ReadMode, fault: Option<(u64, Fault)>) -> Arc<Self> {
-        Arc::new(Self { length, mode, fault, asked: Mutex::default() })
+        Arc::new(Self { length, mode, fault, reads: Mutex::default() })
     }
 
     /// The recorded reads, in order.
-    pub fn asked(&self) -> Vec<Range<u64>> {
-        self.asked.lock().unwrap().clone()
+    pub fn reads(&self) -> Vec<Range<u64>> {
+        self.reads.lock().unwrap().clone()
     }
 
     /// Whether bytes from this offset come without waiting.
@@ -111,19 +111,19 @@ impl TestSource {
         match self.mode {
             ReadMode::AtOnce => !stalls,
             ReadMode::Waiting => false,
-            ReadMode::Pieces(_) => !stalls && offset.is_multiple_of(2),
+            ReadMode::Partial(_) => !stalls && offset.is_multiple_of(2),
         }
     }
 
     fn take(&self, range: Range<u64>) -> Result<Bytes, ReadError> {
         assert!(
             range.start < range.end && range.end <= self.length,
-            "asked for {range:?} of {}",
+            "a read of {range:?} of {}",
             self.length
         );
-        self.asked.lock().unwrap().push(range.clone());
+        self.reads.lock().unwrap().push(range.clone());
         let mut end = range.end;
-        if let ReadMode::Pieces(most) = self.mode {
+        if let ReadMode::Partial(most) = self.mode {
             end = end.min(range.start + most);
         }
         match &self.fault {
@@ -187,7 +187,7 @@ pub fn drain<B: MessageBody<Error: 'static>>(body: &mut Pin<Box<B>>) -> (Vec<u8>
         match body.as_mut().poll_next(&mut cx) {
             Poll::Pending => return (bytes, End::Waiting),
             Poll::Ready(None) => return (bytes, End::Finished),
-            Poll::Ready(Some(Ok(piece))) => bytes.extend_from_slice(&piece),
+            Poll::Ready(Some(Ok(bytes_read))) => bytes.extend_from_slice(&bytes_read),
             Poll::Ready(Some(Err(error))) => {
                 let error = error.into();
                 let reason = error.downcast_ref::<ReadError>().map(ReadError::reason);

@@ -17,19 +17,19 @@ pub const SLOW_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Waits until a condition holds. The duration means nothing; a condition that never holds fails the
 /// test.
-pub fn until(what: &str, is_so: impl FnMut() -> bool) {
-    poll(what, POLL_INTERVAL, is_so);
+pub fn until(what: &str, condition: impl FnMut() -> bool) {
+    poll(what, POLL_INTERVAL, condition);
 }
 
 /// Waits like [`until`], but polls less often, so that a costly condition does not slow the work that
 /// the test waits for.
-pub fn until_slowly(what: &str, is_so: impl FnMut() -> bool) {
-    poll(what, SLOW_POLL_INTERVAL, is_so);
+pub fn until_slowly(what: &str, condition: impl FnMut() -> bool) {
+    poll(what, SLOW_POLL_INTERVAL, condition);
 }
 
-fn poll(what: &str, interval: Duration, mut is_so: impl FnMut() -> bool) {
+fn poll(what: &str, interval: Duration, mut condition: impl FnMut() -> bool) {
     let begun = Instant::now();
-    while !is_so() {
+    while !condition() {
         assert!(begun.elapsed() < TIMEOUT, "timed out waiting until {what}");
         sleep(interval);
     }

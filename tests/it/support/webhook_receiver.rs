@@ -105,8 +105,11 @@ impl WebhookReceiver {
                         Some((name.to_ascii_lowercase(), value.to_owned()))
                     })
                     .collect();
-                let length = fields.iter().find(|field| field.0 == "content-length");
-                let length = length.and_then(|field| field.1.parse().ok()).unwrap_or_default();
+                let length = fields
+                    .iter()
+                    .find(|field| field.0 == "content-length")
+                    .and_then(|field| field.1.parse().ok())
+                    .unwrap_or_default();
                 let mut body = vec![0; length];
                 reader.read_exact(&mut body).expect("all of it");
                 let status_line = status_lines.next().expect("the last stays");

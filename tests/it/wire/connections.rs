@@ -1,4 +1,4 @@
-//! Keep-alive, pipelining, malformed requests: what closes a connection and what does not.
+//! Keep-alive, pipelining, malformed requests: the reasons to close a connection.
 
 use std::net::Shutdown;
 

@@ -34,12 +34,12 @@ fn whole() -> String {
 #[test]
 fn a_gibibyte_arrives_exactly_and_the_connection_is_reused() {
     const GIB: u64 = 1 << 30;
-    const PIECE: usize = 1 << 20;
+    const PART: usize = 1 << 20;
     let folder = Folder::new();
     let path = folder.put("a.mp4", []);
-    // Holes take no room on most file systems; where they do, check that there is some.
-    let room = statvfs(&path).expect("a file system");
-    if room.f_bavail * room.f_frsize < 2 * GIB {
+    // Holes take no space on most file systems; elsewhere, check that there is enough.
+    let disk = statvfs(&path).expect("a file system");
+    if disk.f_bavail * disk.f_frsize < 2 * GIB {
         eprintln!("not tested: less than 2 GiB are free");
         return;
     }
@@ -57,15 +57,15 @@ fn a_gibibyte_arrives_exactly_and_the_connection_is_reused() {
     assert_eq!(response.field("content-length"), Some("1073741824"));
     let marked: Vec<(u64, u8)> =
         marks.iter().flat_map(|&at| (at..).zip(at.to_be_bytes().map(|byte| !byte))).collect();
-    for start in (0..GIB).step_by(PIECE) {
-        let mut expected = vec![0; PIECE];
+    for start in (0..GIB).step_by(PART) {
+        let mut expected = vec![0; PART];
         for &(at, byte) in &marked {
-            if (start..start + PIECE as u64).contains(&at) {
+            if (start..start + PART as u64).contains(&at) {
                 expected[usize::try_from(at - start).expect("small")] = byte;
             }
         }
-        let piece = client.read_exactly(PIECE).expect("a piece");
-        assert_same(&piece, &expected, &format!("from {start} on"));
+        let part = client.read_exactly(PART).expect("a part");
+        assert_same(&part, &expected, &format!("from {start} on"));
     }
     let response = client.request("GET", "/media/a.mp4", &["Range: bytes=-8"]);
     assert_eq!(response.body, (GIB - 8).to_be_bytes().map(|byte| !byte));
@@ -113,7 +113,7 @@ fn viewers_that_disconnect_in_mid_body_leak_no_descriptor() {
 }
 
 /// Takes a file out of the page cache, as far as the kernel allows.
-fn chill(path: &Path) {
+fn evict_from_page_cache(path: &Path) {
     let file = File::open(path).expect("the file");
     file.sync_all().expect("on the disk");
     fadvise(&file, 0, None, Advice::DontNeed).expect("advice is taken");
@@ -142,12 +142,12 @@ fn cold_files_arrive_like_cached_ones() {
             0..LENGTH,
         ];
         for range in ranges {
-            chill(&path);
+            evict_from_page_cache(&path);
             let field = format!("Range: bytes={}-{}", range.start, range.end - 1);
             let response = client.request("GET", "/media/a.mp4", &[&field]);
             assert_same(&response.body, &OLD[range], &field);
         }
-        chill(&path);
+        evict_from_page_cache(&path);
         let parts = scattered(&mut Dice(5), 0..LENGTH, 5000);
         client.send(ask_for(&parts));
         read_and_assert_parts(&mut client, &parts);
@@ -158,7 +158,7 @@ fn cold_files_arrive_like_cached_ones() {
 fn many_concurrent_requests_for_a_cold_file_all_get_it() {
     in_each_way(|how| {
         let folder = one_file();
-        chill(&folder.path("a.mp4"));
+        evict_from_page_cache(&folder.path("a.mp4"));
         let serving = serve_with(&[folder.path("")], how);
         thread::scope(|scope| {
             for _ in 0..8 {
@@ -174,24 +174,24 @@ fn sends_from_the_page_cache_copy_nothing_and_copies_are_counted() {
     for (way, settings) in [FROM_THE_PAGE_CACHE, COPIED] {
         let serving = serve_with(&[folder.path("")], settings);
         let mut client = serving.connect();
-        let mut asked = 0;
+        let mut requested = 0;
         for range in [0..1, 0..16_384, 4_000_000..9_000_000, LENGTH - 70_000..LENGTH, 0..LENGTH] {
             let field = format!("Range: bytes={}-{}", range.start, range.end - 1);
             let response = client.request("GET", "/media/a.mp4", &[&field]);
             assert_same(&response.body, &OLD[range], &field);
-            asked += response.body.len();
+            requested += response.body.len();
         }
         for parts in [scattered(&mut Dice(7), 0..LENGTH, 5000), vec![0..9, 100_000..4_500_000]] {
             client.send(ask_for(&parts));
             read_and_assert_parts(&mut client, &parts);
-            asked += parts.iter().map(Range::len).sum::<usize>();
+            requested += parts.iter().map(Range::len).sum::<usize>();
         }
         // Not media, and in memory anyway.
         assert_eq!(client.request("GET", "/", &[]).status, 200);
-        let expected = if settings == COPIED.1 { asked } else { 0 };
+        let expected = if settings == COPIED.1 { requested } else { 0 };
         let copied = serving.metric("headwater_body_copied_bytes_total");
         assert_eq!(copied, expected as u64, "{way}");
-        assert!(serving.metric("headwater_body_bytes_total") >= asked as u64, "{way}");
+        assert!(serving.metric("headwater_body_bytes_total") >= requested as u64, "{way}");
     }
 }
 
@@ -212,7 +212,7 @@ fn rest(client: &mut Client, from: usize) -> (Vec<u8>, bool) {
     while rest.len() < LENGTH - from {
         // The bytes before the cut are not compared.
         match client.read_exactly(4096.min(LENGTH - from - rest.len())) {
-            Ok(piece) => rest.extend(piece),
+            Ok(part) => rest.extend(part),
             Err(_) => return (rest, false),
         }
     }
@@ -223,7 +223,7 @@ fn cuts(serving: &Serving, reason: &str) -> u64 {
     serving.metric(&format!("headwater_body_cuts_total{{reason=\"{reason}\"}}"))
 }
 
-fn for_writing(path: &Path) -> File {
+fn open_for_writing(path: &Path) -> File {
     File::options().write(true).open(path).expect("the file")
 }
 
@@ -234,7 +234,7 @@ fn a_file_truncated_in_mid_response_ends_short_and_is_never_padded() {
             let folder = one_file();
             let serving = serve_with(&[folder.path("")], how);
             let (mut client, _) = begin(&serving);
-            for_writing(&folder.path("a.mp4")).set_len(left as u64).expect("truncated");
+            open_for_writing(&folder.path("a.mp4")).set_len(left as u64).expect("truncated");
             let (rest, is_all) = rest(&mut client, 100_000);
             assert!(!is_all, "{left}");
             // Bytes sent before the change may still arrive.
@@ -270,7 +270,7 @@ fn a_file_overwritten_with_more_than_a_window_unsent_is_cut() {
         let folder = one_file();
         let serving = serve_with(&[folder.path("")], how);
         let (mut client, _) = begin(&serving);
-        for_writing(&folder.path("a.mp4")).write_all(&NEW).expect("overwritten");
+        open_for_writing(&folder.path("a.mp4")).write_all(&NEW).expect("overwritten");
         let (rest, is_all) = rest(&mut client, 100_000);
         assert!(!is_all, "a complete response of two versions");
         if how == COPIED.1 {
@@ -352,7 +352,7 @@ fn no_complete_response_of_a_file_overwritten_in_place_mixes_versions() {
             });
             let overwriting = scope.spawn(|| {
                 let mut file = File::create(&path).expect("truncated");
-                new.chunks(64 * 1024).for_each(|piece| file.write_all(piece).expect("written"));
+                new.chunks(64 * 1024).for_each(|part| file.write_all(part).expect("written"));
             });
             for (mut viewer, length) in viewers.into_iter().zip(lengths) {
                 match viewer.read_exactly(length) {

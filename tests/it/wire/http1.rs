@@ -131,13 +131,13 @@ fn pipelined_requests_of_every_kind_get_the_same_responses_as_single_ones() {
 #[test]
 fn http_1_0_gets_every_byte_and_keep_alive_only_on_request() {
     served_in_each_way(&one_file(), "", |serving| {
-        for room in [NARROW, 1 << 20] {
-            let mut client = Client::narrow(serving.address, room);
+        for buffer_bytes in [NARROW, 1 << 20] {
+            let mut client = Client::narrow(serving.address, buffer_bytes);
             let range = LENGTH / 2..LENGTH;
             for _ in 0..2 {
-                let asked = bytes(&range);
+                let field = bytes(&range);
                 let request = format!(
-                    "GET /media/a.mp4 HTTP/1.0\r\nConnection: keep-alive\r\n{asked}\r\n\r\n"
+                    "GET /media/a.mp4 HTTP/1.0\r\nConnection: keep-alive\r\n{field}\r\n\r\n"
                 );
                 client.send(request);
                 read_and_assert_part(&mut client, &range);
@@ -152,8 +152,8 @@ fn http_1_0_gets_every_byte_and_keep_alive_only_on_request() {
 #[test]
 fn a_client_that_asks_for_close_gets_every_byte_first() {
     served_in_each_way(&one_file(), "", |serving| {
-        for room in [NARROW, 1 << 20] {
-            let mut client = Client::narrow(serving.address, room);
+        for buffer_bytes in [NARROW, 1 << 20] {
+            let mut client = Client::narrow(serving.address, buffer_bytes);
             client.send(head("GET", "/media/a.mp4", &["Connection: close"]));
             let response = client.read("GET").expect("a response");
             assert_eq!(response.field("connection"), Some("close"));
@@ -186,8 +186,8 @@ fn bytes_behind_the_last_request_cost_no_byte_of_the_response() {
 #[test]
 fn a_client_that_closed_its_side_gets_all_that_it_requested() {
     served_in_each_way(&one_file(), "", |serving| {
-        for room in [NARROW, 1 << 20] {
-            let mut client = Client::narrow(serving.address, room);
+        for buffer_bytes in [NARROW, 1 << 20] {
+            let mut client = Client::narrow(serving.address, buffer_bytes);
             let ranges = [0..LENGTH, 5_000_000..5_000_001, 4_000_000..4_900_000];
             client.send(ranges.iter().map(ask).collect::<String>() + "GET / HT");
             client.socket().shutdown(Shutdown::Write).expect("half closed");

@@ -1,4 +1,4 @@
-//! Limits of one HTTP/2 connection, and what it keeps when the server shuts down.
+//! Limits of one HTTP/2 connection, and its responses during a shutdown.
 
 use std::{fs::File, io::Write as _, net::TcpStream};
 
@@ -15,28 +15,28 @@ use crate::support::{
 /// The limit of concurrent streams of a connection.
 const STREAMS: usize = 128;
 
-/// The largest piece of a body over HTTP/2, in bytes.
-const PIECE: u64 = 16 * 1024;
+/// The largest frame of a body over HTTP/2, in bytes.
+const FRAME: u64 = 16 * 1024;
 
 fn begin(client: &Client, target: &str) -> PendingResponse {
     client.begin("GET", &format!("http://test{target}"), &[]).expect("a head")
 }
 
 /// The bytes of bodies that the server has passed to the dispatchers.
-fn handed(serving: &Serving) -> u64 {
+fn body_bytes(serving: &Serving) -> u64 {
     let text = serving.site().metrics.render(0);
     let line = text.lines().find_map(|line| line.strip_prefix("headwater_body_bytes_total "));
     line.expect("it is counted").parse().expect("a number")
 }
 
 /// Begins as many responses as a connection may have. With closed windows each gets as far as its
-/// first piece.
+/// first frame.
 fn begin_all(serving: &Serving, client: &Client, target: &str) -> Vec<PendingResponse> {
-    let before = handed(serving);
+    let before = body_bytes(serving);
     let pendings: Vec<_> = (0..STREAMS).map(|_| begin(client, target)).collect();
     assert!(pendings.iter().all(|pending| pending.head.status == 200));
-    let pieces = STREAMS as u64 * PIECE;
-    until("each stream has read a piece", || handed(serving) - before >= pieces);
+    let expected = STREAMS as u64 * FRAME;
+    until("each stream has read a frame", || body_bytes(serving) - before >= expected);
     pendings
 }
 
@@ -99,7 +99,7 @@ fn requests_beyond_the_stream_limit_are_429_and_the_others_go_on() {
     for pending in pendings {
         assert!(client.finish(pending).expect("a whole response").body == whole);
     }
-    // With those ended there is room again.
+    // After those have ended, new streams are accepted.
     until("a request is served", || begin(&client, "/media/a.mp4").head.status == 200);
 }
 
@@ -180,7 +180,7 @@ fn a_shutdown_does_not_wait_for_idle_connections() {
 #[test]
 fn downloads_in_progress_at_shutdown_arrive_whole() {
     let folder = Folder::new();
-    // Lengths around pieces and windows, where the last frame is small or absent.
+    // Lengths around frames and windows, where the last frame is small or absent.
     let lengths = [1, 16_384, 65_535, 65_536, 100_001, 400_000, 1_000_003];
     for length in lengths {
         folder.put(format!("{length}.mp4"), pattern(length));
@@ -249,9 +249,9 @@ fn a_client_that_does_not_read_gets_no_read_ahead_on_any_number_of_streams() {
     until("the server waits for the client", || {
         // Each look is also a turn of the server.
         assert_eq!(serving.request("HEAD", "/media/a.mp4", &[]).status, 200);
-        let handed = handed(&serving);
-        looks = if handed > 0 && handed == last { looks + 1 } else { 0 };
-        last = handed;
+        let bytes = body_bytes(&serving);
+        looks = if bytes > 0 && bytes == last { looks + 1 } else { 0 };
+        last = bytes;
         looks == 100
     });
     // 256 KiB each for the socket and the dispatcher, and heads and bytes in flight.

@@ -10,7 +10,7 @@ use crate::support::{
     client::Client,
     folder::Folder,
     long_file::{LENGTH, ask_for, one_file, read_and_assert_parts, scattered},
-    sent_files::{CRAMPED, Dice, NARROW, served_in_each_way},
+    sent_files::{Dice, NARROW, SMALL_SEND_BUFFER, served_in_each_way},
 };
 
 /// Sets of parts that are sent in different ways: together or apart, from one mapping or several.
@@ -53,10 +53,11 @@ fn parts_scattered_over_a_file_arrive_exactly() {
 
 #[test]
 fn parts_arrive_exactly_wherever_a_call_ends() {
-    served_in_each_way(&one_file(), CRAMPED, |serving| {
+    served_in_each_way(&one_file(), SMALL_SEND_BUFFER, |serving| {
         // The less a client takes at a time, the shorter the calls, and the longer the test.
-        for (room, most, ahead) in [(1, 10_000, 10), (4096, 60_000, 5), (NARROW, LENGTH, 3)] {
-            let mut client = Client::narrow(serving.address, room);
+        for (buffer_bytes, most, ahead) in [(1, 10_000, 10), (4096, 60_000, 5), (NARROW, LENGTH, 3)]
+        {
+            let mut client = Client::narrow(serving.address, buffer_bytes);
             let is_short = |parts: &Vec<_>| parts.iter().map(Range::len).sum::<usize>() <= most;
             for parts in sets_of_parts().into_iter().filter(is_short) {
                 // The server reads nothing of the first before the last is requested.
@@ -115,7 +116,7 @@ fn parts_at_both_ends_of_the_longest_file_are_sent_together() {
         return;
     };
     served_in_each_way(&folder, "", |serving| {
-        // The first two share a call, whatever else there is.
+        // The first two share a call in any case.
         let parts = serving.get("/media/a.mp4", &["Range: bytes=0-2,3-5,-5"]).body;
         let has = |part: &[u8]| parts.windows(part.len()).any(|bytes| bytes == part);
         assert!(has(b"\r\n\r\nbeg\r\n") && has(b"\r\n\r\nins\r\n") && has(b"\r\n\r\nends.\r\n"));

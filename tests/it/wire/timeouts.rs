@@ -12,8 +12,8 @@ use crate::support::{
     client::{Client, Incomplete, head},
     folder::Folder,
     sent_files::{
-        COPIED, CRAMPED, LENGTH, NARROW, WHOLE, ask, assert_part, assert_same, in_each_way,
-        one_file, read_and_assert_part, served_in_each_way,
+        COPIED, LENGTH, NARROW, SMALL_SEND_BUFFER, WHOLE, ask, assert_part, assert_same,
+        in_each_way, one_file, read_and_assert_part, served_in_each_way,
     },
     server::{Serving, serve_with},
     wait::until,
@@ -47,7 +47,7 @@ fn a_client_that_pauses_beyond_the_idle_timeout_gets_the_rest() {
 }
 
 /// Whether the server has sent something or closed.
-fn has_spoken(client: &Client) -> bool {
+fn has_sent_or_closed(client: &Client) -> bool {
     let socket = client.socket();
     socket.set_nonblocking(true).expect("a socket");
     let peeked = socket.peek(&mut [0]);
@@ -83,18 +83,22 @@ fn a_client_that_reads_nothing_is_dropped_at_the_send_timeout() {
 fn a_client_that_reads_next_to_nothing_is_dropped_at_the_send_timeout() {
     // As little as the kernel reports as sent, and less than 4 KiB in three and a half seconds.
     let (sip, pause_s) = (1750, 2);
-    served_in_each_way(&one_file(), &format!("send_timeout_s = 3\n{CRAMPED}"), |serving| {
-        let mut sipping = begin_to_stall(serving);
-        let mut last = 0;
-        until("it is dropped", || {
-            let now = seconds(serving);
-            if now >= last + pause_s {
-                last = now;
-                return sipping.read_exactly(sip).is_err();
-            }
-            serving.site().metrics.open_connections() == 0
-        });
-    });
+    served_in_each_way(
+        &one_file(),
+        &format!("send_timeout_s = 3\n{SMALL_SEND_BUFFER}"),
+        |serving| {
+            let mut sipping = begin_to_stall(serving);
+            let mut last = 0;
+            until("it is dropped", || {
+                let now = seconds(serving);
+                if now >= last + pause_s {
+                    last = now;
+                    return sipping.read_exactly(sip).is_err();
+                }
+                serving.site().metrics.open_connections() == 0
+            });
+        },
+    );
 }
 
 /// Sends a head byte by byte, each after a response to another client, until a response arrives.
@@ -102,7 +106,7 @@ fn trickle(serving: &Serving, client: &mut Client) {
     let mut other = serving.connect();
     client.send("GET /media/a.mp4 HTTP/1.1\r\nHost: test\r\nX: ");
     for _ in 0..30_000 {
-        if has_spoken(client) {
+        if has_sent_or_closed(client) {
             return;
         }
         client.send("x");
@@ -220,14 +224,15 @@ fn bytes_appended_to_a_followed_file_are_sent_without_delay() {
         file.write_all(b"more").expect("appended");
         assert_eq!(follower.read_chunk().expect("a chunk"), b"more");
     }
-    assert!(!has_spoken(&idle), "it was closed before all had arrived");
+    assert!(!has_sent_or_closed(&idle), "it was closed before all had arrived");
 }
 
 #[test]
 fn paused_viewers_of_copied_files_hold_no_buffer_from_others() {
     let folder = one_file();
-    // Buffers for 16 pieces, and more viewers than that, each of which took the start of one.
-    let few = format!("{}\n{CRAMPED}\nbody_buffers_mib = 1\ndisk_deadline_ms = 200", COPIED.1);
+    // 16 buffers, and more viewers than that; each took the start of one buffer.
+    let few =
+        format!("{}\n{SMALL_SEND_BUFFER}\nbody_buffers_mib = 1\ndisk_deadline_ms = 200", COPIED.1);
     let serving = serve_with(&[folder.path("")], &few);
     let begin = |request: &str| {
         let mut paused = Client::narrow(serving.address, NARROW);

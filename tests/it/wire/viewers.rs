@@ -36,20 +36,20 @@ fn begin(client: &mut Client, length: usize) {
 }
 
 /// A viewer of a file of this content: requests, waits until all others have, reads everything.
-async fn view(serving: &Serving, target: String, content: &[u8], all_have_asked: &Barrier) {
+async fn view(serving: &Serving, target: String, content: &[u8], all_have_requested: &Barrier) {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(u32::try_from(NARROW).expect("small")).expect("a small buffer");
     let stream = socket.connect(serving.address).await.expect("a connection");
     let request = head("GET", &target, &["Connection: close"]);
     stream.writable().await.expect("a connection");
-    assert_eq!(stream.try_write(request.as_bytes()).expect("room"), request.len());
-    all_have_asked.wait().await;
-    let (mut received, mut piece) = (Vec::new(), vec![0; 64 * 1024]);
+    assert_eq!(stream.try_write(request.as_bytes()).expect("a send buffer"), request.len());
+    all_have_requested.wait().await;
+    let (mut received, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
     loop {
         stream.readable().await.expect("a connection");
-        match stream.try_read(&mut piece) {
+        match stream.try_read(&mut buffer) {
             Ok(0) => break,
-            Ok(read) => received.extend_from_slice(&piece[..read]),
+            Ok(read) => received.extend_from_slice(&buffer[..read]),
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
             Err(error) => panic!("{target}: {error}"),
         }
@@ -64,7 +64,7 @@ fn a_thousand_viewers_at_once_each_get_their_file() {
     let folder = Folder::new();
     let contents: Vec<_> = (0..20_usize)
         .map(|number| {
-            // Other bytes for each file, and lengths around those of pieces and buffers.
+            // Other bytes for each file, and lengths around those of reads and buffers.
             let content = pattern(512 * 1024 + number)[number..].to_vec();
             folder.put(format!("{number}.mp4"), &content);
             Arc::new(content)
@@ -74,18 +74,18 @@ fn a_thousand_viewers_at_once_each_get_their_file() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a runtime");
-    let all_have_asked = Arc::new(Barrier::new(VIEWERS + 1));
+    let all_have_requested = Arc::new(Barrier::new(VIEWERS + 1));
     let mut viewers = JoinSet::new();
     for number in 0..VIEWERS {
-        let (serving, all_have_asked) = (Arc::clone(&serving), Arc::clone(&all_have_asked));
+        let (serving, all_have_requested) = (Arc::clone(&serving), Arc::clone(&all_have_requested));
         let content = Arc::clone(&contents[number % contents.len()]);
         let target = format!("/media/{}.mp4", number % contents.len());
-        let view = async move { view(&serving, target, &content, &all_have_asked).await };
+        let view = async move { view(&serving, target, &content, &all_have_requested).await };
         viewers.spawn_on(view, runtime.handle());
     }
     let open = || usize::try_from(serving.site().metrics.open_connections()).expect("a count");
     until("all are there at the same time", || open() == VIEWERS);
-    runtime.block_on(all_have_asked.wait());
+    runtime.block_on(all_have_requested.wait());
     let mut ended = 0;
     while let Some(viewer) = runtime.block_on(viewers.join_next()) {
         viewer.expect("a viewer that got everything");
@@ -140,7 +140,7 @@ fn a_stalled_viewer_is_dropped_at_the_send_timeout_and_others_are_not() {
     begin(&mut slow, 1000);
     let mut read = 1000;
     until("the stalled one is dropped", || {
-        // A piece at a time while there is enough to read; the last one is read below.
+        // A part at a time while there is enough to read; the last one is read below.
         if read < LARGE / 2 {
             read += slow.read_exactly(64).expect("not dropped").len();
         }

@@ -1,4 +1,4 @@
-//! Which worker gets which job, and which jobs are duplicates.
+//! Claims: the order of jobs, and deduplication.
 
 use std::collections::HashSet;
 
@@ -23,7 +23,7 @@ the_most_urgent_job_is_claimed_first_then_the_oldest(queue) {
 }
 
 only_the_requested_classes_are_claimed(queue) {
-    let encode = queue.add(JobSubmission { class: Class::Encode, ..job("rung", 1) }).await;
+    let encode = queue.add(JobSubmission { class: Class::Encode, ..job("rendition", 1) }).await;
     let poster = queue.add(job("poster", 1)).await;
     let claim = async |classes: &[Class]| {
         let claimed = queue.claim("worker", classes, LEASE).await.unwrap();

@@ -13,7 +13,7 @@ use headwater::{
 };
 use tokio::time::sleep;
 
-use super::{at, job, made};
+use super::{at, job, new_artifact};
 use crate::support::{folder::Folder, postgres};
 
 /// The variable that holds the worker's database. The worker is this program again.
@@ -57,9 +57,9 @@ async fn work(queue: &Queue, todo: Job, lease: Lease) {
         return;
     }
     if todo.kind == "ladder" && queue.children(todo.id).await.unwrap().is_empty() {
-        queue.split(&lease, vec![job("piece", 1000); 2]).await.unwrap();
+        queue.split(&lease, vec![job("chunk", 1000); 2]).await.unwrap();
     } else {
-        queue.finish(&lease, &[made(&todo.id.to_string())]).await.unwrap();
+        queue.finish(&lease, &[new_artifact(&todo.id.to_string())]).await.unwrap();
     }
 }
 

@@ -8,7 +8,7 @@ use headwater::{
     store::{Database, DatabaseError},
 };
 
-use super::{LEASE, TestQueue, job, keyed, made, on_both};
+use super::{LEASE, TestQueue, job, keyed, new_artifact, on_both};
 use crate::support::{folder::Folder, postgres::Cluster};
 
 /// The clock of PostgreSQL, or else of this machine.
@@ -37,7 +37,7 @@ tables_of_a_newer_version_are_not_touched(bench) {
 
 tables_of_an_older_version_start_over_and_numbers_go_on(bench) {
     let lease = bench.taken(keyed("a")).await;
-    assert!(bench.finish(&lease, &[made("a")]).await.unwrap());
+    assert!(bench.finish(&lease, &[new_artifact("a")]).await.unwrap());
     let old = bench.add(job("poster", 1)).await;
     let last = bench.last_change().await.unwrap();
     let mut transaction = bench.database().begin().await.unwrap();

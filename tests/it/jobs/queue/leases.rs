@@ -1,10 +1,10 @@
-//! Leases: when the reports of a worker count.
+//! Leases: reports of a worker before and after the lease expires.
 
 use std::time::Duration;
 
 use headwater::queue::{Heartbeat, Retry, State};
 
-use super::{LEASE, at, job, made, on_both};
+use super::{LEASE, at, job, new_artifact, on_both};
 
 on_both! {
 
@@ -15,21 +15,21 @@ a_job_is_claimed_reported_on_and_finished(queue) {
     assert_eq!(running.lease_owner.as_deref(), Some("worker"));
     assert_eq!(queue.renew(&lease, &at(500), LEASE).await.unwrap(), Heartbeat::Go);
     assert_eq!(queue.get(&lease).await.progress, at(500));
-    assert!(queue.finish(&lease, &[made("a-poster")]).await.unwrap());
+    assert!(queue.finish(&lease, &[new_artifact("a-poster")]).await.unwrap());
     let done = queue.get(&lease).await;
     assert_eq!((done.state, done.progress.permille, done.lease_owner), (State::Done, 1000, None));
     let artifact = queue.artifact("a-poster").await.unwrap().expect("a row");
     assert_eq!((artifact.token, artifact.bytes), (lease.token, 10));
 }
 
-a_lease_that_ran_out_finishes_nothing(queue) {
+an_expired_lease_finishes_nothing(queue) {
     let lease = queue.taken(job("poster", 3)).await;
     let before = queue.get(&lease).await;
     queue.wait(30);
-    assert!(!queue.finish(&lease, &[made("a-poster")]).await.unwrap());
+    assert!(!queue.finish(&lease, &[new_artifact("a-poster")]).await.unwrap());
     assert!(!queue.fail(&lease, "why", Retry::Never).await.unwrap());
     assert!(!queue.release(&lease).await.unwrap());
-    assert!(!queue.split(&lease, vec![job("piece", 1)]).await.unwrap());
+    assert!(!queue.split(&lease, vec![job("chunk", 1)]).await.unwrap());
     assert_eq!(queue.renew(&lease, &at(900), LEASE).await.unwrap(), Heartbeat::Lost);
     assert_eq!(queue.get(&lease).await, before);
     assert_eq!(queue.artifact("a-poster").await.unwrap(), None);
@@ -43,9 +43,9 @@ a_lease_that_another_worker_took_over_changes_nothing(queue) {
     assert_eq!((again.id, again.attempts), (lost.job, 2));
     assert!(lease.token > lost.token);
     assert_eq!(queue.renew(&lost, &at(900), LEASE).await.unwrap(), Heartbeat::Lost);
-    assert!(!queue.finish(&lost, &[made("a-poster")]).await.unwrap());
-    assert!(queue.finish(&lease, &[made("a-poster")]).await.unwrap());
-    assert!(!queue.finish(&lost, &[made("a-poster")]).await.unwrap());
+    assert!(!queue.finish(&lost, &[new_artifact("a-poster")]).await.unwrap());
+    assert!(queue.finish(&lease, &[new_artifact("a-poster")]).await.unwrap());
+    assert!(!queue.finish(&lost, &[new_artifact("a-poster")]).await.unwrap());
     assert_eq!(queue.artifact("a-poster").await.unwrap().unwrap().token, lease.token);
 }
 
@@ -71,13 +71,13 @@ a_heartbeat_without_progress_is_no_change(queue) {
     assert_eq!(queue.last_change().await.unwrap(), before + 1);
 }
 
-finishing_twice_is_finishing_once(queue) {
+a_second_finish_changes_nothing(queue) {
     // As when the response to the first call was lost with the connection.
     let lease = queue.taken(job("poster", 3)).await;
-    assert!(queue.finish(&lease, &[made("a-poster")]).await.unwrap());
+    assert!(queue.finish(&lease, &[new_artifact("a-poster")]).await.unwrap());
     let done = queue.get(&lease).await;
     queue.wait(60);
-    assert!(queue.finish(&lease, &[made("a-poster")]).await.unwrap());
+    assert!(queue.finish(&lease, &[new_artifact("a-poster")]).await.unwrap());
     assert_eq!(queue.get(&lease).await, done);
     assert!(!queue.fail(&lease, "why", Retry::Never).await.unwrap());
 }
@@ -110,7 +110,7 @@ the_unavailable_reason_is_that_of_the_last_attempt(queue) {
     let added = queue.add(job("poster", 3)).await;
     for (retry, unavailable) in [(Retry::Unavailable, true), (Retry::Backoff, false), (Retry::Unavailable, true)] {
         let (_, lease) = queue.take().await.expect("the job");
-        assert!(queue.fail(&lease, "no room", retry).await.unwrap());
+        assert!(queue.fail(&lease, "disk full", retry).await.unwrap());
         assert_eq!(queue.get(&lease).await.unavailable, unavailable);
         queue.wait(60);
     }
@@ -118,7 +118,7 @@ the_unavailable_reason_is_that_of_the_last_attempt(queue) {
     let again = queue.retry(added.id).await.unwrap().expect("a job");
     assert_eq!((again.state, again.unavailable), (State::Queued, false));
     let (_, lease) = queue.take().await.expect("the job");
-    assert!(queue.fail(&lease, "no room", Retry::Unavailable).await.unwrap());
+    assert!(queue.fail(&lease, "disk full", Retry::Unavailable).await.unwrap());
     queue.wait(60);
     let (_, lease) = queue.take().await.expect("the job");
     assert!(queue.finish(&lease, &[]).await.unwrap());
@@ -139,7 +139,7 @@ a_job_that_kills_its_workers_fails(queue) {
     assert_eq!(failed.last_error.as_deref(), Some("worker lost"));
 }
 
-a_worker_that_shuts_down_gives_its_attempt_back(queue) {
+a_released_job_does_not_count_the_attempt(queue) {
     let lease = queue.taken(job("poster", 1)).await;
     assert!(queue.release(&lease).await.unwrap());
     assert!(!queue.release(&lease).await.unwrap());
@@ -149,8 +149,8 @@ a_worker_that_shuts_down_gives_its_attempt_back(queue) {
 
 a_worker_learns_that_its_job_is_cancelled(queue) {
     let lease = queue.taken(job("poster", 3)).await;
-    let asked = queue.cancel(lease.job).await.unwrap().expect("a job");
-    assert_eq!((asked.state, asked.cancel_requested), (State::Running, true));
+    let cancelled = queue.cancel(lease.job).await.unwrap().expect("a job");
+    assert_eq!((cancelled.state, cancelled.cancel_requested), (State::Running, true));
     assert_eq!(queue.renew(&lease, &at(1), LEASE).await.unwrap(), Heartbeat::Cancel);
     assert!(queue.fail(&lease, "killed", Retry::Backoff).await.unwrap());
     let cancelled = queue.get(&lease).await;
@@ -186,21 +186,21 @@ a_clock_set_back_delays_no_job(queue) {
 }
 
 an_artifact_replaces_its_parts_atomically(queue) {
-    let parts = queue.taken(job("pieces", 3)).await;
-    let made_of = ["a-piece-1", "a-piece-2", "ab", "b-piece-1"].map(made);
-    queue.finish(&parts, &made_of).await.unwrap();
+    let parts = queue.taken(job("chunks", 3)).await;
+    let artifacts_of_parts = ["a-chunk-1", "a-chunk-2", "ab", "b-chunk-1"].map(new_artifact);
+    queue.finish(&parts, &artifacts_of_parts).await.unwrap();
     let keys = async || -> Vec<String> {
         let artifacts = queue.artifacts_with_prefix("").await.unwrap();
         artifacts.into_iter().map(|artifact| artifact.key).collect()
     };
-    let late = queue.taken(job("film", 3)).await;
+    let late = queue.taken(job("rendition", 3)).await;
     queue.wait(31);
-    assert!(!queue.finish_replacing(&late, &[made("a")], Some("a-piece-")).await.unwrap());
+    assert!(!queue.finish_replacing(&late, &[new_artifact("a")], Some("a-chunk-")).await.unwrap());
     assert_eq!(keys().await.len(), 4, "a late worker removes nothing");
     let (_, lease) = queue.take().await.expect("the job");
     for _ in 0..2 {
-        assert!(queue.finish_replacing(&lease, &[made("a")], Some("a-piece-")).await.unwrap());
-        assert_eq!(keys().await, ["a", "ab", "b-piece-1"]);
+        assert!(queue.finish_replacing(&lease, &[new_artifact("a")], Some("a-chunk-")).await.unwrap());
+        assert_eq!(keys().await, ["a", "ab", "b-chunk-1"]);
     }
 }
 

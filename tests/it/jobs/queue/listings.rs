@@ -8,12 +8,12 @@ use futures::{
 };
 use headwater::queue::{Class, Filter, JobSubmission, Retry, State};
 
-use super::{LEASE, TestQueue, at, job, made, on_both};
+use super::{LEASE, TestQueue, at, job, new_artifact, on_both};
 
 /// A finished job with these artifacts.
-async fn make(queue: &TestQueue, keys: &[&str]) -> i64 {
+async fn finished_job(queue: &TestQueue, keys: &[&str]) -> i64 {
     let lease = queue.taken(job("poster", 1)).await;
-    let artifacts: Vec<_> = keys.iter().map(|key| made(key)).collect();
+    let artifacts: Vec<_> = keys.iter().map(|key| new_artifact(key)).collect();
     assert!(queue.finish(&lease, &artifacts).await.unwrap());
     lease.token
 }
@@ -37,20 +37,20 @@ jobs_are_listed_newest_first_page_by_page(queue) {
 
 jobs_are_listed_by_filter(queue) {
     let parent = queue.taken(JobSubmission { class: Class::Encode, ..job("ladder", 1) }).await;
-    queue.split(&parent, vec![JobSubmission { title: "b.mp4".into(), ..job("piece", 1) }]).await.unwrap();
+    queue.split(&parent, vec![JobSubmission { title: "b.mp4".into(), ..job("chunk", 1) }]).await.unwrap();
     let count = async |filter: Filter| queue.jobs(&filter, 9, None).await.unwrap().len();
     assert_eq!(count(Filter::default()).await, 2);
     assert_eq!(count(Filter { state: Some(State::Waiting), ..Filter::default() }).await, 1);
     assert_eq!(count(Filter { state: Some(State::Done), ..Filter::default() }).await, 0);
     assert_eq!(count(Filter { class: Some(Class::Image), ..Filter::default() }).await, 1);
-    assert_eq!(count(Filter { kind: Some("piece".into()), ..Filter::default() }).await, 1);
+    assert_eq!(count(Filter { kind: Some("chunk".into()), ..Filter::default() }).await, 1);
     assert_eq!(count(Filter { title: Some("b.mp4".into()), ..Filter::default() }).await, 1);
     assert_eq!(count(Filter { only_parents: true, ..Filter::default() }).await, 1);
 }
 
 jobs_are_counted(queue) {
     assert_eq!(queue.counts().await.unwrap(), []);
-    queue.taken(JobSubmission { class: Class::Encode, ..job("rung", 1) }).await;
+    queue.taken(JobSubmission { class: Class::Encode, ..job("rendition", 1) }).await;
     queue.add(job("poster", 1)).await;
     queue.add(job("poster", 1)).await;
     let mut counts = queue.counts().await.unwrap();
@@ -125,7 +125,7 @@ a_follower_of_changes_sees_every_end_among_concurrent_writers(queue) {
 
 artifacts_are_found_by_key_prefix_byte_by_byte(queue) {
     let keys = ["a", "a-", "a-B", "a-b", "a-ü", "a_b", "A-b", "ab", "b-a"];
-    make(&queue, &keys).await;
+    finished_job(&queue, &keys).await;
     let found = async |prefix: &str| {
         let artifacts = queue.artifacts_with_prefix(prefix).await.unwrap();
         artifacts.into_iter().map(|artifact| artifact.key).collect::<Vec<_>>()
@@ -137,8 +137,8 @@ artifacts_are_found_by_key_prefix_byte_by_byte(queue) {
 }
 
 a_later_artifact_replaces_an_earlier_one(queue) {
-    let first = make(&queue, &["a-poster"]).await;
-    let second = make(&queue, &["a-poster"]).await;
+    let first = finished_job(&queue, &["a-poster"]).await;
+    let second = finished_job(&queue, &["a-poster"]).await;
     assert!(second > first);
     assert!(!queue.delete_artifact("a-poster", first).await.unwrap());
     assert_eq!(queue.artifact("a-poster").await.unwrap().expect("a row").token, second);
@@ -148,7 +148,7 @@ a_later_artifact_replaces_an_earlier_one(queue) {
 
 artifacts_are_listed_by_last_use(queue) {
     for key in ["a", "b", "c"] {
-        make(&queue, &[key]).await;
+        finished_job(&queue, &[key]).await;
         queue.wait(1);
     }
     queue.touch_artifacts(&["a", "nothing", "a"]).await.unwrap();
@@ -163,8 +163,8 @@ artifacts_are_listed_by_last_use(queue) {
 a_failed_job_has_no_artifacts(queue) {
     let lease = queue.taken(job("poster", 1)).await;
     queue.renew(&lease, &at(999), LEASE).await.unwrap();
-    queue.fail(&lease, "no room", Retry::Never).await.unwrap();
-    assert!(!queue.finish(&lease, &[made("a")]).await.unwrap());
+    queue.fail(&lease, "disk full", Retry::Never).await.unwrap();
+    assert!(!queue.finish(&lease, &[new_artifact("a")]).await.unwrap());
     assert_eq!(queue.artifacts_bytes().await.unwrap(), 0);
 }
 

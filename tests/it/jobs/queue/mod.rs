@@ -1,6 +1,6 @@
 //! The queue, on both databases.
 
-mod claims; // which worker gets which job; deduplication
+mod claims; // the order of claims; deduplication
 mod crashes; // workers that are killed
 mod databases; // migration, sharing, outages
 mod families; // jobs with child jobs
@@ -128,7 +128,8 @@ fn at(permille: u16) -> Progress {
     Progress { permille, stage: "encode".into(), note: String::new() }
 }
 
-fn made(key: &str) -> NewArtifact {
+/// An artifact of this key, of 10 bytes.
+fn new_artifact(key: &str) -> NewArtifact {
     NewArtifact { key: key.into(), bytes: 10, kind: "poster".into(), title: "films/a.mp4".into() }
 }
 

@@ -15,7 +15,7 @@ use proptest::{
 use tokio::runtime::Runtime;
 
 use super::{
-    LEASE, TestQueue, job, made,
+    LEASE, TestQueue, job, new_artifact,
     reference::{ReferenceJob, ReferenceQueue},
 };
 
@@ -184,7 +184,7 @@ impl Machine {
     async fn finish(&mut self, lease: &Index) {
         let Some((lease, holds)) = self.lease(lease) else { return };
         let key = format!("artifact {}", lease.token % 4);
-        let is_done = self.real.finish(&lease, &[made(&key)]).await.unwrap();
+        let is_done = self.real.finish(&lease, &[new_artifact(&key)]).await.unwrap();
         if holds {
             assert!(is_done);
             self.artifacts.insert(key, lease.token);
@@ -231,7 +231,7 @@ impl Machine {
 
     async fn split(&mut self, lease: &Index, max_attempts: &[u32]) {
         let Some((lease, holds)) = self.lease(lease) else { return };
-        let children = max_attempts.iter().map(|max_attempts| job("piece", *max_attempts));
+        let children = max_attempts.iter().map(|max_attempts| job("chunk", *max_attempts));
         let is_split = self.real.split(&lease, children.collect()).await.unwrap();
         if !holds {
             let there = self.reference.jobs.iter().find(|job| job.id == lease.job);
@@ -282,15 +282,20 @@ impl Machine {
         let mut keys = HashSet::new();
         assert!(live.filter_map(|job| job.dedupe_key.as_ref()).all(|key| keys.insert(key)));
 
-        let artifacts = self.real.artifacts_with_prefix("").await.unwrap();
-        let artifacts = artifacts.into_iter().map(|artifact| (artifact.key, artifact.token));
+        let artifacts = self
+            .real
+            .artifacts_with_prefix("")
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|artifact| (artifact.key, artifact.token));
         assert_eq!(artifacts.collect::<BTreeMap<_, _>>(), self.artifacts);
         (self.before, self.last_change) = (now, last_change);
     }
 }
 
 /// Runs random operations. A failing sequence is printed, to become a test of its own.
-fn hold(cases: u32, open: impl AsyncFn() -> TestQueue) {
+fn run_random_operations(cases: u32, open: impl AsyncFn() -> TestQueue) {
     let max_shrink_iters = 300;
     let config = Config { cases, max_shrink_iters, failure_persistence: None, ..Config::default() };
     let runtime = Runtime::new().expect("a runtime");
@@ -311,10 +316,10 @@ fn hold(cases: u32, open: impl AsyncFn() -> TestQueue) {
 
 #[test]
 fn on_sqlite_the_queue_behaves_like_the_reference() {
-    hold(64, TestQueue::sqlite);
+    run_random_operations(64, TestQueue::sqlite);
 }
 
 #[test]
 fn on_postgresql_the_queue_behaves_like_the_reference() {
-    hold(24, TestQueue::postgres);
+    run_random_operations(24, TestQueue::postgres);
 }

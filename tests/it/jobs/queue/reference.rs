@@ -140,7 +140,7 @@ impl ReferenceQueue {
                 for child in self.children(id) {
                     self.cancel(child.id);
                 }
-                self.look_below(id);
+                self.update_from_children(id);
             }
             _ => {}
         }
@@ -148,12 +148,12 @@ impl ReferenceQueue {
 
     pub fn update_ancestors(&mut self, id: JobId) {
         if let Some(parent) = self.at(id).parent {
-            self.look_below(parent);
+            self.update_from_children(parent);
         }
     }
 
     /// Updates a waiting job by the states of its children.
-    fn look_below(&mut self, id: JobId) {
+    fn update_from_children(&mut self, id: JobId) {
         if self.at(id).state != State::Waiting {
             return;
         }
@@ -200,11 +200,11 @@ impl ReferenceQueue {
         let dead = self.at(top).clone();
         let is_taken = dead.key.is_some_and(|key| self.alive(&key).is_some());
         if !is_taken && matches!(dead.state, State::Failed | State::Cancelled) {
-            self.revive(top);
+            self.restart(top);
         }
     }
 
-    fn revive(&mut self, id: JobId) {
+    fn restart(&mut self, id: JobId) {
         let now_ms = self.now_ms;
         let children = self.children(id);
         let dead: Vec<_> = children.iter().filter(|child| child.state != State::Done).collect();
@@ -213,7 +213,7 @@ impl ReferenceQueue {
         (job.attempts, job.run_at_ms, job.permille) = (0, now_ms, 0);
         (job.cancel, job.finished_ms) = (false, None);
         for child in &dead {
-            self.revive(child.id);
+            self.restart(child.id);
         }
         if !dead.is_empty() {
             let sum: u64 = self.children(id).iter().map(|child| child.permille).sum();

@@ -12,7 +12,7 @@ use crate::support::{
 
 /// The number of kills of each kind of process. This environment variable requests more.
 const KILLS: usize = 5;
-const KILLS_ASKED: &str = "HEADWATER_TEST_KILLS";
+const KILLS_VARIABLE: &str = "HEADWATER_TEST_KILLS";
 
 /// The number of live jobs at the time of a kill, without children.
 const JOBS: usize = 6;
@@ -45,7 +45,7 @@ impl Moments {
 }
 
 fn kills() -> usize {
-    env::var(KILLS_ASKED).map_or(KILLS, |asked| asked.parse().expect("a number"))
+    env::var(KILLS_VARIABLE).map_or(KILLS, |number| number.parse().expect("a number"))
 }
 
 /// Enqueues enough jobs, different ones each time.

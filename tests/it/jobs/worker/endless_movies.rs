@@ -1,5 +1,4 @@
-//! Movies of a few kilobytes without an end worth waiting for: the limits end them, and the job
-//! fails with a reason.
+//! Small files of endless movies: the limits end their jobs, which fail with a reason.
 
 use std::{fs, io::Write as _, path::Path};
 
@@ -25,7 +24,7 @@ fn element(id: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     [id, &length[..], &body].concat()
 }
 
-/// Matroska whose samples are nothing but zeros, 256 MiB of them: blocks may be compressed (RFC
+/// Matroska with 256 MiB of zeros as samples: blocks may be compressed (RFC
 /// 9559, section 5.1.4.1.31), and each of these unpacks to a thousand times its size.
 fn unpacks_without_end() -> Vec<u8> {
     let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
@@ -79,13 +78,13 @@ fn largest(deployment: &Deployment) -> u64 {
 }
 
 /// Requests the remux of a title. Returns the job, and the largest size of its output.
-fn ended(deployment: &Deployment, program: &Program, title: &str) -> (Value, u64) {
+fn run_remux(deployment: &Deployment, program: &Program, title: &str) -> (Value, u64) {
     let file = fs::metadata(deployment.folder.path(Path::new("library").join(title)));
     assert!(file.expect("a file").len() <= SMALL);
-    let asked = post_job(program, &format!(r#"{{"kind":"remux","title":"{title}"}}"#));
-    let job = json(&asked, 202);
+    let response = post_job(program, &format!(r#"{{"kind":"remux","title":"{title}"}}"#));
+    let job = json(&response, 202);
     let mut most = 0;
-    until_slowly("it is given up", || {
+    until_slowly("the job ends", || {
         most = most.max(largest(deployment));
         deployment.live() == 0
     });
@@ -120,7 +119,7 @@ fn the_output_limit_ends_a_movie_that_unpacks_without_end() {
     let deployment = Deployment::new(None);
     deployment.folder.put("library/endless.mkv", unpacks_without_end());
     let program = deployment.serve(&["--artifacts-max-mib=16"]);
-    let (job, most) = ended(&deployment, &program, "endless.mkv");
+    let (job, most) = run_remux(&deployment, &program, "endless.mkv");
     let why = "the output of ffmpeg exceeds its limit of 16777216 bytes";
     assert_eq!(job["error"], why);
     assert_refused(
@@ -141,7 +140,7 @@ fn the_deadline_ends_a_movie_that_plays_without_end() {
     let deployment = Deployment::new(None);
     put_endless_video(&deployment, "endless.mkv");
     let program = deployment.serve(&["--job-deadline-s=1"]);
-    let (job, _) = ended(&deployment, &program, "endless.mkv");
+    let (job, _) = run_remux(&deployment, &program, "endless.mkv");
     let why = "ffmpeg did not end within 1 s";
     assert_eq!(job["error"], why);
     assert_refused(
@@ -163,10 +162,10 @@ fn a_movie_that_unpacks_to_more_than_the_disk_holds_may_be_requested_again() {
     let artifacts = deployment.data().join("artifacts");
     let Some(_small) = Tmpfs::mount(&artifacts, "size=8m") else { return };
     let program = deployment.serve(&[]);
-    let (job, most) = ended(&deployment, &program, "endless.mkv");
+    let (job, most) = run_remux(&deployment, &program, "endless.mkv");
     let why = job["error"].as_str().expect("a reason");
     assert!(why.contains("the disk"), "{why}");
-    assert_eq!(job["attempts"], job["max_attempts"], "there might have been room by then");
+    assert_eq!(job["attempts"], job["max_attempts"], "a retry might have found enough space");
     assert!(most <= 8 << 20, "{most}");
     assert_refused(
         &deployment,

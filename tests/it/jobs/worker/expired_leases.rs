@@ -9,15 +9,15 @@ use crate::support::{
 
 on_both! {
 
-output_and_reports_of_a_worker_whose_lease_ran_out_change_nothing |deployment: &Deployment| {
+a_worker_with_an_expired_lease_changes_nothing |deployment: &Deployment| {
     let program = deployment.serve(&["--local-worker=false"]);
     for round in 0..3 {
         let lost_so_far = deployment.logged().matches("lease lost").count();
         let stopped = deployment.worker();
         request_rendition(&program, "one.mp4", 200 + 2 * round);
         until_slowly("it has begun", || !deployment.ffmpegs().is_empty());
-        // Not while it writes: it would hold SQLite's lock for as long as it is paused. It may have
-        // lost its jobs before that, and knows it then already.
+        // Not during a write, or the paused worker would hold SQLite's lock. A worker that lost its
+        // jobs before the pause knows it already.
         until_slowly("the worker is paused while it does not write", || {
             stopped.signal(Signal::STOP);
             let may_write = deployment.ask(async { deployment.queue.begin().await.is_ok() });

@@ -84,28 +84,28 @@ fn a_disk_that_fills_up_fails_the_job_with_that_reason_and_leaves_no_file_behind
     let artifacts = deployment.data().join("artifacts");
     let Some(_small) = Tmpfs::mount(&artifacts, "size=17m") else { return };
     let program = deployment.serve(&[]);
-    // Enough room when the job begins, and none when it writes its image.
+    // Enough space when the job begins, and none when it writes its image.
     let filled = artifacts.join("filled");
     program.get("/v/two.mp4/poster.jpg?wait=0", &[]);
     deployment.wait_for_the_end();
-    let made = deployment.artifacts().len();
-    assert_eq!(made, 1, "{:?}", deployment.jobs());
-    fs::write(&filled, vec![1; 15 << 20]).expect("room");
+    let artifacts = deployment.artifacts().len();
+    assert_eq!(artifacts, 1, "{:?}", deployment.jobs());
+    fs::write(&filled, vec![1; 15 << 20]).expect("disk space");
     let why = unavailable_poster(&program, "one.mp4");
     assert!(why.contains("the disk of the data folder has 1 MiB left"), "{why}");
     assert_failed_once(&deployment, "one.mp4");
     fs::remove_file(&filled).expect("a file");
     deployment.assert_consistent();
-    assert_eq!(deployment.artifacts().len(), made);
+    assert_eq!(deployment.artifacts().len(), artifacts);
 }
 
-/// A movie whose key frames are of ten thousand million pixels, as far as its headers say.
-fn huge(folder: &Deployment, name: &str) {
-    let path = folder.folder.path("library").join(name);
+/// A movie with headers that declare key frames of ten thousand million pixels.
+fn put_huge_frames(deployment: &Deployment, name: &str) {
+    let path = deployment.folder.path("library").join(name);
     let path_text = path.to_str().expect("text");
     let video = ["-f", "lavfi", "-i", "testsrc2=size=64x64:rate=1:duration=3"];
-    let made = ffmpeg::run(&[&video[..], &["-c:v", "png", "-y", path_text]].concat());
-    made.expect("a movie of PNG");
+    let output = ffmpeg::run(&[&video[..], &["-c:v", "png", "-y", path_text]].concat());
+    output.expect("a movie of PNG");
     let mut movie = fs::read(&path).expect("a movie");
     let headers: Vec<_> =
         (0..movie.len() - 4).filter(|&at| &movie[at..at + 4] == b"IHDR").collect();
@@ -119,14 +119,14 @@ fn huge(folder: &Deployment, name: &str) {
     fs::write(&path, movie).expect("written");
 }
 
-/// A movie whose samples are something else.
+/// A movie with these bytes in place of its samples.
 fn put_filled_with(deployment: &Deployment, name: &str, bytes: &[u8]) {
     let mut movie = fs::read(deployment.folder.path("library").join(TITLES[0])).expect("a movie");
     let media = box_patches::of_kind(&movie, b"mdat").remove(0).body();
     let end = media.end;
     for at in media.step_by(bytes.len()) {
-        let piece = &bytes[..bytes.len().min(end - at)];
-        movie[at..at + piece.len()].copy_from_slice(piece);
+        let part = &bytes[..bytes.len().min(end - at)];
+        movie[at..at + part.len()].copy_from_slice(part);
     }
     deployment.folder.put(Path::new("library").join(name), movie);
 }
@@ -142,7 +142,7 @@ fn a_hostile_movie_is_a_failed_job_with_its_reason_and_nothing_is_fetched() {
     let network = format!("http://{}/a.ts", listener.local_addr().expect("an address"));
     let secret = deployment.folder.path("library").join(TITLES[1]);
     let playlist = |target: &str| format!("#EXTM3U\n#EXTINF:1,\n{target}\n#EXT-X-ENDLIST\n");
-    huge(&deployment, "huge.mov");
+    put_huge_frames(&deployment, "huge.mov");
     put_filled_with(&deployment, "noise.mp4", &[0xa5, 0x01, 0x65, 0xff]);
     put_filled_with(&deployment, "names-network.mp4", playlist(&network).as_bytes());
     put_filled_with(
@@ -207,12 +207,12 @@ fn a_rendition_lost_from_the_disk_leaves_its_title_which_plays_on() {
     };
     request_rendition(&program, "one.mp4", 90);
     until_slowly("it is part of its title", || playlists().len() == 2);
-    let [own, made] = &playlists()[..] else { panic!("{:?}", playlists()) };
-    let lost = segments(made);
+    let [own, rendition] = &playlists()[..] else { panic!("{:?}", playlists()) };
+    let lost = segments(rendition);
     fetch(&mut program.connect(), &lost[0]);
     let rows = deployment.artifacts();
     let [rendition] = &rows[..] else { panic!("{rows:?}") };
-    // A made-up URL makes the server forget nothing.
+    // A request for an unknown version removes nothing.
     let other = format!("-{}/", rendition.token + 1);
     let other = lost[0].replace(&format!("-{}/", rendition.token), &other);
     assert_eq!(program.get(&other, &[]).status, 404);

@@ -1,4 +1,4 @@
-//! Automatic renditions: the key `renditions`.
+//! Automatic renditions: the key `auto_renditions`.
 
 use std::{collections::BTreeSet, fs};
 
@@ -14,7 +14,7 @@ fn put_movie(folder: &Folder, name: &str, size: &str, coded: &str) {
     let path = folder.path(format!("library/{name}"));
     let video = format!("testsrc2=size={size}:rate=25:duration=4");
     let coded: Vec<_> = coded.split_whitespace().collect();
-    let made = ffmpeg::run(
+    let output = ffmpeg::run(
         &[
             &["-f", "lavfi", "-i", &video],
             &coded[..],
@@ -22,7 +22,7 @@ fn put_movie(folder: &Folder, name: &str, size: &str, coded: &str) {
         ]
         .concat(),
     );
-    made.expect("a movie");
+    output.expect("a movie");
 }
 
 /// The resolutions in the manifest of a title, if it has one.
@@ -38,21 +38,21 @@ fn sizes(program: &Program, title: &str) -> BTreeSet<String> {
 }
 
 /// The requested jobs: titles, and heights of their renditions.
-fn asked(program: &Program) -> BTreeSet<(String, u64)> {
+fn requested_jobs(program: &Program) -> BTreeSet<(String, u64)> {
     let jobs = json(&program.get("/api/jobs", &[]), 200);
-    let asked = |job: &Value| {
-        let lines = job["height"].as_u64().expect("a rendition");
-        (job["title"].as_str().expect("text").to_owned(), lines)
+    let title_and_height = |job: &Value| {
+        let height = job["height"].as_u64().expect("a rendition");
+        (job["title"].as_str().expect("text").to_owned(), height)
     };
-    jobs["jobs"].as_array().expect("a list").iter().map(asked).collect()
+    jobs["jobs"].as_array().expect("a list").iter().map(title_and_height).collect()
 }
 
 /// Plays all its video to the end, without a single warning, and checks its duration in seconds.
 fn plays(program: &Program, title: &str, seconds: u32) {
     let manifest = program.get(&format!("/v/{title}/manifest.mpd"), &[]);
     let manifest = String::from_utf8(manifest.body).expect("text");
-    let lasts = format!("mediaPresentationDuration=\"PT{seconds}.000000S\"");
-    assert!(manifest.contains(&lasts), "{title}: {manifest}");
+    let duration = format!("mediaPresentationDuration=\"PT{seconds}.000000S\"");
+    assert!(manifest.contains(&duration), "{title}: {manifest}");
     for view in ["index.m3u8", "manifest.mpd"] {
         let url = format!("http://{}/v/{title}/{view}", program.address);
         let played = ffmpeg::run(&["-xerror", "-i", &url, "-map", "0:v", "-f", "null", "-"]);
@@ -70,7 +70,7 @@ fn the_policy_transcodes_what_browsers_cannot_decode_or_the_ladder_of_every_titl
     let audio = "-f lavfi -i sine=sample_rate=48000:duration=2 -c:a aac";
     put_movie(&folder, "modern.mp4", "640x400", "-c:v libx264 -preset ultrafast");
     put_movie(&folder, "old.mp4", "192x108", "-c:v mpeg4");
-    put_movie(&folder, "sound.mp4", "192x108", &format!("{audio} -c:v mpeg4"));
+    put_movie(&folder, "audio.mp4", "192x108", &format!("{audio} -c:v mpeg4"));
     let policy = |name: &str| {
         let lines = format!("auto_renditions = \"{name}\"\nmin_free_disk_mib = 0\n");
         folder.put("headwater.toml", lines)
@@ -89,18 +89,18 @@ fn the_policy_transcodes_what_browsers_cannot_decode_or_the_ladder_of_every_titl
         let found = sizes(&program, title);
         found.iter().map(String::as_str).eq(expected.iter().copied())
     };
-    assert!(has("old.mp4", &[]) && has("sound.mp4", &[]), "no browser decodes them");
+    assert!(has("old.mp4", &[]) && has("audio.mp4", &[]), "no browser decodes them");
     take_over("unplayable");
-    for old in ["old.mp4", "sound.mp4"] {
+    for old in ["old.mp4", "audio.mp4"] {
         until_slowly("its video plays", || has(old, &["192x108"]));
         plays(&program, old, 4);
     }
-    let mut expected = BTreeSet::from(["old.mp4", "sound.mp4"].map(|old| (old.to_owned(), 108)));
-    assert_eq!(asked(&program), expected, "the other one plays without transcoding");
+    let mut expected = BTreeSet::from(["old.mp4", "audio.mp4"].map(|old| (old.to_owned(), 108)));
+    assert_eq!(requested_jobs(&program), expected, "the other one plays without transcoding");
     take_over("all");
     let ladder = ["384x240", "576x360", "640x400"];
     until_slowly("the other one has a ladder", || has("modern.mp4", &ladder));
     plays(&program, "modern.mp4", 4);
-    expected.extend([240, 360].map(|lines| ("modern.mp4".to_owned(), lines)));
-    assert_eq!(asked(&program), expected);
+    expected.extend([240, 360].map(|height| ("modern.mp4".to_owned(), height)));
+    assert_eq!(requested_jobs(&program), expected);
 }
