@@ -33,14 +33,14 @@ fn layout(extents: &Extents) -> String {
     }
     let length = extents.len();
     let computed = length.saturating_sub(in_memory).saturating_sub(in_file);
-    let mean = length.checked_div(count).unwrap_or(0);
+    let average = length.checked_div(count).unwrap_or(0);
     let mut text = String::new();
     for (what, number) in [
         ("extents", count),
         ("bytes", length),
-        ("in the mean", mean),
-        ("in memory", in_memory),
-        ("of the file", in_file),
+        ("average", average),
+        ("memory", in_memory),
+        ("file", in_file),
         // From what is in the file, while they are sent.
         ("computed", computed),
     ] {
@@ -85,7 +85,7 @@ mod tests {
         let lines: Vec<Vec<String>> = text.lines().map(words).collect();
         assert_eq!(lines[0], ["extents", "2"]);
         assert_eq!(lines[1], ["bytes", "5"]);
-        assert_eq!(lines[2], ["in", "the", "mean", "2"]);
+        assert_eq!(lines[2], ["in", "the", "average", "2"]);
         assert_eq!(lines[3], ["in", "memory", "5"]);
         assert_eq!(lines[7], ["offset", "length", "from"]);
         assert_eq!(lines[8], ["0", "3", "memory"]);
