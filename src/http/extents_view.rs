@@ -85,8 +85,8 @@ mod tests {
         let lines: Vec<Vec<String>> = text.lines().map(words).collect();
         assert_eq!(lines[0], ["extents", "2"]);
         assert_eq!(lines[1], ["bytes", "5"]);
-        assert_eq!(lines[2], ["in", "the", "average", "2"]);
-        assert_eq!(lines[3], ["in", "memory", "5"]);
+        assert_eq!(lines[2], ["average", "2"]);
+        assert_eq!(lines[3], ["memory", "5"]);
         assert_eq!(lines[7], ["offset", "length", "from"]);
         assert_eq!(lines[8], ["0", "3", "memory"]);
         assert_eq!(lines[9], ["3", "2", "memory"]);
