@@ -100,14 +100,14 @@ impl Server {
         let handle = background.handle().clone();
         let site = Site::new(library, settings, metrics, handle);
         site.token.store(token.map(Arc::new));
-        let edge = Pipeline {
+        let pipeline = Pipeline {
             site: Arc::clone(&site),
             access_log: access_log.clone(),
             request_ids: RequestIds::default(),
         };
         let job_system = JobSystem::start(&site, &data, worker, webhooks, background.handle());
         let drain = Drain::default();
-        let (address, io_threads) = start_io_threads(edge, &drain)?;
+        let (address, io_threads) = start_io_threads(pipeline, &drain)?;
         Ok(Self { address, data, site, access_log, drain, job_system, io_threads, background })
     }
 
@@ -216,8 +216,11 @@ pub fn run(
 }
 
 /// Listens, and starts the I/O threads.
-fn start_io_threads(edge: Pipeline, drain: &Drain) -> Result<(SocketAddr, IoThreads), StartError> {
-    let settings = edge.site.settings.load_full();
+fn start_io_threads(
+    pipeline: Pipeline,
+    drain: &Drain,
+) -> Result<(SocketAddr, IoThreads), StartError> {
+    let settings = pipeline.site.settings.load_full();
     let kib = |kib: u64| (kib > 0).then_some(kib << 10);
     let listening = ListenerSettings {
         timeouts: Timeouts {
@@ -241,18 +244,18 @@ fn start_io_threads(edge: Pipeline, drain: &Drain) -> Result<(SocketAddr, IoThre
         threads => threads,
     };
     let per_address = settings.connections_per_address.count();
-    let admission = Admission::new(per_address, edge.site.metrics.clone());
+    let admission = Admission::new(per_address, pipeline.site.metrics.clone());
     let drain = drain.clone();
     let serve = move || {
-        let (edge, listening) = (edge.clone(), listening.clone());
+        let (pipeline, listening) = (pipeline.clone(), listening.clone());
         let (admission, drain) = (Arc::clone(&admission), drain.clone());
         async move {
-            let site = Arc::clone(&edge.site);
+            let site = Arc::clone(&pipeline.site);
             let app = App::new().configure(move |config| app::configure(config, &site));
             let app = map_config(app.into_factory(), |()| AppConfig::default());
-            let app = edge.clone().around(app).new_service(()).await;
+            let app = pipeline.clone().wrap(app).new_service(()).await;
             let app = app.map_err(|()| io::Error::other("could not build the HTTP service"))?;
-            Ok(listener::create_handler(&listening, admission, drain, edge, app).await)
+            Ok(listener::create_handler(&listening, admission, drain, pipeline, app).await)
         }
     };
     let started = IoThreads::start(&socket, threads, settings.max_connections.count(), serve);

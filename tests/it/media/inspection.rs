@@ -389,7 +389,7 @@ fn the_extents_view_has_its_own_rules() {
         number.trim().parse::<usize>().expect("a number")
     };
     let length = plain.body.len();
-    assert_eq!((total("extents"), total("bytes"), total("in the mean")), (1, length, length));
-    assert_eq!((total("in memory"), total("of the file"), total("computed")), (0, length, 0));
+    assert_eq!((total("extents"), total("bytes"), total("average")), (1, length, length));
+    assert_eq!((total("memory"), total("file"), total("computed")), (0, length, 0));
     assert_eq!(serving.get(&format!("/v/{CLOCK}/~0/video-1/1.m4s?layout"), &[]).status, 404);
 }

@@ -62,7 +62,7 @@ fn assert_in_progress(response: &Response) {
     assert!((1..=10).contains(&after), "{after}");
     assert_eq!(response.field("cache-control"), Some("no-store"));
     let detail = detail(response);
-    let percent = detail.strip_prefix("a job is making this title playable: ");
+    let percent = detail.strip_prefix("a job is preparing this title: ");
     let percent = percent.and_then(|rest| rest.strip_suffix(" %")).expect("a percentage");
     assert!(percent.parse::<u8>().expect("a number") < 100, "{detail}");
     let problem: Value = serde_json::from_slice(&response.body).expect("JSON");
