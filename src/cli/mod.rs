@@ -26,6 +26,8 @@ use crate::{
 };
 
 /// A video streaming origin: point it at a folder, and every video in it streams.
+///
+/// `headwater ~/Videos` is short for `headwater serve ~/Videos`.
 #[derive(Debug, Parser)]
 #[command(name = "headwater", version, arg_required_else_help = true)]
 struct Cli {
@@ -85,10 +87,11 @@ struct WorkerArgs {
 
 /// The program.
 pub fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let arguments = with_default_command(std::env::args_os().collect());
+    let result = match Cli::parse_from(&arguments).command {
         Command::Serve(args) => args.settings().and_then(|settings| {
             let fresh = move || args.settings();
-            let worker = local_worker().map_err(|error| error.to_string())?;
+            let worker = local_worker(&arguments).map_err(|error| error.to_string())?;
             serve::run(settings, worker, fresh).map_err(|error| error.to_string())
         }),
         Command::Worker(WorkerArgs { serve, supervised }) => {
@@ -136,8 +139,8 @@ impl ServeArgs {
         let settings = self.config.settings(&self.roots).map_err(|error| error.to_string())?;
         if settings.roots.is_empty() {
             return Err(
-                "no folder given; try `headwater serve ~/Videos`, or add a [[root]] to the \
-                 configuration file"
+                "no folder given; try `headwater ~/Videos`, or add a [[root]] to the configuration \
+                 file"
                     .into(),
             );
         }
@@ -145,9 +148,22 @@ impl ServeArgs {
     }
 }
 
+/// Makes `headwater ~/Videos` short for `headwater serve ~/Videos`. A folder needs a slash, a leading dot
+/// or a name (`name=DIR`), so that a misspelt command stays an error.
+fn with_default_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let is_folder = |argument: &OsString| {
+        let argument = argument.to_string_lossy();
+        !argument.starts_with('-') && (argument.starts_with('.') || argument.contains(['/', '=']))
+    };
+    if arguments.get(1).is_some_and(is_folder) {
+        arguments.insert(1, "serve".into());
+    }
+    arguments
+}
+
 /// The command of a server's worker: the same arguments as the server's.
-fn local_worker() -> std::io::Result<WorkerCommand> {
-    let own = std::env::args_os().skip(2);
+fn local_worker(server: &[OsString]) -> std::io::Result<WorkerCommand> {
+    let own = server.iter().skip(2).cloned();
     let arguments = ["worker", "--supervised"].map(OsString::from).into_iter().chain(own).collect();
     let program = std::env::current_exe()?;
     Ok(WorkerCommand { program, arguments, timeouts: Timeouts::default() })
@@ -207,4 +223,23 @@ fn list_in_thread(dir: PathBuf) -> mpsc::Receiver<io::Result<()>> {
         sender.send(first.map(drop))
     });
     listed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_alone_is_served_and_a_misspelt_command_is_not() {
+        let first = |argument: &str| {
+            let arguments = ["headwater", argument].map(OsString::from).to_vec();
+            with_default_command(arguments).swap_remove(1)
+        };
+        for folder in ["/srv/films", "~/Videos", ".", "../films", "talks=/srv/talks", "media/"] {
+            assert_eq!(first(folder), "serve", "{folder}");
+        }
+        for other in ["serve", "serv", "jobs", "--help", "--config=/etc/headwater.toml", "-V"] {
+            assert_eq!(first(other), other);
+        }
+    }
 }

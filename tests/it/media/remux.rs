@@ -204,7 +204,7 @@ fn a_file_that_cannot_be_remuxed_is_refused_with_a_reason() {
     let program = serve(&folder);
     let refused = program.get("/v/garbage.mkv/index.m3u8", &[]);
     assert_eq!(refused.status, 422);
-    assert_eq!(detail(&refused), "this is no MP4 or MOV file, and not in another supported format");
+    assert_eq!(detail(&refused), "not an MP4 or MOV file, and not in another supported format");
     for (title, why) in [
         ("begins-well.mkv", "Invalid data found"),
         ("words.mkv", "the file has neither video nor audio"),
