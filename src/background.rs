@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_future_learns_that_its_caller_is_gone() {
+    fn a_future_is_notified_that_its_caller_is_gone() {
         let runtime = one_blocking_thread();
         let background = Background::new(runtime.handle().clone(), 1);
         let (begin, begun) = oneshot::channel();

@@ -121,7 +121,7 @@ impl<B> ResponseFields for HttpResponse<B> {
     }
 
     fn put(&mut self, name: &HeaderName, value: &[u8]) {
-        let value = HeaderValue::from_bytes(value).expect("values are made of plain characters");
+        let value = HeaderValue::from_bytes(value).expect("values have plain characters only");
         self.headers_mut().append(name.clone(), value);
     }
 

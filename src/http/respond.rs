@@ -53,8 +53,8 @@ pub fn with_body(
             response.set_body(HeadBody(extents.len()).boxed())
         }
         ResponseBody::Extents(extents) => {
-            let (body, offer) = ExtentBody::with_direct(extents, protocol(request));
-            response.extensions_mut().insert(offer);
+            let (body, direct) = ExtentBody::with_direct(extents, protocol(request));
+            response.extensions_mut().insert(direct);
             response.set_body(body.boxed())
         }
     }

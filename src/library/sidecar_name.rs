@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_says_language_purpose_and_format() {
+    fn a_name_encodes_language_purpose_and_format() {
         for (candidate, language, flags, label) in [
             ("film.srt", None, "", "Subtitles"),
             ("film.vtt", None, "", "Subtitles"),

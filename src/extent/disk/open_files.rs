@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_in_steady_use_without_status_checks_is_seen_to_grow() {
+    fn the_growth_of_a_file_without_status_checks_is_noticed() {
         let (folder, root) = root_that_revalidates_after(Duration::from_millis(50), &["a.mp4"]);
         let file = block_on(root.open_file(Path::new("a.mp4"))).expect("a file");
         // As on a network file system.

@@ -47,7 +47,7 @@ pub fn follow(
         closed: None,
         idle_limit,
         closed_limit: Duration::from_secs(settings.follow_closed_s.get()),
-        handling: PiecePolicy::for_protocol(respond::protocol(request)),
+        policy: PiecePolicy::for_protocol(respond::protocol(request)),
     };
     endless(request, media_type, following.pieces())
 }
@@ -69,7 +69,7 @@ struct Following {
     closed: Option<Instant>,
     idle_limit: Duration,
     closed_limit: Duration,
-    handling: PiecePolicy,
+    policy: PiecePolicy,
 }
 
 impl Following {
@@ -85,7 +85,7 @@ impl Following {
         let changes = Arc::clone(&self.changes);
         loop {
             if self.offset < self.file.len() {
-                let end = self.file.len().min(self.offset + self.handling.max_bytes);
+                let end = self.file.len().min(self.offset + self.policy.max_bytes);
                 let piece = self.file.read_appended(self.offset..end).await?;
                 self.offset += piece.len() as u64;
                 // The send may have to wait, but a buffer of the pool must not.
@@ -94,12 +94,12 @@ impl Following {
             // Both are read before the file's state, so that the state includes a write before the close,
             // and a later write wakes this loop.
             let (changed, closes) = (changes.changed(), changes.closes());
-            let now = self.file.refreshed().await?;
-            if now.len() < self.offset {
+            let refreshed = self.file.refreshed().await?;
+            if refreshed.len() < self.offset {
                 return Err(ReadError::Truncated);
             }
-            if now.len() > self.offset {
-                self.file = Arc::new(now);
+            if refreshed.len() > self.offset {
+                self.file = Arc::new(refreshed);
                 self.grown = Instant::now();
                 self.closed = None;
                 continue;

@@ -56,11 +56,11 @@ pub(super) async fn resource(
                 View::Preview => {
                     (ImageSpec::Preview { size }, "preview.webp".to_owned(), ImageFormat::Webp)
                 }
-                View::Thumbnail(coding) => {
+                View::Thumbnail(format) => {
                     let exact = requested.exact;
                     let time_ms = images.frame_ms(requested.time_ms, exact).await?;
-                    let image = ImageSpec::Thumbnail { time_ms, exact, size, format: coding };
-                    (image, format!("thumbnail.{}", coding.extension()), coding)
+                    let image = ImageSpec::Thumbnail { time_ms, exact, size, format };
+                    (image, format!("thumbnail.{}", format.extension()), format)
                 }
                 _ => return Err(Error::NotFound),
             };

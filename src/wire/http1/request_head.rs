@@ -43,7 +43,7 @@ pub struct RequestHead<'a> {
     pub content_bytes: u64,
     /// Whether the client waits for `100 Continue` before it sends the content (RFC 9110 section 10.1.1).
     pub expects_continue: bool,
-    /// Whether the client wants to keep the connection open.
+    /// Whether the client keeps the connection open.
     pub keeps_alive: bool,
     /// Whether the client requests another protocol (`Upgrade`).
     pub upgrades: bool,
