@@ -143,7 +143,9 @@ impl<'a> TitleImages<'a> {
     }
 
     fn artifacts(&self) -> Result<Arc<Artifacts>, Error> {
-        let none = Error::DatabaseUnavailable("no images without a database; see the server's log");
+        let none = Error::DatabaseUnavailable(
+            "cannot render this image: no database; see the server's log",
+        );
         self.titles.artifacts.load_full().ok_or(none)
     }
 

@@ -57,7 +57,7 @@ pub async fn open(
             waiting.begin().await;
             check_convertible(title, file, refused).boxed().await?;
             let artifacts = available.ok_or(Error::DatabaseUnavailable(
-                "cannot transcode this title without a database; see the server's log",
+                "cannot transcode this title: no database; see the server's log",
             ))?;
             let folder = artifact_folder(&artifacts, spec, start).boxed().await?;
             (artifacts, folder)

@@ -267,7 +267,7 @@ impl ListQuery {
 
 /// The queue with its events; an error if the server has no database.
 pub(super) fn require_jobs(site: &Site) -> Result<Arc<Jobs>, Error> {
-    let none = "no jobs without a database; see the server's log";
+    let none = "no jobs: the server runs without a database; see its log";
     site.jobs.load_full().ok_or(Error::DatabaseUnavailable(none))
 }
 
