@@ -1,4 +1,4 @@
-//! Work in the background: on the runtime beside the I/O threads, bounded.
+//! Bounded work in the background, on the runtime beside the I/O threads.
 //!
 //! A permit belongs to the work, not to the request that started it. While permits were dropped with
 //! their requests, 1,000 searches over 20,000 titles whose connections were reset all ran, and the next
@@ -12,7 +12,7 @@ use tokio::{
     task::JoinError,
 };
 
-/// Why a call has no result.
+/// The error of a call without a result.
 #[derive(Debug, thiserror::Error)]
 pub enum BackgroundError {
     /// Too many calls wait.
@@ -23,22 +23,21 @@ pub enum BackgroundError {
     Aborted(#[from] JoinError),
 }
 
-/// The runtime in the background, with a bound on the calls that wait or run there. A clone shares the
-/// bound.
+/// The background runtime, with a bound on the calls that wait or run there. A clone shares the bound.
 #[derive(Clone, Debug)]
 pub struct Background {
     runtime: Handle,
     permits: Arc<Semaphore>,
 }
 
-/// Tells a call whether its caller is gone.
+/// The signal to a call that its caller is gone.
 #[derive(Debug)]
 pub struct Abandonment(oneshot::Receiver<Infallible>);
 
 impl Abandonment {
     /// Waits until the caller is gone.
     pub async fn wait(&mut self) {
-        // Nothing is ever sent: the channel closes when the caller drops its end.
+        // No value is ever sent: the channel closes when the caller drops its end.
         let _ = (&mut self.0).await;
     }
 
@@ -53,13 +52,13 @@ impl Background {
         Self { runtime, permits: Arc::new(Semaphore::new(calls_max)) }
     }
 
-    /// The runtime itself, for tasks that last as long as the process.
+    /// The runtime itself, for tasks that run until the process ends.
     pub fn runtime(&self) -> &Handle {
         &self.runtime
     }
 
-    /// Runs a call that takes longer than an I/O thread has (over about 1 ms) on a blocking thread.
-    /// A call that has not begun when its caller is dropped does not run.
+    /// Runs a call that is too long for an I/O thread (over about 1 ms) on a blocking thread. A call that
+    /// has not begun when its caller is dropped does not run.
     pub async fn spawn_blocking_limited<T: Send + 'static>(
         &self,
         call: impl FnOnce() -> T + Send + 'static,
@@ -156,9 +155,10 @@ mod tests {
         let release = occupy(&runtime);
         let runs = Arc::new(AtomicUsize::new(0));
         for _ in 0..CALLS_MAX {
-            let runs = Arc::clone(&runs);
+            let call_runs = Arc::clone(&runs);
             abandon(
-                background.spawn_blocking_limited(move || runs.fetch_add(1, Ordering::Relaxed)),
+                background
+                    .spawn_blocking_limited(move || call_runs.fetch_add(1, Ordering::Relaxed)),
             );
         }
         let refused = background.spawn_blocking_limited(|| ()).now_or_never();
@@ -167,9 +167,9 @@ mod tests {
         // The queue is in order: behind this call no abandoned one is left.
         runtime.block_on(async { runtime.spawn_blocking(|| ()).await }).expect("the thread runs");
         assert_eq!(runs.load(Ordering::Relaxed), 0, "abandoned calls that ran");
-        let all = (0..CALLS_MAX).map(|_| background.spawn_blocking_limited(|| ()));
-        let all = runtime.block_on(join_all(all));
-        assert!(all.iter().all(Result::is_ok), "every permit is back");
+        let calls = (0..CALLS_MAX).map(|_| background.spawn_blocking_limited(|| ()));
+        let results = runtime.block_on(join_all(calls));
+        assert!(results.iter().all(Result::is_ok), "every permit is back");
     }
 
     #[test]
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_future_learns_that_its_caller_is_gone() {
+    fn a_future_is_notified_that_its_caller_is_gone() {
         let runtime = one_blocking_thread();
         let background = Background::new(runtime.handle().clone(), 1);
         let (begin, begun) = oneshot::channel();

@@ -21,7 +21,7 @@ pub enum Extent {
 }
 
 impl Extent {
-    /// All of a source.
+    /// An extent of a whole source.
     pub fn whole(source: Arc<dyn Source>) -> Self {
         let range = 0..source.len();
         Self::Source { source, range }
@@ -55,24 +55,24 @@ impl Extent {
     }
 }
 
-/// Why a list refused an extent.
+/// The error of a list that refuses an extent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ExtentRefused {
-    /// An empty extent would make two ends equal, and slices ambiguous.
+    /// An empty extent, which would give two extents the same end and make slices ambiguous.
     #[error("an extent must not be empty")]
     Empty,
-    /// The range is outside its source, or ends before it starts.
-    #[error("an extent must lie inside its source")]
+    /// A range outside its source, or one that ends before it starts.
+    #[error("an extent must be inside its source")]
     Outside,
-    /// The list would be longer than 2^63 - 1 bytes, the largest offset.
-    #[error("a content must not be longer than 2^63-1 bytes")]
+    /// A list longer than 2^63 - 1 bytes, the largest offset.
+    #[error("a body must not be longer than 2^63-1 bytes")]
     TooLong,
 }
 
 /// Extents in order, as one run of bytes from 0 to [`len`](Extents::len).
 ///
-/// A part has an *end* only; its start is the end before it, so gaps and overlaps cannot be expressed. A
-/// clone shares the list: that of a long movie can have a hundred thousand parts.
+/// A part stores its *end* only; its start is the end of the part before, so gaps and overlaps cannot
+/// occur. A clone shares the list: that of a long movie can have a hundred thousand parts.
 #[derive(Clone, Debug, Default)]
 pub struct Extents {
     parts: Arc<Vec<Part>>,
@@ -106,8 +106,11 @@ impl Extents {
         if extent.is_empty() {
             return Err(ExtentRefused::Empty);
         }
-        let end = self.len().checked_add(extent.len()).filter(|&end| i64::try_from(end).is_ok());
-        let end = end.ok_or(ExtentRefused::TooLong)?;
+        let end = self
+            .len()
+            .checked_add(extent.len())
+            .filter(|&end| i64::try_from(end).is_ok())
+            .ok_or(ExtentRefused::TooLong)?;
         Arc::make_mut(&mut self.parts).push(Part { end, extent });
         Ok(())
     }
@@ -142,7 +145,7 @@ impl Extents {
         Arc::unwrap_or_clone(self.parts).into_iter().map(|part| part.extent)
     }
 
-    /// The extents that make up `range`, cut to it, as far as the list reaches.
+    /// The part of the list within `range`, with its first and last extent cut.
     pub fn slice(&self, range: Range<u64>) -> Self {
         let first = self.parts.partition_point(|part| part.end <= range.start);
         let mut start = first.checked_sub(1).map_or(0, |before| self.parts[before].end);
@@ -161,7 +164,7 @@ impl Extents {
         Self { parts: Arc::new(cut) }
     }
 
-    /// The approximate memory of the list, bytes in memory included.
+    /// The approximate memory use of the list, its bytes in memory included.
     pub fn bytes_in_memory(&self) -> usize {
         let held = self.iter().map(|extent| match extent {
             Extent::Memory(bytes) => bytes.len(),
@@ -173,14 +176,13 @@ impl Extents {
 
 /// A strong validator (RFC 9110 section 8.8.3), quotes included: `"5f0c…"`.
 ///
-/// Equal validators mean equal bytes, on every node and at every time. Kept in the form of the header
+/// Equal validators mean equal bytes, on every node and at every time. Stored as the value of the header
 /// field, so that a hot response only copies it.
 #[derive(Clone, Eq, Hash, PartialEq)]
 pub struct Validator(Bytes);
 
 impl Validator {
-    /// A validator with this opaque tag of letters, digits and `-`, which is enough for hashes and needs
-    /// no escapes.
+    /// A validator with this opaque tag of letters, digits and `-`: enough for hashes, without escapes.
     ///
     /// # Panics
     /// If the tag holds another character: tags come from code, never from input.
@@ -214,12 +216,13 @@ impl fmt::Debug for Validator {
     }
 }
 
-/// How long caches may keep a content, as a class; `http::respond` translates it into seconds.
+/// The class of a content's lifetime in caches; `http::respond` translates it into seconds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Caching {
-    /// A file under its own name, which may be replaced: briefly, then revalidated.
+    /// A file under its own name, which may be replaced: a short time, then revalidation.
     File,
-    /// A part of the page that may change with the next version of Headwater: revalidated each time.
+    /// A file of the web page, which may change with the next version of Headwater: revalidation each
+    /// time.
     Revalidate,
     /// A result derived from one version of a file, with that version in its URL: for ever.
     Immutable,
@@ -229,18 +232,18 @@ pub enum Caching {
     NoStore,
 }
 
-/// Extents with everything that the head of a response needs.
+/// Extents with the metadata for the head of a response.
 #[derive(Clone, Debug)]
 pub struct Content {
     /// The bytes.
     pub extents: Extents,
-    /// Identifies the bytes; `None` for content without range requests.
+    /// The validator of the bytes; `None` for content without range requests.
     pub validator: Option<Validator>,
     /// The time of the last change, if known.
     pub last_modified: Option<SystemTime>,
     /// The media type, parameters included.
     pub media_type: &'static str,
-    /// Which caches may keep it, and how long.
+    /// The lifetime in caches.
     pub caching: Caching,
 }
 

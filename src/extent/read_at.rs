@@ -2,8 +2,8 @@
 
 use super::ReadError;
 
-/// Bytes that can be read at any offset, for parsers that jump: a movie's index is spread all over its
-/// file.
+/// Bytes that can be read at any offset, for parsers that jump: the parts of a movie's index may be far
+/// apart in its file.
 ///
 /// One parser serves two readers of an open file: the
 /// [nonblocking](super::disk::File::nonblocking_reader) one for I/O threads, where a read that would wait

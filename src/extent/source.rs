@@ -10,27 +10,28 @@ use super::disk::File;
 /// An open byte source that is immutable by contract: *every read of the same range returns the same
 /// bytes, those of the version that was opened, or an error.*
 ///
-/// A file on a disk cannot promise that, so implementations must check: after a read, and before the
-/// bytes go out, the source must still be in the state in which it was opened, else
-/// [`ReadError::Changed`]. A response then never mixes two versions.
+/// A file on a disk cannot guarantee that, so implementations must check, after a read and before the
+/// bytes go out, that the source is unchanged since it was opened; else the read fails with
+/// [`ReadError::Changed`]. So a response never mixes two versions.
 pub trait Source: fmt::Debug + Send + Sync + 'static {
     /// The length in bytes, fixed when the source was opened.
     fn len(&self) -> u64;
 
-    /// Whether the source has no bytes at all.
+    /// Whether the length is 0.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Reads bytes from the front of `range` that need no waiting; `None` if the first byte would wait.
+    /// Reads bytes from the front of `range` without waiting: at least one, perhaps fewer than `range`;
+    /// `None` if the first byte would wait.
     ///
-    /// I/O threads call it, so it must not touch a disk. At least one byte, perhaps fewer than `range`.
+    /// I/O threads call this function, so it must not touch a disk.
     fn read_now(&self, range: Range<u64>) -> Result<Option<Bytes>, ReadError>;
 
-    /// Reads bytes from the front of `range`, and waits for them off the I/O thread.
+    /// Reads bytes from the front of `range`, and waits for them off the I/O thread: at least one, perhaps
+    /// fewer than `range`.
     ///
-    /// At least one byte, perhaps fewer than `range`. Dropping the future abandons the read and has no
-    /// other effect.
+    /// Dropping the future abandons the read and has no other effect.
     fn read(self: Arc<Self>, range: Range<u64>) -> BoxFuture<'static, Result<Bytes, ReadError>>;
 
     /// The open file behind this source, if there is one. The kernel can then send its bytes from the
@@ -40,23 +41,23 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// Why promised bytes cannot be read.
+/// The error of a read.
 ///
 /// The status line has usually been sent by then, so that such an error can only cut the connection; the
-/// reason goes to the log and the counters.
+/// log and the metrics get the reason.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The source is another version than the one that was opened.
+    /// The source has changed since it was opened.
     #[error("the file was changed in place while it was being sent")]
     Changed,
-    /// The source ended before the length that it was opened with.
+    /// The source is shorter than when it was opened.
     #[error("the file became shorter while it was being sent")]
     Truncated,
-    /// The disk did not answer within its deadline.
+    /// The disk did not respond within its deadline.
     #[error(transparent)]
     Unavailable(super::disk::Unavailable),
-    /// The disk answered with an error.
-    #[error("the file could not be read: {0}")]
+    /// The disk reported an error.
+    #[error("cannot read the file: {0}")]
     Io(#[from] io::Error),
 }
 
@@ -75,7 +76,7 @@ impl ReadError {
         matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// The label for metrics. The list is closed, so the label is bounded.
+    /// The label for metrics, from a closed list.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Changed => "changed",

@@ -1,4 +1,4 @@
-//! A text that is in memory, with its coded forms.
+//! A text in memory, with its coded forms.
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -10,20 +10,20 @@ use bytes::Bytes;
 
 use super::{Caching, Validator};
 
-/// A text that is in memory: a playlist, a manifest, subtitles, JSON.
+/// A text in memory: a playlist, a manifest, subtitles, JSON.
 #[derive(Clone, Debug)]
 pub struct Text {
-    /// Its bytes, uncoded.
+    /// The uncoded bytes.
     pub bytes: Bytes,
     /// The media type, parameters included.
     pub media_type: &'static str,
-    /// Names the uncoded bytes.
+    /// The validator of the uncoded bytes.
     pub validator: Validator,
-    /// When it was last changed, if that is known.
+    /// The time of the last change, if known.
     pub last_modified: Option<SystemTime>,
-    /// How long caches may keep it.
+    /// The lifetime in caches.
     pub caching: Caching,
-    /// Its coded forms, filled when they are first asked for; only of a text that is kept.
+    /// The coded forms, each encoded at the first request for it; `None` for a text that is not cached.
     pub coded: Option<Arc<CodedForms>>,
 }
 
@@ -40,15 +40,15 @@ impl Text {
     /// A text for one response.
     pub fn new(bytes: impl Into<Bytes>, media_type: &'static str, caching: Caching) -> Self {
         let bytes = bytes.into();
-        // Equal bytes have equal tags on every node that runs the same build, which is all that a
-        // page and a list need; media are named by their version instead.
+        // Equal bytes have equal tags on every node that runs the same build, which is enough for the
+        // page and for lists; the tags of media come from their version.
         let mut hasher = DefaultHasher::new();
         bytes.hash(&mut hasher);
         let validator = Validator::new(&format!("{:016x}", hasher.finish()));
         Self { bytes, media_type, validator, last_modified: None, caching, coded: None }
     }
 
-    /// A text that is kept for many responses, together with its coded forms.
+    /// A text for many responses, cached with its coded forms.
     pub fn kept(
         bytes: impl Into<Bytes>,
         media_type: &'static str,

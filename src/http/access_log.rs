@@ -1,7 +1,7 @@
 //! The access log: one line per response, written when the response ends.
 //!
-//! A thread of its own writes the file, since the disk may block. When it cannot keep up, it drops and
-//! counts lines instead of delaying requests.
+//! A separate thread writes the file, since the disk may block. When it cannot keep up, lines are dropped
+//! and counted, and requests are not delayed.
 
 use std::{
     fs::OpenOptions,
@@ -25,10 +25,10 @@ use super::fields::RequestFields;
 /// Lines in the writer's queue.
 const QUEUE_LINES: usize = 16 * 1024;
 
-/// The most bytes of a request's field in a line, so that lines are bounded.
+/// The most bytes of a request's field in a line.
 const FIELD_BYTES_MAX: usize = 1024;
 
-/// The log, which may be off. A clone is the same log.
+/// The log, which may be off. Clones share the log.
 #[derive(Clone, Default)]
 pub struct AccessLog(Arc<Shared>);
 
@@ -39,7 +39,7 @@ struct Shared {
     dropped: AtomicU64,
 }
 
-/// One request and its response. Dropping it writes the line: when the response ends, for any reason.
+/// One request and its response. The drop, when the response ends for any reason, writes the line.
 pub struct Entry {
     log: AccessLog,
     record: Record,
@@ -55,11 +55,11 @@ struct Record {
     agent: String,
     id: String,
     status: u16,
-    /// Bytes of the body that the connection took.
+    /// Bytes of the body that the connection accepted.
     sent: u64,
     /// Whether an error of the server cut the body short.
     was_cut: bool,
-    /// From the request header to the end of the body.
+    /// The time from the request header to the end of the body.
     duration: Duration,
 }
 
@@ -69,7 +69,7 @@ impl Entry {
         self.record.status = status;
     }
 
-    /// Notes bytes of the body that the connection took.
+    /// Notes bytes of the body that the connection accepted.
     pub fn add_sent(&mut self, bytes: u64) {
         self.record.sent += bytes;
     }
@@ -127,8 +127,8 @@ fn escape(bytes: &[u8]) -> String {
 }
 
 impl AccessLog {
-    /// Starts writing to this file, `-` for standard output, or stops with `None`. Closes the file
-    /// before, so that log rotation can rename it.
+    /// Starts writing to this file, `-` for standard output, or stops with `None`. Closes the previous
+    /// file, so that log rotation can rename it.
     pub fn reopen(&self, path: Option<&Path>) -> io::Result<()> {
         let Some(path) = path else {
             self.0.writer.store(None);
@@ -147,7 +147,7 @@ impl AccessLog {
         let write = move || write_all(&records, BufWriter::new(target), &path);
         let thread = thread::Builder::new().name("access-log".into()).spawn(write)?;
         self.0.writer.store(Some(Arc::new(sender)));
-        // The thread of the file before ends when it has written its queue.
+        // The thread of the previous file ends when it has written its queue.
         *self.thread() = Some(thread);
         Ok(())
     }
@@ -187,7 +187,7 @@ impl AccessLog {
         {
             let dropped = self.0.dropped.fetch_add(1, Ordering::Relaxed) + 1;
             if dropped.is_power_of_two() {
-                tracing::warn!(dropped, "access log too slow: lines dropped");
+                tracing::warn!(dropped, "access log lines dropped: the disk is too slow");
             }
         }
     }
@@ -197,15 +197,15 @@ impl AccessLog {
 fn write_all(records: &Receiver<Record>, mut log: impl Write, path: &Path) {
     let mut failed = false;
     while let Ok(first) = records.recv() {
-        let mut result = first.write_to(&mut log);
+        let mut written = first.write_to(&mut log);
         while let Ok(record) = records.try_recv() {
-            result = result.and(record.write_to(&mut log));
+            written = written.and(record.write_to(&mut log));
         }
-        let result = result.and_then(|()| log.flush());
+        let result = written.and_then(|()| log.flush());
         if let Err(error) = &result
             && !failed
         {
-            tracing::warn!(%error, path = %path.display(), "could not write the access log");
+            tracing::warn!(%error, path = %path.display(), "cannot write the access log, retrying");
         }
         failed = result.is_err();
     }

@@ -1,4 +1,4 @@
-//! What all routes share, and the table of routes.
+//! The shared state of all routes, and the table of routes.
 
 use std::sync::Arc;
 
@@ -23,14 +23,14 @@ use crate::{
     wire::drain::Drain,
 };
 
-/// Calls that may wait or run in the background before more are refused.
+/// The most calls that wait or run in the background; more are refused.
 const BACKGROUND_CALLS_MAX: usize = 256;
 
-/// What requests need. One for the process, shared by all I/O threads.
+/// The shared state of all requests: one for the process and all its I/O threads.
 pub struct Site {
     /// The library, as in [`titles`](Self::titles).
     pub library: Arc<Library>,
-    /// The titles, with what was made of them.
+    /// The titles, with their artifacts and caches.
     pub titles: Titles,
     /// The configuration, as of the last reload.
     pub settings: ArcSwap<Settings>,
@@ -110,8 +110,8 @@ impl Site {
     }
 }
 
-/// Adds all routes. Each takes any method and refuses those that it does not know itself, so that what
-/// exists is 405 and what does not is 404.
+/// Adds all routes. Each accepts any method and refuses unsupported ones itself, so that the response to an
+/// unsupported method is 405 for a resource that exists, else 404.
 pub fn configure(config: &mut web::ServiceConfig, site: &Arc<Site>) {
     config.app_data(web::Data::from(Arc::clone(site)));
     config

@@ -2,12 +2,12 @@
 //!
 //! A browser sends requests on behalf of any page, also to servers that only its own machine can reach.
 //! Such a page must not change anything. So a request that changes something must come from our own page
-//! or from no page at all, must have a media type that no form can send, and gets no CORS field. Our own
-//! page must have been loaded under a host name that is certainly ours, since DNS rebinding can point a
-//! stranger's name at this machine.
+//! or from a client without a page, must have a media type that no form can send, and gets no CORS field.
+//! Our own page must have been loaded under a host name that is certainly ours, since DNS rebinding can
+//! point a foreign name at this machine.
 //!
 //! A client without a page is trusted on the machine itself. Over the network it needs the token of the
-//! configured file, and without such a file the API is read-only.
+//! configured file; without such a file the API is read-only.
 
 use std::{
     fmt,
@@ -34,16 +34,16 @@ static FORWARDED: [HeaderName; 4] = [
     HeaderName::from_static("x-real-ip"),
 ];
 
-/// Proof that a request may change something. Every function that changes something takes one.
+/// Proof that a request may change something: a parameter of every function that does.
 #[derive(Debug)]
 pub struct Permit(());
 
-/// The server's side of a decision.
+/// The server's side of the decision.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {
     /// Whether only this machine can reach the server.
     pub is_local: bool,
-    /// The token that clients must show, if there is one.
+    /// The token that clients must send, if configured.
     pub token: Option<&'a Token>,
 }
 
@@ -82,9 +82,8 @@ pub fn check(fields: &impl Fields, host: &[u8], rules: Rules<'_>) -> Result<Perm
     }
 }
 
-/// Whether our own page or no page sent a request. A browser sends Sec-Fetch-Site over connections that
-/// it trusts; over others there is Origin, which every browser sends with methods other than GET and
-/// HEAD.
+/// Whether our own page, or a client without a page, sent a request. A browser sends Sec-Fetch-Site over
+/// connections that it trusts; over all connections it sends Origin with methods other than GET and HEAD.
 fn is_same_origin(fields: &impl Fields, host: &[u8]) -> bool {
     if fields.has(&SEC_FETCH_SITE) {
         let mut sites = fields.lines(&SEC_FETCH_SITE);
@@ -107,9 +106,10 @@ fn is_loopback(host: &[u8]) -> bool {
         return address.is_some_and(|address: Ipv6Addr| address.is_loopback());
     }
     let name = host.split_once(':').map_or(host, |(name, _)| name).to_ascii_lowercase();
-    let address = name.parse().is_ok_and(|address: Ipv4Addr| IpAddr::from(address).is_loopback());
+    let is_loopback_v4 =
+        name.parse().is_ok_and(|address: Ipv4Addr| IpAddr::from(address).is_loopback());
     // Resolvers must resolve these to loopback addresses (RFC 6761 section 6.3).
-    address || name == "localhost" || name.ends_with(".localhost")
+    is_loopback_v4 || name == "localhost" || name.ends_with(".localhost")
 }
 
 fn is_json(media_type: &[u8]) -> bool {
@@ -143,14 +143,14 @@ impl Token {
         })
     }
 
-    /// A token of these bytes; `None` if a token cannot have them.
+    /// Parses a token; `None` if the length or a byte is not allowed.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let is_token =
             Self::LENGTH_BYTES.contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
         is_token.then(|| Self(bytes.into()))
     }
 
-    /// Whether these are the token. The time that this takes reveals at most the token's length.
+    /// Compares credentials with the token, in a time that reveals at most the token's length.
     fn matches(&self, credentials: &[u8]) -> bool {
         let same_length = self.0.len() == credentials.len();
         let pairs = self.0.iter().zip(credentials);

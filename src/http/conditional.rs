@@ -15,20 +15,20 @@ use crate::extent::Validator;
 /// The current state of a representation.
 #[derive(Clone, Copy, Debug)]
 pub struct State<'a> {
-    /// Its strong validator.
+    /// The strong validator.
     pub validator: Option<&'a Validator>,
-    /// When it was last changed, in whole seconds as in HTTP.
+    /// The time of the last change, in whole seconds as in HTTP.
     pub last_modified: Option<SystemTime>,
 }
 
 /// The outcome of the preconditions.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verdict {
-    /// Respond as if there were none.
+    /// Respond as without preconditions.
     Proceed,
-    /// 304: the client has it already.
+    /// 304: the client has the representation already.
     NotModified,
-    /// 412: it has changed.
+    /// 412: the representation has changed.
     Failed,
 }
 
@@ -133,8 +133,8 @@ impl<'a> Tag<'a> {
     }
 }
 
-/// Whether any tag of a list matches, over all of the field's lines (section 5.3). What follows a syntax
-/// error is ignored.
+/// Whether any tag of a list matches, over all of the field's lines (section 5.3). The rest of a line after
+/// a syntax error is ignored.
 fn any_tag(fields: &impl Fields, name: &HeaderName, fits: impl Fn(Tag<'_>) -> bool) -> bool {
     fields.lines(name).any(|line| {
         let mut rest = line.trim_ascii();
@@ -157,7 +157,7 @@ fn any_tag(fields: &impl Fields, name: &HeaderName, fits: impl Fn(Tag<'_>) -> bo
     })
 }
 
-/// A field that is a date and occurs once; an invalid one is ignored (section 13.1.3).
+/// The date in a field that occurs once; an invalid field is ignored (section 13.1.3).
 fn date(fields: &impl Fields, name: &HeaderName) -> Option<SystemTime> {
     let text = std::str::from_utf8(fields.only(name)?).ok()?;
     httpdate::parse_http_date(text.trim()).ok()
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_count_only_where_no_tag_speaks_and_only_when_readable() {
+    fn dates_count_only_without_a_tag_and_only_if_valid() {
         use Verdict::{Failed, NotModified, Proceed};
         let (old, same) = (date_text(NOW - 101), date_text(NOW - 100));
         assert_eq!(verdict(&[("if-modified-since", &same)]), NotModified);
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn if_range_wants_a_strong_match_or_the_exact_settled_date() {
+    fn if_range_needs_a_strong_match_or_the_exact_settled_date() {
         let validator = Validator::new("abc");
         let applies = |value: &str, modified| {
             let state = State { validator: Some(&validator), last_modified: Some(at(modified)) };
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_in_the_future_is_not_told() {
+    fn a_time_in_the_future_is_not_sent() {
         assert_eq!(http_time(at(NOW + 1), at(NOW)), None);
         assert_eq!(http_time(at(NOW) + Duration::from_millis(999), at(NOW + 1)), Some(at(NOW)));
     }

@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 
 use super::Error;
 
-/// The most content that a request may have, in bytes. Over HTTP/1 the connection enforces it before the
-/// App sees the request, over HTTP/2 this module does.
+/// The most bytes of content of a request. Over HTTP/1 the connection enforces this limit before it calls
+/// the App; over HTTP/2 this module does.
 pub const CONTENT_BYTES_MAX: usize = 64 * 1024;
 
 /// Reads all of a request's content, within a timeout.
@@ -23,7 +23,8 @@ async fn read_all(content: Payload) -> Result<Bytes, Error> {
     let mut content = content.into_inner();
     let mut all = BytesMut::new();
     while let Some(piece) = content.next().await {
-        let piece = piece.map_err(|_| Error::BadRequest("the content ends too early".into()))?;
+        let piece =
+            piece.map_err(|_| Error::BadRequest("the request body ends too early".into()))?;
         if all.len().saturating_add(piece.len()) > CONTENT_BYTES_MAX {
             return Err(Error::ContentTooLarge(CONTENT_BYTES_MAX));
         }
@@ -32,8 +33,8 @@ async fn read_all(content: Payload) -> Result<Bytes, Error> {
     Ok(all.freeze())
 }
 
-/// Parses content as JSON; the error says what is wrong with it.
+/// Parses content as JSON; the error names the first invalid part.
 pub fn from_json<T: DeserializeOwned>(content: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(content)
-        .map_err(|error| Error::BadRequest(format!("invalid JSON content: {error}")))
+        .map_err(|error| Error::BadRequest(format!("invalid JSON body: {error}")))
 }

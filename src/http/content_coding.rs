@@ -8,10 +8,10 @@ use bytes::Bytes;
 
 use super::fields::Fields;
 
-/// Shorter texts are sent uncoded, in bytes: they fit into the packet that brings the head.
+/// The least length of a coded text, in bytes: a shorter one fits into the packet of the head.
 const CODED_BYTES_MIN: usize = 1024;
 
-/// A coding that Headwater writes.
+/// A content coding of responses.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ContentCoding {
     /// `gzip`, which Apple requires for playlists.
@@ -21,7 +21,7 @@ pub enum ContentCoding {
 }
 
 impl ContentCoding {
-    /// Its name in Content-Encoding.
+    /// The name in Content-Encoding.
     pub fn name(self) -> &'static str {
         match self {
             Self::Gzip => "gzip",
@@ -29,7 +29,7 @@ impl ContentCoding {
         }
     }
 
-    /// The text in this coding. Takes milliseconds per megabyte: not for an I/O thread.
+    /// Encodes a text, in milliseconds per megabyte: not for an I/O thread.
     pub fn encode(self, text: &[u8]) -> Bytes {
         let coded = match self {
             Self::Gzip => {
@@ -38,13 +38,13 @@ impl ContentCoding {
                 writer.write_all(text).and_then(|()| writer.finish())
             }
             Self::Brotli => {
-                let mut coded = Vec::new();
+                let mut bytes = Vec::new();
                 let (buffer, quality, window_bits) = (4096, 5, 22);
                 let mut writer =
-                    brotli::CompressorWriter::new(&mut coded, buffer, quality, window_bits);
+                    brotli::CompressorWriter::new(&mut bytes, buffer, quality, window_bits);
                 let written = writer.write_all(text);
                 drop(writer);
-                written.map(|()| coded)
+                written.map(|()| bytes)
             }
         };
         Bytes::from(coded.expect("writing to memory does not fail"))

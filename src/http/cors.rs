@@ -1,7 +1,7 @@
-//! Who may read media by script (CORS), and what else lets a page of another origin use it.
+//! CORS: the fields that let scripts of another origin read media.
 //!
-//! Every origin may read media and manifests by default: a page on one host plays from another. Requests
-//! that change state are never allowed here.
+//! Every origin may read media and manifests by default, so that a page on one host plays from another.
+//! Requests that change state are never allowed here.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -19,7 +19,7 @@ use super::{
 
 const EXPOSED: &[u8] = b"Content-Length, Content-Range, Accept-Ranges, ETag, Date, Server-Timing";
 
-/// What players send: ranges, validators, and client data (CTA-5004).
+/// The fields that players send: ranges, validators, and client data (CTA-5004).
 const ALLOWED: HeaderValue = HeaderValue::from_static(
     "Range, If-Range, If-None-Match, If-Modified-Since, \
      CMCD-Request, CMCD-Object, CMCD-Session, CMCD-Status",
@@ -30,14 +30,14 @@ const MAX_AGE_S: HeaderValue = HeaderValue::from_static("86400");
 
 const TIMING_ALLOW_ORIGIN: HeaderName = HeaderName::from_static("timing-allow-origin");
 
-/// Adds the fields that say which origins may use a response of the media routes, whatever its status.
-/// `origins` is the configured list: separated by spaces, `*` for any.
+/// Adds the CORS fields to a response of the media routes, whatever its status. `origins` is the configured
+/// list: separated by spaces, `*` for any.
 pub fn decorate(fields: &impl Fields, origins: &str, head: &mut impl ResponseFields) {
     if origins == "*" {
         head.put(&ACCESS_CONTROL_ALLOW_ORIGIN, b"*");
         head.put(&TIMING_ALLOW_ORIGIN, b"*");
     } else {
-        // The response differs by origin even if there is none, for the caches on the way.
+        // For caches on the way: the response differs by Origin, also for a request without the field.
         head.put(&VARY, b"Origin");
         let mut listed = origins.split_whitespace();
         let origin = fields.lines(&ORIGIN).next();
@@ -52,7 +52,7 @@ pub fn decorate(fields: &impl Fields, origins: &str, head: &mut impl ResponseFie
     head.put(&CROSS_ORIGIN_RESOURCE_POLICY, b"cross-origin");
 }
 
-/// Responds to OPTIONS: the methods, and for a page of another origin the fields that it may send.
+/// Responds to OPTIONS: the methods, and for a page of another origin the allowed request fields.
 pub fn options(request: &HttpRequest) -> HttpResponse {
     let mut response = HttpResponse::NoContent();
     response.insert_header((ALLOW, READ_METHODS));

@@ -30,19 +30,19 @@ pub const READ_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIO
 /// The challenge of a 401 (RFC 6750).
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"headwater\"");
 
-/// Why a request failed.
+/// The error of a request.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The request is malformed; what is wrong.
+    /// The request is malformed; with the reason.
     #[error("{0}")]
     BadRequest(String),
-    /// The request shows no valid API token.
+    /// The request has no valid API token.
     #[error("missing or invalid API token (Authorization: Bearer …)")]
     Unauthorized,
     /// A page of another origin sent a request that changes something.
     #[error("a page of another origin must not change anything")]
     CrossOrigin,
-    /// The request names a host that need not be this machine.
+    /// The request names a host that may be another machine.
     #[error(
         "changes need a host name of this machine; use localhost or 127.0.0.1, or set api_token_file"
     )]
@@ -52,16 +52,16 @@ pub enum Error {
         "changes over the network need a token; set api_token_file, or listen on a loopback address"
     )]
     ReadOnly,
-    /// Nothing has this name.
+    /// No resource has this name.
     #[error("not found")]
     NotFound,
-    /// The resource does not support the method, only these.
+    /// The resource supports only these methods.
     #[error("method not allowed; use {}", .0.to_str().unwrap_or_default())]
     MethodNotAllowed(HeaderValue),
     /// The header or the body took too long to arrive.
     #[error("the request took too long to arrive")]
     Timeout,
-    /// The resource's state does not allow this; why.
+    /// The resource's state does not allow the request; with the reason.
     #[error("{0}")]
     Conflict(&'static str),
     /// Something still writes the file.
@@ -79,10 +79,10 @@ pub enum Error {
     /// The body's media type is not JSON.
     #[error("changes need Content-Type: application/json")]
     NotJson,
-    /// The title does not support this; why.
+    /// The title does not support the request; with the reason.
     #[error("{0}")]
     Unprocessable(String),
-    /// The client has too many of these at a time.
+    /// The client exceeds a limit: of connections or of concurrent requests.
     #[error("too many {0}")]
     TooMany(&'static str),
     /// The header fields are too large or too many.
@@ -94,24 +94,24 @@ pub enum Error {
     /// The server has too much work.
     #[error("server busy, retry later")]
     Busy,
-    /// The server or the resource is not ready; what and why.
+    /// The server or the resource is not ready; with the reason.
     #[error("{0}")]
     NotReady(&'static str),
-    /// A job makes the title playable.
-    #[error("a job is making this title playable: {} %", permille / 10)]
+    /// A job is preparing the title.
+    #[error("a job is preparing this title: {} %", permille / 10)]
     Pending {
         /// The job.
         job: JobId,
-        /// Its progress.
+        /// The progress of the job.
         permille: u16,
     },
-    /// The machine lacks what the work needs, and the title is not at fault; what is lacking.
+    /// The machine lacks a resource for the work, and the title is not at fault; with the missing resource.
     #[error("{0}")]
     Unavailable(String),
     /// The disk does not respond in time.
     #[error("storage unavailable, retry later")]
     StorageUnavailable(#[source] Unavailable),
-    /// The server runs without a database, or it does not respond; what does not work.
+    /// The server has no database, or it does not respond; with the consequence.
     #[error("{0}")]
     DatabaseUnavailable(&'static str),
     /// Something replaces the file at this moment.
@@ -120,7 +120,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The sort of error, which fixes the status.
+    /// The problem type, which determines the status.
     pub fn problem_type(&self) -> ProblemType {
         match self {
             Self::BadRequest(_) => ProblemType::BadRequest,
@@ -254,8 +254,8 @@ impl From<BackgroundError> for Error {
 }
 
 impl From<PathRefused> for Error {
-    /// A path that can name nothing gets the response of a path that names nothing: hidden files and
-    /// files outside of a root do not exist.
+    /// An invalid path gets the response of a missing file: for clients, hidden files and files outside of a
+    /// root do not exist.
     fn from(_: PathRefused) -> Self {
         Self::NotFound
     }

@@ -1,9 +1,9 @@
 //! Events: changes of jobs and of the library, as a stream for each subscriber.
 //!
 //! Each change of a job has a number, and a job keeps the number of its last change. So the jobs with
-//! a greater number than the last that a subscriber received are exactly what it missed, however long
-//! it was away, and the server buffers nothing for absent or slow subscribers. While there are
-//! subscribers, one task polls the database for all of them; without subscribers, nothing polls.
+//! a greater number than the last that a subscriber received are exactly those that it missed, however
+//! long it was away, and the server buffers nothing for absent or slow subscribers. One task polls the
+//! database for all subscribers; without subscribers, no task runs.
 //!
 //! Memory is bounded: [`SUBSCRIBERS_MAX`] subscribers with `QUEUE_EVENTS` unsent events each, and
 //! `BROADCAST_EVENTS` events that all share. A subscriber that lags behind those reads the database
@@ -35,7 +35,7 @@ use crate::{
 /// The most subscribers at a time.
 pub const SUBSCRIBERS_MAX: usize = 256;
 
-/// Unsent events of one subscriber.
+/// The most unsent events of one subscriber.
 const QUEUE_EVENTS: usize = 8;
 
 /// Events that the broadcast channel keeps for all subscribers.
@@ -44,7 +44,7 @@ const BROADCAST_EVENTS: usize = 256;
 /// Jobs in one read of the database.
 const PAGE: u32 = 100;
 
-/// How often the poller looks for changed titles, and for subscribers.
+/// The interval at which the poller checks for changed titles, and for subscribers.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The longest silence of a stream: less than the idle timeout of common proxies.
@@ -75,9 +75,9 @@ impl Jobs {
     /// Subscribes to the changes after the change number `since`, or to those from now on. The
     /// receiver gets events as they are sent.
     pub fn subscribe(&self, since: Option<i64>) -> Result<mpsc::Receiver<Bytes>, Error> {
-        let permit = Arc::clone(&self.permits).try_acquire_owned();
-        let too_many = "too many event streams, retry later";
-        let permit = permit.map_err(|_| Error::NotReady(too_many))?;
+        let permit = Arc::clone(&self.permits)
+            .try_acquire_owned()
+            .map_err(|_| Error::NotReady("too many event streams, retry later"))?;
         let (subscriber, events) = mpsc::channel(QUEUE_EVENTS);
         self.background.spawn(Arc::clone(&self.hub).serve(since, subscriber, permit));
         Ok(events)
@@ -99,11 +99,11 @@ struct Hub {
 struct Event {
     /// The number of a job's change; a change of the library has none.
     changed: Option<i64>,
-    /// As it is sent.
+    /// The event in the format of the stream.
     text: Bytes,
 }
 
-/// Why a stream ends.
+/// The reason for the end of a stream.
 enum Ended {
     /// The subscriber closed it.
     Closed,
@@ -140,9 +140,9 @@ impl Hub {
         subscriber: &mpsc::Sender<Bytes>,
     ) -> Result<(), Ended> {
         send(subscriber, Bytes::from_static(GREETING)).await?;
-        // Before the catch-up reads the database, so that no change falls between the two.
+        // Before the catch-up reads the database, so that no change is lost between the two.
         let (mut broadcast, now) = self.join_broadcast().await?;
-        // A number from the future belongs to another database.
+        // A greater number than the last one belongs to another database.
         let mut last = since.map_or(now, |since| if since > now { 0 } else { since });
         self.catch_up(&mut last, subscriber).await?;
         loop {
@@ -156,7 +156,7 @@ impl Hub {
                 Ok(Ok(_already_sent)) => continue,
                 Ok(Err(RecvError::Lagged(_))) => {
                     self.catch_up(&mut last, subscriber).await?;
-                    // The events that it missed may have included a change of the titles.
+                    // The missed events may include a change of the titles.
                     Event::titles(&self.library).text
                 }
                 Ok(Err(RecvError::Closed)) => return Ok(()),
@@ -165,7 +165,7 @@ impl Hub {
         }
     }
 
-    /// Sends what changed after the change `last`, and moves that number forward.
+    /// Sends the jobs that changed after the change `last`, and advances that number.
     async fn catch_up(
         &self,
         last: &mut i64,
@@ -185,7 +185,7 @@ impl Hub {
         }
     }
 
-    /// A receiver of all events from now on, and the number of the last change before.
+    /// Subscribes to all events from now on. Returns the receiver and the number of the last change before.
     async fn join_broadcast(
         self: &Arc<Self>,
     ) -> Result<(broadcast::Receiver<Event>, i64), QueueError> {
@@ -204,7 +204,7 @@ impl Hub {
         let mut is_behind = false;
         loop {
             if !is_behind {
-                // A timeout or a notification: either way the read below finds the changes.
+                // After a timeout and a notification alike, the read below finds the changes.
                 let _ = timeout(POLL_INTERVAL, self.queue.wait_for_change(last)).await;
             }
             match self.queue.changed_since(last, PAGE).await {

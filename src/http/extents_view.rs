@@ -1,13 +1,13 @@
 //! `?layout`: the extents of a response, as text for people.
 //!
-//! The list is of the very content that would be sent.
+//! The list shows the same content that the response would have without `?layout`.
 
 use std::fmt::Write as _;
 
 use super::{Error, Site};
 use crate::extent::{Caching, Content, Extent, Extents, Text};
 
-/// Extents that are listed; a long movie has hundreds of thousands.
+/// The most listed extents; a long movie has hundreds of thousands.
 const LINES_MAX: usize = 10_000;
 
 /// The list of a content's extents.
@@ -35,17 +35,17 @@ fn layout(extents: &Extents) -> String {
     let computed = length.saturating_sub(in_memory).saturating_sub(in_file);
     let average = length.checked_div(count).unwrap_or(0);
     let mut text = String::new();
-    for (what, number) in [
+    for (label, number) in [
         ("extents", count),
         ("bytes", length),
         ("average", average),
         ("memory", in_memory),
         ("file", in_file),
-        // From what is in the file, while they are sent.
+        // Bytes that are computed from the file while they are sent.
         ("computed", computed),
     ] {
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "{what:<12}{number:>20}");
+        // A write to a string does not fail.
+        let _ = writeln!(text, "{label:<12}{number:>20}");
     }
     let _ = writeln!(text, "\n{:>16}{:>16}  from", "offset", "length");
     let mut offset = 0;
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_list_is_cut_and_says_so() {
+    fn a_long_list_is_cut_with_a_note() {
         let mut extents = Extents::default();
         for _ in 0..LINES_MAX + 1 {
             extents.push(Extent::Memory(Bytes::from_static(b"x"))).expect("a part");
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_has_a_layout_too() {
+    fn an_empty_content_has_a_layout_too() {
         let text = layout(&Extents::default());
         assert_eq!(text.lines().count(), 8);
         assert!(text.lines().take(6).all(|line| line.ends_with(" 0")), "{text}");

@@ -1,7 +1,7 @@
-//! Header fields as the rules of HTTP see them, whatever holds them.
+//! Header fields, independent of their type.
 //!
-//! A request takes one of two paths: to a route of the App, whose fields are actix's, or the fast path
-//! in front of it, where fields are still the bytes that came. Rules and code are the same for both.
+//! A request takes one of two paths: to a route of the App, with fields of actix's type, or the fast path
+//! in front of it, with fields as received bytes. Rules and code are the same for both.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub trait Fields {
     /// The values of a field, line by line.
     fn lines(&self, name: &HeaderName) -> impl Iterator<Item = &[u8]>;
 
-    /// Whether there is such a field.
+    /// Whether the field is present.
     fn has(&self, name: &HeaderName) -> bool {
         self.lines(name).next().is_some()
     }
@@ -80,8 +80,8 @@ impl<T: fmt::Display> fmt::Display for Line<'_, T> {
     }
 }
 
-/// The method of a request, if it is GET or HEAD.
-pub fn reading(method: &str) -> Option<Method> {
+/// Parses the method of a request; `None` unless it is GET or HEAD.
+pub fn parse_get_or_head(method: &str) -> Option<Method> {
     match method {
         "GET" => Some(Method::GET),
         "HEAD" => Some(Method::HEAD),
@@ -91,7 +91,7 @@ pub fn reading(method: &str) -> Option<Method> {
 
 /// The head of a response that is being written.
 pub trait ResponseFields {
-    /// Sets the status. Before any field.
+    /// Sets the status. Call it before any field is put.
     fn set_status(&mut self, status: StatusCode);
 
     /// Appends a field.
@@ -121,7 +121,7 @@ impl<B> ResponseFields for HttpResponse<B> {
     }
 
     fn put(&mut self, name: &HeaderName, value: &[u8]) {
-        let value = HeaderValue::from_bytes(value).expect("values are made of plain characters");
+        let value = HeaderValue::from_bytes(value).expect("values have plain characters only");
         self.headers_mut().append(name.clone(), value);
     }
 

@@ -1,8 +1,8 @@
-//! Responses whose length is not known yet.
+//! Responses of unknown length.
 //!
-//! They promise nothing that needs a length, and caches must not keep them: chunks over HTTP/1.1, frames
-//! over HTTP/2, and over HTTP/1.0 bytes until the connection ends. They end as soon as the client closes
-//! the connection.
+//! They have no field that needs a length, and caches must not store them. The body is sent in chunks over
+//! HTTP/1.1, in frames over HTTP/2, and until the connection ends over HTTP/1.0. It ends as soon as the
+//! client closes the connection.
 
 use std::{rc::Rc, task::Poll};
 
@@ -28,19 +28,19 @@ pub fn endless<E>(
 where
     E: std::error::Error + 'static,
 {
-    let mut response = HttpResponse::Ok();
-    response
+    let mut builder = HttpResponse::Ok();
+    builder
         .insert_header((CONTENT_TYPE, HeaderValue::from_static(media_type)))
         .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")));
     if request.version() < Version::HTTP_11 {
         // No chunks for HTTP/1.0: the end of the connection is the end of the body.
-        response.force_close();
+        builder.force_close();
     }
     let body = match *request.method() {
         Method::HEAD => BodyStream::new(stream::empty::<Result<Bytes, E>>()).boxed(),
         _ => BodyStream::new(until_abandoned(pieces, Client::from_request(request))).boxed(),
     };
-    let mut response = response.body(body);
+    let mut response = builder.body(body);
     if request.version() < Version::HTTP_11 {
         response.head_mut().no_chunking(true);
     }

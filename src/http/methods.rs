@@ -1,21 +1,21 @@
-//! Methods of routes that can only be read.
+//! Methods of read-only routes.
 
 use actix_web::http::Method;
 
 use super::{Error, error::READ_METHODS};
 
-/// What a route that can only be read does for a method.
+/// The action of a read-only route for a method.
 pub enum Read {
     /// GET or HEAD: respond.
-    Answer,
+    Respond,
     /// OPTIONS: list the methods.
     Options,
 }
 
-/// Parses the method of a route that can only be read.
+/// Parses the method of a request to a read-only route.
 pub fn read_method(method: &Method) -> Result<Read, Error> {
     match *method {
-        Method::GET | Method::HEAD => Ok(Read::Answer),
+        Method::GET | Method::HEAD => Ok(Read::Respond),
         Method::OPTIONS => Ok(Read::Options),
         _ => Err(Error::MethodNotAllowed(READ_METHODS)),
     }

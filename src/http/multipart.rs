@@ -6,10 +6,10 @@ use bytes::Bytes;
 
 use crate::extent::{Content, Extent, Extents, content::ExtentRefused};
 
-/// A body of several parts, whose length is known like that of any other.
+/// A body of several parts, of known length.
 #[derive(Debug)]
 pub struct Multipart {
-    /// Part heads, parts and the closing line.
+    /// The heads of the parts, the parts, and the closing line.
     pub extents: Extents,
     /// `multipart/byteranges` with its boundary.
     pub media_type: String,
@@ -17,10 +17,10 @@ pub struct Multipart {
 
 /// Assembles the parts of a content, each with its own type and range.
 ///
-/// The boundary is made from the content's validator, so that the same request has the same response
-/// on every node; that a content holds a hash of its own state by chance is next to impossible.
+/// The boundary derives from the content's validator, so that the same request has the same response on
+/// every node; that a content contains a hash of its own state by chance is next to impossible.
 ///
-/// Refused only when the parts and their heads together are longer than a body can be.
+/// Fails only if the parts and their heads together are longer than a body can be.
 pub fn multipart(content: &Content, parts: &[Range<u64>]) -> Result<Multipart, ExtentRefused> {
     let tag = content.validator.as_ref().map_or("unnamed", |validator| validator.opaque());
     let boundary = format!("headwater-{tag}");

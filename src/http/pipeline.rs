@@ -1,9 +1,9 @@
-//! What every request and every response passes, between the wire and the routes.
+//! The pipeline of every request and response, between the wire and the routes.
 //!
-//! A request that the wire refused gets its response here, every response gets the fields that all
-//! responses have, a panic becomes a 500 of its own request, and responses are counted and logged.
-//! There are two ways through, with the same result: [`around`](Pipeline::around) the App, and the
-//! [`FastPath`] for requests that need neither a router nor any waiting.
+//! A request that the wire refused gets its response here, every response gets the common fields, a panic
+//! becomes a 500 of its own request, and responses are counted and logged. There are two ways through, with
+//! the same result: the [wrapped](Pipeline::wrap) App, and the [`FastPath`] for requests that need neither a
+//! router nor any waiting.
 
 use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
 
@@ -40,23 +40,23 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const NOSNIFF: &str = "nosniff";
 
-/// The longest identifier that is accepted from a request, in bytes.
+/// The longest accepted identifier of a request, in bytes.
 const REQUEST_ID_BYTES_MAX: usize = 64;
 
-/// What every request and response passes. A clone is the same pipeline.
+/// The pipeline. Clones share its state.
 #[derive(Clone)]
 pub struct Pipeline {
-    /// What the routes share.
+    /// The shared state of the routes.
     pub site: Arc<Site>,
-    /// Where requests are logged.
+    /// The log of requests.
     pub access_log: AccessLog,
-    /// Makes identifiers for requests that bring none.
+    /// Generates identifiers for requests without one.
     pub request_ids: RequestIds,
 }
 
 impl Pipeline {
     /// Wraps the App.
-    pub fn around<F, B>(
+    pub fn wrap<F, B>(
         self,
         app: F,
     ) -> impl ServiceFactory<
@@ -97,9 +97,11 @@ impl Pipeline {
     }
 
     fn receive(&self, request: &impl RequestFields, peer: Option<SocketAddr>) -> Pending {
-        let given = request.lines(&X_REQUEST_ID).next().filter(|id| is_request_id(id));
-        let id =
-            given.map_or_else(|| RequestId::Generated(self.request_ids.next()), RequestId::given);
+        let received = request.lines(&X_REQUEST_ID).next().filter(|id| is_request_id(id));
+        let id = match received {
+            Some(id) => RequestId::Received(id.into()),
+            None => RequestId::Generated(self.request_ids.next()),
+        };
         let entry = self.access_log.begin(request, peer.map(|peer| peer.ip()), id.as_bytes());
         let tally = ResponseTally { metrics: self.site.metrics.clone(), entry };
         Pending { id, tally }
@@ -116,9 +118,9 @@ impl Pipeline {
         fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static(NOSNIFF));
         let id = HeaderValue::from_bytes(id.as_bytes());
         fields.insert(X_REQUEST_ID, id.expect("letters, digits and a few signs"));
-        let offer = response.extensions_mut().remove::<DirectBody>();
+        let direct = response.extensions_mut().remove::<DirectBody>();
         response
-            .map_body(|_, body| Body { content: BodyContent::new(offer, body), observer: tally })
+            .map_body(|_, body| Body { content: BodyContent::new(direct, body), observer: tally })
     }
 }
 
@@ -171,18 +173,14 @@ struct Pending {
 }
 
 enum RequestId {
-    Given(Box<[u8]>),
+    Received(Box<[u8]>),
     Generated([u8; 16]),
 }
 
 impl RequestId {
-    fn given(id: &[u8]) -> Self {
-        Self::Given(id.into())
-    }
-
     fn as_bytes(&self) -> &[u8] {
         match self {
-            Self::Given(id) => id,
+            Self::Received(id) => id,
             Self::Generated(id) => id,
         }
     }

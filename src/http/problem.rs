@@ -1,5 +1,5 @@
-//! Problem types (RFC 9457): each error of the API has a stable `type`, by which programs tell errors
-//! apart. `docs/errors.md` explains every one; a test compares that file with this table.
+//! Problem types (RFC 9457): each error of the API has a stable `type` for programs. `docs/errors.md`
+//! explains every one; a test compares that file with this table.
 
 use actix_web::http::{StatusCode, header::HeaderValue};
 use serde::Serialize;
@@ -8,7 +8,7 @@ use crate::queue::JobId;
 
 macro_rules! problem_types {
     ($($(#[$doc:meta])* $name:ident = $status:ident $uri:literal $title:literal,)+) => {
-        /// What sort of error a response reports.
+        /// The type of error that a response reports.
         #[derive(Clone, Copy, Debug, Eq, PartialEq)]
         pub enum ProblemType { $($(#[$doc])* $name,)+ }
 
@@ -41,11 +41,11 @@ problem_types! {
     Unauthorized = UNAUTHORIZED "/errors/unauthorized" "missing or invalid API token",
     /// A page of another origin sent the request.
     CrossOrigin = FORBIDDEN "/errors/cross-origin" "cross-origin request refused",
-    /// The request's host name need not be this machine's.
+    /// The request's host name may be another machine's.
     UntrustedHost = FORBIDDEN "/errors/untrusted-host" "untrusted host name",
     /// The server is reachable over the network and has no token.
     ReadOnly = FORBIDDEN "/errors/read-only" "API is read-only",
-    /// Nothing has this name.
+    /// No resource has this name.
     NotFound = NOT_FOUND "/errors/not-found" "not found",
     /// The resource does not support the method.
     MethodNotAllowed = METHOD_NOT_ALLOWED "/errors/method-not-allowed" "method not allowed",
@@ -79,7 +79,7 @@ problem_types! {
     NotReady = SERVICE_UNAVAILABLE "/errors/not-ready" "not ready",
     /// A job is preparing the title.
     Pending = SERVICE_UNAVAILABLE "/errors/pending" "title not playable yet",
-    /// The machine lacks what the work needs: ffmpeg, disk space.
+    /// The machine lacks a resource for the work, such as ffmpeg or disk space.
     Unavailable = SERVICE_UNAVAILABLE "/errors/unavailable" "resource unavailable",
     /// The disk does not respond in time.
     StorageUnavailable = SERVICE_UNAVAILABLE
@@ -92,10 +92,10 @@ problem_types! {
 }
 
 impl ProblemType {
-    /// When a client may retry, in seconds; `None` if a retry would not help.
+    /// The seconds until a client should retry; `None` if a retry would not help.
     pub fn retry_after_s(self) -> Option<u16> {
         match self {
-            // Remuxing takes as long as copying the file: seconds.
+            // A remux takes as long as a copy of the file: seconds.
             Self::Pending => Some(2),
             Self::Busy
             | Self::NotReady
@@ -118,7 +118,7 @@ pub struct Problem {
     title: &'static str,
     status: u16,
     detail: String,
-    /// An extension member: the job that the client waits for, to look at or to follow by its events.
+    /// An extension member: the id of the job that the client waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
     job: Option<String>,
 }
@@ -165,8 +165,9 @@ mod tests {
         };
         let known: BTreeSet<_> = ProblemType::ALL.iter().map(row).collect();
         assert_eq!(known.len(), ProblemType::ALL.len(), "two problems have one type");
-        let rows = include_str!("../../docs/errors.md").lines();
-        let rows = rows.filter_map(|line| line.strip_prefix("| `/errors/").map(|_| line));
+        let rows = include_str!("../../docs/errors.md")
+            .lines()
+            .filter(|line| line.starts_with("| `/errors/"));
         let documented = rows.map(|line| {
             let cells: Vec<_> = line.split('|').map(str::trim).collect();
             assert!(cells.len() == 8 && !cells[5].is_empty() && !cells[6].is_empty(), "{line}");

@@ -1,6 +1,6 @@
 //! Query strings: one reader, with one rule for booleans.
 //!
-//! Keys that no route knows are ignored: analytics add theirs to URLs.
+//! Unknown keys are ignored, because analytics tools add theirs to URLs.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use super::Error;
 pub struct Query<'a>(&'a str);
 
 impl<'a> Query<'a> {
-    /// Reads the part of a target behind `?`.
+    /// The query string behind the `?` of a target.
     pub fn new(query: &'a str) -> Self {
         Self(query)
     }
@@ -25,8 +25,8 @@ impl<'a> Query<'a> {
         Some(percent_decode_str(value).decode_utf8_lossy())
     }
 
-    /// A boolean: `key`, `key=`, `key=1` and `key=true` are true, `key=0` and `key=false` are false, and
-    /// without the key it is the default.
+    /// A boolean: `key`, `key=`, `key=1` and `key=true` are true, `key=0` and `key=false` are false; without
+    /// the key the value is `default`.
     pub fn flag(self, key: &str, default: bool) -> Result<bool, Error> {
         match self.get(key).as_deref() {
             None => Ok(default),

@@ -4,8 +4,8 @@
 
 use std::ops::Range;
 
-/// The most ranges of one request. More are an attack (CVE-2011-3192) or a mistake, and section 14.2 lets
-/// a server ignore them.
+/// The most ranges of one request. A request with more is an attack (CVE-2011-3192) or a mistake, and section
+/// 14.2 lets a server ignore them.
 pub const RANGES_MAX: usize = 16;
 
 /// One member of a Range field.
@@ -15,7 +15,7 @@ enum Spec {
     From(u64),
     /// `first-last`, the last byte included.
     Between(u64, u64),
-    /// `-length`: so many bytes at the end.
+    /// `-length`: this many bytes at the end.
     Suffix(u64),
 }
 
@@ -26,7 +26,7 @@ pub struct RangeSet {
     count: usize,
 }
 
-/// Why a Range field is treated as if it were not there.
+/// The reason to ignore a Range field.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Ignored {
     /// A unit other than bytes.
@@ -40,13 +40,13 @@ pub enum Ignored {
 /// The parts of a representation that a Range field selects.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Selection {
-    /// Everything: there was no range, or it is ignored.
+    /// The whole: the request has no range, or it is ignored.
     Whole,
     /// One part.
     One(Range<u64>),
     /// Two parts or more, in the order of the field.
     Several(Vec<Range<u64>>),
-    /// Nothing: every member begins past the end.
+    /// No part: every member begins past the end.
     Unsatisfiable,
 }
 
@@ -78,8 +78,8 @@ impl RangeSet {
 
     /// Resolves the members for a representation of this length.
     ///
-    /// Several ranges select all of the representation when their parts together would be longer
-    /// than it, or when more than two of them overlap (section 14.2).
+    /// Several ranges select the whole representation if their parts together would be longer, or if more
+    /// than two of them overlap (section 14.2).
     pub fn resolve(&self, length: u64) -> Selection {
         let mut parts: [Range<u64>; RANGES_MAX] = std::array::from_fn(|_| 0..0);
         let mut count = 0;
@@ -90,7 +90,7 @@ impl RangeSet {
         match &parts[..count] {
             [] => Selection::Unsatisfiable,
             [one] => Selection::One(one.clone()),
-            several if is_worth_it(several, length) => Selection::Several(several.to_vec()),
+            several if should_send_parts(several, length) => Selection::Several(several.to_vec()),
             _ => Selection::Whole,
         }
     }
@@ -121,8 +121,8 @@ impl Spec {
     }
 }
 
-/// Whether several parts are sent as parts.
-fn is_worth_it(parts: &[Range<u64>], length: u64) -> bool {
+/// Whether several parts are sent as parts rather than as the whole.
+fn should_send_parts(parts: &[Range<u64>], length: u64) -> bool {
     let sum = parts.iter().try_fold(0_u64, |sum, part| sum.checked_add(part.end - part.start));
     let overlaps = |a: &Range<u64>, b: &Range<u64>| a.start < b.end && b.start < a.end;
     let overlapping = |(index, part): &(usize, &Range<u64>)| {
@@ -132,7 +132,7 @@ fn is_worth_it(parts: &[Range<u64>], length: u64) -> bool {
         && parts.iter().enumerate().filter(overlapping).count() <= 2
 }
 
-/// Digits as a number; one beyond `u64` saturates, which means the same here.
+/// Parses digits; a number beyond `u64` saturates, which has the same effect here.
 fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_past_the_end_cannot_be_satisfied() {
+    fn a_range_past_the_end_cannot_be_satisfied() {
         for (field, length) in [
             ("bytes=1000-", 1000),
             ("bytes=1000-1001", 1000),
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_byte_range_is_ignored() {
+    fn an_invalid_range_is_ignored() {
         use Ignored::{Syntax, TooMany, Unit};
         let many = format!("bytes={}", "0-0,".repeat(RANGES_MAX + 1));
         for (field, why) in [
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn several_ranges_keep_their_order_and_lose_what_is_past_the_end() {
+    fn several_ranges_keep_their_order_and_are_cut_at_the_end() {
         for (field, expected) in [
             ("bytes=0-0,100-199", Several(vec![0..1, 100..200])),
             ("bytes=100-199,0-0", Several(vec![100..200, 0..1])),

@@ -1,4 +1,4 @@
-//! What a target names, and the response to a GET or HEAD of it: the same for the fast path and the App.
+//! Resources, and the response to a GET or HEAD: the same for the fast path and the App.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -20,20 +20,20 @@ use crate::{
     titles::readiness::Waiting,
 };
 
-/// Shown instead of an image that is being made: a play symbol in the colour of a screen that is off.
+/// The placeholder for an image that is not rendered yet: a play symbol on the colour of a dark screen.
 const PLACEHOLDER: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 16 9\">\
     <rect width=\"16\" height=\"9\" fill=\"#223\"/><path d=\"M6.5 3v3l3-1.5z\" fill=\"#667\"/></svg>\n";
 
-/// How soon to retry an image that is being made, in seconds.
+/// The time until a retry of an image that is not rendered yet, in seconds.
 const PLACEHOLDER_RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("2");
 
-/// What a target names.
+/// The resource that a target names.
 pub enum Resource {
     /// Media, or any other content.
     Content(Content),
     /// A text, which may be sent in a content coding.
     Text(Text),
-    /// An image that a job is making, for a request that does not wait.
+    /// An image that a job has not rendered yet, for a request that does not wait.
     PendingImage,
 }
 
@@ -54,7 +54,9 @@ impl Resource {
             Self::Text(text) => {
                 text_response::write(method, fields, site, text, head, waiting).await
             }
-            Self::PendingImage => Err(Error::NotReady("the image is being made, retry later")),
+            Self::PendingImage => {
+                Err(Error::NotReady("the image is not rendered yet, retry later"))
+            }
         }
     }
 

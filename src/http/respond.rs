@@ -1,4 +1,4 @@
-//! Any content as a response: 200, 206, multipart/byteranges, 304, 412, 416, and HEAD of each.
+//! The response with a content: 200, 206, multipart/byteranges, 304, 412, 416, and HEAD of each.
 
 use std::time::SystemTime;
 
@@ -32,7 +32,7 @@ use crate::{
 /// RFC 9213: for caches that obey it instead of Cache-Control.
 const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
 
-/// Responds to a GET or HEAD with a content, as the request's preconditions and ranges demand.
+/// Responds to a GET or HEAD with a content, according to the request's preconditions and ranges.
 pub fn respond(request: &HttpRequest, settings: &Settings, content: Content) -> HttpResponse {
     let mut response = HttpResponse::new(StatusCode::OK);
     let (method, fields) = (request.method(), request.headers());
@@ -53,17 +53,17 @@ pub fn with_body(
             response.set_body(HeadBody(extents.len()).boxed())
         }
         ResponseBody::Extents(extents) => {
-            let (body, offer) = ExtentBody::with_direct(extents, protocol(request));
-            response.extensions_mut().insert(offer);
+            let (body, direct) = ExtentBody::with_direct(extents, protocol(request));
+            response.extensions_mut().insert(direct);
             response.set_body(body.boxed())
         }
     }
 }
 
-/// What follows the head of a response.
+/// The part of a response after its head.
 #[derive(Debug)]
 pub enum ResponseBody {
-    /// Nothing, not even a length.
+    /// No body and no length.
     None,
     /// These extents; for HEAD only their length.
     Extents(Extents),
@@ -86,7 +86,7 @@ pub fn write(
         _ => None,
     };
     let status = match &several {
-        // Parts that are too long together: the whole is sent.
+        // The parts together are too long, so the whole is sent.
         Some(Err(_too_long)) => StatusCode::OK,
         _ => outcome.status(),
     };
@@ -102,7 +102,7 @@ pub fn write(
     if let Some(time) = last_modified {
         head.put_text(&LAST_MODIFIED, format_args!("{}", httpdate::HttpDate::from(time)));
     }
-    // What failed says nothing about the next request (RFC 9111 section 3).
+    // A failed precondition concerns this request only (RFC 9111 section 3).
     let has_failed = outcome == Outcome::Nothing(StatusCode::PRECONDITION_FAILED);
     let caching = if has_failed { Caching::NoStore } else { content.caching };
     put_caching(head, settings, caching);
@@ -128,7 +128,7 @@ pub fn write(
     (status, ResponseBody::Extents(extents))
 }
 
-/// The kind of response, before it is built.
+/// The outcome of a request's preconditions and ranges.
 #[derive(Debug, Eq, PartialEq)]
 enum Outcome {
     /// 304 or 412.
@@ -148,8 +148,8 @@ impl Outcome {
     }
 }
 
-/// Preconditions, then If-Range, then Range (RFC 9110 section 13.2.2). Range is for GET alone
-/// (section 14.2), and for what has a validator: without one, two parts could be of two versions.
+/// Evaluates preconditions, then If-Range, then Range (RFC 9110 section 13.2.2). Range applies to GET only
+/// (section 14.2), and only to content with a validator: without one, two parts could be of two versions.
 fn outcome(
     method: &Method,
     fields: &impl Fields,
@@ -169,11 +169,11 @@ fn outcome(
     Outcome::Part(field.map_or(Selection::Whole, |field| range::select(field, length)))
 }
 
-/// Lets caches keep a 404 for a short time: a CDN otherwise keeps it for as long as it likes.
+/// Lets caches keep a 404 for a short time; otherwise a CDN chooses the time.
 pub fn set_not_found_caching(settings: &Settings, response: &mut HttpResponse) {
     if response.status() == StatusCode::NOT_FOUND {
-        let value = format!("public, max-age={}", settings.not_found_max_age_s);
-        let value = HeaderValue::from_str(&value).expect("digits");
+        let text = format!("public, max-age={}", settings.not_found_max_age_s);
+        let value = HeaderValue::from_str(&text).expect("digits");
         response.headers_mut().insert(CACHE_CONTROL, value);
     }
 }
@@ -191,8 +191,8 @@ fn put_caching(head: &mut impl ResponseFields, settings: &Settings, caching: Cac
             head.put(&CACHE_CONTROL, b"public, max-age=31536000, immutable");
         }
         Caching::Manifest => {
-            // Players do not keep it: an old playlist leads to segments that are gone when their title was
-            // replaced. Chromium was seen to play the old title as long as it was allowed to.
+            // Players do not keep it: after a title is replaced, an old playlist leads to segments that are
+            // gone. Chromium was seen to play the old title as long as it was allowed to.
             let (seconds, stale) = (settings.manifest_max_age_s, settings.manifest_stale_s);
             let shared = format_args!("public, max-age=0, s-maxage={seconds}");
             head.put_text(&CACHE_CONTROL, shared);

@@ -1,4 +1,4 @@
-//! `Server-Timing`: how long the steps of a request took (HTTP.md, D6).
+//! `Server-Timing`: the durations of the steps of a request (HTTP.md, D6).
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::titles::opened::Timing;
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
-/// Adds the field to a response that is being written now.
+/// Adds the field to a response.
 pub fn put(timing: &Timing, head: &mut impl ResponseFields) {
     let ms = |time: Duration| time.as_secs_f64() * 1000.0;
     let index = ms(timing.indexed.duration_since(timing.begun));

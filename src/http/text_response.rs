@@ -1,4 +1,4 @@
-//! Text as a response: like any content, and in a content coding that the client accepts.
+//! The response with a text: like any content, and in a content coding that the client accepts.
 
 use std::{sync::OnceLock, time::SystemTime};
 
@@ -34,8 +34,8 @@ pub async fn respond_text(
     Resource::Text(text).respond(request, site).await
 }
 
-/// Writes the status and the fields of a response with a text, and returns the status and the body. It
-/// waits if the text has to be coded first.
+/// Writes the status and the fields of a response with a text, and returns the status and the body. Waits if
+/// the text has to be encoded first.
 pub async fn write(
     method: &Method,
     fields: &impl Fields,
@@ -61,7 +61,7 @@ pub async fn write(
     Ok((status, body))
 }
 
-/// The text in a coding: kept, or coded now and kept if the text is.
+/// The text in a coding: cached, or encoded now, and then cached if the text is.
 async fn coded(
     method: &Method,
     fields: &impl Fields,
@@ -78,7 +78,7 @@ async fn coded(
         text.last_modified.and_then(|time| conditional::http_time(time, SystemTime::now()));
     let state = State { validator: Some(&form.validator), last_modified };
     if conditional::evaluate(method, fields, state) != Verdict::Proceed {
-        // The response has no body, so nothing has to be coded.
+        // The response has no body.
         return Ok(text.bytes.clone());
     }
     waiting.begin().await;
@@ -97,13 +97,13 @@ fn kept_form(forms: &CodedForms, coding: ContentCoding) -> &OnceLock<Bytes> {
 /// The form in which a text is sent.
 struct Form {
     coding: Option<ContentCoding>,
-    /// Whether other requests may get it in another form.
+    /// Whether other requests may get another form.
     is_codable: bool,
     validator: Validator,
 }
 
 impl Form {
-    /// The form that a request gets. A request for a range gets one of the uncoded text.
+    /// Chooses the form for a request. A range is one of the uncoded text.
     fn negotiate(method: &Method, fields: &impl Fields, text: &Text) -> Self {
         let is_codable = content_coding::applies_to(text.media_type, text.bytes.len());
         let wants_part = *method == Method::GET && fields.has(&RANGE);
@@ -115,7 +115,7 @@ impl Form {
         Self { coding, is_codable, validator }
     }
 
-    /// Adds the fields that name the form, and that there are others.
+    /// Adds the fields that name the form (Content-Encoding) and announce others (Vary).
     fn put(&self, status: StatusCode, head: &mut impl ResponseFields) {
         if self.is_codable {
             head.put(&VARY, b"Accept-Encoding");

@@ -1,8 +1,8 @@
 //! URLs of titles, as typed values.
 //!
 //! Titles contain slashes, so a URL is parsed from the right: first as
-//! `<title>/~<version>/<track>/<file>`, else as `<title>/<view>`. Both lists are closed; what is in neither
-//! is 404.
+//! `<title>/~<version>/<track>/<file>`, else as `<title>/<view>`. The lists of files and views are closed;
+//! any other URL is 404.
 
 use actix_web::HttpRequest;
 
@@ -13,8 +13,8 @@ use crate::{
     titles::segments::SegmentFile,
 };
 
-/// The path behind a prefix, decoded from the target itself and not from the router's match, which was
-/// decoded once already.
+/// The path behind a prefix, decoded from the target and not from the router's match, which is decoded
+/// already.
 pub fn path_behind(prefix: &str, request: &HttpRequest) -> Result<MediaPath, Error> {
     let encoded = request.uri().path().strip_prefix(prefix).ok_or(Error::NotFound)?;
     Ok(MediaPath::decode(encoded)?)
@@ -25,11 +25,11 @@ pub fn path_behind(prefix: &str, request: &HttpRequest) -> Result<MediaPath, Err
 pub struct TitleUrl<'a> {
     /// The title.
     pub title: MediaPath,
-    /// The view of it.
+    /// The view of the title.
     pub view: View<'a>,
 }
 
-/// What a URL names of a title.
+/// The part of a URL behind the title.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum View<'a> {
     /// `index.m3u8`: the multivariant playlist.
@@ -52,11 +52,11 @@ pub enum View<'a> {
     Preview,
     /// A file below `~<version>/<track>/`.
     Track {
-        /// The version, as the URL has it.
+        /// The version in the URL.
         version: &'a str,
         /// The track's folder.
         track: &'a str,
-        /// Its file.
+        /// The file of the track.
         file: TrackFile,
     },
 }
@@ -64,11 +64,11 @@ pub enum View<'a> {
 /// A form of the storyboard.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Storyboard {
-    /// `storyboard.jpg` or `.webp`: all of the title on one sheet.
+    /// `storyboard.jpg` or `.webp`: the whole title on one sheet.
     Sheet(ImageFormat),
     /// `storyboard.vtt`: WebVTT with a tile of a sheet for each time.
     WebVtt,
-    /// `storyboard.json`: the same for scripts.
+    /// `storyboard.json`: the same as JSON, for scripts.
     Json,
     /// `storyboard.bif`: all tiles in one file, for Roku.
     Bif,
@@ -89,14 +89,14 @@ pub enum TrackFile {
     AllText,
     /// `<n>.jpg` or `<n>.webp`: a sheet of the storyboard.
     Sheet(usize, ImageFormat),
-    /// `all.jpg` or `all.webp`: all of the title on one sheet.
+    /// `all.jpg` or `all.webp`: the whole title on one sheet.
     Overview(ImageFormat),
     /// `images.m3u8`: the storyboard as a playlist of sheets.
     Images,
 }
 
 impl<'a> TitleUrl<'a> {
-    /// Parses the percent-encoded path behind `/v/`. `None` if its view is in neither list.
+    /// Parses the percent-encoded path behind `/v/`. `None` if the view is unknown.
     pub fn parse(encoded: &'a str) -> Option<Result<Self, PathRefused>> {
         let (title, view) = Self::split(encoded)?;
         Some(MediaPath::decode(title).map(|title| Self { title, view }))
@@ -133,12 +133,12 @@ impl<'a> TitleUrl<'a> {
 }
 
 impl View<'_> {
-    /// Whether a response may be ready without waiting: what players request most.
+    /// Whether the response may be ready without waiting, as for most requests of players.
     pub fn is_hot(&self) -> bool {
         matches!(self, Self::Track { .. } | Self::Progressive)
     }
 
-    /// Whether it is an image, or describes where images are.
+    /// Whether the view is an image, or refers to images.
     pub fn is_image(&self) -> bool {
         matches!(
             self,
@@ -175,7 +175,7 @@ impl TrackFile {
     }
 }
 
-/// A number from 1 as an index from 0. One number has one name: no sign, no leading zero.
+/// Parses a number from 1 as an index from 0. A number has one form: no sign, no leading zero.
 fn index(number: &str) -> Option<usize> {
     let is_plain = number.bytes().all(|byte| byte.is_ascii_digit()) && !number.starts_with('0');
     number.parse::<usize>().ok().filter(|_| is_plain)?.checked_sub(1)
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_in_neither_list_are_not_parsed() {
+    fn unknown_urls_are_not_parsed() {
         for encoded in [
             "",
             "a.mp4",

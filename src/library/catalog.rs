@@ -18,9 +18,9 @@ use crate::extent::disk::{Identity, Version};
 /// A playable entry of the library.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Title {
-    /// Its path, by which clients know it.
+    /// The path in URLs.
     pub path: MediaPath,
-    /// The length of its file in bytes.
+    /// The length of the file in bytes.
     pub size_bytes: u64,
     /// The time of the last write to the file.
     pub modified: SystemTime,
@@ -29,7 +29,7 @@ pub struct Title {
 }
 
 impl Title {
-    /// The title of a file; `None` if the file's type makes no title.
+    /// The title of a file; `None` for a file of another type than video and audio.
     pub fn from_file(path: MediaPath, identity: &Identity) -> Option<Self> {
         media_type::is_title(path.file_name()).then(|| Self {
             path,
@@ -49,9 +49,9 @@ impl Title {
 pub struct Catalog {
     titles: RwLock<BTreeMap<MediaPath, Listed>>,
     max_titles: usize,
-    /// The number of titles, for threads that must not wait for the lock.
+    /// The number of titles, for threads that must not block on the lock.
     count: AtomicUsize,
-    /// How often titles were added, removed or changed.
+    /// Counts additions, removals and changes of titles.
     changes: AtomicU64,
     /// Roots whose first scan has not finished.
     unscanned: AtomicUsize,
@@ -60,7 +60,7 @@ pub struct Catalog {
 #[derive(Debug)]
 struct Listed {
     title: Title,
-    /// The last scan that found it; see [`Catalog::sweep`].
+    /// The last scan that found the title; see [`Catalog::sweep`].
     scan: u64,
 }
 
@@ -72,7 +72,7 @@ pub enum SortBy {
     Path,
     /// By the time of the last change.
     Modified,
-    /// By length.
+    /// By length in bytes.
     Size,
 }
 
@@ -87,7 +87,7 @@ pub struct Query {
     pub descending: bool,
     /// Titles to skip.
     pub offset: usize,
-    /// Titles to return at most.
+    /// The most titles to return.
     pub limit: usize,
 }
 
@@ -136,7 +136,7 @@ impl Catalog {
         self.unscanned.fetch_sub(1, atomic::Ordering::AcqRel);
     }
 
-    /// Adds the titles that a scan found. Returns how many exceeded the maximum.
+    /// Adds the titles that a scan found. Returns the number of titles over the maximum.
     ///
     /// Skips titles that were updated during this scan or a later one: the update came from an event and
     /// is newer than the scan's list.
@@ -155,7 +155,7 @@ impl Catalog {
         refused
     }
 
-    /// Updates a title with its present state. Returns whether it fits in.
+    /// Updates a title with its present state. Returns `false` if the catalog is full.
     pub fn note_now(&self, title: Title, scan: u64) -> bool {
         let mut known = self.write();
         // Scans may overlap: an earlier one must not hide a title from a later one's sweep.
@@ -185,8 +185,10 @@ impl Catalog {
             // Paths below `path` begin with its bytes, so they sort right behind it.
             let behind = known.range((Bound::Excluded(path), Bound::Unbounded));
             let near = behind.take_while(|(other, _)| other.begins_like(path));
-            let below = near.filter(|(other, _)| other.as_path().starts_with(path.as_path()));
-            let below: Vec<_> = below.map(|(other, _)| other.clone()).collect();
+            let below: Vec<_> = near
+                .filter(|(other, _)| other.as_path().starts_with(path.as_path()))
+                .map(|(other, _)| other.clone())
+                .collect();
             for title in &below {
                 known.remove(title);
             }
@@ -220,22 +222,23 @@ impl Catalog {
     pub fn query(&self, query: &Query) -> Page {
         let words: Vec<String> = query.search.split_whitespace().map(str::to_lowercase).collect();
         let known = self.read();
-        let found = known.values().map(|listed| &listed.title).filter(|title| {
+        let matches = |title: &&Title| {
             words.is_empty() || {
                 let path = title.path.display().to_lowercase();
                 words.iter().all(|word| path.contains(word))
             }
-        });
-        let mut found: Vec<&Title> = found.collect();
+        };
+        let mut found: Vec<&Title> =
+            known.values().map(|listed| &listed.title).filter(matches).collect();
         // The path breaks ties, so that every title is on exactly one page.
         let order = |a: &&Title, b: &&Title| -> Ordering {
-            let by = match query.sort_by {
+            let by_key = match query.sort_by {
                 SortBy::Path => Ordering::Equal,
                 SortBy::Modified => a.modified.cmp(&b.modified),
                 SortBy::Size => a.size_bytes.cmp(&b.size_bytes),
             };
-            let by = by.then_with(|| a.path.cmp(&b.path));
-            if query.descending { by.reverse() } else { by }
+            let ascending = by_key.then_with(|| a.path.cmp(&b.path));
+            if query.descending { ascending.reverse() } else { ascending }
         };
         found.sort_unstable_by(order);
         let page = found.iter().skip(query.offset).take(query.limit);
@@ -310,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_overlapping_scans_neither_removes_what_the_other_found() {
+    fn overlapping_scans_keep_the_titles_of_each_other() {
         let title = |path| title(path, 1);
         let catalog = Catalog::new(1, 10);
         catalog.note_scanned([title("both.mp4"), title("gone.mp4")], 1);

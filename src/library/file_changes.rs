@@ -69,7 +69,8 @@ impl FileSubscription {
         self.changed.notified()
     }
 
-    /// How often writers have closed the file. A count, because several subscribers may wait for it.
+    /// The number of times that writers have closed the file: a count, because several subscribers may
+    /// compare it.
     pub fn closes(&self) -> u64 {
         self.closes.load(Ordering::Acquire)
     }

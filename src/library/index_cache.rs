@@ -12,8 +12,8 @@ use crate::{
     movie::{Movie, MovieRefused},
 };
 
-/// An index, or why there is none. The cache keeps both, so that a file that is no movie is not parsed
-/// again for each request.
+/// An index, or the error of the parser. The cache keeps both, so that a file that is no movie is not
+/// parsed again for each request.
 pub type Index = Result<Arc<Movie>, Arc<MovieRefused>>;
 
 /// Indices by the identity of their file. A file that is replaced or written to has another identity, so
@@ -61,13 +61,13 @@ impl IndexCache {
     pub async fn index(&self, file: &Arc<File>) -> Result<Index, ReadError> {
         let read = async {
             let grid_ms = self.grid_ms;
-            let index = file.run_in_pool(move |file| {
+            let reading = file.run_in_pool(move |file| {
                 let index = Movie::read(&file.blocking_reader(), grid_ms);
                 // The index describes this state of the file, or none.
                 file.check()?;
                 index
             });
-            Ok(index.await??.map(Arc::new).map_err(Arc::new))
+            Ok(reading.await??.map(Arc::new).map_err(Arc::new))
         };
         self.indices.get_or_insert_async(file.identity(), read).await
     }

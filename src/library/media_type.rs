@@ -6,11 +6,11 @@
 /// The role of a file in the library.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
-    /// Has video: a title.
+    /// A title with video.
     Video,
-    /// Has audio only: a title too.
+    /// A title with audio only.
     Audio,
-    /// Belongs to a title: subtitles, images, packaged manifests and segments.
+    /// A file that belongs to a title: subtitles, images, packaged manifests and segments.
     Sidecar,
 }
 
@@ -72,8 +72,8 @@ const EXTENSION_BYTES_MAX: usize = 4;
 pub fn lookup(name: &[u8]) -> Option<(&'static str, Kind)> {
     let dot = name.iter().rposition(|&byte| byte == b'.')?;
     let extension = &name[dot + 1..];
-    let mut lower = [0; EXTENSION_BYTES_MAX];
-    let lower = lower.get_mut(..extension.len())?;
+    let mut buffer = [0; EXTENSION_BYTES_MAX];
+    let lower = buffer.get_mut(..extension.len())?;
     lower.copy_from_slice(extension);
     lower.make_ascii_lowercase();
     let found = TABLE.binary_search_by(|(known, ..)| known.as_bytes().cmp(lower)).ok()?;
@@ -81,7 +81,7 @@ pub fn lookup(name: &[u8]) -> Option<(&'static str, Kind)> {
     Some((media_type, kind))
 }
 
-/// Guesses the media type of a file that is no media, which `serve_other_files` allows.
+/// Guesses the media type of another file, for `serve_other_files`.
 pub fn guess(name: &[u8]) -> &'static str {
     let name = String::from_utf8_lossy(name);
     mime_guess::from_path(name.as_ref()).first_raw().unwrap_or("application/octet-stream")

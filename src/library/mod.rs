@@ -1,8 +1,8 @@
-//! Which titles there are, their paths, and where their bytes are.
+//! The library: titles, their paths, and the roots that hold their files.
 //!
 //! A library is one or more roots. With one root, a path below it is a title's name; with several, each
-//! root has a name and paths begin with it. The library opens files by name without asking the
-//! [`catalog`]: a file plays from the moment it exists, however long the scan takes.
+//! root has a name and paths begin with it. The library opens files by name, without the [`catalog`]: a
+//! file plays from the moment it exists, however long the scan takes.
 
 pub mod catalog;
 pub mod file_changes;
@@ -44,7 +44,7 @@ pub struct Library {
     pub indices: IndexCache,
     /// Subscriptions to changes of files.
     pub file_changes: FileChanges,
-    /// Whether files that are no media are served too.
+    /// Whether to serve files other than media too.
     pub serve_other_files: AtomicBool,
 }
 
@@ -55,16 +55,16 @@ pub struct NamedRoot {
     pub name: Option<String>,
     /// The directory.
     pub root: Arc<Root>,
-    /// Notified when the root's path means another directory, which is then watched instead.
+    /// Notified when the root's path leads to another directory, which is then watched instead.
     replaced: Notify,
 }
 
-/// How a root answers now.
+/// The status of a root.
 #[derive(Debug)]
 pub struct RootStatus {
     /// The root's name; `None` for the only root.
     pub name: Option<String>,
-    /// Why it does not answer, if it does not.
+    /// The error of the root; `None` if it responds.
     pub error: Option<io::Error>,
 }
 
@@ -107,13 +107,13 @@ impl Library {
         root.open_file(relative).await
     }
 
-    /// As [`open`](Self::open), if that needs no waiting.
+    /// As [`open`](Self::open) without waiting; `None` if that is not possible.
     pub fn open_now(&self, path: &MediaPath) -> Option<Arc<File>> {
         let (root, relative) = self.resolve(path).filter(|_| self.serves(path))?;
         root.open_file_now(relative)
     }
 
-    /// The identity of the file that the disk has under this path now; `None` if there is no file.
+    /// The identity of the file under this path now; `None` if there is no file.
     pub async fn identity(&self, path: &MediaPath) -> Result<Option<Identity>, OpenError> {
         let Some((root, relative)) = self.resolve(path) else {
             return Ok(None);
@@ -125,18 +125,19 @@ impl Library {
         }
     }
 
-    /// The path of the file on the disk, for a program that takes nothing but a name. `None` if the
-    /// library does not serve it.
+    /// The path of the file on the disk, for a program that takes only names. `None` if the library does
+    /// not serve the file.
     ///
-    /// Only workers may use it, for programs that a sandbox confines to that very file: a name can mean
-    /// another file by the time the program opens it. So the caller [opens](Self::open) the file first,
-    /// which proves that it is inside its root, and compares its [identity](Self::identity) afterwards.
+    /// Only workers may use this function, for programs that a sandbox confines to that file: another file
+    /// may have the name by the time the program opens it. So the caller [opens](Self::open) the file
+    /// first, which proves that it is inside its root, and compares its [identity](Self::identity)
+    /// afterwards.
     pub fn path_on_disk(&self, path: &MediaPath) -> Option<PathBuf> {
         let (root, relative) = self.resolve(path).filter(|_| self.serves(path))?;
         Some(root.path().join(relative))
     }
 
-    /// Asks every root's disk for its directory, all at the same time.
+    /// Checks all roots concurrently.
     pub async fn root_statuses(&self) -> Vec<RootStatus> {
         let status = |root: usize| async move {
             let error = self.reopen_root(root).await.err();
@@ -160,8 +161,8 @@ impl Library {
         self.roots.iter().find(is_first).map(|named| (&named.root, rest))
     }
 
-    /// The path by which clients know a file of a root.
-    fn path_of(&self, root: usize, relative: &Path) -> Result<MediaPath, PathRefused> {
+    /// The path in URLs of a file of a root.
+    fn media_path(&self, root: usize, relative: &Path) -> Result<MediaPath, PathRefused> {
         match &self.roots[root].name {
             None => MediaPath::from_path(relative),
             Some(name) => MediaPath::from_path(&Path::new(name).join(relative)),

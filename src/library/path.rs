@@ -1,4 +1,4 @@
-//! The path by which a client names a file: decoded once, checked once, then a type of its own.
+//! Paths of files in requests: decoded once, checked once, then a type of their own.
 
 use std::{ffi::OsStr, fmt, os::unix::ffi::OsStrExt, path::Path, sync::Arc};
 
@@ -7,22 +7,22 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 /// A relative path of plain, visible names. Names are bytes, as on the disk; one that is not UTF-8 is
 /// reachable percent-encoded.
 ///
-/// These checks hide hidden files and give each file one name. They are not what confines reads to the
-/// library: that is [`Root`](crate::extent::disk::Root).
+/// These checks hide hidden files and give each file one name. They do not confine reads to the library:
+/// [`Root`](crate::extent::disk::Root) does.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct MediaPath(Arc<[u8]>);
 
 /// The longest name on the file systems of Linux, in bytes (`NAME_MAX`).
 const NAME_BYTES_MAX: usize = 255;
 
-/// The longest path that the kernel takes, the final NUL included, in bytes (`PATH_MAX`).
+/// The longest path that the kernel accepts, the final NUL included, in bytes (`PATH_MAX`).
 const PATH_BYTES_MAX: usize = 4096;
 
 /// The characters that a URL encodes: all but the unreserved of RFC 3986 section 2.3, and `/`.
 const ENCODED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// Why a request's path names no file. To clients each is the same as a missing file.
+/// The error of an invalid path. Clients get the same response as for a missing file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum PathRefused {
     /// A `%` without two hex digits after it.
@@ -43,8 +43,8 @@ pub enum PathRefused {
 }
 
 impl MediaPath {
-    /// From the percent-encoded form in a request's target. Decodes exactly once: `%252e` is the name
-    /// `%2e`. An encoded slash is a slash.
+    /// Decodes the percent-encoded path of a request's target, exactly once: `%252e` is the name `%2e`. An
+    /// encoded slash is a slash.
     pub fn decode(encoded: &str) -> Result<Self, PathRefused> {
         let mut decoded = Vec::with_capacity(encoded.len());
         let mut bytes = encoded.bytes();
@@ -57,7 +57,7 @@ impl MediaPath {
         Self::from_bytes(decoded)
     }
 
-    /// From a relative path on the disk.
+    /// Converts a relative path of the disk.
     pub fn from_path(path: &Path) -> Result<Self, PathRefused> {
         Self::from_bytes(path.as_os_str().as_bytes().to_vec())
     }
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_that_could_lead_elsewhere_name_nothing() {
+    fn paths_that_could_lead_elsewhere_are_refused() {
         use PathRefused::{Byte, Dot, Empty, Encoding, TooLong};
         let long = "a".repeat(256);
         for (encoded, refused) in [

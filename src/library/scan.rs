@@ -15,18 +15,18 @@ use tracing::{debug, info, warn};
 use super::{Library, Title};
 use crate::extent::disk::{EntryKind, OpenError};
 
-/// The depth of directories that a scan enters; it reports deeper ones and leaves them out.
+/// The depth limit of a scan; it reports deeper directories and leaves them out.
 const DEPTH_MAX: usize = 64;
 
-/// How often the library tries to open a root that was not available at the start.
+/// The interval between attempts to open a root that was not available at the start.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Numbers the scans of a process, so that each title records the last scan that found it.
 static SCANS: AtomicU64 = AtomicU64::new(1);
 
 impl Library {
-    /// Scans a root now, and again every `interval`, for as long as the library lives. That repairs what
-    /// a watch missed, and opens a root as soon as it is available.
+    /// Scans a root now, and again every `interval`, for as long as the library lives. A scan finds changes
+    /// that a watch missed, and opens a root that has become available.
     pub async fn keep_scanning(self: Arc<Self>, root: usize, interval: Duration) {
         let mut is_first = true;
         loop {
@@ -56,8 +56,8 @@ impl Library {
         }
     }
 
-    /// Opens a root that is not open yet, or whose path means another directory now, and has that
-    /// directory watched. An error if the root does not answer.
+    /// Opens a root that is not open yet, or whose path leads to another directory now, which is then
+    /// watched. Fails if the root does not respond.
     pub(super) async fn reopen_root(&self, root: usize) -> io::Result<()> {
         let named = &self.roots()[root];
         let is_replaced = named.root.reopen().await.map_err(io::Error::other).flatten()?;
@@ -69,13 +69,13 @@ impl Library {
 
     /// Scans a root once, and removes titles that are gone.
     ///
-    /// A directory that cannot be read is reported, and its titles stay listed.
+    /// An unreadable directory is logged, and its titles stay listed.
     pub async fn scan_root(&self, root: usize) {
         let reopened = self.reopen_root(root).await;
         let named = &self.roots()[root];
         let path = named.root.path();
         if let Err(error) = reopened {
-            warn!(root = %path.display(), %error, "the root cannot be opened");
+            warn!(root = %path.display(), %error, "cannot open the root, retrying");
             return;
         }
         let scan = SCANS.fetch_add(1, Ordering::Relaxed);
@@ -86,17 +86,17 @@ impl Library {
         info!(root = %path.display(), titles = self.catalog.len(), complete, "scanned");
     }
 
-    /// Updates the catalog with what one path means now: a file, a directory with everything below it,
-    /// or nothing.
+    /// Updates the catalog with the present state of one path: a file, a directory with everything below
+    /// it, or nothing.
     pub async fn reconcile(&self, root: usize, relative: &Path) {
-        let Ok(path) = self.path_of(root, relative) else {
+        let Ok(path) = self.media_path(root, relative) else {
             return;
         };
         let named = &self.roots()[root];
         match named.root.look_up(relative).await {
             Ok(EntryKind::File(identity)) => {
-                // The last scan that began, which may be under way and past this path. The next scan
-                // must not take this title for one that it found.
+                // The number of the last scan, which may be under way and past this path. With the next
+                // number the title would survive a scan that did not find it.
                 let scan = SCANS.load(Ordering::Relaxed) - 1;
                 if let Some(title) = Title::from_file(path, &identity) {
                     self.report_refused(usize::from(!self.catalog.note_now(title, scan)));
@@ -114,7 +114,7 @@ impl Library {
                 debug!(?path, "removed from the catalog");
                 self.catalog.remove(&path);
             }
-            Err(error) => warn!(?path, %error, "not updated until the next scan"),
+            Err(error) => warn!(?path, %error, "title not updated until the next scan"),
         }
     }
 
@@ -128,7 +128,7 @@ impl Library {
             let entries = match listed.map_err(io::Error::other).flatten() {
                 Ok(entries) => entries,
                 Err(error) => {
-                    warn!(directory = %directory.display(), %error, "cannot scan a directory");
+                    warn!(directory = %directory.display(), %error, "cannot read a directory");
                     complete = false;
                     continue;
                 }
@@ -138,13 +138,13 @@ impl Library {
                 let relative = directory.join(entry.name);
                 match entry.kind {
                     EntryKind::File(identity) => {
-                        let path = self.path_of(root, &relative).ok();
+                        let path = self.media_path(root, &relative).ok();
                         titles.extend(path.and_then(|path| Title::from_file(path, &identity)));
                     }
                     EntryKind::Directory if depth < DEPTH_MAX => {
                         pending.push((relative, depth + 1))
                     }
-                    EntryKind::Directory => warn!(?relative, "left out: nested too deeply"),
+                    EntryKind::Directory => warn!(?relative, "directory too deep, not scanned"),
                 }
             }
             self.report_refused(self.catalog.note_scanned(titles, scan));
@@ -154,7 +154,7 @@ impl Library {
 
     fn report_refused(&self, refused: usize) {
         if refused > 0 {
-            warn!(refused, "more titles than max_titles; these play but are not listed");
+            warn!(refused, "titles not listed, although they play; raise max_titles");
         }
     }
 }

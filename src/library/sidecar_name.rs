@@ -5,8 +5,8 @@
 //! words between the dots name the language or the purpose; unknown words become part of the label.
 //! Folders such as `Subs/` are not searched.
 //!
-//! Where the names of two titles fit, the longer one counts: `film.en.srt` belongs to `film.en.mp4` if
-//! that exists, else to `film.mp4`. Titles that differ in the extension only share their subtitles.
+//! If the names of two titles match, the longer one wins: `film.en.srt` belongs to `film.en.mp4` if that
+//! exists, else to `film.mp4`. Titles that differ in the extension only share their subtitles.
 //!
 //! Names are compared as bytes, as the file system does; case matters except in the extension and the
 //! words.
@@ -27,44 +27,45 @@ pub struct Sidecar {
     /// Whether players show it also when subtitles are off: signs, and speech in a language other than
     /// that of the audio.
     pub forced: bool,
-    /// Whether it describes sounds too, for the deaf and hard of hearing.
+    /// Whether the subtitles describe sounds too, for the deaf and hard of hearing.
     pub hearing_impaired: bool,
     /// The label in menus: `English`, `Português (Brasil, forced)`. Two files may have the same.
     pub label: String,
 }
 
-/// Describes a candidate by its name and the title's; `None` if it is not the title's subtitles.
+/// Parses the name of a candidate; `None` if it does not continue the title's name.
 ///
-/// A title with a longer name may have a better claim: see [`sidecars_of`].
-pub fn sidecar_of(title: &[u8], candidate: &[u8]) -> Option<Sidecar> {
-    words_of(title, candidate).map(describe)
+/// A title with a longer name may match better: see [`find_sidecars`].
+pub fn parse_sidecar(title: &[u8], candidate: &[u8]) -> Option<Sidecar> {
+    words_between(title, candidate).map(describe)
 }
 
 /// The words between the title's name and the extension of its subtitles.
-fn words_of<'a>(title: &[u8], candidate: &'a [u8]) -> Option<&'a [u8]> {
+fn words_between<'a>(title: &[u8], candidate: &'a [u8]) -> Option<&'a [u8]> {
     let (words, extension) = split_extension(candidate)?;
     if !EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)) {
         return None;
     }
-    beyond(title, words).or_else(|| beyond(stem_of(title), words))
+    strip_name(title, words).or_else(|| strip_name(strip_extension(title), words))
 }
 
 /// The subtitles of a title among the names in its folder, sorted by name, `max` at most.
 ///
 /// `names` may be all names of the folder; `title` may be one of them. A folder may hold ten thousand
 /// titles with one prefix, so the time grows with the names and their lengths, not with their product.
-pub fn sidecars_of<'a>(
+pub fn find_sidecars<'a>(
     title: &[u8],
     names: impl Iterator<Item = &'a [u8]> + Clone,
     max: usize,
 ) -> Vec<(&'a [u8], Sidecar)> {
-    let stem = stem_of(title);
-    // The titles with a better claim: only a name that continues this one can have it.
+    let stem = strip_extension(title);
+    // Titles that may match better: only a longer name that continues this one can.
     let mut longer = HashSet::new();
     for name in names.clone() {
-        let continues = beyond(stem, stem_of(name)).is_some_and(|words| !words.is_empty());
+        let continues =
+            strip_name(stem, strip_extension(name)).is_some_and(|words| !words.is_empty());
         if continues && media_type::is_title(name) {
-            longer.extend([name, stem_of(name)]);
+            longer.extend([name, strip_extension(name)]);
         }
     }
     let is_claimed = |name: &[u8]| {
@@ -73,14 +74,14 @@ pub fn sidecars_of<'a>(
         ends.chain([words.len()]).any(|end| longer.contains(&words[..end]))
     };
     let mut own: Vec<&[u8]> =
-        names.filter(|name| words_of(title, name).is_some() && !is_claimed(name)).collect();
+        names.filter(|name| words_between(title, name).is_some() && !is_claimed(name)).collect();
     own.sort_unstable();
     own.truncate(max);
-    own.into_iter().filter_map(|name| Some((name, sidecar_of(title, name)?))).collect()
+    own.into_iter().filter_map(|name| Some((name, parse_sidecar(title, name)?))).collect()
 }
 
 /// The name without its extension and the dot before it.
-fn stem_of(name: &[u8]) -> &[u8] {
+fn strip_extension(name: &[u8]) -> &[u8] {
     split_extension(name).map_or(name, |(stem, _)| stem)
 }
 
@@ -89,8 +90,8 @@ fn split_extension(name: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&name[..dot], &name[dot + 1..]))
 }
 
-/// The rest of a name that begins with another: empty, or the words after a dot.
-fn beyond<'a>(begin: &[u8], name: &'a [u8]) -> Option<&'a [u8]> {
+/// Strips the name of a title from the front of another: the rest is empty, or the words after a dot.
+fn strip_name<'a>(begin: &[u8], name: &'a [u8]) -> Option<&'a [u8]> {
     match name.strip_prefix(begin)? {
         [] => Some(&[]),
         [b'.', words @ ..] => Some(words),
@@ -156,13 +157,13 @@ fn describe(words: &[u8]) -> Sidecar {
         None if is_hi => language = Some("hi".to_owned()),
         None => {}
     }
-    let label = label(language.as_deref(), &unknown, hearing_impaired, forced);
+    let label = format_label(language.as_deref(), &unknown, hearing_impaired, forced);
     Sidecar { language, forced, hearing_impaired, label }
 }
 
-/// The language's own name, or else the unknown words, or else `Subtitles`; the rest follows in
-/// parentheses.
-fn label(
+/// Formats a label: the language's own name, or else the unknown words, or else `Subtitles`; then the rest
+/// in parentheses.
+fn format_label(
     language: Option<&str>,
     unknown: &[String],
     hearing_impaired: bool,
@@ -173,10 +174,11 @@ fn label(
         (None, []) => ("Subtitles".to_owned(), unknown),
         (None, unknown) => (unknown.join(" "), &[][..]),
     };
-    let flags = [(hearing_impaired, "SDH"), (forced, "forced")];
-    let flags = flags.into_iter().filter_map(|(is_set, flag)| is_set.then_some(flag));
+    let flags = [(hearing_impaired, "SDH"), (forced, "forced")]
+        .into_iter()
+        .filter_map(|(is_set, flag)| is_set.then_some(flag));
     let more = unknown.iter().map(String::as_str).chain(flags).collect::<Vec<_>>().join(", ");
-    // A name with parentheses of its own takes the rest into them.
+    // If the name has parentheses of its own, the rest goes into them.
     match name.strip_suffix(')') {
         _ if more.is_empty() => name,
         Some(open) => format!("{open}, {more})"),
@@ -184,7 +186,7 @@ fn label(
     }
 }
 
-/// A word of a name, made printable.
+/// A word of a name, with control characters replaced.
 fn printable(word: &[u8]) -> String {
     let visible = |character: char| if character.is_control() { '\u{fffd}' } else { character };
     String::from_utf8_lossy(word).chars().map(visible).collect()
@@ -203,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_says_language_purpose_and_format() {
+    fn a_name_encodes_language_purpose_and_format() {
         for (candidate, language, flags, label) in [
             ("film.srt", None, "", "Subtitles"),
             ("film.vtt", None, "", "Subtitles"),
@@ -241,7 +243,7 @@ mod tests {
                 label: label.to_owned(),
             };
             assert_eq!(
-                sidecar_of(b"film.mp4", candidate.as_bytes()),
+                parse_sidecar(b"film.mp4", candidate.as_bytes()),
                 Some(expected),
                 "{candidate}"
             );
@@ -264,17 +266,17 @@ mod tests {
             ("film.en.mp4", "film.srt"),
             ("film.en.mp4", "film.fr.srt"),
         ] {
-            let found = sidecar_of(title.as_bytes(), candidate.as_bytes());
+            let found = parse_sidecar(title.as_bytes(), candidate.as_bytes());
             assert_eq!(found, None, "{candidate} of {title}");
         }
     }
 
     #[test]
     fn names_are_bytes() {
-        let sidecar = sidecar_of(b"caf\xe9.mp4", b"caf\xe9.fr.\xff.srt").expect("its subtitles");
+        let sidecar = parse_sidecar(b"caf\xe9.mp4", b"caf\xe9.fr.\xff.srt").expect("its subtitles");
         assert_eq!(sidecar.language.as_deref(), Some("fr"));
         assert_eq!(sidecar.label, "Français (\u{fffd})");
-        assert_eq!(sidecar_of(b"caf\xe9.mp4", b"caf\xe8.fr.srt"), None);
+        assert_eq!(parse_sidecar(b"caf\xe9.mp4", b"caf\xe8.fr.srt"), None);
     }
 
     #[test]
@@ -298,28 +300,28 @@ mod tests {
             ("film.part.mp4", &["film.part.two.srt"]),
             ("none.mp4", &[]),
         ] {
-            let found = sidecars_of(title.as_bytes(), names.into_iter(), 32);
-            let found = found.into_iter().map(|(name, _)| String::from_utf8_lossy(name));
-            assert_eq!(found.collect::<Vec<_>>(), expected, "{title}");
+            let found = find_sidecars(title.as_bytes(), names.into_iter(), 32);
+            let found_names = found.into_iter().map(|(name, _)| String::from_utf8_lossy(name));
+            assert_eq!(found_names.collect::<Vec<_>>(), expected, "{title}");
         }
     }
 
     #[test]
     fn the_language_comes_from_the_words_after_the_titles_name() {
         let names: [&[u8]; 2] = [b"film.en.mp4", b"film.en.srt"];
-        let found = sidecars_of(b"film.en.mp4", names.into_iter(), 32);
+        let found = find_sidecars(b"film.en.mp4", names.into_iter(), 32);
         assert_eq!(found[0].1.language, None);
     }
 
     #[test]
     fn matching_takes_no_time_quadratic_in_the_names() {
-        let names = |extension: &str| {
+        let numbered = |extension: &str| {
             (0..20_000).map(|number| format!("film.{number}.{extension}")).collect::<Vec<_>>()
         };
-        let names = [vec!["film.mp4".to_owned(), "film.en.srt".into()], names("mp4"), names("srt")];
-        let names = names.concat();
+        let own = vec!["film.mp4".to_owned(), "film.en.srt".into()];
+        let names = [own, numbered("mp4"), numbered("srt")].concat();
         let begun = Instant::now();
-        let found = sidecars_of(b"film.mp4", names.iter().map(String::as_bytes), 32);
+        let found = find_sidecars(b"film.mp4", names.iter().map(String::as_bytes), 32);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].0, b"film.en.srt");
         // A guard between milliseconds and minutes.
@@ -331,12 +333,12 @@ mod tests {
         let config = Config { cases: 1000, failure_persistence: None, ..Config::default() };
         let bytes = || vec(any::<u8>(), 0..12);
         let result = TestRunner::new(config).run(&(bytes(), bytes()), |(title, words)| {
-            sidecar_of(&title, &words);
+            parse_sidecar(&title, &words);
             let candidate = [&title, b".".as_slice(), &words, b".srt"].concat();
-            let sidecar = sidecar_of(&title, &candidate);
+            let sidecar = parse_sidecar(&title, &candidate);
             prop_assert!(sidecar.is_some_and(|sidecar| !sidecar.label.is_empty()));
             let names = [title.as_slice(), &candidate];
-            prop_assert_eq!(sidecars_of(&title, names.into_iter(), 32).len(), 1);
+            prop_assert_eq!(find_sidecars(&title, names.into_iter(), 32).len(), 1);
             Ok(())
         });
         if let Err(error) = result {

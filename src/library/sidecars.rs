@@ -7,25 +7,25 @@
 
 use super::{
     Library, MediaPath,
-    sidecar_name::{Sidecar, sidecars_of},
+    sidecar_name::{Sidecar, find_sidecars},
 };
-use crate::extent::disk::{Names, OpenError, directory_of, stem_of};
+use crate::extent::disk::{Names, OpenError, parent_directory, split_stem};
 
-/// The suffix of a folder that is a set of renditions.
+/// The suffix of folders that are sets of renditions.
 const SET: &[u8] = b".set";
 
 /// Extensions of files that can be renditions.
 const EXTENSIONS: [&[u8]; 3] = [b"mp4", b"m4v", b"mov"];
 
-/// Renditions of a title at most, and subtitles.
+/// The most renditions of a title, and the most subtitles.
 const SIDECARS_MAX: usize = 32;
 
 /// The sidecars of a title, by name.
 #[derive(Clone, Debug, Default)]
 pub struct Sidecars {
-    /// Its other renditions, sorted by name.
+    /// The other renditions, sorted by name.
     pub renditions: Vec<MediaPath>,
-    /// Its subtitles, sorted by name.
+    /// The subtitles, sorted by name.
     pub subtitles: Vec<(MediaPath, Sidecar)>,
 }
 
@@ -34,7 +34,7 @@ impl Library {
     pub async fn sidecars(&self, title: &MediaPath) -> Result<Sidecars, OpenError> {
         let (root, relative) = self.resolve(title).ok_or(OpenError::NotFound)?;
         let title = title.clone();
-        root.names(directory_of(relative), move |names| sidecars_among(&title, names)).await
+        root.names(parent_directory(relative), move |names| sidecars_among(&title, names)).await
     }
 
     /// The renditions in a folder that is a set, sorted by name; none if the folder is no set.
@@ -45,8 +45,12 @@ impl Library {
         };
         let folder = folder.clone();
         let renditions = move |names: &Names| {
-            let renditions = names.iter().filter(|name| is_packageable(name)).take(SIDECARS_MAX);
-            renditions.filter_map(|name| folder.child(name).ok()).collect()
+            names
+                .iter()
+                .filter(|name| is_packageable(name))
+                .take(SIDECARS_MAX)
+                .filter_map(|name| folder.child(name).ok())
+                .collect()
         };
         root.names(relative, renditions).await
     }
@@ -54,26 +58,32 @@ impl Library {
 
 fn sidecars_among(title: &MediaPath, names: &Names) -> Sidecars {
     let name = title.file_name();
-    let (stem, extension) = stem_of(name);
+    let (stem, extension) = split_stem(name);
     // Subtitles may repeat the title's name with its extension or without: both begin with the stem.
     let near: Vec<&[u8]> = names.with_prefix(stem).collect();
     let is_rendition = |other: &&[u8]| {
         let Some([b'.', rest @ ..]) = other.strip_prefix(stem) else {
             return false;
         };
-        let (label, other_extension) = stem_of(rest);
+        let (label, other_extension) = split_stem(rest);
         is_height(label) && is_packageable(other) && other_extension == extension
     };
-    let renditions = near.iter().copied().filter(is_rendition).take(SIDECARS_MAX);
-    let renditions = renditions.filter_map(|name| title.sibling(name).ok()).collect();
-    let subtitles = sidecars_of(name, near.iter().copied(), SIDECARS_MAX).into_iter();
-    let subtitles =
-        subtitles.filter_map(|(name, sidecar)| Some((title.sibling(name).ok()?, sidecar)));
-    Sidecars { renditions, subtitles: subtitles.collect() }
+    let renditions = near
+        .iter()
+        .copied()
+        .filter(is_rendition)
+        .take(SIDECARS_MAX)
+        .filter_map(|name| title.sibling(name).ok())
+        .collect();
+    let subtitles = find_sidecars(name, near.iter().copied(), SIDECARS_MAX)
+        .into_iter()
+        .filter_map(|(name, sidecar)| Some((title.sibling(name).ok()?, sidecar)))
+        .collect();
+    Sidecars { renditions, subtitles }
 }
 
 fn is_packageable(name: &[u8]) -> bool {
-    let (_, extension) = stem_of(name);
+    let (_, extension) = split_stem(name);
     EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
@@ -105,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_height_behind_the_title_s_name_makes_a_rendition() {
+    fn a_height_behind_the_titles_name_marks_a_rendition() {
         let names = [
             "film.mp4",
             "film.720p.mp4",

@@ -1,6 +1,6 @@
 //! Watches the roots for changes.
 //!
-//! An event only says where to look; the library then looks up what is there (see
+//! The library uses only the path of an event, and looks up the present state of that path (see
 //! [`Library::reconcile`]). So the meaning of events does not matter, and a lost event costs freshness
 //! until the next scan, never correctness.
 
@@ -25,7 +25,7 @@ use super::Library;
 /// Changes of one path within this time cause one look-up.
 const QUIET_PERIOD: Duration = Duration::from_millis(200);
 
-/// Changed paths remembered between two look-ups at most; beyond that the whole root is scanned.
+/// The most changed paths between two look-ups; beyond that the whole root is scanned.
 const CHANGED_PATHS_MAX: usize = 10_000;
 
 /// The paths to look up after the quiet period.
@@ -37,7 +37,7 @@ struct ChangedPaths {
 
 #[derive(Debug)]
 enum Paths {
-    /// These, relative to the root.
+    /// These paths, relative to the root.
     Known(BTreeSet<PathBuf>),
     /// Any path: events were lost.
     Unknown,
@@ -46,8 +46,8 @@ enum Paths {
 impl Library {
     /// Watches a root for as long as the library lives.
     ///
-    /// Where the kernel cannot watch (network file systems, too many directories, FreeBSD), only scans
-    /// find changes.
+    /// If the kernel cannot watch (network file systems, too many directories, FreeBSD), only scans find
+    /// changes.
     pub async fn keep_watching(self: Arc<Self>, root: usize) {
         let changed_paths = Arc::new(ChangedPaths::default());
         if !self.roots()[root].root.is_open() {
@@ -56,7 +56,7 @@ impl Library {
         loop {
             let watcher = self.set_watches(root, &changed_paths).await;
             if watcher.is_some() {
-                // No event covers changes that were made while the watches were being set.
+                // Finds changes from the time before the watches were set.
                 self.scan_root(root).await;
             }
             loop {
@@ -77,7 +77,7 @@ impl Library {
         }
     }
 
-    /// Sets the watches. That walks the whole tree and may wait for its disk, hence a thread.
+    /// Sets the watches, on a thread, because the walk through the whole tree may block on its disk.
     async fn set_watches(
         self: &Arc<Self>,
         root: usize,
@@ -102,23 +102,23 @@ impl Library {
             match watcher {
                 Ok(watcher) => {
                     info!(root = %path.display(), "watching");
-                    // Without a receiver the server has stopped, and the watches end here.
+                    // An error means that the server has stopped, and drops the watcher.
                     let _ = sender.send(watcher);
                 }
                 Err(error) => {
-                    let help = "scans find changes; raising fs.inotify.max_user_watches may help";
+                    let help = "only scans find changes; raise fs.inotify.max_user_watches";
                     warn!(root = %path.display(), %error, help, "the root is not watched");
                 }
             }
         };
         if let Err(error) = thread::Builder::new().name("watch".into()).spawn(set) {
-            warn!(%error, "no thread to set watches");
+            warn!(%error, "no thread to watch the root; only scans find changes");
         }
         watcher.await.ok()
     }
 
-    /// Runs on the watcher's thread: drops open files and wakes followers at once, and leaves the rest
-    /// for after the quiet period.
+    /// Runs on the watcher's thread: drops open files and wakes followers at once, and postpones the rest
+    /// until after the quiet period.
     fn handle_event(
         &self,
         root: usize,
@@ -130,7 +130,7 @@ impl Library {
             Ok(event) if !event.need_rescan() => event,
             Ok(_lost) => return changed_paths.add_all(),
             Err(error) => {
-                warn!(root = %base.display(), %error, "the root is not watched completely");
+                warn!(root = %base.display(), %error, "some changes are found by scans only");
                 return changed_paths.add_all();
             }
         };
@@ -140,7 +140,7 @@ impl Library {
         }
         for path in event.paths.iter().filter_map(|path| path.strip_prefix(base).ok()) {
             self.roots()[root].root.forget(path);
-            if let Ok(path) = self.path_of(root, path) {
+            if let Ok(path) = self.media_path(root, path) {
                 match is_closed {
                     true => self.file_changes.notify_closed(&path),
                     false => self.file_changes.notify_changed(&path),

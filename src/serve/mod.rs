@@ -255,7 +255,7 @@ fn start_io_threads(
             let factory = map_config(app.into_factory(), |()| AppConfig::default());
             let service = pipeline
                 .clone()
-                .around(factory)
+                .wrap(factory)
                 .new_service(())
                 .await
                 .map_err(|()| io::Error::other("could not build the HTTP service"))?;

@@ -1,6 +1,6 @@
 //! Operating system calls, and the only `unsafe` code.
 //!
-//! Each folder is one seam: what Linux offers, and what takes its place on other systems.
+//! Each folder is one seam: the calls of Linux, and their substitutes on other systems.
 
 pub mod file;
 pub mod net;

@@ -1,8 +1,8 @@
-//! Artifacts of titles: found, or made by a job that requests wait for.
+//! Artifacts of titles, and the requests that wait for them.
 //!
-//! A request makes no artifact. It finds one, or enqueues the job that makes it and waits a little;
-//! however many requests want one artifact, there is one job. What failed is not tried again by each
-//! request: the queue keeps the reason for a while.
+//! Jobs produce artifacts. A request finds an artifact, or enqueues its job and waits a short time; an
+//! artifact has one job, however many requests wait for it. After a failure requests do not retry for a
+//! while: the queue keeps the reason.
 
 use std::{
     collections::HashSet,
@@ -29,70 +29,70 @@ use crate::{
     transcode::JobSpec,
 };
 
-/// Requests that may wait for artifacts at a time.
+/// The most requests that wait for artifacts at a time.
 const WAITING_MAX: usize = 512;
 
-/// Jobs of one class in the queue before requests enqueue no more: more than a worker runs while a
+/// The number of queued jobs of one class at which requests enqueue no more: a worker runs fewer while a
 /// request waits.
 const QUEUED_MAX: u32 = 256;
 
-/// Folders that are known without a query of the database, about 200 bytes of memory each.
+/// The most folders that are known without a query of the database, about 200 bytes of memory each.
 const KNOWN_MAX: usize = 16_384;
 
-/// Short queries of the database at a time.
+/// The most short queries of the database at a time.
 const QUERIES_MAX: usize = 256;
 
-/// Titles whose renditions are known without a query of the database, and for how long.
+/// The most titles with cached lists of renditions, and the lifetime of such a list.
 const RENDITIONS_MAX: usize = 1024;
 const RENDITIONS_TTL: Duration = Duration::from_millis(100);
 
-/// How long a manifest waits for the database.
+/// The most time that a manifest waits for the database.
 const RENDITIONS_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How long what failed is not tried again.
+/// The time without a retry after a job has failed.
 const FAILURE_TTL: Duration = Duration::from_secs(600);
 
-/// How long what failed because something was missing is not tried again.
+/// The time without a retry after a job lacked a resource.
 const UNAVAILABLE_TTL: Duration = Duration::from_secs(60);
 
 /// The state of an artifact.
 #[derive(Debug)]
 pub enum ArtifactStatus {
-    /// It exists: its folder, for [`Artifacts::open`].
+    /// The artifact exists in this folder, for [`Artifacts::open`].
     Ready(PathBuf),
-    /// Its job is queued or runs.
+    /// The job is queued or runs.
     Pending(Box<Job>),
-    /// Its job failed; why.
+    /// The job failed; with the reason.
     Failed(String),
-    /// Its job cannot run now; what is missing.
+    /// The job cannot run now; with the missing resource.
     Unavailable(String),
 }
 
 /// Keys and tokens of a title's video and audio renditions.
 pub type Renditions = Arc<[(String, i64)]>;
 
-/// The artifacts of all titles, and the requests that wait for more.
+/// The artifacts of all titles, and the requests that wait for them.
 pub struct Artifacts {
     queue: Queue,
     /// The folder of the artifacts.
     root: Arc<Root>,
     /// The tokens that name folders, by key.
     known: Cache<String, i64>,
-    /// Keys that were used since [`Artifacts::take_used`].
+    /// The keys of artifacts that were used since the last [`Artifacts::take_used`].
     used: Mutex<HashSet<String>>,
-    /// The renditions of versions of titles, and when the database was asked for them.
+    /// The renditions of versions of titles, and the time of the query.
     renditions: Cache<String, (Instant, Renditions)>,
     supervisor: Supervisor,
-    /// Requests that wait for jobs. The database's connections belong to this runtime.
+    /// Runs requests that wait for jobs. The database's connections belong to this runtime.
     waiters: Background,
-    /// Short queries, which are not held up by requests that wait.
+    /// Runs short queries, apart from requests that wait.
     queries: Background,
-    /// Why no job can run here.
+    /// The reason why no job can run here.
     pub unavailable: Option<&'static str>,
 }
 
 impl Artifacts {
-    /// The artifacts below `root`, which are named by a queue's database. `runtime` serves its
+    /// The artifacts below `root`, with their names in the queue's database. `runtime` serves the database's
     /// connections.
     pub fn new(
         queue: Queue,
@@ -114,8 +114,8 @@ impl Artifacts {
         })
     }
 
-    /// The status of an artifact, once its job has ended or the timeout has passed. The job is enqueued if
-    /// there is none.
+    /// Waits until an artifact's job has ended or the timeout has passed, and returns the artifact's status.
+    /// Enqueues the job if there is none.
     pub async fn obtain(
         self: &Arc<Self>,
         spec: JobSpec,
@@ -133,8 +133,7 @@ impl Artifacts {
         obtained.await?
     }
 
-    /// The status of an artifact, without enqueuing its job; `None` if there is no job, or it failed long
-    /// ago.
+    /// The status of an artifact. Enqueues no job; `None` if there is no job, or it failed long ago.
     pub async fn look_up(
         self: &Arc<Self>,
         spec: &JobSpec,
@@ -148,7 +147,7 @@ impl Artifacts {
         status.await?
     }
 
-    /// The folder of an artifact that is known to exist, without a query of the database.
+    /// The folder of an artifact, without a query of the database; `None` if it is not known to exist.
     pub fn known(&self, key: &Key) -> Option<PathBuf> {
         let token = self.known.get(key.as_str())?;
         self.note_use(key.as_str());
@@ -165,7 +164,7 @@ impl Artifacts {
         match self.open_file(&folder.join(name), waiting).await {
             Err(OpenError::NotFound) => {
                 self.forget_lost(folder);
-                Err(Error::NotReady("the artifact was removed just now, retry"))
+                Err(Error::NotReady("the artifact was just removed, retry later"))
             }
             opened => Ok(opened?),
         }
@@ -184,7 +183,7 @@ impl Artifacts {
         }
     }
 
-    /// Opens a file of a rendition, by its whole path.
+    /// Opens the file of a rendition by its path.
     pub async fn open_rendition(&self, path: &Path, waiting: Waiting) -> Result<Arc<File>, Error> {
         let opened = self.open_file(path, waiting).await;
         if let (Err(OpenError::NotFound), Some(folder)) = (&opened, path.parent()) {
@@ -201,50 +200,49 @@ impl Artifacts {
         self.root.open_file(path).boxed().await
     }
 
-    /// As [`forget_lost`](Self::forget_lost), for one that may never have existed: its path comes from a
-    /// URL, and made-up URLs must not cause writes to the database. So it is forgotten only if the
-    /// database has named it.
+    /// As [`forget_lost`](Self::forget_lost), for a rendition that may never have existed: its path comes
+    /// from a URL, and invented URLs must not cause writes to the database. So only a rendition that the
+    /// database has listed is forgotten.
     fn forget_lost_rendition(&self, folder: &Path) {
-        let is_it = |(key, token): &(String, i64)| {
+        let is_lost = |(key, token): &(String, i64)| {
             folder.parent() == Some(Path::new(key)) && folder.ends_with(token.to_string())
         };
         let version = folder.to_str().and_then(|folder| folder.split('-').next());
         let known = version.and_then(|version| Some((version, self.renditions.get(version)?)));
         if let Some((version, (since, known))) = known
-            && known.iter().any(is_it)
+            && known.iter().any(is_lost)
         {
-            let others = known.iter().filter(|rendition| !is_it(rendition)).cloned().collect();
+            let others = known.iter().filter(|rendition| !is_lost(rendition)).cloned().collect();
             self.renditions.insert(version.to_owned(), (since, others));
             self.forget_lost(folder);
         }
     }
 
-    /// The renditions of a version of a title, by key and token. None if the database does not respond
-    /// soon: playback does not wait for it.
+    /// The renditions of a version of a title, by key and token. If the database does not respond soon, these
+    /// are the last known ones: playback does not wait for the database.
     pub async fn renditions(self: &Arc<Self>, version: &str) -> Renditions {
         if let Some((since, known)) = self.renditions.get(version)
             && since.elapsed() < RENDITIONS_TTL
         {
             return known;
         }
-        let (artifacts, version_asked) = (Arc::clone(self), version.to_owned());
+        let (artifacts, requested) = (Arc::clone(self), version.to_owned());
         let query = self.queries.spawn_limited(async move {
-            let prefix = format!("{version_asked}-");
-            let rows = artifacts.queue.artifacts_of_kinds(&prefix, ["rendition", "audio"]);
-            let rows = timeout(RENDITIONS_TIMEOUT, rows).await.ok()?.ok()?;
+            let prefix = format!("{requested}-");
+            let select = artifacts.queue.artifacts_of_kinds(&prefix, ["rendition", "audio"]);
+            let rows = timeout(RENDITIONS_TIMEOUT, select).await.ok()?.ok()?;
             let found: Renditions = rows.into_iter().map(|row| (row.key, row.token)).collect();
-            artifacts.renditions.insert(version_asked, (Instant::now(), Arc::clone(&found)));
+            artifacts.renditions.insert(requested, (Instant::now(), Arc::clone(&found)));
             for (key, _) in &*found {
                 artifacts.note_use(key);
             }
             Some(found)
         });
-        let found = query.await.ok().flatten();
-        // What was known last is better than nothing.
-        found.or_else(|| self.renditions.get(version).map(|(_, known)| known)).unwrap_or_default()
+        let current = query.await.ok().flatten();
+        current.or_else(|| self.renditions.get(version).map(|(_, known)| known)).unwrap_or_default()
     }
 
-    /// The state of the worker process beside the server.
+    /// The state of the local worker process.
     pub fn worker(&self) -> WorkerState {
         self.supervisor.state()
     }
@@ -255,7 +253,7 @@ impl Artifacts {
         std::mem::take(&mut *used).into_iter().collect()
     }
 
-    /// Forgets where an artifact is, because it is about to be removed.
+    /// Forgets an artifact's folder before it is removed.
     pub fn forget(&self, key: &str) {
         self.known.remove(key);
     }
@@ -288,10 +286,10 @@ impl Artifacts {
             match job.state {
                 State::Done => {
                     let artifact = self.find(key).await?;
-                    // Else it was removed in the same moment.
+                    // `None`: the artifact was removed at this moment.
                     return Ok(artifact.unwrap_or_else(|| ArtifactStatus::Pending(Box::new(job))));
                 }
-                State::Failed | State::Cancelled => return Ok(failed(job)),
+                State::Failed | State::Cancelled => return Ok(failure_status(job)),
                 State::Queued | State::Running | State::Waiting => {}
             }
             let has_changed = select! {
@@ -313,9 +311,9 @@ impl Artifacts {
         }
         Ok(match self.queue.latest(key.as_str()).await? {
             Some(job) if !job.state.is_end() => Some(ArtifactStatus::Pending(Box::new(job))),
-            // Perhaps it ended after the first look.
+            // The job may have ended after the first look-up.
             Some(job) if job.state == State::Done => self.find(key).await?,
-            Some(job) if has_ended_lately(&job) => Some(failed(job)),
+            Some(job) if has_failed_lately(&job) => Some(failure_status(job)),
             _ => None,
         })
     }
@@ -337,7 +335,7 @@ impl Artifacts {
     }
 }
 
-fn failed(job: Job) -> ArtifactStatus {
+fn failure_status(job: Job) -> ArtifactStatus {
     match job.last_error {
         Some(why) if job.unavailable => ArtifactStatus::Unavailable(why),
         Some(why) => ArtifactStatus::Failed(why),
@@ -345,8 +343,8 @@ fn failed(job: Job) -> ArtifactStatus {
     }
 }
 
-/// Whether it failed or was cancelled a little while ago: requests that repeat must not enqueue it again.
-fn has_ended_lately(job: &Job) -> bool {
+/// Whether a job failed or was cancelled a short time ago: repeated requests must not enqueue it again.
+fn has_failed_lately(job: &Job) -> bool {
     let ttl = if job.unavailable { UNAVAILABLE_TTL } else { FAILURE_TTL };
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let ended_ms = u128::try_from(job.finished_ms.unwrap_or_default()).unwrap_or_default();

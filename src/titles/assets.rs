@@ -1,4 +1,4 @@
-//! What belongs to a title besides its own file, opened: renditions, subtitles, the storyboard.
+//! The assets of a title besides its own file: renditions, subtitles, the storyboard.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
@@ -13,20 +13,20 @@ use crate::{
     package::{renditions, storyboard::Storyboard, title},
 };
 
-/// What belongs to a title.
+/// The opened assets of a title.
 #[derive(Default)]
 pub struct TitleAssets {
     /// The relative URL from the manifest to the title's own folder: empty, except for a set.
     pub prefix: String,
-    /// Video renditions whose segments begin where the title's do.
+    /// Video renditions whose segments begin at the same times as the title's.
     pub renditions: Vec<Rendition>,
-    /// AAC of audio tracks that browsers do not play.
+    /// AAC renditions of audio tracks that browsers do not play.
     pub audio: Vec<AudioRendition>,
-    /// The storyboard, if jobs can make it.
+    /// The storyboard, if jobs can render it.
     pub storyboard: Option<Storyboard>,
     /// Subtitles, in the order of their numbers.
     pub texts: Vec<TextSource>,
-    /// Files that were left out, and why.
+    /// Files that were left out, and the reasons.
     left_out: Vec<(MediaPath, String)>,
 }
 
@@ -34,27 +34,27 @@ pub struct TitleAssets {
 pub struct Rendition {
     /// The relative URL of its folder.
     pub prefix: String,
-    /// The folder of its video track; `None` if the track's place in the movie names it.
+    /// The folder of its video track; `None` for the folder of the track's place in the movie.
     pub folder: Option<String>,
-    /// Its file.
+    /// The file.
     pub opened: Opened,
 }
 
 /// An audio rendition of a title.
 pub struct AudioRendition {
-    /// Its folder.
+    /// The folder of the track.
     pub folder: String,
-    /// The place in the movie of the track that it was transcoded from.
+    /// The place of the original track in the movie.
     pub place: usize,
-    /// Its file.
+    /// The file.
     pub opened: Opened,
 }
 
 impl TitleAssets {
-    /// Opens the assets of a title. What cannot be opened, or does not fit, is left out: the title plays
-    /// without.
+    /// Opens the assets of a title. An asset that cannot be opened, or does not fit, is left out: the title
+    /// plays without it.
     ///
-    /// `encoded` is the request's path, which the relative URLs of renditions start from.
+    /// `encoded` is the request's path, the base of the renditions' relative URLs.
     pub async fn open(
         titles: &Titles,
         title: &MediaPath,
@@ -75,9 +75,8 @@ impl TitleAssets {
         Ok(assets)
     }
 
-    /// Opens a folder that is a set of renditions: the one with the most pixels is the title itself,
-    /// and its subtitles are those of the set. `None` if there is no such folder, or nothing in it that
-    /// plays.
+    /// Opens a folder that is a set of renditions: the one with the most pixels is the title itself, and its
+    /// subtitles are those of the set. `None` if there is no such folder, or no playable file in it.
     pub async fn open_set(
         titles: &Titles,
         folder: &MediaPath,
@@ -91,12 +90,12 @@ impl TitleAssets {
             }
         }
         members.sort_by_key(|(pixels, ..)| std::cmp::Reverse(*pixels));
-        let mut members = members.into_iter();
-        let Some((_, path, opened)) = members.next() else {
+        let mut descending = members.into_iter();
+        let Some((_, path, opened)) = descending.next() else {
             return Ok(None);
         };
         assets.prefix = format!("{}/", path.encoded_name());
-        for (_, path, rendition) in members {
+        for (_, path, rendition) in descending {
             let prefix = format!("{}/", path.encoded_name());
             assets.add_rendition(&opened, &path, prefix, rendition);
         }
@@ -105,7 +104,7 @@ impl TitleAssets {
         Ok(Some((opened, assets)))
     }
 
-    /// Adds a rendition, if its segments begin where the title's do.
+    /// Adds a rendition, if its segments begin at the same times as the title's.
     fn add_rendition(
         &mut self,
         title: &Opened,
@@ -121,13 +120,13 @@ impl TitleAssets {
         }
     }
 
-    /// Adds what jobs have made, and the storyboard that they can make.
+    /// Adds the renditions that jobs have finished, and the storyboard that they can render.
     async fn add_artifacts(&mut self, titles: &Titles, title: &MediaPath, opened: &Opened) {
         for OpenJobTrack { folder, kind, opened: track } in
             job_tracks::open_all(titles, opened).await
         {
             match kind {
-                // Its job cut it alike and checked that; a manifest must not rely on it.
+                // The job has checked the alignment too, but a manifest must not rely on that.
                 Kind::Video if renditions::check_alignment(&opened.movie, &track.movie).is_ok() => {
                     let (prefix, folder) = (self.prefix.clone(), Some(folder));
                     self.renditions.push(Rendition { prefix, folder, opened: track });
@@ -144,7 +143,7 @@ impl TitleAssets {
         self.storyboard = images::storyboard(titles, title, opened, &self.prefix);
     }
 
-    /// Logs what was left out. Call it when a manifest is made, which is once for each
+    /// Logs the files that were left out. Call it when a manifest is written, which is once for each
     /// [`digest`](Self::digest), and not when a cached one is sent.
     pub fn log_left_out(&self) {
         for (path, why) in &self.left_out {
@@ -152,7 +151,7 @@ impl TitleAssets {
         }
     }
 
-    /// Identifies these assets among all that a title has had, including what was left out.
+    /// The digest of these assets and of the files that were left out. Differs between states of a title.
     pub fn digest(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.prefix.hash(&mut hasher);
@@ -174,10 +173,10 @@ impl TitleAssets {
     }
 }
 
-/// The relative URL of a rendition's folder from that of its title, in which a view was requested.
+/// The URL of a rendition's folder, relative to the requested view of its title.
 ///
-/// Slashes in the title may have come encoded (`/v/a%2Ffilm.mp4/index.m3u8`); then they are in one
-/// segment of the URL, and all of it has to be replaced.
+/// If slashes in the title were encoded (`/v/a%2Ffilm.mp4/index.m3u8`), they are in one segment of the URL,
+/// which has to be replaced as a whole.
 fn relative_prefix(rendition: &MediaPath, encoded: &str) -> String {
     let title = encoded.rsplit('/').nth(1).unwrap_or_default();
     let hidden = title.as_bytes().windows(3).filter(|byte| byte.eq_ignore_ascii_case(b"%2f"));
@@ -193,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rendition_is_found_from_every_form_of_its_titles_url() {
+    fn a_rendition_is_reachable_from_every_form_of_its_titles_url() {
         let rendition = MediaPath::from_path(Path::new("a b/c/film.180p.mp4")).expect("a path");
         for (encoded, prefix) in [
             ("/v/a%20b/c/film.mp4/index.m3u8", "../film.180p.mp4/"),

@@ -1,4 +1,4 @@
-//! Why a title, or a part of it, cannot be had. `http::Error` maps each to a status, in one place.
+//! Errors of titles. `http::Error` maps each to a status, in one place.
 
 use crate::{
     background::BackgroundError,
@@ -7,42 +7,42 @@ use crate::{
     queue::{JobId, QueueError},
 };
 
-/// Every way in which a request for a title fails.
+/// The error of a request for a title.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no such title, or no such part of it.
+    /// The title, or the part of it, does not exist.
     #[error("not found")]
     NotFound,
-    /// A parameter does not fit this title; why.
+    /// A parameter does not fit this title; with the reason.
     #[error("{0}")]
     InvalidParameter(String),
-    /// The title's file is still being written.
+    /// Something still writes the title's file.
     #[error("the file is still growing")]
     Growing,
-    /// This cannot be made of that title; why.
+    /// The title does not support the request; with the reason.
     #[error("{0}")]
     Unprocessable(String),
     /// The job that makes the title playable has not ended.
-    #[error("transcoding to a playable movie: {} %", permille / 10)]
+    #[error("a job is preparing this title: {} %", permille / 10)]
     Pending {
         /// The job.
         job: JobId,
-        /// Its progress.
+        /// The progress of the job.
         permille: u16,
     },
-    /// It cannot be made now, and the title is not the reason; what is missing.
+    /// A resource is missing now, and the title is not at fault; with the missing resource.
     #[error("{0}")]
     Unavailable(String),
-    /// Not now, but soon; why.
+    /// The result will be ready soon; with the reason.
     #[error("{0}")]
     NotReady(&'static str),
     /// Too many jobs or requests wait.
     #[error("server busy, retry later")]
     Busy,
-    /// There is no database; what does not work without.
+    /// The server has no database; with the consequence.
     #[error("{0}")]
     DatabaseUnavailable(&'static str),
-    /// The disk does not respond, or not in time.
+    /// The disk does not respond in time.
     #[error("the storage does not respond")]
     StorageUnavailable(#[source] Unavailable),
     /// A file could not be read.
@@ -51,7 +51,7 @@ pub enum Error {
     /// The database failed.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// A fault of the server.
+    /// A defect of the server.
     #[error(transparent)]
     Internal(Box<dyn std::error::Error + Send + Sync>),
 }

@@ -1,4 +1,4 @@
-//! Images of a title, which jobs make when they are first requested.
+//! Images of a title, which jobs render at the first request.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,14 +22,14 @@ use crate::{
     transcode::{ImageSpec, JobSpec, Operation},
 };
 
-/// A title as images of it need it.
+/// The images of a title.
 pub struct TitleImages<'a> {
     titles: &'a Titles,
     title: &'a MediaPath,
     opened: &'a Opened,
     /// The place of the video track in the movie.
     place: usize,
-    /// The size at which its frames are shown.
+    /// The display size of its frames.
     pub display: (u32, u32),
 }
 
@@ -49,7 +49,7 @@ pub fn storyboard(
 }
 
 impl<'a> TitleImages<'a> {
-    /// Errors if no image can be made of this title.
+    /// The images of a title. Fails if the title has none.
     pub fn new(
         titles: &'a Titles,
         title: &'a MediaPath,
@@ -62,7 +62,7 @@ impl<'a> TitleImages<'a> {
         Ok(Self { titles, title, opened, place: place.expect("a track of this movie"), display })
     }
 
-    /// The geometry of its storyboard, which is known before any sheet is made.
+    /// The geometry of the storyboard, which is known before any sheet is rendered.
     pub fn storyboard(&self) -> Storyboard {
         Storyboard {
             prefix: String::new(),
@@ -71,8 +71,8 @@ impl<'a> TitleImages<'a> {
         }
     }
 
-    /// When the frame is shown that a thumbnail at this time takes: the frame itself if `exact`, else the
-    /// nearest key frame. So one image has one name, whatever time the request named.
+    /// The time of the frame for a thumbnail at this time: the frame itself if `exact`, else the nearest key
+    /// frame. So an image has one name, for all times that select its frame.
     pub async fn frame_ms(&self, time_ms: u64, exact: bool) -> Result<u64, Error> {
         let (movie, place) = (Arc::clone(&self.opened.movie), self.place);
         let found = self.opened.file.run_in_pool(move |open| {
@@ -86,7 +86,7 @@ impl<'a> TitleImages<'a> {
         found.await??.ok_or(Error::NotFound)
     }
 
-    /// The file `name` of an image's artifact; `None` if its job has not ended when the timeout has passed.
+    /// The file `name` of an image's artifact; `None` if its job does not end within the timeout.
     pub async fn image(
         &self,
         image: ImageSpec,
@@ -113,12 +113,11 @@ impl<'a> TitleImages<'a> {
         }))
     }
 
-    /// All tiles of all sheets in one BIF file; `None` if a sheet's job has not ended when the timeout has
-    /// passed.
+    /// All tiles of all sheets in one BIF file; `None` if a sheet's job does not end within the timeout.
     pub async fn bif(&self, wait_timeout: Duration) -> Result<Option<Content>, Error> {
         let (artifacts, storyboard) = (self.artifacts()?, self.storyboard());
         let geometry = storyboard.geometry;
-        // All jobs are enqueued before any is waited for.
+        // Enqueues all jobs before it waits for any.
         let sheets = (1..=geometry.sheets())
             .map(|number| artifacts.obtain(self.spec(ImageSpec::Sheet { number }), wait_timeout));
         let mut tiles = Vec::new();
@@ -144,7 +143,9 @@ impl<'a> TitleImages<'a> {
     }
 
     fn artifacts(&self) -> Result<Arc<Artifacts>, Error> {
-        let none = Error::DatabaseUnavailable("no images: no database; see the server's log");
+        let none = Error::DatabaseUnavailable(
+            "cannot render this image: no database; see the server's log",
+        );
         self.titles.artifacts.load_full().ok_or(none)
     }
 
@@ -170,10 +171,10 @@ fn folder_if_ready(status: ArtifactStatus) -> Result<Option<std::path::PathBuf>,
         ArtifactStatus::Ready(folder) => Ok(Some(folder)),
         ArtifactStatus::Pending(_) => Ok(None),
         ArtifactStatus::Failed(why) => {
-            Err(Error::Unprocessable(format!("cannot make this image: {why}")))
+            Err(Error::Unprocessable(format!("cannot render this image: {why}")))
         }
         ArtifactStatus::Unavailable(what) => {
-            Err(Error::Unavailable(format!("cannot make this image now: {what}")))
+            Err(Error::Unavailable(format!("cannot render this image now: {what}")))
         }
     }
 }

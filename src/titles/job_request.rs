@@ -1,4 +1,4 @@
-//! What clients ask for (`POST /api/jobs`), and the job spec that it becomes.
+//! Job requests of clients (`POST /api/jobs`), and their job specs.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// A job that a client asks for.
+/// A job request of a client.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum JobRequest {
@@ -46,7 +46,7 @@ pub enum JobRequest {
         #[serde(default)]
         track: Option<u32>,
     },
-    /// Copies a file of another container into an MP4, so that it plays without delay.
+    /// Copies a file of another container into an MP4 in advance, so that it plays at once.
     Remux {
         /// The title's path.
         title: String,
@@ -64,8 +64,8 @@ impl JobRequest {
         }
     }
 
-    /// The jobs that a rendition needs besides its own, so that browsers which play its video play its
-    /// audio too: AAC of each audio track that they do not play.
+    /// The audio jobs of a rendition: AAC of each audio track that browsers do not play, so that browsers
+    /// which play the video play the audio too.
     pub fn audio_specs(&self, title: &MediaPath, version: Version, movie: &Movie) -> Vec<JobSpec> {
         let Self::Rendition { .. } = self else {
             return Vec::new();
@@ -75,8 +75,7 @@ impl JobRequest {
             .collect()
     }
 
-    /// The job spec for a title whose playable file is `movie`. An error if this title does not allow
-    /// it.
+    /// The job spec for a title whose playable file is `movie`. Fails if the title does not allow the job.
     pub fn spec(
         &self,
         title: &MediaPath,

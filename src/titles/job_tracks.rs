@@ -1,8 +1,8 @@
-//! Video and audio renditions that jobs made of a title, which its manifests list as soon as they exist.
+//! Video and audio renditions from jobs, which a title's manifests list as soon as they exist.
 //!
-//! Their segments are below the title's own URL, in a folder that is named by the artifact and by the
-//! token of its lease (`h264-720p-quick-1280x720-22-2800000-123`, `aac-2-124`). So the URL alone leads to the file, and a segment
-//! needs no database.
+//! Their segments are below the title's own URL, in a folder with the name of the artifact and the token of
+//! its lease (`h264-720p-quick-1280x720-22-2800000-123`, `aac-2-124`). So the URL alone leads to the file,
+//! and a segment needs no database.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::{
 const VIDEO_FOLDER: &str = "video-1";
 const AUDIO_FOLDER: &str = "audio-1";
 
-/// A track that a job made, by its folder in URLs.
+/// A track from a job, by its folder in URLs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct JobTrack<'a> {
     /// The artifact's key without the version: `h264-720p-quick-1280x720-22-2800000`, `aac-2`.
@@ -28,7 +28,7 @@ pub struct JobTrack<'a> {
     token: i64,
 }
 
-/// The kind of a track that a job made.
+/// The kind of a track from a job.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
     /// Video of another height or codec.
@@ -37,18 +37,18 @@ pub enum Kind {
     Audio(u32),
 }
 
-/// A track that a job made, opened.
+/// An opened track from a job.
 pub struct OpenJobTrack {
-    /// Its folder in URLs.
+    /// The folder in URLs.
     pub folder: String,
-    /// Its kind.
+    /// The kind.
     pub kind: Kind,
-    /// Its file.
+    /// The file.
     pub opened: Opened,
 }
 
 impl<'a> JobTrack<'a> {
-    /// Parses a track's folder; `None` if it is a track of the title's own file.
+    /// Parses a folder; `None` for a track of the title's own file.
     pub fn parse(folder: &'a str) -> Option<Self> {
         let (name, token) = folder.rsplit_once('-')?;
         let (codec, what) = name.split_once('-')?;
@@ -77,7 +77,7 @@ impl<'a> JobTrack<'a> {
         }
     }
 
-    /// The path of its file below the folder of artifacts.
+    /// The path of the file below the folder of artifacts.
     fn path(self, title: &Opened) -> Option<PathBuf> {
         let key = Key::new(format!("{}-{}", title.source, self.name))?;
         let file = match self.kind {
@@ -87,7 +87,7 @@ impl<'a> JobTrack<'a> {
         Some([key.as_str(), &self.token.to_string(), file].iter().collect())
     }
 
-    /// Opens its file, with its index.
+    /// Opens the file and its index.
     pub async fn open(
         self,
         titles: &Titles,
@@ -97,20 +97,20 @@ impl<'a> JobTrack<'a> {
         let artifacts = titles.artifacts.load_full().ok_or(Error::NotFound)?;
         let path = self.path(title).ok_or(Error::NotFound)?;
         let file = artifacts.open_rendition(&path, waiting).await?;
-        let index = titles.index_of(&file, waiting).await?;
+        let index = titles.file_index(&file, waiting).await?;
         let movie = index.map_err(|why| Error::Internal(Box::new(Broken(why.to_string()))))?;
         Ok(titles.opened(file, movie, title.timing.begun))
     }
 }
 
-/// A number above zero in its shortest form.
+/// Parses a number above zero in its shortest form.
 fn number(digits: &str) -> Option<i64> {
     let is_plain = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
     digits.parse().ok().filter(|_| is_plain)
 }
 
-/// Opens all tracks that jobs made of a title. What cannot be listed or opened is left out: the title
-/// plays without.
+/// Opens all tracks of a title from jobs. A track that cannot be opened is left out: the title plays without
+/// it.
 pub async fn open_all(titles: &Titles, title: &Opened) -> Vec<OpenJobTrack> {
     let Some(artifacts) = titles.artifacts.load_full() else {
         return Vec::new();
@@ -129,9 +129,9 @@ pub async fn open_all(titles: &Titles, title: &Opened) -> Vec<OpenJobTrack> {
     tracks
 }
 
-/// Enqueues AAC of a title that has audio but none that browsers play, as a title that does not play at
-/// all is remuxed when it is first asked for. The request does not wait for it: other players have audio
-/// already.
+/// Enqueues an AAC rendition for a title without audio that browsers play, at the first request, like the
+/// remux of a title that does not play at all. The request does not wait for it: other players play the
+/// title's own audio.
 pub fn enqueue_audio(titles: &Titles, title: &MediaPath, opened: &Opened) {
     let Some(artifacts) = titles.artifacts.load_full().filter(|_| audio::is_silent(&opened.movie))
     else {
@@ -141,7 +141,7 @@ pub fn enqueue_audio(titles: &Titles, title: &MediaPath, opened: &Opened) {
         let spec = JobSpec::new(title, opened.source, operation);
         if artifacts.known(&spec.key()).is_none() {
             let artifacts = Arc::clone(&artifacts);
-            // The list of jobs shows why it fails.
+            // The list of jobs shows an error.
             spawn_local(async move { drop(artifacts.obtain(spec, Duration::ZERO).await) });
         }
     }
@@ -156,7 +156,7 @@ async fn folders(artifacts: &Arc<Artifacts>, title: &Opened) -> Vec<String> {
     artifacts.renditions(&title.source.to_string()).await.iter().filter_map(folder).collect()
 }
 
-/// An artifact is no movie, although its job checked that it is.
+/// An artifact is no movie, although its job has checked it.
 #[derive(Debug, thiserror::Error)]
 #[error("a rendition is broken: {0}")]
 struct Broken(String);

@@ -1,4 +1,4 @@
-//! What requests made of titles: playlists, manifests, subtitles, and the indices of clips and of files
+//! The cache of products of titles: playlists, manifests, subtitles, and the indices of clips and of files
 //! with their index in front, within a byte budget.
 
 use std::sync::Arc;
@@ -12,25 +12,24 @@ use crate::{
     package::{clip::Clip, faststart::Faststart, text::Subtitles},
 };
 
-/// A text that requests make of a title and that is worth keeping.
+/// A cached text of a title.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Product {
     /// The multivariant playlist, with the digest of the title's assets.
     Multivariant(u64),
-    /// The MPD, likewise.
+    /// The MPD, with the same digest.
     Mpd(u64),
     /// The media playlist of a track, by its folder.
     Media(String),
     /// The I-frame playlist of a track, by its folder.
     IFrames(String),
-    /// Its chapters.
+    /// The chapters.
     Chapters,
     /// The inspection report.
     Inspect,
 }
 
-/// What requests made, by the state of the file that it was made of. A file that is replaced or written to
-/// has another identity.
+/// Products by the identity of their file. A file that is replaced or written to has another identity.
 #[derive(Debug)]
 pub struct ManifestCache {
     texts: Cache<(Identity, Product), Text, Weight>,
@@ -42,12 +41,12 @@ pub struct ManifestCache {
 #[derive(Clone, Debug)]
 struct Weight;
 
-/// What an entry weighs besides its value, in bytes.
+/// The overhead of an entry, in bytes.
 const ENTRY_BYTES: usize = 256;
 
 impl Weighter<(Identity, Product), Text> for Weight {
     fn weight(&self, _: &(Identity, Product), text: &Text) -> u64 {
-        // Its two coded forms come later: together they are shorter than it.
+        // The two coded forms come later, and together are shorter than the text.
         (ENTRY_BYTES + 2 * text.bytes.len()) as u64
     }
 }
@@ -71,8 +70,8 @@ impl Weighter<(Identity, usize), Arc<Subtitles>> for Weight {
 }
 
 impl ManifestCache {
-    /// Empty caches, each with a part of the budget: so that clips, which are long, do not evict
-    /// playlists, which are requested often.
+    /// Empty caches, each with a part of the budget, so that long clips do not evict playlists, which have
+    /// many more requests.
     pub fn new(budget_bytes: u64) -> Self {
         let items = usize::try_from(budget_bytes / 8192).unwrap_or(usize::MAX).clamp(16, 1 << 20);
         let (quarter, eighth) = (budget_bytes / 4, budget_bytes / 8);
@@ -84,8 +83,8 @@ impl ManifestCache {
         }
     }
 
-    /// A cached text, or one that `make` makes now. However many requests want it at once, it is made
-    /// once; when the request that makes it is dropped, another that waits takes over.
+    /// A cached text, or the result of `make`. Concurrent requests for one text run `make` once; when the
+    /// request that runs it is dropped, another that waits takes over.
     pub async fn text(
         &self,
         file: Identity,
@@ -106,7 +105,7 @@ impl ManifestCache {
         self.subtitles.get(&(*file, track))
     }
 
-    /// Keeps subtitles, and returns them.
+    /// Caches subtitles, and returns them.
     pub fn keep_subtitles(
         &self,
         file: Identity,
@@ -117,13 +116,12 @@ impl ManifestCache {
         subtitles
     }
 
-    /// How a file is sent with its index in front, if that is cached; `None` inside if it is sent as it
-    /// is.
+    /// The cached form of a file with its index in front; `Some` of `None` for a file that is sent unchanged.
     pub fn faststart(&self, file: &Identity) -> Option<Arc<Option<Faststart>>> {
         self.faststarts.get(file)
     }
 
-    /// Keeps how a file is sent with its index in front, and returns it.
+    /// Caches the form of a file with its index in front, and returns it.
     pub fn keep_faststart(
         &self,
         file: Identity,
@@ -139,7 +137,7 @@ impl ManifestCache {
         self.clips.get(&(*file, clip.clone()))
     }
 
-    /// Keeps a clip.
+    /// Caches a clip.
     pub fn keep_clip(&self, file: Identity, clip: Clip, extents: Extents) {
         self.clips.insert((file, clip), extents);
     }

@@ -46,7 +46,7 @@ pub async fn manifest(
         let name = String::from_utf8_lossy(title.file_name()).into_owned();
         let opened = opened.clone();
         let write = titles.background.spawn_blocking_limited(move || {
-            let presentation = presentation::of_title(&opened, &name, &assets);
+            let presentation = presentation::build(&opened, &name, &assets);
             if presentation.tracks.is_empty() {
                 return Err(segments::unsupported(&opened.movie));
             }
@@ -56,7 +56,7 @@ pub async fn manifest(
             })
         });
         let (manifest, media_type) = write.await.map_err(Error::from).and_then(identity)?;
-        // No date: an asset that is taken away, or moved here with its old date, makes none later.
+        // No date: to remove an asset, or to move one here with its old date, would not change the date.
         Ok(Text::kept(manifest, media_type, Caching::Manifest, None))
     };
     titles.cache.text(*opened.file.identity(), product, Waiting::Allowed, make).await
@@ -74,14 +74,14 @@ pub async fn playlist(
     let make = async {
         let (title, rendition, product) = (title.clone(), rendition.clone(), product.clone());
         let write = move || write_playlist(&title, &rendition, &product);
-        let playlist = titles.background.spawn_blocking_limited(write).await?;
-        let playlist = playlist.ok_or(Error::NotFound)?;
+        let written = titles.background.spawn_blocking_limited(write).await?;
+        let playlist = written.ok_or(Error::NotFound)?;
         Ok(Text::kept(playlist, HLS, Caching::Immutable, Some(identity.modified())))
     };
     titles.cache.text(identity, product.clone(), waiting, make).await
 }
 
-/// `None` if there is no such track, or no such playlist of it.
+/// Writes a playlist of a track; `None` if the track or the playlist does not exist.
 fn write_playlist(title: &Opened, rendition: &Opened, product: &Product) -> Option<String> {
     let mut presentation = title::presentation(&rendition.movie, "", rendition.version);
     if !Arc::ptr_eq(&title.movie, &rendition.movie) {

@@ -1,8 +1,8 @@
 //! A title, opened: its file, its index, and everything that belongs to it.
 //!
-//! [`Titles`] is the entry: it opens titles and makes what requests ask for, as contents and texts that
-//! any protocol can send. What this room knows of HTTP is only that some responses must be
-//! ready without waiting: see [`readiness`].
+//! [`Titles`] is the entry: it opens titles and builds the requested products, as contents and texts that
+//! any protocol can send. This folder depends on one property of HTTP only: some responses must be ready
+//! without waiting (see [`readiness`]).
 
 pub mod artifacts;
 pub mod assets;
@@ -31,20 +31,20 @@ pub use error::Error;
 use self::{artifacts::Artifacts, manifest_cache::ManifestCache};
 use crate::{background::Background, library::Library};
 
-/// The titles of a library, with what was made of them.
+/// The titles of a library, with their artifacts and caches.
 pub struct Titles {
     /// The titles and their files.
     pub library: Arc<Library>,
-    /// What jobs made of titles, once the queue is open: no playback depends on it.
+    /// The artifacts of titles, once the queue is open: no playback depends on it.
     pub artifacts: ArcSwapOption<Artifacts>,
-    /// What requests made of titles.
+    /// The cached products of titles.
     pub cache: ManifestCache,
-    /// Where work runs that takes longer than an I/O thread has.
+    /// Runs work that is too long for an I/O thread.
     pub background: Background,
 }
 
 impl Titles {
-    /// The titles of `library`, with caches of so many bytes and without a queue.
+    /// The titles of `library`, with caches of at most `cache_bytes` together and without a queue.
     pub fn new(library: Arc<Library>, cache_bytes: u64, background: Background) -> Self {
         let cache = ManifestCache::new(cache_bytes);
         Self { library, artifacts: ArcSwapOption::empty(), cache, background }

@@ -1,4 +1,4 @@
-//! A title with its index, opened for a request.
+//! Opens titles, with their indices.
 
 use std::{
     sync::Arc,
@@ -20,43 +20,43 @@ use crate::{
     transcode::JobSpec,
 };
 
-/// A file that grew within this time is still being written.
+/// A file that grew within this time counts as growing.
 const GROWING: Duration = Duration::from_secs(2);
 
-/// A title that was opened, with its index.
+/// An opened title, with its index.
 #[derive(Clone)]
 pub struct Opened {
-    /// The file that plays: the title's own, or the movie that a job made of it.
+    /// The playable file: the title's own, or the remuxed movie.
     pub file: Arc<File>,
-    /// Its index.
+    /// The index of that file.
     pub movie: Arc<Movie>,
-    /// Names what requests make of it.
+    /// The version of that file, for URLs and validators.
     pub version: Version,
-    /// Names what jobs make of it: the version of the title's own file, which is the same if that plays.
+    /// The version of the title's own file, for the keys of artifacts.
     pub source: Version,
-    /// How long opening took.
+    /// The times of the steps of opening.
     pub timing: Timing,
 }
 
-/// How long the steps of a request took, for `Server-Timing` (HTTP.md, D6).
+/// The times of the steps of a request, for `Server-Timing` (HTTP.md, D6).
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
-    /// When the request for the title came.
+    /// The start of the request.
     pub begun: Instant,
-    /// When the title was open, and its index read.
+    /// The time at which the title was open and its index was read.
     pub indexed: Instant,
 }
 
 impl Titles {
-    /// Opens a title that plays, by its own file or by the movie that a job made of that; the job is
-    /// enqueued if there is none.
+    /// Opens the playable file of a title: its own, or the remuxed movie. Enqueues the remux if there is
+    /// none.
     pub async fn open_playable(&self, title: &MediaPath) -> Result<Opened, Error> {
         let begun = Instant::now();
         let indexed = self.index(title, Waiting::Allowed).await?;
         self.open_indexed(title, indexed, RemuxStart::Enqueue, begun, Waiting::Allowed).await
     }
 
-    /// The job that makes the movie of a title; `None` if its own file is one.
+    /// The remux job of a title; `None` if its own file is a movie.
     pub async fn remux_job(&self, title: &MediaPath) -> Result<Option<JobSpec>, Error> {
         let (file, index) = self.index(title, Waiting::Allowed).await?;
         match index {
@@ -68,7 +68,7 @@ impl Titles {
         }
     }
 
-    /// Opens what plays of a title whose file was indexed before.
+    /// Opens the playable file of a title whose own file was indexed before.
     pub async fn open_indexed(
         &self,
         title: &MediaPath,
@@ -88,14 +88,14 @@ impl Titles {
         }
     }
 
-    /// Opens a title whose own file is a movie, or says why it is none. No job is enqueued.
+    /// Opens a title whose own file is a movie. Fails for others, and enqueues no job.
     pub async fn open(&self, title: &MediaPath) -> Result<Opened, Error> {
         let begun = Instant::now();
         let (file, index) = self.index(title, Waiting::Allowed).await?;
         Ok(self.opened(file, playable(index)?, begun))
     }
 
-    /// Opens a title's own file, and reads its index or why it has none.
+    /// Opens a title's own file, and reads its index.
     pub async fn index(
         &self,
         title: &MediaPath,
@@ -105,7 +105,7 @@ impl Titles {
         if file.has_grown_within(GROWING) {
             return Err(Error::Growing);
         }
-        let index = self.index_of(&file, waiting).await?;
+        let index = self.file_index(&file, waiting).await?;
         Ok((file, index))
     }
 
@@ -119,7 +119,7 @@ impl Titles {
     }
 
     /// The index of an open file.
-    pub async fn index_of(&self, file: &Arc<File>, waiting: Waiting) -> Result<Index, Error> {
+    pub async fn file_index(&self, file: &Arc<File>, waiting: Waiting) -> Result<Index, Error> {
         if let Some(index) = self.library.indices.get(file) {
             return Ok(index);
         }
@@ -127,12 +127,12 @@ impl Titles {
         Ok(self.library.indices.index(file).boxed().await?)
     }
 
-    /// The version in the URLs of what requests make of a file.
+    /// The version of a file in the URLs of its products.
     pub fn version(&self, file: &File) -> Version {
         title::version(file.identity().version(), self.library.indices.grid_ms().get())
     }
 
-    /// A title whose own file plays, or a rendition, opened for the request that began at `begun`.
+    /// An opened title whose own file plays, or an opened rendition. `begun` is the start of the request.
     pub fn opened(&self, file: Arc<File>, movie: Arc<Movie>, begun: Instant) -> Opened {
         let version = self.version(&file);
         let timing = Timing { begun, indexed: Instant::now() };
@@ -140,7 +140,7 @@ impl Titles {
     }
 }
 
-/// The movie of an index, or why there is none.
+/// The movie of an index, or the error of the parser.
 pub fn playable(index: Index) -> Result<Arc<Movie>, Error> {
     index.map_err(|refused| Error::Unprocessable(refused.to_string()))
 }

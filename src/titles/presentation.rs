@@ -9,8 +9,8 @@ use crate::package::{
     title,
 };
 
-/// The presentation of a title with all its assets.
-pub fn of_title(opened: &Opened, name: &str, assets: &TitleAssets) -> Presentation {
+/// Builds the presentation of a title with all its assets.
+pub fn build(opened: &Opened, name: &str, assets: &TitleAssets) -> Presentation {
     let mut presentation = title::presentation(&opened.movie, name, opened.version);
     for track in &mut presentation.tracks {
         track.prefix.clone_from(&assets.prefix);
@@ -21,7 +21,7 @@ pub fn of_title(opened: &Opened, name: &str, assets: &TitleAssets) -> Presentati
     for Rendition { prefix, folder, opened } in &assets.renditions {
         let rendition = title::presentation(&opened.movie, name, opened.version);
         if !has_video {
-            take_times(&mut presentation, &rendition);
+            extend_times(&mut presentation, &rendition);
         }
         let video = rendition.tracks.into_iter().find(|track| track.video().is_some());
         presentation.tracks.extend(video.map(|track| Track {
@@ -33,7 +33,7 @@ pub fn of_title(opened: &Opened, name: &str, assets: &TitleAssets) -> Presentati
     for AudioRendition { folder, place, opened: audio } in &assets.audio {
         let rendition = title::presentation(&audio.movie, name, audio.version);
         if !has_audio {
-            take_times(&mut presentation, &rendition);
+            extend_times(&mut presentation, &rendition);
         }
         presentation.tracks.extend(rendition.tracks.into_iter().next().map(|track| Track {
             prefix: assets.prefix.clone(),
@@ -51,9 +51,8 @@ pub fn of_title(opened: &Opened, name: &str, assets: &TitleAssets) -> Presentati
     presentation
 }
 
-/// Has a presentation begin and end with a rendition that replaces a track of its own, which cannot be
-/// sent.
-fn take_times(presentation: &mut Presentation, rendition: &Presentation) {
+/// Extends a presentation to the times of a rendition that replaces an original track, which cannot be sent.
+fn extend_times(presentation: &mut Presentation, rendition: &Presentation) {
     presentation.duration_us = presentation.duration_us.max(rendition.duration_us);
     presentation.start_us = match presentation.start_us {
         _ if presentation.tracks.is_empty() => rendition.start_us,

@@ -1,4 +1,4 @@
-//! A title as one MP4 that a player can begin with at once: whole, or a clip of it.
+//! A title as one MP4 that plays from its first bytes on: whole, or a clip.
 
 use std::sync::Arc;
 
@@ -12,14 +12,14 @@ use crate::{
     },
 };
 
-/// The part of a title that a request wants.
+/// The requested part of a title.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub struct Selection {
-    /// Where it begins.
+    /// The start of the part.
     pub start_ms: u64,
-    /// Where it ends, if not with the title.
+    /// The end of the part; `None` for the end of the title.
     pub end_ms: Option<u64>,
-    /// Folders of tracks; empty for all.
+    /// The folders of the tracks; empty for all.
     pub tracks: Vec<String>,
 }
 
@@ -50,7 +50,7 @@ pub async fn content(
     })
 }
 
-/// The whole file, with its index in front: read at once if its tables are in memory, else on the disk
+/// The whole file, with its index in front: read at once if its tables are in memory, else in the disk
 /// pool.
 async fn whole(titles: &Titles, opened: &Opened, waiting: Waiting) -> Result<Extents, Error> {
     let Opened { file, movie, .. } = opened;
@@ -75,13 +75,13 @@ async fn whole(titles: &Titles, opened: &Opened, waiting: Waiting) -> Result<Ext
 
 fn faststart_inline(titles: &Titles, opened: &Opened) -> Option<Arc<Option<Faststart>>> {
     let faststart = faststart(&opened.movie, &opened.file.nonblocking_reader()).ok()?;
-    // What is kept is of this state of the file, or of none.
+    // The cached form is of this state of the file, or of none.
     opened.file.check().ok()?;
     Some(titles.cache.keep_faststart(*opened.file.identity(), faststart))
 }
 
-/// A part of a title, or a fragmented file as a whole one. Made on the disk pool: it may look at all
-/// samples.
+/// A part of a title, or a fragmented file as an unfragmented one. Built in the disk pool, because it may
+/// read all samples.
 async fn part(titles: &Titles, opened: &Opened, wanted: Clip) -> Result<Extents, Error> {
     let Opened { file, movie, .. } = opened;
     let identity = *file.identity();
@@ -90,11 +90,11 @@ async fn part(titles: &Titles, opened: &Opened, wanted: Clip) -> Result<Extents,
     }
     let (source, movie): (Arc<dyn Source>, _) = (Arc::clone(file) as _, Arc::clone(movie));
     let clip = wanted.clone();
-    let made = file.run_in_pool(move |open| {
+    let clipping = file.run_in_pool(move |open| {
         let extents = clip::clip(&movie, &clip, &source, &open.blocking_reader())?;
         open.check().map(|()| extents).map_err(ClipRefused::from)
     });
-    let extents = match made.await? {
+    let extents = match clipping.await? {
         Ok(extents) => extents,
         Err(ClipRefused::Read(error)) => return Err(error.into()),
         Err(refused) => return Err(Error::Unprocessable(refused.to_string())),
@@ -103,7 +103,7 @@ async fn part(titles: &Titles, opened: &Opened, wanted: Clip) -> Result<Extents,
     Ok(extents)
 }
 
-/// A selection as a clip of a title, whose tracks it names.
+/// Resolves a selection into a clip of a title.
 fn resolve(selection: Selection, opened: &Opened) -> Result<Clip, Error> {
     let movie = &opened.movie;
     let is_encrypted = |place: &usize| movie.tracks[*place].entry.encryption.is_some();
@@ -122,7 +122,10 @@ fn resolve(selection: Selection, opened: &Opened) -> Result<Clip, Error> {
             found.map(|offered| offered.place).ok_or_else(|| {
                 let known: Vec<&str> =
                     offered.iter().map(|offered| offered.folder.as_str()).collect();
-                Error::InvalidParameter(format!("tracks must be of these: {}", known.join(", ")))
+                Error::InvalidParameter(format!(
+                    "tracks must be from this list: {}",
+                    known.join(", ")
+                ))
             })
         };
         tracks = selection.tracks.iter().map(place).collect::<Result<_, _>>()?;
@@ -130,7 +133,7 @@ fn resolve(selection: Selection, opened: &Opened) -> Result<Clip, Error> {
         tracks.dedup();
     }
     tracks.retain(|place| has_media(place) || !is_encrypted(place));
-    // How samples are encrypted is described beside them, and would be lost.
+    // A clip would lose the description of the encryption, which is stored beside the samples.
     if let Some(place) = tracks.iter().find(|place| is_encrypted(place)) {
         let id = movie.tracks[*place].id;
         return Err(Error::Unprocessable(format!(

@@ -1,9 +1,9 @@
 //! One function for the fast path and the slow path: ready at once, or needs to wait.
 //!
 //! An async function that may have to wait takes a [`Waiting`], and calls [`Waiting::begin`] in front of
-//! each await that starts work. The fast path polls it once with waiting forbidden, by [`if_ready`], and
-//! gets its value or nothing, without any work begun in vain; the slow path awaits the same function with
-//! waiting allowed. Slow branches are boxed, so that the future that the fast path polls on its stack stays
+//! each await that starts work. The fast path polls the function once with waiting forbidden, by
+//! [`if_ready`], and gets the value or `None`, without work in vain; the slow path awaits the same function
+//! with waiting allowed. Slow branches are boxed, so that the future on the stack of the fast path stays
 //! small.
 
 use std::future::pending;
@@ -13,9 +13,9 @@ use futures::FutureExt as _;
 /// Whether a caller can wait.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Waiting {
-    /// It can: a request in the App.
+    /// A request in the App can wait.
     Allowed,
-    /// It cannot: the fast path.
+    /// The fast path cannot wait.
     Forbidden,
 }
 
@@ -28,7 +28,7 @@ impl Waiting {
     }
 }
 
-/// The value of a future that is ready without waiting.
+/// Polls a future once, and returns its value if it is ready.
 pub fn if_ready<F: Future>(future: F) -> Option<F::Output> {
     future.now_or_never()
 }

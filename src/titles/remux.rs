@@ -1,7 +1,7 @@
-//! The movie of a title whose own file is none: the artifact of a job, or the job's progress.
+//! The remuxed movie of a title whose own file does not play, or the progress of the job.
 //!
-//! The first request for something that plays enqueues the job. A request for an image does not: a page
-//! that lists a library must not have all of it transcoded.
+//! The first request for a playlist, manifest or movie enqueues the job. A request for an image does not: a
+//! page that lists a library must not cause a transcode of all its titles.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -29,16 +29,16 @@ use crate::{
     },
 };
 
-/// Whether a request starts the job that makes its title playable.
+/// Whether a request starts the remux of its title.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum RemuxStart {
-    /// It does: it asks for something that plays.
+    /// A request for a playlist, manifest or movie starts the remux.
     Enqueue,
-    /// It asks for an image, and takes what there is.
+    /// A request for an image does not.
     Never,
 }
 
-/// Opens the movie that a job made of a file, which was refused as a movie itself.
+/// Opens the remuxed movie of a file that was refused as a movie itself.
 pub async fn open(
     titles: &Titles,
     title: &MediaPath,
@@ -48,15 +48,15 @@ pub async fn open(
     waiting: Waiting,
 ) -> Result<(Arc<File>, Arc<Movie>), Error> {
     let spec = JobSpec::new(title, version, Operation::Remux);
-    let artifacts = titles.artifacts.load_full();
-    // While it plays, a request reads neither the file nor the database.
-    let known = artifacts.as_ref().and_then(|artifacts| artifacts.known(&spec.key()));
-    let (artifacts, folder) = match (artifacts, known) {
+    let available = titles.artifacts.load_full();
+    // During playback a request reads neither the file nor the database.
+    let known = available.as_ref().and_then(|artifacts| artifacts.known(&spec.key()));
+    let (artifacts, folder) = match (available, known) {
         (Some(artifacts), Some(folder)) => (artifacts, folder),
-        (artifacts, _) => {
+        (available, _) => {
             waiting.begin().await;
             check_convertible(title, file, refused).boxed().await?;
-            let artifacts = artifacts.ok_or(Error::DatabaseUnavailable(
+            let artifacts = available.ok_or(Error::DatabaseUnavailable(
                 "cannot transcode this title: no database; see the server's log",
             ))?;
             let folder = artifact_folder(&artifacts, spec, start).boxed().await?;
@@ -64,11 +64,11 @@ pub async fn open(
         }
     };
     let movie = artifacts.open(&folder, REMUX_FILE, waiting).await?;
-    let index = titles.index_of(&movie, waiting).await?;
+    let index = titles.file_index(&movie, waiting).await?;
     Ok((movie, playable(index)?))
 }
 
-/// The job that makes the movie of a file, which was refused as a movie itself.
+/// The remux job of a file that was refused as a movie itself.
 pub async fn spec(
     title: &MediaPath,
     (file, version): (&Arc<File>, Version),
@@ -78,7 +78,7 @@ pub async fn spec(
     Ok(JobSpec::new(title, version, Operation::Remux))
 }
 
-/// Refuses at once a file that no job can make a movie of.
+/// Refuses a file that no job can remux.
 async fn check_convertible(
     title: &MediaPath,
     file: &Arc<File>,
@@ -92,7 +92,7 @@ async fn check_convertible(
     let first =
         feed::read_first_bytes(&extents, file.identity().size.min(FIRST_BYTES as u64)).await?;
     match demuxer::detect(&first) {
-        // A playable one would be a movie itself.
+        // A playable MOV would be a movie itself.
         Ok("mov") => unsupported(refused),
         Ok(_) => Ok(()),
         Err(why @ UnsupportedFormat::References(_)) => {
@@ -111,7 +111,7 @@ async fn artifact_folder(
 ) -> Result<PathBuf, Error> {
     let status = match start {
         RemuxStart::Enqueue => artifacts.obtain(spec, Duration::ZERO).await?,
-        // Nothing to show until the title was played once.
+        // The title has no images before it was played once.
         RemuxStart::Never => artifacts.look_up(&spec).await?.ok_or(Error::NotFound)?,
     };
     match status {

@@ -13,7 +13,7 @@ use crate::{
 const VIDEO: &str = "video/mp4";
 const AUDIO: &str = "audio/mp4";
 
-/// The most samples of a segment whose header an I/O thread writes, in some hundred microseconds.
+/// The most samples of a segment whose header an I/O thread writes, which takes some hundred microseconds.
 const INLINE_SAMPLES_MAX: u32 = 8192;
 
 /// A file of a track. Segments are numbered from 0.
@@ -27,7 +27,7 @@ pub enum SegmentFile {
     IFrame(usize),
 }
 
-/// A file of the track with this folder: written at once if the tables are in memory, else on the disk
+/// A file of the track with this folder: written at once if the tables are in memory, else in the disk
 /// pool.
 pub async fn content(
     opened: &Opened,
@@ -67,7 +67,7 @@ async fn extents(
     }
     waiting.begin().await;
     let movie = Arc::clone(&opened.movie);
-    // By its place and not by its identifier, which several tracks of a broken file can share.
+    // By the place and not the identifier, which several tracks of a broken file can share.
     let place = movie.tracks.iter().position(|other| std::ptr::eq(other, track));
     let written = opened.file.run_in_pool(move |open| {
         let track = &movie.tracks[place.expect("a track of this movie")];
@@ -76,7 +76,7 @@ async fn extents(
     Ok(written.await??)
 }
 
-/// Whether writing a segment's header takes longer than an I/O thread has.
+/// Whether a segment's header takes too long to write for an I/O thread.
 fn is_long(track: &Track, file: SegmentFile) -> bool {
     let (SegmentFile::Media(number) | SegmentFile::IFrame(number)) = file else {
         return false;
@@ -109,17 +109,17 @@ fn write<R: ReadAt + ?Sized>(
     }
 }
 
-/// Why no track of a movie can be sent in segments.
+/// The error for a movie without a track that can be sent in segments.
 pub fn unsupported(movie: &Movie) -> Error {
-    let why = |track: &Track| {
+    let reason = |track: &Track| {
         let why = track.entry.packageable().err()?;
         Some(format!("track {}: {why}", track.id))
     };
-    let read = movie.tracks.iter().filter_map(why);
+    let read = movie.tracks.iter().filter_map(reason);
     let left_out = movie.left_out.iter().map(|track| format!("track {}: {}", track.id, track.why));
     let reasons: Vec<String> = read.chain(left_out).collect();
     if reasons.is_empty() {
-        // All tracks can, so the request is for something else.
+        // All tracks can be sent, so the requested one does not exist.
         return Error::NotFound;
     }
     Error::Unprocessable(format!("no track can be sent in segments: {}", reasons.join("; ")))

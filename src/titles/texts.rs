@@ -25,21 +25,21 @@ use crate::{
     },
 };
 
-/// The assumed length of a segment of subtitles in bytes: a few lines. The true length is in another
-/// file, and is negligible beside video and audio.
+/// The assumed length of a segment of subtitles in bytes: a few lines. The true length needs a read of
+/// another file, and is negligible beside video and audio.
 const SEGMENT_BYTES: u64 = 512;
 
 /// The subtitles of one language.
 pub struct TextSource {
-    /// Names what is made of them.
+    /// The version in URLs.
     pub version: Version,
-    /// Where they come from.
+    /// The origin.
     pub origin: TextOrigin,
-    /// Whether manifests list them. Those that they do not list keep their number.
+    /// Whether manifests list the subtitles. Unlisted subtitles keep their number.
     pub is_listed: bool,
 }
 
-/// Where subtitles come from.
+/// The origin of subtitles.
 pub enum TextOrigin {
     /// A track of the title's own file, by its place.
     Track(usize),
@@ -47,9 +47,9 @@ pub enum TextOrigin {
     Sidecar {
         /// The file.
         file: Arc<File>,
-        /// Its format.
+        /// The format.
         kind: SubtitleFormat,
-        /// What its name says.
+        /// The description from the name.
         sidecar: Sidecar,
     },
 }
@@ -70,15 +70,14 @@ pub fn folder(index: usize) -> String {
     format!("text-{}", index + 1)
 }
 
-/// The index of a text track, from its folder.
+/// Parses the folder of a text track into its index.
 pub fn parse_folder(folder: &str) -> Option<usize> {
     let number = folder.strip_prefix("text-")?;
     let is_plain = !number.starts_with(['0', '+']);
     number.parse::<usize>().ok().filter(|_| is_plain)?.checked_sub(1)
 }
 
-/// The names of a title's sidecars. Where they cannot be known, as in a folder that may not be listed,
-/// there are none.
+/// The names of a title's sidecars; none if the folder cannot be listed.
 pub async fn sidecars(titles: &Titles, title: &MediaPath) -> Result<Sidecars, Error> {
     match titles.library.sidecars(title).await {
         Err(error @ (OpenError::NotFound | OpenError::Io(_))) => {
@@ -109,19 +108,19 @@ pub async fn open_among(titles: &Titles, opened: &Opened, sidecars: Sidecars) ->
         match titles.file(&path, Waiting::Allowed).await {
             Ok(file) => {
                 let kind = SubtitleFormat::from_name(path.file_name());
-                // The segments are cut where the title's are.
+                // The segments are cut at the title's times, so the title's version is part of it.
                 let version = opened.version.and(sidecar_version(&file, kind, &sidecar));
                 let origin = TextOrigin::Sidecar { file, kind, sidecar };
                 texts.push(TextSource { version, origin, is_listed: true });
             }
-            Err(error) => tracing::debug!(sidecar = %path.display(), %error, "left out"),
+            Err(error) => tracing::debug!(file = %path.display(), %error, "cannot open a sidecar"),
         }
     }
     texts
 }
 
-/// The version of what is read in a sidecar. Its name has a part in it: the format, and the language, from
-/// which an old encoding is guessed.
+/// The version of the subtitles in a sidecar. Parts of its name affect their text: the format, and the
+/// language, from which an old encoding is guessed.
 fn sidecar_version(file: &File, kind: SubtitleFormat, sidecar: &Sidecar) -> Version {
     let version = file.identity().version().with(match kind {
         SubtitleFormat::Srt => 1,
@@ -132,7 +131,7 @@ fn sidecar_version(file: &File, kind: SubtitleFormat, sidecar: &Sidecar) -> Vers
 }
 
 impl TextSource {
-    /// When the last of the files that it is made of was written to.
+    /// The time of the last write to any of its files.
     fn modified(&self, title: &Opened) -> SystemTime {
         let modified = title.file.identity().modified();
         match &self.origin {
@@ -141,7 +140,7 @@ impl TextSource {
         }
     }
 
-    /// The track with this index in manifests, cut where the title's leading track is.
+    /// The track with this index in manifests, cut at the times of the title's leading track.
     pub fn track(
         &self,
         index: usize,
@@ -221,19 +220,19 @@ pub async fn chapters(titles: &Titles, opened: &Opened) -> Result<Text, Error> {
     let make = async {
         let movie = Arc::clone(&opened.movie);
         let duration_ms = title::presentation(&movie, "", opened.version).duration_us / 1000;
-        let read = opened.file.run_in_pool(move |open| {
+        let reading = opened.file.run_in_pool(move |open| {
             let read = chapters::read(&movie, &open.blocking_reader())?;
             open.check().map(|()| read)
         });
-        let chapters = read.await??;
+        let chapters = reading.await??;
         let text = text::format_file(&chapters::cues(&chapters, duration_ms));
         Ok(Text::kept(text, VTT, Caching::File, Some(identity.modified())))
     };
     titles.cache.text(identity, Product::Chapters, Waiting::Allowed, make).await
 }
 
-/// The time of a segment's cues in milliseconds: the first segment begins with the title, and the last
-/// has all cues that are left.
+/// The time of a segment's cues in milliseconds: the first segment begins with the title, and the last has
+/// all remaining cues.
 fn range_ms(leading: &presentation::Track, segment: usize) -> Option<Range<u64>> {
     let start = leading.segments.get(segment)?.start;
     let ms = |ticks: u64| cues::in_ms(i64::try_from(ticks).unwrap_or(i64::MAX), leading.timescale);
@@ -241,7 +240,7 @@ fn range_ms(leading: &presentation::Track, segment: usize) -> Option<Range<u64>>
     Some(if segment == 0 { 0 } else { ms(start) }..end)
 }
 
-/// The cues of a source, from the cache or read now.
+/// The cues of a source, from the cache or from the file.
 async fn subtitles(
     titles: &Titles,
     opened: &Opened,
@@ -257,11 +256,11 @@ async fn subtitles(
     let subtitles = match &source.origin {
         TextOrigin::Track(place) => {
             let (movie, place) = (Arc::clone(&opened.movie), *place);
-            let read = opened.file.run_in_pool(move |open| {
+            let reading = opened.file.run_in_pool(move |open| {
                 let read = cues::read(&movie.tracks[place], &open.blocking_reader())?;
                 open.check().map(|()| read)
             });
-            read.await??
+            reading.await??
         }
         TextOrigin::Sidecar { file, kind, sidecar } => {
             if file.identity().size > text::FILE_BYTES_MAX as u64 {
@@ -277,10 +276,10 @@ async fn subtitles(
     Ok(titles.cache.keep_subtitles(identity, track, Arc::new(subtitles)))
 }
 
-/// Reads the sidecars of subtitles, and takes those that hold none off the list: a player that is promised
-/// subtitles and gets an error may give up the title.
+/// Reads the sidecars of subtitles, and unlists those without valid subtitles: a player that gets an error
+/// for listed subtitles may give up the title.
 ///
-/// What cannot be read at the moment stays on the list: manifests are kept longer than such a moment.
+/// A sidecar that cannot be read at the moment stays listed: manifests are cached for longer than that.
 pub async fn unlist_invalid(
     titles: &Titles,
     title: &MediaPath,
@@ -298,7 +297,7 @@ pub async fn unlist_invalid(
     }
 }
 
-/// All bytes of a file that is known to be short.
+/// Reads all bytes of a short file.
 pub async fn read_all(file: &Arc<File>) -> Result<Bytes, ReadError> {
     let mut bytes = BytesMut::new();
     while (bytes.len() as u64) < file.len() {

@@ -1,4 +1,4 @@
-//! How many connections one client address may have.
+//! The limit of connections for each client address.
 
 use std::{
     collections::HashMap,
@@ -12,7 +12,7 @@ use crate::telemetry::{Gauge, Metrics};
 #[derive(Debug)]
 pub struct Admission {
     metrics: Metrics,
-    /// 0 means unlimited: then addresses are not counted.
+    /// 0 means unlimited, and addresses are not counted.
     per_address: usize,
     /// One entry per address with open connections, so the connections bound it. Locked for a look-up
     /// when a connection opens and when it closes.

@@ -1,7 +1,7 @@
-//! Response bodies: extents, which each connection sends in its own way, or a stream of bytes.
+//! Response bodies: extents, or a stream of bytes.
 //!
-//! A plain HTTP/1 connection sends extents from the page cache (`send`). HTTP/2, and files that must not be
-//! sent by reference, read the same extents in pieces into buffers of a bounded pool: [`ExtentBody`].
+//! A plain HTTP/1 connection sends extents from the page cache (`send`). For HTTP/2, and for files that must
+//! not be sent by reference, [`ExtentBody`] reads the same extents in pieces into buffers of a bounded pool.
 
 use std::{
     pin::Pin,
@@ -14,31 +14,31 @@ use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 
 use super::connection::Protocol;
-use crate::extent::{Extent, Extents, ReadError, disk::PIECE_BYTES};
+use crate::extent::{Extent, Extents, ReadError, disk::BUFFER_BYTES};
 
-/// Observes how a response is sent, and is dropped with it.
+/// Observes the sending of a response. Dropped when the response ends.
 pub trait ResponseObserver: Unpin + 'static {
-    /// The connection has accepted more bytes of the body.
+    /// Called when the connection has accepted more bytes of the body.
     fn sent(&mut self, bytes: u64);
 
-    /// Some of them were read and copied, instead of being sent from the page cache.
+    /// Called when some of these bytes were copied instead of sent from the page cache.
     fn copied(&mut self, bytes: u64);
 
-    /// The server cuts the body short.
+    /// Called when the server cuts the body short.
     fn cut(&mut self, error: &(dyn std::error::Error + 'static));
 }
 
-/// A response body as the wire takes it from the routes.
+/// A response body, as the routes hand it to the connection.
 pub struct Body<T> {
     /// The bytes.
     pub content: BodyContent,
-    /// Observes how they are sent.
+    /// Observes the sending.
     pub observer: T,
 }
 
 /// The bytes of a response body.
 pub enum BodyContent {
-    /// Extents, sent in the way that suits the connection.
+    /// Extents, from the page cache or copied.
     Extents(Extents),
     /// Bytes that actix's body type yields.
     Stream(BoxBody),
@@ -54,7 +54,7 @@ impl BodyContent {
     }
 }
 
-/// The extents of a body, to be sent in its place. It travels in the response's extensions.
+/// The extents of a body, to be sent in its place. The response's extensions carry it.
 #[derive(Clone)]
 pub struct DirectBody {
     extents: Extents,
@@ -72,8 +72,8 @@ impl DirectBody {
 
 /// A body of extents: its length is known, and it is sent exactly or cut short, never padded.
 ///
-/// It reads only when it is polled, and is polled only when the connection has taken the piece before: a
-/// paused viewer costs no read and no buffer.
+/// The body reads only when it is polled, and the connection polls it only after it has taken the previous
+/// piece: a paused viewer costs no read and no buffer.
 pub struct ExtentBody {
     /// The remaining extents, last first.
     remaining: Vec<Extent>,
@@ -85,13 +85,13 @@ pub struct ExtentBody {
     _alive: Option<Rc<()>>,
 }
 
-/// How an extent is read in pieces.
+/// The size of pieces, and the lifetime of their buffers.
 #[derive(Clone, Copy, Debug)]
 pub struct PiecePolicy {
     /// The largest piece, in bytes.
     pub max_bytes: u64,
-    /// Whether the connection keeps a piece while it waits for its client, so that the piece must not hold
-    /// a buffer of the pool. HTTP/1's `send` copies a piece only when it has to wait; HTTP/2's dispatcher
+    /// Whether the connection keeps a piece while it waits for its client: such a piece must not hold a
+    /// buffer of the pool. HTTP/1's `send` copies a piece only when it has to wait; HTTP/2's dispatcher
     /// keeps each piece until the peer's window opens.
     is_kept: bool,
 }
@@ -100,13 +100,13 @@ impl PiecePolicy {
     /// The policy for a protocol.
     pub fn for_protocol(protocol: Protocol) -> Self {
         match protocol {
-            Protocol::Http1 => Self { max_bytes: PIECE_BYTES as u64, is_kept: false },
+            Protocol::Http1 => Self { max_bytes: BUFFER_BYTES as u64, is_kept: false },
             // The largest frame that every peer must accept (RFC 9113 section 4.2).
             Protocol::Http2 => Self { max_bytes: 16 * 1024, is_kept: true },
         }
     }
 
-    /// Releases the piece's buffer now, unless the connection releases it soon.
+    /// Copies the piece and releases its buffer, if the connection would keep it.
     fn detach(self, piece: Bytes) -> Bytes {
         if self.is_kept { Bytes::copy_from_slice(&piece) } else { piece }
     }

@@ -1,4 +1,4 @@
-//! What a route can know of its request's connection.
+//! The part of a connection's state that routes can see.
 
 use std::{cell::Cell, rc::Rc, time::Duration};
 
@@ -16,15 +16,16 @@ pub enum Protocol {
 /// Timeouts of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// From a response to the next request.
+    /// The time from a response to the next request.
     pub keep_alive: Duration,
-    /// From the first byte of a request's head to its last; also from the connection to its first request.
+    /// The time from the first byte of a request's head to its last; also from the start of the connection
+    /// to its first request.
     pub request_head: Duration,
-    /// Between two writes that the client accepts.
+    /// The time between two writes that the client accepts.
     pub send: Duration,
 }
 
-/// The client of a connection. It stays on one I/O thread, hence a cell.
+/// The client of a connection. It belongs to one I/O thread, hence a cell.
 #[derive(Debug)]
 pub struct Client {
     protocol: Protocol,
@@ -46,9 +47,9 @@ impl Client {
         self.protocol
     }
 
-    /// Whether the client has disconnected, as far as this can be known without a write. A client that
-    /// has closed only its sending side of an HTTP/1 connection may still receive, and gets its response;
-    /// a response without a known end treats it as gone.
+    /// Whether the client has disconnected, as far as this is known without a write. A client that has
+    /// closed only its sending side of an HTTP/1 connection may still receive, and gets its response; a
+    /// response without a known end treats it as gone.
     pub fn is_gone(&self) -> bool {
         self.is_gone.get()
     }

@@ -7,7 +7,7 @@ use std::sync::{
 
 use tokio::sync::Notify;
 
-/// Signals shutdown, once and for good. Clones share the signal.
+/// Signals shutdown, once. Clones share the signal.
 #[derive(Clone, Debug, Default)]
 pub struct Drain(Arc<Shared>);
 
@@ -18,7 +18,7 @@ struct Shared {
 }
 
 impl Drain {
-    /// Starts the drain: running responses may end, and no new request begins.
+    /// Starts the drain: running responses may end, and no new request is accepted.
     pub fn begin(&self) {
         self.0.has_begun.store(true, Ordering::SeqCst);
         self.0.on_begin.notify_waiters();

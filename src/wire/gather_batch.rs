@@ -14,18 +14,18 @@ use crate::sys::net::{Mapping, SLICES_MAX, Slice};
 /// gathered. `cargo bench --bench micro -- scattered` measures it out of the cache.
 const SHORT_BYTES: u64 = 4 * 1024;
 
-/// The most of a file that a batch spans, in bytes: all of it is read into the page cache.
+/// The most bytes of a file that a batch spans, all of which are read into the page cache.
 const SPAN_BYTES: u64 = 4 << 20;
 
 /// Consecutive short extents, at least two of which are of one file.
 pub(super) struct GatherBatch {
     /// The one source of all extents that are not in memory.
     pub(super) source: Arc<dyn Source>,
-    /// From the first byte of the source to the last.
+    /// The range of the source from the first byte of the batch to the last.
     pub(super) span: Range<u64>,
     /// The number of extents.
     pub(super) count: usize,
-    /// Their length without what has been sent.
+    /// The number of unsent bytes.
     pub(super) bytes: u64,
 }
 
@@ -35,8 +35,8 @@ impl GatherBatch {
         // The most common responses have one extent.
         extents.get(first + 1)?;
         let mut batch: Option<Self> = None;
-        let (mut of_source, mut count, mut bytes) = (0, 0, 0);
-        // One slice is reserved for the bytes in memory that go before.
+        let (mut source_count, mut count, mut bytes) = (0, 0, 0);
+        // One slice is reserved for the bytes in memory before the batch.
         while count < SLICES_MAX - 1 {
             let Some(extent) = extents.get(first + count).filter(|e| e.len() < SHORT_BYTES) else {
                 break;
@@ -51,7 +51,7 @@ impl GatherBatch {
                 if span.end - span.start > SPAN_BYTES {
                     break;
                 }
-                of_source += 1;
+                source_count += 1;
                 match &mut batch {
                     Some(batch) => batch.span = span,
                     None => batch = Some(Self { source: Arc::clone(source), span, count, bytes }),
@@ -60,7 +60,7 @@ impl GatherBatch {
             count += 1;
             bytes += extent.len();
         }
-        batch.filter(|_| of_source > 1).map(|batch| Self { count, bytes: bytes - sent, ..batch })
+        batch.filter(|_| source_count > 1).map(|batch| Self { count, bytes: bytes - sent, ..batch })
     }
 
     /// The source, which is a file.
@@ -68,8 +68,8 @@ impl GatherBatch {
         self.source.as_file().expect("the source of a batch is a file")
     }
 
-    /// What a mapping must cover to serve the rest of a response from extent number `first` on.
-    pub(super) fn span_of_rest(&self, extents: &Extents, first: usize) -> Range<u64> {
+    /// The range that a mapping must cover to send the rest of a response from extent number `first` on.
+    pub(super) fn remaining_span(&self, extents: &Extents, first: usize) -> Range<u64> {
         let rest = (first..).map_while(|number| extents.get(number));
         rest.fold(self.span.clone(), |span, extent| match extent {
             Extent::Source { source, range } if Arc::ptr_eq(source, &self.source) => {

@@ -1,4 +1,4 @@
-//! What the connections of one I/O thread share.
+//! The state that the connections of one I/O thread share.
 
 use std::{
     cell::RefCell,
@@ -15,13 +15,13 @@ use super::{
     timer::{TICK, Timer, Timers},
 };
 
-/// The most that one call reads from a connection, in bytes.
+/// The most bytes that one call reads from a connection.
 const SCRATCH_BYTES: usize = 16 * 1024;
 
-/// The state of one I/O thread. It stays on its thread, hence cells and no locks.
+/// The state of one I/O thread. It belongs to that thread, hence cells and no locks.
 #[derive(Debug)]
 pub struct IoThread {
-    /// What is known of the page cache.
+    /// The known state of the page cache.
     pub(super) page_cache: PageCache,
     /// Buffer for reads. All connections share it, so an idle or sending connection needs no buffer of its
     /// own.

@@ -2,7 +2,7 @@
 //!
 //! All accept from one socket, so that an idle thread takes the next connection. A thread that distributes
 //! connections, as in actix-server, costs CPU time for each; one socket per thread (`SO_REUSEPORT`)
-//! distributes by a hash, which gives one thread several of a few large downloads and another none, and
+//! distributes by a hash, so that of a few large downloads one thread may get several and another none, and
 //! connections that wait at a thread that stops are lost.
 
 use std::{
@@ -24,7 +24,7 @@ use tokio::{
 };
 use tracing::warn;
 
-/// The pause after a failed accept; most likely there are too many open files.
+/// The pause after a failed accept, of which the usual cause is too many open files.
 const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Serves the connections of one I/O thread.
@@ -44,7 +44,7 @@ pub struct IoThreads {
     phase: watch::Sender<Phase>,
 }
 
-/// The life of the threads.
+/// The phase of the threads.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Phase {
     /// Accepting and serving connections.
@@ -92,8 +92,8 @@ impl IoThreads {
         Ok(io_threads)
     }
 
-    /// Stops accepting, gives the connections a `grace_period` to end, if there is one, and drops those
-    /// that remain.
+    /// Stops accepting, waits at most `grace_period` for the connections to end, and drops the remaining
+    /// ones.
     pub async fn stop(&self, grace_period: Option<Duration>) {
         self.phase.send_replace(Phase::Draining);
         if let Some(grace_period) = grace_period {
@@ -114,7 +114,7 @@ impl Drop for IoThreads {
     }
 }
 
-/// What one I/O thread accepts from.
+/// The listening socket and the permits of one I/O thread.
 struct Acceptor {
     socket: TcpListener,
     permits: Arc<Semaphore>,
@@ -146,10 +146,10 @@ impl Acceptor {
                     let _ = started.send(Ok(()));
                     tokio::select! {
                         never = accept(&handler, &socket, &self.permits) => match never {},
-                        () = reaches(&mut self.phase, Phase::Draining) => {}
+                        () = wait_for_phase(&mut self.phase, Phase::Draining) => {}
                     }
                     drop(socket);
-                    reaches(&mut self.phase, Phase::Stopped).await;
+                    wait_for_phase(&mut self.phase, Phase::Stopped).await;
                 }
                 Err(error) => drop(started.send(Err(error))),
             }
@@ -190,7 +190,7 @@ fn is_client_error(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-async fn reaches(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
+async fn wait_for_phase(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
     // An error means that the sender is dropped, and with it the server.
     let _ = phase.wait_for(|phase| *phase >= wanted).await;
 }

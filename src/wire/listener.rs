@@ -33,11 +33,11 @@ use crate::sys::net;
 /// checks the rest of the preface.
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2";
 
-/// The pause between two looks for the rest of a partial preface.
+/// The interval of checks for the rest of a partial preface.
 const PREFACE_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// `TCP_NOTSENT_LOWAT` of an HTTP/2 connection, in bytes. Low: no stream can overtake bytes that are in the
-/// kernel.
+/// `TCP_NOTSENT_LOWAT` of an HTTP/2 connection, in bytes. Low, because no stream can overtake bytes that are
+/// in the kernel.
 const HTTP2_NOTSENT_LOWAT_BYTES: u32 = 256 * 1024;
 
 /// Settings of all connections.
@@ -45,22 +45,22 @@ const HTTP2_NOTSENT_LOWAT_BYTES: u32 = 256 * 1024;
 pub struct ListenerSettings {
     /// Timeouts of each connection.
     pub timeouts: Timeouts,
-    /// The most of a file that one call sends, in bytes.
+    /// The most bytes of a file that one call sends.
     pub window_bytes: u64,
     /// The congestion control of accepted connections; `None` keeps the system's default.
     pub congestion_control: Option<String>,
-    /// The unsent bytes that the kernel buffers for a client beyond the congestion window; fast clients get
-    /// more.
+    /// The limit of unsent bytes in the kernel beyond a client's congestion window; fast clients get a higher
+    /// one.
     pub notsent_lowat_bytes: u32,
-    /// The size of the kernel's send buffer, in bytes; `None` leaves it to the kernel, which adapts it to
-    /// the connection's rate.
+    /// The size of the kernel's send buffer, in bytes; with `None` the kernel adapts it to the connection's
+    /// rate.
     pub send_buffer_bytes: Option<usize>,
-    /// The highest rate of a connection.
+    /// The rate limit of a connection.
     pub rate_limit_bytes_per_s: Option<u64>,
 }
 
-/// Opens the listening socket. Accepted connections inherit every option that is set here, which saves the
-/// system calls for each.
+/// Opens the listening socket. Accepted connections inherit its options, which saves the system calls for
+/// each.
 pub fn bind(address: SocketAddr, settings: &ListenerSettings) -> io::Result<TcpListener> {
     let domain = Domain::for_address(address);
     let socket = Socket::new(domain, Type::STREAM, Some(SocketProtocol::TCP))?;
@@ -130,7 +130,7 @@ where
         let Ok(peer) = stream.peer_addr() else {
             return;
         };
-        // Counted before its first byte: silent connections count.
+        // Before the first byte, so that silent connections count too.
         let guard = self.admission.admit(peer.ip());
         let refusal = (!guard.is_within_limit()).then_some(Refusal::TooManyConnections);
         let Self { io_thread, http1_settings, fast_path, app, .. } = &*self;
@@ -150,11 +150,11 @@ where
                 }
             }
             Some(Protocol::Http2) => {
-                // If this fails, the kernel buffers more than necessary.
+                // If the call fails, the kernel buffers more than necessary.
                 let _ = net::set_notsent_lowat(&stream, HTTP2_NOTSENT_LOWAT_BYTES);
                 (self.http2)(AcceptedConnection { stream, peer, refusal, guard }).await;
             }
-            // There is no request to respond to.
+            // No request has arrived.
             None => {}
         }
     }
@@ -182,7 +182,7 @@ async fn detect_protocol(
             part if is_partial && HTTP2_PREFACE.starts_with(part) => {}
             _ => return Some(Protocol::Http1),
         }
-        // A peek would not wait for the rest: it is ready with the bytes that are there.
+        // A peek does not wait for the rest: it is ready with the bytes that have arrived.
         tokio::time::sleep(PREFACE_POLL_INTERVAL).await;
         if timer.has_expired() || io_thread.is_draining() {
             return None;

@@ -1,18 +1,18 @@
-//! Connections: how requests are read from a socket, and how extents are written to it.
+//! Connections: read requests from a socket, and write extents to it.
 //!
 //! - [`io_threads`] are the threads that accept and serve connections. [`listener`] opens the socket and
 //!   detects the protocol of each connection; [`admission`] counts connections by address, and [`drain`]
 //!   signals shutdown.
 //! - [`http1`] is our HTTP/1 server; `http2` feeds actix's HTTP/2 dispatcher.
-//! - `send` sends extents from the page cache with sendfile(2), if `page_cache` says that they are there;
-//!   `gather_batch` collects short extents for one call; `socket` adds timeouts to a TCP stream, and
-//!   `notsent_limit` sets how much the kernel buffers for it. The system calls are in
+//! - `send` sends extents from the page cache with sendfile(2), once `page_cache` has made sure that they are
+//!   cached; `gather_batch` collects short extents for one call; `socket` adds timeouts to a TCP stream, and
+//!   `notsent_limit` limits its unsent bytes in the kernel. The system calls are in
 //!   [`sys::net`](crate::sys::net).
 //! - [`body`] reads the same extents into buffers, for connections that cannot use sendfile(2).
-//! - `io_thread` is what the connections of one thread share: a clock, timers and scratch buffers.
-//! - [`connection`] and [`refusal`] are what the routes see of a connection.
+//! - `io_thread` has the shared state of one thread's connections: a clock, timers and scratch buffers.
+//! - [`connection`] and [`refusal`] are the interface to the routes.
 //!
-//! Nothing here knows routes, the meaning of a field beyond framing, or the content of a body.
+//! Nothing here depends on routes, on fields beyond framing, or on the content of a body.
 
 pub mod admission;
 pub mod body;

@@ -1,4 +1,4 @@
-//! How many unsent bytes the kernel buffers for one connection (`TCP_NOTSENT_LOWAT`).
+//! The limit of unsent bytes in the kernel for one connection (`TCP_NOTSENT_LOWAT`).
 //!
 //! A low limit wastes little when a viewer seeks or leaves, and shows early that a file has changed. But
 //! under a low limit each call sends little, and wake-ups are many: over loopback 1 GiB costs a fifth more
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// the kernel's default send buffer (`tcp_wmem`) grows to about this size.
 const MAX_BYTES: u32 = 4 << 20;
 
-/// The limit is what the client receives in this time, within the bounds.
+/// The limit is the number of bytes that the client receives in this time, within the bounds.
 const TARGET_DELAY: Duration = Duration::from_millis(200);
 
 /// The limit of one connection, adapted to its rate.
@@ -24,7 +24,7 @@ pub(super) struct NotSentLimit {
 }
 
 impl NotSentLimit {
-    /// Starts with the minimum, in bytes, which the socket already has.
+    /// A limit that starts with the minimum, in bytes, which the socket already has.
     pub(super) fn new(min: u32) -> Self {
         Self { min, limit: min, written: 0, since: None }
     }
@@ -34,7 +34,7 @@ impl NotSentLimit {
         self.written += bytes as u64;
     }
 
-    /// The socket is full. Returns the new limit if it changes.
+    /// Adapts the limit when the socket is full. Returns the new limit if it changes.
     pub(super) fn adapt(&mut self, now: Instant) -> Option<u32> {
         let since = *self.since.get_or_insert(now);
         // Only bytes that have certainly left measure the rate, not those that the kernel has buffered.
@@ -52,7 +52,7 @@ impl NotSentLimit {
         has_changed.then(|| self.set(wanted))
     }
 
-    /// The client has stalled. Returns the new limit if it changes.
+    /// Resets the limit when the client stalls. Returns the new limit if it changes.
     pub(super) fn reset(&mut self) -> Option<u32> {
         (self.written, self.since) = (0, None);
         (self.limit != self.min).then(|| self.set(self.min))

@@ -1,9 +1,9 @@
-//! Whether bytes of a file are in the page cache, and how to read them into it, so that the I/O thread
+//! Checks whether bytes of a file are in the page cache, and reads them into it, so that the I/O thread
 //! never waits for a disk.
 //!
-//! What is cached is remembered for a second, by MiB: to ask for each request would cost a quarter of a
-//! microsecond for 64 KiB, and twenty for a MiB with probed bytes. If the kernel reclaims a page within that
-//! second, the I/O thread does wait for it; that is the price.
+//! A result is kept for a second, by MiB: a check for each request would cost a quarter of a microsecond for
+//! 64 KiB, and twenty for a MiB with probed bytes. If the kernel reclaims a page within that second, the I/O
+//! thread does wait for it; that is the price.
 
 use std::{
     cell::RefCell,
@@ -17,16 +17,16 @@ use futures::future::BoxFuture;
 use crate::extent::{ReadError, disk::File};
 use crate::sys::net;
 
-/// The part of a file that is checked and remembered as one, in bytes.
+/// The unit of checks, in bytes.
 const BLOCK_BYTES: u64 = 1 << 20;
 
-/// The parts of a block that are distinguished, in bytes.
+/// The unit of results within a block, in bytes.
 const SUBBLOCK_BYTES: u64 = BLOCK_BYTES / 16;
 
-/// How long a block's state is trusted.
+/// The time for which a block's state needs no check.
 const FRESH_TTL: Duration = Duration::from_secs(1);
 
-/// How long a block's state is remembered. A block that was whole is checked without probing bytes: pages
+/// The time for which a block's state is kept. A block that was whole is checked without probing bytes: pages
 /// that count as cached while they are being read would have to have been reclaimed and requested by another
 /// thread within this time.
 const STATE_TTL: Duration = Duration::from_secs(10);
@@ -38,23 +38,23 @@ const SETS: usize = 2048;
 const WAYS: usize = 4;
 
 /// From this length on a range is read as large folios; a shorter one only at the second miss in its block,
-/// because a folio reads two MiB, and a client that wants few bytes of a file may never ask for the rest.
+/// because a folio reads two MiB, and a client of a few bytes may never request the rest.
 const FOLIO_MIN_BYTES: u64 = 1 << 20;
 
-/// What one I/O thread knows of the page cache. An evicted block is checked again.
+/// One I/O thread's record of the page cache. An evicted block is checked again.
 #[derive(Debug)]
 pub struct PageCache {
     blocks: RefCell<Vec<[Option<BlockState>; WAYS]>>,
 }
 
-/// What is known of a block.
+/// The known state of a block.
 #[derive(Clone, Copy, Debug)]
 struct BlockState {
     key: u64,
     since: Instant,
     /// The cached subblocks, as bits.
     cached: u16,
-    /// A request had to wait for this block.
+    /// Whether a request had to wait for this block.
     was_missed: bool,
 }
 
@@ -70,9 +70,9 @@ impl Default for PageCache {
 impl PageCache {
     /// Whether a range of a file can be sent without waiting for a disk.
     pub(super) fn is_cached(&self, file: &File, range: &Range<u64>, now: Instant) -> bool {
-        blocks_of(file, range).all(|(key, start)| {
+        touched_blocks(file, range).all(|(key, start)| {
             let part = range.start.max(start) - start..(range.end - start).min(BLOCK_BYTES);
-            let needed = subblocks_of(&part);
+            let needed = subblock_mask(&part);
             let state = self.state(key).filter(|state| state.is_remembered(now));
             let cached = state.filter(|state| state.is_fresh(now)).map_or(0, |state| state.cached);
             if needed & !cached == 0 {
@@ -80,12 +80,12 @@ impl PageCache {
             }
             let was_whole = state.filter(|state| state.cached == ALL);
             if let Some(state) = was_whole
-                && net::is_still_cached(file.as_fd(), &range_of(file, start, ALL))
+                && net::is_still_cached(file.as_fd(), &subblock_range(file, start, ALL))
             {
                 self.put(BlockState { since: now, ..state });
                 return true;
             }
-            // Checks the whole block at once; of a block that is known to be partial only what is needed.
+            // Checks the whole block at once, but only the needed part of a block that was partial before.
             let is_partial = state.is_some() && was_whole.is_none();
             let candidates = if is_partial { needed } else { ALL };
             let mut found = check(file, start, candidates);
@@ -101,7 +101,7 @@ impl PageCache {
     /// [records](Self::record_populated) the range, so that a file system without a page cache is not
     /// populated twice.
     ///
-    /// Fails where a part of the range cannot be read. The I/O thread must not send such a range: its
+    /// Fails if a part of the range cannot be read. The I/O thread must not send such a range: its
     /// sendfile(2) would try the disk again.
     pub(super) fn populate(
         &self,
@@ -110,7 +110,7 @@ impl PageCache {
         now: Instant,
     ) -> BoxFuture<'static, Result<(), ReadError>> {
         let mut was_missed = false;
-        for (key, _) in blocks_of(file, &range) {
+        for (key, _) in touched_blocks(file, &range) {
             was_missed |= self.state(key).is_some_and(|state| state.was_missed);
             self.put(BlockState { key, since: now, cached: 0, was_missed: true });
         }
@@ -128,15 +128,15 @@ impl PageCache {
 
     /// Records that a range was read into the page cache.
     pub(super) fn record_populated(&self, file: &File, range: &Range<u64>, now: Instant) {
-        // Of a block at the edge perhaps only a part was read.
+        // A block at the edge may have been read in part.
         let is_whole = |start: u64| range.start <= start && start + BLOCK_BYTES <= range.end;
-        for (key, _) in blocks_of(file, range).filter(|(_, start)| is_whole(*start)) {
+        for (key, _) in touched_blocks(file, range).filter(|(_, start)| is_whole(*start)) {
             self.record(key, ALL, now);
         }
     }
 
     fn state(&self, key: u64) -> Option<BlockState> {
-        self.blocks.borrow()[set_of(key)].into_iter().flatten().find(|state| state.key == key)
+        self.blocks.borrow()[table_index(key)].into_iter().flatten().find(|state| state.key == key)
     }
 
     /// Updates a block, whose state is as old as its oldest part.
@@ -149,7 +149,7 @@ impl PageCache {
 
     /// Stores a block's state in its own way, or in that of the least recently checked block.
     fn put(&self, state: BlockState) {
-        let set = &mut self.blocks.borrow_mut()[set_of(state.key)];
+        let set = &mut self.blocks.borrow_mut()[table_index(state.key)];
         let rank = |way: &Option<BlockState>| match way {
             Some(other) if other.key == state.key => None,
             way => Some(way.map(|other| other.since)),
@@ -170,7 +170,7 @@ impl BlockState {
 }
 
 /// The subblocks of a block that a range of it touches.
-fn subblocks_of(part: &Range<u64>) -> u16 {
+fn subblock_mask(part: &Range<u64>) -> u16 {
     let bit = |number: u64| 1_u32.checked_shl(u32::try_from(number).unwrap_or(32)).unwrap_or(0);
     let (first, end) = (part.start / SUBBLOCK_BYTES, part.end.div_ceil(SUBBLOCK_BYTES));
     // Up to `end`, but not up to `first`: the 16 bits below are those of the block.
@@ -178,27 +178,27 @@ fn subblocks_of(part: &Range<u64>) -> u16 {
 }
 
 /// The blocks of a file that a range touches: the key and the start of each.
-fn blocks_of(file: &File, range: &Range<u64>) -> impl Iterator<Item = (u64, u64)> + use<> {
+fn touched_blocks(file: &File, range: &Range<u64>) -> impl Iterator<Item = (u64, u64)> + use<> {
     // Keys of files are far apart, and the blocks of one file adjacent.
     let file_key = file.identity().key();
     let blocks = range.start / BLOCK_BYTES..range.end.div_ceil(BLOCK_BYTES);
     blocks.map(move |block| (file_key.wrapping_add(block), block * BLOCK_BYTES))
 }
 
-/// These subblocks of the block at `start` if all of them are in the page cache, else none.
+/// Returns these subblocks of the block at `start` if all of them are in the page cache, else none.
 fn check(file: &File, start: u64, subblocks: u16) -> u16 {
-    let is_cached = net::is_cached(file.as_fd(), &range_of(file, start, subblocks));
+    let is_cached = net::is_cached(file.as_fd(), &subblock_range(file, start, subblocks));
     if is_cached { subblocks } else { 0 }
 }
 
-/// From the first of these subblocks of the block at `start` to the last, up to the file's end.
-fn range_of(file: &File, start: u64, subblocks: u16) -> Range<u64> {
+/// The range from the first of these subblocks of the block at `start` to the last, up to the file's end.
+fn subblock_range(file: &File, start: u64, subblocks: u16) -> Range<u64> {
     let first = start + u64::from(subblocks.trailing_zeros()) * SUBBLOCK_BYTES;
     let end = start + u64::from(u16::BITS - subblocks.leading_zeros()) * SUBBLOCK_BYTES;
     first..end.min(file.identity().size)
 }
 
-fn set_of(key: u64) -> usize {
+fn table_index(key: u64) -> usize {
     usize::try_from(key % SETS as u64).expect("an index of a table in memory")
 }
 
@@ -235,7 +235,7 @@ mod tests {
             (0..16 * k, ALL),
             (3 * k + 5..6 * k, 0b11_1000),
         ] {
-            assert_eq!(subblocks_of(&part), subblocks, "{part:?}");
+            assert_eq!(subblock_mask(&part), subblocks, "{part:?}");
         }
     }
 }

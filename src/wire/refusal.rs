@@ -1,10 +1,10 @@
-//! Why a request is rejected before a route sees it.
+//! The refusal of a request before it reaches a route.
 
-/// Travels in the extensions of a rejected request, so that one place makes every error response. After
-/// that response an HTTP/1 connection closes.
+/// The reason of a refusal. The extensions of the refused request carry it, so that one place writes every
+/// error response. After that response an HTTP/1 connection closes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Refusal {
-    /// Not an HTTP request, or its framing is ambiguous; the reason.
+    /// The bytes are no HTTP request, or its framing is ambiguous; with the reason.
     Malformed(&'static str),
     /// The target is longer than [`TARGET_BYTES_MAX`](super::http1::TARGET_BYTES_MAX).
     TargetTooLong,

@@ -16,9 +16,9 @@ use tokio::{
 use super::{notsent_limit::NotSentLimit, timer::Timer};
 use crate::sys::net;
 
-/// What a stalled client must accept within the send timeout to keep its connection, in bytes: a player
-/// that resumes accepts this at once. A client that accepts a byte now and then could otherwise hold a
-/// connection for ever (slow read, CWE-400).
+/// The least number of bytes that a stalled client must accept within the send timeout to keep its
+/// connection: a player that resumes accepts this at once. A client that accepts a byte now and then could
+/// otherwise hold a connection for ever (slow read, CWE-400).
 const PROGRESS_BYTES: usize = 4096;
 
 /// After a partial write the socket is assumed to be full for this long, then tried again.
@@ -32,9 +32,9 @@ pub struct Socket {
     notsent_limit: NotSentLimit,
     /// Bytes that the client has accepted since it stalled; `None` while it does not stall.
     accepted: Option<usize>,
-    /// The last call wrote less than it was given.
+    /// Whether the last write was partial.
     seems_full: bool,
-    /// The timer is set to try again a socket that seems full.
+    /// Whether the timer is set to retry a socket that seems full.
     is_retry_due: bool,
 }
 
@@ -54,20 +54,20 @@ impl Socket {
         &self.timer
     }
 
-    /// Reads what has arrived. Ready with 0 bytes: the client will send no more.
+    /// Reads bytes that have arrived. Ready with 0 bytes: the client will send no more.
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
         into: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let mut into = ReadBuf::new(into);
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut into))?;
-        Poll::Ready(Ok(into.filled().len()))
+        let mut buffer = ReadBuf::new(into);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+        Poll::Ready(Ok(buffer.filled().len()))
     }
 
     /// Calls `write`, which writes `wanted` bytes without blocking, once the socket accepts some.
     ///
-    /// A partial write has filled the socket, and is not repeated to learn that: a sendfile in vain looks
+    /// A partial write has filled the socket, and is not repeated to confirm that: a sendfile in vain looks
     /// up pages first, and costs as much as one that sends some.
     pub(super) fn poll_write(
         &mut self,
@@ -97,7 +97,7 @@ impl Socket {
             }
             if self.stream.poll_write_ready(cx)?.is_pending() {
                 ready!(self.poll_stall(cx))?;
-                // Either it only seemed full, or it is.
+                // Retries the write, because the socket may only seem full.
                 match write(self.stream.as_fd()) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     written => return Poll::Ready(written.map(|bytes| self.record(bytes))),
@@ -134,13 +134,13 @@ impl Socket {
         }
     }
 
-    /// The client accepts nothing. Ready when the write is to be tried again, and with an error after the
-    /// send timeout.
+    /// Waits while the client accepts nothing. Ready when the write should be retried, and with an error
+    /// after the send timeout.
     fn poll_stall(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
         if self.accepted.is_none() {
             self.accepted = Some(0);
-            // A partial write may have another cause than a full socket, such as an unreadable page. Then
-            // no event would ever announce room.
+            // A partial write may have another cause than a full socket, such as an unreadable page. Then no
+            // event would ever announce that the socket is writable.
             self.is_retry_due = self.seems_full;
             self.timer.set(if self.is_retry_due { RETRY_INTERVAL } else { self.send_timeout });
         }
@@ -157,14 +157,14 @@ impl Socket {
 
     fn set_notsent_lowat(&self, limit: Option<u32>) {
         if let Some(limit) = limit {
-            // If this fails, the previous limit stays.
+            // If the call fails, the previous limit stays.
             let _ = net::set_notsent_lowat(&self.stream, limit);
         }
     }
 
     /// Holds back partial packets, or releases them (`TCP_CORK`).
     pub(super) fn set_cork(&self, is_corked: bool) {
-        // If this fails, there are more packets than necessary.
+        // If the call fails, more packets than necessary are sent.
         let _ = net::set_cork(&self.stream, is_corked);
     }
 

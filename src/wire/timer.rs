@@ -1,7 +1,7 @@
 //! Timers of connections.
 //!
 //! A timer of the runtime costs a quarter of a microsecond each time that it is set, and a connection sets
-//! one for each request. Setting one of these is a store; the I/O thread checks them a few times a second.
+//! one for each request. To set one of these costs a store; the I/O thread checks them a few times a second.
 
 use std::{
     cell::{Cell, RefCell},
@@ -12,10 +12,10 @@ use std::{
 
 use slab::Slab;
 
-/// The interval between two checks, and so the most by which a timer is late.
+/// The interval between two checks, which is also the most that a timer is late.
 pub(super) const TICK: Duration = Duration::from_millis(250);
 
-/// The clock and the timers of one I/O thread. It stays on its thread, hence cells and no locks.
+/// The clock and the timers of one I/O thread. They belong to that thread, hence cells and no locks.
 #[derive(Debug)]
 pub(super) struct Timers {
     entries: RefCell<Slab<Entry>>,

@@ -1,4 +1,4 @@
-//! Buffers for pieces of files, within one byte budget.
+//! Buffers for file reads, within one byte budget.
 
 use std::{
     fmt,
@@ -8,15 +8,15 @@ use std::{
 
 use bytes::Bytes;
 
-/// The size of one buffer, and so of the largest single read, in bytes.
+/// The size of one buffer, which is also that of the largest single read, in bytes.
 ///
 /// "Large enough to minimize thread handoffs but short enough to keep memory usage under control"
 /// (moonfire-nvr): at 64 KiB a handoff to a disk thread costs less than the copy itself.
-pub const PIECE_BYTES: usize = 64 * 1024;
+pub const BUFFER_BYTES: usize = 64 * 1024;
 
 /// A pool of equal buffers. A clone is the same pool.
 ///
-/// A read holds its buffer only until the piece has been copied to the socket, never while the server
+/// A read holds its buffer only until the bytes have been copied to the socket, never while the server
 /// waits for a viewer: a thousand paused viewers hold none.
 #[derive(Clone)]
 pub struct Buffers(Arc<Pool>);
@@ -25,7 +25,7 @@ struct Pool {
     /// Held for nanoseconds and never across an await, hence a plain mutex.
     state: Mutex<State>,
     returned: Condvar,
-    /// Buffers at most.
+    /// The most buffers.
     limit: usize,
 }
 
@@ -41,7 +41,7 @@ impl Buffers {
         Self(Arc::new(Pool {
             state: Mutex::default(),
             returned: Condvar::new(),
-            limit: (budget_bytes / PIECE_BYTES).max(1),
+            limit: (budget_bytes / BUFFER_BYTES).max(1),
         }))
     }
 
@@ -50,7 +50,7 @@ impl Buffers {
         self.take_from(&mut self.0.lock())
     }
 
-    /// A buffer, after waiting for one no longer than `timeout`. For disk threads, which may wait.
+    /// A buffer, after a wait of at most `timeout`. Blocks: for disk threads only.
     pub fn take_within(&self, timeout: Duration) -> Option<Buffer> {
         let is_empty = |state: &mut State| state.free.is_empty() && state.allocated >= self.0.limit;
         let state = self.0.lock();
@@ -64,7 +64,7 @@ impl Buffers {
         let bytes = state.free.pop().or_else(|| {
             (state.allocated < self.0.limit).then(|| {
                 state.allocated += 1;
-                vec![0; PIECE_BYTES].into_boxed_slice()
+                vec![0; BUFFER_BYTES].into_boxed_slice()
             })
         })?;
         Some(Buffer { bytes, pool: Arc::clone(&self.0) })
@@ -84,7 +84,7 @@ impl fmt::Debug for Buffers {
     }
 }
 
-/// One buffer of [`PIECE_BYTES`]; its drop returns it to the pool.
+/// One buffer of [`BUFFER_BYTES`]; its drop returns it to the pool.
 pub struct Buffer {
     bytes: Box<[u8]>,
     pool: Arc<Pool>,
@@ -96,7 +96,7 @@ impl Buffer {
         &mut self.bytes[..len]
     }
 
-    /// The first `len` bytes as a piece; the drop of its last clone returns the buffer.
+    /// The first `len` bytes; the drop of their last clone returns the buffer.
     pub fn freeze(self, len: usize) -> Bytes {
         struct FilledBuffer(Buffer, usize);
         impl AsRef<[u8]> for FilledBuffer {
@@ -120,14 +120,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_buffer_comes_back_when_its_last_piece_is_dropped() {
-        let pool = Buffers::new(PIECE_BYTES);
+    fn a_buffer_returns_when_the_last_reference_is_dropped() {
+        let pool = Buffers::new(BUFFER_BYTES);
         let mut buffer = pool.try_take().expect("the only buffer");
         buffer.front(3).copy_from_slice(b"abc");
-        let piece = buffer.freeze(3);
-        let part = piece.slice(1..2);
-        drop(piece);
-        assert!(pool.try_take().is_none(), "a part of the piece is still held");
+        let bytes = buffer.freeze(3);
+        let part = bytes.slice(1..2);
+        drop(bytes);
+        assert!(pool.try_take().is_none(), "a part of the bytes is still held");
         assert_eq!(part, "b");
         drop(part);
         assert!(pool.try_take().is_some());

@@ -1,4 +1,4 @@
-//! One open file: a source that detects when its contract is broken.
+//! An open file: a source that detects changes of its bytes.
 
 use std::{
     io,
@@ -20,16 +20,16 @@ use rustix::{
 };
 use tokio::sync::Semaphore;
 
-use super::{Buffers, DiskPool, Identity, PIECE_BYTES, Root, Unavailable, buffers::Buffer};
+use super::{BUFFER_BYTES, Buffers, DiskPool, Identity, Root, Unavailable, buffers::Buffer};
 use crate::extent::{ReadError, Source, Validator};
 use crate::sys::file::{self, Links, Wait};
 
-/// How long a quiet file counts as unchanged after its status was checked, in milliseconds. A check
-/// for each of ten thousand requests a second is a fifth of their system calls, and cannot catch an
+/// The time after a status check for which a quiet file counts as unchanged, in milliseconds. A check for
+/// each of ten thousand requests a second would be a fifth of their system calls, and could not catch an
 /// overwrite while the bytes are on their way either.
 const STATUS_TTL_MS: u64 = 10;
 
-/// Calls that bring pages of one file into the page cache at a time.
+/// The most concurrent calls that read pages of one file into the page cache.
 const FILLS_MAX: usize = 2;
 
 /// [`Descriptor::looked_up_ms`] of a file whose name must be looked up before its next use.
@@ -38,21 +38,20 @@ const EXPIRED: u64 = u64::MAX;
 /// [`Descriptor::watch_epoch`] of a file whose name no watch covers.
 const UNWATCHED: u64 = 0;
 
-/// An open file in one state. Several may share one descriptor, each in the state that it was
-/// opened in.
+/// An open file in one state. Several may share one descriptor, each with the state of its time.
 #[derive(Clone, Debug)]
 pub struct File {
     descriptor: Arc<Descriptor>,
     identity: Identity,
-    /// Kept, because every response has it.
+    /// Computed once, because every response has it.
     validator: Validator,
     /// Whether the quiet period had passed when the file was found in this state.
     is_quiet: bool,
-    /// When it was last found longer than before.
+    /// The time of the last growth that was noticed.
     grew: Option<Instant>,
 }
 
-/// What the cache remembers of a file that it closed.
+/// The state of a closed file, which the cache keeps to detect growth.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FormerState {
     identity: Identity,
@@ -67,7 +66,7 @@ struct Descriptor {
     buffers: Buffers,
     quiet_period: Option<Duration>,
     opened: Instant,
-    /// When a look-up last found the file under its name, in milliseconds since it was opened.
+    /// The time of the last look-up that found the file under its name, in milliseconds since it was opened.
     looked_up_ms: AtomicU64,
     /// Whether a look-up of the name is under way.
     is_looked_up: AtomicBool,
@@ -75,18 +74,19 @@ struct Descriptor {
     watch_epoch: AtomicU64,
     /// Whether the cache dropped the file after a change: the descriptor must not be used again.
     is_forgotten: AtomicBool,
-    /// When the status was last found unchanged, in milliseconds since the file was opened.
+    /// The time of the last check that found the status unchanged, in milliseconds since the file was
+    /// opened.
     checked_ms: AtomicU64,
-    /// Permits for calls that bring pages in: one file must not occupy all threads of its disk.
+    /// Permits for calls that read pages in: one file must not occupy all threads of its disk.
     fills: Arc<Semaphore>,
-    /// Whether status and reads of the page cache need no waiting on this file system. Cleared when
-    /// it turns out not to support reads that may not block.
-    in_place: AtomicBool,
+    /// Whether status calls and reads of the page cache never block on this file system. Cleared when
+    /// such a read turns out to be unsupported.
+    is_nonblocking: AtomicBool,
 }
 
 impl Drop for Descriptor {
-    /// Closing can wait: for the server of a network file system, or for the kernel to free the
-    /// blocks of a large deleted file.
+    /// Closing can block: on the server of a network file system, or while the kernel frees the blocks
+    /// of a large deleted file.
     fn drop(&mut self) {
         let fd = self.fd.take();
         self.pool.run_detached(move || drop(fd));
@@ -106,7 +106,7 @@ impl File {
         if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let in_place = AtomicBool::new(file::answers_in_place(&fd)?);
+        let is_nonblocking = AtomicBool::new(file::is_nonblocking(&fd)?);
         let descriptor = Descriptor {
             fd: Some(fd),
             pool: Arc::clone(&root.pool),
@@ -119,7 +119,7 @@ impl File {
             is_forgotten: AtomicBool::new(false),
             checked_ms: AtomicU64::new(0),
             fills: Arc::new(Semaphore::new(FILLS_MAX)),
-            in_place,
+            is_nonblocking,
         };
         Ok(Self::new(Arc::new(descriptor), Identity::from_stat(&status)))
     }
@@ -130,12 +130,12 @@ impl File {
         Self { descriptor, identity, validator, is_quiet, grew: None }
     }
 
-    /// The validator of the file's bytes in the state that it was opened in.
+    /// The validator of the file's bytes.
     pub fn validator(&self) -> &Validator {
         &self.validator
     }
 
-    /// The state that the file was opened in.
+    /// The identity of the file in this state.
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
@@ -147,13 +147,13 @@ impl File {
         Self { grew, ..Self::new(Arc::clone(&self.descriptor), identity) }
     }
 
-    /// What to remember of the file when it is closed.
+    /// The state to keep when the file is closed.
     pub(super) fn former_state(&self) -> FormerState {
         FormerState { identity: self.identity, grew: self.grew }
     }
 
-    /// Carries growth over from a former state of the same file.
-    pub(super) fn after(mut self, former: &FormerState) -> Self {
+    /// Takes the time of growth over from a former state of the same file.
+    pub(super) fn with_former_state(mut self, former: &FormerState) -> Self {
         if self.identity.same_file(&former.identity) {
             let has_grown = self.identity.size > former.identity.size;
             self.grew = if has_grown { Some(Instant::now()) } else { former.grew };
@@ -161,19 +161,18 @@ impl File {
         self
     }
 
-    /// Whether the file was found longer than before within this time. A recent mtime says less: a
-    /// file that was just copied here is whole.
+    /// Whether the file grew within this time. A recent mtime proves less: a file that was just copied
+    /// here is complete.
     pub fn has_grown_within(&self, time: Duration) -> bool {
         self.grew.is_some_and(|grew| grew.elapsed() < time)
     }
 
-    /// Whether `fstat` of the file is served from memory, so that any thread may call it.
-    pub(super) fn answers_in_place(&self) -> bool {
-        self.descriptor.in_place.load(Ordering::Relaxed)
+    /// Whether `fstat` of the file never blocks, so that any thread may call it.
+    pub(super) fn is_nonblocking(&self) -> bool {
+        self.descriptor.is_nonblocking.load(Ordering::Relaxed)
     }
 
-    /// The present state of the file. Needs no waiting only where the file
-    /// [answers in place](Self::answers_in_place).
+    /// The present state of the file. Blocks unless the file [is nonblocking](Self::is_nonblocking).
     pub(super) fn current_identity(&self) -> io::Result<Identity> {
         Ok(Identity::from_stat(&fs::fstat(self.descriptor.as_fd())?))
     }
@@ -188,14 +187,14 @@ impl File {
             let quiet_period = self.descriptor.quiet_period;
             self.is_quiet || quiet_period.is_some_and(|period| self.identity.is_quiet_for(period))
         };
-        self.answers_in_place() && is_quiet()
+        self.is_nonblocking() && is_quiet()
     }
 
-    /// Makes the file not [sendable](Self::is_sendable) until it is opened again: a part of it cannot be read.
-    /// After a failed read the kernel keeps the page, and counts it as cached; a send of it would wait for
-    /// the disk once more, on an I/O thread.
+    /// Makes the file not [sendable](Self::is_sendable) until it is opened again, because a part of it
+    /// cannot be read. After a failed read the kernel keeps the page, and counts it as cached; a send of it
+    /// would wait for the disk once more, on an I/O thread.
     pub fn stop_sending(&self) {
-        self.descriptor.in_place.store(false, Ordering::Relaxed);
+        self.descriptor.is_nonblocking.store(false, Ordering::Relaxed);
     }
 
     /// The time since a look-up found the file under its name.
@@ -283,8 +282,8 @@ impl File {
         Ok(())
     }
 
-    /// Brings bytes into the page cache, or does other work that takes the disk's time: the call runs
-    /// in the disk pool, and few of them for one file at a time.
+    /// Runs a call in the disk pool that reads into the page cache or keeps the disk busy otherwise, at
+    /// most `FILLS_MAX` at a time for one file.
     pub fn fill(
         &self,
         call: impl FnOnce(BorrowedFd<'_>) -> io::Result<()> + Send + 'static,
@@ -310,16 +309,16 @@ impl File {
     }
 
     /// The same open file in its present state.
-    pub async fn now(&self) -> Result<Self, ReadError> {
-        if self.answers_in_place() {
-            return Ok(self.current()?);
+    pub async fn refreshed(&self) -> Result<Self, ReadError> {
+        if self.is_nonblocking() {
+            return Ok(self.refreshed_blocking()?);
         }
         let file = self.clone();
-        Ok(self.descriptor.pool.run(move || file.current()).await??)
+        Ok(self.descriptor.pool.run(move || file.refreshed_blocking()).await??)
     }
 
-    /// Reads bytes of a growing file in the disk pool: bytes that exist may be read although more were
-    /// appended since. At least one byte, perhaps fewer than `range`.
+    /// Reads bytes of a growing file in the disk pool, although more were appended since: at least one byte,
+    /// perhaps fewer than `range`.
     pub async fn read_appended(&self, range: Range<u64>) -> Result<Bytes, ReadError> {
         let file = self.clone();
         let call = move || {
@@ -333,12 +332,12 @@ impl File {
         self.descriptor.pool.run_progressing(call).await?
     }
 
-    fn current(&self) -> io::Result<Self> {
+    fn refreshed_blocking(&self) -> io::Result<Self> {
         Ok(self.in_state(self.current_identity()?))
     }
 
-    /// Reads, and then verifies that the bytes are of this version: a detectable change has moved
-    /// size, mtime or ctime before its first byte was written.
+    /// Reads, and then verifies that the bytes are of this version: a detectable change moves size, mtime
+    /// or ctime before it writes its first byte.
     fn read_checked(
         &self,
         buffer: &mut Buffer,
@@ -352,7 +351,7 @@ impl File {
 
     fn read_into(&self, buffer: &mut Buffer, range: &Range<u64>, wait: Wait) -> io::Result<usize> {
         let wanted = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
-        let into = buffer.front(wanted.min(PIECE_BYTES));
+        let into = buffer.front(wanted.min(BUFFER_BYTES));
         loop {
             match file::read_at(self.descriptor.as_fd(), into, range.start, wait) {
                 Err(Errno::INTR) => {}
@@ -369,8 +368,8 @@ impl Descriptor {
         u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// A buffer to read into. The wait has a deadline, so that a lack of buffers could not occupy the
-    /// disk's threads for good.
+    /// A buffer to read into. The wait has a deadline, so that a lack of buffers cannot occupy the disk's
+    /// threads for good.
     fn buffer(&self) -> Result<Buffer, Unavailable> {
         self.buffers.take_within(self.pool.deadline()).ok_or(Unavailable::Busy)
     }
@@ -388,7 +387,7 @@ impl Source for File {
     }
 
     fn read_now(&self, range: Range<u64>) -> Result<Option<Bytes>, ReadError> {
-        if !self.answers_in_place() {
+        if !self.is_nonblocking() {
             return Ok(None);
         }
         let Some(mut buffer) = self.descriptor.buffers.try_take() else {
@@ -398,7 +397,7 @@ impl Source for File {
             Ok(read) => Ok(Some(buffer.freeze(read))),
             Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::Unsupported => {
-                self.descriptor.in_place.store(false, Ordering::Relaxed);
+                self.descriptor.is_nonblocking.store(false, Ordering::Relaxed);
                 Ok(None)
             }
             Err(error) => Err(error),

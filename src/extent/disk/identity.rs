@@ -21,7 +21,7 @@ pub struct Identity {
     pub size: u64,
     modified: (i64, i64),
     changed: (i64, i64),
-    /// Link count, mode and owners: what moves ctime without a write.
+    /// Link count, mode and owners, whose changes move ctime without a write.
     attributes: (u64, u32, u32, u32),
 }
 
@@ -80,7 +80,7 @@ impl Identity {
         now.saturating_sub(since_epoch) >= quiet_period
     }
 
-    /// A number that hardly any other file shares: for tables that tolerate a mistake.
+    /// A hash that hardly any other file shares: for tables that tolerate a collision.
     pub fn key(&self) -> u64 {
         mix(self.device ^ mix(self.inode))
     }
@@ -98,9 +98,9 @@ impl Identity {
 
     /// Whether the file in the state `now` still has the bytes of this state.
     ///
-    /// A file that another is renamed over, or that is deleted, loses a link, which moves its ctime
-    /// too; running responses still get it whole. The same holds for changes of links, modes and
-    /// owners. Any other change of ctime reveals a writer that set mtime back.
+    /// A file that is deleted, or that another is renamed over, loses a link, which moves its ctime too;
+    /// running responses still get it whole. The same holds for changes of links, modes and owners. Any
+    /// other change of ctime reveals a writer that set mtime back.
     pub(super) fn still_holds(&self, now: &Self) -> bool {
         let is_untouched = self.changed == now.changed || self.attributes != now.attributes;
         is_untouched && (self.size, self.modified) == (now.size, now.modified)

@@ -1,9 +1,9 @@
-//! Files on disks, without ever waiting for a disk on an I/O thread.
+//! Files on disks. No I/O thread ever waits for a disk.
 //!
 //! Every system call that may touch a disk runs in a [`DiskPool`]: a few threads that belong to one
 //! library root, with a deadline. A disk that hangs stops its own pool and nothing else. Calls that
 //! provably stay in memory (a read that may not block, a status of an open file on a local file
-//! system) are made in place.
+//! system) run on the calling thread.
 
 mod buffers;
 mod file;
@@ -16,10 +16,10 @@ mod reader;
 mod root;
 mod watched_directories;
 
-pub use buffers::{Buffers, PIECE_BYTES};
+pub use buffers::{BUFFER_BYTES, Buffers};
 pub use file::File;
 pub use identity::{Identity, Version};
-pub use names::{Names, directory_of, stem_of};
+pub use names::{Names, parent_directory, split_stem};
 pub use open_files::OpenError;
 pub use plain::PlainFile;
 pub use pool::{DiskPool, DiskPoolSettings, Unavailable};

@@ -1,4 +1,4 @@
-//! The names in a file's directory, without reading the directory for each request.
+//! The names in directories, cached so that a request need not read a directory.
 
 use std::{
     io,
@@ -13,12 +13,12 @@ use rustix::fs::{self, Dir, OFlags};
 use super::{Identity, OpenError, Root};
 use crate::sys::file::Links;
 
-/// Memory for the names of all directories of a root together, in bytes. A directory that needs more is
-/// read for each request.
+/// Memory for the names of all directories of a root together, in bytes. A larger directory is read for
+/// each request.
 const BUDGET_BYTES: u64 = 8 << 20;
 
-/// How long a directory must not have changed before its names are cached: file systems count time in
-/// ticks of some milliseconds, and a name may be added in the tick in which the names were read.
+/// The time without a change after which a directory's names are cached: file systems count time in ticks
+/// of some milliseconds, and a name may be added in the tick in which the names were read.
 const QUIET_PERIOD: Duration = Duration::from_secs(2);
 
 /// The visible names in a directory, sorted as bytes.
@@ -29,7 +29,7 @@ pub struct Names {
 }
 
 impl Names {
-    /// From names without a directory.
+    /// The names of an iterator.
     pub fn from_names<'a>(names: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut names: Vec<Box<[u8]>> = names.map(Into::into).collect();
         names.sort_unstable();
@@ -70,8 +70,8 @@ impl Default for KnownNames {
 }
 
 impl Root {
-    /// Evaluates the visible names in a directory inside the root; `relative` is empty for the root
-    /// itself. The names are read again when the directory has changed. `evaluate` runs in the disk
+    /// Calls `evaluate` with the visible names in a directory inside the root; `relative` is empty for the
+    /// root itself. The names are read again when the directory has changed. `evaluate` runs in the disk
     /// pool: a directory may hold a hundred thousand names.
     pub async fn names<T: Send + 'static>(
         self: &Arc<Self>,
@@ -91,17 +91,17 @@ impl Root {
         if let Some(known) = known.filter(|known| known.directory == Some(directory)) {
             return Ok(known);
         }
-        let mut names = Vec::new();
+        let mut listed = Vec::new();
         let mut entries = Dir::new(opened)?;
         while let Some(entry) = entries.read() {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
             if !name.starts_with(b".") {
-                names.push(name.into());
+                listed.push(name.into());
             }
         }
-        names.sort_unstable();
-        let names = Arc::new(Names { directory: Some(directory), names });
+        listed.sort_unstable();
+        let names = Arc::new(Names { directory: Some(directory), names: listed });
         if directory.is_quiet_for(QUIET_PERIOD) {
             self.names.0.insert(relative.to_owned(), Arc::clone(&names));
         }
@@ -110,12 +110,12 @@ impl Root {
 }
 
 /// The directory of a path, below the same root.
-pub fn directory_of(path: &Path) -> &Path {
+pub fn parent_directory(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new(""))
 }
 
-/// The stem of a file's name, and its extension without the dot.
-pub fn stem_of(name: &[u8]) -> (&[u8], &[u8]) {
+/// Splits a file's name into the stem and the extension without the dot.
+pub fn split_stem(name: &[u8]) -> (&[u8], &[u8]) {
     match name.iter().rposition(|byte| *byte == b'.') {
         Some(dot) if dot > 0 => (&name[..dot], &name[dot + 1..]),
         _ => (name, b""),
@@ -130,8 +130,8 @@ mod tests {
 
     #[test]
     fn names_with_a_prefix_are_found() {
-        let names = ["a.mp4", "film.720p.mp4", "film.en.srt", "film.mp4", "films", "z"];
-        let names = Names::from_names(names.iter().map(|name| name.as_bytes()));
+        let listed = ["a.mp4", "film.720p.mp4", "film.en.srt", "film.mp4", "films", "z"];
+        let names = Names::from_names(listed.iter().map(|name| name.as_bytes()));
         let found: Vec<_> = names.with_prefix(b"film.").collect();
         assert_eq!(found, [&b"film.720p.mp4"[..], b"film.en.srt", b"film.mp4"]);
         assert_eq!(names.with_prefix(b"zz").count(), 0);
@@ -139,14 +139,14 @@ mod tests {
 
     #[test]
     fn a_name_is_cut_at_its_last_dot() {
-        assert_eq!(stem_of(b"a.b.mp4"), (&b"a.b"[..], &b"mp4"[..]));
-        assert_eq!(stem_of(b"a"), (&b"a"[..], &b""[..]));
-        assert_eq!(stem_of(b".a"), (&b".a"[..], &b""[..]));
+        assert_eq!(split_stem(b"a.b.mp4"), (&b"a.b"[..], &b"mp4"[..]));
+        assert_eq!(split_stem(b"a"), (&b"a"[..], &b""[..]));
+        assert_eq!(split_stem(b".a"), (&b".a"[..], &b""[..]));
     }
 
     #[test]
     fn the_directory_of_a_name_is_the_root() {
-        assert_eq!(directory_of(Path::new("a.mp4")), Path::new(""));
-        assert_eq!(directory_of(Path::new("b/a.mp4")).as_os_str().as_bytes(), b"b");
+        assert_eq!(parent_directory(Path::new("a.mp4")), Path::new(""));
+        assert_eq!(parent_directory(Path::new("b/a.mp4")).as_os_str().as_bytes(), b"b");
     }
 }

@@ -15,8 +15,7 @@ use super::{
 };
 use crate::sys::file::Links;
 
-/// How long a file under a watched name is used without a look-up: a lost event is repaired after this
-/// time.
+/// The interval between look-ups of a watched name, which repair the loss of an event.
 const REVALIDATE_WATCHED_AFTER: Duration = Duration::from_secs(300);
 
 /// Open files by their path below the root.
@@ -25,7 +24,7 @@ const REVALIDATE_WATCHED_AFTER: Duration = Duration::from_secs(300);
 /// [watches](super::watched_directories) the directories, minutes after it. A file in steady use is
 /// looked up in the background, one look-up at a time, while requests go on using it for as long again.
 /// An event, or a changed link count, ends the use at once. Whatever the age, a local file's status is
-/// read for each request (or each 10 ms), so that the response promises the present length and version.
+/// read for each request (or each 10 ms), so that the response has the present length and version.
 #[derive(Debug)]
 pub(super) struct OpenFiles {
     files: Cache<PathBuf, Arc<File>>,
@@ -34,17 +33,17 @@ pub(super) struct OpenFiles {
     former: Cache<PathBuf, FormerState>,
 }
 
-/// Why a file could not be opened.
+/// The error of a file that cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// There is no such regular file inside the root, or it may not be read.
     #[error("no such file")]
     NotFound,
-    /// The disk did not answer.
+    /// The disk did not respond.
     #[error(transparent)]
     Unavailable(Unavailable),
-    /// The disk answered with an error that says nothing about the name.
-    #[error("the file could not be opened: {0}")]
+    /// The disk reported an error that does not concern the name.
+    #[error("cannot open the file: {0}")]
     Io(io::Error),
 }
 
@@ -59,8 +58,8 @@ impl From<Unavailable> for OpenError {
 
 impl From<io::Error> for OpenError {
     fn from(error: io::Error) -> Self {
-        // Names that cannot exist, that lead outside, that loop, that pass through a file, or that
-        // may not be read are all the same to a client: not there.
+        // A client gets "not found" alike for names that cannot exist, lead outside, loop, pass through a
+        // file, or may not be read.
         let errno = error.raw_os_error().map(Errno::from_raw_os_error);
         match errno {
             Some(
@@ -74,7 +73,7 @@ impl From<io::Error> for OpenError {
                 | Errno::NODEV,
             ) => Self::NotFound,
             Some(Errno::ACCESS | Errno::PERM) => {
-                tracing::warn!(%error, "a file in the library may not be read");
+                tracing::warn!(%error, "cannot read a file of the library; check its permissions");
                 Self::NotFound
             }
             None if error.kind() == io::ErrorKind::NotFound => Self::NotFound,
@@ -125,23 +124,23 @@ impl Root {
 
     /// Opens a regular file for reading, in its present state.
     ///
-    /// Concurrent calls for one path cause one open. Cancelling a call is harmless: another that
-    /// waits for the same path takes the work over. The pool's deadline covers the whole wait.
+    /// Concurrent calls for one path cause one open. Cancelling a call is harmless: another call that
+    /// waits for the same path takes over. The pool's deadline covers the whole wait.
     pub async fn open_file(self: &Arc<Self>, path: &Path) -> Result<Arc<File>, OpenError> {
         match self.kept_file(path) {
             Ok(file) => Ok(file),
             Err(stale) => {
-                let opened = self.open_in_pool(path, stale);
-                let opened = tokio::time::timeout(self.pool.deadline(), opened).await;
+                let opening = self.open_in_pool(path, stale);
+                let opened = tokio::time::timeout(self.pool.deadline(), opening).await;
                 opened.map_err(|_elapsed| Unavailable::Deadline)?
             }
         }
     }
 
-    /// As [`open_file`](Self::open_file), if that needs no waiting: the file is open, its name was
+    /// As [`open_file`](Self::open_file) without waiting; `None` unless the file is open, its name was
     /// looked up or watched, and its status is in memory.
     pub fn open_file_now(self: &Arc<Self>, path: &Path) -> Option<Arc<File>> {
-        self.kept_file(path).ok().filter(|file| file.answers_in_place())
+        self.kept_file(path).ok().filter(|file| file.is_nonblocking())
     }
 
     /// The open file of a path in its present state; an error, with the open file if there is one, when
@@ -156,11 +155,11 @@ impl Root {
         if age > revalidate_after {
             self.look_up_in_background(path, &kept);
         }
-        if !kept.answers_in_place() || kept.was_checked(now) {
+        if !kept.is_nonblocking() || kept.was_checked(now) {
             return Ok(kept);
         }
         match kept.current_identity() {
-            // It may have lost its name: only a look-up can tell.
+            // The file may have lost its name, which only a look-up can decide.
             Ok(found) if !found.same_attributes(kept.identity()) => Err(Some(kept)),
             Ok(found) => {
                 let file = self.keep(path, kept, found);
@@ -175,7 +174,7 @@ impl Root {
         let revalidate_after = self.open_files.revalidate_after;
         // 0 requires a look-up for each request, whatever the kernel reports. A file whose status is not
         // read for each request changes without an event of its name.
-        let is_watched = kept.answers_in_place() && kept.is_watched(self.watched.epoch());
+        let is_watched = kept.is_nonblocking() && kept.is_watched(self.watched.epoch());
         if is_watched && !revalidate_after.is_zero() {
             revalidate_after.max(REVALIDATE_WATCHED_AFTER)
         } else {
@@ -183,8 +182,8 @@ impl Root {
         }
     }
 
-    /// The kept file in the state that it was found in, which the cache keeps from now on: a file that
-    /// has grown keeps its descriptor and gets a new length.
+    /// Updates the cache with the state `found` of a kept file: a file that has grown keeps its descriptor
+    /// and gets a new length.
     fn keep(&self, path: &Path, kept: Arc<File>, found: Identity) -> Arc<File> {
         if found == *kept.identity() {
             return kept;
@@ -196,7 +195,7 @@ impl Root {
         file
     }
 
-    /// Looks a kept file's name up before requests have to wait for that.
+    /// Looks a kept file's name up early, so that no request has to wait for it.
     fn look_up_in_background(self: &Arc<Self>, path: &Path, kept: &Arc<File>) {
         if !kept.begin_look_up() {
             return;
@@ -209,7 +208,7 @@ impl Root {
                 Ok((EntryKind::File(found), is_watched)) if found.same_file(kept.identity()) => {
                     kept.note_look_up(begun);
                     let kept = root.keep(&path, Arc::clone(&kept), found);
-                    root.conclude(&kept, moment, is_watched);
+                    root.note_coverage(&kept, moment, is_watched);
                 }
                 _ => {
                     kept.forget();
@@ -221,15 +220,14 @@ impl Root {
         });
     }
 
-    /// Opens a file, or confirms that the `stale` one is still the one under its name, in one call in
-    /// the disk pool.
+    /// Opens a file, or confirms that the `stale` one still has its name, in one call in the disk pool.
     async fn open_in_pool(
         self: &Arc<Self>,
         path: &Path,
         stale: Option<Arc<File>>,
     ) -> Result<Arc<File>, OpenError> {
         let OpenFiles { files, former, .. } = &self.open_files;
-        // Taken out, so that all requests for it wait for one look-up.
+        // Removed, so that all requests for the file wait for one look-up.
         if let Some(stale) = &stale {
             files.remove_if(path, |kept| Arc::ptr_eq(kept, stale));
         }
@@ -244,14 +242,14 @@ impl Root {
         };
         let file = files.get_or_insert_async(path, open).await?;
         if let Some((moment, is_watched)) = opened_at {
-            self.conclude(&file, moment, is_watched);
+            self.note_coverage(&file, moment, is_watched);
         }
         Ok(file)
     }
 
-    /// Decides, once a file is in the cache, whether events cover it. A change since `moment` may have
-    /// been this file's, and came too early to find it in the cache.
-    fn conclude(&self, file: &File, moment: Moment, is_watched: bool) {
+    /// Notes, once a file is in the cache, whether events cover it. A change since `moment` may concern
+    /// this file, and came too early to find it in the cache.
+    fn note_coverage(&self, file: &File, moment: Moment, is_watched: bool) {
         if !self.watched.is_unchanged_since(moment) {
             file.expire();
         } else if is_watched {
@@ -278,7 +276,7 @@ impl Root {
         let open = |links| File::open(self, path, links);
         let (file, is_watched) = without_links(is_watched, open)?;
         let file = match former {
-            Some(former) => file.after(former),
+            Some(former) => file.with_former_state(former),
             None => file,
         };
         Ok((file, moment, is_watched))
@@ -290,8 +288,8 @@ impl Root {
     }
 }
 
-/// Resolves a path whose directories are watched without links, whose targets no watch covers; if there
-/// is one on the way, with links, and as not watched.
+/// Resolves a path whose directories are watched, without links, because no watch covers their targets. A
+/// path with a link is resolved with links, and counts as not watched.
 fn without_links<T>(
     is_watched: bool,
     resolve: impl Fn(Links) -> io::Result<T>,
@@ -319,7 +317,7 @@ mod tests {
     use super::{super::*, *};
     use crate::extent::{ReadAt as _, Source as _};
 
-    /// So short that only a watch lets a file be used without a look-up.
+    /// Short, so that only a watched file is used without a look-up.
     const REVALIDATE_AFTER: Duration = Duration::from_millis(1);
 
     fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -345,11 +343,11 @@ mod tests {
             pool,
             open_files: 100,
             revalidate_after,
-            // So that each request reads the status of the file.
+            // Each request reads the status of a file that is not quiet.
             quiet_period: Some(Duration::from_secs(3600)),
         };
-        let root = Root::open("test", folder.path(), Buffers::new(1 << 20), settings);
-        let root = block_on(root).expect("a root");
+        let opening = Root::open("test", folder.path(), Buffers::new(1 << 20), settings);
+        let root = block_on(opening).expect("a root");
         (folder, root)
     }
 
@@ -420,7 +418,7 @@ mod tests {
         until("the event arrives", || {
             content(&root, "deep/er/a.mp4").as_deref() == Some("new/er/a.mp4")
         });
-        // And the directories that are there now are watched.
+        // The new directories are watched too.
         until("it is watched again", || {
             content(&root, "deep/er/a.mp4");
             is_ready(&root, "deep/er/a.mp4")
@@ -431,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_in_steady_use_without_status_checks_is_seen_to_grow() {
+    fn the_growth_of_a_file_without_status_checks_is_noticed() {
         let (folder, root) = root_that_revalidates_after(Duration::from_millis(50), &["a.mp4"]);
         let file = block_on(root.open_file(Path::new("a.mp4"))).expect("a file");
         // As on a network file system.
@@ -481,7 +479,7 @@ mod tests {
         until("the event arrives", || !root.watched.is_unchanged_since(moment));
         let file = Arc::new(file);
         root.open_files.files.insert(path.to_owned(), Arc::clone(&file));
-        root.conclude(&file, moment, is_watched);
+        root.note_coverage(&file, moment, is_watched);
         assert!(is_watched && root.open_file_now(path).is_none());
         assert_eq!(content(&root, "a.mp4").as_deref(), Some("new"));
     }

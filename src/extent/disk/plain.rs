@@ -8,8 +8,7 @@ use super::{Identity, reader};
 use crate::extent::{ReadAt, ReadError};
 use crate::sys::file::Wait;
 
-/// An open file that the calling thread reads. Not for a server: each read waits as long as the disk
-/// takes.
+/// An open file that the calling thread reads. Not for a server: a read has no deadline.
 #[derive(Debug)]
 pub struct PlainFile {
     fd: OwnedFd,
@@ -20,7 +19,7 @@ impl PlainFile {
     /// Opens a file.
     ///
     /// # Errors
-    /// If it cannot be opened, or is a folder, a pipe or a device, which have no length.
+    /// If the file cannot be opened, or is a folder, a pipe or a device, which have no length.
     pub fn open(path: &Path) -> io::Result<Self> {
         // As a server does: an open of a pipe must not wait for its writer.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -33,7 +32,7 @@ impl PlainFile {
         }
     }
 
-    /// The state in which it was opened.
+    /// The state of the file when it was opened.
     pub fn identity(&self) -> &Identity {
         &self.identity
     }

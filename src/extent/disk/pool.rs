@@ -1,4 +1,4 @@
-//! The disk pool of one library root: the threads that make calls which may wait for its disk.
+//! The disk pool of one library root: the threads for calls that may wait for its disk.
 
 use std::{
     collections::VecDeque,
@@ -13,19 +13,19 @@ use tokio::sync::oneshot;
 /// The settings of a pool.
 #[derive(Clone, Copy, Debug)]
 pub struct DiskPoolSettings {
-    /// Threads at most; each starts when it is first needed.
+    /// The most threads; each starts when it is first needed.
     pub threads: usize,
-    /// Calls that may wait for a thread before the pool refuses more.
+    /// The most calls that wait for a thread; the pool refuses more.
     pub queue: usize,
-    /// How long a caller waits for its call, the time in the queue included.
+    /// The most time that a caller waits for its call, the time in the queue included.
     pub deadline: Duration,
 }
 
-/// Why a call in the pool has no result.
+/// The error of a call in the pool without a result.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Unavailable {
     /// The call did not finish within the pool's deadline.
-    #[error("the disk did not answer in time")]
+    #[error("the disk did not respond in time")]
     Deadline,
     /// Every thread has been stuck in a call for longer than the deadline.
     #[error("the disk hangs")]
@@ -33,11 +33,11 @@ pub enum Unavailable {
     /// The queue is full.
     #[error("too many calls wait for the disk")]
     Busy,
-    /// The root could not be opened yet, or its file system lost its server.
+    /// The root has not been opened yet, or its file system lost its server.
     #[error("the root is not available")]
     Offline,
     /// The call panicked. [`OpenError`](super::OpenError) and [`ReadError`](crate::extent::ReadError)
-    /// report this as an error of ours, not of the disk.
+    /// report this as an error of the server, not of the disk.
     #[error("a disk call panicked")]
     Panicked,
 }
@@ -70,45 +70,45 @@ struct State {
 type Call = Box<dyn FnOnce() + Send>;
 
 impl DiskPool {
-    /// A pool whose threads are named after `name`.
+    /// A pool without threads yet; `name` becomes part of their names.
     pub fn new(name: &str, settings: DiskPoolSettings) -> Self {
         let shared =
             Shared { name: name.to_owned(), state: Mutex::default(), work: Condvar::new() };
         Self { shared: Arc::new(shared), settings }
     }
 
-    /// How long a caller waits for its call.
+    /// The most time that a caller waits for its call.
     pub fn deadline(&self) -> Duration {
         self.settings.deadline
     }
 
-    /// Makes the call on a thread of the pool and waits for its result until the deadline.
+    /// Runs the call on a thread of the pool and waits for its result until the deadline.
     ///
-    /// If the caller stops waiting before the call starts, the pool does not make the call.
+    /// If the caller stops waiting before the call starts, the pool does not run it.
     pub async fn run<T: Send + 'static>(
         &self,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Unavailable> {
         let finished = self.submit(call, self.settings.queue)?;
         match tokio::time::timeout(self.settings.deadline, finished).await {
-            Ok(result) => received(result),
+            Ok(result) => call_result(result),
             Err(_elapsed) => Err(Unavailable::Deadline),
         }
     }
 
     /// As [`run`](Self::run), but the deadline does not count while the pool finishes other calls: for
-    /// the pieces of a response that has begun. A busy disk slows its viewers down; to cut them off
-    /// would make them all reconnect and ask again.
+    /// the reads of a response that has begun. A busy disk slows its viewers down; a cut would make them
+    /// all reconnect and request the same again.
     pub async fn run_progressing<T: Send + 'static>(
         &self,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Unavailable> {
-        // A long queue is no reason to refuse: each response waits for one piece at a time, so that the
-        // connection limit bounds their number.
+        // A long queue is no reason to refuse: each response waits for one read at a time, so that the
+        // connection limit bounds the queue.
         let mut finished = self.submit(call, usize::MAX)?;
         loop {
             match tokio::time::timeout(self.settings.deadline, &mut finished).await {
-                Ok(result) => return received(result),
+                Ok(result) => return call_result(result),
                 Err(_elapsed) if self.has_progressed() => {}
                 Err(_elapsed) => return Err(Unavailable::Deadline),
             }
@@ -120,7 +120,7 @@ impl DiskPool {
         &self,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Unavailable> {
-        received(self.submit(call, usize::MAX)?.await)
+        call_result(self.submit(call, usize::MAX)?.await)
     }
 
     /// Queues the call for its effect alone: closing a file, for example, can wait for a disk too.
@@ -143,8 +143,8 @@ impl DiskPool {
         }
         let call = move || {
             if !sender.is_closed() {
-                // The process's hook counts a panic; here it costs the call that caused it. A caller that
-                // has gone has no use for the result.
+                // The panic hook counts a panic, which here costs only its own call. An error of `send`
+                // means that the caller is gone.
                 let _ = sender.send(catch_unwind(AssertUnwindSafe(call)));
             }
         };
@@ -184,7 +184,7 @@ impl DiskPool {
 }
 
 /// The result of a call. A pool drops calls without a result only when it closes.
-fn received<T>(
+fn call_result<T>(
     result: Result<thread::Result<T>, oneshot::error::RecvError>,
 ) -> Result<T, Unavailable> {
     match result {
@@ -213,7 +213,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes one call after the other, until the pool is closed and the queue is empty.
+    /// Runs one call after the other, until the pool is closed and the queue is empty.
     fn worker_loop(&self, number: usize) {
         let mut state = self.lock();
         loop {
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_an_error_of_ours_and_not_of_the_disk() {
+    fn a_panic_is_an_error_of_the_server_and_not_of_the_disk() {
         let unavailable = Unavailable::Panicked;
         assert!(matches!(OpenError::from(unavailable), OpenError::Io(_)));
         assert!(matches!(ReadError::from(unavailable), ReadError::Io(_)));

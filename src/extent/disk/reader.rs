@@ -8,21 +8,21 @@ use super::File;
 use crate::extent::{ReadAt, ReadError};
 use crate::sys::file::{self, Wait};
 
-/// Reads only what is in the page cache: for I/O threads.
+/// Reads from the page cache only, and never blocks: for I/O threads.
 #[derive(Clone, Copy, Debug)]
 pub struct NonblockingReader<'f>(&'f File);
 
-/// Waits for the disk: for threads of the disk pool.
+/// Reads from the disk, and blocks: for threads of the disk pool.
 #[derive(Clone, Copy, Debug)]
 pub struct BlockingReader<'f>(&'f File);
 
 impl File {
-    /// Reads the file as far as that needs no waiting.
+    /// A reader that never blocks.
     pub fn nonblocking_reader(&self) -> NonblockingReader<'_> {
         NonblockingReader(self)
     }
 
-    /// Reads the file and waits for its disk.
+    /// A reader that waits for the disk.
     pub fn blocking_reader(&self) -> BlockingReader<'_> {
         BlockingReader(self)
     }
@@ -55,7 +55,7 @@ impl ReadAt for NonblockingReader<'_> {
     }
 
     fn read_exact_at(&self, offset: u64, into: &mut [u8]) -> Result<(), ReadError> {
-        if !self.0.answers_in_place() {
+        if !self.0.is_nonblocking() {
             return Err(ReadError::Io(Errno::WOULDBLOCK.into()));
         }
         read_exact(self.0.as_fd(), offset, into, Wait::Never)

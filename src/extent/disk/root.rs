@@ -28,11 +28,11 @@ use crate::sys::file::{self, Links};
 pub struct RootSettings {
     /// The threads for its disk.
     pub pool: DiskPoolSettings,
-    /// Files kept open for the next request, at most.
+    /// The most files that stay open for the next request.
     pub open_files: usize,
-    /// When the name of an open file is looked up again, if the kernel does not watch it.
+    /// The time between look-ups of an open file's name, if the kernel does not watch the name.
     pub revalidate_after: Duration,
-    /// How long a file must not have changed before the kernel sends it from the page cache; `None` for
+    /// The time without a change after which the kernel sends a file from the page cache; `None` for
     /// never, because programs overwrite the root's files in place.
     pub quiet_period: Option<Duration>,
 }
@@ -40,11 +40,11 @@ pub struct RootSettings {
 /// A directory below which every path is resolved by `openat2(RESOLVE_BENEATH)`, or name by name on
 /// systems without that call: neither `..`, nor an absolute path, nor a symbolic link can lead out of it.
 ///
-/// A root exists before its directory does: a disk that is mounted late, or hangs at the start, costs its
-/// own files and no others. Until the directory is open, every call is [`Unavailable::Offline`].
+/// A root exists before its directory is open, so a disk that is mounted late or hangs at the start affects
+/// its own files only. Until then every call fails with [`Unavailable::Offline`].
 #[derive(Debug)]
 pub struct Root {
-    /// As configured, absolute.
+    /// The configured path, absolute.
     configured: PathBuf,
     opened: RwLock<Option<Opened>>,
     pub(super) pool: Arc<DiskPool>,
@@ -55,10 +55,10 @@ pub struct Root {
     pub(super) quiet_period: Option<Duration>,
 }
 
-/// The open directory. Replaced when the path means another one (a mount, a rename).
+/// The open directory. Replaced when the path leads to another one (a mount, a rename).
 #[derive(Clone, Debug)]
 struct Opened {
-    /// Its path without links.
+    /// The path without links.
     path: PathBuf,
     directory: Arc<OwnedFd>,
 }
@@ -66,18 +66,18 @@ struct Opened {
 /// An entry of a directory, links resolved.
 #[derive(Debug)]
 pub struct Entry {
-    /// Its name in the directory.
+    /// The name in the directory.
     pub name: OsString,
-    /// Its type.
+    /// The type.
     pub kind: EntryKind,
 }
 
-/// The types of entries that a library knows.
+/// The types of directory entries in a library.
 #[derive(Debug)]
 pub enum EntryKind {
     /// A regular file, or a relative link to one inside the root.
     File(super::Identity),
-    /// A directory itself. Links to directories are not followed: they could make a loop.
+    /// A directory. Links to directories are not followed: they could form a loop.
     Directory,
 }
 
@@ -96,7 +96,7 @@ impl Root {
         })
     }
 
-    /// A root with its directory open. A disk that hangs is an error after the deadline.
+    /// Creates a root and opens its directory. Fails after the deadline if the disk hangs.
     pub async fn open(
         name: &str,
         path: &Path,
@@ -142,8 +142,8 @@ impl Root {
         Ok(self.pool.run(call).await??)
     }
 
-    /// Opens the directory if it is not open yet, or if the root's path means another one now. Returns
-    /// whether it did.
+    /// Opens the directory if it is not open yet, or if the root's path leads to another one now. Returns
+    /// whether the directory is new.
     pub async fn reopen(self: &Arc<Self>) -> Result<io::Result<bool>, Unavailable> {
         let root = Arc::clone(self);
         self.pool.run(move || root.reopen_blocking()).await
@@ -161,7 +161,7 @@ impl Root {
 
     pub(super) fn look_up_blocking(&self, relative: &Path, links: Links) -> io::Result<EntryKind> {
         let found = file::status_beneath(self.directory()?.as_fd(), relative, links)?;
-        kind_of(&found).ok_or_else(|| io::ErrorKind::NotFound.into())
+        entry_kind(&found).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     pub(super) fn directory(&self) -> io::Result<Arc<OwnedFd>> {
@@ -175,12 +175,12 @@ impl Root {
         let fresh = open_directory(&path)?;
         if let Ok(current) = self.directory() {
             let new = fs::fstat(&fresh)?;
-            // A directory of a file system that lost its server has no status; then this is another.
+            // If the old file system lost its server, its directory has no status and counts as another.
             let is_same = |old: Stat| (old.st_dev, old.st_ino) == (new.st_dev, new.st_ino);
             if fs::fstat(current).is_ok_and(is_same) {
                 return Ok(false);
             }
-            tracing::info!(root = %path.display(), "the root is another directory now");
+            tracing::info!(root = %path.display(), "opened a new directory under the root's path");
         }
         let opened = Opened { path, directory: Arc::new(fresh) };
         *self.opened.write().unwrap_or_else(PoisonError::into_inner) = Some(opened);
@@ -203,7 +203,7 @@ impl Root {
                 FileType::Symlink => self.follow(&relative.join(name)),
                 _ => {
                     let status = fs::statat(directory.fd()?, name, AtFlags::SYMLINK_NOFOLLOW);
-                    status.ok().as_ref().and_then(kind_of)
+                    status.ok().as_ref().and_then(entry_kind)
                 }
             };
             // An entry that vanished, or whose status may not be read, is left out.
@@ -219,12 +219,12 @@ impl Root {
 }
 
 fn open_directory(path: &Path) -> io::Result<OwnedFd> {
-    // Not O_PATH: the root must be readable, and it is better to know that at the start.
+    // Not O_PATH: the root must be readable, and the start should detect if it is not.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(fs::open(path, flags, Mode::empty())?)
 }
 
-fn kind_of(status: &Stat) -> Option<EntryKind> {
+fn entry_kind(status: &Stat) -> Option<EntryKind> {
     match FileType::from_raw_mode(status.st_mode) {
         FileType::RegularFile => Some(EntryKind::File(super::Identity::from_stat(status))),
         FileType::Directory => Some(EntryKind::Directory),

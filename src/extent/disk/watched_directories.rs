@@ -4,10 +4,10 @@
 //! With 200 hot files, look-ups once a second cost the disk pool hundreds of opens, status calls and
 //! thread switches a second on the server's own cores, for names that never changed.
 //!
-//! A watch is proof only if it was there first. So the order is: note the [count of changes](Moment), watch
-//! every directory from the root to the file, resolve the path (without symbolic links, whose targets no
-//! watch covers), put the file into the cache, and compare the count. Whatever changed in between makes
-//! the count differ; whatever changes later is an event that finds the file in the cache.
+//! A watch proves something only if it began before the look-up. So the order is: note the
+//! [count of changes](Moment), watch every directory from the root to the file, resolve the path (without
+//! symbolic links, whose targets no watch covers), put the file into the cache, and compare the count. A
+//! change in between makes the count differ; a later change is an event that finds the file in the cache.
 
 use std::{
     collections::HashMap,
@@ -26,11 +26,11 @@ use rustix::{fs::OFlags, io::Errno};
 use super::Root;
 use crate::sys::file::{self, Links, NameEvent, NameWatcher, WatchId};
 
-/// Directories watched for one root at most. A watch takes about 1 KiB of kernel memory.
+/// The most watched directories of one root. A watch takes about 1 KiB of kernel memory.
 const WATCHES_MAX: usize = 4096;
 
-/// The least time between two fresh starts of a full set of watches, which let go of directories that are
-/// not asked for any more.
+/// The least time between two resets of a full set of watches. A reset drops the watches of directories
+/// without requests.
 const RESET_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The watched directories of a root.
@@ -38,12 +38,12 @@ const RESET_INTERVAL: Duration = Duration::from_secs(60);
 pub(super) struct WatchedDirectories {
     /// Counts events that concern names of this root, before they take effect.
     changes: AtomicU64,
-    /// Increases when events may be lost. A file is covered in one epoch only.
+    /// Increases when events may be lost. A watch covers a file in one epoch only.
     epoch: AtomicU64,
     state: Mutex<State>,
 }
 
-/// The moment before a path was resolved.
+/// The state of the counters before a path is resolved.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
     changes: u64,
@@ -70,7 +70,7 @@ impl Default for WatchedDirectories {
 }
 
 impl WatchedDirectories {
-    /// The present moment, to be taken before a path is resolved.
+    /// The present moment. Call it before a path is resolved.
     pub(super) fn now(&self) -> Moment {
         Moment {
             changes: self.changes.load(Ordering::SeqCst),
@@ -83,7 +83,7 @@ impl WatchedDirectories {
         self.changes.load(Ordering::SeqCst) == then.changes
     }
 
-    /// The epoch in which files must have been covered to be covered now.
+    /// The present epoch: files that were covered in an earlier one are not covered now.
     pub(super) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
     }
@@ -164,7 +164,7 @@ impl Root {
             return false;
         };
         // On a network file system the kernel reports changes of this machine only.
-        if !matches!(file::answers_in_place(&opened), Ok(true)) {
+        if !matches!(file::is_nonblocking(&opened), Ok(true)) {
             return false;
         }
         let mut state = self.watched.lock();
@@ -172,14 +172,14 @@ impl Root {
             if state.last_reset.is_some_and(|last| last.elapsed() < RESET_INTERVAL) {
                 return false;
             }
-            // Also the directories above are not watched any more: the next look-up watches them.
+            // This drops the watches of the directories above too; the next look-up watches them again.
             self.watched.reset_locked(&mut state);
             return false;
         }
         let Some(watcher) = self.watcher(&mut state) else {
             return false;
         };
-        // A root that was just reopened has reset its watches; this one would outlive that.
+        // A root that was just reopened has reset its watches; this one would outlive the reset.
         if !self.directory().is_ok_and(|now| Arc::ptr_eq(&now, &base)) {
             return false;
         }
@@ -193,7 +193,7 @@ impl Root {
                 true
             }
             Err(error) => {
-                tracing::debug!(?directory, %error, "open files here are looked up, not watched");
+                tracing::debug!(?directory, %error, "cannot watch a directory, using look-ups");
                 false
             }
         }
@@ -213,7 +213,7 @@ impl Root {
                 Ok(watcher) => state.watcher = Some(watcher),
                 Err(error) => {
                     if error.raw_os_error() != Some(Errno::NOSYS.raw_os_error()) {
-                        tracing::warn!(%error, "open files are looked up, not watched");
+                        tracing::warn!(%error, "cannot watch open files, using look-ups");
                     }
                     state.is_unsupported = true;
                 }
@@ -283,7 +283,7 @@ fn follow_events(watcher: &NameWatcher, root: &Weak<Root>) {
         None => false,
     });
     if let (Err(error), Some(root)) = (read, root.upgrade()) {
-        tracing::warn!(%error, "open files are looked up, not watched any more");
+        tracing::warn!(%error, "cannot watch open files any more, using look-ups");
         let mut state = root.watched.lock();
         state.is_unsupported = true;
         root.watched.reset_locked(&mut state);

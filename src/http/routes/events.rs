@@ -1,4 +1,4 @@
-//! `/api/events`: changes as they happen (server-sent events, HTML section 9.2).
+//! `/api/events`: a stream of changes (server-sent events, HTML section 9.2).
 
 use std::convert::Infallible;
 
@@ -10,7 +10,7 @@ use actix_web::{
 use futures::stream;
 use serde::Deserialize;
 
-use super::{Read, jobs::queue_of, read_method};
+use super::{Read, jobs::require_jobs, read_method};
 use crate::http::{Error, Site, cors, fields::Fields as _, following::endless};
 
 static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -22,9 +22,9 @@ struct EventsQuery {
     since: Option<String>,
 }
 
-/// `GET /api/events[?since=N]`: `job` with the job as JSON and the number of its change as the event's
-/// id; `titles` when the list of titles changes. With a change number, the stream begins with all
-/// changes after it.
+/// `GET /api/events[?since=N]`: an event `job` has the job as JSON, and the number of its change as id; an
+/// event `titles` reports a change of the list of titles. With `since`, the stream begins with all changes
+/// after that number.
 pub async fn stream(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     respond(&request, &site).unwrap_or_else(|error| error.error_response())
 }
@@ -34,17 +34,17 @@ fn respond(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error> {
         return Ok(cors::options(request));
     }
     let since = since(request)?;
-    let mut events = queue_of(site)?.subscribe(since)?;
+    let mut events = require_jobs(site)?.subscribe(since)?;
     let body =
         stream::poll_fn(move |cx| events.poll_recv(cx).map(|text| text.map(Ok::<_, Infallible>)));
     Ok(endless(request, "text/event-stream", body))
 }
 
-/// The number of the last change that the client knows. `Last-Event-ID`, which a client sends when it
-/// reconnects, is newer than the number in the target.
+/// The number of the last change that the client has received. `Last-Event-ID`, which a client sends when
+/// it reconnects, is newer than the number in the target.
 fn since(request: &HttpRequest) -> Result<Option<i64>, Error> {
-    let last_event_id = request.headers().only(&LAST_EVENT_ID);
-    let last_event_id = last_event_id.and_then(|id| std::str::from_utf8(id).ok());
+    let last_event_id =
+        request.headers().only(&LAST_EVENT_ID).and_then(|id| std::str::from_utf8(id).ok());
     let query = Query::<EventsQuery>::from_query(request.query_string())
         .map_err(|error| Error::BadRequest(error.to_string()))?
         .into_inner();

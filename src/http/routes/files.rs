@@ -16,7 +16,7 @@ use crate::{
     extent::{Caching, Content, Extent, Extents, Source as _, Text, disk::File},
     http::{
         Error, Site, content_coding, cors,
-        fields::reading,
+        fields::parse_get_or_head,
         query::Query,
         resource::Resource,
         respond::{self, ResponseBody, respond},
@@ -29,30 +29,30 @@ use crate::{
     wire::http1::{RequestHead, ResponseHead},
 };
 
-/// Text files up to this many bytes are sent in a content coding; longer ones are no subtitles.
+/// The longest text file that is sent in a content coding, in bytes; longer ones are no subtitles.
 const CODED_BYTES_MAX: u64 = 2 * 1024 * 1024;
 
-/// For files that are no media: they must not run scripts in a browser.
+/// The policy of files other than media: they must not run scripts in a browser.
 const SANDBOX: HeaderValue = HeaderValue::from_static("sandbox; default-src 'none'");
 
 /// Responds to every method.
 pub async fn serve(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    let response = respond_to(&request, &site).await;
+    let mut response =
+        respond_to(&request, &site).await.unwrap_or_else(|error| error.error_response());
     let settings = site.settings.load();
-    let mut response = response.unwrap_or_else(|error| error.error_response());
     respond::set_not_found_caching(&settings, &mut response);
     cors::decorate(request.headers(), &settings.cors_origins, &mut response);
     response
 }
 
-/// Responds in front of the App to a GET or HEAD of a media file that is open already: most requests to a
-/// server of movies. Everything else falls through to [`serve`].
+/// Responds in front of the App to a GET or HEAD of a media file that is open already, like most requests for
+/// files. [`serve`] handles all others.
 pub fn respond_if_ready(
     request: &RequestHead<'_>,
     site: &Site,
     head: &mut ResponseHead<'_>,
 ) -> Option<(StatusCode, ResponseBody)> {
-    let method = reading(request.method)?;
+    let method = parse_get_or_head(request.method)?;
     let encoded = request.target.strip_prefix("/media/")?;
     if encoded.contains(['?', '#']) {
         return None;
@@ -60,14 +60,14 @@ pub fn respond_if_ready(
     let path = MediaPath::decode(encoded).ok()?;
     let (media_type, _) = media_type::lookup(path.file_name())?;
     let waiting = Waiting::Forbidden;
-    let response = if_ready(async {
+    let written = if_ready(async {
         let file = site.titles.file(&path, waiting).await?;
         let resource = resource(file, media_type, waiting).await?;
         resource.write(&method, request, site, head, waiting).await
-    });
-    let response = response?.ok()?;
+    })?;
+    let (status, body) = written.ok()?;
     cors::decorate(request, &site.settings.load().cors_origins, head);
-    Some(response)
+    Some((status, body))
 }
 
 async fn respond_to(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse, Error> {
@@ -76,7 +76,7 @@ async fn respond_to(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResp
         return Ok(cors::options(request));
     }
     let path = path_behind("/media/", request)?;
-    // Opened before the method is refused: a file that does not exist is 404 for every method.
+    // Opened before the method is refused: a missing file is 404 for every method.
     let file = site.titles.file(&path, Waiting::Allowed).await?;
     method?;
     let Some((media_type, _)) = media_type::lookup(path.file_name()) else {
@@ -121,7 +121,7 @@ fn content(file: Arc<File>, media_type: &'static str) -> Content {
     }
 }
 
-/// A file that is no media, as an attachment.
+/// A file other than media, as an attachment.
 fn attachment(
     request: &HttpRequest,
     site: &Site,

@@ -1,7 +1,7 @@
-//! `/media/<path>?follow`: a file as it is, and then as it grows.
+//! `/media/<path>?follow`: a file that is sent while it grows.
 //!
-//! A recording plays while it is written. Its length is not known yet, so the response promises nothing
-//! that needs one: no validator, no ranges, no Content-Length.
+//! A recording plays while it is written. Its length is not known yet, so the response has no validator, no
+//! ranges and no Content-Length.
 
 use std::{
     sync::Arc,
@@ -19,7 +19,7 @@ use crate::{
     wire::body::PiecePolicy,
 };
 
-/// Growth that no watch reports (network file systems) is noticed within this time.
+/// The interval of checks for growth, which no watch reports on network file systems.
 const TICK: Duration = Duration::from_millis(250);
 
 /// Responds with the file as it grows.
@@ -32,7 +32,7 @@ pub fn follow(
 ) -> HttpResponse {
     let settings = site.settings.load();
     let idle_limit = Duration::from_secs(settings.follow_idle_s.get());
-    // A file that has not grown for long is not growing: its age counts as time already waited.
+    // The age of the file counts as time already waited, so that an old file ends at once.
     let age = SystemTime::now().duration_since(file.identity().modified()).unwrap_or_default();
     let grown = Instant::now().checked_sub(age.min(idle_limit)).unwrap_or_else(Instant::now);
     let changes = site.library.file_changes.subscribe(&path);
@@ -47,7 +47,7 @@ pub fn follow(
         closed: None,
         idle_limit,
         closed_limit: Duration::from_secs(settings.follow_closed_s.get()),
-        handling: PiecePolicy::for_protocol(respond::protocol(request)),
+        policy: PiecePolicy::for_protocol(respond::protocol(request)),
     };
     endless(request, media_type, following.pieces())
 }
@@ -59,17 +59,17 @@ struct Following {
     changes: Arc<FileSubscription>,
     /// The file in its last known state.
     file: Arc<File>,
-    /// Bytes that were sent.
+    /// The number of sent bytes.
     offset: u64,
-    /// When the file was last seen to have grown.
+    /// The time of the last noticed growth.
     grown: Instant,
-    /// How often writers were seen to close it.
+    /// The number of closes by writers that were noticed.
     closes: u64,
-    /// When its writer was seen to close it, if it has not grown since.
+    /// The time of the last noticed close by a writer; `None` after later growth.
     closed: Option<Instant>,
     idle_limit: Duration,
     closed_limit: Duration,
-    handling: PiecePolicy,
+    policy: PiecePolicy,
 }
 
 impl Following {
@@ -80,26 +80,26 @@ impl Following {
         })
     }
 
-    /// The next piece, as soon as there is one; `None` when no more will come.
+    /// Waits for the next piece; `None` at the end.
     async fn next(&mut self) -> Result<Option<Bytes>, ReadError> {
         let changes = Arc::clone(&self.changes);
         loop {
             if self.offset < self.file.len() {
-                let end = self.file.len().min(self.offset + self.handling.max_bytes);
+                let end = self.file.len().min(self.offset + self.policy.max_bytes);
                 let piece = self.file.read_appended(self.offset..end).await?;
                 self.offset += piece.len() as u64;
-                // Sending may have to wait; a buffer of the pool must not.
+                // The send may have to wait, but a buffer of the pool must not.
                 return Ok(Some(Bytes::copy_from_slice(&piece)));
             }
-            // Both are read before the file's state: so a write before the close is seen then, and a
-            // write after that wakes this loop.
+            // Both are read before the file's state, so that the state includes a write before the close,
+            // and a later write wakes this loop.
             let (changed, closes) = (changes.changed(), changes.closes());
-            let now = self.file.now().await?;
-            if now.len() < self.offset {
+            let refreshed = self.file.refreshed().await?;
+            if refreshed.len() < self.offset {
                 return Err(ReadError::Truncated);
             }
-            if now.len() > self.offset {
-                self.file = Arc::new(now);
+            if refreshed.len() > self.offset {
+                self.file = Arc::new(refreshed);
                 self.grown = Instant::now();
                 self.closed = None;
                 continue;
@@ -121,8 +121,7 @@ impl Following {
             || self.is_replaced().await
     }
 
-    /// Whether the name belongs to another file now, or to none. A disk that does not respond leaves
-    /// that open.
+    /// Whether the name belongs to another file now, or to none; `false` if the disk does not respond.
     async fn is_replaced(&self) -> bool {
         match self.library.identity(&self.path).await {
             Ok(found) => !found.is_some_and(|found| found.same_file(self.file.identity())),

@@ -1,4 +1,4 @@
-//! `/v/<title>/poster.jpg` and its like: images of a title, which jobs make when they are first requested.
+//! `/v/<title>/poster.jpg` and similar: images of a title, which jobs render at the first request.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ use crate::{
 /// The folder of a storyboard.
 pub(super) const STORYBOARD: &str = "storyboard";
 
-/// An image of a title, or a text that describes where images are.
+/// An image of a title, or a text that refers to images.
 pub(super) async fn resource(
     site: &Site,
     title: &MediaPath,
@@ -56,11 +56,11 @@ pub(super) async fn resource(
                 View::Preview => {
                     (ImageSpec::Preview { size }, "preview.webp".to_owned(), ImageFormat::Webp)
                 }
-                View::Thumbnail(coding) => {
+                View::Thumbnail(format) => {
                     let exact = requested.exact;
                     let time_ms = images.frame_ms(requested.time_ms, exact).await?;
-                    let image = ImageSpec::Thumbnail { time_ms, exact, size, format: coding };
-                    (image, format!("thumbnail.{}", coding.extension()), coding)
+                    let image = ImageSpec::Thumbnail { time_ms, exact, size, format };
+                    (image, format!("thumbnail.{}", format.extension()), format)
                 }
                 _ => return Err(Error::NotFound),
             };
@@ -115,13 +115,13 @@ fn described(opened: &Opened, text: Text) -> Resource {
     Resource::Text(Text { last_modified: Some(opened.file.identity().modified()), ..text })
 }
 
-/// What a query requests.
+/// The parameters of a query.
 #[derive(Debug)]
 struct Requested {
     time_ms: u64,
     exact: bool,
     size: SizeRequest,
-    /// Whether to wait for an image that is not made yet.
+    /// Whether to wait for an image that is not rendered yet.
     wait: bool,
 }
 
@@ -169,7 +169,7 @@ impl Requested {
     fn ready_or_pending(&self, image: Option<Content>) -> Result<Resource, Error> {
         match image {
             Some(image) => Ok(Resource::Content(image)),
-            None if self.wait => Err(Error::NotReady("the image is being made, retry later")),
+            None if self.wait => Err(Error::NotReady("the image is not rendered yet, retry later")),
             None => Ok(Resource::PendingImage),
         }
     }

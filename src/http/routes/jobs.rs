@@ -26,7 +26,7 @@ use crate::{
     transcode::JobSpec,
 };
 
-/// Jobs on a page, by default and at most.
+/// The number of jobs on a page: the default, and the maximum.
 const LIMIT_DEFAULT: u32 = 100;
 const LIMIT_MAX: u32 = 500;
 
@@ -130,19 +130,19 @@ async fn list(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error>
     }
     let (filter, before) = (query.filter()?, query.before()?);
     let page = read_queue(site, async move |queue| {
-        // First: events repeat a change between these two reads, and none is lost.
+        // Read before the jobs: events then repeat a change between the two reads, and none is lost.
         let changed = queue.last_change().await?;
         Ok((queue.jobs(&filter, limit, before).await?, changed))
     });
     let (jobs, changed) = page.await?;
     let is_full = jobs.len() == limit as usize;
     let next = jobs.last().filter(|_| is_full).map(|last| query.next_page(last.id, limit));
-    let jobs = jobs.iter().map(JobText::from).collect();
-    json(StatusCode::OK, &List { jobs, next, changed })
+    let texts = jobs.iter().map(JobText::from).collect();
+    json(StatusCode::OK, &List { jobs: texts, next, changed })
 }
 
 async fn show(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error> {
-    let id = id_in(request)?;
+    let id = parse_id(request)?;
     let found =
         read_queue(site, async move |queue| Ok((queue.job(id).await?, queue.children(id).await?)));
     let (job, children) = found.await?;
@@ -181,7 +181,7 @@ async fn create(
     Ok(response)
 }
 
-/// The job spec of a request, and those of the audio tracks that go with it.
+/// The job spec of a request, and the job specs of its audio tracks.
 async fn specs(job_request: &JobRequest, site: &Site) -> Result<(JobSpec, Vec<JobSpec>), Error> {
     let title = MediaPath::from_path(Path::new(job_request.title()))?;
     if let JobRequest::Remux { .. } = job_request
@@ -265,13 +265,13 @@ impl ListQuery {
     }
 }
 
-/// The queue with its events, if the server has a database.
-pub(super) fn queue_of(site: &Site) -> Result<Arc<Jobs>, Error> {
+/// The queue with its events; an error if the server has no database.
+pub(super) fn require_jobs(site: &Site) -> Result<Arc<Jobs>, Error> {
     let none = "no jobs: the server runs without a database; see its log";
     site.jobs.load_full().ok_or(Error::DatabaseUnavailable(none))
 }
 
-/// Reads the queue in the background: the database's connections belong to that runtime.
+/// Reads the queue in the background, because the database's connections belong to that runtime.
 async fn read_queue<T: Send + 'static, F>(
     site: &Site,
     read: impl FnOnce(Queue) -> F,
@@ -279,11 +279,11 @@ async fn read_queue<T: Send + 'static, F>(
 where
     F: Future<Output = Result<T, QueueError>> + Send + 'static,
 {
-    let queue = queue_of(site)?.queue.clone();
+    let queue = require_jobs(site)?.queue.clone();
     site.spawn_limited(read(queue)).await?.map_err(Error::from)
 }
 
-/// Changes the queue, which needs a permit.
+/// Changes the queue, with a permit.
 async fn change_queue<T: Send + 'static, F>(
     _permit: Permit,
     site: &Site,
@@ -303,13 +303,13 @@ async fn read_json<T: serde::de::DeserializeOwned>(
     content::from_json(&content::read(content, timeout).await?)
 }
 
-fn id_in(request: &HttpRequest) -> Result<JobId, Error> {
+fn parse_id(request: &HttpRequest) -> Result<JobId, Error> {
     request.match_info().query("id").parse().map_err(|_| Error::NotFound)
 }
 
 /// The id of the job that a target names, if clients may see that job.
 async fn visible_job(request: &HttpRequest, site: &Site) -> Result<JobId, Error> {
-    let id = id_in(request)?;
+    let id = parse_id(request)?;
     let job = read_queue(site, async move |queue| queue.job(id).await).await?;
     job.filter(is_visible).map(|job| job.id).ok_or(Error::NotFound)
 }

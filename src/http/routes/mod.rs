@@ -1,5 +1,5 @@
-//! One small file per family of routes. Each turns a target into a resource, or into an error, and leaves
-//! the rest to the rules of HTTP.
+//! One small file per family of routes. Each turns a target into a resource or an error, and leaves the rest
+//! to the rules of HTTP.
 
 pub mod events;
 pub mod files;
@@ -17,14 +17,15 @@ use actix_web::http::StatusCode;
 use super::{
     Site,
     content::CONTENT_BYTES_MAX,
-    fields::reading,
+    fields::parse_get_or_head,
     methods::{Read, read_method},
     respond::ResponseBody,
     urls::path_behind,
 };
 use crate::wire::http1::{RequestHead, ResponseHead};
 
-/// Responds in front of the App to what needs no waiting, with the same response that the App would give.
+/// Responds in front of the App to a request that needs no waiting, with the response that the App would
+/// send.
 pub fn respond_if_ready(
     request: &RequestHead<'_>,
     site: &Site,
@@ -37,8 +38,9 @@ pub fn respond_if_ready(
     }
 }
 
-/// How many bytes of content the App reads at most of such a request; `None` if it reads none.
+/// The most bytes of content that the App reads of such a request; `None` if it reads none.
 pub fn content_bytes_max(request: &RequestHead<'_>) -> Option<usize> {
-    let reads = request.target.starts_with("/api/jobs") && reading(request.method).is_none();
+    let reads =
+        request.target.starts_with("/api/jobs") && parse_get_or_head(request.method).is_none();
     reads.then_some(CONTENT_BYTES_MAX)
 }

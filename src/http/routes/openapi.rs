@@ -1,7 +1,7 @@
 //! `/api/openapi.json`: the description of the API.
 //!
-//! The description is written by hand, and a test compares it with the responses of a running server:
-//! types alone could say which members exist, but not which statuses a request can get, nor why.
+//! The description is written by hand, and a test compares it with the responses of a running server: types
+//! would yield the members, but neither the statuses of a request nor their reasons.
 
 use std::sync::LazyLock;
 
@@ -31,6 +31,6 @@ pub async fn describe(request: HttpRequest, site: Data<Site>) -> HttpResponse {
 async fn respond(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error> {
     match read_method(request.method())? {
         Read::Options => Ok(cors::options(request)),
-        Read::Answer => respond_text(request, site, DESCRIPTION.clone()).await,
+        Read::Respond => respond_text(request, site, DESCRIPTION.clone()).await,
     }
 }

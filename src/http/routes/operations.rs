@@ -21,10 +21,10 @@ pub async fn alive(request: HttpRequest) -> HttpResponse {
     respond(&request, "text/plain; charset=utf-8", "alive\n".into())
 }
 
-/// `/readyz`: the server takes new requests: at least one root answers, and the server is not draining.
-/// The text names the state of each root and of the worker; playback does not depend on the worker.
+/// `/readyz`: the server accepts new requests: at least one root responds, and the server is not draining.
+/// The text lists the state of each root and of the worker; playback does not depend on the worker.
 pub async fn ready(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    if !matches!(read_method(request.method()), Ok(Read::Answer)) {
+    if !matches!(read_method(request.method()), Ok(Read::Respond)) {
         return respond(&request, "text/plain; charset=utf-8", String::new());
     }
     if site.is_draining() {
@@ -32,7 +32,8 @@ pub async fn ready(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     }
     let roots = site.library.root_statuses().await;
     if roots.iter().all(|root| root.error.is_some()) {
-        return Error::NotReady("no folder of the library answers").error_response();
+        return Error::NotReady("no root of the library responds; check the mounts")
+            .error_response();
     }
     let mut text = "ready\n".to_owned();
     for RootStatus { name, error } in roots {
@@ -62,7 +63,7 @@ struct Status {
     worker: String,
     /// Whether the server has a queue.
     queue: bool,
-    /// Why no job can run, if so.
+    /// The reason why no job can run.
     unavailable: Option<&'static str>,
 }
 
@@ -89,7 +90,7 @@ pub async fn not_found(request: HttpRequest) -> HttpResponse {
 
 fn respond(request: &HttpRequest, media_type: &'static str, text: String) -> HttpResponse {
     match read_method(request.method()) {
-        Ok(Read::Answer) => HttpResponse::build(StatusCode::OK)
+        Ok(Read::Respond) => HttpResponse::build(StatusCode::OK)
             .insert_header((CONTENT_TYPE, HeaderValue::from_static(media_type)))
             .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
             .body(text),

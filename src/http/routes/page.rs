@@ -20,8 +20,8 @@ use crate::{
     },
 };
 
-/// Only what this server serves, and no inline script or style. Media that hls.js assembles plays from a
-/// `blob:` URL.
+/// The policy of the page: only resources of this server, and no inline script or style. Media that hls.js
+/// assembles plays from a `blob:` URL.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; media-src 'self' blob:; \
      img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
@@ -41,7 +41,7 @@ macro_rules! asset {
 const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Name, media type and bytes of the files that the document refers to.
+/// The files that the document refers to: name, media type and bytes.
 const ASSETS: &[(&str, &str, &[u8])] = &[
     asset!("page.css", STYLE),
     asset!("library.css", STYLE),
@@ -58,7 +58,7 @@ const ASSETS: &[(&str, &str, &[u8])] = &[
     asset!("jobs.js", SCRIPT),
     asset!("server.js", SCRIPT),
     asset!("words.js", SCRIPT),
-    // hls.js, which plays HLS where the browser does not. Loaded when it is needed.
+    // hls.js, which plays HLS in browsers that cannot; loaded on demand.
     asset!("hls.min.mjs", SCRIPT),
 ];
 
@@ -88,7 +88,7 @@ pub async fn asset(request: HttpRequest, site: Data<Site>, name: Path<String>) -
     .await
 }
 
-/// The built-in assets with their coded forms: to code the largest takes some tens of milliseconds.
+/// The built-in assets with their coded forms: to encode the largest takes some tens of milliseconds.
 static ASSET_TEXTS: LazyLock<Vec<Text>> = LazyLock::new(|| {
     let assets = ASSETS.iter().map(|&(_, media_type, bytes)| {
         Text::kept(Bytes::from_static(bytes), media_type, Caching::Revalidate, None)
@@ -101,10 +101,10 @@ async fn respond_page(
     site: &Site,
     text: Result<Text, Error>,
 ) -> HttpResponse {
-    let response = async {
+    let responding = async {
         match read_method(request.method())? {
             Read::Options => Ok(cors::options(request)),
-            Read::Answer => {
+            Read::Respond => {
                 let mut response = respond_text(request, site, text?).await?;
                 let fields = response.headers_mut();
                 fields.insert(CONTENT_SECURITY_POLICY, POLICY);
@@ -114,7 +114,7 @@ async fn respond_page(
             }
         }
     };
-    response.await.unwrap_or_else(|error: Error| error.error_response())
+    responding.await.unwrap_or_else(|error: Error| error.error_response())
 }
 
 #[cfg(test)]

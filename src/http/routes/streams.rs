@@ -9,7 +9,7 @@ use crate::{
     extent::Text,
     http::{
         Error, Site, cors,
-        fields::reading,
+        fields::parse_get_or_head,
         query::Query,
         resource::Resource,
         respond::{self, ResponseBody},
@@ -46,22 +46,22 @@ struct ViewRequest<'a> {
 
 /// Responds to every method.
 pub async fn serve(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    let response = respond_to(&request, &site).await;
-    let mut response = response.unwrap_or_else(|error| error.error_response());
+    let mut response =
+        respond_to(&request, &site).await.unwrap_or_else(|error| error.error_response());
     let settings = site.settings.load();
     respond::set_not_found_caching(&settings, &mut response);
     cors::decorate(request.headers(), &settings.cors_origins, &mut response);
     response
 }
 
-/// Responds in front of the App to a GET or HEAD of a resource that is ready: the title is open, indexed
-/// and in memory already, as for most requests of players. Everything else falls through to [`serve`].
+/// Responds in front of the App to a GET or HEAD of a resource that is ready: the title is open, indexed and
+/// in memory already, as for most requests of players. [`serve`] handles all others.
 pub fn respond_if_ready(
     request: &RequestHead<'_>,
     site: &Site,
     head: &mut ResponseHead<'_>,
 ) -> Option<(StatusCode, ResponseBody)> {
-    let method = reading(request.method)?;
+    let method = parse_get_or_head(request.method)?;
     let path = request.target;
     let encoded = path.strip_prefix("/v/")?;
     if encoded.contains(['?', '#']) {
@@ -69,13 +69,13 @@ pub fn respond_if_ready(
     }
     let url = TitleUrl::parse(encoded)?.ok()?;
     let (query, waiting) = (Query::new(""), Waiting::Forbidden);
-    let response = if_ready(async {
+    let written = if_ready(async {
         let view = ViewRequest { url, path, query, waiting };
         let (resource, timing) = resource(site, &view).await?;
         let response = resource.write(&method, request, site, head, waiting).await?;
         Ok::<_, Error>((response, timing))
-    });
-    let (response, timing) = response?.ok()?;
+    })?;
+    let (response, timing) = written.ok()?;
     cors::decorate(request, &site.settings.load().cors_origins, head);
     if let Some(timing) = timing {
         server_timing::put(&timing, head);
@@ -92,7 +92,7 @@ async fn respond_to(request: &HttpRequest, site: &Site) -> Result<HttpResponse, 
     let encoded = path.strip_prefix("/v/").ok_or(Error::NotFound)?;
     let url = TitleUrl::parse(encoded).ok_or(Error::NotFound)??;
     if let Err(refused) = method {
-        // A title that does not exist is 404 for every method.
+        // A missing title is 404 for every method.
         return Err(if exists(&site.titles, &url).await? { refused } else { Error::NotFound });
     }
     let view = ViewRequest { url, path, query, waiting: Waiting::Allowed };
@@ -122,7 +122,7 @@ fn manifest_format(view: &View<'_>) -> Option<ManifestFormat> {
     }
 }
 
-/// What a view is; with the time that opening its title took, if that is one file.
+/// The resource of a view, and the timing of its title's opening, if the title is one file.
 async fn resource(
     site: &Site,
     request: &ViewRequest<'_>,
@@ -142,7 +142,7 @@ async fn resource(
     }
     let (file, index) = indexed?;
     if *view == View::Inspect && index.is_err() {
-        // A file that is no movie has a report, too.
+        // A file that is no movie has a report too.
         let report = Box::pin(inspection::report(titles, file, index)).await?;
         return Ok((Resource::Text(report), None));
     }
@@ -244,7 +244,7 @@ async fn text_file(
     Ok(texts::file(titles, title, opened, version, (index, file)).await?)
 }
 
-/// The part of a title that a query wants.
+/// Parses the part of a title that a query selects.
 fn selection(query: Query<'_>) -> Result<Selection, Error> {
     let start_ms = query.milliseconds("start")?.unwrap_or(0);
     let end_ms = query.milliseconds("end")?;
@@ -267,7 +267,7 @@ mod tests {
         telemetry::Metrics,
     };
 
-    /// The fast path polls it on its stack, and moves it there.
+    /// The fast path moves the future to its stack and polls it there.
     #[tokio::test]
     async fn the_future_of_a_view_is_small() {
         let indices = IndexCache::new(0, NonZeroU32::MIN);
@@ -284,14 +284,14 @@ mod tests {
 
     #[test]
     fn a_query_selects_a_part_of_a_title() {
-        let of = |query| selection(Query::new(query));
+        let parse = |query| selection(Query::new(query));
         let tracks = vec!["video-1".to_owned(), "audio-2".to_owned()];
         let expected = Selection { start_ms: 1500, end_ms: Some(3000), tracks };
-        assert_eq!(of("start=1.5&end=3&tracks=video-1,audio-2&utm=x").expect("legal"), expected);
-        let encoded = of("end=3%2e0&start=1.5&tracks=video-1%2Caudio-2");
+        assert_eq!(parse("start=1.5&end=3&tracks=video-1,audio-2&utm=x").expect("legal"), expected);
+        let encoded = parse("end=3%2e0&start=1.5&tracks=video-1%2Caudio-2");
         assert_eq!(encoded.expect("legal"), expected);
-        assert!(of("start=3&end=3").is_err());
-        assert!(of("start=x").is_err());
-        assert_eq!(of("").expect("legal"), Selection::default());
+        assert!(parse("start=3&end=3").is_err());
+        assert!(parse("start=x").is_err());
+        assert_eq!(parse("").expect("legal"), Selection::default());
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// Titles on a page, by default and at most.
+/// The number of titles on a page: the default, and the maximum.
 const LIMIT_DEFAULT: usize = 100;
 const LIMIT_MAX: usize = 1000;
 
@@ -45,13 +45,13 @@ impl Default for ListQuery {
 #[derive(Debug, Serialize)]
 struct List {
     titles: Vec<Item>,
-    /// Titles on all pages.
+    /// The number of titles on all pages.
     total: usize,
     offset: usize,
     limit: usize,
     /// The target of the next page, if there is one.
     next: Option<String>,
-    /// Whether the first scan is running, so that more titles may follow.
+    /// Whether the first scan is running, which may find more titles.
     scanning: bool,
 }
 
@@ -126,12 +126,10 @@ async fn respond_title(request: &HttpRequest, site: &Data<Site>) -> Result<HttpR
         return Ok(cors::options(request));
     }
     let path = path_behind("/api/titles/", request)?;
-    // From the disk and not from the catalog, which may not have seen a file yet that already plays.
-    let title = match site.library.identity(&path).await {
-        Ok(found) => found.and_then(|identity| Title::from_file(path, &identity)),
-        Err(error) => return Err(error.into()),
-    };
-    let title = title.ok_or(Error::NotFound)?;
+    // From the disk, because a file may play before the catalog lists it.
+    let identity = site.library.identity(&path).await?;
+    let title =
+        identity.and_then(|identity| Title::from_file(path, &identity)).ok_or(Error::NotFound)?;
     method?;
     let json = serde_json::to_vec(&Item::from(&title)).map_err(internal)?;
     respond_json(request, site, json).await

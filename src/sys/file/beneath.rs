@@ -1,10 +1,10 @@
-//! Resolves a path below a directory and never outside, one name at a time: for systems whose kernel has
-//! no call for that.
+//! Resolves a path below a directory, one name at a time, and never leaves the directory: for systems
+//! without a call for that.
 //!
-//! The system never resolves a link here: each name is opened with `O_NOFOLLOW` in the innermost open
+//! The kernel never resolves a link here: each name is opened with `O_NOFOLLOW` in the innermost open
 //! directory, and the target of a link is put before the remaining names. `..` returns to the directory
-//! opened before, so that no rename can redirect it, and nothing is above the first. Each directory on the
-//! way must be readable; the kernel would need search permission only.
+//! opened before, so that no rename can redirect it, and the first directory has no parent. Each directory
+//! on the way must be readable; the kernel would need search permission only.
 //!
 //! FreeBSD has `O_RESOLVE_BENEATH`, and newer versions of macOS have it under another number; this code
 //! needs neither, and is tested on Linux.
@@ -23,21 +23,21 @@ use rustix::{
     io::{Errno, Result},
 };
 
-/// Links followed for one path at most, as on Linux.
+/// The most links in one path, as on Linux.
 const LINKS_MAX: usize = 40;
 
-/// The depth limit of the walk, and so of the directories that it holds open.
+/// The depth limit of the walk, which holds a descriptor for each level.
 const DEPTH_MAX: usize = 64;
 
-/// Remaining names at most, those from link targets included.
+/// The most remaining names, those from link targets included.
 const NAMES_MAX: usize = 1024;
 
-/// Opens something below a directory. The empty path is the directory itself.
+/// Opens an entry below a directory. The empty path is the directory itself.
 pub fn open(directory: BorrowedFd<'_>, relative: &Path, flags: OFlags) -> Result<OwnedFd> {
     walk(directory, relative, |parent, name| open_here(parent, name, flags))
 }
 
-/// The status of something below a directory, links resolved.
+/// The status of an entry below a directory, links resolved.
 pub fn status(directory: BorrowedFd<'_>, relative: &Path) -> Result<Stat> {
     walk(directory, relative, |parent, name| {
         let status = fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
@@ -52,11 +52,11 @@ pub fn status(directory: BorrowedFd<'_>, relative: &Path) -> Result<Stat> {
 enum Found<T> {
     /// The result of the last step.
     Entry(T),
-    /// A link; its target is next.
+    /// A link, whose target is the next step.
     Link,
 }
 
-/// Walks to the directory of the last name, and calls `last` with both.
+/// Walks to the directory of the last name, and calls `last` with the directory and the name.
 fn walk<T>(
     root: BorrowedFd<'_>,
     relative: &Path,
@@ -216,8 +216,9 @@ mod tests {
         let identity = |status: Stat| (status.st_dev, status.st_ino);
         for path in PATHS {
             let expected =
-                open_beneath(root.as_fd(), path.as_ref(), OFlags::RDONLY, Links::Followed);
-            let expected = expected.and_then(fs::fstat).map(identity);
+                open_beneath(root.as_fd(), path.as_ref(), OFlags::RDONLY, Links::Followed)
+                    .and_then(fs::fstat)
+                    .map(identity);
             let opened = open(root.as_fd(), path.as_ref(), OFlags::RDONLY);
             assert_eq!(opened.and_then(fs::fstat).map(identity), expected, "{path:?}");
             let found = status(root.as_fd(), path.as_ref());

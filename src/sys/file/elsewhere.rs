@@ -1,5 +1,4 @@
-//! Systems without a call that never leaves a directory, without reads that may not wait, and without
-//! watches of names.
+//! Other systems: paths are resolved name by name, every read may block, and names are not watched.
 
 use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -13,7 +12,7 @@ use rustix::{
 
 use super::{Links, NameEvent, Wait, WatchId};
 
-/// Opens something below a directory. The empty path is the directory itself.
+/// Opens an entry below a directory. The empty path is the directory itself.
 pub fn open_beneath(
     directory: BorrowedFd<'_>,
     relative: &Path,
@@ -27,7 +26,7 @@ pub fn open_beneath(
     super::beneath::open(directory, relative, flags)
 }
 
-/// The status of something below a directory.
+/// The status of an entry below a directory.
 pub fn status_beneath(directory: BorrowedFd<'_>, relative: &Path, links: Links) -> Result<Stat> {
     if links == Links::Refused {
         return Err(Errno::NOSYS);
@@ -39,17 +38,17 @@ pub fn status_beneath(directory: BorrowedFd<'_>, relative: &Path, links: Links) 
 pub fn read_at(fd: impl AsFd, into: &mut [u8], offset: u64, wait: Wait) -> Result<usize> {
     match wait {
         Wait::Allowed => rustix::io::pread(fd, into, offset),
-        // There is no way to ask for cached bytes only.
+        // No call reads cached bytes only.
         Wait::Never => Err(Errno::AGAIN),
     }
 }
 
-/// No file system is known to answer from memory.
-pub fn answers_in_place(_fd: impl AsFd) -> Result<bool> {
+/// Always false: status calls and reads may block on every file system.
+pub fn is_nonblocking(_fd: impl AsFd) -> Result<bool> {
     Ok(false)
 }
 
-/// Cannot be created here: kqueue would need every file open, and `FSEvents` reports late.
+/// A watcher that cannot be created: kqueue would need every file open, and `FSEvents` reports late.
 #[derive(Debug)]
 pub enum NameWatcher {}
 

@@ -13,10 +13,10 @@ use rustix::{
 
 use super::{Links, Wait};
 
-/// Attempts at an open that the kernel could not decide.
+/// The most attempts at an open that fails with EAGAIN.
 const OPEN_TRIES: usize = 16;
 
-/// Opens something below a directory. The empty path is the directory itself.
+/// Opens an entry below a directory. The empty path is the directory itself.
 pub fn open_beneath(
     directory: BorrowedFd<'_>,
     relative: &Path,
@@ -31,13 +31,13 @@ pub fn open_beneath(
             Links::Refused => ResolveFlags::NO_SYMLINKS,
         };
     let open = || fs::openat2(directory, relative, flags, Mode::empty(), resolve);
-    // A rename somewhere in the system may race with a `..` in a link: the kernel then cannot be
-    // sure that it stayed beneath, and asks to try again (openat2(2)).
+    // If a rename anywhere in the system races with a `..` in a link, the kernel cannot be sure that it
+    // stayed beneath the directory, and the caller has to try again (openat2(2)).
     let is_decided = |opened: &Result<_>| !matches!(opened, Err(Errno::AGAIN));
     (1..OPEN_TRIES).map(|_| open()).find(is_decided).unwrap_or_else(open)
 }
 
-/// The status of something below a directory.
+/// The status of an entry below a directory.
 pub fn status_beneath(directory: BorrowedFd<'_>, relative: &Path, links: Links) -> Result<Stat> {
     fs::fstat(open_beneath(directory, relative, OFlags::PATH, links)?)
 }
@@ -51,10 +51,10 @@ pub fn read_at(fd: impl AsFd, into: &mut [u8], offset: u64, wait: Wait) -> Resul
     rustix::io::preadv2(fd, &mut [IoSliceMut::new(into)], offset, flags)
 }
 
-/// Whether `fstat` and `RWF_NOWAIT` on this file need no waiting: true on the local file systems below,
-/// which keep the inode of an open file in memory; false on network and user-space ones, where a
-/// status may ask a server that is gone.
-pub fn answers_in_place(fd: impl AsFd) -> Result<bool> {
+/// Whether `fstat`, and reads with `RWF_NOWAIT`, never block on this file: true on the local file systems
+/// below, which keep the inode of an open file in memory; false on network and user-space ones, where a
+/// status may need a server that is gone.
+pub fn is_nonblocking(fd: impl AsFd) -> Result<bool> {
     // Numbers from linux/magic.h; XFS, ZFS and bcachefs keep theirs in their own headers.
     const LOCAL: [u64; 11] = [
         0xef53,      // ext2, ext3, ext4

@@ -1,9 +1,9 @@
 //! File calls that differ between systems: to resolve a path without leaving a directory, to read from
 //! memory without waiting for the disk, and to watch the names in directories.
 //!
-//! This is the seam between Linux and other systems. A file whose status may have to wait does not
-//! [answer in place](answers_in_place), as on a network file system: all its reads then go to the disk
-//! pool, and its bytes are copied to the socket.
+//! This is the seam between Linux and other systems. On a network file system, for example, a file is not
+//! [nonblocking](is_nonblocking): all its reads go to the disk pool, and its bytes are copied to the
+//! socket.
 
 #[cfg(any(test, not(target_os = "linux")))]
 mod beneath;
@@ -15,27 +15,27 @@ mod linux;
 mod name_watcher;
 
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{NameWatcher, answers_in_place, open_beneath, read_at, status_beneath};
+pub use elsewhere::{NameWatcher, is_nonblocking, open_beneath, read_at, status_beneath};
 #[cfg(target_os = "linux")]
-pub use linux::{answers_in_place, open_beneath, read_at, status_beneath};
+pub use linux::{is_nonblocking, open_beneath, read_at, status_beneath};
 #[cfg(target_os = "linux")]
 pub use name_watcher::NameWatcher;
 
 /// Whether a read may wait for the disk.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Wait {
-    /// Until the bytes are there.
+    /// Wait until the bytes are in memory.
     Allowed,
-    /// What is not in memory is `EAGAIN`.
+    /// Fail with `EAGAIN` if the bytes are not in memory.
     Never,
 }
 
 /// Whether a path may pass through symbolic links.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Links {
-    /// Links that stay below the directory are followed.
+    /// Follow links that stay below the directory.
     Followed,
-    /// A link is `ELOOP`.
+    /// Fail with `ELOOP` at a link.
     Refused,
 }
 
@@ -46,7 +46,7 @@ pub struct WatchId(i32);
 /// An event of a [`NameWatcher`].
 #[derive(Debug)]
 pub enum NameEvent<'e> {
-    /// A name that was not a directory's now means another file, or none.
+    /// The name of a file was removed or replaced.
     File {
         /// The watch of the directory that holds the name.
         directory: WatchId,

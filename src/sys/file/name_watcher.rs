@@ -16,25 +16,25 @@ use rustix::{
 
 use super::{NameEvent, WatchId};
 
-/// Room for some events at a time, in bytes: at least one with the longest name.
+/// The size of the event buffer, in bytes: some events, at least one with the longest name.
 const BUFFER_BYTES: usize = 4096;
 
-/// Reports when existing names in watched directories are renamed, replaced or removed. A new name,
-/// and a write to a file, is no event here.
+/// Reports renames, replacements and removals of names in watched directories, but no new names and no
+/// writes to files.
 #[derive(Debug)]
 pub struct NameWatcher {
     inotify: OwnedFd,
 }
 
 impl NameWatcher {
-    /// A watcher of no directory yet.
+    /// A watcher without watches.
     pub fn new() -> Result<Self> {
         Ok(Self { inotify: inotify::init(CreateFlags::CLOEXEC)? })
     }
 
     /// Watches an open directory. One directory has one watch, however often it is added.
     pub fn add(&self, directory: BorrowedFd<'_>) -> Result<WatchId> {
-        // A path could mean another directory by now; the link of the descriptor cannot.
+        // A path could lead to another directory by now; the link of the descriptor cannot.
         let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
         let flags = WatchFlags::MOVED_FROM
             | WatchFlags::MOVED_TO
@@ -62,11 +62,11 @@ impl NameWatcher {
         let mut buffer = [MaybeUninit::uninit(); BUFFER_BYTES];
         let mut events = Reader::new(self.inotify.as_fd(), &mut buffer);
         loop {
-            let event = match events.next() {
+            let kernel_event = match events.next() {
                 Err(Errno::INTR) => continue,
                 event => event?,
             };
-            let (directory, flags) = (WatchId(event.wd()), event.events());
+            let (directory, flags) = (WatchId(kernel_event.wd()), kernel_event.events());
             let event = if flags.intersects(ReadFlags::QUEUE_OVERFLOW | ReadFlags::UNMOUNT) {
                 NameEvent::Lost
             } else if flags.contains(ReadFlags::IGNORED) {
@@ -74,7 +74,7 @@ impl NameWatcher {
             } else if flags.contains(ReadFlags::ISDIR) {
                 NameEvent::Directory { directory }
             } else {
-                let name = event.file_name().map_or(&[][..], |name| name.to_bytes());
+                let name = kernel_event.file_name().map_or(&[][..], |name| name.to_bytes());
                 NameEvent::File { directory, name: OsStr::from_bytes(name) }
             };
             if !handle(event) {

@@ -1,7 +1,7 @@
-//! Other systems: no look into the page cache, and no sending from it without waiting.
+//! Other systems: the state of the page cache is unknown, and a send from it could block.
 //!
-//! FreeBSD's sendfile(2) could do it with `SF_NODISKIO`. To add that, start here and with
-//! [`answers_in_place`](crate::sys::file::answers_in_place).
+//! FreeBSD's sendfile(2) has `SF_NODISKIO`, which would prevent that. To add it, start here and with
+//! [`is_nonblocking`](crate::sys::file::is_nonblocking).
 
 use std::{
     io,
@@ -37,7 +37,7 @@ pub fn read_into_page_cache(_file: BorrowedFd<'_>, _range: &Range<u64>) -> io::R
     Err(unsupported())
 }
 
-/// A mapped part of a file: there is none here.
+/// A mapped part of a file, which is never created here.
 #[derive(Debug)]
 pub enum Mapping {}
 
@@ -72,8 +72,8 @@ pub fn sendfile(
     Err(unsupported())
 }
 
-/// Sends bytes from memory, as many as the socket takes. There is no `MSG_MORE`: one more packet goes half
-/// full. A closed peer is `EPIPE` and no signal, because Rust's runtime ignores SIGPIPE.
+/// Sends bytes from memory, as many as the socket accepts. Without `MSG_MORE` one more packet is half full.
+/// A closed peer is `EPIPE` and no signal, because Rust's runtime ignores SIGPIPE.
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], _more: bool) -> io::Result<usize> {
     Ok(rustix::net::send(socket, bytes, SendFlags::DONTWAIT)?)
 }

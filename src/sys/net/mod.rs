@@ -1,8 +1,8 @@
-//! Calls for the network that not every system has: the page cache, sending from it, and socket options.
+//! Calls for the network that not every system has: the page cache, sends from it, and socket options.
 //!
-//! This is the seam between Linux and other systems. On those no file is
-//! [sendable](crate::extent::disk::File::is_sendable): their extents are read into buffers
-//! ([`wire::body`](crate::wire::body)), and nothing asks for the page cache.
+//! This is the seam between Linux and other systems. On other systems no file is
+//! [sendable](crate::extent::disk::File::is_sendable): extents are read into buffers
+//! ([`wire::body`](crate::wire::body)), and the page cache is not used.
 
 use std::ops::Range;
 

@@ -10,30 +10,30 @@ use std::{
 
 use rustix::process::Resource;
 
-/// Resources that a confined program never needs: none that is known here.
+/// Resources that a confined program never needs: none.
 pub const UNUSED_RESOURCES: [Resource; 0] = [];
 
-/// The path of the running executable, for starting it again as the sandbox helper. If the file was
-/// replaced since, this is the new one.
+/// The path of the running executable, to start it again as the sandbox helper. If the file was replaced
+/// since, the path leads to the new one.
 pub fn helper_path() -> PathBuf {
     std::env::current_exe().unwrap_or_else(|_| "headwater".into())
 }
 
-/// There is no OOM score.
+/// No effect: these systems have no OOM score.
 pub fn raise_oom_score() {}
 
-/// Privileges depend on the user alone, and the process keeps its user.
+/// No effect: privileges depend on the user alone, and the process keeps its user.
 pub fn drop_privileges() -> io::Result<()> {
     Ok(())
 }
 
-/// There is no parent death signal. The program ends when its CPU time is used up, or when it writes
-/// progress to a closed pipe.
+/// No effect: these systems have no parent death signal. The program ends when its CPU time is used up, or
+/// when it writes progress to a closed pipe.
 pub fn set_parent_death_signal() -> io::Result<()> {
     Ok(())
 }
 
-/// There is no `no_new_privs`: set-user-ID programs still take effect.
+/// No effect: without `no_new_privs` set-user-ID programs still take effect.
 pub fn set_no_new_privs() -> io::Result<()> {
     Ok(())
 }
@@ -49,5 +49,5 @@ pub fn restrict_files(
 
 /// Refuses no system call, and returns an error.
 pub fn install_seccomp() -> Result<(), &'static str> {
-    Err("only Linux has it")
+    Err("only available on Linux")
 }

@@ -10,8 +10,8 @@ use landlock::{
     RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
 };
 
-/// The newest Landlock ABI that is used here. An older kernel enforces the part that it supports;
-/// [`super::seccomp`] also refuses the rest, as far as a system call's arguments show it.
+/// The newest Landlock ABI that this code uses. An older kernel enforces the part that it supports;
+/// [`super::seccomp`] refuses the rest, as far as a system call's arguments show it.
 const SUPPORTED_ABI: ABI = ABI::V6;
 
 /// Folders of the dynamic loader and its libraries: readable and executable.
@@ -55,7 +55,7 @@ pub fn restrict(
         .create()?;
     let run = AccessFs::ReadFile | AccessFs::ReadDir | AccessFs::Execute;
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
-    let own_libraries = program.map(library_paths_of).unwrap_or_default();
+    let own_libraries = program.map(own_library_paths).unwrap_or_default();
     for path in
         LIBRARY_PATHS.iter().map(Path::new).chain(own_libraries.iter().map(PathBuf::as_path))
     {
@@ -91,10 +91,9 @@ fn output_access() -> BitFlags<AccessFs> {
 }
 
 /// The library folders of a program's own prefix: `/opt/ffmpeg/lib` for `/opt/ffmpeg/bin/ffmpeg`.
-fn library_paths_of(program: &Path) -> Vec<PathBuf> {
+fn own_library_paths(program: &Path) -> Vec<PathBuf> {
     let program = fs::canonicalize(program).unwrap_or_else(|_| program.into());
-    let prefix = program.parent().and_then(Path::parent);
-    let prefix = prefix.filter(|prefix| prefix.parent().is_some());
+    let prefix = program.parent().and_then(Path::parent).filter(|prefix| prefix.parent().is_some());
     prefix.map(|prefix| vec![prefix.join("lib"), prefix.join("lib64")]).unwrap_or_default()
 }
 
@@ -123,13 +122,13 @@ fn allow(
     }
 }
 
-/// Why Landlock failed although the kernel supports it.
+/// The error of Landlock on a kernel that supports it.
 #[derive(Debug, thiserror::Error)]
 pub enum LandlockError {
     /// A named file does not exist or cannot be opened.
     #[error("{}: {reason}", path.display())]
     Path {
-        /// Its path.
+        /// The path.
         path: PathBuf,
         /// The error of the system.
         reason: String,

@@ -10,9 +10,9 @@ use rustix::{
 /// Resources that a confined program never needs: their limit is 0.
 pub const UNUSED_RESOURCES: [Resource; 1] = [Resource::Msgqueue];
 
-/// The path of the running executable, for starting it again as the sandbox helper.
+/// The path of the running executable, to start it again as the sandbox helper.
 pub fn helper_path() -> PathBuf {
-    // By this name the kernel finds the running program even after its file was replaced.
+    // The kernel finds the running program under this name even after its file was replaced.
     "/proc/self/exe".into()
 }
 
@@ -23,7 +23,7 @@ pub fn raise_oom_score() {
 }
 
 /// Drops all capabilities but `CAP_DAC_READ_SEARCH`: root needs it to read libraries of other users.
-/// [Landlock](super::landlock) limits which files those can be.
+/// [Landlock](super::landlock) limits those files.
 pub fn drop_privileges() -> io::Result<()> {
     let kept = CapabilitySet::DAC_READ_SEARCH & rustix::thread::capabilities(None)?.permitted;
     let none = CapabilitySet::empty();

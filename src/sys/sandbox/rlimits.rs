@@ -6,8 +6,8 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::UNUSED_RESOURCES;
 
-/// Address space besides the memory itself: libraries (ffmpeg has two hundred), and what allocators
-/// reserve for each thread without using it.
+/// Address space besides the memory itself: libraries (ffmpeg has two hundred), and unused reserves of
+/// allocators for each thread.
 const RESERVED_BYTES: u64 = 8 << 30;
 
 /// Open files: sources, outputs, pipes, and libraries while the loader maps them.
@@ -22,9 +22,9 @@ const CPU_GRACE_S: u64 = 5;
 
 /// Limits this process and the program that it becomes.
 ///
-/// Memory is [`Resource::Data`] (private writable memory), since the address space alone says little. The
+/// Memory is [`Resource::Data`] (private writable memory), since the address space alone is no measure. The
 /// number of processes is not limited here: that limit counts all processes of a user, and root has none.
-/// [seccomp](super::install_seccomp) refuses to create processes where it is available.
+/// [seccomp](super::install_seccomp), if available, refuses to create processes.
 pub fn set(memory_bytes: u64, file_bytes: u64, cpu_s: u64) -> io::Result<()> {
     let unused = UNUSED_RESOURCES.map(|resource| (resource, 0));
     let limits = [
@@ -46,7 +46,7 @@ pub fn set(memory_bytes: u64, file_bytes: u64, cpu_s: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// The hard limit that the server was started with. It can not be raised.
+/// The hard limit of the server's start, which cannot be raised.
 fn inherited_hard_limit(resource: Resource) -> u64 {
     rustix::process::getrlimit(resource).maximum.unwrap_or(u64::MAX)
 }

@@ -130,12 +130,12 @@ const OPAQUE: &[i64] = &[
     libc::SYS_io_uring_register,
 ];
 
-/// The x32 ABI of x86-64 has the same call numbers with this bit set, which no list would match.
+/// The bit that the x32 ABI of x86-64 sets in call numbers, so that no list would match them.
 #[cfg(target_arch = "x86_64")]
 const X32_BIT: i64 = 0x4000_0000;
 
-/// Calls added after 2022, which have the same numbers on all architectures. Nothing needs them, and some
-/// change modes, attributes and mounts.
+/// Calls added after 2022, which have the same numbers on all architectures. No program needs them, and
+/// some change modes, attributes and mounts.
 const RECENT: std::ops::Range<i64> = 452..512;
 
 /// `F_SETSIG` and `F_SETOWN_EX` of `fcntl`, which `libc` does not define.

@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 
 use super::Policy;
 
-/// As in `linux/sched/types.h`, in its first version, which all kernels know.
+/// `struct sched_attr` of `linux/sched/types.h`, in its first version, which all kernels support.
 #[repr(C)]
 struct Attributes {
     size: u32,

@@ -30,11 +30,11 @@ pub use linux::set_policy;
 pub enum Policy {
     /// `SCHED_BATCH`: never preempts another task by waking. Kernels before 6.12 ignore the slice.
     Batch {
-        /// The time slice that it asks for.
+        /// The requested time slice.
         slice: Duration,
         /// The niceness: 19 yields the most.
         nice: i32,
     },
-    /// `SCHED_IDLE`: runs only while no other task wants the processor.
+    /// `SCHED_IDLE`: runs only while no other task is runnable.
     Idle,
 }

@@ -28,8 +28,9 @@ use crate::wire::{
     socket::Socket,
 };
 
-/// How long a connection is read after its last response before it closes: a reset in reply to bytes that
-/// still arrive would discard what the client has not received yet (RFC 9112 section 9.6).
+/// The time for which a connection is read after its last response before it closes: a reset in reply to
+/// bytes that still arrive would discard the part of the response that the client has not received yet (RFC
+/// 9112 section 9.6).
 pub(super) const LINGER: Duration = Duration::from_secs(2);
 
 /// One connection.
@@ -43,19 +44,19 @@ pub(in crate::wire) struct Http1Connection<F, S> {
     pub(super) app: Rc<S>,
     /// Received bytes that are not parsed yet.
     pub(super) unread: BytesMut,
-    /// How many bytes at the start of `unread` are known not to hold the end of a head.
+    /// The number of bytes at the start of `unread` that have been searched for the end of a head.
     pub(super) searched: usize,
     /// The client will send no more.
     pub(super) is_eof: bool,
     state: ReadState,
-    /// Why every request is refused.
+    /// The reason to refuse every request.
     refusal: Option<Refusal>,
 }
 
-/// What the timer means during a read.
+/// The meaning of the timer during a read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum ReadState {
-    /// It is not set.
+    /// The timer is not set.
     Idle,
     /// The first byte of a request must arrive.
     AwaitingRequest,
@@ -120,7 +121,7 @@ where
 
     /// Serves requests until the connection ends. An error means that the client has disconnected.
     pub(in crate::wire) async fn run(mut self) -> io::Result<()> {
-        // The first request must come soon; later ones have the keep-alive timeout.
+        // The first request has the timeout of a head; later ones have the keep-alive timeout.
         let mut limit = self.settings.timeouts.request_head;
         let mut keeps_alive = true;
         while keeps_alive {
@@ -181,7 +182,7 @@ where
             } else if self.unread.is_empty()
                 && let Ok(Some(head)) = find_head(received, 0)
             {
-                // Usually exactly one head: it is parsed in the scratch buffer, without a copy.
+                // Usually exactly one head, which is parsed in the scratch buffer, without a copy.
                 self.unread.extend_from_slice(&received[head.end..]);
                 return Poll::Ready(Ok(self.handle_head(&received[head])));
             } else {
@@ -190,7 +191,7 @@ where
         }
     }
 
-    /// Nothing has arrived. Ready when the connection is not waited for any longer.
+    /// Handles a read without data. Ready when the wait for a request has ended.
     fn poll_timeout(&mut self, cx: &Context<'_>) -> Poll<ReadOutcome<T>> {
         let has_begun = self.unread.iter().any(|byte| !matches!(byte, b'\r' | b'\n'));
         if has_begun && self.state == ReadState::AwaitingRequest {
@@ -222,7 +223,7 @@ where
             Ok(parsed) => parsed,
             Err(refusal) => return ReadOutcome::Pending(self.refuse(refusal)),
         };
-        // A client that asks for another protocol gets its response in this one, and then a close.
+        // A request for another protocol gets its response in this one, and then the connection closes.
         let keeps_alive = head.keeps_alive
             && !head.upgrades
             && !body.closes_connection(&head)
@@ -252,8 +253,7 @@ where
         }
     }
 
-    /// Makes a request in place of one that is refused. Nothing that the client sends after it is a
-    /// request.
+    /// Creates a request in place of a refused one. No later bytes of the client are parsed as a request.
     pub(super) fn refuse(&mut self, refusal: Refusal) -> PendingRequest {
         let mut request = Request::new();
         request.head_mut().peer_addr = Some(self.peer);
@@ -262,7 +262,7 @@ where
         PendingRequest { request, is_1_1: true, keeps_alive: false, body }
     }
 
-    /// Reads what arrives while a response is under way, to notice that the client disconnects.
+    /// Reads during a response, to notice that the client disconnects.
     pub(super) fn read_pending(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         while !self.is_eof && self.unread.len() < HEAD_BYTES_MAX {
             if self.poll_read(cx)?.is_pending() {
@@ -272,8 +272,9 @@ where
         Ok(())
     }
 
-    /// Closes a connection after its last response. A client that may have sent more is read for a while,
-    /// so that it can receive that response: a socket that is closed with unread bytes sends a reset.
+    /// Closes a connection after its last response. If the client may have sent more, the connection is read
+    /// for [`LINGER`], so that the client can receive that response: a socket that is closed with unread
+    /// bytes sends a reset.
     async fn linger(&mut self) -> io::Result<()> {
         if self.is_eof {
             return Ok(());
@@ -295,7 +296,7 @@ where
         }
     }
 
-    /// Reads what has arrived, and appends it to `unread`.
+    /// Appends the bytes that have arrived to `unread`.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let io_thread = Rc::clone(&self.io_thread);
         let mut scratch = io_thread.scratch.borrow_mut();

@@ -1,8 +1,8 @@
 //! The content behind a request's head: read for the App, or discarded.
 //!
-//! The end of a request's content is known before it is read, so whatever becomes of it, the next request
-//! begins behind it. Content for the App is short, and is read completely before the App is called: no
-//! route waits for a client, and a connection's requests do not overlap.
+//! The end of a request's content is known before it is read, and the next request begins behind it, whether
+//! the content is read or discarded. Content for the App is short, and is read completely before the App is
+//! called: no route waits for a client, and a connection's requests do not overlap.
 
 use std::{future::poll_fn, io};
 
@@ -19,21 +19,21 @@ use crate::wire::{
     refusal::Refusal,
 };
 
-/// The most content that is discarded, for clients that write before they read, in bytes; after that the
+/// The most bytes of content that are discarded, for clients that write before they read; after that the
 /// connection closes.
 const DISCARDED_BYTES_MAX: u64 = 256 * 1024;
 
 /// The interim response for a client that holds its content back.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// What becomes of a request's content.
+/// The treatment of a request's content.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum RequestBody {
-    /// This many bytes are discarded.
+    /// Discard this many bytes.
     Discard(u64),
-    /// The App gets it.
+    /// Read the content for the App.
     Read {
-        /// In bytes.
+        /// The length in bytes.
         length: usize,
         /// Whether the client waits for `100 Continue` before it sends the content.
         expects_continue: bool,
@@ -46,7 +46,7 @@ where
     S: Service<Request, Response = Response<Body<T>>>,
     T: ResponseObserver,
 {
-    /// What becomes of this request's content. Content over the route's limit is refused unread.
+    /// Decides the treatment of a request's content. Content over the route's limit is refused unread.
     pub(super) fn classify_body(&self, head: &RequestHead<'_>) -> Result<RequestBody, Refusal> {
         if head.content_bytes == 0 {
             return Ok(RequestBody::Discard(0));
@@ -61,7 +61,7 @@ where
         Ok(RequestBody::Read { length, expects_continue: head.expects_continue })
     }
 
-    /// Reads a request's content, if the App gets it. `None`: the client closed the connection in the
+    /// Reads a request's content, if it is for the App. `None`: the client closed the connection in the
     /// middle of it.
     pub(super) async fn read_body(
         &mut self,
@@ -108,7 +108,7 @@ where
 
 impl RequestBody {
     /// Whether the connection must close, because the start of the next request is uncertain or too far
-    /// away. A client that got its response while it held its content back may send it or not.
+    /// away. A client that gets its response before it has sent its content may send the content or not.
     pub(super) fn closes_connection(self, head: &RequestHead<'_>) -> bool {
         match self {
             Self::Discard(length) => length > DISCARDED_BYTES_MAX || head.expects_continue,

@@ -1,8 +1,8 @@
 //! Parses the head of a request, and refuses ambiguous framing.
 //!
-//! Only an unambiguous request is served (RFC 9112 sections 3.2, 6 and 11.2): if two parties see different
-//! ends of the same request, a client can smuggle another one past the first. Everything else is refused,
-//! and the connection closes.
+//! Only unambiguous requests are served (RFC 9112 sections 3.2, 6 and 11.2): if two parties see different
+//! ends of the same request, a client can smuggle another one past the first. All others are refused, and
+//! the connection closes.
 
 use std::{mem::MaybeUninit, net::SocketAddr, ops::Range};
 
@@ -43,14 +43,14 @@ pub struct RequestHead<'a> {
     pub content_bytes: u64,
     /// Whether the client waits for `100 Continue` before it sends the content (RFC 9110 section 10.1.1).
     pub expects_continue: bool,
-    /// Whether the client wants to keep the connection open.
+    /// Whether the client keeps the connection open.
     pub keeps_alive: bool,
-    /// Whether the client asks for another protocol.
+    /// Whether the client requests another protocol (`Upgrade`).
     pub upgrades: bool,
 }
 
 impl<'a> RequestHead<'a> {
-    /// Parses a head, or returns why it is refused.
+    /// Parses a head, or refuses it.
     pub(super) fn parse(bytes: &'a [u8], memory: &'a mut Fields<'a>) -> Result<Self, Refusal> {
         let mut request = httparse::Request::new(&mut []);
         match request.parse_with_uninit_headers(bytes, memory) {
@@ -110,7 +110,7 @@ impl<'a> RequestHead<'a> {
 }
 
 /// Finds the first head in these bytes, without the empty lines before it; `None` if it is incomplete. The
-/// first `searched` bytes are known not to hold its end.
+/// first `searched` bytes do not contain its end.
 pub(super) fn find_head(bytes: &[u8], searched: usize) -> Result<Option<Range<usize>>, Refusal> {
     // Empty lines before a request are ignored (RFC 9112 section 2.2), up to a limit.
     let blank = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
@@ -133,7 +133,7 @@ pub(super) fn find_head(bytes: &[u8], searched: usize) -> Result<Option<Range<us
 
 /// The length of a head, with the empty line that ends it (`\n\r\n` or `\n\n`).
 fn head_length(bytes: &[u8], searched: usize) -> Option<usize> {
-    // The last three searched bytes may be the beginning of that line.
+    // That line may begin in the last three searched bytes.
     let start = searched.saturating_sub(3);
     memchr::memchr_iter(b'\n', &bytes[start..]).find_map(|at| match &bytes[start + at + 1..] {
         [b'\n', ..] => Some(start + at + 2),
@@ -148,7 +148,7 @@ fn is_plain(target: &str) -> bool {
         && target.bytes().all(|b| b.is_ascii_alphanumeric() || b"/%._~!$&'()*+,;=:@?-".contains(&b))
 }
 
-/// Where the request ends and what follows, according to its fields.
+/// The framing of a request, and the state of the connection after it.
 #[derive(Debug)]
 struct Framing {
     content_bytes: u64,
@@ -166,7 +166,7 @@ impl Framing {
         let mut expects_continue = false;
         for field in fields {
             let is = |name: &str| field.name.eq_ignore_ascii_case(name);
-            // By length first: few fields are one of these.
+            // The length first: it excludes most fields.
             match field.name.len() {
                 4 if is("host") => {
                     let earlier = host.replace(field.value);
@@ -175,7 +175,7 @@ impl Framing {
                     }
                 }
                 6 if is("expect") => {
-                    // A client of HTTP/1.0 does not know `100 Continue`.
+                    // HTTP/1.0 has no `100 Continue`.
                     let value = field.value.trim_ascii();
                     expects_continue |= is_1_1 && value.eq_ignore_ascii_case(b"100-continue");
                 }
@@ -211,8 +211,8 @@ impl Framing {
             (Some(_), true) => {
                 return Err(Malformed("Content-Length together with Transfer-Encoding"));
             }
-            // Every client of a route that reads content knows its length, so nothing is lost by requiring
-            // it, and no chunks need decoding (RFC 9112 section 6.3 allows this).
+            // Every client of a route that reads content knows its length, so the server can require it,
+            // and need not decode chunks (RFC 9112 section 6.3 allows this).
             (None, true) => return Err(Refusal::LengthRequired),
             (length, false) => length.unwrap_or(0),
         };
@@ -230,8 +230,8 @@ fn parse_number(digits: &[u8]) -> Option<u64> {
     std::str::from_utf8(digits).ok().filter(|_| is_number)?.parse().ok()
 }
 
-/// Whether this is `uri-host [ ":" port ]` (RFC 9110 section 7.2). It may be empty, for targets without an
-/// authority.
+/// Whether a value is `uri-host [ ":" port ]` (RFC 9110 section 7.2). It may be empty, for targets without
+/// an authority.
 pub fn is_host(value: &[u8]) -> bool {
     let (host, port) = match value {
         [b'[', ..] => match value.iter().position(|&byte| byte == b']') {
@@ -261,7 +261,7 @@ pub fn is_host(value: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// Why the first request in these bytes is refused.
+    /// The refusal of the first request in these bytes.
     fn refusal(bytes: &[u8]) -> Option<Refusal> {
         match find_head(bytes, 0) {
             Err(refusal) => Some(refusal),

@@ -1,4 +1,4 @@
-//! Gets a response from the App, and sends responses.
+//! Calls the App, and sends responses.
 
 use std::{
     future::poll_fn,
@@ -43,8 +43,8 @@ where
     ) -> io::Result<()> {
         let sending = poll_fn(|cx| {
             let polled = sender.poll(cx, &mut self.socket, &self.io_thread, observer);
-            // A write to the socket notices a client that stalls or disconnects; while a disk is waited
-            // for, only a read does.
+            // A write to the socket notices a client that stalls or disconnects; during a wait for a disk,
+            // only a read does.
             if polled.is_pending() && sender.waits_for_disk() {
                 self.read_pending(cx).map_err(SendError::Client)?;
             }
@@ -59,7 +59,7 @@ where
         }
     }
 
-    /// Cuts the response: after the status line an error can only end the connection.
+    /// Cuts the response short: after the status line an error can only end the connection.
     fn cut(&self, observer: &mut T, error: &(dyn std::error::Error + 'static)) -> io::Error {
         observer.cut(error);
         self.socket.reset_on_close();
@@ -84,7 +84,7 @@ where
             called.await?.map_err(failed)?.into_parts();
         drop(call);
         keeps_alive &= !closes_connection(&response) && !self.io_thread.is_draining();
-        let framing = framing_of(&response, &content, is_1_1, is_head);
+        let framing = choose_framing(&response, &content, is_1_1, is_head);
         keeps_alive &= framing != Framing::UntilClose;
 
         let head = self.write_head(&response, is_1_1, framing, keeps_alive);
@@ -140,7 +140,7 @@ where
             let next = poll_fn(|cx| {
                 self.read_pending(cx)?;
                 match stream.as_mut().poll_next(cx) {
-                    // The bytes that are ready do not wait for the next ones.
+                    // Sends the bytes that are ready before the next ones arrive.
                     Poll::Pending if !unsent.is_empty() => {
                         let written = ready!(self.socket.poll_write_bytes(cx, &unsent, false))?;
                         unsent.advance(written);
@@ -198,8 +198,8 @@ where
     }
 }
 
-/// How the client finds the end of this content.
-fn framing_of(
+/// The framing of this content.
+fn choose_framing(
     response: &Response<()>,
     content: &BodyContent,
     is_1_1: bool,

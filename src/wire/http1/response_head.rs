@@ -11,23 +11,23 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 
 use crate::wire::io_thread::IoThread;
 
-/// Writes a response head: status line, fields, and the fields that only the connection knows.
+/// Writes a response head: status line, fields of the response, and fields of the connection.
 #[derive(Debug)]
 pub struct ResponseHead<'a> {
     bytes: &'a mut BytesMut,
     is_1_1: bool,
 }
 
-/// How the client finds the end of the content (RFC 9112 section 6.3).
+/// The framing of the content, by which the client finds its end (RFC 9112 section 6.3).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Framing {
-    /// There is no content, and no length of content that is not sent.
+    /// No content, and no `Content-Length`.
     None,
-    /// By its length.
+    /// A length.
     Sized(u64),
-    /// By an empty last chunk.
+    /// Chunks, the last of them empty.
     Chunked,
-    /// By the end of the connection.
+    /// The end of the connection.
     UntilClose,
 }
 
@@ -38,7 +38,7 @@ impl<'a> ResponseHead<'a> {
         Self { bytes, is_1_1 }
     }
 
-    /// Writes the status line, in the version of the request: a client of HTTP/1.0 may not know HTTP/1.1.
+    /// Writes the status line, in the version of the request: a client of HTTP/1.0 may not support HTTP/1.1.
     pub fn status(&mut self, status: StatusCode) {
         self.bytes.put_slice(if self.is_1_1 { b"HTTP/1.1 " } else { b"HTTP/1.0 " });
         self.bytes.put_slice(status.as_str().as_bytes());
@@ -97,7 +97,7 @@ impl<'a> ResponseHead<'a> {
     }
 }
 
-/// Whether the response asks for the connection to close after it.
+/// Whether the connection must close after the response.
 pub(super) fn closes_connection(response: &Response<()>) -> bool {
     response.head().connection_type() == ConnectionType::Close
 }

@@ -13,32 +13,32 @@ use crate::wire::{
 };
 
 /// The most concurrent requests of one connection; more are refused. Browsers open at most 100 without a
-/// setting, and actix's dispatcher does not let us send one.
+/// setting of the server, and actix's dispatcher cannot send one.
 const STREAMS_MAX: usize = 128;
 
-/// The most body bytes that a connection hands to its dispatcher before these have been written. The
-/// dispatcher buffers 400 KiB for each stream, however full the socket is.
+/// The most unwritten body bytes of a connection in its dispatcher. The dispatcher buffers 400 KiB for each
+/// stream, however full the socket is.
 const UNSENT_BYTES_MAX: u64 = 256 * 1024;
 
-/// One connection. It stays on one I/O thread, hence cells and no locks.
+/// One connection. It belongs to one I/O thread, hence cells and no locks.
 pub(super) struct Connection {
     client: Rc<Client>,
-    /// Why every request is refused.
+    /// The reason to refuse every request.
     refusal: Option<Refusal>,
     /// Requests whose responses are not complete.
     responses: Cell<usize>,
-    /// Counts pieces of bodies that the dispatcher has taken: the socket does not block when a client
-    /// accepts nothing of a stream.
+    /// Counts pieces of bodies that the dispatcher has taken. The socket does not show progress: it does not
+    /// block when a client accepts nothing of a stream.
     progress: Cell<u64>,
-    /// Responses have ended since the monitor last checked.
+    /// Whether responses have ended since the last check of the monitor.
     has_ended: Cell<bool>,
     /// Body bytes that the dispatcher may not have written yet.
     unsent: Cell<u64>,
-    /// Bodies of which the dispatcher holds a piece, and has not yet polled for the next.
+    /// The number of bodies of which the dispatcher holds a piece, and has not yet polled for the next.
     held_pieces: Cell<usize>,
-    /// Wake the bodies that wait for room.
+    /// The wakers of bodies that wait for space in the dispatcher.
     waiting_bodies: RefCell<Vec<Waker>>,
-    /// Wakes the dispatcher, which then reads on.
+    /// The waker of the dispatcher, which then reads on.
     reader: RefCell<Option<Waker>>,
 }
 
@@ -61,7 +61,7 @@ impl Connection {
         &self.client
     }
 
-    /// Why every request of this connection is refused.
+    /// The reason to refuse every request of this connection.
     pub(super) fn refusal(&self) -> Option<Refusal> {
         self.refusal
     }
@@ -80,17 +80,17 @@ impl Connection {
         self.progress.get()
     }
 
-    /// Whether the dispatcher holds a piece for which the client's window has no room.
+    /// Whether the dispatcher holds a piece that does not fit into the client's window.
     pub(super) fn is_blocked_by_client(&self) -> bool {
         self.held_pieces.get() > 0
     }
 
-    /// Whether bodies wait until there is room for another piece.
+    /// Whether bodies wait for space in the dispatcher.
     pub(super) fn has_waiting_bodies(&self) -> bool {
         !self.waiting_bodies.borrow().is_empty()
     }
 
-    /// The dispatcher has written bytes to the socket.
+    /// Records that the dispatcher has written bytes to the socket.
     pub(super) fn record_written(&self, bytes: u64) {
         self.unsent.set(self.unsent.get().saturating_sub(bytes));
         if self.unsent.get() < UNSENT_BYTES_MAX {
@@ -136,7 +136,7 @@ impl fmt::Debug for Connection {
 #[derive(Debug)]
 pub(super) struct ResponseGuard {
     connection: Rc<Connection>,
-    /// The dispatcher holds a piece of this body, and has not yet polled for the next.
+    /// Whether the dispatcher holds a piece of this body, and has not yet polled for the next.
     is_piece_held: bool,
 }
 
@@ -147,21 +147,21 @@ impl ResponseGuard {
         Self { connection: Rc::clone(connection), is_piece_held: false }
     }
 
-    /// The dispatcher polls for a piece. Ready when there is room for one.
-    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Waits until the dispatcher has space for a piece.
+    pub(super) fn poll_space(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.release_piece();
         let connection = &self.connection;
         if connection.unsent.get() < UNSENT_BYTES_MAX {
             return Poll::Ready(());
         }
         connection.waiting_bodies.borrow_mut().push(cx.waker().clone());
-        // Pieces that clients' windows have no room for count too, and are not written: the room is known
-        // only after the dispatcher has written what it can.
+        // Pieces that do not fit into their clients' windows count as unwritten too, so the space is known
+        // only after the dispatcher has written as much as it can.
         connection.wake_reader();
         Poll::Pending
     }
 
-    /// The dispatcher gets a piece of this length.
+    /// Records that the dispatcher gets a piece of this length.
     pub(super) fn record_piece(&mut self, bytes: u64) {
         let connection = &self.connection;
         connection.progress.set(connection.progress.get().wrapping_add(1));

@@ -1,7 +1,7 @@
-//! HTTP/2: actix's dispatcher, and the limits and timeouts that it lacks.
+//! HTTP/2: actix's dispatcher, with added limits and timeouts.
 //!
 //! Content is read into buffers here, because frames interleave the bytes of several streams. `transport` is
-//! the connection that the dispatcher gets; `monitor` watches its streams.
+//! the connection for the dispatcher; `monitor` watches its streams.
 
 mod connection;
 mod monitor;
@@ -38,14 +38,14 @@ use super::{
     refusal::Refusal,
 };
 
-/// How long a client may take to close a connection that the dispatcher shuts down.
+/// The time for a client to close a connection that the dispatcher shuts down.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// An accepted HTTP/2 connection.
 pub(super) struct AcceptedConnection {
     pub(super) stream: TcpStream,
     pub(super) peer: SocketAddr,
-    /// Why every request is refused.
+    /// The reason to refuse every request.
     pub(super) refusal: Option<Refusal>,
     /// Dropped with the connection.
     pub(super) guard: ConnectionGuard,
@@ -110,8 +110,8 @@ where
     Ok(response.map_body(|_, body| GuardedBody::new(body, guard)))
 }
 
-/// Why a request is refused. The dispatcher has checked its frames, but not its head (RFC 9113 section
-/// 8.3.1). The limits are those of HTTP/1.
+/// Checks the head of a request; the dispatcher has checked its frames only (RFC 9113 section 8.3.1). The
+/// limits are those of HTTP/1.
 fn check_request(request: &Request, connection: &Connection) -> Option<Refusal> {
     if let Some(refusal) = connection.refusal() {
         return Some(refusal);
@@ -134,7 +134,7 @@ fn check_request(request: &Request, connection: &Connection) -> Option<Refusal> 
     (!is_valid).then_some(Refusal::Malformed("the authority is not a host and port"))
 }
 
-/// A body that is counted as it is sent, and yields a piece only when there is room for it.
+/// A body that is counted as it is sent, and yields a piece only when the dispatcher has space for it.
 struct GuardedBody<T> {
     content: Content,
     guard: ResponseGuard,
@@ -173,7 +173,7 @@ impl<T: ResponseObserver + Unpin> MessageBody for GuardedBody<T> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let this = self.get_mut();
-        ready!(this.guard.poll_room(cx));
+        ready!(this.guard.poll_space(cx));
         let polled = match &mut this.content {
             Content::Extents(body) => Pin::new(body).poll_next(cx).map_err(Self::Error::from),
             Content::Stream(body) => Pin::new(body).poll_next(cx),

@@ -16,14 +16,14 @@ use tokio::{
 
 use super::{connection::Connection, stall::StallTimer};
 
-/// How long a closing connection is read since the client last sent something.
+/// A closing connection is read until the client has sent nothing for this time.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Ends when the server begins to shut down.
 pub(super) type DrainSignal = Pin<Box<dyn Future<Output = ()>>>;
 
-/// What actix's HTTP/2 dispatcher lacks: a timeout for streams that stall although the connection is alive,
-/// and a graceful shutdown.
+/// A timeout for streams that stall although the connection is alive, and a graceful shutdown: actix's
+/// HTTP/2 dispatcher has neither.
 pub(super) struct StreamMonitor {
     /// `None` once the server shuts down.
     drain: Option<DrainSignal>,
@@ -38,11 +38,11 @@ pub(super) struct StreamMonitor {
 /// Whether the dispatcher holds bytes that it has not written.
 #[derive(Debug, Eq, PartialEq)]
 enum FlushState {
-    /// It holds none.
+    /// The dispatcher holds no such bytes.
     Flushed,
-    /// It may hold some.
+    /// The dispatcher may hold such bytes.
     Unflushed,
-    /// It may hold some, and the next flush wakes the reader.
+    /// The dispatcher may hold such bytes, and the next flush wakes the reader.
     Awaited,
 }
 
@@ -69,12 +69,12 @@ impl StreamMonitor {
         }
     }
 
-    /// The dispatcher has flushed. Returns whether to wake the reader.
+    /// Records a flush of the dispatcher. Returns whether to wake the reader.
     pub(super) fn set_flushed(&mut self) -> bool {
         mem::replace(&mut self.flush, FlushState::Flushed) == FlushState::Awaited
     }
 
-    /// The dispatcher may hold bytes until it flushes.
+    /// Records that the dispatcher may hold bytes until it flushes.
     pub(super) fn set_unflushed(&mut self) {
         if self.flush == FlushState::Flushed {
             self.flush = FlushState::Unflushed;
@@ -99,7 +99,7 @@ impl StreamMonitor {
         let progress = connection.progress();
         let has_moved = mem::replace(&mut self.progress, progress) != progress;
         if connection.take_ended() {
-            // The dispatcher has the end of a response, the socket not yet.
+            // The dispatcher may not have written the end of a response yet.
             self.set_unflushed();
         }
         if !connection.is_responding() {
@@ -130,8 +130,8 @@ impl StreamMonitor {
     }
 }
 
-/// Closes an HTTP/2 connection without a reset: a client that still receives also sends acknowledgements,
-/// and a socket that is already closed replies with a reset, which discards what has not arrived.
+/// Closes an HTTP/2 connection without a reset: a client that still receives also sends acknowledgements, and
+/// a closed socket replies to them with a reset, which discards bytes that have not arrived.
 #[derive(Debug, Default)]
 struct Closing {
     timer: Option<Pin<Box<Sleep>>>,

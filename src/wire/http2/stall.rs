@@ -9,13 +9,13 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Fails when a client has accepted nothing for too long (actix has no timer for writes).
+/// Fails when a client has accepted nothing for the send timeout (actix has no timer for writes).
 #[derive(Debug)]
 pub(super) struct StallTimer {
     timeout: Duration,
     /// The start of the stall; `None` while there is none.
     since: Option<Instant>,
-    /// Created at the first stall, then kept: most connections never need one.
+    /// Created at the first stall, which most connections never have, and then kept.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -24,7 +24,7 @@ impl StallTimer {
         Self { timeout, since: None, timer: None }
     }
 
-    /// The client has accepted something, or there is nothing to accept.
+    /// Records that the client has accepted bytes, or that no bytes are unsent.
     pub(super) fn reset(&mut self) {
         self.since = None;
     }
@@ -42,7 +42,7 @@ impl StallTimer {
         self.poll(cx).map_ok(|()| 0)
     }
 
-    /// The client accepts nothing. Ready, with an error, after the timeout.
+    /// Records that the client accepts nothing. Ready, with an error, after the timeout.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let since = *self.since.get_or_insert_with(Instant::now);
         let deadline = since + self.timeout;

@@ -1,4 +1,4 @@
-//! The TCP connection that actix's dispatcher gets.
+//! The TCP connection for actix's dispatcher.
 
 use std::{
     io::{self, IoSlice},

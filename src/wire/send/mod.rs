@@ -8,7 +8,7 @@
 //!   cannot be read into the page cache: read in pieces by the disk pool, and copied.
 //!
 //! Before a window is sent, the disk pool reads its pages into the page cache (`prefetch`); and on each
-//! turn of the event loop a check makes sure that the file is still the one whose length was promised.
+//! turn of the event loop a check makes sure that the file has not changed since the head was written.
 
 mod prefetch;
 
@@ -36,9 +36,9 @@ use super::{
 use crate::extent::{Extent, Extents, ReadError, Source, disk::File};
 use crate::sys::net::{self, Mapping, Slice};
 
-/// From this length of a range on, in bytes, its head is a packet of its own, and the client can begin with
-/// it; below that the head waits until the packet is full. One more packet is negligible then, and over
-/// loopback the server's CPU time was a tenth less at 256 KiB and 1 MiB, as it is nginx's (whose
+/// From this length of a range on, in bytes, the head is a packet of its own, so that the client can begin
+/// early; below that the head waits until the packet is full. For a long range one more packet is negligible,
+/// and over loopback the server's CPU time was a tenth less at 256 KiB and 1 MiB, as nginx's is (whose
 /// `tcp_nopush` makes this choice for all lengths).
 const SEPARATE_HEAD_MIN_BYTES: u64 = 128 * 1024;
 
@@ -46,7 +46,7 @@ const SEPARATE_HEAD_MIN_BYTES: u64 = 128 * 1024;
 /// and is not a packet of its own. That costs two calls, and saves one packet for each extent.
 const CORK_MIN_EXTENTS: usize = 8;
 
-/// Why a response could not be sent to its end.
+/// The error of a response that was cut short.
 #[derive(Debug)]
 pub(super) enum SendError {
     /// The client has disconnected or stalled.
@@ -59,7 +59,7 @@ pub(super) enum SendError {
 pub(super) struct ResponseSender {
     /// Unsent bytes in memory: the head, an extent, or a copied piece.
     memory: Bytes,
-    /// `memory` is a buffer of the pool, which must not wait for a client.
+    /// Whether `memory` is a buffer of the pool, which must not wait for a client.
     is_pooled: bool,
     extents: Extents,
     /// The number of the current extent.
@@ -67,23 +67,23 @@ pub(super) struct ResponseSender {
     /// The sent bytes of the current extent.
     sent: u64,
     window_bytes: u64,
-    /// The file was checked in this turn of the event loop.
+    /// Whether the file was checked in this turn of the event loop.
     is_checked: bool,
-    /// The current extent took more than one call, so its file may have changed meanwhile.
+    /// Whether the current extent took more than one call, so that its file may have changed meanwhile.
     is_long: bool,
     prefetcher: Prefetcher,
     /// Reads the current extent in pieces, if it is copied.
     copying: Option<Box<ExtentBody>>,
     is_corked: bool,
-    /// The file cannot be mapped, so each of its extents is sent on its own.
+    /// Whether the file cannot be mapped, so that each of its extents is sent on its own.
     cannot_map: bool,
     /// A mapping to send slices from, and its file.
     mapping: Option<(Arc<dyn Source>, Mapping)>,
 }
 
 impl ResponseSender {
-    /// Sends these extents, in windows of `window_bytes`. `is_checked`: their files were checked in this
-    /// turn of the event loop.
+    /// A sender of these extents, in windows of `window_bytes`. `is_checked`: their files were checked in
+    /// this turn of the event loop.
     pub(super) fn new(head: Bytes, extents: Extents, window_bytes: u64, is_checked: bool) -> Self {
         Self {
             memory: head,
@@ -154,7 +154,7 @@ impl ResponseSender {
             match self.extents.get(self.current) {
                 Some(Extent::Source { source, range }) if self.copying.is_none() => {
                     let source = Arc::clone(source);
-                    let window = self.window_of(range);
+                    let window = self.next_window(range);
                     match source.as_file().filter(|file| file.is_sendable()) {
                         Some(file) => {
                             let polled = self.poll_window(cx, socket, io_thread, file, window);
@@ -166,14 +166,14 @@ impl ResponseSender {
                     }
                 }
                 _ if !self.memory.is_empty() => {
-                    // A copied piece may have to be waited for; bytes in memory are there.
+                    // The next piece of a copied extent may take time; the next extent follows at once.
                     let more = self.copying.is_none() && self.extents.get(self.current).is_some();
                     ready!(self.poll_memory(cx, socket, more))?;
                 }
                 Some(Extent::Memory(bytes)) => {
-                    // A batch may have ended in the middle of it.
-                    let sent = usize::try_from(self.sent).expect("it is in memory");
-                    self.memory = bytes.slice(sent..);
+                    // A batch may have ended in the middle of this extent.
+                    let already_sent = usize::try_from(self.sent).expect("it is in memory");
+                    self.memory = bytes.slice(already_sent..);
                     (self.current, self.sent) = (self.current + 1, 0);
                     observer.sent(self.memory.len() as u64);
                 }
@@ -181,7 +181,7 @@ impl ResponseSender {
                     let piece = ready!(self.poll_piece(cx)).map_err(SendError::Source)?;
                     observer.sent(piece);
                     observer.copied(piece);
-                    // To copy a byte takes several times as long as sendfile.
+                    // A copied byte takes several times as long as one of sendfile.
                     turn_bytes += 4 * piece;
                 }
                 None => return Poll::Ready(Ok(())),
@@ -200,8 +200,8 @@ impl ResponseSender {
     }
 
     /// The part of the current extent that is sent until the file is checked again. Windows are aligned, so
-    /// that they are those of other requests, which find in the page cache what this one reads into it.
-    fn window_of(&self, range: &Range<u64>) -> Range<u64> {
+    /// that requests share them, and each finds the pages in the page cache that another has read.
+    fn next_window(&self, range: &Range<u64>) -> Range<u64> {
         let start = range.start + self.sent;
         let end = (start / self.window_bytes + 1).saturating_mul(self.window_bytes);
         start..range.end.min(end)
@@ -221,7 +221,7 @@ impl ResponseSender {
         Poll::Ready(Ok(()))
     }
 
-    /// The kernel has accepted bytes in memory.
+    /// Removes bytes in memory that the kernel has accepted.
     fn advance_memory(&mut self, bytes: usize) {
         self.memory.advance(bytes);
         if self.memory.is_empty() {
@@ -230,7 +230,7 @@ impl ResponseSender {
         }
     }
 
-    /// Sends the bytes in memory, and a window of a file or its first part.
+    /// Sends the bytes in memory, and a window of a file or the first part of it.
     fn poll_window(
         &mut self,
         cx: &mut Context<'_>,
@@ -254,7 +254,7 @@ impl ResponseSender {
         Poll::Ready(Ok(sent))
     }
 
-    /// Sends the bytes in memory and a batch of short extents, or its first part.
+    /// Sends the bytes in memory and a batch of short extents, or the first part of both.
     fn poll_batch(
         &mut self,
         cx: &mut Context<'_>,
@@ -275,8 +275,8 @@ impl ResponseSender {
                 mapping
             }
             _ => {
-                // One mapping for the rest of the response, if the address space has room for it.
-                let rest = batch.span_of_rest(&self.extents, self.current);
+                // One mapping for the rest of the response, if the address space is large enough.
+                let rest = batch.remaining_span(&self.extents, self.current);
                 let mapped = Mapping::new(file.as_fd(), &rest)
                     .or_else(|_| Mapping::new(file.as_fd(), &batch.span));
                 let Ok(mapping) = mapped else {
@@ -294,9 +294,9 @@ impl ResponseSender {
         drop(slices);
         self.mapping = Some((Arc::clone(&batch.source), mapping));
         let written = ready!(polled).map_err(classify)? as u64;
-        let of_memory = written.min(self.memory.len() as u64);
-        self.advance_memory(usize::try_from(of_memory).expect("no more than is in memory"));
-        let sent = written - of_memory;
+        let from_memory = written.min(self.memory.len() as u64);
+        self.advance_memory(usize::try_from(from_memory).expect("no more than is in memory"));
+        let sent = written - from_memory;
         self.is_long |= sent < batch.bytes;
         observer.sent(sent);
         if sent > 0 {
@@ -306,7 +306,7 @@ impl ResponseSender {
     }
 
     /// Waits until a range is in the page cache. Ready with `false`: a part of it cannot be read, and the
-    /// file is copied from now on, so that only the disk pool meets that part.
+    /// file is copied from now on, so that only the disk pool reads that part.
     fn poll_available(
         &mut self,
         cx: &mut Context<'_>,
@@ -326,13 +326,13 @@ impl ResponseSender {
                 // A page behind the end of a truncated file is unreadable too.
                 file.check().map_err(SendError::Source)?;
                 file.stop_sending();
-                tracing::warn!("a part of a file is unreadable; it is no longer sent by sendfile");
+                tracing::warn!("part of a file is unreadable, sending it by copy; check the disk");
                 Poll::Ready(Ok(false))
             }
         }
     }
 
-    /// Makes sure that the file is unchanged, once in a turn of the event loop.
+    /// Checks that the file is unchanged, once in a turn of the event loop.
     fn check(&mut self, file: &File) -> Result<(), SendError> {
         if !self.is_checked {
             file.check().map_err(SendError::Source)?;
@@ -341,7 +341,7 @@ impl ResponseSender {
         Ok(())
     }
 
-    /// The kernel has accepted bytes of extents, the last of them of this file.
+    /// Advances past bytes of extents that the kernel has accepted, the last of them of this file.
     fn advance(&mut self, bytes: u64, file: &File) -> Result<(), ReadError> {
         if bytes == 0 {
             return Err(ReadError::Truncated);
@@ -383,7 +383,7 @@ impl ResponseSender {
     }
 }
 
-/// Whether a failed send from a file to a socket is the file's or the client's error.
+/// Classifies the error of a send from a file to a socket: the file's or the client's.
 fn classify(error: io::Error) -> SendError {
     match error.raw_os_error().map(Errno::from_raw_os_error) {
         Some(Errno::FAULT) => SendError::Source(ReadError::Truncated),

@@ -16,19 +16,19 @@ use crate::{
 /// Whether a range can be sent from the page cache.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Availability {
-    /// It is in the page cache, or on a file system that has none.
+    /// The range is in the page cache, or on a file system that has none.
     Cached,
-    /// A part of it cannot be read. A sendfile(2) of that part would try the disk again, and the I/O
+    /// A part of the range cannot be read. A sendfile(2) of that part would try the disk again, and the I/O
     /// thread would wait for it.
     Unreadable,
 }
 
-/// Has the disk pool read the range that is to be sent, and then the next one ahead.
+/// Reads the range that is to be sent, and then the next one ahead, in the disk pool.
 #[derive(Default)]
 pub(super) struct Prefetcher {
     /// The read in progress: of the range that is to be sent, or of the next.
     read: Option<Read>,
-    /// The file is not in the page cache, so it pays to read ahead.
+    /// Whether the file is not in the page cache, so that reading ahead pays.
     is_cold: bool,
 }
 
@@ -92,7 +92,7 @@ impl Prefetcher {
             return;
         }
         self.start(io_thread, file, next);
-        // Polled once, so that it starts; its result is used when the window is due.
+        // Polled once to start the read; its result is used when the window is due.
         if let Some(read) = &mut self.read
             && read.done.poll_unpin(cx).is_ready()
         {
@@ -106,12 +106,12 @@ impl Prefetcher {
     }
 }
 
-/// What the read of a range says about it. An unreadable range is copied, which sends every byte before the
-/// unreadable one.
+/// The availability of a range after its read. An unreadable range is copied, which sends every byte before
+/// the unreadable one.
 fn availability(read: Result<(), ReadError>) -> Result<Availability, ReadError> {
     match read {
         Ok(()) => Ok(Availability::Cached),
-        // EFAULT is how the kernel reports a failed read of a mapped page.
+        // The kernel reports a failed read of a mapped page as EFAULT.
         Err(ReadError::Io(error))
             if matches!(Errno::from_io_error(&error), Some(Errno::FAULT | Errno::IO)) =>
         {

@@ -214,7 +214,7 @@ fn a_server_starts_or_names_the_reason_and_stops_while_a_disk_hangs() {
     assert_unavailable(&serving.get("/media/other/0.mp4", &[]));
     let refused = start(&[disk.path().into()], SHORT_DEADLINE);
     let why = refused.err().expect("no root can be opened").to_string();
-    assert!(why.contains("the disk did not answer in time"), "{why}");
+    assert!(why.contains("the disk did not respond in time"), "{why}");
 
     let roots = [("healthy", healthy.path("")), ("other", disk.path().into())]
         .map(|(name, dir)| format!("{name}={}", dir.display()));

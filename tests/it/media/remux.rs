@@ -63,7 +63,7 @@ fn assert_in_progress(response: &Response) {
     assert_eq!(response.field("cache-control"), Some("no-store"));
     let detail = detail(response);
     let percent = detail
-        .strip_prefix("a job is making this title playable: ")
+        .strip_prefix("a job is preparing this title: ")
         .and_then(|rest| rest.strip_suffix(" %"))
         .expect("a percentage");
     assert!(percent.parse::<u8>().expect("a number") < 100, "{detail}");

@@ -1,4 +1,4 @@
-//! Mapped parts of files, and sending slices of them.
+//! Mapped parts of files, and sends of slices of them.
 //!
 //! This process never reads a mapping. A page of a file that is truncated while it is mapped raises SIGBUS
 //! in a process that reads it; the kernel, reading it for a send, fails with EFAULT instead.
@@ -48,12 +48,12 @@ impl Mapping {
         self.range.start <= range.start && range.end <= self.range.end
     }
 
-    /// Reads the file up to the offset `end` into the page cache, as huge pages where there are any
+    /// Reads the file up to the offset `end` into the page cache, as huge pages if the system has them
     /// (`MADV_POPULATE_READ`, since Linux 5.14; EINVAL before). EFAULT: a page could not be read, or is
     /// behind the file's end. Blocks.
     pub(super) fn populate(&self, end: u64) -> Result<(), Errno> {
-        let bytes = usize::try_from(end.min(self.range.end).saturating_sub(self.range.start));
-        let bytes = bytes.unwrap_or(self.bytes);
+        let bytes = usize::try_from(end.min(self.range.end).saturating_sub(self.range.start))
+            .unwrap_or(self.bytes);
         // SAFETY: the addresses are those of this mapping, into which there is no reference. Neither
         // advice changes its content.
         unsafe {
@@ -80,8 +80,8 @@ impl Drop for Mapping {
     }
 }
 
-/// Sends slices in order with one sendmsg(2), as many bytes as the socket takes. `more` announces that
-/// more follows at once, so that no packet goes half full.
+/// Sends slices in order with one sendmsg(2), as many bytes as the socket accepts. `more` announces that
+/// more bytes follow at once, so that no packet is sent half full.
 ///
 /// The kernel copies: when this returns, nothing refers to the slices. EFAULT: a file no longer has the
 /// mapped bytes.

@@ -8,8 +8,8 @@ pub use mapping::{Mapping, send_slices};
 pub use page_cache::{is_cached, is_still_cached, populate, read_into_page_cache, sendfile};
 pub use socket::{send, set_congestion_control, set_cork, set_notsent_lowat, set_pacing_rate};
 
-/// The unit of mappings and of the page cache, in bytes. All ranges are rounded outwards to it, so a page size
-/// that is too small does no harm.
+/// The unit of mappings and of the page cache, in bytes. All ranges are rounded outwards to it, so a value
+/// smaller than the kernel's is harmless.
 fn page_bytes() -> u64 {
     rustix::param::page_size() as u64
 }

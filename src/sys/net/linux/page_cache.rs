@@ -1,4 +1,4 @@
-//! The page cache: what of a file is in it, reading more into it, and sending from it.
+//! The page cache: look-ups, reads into it, and sends from it.
 #![allow(unsafe_code)]
 
 use std::{
@@ -15,9 +15,9 @@ use super::{Mapping, page_bytes};
 /// The largest folio that the kernel keeps file pages in on machines with pages of 4 KiB, in bytes.
 const FOLIO_BYTES: u64 = 2 << 20;
 
-/// Whether a whole range of a file can be read from the page cache, as far as this can be known without
-/// touching a disk. cachestat(2) counts pages that are being read at this moment as cached, but a sendfile
-/// of them waits for the disk: so this also probes bytes all over the range.
+/// Whether a whole range of a file can be read from the page cache, as far as this is known without touching
+/// a disk. cachestat(2) counts pages as cached while they are still being read, but a sendfile of them waits
+/// for the disk: so this function also probes bytes all over the range.
 pub fn is_cached(file: BorrowedFd<'_>, range: &Range<u64>) -> bool {
     match cached_pages(file, range) {
         Ok((cached, all)) if cached >= all => probe(file, range),
@@ -27,8 +27,8 @@ pub fn is_cached(file: BorrowedFd<'_>, range: &Range<u64>) -> bool {
     }
 }
 
-/// Whether a whole range that was in the page cache a short time ago is still there. Probes bytes only
-/// where cachestat(2) is not available.
+/// Whether a whole range that was in the page cache a short time ago is still in it. Probes bytes only if
+/// cachestat(2) is not available.
 pub fn is_still_cached(file: BorrowedFd<'_>, range: &Range<u64>) -> bool {
     match cached_pages(file, range) {
         Ok((cached, all)) => cached >= all,
@@ -37,7 +37,7 @@ pub fn is_still_cached(file: BorrowedFd<'_>, range: &Range<u64>) -> bool {
 }
 
 /// Whether a file is on overlayfs, which keeps its pages in the file system below, where cachestat(2) does
-/// not look. Checked before a byte is probed: a probe of an uncached byte starts reading single pages.
+/// not look. Checked before a byte is probed: a probe of an uncached byte starts a read of single pages.
 fn is_on_overlayfs(file: BorrowedFd<'_>) -> bool {
     /// `OVERLAYFS_SUPER_MAGIC` in `linux/magic.h`.
     const OVERLAYFS: u64 = 0x794c_7630;
@@ -46,9 +46,8 @@ fn is_on_overlayfs(file: BorrowedFd<'_>) -> bool {
     rustix::fs::fstatfs(file).is_ok_and(is_overlay)
 }
 
-/// The number of cachestat(2), on architectures that are known to have it under the number of the generic
-/// table. Others differ: 561 on Alpha, 4451 and more on MIPS, another bit on x32. A wrong number may be
-/// another call.
+/// The number of cachestat(2), on architectures that use the number of the generic table. Others differ: 561
+/// on Alpha, 4451 and more on MIPS, another bit on x32. A wrong number may be another call.
 const SYS_CACHESTAT: Option<libc::c_long> =
     cachestat_number(std::env::consts::ARCH.as_bytes(), usize::BITS);
 
@@ -64,7 +63,7 @@ const fn cachestat_number(architecture: &[u8], pointer_bits: u32) -> Option<libc
     }
 }
 
-/// How many pages of a range are cached, and how many it has: cachestat(2), since Linux 6.5.
+/// The number of cached pages of a range, and of all its pages: cachestat(2), since Linux 6.5.
 fn cached_pages(file: BorrowedFd<'_>, range: &Range<u64>) -> io::Result<(u64, u64)> {
     /// As in `linux/mman.h`.
     #[repr(C)]
@@ -116,18 +115,18 @@ fn probe(file: BorrowedFd<'_>, range: &Range<u64>) -> bool {
         let mut byte = [0];
         let into = &mut [io::IoSliceMut::new(&mut byte)];
         let read = rustix::io::preadv2(file, into, at, ReadWriteFlags::NOWAIT);
-        // Past the end there is nothing to wait for; the send will notice.
+        // A read past the end does not block; the send detects the end.
         read.is_ok()
     })
 }
 
-/// Reads a range of a file into the page cache, as the largest folios of its file system. Sending from
-/// those costs a fifth less than from single pages, and no other way of reading makes them (WIRE, folios).
-/// Blocks: for disk threads only.
+/// Reads a range of a file into the page cache, as the largest folios of its file system. A send from those
+/// costs a fifth less than from single pages, and no other kind of read creates them (WIRE, folios). Blocks:
+/// for disk threads only.
 ///
 /// # Errors
-/// If a part of the file is not readable. `file_bytes` is the file's length: behind it there are no pages,
-/// and the kernel reports a missing page and a failed read alike (EFAULT).
+/// If a part of the file is not readable. `file_bytes` is the file's length: no page exists behind it, and
+/// the kernel reports a missing page and a failed read alike (EFAULT).
 pub fn populate(file: BorrowedFd<'_>, range: &Range<u64>, file_bytes: u64) -> io::Result<()> {
     let aligned = range.start / FOLIO_BYTES * FOLIO_BYTES..range.end.next_multiple_of(FOLIO_BYTES);
     let Ok(mapping) = Mapping::new(file, &aligned) else {
@@ -160,7 +159,7 @@ pub fn read_into_page_cache(file: BorrowedFd<'_>, range: &Range<u64>) -> io::Res
     Ok(())
 }
 
-/// Sends a part of a file from the page cache, as many bytes as the socket takes (sendfile(2)).
+/// Sends a part of a file from the page cache, as many bytes as the socket accepts (sendfile(2)).
 pub fn sendfile(
     socket: BorrowedFd<'_>,
     file: BorrowedFd<'_>,

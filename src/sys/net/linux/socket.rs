@@ -1,4 +1,4 @@
-//! Sending from memory, and options of TCP sockets.
+//! Sends from memory, and options of TCP sockets.
 #![allow(unsafe_code)]
 
 use std::{
@@ -9,7 +9,7 @@ use std::{
 use rustix::net::SendFlags;
 use socket2::SockRef;
 
-/// Sends bytes from memory, as many as the socket takes. `more` announces that more follows at once
+/// Sends bytes from memory, as many as the socket accepts. `more` announces that more bytes follow at once
 /// (`MSG_MORE`).
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], more: bool) -> io::Result<usize> {
     let mut flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
@@ -19,7 +19,7 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], more: bool) -> io::Result<usiz
     Ok(rustix::net::send(socket, bytes, flags)?)
 }
 
-/// Limits the unsent bytes that the kernel buffers beyond the congestion window (`TCP_NOTSENT_LOWAT`).
+/// Limits the unsent bytes in the kernel beyond the congestion window (`TCP_NOTSENT_LOWAT`).
 pub fn set_notsent_lowat(socket: &impl AsFd, bytes: u32) -> io::Result<()> {
     SockRef::from(socket).set_tcp_notsent_lowat(bytes)
 }

@@ -38,7 +38,7 @@ fn unavailable_poster(program: &Program, title: &str) -> String {
         let response = program.get(&format!("/v/{title}/poster.jpg"), &[]);
         let problem = json(&response, 503);
         let detail = problem["detail"].as_str().expect("text");
-        why = detail.strip_prefix("cannot make this image now: ").map(str::to_owned);
+        why = detail.strip_prefix("cannot render this image now: ").map(str::to_owned);
         if why.is_some() {
             assert_eq!(response.field("retry-after"), Some("60"));
         }
