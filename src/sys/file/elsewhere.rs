@@ -49,6 +49,11 @@ pub fn answers_in_place(_fd: impl AsFd) -> Result<bool> {
     Ok(false)
 }
 
+/// No change of a name is reported.
+pub fn reports_names(_directory: impl AsFd) -> Result<bool> {
+    Ok(false)
+}
+
 /// Cannot be created here: kqueue would need every file open, and `FSEvents` reports late.
 #[derive(Debug)]
 pub enum NameWatcher {}
