@@ -180,7 +180,7 @@ fn the_access_log_has_the_last_responses_when_the_program_has_ended() {
 fn serve_without_a_folder_shows_the_command() {
     let (status, printed, logged) = run(&["serve"]);
     assert_eq!(status.code(), Some(1));
-    assert!(printed.is_empty() && logged.contains("headwater serve ~/Videos"), "{logged}");
+    assert!(printed.is_empty() && logged.contains("headwater ~/Videos"), "{logged}");
     let (status, _, logged) = run(&["serve", "/nowhere/at all"]);
     assert_eq!(status.code(), Some(1));
     assert!(logged.contains("/nowhere/at all"), "{logged}");
