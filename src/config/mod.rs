@@ -68,6 +68,11 @@ impl Layer {
         if let Some(log) = layer.access_log.as_mut().filter(|log| log.as_os_str() != "-") {
             *log = base.join(&log);
         }
+        let database = layer.database.as_deref().and_then(|url| url.strip_prefix("sqlite:"));
+        let file = database.map(|file| file.strip_prefix("//").unwrap_or(file));
+        if let Some(file) = file.filter(|file| !file.is_empty()) {
+            layer.database = Some(format!("sqlite:{}", base.join(file).display()));
+        }
         Ok(layer)
     }
 }
@@ -159,6 +164,25 @@ mod tests {
         let layer: Layer = toml::from_str(file).expect("the documented file is valid");
         let (documented, default) = (Settings::from_layers(&[layer]), Settings::from_layers(&[]));
         assert_eq!(format!("{documented:?}"), format!("{default:?}"));
+    }
+
+    #[test]
+    fn files_are_relative_to_the_configuration_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let read = |text: &str| {
+            let path = folder.path().join("headwater.toml");
+            std::fs::write(&path, text).expect("a file");
+            Layer::read(&path).expect("a layer")
+        };
+        let layer = read("data = 'state'\ndatabase = 'sqlite:jobs.db'");
+        assert_eq!(layer.data, Some(folder.path().join("state")));
+        let beside = format!("sqlite:{}", folder.path().join("jobs.db").display());
+        assert_eq!(layer.database.as_deref(), Some(&*beside));
+        assert_eq!(read("database = 'sqlite://jobs.db'").database, Some(beside));
+        for elsewhere in ["sqlite:/srv/jobs.db", "postgres://db.example/headwater"] {
+            let layer = read(&format!("database = '{elsewhere}'"));
+            assert_eq!(layer.database.as_deref(), Some(elsewhere));
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tracing::{debug, info, warn};
@@ -18,8 +18,8 @@ use crate::extent::disk::{EntryKind, OpenError};
 /// The depth limit of a scan; it reports deeper directories and leaves them out.
 const DEPTH_MAX: usize = 64;
 
-/// The interval between attempts to open a root that was not available at the start.
-const RETRY_INTERVAL: Duration = Duration::from_secs(5);
+/// The interval between checks that a root is available, and that its path leads to the same directory.
+const REOPEN_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Numbers the scans of a process, so that each title records the last scan that found it.
 static SCANS: AtomicU64 = AtomicU64::new(1);
@@ -35,9 +35,22 @@ impl Library {
                 self.catalog.first_scan_finished();
             }
             if self.roots()[root].root.is_open() {
-                tokio::time::sleep(interval).await;
+                self.wait_for_scan(root, interval).await;
             } else {
                 Arc::clone(&self).open_when_available(root).await;
+            }
+        }
+    }
+
+    /// Waits for an interval, or until the root's path means another directory.
+    async fn wait_for_scan(&self, root: usize, interval: Duration) {
+        let due = Instant::now() + interval;
+        while Instant::now() < due {
+            tokio::time::sleep(REOPEN_INTERVAL.min(due - Instant::now())).await;
+            match self.reopen_root(root).await {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(error) => debug!(%error, "the root is not available"),
             }
         }
     }
@@ -45,9 +58,9 @@ impl Library {
     /// Tries to open a root until it succeeds.
     pub async fn open_when_available(self: Arc<Self>, root: usize) {
         loop {
-            tokio::time::sleep(RETRY_INTERVAL).await;
+            tokio::time::sleep(REOPEN_INTERVAL).await;
             match self.reopen_root(root).await {
-                Ok(()) => {
+                Ok(_) => {
                     let path = self.roots()[root].root.path();
                     return info!(root = %path.display(), "the root is available");
                 }
@@ -57,14 +70,14 @@ impl Library {
     }
 
     /// Opens a root that is not open yet, or whose path leads to another directory now, which is then
-    /// watched. Fails if the root does not respond.
-    pub(super) async fn reopen_root(&self, root: usize) -> io::Result<()> {
+    /// watched. Returns whether it did. Fails if the root does not respond.
+    pub(super) async fn reopen_root(&self, root: usize) -> io::Result<bool> {
         let named = &self.roots()[root];
         let is_replaced = named.root.reopen().await.map_err(io::Error::other).flatten()?;
         if is_replaced {
             named.replaced.notify_one();
         }
-        Ok(())
+        Ok(is_replaced)
     }
 
     /// Scans a root once, and removes titles that are gone.

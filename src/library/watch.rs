@@ -53,9 +53,10 @@ impl Library {
         if !self.roots()[root].root.is_open() {
             self.roots()[root].replaced.notified().await;
         }
+        let mut events_were_lost = false;
         loop {
             let watcher = self.set_watches(root, &changed_paths).await;
-            if watcher.is_some() {
+            if watcher.is_some() || std::mem::take(&mut events_were_lost) {
                 // Finds changes from the time before the watches were set.
                 self.scan_root(root).await;
             }
@@ -66,7 +67,11 @@ impl Library {
                 }
                 tokio::time::sleep(QUIET_PERIOD).await;
                 match changed_paths.take() {
-                    Paths::Unknown => self.scan_root(root).await,
+                    // A lost event may be that of a directory, which then needs a watch.
+                    Paths::Unknown => {
+                        events_were_lost = true;
+                        break;
+                    }
                     Paths::Known(paths) => {
                         for path in paths {
                             self.reconcile(root, &path).await;

@@ -11,7 +11,8 @@
 
 use std::{
     collections::HashMap,
-    os::fd::AsFd as _,
+    ffi::OsStr,
+    os::fd::{AsFd as _, OwnedFd},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
@@ -156,18 +157,27 @@ impl Root {
     }
 
     fn watch_directory(self: &Arc<Self>, directory: &Path) -> bool {
-        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        // As inotify(7), which needs the right to read it.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let moment = self.watched.now();
         let Ok(base) = self.directory() else {
             return false;
         };
         let Ok(opened) = file::open_beneath(base.as_fd(), directory, flags, Links::Refused) else {
             return false;
         };
-        // On a network file system the kernel reports changes of this machine only.
-        if !matches!(file::is_nonblocking(&opened), Ok(true)) {
+        matches!(file::reports_names(&opened), Ok(true))
+            && self.watch_opened(directory, &opened, moment)
+    }
+
+    /// Watches a directory that was opened after `moment`.
+    fn watch_opened(self: &Arc<Self>, directory: &Path, opened: &OwnedFd, moment: Moment) -> bool {
+        let mut state = self.watched.lock();
+        // Under the lock: an event that was handled before this directory is in the tables may mean that
+        // its path leads to another one now. An event that comes later finds it in the tables.
+        if !self.watched.is_unchanged_since(moment) {
             return false;
         }
-        let mut state = self.watched.lock();
         if state.by_id.len() >= WATCHES_MAX {
             if state.last_reset.is_some_and(|last| last.elapsed() < RESET_INTERVAL) {
                 return false;
@@ -179,10 +189,6 @@ impl Root {
         let Some(watcher) = self.watcher(&mut state) else {
             return false;
         };
-        // A root that was just reopened has reset its watches; this one would outlive the reset.
-        if !self.directory().is_ok_and(|now| Arc::ptr_eq(&now, &base)) {
-            return false;
-        }
         // Under the lock, so that no event of the watch is handled before it is in the tables.
         match watcher.add(opened.as_fd()) {
             // A directory with two paths (a bind mount, a name in other case) is watched under the first.
@@ -232,12 +238,9 @@ impl Root {
                     self.forget(&path);
                 }
             }
-            NameEvent::Directory { directory } => {
-                // All below, not the one that the event names: a file system that ignores case may have
-                // it in the tables under another spelling.
-                let above = self.watched.unwatch_below(directory);
-                if let Some(above) = above {
-                    self.forget_below(&above);
+            NameEvent::Directory { directory, name } => {
+                if let Some(path) = self.watched.unwatch_below(directory, name) {
+                    self.forget_below(&path);
                 }
             }
             NameEvent::Ended { directory } => {
@@ -248,19 +251,20 @@ impl Root {
                     self.forget_below(&path);
                 }
             }
-            NameEvent::Lost => self.watched.begin_epoch(),
+            // Not only the files: a lost event may have replaced a watched directory.
+            NameEvent::Lost => self.watched.reset(),
         }
     }
 }
 
 impl WatchedDirectories {
-    /// Ends the watches of all directories below a watched one, and returns its path.
-    fn unwatch_below(&self, directory: WatchId) -> Option<PathBuf> {
+    /// Ends the watches of a name in a watched directory and of everything below it. Returns its path.
+    fn unwatch_below(&self, directory: WatchId, name: &OsStr) -> Option<PathBuf> {
         let mut state = self.lock();
-        let above = state.by_id.get(&directory)?.clone();
+        let ended = state.by_id.get(&directory)?.join(name);
         let State { watcher, by_path, by_id, .. } = &mut *state;
         by_id.retain(|watch, path| {
-            let is_kept = *watch == directory || !path.starts_with(&above);
+            let is_kept = !path.starts_with(&ended);
             if !is_kept {
                 by_path.remove(path);
                 if let Some(watcher) = watcher {
@@ -269,7 +273,7 @@ impl WatchedDirectories {
             }
             is_kept
         });
-        Some(above)
+        Some(ended)
     }
 }
 
@@ -287,5 +291,77 @@ fn follow_events(watcher: &NameWatcher, root: &Weak<Root>) {
         let mut state = root.watched.lock();
         state.is_unsupported = true;
         root.watched.reset_locked(&mut state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, time::Duration};
+
+    use super::*;
+    use crate::extent::disk::{Buffers, DiskPoolSettings, RootSettings};
+
+    fn root(folder: &tempfile::TempDir) -> Arc<Root> {
+        let pool = DiskPoolSettings { threads: 1, queue: 16, deadline: Duration::from_secs(60) };
+        let hour = Duration::from_secs(3600);
+        let settings =
+            RootSettings { pool, open_files: 16, revalidate_after: hour, quiet_period: Some(hour) };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let opened = Root::open("test", folder.path(), Buffers::new(1 << 20), settings);
+        runtime.expect("a runtime").block_on(opened).expect("a root")
+    }
+
+    fn is_watched(root: &Root, directory: &str) -> bool {
+        root.watched.lock().by_path.contains_key(Path::new(directory))
+    }
+
+    fn until(what: &str, is_so: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !is_so() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "waited in vain until {what}");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn lost_events_end_the_watches_of_all_directories() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir(folder.path().join("a")).expect("a directory");
+        let root = root(&folder);
+        assert!(root.watch_directories_of(Path::new("a/x.mp4")));
+        root.handle_name_event(NameEvent::Lost);
+        assert!(!is_watched(&root, "a"), "it may be another directory now");
+        assert!(root.watch_directories_of(Path::new("a/x.mp4")));
+    }
+
+    #[test]
+    fn a_directory_replaced_before_its_watch_is_not_watched() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name| folder.path().join(name);
+        fs::create_dir(path("a")).expect("a directory");
+        fs::create_dir(path("new")).expect("a directory");
+        let root = root(&folder);
+        assert!(root.watch_directories_of(Path::new("x.mp4")), "the root is watched");
+        let moment = root.watched.now();
+        let opened = OwnedFd::from(fs::File::open(path("a")).expect("a directory"));
+        fs::rename(path("a"), path("old")).expect("renamed");
+        fs::rename(path("new"), path("a")).expect("renamed");
+        until("an event arrives", || !root.watched.is_unchanged_since(moment));
+        assert!(!root.watch_opened(Path::new("a"), &opened, moment));
+        assert!(!is_watched(&root, "a"));
+    }
+
+    #[test]
+    fn a_directory_that_changes_leaves_its_neighbours_watched() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["a", "b"] {
+            fs::create_dir(folder.path().join(name)).expect("a directory");
+        }
+        let root = root(&folder);
+        assert!(root.watch_directories_of(Path::new("a/x.mp4")));
+        assert!(root.watch_directories_of(Path::new("b/x.mp4")));
+        fs::rename(folder.path().join("a"), folder.path().join("c")).expect("renamed");
+        until("the event arrives", || !is_watched(&root, "a"));
+        assert!(is_watched(&root, "b") && is_watched(&root, ""));
     }
 }

@@ -48,6 +48,11 @@ pub fn is_nonblocking(_fd: impl AsFd) -> Result<bool> {
     Ok(false)
 }
 
+/// No change of a name is reported.
+pub fn reports_names(_directory: impl AsFd) -> Result<bool> {
+    Ok(false)
+}
+
 /// A watcher that cannot be created: kqueue would need every file open, and `FSEvents` reports late.
 #[derive(Debug)]
 pub enum NameWatcher {}

@@ -67,9 +67,29 @@ pub fn is_nonblocking(fd: impl AsFd) -> Result<bool> {
         0xca45_1a4e, // bcachefs
         0x794c_7630, // overlayfs
         0x7371_7368, // SquashFS
-        0x4d44,      // FAT, exFAT's elder
+        FAT,
     ];
+    Ok(LOCAL.contains(&magic(fd)?))
+}
+
+/// Whether inotify reports every change of a name in this directory, as the name was spelled. On a network
+/// file system it reports changes of this machine only; where names ignore case, an event may spell a name
+/// in another way.
+pub fn reports_names(directory: impl AsFd) -> Result<bool> {
+    // FS_CASEFOLD_FL of linux/fs.h.
+    const CASEFOLD: u32 = 0x4000_0000;
+    let directory = directory.as_fd();
+    let ignores_case = magic(directory)? == FAT
+        || fs::ioctl_getflags(directory).is_ok_and(|flags| flags.bits() & CASEFOLD != 0);
+    Ok(is_nonblocking(directory)? && !ignores_case)
+}
+
+/// FAT, and exFAT's predecessor.
+const FAT: u64 = 0x4d44;
+
+/// The type of a file system, by its magic number.
+fn magic(fd: impl AsFd) -> Result<u64> {
     #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)]
     let magic = fs::fstatfs(fd)?.f_type as u64;
-    Ok(LOCAL.contains(&(magic & 0xffff_ffff)))
+    Ok(magic & 0xffff_ffff)
 }

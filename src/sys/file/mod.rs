@@ -15,9 +15,11 @@ mod linux;
 mod name_watcher;
 
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{NameWatcher, is_nonblocking, open_beneath, read_at, status_beneath};
+pub use elsewhere::{
+    NameWatcher, is_nonblocking, open_beneath, read_at, reports_names, status_beneath,
+};
 #[cfg(target_os = "linux")]
-pub use linux::{is_nonblocking, open_beneath, read_at, status_beneath};
+pub use linux::{is_nonblocking, open_beneath, read_at, reports_names, status_beneath};
 #[cfg(target_os = "linux")]
 pub use name_watcher::NameWatcher;
 
@@ -57,6 +59,8 @@ pub enum NameEvent<'e> {
     Directory {
         /// The watch of the directory above it.
         directory: WatchId,
+        /// The name.
+        name: &'e std::ffi::OsStr,
     },
     /// The watch has ended: the directory was deleted, or the caller removed the watch.
     Ended {

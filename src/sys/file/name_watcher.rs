@@ -71,11 +71,13 @@ impl NameWatcher {
                 NameEvent::Lost
             } else if flags.contains(ReadFlags::IGNORED) {
                 NameEvent::Ended { directory }
-            } else if flags.contains(ReadFlags::ISDIR) {
-                NameEvent::Directory { directory }
             } else {
                 let name = kernel_event.file_name().map_or(&[][..], |name| name.to_bytes());
-                NameEvent::File { directory, name: OsStr::from_bytes(name) }
+                let name = OsStr::from_bytes(name);
+                match flags.contains(ReadFlags::ISDIR) {
+                    true => NameEvent::Directory { directory, name },
+                    false => NameEvent::File { directory, name },
+                }
             };
             if !handle(event) {
                 return Ok(());

@@ -306,3 +306,24 @@ fn files_beyond_the_limit_of_titles_play_but_are_not_listed() {
         assert_eq!(serving.get(&format!("/media/{name}"), &[]).status, 200);
     }
 }
+
+#[test]
+fn a_replaced_root_serves_its_new_files() {
+    let folder = Folder::new();
+    let directory = |name: &str| {
+        fs::create_dir(folder.path(name)).expect("a directory");
+        folder.put(format!("{name}/a.mp4"), name);
+        folder.put(format!("{name}/{name}.mp4"), name);
+    };
+    directory("first");
+    directory("second");
+    let (root, first) = (folder.path("root"), folder.path("first"));
+    fs::rename(&first, &root).expect("renamed");
+    let serving = serve_with(std::slice::from_ref(&root), "");
+    until_listed(&serving, &["a.mp4", "first.mp4"]);
+    assert_eq!(serving.get("/media/a.mp4", &[]).body, b"first");
+    fs::rename(&root, first).expect("renamed");
+    fs::rename(folder.path("second"), &root).expect("renamed");
+    until("the new file", || serving.get("/media/a.mp4", &[]).body == b"second");
+    until_listed(&serving, &["a.mp4", "second.mp4"]);
+}
