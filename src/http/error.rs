@@ -196,11 +196,7 @@ impl ResponseError for Error {
 
 impl From<OpenError> for Error {
     fn from(error: OpenError) -> Self {
-        match error {
-            OpenError::NotFound => Self::NotFound,
-            OpenError::Unavailable(cause) => Self::StorageUnavailable(cause),
-            OpenError::Io(cause) => Self::Internal(Box::new(cause)),
-        }
+        titles::Error::from(error).into()
     }
 }
 
@@ -246,10 +242,7 @@ impl From<titles::Error> for Error {
 
 impl From<BackgroundError> for Error {
     fn from(error: BackgroundError) -> Self {
-        match error {
-            BackgroundError::Busy => Self::Busy,
-            BackgroundError::Aborted(cause) => Self::Internal(Box::new(cause)),
-        }
+        titles::Error::from(error).into()
     }
 }
 
