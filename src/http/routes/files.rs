@@ -3,7 +3,7 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use actix_web::{
-    HttpRequest, HttpResponse, ResponseError as _,
+    HttpRequest, HttpResponse,
     http::{
         StatusCode,
         header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, HeaderValue},
@@ -11,7 +11,7 @@ use actix_web::{
     web::Data,
 };
 
-use super::{Read, follow, path_behind, read_method};
+use super::{Read, finish, follow, path_behind, read_method};
 use crate::{
     extent::{Caching, Content, Extent, Extents, Source as _, Text, disk::File},
     http::{
@@ -19,7 +19,7 @@ use crate::{
         fields::parse_get_or_head,
         query::Query,
         resource::Resource,
-        respond::{self, ResponseBody, respond},
+        respond::{ResponseBody, respond},
     },
     library::{MediaPath, media_type},
     titles::{
@@ -37,12 +37,7 @@ const SANDBOX: HeaderValue = HeaderValue::from_static("sandbox; default-src 'non
 
 /// Responds to every method.
 pub async fn serve(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    let mut response =
-        respond_to(&request, &site).await.unwrap_or_else(|error| error.error_response());
-    let settings = site.settings.load();
-    respond::set_not_found_caching(&settings, &mut response);
-    cors::decorate(request.headers(), &settings.cors_origins, &mut response);
-    response
+    finish(&request, &site, respond_to(&request, &site).await)
 }
 
 /// Responds in front of the App to a GET or HEAD of a media file that is open already, like most requests for
@@ -128,7 +123,7 @@ fn attachment(
     path: &MediaPath,
     file: Arc<File>,
 ) -> HttpResponse {
-    debug_assert!(site.library.serve_other_files.load(Ordering::Relaxed));
+    debug_assert!(site.titles.library.serve_other_files.load(Ordering::Relaxed));
     let media_type = media_type::guess(path.file_name());
     let mut response = respond(request, &site.settings.load(), content(file, media_type));
     let fields = response.headers_mut();

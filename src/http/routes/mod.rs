@@ -12,14 +12,15 @@ pub mod page;
 pub mod streams;
 pub mod titles;
 
-use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _, http::StatusCode};
 
 use super::{
-    Site,
+    Error, Site,
     content::CONTENT_BYTES_MAX,
+    cors,
     fields::parse_get_or_head,
     methods::{Read, read_method},
-    respond::ResponseBody,
+    respond::{ResponseBody, set_not_found_caching},
     urls::path_behind,
 };
 use crate::wire::http1::{RequestHead, ResponseHead};
@@ -43,4 +44,14 @@ pub fn content_bytes_max(request: &RequestHead<'_>) -> Option<usize> {
     let reads =
         request.target.starts_with("/api/jobs") && parse_get_or_head(request.method).is_none();
     reads.then_some(CONTENT_BYTES_MAX)
+}
+
+/// Completes the response of a route: an error becomes its document, caches may keep a 404 for a short time,
+/// and other origins may read it.
+fn finish(request: &HttpRequest, site: &Site, result: Result<HttpResponse, Error>) -> HttpResponse {
+    let mut response = result.unwrap_or_else(|error| error.error_response());
+    let settings = site.settings.load();
+    set_not_found_caching(&settings, &mut response);
+    cors::decorate(request.headers(), &settings.cors_origins, &mut response);
+    response
 }

@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Instant};
 
-use actix_web::{HttpRequest, HttpResponse, ResponseError as _, http::StatusCode, web::Data};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 
-use super::{Read, images, read_method};
+use super::{Read, finish, images, read_method};
 use crate::{
     extent::Text,
     http::{
@@ -12,7 +12,7 @@ use crate::{
         fields::parse_get_or_head,
         query::Query,
         resource::Resource,
-        respond::{self, ResponseBody},
+        respond::ResponseBody,
         server_timing,
         urls::{TitleUrl, TrackFile, View},
     },
@@ -46,12 +46,7 @@ struct ViewRequest<'a> {
 
 /// Responds to every method.
 pub async fn serve(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    let mut response =
-        respond_to(&request, &site).await.unwrap_or_else(|error| error.error_response());
-    let settings = site.settings.load();
-    respond::set_not_found_caching(&settings, &mut response);
-    cors::decorate(request.headers(), &settings.cors_origins, &mut response);
-    response
+    finish(&request, &site, respond_to(&request, &site).await)
 }
 
 /// Responds in front of the App to a GET or HEAD of a resource that is ready: the title is open, indexed and
