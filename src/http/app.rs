@@ -28,8 +28,6 @@ const BACKGROUND_CALLS_MAX: usize = 256;
 
 /// The shared state of all requests: one for the process and all its I/O threads.
 pub struct Site {
-    /// The library, as in [`titles`](Self::titles).
-    pub library: Arc<Library>,
     /// The titles, with their artifacts and caches.
     pub titles: Titles,
     /// The configuration, as of the last reload.
@@ -55,8 +53,7 @@ impl Site {
         let background = Background::new(background, BACKGROUND_CALLS_MAX);
         let cache_bytes = settings.manifest_cache_mib.get() << 20;
         Arc::new(Self {
-            titles: Titles::new(Arc::clone(&library), cache_bytes, background.clone()),
-            library,
+            titles: Titles::new(library, cache_bytes, background.clone()),
             settings: ArcSwap::from_pointee(settings),
             token: ArcSwapOption::empty(),
             jobs: ArcSwapOption::empty(),
@@ -93,7 +90,7 @@ impl Site {
     ) {
         let runtime = self.background.runtime();
         webhooks::start(&queue, webhooks, runtime, &self.drain).await;
-        let library = Arc::clone(&self.library);
+        let library = Arc::clone(&self.titles.library);
         let jobs = Jobs::new(queue, library, runtime.clone(), self.drain.clone());
         self.jobs.store(Some(Arc::new(jobs)));
         self.titles.artifacts.store(Some(artifacts));

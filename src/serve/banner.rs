@@ -19,8 +19,8 @@ impl Server {
     pub(super) fn print_banner(&self) {
         let settings = self.site.settings.load();
         let shown = reachable(self.address);
-        let catalog = &self.site.library.catalog;
-        self.background.block_on(first_scan(&self.site.library));
+        let catalog = &self.site.titles.library.catalog;
+        self.background.block_on(first_scan(&self.site.titles.library));
         let so_far = if catalog.is_scanning() { " so far" } else { "" };
         println!("Headwater {}", env!("CARGO_PKG_VERSION"));
         println!("  page     http://{shown}/");
@@ -29,7 +29,9 @@ impl Server {
         }
         println!("  titles   {}{so_far}", catalog.len());
         let roots = settings.named_roots().unwrap_or_default();
-        for (NamedDir { name, dir, .. }, named) in roots.iter().zip(self.site.library.roots()) {
+        for (NamedDir { name, dir, .. }, named) in
+            roots.iter().zip(self.site.titles.library.roots())
+        {
             let name = name.as_ref().map(|name| format!("{name}/")).unwrap_or_default();
             let state = if named.root.is_open() { "" } else { ", not available yet" };
             println!("           /media/{name} is {}{state}", dir.display());

@@ -154,6 +154,7 @@ impl Server {
         }
         let other_files = reloaded.serve_other_files;
         self.site
+            .titles
             .library
             .serve_other_files
             .store(other_files, std::sync::atomic::Ordering::Relaxed);

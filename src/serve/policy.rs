@@ -47,7 +47,7 @@ pub(super) async fn run(site: Arc<Site>, queue: Queue) {
             checked.clear();
             current = policy;
         }
-        let state = (site.library.catalog.changes(), policy);
+        let state = (site.titles.library.catalog.changes(), policy);
         if policy == RenditionPolicy::Off || done == Some(state) {
             continue;
         }
@@ -66,7 +66,7 @@ async fn check_titles(
 ) -> bool {
     let mut query = Query { limit: PAGE, ..Query::default() };
     loop {
-        let titles = site.library.catalog.query(&query).titles;
+        let titles = site.titles.library.catalog.query(&query).titles;
         if titles.is_empty() {
             return true;
         }
@@ -97,10 +97,10 @@ async fn enqueue_missing(
     policy: RenditionPolicy,
 ) -> Result<bool, QueueError> {
     // A title that cannot be opened is checked again once it has changed.
-    let Ok(file) = site.library.open(path).await else {
+    let Ok(file) = site.titles.library.open(path).await else {
         return Ok(true);
     };
-    let indices = &site.library.indices;
+    let indices = &site.titles.library.indices;
     let Ok(Ok(movie)) = indices.index(&file).await else {
         return Ok(true);
     };

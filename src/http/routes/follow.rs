@@ -35,11 +35,11 @@ pub fn follow(
     // The age of the file counts as time already waited, so that an old file ends at once.
     let age = SystemTime::now().duration_since(file.identity().modified()).unwrap_or_default();
     let grown = Instant::now().checked_sub(age.min(idle_limit)).unwrap_or_else(Instant::now);
-    let changes = site.library.file_changes.subscribe(&path);
+    let changes = site.titles.library.file_changes.subscribe(&path);
     let following = Following {
         closes: changes.closes(),
         changes,
-        library: Arc::clone(&site.library),
+        library: Arc::clone(&site.titles.library),
         path,
         file: Arc::clone(file),
         offset: 0,

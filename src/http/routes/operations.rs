@@ -30,7 +30,7 @@ pub async fn ready(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     if site.is_draining() {
         return Error::NotReady("the server is shutting down").error_response();
     }
-    let roots = site.library.root_statuses().await;
+    let roots = site.titles.library.root_statuses().await;
     if roots.iter().all(|root| root.error.is_some()) {
         return Error::NotReady("no root of the library responds; check the mounts")
             .error_response();
@@ -76,7 +76,7 @@ fn worker(site: &Site) -> String {
 
 /// `/metrics`: counters and gauges, for Prometheus.
 pub async fn metrics(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    let text = site.metrics.render(site.library.catalog.len());
+    let text = site.metrics.render(site.titles.library.catalog.len());
     respond(&request, "application/openmetrics-text; version=1.0.0; charset=utf-8", text)
 }
 

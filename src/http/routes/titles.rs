@@ -104,7 +104,7 @@ async fn respond_list(request: &HttpRequest, site: &Data<Site>) -> Result<HttpRe
     // Milliseconds for a large library, so not on the I/O thread.
     let shared = site.clone();
     let listing = site.spawn_blocking_limited(move || {
-        let page = shared.library.catalog.query(&query);
+        let page = shared.titles.library.catalog.query(&query);
         let end = query.offset.saturating_add(page.titles.len());
         let list = List {
             titles: page.titles.iter().map(Item::from).collect(),
@@ -112,7 +112,7 @@ async fn respond_list(request: &HttpRequest, site: &Data<Site>) -> Result<HttpRe
             offset: query.offset,
             limit: query.limit,
             next: (end < page.total).then(|| list_query.next_page(end)),
-            scanning: shared.library.catalog.is_scanning(),
+            scanning: shared.titles.library.catalog.is_scanning(),
         };
         serde_json::to_vec(&list)
     });
@@ -127,7 +127,7 @@ async fn respond_title(request: &HttpRequest, site: &Data<Site>) -> Result<HttpR
     }
     let path = path_behind("/api/titles/", request)?;
     // From the disk, because a file may play before the catalog lists it.
-    let identity = site.library.identity(&path).await?;
+    let identity = site.titles.library.identity(&path).await?;
     let title =
         identity.and_then(|identity| Title::from_file(path, &identity)).ok_or(Error::NotFound)?;
     method?;

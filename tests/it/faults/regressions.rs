@@ -227,7 +227,7 @@ fn a_root_that_became_another_directory_is_watched_in_its_place() {
     let folder = Folder::new();
     folder.put("root/old.mp4", pattern(10));
     let serving = serve_with(&[folder.path("root")], "");
-    let catalog = &serving.site().library.catalog;
+    let catalog = &serving.site().titles.library.catalog;
     let is_listed = |name: &str| {
         let path = MediaPath::from_path(Path::new(name)).expect("a path");
         catalog.get(&path).is_some()
@@ -235,7 +235,7 @@ fn a_root_that_became_another_directory_is_watched_in_its_place() {
     until("it is listed", || is_listed("old.mp4"));
     fs::rename(folder.path("root"), folder.path("before")).expect("renamed");
     folder.put("root/new.mp4", pattern(20));
-    block_on(serving.site().library.scan_root(0));
+    block_on(serving.site().titles.library.scan_root(0));
     assert!(is_listed("new.mp4") && !is_listed("old.mp4"));
     assert_eq!(serving.get("/media/new.mp4", &[]).body, pattern(20));
     // Found by a watch, or by the scan that follows once the watch is set; then by a watch alone.

@@ -101,7 +101,7 @@ fn several_roots_form_one_library_and_each_path_begins_with_the_name_of_its_root
         assert_eq!(serving.get(&format!("/media/{path}"), &[]).status, 404, "{path}");
     }
     two.put("new.mp4", pattern(40));
-    block_on(serving.site().library.scan_root(1));
+    block_on(serving.site().titles.library.scan_root(1));
     until_listed(
         &serving,
         &["films/a.mp4", "series/a.mp4", "series/deep/er.mp4", "series/new.mp4"],
@@ -155,7 +155,7 @@ fn a_scan_repairs_what_the_watch_missed() {
     serving.until_watching(&folder);
     until_listed(&serving, &["changed.mp4", "here.mp4"]);
     // As if the watch had lost the events of all of these.
-    let catalog = &serving.site().library.catalog;
+    let catalog = &serving.site().titles.library.catalog;
     catalog.remove(&media_path("here.mp4"));
     let known = catalog.get(&media_path("changed.mp4")).expect("listed");
     let other = |path, size_bytes| Title {
@@ -166,7 +166,7 @@ fn a_scan_repairs_what_the_watch_missed() {
     };
     catalog.note_scanned([other("changed.mp4", 99), other("gone/long ago.mp4", 1)], 0);
     until_listed(&serving, &["changed.mp4", "gone/long ago.mp4"]);
-    block_on(serving.site().library.scan_root(0));
+    block_on(serving.site().titles.library.scan_root(0));
     until_listed(&serving, &["changed.mp4", "here.mp4"]);
     assert_eq!(catalog.get(&media_path("changed.mp4")), Some(known));
 }
@@ -178,7 +178,7 @@ fn a_root_that_became_another_directory_is_scanned_again_and_old_events_are_forg
     let serving = serve_with(&[folder.path("root")], "");
     until_listed(&serving, &["old.mp4"]);
     // Known from an event and from no scan, which must not save it from the next scan.
-    let library = &serving.site().library;
+    let library = &serving.site().titles.library;
     folder.put("root/heard of.mp4", pattern(10));
     let reconciled = library.reconcile(0, Path::new("heard of.mp4"));
     block_on(reconciled);

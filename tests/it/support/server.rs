@@ -78,7 +78,7 @@ impl Serving {
 
     /// Waits until the server watches the folder, and knows all earlier changes.
     pub fn until_watching(&self, folder: &Folder) {
-        let catalog = &self.site().library.catalog;
+        let catalog = &self.site().titles.library.catalog;
         self.until_scanned();
         // Only a watch finds a file that is written after the scan.
         let name = "watch probe.mp4";
@@ -98,7 +98,7 @@ impl Serving {
 
     /// Waits until the first scan is over.
     pub fn until_scanned(&self) {
-        until("the first scan is over", || !self.site().library.catalog.is_scanning());
+        until("the first scan is over", || !self.site().titles.library.catalog.is_scanning());
     }
 
     /// Shuts the server down as SIGTERM does. Returns whether it has ended.
@@ -137,7 +137,7 @@ impl Drop for Serving {
 /// Blocks every thread of a root's disk pool, as a disk that hangs does. Dropping the result ends
 /// it. This needs no privileges, so it runs everywhere.
 pub fn occupy(serving: &Serving, root: usize) -> Vec<Sender<()>> {
-    let pool = serving.site().library.roots()[root].root.pool();
+    let pool = serving.site().titles.library.roots()[root].root.pool();
     let threads = serving.site().settings.load().disk_threads.count();
     let (begun, begins) = mpsc::channel();
     let held = (0..threads).map(|_| {
