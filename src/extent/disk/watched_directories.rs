@@ -229,6 +229,12 @@ impl Root {
     }
 
     fn handle_name_event(&self, event: NameEvent<'_>) {
+        // A watch that this process has removed: its end is no change of a name.
+        if let NameEvent::Ended { directory } = event
+            && !self.watched.lock().by_id.contains_key(&directory)
+        {
+            return;
+        }
         // Before it takes effect: see the order above.
         self.watched.note_change();
         match event {
