@@ -36,14 +36,13 @@ use super::{
 use crate::extent::{Extent, Extents, ReadError, Source, disk::File};
 use crate::sys::net::{self, Mapping, Slice};
 
-/// From this length of a range on, in bytes, the head is a packet of its own, so that the client can begin
-/// early; below that the head waits until the packet is full. For a long range one more packet is negligible,
-/// and over loopback the server's CPU time was a tenth less at 256 KiB and 1 MiB, as nginx's is (whose
-/// `tcp_nopush` makes this choice for all lengths).
-const SEPARATE_HEAD_MIN_BYTES: u64 = 128 * 1024;
+/// From this length of a response on, in bytes, the socket is corked, so that the head and the ends of
+/// extents and windows are no packets of their own. That costs two calls: for a client that reads as fast as
+/// it can, the server's CPU time was a tenth less at 256 KiB and at 1 MiB. A shorter response needs no cork:
+/// `MSG_MORE` puts its head into the first packet.
+const CORK_MIN_BYTES: u64 = 128 * 1024;
 
-/// From this number of extents on the socket is corked, so that the end of an extent waits for the next one
-/// and is not a packet of its own. That costs two calls, and saves one packet for each extent.
+/// From this number of extents on a shorter response is corked, too: that saves one packet for each extent.
 const CORK_MIN_EXTENTS: usize = 8;
 
 /// The error of a response that was cut short.
@@ -110,12 +109,13 @@ impl ResponseSender {
         io_thread: &IoThread,
         observer: &mut impl ResponseObserver,
     ) -> Poll<Result<(), SendError>> {
-        if !self.is_corked && self.extents.get(CORK_MIN_EXTENTS).is_some() {
+        if !self.is_corked && self.is_worth_a_cork() {
             self.is_corked = true;
             socket.set_cork(true);
         }
         let polled = self.poll_turn(cx, socket, io_thread, observer);
-        if self.is_corked && polled.is_ready() {
+        // The kernel holds a short packet of a corked socket back for 200 ms: a disk may take longer.
+        if self.is_corked && (polled.is_ready() || self.waits_for_disk()) {
             self.is_corked = false;
             socket.set_cork(false);
         }
@@ -127,6 +127,10 @@ impl ResponseSender {
             }
         }
         polled
+    }
+
+    fn is_worth_a_cork(&self) -> bool {
+        self.extents.len() >= CORK_MIN_BYTES || self.extents.get(CORK_MIN_EXTENTS).is_some()
     }
 
     /// Whether the next byte waits for a disk, as far as is known.
@@ -243,8 +247,7 @@ impl ResponseSender {
         if !ready!(self.poll_available(cx, io_thread, file, &window))? {
             return Poll::Ready(Ok(0));
         }
-        let more = window.end - window.start < SEPARATE_HEAD_MIN_BYTES;
-        ready!(self.poll_memory(cx, socket, more))?;
+        ready!(self.poll_memory(cx, socket, true))?;
         self.check(file)?;
         let max = usize::try_from(window.end - window.start).unwrap_or(usize::MAX);
         let send = |fd: BorrowedFd<'_>| net::sendfile(fd, file.as_fd(), window.start, max);
