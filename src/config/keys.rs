@@ -140,6 +140,8 @@ settings! {
     fixed max_connections("HEADWATER_MAX_CONNECTIONS"): Within<1, 10_000_000> = "16000";
     /// Maximum number of connections per client address; 0 sets no limit, as a proxy in front requires.
     fixed connections_per_address("HEADWATER_CONNECTIONS_PER_ADDRESS"): Within<0, 10_000_000> = "0";
+    /// Maximum number of concurrent requests of an HTTP/2 connection.
+    fixed http2_streams("HEADWATER_HTTP2_STREAMS"): Within<1, 1_000> = "100";
     /// Timeout of an idle connection, in seconds. Longer than the 60 s of common proxies, so that a proxy never reuses a connection that was just closed.
     fixed keep_alive_s("HEADWATER_KEEP_ALIVE_S"): Within<1, 86_400> = "75";
     /// Timeout for the header section of a request, in seconds from its first byte.

@@ -93,7 +93,7 @@ impl Record {
         let field = |name: HeaderName| escape(request.lines(&name).next().unwrap_or_default());
         Self {
             client,
-            request: escape(request.line().to_string().as_bytes()),
+            request: escape(line(request).as_bytes()),
             range: field(RANGE),
             agent: field(USER_AGENT),
             id: escape(id),
@@ -191,6 +191,11 @@ impl AccessLog {
             }
         }
     }
+}
+
+/// Method, target and version of a request.
+fn line(request: &impl RequestFields) -> String {
+    format!("{} {} {:?}", request.method(), request.target(), request.version())
 }
 
 /// Writes lines until all senders are gone; flushes whenever the queue is empty.

@@ -22,7 +22,7 @@ use futures::FutureExt as _;
 use super::{
     Error, Site,
     access_log::{self, AccessLog},
-    fields::RequestFields,
+    fields::{RequestFields, ResponseFields},
     respond::ResponseBody,
     routes,
 };
@@ -31,7 +31,7 @@ use crate::{
     telemetry::{Metrics, RequestIds},
     wire::{
         body::{Body, BodyContent, DirectBody, ResponseObserver},
-        http1::{FastPath, ImmediateResponse, RequestHead, ResponseHead},
+        fast_path::{FastPath, ImmediateResponse},
         refusal::Refusal,
     },
 };
@@ -129,9 +129,9 @@ impl FastPath for Pipeline {
 
     fn respond(
         &self,
-        request: &RequestHead<'_>,
+        request: &impl RequestFields,
         peer: SocketAddr,
-        head: &mut ResponseHead<'_>,
+        head: &mut impl ResponseFields,
     ) -> Option<ImmediateResponse<ResponseTally>> {
         let (status, body) = routes::respond_if_ready(request, &self.site, head)?;
         let Pending { id, mut tally } = self.receive(request, Some(peer));
@@ -144,14 +144,14 @@ impl FastPath for Pipeline {
             }
             ResponseBody::Extents(extents) => {
                 let length = Some(extents.len());
-                let is_head = request.method == "HEAD";
+                let is_head = request.method() == "HEAD";
                 let extents = if is_head { Extents::default() } else { extents };
                 ImmediateResponse { length, extents, observer: tally }
             }
         })
     }
 
-    fn content_bytes_max(&self, request: &RequestHead<'_>) -> Option<usize> {
+    fn content_bytes_max(&self, request: &impl RequestFields) -> Option<usize> {
         routes::content_bytes_max(request)
     }
 }

@@ -236,6 +236,7 @@ fn start_io_threads(
         send_buffer_bytes: kib(settings.send_buffer_kib.get())
             .and_then(|bytes| bytes.try_into().ok()),
         rate_limit_bytes_per_s: kib(settings.rate_limit_kib_s.get()),
+        http2_streams_max: u32::try_from(settings.http2_streams.get()).unwrap_or(u32::MAX),
     };
     let listen_error = |error| StartError::Listen { address: settings.listen, error };
     let socket = listener::bind(settings.listen, &listening).map_err(listen_error)?;
@@ -260,7 +261,7 @@ fn start_io_threads(
                 .new_service(())
                 .await
                 .map_err(|()| io::Error::other("could not build the HTTP service"))?;
-            Ok(listener::create_handler(&listening, admission, drain, pipeline, service).await)
+            Ok(listener::create_handler(&listening, admission, drain, pipeline, service))
         }
     };
     let started = IoThreads::start(&socket, threads, settings.max_connections.count(), serve);

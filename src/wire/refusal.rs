@@ -18,6 +18,4 @@ pub enum Refusal {
     Timeout,
     /// The client's address has too many connections.
     TooManyConnections,
-    /// The connection has too many concurrent requests.
-    TooManyRequests,
 }

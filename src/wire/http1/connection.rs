@@ -13,14 +13,16 @@ use std::{
 use actix_http::{HttpMessage as _, Request, Response};
 use actix_service::Service;
 use bytes::BytesMut;
+use tokio::net::TcpStream;
 
 use super::{
-    FIELDS_MAX, FastPath, HEAD_BYTES_MAX, Http1Settings, RequestHead, ResponseHead,
+    FIELDS_MAX, HEAD_BYTES_MAX, Http1Settings, RequestHead, ResponseHead,
     request_body::RequestBody, request_head::find_head, response_head::Framing,
 };
 use crate::wire::{
     body::{Body, ResponseObserver},
-    connection::{Client, Protocol},
+    connection::{AcceptedConnection, Client, Protocol},
+    fast_path::FastPath,
     io_thread::IoThread,
     notsent_limit::NotSentLimit,
     refusal::Refusal,
@@ -90,14 +92,13 @@ where
     T: ResponseObserver,
 {
     pub(in crate::wire) fn new(
-        stream: tokio::net::TcpStream,
-        peer: SocketAddr,
+        accepted: AcceptedConnection<TcpStream>,
         io_thread: &Rc<IoThread>,
         settings: &Rc<Http1Settings>,
         fast_path: &Rc<F>,
         app: &Rc<S>,
-        refusal: Option<Refusal>,
     ) -> Self {
+        let AcceptedConnection { stream, received, peer, refusal } = accepted;
         Self {
             socket: Socket::new(
                 stream,
@@ -111,7 +112,7 @@ where
             peer,
             fast_path: Rc::clone(fast_path),
             app: Rc::clone(app),
-            unread: BytesMut::new(),
+            unread: received,
             searched: 0,
             is_eof: false,
             state: ReadState::Idle,

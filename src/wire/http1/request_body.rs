@@ -11,11 +11,12 @@ use actix_service::Service;
 use bytes::{Buf as _, Bytes, BytesMut};
 
 use super::{
-    FastPath, RequestHead,
+    RequestHead,
     connection::{Http1Connection, LINGER, PendingRequest},
 };
 use crate::wire::{
     body::{Body, ResponseObserver},
+    fast_path::FastPath,
     refusal::Refusal,
 };
 

@@ -12,7 +12,10 @@ use actix_web::http::{
     header::{HeaderName, HeaderValue},
 };
 
-use crate::wire::refusal::Refusal;
+use crate::wire::{
+    fields::{Fields, RequestFields},
+    refusal::Refusal,
+};
 
 /// The longest request target, in bytes. RFC 9110 section 4.1 recommends 8000 at least.
 pub const TARGET_BYTES_MAX: usize = 8 * 1024;
@@ -27,7 +30,7 @@ pub const FIELDS_MAX: usize = 96;
 const BLANK_BYTES_MAX: usize = 16;
 
 /// Memory for the fields of a head.
-pub(super) type Fields<'a> = [MaybeUninit<httparse::Header<'a>>; FIELDS_MAX];
+pub(super) type FieldMemory<'a> = [MaybeUninit<httparse::Header<'a>>; FIELDS_MAX];
 
 /// A parsed request head, borrowed from the received bytes.
 #[derive(Debug)]
@@ -51,7 +54,7 @@ pub struct RequestHead<'a> {
 
 impl<'a> RequestHead<'a> {
     /// Parses a head, or refuses it.
-    pub(super) fn parse(bytes: &'a [u8], memory: &'a mut Fields<'a>) -> Result<Self, Refusal> {
+    pub(super) fn parse(bytes: &'a [u8], memory: &'a mut FieldMemory<'a>) -> Result<Self, Refusal> {
         let mut request = httparse::Request::new(&mut []);
         match request.parse_with_uninit_headers(bytes, memory) {
             Ok(httparse::Status::Complete(_)) => {}
@@ -85,13 +88,6 @@ impl<'a> RequestHead<'a> {
         })
     }
 
-    /// The values of a field's lines.
-    pub fn lines(&self, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
-        let has_name =
-            move |field: &&httparse::Header<'_>| field.name.eq_ignore_ascii_case(name.as_str());
-        self.fields.iter().filter(has_name).map(|field| field.value)
-    }
-
     /// The same head as actix's type.
     pub(super) fn to_request(&self, peer: SocketAddr) -> Result<Request, Refusal> {
         const MALFORMED: Refusal = Refusal::Malformed("not an HTTP/1.1 request");
@@ -99,13 +95,35 @@ impl<'a> RequestHead<'a> {
         head.peer_addr = Some(peer);
         head.method = Method::from_bytes(self.method.as_bytes()).map_err(|_| MALFORMED)?;
         head.uri = Uri::try_from(self.target).map_err(|_| MALFORMED)?;
-        head.version = if self.is_1_1 { Version::HTTP_11 } else { Version::HTTP_10 };
+        head.version = self.version();
         for field in self.fields {
             let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| MALFORMED)?;
             let value = HeaderValue::from_bytes(field.value).map_err(|_| MALFORMED)?;
             head.headers.append(name, value);
         }
         Ok(Request::from(head))
+    }
+}
+
+impl Fields for RequestHead<'_> {
+    fn lines(&self, name: &HeaderName) -> impl Iterator<Item = &[u8]> {
+        let has_name =
+            move |field: &&httparse::Header<'_>| field.name.eq_ignore_ascii_case(name.as_str());
+        self.fields.iter().filter(has_name).map(|field| field.value)
+    }
+}
+
+impl RequestFields for RequestHead<'_> {
+    fn method(&self) -> &str {
+        self.method
+    }
+
+    fn target(&self) -> &str {
+        self.target
+    }
+
+    fn version(&self) -> Version {
+        if self.is_1_1 { Version::HTTP_11 } else { Version::HTTP_10 }
     }
 }
 

@@ -16,7 +16,6 @@ use actix_web::{
 use bytes::{Buf as _, Bytes};
 
 use super::{
-    FastPath,
     connection::{Http1Connection, PendingRequest},
     request_body::RequestBody,
     response_head::{Framing, LAST_CHUNK, ResponseHead, chunk, closes_connection},
@@ -25,6 +24,7 @@ use crate::{
     extent::ReadError,
     wire::{
         body::{Body, BodyContent, ResponseObserver},
+        fast_path::FastPath,
         send::{ResponseSender, SendError},
     },
 };
