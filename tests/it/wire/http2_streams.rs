@@ -96,12 +96,16 @@ fn an_urgent_response_overtakes_and_a_response_that_takes_no_turns_is_sent_first
         let frame = client.until("DATA", |frame| frame.kind == DATA);
         order.push((frame.stream, frame.ends_stream(frame.stream)));
     }
-    eprintln!("{order:?}");
-    let end_of = |stream| order.iter().position(|seen| *seen == (stream, true)).expect("an end");
-    let begin_of = |stream| order.iter().position(|seen| seen.0 == stream).expect("a begin");
-    assert!(end_of(5) < begin_of(1) && end_of(7) < begin_of(1), "urgent ones first");
-    assert!(begin_of(7) < end_of(5), "these take turns");
-    assert!(end_of(1) < begin_of(3), "these do not");
+    // Within 64 KiB, frames of two responses may alternate.
+    let frames_before_end_of = |end: u32, stream: u32| {
+        let seen = order.iter().take_while(|seen| **seen != (end, true));
+        seen.filter(|seen| seen.0 == stream).count()
+    };
+    for urgent in [5, 7] {
+        assert!(frames_before_end_of(urgent, 1) <= 4, "urgent ones first");
+    }
+    assert!(frames_before_end_of(5, 7) > 20, "these take turns");
+    assert!(frames_before_end_of(1, 3) <= 4, "these do not");
 }
 
 #[test]
