@@ -51,6 +51,13 @@ const LINGER: Duration = Duration::from_secs(2);
 /// The most bytes of bodies that a turn sends, before other connections get theirs.
 const TURN_BYTES_MAX: usize = 256 * 1024;
 
+/// As long as fewer bytes wait for the socket (heads and short bodies), more are written before they leave
+/// together.
+const UNSENT_HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// The least room for a piece of a body.
+const PASSED_MIN_BYTES: usize = 16 * 1024;
+
 /// A stalled client must accept this many bytes of bodies within the send timeout: one that accepts a byte
 /// now and then could otherwise hold a connection for ever.
 const PROGRESS_BYTES: u64 = 4096;
@@ -184,46 +191,68 @@ where
         server: &mut Server<IO>,
     ) -> Poll<io::Result<()>> {
         let mut turn_bytes = 0;
+        let mut is_blocked = self.transport.poll_send(cx)?.is_pending();
         loop {
             if self.must_end() {
                 tracing::debug!(peer = %self.peer, "the client sends too much; connection closed");
                 self.end(server, Reason::ENHANCE_YOUR_CALM);
             }
-            // h2 reads, writes the frames of the last step, and reads again until nothing is left.
-            while let Some(accepted) = match server.poll_accept(cx) {
-                Poll::Ready(None) => return Poll::Ready(Ok(())),
-                Poll::Ready(Some(accepted)) => Some(accepted),
-                Poll::Pending => None,
-            } {
-                match accepted {
-                    Ok((request, respond)) => self.accept(request, respond),
-                    // h2 has told the client what is wrong.
-                    Err(error) => return Poll::Ready(unless_lost(error)),
-                }
+            // Reads, and writes the frames of the last step.
+            if let Some(over) = self.poll_server(cx, server) {
+                return Poll::Ready(over);
             }
-            let is_sent = self.transport.poll_send(cx)?.is_ready();
             if self.must_end() {
                 continue;
             }
-            let has_waited = self.poll_waiting(cx);
             if self.transport.input().has_read() {
                 self.drop_reset_streams(cx);
             }
-            if is_sent && turn_bytes >= TURN_BYTES_MAX {
+            let has_waited = self.poll_waiting(cx);
+            let waiting_before = self.waiting.len();
+            let has_room = !is_blocked
+                && turn_bytes < TURN_BYTES_MAX
+                && self.transport.unsent() < UNSENT_HEAD_BYTES_MAX;
+            let room = if has_room { UNSENT_BYTES_MAX } else { 0 };
+            let passed = self.pass_pieces(room);
+            turn_bytes += passed;
+            // A wait begins with its first poll.
+            let waits_begin = self.waiting.len() > waiting_before;
+            if passed > 0 || has_waited || waits_begin {
+                continue;
+            }
+            // As many frames as fit are written; now they leave together.
+            is_blocked = self.transport.poll_send(cx)?.is_pending();
+            if !is_blocked && !has_room {
+                if turn_bytes < TURN_BYTES_MAX {
+                    continue;
+                }
                 // Other connections have their turn.
                 cx.waker().wake_by_ref();
                 self.enter(Phase::Working);
                 return Poll::Pending;
             }
-            let waiting_before = self.waiting.len();
-            let passed = if is_sent { self.pass_pieces() } else { 0 };
-            turn_bytes += passed;
-            // A wait begins with its first poll, in the next step.
-            let waits_begin = self.waiting.len() > waiting_before;
-            if passed == 0 && !has_waited && !waits_begin && !self.poll_phase(cx, server)? {
+            if !self.poll_phase(cx, server)? {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Drives h2, and accepts requests, until there is nothing to read and to write. Returns the result of
+    /// the connection once it is over.
+    fn poll_server(
+        &mut self,
+        cx: &mut Context<'_>,
+        server: &mut Server<IO>,
+    ) -> Option<io::Result<()>> {
+        while let Poll::Ready(accepted) = server.poll_accept(cx) {
+            match accepted {
+                Some(Ok((request, respond))) => self.accept(request, respond),
+                // h2 has told the client what is wrong.
+                Some(Err(error)) => return Some(unless_lost(error)),
+                None => return Some(Ok(())),
+            }
+        }
+        None
     }
 
     /// Takes the outcomes of waiting streams. Returns whether there were any.
@@ -240,13 +269,15 @@ where
         has_waited
     }
 
-    /// Passes pieces of bodies on to h2, as many as it sends at once. Returns their length.
-    fn pass_pieces(&mut self) -> usize {
+    /// Passes pieces of bodies of at most `max` bytes on to h2, as many as it sends at once. Returns their
+    /// length.
+    fn pass_pieces(&mut self, max: usize) -> usize {
         let (mut place, mut sum) = (0, 0);
-        while sum < UNSENT_BYTES_MAX
+        // A small rest would break the alignment of the pieces.
+        while sum + PASSED_MIN_BYTES <= max
             && let Some(stream) = self.schedule.take(place)
         {
-            let passed = match stream.pass(UNSENT_BYTES_MAX - sum, &self.transport) {
+            let passed = match stream.pass(max - sum, &self.transport) {
                 Turn::Passed(bytes, stream) => {
                     self.schedule.put_back(place, stream);
                     bytes

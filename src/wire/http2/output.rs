@@ -94,6 +94,8 @@ impl Output {
             }
             self.advance(written);
         }
+        // The same buffers, which are in the processor's cache, are used again.
+        self.pieces.clear();
         Poll::Ready(Ok(()))
     }
 

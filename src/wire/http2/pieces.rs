@@ -123,14 +123,18 @@ impl Pieces {
         Arc::clone(source).read(range)
     }
 
-    /// The rest of the current extent up to the next aligned offset.
+    /// The rest of the current extent up to the next aligned offset, unless that is near.
     fn range(&self) -> Option<(&Arc<dyn Source>, Range<u64>)> {
         let Extent::Source { source, range } = self.extents.get(self.current)? else {
             return None;
         };
         let start = range.start + self.taken;
-        let aligned = (start / PIECE_BYTES_MAX + 1).saturating_mul(PIECE_BYTES_MAX);
-        Some((source, start..range.end.min(aligned)))
+        let mut end = (start / PIECE_BYTES_MAX + 1).saturating_mul(PIECE_BYTES_MAX);
+        if end - start < JOINED_BELOW_BYTES as u64 {
+            // Such as the byte behind a window of 65,535 bytes.
+            end = end.saturating_add(PIECE_BYTES_MAX - JOINED_BELOW_BYTES as u64);
+        }
+        Some((source, start..range.end.min(end)))
     }
 
     /// Advances past bytes of the current extent, of which `max` were asked for.

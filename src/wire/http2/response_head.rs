@@ -1,11 +1,13 @@
 //! The head of a response, for h2.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use actix_http::Response;
 use actix_web::http::{
     StatusCode,
-    header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderName, TRANSFER_ENCODING, UPGRADE},
+    header::{
+        CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, DATE, HeaderName, TRANSFER_ENCODING, UPGRADE,
+    },
 };
 use bytes::BytesMut;
 
@@ -14,9 +16,16 @@ use crate::wire::{fields::ResponseFields, io_thread::IoThread};
 /// Fields of a usual response.
 const FIELDS: usize = 20;
 
+/// The length of the values of a usual response, in bytes.
+const VALUES_BYTES: usize = 512;
+
 /// Writes a response head: the status, and the fields of the response and of the connection.
 #[derive(Debug, Default)]
-pub(super) struct ResponseHead(http::Response<()>);
+pub(super) struct ResponseHead {
+    response: http::Response<()>,
+    /// Memory for the values of fields, one allocation for all.
+    values: BytesMut,
+}
 
 impl ResponseHead {
     /// Copies the head of a response from the App. Fields of an HTTP/1 connection have no meaning here (RFC
@@ -41,31 +50,41 @@ impl ResponseHead {
         content_length: Option<u64>,
     ) -> http::Response<()> {
         if let Some(length) = content_length {
-            self.0.headers_mut().insert(http::header::CONTENT_LENGTH, length.into());
+            self.put_text(&CONTENT_LENGTH, format_args!("{length}"));
         }
-        let mut date = BytesMut::new();
-        io_thread.append_date(&mut date);
-        self.put(&DATE, &date);
-        self.0
+        io_thread.append_date(&mut self.values);
+        self.put_written(&DATE);
+        self.response
+    }
+    /// Appends a field whose value was written to `values`.
+    fn put_written(&mut self, name: &HeaderName) {
+        let value = http::HeaderValue::from_maybe_shared(self.values.split().freeze());
+        let http_name = http::HeaderName::from_bytes(name.as_str().as_bytes());
+        // Names and values of responses are valid in both types.
+        if let (Ok(http_name), Ok(mut value)) = (http_name, value) {
+            // Each response has its own: they would only displace others from the client's table.
+            value.set_sensitive(*name == CONTENT_RANGE || name.as_str() == "x-request-id");
+            self.response.headers_mut().append(http_name, value);
+        }
     }
 }
 
 impl ResponseFields for ResponseHead {
     fn set_status(&mut self, status: StatusCode) {
-        self.0.headers_mut().reserve(FIELDS);
-        *self.0.status_mut() =
+        self.response.headers_mut().reserve(FIELDS);
+        self.values.reserve(VALUES_BYTES);
+        *self.response.status_mut() =
             http::StatusCode::from_u16(status.as_u16()).expect("both types have the same range");
     }
 
     fn put(&mut self, name: &HeaderName, value: &[u8]) {
-        let name = http::HeaderName::from_bytes(name.as_str().as_bytes());
-        // Names and values of responses are valid in both types.
-        if let (Ok(name), Ok(value)) = (name, http::HeaderValue::from_bytes(value)) {
-            self.0.headers_mut().append(name, value);
-        }
+        self.values.extend_from_slice(value);
+        self.put_written(name);
     }
 
     fn put_text(&mut self, name: &HeaderName, value: fmt::Arguments<'_>) {
-        self.put(name, value.to_string().as_bytes());
+        // A write to memory cannot fail.
+        let _ = self.values.write_fmt(value);
+        self.put_written(name);
     }
 }

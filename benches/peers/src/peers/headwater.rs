@@ -49,6 +49,7 @@ impl Peer for Headwater {
             .arg(site.state.join("data"))
             .args(&self.arguments)
             .env("HEADWATER_IO_THREADS", site.workers().to_string());
-        site.spawn_printing(&mut command)
+        let server = site.spawn_printing(&mut command)?;
+        Ok(Server { http2: Some(server.address), ..server })
     }
 }
