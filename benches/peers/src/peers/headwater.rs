@@ -50,6 +50,7 @@ impl Peer for Headwater {
             .args(&self.arguments)
             .env("HEADWATER_IO_THREADS", site.workers().to_string());
         let server = site.spawn_printing(&mut command)?;
-        Ok(Server { http2: Some(server.address), ..server })
+        let address = server.address;
+        Ok(server.with_http2(address))
     }
 }

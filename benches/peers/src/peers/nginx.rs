@@ -46,8 +46,7 @@ impl Peer for Nginx {
         // Without -e, nginx opens its system-wide error log before it reads the configuration.
         command.args(["-e", "stderr", "-p"]).arg(&site.state);
         command.arg("-c").arg(&config);
-        let server = site.spawn_on(address, &mut command)?;
-        Ok(Server { http2: Some(http2), ..server })
+        Ok(site.spawn_on(address, &mut command)?.with_http2(http2))
     }
 }
 

@@ -109,6 +109,11 @@ impl Server {
         self.group.id()
     }
 
+    /// The same server, which speaks HTTP/2 in cleartext on this address.
+    pub fn with_http2(self, address: SocketAddr) -> Self {
+        Server { http2: Some(address), ..self }
+    }
+
     /// URL of a media file by its name.
     pub fn url(&self, file: &str) -> String {
         format!("http://{}/media/{file}", self.address)
