@@ -138,7 +138,7 @@ fn a_reset_ends_the_response_that_waits_for_a_file_to_grow() {
     let mut client = FrameClient::connect(serving.address, &[]);
     client.get(1, "/media/a.mp4?follow");
     client.until("the file", |frame| frame.kind == DATA && frame.payload.len() == 1000);
-    assert_eq!(Arc::strong_count(&subscription), 2, "it is followed");
+    assert!(Arc::strong_count(&subscription) > 1, "it is followed");
     client.send(RST_STREAM, 0, 1, &8_u32.to_be_bytes()).expect("sent");
     until("it is not followed any more", || Arc::strong_count(&subscription) == 1);
     client.get(3, "/media/a.mp4");
