@@ -7,7 +7,6 @@ use std::{
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use actix_http::{HttpMessage as _, Request, Response};
@@ -19,10 +18,11 @@ use actix_web::{
 use bytes::Bytes;
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use h2::{Reason, RecvStream, server::SendResponse};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::AsyncWrite as _;
 
 use super::{
     Http2Settings, UNSENT_BYTES_MAX,
+    deadline::{Deadline, Phase},
     pieces::Pieces,
     request_head::RequestHead,
     response_head::ResponseHead,
@@ -30,7 +30,7 @@ use super::{
     stream::{
         self, Ending, Outcome, PendingHead, ResponseBody, SendingStream, Turn, WaitingStream,
     },
-    transport::Transport,
+    transport::{ByteStream, Transport},
 };
 use crate::{
     extent::Extents,
@@ -40,13 +40,8 @@ use crate::{
         fast_path::FastPath,
         io_thread::IoThread,
         refusal::Refusal,
-        timer::Timer,
     },
 };
-
-/// The time for a client to answer a GOAWAY, and then to close the connection: a reset in reply to bytes that
-/// still arrive would discard what the client has not received yet.
-const LINGER: Duration = Duration::from_secs(2);
 
 /// The most bytes of bodies that a turn sends, before other connections get theirs.
 const TURN_BYTES_MAX: usize = 256 * 1024;
@@ -57,10 +52,6 @@ const UNSENT_HEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// The least room for a piece of a body.
 const PASSED_MIN_BYTES: usize = 16 * 1024;
-
-/// A stalled client must accept this many bytes of bodies within the send timeout: one that accepts a byte
-/// now and then could otherwise hold a connection for ever.
-const PROGRESS_BYTES: u64 = 4096;
 
 /// What the connections of an I/O thread share.
 pub(in crate::wire) struct Shared<F, S> {
@@ -82,8 +73,9 @@ pub(in crate::wire) struct Http2Connection<IO, F, S, T> {
     waiting: FuturesUnordered<WaitingStream<T>>,
     /// Streams that wait for their turn, or for their client.
     schedule: Schedule<T>,
-    timer: Timer,
-    phase: Phase,
+    deadline: Deadline,
+    /// Whether the socket had no room when it was asked.
+    is_full: bool,
     /// Bytes of bodies that were passed on.
     passed: u64,
     /// Requests that were accepted, and streams that are over.
@@ -93,29 +85,11 @@ pub(in crate::wire) struct Http2Connection<IO, F, S, T> {
     is_closing: bool,
 }
 
-/// What the timer of a connection limits.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Phase {
-    /// The wait for the first request.
-    FirstRequest,
-    /// The wait for another request, after this many.
-    Idle { requests: u64 },
-    /// Nothing: the server works.
-    Working,
-    /// The wait for a client that accepts nothing, since it had accepted this many bytes of bodies, and this
-    /// many streams were over.
-    Stalled { taken: u64, ended: u64 },
-    /// The wait for the end of the connection.
-    Closing,
-    /// The wait for the last bytes to leave.
-    Ending,
-}
-
 type Server<IO> = h2::server::Connection<Transport<IO>, Bytes>;
 
 impl<IO, F, S, T> Http2Connection<IO, F, S, T>
 where
-    IO: AsyncRead + AsyncWrite + Unpin,
+    IO: ByteStream,
     F: FastPath<ResponseObserver = T>,
     S: Service<Request, Response = Response<Body<T>>>,
     S::Future: 'static,
@@ -134,8 +108,8 @@ where
             refusal,
             waiting: FuturesUnordered::new(),
             schedule: Schedule::new(),
-            timer: shared.io_thread.timer(),
-            phase: Phase::Working,
+            deadline: Deadline::new(shared.io_thread.timer(), shared.settings.timeouts),
+            is_full: false,
             passed: 0,
             accepted: 0,
             ended: 0,
@@ -146,7 +120,7 @@ where
 
     /// Serves requests until the connection ends.
     pub(in crate::wire) async fn run(mut self) -> io::Result<()> {
-        self.enter(Phase::FirstRequest);
+        self.deadline.enter(Phase::FirstRequest);
         let handshake = self.shared.settings.builder().handshake(self.transport.clone());
         let mut handshake = Box::pin(handshake);
         let handshaken = poll_fn(|cx| self.poll_handshake(cx, handshake.as_mut())).await?;
@@ -156,7 +130,7 @@ where
         }
         self.client.set_gone();
         (self.waiting, self.schedule) = (FuturesUnordered::new(), Schedule::new());
-        self.timer.set(LINGER);
+        self.deadline.enter(Phase::Lingering);
         poll_fn(|cx| self.poll_linger(cx)).await
     }
 
@@ -171,7 +145,7 @@ where
             return Poll::Ready(server.map_or_else(unless_lost, |server| Ok(Some(server))));
         }
         let _unsent = self.transport.poll_send(cx)?;
-        if self.timer.poll(cx).is_ready() || self.shared.io_thread.is_draining() {
+        if self.deadline.poll(cx).is_ready() || self.shared.io_thread.is_draining() {
             return Poll::Ready(Ok(None));
         }
         Poll::Pending
@@ -191,7 +165,7 @@ where
         server: &mut Server<IO>,
     ) -> Poll<io::Result<()>> {
         let mut turn_bytes = 0;
-        let mut is_blocked = self.transport.poll_send(cx)?.is_pending();
+        let mut is_blocked = self.poll_blocked(cx, self.is_full)?;
         loop {
             if self.must_end() {
                 tracing::debug!(peer = %self.peer, "the client sends too much; connection closed");
@@ -221,20 +195,30 @@ where
                 continue;
             }
             // As many frames as fit are written; now they leave together.
-            is_blocked = self.transport.poll_send(cx)?.is_pending();
+            let asks = turn_bytes > 0 && !self.schedule.is_empty();
+            is_blocked = self.poll_blocked(cx, asks)?;
             if !is_blocked && !has_room {
                 if turn_bytes < TURN_BYTES_MAX {
                     continue;
                 }
                 // Other connections have their turn.
                 cx.waker().wake_by_ref();
-                self.enter(Phase::Working);
+                self.deadline.enter(Phase::Working);
                 return Poll::Pending;
             }
             if !self.poll_phase(cx, server)? {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Sends what was written. Returns whether the socket takes no more; `asks`: also if all was sent.
+    fn poll_blocked(&mut self, cx: &mut Context<'_>, asks: bool) -> io::Result<bool> {
+        if self.transport.poll_send(cx)?.is_pending() {
+            return Ok(true);
+        }
+        self.is_full = asks && self.transport.poll_room(cx)?.is_pending();
+        Ok(self.is_full)
     }
 
     /// Drives h2, and accepts requests, until there is nothing to read and to write. Returns the result of
@@ -412,14 +396,14 @@ where
 
     /// Whether the client has sent too much, and was not told yet.
     fn must_end(&self) -> bool {
-        self.transport.input().is_exceeded() && self.phase != Phase::Ending
+        self.transport.input().is_exceeded() && self.deadline.phase() != Phase::Ending
     }
 
     /// Ends the connection, with this reason.
     fn end(&mut self, server: &mut Server<IO>, reason: Reason) {
         server.abrupt_shutdown(reason);
         self.is_closing = true;
-        self.enter(Phase::Ending);
+        self.deadline.enter(Phase::Ending);
     }
 
     /// Enforces the timeouts at the end of a turn. Returns whether h2 has something to write.
@@ -430,19 +414,19 @@ where
             return Ok(true);
         }
         let phase = self.current_phase();
-        self.enter(phase);
-        if self.timer.poll(cx).is_pending() {
+        self.deadline.enter(phase);
+        if self.deadline.poll(cx).is_pending() {
             return Ok(false);
         }
-        match self.phase {
+        match self.deadline.phase() {
             Phase::Working => return Ok(false),
             Phase::FirstRequest | Phase::Idle { .. } => {
                 server.graceful_shutdown();
                 self.is_closing = true;
-                self.enter(Phase::Closing);
+                self.deadline.enter(Phase::Closing);
             }
             Phase::Closing => self.end(server, Reason::NO_ERROR),
-            Phase::Stalled { .. } | Phase::Ending => {
+            Phase::Stalled { .. } | Phase::Ending | Phase::Lingering => {
                 tracing::debug!("send timeout: the client accepts too little; connection closed");
                 return Err(io::ErrorKind::TimedOut.into());
             }
@@ -452,7 +436,7 @@ where
 
     fn current_phase(&self) -> Phase {
         let unsent = self.transport.unsent();
-        match self.phase {
+        match self.deadline.phase() {
             Phase::Ending => Phase::Ending,
             _ if unsent > 0 || !self.schedule.is_empty() => {
                 let taken = self.passed.saturating_sub(unsent as u64);
@@ -465,30 +449,6 @@ where
         }
     }
 
-    /// Sets the timer, unless the phase lasts.
-    fn enter(&mut self, phase: Phase) {
-        let lasts = match (self.phase, phase) {
-            (Phase::Ending, _) => true,
-            // Progress begins the wait anew.
-            (Phase::Stalled { taken, ended }, Phase::Stalled { taken: now, ended: over }) => {
-                now < taken + PROGRESS_BYTES && over == ended
-            }
-            (before, now) => before == now,
-        };
-        if lasts {
-            return;
-        }
-        let timeouts = &self.shared.settings.timeouts;
-        match phase {
-            Phase::Working => self.timer.clear(),
-            Phase::FirstRequest => self.timer.set(timeouts.request_head),
-            Phase::Idle { .. } => self.timer.set(timeouts.keep_alive),
-            Phase::Stalled { .. } => self.timer.set(timeouts.send),
-            Phase::Closing | Phase::Ending => self.timer.set(LINGER),
-        }
-        self.phase = phase;
-    }
-
     /// Reads on after the end, until the client closes the connection.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.transport.input().is_eof() {
@@ -497,7 +457,7 @@ where
         self.transport.input().begin_turn();
         ready!(Pin::new(&mut self.transport).poll_shutdown(cx))?;
         match self.transport.poll_discard(cx) {
-            Poll::Pending => self.timer.poll(cx).map(Ok),
+            Poll::Pending => self.deadline.poll(cx).map(Ok),
             discarded => discarded,
         }
     }

@@ -4,7 +4,7 @@
 //! stream, so that TLS can take the place of TCP.
 //!
 //! - `connection` is the task: it reads a little, accepts requests, polls their responses, and fills the
-//!   socket; then it yields to other connections.
+//!   socket; then it yields to other connections. `deadline` is what it waits for.
 //! - `stream` is the life of one request: its head is checked, and it gets its response from the fast path
 //!   or from the App, as over HTTP/1. `request_head` and `response_head` are the heads of h2's types.
 //! - `pieces` reads a body in large pieces, from which h2 cuts frames; `schedule` chooses the response
@@ -13,6 +13,7 @@
 //!   gathers frames for one write.
 
 mod connection;
+mod deadline;
 mod input;
 mod output;
 mod pieces;

@@ -13,12 +13,11 @@ use actix_web::body::{BoxBody, MessageBody as _};
 use bytes::Bytes;
 use futures::{FutureExt as _, Stream, future::BoxFuture, stream};
 use h2::{Reason, RecvStream, SendStream, server::SendResponse};
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     pieces::{NextPiece, Pieces},
     schedule::Priority,
-    transport::Transport,
+    transport::{ByteStream, Transport},
 };
 use crate::{
     extent::ReadError,
@@ -154,7 +153,7 @@ impl<T: ResponseObserver> SendingStream<T> {
     /// Passes at most `max` bytes on to h2, no more than it sends at once.
     pub(super) fn pass<IO>(mut self: Box<Self>, max: usize, transport: &Transport<IO>) -> Turn<T>
     where
-        IO: AsyncRead + AsyncWrite + Unpin,
+        IO: ByteStream,
     {
         if self.piece.is_empty() {
             let window = self.window(max);

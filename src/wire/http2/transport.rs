@@ -4,16 +4,45 @@ use std::{
     cell::{RefCell, RefMut},
     io::{self, IoSlice},
     mem,
+    os::fd::AsFd as _,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
 };
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
+    net::TcpStream,
+};
 
 use super::{UNSENT_BYTES_MAX, input::Input, output::Output};
-use crate::wire::io_thread::IoThread;
+use crate::{sys::net, wire::io_thread::IoThread};
+
+/// A connection's bytes: of a TCP connection, and later of TLS over one.
+pub(in crate::wire) trait ByteStream: AsyncRead + AsyncWrite + Unpin {
+    /// Waits until a write would accept bytes. It may also be ready when none would be accepted.
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+impl ByteStream for TcpStream {
+    /// Asks the kernel: what a full socket does not accept would have been read in vain, and would wait in
+    /// memory.
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let has_room = || match net::has_room(self.as_fd())? {
+            true => Ok(()),
+            false => Err(io::ErrorKind::WouldBlock.into()),
+        };
+        loop {
+            match self.try_io(Interest::WRITABLE, has_room) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ready!(self.poll_write_ready(cx))?;
+                }
+                asked => return Poll::Ready(asked),
+            }
+        }
+    }
+}
 
 /// A byte stream that limits what is read, and gathers what is written until [`poll_send`](Self::poll_send).
 /// Clones share the stream: h2 owns one, and the connection another.
@@ -34,7 +63,7 @@ impl<IO> Clone for Transport<IO> {
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
+impl<IO: ByteStream> Transport<IO> {
     pub(super) fn new(stream: IO, received: BytesMut, io_thread: &Rc<IoThread>) -> Self {
         Self(Rc::new(Shared {
             stream: RefCell::new(stream),
@@ -69,6 +98,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
         output.poll_send(cx, Pin::new(&mut *self.0.stream.borrow_mut()))
     }
 
+    /// Waits until the socket accepts more.
+    pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.stream.borrow().poll_room(cx)
+    }
+
     /// Ends a turn of the event loop.
     pub(super) fn end_turn(&self) {
         self.0.output.borrow_mut().end_turn();
@@ -90,7 +124,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<IO> {
+impl<IO: ByteStream> AsyncRead for Transport<IO> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -124,7 +158,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<IO> {
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<IO> {
+impl<IO: ByteStream> AsyncWrite for Transport<IO> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
