@@ -248,6 +248,7 @@ where
                 Outcome::Responded(pending) => self.respond_from_app(pending),
                 Outcome::Ready(stream) => self.schedule.push(stream),
                 Outcome::Ended(ending) => self.record_end(ending),
+                Outcome::Discarded => {}
             }
         }
         has_waited
@@ -324,14 +325,18 @@ where
             Err(refusal) => (Request::new(), Some(refused.unwrap_or(refusal))),
         };
         let content_max = self.shared.fast_path.content_bytes_max(&head);
-        let (request, refused) = match content_max.filter(|_| has_content && refused.is_none()) {
-            Some(max) if head.content_bytes().is_some_and(|length| length > max as u64) => {
-                (request, Some(Refusal::ContentTooLarge(max)))
+        let content_max = content_max.filter(|_| has_content && refused.is_none());
+        let is_too_long =
+            |max: &usize| head.content_bytes().is_some_and(|length| length > *max as u64);
+        let refused = refused.or(content_max.filter(is_too_long).map(Refusal::ContentTooLarge));
+        let request = match content_max.filter(|_| refused.is_none()) {
+            Some(_) => request.replace_payload(stream::payload(content)).0,
+            None => {
+                if has_content {
+                    self.waiting.push(stream::discard(content));
+                }
+                request
             }
-            Some(_) => (request.replace_payload(stream::payload(content)).0, None),
-            // Dropped here: h2 discards what the client still sends, and resets the stream after the
-            // response.
-            None => (request, refused),
         };
         if let Some(refusal) = refused {
             request.extensions_mut().insert(refusal);

@@ -9,7 +9,7 @@ use crate::wire::{connection::Timeouts, timer::Timer};
 
 /// The time for a client to answer a GOAWAY, and then to close the connection: a reset in reply to bytes that
 /// still arrive would discard what the client has not received yet.
-const LINGER: Duration = Duration::from_secs(2);
+pub(super) const LINGER: Duration = Duration::from_secs(2);
 
 /// A stalled client must accept this many bytes of bodies within the send timeout: one that accepts a byte
 /// now and then could otherwise hold a connection for ever.

@@ -13,8 +13,10 @@ use actix_web::body::{BoxBody, MessageBody as _};
 use bytes::Bytes;
 use futures::{FutureExt as _, Stream, future::BoxFuture, stream};
 use h2::{Reason, RecvStream, SendStream, server::SendResponse};
+use tokio::time::timeout;
 
 use super::{
+    deadline::LINGER,
     pieces::{NextPiece, Pieces},
     schedule::Priority,
     transport::{ByteStream, Transport},
@@ -23,6 +25,10 @@ use crate::{
     extent::ReadError,
     wire::body::{Body, ResponseObserver},
 };
+
+/// The most content that is discarded, in bytes, for clients that write before they read; the same as over
+/// HTTP/1.
+const DISCARDED_BYTES_MAX: usize = 256 * 1024;
 
 /// A stream that waits for something other than its client. Its future ends too when the client resets the
 /// stream, and drops all work for it.
@@ -36,6 +42,8 @@ pub(super) enum Outcome<T> {
     Ready(Box<SendingStream<T>>),
     /// The stream is over.
     Ended(Ending),
+    /// Content that no route reads was discarded.
+    Discarded,
 }
 
 /// How a stream ended.
@@ -103,6 +111,26 @@ pub(super) fn payload(content: RecvStream) -> Payload {
             Some((piece, content))
         }));
     Payload::Stream { payload: pieces }
+}
+
+/// Discards the content of a request that no route reads, for a short time: some clients (curl 7) lose a
+/// response that a reset follows at once. The drop of the content then resets the stream with NO_ERROR, after
+/// the response (RFC 9113 section 8.1).
+pub(super) fn discard<T>(mut content: RecvStream) -> WaitingStream<T> {
+    Box::pin(async move {
+        let discarding = async {
+            let mut bytes = 0;
+            while bytes < DISCARDED_BYTES_MAX
+                && let Some(Ok(piece)) = content.data().await
+            {
+                bytes += piece.len();
+                // Fails only if the stream is over.
+                let _ = content.flow_control().release_capacity(piece.len());
+            }
+        };
+        let _ = timeout(LINGER, discarding).await;
+        Outcome::Discarded
+    })
 }
 
 /// A response whose head was sent, and whose body was not.
