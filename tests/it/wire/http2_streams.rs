@@ -8,8 +8,8 @@ use crate::support::{
     folder::{Folder, pattern},
     http2::{Client, WINDOW},
     http2_frames::{
-        DATA, END_HEADERS, END_STREAM, Frame, FrameClient, HEADERS, NO_ERROR, POST, RST_STREAM,
-        WINDOW_UPDATE, fields, frame,
+        ACK, DATA, END_HEADERS, END_STREAM, Frame, FrameClient, HEADERS, NO_ERROR, POST,
+        RST_STREAM, SETTINGS, WINDOW_UPDATE, fields, frame,
     },
     server::{serve, serve_with},
     wait::until,
@@ -151,10 +151,12 @@ fn content_that_no_route_reads_is_discarded_and_much_of_it_resets_the_stream_aft
     folder.put("a.mp4", pattern(1000));
     let serving = serve(&folder);
     let mut client = FrameClient::connect(serving.address, &[]);
+    // From the acknowledgement on, the windows are those that the server announced.
+    client.send(SETTINGS, ACK, 0, &[]).expect("sent");
     for stream in [1, 3, 5] {
         client.send(HEADERS, END_HEADERS, stream, &fields(POST, "/media/a.mp4")).expect("sent");
         client.until("the response", |frame| frame.kind == HEADERS && frame.stream == stream);
-        // More than a connection's window in all.
+        // More than is discarded, and more than a connection's window in all.
         for _ in 0..30 {
             client.send(DATA, 0, stream, &[0; 16_000]).expect("sent");
         }
