@@ -77,6 +77,8 @@ pub struct Metrics {
     cuts: Family<CutReason, Counter>,
     connections: gauge::Gauge,
     titles: gauge::Gauge,
+    response_memory: gauge::Gauge,
+    clip_layouts: Counter,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -133,6 +135,16 @@ impl Metrics {
         self.connections.get()
     }
 
+    /// Sets what all responses in progress hold, in bytes.
+    pub fn set_response_memory(&self, bytes: u64) {
+        self.response_memory.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Sets the number of layouts of clips that were computed.
+    pub fn set_clip_layouts(&self, computed: u64) {
+        self.clip_layouts.inner().store(computed, Ordering::Relaxed);
+    }
+
     /// All metrics in the text format of Prometheus.
     pub fn render(&self, titles: usize) -> String {
         self.titles.set(i64::try_from(titles).unwrap_or(i64::MAX));
@@ -149,6 +161,17 @@ impl Metrics {
         );
         registry.register("body_cuts", "Responses aborted, by reason", self.cuts.clone());
         registry.register("connections", "Open connections", self.connections.clone());
+        let memory = self.response_memory.clone();
+        registry.register(
+            "response_memory_bytes",
+            "Memory that responses in progress hold, of response_memory_mib",
+            memory,
+        );
+        registry.register(
+            "clip_layouts",
+            "Layouts of clips computed, again if the cache had evicted them",
+            self.clip_layouts.clone(),
+        );
         registry.register("titles", "Titles in the catalog", self.titles.clone());
         registry.register("panics", "Panics since the start", panics);
         let mut text = String::new();

@@ -171,6 +171,8 @@ settings! {
     fixed revalidate_ms("HEADWATER_REVALIDATE_MS"): Within<0, 3_600_000> = "1000";
     /// Time without a write after which a file is sent straight from the page cache, in milliseconds. Until then the server copies it and checks it after each read.
     fixed write_quiet_ms("HEADWATER_WRITE_QUIET_MS"): Within<0, 3_600_000> = "2000";
+    /// Memory that all responses in progress hold together, in MiB: lists of extents, segment headers, documents. The server refuses more with 503; ranges of files always fit.
+    fixed response_memory_mib("HEADWATER_RESPONSE_MEMORY_MIB"): Within<1, 1_048_576> = "128";
     /// Memory for the parts of files that the server copies to connections, in MiB.
     fixed body_buffers_mib("HEADWATER_BODY_BUFFERS_MIB"): Within<1, 65_536> = "32";
 
@@ -183,7 +185,7 @@ settings! {
 
     /// Target duration of HLS and DASH segments, in milliseconds. A segment extends from one key frame to the first that is at least so much later.
     fixed segment_ms("HEADWATER_SEGMENT_MS"): Within<500, 60_000> = "6000";
-    /// Cache of movie indices, in MiB; a movie of two hours takes about a quarter of a MiB.
+    /// Cache of movie indices, in MiB; a movie of two hours takes about a quarter of a MiB. A quarter of the cache is for the indices of clips, of up to some MiB each.
     fixed index_cache_mib("HEADWATER_INDEX_CACHE_MIB"): Within<1, 1_048_576> = "256";
     /// Cache of playlists and manifests, in MiB.
     fixed manifest_cache_mib("HEADWATER_MANIFEST_CACHE_MIB"): Within<1, 1_048_576> = "32";

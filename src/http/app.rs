@@ -15,10 +15,11 @@ use super::{
 use crate::{
     background::Background,
     config::Settings,
+    extent::ResponseMemory,
     library::Library,
     queue::Queue,
     telemetry::Metrics,
-    titles::{Titles, artifacts::Artifacts},
+    titles::{CacheBytes, Titles, artifacts::Artifacts},
     webhooks::{self, Webhook},
     wire::drain::Drain,
 };
@@ -38,6 +39,8 @@ pub struct Site {
     pub jobs: ArcSwapOption<Jobs>,
     /// The metrics.
     pub metrics: Metrics,
+    /// What the responses in progress hold.
+    pub response_memory: ResponseMemory,
     background: Background,
     drain: Drain,
 }
@@ -51,9 +54,15 @@ impl Site {
         background: Handle,
     ) -> Arc<Self> {
         let background = Background::new(background, BACKGROUND_CALLS_MAX);
-        let cache_bytes = settings.manifest_cache_mib.get() << 20;
+        let cache_bytes = CacheBytes {
+            manifests: settings.manifest_cache_mib.get() << 20,
+            clips: (settings.index_cache_mib.get() << 20) / 4,
+        };
+        let response_memory = ResponseMemory::new(settings.response_memory_mib.get() << 20);
+        let memory = response_memory.clone();
         Arc::new(Self {
-            titles: Titles::new(library, cache_bytes, background.clone()),
+            titles: Titles::new(library, cache_bytes, background.clone(), memory),
+            response_memory,
             settings: ArcSwap::from_pointee(settings),
             token: ArcSwapOption::empty(),
             jobs: ArcSwapOption::empty(),

@@ -15,7 +15,7 @@ use super::problem::{Problem, ProblemType};
 use crate::{
     background::BackgroundError,
     extent::{
-        ReadError,
+        Exhausted, ReadError,
         disk::{OpenError, Unavailable},
     },
     library::PathRefused,
@@ -94,6 +94,9 @@ pub enum Error {
     /// The server has too much work.
     #[error("server busy, retry later")]
     Busy,
+    /// The responses in progress hold all memory that they may.
+    #[error("too many responses in progress, retry later")]
+    TooManyResponses,
     /// The server or the resource is not ready; with the reason.
     #[error("{0}")]
     NotReady(&'static str),
@@ -142,6 +145,7 @@ impl Error {
             Self::HeadTooLarge => ProblemType::HeaderTooLarge,
             Self::Internal(_) => ProblemType::Internal,
             Self::Busy => ProblemType::Busy,
+            Self::TooManyResponses => ProblemType::TooManyResponses,
             Self::NotReady(_) => ProblemType::NotReady,
             Self::Pending { .. } => ProblemType::Pending,
             Self::Unavailable(_) => ProblemType::Unavailable,
@@ -232,6 +236,7 @@ impl From<titles::Error> for Error {
             titles::Error::NotReady(why) => Self::NotReady(why),
             titles::Error::DatabaseUnavailable(why) => Self::DatabaseUnavailable(why),
             titles::Error::Busy => Self::Busy,
+            titles::Error::TooManyResponses => Self::TooManyResponses,
             titles::Error::StorageUnavailable(cause) => Self::StorageUnavailable(cause),
             titles::Error::Read(cause) => cause.into(),
             titles::Error::Queue(cause) => cause.into(),
@@ -242,6 +247,12 @@ impl From<titles::Error> for Error {
 
 impl From<BackgroundError> for Error {
     fn from(error: BackgroundError) -> Self {
+        titles::Error::from(error).into()
+    }
+}
+
+impl From<Exhausted> for Error {
+    fn from(error: Exhausted) -> Self {
         titles::Error::from(error).into()
     }
 }

@@ -13,7 +13,7 @@ use actix_web::{
     HttpResponse, ResponseError as _,
     body::MessageBody,
     http::{
-        StatusCode,
+        Method, StatusCode,
         header::{HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS},
     },
 };
@@ -27,7 +27,7 @@ use super::{
     routes,
 };
 use crate::{
-    extent::{Extents, ReadError},
+    extent::{Charge, Extents, ReadError},
     telemetry::{Metrics, RequestIds},
     wire::{
         body::{Body, BodyContent, DirectBody, ResponseObserver},
@@ -77,6 +77,7 @@ impl Pipeline {
         apply_fn_factory(app, move |request: Request, app: &F::Service| {
             let pipeline = self.clone();
             let pending = pipeline.receive(&request, request.peer_addr());
+            let is_head = *request.method() == Method::HEAD;
             let refusal = request.extensions().get::<Refusal>().copied();
             let responding = match refusal {
                 Some(refusal) => Err(Error::from(refusal)),
@@ -91,7 +92,7 @@ impl Pipeline {
                         Err(_panic) => error_response(&Error::Internal("a panic".into())),
                     },
                 };
-                Ok(pipeline.finish(response, pending))
+                Ok(pipeline.finish(response, is_head, pending))
             }
         })
     }
@@ -103,24 +104,35 @@ impl Pipeline {
             None => RequestId::Generated(self.request_ids.next()),
         };
         let entry = self.access_log.begin(request, peer.map(|peer| peer.ip()), id.as_bytes());
-        let tally = ResponseTally { metrics: self.site.metrics.clone(), entry };
+        let metrics = self.site.metrics.clone();
+        let tally = ResponseTally { metrics, entry, charge: Charge::default() };
         Pending { id, tally }
     }
 
     fn finish(
         &self,
         mut response: Response<BoxBody>,
+        is_head: bool,
         pending: Pending,
     ) -> Response<Body<ResponseTally>> {
         let Pending { id, mut tally } = pending;
+        let direct = response.extensions_mut().remove::<DirectBody>();
+        let mut response = response.map_body(|_, body| BodyContent::new(direct, body));
+        // The response to HEAD has the length of a body that it does not have.
+        let held_bytes = if is_head { 0 } else { response.body().bytes_in_memory() };
+        match self.site.response_memory.charge(held_bytes) {
+            Ok(charge) => tally.charge = charge,
+            Err(exhausted) => {
+                response =
+                    error_response(&exhausted.into()).map_body(|_, body| BodyContent::Stream(body));
+            }
+        }
         tally.count(response.status());
         let fields = response.headers_mut();
         fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static(NOSNIFF));
         let id = HeaderValue::from_bytes(id.as_bytes());
         fields.insert(X_REQUEST_ID, id.expect("letters, digits and a few signs"));
-        let direct = response.extensions_mut().remove::<DirectBody>();
-        response
-            .map_body(|_, body| Body { content: BodyContent::new(direct, body), observer: tally })
+        response.map_body(|_, content| Body { content, observer: tally })
     }
 }
 
@@ -134,7 +146,14 @@ impl FastPath for Pipeline {
         head: &mut ResponseHead<'_>,
     ) -> Option<ImmediateResponse<ResponseTally>> {
         let (status, body) = routes::respond_if_ready(request, &self.site, head)?;
+        let held_bytes = match &body {
+            ResponseBody::Extents(extents) if request.method != "HEAD" => extents.bytes_in_memory(),
+            _ => 0,
+        };
+        // The App refuses what the budget has no space for.
+        let charge = self.site.response_memory.charge(held_bytes as u64).ok()?;
         let Pending { id, mut tally } = self.receive(request, Some(peer));
+        tally.charge = charge;
         tally.count(status);
         head.put(&X_CONTENT_TYPE_OPTIONS, NOSNIFF.as_bytes());
         head.put(&X_REQUEST_ID, id.as_bytes());
@@ -190,6 +209,8 @@ impl RequestId {
 pub struct ResponseTally {
     metrics: Metrics,
     entry: Option<Box<access_log::Entry>>,
+    /// What the response holds in memory.
+    charge: Charge,
 }
 
 impl ResponseTally {

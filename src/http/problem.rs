@@ -75,6 +75,9 @@ problem_types! {
     Internal = INTERNAL_SERVER_ERROR "/errors/internal" "internal error",
     /// The server has too much work.
     Busy = SERVICE_UNAVAILABLE "/errors/busy" "server busy",
+    /// The responses in progress hold all memory that they may.
+    TooManyResponses = SERVICE_UNAVAILABLE
+        "/errors/too-many-responses" "too many responses in progress",
     /// The server or the resource is not ready yet.
     NotReady = SERVICE_UNAVAILABLE "/errors/not-ready" "not ready",
     /// A job is preparing the title.
@@ -98,6 +101,7 @@ impl ProblemType {
             // A remux takes as long as a copy of the file: seconds.
             Self::Pending => Some(2),
             Self::Busy
+            | Self::TooManyResponses
             | Self::NotReady
             | Self::StorageUnavailable
             | Self::DatabaseUnavailable

@@ -52,6 +52,17 @@ impl BodyContent {
             _ => Self::Stream(body),
         }
     }
+
+    /// What the body holds in memory, in bytes. A streamed body of known length is in memory.
+    pub fn bytes_in_memory(&self) -> u64 {
+        match self {
+            Self::Extents(extents) => extents.bytes_in_memory() as u64,
+            Self::Stream(body) => match body.size() {
+                BodySize::Sized(length) => length,
+                BodySize::None | BodySize::Stream => 0,
+            },
+        }
+    }
 }
 
 /// The extents of a body, to be sent in its place. The response's extensions carry it.

@@ -76,6 +76,8 @@ fn worker(site: &Site) -> String {
 
 /// `/metrics`: counters and gauges, for Prometheus.
 pub async fn metrics(request: HttpRequest, site: Data<Site>) -> HttpResponse {
+    site.metrics.set_response_memory(site.response_memory.used_bytes());
+    site.metrics.set_clip_layouts(site.titles.clips.computed());
     let text = site.metrics.render(site.titles.library.catalog.len());
     respond(&request, "application/openmetrics-text; version=1.0.0; charset=utf-8", text)
 }

@@ -124,6 +124,11 @@ async fn resource(
 ) -> Result<(Resource, Option<Timing>), Error> {
     let ViewRequest { url: TitleUrl { title, view }, waiting, .. } = request;
     let titles = &site.titles;
+    // A malformed query costs no look at the title.
+    let selection = match view {
+        View::Progressive => selection(request.query)?,
+        _ => Selection::default(),
+    };
     if !view.is_hot() {
         waiting.begin().await;
     }
@@ -145,7 +150,6 @@ async fn resource(
     let opened = titles.open_indexed(title, (file, index), start, begun, *waiting).await?;
     let resource = match view {
         View::Progressive => {
-            let selection = selection(request.query)?;
             let content = progressive::content(titles, &opened, selection, *waiting).await?;
             Resource::Content(content)
         }

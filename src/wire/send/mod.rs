@@ -4,6 +4,7 @@
 //! - Short ranges of one file among other short extents: one sendmsg(2) of slices of a mapping, which this
 //!   process never reads.
 //! - Bytes in memory: send(2).
+//! - A virtual source: the extents of one window after the other (`windows`).
 //! - A file that must not be sent by reference (on a network file system, or changed a moment ago), or that
 //!   cannot be read into the page cache: read in pieces by the disk pool, and copied.
 //!
@@ -11,6 +12,7 @@
 //! turn of the event loop a check makes sure that the file has not changed since the head was written.
 
 mod prefetch;
+mod windows;
 
 use std::{
     io,
@@ -25,7 +27,10 @@ use actix_web::body::MessageBody as _;
 use bytes::{Buf as _, Bytes};
 use rustix::io::Errno;
 
-use self::prefetch::{Availability, Prefetcher};
+use self::{
+    prefetch::{Availability, Prefetcher},
+    windows::WindowFinder,
+};
 use super::{
     body::{ExtentBody, ResponseObserver},
     connection::Protocol,
@@ -61,7 +66,9 @@ pub(super) struct ResponseSender {
     memory: Bytes,
     /// Whether `memory` is a buffer of the pool, which must not wait for a client.
     is_pooled: bool,
+    /// The extents, with one window of a virtual source in place of its front.
     extents: Extents,
+    windows: WindowFinder,
     /// The number of the current extent.
     current: usize,
     /// The sent bytes of the current extent.
@@ -89,6 +96,7 @@ impl ResponseSender {
             memory: head,
             is_pooled: false,
             extents,
+            windows: WindowFinder::default(),
             current: 0,
             sent: 0,
             window_bytes,
@@ -110,10 +118,7 @@ impl ResponseSender {
         io_thread: &IoThread,
         observer: &mut impl ResponseObserver,
     ) -> Poll<Result<(), SendError>> {
-        if !self.is_corked && self.extents.get(CORK_MIN_EXTENTS).is_some() {
-            self.is_corked = true;
-            socket.set_cork(true);
-        }
+        self.cork(socket);
         let polled = self.poll_turn(cx, socket, io_thread, observer);
         if self.is_corked && polled.is_ready() {
             self.is_corked = false;
@@ -129,9 +134,19 @@ impl ResponseSender {
         polled
     }
 
-    /// Whether the next byte waits for a disk, as far as is known.
+    /// Corks the socket if there are many extents.
+    fn cork(&mut self, socket: &mut Socket) {
+        if !self.is_corked && self.extents.get(CORK_MIN_EXTENTS).is_some() {
+            self.is_corked = true;
+            socket.set_cork(true);
+        }
+    }
+
+    /// Whether the next byte waits for a disk or a computation, as far as is known.
     pub(super) fn waits_for_disk(&self) -> bool {
-        self.prefetcher.is_active() || (self.copying.is_some() && self.memory.is_empty())
+        self.prefetcher.is_active()
+            || self.windows.is_active()
+            || (self.copying.is_some() && self.memory.is_empty())
     }
 
     /// Sends at most about one window, so that other connections get their turn.
@@ -153,6 +168,12 @@ impl ResponseSender {
             }
             match self.extents.get(self.current) {
                 Some(Extent::Source { source, range }) if self.copying.is_none() => {
+                    if let Some(source) = source.as_virtual() {
+                        let window = ready!(self.windows.poll(cx, source, range));
+                        self.unfold(window.map_err(SendError::Source)?)?;
+                        self.cork(socket);
+                        continue;
+                    }
                     let source = Arc::clone(source);
                     let window = self.next_window(range);
                     match source.as_file().filter(|file| file.is_sendable()) {
@@ -197,6 +218,15 @@ impl ResponseSender {
 
     fn is_done(&self) -> bool {
         self.memory.is_empty() && self.copying.is_none() && self.extents.get(self.current).is_none()
+    }
+
+    /// Puts the extents of a window in place of the front of the current extent, and drops those before it.
+    fn unfold(&mut self, window: Extents) -> Result<(), SendError> {
+        let unfolded = self.extents.unfold(self.current, window);
+        // The source breaks its contract.
+        self.extents = unfolded.ok_or(SendError::Source(ReadError::Truncated))?;
+        self.current = 0;
+        Ok(())
     }
 
     /// The part of the current extent that is sent until the file is checked again. Windows are aligned, so

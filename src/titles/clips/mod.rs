@@ -1,0 +1,234 @@
+//! Clips of titles: virtual MP4s, whose layouts are in a cache that all viewers share.
+//!
+//! A layout takes some megabytes for two hours, and a client can ask for any number of different ones. So a
+//! response holds none: it holds a [`VirtualClip`], which finds the layout in the cache or computes it again,
+//! for each window. At most [`BUILDS_MAX`] layouts are computed at a time.
+
+mod source;
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use quick_cache::{
+    DefaultHashBuilder, OptionsBuilder, Weighter,
+    sync::{Cache, DefaultLifecycle},
+};
+use tokio::{runtime::Handle, sync::Semaphore, task::JoinError};
+
+use self::source::VirtualClip;
+use super::{Error, opened::Opened, readiness::Waiting};
+use crate::{
+    extent::{
+        Extent, Extents, ReadError, ResponseMemory,
+        disk::{File, Identity},
+    },
+    library::Library,
+    movie::Movie,
+    package::clip::{self, Clip, ClipRefused, Layout, Selection, WINDOW_BYTES_MAX},
+};
+
+/// The most layouts that are computed at a time. Each takes up to 50 MiB until it is done.
+const BUILDS_MAX: usize = 2;
+
+/// The most new responses that wait for a layout; more are refused. Two hours take some 50 ms.
+const WAITING_MAX: usize = 64;
+
+/// What a response holds beside its window, in bytes: the key, the source, and the response itself.
+const SOURCE_BYTES: usize = 1024;
+
+/// The overhead of an entry of the cache, in bytes.
+const ENTRY_BYTES: usize = 256;
+
+/// A clip of one version of a file.
+type Key = (Identity, Clip);
+
+/// A layout, or the reason why there is none. The cache keeps both, so that an impossible clip is not tried
+/// again for each request.
+type Built = Result<Arc<Layout>, Arc<ClipRefused>>;
+
+/// The clips of all titles.
+pub struct Clips {
+    layouts: Cache<Key, Built, Weight>,
+    library: Arc<Library>,
+    /// The runtime beside the I/O threads.
+    runtime: Handle,
+    /// Places for computations; a permit belongs to the computation, not to the request.
+    builds: Arc<Semaphore>,
+    /// Places for new responses that wait.
+    waiting: Semaphore,
+    memory: ResponseMemory,
+    computed: AtomicU64,
+}
+
+#[derive(Clone, Debug)]
+struct Weight;
+
+impl Weighter<Key, Built> for Weight {
+    fn weight(&self, _: &Key, built: &Built) -> u64 {
+        (ENTRY_BYTES + built.as_ref().map_or(0, |layout| layout.bytes())) as u64
+    }
+}
+
+impl Clips {
+    /// The clips of a library, whose layouts take at most `cache_bytes` when no response waits for them.
+    pub fn new(
+        library: Arc<Library>,
+        cache_bytes: u64,
+        runtime: Handle,
+        memory: ResponseMemory,
+    ) -> Arc<Self> {
+        let items = usize::try_from(cache_bytes / (256 * 1024)).unwrap_or(usize::MAX);
+        // One shard, because a shard keeps no entry that is longer than its part of the budget. Half of it is
+        // for clips that were asked for once: their viewers need them for a while.
+        let options = OptionsBuilder::new()
+            .shards(1)
+            .hot_allocation(0.5)
+            .estimated_items_capacity(items.clamp(16, 1 << 16))
+            .weight_capacity(cache_bytes)
+            .build()
+            .expect("both capacities are set");
+        let (hasher, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
+        Arc::new(Self {
+            layouts: Cache::with_options(options, Weight, hasher, lifecycle),
+            library,
+            runtime,
+            builds: Arc::new(Semaphore::new(BUILDS_MAX)),
+            waiting: Semaphore::new(WAITING_MAX),
+            memory,
+            computed: AtomicU64::new(0),
+        })
+    }
+
+    /// The number of layouts that were computed, again or for the first time.
+    pub fn computed(&self) -> u64 {
+        self.computed.load(Ordering::Relaxed)
+    }
+
+    /// The memory use of the layouts in the cache, in bytes.
+    pub fn cached_bytes(&self) -> u64 {
+        self.layouts.weight()
+    }
+
+    /// A clip of a title. What can be refused without a read is refused at once; the memory that the response
+    /// will hold is charged before any work.
+    pub async fn extents(
+        self: &Arc<Self>,
+        opened: &Opened,
+        clip: Clip,
+        waiting: Waiting,
+    ) -> Result<Extents, Error> {
+        let Opened { file, movie, .. } = opened;
+        clip::check(movie, &clip).map_err(refused)?;
+        let charge = self.memory.charge((WINDOW_BYTES_MAX + SOURCE_BYTES) as u64)?;
+        let key = Arc::new((*file.identity(), clip));
+        let built = match self.layouts.get(&*key) {
+            Some(built) => built,
+            None => {
+                waiting.begin().await;
+                let _place = self.waiting.try_acquire().map_err(|_| Error::Busy)?;
+                Box::pin(self.build(file, movie, &key)).await?
+            }
+        };
+        let layout = built.map_err(refused)?;
+        let source = VirtualClip::new(Arc::clone(self), Arc::clone(file), key, &layout, charge);
+        Ok(Extents::from(Extent::whole(Arc::new(source))))
+    }
+
+    /// The layout of a clip, computed again if it is no longer in the cache.
+    async fn layout(&self, file: &Arc<File>, key: &Key) -> Result<Built, Error> {
+        if let Some(built) = self.layouts.get(key) {
+            return Ok(built);
+        }
+        match self.library.indices.index(file).await? {
+            Ok(movie) => self.build(file, &movie, key).await,
+            // The file had an index when the response began.
+            Err(_) => Err(ReadError::Changed.into()),
+        }
+    }
+
+    /// The layout of a clip; the first of concurrent calls computes it.
+    async fn build(&self, file: &Arc<File>, movie: &Arc<Movie>, key: &Key) -> Result<Built, Error> {
+        let building = async {
+            let built = match self.compute(file, movie, &key.1).await? {
+                Ok(layout) if !self.can_keep(&layout) => Err(ClipRefused::TooLong),
+                Err(ClipRefused::Read(error)) => return Err(error.into()),
+                built => built,
+            };
+            Ok(built.map(Arc::new).map_err(Arc::new))
+        };
+        self.layouts.get_or_insert_async(key, building).await
+    }
+
+    /// Whether the cache has space for a layout. Without it each window would compute the layout again.
+    fn can_keep(&self, layout: &Layout) -> bool {
+        ((ENTRY_BYTES + layout.bytes()) as u64) < self.layouts.capacity() / 2
+    }
+
+    /// Computes a layout, beside the I/O threads and the disk pool. Only tables that are not in the page cache
+    /// are read in the disk pool.
+    async fn compute(
+        &self,
+        file: &Arc<File>,
+        movie: &Arc<Movie>,
+        clip: &Clip,
+    ) -> Result<Result<Layout, ClipRefused>, Error> {
+        self.computed.fetch_add(1, Ordering::Relaxed);
+        // The semaphore is never closed.
+        let permit = Arc::clone(&self.builds).acquire_owned().await;
+        let cached = {
+            let (file, movie, clip) = (Arc::clone(file), Arc::clone(movie), clip.clone());
+            move || match clip::select(&movie, &clip, &file.nonblocking_reader()) {
+                Err(ClipRefused::Read(ReadError::Io(_))) => None,
+                selected => Some(lay_out(&file, &movie, selected)),
+            }
+        };
+        let (permit, computed) = self.run(permit, cached).await?;
+        if let Some(computed) = computed {
+            return Ok(computed);
+        }
+        let (parsed, wanted) = (Arc::clone(movie), clip.clone());
+        let reading =
+            file.run_in_pool(move |file| clip::select(&parsed, &wanted, &file.blocking_reader()));
+        let selected = reading.await?;
+        let (file, movie) = (Arc::clone(file), Arc::clone(movie));
+        let (_permit, computed) =
+            self.run(permit, move || lay_out(&file, &movie, selected)).await?;
+        Ok(computed)
+    }
+
+    /// Runs a computation on a blocking thread, which holds the permit even if its caller is gone.
+    async fn run<P: Send + 'static, T: Send + 'static>(
+        &self,
+        permit: P,
+        call: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<(P, T), Error> {
+        let internal = |error: JoinError| Error::Internal(Box::new(error));
+        self.runtime.spawn_blocking(move || (permit, call())).await.map_err(internal)
+    }
+}
+
+impl fmt::Debug for Clips {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clips").field("layouts", &self.layouts.len()).finish_non_exhaustive()
+    }
+}
+
+/// The layout of samples, if the file still has the bytes that describe them.
+fn lay_out(
+    file: &File,
+    movie: &Movie,
+    selected: Result<Selection, ClipRefused>,
+) -> Result<Layout, ClipRefused> {
+    let layout = selected?.layout(movie);
+    file.check()?;
+    Ok(layout)
+}
+
+fn refused(refused: impl ToString) -> Error {
+    Error::Unprocessable(refused.to_string())
+}
