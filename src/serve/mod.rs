@@ -25,6 +25,7 @@ use crate::{
     config::{LogFormat, Settings},
     http::{Site, access_log::AccessLog, app, authorization::Token, pipeline::Pipeline},
     jobs::supervisor::WorkerCommand,
+    sys::memory,
     telemetry::{self, Metrics, RequestIds},
     webhooks::Webhook,
     wire::{
@@ -60,6 +61,7 @@ impl Server {
     ///
     /// `worker` is the command of its worker, if it runs one.
     pub fn start(settings: Settings, worker: Option<WorkerCommand>) -> Result<Self, StartError> {
+        memory::return_large_blocks();
         let descriptors = raise_descriptor_limit();
         if descriptors < settings.max_connections.get() + RESERVED_DESCRIPTORS {
             let max_connections = settings.max_connections.get();
