@@ -2,16 +2,20 @@
 //!
 //! A layout takes some megabytes for two hours, and a client can ask for any number of different ones. So a
 //! response holds none: it holds a [`VirtualClip`], which finds the layout in the cache or computes it again,
-//! for each window. At most [`BUILDS_MAX`] layouts are computed at a time.
+//! for each window. At most [`BUILDS_MAX`] layouts are computed at a time, and one that no response uses any
+//! more is dropped after a minute: what a crowd of strangers asked for does not stay.
 
 mod source;
 
 use std::{
     fmt,
+    num::NonZeroUsize,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU64, Ordering},
     },
+    thread,
+    time::Duration,
 };
 
 use quick_cache::{
@@ -32,8 +36,12 @@ use crate::{
     package::clip::{self, Clip, ClipRefused, Layout, Selection, WINDOW_BYTES_MAX},
 };
 
-/// The most layouts that are computed at a time. Each takes up to 50 MiB until it is done.
+/// The most layouts that are computed at a time, on a machine of four cores or more. Each takes up to 50 MiB
+/// until it is done.
 const BUILDS_MAX: usize = 2;
+
+/// The time after which a layout that no response used is dropped, at least; at most twice as long.
+const UNUSED_TTL: Duration = Duration::from_secs(30);
 
 /// The most new responses that wait for a layout; more are refused. Two hours take some 50 ms.
 const WAITING_MAX: usize = 64;
@@ -53,7 +61,9 @@ type Built = Result<Arc<Layout>, Arc<ClipRefused>>;
 
 /// The clips of all titles.
 pub struct Clips {
-    layouts: Cache<Key, Built, Weight>,
+    layouts: Cache<Key, Arc<Kept>, Weight>,
+    /// Counts the sweeps of the cache.
+    sweeps: AtomicU64,
     library: Arc<Library>,
     /// The runtime beside the I/O threads.
     runtime: Handle,
@@ -65,12 +75,19 @@ pub struct Clips {
     computed: AtomicU64,
 }
 
+/// An entry of the cache.
+struct Kept {
+    built: Built,
+    /// The number of sweeps before its last use.
+    used: AtomicU64,
+}
+
 #[derive(Clone, Debug)]
 struct Weight;
 
-impl Weighter<Key, Built> for Weight {
-    fn weight(&self, _: &Key, built: &Built) -> u64 {
-        (ENTRY_BYTES + built.as_ref().map_or(0, |layout| layout.bytes())) as u64
+impl Weighter<Key, Arc<Kept>> for Weight {
+    fn weight(&self, _: &Key, kept: &Arc<Kept>) -> u64 {
+        (ENTRY_BYTES + kept.built.as_ref().map_or(0, |layout| layout.bytes())) as u64
     }
 }
 
@@ -93,15 +110,32 @@ impl Clips {
             .build()
             .expect("both capacities are set");
         let (hasher, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
-        Arc::new(Self {
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let clips = Arc::new(Self {
             layouts: Cache::with_options(options, Weight, hasher, lifecycle),
+            sweeps: AtomicU64::new(0),
             library,
             runtime,
-            builds: Arc::new(Semaphore::new(BUILDS_MAX)),
+            builds: Arc::new(Semaphore::new((cores / 2).clamp(1, BUILDS_MAX))),
             waiting: Semaphore::new(WAITING_MAX),
             memory,
             computed: AtomicU64::new(0),
-        })
+        });
+        clips.runtime.spawn(keep_sweeping(Arc::downgrade(&clips)));
+        clips
+    }
+
+    /// Drops the layouts that no response used since the sweep before the last one.
+    pub fn sweep(&self) {
+        let sweeps = self.sweeps.fetch_add(1, Ordering::Relaxed);
+        self.layouts.retain(|_, kept| kept.used.load(Ordering::Relaxed) >= sweeps);
+    }
+
+    /// A layout in the cache.
+    fn cached(&self, key: &Key) -> Option<Built> {
+        let kept = self.layouts.get(key)?;
+        kept.used.store(self.sweeps.load(Ordering::Relaxed), Ordering::Relaxed);
+        Some(kept.built.clone())
     }
 
     /// The number of layouts that were computed, again or for the first time.
@@ -126,7 +160,7 @@ impl Clips {
         clip::check(movie, &clip).map_err(refused)?;
         let charge = self.memory.charge((WINDOW_BYTES_MAX + SOURCE_BYTES) as u64)?;
         let key = Arc::new((*file.identity(), clip));
-        let built = match self.layouts.get(&*key) {
+        let built = match self.cached(&key) {
             Some(built) => built,
             None => {
                 waiting.begin().await;
@@ -141,7 +175,7 @@ impl Clips {
 
     /// The layout of a clip, computed again if it is no longer in the cache.
     async fn layout(&self, file: &Arc<File>, key: &Key) -> Result<Built, Error> {
-        if let Some(built) = self.layouts.get(key) {
+        if let Some(built) = self.cached(key) {
             return Ok(built);
         }
         match self.library.indices.index(file).await? {
@@ -159,9 +193,12 @@ impl Clips {
                 Err(ClipRefused::Read(error)) => return Err(error.into()),
                 built => built,
             };
-            Ok(built.map(Arc::new).map_err(Arc::new))
+            let built = built.map(Arc::new).map_err(Arc::new);
+            let used = AtomicU64::new(self.sweeps.load(Ordering::Relaxed));
+            Ok(Arc::new(Kept { built, used }))
         };
-        self.layouts.get_or_insert_async(key, building).await
+        let kept: Result<_, Error> = self.layouts.get_or_insert_async(key, building).await;
+        Ok(kept?.built.clone())
     }
 
     /// Whether the cache has space for a layout. Without it each window would compute the layout again.
@@ -215,6 +252,17 @@ impl Clips {
 impl fmt::Debug for Clips {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Clips").field("layouts", &self.layouts.len()).finish_non_exhaustive()
+    }
+}
+
+/// Sweeps the cache until the server ends.
+async fn keep_sweeping(clips: Weak<Clips>) {
+    loop {
+        tokio::time::sleep(UNUSED_TTL).await;
+        match clips.upgrade() {
+            Some(clips) => clips.sweep(),
+            None => return,
+        }
     }
 }
 

@@ -36,7 +36,7 @@ impl VirtualClip {
 
     /// The layout, if the cache has it.
     fn layout_now(&self) -> Result<Option<Arc<Layout>>, ReadError> {
-        let built = self.clips.layouts.get(&*self.key);
+        let built = self.clips.cached(&self.key);
         built.map(|built| check(built, &self.totals)).transpose()
     }
 

@@ -154,6 +154,23 @@ fn an_evicted_layout_is_computed_again_with_the_same_bytes() {
 }
 
 #[test]
+fn a_layout_that_no_response_uses_is_dropped() {
+    let folder = folder();
+    let serving = serve_with(&[folder.path("")], "");
+    let clips = &serving.site().titles.clips;
+    let length = serving.get(CLIPS[0], &[]).body.len();
+    let (mut client, _) = begin(&serving, CLIPS[0], 1000);
+    clips.sweep();
+    assert_eq!(serving.request("HEAD", CLIPS[0], &[]).status, 200);
+    clips.sweep();
+    assert!(clips.cached_bytes() > 0, "used since the first sweep");
+    clips.sweep();
+    assert_eq!((clips.cached_bytes(), clips.computed()), (0, 1));
+    client.read_exactly(length - 1000).expect("the rest, computed again");
+    assert_eq!(clips.computed(), 2);
+}
+
+#[test]
 fn a_file_that_is_overwritten_while_its_clip_waits_cuts_the_response() {
     let folder = folder();
     for (way, how) in [FROM_THE_PAGE_CACHE, COPIED] {
