@@ -28,12 +28,12 @@ use self::source::VirtualClip;
 use super::{Error, opened::Opened, readiness::Waiting};
 use crate::{
     extent::{
-        Extent, Extents, ReadError, ResponseMemory,
+        Extent, Extents, ReadAt, ReadError, ResponseMemory,
         disk::{File, Identity},
     },
     library::Library,
     movie::Movie,
-    package::clip::{self, Clip, ClipRefused, Layout, Selection, WINDOW_BYTES_MAX},
+    package::clip::{self, Clip, ClipRefused, Layout, WINDOW_BYTES_MAX},
 };
 
 /// The most layouts that are computed at a time, on a machine of four cores or more. Each takes up to 50 MiB
@@ -206,8 +206,7 @@ impl Clips {
         ((ENTRY_BYTES + layout.bytes()) as u64) < self.layouts.capacity() / 2
     }
 
-    /// Computes a layout, beside the I/O threads and the disk pool. Only tables that are not in the page cache
-    /// are read in the disk pool.
+    /// Computes a layout: on a blocking thread if its tables are in the page cache, else in the disk pool.
     async fn compute(
         &self,
         file: &Arc<File>,
@@ -215,37 +214,27 @@ impl Clips {
         clip: &Clip,
     ) -> Result<Result<Layout, ClipRefused>, Error> {
         self.computed.fetch_add(1, Ordering::Relaxed);
-        // The semaphore is never closed.
-        let permit = Arc::clone(&self.builds).acquire_owned().await;
-        let cached = {
-            let (file, movie, clip) = (Arc::clone(file), Arc::clone(movie), clip.clone());
-            move || match clip::select(&movie, &clip, &file.nonblocking_reader()) {
+        let (movie, clip) = (Arc::clone(movie), clip.clone());
+        let from_page_cache = {
+            let (file, movie, clip) = (Arc::clone(file), Arc::clone(&movie), clip.clone());
+            move || match lay_out(&file, &movie, &clip, &file.nonblocking_reader()) {
                 Err(ClipRefused::Read(ReadError::Io(_))) => None,
-                selected => Some(lay_out(&file, &movie, selected)),
+                computed => Some(computed),
             }
         };
-        let (permit, computed) = self.run(permit, cached).await?;
-        if let Some(computed) = computed {
+        // The semaphore is never closed.
+        let permit = Arc::clone(&self.builds).acquire_owned().await;
+        let computing = self.runtime.spawn_blocking(move || {
+            let _permit = permit;
+            from_page_cache()
+        });
+        let internal = |error: JoinError| Error::Internal(Box::new(error));
+        if let Some(computed) = computing.await.map_err(internal)? {
             return Ok(computed);
         }
-        let (parsed, wanted) = (Arc::clone(movie), clip.clone());
-        let reading =
-            file.run_in_pool(move |file| clip::select(&parsed, &wanted, &file.blocking_reader()));
-        let selected = reading.await?;
-        let (file, movie) = (Arc::clone(file), Arc::clone(movie));
-        let (_permit, computed) =
-            self.run(permit, move || lay_out(&file, &movie, selected)).await?;
-        Ok(computed)
-    }
-
-    /// Runs a computation on a blocking thread, which holds the permit even if its caller is gone.
-    async fn run<P: Send + 'static, T: Send + 'static>(
-        &self,
-        permit: P,
-        call: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<(P, T), Error> {
-        let internal = |error: JoinError| Error::Internal(Box::new(error));
-        self.runtime.spawn_blocking(move || (permit, call())).await.map_err(internal)
+        // Without a permit: a disk that hangs must not delay the clips of other roots.
+        let from_disk = move |file: &File| lay_out(file, &movie, &clip, &file.blocking_reader());
+        Ok(file.run_in_pool(from_disk).await?)
     }
 }
 
@@ -266,13 +255,15 @@ async fn keep_sweeping(clips: Weak<Clips>) {
     }
 }
 
-/// The layout of samples, if the file still has the bytes that describe them.
-fn lay_out(
+/// Reads the tables of a clip, and computes its layout from them.
+fn lay_out<R: ReadAt>(
     file: &File,
     movie: &Movie,
-    selected: Result<Selection, ClipRefused>,
+    clip: &Clip,
+    reader: &R,
 ) -> Result<Layout, ClipRefused> {
-    let layout = selected?.layout(movie);
+    let layout = clip::select(movie, clip, reader)?.layout(movie);
+    // The layout describes this state of the file, or none.
     file.check()?;
     Ok(layout)
 }

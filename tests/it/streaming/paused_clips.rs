@@ -14,8 +14,12 @@ use crate::support::{
     folder::Folder,
     http2,
     movies::{self, Plan},
-    sent_files::{COPIED, Dice, FROM_THE_PAGE_CACHE, NARROW, assert_same, served_in_each_way},
+    sent_files::{
+        COPIED, Dice, FROM_THE_PAGE_CACHE, NARROW, SMALL_SEND_BUFFER, assert_same,
+        served_in_each_way,
+    },
     server::{Serving, occupy, serve_with},
+    streams::Streams,
     wait::until_slowly,
 };
 
@@ -209,6 +213,21 @@ fn two_hundred_paused_clients_of_different_clips_hold_a_few_mebibytes() {
     assert!(serving.site().titles.clips.cached_bytes() <= 256 * 1024);
     drop(paused);
     until_slowly("nothing is held", || serving.metric("headwater_response_memory_bytes") == 0);
+}
+
+#[test]
+fn a_paused_segment_is_charged_until_its_client_is_gone() {
+    let folder = folder();
+    let serving = serve_with(&[folder.path("")], SMALL_SEND_BUFFER);
+    let streams = Streams::read(&serving, "long.mp4");
+    let segments = streams.segments();
+    let segment = segments.iter().find(|url| url.ends_with("/video-1/2.m4s")).expect("a segment");
+    let held = || serving.metric("headwater_response_memory_bytes");
+    assert_eq!(held(), 0);
+    let paused = begin(&serving, segment, 0);
+    assert!((1024..64 * 1024).contains(&held()), "{}", held());
+    drop(paused);
+    until_slowly("nothing is held", || held() == 0);
 }
 
 #[test]
