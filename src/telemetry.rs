@@ -75,6 +75,9 @@ pub struct Metrics {
     body_bytes: Counter,
     copied_bytes: Counter,
     cuts: Family<CutReason, Counter>,
+    refusals: Family<Refusal, Counter>,
+    disk_refusals: Arc<AtomicU64>,
+    disk_waiting: gauge::Gauge,
     connections: gauge::Gauge,
     titles: gauge::Gauge,
 }
@@ -86,13 +89,19 @@ struct StatusClass {
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct CutReason {
-    reason: Reason,
+    reason: Label,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Refusal {
+    resource: Label,
+    reason: Label,
 }
 
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-struct Reason(&'static str);
+struct Label(&'static str);
 
-impl EncodeLabelValue for Reason {
+impl EncodeLabelValue for Label {
     fn encode(
         &self,
         encoder: &mut prometheus_client::encoding::LabelValueEncoder<'_>,
@@ -119,7 +128,19 @@ impl Metrics {
 
     /// Counts a response that was aborted, by reason.
     pub fn cut(&self, reason: &'static str) {
-        self.cuts.get_or_create(&CutReason { reason: Reason(reason) }).inc();
+        self.cuts.get_or_create(&CutReason { reason: Label(reason) }).inc();
+    }
+
+    /// Counts a client that got no place of a resource, or lost it to another client, by reason.
+    pub fn refused(&self, resource: &'static str, reason: &'static str) {
+        let refusal = Refusal { resource: Label(resource), reason: Label(reason) };
+        self.refusals.get_or_create(&refusal).inc();
+    }
+
+    /// Sets the calls that all disk pools have refused so far, and those that wait there now.
+    pub fn set_disk_calls(&self, refused: u64, waiting: usize) {
+        self.disk_refusals.store(refused, Ordering::Relaxed);
+        self.disk_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
     }
 
     /// Counts an open connection until the result is dropped.
@@ -138,6 +159,8 @@ impl Metrics {
         self.titles.set(i64::try_from(titles).unwrap_or(i64::MAX));
         let panics = Counter::<u64>::default();
         panics.inc_by(PANICS.load(Ordering::Relaxed));
+        let disk_refusals = Counter::<u64>::default();
+        disk_refusals.inc_by(self.disk_refusals.load(Ordering::Relaxed));
         let mut registry = Registry::with_prefix("headwater");
         registry.register("responses", "Responses by status", self.responses.clone());
         registry.register("body_bytes", "Bytes of response bodies sent", self.body_bytes.clone());
@@ -148,6 +171,18 @@ impl Metrics {
             copied,
         );
         registry.register("body_cuts", "Responses aborted, by reason", self.cuts.clone());
+        registry.register(
+            "refusals",
+            "Places of a resource that clients did not get or lost to others, by resource and reason",
+            self.refusals.clone(),
+        );
+        registry.register(
+            "disk_refusals",
+            "Calls that the disk pools refused because too many waited",
+            disk_refusals,
+        );
+        let disk_waiting = self.disk_waiting.clone();
+        registry.register("disk_waiting", "Calls that wait for a disk thread", disk_waiting);
         registry.register("connections", "Open connections", self.connections.clone());
         registry.register("titles", "Titles in the catalog", self.titles.clone());
         registry.register("panics", "Panics since the start", panics);

@@ -82,7 +82,7 @@ pub enum Error {
     /// The title does not support the request; with the reason.
     #[error("{0}")]
     Unprocessable(String),
-    /// The client exceeds a limit: of connections or of concurrent requests.
+    /// The client exceeds a limit, such as that of concurrent requests.
     #[error("too many {0}")]
     TooMany(&'static str),
     /// The header fields are too large or too many.
@@ -263,7 +263,6 @@ impl From<Refusal> for Error {
             Refusal::LengthRequired => Self::LengthRequired,
             Refusal::ContentTooLarge(most) => Self::ContentTooLarge(most),
             Refusal::Timeout => Self::Timeout,
-            Refusal::TooManyConnections => Self::TooMany("connections from this address"),
             Refusal::TooManyRequests => Self::TooMany("requests on this connection"),
         }
     }

@@ -56,12 +56,12 @@ impl IndexCache {
         self.indices.get(file.identity())
     }
 
-    /// The index of a file. Concurrent calls cause one read, in the file's disk pool. If the reading
+    /// The index of a file. Concurrent calls cause one read, on a thread for computing. If the reading
     /// caller is cancelled, another waiting caller takes over.
     pub async fn index(&self, file: &Arc<File>) -> Result<Index, ReadError> {
         let read = async {
             let grid_ms = self.grid_ms;
-            let reading = file.run_in_pool(move |file| {
+            let reading = file.compute(move |file| {
                 let index = Movie::read(&file.blocking_reader(), grid_ms);
                 // The index describes this state of the file, or none.
                 file.check()?;

@@ -4,6 +4,7 @@
 //! watching and calls over a millisecond; and a disk pool for each root.
 
 mod banner;
+mod descriptors;
 mod job_system;
 mod policy;
 pub mod start;
@@ -20,7 +21,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use self::{job_system::JobSystem, start::StartError};
+use self::{descriptors::DescriptorPlan, job_system::JobSystem, start::StartError};
 use crate::{
     config::{LogFormat, Settings},
     http::{Site, access_log::AccessLog, app, authorization::Token, pipeline::Pipeline},
@@ -35,9 +36,6 @@ use crate::{
         listener::{self, ListenerSettings},
     },
 };
-
-/// File descriptors for other uses than connections: files, logs, pipes.
-const RESERVED_DESCRIPTORS: u64 = 256;
 
 /// Threads of the background runtime for blocking calls: queries of the catalog, compression of text.
 const BLOCKING_THREADS: usize = 4;
@@ -60,12 +58,17 @@ impl Server {
     ///
     /// `worker` is the command of its worker, if it runs one.
     pub fn start(settings: Settings, worker: Option<WorkerCommand>) -> Result<Self, StartError> {
-        let descriptors = raise_descriptor_limit();
-        if descriptors < settings.max_connections.get() + RESERVED_DESCRIPTORS {
-            let max_connections = settings.max_connections.get();
+        let descriptors = descriptors::raise_limit();
+        let plan = DescriptorPlan::new(&settings);
+        if plan.connections < settings.max_connections.count()
+            || plan.open_files < settings.open_files.count()
+        {
+            let DescriptorPlan { connections, open_files } = plan;
             warn!(
                 descriptors,
-                max_connections, "too few file descriptors for max_connections; raise ulimit -n"
+                connections,
+                open_files,
+                "too few file descriptors for max_connections and open_files, using less; raise ulimit -n"
             );
         }
         let background = runtime::Builder::new_multi_thread()
@@ -107,7 +110,7 @@ impl Server {
         };
         let job_system = JobSystem::start(&site, &data, worker, webhooks, background.handle());
         let drain = Drain::default();
-        let (address, io_threads) = start_io_threads(pipeline, &drain)?;
+        let (address, io_threads) = start_io_threads(pipeline, plan.connections, &drain)?;
         Ok(Self { address, data, site, access_log, drain, job_system, io_threads, background })
     }
 
@@ -219,6 +222,7 @@ pub fn run(
 /// Listens, and starts the I/O threads.
 fn start_io_threads(
     pipeline: Pipeline,
+    connections_max: usize,
     drain: &Drain,
 ) -> Result<(SocketAddr, IoThreads), StartError> {
     let settings = pipeline.site.settings.load_full();
@@ -245,11 +249,12 @@ fn start_io_threads(
         threads => threads,
     };
     let per_address = settings.connections_per_address.count();
-    let admission = Admission::new(per_address, pipeline.site.metrics.clone());
+    let metrics = pipeline.site.metrics.clone();
+    let admission = Admission::new(connections_max, per_address, metrics);
     let drain = drain.clone();
     let serve = move || {
         let (pipeline, listening) = (pipeline.clone(), listening.clone());
-        let (admission, drain) = (Arc::clone(&admission), drain.clone());
+        let drain = drain.clone();
         async move {
             let site = Arc::clone(&pipeline.site);
             let app = App::new().configure(move |config| app::configure(config, &site));
@@ -260,18 +265,8 @@ fn start_io_threads(
                 .new_service(())
                 .await
                 .map_err(|()| io::Error::other("could not build the HTTP service"))?;
-            Ok(listener::create_handler(&listening, admission, drain, pipeline, service).await)
+            Ok(listener::create_handler(&listening, drain, pipeline, service).await)
         }
     };
-    let started = IoThreads::start(&socket, threads, settings.max_connections.count(), serve);
-    Ok((address, started?))
-}
-
-/// Raises the limit of open file descriptors to its maximum, and returns it.
-fn raise_descriptor_limit() -> u64 {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    let now = if setrlimit(Resource::Nofile, raised).is_ok() { raised } else { limit };
-    now.current.unwrap_or(u64::MAX)
+    Ok((address, IoThreads::start(&socket, threads, admission, serve)?))
 }

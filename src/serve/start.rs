@@ -8,6 +8,7 @@ use std::{
 use futures::future::join_all;
 use tracing::warn;
 
+use super::descriptors::DescriptorPlan;
 use crate::{
     config::{ConfigError, NamedDir, Settings},
     extent::disk::{Buffers, DiskPoolSettings, Root, RootSettings},
@@ -137,7 +138,7 @@ pub fn root_settings(settings: &Settings) -> RootSettings {
             queue: settings.disk_queue.count(),
             deadline: Duration::from_millis(settings.disk_deadline_ms.get()),
         },
-        open_files: settings.open_files.count(),
+        open_files: DescriptorPlan::new(settings).open_files,
         revalidate_after: Duration::from_millis(settings.revalidate_ms.get()),
         quiet_period: Some(Duration::from_millis(settings.write_quiet_ms.get())),
     }

@@ -80,8 +80,8 @@ fn faststart_inline(titles: &Titles, opened: &Opened) -> Option<Arc<Option<Fasts
     Some(titles.cache.keep_faststart(*opened.file.identity(), faststart))
 }
 
-/// A part of a title, or a fragmented file as an unfragmented one. Built in the disk pool, because it may
-/// read all samples.
+/// A part of a title, or a fragmented file as an unfragmented one. Built on a thread for
+/// computing, because it may read all samples.
 async fn part(titles: &Titles, opened: &Opened, wanted: Clip) -> Result<Extents, Error> {
     let Opened { file, movie, .. } = opened;
     let identity = *file.identity();
@@ -90,7 +90,7 @@ async fn part(titles: &Titles, opened: &Opened, wanted: Clip) -> Result<Extents,
     }
     let (source, movie): (Arc<dyn Source>, _) = (Arc::clone(file) as _, Arc::clone(movie));
     let clip = wanted.clone();
-    let clipping = file.run_in_pool(move |open| {
+    let clipping = file.compute(move |open| {
         let extents = clip::clip(&movie, &clip, &source, &open.blocking_reader())?;
         open.check().map(|()| extents).map_err(ClipRefused::from)
     });

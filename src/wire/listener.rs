@@ -5,7 +5,6 @@ use std::{
     io,
     net::{SocketAddr, TcpListener},
     rc::Rc,
-    sync::Arc,
     task::Poll,
     time::Duration,
 };
@@ -17,7 +16,6 @@ use socket2::{Domain, Protocol as SocketProtocol, Socket, Type};
 use tokio::{io::ReadBuf, net::TcpStream};
 
 use super::{
-    admission::Admission,
     body::{Body, ResponseObserver},
     connection::{Protocol, Timeouts},
     drain::Drain,
@@ -25,7 +23,6 @@ use super::{
     http2::{self, AcceptedConnection},
     io_thread::IoThread,
     io_threads::ConnectionHandler,
-    refusal::Refusal,
 };
 use crate::sys::net;
 
@@ -87,7 +84,6 @@ pub fn bind(address: SocketAddr, settings: &ListenerSettings) -> io::Result<TcpL
 /// from the fast path or from the App.
 pub async fn create_handler<F, S, T>(
     settings: &ListenerSettings,
-    admission: Arc<Admission>,
     drain: Drain,
     fast_path: F,
     app: S,
@@ -102,7 +98,6 @@ where
     let shared_app = Rc::new(app);
     HttpHandler {
         io_thread: IoThread::start(drain.clone()),
-        admission,
         http1_settings: Rc::new(Http1Settings { timeouts, window_bytes, notsent_lowat_bytes }),
         http2: http2::create_handler(timeouts, drain, Rc::clone(&shared_app)).await,
         fast_path: Rc::new(fast_path),
@@ -113,7 +108,6 @@ where
 /// Serves HTTP/1 and HTTP/2 connections of one I/O thread.
 struct HttpHandler<F, S> {
     io_thread: Rc<IoThread>,
-    admission: Arc<Admission>,
     http1_settings: Rc<Http1Settings>,
     http2: http2::Handler,
     fast_path: Rc<F>,
@@ -126,25 +120,12 @@ where
     S: Service<Request, Response = Response<Body<T>>> + 'static,
     T: ResponseObserver,
 {
-    async fn serve(self: Rc<Self>, stream: TcpStream) {
-        let Ok(peer) = stream.peer_addr() else {
-            return;
-        };
-        // Before the first byte, so that silent connections count too.
-        let guard = self.admission.admit(peer.ip());
-        let refusal = (!guard.is_within_limit()).then_some(Refusal::TooManyConnections);
+    async fn serve(self: Rc<Self>, stream: TcpStream, peer: SocketAddr) {
         let Self { io_thread, http1_settings, fast_path, app, .. } = &*self;
         match detect_protocol(&stream, io_thread, http1_settings.timeouts.request_head).await {
             Some(Protocol::Http1) => {
-                let connection = Http1Connection::new(
-                    stream,
-                    peer,
-                    io_thread,
-                    http1_settings,
-                    fast_path,
-                    app,
-                    refusal,
-                );
+                let connection =
+                    Http1Connection::new(stream, peer, io_thread, http1_settings, fast_path, app);
                 if let Err(error) = connection.run().await {
                     tracing::debug!(%error, "HTTP/1 connection closed early");
                 }
@@ -152,7 +133,7 @@ where
             Some(Protocol::Http2) => {
                 // If the call fails, the kernel buffers more than necessary.
                 let _ = net::set_notsent_lowat(&stream, HTTP2_NOTSENT_LOWAT_BYTES);
-                (self.http2)(AcceptedConnection { stream, peer, refusal, guard }).await;
+                (self.http2)(AcceptedConnection { stream, peer }).await;
             }
             // No request has arrived.
             None => {}

@@ -16,8 +16,6 @@ pub enum Refusal {
     ContentTooLarge(usize),
     /// The head, or the content behind it, took too long to arrive.
     Timeout,
-    /// The client's address has too many connections.
-    TooManyConnections,
     /// The connection has too many concurrent requests.
     TooManyRequests,
 }

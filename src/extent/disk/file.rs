@@ -21,8 +21,11 @@ use rustix::{
 use tokio::sync::Semaphore;
 
 use super::{BUFFER_BYTES, Buffers, DiskPool, Identity, Root, Unavailable, buffers::Buffer};
-use crate::extent::{ReadError, Source, Validator};
-use crate::sys::file::{self, Links, Wait};
+use crate::{
+    extent::{ReadError, Source, Validator},
+    shares::ClientKey,
+    sys::file::{self, Links, Wait},
+};
 
 /// The time after a status check for which a quiet file counts as unchanged, in milliseconds. A check for
 /// each of ten thousand requests a second would be a fifth of their system calls, and could not catch an
@@ -63,6 +66,7 @@ struct Descriptor {
     /// `None` only during the drop.
     fd: Option<OwnedFd>,
     pool: Arc<DiskPool>,
+    compute: Arc<DiskPool>,
     buffers: Buffers,
     quiet_period: Option<Duration>,
     opened: Instant,
@@ -89,7 +93,7 @@ impl Drop for Descriptor {
     /// of a large deleted file.
     fn drop(&mut self) {
         let fd = self.fd.take();
-        self.pool.run_detached(move || drop(fd));
+        self.pool.run_detached(ClientKey::current(), move || drop(fd));
     }
 }
 
@@ -110,6 +114,7 @@ impl File {
         let descriptor = Descriptor {
             fd: Some(fd),
             pool: Arc::clone(&root.pool),
+            compute: Arc::clone(&root.compute),
             buffers: root.buffers.clone(),
             quiet_period: root.quiet_period,
             opened,
@@ -288,12 +293,12 @@ impl File {
         &self,
         call: impl FnOnce(BorrowedFd<'_>) -> io::Result<()> + Send + 'static,
     ) -> BoxFuture<'static, Result<(), ReadError>> {
-        let descriptor = Arc::clone(&self.descriptor);
+        let (descriptor, client) = (Arc::clone(&self.descriptor), ClientKey::current());
         async move {
             // The semaphore is never closed.
             let _permit = descriptor.fills.acquire().await;
             let open = Arc::clone(&descriptor);
-            Ok(descriptor.pool.run_progressing(move || call(open.as_fd())).await??)
+            Ok(descriptor.pool.run_progressing(client, move || call(open.as_fd())).await??)
         }
         .boxed()
     }
@@ -303,9 +308,25 @@ impl File {
         self: &Arc<Self>,
         call: impl FnOnce(&Self) -> T + Send + 'static,
     ) -> BoxFuture<'static, Result<T, Unavailable>> {
-        let file = Arc::clone(self);
-        let pool = Arc::clone(&self.descriptor.pool);
-        async move { pool.run(move || call(&file)).await }.boxed()
+        self.run_in(&self.descriptor.pool, call)
+    }
+
+    /// As [`run_in_pool`](Self::run_in_pool), for a call that computes more than it reads: it may take some
+    /// ten milliseconds of the processor, and must not keep reads waiting for so long.
+    pub fn compute<T: Send + 'static>(
+        self: &Arc<Self>,
+        call: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, Unavailable>> {
+        self.run_in(&self.descriptor.compute, call)
+    }
+
+    fn run_in<T: Send + 'static>(
+        self: &Arc<Self>,
+        pool: &Arc<DiskPool>,
+        call: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, Unavailable>> {
+        let (file, pool, client) = (Arc::clone(self), Arc::clone(pool), ClientKey::current());
+        async move { pool.run(client, move || call(&file)).await }.boxed()
     }
 
     /// The same open file in its present state.
@@ -313,8 +334,8 @@ impl File {
         if self.is_nonblocking() {
             return Ok(self.refreshed_blocking()?);
         }
-        let file = self.clone();
-        Ok(self.descriptor.pool.run(move || file.refreshed_blocking()).await??)
+        let (file, client) = (self.clone(), ClientKey::current());
+        Ok(self.descriptor.pool.run(client, move || file.refreshed_blocking()).await??)
     }
 
     /// Reads bytes of a growing file in the disk pool, although more were appended since: at least one byte,
@@ -329,7 +350,7 @@ impl File {
                 read => Ok(buffer.freeze(read)),
             }
         };
-        self.descriptor.pool.run_progressing(call).await?
+        self.descriptor.pool.run_progressing(ClientKey::current(), call).await?
     }
 
     fn refreshed_blocking(&self) -> io::Result<Self> {
@@ -405,14 +426,14 @@ impl Source for File {
     }
 
     fn read(self: Arc<Self>, range: Range<u64>) -> BoxFuture<'static, Result<Bytes, ReadError>> {
-        let pool = Arc::clone(&self.descriptor.pool);
+        let (pool, client) = (Arc::clone(&self.descriptor.pool), ClientKey::current());
         let call = move || {
             // Taken here and not before: a queued read holds no memory.
             let mut buffer = self.descriptor.buffer()?;
             let read = self.read_checked(&mut buffer, &range, Wait::Allowed)?;
             Ok(buffer.freeze(read))
         };
-        async move { pool.run_progressing(call).await? }.boxed()
+        async move { pool.run_progressing(client, call).await? }.boxed()
     }
 
     fn as_file(&self) -> Option<&File> {

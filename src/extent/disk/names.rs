@@ -11,7 +11,7 @@ use quick_cache::{Weighter, sync::Cache};
 use rustix::fs::{self, Dir, OFlags};
 
 use super::{Identity, OpenError, Root};
-use crate::sys::file::Links;
+use crate::{shares::ClientKey, sys::file::Links};
 
 /// Memory for the names of all directories of a root together, in bytes. A larger directory is read for
 /// each request.
@@ -80,7 +80,7 @@ impl Root {
     ) -> Result<T, OpenError> {
         let (root, relative) = (Arc::clone(self), relative.to_owned());
         let call = move || root.names_blocking(&relative).map(|names| evaluate(&names));
-        Ok(self.pool.run(call).await??)
+        Ok(self.pool.run(ClientKey::current(), call).await??)
     }
 
     fn names_blocking(&self, relative: &Path) -> io::Result<Arc<Names>> {

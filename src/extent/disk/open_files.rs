@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use super::{
     EntryKind, File, Identity, Root, Unavailable, file::FormerState, watched_directories::Moment,
 };
-use crate::sys::file::Links;
+use crate::{shares::ClientKey, sys::file::Links};
 
 /// The interval between look-ups of a watched name, which repair the loss of an event.
 const REVALIDATE_WATCHED_AFTER: Duration = Duration::from_secs(300);
@@ -79,6 +79,7 @@ impl From<io::Error> for OpenError {
             None if error.kind() == io::ErrorKind::NotFound => Self::NotFound,
             // Renames all over the system, or a lease on the file that is still being broken.
             Some(Errno::AGAIN) => Self::Unavailable(Unavailable::Busy),
+            Some(Errno::MFILE | Errno::NFILE) => Self::Unavailable(Unavailable::NoDescriptor),
             // The root is not open, or the server of its file system is gone.
             Some(Errno::NOTCONN) => Self::Unavailable(Unavailable::Offline),
             _ => Self::Io(error),
@@ -201,7 +202,7 @@ impl Root {
             return;
         }
         let (root, path, kept) = (Arc::clone(self), path.to_owned(), Arc::clone(kept));
-        self.pool.run_detached(move || {
+        self.pool.run_detached(ClientKey::current(), move || {
             let (moment, begun) = (root.watched.now(), Instant::now());
             let is_watched = root.watch_directories_of(&path);
             match root.look_up_watched(&path, is_watched) {
@@ -236,7 +237,7 @@ impl Root {
             let (root, relative) = (Arc::clone(self), path.to_owned());
             let former = former.remove(path).map(|(_, former)| former);
             let call = move || root.open_blocking(&relative, stale.as_deref(), former.as_ref());
-            let (file, moment, is_watched) = self.pool.run(call).await??;
+            let (file, moment, is_watched) = self.pool.run(ClientKey::current(), call).await??;
             opened_at = Some((moment, is_watched));
             Ok::<_, OpenError>(Arc::new(file))
         };

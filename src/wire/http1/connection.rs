@@ -49,8 +49,6 @@ pub(in crate::wire) struct Http1Connection<F, S> {
     /// The client will send no more.
     pub(super) is_eof: bool,
     state: ReadState,
-    /// The reason to refuse every request.
-    refusal: Option<Refusal>,
 }
 
 /// The meaning of the timer during a read.
@@ -96,7 +94,6 @@ where
         settings: &Rc<Http1Settings>,
         fast_path: &Rc<F>,
         app: &Rc<S>,
-        refusal: Option<Refusal>,
     ) -> Self {
         Self {
             socket: Socket::new(
@@ -115,7 +112,6 @@ where
             searched: 0,
             is_eof: false,
             state: ReadState::Idle,
-            refusal,
         }
     }
 
@@ -215,10 +211,8 @@ where
     fn handle_head(&mut self, bytes: &[u8]) -> ReadOutcome<T> {
         (self.searched, self.state) = (0, ReadState::Idle);
         let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
-        let parsed = RequestHead::parse(bytes, &mut fields).and_then(|head| match self.refusal {
-            Some(refusal) => Err(refusal),
-            None => Ok((self.classify_body(&head)?, head)),
-        });
+        let parsed = RequestHead::parse(bytes, &mut fields)
+            .and_then(|head| Ok((self.classify_body(&head)?, head)));
         let (body, head) = match parsed {
             Ok(parsed) => parsed,
             Err(refusal) => return ReadOutcome::Pending(self.refuse(refusal)),

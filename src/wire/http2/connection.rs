@@ -7,10 +7,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use crate::wire::{
-    connection::{Client, Protocol},
-    refusal::Refusal,
-};
+use crate::wire::connection::{Client, Protocol};
 
 /// The most concurrent requests of one connection; more are refused. Browsers open at most 100 without a
 /// setting of the server, and actix's dispatcher cannot send one.
@@ -23,8 +20,6 @@ const UNSENT_BYTES_MAX: u64 = 256 * 1024;
 /// One connection. It belongs to one I/O thread, hence cells and no locks.
 pub(super) struct Connection {
     client: Rc<Client>,
-    /// The reason to refuse every request.
-    refusal: Option<Refusal>,
     /// Requests whose responses are not complete.
     responses: Cell<usize>,
     /// Counts pieces of bodies that the dispatcher has taken. The socket does not show progress: it does not
@@ -43,10 +38,9 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(refusal: Option<Refusal>) -> Rc<Self> {
+    pub(super) fn new() -> Rc<Self> {
         Rc::new(Self {
             client: Client::new(Protocol::Http2),
-            refusal,
             responses: Cell::default(),
             progress: Cell::default(),
             has_ended: Cell::default(),
@@ -59,11 +53,6 @@ impl Connection {
 
     pub(super) fn client(&self) -> &Rc<Client> {
         &self.client
-    }
-
-    /// The reason to refuse every request of this connection.
-    pub(super) fn refusal(&self) -> Option<Refusal> {
-        self.refusal
     }
 
     /// Whether there are more concurrent requests than allowed.

@@ -30,13 +30,13 @@ use self::{
     transport::Transport,
 };
 use super::{
-    admission::ConnectionGuard,
     body::{Body, BodyContent, ExtentBody, ResponseObserver},
     connection::{Protocol, Timeouts},
     drain::Drain,
     http1::{FIELDS_MAX, HEAD_BYTES_MAX, TARGET_BYTES_MAX, is_host},
     refusal::Refusal,
 };
+use crate::shares::ClientKey;
 
 /// The time for a client to close a connection that the dispatcher shuts down.
 const LINGER: Duration = Duration::from_secs(2);
@@ -45,10 +45,6 @@ const LINGER: Duration = Duration::from_secs(2);
 pub(super) struct AcceptedConnection {
     pub(super) stream: TcpStream,
     pub(super) peer: SocketAddr,
-    /// The reason to refuse every request.
-    pub(super) refusal: Option<Refusal>,
-    /// Dropped with the connection.
-    pub(super) guard: ConnectionGuard,
 }
 
 /// Serves the HTTP/2 connections of one I/O thread.
@@ -78,10 +74,10 @@ where
         .await
         .expect("an infallible factory");
     Box::new(move |accepted: AcceptedConnection| {
-        let AcceptedConnection { stream, peer, refusal, guard } = accepted;
-        let connection = Connection::new(refusal);
+        let AcceptedConnection { stream, peer } = accepted;
+        let connection = Connection::new();
         let drain = Box::pin(drain.clone().begun());
-        let transport = Transport::new(stream, connection, timeouts.send, drain, guard);
+        let transport = Transport::new(stream, connection, timeouts.send, drain);
         let dispatch = dispatcher.call((transport, Some(peer)));
         Box::pin(async move {
             if let Err(error) = dispatch.await {
@@ -106,16 +102,14 @@ where
         request.extensions_mut().insert(refusal);
     }
     request.extensions_mut().insert(Rc::clone(connection.client()));
-    let response = app.call(request).await?;
+    let client = request.peer_addr().map_or(ClientKey::Server, |peer| peer.ip().into());
+    let response = client.scope(app.call(request)).await?;
     Ok(response.map_body(|_, body| GuardedBody::new(body, guard)))
 }
 
 /// Checks the head of a request; the dispatcher has checked its frames only (RFC 9113 section 8.3.1). The
 /// limits are those of HTTP/1.
 fn check_request(request: &Request, connection: &Connection) -> Option<Refusal> {
-    if let Some(refusal) = connection.refusal() {
-        return Some(refusal);
-    }
     if connection.is_overloaded() {
         return Some(Refusal::TooManyRequests);
     }

@@ -18,7 +18,6 @@ use super::{
     monitor::{DrainSignal, StreamMonitor},
     stall::StallTimer,
 };
-use crate::wire::admission::ConnectionGuard;
 
 /// A TCP connection that fails when its client, or all of its streams, stall for too long.
 pub(super) struct Transport {
@@ -26,7 +25,6 @@ pub(super) struct Transport {
     connection: Rc<Connection>,
     stall: StallTimer,
     monitor: StreamMonitor,
-    _guard: ConnectionGuard,
 }
 
 impl Transport {
@@ -35,14 +33,12 @@ impl Transport {
         connection: Rc<Connection>,
         send_timeout: Duration,
         drain: DrainSignal,
-        guard: ConnectionGuard,
     ) -> Self {
         Self {
             stream,
             connection,
             stall: StallTimer::new(send_timeout),
             monitor: StreamMonitor::new(drain, send_timeout),
-            _guard: guard,
         }
     }
 

@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use tempfile::TempDir;
 
 use crate::support::{
@@ -34,10 +34,22 @@ pub struct Program {
 /// A command with these arguments, in an environment that holds only the search path of this
 /// machine.
 pub fn command<A: AsRef<OsStr>>(arguments: &[A]) -> (Command, TempDir) {
+    let (mut command, home) = clean_command(PROGRAM);
+    command.args(arguments);
+    (command, home)
+}
+
+/// A shell that runs a script in the same environment; the command's further arguments are the script's.
+fn shell_command(script: &str) -> (Command, TempDir) {
+    let (mut command, home) = clean_command("/bin/sh");
+    command.args(["-c", script, "sh"]);
+    (command, home)
+}
+
+fn clean_command(program: &str) -> (Command, TempDir) {
     let home = TempDir::new().expect("a home");
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(program);
     command
-        .args(arguments)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", home.path())
@@ -58,10 +70,20 @@ impl Program {
     /// its address.
     pub fn serve<A: AsRef<OsStr>>(arguments: &[A], environment: &[(&str, &str)]) -> Self {
         let (mut command, home) = command(&["serve"]);
+        command.args(arguments).envs(environment.iter().copied());
+        Self::start(command, home)
+    }
+
+    /// As [`serve`](Self::serve), in a process that may open so many descriptors.
+    pub fn serve_within<A: AsRef<OsStr>>(descriptors: u32, arguments: &[A]) -> Self {
+        let (mut command, home) = shell_command(&format!("ulimit -n {descriptors}; exec \"$@\""));
+        command.arg(PROGRAM).arg("serve").args(arguments);
+        Self::start(command, home)
+    }
+
+    fn start(mut command: Command, home: TempDir) -> Self {
         let mut child = command
-            .args(arguments)
             .env("HEADWATER_LISTEN", "127.0.0.1:0")
-            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -118,6 +140,14 @@ impl Program {
     pub fn descriptors(&self) -> usize {
         let open = fs::read_dir(format!("/proc/{}/fd", self.child.id()));
         open.expect("a process").count()
+    }
+
+    /// Sets the most descriptors that it may have open from now on.
+    pub fn limit_descriptors(&self, most: usize) {
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let limit = Rlimit { current: Some(most as u64), maximum };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, limit)
+            .expect("one's own child, within the maximum");
     }
 
     /// Its CPU time, in ticks of 10 ms.

@@ -5,5 +5,6 @@ mod files; // long and cold files, and files that change while the server sends 
 mod http1; // HTTP/1, each way of a file to a connection
 mod http2_limits; // limits of an HTTP/2 connection, and shutdown
 mod multipart; // multipart/byteranges, and how far apart the ranges may be
+mod shares; // each client's share of connections, disk pools and descriptors
 mod timeouts; // timeouts and shutdown
 mod viewers; // many, slow, paused and vanished viewers
