@@ -136,9 +136,9 @@ settings! {
 
     /// I/O threads; 0 starts one per core.
     fixed io_threads("HEADWATER_IO_THREADS"): Within<0, 1024> = "0";
-    /// Maximum number of open connections; more wait in the listen queue.
+    /// Maximum number of open connections; file descriptors may allow fewer. When all are taken, an address with few gets the newest of the address with most, and others get 503.
     fixed max_connections("HEADWATER_MAX_CONNECTIONS"): Within<1, 10_000_000> = "16000";
-    /// Maximum number of connections per client address; 0 sets no limit, as a proxy in front requires.
+    /// Maximum number of connections per client address (IPv6: per /64 network); the server closes more at once. With 0, as a proxy in front requires, an address may have all of them until others ask.
     fixed connections_per_address("HEADWATER_CONNECTIONS_PER_ADDRESS"): Within<0, 10_000_000> = "0";
     /// Timeout of an idle connection, in seconds. Longer than the 60 s of common proxies, so that a proxy never reuses a connection that was just closed.
     fixed keep_alive_s("HEADWATER_KEEP_ALIVE_S"): Within<1, 86_400> = "75";
@@ -159,13 +159,13 @@ settings! {
     /// TCP congestion control of accepted connections, such as cubic or bbr. Default: the system's.
     fixed tcp_congestion("HEADWATER_TCP_CONGESTION"): String;
 
-    /// Threads of the disk pool of each root.
+    /// Threads of the disk pool of each root. As many, at most two, compute what takes long, such as the index of a movie.
     fixed disk_threads("HEADWATER_DISK_THREADS"): Within<1, 256> = "4";
-    /// Maximum number of calls that wait for the disk pool of a root; the server refuses more with 503.
+    /// Maximum number of calls that wait for the disk pool of a root, of which one client address gets half; the server refuses more with 503. Addresses take turns.
     fixed disk_queue("HEADWATER_DISK_QUEUE"): Within<16, 1_000_000> = "4096";
     /// Time that a request waits for the disk, in milliseconds; then it fails with 503.
     fixed disk_deadline_ms("HEADWATER_DISK_DEADLINE_MS"): Within<10, 600_000> = "5000";
-    /// Open files that each root keeps for later requests.
+    /// Open files that each root keeps for later requests; file descriptors may allow fewer.
     fixed open_files("HEADWATER_OPEN_FILES"): Within<16, 1_000_000> = "1024";
     /// Time after which an open file is compared with its path again, in milliseconds, where the kernel does not report changes (network file systems, links); elsewhere a report does so at once. 0 compares on each use.
     fixed revalidate_ms("HEADWATER_REVALIDATE_MS"): Within<0, 3_600_000> = "1000";

@@ -18,12 +18,11 @@ use rustix::{
     fs::{self, FileType, OFlags},
     io::Errno,
 };
-use tokio::sync::Semaphore;
 
 use super::{BUFFER_BYTES, Buffers, DiskPool, Identity, Root, Unavailable, buffers::Buffer};
 use crate::{
     extent::{ReadError, Source, Validator},
-    shares::ClientKey,
+    shares::{ClientKey, FairPermits},
     sys::file::{self, Links, Wait},
 };
 
@@ -82,7 +81,7 @@ struct Descriptor {
     /// opened.
     checked_ms: AtomicU64,
     /// Permits for calls that read pages in: one file must not occupy all threads of its disk.
-    fills: Arc<Semaphore>,
+    fills: FairPermits,
     /// Whether status calls and reads of the page cache never block on this file system. Cleared when
     /// such a read turns out to be unsupported.
     is_nonblocking: AtomicBool,
@@ -123,7 +122,7 @@ impl File {
             watch_epoch: AtomicU64::new(UNWATCHED),
             is_forgotten: AtomicBool::new(false),
             checked_ms: AtomicU64::new(0),
-            fills: Arc::new(Semaphore::new(FILLS_MAX)),
+            fills: FairPermits::new(FILLS_MAX),
             is_nonblocking,
         };
         Ok(Self::new(Arc::new(descriptor), Identity::from_stat(&status)))
@@ -295,8 +294,7 @@ impl File {
     ) -> BoxFuture<'static, Result<(), ReadError>> {
         let (descriptor, client) = (Arc::clone(&self.descriptor), ClientKey::current());
         async move {
-            // The semaphore is never closed.
-            let _permit = descriptor.fills.acquire().await;
+            let _permit = descriptor.fills.acquire(client).await;
             let open = Arc::clone(&descriptor);
             Ok(descriptor.pool.run_progressing(client, move || call(open.as_fd())).await??)
         }
@@ -318,6 +316,23 @@ impl File {
         call: impl FnOnce(&Self) -> T + Send + 'static,
     ) -> BoxFuture<'static, Result<T, Unavailable>> {
         self.run_in(&self.descriptor.compute, call)
+    }
+
+    /// As [`compute`](Self::compute), for a result of this state of the file that others may wait for
+    /// too: those [join](Self::join_computation).
+    pub fn compute_joinable<T: Send + 'static>(
+        self: &Arc<Self>,
+        call: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, Unavailable>> {
+        let (file, client) = (Arc::clone(self), ClientKey::current());
+        let (pool, key) = (Arc::clone(&self.descriptor.compute), self.identity);
+        async move { pool.run_joinable(client, &key, move || call(&file)).await }.boxed()
+    }
+
+    /// Lets the [joinable](Self::compute_joinable) computation of this state of the file, if one waits, run
+    /// at a turn of the present client too.
+    pub fn join_computation(&self) {
+        self.descriptor.compute.join(ClientKey::current(), &self.identity);
     }
 
     fn run_in<T: Send + 'static>(

@@ -79,12 +79,17 @@ impl From<io::Error> for OpenError {
             None if error.kind() == io::ErrorKind::NotFound => Self::NotFound,
             // Renames all over the system, or a lease on the file that is still being broken.
             Some(Errno::AGAIN) => Self::Unavailable(Unavailable::Busy),
-            Some(Errno::MFILE | Errno::NFILE) => Self::Unavailable(Unavailable::NoDescriptor),
+            _ if is_out_of_descriptors(&error) => Self::Unavailable(Unavailable::NoDescriptor),
             // The root is not open, or the server of its file system is gone.
             Some(Errno::NOTCONN) => Self::Unavailable(Unavailable::Offline),
             _ => Self::Io(error),
         }
     }
+}
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE))
 }
 
 impl OpenFiles {
@@ -237,10 +242,17 @@ impl Root {
             let (root, relative) = (Arc::clone(self), path.to_owned());
             let former = former.remove(path).map(|(_, former)| former);
             let call = move || root.open_blocking(&relative, stale.as_deref(), former.as_ref());
-            let (file, moment, is_watched) = self.pool.run(ClientKey::current(), call).await??;
+            let opening = self.pool.run_joinable(ClientKey::current(), path, call);
+            let (file, moment, is_watched) = opening.await?.inspect_err(|error| {
+                if is_out_of_descriptors(error) {
+                    // Those that no response uses are free for the next caller.
+                    files.retain(|_, kept| Arc::strong_count(kept) > 1);
+                }
+            })?;
             opened_at = Some((moment, is_watched));
             Ok::<_, OpenError>(Arc::new(file))
         };
+        self.pool.join(ClientKey::current(), path);
         let file = files.get_or_insert_async(path, open).await?;
         if let Some((moment, is_watched)) = opened_at {
             self.note_coverage(&file, moment, is_watched);

@@ -1,6 +1,8 @@
 //! The disk pool of one library root: the threads for calls that may wait for its disk.
 
 use std::{
+    collections::HashMap,
+    hash::{BuildHasher as _, Hash, RandomState},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
@@ -67,6 +69,8 @@ pub struct DiskPool {
     settings: DiskPoolSettings,
     /// How the threads are scheduled; `None` like those of the server.
     scheduling: Option<Policy>,
+    /// Hashes the keys of calls that others can join.
+    keys: RandomState,
 }
 
 struct Shared {
@@ -78,7 +82,9 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    queue: FairQueue<Call>,
+    queue: FairQueue<Ticket>,
+    /// The calls that wait under the hash of a key.
+    joinable: HashMap<u64, Call>,
     /// For each started thread: the start of its present call.
     threads: Vec<Option<Instant>>,
     last_finished: Option<Instant>,
@@ -89,12 +95,36 @@ struct State {
 
 type Call = Box<dyn FnOnce() + Send>;
 
+/// The place of a call in the queue. A call that several clients wait for has several, and runs at the first
+/// of them.
+enum Ticket {
+    Own(Call),
+    Joint(u64),
+}
+
+impl State {
+    /// The next call of the client whose turn it is.
+    fn pop(&mut self) -> Option<Call> {
+        loop {
+            match self.queue.pop()? {
+                Ticket::Own(call) => return Some(call),
+                Ticket::Joint(key) => {
+                    if let Some(call) = self.joinable.remove(&key) {
+                        return Some(call);
+                    }
+                    // It ran at another client's turn.
+                }
+            }
+        }
+    }
+}
+
 impl DiskPool {
     /// A pool without threads yet; `name` becomes their name.
     pub fn new(name: &str, settings: DiskPoolSettings) -> Self {
         let shared =
             Shared { name: name.to_owned(), state: Mutex::default(), work: Condvar::new() };
-        Self { shared: Arc::new(shared), settings, scheduling: None }
+        Self { shared: Arc::new(shared), settings, scheduling: None, keys: RandomState::new() }
     }
 
     /// A pool for calls that compute more than they read. Its threads yield the processor to the others, so
@@ -119,10 +149,28 @@ impl DiskPool {
         client: ClientKey,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Unavailable> {
-        let finished = self.submit(client, call, self.settings.queue)?;
-        match tokio::time::timeout(self.settings.deadline, finished).await {
-            Ok(result) => call_result(result),
-            Err(_elapsed) => Err(Unavailable::Deadline),
+        self.finish(self.submit(client, None, call, self.settings.queue)?).await
+    }
+
+    /// As [`run`](Self::run), for a call whose result others wait for too: under this key they can
+    /// [join](Self::join) it.
+    pub async fn run_joinable<T: Send + 'static>(
+        &self,
+        client: ClientKey,
+        key: &(impl Hash + ?Sized),
+        call: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let key = Some(self.keys.hash_one(key));
+        self.finish(self.submit(client, key, call, self.settings.queue)?).await
+    }
+
+    /// Lets the call under this key, if one waits, run at a turn of this client too. So whoever waits for
+    /// what a greedy client has asked for does not wait for the rest that it has asked for.
+    pub fn join(&self, client: ClientKey, key: &(impl Hash + ?Sized)) {
+        let (key, queue_max) = (self.keys.hash_one(key), self.settings.queue);
+        let mut state = self.shared.lock();
+        if state.joinable.contains_key(&key) && state.queue.has_place_for(client, queue_max) {
+            state.queue.push(client, Ticket::Joint(key));
         }
     }
 
@@ -136,7 +184,7 @@ impl DiskPool {
     ) -> Result<T, Unavailable> {
         // A long queue is no reason to refuse: each response waits for one read at a time, so that the
         // connection limit bounds the queue.
-        let mut finished = self.submit(client, call, usize::MAX)?;
+        let mut finished = self.submit(client, None, call, usize::MAX)?;
         loop {
             match tokio::time::timeout(self.settings.deadline, &mut finished).await {
                 Ok(result) => return call_result(result),
@@ -151,17 +199,28 @@ impl DiskPool {
         &self,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Unavailable> {
-        call_result(self.submit(ClientKey::Server, call, usize::MAX)?.await)
+        call_result(self.submit(ClientKey::Server, None, call, usize::MAX)?.await)
     }
 
     /// Queues the call for its effect alone: closing a file, for example, can wait for a disk too.
     pub fn run_detached(&self, client: ClientKey, call: impl FnOnce() + Send + 'static) {
-        self.enqueue(&mut self.shared.lock(), client, Box::new(call));
+        self.enqueue(&mut self.shared.lock(), client, Ticket::Own(Box::new(call)));
+    }
+
+    async fn finish<T>(
+        &self,
+        finished: oneshot::Receiver<thread::Result<T>>,
+    ) -> Result<T, Unavailable> {
+        match tokio::time::timeout(self.settings.deadline, finished).await {
+            Ok(result) => call_result(result),
+            Err(_elapsed) => Err(Unavailable::Deadline),
+        }
     }
 
     fn submit<T: Send + 'static>(
         &self,
         client: ClientKey,
+        key: Option<u64>,
         call: impl FnOnce() -> T + Send + 'static,
         queue_max: usize,
     ) -> Result<oneshot::Receiver<thread::Result<T>>, Unavailable> {
@@ -181,12 +240,20 @@ impl DiskPool {
                 let _ = sender.send(catch_unwind(AssertUnwindSafe(call)));
             }
         };
-        self.enqueue(&mut state, client, Box::new(call));
+        let ticket = match key {
+            // Else the caller of the earlier one has gone, or two keys have one hash.
+            Some(key) if !state.joinable.contains_key(&key) => {
+                state.joinable.insert(key, Box::new(call));
+                Ticket::Joint(key)
+            }
+            _ => Ticket::Own(Box::new(call)),
+        };
+        self.enqueue(&mut state, client, ticket);
         Ok(receiver)
     }
 
-    fn enqueue(&self, state: &mut State, client: ClientKey, call: Call) {
-        state.queue.push(client, call);
+    fn enqueue(&self, state: &mut State, client: ClientKey, ticket: Ticket) {
+        state.queue.push(client, ticket);
         let idle = state.threads.iter().filter(|busy| busy.is_none()).count();
         if idle < state.queue.len() && state.threads.len() < self.settings.threads {
             let number = state.threads.len();
@@ -264,7 +331,7 @@ impl Shared {
     fn worker_loop(&self, number: usize) {
         let mut state = self.lock();
         loop {
-            if let Some(call) = state.queue.pop() {
+            if let Some(call) = state.pop() {
                 state.threads[number] = Some(Instant::now());
                 drop(state);
                 // A panic of a detached call; the others catch their own.
@@ -354,6 +421,9 @@ mod tests {
         let pool = DiskPool::new("test", settings);
         let (release, wait) = mpsc::channel::<()>();
         pool.run_detached(client(1), move || wait.recv().unwrap_or_default());
+        while pool.waiting() > 0 {
+            thread::yield_now();
+        }
         let (ran, order) = mpsc::channel();
         for (number, calls) in [(1, 300), (2, 100), (3, 1)] {
             for _ in 0..calls {
@@ -364,6 +434,35 @@ mod tests {
         drop((release, ran));
         let order: Vec<_> = order.iter().collect();
         assert_eq!((&order[..5], order.len()), (&[1, 2, 3, 1, 2][..], 401));
+    }
+
+    #[test]
+    fn a_call_runs_at_the_first_turn_of_all_who_wait_for_it() {
+        let settings =
+            DiskPoolSettings { threads: 1, queue: 64, deadline: Duration::from_secs(60) };
+        let pool = DiskPool::new("test", settings);
+        let (release, wait) = mpsc::channel::<()>();
+        pool.run_detached(client(1), move || wait.recv().unwrap_or_default());
+        while pool.waiting() > 0 {
+            thread::yield_now();
+        }
+        let (ran, order) = mpsc::channel();
+        let note = |name: &'static str| {
+            let ran = ran.clone();
+            move || ran.send(name).expect("it is awaited")
+        };
+        block_on(async {
+            (0..10).for_each(|_| pool.run_detached(client(1), note("other")));
+            let mut wanted = Box::pin(pool.run_joinable(client(1), "wanted", note("wanted")));
+            assert!(futures::poll!(&mut wanted).is_pending());
+            pool.join(client(2), "wanted");
+            pool.join(client(2), "another");
+            drop(release);
+            assert_eq!(wanted.await, Ok(()));
+        });
+        drop((pool, ran));
+        let order: Vec<_> = order.iter().collect();
+        assert_eq!((&order[..3], order.len()), (&["other", "wanted", "other"][..], 11));
     }
 
     #[test]

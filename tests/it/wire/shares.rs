@@ -92,7 +92,7 @@ fn three_hundred_cold_requests_of_one_address_do_not_delay_another() {
     let greedy = ClientKey::from(first.socket().local_addr().expect("an address").ip());
     pool.run_detached(greedy, move || wait.recv().unwrap_or_default());
     let others: Vec<_> = (0..300).map(|number| ask(GREEDY, &number.to_string())).collect();
-    let mut innocent = ask(INNOCENT, "missing too");
+    let mut innocent = ask(INNOCENT, "absent");
     drop(held);
     assert_eq!(first.read("GET").expect("a response").status, 404);
     assert_eq!(innocent.read("GET").expect("a response").status, 404);
