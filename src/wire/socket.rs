@@ -36,6 +36,8 @@ pub struct Socket {
     seems_full: bool,
     /// Whether the timer is set to retry a socket that seems full.
     is_retry_due: bool,
+    /// Whether the connection has sent as much as its first turn allows.
+    pub(super) has_had_a_turn: bool,
 }
 
 impl Socket {
@@ -46,7 +48,16 @@ impl Socket {
         notsent_limit: NotSentLimit,
     ) -> Self {
         let (accepted, seems_full, is_retry_due) = (None, false, false);
-        Self { stream, timer, send_timeout, notsent_limit, accepted, seems_full, is_retry_due }
+        Self {
+            stream,
+            timer,
+            send_timeout,
+            notsent_limit,
+            accepted,
+            seems_full,
+            is_retry_due,
+            has_had_a_turn: false,
+        }
     }
 
     /// The connection's timer, for timeouts of reads. The socket uses it during writes.
