@@ -126,6 +126,11 @@ impl Shares {
 }
 
 impl Share {
+    /// The client that has the place.
+    pub fn client(&self) -> ClientKey {
+        self.client
+    }
+
     /// Waits until another client takes the place over. The holder must then end what it does.
     pub async fn revoked(&mut self) {
         // No value is ever sent: the channel closes.

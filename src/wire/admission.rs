@@ -22,52 +22,49 @@ const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
 const RESOURCE: &str = "connections";
 
 /// Counts open connections, in total and by client. All I/O threads share it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Admission {
     shares: Shares,
     metrics: Metrics,
     /// The number of connections that are open and of threads that may still accept one.
-    in_use: Arc<watch::Sender<usize>>,
+    in_use: watch::Sender<usize>,
 }
 
 /// A connection that the server has taken, until it is dropped.
 #[derive(Debug)]
 pub struct Admitted {
     share: Share,
-    client: ClientKey,
     _open: Gauge,
-    _in_use: InUse,
+    in_use: InUse,
 }
 
 /// One of those that [`Admission::ended`] waits for.
 #[derive(Debug)]
-pub(super) struct InUse(Arc<watch::Sender<usize>>);
+pub(super) struct InUse(Arc<Admission>);
 
 impl Admission {
     /// Takes `connections_max` connections, of which each client may have `per_client_max`; 0 sets no such
     /// limit.
-    pub fn new(connections_max: usize, per_client_max: usize, metrics: Metrics) -> Self {
+    pub fn new(connections_max: usize, per_client_max: usize, metrics: Metrics) -> Arc<Self> {
         let shares = Shares::new(connections_max, per_client_max);
-        Self { shares, metrics, in_use: Arc::new(watch::channel(0).0) }
+        Arc::new(Self { shares, metrics, in_use: watch::Sender::new(0) })
     }
 
     /// Takes a connection from this address.
     ///
     /// # Errors
     /// If the client has its limit or its share of all connections.
-    pub fn admit(&self, address: IpAddr) -> Result<Admitted, Refused> {
-        let client = ClientKey::from(address);
-        let taken = self.shares.take(client);
+    pub fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Admitted, Refused> {
+        let taken = self.shares.take(ClientKey::from(address));
         let share =
             taken.inspect_err(|refused| self.metrics.refused(RESOURCE, refused.reason()))?;
-        let (_open, _in_use) = (self.metrics.connection(), self.in_use());
-        Ok(Admitted { share, client, _open, _in_use })
+        Ok(Admitted { share, _open: self.metrics.connection(), in_use: self.in_use() })
     }
 
     /// Notes a thread that may accept connections.
-    pub(super) fn in_use(&self) -> InUse {
+    pub(super) fn in_use(self: &Arc<Self>) -> InUse {
         self.in_use.send_modify(|count| *count += 1);
-        InUse(Arc::clone(&self.in_use))
+        InUse(Arc::clone(self))
     }
 
     /// Waits until no connection is open, and no thread accepts any.
@@ -75,21 +72,23 @@ impl Admission {
         // Never an error: this is the sender.
         let _ = self.in_use.subscribe().wait_for(|count| *count == 0).await;
     }
+}
 
-    /// Serves a connection to its end, or until another client takes its place over.
-    pub(super) async fn serve(&self, mut admitted: Admitted, serving: impl Future<Output = ()>) {
-        let serving = admitted.client.scope(serving);
+impl Admitted {
+    /// Serves the connection to its end, or until another client takes its place over.
+    pub(super) async fn serve(mut self, serving: impl Future<Output = ()>) {
+        let serving = self.share.client().scope(serving);
         tokio::select! {
             biased;
             () = serving => {}
-            () = admitted.share.revoked() => self.metrics.refused(RESOURCE, REVOKED),
+            () = self.share.revoked() => self.in_use.0.metrics.refused(RESOURCE, REVOKED),
         }
     }
 }
 
 impl Drop for InUse {
     fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
+        self.0.in_use.send_modify(|count| *count -= 1);
     }
 }
 
@@ -126,8 +125,8 @@ mod tests {
         let admission = Admission::new(2, 0, Metrics::default());
         let first = admission.admit(A).expect("a free place");
         let newest = admission.admit(A).expect("a free place");
-        let mut old = Box::pin(admission.serve(first, std::future::pending()));
-        let mut new = Box::pin(admission.serve(newest, std::future::pending()));
+        let mut old = Box::pin(first.serve(std::future::pending()));
+        let mut new = Box::pin(newest.serve(std::future::pending()));
         assert!((&mut new).now_or_never().is_none());
         let _other = admission.admit(B).expect("the newest place of the first address");
         assert!((&mut new).now_or_never().is_some());

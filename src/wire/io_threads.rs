@@ -10,7 +10,7 @@ use std::{
     io,
     net::{SocketAddr, TcpListener},
     rc::Rc,
-    sync::mpsc,
+    sync::{Arc, mpsc},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -43,7 +43,7 @@ pub trait ConnectionHandler: 'static {
 #[derive(Debug)]
 pub struct IoThreads {
     threads: Vec<JoinHandle<()>>,
-    admission: Admission,
+    admission: Arc<Admission>,
     phase: watch::Sender<Phase>,
 }
 
@@ -67,7 +67,7 @@ impl IoThreads {
     pub fn start<H, F>(
         socket: &TcpListener,
         count: usize,
-        admission: Admission,
+        admission: Arc<Admission>,
         create_handler: impl Fn() -> F + Clone + Send + 'static,
     ) -> io::Result<Self>
     where
@@ -80,7 +80,7 @@ impl IoThreads {
         for number in 0..count {
             let acceptor = Acceptor {
                 socket: socket.try_clone()?,
-                admission: io_threads.admission.clone(),
+                admission: Arc::clone(&io_threads.admission),
                 accepting: io_threads.admission.in_use(),
                 phase: io_threads.phase.subscribe(),
             };
@@ -118,7 +118,7 @@ impl Drop for IoThreads {
 /// The listening socket of one I/O thread.
 struct Acceptor {
     socket: TcpListener,
-    admission: Admission,
+    admission: Arc<Admission>,
     /// Dropped when the thread accepts no more.
     accepting: InUse,
     phase: watch::Receiver<Phase>,
@@ -167,7 +167,7 @@ impl Acceptor {
 async fn accept<H: ConnectionHandler>(
     handler: &Rc<H>,
     socket: &net::TcpListener,
-    admission: &Admission,
+    admission: &Arc<Admission>,
 ) -> Infallible {
     loop {
         match socket.accept().await {
@@ -175,8 +175,7 @@ async fn accept<H: ConnectionHandler>(
                 Ok(admitted) => {
                     // Boxed, because each future around it would hold it twice.
                     let serving = Box::pin(Rc::clone(handler).serve(stream, peer));
-                    let admission = admission.clone();
-                    spawn_local(async move { admission.serve(admitted, serving).await });
+                    spawn_local(admitted.serve(serving));
                 }
                 Err(_) => admission::refuse(&stream),
             },
