@@ -3,70 +3,31 @@
 //! A permit belongs to the work, not to the request that started it. While permits were dropped with
 //! their requests, 1,000 searches over 20,000 titles whose connections were reset all ran, and the next
 //! request took 5.7 s.
-//!
-//! Clients take turns, and one client alone gets half of the permits.
 
-use std::{
-    convert::Infallible,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{convert::Infallible, sync::Arc};
 
 use tokio::{
     runtime::Handle,
-    sync::oneshot::{self, error::RecvError},
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     task::JoinError,
 };
-
-use crate::shares::{ClientKey, FairQueue, Share, Shares};
 
 /// The error of a call without a result.
 #[derive(Debug, thiserror::Error)]
 pub enum BackgroundError {
-    /// Too many calls wait, or the client has its share of them.
+    /// Too many calls wait.
     #[error("too many calls are waiting in the background")]
     Busy,
     /// The call panicked, or the runtime is shutting down.
-    #[error("a call in the background panicked, or the server is shutting down")]
-    Aborted,
-}
-
-impl From<JoinError> for BackgroundError {
-    fn from(_: JoinError) -> Self {
-        Self::Aborted
-    }
-}
-
-impl From<RecvError> for BackgroundError {
-    fn from(_: RecvError) -> Self {
-        Self::Aborted
-    }
+    #[error(transparent)]
+    Aborted(#[from] JoinError),
 }
 
 /// The background runtime, with a bound on the calls that wait or run there. A clone shares the bound.
 #[derive(Clone, Debug)]
 pub struct Background {
     runtime: Handle,
-    permits: Shares,
-    /// The calls that wait for a blocking thread.
-    waiting: Arc<Waiting>,
-}
-
-/// Calls in the order of their clients' turns. The runtime's own queue holds as many tokens, each of which
-/// runs the next of these calls.
-#[derive(Default)]
-struct Waiting(Mutex<FairQueue<Box<dyn FnOnce() + Send>>>);
-
-impl Waiting {
-    fn lock(&self) -> MutexGuard<'_, FairQueue<Box<dyn FnOnce() + Send>>> {
-        // No call runs under the lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl std::fmt::Debug for Waiting {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Waiting").finish_non_exhaustive()
-    }
+    permits: Arc<Semaphore>,
 }
 
 /// The signal to a call that its caller is gone.
@@ -88,7 +49,7 @@ impl Abandonment {
 impl Background {
     /// At most `calls_max` calls wait or run on this runtime; more are refused.
     pub fn new(runtime: Handle, calls_max: usize) -> Self {
-        Self { runtime, permits: Shares::new(calls_max, 0), waiting: Arc::default() }
+        Self { runtime, permits: Arc::new(Semaphore::new(calls_max)) }
     }
 
     /// The runtime itself, for tasks that run until the process ends.
@@ -102,25 +63,14 @@ impl Background {
         &self,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, BackgroundError> {
-        let client = ClientKey::current();
-        let permit = self.permit(client)?;
-        let (sender, result) = oneshot::channel();
-        let call = move || {
+        let permit = self.permit()?;
+        let (_caller, abandoned) = oneshot::channel();
+        let mut abandonment = Abandonment(abandoned);
+        let task = self.runtime.spawn_blocking(move || {
             let _permit = permit;
-            if !sender.is_closed() {
-                // An error means that the caller has just gone.
-                let _ = sender.send(call());
-            }
-        };
-        self.waiting.lock().push(client, Box::new(call));
-        let waiting = Arc::clone(&self.waiting);
-        self.runtime.spawn_blocking(move || {
-            let next = waiting.lock().pop();
-            if let Some(call) = next {
-                call();
-            }
+            (!abandonment.has_happened()).then(call)
         });
-        Ok(result.await?)
+        Ok(task.await?.expect("the caller is here"))
     }
 
     /// Awaits a future that needs this runtime, such as one that uses the database's connections. A
@@ -141,22 +91,21 @@ impl Background {
     where
         F: Future<Output = T> + Send + 'static,
     {
-        let client = ClientKey::current();
-        let permit = self.permit(client)?;
+        let permit = self.permit()?;
         let (_caller, abandoned) = oneshot::channel();
         let mut abandonment = Abandonment(abandoned);
-        let task = self.runtime.spawn(client.scope(async move {
+        let task = self.runtime.spawn(async move {
             let _permit = permit;
             if abandonment.has_happened() {
                 return None;
             }
             Some(future(abandonment).await)
-        }));
+        });
         Ok(task.await?.expect("the caller is here"))
     }
 
-    fn permit(&self, client: ClientKey) -> Result<Share, BackgroundError> {
-        self.permits.take_free(client).map_err(|_| BackgroundError::Busy)
+    fn permit(&self) -> Result<OwnedSemaphorePermit, BackgroundError> {
+        Arc::clone(&self.permits).try_acquire_owned().map_err(|_| BackgroundError::Busy)
     }
 }
 
@@ -194,10 +143,6 @@ mod tests {
         release
     }
 
-    fn client(number: usize) -> ClientKey {
-        ClientKey::V6(number as u64)
-    }
-
     /// A request whose client has gone: its future was polled, then dropped.
     fn abandon(future: impl Future) {
         assert!(future.now_or_never().is_none(), "it waits");
@@ -209,10 +154,12 @@ mod tests {
         let background = Background::new(runtime.handle().clone(), CALLS_MAX);
         let release = occupy(&runtime);
         let runs = Arc::new(AtomicUsize::new(0));
-        for number in 0..CALLS_MAX {
+        for _ in 0..CALLS_MAX {
             let call_runs = Arc::clone(&runs);
-            let call = move || call_runs.fetch_add(1, Ordering::Relaxed);
-            abandon(client(number).scope(background.spawn_blocking_limited(call)));
+            abandon(
+                background
+                    .spawn_blocking_limited(move || call_runs.fetch_add(1, Ordering::Relaxed)),
+            );
         }
         let refused = background.spawn_blocking_limited(|| ()).now_or_never();
         assert!(matches!(refused, Some(Err(BackgroundError::Busy))), "every permit is with a call");
@@ -220,32 +167,9 @@ mod tests {
         // The queue is in order: behind this call no abandoned one is left.
         runtime.block_on(async { runtime.spawn_blocking(|| ()).await }).expect("the thread runs");
         assert_eq!(runs.load(Ordering::Relaxed), 0, "abandoned calls that ran");
-        let call = |number| client(number).scope(background.spawn_blocking_limited(|| ()));
-        let calls = (0..CALLS_MAX).map(call);
+        let calls = (0..CALLS_MAX).map(|_| background.spawn_blocking_limited(|| ()));
         let results = runtime.block_on(join_all(calls));
         assert!(results.iter().all(Result::is_ok), "every permit is back");
-    }
-
-    #[test]
-    fn clients_take_turns_and_one_alone_gets_half_of_the_permits() {
-        let runtime = one_blocking_thread();
-        let background = Background::new(runtime.handle().clone(), CALLS_MAX);
-        let release = occupy(&runtime);
-        let (ran, order) = mpsc::channel();
-        let call = |number| {
-            let ran = ran.clone();
-            let call = move || ran.send(number).expect("the test waits");
-            Box::pin(client(number).scope(background.spawn_blocking_limited(call)))
-        };
-        let mut waiting: Vec<_> = [1, 1, 1, 1, 2].map(call).into();
-        for call in &mut waiting {
-            assert!(call.now_or_never().is_none(), "it waits");
-        }
-        let refused = call(1).now_or_never();
-        assert!(matches!(refused, Some(Err(BackgroundError::Busy))));
-        drop(release);
-        runtime.block_on(join_all(waiting));
-        assert_eq!(order.try_iter().collect::<Vec<_>>(), [1, 2, 1, 1, 1]);
     }
 
     #[test]
@@ -277,7 +201,7 @@ mod tests {
         for _ in 0..2 * CALLS_MAX {
             let call = || std::panic::resume_unwind(Box::new(()));
             let aborted: Result<(), _> = runtime.block_on(background.spawn_blocking_limited(call));
-            assert!(matches!(aborted, Err(BackgroundError::Aborted)));
+            assert!(matches!(aborted, Err(BackgroundError::Aborted(_))));
         }
     }
 

@@ -23,8 +23,8 @@ use crate::{
     wire::drain::Drain,
 };
 
-/// The most calls that wait or run in the background; more are refused. One client alone gets half.
-const BACKGROUND_CALLS_MAX: usize = 512;
+/// The most calls that wait or run in the background; more are refused.
+const BACKGROUND_CALLS_MAX: usize = 256;
 
 /// The shared state of all requests: one for the process and all its I/O threads.
 pub struct Site {
@@ -91,8 +91,7 @@ impl Site {
         let runtime = self.background.runtime();
         webhooks::start(&queue, webhooks, runtime, &self.drain).await;
         let library = Arc::clone(&self.titles.library);
-        let jobs =
-            Jobs::new(queue, library, runtime.clone(), self.drain.clone(), self.metrics.clone());
+        let jobs = Jobs::new(queue, library, runtime.clone(), self.drain.clone());
         self.jobs.store(Some(Arc::new(jobs)));
         self.titles.artifacts.store(Some(artifacts));
     }

@@ -1,6 +1,9 @@
 //! On whose account the server works.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 tokio::task_local! {
     static CURRENT: ClientKey;
@@ -44,6 +47,17 @@ impl From<IpAddr> for ClientKey {
     }
 }
 
+/// `192.0.2.1`, or `2001:db8:1:2::` for a network.
+impl fmt::Display for ClientKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Server => f.write_str("server"),
+            Self::V4(address) => address.fmt(f),
+            Self::V6(network) => Ipv6Addr::from_bits(u128::from(*network) << 64).fmt(f),
+        }
+    }
+}
+
 /// The first 64 bits of an address.
 fn network(address: Ipv6Addr) -> u64 {
     u64::try_from(address.to_bits() >> 64).expect("64 bits are left")
@@ -69,6 +83,12 @@ mod tests {
     fn a_mapped_ipv4_address_is_the_ipv4_address() {
         assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
         assert_ne!(key("::ffff:192.0.2.1"), key("::ffff:192.0.2.2"));
+    }
+
+    #[test]
+    fn a_key_is_shown_as_an_address() {
+        assert_eq!(key("192.0.2.1").to_string(), "192.0.2.1");
+        assert_eq!(key("2001:db8:1:2:3::4").to_string(), "2001:db8:1:2::");
     }
 
     #[test]

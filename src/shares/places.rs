@@ -95,28 +95,10 @@ impl Shares {
             }
             held.revoke_newest(greediest);
         }
-        Ok(self.add(&mut held, client))
-    }
-
-    /// Takes a free place for work that cannot end early, if it leaves as many to others as the client then
-    /// has: one client alone gets half of the places.
-    ///
-    /// # Errors
-    /// If the client has its limit, or more places than are free.
-    pub fn take_free(&self, client: ClientKey) -> Result<Share, Refused> {
-        let mut held = lock(&self.held);
-        let (own, free) = (held.count_of(client), self.places_max.saturating_sub(held.count));
-        match own {
-            _ if self.per_client_max > 0 && own >= self.per_client_max => Err(Refused::OwnLimit),
-            _ if own >= free => Err(Refused::Full),
-            _ => Ok(self.add(&mut held, client)),
-        }
-    }
-
-    fn add(&self, held: &mut Held, client: ClientKey) -> Share {
         let (revocation, revoked) = oneshot::channel();
         let number = held.add(client, revocation);
-        Share { client, number, held: Arc::clone(&self.held), revocation: revoked }
+        drop(held);
+        Ok(Share { client, number, held: Arc::clone(&self.held), revocation: revoked })
     }
 
     /// The number of places that are held.
@@ -255,14 +237,6 @@ mod tests {
         shares.take(client(2)).expect("a free place");
         drop(first);
         assert_eq!(take_all(&shares, 1).len(), 2);
-    }
-
-    #[test]
-    fn work_that_cannot_end_early_leaves_places_to_others() {
-        let shares = Shares::new(100, 0);
-        let greedy: Vec<_> = std::iter::from_fn(|| shares.take_free(client(1)).ok()).collect();
-        assert_eq!(greedy.len(), 50);
-        shares.take_free(client(2)).expect("a place is left");
     }
 
     #[test]

@@ -79,7 +79,7 @@ impl From<BackgroundError> for Error {
     fn from(error: BackgroundError) -> Self {
         match error {
             BackgroundError::Busy => Self::Busy,
-            BackgroundError::Aborted => Self::Internal(Box::new(error)),
+            BackgroundError::Aborted(cause) => Self::Internal(Box::new(cause)),
         }
     }
 }
