@@ -17,6 +17,7 @@ use crate::{
     config::Settings,
     library::Library,
     queue::Queue,
+    shares::Shares,
     telemetry::Metrics,
     titles::{Titles, artifacts::Artifacts},
     webhooks::{self, Webhook},
@@ -38,6 +39,9 @@ pub struct Site {
     pub jobs: ArcSwapOption<Jobs>,
     /// The metrics.
     pub metrics: Metrics,
+    /// The responses that follow a growing file: as many as connections. They have no end, and an HTTP/2
+    /// connection may ask for a hundred.
+    pub followers: Shares,
     background: Background,
     drain: Drain,
 }
@@ -51,6 +55,7 @@ impl Site {
         background: Handle,
     ) -> Arc<Self> {
         let background = Background::new(background, BACKGROUND_CALLS_MAX);
+        let followers = Shares::new(settings.max_connections.count(), 0);
         let cache_bytes = settings.manifest_cache_mib.get() << 20;
         Arc::new(Self {
             titles: Titles::new(library, cache_bytes, background.clone()),
@@ -58,6 +63,7 @@ impl Site {
             token: ArcSwapOption::empty(),
             jobs: ArcSwapOption::empty(),
             metrics,
+            followers,
             background,
             drain: Drain::default(),
         })
@@ -91,7 +97,8 @@ impl Site {
         let runtime = self.background.runtime();
         webhooks::start(&queue, webhooks, runtime, &self.drain).await;
         let library = Arc::clone(&self.titles.library);
-        let jobs = Jobs::new(queue, library, runtime.clone(), self.drain.clone());
+        let (drain, metrics) = (self.drain.clone(), self.metrics.clone());
+        let jobs = Jobs::new(queue, library, runtime.clone(), drain, metrics);
         self.jobs.store(Some(Arc::new(jobs)));
         self.titles.artifacts.store(Some(artifacts));
     }

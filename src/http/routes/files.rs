@@ -78,7 +78,7 @@ async fn respond_to(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResp
         return Ok(attachment(request, site, &path, file));
     };
     if Query::new(request.query_string()).flag("follow", false)? {
-        return Ok(follow::follow(request, site, path, &file, media_type));
+        return follow::follow(request, site, path, &file, media_type);
     }
     let resource = resource(file, media_type, Waiting::Allowed).await?;
     resource.respond(request, site).await

@@ -7,6 +7,7 @@ use headwater::{http::events::SUBSCRIBERS_MAX, shares::ClientKey};
 use crate::support::{
     client::{Client, head, socket_from},
     folder::{Folder, pattern},
+    http2,
     jobs::one_title,
     program::Program,
     server::{Serving, occupy, serve_with},
@@ -125,6 +126,23 @@ fn an_address_with_all_event_streams_gives_one_up_for_another() {
         serving.metric(&metric)
     };
     assert_eq!((refusals("revoked"), refusals("full")), (1, 1));
+}
+
+#[test]
+fn an_address_that_follows_as_often_as_possible_gives_one_up_for_another() {
+    let (_folder, serving) = one_file("max_connections = 10\nfollow_idle_s = 86400");
+    let client = |number| http2::Client::over(socket_from(number, serving.address), http2::WINDOW);
+    let (greedy, innocent) = (client(GREEDY), client(INNOCENT));
+    let follow = |client: &http2::Client| {
+        client.begin("GET", "http://test/media/a.mp4?follow", &[]).expect("a response")
+    };
+    let mut followed: Vec<_> = (0..10).map(|_| follow(&greedy)).collect();
+    assert!(followed.iter().all(|response| response.head.status == 200));
+    assert_eq!(follow(&innocent).head.status, 200);
+    let newest = followed.pop().expect("ten");
+    greedy.finish(newest).expect_err("a reset, for the file goes on");
+    let metric = r#"headwater_refusals_total{resource="follow",reason="revoked"}"#;
+    assert_eq!(serving.metric(metric), 1);
 }
 
 #[test]
