@@ -118,8 +118,8 @@ fn an_address_with_all_event_streams_gives_one_up_for_another() {
     let (_innocent, status) = begin(INNOCENT);
     assert_eq!(status, 200);
     let (mut newest, _) = greedy.pop().expect("many");
-    assert!(!newest.read_chunk().expect("the greeting").is_empty());
-    assert!(newest.read_chunk().expect("the end").is_empty());
+    // Perhaps before the greeting was sent.
+    while !newest.read_chunk().expect("the greeting, and the end").is_empty() {}
     assert_eq!(begin(GREEDY).1, 503, "it has more than another");
     let refusals = |reason| {
         let metric = format!(r#"headwater_refusals_total{{resource="events",reason="{reason}"}}"#);
