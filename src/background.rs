@@ -3,8 +3,15 @@
 //! A permit belongs to the work, not to the request that started it. While permits were dropped with
 //! their requests, 1,000 searches over 20,000 titles whose connections were reset all ran, and the next
 //! request took 5.7 s.
+//!
+//! The bound is shared fairly between clients: each may have as many calls as there are free places, so that
+//! one alone gets half of them, and few of its calls run at the same time.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use tokio::{
     runtime::Handle,
@@ -12,10 +19,16 @@ use tokio::{
     task::JoinError,
 };
 
+use crate::shares::ClientKey;
+
+/// The most calls of one client that run at the same time; its other calls wait for their turn. Less than the
+/// blocking threads and the connections to the database, so that calls of others always find some.
+const CLIENT_RUNNING_MAX: usize = 2;
+
 /// The error of a call without a result.
 #[derive(Debug, thiserror::Error)]
 pub enum BackgroundError {
-    /// Too many calls wait.
+    /// Too many calls wait, or too many of this client.
     #[error("too many calls are waiting in the background")]
     Busy,
     /// The call panicked, or the runtime is shutting down.
@@ -27,7 +40,37 @@ pub enum BackgroundError {
 #[derive(Clone, Debug)]
 pub struct Background {
     runtime: Handle,
-    permits: Arc<Semaphore>,
+    calls: Arc<Calls>,
+}
+
+/// The calls that wait or run.
+#[derive(Debug)]
+struct Calls {
+    calls_max: usize,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    count: usize,
+    /// Each client with a call.
+    clients: HashMap<ClientKey, Client>,
+}
+
+/// The calls of a client.
+#[derive(Debug)]
+struct Client {
+    count: usize,
+    /// Permits for those that run.
+    running: Arc<Semaphore>,
+}
+
+/// The right to one call, until it is dropped.
+#[derive(Debug)]
+struct Permit {
+    calls: Arc<Calls>,
+    client: ClientKey,
+    running: Arc<Semaphore>,
 }
 
 /// The signal to a call that its caller is gone.
@@ -49,7 +92,8 @@ impl Abandonment {
 impl Background {
     /// At most `calls_max` calls wait or run on this runtime; more are refused.
     pub fn new(runtime: Handle, calls_max: usize) -> Self {
-        Self { runtime, permits: Arc::new(Semaphore::new(calls_max)) }
+        let calls = Calls { calls_max, held: Mutex::default() };
+        Self { runtime, calls: Arc::new(calls) }
     }
 
     /// The runtime itself, for tasks that run until the process ends.
@@ -64,10 +108,11 @@ impl Background {
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, BackgroundError> {
         let permit = self.permit()?;
+        let turn = permit.turn().await;
         let (_caller, abandoned) = oneshot::channel();
         let mut abandonment = Abandonment(abandoned);
         let task = self.runtime.spawn_blocking(move || {
-            let _permit = permit;
+            let _held = (turn, permit);
             (!abandonment.has_happened()).then(call)
         });
         Ok(task.await?.expect("the caller is here"))
@@ -80,10 +125,13 @@ impl Background {
         &self,
         future: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, BackgroundError> {
-        self.spawn_limited_with(|_| future).await
+        let permit = self.permit()?;
+        let turn = permit.turn().await;
+        self.spawn((turn, permit), |_| future).await
     }
 
-    /// As [`spawn_limited`](Self::spawn_limited), for a future that ends early when its caller is gone.
+    /// As [`spawn_limited`](Self::spawn_limited), for a future that mostly waits, and ends early when its caller
+    /// is gone. All such futures of a client run at the same time.
     pub async fn spawn_limited_with<T: Send + 'static, F>(
         &self,
         future: impl FnOnce(Abandonment) -> F + Send + 'static,
@@ -92,10 +140,22 @@ impl Background {
         F: Future<Output = T> + Send + 'static,
     {
         let permit = self.permit()?;
+        self.spawn(permit, future).await
+    }
+
+    /// Runs a future that holds its permits.
+    async fn spawn<T: Send + 'static, F>(
+        &self,
+        held: impl Send + 'static,
+        future: impl FnOnce(Abandonment) -> F + Send + 'static,
+    ) -> Result<T, BackgroundError>
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
         let (_caller, abandoned) = oneshot::channel();
         let mut abandonment = Abandonment(abandoned);
         let task = self.runtime.spawn(async move {
-            let _permit = permit;
+            let _held = held;
             if abandonment.has_happened() {
                 return None;
             }
@@ -104,8 +164,61 @@ impl Background {
         Ok(task.await?.expect("the caller is here"))
     }
 
-    fn permit(&self) -> Result<OwnedSemaphorePermit, BackgroundError> {
-        Arc::clone(&self.permits).try_acquire_owned().map_err(|_| BackgroundError::Busy)
+    /// A permit on the account of the present task's client.
+    fn permit(&self) -> Result<Permit, BackgroundError> {
+        let client = ClientKey::current();
+        let mut held = self.calls.lock();
+        let free = self.calls.calls_max.saturating_sub(held.count);
+        let own = held.clients.get(&client).map_or(0, |client| client.count);
+        if free == 0 || (client != ClientKey::Server && own >= free) {
+            return Err(BackgroundError::Busy);
+        }
+        held.count += 1;
+        let running = held.add(client);
+        drop(held);
+        Ok(Permit { calls: Arc::clone(&self.calls), client, running })
+    }
+}
+
+impl Calls {
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        // A change cannot panic half-way.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    /// Counts a call of a client, and returns the permits for its calls that run.
+    fn add(&mut self, client: ClientKey) -> Arc<Semaphore> {
+        let running_max = match client {
+            ClientKey::Server => Semaphore::MAX_PERMITS,
+            ClientKey::V4(_) | ClientKey::V6(_) => CLIENT_RUNNING_MAX,
+        };
+        let none = || Client { count: 0, running: Arc::new(Semaphore::new(running_max)) };
+        let held = self.clients.entry(client).or_insert_with(none);
+        held.count += 1;
+        Arc::clone(&held.running)
+    }
+}
+
+impl Permit {
+    /// Waits until few enough calls of the client run.
+    async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        // The semaphore is never closed.
+        Arc::clone(&self.running).acquire_owned().await.ok()
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut held = self.calls.lock();
+        held.count = held.count.saturating_sub(1);
+        if let Some(client) = held.clients.get_mut(&self.client) {
+            client.count -= 1;
+            if client.count == 0 {
+                held.clients.remove(&self.client);
+            }
+        }
     }
 }
 
@@ -170,6 +283,60 @@ mod tests {
         let calls = (0..CALLS_MAX).map(|_| background.spawn_blocking_limited(|| ()));
         let results = runtime.block_on(join_all(calls));
         assert!(results.iter().all(Result::is_ok), "every permit is back");
+    }
+
+    fn client(number: u8) -> ClientKey {
+        ClientKey::V4([127, 0, 0, number].into())
+    }
+
+    #[test]
+    fn one_client_leaves_places_for_others() {
+        let runtime = one_blocking_thread();
+        let background = Background::new(runtime.handle().clone(), CALLS_MAX);
+        let permits = |number| {
+            let permit = client(number).scope(async { background.permit().ok() });
+            permit.now_or_never().flatten()
+        };
+        let greedy: Vec<_> = std::iter::from_fn(|| permits(1)).collect();
+        assert_eq!(greedy.len(), CALLS_MAX / 2);
+        let second: Vec<_> = std::iter::from_fn(|| permits(2)).collect();
+        assert_eq!(second.len(), CALLS_MAX / 4);
+        assert!(permits(3).is_some(), "there is a place for the next one");
+        drop((greedy, second));
+        assert!(
+            background.calls.lock().clients.is_empty(),
+            "nothing is kept of clients without calls"
+        );
+        assert_eq!(background.calls.lock().count, 0);
+    }
+
+    #[test]
+    fn few_calls_of_one_client_run_at_the_same_time() {
+        let runtime = Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
+        let background = Background::new(runtime.handle().clone(), 4 * CALLS_MAX);
+        let (begin, begun) = mpsc::channel();
+        let (release, released) = tokio::sync::watch::channel(false);
+        let mut calls: Vec<_> = (0..CALLS_MAX)
+            .map(|_| {
+                let (begin, mut released) = (begin.clone(), released.clone());
+                let call = background.spawn_limited(async move {
+                    begin.send(()).expect("the test waits");
+                    let _ = released.wait_for(|released| *released).await;
+                });
+                Box::pin(client(1).scope(call))
+            })
+            .collect();
+        for call in &mut calls {
+            assert!(call.now_or_never().is_none(), "it waits");
+        }
+        (0..CLIENT_RUNNING_MAX).for_each(|_| begun.recv().expect("it begins"));
+        // The call of another client runs, and after it none of the first client has begun.
+        let other = client(2).scope(background.spawn_limited(async {}));
+        runtime.block_on(other).expect("another client's call");
+        assert!(begun.try_recv().is_err(), "the others of this client wait for their turn");
+        release.send_replace(true);
+        assert!(runtime.block_on(join_all(calls)).iter().all(Result::is_ok));
+        assert_eq!(begun.try_iter().count(), CALLS_MAX - CLIENT_RUNNING_MAX);
     }
 
     #[test]

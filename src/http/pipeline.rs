@@ -28,6 +28,7 @@ use super::{
 };
 use crate::{
     extent::{Extents, ReadError},
+    shares::ClientKey,
     telemetry::{Metrics, RequestIds},
     wire::{
         body::{Body, BodyContent, DirectBody, ResponseObserver},
@@ -76,11 +77,13 @@ impl Pipeline {
     {
         apply_fn_factory(app, move |request: Request, app: &F::Service| {
             let pipeline = self.clone();
-            let pending = pipeline.receive(&request, request.peer_addr());
+            let peer = request.peer_addr();
+            let client = peer.map_or(ClientKey::Server, |peer| ClientKey::from(peer.ip()));
+            let pending = pipeline.receive(&request, peer);
             let refusal = request.extensions().get::<Refusal>().copied();
             let responding = match refusal {
                 Some(refusal) => Err(Error::from(refusal)),
-                None => Ok(app.call(request)),
+                None => Ok(client.scope(app.call(request))),
             };
             async move {
                 let response = match responding {

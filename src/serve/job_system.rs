@@ -16,7 +16,7 @@ use super::policy;
 use crate::{
     http::Site,
     jobs::{
-        housekeeping::Housekeeping,
+        housekeeping::{ArtifactCaches, Housekeeping},
         supervisor::{Supervisor, WorkerCommand},
     },
     queue::Queue,
@@ -116,12 +116,31 @@ impl Opener {
             max_bytes: settings.artifacts_max_mib.get() << 20,
             job_retention: Duration::from_secs(settings.job_keep_days.get() * 86_400),
         };
-        let (used, forgotten) = (Arc::clone(&artifacts), Arc::clone(&artifacts));
-        background.spawn(
-            housekeeping.run(move || used.take_used(), move |key: &str| forgotten.forget(key)),
-        );
+        let caches = Caches { site: Arc::clone(&self.site), artifacts: Arc::clone(&artifacts) };
+        background.spawn(housekeeping.run(caches));
         background.spawn(policy::run(Arc::clone(&self.site), queue.clone()));
         self.site.open_queue(queue, artifacts, self.webhooks.clone()).await;
         Ok(())
+    }
+}
+
+/// The caches of artifacts in a server.
+struct Caches {
+    site: Arc<Site>,
+    artifacts: Arc<Artifacts>,
+}
+
+impl ArtifactCaches for Caches {
+    fn take_used(&self) -> Vec<String> {
+        self.artifacts.take_used()
+    }
+
+    fn forget(&self, key: &str, token: i64) {
+        self.artifacts.forget(key, token);
+    }
+
+    fn forget_removed(&self) {
+        self.artifacts.forget_removed();
+        self.site.titles.cache.forget_removed();
     }
 }

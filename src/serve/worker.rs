@@ -21,6 +21,7 @@ use tracing::{debug, info, warn};
 
 use crate::{
     config::{LogFormat, Settings},
+    extent::disk::Root,
     jobs::{supervisor::KEEPALIVE_INTERVAL, worker::Worker},
     queue::Queue,
     serve::start::{self, StartError},
@@ -44,6 +45,9 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 /// Time for a worker to release its jobs when it stops. A disk or a database that hangs must not block
 /// it: its leases expire.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Interval of closing artifacts that were removed.
+const CLOSE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Memory limit of the worker process itself, in bytes: indices, connections and the stacks of its
 /// threads take a fifth of that.
@@ -111,6 +115,7 @@ async fn assemble(settings: &Settings) -> Result<Worker, StartError> {
     let artifacts = ArtifactStore::open(&data, settings.min_free_disk_mib.get() << 20)
         .map_err(|error| StartError::Data { dir: data, error })?;
     let artifact_root = start::open_artifacts(&artifacts, settings).await?;
+    tokio::spawn(close_removed(Arc::clone(&artifact_root)));
     let chunk_ms = NonZeroU64::new(settings.chunk_s.get() * 1000).expect("a second at least");
     let runner = JobRunner {
         library,
@@ -138,6 +143,15 @@ async fn assemble(settings: &Settings) -> Result<Worker, StartError> {
         encode_slots,
         image_slots: settings.image_slots.count(),
     })
+}
+
+/// Closes artifacts that a server has evicted, so that their disk space is free.
+async fn close_removed(artifacts: Arc<Root>) {
+    let mut ticks = interval(CLOSE_INTERVAL);
+    loop {
+        ticks.tick().await;
+        artifacts.forget_removed();
+    }
 }
 
 /// Opens the database, and waits for one that is busy or starts later than the worker.

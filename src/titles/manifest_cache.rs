@@ -8,7 +8,10 @@ use quick_cache::{Weighter, sync::Cache};
 
 use super::{Error, readiness::Waiting};
 use crate::{
-    extent::{Extents, Text, disk::Identity},
+    extent::{
+        Extent, Extents, Text,
+        disk::{File, Identity},
+    },
     package::{clip::Clip, faststart::Faststart, text::Subtitles},
 };
 
@@ -135,6 +138,17 @@ impl ManifestCache {
     /// A cached clip.
     pub fn clip(&self, file: &Identity, clip: &Clip) -> Option<Extents> {
         self.clips.get(&(*file, clip.clone()))
+    }
+
+    /// Drops the clips of files that were removed, which keep these open.
+    pub fn forget_removed(&self) {
+        let file = |extents: &Extents| {
+            extents.iter().find_map(|extent| match extent {
+                Extent::Source { source, .. } => source.as_file().map(File::is_removed),
+                Extent::Memory(_) => None,
+            })
+        };
+        self.clips.retain(|_, extents| file(extents) != Some(true));
     }
 
     /// Caches a clip.

@@ -85,6 +85,11 @@ impl Identity {
         mix(self.device ^ mix(self.inode))
     }
 
+    /// Whether the file has lost its last name.
+    pub(super) fn is_removed(&self) -> bool {
+        self.attributes.0 == 0
+    }
+
     /// Whether both are the same file, in any state.
     pub fn same_file(&self, other: &Self) -> bool {
         (self.device, self.inode) == (other.device, other.inode)

@@ -99,12 +99,20 @@ impl OpenFiles {
     }
 
     fn forget_below(&self, path: &Path) {
-        self.files.retain(|kept, file| {
-            let is_kept = !kept.starts_with(path);
-            if !is_kept {
+        self.forget_all(|kept, _| kept.starts_with(path));
+    }
+
+    fn forget_removed(&self) {
+        self.forget_all(|_, file| file.is_removed());
+    }
+
+    fn forget_all(&self, is_stale: impl Fn(&Path, &File) -> bool) {
+        self.files.retain(|path, file| {
+            let is_stale = is_stale(path, file);
+            if is_stale {
                 file.forget();
             }
-            is_kept
+            !is_stale
         });
     }
 }
@@ -120,6 +128,12 @@ impl Root {
     pub fn forget_below(&self, relative: &Path) {
         self.watched.note_change();
         self.open_files.forget_below(relative);
+    }
+
+    /// Drops all open files that have lost their last name, whose disk space nobody else can use. Events report most
+    /// removals, but not those that happen while a file is being opened, nor where nothing is watched.
+    pub fn forget_removed(&self) {
+        self.open_files.forget_removed();
     }
 
     /// Opens a regular file for reading, in its present state.
@@ -379,6 +393,27 @@ mod tests {
             assert!(begun.elapsed() < Duration::from_secs(60), "timed out waiting until {what}");
             sleep(Duration::from_millis(1));
         }
+    }
+
+    #[test]
+    fn a_removed_file_is_closed_although_no_event_reports_it() {
+        let (folder, root) = root(&["real/kept", "real/removed"]);
+        // Behind a link nothing is watched.
+        symlink("real", folder.path().join("link")).expect("a link");
+        for name in ["link/kept", "link/removed"] {
+            content(&root, name).expect("a file");
+        }
+        let open = || {
+            let targets = fs::read_dir("/proc/self/fd").expect("a process").flatten();
+            let targets = targets.filter_map(|entry| fs::read_link(entry.path()).ok());
+            targets.filter(|target| target.starts_with(folder.path().join("real"))).count()
+        };
+        fs::remove_file(folder.path().join("real/removed")).expect("a file");
+        assert_eq!(open(), 2, "nobody closes it");
+        root.forget_removed();
+        until("it is closed", || open() == 1);
+        assert_eq!(content(&root, "link/removed"), None);
+        assert_eq!(content(&root, "link/kept").as_deref(), Some("real/kept"));
     }
 
     #[test]

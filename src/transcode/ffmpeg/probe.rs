@@ -10,10 +10,8 @@ use tokio::sync::watch;
 
 use super::{
     Ffmpeg, FfmpegError, Invocation, Limits, Stdin, arguments,
-    pipes::Output,
     probe_report::{self, ProbeReport, ReportError},
     run::Launch,
-    tail::Tail,
 };
 use crate::transcode::program::find_program;
 
@@ -62,7 +60,7 @@ impl Ffmpeg {
             printed.extend_from_slice(&bytes[..bytes.len().min(bytes_left)]);
         };
         let launch = Launch { program: &program, run: &run, arguments, stdin: None };
-        let output = Output::new(Tail::hiding(&run.inputs, &run.output_dir));
+        let output = self.output(&run);
         self.supervise(launch, on_stdout, &output, cancel).await?;
         Ok(ProbeReport::parse(&printed)?)
     }

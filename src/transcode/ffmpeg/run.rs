@@ -39,7 +39,7 @@ impl Ffmpeg {
         cancel: watch::Receiver<bool>,
     ) -> Result<RunSummary, FfmpegError> {
         let (run, arguments, stdin) = prepare(run).await?;
-        let output = Output::new(Tail::hiding(&run.inputs, &run.output_dir));
+        let output = self.output(&run);
         let mut parser = Parser::default();
         let on_stdout = |printed: &[u8]| {
             parser.push(printed, |block| {
@@ -87,6 +87,13 @@ impl Ffmpeg {
             (None, Some(status)) => classify(status, output, usage, &run.limits),
             (None, None) => unreachable!("the leader has ended"),
         }
+    }
+
+    /// The output of a run, which will show the names of its files and programs, and no path.
+    pub(super) fn output(&self, run: &Invocation) -> Output {
+        let programs = [self.program.clone(), self.helper.clone()];
+        let files = [&programs, run.inputs.as_slice()].concat();
+        Output::new(Tail::hiding(&files, &run.output_dir))
     }
 
     pub(super) fn confinement(
@@ -172,6 +179,9 @@ fn classify(
     if status.success() {
         let progress = *output.progress();
         return Ok(RunSummary { tail, progress, cpu, read_bytes, written_bytes });
+    }
+    if output.tail().is_incapable() {
+        return Err(FfmpegError::Incapable { tail });
     }
     if status.code() == Some(EXIT_REFUSED.into())
         && let Some(reason) = tail.strip_prefix(ERROR_PREFIX)

@@ -15,6 +15,9 @@ const LINE_BYTES_MAX: usize = 204;
 /// Messages of failed allocations: of ffmpeg, and of encoders in C++ and in Rust.
 const OUT_OF_MEMORY: [&str; 3] = ["Cannot allocate memory", "bad_alloc", "memory allocation of"];
 
+/// Messages of an ffmpeg that is too old, or was built without what a job needs.
+const INCAPABLE: [&str; 3] = ["Unknown encoder", "Unrecognized option", "No such filter"];
+
 /// The message of ENOSPC.
 const DISK_FULL: &str = "No space left on device";
 
@@ -25,6 +28,7 @@ pub struct Tail {
     partial: Vec<u8>,
     out_of_memory: bool,
     disk_full: bool,
+    incapable: bool,
     /// Paths to hide, and their replacements.
     hidden: Vec<(String, String)>,
 }
@@ -36,6 +40,7 @@ impl Tail {
         let replacement = |path: &PathBuf| (path.display().to_string(), name(path));
         let mut hidden: Vec<_> = files.iter().map(replacement).collect();
         hidden.push((format!("{}/", folder.display()), String::new()));
+        hidden.push((folder.display().to_string(), name(folder)));
         // The longest first: one path may be a prefix of another.
         hidden.sort_by_key(|(path, _)| Reverse(path.len()));
         hidden.retain(|(path, _)| path.len() > 1);
@@ -59,6 +64,7 @@ impl Tail {
         self.partial.clear();
         self.out_of_memory |= OUT_OF_MEMORY.iter().any(|message| line.contains(message));
         self.disk_full |= line.contains(DISK_FULL);
+        self.incapable |= INCAPABLE.iter().any(|message| line.contains(message));
         for (path, name) in &self.hidden {
             line = line.replace(path, name);
         }
@@ -82,6 +88,11 @@ impl Tail {
     /// Whether any line so far reported a full disk.
     pub fn is_disk_full(&self) -> bool {
         self.disk_full
+    }
+
+    /// Whether any line so far reported that this build of ffmpeg lacks something.
+    pub fn is_incapable(&self) -> bool {
+        self.incapable
     }
 
     /// The kept lines.
@@ -111,7 +122,8 @@ mod tests {
         let file = PathBuf::from("/srv/films/private/a.mkv");
         let mut tail = Tail::hiding(&[file], Path::new("/var/tmp/job-7"));
         tail.push(b"file:/srv/films/private/a.mkv: \x1b[2Jbad\r\n/var/tmp/job-7/1.jpg: full");
-        assert_eq!(tail.text(), "file:a.mkv: [2Jbad\n1.jpg: full");
+        tail.push(b"\n/var/tmp/job-7: gone");
+        assert_eq!(tail.text(), "file:a.mkv: [2Jbad\n1.jpg: full\njob-7: gone");
     }
 
     #[test]

@@ -29,7 +29,7 @@ use crate::{
     library::{Library, MediaPath},
     movie::Movie,
     package::title,
-    queue::{Progress, Queue},
+    queue::{Progress, Queue, Retry},
     store::artifacts::{ArtifactStore, Key, artifact_dir},
 };
 
@@ -111,7 +111,27 @@ impl JobRunner {
     }
 
     /// Runs a job, with its output in a folder.
+    ///
+    /// A failure blames the title only if ffmpeg works: see [`Ffmpeg::self_test`].
     pub async fn run(
+        &self,
+        spec: &JobSpec,
+        folder: &Path,
+        context: JobContext,
+    ) -> Result<NextStep, Failure> {
+        self.ffmpeg.check_if_broken(folder).await?;
+        let cancel = context.cancel.clone();
+        let result = self.run_operation(spec, folder, context).await;
+        if let Err(failure) = &result
+            && failure.retry != Retry::Unavailable
+            && !*cancel.borrow()
+        {
+            self.ffmpeg.self_test(folder).await?;
+        }
+        result
+    }
+
+    async fn run_operation(
         &self,
         spec: &JobSpec,
         folder: &Path,

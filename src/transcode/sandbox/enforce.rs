@@ -54,7 +54,8 @@ impl Confinement {
             return Ok(enforced.join(" "));
         };
         let error = sandbox::exec(program, &self.program[1..]);
-        Err(format!("{}: {error}", program.display()))
+        let name = program.file_name().unwrap_or_default();
+        Err(format!("{} cannot be executed: {error}", name.display()))
     }
 }
 

@@ -152,7 +152,7 @@ artifacts_are_listed_by_last_use(queue) {
         queue.wait(1);
     }
     queue.touch_artifacts(&["a", "nothing", "a"]).await.unwrap();
-    let listed = queue.artifacts_by_age(2).await.unwrap();
+    let listed = queue.artifacts_to_evict(2).await.unwrap();
     let keys: Vec<_> = listed.iter().map(|artifact| artifact.key.as_str()).collect();
     assert_eq!(keys, ["b", "c"]);
     assert_eq!(queue.artifacts_bytes().await.unwrap(), 30);
