@@ -130,8 +130,8 @@ impl Background {
         self.spawn((turn, permit), |_| future).await
     }
 
-    /// As [`spawn_limited`](Self::spawn_limited), for a future that mostly waits, and ends early when its caller
-    /// is gone. All such futures of a client run at the same time.
+    /// As [`spawn_limited`](Self::spawn_limited), for a future that mostly waits, and ends early when its
+    /// caller is gone. All such futures of a client run at the same time.
     pub async fn spawn_limited_with<T: Send + 'static, F>(
         &self,
         future: impl FnOnce(Abandonment) -> F + Send + 'static,

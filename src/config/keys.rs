@@ -199,7 +199,7 @@ settings! {
     fixed encode_slots("HEADWATER_ENCODE_SLOTS"): Within<0, 1024> = "0";
     /// Target duration of a chunk, in seconds. A worker encodes each chunk of a rendition on its own: long enough that starting an encoder costs little, short enough to fill all slots and to lose little when a worker ends.
     fixed chunk_s("HEADWATER_CHUNK_S"): Within<1, 3_600> = "60";
-    /// Images that a worker renders at the same time, in addition to its encode jobs.
+    /// Images that a worker renders at the same time, in addition to its encode jobs; from 2 on, thumbnails leave one for posters and storyboards.
     fixed image_slots("HEADWATER_IMAGE_SLOTS"): Within<1, 1024> = "2";
     /// Niceness of a worker and its ffmpeg processes: 0 is the priority of the server, 19 the lowest.
     fixed worker_niceness("HEADWATER_WORKER_NICENESS"): Within<0, 19> = "10";
@@ -217,7 +217,7 @@ settings! {
     fixed job_keep_days("HEADWATER_JOB_KEEP_DAYS"): Within<1, 3_650> = "14";
     /// Sandbox of ffmpeg (Landlock and seccomp): required runs no ffmpeg where the kernel lacks them, where-available applies what the kernel has, off is for trusted files only.
     fixed sandbox("HEADWATER_SANDBOX"): Sandboxing = "\"required\"";
-    /// Maximum size of all artifacts (images, renditions), in MiB; the server removes the least recently used first.
+    /// Maximum size of all artifacts (images, renditions), in MiB; the server removes first what costs least work to make again, for its size and the time since its last use.
     fixed artifacts_max_mib("HEADWATER_ARTIFACTS_MAX_MIB"): Within<16, 1_073_741_824> = "20480";
     /// Free space to keep on the disk of the data folder, in MiB; a job that would use it does not start.
     fixed min_free_disk_mib("HEADWATER_MIN_FREE_DISK_MIB"): Within<0, 1_073_741_824> = "1024";

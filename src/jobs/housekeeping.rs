@@ -118,8 +118,8 @@ impl Housekeeping {
         Ok(())
     }
 
-    /// Removes an artifact: its row first, so that no row names a half-removed folder, and its open files last, so
-    /// that nobody opens them again.
+    /// Removes an artifact: its row first, so that no row names a half-removed folder, and its open files
+    /// last, so that nobody opens them again.
     async fn evict(
         &self,
         artifact: Artifact,

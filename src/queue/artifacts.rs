@@ -58,12 +58,12 @@ const RECORD: &str = "INSERT INTO artifacts (key, token, bytes, work_ms, kind, t
 
 /// Orders artifacts for eviction at the time $1, the least valuable first.
 ///
-/// The value of an artifact is its work, times its work per byte, divided by the time since its last use. Work
-/// counts twice: a rendition of hours has less work per byte than a thumbnail, and yet thousands of thumbnails must
-/// not evict it; and bytes count, so that a copied movie, large and soon copied again, leaves before them. The
-/// first hour without use counts little, so that a stream of fresh images does not look more valuable than a
-/// rendition of yesterday. What is in use (within two rounds of housekeeping) comes last, so that nobody waits
-/// again and again for a movie that is evicted while it plays.
+/// The value of an artifact is its work, times its work per byte, divided by the time since its last use.
+/// Work counts twice: a rendition of hours has less work per byte than a thumbnail, and yet thousands of
+/// thumbnails must not evict it; and bytes count, so that a copied movie, large and soon copied again,
+/// leaves before them. The first hour without use counts little, so that a stream of fresh images does not
+/// look more valuable than a rendition of yesterday. What is in use (within two rounds of housekeeping)
+/// comes last, so that nobody waits again and again for a movie that is evicted while it plays.
 const EVICTION_ORDER: &str = artifacts_sql!(
     "ORDER BY CASE WHEN used_ms > $1 - 20000 THEN 1 ELSE 0 END,
         CAST(work_ms + 1 AS DOUBLE PRECISION) * (work_ms + 1) / (bytes + 1)
@@ -143,7 +143,8 @@ impl Queue {
 }
 
 impl Change {
-    /// Deletes the rows of all artifacts with this key prefix, and returns the sum of their work, in milliseconds.
+    /// Deletes the rows of all artifacts with this key prefix, and returns the sum of their work, in
+    /// milliseconds.
     pub(super) async fn delete_artifacts(&mut self, prefix: &str) -> Result<u64, QueueError> {
         let end = format!("{prefix}{PREFIX_END}");
         let values = [prefix.into(), end.as_str().into()];

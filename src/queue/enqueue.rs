@@ -70,11 +70,12 @@ impl Queue {
         Ok(enqueued)
     }
 
-    /// Enqueues a job on the account of a client, like [`enqueue`](Self::enqueue). `None` if the client has its
-    /// share of the `places` that the queue has for this class, or all are taken; a live job needs no place.
+    /// Enqueues a job on the account of a client, like [`enqueue`](Self::enqueue). `None` if the client has
+    /// its share of the `places` that the queue has for this class, or all are taken; a live job needs no
+    /// place.
     ///
-    /// Clients take turns: each further job that a client has in the queue has a lower priority, so that the first
-    /// job of another client runs before it.
+    /// Clients take turns: each further job that a client has in the queue has a lower priority, so that
+    /// the first job of another client runs before it.
     pub async fn enqueue_for(
         &self,
         client: &str,

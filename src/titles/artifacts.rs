@@ -287,8 +287,8 @@ impl Artifacts {
         self.root.forget_below(&Path::new(key).join(token.to_string()));
     }
 
-    /// Closes the files of artifacts that other processes have removed, or that were opened while this one removed
-    /// them: nobody would use them again, and they would occupy their disk space.
+    /// Closes the files of artifacts that other processes have removed, or that were opened while this one
+    /// removed them: nobody would use them again, and they would occupy their disk space.
     pub fn forget_removed(&self) {
         self.root.forget_removed();
     }

@@ -70,9 +70,9 @@ impl<'a> TitleImages<'a> {
         }
     }
 
-    /// The time of the frame for a thumbnail at this time: the frame itself if `exact`, else the key frame at the
-    /// start of its segment. So an image has one name, for all times that select its frame, and a title has few
-    /// images, however many times are requested.
+    /// The time of the frame for a thumbnail at this time: the frame itself if `exact`, else the key frame
+    /// at the start of its segment. So an image has one name, for all times that select its frame, and a
+    /// title has few images, however many times are requested.
     pub async fn frame_ms(&self, time_ms: u64, exact: bool) -> Result<u64, Error> {
         let (movie, place) = (Arc::clone(&self.opened.movie), self.place);
         if !exact {

@@ -92,8 +92,8 @@ pub enum ImageSpec {
 /// The priority of a job that a client waits for.
 const INTERACTIVE_PRIORITY: i64 = 100;
 
-/// The priority of an image of a time and a size that a client chooses: after the posters and storyboards, which
-/// the pages of all clients show.
+/// The priority of an image of a time and a size that a client chooses: after the posters and storyboards,
+/// which the pages of all clients show.
 const THUMBNAIL_PRIORITY: i64 = 55;
 
 /// The priority of a job that a client requested for later.

@@ -130,8 +130,9 @@ impl Root {
         self.open_files.forget_below(relative);
     }
 
-    /// Drops all open files that have lost their last name, whose disk space nobody else can use. Events report most
-    /// removals, but not those that happen while a file is being opened, nor where nothing is watched.
+    /// Drops all open files that have lost their last name, whose disk space nobody else can use. Events
+    /// report most removals, but not those that happen while a file is being opened, nor where nothing is
+    /// watched.
     pub fn forget_removed(&self) {
         self.open_files.forget_removed();
     }

@@ -6,8 +6,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::queue::Class;
 
-/// The slots of a worker. Images have their own: viewers wait for them, and they take a second. Thumbnails leave
-/// one of these free, if there are two, so that a poster never waits for the thumbnails of others.
+/// The slots of a worker. Images have their own: viewers wait for them, and they take a second. Thumbnails
+/// leave one of these free, if there are two, so that a poster never waits for the thumbnails of others.
 pub(super) struct Slots {
     encode: Arc<Semaphore>,
     image: Arc<Semaphore>,

@@ -1,11 +1,11 @@
 //! ffmpeg as an untrusted child process.
 //!
-//! The caller gives the [arguments, the input files and the output folder](Invocation). Everything else
-//! is here: [`arguments`] adds what every run needs and forces the demuxer that [`demuxer`] detects, so
-//! that no file can pass as a playlist of other files; [`Ffmpeg::run`] feeds its stdin, reads its output,
+//! The caller gives the [arguments, the input files and the output folder](Invocation). Everything else is
+//! here: [`arguments`] adds what every run needs and forces the demuxer that [`demuxer`] detects, so that
+//! no file can pass as a playlist of other files; [`Ffmpeg::run`] feeds its stdin, reads its output,
 //! enforces the limits and ends it; the [sandbox](super::sandbox) confines it. ffprobe, which reports the
-//! streams of a file, runs [the same way](Ffmpeg::probe). When a run fails, a [self-test](Ffmpeg::self_test) shows
-//! whether the program or its input is at fault.
+//! streams of a file, runs [the same way](Ffmpeg::probe). When a run fails, a
+//! [self-test](Ffmpeg::self_test) shows whether the program or its input is at fault.
 
 pub mod arguments;
 mod capabilities;

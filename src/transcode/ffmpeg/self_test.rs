@@ -1,8 +1,8 @@
 //! Whether ffmpeg itself works: it processes a movie that is known to be good.
 //!
-//! A run may fail because of its title, or because the program is broken: replaced by a shell script, killed by
-//! a missing library, built without an encoder. The exit status does not distinguish them, so a failed run is
-//! followed by this test, and only a program that passes it may blame the title.
+//! A run may fail because of its title, or because the program is broken: replaced by a shell script,
+//! killed by a missing library, built without an encoder. The exit status does not distinguish them, so a
+//! failed run is followed by this test, and only a program that passes it may blame the title.
 
 use std::{
     path::Path,
@@ -22,9 +22,9 @@ const MOVIE: &[u8] = include_bytes!("self_test.mp4");
 /// How to decode and encode its frame, and write it nowhere.
 const ARGUMENTS: [&str; 8] = ["-i", "pipe:0", "-frames:v", "1", "-c:v", "mjpeg", "-f", "null"];
 
-/// The time for which a result holds: a broken program is tested again so soon, and one that works takes so
-/// little time for its tests, however many titles fail.
-const RESULT_TTL: Duration = Duration::from_secs(10);
+/// The time for which a result holds: less than the delay before a failed job runs again, so that a
+/// repaired program renders it. One that works takes little time for its tests, however many titles fail.
+const RESULT_TTL: Duration = Duration::from_secs(4);
 
 /// The maximum time of a test, which takes some 50 ms on an idle processor.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -58,7 +58,8 @@ impl Ffmpeg {
         }
     }
 
-    /// Tests the program, unless it was tested a moment ago. Writes nothing into the folder, in which it runs.
+    /// Tests the program, unless it was tested a moment ago. Writes nothing into the folder, in which it
+    /// runs.
     ///
     /// # Errors
     /// [`FfmpegError::Broken`] if it does not work.

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 pub const SIDE_MIN: u32 = 16;
 /// The maximum.
 pub const SIDE_MAX: u32 = 1920;
-/// The widths and heights of images. A requested one is raised to the next, so that a title has few different images,
-/// whatever clients request.
+/// The widths and heights of images. A requested one is raised to the next, so that a title has few
+/// different images, whatever clients request.
 const SIDES: [u32; 21] = [
     45, 80, 90, 120, 160, 180, 240, 270, 320, 360, 480, 540, 640, 720, 800, 900, 960, 1080, 1280,
     1600, SIDE_MAX,

@@ -219,6 +219,9 @@ fn a_job_can_be_cancelled_retried_and_prioritized() {
     assert_eq!(json(&act("retry"), 200)["state"], "queued");
     assert!(block_on(queue.finish(&claim(&queue), &[])).expect("a database"));
     assert_eq!(json(&act("cancel"), 409)["detail"], "the job has already ended");
+    let problem = json(&prefer(r#"{"priority":7}"#), 409);
+    assert_eq!(problem["type"], "/errors/conflict");
+    assert_eq!(problem["detail"], "the job has already ended");
     json(&act("retry"), 409);
     for target in ["/api/jobs/x", "/api/jobs/0190b0a0-0000-7000-8000-000000000000"] {
         assert_eq!(serving.get(target, &[]).status, 404);

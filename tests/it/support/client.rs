@@ -70,6 +70,14 @@ impl Client {
         Self::over(TcpStream::connect(address).expect("a connection"))
     }
 
+    /// Connects from an address of this machine, such as 127.0.0.2.
+    pub fn connect_from(from: [u8; 4], address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from((from, 0)).into()).expect("a local address");
+        socket.connect(&address.into()).expect("a connection");
+        Self::over(socket.into())
+    }
+
     /// Connects with a [`narrow_socket`].
     pub fn narrow(address: SocketAddr, buffer_bytes: usize) -> Self {
         Self::over(narrow_socket(address, buffer_bytes))

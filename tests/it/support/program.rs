@@ -5,6 +5,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read},
     net::SocketAddr,
+    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
     thread,
@@ -118,6 +119,14 @@ impl Program {
     pub fn descriptors(&self) -> usize {
         let open = fs::read_dir(format!("/proc/{}/fd", self.child.id()));
         open.expect("a process").count()
+    }
+
+    /// The removed files that it has open.
+    pub fn removed_files(&self) -> Vec<PathBuf> {
+        let open = fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("a process");
+        let targets = open.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+        let is_removed = |target: &PathBuf| target.to_string_lossy().ends_with(" (deleted)");
+        targets.filter(|target| target.is_absolute() && is_removed(target)).collect()
     }
 
     /// Its CPU time, in ticks of 10 ms.

@@ -8,6 +8,7 @@ mod leases; // leases, heartbeats, expiry
 mod listings; // lists of jobs and artifacts
 mod model; // random operations against the reference
 mod reference; // the queue as a plain list
+mod shares; // the places and the turns of clients
 
 use std::{
     sync::{Arc, atomic::Ordering},
