@@ -20,7 +20,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{Error, readiness::Waiting};
+use super::{Error, job_ends::JobEnds, readiness::Waiting};
 use crate::{
     background::{Abandonment, Background},
     extent::disk::{File, OpenError, Root},
@@ -91,6 +91,7 @@ pub struct Artifacts {
     renditions: Cache<String, (Instant, Renditions)>,
     /// The clients that had their share of the queue, and the time of that.
     refused: Cache<(ClientKey, Class), Instant>,
+    ends: Arc<JobEnds>,
     supervisor: Supervisor,
     /// Runs requests that wait for jobs. The database's connections belong to this runtime.
     waiters: Background,
@@ -111,6 +112,7 @@ impl Artifacts {
         unavailable: Option<&'static str>,
     ) -> Arc<Self> {
         Arc::new(Self {
+            ends: JobEnds::new(queue.clone()),
             queue,
             root,
             known: Cache::new(KNOWN_MAX),
@@ -318,36 +320,26 @@ impl Artifacts {
 
     async fn wait_for(
         &self,
-        mut job: Job,
+        job: Job,
         key: &Key,
         deadline: Instant,
         mut abandonment: Abandonment,
     ) -> Result<ArtifactStatus, Error> {
         self.supervisor.wake();
-        loop {
-            // Read before the job, so that a change in between is seen.
-            let seen = self.queue.last_change().await?;
-            match self.queue.job(job.id).await? {
-                Some(current) => job = current,
-                None => return Ok(ArtifactStatus::Pending(Box::new(job))),
-            }
-            match job.state {
-                State::Done => {
-                    let artifact = self.find(key).await?;
-                    // `None`: the artifact was removed at this moment.
-                    return Ok(artifact.unwrap_or_else(|| ArtifactStatus::Pending(Box::new(job))));
-                }
-                State::Failed | State::Cancelled => return Ok(failure_status(job)),
-                State::Queued | State::Running | State::Waiting => {}
-            }
-            let has_changed = select! {
-                changed = timeout_at(deadline, self.queue.wait_for_change(seen)) => changed.is_ok(),
-                () = abandonment.wait() => false,
-            };
-            if !has_changed {
-                return Ok(ArtifactStatus::Pending(Box::new(job)));
-            }
-        }
+        let ended = select! {
+            ended = timeout_at(deadline, self.ends.wait(job.id)) => match ended {
+                Ok(ended) => ended?,
+                Err(_late) => None,
+            },
+            () = abandonment.wait() => None,
+        };
+        let artifact = match ended {
+            Some(job) if job.state == State::Done => self.find(key).await?,
+            Some(job) => return Ok(failure_status(job)),
+            None => None,
+        };
+        // A job that is done and has no artifact: it was removed at this moment.
+        Ok(artifact.unwrap_or_else(|| ArtifactStatus::Pending(Box::new(job))))
     }
 
     async fn status(&self, key: &Key) -> Result<Option<ArtifactStatus>, Error> {

@@ -9,6 +9,7 @@ pub mod assets;
 pub mod error;
 pub mod images;
 pub mod inspection;
+pub mod job_ends;
 pub mod job_request;
 pub mod job_tracks;
 pub mod manifest_cache;

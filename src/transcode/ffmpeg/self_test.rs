@@ -67,8 +67,12 @@ impl Ffmpeg {
         let result = match self.last_test.get() {
             Some((tested, result)) if tested.elapsed() < RESULT_TTL => result,
             _ => {
-                let result = self.process_known_movie(folder).await;
-                let result = result.map_err(|error| error.to_string());
+                let result = match self.process_known_movie(folder).await {
+                    // A program that does nothing succeeds, too.
+                    Ok(0) => Err("it decodes nothing".to_owned()),
+                    Ok(_) => Ok(()),
+                    Err(error) => Err(error.to_string()),
+                };
                 self.log_change(self.last_test.replace(result.clone()), &result);
                 result
             }
@@ -76,7 +80,8 @@ impl Ffmpeg {
         result.map_err(FfmpegError::Broken)
     }
 
-    async fn process_known_movie(&self, folder: &Path) -> Result<(), FfmpegError> {
+    /// Returns the number of frames that the program reports.
+    async fn process_known_movie(&self, folder: &Path) -> Result<u64, FfmpegError> {
         let movie = Extents::from(Extent::Memory(Bytes::from_static(MOVIE)));
         let run = Invocation {
             arguments: ARGUMENTS.iter().chain(&["-"]).map(Into::into).collect(),
@@ -92,12 +97,7 @@ impl Ffmpeg {
             },
         };
         let (_sender, cancel) = watch::channel(false);
-        let summary = self.run(run, |_| {}, cancel).await?;
-        match summary.progress.frames {
-            // A program that does nothing succeeds, too.
-            0 => Err(FfmpegError::Broken("it decodes nothing".into())),
-            _ => Ok(()),
-        }
+        Ok(self.run(run, |_| {}, cancel).await?.progress.frames)
     }
 
     fn log_change(&self, before: Option<Result<(), String>>, now: &Result<(), String>) {
