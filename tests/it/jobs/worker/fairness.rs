@@ -11,9 +11,9 @@ use crate::support::{
     wait::until_slowly,
 };
 
-/// The addresses of a stranger, and of a visitor.
-const STRANGER: [u8; 4] = [127, 0, 0, 2];
-const VISITOR: [u8; 4] = [127, 0, 0, 3];
+/// The last numbers of the addresses of a stranger, and of a visitor.
+const STRANGER: u8 = 2;
+const VISITOR: u8 = 3;
 
 /// The connections of the stranger.
 const CONNECTIONS: u32 = 64;
