@@ -103,7 +103,8 @@ impl Housekeeping {
         self.sweep_in_progress().await?;
         let mut bytes = self.queue.artifacts_bytes().await?;
         while bytes > self.max_bytes {
-            let candidates = self.queue.artifacts_to_evict(EVICTION_BATCH).await?;
+            let candidates =
+                self.queue.artifacts_to_evict(EVICTION_BATCH, self.max_bytes / 8).await?;
             if candidates.is_empty() {
                 break;
             }

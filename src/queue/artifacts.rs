@@ -62,14 +62,15 @@ const RECORD: &str = "INSERT INTO artifacts (key, token, bytes, work_ms, kind, t
 /// Work counts twice: a rendition of hours has less work per byte than a thumbnail, and yet thousands of
 /// thumbnails must not evict it; and bytes count, so that a copied movie, large and soon copied again,
 /// leaves before them. The first hour without use counts little, so that a stream of fresh images does not
-/// look more valuable than a rendition of yesterday. What is in use (within two rounds of housekeeping)
-/// comes last, so that nobody waits again and again for a movie that is evicted while it plays.
+/// look more valuable than a rendition of yesterday.
 const EVICTION_ORDER: &str = artifacts_sql!(
-    "ORDER BY CASE WHEN used_ms > $1 - 20000 THEN 1 ELSE 0 END,
-        CAST(work_ms + 1 AS DOUBLE PRECISION) * (work_ms + 1) / (bytes + 1)
+    "ORDER BY CAST(work_ms + 1 AS DOUBLE PRECISION) * (work_ms + 1) / (bytes + 1)
             / (CASE WHEN used_ms < $1 THEN $1 - used_ms ELSE 0 END + 3600000),
         used_ms, key LIMIT $2"
 );
+
+/// What was used so lately is in use: within two rounds of housekeeping.
+const IN_USE_MS: i64 = 20_000;
 
 /// Appended to a prefix, it is greater than all keys with the prefix.
 const PREFIX_END: char = char::MAX;
@@ -102,12 +103,31 @@ impl Queue {
         rows.iter().map(Artifact::from_row).collect()
     }
 
-    /// The artifacts to evict first, by the work that they save, their size and their last use.
-    pub async fn artifacts_to_evict(&self, limit: u32) -> Result<Vec<Artifact>, QueueError> {
+    /// The artifacts to evict first, by the work that they save, their size and their last use. Those in use
+    /// come last, the least valuable up to `in_use_bytes` together and at least one, so that nobody waits
+    /// again and again for a movie that is evicted while it plays; more of them have their usual place.
+    pub async fn artifacts_to_evict(
+        &self,
+        limit: u32,
+        in_use_bytes: u64,
+    ) -> Result<Vec<Artifact>, QueueError> {
         let now_ms = self.clock.now_ms(&self.database).await?;
         let values = [now_ms.into(), i64::from(limit).into()];
         let rows = self.database.rows(EVICTION_ORDER, &values).await?;
-        rows.iter().map(Artifact::from_row).collect()
+        let (mut order, mut in_use, mut bytes) = (Vec::new(), Vec::new(), 0_u64);
+        for row in &rows {
+            let artifact = Artifact::from_row(row)?;
+            let is_in_use = artifact.used_ms > now_ms - IN_USE_MS;
+            let sum = bytes.saturating_add(artifact.bytes);
+            if is_in_use && (in_use.is_empty() || sum <= in_use_bytes) {
+                bytes = sum;
+                in_use.push(artifact);
+            } else {
+                order.push(artifact);
+            }
+        }
+        order.append(&mut in_use);
+        Ok(order)
     }
 
     /// The total size of all artifacts.

@@ -164,7 +164,7 @@ what_is_soon_made_again_is_evicted_first(queue) {
     artifact("poster", 50_000, 700).await;
     queue.wait(60);
     artifact("copied movie in use", 4 << 30, 30_000).await;
-    let listed = queue.artifacts_to_evict(9).await.unwrap();
+    let listed = queue.artifacts_to_evict(9, 0).await.unwrap();
     let keys: Vec<_> = listed.iter().map(|artifact| artifact.key.as_str()).collect();
     let order = [
         "old thumbnail",
@@ -197,9 +197,9 @@ artifacts_are_listed_by_last_use(queue) {
         queue.wait(1);
     }
     queue.touch_artifacts(&["a", "nothing", "a"]).await.unwrap();
-    let listed = queue.artifacts_to_evict(2).await.unwrap();
+    let listed = queue.artifacts_to_evict(3, 30).await.unwrap();
     let keys: Vec<_> = listed.iter().map(|artifact| artifact.key.as_str()).collect();
-    assert_eq!(keys, ["b", "c"]);
+    assert_eq!(keys, ["b", "c", "a"]);
     assert_eq!(queue.artifacts_bytes().await.unwrap(), 30);
     let touched = queue.artifact("a").await.unwrap().expect("a row");
     assert_eq!(touched.used_ms - touched.created_ms, 3000);
