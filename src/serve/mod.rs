@@ -6,6 +6,7 @@
 mod banner;
 mod job_system;
 mod policy;
+mod reload;
 pub mod start;
 pub mod worker;
 
@@ -20,11 +21,22 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use self::{job_system::JobSystem, start::StartError};
+use self::{
+    job_system::JobSystem,
+    reload::{Fresh, Reload},
+    start::StartError,
+};
 use crate::{
     config::{LogFormat, Settings},
-    http::{Site, access_log::AccessLog, app, authorization::Token, pipeline::Pipeline},
+    http::{
+        Site,
+        access_log::{self, AccessLog},
+        app,
+        authorization::Token,
+        pipeline::Pipeline,
+    },
     jobs::supervisor::WorkerCommand,
+    store::DatabaseLocation,
     telemetry::{self, Metrics, RequestIds},
     webhooks::Webhook,
     wire::{
@@ -75,6 +87,8 @@ impl Server {
             .enable_all()
             .build()?;
         let data = start::open_data(&settings)?;
+        // A database that is down is retried; a URL that is wrong stays so.
+        DatabaseLocation::parse(settings.database.as_deref(), &data)?;
         let library = background.block_on(start::open_library(&settings))?;
         let rescan = Duration::from_secs(settings.rescan_s.get());
         for root in 0..library.roots().len() {
@@ -82,8 +96,11 @@ impl Server {
             background.spawn(Arc::clone(&library).keep_scanning(root, rescan));
         }
 
-        let access_log = AccessLog::default();
-        access_log.reopen(settings.access_log.as_deref()).map_err(StartError::AccessLog)?;
+        let metrics = Metrics::default();
+        let access_log = AccessLog::new(&metrics);
+        let target = settings.access_log.as_deref().map(access_log::Target::open).transpose();
+        let started = target.and_then(|target| access_log.set_target(target));
+        started.map_err(StartError::AccessLog)?;
         let token = settings
             .api_token_file
             .as_deref()
@@ -96,7 +113,6 @@ impl Server {
             .map(Webhook::from_config)
             .collect::<io::Result<Vec<_>>>()
             .map_err(StartError::Webhook)?;
-        let metrics = Metrics::default();
         let handle = background.handle().clone();
         let site = Site::new(library, settings, metrics, handle);
         site.token.store(token.map(Arc::new));
@@ -137,18 +153,20 @@ impl Server {
         self.background.shutdown_background();
     }
 
-    /// Applies the keys that can be reloaded, and logs those that need a restart.
-    fn reload(&self, fresh: &Settings) {
+    /// Applies the keys that can be reloaded, and logs those that need a restart. Blocks nothing.
+    fn apply(&self, fresh: Fresh) {
+        telemetry::log::set_filter(&fresh.settings.log);
         let current = self.site.settings.load();
-        let restart_needed = current.restart_needed(fresh);
+        let restart_needed = current.restart_needed(&fresh.settings);
         if !restart_needed.is_empty() {
             warn!(keys = restart_needed.join(", "), "changed keys take effect after a restart");
         }
-        let reloaded = current.reloaded(fresh);
-        if let Err(error) = self.access_log.reopen(reloaded.access_log.as_deref()) {
+        let reloaded = current.reloaded(&fresh.settings);
+        let reopened = fresh.access_log.and_then(|target| self.access_log.set_target(target));
+        if let Err(error) = reopened {
             warn!(%error, "could not reopen the access log, keeping the current one");
         }
-        match reloaded.api_token_file.as_deref().map(Token::read).transpose() {
+        match fresh.token {
             Ok(token) => self.site.token.store(token.map(Arc::new)),
             Err(error) => warn!(%error, "could not read the API token, keeping the current one"),
         }
@@ -164,15 +182,22 @@ impl Server {
 }
 
 /// Serves until a signal: SIGTERM drains; SIGINT, SIGQUIT and a second SIGTERM stop at once; SIGHUP
-/// applies `fresh` settings.
+/// reads the settings again. `worker` is the command of a local worker, or why there is none.
 pub fn run(
     settings: Settings,
-    worker: WorkerCommand,
-    fresh: impl Fn() -> Result<Settings, String>,
+    worker: io::Result<WorkerCommand>,
+    read_settings: impl Fn() -> Result<Settings, String> + Send + Sync + 'static,
 ) -> Result<(), StartError> {
-    let log = telemetry::start_log(&settings.log, settings.log_format == LogFormat::Json);
-    telemetry::count_panics();
-    let worker = settings.local_worker.then_some(worker);
+    telemetry::log::start(&settings.log, settings.log_format == LogFormat::Json)?;
+    telemetry::panics::count();
+    let worker = match worker {
+        _ if !settings.local_worker => None,
+        Ok(command) => Some(command),
+        Err(error) => {
+            warn!(%error, "no worker: cannot find this program's file; files play without it");
+            None
+        }
+    };
     let server = Server::start(settings, worker)?;
     // Before the banner: its readers may send signals.
     let (mut terminate, mut interrupt, mut quit, mut hang_up) = {
@@ -185,21 +210,15 @@ pub fn run(
         )
     };
     server.print_banner();
+    let mut reload = Reload::new(Arc::new(read_settings));
     let gracefully = server.background.block_on(async {
         loop {
             tokio::select! {
                 _ = terminate.recv() => return true,
                 _ = interrupt.recv() => return false,
                 _ = quit.recv() => return false,
-                _ = hang_up.recv() => match fresh() {
-                    Ok(fresh) => {
-                        if let Some(log) = &log {
-                            log.set(&fresh.log);
-                        }
-                        server.reload(&fresh);
-                    }
-                    Err(error) => warn!(%error, "configuration not reloaded"),
-                },
+                _ = hang_up.recv() => reload.begin(),
+                fresh = reload.finished() => server.apply(fresh),
             }
         }
     });
@@ -208,6 +227,7 @@ pub fn run(
         info!(connections = open, "draining; a second signal stops at once");
         server.background.spawn(async move {
             tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            telemetry::log::finish();
             std::process::exit(1);
         });
     }

@@ -51,8 +51,8 @@ const MEMORY_MAX_BYTES: u64 = 2 << 30;
 
 /// Runs a worker until a signal, or, if supervised, until its server ends.
 pub fn run(settings: Settings, is_supervised: bool) -> Result<(), StartError> {
-    telemetry::start_log(&settings.log, settings.log_format == LogFormat::Json);
-    telemetry::count_panics();
+    telemetry::log::start(&settings.log, settings.log_format == LogFormat::Json)?;
+    telemetry::panics::count();
     limit_memory();
     lower_priority(&settings);
     let runtime = runtime::Builder::new_multi_thread()
@@ -93,6 +93,7 @@ async fn exit_after_timeout(mut stop: watch::Receiver<bool>) {
     if stop.wait_for(|stop| *stop).await.is_ok() {
         sleep(STOP_TIMEOUT).await;
         warn!("jobs did not stop in time, exiting");
+        telemetry::log::finish();
         process::exit(1);
     }
 }
@@ -144,7 +145,7 @@ async fn assemble(settings: &Settings) -> Result<Worker, StartError> {
 async fn open_database(settings: &Settings, data: &Path) -> Result<Database, DatabaseError> {
     loop {
         match Database::open(settings.database.as_deref(), data).await {
-            Err(error @ DatabaseError::Unavailable(_)) => {
+            Err(error) if error.is_transient() => {
                 warn!(%error, "waiting for the database");
                 sleep(RETRY_INTERVAL).await;
             }

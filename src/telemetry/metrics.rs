@@ -1,70 +1,14 @@
-//! Log, metrics, request identifiers, and the hook that counts panics.
+//! Metrics, in the text format of Prometheus.
 
-use std::{
-    fmt::Write as _,
-    io::IsTerminal as _,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::fmt::Write as _;
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, text::encode},
     metrics::{counter::Counter, family::Family, gauge},
     registry::Registry,
 };
-use tracing_subscriber::{
-    EnvFilter, Registry as LogRegistry, fmt, layer::SubscriberExt as _, reload,
-    util::SubscriberInitExt as _,
-};
 
-/// Panics since the start of the process. Global, because the hook is.
-static PANICS: AtomicU64 = AtomicU64::new(0);
-
-/// actix logs each aborted connection as an error; `http::pipeline` has logged the reason already.
-const QUIET: &str = "actix_http=off";
-
-/// A handle that changes the filter of the log while the process runs.
-pub struct LogFilter(reload::Handle<EnvFilter, LogRegistry>);
-
-/// Starts logging to standard error, as JSON or text; standard output is for results.
-///
-/// Returns `None` if the process logs already, as in tests.
-pub fn start_log(filter: &str, is_json: bool) -> Option<LogFilter> {
-    let (filter, handle) = reload::Layer::new(parse_filter(filter));
-    let registry = tracing_subscriber::registry().with(filter);
-    let is_terminal = std::io::stderr().is_terminal();
-    let to_stderr = fmt::layer().with_writer(std::io::stderr).with_ansi(is_terminal);
-    let started = if is_json {
-        registry.with(to_stderr.json()).try_init()
-    } else {
-        registry.with(to_stderr.with_target(false)).try_init()
-    };
-    started.ok().map(|()| LogFilter(handle))
-}
-
-fn parse_filter(filter: &str) -> EnvFilter {
-    EnvFilter::builder().parse_lossy(format!("{QUIET},{filter}"))
-}
-
-impl LogFilter {
-    /// Replaces the filter.
-    pub fn set(&self, filter: &str) {
-        if let Err(error) = self.0.reload(parse_filter(filter)) {
-            tracing::warn!(%error, "could not change the log filter");
-        }
-    }
-}
-
-/// Counts panics, in front of the hook that prints them.
-pub fn count_panics() {
-    let print = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        PANICS.fetch_add(1, Ordering::Relaxed);
-        print(panic);
-    }));
-}
+use super::{log, panics};
 
 /// The metrics of the process. Clones share the values.
 ///
@@ -77,6 +21,7 @@ pub struct Metrics {
     cuts: Family<CutReason, Counter>,
     connections: gauge::Gauge,
     titles: gauge::Gauge,
+    access_log_lines_dropped: Counter,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -87,6 +32,11 @@ struct StatusClass {
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct CutReason {
     reason: Reason,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct LogName {
+    log: &'static str,
 }
 
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -133,11 +83,21 @@ impl Metrics {
         self.connections.get()
     }
 
+    /// The counter of lines of the access log that were dropped.
+    pub fn access_log_lines_dropped(&self) -> Counter {
+        self.access_log_lines_dropped.clone()
+    }
+
     /// All metrics in the text format of Prometheus.
     pub fn render(&self, titles: usize) -> String {
         self.titles.set(i64::try_from(titles).unwrap_or(i64::MAX));
-        let panics = Counter::<u64>::default();
-        panics.inc_by(PANICS.load(Ordering::Relaxed));
+        let panic_count = Counter::<u64>::default();
+        panic_count.inc_by(panics::since_start());
+        let lines_dropped = Family::<LogName, Counter>::default();
+        let access = self.access_log_lines_dropped.get();
+        for (log, lines) in [("server", log::lines_dropped()), ("access", access)] {
+            lines_dropped.get_or_create(&LogName { log }).inc_by(lines);
+        }
         let mut registry = Registry::with_prefix("headwater");
         registry.register("responses", "Responses by status", self.responses.clone());
         registry.register("body_bytes", "Bytes of response bodies sent", self.body_bytes.clone());
@@ -150,7 +110,12 @@ impl Metrics {
         registry.register("body_cuts", "Responses aborted, by reason", self.cuts.clone());
         registry.register("connections", "Open connections", self.connections.clone());
         registry.register("titles", "Titles in the catalog", self.titles.clone());
-        registry.register("panics", "Panics since the start", panics);
+        registry.register("panics", "Panics since the start", panic_count);
+        registry.register(
+            "log_lines_dropped",
+            "Lines that were dropped because a log could not be written in time, by log",
+            lines_dropped,
+        );
         let mut text = String::new();
         if encode(&mut text, &registry).is_err() {
             let _ = writeln!(text, "# encoding failed");
@@ -166,31 +131,5 @@ pub struct Gauge(gauge::Gauge);
 impl Drop for Gauge {
     fn drop(&mut self) {
         self.0.dec();
-    }
-}
-
-/// Generates identifiers for requests without one: 16 hex digits that differ between processes.
-#[derive(Clone, Debug)]
-pub struct RequestIds(Arc<AtomicU64>);
-
-impl Default for RequestIds {
-    fn default() -> Self {
-        let nanos = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs() << 30 ^ u64::from(since.subsec_nanos()));
-        Self(Arc::new(AtomicU64::new(nanos ^ u64::from(std::process::id()) << 40)))
-    }
-}
-
-impl RequestIds {
-    /// The next identifier. The multiplication by an odd number makes neighbours look unlike.
-    pub fn next(&self) -> [u8; 16] {
-        let count = self.0.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let bytes = count.to_be_bytes();
-        std::array::from_fn(|place| {
-            let byte = bytes[place / 2];
-            let digit = if place % 2 == 0 { byte >> 4 } else { byte & 15 };
-            b"0123456789abcdef"[usize::from(digit)]
-        })
     }
 }
