@@ -194,6 +194,18 @@ pub struct WebhookConfig {
     pub events: Vec<WebhookEvent>,
 }
 
+checked_text! {
+    /// The name of a root: one component of a path that people type.
+    RootName,
+    |text| {
+        !text.is_empty()
+            && !text.starts_with('.')
+            && !text.contains(['/', '\\'])
+            && !text.contains(char::is_control)
+    },
+    "the name of a root: one character at least, no slash, no leading dot, no control character"
+}
+
 /// A `[[root]]` table.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(deny_unknown_fields)]
@@ -201,7 +213,7 @@ pub struct RootConfig {
     /// The folder.
     pub dir: PathBuf,
     /// First component of its titles' paths if there are several roots. Default: the folder's name.
-    pub name: Option<String>,
+    pub name: Option<RootName>,
     /// Whether writers overwrite files in place. The server then copies them for each viewer and
     /// checks them after each read; from the page cache it would send a later write.
     #[serde(default)]
@@ -213,15 +225,15 @@ impl FromStr for RootConfig {
 
     /// Parses `DIR` or `name=DIR`. A name contains no slash.
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once('=') {
-            Some((name, dir)) if !name.contains('/') => {
-                if name.is_empty() || dir.is_empty() {
-                    return Err("it must be DIR or name=DIR".into());
-                }
-                Ok(Self { dir: dir.into(), name: Some(name.into()), overwritten_in_place: false })
-            }
-            _ => Ok(Self { dir: text.into(), name: None, overwritten_in_place: false }),
+        let (name, dir) = match text.split_once('=') {
+            Some((name, dir)) if !name.contains('/') => (Some(name), dir),
+            _ => (None, text),
+        };
+        if name == Some("") || dir.is_empty() {
+            return Err("it must be DIR or name=DIR".into());
         }
+        let name = name.map(str::parse).transpose()?;
+        Ok(Self { dir: dir.into(), name, overwritten_in_place: false })
     }
 }
 

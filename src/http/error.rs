@@ -151,11 +151,10 @@ impl Error {
         }
     }
 
+    /// Logs a cause that nothing below has logged. The disk pool logs why storage is unavailable.
     fn log(&self) {
-        match self {
-            Self::StorageUnavailable(cause) => tracing::warn!(%cause, "storage unavailable"),
-            Self::Internal(cause) => tracing::error!(%cause, "internal error"),
-            _ => {}
+        if let Self::Internal(cause) = self {
+            tracing::error!(%cause, "internal error");
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use actix_http::Request;
+use actix_http::{HttpMessage as _, Request};
 use actix_web::{
     HttpResponse,
     http::{
@@ -14,7 +14,10 @@ use actix_web::{
     },
 };
 
-use crate::wire::http1::{RequestHead, ResponseHead};
+use crate::wire::{
+    http1::{RequestHead, ResponseHead},
+    refusal::RefusedLine,
+};
 
 /// Fields of a request.
 pub trait Fields {
@@ -48,8 +51,8 @@ impl Fields for RequestHead<'_> {
 
 /// A request with its request line, for the log.
 pub trait RequestFields: Fields {
-    /// Method, target and version.
-    fn line(&self) -> impl fmt::Display;
+    /// Method, target and version, or what a client sent instead of them; `-` if it sent nothing.
+    fn line(&self) -> Vec<u8>;
 }
 
 impl Fields for Request {
@@ -59,24 +62,22 @@ impl Fields for Request {
 }
 
 impl RequestFields for Request {
-    fn line(&self) -> impl fmt::Display {
-        let head = self.head();
-        Line(head.method.as_str(), &head.uri, head.version)
+    fn line(&self) -> Vec<u8> {
+        match self.extensions().get::<RefusedLine>().map(RefusedLine::as_bytes) {
+            Some([]) => b"-".to_vec(),
+            Some(refused) => refused.to_vec(),
+            None => {
+                let head = self.head();
+                format!("{} {} {:?}", head.method, head.uri, head.version).into()
+            }
+        }
     }
 }
 
 impl RequestFields for RequestHead<'_> {
-    fn line(&self) -> impl fmt::Display {
+    fn line(&self) -> Vec<u8> {
         let version = if self.is_1_1 { Version::HTTP_11 } else { Version::HTTP_10 };
-        Line(self.method, self.target, version)
-    }
-}
-
-struct Line<'a, T>(&'a str, T, Version);
-
-impl<T: fmt::Display> fmt::Display for Line<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {:?}", self.0, self.1, self.2)
+        format!("{} {} {version:?}", self.method, self.target).into()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     fs::{DirBuilder, OpenOptions},
+    io,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     str::FromStr as _,
@@ -9,11 +10,12 @@ use std::{
 };
 
 use sqlx::{
-    PgPool, SqlitePool,
+    ConnectOptions as _, Connection as _, PgPool, SqlitePool,
     pool::PoolOptions,
     postgres::PgConnectOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
+use tokio::time::timeout;
 
 use super::{DatabaseError, Transaction, migrate};
 
@@ -52,11 +54,17 @@ impl DatabaseLocation {
         };
         match url.split_once(':') {
             Some(("sqlite", path)) => match path.strip_prefix("//").unwrap_or(path) {
-                "" => Err(DatabaseError::Url),
+                "" => Err(DatabaseError::Url { scheme: "sqlite", why: "no file".into() }),
                 path => Ok(Self::File(path.into())),
             },
-            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(url.to_owned())),
-            _ => Err(DatabaseError::Url),
+            Some(("postgres" | "postgresql", _)) => {
+                postgres_options(url)?;
+                Ok(Self::Postgres(url.to_owned()))
+            }
+            Some((scheme, _)) if is_scheme(scheme) => {
+                Err(DatabaseError::Scheme(format!("{scheme}:")))
+            }
+            _ => Err(DatabaseError::Scheme(String::new())),
         }
     }
 }
@@ -112,7 +120,7 @@ impl Database {
     pub async fn open(url: Option<&str>, data: &Path) -> Result<Self, DatabaseError> {
         let database = match DatabaseLocation::parse(url, data)? {
             DatabaseLocation::File(path) => Self::sqlite(&path)?,
-            DatabaseLocation::Postgres(url) => Self::postgres(&url)?,
+            DatabaseLocation::Postgres(url) => Self::postgres(postgres_options(&url)?).await?,
         };
         migrate::run(&database).await?;
         Ok(database)
@@ -155,8 +163,9 @@ impl Database {
         }))
     }
 
-    fn postgres(url: &str) -> Result<Self, DatabaseError> {
-        let options = PgConnectOptions::from_str(url).map_err(|_| DatabaseError::Url)?;
+    async fn postgres(options: PgConnectOptions) -> Result<Self, DatabaseError> {
+        // The pool would retry until its timeout, and then report no more than that.
+        check_connection(&options).await?;
         let pool = PoolOptions::new()
             .max_connections(POSTGRES_CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -168,6 +177,44 @@ impl Database {
     }
 }
 
+/// Whether a text is a URL's scheme (RFC 3986 section 3.1), and not a part of a password.
+fn is_scheme(text: &str) -> bool {
+    let allowed = |it: char| it.is_ascii_alphanumeric() || "+-.".contains(it);
+    text.starts_with(|it: char| it.is_ascii_alphabetic()) && text.chars().all(allowed)
+}
+
+fn postgres_options(url: &str) -> Result<PgConnectOptions, DatabaseError> {
+    PgConnectOptions::from_str(url).map_err(|error| {
+        let why = match error {
+            // The driver's messages about a URL name a part of it, and not its value.
+            sqlx::Error::Configuration(error) => error.to_string(),
+            _ => "not a URL".to_owned(),
+        };
+        DatabaseError::Url { scheme: "postgres", why }
+    })
+}
+
+/// Connects once, for the reason if that fails.
+async fn check_connection(options: &PgConnectOptions) -> Result<(), DatabaseError> {
+    let connecting = async { options.connect().await?.close().await };
+    let late = |_elapsed| Err(io::Error::from(io::ErrorKind::TimedOut).into());
+    let connected = timeout(ACQUIRE_TIMEOUT, connecting).await.unwrap_or_else(late);
+    connected.map_err(|error| match DatabaseError::from(error) {
+        DatabaseError::Unavailable(error) => {
+            DatabaseError::Unreachable { server: server(options), error }
+        }
+        refused => refused,
+    })
+}
+
+/// The server of these options, for people: host and port, or the socket.
+fn server(options: &PgConnectOptions) -> String {
+    match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    }
+}
+
 /// Creates the file with access for its owner only; SQLite gives the same mode to the WAL files.
 fn create_private(path: &Path) -> Result<(), (PathBuf, std::io::Error)> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -176,4 +223,44 @@ fn create_private(path: &Path) -> Result<(), (PathBuf, std::io::Error)> {
     }
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
     file.map(drop).map_err(|error| (path.to_owned(), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(url: &str) -> String {
+        let parsed = DatabaseLocation::parse(Some(url), Path::new("/data"));
+        parsed.expect_err(url).to_string()
+    }
+
+    #[test]
+    fn a_url_that_is_not_supported_is_refused_with_key_and_scheme_and_without_a_password() {
+        for (url, shown) in [
+            ("mysql://root:secret@db/x", "database = \"mysql:…\" is not supported"),
+            ("secret", "database = \"…\" is not supported"),
+            ("p@ss:secret", "database = \"…\" is not supported"),
+            ("sqlite:", "database = \"sqlite:…\" is invalid: no file"),
+            ("sqlite://", "database = \"sqlite:…\" is invalid: no file"),
+            ("postgres://u:secret@db:port/x", "\"postgres:…\" is invalid: invalid port number"),
+        ] {
+            let refusal = refusal(url);
+            assert!(refusal.contains(shown), "{refusal}");
+            assert!(refusal.contains("use sqlite:FILE or postgres://"), "{refusal}");
+            assert!(!refusal.contains("secret"), "{refusal}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unreachable_server_is_named_with_host_and_port_and_without_a_password() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = closed.local_addr().expect("an address");
+        drop(closed);
+        let url = format!("postgres://u:secret@{address}/x?sslmode=disable");
+        let error = Database::open(Some(&url), Path::new("/data")).await.expect_err("no server");
+        assert!(error.is_transient());
+        let message = error.to_string();
+        assert!(message.contains(&format!("PostgreSQL at {address}: ")), "{message}");
+        assert!(message.contains("refused") && !message.contains("secret"), "{message}");
+    }
 }

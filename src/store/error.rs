@@ -13,9 +13,31 @@ pub enum DatabaseError {
     /// The database rejects the statement. A retry would fail too.
     #[error("database error: {0}")]
     Refused(#[source] sqlx::Error),
-    /// The URL in the configuration is invalid.
-    #[error("invalid database URL; use sqlite:PATH or postgres://…")]
-    Url,
+    /// PostgreSQL does not respond. A retry may succeed.
+    #[error(
+        "PostgreSQL at {server}: {error}; check that it runs there, and the setting `database`"
+    )]
+    Unreachable {
+        /// Host and port, or the socket.
+        server: String,
+        /// Why.
+        #[source]
+        error: sqlx::Error,
+    },
+    /// The setting `database` has no scheme, or one that is not supported. The message leaves out the rest
+    /// of the value, which may hold a password.
+    #[error("database = \"{0}…\" is not supported; use sqlite:FILE or postgres://user@host/name")]
+    Scheme(String),
+    /// The setting `database` has a scheme that is supported, and an invalid rest.
+    #[error(
+        "database = \"{scheme}:…\" is invalid: {why}; use sqlite:FILE or postgres://user@host/name"
+    )]
+    Url {
+        /// The scheme.
+        scheme: &'static str,
+        /// What is wrong, without the value.
+        why: String,
+    },
     /// The tables are those of a newer program.
     #[error("database schema {found} is newer than this program's ({known}); use a newer program")]
     TooNew {
@@ -36,6 +58,11 @@ pub enum DatabaseError {
 }
 
 impl DatabaseError {
+    /// Whether a retry may succeed.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Unreachable { .. })
+    }
+
     /// A statement timed out.
     pub(super) fn timed_out() -> Self {
         Self::Unavailable(sqlx::Error::Io(io::ErrorKind::TimedOut.into()))

@@ -78,9 +78,9 @@ impl Root {
         relative: &Path,
         evaluate: impl FnOnce(&Names) -> T + Send + 'static,
     ) -> Result<T, OpenError> {
-        let (root, relative) = (Arc::clone(self), relative.to_owned());
-        let call = move || root.names_blocking(&relative).map(|names| evaluate(&names));
-        Ok(self.pool.run(call).await??)
+        let (root, directory) = (Arc::clone(self), relative.to_owned());
+        let call = move || root.names_blocking(&directory).map(|names| evaluate(&names));
+        self.pool.run(call).await?.map_err(|error| self.open_error(relative, error))
     }
 
     fn names_blocking(&self, relative: &Path) -> io::Result<Arc<Names>> {

@@ -70,12 +70,10 @@ impl From<io::Error> for OpenError {
                 | Errno::NAMETOOLONG
                 | Errno::INVAL
                 | Errno::NXIO
-                | Errno::NODEV,
+                | Errno::NODEV
+                | Errno::ACCESS
+                | Errno::PERM,
             ) => Self::NotFound,
-            Some(Errno::ACCESS | Errno::PERM) => {
-                tracing::warn!(%error, "cannot read a file of the library; check its permissions");
-                Self::NotFound
-            }
             None if error.kind() == io::ErrorKind::NotFound => Self::NotFound,
             // Renames all over the system, or a lease on the file that is still being broken.
             Some(Errno::AGAIN) => Self::Unavailable(Unavailable::Busy),
@@ -132,7 +130,7 @@ impl Root {
             Err(stale) => {
                 let opening = self.open_in_pool(path, stale);
                 let opened = tokio::time::timeout(self.pool.deadline(), opening).await;
-                opened.map_err(|_elapsed| Unavailable::Deadline)?
+                opened.map_err(|_elapsed| self.pool.log(Unavailable::Deadline))?
             }
         }
     }
@@ -236,7 +234,9 @@ impl Root {
             let (root, relative) = (Arc::clone(self), path.to_owned());
             let former = former.remove(path).map(|(_, former)| former);
             let call = move || root.open_blocking(&relative, stale.as_deref(), former.as_ref());
-            let (file, moment, is_watched) = self.pool.run(call).await??;
+            let opened = self.pool.run(call).await?;
+            let (file, moment, is_watched) =
+                opened.map_err(|error| self.open_error(path, error))?;
             opened_at = Some((moment, is_watched));
             Ok::<_, OpenError>(Arc::new(file))
         };

@@ -89,11 +89,17 @@ impl DiskPool {
         &self,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Unavailable> {
-        let finished = self.submit(call, self.settings.queue)?;
+        let finished = self.submit(call, self.settings.queue).map_err(|error| self.log(error))?;
         match tokio::time::timeout(self.settings.deadline, finished).await {
             Ok(result) => call_result(result),
-            Err(_elapsed) => Err(Unavailable::Deadline),
+            Err(_elapsed) => Err(self.log(Unavailable::Deadline)),
         }
+    }
+
+    /// Logs why a call has no result, with the root.
+    pub(super) fn log(&self, error: Unavailable) -> Unavailable {
+        tracing::warn!(root = self.shared.name, %error, "storage unavailable");
+        error
     }
 
     /// As [`run`](Self::run), but the deadline does not count while the pool finishes other calls: for
@@ -105,12 +111,12 @@ impl DiskPool {
     ) -> Result<T, Unavailable> {
         // A long queue is no reason to refuse: each response waits for one read at a time, so that the
         // connection limit bounds the queue.
-        let mut finished = self.submit(call, usize::MAX)?;
+        let mut finished = self.submit(call, usize::MAX).map_err(|error| self.log(error))?;
         loop {
             match tokio::time::timeout(self.settings.deadline, &mut finished).await {
                 Ok(result) => return call_result(result),
                 Err(_elapsed) if self.has_progressed() => {}
-                Err(_elapsed) => return Err(Unavailable::Deadline),
+                Err(_elapsed) => return Err(self.log(Unavailable::Deadline)),
             }
         }
     }

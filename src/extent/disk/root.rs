@@ -136,10 +136,21 @@ impl Root {
     }
 
     /// Looks a name up: a file, a directory, or an error (`NotFound` if there is nothing).
-    pub async fn look_up(self: &Arc<Self>, relative: &Path) -> Result<EntryKind, OpenError> {
-        let (root, relative) = (Arc::clone(self), relative.to_owned());
+    pub async fn look_up(self: &Arc<Self>, path: &Path) -> Result<EntryKind, OpenError> {
+        let (root, relative) = (Arc::clone(self), path.to_owned());
         let call = move || root.look_up_blocking(&relative, Links::Followed);
-        Ok(self.pool.run(call).await??)
+        let looked_up = self.pool.run(call).await?;
+        looked_up.map_err(|error| self.open_error(path, error))
+    }
+
+    /// The error of a name. Logs one that clients see as "not found", but the operator should know.
+    pub(super) fn open_error(&self, relative: &Path, error: io::Error) -> OpenError {
+        if error.kind() == io::ErrorKind::PermissionDenied {
+            let file = self.path().join(relative);
+            let file = file.display();
+            tracing::warn!(%file, %error, "cannot read a file of the library; check its permissions");
+        }
+        error.into()
     }
 
     /// Opens the directory if it is not open yet, or if the root's path leads to another one now. Returns

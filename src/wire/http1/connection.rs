@@ -23,7 +23,7 @@ use crate::wire::{
     connection::{Client, Protocol},
     io_thread::IoThread,
     notsent_limit::NotSentLimit,
-    refusal::Refusal,
+    refusal::{Refusal, RefusedLine},
     send::ResponseSender,
     socket::Socket,
 };
@@ -166,7 +166,8 @@ where
                     }
                     Ok(None) => self.searched = self.unread.len(),
                     Err(refusal) => {
-                        return Poll::Ready(Ok(ReadOutcome::Pending(self.refuse(refusal))));
+                        let refused = self.refuse(refusal, &self.unread);
+                        return Poll::Ready(Ok(ReadOutcome::Pending(refused)));
                     }
                 }
             }
@@ -205,7 +206,7 @@ where
         });
         Poll::Ready(match self.state {
             ReadState::ReadingHead if !self.io_thread.is_draining() => {
-                ReadOutcome::Pending(self.refuse(Refusal::Timeout))
+                ReadOutcome::Pending(self.refuse(Refusal::Timeout, &self.unread))
             }
             _ => ReadOutcome::Closed,
         })
@@ -221,7 +222,7 @@ where
         });
         let (body, head) = match parsed {
             Ok(parsed) => parsed,
-            Err(refusal) => return ReadOutcome::Pending(self.refuse(refusal)),
+            Err(refusal) => return ReadOutcome::Pending(self.refuse(refusal, bytes)),
         };
         // A request for another protocol gets its response in this one, and then the connection closes.
         let keeps_alive = head.keeps_alive
@@ -249,15 +250,17 @@ where
                 keeps_alive,
                 body,
             }),
-            Err(refusal) => ReadOutcome::Pending(self.refuse(refusal)),
+            Err(refusal) => ReadOutcome::Pending(self.refuse(refusal, bytes)),
         }
     }
 
-    /// Creates a request in place of a refused one. No later bytes of the client are parsed as a request.
-    pub(super) fn refuse(&mut self, refusal: Refusal) -> PendingRequest {
+    /// Creates a request in place of a refused one, of which these bytes were received. No later bytes of
+    /// the client are parsed as a request.
+    fn refuse(&self, refusal: Refusal, received: &[u8]) -> PendingRequest {
         let mut request = Request::new();
         request.head_mut().peer_addr = Some(self.peer);
         request.extensions_mut().insert(refusal);
+        request.extensions_mut().insert(RefusedLine::find(received));
         let body = RequestBody::Discard(u64::MAX);
         PendingRequest { request, is_1_1: true, keeps_alive: false, body }
     }

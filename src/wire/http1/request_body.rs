@@ -6,7 +6,7 @@
 
 use std::{future::poll_fn, io};
 
-use actix_http::{Payload, Request, Response};
+use actix_http::{HttpMessage as _, Payload, Request, Response};
 use actix_service::Service;
 use bytes::{Buf as _, Bytes, BytesMut};
 
@@ -78,7 +78,7 @@ where
         while self.unread.len() < length {
             if !poll_fn(|cx| self.poll_more(cx)).await? {
                 let is_late = !self.is_eof;
-                return Ok(is_late.then(|| self.refuse(Refusal::Timeout)));
+                return Ok(is_late.then(|| pending.refuse(Refusal::Timeout)));
             }
         }
         let content = self.unread.split_to(length).freeze();
@@ -103,6 +103,14 @@ where
         }
         self.searched = 0;
         Ok(())
+    }
+}
+
+impl PendingRequest {
+    /// Refuses a request whose head was accepted. No later bytes of the client are parsed as a request.
+    fn refuse(self, refusal: Refusal) -> Self {
+        self.request.extensions_mut().insert(refusal);
+        Self { keeps_alive: false, body: RequestBody::Discard(u64::MAX), ..self }
     }
 }
 
