@@ -24,7 +24,7 @@ use crate::{
     jobs::{supervisor::KEEPALIVE_INTERVAL, worker::Worker},
     queue::Queue,
     serve::start::{self, StartError},
-    store::{Database, DatabaseError, artifacts::ArtifactStore},
+    store::{Database, DatabaseError, DatabaseLocation, artifacts::ArtifactStore},
     sys::sched::{self, Policy},
     telemetry,
     transcode::{
@@ -99,9 +99,10 @@ async fn exit_after_timeout(mut stop: watch::Receiver<bool>) {
 }
 
 async fn assemble(settings: &Settings) -> Result<Worker, StartError> {
+    let data = start::open_data(settings)?;
+    DatabaseLocation::parse(settings.database.as_deref(), &data)?;
     // Without ffmpeg, a worker would only fail jobs that others can run.
     let ffmpeg = find_ffmpeg(settings.sandbox).await?;
-    let data = start::open_data(settings)?;
     let library = start::open_library(settings).await?;
     for (number, named) in library.roots().iter().enumerate() {
         if !named.root.is_open() {

@@ -5,7 +5,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read},
     net::SocketAddr,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStderr, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
     thread,
 };
@@ -28,6 +28,7 @@ pub struct Program {
     pub address: SocketAddr,
     printed: Arc<Mutex<String>>,
     logged: Arc<Mutex<String>>,
+    unread_log: Option<ChildStderr>,
     _home: TempDir,
 }
 
@@ -57,6 +58,16 @@ impl Program {
     /// Starts `headwater serve`, by default on a free port of 127.0.0.1, and waits until it prints
     /// its address.
     pub fn serve<A: AsRef<OsStr>>(arguments: &[A], environment: &[(&str, &str)]) -> Self {
+        let mut program = Self::serve_with_unread_log(arguments, environment);
+        program.read_log();
+        program
+    }
+
+    /// Like [`serve`](Self::serve), but nobody reads its standard error.
+    pub fn serve_with_unread_log<A: AsRef<OsStr>>(
+        arguments: &[A],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let (mut command, home) = command(&["serve"]);
         let mut child = command
             .args(arguments)
@@ -67,11 +78,13 @@ impl Program {
             .spawn()
             .expect("the program runs");
         let printed = collect(child.stdout.take().expect("piped"));
-        let logged = collect(child.stderr.take().expect("piped"));
+        let mut unread_log = child.stderr.take();
         let mut address = None;
         until("the program prints the page's address", || {
             if let Some(status) = child.try_wait().expect("a child") {
-                panic!("ended with {status}: {}", text(&logged));
+                let mut logged = String::new();
+                let _ = unread_log.as_mut().expect("piped").read_to_string(&mut logged);
+                panic!("ended with {status}: {logged}");
             }
             let printed = text(&printed);
             let page = printed.lines().find_map(|line| line.trim().strip_prefix("page "));
@@ -80,7 +93,12 @@ impl Program {
             address.is_some()
         });
         let address = address.expect("just found");
-        Self { child, address, printed, logged, _home: home }
+        Self { child, address, printed, logged: Arc::default(), unread_log, _home: home }
+    }
+
+    /// Begins to read its standard error.
+    pub fn read_log(&mut self) {
+        self.logged = collect(self.unread_log.take().expect("not read yet"));
     }
 
     /// Sends it a signal.
