@@ -17,7 +17,7 @@ use prometheus_client::metrics::counter::Counter;
 use serde_json::json;
 use tracing::{Level, field::Field};
 use tracing_subscriber::{
-    EnvFilter, Layer as _, Registry,
+    EnvFilter, Registry,
     field::MakeExt as _,
     fmt::{
         self,
@@ -50,6 +50,7 @@ static LOG: OnceLock<Log> = OnceLock::new();
 static LINES_DROPPED: LazyLock<Counter> = LazyLock::new(Counter::default);
 
 struct Log {
+    is_json: bool,
     filter: reload::Handle<EnvFilter, Registry>,
     limit: RepeatLimit,
     writer: LineWriter,
@@ -69,16 +70,16 @@ pub fn start(filter: &str, is_json: bool) -> io::Result<()> {
     let lines = fmt::layer().log_internal_errors(false);
     let started = if is_json {
         let to = JsonWriter(writer.clone());
-        let lines = lines.json().with_writer(move || to.clone()).with_filter(limit.clone());
-        registry.with(lines).try_init()
+        let lines = lines.json().with_writer(move || to.clone());
+        registry.with(lines).with(limit.clone()).try_init()
     } else {
         let to = writer.clone();
         let lines = lines.fmt_fields(text_fields()).with_ansi(is_terminal).with_target(false);
-        registry.with(lines.with_writer(move || to.clone()).with_filter(limit.clone())).try_init()
+        registry.with(lines.with_writer(move || to.clone())).with(limit.clone()).try_init()
     };
     if started.is_ok() {
         limit.start_reports()?;
-        let _ = LOG.set(Log { filter: handle, limit, writer });
+        let _ = LOG.set(Log { is_json, filter: handle, limit, writer });
     } else {
         writer.close();
     }
@@ -112,11 +113,15 @@ pub fn finish() {
     }
 }
 
-/// As [`finish`], while the process goes on.
-pub(super) fn flush(timeout: Duration) {
-    if let Some(log) = LOG.get() {
-        log.writer.flush(timeout);
-    }
+/// Logs a panic, and waits for `timeout` at most until it is written. It does not take the way of other
+/// lines, on which it may have happened. Returns `false` if there is no log.
+pub(super) fn log_panic(message: &str, timeout: Duration) -> bool {
+    let Some(log) = LOG.get() else {
+        return false;
+    };
+    log.writer.write_lines(own_line(log.is_json, Level::ERROR, message).as_bytes());
+    log.writer.flush(timeout);
+    true
 }
 
 /// Lines that were dropped since the start of the process.
@@ -157,6 +162,25 @@ impl Write for JsonWriter {
     }
 }
 
+/// A line in the format of the log, for messages that do not go through it.
+fn own_line(is_json: bool, level: Level, message: &str) -> String {
+    let time = humantime::format_rfc3339_micros(SystemTime::now());
+    let mut line = String::new();
+    // Writing to a string does not fail.
+    if is_json {
+        let (time, target) = (time.to_string(), module_path!());
+        let fields = json!({ "message": message });
+        let level = level.as_str();
+        let object =
+            json!({ "timestamp": time, "level": level, "fields": fields, "target": target });
+        line += &escape_json(&object.to_string());
+    } else {
+        let _ = write!(line, "{time} {level:>5} ");
+        let _ = write!(Escaped(&mut line), "{message}");
+    }
+    line + "\n"
+}
+
 /// The log's messages about itself. They cannot go through the log, whose queue may be full.
 struct LogNotices {
     is_json: bool,
@@ -164,20 +188,9 @@ struct LogNotices {
 
 impl Notices for LogNotices {
     fn dropped(&mut self, lines: u64) -> String {
-        let time = humantime::format_rfc3339_micros(SystemTime::now());
         let plural = if lines == 1 { " was" } else { "s were" };
         let message = format!("{lines} log line{plural} dropped: nobody read the log in time");
-        let level = Level::WARN;
-        if !self.is_json {
-            return format!("{time}  {level} {message}\n");
-        }
-        let fields = json!({ "message": message, "lines": lines });
-        let time = time.to_string();
-        let target = module_path!();
-        let line = json!({
-            "timestamp": time, "level": level.as_str(), "fields": fields, "target": target,
-        });
-        format!("{line}\n")
+        own_line(self.is_json, Level::WARN, &message)
     }
 
     fn failed(&mut self, _: &io::Error) {
@@ -246,6 +259,7 @@ mod tests {
         let line = LogNotices { is_json: true }.dropped(1);
         let line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
         assert_eq!(line["level"], "WARN");
-        assert_eq!(line["fields"]["lines"], 1);
+        let message = line["fields"]["message"].as_str().expect("a message");
+        assert!(message.starts_with("1 log line was dropped"), "{message}");
     }
 }

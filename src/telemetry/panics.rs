@@ -8,8 +8,6 @@ use std::{
     time::Duration,
 };
 
-use tracing::{dispatcher::get_default, subscriber::NoSubscriber};
-
 use super::log;
 
 /// Panics since the start of the process. Global, because the hook is.
@@ -23,27 +21,23 @@ pub fn count() {
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         PANICS.fetch_add(1, Ordering::Relaxed);
-        // There is no log before the start, and none for a panic of the log itself.
-        if get_default(|log| log.is::<NoSubscriber>()) {
+        if !log::log_panic(&describe(panic), FLUSH_TIMEOUT) {
             print(panic);
-        } else {
-            log_panic(panic);
-            log::flush(FLUSH_TIMEOUT);
         }
     }));
 }
 
-fn log_panic(panic: &PanicHookInfo<'_>) {
+fn describe(panic: &PanicHookInfo<'_>) -> String {
+    let message = panic.payload_as_str().unwrap_or("not a text");
+    let at = panic.location().map(|at| format!(" at {at}")).unwrap_or_default();
     let thread = thread::current();
+    let name = thread.name().unwrap_or("unnamed");
     let backtrace = Backtrace::capture();
-    let is_captured = backtrace.status() == BacktraceStatus::Captured;
-    tracing::error!(
-        thread = thread.name().unwrap_or("unnamed"),
-        at = panic.location().map(display),
-        backtrace = is_captured.then(|| display(&backtrace)),
-        "panicked: {}",
-        panic.payload_as_str().unwrap_or("not a text"),
-    );
+    let frames = match backtrace.status() {
+        BacktraceStatus::Captured => format!("\n{backtrace}"),
+        _ => String::new(),
+    };
+    format!("thread {name} panicked{at}: {message}{frames}")
 }
 
 /// Panics since the start of the process.

@@ -16,7 +16,7 @@ use rustix::{
 };
 
 use crate::support::{
-    client::Client,
+    client::{Client, head},
     folder::{Folder, pattern},
     movies::valid_movies,
     program::{Program, command, run},
@@ -181,6 +181,35 @@ fn names_of_files_forge_no_lines_and_equal_warnings_are_logged_once() {
     assert!(!logged.lines().any(|line| line.contains("ERROR forged") && !line.contains("WARN")));
     assert!(!logged.contains(['\u{1b}', '\u{202e}']), "{logged}");
     assert_eq!(logged.matches(escaped).count(), 1, "{logged}");
+}
+
+#[test]
+fn warnings_at_the_pace_of_clients_are_shown_a_few_times_and_counted() {
+    const CLIENTS: usize = 30;
+    let folder = Folder::new();
+    let file = folder.put("a.mp4", pattern(4 << 20));
+    let mut program = Program::serve(&[folder.path("")], &[]);
+    let mut clients: Vec<_> =
+        (0..CLIENTS).map(|_| Client::narrow(program.address, 64 * 1024)).collect();
+    for client in &mut clients {
+        client.send(head("GET", "/media/a.mp4", &[]));
+        assert_eq!(client.read_head().expect("a head").status, 200);
+    }
+    File::options().write(true).open(file).expect("a file").set_len(1 << 20).expect("truncated");
+    for client in &mut clients {
+        assert!(client.read_exactly(4 << 20).is_err());
+    }
+    program.signal(Signal::TERM);
+    assert_eq!(program.wait().code(), Some(0));
+    until("the last line is read", || program.logged().contains("INFO stopped"));
+    until("the rest is counted", || program.logged().contains(" more in the last 10 s)"));
+    let logged = program.logged();
+    let lines = || logged.lines().filter_map(|line| line.split_once("WARN response cut short "));
+    let held_back = lines().find_map(|(_, rest)| rest.strip_prefix("(and ")?.split_once(' '));
+    let held_back: usize = held_back.expect("a number").0.parse().expect("a number");
+    let shown = lines().filter(|(_, rest)| rest.starts_with("error=")).count();
+    assert!((3..=10).contains(&shown), "{logged}");
+    assert_eq!(shown + held_back, CLIENTS, "{logged}");
 }
 
 #[test]
