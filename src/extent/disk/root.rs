@@ -143,14 +143,21 @@ impl Root {
         looked_up.map_err(|error| self.open_error(path, error))
     }
 
-    /// The error of a name. Logs one that clients see as "not found", but the operator should know.
+    /// The error of a path. Logs one that the operator should know, with the file, which no client sees.
     pub(super) fn open_error(&self, relative: &Path, error: io::Error) -> OpenError {
+        let file = || self.path().join(relative).display().to_string();
         if error.kind() == io::ErrorKind::PermissionDenied {
-            let file = self.path().join(relative);
-            let file = file.display();
-            tracing::warn!(%file, %error, "cannot read a file of the library; check its permissions");
+            tracing::warn!(
+                file = file(),
+                %error,
+                "cannot read a file of the library; check its permissions"
+            );
         }
-        error.into()
+        let error = error.into();
+        if let OpenError::Io(error) = &error {
+            tracing::warn!(file = file(), %error, "cannot open a file of the library");
+        }
+        error
     }
 
     /// Opens the directory if it is not open yet, or if the root's path leads to another one now. Returns

@@ -2,14 +2,16 @@
 //! clients and names of files in their lines.
 
 use std::{
+    env,
     fs::{self, File},
     io::{BufRead as _, BufReader},
     net::TcpListener,
     path::Path,
-    process::Stdio,
+    process::{Command, Stdio, abort},
     thread,
 };
 
+use headwater::telemetry::{log, panics};
 use rustix::{
     fs::{CWD, FileType, Mode, mknodat},
     process::{Pid, Signal, kill_process},
@@ -25,6 +27,9 @@ use crate::support::{
 
 const DROPPED: &str = "headwater_log_lines_dropped_total{log=\"server\"}";
 const ACCESS_DROPPED: &str = "headwater_log_lines_dropped_total{log=\"access\"}";
+
+/// Set in the process that panics.
+const PANICS: &str = "HEADWATER_TEST_PANICS";
 
 /// A folder with a library of one file.
 fn library() -> (Folder, String) {
@@ -210,6 +215,31 @@ fn warnings_at_the_pace_of_clients_are_shown_a_few_times_and_counted() {
     let shown = lines().filter(|(_, rest)| rest.starts_with("error=")).count();
     assert!((3..=10).contains(&shown), "{logged}");
     assert_eq!(shown + held_back, CLIENTS, "{logged}");
+}
+
+#[test]
+fn a_panic_is_one_line_of_the_log_and_written_before_the_process_can_end() {
+    if env::var_os(PANICS).is_some() {
+        log::start("info", false).expect("a log");
+        panics::count();
+        let thread = thread::Builder::new().name("a thread".into());
+        let panicking = thread.spawn(|| panic!("first\n\u{1b}[2Jsecond")).expect("a thread");
+        let _ = panicking.join();
+        abort();
+    }
+    let this = concat!(
+        "cli::logs::",
+        "a_panic_is_one_line_of_the_log_and_written_before_the_process_can_end"
+    );
+    let mut panicking = Command::new(env::current_exe().expect("this program"));
+    panicking.args(["--exact", this, "--nocapture"]).env(PANICS, "").env("RUST_BACKTRACE", "0");
+    let output = panicking.output().expect("it runs");
+    assert_eq!(output.status.code(), None, "aborted");
+    let logged = String::from_utf8(output.stderr).expect("text");
+    let lines: Vec<_> = logged.lines().filter(|line| line.contains("panicked")).collect();
+    let [line] = lines[..] else { panic!("{logged}") };
+    assert!(line.contains(" ERROR thread a thread panicked at "), "{line}");
+    assert!(line.ends_with(r": first\n\u{1b}[2Jsecond"), "{line}");
 }
 
 #[test]
