@@ -20,13 +20,16 @@ use rustix::{
 };
 use tokio::sync::Semaphore;
 
-use super::{BUFFER_BYTES, Buffers, DiskPool, Identity, Root, Unavailable, buffers::Buffer};
+use super::{
+    BUFFER_BYTES, Buffers, DiskPool, Identity, Root, Unavailable,
+    buffers::Buffer,
+    file_lease::{self, FileLease},
+};
 use crate::extent::{ReadError, Source, Validator};
 use crate::sys::file::{self, Links, Wait};
 
 /// The time after a status check for which a quiet file counts as unchanged, in milliseconds. A check for
-/// each of ten thousand requests a second would be a fifth of their system calls, and could not catch an
-/// overwrite while the bytes are on their way either.
+/// each of ten thousand requests a second would be a fifth of their system calls.
 const STATUS_TTL_MS: u64 = 10;
 
 /// The most concurrent calls that read pages of one file into the page cache.
@@ -49,6 +52,8 @@ pub struct File {
     is_quiet: bool,
     /// The time of the last growth that was noticed.
     grew: Option<Instant>,
+    /// Whether the file was found in this state under the lease, which keeps it in this state.
+    is_verified: Arc<AtomicBool>,
 }
 
 /// The state of a closed file, which the cache keeps to detect growth.
@@ -58,8 +63,9 @@ pub(super) struct FormerState {
     grew: Option<Instant>,
 }
 
+/// An open file. Closed when nothing refers to it, the kernel's sockets included.
 #[derive(Debug)]
-struct Descriptor {
+pub(super) struct Descriptor {
     /// `None` only during the drop.
     fd: Option<OwnedFd>,
     pool: Arc<DiskPool>,
@@ -82,6 +88,8 @@ struct Descriptor {
     /// Whether status calls and reads of the page cache never block on this file system. Cleared when
     /// such a read turns out to be unsupported.
     is_nonblocking: AtomicBool,
+    /// Keeps writers away while the file is sent by reference.
+    pub(super) lease: FileLease,
 }
 
 impl Drop for Descriptor {
@@ -107,6 +115,9 @@ impl File {
             return Err(io::ErrorKind::NotFound.into());
         }
         let is_nonblocking = AtomicBool::new(file::is_nonblocking(&fd)?);
+        if root.quiet_period.is_some() {
+            file_lease::start();
+        }
         let descriptor = Descriptor {
             fd: Some(fd),
             pool: Arc::clone(&root.pool),
@@ -120,6 +131,7 @@ impl File {
             checked_ms: AtomicU64::new(0),
             fills: Arc::new(Semaphore::new(FILLS_MAX)),
             is_nonblocking,
+            lease: FileLease::default(),
         };
         Ok(Self::new(Arc::new(descriptor), Identity::from_stat(&status)))
     }
@@ -127,7 +139,8 @@ impl File {
     fn new(descriptor: Arc<Descriptor>, identity: Identity) -> Self {
         let validator = identity.version().validator();
         let is_quiet = descriptor.quiet_period.is_some_and(|period| identity.is_quiet_for(period));
-        Self { descriptor, identity, validator, is_quiet, grew: None }
+        let is_verified = Arc::default();
+        Self { descriptor, identity, validator, is_quiet, grew: None, is_verified }
     }
 
     /// The validator of the file's bytes.
@@ -179,15 +192,34 @@ impl File {
 
     /// Whether the kernel may send the file's bytes from the page cache without our reading them.
     ///
-    /// The kernel sends them by reference: clients that have not received a page yet see a later
-    /// write. So a file that changed lately, and may change again, is read instead, and checked after
-    /// each read.
+    /// The kernel sends them by reference: clients that have not received a page yet would see a later
+    /// write. So this needs a [lease](super::file_lease), which keeps writers away. A file without one, or
+    /// one that changed lately and may change again, is read instead, and checked after each read.
+    ///
+    /// A lease may end at any time: each send goes through [`PageReferences`](super::PageReferences).
     pub fn is_sendable(&self) -> bool {
         let is_quiet = || {
             let quiet_period = self.descriptor.quiet_period;
             self.is_quiet || quiet_period.is_some_and(|period| self.identity.is_quiet_for(period))
         };
-        self.is_nonblocking() && is_quiet()
+        self.is_nonblocking() && is_quiet() && self.is_leased()
+    }
+
+    /// Whether the file is kept in this state by a lease.
+    fn is_leased(&self) -> bool {
+        // The file may have changed between the time of this state and the lease.
+        let verify = || {
+            let is_same = self.check().is_ok();
+            self.is_verified.store(is_same, Ordering::Relaxed);
+            is_same
+        };
+        FileLease::hold(&self.descriptor)
+            && (self.is_verified.load(Ordering::Relaxed) || verify())
+    }
+
+    /// The open file behind this state.
+    pub(super) fn descriptor(&self) -> &Arc<Descriptor> {
+        &self.descriptor
     }
 
     /// Makes the file not [sendable](Self::is_sendable) until it is opened again, because a part of it
@@ -245,12 +277,12 @@ impl File {
     /// Bars the descriptor from further requests. There is no way back, so that a request which
     /// found the file before the change cannot put it into the cache again.
     pub(super) fn forget(&self) {
-        self.descriptor.is_forgotten.store(true, Ordering::Release);
+        self.descriptor.forget();
     }
 
     /// Whether the descriptor is barred from further requests.
     pub(super) fn is_forgotten(&self) -> bool {
-        self.descriptor.is_forgotten.load(Ordering::Acquire)
+        self.descriptor.is_forgotten()
     }
 
     /// Whether both share one descriptor.
@@ -362,8 +394,18 @@ impl File {
 }
 
 impl Descriptor {
+    /// Bars the descriptor from further requests.
+    pub(super) fn forget(&self) {
+        self.is_forgotten.store(true, Ordering::Release);
+    }
+
+    /// Whether the descriptor is barred from further requests.
+    pub(super) fn is_forgotten(&self) -> bool {
+        self.is_forgotten.load(Ordering::Acquire)
+    }
+
     /// A time, in milliseconds since the file was opened.
-    fn ms_at(&self, time: Instant) -> u64 {
+    pub(super) fn ms_at(&self, time: Instant) -> u64 {
         let elapsed = time.saturating_duration_since(self.opened);
         u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
     }

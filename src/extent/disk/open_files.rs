@@ -234,7 +234,10 @@ impl Root {
         let mut opened_at = None;
         let open = async {
             let (root, relative) = (Arc::clone(self), path.to_owned());
+            // A file that a writer has opened is forgotten without a change of its name.
+            let forgotten = stale.as_deref().filter(|stale| stale.is_forgotten());
             let former = former.remove(path).map(|(_, former)| former);
+            let former = former.or_else(|| forgotten.map(File::former_state));
             let call = move || root.open_blocking(&relative, stale.as_deref(), former.as_ref());
             let (file, moment, is_watched) = self.pool.run(call).await??;
             opened_at = Some((moment, is_watched));

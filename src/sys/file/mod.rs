@@ -1,5 +1,5 @@
 //! File calls that differ between systems: to resolve a path without leaving a directory, to read from
-//! memory without waiting for the disk, and to watch the names in directories.
+//! memory without waiting for the disk, to watch the names in directories, and to hear of writers.
 //!
 //! This is the seam between Linux and other systems. On a network file system, for example, a file is not
 //! [nonblocking](is_nonblocking): all its reads go to the disk pool, and its bytes are copied to the
@@ -10,14 +10,19 @@ mod beneath;
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 #[cfg(target_os = "linux")]
+mod lease;
+#[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
 mod name_watcher;
 
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{
-    NameWatcher, is_nonblocking, open_beneath, read_at, reports_names, status_beneath,
+    LeaseReports, NameWatcher, ReportReceiver, end_lease, is_lease_intact, is_nonblocking,
+    open_beneath, read_at, reports_names, status_beneath, take_lease,
 };
+#[cfg(target_os = "linux")]
+pub use lease::{LeaseReports, ReportReceiver, end_lease, is_lease_intact, take_lease};
 #[cfg(target_os = "linux")]
 pub use linux::{is_nonblocking, open_beneath, read_at, reports_names, status_beneath};
 #[cfg(target_os = "linux")]

@@ -13,13 +13,15 @@ mod linux;
 
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{
-    Mapping, is_cached, is_still_cached, populate, read_into_page_cache, send, send_slices,
+    Mapping, abort, is_cached, is_still_cached, populate, read_into_page_cache, send, send_slices,
     sendfile, set_congestion_control, set_cork, set_notsent_lowat, set_pacing_rate,
+    unacknowledged_bytes, unread_by_local_peer,
 };
 #[cfg(target_os = "linux")]
 pub use linux::{
-    Mapping, is_cached, is_still_cached, populate, read_into_page_cache, send, send_slices,
+    Mapping, abort, is_cached, is_still_cached, populate, read_into_page_cache, send, send_slices,
     sendfile, set_congestion_control, set_cork, set_notsent_lowat, set_pacing_rate,
+    unacknowledged_bytes, unread_by_local_peer,
 };
 
 /// The most slices of one call (`IOV_MAX` on Linux).

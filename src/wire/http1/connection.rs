@@ -279,7 +279,7 @@ where
         if self.is_eof {
             return Ok(());
         }
-        poll_fn(|cx| self.socket.poll_shutdown(cx)).await?;
+        self.socket.shutdown()?;
         self.socket.timer().set(LINGER);
         self.unread = BytesMut::new();
         while poll_fn(|cx| self.poll_more(cx)).await? {

@@ -54,6 +54,9 @@ where
         self.socket.end_stall();
         match sent {
             Ok(()) => Ok(()),
+            Err(SendError::Client(_)) if self.socket.is_aborted() => {
+                Err(self.cut(observer, &ReadError::Changed))
+            }
             Err(SendError::Client(error)) => Err(error),
             Err(SendError::Source(error)) => Err(self.cut(observer, &error)),
         }

@@ -157,10 +157,14 @@ impl ResponseSender {
                     let window = self.next_window(range);
                     match source.as_file().filter(|file| file.is_sendable()) {
                         Some(file) => {
-                            let polled = self.poll_window(cx, socket, io_thread, file, window);
-                            let sent = ready!(polled)?;
-                            observer.sent(sent);
-                            turn_bytes += sent;
+                            let part = window.clone();
+                            match ready!(self.poll_window(cx, socket, io_thread, file, part))? {
+                                Some(sent) => {
+                                    observer.sent(sent);
+                                    turn_bytes += sent;
+                                }
+                                None => self.start_copying(source, window),
+                            }
                         }
                         None => self.start_copying(source, window),
                     }
@@ -230,7 +234,8 @@ impl ResponseSender {
         }
     }
 
-    /// Sends the bytes in memory, and a window of a file or the first part of it.
+    /// Sends the bytes in memory, and a window of a file or the first part of it. Ready with `None`: the
+    /// window must be copied, because a writer waits for the file, or the client has another file to read.
     fn poll_window(
         &mut self,
         cx: &mut Context<'_>,
@@ -238,20 +243,34 @@ impl ResponseSender {
         io_thread: &IoThread,
         file: &File,
         window: Range<u64>,
-    ) -> Poll<Result<u64, SendError>> {
+    ) -> Poll<Result<Option<u64>, SendError>> {
         // Before the head is sent: the kernel holds it back, because `MSG_MORE` announces more.
         if !ready!(self.poll_available(cx, io_thread, file, &window))? {
-            return Poll::Ready(Ok(0));
+            return Poll::Ready(Ok(Some(0)));
+        }
+        let references = socket.page_references();
+        if !references.prepare(file) {
+            return Poll::Ready(Ok(None));
         }
         let more = window.end - window.start < SEPARATE_HEAD_MIN_BYTES;
         ready!(self.poll_memory(cx, socket, more))?;
         self.check(file)?;
         let max = usize::try_from(window.end - window.start).unwrap_or(usize::MAX);
-        let send = |fd: BorrowedFd<'_>| net::sendfile(fd, file.as_fd(), window.start, max);
-        let sent = ready!(socket.poll_write(cx, max, send)).map_err(classify)? as u64;
+        let mut is_refused = false;
+        let send = |fd: BorrowedFd<'_>| {
+            let sendfile = || net::sendfile(fd, file.as_fd(), window.start, max);
+            let sent = references.send_by_reference(file, sendfile);
+            is_refused = sent.is_none();
+            sent.unwrap_or(Err(io::ErrorKind::ResourceBusy.into()))
+        };
+        let polled = ready!(socket.poll_write(cx, max, send));
+        if is_refused {
+            return Poll::Ready(Ok(None));
+        }
+        let sent = polled.map_err(classify)? as u64;
         self.is_long |= sent < window.end - window.start;
         self.advance(sent, file).map_err(SendError::Source)?;
-        Poll::Ready(Ok(sent))
+        Poll::Ready(Ok(Some(sent)))
     }
 
     /// Sends the bytes in memory and a batch of short extents, or the first part of both.
@@ -290,10 +309,22 @@ impl ResponseSender {
         let mut slices = vec![Slice::Memory(&self.memory)];
         slices.extend(batch.slices(&self.extents, self.current, self.sent, &mapping));
         let more = self.extents.get(self.current + batch.count).is_some();
-        let polled = socket.poll_write(cx, wanted, |fd| net::send_slices(fd, &slices, more));
+        let references = socket.page_references();
+        let mut is_refused = false;
+        let send = |fd: BorrowedFd<'_>| {
+            let sent = references.send_copied(file, || net::send_slices(fd, &slices, more));
+            is_refused = sent.is_none();
+            sent.unwrap_or(Err(io::ErrorKind::ResourceBusy.into()))
+        };
+        let polled = socket.poll_write(cx, wanted, send);
         drop(slices);
         self.mapping = Some((Arc::clone(&batch.source), mapping));
-        let written = ready!(polled).map_err(classify)? as u64;
+        let written = ready!(polled);
+        if is_refused {
+            // A writer waits: the file is not sendable any more, and its extents are copied.
+            return Poll::Ready(Ok(0));
+        }
+        let written = written.map_err(classify)? as u64;
         let from_memory = written.min(self.memory.len() as u64);
         self.advance_memory(usize::try_from(from_memory).expect("no more than is in memory"));
         let sent = written - from_memory;
