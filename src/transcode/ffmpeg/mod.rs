@@ -1,6 +1,6 @@
 //! ffmpeg as an untrusted child process.
 //!
-//! The caller gives the [arguments, the input files and the output folder](Invocation). Everything else
+//! The caller gives the [arguments, the input and the output folder](Invocation). Everything else
 //! is here: [`arguments`] adds what every run needs and forces the demuxer that [`demuxer`] detects, so
 //! that no file can pass as a playlist of other files; [`Ffmpeg::run`] feeds its stdin, reads its output,
 //! enforces the limits and ends it; the [sandbox](super::sandbox) confines it. ffprobe, which reports the
@@ -21,6 +21,7 @@ mod watchdog;
 use std::{
     ffi::OsString,
     io,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::ExitStatus,
     time::Duration,
@@ -51,24 +52,34 @@ pub struct Invocation {
     /// needs: overwriting, logging, protocols, demuxers. The working directory is the output folder, so
     /// outputs are plain names.
     pub arguments: Vec<OsString>,
-    /// The content of the input `pipe:0`.
-    pub stdin: Stdin,
-    /// The files that it reads, by absolute path; each `-i` is one of them.
-    pub inputs: Vec<PathBuf>,
+    /// What it reads.
+    pub input: Input,
     /// The folder that it writes, which must exist.
     pub output_dir: PathBuf,
     /// The resources that it may use.
     pub limits: Limits,
 }
 
-/// The standard input of a run.
+/// The input of a run.
 #[derive(Debug, Default)]
-pub enum Stdin {
-    /// None: all inputs are files.
+pub enum Input {
+    /// None.
     #[default]
     Null,
-    /// The content of these extents.
+    /// A file, by the name [`arguments::FILE`].
+    File(InputFile),
+    /// The content of these extents, by the name [`arguments::PIPE`].
     Extents(Extents),
+}
+
+/// An open file, the standard input of a run. ffmpeg opens the descriptor again, and never a name: by then
+/// another file may have the name, even one outside of the library.
+#[derive(Debug)]
+pub struct InputFile {
+    /// The file.
+    pub fd: OwnedFd,
+    /// Its name, for messages.
+    pub name: String,
 }
 
 /// The resources that one run may use.

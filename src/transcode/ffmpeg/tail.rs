@@ -1,10 +1,8 @@
 //! The last lines of a child's stderr: bounded, printable, and without the server's paths.
 
-use std::{
-    cmp::Reverse,
-    collections::VecDeque,
-    path::{Path, PathBuf},
-};
+use std::{collections::VecDeque, path::Path};
+
+use super::arguments;
 
 /// Maximum number of kept lines.
 const LINES_MAX: usize = 40;
@@ -30,15 +28,11 @@ pub struct Tail {
 }
 
 impl Tail {
-    /// A tail that shows only the names of these files, and no path of the folder.
-    pub fn hiding(files: &[PathBuf], folder: &Path) -> Self {
-        let name = |path: &Path| path.file_name().unwrap_or_default().display().to_string();
-        let replacement = |path: &PathBuf| (path.display().to_string(), name(path));
-        let mut hidden: Vec<_> = files.iter().map(replacement).collect();
-        hidden.push((format!("{}/", folder.display()), String::new()));
-        // The longest first: one path may be a prefix of another.
-        hidden.sort_by_key(|(path, _)| Reverse(path.len()));
+    /// A tail that shows the name of the input file instead of its descriptor, and no path of the folder.
+    pub fn hiding(input: Option<&str>, folder: &Path) -> Self {
+        let mut hidden = vec![(format!("{}/", folder.display()), String::new())];
         hidden.retain(|(path, _)| path.len() > 1);
+        hidden.extend(input.map(|name| (arguments::FILE.to_owned(), name.to_owned())));
         Self { hidden, ..Self::default() }
     }
 
@@ -108,10 +102,10 @@ mod tests {
 
     #[test]
     fn paths_of_the_server_and_control_characters_are_not_shown() {
-        let file = PathBuf::from("/srv/films/private/a.mkv");
-        let mut tail = Tail::hiding(&[file], Path::new("/var/tmp/job-7"));
-        tail.push(b"file:/srv/films/private/a.mkv: \x1b[2Jbad\r\n/var/tmp/job-7/1.jpg: full");
-        assert_eq!(tail.text(), "file:a.mkv: [2Jbad\n1.jpg: full");
+        let mut tail = Tail::hiding(Some("a.mkv"), Path::new("/var/tmp/job-7"));
+        tail.push(format!("{}: \x1b[2Jbad\r\n", arguments::FILE).as_bytes());
+        tail.push(b"/var/tmp/job-7/1.jpg: full");
+        assert_eq!(tail.text(), "a.mkv: [2Jbad\n1.jpg: full");
     }
 
     #[test]

@@ -30,7 +30,7 @@ impl Confinement {
         let mut enforced = Vec::new();
         if self.policy != Policy::Off {
             let restricted =
-                sandbox::restrict_files(program, &self.readable, self.writable.as_deref());
+                sandbox::restrict_files(program, self.reads_stdin, self.writable.as_deref());
             if restricted.map_err(|error| error.to_string())? {
                 enforced.push("landlock");
             }
