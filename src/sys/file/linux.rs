@@ -23,23 +23,36 @@ pub fn open_beneath(
     flags: OFlags,
     links: Links,
 ) -> Result<OwnedFd> {
+    match open_without_links(directory, relative, flags) {
+        // The kernel would follow a link to a hidden name, too.
+        Err(Errno::LOOP) if links == Links::Followed => {
+            super::beneath::open(directory, relative, flags)
+        }
+        opened => opened,
+    }
+}
+
+fn open_without_links(
+    directory: BorrowedFd<'_>,
+    relative: &Path,
+    flags: OFlags,
+) -> Result<OwnedFd> {
     let relative = if relative.as_os_str().is_empty() { Path::new(".") } else { relative };
     let flags = flags | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::BENEATH
-        | match links {
-            Links::Followed => ResolveFlags::NO_MAGICLINKS,
-            Links::Refused => ResolveFlags::NO_SYMLINKS,
-        };
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     let open = || fs::openat2(directory, relative, flags, Mode::empty(), resolve);
-    // If a rename anywhere in the system races with a `..` in a link, the kernel cannot be sure that it
-    // stayed beneath the directory, and the caller has to try again (openat2(2)).
+    // If a rename anywhere in the system races with a `..`, the kernel cannot be sure that it stayed beneath
+    // the directory, and the caller has to try again (openat2(2)).
     let is_decided = |opened: &Result<_>| !matches!(opened, Err(Errno::AGAIN));
     (1..OPEN_TRIES).map(|_| open()).find(is_decided).unwrap_or_else(open)
 }
 
 /// The status of an entry below a directory.
 pub fn status_beneath(directory: BorrowedFd<'_>, relative: &Path, links: Links) -> Result<Stat> {
-    fs::fstat(open_beneath(directory, relative, OFlags::PATH, links)?)
+    match open_without_links(directory, relative, OFlags::PATH) {
+        Err(Errno::LOOP) if links == Links::Followed => super::beneath::status(directory, relative),
+        opened => fs::fstat(opened?),
+    }
 }
 
 /// Reads at an offset: at least a byte, except at the end.

@@ -5,7 +5,6 @@
 //! [nonblocking](is_nonblocking): all its reads go to the disk pool, and its bytes are copied to the
 //! socket.
 
-#[cfg(any(test, not(target_os = "linux")))]
 mod beneath;
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
@@ -40,7 +39,7 @@ pub enum Wait {
 /// Whether a path may pass through symbolic links.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Links {
-    /// Follow links that stay below the directory.
+    /// Follow links that stay below the directory, and lead to no name that begins with a dot.
     Followed,
     /// Fail with `ELOOP` at a link.
     Refused,
