@@ -28,9 +28,12 @@ use super::{
 use crate::extent::{ReadError, Source, Validator};
 use crate::sys::file::{self, Links, Wait};
 
-/// The time after a status check for which a quiet file counts as unchanged, in milliseconds. A check for
+/// The time after a status check for which a file under a lease counts as unchanged, in milliseconds. A check for
 /// each of ten thousand requests a second would be a fifth of their system calls.
 const STATUS_TTL_MS: u64 = 10;
+
+/// The most attempts to find a file in a state in which no write is in progress.
+const SETTLE_TRIES: usize = 4;
 
 /// The most concurrent calls that read pages of one file into the page cache.
 const FILLS_MAX: usize = 2;
@@ -115,6 +118,7 @@ impl File {
             return Err(io::ErrorKind::NotFound.into());
         }
         let is_nonblocking = AtomicBool::new(file::is_nonblocking(&fd)?);
+        let identity = settled_identity(fd.as_fd(), Identity::from_stat(&status))?;
         if root.quiet_period.is_some() {
             file_lease::start();
         }
@@ -133,7 +137,7 @@ impl File {
             is_nonblocking,
             lease: FileLease::default(),
         };
-        Ok(Self::new(Arc::new(descriptor), Identity::from_stat(&status)))
+        Ok(Self::new(Arc::new(descriptor), identity))
     }
 
     fn new(descriptor: Arc<Descriptor>, identity: Identity) -> Self {
@@ -158,6 +162,12 @@ impl File {
         let has_grown = identity.size > self.identity.size;
         let grew = if has_grown { Some(Instant::now()) } else { self.grew };
         Self { grew, ..Self::new(Arc::clone(&self.descriptor), identity) }
+    }
+
+    /// The same open file in its present state. Blocks: for disk threads only.
+    pub(super) fn in_settled_state(&self) -> io::Result<Self> {
+        let found = settled_identity(self.descriptor.as_fd(), self.current_identity()?)?;
+        Ok(if found == self.identity { self.clone() } else { self.in_state(found) })
     }
 
     /// The state to keep when the file is closed.
@@ -213,8 +223,7 @@ impl File {
             self.is_verified.store(is_same, Ordering::Relaxed);
             is_same
         };
-        FileLease::hold(&self.descriptor)
-            && (self.is_verified.load(Ordering::Relaxed) || verify())
+        FileLease::hold(&self.descriptor) && (self.is_verified.load(Ordering::Relaxed) || verify())
     }
 
     /// The open file behind this state.
@@ -290,10 +299,12 @@ impl File {
         Arc::ptr_eq(&self.descriptor, &other.descriptor)
     }
 
-    /// Whether the status of a quiet file was checked within the last [`STATUS_TTL_MS`].
+    /// Whether the status of a file under a lease was checked within the last [`STATUS_TTL_MS`]. Any other
+    /// file may have been written since.
     pub(super) fn was_checked(&self, now: Instant) -> bool {
         let checked_ms = self.descriptor.checked_ms.load(Ordering::Relaxed);
-        self.is_quiet && self.descriptor.ms_at(now).saturating_sub(checked_ms) < STATUS_TTL_MS
+        self.descriptor.lease.is_held()
+            && self.descriptor.ms_at(now).saturating_sub(checked_ms) < STATUS_TTL_MS
     }
 
     /// Notes that the status was found unchanged.
@@ -391,6 +402,22 @@ impl File {
             }
         }
     }
+}
+
+/// The state of a file, last `found` in that state, in which no write is in progress. Blocks.
+///
+/// A write sets mtime before it changes a byte, but a file that is found in the middle of it has its new mtime
+/// and some old bytes. A file that is written without a pause has no such state; its responses are cut.
+fn settled_identity(fd: BorrowedFd<'_>, mut found: Identity) -> io::Result<Identity> {
+    for _ in 0..SETTLE_TRIES {
+        file::wait_for_writes(fd);
+        let now = Identity::from_stat(&fs::fstat(fd)?);
+        if now == found {
+            break;
+        }
+        found = now;
+    }
+    Ok(found)
 }
 
 impl Descriptor {

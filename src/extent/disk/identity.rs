@@ -90,12 +90,6 @@ impl Identity {
         (self.device, self.inode) == (other.device, other.inode)
     }
 
-    /// Whether link count, mode and owners are equal. A file that is deleted, or that another is renamed
-    /// over, has lost a link.
-    pub(super) fn same_attributes(&self, other: &Self) -> bool {
-        self.attributes == other.attributes
-    }
-
     /// Whether the file in the state `now` still has the bytes of this state.
     ///
     /// A file that is deleted, or that another is renamed over, loses a link, which moves its ctime too;

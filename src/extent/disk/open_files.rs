@@ -10,9 +10,7 @@ use std::{
 use quick_cache::sync::Cache;
 use rustix::io::Errno;
 
-use super::{
-    EntryKind, File, Identity, Root, Unavailable, file::FormerState, watched_directories::Moment,
-};
+use super::{EntryKind, File, Root, Unavailable, file::FormerState, watched_directories::Moment};
 use crate::sys::file::Links;
 
 /// The interval between look-ups of a watched name, which repair the loss of an event.
@@ -24,7 +22,8 @@ const REVALIDATE_WATCHED_AFTER: Duration = Duration::from_secs(300);
 /// [watches](super::watched_directories) the directories, minutes after it. A file in steady use is
 /// looked up in the background, one look-up at a time, while requests go on using it for as long again.
 /// An event, or a changed link count, ends the use at once. Whatever the age, a local file's status is
-/// read for each request (or each 10 ms), so that the response has the present length and version.
+/// read for each request (each 10 ms under a [lease](super::file_lease)), so that the response has the present
+/// length and version.
 #[derive(Debug)]
 pub(super) struct OpenFiles {
     files: Cache<PathBuf, Arc<File>>,
@@ -159,14 +158,12 @@ impl Root {
             return Ok(kept);
         }
         match kept.current_identity() {
-            // The file may have lost its name, which only a look-up can decide.
-            Ok(found) if !found.same_attributes(kept.identity()) => Err(Some(kept)),
-            Ok(found) => {
-                let file = self.keep(path, kept, found);
-                file.note_checked(now);
-                Ok(file)
+            Ok(found) if found == *kept.identity() => {
+                kept.note_checked(now);
+                Ok(kept)
             }
-            Err(_) => Err(Some(kept)),
+            // The file may have lost its name, or may just be written, which only a disk thread can decide.
+            Ok(_) | Err(_) => Err(Some(kept)),
         }
     }
 
@@ -182,17 +179,18 @@ impl Root {
         }
     }
 
-    /// Updates the cache with the state `found` of a kept file: a file that has grown keeps its descriptor
-    /// and gets a new length.
-    fn keep(&self, path: &Path, kept: Arc<File>, found: Identity) -> Arc<File> {
-        if found == *kept.identity() {
-            return kept;
+    /// Updates the cache with the present state of a kept file: a file that has grown keeps its descriptor and
+    /// gets a new length. Blocks: for disk threads only.
+    fn keep(&self, path: &Path, kept: Arc<File>) -> io::Result<Arc<File>> {
+        let file = kept.in_settled_state()?;
+        if file.identity() == kept.identity() {
+            return Ok(kept);
         }
         // A rename of the file moves its ctime as a write does.
         kept.note_unwatched();
-        let file = Arc::new(kept.in_state(found));
+        let file = Arc::new(file);
         self.open_files.files.insert(path.to_owned(), Arc::clone(&file));
-        file
+        Ok(file)
     }
 
     /// Looks a kept file's name up early, so that no request has to wait for it.
@@ -207,8 +205,9 @@ impl Root {
             match root.look_up_watched(&path, is_watched) {
                 Ok((EntryKind::File(found), is_watched)) if found.same_file(kept.identity()) => {
                     kept.note_look_up(begun);
-                    let kept = root.keep(&path, Arc::clone(&kept), found);
-                    root.note_coverage(&kept, moment, is_watched);
+                    if let Ok(kept) = root.keep(&path, Arc::clone(&kept)) {
+                        root.note_coverage(&kept, moment, is_watched);
+                    }
                 }
                 _ => {
                     kept.forget();
@@ -274,7 +273,7 @@ impl Root {
         {
             stale.note_look_up(begun);
             stale.note_unwatched();
-            return Ok((stale.in_state(found), moment, is_watched));
+            return Ok((stale.in_settled_state()?, moment, is_watched));
         }
         let open = |links| File::open(self, path, links);
         let (file, is_watched) = without_links(is_watched, open)?;

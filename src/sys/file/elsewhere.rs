@@ -46,6 +46,9 @@ pub fn read_at(fd: impl AsFd, into: &mut [u8], offset: u64, wait: Wait) -> Resul
     }
 }
 
+/// No effect.
+pub fn wait_for_writes(_fd: impl AsFd) {}
+
 /// Always false: status calls and reads may block on every file system.
 pub fn is_nonblocking(_fd: impl AsFd) -> Result<bool> {
     Ok(false)

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{self, Mode, OFlags, ResolveFlags, Stat},
+    fs::{self, Mode, OFlags, ResolveFlags, SeekFrom, Stat},
     io::{Errno, ReadWriteFlags, Result},
 };
 
@@ -62,6 +62,15 @@ pub fn read_at(fd: impl AsFd, into: &mut [u8], offset: u64, wait: Wait) -> Resul
         Wait::Never => ReadWriteFlags::NOWAIT,
     };
     rustix::io::preadv2(fd, &mut [IoSliceMut::new(into)], offset, flags)
+}
+
+/// Waits until each write(2) to a file that has begun is over. Blocks as long as that takes.
+///
+/// A write sets mtime when it begins and changes the last byte when it ends, under the inode's lock. To look
+/// for data takes that lock too, on ext4, Btrfs, F2FS and tmpfs; on XFS each read waits for the write itself.
+pub fn wait_for_writes(fd: impl AsFd) {
+    // The offset is of no use: all reads have their own.
+    let _ = fs::seek(fd, SeekFrom::Data(0));
 }
 
 /// Whether `fstat`, and reads with `RWF_NOWAIT`, never block on this file: true on the local file systems

@@ -18,12 +18,14 @@ mod name_watcher;
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{
     LeaseReports, NameWatcher, ReportReceiver, end_lease, is_lease_intact, is_nonblocking,
-    open_beneath, read_at, reports_names, status_beneath, take_lease,
+    open_beneath, read_at, reports_names, status_beneath, take_lease, wait_for_writes,
 };
 #[cfg(target_os = "linux")]
 pub use lease::{LeaseReports, ReportReceiver, end_lease, is_lease_intact, take_lease};
 #[cfg(target_os = "linux")]
-pub use linux::{is_nonblocking, open_beneath, read_at, reports_names, status_beneath};
+pub use linux::{
+    is_nonblocking, open_beneath, read_at, reports_names, status_beneath, wait_for_writes,
+};
 #[cfg(target_os = "linux")]
 pub use name_watcher::NameWatcher;
 
