@@ -83,12 +83,13 @@ impl Housekeeping {
         used: &[String],
         forget: &(impl Fn(&str) + Send),
     ) -> Result<(), RoundError> {
+        // First, because it frees space, and all others write to a disk that may be full.
+        self.sweep_in_progress().await?;
         let swept = self.queue.sweep(self.job_retention).await?;
         tracing::debug!(?swept, "swept jobs");
         if !used.is_empty() {
             self.queue.touch_artifacts(used).await?;
         }
-        self.sweep_in_progress().await?;
         let mut bytes = self.queue.artifacts_bytes().await?;
         while bytes > self.max_bytes {
             let oldest = self.queue.artifacts_by_age(EVICTION_BATCH).await?;

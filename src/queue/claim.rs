@@ -67,6 +67,8 @@ impl Queue {
         values.extend([token.into(), owner.into(), (now_ms + millis(lease)).into()]);
         let claim = self.database.dialect().choose(CLAIM[0], CLAIM[1]);
         let Some(row) = change.transaction().row(claim, &values).await? else {
+            // Another worker was faster. A commit keeps the connection, which a rollback closes.
+            change.commit().await?;
             return Ok(None);
         };
         change.advance();

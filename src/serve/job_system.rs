@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Delay before an unavailable database is opened again.
-const RETRY_INTERVAL: Duration = Duration::from_secs(5);
+const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 
 const NO_FFMPEG: &str = "ffmpeg is not installed on the server";
 

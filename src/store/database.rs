@@ -14,6 +14,7 @@ use sqlx::{
     postgres::PgConnectOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
+use tokio::time::{Instant, sleep};
 
 use super::{DatabaseError, Transaction, migrate};
 
@@ -22,6 +23,9 @@ const FILE_NAME: &str = "headwater.db";
 
 /// Timeout for a connection from the pool, and for SQLite's lock.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Delay before a SQLite file that other processes lock is opened again.
+const LOCKED_RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Connections that read SQLite at the same time; each is a thread.
 const SQLITE_READERS: u32 = 4;
@@ -114,8 +118,17 @@ impl Database {
             DatabaseLocation::File(path) => Self::sqlite(&path)?,
             DatabaseLocation::Postgres(url) => Self::postgres(&url)?,
         };
-        migrate::run(&database).await?;
-        Ok(database)
+        let deadline = Instant::now() + ACQUIRE_TIMEOUT;
+        loop {
+            match migrate::run(&database).await {
+                // Processes that change a new file to WAL mode at once lock each other out, and SQLite does
+                // not wait then.
+                Err(error) if error.is_locked() && Instant::now() < deadline => {
+                    sleep(LOCKED_RETRY_INTERVAL).await;
+                }
+                migrated => return migrated.map(|()| database),
+            }
+        }
     }
 
     /// Begins a transaction that may write.

@@ -37,7 +37,7 @@ pub(super) async fn run(database: &Database) -> Result<(), DatabaseError> {
     }
     let found = version(&mut transaction).await?;
     if found == VERSION {
-        return Ok(());
+        return transaction.commit().await;
     }
     if found > VERSION {
         return Err(DatabaseError::TooNew { found, known: VERSION });

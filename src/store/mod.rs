@@ -3,6 +3,7 @@
 //! Upper layers write each statement once; only this folder knows that there are two databases.
 
 pub mod artifacts;
+mod connection;
 pub mod database;
 pub mod error;
 mod migrate;

@@ -1,12 +1,13 @@
 //! The databases: creation, sharing, migration, outages.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
 use futures::future::join_all;
 use headwater::{
     queue::{Class, Queue, QueueError},
-    store::{Database, DatabaseError},
+    store::{Database, DatabaseError, Dialect},
 };
+use tokio::time::timeout;
 
 use super::{LEASE, TestQueue, job, keyed, new_artifact, on_both};
 use crate::support::{folder::Folder, postgres::Cluster};
@@ -83,6 +84,32 @@ a_job_is_enqueued_in_the_transaction_of_its_caller(bench) {
     assert!(bench.database().rows("SELECT name FROM uploads", &[]).await.unwrap().is_empty());
 }
 
+a_transaction_in_which_a_statement_failed_runs_no_other(bench) {
+    let mut change = bench.begin().await.unwrap();
+    change.transaction().execute("INSERT INTO sequence (last) VALUES (NULL)", &[]).await.expect_err("NULL");
+    change.enqueue(job("poster", 1)).await.expect_err("nothing more");
+    change.commit().await.expect_err("nothing to commit");
+    assert!(bench.changed_since(0, 9).await.unwrap().is_empty());
+    bench.add(job("poster", 1)).await;
+}
+
+a_statement_that_its_caller_gave_up_holds_no_connection(bench) {
+    // More often than there are connections, and for longer than a caller waits for one.
+    for _ in 0..16 {
+        let forever = match bench.database().dialect() {
+            Dialect::Postgres => "SELECT pg_sleep(600)",
+            Dialect::Sqlite => {
+                "WITH RECURSIVE endless(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM endless)
+                 SELECT MAX(n) AS n FROM endless LIMIT 20000000"
+            }
+        };
+        let asked = timeout(Duration::from_millis(20), bench.database().rows(forever, &[])).await;
+        assert!(asked.is_err(), "{asked:?}");
+    }
+    bench.add(job("poster", 1)).await;
+    assert!(bench.take().await.is_some());
+}
+
 an_invalid_row_is_an_error_and_no_panic(bench) {
     let added = bench.add(job("poster", 1)).await;
     let mut transaction = bench.database().begin().await.unwrap();
@@ -106,6 +133,35 @@ async fn the_database_file_is_readable_by_its_owner_only() {
     for name in ["headwater.db", "headwater.db-wal", "headwater.db-shm"] {
         assert_eq!(mode(&folder.path("state/data").join(name)), 0o600, "{name}");
     }
+}
+
+/// SQLite rolls back by itself when the disk is full.
+#[tokio::test]
+async fn a_full_disk_costs_one_change_and_the_next_one_succeeds() {
+    let bench = TestQueue::sqlite().await;
+    for round in 0..20 {
+        let mut change = bench.begin().await.unwrap();
+        let transaction = change.transaction();
+        // For this connection the disk is full from now on.
+        transaction.rows("PRAGMA max_page_count = 1", &[]).await.unwrap();
+        transaction
+            .execute("CREATE TABLE big (bytes BLOB)", &[])
+            .await
+            .expect_err("no page is left");
+        drop(change);
+        bench.add(job("poster", 1)).await;
+        let (_, lease) = bench.take().await.expect("a job");
+        assert!(bench.finish(&lease, &[]).await.unwrap(), "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_a_transient_error() {
+    let bench = TestQueue::sqlite().await;
+    let mut transaction = bench.database().begin().await.unwrap();
+    transaction.rows("PRAGMA max_page_count = 1", &[]).await.unwrap();
+    let full = transaction.execute("CREATE TABLE big (bytes BLOB)", &[]).await;
+    assert!(matches!(full, Err(DatabaseError::Unavailable(_))), "{full:?}");
 }
 
 #[tokio::test]

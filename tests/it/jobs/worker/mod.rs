@@ -5,5 +5,6 @@ mod database_outages; // a database that fails for a moment
 mod endless_movies; // small files that claim endless movies
 mod expired_leases; // workers paused for longer than their lease
 mod failures; // jobs that cannot succeed
+mod full_disks; // a disk that fills up and is freed again
 mod policy; // automatic renditions
 mod supervision; // the local worker of a server
