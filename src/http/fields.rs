@@ -10,7 +10,7 @@ use actix_web::{
     HttpResponse,
     http::{
         Method, StatusCode, Version,
-        header::{HeaderMap, HeaderName, HeaderValue},
+        header::{HOST, HeaderMap, HeaderName, HeaderValue},
     },
 };
 
@@ -46,10 +46,23 @@ impl Fields for RequestHead<'_> {
     }
 }
 
-/// A request with its request line, for the log.
+/// A request with its target.
 pub trait RequestFields: Fields {
-    /// Method, target and version.
+    /// Method, target and version, for the log.
     fn line(&self) -> impl fmt::Display;
+
+    /// Host and port that the request is for: those of the target (HTTP/2, and the absolute form in
+    /// HTTP/1), else the field Host.
+    fn host(&self) -> Option<&[u8]>;
+
+    /// The path of the target, not decoded.
+    fn path(&self) -> &str;
+}
+
+/// As [`RequestFields::host`].
+pub fn host(head: &actix_http::RequestHead) -> Option<&[u8]> {
+    let authority = head.uri.authority().map(|authority| authority.as_str().as_bytes());
+    authority.or_else(|| head.headers.get(HOST).map(HeaderValue::as_bytes))
 }
 
 impl Fields for Request {
@@ -63,12 +76,29 @@ impl RequestFields for Request {
         let head = self.head();
         Line(head.method.as_str(), &head.uri, head.version)
     }
+
+    fn host(&self) -> Option<&[u8]> {
+        host(self.head())
+    }
+
+    fn path(&self) -> &str {
+        self.head().uri.path()
+    }
 }
 
 impl RequestFields for RequestHead<'_> {
     fn line(&self) -> impl fmt::Display {
         let version = if self.is_1_1 { Version::HTTP_11 } else { Version::HTTP_10 };
-        Line(self.method, self.target, version)
+        Line(self.method, self.sent_target, version)
+    }
+
+    fn host(&self) -> Option<&[u8]> {
+        let authority = self.authority().map(str::as_bytes);
+        authority.or_else(|| RequestHead::lines(self, &HOST).next())
+    }
+
+    fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
     }
 }
 

@@ -8,13 +8,15 @@
 mod connection;
 mod request_body;
 mod request_head;
+mod request_target;
 mod response;
 mod response_head;
 
 use std::net::SocketAddr;
 
 pub(super) use connection::Http1Connection;
-pub use request_head::{FIELDS_MAX, HEAD_BYTES_MAX, RequestHead, TARGET_BYTES_MAX, is_host};
+pub use request_head::{FIELDS_MAX, HEAD_BYTES_MAX, RequestHead, TARGET_BYTES_MAX};
+pub use request_target::is_host;
 pub use response_head::ResponseHead;
 
 use super::{body::ResponseObserver, connection::Timeouts};
