@@ -112,6 +112,26 @@ checked_text! {
     "\"*\" or a list of origins, such as \"https://tv.example\", separated by spaces"
 }
 
+checked_text! {
+    /// Host names without ports, separated by spaces.
+    Hosts,
+    |text| {
+        let is_host = |host: &str| {
+            let name = host.strip_prefix("*.").unwrap_or(host);
+            let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+            let is_literal = |byte: u8| byte.is_ascii_hexdigit() || b":.".contains(&byte);
+            match name.strip_prefix('[') {
+                Some(literal) => {
+                    literal.strip_suffix(']').is_some_and(|address| address.bytes().all(is_literal))
+                }
+                None => host == "*" || (!name.is_empty() && name.bytes().all(is_name)),
+            }
+        };
+        !text.trim().is_empty() && text.split_whitespace().all(is_host)
+    },
+    "a list of host names without ports, such as \"video.example\", separated by spaces"
+}
+
 /// Format of log lines.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]

@@ -42,7 +42,13 @@ pub enum Error {
     /// A page of another origin sent a request that changes something.
     #[error("a page of another origin must not change anything")]
     CrossOrigin,
-    /// The request names a host that may be another machine.
+    /// The request names a host that is not known to be this server.
+    #[error(
+        "the server is not known under this host name; use localhost or 127.0.0.1, or add the name to \
+         allowed_hosts"
+    )]
+    UnknownHost,
+    /// A request that changes something names a host that may be another machine.
     #[error(
         "changes need a host name of this machine; use localhost or 127.0.0.1, or set api_token_file"
     )]
@@ -126,7 +132,7 @@ impl Error {
             Self::BadRequest(_) => ProblemType::BadRequest,
             Self::Unauthorized => ProblemType::Unauthorized,
             Self::CrossOrigin => ProblemType::CrossOrigin,
-            Self::UntrustedHost => ProblemType::UntrustedHost,
+            Self::UnknownHost | Self::UntrustedHost => ProblemType::UntrustedHost,
             Self::ReadOnly => ProblemType::ReadOnly,
             Self::NotFound => ProblemType::NotFound,
             Self::MethodNotAllowed(_) => ProblemType::MethodNotAllowed,

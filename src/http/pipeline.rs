@@ -23,6 +23,7 @@ use super::{
     Error, Site,
     access_log::{self, AccessLog},
     fields::RequestFields,
+    hosts,
     respond::ResponseBody,
     routes,
 };
@@ -78,10 +79,11 @@ impl Pipeline {
             let pipeline = self.clone();
             let pending = pipeline.receive(&request, request.peer_addr());
             let refusal = request.extensions().get::<Refusal>().copied();
-            let responding = match refusal {
+            let allowed = match refusal {
                 Some(refusal) => Err(Error::from(refusal)),
-                None => Ok(app.call(request)),
+                None => hosts::check(&request, &pipeline.site),
             };
+            let responding = allowed.map(|()| app.call(request));
             async move {
                 let response = match responding {
                     Err(error) => error_response(&error),
@@ -133,6 +135,8 @@ impl FastPath for Pipeline {
         peer: SocketAddr,
         head: &mut ResponseHead<'_>,
     ) -> Option<ImmediateResponse<ResponseTally>> {
+        // The App makes the response to a refused host.
+        hosts::check(request, &self.site).ok()?;
         let (status, body) = routes::respond_if_ready(request, &self.site, head)?;
         let Pending { id, mut tally } = self.receive(request, Some(peer));
         tally.count(status);

@@ -276,7 +276,7 @@ fn requests_of_another_origin_or_with_another_host_change_nothing() {
         let valid = request(method, target, &[], content);
         refused(valid.replace("Host: localhost", "Host: evil.example"), 403);
         refused(valid.replace("application/json", "text/plain"), 415);
-        refused(head(method, target, &[]).replace("Host: test", "Host: localhost"), 415);
+        refused(head(method, target, &[]), 415);
     }
     let jobs = listed(&serving, "");
     assert_eq!((jobs.len(), &jobs[0]["state"]), (1, &"queued".into()));

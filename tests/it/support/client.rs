@@ -191,7 +191,7 @@ impl Client {
 
 /// The head of a request.
 pub fn head(method: &str, target: &str, fields: &[&str]) -> String {
-    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: test\r\n");
+    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n");
     for field in fields {
         head.push_str(field);
         head.push_str("\r\n");

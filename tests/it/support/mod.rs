@@ -25,6 +25,7 @@ pub mod movies; // small valid movies, written by code
 pub mod postgres; // a PostgreSQL cluster for the tests
 pub mod processes; // processes of a deployment, from /proc
 pub mod program; // the program as a child process
+pub mod proxies; // nginx and Caddy, as the README configures them
 pub mod renditions; // renditions of one movie
 pub mod sent_files; // a file, and each way that it takes to a connection
 pub mod server; // a server in this process

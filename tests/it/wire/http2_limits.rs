@@ -19,7 +19,7 @@ const STREAMS: usize = 128;
 const FRAME: u64 = 16 * 1024;
 
 fn begin(client: &Client, target: &str) -> PendingResponse {
-    client.begin("GET", &format!("http://test{target}"), &[]).expect("a head")
+    client.begin("GET", &format!("http://localhost{target}"), &[]).expect("a head")
 }
 
 /// The bytes of bodies that the server has passed to the dispatchers.
