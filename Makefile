@@ -32,6 +32,10 @@ doc: ## Build the documentation, broken links are errors
 deny: setup-test ## Check licences, bans and sources of the dependencies
 	cargo deny check licenses bans sources
 
+.PHONY: advisories
+advisories: setup-test ## Check the dependencies against RustSec's advisories; needs its database
+	cargo deny $(ARGS) check advisories
+
 .PHONY: openapi
 openapi: setup-test ## Lint the OpenAPI description with redocly and spectral
 	npm test --silent --prefix tests/openapi
