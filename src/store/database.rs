@@ -1,13 +1,13 @@
 //! The database: SQLite in the data folder, or PostgreSQL, which several machines can share.
 
 use std::{
-    fs::{DirBuilder, OpenOptions},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     str::FromStr as _,
+    sync::Arc,
     time::Duration,
 };
 
+use futures::future::ready;
 use sqlx::{
     PgPool, SqlitePool,
     pool::PoolOptions,
@@ -16,7 +16,7 @@ use sqlx::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{DatabaseError, Transaction, migrate};
+use super::{DatabaseError, Transaction, migrate, sqlite_file::SqliteFile};
 
 /// The file in the data folder.
 const FILE_NAME: &str = "headwater.db";
@@ -83,6 +83,7 @@ pub enum Database {
 pub struct SqlitePools {
     pub(super) writer: SqlitePool,
     pub(super) readers: SqlitePool,
+    file: Arc<SqliteFile>,
 }
 
 /// The dialect of SQL, for the few statements that differ.
@@ -133,7 +134,16 @@ impl Database {
 
     /// Begins a transaction that may write.
     pub async fn begin(&self) -> Result<Transaction, DatabaseError> {
+        self.check_file().await?;
         Transaction::begin(self).await
+    }
+
+    /// Opens another file of SQLite if the path leads to one, with new tables if it has none.
+    pub(super) async fn check_file(&self) -> Result<(), DatabaseError> {
+        match self {
+            Self::Sqlite(pools) => pools.file.check(async || migrate::run(self).await).await,
+            Self::Postgres(_) => Ok(()),
+        }
     }
 
     /// The dialect of its SQL.
@@ -145,7 +155,7 @@ impl Database {
     }
 
     fn sqlite(path: &Path) -> Result<Self, DatabaseError> {
-        create_private(path).map_err(|(path, error)| DatabaseError::File { path, error })?;
+        let file = Arc::new(SqliteFile::open(path)?);
         let options = SqliteConnectOptions::new()
             .filename(path)
             .foreign_keys(true)
@@ -161,10 +171,15 @@ impl Database {
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 .idle_timeout(None)
                 .max_lifetime(None)
+                .before_acquire({
+                    let file = Arc::clone(&file);
+                    move |_, connection| Box::pin(ready(Ok(file.is_open_in(connection.age))))
+                })
         };
         Ok(Self::Sqlite(SqlitePools {
             writer: pool(1).connect_lazy_with(writer),
             readers: pool(SQLITE_READERS).connect_lazy_with(options.read_only(true)),
+            file: Arc::clone(&file),
         }))
     }
 
@@ -179,14 +194,4 @@ impl Database {
             .connect_lazy_with(options.application_name("headwater"));
         Ok(Self::Postgres(pool))
     }
-}
-
-/// Creates the file with access for its owner only; SQLite gives the same mode to the WAL files.
-fn create_private(path: &Path) -> Result<(), (PathBuf, std::io::Error)> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        let created = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        created.map_err(|error| (folder.to_owned(), error))?;
-    }
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
-    file.map(drop).map_err(|error| (path.to_owned(), error))
 }

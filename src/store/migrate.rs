@@ -29,7 +29,7 @@ const BINARY: &str = r#"CREATE COLLATION IF NOT EXISTS "binary" FROM "C""#;
 /// Creates the tables if there are none, or only those of an older version: these are dropped, and
 /// jobs produce the artifacts again.
 pub(super) async fn run(database: &Database) -> Result<(), DatabaseError> {
-    let mut transaction = database.begin().await?;
+    let mut transaction = Transaction::begin(database).await?;
     if transaction.dialect() == Dialect::Postgres {
         transaction
             .rows("SELECT 1 FROM pg_advisory_xact_lock($1)", &[ADVISORY_LOCK.into()])

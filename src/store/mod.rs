@@ -7,6 +7,7 @@ mod connection;
 pub mod database;
 pub mod error;
 mod migrate;
+mod sqlite_file;
 pub mod statement;
 pub mod transaction;
 

@@ -125,6 +125,7 @@ impl Database {
         sql: &'static str,
         values: &[Value],
     ) -> Result<Vec<Row>, DatabaseError> {
+        self.check_file().await?;
         Ok(match self {
             Self::Sqlite(pools) => {
                 let mut reader = Connection::acquire(&pools.readers).await?;

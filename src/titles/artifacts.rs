@@ -161,8 +161,15 @@ impl Artifacts {
         name: &str,
         waiting: Waiting,
     ) -> Result<Arc<File>, Error> {
-        match self.open_file(&folder.join(name), waiting).await {
+        let path = folder.join(name);
+        match self.open_file(&path, waiting).await {
             Err(OpenError::NotFound) => {
+                // Somebody may have deleted the data folder, and a worker has created another one.
+                if matches!(self.root.reopen().await, Ok(Ok(true)))
+                    && let Ok(file) = self.root.open_file(&path).boxed().await
+                {
+                    return Ok(file);
+                }
                 self.forget_lost(folder);
                 Err(Error::NotReady("the artifact was just removed, retry later"))
             }

@@ -1,6 +1,6 @@
 //! The databases: creation, sharing, migration, outages.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use headwater::{
@@ -10,7 +10,11 @@ use headwater::{
 use tokio::time::timeout;
 
 use super::{LEASE, TestQueue, job, keyed, new_artifact, on_both};
-use crate::support::{folder::Folder, postgres::Cluster};
+use crate::support::{
+    folder::Folder,
+    postgres::Cluster,
+    wait::{SLOW_POLL_INTERVAL, TIMEOUT},
+};
 
 /// The clock of PostgreSQL, or else of this machine.
 const NOW: &str = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS now_ms";
@@ -153,6 +157,40 @@ async fn a_full_disk_costs_one_change_and_the_next_one_succeeds() {
         let (_, lease) = bench.take().await.expect("a job");
         assert!(bench.finish(&lease, &[]).await.unwrap(), "round {round}");
     }
+}
+
+#[tokio::test]
+async fn a_deleted_or_replaced_file_is_opened_again_by_all_processes() {
+    let bench = TestQueue::sqlite().await;
+    let other = bench.elsewhere().await;
+    let data = bench.folder.path("data");
+    bench.add(job("poster", 1)).await;
+    fs::remove_dir_all(&data).expect("removed");
+    // Until the next look at the path, a query may find no file.
+    until_ok(async || bench.last_change().await.ok().filter(|last| *last == 0)).await;
+    let (new, _) = bench.enqueue(job("poster", 1)).await.unwrap();
+    assert_eq!(new.changed, 1, "the tables are new");
+    until_ok(async || other.job(new.id).await.ok().flatten()).await;
+    assert!(other.claim("worker", Class::ALL, LEASE).await.unwrap().is_some());
+    // A backup without that job.
+    let backup = Arc::clone(&TestQueue::sqlite().await.folder);
+    fs::remove_dir_all(&data).expect("removed");
+    fs::rename(backup.path("data"), &data).expect("put in place");
+    until_ok(async || bench.job(new.id).await.ok().filter(Option::is_none)).await;
+    bench.add(job("poster", 1)).await;
+}
+
+/// Waits until a query has a result.
+async fn until_ok<T>(query: impl AsyncFn() -> Option<T>) -> T {
+    let found = async {
+        loop {
+            if let Some(found) = query().await {
+                return found;
+            }
+            tokio::time::sleep(SLOW_POLL_INTERVAL).await;
+        }
+    };
+    timeout(TIMEOUT, found).await.expect("in time")
 }
 
 #[tokio::test]
