@@ -63,6 +63,12 @@ bench: ## Measure the small parts, then the server beside its peers (70 minutes;
 	cargo build --release
 	cargo run --release -p peers -- --json target/bench.json --svg docs/bench.svg $(ARGS)
 
+.PHONY: attacks
+attacks: ## Attack a server beside innocent clients (45 minutes; ARGS="--only h2-*" or ARGS="--soak 20")
+	@scripts/setup attacks
+	cargo build --release
+	cargo run --release -p attacks -- $(ARGS)
+
 # RUSTC_BOOTSTRAP: sanitizers need nightly flags; the code does not.
 SECONDS ?= 60
 .PHONY: fuzz
