@@ -26,7 +26,7 @@ use crate::{http1, thread};
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 
 /// Longest response; a poster that nobody has asked for yet takes ten seconds at most.
-const TIMEOUT: Duration = Duration::from_secs(15);
+pub const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Length of a range, in bytes.
 const RANGE: u64 = 64 << 10;
@@ -86,6 +86,13 @@ struct Visit {
     end: Option<End>,
 }
 
+impl Visit {
+    /// How long it took, or has taken so far.
+    fn took(&self) -> Duration {
+        self.end.as_ref().map_or_else(|| self.begun.elapsed(), |end| end.took)
+    }
+}
+
 /// How a request ended.
 #[derive(Clone, Debug)]
 struct End {
@@ -137,10 +144,13 @@ impl Innocents {
         visits.iter().all(|visit| visit.end.is_some() || visit.begun >= moment)
     }
 
-    /// What innocents experienced who began between two moments, and have ended.
+    /// What innocents experienced who began between two moments. Who began just before may still wait,
+    /// and does not count.
     pub fn experience(&self, from: Instant, to: Instant) -> Experience {
         let visits = self.visits.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_phase = visits.iter().filter(|visit| (from..to).contains(&visit.begun));
+        let counts = |visit: &&Visit| visit.end.is_some() || visit.took() > TIMEOUT;
+        let begun = visits.iter().filter(|visit| (from..to).contains(&visit.begun));
+        let of_phase = begun.filter(counts);
         Experience::of(of_phase)
     }
 
@@ -174,23 +184,27 @@ impl Experience {
         let mut experience = Experience::default();
         for kind in Kind::ALL {
             let of_kind = visits.clone().filter(|visit| visit.kind == kind);
-            let times = of_kind.filter_map(|visit| Some(visit.end.as_ref()?.took));
+            let times = of_kind.map(Visit::took);
             experience.latencies.push((kind, Latency::of(times.collect())));
         }
         for visit in visits {
-            let Some(end) = &visit.end else { continue };
-            let why = match &end.outcome {
-                Ok(200 | 206) => continue,
-                Ok(status) => {
+            let outcome = visit.end.as_ref().map(|end| &end.outcome);
+            let why = match outcome {
+                Some(Ok(200 | 206)) => continue,
+                Some(Ok(status)) => {
                     match status {
                         500.. => experience.server_errors += 1,
                         _ => experience.failures += 1,
                     }
                     format!("{}: {status}", visit.kind.name())
                 }
-                Err(error) => {
+                Some(Err(error)) => {
                     experience.failures += 1;
                     format!("{}: {error}", visit.kind.name())
+                }
+                None => {
+                    experience.failures += 1;
+                    format!("{}: still waits", visit.kind.name())
                 }
             };
             match experience.complaints.iter_mut().find(|(complaint, _)| *complaint == why) {

@@ -50,7 +50,7 @@ pub fn head() {
 
 /// Prints the row of an attack.
 pub fn outcome(outcome: &Outcome) {
-    let mib = |mib: Option<f64>| mib.map_or("–".to_owned(), |mib| format!("{mib:.0}"));
+    let mib = |mib: f64| format!("{mib:.0}");
     let waited = |experience: &Experience| {
         let range = experience.latency(Kind::Range);
         format!("{:.1} / {:.1}", range.p50_ms, range.p99_ms)
@@ -59,10 +59,10 @@ pub fn outcome(outcome: &Outcome) {
     row([
         outcome.attack.to_owned(),
         outcome.clients.to_string(),
-        mib(Some(outcome.before.rss_mib)),
-        mib(outcome.under.map(|usage| usage.peak_mib)),
-        mib(outcome.after.map(|usage| usage.rss_mib)),
-        outcome.cores().map_or("–".to_owned(), |cores| format!("{cores:.2}")),
+        mib(outcome.before.rss_mib),
+        mib(outcome.under.peak_mib),
+        if outcome.end.is_none() { mib(outcome.after.rss_mib) } else { "–".to_owned() },
+        format!("{:.2}", outcome.cores()),
         waited(&outcome.quiet),
         waited(&outcome.attacked),
         outcome.attacked.server_errors.to_string(),

@@ -97,7 +97,11 @@ impl Server {
         if self.poll()?.is_some() {
             return Ok(None);
         }
-        let Ok(usage) = Usage::of(self.child.id()) else { return Ok(None) };
+        let Ok(usage) = Usage::of(self.child.id()) else {
+            // A large process takes a while to end, and has no memory meanwhile.
+            self.ended = Some(self.child.wait()?);
+            return Ok(None);
+        };
         let is_too_large = usage.rss_mib * 1024.0 * 1024.0 > self.cage.limit_bytes as f64;
         if is_too_large && !self.cage.is_kept_by_kernel() {
             self.signal(Signal::KILL);
