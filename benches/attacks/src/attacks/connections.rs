@@ -30,10 +30,10 @@ pub const ATTACKS: &[Attack] = &[
     ),
     many(
         "refused-held",
-        "Connect where an address may have 64 connections, ask for a page, and stay when refused.",
+        "Connect where an address may have 64 of 2,000 connections, ask for a page, and stay.",
         "a refused connection keeps its place for 10 s: one address locks all others out",
-        16_000,
-        Setup { arguments: &["--connections-per-address", "64"], ..Setup::DEFAULT },
+        8_000,
+        super::FEW_FOR_EACH,
         |client| Box::pin(refused(client)),
     ),
     many(

@@ -50,6 +50,12 @@ impl Setup {
         Setup { arguments: &[], descriptors: None, unread_stderr: false, unprivileged: false };
 }
 
+/// Where an address may have fewer connections than there are.
+const FEW_FOR_EACH: Setup = Setup {
+    arguments: &["--connections-per-address", "64", "--max-connections", "2000"],
+    ..Setup::DEFAULT
+};
+
 /// How long innocents may wait under an attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bound {

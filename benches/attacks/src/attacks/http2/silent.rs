@@ -3,6 +3,7 @@
 use std::io;
 
 use super::{Attack, flood};
+use crate::attacks::FEW_FOR_EACH;
 use crate::hostile::{Hostile, h2};
 
 pub const ATTACKS: &[Attack] = &[
@@ -22,6 +23,16 @@ pub const ATTACKS: &[Attack] = &[
             "Send the preface and settings, and nothing more.",
             "keep_alive_s does not hold for them",
             |client| Box::pin(said(client, h2::opening(&[]))),
+        )
+    },
+    Attack {
+        clients: 8_000,
+        setup: FEW_FOR_EACH,
+        ..flood(
+            "h2-refused-held",
+            "As refused-held, over HTTP/2.",
+            "a refused connection keeps its place for ever",
+            |client| Box::pin(said(client, [h2::opening(&[]), h2::get(1, "/")].concat())),
         )
     },
     Attack {
