@@ -77,11 +77,17 @@ pub fn run(options: &Options, attacks: &[&'static Attack], minutes: u64) -> Resu
     drop(running);
     interrupt::sleep(SETTLE)?;
     let last = look(&mut server, &innocents, begun, Instant::now() - SETTLE)?;
-    let held = is_flat(&rows, &last);
+    let (grown, kills) = (growth(&rows, &last), server.cage().kills());
     rows.push(last);
     report::write_json(options.json.as_deref(), &rows)?;
-    println!("\n{}; {} kills", if held { "flat" } else { "it grew" }, server.cage().kills());
-    Ok(held && server.cage().kills() == 0)
+    println!(
+        "\ngrown: {}; {kills} killed for lack of memory",
+        match grown.is_empty() {
+            true => "nothing".to_owned(),
+            false => grown.join(", "),
+        }
+    );
+    Ok(grown.is_empty() && kills == 0)
 }
 
 /// Only attacks on a server as an operator starts it share one.
@@ -106,18 +112,42 @@ fn look(server: &mut Server, innocents: &Innocents, begun: Instant, from: Instan
     Ok(Row { minutes, usage, innocents })
 }
 
-/// Whether the second half used no more than the first, and what stays is not more than under attack.
-fn is_flat(rows: &[Row], last: &Row) -> bool {
+/// What the second half used more of than the first, or did not give back.
+fn growth(rows: &[Row], last: &Row) -> Vec<&'static str> {
     let (first, second) = rows.split_at(rows.len() / 2);
-    let most = |rows: &[Row]| {
-        let peak = rows.iter().map(|row| row.usage.peak_mib).fold(0.0, f64::max);
-        let threads = rows.iter().map(|row| row.usage.threads).max().unwrap_or(0);
-        (peak, threads)
-    };
-    let ((peak, threads), (later_peak, later_threads)) = (most(first), most(second));
-    let most_descriptors = rows.iter().map(|row| row.usage.descriptors).max().unwrap_or(0);
-    later_peak <= GROWTH * peak + NOISE_MIB
-        && later_threads <= threads + NOISE_THREADS
-        && last.usage.rss_mib <= peak
-        && last.usage.descriptors <= most_descriptors
+    let peak = |rows: &[Row]| rows.iter().map(|row| row.usage.peak_mib).fold(0.0, f64::max);
+    let threads = |rows: &[Row]| rows.iter().map(|row| row.usage.threads).max().unwrap_or(0);
+    let descriptors = rows.iter().map(|row| row.usage.descriptors).max().unwrap_or(0);
+    let peak_max = GROWTH * peak(first) + NOISE_MIB;
+    [
+        (peak(second) > peak_max, "peak of RSS"),
+        (threads(second) > threads(first) + NOISE_THREADS, "threads"),
+        (last.usage.rss_mib > peak(first) + NOISE_MIB, "RSS in the end"),
+        (last.usage.descriptors > descriptors, "descriptors in the end"),
+    ]
+    .into_iter()
+    .filter_map(|(has_grown, what)| has_grown.then_some(what))
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(mib: f64, descriptors: usize, threads: u64) -> Row {
+        let usage = Usage { rss_mib: mib, peak_mib: mib, descriptors, threads, cpu_s: 0.0 };
+        Row { minutes: 0.0, usage, innocents: Experience::default() }
+    }
+
+    #[test]
+    fn a_server_is_flat_if_its_second_half_is_like_its_first() {
+        let rows = [row(90.0, 500, 20), row(60.0, 300, 18), row(95.0, 480, 21), row(70.0, 90, 18)];
+        assert_eq!(growth(&rows, &row(60.0, 100, 18)), Vec::<&str>::new());
+        assert_eq!(
+            growth(&rows, &row(200.0, 600, 18)),
+            ["RSS in the end", "descriptors in the end"]
+        );
+        let growing = [row(90.0, 500, 20), row(190.0, 500, 40)];
+        assert_eq!(growth(&growing, &row(90.0, 100, 18)), ["peak of RSS", "threads"]);
+    }
 }

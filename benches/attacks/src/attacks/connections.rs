@@ -86,7 +86,9 @@ async fn refused(client: Hostile) -> io::Result<()> {
     let mut connection = client.connect().await?;
     connection.send_get("/", "").await?;
     connection.status().await?;
-    connection.discard().await
+    // Whatever the server does: it waits for the client to close.
+    sleep(Duration::from_secs(60)).await;
+    Ok(())
 }
 
 async fn paused(client: Hostile) -> io::Result<()> {
