@@ -32,6 +32,10 @@ doc: ## Build the documentation, broken links are errors
 deny: setup-test ## Check licences, bans and sources of the dependencies
 	cargo deny check licenses bans sources
 
+.PHONY: advisories
+advisories: setup-test ## Check the dependencies against RustSec's advisories; needs its database
+	cargo deny $(ARGS) check advisories
+
 .PHONY: openapi
 openapi: setup-test ## Lint the OpenAPI description with redocly and spectral
 	npm test --silent --prefix tests/openapi
@@ -62,6 +66,12 @@ bench: ## Measure the small parts, then the server beside its peers (70 minutes;
 	cargo bench --bench micro
 	cargo build --release
 	cargo run --release -p peers -- --json target/bench.json --svg docs/bench.svg $(ARGS)
+
+.PHONY: attacks
+attacks: ## Attack a server beside innocent clients (45 minutes; ARGS="--only h2-*" or ARGS="--soak 20")
+	@scripts/setup attacks
+	cargo build --release
+	cargo run --release -p attacks -- $(ARGS)
 
 # RUSTC_BOOTSTRAP: sanitizers need nightly flags; the code does not.
 SECONDS ?= 60

@@ -8,7 +8,7 @@ use headwater::{
     extent::{Extent, Extents, ReadAt as _, ReadError, Source},
     movie::{Movie, Track},
     package::{
-        clip::{Clip, ClipRefused, clip},
+        clip::{self, Clip, ClipRefused, Layout},
         cmaf,
     },
 };
@@ -70,8 +70,12 @@ pub fn check_movie(input: &[u8]) {
         let wanted = Clip { start_ms, end_ms, tracks: tracks.to_vec() };
         // Near the latest valid time, rounding to the movie's milliseconds exceeds it.
         let is_late = movie.tracks.iter().any(|track| track.index.end > 1 << 59);
-        match clip(&movie, &wanted, &file, input) {
-            Ok(clip) => check_clip(&clip, input, is_late),
+        let refused_early = clip::check(&movie, &wanted).is_err();
+        match clip::select(&movie, &wanted, input) {
+            Ok(selection) => {
+                assert!(!refused_early, "{wanted:?}");
+                check_clip(&selection.layout(&movie), &file, input, is_late);
+            }
             Err(ClipRefused::Read(error)) => panic!("{wanted:?}: {error}"),
             Err(refused) => assert!(!refused.to_string().is_empty()),
         }
@@ -130,13 +134,19 @@ fn check_fragment(media: &Extents, payload: u64) {
 }
 
 /// Checks a clip: it is a movie of the declared length.
-fn check_clip(clip: &Extents, input: &[u8], is_late: bool) {
-    assert!(clip.bytes_in_memory() <= HEADER_BYTES_MAX, "{}", clip.bytes_in_memory());
+fn check_clip(clip: &Layout, file: &Arc<dyn Source>, input: &[u8], is_late: bool) {
+    assert!(clip.bytes() <= HEADER_BYTES_MAX, "{}", clip.bytes());
     if clip.len() > 4 << 20 {
         return;
     }
+    let mut extents = Extents::default();
+    while extents.len() < clip.len() {
+        let window = clip.window(extents.len()..clip.len(), file).expect("ranges of the file");
+        assert!(!window.is_empty());
+        extents.append(window).expect("a short list");
+    }
     let mut whole = Vec::new();
-    for extent in clip.iter() {
+    for extent in extents.iter() {
         match extent {
             Extent::Memory(bytes) => whole.extend_from_slice(bytes),
             Extent::Source { range, .. } => {

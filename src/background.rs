@@ -3,31 +3,76 @@
 //! A permit belongs to the work, not to the request that started it. While permits were dropped with
 //! their requests, 1,000 searches over 20,000 titles whose connections were reset all ran, and the next
 //! request took 5.7 s.
+//!
+//! Clients take turns, and one client alone gets half of the permits.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use tokio::{
     runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
+    sync::oneshot::{self, error::RecvError},
     task::JoinError,
 };
+
+use crate::shares::{ClientKey, FairPermits, FairQueue, Share, Shares};
+
+/// The most futures that run at the same time: as many as a pool has connections to the database. Without
+/// this limit a client could have a hundred calls wait for one, and each of another client behind them.
+const FUTURES_RUNNING_MAX: usize = 8;
 
 /// The error of a call without a result.
 #[derive(Debug, thiserror::Error)]
 pub enum BackgroundError {
-    /// Too many calls wait.
+    /// Too many calls wait, or the client has its share of them.
     #[error("too many calls are waiting in the background")]
     Busy,
     /// The call panicked, or the runtime is shutting down.
-    #[error(transparent)]
-    Aborted(#[from] JoinError),
+    #[error("a call in the background panicked, or the server is shutting down")]
+    Aborted,
+}
+
+impl From<JoinError> for BackgroundError {
+    fn from(_: JoinError) -> Self {
+        Self::Aborted
+    }
+}
+
+impl From<RecvError> for BackgroundError {
+    fn from(_: RecvError) -> Self {
+        Self::Aborted
+    }
 }
 
 /// The background runtime, with a bound on the calls that wait or run there. A clone shares the bound.
 #[derive(Clone, Debug)]
 pub struct Background {
     runtime: Handle,
-    permits: Arc<Semaphore>,
+    permits: Shares,
+    /// Permits of the futures that run.
+    futures: FairPermits,
+    /// The calls that wait for a blocking thread.
+    waiting: Arc<Waiting>,
+}
+
+/// Calls in the order of their clients' turns. The runtime's own queue holds as many tokens, each of which
+/// runs the next of these calls.
+#[derive(Default)]
+struct Waiting(Mutex<FairQueue<Box<dyn FnOnce() + Send>>>);
+
+impl Waiting {
+    fn lock(&self) -> MutexGuard<'_, FairQueue<Box<dyn FnOnce() + Send>>> {
+        // No call runs under the lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Waiting").finish_non_exhaustive()
+    }
 }
 
 /// The signal to a call that its caller is gone.
@@ -49,7 +94,8 @@ impl Abandonment {
 impl Background {
     /// At most `calls_max` calls wait or run on this runtime; more are refused.
     pub fn new(runtime: Handle, calls_max: usize) -> Self {
-        Self { runtime, permits: Arc::new(Semaphore::new(calls_max)) }
+        let futures = FairPermits::new(FUTURES_RUNNING_MAX);
+        Self { runtime, permits: Shares::new(calls_max, 0), futures, waiting: Arc::default() }
     }
 
     /// The runtime itself, for tasks that run until the process ends.
@@ -63,14 +109,25 @@ impl Background {
         &self,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, BackgroundError> {
-        let permit = self.permit()?;
-        let (_caller, abandoned) = oneshot::channel();
-        let mut abandonment = Abandonment(abandoned);
-        let task = self.runtime.spawn_blocking(move || {
+        let client = ClientKey::current();
+        let permit = self.permit(client)?;
+        let (sender, result) = oneshot::channel();
+        let call = move || {
             let _permit = permit;
-            (!abandonment.has_happened()).then(call)
+            if !sender.is_closed() {
+                // An error means that the caller has just gone.
+                let _ = sender.send(call());
+            }
+        };
+        self.waiting.lock().push(client, Box::new(call));
+        let waiting = Arc::clone(&self.waiting);
+        self.runtime.spawn_blocking(move || {
+            let next = waiting.lock().pop();
+            if let Some(call) = next {
+                call();
+            }
         });
-        Ok(task.await?.expect("the caller is here"))
+        Ok(result.await?)
     }
 
     /// Awaits a future that needs this runtime, such as one that uses the database's connections. A
@@ -80,10 +137,14 @@ impl Background {
         &self,
         future: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, BackgroundError> {
-        self.spawn_limited_with(|_| future).await
+        let client = ClientKey::current();
+        let permit = self.permit(client)?;
+        let turn = self.futures.acquire(client).await;
+        self.spawn(client, (permit, turn), |_| future).await
     }
 
-    /// As [`spawn_limited`](Self::spawn_limited), for a future that ends early when its caller is gone.
+    /// As [`spawn_limited`](Self::spawn_limited), for a future that mostly waits, and ends early when its
+    /// caller is gone. Such futures wait for no turn.
     pub async fn spawn_limited_with<T: Send + 'static, F>(
         &self,
         future: impl FnOnce(Abandonment) -> F + Send + 'static,
@@ -91,21 +152,35 @@ impl Background {
     where
         F: Future<Output = T> + Send + 'static,
     {
-        let permit = self.permit()?;
+        let client = ClientKey::current();
+        let permit = self.permit(client)?;
+        self.spawn(client, permit, future).await
+    }
+
+    /// Runs a future that holds its permits.
+    async fn spawn<T: Send + 'static, F>(
+        &self,
+        client: ClientKey,
+        held: impl Send + 'static,
+        future: impl FnOnce(Abandonment) -> F + Send + 'static,
+    ) -> Result<T, BackgroundError>
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
         let (_caller, abandoned) = oneshot::channel();
         let mut abandonment = Abandonment(abandoned);
-        let task = self.runtime.spawn(async move {
-            let _permit = permit;
+        let task = self.runtime.spawn(client.scope(async move {
+            let _held = held;
             if abandonment.has_happened() {
                 return None;
             }
             Some(future(abandonment).await)
-        });
+        }));
         Ok(task.await?.expect("the caller is here"))
     }
 
-    fn permit(&self) -> Result<OwnedSemaphorePermit, BackgroundError> {
-        Arc::clone(&self.permits).try_acquire_owned().map_err(|_| BackgroundError::Busy)
+    fn permit(&self, client: ClientKey) -> Result<Share, BackgroundError> {
+        self.permits.take_free(client).map_err(|_| BackgroundError::Busy)
     }
 }
 
@@ -143,6 +218,10 @@ mod tests {
         release
     }
 
+    fn client(number: usize) -> ClientKey {
+        ClientKey::V6(number as u64)
+    }
+
     /// A request whose client has gone: its future was polled, then dropped.
     fn abandon(future: impl Future) {
         assert!(future.now_or_never().is_none(), "it waits");
@@ -154,12 +233,10 @@ mod tests {
         let background = Background::new(runtime.handle().clone(), CALLS_MAX);
         let release = occupy(&runtime);
         let runs = Arc::new(AtomicUsize::new(0));
-        for _ in 0..CALLS_MAX {
+        for number in 0..CALLS_MAX {
             let call_runs = Arc::clone(&runs);
-            abandon(
-                background
-                    .spawn_blocking_limited(move || call_runs.fetch_add(1, Ordering::Relaxed)),
-            );
+            let call = move || call_runs.fetch_add(1, Ordering::Relaxed);
+            abandon(client(number).scope(background.spawn_blocking_limited(call)));
         }
         let refused = background.spawn_blocking_limited(|| ()).now_or_never();
         assert!(matches!(refused, Some(Err(BackgroundError::Busy))), "every permit is with a call");
@@ -167,9 +244,63 @@ mod tests {
         // The queue is in order: behind this call no abandoned one is left.
         runtime.block_on(async { runtime.spawn_blocking(|| ()).await }).expect("the thread runs");
         assert_eq!(runs.load(Ordering::Relaxed), 0, "abandoned calls that ran");
-        let calls = (0..CALLS_MAX).map(|_| background.spawn_blocking_limited(|| ()));
+        let call = |number| client(number).scope(background.spawn_blocking_limited(|| ()));
+        let calls = (0..CALLS_MAX).map(call);
         let results = runtime.block_on(join_all(calls));
         assert!(results.iter().all(Result::is_ok), "every permit is back");
+    }
+
+    #[test]
+    fn few_futures_run_at_the_same_time_and_clients_take_turns() {
+        let runtime = Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
+        let background = Background::new(runtime.handle().clone(), 8 * FUTURES_RUNNING_MAX);
+        let (begin, begun) = mpsc::channel();
+        let (release, released) = tokio::sync::watch::channel(false);
+        let wait = |number| {
+            let (begin, mut released) = (begin.clone(), released.clone());
+            let call = background.spawn_limited(async move {
+                begin.send(number).expect("the test waits");
+                let _ = released.wait_for(|released| *released).await;
+            });
+            Box::pin(client(number).scope(call))
+        };
+        let mut calls: Vec<_> = (0..3 * FUTURES_RUNNING_MAX).map(|_| wait(1)).collect();
+        calls.push(wait(2));
+        for call in &mut calls {
+            assert!(call.now_or_never().is_none(), "it waits");
+        }
+        let first: Vec<usize> = begun.iter().take(FUTURES_RUNNING_MAX).collect();
+        assert_eq!(first.len(), FUTURES_RUNNING_MAX);
+        assert!(begun.try_recv().is_err(), "the others wait for their turn");
+        release.send_replace(true);
+        assert!(runtime.block_on(join_all(calls)).iter().all(Result::is_ok));
+        let order: Vec<_> = begun.try_iter().collect();
+        // Those that get the first permits begin in any order.
+        let next = &order[..FUTURES_RUNNING_MAX];
+        assert!(next.contains(&2), "the other client waited for one turn: {order:?}");
+        assert_eq!(order.len(), 2 * FUTURES_RUNNING_MAX + 1);
+    }
+
+    #[test]
+    fn clients_take_turns_and_one_alone_gets_half_of_the_permits() {
+        let runtime = one_blocking_thread();
+        let background = Background::new(runtime.handle().clone(), CALLS_MAX);
+        let release = occupy(&runtime);
+        let (ran, order) = mpsc::channel();
+        let call = |number| {
+            let ran = ran.clone();
+            let call = move || ran.send(number).expect("the test waits");
+            Box::pin(client(number).scope(background.spawn_blocking_limited(call)))
+        };
+        let mut waiting: Vec<_> = [1, 1, 1, 1, 2].map(call).into();
+        for call in &mut waiting {
+            assert!(call.now_or_never().is_none(), "it waits");
+        }
+        let refused = call(1).now_or_never();
+        assert!(matches!(refused, Some(Err(BackgroundError::Busy))));
+        drop(release);
+        runtime.block_on(join_all(waiting));
+        assert_eq!(order.try_iter().collect::<Vec<_>>(), [1, 2, 1, 1, 1]);
     }
 
     #[test]
@@ -201,7 +332,7 @@ mod tests {
         for _ in 0..2 * CALLS_MAX {
             let call = || std::panic::resume_unwind(Box::new(()));
             let aborted: Result<(), _> = runtime.block_on(background.spawn_blocking_limited(call));
-            assert!(matches!(aborted, Err(BackgroundError::Aborted(_))));
+            assert!(matches!(aborted, Err(BackgroundError::Aborted)));
         }
     }
 

@@ -21,6 +21,7 @@
 //! extent            sources, extents, contents, and the disk pools below them
 //! sys               operating system calls: the only unsafe code
 //! background        bounded calls on the runtime beside the I/O threads
+//! shares            fair shares of clients in bounded resources
 //! config telemetry  import nothing of ours
 //! ```
 //!
@@ -37,6 +38,7 @@ pub mod movie;
 pub mod package;
 pub mod queue;
 pub mod serve;
+pub mod shares;
 pub mod store;
 pub mod sys;
 pub mod telemetry;

@@ -26,7 +26,7 @@ use headwater::{
     },
     movie::{Movie, Track},
     package::{
-        clip::{Clip, clip},
+        clip::{self, Clip},
         cmaf, dash,
         faststart::faststart,
         hls, title,
@@ -84,10 +84,20 @@ pub fn packaging(criterion: &mut Criterion) {
     in_front().expect("read").expect("its index is at the end");
     group.bench_function("faststart", |bencher| bencher.iter(in_front));
     let minute = Clip { start_ms: 3_600_000, end_ms: Some(3_660_000), tracks: vec![video, audio] };
-    let clipped =
-        || clip(black_box(&movie), &minute, &source.source(), &source.file.nonblocking_reader());
-    clipped().expect("a clip");
-    group.bench_function("clip of 60 s", |bencher| bencher.iter(clipped));
+    let video = Clip { start_ms: 1, end_ms: None, tracks: vec![video] };
+    let reader = source.file.nonblocking_reader();
+    for (name, wanted) in [("clip of 60 s", minute), ("clip of the video of two hours", video)] {
+        let clipped = || {
+            let selection = clip::select(black_box(&movie), &wanted, &reader);
+            selection.expect("a clip").layout(&movie)
+        };
+        group.bench_function(name, |bencher| bencher.iter(clipped));
+        let (layout, file) = (clipped(), source.source());
+        let middle = layout.len() / 2..layout.len();
+        let window = || layout.window(black_box(middle.clone()), &file);
+        window().expect("a window");
+        group.bench_function(format!("window of a {name}"), |bencher| bencher.iter(window));
+    }
     group.finish();
 }
 

@@ -1,13 +1,11 @@
 //! `headwater inspect FILE`: reports on a file, without a server.
 
-use std::{
-    io::{self, Write as _},
-    num::NonZeroU32,
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{io, num::NonZeroU32, path::PathBuf, process::ExitCode};
 
-use super::report_text;
+use super::{
+    print::{print, print_error},
+    report_text,
+};
 use crate::{
     config::Settings,
     extent::{ReadError, disk::PlainFile},
@@ -38,8 +36,8 @@ pub(super) fn run(args: &InspectArgs) -> ExitCode {
         Ok(report) => report,
         Err(error) => {
             match error {
-                ReadError::Io(error) => eprintln!("headwater: {name}: {error}"),
-                error => eprintln!("headwater: {name}: {error}"),
+                ReadError::Io(error) => print_error(format_args!("{name}: {error}")),
+                error => print_error(format_args!("{name}: {error}")),
             }
             return ExitCode::from(EXIT_NO_REPORT);
         }
@@ -49,11 +47,10 @@ pub(super) fn run(args: &InspectArgs) -> ExitCode {
     } else {
         Ok(report_text::text(&report, &name.to_string()))
     };
-    let printed = printed.and_then(|text| writeln!(io::stdout(), "{}", text.trim_end()));
+    let printed = printed.and_then(|text| print(&format!("{}\n", text.trim_end())));
     match printed {
-        // The reader, such as `head`, closed the pipe.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            eprintln!("headwater: {name}: {error}");
+        Err(error) => {
+            print_error(format_args!("{name}: {error}"));
             ExitCode::from(EXIT_NO_REPORT)
         }
         _ if report.playable => ExitCode::SUCCESS,

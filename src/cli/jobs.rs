@@ -11,7 +11,10 @@ use std::{
 use clap::Subcommand;
 use tokio::{runtime, time::timeout};
 
-use super::{ConfigArgs, jobs_text};
+use super::{
+    ConfigArgs, jobs_text,
+    print::{print, print_error},
+};
 use crate::{
     config::ConfigError,
     queue::{Class, Filter, Job, JobId, Queue, QueueError},
@@ -97,10 +100,10 @@ pub(super) fn run(args: &JobsArgs) -> ExitCode {
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        // The reader, such as `head`, closed the pipe.
+        // The list on a terminal has lost it.
         Err(Failure::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("headwater: {error}");
+            print_error(error);
             ExitCode::FAILURE
         }
     }
@@ -125,7 +128,11 @@ async fn list(queue: &Queue, once: bool) -> Result<(), Failure> {
     let filter = Filter { not_class, only_parents: true, ..Filter::default() };
     if !out.is_terminal() || once {
         let jobs = queue.jobs(&filter, JOBS_MAX, None).await?;
-        return Ok(out.write_all(jobs_text::plain(&jobs).as_bytes())?);
+        if jobs.is_empty() {
+            // Not on standard output, where programs expect a job in each line.
+            print_error("no jobs");
+        }
+        return Ok(print(&jobs_text::plain(&jobs))?);
     }
     let mut drawn = 0;
     loop {
@@ -156,8 +163,8 @@ async fn cancel(queue: &Queue, id: &str) -> Result<(), Failure> {
     let known = find(queue, id).await?;
     let job = queue.cancel(known).await?.ok_or_else(|| Failure::Unknown(id.into()))?;
     match job.cancel_requested && !job.state.is_end() {
-        true => print(&job, "is being cancelled"),
-        false => print(&job, &format!("is {}", job.state)),
+        true => print_state(&job, "is being cancelled"),
+        false => print_state(&job, &format!("is {}", job.state)),
     }
 }
 
@@ -167,11 +174,11 @@ async fn retry(queue: &Queue, id: &str) -> Result<(), Failure> {
     if job.state.is_end() {
         return Err(Failure::Ended("the job is done, or another job has replaced it"));
     }
-    print(&job, &format!("is {}", job.state))
+    print_state(&job, &format!("is {}", job.state))
 }
 
-fn print(job: &Job, what: &str) -> Result<(), Failure> {
-    Ok(writeln!(io::stdout(), "{} {what}", jobs_text::short_id(job))?)
+fn print_state(job: &Job, what: &str) -> Result<(), Failure> {
+    Ok(print(&format!("{} {what}\n", jobs_text::short_id(job)))?)
 }
 
 /// Finds a job by its identifier or the end of it: identifiers of nearby times begin alike.

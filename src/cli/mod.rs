@@ -3,13 +3,15 @@
 mod inspect;
 mod jobs;
 mod jobs_text;
+mod print;
 mod report_text;
 mod sandbox;
 
 use std::{
     ffi::OsString,
+    fmt::{self, Write as _},
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::mpsc,
     thread,
@@ -18,10 +20,13 @@ use std::{
 
 use clap::{Arg, Parser, Subcommand};
 
+use self::print::{print, print_error};
 use crate::{
     config::{ConfigError, KEYS, Layer, NamedDir, RootConfig, Settings},
     jobs::supervisor::{Timeouts, WorkerCommand},
     serve::{self, worker},
+    store::DatabaseLocation,
+    telemetry,
     transcode::{program::find_program, sandbox::Confinement},
 };
 
@@ -88,11 +93,21 @@ struct WorkerArgs {
 /// The program.
 pub fn main() -> ExitCode {
     let arguments = with_default_command(std::env::args_os().collect());
-    let result = match Cli::parse_from(&arguments).command {
+    let code = run(&arguments);
+    telemetry::log::finish();
+    code
+}
+
+fn run(arguments: &[OsString]) -> ExitCode {
+    let command = Cli::parse_from(arguments).command;
+    for name in unknown_variables() {
+        print_error(format_args!("unknown key in the environment: {name}"));
+    }
+    let result = match command {
         Command::Serve(args) => args.settings().and_then(|settings| {
-            let fresh = move || args.settings();
-            let worker = local_worker(&arguments).map_err(|error| error.to_string())?;
-            serve::run(settings, worker, fresh).map_err(|error| error.to_string())
+            let worker = local_worker(arguments);
+            let read_settings = move || args.settings();
+            serve::run(settings, worker, read_settings).map_err(|error| error.to_string())
         }),
         Command::Worker(WorkerArgs { serve, supervised }) => {
             let work = |settings| worker::run(settings, supervised);
@@ -106,7 +121,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("headwater: {error}");
+            print_error(error);
             ExitCode::FAILURE
         }
     }
@@ -118,9 +133,6 @@ impl ConfigArgs {
         let mut flags = self.layer.clone();
         flags.root = roots.to_vec();
         let file = self.config.as_deref().map(Layer::read).transpose()?;
-        for name in unknown_variables() {
-            eprintln!("headwater: unknown key in the environment: {name}");
-        }
         Ok(Settings::from_layers(&[flags, file.unwrap_or_default()]))
     }
 
@@ -179,8 +191,27 @@ fn unknown_variables() -> impl Iterator<Item = String> {
 
 /// Prints the address, roots and folders of a server with these settings.
 fn check(settings: &Settings) -> Result<(), String> {
-    let text = |error: ConfigError| error.to_string();
-    let roots = settings.named_roots().map_err(text)?;
+    let roots = settings.named_roots().map_err(|error| error.to_string())?;
+    let data = settings.data_folder().map_err(|error| error.to_string())?;
+    let database = DatabaseLocation::parse(settings.database.as_deref(), &data);
+    database.map_err(|error| error.to_string())?;
+    let mut report = String::new();
+    // Writing to a string does not fail.
+    let problems = write_check(&mut report, settings, &roots, &data).unwrap_or_default();
+    print(&report).map_err(|error| error.to_string())?;
+    match problems {
+        0 => Ok(()),
+        problems => Err(format!("{problems} of {} folders cannot be read", roots.len())),
+    }
+}
+
+/// Writes the report of a check. Returns the number of roots that cannot be read.
+fn write_check(
+    report: &mut String,
+    settings: &Settings,
+    roots: &[NamedDir],
+    data: &Path,
+) -> Result<usize, fmt::Error> {
     let deadline = Duration::from_millis(settings.disk_deadline_ms.get());
     // All at the same time, so that several that hang cost one deadline.
     let listed: Vec<_> = roots.iter().map(|root| list_in_thread(root.dir.clone())).collect();
@@ -194,24 +225,18 @@ fn check(settings: &Settings) -> Result<(), String> {
             Err(_elapsed) => Some(format!("does not respond within {} ms", deadline.as_millis())),
         };
         match problem {
-            None => println!("{prefix}  from  {}", dir.display()),
+            None => writeln!(report, "{prefix}  from  {}", dir.display())?,
             Some(problem) => {
-                println!("{prefix}  from  {}: {problem}", dir.display());
+                writeln!(report, "{prefix}  from  {}: {problem}", dir.display())?;
                 problems += 1;
             }
         }
     }
-    println!("listen  {}", settings.listen);
-    println!("data    {}", settings.data_folder().map_err(text)?.display());
-    println!(
-        "ffmpeg  {}",
-        find_program("ffmpeg").map_or("not found".into(), |p| p.display().to_string())
-    );
-    if problems > 0 {
-        Err(format!("{problems} of {} folders cannot be read", roots.len()))
-    } else {
-        Ok(())
-    }
+    writeln!(report, "listen  {}", settings.listen)?;
+    writeln!(report, "data    {}", data.display())?;
+    let ffmpeg = find_program("ffmpeg").map(|program| program.display().to_string());
+    writeln!(report, "ffmpeg  {}", ffmpeg.as_deref().unwrap_or("not found"))?;
+    Ok(problems)
 }
 
 /// Lists a folder in a thread of its own, which may hang.

@@ -2,8 +2,10 @@
 
 use std::process::ExitCode;
 
+use super::print::print;
 use crate::{
     sys::sched::{self, Policy},
+    telemetry::log,
     transcode::sandbox::{Confinement, ERROR_PREFIX, EXIT_REFUSED},
 };
 
@@ -14,12 +16,12 @@ pub fn run(confinement: Confinement) -> ExitCode {
         let _ = sched::set_policy(Policy::Idle);
     }
     match confinement.enforce() {
-        Ok(enforced) => {
-            println!("{enforced}");
-            ExitCode::SUCCESS
-        }
+        Ok(enforced) => match print(&format!("{enforced}\n")) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
         Err(reason) => {
-            eprintln!("{ERROR_PREFIX}{reason}");
+            log::print(&format!("{ERROR_PREFIX}{reason}"));
             ExitCode::from(EXIT_REFUSED)
         }
     }

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use serde::Deserialize;
 
 use super::value::{
-    FieldValue, LogDirectives, LogFormat, Origins, RenditionPolicy, RootConfig, Sandboxing,
+    FieldValue, Hosts, LogDirectives, LogFormat, Origins, RenditionPolicy, RootConfig, Sandboxing,
     WebhookConfig, Within,
 };
 
@@ -129,6 +129,8 @@ settings! {
     live access_log("HEADWATER_ACCESS_LOG"): PathBuf;
     /// File with the API token, which requests that change something send as "Authorization: Bearer …". Without a token the server accepts changes only on a loopback address and under a loopback name. SIGHUP reads the file again. Default: none.
     live api_token_file("HEADWATER_API_TOKEN_FILE"): PathBuf;
+    /// Host names of the server, separated by spaces, such as the one that a proxy passes on; "*.tv.example" is every name below tv.example, and "*" any. The page, the API and the metrics are only for these and for localhost, so that no name of a stranger that points at this machine can read them; so is media if cors_origins is a list. Default: no others on a loopback address, else any.
+    live allowed_hosts("HEADWATER_ALLOWED_HOSTS"): Hosts;
     /// Log level on standard error: error, warn, info, debug or trace, also per module ("info,headwater::wire=debug").
     live log("HEADWATER_LOG"): LogDirectives = "\"info\"";
     /// Format of log lines: text, or json (one object per line).
@@ -136,10 +138,12 @@ settings! {
 
     /// I/O threads; 0 starts one per core.
     fixed io_threads("HEADWATER_IO_THREADS"): Within<0, 1024> = "0";
-    /// Maximum number of open connections; more wait in the listen queue.
+    /// Maximum number of open connections; file descriptors may allow fewer. When all are taken, an address with few gets the newest of the address with most, and others get 503.
     fixed max_connections("HEADWATER_MAX_CONNECTIONS"): Within<1, 10_000_000> = "16000";
-    /// Maximum number of connections per client address; 0 sets no limit, as a proxy in front requires.
+    /// Maximum number of connections per client address (IPv6: per /64 network); the server closes more at once. With 0, as a proxy in front requires, an address may have all of them until others ask.
     fixed connections_per_address("HEADWATER_CONNECTIONS_PER_ADDRESS"): Within<0, 10_000_000> = "0";
+    /// Maximum number of concurrent requests of an HTTP/2 connection.
+    fixed http2_streams("HEADWATER_HTTP2_STREAMS"): Within<1, 1_000> = "100";
     /// Timeout of an idle connection, in seconds. Longer than the 60 s of common proxies, so that a proxy never reuses a connection that was just closed.
     fixed keep_alive_s("HEADWATER_KEEP_ALIVE_S"): Within<1, 86_400> = "75";
     /// Timeout for the header section of a request, in seconds from its first byte.
@@ -159,18 +163,20 @@ settings! {
     /// TCP congestion control of accepted connections, such as cubic or bbr. Default: the system's.
     fixed tcp_congestion("HEADWATER_TCP_CONGESTION"): String;
 
-    /// Threads of the disk pool of each root.
+    /// Threads of the disk pool of each root. As many, at most two, compute what takes long, such as the index of a movie.
     fixed disk_threads("HEADWATER_DISK_THREADS"): Within<1, 256> = "4";
-    /// Maximum number of calls that wait for the disk pool of a root; the server refuses more with 503.
+    /// Maximum number of calls that wait for the disk pool of a root, of which one client address gets half; the server refuses more with 503. Addresses take turns.
     fixed disk_queue("HEADWATER_DISK_QUEUE"): Within<16, 1_000_000> = "4096";
     /// Time that a request waits for the disk, in milliseconds; then it fails with 503.
     fixed disk_deadline_ms("HEADWATER_DISK_DEADLINE_MS"): Within<10, 600_000> = "5000";
-    /// Open files that each root keeps for later requests.
+    /// Open files that each root keeps for later requests; file descriptors may allow fewer.
     fixed open_files("HEADWATER_OPEN_FILES"): Within<16, 1_000_000> = "1024";
     /// Time after which an open file is compared with its path again, in milliseconds, where the kernel does not report changes (network file systems, links); elsewhere a report does so at once. 0 compares on each use.
     fixed revalidate_ms("HEADWATER_REVALIDATE_MS"): Within<0, 3_600_000> = "1000";
     /// Time without a write after which a file is sent straight from the page cache, in milliseconds. Until then the server copies it and checks it after each read.
     fixed write_quiet_ms("HEADWATER_WRITE_QUIET_MS"): Within<0, 3_600_000> = "2000";
+    /// Memory that all responses in progress hold together, in MiB: lists of extents, segment headers, documents. The server refuses more with 503; ranges of files always fit.
+    fixed response_memory_mib("HEADWATER_RESPONSE_MEMORY_MIB"): Within<1, 1_048_576> = "128";
     /// Memory for the parts of files that the server copies to connections, in MiB.
     fixed body_buffers_mib("HEADWATER_BODY_BUFFERS_MIB"): Within<1, 65_536> = "32";
 
@@ -183,7 +189,7 @@ settings! {
 
     /// Target duration of HLS and DASH segments, in milliseconds. A segment extends from one key frame to the first that is at least so much later.
     fixed segment_ms("HEADWATER_SEGMENT_MS"): Within<500, 60_000> = "6000";
-    /// Cache of movie indices, in MiB; a movie of two hours takes about a quarter of a MiB.
+    /// Cache of movie indices, in MiB; a movie of two hours takes about a quarter of a MiB. A quarter of the cache is for the indices of clips, of up to some MiB each.
     fixed index_cache_mib("HEADWATER_INDEX_CACHE_MIB"): Within<1, 1_048_576> = "256";
     /// Cache of playlists and manifests, in MiB.
     fixed manifest_cache_mib("HEADWATER_MANIFEST_CACHE_MIB"): Within<1, 1_048_576> = "32";
@@ -199,7 +205,7 @@ settings! {
     fixed encode_slots("HEADWATER_ENCODE_SLOTS"): Within<0, 1024> = "0";
     /// Target duration of a chunk, in seconds. A worker encodes each chunk of a rendition on its own: long enough that starting an encoder costs little, short enough to fill all slots and to lose little when a worker ends.
     fixed chunk_s("HEADWATER_CHUNK_S"): Within<1, 3_600> = "60";
-    /// Images that a worker renders at the same time, in addition to its encode jobs.
+    /// Images that a worker renders at the same time, in addition to its encode jobs; from 2 on, thumbnails leave one for posters and storyboards.
     fixed image_slots("HEADWATER_IMAGE_SLOTS"): Within<1, 1024> = "2";
     /// Niceness of a worker and its ffmpeg processes: 0 is the priority of the server, 19 the lowest.
     fixed worker_niceness("HEADWATER_WORKER_NICENESS"): Within<0, 19> = "10";
@@ -217,7 +223,7 @@ settings! {
     fixed job_keep_days("HEADWATER_JOB_KEEP_DAYS"): Within<1, 3_650> = "14";
     /// Sandbox of ffmpeg (Landlock and seccomp): required runs no ffmpeg where the kernel lacks them, where-available applies what the kernel has, off is for trusted files only.
     fixed sandbox("HEADWATER_SANDBOX"): Sandboxing = "\"required\"";
-    /// Maximum size of all artifacts (images, renditions), in MiB; the server removes the least recently used first.
+    /// Maximum size of all artifacts (images, renditions), in MiB; the server removes first what costs least work to make again, for its size and the time since its last use.
     fixed artifacts_max_mib("HEADWATER_ARTIFACTS_MAX_MIB"): Within<16, 1_073_741_824> = "20480";
     /// Free space to keep on the disk of the data folder, in MiB; a job that would use it does not start.
     fixed min_free_disk_mib("HEADWATER_MIN_FREE_DISK_MIB"): Within<0, 1_073_741_824> = "1024";

@@ -12,7 +12,9 @@ pub mod value;
 use std::path::{Component, Path, PathBuf};
 
 pub use keys::{KEYS, Key, Layer, Settings};
-pub use value::{LogFormat, RenditionPolicy, RootConfig, Sandboxing, WebhookConfig, WebhookEvent};
+pub use value::{
+    LogFormat, RenditionPolicy, RootConfig, RootName, Sandboxing, WebhookConfig, WebhookEvent,
+};
 
 /// Why a configuration is invalid, for people.
 #[derive(Debug, thiserror::Error)]
@@ -90,18 +92,17 @@ impl Settings {
         }
         let mut all: Vec<NamedDir> = Vec::new();
         for root in &self.roots {
-            let name = match &root.name {
-                Some(name) => Some(name.clone()),
-                None => own_name(&root.dir),
-            };
             let dir = root.dir.display();
-            let name = name.ok_or_else(|| {
-                ConfigError::Conflict(format!("{dir} has no name of its own; say name={dir}"))
-            })?;
-            if name.starts_with('.') || name.contains(['/', '\\', '\0']) {
-                let why = format!("{name:?} cannot name a root: no slash, no leading dot");
-                return Err(ConfigError::Conflict(why));
-            }
+            let name = match &root.name {
+                Some(name) => name.to_string(),
+                None => own_name(&root.dir)
+                    .ok_or_else(|| format!("{dir} has no name of its own; say name={dir}"))
+                    .and_then(|name| match RootName::try_from(name) {
+                        Ok(name) => Ok(name.to_string()),
+                        Err(why) => Err(format!("{why}; say name={dir}")),
+                    })
+                    .map_err(ConfigError::Conflict)?,
+            };
             if all.iter().any(|known| known.name.as_ref() == Some(&name)) {
                 let why = format!("two roots are named {name:?}; say other={dir}");
                 return Err(ConfigError::Conflict(why));
@@ -252,6 +253,19 @@ mod tests {
         assert_eq!(name("/nowhere/films/../series/."), "series");
         assert!(names(&["a=/tmp", "/"]).is_err());
         assert!(settings(&["a=/tmp", "a=/usr"]).named_roots().is_err());
-        assert!(settings(&[".a=/tmp", "b=/usr"]).named_roots().is_err());
+    }
+
+    #[test]
+    fn a_name_of_a_root_is_one_component_of_a_path() {
+        for name in ["", ".a", "..", "a/b", "a\\\\b", "a\\nb", "a\\u0000", "a\\u009b"] {
+            let table = format!("[[root]]\ndir = '/tmp'\nname = \"{name}\"");
+            let error = toml::from_str::<Layer>(&table).expect_err(name).to_string();
+            assert!(error.contains("line 3") && error.contains("name of a root"), "{error}");
+        }
+        for argument in [".a=/tmp", "a\nb=/tmp", "=/tmp", "a=", ""] {
+            assert!(argument.parse::<RootConfig>().is_err(), "{argument:?}");
+        }
+        let named: RootConfig = "Filme für Kinder=/tmp".parse().expect("a root");
+        assert_eq!(named.name.as_deref(), Some("Filme für Kinder"));
     }
 }

@@ -112,6 +112,26 @@ checked_text! {
     "\"*\" or a list of origins, such as \"https://tv.example\", separated by spaces"
 }
 
+checked_text! {
+    /// Host names without ports, separated by spaces.
+    Hosts,
+    |text| {
+        let is_host = |host: &str| {
+            let name = host.strip_prefix("*.").unwrap_or(host);
+            let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+            let is_literal = |byte: u8| byte.is_ascii_hexdigit() || b":.".contains(&byte);
+            match name.strip_prefix('[') {
+                Some(literal) => {
+                    literal.strip_suffix(']').is_some_and(|address| address.bytes().all(is_literal))
+                }
+                None => host == "*" || (!name.is_empty() && name.bytes().all(is_name)),
+            }
+        };
+        !text.trim().is_empty() && text.split_whitespace().all(is_host)
+    },
+    "a list of host names without ports, such as \"video.example\", separated by spaces"
+}
+
 /// Format of log lines.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -194,6 +214,18 @@ pub struct WebhookConfig {
     pub events: Vec<WebhookEvent>,
 }
 
+checked_text! {
+    /// The name of a root: one component of a path that people type.
+    RootName,
+    |text| {
+        !text.is_empty()
+            && !text.starts_with('.')
+            && !text.contains(['/', '\\'])
+            && !text.contains(char::is_control)
+    },
+    "the name of a root: one character at least, no slash, no leading dot, no control character"
+}
+
 /// A `[[root]]` table.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(deny_unknown_fields)]
@@ -201,7 +233,7 @@ pub struct RootConfig {
     /// The folder.
     pub dir: PathBuf,
     /// First component of its titles' paths if there are several roots. Default: the folder's name.
-    pub name: Option<String>,
+    pub name: Option<RootName>,
     /// Whether writers overwrite files in place. The server then copies them for each viewer and
     /// checks them after each read; from the page cache it would send a later write.
     #[serde(default)]
@@ -213,15 +245,15 @@ impl FromStr for RootConfig {
 
     /// Parses `DIR` or `name=DIR`. A name contains no slash.
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once('=') {
-            Some((name, dir)) if !name.contains('/') => {
-                if name.is_empty() || dir.is_empty() {
-                    return Err("it must be DIR or name=DIR".into());
-                }
-                Ok(Self { dir: dir.into(), name: Some(name.into()), overwritten_in_place: false })
-            }
-            _ => Ok(Self { dir: text.into(), name: None, overwritten_in_place: false }),
+        let (name, dir) = match text.split_once('=') {
+            Some((name, dir)) if !name.contains('/') => (Some(name), dir),
+            _ => (None, text),
+        };
+        if name == Some("") || dir.is_empty() {
+            return Err("it must be DIR or name=DIR".into());
         }
+        let name = name.map(str::parse).transpose()?;
+        Ok(Self { dir: dir.into(), name, overwritten_in_place: false })
     }
 }
 

@@ -96,6 +96,10 @@ impl From<Extent> for Extents {
 }
 
 impl Extents {
+    /// The memory use of an extent in a list, in bytes in memory beside its own. A list that grows has
+    /// space for up to twice its extents.
+    pub const EXTENT_BYTES: usize = 2 * size_of::<Part>();
+
     /// Appends an extent.
     pub fn push(&mut self, extent: Extent) -> Result<(), ExtentRefused> {
         if let Extent::Source { source, range } = &extent
@@ -162,6 +166,26 @@ impl Extents {
             start = part.end;
         }
         Self { parts: Arc::new(cut) }
+    }
+
+    /// The list from extent `index` on, with `front` in place of as many bytes of that extent: a
+    /// [virtual source](super::VirtualSource) becomes the extents of its next window, and the rest of it.
+    ///
+    /// `None` if `front` is empty or longer than the extent.
+    pub fn unfold(&self, index: usize, front: Self) -> Option<Self> {
+        let folded = self.get(index)?;
+        if front.is_empty() || front.len() > folded.len() {
+            return None;
+        }
+        let mut list = front;
+        let rest = folded.cut(list.len()..folded.len());
+        if !rest.is_empty() {
+            list.push(rest).ok()?;
+        }
+        for part in &self.parts[index + 1..] {
+            list.push(part.extent.clone()).ok()?;
+        }
+        Some(list)
     }
 
     /// The approximate memory use of the list, its bytes in memory included.
@@ -298,6 +322,18 @@ mod tests {
             let cut = list.slice(range.clone());
             assert_eq!(text(&cut), expected, "{range:?}");
             assert_eq!(cut.len(), expected.replace('|', "").len() as u64, "{range:?}");
+        }
+    }
+
+    #[test]
+    fn an_unfolded_extent_is_replaced_from_its_front() {
+        let list = memory(&["abc", "defghi", "jk"]);
+        let unfold = |index, front: &[&'static str]| list.unfold(index, memory(front));
+        assert_eq!(text(&unfold(1, &["d", "ef"]).expect("a part")), "d|ef|ghi|jk");
+        assert_eq!(text(&unfold(1, &["def", "ghi"]).expect("all of it")), "def|ghi|jk");
+        assert_eq!(text(&unfold(2, &["j"]).expect("a part")), "j|k");
+        for (index, front) in [(1, &[][..]), (1, &["defghij"]), (3, &["x"])] {
+            assert!(unfold(index, front).is_none(), "{front:?} for extent {index}");
         }
     }
 

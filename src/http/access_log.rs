@@ -1,42 +1,67 @@
 //! The access log: one line per response, written when the response ends.
 //!
-//! A separate thread writes the file, since the disk may block. When it cannot keep up, lines are dropped
-//! and counted, and requests are not delayed.
+//! A [`LineWriter`] writes the file, since the disk may block. When it cannot keep up, lines are dropped and
+//! counted, and requests are not delayed.
 
 use std::{
-    fs::OpenOptions,
-    io::{self, BufWriter, Write},
+    fmt::{self, Write as _},
+    fs::{File, OpenOptions},
+    io,
     net::IpAddr,
-    path::Path,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
-    },
-    thread::{self, JoinHandle},
+    os::{fd::AsFd as _, unix::fs::OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
 use actix_web::http::header::{HeaderName, RANGE, USER_AGENT};
 use arc_swap::ArcSwapOption;
+use prometheus_client::metrics::counter::Counter;
+use rustix::{
+    fs::{OFlags, fcntl_getfl, fcntl_setfl},
+    io::Errno,
+};
 
 use super::fields::RequestFields;
+use crate::telemetry::{
+    Metrics,
+    line_writer::{LineWriter, Notices},
+};
 
-/// Lines in the writer's queue.
-const QUEUE_LINES: usize = 16 * 1024;
+/// The most bytes of lines that wait for the writer.
+const QUEUE_BYTES_MAX: usize = 4 << 20;
+
+/// Time for the last lines to be written at the end of the process.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The usual length of a line, in bytes.
+const LINE_BYTES: usize = 256;
 
 /// The most bytes of a request's field in a line.
 const FIELD_BYTES_MAX: usize = 1024;
 
 /// The log, which may be off. Clones share the log.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct AccessLog(Arc<Shared>);
 
-#[derive(Default)]
 struct Shared {
-    writer: ArcSwapOption<SyncSender<Record>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
-    dropped: AtomicU64,
+    writer: ArcSwapOption<LineWriter>,
+    dropped: Counter,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(writer) = self.writer.swap(None) {
+            writer.close();
+        }
+    }
+}
+
+/// An open file for the log.
+#[derive(Debug)]
+pub struct Target {
+    path: PathBuf,
+    file: File,
 }
 
 /// One request and its response. The drop, when the response ends for any reason, writes the line.
@@ -82,9 +107,8 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let duration = self.began.elapsed();
-        let record = std::mem::take(&mut self.record);
-        self.log.write(Record { duration, ..record });
+        self.record.duration = self.began.elapsed();
+        self.log.write(&self.record);
     }
 }
 
@@ -93,7 +117,7 @@ impl Record {
         let field = |name: HeaderName| escape(request.lines(&name).next().unwrap_or_default());
         Self {
             client,
-            request: escape(request.line().to_string().as_bytes()),
+            request: escape(&request.line()),
             range: field(RANGE),
             agent: field(USER_AGENT),
             id: escape(id),
@@ -101,22 +125,22 @@ impl Record {
         }
     }
 
-    fn write_to(&self, log: &mut impl Write) -> io::Result<()> {
+    fn write_to(&self, line: &mut String) -> fmt::Result {
         let time = humantime::format_rfc3339_millis(SystemTime::now());
-        write!(log, "{time} ")?;
+        write!(line, "{time} ")?;
         match self.client {
-            Some(client) => write!(log, "{client}")?,
-            None => write!(log, "-")?,
+            Some(client) => write!(line, "{client}")?,
+            None => write!(line, "-")?,
         }
-        write!(log, " \"{}\" {} {}", self.request, self.status, self.sent)?;
-        write!(log, " {:.3}s", self.duration.as_secs_f64())?;
+        write!(line, " \"{}\" {} {}", self.request, self.status, self.sent)?;
+        write!(line, " {:.3}s", self.duration.as_secs_f64())?;
         if !self.range.is_empty() {
-            write!(log, " range=\"{}\"", self.range)?;
+            write!(line, " range=\"{}\"", self.range)?;
         }
         if self.was_cut {
-            write!(log, " cut")?;
+            write!(line, " cut")?;
         }
-        writeln!(log, " id={} agent=\"{}\"", self.id, self.agent)
+        writeln!(line, " id={} agent=\"{}\"", self.id, self.agent)
     }
 }
 
@@ -127,41 +151,35 @@ fn escape(bytes: &[u8]) -> String {
 }
 
 impl AccessLog {
-    /// Starts writing to this file, `-` for standard output, or stops with `None`. Closes the previous
-    /// file, so that log rotation can rename it.
-    pub fn reopen(&self, path: Option<&Path>) -> io::Result<()> {
-        let Some(path) = path else {
-            self.0.writer.store(None);
-            return Ok(());
-        };
-        let target: Box<dyn Write + Send> = match path.as_os_str() == "-" {
-            true => Box::new(io::stdout()),
-            false => {
-                let opened = OpenOptions::new().create(true).append(true).open(path);
-                let named = |error| io::Error::other(format!("{}: {error}", path.display()));
-                Box::new(opened.map_err(named)?)
-            }
-        };
-        let (sender, records) = sync_channel(QUEUE_LINES);
-        let path = path.to_owned();
-        let write = move || write_all(&records, BufWriter::new(target), &path);
-        let thread = thread::Builder::new().name("access-log".into()).spawn(write)?;
-        self.0.writer.store(Some(Arc::new(sender)));
-        // The thread of the previous file ends when it has written its queue.
-        *self.thread() = Some(thread);
+    /// A log that is off.
+    pub fn new(metrics: &Metrics) -> Self {
+        let dropped = metrics.access_log_lines_dropped();
+        Self(Arc::new(Shared { writer: ArcSwapOption::empty(), dropped }))
+    }
+
+    /// Writes to this file from now on, or stops with `None`. The previous file is closed when its lines
+    /// are written, so that log rotation can rename it.
+    pub fn set_target(&self, target: Option<Target>) -> io::Result<()> {
+        let writer = target.map(|target| {
+            let notices = AccessLogNotices { path: target.path };
+            let dropped = self.0.dropped.clone();
+            LineWriter::start("access-log", target.file, QUEUE_BYTES_MAX, dropped, notices)
+        });
+        self.replace(writer.transpose()?);
         Ok(())
     }
 
-    /// Stops the log and waits until the thread has written all lines. For the end of the process.
-    pub fn finish(&self) {
-        self.0.writer.store(None);
-        let thread = self.thread().take();
-        // The panic hook has already reported a panic of the writer.
-        let _ = thread.map(JoinHandle::join);
+    fn replace(&self, writer: Option<LineWriter>) -> Option<Arc<LineWriter>> {
+        let previous = self.0.writer.swap(writer.map(Arc::new));
+        previous.inspect(|previous| previous.close())
     }
 
-    fn thread(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
-        self.0.thread.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Stops the log and waits for a short time until the last lines are written. For the end of the
+    /// process.
+    pub fn finish(&self) {
+        if let Some(last) = self.replace(None) {
+            last.flush(FINISH_TIMEOUT);
+        }
     }
 
     /// Begins the entry of a request; `None` if the log is off.
@@ -181,32 +199,56 @@ impl AccessLog {
     }
 
     /// Queues a line for the writer.
-    fn write(&self, record: Record) {
-        if let Some(writer) = self.0.writer.load().as_ref()
-            && writer.try_send(record).is_err()
-        {
-            let dropped = self.0.dropped.fetch_add(1, Ordering::Relaxed) + 1;
-            if dropped.is_power_of_two() {
-                tracing::warn!(dropped, "access log lines dropped: the disk is too slow");
-            }
+    fn write(&self, record: &Record) {
+        if let Some(writer) = self.0.writer.load().as_ref() {
+            let mut line = String::with_capacity(LINE_BYTES);
+            // Writing to a string does not fail.
+            let _ = record.write_to(&mut line);
+            writer.write_lines(line.as_bytes());
         }
     }
 }
 
-/// Writes lines until all senders are gone; flushes whenever the queue is empty.
-fn write_all(records: &Receiver<Record>, mut log: impl Write, path: &Path) {
-    let mut failed = false;
-    while let Ok(first) = records.recv() {
-        let mut written = first.write_to(&mut log);
-        while let Ok(record) = records.try_recv() {
-            written = written.and(record.write_to(&mut log));
-        }
-        let result = written.and_then(|()| log.flush());
-        if let Err(error) = &result
-            && !failed
-        {
-            tracing::warn!(%error, path = %path.display(), "cannot write the access log, retrying");
-        }
-        failed = result.is_err();
+impl Target {
+    /// Opens this file, `-` for standard output. May wait for a disk, but not for the reader of a FIFO: one
+    /// without a reader is an error.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let named = |why: &dyn fmt::Display| io::Error::other(format!("{}: {why}", path.display()));
+        let file = match path.as_os_str() == "-" {
+            // A handle of its own: a thread that is stuck in a write holds std's lock of standard output.
+            true => io::stdout().as_fd().try_clone_to_owned().map(File::from),
+            false => open(path),
+        };
+        let unread = Some(Errno::NXIO.raw_os_error());
+        let file = file.map_err(|error| match error.raw_os_error() == unread {
+            true => named(&"a FIFO that nobody reads; start its reader first"),
+            false => named(&error),
+        })?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = OpenOptions::new().create(true).append(true).custom_flags(nonblocking).open(path)?;
+    // The thread that writes may wait.
+    fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
+    Ok(file)
+}
+
+/// The messages about an access log go to the server's log.
+struct AccessLogNotices {
+    path: PathBuf,
+}
+
+impl Notices for AccessLogNotices {
+    fn dropped(&mut self, lines: u64) -> String {
+        let path = self.path.display();
+        tracing::warn!(lines, %path, "access log lines were dropped: it could not be written in time");
+        String::new()
+    }
+
+    fn failed(&mut self, error: &io::Error) {
+        tracing::warn!(%error, path = %self.path.display(), "cannot write the access log, retrying");
     }
 }

@@ -15,10 +15,12 @@ use super::{
 use crate::{
     background::Background,
     config::Settings,
+    extent::ResponseMemory,
     library::Library,
     queue::Queue,
+    shares::Shares,
     telemetry::Metrics,
-    titles::{Titles, artifacts::Artifacts},
+    titles::{CacheBytes, Titles, artifacts::Artifacts},
     webhooks::{self, Webhook},
     wire::drain::Drain,
 };
@@ -38,6 +40,11 @@ pub struct Site {
     pub jobs: ArcSwapOption<Jobs>,
     /// The metrics.
     pub metrics: Metrics,
+    /// What the responses in progress hold.
+    pub response_memory: ResponseMemory,
+    /// The responses that follow a growing file: as many as connections. They have no end, and an HTTP/2
+    /// connection may ask for a hundred.
+    pub followers: Shares,
     background: Background,
     drain: Drain,
 }
@@ -51,13 +58,21 @@ impl Site {
         background: Handle,
     ) -> Arc<Self> {
         let background = Background::new(background, BACKGROUND_CALLS_MAX);
-        let cache_bytes = settings.manifest_cache_mib.get() << 20;
+        let followers = Shares::new(settings.max_connections.count(), 0);
+        let cache_bytes = CacheBytes {
+            manifests: settings.manifest_cache_mib.get() << 20,
+            clips: (settings.index_cache_mib.get() << 20) / 4,
+        };
+        let response_memory = ResponseMemory::new(settings.response_memory_mib.get() << 20);
+        let memory = response_memory.clone();
         Arc::new(Self {
-            titles: Titles::new(library, cache_bytes, background.clone()),
+            titles: Titles::new(library, cache_bytes, background.clone(), memory),
+            response_memory,
             settings: ArcSwap::from_pointee(settings),
             token: ArcSwapOption::empty(),
             jobs: ArcSwapOption::empty(),
             metrics,
+            followers,
             background,
             drain: Drain::default(),
         })
@@ -91,7 +106,8 @@ impl Site {
         let runtime = self.background.runtime();
         webhooks::start(&queue, webhooks, runtime, &self.drain).await;
         let library = Arc::clone(&self.titles.library);
-        let jobs = Jobs::new(queue, library, runtime.clone(), self.drain.clone());
+        let (drain, metrics) = (self.drain.clone(), self.metrics.clone());
+        let jobs = Jobs::new(queue, library, runtime.clone(), drain, metrics);
         self.jobs.store(Some(Arc::new(jobs)));
         self.titles.artifacts.store(Some(artifacts));
     }

@@ -9,20 +9,18 @@
 //! A client without a page is trusted on the machine itself. Over the network it needs the token of the
 //! configured file; without such a file the API is read-only.
 
-use std::{
-    fmt,
-    hint::black_box,
-    io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    path::Path,
-};
+use std::{fmt, hint::black_box, io, path::Path};
 
 use actix_web::{
     HttpRequest,
-    http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN},
+    http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, ORIGIN},
 };
 
-use super::{Error, Site, fields::Fields};
+use super::{
+    Error, Site,
+    fields::{self, Fields},
+    hosts::{is_local, is_loopback},
+};
 
 static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -50,13 +48,14 @@ pub struct Rules<'a> {
 /// The permit of a request, by the site's configuration.
 pub fn permit(request: &HttpRequest, site: &Site) -> Result<Permit, Error> {
     let token = site.token.load();
-    let rules =
-        Rules { is_local: site.settings.load().listen.ip().is_loopback(), token: token.as_deref() };
-    let fields = request.headers();
-    // HTTP/2 has the authority in the target; in an absolute target it overrides Host in any version.
-    let authority = request.uri().authority().map(|authority| authority.as_str().as_bytes());
-    let host = authority.or_else(|| fields.get(HOST).map(HeaderValue::as_bytes));
-    check(fields, host.unwrap_or_default(), rules)
+    let rules = Rules { is_local: is_local(&site.settings.load()), token: token.as_deref() };
+    check(request.headers(), fields::host(request.head()).unwrap_or_default(), rules)
+}
+
+/// Whether the server has a token, and the request shows it.
+pub fn has_token(fields: &impl Fields, site: &Site) -> bool {
+    let token = site.token.load();
+    token.as_ref().is_some_and(|token| shows(fields, token))
 }
 
 /// The permit of a request with these fields for this host and port.
@@ -65,9 +64,7 @@ pub fn check(fields: &impl Fields, host: &[u8], rules: Rules<'_>) -> Result<Perm
         return Err(Error::CrossOrigin);
     }
     match rules.token {
-        Some(token) if !bearer(fields).is_some_and(|credentials| token.matches(credentials)) => {
-            return Err(Error::Unauthorized);
-        }
+        Some(token) if !shows(fields, token) => return Err(Error::Unauthorized),
         Some(_) => {}
         None if !rules.is_local || FORWARDED.iter().any(|name| fields.has(name)) => {
             return Err(Error::ReadOnly);
@@ -96,25 +93,13 @@ fn is_same_origin(fields: &impl Fields, host: &[u8]) -> bool {
     })
 }
 
-/// Whether a host, with or without a port, names this machine only.
-fn is_loopback(host: &[u8]) -> bool {
-    let Ok(host) = std::str::from_utf8(host) else {
-        return false;
-    };
-    if let Some(literal) = host.strip_prefix('[') {
-        let address = literal.split_once(']').and_then(|(address, _)| address.parse().ok());
-        return address.is_some_and(|address: Ipv6Addr| address.is_loopback());
-    }
-    let name = host.split_once(':').map_or(host, |(name, _)| name).to_ascii_lowercase();
-    let is_loopback_v4 =
-        name.parse().is_ok_and(|address: Ipv4Addr| IpAddr::from(address).is_loopback());
-    // Resolvers must resolve these to loopback addresses (RFC 6761 section 6.3).
-    is_loopback_v4 || name == "localhost" || name.ends_with(".localhost")
-}
-
 fn is_json(media_type: &[u8]) -> bool {
     let essence = media_type.split(|&byte| byte == b';').next().unwrap_or_default();
     essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
+}
+
+fn shows(fields: &impl Fields, token: &Token) -> bool {
+    bearer(fields).is_some_and(|credentials| token.matches(credentials))
 }
 
 /// The credentials of a request (RFC 6750 section 2.1).
@@ -167,7 +152,7 @@ impl fmt::Debug for Token {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::HeaderMap;
+    use actix_web::http::header::{HeaderMap, HeaderValue};
 
     use super::*;
 

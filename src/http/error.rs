@@ -15,7 +15,7 @@ use super::problem::{Problem, ProblemType};
 use crate::{
     background::BackgroundError,
     extent::{
-        ReadError,
+        Exhausted, ReadError,
         disk::{OpenError, Unavailable},
     },
     library::PathRefused,
@@ -42,7 +42,13 @@ pub enum Error {
     /// A page of another origin sent a request that changes something.
     #[error("a page of another origin must not change anything")]
     CrossOrigin,
-    /// The request names a host that may be another machine.
+    /// The request names a host that is not known to be this server.
+    #[error(
+        "the server is not known under this host name; use localhost or 127.0.0.1, or add the name to \
+         allowed_hosts"
+    )]
+    UnknownHost,
+    /// A request that changes something names a host that may be another machine.
     #[error(
         "changes need a host name of this machine; use localhost or 127.0.0.1, or set api_token_file"
     )]
@@ -82,9 +88,6 @@ pub enum Error {
     /// The title does not support the request; with the reason.
     #[error("{0}")]
     Unprocessable(String),
-    /// The client exceeds a limit: of connections or of concurrent requests.
-    #[error("too many {0}")]
-    TooMany(&'static str),
     /// The header fields are too large or too many.
     #[error("the request header fields are too large or too many")]
     HeadTooLarge,
@@ -94,6 +97,9 @@ pub enum Error {
     /// The server has too much work.
     #[error("server busy, retry later")]
     Busy,
+    /// The responses in progress hold all memory that they may.
+    #[error("too many responses in progress, retry later")]
+    TooManyResponses,
     /// The server or the resource is not ready; with the reason.
     #[error("{0}")]
     NotReady(&'static str),
@@ -126,7 +132,7 @@ impl Error {
             Self::BadRequest(_) => ProblemType::BadRequest,
             Self::Unauthorized => ProblemType::Unauthorized,
             Self::CrossOrigin => ProblemType::CrossOrigin,
-            Self::UntrustedHost => ProblemType::UntrustedHost,
+            Self::UnknownHost | Self::UntrustedHost => ProblemType::UntrustedHost,
             Self::ReadOnly => ProblemType::ReadOnly,
             Self::NotFound => ProblemType::NotFound,
             Self::MethodNotAllowed(_) => ProblemType::MethodNotAllowed,
@@ -138,10 +144,10 @@ impl Error {
             Self::TargetTooLong => ProblemType::TargetTooLong,
             Self::NotJson => ProblemType::UnsupportedMediaType,
             Self::Unprocessable(_) => ProblemType::Unprocessable,
-            Self::TooMany(_) => ProblemType::TooManyRequests,
             Self::HeadTooLarge => ProblemType::HeaderTooLarge,
             Self::Internal(_) => ProblemType::Internal,
             Self::Busy => ProblemType::Busy,
+            Self::TooManyResponses => ProblemType::TooManyResponses,
             Self::NotReady(_) => ProblemType::NotReady,
             Self::Pending { .. } => ProblemType::Pending,
             Self::Unavailable(_) => ProblemType::Unavailable,
@@ -151,11 +157,10 @@ impl Error {
         }
     }
 
+    /// Logs a cause that nothing below has logged. The disk pool logs why storage is unavailable.
     fn log(&self) {
-        match self {
-            Self::StorageUnavailable(cause) => tracing::warn!(%cause, "storage unavailable"),
-            Self::Internal(cause) => tracing::error!(%cause, "internal error"),
-            _ => {}
+        if let Self::Internal(cause) = self {
+            tracing::error!(%cause, "internal error");
         }
     }
 }
@@ -232,6 +237,7 @@ impl From<titles::Error> for Error {
             titles::Error::NotReady(why) => Self::NotReady(why),
             titles::Error::DatabaseUnavailable(why) => Self::DatabaseUnavailable(why),
             titles::Error::Busy => Self::Busy,
+            titles::Error::TooManyResponses => Self::TooManyResponses,
             titles::Error::StorageUnavailable(cause) => Self::StorageUnavailable(cause),
             titles::Error::Read(cause) => cause.into(),
             titles::Error::Queue(cause) => cause.into(),
@@ -242,6 +248,12 @@ impl From<titles::Error> for Error {
 
 impl From<BackgroundError> for Error {
     fn from(error: BackgroundError) -> Self {
+        titles::Error::from(error).into()
+    }
+}
+
+impl From<Exhausted> for Error {
+    fn from(error: Exhausted) -> Self {
         titles::Error::from(error).into()
     }
 }
@@ -263,8 +275,6 @@ impl From<Refusal> for Error {
             Refusal::LengthRequired => Self::LengthRequired,
             Refusal::ContentTooLarge(most) => Self::ContentTooLarge(most),
             Refusal::Timeout => Self::Timeout,
-            Refusal::TooManyConnections => Self::TooMany("connections from this address"),
-            Refusal::TooManyRequests => Self::TooMany("requests on this connection"),
         }
     }
 }

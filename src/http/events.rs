@@ -16,7 +16,7 @@ use serde::Serialize;
 use tokio::{
     runtime::Handle,
     sync::{
-        Mutex, OwnedSemaphorePermit, Semaphore,
+        Mutex,
         broadcast::{self, error::RecvError},
         mpsc,
     },
@@ -29,10 +29,16 @@ use crate::{
     jobs::text::JobText,
     library::Library,
     queue::{Class, Job, Queue, QueueError},
+    shares::{ClientKey, REVOKED, Share, Shares},
+    telemetry::Metrics,
     wire::drain::Drain,
 };
 
-/// The most subscribers at a time.
+/// The label of subscribers in metrics.
+const RESOURCE: &str = "events";
+
+/// The most subscribers at a time. When all places are taken, a client with fewer takes one of the client
+/// that has most, whose stream ends; the client may reconnect and misses nothing.
 pub const SUBSCRIBERS_MAX: usize = 256;
 
 /// The most unsent events of one subscriber.
@@ -58,28 +64,34 @@ pub struct Jobs {
     /// The queue.
     pub queue: Queue,
     hub: Arc<Hub>,
-    permits: Arc<Semaphore>,
+    places: Shares,
     background: Handle,
 }
 
 impl Jobs {
     /// Events of this queue and library. The runtime `background` serves the queue's connections.
-    pub fn new(queue: Queue, library: Arc<Library>, background: Handle, drain: Drain) -> Self {
+    pub fn new(
+        queue: Queue,
+        library: Arc<Library>,
+        background: Handle,
+        drain: Drain,
+        metrics: Metrics,
+    ) -> Self {
         let (sender, _) = broadcast::channel(BROADCAST_EVENTS);
         let poller = Mutex::new(None);
-        let hub = Arc::new(Hub { queue: queue.clone(), library, drain, sender, poller });
-        let permits = Arc::new(Semaphore::new(SUBSCRIBERS_MAX));
-        Self { queue, hub, permits, background }
+        let hub = Arc::new(Hub { queue: queue.clone(), library, drain, metrics, sender, poller });
+        Self { queue, hub, places: Shares::new(SUBSCRIBERS_MAX, 0), background }
     }
 
     /// Subscribes to the changes after the change number `since`, or to those from now on. The
     /// receiver gets events as they are sent.
     pub fn subscribe(&self, since: Option<i64>) -> Result<mpsc::Receiver<Bytes>, Error> {
-        let permit = Arc::clone(&self.permits)
-            .try_acquire_owned()
-            .map_err(|_| Error::NotReady("too many event streams, retry later"))?;
+        let place = self.places.take(ClientKey::current()).map_err(|refused| {
+            self.hub.metrics.refused(RESOURCE, refused.reason());
+            Error::NotReady("too many event streams, retry later")
+        })?;
         let (subscriber, events) = mpsc::channel(QUEUE_EVENTS);
-        self.background.spawn(Arc::clone(&self.hub).serve(since, subscriber, permit));
+        self.background.spawn(Arc::clone(&self.hub).serve(since, subscriber, place));
         Ok(events)
     }
 }
@@ -89,6 +101,7 @@ struct Hub {
     queue: Queue,
     library: Arc<Library>,
     drain: Drain,
+    metrics: Metrics,
     sender: broadcast::Sender<Event>,
     /// The task that polls the database, while there are subscribers.
     poller: Mutex<Option<JoinHandle<()>>>,
@@ -118,16 +131,18 @@ impl From<QueueError> for Ended {
 }
 
 impl Hub {
-    /// Serves one subscriber until it closes the stream or the server shuts down.
+    /// Serves one subscriber until it closes the stream, another client needs its place, or the server shuts
+    /// down.
     async fn serve(
         self: Arc<Self>,
         since: Option<i64>,
         subscriber: mpsc::Sender<Bytes>,
-        _permit: OwnedSemaphorePermit,
+        mut place: Share,
     ) {
         tokio::select! {
             () = self.drain.clone().begun() => {}
             () = subscriber.closed() => {}
+            () = place.revoked() => self.metrics.refused(RESOURCE, REVOKED),
             ended = self.send_all(since, &subscriber) => if let Err(Ended::Failed(error)) = ended {
                 tracing::warn!(%error, "event stream ended: database unavailable");
             }

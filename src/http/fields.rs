@@ -1,55 +1,25 @@
-//! Header fields, independent of their type.
-//!
-//! A request takes one of two paths: to a route of the App, with fields of actix's type, or the fast path
-//! in front of it, with fields as received bytes. Rules and code are the same for both.
+//! Heads of actix's types, for rules that are written once for all types of heads.
 
 use std::fmt;
 
-use actix_http::Request;
+use actix_http::{HttpMessage as _, Request};
 use actix_web::{
     HttpResponse,
     http::{
         Method, StatusCode, Version,
-        header::{HeaderMap, HeaderName, HeaderValue},
+        header::{HOST, HeaderName, HeaderValue},
+        uri::Authority,
     },
 };
 
-use crate::wire::http1::{RequestHead, ResponseHead};
+use crate::wire::{fields, refusal::RefusedLine};
 
-/// Fields of a request.
-pub trait Fields {
-    /// The values of a field, line by line.
-    fn lines(&self, name: &HeaderName) -> impl Iterator<Item = &[u8]>;
+pub use crate::wire::fields::{Fields, RequestFields, ResponseFields};
 
-    /// Whether the field is present.
-    fn has(&self, name: &HeaderName) -> bool {
-        self.lines(name).next().is_some()
-    }
-
-    /// The value of a field that occurs exactly once.
-    fn only(&self, name: &HeaderName) -> Option<&[u8]> {
-        let mut lines = self.lines(name);
-        let value = lines.next();
-        value.filter(|_| lines.next().is_none())
-    }
-}
-
-impl Fields for HeaderMap {
-    fn lines(&self, name: &HeaderName) -> impl Iterator<Item = &[u8]> {
-        self.get_all(name).map(HeaderValue::as_bytes)
-    }
-}
-
-impl Fields for RequestHead<'_> {
-    fn lines(&self, name: &HeaderName) -> impl Iterator<Item = &[u8]> {
-        RequestHead::lines(self, name)
-    }
-}
-
-/// A request with its request line, for the log.
-pub trait RequestFields: Fields {
-    /// Method, target and version.
-    fn line(&self) -> impl fmt::Display;
+/// Host and port that a request is for, as [`RequestFields::host`].
+pub fn host(head: &actix_http::RequestHead) -> Option<&[u8]> {
+    let authority = head.uri.authority().map(|authority| authority.as_str().as_bytes());
+    authority.or_else(|| head.headers.get(HOST).map(HeaderValue::as_bytes))
 }
 
 impl Fields for Request {
@@ -59,24 +29,28 @@ impl Fields for Request {
 }
 
 impl RequestFields for Request {
-    fn line(&self) -> impl fmt::Display {
-        let head = self.head();
-        Line(head.method.as_str(), &head.uri, head.version)
+    fn method(&self) -> &str {
+        self.head().method.as_str()
     }
-}
 
-impl RequestFields for RequestHead<'_> {
-    fn line(&self) -> impl fmt::Display {
-        let version = if self.is_1_1 { Version::HTTP_11 } else { Version::HTTP_10 };
-        Line(self.method, self.target, version)
+    fn authority(&self) -> Option<&str> {
+        self.head().uri.authority().map(Authority::as_str)
     }
-}
 
-struct Line<'a, T>(&'a str, T, Version);
+    fn target(&self) -> &str {
+        self.head().uri.path_and_query().map_or("*", |target| target.as_str())
+    }
 
-impl<T: fmt::Display> fmt::Display for Line<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {:?}", self.0, self.1, self.2)
+    fn version(&self) -> Version {
+        self.head().version
+    }
+
+    fn line(&self) -> Vec<u8> {
+        match self.extensions().get::<RefusedLine>().map(RefusedLine::as_bytes) {
+            Some([]) => b"-".to_vec(),
+            Some(refused) => refused.to_vec(),
+            None => fields::line(self),
+        }
     }
 }
 
@@ -86,32 +60,6 @@ pub fn parse_get_or_head(method: &str) -> Option<Method> {
         "GET" => Some(Method::GET),
         "HEAD" => Some(Method::HEAD),
         _ => None,
-    }
-}
-
-/// The head of a response that is being written.
-pub trait ResponseFields {
-    /// Sets the status. Call it before any field is put.
-    fn set_status(&mut self, status: StatusCode);
-
-    /// Appends a field.
-    fn put(&mut self, name: &HeaderName, value: &[u8]);
-
-    /// Appends a field whose value is formatted.
-    fn put_text(&mut self, name: &HeaderName, value: fmt::Arguments<'_>);
-}
-
-impl ResponseFields for ResponseHead<'_> {
-    fn set_status(&mut self, status: StatusCode) {
-        ResponseHead::status(self, status);
-    }
-
-    fn put(&mut self, name: &HeaderName, value: &[u8]) {
-        ResponseHead::put(self, name, value);
-    }
-
-    fn put_text(&mut self, name: &HeaderName, value: fmt::Arguments<'_>) {
-        ResponseHead::put_text(self, name, value);
     }
 }
 

@@ -18,6 +18,7 @@ pub mod events;
 pub mod extents_view;
 pub mod fields;
 pub mod following;
+pub mod hosts;
 pub mod methods;
 pub mod multipart;
 pub mod pipeline;

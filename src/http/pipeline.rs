@@ -13,7 +13,7 @@ use actix_web::{
     HttpResponse, ResponseError as _,
     body::MessageBody,
     http::{
-        StatusCode,
+        Method, StatusCode,
         header::{HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS},
     },
 };
@@ -22,16 +22,17 @@ use futures::FutureExt as _;
 use super::{
     Error, Site,
     access_log::{self, AccessLog},
-    fields::RequestFields,
+    fields::{RequestFields, ResponseFields},
+    hosts,
     respond::ResponseBody,
     routes,
 };
 use crate::{
-    extent::{Extents, ReadError},
+    extent::{Charge, Extents, ReadError},
     telemetry::{Metrics, RequestIds},
     wire::{
         body::{Body, BodyContent, DirectBody, ResponseObserver},
-        http1::{FastPath, ImmediateResponse, RequestHead, ResponseHead},
+        fast_path::{FastPath, ImmediateResponse},
         refusal::Refusal,
     },
 };
@@ -77,11 +78,13 @@ impl Pipeline {
         apply_fn_factory(app, move |request: Request, app: &F::Service| {
             let pipeline = self.clone();
             let pending = pipeline.receive(&request, request.peer_addr());
+            let is_head = *request.method() == Method::HEAD;
             let refusal = request.extensions().get::<Refusal>().copied();
-            let responding = match refusal {
+            let allowed = match refusal {
                 Some(refusal) => Err(Error::from(refusal)),
-                None => Ok(app.call(request)),
+                None => hosts::check(&request, &pipeline.site),
             };
+            let responding = allowed.map(|()| app.call(request));
             async move {
                 let response = match responding {
                     Err(error) => error_response(&error),
@@ -91,7 +94,7 @@ impl Pipeline {
                         Err(_panic) => error_response(&Error::Internal("a panic".into())),
                     },
                 };
-                Ok(pipeline.finish(response, pending))
+                Ok(pipeline.finish(response, is_head, pending))
             }
         })
     }
@@ -103,24 +106,35 @@ impl Pipeline {
             None => RequestId::Generated(self.request_ids.next()),
         };
         let entry = self.access_log.begin(request, peer.map(|peer| peer.ip()), id.as_bytes());
-        let tally = ResponseTally { metrics: self.site.metrics.clone(), entry };
+        let metrics = self.site.metrics.clone();
+        let tally = ResponseTally { metrics, entry, charge: Charge::default() };
         Pending { id, tally }
     }
 
     fn finish(
         &self,
         mut response: Response<BoxBody>,
+        is_head: bool,
         pending: Pending,
     ) -> Response<Body<ResponseTally>> {
         let Pending { id, mut tally } = pending;
+        let direct = response.extensions_mut().remove::<DirectBody>();
+        let mut response = response.map_body(|_, body| BodyContent::new(direct, body));
+        // The response to HEAD has the length of a body that it does not have.
+        let held_bytes = if is_head { 0 } else { response.body().bytes_in_memory() };
+        match self.site.response_memory.charge(held_bytes) {
+            Ok(charge) => tally.charge = charge,
+            Err(exhausted) => {
+                response =
+                    error_response(&exhausted.into()).map_body(|_, body| BodyContent::Stream(body));
+            }
+        }
         tally.count(response.status());
         let fields = response.headers_mut();
         fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static(NOSNIFF));
         let id = HeaderValue::from_bytes(id.as_bytes());
         fields.insert(X_REQUEST_ID, id.expect("letters, digits and a few signs"));
-        let direct = response.extensions_mut().remove::<DirectBody>();
-        response
-            .map_body(|_, body| Body { content: BodyContent::new(direct, body), observer: tally })
+        response.map_body(|_, content| Body { content, observer: tally })
     }
 }
 
@@ -129,12 +143,23 @@ impl FastPath for Pipeline {
 
     fn respond(
         &self,
-        request: &RequestHead<'_>,
+        request: &impl RequestFields,
         peer: SocketAddr,
-        head: &mut ResponseHead<'_>,
+        head: &mut impl ResponseFields,
     ) -> Option<ImmediateResponse<ResponseTally>> {
+        // The App makes the response to a refused host.
+        hosts::check(request, &self.site).ok()?;
         let (status, body) = routes::respond_if_ready(request, &self.site, head)?;
+        let held_bytes = match &body {
+            ResponseBody::Extents(extents) if request.method() != "HEAD" => {
+                extents.bytes_in_memory()
+            }
+            _ => 0,
+        };
+        // The App refuses what the budget has no space for.
+        let charge = self.site.response_memory.charge(held_bytes as u64).ok()?;
         let Pending { id, mut tally } = self.receive(request, Some(peer));
+        tally.charge = charge;
         tally.count(status);
         head.put(&X_CONTENT_TYPE_OPTIONS, NOSNIFF.as_bytes());
         head.put(&X_REQUEST_ID, id.as_bytes());
@@ -144,14 +169,14 @@ impl FastPath for Pipeline {
             }
             ResponseBody::Extents(extents) => {
                 let length = Some(extents.len());
-                let is_head = request.method == "HEAD";
+                let is_head = request.method() == "HEAD";
                 let extents = if is_head { Extents::default() } else { extents };
                 ImmediateResponse { length, extents, observer: tally }
             }
         })
     }
 
-    fn content_bytes_max(&self, request: &RequestHead<'_>) -> Option<usize> {
+    fn content_bytes_max(&self, request: &impl RequestFields) -> Option<usize> {
         routes::content_bytes_max(request)
     }
 }
@@ -190,6 +215,8 @@ impl RequestId {
 pub struct ResponseTally {
     metrics: Metrics,
     entry: Option<Box<access_log::Entry>>,
+    /// What the response holds in memory.
+    charge: Charge,
 }
 
 impl ResponseTally {

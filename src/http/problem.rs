@@ -66,8 +66,6 @@ problem_types! {
         "/errors/unsupported-media-type" "unsupported media type",
     /// The title does not support the request.
     Unprocessable = UNPROCESSABLE_ENTITY "/errors/unprocessable" "not possible for this title",
-    /// The client has too many connections or requests at a time.
-    TooManyRequests = TOO_MANY_REQUESTS "/errors/too-many-requests" "too many requests",
     /// The header fields are too large.
     HeaderTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE
         "/errors/header-too-large" "request header too large",
@@ -75,6 +73,9 @@ problem_types! {
     Internal = INTERNAL_SERVER_ERROR "/errors/internal" "internal error",
     /// The server has too much work.
     Busy = SERVICE_UNAVAILABLE "/errors/busy" "server busy",
+    /// The responses in progress hold all memory that they may.
+    TooManyResponses = SERVICE_UNAVAILABLE
+        "/errors/too-many-responses" "too many responses in progress",
     /// The server or the resource is not ready yet.
     NotReady = SERVICE_UNAVAILABLE "/errors/not-ready" "not ready",
     /// A job is preparing the title.
@@ -98,12 +99,12 @@ impl ProblemType {
             // A remux takes as long as a copy of the file: seconds.
             Self::Pending => Some(2),
             Self::Busy
+            | Self::TooManyResponses
             | Self::NotReady
             | Self::StorageUnavailable
             | Self::DatabaseUnavailable
             | Self::FileChanging
-            | Self::FileGrowing
-            | Self::TooManyRequests => Some(5),
+            | Self::FileGrowing => Some(5),
             // Until an operator installs ffmpeg or frees disk space.
             Self::Unavailable => Some(60),
             _ => None,

@@ -46,6 +46,15 @@ impl<'a> Query<'a> {
         })
     }
 
+    /// A decimal number.
+    pub fn number(self, key: &str) -> Result<Option<u64>, Error> {
+        let Some(value) = self.get(key) else {
+            return Ok(None);
+        };
+        let number = value.parse().ok().filter(|_| !value.starts_with('+'));
+        number.map(Some).ok_or_else(|| Error::BadRequest(format!("{key} must be a number")))
+    }
+
     /// A list whose members are separated by commas.
     pub fn list(self, key: &str) -> Vec<String> {
         let value = self.get(key).unwrap_or_default();
@@ -90,6 +99,16 @@ mod tests {
             assert_eq!(Query::new(&query).milliseconds("time").ok(), ms.map(Some), "{text}");
         }
         assert_eq!(Query::new("").milliseconds("time").expect("no time"), None);
+    }
+
+    #[test]
+    fn numbers_are_digits() {
+        for (query, number) in
+            [("from=0", Some(0)), ("from=12", Some(12)), ("from=", None), ("from=+1", None)]
+        {
+            assert_eq!(Query::new(query).number("from").ok(), number.map(Some), "{query}");
+        }
+        assert_eq!(Query::new("").number("from").expect("no number"), None);
     }
 
     #[test]

@@ -64,12 +64,14 @@ impl Resource {
     pub async fn respond(self, request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error> {
         let resource = match self {
             Self::PendingImage => return Ok(placeholder()),
-            Self::Content(content)
-                if Query::new(request.query_string()).flag("layout", false)? =>
-            {
-                Self::Text(extents_view::view(site, content).await?)
+            Self::Content(content) => {
+                let query = Query::new(request.query_string());
+                match extents_view::view(site, &content, query).await? {
+                    Some(view) => Self::Text(view),
+                    None => Self::Content(content),
+                }
             }
-            resource => resource,
+            Self::Text(text) => Self::Text(text),
         };
         let mut response = HttpResponse::new(StatusCode::OK);
         let (method, fields) = (request.method(), request.headers());

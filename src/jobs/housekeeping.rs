@@ -1,5 +1,8 @@
 //! Periodic work of a server: ends lost jobs, deletes old ones, keeps artifacts within their maximum
 //! size, and removes folders without a row.
+//!
+//! Artifacts over the maximum size are evicted in the order of
+//! [`Queue::artifacts_to_evict`]: what is soon made again goes first.
 
 use std::time::Duration;
 
@@ -14,8 +17,8 @@ const ROUND_INTERVAL: Duration = Duration::from_secs(10);
 /// Rounds between two comparisons of all published folders with their rows; the first is at the start.
 const ROUNDS_PER_FOLDER_SWEEP: u32 = 30;
 
-/// Artifacts that one query for eviction returns.
-const EVICTION_BATCH: u32 = 100;
+/// Artifacts that one query for eviction returns. The query reads all rows.
+const EVICTION_BATCH: u32 = 1000;
 
 /// Housekeeping of the queue and the artifacts.
 #[derive(Clone, Debug)]
@@ -28,6 +31,18 @@ pub struct Housekeeping {
     pub max_bytes: u64,
     /// Retention of ended jobs.
     pub job_retention: Duration,
+}
+
+/// The caches of artifacts in the process that runs housekeeping.
+pub trait ArtifactCaches: Send + Sync {
+    /// The keys of artifacts that were used since the last call.
+    fn take_used(&self) -> Vec<String>;
+
+    /// An artifact was removed: its files must be closed, or they occupy the disk.
+    fn forget(&self, key: &str, token: i64);
+
+    /// Closes all files that were removed, also by other processes.
+    fn forget_removed(&self);
 }
 
 /// Why a round failed; the next one tries again.
@@ -51,9 +66,8 @@ enum FolderSweep {
 }
 
 impl Housekeeping {
-    /// Runs rounds forever. `used` returns the keys that were used since its last call; each round calls
-    /// `forget` with the key of an artifact before it removes the artifact.
-    pub async fn run(self, used: impl Fn() -> Vec<String> + Send, forget: impl Fn(&str) + Send) {
+    /// Runs rounds forever.
+    pub async fn run(self, caches: impl ArtifactCaches) {
         if let Err(error) = self.remove_old_layout().await {
             tracing::warn!(%error, "could not remove folders of an older version");
         }
@@ -61,9 +75,10 @@ impl Housekeeping {
         let mut rounds_to_sweep = 0_u32;
         loop {
             rounds.tick().await;
-            if let Err(error) = self.round(&used(), &forget).await {
+            if let Err(error) = self.round(&caches).await {
                 tracing::warn!(%error, "housekeeping failed, retrying");
             }
+            caches.forget_removed();
             rounds_to_sweep = rounds_to_sweep.saturating_sub(1);
             if rounds_to_sweep == 0 {
                 rounds_to_sweep = match self.sweep_published().await {
@@ -78,44 +93,49 @@ impl Housekeeping {
         }
     }
 
-    async fn round(
-        &self,
-        used: &[String],
-        forget: &(impl Fn(&str) + Send),
-    ) -> Result<(), RoundError> {
+    async fn round(&self, caches: &impl ArtifactCaches) -> Result<(), RoundError> {
+        // First, because it frees space, and all others write to a disk that may be full.
+        self.sweep_in_progress().await?;
+        let used = caches.take_used();
         let swept = self.queue.sweep(self.job_retention).await?;
         tracing::debug!(?swept, "swept jobs");
         if !used.is_empty() {
-            self.queue.touch_artifacts(used).await?;
+            self.queue.touch_artifacts(&used).await?;
         }
-        self.sweep_in_progress().await?;
         let mut bytes = self.queue.artifacts_bytes().await?;
         while bytes > self.max_bytes {
-            let oldest = self.queue.artifacts_by_age(EVICTION_BATCH).await?;
-            if oldest.is_empty() {
+            let candidates =
+                self.queue.artifacts_to_evict(EVICTION_BATCH, self.max_bytes / 8).await?;
+            if candidates.is_empty() {
                 break;
             }
-            for artifact in oldest {
+            for artifact in candidates {
                 if bytes <= self.max_bytes {
                     break;
                 }
                 bytes = bytes.saturating_sub(artifact.bytes);
-                forget(&artifact.key);
-                self.evict(artifact).await?;
+                self.evict(artifact, caches).await?;
             }
         }
         Ok(())
     }
 
-    /// Removes an artifact: its row first, so that no row names a half-removed folder.
-    async fn evict(&self, artifact: Artifact) -> Result<(), RoundError> {
-        let Artifact { key, token, bytes, .. } = artifact;
+    /// Removes an artifact: its row first, so that no row names a half-removed folder, and its open files
+    /// last, so that nobody opens them again.
+    async fn evict(
+        &self,
+        artifact: Artifact,
+        caches: &impl ArtifactCaches,
+    ) -> Result<(), RoundError> {
+        let Artifact { key, token, bytes, work_ms, .. } = artifact;
         if self.queue.delete_artifact(&key, token).await?
-            && let Some(key) = Key::new(key)
+            && let Some(removed) = Key::new(key.as_str())
         {
-            tracing::info!(%key, bytes, "artifact evicted");
+            tracing::info!(key, bytes, work_ms, "artifact evicted");
             let artifacts = self.artifacts.clone();
-            spawn_blocking(move || artifacts.remove(&key, token)).await??;
+            let removed = spawn_blocking(move || artifacts.remove(&removed, token)).await?;
+            caches.forget(&key, token);
+            removed?;
         }
         Ok(())
     }

@@ -56,12 +56,12 @@ impl IndexCache {
         self.indices.get(file.identity())
     }
 
-    /// The index of a file. Concurrent calls cause one read, in the file's disk pool. If the reading
+    /// The index of a file. Concurrent calls cause one read, on a thread for computing. If the reading
     /// caller is cancelled, another waiting caller takes over.
     pub async fn index(&self, file: &Arc<File>) -> Result<Index, ReadError> {
         let read = async {
             let grid_ms = self.grid_ms;
-            let reading = file.run_in_pool(move |file| {
+            let reading = file.compute_joinable(move |file| {
                 let index = Movie::read(&file.blocking_reader(), grid_ms);
                 // The index describes this state of the file, or none.
                 file.check()?;
@@ -69,6 +69,7 @@ impl IndexCache {
             });
             Ok(reading.await??.map(Arc::new).map_err(Arc::new))
         };
+        file.join_computation();
         self.indices.get_or_insert_async(file.identity(), read).await
     }
 }

@@ -16,7 +16,7 @@ pub mod watch;
 
 use std::{
     io,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -123,18 +123,6 @@ impl Library {
             Ok(EntryKind::Directory) | Err(OpenError::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
-    }
-
-    /// The path of the file on the disk, for a program that takes only names. `None` if the library does
-    /// not serve the file.
-    ///
-    /// Only workers may use this function, for programs that a sandbox confines to that file: another file
-    /// may have the name by the time the program opens it. So the caller [opens](Self::open) the file
-    /// first, which proves that it is inside its root, and compares its [identity](Self::identity)
-    /// afterwards.
-    pub fn path_on_disk(&self, path: &MediaPath) -> Option<PathBuf> {
-        let (root, relative) = self.resolve(path).filter(|_| self.serves(path))?;
-        Some(root.path().join(relative))
     }
 
     /// Checks all roots concurrently.

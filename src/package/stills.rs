@@ -83,6 +83,14 @@ pub fn track(movie: &Movie) -> Result<&Track, StillsError> {
     }
 }
 
+/// The start of the segment that contains a time, in milliseconds: the key frame at or before the time that
+/// the index in memory knows, without a read. A time outside the track is clamped to it.
+pub fn segment_start_ms(track: &Track, time_ms: u64) -> u64 {
+    let segment = segment_at(track, ticks_within(track, time_ms));
+    let start = track.index.segments.get(segment).map_or(0, |segment| segment.start);
+    in_ms(start, track.timescale)
+}
+
 /// Finds the key frames nearest to times in milliseconds, in order. A time outside the track is clamped
 /// to its first or last frame. Costs some table reads for each.
 pub fn nearest<R: ReadAt + ?Sized>(

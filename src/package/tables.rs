@@ -12,8 +12,13 @@ use crate::movie::{Sample, Track};
 const SIZE_BYTES: usize = 10;
 const RUN_BYTES: usize = 20;
 const SYNC_BYTES: usize = 10;
-/// Each chunk is also an extent.
-const CHUNK_BYTES: usize = 180;
+/// Each chunk is also a range of the media data, first in a sorted list.
+const CHUNK_BYTES: usize = 100;
+
+/// The memory use of tables of so many samples, in bytes: at least so much.
+pub(super) fn least_bytes(samples: u32) -> usize {
+    SIZE_BYTES * samples as usize
+}
 
 /// A run of samples that are adjacent in the file.
 #[derive(Clone, Copy, Debug)]
@@ -136,7 +141,7 @@ impl Tables {
         &self,
         stbl: &mut Writer,
         is_long: bool,
-        map_offset: impl Fn(u64) -> u64,
+        mut map_offset: impl FnMut(u64) -> u64,
     ) -> Range<usize> {
         write_runs(stbl, b"stts", &self.durations);
         if self.compositions.iter().any(|(_, composition)| *composition != 0) {

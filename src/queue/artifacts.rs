@@ -1,4 +1,4 @@
-//! Rows of artifacts: which exist, and which of their folders is current.
+//! Rows of artifacts: which exist, which of their folders is current, and which to evict first.
 
 use super::{Change, Queue, QueueError, row::number};
 use crate::store::{DatabaseError, Row};
@@ -12,6 +12,8 @@ pub struct Artifact {
     pub token: i64,
     /// Its size.
     pub bytes: u64,
+    /// The work to make it again, in milliseconds: the time of its job, and of the jobs of its intermediates.
+    pub work_ms: u64,
     /// Kind of its job.
     pub kind: String,
     /// Path of its title.
@@ -29,6 +31,8 @@ pub struct NewArtifact {
     pub key: String,
     /// Its size.
     pub bytes: u64,
+    /// The time of its job, in milliseconds.
+    pub work_ms: u64,
     /// Kind of its job.
     pub kind: String,
     /// Path of its title.
@@ -38,16 +42,35 @@ pub struct NewArtifact {
 /// Like `jobs_sql`, for artifacts.
 macro_rules! artifacts_sql {
     ($rest:literal) => {
-        concat!("SELECT key, token, bytes, kind, title, created_ms, used_ms FROM artifacts ", $rest)
+        concat!(
+            "SELECT key, token, bytes, work_ms, kind, title, created_ms, used_ms FROM artifacts ",
+            $rest
+        )
     };
 }
 
 /// The artifact of a later job replaces that of an earlier one.
-const RECORD: &str = "INSERT INTO artifacts (key, token, bytes, kind, title, created_ms, used_ms)
-    VALUES ($1, $2, $3, $4, $5, $6, $6)
+const RECORD: &str = "INSERT INTO artifacts (key, token, bytes, work_ms, kind, title, created_ms, used_ms)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
     ON CONFLICT (key) DO UPDATE SET token = excluded.token, bytes = excluded.bytes,
-        kind = excluded.kind, title = excluded.title, created_ms = excluded.created_ms,
+        work_ms = excluded.work_ms, kind = excluded.kind, title = excluded.title, created_ms = excluded.created_ms,
         used_ms = excluded.used_ms";
+
+/// Orders artifacts for eviction at the time $1, the least valuable first.
+///
+/// The value of an artifact is its work, times its work per byte, divided by the time since its last use.
+/// Work counts twice: a rendition of hours has less work per byte than a thumbnail, and yet thousands of
+/// thumbnails must not evict it; and bytes count, so that a copied movie, large and soon copied again,
+/// leaves before them. The first hour without use counts little, so that a stream of fresh images does not
+/// look more valuable than a rendition of yesterday.
+const EVICTION_ORDER: &str = artifacts_sql!(
+    "ORDER BY CAST(work_ms + 1 AS DOUBLE PRECISION) * (work_ms + 1) / (bytes + 1)
+            / (CASE WHEN used_ms < $1 THEN $1 - used_ms ELSE 0 END + 3600000),
+        used_ms, key LIMIT $2"
+);
+
+/// What was used so lately is in use: within two rounds of housekeeping.
+const IN_USE_MS: i64 = 20_000;
 
 /// Appended to a prefix, it is greater than all keys with the prefix.
 const PREFIX_END: char = char::MAX;
@@ -80,11 +103,31 @@ impl Queue {
         rows.iter().map(Artifact::from_row).collect()
     }
 
-    /// The least recently used artifacts, oldest first.
-    pub async fn artifacts_by_age(&self, limit: u32) -> Result<Vec<Artifact>, QueueError> {
-        let sql = artifacts_sql!("ORDER BY used_ms, key LIMIT $1");
-        let rows = self.database.rows(sql, &[i64::from(limit).into()]).await?;
-        rows.iter().map(Artifact::from_row).collect()
+    /// The artifacts to evict first, by the work that they save, their size and their last use. Those in use
+    /// come last, the least valuable up to `in_use_bytes` together and at least one, so that nobody waits
+    /// again and again for a movie that is evicted while it plays; more of them have their usual place.
+    pub async fn artifacts_to_evict(
+        &self,
+        limit: u32,
+        in_use_bytes: u64,
+    ) -> Result<Vec<Artifact>, QueueError> {
+        let now_ms = self.clock.now_ms(&self.database).await?;
+        let values = [now_ms.into(), i64::from(limit).into()];
+        let rows = self.database.rows(EVICTION_ORDER, &values).await?;
+        let (mut order, mut in_use, mut bytes) = (Vec::new(), Vec::new(), 0_u64);
+        for row in &rows {
+            let artifact = Artifact::from_row(row)?;
+            let is_in_use = artifact.used_ms > now_ms - IN_USE_MS;
+            let sum = bytes.saturating_add(artifact.bytes);
+            if is_in_use && (in_use.is_empty() || sum <= in_use_bytes) {
+                bytes = sum;
+                in_use.push(artifact);
+            } else {
+                order.push(artifact);
+            }
+        }
+        order.append(&mut in_use);
+        Ok(order)
     }
 
     /// The total size of all artifacts.
@@ -120,11 +163,17 @@ impl Queue {
 }
 
 impl Change {
-    /// Deletes the rows of all artifacts with this key prefix.
-    pub(super) async fn delete_artifacts(&mut self, prefix: &str) -> Result<(), DatabaseError> {
-        let sql = "DELETE FROM artifacts WHERE key >= $1 AND key < $2";
+    /// Deletes the rows of all artifacts with this key prefix, and returns the sum of their work, in
+    /// milliseconds.
+    pub(super) async fn delete_artifacts(&mut self, prefix: &str) -> Result<u64, QueueError> {
         let end = format!("{prefix}{PREFIX_END}");
-        self.transaction().execute(sql, &[prefix.into(), end.as_str().into()]).await.map(drop)
+        let values = [prefix.into(), end.as_str().into()];
+        let sum = "SELECT CAST(COALESCE(SUM(work_ms), 0) AS BIGINT) AS work_ms FROM artifacts
+            WHERE key >= $1 AND key < $2";
+        let row = self.transaction().row(sum, &values).await?.ok_or(QueueError::LockLost)?;
+        let delete = "DELETE FROM artifacts WHERE key >= $1 AND key < $2";
+        self.transaction().execute(delete, &values).await?;
+        number(&row, "work_ms")
     }
 
     /// Inserts or replaces the row of an artifact.
@@ -137,6 +186,7 @@ impl Change {
             artifact.key.as_str().into(),
             token.into(),
             i64::try_from(artifact.bytes).unwrap_or(i64::MAX).into(),
+            i64::try_from(artifact.work_ms).unwrap_or(i64::MAX).into(),
             artifact.kind.as_str().into(),
             artifact.title.as_str().into(),
             self.now_ms().into(),
@@ -151,6 +201,7 @@ impl Artifact {
             key: row.get("key")?,
             token: row.get("token")?,
             bytes: number(row, "bytes")?,
+            work_ms: number(row, "work_ms")?,
             kind: row.get("kind")?,
             title: row.get("title")?,
             created_ms: row.get("created_ms")?,

@@ -29,7 +29,7 @@ const LOCK: [&str; 2] = [
 const SAVE: &str = "UPDATE jobs SET priority = $3, state = $4, attempts = $5, run_at_ms = $6,
     lease_owner = $7, lease_until_ms = $8, permille = $9, stage = $10, note = $11,
     cancel_requested = $12, last_error = $13, unavailable = $14, started_ms = $15, finished_ms = $16,
-    changed = $17
+    changed = $17, client = CASE WHEN $4 = 'queued' THEN client END
     WHERE id = $1 AND changed = $2";
 
 impl Queue {

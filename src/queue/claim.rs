@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::{Class, Job, Lease, Queue, QueueError, clock::millis, row::jobs_sql};
 use crate::store::Value;
 
-/// The claimable jobs at the time $1, of the classes $2 to $5: jobs that are due, and jobs with an
+/// The claimable jobs at the time $1, of the classes $2 to $6: jobs that are due, and jobs with an
 /// expired lease. A job without attempts left is the sweeper's: it may be the one that kills its workers.
 /// A time further ahead than any backoff or lease (two hours) was written before the clock was set back.
 macro_rules! claimable {
     () => {
-        "FROM jobs WHERE state IN ('queued', 'running') AND class IN ($2, $3, $4, $5)
+        "FROM jobs WHERE state IN ('queued', 'running') AND class IN ($2, $3, $4, $5, $6)
          AND attempts < max_attempts AND cancel_requested = 0
          AND ((state = 'queued' AND (run_at_ms <= $1 OR run_at_ms > $1 + 7200000))
            OR (state = 'running' AND (lease_until_ms <= $1 OR lease_until_ms > $1 + 7200000)))"
@@ -22,9 +22,9 @@ const IS_CLAIMABLE: &str = concat!("SELECT 1 ", claimable!(), " LIMIT 1");
 macro_rules! claim {
     ($lock:literal) => {
         jobs_sql!(
-            "UPDATE jobs SET state = 'running', attempts = attempts + 1, lease_token = $6,
-                lease_owner = $7, lease_until_ms = $8, started_ms = COALESCE(started_ms, $1),
-                changed = $6
+            "UPDATE jobs SET state = 'running', attempts = attempts + 1, lease_token = $7,
+                lease_owner = $8, lease_until_ms = $9, started_ms = COALESCE(started_ms, $1),
+                changed = $7, client = NULL
              WHERE id = (SELECT id ", claimable!(),
             " ORDER BY priority DESC, run_at_ms, id LIMIT 1 ", $lock, ")";
             RETURNING
@@ -67,6 +67,8 @@ impl Queue {
         values.extend([token.into(), owner.into(), (now_ms + millis(lease)).into()]);
         let claim = self.database.dialect().choose(CLAIM[0], CLAIM[1]);
         let Some(row) = change.transaction().row(claim, &values).await? else {
+            // Another worker was faster. A commit keeps the connection, which a rollback closes.
+            change.commit().await?;
             return Ok(None);
         };
         change.advance();

@@ -1,6 +1,10 @@
 //! Enqueues jobs.
 
-use super::{Change, Job, JobId, JobSubmission, Queue, QueueError, row::jobs_sql};
+use super::{
+    Change, Job, JobId, JobSubmission, Queue, QueueError,
+    row::{jobs_sql, number},
+};
+use crate::store::Row;
 
 /// The states must be those of the partial index, word by word, or the database does not use it.
 const LIVE: &str =
@@ -9,10 +13,40 @@ const LIVE: &str =
 const INSERT: &str = jobs_sql!(
     "INSERT INTO jobs (id, class, kind, title, payload, priority, state, dedupe_key, attempts,
         max_attempts, run_at_ms, lease_token, permille, stage, note, cancel_requested, parent,
-        created_ms, changed)
-     VALUES ($1, $2, $3, $4, $5, $6, 'queued', $7, 0, $8, $9, 0, 0, '', '', 0, $10, $9, $11)";
+        created_ms, changed, client)
+     VALUES ($1, $2, $3, $4, $5, $6, 'queued', $7, 0, $8, $9, 0, 0, '', '', 0, $10, $9, $11, $12)";
     RETURNING
 );
+
+/// The queued jobs of a class: all of them, and those of a client. From the index `jobs_queued` alone.
+const COUNT_QUEUED: &str =
+    "SELECT COUNT(*) AS count, COUNT(CASE WHEN client = $2 THEN 1 END) AS own
+    FROM jobs WHERE state = 'queued' AND class = $1";
+
+/// The most that the priority of a client's job is lowered behind its earlier ones: less than the distance
+/// between the priorities of job specs.
+const TURNS_MAX: i64 = 40;
+
+/// The number of queued jobs of a class.
+#[derive(Clone, Copy, Debug)]
+struct Queued {
+    count: u32,
+    /// Those of one client.
+    own: u32,
+}
+
+impl Queued {
+    fn from_row(row: Option<Row>) -> Result<Self, QueueError> {
+        let row = row.ok_or(QueueError::LockLost)?;
+        Ok(Self { count: number(&row, "count")?, own: number(&row, "own")? })
+    }
+
+    /// Whether the client may have one more, of `places` in all: as many as there are free places. So one
+    /// client alone gets half of them, and a place stays free for the next one.
+    fn has_place(self, places: u32) -> bool {
+        self.own < places.saturating_sub(self.count)
+    }
+}
 
 impl Queue {
     /// Enqueues a job. If a live job has the same `dedupe_key`, returns that one, with the higher of
@@ -35,6 +69,48 @@ impl Queue {
         change.commit().await?;
         Ok(enqueued)
     }
+
+    /// Enqueues a job on the account of a client, like [`enqueue`](Self::enqueue). `None` if the client has
+    /// its share of the `places` that the queue has for this class, or all are taken; a live job needs no
+    /// place.
+    ///
+    /// Clients take turns: each further job that a client has in the queue has a lower priority, so that
+    /// the first job of another client runs before it.
+    pub async fn enqueue_for(
+        &self,
+        client: &str,
+        places: u32,
+        job: JobSubmission,
+    ) -> Result<Option<Job>, QueueError> {
+        let key = job.dedupe_key.clone().unwrap_or_default();
+        let values = [job.class.as_str().into(), client.into()];
+        let turn = |queued: Queued| job.priority - i64::from(queued.own).min(TURNS_MAX);
+        // First without the lock, which all writers need.
+        let queued = Queued::from_row(self.database.row(COUNT_QUEUED, &values).await?)?;
+        match self.database.row(LIVE, &[key.as_str().into()]).await? {
+            Some(row) => {
+                let live = Job::from_row(&row)?;
+                if live.priority >= turn(queued) {
+                    return Ok(Some(live));
+                }
+            }
+            None if !queued.has_place(places) => return Ok(None),
+            None => {}
+        }
+        let mut change = self.begin().await?;
+        let queued = Queued::from_row(change.transaction().row(COUNT_QUEUED, &values).await?)?;
+        let priority = turn(queued);
+        let job = match change.live_job(&key).await? {
+            Some(live) => {
+                let priority = priority.max(live.priority);
+                change.prioritize(live, priority).await?
+            }
+            None if !queued.has_place(places) => return Ok(None),
+            None => change.insert(JobSubmission { priority, ..job }, None, Some(client)).await?,
+        };
+        change.commit().await?;
+        Ok(Some(job))
+    }
 }
 
 impl Change {
@@ -46,7 +122,7 @@ impl Change {
             let priority = job.priority.max(live.priority);
             return Ok((self.prioritize(live, priority).await?, false));
         }
-        Ok((self.insert(job, None).await?, true))
+        Ok((self.insert(job, None, None).await?, true))
     }
 
     /// The live job of a key.
@@ -59,6 +135,7 @@ impl Change {
         &mut self,
         job: JobSubmission,
         parent: Option<JobId>,
+        client: Option<&str>,
     ) -> Result<Job, QueueError> {
         let values = [
             JobId::new().into(),
@@ -72,6 +149,7 @@ impl Change {
             self.now_ms().into(),
             parent.into(),
             self.next().into(),
+            client.into(),
         ];
         let row = self.transaction().row(INSERT, &values).await?.ok_or(QueueError::LockLost)?;
         self.advance();

@@ -26,6 +26,6 @@ pub enum QueueError {
 impl QueueError {
     /// Whether a retry may succeed.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Database(DatabaseError::Unavailable(_)))
+        matches!(self, Self::Database(error) if error.is_transient())
     }
 }

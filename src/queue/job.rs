@@ -69,8 +69,10 @@ pub struct UnknownName;
 named! {
     /// Resource class of a job. A worker has a number of slots for each.
     Class {
-        /// Images: seconds.
+        /// Images that belong to every title, such as posters: seconds.
         Image = "image",
+        /// Images of times and sizes that a client chooses: seconds, and any number of them.
+        Thumbnail = "thumbnail",
         /// Copies of bytes from file to file: bound by the disk.
         Remux = "remux",
         /// Encodes: minutes to hours on all cores.

@@ -94,7 +94,7 @@ impl Queue {
     }
 
     /// Like [`finish`](Self::finish), and deletes in the same transaction the rows of the intermediate
-    /// artifacts, by the prefix of their keys.
+    /// artifacts, by the prefix of their keys. Their work counts as work of the artifacts.
     pub async fn finish_replacing(
         &self,
         lease: &Lease,
@@ -107,11 +107,14 @@ impl Queue {
             let is_done = |job: Job| job.state == State::Done && job.lease_token == lease.token;
             return Ok(job.is_some_and(is_done));
         };
-        if let Some(prefix) = intermediates {
-            change.delete_artifacts(prefix).await?;
-        }
+        let earlier_work_ms = match intermediates {
+            Some(prefix) => change.delete_artifacts(prefix).await?,
+            None => 0,
+        };
         for artifact in artifacts {
-            change.record_artifact(artifact, lease.token).await?;
+            let work_ms = artifact.work_ms.saturating_add(earlier_work_ms);
+            let artifact = NewArtifact { work_ms, ..artifact.clone() };
+            change.record_artifact(&artifact, lease.token).await?;
         }
         job.progress = Progress { permille: 1000, ..Progress::default() };
         job.last_error = None;

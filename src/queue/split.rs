@@ -36,7 +36,7 @@ impl Queue {
         }
         change.save(&mut job).await?;
         for child in children {
-            change.insert(child, Some(job.id)).await?;
+            change.insert(child, Some(job.id), None).await?;
         }
         change.update_ancestors(job.parent).await?;
         change.commit().await?;

@@ -1,6 +1,8 @@
 //! The banner: the address, the titles, the data folder, and missing programs.
 
 use std::{
+    fmt::{self, Write as _},
+    io::{self, Write as _},
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
@@ -15,31 +17,47 @@ const FIRST_SCAN_TIMEOUT: Duration = Duration::from_secs(2);
 const SCAN_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 impl Server {
-    /// Prints the banner.
+    /// Prints the banner. Its reader may have gone, or stall.
     pub(super) fn print_banner(&self) {
+        self.background.block_on(first_scan(&self.site.titles.library));
+        let mut banner = String::new();
+        // Writing to a string does not fail.
+        let _ = self.write_banner(&mut banner);
+        self.background.spawn_blocking(move || {
+            let mut out = io::stdout();
+            let _ = out.write_all(banner.as_bytes()).and_then(|()| out.flush());
+        });
+    }
+
+    fn write_banner(&self, banner: &mut String) -> fmt::Result {
         let settings = self.site.settings.load();
         let shown = reachable(self.address);
         let catalog = &self.site.titles.library.catalog;
-        self.background.block_on(first_scan(&self.site.titles.library));
         let so_far = if catalog.is_scanning() { " so far" } else { "" };
-        println!("Headwater {}", env!("CARGO_PKG_VERSION"));
-        println!("  page     http://{shown}/");
+        writeln!(banner, "Headwater {}", env!("CARGO_PKG_VERSION"))?;
+        writeln!(banner, "  page     http://{shown}/")?;
         if self.address.ip().is_unspecified() {
-            println!("           (on every address of this machine, port {})", shown.port());
+            writeln!(
+                banner,
+                "           (on every address of this machine, port {})",
+                shown.port()
+            )?;
         }
-        println!("  titles   {}{so_far}", catalog.len());
+        writeln!(banner, "  titles   {}{so_far}", catalog.len())?;
         let roots = settings.named_roots().unwrap_or_default();
         for (NamedDir { name, dir, .. }, named) in
             roots.iter().zip(self.site.titles.library.roots())
         {
             let name = name.as_ref().map(|name| format!("{name}/")).unwrap_or_default();
             let state = if named.root.is_open() { "" } else { ", not available yet" };
-            println!("           /media/{name} is {}{state}", dir.display());
+            writeln!(banner, "           /media/{name} is {}{state}", dir.display())?;
         }
-        println!("  data     {}", self.data.display());
+        writeln!(banner, "  data     {}", self.data.display())?;
         if find_program("ffmpeg").is_none() {
-            println!("  missing  ffmpeg: files play without it, images and renditions need it");
+            let need = "files play without it, images and renditions need it";
+            writeln!(banner, "  missing  ffmpeg: {need}")?;
         }
+        Ok(())
     }
 }
 

@@ -16,7 +16,7 @@ use super::policy;
 use crate::{
     http::Site,
     jobs::{
-        housekeeping::Housekeeping,
+        housekeeping::{ArtifactCaches, Housekeeping},
         supervisor::{Supervisor, WorkerCommand},
     },
     queue::Queue,
@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Delay before an unavailable database is opened again.
-const RETRY_INTERVAL: Duration = Duration::from_secs(5);
+const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 
 const NO_FFMPEG: &str = "ffmpeg is not installed on the server";
 
@@ -116,12 +116,27 @@ impl Opener {
             max_bytes: settings.artifacts_max_mib.get() << 20,
             job_retention: Duration::from_secs(settings.job_keep_days.get() * 86_400),
         };
-        let (used, forgotten) = (Arc::clone(&artifacts), Arc::clone(&artifacts));
-        background.spawn(
-            housekeeping.run(move || used.take_used(), move |key: &str| forgotten.forget(key)),
-        );
+        let caches = Caches(Arc::clone(&artifacts));
+        background.spawn(housekeeping.run(caches));
         background.spawn(policy::run(Arc::clone(&self.site), queue.clone()));
         self.site.open_queue(queue, artifacts, self.webhooks.clone()).await;
         Ok(())
+    }
+}
+
+/// The caches of artifacts in a server.
+struct Caches(Arc<Artifacts>);
+
+impl ArtifactCaches for Caches {
+    fn take_used(&self) -> Vec<String> {
+        self.0.take_used()
+    }
+
+    fn forget(&self, key: &str, token: i64) {
+        self.0.forget(key, token);
+    }
+
+    fn forget_removed(&self) {
+        self.0.forget_removed();
     }
 }

@@ -4,8 +4,10 @@
 //! watching and calls over a millisecond; and a disk pool for each root.
 
 mod banner;
+mod descriptors;
 mod job_system;
 mod policy;
+mod reload;
 pub mod start;
 pub mod worker;
 
@@ -20,11 +22,24 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use self::{job_system::JobSystem, start::StartError};
+use self::{
+    descriptors::DescriptorPlan,
+    job_system::JobSystem,
+    reload::{Fresh, Reload},
+    start::StartError,
+};
 use crate::{
     config::{LogFormat, Settings},
-    http::{Site, access_log::AccessLog, app, authorization::Token, pipeline::Pipeline},
+    http::{
+        Site,
+        access_log::{self, AccessLog},
+        app,
+        authorization::Token,
+        pipeline::Pipeline,
+    },
     jobs::supervisor::WorkerCommand,
+    store::DatabaseLocation,
+    sys::memory,
     telemetry::{self, Metrics, RequestIds},
     webhooks::Webhook,
     wire::{
@@ -35,9 +50,6 @@ use crate::{
         listener::{self, ListenerSettings},
     },
 };
-
-/// File descriptors for other uses than connections: files, logs, pipes.
-const RESERVED_DESCRIPTORS: u64 = 256;
 
 /// Threads of the background runtime for blocking calls: queries of the catalog, compression of text.
 const BLOCKING_THREADS: usize = 4;
@@ -60,12 +72,18 @@ impl Server {
     ///
     /// `worker` is the command of its worker, if it runs one.
     pub fn start(settings: Settings, worker: Option<WorkerCommand>) -> Result<Self, StartError> {
-        let descriptors = raise_descriptor_limit();
-        if descriptors < settings.max_connections.get() + RESERVED_DESCRIPTORS {
-            let max_connections = settings.max_connections.get();
+        memory::return_large_blocks();
+        let descriptors = descriptors::raise_limit();
+        let plan = DescriptorPlan::new(&settings);
+        if plan.connections < settings.max_connections.count()
+            || plan.open_files < settings.open_files.count()
+        {
+            let DescriptorPlan { connections, open_files } = plan;
             warn!(
                 descriptors,
-                max_connections, "too few file descriptors for max_connections; raise ulimit -n"
+                connections,
+                open_files,
+                "too few file descriptors for max_connections and open_files, using less; raise ulimit -n"
             );
         }
         let background = runtime::Builder::new_multi_thread()
@@ -75,6 +93,8 @@ impl Server {
             .enable_all()
             .build()?;
         let data = start::open_data(&settings)?;
+        // A database that is down is retried; a URL that is wrong stays so.
+        DatabaseLocation::parse(settings.database.as_deref(), &data)?;
         let library = background.block_on(start::open_library(&settings))?;
         let rescan = Duration::from_secs(settings.rescan_s.get());
         for root in 0..library.roots().len() {
@@ -82,8 +102,11 @@ impl Server {
             background.spawn(Arc::clone(&library).keep_scanning(root, rescan));
         }
 
-        let access_log = AccessLog::default();
-        access_log.reopen(settings.access_log.as_deref()).map_err(StartError::AccessLog)?;
+        let metrics = Metrics::default();
+        let access_log = AccessLog::new(&metrics);
+        let target = settings.access_log.as_deref().map(access_log::Target::open).transpose();
+        let started = target.and_then(|target| access_log.set_target(target));
+        started.map_err(StartError::AccessLog)?;
         let token = settings
             .api_token_file
             .as_deref()
@@ -96,7 +119,6 @@ impl Server {
             .map(Webhook::from_config)
             .collect::<io::Result<Vec<_>>>()
             .map_err(StartError::Webhook)?;
-        let metrics = Metrics::default();
         let handle = background.handle().clone();
         let site = Site::new(library, settings, metrics, handle);
         site.token.store(token.map(Arc::new));
@@ -107,7 +129,7 @@ impl Server {
         };
         let job_system = JobSystem::start(&site, &data, worker, webhooks, background.handle());
         let drain = Drain::default();
-        let (address, io_threads) = start_io_threads(pipeline, &drain)?;
+        let (address, io_threads) = start_io_threads(pipeline, plan.connections, &drain)?;
         Ok(Self { address, data, site, access_log, drain, job_system, io_threads, background })
     }
 
@@ -137,18 +159,20 @@ impl Server {
         self.background.shutdown_background();
     }
 
-    /// Applies the keys that can be reloaded, and logs those that need a restart.
-    fn reload(&self, fresh: &Settings) {
+    /// Applies the keys that can be reloaded, and logs those that need a restart. Blocks nothing.
+    fn apply(&self, fresh: Fresh) {
+        telemetry::log::set_filter(&fresh.settings.log);
         let current = self.site.settings.load();
-        let restart_needed = current.restart_needed(fresh);
+        let restart_needed = current.restart_needed(&fresh.settings);
         if !restart_needed.is_empty() {
             warn!(keys = restart_needed.join(", "), "changed keys take effect after a restart");
         }
-        let reloaded = current.reloaded(fresh);
-        if let Err(error) = self.access_log.reopen(reloaded.access_log.as_deref()) {
+        let reloaded = current.reloaded(&fresh.settings);
+        let reopened = fresh.access_log.and_then(|target| self.access_log.set_target(target));
+        if let Err(error) = reopened {
             warn!(%error, "could not reopen the access log, keeping the current one");
         }
-        match reloaded.api_token_file.as_deref().map(Token::read).transpose() {
+        match fresh.token {
             Ok(token) => self.site.token.store(token.map(Arc::new)),
             Err(error) => warn!(%error, "could not read the API token, keeping the current one"),
         }
@@ -164,15 +188,22 @@ impl Server {
 }
 
 /// Serves until a signal: SIGTERM drains; SIGINT, SIGQUIT and a second SIGTERM stop at once; SIGHUP
-/// applies `fresh` settings.
+/// reads the settings again. `worker` is the command of a local worker, or why there is none.
 pub fn run(
     settings: Settings,
-    worker: WorkerCommand,
-    fresh: impl Fn() -> Result<Settings, String>,
+    worker: io::Result<WorkerCommand>,
+    read_settings: impl Fn() -> Result<Settings, String> + Send + Sync + 'static,
 ) -> Result<(), StartError> {
-    let log = telemetry::start_log(&settings.log, settings.log_format == LogFormat::Json);
-    telemetry::count_panics();
-    let worker = settings.local_worker.then_some(worker);
+    telemetry::log::start(&settings.log, settings.log_format == LogFormat::Json)?;
+    telemetry::panics::count();
+    let worker = match worker {
+        _ if !settings.local_worker => None,
+        Ok(command) => Some(command),
+        Err(error) => {
+            warn!(%error, "no worker: cannot find this program's file; files play without it");
+            None
+        }
+    };
     let server = Server::start(settings, worker)?;
     // Before the banner: its readers may send signals.
     let (mut terminate, mut interrupt, mut quit, mut hang_up) = {
@@ -185,21 +216,15 @@ pub fn run(
         )
     };
     server.print_banner();
+    let mut reload = Reload::new(Arc::new(read_settings));
     let gracefully = server.background.block_on(async {
         loop {
             tokio::select! {
                 _ = terminate.recv() => return true,
                 _ = interrupt.recv() => return false,
                 _ = quit.recv() => return false,
-                _ = hang_up.recv() => match fresh() {
-                    Ok(fresh) => {
-                        if let Some(log) = &log {
-                            log.set(&fresh.log);
-                        }
-                        server.reload(&fresh);
-                    }
-                    Err(error) => warn!(%error, "configuration not reloaded"),
-                },
+                _ = hang_up.recv() => reload.begin(),
+                fresh = reload.finished() => server.apply(fresh),
             }
         }
     });
@@ -208,6 +233,7 @@ pub fn run(
         info!(connections = open, "draining; a second signal stops at once");
         server.background.spawn(async move {
             tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            telemetry::log::finish();
             std::process::exit(1);
         });
     }
@@ -219,6 +245,7 @@ pub fn run(
 /// Listens, and starts the I/O threads.
 fn start_io_threads(
     pipeline: Pipeline,
+    connections_max: usize,
     drain: &Drain,
 ) -> Result<(SocketAddr, IoThreads), StartError> {
     let settings = pipeline.site.settings.load_full();
@@ -236,6 +263,7 @@ fn start_io_threads(
         send_buffer_bytes: kib(settings.send_buffer_kib.get())
             .and_then(|bytes| bytes.try_into().ok()),
         rate_limit_bytes_per_s: kib(settings.rate_limit_kib_s.get()),
+        http2_streams_max: u32::try_from(settings.http2_streams.get()).unwrap_or(u32::MAX),
     };
     let listen_error = |error| StartError::Listen { address: settings.listen, error };
     let socket = listener::bind(settings.listen, &listening).map_err(listen_error)?;
@@ -245,11 +273,12 @@ fn start_io_threads(
         threads => threads,
     };
     let per_address = settings.connections_per_address.count();
-    let admission = Admission::new(per_address, pipeline.site.metrics.clone());
+    let metrics = pipeline.site.metrics.clone();
+    let admission = Admission::new(connections_max, per_address, metrics);
     let drain = drain.clone();
     let serve = move || {
         let (pipeline, listening) = (pipeline.clone(), listening.clone());
-        let (admission, drain) = (Arc::clone(&admission), drain.clone());
+        let drain = drain.clone();
         async move {
             let site = Arc::clone(&pipeline.site);
             let app = App::new().configure(move |config| app::configure(config, &site));
@@ -260,18 +289,8 @@ fn start_io_threads(
                 .new_service(())
                 .await
                 .map_err(|()| io::Error::other("could not build the HTTP service"))?;
-            Ok(listener::create_handler(&listening, admission, drain, pipeline, service).await)
+            Ok(listener::create_handler(&listening, drain, pipeline, service))
         }
     };
-    let started = IoThreads::start(&socket, threads, settings.max_connections.count(), serve);
-    Ok((address, started?))
-}
-
-/// Raises the limit of open file descriptors to its maximum, and returns it.
-fn raise_descriptor_limit() -> u64 {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    let now = if setrlimit(Resource::Nofile, raised).is_ok() { raised } else { limit };
-    now.current.unwrap_or(u64::MAX)
+    Ok((address, IoThreads::start(&socket, threads, admission, serve)?))
 }

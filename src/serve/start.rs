@@ -8,6 +8,7 @@ use std::{
 use futures::future::join_all;
 use tracing::warn;
 
+use super::descriptors::DescriptorPlan;
 use crate::{
     config::{ConfigError, NamedDir, Settings},
     extent::disk::{Buffers, DiskPoolSettings, Root, RootSettings},
@@ -116,7 +117,8 @@ pub async fn open_library(settings: &Settings) -> Result<Arc<Library>, StartErro
         .ok()
         .and_then(NonZeroU32::new)
         .expect("a minute at most, and not 0");
-    let indices = IndexCache::new(settings.index_cache_mib.get() << 20, grid_ms);
+    // The last quarter is for clips; see `Site::new`.
+    let indices = IndexCache::new((settings.index_cache_mib.get() << 20) / 4 * 3, grid_ms);
     Ok(Library::new(roots, settings.max_titles.count(), settings.serve_other_files, indices))
 }
 
@@ -137,7 +139,7 @@ pub fn root_settings(settings: &Settings) -> RootSettings {
             queue: settings.disk_queue.count(),
             deadline: Duration::from_millis(settings.disk_deadline_ms.get()),
         },
-        open_files: settings.open_files.count(),
+        open_files: DescriptorPlan::new(settings).open_files,
         revalidate_after: Duration::from_millis(settings.revalidate_ms.get()),
         quiet_period: Some(Duration::from_millis(settings.write_quiet_ms.get())),
     }

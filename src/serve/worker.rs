@@ -21,10 +21,11 @@ use tracing::{debug, info, warn};
 
 use crate::{
     config::{LogFormat, Settings},
+    extent::disk::Root,
     jobs::{supervisor::KEEPALIVE_INTERVAL, worker::Worker},
     queue::Queue,
     serve::start::{self, StartError},
-    store::{Database, DatabaseError, artifacts::ArtifactStore},
+    store::{Database, DatabaseError, DatabaseLocation, artifacts::ArtifactStore},
     sys::sched::{self, Policy},
     telemetry,
     transcode::{
@@ -45,14 +46,17 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 /// it: its leases expire.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Interval of closing artifacts that were removed.
+const CLOSE_INTERVAL: Duration = Duration::from_secs(10);
+
 /// Memory limit of the worker process itself, in bytes: indices, connections and the stacks of its
 /// threads take a fifth of that.
 const MEMORY_MAX_BYTES: u64 = 2 << 30;
 
 /// Runs a worker until a signal, or, if supervised, until its server ends.
 pub fn run(settings: Settings, is_supervised: bool) -> Result<(), StartError> {
-    telemetry::start_log(&settings.log, settings.log_format == LogFormat::Json);
-    telemetry::count_panics();
+    telemetry::log::start(&settings.log, settings.log_format == LogFormat::Json)?;
+    telemetry::panics::count();
     limit_memory();
     lower_priority(&settings);
     let runtime = runtime::Builder::new_multi_thread()
@@ -93,14 +97,16 @@ async fn exit_after_timeout(mut stop: watch::Receiver<bool>) {
     if stop.wait_for(|stop| *stop).await.is_ok() {
         sleep(STOP_TIMEOUT).await;
         warn!("jobs did not stop in time, exiting");
+        telemetry::log::finish();
         process::exit(1);
     }
 }
 
 async fn assemble(settings: &Settings) -> Result<Worker, StartError> {
+    let data = start::open_data(settings)?;
+    DatabaseLocation::parse(settings.database.as_deref(), &data)?;
     // Without ffmpeg, a worker would only fail jobs that others can run.
     let ffmpeg = find_ffmpeg(settings.sandbox).await?;
-    let data = start::open_data(settings)?;
     let library = start::open_library(settings).await?;
     for (number, named) in library.roots().iter().enumerate() {
         if !named.root.is_open() {
@@ -111,6 +117,7 @@ async fn assemble(settings: &Settings) -> Result<Worker, StartError> {
     let artifacts = ArtifactStore::open(&data, settings.min_free_disk_mib.get() << 20)
         .map_err(|error| StartError::Data { dir: data, error })?;
     let artifact_root = start::open_artifacts(&artifacts, settings).await?;
+    tokio::spawn(close_removed(Arc::clone(&artifact_root)));
     let chunk_ms = NonZeroU64::new(settings.chunk_s.get() * 1000).expect("a second at least");
     let runner = JobRunner {
         library,
@@ -140,11 +147,20 @@ async fn assemble(settings: &Settings) -> Result<Worker, StartError> {
     })
 }
 
+/// Closes artifacts that a server has evicted, so that their disk space is free.
+async fn close_removed(artifacts: Arc<Root>) {
+    let mut ticks = interval(CLOSE_INTERVAL);
+    loop {
+        ticks.tick().await;
+        artifacts.forget_removed();
+    }
+}
+
 /// Opens the database, and waits for one that is busy or starts later than the worker.
 async fn open_database(settings: &Settings, data: &Path) -> Result<Database, DatabaseError> {
     loop {
         match Database::open(settings.database.as_deref(), data).await {
-            Err(error @ DatabaseError::Unavailable(_)) => {
+            Err(error) if error.is_transient() => {
                 warn!(%error, "waiting for the database");
                 sleep(RETRY_INTERVAL).await;
             }

@@ -90,10 +90,7 @@ impl ArtifactStore {
     pub fn open(data: &Path, min_free_bytes: u64) -> io::Result<Self> {
         let published = data.join(PUBLISHED);
         let in_progress = published.join(IN_PROGRESS);
-        let mut private = fs::DirBuilder::new();
-        private.recursive(true).mode(0o700);
-        private.create(&published)?;
-        private.create(&in_progress)?;
+        create_private(&in_progress)?;
         Ok(Self { published, in_progress, min_free_bytes })
     }
 
@@ -119,6 +116,8 @@ impl ArtifactStore {
 
     /// Creates a workspace for a job that needs about `needed_bytes`.
     pub fn workspace(&self, token: i64, needed_bytes: u64) -> Result<Workspace, WorkspaceError> {
+        // Somebody may have deleted the data folder since the start.
+        create_private(&self.in_progress)?;
         let free_bytes = self.free_bytes()?;
         let needed_bytes = needed_bytes.saturating_add(self.min_free_bytes);
         if free_bytes < needed_bytes {
@@ -215,6 +214,11 @@ impl Drop for Workspace {
     }
 }
 
+/// Creates a folder and its parents, with access for their owner only.
+fn create_private(dir: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
 fn sync(dir: &Path) -> io::Result<()> {
     fs::File::open(dir)?.sync_all()
 }
@@ -284,6 +288,16 @@ mod tests {
         drop(workspace);
         assert!(artifacts.in_progress().expect("a list").is_empty());
         assert!(artifacts.published().expect("a list").is_empty());
+    }
+
+    #[test]
+    fn a_deleted_data_folder_is_created_again() {
+        let data = tempfile::tempdir().expect("a folder");
+        let artifacts = ArtifactStore::open(&data.path().join("data"), 0).expect("a folder");
+        fs::remove_dir_all(data.path().join("data")).expect("removed");
+        let workspace = artifacts.workspace(1, 1).expect("enough space");
+        workspace.publish(&key("k")).expect("published");
+        assert_eq!(artifacts.published().expect("a list"), [(key("k"), 1)]);
     }
 
     #[test]

@@ -1,27 +1,32 @@
 //! The database: SQLite in the data folder, or PostgreSQL, which several machines can share.
 
 use std::{
-    fs::{DirBuilder, OpenOptions},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    io,
     path::{Path, PathBuf},
     str::FromStr as _,
+    sync::Arc,
     time::Duration,
 };
 
+use futures::future::ready;
 use sqlx::{
-    PgPool, SqlitePool,
+    ConnectOptions as _, Connection as _, PgPool, SqlitePool,
     pool::PoolOptions,
     postgres::PgConnectOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
+use tokio::time::{Instant, sleep, timeout};
 
-use super::{DatabaseError, Transaction, migrate};
+use super::{DatabaseError, Transaction, migrate, sqlite_file::SqliteFile};
 
 /// The file in the data folder.
 const FILE_NAME: &str = "headwater.db";
 
 /// Timeout for a connection from the pool, and for SQLite's lock.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Delay before a SQLite file that other processes lock is opened again.
+const LOCKED_RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Connections that read SQLite at the same time; each is a thread.
 const SQLITE_READERS: u32 = 4;
@@ -52,11 +57,17 @@ impl DatabaseLocation {
         };
         match url.split_once(':') {
             Some(("sqlite", path)) => match path.strip_prefix("//").unwrap_or(path) {
-                "" => Err(DatabaseError::Url),
+                "" => Err(DatabaseError::Url { scheme: "sqlite", why: "no file".into() }),
                 path => Ok(Self::File(path.into())),
             },
-            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(url.to_owned())),
-            _ => Err(DatabaseError::Url),
+            Some(("postgres" | "postgresql", _)) => {
+                postgres_options(url)?;
+                Ok(Self::Postgres(url.to_owned()))
+            }
+            Some((scheme, _)) if is_scheme(scheme) => {
+                Err(DatabaseError::Scheme(format!("{scheme}:")))
+            }
+            _ => Err(DatabaseError::Scheme(String::new())),
         }
     }
 }
@@ -79,6 +90,7 @@ pub enum Database {
 pub struct SqlitePools {
     pub(super) writer: SqlitePool,
     pub(super) readers: SqlitePool,
+    file: Arc<SqliteFile>,
 }
 
 /// The dialect of SQL, for the few statements that differ.
@@ -112,15 +124,33 @@ impl Database {
     pub async fn open(url: Option<&str>, data: &Path) -> Result<Self, DatabaseError> {
         let database = match DatabaseLocation::parse(url, data)? {
             DatabaseLocation::File(path) => Self::sqlite(&path)?,
-            DatabaseLocation::Postgres(url) => Self::postgres(&url)?,
+            DatabaseLocation::Postgres(url) => Self::postgres(postgres_options(&url)?).await?,
         };
-        migrate::run(&database).await?;
-        Ok(database)
+        let deadline = Instant::now() + ACQUIRE_TIMEOUT;
+        loop {
+            match migrate::run(&database).await {
+                // Processes that change a new file to WAL mode at once lock each other out, and SQLite does
+                // not wait then.
+                Err(error) if error.is_locked() && Instant::now() < deadline => {
+                    sleep(LOCKED_RETRY_INTERVAL).await;
+                }
+                migrated => return migrated.map(|()| database),
+            }
+        }
     }
 
     /// Begins a transaction that may write.
     pub async fn begin(&self) -> Result<Transaction, DatabaseError> {
+        self.check_file().await?;
         Transaction::begin(self).await
+    }
+
+    /// Opens another file of SQLite if the path leads to one, with new tables if it has none.
+    pub(super) async fn check_file(&self) -> Result<(), DatabaseError> {
+        match self {
+            Self::Sqlite(pools) => pools.file.check(async || migrate::run(self).await).await,
+            Self::Postgres(_) => Ok(()),
+        }
     }
 
     /// The dialect of its SQL.
@@ -132,7 +162,7 @@ impl Database {
     }
 
     fn sqlite(path: &Path) -> Result<Self, DatabaseError> {
-        create_private(path).map_err(|(path, error)| DatabaseError::File { path, error })?;
+        let file = Arc::new(SqliteFile::open(path)?);
         let options = SqliteConnectOptions::new()
             .filename(path)
             .foreign_keys(true)
@@ -148,15 +178,21 @@ impl Database {
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 .idle_timeout(None)
                 .max_lifetime(None)
+                .before_acquire({
+                    let file = Arc::clone(&file);
+                    move |_, connection| Box::pin(ready(Ok(file.is_open_in(connection.age))))
+                })
         };
         Ok(Self::Sqlite(SqlitePools {
             writer: pool(1).connect_lazy_with(writer),
             readers: pool(SQLITE_READERS).connect_lazy_with(options.read_only(true)),
+            file: Arc::clone(&file),
         }))
     }
 
-    fn postgres(url: &str) -> Result<Self, DatabaseError> {
-        let options = PgConnectOptions::from_str(url).map_err(|_| DatabaseError::Url)?;
+    async fn postgres(options: PgConnectOptions) -> Result<Self, DatabaseError> {
+        // The pool would retry until its timeout, and then report no more than that.
+        check_connection(&options).await?;
         let pool = PoolOptions::new()
             .max_connections(POSTGRES_CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -168,12 +204,80 @@ impl Database {
     }
 }
 
-/// Creates the file with access for its owner only; SQLite gives the same mode to the WAL files.
-fn create_private(path: &Path) -> Result<(), (PathBuf, std::io::Error)> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        let created = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        created.map_err(|error| (folder.to_owned(), error))?;
+/// Whether a text is a URL's scheme (RFC 3986 section 3.1), and not a part of a password.
+fn is_scheme(text: &str) -> bool {
+    let allowed = |it: char| it.is_ascii_alphanumeric() || "+-.".contains(it);
+    text.starts_with(|it: char| it.is_ascii_alphabetic()) && text.chars().all(allowed)
+}
+
+fn postgres_options(url: &str) -> Result<PgConnectOptions, DatabaseError> {
+    PgConnectOptions::from_str(url).map_err(|error| {
+        let why = match error {
+            // The driver's messages about a URL name a part of it, and not its value.
+            sqlx::Error::Configuration(error) => error.to_string(),
+            _ => "not a URL".to_owned(),
+        };
+        DatabaseError::Url { scheme: "postgres", why }
+    })
+}
+
+/// Connects once, for the reason if that fails.
+async fn check_connection(options: &PgConnectOptions) -> Result<(), DatabaseError> {
+    let connecting = async { options.connect().await?.close().await };
+    let late = |_elapsed| Err(io::Error::from(io::ErrorKind::TimedOut).into());
+    let connected = timeout(ACQUIRE_TIMEOUT, connecting).await.unwrap_or_else(late);
+    connected.map_err(|error| match DatabaseError::from(error) {
+        DatabaseError::Unavailable(error) => {
+            DatabaseError::Unreachable { server: server(options), error }
+        }
+        refused => refused,
+    })
+}
+
+/// The server of these options, for people: host and port, or the socket.
+fn server(options: &PgConnectOptions) -> String {
+    match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
     }
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
-    file.map(drop).map_err(|error| (path.to_owned(), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(url: &str) -> String {
+        let parsed = DatabaseLocation::parse(Some(url), Path::new("/data"));
+        parsed.expect_err(url).to_string()
+    }
+
+    #[test]
+    fn a_url_that_is_not_supported_is_refused_with_key_and_scheme_and_without_a_password() {
+        for (url, shown) in [
+            ("mysql://root:secret@db/x", "database = \"mysql:…\" is not supported"),
+            ("secret", "database = \"…\" is not supported"),
+            ("p@ss:secret", "database = \"…\" is not supported"),
+            ("sqlite:", "database = \"sqlite:…\" is invalid: no file"),
+            ("sqlite://", "database = \"sqlite:…\" is invalid: no file"),
+            ("postgres://u:secret@db:port/x", "\"postgres:…\" is invalid: invalid port number"),
+        ] {
+            let refusal = refusal(url);
+            assert!(refusal.contains(shown), "{refusal}");
+            assert!(refusal.contains("use sqlite:FILE or postgres://"), "{refusal}");
+            assert!(!refusal.contains("secret"), "{refusal}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unreachable_server_is_named_with_host_and_port_and_without_a_password() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = closed.local_addr().expect("an address");
+        drop(closed);
+        let url = format!("postgres://u:secret@{address}/x?sslmode=disable");
+        let error = Database::open(Some(&url), Path::new("/data")).await.expect_err("no server");
+        assert!(error.is_transient());
+        let message = error.to_string();
+        assert!(message.contains(&format!("PostgreSQL at {address}: ")), "{message}");
+        assert!(message.contains("refused") && !message.contains("secret"), "{message}");
+    }
 }

@@ -13,9 +13,31 @@ pub enum DatabaseError {
     /// The database rejects the statement. A retry would fail too.
     #[error("database error: {0}")]
     Refused(#[source] sqlx::Error),
-    /// The URL in the configuration is invalid.
-    #[error("invalid database URL; use sqlite:PATH or postgres://…")]
-    Url,
+    /// PostgreSQL does not respond. A retry may succeed.
+    #[error(
+        "PostgreSQL at {server}: {error}; check that it runs there, and the setting `database`"
+    )]
+    Unreachable {
+        /// Host and port, or the socket.
+        server: String,
+        /// Why.
+        #[source]
+        error: sqlx::Error,
+    },
+    /// The setting `database` has no scheme, or one that is not supported. The message leaves out the rest
+    /// of the value, which may hold a password.
+    #[error("database = \"{0}…\" is not supported; use sqlite:FILE or postgres://user@host/name")]
+    Scheme(String),
+    /// The setting `database` has a scheme that is supported, and an invalid rest.
+    #[error(
+        "database = \"{scheme}:…\" is invalid: {why}; use sqlite:FILE or postgres://user@host/name"
+    )]
+    Url {
+        /// The scheme.
+        scheme: &'static str,
+        /// What is wrong, without the value.
+        why: String,
+    },
     /// The tables are those of a newer program.
     #[error("database schema {found} is newer than this program's ({known}); use a newer program")]
     TooNew {
@@ -35,10 +57,30 @@ pub enum DatabaseError {
     },
 }
 
+/// SQLite's code of a locked file.
+const SQLITE_BUSY: u32 = 5;
+
 impl DatabaseError {
+    /// Whether a retry may succeed.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Unreachable { .. } | Self::File { .. })
+    }
+
+    /// Whether another connection has locked the file of SQLite.
+    pub(super) fn is_locked(&self) -> bool {
+        let Self::Unavailable(sqlx::Error::Database(error)) = self else { return false };
+        error.code().and_then(|code| sqlite_code(&code)) == Some(SQLITE_BUSY)
+    }
+
     /// A statement timed out.
     pub(super) fn timed_out() -> Self {
         Self::Unavailable(sqlx::Error::Io(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// An earlier statement on the connection failed, and nobody knows its state.
+    pub(super) fn uncertain() -> Self {
+        let why = "an earlier statement of this transaction failed";
+        Self::Unavailable(sqlx::Error::Protocol(why.into()))
     }
 }
 
@@ -55,17 +97,24 @@ impl From<sqlx::Error> for DatabaseError {
     }
 }
 
-/// Whether an error code is transient. PostgreSQL's codes have five characters (appendix A of its
-/// manual), SQLite's are numbers with the primary code in the lowest byte.
+/// Whether an error code is transient. PostgreSQL's codes have five characters (appendix A of its manual).
 fn is_transient(code: &str) -> bool {
     if code.len() == 5 {
-        // Connections, resources, operator intervention, locks, and idle transactions.
-        let classes = ["08", "53", "57"];
+        // Connections, resources, operator intervention, the server's disk, locks, idle transactions, and
+        // a server that has become a read-only replica.
+        let classes = ["08", "53", "57", "58"];
         return classes.iter().any(|class| code.starts_with(class))
-            || ["25P03", "40001", "40P01", "55P03"].contains(&code);
+            || ["25006", "25P03", "40001", "40P01", "55P03"].contains(&code);
     }
-    // Busy, locked, I/O error, disk full, cannot open.
-    code.parse().is_ok_and(|code: u32| [5, 6, 10, 13, 14].contains(&(code & 0xff)))
+    // Busy, locked, out of memory, read-only, interrupted, I/O error, disk full, cannot open, locking.
+    let transient = [SQLITE_BUSY, 6, 7, 8, 9, 10, 13, 14, 15];
+    sqlite_code(code).is_some_and(|code| transient.contains(&code))
+}
+
+/// The primary code of an error of SQLite: the lowest byte of the number.
+fn sqlite_code(code: &str) -> Option<u32> {
+    let number: u32 = code.parse().ok().filter(|_| code.len() < 5)?;
+    Some(number & 0xff)
 }
 
 #[cfg(test)]
@@ -74,7 +123,9 @@ mod tests {
 
     #[test]
     fn lost_connections_and_busy_files_are_transient_errors() {
-        for code in ["57P01", "57P03", "08006", "53300", "55P03", "5", "517", "10", "3338"] {
+        let lost = ["57P01", "57P03", "08006", "53300", "58030", "25006", "55P03"];
+        let busy = ["5", "517", "10", "3338", "13", "8", "1032"];
+        for code in lost.into_iter().chain(busy) {
             assert!(is_transient(code), "{code}");
         }
         for code in ["23505", "42P01", "1", "19", "2067", "", "abcdef"] {

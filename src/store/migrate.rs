@@ -8,8 +8,8 @@ use super::{Database, DatabaseError, Dialect, Transaction};
 /// The tables of this version.
 const SCHEMA: &str = include_str!("schema.sql");
 
-/// Version of the tables. Raise it with each change of the schema; 1 to 3 were earlier ones.
-const VERSION: i64 = 4;
+/// Version of the tables. Raise it with each change of the schema; 1 to 4 were earlier ones.
+const VERSION: i64 = 5;
 
 /// All tables of this and earlier versions, children before parents.
 const DROP: &str = "DROP TABLE IF EXISTS announced;
@@ -29,7 +29,7 @@ const BINARY: &str = r#"CREATE COLLATION IF NOT EXISTS "binary" FROM "C""#;
 /// Creates the tables if there are none, or only those of an older version: these are dropped, and
 /// jobs produce the artifacts again.
 pub(super) async fn run(database: &Database) -> Result<(), DatabaseError> {
-    let mut transaction = database.begin().await?;
+    let mut transaction = Transaction::begin(database).await?;
     if transaction.dialect() == Dialect::Postgres {
         transaction
             .rows("SELECT 1 FROM pg_advisory_xact_lock($1)", &[ADVISORY_LOCK.into()])
@@ -37,7 +37,7 @@ pub(super) async fn run(database: &Database) -> Result<(), DatabaseError> {
     }
     let found = version(&mut transaction).await?;
     if found == VERSION {
-        return Ok(());
+        return transaction.commit().await;
     }
     if found > VERSION {
         return Err(DatabaseError::TooNew { found, known: VERSION });

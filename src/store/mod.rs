@@ -3,9 +3,11 @@
 //! Upper layers write each statement once; only this folder knows that there are two databases.
 
 pub mod artifacts;
+mod connection;
 pub mod database;
 pub mod error;
 mod migrate;
+mod sqlite_file;
 pub mod statement;
 pub mod transaction;
 

@@ -6,6 +6,7 @@ CREATE TABLE schema_version (version BIGINT NOT NULL);
 CREATE TABLE sequence (last BIGINT NOT NULL);
 
 -- unavailable: the last error is about this machine, such as a full disk, and not about the job.
+-- client: the address whose place in the queue the job takes, while it is queued.
 CREATE TABLE jobs (
     id TEXT COLLATE "binary" NOT NULL PRIMARY KEY,
     class TEXT NOT NULL,
@@ -33,6 +34,7 @@ CREATE TABLE jobs (
     started_ms BIGINT,
     finished_ms BIGINT,
     changed BIGINT NOT NULL,
+    client TEXT COLLATE "binary",
     CHECK ((state = 'running') = (lease_until_ms IS NOT NULL)),
     CHECK ((state IN ('done', 'failed', 'cancelled')) = (finished_ms IS NOT NULL))
 );
@@ -41,22 +43,23 @@ CREATE UNIQUE INDEX jobs_live ON jobs (dedupe_key) WHERE state IN ('queued', 'ru
 CREATE INDEX jobs_dedupe ON jobs (dedupe_key, id) WHERE dedupe_key IS NOT NULL;
 CREATE INDEX jobs_due ON jobs (priority DESC, run_at_ms, id, class)
     WHERE state IN ('queued', 'running');
+CREATE INDEX jobs_queued ON jobs (class, client) WHERE state = 'queued';
 CREATE INDEX jobs_running ON jobs (lease_token) WHERE state = 'running';
 CREATE UNIQUE INDEX jobs_changed ON jobs (changed);
 CREATE INDEX jobs_parent ON jobs (parent) WHERE parent IS NOT NULL;
 CREATE INDEX jobs_finished ON jobs (finished_ms) WHERE finished_ms IS NOT NULL;
 
+-- work_ms: the work to make the artifact again.
 CREATE TABLE artifacts (
     key TEXT COLLATE "binary" NOT NULL PRIMARY KEY,
     token BIGINT NOT NULL,
     bytes BIGINT NOT NULL,
+    work_ms BIGINT NOT NULL,
     kind TEXT NOT NULL,
     title TEXT NOT NULL,
     created_ms BIGINT NOT NULL,
     used_ms BIGINT NOT NULL
 );
-
-CREATE INDEX artifacts_used ON artifacts (used_ms, key);
 
 -- The number of the last change for which webhook deliveries were enqueued; one row, once a server
 -- with webhooks has started.

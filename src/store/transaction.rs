@@ -1,50 +1,55 @@
 //! Transactions and queries on either database. Dropping a transaction rolls it back.
 
-use std::{future::Future, time::Duration};
-
 use sqlx::{Postgres, Sqlite};
-use tokio::time::timeout;
 
-use super::{Database, DatabaseError, Dialect, Row, Value, statement::arguments};
-
-/// Timeout of a statement. Without one, a server that vanishes from the network would block callers
-/// until the kernel gives up, for hours.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+use super::{
+    Database, DatabaseError, Dialect, Row, Value, connection::Connection, statement::arguments,
+};
 
 /// A transaction that may write.
 #[derive(Debug)]
 pub enum Transaction {
     /// On SQLite: the only writer from its beginning (`BEGIN IMMEDIATE`).
-    Sqlite(sqlx::Transaction<'static, Sqlite>),
+    Sqlite(Connection<Sqlite>),
     /// On PostgreSQL: each statement sees all earlier commits (READ COMMITTED).
-    Postgres(sqlx::Transaction<'static, Postgres>),
+    Postgres(Connection<Postgres>),
 }
 
-/// Runs a statement on one of the databases.
+/// Runs a statement on a connection to one of the databases.
 macro_rules! query {
-    ($executor:expr, $of:ty, $method:ident, $sql:expr, $values:expr) => {
-        with_timeout(async {
-            let values = arguments::<$of>($values)?;
-            Ok(sqlx::query_with::<$of, _>($sql, values).$method($executor).await?)
-        })
+    ($connection:expr, $of:ty, $method:ident, $sql:expr, $values:expr) => {{
+        let query = sqlx::query_with::<$of, _>($sql, arguments::<$of>($values)?);
+        $connection.run(|connection| Box::pin(query.$method(connection))).await
+    }};
+}
+
+/// Runs statements without parameters.
+macro_rules! script {
+    ($connection:expr, $sql:expr) => {
+        $connection
+            .run(|connection| Box::pin(sqlx::raw_sql($sql).execute(connection)))
+            .await
+            .map(drop)
     };
 }
 
 impl Transaction {
     /// Begins a transaction.
     pub(super) async fn begin(database: &Database) -> Result<Self, DatabaseError> {
-        with_timeout(async {
-            Ok(match database {
-                Database::Sqlite(pools) => {
-                    Self::Sqlite(pools.writer.begin_with("BEGIN IMMEDIATE").await?)
-                }
-                Database::Postgres(pool) => {
-                    let begin = "BEGIN ISOLATION LEVEL READ COMMITTED";
-                    Self::Postgres(pool.begin_with(begin).await?)
-                }
-            })
+        Ok(match database {
+            Database::Sqlite(pools) => {
+                let mut connection = Connection::acquire(&pools.writer).await?;
+                connection.is_in_transaction = true;
+                script!(connection, "BEGIN IMMEDIATE")?;
+                Self::Sqlite(connection)
+            }
+            Database::Postgres(pool) => {
+                let mut connection = Connection::acquire(pool).await?;
+                connection.is_in_transaction = true;
+                script!(connection, "BEGIN ISOLATION LEVEL READ COMMITTED")?;
+                Self::Postgres(connection)
+            }
         })
-        .await
     }
 
     /// The dialect of its SQL.
@@ -63,11 +68,11 @@ impl Transaction {
     ) -> Result<Vec<Row>, DatabaseError> {
         Ok(match self {
             Self::Sqlite(open) => {
-                let rows = query!(&mut **open, Sqlite, fetch_all, sql, values).await?;
+                let rows = query!(open, Sqlite, fetch_all, sql, values)?;
                 rows.into_iter().map(Row::Sqlite).collect()
             }
             Self::Postgres(open) => {
-                let rows = query!(&mut **open, Postgres, fetch_all, sql, values).await?;
+                let rows = query!(open, Postgres, fetch_all, sql, values)?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
         })
@@ -89,34 +94,27 @@ impl Transaction {
         values: &[Value],
     ) -> Result<u64, DatabaseError> {
         Ok(match self {
-            Self::Sqlite(open) => {
-                query!(&mut **open, Sqlite, execute, sql, values).await?.rows_affected()
-            }
-            Self::Postgres(open) => {
-                query!(&mut **open, Postgres, execute, sql, values).await?.rows_affected()
-            }
+            Self::Sqlite(open) => query!(open, Sqlite, execute, sql, values)?.rows_affected(),
+            Self::Postgres(open) => query!(open, Postgres, execute, sql, values)?.rows_affected(),
         })
     }
 
     /// Executes several statements without parameters.
     pub(super) async fn script(&mut self, sql: &'static str) -> Result<(), DatabaseError> {
         match self {
-            Self::Sqlite(open) => sqlx::raw_sql(sql).execute(&mut **open).await.map(drop),
-            Self::Postgres(open) => sqlx::raw_sql(sql).execute(&mut **open).await.map(drop),
+            Self::Sqlite(open) => script!(open, sql),
+            Self::Postgres(open) => script!(open, sql),
         }
-        .map_err(DatabaseError::from)
     }
 
     /// Commits. After an error the outcome is unknown: check.
-    pub async fn commit(self) -> Result<(), DatabaseError> {
-        with_timeout(async {
-            match self {
-                Self::Sqlite(open) => open.commit().await,
-                Self::Postgres(open) => open.commit().await,
-            }
-            .map_err(DatabaseError::from)
-        })
-        .await
+    pub async fn commit(mut self) -> Result<(), DatabaseError> {
+        self.script("COMMIT").await?;
+        match &mut self {
+            Self::Sqlite(open) => open.is_in_transaction = false,
+            Self::Postgres(open) => open.is_in_transaction = false,
+        }
+        Ok(())
     }
 }
 
@@ -127,19 +125,22 @@ impl Database {
         sql: &'static str,
         values: &[Value],
     ) -> Result<Vec<Row>, DatabaseError> {
+        self.check_file().await?;
         Ok(match self {
             Self::Sqlite(pools) => {
-                let rows = query!(&pools.readers, Sqlite, fetch_all, sql, values).await?;
+                let mut reader = Connection::acquire(&pools.readers).await?;
+                let rows = query!(reader, Sqlite, fetch_all, sql, values)?;
                 rows.into_iter().map(Row::Sqlite).collect()
             }
             Self::Postgres(pool) => {
-                let rows = query!(pool, Postgres, fetch_all, sql, values).await?;
+                let mut reader = Connection::acquire(pool).await?;
+                let rows = query!(reader, Postgres, fetch_all, sql, values)?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
         })
     }
 
-    /// The only row of a result, if there is one.
+    /// The only row of a result, outside of a transaction, if there is one.
     pub async fn row(
         &self,
         sql: &'static str,
@@ -147,10 +148,4 @@ impl Database {
     ) -> Result<Option<Row>, DatabaseError> {
         Ok(self.rows(sql, values).await?.pop())
     }
-}
-
-async fn with_timeout<T>(
-    work: impl Future<Output = Result<T, DatabaseError>>,
-) -> Result<T, DatabaseError> {
-    timeout(STATEMENT_TIMEOUT, work).await.unwrap_or_else(|_| Err(DatabaseError::timed_out()))
 }

@@ -2,7 +2,8 @@
 //!
 //! Jobs produce artifacts. A request finds an artifact, or enqueues its job and waits a short time; an
 //! artifact has one job, however many requests wait for it. After a failure requests do not retry for a
-//! while: the queue keeps the reason.
+//! while: the queue keeps the reason. A client has a share of the queue's places: more of its requests are
+//! refused, those of others are not.
 
 use std::{
     collections::HashSet,
@@ -19,12 +20,13 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{Error, readiness::Waiting};
+use super::{Error, job_ends::JobEnds, readiness::Waiting};
 use crate::{
     background::{Abandonment, Background},
     extent::disk::{File, OpenError, Root},
     jobs::supervisor::{Supervisor, WorkerState},
-    queue::{Job, Queue, QueueError, State},
+    queue::{Class, Job, Queue, QueueError, State},
+    shares::ClientKey,
     store::artifacts::{Key, artifact_dir},
     transcode::JobSpec,
 };
@@ -32,9 +34,14 @@ use crate::{
 /// The most requests that wait for artifacts at a time.
 const WAITING_MAX: usize = 512;
 
-/// The number of queued jobs of one class at which requests enqueue no more: a worker runs fewer while a
-/// request waits.
+/// The places in the queue for jobs of one class that requests enqueue: a worker runs fewer while a request
+/// waits.
 const QUEUED_MAX: u32 = 256;
+
+/// The most clients that are known to have their share of the queue, and the time for which they are refused
+/// without a query of the database.
+const REFUSED_MAX: usize = 4096;
+const REFUSED_TTL: Duration = Duration::from_millis(500);
 
 /// The most folders that are known without a query of the database, about 200 bytes of memory each.
 const KNOWN_MAX: usize = 16_384;
@@ -82,6 +89,9 @@ pub struct Artifacts {
     used: Mutex<HashSet<String>>,
     /// The renditions of versions of titles, and the time of the query.
     renditions: Cache<String, (Instant, Renditions)>,
+    /// The clients that had their share of the queue, and the time of that.
+    refused: Cache<(ClientKey, Class), Instant>,
+    ends: Arc<JobEnds>,
     supervisor: Supervisor,
     /// Runs requests that wait for jobs. The database's connections belong to this runtime.
     waiters: Background,
@@ -102,11 +112,13 @@ impl Artifacts {
         unavailable: Option<&'static str>,
     ) -> Arc<Self> {
         Arc::new(Self {
+            ends: JobEnds::new(queue.clone()),
             queue,
             root,
             known: Cache::new(KNOWN_MAX),
             used: Mutex::default(),
             renditions: Cache::new(RENDITIONS_MAX),
+            refused: Cache::new(REFUSED_MAX),
             supervisor,
             waiters: Background::new(runtime.clone(), WAITING_MAX),
             queries: Background::new(runtime, QUERIES_MAX),
@@ -115,7 +127,7 @@ impl Artifacts {
     }
 
     /// Waits until an artifact's job has ended or the timeout has passed, and returns the artifact's status.
-    /// Enqueues the job if there is none.
+    /// Enqueues the job if there is none, on the account of the present task's client.
     pub async fn obtain(
         self: &Arc<Self>,
         spec: JobSpec,
@@ -125,12 +137,25 @@ impl Artifacts {
         if let Some(folder) = self.known(&key) {
             return Ok(ArtifactStatus::Ready(folder));
         }
-        let artifacts = Arc::clone(self);
+        let (artifacts, client) = (Arc::clone(self), ClientKey::current());
+        if self.was_refused(client, spec.class()) {
+            return Err(Error::Busy);
+        }
         let deadline = Instant::now() + wait_timeout;
         let obtained = self.waiters.spawn_limited_with(async move |abandonment| {
-            artifacts.enqueue_and_wait(&spec, &key, deadline, abandonment).await
+            let job = match artifacts.enqueue(&spec, &key, client).await? {
+                ArtifactStatus::Pending(job) => *job,
+                ended => return Ok(ended),
+            };
+            artifacts.wait_for(job, &key, deadline, abandonment).await
         });
         obtained.await?
+    }
+
+    /// Whether a client had its share of the queue a moment ago.
+    fn was_refused(&self, client: ClientKey, class: Class) -> bool {
+        let refused = self.refused.get(&(client, class));
+        refused.is_some_and(|refused| refused.elapsed() < REFUSED_TTL)
     }
 
     /// The status of an artifact. Enqueues no job; `None` if there is no job, or it failed long ago.
@@ -161,8 +186,15 @@ impl Artifacts {
         name: &str,
         waiting: Waiting,
     ) -> Result<Arc<File>, Error> {
-        match self.open_file(&folder.join(name), waiting).await {
+        let path = folder.join(name);
+        match self.open_file(&path, waiting).await {
             Err(OpenError::NotFound) => {
+                // Somebody may have deleted the data folder, and a worker has created another one.
+                if matches!(self.root.reopen().await, Ok(Ok(true)))
+                    && let Ok(file) = self.root.open_file(&path).boxed().await
+                {
+                    return Ok(file);
+                }
                 self.forget_lost(folder);
                 Err(Error::NotReady("the artifact was just removed, retry later"))
             }
@@ -186,8 +218,13 @@ impl Artifacts {
     /// Opens the file of a rendition by its path.
     pub async fn open_rendition(&self, path: &Path, waiting: Waiting) -> Result<Arc<File>, Error> {
         let opened = self.open_file(path, waiting).await;
-        if let (Err(OpenError::NotFound), Some(folder)) = (&opened, path.parent()) {
-            self.forget_lost_rendition(folder);
+        let mut folders = path.ancestors().skip(1);
+        if let (Some(folder), Some(key)) = (folders.next(), folders.next().and_then(Path::to_str)) {
+            match &opened {
+                Ok(_) => self.note_use(key),
+                Err(OpenError::NotFound) => self.forget_lost_rendition(folder),
+                Err(_) => {}
+            }
         }
         Ok(opened?)
     }
@@ -253,53 +290,63 @@ impl Artifacts {
         std::mem::take(&mut *used).into_iter().collect()
     }
 
-    /// Forgets an artifact's folder before it is removed.
-    pub fn forget(&self, key: &str) {
+    /// Forgets an artifact that was removed, and closes its files.
+    pub fn forget(&self, key: &str, token: i64) {
         self.known.remove(key);
+        self.root.forget_below(&Path::new(key).join(token.to_string()));
     }
 
-    async fn enqueue_and_wait(
+    /// Closes the files of artifacts that other processes have removed, or that were opened while this one
+    /// removed them: nobody would use them again, and they would occupy their disk space.
+    pub fn forget_removed(&self) {
+        self.root.forget_removed();
+    }
+
+    /// The status of an artifact, whose job is enqueued if there is none.
+    async fn enqueue(
         &self,
         spec: &JobSpec,
+        key: &Key,
+        client: ClientKey,
+    ) -> Result<ArtifactStatus, Error> {
+        match self.status(key).await? {
+            // Perhaps behind many of another client.
+            Some(ArtifactStatus::Pending(job)) if job.state == State::Queued => {}
+            Some(status) => return Ok(status),
+            None => {}
+        }
+        let submission = spec.submission();
+        match self.queue.enqueue_for(&client.to_string(), QUEUED_MAX, submission).await? {
+            Some(job) => Ok(ArtifactStatus::Pending(Box::new(job))),
+            None => {
+                self.refused.insert((client, spec.class()), Instant::now());
+                Err(Error::Busy)
+            }
+        }
+    }
+
+    async fn wait_for(
+        &self,
+        job: Job,
         key: &Key,
         deadline: Instant,
         mut abandonment: Abandonment,
     ) -> Result<ArtifactStatus, Error> {
-        let mut job = match self.status(key).await? {
-            Some(ArtifactStatus::Pending(job)) => *job,
-            Some(ended) => return Ok(ended),
-            None => {
-                if self.queue.are_queued(spec.class(), QUEUED_MAX).await? {
-                    return Err(Error::Busy);
-                }
-                self.queue.enqueue(spec.submission()).await?.0
-            }
-        };
         self.supervisor.wake();
-        loop {
-            // Read before the job, so that a change in between is seen.
-            let seen = self.queue.last_change().await?;
-            match self.queue.job(job.id).await? {
-                Some(current) => job = current,
-                None => return Ok(ArtifactStatus::Pending(Box::new(job))),
-            }
-            match job.state {
-                State::Done => {
-                    let artifact = self.find(key).await?;
-                    // `None`: the artifact was removed at this moment.
-                    return Ok(artifact.unwrap_or_else(|| ArtifactStatus::Pending(Box::new(job))));
-                }
-                State::Failed | State::Cancelled => return Ok(failure_status(job)),
-                State::Queued | State::Running | State::Waiting => {}
-            }
-            let has_changed = select! {
-                changed = timeout_at(deadline, self.queue.wait_for_change(seen)) => changed.is_ok(),
-                () = abandonment.wait() => false,
-            };
-            if !has_changed {
-                return Ok(ArtifactStatus::Pending(Box::new(job)));
-            }
-        }
+        let ended = select! {
+            ended = timeout_at(deadline, self.ends.wait(job.id)) => match ended {
+                Ok(ended) => ended?,
+                Err(_late) => None,
+            },
+            () = abandonment.wait() => None,
+        };
+        let artifact = match ended {
+            Some(job) if job.state == State::Done => self.find(key).await?,
+            Some(job) => return Ok(failure_status(job)),
+            None => None,
+        };
+        // A job that is done and has no artifact: it was removed at this moment.
+        Ok(artifact.unwrap_or_else(|| ArtifactStatus::Pending(Box::new(job))))
     }
 
     async fn status(&self, key: &Key) -> Result<Option<ArtifactStatus>, Error> {

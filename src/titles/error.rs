@@ -2,7 +2,7 @@
 
 use crate::{
     background::BackgroundError,
-    extent::{ReadError, disk::OpenError, disk::Unavailable},
+    extent::{Exhausted, ReadError, disk::OpenError, disk::Unavailable},
     package::stills::StillsError,
     queue::{JobId, QueueError},
 };
@@ -39,6 +39,9 @@ pub enum Error {
     /// Too many jobs or requests wait.
     #[error("server busy, retry later")]
     Busy,
+    /// The responses in progress hold all memory that they may.
+    #[error("too many responses in progress, retry later")]
+    TooManyResponses,
     /// The server has no database; with the consequence.
     #[error("{0}")]
     DatabaseUnavailable(&'static str),
@@ -79,8 +82,14 @@ impl From<BackgroundError> for Error {
     fn from(error: BackgroundError) -> Self {
         match error {
             BackgroundError::Busy => Self::Busy,
-            BackgroundError::Aborted(cause) => Self::Internal(Box::new(cause)),
+            BackgroundError::Aborted => Self::Internal(Box::new(error)),
         }
+    }
+}
+
+impl From<Exhausted> for Error {
+    fn from(_: Exhausted) -> Self {
+        Self::TooManyResponses
     }
 }
 

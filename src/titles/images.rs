@@ -13,7 +13,6 @@ use super::{
 use crate::{
     extent::{Caching, Content, Extent, Extents, Validator, disk::File},
     library::MediaPath,
-    movie::Track,
     package::{
         stills::{self, StillsError},
         storyboard::{Geometry, ImageFormat, Storyboard, bif, display_size},
@@ -71,16 +70,16 @@ impl<'a> TitleImages<'a> {
         }
     }
 
-    /// The time of the frame for a thumbnail at this time: the frame itself if `exact`, else the nearest key
-    /// frame. So an image has one name, for all times that select its frame.
+    /// The time of the frame for a thumbnail at this time: the frame itself if `exact`, else the key frame
+    /// at the start of its segment. So an image has one name, for all times that select its frame, and a
+    /// title has few images, however many times are requested.
     pub async fn frame_ms(&self, time_ms: u64, exact: bool) -> Result<u64, Error> {
         let (movie, place) = (Arc::clone(&self.opened.movie), self.place);
+        if !exact {
+            return Ok(stills::segment_start_ms(&movie.tracks[place], time_ms));
+        }
         let found = self.opened.file.run_in_pool(move |open| {
-            let (track, reader): (&Track, _) = (&movie.tracks[place], open.blocking_reader());
-            let stills = match exact {
-                true => stills::exact(track, time_ms, &reader)?,
-                false => stills::nearest(track, &[time_ms], &reader)?,
-            };
+            let stills = stills::exact(&movie.tracks[place], time_ms, &open.blocking_reader())?;
             Ok::<_, StillsError>(stills.times_ms.get(stills.second as usize).copied())
         });
         found.await??.ok_or(Error::NotFound)

@@ -22,11 +22,11 @@ pub async fn report(titles: &Titles, file: Arc<File>, index: Index) -> Result<Te
     titles.cache.text(identity, Product::Inspect, Waiting::Allowed, make).await
 }
 
-/// Writes the report in the disk pool, because it reads all samples.
+/// Writes the report on a thread for computing, because it reads all samples.
 async fn write(titles: &Titles, file: Arc<File>, index: Index) -> Result<Bytes, Error> {
     let version = file.identity().version();
     let grid_ms = titles.library.indices.grid_ms();
-    let inspected = file.run_in_pool(move |open| -> Result<Report, ReadError> {
+    let inspected = file.compute(move |open| -> Result<Report, ReadError> {
         let index = index.as_ref().map(Arc::as_ref).map_err(Arc::as_ref);
         let report = inspect::inspect(&open.blocking_reader(), index, version, grid_ms);
         // The report describes this state of the file, or none.

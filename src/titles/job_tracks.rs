@@ -11,6 +11,7 @@ use tokio::task::spawn_local;
 use super::{Error, Titles, artifacts::Artifacts, opened::Opened, readiness::Waiting};
 use crate::{
     library::MediaPath,
+    shares::ClientKey,
     store::artifacts::Key,
     transcode::{AUDIO_FILE, JobSpec, Operation, RENDITION_FILE, renditions::audio},
 };
@@ -142,7 +143,8 @@ pub fn enqueue_audio(titles: &Titles, title: &MediaPath, opened: &Opened) {
         if artifacts.known(&spec.key()).is_none() {
             let artifacts = Arc::clone(&artifacts);
             // The list of jobs shows an error.
-            spawn_local(async move { drop(artifacts.obtain(spec, Duration::ZERO).await) });
+            let obtain = async move { drop(artifacts.obtain(spec, Duration::ZERO).await) };
+            spawn_local(ClientKey::current().scope(obtain));
         }
     }
 }

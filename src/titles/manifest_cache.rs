@@ -1,5 +1,5 @@
-//! The cache of products of titles: playlists, manifests, subtitles, and the indices of clips and of files
-//! with their index in front, within a byte budget.
+//! The cache of products of titles: playlists, manifests, subtitles, and files with their index in front,
+//! within a byte budget.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use quick_cache::{Weighter, sync::Cache};
 
 use super::{Error, readiness::Waiting};
 use crate::{
-    extent::{Extents, Text, disk::Identity},
-    package::{clip::Clip, faststart::Faststart, text::Subtitles},
+    extent::{Text, disk::Identity},
+    package::{faststart::Faststart, text::Subtitles},
 };
 
 /// A cached text of a title.
@@ -33,7 +33,6 @@ pub enum Product {
 #[derive(Debug)]
 pub struct ManifestCache {
     texts: Cache<(Identity, Product), Text, Weight>,
-    clips: Cache<(Identity, Clip), Extents, Weight>,
     faststarts: Cache<Identity, Arc<Option<Faststart>>, Weight>,
     subtitles: Cache<(Identity, usize), Arc<Subtitles>, Weight>,
 }
@@ -51,12 +50,6 @@ impl Weighter<(Identity, Product), Text> for Weight {
     }
 }
 
-impl Weighter<(Identity, Clip), Extents> for Weight {
-    fn weight(&self, _: &(Identity, Clip), clip: &Extents) -> u64 {
-        (ENTRY_BYTES + clip.bytes_in_memory()) as u64
-    }
-}
-
 impl Weighter<Identity, Arc<Option<Faststart>>> for Weight {
     fn weight(&self, _: &Identity, faststart: &Arc<Option<Faststart>>) -> u64 {
         (ENTRY_BYTES + faststart.as_ref().as_ref().map_or(0, Faststart::bytes)) as u64
@@ -70,16 +63,15 @@ impl Weighter<(Identity, usize), Arc<Subtitles>> for Weight {
 }
 
 impl ManifestCache {
-    /// Empty caches, each with a part of the budget, so that long clips do not evict playlists, which have
+    /// Empty caches, each with a part of the budget, so that subtitles do not evict playlists, which have
     /// many more requests.
     pub fn new(budget_bytes: u64) -> Self {
         let items = usize::try_from(budget_bytes / 8192).unwrap_or(usize::MAX).clamp(16, 1 << 20);
-        let (quarter, eighth) = (budget_bytes / 4, budget_bytes / 8);
+        let eighth = budget_bytes / 8;
         Self {
-            texts: Cache::with_weighter(items, quarter, Weight),
-            clips: Cache::with_weighter(items, quarter + eighth, Weight),
+            texts: Cache::with_weighter(items, 4 * eighth, Weight),
             faststarts: Cache::with_weighter(items, eighth, Weight),
-            subtitles: Cache::with_weighter(items, quarter, Weight),
+            subtitles: Cache::with_weighter(items, 3 * eighth, Weight),
         }
     }
 
@@ -130,15 +122,5 @@ impl ManifestCache {
         let faststart = Arc::new(faststart);
         self.faststarts.insert(file, Arc::clone(&faststart));
         faststart
-    }
-
-    /// A cached clip.
-    pub fn clip(&self, file: &Identity, clip: &Clip) -> Option<Extents> {
-        self.clips.get(&(*file, clip.clone()))
-    }
-
-    /// Caches a clip.
-    pub fn keep_clip(&self, file: Identity, clip: Clip, extents: Extents) {
-        self.clips.insert((file, clip), extents);
     }
 }

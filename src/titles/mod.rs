@@ -6,9 +6,11 @@
 
 pub mod artifacts;
 pub mod assets;
+pub mod clips;
 pub mod error;
 pub mod images;
 pub mod inspection;
+pub mod job_ends;
 pub mod job_request;
 pub mod job_tracks;
 pub mod manifest_cache;
@@ -28,8 +30,8 @@ use arc_swap::ArcSwapOption;
 
 pub use error::Error;
 
-use self::{artifacts::Artifacts, manifest_cache::ManifestCache};
-use crate::{background::Background, library::Library};
+use self::{artifacts::Artifacts, clips::Clips, manifest_cache::ManifestCache};
+use crate::{background::Background, extent::ResponseMemory, library::Library};
 
 /// The titles of a library, with their artifacts and caches.
 pub struct Titles {
@@ -39,14 +41,33 @@ pub struct Titles {
     pub artifacts: ArcSwapOption<Artifacts>,
     /// The cached products of titles.
     pub cache: ManifestCache,
+    /// The clips of titles.
+    pub clips: Arc<Clips>,
     /// Runs work that is too long for an I/O thread.
     pub background: Background,
 }
 
+/// The byte budgets of the caches.
+#[derive(Clone, Copy, Debug)]
+pub struct CacheBytes {
+    /// Of playlists, manifests and subtitles.
+    pub manifests: u64,
+    /// Of the layouts of clips.
+    pub clips: u64,
+}
+
 impl Titles {
-    /// The titles of `library`, with caches of at most `cache_bytes` together and without a queue.
-    pub fn new(library: Arc<Library>, cache_bytes: u64, background: Background) -> Self {
-        let cache = ManifestCache::new(cache_bytes);
-        Self { library, artifacts: ArcSwapOption::empty(), cache, background }
+    /// The titles of `library`, with these caches and without a queue. The responses with clips take from
+    /// `memory`.
+    pub fn new(
+        library: Arc<Library>,
+        cache_bytes: CacheBytes,
+        background: Background,
+        memory: ResponseMemory,
+    ) -> Self {
+        let cache = ManifestCache::new(cache_bytes.manifests);
+        let clips =
+            Clips::new(Arc::clone(&library), cache_bytes.clips, background.runtime(), memory);
+        Self { library, artifacts: ArcSwapOption::empty(), cache, clips, background }
     }
 }

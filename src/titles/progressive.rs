@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::{Error, Titles, opened::Opened, readiness::Waiting, segments};
 use crate::{
-    extent::{Caching, Content, Extent, Extents, Source, Validator},
+    extent::{Caching, Content, Extent, Extents, Validator},
     package::{
-        clip::{self, Clip, ClipRefused},
+        clip::Clip,
         faststart::{Faststart, faststart},
         title,
     },
@@ -34,12 +34,11 @@ pub async fn content(
     let (tag, extents) = if selection == Selection::default() && opened.movie.fragments == 0 {
         (format!("{version}-play"), whole(titles, opened, waiting).await?)
     } else {
-        waiting.begin().await;
         let clip = resolve(selection, opened)?;
         let places = clip.tracks.iter().map(|place| format!("-{place}")).collect::<String>();
         let (start_ms, end_ms) = (clip.start_ms, clip.end_ms.unwrap_or(0));
         let tag = format!("{version}-play-{start_ms}-{end_ms}{places}");
-        (tag, Box::pin(part(titles, opened, clip)).await?)
+        (tag, titles.clips.extents(opened, clip, waiting).await?)
     };
     Ok(Content {
         extents,
@@ -78,29 +77,6 @@ fn faststart_inline(titles: &Titles, opened: &Opened) -> Option<Arc<Option<Fasts
     // The cached form is of this state of the file, or of none.
     opened.file.check().ok()?;
     Some(titles.cache.keep_faststart(*opened.file.identity(), faststart))
-}
-
-/// A part of a title, or a fragmented file as an unfragmented one. Built in the disk pool, because it may
-/// read all samples.
-async fn part(titles: &Titles, opened: &Opened, wanted: Clip) -> Result<Extents, Error> {
-    let Opened { file, movie, .. } = opened;
-    let identity = *file.identity();
-    if let Some(cached) = titles.cache.clip(&identity, &wanted) {
-        return Ok(cached);
-    }
-    let (source, movie): (Arc<dyn Source>, _) = (Arc::clone(file) as _, Arc::clone(movie));
-    let clip = wanted.clone();
-    let clipping = file.run_in_pool(move |open| {
-        let extents = clip::clip(&movie, &clip, &source, &open.blocking_reader())?;
-        open.check().map(|()| extents).map_err(ClipRefused::from)
-    });
-    let extents = match clipping.await? {
-        Ok(extents) => extents,
-        Err(ClipRefused::Read(error)) => return Err(error.into()),
-        Err(refused) => return Err(Error::Unprocessable(refused.to_string())),
-    };
-    titles.cache.keep_clip(identity, wanted, extents.clone());
-    Ok(extents)
 }
 
 /// Resolves a selection into a clip of a title.

@@ -220,7 +220,7 @@ pub async fn chapters(titles: &Titles, opened: &Opened) -> Result<Text, Error> {
     let make = async {
         let movie = Arc::clone(&opened.movie);
         let duration_ms = title::presentation(&movie, "", opened.version).duration_us / 1000;
-        let reading = opened.file.run_in_pool(move |open| {
+        let reading = opened.file.compute(move |open| {
             let read = chapters::read(&movie, &open.blocking_reader())?;
             open.check().map(|()| read)
         });
@@ -256,7 +256,7 @@ async fn subtitles(
     let subtitles = match &source.origin {
         TextOrigin::Track(place) => {
             let (movie, place) = (Arc::clone(&opened.movie), *place);
-            let reading = opened.file.run_in_pool(move |open| {
+            let reading = opened.file.compute(move |open| {
                 let read = cues::read(&movie.tracks[place], &open.blocking_reader())?;
                 open.check().map(|()| read)
             });

@@ -68,7 +68,7 @@ pub enum ImageSpec {
     Thumbnail {
         /// When its frame is presented.
         time_ms: u64,
-        /// Whether to show exactly that frame, and not the nearest key frame.
+        /// Whether to show exactly that frame, and not the key frame at or before it.
         exact: bool,
         /// Its size.
         size: Size,
@@ -91,6 +91,10 @@ pub enum ImageSpec {
 
 /// The priority of a job that a client waits for.
 const INTERACTIVE_PRIORITY: i64 = 100;
+
+/// The priority of an image of a time and a size that a client chooses: after the posters and storyboards,
+/// which the pages of all clients show.
+const THUMBNAIL_PRIORITY: i64 = 55;
 
 /// The priority of a job that a client requested for later.
 const REQUESTED_PRIORITY: i64 = 10;
@@ -170,6 +174,7 @@ impl JobSpec {
     pub fn class(&self) -> Class {
         match self.operation {
             Operation::Rendition { .. } | Operation::Chunk { .. } => Class::Encode,
+            Operation::Image(ImageSpec::Thumbnail { .. }) => Class::Thumbnail,
             Operation::Storyboard | Operation::Image(_) => Class::Image,
             // Encoding audio takes no longer than copying a title.
             Operation::Audio { .. } | Operation::Remux => Class::Remux,
@@ -184,6 +189,7 @@ impl JobSpec {
                 (REQUESTED_PRIORITY, ENCODE_ATTEMPTS)
             }
             Operation::Storyboard => (REQUESTED_PRIORITY, IMAGE_ATTEMPTS),
+            Operation::Image(ImageSpec::Thumbnail { .. }) => (THUMBNAIL_PRIORITY, IMAGE_ATTEMPTS),
             Operation::Image(_) => (INTERACTIVE_PRIORITY, IMAGE_ATTEMPTS),
             Operation::Audio { .. } | Operation::Remux => (INTERACTIVE_PRIORITY, ENCODE_ATTEMPTS),
         };

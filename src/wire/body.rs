@@ -1,7 +1,8 @@
 //! Response bodies: extents, or a stream of bytes.
 //!
-//! A plain HTTP/1 connection sends extents from the page cache (`send`). For HTTP/2, and for files that must
-//! not be sent by reference, [`ExtentBody`] reads the same extents in pieces into buffers of a bounded pool.
+//! A plain HTTP/1 connection sends extents from the page cache (`send`), and an HTTP/2 connection reads them in
+//! pieces (`http2`). For files that must not be sent by reference, and for middleware, [`ExtentBody`] reads
+//! the same extents into buffers of a bounded pool.
 
 use std::{
     pin::Pin,
@@ -52,6 +53,17 @@ impl BodyContent {
             _ => Self::Stream(body),
         }
     }
+
+    /// What the body holds in memory, in bytes. A streamed body of known length is in memory.
+    pub fn bytes_in_memory(&self) -> u64 {
+        match self {
+            Self::Extents(extents) => extents.bytes_in_memory() as u64,
+            Self::Stream(body) => match body.size() {
+                BodySize::Sized(length) => length,
+                BodySize::None | BodySize::Stream => 0,
+            },
+        }
+    }
 }
 
 /// The extents of a body, to be sent in its place. The response's extensions carry it.
@@ -91,7 +103,7 @@ pub struct PiecePolicy {
     /// The largest piece, in bytes.
     pub max_bytes: u64,
     /// Whether the connection keeps a piece while it waits for its client: such a piece must not hold a
-    /// buffer of the pool. HTTP/1's `send` copies a piece only when it has to wait; HTTP/2's dispatcher
+    /// buffer of the pool. HTTP/1's `send` copies a piece only when it has to wait; an HTTP/2 connection
     /// keeps each piece until the peer's window opens.
     is_kept: bool,
 }

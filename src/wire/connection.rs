@@ -1,8 +1,9 @@
 //! The part of a connection's state that routes can see.
 
-use std::{cell::Cell, rc::Rc, time::Duration};
+use std::{cell::Cell, net::SocketAddr, rc::Rc, time::Duration};
 
 use actix_http::HttpMessage;
+use bytes::BytesMut;
 
 /// The protocol of a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -23,6 +24,17 @@ pub struct Timeouts {
     pub request_head: Duration,
     /// The time between two writes that the client accepts.
     pub send: Duration,
+}
+
+/// A connection whose protocol is known.
+#[derive(Debug)]
+pub(super) struct AcceptedConnection<IO> {
+    /// The byte stream.
+    pub(super) stream: IO,
+    /// The bytes that were read to find the protocol.
+    pub(super) received: BytesMut,
+    /// The client's address.
+    pub(super) peer: SocketAddr,
 }
 
 /// The client of a connection. It belongs to one I/O thread, hence a cell.

@@ -8,7 +8,7 @@
 use std::{
     convert::Infallible,
     io,
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     rc::Rc,
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
@@ -18,11 +18,13 @@ use std::{
 use tokio::{
     net::{self, TcpStream},
     runtime::{self, LocalOptions},
-    sync::{Semaphore, watch},
+    sync::watch,
     task::spawn_local,
     time::{sleep, timeout},
 };
 use tracing::warn;
+
+use super::admission::{self, Admission, InUse};
 
 /// The pause after a failed accept, of which the usual cause is too many open files.
 const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
@@ -30,17 +32,18 @@ const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// Serves the connections of one I/O thread.
 pub trait ConnectionHandler: 'static {
     /// Serves a connection to its end.
-    fn serve(self: Rc<Self>, stream: TcpStream) -> impl Future<Output = ()> + 'static;
+    fn serve(
+        self: Rc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+    ) -> impl Future<Output = ()> + 'static;
 }
 
 /// The I/O threads of a server.
 #[derive(Debug)]
 pub struct IoThreads {
     threads: Vec<JoinHandle<()>>,
-    /// The most connections of all threads together.
-    limit: u32,
-    /// One permit for each connection.
-    permits: Arc<Semaphore>,
+    admission: Arc<Admission>,
     phase: watch::Sender<Phase>,
 }
 
@@ -56,30 +59,29 @@ enum Phase {
 }
 
 impl IoThreads {
-    /// Starts `count` threads, which serve at most `limit` connections together; more wait to be accepted.
-    /// When this returns, all of them accept.
+    /// Starts `count` threads, which serve the connections that `admission` takes. When this returns, all of
+    /// them accept.
     ///
     /// # Errors
     /// If a thread cannot start, or `create_handler` fails on it.
     pub fn start<H, F>(
         socket: &TcpListener,
         count: usize,
-        limit: usize,
+        admission: Arc<Admission>,
         create_handler: impl Fn() -> F + Clone + Send + 'static,
     ) -> io::Result<Self>
     where
         H: ConnectionHandler,
         F: Future<Output = io::Result<H>>,
     {
-        let limit = u32::try_from(limit.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
-        let permits = Arc::new(Semaphore::new(limit as usize));
         let (phase, _) = watch::channel(Phase::Accepting);
-        let mut io_threads = Self { threads: Vec::new(), limit, permits, phase };
+        let mut io_threads = Self { threads: Vec::new(), admission, phase };
         let (started, starts) = mpsc::channel();
         for number in 0..count {
             let acceptor = Acceptor {
                 socket: socket.try_clone()?,
-                permits: Arc::clone(&io_threads.permits),
+                admission: Arc::clone(&io_threads.admission),
+                accepting: io_threads.admission.in_use(),
                 phase: io_threads.phase.subscribe(),
             };
             let (create_handler, started) = (create_handler.clone(), started.clone());
@@ -97,8 +99,7 @@ impl IoThreads {
     pub async fn stop(&self, grace_period: Option<Duration>) {
         self.phase.send_replace(Phase::Draining);
         if let Some(grace_period) = grace_period {
-            // Each connection holds a permit.
-            let _ = timeout(grace_period, self.permits.acquire_many(self.limit)).await;
+            let _ = timeout(grace_period, self.admission.ended()).await;
         }
         self.phase.send_replace(Phase::Stopped);
     }
@@ -114,10 +115,12 @@ impl Drop for IoThreads {
     }
 }
 
-/// The listening socket and the permits of one I/O thread.
+/// The listening socket of one I/O thread.
 struct Acceptor {
     socket: TcpListener,
-    permits: Arc<Semaphore>,
+    admission: Arc<Admission>,
+    /// Dropped when the thread accepts no more.
+    accepting: InUse,
     phase: watch::Receiver<Phase>,
 }
 
@@ -145,10 +148,10 @@ impl Acceptor {
                 Ok((handler, socket)) => {
                     let _ = started.send(Ok(()));
                     tokio::select! {
-                        never = accept(&handler, &socket, &self.permits) => match never {},
+                        never = accept(&handler, &socket, &self.admission) => match never {},
                         () = wait_for_phase(&mut self.phase, Phase::Draining) => {}
                     }
-                    drop(socket);
+                    drop((socket, self.accepting));
                     wait_for_phase(&mut self.phase, Phase::Stopped).await;
                 }
                 Err(error) => drop(started.send(Err(error))),
@@ -159,22 +162,23 @@ impl Acceptor {
     }
 }
 
-/// Accepts connections while there are permits.
+/// Accepts connections. Each is taken or refused before its first byte: a connection that waits to be taken
+/// would keep others waiting.
 async fn accept<H: ConnectionHandler>(
     handler: &Rc<H>,
     socket: &net::TcpListener,
-    permits: &Arc<Semaphore>,
+    admission: &Arc<Admission>,
 ) -> Infallible {
     loop {
-        let permit = Arc::clone(permits).acquire_owned().await.expect("it is never closed");
         match socket.accept().await {
-            Ok((stream, _)) => {
-                let serving = Rc::clone(handler).serve(stream);
-                spawn_local(async move {
-                    serving.await;
-                    drop(permit);
-                });
-            }
+            Ok((stream, peer)) => match admission.admit(peer.ip()) {
+                Ok(admitted) => {
+                    // Boxed, because each future around it would hold it twice.
+                    let serving = Box::pin(Rc::clone(handler).serve(stream, peer));
+                    spawn_local(admitted.serve(serving));
+                }
+                Err(_) => admission::refuse(&stream),
+            },
             Err(error) if is_client_error(&error) => {}
             Err(error) => {
                 warn!(%error, "could not accept a connection, retrying");
@@ -199,19 +203,20 @@ async fn wait_for_phase(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
 mod tests {
     use std::{
         io::{Read as _, Write as _},
-        net::{SocketAddr, TcpStream as Client},
+        net::TcpStream as Client,
     };
 
     use futures::FutureExt as _;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
+    use crate::telemetry::Metrics;
 
     /// Sends each byte back.
     struct Echo;
 
     impl ConnectionHandler for Echo {
-        async fn serve(self: Rc<Self>, mut stream: TcpStream) {
+        async fn serve(self: Rc<Self>, mut stream: TcpStream, _peer: SocketAddr) {
             while let Ok(byte) = stream.read_u8().await {
                 let _ = stream.write_u8(byte).await;
             }
@@ -223,28 +228,33 @@ mod tests {
         socket.set_nonblocking(true).expect("a socket");
         let address = socket.local_addr().expect("an address");
         let create_handler = || async { Ok(Echo) };
-        (IoThreads::start(&socket, count, limit, create_handler).expect("threads"), address)
+        let admission = Admission::new(limit, 0, Metrics::default());
+        (IoThreads::start(&socket, count, admission, create_handler).expect("threads"), address)
     }
 
     fn is_served(client: &mut Client) -> io::Result<bool> {
         client.write_all(b"a")?;
         let mut echo = [0];
-        Ok(client.read(&mut echo)? == 1)
+        Ok(client.read(&mut echo)? == 1 && echo == *b"a")
     }
 
     #[test]
-    fn a_connection_above_the_limit_waits_for_a_permit() {
-        let (io_threads, address) = start(2, 1);
+    fn a_connection_above_the_limit_is_closed_with_a_response_and_holds_no_place() {
+        let (_io_threads, address) = start(2, 1);
         let mut first = Client::connect(address).expect("connected");
         assert!(is_served(&mut first).expect("an echo"));
-        let mut second = Client::connect(address).expect("the kernel connects");
-        second.write_all(b"b").expect("the kernel accepts it");
-        assert_eq!(io_threads.permits.available_permits(), 0);
+        for _ in 0..100 {
+            let mut refused = Client::connect(address).expect("the kernel connects");
+            let mut response = String::new();
+            refused.read_to_string(&mut response).expect("the end");
+            assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
+            assert!(response.contains("\r\nRetry-After: "), "{response}");
+        }
         assert!(is_served(&mut first).expect("an echo"), "it is still the only one");
         drop(first);
-        let mut echo = [0];
-        second.read_exact(&mut echo).expect("an echo");
-        assert_eq!(echo, *b"b");
+        while !Client::connect(address).is_ok_and(|mut next| is_served(&mut next).unwrap_or(false))
+        {
+        }
     }
 
     #[test]

@@ -3,12 +3,13 @@
 //! - [`io_threads`] are the threads that accept and serve connections. [`listener`] opens the socket and
 //!   detects the protocol of each connection; [`admission`] counts connections by address, and [`drain`]
 //!   signals shutdown.
-//! - [`http1`] is our HTTP/1 server; `http2` feeds actix's HTTP/2 dispatcher.
+//! - [`http1`] and `http2` serve connections. Both get responses from the [`fast_path`], or from the App;
+//!   [`fields`] are the heads of both.
 //! - `send` sends extents from the page cache with sendfile(2), once `page_cache` has made sure that they are
 //!   cached; `gather_batch` collects short extents for one call; `socket` adds timeouts to a TCP stream, and
 //!   `notsent_limit` limits its unsent bytes in the kernel. The system calls are in
 //!   [`sys::net`](crate::sys::net).
-//! - [`body`] reads the same extents into buffers, for connections that cannot use sendfile(2).
+//! - [`body`] is the body of a response, and reads its extents into buffers where sendfile(2) is not possible.
 //! - `io_thread` has the shared state of one thread's connections: a clock, timers and scratch buffers.
 //! - [`connection`] and [`refusal`] are the interface to the routes.
 //!
@@ -18,6 +19,8 @@ pub mod admission;
 pub mod body;
 pub mod connection;
 pub mod drain;
+pub mod fast_path;
+pub mod fields;
 mod gather_batch;
 pub mod http1;
 mod http2;

@@ -2,19 +2,19 @@
 
 use std::{
     io,
+    net::Shutdown,
     os::fd::{AsFd as _, BorrowedFd},
-    pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
-use tokio::{
-    io::{AsyncRead as _, AsyncWrite as _, Interest, ReadBuf},
-    net::TcpStream,
-};
+use rustix::net::RecvFlags;
+use socket2::SockRef;
+use tokio::{io::Interest, net::TcpStream};
 
 use super::{notsent_limit::NotSentLimit, timer::Timer};
-use crate::sys::net;
+use crate::{extent::disk::PageReferences, sys::net};
 
 /// The least number of bytes that a stalled client must accept within the send timeout to keep its
 /// connection: a player that resumes accepts this at once. A client that accepts a byte now and then could
@@ -26,7 +26,8 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A socket that fails when the client accepts too little for too long.
 pub struct Socket {
-    stream: TcpStream,
+    /// Shared with `page_references`.
+    stream: Arc<TcpStream>,
     timer: Timer,
     send_timeout: Duration,
     notsent_limit: NotSentLimit,
@@ -36,6 +37,10 @@ pub struct Socket {
     seems_full: bool,
     /// Whether the timer is set to retry a socket that seems full.
     is_retry_due: bool,
+    /// Whether the connection has sent as much as its first turn allows.
+    pub(super) has_had_a_turn: bool,
+    /// The file to whose pages the socket may refer, from the first send from a file on.
+    page_references: Option<Arc<PageReferences>>,
 }
 
 impl Socket {
@@ -45,8 +50,28 @@ impl Socket {
         send_timeout: Duration,
         notsent_limit: NotSentLimit,
     ) -> Self {
-        let (accepted, seems_full, is_retry_due) = (None, false, false);
-        Self { stream, timer, send_timeout, notsent_limit, accepted, seems_full, is_retry_due }
+        Self {
+            stream: Arc::new(stream),
+            timer,
+            send_timeout,
+            notsent_limit,
+            accepted: None,
+            seems_full: false,
+            is_retry_due: false,
+            has_had_a_turn: false,
+            page_references: None,
+        }
+    }
+
+    /// The socket's references to pages of files. Each send from a file goes through them.
+    pub(super) fn page_references(&mut self) -> Arc<PageReferences> {
+        let new = || PageReferences::new(Arc::clone(&self.stream) as _);
+        Arc::clone(self.page_references.get_or_insert_with(new))
+    }
+
+    /// Whether the connection was aborted, because a writer waited for a file that is being sent.
+    pub(super) fn is_aborted(&self) -> bool {
+        self.page_references.as_ref().is_some_and(|references| references.is_aborted())
     }
 
     /// The connection's timer, for timeouts of reads. The socket uses it during writes.
@@ -60,9 +85,26 @@ impl Socket {
         cx: &mut Context<'_>,
         into: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let mut buffer = ReadBuf::new(into);
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
-        Poll::Ready(Ok(buffer.filled().len()))
+        loop {
+            ready!(self.stream.poll_read_ready(cx))?;
+            let mut read = None;
+            let result = self.stream.try_io(Interest::READABLE, || {
+                let received = rustix::net::recv(&*self.stream, &mut *into, RecvFlags::DONTWAIT)?.1;
+                read = Some(received);
+                // A short read has emptied the socket, and no second one need confirm that.
+                let has_emptied = received > 0 && received < into.len();
+                if has_emptied { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            });
+            if let Some(received) = read {
+                return Poll::Ready(Ok(received));
+            }
+            match result {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Poll::Ready(Err(error)),
+                Ok(()) => {}
+            }
+        }
     }
 
     /// Calls `write`, which writes `wanted` bytes without blocking, once the socket accepts some.
@@ -158,24 +200,24 @@ impl Socket {
     fn set_notsent_lowat(&self, limit: Option<u32>) {
         if let Some(limit) = limit {
             // If the call fails, the previous limit stays.
-            let _ = net::set_notsent_lowat(&self.stream, limit);
+            let _ = net::set_notsent_lowat(&*self.stream, limit);
         }
     }
 
     /// Holds back partial packets, or releases them (`TCP_CORK`).
     pub(super) fn set_cork(&self, is_corked: bool) {
         // If the call fails, more packets than necessary are sent.
-        let _ = net::set_cork(&self.stream, is_corked);
+        let _ = net::set_cork(&*self.stream, is_corked);
     }
 
     /// Closes the sending side (FIN).
-    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    pub(super) fn shutdown(&self) -> io::Result<()> {
+        SockRef::from(&*self.stream).shutdown(Shutdown::Write)
     }
 
     /// Makes the close of this socket a reset (RST), which discards unsent bytes and shows the client that
     /// its response is incomplete.
     pub(super) fn reset_on_close(&self) {
-        let _ = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        let _ = SockRef::from(&*self.stream).set_linger(Some(Duration::ZERO));
     }
 }

@@ -12,7 +12,7 @@ use syn::{
 };
 
 /// From the top to the ground: a folder imports only from folders below it.
-const LAYERS: [&str; 18] = [
+const LAYERS: [&str; 19] = [
     "cli",
     "serve",
     "http",
@@ -29,6 +29,7 @@ const LAYERS: [&str; 18] = [
     "extent",
     "sys",
     "background",
+    "shares",
     "telemetry",
     "config",
 ];

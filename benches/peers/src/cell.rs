@@ -35,6 +35,9 @@ pub struct Cell {
     pub own: bool,
     /// Whether the client discards bodies in the kernel. Otherwise it copies them, as wrk does.
     pub drain: bool,
+    /// Whether the requests are made over HTTP/2, by h2load with connections of its own.
+    #[serde(default)]
+    pub http2: bool,
 }
 
 /// The load, the same for every peer.
@@ -129,23 +132,32 @@ impl fmt::Display for Cell {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let own = if self.own { ", own cold-read copy" } else { "" };
         let drain = if self.drain { ", bodies discarded" } else { "" };
-        write!(out, "{}{own}{drain}", self.work)
+        let http2 = if self.http2 { ", HTTP/2" } else { "" };
+        match self.work {
+            Work::Ranges { length, .. } if self.http2 => {
+                write!(out, "{}{own}{http2}", size(length))
+            }
+            work => write!(out, "{work}{own}{drain}{http2}"),
+        }
     }
 }
 
 impl FromStr for Cell {
     type Err = String;
 
-    /// Reads `WORK`, `WORK:own`, `WORK:drain` or both suffixes.
+    /// Reads `WORK`, or `WORK` with the suffixes `:own`, `:drain` or `:h2`.
     fn from_str(typed: &str) -> Result<Self, String> {
         let mut parts = typed.split(':');
         let work = parse_work(parts.next().unwrap_or_default())?;
-        let mut cell = Cell { work, own: false, drain: false };
+        let mut cell = Cell { work, own: false, drain: false, http2: false };
         let is_ranges = matches!(work, Work::Ranges { .. });
         for suffix in parts {
             match suffix {
                 "own" if is_ranges || work == Work::Whole => cell.own = true,
-                "drain" if is_ranges || matches!(work, Work::Segments { .. }) => cell.drain = true,
+                "drain" if !cell.http2 && (is_ranges || matches!(work, Work::Segments { .. })) => {
+                    cell.drain = true;
+                }
+                "h2" if is_ranges && !cell.drain => cell.http2 = true,
                 _ => return Err(format!("`{typed}` cannot have the suffix `:{suffix}`")),
             }
         }
@@ -198,6 +210,7 @@ mod tests {
             ("whole", "whole file, 1 connection"),
             ("256k:own", "256 KiB, 32 connections, own cold-read copy"),
             ("whole:own", "whole file, 1 connection, own cold-read copy"),
+            ("64k:h2", "64 KiB, HTTP/2"),
             ("64k:drain", "64 KiB, 32 connections, bodies discarded"),
             ("1m:own:drain", "1 MiB, 32 connections, own cold-read copy, bodies discarded"),
             ("beside-cold", "hot 64 KiB beside 4 cold downloads"),

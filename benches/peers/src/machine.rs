@@ -25,6 +25,7 @@ pub fn facts() -> Result<Vec<Fact>> {
         fact("cores", &cpus.num_cores().to_string()),
         fact("kernel", &format!("Linux {}", kernel.trim())),
         fact("wrk", &version("wrk")),
+        fact("h2load", &version("h2load")),
         fact("curl", &version("curl")),
     ])
 }

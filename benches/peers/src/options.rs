@@ -44,7 +44,7 @@ pub struct Options {
         long,
         value_name = "CELL",
         value_delimiter = ',',
-        default_value = "4k,64k,256k,1m,4m,whole,256k@1000,\
+        default_value = "4k,64k,256k,1m,4m,whole,256k@1000,4k:h2,64k:h2,1m:h2,\
                          4k:drain,64k:drain,256k:drain,1m:drain,4m:drain,256k@1000:drain,\
                          beside-cold,256k:own,1m:own,4m:own,whole:own,paused,hls-video,\
                          storyboard,rendition,responsive"
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn the_defaults_match_the_readme() {
         let options = Options::parse_from(["peers"]);
-        assert_eq!(options.cells.len(), 23);
+        assert_eq!(options.cells.len(), 26);
         assert_eq!((options.seconds, options.turns, options.others_turns), (3, 9, 3));
         assert_eq!((options.files, options.file_mib), (200, 8));
         assert_eq!((options.titles, options.title_s), (20, 600));

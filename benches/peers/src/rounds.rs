@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::cell::{Cell, Work};
-use crate::clients::{cold, curl, drain, wrk};
+use crate::clients::{cold, curl, drain, h2load, wrk};
 use crate::options::Options;
 use crate::peers::{Role, Server};
 use crate::report::{CellResult, Results, progress};
@@ -60,7 +60,7 @@ impl Rounds<'_> {
     /// The entrants of turn `number` in their order. Each turn begins with another peer, so that none
     /// always follows the same one.
     fn order(&self, cell: Cell, number: u64) -> impl Iterator<Item = &Entrant<'_>> {
-        let others_turns = if cell.drain { 0 } else { self.options.others_turns };
+        let others_turns = if cell.drain || cell.http2 { 0 } else { self.options.others_turns };
         let first = number as usize % self.entrants.len();
         let (end, start) = self.entrants.split_at(first);
         let entrants = start.iter().chain(end);
@@ -75,6 +75,10 @@ impl Rounds<'_> {
         let duration = Duration::from_secs(seconds);
         let load = || match &requests {
             Some(requests) if cell.drain => drain::measure(server.address, requests, duration),
+            Some(requests) if cell.http2 => {
+                let address = server.http2.context("this peer does not speak HTTP/2")?;
+                h2load::measure(address, requests, duration, self.scratch)
+            }
             Some(requests) => wrk::measure(server, requests, duration, self.scratch),
             None => curl::measure(server, whole_mib << 20),
         };

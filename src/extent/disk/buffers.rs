@@ -33,6 +33,8 @@ struct Pool {
 struct State {
     free: Vec<Box<[u8]>>,
     allocated: usize,
+    /// Threads that wait for a buffer. A notification is a system call even if nobody waits.
+    waiting: usize,
 }
 
 impl Buffers {
@@ -53,10 +55,12 @@ impl Buffers {
     /// A buffer, after a wait of at most `timeout`. Blocks: for disk threads only.
     pub fn take_within(&self, timeout: Duration) -> Option<Buffer> {
         let is_empty = |state: &mut State| state.free.is_empty() && state.allocated >= self.0.limit;
-        let state = self.0.lock();
+        let mut state = self.0.lock();
+        state.waiting += 1;
         let (mut state, _timed_out) = (self.0.returned)
             .wait_timeout_while(state, timeout, is_empty)
             .unwrap_or_else(PoisonError::into_inner);
+        state.waiting -= 1;
         self.take_from(&mut state)
     }
 
@@ -110,8 +114,11 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.pool.lock().free.push(std::mem::take(&mut self.bytes));
-        self.pool.returned.notify_one();
+        let mut state = self.pool.lock();
+        state.free.push(std::mem::take(&mut self.bytes));
+        if state.waiting > 0 {
+            self.pool.returned.notify_one();
+        }
     }
 }
 

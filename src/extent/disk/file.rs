@@ -18,16 +18,24 @@ use rustix::{
     fs::{self, FileType, OFlags},
     io::Errno,
 };
-use tokio::sync::Semaphore;
 
-use super::{BUFFER_BYTES, Buffers, DiskPool, Identity, Root, Unavailable, buffers::Buffer};
-use crate::extent::{ReadError, Source, Validator};
-use crate::sys::file::{self, Links, Wait};
+use super::{
+    BUFFER_BYTES, Buffers, DiskPool, Identity, Root, Unavailable,
+    buffers::Buffer,
+    file_lease::{self, FileLease},
+};
+use crate::{
+    extent::{ReadError, Source, Validator},
+    shares::{ClientKey, FairPermits},
+    sys::file::{self, Links, Wait},
+};
 
-/// The time after a status check for which a quiet file counts as unchanged, in milliseconds. A check for
-/// each of ten thousand requests a second would be a fifth of their system calls, and could not catch an
-/// overwrite while the bytes are on their way either.
+/// The time after a status check for which a file under a lease counts as unchanged, in milliseconds. A check for
+/// each of ten thousand requests a second would be a fifth of their system calls.
 const STATUS_TTL_MS: u64 = 10;
+
+/// The most attempts to find a file in a state in which no write is in progress.
+const SETTLE_TRIES: usize = 4;
 
 /// The most concurrent calls that read pages of one file into the page cache.
 const FILLS_MAX: usize = 2;
@@ -49,6 +57,8 @@ pub struct File {
     is_quiet: bool,
     /// The time of the last growth that was noticed.
     grew: Option<Instant>,
+    /// Whether the file was found in this state under the lease, which keeps it in this state.
+    is_verified: Arc<AtomicBool>,
 }
 
 /// The state of a closed file, which the cache keeps to detect growth.
@@ -58,11 +68,13 @@ pub(super) struct FormerState {
     grew: Option<Instant>,
 }
 
+/// An open file. Closed when nothing refers to it, the kernel's sockets included.
 #[derive(Debug)]
-struct Descriptor {
+pub(super) struct Descriptor {
     /// `None` only during the drop.
     fd: Option<OwnedFd>,
     pool: Arc<DiskPool>,
+    compute: Arc<DiskPool>,
     buffers: Buffers,
     quiet_period: Option<Duration>,
     opened: Instant,
@@ -78,10 +90,12 @@ struct Descriptor {
     /// opened.
     checked_ms: AtomicU64,
     /// Permits for calls that read pages in: one file must not occupy all threads of its disk.
-    fills: Arc<Semaphore>,
+    fills: FairPermits,
     /// Whether status calls and reads of the page cache never block on this file system. Cleared when
     /// such a read turns out to be unsupported.
     is_nonblocking: AtomicBool,
+    /// Keeps writers away while the file is sent by reference.
+    pub(super) lease: FileLease,
 }
 
 impl Drop for Descriptor {
@@ -89,7 +103,7 @@ impl Drop for Descriptor {
     /// of a large deleted file.
     fn drop(&mut self) {
         let fd = self.fd.take();
-        self.pool.run_detached(move || drop(fd));
+        self.pool.run_detached(ClientKey::current(), move || drop(fd));
     }
 }
 
@@ -107,9 +121,14 @@ impl File {
             return Err(io::ErrorKind::NotFound.into());
         }
         let is_nonblocking = AtomicBool::new(file::is_nonblocking(&fd)?);
+        let identity = settled_identity(fd.as_fd(), Identity::from_stat(&status))?;
+        if root.quiet_period.is_some() {
+            file_lease::start();
+        }
         let descriptor = Descriptor {
             fd: Some(fd),
             pool: Arc::clone(&root.pool),
+            compute: Arc::clone(&root.compute),
             buffers: root.buffers.clone(),
             quiet_period: root.quiet_period,
             opened,
@@ -118,16 +137,18 @@ impl File {
             watch_epoch: AtomicU64::new(UNWATCHED),
             is_forgotten: AtomicBool::new(false),
             checked_ms: AtomicU64::new(0),
-            fills: Arc::new(Semaphore::new(FILLS_MAX)),
+            fills: FairPermits::new(FILLS_MAX),
             is_nonblocking,
+            lease: FileLease::default(),
         };
-        Ok(Self::new(Arc::new(descriptor), Identity::from_stat(&status)))
+        Ok(Self::new(Arc::new(descriptor), identity))
     }
 
     fn new(descriptor: Arc<Descriptor>, identity: Identity) -> Self {
         let validator = identity.version().validator();
         let is_quiet = descriptor.quiet_period.is_some_and(|period| identity.is_quiet_for(period));
-        Self { descriptor, identity, validator, is_quiet, grew: None }
+        let is_verified = Arc::default();
+        Self { descriptor, identity, validator, is_quiet, grew: None, is_verified }
     }
 
     /// The validator of the file's bytes.
@@ -145,6 +166,12 @@ impl File {
         let has_grown = identity.size > self.identity.size;
         let grew = if has_grown { Some(Instant::now()) } else { self.grew };
         Self { grew, ..Self::new(Arc::clone(&self.descriptor), identity) }
+    }
+
+    /// The same open file in its present state. Blocks: for disk threads only.
+    pub(super) fn in_settled_state(&self) -> io::Result<Self> {
+        let found = settled_identity(self.descriptor.as_fd(), self.current_identity()?)?;
+        Ok(if found == self.identity { self.clone() } else { self.in_state(found) })
     }
 
     /// The state to keep when the file is closed.
@@ -177,17 +204,41 @@ impl File {
         Ok(Identity::from_stat(&fs::fstat(self.descriptor.as_fd())?))
     }
 
+    /// Whether the file has lost its last name, so that its disk space is free as soon as nobody has it
+    /// open. `false` on file systems where the answer may take time.
+    pub fn is_removed(&self) -> bool {
+        self.is_nonblocking() && self.current_identity().is_ok_and(|found| found.is_removed())
+    }
+
     /// Whether the kernel may send the file's bytes from the page cache without our reading them.
     ///
-    /// The kernel sends them by reference: clients that have not received a page yet see a later
-    /// write. So a file that changed lately, and may change again, is read instead, and checked after
-    /// each read.
+    /// The kernel sends them by reference: clients that have not received a page yet would see a later
+    /// write. So this needs a [lease](super::file_lease), which keeps writers away. A file without one, or
+    /// one that changed lately and may change again, is read instead, and checked after each read.
+    ///
+    /// A lease may end at any time: each send goes through [`PageReferences`](super::PageReferences).
     pub fn is_sendable(&self) -> bool {
         let is_quiet = || {
             let quiet_period = self.descriptor.quiet_period;
             self.is_quiet || quiet_period.is_some_and(|period| self.identity.is_quiet_for(period))
         };
-        self.is_nonblocking() && is_quiet()
+        self.is_nonblocking() && is_quiet() && self.is_leased()
+    }
+
+    /// Whether the file is kept in this state by a lease.
+    fn is_leased(&self) -> bool {
+        // The file may have changed between the time of this state and the lease.
+        let verify = || {
+            let is_same = self.check().is_ok();
+            self.is_verified.store(is_same, Ordering::Relaxed);
+            is_same
+        };
+        FileLease::hold(&self.descriptor) && (self.is_verified.load(Ordering::Relaxed) || verify())
+    }
+
+    /// The open file behind this state.
+    pub(super) fn descriptor(&self) -> &Arc<Descriptor> {
+        &self.descriptor
     }
 
     /// Makes the file not [sendable](Self::is_sendable) until it is opened again, because a part of it
@@ -245,12 +296,12 @@ impl File {
     /// Bars the descriptor from further requests. There is no way back, so that a request which
     /// found the file before the change cannot put it into the cache again.
     pub(super) fn forget(&self) {
-        self.descriptor.is_forgotten.store(true, Ordering::Release);
+        self.descriptor.forget();
     }
 
     /// Whether the descriptor is barred from further requests.
     pub(super) fn is_forgotten(&self) -> bool {
-        self.descriptor.is_forgotten.load(Ordering::Acquire)
+        self.descriptor.is_forgotten()
     }
 
     /// Whether both share one descriptor.
@@ -258,10 +309,12 @@ impl File {
         Arc::ptr_eq(&self.descriptor, &other.descriptor)
     }
 
-    /// Whether the status of a quiet file was checked within the last [`STATUS_TTL_MS`].
+    /// Whether the status of a file under a lease was checked within the last [`STATUS_TTL_MS`]. Any other
+    /// file may have been written since.
     pub(super) fn was_checked(&self, now: Instant) -> bool {
         let checked_ms = self.descriptor.checked_ms.load(Ordering::Relaxed);
-        self.is_quiet && self.descriptor.ms_at(now).saturating_sub(checked_ms) < STATUS_TTL_MS
+        self.descriptor.lease.is_held()
+            && self.descriptor.ms_at(now).saturating_sub(checked_ms) < STATUS_TTL_MS
     }
 
     /// Notes that the status was found unchanged.
@@ -288,12 +341,11 @@ impl File {
         &self,
         call: impl FnOnce(BorrowedFd<'_>) -> io::Result<()> + Send + 'static,
     ) -> BoxFuture<'static, Result<(), ReadError>> {
-        let descriptor = Arc::clone(&self.descriptor);
+        let (descriptor, client) = (Arc::clone(&self.descriptor), ClientKey::current());
         async move {
-            // The semaphore is never closed.
-            let _permit = descriptor.fills.acquire().await;
+            let _permit = descriptor.fills.acquire(client).await;
             let open = Arc::clone(&descriptor);
-            Ok(descriptor.pool.run_progressing(move || call(open.as_fd())).await??)
+            Ok(descriptor.pool.run_progressing(client, move || call(open.as_fd())).await??)
         }
         .boxed()
     }
@@ -303,9 +355,42 @@ impl File {
         self: &Arc<Self>,
         call: impl FnOnce(&Self) -> T + Send + 'static,
     ) -> BoxFuture<'static, Result<T, Unavailable>> {
-        let file = Arc::clone(self);
-        let pool = Arc::clone(&self.descriptor.pool);
-        async move { pool.run(move || call(&file)).await }.boxed()
+        self.run_in(&self.descriptor.pool, call)
+    }
+
+    /// As [`run_in_pool`](Self::run_in_pool), for a call that computes more than it reads: it may take some
+    /// ten milliseconds of the processor, and must not keep reads waiting for so long.
+    pub fn compute<T: Send + 'static>(
+        self: &Arc<Self>,
+        call: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, Unavailable>> {
+        self.run_in(&self.descriptor.compute, call)
+    }
+
+    /// As [`compute`](Self::compute), for a result of this state of the file that others may wait for
+    /// too: those [join](Self::join_computation).
+    pub fn compute_joinable<T: Send + 'static>(
+        self: &Arc<Self>,
+        call: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, Unavailable>> {
+        let (file, client) = (Arc::clone(self), ClientKey::current());
+        let (pool, key) = (Arc::clone(&self.descriptor.compute), self.identity);
+        async move { pool.run_joinable(client, &key, move || call(&file)).await }.boxed()
+    }
+
+    /// Lets the [joinable](Self::compute_joinable) computation of this state of the file, if one waits, run
+    /// at a turn of the present client too.
+    pub fn join_computation(&self) {
+        self.descriptor.compute.join(ClientKey::current(), &self.identity);
+    }
+
+    fn run_in<T: Send + 'static>(
+        self: &Arc<Self>,
+        pool: &Arc<DiskPool>,
+        call: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, Unavailable>> {
+        let (file, pool, client) = (Arc::clone(self), Arc::clone(pool), ClientKey::current());
+        async move { pool.run(client, move || call(&file)).await }.boxed()
     }
 
     /// The same open file in its present state.
@@ -313,8 +398,8 @@ impl File {
         if self.is_nonblocking() {
             return Ok(self.refreshed_blocking()?);
         }
-        let file = self.clone();
-        Ok(self.descriptor.pool.run(move || file.refreshed_blocking()).await??)
+        let (file, client) = (self.clone(), ClientKey::current());
+        Ok(self.descriptor.pool.run(client, move || file.refreshed_blocking()).await??)
     }
 
     /// Reads bytes of a growing file in the disk pool, although more were appended since: at least one byte,
@@ -329,7 +414,7 @@ impl File {
                 read => Ok(buffer.freeze(read)),
             }
         };
-        self.descriptor.pool.run_progressing(call).await?
+        self.descriptor.pool.run_progressing(ClientKey::current(), call).await?
     }
 
     fn refreshed_blocking(&self) -> io::Result<Self> {
@@ -361,9 +446,35 @@ impl File {
     }
 }
 
+/// The state of a file, last `found` in that state, in which no write is in progress. Blocks.
+///
+/// A write sets mtime before it changes a byte, but a file that is found in the middle of it has its new mtime
+/// and some old bytes. A file that is written without a pause has no such state; its responses are cut.
+fn settled_identity(fd: BorrowedFd<'_>, mut found: Identity) -> io::Result<Identity> {
+    for _ in 0..SETTLE_TRIES {
+        file::wait_for_writes(fd);
+        let now = Identity::from_stat(&fs::fstat(fd)?);
+        if now == found {
+            break;
+        }
+        found = now;
+    }
+    Ok(found)
+}
+
 impl Descriptor {
+    /// Bars the descriptor from further requests.
+    pub(super) fn forget(&self) {
+        self.is_forgotten.store(true, Ordering::Release);
+    }
+
+    /// Whether the descriptor is barred from further requests.
+    pub(super) fn is_forgotten(&self) -> bool {
+        self.is_forgotten.load(Ordering::Acquire)
+    }
+
     /// A time, in milliseconds since the file was opened.
-    fn ms_at(&self, time: Instant) -> u64 {
+    pub(super) fn ms_at(&self, time: Instant) -> u64 {
         let elapsed = time.saturating_duration_since(self.opened);
         u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
     }
@@ -405,14 +516,14 @@ impl Source for File {
     }
 
     fn read(self: Arc<Self>, range: Range<u64>) -> BoxFuture<'static, Result<Bytes, ReadError>> {
-        let pool = Arc::clone(&self.descriptor.pool);
+        let (pool, client) = (Arc::clone(&self.descriptor.pool), ClientKey::current());
         let call = move || {
             // Taken here and not before: a queued read holds no memory.
             let mut buffer = self.descriptor.buffer()?;
             let read = self.read_checked(&mut buffer, &range, Wait::Allowed)?;
             Ok(buffer.freeze(read))
         };
-        async move { pool.run_progressing(call).await? }.boxed()
+        async move { pool.run_progressing(client, call).await? }.boxed()
     }
 
     fn as_file(&self) -> Option<&File> {

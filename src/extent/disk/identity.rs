@@ -85,15 +85,14 @@ impl Identity {
         mix(self.device ^ mix(self.inode))
     }
 
+    /// Whether the file has lost its last name.
+    pub(super) fn is_removed(&self) -> bool {
+        self.attributes.0 == 0
+    }
+
     /// Whether both are the same file, in any state.
     pub fn same_file(&self, other: &Self) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
-    }
-
-    /// Whether link count, mode and owners are equal. A file that is deleted, or that another is renamed
-    /// over, has lost a link.
-    pub(super) fn same_attributes(&self, other: &Self) -> bool {
-        self.attributes == other.attributes
     }
 
     /// Whether the file in the state `now` still has the bytes of this state.

@@ -7,9 +7,11 @@
 
 mod buffers;
 mod file;
+mod file_lease;
 mod identity;
 mod names;
 mod open_files;
+mod page_references;
 mod plain;
 mod pool;
 mod reader;
@@ -21,6 +23,7 @@ pub use file::File;
 pub use identity::{Identity, Version};
 pub use names::{Names, parent_directory, split_stem};
 pub use open_files::OpenError;
+pub use page_references::PageReferences;
 pub use plain::PlainFile;
 pub use pool::{DiskPool, DiskPoolSettings, Unavailable};
 pub use reader::{BlockingReader, NonblockingReader};

@@ -11,7 +11,7 @@ use quick_cache::{Weighter, sync::Cache};
 use rustix::fs::{self, Dir, OFlags};
 
 use super::{Identity, OpenError, Root};
-use crate::sys::file::Links;
+use crate::{shares::ClientKey, sys::file::Links};
 
 /// Memory for the names of all directories of a root together, in bytes. A larger directory is read for
 /// each request.
@@ -78,9 +78,12 @@ impl Root {
         relative: &Path,
         evaluate: impl FnOnce(&Names) -> T + Send + 'static,
     ) -> Result<T, OpenError> {
-        let (root, relative) = (Arc::clone(self), relative.to_owned());
-        let call = move || root.names_blocking(&relative).map(|names| evaluate(&names));
-        Ok(self.pool.run(call).await??)
+        let (root, directory) = (Arc::clone(self), relative.to_owned());
+        let call = move || root.names_blocking(&directory).map(|names| evaluate(&names));
+        self.pool
+            .run(ClientKey::current(), call)
+            .await?
+            .map_err(|error| self.open_error(relative, error))
     }
 
     fn names_blocking(&self, relative: &Path) -> io::Result<Arc<Names>> {

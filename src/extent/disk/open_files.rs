@@ -10,10 +10,8 @@ use std::{
 use quick_cache::sync::Cache;
 use rustix::io::Errno;
 
-use super::{
-    EntryKind, File, Identity, Root, Unavailable, file::FormerState, watched_directories::Moment,
-};
-use crate::sys::file::Links;
+use super::{EntryKind, File, Root, Unavailable, file::FormerState, watched_directories::Moment};
+use crate::{shares::ClientKey, sys::file::Links};
 
 /// The interval between look-ups of a watched name, which repair the loss of an event.
 const REVALIDATE_WATCHED_AFTER: Duration = Duration::from_secs(300);
@@ -24,7 +22,8 @@ const REVALIDATE_WATCHED_AFTER: Duration = Duration::from_secs(300);
 /// [watches](super::watched_directories) the directories, minutes after it. A file in steady use is
 /// looked up in the background, one look-up at a time, while requests go on using it for as long again.
 /// An event, or a changed link count, ends the use at once. Whatever the age, a local file's status is
-/// read for each request (or each 10 ms), so that the response has the present length and version.
+/// read for each request (each 10 ms under a [lease](super::file_lease)), so that the response has the present
+/// length and version.
 #[derive(Debug)]
 pub(super) struct OpenFiles {
     files: Cache<PathBuf, Arc<File>>,
@@ -70,20 +69,24 @@ impl From<io::Error> for OpenError {
                 | Errno::NAMETOOLONG
                 | Errno::INVAL
                 | Errno::NXIO
-                | Errno::NODEV,
+                | Errno::NODEV
+                | Errno::ACCESS
+                | Errno::PERM,
             ) => Self::NotFound,
-            Some(Errno::ACCESS | Errno::PERM) => {
-                tracing::warn!(%error, "cannot read a file of the library; check its permissions");
-                Self::NotFound
-            }
             None if error.kind() == io::ErrorKind::NotFound => Self::NotFound,
             // Renames all over the system, or a lease on the file that is still being broken.
             Some(Errno::AGAIN) => Self::Unavailable(Unavailable::Busy),
+            _ if is_out_of_descriptors(&error) => Self::Unavailable(Unavailable::NoDescriptor),
             // The root is not open, or the server of its file system is gone.
             Some(Errno::NOTCONN) => Self::Unavailable(Unavailable::Offline),
             _ => Self::Io(error),
         }
     }
+}
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE))
 }
 
 impl OpenFiles {
@@ -99,12 +102,20 @@ impl OpenFiles {
     }
 
     fn forget_below(&self, path: &Path) {
-        self.files.retain(|kept, file| {
-            let is_kept = !kept.starts_with(path);
-            if !is_kept {
+        self.forget_all(|kept, _| kept.starts_with(path));
+    }
+
+    fn forget_removed(&self) {
+        self.forget_all(|_, file| file.is_removed());
+    }
+
+    fn forget_all(&self, is_stale: impl Fn(&Path, &File) -> bool) {
+        self.files.retain(|path, file| {
+            let is_stale = is_stale(path, file);
+            if is_stale {
                 file.forget();
             }
-            is_kept
+            !is_stale
         });
     }
 }
@@ -122,6 +133,13 @@ impl Root {
         self.open_files.forget_below(relative);
     }
 
+    /// Drops all open files that have lost their last name, whose disk space nobody else can use. Events
+    /// report most removals, but not those that happen while a file is being opened, nor where nothing is
+    /// watched.
+    pub fn forget_removed(&self) {
+        self.open_files.forget_removed();
+    }
+
     /// Opens a regular file for reading, in its present state.
     ///
     /// Concurrent calls for one path cause one open. Cancelling a call is harmless: another call that
@@ -132,7 +150,7 @@ impl Root {
             Err(stale) => {
                 let opening = self.open_in_pool(path, stale);
                 let opened = tokio::time::timeout(self.pool.deadline(), opening).await;
-                opened.map_err(|_elapsed| Unavailable::Deadline)?
+                opened.map_err(|_elapsed| self.pool.log(Unavailable::Deadline))?
             }
         }
     }
@@ -159,14 +177,12 @@ impl Root {
             return Ok(kept);
         }
         match kept.current_identity() {
-            // The file may have lost its name, which only a look-up can decide.
-            Ok(found) if !found.same_attributes(kept.identity()) => Err(Some(kept)),
-            Ok(found) => {
-                let file = self.keep(path, kept, found);
-                file.note_checked(now);
-                Ok(file)
+            Ok(found) if found == *kept.identity() => {
+                kept.note_checked(now);
+                Ok(kept)
             }
-            Err(_) => Err(Some(kept)),
+            // The file may have lost its name, or may just be written, which only a disk thread can decide.
+            Ok(_) | Err(_) => Err(Some(kept)),
         }
     }
 
@@ -182,17 +198,18 @@ impl Root {
         }
     }
 
-    /// Updates the cache with the state `found` of a kept file: a file that has grown keeps its descriptor
-    /// and gets a new length.
-    fn keep(&self, path: &Path, kept: Arc<File>, found: Identity) -> Arc<File> {
-        if found == *kept.identity() {
-            return kept;
+    /// Updates the cache with the present state of a kept file: a file that has grown keeps its descriptor and
+    /// gets a new length. Blocks: for disk threads only.
+    fn keep(&self, path: &Path, kept: Arc<File>) -> io::Result<Arc<File>> {
+        let file = kept.in_settled_state()?;
+        if file.identity() == kept.identity() {
+            return Ok(kept);
         }
         // A rename of the file moves its ctime as a write does.
         kept.note_unwatched();
-        let file = Arc::new(kept.in_state(found));
+        let file = Arc::new(file);
         self.open_files.files.insert(path.to_owned(), Arc::clone(&file));
-        file
+        Ok(file)
     }
 
     /// Looks a kept file's name up early, so that no request has to wait for it.
@@ -201,14 +218,15 @@ impl Root {
             return;
         }
         let (root, path, kept) = (Arc::clone(self), path.to_owned(), Arc::clone(kept));
-        self.pool.run_detached(move || {
+        self.pool.run_detached(ClientKey::current(), move || {
             let (moment, begun) = (root.watched.now(), Instant::now());
             let is_watched = root.watch_directories_of(&path);
             match root.look_up_watched(&path, is_watched) {
                 Ok((EntryKind::File(found), is_watched)) if found.same_file(kept.identity()) => {
                     kept.note_look_up(begun);
-                    let kept = root.keep(&path, Arc::clone(&kept), found);
-                    root.note_coverage(&kept, moment, is_watched);
+                    if let Ok(kept) = root.keep(&path, Arc::clone(&kept)) {
+                        root.note_coverage(&kept, moment, is_watched);
+                    }
                 }
                 _ => {
                     kept.forget();
@@ -234,12 +252,24 @@ impl Root {
         let mut opened_at = None;
         let open = async {
             let (root, relative) = (Arc::clone(self), path.to_owned());
+            // A file that a writer has opened is forgotten without a change of its name.
+            let forgotten = stale.as_deref().filter(|stale| stale.is_forgotten());
             let former = former.remove(path).map(|(_, former)| former);
+            let former = former.or_else(|| forgotten.map(File::former_state));
             let call = move || root.open_blocking(&relative, stale.as_deref(), former.as_ref());
-            let (file, moment, is_watched) = self.pool.run(call).await??;
+            let opening = self.pool.run_joinable(ClientKey::current(), path, call);
+            let opened = opening.await?.inspect_err(|error| {
+                if is_out_of_descriptors(error) {
+                    // Those that no response uses are free for the next caller.
+                    files.retain(|_, kept| Arc::strong_count(kept) > 1);
+                }
+            });
+            let (file, moment, is_watched) =
+                opened.map_err(|error| self.open_error(path, error))?;
             opened_at = Some((moment, is_watched));
             Ok::<_, OpenError>(Arc::new(file))
         };
+        self.pool.join(ClientKey::current(), path);
         let file = files.get_or_insert_async(path, open).await?;
         if let Some((moment, is_watched)) = opened_at {
             self.note_coverage(&file, moment, is_watched);
@@ -271,7 +301,7 @@ impl Root {
         {
             stale.note_look_up(begun);
             stale.note_unwatched();
-            return Ok((stale.in_state(found), moment, is_watched));
+            return Ok((stale.in_settled_state()?, moment, is_watched));
         }
         let open = |links| File::open(self, path, links);
         let (file, is_watched) = without_links(is_watched, open)?;
@@ -379,6 +409,27 @@ mod tests {
             assert!(begun.elapsed() < Duration::from_secs(60), "timed out waiting until {what}");
             sleep(Duration::from_millis(1));
         }
+    }
+
+    #[test]
+    fn a_removed_file_is_closed_although_no_event_reports_it() {
+        let (folder, root) = root(&["real/kept", "real/removed"]);
+        // Behind a link nothing is watched.
+        symlink("real", folder.path().join("link")).expect("a link");
+        for name in ["link/kept", "link/removed"] {
+            content(&root, name).expect("a file");
+        }
+        let open = || {
+            let targets = fs::read_dir("/proc/self/fd").expect("a process").flatten();
+            let targets = targets.filter_map(|entry| fs::read_link(entry.path()).ok());
+            targets.filter(|target| target.starts_with(folder.path().join("real"))).count()
+        };
+        fs::remove_file(folder.path().join("real/removed")).expect("a file");
+        assert_eq!(open(), 2, "nobody closes it");
+        root.forget_removed();
+        until("it is closed", || open() == 1);
+        assert_eq!(content(&root, "link/removed"), None);
+        assert_eq!(content(&root, "link/kept").as_deref(), Some("real/kept"));
     }
 
     #[test]

@@ -21,7 +21,10 @@ use super::{
     Buffers, DiskPool, DiskPoolSettings, OpenError, Unavailable, names::KnownNames,
     open_files::OpenFiles, watched_directories::WatchedDirectories,
 };
-use crate::sys::file::{self, Links};
+use crate::{
+    shares::ClientKey,
+    sys::file::{self, Links},
+};
 
 /// The settings of a root.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +51,7 @@ pub struct Root {
     configured: PathBuf,
     opened: RwLock<Option<Opened>>,
     pub(super) pool: Arc<DiskPool>,
+    pub(super) compute: Arc<DiskPool>,
     pub(super) buffers: Buffers,
     pub(super) open_files: OpenFiles,
     pub(super) watched: WatchedDirectories,
@@ -87,7 +91,8 @@ impl Root {
         Arc::new(Self {
             configured: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
             opened: RwLock::default(),
-            pool: Arc::new(DiskPool::new(name, settings.pool)),
+            pool: Arc::new(DiskPool::new(&format!("disk-{name}"), settings.pool)),
+            compute: Arc::new(DiskPool::for_computing(&format!("cpu-{name}"), settings.pool)),
             buffers,
             open_files: OpenFiles::new(settings.open_files, settings.revalidate_after),
             watched: WatchedDirectories::default(),
@@ -125,6 +130,12 @@ impl Root {
         &self.pool
     }
 
+    /// The threads for calls that read the root's files and compute much from them. They are the root's own,
+    /// because a read may hang.
+    pub fn compute_pool(&self) -> &DiskPool {
+        &self.compute
+    }
+
     /// Lists a directory inside the root; `relative` is empty for the root itself. Leaves out hidden
     /// entries and everything that is neither a directory nor a regular file.
     pub async fn list(
@@ -136,17 +147,35 @@ impl Root {
     }
 
     /// Looks a name up: a file, a directory, or an error (`NotFound` if there is nothing).
-    pub async fn look_up(self: &Arc<Self>, relative: &Path) -> Result<EntryKind, OpenError> {
-        let (root, relative) = (Arc::clone(self), relative.to_owned());
+    pub async fn look_up(self: &Arc<Self>, path: &Path) -> Result<EntryKind, OpenError> {
+        let (root, relative) = (Arc::clone(self), path.to_owned());
         let call = move || root.look_up_blocking(&relative, Links::Followed);
-        Ok(self.pool.run(call).await??)
+        let looked_up = self.pool.run(ClientKey::current(), call).await?;
+        looked_up.map_err(|error| self.open_error(path, error))
+    }
+
+    /// The error of a path. Logs one that the operator should know, with the file, which no client sees.
+    pub(super) fn open_error(&self, relative: &Path, error: io::Error) -> OpenError {
+        let file = || self.path().join(relative).display().to_string();
+        if error.kind() == io::ErrorKind::PermissionDenied {
+            tracing::warn!(
+                file = file(),
+                %error,
+                "cannot read a file of the library; check its permissions"
+            );
+        }
+        let error = error.into();
+        if let OpenError::Io(error) = &error {
+            tracing::warn!(file = file(), %error, "cannot open a file of the library");
+        }
+        error
     }
 
     /// Opens the directory if it is not open yet, or if the root's path leads to another one now. Returns
     /// whether the directory is new.
     pub async fn reopen(self: &Arc<Self>) -> Result<io::Result<bool>, Unavailable> {
         let root = Arc::clone(self);
-        self.pool.run(move || root.reopen_blocking()).await
+        self.pool.run(ClientKey::current(), move || root.reopen_blocking()).await
     }
 
     /// Opens an entry below the root. Blocks: for disk threads only.

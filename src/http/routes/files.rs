@@ -16,7 +16,7 @@ use crate::{
     extent::{Caching, Content, Extent, Extents, Source as _, Text, disk::File},
     http::{
         Error, Site, content_coding, cors,
-        fields::parse_get_or_head,
+        fields::{RequestFields, ResponseFields, parse_get_or_head},
         query::Query,
         resource::Resource,
         respond::{ResponseBody, respond},
@@ -26,7 +26,6 @@ use crate::{
         readiness::{Waiting, if_ready},
         texts::read_all,
     },
-    wire::http1::{RequestHead, ResponseHead},
 };
 
 /// The longest text file that is sent in a content coding, in bytes; longer ones are no subtitles.
@@ -43,12 +42,12 @@ pub async fn serve(request: HttpRequest, site: Data<Site>) -> HttpResponse {
 /// Responds in front of the App to a GET or HEAD of a media file that is open already, like most requests for
 /// files. [`serve`] handles all others.
 pub fn respond_if_ready(
-    request: &RequestHead<'_>,
+    request: &impl RequestFields,
     site: &Site,
-    head: &mut ResponseHead<'_>,
+    head: &mut impl ResponseFields,
 ) -> Option<(StatusCode, ResponseBody)> {
-    let method = parse_get_or_head(request.method)?;
-    let encoded = request.target.strip_prefix("/media/")?;
+    let method = parse_get_or_head(request.method())?;
+    let encoded = request.target().strip_prefix("/media/")?;
     if encoded.contains(['?', '#']) {
         return None;
     }
@@ -78,7 +77,7 @@ async fn respond_to(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResp
         return Ok(attachment(request, site, &path, file));
     };
     if Query::new(request.query_string()).flag("follow", false)? {
-        return Ok(follow::follow(request, site, path, &file, media_type));
+        return follow::follow(request, site, path, &file, media_type);
     }
     let resource = resource(file, media_type, Waiting::Allowed).await?;
     resource.respond(request, site).await

@@ -13,14 +13,22 @@ use bytes::Bytes;
 use futures::{Stream, stream};
 
 use crate::{
-    extent::{ReadError, Source as _, disk::File},
-    http::{Site, following::endless, respond},
+    extent::{
+        ReadError, Source as _,
+        disk::{File, Unavailable},
+    },
+    http::{Error, Site, following::endless, respond},
     library::{FileSubscription, Library, MediaPath},
+    shares::{ClientKey, REVOKED, Share},
+    telemetry::Metrics,
     wire::body::PiecePolicy,
 };
 
 /// The interval of checks for growth, which no watch reports on network file systems.
 const TICK: Duration = Duration::from_millis(250);
+
+/// The label of followers in metrics.
+const RESOURCE: &str = "follow";
 
 /// Responds with the file as it grows.
 pub fn follow(
@@ -29,7 +37,11 @@ pub fn follow(
     path: MediaPath,
     file: &Arc<File>,
     media_type: &'static str,
-) -> HttpResponse {
+) -> Result<HttpResponse, Error> {
+    let place = site.followers.take(ClientKey::current()).map_err(|refused| {
+        site.metrics.refused(RESOURCE, refused.reason());
+        Error::NotReady("too many responses follow files, retry later")
+    })?;
     let settings = site.settings.load();
     let idle_limit = Duration::from_secs(settings.follow_idle_s.get());
     // The age of the file counts as time already waited, so that an old file ends at once.
@@ -39,6 +51,8 @@ pub fn follow(
     let following = Following {
         closes: changes.closes(),
         changes,
+        place,
+        metrics: site.metrics.clone(),
         library: Arc::clone(&site.titles.library),
         path,
         file: Arc::clone(file),
@@ -49,7 +63,7 @@ pub fn follow(
         closed_limit: Duration::from_secs(settings.follow_closed_s.get()),
         policy: PiecePolicy::for_protocol(respond::protocol(request)),
     };
-    endless(request, media_type, following.pieces())
+    Ok(endless(request, media_type, following.pieces()))
 }
 
 /// A file that is being sent as it grows.
@@ -57,6 +71,8 @@ struct Following {
     library: Arc<Library>,
     path: MediaPath,
     changes: Arc<FileSubscription>,
+    place: Share,
+    metrics: Metrics,
     /// The file in its last known state.
     file: Arc<File>,
     /// The number of sent bytes.
@@ -111,7 +127,14 @@ impl Following {
             if self.is_finished().await {
                 return Ok(None);
             }
-            let _ = tokio::time::timeout(TICK, changed).await;
+            tokio::select! {
+                _ = tokio::time::timeout(TICK, changed) => {}
+                () = self.place.revoked() => {
+                    self.metrics.refused(RESOURCE, REVOKED);
+                    // An error, because the file goes on.
+                    return Err(Unavailable::Busy.into());
+                }
+            }
         }
     }
 

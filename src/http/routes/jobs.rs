@@ -33,6 +33,8 @@ const LIMIT_MAX: u32 = 500;
 /// The highest priority; the lowest is its negative.
 const PRIORITY_MAX: i64 = 1000;
 
+const ENDED: &str = "the job has already ended";
+
 const LIST_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
 
 const JOB_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, PATCH, OPTIONS");
@@ -207,7 +209,10 @@ async fn update(
         return Err(Error::BadRequest(allowed));
     }
     let set = async move |queue: Queue| queue.set_priority(id, priority).await;
-    one_job(change_queue(permit, site, set).await?)
+    match change_queue(permit, site, set).await? {
+        Some(job) if job.state.is_end() => Err(Error::Conflict(ENDED)),
+        job => one_job(job),
+    }
 }
 
 async fn cancel_job(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error> {
@@ -215,9 +220,7 @@ async fn cancel_job(request: &HttpRequest, site: &Site) -> Result<HttpResponse, 
     let id = visible_job(request, site).await?;
     let job = change_queue(permit, site, async move |queue| queue.cancel(id).await).await?;
     match job {
-        Some(Job { state: State::Done | State::Failed, .. }) => {
-            Err(Error::Conflict("the job has already ended"))
-        }
+        Some(Job { state: State::Done | State::Failed, .. }) => Err(Error::Conflict(ENDED)),
         job => one_job(job),
     }
 }

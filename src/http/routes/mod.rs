@@ -18,21 +18,20 @@ use super::{
     Error, Site,
     content::CONTENT_BYTES_MAX,
     cors,
-    fields::parse_get_or_head,
+    fields::{RequestFields, ResponseFields, parse_get_or_head},
     methods::{Read, read_method},
     respond::{ResponseBody, set_not_found_caching},
     urls::path_behind,
 };
-use crate::wire::http1::{RequestHead, ResponseHead};
 
 /// Responds in front of the App to a request that needs no waiting, with the response that the App would
 /// send.
 pub fn respond_if_ready(
-    request: &RequestHead<'_>,
+    request: &impl RequestFields,
     site: &Site,
-    head: &mut ResponseHead<'_>,
+    head: &mut impl ResponseFields,
 ) -> Option<(StatusCode, ResponseBody)> {
-    if request.target.starts_with("/media/") {
+    if request.target().starts_with("/media/") {
         files::respond_if_ready(request, site, head)
     } else {
         streams::respond_if_ready(request, site, head)
@@ -40,9 +39,9 @@ pub fn respond_if_ready(
 }
 
 /// The most bytes of content that the App reads of such a request; `None` if it reads none.
-pub fn content_bytes_max(request: &RequestHead<'_>) -> Option<usize> {
+pub fn content_bytes_max(request: &impl RequestFields) -> Option<usize> {
     let reads =
-        request.target.starts_with("/api/jobs") && parse_get_or_head(request.method).is_none();
+        request.target().starts_with("/api/jobs") && parse_get_or_head(request.method()).is_none();
     reads.then_some(CONTENT_BYTES_MAX)
 }
 

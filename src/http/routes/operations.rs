@@ -76,7 +76,15 @@ fn worker(site: &Site) -> String {
 
 /// `/metrics`: counters and gauges, for Prometheus.
 pub async fn metrics(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    let text = site.metrics.render(site.titles.library.catalog.len());
+    let library = &site.titles.library;
+    let roots = library.roots().iter().map(|named| &named.root);
+    let pools: Vec<_> = roots.flat_map(|root| [root.pool(), root.compute_pool()]).collect();
+    let refused = pools.iter().map(|pool| pool.refused()).sum();
+    let waiting = pools.iter().map(|pool| pool.waiting()).sum();
+    site.metrics.set_disk_calls(refused, waiting);
+    site.metrics.set_response_memory(site.response_memory.used_bytes());
+    site.metrics.set_clip_layouts(site.titles.clips.computed());
+    let text = site.metrics.render(library.catalog.len());
     respond(&request, "application/openmetrics-text; version=1.0.0; charset=utf-8", text)
 }
 

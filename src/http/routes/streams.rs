@@ -9,7 +9,7 @@ use crate::{
     extent::Text,
     http::{
         Error, Site, cors,
-        fields::parse_get_or_head,
+        fields::{RequestFields, ResponseFields, parse_get_or_head},
         query::Query,
         resource::Resource,
         respond::ResponseBody,
@@ -32,7 +32,6 @@ use crate::{
         segments,
         texts::{self, TextFile},
     },
-    wire::http1::{RequestHead, ResponseHead},
 };
 
 /// A GET or HEAD of a view.
@@ -52,12 +51,12 @@ pub async fn serve(request: HttpRequest, site: Data<Site>) -> HttpResponse {
 /// Responds in front of the App to a GET or HEAD of a resource that is ready: the title is open, indexed and
 /// in memory already, as for most requests of players. [`serve`] handles all others.
 pub fn respond_if_ready(
-    request: &RequestHead<'_>,
+    request: &impl RequestFields,
     site: &Site,
-    head: &mut ResponseHead<'_>,
+    head: &mut impl ResponseFields,
 ) -> Option<(StatusCode, ResponseBody)> {
-    let method = parse_get_or_head(request.method)?;
-    let path = request.target;
+    let method = parse_get_or_head(request.method())?;
+    let path = request.target();
     let encoded = path.strip_prefix("/v/")?;
     if encoded.contains(['?', '#']) {
         return None;
@@ -124,6 +123,11 @@ async fn resource(
 ) -> Result<(Resource, Option<Timing>), Error> {
     let ViewRequest { url: TitleUrl { title, view }, waiting, .. } = request;
     let titles = &site.titles;
+    // A malformed query costs no look at the title.
+    let selection = match view {
+        View::Progressive => selection(request.query)?,
+        _ => Selection::default(),
+    };
     if !view.is_hot() {
         waiting.begin().await;
     }
@@ -145,7 +149,6 @@ async fn resource(
     let opened = titles.open_indexed(title, (file, index), start, begun, *waiting).await?;
     let resource = match view {
         View::Progressive => {
-            let selection = selection(request.query)?;
             let content = progressive::content(titles, &opened, selection, *waiting).await?;
             Resource::Content(content)
         }

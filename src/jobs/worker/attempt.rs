@@ -136,14 +136,16 @@ impl Attempt {
         let needed_bytes = runner.needed_bytes(&spec).await?;
         let (artifacts, token) = (artifacts.clone(), self.lease.token);
         let workspace = run_blocking(move || artifacts.workspace(token, needed_bytes)).await?;
+        let started = Instant::now();
         match runner.run(&spec, workspace.path(), context).await? {
             NextStep::Publish => {
+                let work_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
                 let key = spec.key();
                 let bytes = run_blocking(move || workspace.publish(&key)).await?;
                 let (key, kind) = (spec.key().to_string(), spec.kind().to_owned());
                 let title = self.job.title.clone();
                 Ok(Outcome::Artifact {
-                    row: NewArtifact { key, bytes, kind, title },
+                    row: NewArtifact { key, bytes, work_ms, kind, title },
                     intermediates: spec.intermediates(),
                 })
             }

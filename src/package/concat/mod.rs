@@ -19,7 +19,7 @@ use bytes::Bytes;
 
 use super::{
     boxes::Writer,
-    clip::{self, Part, VirtualMovie},
+    clip::{self, Cut, Part},
     tables::Tables,
 };
 use crate::{
@@ -133,15 +133,15 @@ pub fn join<R: ReadAt>(
     let mut track = Track::clone(first);
     track.entry.entry = entry;
     let frames = tables.samples();
-    let part = Part {
-        track: &track,
+    let cut = Cut {
         tables,
         media_time: from.saturating_sub(timing.decode_time(0)),
         duration: duration.ok_or(JoinError::Empty)?.unsigned_abs(),
         delay: from.unsigned_abs(),
     };
-    let VirtualMovie { header: header_boxes, media } = clip::write(vec![part]);
-    let header: Bytes = header_boxes.concat().into();
+    let layout = clip::write(vec![Part { track: &track, cut }]);
+    let header = layout.header().clone();
+    let media = layout.media().iter().map(|placed| placed.range);
     let media = map_to_chunks(chunks, header.len() as u64, media);
     Ok(JoinedMovie { header, media, frames })
 }
@@ -151,7 +151,7 @@ pub fn join<R: ReadAt>(
 fn map_to_chunks<R: ReadAt>(
     chunks: &[EncodedChunk<R>],
     header_bytes: u64,
-    media: Vec<Range<u64>>,
+    media: impl Iterator<Item = Range<u64>>,
 ) -> Vec<(&R, Range<u64>, u64)> {
     let mut starts = Vec::new();
     let mut chunks_end = 0;
@@ -160,7 +160,7 @@ fn map_to_chunks<R: ReadAt>(
         chunks_end += chunk.file.len();
     }
     let mut end = header_bytes;
-    let mapped = media.into_iter().map(|range| {
+    let mapped = media.map(|range| {
         let index = starts.partition_point(|start| *start <= range.start) - 1;
         end += range.end - range.start;
         let start = starts[index];

@@ -1,10 +1,10 @@
-//! Resolves a path below a directory, one name at a time, and never leaves the directory: for systems
-//! without a call for that.
+//! Resolves a path below a directory, one name at a time, and neither leaves the directory nor follows a link
+//! to a hidden name: for paths with links, and for systems without a call that stays below a directory.
 //!
 //! The kernel never resolves a link here: each name is opened with `O_NOFOLLOW` in the innermost open
 //! directory, and the target of a link is put before the remaining names. `..` returns to the directory
-//! opened before, so that no rename can redirect it, and the first directory has no parent. Each directory
-//! on the way must be readable; the kernel would need search permission only.
+//! opened before, so that no rename can redirect it, and the first directory has no parent. On other systems
+//! than Linux each directory on the way must be readable; the kernel would need search permission only.
 //!
 //! FreeBSD has `O_RESOLVE_BENEATH`, and newer versions of macOS have it under another number; this code
 //! needs neither, and is tested on Linux.
@@ -13,7 +13,7 @@ use std::{
     ffi::{OsStr, OsString},
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
-        unix::ffi::OsStringExt as _,
+        unix::ffi::{OsStrExt as _, OsStringExt as _},
     },
     path::{Component, Path},
 };
@@ -31,6 +31,12 @@ const DEPTH_MAX: usize = 64;
 
 /// The most remaining names, those from link targets included.
 const NAMES_MAX: usize = 1024;
+
+/// The flags to open a directory on the way.
+#[cfg(target_os = "linux")]
+const ENTER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY);
+#[cfg(not(target_os = "linux"))]
+const ENTER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
 
 /// Opens an entry below a directory. The empty path is the directory itself.
 pub fn open(directory: BorrowedFd<'_>, relative: &Path, flags: OFlags) -> Result<OwnedFd> {
@@ -70,6 +76,7 @@ fn walk<T>(
     loop {
         let top = open.last().map_or(root, AsFd::as_fd);
         let name = match left.pop() {
+            Some(Step::Down(name)) if is_hidden(&name) => return Err(Errno::NOENT),
             Some(Step::Down(name)) => name,
             Some(Step::Up) => {
                 open.pop().ok_or(Errno::XDEV)?;
@@ -84,7 +91,7 @@ fn walk<T>(
                 Found::Link => true,
             }
         } else {
-            match open_here(top, &name, OFlags::RDONLY | OFlags::DIRECTORY)? {
+            match open_here(top, &name, ENTER)? {
                 Found::Entry(_) if open.len() == DEPTH_MAX => return Err(Errno::NAMETOOLONG),
                 Found::Entry(entered) => {
                     open.push(entered);
@@ -103,6 +110,11 @@ fn walk<T>(
             push(&mut left, Path::new(&OsString::from_vec(target)))?;
         }
     }
+}
+
+/// Hidden files count as absent, also behind a link with a visible name.
+fn is_hidden(name: &OsStr) -> bool {
+    name.as_bytes().starts_with(b".")
 }
 
 /// One step of a path.
@@ -146,10 +158,7 @@ fn is_link(parent: BorrowedFd<'_>, name: &OsStr) -> bool {
 mod tests {
     use std::os::unix::fs::symlink;
 
-    use super::{
-        super::{Links, open_beneath},
-        *,
-    };
+    use super::*;
 
     /// A folder that holds `root`, and a file outside of it.
     fn folder() -> tempfile::TempDir {
@@ -209,20 +218,47 @@ mod tests {
         "through",
     ];
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn each_path_leads_where_the_kernel_leads_it() {
         let folder = folder();
         let root = std::fs::File::open(folder.path().join("root")).expect("the root");
         let identity = |status: Stat| (status.st_dev, status.st_ino);
         for path in PATHS {
-            let expected =
-                open_beneath(root.as_fd(), path.as_ref(), OFlags::RDONLY, Links::Followed)
-                    .and_then(fs::fstat)
-                    .map(identity);
+            let kernel_path = if path.is_empty() { "." } else { path };
+            let beneath = fs::ResolveFlags::BENEATH;
+            let expected = fs::openat2(&root, kernel_path, OFlags::RDONLY, Mode::empty(), beneath)
+                .and_then(fs::fstat)
+                .map(identity);
             let opened = open(root.as_fd(), path.as_ref(), OFlags::RDONLY);
             assert_eq!(opened.and_then(fs::fstat).map(identity), expected, "{path:?}");
             let found = status(root.as_fd(), path.as_ref());
             assert_eq!(found.map(identity), expected, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_link_to_a_hidden_name_leads_nowhere() {
+        let folder = folder();
+        let at = |name: &str| folder.path().join("root").join(name);
+        std::fs::create_dir(at(".hidden")).expect("a folder");
+        std::fs::create_dir(at(".hidden/visible")).expect("a folder");
+        std::fs::write(at(".hidden/visible/file"), b"hidden").expect("a file");
+        for (name, target) in [
+            ("to_file", ".hidden/visible/file"),
+            ("to_folder", ".hidden"),
+            ("in_turn", "to_file"),
+            ("a/up", "../.hidden/visible"),
+            ("back_and_forth", ".hidden/../movie"),
+        ] {
+            symlink(target, at(name)).expect("a link");
+        }
+        let root = std::fs::File::open(at("")).expect("the root");
+        for path in ["to_file", "to_folder/visible/file", "in_turn", "a/up/file", "back_and_forth"]
+        {
+            let opened = open(root.as_fd(), path.as_ref(), OFlags::RDONLY);
+            assert_eq!(opened.map(drop), Err(Errno::NOENT), "{path}");
+            assert_eq!(status(root.as_fd(), path.as_ref()).map(drop), Err(Errno::NOENT), "{path}");
         }
     }
 

@@ -1,8 +1,11 @@
-//! Other systems: paths are resolved name by name, every read may block, and names are not watched.
+//! Other systems: paths are resolved name by name, every read may block, and neither names nor writers are
+//! reported.
 
 use std::{
+    io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::Path,
+    time::Duration,
 };
 
 use rustix::{
@@ -42,6 +45,9 @@ pub fn read_at(fd: impl AsFd, into: &mut [u8], offset: u64, wait: Wait) -> Resul
         Wait::Never => Err(Errno::AGAIN),
     }
 }
+
+/// No effect.
+pub fn wait_for_writes(_fd: impl AsFd) {}
 
 /// Always false: status calls and reads may block on every file system.
 pub fn is_nonblocking(_fd: impl AsFd) -> Result<bool> {
@@ -83,3 +89,41 @@ impl NameWatcher {
         match *self {}
     }
 }
+
+/// Receives no reports, because there are no leases.
+#[derive(Debug)]
+pub enum LeaseReports {}
+
+/// The thread that receives reports.
+#[derive(Clone, Copy, Debug)]
+pub enum ReportReceiver {}
+
+impl LeaseReports {
+    /// Always fails.
+    pub fn receive_here() -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Never called.
+    pub fn receiver(&self) -> ReportReceiver {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn wait(&self, _timeout: Duration) -> bool {
+        match *self {}
+    }
+}
+
+/// Never called.
+pub fn take_lease(_file: impl AsFd, receiver: ReportReceiver) -> Result<()> {
+    match receiver {}
+}
+
+/// Always false: there is no lease.
+pub fn is_lease_intact(_file: impl AsFd) -> bool {
+    false
+}
+
+/// No effect.
+pub fn end_lease(_file: impl AsFd) {}

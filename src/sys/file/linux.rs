@@ -7,7 +7,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{self, Mode, OFlags, ResolveFlags, Stat},
+    fs::{self, Mode, OFlags, ResolveFlags, SeekFrom, Stat},
     io::{Errno, ReadWriteFlags, Result},
 };
 
@@ -23,23 +23,36 @@ pub fn open_beneath(
     flags: OFlags,
     links: Links,
 ) -> Result<OwnedFd> {
+    match open_without_links(directory, relative, flags) {
+        // The kernel would follow a link to a hidden name, too.
+        Err(Errno::LOOP) if links == Links::Followed => {
+            super::beneath::open(directory, relative, flags)
+        }
+        opened => opened,
+    }
+}
+
+fn open_without_links(
+    directory: BorrowedFd<'_>,
+    relative: &Path,
+    flags: OFlags,
+) -> Result<OwnedFd> {
     let relative = if relative.as_os_str().is_empty() { Path::new(".") } else { relative };
     let flags = flags | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::BENEATH
-        | match links {
-            Links::Followed => ResolveFlags::NO_MAGICLINKS,
-            Links::Refused => ResolveFlags::NO_SYMLINKS,
-        };
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     let open = || fs::openat2(directory, relative, flags, Mode::empty(), resolve);
-    // If a rename anywhere in the system races with a `..` in a link, the kernel cannot be sure that it
-    // stayed beneath the directory, and the caller has to try again (openat2(2)).
+    // If a rename anywhere in the system races with a `..`, the kernel cannot be sure that it stayed beneath
+    // the directory, and the caller has to try again (openat2(2)).
     let is_decided = |opened: &Result<_>| !matches!(opened, Err(Errno::AGAIN));
     (1..OPEN_TRIES).map(|_| open()).find(is_decided).unwrap_or_else(open)
 }
 
 /// The status of an entry below a directory.
 pub fn status_beneath(directory: BorrowedFd<'_>, relative: &Path, links: Links) -> Result<Stat> {
-    fs::fstat(open_beneath(directory, relative, OFlags::PATH, links)?)
+    match open_without_links(directory, relative, OFlags::PATH) {
+        Err(Errno::LOOP) if links == Links::Followed => super::beneath::status(directory, relative),
+        opened => fs::fstat(opened?),
+    }
 }
 
 /// Reads at an offset: at least a byte, except at the end.
@@ -49,6 +62,15 @@ pub fn read_at(fd: impl AsFd, into: &mut [u8], offset: u64, wait: Wait) -> Resul
         Wait::Never => ReadWriteFlags::NOWAIT,
     };
     rustix::io::preadv2(fd, &mut [IoSliceMut::new(into)], offset, flags)
+}
+
+/// Waits until each write(2) to a file that has begun is over. Blocks as long as that takes.
+///
+/// A write sets mtime when it begins and changes the last byte when it ends, under the inode's lock. To look
+/// for data takes that lock too, on ext4, Btrfs, F2FS and tmpfs; on XFS each read waits for the write itself.
+pub fn wait_for_writes(fd: impl AsFd) {
+    // The offset is of no use: all reads have their own.
+    let _ = fs::seek(fd, SeekFrom::Data(0));
 }
 
 /// Whether `fstat`, and reads with `RWF_NOWAIT`, never block on this file: true on the local file systems

@@ -1,14 +1,15 @@
 //! File calls that differ between systems: to resolve a path without leaving a directory, to read from
-//! memory without waiting for the disk, and to watch the names in directories.
+//! memory without waiting for the disk, to watch the names in directories, and to hear of writers.
 //!
 //! This is the seam between Linux and other systems. On a network file system, for example, a file is not
 //! [nonblocking](is_nonblocking): all its reads go to the disk pool, and its bytes are copied to the
 //! socket.
 
-#[cfg(any(test, not(target_os = "linux")))]
 mod beneath;
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
+#[cfg(target_os = "linux")]
+mod lease;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
@@ -16,10 +17,15 @@ mod name_watcher;
 
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{
-    NameWatcher, is_nonblocking, open_beneath, read_at, reports_names, status_beneath,
+    LeaseReports, NameWatcher, ReportReceiver, end_lease, is_lease_intact, is_nonblocking,
+    open_beneath, read_at, reports_names, status_beneath, take_lease, wait_for_writes,
 };
 #[cfg(target_os = "linux")]
-pub use linux::{is_nonblocking, open_beneath, read_at, reports_names, status_beneath};
+pub use lease::{LeaseReports, ReportReceiver, end_lease, is_lease_intact, take_lease};
+#[cfg(target_os = "linux")]
+pub use linux::{
+    is_nonblocking, open_beneath, read_at, reports_names, status_beneath, wait_for_writes,
+};
 #[cfg(target_os = "linux")]
 pub use name_watcher::NameWatcher;
 
@@ -35,7 +41,7 @@ pub enum Wait {
 /// Whether a path may pass through symbolic links.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Links {
-    /// Follow links that stay below the directory.
+    /// Follow links that stay below the directory, and lead to no name that begins with a dot.
     Followed,
     /// Fail with `ELOOP` at a link.
     Refused,

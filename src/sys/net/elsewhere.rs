@@ -97,3 +97,18 @@ pub fn set_congestion_control(_socket: &impl AsFd, _name: &str) -> io::Result<()
 pub fn set_pacing_rate(_socket: &impl AsFd, _bytes_per_s: u64) -> io::Result<()> {
     Err(unsupported())
 }
+
+/// None: no bytes are sent by reference.
+pub fn unacknowledged_bytes(_socket: impl AsFd) -> io::Result<usize> {
+    Ok(0)
+}
+
+/// None: no bytes are sent by reference.
+pub fn unread_by_local_peer(_socket: impl AsFd) -> io::Result<usize> {
+    Ok(0)
+}
+
+/// Unsupported.
+pub fn abort(_socket: impl AsFd) -> io::Result<()> {
+    Err(unsupported())
+}

@@ -1,7 +1,8 @@
 //! Landlock: the files that a confined process can access.
 
 use std::{
-    fs,
+    fs, io,
+    os::fd::AsFd as _,
     path::{Path, PathBuf},
 };
 
@@ -41,11 +42,11 @@ const SYSTEM_FILES: [&str; 9] = [
     "/dev/urandom",
 ];
 
-/// Restricts this process to the files that `program` needs to start, to reading `reads`, and to writing
-/// the folder `writes`. Returns whether the kernel enforces it.
+/// Restricts this process to the files that `program` needs to start, to the file that is its standard input
+/// if it `reads_stdin`, and to writing the folder `writes`. Returns whether the kernel enforces it.
 pub fn restrict(
     program: Option<&Path>,
-    reads: &[PathBuf],
+    reads_stdin: bool,
     writes: Option<&Path>,
 ) -> Result<bool, LandlockError> {
     let mut rules = Ruleset::default()
@@ -68,8 +69,10 @@ pub fn restrict(
     if let Some(program) = program {
         rules = allow(rules, program, run, Presence::Required)?;
     }
-    for path in reads {
-        rules = allow(rules, path, read, Presence::Required)?;
+    if reads_stdin {
+        // By descriptor: another file may have its name by now.
+        let access = read & AccessFs::from_file(SUPPORTED_ABI);
+        rules = rules.add_rule(PathBeneath::new(io::stdin().as_fd(), access))?;
     }
     if let Some(folder) = writes {
         rules = allow(rules, folder, output_access(), Presence::Required)?;

@@ -2,30 +2,35 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs::{self, OpenOptions},
-    io::{self, Read as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
+    io,
+};
+
+use rustix::{
+    fs::{FileType, fstat},
+    io::{Errno, pread},
 };
 
 use super::{
-    Invocation,
+    Input, InputFile, Invocation,
     demuxer::{self, FIRST_BYTES, UnsupportedFormat},
 };
 
 /// The name of the input that comes through stdin.
 pub const PIPE: &str = "pipe:0";
 
+/// The name of the input that is a file: its descriptor. ffmpeg before version 6 has no protocol for that.
+pub const FILE: &str = if cfg!(target_os = "linux") { "/proc/self/fd/0" } else { "/dev/fd/0" };
+
 /// Why an input is not passed to ffmpeg.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
-    /// The input is not one of the run's input files.
-    #[error("an input is not among the files of this run")]
+    /// The input is not the run's.
+    #[error("an input is not that of this run")]
     NotListed,
-    /// The file does not exist or cannot be read.
+    /// The file cannot be read.
     #[error("{name}: {error}")]
     Unreadable {
-        /// Its name, without the folder.
+        /// Its name.
         name: String,
         /// The error of the system.
         error: io::Error,
@@ -36,7 +41,7 @@ pub enum InputError {
     /// Its format is not supported.
     #[error("{name} is not decoded: {reason}")]
     Format {
-        /// Its name, without the folder.
+        /// Its name.
         name: String,
         /// Why not.
         reason: UnsupportedFormat,
@@ -44,7 +49,7 @@ pub enum InputError {
 }
 
 /// Builds all arguments of a run of ffmpeg. `stdin` holds the first bytes of the piped input, if there is
-/// one. Reads the first bytes of each input file: not for an I/O thread.
+/// one. Reads the first bytes of an input file: not for an I/O thread.
 pub fn assemble(run: &Invocation, stdin: Option<&[u8]>) -> Result<Vec<OsString>, InputError> {
     let mut all = Vec::new();
     add(&mut all, &["-nostdin", "-progress", "pipe:1", "-y"]);
@@ -78,26 +83,22 @@ fn assemble_after(
         }
         let input = rest.next().ok_or(InputError::NotListed)?;
         let is_forced = options.iter().any(|option| *option == "-f");
-        if is_forced {
-            add_input_options(&mut all, run, if input == PIPE { "pipe" } else { "file" });
-        } else if input == PIPE {
-            let demuxer = detect(PIPE.as_ref(), stdin.ok_or(InputError::NotListed)?)?;
-            add_input_options(&mut all, run, "pipe");
-            force_demuxer(&mut all, demuxer);
-        } else {
-            let path = Path::new(input);
-            let is_listed =
-                run.inputs.iter().any(|file| file == path) || path.starts_with(&run.output_dir);
-            let demuxer = detect(path, &read_first_bytes(is_listed.then_some(path))?)?;
-            add_input_options(&mut all, run, "file");
+        let protocol = if input == PIPE { "pipe" } else { "file" };
+        let demuxer = match &run.input {
+            _ if is_forced => None,
+            Input::File(file) if input == FILE => {
+                Some(detect(&file.name, &read_first_bytes(file)?)?)
+            }
+            _ if input == PIPE => Some(detect(PIPE, stdin.ok_or(InputError::NotListed)?)?),
+            _ => return Err(InputError::NotListed),
+        };
+        add_input_options(&mut all, run, protocol);
+        if let Some(demuxer) = demuxer {
             force_demuxer(&mut all, demuxer);
         }
         all.extend(options.drain(..).map(OsStr::to_owned));
-        all.push("-i".into());
-        // Without the prefix a name such as `http:a.mp4` would be a URL.
-        let mut name = OsString::from(if is_forced || input == PIPE { "" } else { "file:" });
-        name.push(input);
-        all.push(name);
+        add(&mut all, &["-i"]);
+        all.push(input.into());
     }
     all.extend(options.into_iter().map(OsStr::to_owned));
     Ok(all)
@@ -126,42 +127,53 @@ fn force_demuxer(all: &mut Vec<OsString>, demuxer: &str) {
     }
 }
 
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).display().to_string()
+fn detect(name: &str, first: &[u8]) -> Result<&'static str, InputError> {
+    demuxer::detect(first).map_err(|reason| InputError::Format { name: name.to_owned(), reason })
 }
 
-fn detect(path: &Path, first: &[u8]) -> Result<&'static str, InputError> {
-    demuxer::detect(first).map_err(|reason| InputError::Format { name: file_name(path), reason })
-}
-
-fn read_first_bytes(path: Option<&Path>) -> Result<Vec<u8>, InputError> {
-    let path = path.ok_or(InputError::NotListed)?;
-    let unreadable = |error| InputError::Unreadable { name: file_name(path), error };
-    if !fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err(InputError::NotRegular(file_name(path)));
+fn read_first_bytes(file: &InputFile) -> Result<Vec<u8>, InputError> {
+    let unreadable = |error: Errno| {
+        let (name, error) = (file.name.clone(), io::Error::from(error));
+        InputError::Unreadable { name, error }
+    };
+    let status = fstat(&file.fd).map_err(unreadable)?;
+    if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
+        return Err(InputError::NotRegular(file.name.clone()));
     }
-    // If a FIFO has replaced the file since, O_NONBLOCK keeps open from waiting for a writer.
-    let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let file =
-        OpenOptions::new().read(true).custom_flags(nonblock).open(path).map_err(unreadable)?;
-    let mut first = Vec::with_capacity(FIRST_BYTES);
-    file.take(FIRST_BYTES as u64).read_to_end(&mut first).map_err(unreadable)?;
+    let mut first = vec![0; FIRST_BYTES];
+    let mut length = 0;
+    while length < FIRST_BYTES {
+        match pread(&file.fd, &mut first[length..], length as u64) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(unreadable(error)),
+        }
+    }
+    first.truncate(length);
     Ok(first)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::transcode::ffmpeg::{Limits, Stdin};
+    use std::{fs, path::Path};
 
-    fn run(arguments: &[&OsStr], inputs: &[&Path], folder: &Path) -> Invocation {
+    use super::*;
+    use crate::transcode::ffmpeg::Limits;
+
+    fn run(arguments: &[&str], input: Input) -> Invocation {
         Invocation {
             arguments: arguments.iter().map(OsString::from).collect(),
-            stdin: Stdin::Null,
-            inputs: inputs.iter().map(|path| path.to_path_buf()).collect(),
-            output_dir: folder.into(),
+            input,
+            output_dir: "/nowhere".into(),
             limits: Limits::default(),
         }
+    }
+
+    fn input(path: &Path) -> Input {
+        let fd = fs::File::open(path).expect("a file").into();
+        let name = path.file_name().expect("a name").display().to_string();
+        Input::File(InputFile { fd, name })
     }
 
     fn joined(arguments: &[OsString]) -> String {
@@ -173,25 +185,22 @@ mod tests {
     }
 
     #[test]
-    fn each_input_has_its_demuxer_forced_before_the_callers_options() {
+    fn an_input_has_its_demuxer_forced_before_the_callers_options() {
         let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("http:a.bin");
+        let file = folder.path().join("a.bin");
         fs::write(&file, b"\0\0\0\x08ftyp").expect("a file");
-        let name = file.as_os_str();
-        let arguments = ["-ss".as_ref(), "3".as_ref(), "-i".as_ref(), name, "out.jpg".as_ref()];
-        let all = assemble(&run(&arguments, &[&file], folder.path()), None).expect("arguments");
+        let run = run(&["-ss", "3", "-i", FILE, "out.jpg"], input(&file));
+        let all = joined(&assemble(&run, None).expect("arguments"));
         let expected = format!(
             "-protocol_whitelist file -max_pixels 67108864 -f mov -enable_drefs 0 \
-             -use_absolute_path 0 -ss 3 -i file:{} out.jpg",
-            file.display()
+             -use_absolute_path 0 -ss 3 -i {FILE} out.jpg"
         );
-        assert!(joined(&all).ends_with(&expected), "{}", joined(&all));
+        assert!(all.ends_with(&expected), "{all}");
     }
 
     #[test]
     fn the_format_of_piped_input_is_detected_too() {
-        let arguments = ["-i".as_ref(), PIPE.as_ref(), "out.jpg".as_ref()];
-        let run = run(&arguments, &[], Path::new("/nowhere"));
+        let run = run(&["-i", PIPE, "out.jpg"], Input::Null);
         let all = joined(&assemble(&run, Some(b"\x1A\x45\xDF\xA3")).expect("arguments"));
         assert!(all.contains("-protocol_whitelist pipe"), "{all}");
         assert!(all.ends_with("-f matroska -i pipe:0 out.jpg"), "{all}");
@@ -203,17 +212,15 @@ mod tests {
     }
 
     #[test]
-    fn an_input_that_is_not_listed_or_not_a_regular_file_is_refused() {
-        let folder = tempfile::tempdir().expect("a folder");
-        for (input, listed, message) in [
-            ("/etc/passwd", None, "an input is not among the files of this run"),
-            ("http://127.0.0.1/", None, "an input is not among the files of this run"),
-            ("/dev/zero", Some("/dev/zero"), "zero: not a regular file"),
-            ("/no/where", Some("/no/where"), "where: No such file or directory (os error 2)"),
+    fn an_input_that_is_not_the_runs_or_not_a_regular_file_is_refused() {
+        let zero = || input(Path::new("/dev/zero"));
+        for (name, input, message) in [
+            ("/etc/passwd", Input::Null, "an input is not that of this run"),
+            ("http://127.0.0.1/", zero(), "an input is not that of this run"),
+            (FILE, Input::Null, "an input is not that of this run"),
+            (FILE, zero(), "zero: not a regular file"),
         ] {
-            let inputs: Vec<&Path> = listed.iter().map(Path::new).collect();
-            let run = run(&["-i".as_ref(), input.as_ref()], &inputs, folder.path());
-            let error = assemble(&run, None).expect_err("refused");
+            let error = assemble(&run(&["-i", name], input), None).expect_err("refused");
             assert_eq!(error.to_string(), message);
         }
     }

@@ -16,7 +16,7 @@ impl Ffmpeg {
     /// # Errors
     /// If this machine cannot run ffmpeg as the policy demands.
     pub async fn capabilities(&self) -> Result<Capabilities, FfmpegError> {
-        let mut confinement = self.confinement(&[], None, &Limits::default());
+        let mut confinement = self.confinement(false, None, &Limits::default());
         let enforced = self.read_stdout(&confinement).await?;
         confinement.program = vec![self.program.clone().into(), "-version".into()];
         let banner = self.read_stdout(&confinement).await?;

@@ -1,10 +1,11 @@
 //! ffmpeg as an untrusted child process.
 //!
-//! The caller gives the [arguments, the input files and the output folder](Invocation). Everything else
+//! The caller gives the [arguments, the input and the output folder](Invocation). Everything else
 //! is here: [`arguments`] adds what every run needs and forces the demuxer that [`demuxer`] detects, so
 //! that no file can pass as a playlist of other files; [`Ffmpeg::run`] feeds its stdin, reads its output,
 //! enforces the limits and ends it; the [sandbox](super::sandbox) confines it. ffprobe, which reports the
-//! streams of a file, runs [the same way](Ffmpeg::probe).
+//! streams of a file, runs [the same way](Ffmpeg::probe). When a run fails, a
+//! [self-test](Ffmpeg::self_test) shows whether the program or its input is at fault.
 
 pub mod arguments;
 mod capabilities;
@@ -15,16 +16,21 @@ mod probe;
 pub mod probe_report;
 pub mod progress;
 mod run;
+mod self_test;
 pub mod tail;
 mod watchdog;
 
 use std::{
     ffi::OsString,
     io,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::ExitStatus,
+    sync::Arc,
     time::Duration,
 };
+
+use self::self_test::LastTest;
 
 pub use probe::ProbeError;
 pub use progress::Progress;
@@ -42,6 +48,7 @@ pub struct Ffmpeg {
     program: PathBuf,
     helper: PathBuf,
     policy: Policy,
+    last_test: Arc<LastTest>,
 }
 
 /// One run of ffmpeg.
@@ -51,24 +58,34 @@ pub struct Invocation {
     /// needs: overwriting, logging, protocols, demuxers. The working directory is the output folder, so
     /// outputs are plain names.
     pub arguments: Vec<OsString>,
-    /// The content of the input `pipe:0`.
-    pub stdin: Stdin,
-    /// The files that it reads, by absolute path; each `-i` is one of them.
-    pub inputs: Vec<PathBuf>,
+    /// What it reads.
+    pub input: Input,
     /// The folder that it writes, which must exist.
     pub output_dir: PathBuf,
     /// The resources that it may use.
     pub limits: Limits,
 }
 
-/// The standard input of a run.
+/// The input of a run.
 #[derive(Debug, Default)]
-pub enum Stdin {
-    /// None: all inputs are files.
+pub enum Input {
+    /// None.
     #[default]
     Null,
-    /// The content of these extents.
+    /// A file, by the name [`arguments::FILE`].
+    File(InputFile),
+    /// The content of these extents, by the name [`arguments::PIPE`].
     Extents(Extents),
+}
+
+/// An open file, the standard input of a run. ffmpeg opens the descriptor again, and never a name: by then
+/// another file may have the name, even one outside of the library.
+#[derive(Debug)]
+pub struct InputFile {
+    /// The file.
+    pub fd: OwnedFd,
+    /// Its name, for messages.
+    pub name: String,
 }
 
 /// The resources that one run may use.
@@ -135,7 +152,7 @@ pub struct Capabilities {
 #[error("ffmpeg is not installed; install it for images and renditions, all else works without")]
 pub struct NotInstalled;
 
-/// Why a run failed. The text contains no path of the server but those of the program itself.
+/// Why a run failed. The text contains no path of the server.
 #[derive(Debug, thiserror::Error)]
 pub enum FfmpegError {
     /// The program could not be started, or its pipes failed.
@@ -164,6 +181,15 @@ pub enum FfmpegError {
         /// The last lines of stderr.
         tail: String,
     },
+    /// This build of ffmpeg is too old, or lacks an encoder, a filter or an option.
+    #[error("this ffmpeg lacks what the job needs; install a complete one: {tail}")]
+    Incapable {
+        /// The last lines of stderr.
+        tail: String,
+    },
+    /// ffmpeg is broken: it cannot even process a movie that is known to be good.
+    #[error("ffmpeg does not work on the server: {0}")]
+    Broken(String),
     /// The disk is full.
     #[error("ffmpeg found no space on the disk: {tail}")]
     DiskFull {
@@ -200,7 +226,7 @@ impl Ffmpeg {
     pub fn new(program: PathBuf, policy: Policy) -> Self {
         // ffmpeg starts in another working directory than this process.
         let program = std::path::absolute(&program).unwrap_or(program);
-        Self { program, helper: sandbox::helper_path(), policy }
+        Self { program, helper: sandbox::helper_path(), policy, last_test: Arc::default() }
     }
 
     /// Uses another executable as the sandbox helper: for programs other than `headwater`.
@@ -226,6 +252,8 @@ impl FfmpegError {
             | Self::Cancelled => true,
             // A retry may run on another machine with another kernel.
             Self::Sandbox(_)
+            | Self::Incapable { .. }
+            | Self::Broken(_)
             | Self::Io(_)
             | Self::Source(_)
             | Self::DiskFull { .. }
@@ -239,7 +267,12 @@ impl FfmpegError {
     /// does not count.
     pub fn is_host_failure(&self) -> bool {
         match self {
-            Self::Sandbox(_) | Self::Io(_) | Self::DiskFull { .. } | Self::Killed => true,
+            Self::Sandbox(_)
+            | Self::Incapable { .. }
+            | Self::Broken(_)
+            | Self::Io(_)
+            | Self::DiskFull { .. }
+            | Self::Killed => true,
             Self::Source(error) => matches!(error, ReadError::Unavailable(_)),
             Self::Input(_)
             | Self::Failed { .. }
@@ -274,6 +307,8 @@ mod tests {
             (missing().into(), false, true),
             (ReadError::Truncated.into(), false, false),
             (FfmpegError::Sandbox("no Landlock".into()), false, true),
+            (FfmpegError::Incapable { tail: tail.clone() }, false, true),
+            (FfmpegError::Broken("exit status: 1".into()), false, true),
             (FfmpegError::DiskFull { tail }, false, true),
             (FfmpegError::Stalled(limit), false, false),
             (FfmpegError::Deadline(limit), false, false),

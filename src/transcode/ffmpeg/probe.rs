@@ -9,11 +9,9 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    Ffmpeg, FfmpegError, Invocation, Limits, Stdin, arguments,
-    pipes::Output,
+    Ffmpeg, FfmpegError, Input, InputFile, Invocation, Limits, arguments,
     probe_report::{self, ProbeReport, ReportError},
     run::Launch,
-    tail::Tail,
 };
 use crate::transcode::program::find_program;
 
@@ -29,10 +27,10 @@ pub enum ProbeError {
 }
 
 impl Ffmpeg {
-    /// Probes the file at an absolute path. `folder` is the working directory; nothing is written.
+    /// Probes a file. `folder` is the working directory; nothing is written.
     pub async fn probe(
         &self,
-        file: &Path,
+        file: InputFile,
         folder: &Path,
         limits: Limits,
         cancel: watch::Receiver<bool>,
@@ -41,12 +39,11 @@ impl Ffmpeg {
             let message = "ffprobe is not installed; it comes with ffmpeg";
             FfmpegError::from(io::Error::new(io::ErrorKind::NotFound, message))
         })?;
-        let mut arguments: Vec<OsString> = probe_report::ARGUMENTS.map(OsString::from).into();
-        arguments.push(file.into());
+        let mut options: Vec<OsString> = probe_report::ARGUMENTS.map(OsString::from).into();
+        options.push(arguments::FILE.into());
         let run = Invocation {
-            arguments,
-            stdin: Stdin::Null,
-            inputs: vec![file.to_owned()],
+            arguments: options,
+            input: Input::File(file),
             output_dir: folder.to_owned(),
             limits,
         };
@@ -61,8 +58,8 @@ impl Ffmpeg {
             let bytes_left = (probe_report::BYTES_MAX + 1).saturating_sub(printed.len());
             printed.extend_from_slice(&bytes[..bytes.len().min(bytes_left)]);
         };
-        let launch = Launch { program: &program, run: &run, arguments, stdin: None };
-        let output = Output::new(Tail::hiding(&run.inputs, &run.output_dir));
+        let output = self.output(&run);
+        let launch = Launch { program: &program, run, arguments, stdin: None };
         self.supervise(launch, on_stdout, &output, cancel).await?;
         Ok(ProbeReport::parse(&printed)?)
     }

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     os::unix::process::ExitStatusExt as _,
-    path::{Path, PathBuf},
+    path::Path,
     pin::pin,
     process::{Command, ExitStatus, Stdio},
 };
@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use tokio::sync::watch;
 
 use super::{
-    Ffmpeg, FfmpegError, Invocation, Limits, Progress, RunSummary, Stdin, arguments,
+    Ffmpeg, FfmpegError, Input, Invocation, Limits, Progress, RunSummary, arguments,
     demuxer::FIRST_BYTES,
     feed,
     pipes::{Output, Pipes},
@@ -39,7 +39,7 @@ impl Ffmpeg {
         cancel: watch::Receiver<bool>,
     ) -> Result<RunSummary, FfmpegError> {
         let (run, arguments, stdin) = prepare(run).await?;
-        let output = Output::new(Tail::hiding(&run.inputs, &run.output_dir));
+        let output = self.output(&run);
         let mut parser = Parser::default();
         let on_stdout = |printed: &[u8]| {
             parser.push(printed, |block| {
@@ -47,7 +47,7 @@ impl Ffmpeg {
                 on_progress(block);
             });
         };
-        let launch = Launch { program: &self.program, run: &run, arguments, stdin };
+        let launch = Launch { program: &self.program, run, arguments, stdin };
         self.supervise(launch, on_stdout, &output, cancel).await
     }
 
@@ -59,8 +59,9 @@ impl Ffmpeg {
         output: &Output,
         mut cancel: watch::Receiver<bool>,
     ) -> Result<RunSummary, FfmpegError> {
-        let command = self.command(&launch);
-        let Launch { run, stdin, .. } = launch;
+        let Launch { program, run, arguments, stdin } = launch;
+        let limits = run.limits;
+        let command = self.command(program, run, arguments, stdin.is_some());
         let mut group = ProcessGroup::spawn(command).await?;
         let pipes = Pipes::take_from(&mut group)?;
         let stopped = {
@@ -72,7 +73,7 @@ impl Ffmpeg {
             let mut end = pin!(end.fuse());
             let stopped = tokio::select! {
                 ended = &mut end => ended.err(),
-                error = enforce_limits(&run.limits, &group, output) => Some(error),
+                error = enforce_limits(&limits, &group, output) => Some(error),
                 () = wait_for_cancel(&mut cancel) => Some(FfmpegError::Cancelled),
             };
             if stopped.is_some() {
@@ -84,20 +85,29 @@ impl Ffmpeg {
         let status = reap(group).await?;
         match (stopped, status) {
             (Some(error), _) => Err(error),
-            (None, Some(status)) => classify(status, output, usage, &run.limits),
+            (None, Some(status)) => classify(status, output, usage, &limits),
             (None, None) => unreachable!("the leader has ended"),
         }
     }
 
+    /// The output of a run, which will show the names of its files and programs, and no path.
+    pub(super) fn output(&self, run: &Invocation) -> Output {
+        let input = match &run.input {
+            Input::File(file) => Some(file.name.as_str()),
+            Input::Null | Input::Extents(_) => None,
+        };
+        Output::new(Tail::hiding(input, &[&self.program, &self.helper], &run.output_dir))
+    }
+
     pub(super) fn confinement(
         &self,
-        readable: &[PathBuf],
+        reads_stdin: bool,
         writable: Option<&Path>,
         limits: &Limits,
     ) -> Confinement {
         Confinement {
             policy: self.policy,
-            readable: readable.to_vec(),
+            reads_stdin,
             writable: writable.map(Into::into),
             memory_bytes: limits.memory_bytes,
             file_bytes: limits.file_bytes,
@@ -108,17 +118,27 @@ impl Ffmpeg {
         }
     }
 
-    fn command(&self, launch: &Launch<'_>) -> Command {
-        let run = launch.run;
-        let mut confinement = self.confinement(&run.inputs, Some(&run.output_dir), &run.limits);
-        confinement.program.push(launch.program.into());
-        confinement.program.extend(launch.arguments.iter().cloned());
+    fn command(
+        &self,
+        program: &Path,
+        run: Invocation,
+        arguments: Vec<OsString>,
+        is_piped: bool,
+    ) -> Command {
+        let is_file = matches!(run.input, Input::File(_));
+        let mut confinement = self.confinement(is_file, Some(&run.output_dir), &run.limits);
+        confinement.program.push(program.into());
+        confinement.program.extend(arguments);
         let mut command = confinement.command(&self.helper);
         command
             .current_dir(&run.output_dir)
             .env("LC_ALL", "C")
             .env("AV_LOG_FORCE_NOCOLOR", "1")
-            .stdin(if launch.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdin(match run.input {
+                Input::File(file) => file.fd.into(),
+                _ if is_piped => Stdio::piped(),
+                _ => Stdio::null(),
+            })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command
@@ -128,20 +148,24 @@ impl Ffmpeg {
 /// ffmpeg or ffprobe, with its complete arguments and its piped input.
 pub(super) struct Launch<'a> {
     pub(super) program: &'a Path,
-    pub(super) run: &'a Invocation,
+    pub(super) run: Invocation,
     pub(super) arguments: Vec<OsString>,
     pub(super) stdin: Option<Extents>,
 }
 
-/// Detects the format of the inputs in a blocking task, and builds the arguments.
+/// Detects the format of the input in a blocking task, and builds the arguments. Returns the extents of the
+/// piped input.
 async fn prepare(
     mut run: Invocation,
 ) -> Result<(Invocation, Vec<OsString>, Option<Extents>), FfmpegError> {
-    let (stdin, first) = match std::mem::take(&mut run.stdin) {
-        Stdin::Null => (None, None),
-        Stdin::Extents(extents) => {
+    let (stdin, first) = match std::mem::take(&mut run.input) {
+        Input::Extents(extents) => {
             let first = feed::read_first_bytes(&extents, FIRST_BYTES as u64).await?;
             (Some(extents), Some(first))
+        }
+        input => {
+            run.input = input;
+            (None, None)
         }
     };
     let assemble = tokio::task::spawn_blocking(move || {
@@ -172,6 +196,9 @@ fn classify(
     if status.success() {
         let progress = *output.progress();
         return Ok(RunSummary { tail, progress, cpu, read_bytes, written_bytes });
+    }
+    if output.tail().is_incapable() {
+        return Err(FfmpegError::Incapable { tail });
     }
     if status.code() == Some(EXIT_REFUSED.into())
         && let Some(reason) = tail.strip_prefix(ERROR_PREFIX)

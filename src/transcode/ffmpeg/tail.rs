@@ -1,10 +1,8 @@
 //! The last lines of a child's stderr: bounded, printable, and without the server's paths.
 
-use std::{
-    cmp::Reverse,
-    collections::VecDeque,
-    path::{Path, PathBuf},
-};
+use std::{cmp::Reverse, collections::VecDeque, path::Path};
+
+use super::arguments;
 
 /// Maximum number of kept lines.
 const LINES_MAX: usize = 40;
@@ -14,6 +12,9 @@ const LINE_BYTES_MAX: usize = 204;
 
 /// Messages of failed allocations: of ffmpeg, and of encoders in C++ and in Rust.
 const OUT_OF_MEMORY: [&str; 3] = ["Cannot allocate memory", "bad_alloc", "memory allocation of"];
+
+/// Messages of an ffmpeg that is too old, or was built without what a job needs.
+const INCAPABLE: [&str; 3] = ["Unknown encoder", "Unrecognized option", "No such filter"];
 
 /// The message of ENOSPC.
 const DISK_FULL: &str = "No space left on device";
@@ -25,20 +26,24 @@ pub struct Tail {
     partial: Vec<u8>,
     out_of_memory: bool,
     disk_full: bool,
+    incapable: bool,
     /// Paths to hide, and their replacements.
     hidden: Vec<(String, String)>,
 }
 
 impl Tail {
-    /// A tail that shows only the names of these files, and no path of the folder.
-    pub fn hiding(files: &[PathBuf], folder: &Path) -> Self {
+    /// A tail that shows the name of the input file instead of its descriptor, the names of these programs, and
+    /// no path of the folder.
+    pub fn hiding(input: Option<&str>, programs: &[&Path], folder: &Path) -> Self {
         let name = |path: &Path| path.file_name().unwrap_or_default().display().to_string();
-        let replacement = |path: &PathBuf| (path.display().to_string(), name(path));
-        let mut hidden: Vec<_> = files.iter().map(replacement).collect();
+        let mut hidden: Vec<_> =
+            programs.iter().map(|path| (path.display().to_string(), name(path))).collect();
         hidden.push((format!("{}/", folder.display()), String::new()));
+        hidden.push((folder.display().to_string(), name(folder)));
         // The longest first: one path may be a prefix of another.
         hidden.sort_by_key(|(path, _)| Reverse(path.len()));
         hidden.retain(|(path, _)| path.len() > 1);
+        hidden.extend(input.map(|name| (arguments::FILE.to_owned(), name.to_owned())));
         Self { hidden, ..Self::default() }
     }
 
@@ -59,6 +64,7 @@ impl Tail {
         self.partial.clear();
         self.out_of_memory |= OUT_OF_MEMORY.iter().any(|message| line.contains(message));
         self.disk_full |= line.contains(DISK_FULL);
+        self.incapable |= INCAPABLE.iter().any(|message| line.contains(message));
         for (path, name) in &self.hidden {
             line = line.replace(path, name);
         }
@@ -82,6 +88,11 @@ impl Tail {
     /// Whether any line so far reported a full disk.
     pub fn is_disk_full(&self) -> bool {
         self.disk_full
+    }
+
+    /// Whether any line so far reported that this build of ffmpeg lacks something.
+    pub fn is_incapable(&self) -> bool {
+        self.incapable
     }
 
     /// The kept lines.
@@ -108,10 +119,11 @@ mod tests {
 
     #[test]
     fn paths_of_the_server_and_control_characters_are_not_shown() {
-        let file = PathBuf::from("/srv/films/private/a.mkv");
-        let mut tail = Tail::hiding(&[file], Path::new("/var/tmp/job-7"));
-        tail.push(b"file:/srv/films/private/a.mkv: \x1b[2Jbad\r\n/var/tmp/job-7/1.jpg: full");
-        assert_eq!(tail.text(), "file:a.mkv: [2Jbad\n1.jpg: full");
+        let program = Path::new("/opt/ffmpeg/bin/ffmpeg");
+        let mut tail = Tail::hiding(Some("a.mkv"), &[program], Path::new("/var/tmp/job-7"));
+        tail.push(format!("{}: \x1b[2Jbad\r\n", arguments::FILE).as_bytes());
+        tail.push(b"/var/tmp/job-7/1.jpg: full\n/opt/ffmpeg/bin/ffmpeg: gone");
+        assert_eq!(tail.text(), "a.mkv: [2Jbad\n1.jpg: full\nffmpeg: gone");
     }
 
     #[test]

@@ -8,6 +8,12 @@ use serde::{Deserialize, Serialize};
 pub const SIDE_MIN: u32 = 16;
 /// The maximum.
 pub const SIDE_MAX: u32 = 1920;
+/// The widths and heights of images. A requested one is raised to the next, so that a title has few
+/// different images, whatever clients request.
+const SIDES: [u32; 21] = [
+    45, 80, 90, 120, 160, 180, 240, 270, 320, 360, 480, 540, 640, 720, 800, 900, 960, 1080, 1280,
+    1600, SIDE_MAX,
+];
 /// The width of an image without a requested size.
 pub const DEFAULT_WIDTH: u32 = 640;
 
@@ -50,7 +56,7 @@ impl FromStr for Fit {
     }
 }
 
-/// A requested size, within the limits.
+/// A requested size, within the limits, and raised to one of [`SIDES`].
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct SizeRequest {
     width: Option<u32>,
@@ -66,7 +72,9 @@ impl SizeRequest {
                 return Err(SizeError::Side { side });
             }
         }
-        Ok(Self { width, height, fit })
+        let raised =
+            |pixels: u32| SIDES.into_iter().find(|side| *side >= pixels).unwrap_or(SIDE_MAX);
+        Ok(Self { width: width.map(raised), height: height.map(raised), fit })
     }
 
     /// Parses the parameters of a URL.
@@ -191,13 +199,13 @@ mod tests {
             (None, None, Fit::Contain, "640x268"),
             (Some(320), None, Fit::Contain, "320x134"),
             (Some(320), None, Fit::Cover, "320x134"),
-            (None, Some(400), Fit::Contain, "960x400"),
+            (None, Some(360), Fit::Contain, "864x360"),
             (Some(320), Some(180), Fit::Contain, "320x134"),
-            (Some(1000), Some(100), Fit::Contain, "240x100"),
+            (Some(960), Some(120), Fit::Contain, "288x120"),
             (Some(320), Some(180), Fit::Cover, "320x180-of-432x180"),
-            (Some(320), Some(100), Fit::Cover, "320x100-of-320x134"),
+            (Some(320), Some(120), Fit::Cover, "320x120-of-320x134"),
             (Some(320), Some(180), Fit::Fill, "320x180"),
-            (Some(321), Some(181), Fit::Fill, "322x182"),
+            (Some(45), Some(45), Fit::Fill, "46x46"),
         ] {
             assert_eq!(size(width, height, fit, video), expected, "{width:?} {height:?} {fit:?}");
         }
@@ -207,8 +215,19 @@ mod tests {
     fn no_image_is_enlarged() {
         let small = (320, 180);
         assert_eq!(size(Some(1920), None, Fit::Contain, small), "320x180");
-        assert_eq!(size(Some(1000), Some(1000), Fit::Cover, small), "180x180-of-320x180");
-        assert_eq!(size(Some(1600), Some(400), Fit::Cover, small), "320x80-of-320x180");
+        assert_eq!(size(Some(960), Some(960), Fit::Cover, small), "180x180-of-320x180");
+        assert_eq!(size(Some(1280), Some(320), Fit::Cover, small), "320x80-of-320x180");
+    }
+
+    #[test]
+    fn a_requested_side_is_raised_to_the_next_of_few() {
+        assert!(SIDES.is_sorted());
+        for (requested, side) in [(16, 45), (45, 45), (300, 320), (320, 320), (1919, 1920)] {
+            let raised = SizeRequest::new(Some(side), None, Fit::Contain);
+            assert_eq!(SizeRequest::new(Some(requested), None, Fit::Contain), raised);
+            let raised = SizeRequest::new(None, Some(side), Fit::Cover);
+            assert_eq!(SizeRequest::new(None, Some(requested), Fit::Cover), raised);
+        }
     }
 
     #[test]

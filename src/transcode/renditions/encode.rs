@@ -122,8 +122,8 @@ impl Arguments {
         self.0.push(name.into());
     }
 
-    /// Adds an input file. [`Ffmpeg::run`](crate::transcode::ffmpeg::Ffmpeg::run) keeps its name from
-    /// being taken for a URL.
+    /// Adds an input file: in a job that of the run,
+    /// [`FILE`](crate::transcode::ffmpeg::arguments::FILE).
     pub(super) fn input(&mut self, path: &Path) {
         self.flag("-i");
         self.0.push(path.into());

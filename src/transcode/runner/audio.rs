@@ -13,7 +13,7 @@ use crate::{
     movie::Track,
     package::cues,
     transcode::{
-        ffmpeg::{self, Invocation, Limits, Stdin},
+        ffmpeg::{self, Invocation, Limits, arguments::FILE},
         renditions::audio,
     },
 };
@@ -55,9 +55,8 @@ impl JobRunner {
         let file_bytes = bytes_max(title, track)?;
         let track = find_track(title, track)?;
         let run = Invocation {
-            arguments: audio::arguments(&title.path, track, AUDIO_FILE),
-            stdin: Stdin::Null,
-            inputs: vec![title.path.clone()],
+            arguments: audio::arguments(FILE.as_ref(), track, AUDIO_FILE),
+            input: title.input()?,
             output_dir: folder.to_owned(),
             limits: Limits { file_bytes, ..self.limits() },
         };

@@ -13,7 +13,7 @@ use crate::{
     },
     transcode::{
         ImageSpec, JobSpec, Operation,
-        ffmpeg::{Invocation, Limits, Stdin},
+        ffmpeg::{Input, Invocation, Limits},
         images::{self, RenderPlan, SourceVideo},
     },
 };
@@ -78,8 +78,7 @@ impl JobRunner {
     ) -> Result<(), Failure> {
         let run = Invocation {
             arguments: plan.arguments.clone(),
-            stdin: Stdin::Extents(extents),
-            inputs: Vec::new(),
+            input: Input::Extents(extents),
             output_dir: folder.to_owned(),
             limits: Limits { file_bytes: BYTES_MAX, deadline: DEADLINE, ..self.limits() },
         };

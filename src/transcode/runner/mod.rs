@@ -8,6 +8,7 @@ mod renditions;
 
 use std::{
     num::NonZeroU64,
+    os::fd::AsFd as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -22,14 +23,14 @@ pub use renditions::RENDITION_FILE;
 
 use super::{
     JobSpec, Operation,
-    ffmpeg::{Ffmpeg, Limits},
+    ffmpeg::{Ffmpeg, Input, InputFile, Limits},
 };
 use crate::{
     extent::disk::{File, Root},
     library::{Library, MediaPath},
     movie::Movie,
     package::title,
-    queue::{Progress, Queue},
+    queue::{Progress, Queue, Retry},
     store::artifacts::{ArtifactStore, Key, artifact_dir},
 };
 
@@ -86,14 +87,33 @@ struct Opened {
     /// The playable file: the source file, or the movie that was remuxed from it.
     file: Arc<File>,
     movie: Arc<Movie>,
-    /// The path of that file, for ffmpeg.
-    path: PathBuf,
 }
 
 /// The source file of a title in the version of the job.
 struct Source {
     path: MediaPath,
     file: Arc<File>,
+}
+
+impl Opened {
+    /// The playable file for ffmpeg.
+    fn input(&self) -> Result<Input, Failure> {
+        Ok(Input::File(self.source.name_input(&self.file)?))
+    }
+}
+
+impl Source {
+    /// The source file for ffmpeg.
+    fn input(&self) -> Result<InputFile, Failure> {
+        self.name_input(&self.file)
+    }
+
+    /// A file for ffmpeg, which messages call by the title's name.
+    fn name_input(&self, file: &File) -> Result<InputFile, Failure> {
+        let fd = file.as_fd().try_clone_to_owned().map_err(Failure::transient)?;
+        let name = String::from_utf8_lossy(self.path.file_name()).into_owned();
+        Ok(InputFile { fd, name })
+    }
 }
 
 impl JobRunner {
@@ -111,7 +131,27 @@ impl JobRunner {
     }
 
     /// Runs a job, with its output in a folder.
+    ///
+    /// A failure blames the title only if ffmpeg works: see [`Ffmpeg::self_test`].
     pub async fn run(
+        &self,
+        spec: &JobSpec,
+        folder: &Path,
+        context: JobContext,
+    ) -> Result<NextStep, Failure> {
+        self.ffmpeg.check_if_broken(folder).await?;
+        let cancel = context.cancel.clone();
+        let result = self.run_operation(spec, folder, context).await;
+        if let Err(failure) = &result
+            && failure.retry != Retry::Unavailable
+            && !*cancel.borrow()
+        {
+            self.ffmpeg.self_test(folder).await?;
+        }
+        result
+    }
+
+    async fn run_operation(
         &self,
         spec: &JobSpec,
         folder: &Path,
@@ -147,8 +187,7 @@ impl JobRunner {
         Ok(next)
     }
 
-    /// Checks that the title is still the same file: ffmpeg opened it by path, so it may have read
-    /// another.
+    /// Checks that the file did not change while ffmpeg read it, and that the title is still this file.
     async fn check_unchanged(&self, source: &Source) -> Result<(), Failure> {
         source.file.check().map_err(|_| Failure::replaced())?;
         match self.library.identity(&source.path).await? {
@@ -184,10 +223,7 @@ impl JobRunner {
         let source = self.open_source(spec).await?;
         let indices = &self.library.indices;
         match indices.index(&source.file).await? {
-            Ok(movie) => {
-                let (file, path) = (Arc::clone(&source.file), self.path_on_disk(&source)?);
-                Ok(Opened { source, file, movie, path })
-            }
+            Ok(movie) => Ok(Opened { file: Arc::clone(&source.file), source, movie }),
             Err(refused) => {
                 let key = spec.remux().key();
                 let artifact = self.queue.artifact(key.as_str()).await?;
@@ -199,14 +235,9 @@ impl JobRunner {
                     .await
                     .map_err(Failure::transient)?;
                 let movie = indices.index(&file).await?.map_err(Failure::permanent)?;
-                let path = self.artifacts.dir(&key, token).join(REMUX_FILE);
-                Ok(Opened { source, file, movie, path })
+                Ok(Opened { source, file, movie })
             }
         }
-    }
-
-    fn path_on_disk(&self, source: &Source) -> Result<PathBuf, Failure> {
-        self.library.path_on_disk(&source.path).ok_or_else(Failure::replaced)
     }
 
     /// The limits of a run that encodes or remuxes, but for the size of its output.

@@ -14,7 +14,10 @@ use crate::{
     package::title,
     queue::Progress,
     transcode::{
-        ffmpeg::{self, FfmpegError, Invocation, Limits, Stdin, probe_report::ProbeReport},
+        ffmpeg::{
+            self, FfmpegError, Input, Invocation, Limits, arguments::FILE,
+            probe_report::ProbeReport,
+        },
         renditions::remux::RemuxPlan,
     },
 };
@@ -47,15 +50,14 @@ impl JobRunner {
         context: JobContext,
     ) -> Result<(), Failure> {
         let JobContext { progress, cancel } = context;
-        let input = self.path_on_disk(source)?;
         let probe_limits = Limits { file_bytes: 0, deadline: PROBE_DEADLINE, ..self.limits() };
-        let report = self.ffmpeg.probe(&input, folder, probe_limits, cancel.clone()).await?;
+        let report =
+            self.ffmpeg.probe(source.input()?, folder, probe_limits, cancel.clone()).await?;
         let plan = RemuxPlan::new(&report).map_err(Failure::permanent)?;
         let file_bytes = self.remux_bytes_max().await?;
         let run = Invocation {
-            arguments: plan.arguments(&input, REMUX_FILE, 1),
-            stdin: Stdin::Null,
-            inputs: vec![input],
+            arguments: plan.arguments(FILE.as_ref(), REMUX_FILE, 1),
+            input: Input::File(source.input()?),
             output_dir: folder.to_owned(),
             limits: Limits { file_bytes, ..self.limits() },
         };

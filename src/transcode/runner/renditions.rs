@@ -15,7 +15,7 @@ use crate::{
     queue::Progress,
     transcode::{
         JobSpec, Operation,
-        ffmpeg::{self, Invocation, Limits, Stdin},
+        ffmpeg::{self, Invocation, Limits, arguments::FILE},
         renditions::{
             chunks::ChunkPlan,
             encode::{self, Colours, DecodeStart, EncodeSettings},
@@ -111,7 +111,6 @@ impl JobRunner {
         let track = stills::track(&title.movie)?;
         let video = VideoTrack::from_track(track).ok_or(StillsError::NoVideo)?;
         let colours = Colours::for_codec(&video, rendition.codec);
-        let input = title.path.clone();
         let operation = Operation::Chunk { rendition: *rendition, number };
         let limits = Limits {
             // A chunk may exceed the average bit rate by far.
@@ -128,9 +127,8 @@ impl JobRunner {
         for start in [DecodeStart::KeyFrame, DecodeStart::PreviousKeyFrame] {
             let settings = EncodeSettings { rendition: *rendition, colours, threads: 1, start };
             let run = Invocation {
-                arguments: encode::arguments(&input, &plan, chunk, &settings, CHUNK_FILE),
-                stdin: Stdin::Null,
-                inputs: vec![input.clone()],
+                arguments: encode::arguments(FILE.as_ref(), &plan, chunk, &settings, CHUNK_FILE),
+                input: title.input()?,
                 output_dir: folder.to_owned(),
                 limits,
             };

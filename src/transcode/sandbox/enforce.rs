@@ -30,7 +30,7 @@ impl Confinement {
         let mut enforced = Vec::new();
         if self.policy != Policy::Off {
             let restricted =
-                sandbox::restrict_files(program, &self.readable, self.writable.as_deref());
+                sandbox::restrict_files(program, self.reads_stdin, self.writable.as_deref());
             if restricted.map_err(|error| error.to_string())? {
                 enforced.push("landlock");
             }
@@ -54,7 +54,8 @@ impl Confinement {
             return Ok(enforced.join(" "));
         };
         let error = sandbox::exec(program, &self.program[1..]);
-        Err(format!("{}: {error}", program.display()))
+        let name = program.file_name().unwrap_or_default();
+        Err(format!("{} cannot be executed: {error}", name.display()))
     }
 }
 

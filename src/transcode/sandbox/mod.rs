@@ -6,7 +6,7 @@
 //!
 //! * it dies with its parent, and keeps no capability but that of reading files (as root, too);
 //! * resource limits ([`rlimits`]): memory, file size, CPU time;
-//! * Landlock: reads the listed files and the libraries, writes one folder;
+//! * Landlock: reads the file that is its standard input, and the libraries; writes one folder;
 //! * seccomp: no socket, no other process, no system call that media work does not need.
 //!
 //! This is a helper, and not code between fork and exec in the server: such code must not allocate, and the
@@ -35,9 +35,9 @@ pub struct Confinement {
     /// The policy for a kernel without Landlock or seccomp.
     #[arg(long, value_enum)]
     pub policy: Policy,
-    /// Readable files, or folders with everything below, besides the system's libraries.
-    #[arg(long = "read", value_name = "PATH")]
-    pub readable: Vec<PathBuf>,
+    /// Whether the standard input is a file that the program may open again.
+    #[arg(long = "read-stdin")]
+    pub reads_stdin: bool,
     /// The only writable folder.
     #[arg(long = "write", value_name = "DIR")]
     pub writable: Option<PathBuf>,
@@ -85,7 +85,7 @@ impl Confinement {
             option("--cpu-s", self.cpu_s.to_string().as_ref()),
         ];
         arguments.extend(self.idle_scheduling.then(|| "--idle-scheduling".into()));
-        arguments.extend(self.readable.iter().map(|path| option("--read", path.as_os_str())));
+        arguments.extend(self.reads_stdin.then(|| "--read-stdin".into()));
         arguments.extend(self.writable.iter().map(|path| option("--write", path.as_os_str())));
         arguments.extend(self.parent.map(|pid| option("--parent", pid.to_string().as_ref())));
         arguments.push("--".into());
@@ -96,6 +96,8 @@ impl Confinement {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStrExt as _;
+
     use clap::Parser as _;
 
     use super::*;
@@ -108,11 +110,10 @@ mod tests {
 
     #[test]
     fn arguments_parse_back_whatever_the_paths_are() {
-        use std::os::unix::ffi::OsStrExt as _;
         let confinement = Confinement {
             policy: Policy::WhereAvailable,
-            readable: vec!["-i".into(), "--".into(), OsStr::from_bytes(b"a \xff=b").into()],
-            writable: Some("--write=x".into()),
+            reads_stdin: true,
+            writable: Some(OsStr::from_bytes(b"--write=a \xff=b").into()),
             memory_bytes: u64::MAX,
             file_bytes: 0,
             cpu_s: 7,

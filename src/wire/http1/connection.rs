@@ -13,17 +13,19 @@ use std::{
 use actix_http::{HttpMessage as _, Request, Response};
 use actix_service::Service;
 use bytes::BytesMut;
+use tokio::net::TcpStream;
 
 use super::{
-    FIELDS_MAX, FastPath, HEAD_BYTES_MAX, Http1Settings, RequestHead, ResponseHead,
+    FIELDS_MAX, HEAD_BYTES_MAX, Http1Settings, RequestHead, ResponseHead,
     request_body::RequestBody, request_head::find_head, response_head::Framing,
 };
 use crate::wire::{
     body::{Body, ResponseObserver},
-    connection::{Client, Protocol},
+    connection::{AcceptedConnection, Client, Protocol},
+    fast_path::FastPath,
     io_thread::IoThread,
     notsent_limit::NotSentLimit,
-    refusal::Refusal,
+    refusal::{Refusal, RefusedLine},
     send::ResponseSender,
     socket::Socket,
 };
@@ -49,8 +51,6 @@ pub(in crate::wire) struct Http1Connection<F, S> {
     /// The client will send no more.
     pub(super) is_eof: bool,
     state: ReadState,
-    /// The reason to refuse every request.
-    refusal: Option<Refusal>,
 }
 
 /// The meaning of the timer during a read.
@@ -90,14 +90,13 @@ where
     T: ResponseObserver,
 {
     pub(in crate::wire) fn new(
-        stream: tokio::net::TcpStream,
-        peer: SocketAddr,
+        accepted: AcceptedConnection<TcpStream>,
         io_thread: &Rc<IoThread>,
         settings: &Rc<Http1Settings>,
         fast_path: &Rc<F>,
         app: &Rc<S>,
-        refusal: Option<Refusal>,
     ) -> Self {
+        let AcceptedConnection { stream, received, peer } = accepted;
         Self {
             socket: Socket::new(
                 stream,
@@ -111,11 +110,10 @@ where
             peer,
             fast_path: Rc::clone(fast_path),
             app: Rc::clone(app),
-            unread: BytesMut::new(),
+            unread: received,
             searched: 0,
             is_eof: false,
             state: ReadState::Idle,
-            refusal,
         }
     }
 
@@ -166,7 +164,8 @@ where
                     }
                     Ok(None) => self.searched = self.unread.len(),
                     Err(refusal) => {
-                        return Poll::Ready(Ok(ReadOutcome::Pending(self.refuse(refusal))));
+                        let refused = self.refuse(refusal, &self.unread);
+                        return Poll::Ready(Ok(ReadOutcome::Pending(refused)));
                     }
                 }
             }
@@ -205,7 +204,7 @@ where
         });
         Poll::Ready(match self.state {
             ReadState::ReadingHead if !self.io_thread.is_draining() => {
-                ReadOutcome::Pending(self.refuse(Refusal::Timeout))
+                ReadOutcome::Pending(self.refuse(Refusal::Timeout, &self.unread))
             }
             _ => ReadOutcome::Closed,
         })
@@ -215,13 +214,11 @@ where
     fn handle_head(&mut self, bytes: &[u8]) -> ReadOutcome<T> {
         (self.searched, self.state) = (0, ReadState::Idle);
         let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
-        let parsed = RequestHead::parse(bytes, &mut fields).and_then(|head| match self.refusal {
-            Some(refusal) => Err(refusal),
-            None => Ok((self.classify_body(&head)?, head)),
-        });
+        let parsed = RequestHead::parse(bytes, &mut fields)
+            .and_then(|head| Ok((self.classify_body(&head)?, head)));
         let (body, head) = match parsed {
             Ok(parsed) => parsed,
-            Err(refusal) => return ReadOutcome::Pending(self.refuse(refusal)),
+            Err(refusal) => return ReadOutcome::Pending(self.refuse(refusal, bytes)),
         };
         // A request for another protocol gets its response in this one, and then the connection closes.
         let keeps_alive = head.keeps_alive
@@ -249,15 +246,17 @@ where
                 keeps_alive,
                 body,
             }),
-            Err(refusal) => ReadOutcome::Pending(self.refuse(refusal)),
+            Err(refusal) => ReadOutcome::Pending(self.refuse(refusal, bytes)),
         }
     }
 
-    /// Creates a request in place of a refused one. No later bytes of the client are parsed as a request.
-    pub(super) fn refuse(&mut self, refusal: Refusal) -> PendingRequest {
+    /// Creates a request in place of a refused one, of which these bytes were received. No later bytes of
+    /// the client are parsed as a request.
+    fn refuse(&self, refusal: Refusal, received: &[u8]) -> PendingRequest {
         let mut request = Request::new();
         request.head_mut().peer_addr = Some(self.peer);
         request.extensions_mut().insert(refusal);
+        request.extensions_mut().insert(RefusedLine::find(received));
         let body = RequestBody::Discard(u64::MAX);
         PendingRequest { request, is_1_1: true, keeps_alive: false, body }
     }
@@ -279,7 +278,7 @@ where
         if self.is_eof {
             return Ok(());
         }
-        poll_fn(|cx| self.socket.poll_shutdown(cx)).await?;
+        self.socket.shutdown()?;
         self.socket.timer().set(LINGER);
         self.unread = BytesMut::new();
         while poll_fn(|cx| self.poll_more(cx)).await? {

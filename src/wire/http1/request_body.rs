@@ -6,16 +6,17 @@
 
 use std::{future::poll_fn, io};
 
-use actix_http::{Payload, Request, Response};
+use actix_http::{HttpMessage as _, Payload, Request, Response};
 use actix_service::Service;
 use bytes::{Buf as _, Bytes, BytesMut};
 
 use super::{
-    FastPath, RequestHead,
+    RequestHead,
     connection::{Http1Connection, LINGER, PendingRequest},
 };
 use crate::wire::{
     body::{Body, ResponseObserver},
+    fast_path::FastPath,
     refusal::Refusal,
 };
 
@@ -78,7 +79,7 @@ where
         while self.unread.len() < length {
             if !poll_fn(|cx| self.poll_more(cx)).await? {
                 let is_late = !self.is_eof;
-                return Ok(is_late.then(|| self.refuse(Refusal::Timeout)));
+                return Ok(is_late.then(|| pending.refuse(Refusal::Timeout)));
             }
         }
         let content = self.unread.split_to(length).freeze();
@@ -103,6 +104,14 @@ where
         }
         self.searched = 0;
         Ok(())
+    }
+}
+
+impl PendingRequest {
+    /// Refuses a request whose head was accepted. No later bytes of the client are parsed as a request.
+    fn refuse(self, refusal: Refusal) -> Self {
+        self.request.extensions_mut().insert(refusal);
+        Self { keeps_alive: false, body: RequestBody::Discard(u64::MAX), ..self }
     }
 }
 

@@ -12,7 +12,11 @@ use actix_web::http::{
     header::{HeaderName, HeaderValue},
 };
 
-use crate::wire::refusal::Refusal;
+use super::request_target::{RequestTarget, is_host};
+use crate::wire::{
+    fields::{Fields, RequestFields},
+    refusal::Refusal,
+};
 
 /// The longest request target, in bytes. RFC 9110 section 4.1 recommends 8000 at least.
 pub const TARGET_BYTES_MAX: usize = 8 * 1024;
@@ -27,15 +31,19 @@ pub const FIELDS_MAX: usize = 96;
 const BLANK_BYTES_MAX: usize = 16;
 
 /// Memory for the fields of a head.
-pub(super) type Fields<'a> = [MaybeUninit<httparse::Header<'a>>; FIELDS_MAX];
+pub(super) type FieldMemory<'a> = [MaybeUninit<httparse::Header<'a>>; FIELDS_MAX];
 
 /// A parsed request head, borrowed from the received bytes.
 #[derive(Debug)]
 pub struct RequestHead<'a> {
     /// The method.
     pub method: &'a str,
-    /// The target, not decoded.
+    /// The path and the query of the target, not decoded; `*` in the asterisk form.
     pub target: &'a str,
+    /// The target as the client sent it: a path, or in the absolute form a URL.
+    pub sent_target: &'a str,
+    /// Host and port of a target in the absolute form.
+    authority: Option<&'a str>,
     /// Whether the version is HTTP/1.1; otherwise 1.0.
     pub is_1_1: bool,
     fields: &'a [httparse::Header<'a>],
@@ -51,7 +59,7 @@ pub struct RequestHead<'a> {
 
 impl<'a> RequestHead<'a> {
     /// Parses a head, or refuses it.
-    pub(super) fn parse(bytes: &'a [u8], memory: &'a mut Fields<'a>) -> Result<Self, Refusal> {
+    pub(super) fn parse(bytes: &'a [u8], memory: &'a mut FieldMemory<'a>) -> Result<Self, Refusal> {
         let mut request = httparse::Request::new(&mut []);
         match request.parse_with_uninit_headers(bytes, memory) {
             Ok(httparse::Status::Complete(_)) => {}
@@ -60,22 +68,22 @@ impl<'a> RequestHead<'a> {
                 return Err(Refusal::Malformed("not an HTTP/1.1 request"));
             }
         }
-        let (method, target) =
+        let (method, sent_target) =
             (request.method.unwrap_or_default(), request.path.unwrap_or_default());
-        if target.len() > TARGET_BYTES_MAX {
+        if sent_target.len() > TARGET_BYTES_MAX {
             return Err(Refusal::TargetTooLong);
         }
         if method == "CONNECT" {
             return Err(Refusal::Malformed("CONNECT is not supported: this is not a proxy"));
         }
-        if !is_plain(target) && Uri::try_from(target).is_err() {
-            return Err(Refusal::Malformed("the request target is not a URI"));
-        }
+        let target = RequestTarget::parse(sent_target)?;
         let is_1_1 = request.version == Some(1);
         let framing = Framing::from_fields(request.headers, is_1_1)?;
         Ok(Self {
             method,
-            target,
+            target: target.path_and_query,
+            sent_target,
+            authority: target.authority,
             is_1_1,
             fields: request.headers,
             content_bytes: framing.content_bytes,
@@ -85,27 +93,46 @@ impl<'a> RequestHead<'a> {
         })
     }
 
-    /// The values of a field's lines.
-    pub fn lines(&self, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
-        let has_name =
-            move |field: &&httparse::Header<'_>| field.name.eq_ignore_ascii_case(name.as_str());
-        self.fields.iter().filter(has_name).map(|field| field.value)
-    }
-
     /// The same head as actix's type.
     pub(super) fn to_request(&self, peer: SocketAddr) -> Result<Request, Refusal> {
         const MALFORMED: Refusal = Refusal::Malformed("not an HTTP/1.1 request");
         let mut head = Message::<actix_http::RequestHead>::new();
         head.peer_addr = Some(peer);
         head.method = Method::from_bytes(self.method.as_bytes()).map_err(|_| MALFORMED)?;
-        head.uri = Uri::try_from(self.target).map_err(|_| MALFORMED)?;
-        head.version = if self.is_1_1 { Version::HTTP_11 } else { Version::HTTP_10 };
+        head.uri = Uri::try_from(self.sent_target).map_err(|_| MALFORMED)?;
+        head.version = self.version();
         for field in self.fields {
             let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| MALFORMED)?;
             let value = HeaderValue::from_bytes(field.value).map_err(|_| MALFORMED)?;
             head.headers.append(name, value);
         }
         Ok(Request::from(head))
+    }
+}
+
+impl Fields for RequestHead<'_> {
+    fn lines(&self, name: &HeaderName) -> impl Iterator<Item = &[u8]> {
+        let has_name =
+            move |field: &&httparse::Header<'_>| field.name.eq_ignore_ascii_case(name.as_str());
+        self.fields.iter().filter(has_name).map(|field| field.value)
+    }
+}
+
+impl RequestFields for RequestHead<'_> {
+    fn method(&self) -> &str {
+        self.method
+    }
+
+    fn target(&self) -> &str {
+        self.target
+    }
+
+    fn authority(&self) -> Option<&str> {
+        self.authority
+    }
+
+    fn version(&self) -> Version {
+        if self.is_1_1 { Version::HTTP_11 } else { Version::HTTP_10 }
     }
 }
 
@@ -140,12 +167,6 @@ fn head_length(bytes: &[u8], searched: usize) -> Option<usize> {
         [b'\r', b'\n', ..] => Some(start + at + 3),
         _ => None,
     })
-}
-
-/// Whether a target has only characters that every parser accepts.
-fn is_plain(target: &str) -> bool {
-    target.starts_with('/')
-        && target.bytes().all(|b| b.is_ascii_alphanumeric() || b"/%._~!$&'()*+,;=:@?-".contains(&b))
 }
 
 /// The framing of a request, and the state of the connection after it.
@@ -228,33 +249,6 @@ impl Framing {
 fn parse_number(digits: &[u8]) -> Option<u64> {
     let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     std::str::from_utf8(digits).ok().filter(|_| is_number)?.parse().ok()
-}
-
-/// Whether a value is `uri-host [ ":" port ]` (RFC 9110 section 7.2). It may be empty, for targets without
-/// an authority.
-pub fn is_host(value: &[u8]) -> bool {
-    let (host, port) = match value {
-        [b'[', ..] => match value.iter().position(|&byte| byte == b']') {
-            Some(end) => value.split_at(end + 1),
-            None => return false,
-        },
-        _ => {
-            let colon = value.iter().position(|&byte| byte == b':');
-            value.split_at(colon.unwrap_or(value.len()))
-        }
-    };
-    let port_is_valid = match port {
-        [] | [b':'] => true,
-        [b':', digits @ ..] => parse_number(digits).is_some_and(|port| port <= u64::from(u16::MAX)),
-        _ => false,
-    };
-    let literal = |byte: &u8| byte.is_ascii_hexdigit() || b":.vV".contains(byte);
-    let name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(byte);
-    let host_is_valid = match host {
-        [b'[', address @ .., b']'] => !address.is_empty() && address.iter().all(literal),
-        name_bytes => name_bytes.iter().all(name),
-    };
-    port_is_valid && host_is_valid
 }
 
 #[cfg(test)]
@@ -371,15 +365,5 @@ mod tests {
         assert_eq!(refusal(&(field + "\r\n\r\n")), Some(Refusal::HeadTooLarge));
         let many = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: x\r\n".repeat(FIELDS_MAX));
         assert_eq!(refusal(&many), Some(Refusal::HeadTooLarge));
-    }
-
-    #[test]
-    fn hosts_are_validated() {
-        for host in ["", "a", "a:80", "a:", "[::1]:80", "127.0.0.1", "xn--t-pda.example"] {
-            assert!(is_host(host.as_bytes()), "{host}");
-        }
-        for host in ["a:b", "a:65536", "a b", "a@b", "[]", "[::1]x", "a,b:c", "a\u{e9}"] {
-            assert!(!is_host(host.as_bytes()), "{host}");
-        }
     }
 }

@@ -16,7 +16,6 @@ use actix_web::{
 use bytes::{Buf as _, Bytes};
 
 use super::{
-    FastPath,
     connection::{Http1Connection, PendingRequest},
     request_body::RequestBody,
     response_head::{Framing, LAST_CHUNK, ResponseHead, chunk, closes_connection},
@@ -25,6 +24,7 @@ use crate::{
     extent::ReadError,
     wire::{
         body::{Body, BodyContent, ResponseObserver},
+        fast_path::FastPath,
         send::{ResponseSender, SendError},
     },
 };
@@ -54,6 +54,9 @@ where
         self.socket.end_stall();
         match sent {
             Ok(()) => Ok(()),
+            Err(SendError::Client(_)) if self.socket.is_aborted() => {
+                Err(self.cut(observer, &ReadError::Changed))
+            }
             Err(SendError::Client(error)) => Err(error),
             Err(SendError::Source(error)) => Err(self.cut(observer, &error)),
         }

@@ -9,7 +9,7 @@ use actix_web::http::{
 };
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-use crate::wire::io_thread::IoThread;
+use crate::wire::{fields::ResponseFields, io_thread::IoThread};
 
 /// Writes a response head: status line, fields of the response, and fields of the connection.
 #[derive(Debug)]
@@ -38,32 +38,6 @@ impl<'a> ResponseHead<'a> {
         Self { bytes, is_1_1 }
     }
 
-    /// Writes the status line, in the version of the request: a client of HTTP/1.0 may not support HTTP/1.1.
-    pub fn status(&mut self, status: StatusCode) {
-        self.bytes.put_slice(if self.is_1_1 { b"HTTP/1.1 " } else { b"HTTP/1.0 " });
-        self.bytes.put_slice(status.as_str().as_bytes());
-        self.bytes.put_slice(b" ");
-        self.bytes.put_slice(status.canonical_reason().unwrap_or_default().as_bytes());
-        self.bytes.put_slice(b"\r\n");
-    }
-
-    /// Appends a field.
-    pub fn put(&mut self, name: &HeaderName, value: &[u8]) {
-        self.bytes.put_slice(name.as_str().as_bytes());
-        self.bytes.put_slice(b": ");
-        self.bytes.put_slice(value);
-        self.bytes.put_slice(b"\r\n");
-    }
-
-    /// Appends a field whose value is formatted straight into the head.
-    pub fn put_text(&mut self, name: &HeaderName, value: fmt::Arguments<'_>) {
-        self.bytes.put_slice(name.as_str().as_bytes());
-        self.bytes.put_slice(b": ");
-        // A write to memory cannot fail.
-        let _ = self.bytes.write_fmt(value);
-        self.bytes.put_slice(b"\r\n");
-    }
-
     /// Appends the connection's fields, and returns the complete head.
     pub(super) fn finish(
         mut self,
@@ -89,11 +63,38 @@ impl<'a> ResponseHead<'a> {
 
     /// Copies the head of a response from the App.
     pub(super) fn copy(&mut self, response: &Response<()>) {
-        self.status(response.status());
+        self.set_status(response.status());
         let is_ours = |name: &HeaderName| name == CONTENT_LENGTH || name == DATE;
         for (name, value) in response.headers().iter().filter(|(name, _)| !is_ours(name)) {
             self.put(name, value.as_bytes());
         }
+    }
+}
+
+impl ResponseFields for ResponseHead<'_> {
+    /// Writes the status line, in the version of the request: a client of HTTP/1.0 may not support HTTP/1.1.
+    fn set_status(&mut self, status: StatusCode) {
+        self.bytes.put_slice(if self.is_1_1 { b"HTTP/1.1 " } else { b"HTTP/1.0 " });
+        self.bytes.put_slice(status.as_str().as_bytes());
+        self.bytes.put_slice(b" ");
+        self.bytes.put_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+        self.bytes.put_slice(b"\r\n");
+    }
+
+    fn put(&mut self, name: &HeaderName, value: &[u8]) {
+        self.bytes.put_slice(name.as_str().as_bytes());
+        self.bytes.put_slice(b": ");
+        self.bytes.put_slice(value);
+        self.bytes.put_slice(b"\r\n");
+    }
+
+    /// Appends a field whose value is formatted straight into the head.
+    fn put_text(&mut self, name: &HeaderName, value: fmt::Arguments<'_>) {
+        self.bytes.put_slice(name.as_str().as_bytes());
+        self.bytes.put_slice(b": ");
+        // A write to memory cannot fail.
+        let _ = self.bytes.write_fmt(value);
+        self.bytes.put_slice(b"\r\n");
     }
 }
 

@@ -1,118 +1,197 @@
-//! The TCP connection for actix's dispatcher.
+//! The byte stream of a connection, as h2 sees it.
 
 use std::{
+    cell::{RefCell, RefMut},
     io::{self, IoSlice},
+    mem,
+    os::fd::AsFd as _,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
+use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
 };
 
-use super::{
-    connection::Connection,
-    monitor::{DrainSignal, StreamMonitor},
-    stall::StallTimer,
-};
-use crate::wire::admission::ConnectionGuard;
+use super::{UNSENT_BYTES_MAX, input::Input, output::Output};
+use crate::{sys::net, wire::io_thread::IoThread};
 
-/// A TCP connection that fails when its client, or all of its streams, stall for too long.
-pub(super) struct Transport {
-    stream: TcpStream,
-    connection: Rc<Connection>,
-    stall: StallTimer,
-    monitor: StreamMonitor,
-    _guard: ConnectionGuard,
+/// A connection's bytes: of a TCP connection, and later of TLS over one.
+pub(in crate::wire) trait ByteStream: AsyncRead + AsyncWrite + Unpin {
+    /// Waits until a write would accept bytes. It may also be ready when none would be accepted.
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
-impl Transport {
-    pub(super) fn new(
-        stream: TcpStream,
-        connection: Rc<Connection>,
-        send_timeout: Duration,
-        drain: DrainSignal,
-        guard: ConnectionGuard,
-    ) -> Self {
-        Self {
-            stream,
-            connection,
-            stall: StallTimer::new(send_timeout),
-            monitor: StreamMonitor::new(drain, send_timeout),
-            _guard: guard,
+impl ByteStream for TcpStream {
+    /// Asks the kernel: what a full socket does not accept would have been read in vain, and would wait in
+    /// memory.
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let has_room = || match net::has_room(self.as_fd())? {
+            true => Ok(()),
+            false => Err(io::ErrorKind::WouldBlock.into()),
+        };
+        loop {
+            match self.try_io(Interest::WRITABLE, has_room) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ready!(self.poll_write_ready(cx))?;
+                }
+                asked => return Poll::Ready(asked),
+            }
         }
-    }
-
-    /// The state that this transport shares with its requests.
-    pub(super) fn connection(&self) -> &Rc<Connection> {
-        &self.connection
-    }
-
-    fn watch_write(
-        &mut self,
-        cx: &mut Context<'_>,
-        written: Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
-        self.monitor.set_unflushed();
-        if let Poll::Ready(Ok(bytes)) = &written {
-            self.connection.record_written(*bytes as u64);
-        }
-        self.stall.watch_write(cx, written)
     }
 }
 
-impl AsyncRead for Transport {
+/// A byte stream that limits what is read, and gathers what is written until [`poll_send`](Self::poll_send).
+/// Clones share the stream: h2 owns one, and the connection another.
+pub(super) struct Transport<IO>(Rc<Shared<IO>>);
+
+struct Shared<IO> {
+    stream: RefCell<IO>,
+    /// Bytes that were received before this transport existed, and are read first.
+    received: RefCell<BytesMut>,
+    input: RefCell<Input>,
+    output: RefCell<Output>,
+    io_thread: Rc<IoThread>,
+}
+
+impl<IO> Clone for Transport<IO> {
+    fn clone(&self) -> Self {
+        Self(Rc::clone(&self.0))
+    }
+}
+
+impl<IO: ByteStream> Transport<IO> {
+    pub(super) fn new(stream: IO, received: BytesMut, io_thread: &Rc<IoThread>) -> Self {
+        Self(Rc::new(Shared {
+            stream: RefCell::new(stream),
+            received: RefCell::new(received),
+            input: RefCell::new(Input::new(io_thread.now())),
+            output: RefCell::default(),
+            io_thread: Rc::clone(io_thread),
+        }))
+    }
+
+    /// What the client may send.
+    pub(super) fn input(&self) -> RefMut<'_, Input> {
+        self.0.input.borrow_mut()
+    }
+
+    /// Notes a piece of a body that h2 gets, so that it is not copied when h2 writes it.
+    pub(super) fn expect(&self, piece: &Bytes) {
+        self.0.output.borrow_mut().expect(piece);
+    }
+
+    /// The number of written bytes that the socket has not taken.
+    pub(super) fn unsent(&self) -> usize {
+        self.0.output.borrow().len()
+    }
+
+    /// Sends what was written. Ready when the socket has taken the last byte.
+    pub(super) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut output = self.0.output.borrow_mut();
+        if output.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        output.poll_send(cx, Pin::new(&mut *self.0.stream.borrow_mut()))
+    }
+
+    /// Waits until the socket accepts more.
+    pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.stream.borrow().poll_room(cx)
+    }
+
+    /// Ends a turn of the event loop.
+    pub(super) fn end_turn(&self) {
+        self.0.output.borrow_mut().end_turn();
+    }
+
+    /// Reads and discards what the client still sends. Ready at the end of the stream.
+    pub(super) fn poll_discard(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut scratch = self.0.io_thread.scratch.borrow_mut();
+        while self.input().may_read() {
+            let mut into = ReadBuf::new(&mut scratch);
+            ready!(Pin::new(&mut *self.0.stream.borrow_mut()).poll_read(cx, &mut into))?;
+            self.input().record(into.filled(), self.0.io_thread.now());
+            if into.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<IO: ByteStream> AsyncRead for Transport<IO> {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        this.monitor.poll_read(cx, &mut this.stream, &this.connection, into)
+        let Shared { stream, received, io_thread, .. } = &*self.0;
+        let mut input = self.input();
+        if input.is_exceeded() {
+            // The connection ends.
+            return Poll::Pending;
+        }
+        if !input.may_read() {
+            // Other connections have their turn.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = into.filled().len();
+        let mut first = received.borrow_mut();
+        if first.is_empty() {
+            ready!(Pin::new(&mut *stream.borrow_mut()).poll_read(cx, into))?;
+        } else {
+            let length = first.len().min(into.remaining());
+            into.put_slice(&first[..length]);
+            first.advance(length);
+            if first.is_empty() {
+                drop(mem::take(&mut *first));
+            }
+        }
+        input.record(&into.filled()[before..], io_thread.now());
+        Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for Transport {
+impl<IO: ByteStream> AsyncWrite for Transport<IO> {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.watch_write(cx, written)
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 
+    /// Takes all bytes, unless so many wait for the socket that h2 must wait too.
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.watch_write(cx, written)
+        if self.unsent() >= UNSENT_BYTES_MAX {
+            ready!(self.poll_send(cx))?;
+        }
+        let mut output = self.0.output.borrow_mut();
+        slices.iter().for_each(|slice| output.push(slice));
+        Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        true
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        if self.monitor.set_flushed() || self.connection.has_waiting_bodies() {
-            cx.waker().wake_by_ref();
-        }
+    /// Nothing: h2 flushes after each frame, and the connection sends at the end of its turn.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-impl Drop for Transport {
-    fn drop(&mut self) {
-        self.connection.client().set_gone();
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(cx))?;
+        Pin::new(&mut *self.0.stream.borrow_mut()).poll_shutdown(cx)
     }
 }

@@ -4,6 +4,7 @@
 //! - Short ranges of one file among other short extents: one sendmsg(2) of slices of a mapping, which this
 //!   process never reads.
 //! - Bytes in memory: send(2).
+//! - A virtual source: the extents of one window after the other (`windows`).
 //! - A file that must not be sent by reference (on a network file system, or changed a moment ago), or that
 //!   cannot be read into the page cache: read in pieces by the disk pool, and copied.
 //!
@@ -11,6 +12,7 @@
 //! turn of the event loop a check makes sure that the file has not changed since the head was written.
 
 mod prefetch;
+mod windows;
 
 use std::{
     io,
@@ -25,7 +27,10 @@ use actix_web::body::MessageBody as _;
 use bytes::{Buf as _, Bytes};
 use rustix::io::Errno;
 
-use self::prefetch::{Availability, Prefetcher};
+use self::{
+    prefetch::{Availability, Prefetcher},
+    windows::WindowFinder,
+};
 use super::{
     body::{ExtentBody, ResponseObserver},
     connection::Protocol,
@@ -45,6 +50,10 @@ const CORK_MIN_BYTES: u64 = 128 * 1024;
 /// From this number of extents on a shorter response is corked, too: that saves one packet for each extent.
 const CORK_MIN_EXTENTS: usize = 8;
 
+/// The most bytes of a connection's first turn. Of viewers who begin at once, each finds an empty socket that
+/// takes a whole window: 2,000 delayed others by half a second.
+const FIRST_TURN_BYTES: u64 = 256 * 1024;
+
 /// The error of a response that was cut short.
 #[derive(Debug)]
 pub(super) enum SendError {
@@ -60,7 +69,9 @@ pub(super) struct ResponseSender {
     memory: Bytes,
     /// Whether `memory` is a buffer of the pool, which must not wait for a client.
     is_pooled: bool,
+    /// The extents, with one window of a virtual source in place of its front.
     extents: Extents,
+    windows: WindowFinder,
     /// The number of the current extent.
     current: usize,
     /// The sent bytes of the current extent.
@@ -88,6 +99,7 @@ impl ResponseSender {
             memory: head,
             is_pooled: false,
             extents,
+            windows: WindowFinder::default(),
             current: 0,
             sent: 0,
             window_bytes,
@@ -109,10 +121,7 @@ impl ResponseSender {
         io_thread: &IoThread,
         observer: &mut impl ResponseObserver,
     ) -> Poll<Result<(), SendError>> {
-        if !self.is_corked && self.is_worth_a_cork() {
-            self.is_corked = true;
-            socket.set_cork(true);
-        }
+        self.cork(socket);
         let polled = self.poll_turn(cx, socket, io_thread, observer);
         // The kernel holds a short packet of a corked socket back for 200 ms: a disk may take longer.
         if self.is_corked && (polled.is_ready() || self.waits_for_disk()) {
@@ -129,13 +138,21 @@ impl ResponseSender {
         polled
     }
 
-    fn is_worth_a_cork(&self) -> bool {
-        self.extents.len() >= CORK_MIN_BYTES || self.extents.get(CORK_MIN_EXTENTS).is_some()
+    /// Corks the socket if the response is long, or has many extents.
+    fn cork(&mut self, socket: &mut Socket) {
+        let is_worth_it =
+            self.extents.len() >= CORK_MIN_BYTES || self.extents.get(CORK_MIN_EXTENTS).is_some();
+        if !self.is_corked && is_worth_it {
+            self.is_corked = true;
+            socket.set_cork(true);
+        }
     }
 
-    /// Whether the next byte waits for a disk, as far as is known.
+    /// Whether the next byte waits for a disk or a computation, as far as is known.
     pub(super) fn waits_for_disk(&self) -> bool {
-        self.prefetcher.is_active() || (self.copying.is_some() && self.memory.is_empty())
+        self.prefetcher.is_active()
+            || self.windows.is_active()
+            || (self.copying.is_some() && self.memory.is_empty())
     }
 
     /// Sends at most about one window, so that other connections get their turn.
@@ -146,8 +163,9 @@ impl ResponseSender {
         io_thread: &IoThread,
         observer: &mut impl ResponseObserver,
     ) -> Poll<Result<(), SendError>> {
+        let turn_bytes_max = self.turn_bytes_max(socket);
         let mut turn_bytes = 0;
-        while turn_bytes < self.window_bytes {
+        while turn_bytes < turn_bytes_max {
             if self.copying.is_none()
                 && !self.cannot_map
                 && let Some(batch) = GatherBatch::find(&self.extents, self.current, self.sent)
@@ -157,14 +175,24 @@ impl ResponseSender {
             }
             match self.extents.get(self.current) {
                 Some(Extent::Source { source, range }) if self.copying.is_none() => {
+                    if let Some(source) = source.as_virtual() {
+                        let window = ready!(self.windows.poll(cx, source, range));
+                        self.unfold(window.map_err(SendError::Source)?)?;
+                        self.cork(socket);
+                        continue;
+                    }
                     let source = Arc::clone(source);
                     let window = self.next_window(range);
                     match source.as_file().filter(|file| file.is_sendable()) {
                         Some(file) => {
-                            let polled = self.poll_window(cx, socket, io_thread, file, window);
-                            let sent = ready!(polled)?;
-                            observer.sent(sent);
-                            turn_bytes += sent;
+                            let part = window.clone();
+                            match ready!(self.poll_window(cx, socket, io_thread, file, part))? {
+                                Some(sent) => {
+                                    observer.sent(sent);
+                                    turn_bytes += sent;
+                                }
+                                None => self.start_copying(source, window),
+                            }
                         }
                         None => self.start_copying(source, window),
                     }
@@ -191,6 +219,7 @@ impl ResponseSender {
                 None => return Poll::Ready(Ok(())),
             }
         }
+        socket.has_had_a_turn = true;
         if self.is_done() {
             return Poll::Ready(Ok(()));
         }
@@ -199,8 +228,24 @@ impl ResponseSender {
         Poll::Pending
     }
 
+    fn turn_bytes_max(&self, socket: &Socket) -> u64 {
+        match socket.has_had_a_turn {
+            true => self.window_bytes,
+            false => self.window_bytes.min(FIRST_TURN_BYTES),
+        }
+    }
+
     fn is_done(&self) -> bool {
         self.memory.is_empty() && self.copying.is_none() && self.extents.get(self.current).is_none()
+    }
+
+    /// Puts the extents of a window in place of the front of the current extent, and drops those before it.
+    fn unfold(&mut self, window: Extents) -> Result<(), SendError> {
+        let unfolded = self.extents.unfold(self.current, window);
+        // The source breaks its contract.
+        self.extents = unfolded.ok_or(SendError::Source(ReadError::Truncated))?;
+        self.current = 0;
+        Ok(())
     }
 
     /// The part of the current extent that is sent until the file is checked again. Windows are aligned, so
@@ -234,7 +279,8 @@ impl ResponseSender {
         }
     }
 
-    /// Sends the bytes in memory, and a window of a file or the first part of it.
+    /// Sends the bytes in memory, and a window of a file or the first part of it. Ready with `None`: the
+    /// window must be copied, because a writer waits for the file, or the client has another file to read.
     fn poll_window(
         &mut self,
         cx: &mut Context<'_>,
@@ -242,19 +288,34 @@ impl ResponseSender {
         io_thread: &IoThread,
         file: &File,
         window: Range<u64>,
-    ) -> Poll<Result<u64, SendError>> {
+    ) -> Poll<Result<Option<u64>, SendError>> {
         // Before the head is sent: the kernel holds it back, because `MSG_MORE` announces more.
         if !ready!(self.poll_available(cx, io_thread, file, &window))? {
-            return Poll::Ready(Ok(0));
+            return Poll::Ready(Ok(Some(0)));
+        }
+        let references = socket.page_references();
+        if !references.prepare(file) {
+            return Poll::Ready(Ok(None));
         }
         ready!(self.poll_memory(cx, socket, true))?;
         self.check(file)?;
-        let max = usize::try_from(window.end - window.start).unwrap_or(usize::MAX);
-        let send = |fd: BorrowedFd<'_>| net::sendfile(fd, file.as_fd(), window.start, max);
-        let sent = ready!(socket.poll_write(cx, max, send)).map_err(classify)? as u64;
+        let bytes = (window.end - window.start).min(self.turn_bytes_max(socket));
+        let max = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let mut is_refused = false;
+        let send = |fd: BorrowedFd<'_>| {
+            let sendfile = || net::sendfile(fd, file.as_fd(), window.start, max);
+            let sent = references.send_by_reference(file, sendfile);
+            is_refused = sent.is_none();
+            sent.unwrap_or(Err(io::ErrorKind::ResourceBusy.into()))
+        };
+        let polled = ready!(socket.poll_write(cx, max, send));
+        if is_refused {
+            return Poll::Ready(Ok(None));
+        }
+        let sent = polled.map_err(classify)? as u64;
         self.is_long |= sent < window.end - window.start;
         self.advance(sent, file).map_err(SendError::Source)?;
-        Poll::Ready(Ok(sent))
+        Poll::Ready(Ok(Some(sent)))
     }
 
     /// Sends the bytes in memory and a batch of short extents, or the first part of both.
@@ -293,10 +354,22 @@ impl ResponseSender {
         let mut slices = vec![Slice::Memory(&self.memory)];
         slices.extend(batch.slices(&self.extents, self.current, self.sent, &mapping));
         let more = self.extents.get(self.current + batch.count).is_some();
-        let polled = socket.poll_write(cx, wanted, |fd| net::send_slices(fd, &slices, more));
+        let references = socket.page_references();
+        let mut is_refused = false;
+        let send = |fd: BorrowedFd<'_>| {
+            let sent = references.send_copied(file, || net::send_slices(fd, &slices, more));
+            is_refused = sent.is_none();
+            sent.unwrap_or(Err(io::ErrorKind::ResourceBusy.into()))
+        };
+        let polled = socket.poll_write(cx, wanted, send);
         drop(slices);
         self.mapping = Some((Arc::clone(&batch.source), mapping));
-        let written = ready!(polled).map_err(classify)? as u64;
+        let written = ready!(polled);
+        if is_refused {
+            // A writer waits: the file is not sendable any more, and its extents are copied.
+            return Poll::Ready(Ok(0));
+        }
+        let written = written.map_err(classify)? as u64;
         let from_memory = written.min(self.memory.len() as u64);
         self.advance_memory(usize::try_from(from_memory).expect("no more than is in memory"));
         let sent = written - from_memory;

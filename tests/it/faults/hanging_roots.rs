@@ -8,9 +8,12 @@ use std::{
 };
 
 use actix_web::ResponseError as _;
-use headwater::extent::{
-    ReadError,
-    disk::{OpenError, Unavailable},
+use headwater::{
+    extent::{
+        ReadError,
+        disk::{OpenError, Unavailable},
+    },
+    shares::ClientKey,
 };
 use socket2::SockRef;
 
@@ -265,7 +268,7 @@ fn a_disk_call_that_panics_is_an_error_of_the_server() {
     folder.put("a.mp4", pattern(1000));
     let serving = serve_with(&[folder.path("")], "");
     let pool = serving.site().titles.library.roots()[0].root.pool();
-    let panicked = block_on(pool.run(|| panic!("on purpose")));
+    let panicked = block_on(pool.run(ClientKey::Server, || panic!("on purpose")));
     let status = |error: headwater::http::Error| error.error_response().status().as_u16();
     assert_eq!(status(OpenError::from(panicked.expect_err("a panic")).into()), 500);
     assert_eq!(status(ReadError::from(Unavailable::Panicked).into()), 500);

@@ -120,22 +120,17 @@ fn a_slow_subscriber_costs_no_memory_and_receives_the_last_state_of_each_job() {
 #[test]
 fn the_number_of_subscribers_is_limited_and_a_closed_one_frees_its_place() {
     let (_folder, serving) = one_title();
-    let client = http2::Client::connect(serving.address);
-    let other = http2::Client::connect(serving.address);
-    let third = http2::Client::connect(serving.address);
+    let clients = [(); 3].map(|()| http2::Client::connect(serving.address));
+    let late = http2::Client::connect(serving.address);
     let begin = |client: &http2::Client| {
         client.begin("GET", "http://localhost/api/events", &[]).expect("a response")
     };
-    let mut subscribers: Vec<_> = (0..SUBSCRIBERS_MAX)
-        .map(|place| match place % 2 {
-            0 => begin(&client),
-            _ => begin(&other),
-        })
-        .collect();
+    let mut subscribers: Vec<_> =
+        (0..SUBSCRIBERS_MAX).map(|place| begin(&clients[place % clients.len()])).collect();
     assert!(subscribers.iter().all(|subscriber| subscriber.head.status == 200));
-    assert_eq!(begin(&third).head.status, 503);
+    assert_eq!(begin(&late).head.status, 503);
     subscribers.pop();
-    until("a place is free again", || begin(&third).head.status == 200);
+    until("a place is free again", || begin(&late).head.status == 200);
 }
 
 #[test]

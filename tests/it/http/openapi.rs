@@ -383,6 +383,7 @@ fn a_job_from_request_to_end(api: &Api) {
     assert!(block_on(queue.fail(&claim(&queue), "it broke", Retry::Never)).expect("a database"));
     assert_eq!(shown("failed")["error"].as_str().map(|why| why.contains("it broke")), Some(true));
     api.send("POST", "/api/jobs/{id}/cancel", id, "{}", 409);
+    api.send("PATCH", "/api/jobs/{id}", id, r#"{"priority":1}"#, 409);
     api.send("POST", "/api/jobs/{id}/retry", id, "{}", 200);
     api.send("POST", "/api/jobs/{id}/cancel", id, "{}", 200);
     shown("cancelled");

@@ -219,6 +219,9 @@ fn a_job_can_be_cancelled_retried_and_prioritized() {
     assert_eq!(json(&act("retry"), 200)["state"], "queued");
     assert!(block_on(queue.finish(&claim(&queue), &[])).expect("a database"));
     assert_eq!(json(&act("cancel"), 409)["detail"], "the job has already ended");
+    let problem = json(&prefer(r#"{"priority":7}"#), 409);
+    assert_eq!(problem["type"], "/errors/conflict");
+    assert_eq!(problem["detail"], "the job has already ended");
     json(&act("retry"), 409);
     for target in ["/api/jobs/x", "/api/jobs/0190b0a0-0000-7000-8000-000000000000"] {
         assert_eq!(serving.get(target, &[]).status, 404);
@@ -276,7 +279,7 @@ fn requests_of_another_origin_or_with_another_host_change_nothing() {
         let valid = request(method, target, &[], content);
         refused(valid.replace("Host: localhost", "Host: evil.example"), 403);
         refused(valid.replace("application/json", "text/plain"), 415);
-        refused(head(method, target, &[]).replace("Host: test", "Host: localhost"), 415);
+        refused(head(method, target, &[]), 415);
     }
     let jobs = listed(&serving, "");
     assert_eq!((jobs.len(), &jobs[0]["state"]), (1, &"queued".into()));
@@ -346,7 +349,7 @@ fn without_a_database_job_routes_are_503_and_everything_else_plays() {
     folder.put("data/headwater.db/not a database", []);
     let data = format!("--data={}", folder.path("data").display());
     let program = Program::serve(&[data, folder.path("films").display().to_string()], &[]);
-    assert!(program.logged().contains("jobs and images unavailable"), "{}", program.logged());
+    until("the log says so", || program.logged().contains("jobs and images unavailable"));
     assert_eq!(program.get("/media/a.mp4", &[]).status, 200);
     assert_eq!(program.get("/readyz", &[]).status, 200);
     assert_eq!(program.get("/api/jobs", &[]).status, 503);

@@ -153,6 +153,20 @@ fn symbolic_links_lead_to_files_inside_the_root_only() {
 }
 
 #[test]
+fn a_link_with_a_visible_name_does_not_show_a_hidden_file() {
+    let (folder, serving) = root_and_secret();
+    let link = |name: &str, to: &str| symlink(to, folder.path("root").join(name)).unwrap();
+    link("visible.mp4", ".git/c.mp4");
+    link("hidden.mp4", ".hidden.mp4");
+    link("folder/up.mp4", "../.git/c.mp4");
+    link("git", ".git");
+    link("in_turn.mp4", "folder/up.mp4");
+    for path in ["visible.mp4", "hidden.mp4", "folder/up.mp4", "git/c.mp4", "in_turn.mp4"] {
+        is_not_there(&serving, path);
+    }
+}
+
+#[test]
 fn only_regular_files_are_served() {
     let (folder, serving) = root_and_secret();
     let make = |name: &str, kind, device| {

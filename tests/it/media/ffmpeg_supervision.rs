@@ -14,10 +14,14 @@ use bytes::Bytes;
 use headwater::{
     extent::{Extent, Extents},
     transcode::{
-        ffmpeg::{Ffmpeg, FfmpegError, Invocation, Limits, Progress, RunSummary, Stdin},
+        ffmpeg::{
+            Ffmpeg, FfmpegError, Input, InputFile, Invocation, Limits, Progress, RunSummary,
+            arguments::FILE,
+        },
         sandbox::Policy,
     },
 };
+use rustix::fs::{Mode, OFlags};
 use tokio::sync::watch;
 
 use crate::support::{
@@ -50,26 +54,23 @@ impl Place {
         path
     }
 
-    /// `{name}` in an argument is the path of that file, which ffmpeg may then read.
+    /// `{name}` among the arguments is the input, that file.
     fn run(&self, arguments: &[&str]) -> Invocation {
-        let mut inputs = Vec::new();
+        let mut input = Input::Null;
         let mut list: Vec<OsString> = Vec::new();
         for argument in arguments {
             match argument.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
                 Some(name) => {
-                    inputs.push(self.path(name));
-                    list.push(self.path(name).into());
+                    // As the product opens files: a FIFO does not block.
+                    let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+                    let fd = rustix::fs::open(self.path(name), flags, Mode::empty()).unwrap();
+                    input = Input::File(InputFile { fd, name: name.to_owned() });
+                    list.push(FILE.into());
                 }
                 None => list.push(argument.into()),
             }
         }
-        Invocation {
-            arguments: list,
-            stdin: Stdin::Null,
-            inputs,
-            output_dir: self.path("out"),
-            limits: limits(),
-        }
+        Invocation { arguments: list, input, output_dir: self.path("out"), limits: limits() }
     }
 
     fn outputs(&self) -> Vec<String> {
@@ -127,7 +128,7 @@ fn piped_input_works_like_a_file_and_need_not_be_read_to_its_end() {
             extents.push(Extent::Memory(Bytes::copy_from_slice(part))).unwrap();
         }
         let mut run = place.run(&["-i", "pipe:0", "-frames:v", frames, "-f", "null", "-"]);
-        run.stdin = Stdin::Extents(extents);
+        run.input = Input::Extents(extents);
         done(run).unwrap().progress.frames
     };
     assert_eq!(fed("100"), 100);
@@ -435,13 +436,7 @@ fn a_server_that_is_killed() {
     let writes = PathBuf::from(folder);
     let args = [&ENDLESS[..], &["-"]].concat().into_iter().map(Into::into).collect();
     let limits = Limits { deadline: Duration::from_secs(600), ..limits() };
-    let run = Invocation {
-        arguments: args,
-        stdin: Stdin::Null,
-        inputs: Vec::new(),
-        output_dir: writes,
-        limits,
-    };
+    let run = Invocation { arguments: args, input: Input::Null, output_dir: writes, limits };
     let ended = done(run);
     panic!("it was not killed: {ended:?}");
 }

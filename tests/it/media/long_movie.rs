@@ -6,6 +6,7 @@ use std::{num::NonZeroU32, time::Instant};
 use headwater::{
     extent::{ReadAt, ReadError},
     movie::Movie,
+    package::clip::{self, Clip, ClipRefused},
 };
 
 use crate::support::{
@@ -126,6 +127,21 @@ fn the_index_of_a_day_at_sixty_frames_a_second_is_small() {
         assert_eq!(track.index.segments.len(), 24 * 60 * 60 / 6);
     }
     assert!(movie.bytes() < INDEX_BYTES_MAX, "{}", movie.bytes());
+}
+
+#[test]
+fn a_clip_of_a_day_is_refused_by_the_index_alone() {
+    let grid_ms = NonZeroU32::new(6000).unwrap();
+    let movie = Movie::read(&Day::new(), grid_ms).expect("it can be read").expect("it is a movie");
+    let hours = |start: u64, end: Option<u64>| {
+        let in_ms = |hours| hours * 3_600_000;
+        let tracks = vec![0, 1];
+        clip::check(&movie, &Clip { start_ms: in_ms(start), end_ms: end.map(in_ms), tracks })
+    };
+    assert!(matches!(hours(0, None), Err(ClipRefused::TooLong)));
+    assert!(matches!(hours(1, Some(23)), Err(ClipRefused::TooLong)));
+    assert!(matches!(hours(24, None), Err(ClipRefused::Empty { title_ms: 86_400_000, .. })));
+    assert!(hours(22, None).is_ok() && hours(1, Some(2)).is_ok());
 }
 
 /// `cargo test --release --test it -- --ignored --nocapture figures_of_a_day`

@@ -1,7 +1,17 @@
 //! Files that are no movies: the real program and its worker remux them on the first request.
 
-use std::{collections::BTreeMap, fs, net::TcpListener, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::TcpListener,
+    os::unix::fs::symlink,
+    path::PathBuf,
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::Duration,
+};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde_json::Value;
 
 use crate::support::{
@@ -11,7 +21,7 @@ use crate::support::{
     folder::Folder,
     json,
     program::Program,
-    wait::until,
+    wait::{until, until_slowly},
 };
 
 const VIDEO: &str = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=6";
@@ -247,6 +257,79 @@ fn a_playlist_of_other_files_is_never_followed() {
     assert_eq!(jobs["jobs"], serde_json::json!([]), "nothing was begun");
     let refused = listener.accept().expect_err("no connection came");
     assert_eq!(refused.kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[test]
+fn a_folder_that_is_swapped_for_a_link_never_leads_ffmpeg_out_of_the_library() {
+    const TITLES: usize = 24;
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    for name in ["library/films", "outside/films"] {
+        fs::create_dir_all(folder.path(name)).expect("a folder");
+    }
+    let inside = make(&folder, "inside.mkv", &format!("{AVC} -c:a aac -t 2"));
+    let outside = make(&folder, "outside.mkv", &format!("{AVC} -c:a aac -t 3"));
+    for number in 0..TITLES {
+        let name = format!("films/{number}.mkv");
+        fs::copy(&inside, folder.path("library").join(&name)).expect("a copy");
+        fs::copy(&outside, folder.path("outside").join(&name)).expect("a copy");
+    }
+    let (films, link) = (folder.path("library/films"), folder.path("library/link"));
+    symlink("../outside/films", &link).expect("a link");
+    let program = Program::serve(&[folder.path("library")], &[]);
+    let (over, is_over) = mpsc::channel::<()>();
+    let ended: Vec<usize> = thread::scope(|scope| {
+        let (films, link) = (&films, &link);
+        scope.spawn(move || {
+            let swap = || renameat_with(CWD, films, CWD, link, RenameFlags::EXCHANGE);
+            // An even number of times. The pace is that of the steps of a job.
+            while is_over.recv_timeout(Duration::from_millis(3))
+                != Err(RecvTimeoutError::Disconnected)
+            {
+                swap().expect("swapped");
+                let _ = is_over.recv_timeout(Duration::from_millis(3));
+                swap().expect("swapped");
+            }
+        });
+        let remuxes = |number: &usize| {
+            let title = format!("films/{number}.mkv");
+            let request =
+                json::post("/api/jobs", &format!(r#"{{"kind":"remux","title":"{title}"}}"#));
+            let mut response = None;
+            until_slowly("the title is there at this moment", || {
+                let mut client = program.connect();
+                client.send(&request);
+                let answer = json::read(&mut client);
+                let is_there = answer.status != 404;
+                response = Some(answer);
+                is_there
+            });
+            let response = response.expect("a response");
+            let job = json::json(&response, response.status);
+            let url =
+                format!("/api/jobs/{}", job["id"].as_str().unwrap_or_else(|| panic!("{job}")));
+            let mut state = String::new();
+            until_slowly("the job ends", || {
+                let job = json::json(&program.get(&url, &[]), 200);
+                job["state"].as_str().expect("a state").clone_into(&mut state);
+                matches!(&*state, "done" | "failed")
+            });
+            state == "done"
+        };
+        let ended = (0..TITLES).filter(remuxes).collect();
+        drop(over);
+        ended
+    });
+    assert!(!ended.is_empty(), "no title was remuxed");
+    let expected = samples(inside.to_str().expect("text"));
+    for number in &ended {
+        let target = format!("/v/films/{number}.mkv/play.mp4");
+        until_slowly("the title is found", || program.get(&target, &[]).status == 200);
+        assert!(samples(&url(&program, &target)) == expected, "{target} is another film");
+    }
+    println!("{} of {TITLES} titles were remuxed", ended.len());
 }
 
 #[test]

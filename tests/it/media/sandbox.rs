@@ -4,6 +4,7 @@
 //! output.
 
 use std::{
+    fs::File,
     net::TcpListener,
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
@@ -39,7 +40,7 @@ impl Place {
         let arguments = arguments.iter().map(Into::into);
         Confinement {
             policy: Policy::Required,
-            readable: vec![self.path("readable")],
+            reads_stdin: true,
             writable: Some(self.path("out")),
             memory_bytes: 256 << 20,
             file_bytes: 1 << 20,
@@ -51,7 +52,13 @@ impl Place {
     }
 
     fn run(&self, program: &str, arguments: &[&str]) -> Output {
-        run(&self.confinement(program, arguments), &self.path("out"))
+        self.run_confined(&self.confinement(program, arguments))
+    }
+
+    /// Runs a program whose standard input is the readable file.
+    fn run_confined(&self, confinement: &Confinement) -> Output {
+        let readable = File::open(self.path("readable")).unwrap();
+        run(confinement, readable, &self.path("out"))
     }
 
     /// The error output of a bash script, which must fail.
@@ -62,9 +69,9 @@ impl Place {
     }
 }
 
-fn run(confinement: &Confinement, folder: &Path) -> Output {
+fn run(confinement: &Confinement, stdin: impl Into<Stdio>, folder: &Path) -> Output {
     let mut command = confinement.command(PROGRAM.as_ref());
-    command.current_dir(folder).stdin(Stdio::null()).output().expect("the helper runs")
+    command.current_dir(folder).stdin(stdin).output().expect("the helper runs")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -74,10 +81,8 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn the_readable_file_is_read_and_the_folder_is_written() {
     let place = Place::new();
-    let readable = place.path("readable");
-    let script =
-        format!("read -r line < {}; echo \"$line\" > output; mapfile < output", readable.display());
-    let output = place.run("bash", &["-c", &script]);
+    let script = "read -r line < /proc/self/fd/0; echo \"$line\" > output; mapfile < output";
+    let output = place.run("bash", &["-c", script]);
     // `read` fails at the end of a file without a newline, but has read the line.
     assert_eq!(text(&output.stderr), "");
     assert_eq!(std::fs::read_to_string(place.path("out/output")).unwrap(), "readable bytes\n");
@@ -270,7 +275,7 @@ fn processor_time_is_limited() {
     let place = Place::new();
     let mut confinement = place.confinement("bash", &["-c", "while :; do :; done"]);
     confinement.cpu_s = 1;
-    let output = run(&confinement, &place.path("out"));
+    let output = place.run_confined(&confinement);
     // 24 is SIGXCPU.
     assert_eq!(output.status.signal(), Some(24), "{output:?}");
 }
@@ -278,9 +283,9 @@ fn processor_time_is_limited() {
 #[test]
 fn only_the_capability_to_read_is_left_and_none_comes_back() {
     let place = Place::new();
-    let mut confinement = place.confinement("cat", &["/proc/self/status"]);
-    confinement.readable.push("/proc".into());
-    let output = run(&confinement, &place.path("out"));
+    let confinement = place.confinement("cat", &["/proc/self/status"]);
+    // The program may read what is below its standard input.
+    let output = run(&confinement, File::open("/proc").unwrap(), &place.path("out"));
     let status = text(&output.stdout);
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -299,7 +304,7 @@ fn a_child_whose_parent_is_dead_runs_nothing() {
     let place = Place::new();
     let mut confinement = place.confinement("true", &[]);
     confinement.parent = Some(1);
-    let output = run(&confinement, &place.path("out"));
+    let output = place.run_confined(&confinement);
     assert_eq!(output.status.code(), Some(125));
     assert_eq!(
         text(&output.stderr),
@@ -312,9 +317,9 @@ fn without_a_program_the_helper_reports_the_features_of_the_kernel() {
     let place = Place::new();
     let mut confinement = place.confinement("true", &[]);
     confinement.program.clear();
-    assert_eq!(text(&run(&confinement, &place.path("out")).stdout), "landlock seccomp\n");
+    assert_eq!(text(&place.run_confined(&confinement).stdout), "landlock seccomp\n");
     confinement.policy = Policy::Off;
-    assert_eq!(text(&run(&confinement, &place.path("out")).stdout), "\n");
+    assert_eq!(text(&place.run_confined(&confinement).stdout), "\n");
 }
 
 #[test]
@@ -322,8 +327,8 @@ fn without_a_policy_memory_is_limited_and_files_are_not() {
     let place = Place::new();
     let mut confinement = place.confinement("cat", &[place.path("secret").to_str().unwrap()]);
     confinement.policy = Policy::Off;
-    assert_eq!(text(&run(&confinement, &place.path("out")).stdout), "secret bytes");
+    assert_eq!(text(&place.run_confined(&confinement).stdout), "secret bytes");
     let mut confinement = place.confinement("bash", &["-c", "printf -v x '%01073741824d' 0"]);
     confinement.policy = Policy::Off;
-    assert!(!run(&confinement, &place.path("out")).status.success());
+    assert!(!place.run_confined(&confinement).status.success());
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::support::{client::Response, json, server::Serving};
 
 /// Responses that any request may get, and that the description defines once.
-const FOR_ANY: [u16; 6] = [400, 405, 408, 414, 429, 431];
+const FOR_ANY: [u16; 5] = [400, 405, 408, 414, 431];
 
 /// The description as a server sends it, and the parts of it that responses have covered.
 pub struct Description {

@@ -20,6 +20,14 @@ pub fn narrow_socket(address: SocketAddr, buffer_bytes: usize) -> TcpStream {
     socket.into()
 }
 
+/// Connects from 127.0.0.`number`: the server takes each for another client.
+pub fn socket_from(number: u8, address: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from(([127, 0, 0, number], 0)).into()).expect("a loopback address");
+    socket.connect(&address.into()).expect("a connection");
+    socket.into()
+}
+
 /// An HTTP/1 client that checks the framing of every response.
 pub struct Client {
     stream: BufReader<TcpStream>,
@@ -73,6 +81,11 @@ impl Client {
     /// Connects with a [`narrow_socket`].
     pub fn narrow(address: SocketAddr, buffer_bytes: usize) -> Self {
         Self::over(narrow_socket(address, buffer_bytes))
+    }
+
+    /// Connects from another address: 127.0.0.`number`.
+    pub fn connect_from(number: u8, address: SocketAddr) -> Self {
+        Self::over(socket_from(number, address))
     }
 
     fn over(stream: TcpStream) -> Self {
@@ -191,7 +204,7 @@ impl Client {
 
 /// The head of a request.
 pub fn head(method: &str, target: &str, fields: &[&str]) -> String {
-    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: test\r\n");
+    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n");
     for field in fields {
         head.push_str(field);
         head.push_str("\r\n");

@@ -108,9 +108,14 @@ impl Deployment {
 
     /// Starts a server, with more arguments.
     pub fn serve(&self, more: &[&str]) -> Program {
+        self.serve_in(more, &[])
+    }
+
+    /// Starts a server, with more arguments and environment variables.
+    pub fn serve_in(&self, more: &[&str], environment: &[(&str, &str)]) -> Program {
         let mut arguments = self.arguments();
         arguments.extend(more.iter().map(|&argument| argument.to_owned()));
-        Program::serve(&arguments, &SETTINGS)
+        Program::serve(&arguments, &[&SETTINGS, environment].concat())
     }
 
     /// Starts a worker that is a child of the test and of no server.

@@ -117,7 +117,7 @@ impl Client {
         target: &str,
         fields: &[&str],
     ) -> Result<Response, h2::Error> {
-        let pending = self.begin(method, &format!("http://test{target}"), fields)?;
+        let pending = self.begin(method, &format!("http://localhost{target}"), fields)?;
         self.finish(pending)
     }
 

@@ -16,6 +16,7 @@ pub mod folder; // temporary folders, small file systems, pattern bytes
 pub mod fuzz_corpus; // the seeds and invariants of the fuzz targets
 pub mod hanging_disk; // a FUSE disk that hangs on demand
 pub mod http2; // an HTTP/2 client
+pub mod http2_frames; // single HTTP/2 frames
 pub mod jobs; // jobs of a server in this process
 pub mod json; // requests and responses with JSON
 pub mod long_file; // a long file, and multipart requests for it
@@ -25,6 +26,7 @@ pub mod movies; // small valid movies, written by code
 pub mod postgres; // a PostgreSQL cluster for the tests
 pub mod processes; // processes of a deployment, from /proc
 pub mod program; // the program as a child process
+pub mod proxies; // nginx and Caddy, as the README configures them
 pub mod renditions; // renditions of one movie
 pub mod sent_files; // a file, and each way that it takes to a connection
 pub mod server; // a server in this process

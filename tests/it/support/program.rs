@@ -5,12 +5,13 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read},
     net::SocketAddr,
-    process::{Child, Command, ExitStatus, Stdio},
+    path::PathBuf,
+    process::{Child, ChildStderr, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
     thread,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use tempfile::TempDir;
 
 use crate::support::{
@@ -28,16 +29,29 @@ pub struct Program {
     pub address: SocketAddr,
     printed: Arc<Mutex<String>>,
     logged: Arc<Mutex<String>>,
+    unread_log: Option<ChildStderr>,
     _home: TempDir,
 }
 
 /// A command with these arguments, in an environment that holds only the search path of this
 /// machine.
 pub fn command<A: AsRef<OsStr>>(arguments: &[A]) -> (Command, TempDir) {
+    let (mut command, home) = clean_command(PROGRAM);
+    command.args(arguments);
+    (command, home)
+}
+
+/// A shell that runs a script in the same environment; the command's further arguments are the script's.
+fn shell_command(script: &str) -> (Command, TempDir) {
+    let (mut command, home) = clean_command("/bin/sh");
+    command.args(["-c", script, "sh"]);
+    (command, home)
+}
+
+fn clean_command(program: &str) -> (Command, TempDir) {
     let home = TempDir::new().expect("a home");
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(program);
     command
-        .args(arguments)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", home.path())
@@ -57,21 +71,45 @@ impl Program {
     /// Starts `headwater serve`, by default on a free port of 127.0.0.1, and waits until it prints
     /// its address.
     pub fn serve<A: AsRef<OsStr>>(arguments: &[A], environment: &[(&str, &str)]) -> Self {
+        let mut program = Self::serve_with_unread_log(arguments, environment);
+        program.read_log();
+        program
+    }
+
+    /// Like [`serve`](Self::serve), but nobody reads its standard error.
+    pub fn serve_with_unread_log<A: AsRef<OsStr>>(
+        arguments: &[A],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let (mut command, home) = command(&["serve"]);
+        command.args(arguments).envs(environment.iter().copied());
+        Self::start(command, home)
+    }
+
+    /// As [`serve`](Self::serve), in a process that may open so many descriptors.
+    pub fn serve_within<A: AsRef<OsStr>>(descriptors: u32, arguments: &[A]) -> Self {
+        let (mut command, home) = shell_command(&format!("ulimit -n {descriptors}; exec \"$@\""));
+        command.arg(PROGRAM).arg("serve").args(arguments);
+        let mut program = Self::start(command, home);
+        program.read_log();
+        program
+    }
+
+    fn start(mut command: Command, home: TempDir) -> Self {
         let mut child = command
-            .args(arguments)
             .env("HEADWATER_LISTEN", "127.0.0.1:0")
-            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program runs");
         let printed = collect(child.stdout.take().expect("piped"));
-        let logged = collect(child.stderr.take().expect("piped"));
+        let mut unread_log = child.stderr.take();
         let mut address = None;
         until("the program prints the page's address", || {
             if let Some(status) = child.try_wait().expect("a child") {
-                panic!("ended with {status}: {}", text(&logged));
+                let mut logged = String::new();
+                let _ = unread_log.as_mut().expect("piped").read_to_string(&mut logged);
+                panic!("ended with {status}: {logged}");
             }
             let printed = text(&printed);
             let page = printed.lines().find_map(|line| line.trim().strip_prefix("page "));
@@ -80,7 +118,12 @@ impl Program {
             address.is_some()
         });
         let address = address.expect("just found");
-        Self { child, address, printed, logged, _home: home }
+        Self { child, address, printed, logged: Arc::default(), unread_log, _home: home }
+    }
+
+    /// Begins to read its standard error.
+    pub fn read_log(&mut self) {
+        self.logged = collect(self.unread_log.take().expect("not read yet"));
     }
 
     /// Sends it a signal.
@@ -118,6 +161,22 @@ impl Program {
     pub fn descriptors(&self) -> usize {
         let open = fs::read_dir(format!("/proc/{}/fd", self.child.id()));
         open.expect("a process").count()
+    }
+
+    /// Sets the most descriptors that it may have open from now on.
+    pub fn limit_descriptors(&self, most: usize) {
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let limit = Rlimit { current: Some(most as u64), maximum };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, limit)
+            .expect("one's own child, within the maximum");
+    }
+
+    /// The removed files that it has open.
+    pub fn removed_files(&self) -> Vec<PathBuf> {
+        let open = fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("a process");
+        let targets = open.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+        let is_removed = |target: &PathBuf| target.to_string_lossy().ends_with(" (deleted)");
+        targets.filter(|target| target.is_absolute() && is_removed(target)).collect()
     }
 
     /// Its CPU time, in ticks of 10 ms.

@@ -16,6 +16,7 @@ use headwater::{
     config::{Layer, RootConfig, Settings},
     library::MediaPath,
     serve::{Server, start::StartError},
+    shares::ClientKey,
 };
 use tempfile::TempDir;
 
@@ -143,7 +144,7 @@ pub fn occupy(serving: &Serving, root: usize) -> Vec<Sender<()>> {
     let held = (0..threads).map(|_| {
         let (release, wait) = mpsc::channel();
         let begun = begun.clone();
-        pool.run_detached(move || {
+        pool.run_detached(ClientKey::Server, move || {
             begun.send(()).expect("the test waits for this");
             let _ = wait.recv();
         });

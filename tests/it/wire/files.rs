@@ -242,7 +242,11 @@ fn a_file_truncated_in_mid_response_ends_short_and_is_never_padded() {
             if left > 100_000 + rest.len() || how == COPIED.1 {
                 assert_same(&rest, &OLD[sent], "until it was truncated");
             }
-            assert_eq!((cuts(&serving, "truncated"), cuts(&serving, "changed")), (1, 0), "{left}");
+            // A file that is sent by reference is cut before the writer truncates it.
+            until("the cut is counted", || {
+                cuts(&serving, "truncated") + cuts(&serving, "changed") == 1
+            });
+            assert!(how != COPIED.1 || cuts(&serving, "truncated") == 1, "{left}");
         }
     });
 }
@@ -280,7 +284,8 @@ fn a_file_overwritten_with_more_than_a_window_unsent_is_cut() {
                 "the copied bytes are of one version",
             );
         }
-        assert_eq!((cuts(&serving, "changed"), cuts(&serving, "truncated")), (1, 0));
+        until("the cut is counted", || cuts(&serving, "changed") == 1);
+        assert_eq!(cuts(&serving, "truncated"), 0);
         until("the new version is served", || {
             serving.get("/media/a.mp4", &["Range: bytes=0-0"]).body == b"n"
         });

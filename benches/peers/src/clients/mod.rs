@@ -1,4 +1,4 @@
-//! The load generators: wrk for many small responses, curl for whole files.
+//! The load generators: wrk for many small responses, h2load for those over HTTP/2, curl for whole files.
 //!
 //! Well-known clients need no proof of their own. Two are ours: [`drain`], because no known client
 //! discards bodies in the kernel, and [`viewers`], because none stops in the middle. All run on the
@@ -7,6 +7,7 @@
 pub mod cold;
 pub mod curl;
 pub mod drain;
+pub mod h2load;
 pub mod viewers;
 pub mod wrk;
 

@@ -49,6 +49,8 @@ impl Peer for Headwater {
             .arg(site.state.join("data"))
             .args(&self.arguments)
             .env("HEADWATER_IO_THREADS", site.workers().to_string());
-        site.spawn_printing(&mut command)
+        let server = site.spawn_printing(&mut command)?;
+        let address = server.address;
+        Ok(server.with_http2(address))
     }
 }

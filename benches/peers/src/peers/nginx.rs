@@ -39,19 +39,19 @@ impl Peer for Nginx {
     }
 
     fn launch(&self, site: &Site) -> Result<Server> {
-        let address = address::free()?;
+        let (address, http2) = (address::free()?, address::free()?);
         let config = site.state.join("nginx.conf");
-        fs::write(&config, self.config(address, site)?)?;
+        fs::write(&config, self.config(address, http2, site)?)?;
         let mut command = on_cores(&site.cores, &self.binary);
         // Without -e, nginx opens its system-wide error log before it reads the configuration.
         command.args(["-e", "stderr", "-p"]).arg(&site.state);
         command.arg("-c").arg(&config);
-        site.spawn_on(address, &mut command)
+        Ok(site.spawn_on(address, &mut command)?.with_http2(http2))
     }
 }
 
 impl Nginx {
-    fn config(&self, address: SocketAddr, site: &Site) -> Result<String> {
+    fn config(&self, address: SocketAddr, http2: SocketAddr, site: &Site) -> Result<String> {
         let root = quoted(site.root()?);
         let workers = site.workers();
         let nopush = if self.nopush { "on" } else { "off" };
@@ -84,6 +84,7 @@ http {{
     server {{
         # The default backlog of 511 would refuse some of 1,000 concurrent clients.
         listen {address} backlog=4096;
+        listen {http2} http2 backlog=4096;
         root {root};
     }}
 }}
@@ -100,8 +101,8 @@ mod tests {
         let (media, state) = ("/scratch/media".into(), "/scratch/nginx".into());
         let first = String::new();
         let site = Site { media, state, cores: (0..cores).collect(), first };
-        let address = SocketAddr::from(([127, 0, 0, 1], 8080));
-        Nginx { binary: PathBuf::new(), nopush }.config(address, &site).unwrap()
+        let [address, http2] = [8080, 8081].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        Nginx { binary: PathBuf::new(), nopush }.config(address, http2, &site).unwrap()
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl Site {
 
     /// Starts a server that listens on `address`.
     pub fn spawn_on(&self, address: SocketAddr, command: &mut Command) -> Result<Server> {
-        Ok(Server { group: self.spawn(command)?, address })
+        Ok(Server { group: self.spawn(command)?, address, http2: None })
     }
 
     /// Starts a server that prints its URL.
@@ -90,7 +90,7 @@ impl Site {
             group.check_alive(&self.log())?;
             Ok(address::printed(&fs::read_to_string(self.log())?))
         })?;
-        Ok(Server { group, address })
+        Ok(Server { group, address, http2: None })
     }
 }
 
@@ -99,12 +99,19 @@ impl Site {
 pub struct Server {
     group: Group,
     pub address: SocketAddr,
+    /// The address for HTTP/2 in cleartext, if the server has one.
+    pub http2: Option<SocketAddr>,
 }
 
 impl Server {
     /// Process id of the root of its process tree.
     pub fn id(&self) -> u32 {
         self.group.id()
+    }
+
+    /// The same server, which speaks HTTP/2 in cleartext on this address.
+    pub fn with_http2(self, address: SocketAddr) -> Self {
+        Server { http2: Some(address), ..self }
     }
 
     /// URL of a media file by its name.

@@ -19,6 +19,25 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], more: bool) -> io::Result<usiz
     Ok(rustix::net::send(socket, bytes, flags)?)
 }
 
+/// The bytes that the peer has not acknowledged (`SIOCOUTQ`, tcp(7)), unsent ones included.
+pub fn unacknowledged_bytes(socket: impl AsFd) -> io::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the descriptor is open as long as it is borrowed, and the kernel writes one int.
+    let result =
+        unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ as _, &raw mut bytes) };
+    if result == 0 {
+        usize::try_from(bytes).map_err(io::Error::other)
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Ends a connection at once, and discards what the kernel has not sent (RST). The socket stays open and
+/// fails from now on.
+pub fn abort(socket: impl AsFd) -> io::Result<()> {
+    Ok(rustix::net::connect_unspec(socket)?)
+}
+
 /// Limits the unsent bytes in the kernel beyond the congestion window (`TCP_NOTSENT_LOWAT`).
 pub fn set_notsent_lowat(socket: &impl AsFd, bytes: u32) -> io::Result<()> {
     SockRef::from(socket).set_tcp_notsent_lowat(bytes)

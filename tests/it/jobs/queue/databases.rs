@@ -1,15 +1,20 @@
 //! The databases: creation, sharing, migration, outages.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use headwater::{
     queue::{Class, Queue, QueueError},
-    store::{Database, DatabaseError},
+    store::{Database, DatabaseError, Dialect},
 };
+use tokio::time::timeout;
 
 use super::{LEASE, TestQueue, job, keyed, new_artifact, on_both};
-use crate::support::{folder::Folder, postgres::Cluster};
+use crate::support::{
+    folder::Folder,
+    postgres::Cluster,
+    wait::{SLOW_POLL_INTERVAL, TIMEOUT},
+};
 
 /// The clock of PostgreSQL, or else of this machine.
 const NOW: &str = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS now_ms";
@@ -83,6 +88,33 @@ a_job_is_enqueued_in_the_transaction_of_its_caller(bench) {
     assert!(bench.database().rows("SELECT name FROM uploads", &[]).await.unwrap().is_empty());
 }
 
+a_transaction_in_which_a_statement_failed_runs_no_other(bench) {
+    let mut change = bench.begin().await.unwrap();
+    change.transaction().execute("INSERT INTO sequence (last) VALUES (NULL)", &[]).await.expect_err("NULL");
+    change.enqueue(job("poster", 1)).await.expect_err("nothing more");
+    change.commit().await.expect_err("nothing to commit");
+    assert!(bench.changed_since(0, 9).await.unwrap().is_empty());
+    bench.add(job("poster", 1)).await;
+}
+
+a_statement_that_its_caller_gave_up_holds_no_connection(bench) {
+    // More often than there are connections.
+    for _ in 0..16 {
+        let long = match bench.database().dialect() {
+            Dialect::Postgres => "SELECT pg_sleep(600)",
+            Dialect::Sqlite => {
+                // Long, and not endless: nothing interrupts a statement of SQLite.
+                "WITH RECURSIVE many(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many LIMIT 1000000)
+                 SELECT MAX(n) AS n FROM many"
+            }
+        };
+        let asked = timeout(Duration::from_millis(20), bench.database().rows(long, &[])).await;
+        assert!(asked.is_err(), "{asked:?}");
+    }
+    bench.add(job("poster", 1)).await;
+    assert!(bench.take().await.is_some());
+}
+
 an_invalid_row_is_an_error_and_no_panic(bench) {
     let added = bench.add(job("poster", 1)).await;
     let mut transaction = bench.database().begin().await.unwrap();
@@ -108,6 +140,69 @@ async fn the_database_file_is_readable_by_its_owner_only() {
     }
 }
 
+/// SQLite rolls back by itself when the disk is full.
+#[tokio::test]
+async fn a_full_disk_costs_one_change_and_the_next_one_succeeds() {
+    let bench = TestQueue::sqlite().await;
+    for round in 0..20 {
+        let mut change = bench.begin().await.unwrap();
+        let transaction = change.transaction();
+        // For this connection the disk is full from now on.
+        transaction.rows("PRAGMA max_page_count = 1", &[]).await.unwrap();
+        transaction
+            .execute("CREATE TABLE big (bytes BLOB)", &[])
+            .await
+            .expect_err("no page is left");
+        drop(change);
+        bench.add(job("poster", 1)).await;
+        let (_, lease) = bench.take().await.expect("a job");
+        assert!(bench.finish(&lease, &[]).await.unwrap(), "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_or_replaced_file_is_opened_again_by_all_processes() {
+    let bench = TestQueue::sqlite().await;
+    let other = bench.elsewhere().await;
+    let data = bench.folder.path("data");
+    bench.add(job("poster", 1)).await;
+    fs::remove_dir_all(&data).expect("removed");
+    // Until the next look at the path, a query may find no file.
+    until_ok(async || bench.last_change().await.ok().filter(|last| *last == 0)).await;
+    let (new, _) = bench.enqueue(job("poster", 1)).await.unwrap();
+    assert_eq!(new.changed, 1, "the tables are new");
+    until_ok(async || other.job(new.id).await.ok().flatten()).await;
+    assert!(other.claim("worker", Class::ALL, LEASE).await.unwrap().is_some());
+    // A backup without that job.
+    let backup = Arc::clone(&TestQueue::sqlite().await.folder);
+    fs::remove_dir_all(&data).expect("removed");
+    fs::rename(backup.path("data"), &data).expect("put in place");
+    until_ok(async || bench.job(new.id).await.ok().filter(Option::is_none)).await;
+    bench.add(job("poster", 1)).await;
+}
+
+/// Waits until a query has a result.
+async fn until_ok<T>(query: impl AsyncFn() -> Option<T>) -> T {
+    let found = async {
+        loop {
+            if let Some(found) = query().await {
+                return found;
+            }
+            tokio::time::sleep(SLOW_POLL_INTERVAL).await;
+        }
+    };
+    timeout(TIMEOUT, found).await.expect("in time")
+}
+
+#[tokio::test]
+async fn a_full_disk_is_a_transient_error() {
+    let bench = TestQueue::sqlite().await;
+    let mut transaction = bench.database().begin().await.unwrap();
+    transaction.rows("PRAGMA max_page_count = 1", &[]).await.unwrap();
+    let full = transaction.execute("CREATE TABLE big (bytes BLOB)", &[]).await;
+    assert!(matches!(full, Err(DatabaseError::Unavailable(_))), "{full:?}");
+}
+
 #[tokio::test]
 async fn a_database_url_names_a_file_or_is_refused() {
     let folder = Folder::new();
@@ -119,7 +214,10 @@ async fn a_database_url_names_a_file_or_is_refused() {
     }
     for url in ["mysql://localhost/x", "headwater.db", "sqlite:", "sqlite://", ""] {
         let opened = Database::open(Some(url), Path::new("/nowhere")).await;
-        assert!(matches!(opened, Err(DatabaseError::Url)), "{url}: {opened:?}");
+        assert!(
+            matches!(opened, Err(DatabaseError::Scheme(_) | DatabaseError::Url { .. })),
+            "{url}: {opened:?}"
+        );
     }
     let below_a_file = Database::open(None, &folder.put("file", "")).await;
     assert!(matches!(below_a_file, Err(DatabaseError::File { .. })), "{below_a_file:?}");
@@ -164,7 +262,7 @@ async fn a_stopped_database_is_an_error_and_a_restarted_one_is_used() {
         assert!(queue.wait_for_change(last).await.expect_err("no server").is_transient());
     }
     let opened = Database::open(Some(&url), Path::new("")).await;
-    assert!(matches!(opened, Err(DatabaseError::Unavailable(_))), "{opened:?}");
+    assert!(opened.as_ref().is_err_and(DatabaseError::is_transient), "{opened:?}");
     cluster.order("start");
     queue.enqueue(job("poster", 1)).await.expect("the server is back");
     assert_eq!(queue.wait_for_change(last).await.unwrap(), last + 1);

@@ -6,7 +6,7 @@ use futures::{
     future::{join, join_all},
     poll,
 };
-use headwater::queue::{Class, Filter, JobSubmission, Retry, State};
+use headwater::queue::{Class, Filter, JobSubmission, NewArtifact, Retry, State};
 
 use super::{LEASE, TestQueue, at, job, new_artifact, on_both};
 
@@ -146,15 +146,60 @@ a_later_artifact_replaces_an_earlier_one(queue) {
     assert_eq!(queue.artifact("a-poster").await.unwrap(), None);
 }
 
+what_is_soon_made_again_is_evicted_first(queue) {
+    let artifact = async |key: &str, bytes: u64, work_ms: u64| {
+        let lease = queue.taken(job("poster", 1)).await;
+        let artifact = NewArtifact { bytes, work_ms, ..new_artifact(key) };
+        assert!(queue.finish(&lease, &[artifact]).await.unwrap());
+    };
+    const DAY_S: u64 = 86_400;
+    artifact("rendition of hours", 1 << 30, 2 * 3_600_000).await;
+    queue.wait(30 * DAY_S);
+    artifact("old thumbnail", 30_000, 300).await;
+    queue.wait(DAY_S);
+    artifact("old rendition of seconds", 1 << 20, 5000).await;
+    artifact("copied movie", 4 << 30, 30_000).await;
+    queue.wait(60);
+    artifact("thumbnail", 30_000, 300).await;
+    artifact("poster", 50_000, 700).await;
+    queue.wait(60);
+    artifact("copied movie in use", 4 << 30, 30_000).await;
+    let listed = queue.artifacts_to_evict(9, 0).await.unwrap();
+    let keys: Vec<_> = listed.iter().map(|artifact| artifact.key.as_str()).collect();
+    let order = [
+        "old thumbnail",
+        "copied movie",
+        "thumbnail",
+        "poster",
+        "old rendition of seconds",
+        "rendition of hours",
+        "copied movie in use",
+    ];
+    assert_eq!(keys, order);
+}
+
+the_work_of_intermediates_is_work_of_the_artifact(queue) {
+    for number in 1..=3 {
+        let lease = queue.taken(job("chunk", 1)).await;
+        queue.finish(&lease, &[new_artifact(&format!("a-chunk-{number}"))]).await.unwrap();
+    }
+    let lease = queue.taken(job("rendition", 1)).await;
+    let rendition = [new_artifact("a-rendition")];
+    assert!(queue.finish_replacing(&lease, &rendition, Some("a-chunk-")).await.unwrap());
+    let rendition = queue.artifact("a-rendition").await.unwrap().expect("a row");
+    assert_eq!(rendition.work_ms, 400);
+    assert!(queue.artifacts_with_prefix("a-chunk-").await.unwrap().is_empty());
+}
+
 artifacts_are_listed_by_last_use(queue) {
     for key in ["a", "b", "c"] {
         finished_job(&queue, &[key]).await;
         queue.wait(1);
     }
     queue.touch_artifacts(&["a", "nothing", "a"]).await.unwrap();
-    let listed = queue.artifacts_by_age(2).await.unwrap();
+    let listed = queue.artifacts_to_evict(3, 30).await.unwrap();
     let keys: Vec<_> = listed.iter().map(|artifact| artifact.key.as_str()).collect();
-    assert_eq!(keys, ["b", "c"]);
+    assert_eq!(keys, ["b", "c", "a"]);
     assert_eq!(queue.artifacts_bytes().await.unwrap(), 30);
     let touched = queue.artifact("a").await.unwrap().expect("a row");
     assert_eq!(touched.used_ms - touched.created_ms, 3000);

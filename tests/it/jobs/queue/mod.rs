@@ -8,6 +8,7 @@ mod leases; // leases, heartbeats, expiry
 mod listings; // lists of jobs and artifacts
 mod model; // random operations against the reference
 mod reference; // the queue as a plain list
+mod shares; // the places and the turns of clients
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -130,7 +131,8 @@ fn at(permille: u16) -> Progress {
 
 /// An artifact of this key, of 10 bytes.
 fn new_artifact(key: &str) -> NewArtifact {
-    NewArtifact { key: key.into(), bytes: 10, kind: "poster".into(), title: "films/a.mp4".into() }
+    let (key, kind, title) = (key.into(), "poster".into(), "films/a.mp4".into());
+    NewArtifact { key, bytes: 10, work_ms: 100, kind, title }
 }
 
 /// Tests that run on SQLite and on PostgreSQL.

@@ -30,8 +30,8 @@ a_rendition_is_published_although_the_rows_of_its_chunks_cannot_be_read_at_first
     let task: JobSpec = serde_json::from_str(&deployment.jobs()[0].payload).expect("a task");
     // One of the rows of its chunks is invalid: a query for them is an error.
     let key = format!("{}none", task.intermediates().expect("chunks"));
-    let put = "INSERT INTO artifacts (key, token, bytes, kind, title, created_ms, used_ms)
-        VALUES ($1, 1, -1, 'chunk', 'one.mp4', 0, 0)";
+    let put = "INSERT INTO artifacts (key, token, bytes, work_ms, kind, title, created_ms, used_ms)
+        VALUES ($1, 1, -1, 0, 'chunk', 'one.mp4', 0, 0)";
     tamper(deployment, put, &key);
     // Longer than this test takes.
     let program = deployment.serve(&["--job-lease-s=600"]);

@@ -1,0 +1,113 @@
+//! Proxies in front of a server, with the configurations that the README shows.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use crate::support::{folder::Folder, wait::until};
+
+/// The address of the server in the README's configurations.
+const ORIGIN: &str = "127.0.0.1:8080";
+
+/// The host name in the README's configurations.
+pub const HOST: &str = "video.example";
+
+/// A running proxy; dropping it ends its process.
+pub struct Proxy {
+    /// The address that it listens on.
+    pub address: SocketAddr,
+    process: Child,
+    _folder: Folder,
+}
+
+/// The only code block of the README in a language that contains a word.
+pub fn readme_block(language: &str, word: &str) -> String {
+    let readme = include_str!("../../../README.md");
+    let blocks = readme.split("\n```").skip(1).step_by(2);
+    let mut found = blocks.filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n'));
+    let mut found = found.by_ref().filter(|block| block.contains(word));
+    let block =
+        found.next().unwrap_or_else(|| panic!("the README shows no {language} with {word}"));
+    assert!(found.next().is_none(), "several blocks of {language} have {word}");
+    block.to_owned()
+}
+
+impl Proxy {
+    /// Starts nginx with the README's `location` in front of a server. `None` if nginx is not installed.
+    pub fn nginx(origin: SocketAddr) -> Option<Self> {
+        let program = ["/usr/sbin/nginx", "/usr/bin/nginx"].into_iter().find(is_installed)?;
+        let (folder, address) = (Folder::new(), free_address());
+        let home = folder.path("").display().to_string();
+        let location = with_origin(&readme_block("nginx", "proxy_pass"), origin);
+        // One process, so that it ends with the tests and needs no other user.
+        let configuration = format!(
+            "daemon off; master_process off; pid {home}/pid; error_log {home}/errors;
+            events {{}}
+            http {{
+                access_log off; client_body_temp_path {home}/1; proxy_temp_path {home}/2;
+                fastcgi_temp_path {home}/3; uwsgi_temp_path {home}/4; scgi_temp_path {home}/5;
+                server {{ listen {address}; {location} }}
+            }}"
+        );
+        let path = folder.put("nginx.conf", configuration);
+        let mut command = Command::new(program);
+        command.arg("-e").arg(folder.path("errors")).arg("-p").arg(&home).arg("-c").arg(path);
+        Some(Self::start(command, address, folder))
+    }
+
+    /// Starts Caddy with the README's site in front of a server. `None` if Caddy is not installed.
+    pub fn caddy(origin: SocketAddr) -> Option<Self> {
+        let program = ["/usr/bin/caddy", "/usr/local/bin/caddy"].into_iter().find(is_installed)?;
+        let (folder, address) = (Folder::new(), free_address());
+        let site = with_origin(&readme_block("caddyfile", "reverse_proxy"), origin);
+        assert!(site.starts_with(HOST), "{site}");
+        // Without certificates: no authority would issue one for this name.
+        let configuration = format!(
+            "{{\n    admin off\n    auto_https off\n    default_bind {}\n}}\nhttp://{HOST}:{} {}",
+            address.ip(),
+            address.port(),
+            &site[HOST.len()..],
+        );
+        let path = folder.put("Caddyfile", configuration);
+        let mut command = Command::new(program);
+        command.args(["run", "--adapter", "caddyfile", "--config"]).arg(path);
+        for variable in ["HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"] {
+            command.env(variable, folder.path(""));
+        }
+        Some(Self::start(command, address, folder))
+    }
+
+    fn start(mut command: Command, address: SocketAddr, folder: Folder) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut process = command.spawn().expect("the proxy runs");
+        until("the proxy listens", || {
+            assert!(process.try_wait().expect("a child").is_none(), "{command:?} ended");
+            TcpStream::connect(address).is_ok()
+        });
+        Self { address, process, _folder: folder }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn is_installed(program: &&str) -> bool {
+    Path::new(program).exists()
+}
+
+fn with_origin(configuration: &str, origin: SocketAddr) -> String {
+    assert!(configuration.contains(ORIGIN), "{configuration}");
+    configuration.replace(ORIGIN, &origin.to_string())
+}
+
+/// An address with a free port, for a program that cannot choose one.
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    listener.local_addr().expect("an address")
+}
