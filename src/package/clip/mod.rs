@@ -6,7 +6,7 @@
 //! its decoder needs preroll.
 //!
 //! A clip is made in three steps, each cheaper to refuse than the next: [`check`] needs the index in memory
-//! only, [`select`] reads the sample tables of the file, and [`Selection::layout`] computes the new index.
+//! only, [`select()`] reads the sample tables of the file, and [`Selection::layout`] computes the new index.
 
 mod header;
 mod layout;

@@ -56,7 +56,7 @@ impl FromStr for Fit {
     }
 }
 
-/// A requested size, within the limits, and raised to one of [`SIDES`].
+/// A requested size, within the limits, and raised to one of `SIDES`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct SizeRequest {
     width: Option<u32>,
