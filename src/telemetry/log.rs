@@ -1,6 +1,6 @@
 //! The log on standard error, as text or JSON; standard output is for results.
 //!
-//! Every line goes through the [`RepeatLimit`], gets its [hidden characters escaped](super::escape) and is
+//! Every line goes through the `RepeatLimit`, gets its [hidden characters escaped](super::escape) and is
 //! written by the thread of a [`LineWriter`]: neither a client nor the reader of the log can stop a thread
 //! that logs, forge a line, or decide the length of the log.
 

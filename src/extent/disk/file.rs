@@ -213,7 +213,7 @@ impl File {
     /// Whether the kernel may send the file's bytes from the page cache without our reading them.
     ///
     /// The kernel sends them by reference: clients that have not received a page yet would see a later
-    /// write. So this needs a [lease](super::file_lease), which keeps writers away. A file without one, or
+    /// write. So this needs a lease (`file_lease`), which keeps writers away. A file without one, or
     /// one that changed lately and may change again, is read instead, and checked after each read.
     ///
     /// A lease may end at any time: each send goes through [`PageReferences`](super::PageReferences).

@@ -12,7 +12,7 @@ use super::file::{Descriptor, File};
 use crate::sys::net;
 
 /// A socket, and the file to whose pages the bytes in it refer. Keeps the file open, and with it the
-/// [lease](super::file_lease) on the file, until the client has taken these bytes.
+/// lease (`file_lease`) on the file, until the client has taken these bytes.
 pub struct PageReferences {
     socket: Arc<dyn AsFd + Send + Sync>,
     /// The place among those of all connections.

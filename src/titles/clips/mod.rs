@@ -1,7 +1,7 @@
 //! Clips of titles: virtual MP4s, whose layouts are in a cache that all viewers share.
 //!
 //! A layout takes some megabytes for two hours, and a client can ask for any number of different ones. So a
-//! response holds none: it holds a [`VirtualClip`], which finds the layout in the cache or computes it again,
+//! response holds none: it holds a `VirtualClip`, which finds the layout in the cache or computes it again,
 //! for each window. Threads for computing do that, where clients take turns. A layout that no response uses any
 //! more is dropped after a minute: what a crowd of strangers asked for does not stay.
 
