@@ -18,7 +18,7 @@ use actix_web::{
 
 use super::{
     Error, Site,
-    fields::{self, Fields},
+    fields::{Fields, RequestFields as _},
     hosts::{is_local, is_loopback},
 };
 
@@ -49,7 +49,7 @@ pub struct Rules<'a> {
 pub fn permit(request: &HttpRequest, site: &Site) -> Result<Permit, Error> {
     let token = site.token.load();
     let rules = Rules { is_local: is_local(&site.settings.load()), token: token.as_deref() };
-    check(request.headers(), fields::host(request.head()).unwrap_or_default(), rules)
+    check(request.headers(), request.head().host().unwrap_or_default(), rules)
 }
 
 /// Whether the server has a token, and the request shows it.

@@ -2,54 +2,72 @@
 
 use std::fmt;
 
-use actix_http::{HttpMessage as _, Request};
+use actix_http::{HttpMessage as _, Request, RequestHead};
 use actix_web::{
     HttpResponse,
     http::{
         Method, StatusCode, Version,
-        header::{HOST, HeaderName, HeaderValue},
+        header::{HeaderName, HeaderValue},
         uri::Authority,
     },
 };
 
-use crate::wire::{fields, refusal::RefusedLine};
+use crate::wire::refusal::RefusedLine;
 
 pub use crate::wire::fields::{Fields, RequestFields, ResponseFields};
 
-/// Host and port that a request is for, as [`RequestFields::host`].
-pub fn host(head: &actix_http::RequestHead) -> Option<&[u8]> {
-    let authority = head.uri.authority().map(|authority| authority.as_str().as_bytes());
-    authority.or_else(|| head.headers.get(HOST).map(HeaderValue::as_bytes))
+impl Fields for RequestHead {
+    fn lines(&self, name: &HeaderName) -> impl Iterator<Item = &[u8]> {
+        self.headers.lines(name)
+    }
+}
+
+impl RequestFields for RequestHead {
+    fn method(&self) -> &str {
+        self.method.as_str()
+    }
+
+    fn authority(&self) -> Option<&str> {
+        self.uri.authority().map(Authority::as_str)
+    }
+
+    fn target(&self) -> &str {
+        self.uri.path_and_query().map_or("*", |target| target.as_str())
+    }
+
+    fn version(&self) -> Version {
+        self.version
+    }
 }
 
 impl Fields for Request {
     fn lines(&self, name: &HeaderName) -> impl Iterator<Item = &[u8]> {
-        self.head().headers.lines(name)
+        self.head().lines(name)
     }
 }
 
 impl RequestFields for Request {
     fn method(&self) -> &str {
-        self.head().method.as_str()
+        self.head().method()
     }
 
     fn authority(&self) -> Option<&str> {
-        self.head().uri.authority().map(Authority::as_str)
+        self.head().authority()
     }
 
     fn target(&self) -> &str {
-        self.head().uri.path_and_query().map_or("*", |target| target.as_str())
+        self.head().target()
     }
 
     fn version(&self) -> Version {
-        self.head().version
+        self.head().version()
     }
 
     fn line(&self) -> Vec<u8> {
         match self.extensions().get::<RefusedLine>().map(RefusedLine::as_bytes) {
             Some([]) => b"-".to_vec(),
             Some(refused) => refused.to_vec(),
-            None => fields::line(self),
+            None => self.head().line(),
         }
     }
 }

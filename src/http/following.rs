@@ -47,7 +47,7 @@ where
     response
 }
 
-/// Ends a stream as soon as its client is gone: the dispatcher polls when the client closes its side.
+/// Ends a stream as soon as its client is gone: the connection polls it when the client closes its side.
 fn until_abandoned<T>(
     stream: impl Stream<Item = T>,
     client: Option<Rc<Client>>,

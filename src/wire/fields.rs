@@ -62,13 +62,8 @@ pub trait RequestFields: Fields {
 
     /// Method, target and version, or what a client sent instead of them; `-` if it sent nothing.
     fn line(&self) -> Vec<u8> {
-        line(self)
+        format!("{} {} {:?}", self.method(), self.target(), self.version()).into()
     }
-}
-
-/// The request line of a request.
-pub fn line<R: RequestFields + ?Sized>(request: &R) -> Vec<u8> {
-    format!("{} {} {:?}", request.method(), request.target(), request.version()).into()
 }
 
 /// The head of a response that is being written.
