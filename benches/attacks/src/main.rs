@@ -13,7 +13,8 @@ mod cage;
 mod hostile;
 mod http1;
 mod innocent;
-mod interrupt;
+#[path = "../../peers/src/interrupt.rs"]
+mod interrupt; // the one of the other bench: both end what they started on Ctrl-C
 mod latency;
 mod library;
 mod options;
