@@ -121,7 +121,7 @@ impl Housekeeping {
     }
 
     /// Removes an artifact: its row first, so that no row names a half-removed folder, and its open files
-    /// last, so that nobody opens them again.
+    /// last, so that no request opens them again.
     async fn evict(
         &self,
         artifact: Artifact,

@@ -104,7 +104,7 @@ impl Queue {
     }
 
     /// The artifacts to evict first, by the work that they save, their size and their last use. Those in use
-    /// come last, the least valuable up to `in_use_bytes` together and at least one, so that nobody waits
+    /// come last, the least valuable up to `in_use_bytes` together and at least one, so that no client waits
     /// again and again for a movie that is evicted while it plays; more of them have their usual place.
     pub async fn artifacts_to_evict(
         &self,

@@ -12,10 +12,10 @@ use super::ClientKey;
 
 /// The places of one resource, and who holds them. Clones share the places.
 ///
-/// A free place goes to whoever asks, so that a proxy in front may hold all of them. When no place is free,
-/// a client takes over the newest place of the client that holds most, if that one has at least two more.
-/// So whatever the others do, each of `n` clients gets the `n`th part of the places, rounded down: a client
-/// with fewer finds another with more. The newest place, because least is lost with it.
+/// A free place goes to any client that asks, so that a proxy in front may hold all of them. When no place is
+/// free, a client takes over the newest place of the client that holds most, if that one has at least two
+/// more. So whatever the others do, each of `n` clients gets the `n`th part of the places, rounded down: a
+/// client with fewer finds another with more. The newest place, because least is lost with it.
 #[derive(Clone, Debug)]
 pub struct Shares {
     places_max: usize,

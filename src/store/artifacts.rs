@@ -116,7 +116,7 @@ impl ArtifactStore {
 
     /// Creates a workspace for a job that needs about `needed_bytes`.
     pub fn workspace(&self, token: i64, needed_bytes: u64) -> Result<Workspace, WorkspaceError> {
-        // Somebody may have deleted the data folder since the start.
+        // A user may have deleted the data folder since the start.
         create_private(&self.in_progress)?;
         let free_bytes = self.free_bytes()?;
         let needed_bytes = needed_bytes.saturating_add(self.min_free_bytes);

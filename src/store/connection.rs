@@ -1,6 +1,6 @@
 //! A connection that goes back to its pool only while its state is certain.
 //!
-//! After an error it is not: SQLite rolls back by itself when the disk is full, and on some other errors;
+//! After an error it is not: SQLite rolls back automatically when the disk is full, and on some other errors;
 //! PostgreSQL may still be about to respond to a statement whose caller gave up. A driver that counts
 //! transactions counts wrongly from then on: a disk that was full for a moment once cost all jobs and images
 //! until a restart. So a connection is closed, which rolls back, unless all that it did is known to have

@@ -77,7 +77,7 @@ impl DatabaseError {
         Self::Unavailable(sqlx::Error::Io(io::ErrorKind::TimedOut.into()))
     }
 
-    /// An earlier statement on the connection failed, and nobody knows its state.
+    /// An earlier statement on the connection failed, and its state is unknown.
     pub(super) fn uncertain() -> Self {
         let why = "an earlier statement of this transaction failed";
         Self::Unavailable(sqlx::Error::Protocol(why.into()))

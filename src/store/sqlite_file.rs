@@ -1,6 +1,6 @@
 //! The file of SQLite, and whether its path still leads to it.
 //!
-//! An open connection goes on with a file that has lost its name. After somebody deleted the data folder or put
+//! An open connection goes on with a file that has lost its name. After a user deleted the data folder or put
 //! a backup in place, server and worker would write to files that the other does not see, and that end with the
 //! process.
 

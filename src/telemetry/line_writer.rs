@@ -176,7 +176,7 @@ impl Shared {
         written.clear();
         written.shrink_to(KEPT_BYTES);
         let lines = std::mem::replace(&mut queue.bytes, written);
-        // At least 1: whoever waits, waits for the notice of dropped lines too.
+        // At least 1: a thread that waits, waits for the notice of dropped lines too.
         queue.writing = lines.len().max(1);
         Some((lines, std::mem::take(&mut queue.dropped)))
     }

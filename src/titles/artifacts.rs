@@ -189,7 +189,7 @@ impl Artifacts {
         let path = folder.join(name);
         match self.open_file(&path, waiting).await {
             Err(OpenError::NotFound) => {
-                // Somebody may have deleted the data folder, and a worker has created another one.
+                // A user may have deleted the data folder, and a worker has created another one.
                 if matches!(self.root.reopen().await, Ok(Ok(true)))
                     && let Ok(file) = self.root.open_file(&path).boxed().await
                 {
@@ -297,7 +297,7 @@ impl Artifacts {
     }
 
     /// Closes the files of artifacts that other processes have removed, or that were opened while this one
-    /// removed them: nobody would use them again, and they would occupy their disk space.
+    /// removed them: no request would use them again, and they would occupy their disk space.
     pub fn forget_removed(&self) {
         self.root.forget_removed();
     }

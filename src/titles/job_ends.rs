@@ -44,7 +44,7 @@ struct Waiter<'a> {
 }
 
 impl JobEnds {
-    /// Nobody waits yet.
+    /// No request waits yet.
     pub fn new(queue: Queue) -> Arc<Self> {
         Arc::new(Self { queue, waiting: Mutex::default(), follower: tokio::sync::Mutex::default() })
     }

@@ -9,7 +9,7 @@ use crate::{
     telemetry::{Gauge, Metrics},
 };
 
-/// The response to a connection that is not taken. Whoever has no place gets no more than this: a request
+/// The response to a connection that is not taken. A client without a place gets no more than this: a request
 /// that is read, or a response that is waited for, would be a place.
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     Retry-After: 5\r\n\

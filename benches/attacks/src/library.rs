@@ -17,7 +17,7 @@ pub const TWO_HOURS: &str = "two-hours.mp4";
 /// A file that its server may not read, unless it is root's.
 pub const UNREADABLE: &str = "unreadable.mp4";
 
-/// Titles for which nobody has asked for a poster yet.
+/// Titles whose posters were never requested.
 pub const NEW: usize = 200;
 
 /// Titles that make lists long and searches slow.

@@ -33,7 +33,7 @@ struct Pool {
 struct State {
     free: Vec<Box<[u8]>>,
     allocated: usize,
-    /// Threads that wait for a buffer. A notification is a system call even if nobody waits.
+    /// Threads that wait for a buffer. A notification is a system call even if no thread waits.
     waiting: usize,
 }
 

@@ -204,7 +204,7 @@ impl File {
         Ok(Identity::from_stat(&fs::fstat(self.descriptor.as_fd())?))
     }
 
-    /// Whether the file has lost its last name, so that its disk space is free as soon as nobody has it
+    /// Whether the file has lost its last name, so that its disk space is free as soon as no program has it
     /// open. `false` on file systems where the answer may take time.
     pub fn is_removed(&self) -> bool {
         self.is_nonblocking() && self.current_identity().is_ok_and(|found| found.is_removed())

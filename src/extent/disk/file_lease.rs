@@ -6,8 +6,8 @@
 //! referred to until the client's program has read them.
 //!
 //! So a file is sent by reference only under a [read lease](crate::sys::file::take_lease), which the kernel
-//! gives while nobody has the file open for writing. A writer that opens the file waits, and one thread of
-//! this process hears of it. From then on the file's bytes are copied. The writer may go on as soon as no
+//! gives while no program has the file open for writing. A writer that opens the file waits, and one thread
+//! of this process hears of it. From then on the file's bytes are copied. The writer may go on as soon as no
 //! socket [refers to the file's pages](PageReferences) any more: usually at once, and after [`PATIENCE`] at
 //! the latest, because then the connections whose clients have not taken their bytes are aborted. A file
 //! without a lease is copied, each read checked.
@@ -208,7 +208,7 @@ impl Watch {
                 TAKING => is_any_taken = true,
                 HELD if !file::is_lease_intact(&*file) => {
                     file.lease.state.store(BROKEN, Ordering::SeqCst);
-                    // The next request opens the file anew, and may get a lease again.
+                    // The next request opens the file again, and may get a lease again.
                     file.forget();
                     let holders = PageReferences::of_all_connections();
                     writers.push(Writer { file, since: Instant::now(), holders });

@@ -133,7 +133,7 @@ impl Root {
         self.open_files.forget_below(relative);
     }
 
-    /// Drops all open files that have lost their last name, whose disk space nobody else can use. Events
+    /// Drops all open files that have lost their last name, whose disk space no other file can use. Events
     /// report most removals, but not those that happen while a file is being opened, nor where nothing is
     /// watched.
     pub fn forget_removed(&self) {

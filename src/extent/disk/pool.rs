@@ -164,8 +164,8 @@ impl DiskPool {
         self.finish(self.submit(client, key, call, self.settings.queue)).await
     }
 
-    /// Lets the call under this key, if one waits, run at a turn of this client too. So whoever waits for
-    /// what a greedy client has asked for does not wait for the rest that it has asked for.
+    /// Lets the call under this key, if one waits, run at a turn of this client too. So a client that waits
+    /// for what a greedy client has asked for does not wait for the rest that it has asked for.
     pub fn join(&self, client: ClientKey, key: &(impl Hash + ?Sized)) {
         let (key, queue_max) = (self.keys.hash_one(key), self.settings.queue);
         let mut state = self.shared.lock();

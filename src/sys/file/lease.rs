@@ -1,9 +1,9 @@
 //! Read leases on files (fcntl(2), `F_SETLEASE`): the kernel reports a writer before the writer has the file
 //! open, and lets it wait until the lease ends.
 //!
-//! A lease is given only while nobody has the file open for writing, a shared writable mapping included, and
-//! only to the file's owner or with `CAP_LEASE`. A writer waits up to `lease-break-time`
-//! (/proc/sys/fs, 45 s), and fails with `EWOULDBLOCK` instead if it opens with `O_NONBLOCK`.
+//! A lease is given only while no program has the file open for writing, a shared writable mapping included,
+//! and only to the file's owner or with `CAP_LEASE`. A writer waits up to `lease-break-time` (/proc/sys/fs,
+//! 45 s), and fails with `EWOULDBLOCK` instead if it opens with `O_NONBLOCK`.
 #![allow(unsafe_code)]
 
 use std::{
@@ -68,7 +68,7 @@ impl LeaseReports {
 /// Takes a read lease on an open file. Stays in memory on local file systems.
 ///
 /// # Errors
-/// `EAGAIN`: somebody has the file open for writing. `EACCES`: the file belongs to another user. `EINVAL`:
+/// `EAGAIN`: a program has the file open for writing. `EACCES`: the file belongs to another user. `EINVAL`:
 /// the file system has no leases.
 pub fn take_lease(file: impl AsFd, receiver: ReportReceiver) -> rustix::io::Result<()> {
     /// Of linux/fcntl.h.

@@ -56,7 +56,7 @@ impl Deadline {
         let lasts = match (self.phase, phase) {
             // There is no way back from the end.
             (Phase::Ending, now) => now != Phase::Lingering,
-            // Progress begins the wait anew.
+            // Progress restarts the wait.
             (Phase::Stalled { taken, ended }, Phase::Stalled { taken: now, ended: over }) => {
                 now < taken + PROGRESS_BYTES && over == ended
             }

@@ -1,4 +1,4 @@
 //! The command line.
 
-mod logs; // logs that nobody reads, hidden characters, pipes
+mod logs; // logs without a reader, hidden characters, pipes
 mod process; // signals, configuration, logs

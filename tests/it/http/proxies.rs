@@ -91,7 +91,7 @@ fn a_stranger_behind_the_proxies_of_the_readme_changes_nothing() {
             for fields in [&[][..], &["X-Forwarded-For: 127.0.0.1"], &["Forwarded: for=127.0.0.1"]]
             {
                 assert_eq!(connect().post(HOST, fields), refused, "{fields:?}");
-                // Caddy has no other site, and responds by itself.
+                // Caddy has no other site, and responds instead.
                 connect().post("localhost", fields);
                 connect().post("127.0.0.1:8080", fields);
             }

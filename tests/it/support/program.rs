@@ -76,7 +76,7 @@ impl Program {
         program
     }
 
-    /// Like [`serve`](Self::serve), but nobody reads its standard error.
+    /// Like [`serve`](Self::serve), but its standard error has no reader.
     pub fn serve_with_unread_log<A: AsRef<OsStr>>(
         arguments: &[A],
         environment: &[(&str, &str)],

@@ -52,7 +52,7 @@ fn a_flood_of_frames_of_any_type_ends_the_connection() {
 #[test]
 fn a_flood_of_tiny_data_frames_ends_the_connection() {
     let (_folder, serving) = one_file();
-    // One request whose content the App reads, and one whose content nobody reads.
+    // One request whose content the App reads, and one whose content no route reads.
     for path in ["/api/jobs", "/media/a.mp4"] {
         for content in [&b""[..], b"x"] {
             let mut client = FrameClient::connect(serving.address, &[]);

@@ -38,7 +38,7 @@ pub struct Setup {
     pub arguments: &'static [&'static str],
     /// Limit of open files.
     pub descriptors: Option<u64>,
-    /// Standard error is a pipe that nobody reads.
+    /// Standard error is a pipe without a reader.
     pub unread_stderr: bool,
     /// Not root, who may read every file.
     pub unprivileged: bool,

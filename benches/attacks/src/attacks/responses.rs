@@ -1,4 +1,4 @@
-//! Responses that nobody reads: what the server holds for them.
+//! Responses that the client does not read: what the server holds for them.
 
 use std::io;
 use std::time::Duration;

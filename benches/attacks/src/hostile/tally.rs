@@ -48,7 +48,7 @@ impl Tally {
         self.closed.fetch_add(1, Relaxed);
     }
 
-    /// A connection is gone, whoever closed it.
+    /// A connection is gone; client or server closed it.
     pub fn add_gone(&self) {
         self.open.fetch_sub(1, Relaxed);
     }

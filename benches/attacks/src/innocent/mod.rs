@@ -32,7 +32,7 @@ pub enum Kind {
     Page,
     /// A poster that has been rendered.
     Poster,
-    /// A poster that nobody has asked for yet.
+    /// A poster that was never requested before.
     NewPoster,
     /// Two seconds of a film.
     Clip,

@@ -16,7 +16,7 @@ use crate::library::{self, Library};
 /// The address of all innocent clients.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 
-/// Longest response; a poster that nobody has asked for yet takes ten seconds at most.
+/// Longest response; a poster that was never requested before takes ten seconds at most.
 pub const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Length of a range, in bytes.

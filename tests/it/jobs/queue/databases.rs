@@ -140,7 +140,7 @@ async fn the_database_file_is_readable_by_its_owner_only() {
     }
 }
 
-/// SQLite rolls back by itself when the disk is full.
+/// SQLite rolls back automatically when the disk is full.
 #[tokio::test]
 async fn a_full_disk_costs_one_change_and_the_next_one_succeeds() {
     let bench = TestQueue::sqlite().await;

@@ -66,7 +66,7 @@ fn evicted_rendition_is_closed(deployment: &Deployment) {
     let [rendition] = &deployment.artifacts()[..] else { panic!("{:?}", deployment.artifacts()) };
     let folder = deployment.data().join("artifacts").join(&rendition.key);
     assert!(folder.is_dir());
-    // Housekeeping notes the use; after that nobody uses it for a long time.
+    // Housekeeping notes the use; after that it stays unused for a long time.
     until_slowly("its use is noted", || deployment.artifacts()[0].used_ms > rendition.used_ms);
     let unused = deployment.ask(async {
         let mut transaction = deployment.queue.database().begin().await?;
@@ -100,7 +100,7 @@ impl ArtifactCaches for &Closed {
     fn forget_removed(&self) {}
 }
 
-/// Five hundred images fill the storage beside a rendition of hours, which nobody has watched lately.
+/// Five hundred images fill the storage beside a rendition of hours, which no client has watched lately.
 async fn images_do_not_evict_a_rendition(url: Option<String>) {
     let folder = Folder::new();
     let data = folder.path("data");

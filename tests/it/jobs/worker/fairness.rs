@@ -1,4 +1,4 @@
-//! A client that requests more images than a worker renders keeps nobody else from theirs.
+//! A client that requests more images than a worker renders does not keep other clients from theirs.
 
 use std::thread;
 

@@ -15,7 +15,7 @@ use crate::support::{
 const ROUNDS: usize = 20;
 
 /// Serves one title, with the data folder on a small disk. Fills it and frees it again and again, and requests
-/// images all the while. No request may get 500, and each time the queue must work again by itself.
+/// images all the while. No request may get 500, and each time the queue must work again without help.
 fn fill_and_free(database: Option<&str>) {
     if !ffmpeg::is_installed() {
         return;
