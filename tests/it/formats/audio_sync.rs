@@ -1,0 +1,1 @@
+//! Audio whose samples are flagged as not sync (kind K2).

@@ -1,0 +1,1 @@
+//! Edit lists of several parts (kind K3).

@@ -1,0 +1,1 @@
+//! Media in another file, and compressed movie headers (kind K15).

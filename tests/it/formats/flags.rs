@@ -1,0 +1,1 @@
+//! Default, forced and enabled flags (kind K9).

@@ -1,0 +1,1 @@
+//! Frame rates (kind K6).

@@ -1,0 +1,1 @@
+//! Interlaced video (kind K11).

@@ -1,0 +1,1 @@
+//! Key frames marked elsewhere than in `stss` (kind K1).

@@ -1,0 +1,1 @@
+//! Languages and track names (kind K12).

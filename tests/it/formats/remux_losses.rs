@@ -1,0 +1,1 @@
+//! What remuxing must keep (kind K10).

@@ -1,0 +1,1 @@
+//! Tracks with several sample entries (kind K4).

@@ -1,0 +1,1 @@
+//! Subtitles with unusual times, escapes and encodings (kind K13).

@@ -1,0 +1,1 @@
+//! Times that make no sense (kind K5).

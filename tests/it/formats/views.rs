@@ -1,0 +1,1 @@
+//! Every view of every kind of title.

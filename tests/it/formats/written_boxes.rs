@@ -1,0 +1,1 @@
+//! Boxes that Headwater writes, compared field by field with those of the source.
