@@ -26,6 +26,11 @@ pub struct Corrections {
     pub wraps: u32,
     /// Other steps back of decoding times in fragments.
     pub restarts: u32,
+    /// How much later than those of other tracks the decoding times of fragments begin, in ticks, if the track
+    /// begins with the others nevertheless.
+    pub late_start: Option<i64>,
+    /// The media header has no timescale; that of the movie is taken.
+    pub missing_timescale: bool,
     /// Sync flags of audio that needs none.
     pub audio_syncs: bool,
     /// Video whose table of sync samples is empty.
@@ -37,8 +42,9 @@ pub struct Corrections {
 impl Corrections {
     /// Whether the tables of the file are wrong, so that a copy of them is, too.
     pub fn change_tables(&self) -> bool {
-        let Self { wraps: _, restarts: _, equal_entries, .. } = *self;
-        equal_entries > 1
+        // Fragments always get new tables.
+        self.equal_entries > 1
+            || self.missing_timescale
             || self.negative_durations > 0
             || self.missing_durations.is_some()
             || self.last_duration.is_some()
@@ -73,8 +79,7 @@ impl CompositionLimits {
         }
         let presented = dts.saturating_add(composition.into());
         let least = PAST_END_S * self.timescale;
-        let is_past_end =
-            self.media_end.is_some_and(|end| presented > end.saturating_add(least));
+        let is_past_end = self.media_end.is_some_and(|end| presented > end.saturating_add(least));
         if is_past_end || distance > COMPOSITION_MAX_S * self.timescale {
             (self.usual, true)
         } else {
@@ -119,7 +124,8 @@ impl Clock {
         }
         let shifted = |offset: &i64| declared.checked_add(*offset);
         let led = leading.get(self.restarts as usize).and_then(shifted);
-        let time = led.filter(|led| led.abs_diff(expected) <= second.unsigned_abs()).unwrap_or(expected);
+        let time =
+            led.filter(|led| led.abs_diff(expected) <= second.unsigned_abs()).unwrap_or(expected);
         self.restarts = self.restarts.saturating_add(1);
         self.offset = time.checked_sub(declared)?;
         Some(time)

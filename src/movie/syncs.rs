@@ -8,10 +8,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use super::{
-    boxes::Header,
-    window::Window,
-};
+use super::{boxes::Header, window::Window};
 use crate::extent::{ReadAt, ReadError};
 
 /// The most entries that are read: a day of key frames has 172,800, each with a group before and after it.
@@ -48,6 +45,11 @@ impl SyncRuns {
             return Ok(Self::default());
         }
         Ok(Self(merged(runs).into()))
+    }
+
+    /// Approximate memory use in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.len() * size_of::<Range<u32>>()
     }
 
     /// Whether no sample is marked.

@@ -160,7 +160,9 @@ impl Writer<'_> {
     }
 
     fn audio(&mut self, track: &Track, audio: &Audio, is_main: bool) {
-        segmented(self.set("audio", "audio/mp4"), [track]).attribute_if("lang", language(track)).open();
+        segmented(self.set("audio", "audio/mp4"), [track])
+            .attribute_if("lang", language(track))
+            .open();
         content_protection(self.out, track);
         self.label(track);
         descriptor(self.out, "Role", ROLE, if is_main { "main" } else { "alternate" });

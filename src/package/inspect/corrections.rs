@@ -6,8 +6,7 @@ use crate::movie::{Corrections, SegmentStart, Track};
 /// A problem of a track: its severity, the sentence, and the next step.
 pub(super) type Finding = (Severity, String, &'static str);
 
-const REMUX: &str =
-    "HLS, DASH and play.mp4 have the corrected times. To fix the file: ffmpeg -i IN -c copy OUT.mp4.";
+const REMUX: &str = "HLS, DASH and play.mp4 have the corrected times. To fix the file: ffmpeg -i IN -c copy OUT.mp4.";
 const NO_ACTION: &str = "No action needed: HLS, DASH and play.mp4 are correct.";
 
 /// All corrections of a track.
@@ -19,6 +18,8 @@ pub(super) fn corrections(track: &Track) -> Vec<Finding> {
         compositions,
         wraps,
         restarts,
+        late_start,
+        missing_timescale,
         audio_syncs,
         no_syncs,
         equal_entries,
@@ -38,7 +39,7 @@ pub(super) fn corrections(track: &Track) -> Vec<Finding> {
     }
     if let Some(duration) = missing_durations {
         let sentence = format!(
-            "The samples have no duration (stts): each is taken to last {:.3} s.",
+            "The samples have no duration (stts, trun): each is taken to last about {:.3} s.",
             seconds(duration)
         );
         add(Severity::Warning, sentence, REMUX);
@@ -76,19 +77,35 @@ pub(super) fn corrections(track: &Track) -> Vec<Finding> {
         let advice = "If the file holds a part twice, cut it out; otherwise no action is needed.";
         add(Severity::Warning, sentence, advice);
     }
+    if let Some(ticks) = late_start {
+        let sentence = format!(
+            "The decoding times of fragments (tfdt) begin {:.0} s after those of other tracks: the track is \
+             taken to begin with them.",
+            words::seconds(ticks, track.timescale)
+        );
+        let advice = "If audio and video are not in step, remux the source again.";
+        add(Severity::Warning, sentence, advice);
+    }
+    if missing_timescale {
+        let sentence =
+            "The media header (mdhd) has no timescale: that of the movie is taken.".to_owned();
+        add(Severity::Warning, sentence, REMUX);
+    }
     if audio_syncs {
         let sentence = "Audio frames are marked as no sync samples, although their codec allows decoding to \
                         begin with any of them: the marks are ignored.";
         add(Severity::Note, sentence.to_owned(), NO_ACTION);
     }
     if no_syncs {
-        let sentence = "The table of key frames (stss) is empty: only the first frame is taken for one.";
+        let sentence =
+            "The table of key frames (stss) is empty: only the first frame is taken for one.";
         let advice = "Seeking decodes from the start. To fix the file: ffmpeg -i IN -c copy OUT.mp4; if that \
                       finds no key frames, transcode it.";
         add(Severity::Warning, sentence.to_owned(), advice);
     }
     if equal_entries > 1 {
-        let sentence = format!("The track has {equal_entries} equal sample entries: they are read as one.");
+        let sentence =
+            format!("The track has {equal_entries} equal sample entries: they are read as one.");
         add(Severity::Note, sentence, NO_ACTION);
     }
     findings
@@ -97,7 +114,8 @@ pub(super) fn corrections(track: &Track) -> Vec<Finding> {
 /// Open GOPs at the start of segments.
 pub(super) fn open_gops(track: &Track) -> Option<Finding> {
     let segments = &track.index.segments;
-    let open = segments.iter().filter(|segment| segment.shape.begins == SegmentStart::Leading).count();
+    let open =
+        segments.iter().filter(|segment| segment.shape.begins == SegmentStart::Leading).count();
     (open > 0).then(|| {
         let sentence = format!(
             "{open} of {} segments begin with an open GOP: frames that are presented before the key frame may \

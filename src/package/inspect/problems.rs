@@ -134,7 +134,8 @@ impl Problems {
             }
         }
         if movie.timescale_is_missing {
-            let what = "The movie header (mvhd) has no timescale: one tick a second is assumed.".to_owned();
+            let what = "The movie header (mvhd) has no timescale: one tick a second is assumed."
+                .to_owned();
             let advice = "Only edit lists and declared durations depend on it. To fix the file: \
                           ffmpeg -i IN -c copy OUT.mp4.";
             self.add(Severity::Note, None, what, advice);
@@ -146,7 +147,8 @@ impl Problems {
             );
             let severity = if is_data { Severity::Note } else { Severity::Warning };
             let what = format!("The track is unplayable: {}.", left_out.why);
-            let advice = "The other tracks play. To recover this one, remux the file with ffmpeg.";
+            let advice = "The other tracks play. If the reason names no other step, a remux with ffmpeg may \
+                          recover this one.";
             self.add(severity, Some(left_out.id), what, advice);
         }
     }
