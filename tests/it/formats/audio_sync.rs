@@ -4,7 +4,7 @@ use crate::support::{
     box_patches::{locate_boxes, of_kind, with_table},
     ffmpeg,
     movies::table,
-    shown::{Title, audio_packets, clip, encoded},
+    views::{Title, audio_packets, clip, encoded},
 };
 
 const SENTENCE: &str = "Audio frames are marked as no sync samples";

@@ -10,7 +10,7 @@ use crate::support::{
     folder::Folder,
     movies::{boxed, full, words},
     program::Program,
-    shown::{Title, clip, frames},
+    views::{Title, clip, frames},
     wait::until,
 };
 

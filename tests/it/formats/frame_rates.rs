@@ -4,7 +4,7 @@ use crate::support::{
     box_patches::{numbers, with_table},
     clips, ffmpeg,
     movies::table,
-    shown::{Title, clip, encoded},
+    views::{Title, clip, encoded},
 };
 
 /// FRAME-RATE in the playlist, frameRate in the MPD, and the average in the report.

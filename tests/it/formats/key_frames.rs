@@ -4,7 +4,7 @@ use crate::support::{
     box_patches::{in_track, locate_boxes, numbers, replaced, with_table},
     ffmpeg,
     movies::{full, table, words},
-    shown::{Title, clip, frames},
+    views::{Title, clip, frames},
 };
 
 const VIDEO: &[u8; 4] = b"vide";

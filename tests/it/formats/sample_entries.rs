@@ -4,7 +4,7 @@ use crate::support::{
     box_patches::{in_track, numbers, patched, replaced, with_table},
     ffmpeg,
     movies::{boxed, full, table, words},
-    shown::{Title, audio_packets, clip, frames},
+    views::{Title, audio_packets, clip, frames},
 };
 
 const EQUAL: &str = "equal sample entries";

@@ -4,7 +4,7 @@ use crate::support::{
     box_patches::{in_track, locate_boxes, numbers, of_kind, patched, with_table},
     clips, ffmpeg,
     movies::table,
-    shown::{Frame, Title, audio_packets, clip, frames},
+    views::{Frame, Title, audio_packets, clip, frames},
 };
 
 const VIDEO: &[u8; 4] = b"vide";

@@ -30,9 +30,9 @@ pub mod proxies; // nginx and Caddy, as the README configures them
 pub mod renditions; // renditions of one movie
 pub mod sent_files; // a file, and each way that it takes to a connection
 pub mod server; // a server in this process
-pub mod shown; // what is shown of a title: of its file, and of each view
 pub mod sources; // sources that fail on demand
 pub mod streams; // all URLs derived from a title
 pub mod subscriber; // a subscriber of the event stream
+pub mod views; // what is shown of a title: of its file, and of each view
 pub mod wait; // polls a condition
 pub mod webhook_receiver; // a receiver of webhooks
