@@ -73,8 +73,7 @@ impl CompositionLimits {
         }
         let presented = dts.saturating_add(composition.into());
         let least = PAST_END_S * self.timescale;
-        let is_past_end =
-            self.media_end.is_some_and(|end| presented > end.saturating_add(least));
+        let is_past_end = self.media_end.is_some_and(|end| presented > end.saturating_add(least));
         if is_past_end || distance > COMPOSITION_MAX_S * self.timescale {
             (self.usual, true)
         } else {
@@ -119,7 +118,8 @@ impl Clock {
         }
         let shifted = |offset: &i64| declared.checked_add(*offset);
         let led = leading.get(self.restarts as usize).and_then(shifted);
-        let time = led.filter(|led| led.abs_diff(expected) <= second.unsigned_abs()).unwrap_or(expected);
+        let time =
+            led.filter(|led| led.abs_diff(expected) <= second.unsigned_abs()).unwrap_or(expected);
         self.restarts = self.restarts.saturating_add(1);
         self.offset = time.checked_sub(declared)?;
         Some(time)

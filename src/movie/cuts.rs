@@ -92,7 +92,11 @@ impl<'a> NextCut<'a> {
                 let is_long = end - before > 2 * grid;
                 let regular = on_grid(begun);
                 let least = end.saturating_add(grid);
-                if is_long && end - regular >= grid { regular } else { regular.max(on_grid(least - 1)) }
+                if is_long && end - regular >= grid {
+                    regular
+                } else {
+                    regular.max(on_grid(least - 1))
+                }
             }
         }
     }

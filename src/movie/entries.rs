@@ -143,7 +143,8 @@ pub(super) fn is_elsewhere<R: ReadAt + ?Sized>(
         return Ok(false);
     };
     let references = boxes::children(window, &(dref.body.start + 8..dref.body.end))?;
-    let number = entry.entry.get(14..16).map_or(1, |field| u16::from_be_bytes([field[0], field[1]]));
+    let number =
+        entry.entry.get(14..16).map_or(1, |field| u16::from_be_bytes([field[0], field[1]]));
     let index = usize::from(number).saturating_sub(1);
     let Some(reference) = references.get(index).filter(|reference| reference.body_len() > 4) else {
         return Ok(false);

@@ -195,7 +195,8 @@ impl<'a, R: ReadAt + ?Sized> FragmentWalk<'a, R> {
         (self.at.dts, self.at.clock) = (finished.dts, finished.clock);
         (self.at.fragment, self.at.skip) = (self.at.fragment + 1, 0);
         if let Some((index, following)) = self.following.take() {
-            (self.at.dts, self.at.clock, self.at.fragment) = (following.dts, following.clock, index);
+            (self.at.dts, self.at.clock, self.at.fragment) =
+                (following.dts, following.clock, index);
             if following.clock.restarts > restarts && self.restarts.len() < RESTARTS_MAX {
                 self.restarts.push(following.clock.offset());
             }
@@ -432,7 +433,13 @@ fn parse(moof: &[u8], base: u64, fragments: &Fragments) -> Result<Option<Parsed>
         }
         if is_ours {
             parsed.syncs.push(SyncRuns::read(window, &parts)?);
-            parsed.auxiliaries.push(AuxiliaryRun::read(moof, base, &parts, start, fragments.protection)?);
+            parsed.auxiliaries.push(AuxiliaryRun::read(
+                moof,
+                base,
+                &parts,
+                start,
+                fragments.protection,
+            )?);
         }
         let mut next = start;
         for trun in parts.iter().filter(|part| part.kind == FourCc(*b"trun")) {

@@ -11,6 +11,7 @@
 mod auxiliary;
 mod boxes;
 mod budget;
+mod carried;
 pub mod codec;
 mod corrections;
 mod cuts;
@@ -33,6 +34,7 @@ use bytes::Bytes;
 pub use self::{
     auxiliary::{Auxiliary, AuxiliaryFault},
     boxes::Header,
+    carried::{Carried, TrackKind},
     codec::{FourCc, SampleEntry},
     corrections::Corrections,
     index::{Indexed, SEGMENT_SAMPLES_MAX, Segment, SegmentStart, Shape, Syncs},
@@ -105,6 +107,8 @@ pub struct Track {
     pub is_enabled: bool,
     /// Matrix, width and height: the last fields of `tkhd` (section 8.3.2).
     pub display: [u8; 44],
+    /// Fields that written boxes carry over.
+    pub carried: Carried,
     /// Sample entry.
     pub entry: SampleEntry,
     /// Mapping from decoding times to presentation times.
@@ -203,6 +207,7 @@ impl Movie {
                 + track.entry.entry.len()
                 + text_bytes(&track.language)
                 + text_bytes(&track.name)
+                + track.carried.bytes()
         };
         let fragments = self.fragments * size_of::<Range<u64>>();
         let chapters = match &self.chapters {
@@ -221,7 +226,7 @@ impl Movie {
 impl Track {
     fn new(head: track::Head, timeline: Timeline, index: Indexed) -> Self {
         let track::Head { id, handler, timescale, language, name, is_enabled, .. } = head;
-        let track::Head { display, entry, samples, whole, .. } = head;
+        let track::Head { display, carried, entry, samples, whole, .. } = head;
         Self {
             id,
             handler,
@@ -230,6 +235,7 @@ impl Track {
             name,
             is_enabled,
             display,
+            carried,
             entry,
             timeline,
             index,

@@ -277,7 +277,8 @@ fn index_tracks<R: ReadAt + ?Sized>(
             ticks(origin),
         );
         let leading = tracks.first().map(|(_, track)| track).filter(|track| track.is_video());
-        if let (Some((leading, scale)), Some(fragments)) = (&restarts, &mut head.samples.fragments) {
+        if let (Some((leading, scale)), Some(fragments)) = (&restarts, &mut head.samples.fragments)
+        {
             fragments.restarts = leading.iter().map(|offset| ticks((*offset, *scale))).collect();
         }
         let times: Vec<i64>;

@@ -169,7 +169,8 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
             compositions: from_tables.compositions.saturating_add(in_fragments.compositions),
             wraps: clock.wraps,
             restarts: clock.restarts,
-            audio_syncs: in_fragments.audio_syncs || tables.is_some_and(|tables| tables.ignores_syncs),
+            audio_syncs: in_fragments.audio_syncs
+                || tables.is_some_and(|tables| tables.ignores_syncs),
             no_syncs: tables.is_some_and(|tables| tables.has_no_syncs),
             ..from_tables
         }

@@ -8,10 +8,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use super::{
-    boxes::Header,
-    window::Window,
-};
+use super::{boxes::Header, window::Window};
 use crate::extent::{ReadAt, ReadError};
 
 /// The most entries that are read: a day of key frames has 172,800, each with a group before and after it.

@@ -6,6 +6,7 @@ use super::{
     FourCc, Sample,
     auxiliary::{AuxiliaryTables, Format},
     boxes::{self, Header},
+    carried::Carried,
     codec::SampleEntry,
     corrections::CompositionLimits,
     entries::{self, Chosen, Entries},
@@ -36,6 +37,7 @@ pub(super) struct Head {
     pub(super) name: Option<String>,
     pub(super) is_enabled: bool,
     pub(super) display: [u8; 44],
+    pub(super) carried: Carried,
     pub(super) entry: SampleEntry,
     pub(super) edits: Vec<Edit>,
     pub(super) samples: Samples,
@@ -90,7 +92,8 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     let Some(tkhd) = boxes::find(&parts, b"tkhd") else {
         refuse!("it has no header (tkhd)");
     };
-    let Some(TrackHeader { id, is_enabled, display, duration }) = track_header(window, tkhd)? else {
+    let Some(TrackHeader { id, is_enabled, display, duration }) = track_header(window, tkhd)?
+    else {
         refuse!("its header (tkhd) is too short");
     };
     refused.id = id;
@@ -208,6 +211,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         name: name(window, &parts, hdlr)?,
         is_enabled,
         display,
+        carried: Carried::read(window, tkhd, hdlr, &parts, &stbl)?,
         entry,
         edits,
         samples,

@@ -11,6 +11,7 @@ use super::{
     boxes::{self, Writer},
     cmaf::Runs,
     cues::in_ms,
+    track_boxes,
 };
 use crate::{
     extent::{Extents, ReadAt, ReadError, Source},
@@ -331,7 +332,7 @@ impl Stills {
         writer.boxed(b"moov", |moov| {
             boxes::movie_header(moov, TIMESCALE, duration, 2);
             moov.boxed(b"trak", |trak| {
-                boxes::track_header(trak, 1, duration, false, &track.display);
+                track_boxes::write_header(trak, track, 1, duration, track_boxes::ENABLED);
                 boxes::edit_list(trak, &[(duration, media_time)]);
                 trak.boxed(b"mdia", |mdia| {
                     boxes::media_header(mdia, TIMESCALE, duration, "");

@@ -6,7 +6,7 @@ use super::{
     cmaf, cues,
     frame_rate::frame_rate,
     presentation::{self, Audio, IFrame, Kind, Presentation, Ratio, Video},
-    protection, stills,
+    protection, roles, stills,
 };
 use crate::{
     extent::disk::Version,
@@ -15,7 +15,7 @@ use crate::{
 
 /// Version of the packaged bytes. Any change to the bytes must change it, because caches keep packaged
 /// resources for ever.
-pub const FORMAT_VERSION: u64 = 1;
+pub const FORMAT_VERSION: u64 = 2;
 
 /// A title starts at its first sample if that is presented at least this late, in microseconds.
 const LATE_US: u64 = 500_000;
@@ -115,8 +115,8 @@ pub fn presentation(movie: &Movie, title: &str, version: Version) -> Presentatio
     Presentation { title: title.to_owned(), duration_us, start_us, tracks, storyboard: None }
 }
 
-/// Describes AAC audio that was transcoded from the track at `place`: it has the name and the language of
-/// that track.
+/// Describes AAC audio that was transcoded from the track at `place`: it has the name, the language
+/// and the roles of that track.
 pub fn transcoded_audio(
     movie: &Movie,
     place: usize,
@@ -132,6 +132,7 @@ pub fn transcoded_audio(
         language: language(track),
         label: label(track, &folder),
         is_default: is_first,
+        roles: roles::roles(track),
         ..transcoded
     }
 }
@@ -164,6 +165,7 @@ pub(super) fn describe_track(
             } else {
                 (size, pixel)
             };
+            let (primaries, matrix) = video.colour.specified();
             Kind::Video(Video {
                 width,
                 height,
@@ -174,6 +176,8 @@ pub(super) fn describe_track(
                     codec::VideoRange::Pq => presentation::VideoRange::Pq,
                     codec::VideoRange::Hlg => presentation::VideoRange::Hlg,
                 },
+                primaries,
+                matrix,
                 supplemental_codecs: supplemental_codecs(track, video),
                 iframes: (0..count).map(iframe).collect(),
             })
@@ -194,6 +198,7 @@ pub(super) fn describe_track(
         language: language(track),
         label: label(track, folder),
         is_default,
+        roles: roles::roles(track),
         segments,
         target_duration_min_s: 0,
         protection: None,

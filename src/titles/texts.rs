@@ -21,6 +21,7 @@ use crate::{
     package::{
         chapters, cues, hls,
         presentation::{self, Segment},
+        roles::{self, Role},
         text::{self, SubtitleFormat, Subtitles, TimestampMap},
         title,
     },
@@ -149,10 +150,14 @@ impl TextSource {
         title: &Opened,
         leading: &presentation::Track,
     ) -> presentation::Track {
+        let mut roles = Vec::new();
         let (language, label, forced, hearing_impaired) = match &self.origin {
             TextOrigin::Track(place) => {
                 let track = &title.movie.tracks[*place];
-                (title::language(track), track.name.clone().unwrap_or_default(), false, false)
+                roles = roles::roles(track);
+                let forced = roles.contains(&Role::ForcedSubtitle);
+                let label = track.name.clone().unwrap_or_default();
+                (title::language(track), label, forced, roles.contains(&Role::Caption))
             }
             TextOrigin::Sidecar { sidecar, .. } => (
                 sidecar.language.clone(),
@@ -170,6 +175,7 @@ impl TextSource {
             language,
             label,
             is_default: false,
+            roles,
             segments: leading
                 .segments
                 .iter()

@@ -6,8 +6,7 @@ use crate::movie::{Corrections, SegmentStart, Track};
 /// A problem of a track: its severity, the sentence, and the next step.
 pub(super) type Finding = (Severity, String, &'static str);
 
-const REMUX: &str =
-    "HLS, DASH and play.mp4 have the corrected times. To fix the file: ffmpeg -i IN -c copy OUT.mp4.";
+const REMUX: &str = "HLS, DASH and play.mp4 have the corrected times. To fix the file: ffmpeg -i IN -c copy OUT.mp4.";
 const NO_ACTION: &str = "No action needed: HLS, DASH and play.mp4 are correct.";
 
 /// All corrections of a track.
@@ -82,13 +81,15 @@ pub(super) fn corrections(track: &Track) -> Vec<Finding> {
         add(Severity::Note, sentence.to_owned(), NO_ACTION);
     }
     if no_syncs {
-        let sentence = "The table of key frames (stss) is empty: only the first frame is taken for one.";
+        let sentence =
+            "The table of key frames (stss) is empty: only the first frame is taken for one.";
         let advice = "Seeking decodes from the start. To fix the file: ffmpeg -i IN -c copy OUT.mp4; if that \
                       finds no key frames, transcode it.";
         add(Severity::Warning, sentence.to_owned(), advice);
     }
     if equal_entries > 1 {
-        let sentence = format!("The track has {equal_entries} equal sample entries: they are read as one.");
+        let sentence =
+            format!("The track has {equal_entries} equal sample entries: they are read as one.");
         add(Severity::Note, sentence, NO_ACTION);
     }
     findings
@@ -97,7 +98,8 @@ pub(super) fn corrections(track: &Track) -> Vec<Finding> {
 /// Open GOPs at the start of segments.
 pub(super) fn open_gops(track: &Track) -> Option<Finding> {
     let segments = &track.index.segments;
-    let open = segments.iter().filter(|segment| segment.shape.begins == SegmentStart::Leading).count();
+    let open =
+        segments.iter().filter(|segment| segment.shape.begins == SegmentStart::Leading).count();
     (open > 0).then(|| {
         let sentence = format!(
             "{open} of {} segments begin with an open GOP: frames that are presented before the key frame may \

@@ -134,7 +134,8 @@ impl Problems {
             }
         }
         if movie.timescale_is_missing {
-            let what = "The movie header (mvhd) has no timescale: one tick a second is assumed.".to_owned();
+            let what = "The movie header (mvhd) has no timescale: one tick a second is assumed."
+                .to_owned();
             let advice = "Only edit lists and declared durations depend on it. To fix the file: \
                           ffmpeg -i IN -c copy OUT.mp4.";
             self.add(Severity::Note, None, what, advice);
