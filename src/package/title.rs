@@ -209,8 +209,12 @@ pub(super) fn describe_track(
 
 /// Language of a track (BCP 47).
 pub fn language(track: &Track) -> Option<String> {
-    let language = track.language.as_ref()?;
-    Some(languages::parse_tag(language).unwrap_or_else(|| language.clone()))
+    track.language.as_deref().map(parse_language)
+}
+
+/// A language as a file has it (`ger`, `por`, `pt-BR`), as a tag (BCP 47).
+pub fn parse_language(language: &str) -> String {
+    languages::parse_tag(language).unwrap_or_else(|| language.to_owned())
 }
 
 /// Name of a track for people: its name, else its language, else its number.

@@ -1,6 +1,7 @@
 //! Opens titles, with their indices.
 
 use std::{
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -10,7 +11,7 @@ use futures::FutureExt as _;
 use super::{
     Error, Titles,
     readiness::Waiting,
-    remux::{self, RemuxStart},
+    remux::{self, RemuxStart, Remuxed},
 };
 use crate::{
     extent::disk::{File, Version},
@@ -34,6 +35,8 @@ pub struct Opened {
     pub version: Version,
     /// The version of the title's own file, for the keys of artifacts.
     pub source: Version,
+    /// The folder of the artifact, if the playable file is a remuxed movie.
+    pub remuxed: Option<Arc<Path>>,
     /// The times of the steps of opening.
     pub timing: Timing,
 }
@@ -82,8 +85,8 @@ impl Titles {
             Err(refused) => {
                 let source = self.version(&file);
                 let remuxed = remux::open(self, title, (&file, source), &refused, start, waiting);
-                let (file, movie) = remuxed.await?;
-                Ok(Opened { source, ..self.opened(file, movie, begun) })
+                let Remuxed { folder, file, movie } = remuxed.await?;
+                Ok(Opened { source, remuxed: Some(folder), ..self.opened(file, movie, begun) })
             }
         }
     }
@@ -136,7 +139,7 @@ impl Titles {
     pub fn opened(&self, file: Arc<File>, movie: Arc<Movie>, begun: Instant) -> Opened {
         let version = self.version(&file);
         let timing = Timing { begun, indexed: Instant::now() };
-        Opened { file, movie, version, source: version, timing }
+        Opened { file, movie, version, source: version, remuxed: None, timing }
     }
 }
 

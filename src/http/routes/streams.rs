@@ -29,7 +29,7 @@ use crate::{
         progressive::{self, Selection},
         readiness::{Waiting, if_ready},
         remux::RemuxStart,
-        segments,
+        required_video, segments,
         texts::{self, TextFile},
     },
 };
@@ -211,6 +211,8 @@ async fn other_view(
             let format = manifest_format(view).ok_or(Error::NotFound)?;
             job_tracks::enqueue_audio(titles, title, opened);
             let assets = TitleAssets::open(titles, title, opened, path).await?;
+            let has_rendition = !assets.renditions.is_empty();
+            required_video::require(titles, title, opened, has_rendition).await?;
             manifests::manifest(titles, title, opened, assets, format).await?
         }
         View::Chapters => texts::chapters(titles, opened).await?,

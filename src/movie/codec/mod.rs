@@ -50,7 +50,7 @@ pub use self::{
     encryption::{Encryption, TrackEncryption},
     four_cc::FourCc,
     kind::Codec,
-    packageable::NotPackageable,
+    packageable::{NotPackageable, SegmentAudio},
     repair::Repair,
     video::{SampleAspect, Video},
     warning::{EntryRefused, Warning},

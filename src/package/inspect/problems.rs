@@ -174,6 +174,15 @@ impl Problems {
         if track.is_video() {
             self.video(track, survey);
         }
+        if track.entry.segment_audio() == Some(codec::SegmentAudio::Misleads) {
+            let what = format!(
+                "Browsers play {} in play.mp4, but not in segments.",
+                super::verdicts::misleading(track)
+            );
+            let advice =
+                "Headwater makes AAC of it with ffmpeg at the first request for a manifest.";
+            self.add(Severity::Note, id, what, advice);
+        }
         if track.timeline.jumps > 0 {
             self.add(
                 Severity::Warning,
@@ -198,11 +207,15 @@ impl Problems {
             _ if track::kind(track) == Kind::Data => return,
             Err(_) if track.is_video() => (
                 Severity::Warning,
-                "Transcode it: ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p -c:a copy OUT.mp4.",
+                "If the file has no other video, Headwater encodes it as H.264 with ffmpeg at the first \
+                 request for a manifest. To have that done: ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p \
+                 -c:a copy OUT.mp4.",
             ),
-            Err(_) if track.is_audio() => {
-                (Severity::Warning, "Transcode it: ffmpeg -i IN -c:v copy -c:a aac OUT.mp4.")
-            }
+            Err(_) if track.is_audio() => (
+                Severity::Warning,
+                "If no other audio plays in browsers, Headwater makes AAC of it with ffmpeg at the first \
+                 request for a manifest. To have that done: ffmpeg -i IN -c:v copy -c:a aac OUT.mp4.",
+            ),
             _ => (Severity::Note, "No action needed; the track stays in the file and in play.mp4."),
         };
         let reason = super::verdicts::not_offered(track);
