@@ -78,7 +78,7 @@ macro_rules! settings {
                 let roots = layers.iter().map(|layer| &layer.root).find(|roots| !roots.is_empty());
                 let webhooks = layers.iter().flat_map(|layer| layer.webhook.iter().cloned());
                 let (roots, webhooks) = (roots.cloned().unwrap_or_default(), webhooks.collect());
-                Self { $($name,)+ roots, webhooks }
+                Self { $($name,)+ roots, webhooks }.with_absolute_paths()
             }
 
             /// These settings, with the keys that SIGHUP reloads taken from `fresh`.
