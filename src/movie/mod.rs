@@ -15,6 +15,8 @@ pub mod codec;
 mod fragments;
 pub mod index;
 pub mod languages;
+mod leading;
+mod matrix;
 mod mp4;
 mod samples;
 mod tables;

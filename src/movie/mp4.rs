@@ -9,6 +9,8 @@ use super::{
     codec::Codec,
     fragments::Defaults,
     index::{Cuts, Lead, index},
+    leading,
+    matrix::Matrix,
     samples::Walk,
     timeline::Timeline,
     track::{self, Head},
@@ -238,9 +240,8 @@ fn index_tracks<R: ReadAt + ?Sized>(
         .map_or((0, NonZeroU32::MIN), |(head, first)| (first.max(0), head.timescale));
     let mut order: Vec<_> = heads.into_iter().zip(firsts).enumerate().collect();
     let rank = |head: &Head| match &head.handler.0 {
-        b"vide" if head.is_enabled => 0,
-        b"vide" => 1,
-        _ => 2,
+        b"vide" => leading::rank(head.is_enabled, &head.entry),
+        _ => u8::MAX,
     };
     order.sort_by_key(|(place, (head, _))| (rank(head), *place));
     let mut tracks: Vec<(usize, Track)> = Vec::new();
