@@ -18,7 +18,9 @@ pub mod languages;
 mod leading;
 mod matrix;
 mod mp4;
+mod orientation;
 mod samples;
+mod shape;
 mod tables;
 mod timeline;
 mod track;
@@ -33,7 +35,9 @@ pub use self::{
     boxes::Header,
     codec::{FourCc, SampleEntry},
     index::{Indexed, SEGMENT_SAMPLES_MAX, Segment, Shape, Syncs},
+    orientation::Orientation,
     samples::{Position, Sample, SampleFault, Walk},
+    shape::VideoShape,
     timeline::Timeline,
 };
 use crate::extent::{ReadAt, ReadError};
@@ -98,11 +102,13 @@ pub struct Track {
     pub name: Option<String>,
     /// Whether the track plays by default.
     pub is_enabled: bool,
-    /// Matrix, width and height: the last fields of `tkhd` (section 8.3.2).
+    /// Matrix, width and height for a `tkhd` (section 8.3.2) of a movie whose own matrix is the identity.
     pub display: [u8; 44],
     /// Sample entry.
     pub entry: SampleEntry,
     /// Mapping from decoding times to presentation times.
+    /// How the frames of video are displayed.
+    pub shape: Option<VideoShape>,
     pub timeline: Timeline,
     /// Segments and totals.
     pub index: Indexed,
@@ -209,11 +215,16 @@ impl Track {
         Self {
             id,
             handler,
+        let shape = match &entry.media {
+            codec::Media::Video(video) => Some(VideoShape::new(&display, video)),
+            _ => None,
+        };
             timescale,
             language,
             name,
             is_enabled,
-            display,
+            display: display.fields(&entry.media),
+            shape,
             entry,
             timeline,
             index,
@@ -225,13 +236,6 @@ impl Track {
     /// Whether this is a video track.
     pub fn is_video(&self) -> bool {
         self.handler == FourCc(*b"vide")
-    }
-
-    /// Whether the matrix turns the video by 90 or 270 degrees.
-    pub fn is_rotated_by_quarter(&self) -> bool {
-        let field = |at: usize| self.display[4 * at..4 * at + 4] != [0; 4];
-        // The matrix is a b u c d v x y w: a and d stretch, b and c turn.
-        !field(0) && field(1) && field(3) && !field(4)
     }
 
     /// Whether this is an audio track.

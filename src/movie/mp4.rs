@@ -69,9 +69,10 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     let moofs: Arc<[_]> = top.moofs.into();
     let mut left_out = Vec::new();
     let mut heads = Vec::new();
+    let matrix = movie_matrix(window, &parts)?;
     for trak in parts.iter().filter(|part| part.kind == FourCc(*b"trak")).take(TRACKS_MAX) {
         match track::read(window, trak, &defaults, &moofs)? {
-            Ok(head) => heads.push(head),
+            Ok(head) => heads.push(Head { display: head.display.within(matrix), ..head }),
             Err(refused) => left_out.push(LeftOut {
                 id: refused.id,
                 handler: refused.handler,
@@ -178,6 +179,22 @@ fn track_defaults<R: ReadAt + ?Sized>(
 ) -> Result<Vec<(u32, Defaults)>, ReadError> {
     let Some(mvex) = boxes::find(parts, b"mvex") else {
         return Ok(Vec::new());
+/// Matrix of `mvhd` (section 8.2.2), which applies to all tracks.
+fn movie_matrix<R: ReadAt + ?Sized>(
+    window: &mut Window<'_, R>,
+    parts: &[Header],
+) -> Result<Matrix, ReadError> {
+    let Some(mvhd) = boxes::find(parts, b"mvhd").filter(|mvhd| mvhd.body_len() >= 4) else {
+        return Ok(Matrix::IDENTITY);
+    };
+    let [version, ..] = window.array::<4>(mvhd.body.start)?;
+    let at = if version == 1 { 48 } else { 36 };
+    if mvhd.body_len() < at + Matrix::BYTES as u64 {
+        return Ok(Matrix::IDENTITY);
+    }
+    Ok(Matrix::from_bytes(&window.array(mvhd.body.start + at)?))
+}
+
     };
     let mut defaults = Vec::new();
     for trex in boxes::children(window, &mvex.body)? {

@@ -161,13 +161,8 @@ pub(super) fn describe_track(
     let kind = match &track.entry.media {
         codec::Media::Video(video) => {
             let iframe = |number| IFrame { bytes: cmaf::iframe_len(track, number).unwrap_or(0) };
-            let size = (u32::from(video.width), u32::from(video.height));
-            let pixel = (video.sample_aspect.h_spacing, video.sample_aspect.v_spacing);
-            let ((width, height), (h_spacing, v_spacing)) = if track.is_rotated_by_quarter() {
-                ((size.1, size.0), (pixel.1, pixel.0))
-            } else {
-                (size, pixel)
-            };
+            let turned = track.shape.map(|shape| shape.turned()).unwrap_or_default();
+            let ((width, height), (h_spacing, v_spacing)) = turned;
             Kind::Video(Video {
                 width,
                 height,
