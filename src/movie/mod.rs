@@ -76,6 +76,9 @@ pub struct Movie {
     pub fragments: usize,
     /// Length of the file in bytes.
     pub file_len: u64,
+    /// Whether the file ends as a complete one does: fragments with `mfra` (section 8.8.9), other files with
+    /// the end of their last box.
+    pub has_end: bool,
 }
 
 /// The location of a movie's chapters.
@@ -104,11 +107,11 @@ pub struct Track {
     pub is_enabled: bool,
     /// Matrix, width and height for a `tkhd` (section 8.3.2) of a movie whose own matrix is the identity.
     pub display: [u8; 44],
+    /// How the frames of video are displayed.
+    pub shape: Option<VideoShape>,
     /// Sample entry.
     pub entry: SampleEntry,
     /// Mapping from decoding times to presentation times.
-    /// How the frames of video are displayed.
-    pub shape: Option<VideoShape>,
     pub timeline: Timeline,
     /// Segments and totals.
     pub index: Indexed,
@@ -212,13 +215,13 @@ impl Track {
     fn new(head: track::Head, timeline: Timeline, index: Indexed) -> Self {
         let track::Head { id, handler, timescale, language, name, is_enabled, .. } = head;
         let track::Head { display, entry, samples, whole, .. } = head;
-        Self {
-            id,
-            handler,
         let shape = match &entry.media {
             codec::Media::Video(video) => Some(VideoShape::new(&display, video)),
             _ => None,
         };
+        Self {
+            id,
+            handler,
             timescale,
             language,
             name,

@@ -46,6 +46,10 @@ struct TopLevel {
     is_movie: bool,
     /// Offset of the first `mdat`, before or after the `moov`.
     mdat: Option<u64>,
+    /// Whether there is a random access index of fragments, which their writer appends.
+    has_mfra: bool,
+    /// Whether the last box is longer than the file.
+    is_cut: bool,
 }
 
 /// Reads a movie's index. Blocks, or fails instead of waiting, as `source` does.
@@ -65,11 +69,11 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     let Some(timescale) = movie_timescale(window, &parts)? else {
         return Ok(Err(MovieRefused::NoHeader));
     };
+    let matrix = movie_matrix(window, &parts)?;
     let defaults = track_defaults(window, &parts)?;
     let moofs: Arc<[_]> = top.moofs.into();
     let mut left_out = Vec::new();
     let mut heads = Vec::new();
-    let matrix = movie_matrix(window, &parts)?;
     for trak in parts.iter().filter(|part| part.kind == FourCc(*b"trak")).take(TRACKS_MAX) {
         match track::read(window, trak, &defaults, &moofs)? {
             Ok(head) => heads.push(Head { display: head.display.within(matrix), ..head }),
@@ -122,6 +126,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         mdat: top.mdat,
         fragments: moofs.len(),
         file_len: source.len(),
+        has_end: if moofs.is_empty() { !top.is_cut } else { top.has_mfra },
     }))
 }
 
@@ -136,6 +141,7 @@ fn read_top_level<R: ReadAt + ?Sized>(source: &R) -> Result<TopLevel, ReadError>
             break;
         };
         at = header.body.end;
+        top.is_cut = header.is_cut;
         match &header.kind.0 {
             b"ftyp" => {
                 top.is_movie = true;
@@ -149,8 +155,9 @@ fn read_top_level<R: ReadAt + ?Sized>(source: &R) -> Result<TopLevel, ReadError>
                 top.is_movie = true;
                 top.mdat.get_or_insert(header.start);
             }
+            b"mfra" => top.has_mfra = !header.is_cut,
             b"free" | b"skip" | b"wide" | b"styp" | b"sidx" | b"uuid" | b"meta" | b"pnot"
-            | b"udta" | b"mfra" | b"emsg" | b"prft" | b"pdin" => {}
+            | b"udta" | b"emsg" | b"prft" | b"pdin" => {}
             // Unknown boxes may follow, but a file that starts with one is no movie.
             _ if !top.is_movie => break,
             _ => {}
@@ -172,13 +179,6 @@ fn movie_timescale<R: ReadAt + ?Sized>(
     Ok(NonZeroU32::new(window.u32(mvhd.body.start + at)?))
 }
 
-/// The sample defaults of each track in fragments, from `mvex` (section 8.8.3).
-fn track_defaults<R: ReadAt + ?Sized>(
-    window: &mut Window<'_, R>,
-    parts: &[Header],
-) -> Result<Vec<(u32, Defaults)>, ReadError> {
-    let Some(mvex) = boxes::find(parts, b"mvex") else {
-        return Ok(Vec::new());
 /// Matrix of `mvhd` (section 8.2.2), which applies to all tracks.
 fn movie_matrix<R: ReadAt + ?Sized>(
     window: &mut Window<'_, R>,
@@ -195,6 +195,13 @@ fn movie_matrix<R: ReadAt + ?Sized>(
     Ok(Matrix::from_bytes(&window.array(mvhd.body.start + at)?))
 }
 
+/// The sample defaults of each track in fragments, from `mvex` (section 8.8.3).
+fn track_defaults<R: ReadAt + ?Sized>(
+    window: &mut Window<'_, R>,
+    parts: &[Header],
+) -> Result<Vec<(u32, Defaults)>, ReadError> {
+    let Some(mvex) = boxes::find(parts, b"mvex") else {
+        return Ok(Vec::new());
     };
     let mut defaults = Vec::new();
     for trex in boxes::children(window, &mvex.body)? {

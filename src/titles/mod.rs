@@ -8,6 +8,7 @@ pub mod artifacts;
 pub mod assets;
 pub mod clips;
 pub mod error;
+pub mod growth;
 pub mod images;
 pub mod inspection;
 pub mod job_ends;
@@ -30,7 +31,7 @@ use arc_swap::ArcSwapOption;
 
 pub use error::Error;
 
-use self::{artifacts::Artifacts, clips::Clips, manifest_cache::ManifestCache};
+use self::{artifacts::Artifacts, clips::Clips, growth::IdleLimit, manifest_cache::ManifestCache};
 use crate::{background::Background, extent::ResponseMemory, library::Library};
 
 /// The titles of a library, with their artifacts and caches.
@@ -44,6 +45,8 @@ pub struct Titles {
     /// The clips of titles.
     pub clips: Arc<Clips>,
     /// Runs work that is too long for an I/O thread.
+    /// The time without a change after which a file without an end counts as complete.
+    pub idle_limit: IdleLimit,
     pub background: Background,
 }
 
@@ -63,11 +66,12 @@ impl Titles {
         library: Arc<Library>,
         cache_bytes: CacheBytes,
         background: Background,
+        idle_limit: IdleLimit,
         memory: ResponseMemory,
     ) -> Self {
         let cache = ManifestCache::new(cache_bytes.manifests);
         let clips =
             Clips::new(Arc::clone(&library), cache_bytes.clips, background.runtime(), memory);
-        Self { library, artifacts: ArcSwapOption::empty(), cache, clips, background }
+        Self { library, artifacts: ArcSwapOption::empty(), cache, clips, idle_limit, background }
     }
 }
