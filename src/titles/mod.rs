@@ -23,6 +23,7 @@ pub mod progressive;
 pub mod readiness;
 pub mod remux;
 pub mod segments;
+pub mod sets;
 pub mod texts;
 
 use std::sync::Arc;
@@ -44,9 +45,9 @@ pub struct Titles {
     pub cache: ManifestCache,
     /// The clips of titles.
     pub clips: Arc<Clips>,
-    /// Runs work that is too long for an I/O thread.
     /// The time without a change after which a file without an end counts as complete.
     pub idle_limit: IdleLimit,
+    /// Runs work that is too long for an I/O thread.
     pub background: Background,
 }
 
@@ -65,8 +66,8 @@ impl Titles {
     pub fn new(
         library: Arc<Library>,
         cache_bytes: CacheBytes,
-        background: Background,
         idle_limit: IdleLimit,
+        background: Background,
         memory: ResponseMemory,
     ) -> Self {
         let cache = ManifestCache::new(cache_bytes.manifests);
