@@ -75,12 +75,9 @@ struct KeyFrame {
     presented: i64,
 }
 
-/// Selects the video track for images: the first that can be played, else the first.
+/// Selects the video track for images: the leading one.
 pub fn track(movie: &Movie) -> Result<&Track, StillsError> {
-    let videos = || movie.tracks.iter().filter(|track| track.is_video());
-    let is_playable = |track: &&Track| track.entry.packageable().is_ok();
-    let track = videos().find(is_playable).or_else(|| videos().next());
-    match track {
+    match movie.leading_video().map(|place| &movie.tracks[place]) {
         None => {
             let is_video = |left_out: &&LeftOut| left_out.handler == Some(FourCc(*b"vide"));
             Err(match movie.left_out.iter().find(is_video) {

@@ -182,6 +182,7 @@ impl Server {
             .library
             .serve_other_files
             .store(other_files, std::sync::atomic::Ordering::Relaxed);
+        self.site.titles.idle_limit.set(reloaded.follow_idle_s.get());
         self.site.settings.store(Arc::new(reloaded));
         info!("configuration reloaded");
     }

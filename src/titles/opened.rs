@@ -1,15 +1,11 @@
 //! Opens titles, with their indices.
 
-use std::{
-    path::Path,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{path::Path, sync::Arc, time::Instant};
 
 use futures::FutureExt as _;
 
 use super::{
-    Error, Titles,
+    Error, Titles, growth,
     readiness::Waiting,
     remux::{self, RemuxStart, Remuxed},
 };
@@ -20,9 +16,6 @@ use crate::{
     package::title,
     transcode::JobSpec,
 };
-
-/// A file that grew within this time counts as growing.
-const GROWING: Duration = Duration::from_secs(2);
 
 /// An opened title, with its index.
 #[derive(Clone)]
@@ -105,10 +98,13 @@ impl Titles {
         waiting: Waiting,
     ) -> Result<(Arc<File>, Index), Error> {
         let file = self.file(title, waiting).await?;
-        if file.has_grown_within(GROWING) {
+        if growth::was_seen_to_grow(&file) {
             return Err(Error::Growing);
         }
         let index = self.file_index(&file, waiting).await?;
+        if self.may_grow(title, &file, &index) {
+            return Err(Error::Growing);
+        }
         Ok((file, index))
     }
 

@@ -225,6 +225,16 @@ impl File {
         self.is_nonblocking() && is_quiet() && self.is_leased()
     }
 
+    /// Whether a program has the file open for writing, or has changed it since it was found in this state;
+    /// `None` if the system does not tell.
+    pub fn has_writer(&self) -> Option<bool> {
+        let is_known = self.is_nonblocking() && self.descriptor.quiet_period.is_some();
+        if is_known && FileLease::hold(&self.descriptor) {
+            return Some(self.check().is_err());
+        }
+        (is_known && !self.descriptor.lease.is_refused()).then_some(true)
+    }
+
     /// Whether the file is kept in this state by a lease.
     fn is_leased(&self) -> bool {
         // The file may have changed between the time of this state and the lease.

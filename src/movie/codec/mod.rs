@@ -33,6 +33,7 @@ mod opus;
 mod packageable;
 mod repair;
 mod same_decoder;
+mod scan;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -52,6 +53,7 @@ pub use self::{
     kind::Codec,
     packageable::{NotPackageable, SegmentAudio},
     repair::Repair,
+    scan::Scan,
     video::{SampleAspect, Video},
     warning::{EntryRefused, Warning},
 };
@@ -164,15 +166,22 @@ fn read_video(format: FourCc, body: &[u8], entry: &[u8]) -> Result<SampleEntry, 
     let may_repair = encryption.is_none();
     let described = video::describe(original_format, fields, may_repair, &mut warnings);
     let repair = if may_repair { Repair::for_format(format, described.format) } else { None };
+    let mut repairs: Vec<_> = repair.into_iter().collect();
     let mut entry = entry.to_vec();
     if repair.is_some() {
         entry[4..8].copy_from_slice(&described.format.0);
+    }
+    let (width, height) = (described.video.width, described.video.height);
+    if (width, height) != (fields.width, fields.height) {
+        entry[video::SIZE_AT..][..2].copy_from_slice(&width.to_be_bytes());
+        entry[video::SIZE_AT + 2..][..2].copy_from_slice(&height.to_be_bytes());
+        repairs.push(Repair::FrameSize);
     }
     Ok(SampleEntry {
         format,
         original_format,
         entry: entry.into(),
-        repairs: repair.into_iter().collect(),
+        repairs,
         codec: described.codec,
         codecs: described.codecs,
         media: Media::Video(described.video),

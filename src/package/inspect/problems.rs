@@ -2,8 +2,7 @@
 
 use super::{
     boxes::TopBoxes,
-    corrections,
-    orientation::Orientation,
+    corrections, orientation,
     report::{Kind, Place, Problem, Report, Severity},
     survey::Survey,
     track, words,
@@ -254,8 +253,10 @@ impl Problems {
                 "Players support this; some editors do not. No action needed for playback.";
             self.add(Severity::Note, id, what, advice);
         }
-        let orientation = Orientation::from_track(track);
-        if let Some(description) = orientation.description() {
+        if let Some(shape) = track.shape
+            && let Some(description) = orientation::description(shape.orientation)
+        {
+            let orientation = shape.orientation;
             let severity = if orientation.degrees.is_none() || orientation.is_mirrored {
                 Severity::Warning
             } else {
@@ -266,9 +267,18 @@ impl Problems {
                           independent of the player.";
             self.add(severity, id, what, advice);
         }
-        if let codec::Media::Video(video) = &track.entry.media
-            && video.range != codec::VideoRange::Sdr
-        {
+        let codec::Media::Video(video) = &track.entry.media else { return };
+        let interlaced = match video.scan {
+            codec::Scan::Interlaced => Some("The video is interlaced."),
+            codec::Scan::Mixed => Some("The stream allows interlaced frames."),
+            codec::Scan::Progressive | codec::Scan::Unknown => None,
+        };
+        if let Some(what) = interlaced {
+            let advice = "Browsers show combs where such frames move. Images and renditions have none: \
+                          order a rendition of the same height.";
+            self.add(Severity::Note, id, what.to_owned(), advice);
+        }
+        if video.range != codec::VideoRange::Sdr {
             let what = format!("The video is high dynamic range only ({}).", video.range.as_str());
             let advice = "On other screens the player maps the colours, and the result may be too pale or \
                           too dark.";

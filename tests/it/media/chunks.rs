@@ -62,6 +62,8 @@ impl MovieFile {
         EncodeSettings {
             rendition,
             colours: Colours::for_codec(&video, codec),
+            may_be_interlaced: video.may_be_interlaced,
+            is_turned: video.is_turned,
             threads: 1,
             start: DecodeStart::KeyFrame,
         }
@@ -380,6 +382,8 @@ fn a_movie_that_browsers_cannot_decode_gets_a_rendition_in_its_own_size() {
     let encoder = EncodeSettings {
         rendition: own,
         colours: Colours::Sdr,
+        may_be_interlaced: false,
+        is_turned: true,
         threads: 1,
         start: DecodeStart::KeyFrame,
     };
