@@ -11,6 +11,7 @@
 mod auxiliary;
 mod boxes;
 mod budget;
+mod carried;
 pub mod codec;
 mod corrections;
 mod cuts;
@@ -18,8 +19,12 @@ mod entries;
 mod fragments;
 pub mod index;
 pub mod languages;
+mod leading;
+mod matrix;
 mod mp4;
+mod orientation;
 mod samples;
+mod shape;
 mod syncs;
 mod tables;
 mod timeline;
@@ -33,10 +38,13 @@ use bytes::Bytes;
 pub use self::{
     auxiliary::{Auxiliary, AuxiliaryFault},
     boxes::Header,
+    carried::{Carried, TrackKind},
     codec::{FourCc, SampleEntry},
     corrections::Corrections,
     index::{Indexed, SEGMENT_SAMPLES_MAX, Segment, SegmentStart, Shape, Syncs},
+    orientation::Orientation,
     samples::{Position, Sample, SampleFault, Walk},
+    shape::VideoShape,
     timeline::Timeline,
 };
 use crate::extent::{ReadAt, ReadError};
@@ -77,6 +85,9 @@ pub struct Movie {
     pub fragments: usize,
     /// Length of the file in bytes.
     pub file_len: u64,
+    /// Whether the file ends as a complete one does: fragments with `mfra` (section 8.8.9), other files with
+    /// the end of their last box.
+    pub has_end: bool,
 }
 
 /// The location of a movie's chapters.
@@ -103,8 +114,12 @@ pub struct Track {
     pub name: Option<String>,
     /// Whether the track plays by default.
     pub is_enabled: bool,
-    /// Matrix, width and height: the last fields of `tkhd` (section 8.3.2).
+    /// Matrix, width and height for a `tkhd` (section 8.3.2) of a movie whose own matrix is the identity.
     pub display: [u8; 44],
+    /// Fields that written boxes carry over.
+    pub carried: Carried,
+    /// How the frames of video are displayed.
+    pub shape: Option<VideoShape>,
     /// Sample entry.
     pub entry: SampleEntry,
     /// Mapping from decoding times to presentation times.
@@ -205,6 +220,7 @@ impl Movie {
                 + track.samples.bytes()
                 + text_bytes(&track.language)
                 + text_bytes(&track.name)
+                + track.carried.bytes()
         };
         let fragments = self.fragments * size_of::<Range<u64>>();
         let chapters = match &self.chapters {
@@ -223,7 +239,11 @@ impl Movie {
 impl Track {
     fn new(head: track::Head, timeline: Timeline, index: Indexed) -> Self {
         let track::Head { id, handler, timescale, language, name, is_enabled, .. } = head;
-        let track::Head { display, entry, samples, whole, .. } = head;
+        let track::Head { display, carried, entry, samples, whole, .. } = head;
+        let shape = match &entry.media {
+            codec::Media::Video(video) => Some(VideoShape::new(&display, video)),
+            _ => None,
+        };
         Self {
             id,
             handler,
@@ -231,7 +251,9 @@ impl Track {
             language,
             name,
             is_enabled,
-            display,
+            display: display.fields(&entry.media),
+            carried,
+            shape,
             entry,
             timeline,
             index,
@@ -243,13 +265,6 @@ impl Track {
     /// Whether this is a video track.
     pub fn is_video(&self) -> bool {
         self.handler == FourCc(*b"vide")
-    }
-
-    /// Whether the matrix turns the video by 90 or 270 degrees.
-    pub fn is_rotated_by_quarter(&self) -> bool {
-        let field = |at: usize| self.display[4 * at..4 * at + 4] != [0; 4];
-        // The matrix is a b u c d v x y w: a and d stretch, b and c turn.
-        !field(0) && field(1) && field(3) && !field(4)
     }
 
     /// Whether this is an audio track.

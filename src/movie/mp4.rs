@@ -11,6 +11,8 @@ use super::{
     cuts::{Cuts, Near},
     fragments::Defaults,
     index::{Lead, Subject, index},
+    leading,
+    matrix::Matrix,
     timeline::Timeline,
     track::{self, Head, Shared},
     window::Window,
@@ -46,6 +48,10 @@ struct TopLevel {
     is_movie: bool,
     /// Offset of the first `mdat`, before or after the `moov`.
     mdat: Option<u64>,
+    /// Whether there is a random access index of fragments, which their writer appends.
+    has_mfra: bool,
+    /// Whether the last box is longer than the file.
+    is_cut: bool,
 }
 
 /// Reads a movie's index. Blocks, or fails instead of waiting, as `source` does.
@@ -71,6 +77,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     };
     // ffmpeg assumes the same.
     let timescale = NonZeroU32::new(declared).unwrap_or(NonZeroU32::MIN);
+    let matrix = movie_matrix(window, &parts)?;
     let defaults = track_defaults(window, &parts)?;
     let mut budget = Budget::new(source.len());
     let moofs: Arc<[_]> = top.moofs.into();
@@ -80,7 +87,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     let shared = Shared { timescale, duration, defaults: &defaults, moofs: &moofs };
     for trak in parts.iter().filter(|part| part.kind == FourCc(*b"trak")).take(TRACKS_MAX) {
         match track::read(window, trak, &shared, &mut budget.work)? {
-            Ok(head) => heads.push(head),
+            Ok(head) => heads.push(Head { display: head.display.within(matrix), ..head }),
             Err(refused) => left_out.push(LeftOut {
                 id: refused.id,
                 handler: refused.handler,
@@ -131,6 +138,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         mdat: top.mdat,
         fragments: moofs.len(),
         file_len: source.len(),
+        has_end: if moofs.is_empty() { !top.is_cut } else { top.has_mfra },
     }))
 }
 
@@ -145,6 +153,7 @@ fn read_top_level<R: ReadAt + ?Sized>(source: &R) -> Result<TopLevel, ReadError>
             break;
         };
         at = header.body.end;
+        top.is_cut = header.is_cut;
         match &header.kind.0 {
             b"ftyp" => {
                 top.is_movie = true;
@@ -158,8 +167,9 @@ fn read_top_level<R: ReadAt + ?Sized>(source: &R) -> Result<TopLevel, ReadError>
                 top.is_movie = true;
                 top.mdat.get_or_insert(header.start);
             }
+            b"mfra" => top.has_mfra = !header.is_cut,
             b"free" | b"skip" | b"wide" | b"styp" | b"sidx" | b"uuid" | b"meta" | b"pnot"
-            | b"udta" | b"mfra" | b"emsg" | b"prft" | b"pdin" | b"\0\0\0\0" => {}
+            | b"udta" | b"emsg" | b"prft" | b"pdin" | b"\0\0\0\0" => {}
             // Unknown boxes may follow, but a file that starts with one is no movie.
             _ if !top.is_movie => break,
             _ => {}
@@ -198,6 +208,22 @@ fn fragments_duration<R: ReadAt + ?Sized>(
         return Ok(0);
     }
     track::duration(window, mehd.body.start + 4, version)
+}
+
+/// Matrix of `mvhd` (section 8.2.2), which applies to all tracks.
+fn movie_matrix<R: ReadAt + ?Sized>(
+    window: &mut Window<'_, R>,
+    parts: &[Header],
+) -> Result<Matrix, ReadError> {
+    let Some(mvhd) = boxes::find(parts, b"mvhd").filter(|mvhd| mvhd.body_len() >= 4) else {
+        return Ok(Matrix::IDENTITY);
+    };
+    let [version, ..] = window.array::<4>(mvhd.body.start)?;
+    let at = if version == 1 { 48 } else { 36 };
+    if mvhd.body_len() < at + Matrix::BYTES as u64 {
+        return Ok(Matrix::IDENTITY);
+    }
+    Ok(Matrix::from_bytes(&window.array(mvhd.body.start + at)?))
 }
 
 /// The sample defaults of each track in fragments, from `mvex` (section 8.8.3).
@@ -261,9 +287,8 @@ fn index_tracks<R: ReadAt + ?Sized>(
         .map_or((0, NonZeroU32::MIN), |(head, first)| (first.max(0), head.timescale));
     let mut order: Vec<_> = heads.into_iter().zip(firsts).enumerate().collect();
     let rank = |head: &Head| match &head.handler.0 {
-        b"vide" if head.is_enabled => 0,
-        b"vide" => 1,
-        _ => 2,
+        b"vide" => leading::rank(head.is_enabled, &head.entry),
+        _ => u8::MAX,
     };
     order.sort_by_key(|(place, (head, _))| (rank(head), *place));
     let mut tracks: Vec<(usize, Track)> = Vec::new();

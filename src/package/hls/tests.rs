@@ -11,6 +11,7 @@ use crate::package::{
         samples::{audio, segments, text, title, video, with_video},
         share_target_duration,
     },
+    roles::Role,
     storyboard::{Geometry, Storyboard},
 };
 
@@ -251,6 +252,21 @@ fn every_audio_track_has_a_unique_name() {
     let defaults: Vec<_> = read.alternatives.iter().map(|media| media.default).collect();
     assert_eq!(defaults, [true, false, false, false, false]);
     assert!(read.alternatives[0].autoselect && !read.alternatives[1].autoselect);
+}
+
+#[test]
+fn audio_for_a_purpose_has_its_characteristics_and_may_be_selected_for_it() {
+    let description = Track {
+        roles: vec![Role::Dub, Role::Description],
+        ..audio("audio-2", "mp4a.40.2", "English")
+    };
+    let plain = audio("audio-1", "mp4a.40.2", "English");
+    let read = read_title(vec![video("video-1"), plain, description]);
+    let [plain, description] = &read.alternatives[..] else { panic!("two") };
+    assert_eq!(plain.characteristics, None);
+    let expected = "public.accessibility.describes-video";
+    assert_eq!(description.characteristics.as_deref(), Some(expected));
+    assert!(description.autoselect && !description.default, "another choice than the plain one");
 }
 
 #[test]

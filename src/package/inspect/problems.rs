@@ -2,8 +2,7 @@
 
 use super::{
     boxes::TopBoxes,
-    corrections,
-    orientation::Orientation,
+    corrections, orientation,
     report::{Kind, Place, Problem, Report, Severity},
     survey::Survey,
     track, words,
@@ -175,6 +174,15 @@ impl Problems {
         if track.is_video() {
             self.video(track, survey);
         }
+        if track.entry.segment_audio() == Some(codec::SegmentAudio::Misleads) {
+            let what = format!(
+                "Browsers play {} in play.mp4, but not in segments.",
+                super::verdicts::misleading(track)
+            );
+            let advice =
+                "Headwater makes AAC of it with ffmpeg at the first request for a manifest.";
+            self.add(Severity::Note, id, what, advice);
+        }
         if track.timeline.jumps > 0 {
             self.add(
                 Severity::Warning,
@@ -199,11 +207,15 @@ impl Problems {
             _ if track::kind(track) == Kind::Data => return,
             Err(_) if track.is_video() => (
                 Severity::Warning,
-                "Transcode it: ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p -c:a copy OUT.mp4.",
+                "If the file has no other video, Headwater encodes it as H.264 with ffmpeg at the first \
+                 request for a manifest. To have that done: ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p \
+                 -c:a copy OUT.mp4.",
             ),
-            Err(_) if track.is_audio() => {
-                (Severity::Warning, "Transcode it: ffmpeg -i IN -c:v copy -c:a aac OUT.mp4.")
-            }
+            Err(_) if track.is_audio() => (
+                Severity::Warning,
+                "If no other audio plays in browsers, Headwater makes AAC of it with ffmpeg at the first \
+                 request for a manifest. To have that done: ffmpeg -i IN -c:v copy -c:a aac OUT.mp4.",
+            ),
             _ => (Severity::Note, "No action needed; the track stays in the file and in play.mp4."),
         };
         let reason = super::verdicts::not_offered(track);
@@ -242,8 +254,10 @@ impl Problems {
                 "Players support this; some editors do not. No action needed for playback.";
             self.add(Severity::Note, id, what, advice);
         }
-        let orientation = Orientation::from_track(track);
-        if let Some(description) = orientation.description() {
+        if let Some(shape) = track.shape
+            && let Some(description) = orientation::description(shape.orientation)
+        {
+            let orientation = shape.orientation;
             let severity = if orientation.degrees.is_none() || orientation.is_mirrored {
                 Severity::Warning
             } else {
@@ -254,9 +268,18 @@ impl Problems {
                           independent of the player.";
             self.add(severity, id, what, advice);
         }
-        if let codec::Media::Video(video) = &track.entry.media
-            && video.range != codec::VideoRange::Sdr
-        {
+        let codec::Media::Video(video) = &track.entry.media else { return };
+        let interlaced = match video.scan {
+            codec::Scan::Interlaced => Some("The video is interlaced."),
+            codec::Scan::Mixed => Some("The stream allows interlaced frames."),
+            codec::Scan::Progressive | codec::Scan::Unknown => None,
+        };
+        if let Some(what) = interlaced {
+            let advice = "Browsers show combs where such frames move. Images and renditions have none: \
+                          order a rendition of the same height.";
+            self.add(Severity::Note, id, what.to_owned(), advice);
+        }
+        if video.range != codec::VideoRange::Sdr {
             let what = format!("The video is high dynamic range only ({}).", video.range.as_str());
             let advice = "On other screens the player maps the colours, and the result may be too pale or \
                           too dark.";

@@ -1,7 +1,6 @@
 //! The report about one track.
 
 use super::{
-    orientation::Orientation,
     report::{
         Audio, BitRate as ReportedBitRate, FrameRate, KeyFrames, Kind, Segments, Timing, Track,
         Video,
@@ -90,18 +89,10 @@ fn video(
     described: &presentation::Track,
     survey: &Survey,
 ) -> Video {
-    let orientation = Orientation::from_track(track);
-    let sample_aspect = config.sample_aspect;
-    let aspect = presentation::Ratio::new(sample_aspect.h_spacing, sample_aspect.v_spacing)
-        .unwrap_or(presentation::Ratio::ONE);
-    let (height, square_width) = (
-        u32::from(config.height),
-        u32::try_from(aspect.scale(config.width.into())).unwrap_or(u32::MAX),
-    );
-    let (shown_width, shown_height) = match orientation.is_rotated_by_quarter() {
-        true => (height, square_width),
-        false => (square_width, height),
-    };
+    let displayed = track.shape.and_then(|shape| shape.displayed());
+    let (shown_width, shown_height) = displayed.unwrap_or_default();
+    let orientation = track.shape.map(|shape| shape.orientation);
+    let aspect = track.shape.map_or(codec::SampleAspect::SQUARE, |shape| shape.aspect);
     let rate = |ticks: Option<u32>| words::per_second(1, i64::from(ticks?), track.timescale);
     let gaps = i64::try_from(survey.syncs.saturating_sub(1)).unwrap_or(i64::MAX);
     Video {
@@ -109,9 +100,9 @@ fn video(
         height: config.height,
         shown_width,
         shown_height,
-        rotation_degrees: orientation.degrees,
-        is_mirrored: orientation.is_mirrored,
-        pixel_aspect: format!("{}:{}", aspect.numerator(), aspect.denominator()),
+        rotation_degrees: orientation.and_then(|orientation| orientation.degrees),
+        is_mirrored: orientation.is_some_and(|orientation| orientation.is_mirrored),
+        pixel_aspect: format!("{}:{}", aspect.h_spacing, aspect.v_spacing),
         frame_rate: FrameRate {
             average: described
                 .video()
@@ -120,6 +111,12 @@ fn video(
             is_variable: survey.is_variable(),
             lowest: rate(survey.longest),
             highest: rate(survey.shortest),
+        },
+        scan: match config.scan {
+            codec::Scan::Progressive => Some("progressive"),
+            codec::Scan::Interlaced => Some("interlaced"),
+            codec::Scan::Mixed => Some("mixed"),
+            codec::Scan::Unknown => None,
         },
         bit_depth: config.bit_depth,
         range: config.range.as_str(),
