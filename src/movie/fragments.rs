@@ -282,6 +282,7 @@ impl Fragment {
             // sample_is_non_sync_sample (section 8.8.3.1).
             is_sync: flags & 0x0001_0000 == 0,
             description: run.defaults.description,
+            is_hidden: false,
         };
         let Some(dts) = self.dts.checked_add(i64::from(duration)) else {
             return Some(Err(SampleFault::TimeOverflows));

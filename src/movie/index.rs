@@ -8,7 +8,8 @@ use std::num::NonZeroU32;
 use super::{
     Auxiliary, AuxiliaryFault, Sample, SampleFault,
     budget::Budget,
-    samples::{Position, Samples, Walk},
+    pieces::PieceWalk,
+    samples::{Position, Samples},
     timeline::Timeline,
 };
 use crate::extent::{ReadAt, ReadError};
@@ -91,6 +92,8 @@ pub struct Indexed {
     pub end: i64,
     /// Decoding time of the first sample of the first segment.
     pub first_dts: i64,
+    /// Duration that is decoded before the start and not presented, in ticks.
+    pub lead_in: i64,
     /// Added to every composition offset so that none is negative, in ticks.
     pub raise: u32,
     /// Duration of most samples, in ticks.
@@ -141,6 +144,8 @@ pub(super) enum Lead {
         /// Time that the decoder needs before its output is correct, in ticks.
         preroll: i64,
     },
+    /// The first sample is known: the pieces of an edit list begin with it.
+    Arranged,
 }
 
 /// Reads all samples of a track, within the budget.
@@ -153,7 +158,8 @@ pub(super) fn index<R: ReadAt + ?Sized>(
     lead: Lead,
     budget: &mut Budget,
 ) -> Result<Result<Indexed, IndexFault>, ReadError> {
-    let mut walk = Walk::new(samples, source, samples.start(), PASS_BYTES, budget.work);
+    let start = (samples.start(), 0);
+    let mut walk = PieceWalk::new(samples, source, start, PASS_BYTES, budget.work);
     let mut pass = Pass::new(timescale, timeline, cuts, lead, budget.segments);
     loop {
         let position = walk.position();
@@ -167,11 +173,12 @@ pub(super) fn index<R: ReadAt + ?Sized>(
             }
             None => break,
         };
-        pass.fault = pass.fault_of(&sample);
+        let presented = walk.presented(&sample, &timeline);
+        pass.fault = pass.fault_of(&sample, presented);
         if pass.fault.is_some() {
             break;
         }
-        if let Err(fault) = pass.take(position, &sample, walk.auxiliary()) {
+        if let Err(fault) = pass.take(position, &sample, presented, walk.auxiliary()) {
             budget.work = walk.work_left();
             return Ok(Err(fault));
         }
@@ -198,6 +205,7 @@ struct Pass<'a> {
     description: Option<u32>,
     has_subsamples: Option<bool>,
     first_dts: i64,
+    lead_in: i64,
     end_sample: u32,
     end: i64,
     least_composition: i32,
@@ -230,6 +238,7 @@ impl<'a> Pass<'a> {
             description: None,
             has_subsamples: None,
             first_dts: 0,
+            lead_in: 0,
             end_sample: 0,
             end: 0,
             least_composition: 0,
@@ -246,6 +255,7 @@ impl<'a> Pass<'a> {
         &mut self,
         position: Position,
         sample: &Sample,
+        presented: i64,
         auxiliary: Auxiliary,
     ) -> Result<(), IndexFault> {
         if *self.description.get_or_insert(sample.description) != sample.description {
@@ -256,10 +266,9 @@ impl<'a> Pass<'a> {
         if *self.has_subsamples.get_or_insert(has_subsamples) != has_subsamples {
             return Err(AuxiliaryFault::Mixed.into());
         }
-        let presented = self.timeline.presented(sample.dts, sample.composition);
         let ends = presented.saturating_add(i64::from(sample.duration));
         if self.is_first(sample, presented, ends) {
-            self.begin_track(sample);
+            self.begin_track(sample, presented);
             self.begin_segment(position, sample, presented);
         } else if self.is_cut(sample, presented) {
             self.close_segment()?;
@@ -280,15 +289,17 @@ impl<'a> Pass<'a> {
         let is_early = match self.lead {
             Lead::KeyFrame => presented <= self.timeline.from,
             Lead::Audio { preroll } => ends.saturating_add(preroll) <= self.timeline.from,
+            Lead::Arranged => false,
         };
         self.current.is_none() || (sample.is_sync && is_early)
     }
 
-    fn begin_track(&mut self, sample: &Sample) {
+    fn begin_track(&mut self, sample: &Sample, presented: i64) {
         self.segments.clear();
         self.current = None;
         self.shown = None;
         self.first_dts = sample.dts;
+        self.lead_in = self.timeline.from.saturating_sub(presented).max(0);
         self.least_composition = 0;
         self.last_sync = None;
         self.longest_gop = 0;
@@ -367,8 +378,7 @@ impl<'a> Pass<'a> {
     }
 
     /// The fault that ends the track before this sample.
-    fn fault_of(&self, sample: &Sample) -> Option<SampleFault> {
-        let presented = self.timeline.presented(sample.dts, sample.composition);
+    fn fault_of(&self, sample: &Sample, presented: i64) -> Option<SampleFault> {
         if presented.max(self.timeline.from) > TIME_MAX {
             return Some(SampleFault::TimeOverflows);
         }
@@ -442,6 +452,7 @@ impl<'a> Pass<'a> {
             segments,
             end_sample: self.end_sample,
             first_dts: self.first_dts,
+            lead_in: self.lead_in,
             raise: self.least_composition.unsigned_abs(),
             usual_duration: self.usual.0,
             longest_gop: self.longest_gop,

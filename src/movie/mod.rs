@@ -8,6 +8,7 @@
 //! An invalid track is left out with the reason, and the other tracks play. This module knows no URLs and
 //! no manifests.
 
+mod arrange;
 mod auxiliary;
 mod boxes;
 mod budget;
@@ -16,6 +17,7 @@ mod fragments;
 pub mod index;
 pub mod languages;
 mod mp4;
+mod pieces;
 mod samples;
 mod tables;
 mod timeline;
@@ -31,8 +33,9 @@ pub use self::{
     boxes::Header,
     codec::{FourCc, SampleEntry},
     index::{Indexed, SEGMENT_SAMPLES_MAX, Segment, Shape, Syncs},
-    samples::{Position, Sample, SampleFault, Walk},
-    timeline::Timeline,
+    pieces::PieceWalk,
+    samples::{Position, Sample, SampleFault},
+    timeline::{EditSummary, Timeline},
 };
 use crate::extent::{ReadAt, ReadError};
 
@@ -183,6 +186,7 @@ impl Movie {
             size_of::<Track>()
                 + track.index.segments.capacity() * size_of::<Segment>()
                 + track.entry.entry.len()
+                + track.samples.pieces.as_ref().map_or(0, |pieces| pieces.bytes())
                 + text_bytes(&track.language)
                 + text_bytes(&track.name)
         };
@@ -238,9 +242,23 @@ impl Track {
     }
 
     /// Walks over the samples in decoding order, from the first of a segment.
-    pub fn walk<'a, R: ReadAt + ?Sized>(&'a self, source: &'a R, segment: &Segment) -> Walk<'a, R> {
+    pub fn walk<'a, R: ReadAt + ?Sized>(
+        &'a self,
+        source: &'a R,
+        segment: &Segment,
+    ) -> PieceWalk<'a, R> {
+        let start = (segment.position, segment.first_sample);
         // The index pass has already paid for these samples.
-        Walk::new(&self.samples, source, segment.position, SEGMENT_BYTES, u64::MAX)
+        PieceWalk::new(&self.samples, source, start, SEGMENT_BYTES, u64::MAX)
+    }
+
+    /// What to add to a time in the file to get the presentation time, if it is the same for all samples.
+    pub fn file_shift(&self) -> Option<i64> {
+        match self.samples.pieces.as_ref().map(|pieces| &pieces.list[..]) {
+            None => Some(self.timeline.shift),
+            Some([piece]) => Some(piece.start.saturating_sub(piece.media.0)),
+            Some(_) => None,
+        }
     }
 
     /// Number of the sample after a segment's last; `None` if there is no such segment.

@@ -4,13 +4,14 @@ use std::{num::NonZeroU32, ops::Range, sync::Arc};
 
 use super::{
     Chapters, FourCc, LeftOut, Movie, MovieRefused, Track,
+    arrange::index_edited,
     boxes::{self, Header},
     budget::Budget,
     codec::Codec,
     fragments::Defaults,
-    index::{Cuts, Lead, index},
+    index::{Cuts, Lead},
     samples::Walk,
-    timeline::Timeline,
+    timeline::TimeBase,
     track::{self, Head},
     window::Window,
 };
@@ -221,13 +222,13 @@ fn index_tracks<R: ReadAt + ?Sized>(
         let start = head.samples.start();
         let mut walk = Walk::new(&head.samples, source, start, FIRST_BYTES, budget.work);
         firsts.push(match walk.next_sample()? {
-            Some(Ok(sample)) => Some(sample.dts),
+            Some(Ok(sample)) => Some(sample),
             _ => None,
         });
         budget.work = walk.work_left();
     }
     // The earliest start of all tracks, if all of them start late.
-    let begins = heads.iter().zip(&firsts).filter_map(|(head, first)| Some((head, (*first)?)));
+    let begins = heads.iter().zip(&firsts).filter_map(|(head, first)| Some((head, (*first)?.dts)));
     let in_order = |&(a, first_a): &(&Head, i64), &(b, first_b): &(&Head, i64)| {
         let cross =
             |first: i64, other: &Head| i128::from(first) * i128::from(other.timescale.get());
@@ -244,24 +245,18 @@ fn index_tracks<R: ReadAt + ?Sized>(
     };
     order.sort_by_key(|(place, (head, _))| (rank(head), *place));
     let mut tracks: Vec<(usize, Track)> = Vec::new();
-    for (place, (head, first)) in order {
-        let refuse = |why: String| LeftOut {
-            id: head.id,
-            handler: Some(head.handler),
-            format: Some(head.entry.format),
-            why,
-        };
+    for (place, (mut head, first)) in order {
         let ticks = |(time, scale): (i64, NonZeroU32)| {
             let ticks = i128::from(time) * i128::from(head.timescale.get());
             i64::try_from(ticks / i128::from(scale.get())).unwrap_or(i64::MAX)
         };
-        let timeline = Timeline::new(
-            &head.edits,
-            head.timescale,
+        let base = TimeBase {
+            timescale: head.timescale,
             movie_timescale,
-            first.unwrap_or(0),
-            ticks(origin),
-        );
+            first: first.map_or(0, |first| first.dts),
+            origin: ticks(origin),
+            is_fragmented: head.samples.fragments.is_some(),
+        };
         let leading = tracks.first().map(|(_, track)| track).filter(|track| track.is_video());
         let times: Vec<i64>;
         let cuts = match leading {
@@ -272,11 +267,14 @@ fn index_tracks<R: ReadAt + ?Sized>(
             _ => Cuts::Grid(grid_ms),
         };
         let lead = lead(&head);
-        let indexed =
-            index(&head.samples, source, head.timescale, timeline, cuts, lead, &mut budget)?;
-        match indexed {
-            Ok(index) => tracks.push((place, Track::new(head, timeline, index))),
-            Err(fault) => left_out.push(refuse(fault.to_string())),
+        match index_edited(&mut head, source, base, first, cuts, lead, &mut budget)? {
+            Ok((timeline, index)) => tracks.push((place, Track::new(head, timeline, index))),
+            Err(fault) => left_out.push(LeftOut {
+                id: head.id,
+                handler: Some(head.handler),
+                format: Some(head.entry.format),
+                why: fault.to_string(),
+            }),
         }
     }
     tracks.sort_by_key(|(place, _)| *place);

@@ -4,6 +4,7 @@ use super::{
     auxiliary::{Auxiliary, AuxiliaryFault},
     budget,
     fragments::{FragmentPosition, FragmentWalk, Fragments},
+    pieces::Pieces,
     tables::{TablePosition, TableWalk, Tables},
 };
 use crate::extent::{ReadAt, ReadError};
@@ -27,6 +28,8 @@ pub struct Sample {
     pub is_sync: bool,
     /// Index of its sample entry, from 1.
     pub description: u32,
+    /// It is decoded and not shown: another sample at the border of an edit needs it.
+    pub is_hidden: bool,
 }
 
 /// Why a track ends before its last sample.
@@ -60,6 +63,8 @@ pub enum SampleFault {
 pub(super) struct Samples {
     pub(super) tables: Option<Tables>,
     pub(super) fragments: Option<Fragments>,
+    /// The pieces of the edit list, if it does more than shift the samples.
+    pub(super) pieces: Option<Box<Pieces>>,
 }
 
 /// A position at which a walk can resume. Small, because the index keeps one per segment.
@@ -76,6 +81,9 @@ pub enum Position {
 impl Samples {
     /// The start of the track.
     pub(super) fn start(&self) -> Position {
+        if let Some(first) = self.pieces.as_ref().and_then(|pieces| pieces.list.first()) {
+            return first.position;
+        }
         match self.tables {
             Some(_) => Position::Table(TablePosition::default()),
             None => Position::Fragment(FragmentPosition::default()),
@@ -83,7 +91,7 @@ impl Samples {
     }
 }
 
-/// A walk over a track's samples in decoding order, from any position.
+/// A walk over the samples in the file in decoding order, from any position.
 #[derive(Debug)]
 pub struct Walk<'a, R: ?Sized> {
     samples: &'a Samples,

@@ -10,7 +10,7 @@ use super::{
     fragments::{Defaults, Fragments},
     samples::Samples,
     tables::Tables,
-    timeline::Edit,
+    timeline::{Edit, EditList},
     window::Window,
 };
 use crate::extent::{ReadAt, ReadError};
@@ -36,7 +36,7 @@ pub(super) struct Head {
     pub(super) is_enabled: bool,
     pub(super) display: [u8; 44],
     pub(super) entry: SampleEntry,
-    pub(super) edits: Vec<Edit>,
+    pub(super) edits: EditList,
     pub(super) samples: Samples,
     /// Identifiers of the tracks that hold its chapters.
     pub(super) chapters: Vec<u32>,
@@ -136,7 +136,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     });
     let edits = match boxes::find(&parts, b"edts") {
         Some(edts) => edit_list(window, edts)?,
-        None => Vec::new(),
+        None => EditList::default(),
     };
     Ok(Ok(Head {
         id,
@@ -148,7 +148,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         display,
         entry,
         edits,
-        samples: Samples { tables, fragments },
+        samples: Samples { tables, fragments, pieces: None },
         chapters: chapter_tracks(window, &parts)?,
         whole: trak.whole(),
     }))
@@ -225,27 +225,29 @@ fn sample_entry<R: ReadAt + ?Sized>(
 fn edit_list<R: ReadAt + ?Sized>(
     window: &mut Window<'_, R>,
     edts: &Header,
-) -> Result<Vec<Edit>, ReadError> {
+) -> Result<EditList, ReadError> {
     let parts = boxes::children(window, &edts.body)?;
     let Some(elst) = boxes::find(&parts, b"elst").filter(|elst| elst.body_len() >= 8) else {
-        return Ok(Vec::new());
+        return Ok(EditList::default());
     };
     let [version, ..] = window.array::<4>(elst.body.start)?;
     let declared = u64::from(window.u32(elst.body.start + 4)?);
     let width = if version == 1 { 20 } else { 12 };
-    let count = declared.min((elst.body_len() - 8) / width).min(EDITS_MAX);
+    let present = declared.min((elst.body_len() - 8) / width);
+    let count = present.min(EDITS_MAX);
     let mut edits = Vec::new();
     for entry in 0..count {
         let at = elst.body.start + 8 + entry * width;
         edits.push(if version == 1 {
             let duration = u64::from_be_bytes(window.array(at)?);
-            Edit { duration, media_time: i64::from_be_bytes(window.array(at + 8)?) }
+            let media_time = i64::from_be_bytes(window.array(at + 8)?);
+            Edit { duration, media_time, rate: window.u32(at + 16)? }
         } else {
             let media_time = i64::from(window.u32(at + 4)?.cast_signed());
-            Edit { duration: u64::from(window.u32(at)?), media_time }
+            Edit { duration: window.u32(at)?.into(), media_time, rate: window.u32(at + 8)? }
         });
     }
-    Ok(edits)
+    Ok(EditList { edits, unread: u32::try_from(present - count).unwrap_or(u32::MAX) })
 }
 
 /// The name for people: QuickTime's `name` in `udta`, else the handler name, unless that is a muxer's

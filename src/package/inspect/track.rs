@@ -108,7 +108,11 @@ fn video(track: &movie::Track, config: &codec::Video, survey: &Survey) -> Video 
         is_mirrored: orientation.is_mirrored,
         pixel_aspect: format!("{}:{}", aspect.numerator(), aspect.denominator()),
         frame_rate: FrameRate {
-            average: words::per_second(survey.samples, survey.duration, track.timescale),
+            average: words::per_second(
+                survey.samples - survey.hidden,
+                survey.duration,
+                track.timescale,
+            ),
             is_variable: survey.is_variable(),
             lowest: rate(survey.longest),
             highest: rate(survey.shortest),
@@ -132,7 +136,8 @@ fn video(track: &movie::Track, config: &codec::Video, survey: &Survey) -> Video 
 /// Duration that is decoded before the presentation starts, in ticks.
 pub(super) fn hidden_ticks(track: &movie::Track, survey: &Survey) -> i64 {
     let first = survey.first_presented.unwrap_or(track.timeline.from);
-    track.timeline.from.saturating_sub(first).max(0)
+    // Frames that pieces squeeze into the moment before the start last longer in the file.
+    track.timeline.from.saturating_sub(first).max(track.index.lead_in).max(0)
 }
 
 fn timing(track: &movie::Track, survey: &Survey) -> Timing {
@@ -155,8 +160,8 @@ fn timing(track: &movie::Track, survey: &Survey) -> Timing {
             _ => format!("the first {hidden_s:.3} s are not shown"),
         });
     }
-    if timeline.jumps > 0 {
-        effects.push(format!("{} further edits are ignored", timeline.jumps));
+    if timeline.edits.pieces > 0 {
+        effects.push(format!("{} pieces of the media play in turn", timeline.edits.pieces));
     }
     if effects.is_empty() {
         effects.push("no edits".to_owned());
