@@ -6,9 +6,12 @@
 
 use std::num::NonZeroU32;
 
+use bytes::Bytes;
+
 use super::{
     Indexed, Sample, SampleFault, Timeline,
     budget::Budget,
+    codec::silence::silent_frame,
     index::{Cuts, IndexFault, Lead, index},
     pieces::{Kind, Piece, Pieces, TIMESCALE_MIN, times},
     samples::{Position, Samples, Walk},
@@ -55,8 +58,11 @@ pub(super) fn index_edited<R: ReadAt + ?Sized>(
         Lead::Audio { preroll } => preroll,
         _ => 0,
     };
+    let frame = first.and_then(|first| NonZeroU32::new(first.duration));
+    let silence = frame.and_then(|frame| silent_frame(&head.entry, frame, base.timescale));
+    let samples = &head.samples;
     let arrangement =
-        Arrangement { samples: &head.samples, source, kind: kind(head), preroll, base };
+        Arrangement { samples, source, kind: kind(head), preroll, base, first, silence };
     let mut summary = timeline.edits;
     let Some(arranged) = arrangement.arrange(&parts, &mut summary, budget)? else {
         // No edit plays anything: all media plays instead.
@@ -97,7 +103,7 @@ fn is_as_presented(indexed: &Result<Indexed, IndexFault>, timeline: &Timeline, k
         Ok(indexed) => {
             let is_behind_end = indexed.end <= timeline.from.saturating_add(1);
             let begins_between = indexed.lead_in >= i64::from(indexed.usual_duration.max(1));
-            !is_behind_end && !(kind == Kind::Video && begins_between)
+            !is_behind_end && (kind != Kind::Video || !begins_between)
         }
     }
 }
@@ -110,6 +116,10 @@ struct Arrangement<'a, R: ?Sized> {
     /// Time that the decoder needs before its output is correct, in ticks.
     preroll: i64,
     base: TimeBase,
+    /// The first sample of the media.
+    first: Option<Sample>,
+    /// A frame of silence, if the codec has one.
+    silence: Option<Bytes>,
 }
 
 /// The presentation of a track.
@@ -153,6 +163,7 @@ impl<R: ReadAt + ?Sized> Arrangement<'_, R> {
         summary: &mut EditSummary,
         budget: &mut Budget,
     ) -> Result<Option<Arranged>, ReadError> {
+        let parts = &self.on_frames(parts)[..];
         let starts = self.find_starts(parts, budget)?;
         let mut measured: Vec<Measured> = Vec::new();
         let mut work_left = budget.work / WORK_SHARE;
@@ -179,7 +190,8 @@ impl<R: ReadAt + ?Sized> Arrangement<'_, R> {
                 continue;
             };
             let left = work_left.checked_sub(PIECE_COST);
-            match self.measure(part, position, is_last, left.unwrap_or(0))? {
+            let is_first = number == 0;
+            match self.measure(part, position, (is_first, is_last), left.unwrap_or(0))? {
                 Some((found, left)) => {
                     work_left = left;
                     measured.extend(found);
@@ -193,7 +205,7 @@ impl<R: ReadAt + ?Sized> Arrangement<'_, R> {
             }
         }
         budget.work -= work_before - work_left;
-        let Some(pieces) = self.place(&measured) else {
+        let Some(pieces) = self.place(&measured, work_left) else {
             return Ok(None);
         };
         let timeline = self.timeline(&pieces, &measured, starts.end, summary);
@@ -258,7 +270,7 @@ impl<R: ReadAt + ?Sized> Arrangement<'_, R> {
         &self,
         part: Part,
         position: Position,
-        is_last: bool,
+        (is_first, is_last): (bool, bool),
         work_left: u64,
     ) -> Result<Option<(Option<Measured>, u64)>, ReadError> {
         let begin = part.media_time;
@@ -303,6 +315,8 @@ impl<R: ReadAt + ?Sized> Arrangement<'_, R> {
                 continue;
             }
             shown_samples += 1;
+            // Frames of audio stay next to each other: the first one is presented when the piece begins.
+            let is_moved = self.kind == Kind::Audio && !is_first;
             let so_far = found.get_or_insert(Measured {
                 part,
                 position,
@@ -310,7 +324,7 @@ impl<R: ReadAt + ?Sized> Arrangement<'_, R> {
                 first_shown: number,
                 lead_end: 0,
                 has_hidden: false,
-                media: (begin, end),
+                media: (if is_moved { shown_at } else { begin }, end),
                 first,
                 shown: sample,
                 last: sample,
@@ -341,7 +355,9 @@ impl<R: ReadAt + ?Sized> Arrangement<'_, R> {
     }
 
     /// Places measured parts one after another; `None` if there are none.
-    fn place(&self, measured: &[Measured]) -> Option<Pieces> {
+    ///
+    /// Silence fills gaps in audio, if `work_left` suffices to read it.
+    fn place(&self, measured: &[Measured], mut work_left: u64) -> Option<Pieces> {
         let is_video = self.kind == Kind::Video;
         let has_hidden = is_video && measured.iter().any(|part| part.has_hidden);
         let scale = match self.base.timescale.get() {
@@ -374,7 +390,20 @@ impl<R: ReadAt + ?Sized> Arrangement<'_, R> {
                 // The last frame of the track is held to its end.
                 next: found.part.is_still.then_some((end, 0)),
                 lead_in: media.0.saturating_sub(first_shown_at).max(0),
+                silent_frame: None,
             };
+            if let Some(silence) = list.last().and_then(|before| self.gap(before, start, dts_min)) {
+                let total = samples.checked_add(silence.count);
+                if let Some((total, left)) = total.zip(work_left.checked_sub(silence.count.into()))
+                {
+                    if let Some(before) = list.last_mut() {
+                        (before.end, before.next) = (silence.start, Some((silence.start, 0)));
+                    }
+                    list.push(Piece { first_sample: samples, ..silence });
+                    (samples, work_left) = (total, left);
+                }
+            }
+            let piece = Piece { first_sample: samples, ..piece };
             let Some(samples_after) = samples.checked_add(found.count) else {
                 break;
             };
@@ -387,7 +416,59 @@ impl<R: ReadAt + ?Sized> Arrangement<'_, R> {
             list.push(piece);
         }
         let list = list.into_boxed_slice();
-        (!list.is_empty()).then_some(Pieces { list, kind: self.kind, scale })
+        let description = self.first.map_or(1, |first| first.description);
+        let silence = self.silence.clone();
+        let kind = self.kind;
+        (!list.is_empty()).then_some(Pieces { list, kind, description, scale, silence })
+    }
+
+    /// The silence between a piece of audio, whose last frame is decoded just before `dts_min`, and the
+    /// start of the next piece; `None` if there is none.
+    fn gap(&self, before: &Piece, next_start: i64, dts_min: i64) -> Option<Piece> {
+        let frame = NonZeroU32::new(self.first?.duration)?;
+        let ticks = i64::from(frame.get());
+        let start = dts_min.saturating_sub(1).saturating_add(ticks);
+        let frames = next_start.saturating_sub(start).saturating_add(ticks / 2) / ticks;
+        let is_silent = self.kind == Kind::Audio && self.silence.is_some() && frames > 0;
+        is_silent.then_some(Piece {
+            count: u32::try_from(frames).unwrap_or(u32::MAX),
+            first_shown: 0,
+            lead_end: 0,
+            start,
+            end: next_start,
+            next: Some((next_start, 0)),
+            lead_in: 0,
+            silent_frame: Some(frame),
+            ..*before
+        })
+    }
+
+    /// Moves the parts of audio to the frame grid of the first part, so that frames follow each other
+    /// without a gap: a browser plays them so in any case, and would lose the sync a little at each part.
+    fn on_frames(&self, parts: &[Part]) -> Vec<Part> {
+        let mut moved = parts.to_vec();
+        let frame = self.first.map_or(0, |first| i64::from(first.duration));
+        let (Some(first), Some(first_part)) = (self.first, parts.first()) else {
+            return moved;
+        };
+        if self.kind != Kind::Audio || frame == 0 {
+            return moved;
+        }
+        let (_, begins, _) = times(&first, NonZeroU32::MIN);
+        let grid = first_part.start.saturating_add(begins.saturating_sub(first_part.media_time));
+        let nearest = |time: i64| {
+            let since = time.saturating_sub(grid).saturating_add(frame / 2);
+            grid.saturating_add(since.div_euclid(frame).saturating_mul(frame))
+        };
+        let count = moved.len();
+        for (number, part) in moved.iter_mut().enumerate() {
+            let start = if number == 0 { part.start } else { nearest(part.start) };
+            let end = part.end().map(|end| if number + 1 == count { end } else { nearest(end) });
+            part.media_time = part.media_time.saturating_add(start.saturating_sub(part.start));
+            part.duration = end.map(|end| end.saturating_sub(start).max(0));
+            part.start = start;
+        }
+        moved
     }
 
     /// The timeline of pieces. `media_end` is the end of the media in the ticks of the file.
@@ -401,8 +482,8 @@ impl<R: ReadAt + ?Sized> Arrangement<'_, R> {
         let scaled = |ticks: i64| ticks.saturating_mul(pieces.scale.get().into());
         let mut edits = *summary;
         edits.fragments_end = summary.fragments_end.map(scaled);
-        if pieces.list.len() > 1 {
-            edits.pieces = u32::try_from(pieces.list.len()).unwrap_or(u32::MAX);
+        if measured.len() > 1 {
+            edits.pieces = u32::try_from(measured.len()).unwrap_or(u32::MAX);
         }
         let tenth_s = i64::from(self.base.timescale.get()) / 10;
         for pair in measured.windows(2) {

@@ -283,6 +283,7 @@ impl Fragment {
             is_sync: flags & 0x0001_0000 == 0,
             description: run.defaults.description,
             is_hidden: false,
+            is_silence: false,
         };
         let Some(dts) = self.dts.checked_add(i64::from(duration)) else {
             return Some(Err(SampleFault::TimeOverflows));

@@ -252,6 +252,11 @@ impl Track {
         PieceWalk::new(&self.samples, source, start, SEGMENT_BYTES, u64::MAX)
     }
 
+    /// The bytes of a sample that [is silence](Sample::is_silence).
+    pub fn silence(&self) -> Option<&Bytes> {
+        self.samples.pieces.as_ref()?.silence()
+    }
+
     /// What to add to a time in the file to get the presentation time, if it is the same for all samples.
     pub fn file_shift(&self) -> Option<i64> {
         match self.samples.pieces.as_ref().map(|pieces| &pieces.list[..]) {

@@ -10,6 +10,8 @@
 
 use std::num::NonZeroU32;
 
+use bytes::Bytes;
+
 use super::{
     Auxiliary, Sample, SampleFault, Timeline,
     samples::{Position, Samples, Walk},
@@ -37,8 +39,12 @@ pub(super) struct Pieces {
     /// In order of presentation, none without samples.
     pub(super) list: Box<[Piece]>,
     pub(super) kind: Kind,
+    /// Index of the sample entry of frames of silence.
+    pub(super) description: u32,
     /// Ticks of the presentation per tick of the file.
     pub(super) scale: NonZeroU32,
+    /// The frame of silence between pieces of audio, if there is any.
+    pub(super) silence: Option<Bytes>,
 }
 
 /// A piece. Its times are in ticks of the presentation; numbers of its samples count from its first decoded
@@ -68,6 +74,8 @@ pub(super) struct Piece {
     pub(super) next: Option<(i64, u32)>,
     /// Duration of media that is decoded before it and not shown.
     pub(super) lead_in: i64,
+    /// The piece is silence, in frames of this duration.
+    pub(super) silent_frame: Option<NonZeroU32>,
 }
 
 impl Piece {
@@ -83,6 +91,28 @@ impl Piece {
             }
         };
         natural.max(self.dts_min.saturating_add(number.into()))
+    }
+
+    /// A frame of silence.
+    fn silence(&self, pieces: &Pieces, number: u32, frame: NonZeroU32) -> Sample {
+        let dts = self.start + i64::from(number) * i64::from(frame.get());
+        let next_dts = match self.next {
+            Some((next_dts, _)) if number + 1 == self.count => next_dts,
+            _ => dts + i64::from(frame.get()),
+        };
+        let size = pieces.silence.as_ref().map_or(0, Bytes::len);
+        Sample {
+            number: self.first_sample + number,
+            offset: 0,
+            size: u32::try_from(size).unwrap_or(0),
+            dts,
+            duration: u32::try_from(next_dts - dts).unwrap_or(frame.get()),
+            composition: 0,
+            is_sync: true,
+            description: pieces.description,
+            is_hidden: false,
+            is_silence: true,
+        }
     }
 
     /// A sample of the media as part of the presentation.
@@ -138,6 +168,11 @@ impl Pieces {
     /// The index of the piece with a sample, by its number in the presented track.
     fn find(&self, number: u32) -> usize {
         self.list.partition_point(|piece| piece.first_sample <= number).saturating_sub(1)
+    }
+
+    /// The frame of silence, if any piece is silent.
+    pub(super) fn silence(&self) -> Option<&Bytes> {
+        self.silence.as_ref()
     }
 
     /// Approximate memory use, in bytes.
@@ -225,8 +260,13 @@ impl<'a, R: ReadAt + ?Sized> PieceWalk<'a, R> {
             self.media = Walk::new(self.samples, self.source, next.position, self.span, work_left);
         }
         self.at = Some((pieces, index, number + 1));
+        let piece = &pieces.list[index];
+        if let Some(frame) = piece.silent_frame {
+            let is_within = self.media.charge(1);
+            let silence = piece.silence(pieces, number, frame);
+            return Ok(Some(if is_within { Ok(silence) } else { Err(SampleFault::TooMany) }));
+        }
         let sample = self.media.next_sample()?;
-        Ok(sample
-            .map(|sample| sample.map(|sample| pieces.list[index].place(pieces, number, sample))))
+        Ok(sample.map(|sample| sample.map(|sample| piece.place(pieces, number, sample))))
     }
 }

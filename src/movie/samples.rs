@@ -30,6 +30,8 @@ pub struct Sample {
     pub description: u32,
     /// It is decoded and not shown: another sample at the border of an edit needs it.
     pub is_hidden: bool,
+    /// It is a frame of [silence](super::Track::silence) in memory, and not in the file.
+    pub is_silence: bool,
 }
 
 /// Why a track ends before its last sample.
@@ -134,6 +136,13 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
             Stage::Tables(walk) => Position::Table(walk.at),
             Stage::Fragments(walk) => Position::Fragment(walk.at),
         }
+    }
+
+    /// Consumes work for a sample that is not in the file; false if none is left.
+    pub(super) fn charge(&mut self, work: u64) -> bool {
+        let left = self.work_left.checked_sub(work);
+        self.work_left = left.unwrap_or(0);
+        left.is_some()
     }
 
     /// The remaining work budget.

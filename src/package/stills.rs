@@ -301,7 +301,7 @@ impl Stills {
     /// `track` is the track of the frames, and `file` its source.
     pub fn movie(&self, track: &Track, file: &Arc<dyn Source>) -> Result<Extents, ReadError> {
         let mut runs = Runs::default();
-        self.samples.iter().for_each(|placed| runs.add(&placed.sample));
+        self.samples.iter().for_each(|placed| runs.add(&placed.sample, track));
         let mut header = write_file_type();
         let moov = self.write_moov(track, 0).len();
         let mdat = if u32::try_from(runs.bytes + 8).is_ok() { 8 } else { 16 };

@@ -25,11 +25,14 @@ pub(super) fn problems(track: &Track) -> Vec<Problem> {
         format!("The edit list plays {pieces} pieces of the media in turn."),
         "No action needed: HLS, DASH, clips and images show the pieces, and play.mp4 keeps the list.",
     );
-    let fills = if track.is_video() { "the frame before it stays" } else { "nothing is heard" };
+    let fills = if track.is_video() { "the frame before stays" } else { "it is silent" };
     add(
         note,
         gaps > 0 && (track.is_video() || track.is_audio()),
-        format!("The edit list leaves {:.3} s between pieces empty: {fills}.", seconds(gaps)),
+        format!(
+            "The edit list leaves {:.3} s between pieces in which the media is not played: {fills}.",
+            seconds(gaps),
+        ),
         "This is often intended, such as a pause of the recording. No action needed.",
     );
     add(

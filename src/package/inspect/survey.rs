@@ -67,6 +67,9 @@ impl Survey {
                 break;
             };
             *left -= 1;
+            if sample.is_silence {
+                continue;
+            }
             survey.count(track, &sample);
             if run_end != Some(sample.offset) {
                 survey.extents += 1;
