@@ -10,8 +10,10 @@ use super::{
     budget::Budget,
     corrections::Corrections,
     cuts::{Cuts, NextCut},
-    samples::{Position, Samples, Walk},
+    pieces::PieceWalk,
+    samples::{Position, Samples},
     timeline::Timeline,
+    track::Head,
 };
 use crate::extent::{ReadAt, ReadError};
 
@@ -108,12 +110,13 @@ pub struct Indexed {
     pub end: i64,
     /// Decoding time of the first sample of the first segment.
     pub first_dts: i64,
+    /// Duration that is decoded before the start and not presented, in ticks.
+    pub lead_in: i64,
     /// Added to every composition offset so that none is negative, in ticks.
     pub raise: u32,
     /// Duration of most samples, in ticks.
     pub usual_duration: u32,
-    /// Number of samples that are presented, without the last, whose duration is often wrong; that one if it
-    /// is alone.
+    /// Number of samples that are presented; without the last, if it is shorter or longer than all others.
     pub presented_samples: u32,
     /// Their total duration, in ticks.
     pub presented_ticks: u64,
@@ -125,6 +128,9 @@ pub struct Indexed {
     pub has_subsamples: bool,
     /// What the file says and cannot mean.
     pub corrections: Corrections,
+    /// What each restart of the decoding times of fragments adds to them, in ticks; taken when all tracks are
+    /// indexed.
+    pub(super) restarts: Vec<i64>,
     /// Why the track ends early.
     pub fault: Option<SampleFault>,
 }
@@ -171,6 +177,8 @@ pub(super) enum Lead {
         /// Time that the decoder needs before its output is correct, in ticks.
         preroll: i64,
     },
+    /// The first sample is known: the pieces of an edit list begin with it.
+    Arranged,
 }
 
 /// A track to be indexed.
@@ -187,8 +195,13 @@ pub(super) struct Subject<'s> {
     pub(super) corrections: Corrections,
 }
 
-/// The index of a track, and what each restart of the decoding times of its fragments adds to them.
-type IndexedWithRestarts = (Indexed, Vec<i64>);
+impl<'h> Subject<'h> {
+    /// A track with this timeline.
+    pub(super) fn new(head: &'h mut Head, timeline: Timeline) -> Self {
+        let Head { timescale, declared, corrections, .. } = *head;
+        Self { samples: &mut head.samples, timescale, timeline, declared, corrections }
+    }
+}
 
 /// Reads all samples of a track, within the budget.
 pub(super) fn index<R: ReadAt + ?Sized>(
@@ -197,9 +210,10 @@ pub(super) fn index<R: ReadAt + ?Sized>(
     cuts: Cuts<'_>,
     lead: Lead,
     budget: &mut Budget,
-) -> Result<Result<IndexedWithRestarts, IndexFault>, ReadError> {
+) -> Result<Result<Indexed, IndexFault>, ReadError> {
     let Subject { samples, timescale, timeline, declared, corrections: in_header } = subject;
-    let mut walk = Walk::new(samples, source, samples.start(), PASS_BYTES, budget.work);
+    let start = (samples.start(), 0);
+    let mut walk = PieceWalk::new(samples, source, start, PASS_BYTES, budget.work);
     let mut pass = Pass::new(timescale, timeline, cuts, lead, budget.segments);
     loop {
         let position = walk.resumable_position();
@@ -213,11 +227,12 @@ pub(super) fn index<R: ReadAt + ?Sized>(
             }
             None => break,
         };
-        pass.fault = pass.fault_of(&sample, position.is_some());
+        let presented = walk.presented(&sample, &timeline);
+        pass.fault = pass.fault_of(&sample, presented, position.is_some());
         if pass.fault.is_some() {
             break;
         }
-        if let Err(fault) = pass.take(position, &sample, walk.auxiliary()) {
+        if let Err(fault) = pass.take(position, &sample, presented, walk.auxiliary()) {
             budget.work = walk.work_left();
             return Ok(Err(fault));
         }
@@ -230,19 +245,22 @@ pub(super) fn index<R: ReadAt + ?Sized>(
         ..walk.corrections()
     };
     let restarts = walk.restarts().to_vec();
-    let corrected = pass.correct_last(declared);
+    // Pieces end where their edits do.
+    let is_whole = samples.pieces.is_none();
+    let corrected = if is_whole { pass.correct_last(declared) } else { None };
     samples.last = corrected.map(|last| (last.number, last.duration));
     let indexed = pass.finish().map(|indexed| Indexed {
         corrections: Corrections {
             last_duration: corrected.map(|last| last.in_file),
             ..corrections
         },
+        restarts,
         ..indexed
     });
     if let Ok(indexed) = &indexed {
         budget.segments = budget.segments.saturating_sub(indexed.segments.len());
     }
-    Ok(indexed.map(|indexed| (indexed, restarts)))
+    Ok(indexed)
 }
 
 /// The last presented sample, with a duration that its file cannot mean.
@@ -266,11 +284,14 @@ struct Pass<'a> {
     description: Option<u32>,
     has_subsamples: Option<bool>,
     first_dts: i64,
+    lead_in: i64,
     end_sample: u32,
     end: i64,
     /// The last presented sample, and the end without it.
     last: Option<Sample>,
     end_before: i64,
+    /// The shortest and the longest duration of those before the last.
+    spread: (u32, u32),
     least_composition: i32,
     presented_samples: u32,
     presented_ticks: u64,
@@ -311,10 +332,12 @@ impl<'a> Pass<'a> {
             description: None,
             has_subsamples: None,
             first_dts: 0,
+            lead_in: 0,
             end_sample: 0,
             end: 0,
             last: None,
             end_before: 0,
+            spread: (u32::MAX, 0),
             least_composition: 0,
             presented_samples: 0,
             presented_ticks: 0,
@@ -331,6 +354,7 @@ impl<'a> Pass<'a> {
         &mut self,
         position: Option<Position>,
         sample: &Sample,
+        presented: i64,
         auxiliary: Auxiliary,
     ) -> Result<(), IndexFault> {
         if *self.description.get_or_insert(sample.description) != sample.description {
@@ -344,11 +368,10 @@ impl<'a> Pass<'a> {
         if *self.has_subsamples.get_or_insert(has_subsamples) != has_subsamples {
             return Err(AuxiliaryFault::Mixed.into());
         }
-        let presented = self.timeline.presented(sample.dts, sample.composition);
         let ends = presented.saturating_add(i64::from(sample.duration));
         if let Some(position) = position {
             if self.is_first(sample, presented, ends) {
-                self.begin_track(sample);
+                self.begin_track(sample, presented);
                 self.begin_segment(position, sample, presented, 0);
             } else if self.is_cut(sample, presented) {
                 self.close_segment()?;
@@ -358,10 +381,13 @@ impl<'a> Pass<'a> {
         self.add(sample, presented, auxiliary.len);
         if self.timeline.until.is_none_or(|until| presented < until) {
             self.end_sample = sample.number + 1;
+            if let Some(Sample { duration, .. }) = self.last {
+                self.spread = (self.spread.0.min(duration), self.spread.1.max(duration));
+            }
             (self.last, self.end_before) = (Some(*sample), self.end);
             self.end = self.end.max(ends.min(self.timeline.until.unwrap_or(i64::MAX)));
             self.shown = self.current.map(|(segment, _)| (self.segments.len(), segment));
-            if presented >= self.timeline.from {
+            if presented >= self.timeline.from && !sample.is_hidden {
                 self.presented_samples += 1;
                 self.presented_ticks = self.presented_ticks.saturating_add(sample.duration.into());
             }
@@ -374,15 +400,17 @@ impl<'a> Pass<'a> {
         let is_early = match self.lead {
             Lead::KeyFrame => presented <= self.timeline.from,
             Lead::Audio { preroll } => ends.saturating_add(preroll) <= self.timeline.from,
+            Lead::Arranged => false,
         };
         self.current.is_none() || (sample.is_sync && is_early)
     }
 
-    fn begin_track(&mut self, sample: &Sample) {
+    fn begin_track(&mut self, sample: &Sample, presented: i64) {
         self.segments.clear();
         self.current = None;
         self.shown = None;
         self.first_dts = sample.dts;
+        self.lead_in = self.timeline.from.saturating_sub(presented).max(0);
         self.least_composition = 0;
         (self.presented_samples, self.presented_ticks) = (0, 0);
         self.last_sync = None;
@@ -447,8 +475,7 @@ impl<'a> Pass<'a> {
     }
 
     /// The fault that ends the track before this sample.
-    fn fault_of(&self, sample: &Sample, is_resumable: bool) -> Option<SampleFault> {
-        let presented = self.timeline.presented(sample.dts, sample.composition);
+    fn fault_of(&self, sample: &Sample, presented: i64, is_resumable: bool) -> Option<SampleFault> {
         if presented.max(self.timeline.from) > TIME_MAX {
             return Some(SampleFault::TimeOverflows);
         }
@@ -469,7 +496,8 @@ impl<'a> Pass<'a> {
         shape.equal_durations &= first.duration == sample.duration;
         shape.equal_sizes &= first.size == sample.size;
         shape.no_compositions &= sample.composition == 0;
-        let is_leading = presented < first.presented && presented >= self.timeline.from;
+        let is_leading =
+            presented < first.presented && presented >= self.timeline.from && !sample.is_hidden;
         if is_leading && shape.begins == SegmentStart::Independent {
             shape.begins = SegmentStart::Leading;
         }
@@ -531,9 +559,12 @@ impl<'a> Pass<'a> {
         let mut segments = self.segments;
         segments.shrink_to_fit();
         let last_ticks = self.last.map_or(0, |last| last.duration);
+        let is_usual = (self.spread.0..=self.spread.1).contains(&last_ticks);
         let (presented_samples, presented_ticks) = match self.presented_samples {
-            alone @ 0..=1 => (alone, self.presented_ticks),
-            several => (several - 1, self.presented_ticks.saturating_sub(last_ticks.into())),
+            several @ 2.. if !is_usual => {
+                (several - 1, self.presented_ticks.saturating_sub(last_ticks.into()))
+            }
+            all => (all, self.presented_ticks),
         };
         // A last segment with all frames presented before its sync sample would have no duration.
         Ok(Indexed {
@@ -541,6 +572,7 @@ impl<'a> Pass<'a> {
             segments,
             end_sample: self.end_sample,
             first_dts: self.first_dts,
+            lead_in: self.lead_in,
             raise: self.least_composition.unsigned_abs(),
             usual_duration: self.usual.0,
             presented_samples,
@@ -549,6 +581,7 @@ impl<'a> Pass<'a> {
             bytes: self.bytes,
             has_subsamples: self.has_subsamples == Some(true),
             corrections: Corrections::default(),
+            restarts: Vec::new(),
             fault: self.fault,
         })
     }

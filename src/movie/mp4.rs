@@ -1,19 +1,20 @@
 //! The reader of MP4 files: top-level boxes, the movie header, and the tracks.
 
-use std::{num::NonZeroU32, ops::Range, sync::Arc};
+use std::{collections::VecDeque, mem, num::NonZeroU32, ops::Range, sync::Arc};
 
 use super::{
-    Chapters, FourCc, LeftOut, Movie, MovieRefused, Track,
+    Chapters, FourCc, LeftOut, Movie, MovieRefused, Sample, Track,
+    arrange::index_edited,
     boxes::{self, Header},
     budget::Budget,
     codec::Codec,
-    corrections::Corrections,
     cuts::{Cuts, Near},
     fragments::Defaults,
-    index::{Lead, Subject, index},
+    index::Lead,
     leading,
     matrix::Matrix,
-    timeline::Timeline,
+    restarts::Restarts,
+    timeline::TimeBase,
     track::{self, Head, Shared},
     window::Window,
 };
@@ -273,10 +274,9 @@ fn index_tracks<R: ReadAt + ?Sized>(
     budget: &mut Budget,
     left_out: &mut Vec<LeftOut>,
 ) -> Result<Vec<Track>, ReadError> {
-    let firsts: Vec<Option<i64>> =
-        heads.iter().map(|head| head.first.map(|first| first.dts)).collect();
+    let firsts: Vec<Option<Sample>> = heads.iter().map(|head| head.first).collect();
     // The earliest start of all tracks, if all of them start late.
-    let begins = heads.iter().zip(&firsts).filter_map(|(head, first)| Some((head, (*first)?)));
+    let begins = heads.iter().zip(&firsts).filter_map(|(head, first)| Some((head, (*first)?.dts)));
     let in_order = |&(a, first_a): &(&Head, i64), &(b, first_b): &(&Head, i64)| {
         let cross =
             |first: i64, other: &Head| i128::from(first) * i128::from(other.timescale.get());
@@ -285,29 +285,34 @@ fn index_tracks<R: ReadAt + ?Sized>(
     let origin = begins
         .min_by(in_order)
         .map_or((0, NonZeroU32::MIN), |(head, first)| (first.max(0), head.timescale));
-    let mut order: Vec<_> = heads.into_iter().zip(firsts).enumerate().collect();
+    let mut sorted: Vec<_> = heads.into_iter().zip(firsts).enumerate().collect();
     let rank = |head: &Head| match &head.handler.0 {
         b"vide" => leading::rank(head.is_enabled, &head.entry),
         _ => u8::MAX,
     };
-    order.sort_by_key(|(place, (head, _))| (rank(head), *place));
+    sorted.sort_by_key(|(place, (head, _))| (rank(head), *place));
+    let mut order = VecDeque::from(sorted);
     let mut tracks: Vec<(usize, Track)> = Vec::new();
-    // The restarts of the first track, and its timescale.
-    let mut restarts: Option<(Vec<i64>, NonZeroU32)> = None;
-    for (place, (mut head, first)) in order {
+    // Those of the first track are those of all.
+    let mut restarts: Option<Restarts> = None;
+    while let Some((place, (mut head, first))) = order.pop_front() {
         let ticks = |(time, scale): (i64, NonZeroU32)| {
             let ticks = i128::from(time) * i128::from(head.timescale.get());
             i64::try_from(ticks / i128::from(scale.get())).unwrap_or(i64::MAX)
         };
-        let first = first.unwrap_or(0);
-        let late = first.saturating_sub(ticks(origin));
+        let first_dts = first.map_or(0, |first| first.dts);
+        let late = first_dts.saturating_sub(ticks(origin));
         let is_apart = late / i64::from(head.timescale.get()) > APART_MAX_S;
-        let starts = if is_apart { first } else { ticks(origin) };
-        let timeline = Timeline::new(&head.edits, head.timescale, movie_timescale, first, starts);
+        let base = TimeBase {
+            timescale: head.timescale,
+            movie_timescale,
+            first: first_dts,
+            origin: if is_apart { first_dts } else { ticks(origin) },
+            is_fragmented: head.samples.fragments.is_some(),
+        };
         let leading = tracks.first().map(|(_, track)| track).filter(|track| track.is_video());
-        if let (Some((leading, scale)), Some(fragments)) = (&restarts, &mut head.samples.fragments)
-        {
-            fragments.restarts = leading.iter().map(|offset| ticks((*offset, *scale))).collect();
+        if let Some(restarts) = &restarts {
+            follow(&mut head, restarts);
         }
         let times: Vec<i64>;
         let cuts = match leading {
@@ -319,23 +324,19 @@ fn index_tracks<R: ReadAt + ?Sized>(
             _ => Cuts::Grid(grid_ms),
         };
         let lead = lead(&head);
-        let subject = Subject {
-            samples: &mut head.samples,
-            timescale: head.timescale,
-            timeline,
-            declared: head.declared,
-            corrections: Corrections {
-                equal_entries: head.equal_entries,
-                missing_timescale: head.missing_timescale,
-                late_start: is_apart.then_some(late),
-                ..Corrections::default()
-            },
-        };
-        match index(subject, source, cuts, lead, budget)? {
-            Ok((index, restarted)) => {
-                restarts.get_or_insert((restarted, head.timescale));
-                tracks.push((place, Track::new(head, timeline, index)));
+        head.corrections.late_start = is_apart.then_some(late);
+        let mut indexed = index_edited(&mut head, source, base, first, cuts, lead, budget)?;
+        if let (Ok((_, index)), None) = (&mut indexed, &restarts) {
+            let mut own = Restarts::new(mem::take(&mut index.restarts), base.timescale);
+            if !own.is_empty() && head.samples.pieces.is_none() {
+                own.spread(source, order.iter().map(|(_, (head, _))| head), budget)?;
+                follow(&mut head, &own);
+                indexed = index_edited(&mut head, source, base, first, cuts, lead, budget)?;
             }
+            restarts = Some(own);
+        }
+        match indexed {
+            Ok((timeline, index)) => tracks.push((place, Track::new(head, timeline, index))),
             Err(fault) => left_out.push(LeftOut {
                 id: head.id,
                 handler: Some(head.handler),
@@ -346,6 +347,13 @@ fn index_tracks<R: ReadAt + ?Sized>(
     }
     tracks.sort_by_key(|(place, _)| *place);
     Ok(tracks.into_iter().map(|(_, track)| track).collect())
+}
+
+/// Lets the fragments of a track begin again where those of all tracks do.
+fn follow(head: &mut Head, restarts: &Restarts) {
+    if let Some(fragments) = &mut head.samples.fragments {
+        fragments.restarts = restarts.in_ticks(head.timescale).collect();
+    }
 }
 
 fn lead(head: &Head) -> Lead {

@@ -34,6 +34,7 @@ mod packageable;
 mod repair;
 mod same_decoder;
 mod scan;
+pub(super) mod silence;
 #[cfg(test)]
 mod tests;
 mod text;
