@@ -183,8 +183,8 @@ pub(super) struct Subject<'s> {
     pub(super) timeline: Timeline,
     /// The longest duration according to the headers of the file, in ticks.
     pub(super) declared: Option<i64>,
-    /// Number of sample entries that are equal to the one of its samples.
-    pub(super) equal_entries: u8,
+    /// What was corrected in its header.
+    pub(super) corrections: Corrections,
 }
 
 /// The index of a track, and what each restart of the decoding times of its fragments adds to them.
@@ -198,7 +198,7 @@ pub(super) fn index<R: ReadAt + ?Sized>(
     lead: Lead,
     budget: &mut Budget,
 ) -> Result<Result<IndexedWithRestarts, IndexFault>, ReadError> {
-    let Subject { samples, timescale, timeline, declared, equal_entries } = subject;
+    let Subject { samples, timescale, timeline, declared, corrections: in_header } = subject;
     let mut walk = Walk::new(samples, source, samples.start(), PASS_BYTES, budget.work);
     let mut pass = Pass::new(timescale, timeline, cuts, lead, budget.segments);
     loop {
@@ -223,7 +223,12 @@ pub(super) fn index<R: ReadAt + ?Sized>(
         }
     }
     budget.work = walk.work_left();
-    let corrections = Corrections { equal_entries, ..walk.corrections() };
+    let corrections = Corrections {
+        equal_entries: in_header.equal_entries,
+        late_start: in_header.late_start,
+        missing_timescale: in_header.missing_timescale,
+        ..walk.corrections()
+    };
     let restarts = walk.restarts().to_vec();
     let corrected = pass.correct_last(declared);
     samples.last = corrected.map(|last| (last.number, last.duration));
@@ -507,9 +512,11 @@ impl<'a> Pass<'a> {
         let presented = self.timeline.presented(dts, composition);
         let ends = presented.saturating_add(in_file.into());
         // In presentation time: an edit list moves the end of the media.
-        let is_past = ends > limit && ends == self.end && presented <= limit;
+        let is_past = ends > limit && presented <= limit;
         (is_long && is_past).then(|| {
-            self.end = self.end_before.max(presented.saturating_add(usual.into()));
+            let ends = presented.saturating_add(usual.into());
+            let ends = ends.min(self.timeline.until.unwrap_or(i64::MAX));
+            self.end = self.end_before.max(ends);
             CorrectedLast { number, duration: usual, in_file }
         })
     }

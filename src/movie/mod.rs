@@ -206,7 +206,8 @@ impl Movie {
     pub fn needs_new_tables(&self) -> bool {
         let is_clear = self.tracks.iter().all(|track| track.entry.encryption.is_none());
         let is_wrong = |track: &Track| track.index.corrections.change_tables();
-        self.fragments > 0 || is_clear && self.tracks.iter().any(is_wrong)
+        let are_wrong = self.timescale_is_missing || self.tracks.iter().any(is_wrong);
+        self.fragments > 0 || is_clear && are_wrong
     }
 
     /// Approximate memory use of the index, in bytes.
@@ -216,6 +217,7 @@ impl Movie {
             size_of::<Track>()
                 + track.index.segments.capacity() * size_of::<Segment>()
                 + track.entry.entry.len()
+                + track.samples.bytes()
                 + text_bytes(&track.language)
                 + text_bytes(&track.name)
                 + track.carried.bytes()

@@ -7,6 +7,7 @@ use super::{
     boxes::{self, Header},
     budget::Budget,
     codec::Codec,
+    corrections::Corrections,
     cuts::{Cuts, Near},
     fragments::Defaults,
     index::{Lead, Subject, index},
@@ -29,6 +30,10 @@ const PROTECTION_BYTES_MAX: u64 = 64 * 1024;
 
 /// The most tracks of a movie; later ones are ignored.
 const TRACKS_MAX: usize = 64;
+
+/// Tracks whose first times are farther apart than this have different clocks, in seconds: 32-bit times of
+/// fragments have different limits with different timescales.
+const APART_MAX_S: i64 = 3600;
 
 /// Read size for adjacent boxes, in bytes.
 const WINDOW_BYTES: usize = 64 * 1024;
@@ -294,13 +299,11 @@ fn index_tracks<R: ReadAt + ?Sized>(
             let ticks = i128::from(time) * i128::from(head.timescale.get());
             i64::try_from(ticks / i128::from(scale.get())).unwrap_or(i64::MAX)
         };
-        let timeline = Timeline::new(
-            &head.edits,
-            head.timescale,
-            movie_timescale,
-            first.unwrap_or(0),
-            ticks(origin),
-        );
+        let first = first.unwrap_or(0);
+        let late = first.saturating_sub(ticks(origin));
+        let is_apart = late / i64::from(head.timescale.get()) > APART_MAX_S;
+        let starts = if is_apart { first } else { ticks(origin) };
+        let timeline = Timeline::new(&head.edits, head.timescale, movie_timescale, first, starts);
         let leading = tracks.first().map(|(_, track)| track).filter(|track| track.is_video());
         if let (Some((leading, scale)), Some(fragments)) = (&restarts, &mut head.samples.fragments)
         {
@@ -321,7 +324,12 @@ fn index_tracks<R: ReadAt + ?Sized>(
             timescale: head.timescale,
             timeline,
             declared: head.declared,
-            equal_entries: head.equal_entries,
+            corrections: Corrections {
+                equal_entries: head.equal_entries,
+                missing_timescale: head.missing_timescale,
+                late_start: is_apart.then_some(late),
+                ..Corrections::default()
+            },
         };
         match index(subject, source, cuts, lead, budget)? {
             Ok((index, restarted)) => {

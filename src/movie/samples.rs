@@ -89,6 +89,13 @@ impl Samples {
         }
     }
 
+    /// Approximate memory use beside its own size, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let syncs = self.tables.as_ref().map_or(0, Tables::bytes);
+        let restarts = self.fragments.as_ref().map_or(0, |fragments| fragments.restarts.len() * 8);
+        syncs + restarts + self.equal_entries.as_ref().map_or(0, |equal| equal.len())
+    }
+
     /// The number of the first sample entry that is equal to this one.
     fn first_equal(&self, description: u32) -> u32 {
         let Some(equal) = &self.equal_entries else {
@@ -165,7 +172,9 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
         };
         let (clock, in_fragments) = clock.unwrap_or_default();
         Corrections {
-            missing_durations: tables.and_then(Tables::missing_duration),
+            missing_durations: tables
+                .and_then(Tables::missing_duration)
+                .or(in_fragments.missing_durations),
             compositions: from_tables.compositions.saturating_add(in_fragments.compositions),
             wraps: clock.wraps,
             restarts: clock.restarts,

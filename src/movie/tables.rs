@@ -219,6 +219,11 @@ impl Tables {
         Ok(())
     }
 
+    /// Approximate memory use beside its own size, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.other_syncs.bytes()
+    }
+
     /// The duration of all samples, if the file gives none.
     pub(super) fn missing_duration(&self) -> Option<u32> {
         self.equal_duration.filter(|_| self.count > 0)

@@ -47,6 +47,8 @@ pub(super) struct Head {
     pub(super) first: Option<Sample>,
     /// Number of equal sample entries, of which it has the first.
     pub(super) equal_entries: u8,
+    /// Its header has no timescale, so that it has that of the movie.
+    pub(super) missing_timescale: bool,
     /// The longest duration according to the headers of the track and the movie, in ticks.
     pub(super) declared: Option<i64>,
     /// Identifiers of the tracks that hold its chapters.
@@ -117,7 +119,8 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         refuse!("its media header (mdhd) is missing or invalid");
     };
     // As other readers do: such files have the timescale of the movie.
-    let timescale = NonZeroU32::new(timescale).unwrap_or(shared.timescale);
+    let own_timescale = NonZeroU32::new(timescale);
+    let timescale = own_timescale.unwrap_or(shared.timescale);
     let language = match boxes::find(&media, b"elng") {
         Some(elng) => text(window, elng, 4)?.or(language),
         None => language,
@@ -154,6 +157,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         moofs: Arc::clone(moofs),
         track_id: id,
         timescale,
+        usual_duration: usual_duration(handler, timescale, None, 1),
         defaults: own_defaults.unwrap_or(Defaults { description: 1, ..Defaults::default() }),
         ignores_syncs: false,
         composition_limits: None,
@@ -219,6 +223,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         samples,
         first,
         equal_entries,
+        missing_timescale: own_timescale.is_none(),
         declared,
         chapters: chapter_tracks(window, &parts)?,
         whole: trak.whole(),

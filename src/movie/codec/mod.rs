@@ -44,6 +44,7 @@ mod warning;
 
 use bytes::Bytes;
 
+pub(super) use self::same_decoder::DecoderNeeds;
 pub use self::{
     audio::Audio,
     colour::{Chroma, Colour, VideoRange},

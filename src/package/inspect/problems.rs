@@ -146,7 +146,8 @@ impl Problems {
             );
             let severity = if is_data { Severity::Note } else { Severity::Warning };
             let what = format!("The track is unplayable: {}.", left_out.why);
-            let advice = "The other tracks play. To recover this one, remux the file with ffmpeg.";
+            let advice = "The other tracks play. If the reason names no other step, a remux with ffmpeg may \
+                          recover this one.";
             self.add(severity, Some(left_out.id), what, advice);
         }
     }
