@@ -189,7 +189,7 @@ settings! {
 
     /// Target duration of HLS and DASH segments, in milliseconds. A segment extends from one key frame to the first that is at least so much later.
     fixed segment_ms("HEADWATER_SEGMENT_MS"): Within<500, 60_000> = "6000";
-    /// Cache of movie indices, in MiB; a movie of two hours takes about a quarter of a MiB. A quarter of the cache is for the indices of clips, of up to some MiB each.
+    /// Cache of movie indices, in MiB; a movie of two hours takes about a quarter of a MiB. A sixteenth of the cache is for the indices of clips, of up to some MiB each; of a small cache up to a quarter.
     fixed index_cache_mib("HEADWATER_INDEX_CACHE_MIB"): Within<1, 1_048_576> = "256";
     /// Cache of playlists and manifests, in MiB.
     fixed manifest_cache_mib("HEADWATER_MANIFEST_CACHE_MIB"): Within<1, 1_048_576> = "32";

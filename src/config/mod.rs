@@ -16,6 +16,9 @@ pub use value::{
     LogFormat, RenditionPolicy, RootConfig, RootName, Sandboxing, WebhookConfig, WebhookEvent,
 };
 
+/// The least part of the cache of indices for clips, in bytes, unless that is more than a quarter.
+const CLIP_CACHE_BYTES_MIN: u64 = 16 << 20;
+
 /// Why a configuration is invalid, for people.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -107,6 +110,18 @@ impl Settings {
             self.database = Some(format!("sqlite:{}", file.display()));
         }
         self
+    }
+
+    /// The part of the cache of indices that is for movies, in bytes.
+    pub fn movie_cache_bytes(&self) -> u64 {
+        (self.index_cache_mib.get() << 20) - self.clip_cache_bytes()
+    }
+
+    /// The part of the cache of indices that is for clips, in bytes: strangers can fill it, so it is small. It
+    /// takes the clips of some twenty viewers of two hours each; a layout that it lacks is computed again.
+    pub fn clip_cache_bytes(&self) -> u64 {
+        let bytes = self.index_cache_mib.get() << 20;
+        (bytes / 16).max(CLIP_CACHE_BYTES_MIN.min(bytes / 4))
     }
 
     /// The roots with the names that their paths begin with: none when there is one root.

@@ -61,7 +61,7 @@ impl Site {
         let followers = Shares::new(settings.max_connections.count(), 0);
         let cache_bytes = CacheBytes {
             manifests: settings.manifest_cache_mib.get() << 20,
-            clips: (settings.index_cache_mib.get() << 20) / 4,
+            clips: settings.clip_cache_bytes(),
         };
         let idle_limit = IdleLimit::new(settings.follow_idle_s.get());
         let response_memory = ResponseMemory::new(settings.response_memory_mib.get() << 20);

@@ -11,7 +11,11 @@
 mod auxiliary;
 mod boxes;
 mod budget;
+mod carried;
 pub mod codec;
+mod corrections;
+mod cuts;
+mod entries;
 mod fragments;
 pub mod index;
 pub mod languages;
@@ -21,6 +25,7 @@ mod mp4;
 mod orientation;
 mod samples;
 mod shape;
+mod syncs;
 mod tables;
 mod timeline;
 mod track;
@@ -33,8 +38,10 @@ use bytes::Bytes;
 pub use self::{
     auxiliary::{Auxiliary, AuxiliaryFault},
     boxes::Header,
+    carried::{Carried, TrackKind},
     codec::{FourCc, SampleEntry},
-    index::{Indexed, SEGMENT_SAMPLES_MAX, Segment, Shape, Syncs},
+    corrections::Corrections,
+    index::{Indexed, SEGMENT_SAMPLES_MAX, Segment, SegmentStart, Shape, Syncs},
     orientation::Orientation,
     samples::{Position, Sample, SampleFault, Walk},
     shape::VideoShape,
@@ -60,6 +67,8 @@ pub struct Movie {
     pub brand: Option<FourCc>,
     /// Ticks per second of the movie.
     pub timescale: NonZeroU32,
+    /// The file gives the movie no timescale, so that it is a guess.
+    pub timescale_is_missing: bool,
     /// Playable tracks, in file order.
     pub tracks: Vec<Track>,
     /// Unplayable tracks, with reasons.
@@ -107,6 +116,8 @@ pub struct Track {
     pub is_enabled: bool,
     /// Matrix, width and height for a `tkhd` (section 8.3.2) of a movie whose own matrix is the identity.
     pub display: [u8; 44],
+    /// Fields that written boxes carry over.
+    pub carried: Carried,
     /// How the frames of video are displayed.
     pub shape: Option<VideoShape>,
     /// Sample entry.
@@ -145,6 +156,9 @@ pub enum MovieRefused {
     /// The index exceeds the length limit.
     #[error("the index (moov) is too long")]
     MoovTooLong,
+    /// The index is compressed (`cmov`), as QuickTime did it until 2009.
+    #[error("the index (moov) is compressed (cmov)")]
+    Compressed,
     /// The movie header is missing or invalid.
     #[error("the movie header (mvhd) is missing or invalid")]
     NoHeader,
@@ -187,6 +201,14 @@ impl Movie {
         mp4::read(source, grid_ms)
     }
 
+    /// Whether a single MP4 of the movie needs tables of its own: it has fragments, or its tables say what is
+    /// corrected here. An encrypted track cannot get new ones.
+    pub fn needs_new_tables(&self) -> bool {
+        let is_clear = self.tracks.iter().all(|track| track.entry.encryption.is_none());
+        let is_wrong = |track: &Track| track.index.corrections.change_tables();
+        self.fragments > 0 || is_clear && self.tracks.iter().any(is_wrong)
+    }
+
     /// Approximate memory use of the index, in bytes.
     pub fn bytes(&self) -> usize {
         let text_bytes = |text: &Option<String>| text.as_ref().map_or(0, String::len);
@@ -196,6 +218,7 @@ impl Movie {
                 + track.entry.entry.len()
                 + text_bytes(&track.language)
                 + text_bytes(&track.name)
+                + track.carried.bytes()
         };
         let fragments = self.fragments * size_of::<Range<u64>>();
         let chapters = match &self.chapters {
@@ -214,7 +237,7 @@ impl Movie {
 impl Track {
     fn new(head: track::Head, timeline: Timeline, index: Indexed) -> Self {
         let track::Head { id, handler, timescale, language, name, is_enabled, .. } = head;
-        let track::Head { display, entry, samples, whole, .. } = head;
+        let track::Head { display, carried, entry, samples, whole, .. } = head;
         let shape = match &entry.media {
             codec::Media::Video(video) => Some(VideoShape::new(&display, video)),
             _ => None,
@@ -227,6 +250,7 @@ impl Track {
             name,
             is_enabled,
             display: display.fields(&entry.media),
+            carried,
             shape,
             entry,
             timeline,

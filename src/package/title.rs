@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::{
     cmaf, cues,
+    frame_rate::frame_rate,
     presentation::{self, Audio, IFrame, Kind, Presentation, Ratio, Video},
-    protection, stills,
+    protection, roles, stills,
 };
 use crate::{
     extent::disk::Version,
@@ -14,7 +15,7 @@ use crate::{
 
 /// Version of the packaged bytes. Any change to the bytes must change it, because caches keep packaged
 /// resources for ever.
-pub const FORMAT_VERSION: u64 = 1;
+pub const FORMAT_VERSION: u64 = 2;
 
 /// A title starts at its first sample if that is presented at least this late, in microseconds.
 const LATE_US: u64 = 500_000;
@@ -120,8 +121,8 @@ pub fn presentation(movie: &Movie, title: &str, version: Version) -> Presentatio
     Presentation { title: title.to_owned(), duration_us, start_us, tracks, storyboard: None }
 }
 
-/// Describes AAC audio that was transcoded from the track at `place`: it has the name and the language of
-/// that track.
+/// Describes AAC audio that was transcoded from the track at `place`: it has the name, the language
+/// and the roles of that track.
 pub fn transcoded_audio(
     movie: &Movie,
     place: usize,
@@ -136,6 +137,7 @@ pub fn transcoded_audio(
         language: language(track),
         label: label(track, &folder),
         is_default: movie.leading_audio() == Some(place),
+        roles: roles::roles(track),
         ..transcoded
     }
 }
@@ -163,16 +165,19 @@ pub(super) fn describe_track(
             let iframe = |number| IFrame { bytes: cmaf::iframe_len(track, number).unwrap_or(0) };
             let turned = track.shape.map(|shape| shape.turned()).unwrap_or_default();
             let ((width, height), (h_spacing, v_spacing)) = turned;
+            let (primaries, matrix) = video.colour.specified();
             Kind::Video(Video {
                 width,
                 height,
                 pixel_aspect: Ratio::new(h_spacing, v_spacing).unwrap_or(Ratio::ONE),
-                frame_rate: Ratio::new(track.timescale.get(), track.index.usual_duration),
+                frame_rate: frame_rate(track),
                 range: match video.range {
                     codec::VideoRange::Sdr => presentation::VideoRange::Sdr,
                     codec::VideoRange::Pq => presentation::VideoRange::Pq,
                     codec::VideoRange::Hlg => presentation::VideoRange::Hlg,
                 },
+                primaries,
+                matrix,
                 supplemental_codecs: supplemental_codecs(track, video),
                 iframes: (0..count).map(iframe).collect(),
             })
@@ -193,17 +198,23 @@ pub(super) fn describe_track(
         language: language(track),
         label: label(track, folder),
         is_default,
+        roles: roles::roles(track),
         segments,
         target_duration_min_s: 0,
         protection: None,
+        begins: track.index.segment_start(),
         kind,
     }
 }
 
 /// Language of a track (BCP 47).
 pub fn language(track: &Track) -> Option<String> {
-    let language = track.language.as_ref()?;
-    Some(languages::parse_tag(language).unwrap_or_else(|| language.clone()))
+    track.language.as_deref().map(parse_language)
+}
+
+/// A language as a file has it (`ger`, `por`, `pt-BR`), as a tag (BCP 47).
+pub fn parse_language(language: &str) -> String {
+    languages::parse_tag(language).unwrap_or_else(|| language.to_owned())
 }
 
 /// Name of a track for people: its name, else its language, else its number.

@@ -6,6 +6,7 @@ use super::{
     Error, Titles, images,
     job_tracks::{self, Kind, OpenJobTrack},
     opened::Opened,
+    remux,
     sets::Set,
     texts::{self, TextOrigin, TextSource},
 };
@@ -27,6 +28,8 @@ pub struct TitleAssets {
     pub storyboard: Option<Storyboard>,
     /// Subtitles, in the order of their numbers.
     pub texts: Vec<TextSource>,
+    /// For each audio track of a remuxed movie, its language in the source file.
+    pub audio_languages: Vec<Option<String>>,
     /// Files that were left out, and the reasons.
     left_out: Vec<(MediaPath, String)>,
 }
@@ -71,7 +74,9 @@ impl TitleAssets {
                 Err(error) => assets.left_out.push((path.clone(), error.to_string())),
             }
         }
-        assets.texts = texts::open_among(titles, opened, sidecars).await;
+        let remuxed = remux::description(titles, opened).await.unwrap_or_default();
+        assets.audio_languages = remuxed.audio_languages;
+        assets.texts = texts::open_among(titles, opened, remuxed.texts, sidecars).await;
         assets.add_artifacts(titles, title, opened).await;
         Ok(assets)
     }
@@ -149,6 +154,7 @@ impl TitleAssets {
         self.storyboard.as_ref().map(|storyboard| &storyboard.version).hash(&mut hasher);
         for text in &self.texts {
             text.version.hash(&mut hasher);
+            // A remuxed movie has its texts for ever.
             if let TextOrigin::Sidecar { sidecar, .. } = &text.origin {
                 (&sidecar.label, sidecar.forced, sidecar.hearing_impaired).hash(&mut hasher);
             }

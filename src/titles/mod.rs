@@ -22,8 +22,10 @@ pub mod presentation;
 pub mod progressive;
 pub mod readiness;
 pub mod remux;
+pub mod required_video;
 pub mod segments;
 pub mod sets;
+pub mod short_file;
 pub mod texts;
 
 use std::sync::Arc;

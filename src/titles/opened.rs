@@ -1,13 +1,13 @@
 //! Opens titles, with their indices.
 
-use std::{sync::Arc, time::Instant};
+use std::{path::Path, sync::Arc, time::Instant};
 
 use futures::FutureExt as _;
 
 use super::{
     Error, Titles, growth,
     readiness::Waiting,
-    remux::{self, RemuxStart},
+    remux::{self, RemuxStart, Remuxed},
 };
 use crate::{
     extent::disk::{File, Version},
@@ -28,6 +28,8 @@ pub struct Opened {
     pub version: Version,
     /// The version of the title's own file, for the keys of artifacts.
     pub source: Version,
+    /// The folder of the artifact, if the playable file is a remuxed movie.
+    pub remuxed: Option<Arc<Path>>,
     /// The times of the steps of opening.
     pub timing: Timing,
 }
@@ -76,8 +78,8 @@ impl Titles {
             Err(refused) => {
                 let source = self.version(&file);
                 let remuxed = remux::open(self, title, (&file, source), &refused, start, waiting);
-                let (file, movie) = remuxed.await?;
-                Ok(Opened { source, ..self.opened(file, movie, begun) })
+                let Remuxed { folder, file, movie } = remuxed.await?;
+                Ok(Opened { source, remuxed: Some(folder), ..self.opened(file, movie, begun) })
             }
         }
     }
@@ -133,7 +135,7 @@ impl Titles {
     pub fn opened(&self, file: Arc<File>, movie: Arc<Movie>, begun: Instant) -> Opened {
         let version = self.version(&file);
         let timing = Timing { begun, indexed: Instant::now() };
-        Opened { file, movie, version, source: version, timing }
+        Opened { file, movie, version, source: version, remuxed: None, timing }
     }
 }
 

@@ -2,27 +2,30 @@
 
 use std::{ops::Range, sync::Arc, time::SystemTime};
 
-use bytes::{Bytes, BytesMut};
-
 use super::{
     Error, Titles,
     manifest_cache::Product,
     media_types::{HLS, VTT},
     opened::Opened,
     readiness::Waiting,
+    remux,
+    short_file::read_all,
 };
 use crate::{
     extent::{
-        Caching, ReadError, Source as _, Text,
+        Caching, Text,
         disk::{File, OpenError, Version},
     },
     library::{MediaPath, Sidecars, sidecar_name::Sidecar},
+    movie::{SegmentStart, languages},
     package::{
         chapters, cues, hls,
         presentation::{self, Segment},
+        roles::{self, Role},
         text::{self, SubtitleFormat, Subtitles, TimestampMap},
         title,
     },
+    transcode::renditions::remux_description::RemuxedText,
 };
 
 /// The assumed length of a segment of subtitles in bytes: a few lines. The true length needs a read of
@@ -43,6 +46,13 @@ pub struct TextSource {
 pub enum TextOrigin {
     /// A track of the title's own file, by its place.
     Track(usize),
+    /// Subtitles of the file that the title was remuxed from, beside the remuxed movie.
+    Remuxed {
+        /// The file, in WebVTT.
+        file: Arc<File>,
+        /// The description of the file that they come from.
+        text: RemuxedText,
+    },
     /// A sidecar.
     Sidecar {
         /// The file.
@@ -94,16 +104,32 @@ pub async fn open(
     title: &MediaPath,
     opened: &Opened,
 ) -> Result<Vec<TextSource>, Error> {
-    Ok(open_among(titles, opened, sidecars(titles, title).await?).await)
+    let remuxed = remux::description(titles, opened).await;
+    let remuxed = remuxed.map(|description| description.texts).unwrap_or_default();
+    Ok(open_among(titles, opened, remuxed, sidecars(titles, title).await?).await)
 }
 
-/// Opens the subtitles of a title whose sidecars are known.
-pub async fn open_among(titles: &Titles, opened: &Opened, sidecars: Sidecars) -> Vec<TextSource> {
+/// Opens the subtitles of a title whose sidecars are known, and those that its remux has extracted.
+pub async fn open_among(
+    titles: &Titles,
+    opened: &Opened,
+    remuxed: Vec<RemuxedText>,
+    sidecars: Sidecars,
+) -> Vec<TextSource> {
     let own = |place| {
         let origin = TextOrigin::Track(place);
         TextSource { version: opened.version, origin, is_listed: true }
     };
     let mut texts: Vec<_> = title::text_tracks(&opened.movie).map(own).collect();
+    for text in remuxed {
+        match remux::open_beside(titles, opened, &text.file).await {
+            Ok(file) => {
+                let origin = TextOrigin::Remuxed { file, text };
+                texts.push(TextSource { version: opened.version, origin, is_listed: true });
+            }
+            Err(error) => tracing::warn!(file = text.file, %error, "cannot open remuxed subtitles"),
+        }
+    }
     for (path, sidecar) in sidecars.subtitles {
         match titles.file(&path, Waiting::Allowed).await {
             Ok(file) => {
@@ -125,6 +151,7 @@ fn sidecar_version(file: &File, kind: SubtitleFormat, sidecar: &Sidecar) -> Vers
     let version = file.identity().version().with(match kind {
         SubtitleFormat::Srt => 1,
         SubtitleFormat::WebVtt => 2,
+        SubtitleFormat::Ass => 3,
     });
     let language = sidecar.language.as_deref().unwrap_or_default();
     language.bytes().fold(version, |version, byte| version.with(byte.into()))
@@ -136,7 +163,9 @@ impl TextSource {
         let modified = title.file.identity().modified();
         match &self.origin {
             TextOrigin::Track(_) => modified,
-            TextOrigin::Sidecar { file, .. } => modified.max(file.identity().modified()),
+            TextOrigin::Remuxed { file, .. } | TextOrigin::Sidecar { file, .. } => {
+                modified.max(file.identity().modified())
+            }
         }
     }
 
@@ -148,10 +177,20 @@ impl TextSource {
         title: &Opened,
         leading: &presentation::Track,
     ) -> presentation::Track {
+        let mut roles = Vec::new();
         let (language, label, forced, hearing_impaired) = match &self.origin {
             TextOrigin::Track(place) => {
                 let track = &title.movie.tracks[*place];
-                (title::language(track), track.name.clone().unwrap_or_default(), false, false)
+                roles = roles::roles(track);
+                let forced = roles.contains(&Role::ForcedSubtitle);
+                let label = track.name.clone().unwrap_or_default();
+                (title::language(track), label, forced, roles.contains(&Role::Caption))
+            }
+            TextOrigin::Remuxed { text, .. } => {
+                let language = text.language.as_deref().map(title::parse_language);
+                let named = text.name.clone();
+                let label = named.or_else(|| language.as_deref().map(languages::native_name));
+                (language, label.unwrap_or_default(), text.is_forced, text.is_hearing_impaired)
             }
             TextOrigin::Sidecar { sidecar, .. } => (
                 sidecar.language.clone(),
@@ -168,12 +207,14 @@ impl TextSource {
             timescale: leading.timescale,
             language,
             label,
-            is_default: false,
+            is_default: matches!(&self.origin, TextOrigin::Remuxed { text, .. } if text.is_default),
+            roles,
             segments: leading
                 .segments
                 .iter()
                 .map(|segment| Segment { bytes: SEGMENT_BYTES, ..*segment })
                 .collect(),
+            begins: SegmentStart::Independent,
             target_duration_min_s: 0,
             protection: None,
             kind: presentation::Kind::Text(presentation::Text { forced, hearing_impaired }),
@@ -248,7 +289,9 @@ async fn subtitles(
 ) -> Result<Arc<Subtitles>, Error> {
     let (identity, track) = match &source.origin {
         TextOrigin::Track(place) => (*opened.file.identity(), *place),
-        TextOrigin::Sidecar { file, .. } => (*file.identity(), 0),
+        TextOrigin::Remuxed { file, .. } | TextOrigin::Sidecar { file, .. } => {
+            (*file.identity(), 0)
+        }
     };
     if let Some(cached) = titles.cache.subtitles(&identity, track) {
         return Ok(cached);
@@ -262,18 +305,30 @@ async fn subtitles(
             });
             reading.await??
         }
+        TextOrigin::Remuxed { file, .. } => {
+            read_file(titles, file, SubtitleFormat::WebVtt, None).await?
+        }
         TextOrigin::Sidecar { file, kind, sidecar } => {
-            if file.identity().size > text::FILE_BYTES_MAX as u64 {
-                return Err(Error::Unprocessable("the subtitles are too long".to_owned()));
-            }
-            let bytes = read_all(file).await?;
-            let (kind, language) = (*kind, sidecar.language.clone());
-            let parse = move || text::parse(&bytes, kind, language.as_deref());
-            let parsed = titles.background.spawn_blocking_limited(parse).await?;
-            parsed.map_err(|refused| Error::Unprocessable(refused.to_string()))?
+            read_file(titles, file, *kind, sidecar.language.clone()).await?
         }
     };
     Ok(titles.cache.keep_subtitles(identity, track, Arc::new(subtitles)))
+}
+
+/// Reads a file of subtitles.
+async fn read_file(
+    titles: &Titles,
+    file: &Arc<File>,
+    format: SubtitleFormat,
+    language: Option<String>,
+) -> Result<Subtitles, Error> {
+    if file.identity().size > text::FILE_BYTES_MAX as u64 {
+        return Err(Error::Unprocessable("the subtitles are too long".to_owned()));
+    }
+    let bytes = read_all(file).await?;
+    let parse = move || text::parse(&bytes, format, language.as_deref());
+    let parsed = titles.background.spawn_blocking_limited(parse).await?;
+    parsed.map_err(|refused| Error::Unprocessable(refused.to_string()))
 }
 
 /// Reads the sidecars of subtitles, and unlists those without valid subtitles: a player that gets an error
@@ -295,18 +350,4 @@ pub async fn unlist_invalid(
             source.is_listed = false;
         }
     }
-}
-
-/// Reads all bytes of a short file.
-pub async fn read_all(file: &Arc<File>) -> Result<Bytes, ReadError> {
-    let mut bytes = BytesMut::new();
-    while (bytes.len() as u64) < file.len() {
-        let rest = bytes.len() as u64..file.len();
-        let piece = match file.read_now(rest.clone())? {
-            Some(piece) => piece,
-            None => Arc::clone(file).read(rest).await?,
-        };
-        bytes.extend_from_slice(&piece);
-    }
-    Ok(bytes.freeze())
 }

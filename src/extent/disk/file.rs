@@ -7,7 +7,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -39,6 +39,14 @@ const SETTLE_TRIES: usize = 4;
 
 /// The most concurrent calls that read pages of one file into the page cache.
 const FILLS_MAX: usize = 2;
+
+/// The number of open files.
+static OPEN_FILES: AtomicUsize = AtomicUsize::new(0);
+
+/// The number of files that are open, in the caches or for a response.
+pub(super) fn open_files() -> usize {
+    OPEN_FILES.load(Ordering::Relaxed)
+}
 
 /// [`Descriptor::looked_up_ms`] of a file whose name must be looked up before its next use.
 const EXPIRED: u64 = u64::MAX;
@@ -103,6 +111,7 @@ impl Drop for Descriptor {
     /// of a large deleted file.
     fn drop(&mut self) {
         let fd = self.fd.take();
+        OPEN_FILES.fetch_sub(1, Ordering::Relaxed);
         self.pool.run_detached(ClientKey::current(), move || drop(fd));
     }
 }
@@ -141,6 +150,7 @@ impl File {
             is_nonblocking,
             lease: FileLease::default(),
         };
+        OPEN_FILES.fetch_add(1, Ordering::Relaxed);
         Ok(Self::new(Arc::new(descriptor), identity))
     }
 

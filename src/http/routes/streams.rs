@@ -29,7 +29,7 @@ use crate::{
         progressive::{self, Selection},
         readiness::{Waiting, if_ready},
         remux::RemuxStart,
-        segments,
+        required_video, segments,
         sets::{Member, Set},
         texts::{self, TextFile},
     },
@@ -240,6 +240,8 @@ async fn other_view(
     if let Some(format) = manifest_format(view) {
         job_tracks::enqueue_audio(titles, title, opened);
         let assets = TitleAssets::open(titles, title, opened, path).await?;
+        let has_rendition = !assets.renditions.is_empty();
+        required_video::require(titles, title, opened, has_rendition).await?;
         let text = manifests::manifest(titles, title, opened, assets, format).await?;
         return Ok(Resource::Text(text));
     }

@@ -2,7 +2,7 @@
 
 use super::{
     boxes::TopBoxes,
-    orientation,
+    corrections, orientation,
     report::{Kind, Place, Problem, Report, Severity},
     survey::Survey,
     track, words,
@@ -50,6 +50,10 @@ impl Problems {
             (MovieRefused::MoovTooLong, _) => "Split or transcode the file.",
             (MovieRefused::NoHeader, _) => {
                 "Copy or download the file again, or remux it: ffmpeg -i IN -c copy OUT.mp4."
+            }
+            (MovieRefused::Compressed, _) => {
+                "HLS, DASH and play.mp4 are made by ffmpeg at the first request. To fix the file: \
+                 ffmpeg -i IN -c copy OUT.mp4."
             }
             (MovieRefused::NoTrack(_), _) => "See the reason for each track.",
         };
@@ -128,6 +132,13 @@ impl Problems {
                 );
             }
         }
+        if movie.timescale_is_missing {
+            let what = "The movie header (mvhd) has no timescale: one tick a second is assumed."
+                .to_owned();
+            let advice = "Only edit lists and declared durations depend on it. To fix the file: \
+                          ffmpeg -i IN -c copy OUT.mp4.";
+            self.add(Severity::Note, None, what, advice);
+        }
         for left_out in &movie.left_out {
             let is_data = !matches!(
                 left_out.handler.map(|handler| handler.0),
@@ -156,8 +167,20 @@ impl Problems {
             let what = format!("The track plays only up to {end_s:.3} s: {fault}.");
             self.add(Severity::Warning, id, what, "Copy or download the file again.");
         }
+        for (severity, what, advice) in corrections::corrections(track) {
+            self.add(severity, id, what, advice);
+        }
         if track.is_video() {
             self.video(track, survey);
+        }
+        if track.entry.segment_audio() == Some(codec::SegmentAudio::Misleads) {
+            let what = format!(
+                "Browsers play {} in play.mp4, but not in segments.",
+                super::verdicts::misleading(track)
+            );
+            let advice =
+                "Headwater makes AAC of it with ffmpeg at the first request for a manifest.";
+            self.add(Severity::Note, id, what, advice);
         }
         if track.timeline.jumps > 0 {
             self.add(
@@ -183,11 +206,15 @@ impl Problems {
             _ if track::kind(track) == Kind::Data => return,
             Err(_) if track.is_video() => (
                 Severity::Warning,
-                "Transcode it: ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p -c:a copy OUT.mp4.",
+                "If the file has no other video, Headwater encodes it as H.264 with ffmpeg at the first \
+                 request for a manifest. To have that done: ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p \
+                 -c:a copy OUT.mp4.",
             ),
-            Err(_) if track.is_audio() => {
-                (Severity::Warning, "Transcode it: ffmpeg -i IN -c:v copy -c:a aac OUT.mp4.")
-            }
+            Err(_) if track.is_audio() => (
+                Severity::Warning,
+                "If no other audio plays in browsers, Headwater makes AAC of it with ffmpeg at the first \
+                 request for a manifest. To have that done: ffmpeg -i IN -c:v copy -c:a aac OUT.mp4.",
+            ),
             _ => (Severity::Note, "No action needed; the track stays in the file and in play.mp4."),
         };
         let reason = super::verdicts::not_offered(track);
@@ -216,6 +243,9 @@ impl Problems {
         } else if survey.syncs == 0 && survey.samples > 0 {
             let what = "The track has no key frame: players may show nothing, or a grey image.";
             self.add(Severity::Warning, id, what.to_owned(), advice);
+        }
+        if let Some((severity, what, advice)) = corrections::open_gops(track) {
+            self.add(severity, id, what, advice);
         }
         if survey.is_variable() {
             let what = "The frame rate is variable.".to_owned();

@@ -39,7 +39,7 @@ pub(super) fn report(
             None => "encrypted".to_owned(),
         }),
         video: match &entry.media {
-            codec::Media::Video(config) => Some(video(track, config, survey)),
+            codec::Media::Video(config) => Some(video(track, config, described, survey)),
             _ => None,
         },
         audio: match &entry.media {
@@ -83,7 +83,12 @@ fn longest_segment(track: &movie::Track) -> i64 {
     durations.max().unwrap_or(0)
 }
 
-fn video(track: &movie::Track, config: &codec::Video, survey: &Survey) -> Video {
+fn video(
+    track: &movie::Track,
+    config: &codec::Video,
+    described: &presentation::Track,
+    survey: &Survey,
+) -> Video {
     let displayed = track.shape.and_then(|shape| shape.displayed());
     let (shown_width, shown_height) = displayed.unwrap_or_default();
     let orientation = track.shape.map(|shape| shape.orientation);
@@ -99,7 +104,10 @@ fn video(track: &movie::Track, config: &codec::Video, survey: &Survey) -> Video 
         is_mirrored: orientation.is_some_and(|orientation| orientation.is_mirrored),
         pixel_aspect: format!("{}:{}", aspect.h_spacing, aspect.v_spacing),
         frame_rate: FrameRate {
-            average: words::per_second(survey.samples, survey.duration, track.timescale),
+            average: described
+                .video()
+                .and_then(|video| video.frame_rate)
+                .map(|rate| rate.scale(1000) as f64 / 1000.0),
             is_variable: survey.is_variable(),
             lowest: rate(survey.longest),
             highest: rate(survey.shortest),

@@ -1,6 +1,7 @@
 //! Shared by the tests: servers, clients, media, and independent readers of responses.
 
 pub mod api_description; // the OpenAPI description, and a validator of responses against it
+pub mod box_fields;
 pub mod box_patches; // the offsets of boxes in a file, to patch them
 pub mod boxes; // boxes in memory, read without the product's own reader
 pub mod broken_movies; // movies whose tables contradict the file
