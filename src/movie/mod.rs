@@ -21,6 +21,7 @@ pub mod index;
 pub mod languages;
 mod leading;
 mod matrix;
+pub mod matroska_languages;
 mod mp4;
 mod orientation;
 mod samples;

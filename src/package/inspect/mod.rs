@@ -9,6 +9,7 @@ mod corrections;
 mod orientation;
 mod players;
 mod problems;
+pub mod remux;
 mod repairs;
 pub mod report;
 mod survey;
@@ -94,6 +95,7 @@ fn empty(file: File) -> Report {
         playable: false,
         reasons: Vec::new(),
         file,
+        remux: None,
         duration_s: None,
         tracks: Vec::new(),
         chapters: Vec::new(),
@@ -119,7 +121,7 @@ fn refused_report(
         MovieRefused::NoTrack(left_out) => &left_out[..],
         _ => &[],
     };
-    Report {
+    let report = Report {
         reasons: vec![match boxes.foreign {
             Some(name) => format!("this is {name}, not MP4 or MOV"),
             None => refused.to_string(),
@@ -127,6 +129,10 @@ fn refused_report(
         left_out: left_out.iter().map(left_out_track).collect(),
         problems: problems.sorted(),
         ..empty(file(boxes, size_bytes, version))
+    };
+    match (refused, boxes.foreign) {
+        (MovieRefused::NoMovie, Some(_)) => report.before_remux(&remux::Progress::NotStarted),
+        _ => report,
     }
 }
 

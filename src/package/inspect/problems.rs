@@ -38,10 +38,7 @@ impl Problems {
     /// Adds the reason why the file is not a movie.
     pub(super) fn refused(&mut self, refused: &MovieRefused, boxes: &TopBoxes) {
         let advice = match (refused, boxes.foreign) {
-            (MovieRefused::NoMovie, Some(_)) => {
-                "Headwater serves the file unchanged below /media/. For HLS and DASH remux it to MP4: \
-                 ffmpeg -i IN -c copy OUT.mp4; if that fails, transcode it."
-            }
+            (MovieRefused::NoMovie, Some(_)) => "The file itself is served below /media/.",
             (MovieRefused::NoMovie, None) => "Check that the file is a video.",
             (MovieRefused::NoMoov, _) => {
                 "Copy or download the file again. If the recording was interrupted, a tool such as \

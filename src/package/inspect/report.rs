@@ -14,6 +14,8 @@ pub struct Report {
     pub reasons: Vec<String>,
     /// The file as a whole.
     pub file: File,
+    /// The remux, if the file is in another container than MP4.
+    pub remux: Option<RemuxReport>,
     /// Duration of the movie.
     pub duration_s: Option<f64>,
     /// Playable tracks, in file order.
@@ -61,6 +63,35 @@ pub struct File {
     pub interleaving: Option<Interleaving>,
     /// Average length of a contiguous run of samples of one track.
     pub average_extent_bytes: Option<u64>,
+}
+
+/// The remux of a file in another container.
+#[derive(Clone, Debug, Serialize)]
+pub struct RemuxReport {
+    /// Its state.
+    pub state: RemuxState,
+    /// Its progress in percent.
+    pub percent: u16,
+    /// Streams of the file that the remuxed movie does not have, with the reasons.
+    pub left_out: Vec<String>,
+    /// Number of subtitles beside the remuxed movie.
+    pub texts: usize,
+}
+
+/// The state of a remux.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RemuxState {
+    /// No request has needed it yet.
+    NotStarted,
+    /// The job is queued or runs.
+    Running,
+    /// The remuxed movie plays.
+    Done,
+    /// The job failed.
+    Failed,
+    /// The job cannot run.
+    Unavailable,
 }
 
 /// A chapter.

@@ -61,6 +61,12 @@ impl SourceVideo {
         self.long_side >= 3 * size.scaled.0.max(size.scaled.1)
     }
 
+    /// Whether the first filter scales, and so takes frames of every size: turning and deinterlacing do
+    /// not.
+    pub(super) fn is_scaled_first(self) -> bool {
+        !self.is_turned && !self.may_be_interlaced
+    }
+
     /// The filters for images of a size: full range, BT.601, square pixels.
     ///
     /// HDR needs `zscale` and `tonemap`, which Debian's ffmpeg has. Scaling comes first, since the rest

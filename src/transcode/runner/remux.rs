@@ -15,8 +15,11 @@ use super::{
     renditions::{as_millis, permille},
 };
 use crate::{
-    extent::{ReadError, disk::PlainFile},
-    movie::Movie,
+    extent::{
+        ReadError,
+        disk::{File, PlainFile},
+    },
+    movie::{Movie, matroska_languages},
     package::{text, title},
     queue::Progress,
     transcode::{
@@ -57,8 +60,10 @@ impl JobRunner {
     ) -> Result<(), Failure> {
         let JobContext { progress, cancel } = context;
         let probe_limits = Limits { file_bytes: 0, deadline: PROBE_DEADLINE, ..self.limits() };
-        let report =
+        let mut report =
             self.ffmpeg.probe(source.input()?, folder, probe_limits, cancel.clone()).await?;
+        let read = |file: &File| matroska_languages::read(&file.blocking_reader());
+        report.replace_languages(&source.file.compute(read).await.map_err(Failure::unavailable)??);
         let plan = RemuxPlan::new(&report).map_err(Failure::permanent)?;
         let file_bytes = self.remux_bytes_max().await?;
         let run = Invocation {
