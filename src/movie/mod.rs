@@ -11,15 +11,19 @@
 mod auxiliary;
 mod boxes;
 mod budget;
+mod captions;
 pub mod codec;
 mod fragments;
+mod handler_name;
 pub mod index;
 pub mod languages;
+mod macintosh_languages;
 mod mp4;
 mod samples;
 mod tables;
 mod timeline;
 mod track;
+mod user_data;
 mod window;
 
 use std::{num::NonZeroU32, ops::Range};
@@ -29,10 +33,12 @@ use bytes::Bytes;
 pub use self::{
     auxiliary::{Auxiliary, AuxiliaryFault},
     boxes::Header,
+    captions::Captions,
     codec::{FourCc, SampleEntry},
     index::{Indexed, SEGMENT_SAMPLES_MAX, Segment, Shape, Syncs},
     samples::{Position, Sample, SampleFault, Walk},
     timeline::Timeline,
+    user_data::TrackKind,
 };
 use crate::extent::{ReadAt, ReadError};
 
@@ -94,6 +100,8 @@ pub struct Track {
     pub language: Option<String>,
     /// Name for people.
     pub name: Option<String>,
+    /// Roles, in file order.
+    pub kinds: Vec<TrackKind>,
     /// Whether the track plays by default.
     pub is_enabled: bool,
     /// Matrix, width and height: the last fields of `tkhd` (section 8.3.2).
@@ -104,6 +112,8 @@ pub struct Track {
     pub timeline: Timeline,
     /// Segments and totals.
     pub index: Indexed,
+    /// Closed captions in the video.
+    pub captions: Captions,
     /// The whole `trak` box.
     pub whole: Range<u64>,
     samples: samples::Samples,
@@ -179,12 +189,15 @@ impl Movie {
     /// Approximate memory use of the index, in bytes.
     pub fn bytes(&self) -> usize {
         let text_bytes = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let kind_bytes =
+            |kind: &TrackKind| size_of::<TrackKind>() + kind.scheme.len() + kind.value.len();
         let track_bytes = |track: &Track| {
             size_of::<Track>()
                 + track.index.segments.capacity() * size_of::<Segment>()
                 + track.entry.entry.len()
                 + text_bytes(&track.language)
                 + text_bytes(&track.name)
+                + track.kinds.iter().map(kind_bytes).sum::<usize>()
         };
         let fragments = self.fragments * size_of::<Range<u64>>();
         let chapters = match &self.chapters {
@@ -203,21 +216,28 @@ impl Movie {
 impl Track {
     fn new(head: track::Head, timeline: Timeline, index: Indexed) -> Self {
         let track::Head { id, handler, timescale, language, name, is_enabled, .. } = head;
-        let track::Head { display, entry, samples, whole, .. } = head;
+        let track::Head { kinds, display, entry, samples, whole, .. } = head;
         Self {
             id,
             handler,
             timescale,
             language,
             name,
+            kinds,
             is_enabled,
             display,
             entry,
             timeline,
             index,
+            captions: Captions::default(),
             whole,
             samples,
         }
+    }
+
+    /// Whether a `kind` box gives the track this role of DASH.
+    pub fn has_role(&self, role: &str) -> bool {
+        self.kinds.iter().any(|kind| kind.role() == Some(role))
     }
 
     /// Whether this is a video track.

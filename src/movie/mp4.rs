@@ -6,6 +6,7 @@ use super::{
     Chapters, FourCc, LeftOut, Movie, MovieRefused, Track,
     boxes::{self, Header},
     budget::Budget,
+    captions,
     codec::Codec,
     fragments::Defaults,
     index::{Cuts, Lead, index},
@@ -65,10 +66,12 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     };
     let defaults = track_defaults(window, &parts)?;
     let moofs: Arc<[_]> = top.moofs.into();
+    // QuickTime is older than brands.
+    let is_quicktime = top.brand.is_none_or(|brand| brand == FourCc(*b"qt  "));
     let mut left_out = Vec::new();
     let mut heads = Vec::new();
     for trak in parts.iter().filter(|part| part.kind == FourCc(*b"trak")).take(TRACKS_MAX) {
-        match track::read(window, trak, &defaults, &moofs)? {
+        match track::read(window, trak, &defaults, &moofs, is_quicktime)? {
             Ok(head) => heads.push(head),
             Err(refused) => left_out.push(LeftOut {
                 id: refused.id,
@@ -278,6 +281,9 @@ fn index_tracks<R: ReadAt + ?Sized>(
             Ok(index) => tracks.push((place, Track::new(head, timeline, index))),
             Err(fault) => left_out.push(refuse(fault.to_string())),
         }
+    }
+    for (_, track) in tracks.iter_mut().filter(|(_, track)| track.is_video()) {
+        track.captions = captions::read(source, track)?;
     }
     tracks.sort_by_key(|(place, _)| *place);
     Ok(tracks.into_iter().map(|(_, track)| track).collect())

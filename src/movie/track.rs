@@ -8,9 +8,11 @@ use super::{
     boxes::{self, Header},
     codec::{self, SampleEntry},
     fragments::{Defaults, Fragments},
+    macintosh_languages,
     samples::Samples,
     tables::Tables,
     timeline::Edit,
+    user_data::{self, TrackKind, UserData},
     window::Window,
 };
 use crate::extent::{ReadAt, ReadError};
@@ -22,9 +24,6 @@ const SAMPLE_ENTRY_BYTES_MAX: u64 = 64 * 1024;
 /// The most entries of an edit list; later ones are ignored.
 const EDITS_MAX: u64 = 1024;
 
-/// The longest track name, in bytes; longer ones are cut.
-const NAME_BYTES_MAX: u64 = 256;
-
 /// A track before its samples are indexed.
 #[derive(Clone, Debug)]
 pub(super) struct Head {
@@ -33,6 +32,7 @@ pub(super) struct Head {
     pub(super) timescale: NonZeroU32,
     pub(super) language: Option<String>,
     pub(super) name: Option<String>,
+    pub(super) kinds: Vec<TrackKind>,
     pub(super) is_enabled: bool,
     pub(super) display: [u8; 44],
     pub(super) entry: SampleEntry,
@@ -53,12 +53,13 @@ pub(super) struct Refused {
 }
 
 /// Reads a `trak`. `defaults` are the sample defaults of each track in `mvex`; `moofs` are the file's
-/// fragments.
+/// fragments; `is_quicktime` says whether a language of zero is one.
 pub(super) fn read<R: ReadAt + ?Sized>(
     window: &mut Window<'_, R>,
     trak: &Header,
     defaults: &[(u32, Defaults)],
     moofs: &Arc<[Range<u64>]>,
+    is_quicktime: bool,
 ) -> Result<Result<Head, Refused>, ReadError> {
     let mut refused = Refused { id: 0, handler: None, format: None, why: String::new() };
     macro_rules! refuse {
@@ -86,14 +87,14 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     let handler = FourCc(window.array(hdlr.body.start + 8)?);
     refused.handler = Some(handler);
     let mdhd = match boxes::find(&media, b"mdhd") {
-        Some(mdhd) => media_header(window, mdhd)?,
+        Some(mdhd) => media_header(window, mdhd, is_quicktime)?,
         None => None,
     };
     let Some((timescale, language)) = mdhd else {
         refuse!("its media header (mdhd) is missing or invalid");
     };
     let language = match boxes::find(&media, b"elng") {
-        Some(elng) => text(window, elng, 4)?.or(language),
+        Some(elng) => user_data::text(window, elng, 4)?.or(language),
         None => language,
     };
     let Some(minf) = boxes::find(&media, b"minf") else {
@@ -138,12 +139,14 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         Some(edts) => edit_list(window, edts)?,
         None => Vec::new(),
     };
+    let UserData { name, kinds } = user_data::read(window, &parts, hdlr)?;
     Ok(Ok(Head {
         id,
         handler,
         timescale,
         language,
-        name: name(window, &parts, hdlr)?,
+        name,
+        kinds,
         is_enabled,
         display,
         entry,
@@ -176,6 +179,7 @@ fn track_header<R: ReadAt + ?Sized>(
 fn media_header<R: ReadAt + ?Sized>(
     window: &mut Window<'_, R>,
     mdhd: &Header,
+    is_quicktime: bool,
 ) -> Result<Option<(NonZeroU32, Option<String>)>, ReadError> {
     if mdhd.body_len() < 4 {
         return Ok(None);
@@ -187,11 +191,14 @@ fn media_header<R: ReadAt + ?Sized>(
     }
     let timescale = NonZeroU32::new(window.u32(mdhd.body.start + timescale_at)?);
     let packed = u16::from_be_bytes(window.array(mdhd.body.start + language_at)?);
-    Ok(timescale.map(|timescale| (timescale, language(packed))))
+    Ok(timescale.map(|timescale| (timescale, language(packed, is_quicktime))))
 }
 
-/// Three letters of five bits each; `None` if they are no letters, or `und` (undetermined).
-fn language(packed: u16) -> Option<String> {
+/// A Macintosh code, or three letters of five bits each; `None` if it is neither, or `und` (undetermined).
+fn language(packed: u16, is_quicktime: bool) -> Option<String> {
+    if let Some(tag) = macintosh_languages::parse_code(packed, is_quicktime) {
+        return Some(tag.to_owned());
+    }
     let letter = |shift: u16| char::from(0x60 + u8::try_from(packed >> shift & 31).unwrap_or(0));
     let letters = [letter(10), letter(5), letter(0)];
     let is_word = letters.iter().all(char::is_ascii_lowercase);
@@ -246,54 +253,6 @@ fn edit_list<R: ReadAt + ?Sized>(
         });
     }
     Ok(edits)
-}
-
-/// The name for people: QuickTime's `name` in `udta`, else the handler name, unless that is a muxer's
-/// default.
-fn name<R: ReadAt + ?Sized>(
-    window: &mut Window<'_, R>,
-    parts: &[Header],
-    hdlr: &Header,
-) -> Result<Option<String>, ReadError> {
-    if let Some(udta) = boxes::find(parts, b"udta") {
-        let own = boxes::children(window, &udta.body)?;
-        if let Some(name) = boxes::find(&own, b"name")
-            && let Some(name) = text(window, name, 0)?
-        {
-            return Ok(Some(name));
-        }
-    }
-    let name = text(window, hdlr, 24)?;
-    let is_muxer_default = |name: &String| {
-        let name = name.to_ascii_lowercase();
-        ["handler", "handle", "core media", "iso media", "gpac", "mainconcept", "l-smash"]
-            .iter()
-            .any(|word| name.contains(word))
-    };
-    Ok(name.filter(|name| !is_muxer_default(name)))
-}
-
-/// The text of a box after `skipped` bytes, up to the end or a zero byte, with or without a length prefix.
-fn text<R: ReadAt + ?Sized>(
-    window: &mut Window<'_, R>,
-    header: &Header,
-    skipped: u64,
-) -> Result<Option<String>, ReadError> {
-    let Some(length) = header.body_len().checked_sub(skipped) else {
-        return Ok(None);
-    };
-    let length = usize::try_from(length.min(NAME_BYTES_MAX)).expect("at most 256 bytes");
-    let bytes = window.get(header.body.start + skipped, length)?;
-    // QuickTime prefixes strings with their length.
-    let terminated = match bytes.split_first() {
-        Some((&first, rest)) if usize::from(first) == rest.len() => rest,
-        _ => bytes,
-    };
-    let content = terminated.split(|byte| *byte == 0).next().unwrap_or_default();
-    let decoded = String::from_utf8_lossy(content);
-    let text = decoded.trim_matches(|letter: char| letter.is_control() || letter.is_whitespace());
-    let is_text = !text.is_empty() && !text.chars().any(char::is_control);
-    Ok(is_text.then(|| text.to_owned()))
 }
 
 /// Identifiers of this track's chapter tracks: QuickTime's `chap` in `tref`.

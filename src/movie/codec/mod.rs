@@ -29,6 +29,7 @@ mod four_cc;
 mod hevc;
 mod hevc_sps;
 mod kind;
+pub(super) mod nal;
 mod opus;
 mod packageable;
 mod repair;
@@ -51,6 +52,7 @@ pub use self::{
     kind::Codec,
     packageable::NotPackageable,
     repair::Repair,
+    text::{ForcedSamples, forced_samples},
     video::{SampleAspect, Video},
     warning::{EntryRefused, Warning},
 };
