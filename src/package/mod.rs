@@ -24,5 +24,6 @@ pub mod stills;
 pub mod storyboard;
 mod tables;
 pub mod text;
+pub mod text_track;
 pub mod title;
 mod write;

@@ -9,6 +9,7 @@ use std::{num::NonZeroU32, sync::Arc};
 use bytes::Bytes;
 
 use super::storyboard::Storyboard;
+use crate::movie::Captions;
 
 /// A title: its tracks and common properties.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -103,6 +104,8 @@ pub struct Video {
     /// Codecs for decoders with more features (RFC 8216bis section 4.4.6.2, SUPPLEMENTAL-CODECS): Dolby
     /// Vision over HEVC is `dvh1.08.07/db4h`.
     pub supplemental_codecs: Option<String>,
+    /// Closed captions in the video.
+    pub captions: Captions,
     /// The key frame of each segment, in order; empty if the track has no I-frame resources.
     pub iframes: Arc<[IFrame]>,
 }
@@ -327,6 +330,7 @@ pub(super) mod samples {
             frame_rate: Ratio::new(24_000, 1001),
             range: VideoRange::Sdr,
             supplemental_codecs: None,
+            captions: Captions::default(),
             iframes: iframes.into(),
         };
         Track { kind: Kind::Video(video), ..track(folder, "avc1.64001f", 24_000, segments) }

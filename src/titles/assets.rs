@@ -9,7 +9,7 @@ use super::{
     texts::{self, TextOrigin, TextSource},
 };
 use crate::{
-    library::MediaPath,
+    library::{MediaPath, sidecar_name::Sidecar},
     package::{renditions, storyboard::Storyboard, title},
 };
 
@@ -165,7 +165,8 @@ impl TitleAssets {
         for text in &self.texts {
             text.version.hash(&mut hasher);
             if let TextOrigin::Sidecar { sidecar, .. } = &text.origin {
-                (&sidecar.label, sidecar.forced, sidecar.hearing_impaired).hash(&mut hasher);
+                let Sidecar { label, forced, hearing_impaired, is_default, .. } = sidecar;
+                (label, forced, hearing_impaired, is_default).hash(&mut hasher);
             }
         }
         self.left_out.hash(&mut hasher);

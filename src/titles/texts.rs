@@ -17,10 +17,12 @@ use crate::{
         disk::{File, OpenError, Version},
     },
     library::{MediaPath, Sidecars, sidecar_name::Sidecar},
+    movie::Movie,
     package::{
         chapters, cues, hls,
         presentation::{self, Segment},
-        text::{self, SubtitleFormat, Subtitles, TimestampMap},
+        text::{self, Parsed, SubtitleFormat, Subtitles, TimestampMap},
+        text_track::{self, Description, HasText},
         title,
     },
 };
@@ -99,9 +101,11 @@ pub async fn open(
 
 /// Opens the subtitles of a title whose sidecars are known.
 pub async fn open_among(titles: &Titles, opened: &Opened, sidecars: Sidecars) -> Vec<TextSource> {
-    let own = |place| {
+    let own = |place: usize| {
         let origin = TextOrigin::Track(place);
-        TextSource { version: opened.version, origin, is_listed: true }
+        let version = opened.version.with(text::FORMAT_VERSION);
+        let is_listed = text_track::has_text(&opened.movie.tracks[place]) != HasText::No;
+        TextSource { version, origin, is_listed }
     };
     let mut texts: Vec<_> = title::text_tracks(&opened.movie).map(own).collect();
     for (path, sidecar) in sidecars.subtitles {
@@ -122,7 +126,7 @@ pub async fn open_among(titles: &Titles, opened: &Opened, sidecars: Sidecars) ->
 /// The version of the subtitles in a sidecar. Parts of its name affect their text: the format, and the
 /// language, from which an old encoding is guessed.
 fn sidecar_version(file: &File, kind: SubtitleFormat, sidecar: &Sidecar) -> Version {
-    let version = file.identity().version().with(match kind {
+    let version = file.identity().version().with(text::FORMAT_VERSION).with(match kind {
         SubtitleFormat::Srt => 1,
         SubtitleFormat::WebVtt => 2,
     });
@@ -140,6 +144,22 @@ impl TextSource {
         }
     }
 
+    /// The name and the flags in manifests. `movie` is that of the title.
+    fn describe(&self, movie: &Movie) -> Description {
+        match &self.origin {
+            TextOrigin::Track(place) => text_track::describe(movie, *place),
+            TextOrigin::Sidecar { sidecar, .. } => Description {
+                language: sidecar.language.clone(),
+                label: sidecar.label.clone(),
+                is_default: sidecar.is_default,
+                text: presentation::Text {
+                    forced: sidecar.forced,
+                    hearing_impaired: sidecar.hearing_impaired,
+                },
+            },
+        }
+    }
+
     /// The track with this index in manifests, cut at the times of the title's leading track.
     pub fn track(
         &self,
@@ -148,18 +168,7 @@ impl TextSource {
         title: &Opened,
         leading: &presentation::Track,
     ) -> presentation::Track {
-        let (language, label, forced, hearing_impaired) = match &self.origin {
-            TextOrigin::Track(place) => {
-                let track = &title.movie.tracks[*place];
-                (title::language(track), track.name.clone().unwrap_or_default(), false, false)
-            }
-            TextOrigin::Sidecar { sidecar, .. } => (
-                sidecar.language.clone(),
-                sidecar.label.clone(),
-                sidecar.forced,
-                sidecar.hearing_impaired,
-            ),
-        };
+        let Description { language, label, is_default, text } = self.describe(&title.movie);
         presentation::Track {
             prefix: prefix.to_owned(),
             version: self.version.to_string(),
@@ -168,7 +177,7 @@ impl TextSource {
             timescale: leading.timescale,
             language,
             label,
-            is_default: false,
+            is_default,
             segments: leading
                 .segments
                 .iter()
@@ -176,7 +185,7 @@ impl TextSource {
                 .collect(),
             target_duration_min_s: 0,
             protection: None,
-            kind: presentation::Kind::Text(presentation::Text { forced, hearing_impaired }),
+            kind: presentation::Kind::Text(text),
         }
     }
 }
@@ -270,14 +279,27 @@ async fn subtitles(
             let (kind, language) = (*kind, sidecar.language.clone());
             let parse = move || text::parse(&bytes, kind, language.as_deref());
             let parsed = titles.background.spawn_blocking_limited(parse).await?;
-            parsed.map_err(|refused| Error::Unprocessable(refused.to_string()))?
+            let parsed = parsed.map_err(|refused| Error::Unprocessable(refused.to_string()))?;
+            check_cues(&parsed)?;
+            parsed.subtitles
         }
     };
     Ok(titles.cache.keep_subtitles(identity, track, Arc::new(subtitles)))
 }
 
-/// Reads the sidecars of subtitles, and unlists those without valid subtitles: a player that gets an error
-/// for listed subtitles may give up the title.
+/// Fails for a file none of whose cues is valid.
+fn check_cues(parsed: &Parsed) -> Result<(), Error> {
+    match parsed.faults.first {
+        Some((line, fault)) if parsed.subtitles.cues().is_empty() => Err(Error::Unprocessable(
+            format!("the subtitles have no valid cue: in line {line}, {fault}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Reads the sidecars of subtitles and the short text tracks, and unlists those without a cue: a player
+/// that gets an error for listed subtitles may give up the title, and a viewer who selects empty ones
+/// waits for nothing.
 ///
 /// A sidecar that cannot be read at the moment stays listed: manifests are cached for longer than that.
 pub async fn unlist_invalid(
@@ -286,14 +308,24 @@ pub async fn unlist_invalid(
     opened: &Opened,
     texts: &mut [TextSource],
 ) {
-    for (index, source) in texts.iter_mut().enumerate() {
-        if matches!(source.origin, TextOrigin::Sidecar { .. })
-            && let Err(Error::Unprocessable(why)) = subtitles(titles, opened, source).await
-        {
-            let (title, number) = (title.display(), index + 1);
-            tracing::warn!(title, number, why, "invalid subtitles left out of their title");
-            source.is_listed = false;
+    for (index, source) in texts.iter_mut().enumerate().filter(|(_, source)| source.is_listed) {
+        let is_in_doubt = match &source.origin {
+            TextOrigin::Track(place) => {
+                text_track::has_text(&opened.movie.tracks[*place]) == HasText::Unknown
+            }
+            TextOrigin::Sidecar { .. } => true,
+        };
+        if !is_in_doubt {
+            continue;
         }
+        let why = match subtitles(titles, opened, source).await {
+            Ok(subtitles) if subtitles.cues().is_empty() => "it has no cue".to_owned(),
+            Err(Error::Unprocessable(why)) => why,
+            _ => continue,
+        };
+        let (title, number) = (title.display(), index + 1);
+        tracing::warn!(title, number, why, "invalid subtitles left out of their title");
+        source.is_listed = false;
     }
 }
 

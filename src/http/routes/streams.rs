@@ -142,7 +142,7 @@ async fn resource(
     let (file, index) = indexed?;
     if *view == View::Inspect && index.is_err() {
         // A file that is no movie has a report too.
-        let report = Box::pin(inspection::report(titles, file, index)).await?;
+        let report = Box::pin(inspection::report(titles, title, file, index)).await?;
         return Ok((Resource::Text(report), None));
     }
     let start = if view.is_image() { RemuxStart::Never } else { RemuxStart::Enqueue };
@@ -216,7 +216,7 @@ async fn other_view(
         View::Chapters => texts::chapters(titles, opened).await?,
         View::Inspect => {
             let (file, movie) = (Arc::clone(&opened.file), Arc::clone(&opened.movie));
-            inspection::report(titles, file, Ok(movie)).await?
+            inspection::report(titles, title, file, Ok(movie)).await?
         }
         View::Track { version, track, file } if *track != images::STORYBOARD => {
             text_file(titles, title, opened, (version, track, *file)).await?

@@ -5,6 +5,7 @@
 //! an adaptation set share one template and, if possible, one timeline.
 
 mod audio;
+mod captions;
 mod manifest;
 mod sets;
 mod timeline;

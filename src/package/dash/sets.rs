@@ -3,6 +3,7 @@
 
 use super::{
     audio::channels,
+    captions,
     timeline::{has_same_timeline, is_aligned, segment_template},
     xml::{Element, close, descriptor},
 };
@@ -115,6 +116,7 @@ impl Writer<'_> {
             let property = if has_sdr { "EssentialProperty" } else { "SupplementalProperty" };
             descriptor(self.out, property, TRANSFER_CHARACTERISTICS, transfer);
         }
+        captions::descriptors(self.out, set);
         descriptor(self.out, "Role", ROLE, "main");
         let is_shared = set.iter().all(|(track, _)| has_same_timeline(first, track));
         if is_shared {

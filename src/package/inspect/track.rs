@@ -28,7 +28,10 @@ pub(super) fn report(
         id: track.id,
         kind: kind(track),
         folder: folder.map(str::to_owned),
-        not_offered: folder.is_none().then(|| verdicts::not_offered(track)),
+        not_offered: folder.is_none().then(|| match survey.is_without_cues {
+            true => "it has no cue".to_owned(),
+            false => verdicts::not_offered(track),
+        }),
         codec: words::codec(entry),
         codecs: entry.codecs.clone(),
         format: entry.format.to_string(),
@@ -51,6 +54,7 @@ pub(super) fn report(
             }),
             _ => None,
         },
+        text: None,
         bit_rate: ReportedBitRate { average_bits_s: rate.average, peak_bits_s: rate.peak },
         timing: timing(track, survey),
         samples: survey.samples,
@@ -117,6 +121,7 @@ fn video(track: &movie::Track, config: &codec::Video, survey: &Survey) -> Video 
         range: config.range.as_str(),
         colour: words::colour(config),
         dolby_vision: words::dolby_vision(config),
+        captions: track.captions.names(),
         key_frames: KeyFrames {
             count: survey.syncs,
             average_distance_s: survey
