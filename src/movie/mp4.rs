@@ -6,6 +6,7 @@ use super::{
     Chapters, FourCc, LeftOut, Movie, MovieRefused, Track,
     boxes::{self, Header},
     budget::Budget,
+    captions,
     codec::Codec,
     corrections::Corrections,
     cuts::{Cuts, Near},
@@ -81,10 +82,12 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     let defaults = track_defaults(window, &parts)?;
     let mut budget = Budget::new(source.len());
     let moofs: Arc<[_]> = top.moofs.into();
+    // QuickTime is older than brands.
+    let is_quicktime = top.brand.is_none_or(|brand| brand == FourCc(*b"qt  "));
     let mut left_out = Vec::new();
     let mut heads = Vec::new();
     let duration = duration.max(fragments_duration(window, &parts)?);
-    let shared = Shared { timescale, duration, defaults: &defaults, moofs: &moofs };
+    let shared = Shared { timescale, duration, is_quicktime, defaults: &defaults, moofs: &moofs };
     for trak in parts.iter().filter(|part| part.kind == FourCc(*b"trak")).take(TRACKS_MAX) {
         match track::read(window, trak, &shared, &mut budget.work)? {
             Ok(head) => heads.push(Head { display: head.display.within(matrix), ..head }),
@@ -343,6 +346,9 @@ fn index_tracks<R: ReadAt + ?Sized>(
                 why: fault.to_string(),
             }),
         }
+    }
+    for (_, track) in tracks.iter_mut().filter(|(_, track)| track.is_video()) {
+        track.captions = captions::read(source, track)?;
     }
     tracks.sort_by_key(|(place, _)| *place);
     Ok(tracks.into_iter().map(|(_, track)| track).collect())

@@ -29,6 +29,7 @@ mod four_cc;
 mod hevc;
 mod hevc_sps;
 mod kind;
+pub(super) mod nal;
 mod opus;
 mod packageable;
 mod repair;
@@ -55,6 +56,7 @@ pub use self::{
     packageable::{NotPackageable, SegmentAudio},
     repair::Repair,
     scan::Scan,
+    text::{ForcedSamples, forced_samples},
     video::{SampleAspect, Video},
     warning::{EntryRefused, Warning},
 };
