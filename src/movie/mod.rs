@@ -13,12 +13,16 @@ mod auxiliary;
 mod boxes;
 mod budget;
 pub mod codec;
+mod corrections;
+mod cuts;
+mod entries;
 mod fragments;
 pub mod index;
 pub mod languages;
 mod mp4;
 mod pieces;
 mod samples;
+mod syncs;
 mod tables;
 mod timeline;
 mod track;
@@ -32,7 +36,8 @@ pub use self::{
     auxiliary::{Auxiliary, AuxiliaryFault},
     boxes::Header,
     codec::{FourCc, SampleEntry},
-    index::{Indexed, SEGMENT_SAMPLES_MAX, Segment, Shape, Syncs},
+    corrections::Corrections,
+    index::{Indexed, SEGMENT_SAMPLES_MAX, Segment, SegmentStart, Shape, Syncs},
     pieces::PieceWalk,
     samples::{Position, Sample, SampleFault},
     timeline::{EditSummary, Timeline},
@@ -57,6 +62,8 @@ pub struct Movie {
     pub brand: Option<FourCc>,
     /// Ticks per second of the movie.
     pub timescale: NonZeroU32,
+    /// The file gives the movie no timescale, so that it is a guess.
+    pub timescale_is_missing: bool,
     /// Playable tracks, in file order.
     pub tracks: Vec<Track>,
     /// Unplayable tracks, with reasons.
@@ -137,6 +144,9 @@ pub enum MovieRefused {
     /// The index exceeds the length limit.
     #[error("the index (moov) is too long")]
     MoovTooLong,
+    /// The index is compressed (`cmov`), as QuickTime did it until 2009.
+    #[error("the index (moov) is compressed (cmov)")]
+    Compressed,
     /// The movie header is missing or invalid.
     #[error("the movie header (mvhd) is missing or invalid")]
     NoHeader,
@@ -177,6 +187,14 @@ impl Movie {
         grid_ms: NonZeroU32,
     ) -> Result<Result<Self, MovieRefused>, ReadError> {
         mp4::read(source, grid_ms)
+    }
+
+    /// Whether a single MP4 of the movie needs tables of its own: it has fragments, or its tables say what is
+    /// corrected here. An encrypted track cannot get new ones.
+    pub fn needs_new_tables(&self) -> bool {
+        let is_clear = self.tracks.iter().all(|track| track.entry.encryption.is_none());
+        let is_wrong = |track: &Track| track.index.corrections.change_tables();
+        self.fragments > 0 || is_clear && self.tracks.iter().any(is_wrong)
     }
 
     /// Approximate memory use of the index, in bytes.

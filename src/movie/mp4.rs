@@ -8,11 +8,11 @@ use super::{
     boxes::{self, Header},
     budget::Budget,
     codec::Codec,
+    cuts::{Cuts, Near},
     fragments::Defaults,
-    index::{Cuts, Lead},
-    samples::Walk,
+    index::Lead,
     timeline::TimeBase,
-    track::{self, Head},
+    track::{self, Head, Shared},
     window::Window,
 };
 use crate::extent::{ReadAt, ReadError};
@@ -31,9 +31,6 @@ const TRACKS_MAX: usize = 64;
 
 /// Read size for adjacent boxes, in bytes.
 const WINDOW_BYTES: usize = 64 * 1024;
-
-/// Read size per table in search of a track's first sample, in bytes.
-const FIRST_BYTES: usize = 512;
 
 /// The top-level boxes of a file.
 #[derive(Debug, Default)]
@@ -61,15 +58,24 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     }
     let window = &mut Window::new(source, WINDOW_BYTES);
     let parts = boxes::children(window, &moov.body)?;
-    let Some(timescale) = movie_timescale(window, &parts)? else {
-        return Ok(Err(MovieRefused::NoHeader));
+    let Some((declared, duration)) = movie_header(window, &parts)? else {
+        let is_compressed = boxes::find(&parts, b"cmov").is_some();
+        return Ok(Err(match is_compressed {
+            true => MovieRefused::Compressed,
+            false => MovieRefused::NoHeader,
+        }));
     };
+    // ffmpeg assumes the same.
+    let timescale = NonZeroU32::new(declared).unwrap_or(NonZeroU32::MIN);
     let defaults = track_defaults(window, &parts)?;
+    let mut budget = Budget::new(source.len());
     let moofs: Arc<[_]> = top.moofs.into();
     let mut left_out = Vec::new();
     let mut heads = Vec::new();
+    let duration = duration.max(fragments_duration(window, &parts)?);
+    let shared = Shared { timescale, duration, defaults: &defaults, moofs: &moofs };
     for trak in parts.iter().filter(|part| part.kind == FourCc(*b"trak")).take(TRACKS_MAX) {
-        match track::read(window, trak, &defaults, &moofs)? {
+        match track::read(window, trak, &shared, &mut budget.work)? {
             Ok(head) => heads.push(head),
             Err(refused) => left_out.push(LeftOut {
                 id: refused.id,
@@ -80,7 +86,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         }
     }
     let chapter_ids: Vec<u32> = heads.iter().flat_map(|head| head.chapters.clone()).collect();
-    let mut tracks = index_tracks(source, heads, timescale, grid_ms, &mut left_out)?;
+    let mut tracks = index_tracks(source, heads, timescale, grid_ms, &mut budget, &mut left_out)?;
     let referenced = tracks.extract_if(.., |track| chapter_ids.contains(&track.id));
     let (mut chapter_texts, chapter_images): (Vec<_>, Vec<_>) =
         referenced.partition(|track| !track.is_video());
@@ -112,6 +118,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     Ok(Ok(Movie {
         brand: top.brand,
         timescale,
+        timescale_is_missing: declared == 0,
         tracks,
         left_out,
         protection,
@@ -148,7 +155,7 @@ fn read_top_level<R: ReadAt + ?Sized>(source: &R) -> Result<TopLevel, ReadError>
                 top.mdat.get_or_insert(header.start);
             }
             b"free" | b"skip" | b"wide" | b"styp" | b"sidx" | b"uuid" | b"meta" | b"pnot"
-            | b"udta" | b"mfra" | b"emsg" | b"prft" | b"pdin" => {}
+            | b"udta" | b"mfra" | b"emsg" | b"prft" | b"pdin" | b"\0\0\0\0" => {}
             // Unknown boxes may follow, but a file that starts with one is no movie.
             _ if !top.is_movie => break,
             _ => {}
@@ -157,17 +164,36 @@ fn read_top_level<R: ReadAt + ?Sized>(source: &R) -> Result<TopLevel, ReadError>
     Ok(top)
 }
 
-/// Timescale of `mvhd` (section 8.2.2).
-fn movie_timescale<R: ReadAt + ?Sized>(
+/// Timescale and duration of `mvhd` (section 8.2.2), each 0 if unknown.
+fn movie_header<R: ReadAt + ?Sized>(
     window: &mut Window<'_, R>,
     parts: &[Header],
-) -> Result<Option<NonZeroU32>, ReadError> {
-    let Some(mvhd) = boxes::find(parts, b"mvhd").filter(|mvhd| mvhd.body_len() >= 24) else {
+) -> Result<Option<(u32, u64)>, ReadError> {
+    let Some(mvhd) = boxes::find(parts, b"mvhd").filter(|mvhd| mvhd.body_len() >= 32) else {
         return Ok(None);
     };
     let [version, ..] = window.array::<4>(mvhd.body.start)?;
-    let at = if version == 1 { 20 } else { 12 };
-    Ok(NonZeroU32::new(window.u32(mvhd.body.start + at)?))
+    let at = mvhd.body.start + if version == 1 { 20 } else { 12 };
+    Ok(Some((window.u32(at)?, track::duration(window, at + 4, version)?)))
+}
+
+/// Duration of the movie with its fragments, in its ticks (`mehd`, section 8.8.2); 0 if unknown.
+fn fragments_duration<R: ReadAt + ?Sized>(
+    window: &mut Window<'_, R>,
+    parts: &[Header],
+) -> Result<u64, ReadError> {
+    let Some(mvex) = boxes::find(parts, b"mvex") else {
+        return Ok(0);
+    };
+    let extends = boxes::children(window, &mvex.body)?;
+    let Some(mehd) = boxes::find(&extends, b"mehd").filter(|mehd| mehd.body_len() >= 8) else {
+        return Ok(0);
+    };
+    let [version, ..] = window.array::<4>(mehd.body.start)?;
+    if version == 1 && mehd.body_len() < 12 {
+        return Ok(0);
+    }
+    track::duration(window, mehd.body.start + 4, version)
 }
 
 /// The sample defaults of each track in fragments, from `mvex` (section 8.8.3).
@@ -214,21 +240,13 @@ fn index_tracks<R: ReadAt + ?Sized>(
     heads: Vec<Head>,
     movie_timescale: NonZeroU32,
     grid_ms: NonZeroU32,
+    budget: &mut Budget,
     left_out: &mut Vec<LeftOut>,
 ) -> Result<Vec<Track>, ReadError> {
-    let mut firsts = Vec::new();
-    let mut budget = Budget::new(source.len());
-    for head in &heads {
-        let start = head.samples.start();
-        let mut walk = Walk::new(&head.samples, source, start, FIRST_BYTES, budget.work);
-        firsts.push(match walk.next_sample()? {
-            Some(Ok(sample)) => Some(sample),
-            _ => None,
-        });
-        budget.work = walk.work_left();
-    }
+    let firsts: Vec<Option<i64>> =
+        heads.iter().map(|head| head.first.map(|first| first.dts)).collect();
     // The earliest start of all tracks, if all of them start late.
-    let begins = heads.iter().zip(&firsts).filter_map(|(head, first)| Some((head, (*first)?.dts)));
+    let begins = heads.iter().zip(&firsts).filter_map(|(head, first)| Some((head, (*first)?)));
     let in_order = |&(a, first_a): &(&Head, i64), &(b, first_b): &(&Head, i64)| {
         let cross =
             |first: i64, other: &Head| i128::from(first) * i128::from(other.timescale.get());
@@ -245,6 +263,8 @@ fn index_tracks<R: ReadAt + ?Sized>(
     };
     order.sort_by_key(|(place, (head, _))| (rank(head), *place));
     let mut tracks: Vec<(usize, Track)> = Vec::new();
+    // The restarts of the first track, and its timescale.
+    let mut restarts: Option<(Vec<i64>, NonZeroU32)> = None;
     for (place, (mut head, first)) in order {
         let ticks = |(time, scale): (i64, NonZeroU32)| {
             let ticks = i128::from(time) * i128::from(head.timescale.get());
@@ -253,22 +273,30 @@ fn index_tracks<R: ReadAt + ?Sized>(
         let base = TimeBase {
             timescale: head.timescale,
             movie_timescale,
-            first: first.map_or(0, |first| first.dts),
+            first: first.unwrap_or(0),
             origin: ticks(origin),
             is_fragmented: head.samples.fragments.is_some(),
         };
         let leading = tracks.first().map(|(_, track)| track).filter(|track| track.is_video());
+        if let (Some((leading, scale)), Some(fragments)) = (&restarts, &mut head.samples.fragments)
+        {
+            fragments.restarts = leading.iter().map(|offset| ticks((*offset, *scale))).collect();
+        }
         let times: Vec<i64>;
         let cuts = match leading {
             Some(leading) if head.handler != FourCc(*b"vide") => {
                 times = leading.index.segments.iter().skip(1).map(|cut| cut.start).collect();
-                Cuts::Near { times: &times, timescale: leading.timescale }
+                let (end, timescale) = (leading.index.end, leading.timescale);
+                Cuts::Near(Near { times: &times, end, timescale, grid_ms })
             }
             _ => Cuts::Grid(grid_ms),
         };
         let lead = lead(&head);
-        match index_edited(&mut head, source, base, first, cuts, lead, &mut budget)? {
-            Ok((timeline, index)) => tracks.push((place, Track::new(head, timeline, index))),
+        match index_edited(&mut head, source, base, cuts, lead, budget)? {
+            Ok((timeline, (index, restarted))) => {
+                restarts.get_or_insert((restarted, head.timescale));
+                tracks.push((place, Track::new(head, timeline, index)));
+            }
             Err(fault) => left_out.push(LeftOut {
                 id: head.id,
                 handler: Some(head.handler),

@@ -13,7 +13,7 @@ use std::num::NonZeroU32;
 use bytes::Bytes;
 
 use super::{
-    Auxiliary, Sample, SampleFault, Timeline,
+    Auxiliary, Corrections, Sample, SampleFault, Timeline,
     samples::{Position, Samples, Walk},
 };
 use crate::extent::{ReadAt, ReadError};
@@ -218,14 +218,28 @@ impl<'a, R: ReadAt + ?Sized> PieceWalk<'a, R> {
         Self { samples, source, span, media, at }
     }
 
-    /// The position of the next sample, to resume there.
-    pub(super) fn position(&self) -> Position {
+    /// The position of the next sample, if a walk can resume there.
+    pub(super) fn resumable_position(&self) -> Option<Position> {
         match self.at {
             Some((pieces, index, number)) if number >= pieces.list[index].count => {
-                pieces.list.get(index + 1).map_or(self.media.position(), |piece| piece.position)
+                pieces.list.get(index + 1).map(|piece| piece.position)
             }
-            _ => self.media.position(),
+            // A frame of silence has no place in the file.
+            Some((pieces, index, _)) if pieces.list[index].silent_frame.is_some() => {
+                Some(pieces.list[index].position)
+            }
+            _ => self.media.resumable_position(),
         }
+    }
+
+    /// What was corrected in the samples of the file so far; since the start of the piece if there are any.
+    pub(super) fn corrections(&self) -> Corrections {
+        self.media.corrections()
+    }
+
+    /// What each restart of the decoding times of fragments so far adds to those of the file, in ticks.
+    pub(super) fn restarts(&self) -> &[i64] {
+        self.media.restarts()
     }
 
     /// The remaining work budget.

@@ -14,6 +14,7 @@ pub mod concat;
 pub mod cues;
 pub mod dash;
 pub mod faststart;
+mod frame_rate;
 pub mod hls;
 pub mod inspect;
 pub mod presentation;

@@ -9,6 +9,7 @@ use std::{num::NonZeroU32, sync::Arc};
 use bytes::Bytes;
 
 use super::storyboard::Storyboard;
+use crate::movie::SegmentStart;
 
 /// A title: its tracks and common properties.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -51,6 +52,8 @@ pub struct Track {
     pub target_duration_min_s: u64,
     /// Encryption, if any.
     pub protection: Option<Protection>,
+    /// What decoding needs to begin with any of the segments.
+    pub begins: SegmentStart,
     /// Properties that depend on the kind.
     pub kind: Kind,
 }
@@ -312,6 +315,7 @@ pub(super) mod samples {
             segments,
             target_duration_min_s: 0,
             protection: None,
+            begins: SegmentStart::Independent,
             kind: Kind::Text(Text { forced: false, hearing_impaired: false }),
         }
     }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     extent::{Extents, ReadAt, ReadError, Source},
-    movie::{Movie, Sample, Syncs, Track},
+    movie::{FourCc, LeftOut, Movie, Sample, Syncs, Track},
 };
 
 /// The maximum number of samples that are decoded for one exact frame: ten seconds at sixty a second. If
@@ -34,6 +34,9 @@ pub enum StillsError {
     /// The movie has no video track.
     #[error("the title has no video")]
     NoVideo,
+    /// Its video tracks are unplayable; with the reason of the first.
+    #[error("the video of the title is unplayable: {0}")]
+    Unplayable(String),
     /// The video is encrypted.
     #[error("the video of the title is encrypted")]
     Encrypted,
@@ -77,7 +80,13 @@ pub fn track(movie: &Movie) -> Result<&Track, StillsError> {
     let is_playable = |track: &&Track| track.entry.packageable().is_ok();
     let track = videos().find(is_playable).or_else(|| videos().next());
     match track {
-        None => Err(StillsError::NoVideo),
+        None => {
+            let is_video = |left_out: &&LeftOut| left_out.handler == Some(FourCc(*b"vide"));
+            Err(match movie.left_out.iter().find(is_video) {
+                Some(left_out) => StillsError::Unplayable(left_out.why.clone()),
+                None => StillsError::NoVideo,
+            })
+        }
         Some(track) if track.entry.encryption.is_some() => Err(StillsError::Encrypted),
         Some(track) => Ok(track),
     }

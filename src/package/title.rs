@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     cmaf, cues,
+    frame_rate::frame_rate,
     presentation::{self, Audio, IFrame, Kind, Presentation, Ratio, Video},
     protection, stills,
 };
@@ -167,7 +168,7 @@ pub(super) fn describe_track(
                 width,
                 height,
                 pixel_aspect: Ratio::new(h_spacing, v_spacing).unwrap_or(Ratio::ONE),
-                frame_rate: Ratio::new(track.timescale.get(), track.index.usual_duration),
+                frame_rate: frame_rate(track),
                 range: match video.range {
                     codec::VideoRange::Sdr => presentation::VideoRange::Sdr,
                     codec::VideoRange::Pq => presentation::VideoRange::Pq,
@@ -196,6 +197,7 @@ pub(super) fn describe_track(
         segments,
         target_duration_min_s: 0,
         protection: None,
+        begins: track.index.segment_start(),
         kind,
     }
 }

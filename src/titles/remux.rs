@@ -92,7 +92,9 @@ async fn check_convertible(
     let first =
         feed::read_first_bytes(&extents, file.identity().size.min(FIRST_BYTES as u64)).await?;
     match demuxer::detect(&first) {
-        // A playable MOV would be a movie itself.
+        // ffmpeg inflates a compressed index.
+        Ok("mov") if matches!(refused, MovieRefused::Compressed) => Ok(()),
+        // Any other playable MOV would be a movie itself.
         Ok("mov") => unsupported(refused),
         Ok(_) => Ok(()),
         Err(why @ UnsupportedFormat::References(_)) => {

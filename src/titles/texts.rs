@@ -17,6 +17,7 @@ use crate::{
         disk::{File, OpenError, Version},
     },
     library::{MediaPath, Sidecars, sidecar_name::Sidecar},
+    movie::SegmentStart,
     package::{
         chapters, cues, hls,
         presentation::{self, Segment},
@@ -174,6 +175,7 @@ impl TextSource {
                 .iter()
                 .map(|segment| Segment { bytes: SEGMENT_BYTES, ..*segment })
                 .collect(),
+            begins: SegmentStart::Independent,
             target_duration_min_s: 0,
             protection: None,
             kind: presentation::Kind::Text(presentation::Text { forced, hearing_impaired }),

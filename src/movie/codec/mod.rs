@@ -32,6 +32,7 @@ mod kind;
 mod opus;
 mod packageable;
 mod repair;
+mod same_decoder;
 pub(super) mod silence;
 #[cfg(test)]
 mod tests;

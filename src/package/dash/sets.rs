@@ -6,12 +6,15 @@ use super::{
     timeline::{has_same_timeline, is_aligned, segment_template},
     xml::{Element, close, descriptor},
 };
-use crate::package::{
-    bit_rate::BitRate,
-    presentation::{Audio, Ratio, Text, Track, Video, VideoRange},
-    protection::{base64, uuid},
-    storyboard::{COLUMNS, ROWS, Storyboard, TILES},
-    write::{UniqueNames, escape_uri, language, name, uri},
+use crate::{
+    movie::SegmentStart,
+    package::{
+        bit_rate::BitRate,
+        presentation::{Audio, Ratio, Text, Track, Video, VideoRange},
+        protection::{base64, uuid},
+        storyboard::{COLUMNS, ROWS, Storyboard, TILES},
+        write::{UniqueNames, escape_uri, language, name, uri},
+    },
 };
 
 const ROLE: &str = "urn:mpeg:dash:role:2011";
@@ -92,7 +95,7 @@ impl Writer<'_> {
 
     fn video(&mut self, set: &[(&Track, &Video)], has_sdr: bool) {
         let Some(&(first, properties)) = set.first() else { return };
-        let tag = segmented(self.set("video", "video/mp4"));
+        let tag = segmented(self.set("video", "video/mp4"), set.iter().map(|(track, _)| *track));
         let aspects: Option<Vec<_>> = set.iter().map(|(_, video)| display_aspect(video)).collect();
         let aspects = aspects.unwrap_or_default();
         match aspects.first().filter(|first| aspects.iter().all(|other| other == *first)) {
@@ -157,7 +160,9 @@ impl Writer<'_> {
     }
 
     fn audio(&mut self, track: &Track, audio: &Audio, is_main: bool) {
-        segmented(self.set("audio", "audio/mp4")).attribute_if("lang", language(track)).open();
+        segmented(self.set("audio", "audio/mp4"), [track])
+            .attribute_if("lang", language(track))
+            .open();
         content_protection(self.out, track);
         self.label(track);
         descriptor(self.out, "Role", ROLE, if is_main { "main" } else { "alternate" });
@@ -237,9 +242,16 @@ fn content_protection(out: &mut String, track: &Track) {
     }
 }
 
-/// Adds the attributes of sets with segments: they begin with a sync sample, and do not overlap.
-fn segmented(tag: Element<'_>) -> Element<'_> {
-    tag.attribute("segmentAlignment", "true").number("startWithSAP", 1)
+/// Adds the attributes of sets with segments: they do not overlap, and begin with a stream access point of at
+/// most this type (section 5.3.7.2).
+fn segmented<'a, 't>(tag: Element<'a>, tracks: impl IntoIterator<Item = &'t Track>) -> Element<'a> {
+    let begins = tracks.into_iter().map(|track| track.begins).max();
+    let tag = tag.attribute("segmentAlignment", "true");
+    match begins.unwrap_or(SegmentStart::Independent) {
+        SegmentStart::Independent => tag.number("startWithSAP", 1),
+        SegmentStart::Leading => tag.number("startWithSAP", 3),
+        SegmentStart::Dependent => tag,
+    }
 }
 
 fn ratio<'a>(tag: Element<'a>, name: &str, separator: char, ratio: Ratio) -> Element<'a> {

@@ -2,9 +2,8 @@
 //! (RFC 8216bis section 4.4.6).
 
 use super::{
-    HEAD,
     groups::{Group, Rendition, audio_groups, subtitles_group},
-    images,
+    head, images,
     keys::keys,
     tag::Tag,
 };
@@ -34,7 +33,7 @@ pub fn multivariant(presentation: &Presentation) -> String {
     let subtitles_rate = subtitles.as_ref().map(Group::bit_rate).unwrap_or_default();
 
     let mut text = String::with_capacity(1024 + tracks.len() * 512);
-    text.push_str(HEAD);
+    head(tracks).into_iter().for_each(|lines| text.push_str(lines));
     session_tags(&mut text, presentation);
     session_keys(&mut text, tracks);
     for group in &audio {

@@ -5,6 +5,7 @@
 //! no effect on responses.
 
 mod boxes;
+mod corrections;
 mod edits;
 mod orientation;
 mod players;

@@ -2,7 +2,7 @@
 
 use super::{
     boxes::TopBoxes,
-    edits,
+    corrections, edits,
     orientation::Orientation,
     report::{Kind, Place, Problem, Report, Severity},
     survey::Survey,
@@ -51,6 +51,10 @@ impl Problems {
             (MovieRefused::MoovTooLong, _) => "Split or transcode the file.",
             (MovieRefused::NoHeader, _) => {
                 "Copy or download the file again, or remux it: ffmpeg -i IN -c copy OUT.mp4."
+            }
+            (MovieRefused::Compressed, _) => {
+                "HLS, DASH and play.mp4 are made by ffmpeg at the first request. To fix the file: \
+                 ffmpeg -i IN -c copy OUT.mp4."
             }
             (MovieRefused::NoTrack(_), _) => "See the reason for each track.",
         };
@@ -129,6 +133,13 @@ impl Problems {
                 );
             }
         }
+        if movie.timescale_is_missing {
+            let what = "The movie header (mvhd) has no timescale: one tick a second is assumed."
+                .to_owned();
+            let advice = "Only edit lists and declared durations depend on it. To fix the file: \
+                          ffmpeg -i IN -c copy OUT.mp4.";
+            self.add(Severity::Note, None, what, advice);
+        }
         for left_out in &movie.left_out {
             let is_data = !matches!(
                 left_out.handler.map(|handler| handler.0),
@@ -156,6 +167,9 @@ impl Problems {
             let end_s = words::seconds(track.index.end, track.timescale);
             let what = format!("The track plays only up to {end_s:.3} s: {fault}.");
             self.add(Severity::Warning, id, what, "Copy or download the file again.");
+        }
+        for (severity, what, advice) in corrections::corrections(track) {
+            self.add(severity, id, what, advice);
         }
         if track.is_video() {
             self.video(track, survey);
@@ -210,6 +224,9 @@ impl Problems {
         } else if survey.syncs == 0 && survey.samples > 0 {
             let what = "The track has no key frame: players may show nothing, or a grey image.";
             self.add(Severity::Warning, id, what.to_owned(), advice);
+        }
+        if let Some((severity, what, advice)) = corrections::open_gops(track) {
+            self.add(severity, id, what, advice);
         }
         if survey.is_variable() {
             let what = "The frame rate is variable.".to_owned();

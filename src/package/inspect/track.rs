@@ -40,7 +40,7 @@ pub(super) fn report(
             None => "encrypted".to_owned(),
         }),
         video: match &entry.media {
-            codec::Media::Video(config) => Some(video(track, config, survey)),
+            codec::Media::Video(config) => Some(video(track, config, described, survey)),
             _ => None,
         },
         audio: match &entry.media {
@@ -84,7 +84,12 @@ fn longest_segment(track: &movie::Track) -> i64 {
     durations.max().unwrap_or(0)
 }
 
-fn video(track: &movie::Track, config: &codec::Video, survey: &Survey) -> Video {
+fn video(
+    track: &movie::Track,
+    config: &codec::Video,
+    described: &presentation::Track,
+    survey: &Survey,
+) -> Video {
     let orientation = Orientation::from_track(track);
     let sample_aspect = config.sample_aspect;
     let aspect = presentation::Ratio::new(sample_aspect.h_spacing, sample_aspect.v_spacing)
@@ -108,11 +113,10 @@ fn video(track: &movie::Track, config: &codec::Video, survey: &Survey) -> Video 
         is_mirrored: orientation.is_mirrored,
         pixel_aspect: format!("{}:{}", aspect.numerator(), aspect.denominator()),
         frame_rate: FrameRate {
-            average: words::per_second(
-                survey.samples - survey.hidden,
-                survey.duration,
-                track.timescale,
-            ),
+            average: described
+                .video()
+                .and_then(|video| video.frame_rate)
+                .map(|rate| rate.scale(1000) as f64 / 1000.0),
             is_variable: survey.is_variable(),
             lowest: rate(survey.longest),
             highest: rate(survey.shortest),
