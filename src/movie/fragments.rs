@@ -413,6 +413,8 @@ impl Fragment {
             composition,
             is_sync: is_marked || fragments.ignores_syncs,
             description: run.defaults.description,
+            is_hidden: false,
+            is_silence: false,
         };
         let Some(dts) = self.dts.checked_add(i64::from(duration)) else {
             return Some(Err(SampleFault::TimeOverflows));

@@ -8,6 +8,7 @@
 //! An invalid track is left out with the reason, and the other tracks play. This module knows no URLs and
 //! no manifests.
 
+mod arrange;
 mod auxiliary;
 mod boxes;
 mod budget;
@@ -27,6 +28,7 @@ mod matrix;
 pub mod matroska_languages;
 mod mp4;
 mod orientation;
+mod pieces;
 mod samples;
 mod shape;
 mod syncs;
@@ -49,9 +51,10 @@ pub use self::{
     corrections::Corrections,
     index::{Indexed, SEGMENT_SAMPLES_MAX, Segment, SegmentStart, Shape, Syncs},
     orientation::Orientation,
-    samples::{Position, Sample, SampleFault, Walk},
+    pieces::PieceWalk,
+    samples::{Position, Sample, SampleFault},
     shape::VideoShape,
-    timeline::Timeline,
+    timeline::{EditSummary, Timeline},
     user_data::TrackKind,
 };
 use crate::extent::{ReadAt, ReadError};
@@ -231,6 +234,7 @@ impl Movie {
                 + track.index.segments.capacity() * size_of::<Segment>()
                 + track.entry.entry.len()
                 + track.samples.bytes()
+                + track.samples.pieces.as_ref().map_or(0, |pieces| pieces.bytes())
                 + text_bytes(&track.language)
                 + text_bytes(&track.name)
                 + track.carried.bytes()
@@ -289,9 +293,28 @@ impl Track {
     }
 
     /// Walks over the samples in decoding order, from the first of a segment.
-    pub fn walk<'a, R: ReadAt + ?Sized>(&'a self, source: &'a R, segment: &Segment) -> Walk<'a, R> {
+    pub fn walk<'a, R: ReadAt + ?Sized>(
+        &'a self,
+        source: &'a R,
+        segment: &Segment,
+    ) -> PieceWalk<'a, R> {
+        let start = (segment.position, segment.first_sample);
         // The index pass has already paid for these samples.
-        Walk::new(&self.samples, source, segment.position, SEGMENT_BYTES, u64::MAX)
+        PieceWalk::new(&self.samples, source, start, SEGMENT_BYTES, u64::MAX)
+    }
+
+    /// The bytes of a sample that [is silence](Sample::is_silence).
+    pub fn silence(&self) -> Option<&Bytes> {
+        self.samples.pieces.as_ref()?.silence()
+    }
+
+    /// What to add to a time in the file to get the presentation time, if it is the same for all samples.
+    pub fn file_shift(&self) -> Option<i64> {
+        match self.samples.pieces.as_ref().map(|pieces| &pieces.list[..]) {
+            None => Some(self.timeline.shift),
+            Some([piece]) => Some(piece.start.saturating_sub(piece.media.0)),
+            Some(_) => None,
+        }
     }
 
     /// Number of the sample after a segment's last; `None` if there is no such segment.

@@ -4,6 +4,7 @@ use std::{num::NonZeroU32, ops::Range, sync::Arc};
 
 use super::{
     Chapters, FourCc, LeftOut, Movie, MovieRefused, Track,
+    arrange::index_edited,
     boxes::{self, Header},
     budget::Budget,
     captions,
@@ -11,10 +12,10 @@ use super::{
     corrections::Corrections,
     cuts::{Cuts, Near},
     fragments::Defaults,
-    index::{Lead, Subject, index},
+    index::Lead,
     leading,
     matrix::Matrix,
-    timeline::Timeline,
+    timeline::TimeBase,
     track::{self, Head, Shared},
     window::Window,
 };
@@ -305,8 +306,13 @@ fn index_tracks<R: ReadAt + ?Sized>(
         let first = first.unwrap_or(0);
         let late = first.saturating_sub(ticks(origin));
         let is_apart = late / i64::from(head.timescale.get()) > APART_MAX_S;
-        let starts = if is_apart { first } else { ticks(origin) };
-        let timeline = Timeline::new(&head.edits, head.timescale, movie_timescale, first, starts);
+        let base = TimeBase {
+            timescale: head.timescale,
+            movie_timescale,
+            first,
+            origin: if is_apart { first } else { ticks(origin) },
+            is_fragmented: head.samples.fragments.is_some(),
+        };
         let leading = tracks.first().map(|(_, track)| track).filter(|track| track.is_video());
         if let (Some((leading, scale)), Some(fragments)) = (&restarts, &mut head.samples.fragments)
         {
@@ -322,20 +328,14 @@ fn index_tracks<R: ReadAt + ?Sized>(
             _ => Cuts::Grid(grid_ms),
         };
         let lead = lead(&head);
-        let subject = Subject {
-            samples: &mut head.samples,
-            timescale: head.timescale,
-            timeline,
-            declared: head.declared,
-            corrections: Corrections {
-                equal_entries: head.equal_entries,
-                missing_timescale: head.missing_timescale,
-                late_start: is_apart.then_some(late),
-                ..Corrections::default()
-            },
-        };
-        match index(subject, source, cuts, lead, budget)? {
-            Ok((index, restarted)) => {
+        match index_edited(&mut head, source, base, cuts, lead, budget)? {
+            Ok((timeline, (mut index, restarted))) => {
+                index.corrections = Corrections {
+                    equal_entries: head.equal_entries,
+                    missing_timescale: head.missing_timescale,
+                    late_start: is_apart.then_some(late),
+                    ..index.corrections
+                };
                 restarts.get_or_insert((restarted, head.timescale));
                 tracks.push((place, Track::new(head, timeline, index)));
             }

@@ -343,6 +343,8 @@ impl<'a, R: ReadAt + ?Sized> TableWalk<'a, R> {
             composition,
             is_sync,
             description,
+            is_hidden: false,
+            is_silence: false,
         };
         let Some(dts) = self.at.dts.checked_add(i64::from(duration)) else {
             return Ok(Some(Err(SampleFault::TimeOverflows)));

@@ -15,7 +15,7 @@ use super::{
     samples::{Samples, Walk},
     shape::Display,
     tables::Tables,
-    timeline::Edit,
+    timeline::{Edit, EditList},
     user_data::{self, TrackKind, UserData},
     window::Window,
 };
@@ -41,7 +41,7 @@ pub(super) struct Head {
     pub(super) display: Display,
     pub(super) carried: Carried,
     pub(super) entry: SampleEntry,
-    pub(super) edits: Vec<Edit>,
+    pub(super) edits: EditList,
     pub(super) samples: Samples,
     /// The first sample, if it is readable.
     pub(super) first: Option<Sample>,
@@ -166,7 +166,8 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         restarts: Arc::default(),
         protection: None,
     });
-    let mut samples = Samples { tables, fragments, equal_entries: entries.equal(), last: None };
+    let mut samples =
+        Samples { tables, fragments, equal_entries: entries.equal(), last: None, pieces: None };
     let mut walk = Walk::new(&samples, window.source(), samples.start(), FIRST_BYTES, *work);
     let first = walk.next_sample()?.and_then(Result::ok);
     *work = walk.work_left();
@@ -209,7 +210,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     }
     let edits = match boxes::find(&parts, b"edts") {
         Some(edts) => edit_list(window, edts)?,
-        None => Vec::new(),
+        None => EditList::default(),
     };
     let UserData { name, kinds } = user_data::read(window, &parts, hdlr)?;
     Ok(Ok(Head {
@@ -327,27 +328,29 @@ fn language(packed: u16, is_quicktime: bool) -> Option<String> {
 fn edit_list<R: ReadAt + ?Sized>(
     window: &mut Window<'_, R>,
     edts: &Header,
-) -> Result<Vec<Edit>, ReadError> {
+) -> Result<EditList, ReadError> {
     let parts = boxes::children(window, &edts.body)?;
     let Some(elst) = boxes::find(&parts, b"elst").filter(|elst| elst.body_len() >= 8) else {
-        return Ok(Vec::new());
+        return Ok(EditList::default());
     };
     let [version, ..] = window.array::<4>(elst.body.start)?;
     let declared = u64::from(window.u32(elst.body.start + 4)?);
     let width = if version == 1 { 20 } else { 12 };
-    let count = declared.min((elst.body_len() - 8) / width).min(EDITS_MAX);
+    let present = declared.min((elst.body_len() - 8) / width);
+    let count = present.min(EDITS_MAX);
     let mut edits = Vec::new();
     for entry in 0..count {
         let at = elst.body.start + 8 + entry * width;
         edits.push(if version == 1 {
             let duration = u64::from_be_bytes(window.array(at)?);
-            Edit { duration, media_time: i64::from_be_bytes(window.array(at + 8)?) }
+            let media_time = i64::from_be_bytes(window.array(at + 8)?);
+            Edit { duration, media_time, rate: window.u32(at + 16)? }
         } else {
             let media_time = i64::from(window.u32(at + 4)?.cast_signed());
-            Edit { duration: u64::from(window.u32(at)?), media_time }
+            Edit { duration: window.u32(at)?.into(), media_time, rate: window.u32(at + 8)? }
         });
     }
-    Ok(edits)
+    Ok(EditList { edits, unread: u32::try_from(present - count).unwrap_or(u32::MAX) })
 }
 
 /// Identifiers of this track's chapter tracks: QuickTime's `chap` in `tref`.

@@ -35,6 +35,7 @@ mod packageable;
 mod repair;
 mod same_decoder;
 mod scan;
+pub(super) mod silence;
 #[cfg(test)]
 mod tests;
 mod text;

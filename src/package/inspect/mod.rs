@@ -6,6 +6,7 @@
 
 mod boxes;
 mod corrections;
+mod edits;
 mod orientation;
 mod players;
 mod problems;

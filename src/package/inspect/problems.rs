@@ -2,7 +2,7 @@
 
 use super::{
     boxes::TopBoxes,
-    corrections, orientation,
+    corrections, edits, orientation,
     report::{Kind, Place, Problem, Report, Severity},
     survey::Survey,
     track, words,
@@ -193,14 +193,7 @@ impl Problems {
                 "Headwater makes AAC of it with ffmpeg at the first request for a manifest.";
             self.add(Severity::Note, id, what, advice);
         }
-        if track.timeline.jumps > 0 {
-            self.add(
-                Severity::Warning,
-                id,
-                format!("The edit list jumps: {} edits are ignored.", track.timeline.jumps),
-                "Players show the parts that these edits remove. Export the movie again.",
-            );
-        }
+        self.0.extend(edits::problems(track));
         for warning in &track.entry.warnings {
             let advice = "If a player refuses the track, remux it: ffmpeg -i IN -c copy OUT.mp4.";
             self.add(Severity::Note, id, words::warning(*warning), advice);

@@ -21,6 +21,8 @@ const NO_OFFSET: u64 = u64::MAX;
 pub(super) struct Survey {
     /// Number of samples that were read.
     pub(super) samples: u64,
+    /// Number of those that are decoded and not shown.
+    pub(super) hidden: u64,
     /// Their total size.
     pub(super) bytes: u64,
     /// Number of sync samples.
@@ -68,6 +70,9 @@ impl Survey {
                 break;
             };
             *left -= 1;
+            if sample.is_silence {
+                continue;
+            }
             survey.count(track, &sample);
             if run_end != Some(sample.offset) {
                 survey.extents += 1;
@@ -78,7 +83,9 @@ impl Survey {
                 survey.longest_gop = survey.longest_gop.max(since);
                 last_sync = Some(sample.dts);
             }
-            if let Some(duration) = last_duration.replace(sample.duration) {
+            if !sample.is_hidden
+                && let Some(duration) = last_duration.replace(sample.duration)
+            {
                 survey.add_duration(duration, track.index.usual_duration);
             }
         }
@@ -92,6 +99,7 @@ impl Survey {
 
     fn count(&mut self, track: &Track, sample: &Sample) {
         self.samples += 1;
+        self.hidden += u64::from(sample.is_hidden);
         self.bytes += u64::from(sample.size);
         self.syncs += u64::from(sample.is_sync);
         self.duration = self.duration.saturating_add(i64::from(sample.duration));

@@ -142,7 +142,8 @@ fn video(
 /// Duration that is decoded before the presentation starts, in ticks.
 pub(super) fn hidden_ticks(track: &movie::Track, survey: &Survey) -> i64 {
     let first = survey.first_presented.unwrap_or(track.timeline.from);
-    track.timeline.from.saturating_sub(first).max(0)
+    // Frames that pieces squeeze into the moment before the start last longer in the file.
+    track.timeline.from.saturating_sub(first).max(track.index.lead_in).max(0)
 }
 
 fn timing(track: &movie::Track, survey: &Survey) -> Timing {
@@ -165,8 +166,8 @@ fn timing(track: &movie::Track, survey: &Survey) -> Timing {
             _ => format!("the first {hidden_s:.3} s are not shown"),
         });
     }
-    if timeline.jumps > 0 {
-        effects.push(format!("{} further edits are ignored", timeline.jumps));
+    if timeline.edits.pieces > 0 {
+        effects.push(format!("{} pieces of the media play in turn", timeline.edits.pieces));
     }
     if effects.is_empty() {
         effects.push("no edits".to_owned());
