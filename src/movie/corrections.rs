@@ -26,6 +26,11 @@ pub struct Corrections {
     pub wraps: u32,
     /// Other steps back of decoding times in fragments.
     pub restarts: u32,
+    /// How much later than those of other tracks the decoding times of fragments begin, in ticks, if the track
+    /// begins with the others nevertheless.
+    pub late_start: Option<i64>,
+    /// The media header has no timescale; that of the movie is taken.
+    pub missing_timescale: bool,
     /// Sync flags of audio that needs none.
     pub audio_syncs: bool,
     /// Video whose table of sync samples is empty.
@@ -37,8 +42,9 @@ pub struct Corrections {
 impl Corrections {
     /// Whether the tables of the file are wrong, so that a copy of them is, too.
     pub fn change_tables(&self) -> bool {
-        let Self { wraps: _, restarts: _, equal_entries, .. } = *self;
-        equal_entries > 1
+        // Fragments always get new tables.
+        self.equal_entries > 1
+            || self.missing_timescale
             || self.negative_durations > 0
             || self.missing_durations.is_some()
             || self.last_duration.is_some()

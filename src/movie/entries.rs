@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::{
     FourCc,
     boxes::{self, Header},
-    codec::{self, SampleEntry},
+    codec::{self, DecoderNeeds, SampleEntry},
     window::Window,
 };
 use crate::extent::{ReadAt, ReadError};
@@ -24,8 +24,8 @@ const ENTRIES_MAX: usize = 64;
 struct Entry {
     /// Its type, if it is readable.
     format: Option<FourCc>,
-    /// The entry; the error is the reason why it is unreadable.
-    entry: Result<SampleEntry, String>,
+    /// The entry, and what a decoder has to know of it; the error is the reason why it is unreadable.
+    entry: Result<(SampleEntry, DecoderNeeds), String>,
     /// The number of the first of them, from 1.
     number: u8,
     /// How many they are.
@@ -84,14 +84,18 @@ impl Entries {
 
     fn add(&mut self, format: Option<FourCc>, entry: Result<SampleEntry, String>) {
         let number = u8::try_from(self.equal.len() + 1).expect("at most 64");
+        let entry = entry.map(|entry| {
+            let needs = entry.decoder_needs();
+            (entry, needs)
+        });
         let is_same = |known: &&mut Entry| match (&known.entry, &entry) {
-            (Ok(known), Ok(entry)) => known.is_same_decoder(entry),
+            (Ok((_, known)), Ok((_, needs))) => known.are_same(needs),
             _ => false,
         };
         if let Some(known) = self.distinct.iter_mut().find(is_same) {
             known.count += 1;
             self.equal.push(known.number);
-            if known.entry.as_ref().is_ok_and(SampleEntry::lacks_configuration) {
+            if known.entry.as_ref().is_ok_and(|(_, needs)| needs.lacks_configuration) {
                 known.entry = entry;
             }
             return;
@@ -120,7 +124,7 @@ impl Entries {
         }
         let Entry { format, entry, count, .. } = self.distinct.swap_remove(place);
         match entry {
-            Ok(entry) => Ok(Chosen { entry, equal_entries: count }),
+            Ok((entry, _)) => Ok(Chosen { entry, equal_entries: count }),
             Err(why) => Err(EntryRefused { format, why }),
         }
     }

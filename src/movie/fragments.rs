@@ -58,6 +58,8 @@ pub(super) struct Fragments {
     pub(super) track_id: u32,
     pub(super) timescale: NonZeroU32,
     pub(super) defaults: Defaults,
+    /// The duration of samples without any, in ticks, where no later fragment tells it.
+    pub(super) usual_duration: u32,
     /// Every sample is a sync sample, whatever its flags are.
     pub(super) ignores_syncs: bool,
     pub(super) composition_limits: Option<CompositionLimits>,
@@ -100,6 +102,8 @@ pub(super) struct FragmentWalk<'a, R: ?Sized> {
     pub(super) at: FragmentPosition,
     /// The open fragment.
     current: Option<Fragment>,
+    /// The fragment at the position, if it is read and not open yet.
+    ready: Option<Fragment>,
     /// The next fragment with samples and its index, if already read.
     following: Option<(u32, Fragment)>,
     pub(super) corrections: Corrections,
@@ -123,6 +127,8 @@ struct Fragment {
     syncs: Vec<SyncRuns>,
     /// Number of the next sample in its track fragment.
     in_traf: u32,
+    /// The duration of all samples, if the file gives none.
+    equal_duration: Option<u32>,
     /// Auxiliary information of each of the track's fragments in the `moof`.
     auxiliaries: Vec<AuxiliaryRun>,
     /// Auxiliary information of the last returned sample.
@@ -136,6 +142,7 @@ impl<'a, R: ReadAt + ?Sized> FragmentWalk<'a, R> {
             source,
             at,
             current: None,
+            ready: None,
             following: None,
             corrections: Corrections::default(),
             restarts: Vec::new(),
@@ -151,12 +158,17 @@ impl<'a, R: ReadAt + ?Sized> FragmentWalk<'a, R> {
         loop {
             if self.current.is_none() {
                 let FragmentPosition { fragment, dts, clock, .. } = self.at;
-                let mut current = match self.read(fragment, dts, clock, work_left)? {
+                let read = match self.ready.take() {
+                    Some(ready) => Some(Ok(ready)),
+                    None => self.read(fragment, dts, clock, work_left)?,
+                };
+                let mut current = match read {
                     Some(Ok(current)) => current,
                     Some(Err(fault)) => return Ok(Some(Err(fault))),
                     None => return Ok(None),
                 };
                 (self.at.dts, self.at.clock) = (current.dts, current.clock);
+                self.give_durations(&mut current, work_left)?;
                 for _ in 0..self.at.skip {
                     current.next(0, self.fragments, &mut Corrections::default());
                 }
@@ -186,6 +198,27 @@ impl<'a, R: ReadAt + ?Sized> FragmentWalk<'a, R> {
         }
     }
 
+    /// Gives the samples of a fragment without durations the time until the next fragment, in equal parts.
+    fn give_durations(
+        &mut self,
+        current: &mut Fragment,
+        work_left: &mut u64,
+    ) -> Result<(), ReadError> {
+        let Some(count) = current.count_without_durations() else {
+            return Ok(());
+        };
+        let (start, clock) = (current.dts, current.clock);
+        let next = match self.read_following(start, clock, work_left)? {
+            Some(Ok(next)) => next.saturating_sub(start),
+            _ => 0,
+        };
+        let equal = u32::try_from(next / i64::from(count)).unwrap_or(0);
+        let duration = if equal > 0 { equal } else { self.fragments.usual_duration };
+        current.equal_duration = Some(duration);
+        self.corrections.missing_durations = Some(duration);
+        Ok(())
+    }
+
     /// Moves to the next fragment.
     fn advance(&mut self) {
         let Some(finished) = self.current.take() else {
@@ -200,7 +233,7 @@ impl<'a, R: ReadAt + ?Sized> FragmentWalk<'a, R> {
             if following.clock.restarts > restarts && self.restarts.len() < RESTARTS_MAX {
                 self.restarts.push(following.clock.offset());
             }
-            self.current = Some(following);
+            self.ready = Some(following);
         }
     }
 
@@ -212,6 +245,9 @@ impl<'a, R: ReadAt + ?Sized> FragmentWalk<'a, R> {
         mut clock: Clock,
         work_left: &mut u64,
     ) -> Result<Option<Result<i64, SampleFault>>, ReadError> {
+        if let Some((_, following)) = &self.following {
+            return Ok(Some(Ok(following.dts)));
+        }
         let mut index = self.at.fragment;
         loop {
             let Some(next) = index.checked_add(1) else {
@@ -303,9 +339,25 @@ impl Fragment {
             clock,
             syncs,
             in_traf: 0,
+            equal_duration: None,
             auxiliaries,
             auxiliary,
         }))
+    }
+
+    /// The number of its samples, if there are some and none has a duration. Only before the first is taken.
+    fn count_without_durations(&self) -> Option<u32> {
+        let is_without = |run: &Run| match run.flags & Run::DURATION {
+            0 => run.defaults.duration == 0,
+            _ => {
+                let entries =
+                    &self.bytes[run.entries..run.entries + run.count as usize * run.width];
+                entries.chunks_exact(run.width).all(|entry| be_u32(entry) == 0)
+            }
+        };
+        let mut runs = self.run.iter().chain(self.runs.as_slice()).filter(|run| run.count > 0);
+        let count: u32 = runs.clone().map(|run| run.count).sum();
+        (count > 0 && runs.all(is_without)).then_some(count)
     }
 
     /// Whether the fragment has no more samples.
@@ -339,6 +391,7 @@ impl Fragment {
             own.unwrap_or(default)
         };
         let duration = field(Run::DURATION, run.defaults.duration);
+        let duration = self.equal_duration.unwrap_or(duration);
         let size = field(Run::SIZE, run.defaults.size);
         let flags = field(Run::FLAGS, run.defaults.flags);
         let composition = field(Run::COMPOSITION, 0).cast_signed();
@@ -360,6 +413,8 @@ impl Fragment {
             composition,
             is_sync: is_marked || fragments.ignores_syncs,
             description: run.defaults.description,
+            is_hidden: false,
+            is_silence: false,
         };
         let Some(dts) = self.dts.checked_add(i64::from(duration)) else {
             return Some(Err(SampleFault::TimeOverflows));

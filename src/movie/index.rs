@@ -10,7 +10,8 @@ use super::{
     budget::Budget,
     corrections::Corrections,
     cuts::{Cuts, NextCut},
-    samples::{Position, Samples, Walk},
+    pieces::PieceWalk,
+    samples::{Position, Samples},
     timeline::Timeline,
 };
 use crate::extent::{ReadAt, ReadError};
@@ -108,6 +109,8 @@ pub struct Indexed {
     pub end: i64,
     /// Decoding time of the first sample of the first segment.
     pub first_dts: i64,
+    /// Duration that is decoded before the start and not presented, in ticks.
+    pub lead_in: i64,
     /// Added to every composition offset so that none is negative, in ticks.
     pub raise: u32,
     /// Duration of most samples, in ticks.
@@ -171,6 +174,8 @@ pub(super) enum Lead {
         /// Time that the decoder needs before its output is correct, in ticks.
         preroll: i64,
     },
+    /// The first sample is known: the pieces of an edit list begin with it.
+    Arranged,
 }
 
 /// A track to be indexed.
@@ -183,12 +188,10 @@ pub(super) struct Subject<'s> {
     pub(super) timeline: Timeline,
     /// The longest duration according to the headers of the file, in ticks.
     pub(super) declared: Option<i64>,
-    /// Number of sample entries that are equal to the one of its samples.
-    pub(super) equal_entries: u8,
 }
 
 /// The index of a track, and what each restart of the decoding times of its fragments adds to them.
-type IndexedWithRestarts = (Indexed, Vec<i64>);
+pub(super) type IndexedWithRestarts = (Indexed, Vec<i64>);
 
 /// Reads all samples of a track, within the budget.
 pub(super) fn index<R: ReadAt + ?Sized>(
@@ -198,8 +201,9 @@ pub(super) fn index<R: ReadAt + ?Sized>(
     lead: Lead,
     budget: &mut Budget,
 ) -> Result<Result<IndexedWithRestarts, IndexFault>, ReadError> {
-    let Subject { samples, timescale, timeline, declared, equal_entries } = subject;
-    let mut walk = Walk::new(samples, source, samples.start(), PASS_BYTES, budget.work);
+    let Subject { samples, timescale, timeline, declared } = subject;
+    let start = (samples.start(), 0);
+    let mut walk = PieceWalk::new(samples, source, start, PASS_BYTES, budget.work);
     let mut pass = Pass::new(timescale, timeline, cuts, lead, budget.segments);
     loop {
         let position = walk.resumable_position();
@@ -213,20 +217,23 @@ pub(super) fn index<R: ReadAt + ?Sized>(
             }
             None => break,
         };
-        pass.fault = pass.fault_of(&sample, position.is_some());
+        let presented = walk.presented(&sample, &timeline);
+        pass.fault = pass.fault_of(&sample, presented, position.is_some());
         if pass.fault.is_some() {
             break;
         }
-        if let Err(fault) = pass.take(position, &sample, walk.auxiliary()) {
+        if let Err(fault) = pass.take(position, &sample, presented, walk.auxiliary()) {
             budget.work = walk.work_left();
             return Ok(Err(fault));
         }
     }
     budget.work = walk.work_left();
-    let corrections = Corrections { equal_entries, ..walk.corrections() };
+    let corrections = walk.corrections();
     let restarts = walk.restarts().to_vec();
     let corrected = pass.correct_last(declared);
-    samples.last = corrected.map(|last| (last.number, last.duration));
+    if let Some(CorrectedLast { number, duration, .. }) = corrected {
+        samples.last = Some((number, duration));
+    }
     let indexed = pass.finish().map(|indexed| Indexed {
         corrections: Corrections {
             last_duration: corrected.map(|last| last.in_file),
@@ -261,6 +268,7 @@ struct Pass<'a> {
     description: Option<u32>,
     has_subsamples: Option<bool>,
     first_dts: i64,
+    lead_in: i64,
     end_sample: u32,
     end: i64,
     /// The last presented sample, and the end without it.
@@ -306,6 +314,7 @@ impl<'a> Pass<'a> {
             description: None,
             has_subsamples: None,
             first_dts: 0,
+            lead_in: 0,
             end_sample: 0,
             end: 0,
             last: None,
@@ -326,6 +335,7 @@ impl<'a> Pass<'a> {
         &mut self,
         position: Option<Position>,
         sample: &Sample,
+        presented: i64,
         auxiliary: Auxiliary,
     ) -> Result<(), IndexFault> {
         if *self.description.get_or_insert(sample.description) != sample.description {
@@ -339,11 +349,10 @@ impl<'a> Pass<'a> {
         if *self.has_subsamples.get_or_insert(has_subsamples) != has_subsamples {
             return Err(AuxiliaryFault::Mixed.into());
         }
-        let presented = self.timeline.presented(sample.dts, sample.composition);
         let ends = presented.saturating_add(i64::from(sample.duration));
         if let Some(position) = position {
             if self.is_first(sample, presented, ends) {
-                self.begin_track(sample);
+                self.begin_track(sample, presented);
                 self.begin_segment(position, sample, presented, 0);
             } else if self.is_cut(sample, presented) {
                 self.close_segment()?;
@@ -356,8 +365,10 @@ impl<'a> Pass<'a> {
             (self.last, self.end_before) = (Some(*sample), self.end);
             self.end = self.end.max(ends.min(self.timeline.until.unwrap_or(i64::MAX)));
             self.shown = self.current.map(|(segment, _)| (self.segments.len(), segment));
-            if presented >= self.timeline.from {
-                self.presented_samples += 1;
+            // A frame that an edit list holds does not slow the others.
+            let is_held = matches!(self.lead, Lead::Arranged) && sample.duration / 8 > self.usual.0;
+            if presented >= self.timeline.from && !is_held {
+                self.presented_samples += u32::from(!sample.is_hidden);
                 self.presented_ticks = self.presented_ticks.saturating_add(sample.duration.into());
             }
         }
@@ -369,15 +380,17 @@ impl<'a> Pass<'a> {
         let is_early = match self.lead {
             Lead::KeyFrame => presented <= self.timeline.from,
             Lead::Audio { preroll } => ends.saturating_add(preroll) <= self.timeline.from,
+            Lead::Arranged => false,
         };
         self.current.is_none() || (sample.is_sync && is_early)
     }
 
-    fn begin_track(&mut self, sample: &Sample) {
+    fn begin_track(&mut self, sample: &Sample, presented: i64) {
         self.segments.clear();
         self.current = None;
         self.shown = None;
         self.first_dts = sample.dts;
+        self.lead_in = self.timeline.from.saturating_sub(presented).max(0);
         self.least_composition = 0;
         (self.presented_samples, self.presented_ticks) = (0, 0);
         self.last_sync = None;
@@ -442,8 +455,7 @@ impl<'a> Pass<'a> {
     }
 
     /// The fault that ends the track before this sample.
-    fn fault_of(&self, sample: &Sample, is_resumable: bool) -> Option<SampleFault> {
-        let presented = self.timeline.presented(sample.dts, sample.composition);
+    fn fault_of(&self, sample: &Sample, presented: i64, is_resumable: bool) -> Option<SampleFault> {
         if presented.max(self.timeline.from) > TIME_MAX {
             return Some(SampleFault::TimeOverflows);
         }
@@ -464,7 +476,8 @@ impl<'a> Pass<'a> {
         shape.equal_durations &= first.duration == sample.duration;
         shape.equal_sizes &= first.size == sample.size;
         shape.no_compositions &= sample.composition == 0;
-        let is_leading = presented < first.presented && presented >= self.timeline.from;
+        let is_leading =
+            presented < first.presented && presented >= self.timeline.from && !sample.is_hidden;
         if is_leading && shape.begins == SegmentStart::Independent {
             shape.begins = SegmentStart::Leading;
         }
@@ -507,9 +520,11 @@ impl<'a> Pass<'a> {
         let presented = self.timeline.presented(dts, composition);
         let ends = presented.saturating_add(in_file.into());
         // In presentation time: an edit list moves the end of the media.
-        let is_past = ends > limit && ends == self.end && presented <= limit;
+        let is_past = ends > limit && presented <= limit;
         (is_long && is_past).then(|| {
-            self.end = self.end_before.max(presented.saturating_add(usual.into()));
+            let ends = presented.saturating_add(usual.into());
+            let ends = ends.min(self.timeline.until.unwrap_or(i64::MAX));
+            self.end = self.end_before.max(ends);
             CorrectedLast { number, duration: usual, in_file }
         })
     }
@@ -534,6 +549,7 @@ impl<'a> Pass<'a> {
             segments,
             end_sample: self.end_sample,
             first_dts: self.first_dts,
+            lead_in: self.lead_in,
             raise: self.least_composition.unsigned_abs(),
             usual_duration: self.usual.0,
             presented_samples,

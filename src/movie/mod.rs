@@ -8,28 +8,34 @@
 //! An invalid track is left out with the reason, and the other tracks play. This module knows no URLs and
 //! no manifests.
 
+mod arrange;
 mod auxiliary;
 mod boxes;
 mod budget;
+mod captions;
 mod carried;
 pub mod codec;
 mod corrections;
 mod cuts;
 mod entries;
 mod fragments;
+mod handler_name;
 pub mod index;
 pub mod languages;
 mod leading;
+mod macintosh_languages;
 mod matrix;
 pub mod matroska_languages;
 mod mp4;
 mod orientation;
+mod pieces;
 mod samples;
 mod shape;
 mod syncs;
 mod tables;
 mod timeline;
 mod track;
+mod user_data;
 mod window;
 
 use std::{num::NonZeroU32, ops::Range};
@@ -39,14 +45,17 @@ use bytes::Bytes;
 pub use self::{
     auxiliary::{Auxiliary, AuxiliaryFault},
     boxes::Header,
-    carried::{Carried, TrackKind},
+    captions::Captions,
+    carried::Carried,
     codec::{FourCc, SampleEntry},
     corrections::Corrections,
     index::{Indexed, SEGMENT_SAMPLES_MAX, Segment, SegmentStart, Shape, Syncs},
     orientation::Orientation,
-    samples::{Position, Sample, SampleFault, Walk},
+    pieces::PieceWalk,
+    samples::{Position, Sample, SampleFault},
     shape::VideoShape,
-    timeline::Timeline,
+    timeline::{EditSummary, Timeline},
+    user_data::TrackKind,
 };
 use crate::extent::{ReadAt, ReadError};
 
@@ -113,6 +122,8 @@ pub struct Track {
     pub language: Option<String>,
     /// Name for people.
     pub name: Option<String>,
+    /// Its purposes (`kind`, section 8.10.4), in file order.
+    pub kinds: Vec<TrackKind>,
     /// Whether the track plays by default.
     pub is_enabled: bool,
     /// Matrix, width and height for a `tkhd` (section 8.3.2) of a movie whose own matrix is the identity.
@@ -127,6 +138,8 @@ pub struct Track {
     pub timeline: Timeline,
     /// Segments and totals.
     pub index: Indexed,
+    /// Closed captions in the video.
+    pub captions: Captions,
     /// The whole `trak` box.
     pub whole: Range<u64>,
     samples: samples::Samples,
@@ -207,19 +220,25 @@ impl Movie {
     pub fn needs_new_tables(&self) -> bool {
         let is_clear = self.tracks.iter().all(|track| track.entry.encryption.is_none());
         let is_wrong = |track: &Track| track.index.corrections.change_tables();
-        self.fragments > 0 || is_clear && self.tracks.iter().any(is_wrong)
+        let are_wrong = self.timescale_is_missing || self.tracks.iter().any(is_wrong);
+        self.fragments > 0 || is_clear && are_wrong
     }
 
     /// Approximate memory use of the index, in bytes.
     pub fn bytes(&self) -> usize {
         let text_bytes = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let kind_bytes =
+            |kind: &TrackKind| size_of::<TrackKind>() + kind.scheme.len() + kind.value.len();
         let track_bytes = |track: &Track| {
             size_of::<Track>()
                 + track.index.segments.capacity() * size_of::<Segment>()
                 + track.entry.entry.len()
+                + track.samples.bytes()
+                + track.samples.pieces.as_ref().map_or(0, |pieces| pieces.bytes())
                 + text_bytes(&track.language)
                 + text_bytes(&track.name)
                 + track.carried.bytes()
+                + track.kinds.iter().map(kind_bytes).sum::<usize>()
         };
         let fragments = self.fragments * size_of::<Range<u64>>();
         let chapters = match &self.chapters {
@@ -238,7 +257,7 @@ impl Movie {
 impl Track {
     fn new(head: track::Head, timeline: Timeline, index: Indexed) -> Self {
         let track::Head { id, handler, timescale, language, name, is_enabled, .. } = head;
-        let track::Head { display, carried, entry, samples, whole, .. } = head;
+        let track::Head { kinds, display, carried, entry, samples, whole, .. } = head;
         let shape = match &entry.media {
             codec::Media::Video(video) => Some(VideoShape::new(&display, video)),
             _ => None,
@@ -249,6 +268,7 @@ impl Track {
             timescale,
             language,
             name,
+            kinds,
             is_enabled,
             display: display.fields(&entry.media),
             carried,
@@ -256,6 +276,7 @@ impl Track {
             entry,
             timeline,
             index,
+            captions: Captions::default(),
             whole,
             samples,
         }
@@ -272,9 +293,28 @@ impl Track {
     }
 
     /// Walks over the samples in decoding order, from the first of a segment.
-    pub fn walk<'a, R: ReadAt + ?Sized>(&'a self, source: &'a R, segment: &Segment) -> Walk<'a, R> {
+    pub fn walk<'a, R: ReadAt + ?Sized>(
+        &'a self,
+        source: &'a R,
+        segment: &Segment,
+    ) -> PieceWalk<'a, R> {
+        let start = (segment.position, segment.first_sample);
         // The index pass has already paid for these samples.
-        Walk::new(&self.samples, source, segment.position, SEGMENT_BYTES, u64::MAX)
+        PieceWalk::new(&self.samples, source, start, SEGMENT_BYTES, u64::MAX)
+    }
+
+    /// The bytes of a sample that [is silence](Sample::is_silence).
+    pub fn silence(&self) -> Option<&Bytes> {
+        self.samples.pieces.as_ref()?.silence()
+    }
+
+    /// What to add to a time in the file to get the presentation time, if it is the same for all samples.
+    pub fn file_shift(&self) -> Option<i64> {
+        match self.samples.pieces.as_ref().map(|pieces| &pieces.list[..]) {
+            None => Some(self.timeline.shift),
+            Some([piece]) => Some(piece.start.saturating_sub(piece.media.0)),
+            Some(_) => None,
+        }
     }
 
     /// Number of the sample after a segment's last; `None` if there is no such segment.

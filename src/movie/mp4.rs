@@ -4,15 +4,18 @@ use std::{num::NonZeroU32, ops::Range, sync::Arc};
 
 use super::{
     Chapters, FourCc, LeftOut, Movie, MovieRefused, Track,
+    arrange::index_edited,
     boxes::{self, Header},
     budget::Budget,
+    captions,
     codec::Codec,
+    corrections::Corrections,
     cuts::{Cuts, Near},
     fragments::Defaults,
-    index::{Lead, Subject, index},
+    index::Lead,
     leading,
     matrix::Matrix,
-    timeline::Timeline,
+    timeline::TimeBase,
     track::{self, Head, Shared},
     window::Window,
 };
@@ -29,6 +32,10 @@ const PROTECTION_BYTES_MAX: u64 = 64 * 1024;
 
 /// The most tracks of a movie; later ones are ignored.
 const TRACKS_MAX: usize = 64;
+
+/// Tracks whose first times are farther apart than this have different clocks, in seconds: 32-bit times of
+/// fragments have different limits with different timescales.
+const APART_MAX_S: i64 = 3600;
 
 /// Read size for adjacent boxes, in bytes.
 const WINDOW_BYTES: usize = 64 * 1024;
@@ -76,10 +83,12 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     let defaults = track_defaults(window, &parts)?;
     let mut budget = Budget::new(source.len());
     let moofs: Arc<[_]> = top.moofs.into();
+    // QuickTime is older than brands.
+    let is_quicktime = top.brand.is_none_or(|brand| brand == FourCc(*b"qt  "));
     let mut left_out = Vec::new();
     let mut heads = Vec::new();
     let duration = duration.max(fragments_duration(window, &parts)?);
-    let shared = Shared { timescale, duration, defaults: &defaults, moofs: &moofs };
+    let shared = Shared { timescale, duration, is_quicktime, defaults: &defaults, moofs: &moofs };
     for trak in parts.iter().filter(|part| part.kind == FourCc(*b"trak")).take(TRACKS_MAX) {
         match track::read(window, trak, &shared, &mut budget.work)? {
             Ok(head) => heads.push(Head { display: head.display.within(matrix), ..head }),
@@ -294,13 +303,16 @@ fn index_tracks<R: ReadAt + ?Sized>(
             let ticks = i128::from(time) * i128::from(head.timescale.get());
             i64::try_from(ticks / i128::from(scale.get())).unwrap_or(i64::MAX)
         };
-        let timeline = Timeline::new(
-            &head.edits,
-            head.timescale,
+        let first = first.unwrap_or(0);
+        let late = first.saturating_sub(ticks(origin));
+        let is_apart = late / i64::from(head.timescale.get()) > APART_MAX_S;
+        let base = TimeBase {
+            timescale: head.timescale,
             movie_timescale,
-            first.unwrap_or(0),
-            ticks(origin),
-        );
+            first,
+            origin: if is_apart { first } else { ticks(origin) },
+            is_fragmented: head.samples.fragments.is_some(),
+        };
         let leading = tracks.first().map(|(_, track)| track).filter(|track| track.is_video());
         if let (Some((leading, scale)), Some(fragments)) = (&restarts, &mut head.samples.fragments)
         {
@@ -316,15 +328,14 @@ fn index_tracks<R: ReadAt + ?Sized>(
             _ => Cuts::Grid(grid_ms),
         };
         let lead = lead(&head);
-        let subject = Subject {
-            samples: &mut head.samples,
-            timescale: head.timescale,
-            timeline,
-            declared: head.declared,
-            equal_entries: head.equal_entries,
-        };
-        match index(subject, source, cuts, lead, budget)? {
-            Ok((index, restarted)) => {
+        match index_edited(&mut head, source, base, cuts, lead, budget)? {
+            Ok((timeline, (mut index, restarted))) => {
+                index.corrections = Corrections {
+                    equal_entries: head.equal_entries,
+                    missing_timescale: head.missing_timescale,
+                    late_start: is_apart.then_some(late),
+                    ..index.corrections
+                };
                 restarts.get_or_insert((restarted, head.timescale));
                 tracks.push((place, Track::new(head, timeline, index)));
             }
@@ -335,6 +346,9 @@ fn index_tracks<R: ReadAt + ?Sized>(
                 why: fault.to_string(),
             }),
         }
+    }
+    for (_, track) in tracks.iter_mut().filter(|(_, track)| track.is_video()) {
+        track.captions = captions::read(source, track)?;
     }
     tracks.sort_by_key(|(place, _)| *place);
     Ok(tracks.into_iter().map(|(_, track)| track).collect())

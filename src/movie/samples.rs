@@ -7,6 +7,7 @@ use super::{
     budget,
     corrections::Corrections,
     fragments::{FragmentPosition, FragmentWalk, Fragments},
+    pieces::Pieces,
     tables::{TablePosition, TableWalk, Tables},
 };
 use crate::extent::{ReadAt, ReadError};
@@ -30,6 +31,10 @@ pub struct Sample {
     pub is_sync: bool,
     /// Number of its sample entry, from 1; that of the first of equal ones.
     pub description: u32,
+    /// It is decoded and not shown: another sample at the border of an edit needs it.
+    pub is_hidden: bool,
+    /// It is a frame of [silence](super::Track::silence) in memory, and not in the file.
+    pub is_silence: bool,
 }
 
 /// Why a track ends before its last sample.
@@ -67,6 +72,8 @@ pub(super) struct Samples {
     pub(super) equal_entries: Option<Arc<[u8]>>,
     /// Number and duration of the last sample, if the file gives it a duration that cannot be meant.
     pub(super) last: Option<(u32, u32)>,
+    /// The pieces of the edit list, if it does more than shift the samples.
+    pub(super) pieces: Option<Box<Pieces>>,
 }
 
 /// A position at which a walk can resume. Small, because the index keeps one per segment.
@@ -83,10 +90,20 @@ pub enum Position {
 impl Samples {
     /// The start of the track.
     pub(super) fn start(&self) -> Position {
+        if let Some(first) = self.pieces.as_ref().and_then(|pieces| pieces.list.first()) {
+            return first.position;
+        }
         match self.tables {
             Some(_) => Position::Table(TablePosition::default()),
             None => Position::Fragment(FragmentPosition::default()),
         }
+    }
+
+    /// Approximate memory use beside its own size, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let syncs = self.tables.as_ref().map_or(0, Tables::bytes);
+        let restarts = self.fragments.as_ref().map_or(0, |fragments| fragments.restarts.len() * 8);
+        syncs + restarts + self.equal_entries.as_ref().map_or(0, |equal| equal.len())
     }
 
     /// The number of the first sample entry that is equal to this one.
@@ -100,7 +117,7 @@ impl Samples {
     }
 }
 
-/// A walk over a track's samples in decoding order, from any position.
+/// A walk over the samples in the file in decoding order, from any position.
 #[derive(Debug)]
 pub struct Walk<'a, R: ?Sized> {
     samples: &'a Samples,
@@ -147,6 +164,13 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
         }
     }
 
+    /// Consumes work for a sample that is not in the file; false if none is left.
+    pub(super) fn charge(&mut self, work: u64) -> bool {
+        let left = self.work_left.checked_sub(work);
+        self.work_left = left.unwrap_or(0);
+        left.is_some()
+    }
+
     /// The position of the next sample, if a walk can resume there: not where decoding times wait for those
     /// of the file to catch up.
     pub(super) fn resumable_position(&self) -> Option<Position> {
@@ -165,7 +189,9 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
         };
         let (clock, in_fragments) = clock.unwrap_or_default();
         Corrections {
-            missing_durations: tables.and_then(Tables::missing_duration),
+            missing_durations: tables
+                .and_then(Tables::missing_duration)
+                .or(in_fragments.missing_durations),
             compositions: from_tables.compositions.saturating_add(in_fragments.compositions),
             wraps: clock.wraps,
             restarts: clock.restarts,

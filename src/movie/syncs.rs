@@ -47,6 +47,11 @@ impl SyncRuns {
         Ok(Self(merged(runs).into()))
     }
 
+    /// Approximate memory use in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.len() * size_of::<Range<u32>>()
+    }
+
     /// Whether no sample is marked.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()

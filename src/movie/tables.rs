@@ -219,6 +219,11 @@ impl Tables {
         Ok(())
     }
 
+    /// Approximate memory use beside its own size, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.other_syncs.bytes()
+    }
+
     /// The duration of all samples, if the file gives none.
     pub(super) fn missing_duration(&self) -> Option<u32> {
         self.equal_duration.filter(|_| self.count > 0)
@@ -338,6 +343,8 @@ impl<'a, R: ReadAt + ?Sized> TableWalk<'a, R> {
             composition,
             is_sync,
             description,
+            is_hidden: false,
+            is_silence: false,
         };
         let Some(dts) = self.at.dts.checked_add(i64::from(duration)) else {
             return Ok(Some(Err(SampleFault::TimeOverflows)));

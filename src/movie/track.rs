@@ -11,10 +11,12 @@ use super::{
     corrections::CompositionLimits,
     entries::{self, Chosen, Entries},
     fragments::{Defaults, Fragments},
+    macintosh_languages,
     samples::{Samples, Walk},
     shape::Display,
     tables::Tables,
-    timeline::Edit,
+    timeline::{Edit, EditList},
+    user_data::{self, TrackKind, UserData},
     window::Window,
 };
 use crate::extent::{ReadAt, ReadError};
@@ -25,9 +27,6 @@ const FIRST_BYTES: usize = 512;
 /// The most entries of an edit list; later ones are ignored.
 const EDITS_MAX: u64 = 1024;
 
-/// The longest track name, in bytes; longer ones are cut.
-const NAME_BYTES_MAX: u64 = 256;
-
 /// A track before its samples are indexed.
 #[derive(Clone, Debug)]
 pub(super) struct Head {
@@ -36,17 +35,20 @@ pub(super) struct Head {
     pub(super) timescale: NonZeroU32,
     pub(super) language: Option<String>,
     pub(super) name: Option<String>,
+    pub(super) kinds: Vec<TrackKind>,
     pub(super) is_enabled: bool,
     /// How it is displayed, within the movie.
     pub(super) display: Display,
     pub(super) carried: Carried,
     pub(super) entry: SampleEntry,
-    pub(super) edits: Vec<Edit>,
+    pub(super) edits: EditList,
     pub(super) samples: Samples,
     /// The first sample, if it is readable.
     pub(super) first: Option<Sample>,
     /// Number of equal sample entries, of which it has the first.
     pub(super) equal_entries: u8,
+    /// Its header has no timescale, so that it has that of the movie.
+    pub(super) missing_timescale: bool,
     /// The longest duration according to the headers of the track and the movie, in ticks.
     pub(super) declared: Option<i64>,
     /// Identifiers of the tracks that hold its chapters.
@@ -69,6 +71,8 @@ pub(super) struct Shared<'a> {
     pub(super) timescale: NonZeroU32,
     /// Duration of the movie, in these ticks, with fragments (`mehd`) or without; 0 if unknown.
     pub(super) duration: u64,
+    /// Whether it is a QuickTime movie, where a language of zero is English.
+    pub(super) is_quicktime: bool,
     /// The sample defaults of each track in `mvex`.
     pub(super) defaults: &'a [(u32, Defaults)],
     /// The file's fragments.
@@ -110,16 +114,17 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     let handler = FourCc(window.array(hdlr.body.start + 8)?);
     refused.handler = Some(handler);
     let mdhd = match boxes::find(&media, b"mdhd") {
-        Some(mdhd) => media_header(window, mdhd)?,
+        Some(mdhd) => media_header(window, mdhd, shared.is_quicktime)?,
         None => None,
     };
     let Some((timescale, media_duration, language)) = mdhd else {
         refuse!("its media header (mdhd) is missing or invalid");
     };
     // As other readers do: such files have the timescale of the movie.
-    let timescale = NonZeroU32::new(timescale).unwrap_or(shared.timescale);
+    let own_timescale = NonZeroU32::new(timescale);
+    let timescale = own_timescale.unwrap_or(shared.timescale);
     let language = match boxes::find(&media, b"elng") {
-        Some(elng) => text(window, elng, 4)?.or(language),
+        Some(elng) => user_data::text(window, elng, 4)?.or(language),
         None => language,
     };
     let Some(minf) = boxes::find(&media, b"minf") else {
@@ -154,13 +159,15 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         moofs: Arc::clone(moofs),
         track_id: id,
         timescale,
+        usual_duration: usual_duration(handler, timescale, None, 1),
         defaults: own_defaults.unwrap_or(Defaults { description: 1, ..Defaults::default() }),
         ignores_syncs: false,
         composition_limits: None,
         restarts: Arc::default(),
         protection: None,
     });
-    let mut samples = Samples { tables, fragments, equal_entries: entries.equal(), last: None };
+    let mut samples =
+        Samples { tables, fragments, equal_entries: entries.equal(), last: None, pieces: None };
     let mut walk = Walk::new(&samples, window.source(), samples.start(), FIRST_BYTES, *work);
     let first = walk.next_sample()?.and_then(Result::ok);
     *work = walk.work_left();
@@ -203,22 +210,25 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     }
     let edits = match boxes::find(&parts, b"edts") {
         Some(edts) => edit_list(window, edts)?,
-        None => Vec::new(),
+        None => EditList::default(),
     };
+    let UserData { name, kinds } = user_data::read(window, &parts, hdlr)?;
     Ok(Ok(Head {
         id,
         handler,
         timescale,
         language,
-        name: name(window, &parts, hdlr)?,
+        name,
+        kinds,
         is_enabled,
         display: Display::new(display),
-        carried: Carried::read(window, tkhd, hdlr, &parts, &stbl)?,
+        carried: Carried::read(window, tkhd, hdlr, &stbl)?,
         entry,
         edits,
         samples,
         first,
         equal_entries,
+        missing_timescale: own_timescale.is_none(),
         declared,
         chapters: chapter_tracks(window, &parts)?,
         whole: trak.whole(),
@@ -285,6 +295,7 @@ pub(super) fn duration<R: ReadAt + ?Sized>(
 fn media_header<R: ReadAt + ?Sized>(
     window: &mut Window<'_, R>,
     mdhd: &Header,
+    is_quicktime: bool,
 ) -> Result<Option<(u32, i64, Option<String>)>, ReadError> {
     if mdhd.body_len() < 4 {
         return Ok(None);
@@ -297,11 +308,15 @@ fn media_header<R: ReadAt + ?Sized>(
     let timescale = window.u32(mdhd.body.start + timescale_at)?;
     let ticks = duration(window, mdhd.body.start + timescale_at + 4, version)?;
     let packed = u16::from_be_bytes(window.array(mdhd.body.start + language_at)?);
-    Ok(Some((timescale, i64::try_from(ticks).unwrap_or(i64::MAX), language(packed))))
+    let language = language(packed, is_quicktime);
+    Ok(Some((timescale, i64::try_from(ticks).unwrap_or(i64::MAX), language)))
 }
 
-/// Three letters of five bits each; `None` if they are no letters, or `und` (undetermined).
-fn language(packed: u16) -> Option<String> {
+/// A Macintosh code, or three letters of five bits each; `None` if it is neither, or `und` (undetermined).
+fn language(packed: u16, is_quicktime: bool) -> Option<String> {
+    if let Some(tag) = macintosh_languages::parse_code(packed, is_quicktime) {
+        return Some(tag.to_owned());
+    }
     let letter = |shift: u16| char::from(0x60 + u8::try_from(packed >> shift & 31).unwrap_or(0));
     let letters = [letter(10), letter(5), letter(0)];
     let is_word = letters.iter().all(char::is_ascii_lowercase);
@@ -313,75 +328,29 @@ fn language(packed: u16) -> Option<String> {
 fn edit_list<R: ReadAt + ?Sized>(
     window: &mut Window<'_, R>,
     edts: &Header,
-) -> Result<Vec<Edit>, ReadError> {
+) -> Result<EditList, ReadError> {
     let parts = boxes::children(window, &edts.body)?;
     let Some(elst) = boxes::find(&parts, b"elst").filter(|elst| elst.body_len() >= 8) else {
-        return Ok(Vec::new());
+        return Ok(EditList::default());
     };
     let [version, ..] = window.array::<4>(elst.body.start)?;
     let declared = u64::from(window.u32(elst.body.start + 4)?);
     let width = if version == 1 { 20 } else { 12 };
-    let count = declared.min((elst.body_len() - 8) / width).min(EDITS_MAX);
+    let present = declared.min((elst.body_len() - 8) / width);
+    let count = present.min(EDITS_MAX);
     let mut edits = Vec::new();
     for entry in 0..count {
         let at = elst.body.start + 8 + entry * width;
         edits.push(if version == 1 {
             let duration = u64::from_be_bytes(window.array(at)?);
-            Edit { duration, media_time: i64::from_be_bytes(window.array(at + 8)?) }
+            let media_time = i64::from_be_bytes(window.array(at + 8)?);
+            Edit { duration, media_time, rate: window.u32(at + 16)? }
         } else {
             let media_time = i64::from(window.u32(at + 4)?.cast_signed());
-            Edit { duration: u64::from(window.u32(at)?), media_time }
+            Edit { duration: window.u32(at)?.into(), media_time, rate: window.u32(at + 8)? }
         });
     }
-    Ok(edits)
-}
-
-/// The name for people: QuickTime's `name` in `udta`, else the handler name, unless that is a muxer's
-/// default.
-fn name<R: ReadAt + ?Sized>(
-    window: &mut Window<'_, R>,
-    parts: &[Header],
-    hdlr: &Header,
-) -> Result<Option<String>, ReadError> {
-    if let Some(udta) = boxes::find(parts, b"udta") {
-        let own = boxes::children(window, &udta.body)?;
-        if let Some(name) = boxes::find(&own, b"name")
-            && let Some(name) = text(window, name, 0)?
-        {
-            return Ok(Some(name));
-        }
-    }
-    let name = text(window, hdlr, 24)?;
-    let is_muxer_default = |name: &String| {
-        let name = name.to_ascii_lowercase();
-        ["handler", "handle", "core media", "iso media", "gpac", "mainconcept", "l-smash"]
-            .iter()
-            .any(|word| name.contains(word))
-    };
-    Ok(name.filter(|name| !is_muxer_default(name)))
-}
-
-/// The text of a box after `skipped` bytes, up to the end or a zero byte, with or without a length prefix.
-fn text<R: ReadAt + ?Sized>(
-    window: &mut Window<'_, R>,
-    header: &Header,
-    skipped: u64,
-) -> Result<Option<String>, ReadError> {
-    let Some(length) = header.body_len().checked_sub(skipped) else {
-        return Ok(None);
-    };
-    let length = usize::try_from(length.min(NAME_BYTES_MAX)).expect("at most 256 bytes");
-    let bytes = window.get(header.body.start + skipped, length)?;
-    // QuickTime prefixes strings with their length.
-    let terminated = match bytes.split_first() {
-        Some((&first, rest)) if usize::from(first) == rest.len() => rest,
-        _ => bytes,
-    };
-    let content = terminated.split(|byte| *byte == 0).next().unwrap_or_default();
-    let decoded = String::from_utf8_lossy(content);
-    let text = decoded.trim_matches(|letter: char| letter.is_control() || letter.is_whitespace());
-    let is_text = !text.is_empty() && !text.chars().any(char::is_control);
-    Ok(is_text.then(|| text.to_owned()))
+    Ok(EditList { edits, unread: u32::try_from(present - count).unwrap_or(u32::MAX) })
 }
 
 /// Identifiers of this track's chapter tracks: QuickTime's `chap` in `tref`.

@@ -166,27 +166,40 @@ fn nearest_key_frame<R: ReadAt + ?Sized>(
     time: i64,
     reader: &R,
 ) -> Result<KeyFrame, StillsError> {
+    // A frame that the edit list cuts out is the last resort.
+    match nearest_of(track, time, reader, |sample| !sample.is_hidden)? {
+        Some(key_frame) => Ok(key_frame),
+        None => nearest_of(track, time, reader, |_| true)?.ok_or(StillsError::NoKeyFrame),
+    }
+}
+
+fn nearest_of<R: ReadAt + ?Sized>(
+    track: &Track,
+    time: i64,
+    reader: &R,
+    is_usable: fn(&Sample) -> bool,
+) -> Result<Option<KeyFrame>, StillsError> {
     let at = segment_at(track, time);
-    let (mut before, mut after) = key_frames_around(track, at, time, reader)?;
+    let (mut before, mut after) = key_frames_around(track, at, time, reader, is_usable)?;
     for earlier in (at.saturating_sub(SEGMENTS_MAX)..at).rev() {
         if before.is_some() {
             break;
         }
-        before = key_frames_around(track, earlier, time, reader)?.0;
+        before = key_frames_around(track, earlier, time, reader, is_usable)?.0;
     }
     for later in at + 1..=at + SEGMENTS_MAX {
         if after.is_some() {
             break;
         }
-        after = key_frames_around(track, later, time, reader)?.1;
+        after = key_frames_around(track, later, time, reader, is_usable)?.1;
     }
     let distance = |key_frame: &KeyFrame| key_frame.presented.abs_diff(time);
     match before.into_iter().chain(after).min_by_key(distance) {
-        Some(key_frame) => Ok(key_frame),
+        Some(key_frame) => Ok(Some(key_frame)),
         // A movie with one key frame has it at the start.
         None => {
-            let (before, after) = key_frames_around(track, 0, time, reader)?;
-            before.or(after).ok_or(StillsError::NoKeyFrame)
+            let (before, after) = key_frames_around(track, 0, time, reader, is_usable)?;
+            Ok(before.or(after))
         }
     }
 }
@@ -197,6 +210,7 @@ fn key_frames_around<R: ReadAt + ?Sized>(
     number: usize,
     time: i64,
     reader: &R,
+    is_usable: fn(&Sample) -> bool,
 ) -> Result<(Option<KeyFrame>, Option<KeyFrame>), ReadError> {
     let (Some(segment), Some(end)) = (track.index.segments.get(number), track.segment_end(number))
     else {
@@ -212,7 +226,7 @@ fn key_frames_around<R: ReadAt + ?Sized>(
         let Some(Ok(sample)) = walk.next_sample()? else {
             return Err(ReadError::Changed);
         };
-        if !sample.is_sync {
+        if !sample.is_sync || !is_usable(&sample) {
             continue;
         }
         let presented = track.timeline.presented(sample.dts, sample.composition);
@@ -251,7 +265,7 @@ fn samples_up_to<R: ReadAt + ?Sized>(
         if earliest(&sample) > time {
             break;
         }
-        let presented = track.timeline.presented(sample.dts, sample.composition);
+        let presented = walk.presented(&sample, &track.timeline);
         if sample.is_sync && presented <= time {
             run.clear();
             found = None;
@@ -261,7 +275,7 @@ fn samples_up_to<R: ReadAt + ?Sized>(
         } else if presented <= time {
             return Ok(None);
         }
-        let is_later = found.is_none_or(|(_, found)| presented > found);
+        let is_later = !sample.is_hidden && found.is_none_or(|(_, found)| presented > found);
         if presented <= time && is_later {
             found = Some((run.len(), presented));
         }
@@ -304,7 +318,7 @@ impl Stills {
     /// `track` is the track of the frames, and `file` its source.
     pub fn movie(&self, track: &Track, file: &Arc<dyn Source>) -> Result<Extents, ReadError> {
         let mut runs = Runs::default();
-        self.samples.iter().for_each(|placed| runs.add(&placed.sample));
+        self.samples.iter().for_each(|placed| runs.add(&placed.sample, track));
         let mut header = write_file_type();
         let moov = self.write_moov(track, 0).len();
         let mdat = if u32::try_from(runs.bytes + 8).is_ok() { 8 } else { 16 };

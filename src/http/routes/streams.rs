@@ -213,10 +213,14 @@ async fn set_view(
 ) -> Result<Resource, Error> {
     let ViewRequest { url: TitleUrl { title, view }, .. } = request;
     let titles = &site.titles;
-    let Member { path: leading, opened } = &set.leading;
+    let leading = &set.leading;
+    let Member { path, opened } = leading;
     if let Some(format) = manifest_format(view) {
-        job_tracks::enqueue_audio(titles, leading, opened);
+        job_tracks::enqueue_audio(titles, path, opened);
+        let path = path.clone();
         let (opened, assets) = TitleAssets::of_set(titles, set).await?;
+        let has_rendition = !assets.renditions.is_empty();
+        required_video::require(titles, &path, &opened, has_rendition).await?;
         let text = manifests::manifest(titles, title, &opened, assets, format).await?;
         return Ok(Resource::Text(text));
     }
@@ -225,7 +229,7 @@ async fn set_view(
             let content = progressive::content(titles, opened, selection, Waiting::Allowed).await?;
             Ok(Resource::Content(content))
         }
-        _ => view_of_file(site, request, (leading, &set.leading.prefix()), opened).await,
+        _ => view_of_file(site, request, (path, &leading.prefix()), opened).await,
     }
 }
 

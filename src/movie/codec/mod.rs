@@ -29,11 +29,13 @@ mod four_cc;
 mod hevc;
 mod hevc_sps;
 mod kind;
+pub(super) mod nal;
 mod opus;
 mod packageable;
 mod repair;
 mod same_decoder;
 mod scan;
+pub(super) mod silence;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -44,6 +46,7 @@ mod warning;
 
 use bytes::Bytes;
 
+pub(super) use self::same_decoder::DecoderNeeds;
 pub use self::{
     audio::Audio,
     colour::{Chroma, Colour, VideoRange},
@@ -54,6 +57,7 @@ pub use self::{
     packageable::{NotPackageable, SegmentAudio},
     repair::Repair,
     scan::Scan,
+    text::{ForcedSamples, forced_samples},
     video::{SampleAspect, Video},
     warning::{EntryRefused, Warning},
 };

@@ -1,6 +1,6 @@
 //! Whether two sample entries of a track are the same for a decoder.
 
-use super::{Boxes, FourCc, Media, SampleEntry, Warning, boxes::build, esds::Esds};
+use super::{Boxes, Encryption, FourCc, Media, SampleEntry, Warning, boxes::build, esds::Esds};
 
 /// Where the boxes of a visual entry begin, and its encoder's name (section 12.1.3).
 const VISUAL_BOXES: usize = 86;
@@ -9,21 +9,41 @@ const COMPRESSOR_NAME: std::ops::Range<usize> = 50..82;
 /// The index of the data reference of any entry (section 8.5.2.2).
 const DATA_REFERENCE: std::ops::Range<usize> = 14..16;
 
-impl SampleEntry {
-    /// Whether a decoder goes on from samples of this entry to those of another, which follow in the same
+/// What a decoder has to know of an entry.
+pub(in crate::movie) struct DecoderNeeds {
+    original_format: FourCc,
+    encryption: Option<Encryption>,
+    is_text: bool,
+    /// The box with the configuration of the decoder is missing.
+    pub(in crate::movie) lacks_configuration: bool,
+    /// The entry without what no decoder needs.
+    normalized: Vec<u8>,
+}
+
+impl DecoderNeeds {
+    /// Whether a decoder goes on from samples of one entry to those of another, which follow in the same
     /// track: the entries differ at most in bit rates, in the name of the encoder and in the data reference,
     /// or one of them lacks the configuration that the other one has. Entries of text differ in style only.
-    pub(in crate::movie) fn is_same_decoder(&self, other: &Self) -> bool {
+    pub(in crate::movie) fn are_same(&self, other: &Self) -> bool {
         self.original_format == other.original_format
             && self.encryption == other.encryption
-            && (self.media == Media::Text
-                || self.normalized() == other.normalized()
-                || self.lacks_configuration() != other.lacks_configuration())
+            && (self.is_text
+                || self.lacks_configuration != other.lacks_configuration
+                || self.normalized == other.normalized)
     }
+}
 
-    /// Whether the box with the configuration of the decoder is missing.
-    pub(in crate::movie) fn lacks_configuration(&self) -> bool {
-        self.warnings.iter().any(|warning| matches!(warning, Warning::Missing(_)))
+impl SampleEntry {
+    /// What a decoder has to know of it.
+    pub(in crate::movie) fn decoder_needs(&self) -> DecoderNeeds {
+        let is_missing = |warning: &Warning| matches!(warning, Warning::Missing(_));
+        DecoderNeeds {
+            original_format: self.original_format,
+            encryption: self.encryption,
+            is_text: self.media == Media::Text,
+            lacks_configuration: self.warnings.iter().any(is_missing),
+            normalized: self.normalized(),
+        }
     }
 
     /// The entry without what no decoder needs.
@@ -83,18 +103,22 @@ mod tests {
         build(b"esds", &[&[0, 0, 0, 0, 4, length][..], &config].concat())
     }
 
+    fn are_same(one: &SampleEntry, other: &SampleEntry) -> bool {
+        one.decoder_needs().are_same(&other.decoder_needs())
+    }
+
     #[test]
     fn bit_rates_are_no_difference_and_the_configuration_is() {
         let entry = audio(&esds(1, [0x11, 0x90]));
         let other_rate = audio(&[esds(2, [0x11, 0x90]), build(b"btrt", &[0; 12])].concat());
         let other_channels = audio(&esds(1, [0x11, 0x88]));
-        assert!(entry.is_same_decoder(&entry) && entry.is_same_decoder(&other_rate));
-        assert!(!entry.is_same_decoder(&other_channels));
+        assert!(are_same(&entry, &entry) && are_same(&entry, &other_rate));
+        assert!(!are_same(&entry, &other_channels));
     }
 
     #[test]
     fn an_entry_without_a_configuration_goes_on_with_that_of_another() {
         let (entry, bare) = (audio(&esds(1, [0x11, 0x90])), audio(&[]));
-        assert!(entry.is_same_decoder(&bare) && bare.is_same_decoder(&entry));
+        assert!(are_same(&entry, &bare) && are_same(&bare, &entry));
     }
 }

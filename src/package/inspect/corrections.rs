@@ -18,6 +18,8 @@ pub(super) fn corrections(track: &Track) -> Vec<Finding> {
         compositions,
         wraps,
         restarts,
+        late_start,
+        missing_timescale,
         audio_syncs,
         no_syncs,
         equal_entries,
@@ -37,7 +39,7 @@ pub(super) fn corrections(track: &Track) -> Vec<Finding> {
     }
     if let Some(duration) = missing_durations {
         let sentence = format!(
-            "The samples have no duration (stts): each is taken to last {:.3} s.",
+            "The samples have no duration (stts, trun): each is taken to last about {:.3} s.",
             seconds(duration)
         );
         add(Severity::Warning, sentence, REMUX);
@@ -74,6 +76,20 @@ pub(super) fn corrections(track: &Track) -> Vec<Finding> {
         );
         let advice = "If the file holds a part twice, cut it out; otherwise no action is needed.";
         add(Severity::Warning, sentence, advice);
+    }
+    if let Some(ticks) = late_start {
+        let sentence = format!(
+            "The decoding times of fragments (tfdt) begin {:.0} s after those of other tracks: the track is \
+             taken to begin with them.",
+            words::seconds(ticks, track.timescale)
+        );
+        let advice = "If audio and video are not in step, remux the source again.";
+        add(Severity::Warning, sentence, advice);
+    }
+    if missing_timescale {
+        let sentence =
+            "The media header (mdhd) has no timescale: that of the movie is taken.".to_owned();
+        add(Severity::Warning, sentence, REMUX);
     }
     if audio_syncs {
         let sentence = "Audio frames are marked as no sync samples, although their codec allows decoding to \

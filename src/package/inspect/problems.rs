@@ -2,7 +2,7 @@
 
 use super::{
     boxes::TopBoxes,
-    corrections, orientation,
+    corrections, edits, orientation,
     report::{Kind, Place, Problem, Report, Severity},
     survey::Survey,
     track, words,
@@ -25,8 +25,20 @@ const ENDS_EARLY_S: f64 = 1.0;
 pub(super) struct Problems(Vec<Problem>);
 
 impl Problems {
-    fn add(&mut self, severity: Severity, track: Option<u32>, sentence: String, advice: &str) {
+    /// Adds a problem of the movie, or of one track.
+    pub(super) fn add(
+        &mut self,
+        severity: Severity,
+        track: Option<u32>,
+        sentence: String,
+        advice: &str,
+    ) {
         self.0.push(Problem { severity, track, sentence, advice: advice.to_owned() });
+    }
+
+    /// The problems of a report, to add more.
+    pub(super) fn from_list(problems: Vec<Problem>) -> Self {
+        Self(problems)
     }
 
     /// All problems, the most severe first.
@@ -143,7 +155,8 @@ impl Problems {
             );
             let severity = if is_data { Severity::Note } else { Severity::Warning };
             let what = format!("The track is unplayable: {}.", left_out.why);
-            let advice = "The other tracks play. To recover this one, remux the file with ffmpeg.";
+            let advice = "The other tracks play. If the reason names no other step, a remux with ffmpeg may \
+                          recover this one.";
             self.add(severity, Some(left_out.id), what, advice);
         }
     }
@@ -156,9 +169,10 @@ impl Problems {
             let advice = "Headwater delivers no keys: use a copy without DRM.";
             let what = format!("The track is encrypted{scheme}.");
             self.add(Severity::Error, id, what, advice);
-        } else if !is_offered {
+        } else if !is_offered && !survey.is_without_cues {
             self.not_offered(track);
         }
+        self.text(track, survey.is_without_cues);
         if let Some(fault) = track.index.fault {
             let end_s = words::seconds(track.index.end, track.timescale);
             let what = format!("The track plays only up to {end_s:.3} s: {fault}.");
@@ -179,14 +193,7 @@ impl Problems {
                 "Headwater makes AAC of it with ffmpeg at the first request for a manifest.";
             self.add(Severity::Note, id, what, advice);
         }
-        if track.timeline.jumps > 0 {
-            self.add(
-                Severity::Warning,
-                id,
-                format!("The edit list jumps: {} edits are ignored.", track.timeline.jumps),
-                "Players show the parts that these edits remove. Export the movie again.",
-            );
-        }
+        self.0.extend(edits::problems(track));
         for warning in &track.entry.warnings {
             let advice = "If a player refuses the track, remux it: ffmpeg -i IN -c copy OUT.mp4.";
             self.add(Severity::Note, id, words::warning(*warning), advice);
@@ -221,6 +228,7 @@ impl Problems {
 
     fn video(&mut self, track: &Track, survey: &Survey) {
         let id = Some(track.id);
+        self.captions(track);
         let limit = GOP_LIMIT_S.saturating_mul(i64::from(track.timescale.get()));
         let longest_s = words::seconds(survey.longest_gop, track.timescale);
         let advice = "Transcode it with a key frame every two seconds: \

@@ -20,6 +20,8 @@ pub struct Report {
     pub duration_s: Option<f64>,
     /// Playable tracks, in file order.
     pub tracks: Vec<Track>,
+    /// Subtitle files beside the movie.
+    pub subtitle_files: Vec<SubtitleFile>,
     /// Chapters.
     pub chapters: Vec<Chapter>,
     /// Unplayable tracks.
@@ -189,6 +191,8 @@ pub struct Track {
     pub video: Option<Video>,
     /// Set for audio tracks.
     pub audio: Option<Audio>,
+    /// Set for text tracks that HLS and DASH list.
+    pub text: Option<Text>,
     /// Bit rates.
     pub bit_rate: BitRate,
     /// Presentation times.
@@ -232,6 +236,8 @@ pub struct Video {
     pub colour: String,
     /// Dolby Vision in words.
     pub dolby_vision: Option<String>,
+    /// Closed captions in the video, as far as its first two segments tell: `CC1`, `SERVICE1`.
+    pub captions: Vec<String>,
     /// Sync samples.
     pub key_frames: KeyFrames,
 }
@@ -269,6 +275,40 @@ pub struct Audio {
     pub sample_rate_hz: u32,
     /// Bits per sample, for PCM and lossless codecs.
     pub sample_bits: Option<u16>,
+}
+
+/// Properties of a text track.
+#[derive(Clone, Debug, Serialize)]
+pub struct Text {
+    /// Name in manifests.
+    pub label: String,
+    /// Whether players show it from the start.
+    pub is_default: bool,
+    /// Whether players show it when subtitles are off.
+    pub is_forced: bool,
+    /// Whether it describes sounds other than speech.
+    pub is_for_hearing_impaired: bool,
+}
+
+/// A subtitle file beside the movie.
+#[derive(Clone, Debug, Serialize)]
+pub struct SubtitleFile {
+    /// Name of the file.
+    pub name: String,
+    /// Name in manifests.
+    pub label: String,
+    /// Language (BCP 47), from the name.
+    pub language: Option<String>,
+    /// Why manifests do not list the file.
+    pub not_offered: Option<String>,
+    /// Number of cues.
+    pub cues: usize,
+    /// Number of cues that are lost.
+    pub lost_cues: usize,
+    /// The line of the first lost cue's times, from 1.
+    pub first_lost_line: Option<usize>,
+    /// Why that cue is lost.
+    pub first_lost_reason: Option<String>,
 }
 
 /// Bits per second.

@@ -27,7 +27,10 @@ pub(super) fn report(
         id: track.id,
         kind: kind(track),
         folder: folder.map(str::to_owned),
-        not_offered: folder.is_none().then(|| verdicts::not_offered(track)),
+        not_offered: folder.is_none().then(|| match survey.is_without_cues {
+            true => "it has no cue".to_owned(),
+            false => verdicts::not_offered(track),
+        }),
         codec: words::codec(entry),
         codecs: entry.codecs.clone(),
         format: entry.format.to_string(),
@@ -50,6 +53,7 @@ pub(super) fn report(
             }),
             _ => None,
         },
+        text: None,
         bit_rate: ReportedBitRate { average_bits_s: rate.average, peak_bits_s: rate.peak },
         timing: timing(track, survey),
         samples: survey.samples,
@@ -122,6 +126,7 @@ fn video(
         range: config.range.as_str(),
         colour: words::colour(config),
         dolby_vision: words::dolby_vision(config),
+        captions: track.captions.names(),
         key_frames: KeyFrames {
             count: survey.syncs,
             average_distance_s: survey
@@ -137,7 +142,8 @@ fn video(
 /// Duration that is decoded before the presentation starts, in ticks.
 pub(super) fn hidden_ticks(track: &movie::Track, survey: &Survey) -> i64 {
     let first = survey.first_presented.unwrap_or(track.timeline.from);
-    track.timeline.from.saturating_sub(first).max(0)
+    // Frames that pieces squeeze into the moment before the start last longer in the file.
+    track.timeline.from.saturating_sub(first).max(track.index.lead_in).max(0)
 }
 
 fn timing(track: &movie::Track, survey: &Survey) -> Timing {
@@ -160,8 +166,8 @@ fn timing(track: &movie::Track, survey: &Survey) -> Timing {
             _ => format!("the first {hidden_s:.3} s are not shown"),
         });
     }
-    if timeline.jumps > 0 {
-        effects.push(format!("{} further edits are ignored", timeline.jumps));
+    if timeline.edits.pieces > 0 {
+        effects.push(format!("{} pieces of the media play in turn", timeline.edits.pieces));
     }
     if effects.is_empty() {
         effects.push("no edits".to_owned());

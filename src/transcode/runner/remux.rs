@@ -20,7 +20,10 @@ use crate::{
         disk::{File, PlainFile},
     },
     movie::{Movie, matroska_languages},
-    package::{text, title},
+    package::{
+        text::{self, Parsed},
+        title,
+    },
     queue::Progress,
     transcode::{
         ffmpeg::{
@@ -141,7 +144,7 @@ fn convert_text(folder: &Path, stream: &TextStream) -> io::Result<Result<(), Str
         Err(error) => return Err(error),
     }
     let subtitles = match text::parse(&bytes, stream.format, stream.text.language.as_deref()) {
-        Ok(subtitles) if !subtitles.cues().is_empty() => subtitles,
+        Ok(Parsed { subtitles, .. }) if !subtitles.cues().is_empty() => subtitles,
         Ok(_) => return Ok(Err("these subtitles are empty".to_owned())),
         Err(why) => return Ok(Err(why.to_string())),
     };

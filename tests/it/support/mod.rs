@@ -37,5 +37,6 @@ pub mod shown; // frames as a viewer sees them
 pub mod sources; // sources that fail on demand
 pub mod streams; // all URLs derived from a title
 pub mod subscriber; // a subscriber of the event stream
+pub mod views; // what is shown of a title: of its file, and of each view
 pub mod wait; // polls a condition
 pub mod webhook_receiver; // a receiver of webhooks
