@@ -214,6 +214,9 @@ fn video_track(lines: &mut Lines, video: &Video) {
         Some(degrees) => size += &format!(", rotated by {degrees} degrees"),
         None => size += ", rotated by an arbitrary angle",
     }
+    if video.scan == Some("interlaced") {
+        size += ", interlaced";
+    }
     lines.row("resolution", &size);
     let rate = video.frame_rate;
     if let Some(average) = rate.average {

@@ -5,11 +5,15 @@
 //! its own: all such files in it are its renditions, and the subtitles of the largest are the set's.
 //! [`sidecar_name`](super::sidecar_name) describes the names of subtitles.
 
+use std::{io, os::unix::ffi::OsStrExt as _};
+
 use super::{
-    Library, MediaPath,
+    Library, MediaPath, Title,
     sidecar_name::{Sidecar, find_sidecars, forms, normalize},
 };
-use crate::extent::disk::{Names, OpenError, parent_directory, split_stem};
+use crate::extent::disk::{
+    Entry, EntryKind, Names, OpenError, Version, parent_directory, split_stem,
+};
 
 /// The suffix of folders that are sets of renditions.
 const SET: &[u8] = b".set";
@@ -39,8 +43,7 @@ impl Library {
 
     /// The renditions in a folder that is a set, sorted by name; none if the folder is no set.
     pub async fn renditions_in_set(&self, folder: &MediaPath) -> Result<Vec<MediaPath>, OpenError> {
-        let is_set = folder.file_name().ends_with(SET) && folder.file_name().len() > SET.len();
-        let Some((root, relative)) = self.resolve(folder).filter(|_| is_set) else {
+        let Some((root, relative)) = self.resolve(folder).filter(|_| is_set(folder)) else {
             return Ok(Vec::new());
         };
         let folder = folder.clone();
@@ -54,6 +57,46 @@ impl Library {
         };
         root.names(relative, renditions).await
     }
+
+    /// The title of a folder that is a set, in its present state; `None` if the folder is no set.
+    pub async fn set_title(&self, folder: &MediaPath) -> Result<Option<Title>, OpenError> {
+        let Some((root, relative)) = self.resolve(folder).filter(|_| is_set(folder)) else {
+            return Ok(None);
+        };
+        match root.list(relative).await? {
+            Ok(entries) => Ok(Title::from_set(folder.clone(), &entries)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(OpenError::Io(error)),
+        }
+    }
+}
+
+impl Title {
+    /// The title of a folder with these entries; `None` if it is no set.
+    pub(super) fn from_set(folder: MediaPath, entries: &[Entry]) -> Option<Self> {
+        let member = |entry: &'_ Entry| match &entry.kind {
+            EntryKind::File(identity) if is_packageable(entry.name.as_bytes()) => {
+                Some((entry.name.clone(), *identity))
+            }
+            _ => None,
+        };
+        let mut members: Vec<_> =
+            entries.iter().filter(|_| is_set(&folder)).filter_map(member).collect();
+        members.sort_unstable_by(|(name, _), (other, _)| name.cmp(other));
+        members.truncate(SIDECARS_MAX);
+        let identities = || members.iter().map(|(_, identity)| identity);
+        Some(Self {
+            path: folder,
+            size_bytes: identities().map(|identity| identity.size).fold(0, u64::saturating_add),
+            modified: identities().map(|identity| identity.modified()).max()?,
+            version: identities().map(|identity| identity.version()).reduce(Version::and)?,
+        })
+    }
+}
+
+/// Whether the name of a folder is that of a set.
+pub fn is_set(folder: &MediaPath) -> bool {
+    folder.file_name().ends_with(SET) && folder.file_name().len() > SET.len()
 }
 
 fn sidecars_among(title: &MediaPath, names: &Names) -> Sidecars {

@@ -223,6 +223,17 @@ pub fn native_name(tag: &str) -> String {
     format!("{} ({})", language.native, named.map_or(region, |(_, name)| name))
 }
 
+/// The code of three letters (ISO 639-2/T) of a tag's language; `None` if it is unknown and has another
+/// length.
+pub fn three_letters(tag: &str) -> Option<&str> {
+    let code = tag.split('-').next()?;
+    match find_code(code) {
+        _ if is_all(code, 3, u8::is_ascii_lowercase) => Some(code),
+        Some(language) => language.three_letters.first().copied(),
+        None => None,
+    }
+}
+
 fn find_code(code: &str) -> Option<&'static Language> {
     LANGUAGES
         .iter()
@@ -292,6 +303,21 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(parse_tag(word).as_deref(), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn tags_have_codes_of_three_letters() {
+        for (tag, expected) in [
+            ("de-CH", Some("deu")),
+            ("pt", Some("por")),
+            ("ger", Some("ger")),
+            ("gsw-CH", Some("gsw")),
+            ("xx", None),
+            ("EN", None),
+            ("", None),
+        ] {
+            assert_eq!(three_letters(tag), expected, "{tag}");
         }
     }
 

@@ -12,18 +12,27 @@ mod auxiliary;
 mod boxes;
 mod budget;
 mod captions;
+mod carried;
 pub mod codec;
+mod corrections;
+mod cuts;
+mod entries;
 mod fragments;
 mod handler_name;
 pub mod index;
 pub mod languages;
+mod leading;
 mod macintosh_languages;
+mod matrix;
 mod mp4;
+mod orientation;
 mod samples;
+mod shape;
+mod syncs;
 mod tables;
 mod timeline;
 mod track;
-mod user_data;
+mod track_name;
 mod window;
 
 use std::{num::NonZeroU32, ops::Range};
@@ -34,11 +43,14 @@ pub use self::{
     auxiliary::{Auxiliary, AuxiliaryFault},
     boxes::Header,
     captions::Captions,
+    carried::{Carried, TrackKind},
     codec::{FourCc, SampleEntry},
-    index::{Indexed, SEGMENT_SAMPLES_MAX, Segment, Shape, Syncs},
+    corrections::Corrections,
+    index::{Indexed, SEGMENT_SAMPLES_MAX, Segment, SegmentStart, Shape, Syncs},
+    orientation::Orientation,
     samples::{Position, Sample, SampleFault, Walk},
+    shape::VideoShape,
     timeline::Timeline,
-    user_data::TrackKind,
 };
 use crate::extent::{ReadAt, ReadError};
 
@@ -60,6 +72,8 @@ pub struct Movie {
     pub brand: Option<FourCc>,
     /// Ticks per second of the movie.
     pub timescale: NonZeroU32,
+    /// The file gives the movie no timescale, so that it is a guess.
+    pub timescale_is_missing: bool,
     /// Playable tracks, in file order.
     pub tracks: Vec<Track>,
     /// Unplayable tracks, with reasons.
@@ -76,6 +90,9 @@ pub struct Movie {
     pub fragments: usize,
     /// Length of the file in bytes.
     pub file_len: u64,
+    /// Whether the file ends as a complete one does: fragments with `mfra` (section 8.8.9), other files with
+    /// the end of their last box.
+    pub has_end: bool,
 }
 
 /// The location of a movie's chapters.
@@ -100,12 +117,14 @@ pub struct Track {
     pub language: Option<String>,
     /// Name for people.
     pub name: Option<String>,
-    /// Roles, in file order.
-    pub kinds: Vec<TrackKind>,
     /// Whether the track plays by default.
     pub is_enabled: bool,
-    /// Matrix, width and height: the last fields of `tkhd` (section 8.3.2).
+    /// Matrix, width and height for a `tkhd` (section 8.3.2) of a movie whose own matrix is the identity.
     pub display: [u8; 44],
+    /// Fields that written boxes carry over.
+    pub carried: Carried,
+    /// How the frames of video are displayed.
+    pub shape: Option<VideoShape>,
     /// Sample entry.
     pub entry: SampleEntry,
     /// Mapping from decoding times to presentation times.
@@ -144,6 +163,9 @@ pub enum MovieRefused {
     /// The index exceeds the length limit.
     #[error("the index (moov) is too long")]
     MoovTooLong,
+    /// The index is compressed (`cmov`), as QuickTime did it until 2009.
+    #[error("the index (moov) is compressed (cmov)")]
+    Compressed,
     /// The movie header is missing or invalid.
     #[error("the movie header (mvhd) is missing or invalid")]
     NoHeader,
@@ -186,18 +208,24 @@ impl Movie {
         mp4::read(source, grid_ms)
     }
 
+    /// Whether a single MP4 of the movie needs tables of its own: it has fragments, or its tables say what is
+    /// corrected here. An encrypted track cannot get new ones.
+    pub fn needs_new_tables(&self) -> bool {
+        let is_clear = self.tracks.iter().all(|track| track.entry.encryption.is_none());
+        let is_wrong = |track: &Track| track.index.corrections.change_tables();
+        self.fragments > 0 || is_clear && self.tracks.iter().any(is_wrong)
+    }
+
     /// Approximate memory use of the index, in bytes.
     pub fn bytes(&self) -> usize {
         let text_bytes = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-        let kind_bytes =
-            |kind: &TrackKind| size_of::<TrackKind>() + kind.scheme.len() + kind.value.len();
         let track_bytes = |track: &Track| {
             size_of::<Track>()
                 + track.index.segments.capacity() * size_of::<Segment>()
                 + track.entry.entry.len()
                 + text_bytes(&track.language)
                 + text_bytes(&track.name)
-                + track.kinds.iter().map(kind_bytes).sum::<usize>()
+                + track.carried.bytes()
         };
         let fragments = self.fragments * size_of::<Range<u64>>();
         let chapters = match &self.chapters {
@@ -216,16 +244,21 @@ impl Movie {
 impl Track {
     fn new(head: track::Head, timeline: Timeline, index: Indexed) -> Self {
         let track::Head { id, handler, timescale, language, name, is_enabled, .. } = head;
-        let track::Head { kinds, display, entry, samples, whole, .. } = head;
+        let track::Head { display, carried, entry, samples, whole, .. } = head;
+        let shape = match &entry.media {
+            codec::Media::Video(video) => Some(VideoShape::new(&display, video)),
+            _ => None,
+        };
         Self {
             id,
             handler,
             timescale,
             language,
             name,
-            kinds,
             is_enabled,
-            display,
+            display: display.fields(&entry.media),
+            carried,
+            shape,
             entry,
             timeline,
             index,
@@ -235,21 +268,9 @@ impl Track {
         }
     }
 
-    /// Whether a `kind` box gives the track this role of DASH.
-    pub fn has_role(&self, role: &str) -> bool {
-        self.kinds.iter().any(|kind| kind.role() == Some(role))
-    }
-
     /// Whether this is a video track.
     pub fn is_video(&self) -> bool {
         self.handler == FourCc(*b"vide")
-    }
-
-    /// Whether the matrix turns the video by 90 or 270 degrees.
-    pub fn is_rotated_by_quarter(&self) -> bool {
-        let field = |at: usize| self.display[4 * at..4 * at + 4] != [0; 4];
-        // The matrix is a b u c d v x y w: a and d stretch, b and c turn.
-        !field(0) && field(1) && field(3) && !field(4)
     }
 
     /// Whether this is an audio track.

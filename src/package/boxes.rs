@@ -87,26 +87,33 @@ pub(super) fn movie_header(writer: &mut Writer, timescale: u32, duration: u64, n
     });
 }
 
-/// `tkhd` (section 8.3.2). `display` is the matrix, width and height.
-pub(super) fn track_header(
-    writer: &mut Writer,
-    id: u32,
-    duration: u64,
-    is_audio: bool,
-    display: &[u8; 44],
-) {
-    let version = u8::from(u32::try_from(duration).is_err());
-    // Flags: enabled, in movie, in preview.
-    writer.full(b"tkhd", version, 7, |tkhd| {
+/// Fields of `tkhd` (section 8.3.2).
+pub(super) struct TrackHeader {
+    pub(super) flags: u32,
+    pub(super) id: u32,
+    /// In movie ticks.
+    pub(super) duration: u64,
+    pub(super) layer: u16,
+    pub(super) alternate_group: u16,
+    pub(super) volume: u16,
+    /// Matrix, width and height.
+    pub(super) display: [u8; 44],
+}
+
+/// `tkhd`.
+pub(super) fn track_header(writer: &mut Writer, fields: &TrackHeader) {
+    let version = u8::from(u32::try_from(fields.duration).is_err());
+    writer.full(b"tkhd", version, fields.flags, |tkhd| {
         tkhd.zeros(if version == 1 { 16 } else { 8 });
-        tkhd.u32(id);
+        tkhd.u32(fields.id);
         tkhd.u32(0);
-        duration_field(tkhd, version, duration);
+        duration_field(tkhd, version, fields.duration);
         tkhd.zeros(8);
-        tkhd.zeros(4);
-        tkhd.u16(if is_audio { 0x100 } else { 0 });
+        tkhd.u16(fields.layer);
+        tkhd.u16(fields.alternate_group);
+        tkhd.u16(fields.volume);
         tkhd.u16(0);
-        tkhd.bytes(display);
+        tkhd.bytes(&fields.display);
     });
 }
 
@@ -159,6 +166,14 @@ fn packed_language(language: &str) -> u16 {
         _ => b"und",
     };
     letters.iter().fold(0, |packed, letter| packed << 5 | u16::from(letter - 0x60))
+}
+
+/// `elng` (section 8.4.6): the language as a BCP 47 tag.
+pub(super) fn extended_language(writer: &mut Writer, tag: &str) {
+    writer.full(b"elng", 0, 0, |elng| {
+        elng.bytes(tag.as_bytes());
+        elng.zeros(1);
+    });
 }
 
 /// `hdlr` (section 8.4.3).

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::{
     auxiliary,
     boxes::{self, Writer},
+    track_boxes,
 };
 use crate::{
     extent::{Extent, Extents, ReadAt, ReadError, Source},
@@ -36,6 +37,7 @@ pub fn init(track: &Track, protection: &[Bytes]) -> Vec<u8> {
         ftyp.bytes(b"iso6");
         ftyp.u32(0);
         [b"iso6", b"cmfc", b"mp41"].into_iter().for_each(|brand| ftyp.bytes(brand));
+        track_boxes::codec_brands([track]).into_iter().for_each(|brand| ftyp.bytes(brand));
     });
     writer.boxed(b"moov", |moov| {
         boxes::movie_header(moov, 1000, 0, 2);
@@ -51,31 +53,22 @@ pub fn init(track: &Track, protection: &[Bytes]) -> Vec<u8> {
 }
 
 fn write_track(trak: &mut Writer, track: &Track) {
-    let handler = &track.handler.0;
-    boxes::track_header(trak, 1, 0, track.is_audio(), &track.display);
+    // A client that requests the track has chosen it, so that it is enabled.
+    let flags = track.carried.flags | track_boxes::ENABLED;
+    track_boxes::write_header(trak, track, 1, 0, flags);
     let (_, media_time) = track.output_times();
     if media_time > 0 {
         // One edit that lasts to the end: an exact duration is not needed.
         boxes::edit_list(trak, &[(0, media_time)]);
     }
-    trak.boxed(b"mdia", |mdia| {
-        let language = track.language.as_deref().unwrap_or_default();
-        boxes::media_header(mdia, track.timescale.get(), 0, language);
-        boxes::handler(mdia, handler, track.name.as_deref().unwrap_or_default());
-        mdia.boxed(b"minf", |minf| {
-            boxes::media_kind(minf, handler);
-            minf.boxed(b"stbl", |stbl| {
-                stbl.full(b"stsd", 0, 0, |stsd| {
-                    stsd.u32(1);
-                    stsd.bytes(&track.entry.entry);
-                });
-                stbl.full(b"stts", 0, 0, |stts| stts.u32(0));
-                stbl.full(b"stsc", 0, 0, |stsc| stsc.u32(0));
-                stbl.full(b"stsz", 0, 0, |stsz| stsz.zeros(8));
-                stbl.full(b"stco", 0, 0, |stco| stco.u32(0));
-            });
-        });
+    track_boxes::write_media(trak, track, 0, |stbl| {
+        stbl.full(b"stts", 0, 0, |stts| stts.u32(0));
+        stbl.full(b"stsc", 0, 0, |stsc| stsc.u32(0));
+        stbl.full(b"stsz", 0, 0, |stsz| stsz.zeros(8));
+        stbl.full(b"stco", 0, 0, |stco| stco.u32(0));
+        track_boxes::write_roll_description(stbl, track);
     });
+    track_boxes::write_user_data(trak, track);
 }
 
 /// Length of a segment with its header, in bytes. Does not read the samples.
@@ -138,6 +131,8 @@ struct Layout {
     equal_sizes: bool,
     /// Size of the auxiliary information of the samples.
     auxiliary_bytes: u32,
+    /// Whether the samples are in a `roll` group.
+    has_roll_group: bool,
     /// Only the first sample is sent.
     is_iframe: bool,
 }
@@ -154,14 +149,22 @@ impl Layout {
         set(COMPOSITION, !shape.no_compositions || track.index.raise > 0);
         let (equal_durations, equal_sizes) = (shape.equal_durations, shape.equal_sizes);
         let auxiliary_bytes = segment.auxiliary_bytes;
-        Self { fields, equal_durations, equal_sizes, auxiliary_bytes, is_iframe: false }
+        let has_roll_group = track_boxes::roll_distance(track).is_some();
+        let is_iframe = false;
+        Self { fields, equal_durations, equal_sizes, auxiliary_bytes, has_roll_group, is_iframe }
     }
 
-    /// The layout for the first sample alone.
+    /// The layout for the first sample alone. Nothing is decoded between two such samples, so each is
+    /// decoded when it is presented, and needs no composition offset.
     fn for_iframe(self, segment: &Segment) -> Self {
-        let fields = DATA_OFFSET | COMPOSITION;
-        let auxiliary_bytes = segment.first_auxiliary_bytes.into();
-        Self { fields, equal_durations: true, equal_sizes: true, auxiliary_bytes, is_iframe: true }
+        Self {
+            fields: DATA_OFFSET,
+            equal_durations: true,
+            equal_sizes: true,
+            auxiliary_bytes: segment.first_auxiliary_bytes.into(),
+            is_iframe: true,
+            ..self
+        }
     }
 
     /// Size of a sample's entry in `trun`.
@@ -175,7 +178,8 @@ impl Layout {
         let first_flags = if self.fields & FIRST_FLAGS == 0 { 0 } else { 4 };
         let trun = 20 + first_flags + self.entry_len() * samples as usize;
         let auxiliary = auxiliary::Entries::boxes_len(self.auxiliary_bytes, samples);
-        moof + mfhd + traf + tfhd + tfdt + trun + auxiliary
+        let roll_group = if self.has_roll_group { track_boxes::ROLL_GROUP_BYTES } else { 0 };
+        moof + mfhd + traf + tfhd + tfdt + trun + roll_group + auxiliary
     }
 }
 
@@ -216,9 +220,7 @@ fn write<R: ReadAt + ?Sized>(
         put(DURATION, sample.duration);
         put(SIZE, sample.size);
         put(FLAGS, if sample.is_sync { SYNC } else { NO_SYNC });
-        let raise = i64::from(track.index.raise);
-        let composition = i64::from(sample.composition) + raise;
-        put(COMPOSITION, u32::try_from(composition).unwrap_or(u32::MAX));
+        put(COMPOSITION, u32::try_from(composition(track, &sample)).unwrap_or(u32::MAX));
     }
     let Some(first) = first else {
         return Err(ReadError::Changed);
@@ -226,14 +228,17 @@ fn write<R: ReadAt + ?Sized>(
     let auxiliaries = auxiliaries.finish(layout.auxiliary_bytes, reader)?;
     let header_len = mdat_header_len(runs.bytes);
     let (start, _) = track.output_times();
-    let decoded = first.dts.saturating_sub(track.index.first_dts).saturating_add(start);
+    let delay = if layout.is_iframe { composition(track, &first) } else { 0 };
+    let decoded =
+        first.dts.saturating_sub(track.index.first_dts).saturating_add(start.saturating_add(delay));
     let mut writer = Writer::with_capacity(moof_len + header_len);
     writer.boxed(b"moof", |moof| {
         moof.full(b"mfhd", 0, 0, |mfhd| mfhd.u32(sequence_number(number)));
         moof.boxed(b"traf", |traf| {
             write_fragment_header(traf, track, number, &first, layout);
             traf.full(b"tfdt", 1, 0, |tfdt| tfdt.u64(decoded.max(0).unsigned_abs()));
-            traf.full(b"trun", 1, layout.fields, |trun| {
+            // Version 0 has unsigned offsets; none is negative after the raise.
+            traf.full(b"trun", 0, layout.fields, |trun| {
                 trun.u32(count);
                 trun.u32(u32::try_from(moof_len + header_len).unwrap_or(u32::MAX));
                 if layout.fields & FIRST_FLAGS != 0 {
@@ -241,6 +246,9 @@ fn write<R: ReadAt + ?Sized>(
                 }
                 trun.bytes(&entries.into_bytes());
             });
+            if layout.has_roll_group {
+                track_boxes::write_roll_group(traf, count);
+            }
             auxiliaries.write(traf, track.index.has_subsamples);
         });
     });
@@ -254,6 +262,12 @@ fn write<R: ReadAt + ?Sized>(
         writer.bytes(b"mdat");
     }
     runs.after_header(writer.into_bytes(), file)
+}
+
+/// The composition offset of a sample in segments, in ticks; not negative, because the raise is the
+/// maximum over the track.
+fn composition(track: &Track, sample: &Sample) -> i64 {
+    i64::from(sample.composition) + i64::from(track.index.raise)
 }
 
 /// `tfhd` (section 8.8.7).

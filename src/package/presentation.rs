@@ -4,12 +4,12 @@
 //! boxes and no files. Everything in it that appears in a URL, a time or a size must match the segments
 //! that are served, because manifests only repeat it.
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::{cmp::Ordering, num::NonZeroU32, sync::Arc};
 
 use bytes::Bytes;
 
-use super::storyboard::Storyboard;
-use crate::movie::Captions;
+use super::{roles::Role, storyboard::Storyboard};
+use crate::movie::{Captions, SegmentStart};
 
 /// A title: its tracks and common properties.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -46,12 +46,16 @@ pub struct Track {
     pub label: String,
     /// Whether the track is the default of its kind.
     pub is_default: bool,
+    /// What the track is for, as its file says; often empty.
+    pub roles: Vec<Role>,
     /// Segments; the first has number 1.
     pub segments: Arc<[Segment]>,
     /// Lower limit of the target duration in seconds; see [`share_target_duration`].
     pub target_duration_min_s: u64,
     /// Encryption, if any.
     pub protection: Option<Protection>,
+    /// What decoding needs to begin with any of the segments.
+    pub begins: SegmentStart,
     /// Properties that depend on the kind.
     pub kind: Kind,
 }
@@ -101,6 +105,10 @@ pub struct Video {
     pub frame_rate: Option<Ratio>,
     /// Transfer function.
     pub range: VideoRange,
+    /// Colour primaries (ISO/IEC 23091-2 section 8.1), if specified: 9 is BT.2020.
+    pub primaries: Option<u16>,
+    /// Matrix coefficients (section 8.3), if specified.
+    pub matrix: Option<u16>,
     /// Codecs for decoders with more features (RFC 8216bis section 4.4.6.2, SUPPLEMENTAL-CODECS): Dolby
     /// Vision over HEVC is `dvh1.08.07/db4h`.
     pub supplemental_codecs: Option<String>,
@@ -196,6 +204,20 @@ impl Ratio {
     pub fn scale(self, factor: u32) -> u64 {
         let (numerator, denominator) = (u64::from(self.numerator()), u64::from(self.denominator()));
         (u64::from(factor) * numerator + denominator / 2) / denominator
+    }
+}
+
+impl Ord for Ratio {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let cross =
+            |one: &Self, other: &Self| u64::from(one.numerator()) * u64::from(other.denominator());
+        cross(self, other).cmp(&cross(other, self))
+    }
+}
+
+impl PartialOrd for Ratio {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -312,9 +334,11 @@ pub(super) mod samples {
             language: None,
             label: String::new(),
             is_default: false,
+            roles: Vec::new(),
             segments,
             target_duration_min_s: 0,
             protection: None,
+            begins: SegmentStart::Independent,
             kind: Kind::Text(Text { forced: false, hearing_impaired: false }),
         }
     }
@@ -329,6 +353,8 @@ pub(super) mod samples {
             pixel_aspect: Ratio::ONE,
             frame_rate: Ratio::new(24_000, 1001),
             range: VideoRange::Sdr,
+            primaries: None,
+            matrix: None,
             supplemental_codecs: None,
             captions: Captions::default(),
             iframes: iframes.into(),

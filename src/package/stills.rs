@@ -11,10 +11,11 @@ use super::{
     boxes::{self, Writer},
     cmaf::Runs,
     cues::in_ms,
+    track_boxes,
 };
 use crate::{
     extent::{Extents, ReadAt, ReadError, Source},
-    movie::{Movie, Sample, Syncs, Track},
+    movie::{FourCc, LeftOut, Movie, Sample, Syncs, Track},
 };
 
 /// The maximum number of samples that are decoded for one exact frame: ten seconds at sixty a second. If
@@ -34,6 +35,9 @@ pub enum StillsError {
     /// The movie has no video track.
     #[error("the title has no video")]
     NoVideo,
+    /// Its video tracks are unplayable; with the reason of the first.
+    #[error("the video of the title is unplayable: {0}")]
+    Unplayable(String),
     /// The video is encrypted.
     #[error("the video of the title is encrypted")]
     Encrypted,
@@ -71,13 +75,16 @@ struct KeyFrame {
     presented: i64,
 }
 
-/// Selects the video track for images: the first that can be played, else the first.
+/// Selects the video track for images: the leading one.
 pub fn track(movie: &Movie) -> Result<&Track, StillsError> {
-    let videos = || movie.tracks.iter().filter(|track| track.is_video());
-    let is_playable = |track: &&Track| track.entry.packageable().is_ok();
-    let track = videos().find(is_playable).or_else(|| videos().next());
-    match track {
-        None => Err(StillsError::NoVideo),
+    match movie.leading_video().map(|place| &movie.tracks[place]) {
+        None => {
+            let is_video = |left_out: &&LeftOut| left_out.handler == Some(FourCc(*b"vide"));
+            Err(match movie.left_out.iter().find(is_video) {
+                Some(left_out) => StillsError::Unplayable(left_out.why.clone()),
+                None => StillsError::NoVideo,
+            })
+        }
         Some(track) if track.entry.encryption.is_some() => Err(StillsError::Encrypted),
         Some(track) => Ok(track),
     }
@@ -322,7 +329,7 @@ impl Stills {
         writer.boxed(b"moov", |moov| {
             boxes::movie_header(moov, TIMESCALE, duration, 2);
             moov.boxed(b"trak", |trak| {
-                boxes::track_header(trak, 1, duration, false, &track.display);
+                track_boxes::write_header(trak, track, 1, duration, track_boxes::ENABLED);
                 boxes::edit_list(trak, &[(duration, media_time)]);
                 trak.boxed(b"mdia", |mdia| {
                     boxes::media_header(mdia, TIMESCALE, duration, "");

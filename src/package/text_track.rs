@@ -2,6 +2,7 @@
 
 use super::{
     cues, presentation,
+    roles::{self, Role},
     text::SampleFormat,
     title::{self, text_tracks},
 };
@@ -41,8 +42,11 @@ pub enum HasText {
 /// Describes the text track at a place of the movie.
 pub fn describe(movie: &Movie, place: usize) -> Description {
     let track = &movie.tracks[place];
-    let forced = is_forced(track);
-    let hearing_impaired = track.has_role("caption");
+    let roles = roles::roles(track);
+    // All of its samples are forced, or its role says so.
+    let forced = codec::forced_samples(&track.entry) == ForcedSamples::All
+        || roles.contains(&Role::ForcedSubtitle);
+    let hearing_impaired = roles.contains(&Role::Caption);
     let language = title::language(track);
     let flags = match (hearing_impaired, forced) {
         (true, true) => "SDH, forced",
@@ -60,14 +64,6 @@ pub fn describe(movie: &Movie, place: usize) -> Description {
         is_default: is_default(movie, place),
         text: presentation::Text { forced, hearing_impaired },
     }
-}
-
-/// Whether players show the track even when subtitles are off: all of its samples are forced, or its role
-/// says so.
-fn is_forced(track: &Track) -> bool {
-    codec::forced_samples(&track.entry) == ForcedSamples::All
-        || track.has_role("forced-subtitle")
-        || track.has_role("forced_subtitle")
 }
 
 /// Whether the track is the first enabled one of the text tracks. A flag that all of them share says nothing:

@@ -7,7 +7,9 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Error, Titles, manifest_cache::Product, readiness::Waiting, texts};
+use super::{
+    Error, Titles, manifest_cache::Product, readiness::Waiting, short_file::read_all, texts,
+};
 use crate::{
     extent::{Caching, ReadError, Text, disk::File},
     library::{Index, MediaPath, sidecar_name::Sidecar},
@@ -74,7 +76,7 @@ async fn subtitle_files(
     for SubtitleSource { name, sidecar, file } in sources {
         let content = match file.identity().size > text::FILE_BYTES_MAX as u64 {
             true => Err("it is too long".to_owned()),
-            false => Ok(texts::read_all(&file).await?),
+            false => Ok(read_all(&file).await?),
         };
         let describe = move || {
             let content = content.as_ref().map(|bytes| &bytes[..]).map_err(String::clone);

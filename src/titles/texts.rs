@@ -2,29 +2,31 @@
 
 use std::{ops::Range, sync::Arc, time::SystemTime};
 
-use bytes::{Bytes, BytesMut};
-
 use super::{
     Error, Titles,
     manifest_cache::Product,
     media_types::{HLS, VTT},
     opened::Opened,
     readiness::Waiting,
+    remux,
+    short_file::read_all,
 };
 use crate::{
     extent::{
-        Caching, ReadError, Source as _, Text,
+        Caching, Text,
         disk::{File, OpenError, Version},
     },
     library::{MediaPath, Sidecars, sidecar_name::Sidecar},
-    movie::Movie,
+    movie::{Movie, SegmentStart, languages},
     package::{
         chapters, cues, hls,
         presentation::{self, Segment},
+        roles,
         text::{self, Parsed, SubtitleFormat, Subtitles, TimestampMap},
         text_track::{self, Description, HasText},
         title,
     },
+    transcode::renditions::remux_description::RemuxedText,
 };
 
 /// The assumed length of a segment of subtitles in bytes: a few lines. The true length needs a read of
@@ -45,6 +47,13 @@ pub struct TextSource {
 pub enum TextOrigin {
     /// A track of the title's own file, by its place.
     Track(usize),
+    /// Subtitles of the file that the title was remuxed from, beside the remuxed movie.
+    Remuxed {
+        /// The file, in WebVTT.
+        file: Arc<File>,
+        /// The description of the file that they come from.
+        text: RemuxedText,
+    },
     /// A sidecar.
     Sidecar {
         /// The file.
@@ -96,18 +105,34 @@ pub async fn open(
     title: &MediaPath,
     opened: &Opened,
 ) -> Result<Vec<TextSource>, Error> {
-    Ok(open_among(titles, opened, sidecars(titles, title).await?).await)
+    let remuxed = remux::description(titles, opened).await;
+    let remuxed = remuxed.map(|description| description.texts).unwrap_or_default();
+    Ok(open_among(titles, opened, remuxed, sidecars(titles, title).await?).await)
 }
 
-/// Opens the subtitles of a title whose sidecars are known.
-pub async fn open_among(titles: &Titles, opened: &Opened, sidecars: Sidecars) -> Vec<TextSource> {
+/// Opens the subtitles of a title whose sidecars are known, and those that its remux has extracted.
+pub async fn open_among(
+    titles: &Titles,
+    opened: &Opened,
+    remuxed: Vec<RemuxedText>,
+    sidecars: Sidecars,
+) -> Vec<TextSource> {
+    let version = opened.version.with(text::FORMAT_VERSION);
     let own = |place: usize| {
         let origin = TextOrigin::Track(place);
-        let version = opened.version.with(text::FORMAT_VERSION);
         let is_listed = text_track::has_text(&opened.movie.tracks[place]) != HasText::No;
         TextSource { version, origin, is_listed }
     };
     let mut texts: Vec<_> = title::text_tracks(&opened.movie).map(own).collect();
+    for text in remuxed {
+        match remux::open_beside(titles, opened, &text.file).await {
+            Ok(file) => {
+                let origin = TextOrigin::Remuxed { file, text };
+                texts.push(TextSource { version, origin, is_listed: true });
+            }
+            Err(error) => tracing::warn!(file = text.file, %error, "cannot open remuxed subtitles"),
+        }
+    }
     for (path, sidecar) in sidecars.subtitles {
         match titles.file(&path, Waiting::Allowed).await {
             Ok(file) => {
@@ -129,6 +154,7 @@ fn sidecar_version(file: &File, kind: SubtitleFormat, sidecar: &Sidecar) -> Vers
     let version = file.identity().version().with(text::FORMAT_VERSION).with(match kind {
         SubtitleFormat::Srt => 1,
         SubtitleFormat::WebVtt => 2,
+        SubtitleFormat::Ass => 3,
     });
     let language = sidecar.language.as_deref().unwrap_or_default();
     language.bytes().fold(version, |version, byte| version.with(byte.into()))
@@ -140,7 +166,9 @@ impl TextSource {
         let modified = title.file.identity().modified();
         match &self.origin {
             TextOrigin::Track(_) => modified,
-            TextOrigin::Sidecar { file, .. } => modified.max(file.identity().modified()),
+            TextOrigin::Remuxed { file, .. } | TextOrigin::Sidecar { file, .. } => {
+                modified.max(file.identity().modified())
+            }
         }
     }
 
@@ -148,6 +176,20 @@ impl TextSource {
     fn describe(&self, movie: &Movie) -> Description {
         match &self.origin {
             TextOrigin::Track(place) => text_track::describe(movie, *place),
+            TextOrigin::Remuxed { text, .. } => {
+                let language = text.language.as_deref().map(title::parse_language);
+                let named = text.name.clone();
+                let label = named.or_else(|| language.as_deref().map(languages::native_name));
+                Description {
+                    language,
+                    label: label.unwrap_or_default(),
+                    is_default: text.is_default,
+                    text: presentation::Text {
+                        forced: text.is_forced,
+                        hearing_impaired: text.is_hearing_impaired,
+                    },
+                }
+            }
             TextOrigin::Sidecar { sidecar, .. } => Description {
                 language: sidecar.language.clone(),
                 label: sidecar.label.clone(),
@@ -169,6 +211,10 @@ impl TextSource {
         leading: &presentation::Track,
     ) -> presentation::Track {
         let Description { language, label, is_default, text } = self.describe(&title.movie);
+        let roles = match &self.origin {
+            TextOrigin::Track(place) => roles::roles(&title.movie.tracks[*place]),
+            TextOrigin::Remuxed { .. } | TextOrigin::Sidecar { .. } => Vec::new(),
+        };
         presentation::Track {
             prefix: prefix.to_owned(),
             version: self.version.to_string(),
@@ -178,11 +224,13 @@ impl TextSource {
             language,
             label,
             is_default,
+            roles,
             segments: leading
                 .segments
                 .iter()
                 .map(|segment| Segment { bytes: SEGMENT_BYTES, ..*segment })
                 .collect(),
+            begins: SegmentStart::Independent,
             target_duration_min_s: 0,
             protection: None,
             kind: presentation::Kind::Text(text),
@@ -257,7 +305,9 @@ async fn subtitles(
 ) -> Result<Arc<Subtitles>, Error> {
     let (identity, track) = match &source.origin {
         TextOrigin::Track(place) => (*opened.file.identity(), *place),
-        TextOrigin::Sidecar { file, .. } => (*file.identity(), 0),
+        TextOrigin::Remuxed { file, .. } | TextOrigin::Sidecar { file, .. } => {
+            (*file.identity(), 0)
+        }
     };
     if let Some(cached) = titles.cache.subtitles(&identity, track) {
         return Ok(cached);
@@ -271,17 +321,11 @@ async fn subtitles(
             });
             reading.await??
         }
+        TextOrigin::Remuxed { file, .. } => {
+            read_file(titles, file, SubtitleFormat::WebVtt, None).await?
+        }
         TextOrigin::Sidecar { file, kind, sidecar } => {
-            if file.identity().size > text::FILE_BYTES_MAX as u64 {
-                return Err(Error::Unprocessable("the subtitles are too long".to_owned()));
-            }
-            let bytes = read_all(file).await?;
-            let (kind, language) = (*kind, sidecar.language.clone());
-            let parse = move || text::parse(&bytes, kind, language.as_deref());
-            let parsed = titles.background.spawn_blocking_limited(parse).await?;
-            let parsed = parsed.map_err(|refused| Error::Unprocessable(refused.to_string()))?;
-            check_cues(&parsed)?;
-            parsed.subtitles
+            read_file(titles, file, *kind, sidecar.language.clone()).await?
         }
     };
     Ok(titles.cache.keep_subtitles(identity, track, Arc::new(subtitles)))
@@ -295,6 +339,24 @@ fn check_cues(parsed: &Parsed) -> Result<(), Error> {
         )),
         _ => Ok(()),
     }
+}
+
+/// Reads a file of subtitles.
+async fn read_file(
+    titles: &Titles,
+    file: &Arc<File>,
+    format: SubtitleFormat,
+    language: Option<String>,
+) -> Result<Subtitles, Error> {
+    if file.identity().size > text::FILE_BYTES_MAX as u64 {
+        return Err(Error::Unprocessable("the subtitles are too long".to_owned()));
+    }
+    let bytes = read_all(file).await?;
+    let parse = move || text::parse(&bytes, format, language.as_deref());
+    let parsed = titles.background.spawn_blocking_limited(parse).await?;
+    let parsed = parsed.map_err(|refused| Error::Unprocessable(refused.to_string()))?;
+    check_cues(&parsed)?;
+    Ok(parsed.subtitles)
 }
 
 /// Reads the sidecars of subtitles and the short text tracks, and unlists those without a cue: a player
@@ -313,7 +375,7 @@ pub async fn unlist_invalid(
             TextOrigin::Track(place) => {
                 text_track::has_text(&opened.movie.tracks[*place]) == HasText::Unknown
             }
-            TextOrigin::Sidecar { .. } => true,
+            TextOrigin::Remuxed { .. } | TextOrigin::Sidecar { .. } => true,
         };
         if !is_in_doubt {
             continue;
@@ -327,18 +389,4 @@ pub async fn unlist_invalid(
         tracing::warn!(title, number, why, "invalid subtitles left out of their title");
         source.is_listed = false;
     }
-}
-
-/// Reads all bytes of a short file.
-pub async fn read_all(file: &Arc<File>) -> Result<Bytes, ReadError> {
-    let mut bytes = BytesMut::new();
-    while (bytes.len() as u64) < file.len() {
-        let rest = bytes.len() as u64..file.len();
-        let piece = match file.read_now(rest.clone())? {
-            Some(piece) => piece,
-            None => Arc::clone(file).read(rest).await?,
-        };
-        bytes.extend_from_slice(&piece);
-    }
-    Ok(bytes.freeze())
 }

@@ -4,13 +4,12 @@
 // Writes a screenshot per pair of codecs and the server's log to target/browser/.
 
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import * as fs from "node:fs";
-import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { CLIPS, fileOf, FRAMES_PER_SECOND, makeClips, REPLACEMENT } from "./clips.mjs";
+import { startPages } from "./pages.mjs";
 import { HOSTILE, launchBrowser, collectErrors, OUTPUT, plays, startServer } from "./site.mjs";
 
 /** Each way to play: a view of the title and a player. */
@@ -27,15 +26,6 @@ const HLS_JS = WAYS.find(({ player }) => player === "hls.js");
 /** A title whose path works only if each of its segments is percent-encoded. */
 const SPECIAL = `Été & amis/日本語 #1/100 % sûr?/a+b;c=d/${HOSTILE}`;
 const REPLACED = "Replaced.mp4";
-
-/** The files of the players' origin. */
-const PAGES = {
-  "/": "player/index.html",
-  "/stage.js": "player/stage.js",
-  "/players/hls.js": "node_modules/hls.js/dist/hls.min.js",
-  "/players/shaka-player": "node_modules/shaka-player/dist/shaka-player.compiled.js",
-  "/players/dash.js": "node_modules/dashjs/dist/modern/umd/dash.all.min.js",
-};
 
 // ---- A server of streams, one of pages, and a browser ----------------------
 
@@ -61,22 +51,6 @@ after(async () => {
   await server?.stop();
   if (scratch) fs.rmSync(scratch, { recursive: true });
 });
-
-/**
- * Serves PAGES. Playwright's routes are unsuitable: with any route, playwright responds to CORS preflights
- * itself and disables the browser's cache.
- */
-async function startPages() {
-  const types = { ".js": "text/javascript", ".html": "text/html" };
-  const server = createServer((request, response) => {
-    const file = PAGES[request.url];
-    if (!file) return response.writeHead(404).end();
-    response.setHeader("Content-Type", types[path.extname(file)]);
-    fs.createReadStream(path.join(import.meta.dirname, file)).pipe(response);
-  });
-  await once(server.listen(0, "127.0.0.1"), "listening");
-  return { server, url: `http://127.0.0.1:${server.address().port}/` };
-}
 
 const titleOf = (clip) => `${clip.file}.mp4`;
 const encoded = (title) => title.split("/").map(encodeURIComponent).join("/");

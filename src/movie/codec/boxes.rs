@@ -37,6 +37,18 @@ impl<'a> Boxes<'a> {
         self.iter().find(|child| child.kind.0 == *kind).map(|child| child.body)
     }
 
+    /// The offset of the body of the first box of a type.
+    pub(super) fn body_offset(self, kind: &[u8; 4]) -> Option<usize> {
+        let mut at = 0;
+        for child in self.iter() {
+            if child.kind.0 == *kind {
+                return Some(at + child.whole.len() - child.body.len());
+            }
+            at += child.whole.len();
+        }
+        None
+    }
+
     /// Whether the boxes fill all of the bytes, except for a terminator.
     pub(super) fn is_complete(self) -> bool {
         let filled: usize = self.iter().map(|child| child.whole.len()).sum();

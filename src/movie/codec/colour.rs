@@ -67,6 +67,12 @@ impl Colour {
         Some(Self { primaries, transfer, matrix, full_range: range.map(|byte| byte & 0x80 != 0) })
     }
 
+    /// The colour primaries and the matrix coefficients, where they are specified.
+    pub fn specified(&self) -> (Option<u16>, Option<u16>) {
+        let specified = |point: u16| Some(point).filter(|point| is_specified(*point));
+        (specified(self.primaries), specified(self.matrix))
+    }
+
     /// This colour, with unspecified values from another.
     pub(super) fn or(self, other: Self) -> Self {
         let or = |point, other| if is_specified(point) { point } else { other };

@@ -78,6 +78,21 @@ fn descriptor<'a>(fields: &mut Cursor<'a>) -> Option<(u8, &'a [u8])> {
     Some((tag, body))
 }
 
+/// Sets the identifier of the stream (ES_ID) in the body of the box to 0, its value in every MP4 file
+/// (ISO/IEC 14496-14 section 3.1.2). Muxers write the track identifier, which differs in a file of other
+/// tracks.
+pub(super) fn clear_stream_id(body: &mut [u8]) {
+    let mut fields = Cursor(full_body(body).unwrap_or_default());
+    if fields.u8() != Some(ES_DESCRIPTOR) {
+        return;
+    }
+    // The length ends with a byte below 0x80.
+    let length = fields.0.iter().take(4).position(|byte| byte & 0x80 == 0).unwrap_or(3) + 1;
+    if let Some(id) = body.get_mut(5 + length..7 + length) {
+        id.fill(0);
+    }
+}
+
 /// Builds the body of an `esds` for a stream without decoder-specific configuration.
 pub(super) fn build(object_type: u8) -> Vec<u8> {
     // Stream type 5, audio; the following bit is always set. Buffer size and bit rates are unknown.
@@ -96,6 +111,21 @@ pub(super) fn build(object_type: u8) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_stream_identifier_becomes_zero_behind_a_length_of_any_size() {
+        for length in [&[25][..], &[0x80, 25], &[0x80, 0x80, 0x80, 25]] {
+            let mut body = [&[0, 0, 0, 0, ES_DESCRIPTOR][..], length, &[7, 9, 1, 4]].concat();
+            clear_stream_id(&mut body);
+            let expected = [&[0, 0, 0, 0, ES_DESCRIPTOR][..], length, &[0, 0, 1, 4]].concat();
+            assert_eq!(body, expected);
+        }
+        for other in [&[][..], &[0, 0, 0, 0, ES_DESCRIPTOR, 1, 7], &[0, 0, 0, 0, 4, 1, 7, 9]] {
+            let mut body = other.to_vec();
+            clear_stream_id(&mut body);
+            assert_eq!(body, other);
+        }
+    }
 
     #[test]
     fn a_built_descriptor_is_readable() {

@@ -5,9 +5,9 @@
 //! entry. An invalid configuration becomes a [`Warning`] and the most likely values replace it, because
 //! bad metadata may degrade CODECS but never playback.
 //!
-//! The entry is copied byte for byte except for its [repairs](Repair): parsing and writing these boxes from
-//! a model changed 14 of 16 real entries. Lookups follow fixed paths and are counted, so that no entry
-//! costs more than a few passes over its bytes.
+//! The entry is copied byte for byte except for its [repairs](Repair) and the stream identifier in `esds`:
+//! parsing and writing these boxes from a model changed 14 of 16 real entries. Lookups follow fixed paths
+//! and are counted, so that no entry costs more than a few passes over its bytes.
 
 mod aac;
 mod ac3;
@@ -33,6 +33,8 @@ pub(super) mod nal;
 mod opus;
 mod packageable;
 mod repair;
+mod same_decoder;
+mod scan;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -50,8 +52,9 @@ pub use self::{
     encryption::{Encryption, TrackEncryption},
     four_cc::FourCc,
     kind::Codec,
-    packageable::NotPackageable,
+    packageable::{NotPackageable, SegmentAudio},
     repair::Repair,
+    scan::Scan,
     text::{ForcedSamples, forced_samples},
     video::{SampleAspect, Video},
     warning::{EntryRefused, Warning},
@@ -165,15 +168,22 @@ fn read_video(format: FourCc, body: &[u8], entry: &[u8]) -> Result<SampleEntry, 
     let may_repair = encryption.is_none();
     let described = video::describe(original_format, fields, may_repair, &mut warnings);
     let repair = if may_repair { Repair::for_format(format, described.format) } else { None };
+    let mut repairs: Vec<_> = repair.into_iter().collect();
     let mut entry = entry.to_vec();
     if repair.is_some() {
         entry[4..8].copy_from_slice(&described.format.0);
+    }
+    let (width, height) = (described.video.width, described.video.height);
+    if (width, height) != (fields.width, fields.height) {
+        entry[video::SIZE_AT..][..2].copy_from_slice(&width.to_be_bytes());
+        entry[video::SIZE_AT + 2..][..2].copy_from_slice(&height.to_be_bytes());
+        repairs.push(Repair::FrameSize);
     }
     Ok(SampleEntry {
         format,
         original_format,
         entry: entry.into(),
-        repairs: repair.into_iter().collect(),
+        repairs,
         codec: described.codec,
         codecs: described.codecs,
         media: Media::Video(described.video),
@@ -193,10 +203,12 @@ fn read_audio(format: FourCc, body: &[u8], entry: &[u8]) -> Result<SampleEntry, 
     let may_repair = encryption.is_none();
     let described = audio::describe(original_format, body, &fields, may_repair, &mut warnings);
     let repairs = described.rebuilt.iter().map(|_| Repair::QuickTimeAudio).collect();
+    let mut entry = described.rebuilt.unwrap_or_else(|| entry.to_vec());
+    clear_stream_id(&mut entry);
     Ok(SampleEntry {
         format,
         original_format,
-        entry: described.rebuilt.unwrap_or_else(|| entry.to_vec()).into(),
+        entry: entry.into(),
         repairs,
         codec: described.codec,
         codecs: described.codecs,
@@ -205,6 +217,18 @@ fn read_audio(format: FourCc, body: &[u8], entry: &[u8]) -> Result<SampleEntry, 
         bitrate: Bitrate::from_boxes(fields.boxes).or(described.bitrate),
         warnings,
     })
+}
+
+/// Clears the stream identifier in the `esds` of an audio entry. No repair of the file: play.mp4 keeps the
+/// identifiers of its tracks, which the entry may name.
+fn clear_stream_id(entry: &mut [u8]) {
+    let has_stream = |child: &boxes::Child<'_>| matches!(&child.kind.0, b"mp4a" | b"enca");
+    let child = boxes::first(entry).filter(has_stream);
+    let fields = child.and_then(|child| audio::Fields::read(child.body).ok());
+    let Some(boxes) = fields.map(|fields| fields.boxes) else { return };
+    let Some(offset) = boxes.body_offset(b"esds") else { return };
+    let start = entry.len() - boxes.0.len() + offset;
+    esds::clear_stream_id(&mut entry[start..]);
 }
 
 /// Reads an entry of text or data.

@@ -21,6 +21,8 @@ pub enum Repair {
     /// A QuickTime sound description became an MP4 entry: QuickTime's fields are removed, and the codec
     /// configuration is at its place in MP4.
     QuickTimeAudio,
+    /// The frame size of the stream replaced zero. Chromium refuses segments whose entry has no size.
+    FrameSize,
 }
 
 impl fmt::Display for Repair {
@@ -30,6 +32,7 @@ impl fmt::Display for Repair {
             Self::DvheToDvh1 => "dvhe changed to dvh1: the parameter sets are in the sample entry",
             Self::Avc3ToAvc1 => "avc3 changed to avc1: the parameter sets are in the sample entry",
             Self::QuickTimeAudio => "QuickTime sound description changed to an MP4 sample entry",
+            Self::FrameSize => "frame size added to the sample entry, from the stream",
         })
     }
 }

@@ -3,12 +3,15 @@
 use std::{num::NonZeroU32, ops::Range};
 
 use super::{
-    Cut, Layout,
+    Cut, Layout, is_media,
     ranges::{Mapper, Ranges},
 };
 use crate::{
     movie::Track,
-    package::boxes::{self, Writer},
+    package::{
+        boxes::{self, Writer},
+        track_boxes,
+    },
 };
 
 /// Ticks per second of a movie if the timescales of its tracks have no common multiple.
@@ -24,7 +27,7 @@ pub(in crate::package) struct Part<'a> {
 pub(in crate::package) fn write(parts: Vec<Part<'_>>) -> Layout {
     let media = media(&parts);
     let mut header = Writer::default();
-    write_file_type(&mut header);
+    write_file_type(&mut header, &parts);
     // The index contains offsets of the media data, which come after it: the length of the index depends
     // only on the width of these offsets.
     let is_long = u32::try_from(media.len() + (1 << 30)).is_err();
@@ -58,11 +61,13 @@ fn add_to_offsets(offsets: &mut [u8], base: u64, is_long: bool) {
     }
 }
 
-fn write_file_type(writer: &mut Writer) {
+fn write_file_type(writer: &mut Writer, parts: &[Part<'_>]) {
+    let brands = track_boxes::codec_brands(parts.iter().map(|part| part.track));
     writer.boxed(b"ftyp", |ftyp| {
         ftyp.bytes(b"isom");
         ftyp.u32(0x200);
         [b"isom", b"iso2", b"mp41"].into_iter().for_each(|brand| ftyp.bytes(brand));
+        brands.into_iter().for_each(|brand| ftyp.bytes(brand));
     });
 }
 
@@ -123,37 +128,44 @@ fn write_moov(
         for (id, part) in (1..).zip(parts) {
             moov.boxed(b"trak", |trak| {
                 let Part { track, cut } = part;
-                boxes::track_header(trak, id, duration(part), track.is_audio(), &track.display);
+                let flags = flags(parts, part);
+                track_boxes::write_header(trak, track, id, duration(part), flags);
                 let presented = (in_movie(cut.duration, part), cut.media_time);
                 let empty = (in_movie(cut.delay, part), -1);
                 let edits = if cut.delay > 0 { vec![empty, presented] } else { vec![presented] };
                 boxes::edit_list(trak, &edits);
                 offsets.push(write_media(trak, part, media, is_long));
+                track_boxes::write_user_data(trak, track);
             });
         }
     });
     offsets
 }
 
-fn write_media(trak: &mut Writer, part: &Part<'_>, media: &Ranges, is_long: bool) -> Range<usize> {
+/// The flags of a track's header: those of the file, and the first video and the first audio track are
+/// enabled if no other of the kind is. A selection may leave out the track that the file enables.
+fn flags(parts: &[Part<'_>], part: &Part<'_>) -> u32 {
     let track = part.track;
+    let mut of_kind =
+        parts.iter().map(|part| part.track).filter(|other| other.handler == track.handler);
+    let is_enabled = |track: &Track| track.carried.flags & track_boxes::ENABLED != 0;
+    let is_first = of_kind.clone().next().is_some_and(|first| first.id == track.id);
+    if is_media(track) && is_first && !of_kind.any(is_enabled) {
+        return track.carried.flags | track_boxes::ENABLED;
+    }
+    track.carried.flags
+}
+
+fn write_media(trak: &mut Writer, part: &Part<'_>, media: &Ranges, is_long: bool) -> Range<usize> {
+    let Part { track, cut: Cut { tables, .. } } = part;
     let mut offsets = 0..0;
-    trak.boxed(b"mdia", |mdia| {
-        let language = track.language.as_deref().unwrap_or_default();
-        let duration = part.cut.tables.duration();
-        boxes::media_header(mdia, track.timescale.get(), duration, language);
-        boxes::handler(mdia, &track.handler.0, track.name.as_deref().unwrap_or_default());
-        mdia.boxed(b"minf", |minf| {
-            boxes::media_kind(minf, &track.handler.0);
-            minf.boxed(b"stbl", |stbl| {
-                stbl.full(b"stsd", 0, 0, |stsd| {
-                    stsd.u32(1);
-                    stsd.bytes(&track.entry.entry);
-                });
-                let mut mapper = Mapper::new(media);
-                offsets = part.cut.tables.write(stbl, is_long, |offset| mapper.map(offset));
-            });
-        });
+    track_boxes::write_media(trak, track, tables.duration(), |stbl| {
+        let mut mapper = Mapper::new(media);
+        offsets = tables.write(stbl, is_long, |offset| mapper.map(offset));
+        track_boxes::write_roll_description(stbl, track);
+        if track_boxes::roll_distance(track).is_some() {
+            track_boxes::write_roll_group(stbl, tables.samples());
+        }
     });
     offsets
 }

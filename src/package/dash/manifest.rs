@@ -1,7 +1,7 @@
 //! The MPD with its period (ISO/IEC 23009-1 section 5.3.1).
 
 use super::{
-    sets::adaptation_sets,
+    sets::{FULL_PROFILE, adaptation_sets},
     xml::{Element, close},
 };
 use crate::package::{
@@ -12,6 +12,9 @@ use crate::package::{
 /// The maximum of `minBufferTime`. Clients buffer this much before playback starts (Shaka Player), and a
 /// title may have a single segment of an hour.
 const MIN_BUFFER_MAX_US: u64 = 10_000_000;
+
+/// The profile of sets with segments (section 8.4).
+const LIVE_PROFILE: &str = "urn:mpeg:dash:profile:isoff-live:2011";
 
 /// The MPD of a title. URLs are relative to the folder of the title.
 pub fn manifest(presentation: &Presentation) -> String {
@@ -26,7 +29,7 @@ pub fn manifest(presentation: &Presentation) -> String {
         .attribute("xmlns", "urn:mpeg:dash:schema:mpd:2011")
         .attribute_if("xmlns:scte214", tracks.iter().any(is_supplemented).then_some(scte214))
         .attribute_if("xmlns:cenc", tracks.iter().any(is_protected).then_some("urn:mpeg:cenc:2013"))
-        .attribute("profiles", "urn:mpeg:dash:profile:isoff-live:2011")
+        .attribute("profiles", &profiles(tracks))
         .attribute("type", "static")
         .duration("mediaPresentationDuration", presentation.duration_us)
         .duration("minBufferTime", longest_segment_us(tracks).min(MIN_BUFFER_MAX_US))
@@ -41,6 +44,12 @@ pub fn manifest(presentation: &Presentation) -> String {
     close(&mut text, "Period");
     close(&mut text, "MPD");
     text
+}
+
+/// The profiles of the sets: a client that knows the first one only leaves out text (section 8.1).
+fn profiles(tracks: &[Track]) -> String {
+    let has_text = tracks.iter().any(|track| track.text().is_some());
+    if has_text { format!("{LIVE_PROFILE},{FULL_PROFILE}") } else { LIVE_PROFILE.to_owned() }
 }
 
 /// A client that buffers this much keeps playing at the bandwidths of the MPD, however unevenly the bytes

@@ -1,8 +1,8 @@
-//! DASH: the same segments as an MPD (ISO/IEC 23009-1, live profile, static).
+//! DASH: the same segments as an MPD (ISO/IEC 23009-1, live profile, static; text has the full profile).
 //!
 //! [`manifest()`] is a pure function. All URLs are relative, so that an MPD below a signed prefix refers to
-//! resources below the same prefix. The base URL of a representation is its folder, so representations of
-//! an adaptation set share one template and, if possible, one timeline.
+//! resources below the same prefix. The base URL of a representation is its folder, and its template is
+//! beside it.
 
 mod audio;
 mod captions;

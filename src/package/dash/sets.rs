@@ -4,23 +4,31 @@
 use super::{
     audio::channels,
     captions,
-    timeline::{has_same_timeline, is_aligned, segment_template},
+    timeline::{is_aligned, segment_template},
     xml::{Element, close, descriptor},
 };
-use crate::package::{
-    bit_rate::BitRate,
-    presentation::{Audio, Ratio, Text, Track, Video, VideoRange},
-    protection::{base64, uuid},
-    storyboard::{COLUMNS, ROWS, Storyboard, TILES},
-    write::{UniqueNames, escape_uri, language, name, uri},
+use crate::{
+    movie::SegmentStart,
+    package::{
+        bit_rate::BitRate,
+        presentation::{Audio, Ratio, Text, Track, Video, VideoRange},
+        protection::{base64, uuid},
+        roles::DASH_ROLES,
+        storyboard::{COLUMNS, ROWS, Storyboard, TILES},
+        write::{UniqueNames, escape_uri, language, name, uri},
+    },
 };
 
-const ROLE: &str = "urn:mpeg:dash:role:2011";
+/// The profile without restrictions (section 8.2).
+pub(super) const FULL_PROFILE: &str = "urn:mpeg:dash:profile:full:2011";
 /// Scheme and key identifier (section 5.8.4.1).
 const MP4_PROTECTION: &str = "urn:mpeg:dash:mp4protection:2011";
 /// An image with tiles, in columns and rows.
 const THUMBNAIL_TILE: &str = "http://dashif.org/guidelines/thumbnail_tile";
+/// Code points of colour (ISO/IEC 23091-2).
+const COLOUR_PRIMARIES: &str = "urn:mpeg:mpegB:cicp:ColourPrimaries";
 const TRANSFER_CHARACTERISTICS: &str = "urn:mpeg:mpegB:cicp:TransferCharacteristics";
+const MATRIX_COEFFICIENTS: &str = "urn:mpeg:mpegB:cicp:MatrixCoefficients";
 
 /// Writes all adaptation sets: video, audio, text, and the storyboard.
 pub(super) fn adaptation_sets(out: &mut String, tracks: &[Track], storyboard: Option<&Storyboard>) {
@@ -93,11 +101,14 @@ impl Writer<'_> {
 
     fn video(&mut self, set: &[(&Track, &Video)], has_sdr: bool) {
         let Some(&(first, properties)) = set.first() else { return };
-        let tag = segmented(self.set("video", "video/mp4"));
-        let aspects: Option<Vec<_>> = set.iter().map(|(_, video)| display_aspect(video)).collect();
-        let aspects = aspects.unwrap_or_default();
-        match aspects.first().filter(|first| aspects.iter().all(|other| other == *first)) {
-            Some(aspect) => ratio(tag, "par", ':', *aspect),
+        let tag = segmented(self.set("video", "video/mp4"), set.iter().map(|(track, _)| *track))
+            .attribute_if("lang", shared(set, |(track, _)| language(track)))
+            .number("maxWidth", greatest(set, |video| video.width))
+            .number("maxHeight", greatest(set, |video| video.height));
+        let fastest = set.iter().filter_map(|(_, video)| video.frame_rate).max();
+        let tag = frame_rate(tag, "maxFrameRate", fastest);
+        match shared(set, |(_, video)| display_aspect(video)) {
+            Some(aspect) => ratio(tag, "par", ':', aspect),
             None => tag,
         }
         .open();
@@ -105,36 +116,16 @@ impl Writer<'_> {
         if has_same_protection {
             content_protection(self.out, first);
         }
-        let transfer = match properties.range {
-            VideoRange::Sdr => None,
-            VideoRange::Pq => Some("16"),
-            VideoRange::Hlg => Some("18"),
-        };
-        if let Some(transfer) = transfer {
-            // A client that does not support the transfer function ignores a set with an essential
-            // property, which is right if there is another set; without one dash.js would play nothing.
-            let property = if has_sdr { "EssentialProperty" } else { "SupplementalProperty" };
-            descriptor(self.out, property, TRANSFER_CHARACTERISTICS, transfer);
-        }
+        self.colour(set, properties.range, has_sdr);
         captions::descriptors(self.out, set);
-        descriptor(self.out, "Role", ROLE, "main");
-        let is_shared = set.iter().all(|(track, _)| has_same_timeline(first, track));
-        if is_shared {
-            segment_template(self.out, first);
-        }
+        self.roles(first, "main");
         for (track, video) in set {
             let tag = self
                 .representation(track)
                 .number("width", video.width.into())
                 .number("height", video.height.into());
             let tag = ratio(tag, "sar", ':', video.pixel_aspect);
-            let tag = match video.frame_rate {
-                Some(rate) if rate.denominator() == 1 => {
-                    tag.number("frameRate", rate.numerator().into())
-                }
-                Some(rate) => ratio(tag, "frameRate", '/', rate),
-                None => tag,
-            };
+            let tag = frame_rate(tag, "frameRate", video.frame_rate);
             // SCTE 214-1 section 6.3: the codec, and the brand of its profile.
             match video.supplemental_codecs.as_deref().map(|codecs| codecs.split_once('/')) {
                 Some(Some((codecs, profile))) => tag
@@ -149,40 +140,80 @@ impl Writer<'_> {
             if !has_same_protection {
                 content_protection(self.out, track);
             }
-            self.base_url(track, "");
-            if !is_shared {
-                segment_template(self.out, track);
-            }
-            close(self.out, "Representation");
+            self.segments(track);
         }
         close(self.out, "AdaptationSet");
     }
 
-    fn audio(&mut self, track: &Track, audio: &Audio, is_main: bool) {
-        segmented(self.set("audio", "audio/mp4")).attribute_if("lang", language(track)).open();
-        content_protection(self.out, track);
-        self.label(track);
-        descriptor(self.out, "Role", ROLE, if is_main { "main" } else { "alternate" });
-        self.representation(track).number("audioSamplingRate", audio.sample_rate_hz.into()).open();
-        channels(self.out, track, audio);
+    /// Writes the code points of a set with a high dynamic range (DASH-IF IOP 4.3 section 10.2.2).
+    fn colour(&mut self, set: &[(&Track, &Video)], range: VideoRange, has_sdr: bool) {
+        let transfer = match range {
+            VideoRange::Sdr => return,
+            VideoRange::Pq => 16,
+            VideoRange::Hlg => 18,
+        };
+        // A client that does not support the transfer function ignores a set with an essential
+        // property, which is right if there is another set; without one dash.js would play nothing.
+        let property = if has_sdr { "EssentialProperty" } else { "SupplementalProperty" };
+        for (scheme, value) in [
+            (COLOUR_PRIMARIES, shared(set, |(_, video)| video.primaries)),
+            (TRANSFER_CHARACTERISTICS, Some(transfer)),
+            (MATRIX_COEFFICIENTS, shared(set, |(_, video)| video.matrix)),
+        ] {
+            if let Some(value) = value {
+                descriptor(self.out, property, scheme, &value.to_string());
+            }
+        }
+    }
+
+    /// Writes whom a track helps, the role that follows from its place, and those of its file.
+    fn roles(&mut self, track: &Track, place: &str) {
+        for (scheme, value) in track.roles.iter().filter_map(|role| role.accessibility()) {
+            descriptor(self.out, "Accessibility", scheme, value);
+        }
+        let declared = track.roles.iter().map(|role| role.dash_value());
+        for role in [place].into_iter().chain(declared.filter(|role| *role != place)) {
+            descriptor(self.out, "Role", DASH_ROLES, role);
+        }
+    }
+
+    /// Writes the segments of a track, and ends its representation. The template is in the representation,
+    /// as other packagers write it: VLC 3 resolves one of the set against the base URL of the set.
+    fn segments(&mut self, track: &Track) {
         self.base_url(track, "");
         segment_template(self.out, track);
         close(self.out, "Representation");
+    }
+
+    fn audio(&mut self, track: &Track, audio: &Audio, is_main: bool) {
+        segmented(self.set("audio", "audio/mp4"), [track])
+            .attribute_if("lang", language(track))
+            .open();
+        content_protection(self.out, track);
+        self.label(track);
+        self.roles(track, if is_main { "main" } else { "alternate" });
+        self.representation(track).number("audioSamplingRate", audio.sample_rate_hz.into()).open();
+        channels(self.out, track, audio);
+        self.segments(track);
         close(self.out, "AdaptationSet");
     }
 
-    /// Text is one whole file: clients load it once, and request no segments.
+    /// Text is one whole file: clients load it once, and request no segments. So it is outside of the
+    /// profile of the other sets.
     fn text(&mut self, track: &Track, text: &Text) {
-        self.set("text", "text/vtt").attribute_if("lang", language(track)).open();
+        self.set("text", "text/vtt")
+            .attribute("profiles", FULL_PROFILE)
+            .attribute_if("lang", language(track))
+            .open();
         self.label(track);
         let role = match text {
             Text { forced: true, .. } => "forced-subtitle",
             Text { hearing_impaired: true, .. } => "caption",
             Text { .. } => "subtitle",
         };
-        descriptor(self.out, "Role", ROLE, role);
+        self.roles(track, role);
         if track.is_default {
-            descriptor(self.out, "Role", ROLE, "main");
+            descriptor(self.out, "Role", DASH_ROLES, "main");
         }
         self.representation(track).open();
         self.base_url(track, "all.vtt");
@@ -196,12 +227,6 @@ impl Writer<'_> {
         let geometry = &storyboard.geometry;
         let (width, height) = geometry.sheet_size();
         self.set("image", "image/jpeg").open();
-        Element::new(self.out, "SegmentTemplate")
-            .number("timescale", 1000)
-            .number("duration", geometry.interval_ms * u64::from(TILES))
-            .number("startNumber", 1)
-            .attribute("media", "$Number$.jpg")
-            .empty();
         let id = self.ids.add("storyboard", |id, number| format!("{id}-{number}"));
         Element::new(self.out, "Representation")
             .attribute("id", &id)
@@ -211,6 +236,12 @@ impl Writer<'_> {
             .open();
         descriptor(self.out, "EssentialProperty", THUMBNAIL_TILE, &format!("{COLUMNS}x{ROWS}"));
         Element::new(self.out, "BaseURL").text(&escape_uri(&storyboard.url("")));
+        Element::new(self.out, "SegmentTemplate")
+            .number("timescale", 1000)
+            .number("duration", geometry.interval_ms * u64::from(TILES))
+            .number("startNumber", 1)
+            .attribute("media", "$Number$.jpg")
+            .empty();
         close(self.out, "Representation");
         close(self.out, "AdaptationSet");
     }
@@ -239,9 +270,38 @@ fn content_protection(out: &mut String, track: &Track) {
     }
 }
 
-/// Adds the attributes of sets with segments: they begin with a sync sample, and do not overlap.
-fn segmented(tag: Element<'_>) -> Element<'_> {
-    tag.attribute("segmentAlignment", "true").number("startWithSAP", 1)
+/// Adds the attributes of sets with segments: they do not overlap, and begin with a stream access point of at
+/// most this type (section 5.3.7.2).
+fn segmented<'a, 't>(tag: Element<'a>, tracks: impl IntoIterator<Item = &'t Track>) -> Element<'a> {
+    let begins = tracks.into_iter().map(|track| track.begins).max();
+    let tag = tag.attribute("segmentAlignment", "true");
+    match begins.unwrap_or(SegmentStart::Independent) {
+        SegmentStart::Independent => tag.number("startWithSAP", 1),
+        SegmentStart::Leading => tag.number("startWithSAP", 3),
+        SegmentStart::Dependent => tag,
+    }
+}
+
+/// The value that all representations of a set have; `None` if they differ, or one has none.
+fn shared<'a, T: PartialEq>(
+    set: &[(&'a Track, &'a Video)],
+    value: impl Fn(&(&'a Track, &'a Video)) -> Option<T>,
+) -> Option<T> {
+    let first = value(set.first()?)?;
+    set.iter().all(|other| value(other).as_ref() == Some(&first)).then_some(first)
+}
+
+fn greatest(set: &[(&Track, &Video)], value: impl Fn(&Video) -> u32) -> u64 {
+    set.iter().map(|(_, video)| value(video)).max().unwrap_or(0).into()
+}
+
+/// Adds a frame rate, if it is known: `25`, `24000/1001`.
+fn frame_rate<'a>(tag: Element<'a>, name: &str, rate: Option<Ratio>) -> Element<'a> {
+    match rate {
+        Some(rate) if rate.denominator() == 1 => tag.number(name, rate.numerator().into()),
+        Some(rate) => ratio(tag, name, '/', rate),
+        None => tag,
+    }
 }
 
 fn ratio<'a>(tag: Element<'a>, name: &str, separator: char, ratio: Ratio) -> Element<'a> {

@@ -10,6 +10,7 @@ use crate::package::{
         Audio, Kind, Presentation, Protection, Ratio, Segment, System, Text, Track, VideoRange,
         samples::{audio, segments, text, title, video, with_video},
     },
+    roles::Role,
     storyboard::{Geometry, Storyboard},
 };
 
@@ -51,15 +52,18 @@ fn times(track: &Track) -> Vec<(u64, u64)> {
 fn a_title_is_one_period_of_adaptation_sets() {
     let expected = "\
 <?xml version=\"1.0\" encoding=\"UTF-8\"?>
-<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" profiles=\"urn:mpeg:dash:profile:isoff-live:2011\" \
-type=\"static\" mediaPresentationDuration=\"PT16.516500S\" minBufferTime=\"PT6.016000S\">
+<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" \
+profiles=\"urn:mpeg:dash:profile:isoff-live:2011,urn:mpeg:dash:profile:full:2011\" type=\"static\" mediaPresentationDuration=\"PT16.516500S\" minBufferTime=\"PT6.016000S\">
 <ProgramInformation>
 <Title>A title</Title>
 </ProgramInformation>
 <Period id=\"0\" start=\"PT0S\">
 <AdaptationSet id=\"1\" contentType=\"video\" mimeType=\"video/mp4\" segmentAlignment=\"true\" \
-startWithSAP=\"1\" par=\"16:9\">
+startWithSAP=\"1\" maxWidth=\"1280\" maxHeight=\"720\" maxFrameRate=\"24000/1001\" par=\"16:9\">
 <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"main\"/>
+<Representation id=\"video-1\" bandwidth=\"799201\" codecs=\"avc1.64001f\" width=\"1280\" \
+height=\"720\" sar=\"1:1\" frameRate=\"24000/1001\">
+<BaseURL>~00112233445566ff/video-1/</BaseURL>
 <SegmentTemplate timescale=\"24000\" presentationTimeOffset=\"0\" startNumber=\"1\" \
 initialization=\"init.mp4\" media=\"$Number$.m4s\">
 <SegmentTimeline>
@@ -67,9 +71,6 @@ initialization=\"init.mp4\" media=\"$Number$.m4s\">
 <S d=\"108108\"/>
 </SegmentTimeline>
 </SegmentTemplate>
-<Representation id=\"video-1\" bandwidth=\"799201\" codecs=\"avc1.64001f\" width=\"1280\" \
-height=\"720\" sar=\"1:1\" frameRate=\"24000/1001\">
-<BaseURL>~00112233445566ff/video-1/</BaseURL>
 </Representation>
 </AdaptationSet>
 <AdaptationSet id=\"2\" contentType=\"audio\" mimeType=\"audio/mp4\" segmentAlignment=\"true\" \
@@ -90,7 +91,8 @@ initialization=\"init.mp4\" media=\"$Number$.m4s\">
 </SegmentTemplate>
 </Representation>
 </AdaptationSet>
-<AdaptationSet id=\"3\" contentType=\"text\" mimeType=\"text/vtt\" lang=\"en\">
+<AdaptationSet id=\"3\" contentType=\"text\" mimeType=\"text/vtt\" \
+profiles=\"urn:mpeg:dash:profile:full:2011\" lang=\"en\">
 <Label>Subtitles</Label>
 <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"subtitle\"/>
 <Representation id=\"text-1\" bandwidth=\"400\">
@@ -111,15 +113,27 @@ initialization=\"init.mp4\" media=\"$Number$.m4s\">
     assert_eq!(duration.as_micros(), 16_516_500);
 }
 
+/// The template of each representation of a set, which has none itself.
+fn templates(set: &AdaptationSet) -> Vec<&SegmentTemplate> {
+    assert!(
+        set.SegmentTemplate.is_none(),
+        "a player may resolve it against the base URL of the set"
+    );
+    let template = |r: &'_ dash_mpd_core::Representation| r.SegmentTemplate.is_some();
+    assert!(set.representations.iter().all(template));
+    set.representations.iter().filter_map(|r| r.SegmentTemplate.as_ref()).collect()
+}
+
 #[test]
-fn renditions_with_equal_segments_are_one_set_with_one_timeline() {
+fn renditions_with_equal_segments_are_one_set() {
     let low = with_video(video("video-1"), |video| (video.width, video.height) = (640, 360));
     let low = Track { prefix: "../low.mp4/".to_owned(), ..low };
     let sets = sets(vec![video("video-1"), low]);
     assert_eq!(sets.len(), 1);
-    assert_eq!(expand(sets[0].SegmentTemplate.as_ref().expect("shared")), times(&video("video-1")));
+    for template in templates(&sets[0]) {
+        assert_eq!(expand(template), times(&video("video-1")));
+    }
     let [high, low] = &sets[0].representations[..] else { panic!("two representations") };
-    assert!(high.SegmentTemplate.is_none() && low.SegmentTemplate.is_none());
     assert_eq!(low.BaseURL[0].base, "../low.mp4/~00112233445566ff/video-1/");
     assert_eq!(high.id.as_deref(), Some("video-1"));
     assert_eq!(low.id.as_deref(), Some("video-1-2"), "identifiers are unique");
@@ -134,14 +148,58 @@ fn renditions_with_another_timescale_share_the_set_and_have_own_timelines() {
     other.segments = segments(&[(288_286, 1), (288_290, 1), (216_216, 1)]);
     let sets = sets(vec![video("video-1"), other.clone()]);
     assert_eq!(sets.len(), 1);
-    assert!(sets[0].SegmentTemplate.is_none());
-    let templates: Vec<_> =
-        sets[0].representations.iter().filter_map(|r| r.SegmentTemplate.as_ref()).collect();
+    let templates = templates(&sets[0]);
     assert_eq!(
         templates.iter().map(|t| t.timescale).collect::<Vec<_>>(),
         [Some(24_000), Some(48_000)]
     );
     assert_eq!(expand(templates[1]), times(&other));
+}
+
+#[test]
+fn a_set_has_the_maxima_of_its_representations_and_the_language_they_share() {
+    let rendition = |folder, size, rate, language: Option<&str>| {
+        let track = with_video(video(folder), |video| {
+            (video.width, video.height) = size;
+            video.frame_rate = Ratio::new(rate, 1001);
+        });
+        Track { language: language.map(str::to_owned), ..track }
+    };
+    let wide = rendition("video-1", (1920, 800), 24_000, Some("de"));
+    let tall = rendition("video-2", (1080, 1080), 60_000, Some("de"));
+    let set = sets(vec![wide.clone(), tall]).remove(0);
+    assert_eq!((set.maxWidth, set.maxHeight), (Some(1920), Some(1080)));
+    assert_eq!(set.maxFrameRate.as_deref(), Some("60000/1001"));
+    assert_eq!(set.lang.as_deref(), Some("de"));
+    let other = rendition("video-2", (1920, 800), 24_000, None);
+    assert_eq!(sets(vec![wide, other])[0].lang, None);
+}
+
+#[test]
+fn only_text_is_outside_the_live_profile() {
+    let live = "urn:mpeg:dash:profile:isoff-live:2011";
+    let full = "urn:mpeg:dash:profile:full:2011";
+    let profiles = |tracks| read(&manifest(&title(tracks))).profiles.expect("profiles");
+    assert_eq!(profiles(vec![video("video-1")]), live);
+    assert_eq!(profiles(vec![video("video-1"), text("text-1", "")]), format!("{live},{full}"));
+    let sets = sets(vec![video("video-1"), text("text-1", "")]);
+    assert_eq!((sets[0].profiles.as_deref(), sets[1].profiles.as_deref()), (None, Some(full)));
+}
+
+#[test]
+fn roles_of_the_file_are_roles_and_accessibility() {
+    let main = audio("audio-1", "mp4a.40.2", "English");
+    let description = Track {
+        roles: vec![Role::Description, Role::Dub],
+        ..audio("audio-2", "mp4a.40.2", "English")
+    };
+    let sets = sets(vec![main, description]);
+    assert_eq!(roles(&sets[0]), ["main"]);
+    assert_eq!(roles(&sets[1]), ["alternate", "description", "dub"]);
+    let [purpose] = &sets[1].Accessibility[..] else { panic!("one") };
+    assert_eq!(purpose.schemeIdUri, "urn:tva:metadata:cs:AudioPurposeCS:2007");
+    assert_eq!(purpose.value.as_deref(), Some("1"));
+    assert!(sets[0].Accessibility.is_empty());
 }
 
 #[test]
@@ -182,15 +240,35 @@ fn a_set_has_the_aspect_ratio_that_its_representations_share() {
 
 #[test]
 fn a_video_range_is_essential_only_if_another_is_playable() {
-    let bright = |range| with_video(video("video-2"), |video| video.range = range);
+    let bright = |range| {
+        with_video(video("video-2"), |video| {
+            (video.range, video.primaries, video.matrix) = (range, Some(9), Some(9));
+        })
+    };
+    let points = |properties: &[dash_mpd_core::SupplementalProperty]| -> Vec<String> {
+        let point = |scheme: &str| scheme.rsplit(':').next().expect("a name").to_owned();
+        properties
+            .iter()
+            .map(|it| format!("{} {}", point(&it.schemeIdUri), it.value.as_deref().unwrap_or("")))
+            .collect()
+    };
     let alone = sets(vec![bright(VideoRange::Hlg)]);
     assert!(alone[0].essential_property.is_empty());
-    assert_eq!(alone[0].supplemental_property[0].value.as_deref(), Some("18"));
+    let hlg = ["ColourPrimaries 9", "TransferCharacteristics 18", "MatrixCoefficients 9"];
+    assert_eq!(points(&alone[0].supplemental_property), hlg);
     let beside = sets(vec![video("video-1"), bright(VideoRange::Pq)]);
     assert!(beside[0].essential_property.is_empty() && beside[0].supplemental_property.is_empty());
-    assert_eq!(beside[1].essential_property[0].value.as_deref(), Some("16"));
-    let scheme = "urn:mpeg:mpegB:cicp:TransferCharacteristics";
-    assert_eq!(beside[1].essential_property[0].schemeIdUri, scheme);
+    assert!(beside[1].supplemental_property.is_empty());
+    let essential = &beside[1].essential_property;
+    assert_eq!(
+        essential.iter().map(|it| it.value.as_deref()).collect::<Vec<_>>(),
+        [Some("9"), Some("16"), Some("9")]
+    );
+    assert_eq!(essential[1].schemeIdUri, "urn:mpeg:mpegB:cicp:TransferCharacteristics");
+    // Dolby Vision of profile 5 specifies neither primaries nor a matrix.
+    let unspecified = with_video(video("video-1"), |video| video.range = VideoRange::Pq);
+    let alone = sets(vec![unspecified]);
+    assert_eq!(points(&alone[0].supplemental_property), ["TransferCharacteristics 16"]);
 }
 
 #[test]
@@ -304,7 +382,7 @@ proptest! {
         }
         track.segments = segments.into();
         let sets = sets(vec![track.clone()]);
-        let template = sets[0].SegmentTemplate.as_ref().expect("shared");
+        let template = templates(&sets[0])[0];
         prop_assert_eq!(expand(template), times(&track));
         prop_assert_eq!((template.startNumber, template.presentationTimeOffset), (Some(1), Some(0)));
     }
@@ -382,7 +460,7 @@ fn a_storyboard_is_a_set_of_sheets_of_tiles() {
     let set = &sets[2];
     assert_eq!(set.contentType.as_deref(), Some("image"));
     assert_eq!(set.mimeType.as_deref(), Some("image/jpeg"));
-    let template = set.SegmentTemplate.as_ref().expect("a template");
+    let template = templates(set)[0];
     assert_eq!(template.media.as_deref(), Some("$Number$.jpg"));
     assert_eq!((template.timescale, template.startNumber), (Some(1000), Some(1)));
     assert_eq!(template.duration, Some(25_000.0));

@@ -49,12 +49,6 @@ fn timeline(out: &mut String, segments: &[Segment]) {
     }
 }
 
-/// Whether two tracks have the same timeline.
-pub(super) fn has_same_timeline(a: &Track, b: &Track) -> bool {
-    let times = |segment: &Segment| (segment.start, segment.duration);
-    a.timescale == b.timescale && a.segments.iter().map(times).eq(b.segments.iter().map(times))
-}
-
 /// Whether a client can switch between two tracks after any segment: all segments begin and end together,
 /// to a tick of the coarser timescale.
 pub(super) fn is_aligned(a: &Track, b: &Track) -> bool {

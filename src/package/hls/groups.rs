@@ -9,6 +9,12 @@ use crate::package::{
 /// The codec family that every client decodes.
 const AAC: &str = "mp4a.40";
 
+/// CHARACTERISTICS of subtitles for the hearing impaired.
+const CAPTIONS: [&str; 2] = [
+    "public.accessibility.transcribes-spoken-dialog",
+    "public.accessibility.describes-music-and-sound",
+];
+
 /// Renditions of one kind, of which a client plays one at a time.
 pub(super) struct Group<'a> {
     /// GROUP-ID.
@@ -50,7 +56,9 @@ pub(super) fn audio_groups(tracks: &[Track]) -> Vec<Group<'_>> {
     let is_aac = |family: &[&Track]| family.iter().any(|track| track.codec_family() == AAC);
     families.sort_by_key(|family| !is_aac(family));
     let aac = families.first().filter(|family| is_aac(family)).cloned().unwrap_or_default();
-    let same = |a: &Track, b: &Track| name(a) == name(b) && language(a) == language(b);
+    let same = |a: &Track, b: &Track| {
+        name(a) == name(b) && language(a) == language(b) && a.roles == b.roles
+    };
     for family in families.iter_mut().filter(|family| !is_aac(family)) {
         let own = family.len();
         for &track in &aac {
@@ -92,7 +100,7 @@ fn renditions<'a>(tracks: &[&'a Track], needs_default: bool) -> Vec<Rendition<'a
         .collect();
     // Clients choose by these properties, so only one rendition with the same ones may be selected
     // automatically (section 4.4.6.1.1).
-    let properties = |track: &'a Track| (language(track), track.text());
+    let properties = |track: &'a Track| (language(track), track.text(), characteristics(track));
     let mut seen = Vec::new();
     let order = default.into_iter().chain((0..tracks.len()).filter(|&at| default != Some(at)));
     for place in order {
@@ -101,6 +109,15 @@ fn renditions<'a>(tracks: &[&'a Track], needs_default: bool) -> Vec<Rendition<'a
         seen.push(properties);
     }
     renditions
+}
+
+/// CHARACTERISTICS of a rendition (section 4.4.6.1); `None` if it has none.
+pub(super) fn characteristics(track: &Track) -> Option<String> {
+    let is_for_deaf = track.text().is_some_and(|text| text.hearing_impaired);
+    let captions: &[&str] = if is_for_deaf { &CAPTIONS } else { &[] };
+    let declared = track.roles.iter().filter_map(|role| role.characteristic());
+    let all: Vec<&str> = captions.iter().copied().chain(declared).collect();
+    (!all.is_empty()).then(|| all.join(","))
 }
 
 impl Group<'_> {

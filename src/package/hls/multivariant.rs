@@ -2,22 +2,17 @@
 //! (RFC 8216bis section 4.4.6).
 
 use super::{
-    HEAD,
     captions::ClosedCaptions,
-    groups::{Group, Rendition, audio_groups, subtitles_group},
-    images,
+    groups::{Group, Rendition, audio_groups, characteristics, subtitles_group},
+    head, images,
     keys::keys,
     tag::Tag,
 };
 use crate::package::{
     bit_rate::BitRate,
-    presentation::{Audio, Presentation, Text, Track, Video, VideoRange},
+    presentation::{Audio, Presentation, Track, Video, VideoRange},
     write::{clean, language, uri},
 };
-
-/// CHARACTERISTICS of subtitles for the hearing impaired (RFC 8216bis section 4.4.6.1).
-const HEARING_IMPAIRED: &str = "public.accessibility.transcribes-spoken-dialog,\
-                                public.accessibility.describes-music-and-sound";
 
 /// The multivariant playlist of a title. URIs are relative to the folder of the title.
 ///
@@ -35,7 +30,7 @@ pub fn multivariant(presentation: &Presentation) -> String {
     let subtitles_rate = subtitles.as_ref().map(Group::bit_rate).unwrap_or_default();
 
     let mut text = String::with_capacity(1024 + tracks.len() * 512);
-    text.push_str(HEAD);
+    head(tracks).into_iter().for_each(|lines| text.push_str(lines));
     session_tags(&mut text, presentation);
     session_keys(&mut text, tracks);
     for group in &audio {
@@ -133,6 +128,7 @@ fn audio_media(text: &mut String, group: &Group, is_variant: bool) {
         let uri = uri(rendition.track, "media.m3u8");
         let channels = rendition.track.audio().and_then(channels);
         media(text, "AUDIO", group, rendition)
+            .quoted_if("CHARACTERISTICS", characteristics(rendition.track).as_deref())
             .quoted_if("CHANNELS", channels.as_deref())
             .quoted_if("URI", (!(is_variant && rendition.is_default)).then_some(&uri))
             .end();
@@ -141,13 +137,10 @@ fn audio_media(text: &mut String, group: &Group, is_variant: bool) {
 
 fn subtitles_media(text: &mut String, group: &Group) {
     for rendition in &group.renditions {
-        let is = |what: fn(&Text) -> bool| rendition.track.text().is_some_and(what);
+        let is_forced = rendition.track.text().is_some_and(|text| text.forced);
         media(text, "SUBTITLES", group, rendition)
-            .yes_or_no("FORCED", is(|text| text.forced))
-            .quoted_if(
-                "CHARACTERISTICS",
-                is(|text| text.hearing_impaired).then_some(HEARING_IMPAIRED),
-            )
+            .yes_or_no("FORCED", is_forced)
+            .quoted_if("CHARACTERISTICS", characteristics(rendition.track).as_deref())
             .quoted("URI", &uri(rendition.track, "media.m3u8"))
             .end();
     }

@@ -11,6 +11,7 @@ use crate::package::{
         samples::{audio, segments, text, title, video, with_video},
         share_target_duration,
     },
+    roles::Role,
     storyboard::{Geometry, Storyboard},
 };
 
@@ -254,6 +255,21 @@ fn every_audio_track_has_a_unique_name() {
 }
 
 #[test]
+fn audio_for_a_purpose_has_its_characteristics_and_may_be_selected_for_it() {
+    let description = Track {
+        roles: vec![Role::Dub, Role::Description],
+        ..audio("audio-2", "mp4a.40.2", "English")
+    };
+    let plain = audio("audio-1", "mp4a.40.2", "English");
+    let read = read_title(vec![video("video-1"), plain, description]);
+    let [plain, description] = &read.alternatives[..] else { panic!("two") };
+    assert_eq!(plain.characteristics, None);
+    let expected = "public.accessibility.describes-video";
+    assert_eq!(description.characteristics.as_deref(), Some(expected));
+    assert!(description.autoselect && !description.default, "another choice than the plain one");
+}
+
+#[test]
 fn subtitles_have_characteristics_and_no_default_unless_marked() {
     let kind = |forced, hearing_impaired| Kind::Text(Text { forced, hearing_impaired });
     let tracks = vec![
@@ -370,7 +386,7 @@ fn atmos_channels_are_its_objects() {
 #[test]
 fn a_title_without_tracks_has_a_valid_playlist() {
     let empty = Presentation { title: "\u{7}".to_owned(), ..title(Vec::new()) };
-    assert_eq!(multivariant(&empty), super::HEAD);
+    assert_eq!(multivariant(&empty), [super::HEAD, super::INDEPENDENT].concat());
 }
 
 /// Any track: common timescales, segments of up to 20 s, gaps and a late start.

@@ -5,6 +5,7 @@
 //! no effect on responses.
 
 mod boxes;
+mod corrections;
 mod orientation;
 mod players;
 mod problems;

@@ -195,6 +195,8 @@ pub struct Video {
     pub pixel_aspect: String,
     /// Frames per second.
     pub frame_rate: FrameRate,
+    /// `progressive`, `interlaced`, or `mixed` if the stream allows both; `null` if only decoding tells.
+    pub scan: Option<&'static str>,
     /// Bits per component.
     pub bit_depth: Option<u8>,
     /// `SDR`, `PQ` or `HLG`, as in playlists.

@@ -7,6 +7,7 @@
 //! [`library::sidecars`](crate::library::sidecar_name) finds the sidecar files of a title, and
 //! [`cues`](super::cues) reads the samples of a track.
 
+mod ass;
 mod collect;
 mod double_encoding;
 mod encoding;
@@ -132,6 +133,8 @@ pub enum SubtitleFormat {
     Srt,
     /// WebVTT, `.vtt`.
     WebVtt,
+    /// SubStation Alpha, `.ass` and `.ssa`.
+    Ass,
 }
 
 impl SubtitleFormat {
@@ -214,6 +217,8 @@ pub fn parse(
     let has_signature = vtt::has_signature(&text);
     if has_signature || format == SubtitleFormat::WebVtt {
         vtt::parse(&text, &mut collector)?;
+    } else if format == SubtitleFormat::Ass {
+        ass::parse(&text, &mut collector)?;
     } else {
         srt::parse(&text, &mut collector)?;
     }

@@ -20,6 +20,11 @@ pub struct EncodeSettings {
     pub rendition: RenditionSpec,
     /// The colour conversion.
     pub colours: Colours,
+    /// Whether frames may consist of two fields.
+    pub may_be_interlaced: bool,
+    /// Whether ffmpeg has to turn the frames. It would also turn them by arbitrary angles, which no player
+    /// does.
+    pub is_turned: bool,
     /// The threads of the decoder and of the encoder.
     pub threads: u32,
     /// The start of decoding.
@@ -90,6 +95,9 @@ pub fn arguments(
         arguments.add("-seek_timestamp", "1");
         arguments.add("-ss", &format_seconds(seek, plan));
     }
+    if !settings.is_turned {
+        arguments.flag("-noautorotate");
+    }
     arguments.input(input);
     arguments.add("-map", &format!("0:i:{}", plan.track));
     arguments.add("-map_metadata", "-1");
@@ -139,10 +147,14 @@ fn format_seconds(ticks: i64, plan: &ChunkPlan) -> String {
 
 /// Selects the frames of the chunk, with times relative to the first, and converts size and colours.
 fn filters(plan: &ChunkPlan, chunk: &Chunk, settings: &EncodeSettings) -> String {
-    let EncodeSettings { rendition, colours, .. } = settings;
+    let EncodeSettings { rendition, colours, may_be_interlaced, .. } = settings;
     let (start, end) = (file_time(chunk.first, plan), file_time(chunk.end, plan));
     let (width, height) = (rendition.frame_width, rendition.frame_height);
     let mut filters = format!("trim=start_pts={start}:end_pts={end},setpts=PTS-({start})");
+    if *may_be_interlaced {
+        // Frames that are flagged as interlaced only: the others pass unchanged, at no cost.
+        filters += ",yadif=deint=interlaced";
+    }
     filters += &match colours {
         Colours::Sdr | Colours::Hdr => format!(",scale={width}:{height}:flags=bicubic"),
         // Light is additive in linear values, so scaling is done there as well.
@@ -230,6 +242,8 @@ mod tests {
         let settings = EncodeSettings {
             rendition,
             colours: Colours::Sdr,
+            may_be_interlaced: false,
+            is_turned: true,
             threads: 1,
             start: DecodeStart::KeyFrame,
         };

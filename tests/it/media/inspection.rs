@@ -292,7 +292,7 @@ fn quicktime_pcm_needs_transcoding_for_segments() {
     assert_eq!((&audio["folder"], &audio["audio"]["sample_bits"]), (&Value::Null, &16.into()));
     let transcode = &report["transcodes"][0];
     assert_eq!((&transcode["track"], &transcode["to"]), (&audio["id"], &"AAC".into()));
-    assert_eq!(verdict(&report, "Chrome", "hls"), "partly");
+    assert_eq!(verdict(&report, "Chrome", "hls"), "depends");
     assert_eq!(verdict(&report, "Android", "progressive"), "yes");
     assert_eq!(problems(&report, "warning").len(), 1, "{report}");
 }

@@ -1,6 +1,7 @@
 //! Shared by the tests: servers, clients, media, and independent readers of responses.
 
 pub mod api_description; // the OpenAPI description, and a validator of responses against it
+pub mod box_fields;
 pub mod box_patches; // the offsets of boxes in a file, to patch them
 pub mod boxes; // boxes in memory, read without the product's own reader
 pub mod broken_movies; // movies whose tables contradict the file
@@ -27,9 +28,11 @@ pub mod postgres; // a PostgreSQL cluster for the tests
 pub mod processes; // processes of a deployment, from /proc
 pub mod program; // the program as a child process
 pub mod proxies; // nginx and Caddy, as the README configures them
+pub mod rendered; // images and renditions of a few files, made by a worker
 pub mod renditions; // renditions of one movie
 pub mod sent_files; // a file, and each way that it takes to a connection
 pub mod server; // a server in this process
+pub mod shown; // frames as a viewer sees them
 pub mod sources; // sources that fail on demand
 pub mod streams; // all URLs derived from a title
 pub mod subscriber; // a subscriber of the event stream

@@ -188,9 +188,24 @@ fn real_entries_are_described_as_by_ffmpeg() {
         assert_eq!(parsed.warnings, [], "{codecs}");
         assert_eq!(parsed.format.0, bytes(hex)[4..8], "{codecs}");
         if parsed.repairs.is_empty() {
-            assert_eq!(parsed.entry, bytes(hex), "{codecs}: byte for byte");
+            let mut expected = bytes(hex);
+            if **handler == *b"soun" {
+                super::clear_stream_id(&mut expected);
+            }
+            assert_eq!(parsed.entry, expected, "{codecs}: byte for byte");
         }
     }
+}
+
+#[test]
+fn only_the_stream_identifier_of_an_entry_changes() {
+    let whole = bytes(AAC);
+    let parsed = entry(AAC, b"soun");
+    let changed: Vec<_> = (0..whole.len()).filter(|&at| parsed.entry[at] != whole[at]).collect();
+    // The track identifier of ffmpeg, 2: behind the tag and the length of the descriptor.
+    let esds = whole.windows(4).position(|four| four == b"esds").expect("a descriptor");
+    assert_eq!(changed, [esds + 4 + 4 + 1 + 4 + 1]);
+    assert_eq!((whole[changed[0]], parsed.entry[changed[0]]), (2, 0));
 }
 
 #[test]
@@ -517,7 +532,11 @@ fn check(bytes: &[u8], handler: [u8; 4]) {
     assert!(parsed.warnings.len() < 8);
     let _ = (parsed.packageable(), line(&parsed.media));
     if parsed.repairs.is_empty() {
-        assert_eq!(parsed.entry, bytes);
+        let mut expected = bytes.to_vec();
+        if handler == *b"soun" {
+            super::clear_stream_id(&mut expected);
+        }
+        assert_eq!(parsed.entry, expected);
     }
     let again = super::read(&parsed.entry, handler).expect("an init segment has a valid entry");
     assert_eq!((again.repairs, again.codecs), (vec![], parsed.codecs), "a repair is idempotent");
