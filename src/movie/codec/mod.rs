@@ -163,15 +163,25 @@ fn read_video(format: FourCc, body: &[u8], entry: &[u8]) -> Result<SampleEntry, 
     let may_repair = encryption.is_none();
     let described = video::describe(original_format, fields, may_repair, &mut warnings);
     let repair = if may_repair { Repair::for_format(format, described.format) } else { None };
+    let mut repairs: Vec<Repair> = repair.into_iter().collect();
     let mut entry = entry.to_vec();
     if repair.is_some() {
         entry[4..8].copy_from_slice(&described.format.0);
+    }
+    // Codecs that only QuickTime has keep its form.
+    let is_of_mp4 = matches!(described.codec, Codec::H264 | Codec::Hevc | Codec::Av1 | Codec::Vp9);
+    if may_repair
+        && is_of_mp4
+        && let Some(rebuilt) = repair::rebuild_video_entry(&entry)
+    {
+        entry = rebuilt;
+        repairs.push(Repair::QuickTimeVideo);
     }
     Ok(SampleEntry {
         format,
         original_format,
         entry: entry.into(),
-        repairs: repair.into_iter().collect(),
+        repairs,
         codec: described.codec,
         codecs: described.codecs,
         media: Media::Video(described.video),

@@ -1,13 +1,19 @@
 //! The whole file with its index in front (faststart).
 //!
 //! The boxes of `moov` are sent from the source file, except those that contain offsets of media data or
-//! sample entries that need repair. Other boxes are copied without parsing, so that none is lost.
+//! sample entries that need repair. Other boxes are copied without parsing, so that none is lost. Of a
+//! QuickTime movie, the boxes that MP4 does not have are left out or converted.
+
+mod quicktime;
 
 use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{boxes::Writer, shifted::ShiftedOffsets};
+pub use quicktime::becomes_mp4;
+use quicktime::{Mp4Form, mp4_form};
+
+use super::{boxes::Writer, shifted::ShiftedOffsets, track_boxes};
 use crate::{
     extent::{Extent, Extents, ReadAt, ReadError, Source, disk::File},
     movie::{FourCc, Header, Movie, children},
@@ -116,15 +122,26 @@ pub fn faststart<R: ReadAt + ?Sized>(
     let moov = movie.moov.whole();
     let is_in_front = movie.mdat.is_none_or(|mdat| moov.end <= mdat);
     let needs_repair = movie.tracks.iter().any(|track| !track.entry.repairs.is_empty());
-    if is_in_front && !needs_repair {
+    let is_converted = becomes_mp4(movie);
+    if is_in_front && !needs_repair && !is_converted {
         return Ok(None);
     }
     let mut parts = Vec::new();
-    if !collect(movie, reader, &movie.moov, &mut parts)? {
+    if !collect(movie, reader, &movie.moov, is_converted, &mut parts)? {
         return Ok(None);
     }
     // If the index is in front, all that precedes it stays; otherwise only `ftyp` does.
-    let head_end = if is_in_front { moov.start } else { file_type_end(reader)? };
+    let type_end = file_type_end(reader)?;
+    let head_end = if is_in_front { moov.start } else { type_end };
+    let mut file_type = Writer::default();
+    if is_converted {
+        track_boxes::write_file_type(&mut file_type, &movie.tracks);
+    }
+    // The end of the old `ftyp`, and how much longer the new one is, as two's complement.
+    let (old_end, growth) = match file_type.len() as u64 {
+        0 => (0, 0),
+        length => (type_end, length.wrapping_sub(type_end)),
+    };
     let may_be_long = movie.file_len.saturating_add(2 * (moov.end - moov.start));
     let is_long = u32::try_from(may_be_long).is_err();
     let length = |part: &Part| match part {
@@ -139,17 +156,21 @@ pub fn faststart<R: ReadAt + ?Sized>(
     let new_len: u64 = parts.iter().map(|node| length(&node.part)).sum();
     let moov_len = moov.end - moov.start;
     // Auxiliary information may be inside the index itself, so each copied part has its own shift.
-    let mut part_shifts = vec![(head_end, new_len)];
-    let mut at = head_end;
+    let mut part_shifts = vec![(old_end, growth), (head_end, new_len.wrapping_add(growth))];
+    let mut at = head_end.wrapping_add(growth);
     for Node { part, .. } in &parts {
         if let Part::Copied(range) = part {
             part_shifts.push((range.start, at.wrapping_sub(range.start)));
         }
         at += length(part);
     }
-    part_shifts.push((moov.end.max(head_end), new_len.wrapping_sub(moov_len)));
+    let after_moov = new_len.wrapping_sub(moov_len).wrapping_add(growth);
+    part_shifts.push((moov.end.max(head_end), after_moov));
     let shifts: Arc<[_]> = part_shifts.into();
-    let mut extents = vec![ExtentSpec::File(0..head_end)];
+    let mut extents = vec![
+        ExtentSpec::Memory(file_type.into_bytes().into()),
+        ExtentSpec::File(old_end..head_end),
+    ];
     for (place, Node { part, descendants }) in parts.iter().enumerate() {
         match part {
             Part::Copied(range) => extents.push(ExtentSpec::File(range.clone())),
@@ -187,6 +208,7 @@ fn collect<R: ReadAt + ?Sized>(
     movie: &Movie,
     reader: &R,
     parent: &Header,
+    is_converted: bool,
     parts: &mut Vec<Node>,
 ) -> Result<bool, ReadError> {
     let place = parts.len();
@@ -203,7 +225,7 @@ fn collect<R: ReadAt + ?Sized>(
         let next = below.and_then(|depth| PARENTS.get(depth + 1));
         let part = match &child.kind.0 {
             kind if next == Some(&kind) => {
-                if !collect(movie, reader, &child, parts)? {
+                if !collect(movie, reader, &child, is_converted, parts)? {
                     return Ok(false);
                 }
                 is_own = false;
@@ -230,6 +252,20 @@ fn collect<R: ReadAt + ?Sized>(
                 }
             }
             b"stsd" if parent.kind == FourCc(*b"stbl") => sample_entries(movie, &child),
+            _ if is_converted => match mp4_form(movie, reader, parent.kind, &child)? {
+                Mp4Form::Same => Part::Copied(child.whole()),
+                Mp4Form::Nothing => {
+                    is_own = false;
+                    continue;
+                }
+                Mp4Form::Rewritten(bytes) => Part::Rewritten(bytes),
+                Mp4Form::Container(header, body) => {
+                    parts.push(Node { part: Part::Rewritten(header), descendants: 1 });
+                    parts.push(Node { part: Part::Copied(body), descendants: 0 });
+                    is_own = false;
+                    continue;
+                }
+            },
             _ => Part::Copied(child.whole()),
         };
         match (&part, parts.last_mut()) {
