@@ -14,7 +14,7 @@ run: ## Build and serve the sample library; more arguments with ARGS="--listen 1
 	target/release/headwater serve media/ $(ARGS)
 
 .PHONY: test
-test: fmt clippy doc deny openapi unit browser ## Run every check and every test
+test: fmt clippy doc deny openapi unit browser judges ## Run every check and every test
 
 .PHONY: fmt
 fmt: ## Check the formatting
@@ -50,6 +50,14 @@ browser: setup-test ## Drive the page and the players in Chromium; screenshots i
 	node --test-reporter=spec tests/browser/run.mjs
 	node --test-reporter=spec tests/browser/artifacts.mjs
 	node --test-reporter=spec tests/browser/streams.mjs
+
+.PHONY: judges
+judges: setup-test ## Let validators and players of others judge the streams: parsers, REDbot, VLC, Firefox
+	cargo build
+	node --test-reporter=spec tests/judges/manifests.mjs
+	node --test-reporter=spec tests/judges/http.mjs
+	node --test-reporter=spec tests/judges/vlc.mjs
+	node --test-reporter=spec tests/judges/firefox.mjs
 
 # cargo check links nothing, so scripts/no-cc makes empty objects instead of compiling C.
 .PHONY: check-elsewhere

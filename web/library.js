@@ -15,8 +15,8 @@ export const WATCH = "/watch/";
 export const MEDIA = "/media/";
 export const VIEWS = "/v/";
 
-/** Files with video, of which the server can render posters. */
-const VIDEO_FILE = /\.(mp4|m4v|mov|mkv|webm|avi|ts|m2ts|mts|mpe?g|3gp|f4v|ogv)$/i;
+/** Titles with video, of which the server can render posters. */
+const VIDEO_FILE = /\.(mp4|m4v|mov|mkv|webm|avi|ts|m2ts|mts|mpe?g|3gp|f4v|ogv|set)$/i;
 
 const list = byId("titles");
 const search = byId("search");
@@ -94,7 +94,7 @@ function showRows(titles) {
 
 function titleRow(title, key) {
   const { folder, name } = splitPath(title.path);
-  const path = title.href.slice(MEDIA.length);
+  const path = title.views.slice(VIEWS.length, -1);
   const facts = [folder, sizeText(title.size_bytes), date.format(new Date(title.modified))];
   const poster = element("span", "poster");
   if (title.duration_s) poster.append(element("span", "length", clock(title.duration_s)));

@@ -10,7 +10,9 @@ import { cues, Storyboard } from "./storyboard.js";
 import { byId, clock, date, decoded, percent, showFacts, sizeText, splitPath } from "./words.js";
 
 /** Files that the server packages without a job: as MP4 with the index in front, and as HLS. */
-const PACKAGED = /\.(mp4|m4v|m4a|mov)$/i;
+const PACKAGED = /\.(mp4|m4v|m4a|mov|set)$/i;
+/** Folders of renditions, which have no file of their own. */
+const SET = /\.set$/;
 /** Media types that browsers claim to play, but play without audio or not to the end. */
 const UNRELIABLE = /matroska|mp2t|x-msvideo|video\/mpeg/;
 
@@ -41,10 +43,11 @@ export function watch(path, { play = false, at = 0 } = {}) {
   stop();
   const { folder, name } = splitPath(decoded(path));
   const controller = new AbortController();
-  const href = MEDIA + path;
+  const views = `${VIEWS}${path}/`;
+  const href = SET.test(path) ? `${views}play.mp4` : MEDIA + path;
   const title = {
     path, href, folder, controller, play, at, fallbacks: [], heights: Promise.resolve([]),
-    title: decoded(path), views: `${VIEWS}${path}/`, signal: controller.signal,
+    title: decoded(path), views, signal: controller.signal,
     head: fetch(href, { method: "HEAD" }).catch(() => null),
   };
   current = title;

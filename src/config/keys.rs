@@ -78,7 +78,7 @@ macro_rules! settings {
                 let roots = layers.iter().map(|layer| &layer.root).find(|roots| !roots.is_empty());
                 let webhooks = layers.iter().flat_map(|layer| layer.webhook.iter().cloned());
                 let (roots, webhooks) = (roots.cloned().unwrap_or_default(), webhooks.collect());
-                Self { $($name,)+ roots, webhooks }
+                Self { $($name,)+ roots, webhooks }.with_absolute_paths()
             }
 
             /// These settings, with the keys that SIGHUP reloads taken from `fresh`.
@@ -189,7 +189,7 @@ settings! {
 
     /// Target duration of HLS and DASH segments, in milliseconds. A segment extends from one key frame to the first that is at least so much later.
     fixed segment_ms("HEADWATER_SEGMENT_MS"): Within<500, 60_000> = "6000";
-    /// Cache of movie indices, in MiB; a movie of two hours takes about a quarter of a MiB. A quarter of the cache is for the indices of clips, of up to some MiB each.
+    /// Cache of movie indices, in MiB; a movie of two hours takes about a quarter of a MiB. A sixteenth of the cache is for the indices of clips, of up to some MiB each; of a small cache up to a quarter.
     fixed index_cache_mib("HEADWATER_INDEX_CACHE_MIB"): Within<1, 1_048_576> = "256";
     /// Cache of playlists and manifests, in MiB.
     fixed manifest_cache_mib("HEADWATER_MANIFEST_CACHE_MIB"): Within<1, 1_048_576> = "32";
@@ -240,7 +240,7 @@ settings! {
     live cdn_cache_control("HEADWATER_CDN_CACHE_CONTROL"): FieldValue;
     /// Origins whose pages may read media by script (CORS), as scheme://host, separated by spaces; "*" allows all.
     live cors_origins("HEADWATER_CORS_ORIGINS"): Origins = "\"*\"";
-    /// Time without growth after which the response of a followed file ends, in seconds.
+    /// Time without growth after which the response of a followed file ends, and a title without an end counts as complete, in seconds.
     live follow_idle_s("HEADWATER_FOLLOW_IDLE_S"): Within<1, 86_400> = "30";
     /// Time between the close of a followed file by its writer and the end of its response, in seconds.
     live follow_closed_s("HEADWATER_FOLLOW_CLOSED_S"): Within<0, 86_400> = "2";

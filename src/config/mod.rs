@@ -16,6 +16,9 @@ pub use value::{
     LogFormat, RenditionPolicy, RootConfig, RootName, Sandboxing, WebhookConfig, WebhookEvent,
 };
 
+/// The least part of the cache of indices for clips, in bytes, unless that is more than a quarter.
+const CLIP_CACHE_BYTES_MIN: u64 = 16 << 20;
+
 /// Why a configuration is invalid, for people.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -70,16 +73,57 @@ impl Layer {
         if let Some(log) = layer.access_log.as_mut().filter(|log| log.as_os_str() != "-") {
             *log = base.join(&log);
         }
-        let database = layer.database.as_deref().and_then(|url| url.strip_prefix("sqlite:"));
-        let file = database.map(|file| file.strip_prefix("//").unwrap_or(file));
-        if let Some(file) = file.filter(|file| !file.is_empty()) {
+        if let Some(file) = layer.database.as_deref().and_then(sqlite_file) {
             layer.database = Some(format!("sqlite:{}", base.join(file).display()));
         }
         Ok(layer)
     }
 }
 
+/// The file of a database URL, if it names one.
+fn sqlite_file(url: &str) -> Option<&str> {
+    let file = url.strip_prefix("sqlite:")?;
+    Some(file.strip_prefix("//").unwrap_or(file)).filter(|file| !file.is_empty())
+}
+
+/// Makes a path absolute. Touches no disk, which may hang.
+fn make_absolute(path: &mut PathBuf) {
+    // An empty path stays as it is, and is reported where it is used.
+    if let Ok(absolute) = std::path::absolute(&*path) {
+        *path = absolute;
+    }
+}
+
 impl Settings {
+    /// Makes all paths absolute: ffmpeg runs in a folder of its own.
+    #[must_use]
+    pub(super) fn with_absolute_paths(mut self) -> Self {
+        let files = [&mut self.data, &mut self.ui_dir, &mut self.api_token_file];
+        files.into_iter().flatten().for_each(make_absolute);
+        let log = self.access_log.as_mut().filter(|log| log.as_os_str() != "-");
+        log.into_iter().for_each(make_absolute);
+        self.roots.iter_mut().for_each(|root| make_absolute(&mut root.dir));
+        self.webhooks.iter_mut().for_each(|webhook| make_absolute(&mut webhook.secret_file));
+        if let Some(file) = self.database.as_deref().and_then(sqlite_file) {
+            let mut file = PathBuf::from(file);
+            make_absolute(&mut file);
+            self.database = Some(format!("sqlite:{}", file.display()));
+        }
+        self
+    }
+
+    /// The part of the cache of indices that is for movies, in bytes.
+    pub fn movie_cache_bytes(&self) -> u64 {
+        (self.index_cache_mib.get() << 20) - self.clip_cache_bytes()
+    }
+
+    /// The part of the cache of indices that is for clips, in bytes: strangers can fill it, so it is small. It
+    /// takes the clips of some twenty viewers of two hours each; a layout that it lacks is computed again.
+    pub fn clip_cache_bytes(&self) -> u64 {
+        let bytes = self.index_cache_mib.get() << 20;
+        (bytes / 16).max(CLIP_CACHE_BYTES_MIN.min(bytes / 4))
+    }
+
     /// The roots with the names that their paths begin with: none when there is one root.
     pub fn named_roots(&self) -> Result<Vec<NamedDir>, ConfigError> {
         let named = |root: &RootConfig, name| NamedDir {
@@ -118,12 +162,15 @@ impl Settings {
         let below = |name, rest: &str| var(name).map(|base| Path::new(&base).join(rest));
         let missing =
             || ConfigError::Conflict("no home directory; choose a data folder with --data".into());
-        self.data
+        let mut folder = self
+            .data
             .clone()
             .or_else(|| var("STATE_DIRECTORY").map(PathBuf::from))
             .or_else(|| below("XDG_STATE_HOME", "headwater"))
             .or_else(|| below("HOME", ".local/state/headwater"))
-            .ok_or_else(missing)
+            .ok_or_else(missing)?;
+        make_absolute(&mut folder);
+        Ok(folder)
     }
 }
 
@@ -184,6 +231,27 @@ mod tests {
             let layer = read(&format!("database = '{elsewhere}'"));
             assert_eq!(layer.database.as_deref(), Some(elsewhere));
         }
+    }
+
+    #[test]
+    fn relative_paths_are_those_of_the_current_folder() {
+        let here = std::env::current_dir().expect("a folder");
+        let text = "data = 'state'\ndatabase = 'sqlite:jobs.db'\naccess_log = 'log'\nui_dir = 'web'\n\
+                    api_token_file = 'token'\n[[root]]\ndir = 'films'";
+        let settings =
+            |text| Settings::from_layers(&[toml::from_str::<Layer>(text).expect("a layer")]);
+        let relative = settings(text);
+        assert_eq!(relative.data_folder().expect("a folder"), here.join("state"));
+        assert_eq!(relative.data, Some(here.join("state")));
+        assert_eq!(relative.access_log, Some(here.join("log")));
+        assert_eq!(relative.ui_dir, Some(here.join("web")));
+        assert_eq!(relative.api_token_file, Some(here.join("token")));
+        assert_eq!(relative.roots[0].dir, here.join("films"));
+        let database = format!("sqlite:{}", here.join("jobs.db").display());
+        assert_eq!(relative.database, Some(database));
+        let other = settings("access_log = '-'\ndatabase = 'postgres://db/x'");
+        assert_eq!(other.access_log, Some("-".into()));
+        assert_eq!(other.database.as_deref(), Some("postgres://db/x"));
     }
 
     #[test]

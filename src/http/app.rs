@@ -20,7 +20,7 @@ use crate::{
     queue::Queue,
     shares::Shares,
     telemetry::Metrics,
-    titles::{CacheBytes, Titles, artifacts::Artifacts},
+    titles::{CacheBytes, Titles, artifacts::Artifacts, growth::IdleLimit},
     webhooks::{self, Webhook},
     wire::drain::Drain,
 };
@@ -61,12 +61,13 @@ impl Site {
         let followers = Shares::new(settings.max_connections.count(), 0);
         let cache_bytes = CacheBytes {
             manifests: settings.manifest_cache_mib.get() << 20,
-            clips: (settings.index_cache_mib.get() << 20) / 4,
+            clips: settings.clip_cache_bytes(),
         };
+        let idle_limit = IdleLimit::new(settings.follow_idle_s.get());
         let response_memory = ResponseMemory::new(settings.response_memory_mib.get() << 20);
         let memory = response_memory.clone();
         Arc::new(Self {
-            titles: Titles::new(library, cache_bytes, background.clone(), memory),
+            titles: Titles::new(library, cache_bytes, idle_limit, background.clone(), memory),
             response_memory,
             settings: ArcSwap::from_pointee(settings),
             token: ArcSwapOption::empty(),

@@ -53,8 +53,6 @@ problem_types! {
     RequestTimeout = REQUEST_TIMEOUT "/errors/request-timeout" "request timeout",
     /// The resource's state does not allow the request.
     Conflict = CONFLICT "/errors/conflict" "conflict with the current state",
-    /// Something still writes the file.
-    FileGrowing = CONFLICT "/errors/file-growing" "file still growing",
     /// The body has no Content-Length.
     LengthRequired = LENGTH_REQUIRED "/errors/length-required" "length required",
     /// The body is too long.
@@ -88,6 +86,8 @@ problem_types! {
     /// There is no database, or it does not respond.
     DatabaseUnavailable = SERVICE_UNAVAILABLE
         "/errors/database-unavailable" "database unavailable",
+    /// Something still writes the file.
+    FileGrowing = SERVICE_UNAVAILABLE "/errors/file-growing" "file still growing",
     /// Something replaces the file at this moment.
     FileChanging = SERVICE_UNAVAILABLE "/errors/file-changing" "file is changing",
 }

@@ -20,11 +20,11 @@ use crate::extent::disk::{Identity, Version};
 pub struct Title {
     /// The path in URLs.
     pub path: MediaPath,
-    /// The length of the file in bytes.
+    /// The length of the file in bytes; of a set, of all its members.
     pub size_bytes: u64,
-    /// The time of the last write to the file.
+    /// The time of the last write to the file, or to any member.
     pub modified: SystemTime,
-    /// The file's version.
+    /// The version of the file, or of all members.
     pub version: Version,
 }
 
@@ -177,23 +177,31 @@ impl Catalog {
         has_room
     }
 
-    /// Removes a title, or all titles below a directory.
+    /// Removes a title, and all titles below a directory.
     pub fn remove(&self, path: &MediaPath) {
         let mut known = self.write();
         let before = known.len();
-        if known.remove(path).is_none() {
-            // Paths below `path` begin with its bytes, so they sort right behind it.
-            let behind = known.range((Bound::Excluded(path), Bound::Unbounded));
-            let near = behind.take_while(|(other, _)| other.begins_like(path));
-            let below: Vec<_> = near
-                .filter(|(other, _)| other.as_path().starts_with(path.as_path()))
-                .map(|(other, _)| other.clone())
-                .collect();
-            for title in &below {
-                known.remove(title);
-            }
+        known.remove(path);
+        // Paths below `path` begin with its bytes, so they sort right behind it.
+        let behind = known.range((Bound::Excluded(path), Bound::Unbounded));
+        let near = behind.take_while(|(other, _)| other.begins_like(path));
+        let below: Vec<_> = near
+            .filter(|(other, _)| other.as_path().starts_with(path.as_path()))
+            .map(|(other, _)| other.clone())
+            .collect();
+        for title in &below {
+            known.remove(title);
         }
         if known.len() < before {
+            self.count_change();
+        }
+        self.count.store(known.len(), atomic::Ordering::Relaxed);
+    }
+
+    /// Removes the title of a set, and none below it.
+    pub fn remove_set(&self, path: &MediaPath) {
+        let mut known = self.write();
+        if known.remove(path).is_some() {
             self.count_change();
         }
         self.count.store(known.len(), atomic::Ordering::Relaxed);

@@ -6,16 +6,21 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
+    time::SystemTime,
 };
 
 use tokio::sync::Notify;
 
 use super::MediaPath;
 
-/// The files that have subscribers.
+/// The most files whose last close is known. The next one replaces all.
+const CLOSES_MAX: usize = 4096;
+
+/// The files that have subscribers, and those that were closed lately.
 #[derive(Debug, Default)]
 pub struct FileChanges {
     files: Mutex<HashMap<MediaPath, Weak<FileSubscription>>>,
+    closes: Mutex<HashMap<MediaPath, SystemTime>>,
 }
 
 /// A subscription to the changes of one file.
@@ -43,8 +48,19 @@ impl FileChanges {
         self.notify(path, |_| {});
     }
 
+    /// Whether a writer is known to have closed the file at this time or later.
+    pub fn was_closed_since(&self, path: &MediaPath, time: SystemTime) -> bool {
+        self.closes().get(path).is_some_and(|closed| *closed >= time)
+    }
+
     /// Wakes subscribers: a writer has closed the file.
     pub(super) fn notify_closed(&self, path: &MediaPath) {
+        let mut closes = self.closes();
+        if closes.len() >= CLOSES_MAX {
+            closes.clear();
+        }
+        closes.insert(path.clone(), SystemTime::now());
+        drop(closes);
         self.notify(path, |subscription| {
             subscription.closes.fetch_add(1, Ordering::Release);
         });
@@ -55,6 +71,10 @@ impl FileChanges {
             update(&subscription);
             subscription.changed.notify_waiters();
         }
+    }
+
+    fn closes(&self) -> MutexGuard<'_, HashMap<MediaPath, SystemTime>> {
+        self.closes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<MediaPath, Weak<FileSubscription>>> {

@@ -30,6 +30,8 @@ const TABLE: &[(&str, &str, Kind)] = &[
     ("flac", "audio/flac", Kind::Audio),
     ("flv", "video/x-flv", Kind::Video),
     ("gif", "image/gif", Kind::Sidecar),
+    ("isma", "audio/mp4", Kind::Audio),
+    ("ismv", "video/mp4", Kind::Video),
     ("jpeg", "image/jpeg", Kind::Sidecar),
     ("jpg", "image/jpeg", Kind::Sidecar),
     ("m2t", "video/mp2t", Kind::Video),

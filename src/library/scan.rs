@@ -12,7 +12,7 @@ use std::{
 
 use tracing::{debug, info, warn};
 
-use super::{Library, Title};
+use super::{Library, Title, sidecars::is_set};
 use crate::extent::disk::{EntryKind, OpenError};
 
 /// The depth limit of a scan; it reports deeper directories and leaves them out.
@@ -129,6 +129,21 @@ impl Library {
             }
             Err(error) => warn!(?path, %error, "title not updated until the next scan"),
         }
+        self.reconcile_set(root, relative).await;
+    }
+
+    /// Updates the catalog with the present state of a set, if a path lies in one.
+    async fn reconcile_set(&self, root: usize, relative: &Path) {
+        let folder = relative.parent().and_then(|folder| self.media_path(root, folder).ok());
+        let Some(folder) = folder.filter(is_set) else { return };
+        match self.set_title(&folder).await {
+            Ok(Some(title)) => {
+                let scan = SCANS.load(Ordering::Relaxed) - 1;
+                self.report_refused(usize::from(!self.catalog.note_now(title, scan)));
+            }
+            Ok(None) => self.catalog.remove_set(&folder),
+            Err(error) => warn!(?folder, %error, "set not updated until the next scan"),
+        }
     }
 
     /// Notes all titles below a directory. Returns whether every directory could be read.
@@ -146,7 +161,9 @@ impl Library {
                     continue;
                 }
             };
-            let mut titles = Vec::new();
+            let set = self.media_path(root, &directory).ok();
+            let mut titles: Vec<_> =
+                set.and_then(|path| Title::from_set(path, &entries)).into_iter().collect();
             for entry in entries {
                 let relative = directory.join(entry.name);
                 match entry.kind {

@@ -5,11 +5,15 @@
 //! its own: all such files in it are its renditions, and the subtitles of the largest are the set's.
 //! [`sidecar_name`](super::sidecar_name) describes the names of subtitles.
 
+use std::{io, os::unix::ffi::OsStrExt as _};
+
 use super::{
-    Library, MediaPath,
-    sidecar_name::{Sidecar, find_sidecars},
+    Library, MediaPath, Title,
+    sidecar_name::{Sidecar, find_sidecars, forms, normalize},
 };
-use crate::extent::disk::{Names, OpenError, parent_directory, split_stem};
+use crate::extent::disk::{
+    Entry, EntryKind, Names, OpenError, Version, parent_directory, split_stem,
+};
 
 /// The suffix of folders that are sets of renditions.
 const SET: &[u8] = b".set";
@@ -18,7 +22,7 @@ const SET: &[u8] = b".set";
 const EXTENSIONS: [&[u8]; 3] = [b"mp4", b"m4v", b"mov"];
 
 /// The most renditions of a title, and the most subtitles.
-const SIDECARS_MAX: usize = 32;
+pub const SIDECARS_MAX: usize = 32;
 
 /// The sidecars of a title, by name.
 #[derive(Clone, Debug, Default)]
@@ -39,8 +43,7 @@ impl Library {
 
     /// The renditions in a folder that is a set, sorted by name; none if the folder is no set.
     pub async fn renditions_in_set(&self, folder: &MediaPath) -> Result<Vec<MediaPath>, OpenError> {
-        let is_set = folder.file_name().ends_with(SET) && folder.file_name().len() > SET.len();
-        let Some((root, relative)) = self.resolve(folder).filter(|_| is_set) else {
+        let Some((root, relative)) = self.resolve(folder).filter(|_| is_set(folder)) else {
             return Ok(Vec::new());
         };
         let folder = folder.clone();
@@ -54,15 +57,59 @@ impl Library {
         };
         root.names(relative, renditions).await
     }
+
+    /// The title of a folder that is a set, in its present state; `None` if the folder is no set.
+    pub async fn set_title(&self, folder: &MediaPath) -> Result<Option<Title>, OpenError> {
+        let Some((root, relative)) = self.resolve(folder).filter(|_| is_set(folder)) else {
+            return Ok(None);
+        };
+        match root.list(relative).await? {
+            Ok(entries) => Ok(Title::from_set(folder.clone(), &entries)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(OpenError::Io(error)),
+        }
+    }
+}
+
+impl Title {
+    /// The title of a folder with these entries; `None` if it is no set.
+    pub(super) fn from_set(folder: MediaPath, entries: &[Entry]) -> Option<Self> {
+        let member = |entry: &'_ Entry| match &entry.kind {
+            EntryKind::File(identity) if is_packageable(entry.name.as_bytes()) => {
+                Some((entry.name.clone(), *identity))
+            }
+            _ => None,
+        };
+        let mut members: Vec<_> =
+            entries.iter().filter(|_| is_set(&folder)).filter_map(member).collect();
+        members.sort_unstable_by(|(name, _), (other, _)| name.cmp(other));
+        members.truncate(SIDECARS_MAX);
+        let identities = || members.iter().map(|(_, identity)| identity);
+        Some(Self {
+            path: folder,
+            size_bytes: identities().map(|identity| identity.size).fold(0, u64::saturating_add),
+            modified: identities().map(|identity| identity.modified()).max()?,
+            version: identities().map(|identity| identity.version()).reduce(Version::and)?,
+        })
+    }
+}
+
+/// Whether the name of a folder is that of a set.
+pub fn is_set(folder: &MediaPath) -> bool {
+    folder.file_name().ends_with(SET) && folder.file_name().len() > SET.len()
 }
 
 fn sidecars_among(title: &MediaPath, names: &Names) -> Sidecars {
     let name = title.file_name();
     let (stem, extension) = split_stem(name);
-    // Subtitles may repeat the title's name with its extension or without: both begin with the stem.
-    let near: Vec<&[u8]> = names.with_prefix(stem).collect();
+    // Subtitles may repeat the title's name with its extension or without: both begin with the stem, in any
+    // normal form.
+    let stems = forms(stem);
+    let near: Vec<&[u8]> = stems.iter().flat_map(|stem| names.with_prefix(stem)).collect();
+    let composed_stem = normalize(stem);
     let is_rendition = |other: &&[u8]| {
-        let Some([b'.', rest @ ..]) = other.strip_prefix(stem) else {
+        let composed = normalize(other);
+        let Some([b'.', rest @ ..]) = composed.strip_prefix(&*composed_stem) else {
             return false;
         };
         let (label, other_extension) = split_stem(rest);
@@ -131,6 +178,13 @@ mod tests {
         let (renditions, subtitles) = among("a/film.mp4", &names);
         assert_eq!(renditions, ["a/film.1080p60.mp4", "a/film.720p.mp4"]);
         assert_eq!(subtitles, ["a/film.en.srt"]);
+    }
+
+    #[test]
+    fn names_may_have_another_normal_form_than_the_title() {
+        let names = ["e\u{301}te\u{301}.720p.mp4", "e\u{301}te\u{301}.fr.srt", "\u{e9}t\u{e9}.mp4"];
+        let (renditions, subtitles) = among("\u{e9}t\u{e9}.mp4", &names);
+        assert_eq!((renditions, subtitles), (vec![names[0].to_owned()], vec![names[1].to_owned()]));
     }
 
     #[test]

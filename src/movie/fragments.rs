@@ -3,13 +3,15 @@
 //! The index keeps the positions of the `moof` boxes only. It ignores the segment index (`sidx`), which is
 //! a hint and often stale.
 
-use std::ops::Range;
+use std::{num::NonZeroU32, ops::Range, sync::Arc};
 
 use super::{
     FourCc, Sample, SampleFault,
     auxiliary::{Auxiliary, AuxiliaryRun, Format},
     boxes::{self, Header},
     budget,
+    corrections::{Clock, CompositionLimits, Corrections},
+    syncs::{self, SyncRuns},
     window::Window,
 };
 use crate::extent::{ReadAt, ReadError};
@@ -20,6 +22,9 @@ pub(super) const FRAGMENT_BYTES_MAX: u64 = 4 << 20;
 
 /// The most samples of a track in one fragment: a run without per-sample fields can declare any number.
 const FRAGMENT_SAMPLES_MAX: u32 = 1 << 18;
+
+/// The most restarts of decoding times that other tracks follow.
+const RESTARTS_MAX: usize = 1 << 12;
 
 /// Sample defaults of a track in fragments (`trex`, section 8.8.3).
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,6 +40,8 @@ pub(super) struct Defaults {
 pub(super) struct FragmentPosition {
     /// Decoding time at the start of the fragment, unless the fragment declares one.
     pub(super) dts: i64,
+    /// The clock of the times that fragments declare.
+    pub(super) clock: Clock,
     /// Index of the `moof` in the list.
     pub(super) fragment: u32,
     /// Number of its samples already returned.
@@ -47,9 +54,17 @@ pub(super) struct FragmentPosition {
 #[derive(Clone, Debug)]
 pub(super) struct Fragments {
     /// Each `moof` of the file, header included.
-    pub(super) moofs: std::sync::Arc<[Range<u64>]>,
+    pub(super) moofs: Arc<[Range<u64>]>,
     pub(super) track_id: u32,
+    pub(super) timescale: NonZeroU32,
     pub(super) defaults: Defaults,
+    /// The duration of samples without any, in ticks, where no later fragment tells it.
+    pub(super) usual_duration: u32,
+    /// Every sample is a sync sample, whatever its flags are.
+    pub(super) ignores_syncs: bool,
+    pub(super) composition_limits: Option<CompositionLimits>,
+    /// What each restart of the leading track adds to decoding times, in ticks of this track.
+    pub(super) restarts: Arc<[i64]>,
     /// Format of the auxiliary information, if the samples are encrypted.
     pub(super) protection: Option<Format>,
 }
@@ -87,8 +102,13 @@ pub(super) struct FragmentWalk<'a, R: ?Sized> {
     pub(super) at: FragmentPosition,
     /// The open fragment.
     current: Option<Fragment>,
+    /// The fragment at the position, if it is read and not open yet.
+    ready: Option<Fragment>,
     /// The next fragment with samples and its index, if already read.
     following: Option<(u32, Fragment)>,
+    pub(super) corrections: Corrections,
+    /// What each restart so far adds to decoding times, in ticks.
+    pub(super) restarts: Vec<i64>,
     /// Auxiliary information of the last returned sample.
     pub(super) auxiliary: Auxiliary,
 }
@@ -101,6 +121,14 @@ struct Fragment {
     in_run: u32,
     offset: u64,
     dts: i64,
+    /// The clock after its declared time.
+    clock: Clock,
+    /// The sync samples in groups of each of the track's fragments in the `moof`.
+    syncs: Vec<SyncRuns>,
+    /// Number of the next sample in its track fragment.
+    in_traf: u32,
+    /// The duration of all samples, if the file gives none.
+    equal_duration: Option<u32>,
     /// Auxiliary information of each of the track's fragments in the `moof`.
     auxiliaries: Vec<AuxiliaryRun>,
     /// Auxiliary information of the last returned sample.
@@ -109,8 +137,17 @@ struct Fragment {
 
 impl<'a, R: ReadAt + ?Sized> FragmentWalk<'a, R> {
     pub(super) fn new(fragments: &'a Fragments, source: &'a R, at: FragmentPosition) -> Self {
-        let (current, following) = (None, None);
-        Self { fragments, source, at, current, following, auxiliary: Auxiliary::default() }
+        Self {
+            fragments,
+            source,
+            at,
+            current: None,
+            ready: None,
+            following: None,
+            corrections: Corrections::default(),
+            restarts: Vec::new(),
+            auxiliary: Auxiliary::default(),
+        }
     }
 
     /// The next sample, if there is one. Reading a fragment consumes work budget.
@@ -120,29 +157,36 @@ impl<'a, R: ReadAt + ?Sized> FragmentWalk<'a, R> {
     ) -> Result<Option<Result<Sample, SampleFault>>, ReadError> {
         loop {
             if self.current.is_none() {
-                let (fragment, dts) = (self.at.fragment, self.at.dts);
-                let mut current = match self.read(fragment, dts, work_left)? {
+                let FragmentPosition { fragment, dts, clock, .. } = self.at;
+                let read = match self.ready.take() {
+                    Some(ready) => Some(Ok(ready)),
+                    None => self.read(fragment, dts, clock, work_left)?,
+                };
+                let mut current = match read {
                     Some(Ok(current)) => current,
                     Some(Err(fault)) => return Ok(Some(Err(fault))),
                     None => return Ok(None),
                 };
+                (self.at.dts, self.at.clock) = (current.dts, current.clock);
+                self.give_durations(&mut current, work_left)?;
                 for _ in 0..self.at.skip {
-                    current.next(0);
+                    current.next(0, self.fragments, &mut Corrections::default());
                 }
                 self.current = Some(current);
             }
             let fragment = self.current.as_mut().expect("read above");
-            let Some(sample) = fragment.next(self.at.sample) else {
+            let next = fragment.next(self.at.sample, self.fragments, &mut self.corrections);
+            let Some(sample) = next else {
                 self.advance();
                 continue;
             };
-            let (is_last, dts) = (fragment.is_finished(), fragment.dts);
+            let (is_last, dts, clock) = (fragment.is_finished(), fragment.dts, fragment.clock);
             self.auxiliary = fragment.auxiliary;
             let mut sample = match sample {
                 Ok(sample) => sample,
                 Err(fault) => return Ok(Some(Err(fault))),
             };
-            if is_last && let Some(Ok(next)) = self.read_following(dts, work_left)? {
+            if is_last && let Some(Ok(next)) = self.read_following(dts, clock, work_left)? {
                 sample.duration = duration_until(&sample, next);
             }
             self.at.skip += 1;
@@ -154,15 +198,42 @@ impl<'a, R: ReadAt + ?Sized> FragmentWalk<'a, R> {
         }
     }
 
+    /// Gives the samples of a fragment without durations the time until the next fragment, in equal parts.
+    fn give_durations(
+        &mut self,
+        current: &mut Fragment,
+        work_left: &mut u64,
+    ) -> Result<(), ReadError> {
+        let Some(count) = current.count_without_durations() else {
+            return Ok(());
+        };
+        let (start, clock) = (current.dts, current.clock);
+        let next = match self.read_following(start, clock, work_left)? {
+            Some(Ok(next)) => next.saturating_sub(start),
+            _ => 0,
+        };
+        let equal = u32::try_from(next / i64::from(count)).unwrap_or(0);
+        let duration = if equal > 0 { equal } else { self.fragments.usual_duration };
+        current.equal_duration = Some(duration);
+        self.corrections.missing_durations = Some(duration);
+        Ok(())
+    }
+
     /// Moves to the next fragment.
     fn advance(&mut self) {
         let Some(finished) = self.current.take() else {
             return;
         };
-        (self.at.dts, self.at.fragment, self.at.skip) = (finished.dts, self.at.fragment + 1, 0);
+        let restarts = finished.clock.restarts;
+        (self.at.dts, self.at.clock) = (finished.dts, finished.clock);
+        (self.at.fragment, self.at.skip) = (self.at.fragment + 1, 0);
         if let Some((index, following)) = self.following.take() {
-            (self.at.dts, self.at.fragment) = (following.dts, index);
-            self.current = Some(following);
+            (self.at.dts, self.at.clock, self.at.fragment) =
+                (following.dts, following.clock, index);
+            if following.clock.restarts > restarts && self.restarts.len() < RESTARTS_MAX {
+                self.restarts.push(following.clock.offset());
+            }
+            self.ready = Some(following);
         }
     }
 
@@ -171,16 +242,22 @@ impl<'a, R: ReadAt + ?Sized> FragmentWalk<'a, R> {
     fn read_following(
         &mut self,
         mut dts: i64,
+        mut clock: Clock,
         work_left: &mut u64,
     ) -> Result<Option<Result<i64, SampleFault>>, ReadError> {
+        if let Some((_, following)) = &self.following {
+            return Ok(Some(Ok(following.dts)));
+        }
         let mut index = self.at.fragment;
         loop {
             let Some(next) = index.checked_add(1) else {
                 return Ok(None);
             };
             index = next;
-            match self.read(index, dts, work_left)? {
-                Some(Ok(fragment)) if fragment.is_finished() => dts = fragment.dts,
+            match self.read(index, dts, clock, work_left)? {
+                Some(Ok(fragment)) if fragment.is_finished() => {
+                    (dts, clock) = (fragment.dts, fragment.clock);
+                }
                 Some(Ok(fragment)) => {
                     let start = fragment.dts;
                     self.following = Some((index, fragment));
@@ -198,6 +275,7 @@ impl<'a, R: ReadAt + ?Sized> FragmentWalk<'a, R> {
         &self,
         index: u32,
         dts: i64,
+        clock: Clock,
         work_left: &mut u64,
     ) -> Result<Option<Result<Fragment, SampleFault>>, ReadError> {
         let Some(moof) = self.fragments.moofs.get(index as usize) else {
@@ -209,7 +287,7 @@ impl<'a, R: ReadAt + ?Sized> FragmentWalk<'a, R> {
             return Ok(Some(Err(SampleFault::TooMany)));
         };
         *work_left = left;
-        Fragment::read(self.source, moof, self.fragments, dts).map(Some)
+        Fragment::read(self.source, moof, self.fragments, dts, clock).map(Some)
     }
 }
 
@@ -227,6 +305,7 @@ impl Fragment {
         moof: &Range<u64>,
         fragments: &Fragments,
         dts: i64,
+        mut clock: Clock,
     ) -> Result<Result<Self, SampleFault>, ReadError> {
         let length = moof.end - moof.start;
         if length > FRAGMENT_BYTES_MAX {
@@ -234,16 +313,51 @@ impl Fragment {
         }
         let mut bytes = vec![0; usize::try_from(length).expect("at most 4 MiB")];
         source.read_exact_at(moof.start, &mut bytes)?;
-        let mut auxiliaries = Vec::new();
-        let parsed = parse(&bytes, moof.start, fragments, dts, &mut auxiliaries);
-        let Some((runs, dts)) = parsed? else {
+        let Some(parsed) = parse(&bytes, moof.start, fragments)? else {
             return Ok(Err(SampleFault::FragmentInvalid));
+        };
+        let Parsed { runs, declared, auxiliaries, syncs } = parsed;
+        let Fragments { timescale, restarts, .. } = fragments;
+        let dts = match declared {
+            Some(declared) => clock.read(declared, dts, *timescale, restarts),
+            None => Some(dts),
+        };
+        let Some(dts) = dts else {
+            return Ok(Err(SampleFault::TimeOverflows));
         };
         let mut runs = runs.into_iter();
         let run = runs.next();
         let offset = run.as_ref().map_or(0, |run| run.offset);
         let auxiliary = Auxiliary::default();
-        Ok(Ok(Self { bytes, runs, run, in_run: 0, offset, dts, auxiliaries, auxiliary }))
+        Ok(Ok(Self {
+            bytes,
+            runs,
+            run,
+            in_run: 0,
+            offset,
+            dts,
+            clock,
+            syncs,
+            in_traf: 0,
+            equal_duration: None,
+            auxiliaries,
+            auxiliary,
+        }))
+    }
+
+    /// The number of its samples, if there are some and none has a duration. Only before the first is taken.
+    fn count_without_durations(&self) -> Option<u32> {
+        let is_without = |run: &Run| match run.flags & Run::DURATION {
+            0 => run.defaults.duration == 0,
+            _ => {
+                let entries =
+                    &self.bytes[run.entries..run.entries + run.count as usize * run.width];
+                entries.chunks_exact(run.width).all(|entry| be_u32(entry) == 0)
+            }
+        };
+        let mut runs = self.run.iter().chain(self.runs.as_slice()).filter(|run| run.count > 0);
+        let count: u32 = runs.clone().map(|run| run.count).sum();
+        (count > 0 && runs.all(is_without)).then_some(count)
     }
 
     /// Whether the fragment has no more samples.
@@ -253,10 +367,19 @@ impl Fragment {
         is_last_run_finished && self.runs.as_slice().iter().all(is_empty)
     }
 
-    fn next(&mut self, number: u32) -> Option<Result<Sample, SampleFault>> {
+    fn next(
+        &mut self,
+        number: u32,
+        fragments: &Fragments,
+        corrections: &mut Corrections,
+    ) -> Option<Result<Sample, SampleFault>> {
         while self.run.as_ref().is_some_and(|run| self.in_run >= run.count) {
+            let traf = self.run.as_ref().map(|run| run.traf);
             self.run = self.runs.next();
             self.in_run = 0;
+            if self.run.as_ref().map(|run| run.traf) != traf {
+                self.in_traf = 0;
+            }
             self.offset = self.run.as_ref().map_or(0, |run| run.offset);
         }
         let run = self.run.as_ref()?;
@@ -268,10 +391,19 @@ impl Fragment {
             own.unwrap_or(default)
         };
         let duration = field(Run::DURATION, run.defaults.duration);
+        let duration = self.equal_duration.unwrap_or(duration);
         let size = field(Run::SIZE, run.defaults.size);
         let flags = field(Run::FLAGS, run.defaults.flags);
         let composition = field(Run::COMPOSITION, 0).cast_signed();
         let flags = run.first_flags.filter(|_| self.in_run == 0).unwrap_or(flags);
+        let is_marked = syncs::is_sync(flags)
+            || self.syncs.get(run.traf).is_some_and(|runs| runs.contains(self.in_traf));
+        corrections.audio_syncs |= fragments.ignores_syncs && !is_marked;
+        let (composition, is_wrong) = match &fragments.composition_limits {
+            Some(limits) => limits.check(self.dts, composition),
+            None => (composition, false),
+        };
+        corrections.compositions += u32::from(is_wrong);
         let sample = Sample {
             number,
             offset: self.offset,
@@ -279,9 +411,10 @@ impl Fragment {
             dts: self.dts,
             duration,
             composition,
-            // sample_is_non_sync_sample (section 8.8.3.1).
-            is_sync: flags & 0x0001_0000 == 0,
+            is_sync: is_marked || fragments.ignores_syncs,
             description: run.defaults.description,
+            is_hidden: false,
+            is_silence: false,
         };
         let Some(dts) = self.dts.checked_add(i64::from(duration)) else {
             return Some(Err(SampleFault::TimeOverflows));
@@ -296,19 +429,25 @@ impl Fragment {
             }
         }
         (self.dts, self.offset, self.in_run) = (dts, offset, self.in_run + 1);
+        self.in_traf += 1;
         Some(Ok(sample))
     }
 }
 
-/// The runs of one track in a `moof` at offset `base`, and its first decoding time. `None` if the `moof` is
-/// invalid.
-fn parse(
-    moof: &[u8],
-    base: u64,
-    fragments: &Fragments,
-    dts: i64,
-    auxiliaries: &mut Vec<AuxiliaryRun>,
-) -> Result<Option<(Vec<Run>, i64)>, ReadError> {
+/// What a `moof` has of one track.
+#[derive(Default)]
+struct Parsed {
+    runs: Vec<Run>,
+    /// The decoding time of its first sample, if the `moof` declares it.
+    declared: Option<i64>,
+    /// Auxiliary information of each of its track fragments.
+    auxiliaries: Vec<AuxiliaryRun>,
+    /// Sync samples in groups, of each of its track fragments.
+    syncs: Vec<SyncRuns>,
+}
+
+/// Reads what a `moof` at offset `base` has of one track. `None` if the `moof` is invalid.
+fn parse(moof: &[u8], base: u64, fragments: &Fragments) -> Result<Option<Parsed>, ReadError> {
     let window = &mut Window::new(moof, 4096);
     let Some(outer) = Header::read(window, 0, moof.len() as u64)? else {
         return Ok(None);
@@ -324,7 +463,7 @@ fn parse(
         let is_ours = header.track_id == fragments.track_id;
         follows_others |= is_ours && header.base.is_none() && !header.is_from_moof;
     }
-    let (mut runs, mut dts) = (Vec::new(), dts);
+    let mut parsed = Parsed::default();
     let mut samples = 0_u32;
     // End of the data of the previous track fragment.
     let mut data_end = base;
@@ -345,10 +484,17 @@ fn parse(
             let Some(time) = decode_time(tfdt) else {
                 return Ok(None);
             };
-            dts = time;
+            parsed.declared = Some(time);
         }
         if is_ours {
-            auxiliaries.push(AuxiliaryRun::read(moof, base, &parts, start, fragments.protection)?);
+            parsed.syncs.push(SyncRuns::read(window, &parts)?);
+            parsed.auxiliaries.push(AuxiliaryRun::read(
+                moof,
+                base,
+                &parts,
+                start,
+                fragments.protection,
+            )?);
         }
         let mut next = start;
         for trun in parts.iter().filter(|part| part.kind == FourCc(*b"trun")) {
@@ -362,12 +508,12 @@ fn parse(
                 if samples > FRAGMENT_SAMPLES_MAX {
                     return Ok(None);
                 }
-                runs.push(Run { traf: auxiliaries.len() - 1, ..run });
+                parsed.runs.push(Run { traf: parsed.auxiliaries.len() - 1, ..run });
             }
         }
         data_end = next;
     }
-    Ok(Some((runs, dts)))
+    Ok(Some(parsed))
 }
 
 /// A quick check whether a track fragment belongs to another track: `tfhd` is its first box (section

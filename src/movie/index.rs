@@ -8,7 +8,10 @@ use std::num::NonZeroU32;
 use super::{
     Auxiliary, AuxiliaryFault, Sample, SampleFault,
     budget::Budget,
-    samples::{Position, Samples, Walk},
+    corrections::Corrections,
+    cuts::{Cuts, NextCut},
+    pieces::PieceWalk,
+    samples::{Position, Samples},
     timeline::Timeline,
 };
 use crate::extent::{ReadAt, ReadError};
@@ -67,6 +70,21 @@ pub struct Shape {
     pub no_compositions: bool,
     /// The sync samples.
     pub syncs: Syncs,
+    /// What decoding needs to begin with the segment.
+    pub begins: SegmentStart,
+}
+
+/// What decoding needs to begin with a segment: the type of its stream access point (ISO/IEC 14496-12
+/// section I.2.1).
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum SegmentStart {
+    /// Nothing: the first sample is a sync sample, and all others are presented after it (types 1 and 2).
+    Independent,
+    /// Some samples are presented before the sync sample that the segment begins with, and may refer to the
+    /// segment before: an open GOP (type 3).
+    Leading,
+    /// The segment does not begin with a sync sample.
+    Dependent,
 }
 
 /// The sync samples of a segment.
@@ -91,18 +109,35 @@ pub struct Indexed {
     pub end: i64,
     /// Decoding time of the first sample of the first segment.
     pub first_dts: i64,
+    /// Duration that is decoded before the start and not presented, in ticks.
+    pub lead_in: i64,
     /// Added to every composition offset so that none is negative, in ticks.
     pub raise: u32,
     /// Duration of most samples, in ticks.
     pub usual_duration: u32,
+    /// Number of samples that are presented, without the last, whose duration is often wrong; that one if it
+    /// is alone.
+    pub presented_samples: u32,
+    /// Their total duration, in ticks.
+    pub presented_ticks: u64,
     /// Longest distance between two sync samples, in ticks.
     pub longest_gop: i64,
     /// Total size of all samples.
     pub bytes: u64,
     /// Whether the auxiliary information lists subsamples.
     pub has_subsamples: bool,
+    /// What the file says and cannot mean.
+    pub corrections: Corrections,
     /// Why the track ends early.
     pub fault: Option<SampleFault>,
+}
+
+impl Indexed {
+    /// What decoding needs to begin with any segment.
+    pub fn segment_start(&self) -> SegmentStart {
+        let starts = self.segments.iter().map(|segment| segment.shape.begins);
+        starts.max().unwrap_or(SegmentStart::Independent)
+    }
 }
 
 /// Why a track has no index.
@@ -111,24 +146,22 @@ pub enum IndexFault {
     /// No sample is playable.
     #[error("the track has no playable sample")]
     Empty,
-    /// The samples use several sample entries.
-    #[error("the format changes within the track; it needs transcoding")]
-    SeveralDescriptions,
+    /// The samples use sample entries that differ in what a decoder has to know.
+    #[error(
+        "its codec configuration changes after {}.{:03} s (several sample entries); it needs transcoding",
+        .after_ms / 1000,
+        .after_ms % 1000
+    )]
+    SeveralDescriptions {
+        /// Decoding time of the change, in milliseconds from the first sample.
+        after_ms: u64,
+    },
     /// The track has more segments than the index may hold.
     #[error("the track has too many segments")]
     TooManySegments,
     /// Segments cannot carry its encryption.
     #[error(transparent)]
     Auxiliary(#[from] AuxiliaryFault),
-}
-
-/// The cuts between the segments of a track.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Cuts<'a> {
-    /// At the first sync sample presented at or after each multiple of this many milliseconds.
-    Grid(NonZeroU32),
-    /// At the sample nearest to each of these times, in ticks of another track's timescale.
-    Near { times: &'a [i64], timescale: NonZeroU32 },
 }
 
 /// The samples that a decoder needs before the first presented one.
@@ -141,22 +174,39 @@ pub(super) enum Lead {
         /// Time that the decoder needs before its output is correct, in ticks.
         preroll: i64,
     },
+    /// The first sample is known: the pieces of an edit list begin with it.
+    Arranged,
 }
+
+/// A track to be indexed.
+#[derive(Debug)]
+pub(super) struct Subject<'s> {
+    /// Its samples; the duration of the last one is corrected in them.
+    pub(super) samples: &'s mut Samples,
+    /// Ticks per second.
+    pub(super) timescale: NonZeroU32,
+    pub(super) timeline: Timeline,
+    /// The longest duration according to the headers of the file, in ticks.
+    pub(super) declared: Option<i64>,
+}
+
+/// The index of a track, and what each restart of the decoding times of its fragments adds to them.
+pub(super) type IndexedWithRestarts = (Indexed, Vec<i64>);
 
 /// Reads all samples of a track, within the budget.
 pub(super) fn index<R: ReadAt + ?Sized>(
-    samples: &Samples,
+    subject: Subject<'_>,
     source: &R,
-    timescale: NonZeroU32,
-    timeline: Timeline,
     cuts: Cuts<'_>,
     lead: Lead,
     budget: &mut Budget,
-) -> Result<Result<Indexed, IndexFault>, ReadError> {
-    let mut walk = Walk::new(samples, source, samples.start(), PASS_BYTES, budget.work);
+) -> Result<Result<IndexedWithRestarts, IndexFault>, ReadError> {
+    let Subject { samples, timescale, timeline, declared } = subject;
+    let start = (samples.start(), 0);
+    let mut walk = PieceWalk::new(samples, source, start, PASS_BYTES, budget.work);
     let mut pass = Pass::new(timescale, timeline, cuts, lead, budget.segments);
     loop {
-        let position = walk.position();
+        let position = walk.resumable_position();
         let sample = match walk.next_sample()? {
             Some(Ok(sample)) => sample,
             // A partly decryptable track would hide the reason from the player.
@@ -167,40 +217,66 @@ pub(super) fn index<R: ReadAt + ?Sized>(
             }
             None => break,
         };
-        pass.fault = pass.fault_of(&sample);
+        let presented = walk.presented(&sample, &timeline);
+        pass.fault = pass.fault_of(&sample, presented, position.is_some());
         if pass.fault.is_some() {
             break;
         }
-        if let Err(fault) = pass.take(position, &sample, walk.auxiliary()) {
+        if let Err(fault) = pass.take(position, &sample, presented, walk.auxiliary()) {
             budget.work = walk.work_left();
             return Ok(Err(fault));
         }
     }
     budget.work = walk.work_left();
-    let indexed = pass.finish();
+    let corrections = walk.corrections();
+    let restarts = walk.restarts().to_vec();
+    let corrected = pass.correct_last(declared);
+    if let Some(CorrectedLast { number, duration, .. }) = corrected {
+        samples.last = Some((number, duration));
+    }
+    let indexed = pass.finish().map(|indexed| Indexed {
+        corrections: Corrections {
+            last_duration: corrected.map(|last| last.in_file),
+            ..corrections
+        },
+        ..indexed
+    });
     if let Ok(indexed) = &indexed {
         budget.segments = budget.segments.saturating_sub(indexed.segments.len());
     }
-    Ok(indexed)
+    Ok(indexed.map(|indexed| (indexed, restarts)))
+}
+
+/// The last presented sample, with a duration that its file cannot mean.
+#[derive(Clone, Copy)]
+struct CorrectedLast {
+    number: u32,
+    duration: u32,
+    /// Its duration in the file.
+    in_file: u32,
 }
 
 struct Pass<'a> {
-    timescale: i128,
+    timescale: NonZeroU32,
     timeline: Timeline,
-    cuts: Cuts<'a>,
     lead: Lead,
     segments: Vec<Segment>,
     segments_max: usize,
-    /// The open segment, with the duration and size of its first sample.
-    current: Option<(Segment, u32, u32)>,
-    /// The next multiple of the grid, or index of the next time.
-    next_cut: usize,
+    /// The open segment, and its first sample.
+    current: Option<(Segment, First)>,
+    next_cut: NextCut<'a>,
     description: Option<u32>,
     has_subsamples: Option<bool>,
     first_dts: i64,
+    lead_in: i64,
     end_sample: u32,
     end: i64,
+    /// The last presented sample, and the end without it.
+    last: Option<Sample>,
+    end_before: i64,
     least_composition: i32,
+    presented_samples: u32,
+    presented_ticks: u64,
     last_sync: Option<i64>,
     longest_gop: i64,
     bytes: u64,
@@ -208,6 +284,15 @@ struct Pass<'a> {
     fault: Option<SampleFault>,
     /// The open segment as of the last presented sample.
     shown: Option<(usize, Segment)>,
+}
+
+/// The first sample of a segment.
+#[derive(Clone, Copy)]
+struct First {
+    duration: u32,
+    size: u32,
+    /// When it is presented, in ticks.
+    presented: i64,
 }
 
 impl<'a> Pass<'a> {
@@ -219,20 +304,24 @@ impl<'a> Pass<'a> {
         segments_max: usize,
     ) -> Self {
         Self {
-            timescale: i128::from(timescale.get()),
+            timescale,
             timeline,
-            cuts,
             lead,
             segments: Vec::new(),
             segments_max,
             current: None,
-            next_cut: 0,
+            next_cut: NextCut::new(cuts, timescale),
             description: None,
             has_subsamples: None,
             first_dts: 0,
+            lead_in: 0,
             end_sample: 0,
             end: 0,
+            last: None,
+            end_before: 0,
             least_composition: 0,
+            presented_samples: 0,
+            presented_ticks: 0,
             last_sync: None,
             longest_gop: 0,
             bytes: 0,
@@ -244,33 +333,44 @@ impl<'a> Pass<'a> {
 
     fn take(
         &mut self,
-        position: Position,
+        position: Option<Position>,
         sample: &Sample,
+        presented: i64,
         auxiliary: Auxiliary,
     ) -> Result<(), IndexFault> {
         if *self.description.get_or_insert(sample.description) != sample.description {
-            return Err(IndexFault::SeveralDescriptions);
+            let ticks = i128::from(sample.dts) - i128::from(self.first_dts);
+            let after_ms = ticks.max(0) * 1000 / i128::from(self.timescale.get());
+            let after_ms = u64::try_from(after_ms).unwrap_or(u64::MAX);
+            return Err(IndexFault::SeveralDescriptions { after_ms });
         }
         // A segment has one flag for all its samples.
         let Auxiliary { has_subsamples, .. } = auxiliary;
         if *self.has_subsamples.get_or_insert(has_subsamples) != has_subsamples {
             return Err(AuxiliaryFault::Mixed.into());
         }
-        let presented = self.timeline.presented(sample.dts, sample.composition);
         let ends = presented.saturating_add(i64::from(sample.duration));
-        if self.is_first(sample, presented, ends) {
-            self.begin_track(sample);
-            self.begin_segment(position, sample, presented);
-        } else if self.is_cut(sample, presented) {
-            self.close_segment()?;
-            self.next_cut += 1;
-            self.begin_segment(position, sample, presented);
+        if let Some(position) = position {
+            if self.is_first(sample, presented, ends) {
+                self.begin_track(sample, presented);
+                self.begin_segment(position, sample, presented, 0);
+            } else if self.is_cut(sample, presented) {
+                self.close_segment()?;
+                self.begin_segment(position, sample, presented, sample.duration);
+            }
         }
-        self.add(sample, auxiliary.len);
+        self.add(sample, presented, auxiliary.len);
         if self.timeline.until.is_none_or(|until| presented < until) {
             self.end_sample = sample.number + 1;
+            (self.last, self.end_before) = (Some(*sample), self.end);
             self.end = self.end.max(ends.min(self.timeline.until.unwrap_or(i64::MAX)));
-            self.shown = self.current.map(|(segment, ..)| (self.segments.len(), segment));
+            self.shown = self.current.map(|(segment, _)| (self.segments.len(), segment));
+            // A frame that an edit list holds does not slow the others.
+            let is_held = matches!(self.lead, Lead::Arranged) && sample.duration / 8 > self.usual.0;
+            if presented >= self.timeline.from && !is_held {
+                self.presented_samples += u32::from(!sample.is_hidden);
+                self.presented_ticks = self.presented_ticks.saturating_add(sample.duration.into());
+            }
         }
         Ok(())
     }
@@ -280,22 +380,32 @@ impl<'a> Pass<'a> {
         let is_early = match self.lead {
             Lead::KeyFrame => presented <= self.timeline.from,
             Lead::Audio { preroll } => ends.saturating_add(preroll) <= self.timeline.from,
+            Lead::Arranged => false,
         };
         self.current.is_none() || (sample.is_sync && is_early)
     }
 
-    fn begin_track(&mut self, sample: &Sample) {
+    fn begin_track(&mut self, sample: &Sample, presented: i64) {
         self.segments.clear();
         self.current = None;
         self.shown = None;
         self.first_dts = sample.dts;
+        self.lead_in = self.timeline.from.saturating_sub(presented).max(0);
         self.least_composition = 0;
+        (self.presented_samples, self.presented_ticks) = (0, 0);
         self.last_sync = None;
         self.longest_gop = 0;
         self.bytes = 0;
     }
 
-    fn begin_segment(&mut self, position: Position, sample: &Sample, presented: i64) {
+    /// Begins a segment with a sample, of which `duration` counts for where its cut was.
+    fn begin_segment(
+        &mut self,
+        position: Position,
+        sample: &Sample,
+        presented: i64,
+        duration: u32,
+    ) {
         let start =
             if self.segments.is_empty() { presented.max(self.timeline.from) } else { presented };
         let shape = Shape {
@@ -303,6 +413,10 @@ impl<'a> Pass<'a> {
             equal_sizes: true,
             no_compositions: true,
             syncs: Syncs::All,
+            begins: match sample.is_sync {
+                true => SegmentStart::Independent,
+                false => SegmentStart::Dependent,
+            },
         };
         let segment = Segment {
             position,
@@ -314,8 +428,9 @@ impl<'a> Pass<'a> {
             first_auxiliary_bytes: 0,
             shape,
         };
-        self.current = Some((segment, sample.duration, sample.size));
-        self.advance_cut(segment.start);
+        let Sample { duration: first_duration, size, .. } = *sample;
+        self.current = Some((segment, First { duration: first_duration, size, presented }));
+        self.next_cut.advance(segment.start, duration);
     }
 
     fn close_segment(&mut self) -> Result<(), IndexFault> {
@@ -323,82 +438,49 @@ impl<'a> Pass<'a> {
         if self.segments.len() + 1 >= self.segments_max {
             return Err(IndexFault::TooManySegments);
         }
-        self.segments.extend(self.current.take().map(|(segment, ..)| segment));
+        self.segments.extend(self.current.take().map(|(segment, _)| segment));
         Ok(())
-    }
-
-    /// Moves the next cut past a segment that begins at `start`.
-    fn advance_cut(&mut self, start: i64) {
-        match self.cuts {
-            Cuts::Grid(grid_ms) => {
-                let passed =
-                    i128::from(start) * 1000 / (i128::from(grid_ms.get()) * self.timescale);
-                self.next_cut = usize::try_from(passed).unwrap_or(usize::MAX - 1) + 1;
-            }
-            Cuts::Near { times, .. } => {
-                let is_behind = |pass: &Self| pass.is_near(start, 0, pass.next_cut);
-                while self.next_cut < times.len() && is_behind(self) {
-                    self.next_cut += 1;
-                }
-            }
-        }
     }
 
     /// Whether a segment begins with this sample. No segment has zero duration.
     fn is_cut(&self, sample: &Sample, presented: i64) -> bool {
-        let Some((segment, ..)) = self.current.filter(|(segment, ..)| presented > segment.start)
+        let Some((segment, _)) = self.current.filter(|(segment, _)| presented > segment.start)
         else {
             return false;
         };
         if sample.number - segment.first_sample >= SEGMENT_SAMPLES_MAX {
             return true;
         }
-        match self.cuts {
-            Cuts::Grid(grid_ms) => {
-                let grid = self.next_cut as i128 * i128::from(grid_ms.get()) * self.timescale;
-                sample.is_sync && i128::from(presented) * 1000 >= grid
-            }
-            Cuts::Near { times, .. } => {
-                sample.is_sync
-                    && self.next_cut < times.len()
-                    && self.is_near(presented, sample.duration, self.next_cut)
-            }
-        }
+        sample.is_sync && self.next_cut.is_reached(presented, sample.duration)
     }
 
     /// The fault that ends the track before this sample.
-    fn fault_of(&self, sample: &Sample) -> Option<SampleFault> {
-        let presented = self.timeline.presented(sample.dts, sample.composition);
+    fn fault_of(&self, sample: &Sample, presented: i64, is_resumable: bool) -> Option<SampleFault> {
         if presented.max(self.timeline.from) > TIME_MAX {
             return Some(SampleFault::TimeOverflows);
         }
         // The segment is full, and a cut here would leave it without duration.
-        let is_full = self.current.is_some_and(|(segment, ..)| {
+        let is_full = self.current.is_some_and(|(segment, _)| {
             let samples = sample.number - segment.first_sample;
-            samples >= SEGMENT_SAMPLES_MAX && presented <= segment.start
+            samples >= SEGMENT_SAMPLES_MAX && (presented <= segment.start || !is_resumable)
         });
         is_full.then_some(SampleFault::TooMany)
     }
 
-    /// Whether a sample is at least as near to a cut as the next sample.
-    fn is_near(&self, presented: i64, duration: u32, cut: usize) -> bool {
-        let Cuts::Near { times, timescale } = self.cuts else {
-            return false;
-        };
-        let middle = 2 * i128::from(presented) + i128::from(duration);
-        let time = 2 * i128::from(times[cut]) * self.timescale;
-        middle * i128::from(timescale.get()) >= time
-    }
-
-    fn add(&mut self, sample: &Sample, auxiliary_bytes: u8) {
-        let Some((segment, duration, size)) = &mut self.current else {
+    fn add(&mut self, sample: &Sample, presented: i64, auxiliary_bytes: u8) {
+        let Some((segment, first)) = &mut self.current else {
             return;
         };
         let is_first = segment.first_sample == sample.number;
         let shape = &mut segment.shape;
-        shape.equal_durations &= *duration == sample.duration;
-        shape.equal_sizes &= *size == sample.size;
+        shape.equal_durations &= first.duration == sample.duration;
+        shape.equal_sizes &= first.size == sample.size;
         shape.no_compositions &= sample.composition == 0;
+        let is_leading =
+            presented < first.presented && presented >= self.timeline.from && !sample.is_hidden;
+        if is_leading && shape.begins == SegmentStart::Independent {
+            shape.begins = SegmentStart::Leading;
+        }
         shape.syncs = match (shape.syncs, is_first, sample.is_sync) {
             (_, true, true) | (Syncs::All, false, true) => Syncs::All,
             // Only the second sample distinguishes `All` from `First`.
@@ -427,6 +509,26 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// Gives the last sample the usual duration if its own is much longer, and the track would end later than
+    /// the headers of the file say (`declared`).
+    fn correct_last(&mut self, declared: Option<i64>) -> Option<CorrectedLast> {
+        let slack = 2 * i64::from(self.timescale.get());
+        let Sample { number, duration: in_file, dts, composition, .. } = self.last?;
+        let usual = self.usual.0.max(1);
+        let is_long = in_file / 10 > usual && i64::from(in_file) > slack;
+        let limit = declared?.saturating_add(slack);
+        let presented = self.timeline.presented(dts, composition);
+        let ends = presented.saturating_add(in_file.into());
+        // In presentation time: an edit list moves the end of the media.
+        let is_past = ends > limit && presented <= limit;
+        (is_long && is_past).then(|| {
+            let ends = presented.saturating_add(usual.into());
+            let ends = ends.min(self.timeline.until.unwrap_or(i64::MAX));
+            self.end = self.end_before.max(ends);
+            CorrectedLast { number, duration: usual, in_file }
+        })
+    }
+
     fn finish(mut self) -> Result<Indexed, IndexFault> {
         // Samples after the last presented one are not sent.
         let Some((count, last)) = self.shown else {
@@ -436,17 +538,26 @@ impl<'a> Pass<'a> {
         self.segments.push(last);
         let mut segments = self.segments;
         segments.shrink_to_fit();
+        let last_ticks = self.last.map_or(0, |last| last.duration);
+        let (presented_samples, presented_ticks) = match self.presented_samples {
+            alone @ 0..=1 => (alone, self.presented_ticks),
+            several => (several - 1, self.presented_ticks.saturating_sub(last_ticks.into())),
+        };
         // A last segment with all frames presented before its sync sample would have no duration.
         Ok(Indexed {
             end: self.end.max(segments.last().map_or(0, |last| last.start.saturating_add(1))),
             segments,
             end_sample: self.end_sample,
             first_dts: self.first_dts,
+            lead_in: self.lead_in,
             raise: self.least_composition.unsigned_abs(),
             usual_duration: self.usual.0,
+            presented_samples,
+            presented_ticks,
             longest_gop: self.longest_gop,
             bytes: self.bytes,
             has_subsamples: self.has_subsamples == Some(true),
+            corrections: Corrections::default(),
             fault: self.fault,
         })
     }

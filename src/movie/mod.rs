@@ -8,19 +8,34 @@
 //! An invalid track is left out with the reason, and the other tracks play. This module knows no URLs and
 //! no manifests.
 
+mod arrange;
 mod auxiliary;
 mod boxes;
 mod budget;
+mod captions;
 mod carried;
 pub mod codec;
+mod corrections;
+mod cuts;
+mod entries;
 mod fragments;
+mod handler_name;
 pub mod index;
 pub mod languages;
+mod leading;
+mod macintosh_languages;
+mod matrix;
+pub mod matroska_languages;
 mod mp4;
+mod orientation;
+mod pieces;
 mod samples;
+mod shape;
+mod syncs;
 mod tables;
 mod timeline;
 mod track;
+mod user_data;
 mod window;
 
 use std::{num::NonZeroU32, ops::Range};
@@ -30,11 +45,17 @@ use bytes::Bytes;
 pub use self::{
     auxiliary::{Auxiliary, AuxiliaryFault},
     boxes::Header,
-    carried::{Carried, TrackKind},
+    captions::Captions,
+    carried::Carried,
     codec::{FourCc, SampleEntry},
-    index::{Indexed, SEGMENT_SAMPLES_MAX, Segment, Shape, Syncs},
-    samples::{Position, Sample, SampleFault, Walk},
-    timeline::Timeline,
+    corrections::Corrections,
+    index::{Indexed, SEGMENT_SAMPLES_MAX, Segment, SegmentStart, Shape, Syncs},
+    orientation::Orientation,
+    pieces::PieceWalk,
+    samples::{Position, Sample, SampleFault},
+    shape::VideoShape,
+    timeline::{EditSummary, Timeline},
+    user_data::TrackKind,
 };
 use crate::extent::{ReadAt, ReadError};
 
@@ -56,6 +77,8 @@ pub struct Movie {
     pub brand: Option<FourCc>,
     /// Ticks per second of the movie.
     pub timescale: NonZeroU32,
+    /// The file gives the movie no timescale, so that it is a guess.
+    pub timescale_is_missing: bool,
     /// Playable tracks, in file order.
     pub tracks: Vec<Track>,
     /// Unplayable tracks, with reasons.
@@ -72,6 +95,9 @@ pub struct Movie {
     pub fragments: usize,
     /// Length of the file in bytes.
     pub file_len: u64,
+    /// Whether the file ends as a complete one does: fragments with `mfra` (section 8.8.9), other files with
+    /// the end of their last box.
+    pub has_end: bool,
 }
 
 /// The location of a movie's chapters.
@@ -96,18 +122,24 @@ pub struct Track {
     pub language: Option<String>,
     /// Name for people.
     pub name: Option<String>,
+    /// Its purposes (`kind`, section 8.10.4), in file order.
+    pub kinds: Vec<TrackKind>,
     /// Whether the track plays by default.
     pub is_enabled: bool,
-    /// Matrix, width and height: the last fields of `tkhd` (section 8.3.2).
+    /// Matrix, width and height for a `tkhd` (section 8.3.2) of a movie whose own matrix is the identity.
     pub display: [u8; 44],
     /// Fields that written boxes carry over.
     pub carried: Carried,
+    /// How the frames of video are displayed.
+    pub shape: Option<VideoShape>,
     /// Sample entry.
     pub entry: SampleEntry,
     /// Mapping from decoding times to presentation times.
     pub timeline: Timeline,
     /// Segments and totals.
     pub index: Indexed,
+    /// Closed captions in the video.
+    pub captions: Captions,
     /// The whole `trak` box.
     pub whole: Range<u64>,
     samples: samples::Samples,
@@ -138,6 +170,9 @@ pub enum MovieRefused {
     /// The index exceeds the length limit.
     #[error("the index (moov) is too long")]
     MoovTooLong,
+    /// The index is compressed (`cmov`), as QuickTime did it until 2009.
+    #[error("the index (moov) is compressed (cmov)")]
+    Compressed,
     /// The movie header is missing or invalid.
     #[error("the movie header (mvhd) is missing or invalid")]
     NoHeader,
@@ -180,16 +215,30 @@ impl Movie {
         mp4::read(source, grid_ms)
     }
 
+    /// Whether a single MP4 of the movie needs tables of its own: it has fragments, or its tables say what is
+    /// corrected here. An encrypted track cannot get new ones.
+    pub fn needs_new_tables(&self) -> bool {
+        let is_clear = self.tracks.iter().all(|track| track.entry.encryption.is_none());
+        let is_wrong = |track: &Track| track.index.corrections.change_tables();
+        let are_wrong = self.timescale_is_missing || self.tracks.iter().any(is_wrong);
+        self.fragments > 0 || is_clear && are_wrong
+    }
+
     /// Approximate memory use of the index, in bytes.
     pub fn bytes(&self) -> usize {
         let text_bytes = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let kind_bytes =
+            |kind: &TrackKind| size_of::<TrackKind>() + kind.scheme.len() + kind.value.len();
         let track_bytes = |track: &Track| {
             size_of::<Track>()
                 + track.index.segments.capacity() * size_of::<Segment>()
                 + track.entry.entry.len()
+                + track.samples.bytes()
+                + track.samples.pieces.as_ref().map_or(0, |pieces| pieces.bytes())
                 + text_bytes(&track.language)
                 + text_bytes(&track.name)
                 + track.carried.bytes()
+                + track.kinds.iter().map(kind_bytes).sum::<usize>()
         };
         let fragments = self.fragments * size_of::<Range<u64>>();
         let chapters = match &self.chapters {
@@ -208,19 +257,26 @@ impl Movie {
 impl Track {
     fn new(head: track::Head, timeline: Timeline, index: Indexed) -> Self {
         let track::Head { id, handler, timescale, language, name, is_enabled, .. } = head;
-        let track::Head { display, carried, entry, samples, whole, .. } = head;
+        let track::Head { kinds, display, carried, entry, samples, whole, .. } = head;
+        let shape = match &entry.media {
+            codec::Media::Video(video) => Some(VideoShape::new(&display, video)),
+            _ => None,
+        };
         Self {
             id,
             handler,
             timescale,
             language,
             name,
+            kinds,
             is_enabled,
-            display,
+            display: display.fields(&entry.media),
             carried,
+            shape,
             entry,
             timeline,
             index,
+            captions: Captions::default(),
             whole,
             samples,
         }
@@ -231,22 +287,34 @@ impl Track {
         self.handler == FourCc(*b"vide")
     }
 
-    /// Whether the matrix turns the video by 90 or 270 degrees.
-    pub fn is_rotated_by_quarter(&self) -> bool {
-        let field = |at: usize| self.display[4 * at..4 * at + 4] != [0; 4];
-        // The matrix is a b u c d v x y w: a and d stretch, b and c turn.
-        !field(0) && field(1) && field(3) && !field(4)
-    }
-
     /// Whether this is an audio track.
     pub fn is_audio(&self) -> bool {
         self.handler == FourCc(*b"soun")
     }
 
     /// Walks over the samples in decoding order, from the first of a segment.
-    pub fn walk<'a, R: ReadAt + ?Sized>(&'a self, source: &'a R, segment: &Segment) -> Walk<'a, R> {
+    pub fn walk<'a, R: ReadAt + ?Sized>(
+        &'a self,
+        source: &'a R,
+        segment: &Segment,
+    ) -> PieceWalk<'a, R> {
+        let start = (segment.position, segment.first_sample);
         // The index pass has already paid for these samples.
-        Walk::new(&self.samples, source, segment.position, SEGMENT_BYTES, u64::MAX)
+        PieceWalk::new(&self.samples, source, start, SEGMENT_BYTES, u64::MAX)
+    }
+
+    /// The bytes of a sample that [is silence](Sample::is_silence).
+    pub fn silence(&self) -> Option<&Bytes> {
+        self.samples.pieces.as_ref()?.silence()
+    }
+
+    /// What to add to a time in the file to get the presentation time, if it is the same for all samples.
+    pub fn file_shift(&self) -> Option<i64> {
+        match self.samples.pieces.as_ref().map(|pieces| &pieces.list[..]) {
+            None => Some(self.timeline.shift),
+            Some([piece]) => Some(piece.start.saturating_sub(piece.media.0)),
+            Some(_) => None,
+        }
     }
 
     /// Number of the sample after a segment's last; `None` if there is no such segment.

@@ -4,14 +4,19 @@ use std::{num::NonZeroU32, ops::Range, sync::Arc};
 
 use super::{
     Chapters, FourCc, LeftOut, Movie, MovieRefused, Track,
+    arrange::index_edited,
     boxes::{self, Header},
     budget::Budget,
+    captions,
     codec::Codec,
+    corrections::Corrections,
+    cuts::{Cuts, Near},
     fragments::Defaults,
-    index::{Cuts, Lead, index},
-    samples::Walk,
-    timeline::Timeline,
-    track::{self, Head},
+    index::Lead,
+    leading,
+    matrix::Matrix,
+    timeline::TimeBase,
+    track::{self, Head, Shared},
     window::Window,
 };
 use crate::extent::{ReadAt, ReadError};
@@ -28,11 +33,12 @@ const PROTECTION_BYTES_MAX: u64 = 64 * 1024;
 /// The most tracks of a movie; later ones are ignored.
 const TRACKS_MAX: usize = 64;
 
+/// Tracks whose first times are farther apart than this have different clocks, in seconds: 32-bit times of
+/// fragments have different limits with different timescales.
+const APART_MAX_S: i64 = 3600;
+
 /// Read size for adjacent boxes, in bytes.
 const WINDOW_BYTES: usize = 64 * 1024;
-
-/// Read size per table in search of a track's first sample, in bytes.
-const FIRST_BYTES: usize = 512;
 
 /// The top-level boxes of a file.
 #[derive(Debug, Default)]
@@ -44,6 +50,10 @@ struct TopLevel {
     is_movie: bool,
     /// Offset of the first `mdat`, before or after the `moov`.
     mdat: Option<u64>,
+    /// Whether there is a random access index of fragments, which their writer appends.
+    has_mfra: bool,
+    /// Whether the last box is longer than the file.
+    is_cut: bool,
 }
 
 /// Reads a movie's index. Blocks, or fails instead of waiting, as `source` does.
@@ -60,16 +70,28 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     }
     let window = &mut Window::new(source, WINDOW_BYTES);
     let parts = boxes::children(window, &moov.body)?;
-    let Some(timescale) = movie_timescale(window, &parts)? else {
-        return Ok(Err(MovieRefused::NoHeader));
+    let Some((declared, duration)) = movie_header(window, &parts)? else {
+        let is_compressed = boxes::find(&parts, b"cmov").is_some();
+        return Ok(Err(match is_compressed {
+            true => MovieRefused::Compressed,
+            false => MovieRefused::NoHeader,
+        }));
     };
+    // ffmpeg assumes the same.
+    let timescale = NonZeroU32::new(declared).unwrap_or(NonZeroU32::MIN);
+    let matrix = movie_matrix(window, &parts)?;
     let defaults = track_defaults(window, &parts)?;
+    let mut budget = Budget::new(source.len());
     let moofs: Arc<[_]> = top.moofs.into();
+    // QuickTime is older than brands.
+    let is_quicktime = top.brand.is_none_or(|brand| brand == FourCc(*b"qt  "));
     let mut left_out = Vec::new();
     let mut heads = Vec::new();
+    let duration = duration.max(fragments_duration(window, &parts)?);
+    let shared = Shared { timescale, duration, is_quicktime, defaults: &defaults, moofs: &moofs };
     for trak in parts.iter().filter(|part| part.kind == FourCc(*b"trak")).take(TRACKS_MAX) {
-        match track::read(window, trak, &defaults, &moofs)? {
-            Ok(head) => heads.push(head),
+        match track::read(window, trak, &shared, &mut budget.work)? {
+            Ok(head) => heads.push(Head { display: head.display.within(matrix), ..head }),
             Err(refused) => left_out.push(LeftOut {
                 id: refused.id,
                 handler: refused.handler,
@@ -79,7 +101,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         }
     }
     let chapter_ids: Vec<u32> = heads.iter().flat_map(|head| head.chapters.clone()).collect();
-    let mut tracks = index_tracks(source, heads, timescale, grid_ms, &mut left_out)?;
+    let mut tracks = index_tracks(source, heads, timescale, grid_ms, &mut budget, &mut left_out)?;
     let referenced = tracks.extract_if(.., |track| chapter_ids.contains(&track.id));
     let (mut chapter_texts, chapter_images): (Vec<_>, Vec<_>) =
         referenced.partition(|track| !track.is_video());
@@ -111,6 +133,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     Ok(Ok(Movie {
         brand: top.brand,
         timescale,
+        timescale_is_missing: declared == 0,
         tracks,
         left_out,
         protection,
@@ -119,6 +142,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         mdat: top.mdat,
         fragments: moofs.len(),
         file_len: source.len(),
+        has_end: if moofs.is_empty() { !top.is_cut } else { top.has_mfra },
     }))
 }
 
@@ -133,6 +157,7 @@ fn read_top_level<R: ReadAt + ?Sized>(source: &R) -> Result<TopLevel, ReadError>
             break;
         };
         at = header.body.end;
+        top.is_cut = header.is_cut;
         match &header.kind.0 {
             b"ftyp" => {
                 top.is_movie = true;
@@ -146,8 +171,9 @@ fn read_top_level<R: ReadAt + ?Sized>(source: &R) -> Result<TopLevel, ReadError>
                 top.is_movie = true;
                 top.mdat.get_or_insert(header.start);
             }
+            b"mfra" => top.has_mfra = !header.is_cut,
             b"free" | b"skip" | b"wide" | b"styp" | b"sidx" | b"uuid" | b"meta" | b"pnot"
-            | b"udta" | b"mfra" | b"emsg" | b"prft" | b"pdin" => {}
+            | b"udta" | b"emsg" | b"prft" | b"pdin" | b"\0\0\0\0" => {}
             // Unknown boxes may follow, but a file that starts with one is no movie.
             _ if !top.is_movie => break,
             _ => {}
@@ -156,17 +182,52 @@ fn read_top_level<R: ReadAt + ?Sized>(source: &R) -> Result<TopLevel, ReadError>
     Ok(top)
 }
 
-/// Timescale of `mvhd` (section 8.2.2).
-fn movie_timescale<R: ReadAt + ?Sized>(
+/// Timescale and duration of `mvhd` (section 8.2.2), each 0 if unknown.
+fn movie_header<R: ReadAt + ?Sized>(
     window: &mut Window<'_, R>,
     parts: &[Header],
-) -> Result<Option<NonZeroU32>, ReadError> {
-    let Some(mvhd) = boxes::find(parts, b"mvhd").filter(|mvhd| mvhd.body_len() >= 24) else {
+) -> Result<Option<(u32, u64)>, ReadError> {
+    let Some(mvhd) = boxes::find(parts, b"mvhd").filter(|mvhd| mvhd.body_len() >= 32) else {
         return Ok(None);
     };
     let [version, ..] = window.array::<4>(mvhd.body.start)?;
-    let at = if version == 1 { 20 } else { 12 };
-    Ok(NonZeroU32::new(window.u32(mvhd.body.start + at)?))
+    let at = mvhd.body.start + if version == 1 { 20 } else { 12 };
+    Ok(Some((window.u32(at)?, track::duration(window, at + 4, version)?)))
+}
+
+/// Duration of the movie with its fragments, in its ticks (`mehd`, section 8.8.2); 0 if unknown.
+fn fragments_duration<R: ReadAt + ?Sized>(
+    window: &mut Window<'_, R>,
+    parts: &[Header],
+) -> Result<u64, ReadError> {
+    let Some(mvex) = boxes::find(parts, b"mvex") else {
+        return Ok(0);
+    };
+    let extends = boxes::children(window, &mvex.body)?;
+    let Some(mehd) = boxes::find(&extends, b"mehd").filter(|mehd| mehd.body_len() >= 8) else {
+        return Ok(0);
+    };
+    let [version, ..] = window.array::<4>(mehd.body.start)?;
+    if version == 1 && mehd.body_len() < 12 {
+        return Ok(0);
+    }
+    track::duration(window, mehd.body.start + 4, version)
+}
+
+/// Matrix of `mvhd` (section 8.2.2), which applies to all tracks.
+fn movie_matrix<R: ReadAt + ?Sized>(
+    window: &mut Window<'_, R>,
+    parts: &[Header],
+) -> Result<Matrix, ReadError> {
+    let Some(mvhd) = boxes::find(parts, b"mvhd").filter(|mvhd| mvhd.body_len() >= 4) else {
+        return Ok(Matrix::IDENTITY);
+    };
+    let [version, ..] = window.array::<4>(mvhd.body.start)?;
+    let at = if version == 1 { 48 } else { 36 };
+    if mvhd.body_len() < at + Matrix::BYTES as u64 {
+        return Ok(Matrix::IDENTITY);
+    }
+    Ok(Matrix::from_bytes(&window.array(mvhd.body.start + at)?))
 }
 
 /// The sample defaults of each track in fragments, from `mvex` (section 8.8.3).
@@ -213,19 +274,11 @@ fn index_tracks<R: ReadAt + ?Sized>(
     heads: Vec<Head>,
     movie_timescale: NonZeroU32,
     grid_ms: NonZeroU32,
+    budget: &mut Budget,
     left_out: &mut Vec<LeftOut>,
 ) -> Result<Vec<Track>, ReadError> {
-    let mut firsts = Vec::new();
-    let mut budget = Budget::new(source.len());
-    for head in &heads {
-        let start = head.samples.start();
-        let mut walk = Walk::new(&head.samples, source, start, FIRST_BYTES, budget.work);
-        firsts.push(match walk.next_sample()? {
-            Some(Ok(sample)) => Some(sample.dts),
-            _ => None,
-        });
-        budget.work = walk.work_left();
-    }
+    let firsts: Vec<Option<i64>> =
+        heads.iter().map(|head| head.first.map(|first| first.dts)).collect();
     // The earliest start of all tracks, if all of them start late.
     let begins = heads.iter().zip(&firsts).filter_map(|(head, first)| Some((head, (*first)?)));
     let in_order = |&(a, first_a): &(&Head, i64), &(b, first_b): &(&Head, i64)| {
@@ -238,46 +291,64 @@ fn index_tracks<R: ReadAt + ?Sized>(
         .map_or((0, NonZeroU32::MIN), |(head, first)| (first.max(0), head.timescale));
     let mut order: Vec<_> = heads.into_iter().zip(firsts).enumerate().collect();
     let rank = |head: &Head| match &head.handler.0 {
-        b"vide" if head.is_enabled => 0,
-        b"vide" => 1,
-        _ => 2,
+        b"vide" => leading::rank(head.is_enabled, &head.entry),
+        _ => u8::MAX,
     };
     order.sort_by_key(|(place, (head, _))| (rank(head), *place));
     let mut tracks: Vec<(usize, Track)> = Vec::new();
-    for (place, (head, first)) in order {
-        let refuse = |why: String| LeftOut {
-            id: head.id,
-            handler: Some(head.handler),
-            format: Some(head.entry.format),
-            why,
-        };
+    // The restarts of the first track, and its timescale.
+    let mut restarts: Option<(Vec<i64>, NonZeroU32)> = None;
+    for (place, (mut head, first)) in order {
         let ticks = |(time, scale): (i64, NonZeroU32)| {
             let ticks = i128::from(time) * i128::from(head.timescale.get());
             i64::try_from(ticks / i128::from(scale.get())).unwrap_or(i64::MAX)
         };
-        let timeline = Timeline::new(
-            &head.edits,
-            head.timescale,
+        let first = first.unwrap_or(0);
+        let late = first.saturating_sub(ticks(origin));
+        let is_apart = late / i64::from(head.timescale.get()) > APART_MAX_S;
+        let base = TimeBase {
+            timescale: head.timescale,
             movie_timescale,
-            first.unwrap_or(0),
-            ticks(origin),
-        );
+            first,
+            origin: if is_apart { first } else { ticks(origin) },
+            is_fragmented: head.samples.fragments.is_some(),
+        };
         let leading = tracks.first().map(|(_, track)| track).filter(|track| track.is_video());
+        if let (Some((leading, scale)), Some(fragments)) = (&restarts, &mut head.samples.fragments)
+        {
+            fragments.restarts = leading.iter().map(|offset| ticks((*offset, *scale))).collect();
+        }
         let times: Vec<i64>;
         let cuts = match leading {
             Some(leading) if head.handler != FourCc(*b"vide") => {
                 times = leading.index.segments.iter().skip(1).map(|cut| cut.start).collect();
-                Cuts::Near { times: &times, timescale: leading.timescale }
+                let (end, timescale) = (leading.index.end, leading.timescale);
+                Cuts::Near(Near { times: &times, end, timescale, grid_ms })
             }
             _ => Cuts::Grid(grid_ms),
         };
         let lead = lead(&head);
-        let indexed =
-            index(&head.samples, source, head.timescale, timeline, cuts, lead, &mut budget)?;
-        match indexed {
-            Ok(index) => tracks.push((place, Track::new(head, timeline, index))),
-            Err(fault) => left_out.push(refuse(fault.to_string())),
+        match index_edited(&mut head, source, base, cuts, lead, budget)? {
+            Ok((timeline, (mut index, restarted))) => {
+                index.corrections = Corrections {
+                    equal_entries: head.equal_entries,
+                    missing_timescale: head.missing_timescale,
+                    late_start: is_apart.then_some(late),
+                    ..index.corrections
+                };
+                restarts.get_or_insert((restarted, head.timescale));
+                tracks.push((place, Track::new(head, timeline, index)));
+            }
+            Err(fault) => left_out.push(LeftOut {
+                id: head.id,
+                handler: Some(head.handler),
+                format: Some(head.entry.format),
+                why: fault.to_string(),
+            }),
         }
+    }
+    for (_, track) in tracks.iter_mut().filter(|(_, track)| track.is_video()) {
+        track.captions = captions::read(source, track)?;
     }
     tracks.sort_by_key(|(place, _)| *place);
     Ok(tracks.into_iter().map(|(_, track)| track).collect())

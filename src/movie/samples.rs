@@ -1,9 +1,13 @@
 //! The samples of a track, from sample tables and from fragments.
 
+use std::sync::Arc;
+
 use super::{
     auxiliary::{Auxiliary, AuxiliaryFault},
     budget,
+    corrections::Corrections,
     fragments::{FragmentPosition, FragmentWalk, Fragments},
+    pieces::Pieces,
     tables::{TablePosition, TableWalk, Tables},
 };
 use crate::extent::{ReadAt, ReadError};
@@ -25,8 +29,12 @@ pub struct Sample {
     pub composition: i32,
     /// Whether decoding can start here.
     pub is_sync: bool,
-    /// Index of its sample entry, from 1.
+    /// Number of its sample entry, from 1; that of the first of equal ones.
     pub description: u32,
+    /// It is decoded and not shown: another sample at the border of an edit needs it.
+    pub is_hidden: bool,
+    /// It is a frame of [silence](super::Track::silence) in memory, and not in the file.
+    pub is_silence: bool,
 }
 
 /// Why a track ends before its last sample.
@@ -60,6 +68,12 @@ pub enum SampleFault {
 pub(super) struct Samples {
     pub(super) tables: Option<Tables>,
     pub(super) fragments: Option<Fragments>,
+    /// For each sample entry, the number of the first that is equal to it; `None` if the track has one.
+    pub(super) equal_entries: Option<Arc<[u8]>>,
+    /// Number and duration of the last sample, if the file gives it a duration that cannot be meant.
+    pub(super) last: Option<(u32, u32)>,
+    /// The pieces of the edit list, if it does more than shift the samples.
+    pub(super) pieces: Option<Box<Pieces>>,
 }
 
 /// A position at which a walk can resume. Small, because the index keeps one per segment.
@@ -76,19 +90,41 @@ pub enum Position {
 impl Samples {
     /// The start of the track.
     pub(super) fn start(&self) -> Position {
+        if let Some(first) = self.pieces.as_ref().and_then(|pieces| pieces.list.first()) {
+            return first.position;
+        }
         match self.tables {
             Some(_) => Position::Table(TablePosition::default()),
             None => Position::Fragment(FragmentPosition::default()),
         }
     }
+
+    /// Approximate memory use beside its own size, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let syncs = self.tables.as_ref().map_or(0, Tables::bytes);
+        let restarts = self.fragments.as_ref().map_or(0, |fragments| fragments.restarts.len() * 8);
+        syncs + restarts + self.equal_entries.as_ref().map_or(0, |equal| equal.len())
+    }
+
+    /// The number of the first sample entry that is equal to this one.
+    fn first_equal(&self, description: u32) -> u32 {
+        let Some(equal) = &self.equal_entries else {
+            return description;
+        };
+        // A number that the file does not have means the first, as in tracks with one entry.
+        let index = description.checked_sub(1).and_then(|index| usize::try_from(index).ok());
+        index.and_then(|index| equal.get(index)).map_or(1, |first| (*first).into())
+    }
 }
 
-/// A walk over a track's samples in decoding order, from any position.
+/// A walk over the samples in the file in decoding order, from any position.
 #[derive(Debug)]
 pub struct Walk<'a, R: ?Sized> {
     samples: &'a Samples,
     source: &'a R,
     stage: Stage<'a, R>,
+    /// What was corrected in the tables before the fragments.
+    before: Corrections,
     work_left: u64,
 }
 
@@ -117,7 +153,7 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
             }
             _ => unreachable!("a position belongs to the samples that it came from"),
         };
-        Self { samples, source, stage, work_left }
+        Self { samples, source, stage, before: Corrections::default(), work_left }
     }
 
     /// The position of the next sample, to resume there.
@@ -125,6 +161,52 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
         match &self.stage {
             Stage::Tables(walk) => Position::Table(walk.at),
             Stage::Fragments(walk) => Position::Fragment(walk.at),
+        }
+    }
+
+    /// Consumes work for a sample that is not in the file; false if none is left.
+    pub(super) fn charge(&mut self, work: u64) -> bool {
+        let left = self.work_left.checked_sub(work);
+        self.work_left = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    /// The position of the next sample, if a walk can resume there: not where decoding times wait for those
+    /// of the file to catch up.
+    pub(super) fn resumable_position(&self) -> Option<Position> {
+        match &self.stage {
+            Stage::Tables(walk) if walk.lead > 0 => None,
+            _ => Some(self.position()),
+        }
+    }
+
+    /// What was corrected in the samples so far.
+    pub(super) fn corrections(&self) -> Corrections {
+        let tables = self.samples.tables.as_ref();
+        let (from_tables, clock) = match &self.stage {
+            Stage::Tables(walk) => (walk.corrections, None),
+            Stage::Fragments(walk) => (self.before, Some((walk.at.clock, walk.corrections))),
+        };
+        let (clock, in_fragments) = clock.unwrap_or_default();
+        Corrections {
+            missing_durations: tables
+                .and_then(Tables::missing_duration)
+                .or(in_fragments.missing_durations),
+            compositions: from_tables.compositions.saturating_add(in_fragments.compositions),
+            wraps: clock.wraps,
+            restarts: clock.restarts,
+            audio_syncs: in_fragments.audio_syncs
+                || tables.is_some_and(|tables| tables.ignores_syncs),
+            no_syncs: tables.is_some_and(|tables| tables.has_no_syncs),
+            ..from_tables
+        }
+    }
+
+    /// What each restart of the decoding times of fragments so far adds to those of the file, in ticks.
+    pub(super) fn restarts(&self) -> &[i64] {
+        match &self.stage {
+            Stage::Tables(_) => &[],
+            Stage::Fragments(walk) => &walk.restarts,
         }
     }
 
@@ -151,6 +233,7 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
                     Some(fragments) => {
                         let (dts, sample) = (walk.at.dts, walk.at.sample);
                         let at = FragmentPosition { dts, sample, ..FragmentPosition::default() };
+                        self.before = walk.corrections;
                         let walk = FragmentWalk::new(fragments, self.source, at);
                         self.stage = Stage::Fragments(Box::new(walk));
                         return self.next_sample();
@@ -167,9 +250,15 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
             is_inside(sample.offset, u64::from(sample.size))
                 && is_inside(auxiliary.offset, u64::from(auxiliary.len))
         };
-        let Some(Ok(sample)) = next else {
+        let Some(Ok(mut sample)) = next else {
             return Ok(next);
         };
+        sample.description = self.samples.first_equal(sample.description);
+        if let Some((number, duration)) = self.samples.last
+            && number == sample.number
+        {
+            sample.duration = duration;
+        }
         let Some(left) = self.work_left.checked_sub(budget::sample_cost(sample.size)) else {
             self.work_left = 0;
             return Ok(Some(Err(SampleFault::TooMany)));

@@ -3,16 +3,26 @@
 //! The tables stay in the file; the index keeps their offsets. A [`TablePosition`] holds a position in all of
 //! them, so that a walk resumes there without reading earlier entries.
 
+use std::num::NonZeroU32;
+
 use super::{
     Sample, SampleFault,
     auxiliary::{Auxiliary, AuxiliaryTables, AuxiliaryWalk},
     boxes::{self, Header},
+    corrections::{CompositionLimits, Corrections},
+    syncs::SyncRuns,
     window::Window,
 };
 use crate::extent::{ReadAt, ReadError};
 
 /// The most samples of a track: 60 per second for six days. Reading more would outlast any request.
 pub const SAMPLES_MAX: u32 = 1 << 25;
+
+/// The number of composition offsets, spread over the track, whose median stands for all.
+const COMPOSITIONS_PROBED: u64 = 9;
+
+/// Read size for each of them, in bytes.
+const PROBE_BYTES: usize = 512;
 
 /// A table of fixed-width entries in the file.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +81,15 @@ pub(super) struct Tables {
     pub(super) chunks: Table,
     /// `stss`; `None` if every sample is a sync sample.
     syncs: Option<Table>,
+    /// Sync samples that are marked elsewhere, if there is an `stss`.
+    other_syncs: SyncRuns,
+    /// The samples need no sync samples, but the track has a table of them.
+    pub(super) ignores_syncs: bool,
+    /// The table of sync samples is empty.
+    pub(super) has_no_syncs: bool,
+    /// The duration of all samples, if all of those in the file are zero.
+    equal_duration: Option<u32>,
+    composition_limits: Option<CompositionLimits>,
     pub(super) count: u32,
     /// Auxiliary information for decryption, if there is any.
     pub(super) auxiliary: Option<AuxiliaryTables>,
@@ -118,6 +137,10 @@ impl Tables {
             lookup => lookup,
         };
         let sizes = read_sizes(window, stbl)?;
+        let other_syncs = match syncs {
+            Lookup::Missing => SyncRuns::default(),
+            _ => SyncRuns::read(window, stbl)?,
+        };
         Ok((|| {
             let (sizes, count) = sizes.ok_or("its sample sizes (stsz) are missing or invalid")?;
             if count > SAMPLES_MAX {
@@ -139,11 +162,71 @@ impl Tables {
                     Lookup::Missing => None,
                     lookup => Some(lookup.valid().ok_or("its sync samples (stss) are invalid")?),
                 },
+                other_syncs,
+                ignores_syncs: false,
+                has_no_syncs: false,
+                equal_duration: None,
+                composition_limits: None,
                 sizes,
                 count,
                 auxiliary: None,
             })
         })())
+    }
+
+    /// Makes every sample a sync sample, as a codec without state between frames has them.
+    pub(super) fn ignore_syncs(&mut self) {
+        self.ignores_syncs = self.syncs.take().is_some_and(|syncs| syncs.count < self.count);
+        self.other_syncs = SyncRuns::default();
+    }
+
+    /// Makes the first sample a sync sample if the file has a table of them without entries.
+    pub(super) fn begin_with_sync(&mut self) {
+        let is_empty = self.syncs.is_some_and(|syncs| syncs.count == 0);
+        if is_empty && self.other_syncs.is_empty() {
+            (self.other_syncs, self.has_no_syncs) = (SyncRuns::first(), true);
+        }
+    }
+
+    /// Checks durations and composition offsets. `media_end` is the end of the media according to the
+    /// header, and `duration` the duration of samples without any, in ticks.
+    pub(super) fn check_times<R: ReadAt + ?Sized>(
+        &mut self,
+        window: &mut Window<'_, R>,
+        timescale: NonZeroU32,
+        media_end: Option<i64>,
+        duration: u32,
+    ) -> Result<(), ReadError> {
+        let mut entry = 0;
+        while entry < self.durations.count && window.u32(self.durations.offset(entry) + 4)? == 0 {
+            entry += 1;
+        }
+        if entry == self.durations.count {
+            self.equal_duration = Some(duration);
+        }
+        if let Some(table) = self.compositions.filter(|table| table.count > 0) {
+            let window = &mut Window::new(window.source(), PROBE_BYTES);
+            let mut offsets = [0_i32; COMPOSITIONS_PROBED as usize];
+            for (probe, offset) in (0..).zip(&mut offsets) {
+                let entry = u64::from(table.count - 1) * probe / (COMPOSITIONS_PROBED - 1);
+                let entry = u32::try_from(entry).expect("an entry of the table");
+                *offset = window.u32(table.offset(entry) + 4)?.cast_signed();
+            }
+            offsets.sort_unstable();
+            let usual = offsets[offsets.len() / 2];
+            self.composition_limits = Some(CompositionLimits::new(usual, timescale, media_end));
+        }
+        Ok(())
+    }
+
+    /// Approximate memory use beside its own size, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.other_syncs.bytes()
+    }
+
+    /// The duration of all samples, if the file gives none.
+    pub(super) fn missing_duration(&self) -> Option<u32> {
+        self.equal_duration.filter(|_| self.count > 0)
     }
 }
 
@@ -194,6 +277,9 @@ fn read_sizes<R: ReadAt + ?Sized>(
 pub(super) struct TableWalk<'a, R: ?Sized> {
     tables: &'a Tables,
     pub(super) at: TablePosition,
+    /// How far the decoding time is ahead of the one in the file, in ticks.
+    pub(super) lead: i64,
+    pub(super) corrections: Corrections,
     durations: Entries<'a, R>,
     compositions: Option<Entries<'a, R>>,
     runs: Entries<'a, R>,
@@ -214,6 +300,8 @@ impl<'a, R: ReadAt + ?Sized> TableWalk<'a, R> {
         Self {
             tables,
             at,
+            lead: 0,
+            corrections: Corrections::default(),
             durations: entries(tables.durations),
             compositions: tables.compositions.map(entries),
             runs: entries(tables.runs),
@@ -255,6 +343,8 @@ impl<'a, R: ReadAt + ?Sized> TableWalk<'a, R> {
             composition,
             is_sync,
             description,
+            is_hidden: false,
+            is_silence: false,
         };
         let Some(dts) = self.at.dts.checked_add(i64::from(duration)) else {
             return Ok(Some(Err(SampleFault::TimeOverflows)));
@@ -330,9 +420,31 @@ impl<'a, R: ReadAt + ?Sized> TableWalk<'a, R> {
         }
     }
 
-    /// The duration of the next sample, in the track's ticks. Samples beyond the table have the duration of
-    /// its last entry.
+    /// The duration of the next sample, in the track's ticks.
+    ///
+    /// Durations are signed: some writers correct a decoding time by a negative one. Decoding times do not go
+    /// back, so a sample whose time would is decoded one tick after the one before, until the times of the
+    /// file catch up, as ffmpeg does it.
     fn duration(&mut self) -> Result<u32, ReadError> {
+        let delta = self.delta()?;
+        if let Some(duration) = self.tables.equal_duration {
+            return Ok(duration);
+        }
+        // Hot: most samples end here.
+        if delta.cast_signed() >= 0 && self.lead == 0 {
+            return Ok(delta);
+        }
+        let delta = i64::from(delta.cast_signed());
+        self.corrections.negative_durations += u32::from(delta < 0);
+        let step = delta.saturating_sub(self.lead);
+        let duration = step.max(1);
+        self.lead = duration.saturating_sub(step);
+        Ok(u32::try_from(duration).expect("no more than the duration in the file"))
+    }
+
+    /// The duration of the next sample in the file. Samples beyond the table have the duration of its last
+    /// entry.
+    fn delta(&mut self) -> Result<u32, ReadError> {
         let table = self.tables.durations;
         let mut duration = 0;
         while self.at.duration_entry < table.count {
@@ -361,7 +473,12 @@ impl<'a, R: ReadAt + ?Sized> TableWalk<'a, R> {
             let [count, offset, _] = entries.words(self.at.composition_entry)?;
             if self.at.composition_used < count {
                 self.at.composition_used += 1;
-                return Ok(offset.cast_signed());
+                let Some(limits) = &self.tables.composition_limits else {
+                    return Ok(offset.cast_signed());
+                };
+                let (composition, is_wrong) = limits.check(self.at.dts, offset.cast_signed());
+                self.corrections.compositions += u32::from(is_wrong);
+                return Ok(composition);
             }
             (self.at.composition_entry, self.at.composition_used) =
                 (self.at.composition_entry + 1, 0);
@@ -377,11 +494,11 @@ impl<'a, R: ReadAt + ?Sized> TableWalk<'a, R> {
             let [sync, ..] = entries.words(self.at.sync)?;
             // Sync samples are numbered from 1.
             if sync > number {
-                return Ok(sync - 1 == number);
+                return Ok(sync - 1 == number || self.tables.other_syncs.contains(number));
             }
             self.at.sync += 1;
         }
-        Ok(false)
+        Ok(self.tables.other_syncs.contains(number))
     }
 }
 

@@ -3,28 +3,29 @@
 use std::{num::NonZeroU32, ops::Range, sync::Arc};
 
 use super::{
-    FourCc,
+    FourCc, Sample,
     auxiliary::{AuxiliaryTables, Format},
     boxes::{self, Header},
     carried::Carried,
-    codec::{self, SampleEntry},
+    codec::SampleEntry,
+    corrections::CompositionLimits,
+    entries::{self, Chosen, Entries},
     fragments::{Defaults, Fragments},
-    samples::Samples,
+    macintosh_languages,
+    samples::{Samples, Walk},
+    shape::Display,
     tables::Tables,
-    timeline::Edit,
+    timeline::{Edit, EditList},
+    user_data::{self, TrackKind, UserData},
     window::Window,
 };
 use crate::extent::{ReadAt, ReadError};
 
-/// The longest sample entry that is read, in bytes: parameter sets and colour profiles take a few KiB, and
-/// each track has an entry.
-const SAMPLE_ENTRY_BYTES_MAX: u64 = 64 * 1024;
+/// Read size per table in search of a track's first sample, in bytes.
+const FIRST_BYTES: usize = 512;
 
 /// The most entries of an edit list; later ones are ignored.
 const EDITS_MAX: u64 = 1024;
-
-/// The longest track name, in bytes; longer ones are cut.
-const NAME_BYTES_MAX: u64 = 256;
 
 /// A track before its samples are indexed.
 #[derive(Clone, Debug)]
@@ -34,12 +35,22 @@ pub(super) struct Head {
     pub(super) timescale: NonZeroU32,
     pub(super) language: Option<String>,
     pub(super) name: Option<String>,
+    pub(super) kinds: Vec<TrackKind>,
     pub(super) is_enabled: bool,
-    pub(super) display: [u8; 44],
+    /// How it is displayed, within the movie.
+    pub(super) display: Display,
     pub(super) carried: Carried,
     pub(super) entry: SampleEntry,
-    pub(super) edits: Vec<Edit>,
+    pub(super) edits: EditList,
     pub(super) samples: Samples,
+    /// The first sample, if it is readable.
+    pub(super) first: Option<Sample>,
+    /// Number of equal sample entries, of which it has the first.
+    pub(super) equal_entries: u8,
+    /// Its header has no timescale, so that it has that of the movie.
+    pub(super) missing_timescale: bool,
+    /// The longest duration according to the headers of the track and the movie, in ticks.
+    pub(super) declared: Option<i64>,
     /// Identifiers of the tracks that hold its chapters.
     pub(super) chapters: Vec<u32>,
     /// The whole `trak` box.
@@ -54,14 +65,28 @@ pub(super) struct Refused {
     pub(super) why: String,
 }
 
-/// Reads a `trak`. `defaults` are the sample defaults of each track in `mvex`; `moofs` are the file's
-/// fragments.
+/// What tracks share.
+pub(super) struct Shared<'a> {
+    /// Ticks per second of the movie.
+    pub(super) timescale: NonZeroU32,
+    /// Duration of the movie, in these ticks, with fragments (`mehd`) or without; 0 if unknown.
+    pub(super) duration: u64,
+    /// Whether it is a QuickTime movie, where a language of zero is English.
+    pub(super) is_quicktime: bool,
+    /// The sample defaults of each track in `mvex`.
+    pub(super) defaults: &'a [(u32, Defaults)],
+    /// The file's fragments.
+    pub(super) moofs: &'a Arc<[Range<u64>]>,
+}
+
+/// Reads a `trak`. Looking for its first sample consumes `work`.
 pub(super) fn read<R: ReadAt + ?Sized>(
     window: &mut Window<'_, R>,
     trak: &Header,
-    defaults: &[(u32, Defaults)],
-    moofs: &Arc<[Range<u64>]>,
+    shared: &Shared<'_>,
+    work: &mut u64,
 ) -> Result<Result<Head, Refused>, ReadError> {
+    let Shared { defaults, moofs, .. } = shared;
     let mut refused = Refused { id: 0, handler: None, format: None, why: String::new() };
     macro_rules! refuse {
         ($($why:tt)*) => {{
@@ -73,7 +98,8 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     let Some(tkhd) = boxes::find(&parts, b"tkhd") else {
         refuse!("it has no header (tkhd)");
     };
-    let Some((id, is_enabled, display)) = track_header(window, tkhd)? else {
+    let Some(TrackHeader { id, is_enabled, display, duration }) = track_header(window, tkhd)?
+    else {
         refuse!("its header (tkhd) is too short");
     };
     refused.id = id;
@@ -88,14 +114,17 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     let handler = FourCc(window.array(hdlr.body.start + 8)?);
     refused.handler = Some(handler);
     let mdhd = match boxes::find(&media, b"mdhd") {
-        Some(mdhd) => media_header(window, mdhd)?,
+        Some(mdhd) => media_header(window, mdhd, shared.is_quicktime)?,
         None => None,
     };
-    let Some((timescale, language)) = mdhd else {
+    let Some((timescale, media_duration, language)) = mdhd else {
         refuse!("its media header (mdhd) is missing or invalid");
     };
+    // As other readers do: such files have the timescale of the movie.
+    let own_timescale = NonZeroU32::new(timescale);
+    let timescale = own_timescale.unwrap_or(shared.timescale);
     let language = match boxes::find(&media, b"elng") {
-        Some(elng) => text(window, elng, 4)?.or(language),
+        Some(elng) => user_data::text(window, elng, 4)?.or(language),
         None => language,
     };
     let Some(minf) = boxes::find(&media, b"minf") else {
@@ -106,14 +135,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         refuse!("it has no sample tables (stbl)");
     };
     let stbl = boxes::children(window, &sample_table.body)?;
-    let Some(entry_bytes) = sample_entry(window, &stbl)? else {
-        refuse!("its sample entry (stsd) is missing or invalid");
-    };
-    refused.format = entry_bytes.get(4..).and_then(<[u8]>::first_chunk).copied().map(FourCc);
-    let entry = match codec::read(&entry_bytes, handler.0) {
-        Ok(entry) => entry,
-        Err(error) => refuse!("{error}"),
-    };
+    let entries = Entries::read(window, &stbl, handler)?;
     let own_defaults =
         defaults.iter().find(|(track, _)| *track == id).map(|(_, defaults)| *defaults);
     let mut tables = match Tables::read(window, &stbl)? {
@@ -122,64 +144,159 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         Err(_) if own_defaults.is_some() && !moofs.is_empty() => None,
         Err(why) => refuse!("{why}"),
     };
+    let in_ticks = |movie: u64| {
+        let ticks = u128::from(movie) * u128::from(timescale.get());
+        i64::try_from(ticks / u128::from(shared.timescale.get())).unwrap_or(i64::MAX)
+    };
+    let media_end = (media_duration > 0).then_some(media_duration);
+    let declared = [media_duration, in_ticks(duration), in_ticks(shared.duration)];
+    let declared = declared.into_iter().max().filter(|ticks| *ticks > 0);
+    if let Some(tables) = &mut tables {
+        let usual = usual_duration(handler, timescale, declared, tables.count);
+        tables.check_times(window, timescale, media_end, usual)?;
+    }
+    let fragments = (!moofs.is_empty()).then(|| Fragments {
+        moofs: Arc::clone(moofs),
+        track_id: id,
+        timescale,
+        usual_duration: usual_duration(handler, timescale, None, 1),
+        defaults: own_defaults.unwrap_or(Defaults { description: 1, ..Defaults::default() }),
+        ignores_syncs: false,
+        composition_limits: None,
+        restarts: Arc::default(),
+        protection: None,
+    });
+    let mut samples =
+        Samples { tables, fragments, equal_entries: entries.equal(), last: None, pieces: None };
+    let mut walk = Walk::new(&samples, window.source(), samples.start(), FIRST_BYTES, *work);
+    let first = walk.next_sample()?.and_then(Result::ok);
+    *work = walk.work_left();
+    let number = first.filter(|_| entries.are_several()).map_or(1, |first| first.description);
+    let Chosen { entry, equal_entries } = match entries.choose(number) {
+        Ok(chosen) => chosen,
+        Err(error) => {
+            refused.format = error.format;
+            refuse!("{}", error.why);
+        }
+    };
+    refused.format = Some(entry.format);
+    if entries::is_elsewhere(window, &information, &entry)? {
+        refuse!(
+            "its media data is in another file, to which this one only refers (a reference movie); \
+             export it as a self-contained movie"
+        );
+    }
     let protection = Format::from_encryption(entry.encryption.as_ref());
-    if let (Some(tables), Some(format)) = (&mut tables, protection) {
+    if let (Some(tables), Some(format)) = (&mut samples.tables, protection) {
         let counts = (tables.count, tables.chunks.count);
         match AuxiliaryTables::read(window, &stbl, format, counts)? {
             Ok(auxiliary) => tables.auxiliary = auxiliary,
             Err(why) => refuse!("{why}"),
         }
     }
-    let fragments = (!moofs.is_empty()).then(|| Fragments {
-        moofs: Arc::clone(moofs),
-        track_id: id,
-        defaults: own_defaults.unwrap_or(Defaults { description: 1, ..Defaults::default() }),
-        protection,
-    });
+    let ignores_syncs = handler == FourCc(*b"soun") && entry.codec.has_independent_frames();
+    if let Some(tables) = &mut samples.tables {
+        if ignores_syncs {
+            tables.ignore_syncs();
+        } else if handler == FourCc(*b"vide") {
+            tables.begin_with_sync();
+        }
+    }
+    if let Some(fragments) = &mut samples.fragments {
+        (fragments.protection, fragments.ignores_syncs) = (protection, ignores_syncs);
+        // The first sample of a track that only has fragments.
+        let usual = first.filter(|_| samples.tables.is_none()).map_or(0, |first| first.composition);
+        fragments.composition_limits = Some(CompositionLimits::new(usual, timescale, None));
+    }
     let edits = match boxes::find(&parts, b"edts") {
         Some(edts) => edit_list(window, edts)?,
-        None => Vec::new(),
+        None => EditList::default(),
     };
+    let UserData { name, kinds } = user_data::read(window, &parts, hdlr)?;
     Ok(Ok(Head {
         id,
         handler,
         timescale,
         language,
-        name: name(window, &parts, hdlr)?,
+        name,
+        kinds,
         is_enabled,
-        display,
-        carried: Carried::read(window, tkhd, hdlr, &parts, &stbl)?,
+        display: Display::new(display),
+        carried: Carried::read(window, tkhd, hdlr, &stbl)?,
         entry,
         edits,
-        samples: Samples { tables, fragments },
+        samples,
+        first,
+        equal_entries,
+        missing_timescale: own_timescale.is_none(),
+        declared,
         chapters: chapter_tracks(window, &parts)?,
         whole: trak.whole(),
     }))
 }
 
-/// `tkhd` (section 8.3.2): identifier, enabled flag, and display matrix and size.
+/// The duration of samples for which a file gives none, in ticks: of the whole track, divided by their number,
+/// or that of frames at 25 per second, or of usual audio frames.
+fn usual_duration(
+    handler: FourCc,
+    timescale: NonZeroU32,
+    declared: Option<i64>,
+    samples: u32,
+) -> u32 {
+    let equal = declared.map_or(0, |ticks| ticks / i64::from(samples.max(1)));
+    let usual = if handler == FourCc(*b"soun") { 1024 } else { timescale.get() / 25 };
+    u32::try_from(equal).ok().filter(|ticks| *ticks > 0).unwrap_or(usual).max(1)
+}
+
+/// The fields of `tkhd` (section 8.3.2).
+struct TrackHeader {
+    id: u32,
+    is_enabled: bool,
+    /// Display matrix and size.
+    display: [u8; 44],
+    /// In ticks of the movie; 0 if unknown.
+    duration: u64,
+}
+
+/// `tkhd`.
 fn track_header<R: ReadAt + ?Sized>(
     window: &mut Window<'_, R>,
     tkhd: &Header,
-) -> Result<Option<(u32, bool, [u8; 44])>, ReadError> {
+) -> Result<Option<TrackHeader>, ReadError> {
     if tkhd.body_len() < 4 {
         return Ok(None);
     }
     let [version, .., flags] = window.array::<4>(tkhd.body.start)?;
-    let (id_at, display_at) = if version == 1 { (20, 52) } else { (12, 40) };
+    let (id_at, duration_at, display_at) = if version == 1 { (20, 28, 52) } else { (12, 20, 40) };
     if tkhd.body_len() < display_at + 44 {
         return Ok(None);
     }
     let id = window.u32(tkhd.body.start + id_at)?;
+    let duration = duration(window, tkhd.body.start + duration_at, version)?;
     let display = window.array(tkhd.body.start + display_at)?;
-    Ok(Some((id, flags & 1 != 0, display)))
+    Ok(Some(TrackHeader { id, is_enabled: flags & 1 != 0, display, duration }))
 }
 
-/// `mdhd` (section 8.4.2): timescale and language.
+/// A duration field of a header; 0 if it is unknown, which all ones mean, too.
+pub(super) fn duration<R: ReadAt + ?Sized>(
+    window: &mut Window<'_, R>,
+    at: u64,
+    version: u8,
+) -> Result<u64, ReadError> {
+    if version == 1 {
+        let ticks = u64::from_be_bytes(window.array(at)?);
+        return Ok(if ticks == u64::MAX { 0 } else { ticks });
+    }
+    let ticks = window.u32(at)?;
+    Ok(if ticks == u32::MAX { 0 } else { ticks.into() })
+}
+
+/// `mdhd` (section 8.4.2): timescale, duration and language. The duration is 0 if it is unknown.
 fn media_header<R: ReadAt + ?Sized>(
     window: &mut Window<'_, R>,
     mdhd: &Header,
-) -> Result<Option<(NonZeroU32, Option<String>)>, ReadError> {
+    is_quicktime: bool,
+) -> Result<Option<(u32, i64, Option<String>)>, ReadError> {
     if mdhd.body_len() < 4 {
         return Ok(None);
     }
@@ -188,13 +305,18 @@ fn media_header<R: ReadAt + ?Sized>(
     if mdhd.body_len() < language_at + 2 {
         return Ok(None);
     }
-    let timescale = NonZeroU32::new(window.u32(mdhd.body.start + timescale_at)?);
+    let timescale = window.u32(mdhd.body.start + timescale_at)?;
+    let ticks = duration(window, mdhd.body.start + timescale_at + 4, version)?;
     let packed = u16::from_be_bytes(window.array(mdhd.body.start + language_at)?);
-    Ok(timescale.map(|timescale| (timescale, language(packed))))
+    let language = language(packed, is_quicktime);
+    Ok(Some((timescale, i64::try_from(ticks).unwrap_or(i64::MAX), language)))
 }
 
-/// Three letters of five bits each; `None` if they are no letters, or `und` (undetermined).
-fn language(packed: u16) -> Option<String> {
+/// A Macintosh code, or three letters of five bits each; `None` if it is neither, or `und` (undetermined).
+fn language(packed: u16, is_quicktime: bool) -> Option<String> {
+    if let Some(tag) = macintosh_languages::parse_code(packed, is_quicktime) {
+        return Some(tag.to_owned());
+    }
     let letter = |shift: u16| char::from(0x60 + u8::try_from(packed >> shift & 31).unwrap_or(0));
     let letters = [letter(10), letter(5), letter(0)];
     let is_word = letters.iter().all(char::is_ascii_lowercase);
@@ -202,101 +324,33 @@ fn language(packed: u16) -> Option<String> {
     (is_word && language != "und").then_some(language)
 }
 
-/// The first entry of `stsd` (section 8.5.2), header included.
-fn sample_entry<R: ReadAt + ?Sized>(
-    window: &mut Window<'_, R>,
-    stbl: &[Header],
-) -> Result<Option<Vec<u8>>, ReadError> {
-    let Some(stsd) = boxes::find(stbl, b"stsd").filter(|stsd| stsd.body_len() >= 8) else {
-        return Ok(None);
-    };
-    let entry = Header::read(window, stsd.body.start + 8, stsd.body.end)?;
-    let Some(entry) = entry.filter(|entry| !entry.is_cut) else {
-        return Ok(None);
-    };
-    let whole = entry.whole();
-    let length = whole.end - whole.start;
-    if length > SAMPLE_ENTRY_BYTES_MAX {
-        return Ok(None);
-    }
-    let mut bytes = vec![0; usize::try_from(length).expect("at most 64 KiB")];
-    window.source().read_exact_at(whole.start, &mut bytes)?;
-    Ok(Some(bytes))
-}
-
 /// `elst` in `edts` (section 8.6.6).
 fn edit_list<R: ReadAt + ?Sized>(
     window: &mut Window<'_, R>,
     edts: &Header,
-) -> Result<Vec<Edit>, ReadError> {
+) -> Result<EditList, ReadError> {
     let parts = boxes::children(window, &edts.body)?;
     let Some(elst) = boxes::find(&parts, b"elst").filter(|elst| elst.body_len() >= 8) else {
-        return Ok(Vec::new());
+        return Ok(EditList::default());
     };
     let [version, ..] = window.array::<4>(elst.body.start)?;
     let declared = u64::from(window.u32(elst.body.start + 4)?);
     let width = if version == 1 { 20 } else { 12 };
-    let count = declared.min((elst.body_len() - 8) / width).min(EDITS_MAX);
+    let present = declared.min((elst.body_len() - 8) / width);
+    let count = present.min(EDITS_MAX);
     let mut edits = Vec::new();
     for entry in 0..count {
         let at = elst.body.start + 8 + entry * width;
         edits.push(if version == 1 {
             let duration = u64::from_be_bytes(window.array(at)?);
-            Edit { duration, media_time: i64::from_be_bytes(window.array(at + 8)?) }
+            let media_time = i64::from_be_bytes(window.array(at + 8)?);
+            Edit { duration, media_time, rate: window.u32(at + 16)? }
         } else {
             let media_time = i64::from(window.u32(at + 4)?.cast_signed());
-            Edit { duration: u64::from(window.u32(at)?), media_time }
+            Edit { duration: window.u32(at)?.into(), media_time, rate: window.u32(at + 8)? }
         });
     }
-    Ok(edits)
-}
-
-/// The name for people: QuickTime's `name` in `udta`, else the handler name, unless that is a muxer's
-/// default.
-fn name<R: ReadAt + ?Sized>(
-    window: &mut Window<'_, R>,
-    parts: &[Header],
-    hdlr: &Header,
-) -> Result<Option<String>, ReadError> {
-    if let Some(udta) = boxes::find(parts, b"udta") {
-        let own = boxes::children(window, &udta.body)?;
-        if let Some(name) = boxes::find(&own, b"name")
-            && let Some(name) = text(window, name, 0)?
-        {
-            return Ok(Some(name));
-        }
-    }
-    let name = text(window, hdlr, 24)?;
-    let is_muxer_default = |name: &String| {
-        let name = name.to_ascii_lowercase();
-        ["handler", "handle", "core media", "iso media", "gpac", "mainconcept", "l-smash"]
-            .iter()
-            .any(|word| name.contains(word))
-    };
-    Ok(name.filter(|name| !is_muxer_default(name)))
-}
-
-/// The text of a box after `skipped` bytes, up to the end or a zero byte, with or without a length prefix.
-fn text<R: ReadAt + ?Sized>(
-    window: &mut Window<'_, R>,
-    header: &Header,
-    skipped: u64,
-) -> Result<Option<String>, ReadError> {
-    let Some(length) = header.body_len().checked_sub(skipped) else {
-        return Ok(None);
-    };
-    let length = usize::try_from(length.min(NAME_BYTES_MAX)).expect("at most 256 bytes");
-    let bytes = window.get(header.body.start + skipped, length)?;
-    // QuickTime prefixes strings with their length.
-    let terminated = match bytes.split_first() {
-        Some((&first, rest)) if usize::from(first) == rest.len() => rest,
-        _ => bytes,
-    };
-    let content = terminated.split(|byte| *byte == 0).next().unwrap_or_default();
-    let decoded = String::from_utf8_lossy(content);
-    let text = decoded.trim_matches(|letter: char| letter.is_control() || letter.is_whitespace());
-    let is_text = !text.is_empty() && !text.chars().any(char::is_control);
-    Ok(is_text.then(|| text.to_owned()))
+    Ok(EditList { edits, unread: u32::try_from(present - count).unwrap_or(u32::MAX) })
 }
 
 /// Identifiers of this track's chapter tracks: QuickTime's `chap` in `tref`.

@@ -208,7 +208,7 @@ fn write<R: ReadAt + ?Sized>(
             return Err(ReadError::Changed);
         };
         first.get_or_insert(sample);
-        runs.add(&sample);
+        runs.add(&sample, track);
         if layout.auxiliary_bytes > 0 {
             auxiliaries.add(walk.auxiliary(), reader)?;
         }
@@ -309,21 +309,39 @@ fn sequence_number(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX - 1) + 1
 }
 
-/// Ranges of a file that hold samples, in order; adjacent ranges are merged.
+/// Samples in order: ranges of a file, of which adjacent ones are merged, and frames of silence.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
-    ranges: Vec<Range<u64>>,
+    runs: Vec<Run>,
     pub(super) bytes: u64,
 }
 
+#[derive(Debug)]
+enum Run {
+    File(Range<u64>),
+    Silence(Vec<u8>),
+}
+
 impl Runs {
-    pub(super) fn add(&mut self, sample: &Sample) {
+    /// Appends a sample of a track.
+    pub(super) fn add(&mut self, sample: &Sample, track: &Track) {
+        if sample.is_silence {
+            return self.add_silence(track.silence().map_or(&[], |silence| &silence[..]));
+        }
         let range = sample.offset..sample.offset.saturating_add(u64::from(sample.size));
         self.bytes += range.end - range.start;
-        match self.ranges.last_mut() {
+        match self.runs.last_mut() {
             _ if range.is_empty() => {}
-            Some(last) if last.end == range.start => last.end = range.end,
-            _ => self.ranges.push(range),
+            Some(Run::File(last)) if last.end == range.start => last.end = range.end,
+            _ => self.runs.push(Run::File(range)),
+        }
+    }
+
+    fn add_silence(&mut self, frame: &[u8]) {
+        self.bytes += frame.len() as u64;
+        match self.runs.last_mut() {
+            Some(Run::Silence(bytes)) => bytes.extend_from_slice(frame),
+            _ => self.runs.push(Run::Silence(frame.to_vec())),
         }
     }
 
@@ -334,10 +352,13 @@ impl Runs {
         file: &Arc<dyn Source>,
     ) -> Result<Extents, ReadError> {
         let mut extents = Extents::from(Extent::Memory(header.into()));
-        for range in self.ranges {
-            let source = Arc::clone(file);
+        for run in self.runs {
+            let extent = match run {
+                Run::File(range) => Extent::Source { source: Arc::clone(file), range },
+                Run::Silence(bytes) => Extent::Memory(bytes.into()),
+            };
             // The index pass has checked that samples are inside the file.
-            extents.push(Extent::Source { source, range }).map_err(|_| ReadError::Changed)?;
+            extents.push(extent).map_err(|_| ReadError::Changed)?;
         }
         Ok(extents)
     }

@@ -9,6 +9,7 @@ use std::{cmp::Ordering, num::NonZeroU32, sync::Arc};
 use bytes::Bytes;
 
 use super::{roles::Role, storyboard::Storyboard};
+use crate::movie::{Captions, SegmentStart};
 
 /// A title: its tracks and common properties.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -53,6 +54,8 @@ pub struct Track {
     pub target_duration_min_s: u64,
     /// Encryption, if any.
     pub protection: Option<Protection>,
+    /// What decoding needs to begin with any of the segments.
+    pub begins: SegmentStart,
     /// Properties that depend on the kind.
     pub kind: Kind,
 }
@@ -109,6 +112,8 @@ pub struct Video {
     /// Codecs for decoders with more features (RFC 8216bis section 4.4.6.2, SUPPLEMENTAL-CODECS): Dolby
     /// Vision over HEVC is `dvh1.08.07/db4h`.
     pub supplemental_codecs: Option<String>,
+    /// Closed captions in the video.
+    pub captions: Captions,
     /// The key frame of each segment, in order; empty if the track has no I-frame resources.
     pub iframes: Arc<[IFrame]>,
 }
@@ -125,7 +130,7 @@ pub struct Audio {
 }
 
 /// Properties of a text track.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Text {
     /// Shown even without subtitles: translates foreign speech and signs.
     pub forced: bool,
@@ -333,6 +338,7 @@ pub(super) mod samples {
             segments,
             target_duration_min_s: 0,
             protection: None,
+            begins: SegmentStart::Independent,
             kind: Kind::Text(Text { forced: false, hearing_impaired: false }),
         }
     }
@@ -350,6 +356,7 @@ pub(super) mod samples {
             primaries: None,
             matrix: None,
             supplemental_codecs: None,
+            captions: Captions::default(),
             iframes: iframes.into(),
         };
         Track { kind: Kind::Video(video), ..track(folder, "avc1.64001f", 24_000, segments) }

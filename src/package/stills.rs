@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     extent::{Extents, ReadAt, ReadError, Source},
-    movie::{Movie, Sample, Syncs, Track},
+    movie::{FourCc, LeftOut, Movie, Sample, Syncs, Track},
 };
 
 /// The maximum number of samples that are decoded for one exact frame: ten seconds at sixty a second. If
@@ -35,6 +35,9 @@ pub enum StillsError {
     /// The movie has no video track.
     #[error("the title has no video")]
     NoVideo,
+    /// Its video tracks are unplayable; with the reason of the first.
+    #[error("the video of the title is unplayable: {0}")]
+    Unplayable(String),
     /// The video is encrypted.
     #[error("the video of the title is encrypted")]
     Encrypted,
@@ -72,13 +75,16 @@ struct KeyFrame {
     presented: i64,
 }
 
-/// Selects the video track for images: the first that can be played, else the first.
+/// Selects the video track for images: the leading one.
 pub fn track(movie: &Movie) -> Result<&Track, StillsError> {
-    let videos = || movie.tracks.iter().filter(|track| track.is_video());
-    let is_playable = |track: &&Track| track.entry.packageable().is_ok();
-    let track = videos().find(is_playable).or_else(|| videos().next());
-    match track {
-        None => Err(StillsError::NoVideo),
+    match movie.leading_video().map(|place| &movie.tracks[place]) {
+        None => {
+            let is_video = |left_out: &&LeftOut| left_out.handler == Some(FourCc(*b"vide"));
+            Err(match movie.left_out.iter().find(is_video) {
+                Some(left_out) => StillsError::Unplayable(left_out.why.clone()),
+                None => StillsError::NoVideo,
+            })
+        }
         Some(track) if track.entry.encryption.is_some() => Err(StillsError::Encrypted),
         Some(track) => Ok(track),
     }
@@ -150,27 +156,40 @@ fn nearest_key_frame<R: ReadAt + ?Sized>(
     time: i64,
     reader: &R,
 ) -> Result<KeyFrame, StillsError> {
+    // A frame that the edit list cuts out is the last resort.
+    match nearest_of(track, time, reader, |sample| !sample.is_hidden)? {
+        Some(key_frame) => Ok(key_frame),
+        None => nearest_of(track, time, reader, |_| true)?.ok_or(StillsError::NoKeyFrame),
+    }
+}
+
+fn nearest_of<R: ReadAt + ?Sized>(
+    track: &Track,
+    time: i64,
+    reader: &R,
+    is_usable: fn(&Sample) -> bool,
+) -> Result<Option<KeyFrame>, StillsError> {
     let at = segment_at(track, time);
-    let (mut before, mut after) = key_frames_around(track, at, time, reader)?;
+    let (mut before, mut after) = key_frames_around(track, at, time, reader, is_usable)?;
     for earlier in (at.saturating_sub(SEGMENTS_MAX)..at).rev() {
         if before.is_some() {
             break;
         }
-        before = key_frames_around(track, earlier, time, reader)?.0;
+        before = key_frames_around(track, earlier, time, reader, is_usable)?.0;
     }
     for later in at + 1..=at + SEGMENTS_MAX {
         if after.is_some() {
             break;
         }
-        after = key_frames_around(track, later, time, reader)?.1;
+        after = key_frames_around(track, later, time, reader, is_usable)?.1;
     }
     let distance = |key_frame: &KeyFrame| key_frame.presented.abs_diff(time);
     match before.into_iter().chain(after).min_by_key(distance) {
-        Some(key_frame) => Ok(key_frame),
+        Some(key_frame) => Ok(Some(key_frame)),
         // A movie with one key frame has it at the start.
         None => {
-            let (before, after) = key_frames_around(track, 0, time, reader)?;
-            before.or(after).ok_or(StillsError::NoKeyFrame)
+            let (before, after) = key_frames_around(track, 0, time, reader, is_usable)?;
+            Ok(before.or(after))
         }
     }
 }
@@ -181,6 +200,7 @@ fn key_frames_around<R: ReadAt + ?Sized>(
     number: usize,
     time: i64,
     reader: &R,
+    is_usable: fn(&Sample) -> bool,
 ) -> Result<(Option<KeyFrame>, Option<KeyFrame>), ReadError> {
     let (Some(segment), Some(end)) = (track.index.segments.get(number), track.segment_end(number))
     else {
@@ -196,7 +216,7 @@ fn key_frames_around<R: ReadAt + ?Sized>(
         let Some(Ok(sample)) = walk.next_sample()? else {
             return Err(ReadError::Changed);
         };
-        if !sample.is_sync {
+        if !sample.is_sync || !is_usable(&sample) {
             continue;
         }
         let presented = track.timeline.presented(sample.dts, sample.composition);
@@ -235,7 +255,7 @@ fn samples_up_to<R: ReadAt + ?Sized>(
         if earliest(&sample) > time {
             break;
         }
-        let presented = track.timeline.presented(sample.dts, sample.composition);
+        let presented = walk.presented(&sample, &track.timeline);
         if sample.is_sync && presented <= time {
             run.clear();
             found = None;
@@ -245,7 +265,7 @@ fn samples_up_to<R: ReadAt + ?Sized>(
         } else if presented <= time {
             return Ok(None);
         }
-        let is_later = found.is_none_or(|(_, found)| presented > found);
+        let is_later = !sample.is_hidden && found.is_none_or(|(_, found)| presented > found);
         if presented <= time && is_later {
             found = Some((run.len(), presented));
         }
@@ -288,7 +308,7 @@ impl Stills {
     /// `track` is the track of the frames, and `file` its source.
     pub fn movie(&self, track: &Track, file: &Arc<dyn Source>) -> Result<Extents, ReadError> {
         let mut runs = Runs::default();
-        self.samples.iter().for_each(|placed| runs.add(&placed.sample));
+        self.samples.iter().for_each(|placed| runs.add(&placed.sample, track));
         let mut header = Writer::default();
         track_boxes::write_file_type(&mut header, [track]);
         let moov = self.write_moov(track, 0).len();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     cmaf, cues,
+    frame_rate::frame_rate,
     presentation::{self, Audio, IFrame, Kind, Presentation, Ratio, Video},
     protection, roles, stills,
 };
@@ -33,20 +34,27 @@ pub fn version(file: Version, grid_ms: u32) -> Version {
     file.with(FORMAT_VERSION).with(u64::from(grid_ms))
 }
 
-/// The tracks of a movie that are sent in segments, ordered by kind. Only the first video track is
+/// The tracks of a movie that are sent in segments, ordered by kind. Only the leading video track is
 /// offered: several video tracks of a movie are not renditions of each other.
 pub fn offered(movie: &Movie) -> Vec<Offered> {
-    let is_offered = |track: &&(usize, &Track)| track.1.entry.packageable().is_ok();
-    let tracks: Vec<(usize, &Track)> = movie.tracks.iter().enumerate().collect();
-    let of_kind = |name: &'static str, is_kind: fn(&Track) -> bool, most: usize| {
-        let tracks = tracks.iter().filter(is_offered).filter(move |(_, track)| is_kind(track));
-        tracks.take(most).enumerate().map(move |(number, (place, _))| Offered {
-            folder: format!("{name}-{}", number + 1),
-            place: *place,
-        })
-    };
-    let video = of_kind("video", Track::is_video, 1).collect::<Vec<_>>();
-    video.into_iter().chain(of_kind("audio", Track::is_audio, usize::MAX)).collect()
+    let video = offered_video(movie).map(|place| Offered { folder: "video-1".to_owned(), place });
+    let audio = (1..)
+        .zip(offered_audio(movie))
+        .map(|(number, place): (usize, _)| Offered { folder: format!("audio-{number}"), place });
+    video.into_iter().chain(audio).collect()
+}
+
+fn is_packageable(movie: &Movie, place: usize) -> bool {
+    movie.tracks[place].entry.packageable().is_ok()
+}
+
+fn offered_video(movie: &Movie) -> Option<usize> {
+    movie.leading_video().filter(|place| is_packageable(movie, *place))
+}
+
+fn offered_audio(movie: &Movie) -> impl Iterator<Item = usize> {
+    let places = 0..movie.tracks.len();
+    places.filter(|place| movie.tracks[*place].is_audio() && is_packageable(movie, *place))
 }
 
 /// Number of pixels of the offered video track; 0 without one.
@@ -66,15 +74,14 @@ pub fn text_tracks(movie: &Movie) -> impl Iterator<Item = usize> {
 
 /// The offered track with a folder.
 pub fn find_track<'a>(movie: &'a Movie, folder: &str) -> Option<&'a Track> {
-    let (kind, number) = folder.split_once('-')?;
-    let is_kind: fn(&Track) -> bool = match kind {
-        "video" if number == "1" => Track::is_video,
-        "audio" if !number.starts_with(['0', '+']) => Track::is_audio,
+    let place = match folder.split_once('-')? {
+        ("video", "1") => offered_video(movie)?,
+        ("audio", number) if !number.starts_with(['0', '+']) => {
+            offered_audio(movie).nth(number.parse::<usize>().ok()?.checked_sub(1)?)?
+        }
         _ => return None,
     };
-    let place = number.parse::<usize>().ok()?.checked_sub(1)?;
-    let is_offered = |track: &&Track| is_kind(track) && track.entry.packageable().is_ok();
-    movie.tracks.iter().filter(is_offered).nth(place)
+    movie.tracks.get(place)
 }
 
 /// Duration of the offered tracks, or of the video that could be transcoded, in milliseconds.
@@ -89,15 +96,21 @@ pub fn duration_ms(movie: &Movie) -> u64 {
 /// Describes a movie for manifests.
 pub fn presentation(movie: &Movie, title: &str, version: Version) -> Presentation {
     let offered = offered(movie);
-    let mut has_audio = false;
+    let leading_audio = movie.leading_audio();
+    let has_caption_track =
+        movie.tracks.iter().any(|track| track.entry.codec == codec::Codec::ClosedCaptions);
     let mut tracks: Vec<_> = offered
         .iter()
         .map(|offered| {
             let track = &movie.tracks[offered.place];
-            let is_default = track.is_video() || !std::mem::replace(&mut has_audio, true);
+            let is_default = track.is_video() || leading_audio == Some(offered.place);
             let protection = protection::track_protection(movie, track);
-            let track = describe_track(track, &offered.folder, version, is_default);
-            presentation::Track { protection, ..track }
+            let mut described = describe_track(track, &offered.folder, version, is_default);
+            if let Kind::Video(video) = &mut described.kind {
+                // Captions in a track of their own are not sent, and nothing is said about them.
+                video.captions.is_carried |= has_caption_track;
+            }
+            presentation::Track { protection, ..described }
         })
         .collect();
     presentation::share_target_duration(&mut tracks);
@@ -123,14 +136,13 @@ pub fn transcoded_audio(
 ) -> presentation::Track {
     let track = &movie.tracks[place];
     let offered = offered(movie).into_iter().find(|offered| offered.place == place);
-    let is_first = movie.tracks.iter().position(Track::is_audio) == Some(place);
     // A track that is not offered has no folder; its number counts all audio tracks.
     let number = || movie.tracks[..=place].iter().filter(|track| track.is_audio()).count();
     let folder = offered.map_or_else(|| format!("audio-{}", number()), |offered| offered.folder);
     presentation::Track {
         language: language(track),
         label: label(track, &folder),
-        is_default: is_first,
+        is_default: movie.leading_audio() == Some(place),
         roles: roles::roles(track),
         ..transcoded
     }
@@ -157,19 +169,14 @@ pub(super) fn describe_track(
     let kind = match &track.entry.media {
         codec::Media::Video(video) => {
             let iframe = |number| IFrame { bytes: cmaf::iframe_len(track, number).unwrap_or(0) };
-            let size = (u32::from(video.width), u32::from(video.height));
-            let pixel = (video.sample_aspect.h_spacing, video.sample_aspect.v_spacing);
-            let ((width, height), (h_spacing, v_spacing)) = if track.is_rotated_by_quarter() {
-                ((size.1, size.0), (pixel.1, pixel.0))
-            } else {
-                (size, pixel)
-            };
+            let turned = track.shape.map(|shape| shape.turned()).unwrap_or_default();
+            let ((width, height), (h_spacing, v_spacing)) = turned;
             let (primaries, matrix) = video.colour.specified();
             Kind::Video(Video {
                 width,
                 height,
                 pixel_aspect: Ratio::new(h_spacing, v_spacing).unwrap_or(Ratio::ONE),
-                frame_rate: Ratio::new(track.timescale.get(), track.index.usual_duration),
+                frame_rate: frame_rate(track),
                 range: match video.range {
                     codec::VideoRange::Sdr => presentation::VideoRange::Sdr,
                     codec::VideoRange::Pq => presentation::VideoRange::Pq,
@@ -178,6 +185,7 @@ pub(super) fn describe_track(
                 primaries,
                 matrix,
                 supplemental_codecs: supplemental_codecs(track, video),
+                captions: track.captions,
                 iframes: (0..count).map(iframe).collect(),
             })
         }
@@ -201,14 +209,19 @@ pub(super) fn describe_track(
         segments,
         target_duration_min_s: 0,
         protection: None,
+        begins: track.index.segment_start(),
         kind,
     }
 }
 
 /// Language of a track (BCP 47).
 pub fn language(track: &Track) -> Option<String> {
-    let language = track.language.as_ref()?;
-    Some(languages::parse_tag(language).unwrap_or_else(|| language.clone()))
+    track.language.as_deref().map(parse_language)
+}
+
+/// A language as a file has it (`ger`, `por`, `pt-BR`), as a tag (BCP 47).
+pub fn parse_language(language: &str) -> String {
+    languages::parse_tag(language).unwrap_or_else(|| language.to_owned())
 }
 
 /// Name of a track for people: its name, else its language, else its number.

@@ -93,14 +93,14 @@ fn write_sample_description(stbl: &mut Writer, entry: &[u8]) {
 pub(super) fn write_user_data(trak: &mut Writer, track: &Track) {
     let carried = &track.carried;
     let name = track.name.as_deref().filter(|name| *name != carried.handler_name);
-    if name.is_none() && carried.kinds.is_empty() {
+    if name.is_none() && track.kinds.is_empty() {
         return;
     }
     trak.boxed(b"udta", |udta| {
         if let Some(name) = name {
             udta.boxed(b"name", |text| text.bytes(name.as_bytes()));
         }
-        for TrackKind { scheme, value } in &carried.kinds {
+        for TrackKind { scheme, value } in &track.kinds {
             udta.full(b"kind", 0, 0, |kind| {
                 for text in [scheme, value] {
                     kind.bytes(text.as_bytes());

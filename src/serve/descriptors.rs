@@ -29,6 +29,12 @@ impl DescriptorPlan {
         Self::within(limit(), connections, files, roots)
     }
 
+    /// The open files of all roots, and one of each connection.
+    pub(super) fn files(&self, settings: &Settings) -> usize {
+        let roots = settings.roots.len() + 1;
+        self.open_files.saturating_mul(roots).saturating_add(self.connections)
+    }
+
     /// A plan for at most `limit` descriptors. Where that is too few, open files get a quarter of it, and
     /// connections the rest.
     fn within(limit: u64, connections: u64, open_files: u64, roots: u64) -> Self {

@@ -9,6 +9,7 @@ mod job_system;
 mod policy;
 mod reload;
 pub mod start;
+mod unused_memory;
 pub mod worker;
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, thread, time::Duration};
@@ -30,6 +31,7 @@ use self::{
 };
 use crate::{
     config::{LogFormat, Settings},
+    extent::disk,
     http::{
         Site,
         access_log::{self, AccessLog},
@@ -75,6 +77,7 @@ impl Server {
         memory::return_large_blocks();
         let descriptors = descriptors::raise_limit();
         let plan = DescriptorPlan::new(&settings);
+        disk::keep_open_at_most(plan.files(&settings));
         if plan.connections < settings.max_connections.count()
             || plan.open_files < settings.open_files.count()
         {
@@ -92,6 +95,7 @@ impl Server {
             .thread_name("background")
             .enable_all()
             .build()?;
+        background.spawn(unused_memory::keep_returning());
         let data = start::open_data(&settings)?;
         // A database that is down is retried; a URL that is wrong stays so.
         DatabaseLocation::parse(settings.database.as_deref(), &data)?;
@@ -182,6 +186,7 @@ impl Server {
             .library
             .serve_other_files
             .store(other_files, std::sync::atomic::Ordering::Relaxed);
+        self.site.titles.idle_limit.set(reloaded.follow_idle_s.get());
         self.site.settings.store(Arc::new(reloaded));
         info!("configuration reloaded");
     }

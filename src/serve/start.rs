@@ -117,8 +117,7 @@ pub async fn open_library(settings: &Settings) -> Result<Arc<Library>, StartErro
         .ok()
         .and_then(NonZeroU32::new)
         .expect("a minute at most, and not 0");
-    // The last quarter is for clips; see `Site::new`.
-    let indices = IndexCache::new((settings.index_cache_mib.get() << 20) / 4 * 3, grid_ms);
+    let indices = IndexCache::new(settings.movie_cache_bytes(), grid_ms);
     Ok(Library::new(roots, settings.max_titles.count(), settings.serve_other_files, indices))
 }
 

@@ -6,11 +6,13 @@ use super::{
     Error, Titles, images,
     job_tracks::{self, Kind, OpenJobTrack},
     opened::Opened,
+    remux,
+    sets::Set,
     texts::{self, TextOrigin, TextSource},
 };
 use crate::{
-    library::MediaPath,
-    package::{renditions, storyboard::Storyboard, title},
+    library::{MediaPath, sidecar_name::Sidecar},
+    package::{renditions, storyboard::Storyboard},
 };
 
 /// The opened assets of a title.
@@ -26,6 +28,8 @@ pub struct TitleAssets {
     pub storyboard: Option<Storyboard>,
     /// Subtitles, in the order of their numbers.
     pub texts: Vec<TextSource>,
+    /// For each audio track of a remuxed movie, its language in the source file.
+    pub audio_languages: Vec<Option<String>>,
     /// Files that were left out, and the reasons.
     left_out: Vec<(MediaPath, String)>,
 }
@@ -70,38 +74,24 @@ impl TitleAssets {
                 Err(error) => assets.left_out.push((path.clone(), error.to_string())),
             }
         }
-        assets.texts = texts::open_among(titles, opened, sidecars).await;
+        let remuxed = remux::description(titles, opened).await.unwrap_or_default();
+        assets.audio_languages = remuxed.audio_languages;
+        assets.texts = texts::open_among(titles, opened, remuxed.texts, sidecars).await;
         assets.add_artifacts(titles, title, opened).await;
         Ok(assets)
     }
 
-    /// Opens a folder that is a set of renditions: the one with the most pixels is the title itself, and its
-    /// subtitles are those of the set. `None` if there is no such folder, or no playable file in it.
-    pub async fn open_set(
-        titles: &Titles,
-        folder: &MediaPath,
-    ) -> Result<Option<(Opened, Self)>, Error> {
-        let mut assets = Self::default();
-        let mut members = Vec::new();
-        for path in titles.library.renditions_in_set(folder).await? {
-            match titles.open(&path).await {
-                Ok(opened) => members.push((title::pixels(&opened.movie), path, opened)),
-                Err(error) => assets.left_out.push((path, error.to_string())),
-            }
+    /// Opens the assets of a set: its other members, and those of its leading member. Returns that too.
+    pub async fn of_set(titles: &Titles, set: Set) -> Result<(Opened, Self), Error> {
+        let Set { leading, others, left_out } = set;
+        let mut assets = Self { prefix: leading.prefix(), left_out, ..Self::default() };
+        for member in others {
+            let prefix = member.prefix();
+            assets.add_rendition(&leading.opened, &member.path, prefix, member.opened);
         }
-        members.sort_by_key(|(pixels, ..)| std::cmp::Reverse(*pixels));
-        let mut descending = members.into_iter();
-        let Some((_, path, opened)) = descending.next() else {
-            return Ok(None);
-        };
-        assets.prefix = format!("{}/", path.encoded_name());
-        for (_, path, rendition) in descending {
-            let prefix = format!("{}/", path.encoded_name());
-            assets.add_rendition(&opened, &path, prefix, rendition);
-        }
-        assets.texts = texts::open(titles, &path, &opened).await?;
-        assets.add_artifacts(titles, &path, &opened).await;
-        Ok(Some((opened, assets)))
+        assets.texts = texts::open(titles, &leading.path, &leading.opened).await?;
+        assets.add_artifacts(titles, &leading.path, &leading.opened).await;
+        Ok((leading.opened, assets))
     }
 
     /// Adds a rendition, if its segments begin at the same times as the title's.
@@ -164,8 +154,10 @@ impl TitleAssets {
         self.storyboard.as_ref().map(|storyboard| &storyboard.version).hash(&mut hasher);
         for text in &self.texts {
             text.version.hash(&mut hasher);
+            // A remuxed movie has its texts for ever.
             if let TextOrigin::Sidecar { sidecar, .. } = &text.origin {
-                (&sidecar.label, sidecar.forced, sidecar.hearing_impaired).hash(&mut hasher);
+                let Sidecar { label, forced, hearing_impaired, is_default, .. } = sidecar;
+                (label, forced, hearing_impaired, is_default).hash(&mut hasher);
             }
         }
         self.left_out.hash(&mut hasher);

@@ -26,6 +26,8 @@ pub struct TitleImages<'a> {
     titles: &'a Titles,
     title: &'a MediaPath,
     opened: &'a Opened,
+    /// The relative URL from the view to the title's own folder: empty, except for a set.
+    prefix: &'a str,
     /// The place of the video track in the movie.
     place: usize,
     /// The display size of its frames.
@@ -43,8 +45,7 @@ pub fn storyboard(
     if artifacts.unavailable.is_some() {
         return None;
     }
-    let storyboard = TitleImages::new(titles, title, opened).ok()?.storyboard();
-    Some(Storyboard { prefix: prefix.to_owned(), ..storyboard })
+    Some(TitleImages::new(titles, title, opened, prefix).ok()?.storyboard())
 }
 
 impl<'a> TitleImages<'a> {
@@ -53,18 +54,20 @@ impl<'a> TitleImages<'a> {
         titles: &'a Titles,
         title: &'a MediaPath,
         opened: &'a Opened,
+        prefix: &'a str,
     ) -> Result<Self, Error> {
         let movie = &opened.movie;
         let track = stills::track(movie)?;
         let display = display_size(track).ok_or(StillsError::NoVideo)?;
         let place = movie.tracks.iter().position(|other| std::ptr::eq(other, track));
-        Ok(Self { titles, title, opened, place: place.expect("a track of this movie"), display })
+        let place = place.expect("a track of this movie");
+        Ok(Self { titles, title, opened, prefix, place, display })
     }
 
     /// The geometry of the storyboard, which is known before any sheet is rendered.
     pub fn storyboard(&self) -> Storyboard {
         Storyboard {
-            prefix: String::new(),
+            prefix: self.prefix.to_owned(),
             version: JobSpec::image_version(self.opened.source).to_string(),
             geometry: Geometry::new(title::duration_ms(&self.opened.movie), self.display),
         }

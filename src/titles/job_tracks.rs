@@ -130,16 +130,15 @@ pub async fn open_all(titles: &Titles, title: &Opened) -> Vec<OpenJobTrack> {
     tracks
 }
 
-/// Enqueues an AAC rendition for a title without audio that browsers play, at the first request, like the
-/// remux of a title that does not play at all. The request does not wait for it: other players play the
-/// title's own audio.
+/// Enqueues AAC of the audio that browsers do not play in segments, at the first request, like the remux of
+/// a title that does not play at all: of [all](audio::urgent) if they would play none. The request does not
+/// wait for it: other players play the title's own audio.
 pub fn enqueue_audio(titles: &Titles, title: &MediaPath, opened: &Opened) {
-    let Some(artifacts) = titles.artifacts.load_full().filter(|_| audio::is_silent(&opened.movie))
-    else {
+    let Some(artifacts) = titles.artifacts.load_full() else {
         return;
     };
-    for operation in Operation::audio_encodings(&opened.movie) {
-        let spec = JobSpec::new(title, opened.source, operation);
+    for track in audio::urgent(&opened.movie) {
+        let spec = JobSpec::new(title, opened.source, Operation::Audio { track: track.id });
         if artifacts.known(&spec.key()).is_none() {
             let artifacts = Arc::clone(&artifacts);
             // The list of jobs shows an error.

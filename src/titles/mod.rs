@@ -8,6 +8,7 @@ pub mod artifacts;
 pub mod assets;
 pub mod clips;
 pub mod error;
+pub mod growth;
 pub mod images;
 pub mod inspection;
 pub mod job_ends;
@@ -21,7 +22,10 @@ pub mod presentation;
 pub mod progressive;
 pub mod readiness;
 pub mod remux;
+pub mod required_video;
 pub mod segments;
+pub mod sets;
+pub mod short_file;
 pub mod texts;
 
 use std::sync::Arc;
@@ -30,7 +34,7 @@ use arc_swap::ArcSwapOption;
 
 pub use error::Error;
 
-use self::{artifacts::Artifacts, clips::Clips, manifest_cache::ManifestCache};
+use self::{artifacts::Artifacts, clips::Clips, growth::IdleLimit, manifest_cache::ManifestCache};
 use crate::{background::Background, extent::ResponseMemory, library::Library};
 
 /// The titles of a library, with their artifacts and caches.
@@ -43,6 +47,8 @@ pub struct Titles {
     pub cache: ManifestCache,
     /// The clips of titles.
     pub clips: Arc<Clips>,
+    /// The time without a change after which a file without an end counts as complete.
+    pub idle_limit: IdleLimit,
     /// Runs work that is too long for an I/O thread.
     pub background: Background,
 }
@@ -62,12 +68,13 @@ impl Titles {
     pub fn new(
         library: Arc<Library>,
         cache_bytes: CacheBytes,
+        idle_limit: IdleLimit,
         background: Background,
         memory: ResponseMemory,
     ) -> Self {
         let cache = ManifestCache::new(cache_bytes.manifests);
         let clips =
             Clips::new(Arc::clone(&library), cache_bytes.clips, background.runtime(), memory);
-        Self { library, artifacts: ArcSwapOption::empty(), cache, clips, background }
+        Self { library, artifacts: ArcSwapOption::empty(), cache, clips, idle_limit, background }
     }
 }

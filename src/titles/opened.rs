@@ -1,16 +1,13 @@
 //! Opens titles, with their indices.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{path::Path, sync::Arc, time::Instant};
 
 use futures::FutureExt as _;
 
 use super::{
-    Error, Titles,
+    Error, Titles, growth,
     readiness::Waiting,
-    remux::{self, RemuxStart},
+    remux::{self, RemuxStart, Remuxed},
 };
 use crate::{
     extent::disk::{File, Version},
@@ -19,9 +16,6 @@ use crate::{
     package::title,
     transcode::JobSpec,
 };
-
-/// A file that grew within this time counts as growing.
-const GROWING: Duration = Duration::from_secs(2);
 
 /// An opened title, with its index.
 #[derive(Clone)]
@@ -34,6 +28,8 @@ pub struct Opened {
     pub version: Version,
     /// The version of the title's own file, for the keys of artifacts.
     pub source: Version,
+    /// The folder of the artifact, if the playable file is a remuxed movie.
+    pub remuxed: Option<Arc<Path>>,
     /// The times of the steps of opening.
     pub timing: Timing,
 }
@@ -82,8 +78,8 @@ impl Titles {
             Err(refused) => {
                 let source = self.version(&file);
                 let remuxed = remux::open(self, title, (&file, source), &refused, start, waiting);
-                let (file, movie) = remuxed.await?;
-                Ok(Opened { source, ..self.opened(file, movie, begun) })
+                let Remuxed { folder, file, movie } = remuxed.await?;
+                Ok(Opened { source, remuxed: Some(folder), ..self.opened(file, movie, begun) })
             }
         }
     }
@@ -102,10 +98,13 @@ impl Titles {
         waiting: Waiting,
     ) -> Result<(Arc<File>, Index), Error> {
         let file = self.file(title, waiting).await?;
-        if file.has_grown_within(GROWING) {
+        if growth::was_seen_to_grow(&file) {
             return Err(Error::Growing);
         }
         let index = self.file_index(&file, waiting).await?;
+        if self.may_grow(title, &file, &index) {
+            return Err(Error::Growing);
+        }
         Ok((file, index))
     }
 
@@ -136,7 +135,7 @@ impl Titles {
     pub fn opened(&self, file: Arc<File>, movie: Arc<Movie>, begun: Instant) -> Opened {
         let version = self.version(&file);
         let timing = Timing { begun, indexed: Instant::now() };
-        Opened { file, movie, version, source: version, timing }
+        Opened { file, movie, version, source: version, remuxed: None, timing }
     }
 }
 

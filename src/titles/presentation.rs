@@ -4,9 +4,12 @@ use super::{
     assets::{AudioRendition, Rendition, TitleAssets},
     opened::Opened,
 };
-use crate::package::{
-    presentation::{Presentation, Track},
-    title,
+use crate::{
+    movie::{codec::SegmentAudio, languages},
+    package::{
+        presentation::{Presentation, Track},
+        title,
+    },
 };
 
 /// Builds the presentation of a title with all its assets.
@@ -15,6 +18,7 @@ pub fn build(opened: &Opened, name: &str, assets: &TitleAssets) -> Presentation 
     for track in &mut presentation.tracks {
         track.prefix.clone_from(&assets.prefix);
     }
+    restore_languages(&mut presentation, opened, &assets.audio_languages);
     let has = |is: fn(&Track) -> bool| presentation.tracks.iter().any(is);
     let has_video = has(|track| track.video().is_some());
     let has_audio = has(|track| track.audio().is_some());
@@ -41,6 +45,7 @@ pub fn build(opened: &Opened, name: &str, assets: &TitleAssets) -> Presentation 
             ..title::transcoded_audio(&opened.movie, *place, track)
         }));
     }
+    remove_misleading_audio(&mut presentation, opened, assets);
     presentation.storyboard.clone_from(&assets.storyboard);
     let Some(leading) = presentation.tracks.first().cloned() else {
         return presentation;
@@ -49,6 +54,52 @@ pub fn build(opened: &Opened, name: &str, assets: &TitleAssets) -> Presentation 
         presentation.tracks.push(source.track(index, &assets.prefix, opened, &leading));
     }
     presentation
+}
+
+/// Gives the audio of a remuxed movie the languages of the source file: MP4 has no more than a code of three
+/// letters.
+fn restore_languages(
+    presentation: &mut Presentation,
+    opened: &Opened,
+    audio_languages: &[Option<String>],
+) {
+    let tracks = opened.movie.tracks.iter().filter(|track| track.is_audio());
+    let audio = presentation.tracks.iter_mut().filter(|track| track.audio().is_some());
+    for ((described, track), language) in audio.zip(tracks).zip(audio_languages) {
+        if let Some(language) = language.as_deref().map(title::parse_language) {
+            if track.name.is_none() {
+                described.label = languages::native_name(&language);
+            }
+            described.language = Some(language);
+        }
+    }
+}
+
+/// Removes audio that browsers fail to play in segments although its CODECS promise it, if the title has AAC
+/// in its place, or other audio that plays. A player may choose any audio of which it knows the codec: hls.js
+/// took the group of the MP3 although there was one of AAC, and AAC without a channel configuration ended
+/// the whole title. So no manifest can have both. A title without any other audio keeps it until it has AAC,
+/// for the players that do play it.
+fn remove_misleading_audio(presentation: &mut Presentation, opened: &Opened, assets: &TitleAssets) {
+    let tracks = &opened.movie.tracks;
+    let is = |place: usize, what| tracks[place].entry.segment_audio() == Some(what);
+    let offered = title::offered(&opened.movie);
+    let has_other = !assets.audio.is_empty()
+        || offered.iter().any(|offered| is(offered.place, SegmentAudio::Plays));
+    let misleads = |place: usize| {
+        is(place, SegmentAudio::Misleads) && tracks[place].entry.encryption.is_none()
+    };
+    if !has_other {
+        return;
+    }
+    let misleading: Vec<_> =
+        offered.into_iter().filter(|offered| misleads(offered.place)).collect();
+    let is_own = |track: &Track, folder: &str| {
+        track.folder == folder && track.version == opened.version.to_string()
+    };
+    presentation
+        .tracks
+        .retain(|track| !misleading.iter().any(|offered| is_own(track, &offered.folder)));
 }
 
 /// Extends a presentation to the times of a rendition that replaces an original track, which cannot be sent.

@@ -31,7 +31,7 @@ pub async fn content(
     waiting: Waiting,
 ) -> Result<Content, Error> {
     let version = opened.version;
-    let (tag, extents) = if selection == Selection::default() && opened.movie.fragments == 0 {
+    let (tag, extents) = if selection == Selection::default() && !opened.movie.needs_new_tables() {
         (format!("{version}-play"), whole(titles, opened, waiting).await?)
     } else {
         let clip = resolve(selection, opened)?;

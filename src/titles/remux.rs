@@ -3,28 +3,38 @@
 //! The first request for a playlist, manifest or movie enqueues the job. A request for an image does not: a
 //! page that lists a library must not cause a transcode of all its titles.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::FutureExt as _;
 
 use super::{
     Error, Titles,
     artifacts::{ArtifactStatus, Artifacts},
-    opened::playable,
+    opened::{Opened, playable},
     readiness::Waiting,
+    short_file::read_all,
 };
 use crate::{
     extent::{
-        Extent, Extents,
+        Extent, Extents, Source as _,
         disk::{File, Version},
     },
     library::{MediaPath, media_type},
     movie::{Movie, MovieRefused},
+    package::inspect::remux::Progress,
     transcode::{
-        JobSpec, Operation, REMUX_FILE,
+        JobSpec, Operation,
         ffmpeg::{
             demuxer::{self, FIRST_BYTES, UnsupportedFormat},
             feed,
+        },
+        renditions::{
+            remux::REMUX_FILE,
+            remux_description::{DESCRIPTION_BYTES_MAX, DESCRIPTION_FILE, RemuxDescription},
         },
     },
 };
@@ -38,6 +48,16 @@ pub enum RemuxStart {
     Never,
 }
 
+/// A remuxed movie.
+pub struct Remuxed {
+    /// The folder of its artifact.
+    pub folder: Arc<Path>,
+    /// The movie.
+    pub file: Arc<File>,
+    /// Its index.
+    pub movie: Arc<Movie>,
+}
+
 /// Opens the remuxed movie of a file that was refused as a movie itself.
 pub async fn open(
     titles: &Titles,
@@ -46,7 +66,7 @@ pub async fn open(
     refused: &MovieRefused,
     start: RemuxStart,
     waiting: Waiting,
-) -> Result<(Arc<File>, Arc<Movie>), Error> {
+) -> Result<Remuxed, Error> {
     let spec = JobSpec::new(title, version, Operation::Remux);
     let available = titles.artifacts.load_full();
     // During playback a request reads neither the file nor the database.
@@ -65,7 +85,36 @@ pub async fn open(
     };
     let movie = artifacts.open(&folder, REMUX_FILE, waiting).await?;
     let index = titles.file_index(&movie, waiting).await?;
-    Ok((movie, playable(index)?))
+    Ok(Remuxed { folder: folder.into(), file: movie, movie: playable(index)? })
+}
+
+/// Reads the description of a title's remuxed movie; `None` if the title's own file plays, or if the
+/// description cannot be read: the movie plays without it.
+pub async fn description(titles: &Titles, opened: &Opened) -> Option<RemuxDescription> {
+    let folder = opened.remuxed.as_ref()?;
+    let artifacts = titles.artifacts.load_full()?;
+    let read = async {
+        let file = artifacts.open(folder, DESCRIPTION_FILE, Waiting::Allowed).await?;
+        if file.len() > DESCRIPTION_BYTES_MAX {
+            return Err(Error::Unprocessable("its description is too long".to_owned()));
+        }
+        let json = read_all(&file).await?;
+        serde_json::from_slice(&json).map_err(|error| Error::Internal(error.into()))
+    };
+    match read.boxed().await {
+        Ok(description) => Some(description),
+        Err(error) => {
+            tracing::warn!(folder = %folder.display(), %error, "cannot read what a remux left out");
+            None
+        }
+    }
+}
+
+/// Opens a file beside a title's remuxed movie.
+pub async fn open_beside(titles: &Titles, opened: &Opened, name: &str) -> Result<Arc<File>, Error> {
+    let folder = opened.remuxed.as_ref().ok_or(Error::NotFound)?;
+    let artifacts = titles.artifacts.load_full().ok_or(Error::NotFound)?;
+    artifacts.open(folder, name, Waiting::Allowed).await
 }
 
 /// The remux job of a file that was refused as a movie itself.
@@ -76,6 +125,32 @@ pub async fn spec(
 ) -> Result<JobSpec, Error> {
     check_convertible(title, file, refused).await?;
     Ok(JobSpec::new(title, version, Operation::Remux))
+}
+
+/// How far the remux of a file is, which was refused as a movie itself. Enqueues no job.
+///
+/// Fails if no job can remux it.
+pub async fn progress(
+    titles: &Titles,
+    title: &MediaPath,
+    (file, version): (&Arc<File>, Version),
+    refused: &MovieRefused,
+) -> Result<Option<Progress>, Error> {
+    check_convertible(title, file, refused).boxed().await?;
+    let Some(artifacts) = titles.artifacts.load_full() else {
+        return Ok(Some(Progress::Unavailable("the server has no database".to_owned())));
+    };
+    let spec = JobSpec::new(title, version, Operation::Remux);
+    Ok(match artifacts.look_up(&spec).await {
+        Ok(None) => Some(Progress::NotStarted),
+        Ok(Some(ArtifactStatus::Ready(_))) => None,
+        Ok(Some(ArtifactStatus::Pending(job))) => Some(Progress::Running(job.progress.permille)),
+        Ok(Some(ArtifactStatus::Failed(why))) => Some(Progress::Failed(why)),
+        Ok(Some(ArtifactStatus::Unavailable(what))) | Err(Error::Unavailable(what)) => {
+            Some(Progress::Unavailable(what))
+        }
+        Err(error) => return Err(error),
+    })
 }
 
 /// Refuses a file that no job can remux.
@@ -92,7 +167,9 @@ async fn check_convertible(
     let first =
         feed::read_first_bytes(&extents, file.identity().size.min(FIRST_BYTES as u64)).await?;
     match demuxer::detect(&first) {
-        // A playable MOV would be a movie itself.
+        // ffmpeg inflates a compressed index.
+        Ok("mov") if matches!(refused, MovieRefused::Compressed) => Ok(()),
+        // Any other playable MOV would be a movie itself.
         Ok("mov") => unsupported(refused),
         Ok(_) => Ok(()),
         Err(why @ UnsupportedFormat::References(_)) => {

@@ -2,28 +2,30 @@
 
 use std::{ops::Range, sync::Arc, time::SystemTime};
 
-use bytes::{Bytes, BytesMut};
-
 use super::{
     Error, Titles,
     manifest_cache::Product,
     media_types::{HLS, VTT},
     opened::Opened,
     readiness::Waiting,
+    remux,
+    short_file::read_all,
 };
 use crate::{
     extent::{
-        Caching, ReadError, Source as _, Text,
+        Caching, Text,
         disk::{File, OpenError, Version},
     },
     library::{MediaPath, Sidecars, sidecar_name::Sidecar},
+    movie::{Movie, SegmentStart},
     package::{
         chapters, cues, hls,
         presentation::{self, Segment},
-        roles::{self, Role},
-        text::{self, SubtitleFormat, Subtitles, TimestampMap},
+        text::{self, Parsed, SubtitleFormat, Subtitles, TimestampMap},
+        text_track::{self, Description, HasText},
         title,
     },
+    transcode::renditions::remux_description::RemuxedText,
 };
 
 /// The assumed length of a segment of subtitles in bytes: a few lines. The true length needs a read of
@@ -44,6 +46,13 @@ pub struct TextSource {
 pub enum TextOrigin {
     /// A track of the title's own file, by its place.
     Track(usize),
+    /// Subtitles of the file that the title was remuxed from, beside the remuxed movie.
+    Remuxed {
+        /// The file, in WebVTT.
+        file: Arc<File>,
+        /// The description of the file that they come from.
+        text: RemuxedText,
+    },
     /// A sidecar.
     Sidecar {
         /// The file.
@@ -95,16 +104,34 @@ pub async fn open(
     title: &MediaPath,
     opened: &Opened,
 ) -> Result<Vec<TextSource>, Error> {
-    Ok(open_among(titles, opened, sidecars(titles, title).await?).await)
+    let remuxed = remux::description(titles, opened).await;
+    let remuxed = remuxed.map(|description| description.texts).unwrap_or_default();
+    Ok(open_among(titles, opened, remuxed, sidecars(titles, title).await?).await)
 }
 
-/// Opens the subtitles of a title whose sidecars are known.
-pub async fn open_among(titles: &Titles, opened: &Opened, sidecars: Sidecars) -> Vec<TextSource> {
-    let own = |place| {
+/// Opens the subtitles of a title whose sidecars are known, and those that its remux has extracted.
+pub async fn open_among(
+    titles: &Titles,
+    opened: &Opened,
+    remuxed: Vec<RemuxedText>,
+    sidecars: Sidecars,
+) -> Vec<TextSource> {
+    let own = |place: usize| {
         let origin = TextOrigin::Track(place);
-        TextSource { version: opened.version, origin, is_listed: true }
+        let version = opened.version.with(text::FORMAT_VERSION);
+        let is_listed = text_track::has_text(&opened.movie.tracks[place]) != HasText::No;
+        TextSource { version, origin, is_listed }
     };
     let mut texts: Vec<_> = title::text_tracks(&opened.movie).map(own).collect();
+    for text in remuxed {
+        match remux::open_beside(titles, opened, &text.file).await {
+            Ok(file) => {
+                let origin = TextOrigin::Remuxed { file, text };
+                texts.push(TextSource { version: opened.version, origin, is_listed: true });
+            }
+            Err(error) => tracing::warn!(file = text.file, %error, "cannot open remuxed subtitles"),
+        }
+    }
     for (path, sidecar) in sidecars.subtitles {
         match titles.file(&path, Waiting::Allowed).await {
             Ok(file) => {
@@ -123,9 +150,10 @@ pub async fn open_among(titles: &Titles, opened: &Opened, sidecars: Sidecars) ->
 /// The version of the subtitles in a sidecar. Parts of its name affect their text: the format, and the
 /// language, from which an old encoding is guessed.
 fn sidecar_version(file: &File, kind: SubtitleFormat, sidecar: &Sidecar) -> Version {
-    let version = file.identity().version().with(match kind {
+    let version = file.identity().version().with(text::FORMAT_VERSION).with(match kind {
         SubtitleFormat::Srt => 1,
         SubtitleFormat::WebVtt => 2,
+        SubtitleFormat::Ass => 3,
     });
     let language = sidecar.language.as_deref().unwrap_or_default();
     language.bytes().fold(version, |version, byte| version.with(byte.into()))
@@ -137,7 +165,27 @@ impl TextSource {
         let modified = title.file.identity().modified();
         match &self.origin {
             TextOrigin::Track(_) => modified,
-            TextOrigin::Sidecar { file, .. } => modified.max(file.identity().modified()),
+            TextOrigin::Remuxed { file, .. } | TextOrigin::Sidecar { file, .. } => {
+                modified.max(file.identity().modified())
+            }
+        }
+    }
+
+    /// The name and the flags in manifests. `movie` is that of the title.
+    fn describe(&self, movie: &Movie) -> Description {
+        match &self.origin {
+            TextOrigin::Track(place) => text_track::describe(movie, *place),
+            TextOrigin::Remuxed { text, .. } => describe_remuxed(text),
+            TextOrigin::Sidecar { sidecar, .. } => Description {
+                language: sidecar.language.clone(),
+                label: sidecar.label.clone(),
+                is_default: sidecar.is_default,
+                roles: Vec::new(),
+                text: presentation::Text {
+                    forced: sidecar.forced,
+                    hearing_impaired: sidecar.hearing_impaired,
+                },
+            },
         }
     }
 
@@ -149,22 +197,7 @@ impl TextSource {
         title: &Opened,
         leading: &presentation::Track,
     ) -> presentation::Track {
-        let mut roles = Vec::new();
-        let (language, label, forced, hearing_impaired) = match &self.origin {
-            TextOrigin::Track(place) => {
-                let track = &title.movie.tracks[*place];
-                roles = roles::roles(track);
-                let forced = roles.contains(&Role::ForcedSubtitle);
-                let label = track.name.clone().unwrap_or_default();
-                (title::language(track), label, forced, roles.contains(&Role::Caption))
-            }
-            TextOrigin::Sidecar { sidecar, .. } => (
-                sidecar.language.clone(),
-                sidecar.label.clone(),
-                sidecar.forced,
-                sidecar.hearing_impaired,
-            ),
-        };
+        let Description { language, label, is_default, roles, text } = self.describe(&title.movie);
         presentation::Track {
             prefix: prefix.to_owned(),
             version: self.version.to_string(),
@@ -173,16 +206,17 @@ impl TextSource {
             timescale: leading.timescale,
             language,
             label,
-            is_default: false,
+            is_default,
             roles,
             segments: leading
                 .segments
                 .iter()
                 .map(|segment| Segment { bytes: SEGMENT_BYTES, ..*segment })
                 .collect(),
+            begins: SegmentStart::Independent,
             target_duration_min_s: 0,
             protection: None,
-            kind: presentation::Kind::Text(presentation::Text { forced, hearing_impaired }),
+            kind: presentation::Kind::Text(text),
         }
     }
 }
@@ -254,7 +288,9 @@ async fn subtitles(
 ) -> Result<Arc<Subtitles>, Error> {
     let (identity, track) = match &source.origin {
         TextOrigin::Track(place) => (*opened.file.identity(), *place),
-        TextOrigin::Sidecar { file, .. } => (*file.identity(), 0),
+        TextOrigin::Remuxed { file, .. } | TextOrigin::Sidecar { file, .. } => {
+            (*file.identity(), 0)
+        }
     };
     if let Some(cached) = titles.cache.subtitles(&identity, track) {
         return Ok(cached);
@@ -268,22 +304,58 @@ async fn subtitles(
             });
             reading.await??
         }
+        TextOrigin::Remuxed { file, .. } => {
+            read_file(titles, file, SubtitleFormat::WebVtt, None).await?
+        }
         TextOrigin::Sidecar { file, kind, sidecar } => {
-            if file.identity().size > text::FILE_BYTES_MAX as u64 {
-                return Err(Error::Unprocessable("the subtitles are too long".to_owned()));
-            }
-            let bytes = read_all(file).await?;
-            let (kind, language) = (*kind, sidecar.language.clone());
-            let parse = move || text::parse(&bytes, kind, language.as_deref());
-            let parsed = titles.background.spawn_blocking_limited(parse).await?;
-            parsed.map_err(|refused| Error::Unprocessable(refused.to_string()))?
+            read_file(titles, file, *kind, sidecar.language.clone()).await?
         }
     };
     Ok(titles.cache.keep_subtitles(identity, track, Arc::new(subtitles)))
 }
 
-/// Reads the sidecars of subtitles, and unlists those without valid subtitles: a player that gets an error
-/// for listed subtitles may give up the title.
+/// Describes subtitles that a remux has extracted.
+fn describe_remuxed(remuxed: &RemuxedText) -> Description {
+    let language = remuxed.language.as_deref().map(title::parse_language);
+    let text = presentation::Text {
+        forced: remuxed.is_forced,
+        hearing_impaired: remuxed.is_hearing_impaired,
+    };
+    let label = text_track::label(remuxed.name.as_deref(), language.as_deref(), text);
+    Description { language, label, is_default: remuxed.is_default, roles: Vec::new(), text }
+}
+
+/// Reads a file of subtitles.
+async fn read_file(
+    titles: &Titles,
+    file: &Arc<File>,
+    format: SubtitleFormat,
+    language: Option<String>,
+) -> Result<Subtitles, Error> {
+    if file.identity().size > text::FILE_BYTES_MAX as u64 {
+        return Err(Error::Unprocessable("the subtitles are too long".to_owned()));
+    }
+    let bytes = read_all(file).await?;
+    let parse = move || text::parse(&bytes, format, language.as_deref());
+    let parsed = titles.background.spawn_blocking_limited(parse).await?;
+    let parsed = parsed.map_err(|refused| Error::Unprocessable(refused.to_string()))?;
+    check_cues(&parsed)?;
+    Ok(parsed.subtitles)
+}
+
+/// Fails for a file none of whose cues is valid.
+fn check_cues(parsed: &Parsed) -> Result<(), Error> {
+    match parsed.faults.first {
+        Some((line, fault)) if parsed.subtitles.cues().is_empty() => Err(Error::Unprocessable(
+            format!("the subtitles have no valid cue: in line {line}, {fault}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Reads the sidecars of subtitles and the short text tracks, and unlists those without a cue: a player
+/// that gets an error for listed subtitles may give up the title, and a viewer who selects empty ones
+/// waits for nothing.
 ///
 /// A sidecar that cannot be read at the moment stays listed: manifests are cached for longer than that.
 pub async fn unlist_invalid(
@@ -292,27 +364,23 @@ pub async fn unlist_invalid(
     opened: &Opened,
     texts: &mut [TextSource],
 ) {
-    for (index, source) in texts.iter_mut().enumerate() {
-        if matches!(source.origin, TextOrigin::Sidecar { .. })
-            && let Err(Error::Unprocessable(why)) = subtitles(titles, opened, source).await
-        {
-            let (title, number) = (title.display(), index + 1);
-            tracing::warn!(title, number, why, "invalid subtitles left out of their title");
-            source.is_listed = false;
-        }
-    }
-}
-
-/// Reads all bytes of a short file.
-pub async fn read_all(file: &Arc<File>) -> Result<Bytes, ReadError> {
-    let mut bytes = BytesMut::new();
-    while (bytes.len() as u64) < file.len() {
-        let rest = bytes.len() as u64..file.len();
-        let piece = match file.read_now(rest.clone())? {
-            Some(piece) => piece,
-            None => Arc::clone(file).read(rest).await?,
+    for (index, source) in texts.iter_mut().enumerate().filter(|(_, source)| source.is_listed) {
+        let is_in_doubt = match &source.origin {
+            TextOrigin::Track(place) => {
+                text_track::has_text(&opened.movie.tracks[*place]) == HasText::Unknown
+            }
+            TextOrigin::Remuxed { .. } | TextOrigin::Sidecar { .. } => true,
         };
-        bytes.extend_from_slice(&piece);
+        if !is_in_doubt {
+            continue;
+        }
+        let why = match subtitles(titles, opened, source).await {
+            Ok(subtitles) if subtitles.cues().is_empty() => "it has no cue".to_owned(),
+            Err(Error::Unprocessable(why)) => why,
+            _ => continue,
+        };
+        let (title, number) = (title.display(), index + 1);
+        tracing::warn!(title, number, why, "invalid subtitles left out of their title");
+        source.is_listed = false;
     }
-    Ok(bytes.freeze())
 }

@@ -17,6 +17,4 @@ mod runner;
 pub mod sandbox;
 
 pub use job_spec::{ImageSpec, JobSpec, Operation};
-pub use runner::{
-    AUDIO_FILE, Failure, JobContext, JobRunner, NextStep, REMUX_FILE, RENDITION_FILE,
-};
+pub use runner::{AUDIO_FILE, Failure, JobContext, JobRunner, NextStep, RENDITION_FILE};

@@ -39,7 +39,7 @@ pub struct Socket {
     is_retry_due: bool,
     /// Whether the connection has sent as much as its first turn allows.
     pub(super) has_had_a_turn: bool,
-    /// The file to whose pages the socket may refer, from the first send from a file on.
+    /// The files to whose pages the socket may refer, from the first send from a file on.
     page_references: Option<Arc<PageReferences>>,
 }
 
@@ -150,6 +150,9 @@ impl Socket {
 
     fn record(&mut self, written: usize) -> usize {
         self.notsent_limit.record(written);
+        if let Some(references) = &self.page_references {
+            references.count_written(written);
+        }
         if let Some(accepted) = &mut self.accepted {
             *accepted += written;
             if *accepted >= PROGRESS_BYTES {

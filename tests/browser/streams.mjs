@@ -4,13 +4,12 @@
 // Writes a screenshot per pair of codecs and the server's log to target/browser/.
 
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import * as fs from "node:fs";
-import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
 import { after, before, describe, test } from "node:test";
-import { CLIPS, fileOf, FRAMES_PER_SECOND, makeClips, REPLACEMENT } from "./clips.mjs";
+import { CLIPS, FILE_AUDIO, fileOf, FRAMES_PER_SECOND, makeClips, REPLACEMENT } from "./clips.mjs";
+import { startPages } from "./pages.mjs";
 import { HOSTILE, launchBrowser, collectErrors, OUTPUT, plays, startServer } from "./site.mjs";
 
 /** Each way to play: a view of the title and a player. */
@@ -28,29 +27,21 @@ const HLS_JS = WAYS.find(({ player }) => player === "hls.js");
 const SPECIAL = `Été & amis/日本語 #1/100 % sûr?/a+b;c=d/${HOSTILE}`;
 const REPLACED = "Replaced.mp4";
 
-/** The files of the players' origin. */
-const PAGES = {
-  "/": "player/index.html",
-  "/stage.js": "player/stage.js",
-  "/players/hls.js": "node_modules/hls.js/dist/hls.min.js",
-  "/players/shaka-player": "node_modules/shaka-player/dist/shaka-player.compiled.js",
-  "/players/dash.js": "node_modules/dashjs/dist/modern/umd/dash.all.min.js",
-};
-
 // ---- A server of streams, one of pages, and a browser ----------------------
 
 let scratch, library, server, pages, browser;
 
 before(async () => {
-  await makeClips([...CLIPS, REPLACEMENT]);
+  await makeClips([...CLIPS, ...FILE_AUDIO, REPLACEMENT]);
   scratch = fs.mkdtempSync(path.join(tmpdir(), "headwater-streams-"));
   library = path.join(scratch, "library");
   fs.mkdirSync(path.dirname(path.join(library, SPECIAL)), { recursive: true });
-  for (const clip of CLIPS) fs.copyFileSync(fileOf(clip), path.join(library, titleOf(clip)));
+  for (const clip of [...CLIPS, ...FILE_AUDIO]) fs.copyFileSync(fileOf(clip), path.join(library, titleOf(clip)));
   fs.copyFileSync(fileOf(CLIPS[0]), path.join(library, SPECIAL));
   fs.copyFileSync(fileOf(CLIPS[0]), path.join(library, REPLACED));
 
   server = await startServer(library, path.join(scratch, "data"), "streams.log");
+  await Promise.all(FILE_AUDIO.map((clip) => haveAudioMade(titleOf(clip))));
   pages = await startPages();
   browser = await launchBrowser("--autoplay-policy=no-user-gesture-required");
 });
@@ -62,20 +53,14 @@ after(async () => {
   if (scratch) fs.rmSync(scratch, { recursive: true });
 });
 
-/**
- * Serves PAGES. Playwright's routes are unsuitable: with any route, playwright responds to CORS preflights
- * itself and disables the browser's cache.
- */
-async function startPages() {
-  const types = { ".js": "text/javascript", ".html": "text/html" };
-  const server = createServer((request, response) => {
-    const file = PAGES[request.url];
-    if (!file) return response.writeHead(404).end();
-    response.setHeader("Content-Type", types[path.extname(file)]);
-    fs.createReadStream(path.join(import.meta.dirname, file)).pipe(response);
-  });
-  await once(server.listen(0, "127.0.0.1"), "listening");
-  return { server, url: `http://127.0.0.1:${server.address().port}/` };
+/** Requests a title's manifest, and waits until the AAC that the request began is there. */
+async function haveAudioMade(title) {
+  const isReady = async () => {
+    await (await fetch(urlOf(title, "index.m3u8"))).text();
+    const { jobs } = await (await fetch(`${server.url}api/jobs`)).json();
+    return jobs.some((job) => job.title === title && job.kind === "audio" && job.state === "done");
+  };
+  while (!await isReady()) await new Promise((resolve) => setTimeout(resolve, 100));
 }
 
 const titleOf = (clip) => `${clip.file}.mp4`;
@@ -164,7 +149,7 @@ const seek = (page, time) => page.evaluate((time) => stage.seek(time), time);
 
 // Two pages at a time, for machines with two cores.
 describe("streams", { concurrency: 2 }, () => {
-  for (const clip of CLIPS) {
+  for (const clip of [...CLIPS, ...FILE_AUDIO]) {
     for (const way of WAYS) {
       inPlayer(`${clip.name} plays and seeks in ${way.name}`, async (page) => {
         await open(page, titleOf(clip), way);

@@ -7,7 +7,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -39,6 +39,14 @@ const SETTLE_TRIES: usize = 4;
 
 /// The most concurrent calls that read pages of one file into the page cache.
 const FILLS_MAX: usize = 2;
+
+/// The number of open files.
+static OPEN_FILES: AtomicUsize = AtomicUsize::new(0);
+
+/// The number of files that are open, in the caches or for a response.
+pub(super) fn open_files() -> usize {
+    OPEN_FILES.load(Ordering::Relaxed)
+}
 
 /// [`Descriptor::looked_up_ms`] of a file whose name must be looked up before its next use.
 const EXPIRED: u64 = u64::MAX;
@@ -103,6 +111,7 @@ impl Drop for Descriptor {
     /// of a large deleted file.
     fn drop(&mut self) {
         let fd = self.fd.take();
+        OPEN_FILES.fetch_sub(1, Ordering::Relaxed);
         self.pool.run_detached(ClientKey::current(), move || drop(fd));
     }
 }
@@ -141,6 +150,7 @@ impl File {
             is_nonblocking,
             lease: FileLease::default(),
         };
+        OPEN_FILES.fetch_add(1, Ordering::Relaxed);
         Ok(Self::new(Arc::new(descriptor), identity))
     }
 
@@ -223,6 +233,16 @@ impl File {
             self.is_quiet || quiet_period.is_some_and(|period| self.identity.is_quiet_for(period))
         };
         self.is_nonblocking() && is_quiet() && self.is_leased()
+    }
+
+    /// Whether a program has the file open for writing, or has changed it since it was found in this state;
+    /// `None` if the system does not tell.
+    pub fn has_writer(&self) -> Option<bool> {
+        let is_known = self.is_nonblocking() && self.descriptor.quiet_period.is_some();
+        if is_known && FileLease::hold(&self.descriptor) {
+            return Some(self.check().is_err());
+        }
+        (is_known && !self.descriptor.lease.is_refused()).then_some(true)
     }
 
     /// Whether the file is kept in this state by a lease.

@@ -70,6 +70,11 @@ impl FileLease {
         self.state.load(Ordering::Acquire) == HELD
     }
 
+    /// Whether the kernel gives no lease on this file, so that it tells nothing about writers.
+    pub(super) fn is_refused(&self) -> bool {
+        self.state.load(Ordering::Acquire) == REFUSED
+    }
+
     /// Whether the lease is held, after an attempt to take it if it was not tried a moment ago. Never blocks
     /// on a local file system.
     pub(super) fn hold(descriptor: &Arc<Descriptor>) -> bool {
@@ -89,6 +94,10 @@ impl FileLease {
         let exchanged =
             lease.state.compare_exchange(NONE, TAKING, Ordering::AcqRel, Ordering::Acquire);
         if exchanged.is_err() {
+            // Another thread takes it, which is one system call.
+            while lease.state.load(Ordering::Acquire) == TAKING {
+                thread::yield_now();
+            }
             return lease.is_held();
         }
         let taken = match WATCH.receiver {

@@ -23,7 +23,7 @@ pub use file::File;
 pub use identity::{Identity, Version};
 pub use names::{Names, parent_directory, split_stem};
 pub use open_files::OpenError;
-pub use page_references::PageReferences;
+pub use page_references::{PageReferences, keep_open_at_most};
 pub use plain::PlainFile;
 pub use pool::{DiskPool, DiskPoolSettings, Unavailable};
 pub use reader::{BlockingReader, NonblockingReader};

@@ -24,7 +24,7 @@ use crate::{
     library::{MediaPath, media_type},
     titles::{
         readiness::{Waiting, if_ready},
-        texts::read_all,
+        short_file::read_all,
     },
 };
 

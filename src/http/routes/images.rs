@@ -29,16 +29,16 @@ use crate::{
 /// The folder of a storyboard.
 pub(super) const STORYBOARD: &str = "storyboard";
 
-/// An image of a title, or a text that refers to images.
+/// An image of a title, or a text that refers to images: `prefix` leads from its URL to that of the title.
 pub(super) async fn resource(
     site: &Site,
-    title: &MediaPath,
+    (title, prefix): (&MediaPath, &str),
     opened: &Opened,
     view: &View<'_>,
     query: Query<'_>,
 ) -> Result<Resource, Error> {
     let requested = Requested::parse(query)?;
-    let images = TitleImages::new(&site.titles, title, opened)?;
+    let images = TitleImages::new(&site.titles, title, opened, prefix)?;
     let size = requested.size.resolve(images.display);
     let form = match *view {
         View::Storyboard(form) => form,

@@ -185,7 +185,8 @@ async fn create(
 
 /// The job spec of a request, and the job specs of its audio tracks.
 async fn specs(job_request: &JobRequest, site: &Site) -> Result<(JobSpec, Vec<JobSpec>), Error> {
-    let title = MediaPath::from_path(Path::new(job_request.title()))?;
+    let requested = MediaPath::from_path(Path::new(job_request.title()))?;
+    let title = site.titles.title_file(requested).await?;
     if let JobRequest::Remux { .. } = job_request
         && let Some(spec) = site.titles.remux_job(&title).await?
     {

@@ -29,7 +29,8 @@ use crate::{
         progressive::{self, Selection},
         readiness::{Waiting, if_ready},
         remux::RemuxStart,
-        segments,
+        required_video, segments,
+        sets::{Member, Set},
         texts::{self, TextFile},
     },
 };
@@ -100,12 +101,17 @@ async fn respond_to(request: &HttpRequest, site: &Site) -> Result<HttpResponse, 
 
 async fn exists(titles: &Titles, url: &TitleUrl<'_>) -> Result<bool, Error> {
     match titles.index(&url.title, Waiting::Allowed).await {
-        Err(titles::Error::NotFound) if manifest_format(&url.view).is_some() => {
-            Ok(TitleAssets::open_set(titles, &url.title).await?.is_some())
+        Err(titles::Error::NotFound) if !is_of_file(&url.view) => {
+            Ok(titles.open_set(&url.title).await?.is_some())
         }
         Err(titles::Error::NotFound) => Ok(false),
         _ => Ok(true),
     }
+}
+
+/// Whether a view is that of one file: manifests of a set lead to the files of its members.
+fn is_of_file(view: &View<'_>) -> bool {
+    matches!(view, View::Track { .. })
 }
 
 fn manifest_format(view: &View<'_>) -> Option<ManifestFormat> {
@@ -133,16 +139,15 @@ async fn resource(
     }
     let begun = Instant::now();
     let indexed = titles.index(title, *waiting).await;
-    if let (Err(titles::Error::NotFound), Some(format)) = (&indexed, manifest_format(view))
-        && let Some((opened, assets)) = Box::pin(TitleAssets::open_set(titles, title)).await?
-    {
-        let text = Box::pin(manifests::manifest(titles, title, &opened, assets, format)).await?;
-        return Ok((Resource::Text(text), None));
+    if matches!(&indexed, Err(titles::Error::NotFound)) && !is_of_file(view) {
+        let set = Box::pin(titles.open_set(title)).await?.ok_or(Error::NotFound)?;
+        let resource = Box::pin(set_view(site, request, set, selection)).await?;
+        return Ok((resource, None));
     }
     let (file, index) = indexed?;
     if *view == View::Inspect && index.is_err() {
         // A file that is no movie has a report too.
-        let report = Box::pin(inspection::report(titles, file, index)).await?;
+        let report = Box::pin(inspection::report(titles, title, (file, index))).await?;
         return Ok((Resource::Text(report), None));
     }
     let start = if view.is_image() { RemuxStart::Never } else { RemuxStart::Enqueue };
@@ -199,29 +204,72 @@ async fn track_file(
     Ok(Resource::Text(playlist))
 }
 
+/// A view of a set.
+async fn set_view(
+    site: &Site,
+    request: &ViewRequest<'_>,
+    set: Set,
+    selection: Selection,
+) -> Result<Resource, Error> {
+    let ViewRequest { url: TitleUrl { title, view }, .. } = request;
+    let titles = &site.titles;
+    let leading = &set.leading;
+    let Member { path, opened } = leading;
+    if let Some(format) = manifest_format(view) {
+        job_tracks::enqueue_audio(titles, path, opened);
+        let path = path.clone();
+        let (opened, assets) = TitleAssets::of_set(titles, set).await?;
+        let has_rendition = !assets.renditions.is_empty();
+        required_video::require(titles, &path, &opened, has_rendition).await?;
+        let text = manifests::manifest(titles, title, &opened, assets, format).await?;
+        return Ok(Resource::Text(text));
+    }
+    match view {
+        View::Progressive => {
+            let content = progressive::content(titles, opened, selection, Waiting::Allowed).await?;
+            Ok(Resource::Content(content))
+        }
+        _ => view_of_file(site, request, (path, &leading.prefix()), opened).await,
+    }
+}
+
 /// A view that always waits.
 async fn other_view(
     site: &Site,
-    ViewRequest { url: TitleUrl { title, view }, path, query, .. }: &ViewRequest<'_>,
+    request: &ViewRequest<'_>,
+    opened: &Opened,
+) -> Result<Resource, Error> {
+    let ViewRequest { url: TitleUrl { title, view }, path, .. } = request;
+    let titles = &site.titles;
+    if let Some(format) = manifest_format(view) {
+        job_tracks::enqueue_audio(titles, title, opened);
+        let assets = TitleAssets::open(titles, title, opened, path).await?;
+        let has_rendition = !assets.renditions.is_empty();
+        required_video::require(titles, title, opened, has_rendition).await?;
+        let text = manifests::manifest(titles, title, opened, assets, format).await?;
+        return Ok(Resource::Text(text));
+    }
+    view_of_file(site, request, (title, ""), opened).await
+}
+
+/// A view of one file but for its media: `prefix` leads from the view's URL to that of the file.
+async fn view_of_file(
+    site: &Site,
+    ViewRequest { url: TitleUrl { view, .. }, query, .. }: &ViewRequest<'_>,
+    (title, prefix): (&MediaPath, &str),
     opened: &Opened,
 ) -> Result<Resource, Error> {
     let titles = &site.titles;
     let text = match view {
-        View::Multivariant | View::Mpd => {
-            let format = manifest_format(view).ok_or(Error::NotFound)?;
-            job_tracks::enqueue_audio(titles, title, opened);
-            let assets = TitleAssets::open(titles, title, opened, path).await?;
-            manifests::manifest(titles, title, opened, assets, format).await?
-        }
         View::Chapters => texts::chapters(titles, opened).await?,
         View::Inspect => {
             let (file, movie) = (Arc::clone(&opened.file), Arc::clone(&opened.movie));
-            inspection::report(titles, file, Ok(movie)).await?
+            inspection::report(titles, title, (file, Ok(movie))).await?
         }
         View::Track { version, track, file } if *track != images::STORYBOARD => {
             text_file(titles, title, opened, (version, track, *file)).await?
         }
-        _ => return images::resource(site, title, opened, view, *query).await,
+        _ => return images::resource(site, (title, prefix), opened, view, *query).await,
     };
     Ok(Resource::Text(text))
 }

@@ -17,6 +17,7 @@ use crate::{
         Title,
         catalog::{self, SortBy},
         media_type,
+        sidecars::is_set,
     },
 };
 
@@ -60,8 +61,10 @@ struct List {
 struct Item {
     /// The decoded path.
     path: String,
-    /// The target of the file.
+    /// The target of the file; of a set, of its leading member as one MP4.
     href: String,
+    /// The target that all views begin with.
+    views: String,
     media_type: &'static str,
     size_bytes: u64,
     /// RFC 3339, in UTC.
@@ -71,11 +74,17 @@ struct Item {
 
 impl From<&Title> for Item {
     fn from(title: &Title) -> Self {
-        let known = media_type::lookup(title.path.file_name());
+        let views = format!("/v/{}/", title.path.encoded());
+        let (href, media_type) = match media_type::lookup(title.path.file_name()) {
+            _ if is_set(&title.path) => (format!("{views}play.mp4"), "video/mp4"),
+            Some((media_type, _)) => (format!("/media/{}", title.path.encoded()), media_type),
+            None => (format!("/media/{}", title.path.encoded()), "application/octet-stream"),
+        };
         Self {
             path: title.path.display(),
-            href: format!("/media/{}", title.path.encoded()),
-            media_type: known.map_or("application/octet-stream", |(media_type, _)| media_type),
+            href,
+            views,
+            media_type,
             size_bytes: title.size_bytes,
             modified: humantime::format_rfc3339_seconds(title.modified).to_string(),
             version: title.version.to_string(),
@@ -127,9 +136,12 @@ async fn respond_title(request: &HttpRequest, site: &Data<Site>) -> Result<HttpR
     }
     let path = path_behind("/api/titles/", request)?;
     // From the disk, because a file may play before the catalog lists it.
-    let identity = site.titles.library.identity(&path).await?;
-    let title =
-        identity.and_then(|identity| Title::from_file(path, &identity)).ok_or(Error::NotFound)?;
+    let library = &site.titles.library;
+    let title = match library.identity(&path).await? {
+        Some(identity) => Title::from_file(path, &identity),
+        None => library.set_title(&path).await?,
+    };
+    let title = title.ok_or(Error::NotFound)?;
     method?;
     let json = serde_json::to_vec(&Item::from(&title)).map_err(internal)?;
     respond_json(request, site, json).await

@@ -13,6 +13,8 @@ pub(super) struct AacConfig {
     pub sample_rate: u32,
     /// Output channels with the extension; `None` if the stream defines them.
     pub channels: Option<u16>,
+    /// Whether there is no channel configuration: a program config element lists the channels.
+    pub has_program_config: bool,
 }
 
 /// Extension of HE-AAC.
@@ -72,7 +74,9 @@ impl AacConfig {
         if extension == Extension::ParametricStereo && channels == Some(1) {
             channels = Some(2);
         }
-        Some(Self { object_type, extension, sample_rate: rate, channels })
+        // Types with another configuration, such as xHE-AAC and MP3, have their channels elsewhere.
+        let has_program_config = configuration == 0 && has_general_audio(object_type);
+        Some(Self { object_type, extension, sample_rate: rate, channels, has_program_config })
     }
 
     /// The object type for the codecs parameter.
@@ -102,11 +106,16 @@ fn sample_rate(bits: &mut Bits<'_>) -> Option<u32> {
     }
 }
 
+/// Whether an object type has a `GASpecificConfig()` that is read here.
+fn has_general_audio(object_type: u8) -> bool {
+    matches!(object_type, 1..=4 | AAC_SCALABLE | 7)
+}
+
 /// `GASpecificConfig()` (section 4.4.1). Returns the number of channels of its elements, if it lists them.
 /// `None` if it is invalid, or the object type has another configuration.
 fn general_audio(bits: &mut Bits<'_>, object_type: u8, configuration: u8) -> Option<Option<u16>> {
     // Error resilient types have more fields here, and no extension.
-    if !matches!(object_type, 1..=4 | AAC_SCALABLE | 7) {
+    if !has_general_audio(object_type) {
         return None;
     }
     bits.skip(1)?;
@@ -158,7 +167,8 @@ mod tests {
     use super::*;
 
     fn config(object_type: u8, extension: Extension, sample_rate: u32, channels: u16) -> AacConfig {
-        AacConfig { object_type, extension, sample_rate, channels: Some(channels) }
+        let (channels, has_program_config) = (Some(channels), false);
+        AacConfig { object_type, extension, sample_rate, channels, has_program_config }
     }
 
     #[test]
@@ -204,7 +214,9 @@ mod tests {
         );
         let byte = |bits: &[u8]| bits.iter().fold(0, |byte, bit| byte << 1 | (bit - b'0'));
         let bytes: Vec<u8> = bits.as_bytes().chunks(8).map(byte).collect();
-        assert_eq!(AacConfig::read(&bytes), Some(config(2, Extension::None, 48_000, 5)));
+        let listed = config(2, Extension::None, 48_000, 5);
+        let listed = AacConfig { has_program_config: true, ..listed };
+        assert_eq!(AacConfig::read(&bytes), Some(listed));
     }
 
     #[test]

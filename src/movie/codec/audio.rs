@@ -19,6 +19,10 @@ pub struct Audio {
     /// Complexity of the joint object coding of Dolby Atmos in Enhanced AC-3, at most 16. CHANNELS of a
     /// playlist is then `16/JOC` (RFC 8216bis section 4.4.6.1).
     pub joc_complexity: Option<u8>,
+    /// Whether AAC has no channel configuration, so that only a program config element tells its channels
+    /// (ISO/IEC 14496-3, `channelConfiguration` 0). ffmpeg writes 2.1, quad, 5.1(side) and 6.1 so. Files
+    /// play; Media Source of browsers refuses the init segment (hls.js#2221, chromium 489520).
+    pub has_program_config: bool,
 }
 
 /// A codec's own configuration; 0 marks unknown values.
@@ -28,6 +32,7 @@ pub(super) struct AudioConfig {
     pub sample_rate: u32,
     pub sample_size: Option<u16>,
     pub joc_complexity: Option<u8>,
+    pub has_program_config: bool,
 }
 
 /// MP3 in an `mp4a` entry, as the MPEG-4 object type: Apple's authoring specification names it, libavformat
@@ -164,6 +169,7 @@ pub(super) fn describe(
         sample_rate: if config.sample_rate == 0 { fields.sample_rate } else { config.sample_rate },
         sample_size: config.sample_size,
         joc_complexity: config.joc_complexity,
+        has_program_config: config.has_program_config,
     };
     let rebuilt =
         if may_repair { repair::rebuild_audio_entry(format, body, fields, &audio) } else { None };
@@ -190,6 +196,7 @@ fn mpeg_audio(
             let config = AudioConfig {
                 channels: aac.channels.unwrap_or_default(),
                 sample_rate: aac.sample_rate,
+                has_program_config: aac.has_program_config,
                 ..AudioConfig::default()
             };
             if esds.object_type != 0x40 {

@@ -2,7 +2,7 @@
 //! its VUI.
 
 use super::{
-    Chroma,
+    Chroma, Scan,
     bits::{Bits, unescaped},
     video::VideoConfig,
     vui,
@@ -61,6 +61,7 @@ pub(super) fn read(nal: &[u8]) -> Option<VideoConfig> {
     Some(VideoConfig {
         size,
         aspect: vui.aspect,
+        scan: if frame_mbs_only { Scan::Progressive } else { Scan::Mixed },
         bit_depth: u8::try_from(bit_depth).ok(),
         chroma: Some(chroma),
         colour: vui.colour,

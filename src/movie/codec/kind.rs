@@ -90,6 +90,19 @@ impl Codec {
         })
     }
 
+    /// Whether an audio codec keeps no state between frames that a decoder needs: decoding can begin with any
+    /// frame, up to a preroll. Frames of xHE-AAC can depend on each other, and of unknown codecs perhaps.
+    pub(in crate::movie) fn has_independent_frames(self) -> bool {
+        match self {
+            Self::Aac | Self::HeAac | Self::HeAacV2 | Self::Mp3 | Self::Opus | Self::Flac => true,
+            Self::Alac | Self::Ac3 | Self::Eac3 | Self::Dts | Self::Pcm => true,
+            Self::Other(FourCc(format)) => {
+                matches!(&format, b"alaw" | b"ulaw" | b"samr" | b"sawb")
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the codec has a name.
     pub(super) fn is_known(self) -> bool {
         match self {

@@ -29,9 +29,13 @@ mod four_cc;
 mod hevc;
 mod hevc_sps;
 mod kind;
+pub(super) mod nal;
 mod opus;
 mod packageable;
 mod repair;
+mod same_decoder;
+mod scan;
+pub(super) mod silence;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -42,6 +46,7 @@ mod warning;
 
 use bytes::Bytes;
 
+pub(super) use self::same_decoder::DecoderNeeds;
 pub use self::{
     audio::Audio,
     colour::{Chroma, Colour, VideoRange},
@@ -49,8 +54,10 @@ pub use self::{
     encryption::{Encryption, TrackEncryption},
     four_cc::FourCc,
     kind::Codec,
-    packageable::NotPackageable,
+    packageable::{NotPackageable, SegmentAudio},
     repair::Repair,
+    scan::Scan,
+    text::{ForcedSamples, forced_samples},
     video::{SampleAspect, Video},
     warning::{EntryRefused, Warning},
 };
@@ -167,6 +174,12 @@ fn read_video(format: FourCc, body: &[u8], entry: &[u8]) -> Result<SampleEntry, 
     let mut entry = entry.to_vec();
     if repair.is_some() {
         entry[4..8].copy_from_slice(&described.format.0);
+    }
+    let (width, height) = (described.video.width, described.video.height);
+    if (width, height) != (fields.width, fields.height) {
+        entry[video::SIZE_AT..][..2].copy_from_slice(&width.to_be_bytes());
+        entry[video::SIZE_AT + 2..][..2].copy_from_slice(&height.to_be_bytes());
+        repairs.push(Repair::FrameSize);
     }
     // Codecs that only QuickTime has keep its form.
     let is_of_mp4 = matches!(described.codec, Codec::H264 | Codec::Hevc | Codec::Av1 | Codec::Vp9);

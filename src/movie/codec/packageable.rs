@@ -2,6 +2,20 @@
 
 use super::{Codec, FourCc, Media, SampleEntry};
 
+/// How the audio of a track fares in segments: a file and its segments are two questions, since browsers
+/// play files by themselves and segments through Media Source.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SegmentAudio {
+    /// All browsers play it.
+    Plays,
+    /// Some players have no decoder. CODECS tells them, and they take another track.
+    NeedsDecoder,
+    /// Browsers play it in files and fail with it in segments, and CODECS does not tell them: MP3, and AAC
+    /// with a program config element. hls.js and shaka choose such a track and play it silently, or not at
+    /// all (hls.js#332, hls.js#2221, shaka-packager#598, chromium 489520).
+    Misleads,
+}
+
 /// Why CMAF segments, and so HLS and DASH, cannot carry a track. `/inspect` shows its text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum NotPackageable {
@@ -29,6 +43,20 @@ pub enum NotPackageable {
 }
 
 impl SampleEntry {
+    /// How the audio of this entry fares in segments; `None` for other kinds of media.
+    pub fn segment_audio(&self) -> Option<SegmentAudio> {
+        use Codec::*;
+        let Media::Audio(audio) = &self.media else {
+            return None;
+        };
+        Some(match self.codec {
+            Mp3 => SegmentAudio::Misleads,
+            Aac | HeAac | HeAacV2 if audio.has_program_config => SegmentAudio::Misleads,
+            Aac | HeAac | HeAacV2 | Opus | Flac => SegmentAudio::Plays,
+            _ => SegmentAudio::NeedsDecoder,
+        })
+    }
+
     /// Whether CMAF segments (ISO/IEC 23000-19) can carry [`entry`](Self::entry) and its samples unchanged.
     ///
     /// # Errors

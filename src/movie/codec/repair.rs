@@ -25,6 +25,8 @@ pub enum Repair {
     /// QuickTime's fields of a video entry became those of MP4: the vendor and the quality are zero, and the
     /// colour has the form that players read.
     QuickTimeVideo,
+    /// The frame size of the stream replaced zero. Chromium refuses segments whose entry has no size.
+    FrameSize,
 }
 
 impl fmt::Display for Repair {
@@ -35,6 +37,7 @@ impl fmt::Display for Repair {
             Self::Avc3ToAvc1 => "avc3 changed to avc1: the parameter sets are in the sample entry",
             Self::QuickTimeAudio => "QuickTime sound description changed to an MP4 sample entry",
             Self::QuickTimeVideo => "QuickTime image description changed to an MP4 sample entry",
+            Self::FrameSize => "frame size added to the sample entry, from the stream",
         })
     }
 }

@@ -1,8 +1,8 @@
 //! Visual sample entries (ISO/IEC 14496-12 section 12.1.3; QuickTime's start with the same fields).
 
 use super::{
-    Boxes, Chroma, Codec, Colour, DolbyVision, EntryRefused, FourCc, VideoRange, Warning, av1, avc,
-    cursor::Cursor, esds::Esds, hevc, vpx,
+    Boxes, Chroma, Codec, Colour, DolbyVision, EntryRefused, FourCc, Scan, VideoRange, Warning,
+    av1, avc, cursor::Cursor, esds::Esds, hevc, vpx,
 };
 
 /// Video properties of a sample entry.
@@ -12,8 +12,12 @@ pub struct Video {
     pub width: u16,
     /// Height in pixels.
     pub height: u16,
-    /// Pixel aspect ratio.
+    /// Pixel aspect ratio: declared, else that of the stream.
     pub sample_aspect: SampleAspect,
+    /// Whether `pasp` declares the pixel aspect ratio.
+    pub declares_aspect: bool,
+    /// Whether frames are whole or consist of fields.
+    pub scan: Scan,
     /// Bits per sample.
     pub bit_depth: Option<u8>,
     /// Chroma subsampling.
@@ -44,7 +48,7 @@ impl SampleAspect {
     pub const SQUARE: Self = Self { h_spacing: 1, v_spacing: 1 };
 
     /// Reduces to lowest terms. `None` if either is zero, which files use for "unknown".
-    pub(super) fn new(h_spacing: u32, v_spacing: u32) -> Option<Self> {
+    pub(in crate::movie) fn new(h_spacing: u32, v_spacing: u32) -> Option<Self> {
         if h_spacing == 0 || v_spacing == 0 {
             return None;
         }
@@ -66,6 +70,7 @@ impl SampleAspect {
 pub(super) struct VideoConfig {
     pub size: Option<(u16, u16)>,
     pub aspect: Option<SampleAspect>,
+    pub scan: Scan,
     pub bit_depth: Option<u8>,
     pub chroma: Option<Chroma>,
     pub profile: Option<String>,
@@ -73,11 +78,14 @@ pub(super) struct VideoConfig {
     pub colour: Colour,
 }
 
+/// The place of width and height in an entry, header included.
+pub(super) const SIZE_AT: usize = 32;
+
 /// The fixed fields of the entry, and the boxes after them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fields<'a> {
-    width: u16,
-    height: u16,
+    pub width: u16,
+    pub height: u16,
     pub boxes: Boxes<'a>,
 }
 
@@ -175,11 +183,13 @@ pub(super) fn describe(
         (0, _) | (_, 0) => config.size.unwrap_or((fields.width, fields.height)),
         size => size,
     };
-    let square = SampleAspect::SQUARE;
+    let declared = SampleAspect::from_boxes(boxes);
     let video = Video {
         width,
         height,
-        sample_aspect: SampleAspect::from_boxes(boxes).or(config.aspect).unwrap_or(square),
+        sample_aspect: declared.or(config.aspect).unwrap_or(SampleAspect::SQUARE),
+        declares_aspect: declared.is_some(),
+        scan: Scan::new(codec, boxes, config.scan),
         bit_depth: config.bit_depth,
         chroma: config.chroma,
         profile: config.profile,

@@ -97,6 +97,10 @@ fn cut<R: ReadAt + ?Sized>(
         let Some(Ok(sample)) = walk.next_sample()? else {
             return Err(ReadError::Changed.into());
         };
+        if sample.is_silence {
+            // The tables extend the frame before: all bytes of a clip are in the file.
+            continue;
+        }
         let presented = track.timeline.presented(sample.dts, sample.composition);
         let ends = presented.saturating_add(i64::from(sample.duration));
         let is_early = if track.is_video() { presented } else { ends } <= start - preroll;

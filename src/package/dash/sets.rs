@@ -3,16 +3,20 @@
 
 use super::{
     audio::channels,
+    captions,
     timeline::{is_aligned, segment_template},
     xml::{Element, close, descriptor},
 };
-use crate::package::{
-    bit_rate::BitRate,
-    presentation::{Audio, Ratio, Text, Track, Video, VideoRange},
-    protection::{base64, uuid},
-    roles::DASH_ROLES,
-    storyboard::{COLUMNS, ROWS, Storyboard, TILES},
-    write::{UniqueNames, escape_uri, language, name, uri},
+use crate::{
+    movie::SegmentStart,
+    package::{
+        bit_rate::BitRate,
+        presentation::{Audio, Ratio, Text, Track, Video, VideoRange},
+        protection::{base64, uuid},
+        roles::DASH_ROLES,
+        storyboard::{COLUMNS, ROWS, Storyboard, TILES},
+        write::{UniqueNames, escape_uri, language, name, uri},
+    },
 };
 
 /// The profile without restrictions (section 8.2).
@@ -97,7 +101,7 @@ impl Writer<'_> {
 
     fn video(&mut self, set: &[(&Track, &Video)], has_sdr: bool) {
         let Some(&(first, properties)) = set.first() else { return };
-        let tag = segmented(self.set("video", "video/mp4"))
+        let tag = segmented(self.set("video", "video/mp4"), set.iter().map(|(track, _)| *track))
             .attribute_if("lang", shared(set, |(track, _)| language(track)))
             .number("maxWidth", greatest(set, |video| video.width))
             .number("maxHeight", greatest(set, |video| video.height));
@@ -113,6 +117,7 @@ impl Writer<'_> {
             content_protection(self.out, first);
         }
         self.colour(set, properties.range, has_sdr);
+        captions::descriptors(self.out, set);
         self.roles(first, "main");
         for (track, video) in set {
             let tag = self
@@ -181,7 +186,9 @@ impl Writer<'_> {
     }
 
     fn audio(&mut self, track: &Track, audio: &Audio, is_main: bool) {
-        segmented(self.set("audio", "audio/mp4")).attribute_if("lang", language(track)).open();
+        segmented(self.set("audio", "audio/mp4"), [track])
+            .attribute_if("lang", language(track))
+            .open();
         content_protection(self.out, track);
         self.label(track);
         self.roles(track, if is_main { "main" } else { "alternate" });
@@ -263,9 +270,16 @@ fn content_protection(out: &mut String, track: &Track) {
     }
 }
 
-/// Adds the attributes of sets with segments: they begin with a sync sample, and do not overlap.
-fn segmented(tag: Element<'_>) -> Element<'_> {
-    tag.attribute("segmentAlignment", "true").number("startWithSAP", 1)
+/// Adds the attributes of sets with segments: they do not overlap, and begin with a stream access point of at
+/// most this type (section 5.3.7.2).
+fn segmented<'a, 't>(tag: Element<'a>, tracks: impl IntoIterator<Item = &'t Track>) -> Element<'a> {
+    let begins = tracks.into_iter().map(|track| track.begins).max();
+    let tag = tag.attribute("segmentAlignment", "true");
+    match begins.unwrap_or(SegmentStart::Independent) {
+        SegmentStart::Independent => tag.number("startWithSAP", 1),
+        SegmentStart::Leading => tag.number("startWithSAP", 3),
+        SegmentStart::Dependent => tag,
+    }
 }
 
 /// The value that all representations of a set have; `None` if they differ, or one has none.

@@ -16,7 +16,7 @@ use quicktime::{Mp4Form, mp4_form};
 use super::{boxes::Writer, shifted::ShiftedOffsets, track_boxes};
 use crate::{
     extent::{Extent, Extents, ReadAt, ReadError, Source, disk::File},
-    movie::{FourCc, Header, Movie, children},
+    movie::{FourCc, Header, Movie, Track, children},
 };
 
 /// The path to boxes that change (ISO/IEC 14496-12 section 8.1 to 8.7).
@@ -24,6 +24,9 @@ const PARENTS: [&[u8; 4]; 5] = [b"moov", b"trak", b"mdia", b"minf", b"stbl"];
 
 /// The most parts of a new `moov`: a movie with a hundred tracks has some thousand.
 const PARTS_MAX: usize = 1 << 14;
+
+/// The most sample entries of a track that are written.
+const ENTRIES_MAX: usize = 64;
 
 /// A part of the new `moov`.
 enum Part {
@@ -251,7 +254,7 @@ fn collect<R: ReadAt + ?Sized>(
                     Part::Offsets { entries, width, table: OffsetTable::Auxiliary(fields) }
                 }
             }
-            b"stsd" if parent.kind == FourCc(*b"stbl") => sample_entries(movie, &child),
+            b"stsd" if parent.kind == FourCc(*b"stbl") => sample_entries(movie, reader, &child)?,
             _ if is_converted => match mp4_form(movie, reader, parent.kind, &child)? {
                 Mp4Form::Same => Part::Copied(child.whole()),
                 Mp4Form::Nothing => {
@@ -301,21 +304,26 @@ fn table_entries<R: ReadAt + ?Sized>(
     Ok(start..start + count * width)
 }
 
-/// The sample entries of a track, repaired if necessary.
-fn sample_entries(movie: &Movie, stsd: &Header) -> Part {
+/// The sample entries of a track, repaired if necessary. Those that samples name are equal, and keep their
+/// numbers.
+fn sample_entries<R: ReadAt + ?Sized>(
+    movie: &Movie,
+    reader: &R,
+    stsd: &Header,
+) -> Result<Part, ReadError> {
     let is_in = |whole: &Range<u64>| whole.contains(&stsd.start);
-    let track = movie.tracks.iter().find(|track| is_in(&track.whole));
-    match track {
-        Some(track) if !track.entry.repairs.is_empty() => {
-            let mut writer = Writer::default();
-            writer.full(b"stsd", 0, 0, |stsd| {
-                stsd.u32(1);
-                stsd.bytes(&track.entry.entry);
-            });
-            Part::Rewritten(writer.into_bytes())
-        }
-        _ => Part::Copied(stsd.whole()),
-    }
+    let is_repaired = |track: &&Track| is_in(&track.whole) && !track.entry.repairs.is_empty();
+    let Some(track) = movie.tracks.iter().find(is_repaired) else {
+        return Ok(Part::Copied(stsd.whole()));
+    };
+    let entries = children(reader, &(stsd.body.start + 8..stsd.body.end))?.len();
+    let count = entries.clamp(1, ENTRIES_MAX);
+    let mut writer = Writer::default();
+    writer.full(b"stsd", 0, 0, |stsd| {
+        stsd.u32(u32::try_from(count).expect("a few"));
+        (0..count).for_each(|_| stsd.bytes(&track.entry.entry));
+    });
+    Ok(Part::Rewritten(writer.into_bytes()))
 }
 
 /// The end of `ftyp` at the start of the file; 0 if there is none.

@@ -1,6 +1,6 @@
 //! Media playlists: the segments of a track (RFC 8216bis section 4.4.3).
 
-use super::{HEAD, keys::keys};
+use super::{HEAD, INDEPENDENT, head, keys::keys};
 use crate::package::{
     presentation::{Kind, Track},
     write::Write as _,
@@ -19,25 +19,33 @@ pub fn media(track: &Track) -> String {
         // WebVTT has no initialization section (section 3.1.4).
         Kind::Text(_) => ("", ".vtt\n"),
     };
-    playlist(track, track.segments.len(), &[map], "", ending)
+    playlist(track, track.segments.len(), head([track]), &[map], "", ending)
 }
 
 /// The I-frame playlist of a video track (section 4.4.3.6), where each key frame has the duration of its
 /// segment; `None` if the track has no I-frame resources.
 pub fn iframes(track: &Track) -> Option<String> {
     let count = track.video()?.iframes.len();
-    let head = ["#EXT-X-I-FRAMES-ONLY\n", MAP];
-    (count > 0).then(|| playlist(track, count, &head, "i-", ".m4s\n"))
+    let lines = ["#EXT-X-I-FRAMES-ONLY\n", MAP];
+    // A key frame needs no other frame, also where those after it do.
+    (count > 0).then(|| playlist(track, count, [HEAD, INDEPENDENT], &lines, "i-", ".m4s\n"))
 }
 
 /// A playlist of the first `count` segments, with files that are numbered from 1.
-fn playlist(track: &Track, count: usize, head: &[&str], name: &str, ending: &str) -> String {
+fn playlist(
+    track: &Track,
+    count: usize,
+    head: [&str; 2],
+    lines: &[&str],
+    name: &str,
+    ending: &str,
+) -> String {
     let mut text = String::with_capacity(256 + count * ENTRY_BYTES);
-    text.push_str(HEAD);
+    head.iter().for_each(|lines| text.push_str(lines));
     text.push_str("#EXT-X-TARGETDURATION:");
     text.push_number(track.target_duration_s());
     text.push_str("\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PLAYLIST-TYPE:VOD\n");
-    head.iter().for_each(|line| text.push_str(line));
+    lines.iter().for_each(|line| text.push_str(line));
     // After the map: the init segment is not encrypted.
     keys(&mut text, "EXT-X-KEY", track);
     for (number, duration) in (1..).zip(track.durations_us().take(count)) {

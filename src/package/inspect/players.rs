@@ -35,6 +35,8 @@ pub(super) enum Format {
     OtherVideo,
     /// AAC-LC, HE-AAC and HE-AAC v2.
     Aac,
+    /// The same, without a channel configuration: a program config element tells the channels.
+    AacProgramConfig,
     XHeAac,
     Mp3,
     Opus,
@@ -78,7 +80,10 @@ impl Format {
                     _ => Self::OtherVideo,
                 })
             }
-            Media::Audio(_) => Some(match entry.codec {
+            Media::Audio(audio) => Some(match entry.codec {
+                Codec::Aac | Codec::HeAac | Codec::HeAacV2 if audio.has_program_config => {
+                    Self::AacProgramConfig
+                }
                 Codec::Aac | Codec::HeAac | Codec::HeAacV2 => Self::Aac,
                 Codec::XHeAac => Self::XHeAac,
                 Codec::Mp3 => Self::Mp3,
@@ -182,6 +187,7 @@ fn safari(format: Format) -> Row {
         Format::MotionJpeg => [Depends(UNPUBLISHED), No],
         Format::ProRes => [Depends("on the device: Macs, and iPhones from 13 Pro on"), No],
         Format::Aac | Format::XHeAac => [Yes, Yes],
+        Format::AacProgramConfig => [Yes, Depends("on the player: native HLS, not a library")],
         Format::Flac | Format::Alac | Format::Ac3 | Format::Eac3 => [Yes, Yes],
         // Media Source of Safari 17 refuses mp4a.40.34 (hls.js#6125).
         Format::Mp3 => [Yes, Depends("on the player: native HLS plays it, a library does not")],
@@ -203,7 +209,10 @@ fn chrome(format: Format) -> Row {
         Format::H264Deep => [Depends("on the profile: 10 bits on desktops, in software"); 2],
         Format::Hevc => [Depends("on a hardware decoder, or that of macOS or Android"); 2],
         Format::HevcDeep => [Depends(RARE); 2],
-        Format::Aac | Format::Mp3 | Format::Opus | Format::Flac => [Yes, Yes],
+        Format::Aac | Format::Opus | Format::Flac => [Yes, Yes],
+        // Media Source has MP3 in its own container only (chromium 489520), and needs a channel
+        // configuration; both tested.
+        Format::Mp3 | Format::AacProgramConfig => [Yes, No],
         Format::XHeAac => [Depends("on the system: Android 9, macOS, Windows 11"); 2],
         Format::Pcm => [Depends("on the sample format: nothing is published for MP4"), No],
         Format::DolbyVision => [Depends(RARE); 2],
@@ -231,7 +240,10 @@ fn firefox(format: Format) -> Row {
         Format::H264Deep => [Depends("on the decoder of the system; Windows has none"); 2],
         Format::Hevc => [Depends(HEVC); 2],
         Format::HevcDeep => [Depends(RARE); 2],
-        Format::Aac | Format::Mp3 | Format::Opus | Format::Flac => [Yes, Yes],
+        Format::Aac | Format::Opus | Format::Flac => [Yes, Yes],
+        // Its Media Source knows "mp3", and no library translates mp4a.40.34 reliably (hls.js#2409).
+        Format::Mp3 => [Yes, Depends("on the library: Media Source knows it as mp3 only")],
+        Format::AacProgramConfig => [Depends("on the decoder of the system"); 2],
         Format::XHeAac => [Depends("on version and system; old ones have no decoder"); 2],
         Format::DolbyVision
         | Format::Vp8
@@ -264,6 +276,7 @@ fn android(format: Format) -> Row {
         Format::Mpeg4Visual => [Depends("on the device: Simple Profile"), No],
         Format::MpegVideo => [Depends("on the device: televisions"), No],
         Format::Aac | Format::Mp3 | Format::Opus | Format::Flac => [Yes, Yes],
+        Format::AacProgramConfig => [Depends("on the version of the player (ExoPlayer#7770)"); 2],
         Format::XHeAac => [Depends("on Android 9 or later"); 2],
         Format::Alac => [Depends("on the application: it needs the FFmpeg extension"); 2],
         Format::Ac3 | Format::Eac3 => [Depends(PASSTHROUGH); 2],
@@ -292,7 +305,7 @@ fn roku(format: Format) -> Row {
         Format::Ac3 | Format::Eac3 => [Depends(PASSTHROUGH); 2],
         Format::Mp3 => [Yes, Depends(UNPUBLISHED)],
         Format::Alac | Format::Pcm => [Yes, No],
-        Format::Flac | Format::Opus => [Depends(UNPUBLISHED); 2],
+        Format::Flac | Format::Opus | Format::AacProgramConfig => [Depends(UNPUBLISHED); 2],
         Format::XHeAac
         | Format::Vp8
         | Format::Mpeg4Visual

@@ -2,7 +2,7 @@
 
 use super::{
     boxes::TopBoxes,
-    orientation::Orientation,
+    corrections, edits, orientation,
     report::{Kind, Place, Problem, Report, Severity},
     survey::Survey,
     track, words,
@@ -25,8 +25,20 @@ const ENDS_EARLY_S: f64 = 1.0;
 pub(super) struct Problems(Vec<Problem>);
 
 impl Problems {
-    fn add(&mut self, severity: Severity, track: Option<u32>, sentence: String, advice: &str) {
+    /// Adds a problem of the movie, or of one track.
+    pub(super) fn add(
+        &mut self,
+        severity: Severity,
+        track: Option<u32>,
+        sentence: String,
+        advice: &str,
+    ) {
         self.0.push(Problem { severity, track, sentence, advice: advice.to_owned() });
+    }
+
+    /// The problems of a report, to add more.
+    pub(super) fn from_list(problems: Vec<Problem>) -> Self {
+        Self(problems)
     }
 
     /// All problems, the most severe first.
@@ -38,10 +50,7 @@ impl Problems {
     /// Adds the reason why the file is not a movie.
     pub(super) fn refused(&mut self, refused: &MovieRefused, boxes: &TopBoxes) {
         let advice = match (refused, boxes.foreign) {
-            (MovieRefused::NoMovie, Some(_)) => {
-                "Headwater serves the file unchanged below /media/. For HLS and DASH remux it to MP4: \
-                 ffmpeg -i IN -c copy OUT.mp4; if that fails, transcode it."
-            }
+            (MovieRefused::NoMovie, Some(_)) => "The file itself is served below /media/.",
             (MovieRefused::NoMovie, None) => "Check that the file is a video.",
             (MovieRefused::NoMoov, _) => {
                 "Copy or download the file again. If the recording was interrupted, a tool such as \
@@ -50,6 +59,10 @@ impl Problems {
             (MovieRefused::MoovTooLong, _) => "Split or transcode the file.",
             (MovieRefused::NoHeader, _) => {
                 "Copy or download the file again, or remux it: ffmpeg -i IN -c copy OUT.mp4."
+            }
+            (MovieRefused::Compressed, _) => {
+                "HLS, DASH and play.mp4 are made by ffmpeg at the first request. To fix the file: \
+                 ffmpeg -i IN -c copy OUT.mp4."
             }
             (MovieRefused::NoTrack(_), _) => "See the reason for each track.",
         };
@@ -128,6 +141,13 @@ impl Problems {
                 );
             }
         }
+        if movie.timescale_is_missing {
+            let what = "The movie header (mvhd) has no timescale: one tick a second is assumed."
+                .to_owned();
+            let advice = "Only edit lists and declared durations depend on it. To fix the file: \
+                          ffmpeg -i IN -c copy OUT.mp4.";
+            self.add(Severity::Note, None, what, advice);
+        }
         for left_out in &movie.left_out {
             let is_data = !matches!(
                 left_out.handler.map(|handler| handler.0),
@@ -135,7 +155,8 @@ impl Problems {
             );
             let severity = if is_data { Severity::Note } else { Severity::Warning };
             let what = format!("The track is unplayable: {}.", left_out.why);
-            let advice = "The other tracks play. To recover this one, remux the file with ffmpeg.";
+            let advice = "The other tracks play. If the reason names no other step, a remux with ffmpeg may \
+                          recover this one.";
             self.add(severity, Some(left_out.id), what, advice);
         }
     }
@@ -148,25 +169,31 @@ impl Problems {
             let advice = "Headwater delivers no keys: use a copy without DRM.";
             let what = format!("The track is encrypted{scheme}.");
             self.add(Severity::Error, id, what, advice);
-        } else if !is_offered {
+        } else if !is_offered && !survey.is_without_cues {
             self.not_offered(track);
         }
+        self.text(track, survey.is_without_cues);
         if let Some(fault) = track.index.fault {
             let end_s = words::seconds(track.index.end, track.timescale);
             let what = format!("The track plays only up to {end_s:.3} s: {fault}.");
             self.add(Severity::Warning, id, what, "Copy or download the file again.");
         }
+        for (severity, what, advice) in corrections::corrections(track) {
+            self.add(severity, id, what, advice);
+        }
         if track.is_video() {
             self.video(track, survey);
         }
-        if track.timeline.jumps > 0 {
-            self.add(
-                Severity::Warning,
-                id,
-                format!("The edit list jumps: {} edits are ignored.", track.timeline.jumps),
-                "Players show the parts that these edits remove. Export the movie again.",
+        if track.entry.segment_audio() == Some(codec::SegmentAudio::Misleads) {
+            let what = format!(
+                "Browsers play {} in play.mp4, but not in segments.",
+                super::verdicts::misleading(track)
             );
+            let advice =
+                "Headwater makes AAC of it with ffmpeg at the first request for a manifest.";
+            self.add(Severity::Note, id, what, advice);
         }
+        self.0.extend(edits::problems(track));
         for warning in &track.entry.warnings {
             let advice = "If a player refuses the track, remux it: ffmpeg -i IN -c copy OUT.mp4.";
             self.add(Severity::Note, id, words::warning(*warning), advice);
@@ -183,11 +210,15 @@ impl Problems {
             _ if track::kind(track) == Kind::Data => return,
             Err(_) if track.is_video() => (
                 Severity::Warning,
-                "Transcode it: ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p -c:a copy OUT.mp4.",
+                "If the file has no other video, Headwater encodes it as H.264 with ffmpeg at the first \
+                 request for a manifest. To have that done: ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p \
+                 -c:a copy OUT.mp4.",
             ),
-            Err(_) if track.is_audio() => {
-                (Severity::Warning, "Transcode it: ffmpeg -i IN -c:v copy -c:a aac OUT.mp4.")
-            }
+            Err(_) if track.is_audio() => (
+                Severity::Warning,
+                "If no other audio plays in browsers, Headwater makes AAC of it with ffmpeg at the first \
+                 request for a manifest. To have that done: ffmpeg -i IN -c:v copy -c:a aac OUT.mp4.",
+            ),
             _ => (Severity::Note, "No action needed; the track stays in the file and in play.mp4."),
         };
         let reason = super::verdicts::not_offered(track);
@@ -197,6 +228,7 @@ impl Problems {
 
     fn video(&mut self, track: &Track, survey: &Survey) {
         let id = Some(track.id);
+        self.captions(track);
         let limit = GOP_LIMIT_S.saturating_mul(i64::from(track.timescale.get()));
         let longest_s = words::seconds(survey.longest_gop, track.timescale);
         let advice = "Transcode it with a key frame every two seconds: \
@@ -217,14 +249,19 @@ impl Problems {
             let what = "The track has no key frame: players may show nothing, or a grey image.";
             self.add(Severity::Warning, id, what.to_owned(), advice);
         }
+        if let Some((severity, what, advice)) = corrections::open_gops(track) {
+            self.add(severity, id, what, advice);
+        }
         if survey.is_variable() {
             let what = "The frame rate is variable.".to_owned();
             let advice =
                 "Players support this; some editors do not. No action needed for playback.";
             self.add(Severity::Note, id, what, advice);
         }
-        let orientation = Orientation::from_track(track);
-        if let Some(description) = orientation.description() {
+        if let Some(shape) = track.shape
+            && let Some(description) = orientation::description(shape.orientation)
+        {
+            let orientation = shape.orientation;
             let severity = if orientation.degrees.is_none() || orientation.is_mirrored {
                 Severity::Warning
             } else {
@@ -235,9 +272,18 @@ impl Problems {
                           independent of the player.";
             self.add(severity, id, what, advice);
         }
-        if let codec::Media::Video(video) = &track.entry.media
-            && video.range != codec::VideoRange::Sdr
-        {
+        let codec::Media::Video(video) = &track.entry.media else { return };
+        let interlaced = match video.scan {
+            codec::Scan::Interlaced => Some("The video is interlaced."),
+            codec::Scan::Mixed => Some("The stream allows interlaced frames."),
+            codec::Scan::Progressive | codec::Scan::Unknown => None,
+        };
+        if let Some(what) = interlaced {
+            let advice = "Browsers show combs where such frames move. Images and renditions have none: \
+                          order a rendition of the same height.";
+            self.add(Severity::Note, id, what.to_owned(), advice);
+        }
+        if video.range != codec::VideoRange::Sdr {
             let what = format!("The video is high dynamic range only ({}).", video.range.as_str());
             let advice = "On other screens the player maps the colours, and the result may be too pale or \
                           too dark.";

@@ -34,6 +34,9 @@ pub(super) fn repairs(
         };
         whole(format!("{fragments} one MP4 with one index in play.mp4"));
     }
+    if movie.fragments == 0 && movie.needs_new_tables() {
+        whole("play.mp4 gets new sample tables".to_owned());
+    }
     for (number, (track, survey)) in movie.tracks.iter().zip(surveys).enumerate() {
         let mut repair = |what: String| repairs.push(Repair { track: Some(track.id), what });
         track.entry.repairs.iter().for_each(|repaired| repair(repaired.to_string()));

@@ -1,5 +1,6 @@
 //! Statistics from one pass over all samples of a track, beyond those that the index keeps.
 
+use super::texts;
 use crate::{
     extent::{ReadAt, ReadError},
     movie::{Sample, Track},
@@ -20,6 +21,8 @@ const NO_OFFSET: u64 = u64::MAX;
 pub(super) struct Survey {
     /// Number of samples that were read.
     pub(super) samples: u64,
+    /// Number of those that are decoded and not shown.
+    pub(super) hidden: u64,
     /// Their total size.
     pub(super) bytes: u64,
     /// Number of sync samples.
@@ -37,6 +40,8 @@ pub(super) struct Survey {
     pub(super) uneven: u64,
     /// Earliest presentation time.
     pub(super) first_presented: Option<i64>,
+    /// Whether this is a text track without cues.
+    pub(super) is_without_cues: bool,
     /// Whether the limit ended the pass early.
     pub(super) is_partial: bool,
     /// Offset of the first sample of each second, or [`NO_OFFSET`].
@@ -65,6 +70,9 @@ impl Survey {
                 break;
             };
             *left -= 1;
+            if sample.is_silence {
+                continue;
+            }
             survey.count(track, &sample);
             if run_end != Some(sample.offset) {
                 survey.extents += 1;
@@ -75,7 +83,9 @@ impl Survey {
                 survey.longest_gop = survey.longest_gop.max(since);
                 last_sync = Some(sample.dts);
             }
-            if let Some(duration) = last_duration.replace(sample.duration) {
+            if !sample.is_hidden
+                && let Some(duration) = last_duration.replace(sample.duration)
+            {
                 survey.add_duration(duration, track.index.usual_duration);
             }
         }
@@ -83,11 +93,13 @@ impl Survey {
             let end = track.index.first_dts.saturating_add(survey.duration);
             survey.longest_gop = survey.longest_gop.max(end.saturating_sub(last));
         }
+        survey.is_without_cues = texts::is_without_cues(track, source)?;
         Ok(survey)
     }
 
     fn count(&mut self, track: &Track, sample: &Sample) {
         self.samples += 1;
+        self.hidden += u64::from(sample.is_hidden);
         self.bytes += u64::from(sample.size);
         self.syncs += u64::from(sample.is_sync);
         self.duration = self.duration.saturating_add(i64::from(sample.duration));

@@ -1,7 +1,6 @@
 //! The report about one track.
 
 use super::{
-    orientation::Orientation,
     report::{
         Audio, BitRate as ReportedBitRate, FrameRate, KeyFrames, Kind, Segments, Timing, Track,
         Video,
@@ -28,7 +27,10 @@ pub(super) fn report(
         id: track.id,
         kind: kind(track),
         folder: folder.map(str::to_owned),
-        not_offered: folder.is_none().then(|| verdicts::not_offered(track)),
+        not_offered: folder.is_none().then(|| match survey.is_without_cues {
+            true => "it has no cue".to_owned(),
+            false => verdicts::not_offered(track),
+        }),
         codec: words::codec(entry),
         codecs: entry.codecs.clone(),
         format: entry.format.to_string(),
@@ -40,7 +42,7 @@ pub(super) fn report(
             None => "encrypted".to_owned(),
         }),
         video: match &entry.media {
-            codec::Media::Video(config) => Some(video(track, config, survey)),
+            codec::Media::Video(config) => Some(video(track, config, described, survey)),
             _ => None,
         },
         audio: match &entry.media {
@@ -51,6 +53,7 @@ pub(super) fn report(
             }),
             _ => None,
         },
+        text: None,
         bit_rate: ReportedBitRate { average_bits_s: rate.average, peak_bits_s: rate.peak },
         timing: timing(track, survey),
         samples: survey.samples,
@@ -84,19 +87,16 @@ fn longest_segment(track: &movie::Track) -> i64 {
     durations.max().unwrap_or(0)
 }
 
-fn video(track: &movie::Track, config: &codec::Video, survey: &Survey) -> Video {
-    let orientation = Orientation::from_track(track);
-    let sample_aspect = config.sample_aspect;
-    let aspect = presentation::Ratio::new(sample_aspect.h_spacing, sample_aspect.v_spacing)
-        .unwrap_or(presentation::Ratio::ONE);
-    let (height, square_width) = (
-        u32::from(config.height),
-        u32::try_from(aspect.scale(config.width.into())).unwrap_or(u32::MAX),
-    );
-    let (shown_width, shown_height) = match orientation.is_rotated_by_quarter() {
-        true => (height, square_width),
-        false => (square_width, height),
-    };
+fn video(
+    track: &movie::Track,
+    config: &codec::Video,
+    described: &presentation::Track,
+    survey: &Survey,
+) -> Video {
+    let displayed = track.shape.and_then(|shape| shape.displayed());
+    let (shown_width, shown_height) = displayed.unwrap_or_default();
+    let orientation = track.shape.map(|shape| shape.orientation);
+    let aspect = track.shape.map_or(codec::SampleAspect::SQUARE, |shape| shape.aspect);
     let rate = |ticks: Option<u32>| words::per_second(1, i64::from(ticks?), track.timescale);
     let gaps = i64::try_from(survey.syncs.saturating_sub(1)).unwrap_or(i64::MAX);
     Video {
@@ -104,19 +104,29 @@ fn video(track: &movie::Track, config: &codec::Video, survey: &Survey) -> Video 
         height: config.height,
         shown_width,
         shown_height,
-        rotation_degrees: orientation.degrees,
-        is_mirrored: orientation.is_mirrored,
-        pixel_aspect: format!("{}:{}", aspect.numerator(), aspect.denominator()),
+        rotation_degrees: orientation.and_then(|orientation| orientation.degrees),
+        is_mirrored: orientation.is_some_and(|orientation| orientation.is_mirrored),
+        pixel_aspect: format!("{}:{}", aspect.h_spacing, aspect.v_spacing),
         frame_rate: FrameRate {
-            average: words::per_second(survey.samples, survey.duration, track.timescale),
+            average: described
+                .video()
+                .and_then(|video| video.frame_rate)
+                .map(|rate| rate.scale(1000) as f64 / 1000.0),
             is_variable: survey.is_variable(),
             lowest: rate(survey.longest),
             highest: rate(survey.shortest),
+        },
+        scan: match config.scan {
+            codec::Scan::Progressive => Some("progressive"),
+            codec::Scan::Interlaced => Some("interlaced"),
+            codec::Scan::Mixed => Some("mixed"),
+            codec::Scan::Unknown => None,
         },
         bit_depth: config.bit_depth,
         range: config.range.as_str(),
         colour: words::colour(config),
         dolby_vision: words::dolby_vision(config),
+        captions: track.captions.names(),
         key_frames: KeyFrames {
             count: survey.syncs,
             average_distance_s: survey
@@ -132,7 +142,8 @@ fn video(track: &movie::Track, config: &codec::Video, survey: &Survey) -> Video 
 /// Duration that is decoded before the presentation starts, in ticks.
 pub(super) fn hidden_ticks(track: &movie::Track, survey: &Survey) -> i64 {
     let first = survey.first_presented.unwrap_or(track.timeline.from);
-    track.timeline.from.saturating_sub(first).max(0)
+    // Frames that pieces squeeze into the moment before the start last longer in the file.
+    track.timeline.from.saturating_sub(first).max(track.index.lead_in).max(0)
 }
 
 fn timing(track: &movie::Track, survey: &Survey) -> Timing {
@@ -155,8 +166,8 @@ fn timing(track: &movie::Track, survey: &Survey) -> Timing {
             _ => format!("the first {hidden_s:.3} s are not shown"),
         });
     }
-    if timeline.jumps > 0 {
-        effects.push(format!("{} further edits are ignored", timeline.jumps));
+    if timeline.edits.pieces > 0 {
+        effects.push(format!("{} pieces of the media play in turn", timeline.edits.pieces));
     }
     if effects.is_empty() {
         effects.push("no edits".to_owned());

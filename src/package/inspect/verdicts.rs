@@ -6,7 +6,10 @@ use super::{
     words,
 };
 use crate::{
-    movie::{Movie, Track, codec::Codec},
+    movie::{
+        Movie, Track,
+        codec::{Codec, SegmentAudio},
+    },
     package::title::Offered,
 };
 
@@ -139,6 +142,28 @@ pub(super) fn not_offered(track: &Track) -> String {
     }
 }
 
+/// Who makes the transcoded track, and when.
+const MADE: &str = "Headwater makes of it with ffmpeg at the first request for a manifest";
+
+/// Whether Headwater transcodes tracks of one kind of its own accord: browsers play none of them in
+/// segments, and one can be decoded.
+fn is_transcoded(tracks: &[MediaTrack<'_>]) -> bool {
+    let plays = |media: &MediaTrack<'_>| match media.track.entry.segment_audio() {
+        Some(audio) => audio == SegmentAudio::Plays,
+        None => media.offer.is_ok(),
+    };
+    let is_decodable = |media: &MediaTrack<'_>| media.format != Format::Encrypted;
+    !tracks.iter().any(plays) && tracks.iter().any(is_decodable)
+}
+
+/// Audio that browsers fail to play in segments although CODECS promises it, for people.
+pub(super) fn misleading(track: &Track) -> String {
+    match track.entry.codec {
+        Codec::Mp3 => "MP3".to_owned(),
+        codec => format!("{codec} without a channel configuration"),
+    }
+}
+
 /// The reasons for a verdict.
 #[derive(Default)]
 struct Reasoning {
@@ -152,6 +177,14 @@ impl Reasoning {
     fn add_condition(&mut self, what: &str, on: &str) {
         self.is_conditional = true;
         self.reasons.push(format!("{what} depends {on}"));
+    }
+
+    /// Adds the condition that Headwater has transcoded a track.
+    fn add_transcoded(&mut self, media: &MediaTrack<'_>) -> Selection {
+        self.is_conditional = true;
+        let to = if media.track.is_video() { "H.264" } else { "AAC" };
+        self.reasons.push(format!("plays the {to} that {MADE}"));
+        Selection::Playable
     }
 
     fn verdict(mut self, plays: Plays) -> Verdict {
@@ -196,12 +229,13 @@ fn select(
         // Players of playlists take a track that they support.
         Delivery::Segments => tracks.iter().filter(|media| media.offer.is_ok()).min_by_key(rank),
     };
+    let is_transcoded = delivery == Delivery::Segments && is_transcoded(tracks);
     let Some(selected) = candidate else {
         let Some(first) = tracks.first() else { return Selection::Absent };
         if let Err(why) = &first.offer {
             reasoning.reasons.push(why.clone());
         }
-        return Selection::Unplayable;
+        return if is_transcoded { reasoning.add_transcoded(first) } else { Selection::Unplayable };
     };
     let codec = selected.codec.to_string();
     match support(selected) {
@@ -217,8 +251,13 @@ fn select(
             Selection::Unplayable
         }
         Support::No => {
-            reasoning.reasons.push(format!("no decoder for {codec}"));
-            Selection::Unplayable
+            reasoning.reasons.push(match selected.track.entry.segment_audio() {
+                Some(SegmentAudio::Misleads) if delivery == Delivery::Segments => {
+                    format!("Media Source refuses {} in segments", misleading(selected.track))
+                }
+                _ => format!("no decoder for {codec}"),
+            });
+            if is_transcoded { reasoning.add_transcoded(selected) } else { Selection::Unplayable }
         }
     }
 }

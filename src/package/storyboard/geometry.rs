@@ -1,6 +1,6 @@
 //! The geometry of a storyboard: the sheet, the place and the time of each tile.
 
-use crate::movie::{Track, codec::Media};
+use crate::movie::Track;
 
 /// Tiles in a row of a sheet.
 pub const COLUMNS: u32 = 5;
@@ -46,19 +46,9 @@ pub struct Sheet {
     pub tiles: u32,
 }
 
-/// The display size of a video track in square pixels, with its pixel aspect ratio and a rotation by 90°
-/// applied. `None` if it has no size.
+/// The display size of a video track in square pixels. `None` if it has no size.
 pub fn display_size(track: &Track) -> Option<(u32, u32)> {
-    let Media::Video(video) = &track.entry.media else {
-        return None;
-    };
-    let (width, height) = (u64::from(video.width), u64::from(video.height));
-    let (h_spacing, v_spacing) =
-        (u64::from(video.sample_aspect.h_spacing), u64::from(video.sample_aspect.v_spacing));
-    let width = u32::try_from((width * h_spacing + v_spacing / 2).checked_div(v_spacing)?).ok()?;
-    let height = u32::try_from(height).ok()?;
-    let size = if track.is_rotated_by_quarter() { (height, width) } else { (width, height) };
-    (size.0 > 0 && size.1 > 0).then_some(size)
+    track.shape?.displayed()
 }
 
 impl Geometry {

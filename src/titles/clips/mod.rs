@@ -3,7 +3,7 @@
 //! A layout takes some megabytes for two hours, and a client can ask for any number of different ones. So a
 //! response holds none: it holds a `VirtualClip`, which finds the layout in the cache or computes it again,
 //! for each window. Threads for computing do that, where clients take turns. A layout that no response uses any
-//! more is dropped after a minute: what a crowd of strangers asked for does not stay.
+//! more is dropped after some seconds: what a crowd of strangers asked for does not stay.
 
 mod source;
 
@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// The time after which a layout that no response used is dropped, at least; at most twice as long.
-const UNUSED_TTL: Duration = Duration::from_secs(30);
+const UNUSED_TTL: Duration = Duration::from_secs(10);
 
 /// What a response holds beside its window, in bytes: the key, the source, and the response itself.
 const SOURCE_BYTES: usize = 1024;

@@ -1,4 +1,4 @@
-//! The report of ffprobe about a file: `ffprobe -show_streams -show_format -of json`.
+//! The report of ffprobe about a file: its streams, programs and container.
 //!
 //! Files are untrusted, and ffprobe repeats their content. So the text is bounded, an unknown value is
 //! absent, and callers check numbers before they use them.
@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::movie::matroska_languages::MatroskaKind;
+
 /// Maximum length of a report in bytes: a hundred streams with their tags.
 pub const BYTES_MAX: usize = 1 << 20;
 
@@ -14,7 +16,16 @@ pub const BYTES_MAX: usize = 1 << 20;
 pub const STREAMS_MAX: usize = 64;
 
 /// The arguments of ffprobe; the file follows.
-pub const ARGUMENTS: [&str; 5] = ["-show_streams", "-show_format", "-of", "json", "-i"];
+pub const ARGUMENTS: [&str; 7] = [
+    "-show_streams",
+    "-show_format",
+    "-show_entries",
+    // Without this a program repeats all of its streams.
+    "program=program_num:program_tags=service_name:program_stream=index",
+    "-of",
+    "json",
+    "-i",
+];
 
 /// Why a report is invalid.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +47,30 @@ pub struct ProbeReport {
     /// Its container.
     #[serde(default)]
     pub format: Format,
+    /// Its programs, if it is a transport stream.
+    #[serde(default)]
+    pub programs: Vec<Program>,
+}
+
+/// A program (service) of a transport stream: what a television shows as a channel.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Program {
+    /// Its number.
+    #[serde(default, rename = "program_num")]
+    pub number: i64,
+    /// Its streams.
+    #[serde(default)]
+    pub streams: Vec<ProgramStream>,
+    /// Its metadata: `service_name`.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A stream of a program.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct ProgramStream {
+    /// Its number in the file.
+    pub index: u32,
 }
 
 /// A container.
@@ -77,6 +112,8 @@ pub struct Stream {
     pub time_base: String,
     /// The number of audio channels.
     pub channels: Option<u32>,
+    /// ffmpeg's name of their positions: `stereo`, `5.1(side)`.
+    pub channel_layout: Option<String>,
     /// Its purpose: `attached_pic`, `default`.
     #[serde(default)]
     pub disposition: BTreeMap<String, i64>,
@@ -99,6 +136,34 @@ impl ProbeReport {
         Ok(report)
     }
 
+    /// Replaces languages by the tags that the file has beside them, in the order of its tracks, which is
+    /// that of ffprobe's streams.
+    pub fn replace_languages(&mut self, tags: &[(MatroskaKind, Option<String>)]) {
+        for (stream, (kind, tag)) in self.streams.iter_mut().zip(tags) {
+            let is_same = match kind {
+                MatroskaKind::Audio => stream.kind == "audio",
+                MatroskaKind::Subtitle => stream.kind == "subtitle",
+                MatroskaKind::Other => false,
+            };
+            if let Some(tag) = tag.as_ref().filter(|_| is_same) {
+                stream.tags.insert("language".to_owned(), tag.clone());
+            }
+        }
+    }
+
+    /// The program that a title is: the first with video, else the first with audio. `None` if the file
+    /// has no programs.
+    pub fn main_program(&self) -> Option<&Program> {
+        let has = |program: &&Program, kind: &str| {
+            let is_in = |stream: &Stream| {
+                stream.kind == kind && !stream.is_cover() && program.contains(stream.index)
+            };
+            self.streams.iter().any(is_in)
+        };
+        let with = |kind| self.programs.iter().find(|program| has(program, kind));
+        with("video").or_else(|| with("audio"))
+    }
+
     /// Whether the container has one of these names.
     pub fn is_format(&self, names: &[&str]) -> bool {
         self.format.names.split(',').any(|name| names.contains(&name))
@@ -112,10 +177,23 @@ impl ProbeReport {
     }
 }
 
+impl Program {
+    /// Whether a stream belongs to the program.
+    pub fn contains(&self, index: u32) -> bool {
+        self.streams.iter().any(|stream| stream.index == index)
+    }
+
+    /// A name for people.
+    pub fn name(&self) -> String {
+        let named = self.tags.get("service_name").filter(|name| !name.is_empty());
+        named.cloned().unwrap_or_else(|| self.number.to_string())
+    }
+}
+
 impl Stream {
     /// Whether the stream is cover art, and no video.
     pub fn is_cover(&self) -> bool {
-        self.disposition.get("attached_pic") == Some(&1)
+        self.has_flag("attached_pic")
     }
 
     /// Whether the stream is interlaced video.
@@ -128,10 +206,25 @@ impl Stream {
         matches!(self.color_transfer.as_deref(), Some("smpte2084" | "arib-std-b67"))
     }
 
+    /// Whether a flag of the container is set: `default`, `forced`, `hearing_impaired`.
+    pub fn has_flag(&self, name: &str) -> bool {
+        self.disposition.get(name) == Some(&1)
+    }
+
+    /// A tag that is not empty.
+    pub fn tag(&self, name: &str) -> Option<&str> {
+        self.tags.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Its language, if it has one that is determined.
+    pub fn language(&self) -> Option<&str> {
+        self.tag("language").filter(|language| *language != "und")
+    }
+
     /// A name for people: its title, else its language, else its number.
     pub fn name(&self) -> String {
-        let tag = |name| self.tags.get(name).filter(|value| !value.is_empty()).cloned();
-        tag("title").or_else(|| tag("language")).unwrap_or_else(|| format!("stream {}", self.index))
+        let named = self.tag("title").or_else(|| self.tag("language"));
+        named.map_or_else(|| format!("stream {}", self.index), str::to_owned)
     }
 }
 

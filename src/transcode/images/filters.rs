@@ -2,12 +2,12 @@
 //!
 //! JPEG and WebP use the BT.601 matrix only, and players show thumbnails beside the video: so colours are
 //! converted, which ffmpeg does not do on its own. HDR video is tone mapped to SDR, or images would look
-//! grey. ffmpeg applies the rotation of the track's matrix.
+//! grey. ffmpeg applies a rotation by a multiple of 90 degrees.
 
 use super::size::Size;
 use crate::movie::{
     Track,
-    codec::{Media, VideoRange},
+    codec::{Media, Scan, VideoRange},
 };
 
 /// The properties of a video track that its filters depend on.
@@ -17,13 +17,24 @@ pub struct SourceVideo {
     matrix: &'static str,
     /// Pixels of the longer side.
     long_side: u32,
+    /// Whether frames may consist of two fields.
+    may_be_interlaced: bool,
+    /// Whether ffmpeg has to turn the frames. It would also turn them by arbitrary angles, which no player
+    /// does.
+    pub(super) is_turned: bool,
 }
 
 impl SourceVideo {
     /// The properties of a track.
     pub fn from_track(track: &Track) -> Self {
         let Media::Video(video) = &track.entry.media else {
-            return Self { range: VideoRange::Sdr, matrix: "bt601", long_side: 0 };
+            return Self {
+                range: VideoRange::Sdr,
+                matrix: "bt601",
+                long_side: 0,
+                may_be_interlaced: false,
+                is_turned: false,
+            };
         };
         let matrix = match video.colour.matrix {
             1 => "bt709",
@@ -35,7 +46,13 @@ impl SourceVideo {
             _ if video.height >= 720 => "bt709",
             _ => "bt601",
         };
-        Self { range: video.range, matrix, long_side: u32::from(video.width.max(video.height)) }
+        Self {
+            range: video.range,
+            matrix,
+            long_side: u32::from(video.width.max(video.height)),
+            may_be_interlaced: video.scan != Scan::Progressive,
+            is_turned: track.shape.is_some_and(|shape| shape.orientation.degrees.is_some()),
+        }
     }
 
     /// Whether the image is less than a third of the video's size. Then the decoder may skip the
@@ -44,13 +61,19 @@ impl SourceVideo {
         self.long_side >= 3 * size.scaled.0.max(size.scaled.1)
     }
 
+    /// Whether the first filter scales, and so takes frames of every size: turning and deinterlacing do
+    /// not.
+    pub(super) fn is_scaled_first(self) -> bool {
+        !self.is_turned && !self.may_be_interlaced
+    }
+
     /// The filters for images of a size: full range, BT.601, square pixels.
     ///
     /// HDR needs `zscale` and `tonemap`, which Debian's ffmpeg has. Scaling comes first, since the rest
     /// is done in floating point.
     pub(super) fn filters(self, size: Size) -> String {
         let (width, height) = size.scaled;
-        let Self { range, matrix, .. } = self;
+        let Self { range, matrix, may_be_interlaced, .. } = self;
         let transfer = match range {
             VideoRange::Sdr => None,
             VideoRange::Pq => Some("smpte2084"),
@@ -58,7 +81,12 @@ impl SourceVideo {
         };
         // For far smaller images as good as bicubic, at a third of the time.
         let scaler = if self.is_far_larger_than(size) { "area" } else { "bicubic" };
-        let mut filters = match transfer {
+        // Frames that are flagged as interlaced only, and from each alone: the frames around it in the
+        // small movie are of other times.
+        let deinterlace =
+            if may_be_interlaced { "estdif=mode=frame:deint=interlaced," } else { "" };
+        let mut filters = deinterlace.to_owned();
+        filters += &match transfer {
             None => format!(
                 "scale={width}:{height}:flags={scaler}:in_color_matrix={matrix}\
                  :out_color_matrix=bt601:out_range=pc,format=yuvj420p"

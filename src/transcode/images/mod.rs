@@ -18,7 +18,7 @@ pub use self::{
 use crate::package::storyboard::{COLUMNS, Geometry, ImageFormat, ROWS, Sheet};
 
 /// Version of the rendered images. Increase it with every change of the output.
-pub const FORMAT_VERSION: u64 = 1;
+pub const FORMAT_VERSION: u64 = 2;
 
 /// The number of frames that a poster is selected from.
 const POSTER_CANDIDATES: u32 = 8;
@@ -202,6 +202,14 @@ impl Arguments {
         arguments.add(&["-threads", "1"]);
         if source.is_far_larger_than(size) {
             arguments.add(&["-skip_loop_filter", "all"]);
+        }
+        if !source.is_turned {
+            arguments.add(&["-noautorotate"]);
+        }
+        if source.is_scaled_first() {
+            // By default ffmpeg starts all filters anew where the size of the frames changes, and their
+            // counters with them.
+            arguments.add(&["-reinit_filter", "0"]);
         }
         arguments.add(&["-f", "mov", "-i", "pipe:0"]);
         arguments.add(&["-filter_complex_threads", "1", "-filter_complex", filters]);

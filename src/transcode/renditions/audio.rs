@@ -1,26 +1,29 @@
-//! AAC for audio that browsers do not play: a movie with one audio track.
+//! AAC for audio that browsers do not play in segments: a movie with one audio track.
 //!
 //! A rendition has video only, since all share the audio of the title. Where browsers do not play that
-//! audio (AC-3, DTS, PCM), they play this movie instead. Encoding a title of two hours takes a minute, so
-//! it is one job without chunks.
+//! audio in segments (AC-3, DTS, PCM; MP3; AAC without a channel configuration), they play this movie
+//! instead. Encoding a title of two hours takes a minute, so it is one job without chunks.
 
 use std::{ffi::OsString, path::Path};
 
 use super::encode::Arguments;
 use crate::movie::{
     Movie, Track,
-    codec::{Codec, Media},
+    codec::{Media, SegmentAudio},
 };
 
-/// The bit rate of AAC with one or two channels.
+/// The bit rate of AAC with this many channels.
 pub fn bit_rate(channels: u32) -> u64 {
-    if channels == 1 { 96_000 } else { 160_000 }
+    match channels {
+        1 => 96_000,
+        2 => 160_000,
+        _ => 384_000,
+    }
 }
 
-/// Whether all browsers play the audio of a track.
+/// Whether all browsers play the audio of a track in segments.
 pub fn is_playable(track: &Track) -> bool {
-    use Codec::*;
-    matches!(track.entry.codec, Aac | HeAac | HeAacV2 | Mp3 | Opus | Flac)
+    track.entry.segment_audio() == Some(SegmentAudio::Plays)
 }
 
 /// Whether a track is audio that needs AAC, and can be decoded.
@@ -33,17 +36,32 @@ pub fn encodable(movie: &Movie) -> impl Iterator<Item = &Track> {
     movie.tracks.iter().filter(|track| is_encodable(track))
 }
 
-/// Whether browsers play none of a movie's audio tracks although one of them can be encoded as AAC.
-pub fn is_silent(movie: &Movie) -> bool {
-    let is_heard = |track: &Track| track.is_audio() && is_playable(track);
-    encodable(movie).next().is_some() && !movie.tracks.iter().any(is_heard)
+/// The audio tracks that get AAC at the first request: all that need it if browsers would play none of the
+/// movie's, else those of which CODECS does not tell players that they fail.
+pub fn urgent(movie: &Movie) -> impl Iterator<Item = &Track> {
+    let is_heard = movie.tracks.iter().any(|track| track.is_audio() && is_playable(track));
+    encodable(movie).filter(move |track| {
+        !is_heard || track.entry.segment_audio() == Some(SegmentAudio::Misleads)
+    })
 }
 
-/// The channels of the AAC: one for mono, otherwise two.
+/// The channels of the AAC: one for mono, two for the others. AAC that only lacks a channel configuration
+/// keeps 5.1: its AAC takes its place for all players, also for those that play surround.
 pub fn channels(track: &Track) -> u32 {
     match &track.entry.media {
         Media::Audio(audio) if audio.channels == 1 => 1,
+        Media::Audio(audio) if audio.has_program_config && audio.channels >= 6 => 6,
         _ => 2,
+    }
+}
+
+/// ffmpeg's name for a number of channels of AAC that has a channel configuration: 5.1 has the back
+/// speakers, since 5.1(side) has none.
+pub(super) fn layout(channels: u32) -> &'static str {
+    match channels {
+        1 => "mono",
+        2 => "stereo",
+        _ => "5.1",
     }
 }
 
@@ -52,6 +70,7 @@ pub fn channels(track: &Track) -> u32 {
 /// renditions; gaps become silence, too.
 pub fn arguments(input: &Path, track: &Track, output: &str) -> Vec<OsString> {
     let channels = channels(track);
+    let layout = layout(channels);
     let mut arguments = Arguments::default();
     arguments.add("-threads", "1");
     arguments.flag("-copyts");
@@ -59,9 +78,9 @@ pub fn arguments(input: &Path, track: &Track, output: &str) -> Vec<OsString> {
     arguments.add("-map", &format!("0:i:{}", track.id));
     arguments.add("-map_metadata:g", "-1");
     arguments.add("-map_chapters", "-1");
-    arguments.add("-af", "aresample=async=1:first_pts=0");
+    let filters = format!("aresample=async=1:first_pts=0,aformat=channel_layouts={layout}");
+    arguments.add("-af", &filters);
     arguments.add("-c:a", "aac");
-    arguments.add("-ac", &channels.to_string());
     arguments.add("-b:a", &bit_rate(channels).to_string());
     arguments.add("-movflags", "+faststart");
     arguments.add("-f", "mp4");

@@ -26,6 +26,9 @@ pub struct ChunkPlan {
     pub timescale: NonZeroU32,
     /// The difference between the title's times and the timestamps of the file, from the edit list.
     pub shift: i64,
+    /// Whether ffmpeg applies the edit list, because it does more than shift all samples.
+    #[serde(default)]
+    pub applies_edits: bool,
     /// When the title starts.
     pub from: i64,
     /// When it ends.
@@ -71,7 +74,9 @@ impl ChunkPlan {
         Ok(Self {
             track: track.id,
             timescale: track.timescale,
-            shift: track.timeline.shift,
+            // ffmpeg applies an edit list of several pieces itself.
+            shift: track.file_shift().unwrap_or(0),
+            applies_edits: track.file_shift().is_none(),
             from: track.timeline.from,
             until: track.index.end,
             chunks: merge(chunks),
@@ -156,6 +161,8 @@ fn scan<R: ReadAt + ?Sized>(
     };
     let (from, until) = (track.timeline.from, track.index.end);
     let raise = i64::from(track.index.raise);
+    // Without one shift there is no place in the file to seek to, so that all is one chunk.
+    let file_shift = track.file_shift();
     let mut walk = track.walk(reader, segment);
     // Frames that are presented before the first key frame refer to missing frames.
     let mut first_decodable = None;
@@ -167,13 +174,15 @@ fn scan<R: ReadAt + ?Sized>(
             return Err(ReadError::Changed);
         };
         let presented = track.timeline.presented(sample.dts, sample.composition);
-        let timestamp = presented.saturating_sub(track.timeline.shift);
+        let in_file = |time: i64| time.saturating_sub(file_shift.unwrap_or(0));
+        let timestamp = in_file(presented);
         let first_decodable = *first_decodable.get_or_insert(presented);
-        if sample.is_sync {
+        if sample.is_sync && file_shift.is_some() {
             let previous = key_frame.take().map(|(index, shown): (Option<usize>, i64)| {
                 // ffmpeg seeks to the last key frame by decode time, and newer versions also by
                 // presentation time. ffmpeg subtracts the raise of composition offsets from decode times.
-                let next = sample.dts.saturating_sub(raise);
+                let decoded = sample.dts.saturating_add(track.timeline.shift);
+                let next = in_file(decoded).saturating_sub(raise);
                 let seek = shown.min(next.saturating_sub(1));
                 if let Some(index) = index {
                     chunks[index].seek = Some(seek);
@@ -187,7 +196,7 @@ fn scan<R: ReadAt + ?Sized>(
             }
             key_frame = Some((index, timestamp));
         }
-        if presented < first_decodable || presented >= until {
+        if sample.is_hidden || presented < first_decodable || presented >= until {
             continue;
         }
         if presented <= from {

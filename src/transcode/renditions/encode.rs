@@ -20,6 +20,11 @@ pub struct EncodeSettings {
     pub rendition: RenditionSpec,
     /// The colour conversion.
     pub colours: Colours,
+    /// Whether frames may consist of two fields.
+    pub may_be_interlaced: bool,
+    /// Whether ffmpeg has to turn the frames. It would also turn them by arbitrary angles, which no player
+    /// does.
+    pub is_turned: bool,
     /// The threads of the decoder and of the encoder.
     pub threads: u32,
     /// The start of decoding.
@@ -79,7 +84,7 @@ pub fn arguments(
     let timescale = plan.timescale.to_string();
     let mut arguments = Arguments::default();
     arguments.add("-threads", &threads);
-    arguments.add("-ignore_editlist", "1");
+    arguments.add("-ignore_editlist", if plan.applies_edits { "0" } else { "1" });
     arguments.flag("-copyts");
     let seek = match settings.start {
         DecodeStart::KeyFrame => chunk.seek,
@@ -89,6 +94,9 @@ pub fn arguments(
         arguments.flag("-noaccurate_seek");
         arguments.add("-seek_timestamp", "1");
         arguments.add("-ss", &format_seconds(seek, plan));
+    }
+    if !settings.is_turned {
+        arguments.flag("-noautorotate");
     }
     arguments.input(input);
     arguments.add("-map", &format!("0:i:{}", plan.track));
@@ -139,10 +147,17 @@ fn format_seconds(ticks: i64, plan: &ChunkPlan) -> String {
 
 /// Selects the frames of the chunk, with times relative to the first, and converts size and colours.
 fn filters(plan: &ChunkPlan, chunk: &Chunk, settings: &EncodeSettings) -> String {
-    let EncodeSettings { rendition, colours, .. } = settings;
+    let EncodeSettings { rendition, colours, may_be_interlaced, .. } = settings;
     let (start, end) = (file_time(chunk.first, plan), file_time(chunk.end, plan));
     let (width, height) = (rendition.frame_width, rendition.frame_height);
-    let mut filters = format!("trim=start_pts={start}:end_pts={end},setpts=PTS-({start})");
+    // The ticks of the plan are those of the file, or finer.
+    let timescale = plan.timescale;
+    let mut filters =
+        format!("settb=1/{timescale},trim=start_pts={start}:end_pts={end},setpts=PTS-({start})");
+    if *may_be_interlaced {
+        // Frames that are flagged as interlaced only: the others pass unchanged, at no cost.
+        filters += ",yadif=deint=interlaced";
+    }
     filters += &match colours {
         Colours::Sdr | Colours::Hdr => format!(",scale={width}:{height}:flags=bicubic"),
         // Light is additive in linear values, so scaling is done there as well.
@@ -205,7 +220,15 @@ mod tests {
 
     fn plan(timescale: u32) -> ChunkPlan {
         let timescale = NonZeroU32::new(timescale).expect("ticks");
-        ChunkPlan { track: 1, timescale, shift: -2002, from: 0, until: 0, chunks: Vec::new() }
+        ChunkPlan {
+            track: 1,
+            timescale,
+            shift: -2002,
+            applies_edits: false,
+            from: 0,
+            until: 0,
+            chunks: Vec::new(),
+        }
     }
 
     #[test]
@@ -230,6 +253,8 @@ mod tests {
         let settings = EncodeSettings {
             rendition,
             colours: Colours::Sdr,
+            may_be_interlaced: false,
+            is_turned: true,
             threads: 1,
             start: DecodeStart::KeyFrame,
         };
@@ -251,7 +276,8 @@ mod tests {
         assert_eq!(after("-ss"), "2.085416");
         assert_eq!(after("-force_key_frames"), "1.001000");
         let filters = after("-vf");
-        assert!(filters.starts_with("trim=start_pts=50050:end_pts=98098,setpts=PTS-(50050),"));
+        let selected = "settb=1/24000,trim=start_pts=50050:end_pts=98098,setpts=PTS-(50050),";
+        assert!(filters.starts_with(selected));
         assert_eq!(arguments.last().expect("a file"), "chunk-2.mp4");
     }
 }

@@ -12,4 +12,5 @@ pub mod chunks;
 pub mod encode;
 pub mod join;
 pub mod remux;
+pub mod remux_description;
 pub mod spec;

@@ -1,17 +1,24 @@
 //! Plans an MP4 from a file in another container, or with codecs that browsers do not play: the
 //! action for each stream, and ffmpeg's arguments.
 //!
-//! Streams that an MP4 may contain are copied, which takes seconds; the others are encoded. Streams
-//! without a place in an MP4 are dropped, with a reason.
+//! Streams that an MP4 may contain are copied, which takes seconds; the others are encoded, and so is audio
+//! that browsers play in files but not in segments. Subtitles become files of their own, since cues of an
+//! MP4 must not overlap. Streams without a place are dropped, with a reason.
 
 use std::{ffi::OsString, path::Path};
 
-use super::{audio, encode::Arguments};
-use crate::transcode::ffmpeg::probe_report::{ProbeReport, Stream};
+use super::{audio, encode::Arguments, remux_description::RemuxedText};
+use crate::{
+    package::text::SubtitleFormat,
+    transcode::ffmpeg::probe_report::{ProbeReport, Stream},
+};
+
+/// The file name of a remuxed movie in its artifact.
+pub const REMUX_FILE: &str = "movie.mp4";
 
 /// Version of the remuxed movie. Increase it with every change of the output, since artifacts are kept by
 /// key.
-pub const FORMAT_VERSION: u64 = 1;
+pub const FORMAT_VERSION: u64 = 2;
 
 /// Ticks per second of encoded video if the timescale of the file is unsuitable.
 const DEFAULT_TIMESCALE: u32 = 90_000;
@@ -40,11 +47,24 @@ pub enum StreamAction {
     CopyAudio,
     /// Encodes audio as AAC.
     EncodeAudio {
-        /// One or two.
+        /// One, two or six.
         channels: u32,
     },
-    /// Converts subtitles into a text track.
-    ConvertText,
+}
+
+/// Subtitles that ffmpeg writes into a file of their own, in a format that keeps overlapping cues.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TextStream {
+    /// Their number in the file.
+    pub index: u32,
+    /// The format that ffmpeg writes.
+    pub format: SubtitleFormat,
+    /// Whether ffmpeg converts them into that format.
+    pub is_converted: bool,
+    /// Their description; its file is the WebVTT that is made of what ffmpeg writes.
+    pub text: RemuxedText,
+    /// Their name in messages.
+    pub name: String,
 }
 
 /// A stream that the movie does not contain.
@@ -59,8 +79,12 @@ pub struct DroppedStream {
 /// The plan to convert a file to an MP4.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RemuxPlan {
-    /// The streams of the movie by their number in the file: video, audio, text.
+    /// The streams of the movie by their number in the file: video, audio.
     pub streams: Vec<(u32, StreamAction)>,
+    /// The subtitles.
+    pub texts: Vec<TextStream>,
+    /// For each audio stream of the movie, its language as the file has it.
+    pub audio_languages: Vec<Option<String>>,
     /// The other streams.
     pub dropped: Vec<DroppedStream>,
 }
@@ -76,43 +100,61 @@ impl RemuxPlan {
     /// # Errors
     /// If no stream of the file can be played.
     pub fn new(report: &ProbeReport) -> Result<Self, NoPlayableStream> {
-        let mut plan = Self { streams: Vec::new(), dropped: Vec::new() };
+        let mut plan = Self {
+            streams: Vec::new(),
+            texts: Vec::new(),
+            audio_languages: Vec::new(),
+            dropped: Vec::new(),
+        };
         for stream in &report.streams {
-            match plan.choose(report, stream) {
-                Ok(action) => plan.streams.push((stream.index, action)),
-                Err(reason) => plan.dropped.push(DroppedStream { index: stream.index, reason }),
+            if let Err(reason) = plan.add(report, stream) {
+                plan.dropped.push(DroppedStream { index: stream.index, reason });
             }
         }
-        if plan.streams.iter().all(|(_, action)| *action == StreamAction::ConvertText) {
+        if plan.streams.is_empty() {
             return Err(NoPlayableStream);
         }
         // The usual order of tracks.
         plan.streams.sort_by_key(|(_, action)| match action {
             StreamAction::CopyVideo { .. } | StreamAction::EncodeVideo { .. } => 0,
             StreamAction::CopyAudio | StreamAction::EncodeAudio { .. } => 1,
-            StreamAction::ConvertText => 2,
         });
         Ok(plan)
     }
 
-    /// Chooses the action for a stream, or the reason to drop it.
-    fn choose(&self, report: &ProbeReport, stream: &Stream) -> Result<StreamAction, String> {
-        let (name, codec) = (stream.name(), &*stream.codec);
-        match &*stream.kind {
-            "video" if stream.is_cover() => Err(format!("{name} is cover art")),
-            "video" if self.has_video() => Err(format!("{name}: only one video stream is kept")),
-            "video" => choose_video(report, stream),
-            "audio" => choose_audio(stream),
-            "subtitle" => match codec {
-                "subrip" | "srt" | "ass" | "ssa" | "webvtt" | "mov_text" | "text" | "subviewer"
-                | "microdvd" | "sami" => Ok(StreamAction::ConvertText),
-                "hdmv_pgs_subtitle" | "dvd_subtitle" | "dvb_subtitle" | "xsub" => {
-                    Err(format!("{name}: these subtitles are images ({codec})"))
-                }
-                _ => Err(format!("{name}: subtitles of this format ({codec}) are not converted")),
-            },
-            kind => Err(format!("{name} is neither video, audio nor text ({kind})")),
+    /// Adds a stream, or returns the reason to drop it.
+    fn add(&mut self, report: &ProbeReport, stream: &Stream) -> Result<(), String> {
+        let name = stream.name();
+        // The streams of another program would be a second language of the first.
+        let is_other = report.main_program().is_some_and(|main| !main.contains(stream.index));
+        let mut programs = report.programs.iter().filter(|_| is_other);
+        if let Some(other) = programs.find(|program| program.contains(stream.index)) {
+            let program = other.name();
+            return Err(format!("{name} belongs to another program of the file ({program})"));
         }
+        match &*stream.kind {
+            "video" if stream.is_cover() => return Err(format!("{name} is cover art")),
+            "video" if self.has_video() => {
+                return Err(format!("{name}: only one video stream is kept"));
+            }
+            "video" => self.streams.push((stream.index, choose_video(report, stream)?)),
+            "audio" => {
+                self.streams.push((stream.index, choose_audio(stream)?));
+                self.audio_languages.push(stream.language().map(str::to_owned));
+            }
+            "subtitle" => {
+                let (format, is_converted) = choose_text(stream)?;
+                self.texts.push(TextStream {
+                    index: stream.index,
+                    format,
+                    is_converted,
+                    text: describe_text(stream, self.texts.len() + 1),
+                    name,
+                });
+            }
+            kind => return Err(format!("{name} is neither video, audio nor text ({kind})")),
+        }
+        Ok(())
     }
 
     fn has_video(&self) -> bool {
@@ -126,8 +168,9 @@ impl RemuxPlan {
         self.streams.iter().any(|(_, action)| matches!(action, StreamAction::EncodeVideo { .. }))
     }
 
-    /// ffmpeg's arguments to convert the file `input` to the movie `output`.
-    pub fn arguments(&self, input: &Path, output: &str, threads: u32) -> Vec<OsString> {
+    /// ffmpeg's arguments to convert the file `input` to the movie and the [files](TextStream::source_file)
+    /// of subtitles in `folder`.
+    pub fn arguments(&self, input: &Path, folder: &Path, threads: u32) -> Vec<OsString> {
         let threads = threads.max(1).to_string();
         let mut arguments = Arguments::default();
         arguments.add("-threads", &threads);
@@ -137,7 +180,7 @@ impl RemuxPlan {
         for (index, _) in &self.streams {
             arguments.add("-map", &format!("0:{index}"));
         }
-        arguments.add("-map_chapters", "-1");
+        arguments.add("-map_chapters", "0");
         arguments.add("-filter_threads", &threads);
         for (output_index, (_, action)) in self.streams.iter().enumerate() {
             action.add_to(&mut arguments, output_index, &threads);
@@ -148,8 +191,61 @@ impl RemuxPlan {
         // ffmpeg 5 calls FLAC in MP4 experimental, and browsers play it.
         arguments.add("-strict", "experimental");
         arguments.add("-f", "mp4");
-        arguments.flag(output);
+        arguments.0.push(folder.join(REMUX_FILE).into());
+        for text in &self.texts {
+            text.add_to(&mut arguments, folder);
+        }
         arguments.0
+    }
+}
+
+impl TextStream {
+    /// The name of the file that ffmpeg writes.
+    pub fn source_file(&self) -> String {
+        format!("{}.source", self.text.file)
+    }
+
+    /// Adds the output of these subtitles.
+    fn add_to(&self, arguments: &mut Arguments, folder: &Path) {
+        let muxer = match self.format {
+            SubtitleFormat::Ass => "ass",
+            SubtitleFormat::Srt => "srt",
+            SubtitleFormat::WebVtt => "webvtt",
+        };
+        arguments.add("-map", &format!("0:{}", self.index));
+        arguments.add("-map_chapters", "-1");
+        arguments.add("-c", if self.is_converted { "webvtt" } else { "copy" });
+        arguments.add("-f", muxer);
+        arguments.0.push(folder.join(self.source_file()).into());
+    }
+}
+
+/// The format that ffmpeg writes, and whether it converts the stream into that format.
+fn choose_text(stream: &Stream) -> Result<(SubtitleFormat, bool), String> {
+    let (name, codec) = (stream.name(), &*stream.codec);
+    match codec {
+        "ass" | "ssa" => Ok((SubtitleFormat::Ass, false)),
+        "subrip" | "srt" => Ok((SubtitleFormat::Srt, false)),
+        "webvtt" => Ok((SubtitleFormat::WebVtt, false)),
+        "mov_text" | "text" | "subviewer" | "microdvd" | "sami" => {
+            Ok((SubtitleFormat::WebVtt, true))
+        }
+        "hdmv_pgs_subtitle" | "dvd_subtitle" | "dvb_subtitle" | "xsub" => {
+            Err(format!("{name}: these subtitles are images ({codec})"))
+        }
+        _ => Err(format!("{name}: subtitles of this format ({codec}) are not converted")),
+    }
+}
+
+/// The description of the subtitles with this number.
+fn describe_text(stream: &Stream, number: usize) -> RemuxedText {
+    RemuxedText {
+        file: format!("text-{number}.vtt"),
+        language: stream.language().map(str::to_owned),
+        name: stream.tag("title").map(str::to_owned),
+        is_default: stream.has_flag("default"),
+        is_forced: stream.has_flag("forced"),
+        is_hearing_impaired: stream.has_flag("hearing_impaired"),
     }
 }
 
@@ -176,11 +272,32 @@ fn choose_timescale(time_base: &str) -> u32 {
     ticks.filter(|ticks| (10_000..=1_000_000).contains(ticks)).unwrap_or(DEFAULT_TIMESCALE)
 }
 
+/// ffmpeg's names of the channels of AAC that a channel configuration tells (ISO/IEC 14496-3, table 1.19).
+/// The others need a program config element, which browsers refuse in segments.
+const CONFIGURED_LAYOUTS: [&str; 10] = [
+    "mono",
+    "stereo",
+    "3.0",
+    "4.0",
+    "5.0",
+    "5.1",
+    "6.1(back)",
+    "7.1",
+    "7.1(wide)",
+    "7.1(wide-side)",
+];
+
 fn choose_audio(stream: &Stream) -> Result<StreamAction, String> {
+    let channels = stream.channels.unwrap_or(2);
+    let has_layout = |layout: &str| CONFIGURED_LAYOUTS.contains(&layout);
+    let is_configured = stream.channel_layout.as_deref().map_or(channels <= 2, has_layout);
     match &*stream.codec {
-        "aac" | "mp3" | "opus" | "flac" => Ok(StreamAction::CopyAudio),
+        "aac" if is_configured => Ok(StreamAction::CopyAudio),
+        "aac" if channels >= 6 => Ok(StreamAction::EncodeAudio { channels: 6 }),
+        // Not MP3: browsers play it in an MP4 file, and not in segments.
+        "opus" | "flac" => Ok(StreamAction::CopyAudio),
         "" | "none" | "unknown" => Err(format!("{}: unknown codec", stream.name())),
-        _ => Ok(StreamAction::EncodeAudio { channels: stream.channels.unwrap_or(2).clamp(1, 2) }),
+        _ => Ok(StreamAction::EncodeAudio { channels: channels.clamp(1, 2) }),
     }
 }
 
@@ -210,10 +327,9 @@ impl StreamAction {
             Self::CopyAudio => add("-c", "copy"),
             Self::EncodeAudio { channels } => {
                 add("-c", "aac");
-                add("-ac", &channels.to_string());
+                add("-filter", &format!("aformat=channel_layouts={}", audio::layout(*channels)));
                 add("-b", &audio::bit_rate(*channels).to_string());
             }
-            Self::ConvertText => add("-c", "mov_text"),
         }
     }
 }
@@ -269,9 +385,10 @@ mod tests {
                 (3, StreamAction::CopyVideo { is_hevc: true }),
                 (1, StreamAction::EncodeAudio { channels: 2 }),
                 (4, StreamAction::CopyAudio),
-                (0, StreamAction::ConvertText),
             ]
         );
+        let texts: Vec<_> = plan.texts.iter().map(|text| (text.index, &*text.text.file)).collect();
+        assert_eq!(texts, [(0, "text-1.vtt")]);
         let dropped: Vec<_> = plan.dropped.iter().map(|stream| &*stream.reason).collect();
         assert_eq!(
             dropped,

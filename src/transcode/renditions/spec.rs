@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::movie::{
     Track,
-    codec::{Chroma, Codec, Media, VideoRange},
+    codec::{Chroma, Codec, Media, Scan, VideoRange},
 };
 
 /// The heights of the ladder, largest first.
@@ -109,6 +109,10 @@ pub struct VideoTrack {
     pub is_playable: bool,
     /// The dynamic range.
     pub range: VideoRange,
+    /// Whether frames may consist of two fields.
+    pub may_be_interlaced: bool,
+    /// Whether frames are turned by a multiple of 90 degrees, or not at all.
+    pub is_turned: bool,
 }
 
 impl VideoTrack {
@@ -128,15 +132,8 @@ impl VideoTrack {
             u64::try_from(amount).unwrap_or(u64::MAX)
         };
         let frames = index.end_sample.saturating_sub(first.first_sample);
-        let aspect = video.sample_aspect;
-        let spaced_width = u64::from(video.width) * u64::from(aspect.h_spacing);
-        let square_width =
-            u32::try_from(spaced_width / u64::from(aspect.v_spacing.max(1))).unwrap_or(u32::MAX);
-        let (width, height) = if track.is_rotated_by_quarter() {
-            (u32::from(video.height), square_width)
-        } else {
-            (square_width, u32::from(video.height))
-        };
+        let shape = track.shape?;
+        let (width, height) = shape.displayed()?;
         let is_8_bit_420 = video.bit_depth.is_none_or(|bits| bits == 8)
             && video.chroma.is_none_or(|chroma| chroma == Chroma::C420);
         let is_playable = match track.entry.codec {
@@ -153,6 +150,8 @@ impl VideoTrack {
             codec: track.entry.codec,
             is_playable,
             range: video.range,
+            may_be_interlaced: video.scan != Scan::Progressive,
+            is_turned: shape.orientation.degrees.is_some(),
         })
     }
 
@@ -275,6 +274,8 @@ mod tests {
         codec: Codec::H264,
         is_playable: true,
         range: VideoRange::Sdr,
+        may_be_interlaced: false,
+        is_turned: true,
     };
 
     fn sizes(video: VideoTrack) -> Vec<(u32, u32)> {

@@ -18,12 +18,12 @@ use tokio::{sync::watch, task::spawn_blocking};
 
 pub use audio::AUDIO_FILE;
 pub use failure::Failure;
-pub use remux::REMUX_FILE;
 pub use renditions::RENDITION_FILE;
 
 use super::{
     JobSpec, Operation,
     ffmpeg::{Ffmpeg, Input, InputFile, Limits},
+    renditions::remux::REMUX_FILE,
 };
 use crate::{
     extent::disk::{File, Root},

@@ -1,6 +1,12 @@
 //! Remuxes a file that is no MP4, or that has codecs which browsers do not play.
 
-use std::{num::NonZeroU32, path::Path, time::Duration};
+use std::{
+    fs,
+    io::{self, Read as _},
+    num::NonZeroU32,
+    path::Path,
+    time::Duration,
+};
 
 use tokio::task::spawn_blocking;
 
@@ -9,21 +15,27 @@ use super::{
     renditions::{as_millis, permille},
 };
 use crate::{
-    extent::{ReadError, disk::PlainFile},
-    movie::Movie,
-    package::title,
+    extent::{
+        ReadError,
+        disk::{File, PlainFile},
+    },
+    movie::{Movie, matroska_languages},
+    package::{
+        text::{self, Parsed},
+        title,
+    },
     queue::Progress,
     transcode::{
         ffmpeg::{
             self, FfmpegError, Input, Invocation, Limits, arguments::FILE,
             probe_report::ProbeReport,
         },
-        renditions::remux::RemuxPlan,
+        renditions::{
+            remux::{REMUX_FILE, RemuxPlan, TextStream},
+            remux_description::{DESCRIPTION_FILE, RemuxDescription},
+        },
     },
 };
-
-/// The file name of a remuxed movie in its artifact.
-pub const REMUX_FILE: &str = "movie.mp4";
 
 /// The maximum time to probe a file. ffprobe reads its first megabytes.
 const PROBE_DEADLINE: Duration = Duration::from_secs(60);
@@ -51,12 +63,14 @@ impl JobRunner {
     ) -> Result<(), Failure> {
         let JobContext { progress, cancel } = context;
         let probe_limits = Limits { file_bytes: 0, deadline: PROBE_DEADLINE, ..self.limits() };
-        let report =
+        let mut report =
             self.ffmpeg.probe(source.input()?, folder, probe_limits, cancel.clone()).await?;
+        let read = |file: &File| matroska_languages::read(&file.blocking_reader());
+        report.replace_languages(&source.file.compute(read).await.map_err(Failure::unavailable)??);
         let plan = RemuxPlan::new(&report).map_err(Failure::permanent)?;
         let file_bytes = self.remux_bytes_max().await?;
         let run = Invocation {
-            arguments: plan.arguments(FILE.as_ref(), REMUX_FILE, 1),
+            arguments: plan.arguments(FILE.as_ref(), "".as_ref(), 1),
             input: Input::File(source.input()?),
             output_dir: folder.to_owned(),
             limits: Limits { file_bytes, ..self.limits() },
@@ -79,8 +93,12 @@ impl JobRunner {
             let (title, stderr) = (source.path.display(), summary.tail);
             tracing::info!(title, stderr, "remuxed with warnings");
         }
-        let (output, grid_ms) = (folder.join(REMUX_FILE), self.library.indices.grid_ms());
-        spawn_blocking(move || check_movie(&output, grid_ms)).await.map_err(Failure::transient)?
+        let (folder, grid_ms) = (folder.to_owned(), self.library.indices.grid_ms());
+        let finish = move || {
+            check_movie(&folder.join(REMUX_FILE), grid_ms)?;
+            describe(&folder, plan).map_err(Failure::unavailable)
+        };
+        spawn_blocking(finish).await.map_err(Failure::transient)?
     }
 
     /// The limit of the movie's size: the free disk space and the maximum of all artifacts, since an
@@ -93,6 +111,44 @@ impl JobRunner {
             .map_err(Failure::unavailable)?;
         Ok(free_bytes.min(self.artifacts_max_bytes))
     }
+}
+
+/// Writes the description of a remuxed movie, and its subtitles as WebVTT in place of what ffmpeg wrote.
+fn describe(folder: &Path, plan: RemuxPlan) -> io::Result<()> {
+    let dropped = plan.dropped.into_iter().map(|stream| stream.reason).collect();
+    let mut description = RemuxDescription {
+        texts: Vec::new(),
+        audio_languages: plan.audio_languages,
+        left_out: dropped,
+    };
+    for stream in plan.texts {
+        match convert_text(folder, &stream)? {
+            Ok(()) => description.texts.push(stream.text),
+            Err(why) => description.left_out.push(format!("{}: {why}", stream.name)),
+        }
+    }
+    fs::write(folder.join(DESCRIPTION_FILE), serde_json::to_vec(&description)?)
+}
+
+/// Converts the subtitles that ffmpeg wrote into WebVTT. The inner error is the reason why there are none.
+fn convert_text(folder: &Path, stream: &TextStream) -> io::Result<Result<(), String>> {
+    let source = folder.join(stream.source_file());
+    let mut bytes = Vec::new();
+    match fs::File::open(&source) {
+        // One byte beyond the maximum shows that they are too long.
+        Ok(file) => {
+            file.take(text::FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+            fs::remove_file(&source)?;
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let subtitles = match text::parse(&bytes, stream.format, stream.text.language.as_deref()) {
+        Ok(Parsed { subtitles, .. }) if !subtitles.cues().is_empty() => subtitles,
+        Ok(_) => return Ok(Err("these subtitles are empty".to_owned())),
+        Err(why) => return Ok(Err(why.to_string())),
+    };
+    fs::write(folder.join(&stream.text.file), text::format_file(&subtitles)).map(Ok)
 }
 
 /// The constant part of the progress reports of a remux.

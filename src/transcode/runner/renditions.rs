@@ -125,7 +125,14 @@ impl JobRunner {
         let chunk_ms = cues::in_ms(chunk.end.saturating_sub(chunk.first), plan.timescale);
         let note = format!("{rendition}, chunk {number} of {}", plan.chunks.len());
         for start in [DecodeStart::KeyFrame, DecodeStart::PreviousKeyFrame] {
-            let settings = EncodeSettings { rendition: *rendition, colours, threads: 1, start };
+            let settings = EncodeSettings {
+                rendition: *rendition,
+                colours,
+                may_be_interlaced: video.may_be_interlaced,
+                is_turned: video.is_turned,
+                threads: 1,
+                start,
+            };
             let run = Invocation {
                 arguments: encode::arguments(FILE.as_ref(), &plan, chunk, &settings, CHUNK_FILE),
                 input: title.input()?,

@@ -120,6 +120,20 @@ globalThis.stage = {
     if (video.paused) await video.play();
   },
 
+  /**
+   * The number of the frame on the screen while the video is paused, and its time. For browsers whose canvas
+   * may draw an earlier frame than the one that requestVideoFrameCallback announces.
+   */
+  async still() {
+    const paused = happens("pause");
+    video.pause();
+    await paused;
+    await new Promise((resolve) => setTimeout(resolve, 50)); // the compositor shows the last frame
+    const still = { number: numberOnScreen(), time: video.currentTime };
+    await video.play();
+    return still;
+  },
+
   /** The decoded bytes of video and audio. */
   decoded: () => ({ video: video.webkitVideoDecodedByteCount, audio: video.webkitAudioDecodedByteCount }),
 

@@ -11,9 +11,11 @@ use rustix::process::Signal;
 
 use crate::support::{
     client::{Client, Incomplete, head},
+    ffmpeg,
     folder::{Folder, pattern},
     program::{Program, run},
     server::serve,
+    streams::{CLOCK, put_sample},
     wait::until,
 };
 
@@ -247,6 +249,26 @@ fn the_environment_overrides_the_file_and_a_flag_overrides_both() {
         assert_eq!(kept("/media/a.mp4"), Some(format!("public, max-age={expected}")));
         assert_eq!(kept("/media/none.mp4"), Some("public, max-age=1".into()), "as in the file");
     }
+}
+
+/// ffmpeg runs in a folder of its own.
+#[test]
+fn images_are_rendered_with_a_relative_data_folder() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    put_sample(&folder, CLOCK, "library/a.mp4");
+    let here = std::env::current_dir().expect("a folder");
+    let up = "../".repeat(here.components().count() - 1);
+    let relative = |name: &str| {
+        format!("{up}{}", folder.path(name).strip_prefix("/").expect("absolute").display())
+    };
+    let data = format!("--data={}", relative("data"));
+    let settings = [("HEADWATER_MIN_FREE_DISK_MIB", "0"), ("HEADWATER_IMAGE_WAIT_S", "60")];
+    let program = Program::serve(&[relative("library"), data], &settings);
+    let poster = program.get("/v/a.mp4/poster.jpg", &[]);
+    assert_eq!(poster.status, 200, "{}", String::from_utf8_lossy(&poster.body));
 }
 
 #[test]

@@ -44,6 +44,15 @@ fn has_waiting_writer(path: &Path) -> bool {
     locks.lines().any(|line| line.contains("BREAKING") && line.contains(&inode))
 }
 
+fn files(names: &[&str], length: usize) -> (Folder, Serving) {
+    let folder = Folder::new();
+    for name in names {
+        folder.put(name, vec![b'o'; length]);
+    }
+    let serving = serve_with(&[folder.path("")], FROM_THE_PAGE_CACHE.1);
+    (folder, serving)
+}
+
 fn one_file(length: usize) -> (Folder, PathBuf, Serving) {
     let folder = Folder::new();
     let path = folder.put("a.mp4", vec![b'o'; length]);
@@ -55,10 +64,15 @@ fn one_file(length: usize) -> (Folder, PathBuf, Serving) {
 fn request_and_wait(serving: &Serving, target: &str, bytes: u64) -> Client {
     let mut client = serving.connect();
     client.send(head("GET", target, &[]));
+    wait_for(&client, bytes);
+    client
+}
+
+/// Waits until this many bytes have arrived that the client has not read.
+fn wait_for(client: &Client, bytes: u64) {
     until("the response has arrived", || {
         ioctl_fionread(client.socket()).is_ok_and(|arrived| arrived >= bytes)
     });
-    client
 }
 
 fn copied(serving: &Serving) -> u64 {
@@ -119,18 +133,50 @@ fn a_file_that_is_open_for_writing_is_copied_and_by_reference_again_later() {
 
 #[test]
 fn a_connection_goes_from_file_to_file_by_reference() {
-    let folder = Folder::new();
-    for name in ["a.mp4", "b.mp4"] {
-        folder.put(name, vec![b'o'; 100_000]);
-    }
-    let serving = serve_with(&[folder.path("")], FROM_THE_PAGE_CACHE.1);
+    // More than a connection keeps.
+    let names: Vec<String> = (0..20).map(|number| format!("{number}.mp4")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (_folder, serving) = files(&names, 100_000);
     let mut client = serving.connect();
-    for _ in 0..100 {
-        for target in ["/media/a.mp4", "/media/b.mp4"] {
-            assert_eq!(client.request("GET", target, &[]).body.len(), 100_000);
+    for _ in 0..10 {
+        for name in &names {
+            let target = format!("/media/{name}");
+            assert_eq!(client.request("GET", &target, &[]).body.len(), 100_000);
         }
     }
     assert_eq!(copied(&serving), 0);
+}
+
+#[test]
+fn a_writer_waits_for_a_response_that_is_unread_although_another_followed_it() {
+    const LENGTH: usize = 40_000;
+    let (folder, serving) = files(&["a.mp4", "b.mp4"], LENGTH);
+    let mut late = request_and_wait(&serving, "/media/a.mp4", LENGTH as u64 + 100);
+    late.send(head("GET", "/media/b.mp4", &[]));
+    wait_for(&late, 2 * LENGTH as u64 + 200);
+    assert_eq!(copied(&serving), 0, "both are sent by reference");
+    let path = folder.path("a.mp4");
+    thread::scope(|scope| {
+        let overwriting = scope.spawn(|| overwrite(&path, 0, &[b'n'; LENGTH]));
+        until("the writer waits", || has_waiting_writer(&path));
+        assert_eq!(late.read("GET").expect("a whole response").body, [b'o'; LENGTH]);
+        // The other file has another writer.
+        overwriting.join().expect("overwritten");
+    });
+    assert_eq!(late.read("GET").expect("a whole response").body, [b'o'; LENGTH]);
+}
+
+#[test]
+fn a_writer_does_not_wait_for_the_bytes_of_another_file_on_the_same_connection() {
+    const LENGTH: usize = 4_000_000;
+    let (folder, serving) = files(&["a.mp4", "b.mp4"], LENGTH);
+    let mut client = serving.connect();
+    assert_eq!(client.request("GET", "/media/a.mp4", &[]).body, vec![b'o'; LENGTH]);
+    client.send(head("GET", "/media/b.mp4", &[]));
+    wait_for(&client, 30_000);
+    overwrite(&folder.path("a.mp4"), 0, b"n");
+    assert_eq!(copied(&serving), 0, "both are sent by reference");
+    assert_eq!(client.read("GET").expect("a whole response").body, vec![b'o'; LENGTH]);
 }
 
 /// Files that are overwritten by one long write each, and requested in the middle of it.

@@ -481,7 +481,7 @@ fn a_virtual_mp4_has_its_moov_in_front_and_all_chunk_offsets_point_into_mdat() {
 
 /// A recent modification time proves little; a growing length proves that the file is incomplete.
 #[test]
-fn a_growing_title_is_409_with_retry_after() {
+fn a_growing_title_is_503_with_retry_after() {
     let (folder, serving, streams) = clock();
     let mut client = serving.connect();
     let multivariant = streams.samples().into_iter().find(|url| url.ends_with("index.m3u8"));
@@ -490,7 +490,7 @@ fn a_growing_title_is_409_with_retry_after() {
     let mut file = fs::OpenOptions::new().append(true).open(folder.path(CLOCK)).unwrap();
     file.write_all(&[0, 0, 0, 8, b'f', b'r', b'e', b'e']).unwrap();
     let growing = client.request("GET", &multivariant, &[]);
-    assert_eq!(growing.status, 409);
+    assert_eq!(growing.status, 503);
     assert_eq!(growing.field("content-type"), Some("application/problem+json"));
     assert!(growing.field("retry-after").is_some());
     // The file itself is served meanwhile.

@@ -141,10 +141,6 @@ fn matroska_is_remuxed_without_touching_a_sample() {
         assert_eq!(response.status, 200, "{view}");
         assert_eq!(response.field("content-type"), Some(media_type), "{view}");
     }
-    // The report is about the file itself.
-    let report = program.get("/v/film.mkv/inspect", &[]);
-    let report = json::json(&report, 200);
-    assert_eq!(report["playable"], false, "{report}");
 }
 
 #[test]
@@ -154,7 +150,7 @@ fn tracks_that_browsers_cannot_decode_are_encoded() {
     }
     let folder = Folder::new();
     let titles = [
-        ("a.avi", "-c:v mpeg4 -bf 2 -c:a mp3".to_owned(), "mp4a.40.34"),
+        ("a.avi", "-c:v mpeg4 -bf 2 -c:a mp3".to_owned(), "mp4a.40.2"),
         ("a.ts", format!("{AVC} -c:a ac3"), "mp4a.40.2"),
         ("a.flv", format!("{AVC} -c:a aac"), "mp4a.40.2"),
         ("a.wmv", "-c:v wmv2 -c:a wmav2".to_owned(), "mp4a.40.2"),

@@ -1,4 +1,4 @@
-//! `?follow`: files that grow while the server sends them.
+//! Files that grow: `?follow` sends them, and as titles they are unavailable until their end is seen.
 
 use std::{
     fs::{self, File},
@@ -12,7 +12,9 @@ use std::{
 use headwater::transcode::program::find_program;
 
 use crate::support::{
+    box_patches::of_kind,
     client::{Client, Incomplete, Response, head},
+    clips, ffmpeg,
     folder::{Folder, pattern},
     server::{Serving, serve_with},
     wait::until,
@@ -239,4 +241,172 @@ fn ffmpeg_plays_a_file_while_ffmpeg_records_it() {
     assert!(player.wait().expect("a child").success());
     let recorded = fs::read(folder.path("live.mp4")).expect("the recording");
     assert!(received == recorded, "{} of {} bytes", received.len(), recorded.len());
+}
+
+// ---- Titles -------------------------------------------------------------------------------------
+
+/// The views of a title that shared caches would keep.
+const VIEWS: [&str; 6] =
+    ["index.m3u8", "manifest.mpd", "play.mp4", "play.mp4?end=1", "poster.jpg", "inspect"];
+
+/// For a title that is idle for as long as the test runs.
+const PATIENT: &str = "follow_idle_s = 86400";
+
+#[track_caller]
+fn is_unavailable(serving: &Serving, title: &str) {
+    for view in VIEWS {
+        let response = serving.get(&format!("/v/{title}/{view}"), &[]);
+        let problem = String::from_utf8_lossy(&response.body);
+        assert_eq!(response.status, 503, "{title}, {view}: {problem}");
+        assert!(problem.contains("/errors/file-growing"), "{title}, {view}: {problem}");
+        assert_eq!(response.field("retry-after"), Some("5"), "{title}, {view}");
+        assert_eq!(response.field("cache-control"), Some("no-store"), "{title}, {view}");
+    }
+}
+
+#[track_caller]
+fn is_complete(serving: &Serving, title: &str) {
+    for view in VIEWS.into_iter().filter(|view| *view != "poster.jpg") {
+        let response = serving.get(&format!("/v/{title}/{view}"), &[]);
+        let body = String::from_utf8_lossy(&response.body);
+        assert_eq!(response.status, 200, "{title}, {view}: {body}");
+    }
+}
+
+/// A fragmented movie, and the index of fragments that its writer appended.
+fn fragmented() -> (Vec<u8>, Vec<u8>) {
+    let mut movie = fs::read(clips::named("fragmented.mp4").path()).expect("a clip");
+    let mfra = of_kind(&movie, b"mfra").first().expect("an index").start;
+    let end = movie.split_off(mfra);
+    (movie, end)
+}
+
+/// A writer that has the file open, after these bytes.
+fn written(folder: &Folder, name: &str, bytes: &[u8]) -> File {
+    append_to(&folder.put(name, bytes))
+}
+
+#[test]
+fn the_first_request_finds_a_recording_in_progress_unavailable_until_it_is_closed() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let (movie, _) = fragmented();
+    let folder = Folder::new();
+    let mut writer = written(&folder, "live.mp4", &movie[..movie.len() / 2]);
+    let serving = serve_with(&[folder.path("")], PATIENT);
+    serving.until_watching(&folder);
+    is_unavailable(&serving, "live.mp4");
+    // The file itself can be followed.
+    assert_eq!(serving.request("HEAD", "/media/live.mp4?follow", &[]).status, 200);
+    writer.write_all(&movie[movie.len() / 2..]).expect("written");
+    is_unavailable(&serving, "live.mp4");
+    drop(writer);
+    until("the close is seen", || serving.get("/v/live.mp4/index.m3u8", &[]).status == 200);
+    is_complete(&serving, "live.mp4");
+}
+
+#[test]
+fn an_end_that_shows_makes_a_title_complete_although_a_program_has_it_open() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let (movie, end) = fragmented();
+    let front = fs::read(clips::named("moov-in-front.mp4").path()).expect("a clip");
+    let folder = Folder::new();
+    let _ended = written(&folder, "ended.mp4", &[movie.clone(), end].concat());
+    let _front = written(&folder, "front.mp4", &front);
+    let old = written(&folder, "old.mp4", &movie);
+    old.set_modified(UNIX_EPOCH + Duration::from_secs(1_000_000_000)).expect("a time");
+    // Without an end and without a writer: a copy that has just arrived.
+    folder.put("copied.mp4", &movie);
+    let serving = serve_with(&[folder.path("")], PATIENT);
+    for title in ["ended.mp4", "front.mp4", "old.mp4", "copied.mp4"] {
+        is_complete(&serving, title);
+    }
+}
+
+#[test]
+fn a_file_that_is_being_copied_is_unavailable_until_it_is_whole() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    let read = |name: &str| fs::read(clips::named(name).path()).expect("a clip");
+    let matroska = [&b"\x1A\x45\xDF\xA3"[..], &pattern(5000)].concat();
+    for (name, bytes) in [
+        ("end.mp4", read("b-frames.mp4")),
+        ("front.mp4", read("moov-in-front.mp4")),
+        ("other.mkv", matroska),
+        ("begun.mp4", vec![0; 16]),
+    ] {
+        let _writer = written(&folder, name, &bytes[..bytes.len() / 2]);
+        let serving = serve_with(&[folder.path("")], PATIENT);
+        is_unavailable(&serving, name);
+        assert_eq!(serving.get("/api/jobs", &[]).status, 200);
+        let jobs = String::from_utf8(serving.get("/api/jobs", &[]).body).expect("text");
+        assert!(!jobs.contains("remux"), "no job for a part of a file: {jobs}");
+    }
+    // The same halves, which nothing writes: an interrupted copy plays as far as it goes, or has a reason.
+    let serving = serve_with(&[folder.path("")], PATIENT);
+    assert_eq!(serving.get("/v/front.mp4/index.m3u8", &[]).status, 200);
+    assert_eq!(serving.get("/v/end.mp4/index.m3u8", &[]).status, 422);
+}
+
+/// No lease tells of writers where files are overwritten in place, on network file systems, or for files of
+/// another user.
+#[test]
+fn where_the_system_tells_no_writer_the_watch_and_the_time_of_the_last_change_decide() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let (movie, _) = fragmented();
+    let folder = Folder::new();
+    folder.put("fresh.mp4", &movie);
+    let old = written(&folder, "old.mp4", &movie);
+    old.set_modified(UNIX_EPOCH + Duration::from_secs(1_000_000_000)).expect("a time");
+    drop(old);
+    let root = format!("[[root]]\ndir = {:?}\noverwritten_in_place = true", folder.path(""));
+    let serving = serve_with(&[], &format!("{PATIENT}\n{root}"));
+    serving.until_watching(&folder);
+    is_unavailable(&serving, "fresh.mp4");
+    is_complete(&serving, "old.mp4");
+    folder.put("closed.mp4", &movie);
+    until("the close is seen", || serving.get("/v/closed.mp4/index.m3u8", &[]).status == 200);
+    is_complete(&serving, "closed.mp4");
+}
+
+/// Frames that a recorder gets: 25 a second, of 64 by 36 pixels.
+const FRAME_BYTES: usize = 64 * 36;
+
+#[test]
+fn a_recording_of_ffmpeg_becomes_a_title_when_it_ends() {
+    let Some(program) = find_program("ffmpeg") else {
+        eprintln!("this test did not run: ffmpeg is not installed");
+        return;
+    };
+    let folder = Folder::new();
+    let mut recorder = Command::new(&program)
+        .args(["-v", "error", "-f", "rawvideo", "-pix_fmt", "gray", "-s", "64x36", "-i", "-"])
+        .args(["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "25"])
+        .args(["-pix_fmt", "yuv420p", "-flush_packets", "1", "-f", "mp4"])
+        .args(["-movflags", "frag_keyframe+empty_moov"])
+        .arg(folder.path("live.mp4"))
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("a recorder");
+    let mut camera = recorder.stdin.take().expect("piped");
+    camera.write_all(&[128; 75 * FRAME_BYTES]).expect("a recorder");
+    until("a fragment is recorded", || {
+        let bytes = fs::read(folder.path("live.mp4")).unwrap_or_default();
+        bytes.windows(4).any(|kind| kind == b"mdat")
+    });
+    let serving = serve_with(&[folder.path("")], PATIENT);
+    is_unavailable(&serving, "live.mp4");
+    camera.write_all(&[32; 25 * FRAME_BYTES]).expect("a recorder");
+    drop(camera);
+    assert!(recorder.wait().expect("a child").success());
+    until("the end is seen", || serving.get("/v/live.mp4/index.m3u8", &[]).status == 200);
+    let playlist = format!("http://{}/v/live.mp4/index.m3u8", serving.address);
+    assert_eq!(ffmpeg::tracks(&playlist).expect("a playlist")[0].packets.len(), 100);
 }

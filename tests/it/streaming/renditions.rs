@@ -127,13 +127,15 @@ fn urls_that_are_not_of_a_set_are_404() {
     };
     let version = init.split('/').find(|name| name.starts_with('~')).expect("a version");
     for target in [
-        "/v/film.set/play.mp4",
-        "/v/film.set/play.mp4?start=1",
         &format!("/v/film.set/{version}/video-1/init.mp4"),
         &format!("/v/film.set/{version}/text-1/all.vtt"),
         "/media/film.set",
         "/v/films/index.m3u8",
         "/v/broken.set/index.m3u8",
+        "/v/broken.set/play.mp4",
+        "/v/broken.set/poster.jpg",
+        "/v/films/play.mp4",
+        "/v/empty.set/inspect",
         "/v/empty.set/manifest.mpd",
         "/v/none.set/index.m3u8",
         "/v/.set/index.m3u8",

@@ -85,3 +85,38 @@ pub fn replaced(file: &[u8], range: Range<usize>, with: &[u8]) -> Vec<u8> {
     patched.splice(range, with.iter().copied());
     patched
 }
+
+/// The box of a type in the sample table of the track with this handler, if it has one.
+pub fn in_track(file: &[u8], handler: &[u8; 4], kind: &[u8; 4]) -> Option<LocatedBox> {
+    let all = locate_boxes(file);
+    let traks: Vec<_> = all.iter().filter(|place| place.kind == *b"trak").collect();
+    let is_of = |trak: &&&LocatedBox| {
+        let is_handler = |place: &&LocatedBox| {
+            let is_inside = trak.start < place.start && place.end <= trak.end;
+            is_inside && place.kind == *b"hdlr" && file[place.start + 16..][..4] == *handler
+        };
+        all.iter().any(|place| is_handler(&place))
+    };
+    let trak = traks.iter().find(is_of).expect("a track of this handler");
+    let inside = |place: &&LocatedBox| trak.start < place.start && place.end <= trak.end;
+    all.iter().filter(inside).find(|place| place.kind == *kind).cloned()
+}
+
+/// Replaces a box of a track, or adds it to the sample table if the track has none. The index must come after
+/// the media, or the length must not change.
+pub fn with_table(file: &[u8], handler: &[u8; 4], kind: &[u8; 4], with: &[u8]) -> Vec<u8> {
+    match in_track(file, handler, kind) {
+        Some(place) => replaced(file, place.start..place.end, with),
+        None => {
+            let stbl = in_track(file, handler, b"stbl").expect("a sample table");
+            replaced(file, stbl.end..stbl.end, with)
+        }
+    }
+}
+
+/// The 32-bit numbers in a table of a track, after its version and flags.
+pub fn numbers(file: &[u8], handler: &[u8; 4], kind: &[u8; 4]) -> Vec<u32> {
+    let place = in_track(file, handler, kind).expect("a table");
+    let fields = file[place.start + 12..place.end].chunks(4);
+    fields.map(|field| u32::from_be_bytes(field.try_into().expect("four bytes"))).collect()
+}

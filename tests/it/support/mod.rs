@@ -21,6 +21,7 @@ pub mod http2_frames; // single HTTP/2 frames
 pub mod jobs; // jobs of a server in this process
 pub mod json; // requests and responses with JSON
 pub mod long_file; // a long file, and multipart requests for it
+pub mod made_titles; // titles of ffmpeg, served by the real program until their jobs have ended
 pub mod manifests; // a strict reader of playlists and MPDs
 pub mod memory; // HTTP semantics without a socket
 pub mod movies; // small valid movies, written by code
@@ -28,11 +29,14 @@ pub mod postgres; // a PostgreSQL cluster for the tests
 pub mod processes; // processes of a deployment, from /proc
 pub mod program; // the program as a child process
 pub mod proxies; // nginx and Caddy, as the README configures them
+pub mod rendered; // images and renditions of a few files, made by a worker
 pub mod renditions; // renditions of one movie
 pub mod sent_files; // a file, and each way that it takes to a connection
 pub mod server; // a server in this process
+pub mod shown; // frames as a viewer sees them
 pub mod sources; // sources that fail on demand
 pub mod streams; // all URLs derived from a title
 pub mod subscriber; // a subscriber of the event stream
+pub mod views; // what is shown of a title: of its file, and of each view
 pub mod wait; // polls a condition
 pub mod webhook_receiver; // a receiver of webhooks

@@ -1,0 +1,286 @@
+//! The pieces of an edit list (ISO/IEC 14496-12 section 8.6.6) as one continuous track.
+//!
+//! A [piece](Piece) is a range of the media with a place in the presentation. A [`PieceWalk`] returns the
+//! samples of all pieces in order of presentation, numbered and timed as if the file had them so; all that
+//! reads a track through it, such as segments, clips and images, follows the edit list without knowing it.
+//!
+//! Decoding times only rise. A piece may need samples that are not shown: those from the sync sample before
+//! it, and references after its end. They last one tick each, and are presented just before the start of the
+//! piece or just before its end: whatever is shown keeps its time, and players need no edit list.
+
+use std::num::NonZeroU32;
+
+use bytes::Bytes;
+
+use super::{
+    Auxiliary, Corrections, Sample, SampleFault, Timeline,
+    samples::{Position, Samples, Walk},
+};
+use crate::extent::{ReadAt, ReadError};
+
+/// Ticks per second that a track with samples that are not shown has at least: 600 such samples, ten
+/// seconds at 60 frames per second, take less than half a frame.
+pub(super) const TIMESCALE_MIN: u32 = 90_000;
+
+/// What the samples of a track need of earlier ones.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Kind {
+    /// All from the sync sample before.
+    Video,
+    /// Little: each frame can begin a piece.
+    Audio,
+    /// Nothing, and a sample is cut at any time.
+    Text,
+}
+
+/// The pieces of a track.
+#[derive(Clone, Debug)]
+pub(super) struct Pieces {
+    /// In order of presentation, none without samples.
+    pub(super) list: Box<[Piece]>,
+    pub(super) kind: Kind,
+    /// Index of the sample entry of frames of silence.
+    pub(super) description: u32,
+    /// Ticks of the presentation per tick of the file.
+    pub(super) scale: NonZeroU32,
+    /// The frame of silence between pieces of audio, if there is any.
+    pub(super) silence: Option<Bytes>,
+}
+
+/// A piece. Its times are in ticks of the presentation; numbers of its samples count from its first decoded
+/// one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece {
+    /// Position of its first decoded sample.
+    pub(super) position: Position,
+    /// Number of its first sample in the presented track.
+    pub(super) first_sample: u32,
+    /// Number of its samples.
+    pub(super) count: u32,
+    /// Samples before this one in decoding order are not shown.
+    pub(super) first_shown: u32,
+    /// Samples from this one on are shown, unless they are presented after the end.
+    pub(super) lead_end: u32,
+    /// Range of media that it shows, in the scaled ticks of the file.
+    pub(super) media: (i64, i64),
+    /// When it is presented, and when the next piece is.
+    pub(super) start: i64,
+    pub(super) end: i64,
+    /// Decoding time of its first sample that is shown.
+    pub(super) shown_dts: i64,
+    /// The earliest decoding time of its first sample: after the piece before.
+    pub(super) dts_min: i64,
+    /// Decoding time of the first sample of the next piece, and how many of its samples are not shown.
+    pub(super) next: Option<(i64, u32)>,
+    /// Duration of media that is decoded before it and not shown.
+    pub(super) lead_in: i64,
+    /// The piece is silence, in frames of this duration.
+    pub(super) silent_frame: Option<NonZeroU32>,
+}
+
+impl Piece {
+    /// The decoding time of a sample, from its number and its time in the media. Both rise, so the result
+    /// does.
+    pub(super) fn decode_time(&self, kind: Kind, number: u32, media_dts: i64) -> i64 {
+        let natural = match self.first_shown.checked_sub(number) {
+            Some(before) if before > 0 => self.shown_dts.saturating_sub(before.into()),
+            _ => {
+                let since = media_dts.saturating_sub(self.media.0);
+                let since = if kind == Kind::Text { since.max(0) } else { since };
+                self.start.saturating_add(since)
+            }
+        };
+        natural.max(self.dts_min.saturating_add(number.into()))
+    }
+
+    /// A frame of silence.
+    fn silence(&self, pieces: &Pieces, number: u32, frame: NonZeroU32) -> Sample {
+        let dts = self.start + i64::from(number) * i64::from(frame.get());
+        let next_dts = match self.next {
+            Some((next_dts, _)) if number + 1 == self.count => next_dts,
+            _ => dts + i64::from(frame.get()),
+        };
+        let size = pieces.silence.as_ref().map_or(0, Bytes::len);
+        Sample {
+            number: self.first_sample + number,
+            offset: 0,
+            size: u32::try_from(size).unwrap_or(0),
+            dts,
+            duration: u32::try_from(next_dts - dts).unwrap_or(frame.get()),
+            composition: 0,
+            is_sync: true,
+            description: pieces.description,
+            is_hidden: false,
+            is_silence: true,
+        }
+    }
+
+    /// A sample of the media as part of the presentation.
+    fn place(&self, pieces: &Pieces, number: u32, sample: Sample) -> Sample {
+        let kind = pieces.kind;
+        let (media_dts, shown_at, media_end) = pieces.times(&sample);
+        let dts = self.decode_time(kind, number, media_dts);
+        let next_dts = if number + 1 < self.count {
+            self.decode_time(kind, number + 1, media_end)
+        } else if let Some((next_dts, _)) = self.next {
+            next_dts
+        } else {
+            dts.saturating_add(media_end.saturating_sub(media_dts))
+        };
+        let ends = match kind {
+            // A cue ends with its sample, whatever follows.
+            Kind::Text => {
+                next_dts.min(self.start.saturating_add(media_end.min(self.media.1) - self.media.0))
+            }
+            _ => next_dts,
+        };
+        let is_early = shown_at < self.media.0;
+        let is_hidden = kind == Kind::Video && (is_early || shown_at >= self.media.1);
+        let presented = if !is_hidden {
+            self.start.saturating_add(shown_at.saturating_sub(self.media.0))
+        } else if is_early && number < self.lead_end {
+            self.start - i64::from(self.lead_end - number)
+        } else if is_early {
+            dts
+        } else {
+            let next_lead = self.next.map_or(0, |(_, lead_end)| lead_end);
+            self.end - i64::from(next_lead) - i64::from(self.count - number)
+        };
+        let presented = if kind == Kind::Text { dts } else { presented };
+        let offset = presented.saturating_sub(dts);
+        Sample {
+            number: self.first_sample + number,
+            dts,
+            duration: u32::try_from(ends.saturating_sub(dts).max(0)).unwrap_or(u32::MAX),
+            composition: i32::try_from(offset).unwrap_or(0),
+            is_hidden,
+            ..sample
+        }
+    }
+}
+
+impl Pieces {
+    /// Decoding time, presentation time and end of decoding of a sample in the media, in scaled ticks.
+    pub(super) fn times(&self, sample: &Sample) -> (i64, i64, i64) {
+        times(sample, self.scale)
+    }
+
+    /// The index of the piece with a sample, by its number in the presented track.
+    fn find(&self, number: u32) -> usize {
+        self.list.partition_point(|piece| piece.first_sample <= number).saturating_sub(1)
+    }
+
+    /// The frame of silence, if any piece is silent.
+    pub(super) fn silence(&self) -> Option<&Bytes> {
+        self.silence.as_ref()
+    }
+
+    /// Approximate memory use, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.list.len() * size_of::<Piece>()
+    }
+}
+
+/// Decoding time, presentation time and end of decoding of a sample, in ticks times `scale`.
+pub(super) fn times(sample: &Sample, scale: NonZeroU32) -> (i64, i64, i64) {
+    let scaled = |ticks: i64| ticks.saturating_mul(scale.get().into());
+    let shown_at = sample.dts.saturating_add(sample.composition.into());
+    let end = sample.dts.saturating_add(sample.duration.into());
+    (scaled(sample.dts), scaled(shown_at), scaled(end))
+}
+
+/// A walk over a track's presented samples in decoding order: those of the file, or those of its pieces.
+#[derive(Debug)]
+pub struct PieceWalk<'a, R: ?Sized> {
+    samples: &'a Samples,
+    source: &'a R,
+    span: usize,
+    media: Walk<'a, R>,
+    /// The piece, its index, and the number of its next sample.
+    at: Option<(&'a Pieces, usize, u32)>,
+}
+
+impl<'a, R: ReadAt + ?Sized> PieceWalk<'a, R> {
+    /// Resumes at the position of the sample with this number, and reads `span` bytes per table at a time,
+    /// within `work_left` units of [work](super::budget).
+    pub(super) fn new(
+        samples: &'a Samples,
+        source: &'a R,
+        (position, number): (Position, u32),
+        span: usize,
+        work_left: u64,
+    ) -> Self {
+        let media = Walk::new(samples, source, position, span, work_left);
+        let at = samples.pieces.as_deref().map(|pieces| {
+            let index = pieces.find(number);
+            (pieces, index, number - pieces.list[index].first_sample)
+        });
+        Self { samples, source, span, media, at }
+    }
+
+    /// The position of the next sample, if a walk can resume there.
+    pub(super) fn resumable_position(&self) -> Option<Position> {
+        match self.at {
+            Some((pieces, index, number)) if number >= pieces.list[index].count => {
+                pieces.list.get(index + 1).map(|piece| piece.position)
+            }
+            // A frame of silence has no place in the file.
+            Some((pieces, index, _)) if pieces.list[index].silent_frame.is_some() => {
+                Some(pieces.list[index].position)
+            }
+            _ => self.media.resumable_position(),
+        }
+    }
+
+    /// What was corrected in the samples of the file so far; since the start of the piece if there are any.
+    pub(super) fn corrections(&self) -> Corrections {
+        self.media.corrections()
+    }
+
+    /// What each restart of the decoding times of fragments so far adds to those of the file, in ticks.
+    pub(super) fn restarts(&self) -> &[i64] {
+        self.media.restarts()
+    }
+
+    /// The remaining work budget.
+    pub(super) fn work_left(&self) -> u64 {
+        self.media.work_left()
+    }
+
+    /// When the last returned sample is presented. One that is not shown counts for the start of its piece.
+    pub fn presented(&self, sample: &Sample, timeline: &Timeline) -> i64 {
+        match self.at {
+            Some((pieces, index, _)) if sample.is_hidden => pieces.list[index].start,
+            _ => timeline.presented(sample.dts, sample.composition),
+        }
+    }
+
+    /// Auxiliary information of the last returned sample.
+    pub fn auxiliary(&self) -> Auxiliary {
+        self.media.auxiliary()
+    }
+
+    /// The next sample; `None` after the last one. A fault ends the track; an error comes from the disk.
+    pub fn next_sample(&mut self) -> Result<Option<Result<Sample, SampleFault>>, ReadError> {
+        let Some((pieces, mut index, mut number)) = self.at else {
+            return self.media.next_sample();
+        };
+        if number >= pieces.list[index].count {
+            let Some(next) = pieces.list.get(index + 1) else {
+                return Ok(None);
+            };
+            (index, number) = (index + 1, 0);
+            let work_left = self.media.work_left();
+            self.media = Walk::new(self.samples, self.source, next.position, self.span, work_left);
+        }
+        self.at = Some((pieces, index, number + 1));
+        let piece = &pieces.list[index];
+        if let Some(frame) = piece.silent_frame {
+            let is_within = self.media.charge(1);
+            let silence = piece.silence(pieces, number, frame);
+            return Ok(Some(if is_within { Ok(silence) } else { Err(SampleFault::TooMany) }));
+        }
+        let sample = self.media.next_sample()?;
+        Ok(sample.map(|sample| sample.map(|sample| piece.place(pieces, number, sample))))
+    }
+}
