@@ -319,7 +319,8 @@ impl Stills {
     pub fn movie(&self, track: &Track, file: &Arc<dyn Source>) -> Result<Extents, ReadError> {
         let mut runs = Runs::default();
         self.samples.iter().for_each(|placed| runs.add(&placed.sample, track));
-        let mut header = write_file_type();
+        let mut header = Writer::default();
+        track_boxes::write_file_type(&mut header, [track]);
         let moov = self.write_moov(track, 0).len();
         let mdat = if u32::try_from(runs.bytes + 8).is_ok() { 8 } else { 16 };
         let media = u32::try_from(header.len() + moov + mdat).expect("an index of a few samples");
@@ -413,15 +414,4 @@ impl Stills {
             stco.u32(media);
         });
     }
-}
-
-/// Writes `ftyp` (section 4.3).
-fn write_file_type() -> Writer {
-    let mut writer = Writer::default();
-    writer.boxed(b"ftyp", |ftyp| {
-        ftyp.bytes(b"isom");
-        ftyp.u32(0x200);
-        [b"isom", b"iso2", b"mp41"].into_iter().for_each(|brand| ftyp.bytes(brand));
-    });
-    writer
 }
