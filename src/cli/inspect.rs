@@ -1,6 +1,11 @@
 //! `headwater inspect FILE`: reports on a file, without a server.
 
-use std::{io, num::NonZeroU32, path::PathBuf, process::ExitCode};
+use std::{
+    fs, io,
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use super::{
     print::{print, print_error},
@@ -9,8 +14,19 @@ use super::{
 use crate::{
     config::Settings,
     extent::{ReadError, disk::PlainFile},
+    library::{
+        sidecar_name::{Sidecar, find_sidecars},
+        sidecars::SIDECARS_MAX,
+    },
     movie::Movie,
-    package::inspect::{inspect, report::Report},
+    package::{
+        inspect::{
+            add_subtitle_files, inspect,
+            report::{Report, SubtitleFile},
+            subtitle_file,
+        },
+        text::FILE_BYTES_MAX,
+    },
 };
 
 /// Exit status: no player can play any of the file.
@@ -65,5 +81,35 @@ fn read(args: &InspectArgs) -> Result<Report, ReadError> {
     let grid_ms =
         u32::try_from(segment_ms).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
     let index = Movie::read(&file, grid_ms)?;
-    inspect(&file, index.as_ref(), file.identity().version(), grid_ms)
+    let mut report = inspect(&file, index.as_ref(), file.identity().version(), grid_ms)?;
+    add_subtitle_files(&mut report, subtitle_files(&args.file));
+    Ok(report)
+}
+
+/// The subtitle files beside a movie, as a server finds them. A folder that cannot be listed has none.
+fn subtitle_files(movie: &Path) -> Vec<SubtitleFile> {
+    let folder = match movie.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names: Vec<Vec<u8>> = entries.map(|entry| entry.file_name().into_encoded_bytes()).collect();
+    let title = movie.file_name().unwrap_or_default().as_encoded_bytes();
+    let visible = names.iter().map(Vec::as_slice).filter(|name| !name.starts_with(b"."));
+    let found = find_sidecars(title, visible, SIDECARS_MAX);
+    found.into_iter().map(|(name, sidecar)| describe(folder, name, &sidecar)).collect()
+}
+
+fn describe(folder: &Path, name: &[u8], sidecar: &Sidecar) -> SubtitleFile {
+    let name = String::from_utf8_lossy(name);
+    let path = folder.join(&*name);
+    let is_long = |path: &Path| {
+        fs::metadata(path).is_ok_and(|metadata| metadata.len() > FILE_BYTES_MAX as u64)
+    };
+    let content = match is_long(&path) {
+        true => Err("it is too long".to_owned()),
+        false => fs::read(&path).map_err(|error| error.to_string()),
+    };
+    let content = content.as_ref().map(Vec::as_slice).map_err(String::clone);
+    subtitle_file(&name, &sidecar.label, sidecar.language.as_deref(), content)
 }

@@ -24,6 +24,17 @@ pub(super) fn text(report: &Report, name: &str) -> String {
     for track in &report.tracks {
         one_track(&mut lines, track);
     }
+    if !report.subtitle_files.is_empty() {
+        lines.heading("subtitle files beside it");
+        for file in &report.subtitle_files {
+            let label = escaped(&file.label);
+            let what = match &file.not_offered {
+                Some(why) => format!("{label}, not offered: {}", escaped(why)),
+                None => format!("{label}, {} cues", grouped(file.cues as u64)),
+            };
+            lines.item("-", &format!("{}: {what}", escaped(&file.name)));
+        }
+    }
     if !report.chapters.is_empty() {
         lines.heading("chapters");
         for chapter in &report.chapters {
@@ -149,6 +160,16 @@ fn one_track(lines: &mut Lines, track: &Track) {
     if let Some(video) = &track.video {
         video_track(lines, video);
     }
+    if let Some(text) = &track.text {
+        let flags = [
+            (text.is_default, "default"),
+            (text.is_forced, "forced"),
+            (text.is_for_hearing_impaired, "for the hearing impaired"),
+        ];
+        let flags = flags.into_iter().filter_map(|(is_set, flag)| is_set.then_some(flag));
+        let all = [escaped(&text.label)].into_iter().chain(flags.map(str::to_owned));
+        lines.row("listed as", &all.collect::<Vec<_>>().join(", "));
+    }
     if let Some(audio) = &track.audio {
         let bits = audio.sample_bits.map(|bits| format!(", {bits} bit")).unwrap_or_default();
         let (channels, rate) = (audio.channels, grouped(audio.sample_rate_hz.into()));
@@ -213,6 +234,9 @@ fn video_track(lines: &mut Lines, video: &Video) {
     lines.row("colour", &format!("{}{depth}", video.colour));
     if let Some(vision) = &video.dolby_vision {
         lines.row("Dolby Vision", vision);
+    }
+    if !video.captions.is_empty() {
+        lines.row("captions", &video.captions.join(", "));
     }
     let keys = video.key_frames;
     let (count, longest) = (grouped(keys.count), keys.longest_distance_s);

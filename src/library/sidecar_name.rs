@@ -8,10 +8,13 @@
 //! If the names of two titles match, the longer one wins: `film.en.srt` belongs to `film.en.mp4` if that
 //! exists, else to `film.mp4`. Titles that differ in the extension only share their subtitles.
 //!
-//! Names are compared as bytes, as the file system does; case matters except in the extension and the
-//! words.
+//! Names are compared as bytes, as the file system does, except that composed and decomposed characters
+//! are equal: macOS decomposes them (NFD), and other systems do not (NFC). Case matters except in the
+//! extension and the words.
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
+
+use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
 
 use super::media_type;
 use crate::movie::languages;
@@ -29,6 +32,8 @@ pub struct Sidecar {
     pub forced: bool,
     /// Whether the subtitles describe sounds too, for the deaf and hard of hearing.
     pub hearing_impaired: bool,
+    /// Whether players show it from the start.
+    pub is_default: bool,
     /// The label in menus: `English`, `Português (Brasil, forced)`. Two files may have the same.
     pub label: String,
 }
@@ -37,7 +42,38 @@ pub struct Sidecar {
 ///
 /// A title with a longer name may match better: see [`find_sidecars`].
 pub fn parse_sidecar(title: &[u8], candidate: &[u8]) -> Option<Sidecar> {
-    words_between(title, candidate).map(describe)
+    words_between(&normalize(title), &normalize(candidate)).map(describe)
+}
+
+/// A name with composed characters (NFC). Bytes that are not UTF-8 stay.
+pub(super) fn normalize(name: &[u8]) -> Cow<'_, [u8]> {
+    let is_normal = |text: &str| is_nfc_quick(text.chars()) == IsNormalized::Yes;
+    // Most names are ASCII: no table is read for them.
+    if name.is_ascii() || name.utf8_chunks().all(|chunk| is_normal(chunk.valid())) {
+        return name.into();
+    }
+    let mut normalized = Vec::with_capacity(name.len());
+    for chunk in name.utf8_chunks() {
+        normalized.extend(chunk.valid().nfc().collect::<String>().into_bytes());
+        normalized.extend(chunk.invalid());
+    }
+    normalized.into()
+}
+
+/// The forms of a name that other systems write: as it is, composed and decomposed, without duplicates.
+pub(super) fn forms(name: &[u8]) -> Vec<Cow<'_, [u8]>> {
+    let mut forms: Vec<Cow<'_, [u8]>> = vec![name.into()];
+    if let Ok(text) = str::from_utf8(name)
+        && !text.is_ascii()
+    {
+        for form in [text.nfc().collect::<String>(), text.nfd().collect()] {
+            let form = Cow::from(form.into_bytes());
+            if !forms.contains(&form) {
+                forms.push(form);
+            }
+        }
+    }
+    forms
 }
 
 /// The words between the title's name and the extension of its subtitles.
@@ -55,29 +91,35 @@ fn words_between<'a>(title: &[u8], candidate: &'a [u8]) -> Option<&'a [u8]> {
 /// titles with one prefix, so the time grows with the names and their lengths, not with their product.
 pub fn find_sidecars<'a>(
     title: &[u8],
-    names: impl Iterator<Item = &'a [u8]> + Clone,
+    names: impl Iterator<Item = &'a [u8]>,
     max: usize,
 ) -> Vec<(&'a [u8], Sidecar)> {
-    let stem = strip_extension(title);
+    let title = normalize(title);
+    let stem = strip_extension(&title);
+    let names: Vec<(&[u8], Cow<'_, [u8]>)> = names.map(|name| (name, normalize(name))).collect();
     // Titles that may match better: only a longer name that continues this one can.
     let mut longer = HashSet::new();
-    for name in names.clone() {
+    for (_, name) in &names {
         let continues =
             strip_name(stem, strip_extension(name)).is_some_and(|words| !words.is_empty());
         if continues && media_type::is_title(name) {
-            longer.extend([name, strip_extension(name)]);
+            longer.extend([&**name, strip_extension(name)]);
         }
     }
     let is_claimed = |name: &[u8]| {
         let (words, _) = split_extension(name).unwrap_or((name, b""));
-        let ends = (stem.len()..words.len()).filter(|&end| words[end] == b'.');
-        ends.chain([words.len()]).any(|end| longer.contains(&words[..end]))
+        let mut ends = (stem.len()..words.len()).filter(|&end| words[end] == b'.');
+        ends.any(|end| longer.contains(&words[..end])) || longer.contains(words)
     };
-    let mut own: Vec<&[u8]> =
-        names.filter(|name| words_between(title, name).is_some() && !is_claimed(name)).collect();
+    let mut own: Vec<_> = names
+        .iter()
+        .filter(|(_, name)| words_between(&title, name).is_some() && !is_claimed(name))
+        .collect();
     own.sort_unstable();
     own.truncate(max);
-    own.into_iter().filter_map(|name| Some((name, parse_sidecar(title, name)?))).collect()
+    own.into_iter()
+        .filter_map(|(name, normalized)| Some((*name, parse_sidecar(&title, normalized)?)))
+        .collect()
 }
 
 /// The name without its extension and the dot before it.
@@ -99,11 +141,30 @@ fn strip_name<'a>(begin: &[u8], name: &'a [u8]) -> Option<&'a [u8]> {
     }
 }
 
+/// Words of people who translate, with their tags. They are no codes of languages, or codes of languages
+/// that hardly any subtitles are in: `sc` is Sardinian elsewhere. Lower case.
+const FAN_WORDS: [(&str, &str); 13] = [
+    ("big5", "zh-Hant"),
+    ("chi_sim", "zh-Hans"),
+    ("chi_tra", "zh-Hant"),
+    ("cn", "zh-Hans"),
+    ("cz", "cs"),
+    ("dk", "da"),
+    ("gb", "zh-Hans"),
+    ("gr", "el"),
+    ("jap", "ja"),
+    ("jp", "ja"),
+    ("kr", "ko"),
+    ("sc", "zh-Hans"),
+    ("tc", "zh-Hant"),
+];
+
 /// The meaning of a word between a title's name and the extension.
 enum Word {
     Language(String),
     Forced,
     HearingImpaired,
+    Default,
     /// `hi`: Hindi, or hearing impaired.
     Hi,
     /// Known, and without effect.
@@ -116,23 +177,28 @@ impl Word {
             "forced" | "foreign" => Self::Forced,
             "sdh" | "cc" => Self::HearingImpaired,
             "hi" => Self::Hi,
-            "default" | "full" | "sub" | "subs" | "subtitles" | "und" => Self::Ignored,
-            _ => Self::Language(languages::parse_tag(word)?),
+            "default" => Self::Default,
+            "full" | "sub" | "subs" | "subtitles" | "und" => Self::Ignored,
+            lower => match FAN_WORDS.iter().find(|(known, _)| *known == lower) {
+                Some((_, tag)) => Self::Language((*tag).to_owned()),
+                None => Self::Language(languages::parse_tag(word)?),
+            },
         })
     }
 
-    /// The words in `en-forced` or `English (SDH)`; `None` if one of them is unknown.
+    /// The words in `en-forced`, `chs&eng` or `English (SDH)`; `None` if one of them is unknown.
     fn parse_all(words: &str) -> Option<Vec<Self>> {
         if let Some(word) = Self::parse(words) {
             return Some(vec![word]);
         }
-        let is_between = |character: char| " -_()[]".contains(character);
+        let is_between = |character: char| " -_()[]&+,".contains(character);
         words.split(is_between).filter(|word| !word.is_empty()).map(Self::parse).collect()
     }
 }
 
 fn describe(words: &[u8]) -> Sidecar {
-    let (mut forced, mut hearing_impaired, mut is_hi) = (false, false, false);
+    let (mut forced, mut hearing_impaired, mut is_default, mut is_hi) =
+        (false, false, false, false);
     let mut language = None;
     let mut unknown = Vec::new();
     for word in words.split(|&byte| byte == b'.').filter(|word| !word.is_empty()) {
@@ -143,7 +209,9 @@ fn describe(words: &[u8]) -> Sidecar {
         for meaning in meanings {
             match meaning {
                 Word::Language(tag) if language.is_none() => language = Some(tag),
-                Word::Language(_) => unknown.push(printable(word)),
+                // Subtitles in two languages; the first one comes first on the screen.
+                Word::Language(tag) => unknown.push(languages::native_name(&tag)),
+                Word::Default => is_default = true,
                 Word::Forced => forced = true,
                 Word::HearingImpaired => hearing_impaired = true,
                 Word::Hi => is_hi = true,
@@ -158,7 +226,7 @@ fn describe(words: &[u8]) -> Sidecar {
         None => {}
     }
     let label = format_label(language.as_deref(), &unknown, hearing_impaired, forced);
-    Sidecar { language, forced, hearing_impaired, label }
+    Sidecar { language, forced, hearing_impaired, is_default, label }
 }
 
 /// Formats a label: the language's own name, or else the unknown words, or else `Subtitles`; then the rest
@@ -226,20 +294,31 @@ mod tests {
             ("film.hi.srt", Some("hi"), "", "हिन्दी"),
             ("film.en.hi.srt", Some("en"), "h", "English (SDH)"),
             ("film.hi.en.forced.srt", Some("en"), "hf", "English (SDH, forced)"),
-            ("film.default.en.srt", Some("en"), "", "English"),
+            ("film.default.en.srt", Some("en"), "d", "English"),
+            ("film.en.forced.default.srt", Some("en"), "fd", "English (forced)"),
             ("film.mp4.srt", None, "", "Subtitles"),
             ("film.mp4.fr.srt", Some("fr"), "", "Français"),
             ("film..en..srt", Some("en"), "", "English"),
             ("film.signs.srt", None, "", "signs"),
             ("film.directors.cut.forced.srt", None, "f", "directors cut (forced)"),
             ("film.en.2.srt", Some("en"), "", "English (2)"),
-            ("film.en.fr.srt", Some("en"), "", "English (fr)"),
+            ("film.en.fr.srt", Some("en"), "", "English (Français)"),
+            ("film.chs&eng.srt", Some("zh-Hans"), "", "中文 (简体, English)"),
+            ("film.cht+jpn.srt", Some("zh-Hant"), "", "中文 (繁體, 日本語)"),
+            ("film.cmn-Hans.srt", Some("zh-Hans"), "", "中文 (简体)"),
+            ("film.sc.srt", Some("zh-Hans"), "", "中文 (简体)"),
+            ("film.TC.srt", Some("zh-Hant"), "", "中文 (繁體)"),
+            ("film.zh-TW.srt", Some("zh-TW"), "", "中文 (台灣)"),
+            ("film.jp.srt", Some("ja"), "", "日本語"),
+            ("film.zh-Hant-TW.hi.srt", Some("zh-Hant-TW"), "h", "中文 (Hant-TW, SDH)"),
+            ("film.foreign.srt", None, "f", "Subtitles (forced)"),
             ("film.a\nb.srt", None, "", "a\u{fffd}b"),
         ] {
             let expected = Sidecar {
                 language: language.map(str::to_owned),
                 forced: flags.contains('f'),
                 hearing_impaired: flags.contains('h'),
+                is_default: flags.contains('d'),
                 label: label.to_owned(),
             };
             assert_eq!(
@@ -277,6 +356,27 @@ mod tests {
         assert_eq!(sidecar.language.as_deref(), Some("fr"));
         assert_eq!(sidecar.label, "Français (\u{fffd})");
         assert_eq!(parse_sidecar(b"caf\xe9.mp4", b"caf\xe8.fr.srt"), None);
+    }
+
+    #[test]
+    fn composed_and_decomposed_names_are_equal() {
+        let (composed, decomposed) = ("Am\u{e9}lie", "Ame\u{301}lie");
+        for (title, sidecar) in [(composed, decomposed), (decomposed, composed)] {
+            let (title, sidecar) =
+                (format!("{title}.mp4"), format!("{sidecar}.Franc\u{327}ais.srt"));
+            let names = [title.as_bytes(), sidecar.as_bytes()];
+            let found = find_sidecars(title.as_bytes(), names.into_iter(), 32);
+            assert_eq!(found.len(), 1, "{sidecar}");
+            assert_eq!(found[0].0, sidecar.as_bytes(), "the name in the folder");
+            assert_eq!(found[0].1.language.as_deref(), Some("fr"));
+            // The longer title has them, in any form.
+            let other = format!("{composed}.Fran\u{e7}ais.mp4");
+            let names = [title.as_bytes(), sidecar.as_bytes(), other.as_bytes()];
+            assert!(find_sidecars(title.as_bytes(), names.into_iter(), 32).is_empty());
+            let prefixes = forms(title.as_bytes());
+            assert!(prefixes.iter().any(|form| form.starts_with(decomposed.as_bytes())));
+            assert!(prefixes.iter().any(|form| form.starts_with(composed.as_bytes())));
+        }
     }
 
     #[test]

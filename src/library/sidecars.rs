@@ -9,7 +9,7 @@ use std::{io, os::unix::ffi::OsStrExt as _};
 
 use super::{
     Library, MediaPath, Title,
-    sidecar_name::{Sidecar, find_sidecars},
+    sidecar_name::{Sidecar, find_sidecars, forms, normalize},
 };
 use crate::extent::disk::{
     Entry, EntryKind, Names, OpenError, Version, parent_directory, split_stem,
@@ -22,7 +22,7 @@ const SET: &[u8] = b".set";
 const EXTENSIONS: [&[u8]; 3] = [b"mp4", b"m4v", b"mov"];
 
 /// The most renditions of a title, and the most subtitles.
-const SIDECARS_MAX: usize = 32;
+pub const SIDECARS_MAX: usize = 32;
 
 /// The sidecars of a title, by name.
 #[derive(Clone, Debug, Default)]
@@ -102,10 +102,14 @@ pub fn is_set(folder: &MediaPath) -> bool {
 fn sidecars_among(title: &MediaPath, names: &Names) -> Sidecars {
     let name = title.file_name();
     let (stem, extension) = split_stem(name);
-    // Subtitles may repeat the title's name with its extension or without: both begin with the stem.
-    let near: Vec<&[u8]> = names.with_prefix(stem).collect();
+    // Subtitles may repeat the title's name with its extension or without: both begin with the stem, in any
+    // normal form.
+    let stems = forms(stem);
+    let near: Vec<&[u8]> = stems.iter().flat_map(|stem| names.with_prefix(stem)).collect();
+    let composed_stem = normalize(stem);
     let is_rendition = |other: &&[u8]| {
-        let Some([b'.', rest @ ..]) = other.strip_prefix(stem) else {
+        let composed = normalize(other);
+        let Some([b'.', rest @ ..]) = composed.strip_prefix(&*composed_stem) else {
             return false;
         };
         let (label, other_extension) = split_stem(rest);
@@ -174,6 +178,13 @@ mod tests {
         let (renditions, subtitles) = among("a/film.mp4", &names);
         assert_eq!(renditions, ["a/film.1080p60.mp4", "a/film.720p.mp4"]);
         assert_eq!(subtitles, ["a/film.en.srt"]);
+    }
+
+    #[test]
+    fn names_may_have_another_normal_form_than_the_title() {
+        let names = ["e\u{301}te\u{301}.720p.mp4", "e\u{301}te\u{301}.fr.srt", "\u{e9}t\u{e9}.mp4"];
+        let (renditions, subtitles) = among("\u{e9}t\u{e9}.mp4", &names);
+        assert_eq!((renditions, subtitles), (vec![names[0].to_owned()], vec![names[1].to_owned()]));
     }
 
     #[test]

@@ -9,12 +9,11 @@ use std::num::NonZeroU32;
 use bytes::Bytes;
 
 use super::{
-    Indexed, Sample, SampleFault, Timeline,
+    Corrections, Indexed, Sample, SampleFault, Timeline,
     budget::Budget,
     codec::silence::silent_frame,
-    corrections::Corrections,
     cuts::Cuts,
-    index::{IndexFault, Lead, Subject, index},
+    index::{IndexFault, IndexedWithRestarts, Lead, Subject, index},
     pieces::{Kind, Piece, Pieces, TIMESCALE_MIN, times},
     samples::{Position, Samples, Walk},
     timeline::{EditSummary, GAP_MAX_S, Part, TimeBase},
@@ -36,58 +35,61 @@ const PIECE_COST: u64 = 32;
 /// The share of the work budget that the pieces of one track may take.
 const WORK_SHARE: u64 = 8;
 
-/// Indexes a track as its edit list presents it. `first` is its first sample, if it has any.
+/// Indexes a track as its edit list presents it.
 pub(super) fn index_edited<R: ReadAt + ?Sized>(
     head: &mut Head,
     source: &R,
     base: TimeBase,
-    first: Option<Sample>,
     cuts: Cuts<'_>,
     lead: Lead,
     budget: &mut Budget,
-) -> Result<Result<(Timeline, Indexed), IndexFault>, ReadError> {
+) -> Result<Result<(Timeline, IndexedWithRestarts), IndexFault>, ReadError> {
     let (timeline, parts) = Timeline::new(&head.edits, base);
     let is_plain = matches!(&parts[..], [] | [Part { is_still: false, .. }]);
+    let mut plain = None;
     if is_plain {
         let segments_left = budget.segments;
-        let indexed = index(Subject::new(head, timeline), source, cuts, lead, budget)?;
+        let indexed = index(subject(head, timeline), source, cuts, lead, budget)?;
         if parts.is_empty() || is_as_presented(&indexed, &timeline, kind(head)) {
             return Ok(indexed.map(|indexed| (timeline, indexed)));
         }
         budget.segments = segments_left;
+        plain = indexed.ok();
     }
-    let preroll = match lead {
-        Lead::Audio { preroll } => preroll,
-        _ => 0,
-    };
-    let frame = first.and_then(|first| NonZeroU32::new(first.duration));
-    let silence = frame.and_then(|frame| silent_frame(&head.entry, frame, base.timescale));
-    let samples = &head.samples;
-    let arrangement =
-        Arrangement { samples, source, kind: kind(head), preroll, base, first, silence };
     let mut summary = timeline.edits;
+    let arrangement = Arrangement::new(head, source, base, lead);
     let Some(arranged) = arrangement.arrange(&parts, &mut summary, budget)? else {
         // No edit plays anything: all media plays instead.
         let start = parts.first().map_or(0, |part| part.start);
-        let begins = first.map_or(0, |first| first.dts.saturating_add(first.composition.into()));
+        let begins = head.first.map_or(0, |first| times(&first, NonZeroU32::MIN).1);
         let shift = start.saturating_sub(begins);
         let timeline = Timeline { shift, from: start, until: None, edits: summary };
-        let indexed = index(Subject::new(head, timeline), source, cuts, lead, budget)?;
+        let indexed = index(subject(head, timeline), source, cuts, lead, budget)?;
         return Ok(indexed.map(|indexed| (timeline, indexed)));
     };
-    let Arranged { pieces, timeline, fault, corrections } = arranged;
-    // Both fit: the scale is chosen so.
-    let timescale = base.timescale.saturating_mul(pieces.scale);
-    let first_piece = pieces.list[0];
-    head.timescale = timescale;
+    let Arranged { pieces, timeline, corrections, fault } = arranged;
+    let lead_in = pieces.list[0].lead_in;
+    head.timescale = base.timescale.saturating_mul(pieces.scale);
     head.samples.pieces = Some(Box::new(pieces));
-    let lead = Lead::Arranged;
-    let indexed = index(Subject::new(head, timeline), source, cuts, lead, budget)?;
-    Ok(indexed.map(|indexed| {
+    let subject = Subject { declared: None, ..subject(head, timeline) };
+    let indexed = index(subject, source, cuts, Lead::Arranged, budget)?;
+    Ok(indexed.map(|(indexed, _)| {
+        let (corrections, restarts) = match plain {
+            Some((plain, restarts)) => (plain.corrections, restarts),
+            None => (corrections, Vec::new()),
+        };
         let fault = indexed.fault.or(fault);
-        let corrections = indexed.corrections.with_times_of(corrections);
-        (timeline, Indexed { fault, lead_in: first_piece.lead_in, corrections, ..indexed })
+        (timeline, (Indexed { fault, lead_in, corrections, ..indexed }, restarts))
     }))
+}
+
+fn subject(head: &mut Head, timeline: Timeline) -> Subject<'_> {
+    Subject {
+        samples: &mut head.samples,
+        timescale: head.timescale,
+        timeline,
+        declared: head.declared,
+    }
 }
 
 fn kind(head: &Head) -> Kind {
@@ -100,10 +102,14 @@ fn kind(head: &Head) -> Kind {
 
 /// Whether the samples of a track without pieces can be presented as they are: its edit begins inside the
 /// media, and at a key frame if the track is video.
-fn is_as_presented(indexed: &Result<Indexed, IndexFault>, timeline: &Timeline, kind: Kind) -> bool {
+fn is_as_presented(
+    indexed: &Result<IndexedWithRestarts, IndexFault>,
+    timeline: &Timeline,
+    kind: Kind,
+) -> bool {
     match indexed {
         Err(fault) => *fault != IndexFault::Empty,
-        Ok(indexed) => {
+        Ok((indexed, _)) => {
             let is_behind_end = indexed.end <= timeline.from.saturating_add(1);
             let begins_between = indexed.lead_in >= i64::from(indexed.usual_duration.max(1));
             !is_behind_end && (kind != Kind::Video || !begins_between)
@@ -129,10 +135,10 @@ struct Arrangement<'a, R: ?Sized> {
 struct Arranged {
     pieces: Pieces,
     timeline: Timeline,
-    /// Why the media ends early.
-    fault: Option<SampleFault>,
     /// What was corrected in the media.
     corrections: Corrections,
+    /// Why the media ends early.
+    fault: Option<SampleFault>,
 }
 
 /// Where the parts begin in the media.
@@ -141,8 +147,8 @@ struct Starts {
     positions: Vec<Option<Position>>,
     /// End of the media, in the ticks of the file.
     end: i64,
-    fault: Option<SampleFault>,
     corrections: Corrections,
+    fault: Option<SampleFault>,
 }
 
 /// The samples of a part, in the ticks of the file; numbers count from the first decoded one.
@@ -161,7 +167,18 @@ struct Measured {
     last: Sample,
 }
 
-impl<R: ReadAt + ?Sized> Arrangement<'_, R> {
+impl<'a, R: ReadAt + ?Sized> Arrangement<'a, R> {
+    fn new(head: &'a Head, source: &'a R, base: TimeBase, lead: Lead) -> Self {
+        let preroll = match lead {
+            Lead::Audio { preroll } => preroll,
+            _ => 0,
+        };
+        let frame = head.first.and_then(|first| NonZeroU32::new(first.duration));
+        let silence = frame.and_then(|frame| silent_frame(&head.entry, frame, base.timescale));
+        let (samples, first) = (&head.samples, head.first);
+        Self { samples, source, kind: kind(head), preroll, base, first, silence }
+    }
+
     /// Arranges parts; `None` if none of them plays anything.
     fn arrange(
         &self,
@@ -215,8 +232,8 @@ impl<R: ReadAt + ?Sized> Arrangement<'_, R> {
             return Ok(None);
         };
         let timeline = self.timeline(&pieces, &measured, starts.end, summary);
-        let Starts { fault, corrections, .. } = starts;
-        Ok(Some(Arranged { pieces, timeline, fault, corrections }))
+        let Starts { corrections, fault, .. } = starts;
+        Ok(Some(Arranged { pieces, timeline, corrections, fault }))
     }
 
     /// Finds the first sample that each part needs, in one pass.
@@ -226,8 +243,8 @@ impl<R: ReadAt + ?Sized> Arrangement<'_, R> {
         let mut starts = Starts {
             positions: vec![None; parts.len()],
             end: 0,
-            fault: None,
             corrections: Corrections::default(),
+            fault: None,
         };
         // In the order of the media.
         let mut order: Vec<usize> = (0..parts.len()).collect();
@@ -236,7 +253,7 @@ impl<R: ReadAt + ?Sized> Arrangement<'_, R> {
         // The sample to begin with for a part that begins before the next sync sample.
         let mut last_sync = start;
         loop {
-            let position = walk.position();
+            let position = walk.resumable_position();
             let sample = match walk.next_sample()? {
                 Some(Ok(sample)) => sample,
                 Some(Err(fault)) => {
@@ -248,6 +265,9 @@ impl<R: ReadAt + ?Sized> Arrangement<'_, R> {
             let (_, shown_at, _) = times(&sample, NonZeroU32::MIN);
             let ends = shown_at.saturating_add(sample.duration.into());
             starts.end = starts.end.max(ends);
+            let Some(position) = position else {
+                continue;
+            };
             while let Some(part) = waiting.peek().copied() {
                 let is_passed = match self.kind {
                     Kind::Video => sample.is_sync && shown_at > parts[part].media_time,
@@ -272,8 +292,8 @@ impl<R: ReadAt + ?Sized> Arrangement<'_, R> {
         if self.kind == Kind::Video {
             waiting.for_each(|part| starts.positions[part] = Some(last_sync));
         }
-        budget.work = walk.work_left();
         starts.corrections = walk.corrections();
+        budget.work = walk.work_left();
         Ok(starts)
     }
 

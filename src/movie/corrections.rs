@@ -40,12 +40,6 @@ pub struct Corrections {
 }
 
 impl Corrections {
-    /// The same, with what was corrected in a pass over all media.
-    pub(super) fn with_times_of(self, media: Self) -> Self {
-        let Self { equal_entries, late_start, missing_timescale, .. } = self;
-        Self { equal_entries, late_start, missing_timescale, last_duration: None, ..media }
-    }
-
     /// Whether the tables of the file are wrong, so that a copy of them is, too.
     pub fn change_tables(&self) -> bool {
         // Fragments always get new tables.

@@ -13,7 +13,6 @@ use super::{
     pieces::PieceWalk,
     samples::{Position, Samples},
     timeline::Timeline,
-    track::Head,
 };
 use crate::extent::{ReadAt, ReadError};
 
@@ -128,9 +127,6 @@ pub struct Indexed {
     pub has_subsamples: bool,
     /// What the file says and cannot mean.
     pub corrections: Corrections,
-    /// What each restart of the decoding times of fragments adds to them, in ticks; taken when all tracks are
-    /// indexed.
-    pub(super) restarts: Vec<i64>,
     /// Why the track ends early.
     pub fault: Option<SampleFault>,
 }
@@ -191,17 +187,10 @@ pub(super) struct Subject<'s> {
     pub(super) timeline: Timeline,
     /// The longest duration according to the headers of the file, in ticks.
     pub(super) declared: Option<i64>,
-    /// What was corrected in its header.
-    pub(super) corrections: Corrections,
 }
 
-impl<'h> Subject<'h> {
-    /// A track with this timeline.
-    pub(super) fn new(head: &'h mut Head, timeline: Timeline) -> Self {
-        let Head { timescale, declared, corrections, .. } = *head;
-        Self { samples: &mut head.samples, timescale, timeline, declared, corrections }
-    }
-}
+/// The index of a track, and what each restart of the decoding times of its fragments adds to them.
+pub(super) type IndexedWithRestarts = (Indexed, Vec<i64>);
 
 /// Reads all samples of a track, within the budget.
 pub(super) fn index<R: ReadAt + ?Sized>(
@@ -210,8 +199,8 @@ pub(super) fn index<R: ReadAt + ?Sized>(
     cuts: Cuts<'_>,
     lead: Lead,
     budget: &mut Budget,
-) -> Result<Result<Indexed, IndexFault>, ReadError> {
-    let Subject { samples, timescale, timeline, declared, corrections: in_header } = subject;
+) -> Result<Result<IndexedWithRestarts, IndexFault>, ReadError> {
+    let Subject { samples, timescale, timeline, declared } = subject;
     let start = (samples.start(), 0);
     let mut walk = PieceWalk::new(samples, source, start, PASS_BYTES, budget.work);
     let mut pass = Pass::new(timescale, timeline, cuts, lead, budget.segments);
@@ -238,29 +227,23 @@ pub(super) fn index<R: ReadAt + ?Sized>(
         }
     }
     budget.work = walk.work_left();
-    let corrections = Corrections {
-        equal_entries: in_header.equal_entries,
-        late_start: in_header.late_start,
-        missing_timescale: in_header.missing_timescale,
-        ..walk.corrections()
-    };
+    let corrections = walk.corrections();
     let restarts = walk.restarts().to_vec();
-    // Pieces end where their edits do.
-    let is_whole = samples.pieces.is_none();
-    let corrected = if is_whole { pass.correct_last(declared) } else { None };
-    samples.last = corrected.map(|last| (last.number, last.duration));
+    let corrected = pass.correct_last(declared);
+    if let Some(CorrectedLast { number, duration, .. }) = corrected {
+        samples.last = Some((number, duration));
+    }
     let indexed = pass.finish().map(|indexed| Indexed {
         corrections: Corrections {
             last_duration: corrected.map(|last| last.in_file),
             ..corrections
         },
-        restarts,
         ..indexed
     });
     if let Ok(indexed) = &indexed {
         budget.segments = budget.segments.saturating_sub(indexed.segments.len());
     }
-    Ok(indexed)
+    Ok(indexed.map(|indexed| (indexed, restarts)))
 }
 
 /// The last presented sample, with a duration that its file cannot mean.
@@ -387,8 +370,10 @@ impl<'a> Pass<'a> {
             (self.last, self.end_before) = (Some(*sample), self.end);
             self.end = self.end.max(ends.min(self.timeline.until.unwrap_or(i64::MAX)));
             self.shown = self.current.map(|(segment, _)| (self.segments.len(), segment));
-            if presented >= self.timeline.from && !sample.is_hidden {
-                self.presented_samples += 1;
+            // A frame that an edit list holds does not slow the others.
+            let is_held = matches!(self.lead, Lead::Arranged) && sample.duration / 8 > self.usual.0;
+            if presented >= self.timeline.from && !is_held {
+                self.presented_samples += u32::from(!sample.is_hidden);
                 self.presented_ticks = self.presented_ticks.saturating_add(sample.duration.into());
             }
         }
@@ -581,7 +566,6 @@ impl<'a> Pass<'a> {
             bytes: self.bytes,
             has_subsamples: self.has_subsamples == Some(true),
             corrections: Corrections::default(),
-            restarts: Vec::new(),
             fault: self.fault,
         })
     }

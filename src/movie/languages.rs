@@ -8,7 +8,7 @@
 struct Language {
     /// Code in a tag: two letters (ISO 639-1) if the language has such a code, else three.
     code: &'static str,
-    /// Three-letter codes: ISO 639-2/T, then ISO 639-2/B if it differs.
+    /// Three-letter codes: ISO 639-2/T, then ISO 639-2/B if it differs, then those of ISO 639-3.
     three_letters: &'static [&'static str],
     english: &'static str,
     native: &'static str,
@@ -115,7 +115,7 @@ const LANGUAGES: &[Language] = &[
     language("vi", &["vie"], "Vietnamese", "Tiếng Việt"),
     language("yi", &["yid"], "Yiddish", "ייִדיש"),
     language("yue", &["yue"], "Cantonese", "粵語"),
-    language("zh", &["zho", "chi"], "Chinese", "中文"),
+    language("zh", &["zho", "chi", "cmn"], "Chinese", "中文"),
     language("zu", &["zul"], "Zulu", "isiZulu"),
 ];
 

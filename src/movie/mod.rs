@@ -12,16 +12,20 @@ mod arrange;
 mod auxiliary;
 mod boxes;
 mod budget;
+mod captions;
 mod carried;
 pub mod codec;
 mod corrections;
 mod cuts;
 mod entries;
 mod fragments;
+mod handler_name;
 pub mod index;
 pub mod languages;
 mod leading;
+mod macintosh_languages;
 mod matrix;
+pub mod matroska_languages;
 mod mp4;
 mod orientation;
 mod pieces;
@@ -32,6 +36,7 @@ mod syncs;
 mod tables;
 mod timeline;
 mod track;
+mod user_data;
 mod window;
 
 use std::{num::NonZeroU32, ops::Range};
@@ -41,7 +46,8 @@ use bytes::Bytes;
 pub use self::{
     auxiliary::{Auxiliary, AuxiliaryFault},
     boxes::Header,
-    carried::{Carried, TrackKind},
+    captions::Captions,
+    carried::Carried,
     codec::{FourCc, SampleEntry},
     corrections::Corrections,
     index::{Indexed, SEGMENT_SAMPLES_MAX, Segment, SegmentStart, Shape, Syncs},
@@ -50,6 +56,7 @@ pub use self::{
     samples::{Position, Sample, SampleFault},
     shape::VideoShape,
     timeline::{EditSummary, Timeline},
+    user_data::TrackKind,
 };
 use crate::extent::{ReadAt, ReadError};
 
@@ -116,6 +123,8 @@ pub struct Track {
     pub language: Option<String>,
     /// Name for people.
     pub name: Option<String>,
+    /// Its purposes (`kind`, section 8.10.4), in file order.
+    pub kinds: Vec<TrackKind>,
     /// Whether the track plays by default.
     pub is_enabled: bool,
     /// Matrix, width and height for a `tkhd` (section 8.3.2) of a movie whose own matrix is the identity.
@@ -130,6 +139,8 @@ pub struct Track {
     pub timeline: Timeline,
     /// Segments and totals.
     pub index: Indexed,
+    /// Closed captions in the video.
+    pub captions: Captions,
     /// The whole `trak` box.
     pub whole: Range<u64>,
     samples: samples::Samples,
@@ -217,14 +228,18 @@ impl Movie {
     /// Approximate memory use of the index, in bytes.
     pub fn bytes(&self) -> usize {
         let text_bytes = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let kind_bytes =
+            |kind: &TrackKind| size_of::<TrackKind>() + kind.scheme.len() + kind.value.len();
         let track_bytes = |track: &Track| {
             size_of::<Track>()
                 + track.index.segments.capacity() * size_of::<Segment>()
                 + track.entry.entry.len()
                 + track.samples.bytes()
+                + track.samples.pieces.as_ref().map_or(0, |pieces| pieces.bytes())
                 + text_bytes(&track.language)
                 + text_bytes(&track.name)
                 + track.carried.bytes()
+                + track.kinds.iter().map(kind_bytes).sum::<usize>()
         };
         let fragments = self.fragments * size_of::<Range<u64>>();
         let chapters = match &self.chapters {
@@ -243,7 +258,7 @@ impl Movie {
 impl Track {
     fn new(head: track::Head, timeline: Timeline, index: Indexed) -> Self {
         let track::Head { id, handler, timescale, language, name, is_enabled, .. } = head;
-        let track::Head { display, carried, entry, samples, whole, .. } = head;
+        let track::Head { kinds, display, carried, entry, samples, whole, .. } = head;
         let shape = match &entry.media {
             codec::Media::Video(video) => Some(VideoShape::new(&display, video)),
             _ => None,
@@ -254,6 +269,7 @@ impl Track {
             timescale,
             language,
             name,
+            kinds,
             is_enabled,
             display: display.fields(&entry.media),
             carried,
@@ -261,6 +277,7 @@ impl Track {
             entry,
             timeline,
             index,
+            captions: Captions::default(),
             whole,
             samples,
         }

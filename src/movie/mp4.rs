@@ -1,13 +1,15 @@
 //! The reader of MP4 files: top-level boxes, the movie header, and the tracks.
 
-use std::{collections::VecDeque, mem, num::NonZeroU32, ops::Range, sync::Arc};
+use std::{collections::VecDeque, num::NonZeroU32, ops::Range, sync::Arc};
 
 use super::{
-    Chapters, FourCc, LeftOut, Movie, MovieRefused, Sample, Track,
+    Chapters, FourCc, LeftOut, Movie, MovieRefused, Track,
     arrange::index_edited,
     boxes::{self, Header},
     budget::Budget,
+    captions,
     codec::Codec,
+    corrections::Corrections,
     cuts::{Cuts, Near},
     fragments::Defaults,
     index::Lead,
@@ -82,10 +84,12 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     let defaults = track_defaults(window, &parts)?;
     let mut budget = Budget::new(source.len());
     let moofs: Arc<[_]> = top.moofs.into();
+    // QuickTime is older than brands.
+    let is_quicktime = top.brand.is_none_or(|brand| brand == FourCc(*b"qt  "));
     let mut left_out = Vec::new();
     let mut heads = Vec::new();
     let duration = duration.max(fragments_duration(window, &parts)?);
-    let shared = Shared { timescale, duration, defaults: &defaults, moofs: &moofs };
+    let shared = Shared { timescale, duration, is_quicktime, defaults: &defaults, moofs: &moofs };
     for trak in parts.iter().filter(|part| part.kind == FourCc(*b"trak")).take(TRACKS_MAX) {
         match track::read(window, trak, &shared, &mut budget.work)? {
             Ok(head) => heads.push(Head { display: head.display.within(matrix), ..head }),
@@ -274,9 +278,10 @@ fn index_tracks<R: ReadAt + ?Sized>(
     budget: &mut Budget,
     left_out: &mut Vec<LeftOut>,
 ) -> Result<Vec<Track>, ReadError> {
-    let firsts: Vec<Option<Sample>> = heads.iter().map(|head| head.first).collect();
+    let firsts: Vec<Option<i64>> =
+        heads.iter().map(|head| head.first.map(|first| first.dts)).collect();
     // The earliest start of all tracks, if all of them start late.
-    let begins = heads.iter().zip(&firsts).filter_map(|(head, first)| Some((head, (*first)?.dts)));
+    let begins = heads.iter().zip(&firsts).filter_map(|(head, first)| Some((head, (*first)?)));
     let in_order = |&(a, first_a): &(&Head, i64), &(b, first_b): &(&Head, i64)| {
         let cross =
             |first: i64, other: &Head| i128::from(first) * i128::from(other.timescale.get());
@@ -300,14 +305,14 @@ fn index_tracks<R: ReadAt + ?Sized>(
             let ticks = i128::from(time) * i128::from(head.timescale.get());
             i64::try_from(ticks / i128::from(scale.get())).unwrap_or(i64::MAX)
         };
-        let first_dts = first.map_or(0, |first| first.dts);
-        let late = first_dts.saturating_sub(ticks(origin));
+        let first = first.unwrap_or(0);
+        let late = first.saturating_sub(ticks(origin));
         let is_apart = late / i64::from(head.timescale.get()) > APART_MAX_S;
         let base = TimeBase {
             timescale: head.timescale,
             movie_timescale,
-            first: first_dts,
-            origin: if is_apart { first_dts } else { ticks(origin) },
+            first,
+            origin: if is_apart { first } else { ticks(origin) },
             is_fragmented: head.samples.fragments.is_some(),
         };
         let leading = tracks.first().map(|(_, track)| track).filter(|track| track.is_video());
@@ -324,19 +329,26 @@ fn index_tracks<R: ReadAt + ?Sized>(
             _ => Cuts::Grid(grid_ms),
         };
         let lead = lead(&head);
-        head.corrections.late_start = is_apart.then_some(late);
-        let mut indexed = index_edited(&mut head, source, base, first, cuts, lead, budget)?;
-        if let (Ok((_, index)), None) = (&mut indexed, &restarts) {
-            let mut own = Restarts::new(mem::take(&mut index.restarts), base.timescale);
+        let mut indexed = index_edited(&mut head, source, base, cuts, lead, budget)?;
+        if let (Ok((_, (_, restarted))), None) = (&indexed, &restarts) {
+            let mut own = Restarts::new(restarted.clone(), base.timescale);
             if !own.is_empty() && head.samples.pieces.is_none() {
                 own.spread(source, order.iter().map(|(_, (head, _))| head), budget)?;
                 follow(&mut head, &own);
-                indexed = index_edited(&mut head, source, base, first, cuts, lead, budget)?;
+                indexed = index_edited(&mut head, source, base, cuts, lead, budget)?;
             }
             restarts = Some(own);
         }
         match indexed {
-            Ok((timeline, index)) => tracks.push((place, Track::new(head, timeline, index))),
+            Ok((timeline, (mut index, _))) => {
+                index.corrections = Corrections {
+                    equal_entries: head.equal_entries,
+                    missing_timescale: head.missing_timescale,
+                    late_start: is_apart.then_some(late),
+                    ..index.corrections
+                };
+                tracks.push((place, Track::new(head, timeline, index)));
+            }
             Err(fault) => left_out.push(LeftOut {
                 id: head.id,
                 handler: Some(head.handler),
@@ -344,6 +356,9 @@ fn index_tracks<R: ReadAt + ?Sized>(
                 why: fault.to_string(),
             }),
         }
+    }
+    for (_, track) in tracks.iter_mut().filter(|(_, track)| track.is_video()) {
+        track.captions = captions::read(source, track)?;
     }
     tracks.sort_by_key(|(place, _)| *place);
     Ok(tracks.into_iter().map(|(_, track)| track).collect())

@@ -13,8 +13,7 @@ use std::num::NonZeroU32;
 use bytes::Bytes;
 
 use super::{
-    Auxiliary, Sample, SampleFault, Timeline,
-    corrections::Corrections,
+    Auxiliary, Corrections, Sample, SampleFault, Timeline,
     samples::{Position, Samples, Walk},
 };
 use crate::extent::{ReadAt, ReadError};
@@ -219,25 +218,21 @@ impl<'a, R: ReadAt + ?Sized> PieceWalk<'a, R> {
         Self { samples, source, span, media, at }
     }
 
-    /// The position of the next sample, to resume there.
-    pub(super) fn position(&self) -> Position {
-        match self.at {
-            Some((pieces, index, number)) if number >= pieces.list[index].count => {
-                pieces.list.get(index + 1).map_or(self.media.position(), |piece| piece.position)
-            }
-            _ => self.media.position(),
-        }
-    }
-
     /// The position of the next sample, if a walk can resume there.
     pub(super) fn resumable_position(&self) -> Option<Position> {
         match self.at {
-            None => self.media.resumable_position(),
-            Some(_) => Some(self.position()),
+            Some((pieces, index, number)) if number >= pieces.list[index].count => {
+                pieces.list.get(index + 1).map(|piece| piece.position)
+            }
+            // A frame of silence has no place in the file.
+            Some((pieces, index, _)) if pieces.list[index].silent_frame.is_some() => {
+                Some(pieces.list[index].position)
+            }
+            _ => self.media.resumable_position(),
         }
     }
 
-    /// What was corrected in the samples so far; of pieces, in those of the last one.
+    /// What was corrected in the samples of the file so far; since the start of the piece if there are any.
     pub(super) fn corrections(&self) -> Corrections {
         self.media.corrections()
     }

@@ -164,6 +164,13 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
         }
     }
 
+    /// Consumes work for a sample that is not in the file; false if none is left.
+    pub(super) fn charge(&mut self, work: u64) -> bool {
+        let left = self.work_left.checked_sub(work);
+        self.work_left = left.unwrap_or(0);
+        left.is_some()
+    }
+
     /// The position of the next sample, if a walk can resume there: not where decoding times wait for those
     /// of the file to catch up.
     pub(super) fn resumable_position(&self) -> Option<Position> {
@@ -201,13 +208,6 @@ impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
             Stage::Tables(_) => &[],
             Stage::Fragments(walk) => &walk.restarts,
         }
-    }
-
-    /// Consumes work for a sample that is not in the file; false if none is left.
-    pub(super) fn charge(&mut self, work: u64) -> bool {
-        let left = self.work_left.checked_sub(work);
-        self.work_left = left.unwrap_or(0);
-        left.is_some()
     }
 
     /// The remaining work budget.

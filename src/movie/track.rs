@@ -8,13 +8,15 @@ use super::{
     boxes::{self, Header},
     carried::Carried,
     codec::SampleEntry,
-    corrections::{CompositionLimits, Corrections},
+    corrections::CompositionLimits,
     entries::{self, Chosen, Entries},
     fragments::{Defaults, Fragments},
+    macintosh_languages,
     samples::{Samples, Walk},
     shape::Display,
     tables::Tables,
     timeline::{Edit, EditList},
+    user_data::{self, TrackKind, UserData},
     window::Window,
 };
 use crate::extent::{ReadAt, ReadError};
@@ -25,9 +27,6 @@ const FIRST_BYTES: usize = 512;
 /// The most entries of an edit list; later ones are ignored.
 const EDITS_MAX: u64 = 1024;
 
-/// The longest track name, in bytes; longer ones are cut.
-const NAME_BYTES_MAX: u64 = 256;
-
 /// A track before its samples are indexed.
 #[derive(Clone, Debug)]
 pub(super) struct Head {
@@ -36,6 +35,7 @@ pub(super) struct Head {
     pub(super) timescale: NonZeroU32,
     pub(super) language: Option<String>,
     pub(super) name: Option<String>,
+    pub(super) kinds: Vec<TrackKind>,
     pub(super) is_enabled: bool,
     /// How it is displayed, within the movie.
     pub(super) display: Display,
@@ -45,8 +45,10 @@ pub(super) struct Head {
     pub(super) samples: Samples,
     /// The first sample, if it is readable.
     pub(super) first: Option<Sample>,
-    /// What was corrected in its header.
-    pub(super) corrections: Corrections,
+    /// Number of equal sample entries, of which it has the first.
+    pub(super) equal_entries: u8,
+    /// Its header has no timescale, so that it has that of the movie.
+    pub(super) missing_timescale: bool,
     /// The longest duration according to the headers of the track and the movie, in ticks.
     pub(super) declared: Option<i64>,
     /// Identifiers of the tracks that hold its chapters.
@@ -69,6 +71,8 @@ pub(super) struct Shared<'a> {
     pub(super) timescale: NonZeroU32,
     /// Duration of the movie, in these ticks, with fragments (`mehd`) or without; 0 if unknown.
     pub(super) duration: u64,
+    /// Whether it is a QuickTime movie, where a language of zero is English.
+    pub(super) is_quicktime: bool,
     /// The sample defaults of each track in `mvex`.
     pub(super) defaults: &'a [(u32, Defaults)],
     /// The file's fragments.
@@ -110,7 +114,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     let handler = FourCc(window.array(hdlr.body.start + 8)?);
     refused.handler = Some(handler);
     let mdhd = match boxes::find(&media, b"mdhd") {
-        Some(mdhd) => media_header(window, mdhd)?,
+        Some(mdhd) => media_header(window, mdhd, shared.is_quicktime)?,
         None => None,
     };
     let Some((timescale, media_duration, language)) = mdhd else {
@@ -120,7 +124,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     let own_timescale = NonZeroU32::new(timescale);
     let timescale = own_timescale.unwrap_or(shared.timescale);
     let language = match boxes::find(&media, b"elng") {
-        Some(elng) => text(window, elng, 4)?.or(language),
+        Some(elng) => user_data::text(window, elng, 4)?.or(language),
         None => language,
     };
     let Some(minf) = boxes::find(&media, b"minf") else {
@@ -208,24 +212,23 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         Some(edts) => edit_list(window, edts)?,
         None => EditList::default(),
     };
+    let UserData { name, kinds } = user_data::read(window, &parts, hdlr)?;
     Ok(Ok(Head {
         id,
         handler,
         timescale,
         language,
-        name: name(window, &parts, hdlr)?,
+        name,
+        kinds,
         is_enabled,
         display: Display::new(display),
-        carried: Carried::read(window, tkhd, hdlr, &parts, &stbl)?,
+        carried: Carried::read(window, tkhd, hdlr, &stbl)?,
         entry,
         edits,
         samples,
         first,
-        corrections: Corrections {
-            equal_entries,
-            missing_timescale: own_timescale.is_none(),
-            ..Corrections::default()
-        },
+        equal_entries,
+        missing_timescale: own_timescale.is_none(),
         declared,
         chapters: chapter_tracks(window, &parts)?,
         whole: trak.whole(),
@@ -292,6 +295,7 @@ pub(super) fn duration<R: ReadAt + ?Sized>(
 fn media_header<R: ReadAt + ?Sized>(
     window: &mut Window<'_, R>,
     mdhd: &Header,
+    is_quicktime: bool,
 ) -> Result<Option<(u32, i64, Option<String>)>, ReadError> {
     if mdhd.body_len() < 4 {
         return Ok(None);
@@ -304,11 +308,15 @@ fn media_header<R: ReadAt + ?Sized>(
     let timescale = window.u32(mdhd.body.start + timescale_at)?;
     let ticks = duration(window, mdhd.body.start + timescale_at + 4, version)?;
     let packed = u16::from_be_bytes(window.array(mdhd.body.start + language_at)?);
-    Ok(Some((timescale, i64::try_from(ticks).unwrap_or(i64::MAX), language(packed))))
+    let language = language(packed, is_quicktime);
+    Ok(Some((timescale, i64::try_from(ticks).unwrap_or(i64::MAX), language)))
 }
 
-/// Three letters of five bits each; `None` if they are no letters, or `und` (undetermined).
-fn language(packed: u16) -> Option<String> {
+/// A Macintosh code, or three letters of five bits each; `None` if it is neither, or `und` (undetermined).
+fn language(packed: u16, is_quicktime: bool) -> Option<String> {
+    if let Some(tag) = macintosh_languages::parse_code(packed, is_quicktime) {
+        return Some(tag.to_owned());
+    }
     let letter = |shift: u16| char::from(0x60 + u8::try_from(packed >> shift & 31).unwrap_or(0));
     let letters = [letter(10), letter(5), letter(0)];
     let is_word = letters.iter().all(char::is_ascii_lowercase);
@@ -343,54 +351,6 @@ fn edit_list<R: ReadAt + ?Sized>(
         });
     }
     Ok(EditList { edits, unread: u32::try_from(present - count).unwrap_or(u32::MAX) })
-}
-
-/// The name for people: QuickTime's `name` in `udta`, else the handler name, unless that is a muxer's
-/// default.
-fn name<R: ReadAt + ?Sized>(
-    window: &mut Window<'_, R>,
-    parts: &[Header],
-    hdlr: &Header,
-) -> Result<Option<String>, ReadError> {
-    if let Some(udta) = boxes::find(parts, b"udta") {
-        let own = boxes::children(window, &udta.body)?;
-        if let Some(name) = boxes::find(&own, b"name")
-            && let Some(name) = text(window, name, 0)?
-        {
-            return Ok(Some(name));
-        }
-    }
-    let name = text(window, hdlr, 24)?;
-    let is_muxer_default = |name: &String| {
-        let name = name.to_ascii_lowercase();
-        ["handler", "handle", "core media", "iso media", "gpac", "mainconcept", "l-smash"]
-            .iter()
-            .any(|word| name.contains(word))
-    };
-    Ok(name.filter(|name| !is_muxer_default(name)))
-}
-
-/// The text of a box after `skipped` bytes, up to the end or a zero byte, with or without a length prefix.
-fn text<R: ReadAt + ?Sized>(
-    window: &mut Window<'_, R>,
-    header: &Header,
-    skipped: u64,
-) -> Result<Option<String>, ReadError> {
-    let Some(length) = header.body_len().checked_sub(skipped) else {
-        return Ok(None);
-    };
-    let length = usize::try_from(length.min(NAME_BYTES_MAX)).expect("at most 256 bytes");
-    let bytes = window.get(header.body.start + skipped, length)?;
-    // QuickTime prefixes strings with their length.
-    let terminated = match bytes.split_first() {
-        Some((&first, rest)) if usize::from(first) == rest.len() => rest,
-        _ => bytes,
-    };
-    let content = terminated.split(|byte| *byte == 0).next().unwrap_or_default();
-    let decoded = String::from_utf8_lossy(content);
-    let text = decoded.trim_matches(|letter: char| letter.is_control() || letter.is_whitespace());
-    let is_text = !text.is_empty() && !text.chars().any(char::is_control);
-    Ok(is_text.then(|| text.to_owned()))
 }
 
 /// Identifiers of this track's chapter tracks: QuickTime's `chap` in `tref`.

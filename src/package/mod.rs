@@ -26,6 +26,7 @@ pub mod stills;
 pub mod storyboard;
 mod tables;
 pub mod text;
+pub mod text_track;
 pub mod title;
 mod track_boxes;
 mod write;

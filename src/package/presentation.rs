@@ -9,7 +9,7 @@ use std::{cmp::Ordering, num::NonZeroU32, sync::Arc};
 use bytes::Bytes;
 
 use super::{roles::Role, storyboard::Storyboard};
-use crate::movie::SegmentStart;
+use crate::movie::{Captions, SegmentStart};
 
 /// A title: its tracks and common properties.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -112,6 +112,8 @@ pub struct Video {
     /// Codecs for decoders with more features (RFC 8216bis section 4.4.6.2, SUPPLEMENTAL-CODECS): Dolby
     /// Vision over HEVC is `dvh1.08.07/db4h`.
     pub supplemental_codecs: Option<String>,
+    /// Closed captions in the video.
+    pub captions: Captions,
     /// The key frame of each segment, in order; empty if the track has no I-frame resources.
     pub iframes: Arc<[IFrame]>,
 }
@@ -128,7 +130,7 @@ pub struct Audio {
 }
 
 /// Properties of a text track.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Text {
     /// Shown even without subtitles: translates foreign speech and signs.
     pub forced: bool,
@@ -354,6 +356,7 @@ pub(super) mod samples {
             primaries: None,
             matrix: None,
             supplemental_codecs: None,
+            captions: Captions::default(),
             iframes: iframes.into(),
         };
         Track { kind: Kind::Video(video), ..track(folder, "avc1.64001f", 24_000, segments) }

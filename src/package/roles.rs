@@ -51,6 +51,8 @@ impl Role {
     fn from_kind(kind: &TrackKind) -> Option<Self> {
         let value = kind.value.as_str();
         match kind.scheme.as_str() {
+            // The name in the editions before the fifth.
+            DASH_ROLES if value == "forced_subtitle" => Some(ForcedSubtitle),
             DASH_ROLES => {
                 DASH_VALUES.iter().find(|(_, known)| *known == value).map(|(role, _)| *role)
             }
@@ -101,7 +103,7 @@ impl Role {
 /// The roles of a track, each once. Unknown schemes and values are left out.
 pub fn roles(track: &Track) -> Vec<Role> {
     let mut roles = Vec::new();
-    for role in track.carried.kinds.iter().filter_map(Role::from_kind) {
+    for role in track.kinds.iter().filter_map(Role::from_kind) {
         if !roles.contains(&role) {
             roles.push(role);
         }

@@ -97,14 +97,20 @@ pub fn duration_ms(movie: &Movie) -> u64 {
 pub fn presentation(movie: &Movie, title: &str, version: Version) -> Presentation {
     let offered = offered(movie);
     let leading_audio = movie.leading_audio();
+    let has_caption_track =
+        movie.tracks.iter().any(|track| track.entry.codec == codec::Codec::ClosedCaptions);
     let mut tracks: Vec<_> = offered
         .iter()
         .map(|offered| {
             let track = &movie.tracks[offered.place];
             let is_default = track.is_video() || leading_audio == Some(offered.place);
             let protection = protection::track_protection(movie, track);
-            let track = describe_track(track, &offered.folder, version, is_default);
-            presentation::Track { protection, ..track }
+            let mut described = describe_track(track, &offered.folder, version, is_default);
+            if let Kind::Video(video) = &mut described.kind {
+                // Captions in a track of their own are not sent, and nothing is said about them.
+                video.captions.is_carried |= has_caption_track;
+            }
+            presentation::Track { protection, ..described }
         })
         .collect();
     presentation::share_target_duration(&mut tracks);
@@ -179,6 +185,7 @@ pub(super) fn describe_track(
                 primaries,
                 matrix,
                 supplemental_codecs: supplemental_codecs(track, video),
+                captions: track.captions,
                 iframes: (0..count).map(iframe).collect(),
             })
         }

@@ -19,6 +19,19 @@ pub(super) fn codec_brands<'a>(
     if tracks.into_iter().any(is_av1) { vec![b"av01"] } else { Vec::new() }
 }
 
+/// Writes `ftyp` of an MP4 with these tracks and sample tables (section 4.3).
+pub(super) fn write_file_type<'a>(
+    writer: &mut Writer,
+    tracks: impl IntoIterator<Item = &'a Track>,
+) {
+    writer.boxed(b"ftyp", |ftyp| {
+        ftyp.bytes(b"isom");
+        ftyp.u32(0x200);
+        [b"isom", b"iso2", b"mp41"].into_iter().for_each(|brand| ftyp.bytes(brand));
+        codec_brands(tracks).into_iter().for_each(|brand| ftyp.bytes(brand));
+    });
+}
+
 /// Writes `tkhd`. The duration is in movie ticks.
 pub(super) fn write_header(trak: &mut Writer, track: &Track, id: u32, duration: u64, flags: u32) {
     let carried = &track.carried;
@@ -80,14 +93,14 @@ fn write_sample_description(stbl: &mut Writer, entry: &[u8]) {
 pub(super) fn write_user_data(trak: &mut Writer, track: &Track) {
     let carried = &track.carried;
     let name = track.name.as_deref().filter(|name| *name != carried.handler_name);
-    if name.is_none() && carried.kinds.is_empty() {
+    if name.is_none() && track.kinds.is_empty() {
         return;
     }
     trak.boxed(b"udta", |udta| {
         if let Some(name) = name {
             udta.boxed(b"name", |text| text.bytes(name.as_bytes()));
         }
-        for TrackKind { scheme, value } in &carried.kinds {
+        for TrackKind { scheme, value } in &track.kinds {
             udta.full(b"kind", 0, 0, |kind| {
                 for text in [scheme, value] {
                     kind.bytes(text.as_bytes());

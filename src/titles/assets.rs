@@ -11,7 +11,7 @@ use super::{
     texts::{self, TextOrigin, TextSource},
 };
 use crate::{
-    library::MediaPath,
+    library::{MediaPath, sidecar_name::Sidecar},
     package::{renditions, storyboard::Storyboard},
 };
 
@@ -156,7 +156,8 @@ impl TitleAssets {
             text.version.hash(&mut hasher);
             // A remuxed movie has its texts for ever.
             if let TextOrigin::Sidecar { sidecar, .. } = &text.origin {
-                (&sidecar.label, sidecar.forced, sidecar.hearing_impaired).hash(&mut hasher);
+                let Sidecar { label, forced, hearing_impaired, is_default, .. } = sidecar;
+                (label, forced, hearing_impaired, is_default).hash(&mut hasher);
             }
         }
         self.left_out.hash(&mut hasher);

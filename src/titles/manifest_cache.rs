@@ -25,8 +25,8 @@ pub enum Product {
     IFrames(String),
     /// The chapters.
     Chapters,
-    /// The inspection report.
-    Inspect,
+    /// The inspection report, with the digest of the subtitle files beside the title.
+    Inspect(u64),
 }
 
 /// Products by the identity of their file. A file that is replaced or written to has another identity.

@@ -25,6 +25,7 @@ use crate::{
     },
     library::{MediaPath, media_type},
     movie::{Movie, MovieRefused},
+    package::inspect::remux::Progress,
     transcode::{
         JobSpec, Operation,
         ffmpeg::{
@@ -124,6 +125,32 @@ pub async fn spec(
 ) -> Result<JobSpec, Error> {
     check_convertible(title, file, refused).await?;
     Ok(JobSpec::new(title, version, Operation::Remux))
+}
+
+/// How far the remux of a file is, which was refused as a movie itself. Enqueues no job.
+///
+/// Fails if no job can remux it.
+pub async fn progress(
+    titles: &Titles,
+    title: &MediaPath,
+    (file, version): (&Arc<File>, Version),
+    refused: &MovieRefused,
+) -> Result<Option<Progress>, Error> {
+    check_convertible(title, file, refused).boxed().await?;
+    let Some(artifacts) = titles.artifacts.load_full() else {
+        return Ok(Some(Progress::Unavailable("the server has no database".to_owned())));
+    };
+    let spec = JobSpec::new(title, version, Operation::Remux);
+    Ok(match artifacts.look_up(&spec).await {
+        Ok(None) => Some(Progress::NotStarted),
+        Ok(Some(ArtifactStatus::Ready(_))) => None,
+        Ok(Some(ArtifactStatus::Pending(job))) => Some(Progress::Running(job.progress.permille)),
+        Ok(Some(ArtifactStatus::Failed(why))) => Some(Progress::Failed(why)),
+        Ok(Some(ArtifactStatus::Unavailable(what))) | Err(Error::Unavailable(what)) => {
+            Some(Progress::Unavailable(what))
+        }
+        Err(error) => return Err(error),
+    })
 }
 
 /// Refuses a file that no job can remux.

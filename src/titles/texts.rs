@@ -17,12 +17,12 @@ use crate::{
         disk::{File, OpenError, Version},
     },
     library::{MediaPath, Sidecars, sidecar_name::Sidecar},
-    movie::{SegmentStart, languages},
+    movie::{Movie, SegmentStart},
     package::{
         chapters, cues, hls,
         presentation::{self, Segment},
-        roles::{self, Role},
-        text::{self, SubtitleFormat, Subtitles, TimestampMap},
+        text::{self, Parsed, SubtitleFormat, Subtitles, TimestampMap},
+        text_track::{self, Description, HasText},
         title,
     },
     transcode::renditions::remux_description::RemuxedText,
@@ -116,9 +116,11 @@ pub async fn open_among(
     remuxed: Vec<RemuxedText>,
     sidecars: Sidecars,
 ) -> Vec<TextSource> {
-    let own = |place| {
+    let own = |place: usize| {
         let origin = TextOrigin::Track(place);
-        TextSource { version: opened.version, origin, is_listed: true }
+        let version = opened.version.with(text::FORMAT_VERSION);
+        let is_listed = text_track::has_text(&opened.movie.tracks[place]) != HasText::No;
+        TextSource { version, origin, is_listed }
     };
     let mut texts: Vec<_> = title::text_tracks(&opened.movie).map(own).collect();
     for text in remuxed {
@@ -148,7 +150,7 @@ pub async fn open_among(
 /// The version of the subtitles in a sidecar. Parts of its name affect their text: the format, and the
 /// language, from which an old encoding is guessed.
 fn sidecar_version(file: &File, kind: SubtitleFormat, sidecar: &Sidecar) -> Version {
-    let version = file.identity().version().with(match kind {
+    let version = file.identity().version().with(text::FORMAT_VERSION).with(match kind {
         SubtitleFormat::Srt => 1,
         SubtitleFormat::WebVtt => 2,
         SubtitleFormat::Ass => 3,
@@ -169,6 +171,24 @@ impl TextSource {
         }
     }
 
+    /// The name and the flags in manifests. `movie` is that of the title.
+    fn describe(&self, movie: &Movie) -> Description {
+        match &self.origin {
+            TextOrigin::Track(place) => text_track::describe(movie, *place),
+            TextOrigin::Remuxed { text, .. } => describe_remuxed(text),
+            TextOrigin::Sidecar { sidecar, .. } => Description {
+                language: sidecar.language.clone(),
+                label: sidecar.label.clone(),
+                is_default: sidecar.is_default,
+                roles: Vec::new(),
+                text: presentation::Text {
+                    forced: sidecar.forced,
+                    hearing_impaired: sidecar.hearing_impaired,
+                },
+            },
+        }
+    }
+
     /// The track with this index in manifests, cut at the times of the title's leading track.
     pub fn track(
         &self,
@@ -177,28 +197,7 @@ impl TextSource {
         title: &Opened,
         leading: &presentation::Track,
     ) -> presentation::Track {
-        let mut roles = Vec::new();
-        let (language, label, forced, hearing_impaired) = match &self.origin {
-            TextOrigin::Track(place) => {
-                let track = &title.movie.tracks[*place];
-                roles = roles::roles(track);
-                let forced = roles.contains(&Role::ForcedSubtitle);
-                let label = track.name.clone().unwrap_or_default();
-                (title::language(track), label, forced, roles.contains(&Role::Caption))
-            }
-            TextOrigin::Remuxed { text, .. } => {
-                let language = text.language.as_deref().map(title::parse_language);
-                let named = text.name.clone();
-                let label = named.or_else(|| language.as_deref().map(languages::native_name));
-                (language, label.unwrap_or_default(), text.is_forced, text.is_hearing_impaired)
-            }
-            TextOrigin::Sidecar { sidecar, .. } => (
-                sidecar.language.clone(),
-                sidecar.label.clone(),
-                sidecar.forced,
-                sidecar.hearing_impaired,
-            ),
-        };
+        let Description { language, label, is_default, roles, text } = self.describe(&title.movie);
         presentation::Track {
             prefix: prefix.to_owned(),
             version: self.version.to_string(),
@@ -207,7 +206,7 @@ impl TextSource {
             timescale: leading.timescale,
             language,
             label,
-            is_default: matches!(&self.origin, TextOrigin::Remuxed { text, .. } if text.is_default),
+            is_default,
             roles,
             segments: leading
                 .segments
@@ -217,7 +216,7 @@ impl TextSource {
             begins: SegmentStart::Independent,
             target_duration_min_s: 0,
             protection: None,
-            kind: presentation::Kind::Text(presentation::Text { forced, hearing_impaired }),
+            kind: presentation::Kind::Text(text),
         }
     }
 }
@@ -315,6 +314,17 @@ async fn subtitles(
     Ok(titles.cache.keep_subtitles(identity, track, Arc::new(subtitles)))
 }
 
+/// Describes subtitles that a remux has extracted.
+fn describe_remuxed(remuxed: &RemuxedText) -> Description {
+    let language = remuxed.language.as_deref().map(title::parse_language);
+    let text = presentation::Text {
+        forced: remuxed.is_forced,
+        hearing_impaired: remuxed.is_hearing_impaired,
+    };
+    let label = text_track::label(remuxed.name.as_deref(), language.as_deref(), text);
+    Description { language, label, is_default: remuxed.is_default, roles: Vec::new(), text }
+}
+
 /// Reads a file of subtitles.
 async fn read_file(
     titles: &Titles,
@@ -328,11 +338,24 @@ async fn read_file(
     let bytes = read_all(file).await?;
     let parse = move || text::parse(&bytes, format, language.as_deref());
     let parsed = titles.background.spawn_blocking_limited(parse).await?;
-    parsed.map_err(|refused| Error::Unprocessable(refused.to_string()))
+    let parsed = parsed.map_err(|refused| Error::Unprocessable(refused.to_string()))?;
+    check_cues(&parsed)?;
+    Ok(parsed.subtitles)
 }
 
-/// Reads the sidecars of subtitles, and unlists those without valid subtitles: a player that gets an error
-/// for listed subtitles may give up the title.
+/// Fails for a file none of whose cues is valid.
+fn check_cues(parsed: &Parsed) -> Result<(), Error> {
+    match parsed.faults.first {
+        Some((line, fault)) if parsed.subtitles.cues().is_empty() => Err(Error::Unprocessable(
+            format!("the subtitles have no valid cue: in line {line}, {fault}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Reads the sidecars of subtitles and the short text tracks, and unlists those without a cue: a player
+/// that gets an error for listed subtitles may give up the title, and a viewer who selects empty ones
+/// waits for nothing.
 ///
 /// A sidecar that cannot be read at the moment stays listed: manifests are cached for longer than that.
 pub async fn unlist_invalid(
@@ -341,13 +364,23 @@ pub async fn unlist_invalid(
     opened: &Opened,
     texts: &mut [TextSource],
 ) {
-    for (index, source) in texts.iter_mut().enumerate() {
-        if matches!(source.origin, TextOrigin::Sidecar { .. })
-            && let Err(Error::Unprocessable(why)) = subtitles(titles, opened, source).await
-        {
-            let (title, number) = (title.display(), index + 1);
-            tracing::warn!(title, number, why, "invalid subtitles left out of their title");
-            source.is_listed = false;
+    for (index, source) in texts.iter_mut().enumerate().filter(|(_, source)| source.is_listed) {
+        let is_in_doubt = match &source.origin {
+            TextOrigin::Track(place) => {
+                text_track::has_text(&opened.movie.tracks[*place]) == HasText::Unknown
+            }
+            TextOrigin::Remuxed { .. } | TextOrigin::Sidecar { .. } => true,
+        };
+        if !is_in_doubt {
+            continue;
         }
+        let why = match subtitles(titles, opened, source).await {
+            Ok(subtitles) if subtitles.cues().is_empty() => "it has no cue".to_owned(),
+            Err(Error::Unprocessable(why)) => why,
+            _ => continue,
+        };
+        let (title, number) = (title.display(), index + 1);
+        tracing::warn!(title, number, why, "invalid subtitles left out of their title");
+        source.is_listed = false;
     }
 }

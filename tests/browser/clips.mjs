@@ -22,6 +22,9 @@ const AV1 = ["libsvtav1", "-preset", "12", "-crf", "50"];
 const VP9 = ["libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-crf", "45", "-b:v", "0"];
 const AAC = ["aac", "-b:a", "48k"];
 const OPUS = ["libopus", "-b:a", "32k"];
+const MP3 = ["libmp3lame", "-b:a", "64k", "-ac", "2"];
+// Without a channel configuration: a program config element tells the channels.
+const AAC_SIDE = ["aac", "-b:a", "128k", "-af", "aformat=channel_layouts=5.1(side)"];
 
 /** One clip for each pair of codecs under test. */
 export const CLIPS = [
@@ -29,6 +32,12 @@ export const CLIPS = [
   { name: "AV1 with Opus", file: "av1-opus", video: AV1, audio: OPUS, seconds: 20, first: 0 },
   { name: "VP9 with Opus", file: "vp9-opus", video: VP9, audio: OPUS, seconds: 20, first: 0 },
   { name: "VP9 without audio", file: "vp9", video: VP9, audio: null, seconds: 20, first: 0 },
+];
+
+/** Audio that browsers play in files and not in segments: the server makes AAC of it. */
+export const FILE_AUDIO = [
+  { ...CLIPS[0], name: "H.264 with MP3", file: "h264-mp3", audio: MP3 },
+  { ...CLIPS[0], name: "H.264 with AAC without a channel configuration", file: "h264-aac-side", audio: AAC_SIDE },
 ];
 
 /** Replaces the first clip: its frames are numbered from 512, and it is shorter. */

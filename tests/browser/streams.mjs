@@ -8,7 +8,7 @@ import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
 import { after, before, describe, test } from "node:test";
-import { CLIPS, fileOf, FRAMES_PER_SECOND, makeClips, REPLACEMENT } from "./clips.mjs";
+import { CLIPS, FILE_AUDIO, fileOf, FRAMES_PER_SECOND, makeClips, REPLACEMENT } from "./clips.mjs";
 import { startPages } from "./pages.mjs";
 import { HOSTILE, launchBrowser, collectErrors, OUTPUT, plays, startServer } from "./site.mjs";
 
@@ -32,15 +32,16 @@ const REPLACED = "Replaced.mp4";
 let scratch, library, server, pages, browser;
 
 before(async () => {
-  await makeClips([...CLIPS, REPLACEMENT]);
+  await makeClips([...CLIPS, ...FILE_AUDIO, REPLACEMENT]);
   scratch = fs.mkdtempSync(path.join(tmpdir(), "headwater-streams-"));
   library = path.join(scratch, "library");
   fs.mkdirSync(path.dirname(path.join(library, SPECIAL)), { recursive: true });
-  for (const clip of CLIPS) fs.copyFileSync(fileOf(clip), path.join(library, titleOf(clip)));
+  for (const clip of [...CLIPS, ...FILE_AUDIO]) fs.copyFileSync(fileOf(clip), path.join(library, titleOf(clip)));
   fs.copyFileSync(fileOf(CLIPS[0]), path.join(library, SPECIAL));
   fs.copyFileSync(fileOf(CLIPS[0]), path.join(library, REPLACED));
 
   server = await startServer(library, path.join(scratch, "data"), "streams.log");
+  await Promise.all(FILE_AUDIO.map((clip) => haveAudioMade(titleOf(clip))));
   pages = await startPages();
   browser = await launchBrowser("--autoplay-policy=no-user-gesture-required");
 });
@@ -51,6 +52,16 @@ after(async () => {
   await server?.stop();
   if (scratch) fs.rmSync(scratch, { recursive: true });
 });
+
+/** Requests a title's manifest, and waits until the AAC that the request began is there. */
+async function haveAudioMade(title) {
+  const isReady = async () => {
+    await (await fetch(urlOf(title, "index.m3u8"))).text();
+    const { jobs } = await (await fetch(`${server.url}api/jobs`)).json();
+    return jobs.some((job) => job.title === title && job.kind === "audio" && job.state === "done");
+  };
+  while (!await isReady()) await new Promise((resolve) => setTimeout(resolve, 100));
+}
 
 const titleOf = (clip) => `${clip.file}.mp4`;
 const encoded = (title) => title.split("/").map(encodeURIComponent).join("/");
@@ -138,7 +149,7 @@ const seek = (page, time) => page.evaluate((time) => stage.seek(time), time);
 
 // Two pages at a time, for machines with two cores.
 describe("streams", { concurrency: 2 }, () => {
-  for (const clip of CLIPS) {
+  for (const clip of [...CLIPS, ...FILE_AUDIO]) {
     for (const way of WAYS) {
       inPlayer(`${clip.name} plays and seeks in ${way.name}`, async (page) => {
         await open(page, titleOf(clip), way);

@@ -147,7 +147,7 @@ async fn resource(
     let (file, index) = indexed?;
     if *view == View::Inspect && index.is_err() {
         // A file that is no movie has a report too.
-        let report = Box::pin(inspection::report(titles, file, index)).await?;
+        let report = Box::pin(inspection::report(titles, title, (file, index))).await?;
         return Ok((Resource::Text(report), None));
     }
     let start = if view.is_image() { RemuxStart::Never } else { RemuxStart::Enqueue };
@@ -213,10 +213,14 @@ async fn set_view(
 ) -> Result<Resource, Error> {
     let ViewRequest { url: TitleUrl { title, view }, .. } = request;
     let titles = &site.titles;
-    let Member { path: leading, opened } = &set.leading;
+    let leading = &set.leading;
+    let Member { path, opened } = leading;
     if let Some(format) = manifest_format(view) {
-        job_tracks::enqueue_audio(titles, leading, opened);
+        job_tracks::enqueue_audio(titles, path, opened);
+        let path = path.clone();
         let (opened, assets) = TitleAssets::of_set(titles, set).await?;
+        let has_rendition = !assets.renditions.is_empty();
+        required_video::require(titles, &path, &opened, has_rendition).await?;
         let text = manifests::manifest(titles, title, &opened, assets, format).await?;
         return Ok(Resource::Text(text));
     }
@@ -225,7 +229,7 @@ async fn set_view(
             let content = progressive::content(titles, opened, selection, Waiting::Allowed).await?;
             Ok(Resource::Content(content))
         }
-        _ => view_of_file(site, request, (leading, &set.leading.prefix()), opened).await,
+        _ => view_of_file(site, request, (path, &leading.prefix()), opened).await,
     }
 }
 
@@ -260,7 +264,7 @@ async fn view_of_file(
         View::Chapters => texts::chapters(titles, opened).await?,
         View::Inspect => {
             let (file, movie) = (Arc::clone(&opened.file), Arc::clone(&opened.movie));
-            inspection::report(titles, file, Ok(movie)).await?
+            inspection::report(titles, title, (file, Ok(movie))).await?
         }
         View::Track { version, track, file } if *track != images::STORYBOARD => {
             text_file(titles, title, opened, (version, track, *file)).await?

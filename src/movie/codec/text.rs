@@ -1,6 +1,6 @@
 //! Text sample entries (ISO/IEC 14496-12 section 12.5, 14496-30, 3GPP TS 26.245).
 
-use super::{Boxes, Codec, FourCc, boxes::full_body};
+use super::{Boxes, Codec, FourCc, SampleEntry, boxes::full_body};
 
 /// The codec of a text entry and its codecs parameter; `None` if the type is unknown. `body` is the entry
 /// without header.
@@ -14,6 +14,33 @@ pub(super) fn describe(format: FourCc, body: &[u8]) -> Option<(Codec, String)> {
         _ => return None,
     };
     Some((codec, format.to_string()))
+}
+
+/// Which samples of a text track are forced: shown even when subtitles are off.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ForcedSamples {
+    /// None, or the format has no such flag.
+    None,
+    /// Those with a `frcd` box.
+    Some,
+    /// All.
+    All,
+}
+
+/// Which samples are forced, by the display flags of a `tx3g` entry (3GPP TS 26.245 section 5.16; the flags
+/// are those of QuickTime File Format, "Subtitle Sample Description").
+pub fn forced_samples(entry: &SampleEntry) -> ForcedSamples {
+    // After the header of the box, six reserved bytes and a data reference index.
+    const FLAGS_AT: usize = 16;
+    const SOME: u32 = 0x4000_0000;
+    const ALL: u32 = 0x8000_0000;
+    let bytes = entry.entry.get(FLAGS_AT..).and_then(<[u8]>::first_chunk);
+    match bytes.copied().map(u32::from_be_bytes) {
+        _ if entry.codec != Codec::Tx3g => ForcedSamples::None,
+        Some(flags) if flags & ALL != 0 => ForcedSamples::All,
+        Some(flags) if flags & SOME != 0 => ForcedSamples::Some,
+        _ => ForcedSamples::None,
+    }
 }
 
 /// The namespace of TTML.

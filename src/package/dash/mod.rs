@@ -5,6 +5,7 @@
 //! beside it.
 
 mod audio;
+mod captions;
 mod manifest;
 mod sets;
 mod timeline;

@@ -3,6 +3,7 @@
 
 use super::{
     audio::channels,
+    captions,
     timeline::{is_aligned, segment_template},
     xml::{Element, close, descriptor},
 };
@@ -116,6 +117,7 @@ impl Writer<'_> {
             content_protection(self.out, first);
         }
         self.colour(set, properties.range, has_sdr);
+        captions::descriptors(self.out, set);
         self.roles(first, "main");
         for (track, video) in set {
             let tag = self

@@ -5,6 +5,7 @@
 //! sheets of the storyboard. All URIs are relative, so that a playlist below a signed prefix refers to
 //! resources below the same prefix.
 
+mod captions;
 mod groups;
 mod images;
 mod keys;

@@ -2,6 +2,7 @@
 //! (RFC 8216bis section 4.4.6).
 
 use super::{
+    captions::ClosedCaptions,
     groups::{Group, Rendition, audio_groups, characteristics, subtitles_group},
     head, images,
     keys::keys,
@@ -36,6 +37,8 @@ pub fn multivariant(presentation: &Presentation) -> String {
         audio_media(&mut text, group, videos.is_empty());
     }
     subtitles.iter().for_each(|group| subtitles_media(&mut text, group));
+    let captions = ClosedCaptions::from_tracks(tracks);
+    captions.media(&mut text);
 
     let subtitles_id = subtitles.as_ref().map(|group| group.id.as_str());
     if videos.is_empty() {
@@ -43,11 +46,11 @@ pub fn multivariant(presentation: &Presentation) -> String {
             let Some(track) = group.default_rendition() else { continue };
             let codecs = codecs(group.renditions.iter().map(|rendition| rendition.track));
             let alternatives = (group.renditions.len() > 1).then_some(group.id.as_str());
-            stream_inf(&mut text, group.bit_rate().and(subtitles_rate), codecs.as_deref())
+            let rate = group.bit_rate().and(subtitles_rate);
+            let tag = stream_inf(&mut text, rate, codecs.as_deref())
                 .quoted_if("AUDIO", alternatives)
-                .quoted_if("SUBTITLES", subtitles_id)
-                .plain("CLOSED-CAPTIONS", "NONE")
-                .end();
+                .quoted_if("SUBTITLES", subtitles_id);
+            captions.attribute(tag, None).end();
             text.push_str(&uri(track, "media.m3u8"));
             text.push('\n');
         }
@@ -61,14 +64,13 @@ pub fn multivariant(presentation: &Presentation) -> String {
             let codecs = codecs([*track].into_iter().chain(members.map(|member| member.track)));
             let tag = stream_inf(&mut text, rate.and(group_rate), codecs.as_deref());
             let tag = video_attributes(tag, video);
-            match video.frame_rate {
+            let tag = match video.frame_rate {
                 Some(rate) => tag.thousandths("FRAME-RATE", rate.scale(1000)),
                 None => tag,
             }
             .quoted_if("AUDIO", group.map(|group| group.id.as_str()))
-            .quoted_if("SUBTITLES", subtitles_id)
-            .plain("CLOSED-CAPTIONS", "NONE")
-            .end();
+            .quoted_if("SUBTITLES", subtitles_id);
+            captions.attribute(tag, Some(video)).end();
             text.push_str(&uri(track, "media.m3u8"));
             text.push('\n');
         }

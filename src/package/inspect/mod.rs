@@ -10,16 +10,20 @@ mod edits;
 mod orientation;
 mod players;
 mod problems;
+pub mod remux;
 mod repairs;
 pub mod report;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod track;
 mod verdicts;
 mod words;
 
 use std::num::NonZeroU32;
+
+pub use self::texts::{add_subtitle_files, subtitle_file};
 
 use self::{
     boxes::TopBoxes,
@@ -95,8 +99,10 @@ fn empty(file: File) -> Report {
         playable: false,
         reasons: Vec::new(),
         file,
+        remux: None,
         duration_s: None,
         tracks: Vec::new(),
+        subtitle_files: Vec::new(),
         chapters: Vec::new(),
         left_out: Vec::new(),
         repairs: Vec::new(),
@@ -120,7 +126,7 @@ fn refused_report(
         MovieRefused::NoTrack(left_out) => &left_out[..],
         _ => &[],
     };
-    Report {
+    let report = Report {
         reasons: vec![match boxes.foreign {
             Some(name) => format!("this is {name}, not MP4 or MOV"),
             None => refused.to_string(),
@@ -128,6 +134,10 @@ fn refused_report(
         left_out: left_out.iter().map(left_out_track).collect(),
         problems: problems.sorted(),
         ..empty(file(boxes, size_bytes, version))
+    };
+    match (refused, boxes.foreign) {
+        (MovieRefused::NoMovie, Some(_)) => report.before_remux(&remux::Progress::NotStarted),
+        _ => report,
     }
 }
 
@@ -155,7 +165,7 @@ fn movie_report(
     let streams_version = title::version(version, grid_ms.get());
     let presented = title::presentation(movie, "", streams_version);
     let offered = title::offered(movie);
-    let folders = folders(movie, &offered);
+    let folders = folders(movie, &offered, surveys);
     let mut report = empty(File {
         streams_version: Some(streams_version.to_string()),
         fragments: movie.fragments,
@@ -182,7 +192,10 @@ fn movie_report(
                 &alone
             }
         };
-        report.tracks.push(track::report(track, folder, described, survey));
+        report.tracks.push(report::Track {
+            text: texts::flags(movie, place),
+            ..track::report(track, folder, described, survey)
+        });
         problems.track(track, survey, folder.is_some());
     }
     let duration_us = movie
@@ -204,13 +217,14 @@ fn movie_report(
 }
 
 /// The folders of tracks in URLs, by their place in the movie. Text tracks of the movie come before those
-/// of sidecars, and share the cuts of the other tracks.
-fn folders(movie: &Movie, offered: &[Offered]) -> Vec<(usize, String)> {
+/// of sidecars, and share the cuts of the other tracks. One without cues keeps its number and has no folder.
+fn folders(movie: &Movie, offered: &[Offered], surveys: &[Survey]) -> Vec<(usize, String)> {
     let mut folders: Vec<_> =
         offered.iter().map(|offered| (offered.place, offered.folder.clone())).collect();
     if !folders.is_empty() {
         let texts = (1..).zip(title::text_tracks(movie));
-        folders.extend(texts.map(|(number, place)| (place, format!("text-{number}"))));
+        let listed = texts.filter(|(_, place)| !surveys[*place].is_without_cues);
+        folders.extend(listed.map(|(number, place)| (place, format!("text-{number}"))));
     }
     folders
 }

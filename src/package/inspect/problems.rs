@@ -25,8 +25,20 @@ const ENDS_EARLY_S: f64 = 1.0;
 pub(super) struct Problems(Vec<Problem>);
 
 impl Problems {
-    fn add(&mut self, severity: Severity, track: Option<u32>, sentence: String, advice: &str) {
+    /// Adds a problem of the movie, or of one track.
+    pub(super) fn add(
+        &mut self,
+        severity: Severity,
+        track: Option<u32>,
+        sentence: String,
+        advice: &str,
+    ) {
         self.0.push(Problem { severity, track, sentence, advice: advice.to_owned() });
+    }
+
+    /// The problems of a report, to add more.
+    pub(super) fn from_list(problems: Vec<Problem>) -> Self {
+        Self(problems)
     }
 
     /// All problems, the most severe first.
@@ -38,10 +50,7 @@ impl Problems {
     /// Adds the reason why the file is not a movie.
     pub(super) fn refused(&mut self, refused: &MovieRefused, boxes: &TopBoxes) {
         let advice = match (refused, boxes.foreign) {
-            (MovieRefused::NoMovie, Some(_)) => {
-                "Headwater serves the file unchanged below /media/. For HLS and DASH remux it to MP4: \
-                 ffmpeg -i IN -c copy OUT.mp4; if that fails, transcode it."
-            }
+            (MovieRefused::NoMovie, Some(_)) => "The file itself is served below /media/.",
             (MovieRefused::NoMovie, None) => "Check that the file is a video.",
             (MovieRefused::NoMoov, _) => {
                 "Copy or download the file again. If the recording was interrupted, a tool such as \
@@ -160,9 +169,10 @@ impl Problems {
             let advice = "Headwater delivers no keys: use a copy without DRM.";
             let what = format!("The track is encrypted{scheme}.");
             self.add(Severity::Error, id, what, advice);
-        } else if !is_offered {
+        } else if !is_offered && !survey.is_without_cues {
             self.not_offered(track);
         }
+        self.text(track, survey.is_without_cues);
         if let Some(fault) = track.index.fault {
             let end_s = words::seconds(track.index.end, track.timescale);
             let what = format!("The track plays only up to {end_s:.3} s: {fault}.");
@@ -218,6 +228,7 @@ impl Problems {
 
     fn video(&mut self, track: &Track, survey: &Survey) {
         let id = Some(track.id);
+        self.captions(track);
         let limit = GOP_LIMIT_S.saturating_mul(i64::from(track.timescale.get()));
         let longest_s = words::seconds(survey.longest_gop, track.timescale);
         let advice = "Transcode it with a key frame every two seconds: \

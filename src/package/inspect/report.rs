@@ -14,10 +14,14 @@ pub struct Report {
     pub reasons: Vec<String>,
     /// The file as a whole.
     pub file: File,
+    /// The remux, if the file is in another container than MP4.
+    pub remux: Option<RemuxReport>,
     /// Duration of the movie.
     pub duration_s: Option<f64>,
     /// Playable tracks, in file order.
     pub tracks: Vec<Track>,
+    /// Subtitle files beside the movie.
+    pub subtitle_files: Vec<SubtitleFile>,
     /// Chapters.
     pub chapters: Vec<Chapter>,
     /// Unplayable tracks.
@@ -61,6 +65,35 @@ pub struct File {
     pub interleaving: Option<Interleaving>,
     /// Average length of a contiguous run of samples of one track.
     pub average_extent_bytes: Option<u64>,
+}
+
+/// The remux of a file in another container.
+#[derive(Clone, Debug, Serialize)]
+pub struct RemuxReport {
+    /// Its state.
+    pub state: RemuxState,
+    /// Its progress in percent.
+    pub percent: u16,
+    /// Streams of the file that the remuxed movie does not have, with the reasons.
+    pub left_out: Vec<String>,
+    /// Number of subtitles beside the remuxed movie.
+    pub texts: usize,
+}
+
+/// The state of a remux.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RemuxState {
+    /// No request has needed it yet.
+    NotStarted,
+    /// The job is queued or runs.
+    Running,
+    /// The remuxed movie plays.
+    Done,
+    /// The job failed.
+    Failed,
+    /// The job cannot run.
+    Unavailable,
 }
 
 /// A chapter.
@@ -158,6 +191,8 @@ pub struct Track {
     pub video: Option<Video>,
     /// Set for audio tracks.
     pub audio: Option<Audio>,
+    /// Set for text tracks that HLS and DASH list.
+    pub text: Option<Text>,
     /// Bit rates.
     pub bit_rate: BitRate,
     /// Presentation times.
@@ -201,6 +236,8 @@ pub struct Video {
     pub colour: String,
     /// Dolby Vision in words.
     pub dolby_vision: Option<String>,
+    /// Closed captions in the video, as far as its first two segments tell: `CC1`, `SERVICE1`.
+    pub captions: Vec<String>,
     /// Sync samples.
     pub key_frames: KeyFrames,
 }
@@ -238,6 +275,40 @@ pub struct Audio {
     pub sample_rate_hz: u32,
     /// Bits per sample, for PCM and lossless codecs.
     pub sample_bits: Option<u16>,
+}
+
+/// Properties of a text track.
+#[derive(Clone, Debug, Serialize)]
+pub struct Text {
+    /// Name in manifests.
+    pub label: String,
+    /// Whether players show it from the start.
+    pub is_default: bool,
+    /// Whether players show it when subtitles are off.
+    pub is_forced: bool,
+    /// Whether it describes sounds other than speech.
+    pub is_for_hearing_impaired: bool,
+}
+
+/// A subtitle file beside the movie.
+#[derive(Clone, Debug, Serialize)]
+pub struct SubtitleFile {
+    /// Name of the file.
+    pub name: String,
+    /// Name in manifests.
+    pub label: String,
+    /// Language (BCP 47), from the name.
+    pub language: Option<String>,
+    /// Why manifests do not list the file.
+    pub not_offered: Option<String>,
+    /// Number of cues.
+    pub cues: usize,
+    /// Number of cues that are lost.
+    pub lost_cues: usize,
+    /// The line of the first lost cue's times, from 1.
+    pub first_lost_line: Option<usize>,
+    /// Why that cue is lost.
+    pub first_lost_reason: Option<String>,
 }
 
 /// Bits per second.

@@ -1,5 +1,6 @@
 //! Statistics from one pass over all samples of a track, beyond those that the index keeps.
 
+use super::texts;
 use crate::{
     extent::{ReadAt, ReadError},
     movie::{Sample, Track},
@@ -39,6 +40,8 @@ pub(super) struct Survey {
     pub(super) uneven: u64,
     /// Earliest presentation time.
     pub(super) first_presented: Option<i64>,
+    /// Whether this is a text track without cues.
+    pub(super) is_without_cues: bool,
     /// Whether the limit ended the pass early.
     pub(super) is_partial: bool,
     /// Offset of the first sample of each second, or [`NO_OFFSET`].
@@ -90,6 +93,7 @@ impl Survey {
             let end = track.index.first_dts.saturating_add(survey.duration);
             survey.longest_gop = survey.longest_gop.max(end.saturating_sub(last));
         }
+        survey.is_without_cues = texts::is_without_cues(track, source)?;
         Ok(survey)
     }
 

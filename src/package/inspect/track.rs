@@ -27,7 +27,10 @@ pub(super) fn report(
         id: track.id,
         kind: kind(track),
         folder: folder.map(str::to_owned),
-        not_offered: folder.is_none().then(|| verdicts::not_offered(track)),
+        not_offered: folder.is_none().then(|| match survey.is_without_cues {
+            true => "it has no cue".to_owned(),
+            false => verdicts::not_offered(track),
+        }),
         codec: words::codec(entry),
         codecs: entry.codecs.clone(),
         format: entry.format.to_string(),
@@ -50,6 +53,7 @@ pub(super) fn report(
             }),
             _ => None,
         },
+        text: None,
         bit_rate: ReportedBitRate { average_bits_s: rate.average, peak_bits_s: rate.peak },
         timing: timing(track, survey),
         samples: survey.samples,
@@ -122,6 +126,7 @@ fn video(
         range: config.range.as_str(),
         colour: words::colour(config),
         dolby_vision: words::dolby_vision(config),
+        captions: track.captions.names(),
         key_frames: KeyFrames {
             count: survey.syncs,
             average_distance_s: survey

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::{
-    SubtitleError,
+    CueFault, SubtitleError,
     collect::Collector,
     time::{self, Timings},
 };
@@ -26,7 +26,7 @@ pub(super) fn parse(text: &str, collector: &mut Collector) -> Result<(), Subtitl
     let mut is_in_events = false;
     // Typesetters put the same words on several layers: shadow, outline, face.
     let mut seen = HashSet::new();
-    for line in text.split('\n') {
+    for (number, line) in (1..).zip(text.split('\n')) {
         if line.starts_with('[') {
             is_in_events = line.trim().eq_ignore_ascii_case("[events]");
             continue;
@@ -37,14 +37,15 @@ pub(super) fn parse(text: &str, collector: &mut Collector) -> Result<(), Subtitl
         match kind.trim() {
             "Format" => columns = Columns::parse(fields).unwrap_or(DEFAULT_COLUMNS),
             "Dialogue" => {
+                collector.has_timings = true;
                 let Some((start_ms, end_ms, raw)) = dialogue(fields, columns) else {
+                    collector.lose(number, CueFault::InvalidTime);
                     continue;
                 };
-                collector.has_timings = true;
                 let Words { visible, with_overrides } = words(raw);
                 if seen.insert((start_ms, end_ms, visible)) {
                     let timings = Timings { start_ms, end_ms, rest: "" };
-                    collector.push(&timings, None, &with_overrides)?;
+                    collector.push((number, &timings), None, &with_overrides)?;
                 }
             }
             _ => {}
@@ -130,9 +131,9 @@ mod tests {
     /// The cues of dialogues: start, end, text.
     fn cues(lines: &str) -> Vec<(u64, u64, String)> {
         let file = format!("[Script Info]\nTitle: Start, End\n\n[Events]\n{lines}");
-        let subtitles = parse(file.as_bytes(), SubtitleFormat::Ass, None).expect("subtitles");
+        let parsed = parse(file.as_bytes(), SubtitleFormat::Ass, None).expect("subtitles");
         let cue = |cue: &crate::package::text::Cue| (cue.start_ms, cue.end_ms, cue.text.clone());
-        subtitles.cues().iter().map(cue).collect()
+        parsed.subtitles.cues().iter().map(cue).collect()
     }
 
     fn text(raw: &str) -> Option<String> {

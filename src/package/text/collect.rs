@@ -1,7 +1,8 @@
 //! Collects the cues of a parser: bounds their number and size, and converts their markup.
 
 use super::{
-    CUE_BYTES_MAX, CUES_MAX, Cue, HEADER_BYTES_MAX, SubtitleError, Subtitles, markup, time::Timings,
+    CUE_BYTES_MAX, CUES_MAX, Cue, CueFault, Faults, HEADER_BYTES_MAX, Parsed, SubtitleError,
+    Subtitles, markup, time::Timings,
 };
 
 /// The names of cue settings (WebVTT section 4.4).
@@ -14,6 +15,7 @@ pub(super) struct Collector {
     header_bytes: usize,
     cues: Vec<Cue>,
     cue_bytes: usize,
+    faults: Faults,
     /// Whether the file has a line with timings, valid or not.
     pub has_timings: bool,
 }
@@ -28,17 +30,25 @@ impl Collector {
         }
     }
 
-    /// Converts a cue, and adds it if it has visible text.
+    /// Counts a lost cue, by the line of its timings.
+    pub fn lose(&mut self, line: usize, fault: CueFault) {
+        self.faults.count += 1;
+        self.faults.first.get_or_insert((line, fault));
+    }
+
+    /// Converts a cue whose timings are in `line`, and adds it if it has visible text.
     pub fn push(
         &mut self,
-        timings: &Timings,
+        (line, timings): (usize, &Timings),
         id: Option<&str>,
         raw: &str,
     ) -> Result<(), SubtitleError> {
         if timings.start_ms >= timings.end_ms {
+            self.lose(line, CueFault::NoDuration);
             return Ok(());
         }
         let Some(markup::CueText { text, position }) = markup::convert(raw) else {
+            self.lose(line, CueFault::NoText);
             return Ok(());
         };
         let mut settings = parse_settings(timings.rest);
@@ -59,8 +69,8 @@ impl Collector {
         Ok(())
     }
 
-    pub fn into_subtitles(self) -> Subtitles {
-        Subtitles::new(self.header, self.cues)
+    pub fn into_parsed(self) -> Parsed {
+        Parsed { subtitles: Subtitles::new(self.header, self.cues), faults: self.faults }
     }
 }
 

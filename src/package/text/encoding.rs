@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
+use encoding_rs::{Encoding, ISO_2022_JP, UTF_16BE, UTF_16LE};
 use memchr::memmem;
+
+use super::{double_encoding, legacy_encoding};
 
 /// Maximum bytes of a file that the detector reads: enough for hundreds of cues.
 const DETECTION_BYTES_MAX: usize = 1024 * 1024;
@@ -13,19 +15,55 @@ const DETECTION_BYTES_MAX: usize = 1024 * 1024;
 /// encoding has hardly any valid ones; UTF-8 that a tool has truncated has hardly any invalid ones.
 const VALID_PER_INVALID: usize = 4;
 
+/// Escape sequences of ISO-2022-JP: to JIS X 0208 (two versions), to Roman letters and to katakana.
+const ISO_2022_JP_ESCAPES: [&[u8]; 4] = [b"\x1b$B", b"\x1b$@", b"\x1b(J", b"\x1b(I"];
+
 /// Decodes bytes, without a byte order mark. Invalid sequences become U+FFFD.
 pub(super) fn decode<'a>(bytes: &'a [u8], language: Option<&str>) -> Cow<'a, str> {
+    if let Some((from_bytes, mark_bytes)) = detect_utf_32(bytes) {
+        return decode_utf_32(&bytes[mark_bytes..], from_bytes).into();
+    }
     if let Some((encoding, mark_bytes)) = Encoding::for_bom(bytes) {
-        return encoding.decode_without_bom_handling(&bytes[mark_bytes..]).0;
+        let decoded = encoding.decode_without_bom_handling(&bytes[mark_bytes..]).0;
+        return double_encoding::undo(decoded);
     }
     if let Some(encoding) = detect_utf_16(bytes) {
         return encoding.decode_without_bom_handling(bytes).0;
     }
-    match str::from_utf8(bytes) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) if is_mostly_utf_8(bytes) => String::from_utf8_lossy(bytes),
-        Err(_) => detect(bytes, language).decode_without_bom_handling(bytes).0,
+    if bytes.is_ascii() && has_iso_2022_jp(bytes) {
+        return ISO_2022_JP.decode_without_bom_handling(bytes).0;
     }
+    match str::from_utf8(bytes) {
+        Ok(text) => double_encoding::undo(Cow::Borrowed(text)),
+        Err(_) if is_mostly_utf_8(bytes) => double_encoding::undo(String::from_utf8_lossy(bytes)),
+        Err(_) => legacy_encoding::decode(bytes, detect(bytes, language)),
+    }
+}
+
+fn has_iso_2022_jp(bytes: &[u8]) -> bool {
+    memchr::memchr(0x1b, bytes).is_some()
+        && ISO_2022_JP_ESCAPES.iter().any(|escape| memmem::find(bytes, escape).is_some())
+}
+
+/// The byte order of UTF-32, and the length of its mark. Without a mark the arrow tells, as in UTF-16.
+fn detect_utf_32(bytes: &[u8]) -> Option<(fn([u8; 4]) -> u32, usize)> {
+    match bytes {
+        [0xff, 0xfe, 0, 0, ..] => return Some((u32::from_le_bytes, 4)),
+        [0, 0, 0xfe, 0xff, ..] => return Some((u32::from_be_bytes, 4)),
+        _ => {}
+    }
+    let dash = memmem::find(bytes, b"-\0\0\0-\0\0\0>")?;
+    match dash % 4 {
+        0 => Some((u32::from_le_bytes, 0)),
+        3 => Some((u32::from_be_bytes, 0)),
+        _ => None,
+    }
+}
+
+fn decode_utf_32(bytes: &[u8], from_bytes: fn([u8; 4]) -> u32) -> String {
+    let (units, _) = bytes.as_chunks::<4>();
+    let character = |unit: &[u8; 4]| char::from_u32(from_bytes(*unit)).unwrap_or('\u{fffd}');
+    units.iter().map(character).collect()
 }
 
 /// Every subtitle file has an arrow, which in UTF-16 contains NULs. Whether a NUL precedes or follows the
@@ -125,6 +163,37 @@ mod tests {
             let marked = format!("\u{feff}{text}");
             assert_eq!(decode(&utf_16(&marked, to_bytes), None), text);
         }
+    }
+
+    #[test]
+    fn utf_32_is_detected_by_its_byte_order_mark_or_by_its_arrow() {
+        let text = format!("{LINE}Zażółć gęślą jaźń 東京 🎬\n");
+        for to_bytes in [u32::to_le_bytes, u32::to_be_bytes] {
+            let encode = |text: &str| -> Vec<u8> {
+                text.chars().flat_map(|letter| to_bytes(letter.into())).collect()
+            };
+            assert_eq!(decode(&encode(&text), None), text);
+            assert_eq!(decode(&encode(&format!("\u{feff}{text}")), None), text);
+        }
+        assert_eq!(decode(b"\xff\xfe\0\0\0\0\x11\0a\0", None), "\u{fffd}");
+    }
+
+    #[test]
+    fn japanese_mail_is_decoded() {
+        let text = format!("{LINE}明日は東京へ行きます。\n");
+        let (bytes, encoding, _) = ISO_2022_JP.encode(&text);
+        assert_eq!((encoding, bytes.is_ascii()), (ISO_2022_JP, true));
+        assert_eq!(decode(&bytes, None), text);
+        assert_eq!(decode(&bytes, Some("ja")), text);
+        assert_eq!(decode(b"\x1b[0m plain", None), "\u{1b}[0m plain");
+    }
+
+    #[test]
+    fn double_encoding_is_undone_in_utf_8() {
+        let text = format!("{LINE}J’étais à la fenêtre\n");
+        let twice = encoding_rs::WINDOWS_1252.decode_without_bom_handling(text.as_bytes()).0;
+        assert_eq!(decode(twice.as_bytes(), None), text);
+        assert_eq!(decode(format!("\u{feff}{twice}").as_bytes(), None), text);
     }
 
     #[test]

@@ -3,7 +3,12 @@
 //! One pass for all three, since files mix them. The conversion is idempotent, so that parsing our own
 //! output gives the same cues.
 
-use super::time::{self, Timestamp};
+use std::borrow::Cow;
+
+use super::{
+    entities,
+    time::{self, Line, Timestamp},
+};
 
 /// Maximum nesting depth. Deeper tags are dropped, and their text is kept.
 const DEPTH_MAX: usize = 32;
@@ -16,6 +21,13 @@ pub(super) struct CueText {
     /// The position of an override (`{\an8}`), as cue settings.
     pub position: Option<&'static str>,
 }
+
+/// The spans of MicroDVD's `{y:…}`, by their letters.
+const MICRODVD_STYLES: [(char, Span); 3] =
+    [('b', Span::Bold), ('i', Span::Italic), ('u', Span::Underline)];
+
+/// The letters of MicroDVD's codes: styles, colour, font, size, position, charset, coordinates.
+const MICRODVD_CODES: &str = "yYcCfFsSPHo";
 
 /// A span of WebVTT (section 4.2.2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -71,6 +83,13 @@ pub(super) fn convert(raw: &str) -> Option<CueText> {
         if let Some((bytes, codes)) = parse_overrides(rest) {
             for code in codes.split('\\') {
                 apply_override(code.trim(), &mut writer, &mut position);
+            }
+            rest = &rest[bytes..];
+            continue;
+        }
+        if let Some((bytes, styles)) = parse_microdvd(rest) {
+            for (_, span) in MICRODVD_STYLES.iter().filter(|(letter, _)| styles.contains(*letter)) {
+                writer.open(*span, "", "");
             }
             rest = &rest[bytes..];
             continue;
@@ -163,6 +182,20 @@ fn parse_overrides(text: &str) -> Option<(usize, &str)> {
     Some((end + 3, &inside[..end]))
 }
 
+/// Parses a code of MicroDVD, `{y:i}` or `{c:$0000ff}`, at the start of a text. Returns its length and the
+/// letters of its styles; other codes have no equivalent in WebVTT.
+fn parse_microdvd(text: &str) -> Option<(usize, &str)> {
+    let inside = text.strip_prefix('{')?;
+    let (code, value) = inside.split_once(':').filter(|(code, _)| is_microdvd_code(code))?;
+    let end = value.find(['{', '}', '\n']).filter(|&end| value[end..].starts_with('}'))?;
+    let styles = if code.eq_ignore_ascii_case("y") { &value[..end] } else { "" };
+    Some((end + 4, styles))
+}
+
+fn is_microdvd_code(code: &str) -> bool {
+    code.len() == 1 && MICRODVD_CODES.contains(code)
+}
+
 /// Applies an override of SubStation Alpha: italics, bold, underline, or the position, of which the first
 /// counts. Others have no equivalent in WebVTT, or no meaning outside the script's own canvas.
 fn apply_override(code: &str, writer: &mut Writer, position: &mut Option<&'static str>) {
@@ -198,23 +231,22 @@ fn alignment_settings(code: &str) -> Option<&'static str> {
 /// since not every player knows them.
 fn parse_reference(text: &str) -> Option<(usize, Markup<'_>)> {
     const WEBVTT: [&str; 6] = ["&amp;", "&lt;", "&gt;", "&nbsp;", "&lrm;", "&rlm;"];
-    /// `&#x10FFFF;`
+    /// `&#x10FFFF;`, `&thetasym;`
     const BYTES_MAX: usize = 10;
     if let Some(name) = WEBVTT.into_iter().find(|name| text.starts_with(name)) {
         return Some((name.len(), Markup::Reference(name)));
     }
     let end = text.bytes().take(BYTES_MAX).position(|byte| byte == b';')?;
     let character = match &text[1..end] {
-        "quot" => '"',
-        "apos" => '\'',
-        name => {
-            let code = name.strip_prefix('#')?;
+        name if name.starts_with('#') => {
+            let code = &name[1..];
             let code = match code.strip_prefix(['x', 'X']) {
                 Some(hex) => u32::from_str_radix(hex, 16),
                 None => code.parse(),
             };
-            char::from_u32(code.ok()?).filter(|character| !character.is_control())?
+            super::visible(char::from_u32(code.ok()?)?)?
         }
+        name => entities::parse(name)?,
     };
     Some((end + 1, Markup::Character(character)))
 }
@@ -230,15 +262,39 @@ pub(super) struct Writer {
 impl Writer {
     /// Writes one character of text.
     pub fn character(&mut self, character: char) {
+        // ASS breaks lines by `\N`, and other tools leave that in their output; `\h` is a hard space.
+        if matches!(character, 'N' | 'n' | 'h') && self.ends_with_escape() {
+            self.text.pop();
+            return match character {
+                'h' => self.reference("&nbsp;"),
+                _ => self.text.push('\n'),
+            };
+        }
         match character {
             '&' => self.text.push_str("&amp;"),
             '<' => self.text.push_str("&lt;"),
             '>' if self.text.ends_with("--") => self.text.push_str("&gt;"),
             // Otherwise it would be an override when the output is parsed again.
             '\\' if self.text.ends_with('{') => {}
+            ':' if self.ends_with_microdvd_code() => {}
+            control if control.is_control() && control != '\n' => {}
             plain => self.text.push(plain),
         }
-        self.is_visible |= !character.is_whitespace();
+        // A backslash may be the first half of an escape.
+        self.is_visible |=
+            !character.is_whitespace() && !character.is_control() && character != '\\';
+    }
+
+    /// Whether the text ends with the backslash of an escape. That of a path is none: `C:\New`.
+    fn ends_with_escape(&self) -> bool {
+        self.text.strip_suffix('\\').is_some_and(|before| !before.ends_with(':'))
+    }
+
+    /// Whether a colon would complete a code of MicroDVD.
+    fn ends_with_microdvd_code(&self) -> bool {
+        let mut last = self.text.chars().rev();
+        let is_letter = last.next().is_some_and(|letter| MICRODVD_CODES.contains(letter));
+        is_letter && last.next() == Some('{')
     }
 
     fn reference(&mut self, reference: &str) {
@@ -278,8 +334,20 @@ impl Writer {
     /// end the cue.
     pub fn finish(mut self) -> Option<String> {
         self.close_down_to(0);
-        let lines = self.text.split('\n').filter(|line| !line.is_empty()).collect::<Vec<_>>();
-        self.is_visible.then(|| lines.join("\n"))
+        let lines = self.text.split('\n').filter_map(escape_line).collect::<Vec<_>>();
+        let is_visible = self.is_visible || self.text.contains('\\');
+        (is_visible && !lines.is_empty()).then(|| lines.join("\n"))
+    }
+}
+
+/// A line of text; `None` if it is empty. A line that would be the timings of a cue when the output is
+/// parsed again, because markup within it was dropped, has an escaped arrow; one whose arrow cannot be
+/// escaped is dropped.
+fn escape_line(line: &str) -> Option<Cow<'_, str>> {
+    match Line::parse(line) {
+        Line::Timings(_) if line.contains('>') => Some(line.replace('>', "&gt;").into()),
+        Line::Timings(_) => None,
+        _ => (!line.is_empty()).then_some(line.into()),
     }
 }
 
@@ -297,7 +365,13 @@ mod tests {
             ("a<br>b<br/>c<BR />d", "a\nb\nc\nd"),
             (r"{\i1}a{\i0} {\b1\u1}b", "<i>a</i> <b><u>b</u></b>"),
             (r"{\pos(10,20)}a{\fad(1,2)\c&HFF&}b", "ab"),
-            ("{y:i}a {b}", "{y:i}a {b}"),
+            ("{y:i}a {b}", "<i>a {b}</i>"),
+            ("{Y:b,u}{C:$00FFFF}a", "<b><u>a</u></b>"),
+            ("{s:a {c:b}d", "{sa d"),
+            ("{x:y} {yy:i}", "{x:y} {yy:i}"),
+            (r"a\Nb\nc\hd", "a\nb\nc&nbsp;d"),
+            (r"C:\New", r"C:\New"),
+            (r"a\b", r"a\b"),
             ("<v Mary>hi", "<v Mary>hi</v>"),
             ("<v.loud.first  Mary Ann >hi</v>", "<v.loud.first Mary Ann>hi</v>"),
             ("<c.yellow.bg_blue>a</c>", "<c.yellow.bg_blue>a</c>"),
@@ -324,9 +398,12 @@ mod tests {
             ("&amp;&lt;&gt;&nbsp;&lrm;&rlm;", "&amp;&lt;&gt;&nbsp;&lrm;&rlm;"),
             ("&quot;a&apos;&#39;&#x41;&#xe9;", "\"a''A\u{e9}"),
             ("&#60;i&#62;", "&lt;i>"),
+            ("&eacute;t&eacute; &mdash; &hellip;&euro;", "été — …€"),
+            ("&#146;&#x85;", "’…"),
+            ("a\u{7}b\u{81}c", "abc"),
             (
-                "&#0;&#10;&#xd800;&#;&#x;&copy;&;",
-                "&amp;#0;&amp;#10;&amp;#xd800;&amp;#;&amp;#x;&amp;copy;&amp;;",
+                "&#0;&#10;&#xd800;&#;&#x;&nothing;&;",
+                "&amp;#0;&amp;#10;&amp;#xd800;&amp;#;&amp;#x;&amp;nothing;&amp;;",
             ),
             ("go --> there", "go --&gt; there"),
             ("go --<font>> there", "go --&gt; there"),
@@ -377,7 +454,18 @@ mod tests {
 
     #[test]
     fn a_cue_without_visible_text_is_none_and_empty_lines_are_dropped() {
-        for raw in ["", " ", "\n", "<i></i>", r"{\an8}", "<i> \n </i>", "<font></font>"] {
+        for raw in [
+            "",
+            " ",
+            "\n",
+            r"\N",
+            r"<i>\N</i>",
+            "\u{1}",
+            "<i></i>",
+            r"{\an8}",
+            "<i> \n </i>",
+            "<font></font>",
+        ] {
             assert_eq!(convert(raw), None, "{raw:?}");
         }
         let text = convert("a\n<font>\n</font>\n\nb\n").expect("text").text;

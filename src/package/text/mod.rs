@@ -9,19 +9,27 @@
 
 mod ass;
 mod collect;
+mod double_encoding;
 mod encoding;
+mod entities;
 mod format;
+mod legacy_encoding;
 mod markup;
 mod samples;
 mod srt;
 mod time;
 mod vtt;
 
-use std::ops::Range;
+use std::{fmt, ops::Range};
 
+use encoding_rs::WINDOWS_1252;
 pub use format::{TimestampMap, format_file, format_segment};
 pub use samples::{SampleFormat, join, parse_sample};
 pub use time::TIME_MS_MAX;
+
+/// Version of the WebVTT that this module writes. Any change to it must change the version, because caches
+/// keep subtitles for ever.
+pub const FORMAT_VERSION: u64 = 2;
 
 /// Maximum size of a subtitle file in bytes. The subtitles of a 24 h title are a tenth of it.
 pub const FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -151,20 +159,60 @@ pub enum SubtitleError {
     NoSubtitles,
 }
 
+/// A parsed subtitle file.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Parsed {
+    /// The cues.
+    pub subtitles: Subtitles,
+    /// The cues that are lost.
+    pub faults: Faults,
+}
+
+/// The cues of a file that are lost.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Faults {
+    /// Their number.
+    pub count: usize,
+    /// The line of the first one's timings, from 1, and what is wrong there.
+    pub first: Option<(usize, CueFault)>,
+}
+
+/// Why a cue is lost.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CueFault {
+    /// A time of it cannot be read.
+    InvalidTime,
+    /// It does not end after its start.
+    NoDuration,
+    /// It has no visible text.
+    NoText,
+}
+
+impl fmt::Display for CueFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InvalidTime => "a time is invalid",
+            Self::NoDuration => "the cue does not end after its start",
+            Self::NoText => "the cue has no visible text",
+        })
+    }
+}
+
 /// Parses a subtitle file.
 ///
 /// `format` is the format by name; a file that starts with `WEBVTT` is WebVTT in any case. The language
 /// (a BCP 47 tag) helps to detect a legacy encoding. A cue with invalid timings, a cue that ends before
-/// it starts, and a cue without visible text are dropped; an empty file has no cues.
+/// it starts, and a cue without visible text are dropped and counted; an empty file has no cues.
 pub fn parse(
     bytes: &[u8],
     format: SubtitleFormat,
     language_hint: Option<&str>,
-) -> Result<Subtitles, SubtitleError> {
+) -> Result<Parsed, SubtitleError> {
     if bytes.len() > FILE_BYTES_MAX {
         return Err(SubtitleError::TooLong);
     }
-    let text = normalize(&encoding::decode(bytes, language_hint));
+    let decoded = encoding::decode(bytes, language_hint);
+    let text = normalize(&decoded);
     let mut collector = collect::Collector::default();
     let has_signature = vtt::has_signature(&text);
     if has_signature || format == SubtitleFormat::WebVtt {
@@ -174,35 +222,52 @@ pub fn parse(
     } else {
         srt::parse(&text, &mut collector)?;
     }
-    if !collector.has_timings && !has_signature && !text.trim().is_empty() {
+    let is_blank = |letter: char| letter.is_whitespace() || matches!(letter, '\0' | '\u{feff}');
+    if !collector.has_timings && !has_signature && !decoded.chars().all(is_blank) {
         return Err(SubtitleError::NoSubtitles);
     }
-    Ok(collector.into_subtitles())
+    Ok(collector.into_parsed())
 }
 
-/// Removes byte order marks at the start and NULs, and ends every line with a line feed. Some tools write
-/// `\r\r\n`, which is one line ending and not two.
+/// Removes byte order marks at the start and control characters, and ends every line with a line feed. Some
+/// tools write `\r\r\n`, which is one line ending and not two.
 fn normalize(text: &str) -> String {
     let mut normalized = String::with_capacity(text.len());
     let mut returns = 0_usize;
     for character in text.trim_start_matches('\u{feff}').chars() {
         match character {
-            '\0' => continue,
             '\r' => {
                 returns += 1;
                 continue;
             }
-            '\n' => returns = 1,
+            '\n' => {
+                normalized.push('\n');
+                returns = 0;
+                continue;
+            }
             _ => {}
         }
+        let Some(character) = visible(character) else { continue };
         normalized.extend(std::iter::repeat_n('\n', returns));
         returns = 0;
-        if character != '\n' {
-            normalized.push(character);
-        }
+        normalized.push(character);
     }
     normalized.extend(std::iter::repeat_n('\n', returns));
     normalized
+}
+
+/// A character of the output for one of the input: none for a control character, except that white space
+/// becomes a space, and that those from U+0080 on are meant as windows-1252, as in HTML.
+fn visible(character: char) -> Option<char> {
+    match character {
+        '\t' | '\u{b}' | '\u{c}' => Some(' '),
+        '\u{80}'..='\u{9f}' => {
+            let byte = u8::try_from(u32::from(character)).expect("below 256");
+            let decoded = WINDOWS_1252.decode_without_bom_handling(&[byte]).0.chars().next();
+            decoded.filter(|character| !character.is_control())
+        }
+        other => (!other.is_control()).then_some(other),
+    }
 }
 
 #[cfg(test)]

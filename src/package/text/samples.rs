@@ -128,9 +128,9 @@ impl WvttCue {
     }
 }
 
-/// Removes NULs, and ends every line with a line feed.
+/// Removes control characters, and ends every line with a line feed.
 fn normalize_lines(text: &str) -> String {
-    text.replace('\0', "").replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n")
+    super::normalize(&text.replace(['\u{2028}', '\u{2029}'], "\n"))
 }
 
 /// Parses a `tx3g` or `text` sample (3GPP TS 26.245 section 5.17): a 16-bit length, the text, and boxes,
@@ -156,10 +156,9 @@ fn parse_styled_text(sample: &[u8], fallback: &'static Encoding) -> Option<Strin
             face = next;
         }
         match character {
-            '\0' => {}
             '\n' if is_after_return => {}
-            '\r' | '\u{2028}' | '\u{2029}' => writer.character('\n'),
-            plain => writer.character(plain),
+            '\n' | '\r' | '\u{2028}' | '\u{2029}' => writer.character('\n'),
+            plain => super::visible(plain).into_iter().for_each(|plain| writer.character(plain)),
         }
         is_after_return = character == '\r';
     }

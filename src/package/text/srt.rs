@@ -4,20 +4,20 @@
 //! without blank lines: many files have blank lines within a text, or none between cues.
 
 use super::{
-    SubtitleError,
+    CueFault, SubtitleError,
     collect::Collector,
     time::{Line, Timings},
 };
 
 /// Parses text with a line feed at the end of each line.
 pub(super) fn parse(text: &str, collector: &mut Collector) -> Result<(), SubtitleError> {
-    let mut current: Option<Timings> = None;
+    let mut current: Option<(usize, Timings)> = None;
     let mut lines = Vec::new();
     // Whether the cues have counters: only then a number before a cue is one.
     let mut has_counters = false;
-    for line in text.split('\n') {
+    for (number, line) in (1..).zip(text.split('\n')) {
         let timings = match Line::parse(line) {
-            Line::Timings(timings) => Some(timings),
+            Line::Timings(timings) => Some((number, timings)),
             Line::Invalid => None,
             Line::Other => {
                 lines.push(line);
@@ -29,6 +29,9 @@ pub(super) fn parse(text: &str, collector: &mut Collector) -> Result<(), Subtitl
         collector.has_timings = true;
         finish(current, &lines, collector)?;
         lines.clear();
+        if timings.is_none() {
+            collector.lose(number, CueFault::InvalidTime);
+        }
         current = timings;
     }
     finish(current, &lines, collector)
@@ -56,13 +59,13 @@ fn is_blank(line: &str) -> bool {
 }
 
 fn finish(
-    timings: Option<Timings>,
+    timings: Option<(usize, Timings)>,
     lines: &[&str],
     collector: &mut Collector,
 ) -> Result<(), SubtitleError> {
-    let Some(timings) = timings else {
+    let Some((number, timings)) = timings else {
         return Ok(());
     };
     let lines = lines.iter().map(|line| line.trim()).filter(|line| !line.is_empty());
-    collector.push(&timings, None, &lines.collect::<Vec<_>>().join("\n"))
+    collector.push((number, &timings), None, &lines.collect::<Vec<_>>().join("\n"))
 }

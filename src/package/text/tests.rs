@@ -15,7 +15,7 @@ fn cue(start_ms: u64, end_ms: u64, text: &str) -> Cue {
 }
 
 fn read(file: &str, kind: SubtitleFormat) -> Subtitles {
-    parse(file.as_bytes(), kind, None).expect("subtitles")
+    parse(file.as_bytes(), kind, None).expect("subtitles").subtitles
 }
 
 /// The times and the text of each cue.
@@ -153,6 +153,36 @@ fn incomplete_webvtt_is_parsed() {
 }
 
 #[test]
+fn lost_cues_are_counted_with_the_line_and_the_reason_of_the_first() {
+    let faults = |file: &str, kind| parse(file.as_bytes(), kind, None).expect("subtitles").faults;
+    for (file, count, first) in [
+        ("1\n0:1-->0:2\na\n", 0, None),
+        ("1\n0:1-->0:2\na\n\n2\n0::3 --> 0:4\nb\n", 1, Some((6, CueFault::InvalidTime))),
+        ("1\r\n0:2 --> 0:1\r\na\r\n\r\n0:3 -->\r\n", 2, Some((2, CueFault::NoDuration))),
+        ("0:1-->0:2\n<i> </i>\n", 1, Some((1, CueFault::NoText))),
+    ] {
+        assert_eq!(faults(file, SubtitleFormat::Srt), Faults { count, first }, "{file:?}");
+        let first = first.map(|(line, fault)| (line + 2, fault));
+        let file = format!("WEBVTT\n\n{file}");
+        assert_eq!(faults(&file, SubtitleFormat::Srt), Faults { count, first }, "{file:?}");
+    }
+}
+
+#[test]
+fn times_are_read_as_people_and_translators_write_them() {
+    let expected = [(1000, 2000, "a".to_owned()), (3500, 4500, "b".to_owned())];
+    for file in [
+        "1\n00:00:01, 000 --> 00:00:02, 000\na\n\n2\n00: 00: 03,500 --> 00: 00: 04,500\nb\n",
+        "1\n00;00;01;000 --> 00;00;02;000\na\n\n2\n00;00;03;15 --> 00;00;04;15\nb\n",
+        "0:0:1 -> 0:0:2\na\n0:0:3.5->0:0:4.5\nb",
+        "00.00.01.000 → 00.00.02.000\na\n00.00.03.500 → 00.00.04.500\nb",
+        "00：00：01，000 --> 00：00：02，000\na\n\n00:00:03,500 –> 00:00:04,500\nb",
+    ] {
+        assert_eq!(shown(file, SubtitleFormat::Srt), expected, "{file}");
+    }
+}
+
+#[test]
 fn a_file_without_subtitles_is_rejected_and_an_empty_one_is_not() {
     for kind in [SubtitleFormat::Srt, SubtitleFormat::WebVtt] {
         for file in ["", "\u{feff}", "\r\n\r\n", "WEBVTT", "WEBVTT\n\nNOTE nobody speaks"] {
@@ -184,7 +214,7 @@ fn a_file_of_unfinished_markup_takes_linear_time() {
     for start in ["<", "{\\", "&", "<i ", "&#"] {
         let file = format!("0:0-->0:1\n{}\n", start.repeat(300_000));
         let result = parse(file.as_bytes(), SubtitleFormat::Srt, None);
-        assert_eq!(result.map(|subtitles| subtitles.cues.len()), Ok(1), "{start}");
+        assert_eq!(result.map(|parsed| parsed.subtitles.cues.len()), Ok(1), "{start}");
     }
 }
 
@@ -195,7 +225,7 @@ fn other_encodings_are_detected() {
     let (old, ..) = encoding_rs::WINDOWS_1251.encode(file);
     let wide = file.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
     for bytes in [file.as_bytes(), &old, &wide] {
-        let cues = parse(bytes, SubtitleFormat::Srt, Some("ru")).expect("subtitles").cues;
+        let cues = parse(bytes, SubtitleFormat::Srt, Some("ru")).expect("subtitles").subtitles.cues;
         let shown = cues.into_iter().map(|cue| (cue.start_ms, cue.end_ms, cue.text));
         assert_eq!(shown.collect::<Vec<_>>(), expected);
     }
@@ -214,6 +244,8 @@ fn fragments() -> impl Strategy<Value = String> {
         "\t",
         "\u{a0}",
         "\0",
+        "\u{7}",
+        "\u{85}",
         "\u{feff}",
         "\u{2028}",
         "WEBVTT",
@@ -258,6 +290,19 @@ fn fragments() -> impl Strategy<Value = String> {
         "{\\",
         "{\\an8}",
         "\\i1",
+        "\\N",
+        "N",
+        "h",
+        "C:",
+        "{y",
+        "{y:i}",
+        "{c:",
+        ":",
+        "→",
+        "00:01,5 -> 00:02, 5",
+        "00;00;01;500 --> 00: 00: 02 . 5\n",
+        "00:01",
+        " <font>-> ",
         "}",
         "\\",
         "&",
@@ -270,6 +315,8 @@ fn fragments() -> impl Strategy<Value = String> {
         "&#62;",
         ";",
         "&nbsp;",
+        "&eacute;",
+        "&#133;",
         "#",
         "line:0",
         "::cue{}",
@@ -304,7 +351,8 @@ fn assert_well_formed(subtitles: &Subtitles) {
         assert!(cue.text.split('\n').all(|line| !line.is_empty()), "{cue:?}");
         let texts = [&cue.text, &cue.settings, cue.id.as_ref().unwrap_or(&cue.text)];
         assert!(texts.iter().all(|text| !text.contains("-->")), "{cue:?}");
-        assert!(texts.iter().all(|text| !text.contains(['\r', '\0'])), "{cue:?}");
+        let is_control = |letter: char| letter.is_control() && letter != '\n';
+        assert!(texts.iter().all(|text| !text.contains(is_control)), "{cue:?}");
         let lines = [&cue.settings, cue.id.as_ref().unwrap_or(&cue.settings)];
         assert!(lines.iter().all(|line| !line.contains('\n')), "{cue:?}");
         for (opened, closed) in [("<i>", "</i>"), ("<b>", "</b>"), ("<v", "</v>"), ("<c", "</c>")] {
@@ -320,13 +368,14 @@ fn assert_well_formed(subtitles: &Subtitles) {
 #[test]
 fn a_formatted_file_parses_to_the_same_subtitles() {
     check_property((fragments(), kinds()), |(file, kind)| {
-        let Ok(subtitles) = parse(file.as_bytes(), kind, None) else {
+        let Ok(Parsed { subtitles, .. }) = parse(file.as_bytes(), kind, None) else {
             return;
         };
         assert_well_formed(&subtitles);
         for kind in [SubtitleFormat::Srt, SubtitleFormat::WebVtt] {
             let again = parse(format_file(&subtitles).as_bytes(), kind, None);
-            assert_eq!(again.as_ref(), Ok(&subtitles), "{file:?} as {}", format_file(&subtitles));
+            let expected = Parsed { subtitles: subtitles.clone(), faults: Faults::default() };
+            assert_eq!(again, Ok(expected), "{file:?} as {}", format_file(&subtitles));
         }
     });
 }
@@ -334,7 +383,8 @@ fn a_formatted_file_parses_to_the_same_subtitles() {
 #[test]
 fn a_segment_parses_to_the_cues_that_it_overlaps() {
     check_property((fragments(), 0_u64..10_000, 0_u64..10_000), |(file, start_ms, end_ms)| {
-        let Ok(subtitles) = parse(file.as_bytes(), SubtitleFormat::WebVtt, None) else {
+        let Ok(Parsed { subtitles, .. }) = parse(file.as_bytes(), SubtitleFormat::WebVtt, None)
+        else {
             return;
         };
         let overlaps =
@@ -346,11 +396,8 @@ fn a_segment_parses_to_the_cues_that_it_overlaps() {
         };
         let expected = Subtitles::new(subtitles.header.clone(), cues.map(with_id).collect());
         let written = format_segment(&subtitles, start_ms..end_ms, TimestampMap::default());
-        assert_eq!(
-            parse(written.as_bytes(), SubtitleFormat::WebVtt, None),
-            Ok(expected),
-            "{written}"
-        );
+        let again = parse(written.as_bytes(), SubtitleFormat::WebVtt, None);
+        assert_eq!(again.map(|parsed| parsed.subtitles), Ok(expected), "{written}");
     });
 }
 
@@ -360,8 +407,8 @@ fn no_bytes_cause_a_panic() {
         let _ = parse(&bytes, kind, None);
         // Within a cue, to reach more of the parser.
         let file = [b"0:0-->0:9\n".as_slice(), &bytes].concat();
-        if let Ok(subtitles) = parse(&file, kind, Some("ja")) {
-            assert_well_formed(&subtitles);
+        if let Ok(parsed) = parse(&file, kind, Some("ja")) {
+            assert_well_formed(&parsed.subtitles);
         }
         for format in [SampleFormat::Tx3g, SampleFormat::QuickTimeText, SampleFormat::Wvtt] {
             assert_well_formed(&Subtitles::new(Vec::new(), parse_sample(format, &bytes, 0, 9)));
@@ -375,8 +422,8 @@ fn no_prefix_of_a_file_causes_a_panic() {
                 {\\an8}<v Bob>&#233;</v> 東\n";
     for end in 0..=file.len() {
         for kind in [SubtitleFormat::Srt, SubtitleFormat::WebVtt] {
-            if let Ok(subtitles) = parse(&file.as_bytes()[..end], kind, None) {
-                assert_well_formed(&subtitles);
+            if let Ok(parsed) = parse(&file.as_bytes()[..end], kind, None) {
+                assert_well_formed(&parsed.subtitles);
             }
         }
     }

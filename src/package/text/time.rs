@@ -5,6 +5,15 @@ use std::fmt;
 /// The maximum time: 1,000 hours. Later times are clamped to it, and negative times to zero.
 pub const TIME_MS_MAX: u64 = 1000 * 60 * 60 * 1000;
 
+/// The arrow between the times of a cue.
+const ARROW: &str = "-->";
+
+/// The same arrow as translators, editors and typographic correction leave it, the longest first.
+const OTHER_ARROWS: [&str; 9] = ["-- >", "- ->", "==>", "->", "=>", "–>", "—>", "→", "⟶"];
+
+/// The most fields of a time: hours, minutes, seconds, and a fraction.
+const FIELDS_MAX: usize = 4;
+
 /// Milliseconds, displayed as `HH:MM:SS.mmm` (a WebVTT timestamp with hours).
 #[derive(Clone, Copy)]
 pub(super) struct Timestamp(pub u64);
@@ -39,70 +48,157 @@ pub(super) struct Timings<'a> {
 
 impl<'a> Line<'a> {
     pub fn parse(line: &'a str) -> Self {
-        let Some((before, after)) = line.split_once("-->") else {
-            return Self::Other;
+        let Some((before, after)) = line.split_once(ARROW) else {
+            return Self::parse_with_other_arrow(line);
         };
         // In a concatenated file a byte order mark may precede the start, and a longer arrow leaves
         // dashes.
         let before = before.trim_start_matches('\u{feff}').trim().trim_end_matches('-').trim_end();
-        let after = after.trim();
-        match (parse_prefix(before), parse_prefix(after)) {
-            (Some((start_ms, "")), Some((end_ms, rest))) => {
-                Self::Timings(Timings { start_ms, end_ms, rest })
+        match Timings::parse(before, after) {
+            Some(timings) => Self::Timings(timings),
+            None if before.contains([':', ';']) && before.chars().all(is_timing_character) => {
+                Self::Invalid
             }
-            _ if before.contains(':') && before.chars().all(is_timing_character) => Self::Invalid,
+            None => Self::Other,
+        }
+    }
+
+    /// Parses a line with an arrow that a person or a translator has changed. Text may contain such an
+    /// arrow, so there must be a complete time on both sides.
+    fn parse_with_other_arrow(line: &'a str) -> Self {
+        let line = line.trim_start_matches('\u{feff}').trim();
+        // Few lines of text begin with a digit: the others cost no search.
+        if !line.starts_with(|first: char| first.is_ascii_digit() || first == '-') {
+            return Self::Other;
+        }
+        let split = OTHER_ARROWS.iter().find_map(|arrow| line.split_once(arrow));
+        let timings = split.and_then(|(before, after)| Timings::parse(before.trim_end(), after));
+        match timings {
+            Some(timings) if timings.rest.is_empty() || timings.rest.starts_with(' ') => {
+                Self::Timings(timings)
+            }
             _ => Self::Other,
         }
     }
 }
 
-fn is_timing_character(character: char) -> bool {
-    character.is_ascii_digit() || matches!(character, ':' | '.' | ',' | ';' | '-' | ' ')
+impl<'a> Timings<'a> {
+    /// Parses the texts on both sides of an arrow. The start must be nothing but a time.
+    fn parse(before: &str, after: &'a str) -> Option<Self> {
+        let (start_ms, "") = parse_prefix(before)? else {
+            return None;
+        };
+        let (end_ms, rest) = parse_prefix(after.trim())?;
+        Some(Self { start_ms, end_ms, rest })
+    }
 }
+
+fn is_timing_character(character: char) -> bool {
+    character.is_ascii_digit()
+        || character == '-'
+        || is_space(character)
+        || separator(character).is_some()
+}
+
+fn is_space(character: char) -> bool {
+    matches!(character, ' ' | '\t' | '\u{a0}' | '\u{3000}')
+}
+
+/// What a character between the fields of a time separates.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Separator {
+    Colon,
+    /// As in the time codes of drop-frame video.
+    Semicolon,
+    /// A comma or a point.
+    Decimal,
+}
+
+/// The separator that a character is. Translators also write the forms of full width.
+fn separator(character: char) -> Option<Separator> {
+    Some(match character {
+        ':' | '：' => Separator::Colon,
+        ';' | '；' => Separator::Semicolon,
+        ',' | '.' | '，' | '．' => Separator::Decimal,
+        _ => return None,
+    })
+}
+
+/// The frames per second of drop-frame time codes, about.
+const DROP_FRAME_RATE: u64 = 30;
 
 /// Parses the time at the start of a text. Returns milliseconds and the rest.
 ///
-/// Hours are optional and may have any number of digits. The fraction is optional, follows a comma, a
-/// point or a colon, and may have any number of digits.
+/// Two to four fields: hours are optional and may have any number of digits; the fraction is optional,
+/// follows a comma, a point, a colon or a semicolon, and may have any number of digits. A fraction of two
+/// digits behind a semicolon is a number of frames. Separators may have spaces around them. With four
+/// fields, any separators do.
 pub(super) fn parse_prefix(text: &str) -> Option<(u64, &str)> {
-    let (is_negative, mut rest) = match text.strip_prefix('-') {
+    let (is_negative, unsigned) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text),
     };
-    let mut fields = 1;
-    let mut seconds;
-    (seconds, rest) = parse_number(rest)?;
-    while fields < 3
-        && let Some((field, after)) = rest.strip_prefix(':').and_then(parse_number)
+    let (mut fields, mut separators) = ([""; FIELDS_MAX], [Separator::Colon; FIELDS_MAX]);
+    let mut rest;
+    (fields[0], rest) = split_digits(unsigned)?;
+    let mut count = 1;
+    while count < FIELDS_MAX
+        && let Some((separator, after)) = split_separator(rest)
+        && let Some((digits, after)) = split_digits(after)
     {
-        seconds = seconds.saturating_mul(60).saturating_add(field);
-        rest = after;
-        fields += 1;
+        (separators[count], fields[count], rest) = (separator, digits, after);
+        count += 1;
     }
-    if fields == 1 {
-        return None;
-    }
-    let mut milliseconds = 0;
-    if let Some(fraction) = rest.strip_prefix([',', '.', ':']) {
-        let digits = fraction.bytes().take_while(u8::is_ascii_digit);
-        let weights = [100, 10, 1].into_iter().zip(digits);
-        milliseconds = weights.map(|(weight, digit)| weight * u64::from(digit - b'0')).sum();
-        rest = fraction.trim_start_matches(|character: char| character.is_ascii_digit());
-    }
+    let is_decimal = |field: usize| separators[field] == Separator::Decimal;
+    let whole = match count {
+        2 | 3 if is_decimal(1) => return None,
+        3 if is_decimal(2) => 2,
+        2 | 3 => count,
+        FIELDS_MAX if is_decimal(1) == is_decimal(2) => 3,
+        _ => return None,
+    };
+    let in_seconds = |sum: u64, field: &&str| sum.saturating_mul(60).saturating_add(number(field));
+    let seconds = fields[..whole].iter().fold(0, in_seconds);
+    let milliseconds = match &fields[whole..count] {
+        [frames] if separators[whole] == Separator::Semicolon && frames.len() == 2 => {
+            (number(frames) * 1000 / DROP_FRAME_RATE).min(999)
+        }
+        [fraction] => thousandths(fraction),
+        _ => {
+            // A fraction without digits.
+            rest = rest.strip_prefix([',', '.']).unwrap_or(rest);
+            0
+        }
+    };
     let total = seconds.saturating_mul(1000).saturating_add(milliseconds);
     Some((if is_negative { 0 } else { total.min(TIME_MS_MAX) }, rest))
 }
 
-/// Parses the digits at the start of a text; saturates.
-fn parse_number(text: &str) -> Option<(u64, &str)> {
+/// The separator at the start of a text, with the spaces around it, and the rest.
+fn split_separator(text: &str) -> Option<(Separator, &str)> {
+    let text = text.trim_start_matches(is_space);
+    let first = text.chars().next()?;
+    let rest = &text[first.len_utf8()..];
+    Some((separator(first)?, rest.trim_start_matches(is_space)))
+}
+
+/// The digits at the start of a text, at least one, and the rest.
+fn split_digits(text: &str) -> Option<(&str, &str)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    if digits == 0 {
-        return None;
-    }
-    let (digits, rest) = text.split_at(digits);
+    (digits > 0).then(|| text.split_at(digits))
+}
+
+/// The number that digits write; saturates.
+fn number(digits: &str) -> u64 {
     let append =
         |number: u64, digit: u8| number.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
-    Some((digits.bytes().fold(0, append), rest))
+    digits.bytes().fold(0, append)
+}
+
+/// The first three digits of a fraction.
+fn thousandths(fraction: &str) -> u64 {
+    let weights = [100, 10, 1].into_iter().zip(fraction.bytes());
+    weights.map(|(weight, digit)| weight * u64::from(digit - b'0')).sum()
 }
 
 #[cfg(test)]
@@ -125,7 +221,19 @@ mod tests {
             ("00:90:00.000", Some((5_400_000, ""))),
             ("-00:00:01,500", Some((0, ""))),
             ("99999999999999999999999:00:00.000", Some((TIME_MS_MAX, ""))),
+            ("00:00:01, 500", Some((1500, ""))),
+            ("00: 00: 01,500", Some((1500, ""))),
+            ("00 : 00 : 01 . 500 X1:40", Some((1500, " X1:40"))),
+            ("00;00;01;500", Some((1500, ""))),
+            ("00;00;01;15", Some((1500, ""))),
+            ("00;00;01", Some((1000, ""))),
+            ("00.00.01.500", Some((1500, ""))),
+            ("00,00,01,500", Some((1500, ""))),
+            ("00：00：01，500", Some((1500, ""))),
+            ("00:00:02.000 12", Some((2000, " 12"))),
+            ("00:00:02.000 position:50%,line-left", Some((2000, " position:50%,line-left"))),
             ("1", None),
+            ("1.2.3", None),
             ("1.500", None),
             ("", None),
             (":01", None),
@@ -162,6 +270,19 @@ mod tests {
             ("00:0x --> 00:02.000", Line::Other),
             ("00:: --> 00:02.000", Line::Invalid),
             ("00:00:01,000 -->", Line::Invalid),
+            ("00:00:01, 000 --> 00:00:02, 000", times(1000, 2000, "")),
+            ("0:1->0:2", times(1000, 2000, "")),
+            ("00:00:01,000 -> 00:00:02,000", times(1000, 2000, "")),
+            ("00:00:01,000 → 00:00:02,000", times(1000, 2000, "")),
+            ("00:00:01,000 -- > 00:00:02,000 line:0", times(1000, 2000, " line:0")),
+            ("00:00:01,000 –> 00:00:02,000", times(1000, 2000, "")),
+            ("00:00:01,000 => 00:00:02,000", times(1000, 2000, "")),
+            ("12:00 -> noon", Line::Other),
+            ("at 12:00 -> 13:00", Line::Other),
+            ("5 -> 6", Line::Other),
+            ("12:00 -> 13:00pm", Line::Other),
+            ("00;0x --> 00:02.000", Line::Other),
+            ("00;;00 --> 00:02.000", Line::Invalid),
             ("go --> there", Line::Other),
             ("at 00:01 --> 00:02", Line::Other),
             ("5 --> 6", Line::Other),

@@ -6,7 +6,7 @@
 use std::iter;
 
 use super::{
-    SubtitleError,
+    CueFault, SubtitleError,
     collect::Collector,
     time::{Line, Timings},
 };
@@ -25,8 +25,8 @@ enum Block<'a> {
     Header,
     /// A block of a still unknown type, with its lines so far.
     Lines(Vec<&'a str>),
-    /// A cue, with the lines of its text so far.
-    Cue { timings: Timings<'a>, id: Option<&'a str>, lines: Vec<&'a str> },
+    /// A cue, with the number of the line of its timings and the lines of its text so far.
+    Cue { number: usize, timings: Timings<'a>, id: Option<&'a str>, lines: Vec<&'a str> },
     /// A cue with invalid timings.
     InvalidCue,
 }
@@ -35,7 +35,7 @@ enum Block<'a> {
 pub(super) fn parse(text: &str, collector: &mut Collector) -> Result<(), SubtitleError> {
     let mut block = if has_signature(text) { Block::Header } else { Block::Lines(Vec::new()) };
     // The end of the file ends the last block.
-    for line in text.split('\n').chain(iter::once("")) {
+    for (number, line) in (1..).zip(text.split('\n').chain(iter::once(""))) {
         let timings = match Line::parse(line) {
             Line::Timings(timings) => Some(timings),
             Line::Invalid => None,
@@ -56,8 +56,11 @@ pub(super) fn parse(text: &str, collector: &mut Collector) -> Result<(), Subtitl
         finish(block, collector)?;
         collector.has_timings = true;
         block = match timings {
-            Some(timings) => Block::Cue { timings, id, lines: Vec::new() },
-            None => Block::InvalidCue,
+            Some(timings) => Block::Cue { number, timings, id, lines: Vec::new() },
+            None => {
+                collector.lose(number, CueFault::InvalidTime);
+                Block::InvalidCue
+            }
         };
     }
     Ok(())
@@ -77,7 +80,9 @@ fn take_id<'a>(block: &mut Block<'a>) -> Option<&'a str> {
 
 fn finish(block: Block, collector: &mut Collector) -> Result<(), SubtitleError> {
     match block {
-        Block::Cue { timings, id, lines } => collector.push(&timings, id, &lines.join("\n")),
+        Block::Cue { number, timings, id, lines } => {
+            collector.push((number, &timings), id, &lines.join("\n"))
+        }
         // Styles and regions come before the first cue; players ignore later ones.
         Block::Lines(lines) if !collector.has_timings => {
             if let Some(block) = parse_header_block(&lines) {

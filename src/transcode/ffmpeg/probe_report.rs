@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::movie::matroska_languages::MatroskaKind;
+
 /// Maximum length of a report in bytes: a hundred streams with their tags.
 pub const BYTES_MAX: usize = 1 << 20;
 
@@ -132,6 +134,21 @@ impl ProbeReport {
         let mut report: Self = serde_json::from_slice(json)?;
         report.streams.truncate(STREAMS_MAX);
         Ok(report)
+    }
+
+    /// Replaces languages by the tags that the file has beside them, in the order of its tracks, which is
+    /// that of ffprobe's streams.
+    pub fn replace_languages(&mut self, tags: &[(MatroskaKind, Option<String>)]) {
+        for (stream, (kind, tag)) in self.streams.iter_mut().zip(tags) {
+            let is_same = match kind {
+                MatroskaKind::Audio => stream.kind == "audio",
+                MatroskaKind::Subtitle => stream.kind == "subtitle",
+                MatroskaKind::Other => false,
+            };
+            if let Some(tag) = tag.as_ref().filter(|_| is_same) {
+                stream.tags.insert("language".to_owned(), tag.clone());
+            }
+        }
     }
 
     /// The program that a title is: the first with video, else the first with audio. `None` if the file

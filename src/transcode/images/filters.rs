@@ -51,7 +51,10 @@ impl SourceVideo {
             matrix,
             long_side: u32::from(video.width.max(video.height)),
             may_be_interlaced: video.scan != Scan::Progressive,
-            is_turned: track.shape.is_some_and(|shape| shape.orientation.degrees.is_some()),
+            is_turned: track.shape.is_some_and(|shape| {
+                shape.orientation.is_mirrored
+                    || shape.orientation.degrees.is_some_and(|degrees| degrees != 0)
+            }),
         }
     }
 
@@ -59,6 +62,12 @@ impl SourceVideo {
     /// deblocking filter, which saves a fifth of its time and makes no visible difference.
     pub(super) fn is_far_larger_than(self, size: Size) -> bool {
         self.long_side >= 3 * size.scaled.0.max(size.scaled.1)
+    }
+
+    /// Whether the first filter scales, and so takes frames of every size: turning and deinterlacing do
+    /// not.
+    pub(super) fn is_scaled_first(self) -> bool {
+        !self.is_turned && !self.may_be_interlaced
     }
 
     /// The filters for images of a size: full range, BT.601, square pixels.

@@ -206,6 +206,11 @@ impl Arguments {
         if !source.is_turned {
             arguments.add(&["-noautorotate"]);
         }
+        if source.is_scaled_first() {
+            // By default ffmpeg starts all filters anew where the size of the frames changes, and their
+            // counters with them.
+            arguments.add(&["-reinit_filter", "0"]);
+        }
         arguments.add(&["-f", "mov", "-i", "pipe:0"]);
         arguments.add(&["-filter_complex_threads", "1", "-filter_complex", filters]);
         arguments

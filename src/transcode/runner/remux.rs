@@ -15,9 +15,15 @@ use super::{
     renditions::{as_millis, permille},
 };
 use crate::{
-    extent::{ReadError, disk::PlainFile},
-    movie::Movie,
-    package::{text, title},
+    extent::{
+        ReadError,
+        disk::{File, PlainFile},
+    },
+    movie::{Movie, matroska_languages},
+    package::{
+        text::{self, Parsed},
+        title,
+    },
     queue::Progress,
     transcode::{
         ffmpeg::{
@@ -57,8 +63,10 @@ impl JobRunner {
     ) -> Result<(), Failure> {
         let JobContext { progress, cancel } = context;
         let probe_limits = Limits { file_bytes: 0, deadline: PROBE_DEADLINE, ..self.limits() };
-        let report =
+        let mut report =
             self.ffmpeg.probe(source.input()?, folder, probe_limits, cancel.clone()).await?;
+        let read = |file: &File| matroska_languages::read(&file.blocking_reader());
+        report.replace_languages(&source.file.compute(read).await.map_err(Failure::unavailable)??);
         let plan = RemuxPlan::new(&report).map_err(Failure::permanent)?;
         let file_bytes = self.remux_bytes_max().await?;
         let run = Invocation {
@@ -136,7 +144,7 @@ fn convert_text(folder: &Path, stream: &TextStream) -> io::Result<Result<(), Str
         Err(error) => return Err(error),
     }
     let subtitles = match text::parse(&bytes, stream.format, stream.text.language.as_deref()) {
-        Ok(subtitles) if !subtitles.cues().is_empty() => subtitles,
+        Ok(Parsed { subtitles, .. }) if !subtitles.cues().is_empty() => subtitles,
         Ok(_) => return Ok(Err("these subtitles are empty".to_owned())),
         Err(why) => return Ok(Err(why.to_string())),
     };

@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::support::{
+    box_patches::patched,
     ffmpeg,
     folder::Folder,
     rendered::Rendering,
@@ -16,6 +17,8 @@ const TOP_FIRST: &str = "-vf tinterlace=interleave_top,setfield=tff";
 const BOTTOM_FIRST: &str = "-vf tinterlace=interleave_bottom,setfield=bff";
 const WHOLE_FRAMES: &str = "-vf fps=25";
 const AVC: &str = "-c:v libx264 -preset ultrafast -crf 18 -g 25 -pix_fmt yuv420p";
+/// ffmpeg writes `fiel` with it; its own headers are not in the sample entry.
+const MPEG_2: &str = "-c:v mpeg2video -q:v 2 -g 25 -pix_fmt yuv420p";
 const FIELDS: &str = "-flags +ildct+ilme";
 
 fn make(name: &str, parts: &[&str]) -> Vec<u8> {
@@ -34,11 +37,17 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
         made("top.mp4", &[TOP_FIRST, AVC, FIELDS]),
         made("bottom.mp4", &[BOTTOM_FIRST, AVC, FIELDS]),
         made("fragmented.mp4", &[TOP_FIRST, AVC, FIELDS, "-movflags frag_keyframe+empty_moov"]),
-        // With `fiel` in the sample entry.
-        made("declared.mov", &[TOP_FIRST, AVC, FIELDS, "-field_order tt"]),
-        // The codec's headers are not in the sample entry.
-        made("mpeg-2.mp4", &[TOP_FIRST, "-c:v mpeg2video -q:v 2 -g 25 -pix_fmt yuv420p", FIELDS]),
+        // Two fields, the upper first, where the aspect ratio was.
+        ("declared.mov", {
+            let movie = made("declared.mov", &[TOP_FIRST, AVC, FIELDS]).1;
+            patched(&movie, find(&movie, b"pasp"), b"fiel\x02\x09")
+        }),
+        made("mpeg-2.mp4", &[TOP_FIRST, MPEG_2, FIELDS]),
     ]
+}
+
+fn find(movie: &[u8], kind: &[u8; 4]) -> usize {
+    movie.windows(4).position(|window| window == kind).expect("the box")
 }
 
 /// The share of pixels that are neither dark nor bright, in percent: where two fields are mixed.
@@ -109,13 +118,16 @@ fn inspect_tells_interlaced_video() {
     }
     let mut files = files();
     files.push(("whole.mp4", make("whole.mp4", &[BARS, WHOLE_FRAMES, AVC])));
+    let declared = make("mpeg-2.mp4", &[BARS, TOP_FIRST, MPEG_2, FIELDS]);
+    files.push(("unknown.mp4", patched(&declared, find(&declared, b"fiel"), b"free")));
     let serving = Rendering::serve(files.iter().map(|(name, bytes)| (*name, &bytes[..])));
     const DECLARED: &str = "The video is interlaced.";
     const ALLOWED: &str = "The stream allows interlaced frames.";
     for (name, scan, sentence) in [
         ("declared.mov", Some("interlaced"), Some(DECLARED)),
         ("top.mp4", Some("mixed"), Some(ALLOWED)),
-        ("mpeg-2.mp4", None, None),
+        ("mpeg-2.mp4", Some("interlaced"), Some(DECLARED)),
+        ("unknown.mp4", None, None),
         ("whole.mp4", Some("progressive"), None),
     ] {
         let report = serving.report(name);

@@ -21,6 +21,7 @@ pub mod http2_frames; // single HTTP/2 frames
 pub mod jobs; // jobs of a server in this process
 pub mod json; // requests and responses with JSON
 pub mod long_file; // a long file, and multipart requests for it
+pub mod made_titles; // titles of ffmpeg, served by the real program until their jobs have ended
 pub mod manifests; // a strict reader of playlists and MPDs
 pub mod memory; // HTTP semantics without a socket
 pub mod movies; // small valid movies, written by code

@@ -75,7 +75,7 @@ impl Rendering {
             let mut job = Value::Null;
             until_slowly("the rendition is done", || {
                 job = json(&self.program.get(&target, &[]), 200);
-                job["state"] != "queued" && job["state"] != "running"
+                ["done", "failed", "cancelled"].iter().any(|end| job["state"] == *end)
             });
             assert_eq!(job["state"], "done", "{job}");
         }
