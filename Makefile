@@ -50,6 +50,7 @@ browser: setup-test ## Drive the page and the players in Chromium; screenshots i
 	node --test-reporter=spec tests/browser/run.mjs
 	node --test-reporter=spec tests/browser/artifacts.mjs
 	node --test-reporter=spec tests/browser/streams.mjs
+	node --test-reporter=spec tests/browser/shapes.mjs
 
 .PHONY: judges
 judges: setup-test ## Let validators and players of others judge the streams: parsers, REDbot, VLC, Firefox

@@ -90,6 +90,16 @@ pub fn track(movie: &Movie) -> Result<&Track, StillsError> {
     }
 }
 
+/// The video that must be encoded before a title plays in segments: no segment holds it, and it is the
+/// title's only video. One frame beside audio is cover art.
+pub fn encoded_video(movie: &Movie) -> Option<&Track> {
+    let track = track(movie).ok()?;
+    let index = &track.index;
+    let samples = index.end_sample.saturating_sub(index.segments.first()?.first_sample);
+    let is_cover = samples == 1 && movie.tracks.iter().any(Track::is_audio);
+    (track.entry.packageable().is_err() && !is_cover).then_some(track)
+}
+
 /// The start of the segment that contains a time, in milliseconds: the key frame at or before the time that
 /// the index in memory knows, without a read. A time outside the track is clamped to it.
 pub fn segment_start_ms(track: &Track, time_ms: u64) -> u64 {

@@ -10,6 +10,7 @@ import { after, before } from "node:test";
 import { browserTest, DESKTOP, HOSTILE, launchBrowser, OUTPUT, PHONE, plays, ROOT, startServer } from "./site.mjs";
 
 const NOT_A_VIDEO = "Not a video.mp4";
+const SET = "Both.set"; // a folder of renditions
 
 // ---- A server with a library, and a browser --------------------------------
 
@@ -20,6 +21,8 @@ before(async () => {
   const library = path.join(scratch, "library");
   fs.cpSync(path.join(ROOT, "media"), library, { recursive: true });
   fs.copyFileSync(path.join(library, "Clock.mp4"), path.join(library, HOSTILE));
+  fs.mkdirSync(path.join(library, SET));
+  fs.copyFileSync(path.join(library, "Clock.mp4"), path.join(library, SET, "360p.mp4"));
   fs.writeFileSync(path.join(library, NOT_A_VIDEO), "These bytes are no movie.\n".repeat(100));
 
   server = await startServer(library, path.join(scratch, "data"), "server.log");
@@ -37,13 +40,15 @@ const inBrowser = (name, options, body) =>
 
 // ---- Helpers ----------------------------------------------------
 
-/** The titles of the library: the paths of its media files. */
+/** The titles of the library: the paths of its media files and sets. */
 function titlesOnDisk() {
-  return fs.readdirSync(path.join(scratch, "library"), { recursive: true }).filter((name) => /\.(mp4|webm)$/.test(name));
+  return fs.readdirSync(path.join(scratch, "library"), { recursive: true }).filter((name) => /\.(mp4|webm|set)$/.test(name));
 }
 
 const rows = (page) => page.locator("#titles a");
-const row = (page, title) => rows(page).filter({ has: page.getByText(path.basename(title), { exact: true }) });
+// By its name alone: the folder of another title may have the same.
+const row = (page, title) =>
+  rows(page).filter({ has: page.locator(`.name:text-is(${JSON.stringify(path.basename(title))})`) });
 const shownNames = (page) => page.locator("#titles .name").allTextContents();
 const focusedName = (page) => page.evaluate(() => document.activeElement.querySelector(".name")?.textContent);
 
@@ -124,7 +129,7 @@ inBrowser("an unreachable server is reported, and the page can retry", DESKTOP, 
 
 // ---- The player ------------------------------------------------------------
 
-for (const title of ["Clock.mp4", "Clock, moov at the end.mp4", "Clock.webm", "Portrait.mp4", "Été/Horloge.mp4", HOSTILE]) {
+for (const title of ["Clock.mp4", "Clock, moov at the end.mp4", "Clock.webm", "Portrait.mp4", "Été/Horloge.mp4", SET, HOSTILE]) {
   inBrowser(`${title} plays and seeks`, DESKTOP, async (page) => {
     page.on("dialog", (dialog) => assert.fail(`a file name ran as a script: ${dialog.message()}`));
     await page.goto("/");

@@ -61,7 +61,8 @@ fn audio_roles(serving: &Rendering, title: &str) -> Vec<String> {
     let document = manifests::xml(&String::from_utf8(text).expect("text"));
     let is_audio = |set: &&Element| set.attributes["contentType"] == "audio";
     let role = |set: &Element| set.all("Role").next().expect("a role").attributes["value"].clone();
-    document.all("AdaptationSet").filter(is_audio).map(role).collect()
+    let sets = document.all("Period").flat_map(|period| period.all("AdaptationSet"));
+    sets.filter(is_audio).map(role).collect()
 }
 
 #[test]
