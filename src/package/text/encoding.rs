@@ -45,7 +45,7 @@ fn has_iso_2022_jp(bytes: &[u8]) -> bool {
         && ISO_2022_JP_ESCAPES.iter().any(|escape| memmem::find(bytes, escape).is_some())
 }
 
-/// Reads a unit of UTF-32 in one byte order.
+/// Reads a code unit of UTF-32 in one byte order.
 type FromBytes = fn([u8; 4]) -> u32;
 
 /// The byte order of UTF-32, and the length of its mark. Without a mark the arrow tells, as in UTF-16.

@@ -32,7 +32,7 @@ fn record(folder: &Folder, name: &str, more: &[&str]) -> Vec<u8> {
 }
 
 /// What changes on the way from QuickTime to MP4.
-const MAY_DIFFER: [&str; 8] = [
+const MAY_DIFFER: [&str; 9] = [
     // Component type and manufacturer: QuickTime's.
     "hdlr/pre_defined",
     "hdlr/reserved",
@@ -44,6 +44,8 @@ const MAY_DIFFER: [&str; 8] = [
     // The header of a timecode.
     "gmhd",
     "nmhd",
+    // A Macintosh code, or QuickTime's code for none.
+    "mdhd/language",
     // Offsets of the same chunks.
     "stco",
 ];
