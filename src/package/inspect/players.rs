@@ -2,9 +2,9 @@
 //!
 //! Sources are the makers' publications (WebKit's and Mozilla's release notes, Chromium's source, Apple's
 //! "HLS Authoring Specification", Android's "Supported media formats" and Media3's list, Roku's "Streaming
-//! specifications") and issue trackers. We tested only Chromium. Where a maker publishes nothing, or
-//! devices differ, the table has [`Support::Depends`] with the condition. The table is about what
-//! Headwater sends, which is MP4 even if the source is a QuickTime file.
+//! specifications") and issue trackers. Of these players the tests run Chromium and Firefox. Where a maker
+//! publishes nothing, or devices differ, the table has [`Support::Depends`] with the condition. The table is
+//! about what Headwater sends, which is MP4 even if the source is a QuickTime file.
 
 use crate::movie::codec::{Chroma, Codec, Media, SampleEntry};
 
