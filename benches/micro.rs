@@ -24,6 +24,7 @@ use headwater::{
     config::Settings,
     extent::{Caching, Content, Extent, Extents, Validator},
     http::{range, respond::respond},
+    movie::{Captions, SegmentStart},
     package::{
         dash, hls,
         presentation::{
@@ -123,7 +124,9 @@ fn presentation() -> Presentation {
             language: Some("en".to_owned()),
             label: "English".to_owned(),
             is_default: true,
+            roles: Vec::new(),
             segments: (0..SEGMENTS).map(segment).collect(),
+            begins: SegmentStart::Independent,
             target_duration_min_s: 0,
             protection: None,
             kind,
@@ -136,7 +139,10 @@ fn presentation() -> Presentation {
         pixel_aspect: Ratio::ONE,
         frame_rate: Ratio::new(25, 1),
         range: VideoRange::Sdr,
+        primaries: None,
+        matrix: None,
         supplemental_codecs: None,
+        captions: Captions::default(),
         iframes,
     });
     let audio = Kind::Audio(Audio { channels: 2, joint_objects: None, sample_rate_hz: 44_100 });

@@ -192,7 +192,10 @@ mod tests {
     };
 
     use futures::{FutureExt as _, future::join_all};
-    use tokio::runtime::{Builder, Runtime};
+    use tokio::{
+        runtime::{Builder, Runtime},
+        sync::{Semaphore, mpsc::unbounded_channel},
+    };
 
     use super::*;
 
@@ -254,13 +257,13 @@ mod tests {
     fn few_futures_run_at_the_same_time_and_clients_take_turns() {
         let runtime = Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
         let background = Background::new(runtime.handle().clone(), 8 * FUTURES_RUNNING_MAX);
-        let (begin, begun) = mpsc::channel();
-        let (release, released) = tokio::sync::watch::channel(false);
+        let (begin, mut begun) = unbounded_channel();
+        let release = Arc::new(Semaphore::new(0));
         let wait = |number| {
-            let (begin, mut released) = (begin.clone(), released.clone());
+            let (begin, release) = (begin.clone(), Arc::clone(&release));
             let call = background.spawn_limited(async move {
                 begin.send(number).expect("the test waits");
-                let _ = released.wait_for(|released| *released).await;
+                release.acquire().await.expect("it stays open").forget();
             });
             Box::pin(client(number).scope(call))
         };
@@ -269,16 +272,21 @@ mod tests {
         for call in &mut calls {
             assert!(call.now_or_never().is_none(), "it waits");
         }
-        let first: Vec<usize> = begun.iter().take(FUTURES_RUNNING_MAX).collect();
-        assert_eq!(first.len(), FUTURES_RUNNING_MAX);
+        for _ in 0..FUTURES_RUNNING_MAX {
+            assert_eq!(begun.blocking_recv(), Some(1));
+        }
         assert!(begun.try_recv().is_err(), "the others wait for their turn");
-        release.send_replace(true);
-        assert!(runtime.block_on(join_all(calls)).iter().all(Result::is_ok));
-        let order: Vec<_> = begun.try_iter().collect();
-        // Those that get the first permits begin in any order.
-        let next = &order[..FUTURES_RUNNING_MAX];
-        assert!(next.contains(&2), "the other client waited for one turn: {order:?}");
-        assert_eq!(order.len(), 2 * FUTURES_RUNNING_MAX + 1);
+        let mut all = join_all(calls);
+        release.add_permits(1);
+        let next = runtime.block_on(async {
+            tokio::select! {
+                next = begun.recv() => next,
+                _ = &mut all => None,
+            }
+        });
+        assert_eq!(next, Some(2), "the other client waited for one turn");
+        release.add_permits(3 * FUTURES_RUNNING_MAX);
+        assert!(runtime.block_on(all).iter().all(Result::is_ok));
     }
 
     #[test]

@@ -115,8 +115,7 @@ pub struct Indexed {
     pub raise: u32,
     /// Duration of most samples, in ticks.
     pub usual_duration: u32,
-    /// Number of samples that are presented, without the last, whose duration is often wrong; that one if it
-    /// is alone.
+    /// Number of samples that are presented; without the last, if it is shorter or longer than all others.
     pub presented_samples: u32,
     /// Their total duration, in ticks.
     pub presented_ticks: u64,
@@ -274,6 +273,8 @@ struct Pass<'a> {
     /// The last presented sample, and the end without it.
     last: Option<Sample>,
     end_before: i64,
+    /// The shortest and the longest duration of those before the last.
+    spread: (u32, u32),
     least_composition: i32,
     presented_samples: u32,
     presented_ticks: u64,
@@ -319,6 +320,7 @@ impl<'a> Pass<'a> {
             end: 0,
             last: None,
             end_before: 0,
+            spread: (u32::MAX, 0),
             least_composition: 0,
             presented_samples: 0,
             presented_ticks: 0,
@@ -362,6 +364,9 @@ impl<'a> Pass<'a> {
         self.add(sample, presented, auxiliary.len);
         if self.timeline.until.is_none_or(|until| presented < until) {
             self.end_sample = sample.number + 1;
+            if let Some(Sample { duration, .. }) = self.last {
+                self.spread = (self.spread.0.min(duration), self.spread.1.max(duration));
+            }
             (self.last, self.end_before) = (Some(*sample), self.end);
             self.end = self.end.max(ends.min(self.timeline.until.unwrap_or(i64::MAX)));
             self.shown = self.current.map(|(segment, _)| (self.segments.len(), segment));
@@ -539,9 +544,12 @@ impl<'a> Pass<'a> {
         let mut segments = self.segments;
         segments.shrink_to_fit();
         let last_ticks = self.last.map_or(0, |last| last.duration);
+        let is_usual = (self.spread.0..=self.spread.1).contains(&last_ticks);
         let (presented_samples, presented_ticks) = match self.presented_samples {
-            alone @ 0..=1 => (alone, self.presented_ticks),
-            several => (several - 1, self.presented_ticks.saturating_sub(last_ticks.into())),
+            several @ 2.. if !is_usual => {
+                (several - 1, self.presented_ticks.saturating_sub(last_ticks.into()))
+            }
+            all => (all, self.presented_ticks),
         };
         // A last segment with all frames presented before its sync sample would have no duration.
         Ok(Indexed {

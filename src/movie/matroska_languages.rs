@@ -113,9 +113,9 @@ struct Element {
 impl Element {
     /// Reads the header at an offset; `None` at the end of the file, or if it is invalid.
     fn read<R: ReadAt + ?Sized>(source: &R, at: u64) -> Result<Option<Self>, ReadError> {
-        const HEADER_BYTES_MAX: u64 = 4 + 8;
-        let available = source.len().saturating_sub(at).min(HEADER_BYTES_MAX);
-        let mut header = [0; HEADER_BYTES_MAX as usize];
+        const HEADER_BYTES_MAX: usize = 4 + 8;
+        let available = source.len().saturating_sub(at).min(HEADER_BYTES_MAX as u64);
+        let mut header = [0; HEADER_BYTES_MAX];
         let header = &mut header[..usize::try_from(available).expect("a few bytes")];
         source.read_exact_at(at, header)?;
         let parsed = id(header).and_then(|(id, after)| Some((id, size(after)?)));

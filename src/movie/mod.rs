@@ -29,6 +29,7 @@ pub mod matroska_languages;
 mod mp4;
 mod orientation;
 mod pieces;
+mod restarts;
 mod samples;
 mod shape;
 mod syncs;

@@ -1,6 +1,6 @@
 //! The reader of MP4 files: top-level boxes, the movie header, and the tracks.
 
-use std::{num::NonZeroU32, ops::Range, sync::Arc};
+use std::{collections::VecDeque, num::NonZeroU32, ops::Range, sync::Arc};
 
 use super::{
     Chapters, FourCc, LeftOut, Movie, MovieRefused, Track,
@@ -15,6 +15,7 @@ use super::{
     index::Lead,
     leading,
     matrix::Matrix,
+    restarts::Restarts,
     timeline::TimeBase,
     track::{self, Head, Shared},
     window::Window,
@@ -289,16 +290,17 @@ fn index_tracks<R: ReadAt + ?Sized>(
     let origin = begins
         .min_by(in_order)
         .map_or((0, NonZeroU32::MIN), |(head, first)| (first.max(0), head.timescale));
-    let mut order: Vec<_> = heads.into_iter().zip(firsts).enumerate().collect();
+    let mut sorted: Vec<_> = heads.into_iter().zip(firsts).enumerate().collect();
     let rank = |head: &Head| match &head.handler.0 {
         b"vide" => leading::rank(head.is_enabled, &head.entry),
         _ => u8::MAX,
     };
-    order.sort_by_key(|(place, (head, _))| (rank(head), *place));
+    sorted.sort_by_key(|(place, (head, _))| (rank(head), *place));
+    let mut order = VecDeque::from(sorted);
     let mut tracks: Vec<(usize, Track)> = Vec::new();
-    // The restarts of the first track, and its timescale.
-    let mut restarts: Option<(Vec<i64>, NonZeroU32)> = None;
-    for (place, (mut head, first)) in order {
+    // Those of the first track are those of all.
+    let mut restarts: Option<Restarts> = None;
+    while let Some((place, (mut head, first))) = order.pop_front() {
         let ticks = |(time, scale): (i64, NonZeroU32)| {
             let ticks = i128::from(time) * i128::from(head.timescale.get());
             i64::try_from(ticks / i128::from(scale.get())).unwrap_or(i64::MAX)
@@ -314,9 +316,8 @@ fn index_tracks<R: ReadAt + ?Sized>(
             is_fragmented: head.samples.fragments.is_some(),
         };
         let leading = tracks.first().map(|(_, track)| track).filter(|track| track.is_video());
-        if let (Some((leading, scale)), Some(fragments)) = (&restarts, &mut head.samples.fragments)
-        {
-            fragments.restarts = leading.iter().map(|offset| ticks((*offset, *scale))).collect();
+        if let Some(restarts) = &restarts {
+            follow(&mut head, restarts);
         }
         let times: Vec<i64>;
         let cuts = match leading {
@@ -328,15 +329,24 @@ fn index_tracks<R: ReadAt + ?Sized>(
             _ => Cuts::Grid(grid_ms),
         };
         let lead = lead(&head);
-        match index_edited(&mut head, source, base, cuts, lead, budget)? {
-            Ok((timeline, (mut index, restarted))) => {
+        let mut indexed = index_edited(&mut head, source, base, cuts, lead, budget)?;
+        if let (Ok((_, (_, restarted))), None) = (&indexed, &restarts) {
+            let mut own = Restarts::new(restarted.clone(), base.timescale);
+            if !own.is_empty() && head.samples.pieces.is_none() {
+                own.spread(source, order.iter().map(|(_, (head, _))| head), budget)?;
+                follow(&mut head, &own);
+                indexed = index_edited(&mut head, source, base, cuts, lead, budget)?;
+            }
+            restarts = Some(own);
+        }
+        match indexed {
+            Ok((timeline, (mut index, _))) => {
                 index.corrections = Corrections {
                     equal_entries: head.equal_entries,
                     missing_timescale: head.missing_timescale,
                     late_start: is_apart.then_some(late),
                     ..index.corrections
                 };
-                restarts.get_or_insert((restarted, head.timescale));
                 tracks.push((place, Track::new(head, timeline, index)));
             }
             Err(fault) => left_out.push(LeftOut {
@@ -352,6 +362,13 @@ fn index_tracks<R: ReadAt + ?Sized>(
     }
     tracks.sort_by_key(|(place, _)| *place);
     Ok(tracks.into_iter().map(|(_, track)| track).collect())
+}
+
+/// Lets the fragments of a track begin again where those of all tracks do.
+fn follow(head: &mut Head, restarts: &Restarts) {
+    if let Some(fragments) = &mut head.samples.fragments {
+        fragments.restarts = restarts.in_ticks(head.timescale).collect();
+    }
 }
 
 fn lead(head: &Head) -> Lead {

@@ -24,7 +24,7 @@ pub(super) struct SyncRuns(Arc<[Range<u32>]>);
 impl SyncRuns {
     /// Only the first sample.
     pub(super) fn first() -> Self {
-        Self(Arc::new([0..1]))
+        Self(Arc::from(vec![Range { start: 0, end: 1 }]))
     }
 
     /// The sync samples in `stps`, and in the groups of an `stbl` or of a `traf`.

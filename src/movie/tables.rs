@@ -19,7 +19,7 @@ use crate::extent::{ReadAt, ReadError};
 pub const SAMPLES_MAX: u32 = 1 << 25;
 
 /// The number of composition offsets, spread over the track, whose median stands for all.
-const COMPOSITIONS_PROBED: u64 = 9;
+const COMPOSITIONS_PROBED: usize = 9;
 
 /// Read size for each of them, in bytes.
 const PROBE_BYTES: usize = 512;
@@ -206,9 +206,9 @@ impl Tables {
         }
         if let Some(table) = self.compositions.filter(|table| table.count > 0) {
             let window = &mut Window::new(window.source(), PROBE_BYTES);
-            let mut offsets = [0_i32; COMPOSITIONS_PROBED as usize];
+            let mut offsets = [0_i32; COMPOSITIONS_PROBED];
             for (probe, offset) in (0..).zip(&mut offsets) {
-                let entry = u64::from(table.count - 1) * probe / (COMPOSITIONS_PROBED - 1);
+                let entry = u64::from(table.count - 1) * probe / (COMPOSITIONS_PROBED as u64 - 1);
                 let entry = u32::try_from(entry).expect("an entry of the table");
                 *offset = window.u32(table.offset(entry) + 4)?.cast_signed();
             }

@@ -160,7 +160,7 @@ fn duration_field(writer: &mut Writer, version: u8, duration: u64) {
 }
 
 /// A language code of three letters with five bits each; "und" for anything else.
-fn packed_language(language: &str) -> u16 {
+pub(super) fn packed_language(language: &str) -> u16 {
     let letters = match language.as_bytes() {
         letters @ [_, _, _] if letters.iter().all(u8::is_ascii_lowercase) => letters,
         _ => b"und",
@@ -195,10 +195,17 @@ pub(super) fn media_kind(writer: &mut Writer, handler: &[u8; 4]) {
         b"soun" => writer.full(b"smhd", 0, 0, |smhd| smhd.zeros(4)),
         _ => writer.full(b"nmhd", 0, 0, |_| {}),
     }
+    data_information(writer, 1);
+}
+
+/// `dinf` (section 8.7.1) with data references, each to the same file.
+pub(super) fn data_information(writer: &mut Writer, references: usize) {
     writer.boxed(b"dinf", |dinf| {
         dinf.full(b"dref", 0, 0, |dref| {
-            dref.u32(1);
-            dref.full(b"url ", 0, 1, |_| {});
+            dref.u32(u32::try_from(references).expect("a few"));
+            for _ in 0..references {
+                dref.full(b"url ", 0, 1, |_| {});
+            }
         });
     });
 }

@@ -90,6 +90,16 @@ pub fn track(movie: &Movie) -> Result<&Track, StillsError> {
     }
 }
 
+/// The video that must be encoded before a title plays in segments: no segment holds it, and it is the
+/// title's only video. One frame beside audio is cover art.
+pub fn encoded_video(movie: &Movie) -> Option<&Track> {
+    let track = track(movie).ok()?;
+    let index = &track.index;
+    let samples = index.end_sample.saturating_sub(index.segments.first()?.first_sample);
+    let is_cover = samples == 1 && movie.tracks.iter().any(Track::is_audio);
+    (track.entry.packageable().is_err() && !is_cover).then_some(track)
+}
+
 /// The start of the segment that contains a time, in milliseconds: the key frame at or before the time that
 /// the index in memory knows, without a read. A time outside the track is clamped to it.
 pub fn segment_start_ms(track: &Track, time_ms: u64) -> u64 {
@@ -309,7 +319,8 @@ impl Stills {
     pub fn movie(&self, track: &Track, file: &Arc<dyn Source>) -> Result<Extents, ReadError> {
         let mut runs = Runs::default();
         self.samples.iter().for_each(|placed| runs.add(&placed.sample, track));
-        let mut header = write_file_type();
+        let mut header = Writer::default();
+        track_boxes::write_file_type(&mut header, [track]);
         let moov = self.write_moov(track, 0).len();
         let mdat = if u32::try_from(runs.bytes + 8).is_ok() { 8 } else { 16 };
         let media = u32::try_from(header.len() + moov + mdat).expect("an index of a few samples");
@@ -403,15 +414,4 @@ impl Stills {
             stco.u32(media);
         });
     }
-}
-
-/// Writes `ftyp` (section 4.3).
-fn write_file_type() -> Writer {
-    let mut writer = Writer::default();
-    writer.boxed(b"ftyp", |ftyp| {
-        ftyp.bytes(b"isom");
-        ftyp.u32(0x200);
-        [b"isom", b"iso2", b"mp41"].into_iter().for_each(|brand| ftyp.bytes(brand));
-    });
-    writer
 }

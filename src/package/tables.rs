@@ -15,6 +15,9 @@ const SYNC_BYTES: usize = 10;
 /// Each chunk is also a range of the media data, first in a sorted list.
 const CHUNK_BYTES: usize = 100;
 
+/// The longest duration in a table, in ticks: readers take longer ones for negative.
+const DURATION_MAX: u32 = i32::MAX.unsigned_abs();
+
 /// The memory use of tables of so many samples, in bytes: at least so much.
 pub(super) fn least_bytes(samples: u32) -> usize {
     SIZE_BYTES * samples as usize
@@ -72,8 +75,9 @@ impl Tables {
     pub(super) fn add(&mut self, sample: &Sample) {
         self.close_gap(sample.dts);
         self.end = sample.dts.checked_add(i64::from(sample.duration));
-        self.duration = self.duration.saturating_add(u64::from(sample.duration));
-        add_to_runs(&mut self.durations, sample.duration);
+        let duration = sample.duration.min(DURATION_MAX);
+        self.duration = self.duration.saturating_add(u64::from(duration));
+        add_to_runs(&mut self.durations, duration);
         // Not negative: the raise is the maximum over the track.
         let composition = i64::from(sample.composition) + i64::from(self.raise);
         add_to_runs(&mut self.compositions, u32::try_from(composition).unwrap_or(0));
@@ -100,7 +104,7 @@ impl Tables {
             return;
         };
         let longer = i64::from(*duration).saturating_add(gap).max(0);
-        let Ok(longer) = u32::try_from(longer) else {
+        let Some(longer) = u32::try_from(longer).ok().filter(|ticks| *ticks <= DURATION_MAX) else {
             return;
         };
         self.duration = self.duration.saturating_sub(u64::from(*duration)) + u64::from(longer);

@@ -19,6 +19,19 @@ pub(super) fn codec_brands<'a>(
     if tracks.into_iter().any(is_av1) { vec![b"av01"] } else { Vec::new() }
 }
 
+/// Writes `ftyp` of an MP4 with these tracks and sample tables (section 4.3).
+pub(super) fn write_file_type<'a>(
+    writer: &mut Writer,
+    tracks: impl IntoIterator<Item = &'a Track>,
+) {
+    writer.boxed(b"ftyp", |ftyp| {
+        ftyp.bytes(b"isom");
+        ftyp.u32(0x200);
+        [b"isom", b"iso2", b"mp41"].into_iter().for_each(|brand| ftyp.bytes(brand));
+        codec_brands(tracks).into_iter().for_each(|brand| ftyp.bytes(brand));
+    });
+}
+
 /// Writes `tkhd`. The duration is in movie ticks.
 pub(super) fn write_header(trak: &mut Writer, track: &Track, id: u32, duration: u64, flags: u32) {
     let carried = &track.carried;

@@ -52,14 +52,7 @@ pub async fn require(
 
 /// The video that must be encoded before a title plays in segments, and its rendition.
 fn urgent(movie: &Movie) -> Option<(&Track, RenditionSpec)> {
-    let track = stills::track(movie).ok()?;
-    let index = &track.index;
-    let samples = index.end_sample.saturating_sub(index.segments.first()?.first_sample);
-    // One frame beside audio is cover art.
-    let is_cover = samples == 1 && movie.tracks.iter().any(Track::is_audio);
-    if track.entry.packageable().is_ok() || is_cover {
-        return None;
-    }
+    let track = stills::encoded_video(movie)?;
     let video = VideoTrack::from_track(track)?;
     let height = video.short_side();
     Some((track, RenditionSpec::new(&video, height, VideoCodec::H264, Effort::Quick)?))

@@ -135,16 +135,16 @@ where
             return;
         };
         let accepted = AcceptedConnection { stream, received, peer };
+        // Each is boxed, so that a connection has no memory for the other protocol.
         let served = match protocol {
             Protocol::Http1 => {
                 let connection =
                     Http1Connection::new(accepted, io_thread, http1_settings, fast_path, app);
-                connection.run().await
+                Box::pin(connection.run()).await
             }
             Protocol::Http2 => {
                 // If the call fails, the kernel buffers more than necessary.
                 let _ = net::set_notsent_lowat(&accepted.stream, HTTP2_NOTSENT_LOWAT_BYTES);
-                // Boxed, so that the task of an HTTP/1 connection stays small.
                 Box::pin(Http2Connection::new(http2, accepted).run()).await
             }
         };

@@ -65,12 +65,20 @@ impl Attempt {
     /// Runs the job and reports the result.
     pub(super) async fn run(self, stop: watch::Receiver<bool>) {
         let Job { id, kind, title, attempts, .. } = &self.job;
-        tracing::info!(job = %id, kind, title, attempts, "job started");
+        // Visitors ask for thumbnails, as many as they like: the log is not theirs to fill.
+        let is_routine = self.job.class == Class::Thumbnail;
+        match is_routine {
+            true => tracing::debug!(job = %id, kind, title, attempts, "job started"),
+            false => tracing::info!(job = %id, kind, title, attempts, "job started"),
+        }
         let started = Instant::now();
         match self.attempt(stop).await {
             Ok(true) => {
                 let duration_s = started.elapsed().as_secs_f32();
-                tracing::info!(job = %id, kind, title, duration_s, "job ended");
+                match is_routine {
+                    true => tracing::debug!(job = %id, kind, title, duration_s, "job ended"),
+                    false => tracing::info!(job = %id, kind, title, duration_s, "job ended"),
+                }
             }
             Ok(false) => tracing::warn!(job = %id, kind, title, "lease lost"),
             // The lease expires, and a worker claims the job again.

@@ -170,7 +170,7 @@ fn read_video(format: FourCc, body: &[u8], entry: &[u8]) -> Result<SampleEntry, 
     let may_repair = encryption.is_none();
     let described = video::describe(original_format, fields, may_repair, &mut warnings);
     let repair = if may_repair { Repair::for_format(format, described.format) } else { None };
-    let mut repairs: Vec<_> = repair.into_iter().collect();
+    let mut repairs: Vec<Repair> = repair.into_iter().collect();
     let mut entry = entry.to_vec();
     if repair.is_some() {
         entry[4..8].copy_from_slice(&described.format.0);
@@ -180,6 +180,15 @@ fn read_video(format: FourCc, body: &[u8], entry: &[u8]) -> Result<SampleEntry, 
         entry[video::SIZE_AT..][..2].copy_from_slice(&width.to_be_bytes());
         entry[video::SIZE_AT + 2..][..2].copy_from_slice(&height.to_be_bytes());
         repairs.push(Repair::FrameSize);
+    }
+    // Codecs that only QuickTime has keep its form.
+    let is_of_mp4 = matches!(described.codec, Codec::H264 | Codec::Hevc | Codec::Av1 | Codec::Vp9);
+    if may_repair
+        && is_of_mp4
+        && let Some(rebuilt) = repair::rebuild_video_entry(&entry)
+    {
+        entry = rebuilt;
+        repairs.push(Repair::QuickTimeVideo);
     }
     Ok(SampleEntry {
         format,

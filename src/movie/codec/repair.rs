@@ -5,7 +5,8 @@ use std::fmt;
 use super::{
     FourCc,
     audio::{Audio, Fields},
-    boxes, esds,
+    boxes::{self, Boxes},
+    esds,
 };
 
 /// A change to an entry. All other bytes stay as in the file.
@@ -21,6 +22,9 @@ pub enum Repair {
     /// A QuickTime sound description became an MP4 entry: QuickTime's fields are removed, and the codec
     /// configuration is at its place in MP4.
     QuickTimeAudio,
+    /// QuickTime's fields of a video entry became those of MP4: the vendor and the quality are zero, and the
+    /// colour has the form that players read.
+    QuickTimeVideo,
     /// The frame size of the stream replaced zero. Chromium refuses segments whose entry has no size.
     FrameSize,
 }
@@ -32,6 +36,7 @@ impl fmt::Display for Repair {
             Self::DvheToDvh1 => "dvhe changed to dvh1: the parameter sets are in the sample entry",
             Self::Avc3ToAvc1 => "avc3 changed to avc1: the parameter sets are in the sample entry",
             Self::QuickTimeAudio => "QuickTime sound description changed to an MP4 sample entry",
+            Self::QuickTimeVideo => "QuickTime image description changed to an MP4 sample entry",
             Self::FrameSize => "frame size added to the sample entry, from the stream",
         })
     }
@@ -104,4 +109,38 @@ pub(super) fn rebuild_audio_entry(
         entry.extend(boxes::build(b"btrt", bitrate));
     }
     Some(boxes::build(kind, &entry))
+}
+
+/// The fields of a visual entry before its boxes, with a header of eight bytes.
+const VIDEO_FIELDS: usize = 86;
+
+/// Fields that MP4 reserves (ISO/IEC 14496-12 section 12.1.3): QuickTime has the version, the vendor and
+/// the quality in the first range, and the data size in the other.
+const RESERVED: [std::ops::Range<usize>; 2] = [16..32, 44..48];
+
+/// Rebuilds a video entry in MP4 form, header included: reserved fields are zero, `colr` of type `nclc`
+/// becomes `nclx`, and QuickTime's gamma and the terminator of its boxes are left out. `None` if it already
+/// has this form.
+pub(super) fn rebuild_video_entry(entry: &[u8]) -> Option<Vec<u8>> {
+    let (fields, rest) = entry.split_at_checked(VIDEO_FIELDS)?;
+    let has_long_header = fields[..4] == [0, 0, 0, 1];
+    let children = Boxes(rest);
+    if has_long_header || !children.is_complete() {
+        return None;
+    }
+    let mut rebuilt = fields[8..].to_vec();
+    RESERVED.into_iter().for_each(|range| rebuilt[range.start - 8..range.end - 8].fill(0));
+    for child in children.iter() {
+        match (&child.kind.0, child.body) {
+            (b"gama", _) => {}
+            // Limited range, as QuickTime's video has.
+            (b"colr", [b'n', b'c', b'l', b'c', points @ ..]) if points.len() >= 6 => {
+                let colour = [&b"nclx"[..], &points[..6], &[0]].concat();
+                rebuilt.extend(boxes::build(b"colr", &colour));
+            }
+            _ => rebuilt.extend_from_slice(child.whole),
+        }
+    }
+    let rebuilt = boxes::build(fields[4..].first_chunk()?, &rebuilt);
+    (rebuilt != entry).then_some(rebuilt)
 }

@@ -27,7 +27,7 @@ pub(in crate::package) struct Part<'a> {
 pub(in crate::package) fn write(parts: Vec<Part<'_>>) -> Layout {
     let media = media(&parts);
     let mut header = Writer::default();
-    write_file_type(&mut header, &parts);
+    track_boxes::write_file_type(&mut header, parts.iter().map(|part| part.track));
     // The index contains offsets of the media data, which come after it: the length of the index depends
     // only on the width of these offsets.
     let is_long = u32::try_from(media.len() + (1 << 30)).is_err();
@@ -59,16 +59,6 @@ fn add_to_offsets(offsets: &mut [u8], base: u64, is_long: bool) {
         let shifted = offset.saturating_add(base).to_be_bytes();
         entry.copy_from_slice(&shifted[8 - width..]);
     }
-}
-
-fn write_file_type(writer: &mut Writer, parts: &[Part<'_>]) {
-    let brands = track_boxes::codec_brands(parts.iter().map(|part| part.track));
-    writer.boxed(b"ftyp", |ftyp| {
-        ftyp.bytes(b"isom");
-        ftyp.u32(0x200);
-        [b"isom", b"iso2", b"mp41"].into_iter().for_each(|brand| ftyp.bytes(brand));
-        brands.into_iter().for_each(|brand| ftyp.bytes(brand));
-    });
 }
 
 /// The header of `mdat`, for media data of this length.

@@ -5,7 +5,10 @@ use super::{
     survey::Survey,
     track::hidden_ticks,
 };
-use crate::{movie::Movie, package::title::Offered};
+use crate::{
+    movie::Movie,
+    package::{faststart::becomes_mp4, title::Offered},
+};
 
 /// All differences between the file and its streams, apart from the container format.
 pub(super) fn repairs(
@@ -18,6 +21,9 @@ pub(super) fn repairs(
     let mut whole = |what: String| repairs.push(Repair { track: None, what });
     if place == Place::End {
         whole("the index (moov) moves to the front of play.mp4".to_owned());
+    }
+    if becomes_mp4(movie) {
+        whole("the QuickTime movie becomes an MP4 in play.mp4".to_owned());
     }
     // Fragments of encrypted tracks are not merged.
     let is_clear = movie.tracks.iter().all(|track| track.entry.encryption.is_none());

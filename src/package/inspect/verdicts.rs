@@ -10,7 +10,7 @@ use crate::{
         Movie, Track,
         codec::{Codec, SegmentAudio},
     },
-    package::title::Offered,
+    package::{stills, title::Offered},
 };
 
 /// The delivery of a movie.
@@ -35,6 +35,8 @@ struct MediaTrack<'a> {
 pub(super) struct MediaTracks<'a> {
     video: Vec<MediaTrack<'a>>,
     audio: Vec<MediaTrack<'a>>,
+    /// Whether Headwater encodes the video of its own accord.
+    is_video_encoded: bool,
 }
 
 impl<'a> MediaTracks<'a> {
@@ -47,7 +49,7 @@ impl<'a> MediaTracks<'a> {
             Some(MediaTrack { format, codec: track.entry.codec, track, offer })
         });
         let (video, audio) = tracks.partition(|media: &MediaTrack<'_>| media.track.is_video());
-        Self { video, audio }
+        Self { video, audio, is_video_encoded: stills::encoded_video(movie).is_some() }
     }
 
     /// The verdicts of all players.
@@ -106,8 +108,11 @@ impl<'a> MediaTracks<'a> {
             }
             Support::No => return reasoning.verdict(Plays::No),
         }
-        let video = select(player, delivery, &self.video, &mut reasoning);
-        let audio = select(player, delivery, &self.audio, &mut reasoning);
+        let is_segmented = delivery == Delivery::Segments;
+        let is_video_encoded = is_segmented && self.is_video_encoded;
+        let is_audio_encoded = is_segmented && is_audio_encoded(&self.audio);
+        let video = select(player, delivery, (&self.video, is_video_encoded), &mut reasoning);
+        let audio = select(player, delivery, (&self.audio, is_audio_encoded), &mut reasoning);
         match (video, audio) {
             (Selection::Absent, Selection::Absent) => {
                 reasoning.reasons.push("the file has no video and no audio".to_owned());
@@ -145,13 +150,11 @@ pub(super) fn not_offered(track: &Track) -> String {
 /// Who makes the transcoded track, and when.
 const MADE: &str = "Headwater makes of it with ffmpeg at the first request for a manifest";
 
-/// Whether Headwater transcodes tracks of one kind of its own accord: browsers play none of them in
-/// segments, and one can be decoded.
-fn is_transcoded(tracks: &[MediaTrack<'_>]) -> bool {
-    let plays = |media: &MediaTrack<'_>| match media.track.entry.segment_audio() {
-        Some(audio) => audio == SegmentAudio::Plays,
-        None => media.offer.is_ok(),
-    };
+/// Whether Headwater encodes audio of its own accord: browsers play none of it in segments, and it can be
+/// decoded.
+fn is_audio_encoded(tracks: &[MediaTrack<'_>]) -> bool {
+    let plays =
+        |media: &MediaTrack<'_>| media.track.entry.segment_audio() == Some(SegmentAudio::Plays);
     let is_decodable = |media: &MediaTrack<'_>| media.format != Format::Encrypted;
     !tracks.iter().any(plays) && tracks.iter().any(is_decodable)
 }
@@ -208,7 +211,7 @@ enum Selection {
 fn select(
     player: &Player,
     delivery: Delivery,
-    tracks: &[MediaTrack<'_>],
+    (tracks, is_transcoded): (&[MediaTrack<'_>], bool),
     reasoning: &mut Reasoning,
 ) -> Selection {
     let support = |media: &MediaTrack<'_>| {
@@ -229,7 +232,6 @@ fn select(
         // Players of playlists take a track that they support.
         Delivery::Segments => tracks.iter().filter(|media| media.offer.is_ok()).min_by_key(rank),
     };
-    let is_transcoded = delivery == Delivery::Segments && is_transcoded(tracks);
     let Some(selected) = candidate else {
         let Some(first) = tracks.first() else { return Selection::Absent };
         if let Err(why) = &first.offer {

@@ -45,8 +45,11 @@ fn has_iso_2022_jp(bytes: &[u8]) -> bool {
         && ISO_2022_JP_ESCAPES.iter().any(|escape| memmem::find(bytes, escape).is_some())
 }
 
+/// Reads a code unit of UTF-32 in one byte order.
+type FromBytes = fn([u8; 4]) -> u32;
+
 /// The byte order of UTF-32, and the length of its mark. Without a mark the arrow tells, as in UTF-16.
-fn detect_utf_32(bytes: &[u8]) -> Option<(fn([u8; 4]) -> u32, usize)> {
+fn detect_utf_32(bytes: &[u8]) -> Option<(FromBytes, usize)> {
     match bytes {
         [0xff, 0xfe, 0, 0, ..] => return Some((u32::from_le_bytes, 4)),
         [0, 0, 0xfe, 0xff, ..] => return Some((u32::from_be_bytes, 4)),
@@ -60,7 +63,7 @@ fn detect_utf_32(bytes: &[u8]) -> Option<(fn([u8; 4]) -> u32, usize)> {
     }
 }
 
-fn decode_utf_32(bytes: &[u8], from_bytes: fn([u8; 4]) -> u32) -> String {
+fn decode_utf_32(bytes: &[u8], from_bytes: FromBytes) -> String {
     let (units, _) = bytes.as_chunks::<4>();
     let character = |unit: &[u8; 4]| char::from_u32(from_bytes(*unit)).unwrap_or('\u{fffd}');
     units.iter().map(character).collect()

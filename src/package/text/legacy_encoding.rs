@@ -18,9 +18,6 @@ const LATIN: [&Encoding; 6] =
 /// The encodings that the detector does not guess.
 const CANDIDATES: [&Encoding; 2] = [ISO_8859_15, MACINTOSH];
 
-/// Latin text has at least this many ASCII letters for each byte beyond ASCII.
-const ASCII_PER_OTHER: usize = 2;
-
 /// Latin text has at least this many bytes beyond ASCII for each two in a row.
 const OTHERS_PER_PAIR: usize = 3;
 
@@ -52,7 +49,7 @@ fn may_be_latin(bytes: &[u8]) -> bool {
     let letters = bytes.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
     let others = bytes.iter().filter(|byte| !byte.is_ascii()).count();
     let pairs = bytes.windows(2).filter(|pair| pair.iter().all(|byte| !byte.is_ascii())).count();
-    letters / ASCII_PER_OTHER >= others && pairs <= others / OTHERS_PER_PAIR
+    letters >= others && pairs <= others / OTHERS_PER_PAIR
 }
 
 /// How plausible a reading is: the sum over all characters beyond ASCII.

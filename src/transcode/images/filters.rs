@@ -51,7 +51,10 @@ impl SourceVideo {
             matrix,
             long_side: u32::from(video.width.max(video.height)),
             may_be_interlaced: video.scan != Scan::Progressive,
-            is_turned: track.shape.is_some_and(|shape| shape.orientation.degrees.is_some()),
+            is_turned: track.shape.is_some_and(|shape| {
+                shape.orientation.is_mirrored
+                    || shape.orientation.degrees.is_some_and(|degrees| degrees != 0)
+            }),
         }
     }
 

@@ -109,12 +109,11 @@ fn put_title(folder: &Folder, name: &str, codec: &str, frames: &[Triplets], then
     fs::remove_file(raw).expect("a file");
 }
 
-/// What the manifests say: the INSTREAM-IDs, the CLOSED-CAPTIONS of each variant, and the accessibility
-/// descriptors of the video.
-fn announced(
-    serving: &Serving,
-    title: &str,
-) -> (Vec<String>, Vec<Option<String>>, Vec<(String, String)>) {
+/// The INSTREAM-IDs, the CLOSED-CAPTIONS of each variant, and the accessibility descriptors of the video.
+type Announced = (Vec<String>, Vec<Option<String>>, Vec<(String, String)>);
+
+/// What the manifests say.
+fn announced(serving: &Serving, title: &str) -> Announced {
     let client = &mut serving.connect();
     let url = format!("/v/{title}/index.m3u8");
     let playlist = manifests::multivariant(&url, &fetch(client, &url).body);

@@ -10,6 +10,7 @@ mod frame_rates; // K6: FRAME-RATE
 mod interlaced; // K11: interlaced video
 mod key_frames; // K1: key frames marked elsewhere than in `stss`
 mod languages; // K12: languages and names
+mod quicktime; // QuickTime movies as MP4
 mod remux_losses; // K10: what remuxing must keep
 mod sample_entries; // K4: several sample entries
 mod segment_audio; // K8: audio that browsers do not play in segments

@@ -65,10 +65,10 @@ fn mp3_gets_aac_that_takes_its_place_in_manifests() {
         ("film.mkv", &format!("{VIDEO} {TONE} {AVC} {MP3} -ac 2")),
         ("film.avi", &format!("{VIDEO} {TONE} -c:v mpeg4 {MP3}")),
     ]);
-    for (title, channels) in
-        [("film.mp4", "2"), ("film.mov", "1"), ("film.mkv", "2"), ("film.avi", "1")]
+    for (title, channels, jobs) in
+        [("film.mp4", "2", 1), ("film.mov", "1", 1), ("film.mkv", "2", 0), ("film.avi", "1", 0)]
     {
-        let playlist = made.settled(title);
+        let playlist = made.with_audio_made(title, jobs);
         let [(codecs, found)] = &variants(&playlist)[..] else { panic!("{title}: {playlist:?}") };
         assert!(codecs.ends_with(",mp4a.40.2"), "{title}: {codecs}");
         assert_eq!(found, channels, "{title}");
@@ -90,21 +90,22 @@ fn aac_without_a_channel_configuration_gets_aac_with_one() {
     }
     let how = |layout: &str| format!("{VIDEO} {TONE} {AVC} {}", aac(layout));
     let titles = [
-        ("side.mp4", how("5.1(side)"), "6", "5.1"),
-        ("six.mp4", how("6.1"), "6", "5.1"),
-        ("quad.mp4", how("quad"), "2", "stereo"),
-        ("two.mp4", how("2.1"), "2", "stereo"),
-        ("side.mkv", how("5.1(side)"), "6", "5.1"),
-        ("quad.ts", how("quad"), "2", "stereo"),
+        ("side.mp4", how("5.1(side)"), "6", "5.1", 1),
+        ("six.mp4", how("6.1"), "6", "5.1", 1),
+        ("quad.mp4", how("quad"), "2", "stereo", 1),
+        ("two.mp4", how("2.1"), "2", "stereo", 1),
+        // The remux makes it.
+        ("side.mkv", how("5.1(side)"), "6", "5.1", 0),
+        ("quad.ts", how("quad"), "2", "stereo", 0),
         // These have one, and are sent as they are.
-        ("back.mp4", how("5.1"), "6", "5.1"),
-        ("four.mp4", how("4.0"), "4", "4.0"),
-        ("back.mkv", how("5.1"), "6", "5.1"),
+        ("back.mp4", how("5.1"), "6", "5.1", 0),
+        ("four.mp4", how("4.0"), "4", "4.0", 0),
+        ("back.mkv", how("5.1"), "6", "5.1", 0),
     ];
     let arguments: Vec<_> = titles.iter().map(|(title, how, ..)| (*title, &**how)).collect();
     let made = MadeTitles::new(&arguments);
-    for (title, _, channels, expected) in &titles {
-        let playlist = made.settled(title);
+    for (title, _, channels, expected, jobs) in &titles {
+        let playlist = made.with_audio_made(title, *jobs);
         let [(codecs, found)] = &variants(&playlist)[..] else { panic!("{title}: {playlist:?}") };
         assert!(codecs.ends_with(",mp4a.40.2"), "{title}: {codecs}");
         assert_eq!(found, channels, "{title}");
@@ -137,7 +138,7 @@ fn audio_that_misleads_players_is_not_offered_beside_audio_that_plays() {
     let made = MadeTitles::serve(folder, &[]);
     for title in ["mp3.mp4", "side.mp4"] {
         // Both languages are there in the end.
-        let playlist = made.settled(title);
+        let playlist = made.with_audio_made(title, 1);
         assert_eq!(members(&playlist, "AUDIO").len(), 2, "{title}: {playlist:?}");
         assert_eq!(made.dash_audio(title), ["mp4a.40.2", "mp4a.40.2"], "{title}");
     }

@@ -18,8 +18,11 @@ const TIME: usize = 0;
 /// A field up to the end of the box.
 const REST: usize = usize::MAX;
 
+/// A type of box, and its fields: the name and the width of each.
+type Layout = (&'static [u8; 4], &'static [(&'static str, usize)]);
+
 /// The fields of full boxes after version and flags (ISO/IEC 14496-12), each with its width.
-const LAYOUTS: [(&[u8; 4], &[(&str, usize)]); 4] = [
+const LAYOUTS: [Layout; 4] = [
     (
         b"mvhd",
         &[
@@ -70,7 +73,7 @@ const LAYOUTS: [(&[u8; 4], &[(&str, usize)]); 4] = [
 /// The fields of each track of a movie.
 pub fn of_tracks(movie: &[u8]) -> Vec<Fields> {
     let tracks = boxes::contents(movie, "moov/trak").into_iter();
-    tracks.map(|trak| of_boxes(trak)).collect()
+    tracks.map(of_boxes).collect()
 }
 
 /// The fields of a movie outside of its tracks.

@@ -74,8 +74,9 @@ pub fn patched(file: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
 pub fn replaced(file: &[u8], range: Range<usize>, with: &[u8]) -> Vec<u8> {
     let mut patched = file.to_vec();
     for place in locate_boxes(file) {
-        let is_around =
-            place.start < range.start && range.end <= place.end && place.start + 8 <= range.start;
+        // What is added at the end of a box is in its parents, and not in the box before it.
+        let is_inside = range.end < place.end || !range.is_empty() || place.is_parent();
+        let is_around = place.start + 8 <= range.start && range.end <= place.end && is_inside;
         if is_around {
             let size = place.end - place.start - range.len() + with.len();
             let size = u32::try_from(size).expect("a small file");

@@ -76,15 +76,21 @@ impl MadeTitles {
         response
     }
 
-    /// The multivariant playlist, after all jobs that the title began at its request.
+    /// The first multivariant playlist.
     pub fn settled(&self, title: &str) -> Multivariant {
         self.when_ready(title, "index.m3u8");
-        until_slowly("all jobs have ended", || {
-            let jobs = json::json(&self.program.get("/api/jobs", &[]), 200);
-            let states = jobs["jobs"].as_array().expect("jobs").iter().map(|job| &job["state"]);
-            !states.into_iter().any(|state| state == "queued" || state == "running")
-        });
         self.playlist(title)
+    }
+
+    /// The first multivariant playlist with as many audio tracks from jobs.
+    pub fn with_audio_made(&self, title: &str, count: usize) -> Multivariant {
+        let mut playlist = self.settled(title);
+        until_slowly("the audio is made", || {
+            playlist = self.playlist(title);
+            let is_made = |audio: &&Attributes| audio["URI"].contains("/aac-");
+            members(&playlist, "AUDIO").into_iter().filter(is_made).count() == count
+        });
+        playlist
     }
 
     /// The multivariant playlist of this moment.

@@ -12,6 +12,9 @@ pub mod conformance; // random requests, and whether a response conforms to RFC 
 pub mod contradictions; // movies whose tables and fragments contradict each other
 pub mod costly_movies; // small movies whose index costs much time or memory
 pub mod deployment; // library, data folder, database, and the programs on them
+#[allow(dead_code, reason = "the reader's own tests use the others")]
+#[path = "../../../src/movie/codec/tests/entries.rs"]
+pub mod entries; // sample entries of real files
 pub mod ffmpeg; // ffmpeg and ffprobe: packets and frames
 pub mod folder; // temporary folders, small file systems, pattern bytes
 pub mod fuzz_corpus; // the seeds and invariants of the fuzz targets
@@ -32,6 +35,7 @@ pub mod proxies; // nginx and Caddy, as the README configures them
 pub mod rendered; // images and renditions of a few files, made by a worker
 pub mod renditions; // renditions of one movie
 pub mod sent_files; // a file, and each way that it takes to a connection
+pub mod sentences; // what a report says, and all that it can say
 pub mod server; // a server in this process
 pub mod shown; // frames as a viewer sees them
 pub mod sources; // sources that fail on demand

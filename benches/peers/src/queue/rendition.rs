@@ -104,8 +104,14 @@ pub fn arguments(source: &Path, effort: Effort, height: u32, to: &Path) -> Resul
     let spec = RenditionSpec::new(&video, height, VideoCodec::H264, effort)
         .context("a larger rendition")?;
     let colours = Colours::for_codec(&video, VideoCodec::H264);
-    let settings =
-        EncodeSettings { rendition: spec, colours, threads: 1, start: DecodeStart::KeyFrame };
+    let settings = EncodeSettings {
+        rendition: spec,
+        colours,
+        may_be_interlaced: false,
+        is_turned: false,
+        threads: 1,
+        start: DecodeStart::KeyFrame,
+    };
     let output = to.to_str().context("the scratch folder's name is not UTF-8")?;
     Ok(encode::arguments(source, &whole, chunk, &settings, output))
 }

@@ -298,13 +298,34 @@ fn a_type_is_repaired_if_the_parameter_sets_are_in_the_entry() {
     for (hex, to, repair, codecs) in [
         (HEVC, b"hvc1", Repair::Hev1ToHvc1, "hvc1.1.6.L90.90"),
         (&avc3, b"avc1", Repair::Avc3ToAvc1, "avc1.64001f"),
-        (&dvhe, b"dvh1", Repair::DvheToDvh1, "dvh1.08.02"),
     ] {
         let (parsed, mut expected) = (entry(hex, b"vide"), bytes(hex));
         expected[4..8].copy_from_slice(to);
         assert_eq!(parsed.entry, expected, "{codecs}");
         assert_eq!((parsed.repairs, parsed.codecs), (vec![repair], codecs.to_owned()));
     }
+    let parsed = entry(&dvhe, b"vide");
+    assert_eq!(parsed.entry[4..8], *b"dvh1");
+    assert_eq!(parsed.repairs, [Repair::DvheToDvh1, Repair::QuickTimeVideo]);
+}
+
+#[test]
+fn a_quicktime_image_description_becomes_an_mp4_entry() {
+    // Spatial quality at 28, `nclc` and a terminator at the end.
+    let mut expected = bytes(AVC_QUICKTIME);
+    expected[28..32].fill(0);
+    let colour = expected.len() - 4 - 18;
+    expected.truncate(colour);
+    expected.extend(build(b"colr", b"nclx\0\x06\0\x01\0\x06\0"));
+    let parsed = entry(AVC_QUICKTIME, b"vide");
+    assert_eq!(parsed.repairs, [Repair::QuickTimeVideo]);
+    assert_eq!(parsed.entry, resized(expected));
+    let gamma = [build(b"gama", &[0, 1, 0, 0]), build(b"pasp", &[0, 0, 0, 1, 0, 0, 0, 1])];
+    let parsed = read(&video_entry(b"avc1", &gamma), *b"vide").expect("a complete entry");
+    assert_eq!(parsed.entry, video_entry(b"avc1", &gamma[1..]));
+    // ProRes is QuickTime's own.
+    let parsed = read(&video_entry(b"apch", &gamma), *b"vide").expect("a complete entry");
+    assert_eq!((parsed.repairs, parsed.entry), (vec![], video_entry(b"apch", &gamma).into()));
 }
 
 #[test]

@@ -22,6 +22,7 @@ on_both! {
     distinct_times_are_few_images distinct_times;
     a_visitor_gets_a_poster_while_a_stranger_fills_the_queue poster_meanwhile;
     over_its_share_only_the_stranger_is_refused share;
+    a_visitor_who_asks_for_thumbnails_writes_no_lines_of_the_log lines;
 }
 
 fn thumbnail(number: u32, more: &str) -> String {
@@ -69,6 +70,19 @@ fn poster_meanwhile(deployment: &Deployment) {
     let thumbnail = format!("/v/{}/thumbnail.jpg?time=3&exact", TITLES[1]);
     assert_eq!(visitor.request("GET", &thumbnail, &[]).status, 200);
     assert!(waiting() > 0, "a thumbnail of the visitor has its turn");
+}
+
+fn lines(deployment: &Deployment) {
+    let program = deployment.serve(&["--image-wait-s=60"]);
+    let mut visitor = program.connect();
+    for view in ["thumbnail.jpg?time=3&exact", "poster.jpg"] {
+        let response = visitor.request("GET", &format!("/v/{}/{view}", TITLES[0]), &[]);
+        assert_eq!(response.status, 200, "{view}");
+    }
+    until_slowly("a job's end is logged", || program.logged().contains("job ended"));
+    let logged = program.logged();
+    assert!(logged.contains("kind=\"poster\""), "{logged}");
+    assert!(!logged.contains("kind=\"thumbnail\""), "{logged}");
 }
 
 fn share(deployment: &Deployment) {

@@ -1,16 +1,22 @@
 //! The whole file with its index in front (faststart).
 //!
 //! The boxes of `moov` are sent from the source file, except those that contain offsets of media data or
-//! sample entries that need repair. Other boxes are copied without parsing, so that none is lost.
+//! sample entries that need repair. Other boxes are copied without parsing, so that none is lost. Of a
+//! QuickTime movie, the boxes that MP4 does not have are left out or converted.
+
+mod quicktime;
 
 use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{boxes::Writer, shifted::ShiftedOffsets};
+pub use quicktime::becomes_mp4;
+use quicktime::{Mp4Form, mp4_form};
+
+use super::{boxes::Writer, shifted::ShiftedOffsets, track_boxes};
 use crate::{
     extent::{Extent, Extents, ReadAt, ReadError, Source, disk::File},
-    movie::{FourCc, Header, Movie, children},
+    movie::{FourCc, Header, Movie, Track, children},
 };
 
 /// The path to boxes that change (ISO/IEC 14496-12 section 8.1 to 8.7).
@@ -18,6 +24,9 @@ const PARENTS: [&[u8; 4]; 5] = [b"moov", b"trak", b"mdia", b"minf", b"stbl"];
 
 /// The most parts of a new `moov`: a movie with a hundred tracks has some thousand.
 const PARTS_MAX: usize = 1 << 14;
+
+/// The most sample entries of a track that are written.
+const ENTRIES_MAX: usize = 64;
 
 /// A part of the new `moov`.
 enum Part {
@@ -116,15 +125,26 @@ pub fn faststart<R: ReadAt + ?Sized>(
     let moov = movie.moov.whole();
     let is_in_front = movie.mdat.is_none_or(|mdat| moov.end <= mdat);
     let needs_repair = movie.tracks.iter().any(|track| !track.entry.repairs.is_empty());
-    if is_in_front && !needs_repair {
+    let is_converted = becomes_mp4(movie);
+    if is_in_front && !needs_repair && !is_converted {
         return Ok(None);
     }
     let mut parts = Vec::new();
-    if !collect(movie, reader, &movie.moov, &mut parts)? {
+    if !collect(movie, reader, &movie.moov, is_converted, &mut parts)? {
         return Ok(None);
     }
     // If the index is in front, all that precedes it stays; otherwise only `ftyp` does.
-    let head_end = if is_in_front { moov.start } else { file_type_end(reader)? };
+    let type_end = file_type_end(reader)?;
+    let head_end = if is_in_front { moov.start } else { type_end };
+    let mut file_type = Writer::default();
+    if is_converted {
+        track_boxes::write_file_type(&mut file_type, &movie.tracks);
+    }
+    // The end of the old `ftyp`, and how much longer the new one is, as two's complement.
+    let (old_end, growth) = match file_type.len() as u64 {
+        0 => (0, 0),
+        length => (type_end, length.wrapping_sub(type_end)),
+    };
     let may_be_long = movie.file_len.saturating_add(2 * (moov.end - moov.start));
     let is_long = u32::try_from(may_be_long).is_err();
     let length = |part: &Part| match part {
@@ -139,17 +159,21 @@ pub fn faststart<R: ReadAt + ?Sized>(
     let new_len: u64 = parts.iter().map(|node| length(&node.part)).sum();
     let moov_len = moov.end - moov.start;
     // Auxiliary information may be inside the index itself, so each copied part has its own shift.
-    let mut part_shifts = vec![(head_end, new_len)];
-    let mut at = head_end;
+    let mut part_shifts = vec![(old_end, growth), (head_end, new_len.wrapping_add(growth))];
+    let mut at = head_end.wrapping_add(growth);
     for Node { part, .. } in &parts {
         if let Part::Copied(range) = part {
             part_shifts.push((range.start, at.wrapping_sub(range.start)));
         }
         at += length(part);
     }
-    part_shifts.push((moov.end.max(head_end), new_len.wrapping_sub(moov_len)));
+    let after_moov = new_len.wrapping_sub(moov_len).wrapping_add(growth);
+    part_shifts.push((moov.end.max(head_end), after_moov));
     let shifts: Arc<[_]> = part_shifts.into();
-    let mut extents = vec![ExtentSpec::File(0..head_end)];
+    let mut extents = vec![
+        ExtentSpec::Memory(file_type.into_bytes().into()),
+        ExtentSpec::File(old_end..head_end),
+    ];
     for (place, Node { part, descendants }) in parts.iter().enumerate() {
         match part {
             Part::Copied(range) => extents.push(ExtentSpec::File(range.clone())),
@@ -187,6 +211,7 @@ fn collect<R: ReadAt + ?Sized>(
     movie: &Movie,
     reader: &R,
     parent: &Header,
+    is_converted: bool,
     parts: &mut Vec<Node>,
 ) -> Result<bool, ReadError> {
     let place = parts.len();
@@ -203,7 +228,7 @@ fn collect<R: ReadAt + ?Sized>(
         let next = below.and_then(|depth| PARENTS.get(depth + 1));
         let part = match &child.kind.0 {
             kind if next == Some(&kind) => {
-                if !collect(movie, reader, &child, parts)? {
+                if !collect(movie, reader, &child, is_converted, parts)? {
                     return Ok(false);
                 }
                 is_own = false;
@@ -229,7 +254,21 @@ fn collect<R: ReadAt + ?Sized>(
                     Part::Offsets { entries, width, table: OffsetTable::Auxiliary(fields) }
                 }
             }
-            b"stsd" if parent.kind == FourCc(*b"stbl") => sample_entries(movie, &child),
+            b"stsd" if parent.kind == FourCc(*b"stbl") => sample_entries(movie, reader, &child)?,
+            _ if is_converted => match mp4_form(movie, reader, parent.kind, &child)? {
+                Mp4Form::Same => Part::Copied(child.whole()),
+                Mp4Form::Nothing => {
+                    is_own = false;
+                    continue;
+                }
+                Mp4Form::Rewritten(bytes) => Part::Rewritten(bytes),
+                Mp4Form::Container(header, body) => {
+                    parts.push(Node { part: Part::Rewritten(header), descendants: 1 });
+                    parts.push(Node { part: Part::Copied(body), descendants: 0 });
+                    is_own = false;
+                    continue;
+                }
+            },
             _ => Part::Copied(child.whole()),
         };
         match (&part, parts.last_mut()) {
@@ -265,21 +304,26 @@ fn table_entries<R: ReadAt + ?Sized>(
     Ok(start..start + count * width)
 }
 
-/// The sample entries of a track, repaired if necessary.
-fn sample_entries(movie: &Movie, stsd: &Header) -> Part {
+/// The sample entries of a track, repaired if necessary. Those that samples name are equal, and keep their
+/// numbers.
+fn sample_entries<R: ReadAt + ?Sized>(
+    movie: &Movie,
+    reader: &R,
+    stsd: &Header,
+) -> Result<Part, ReadError> {
     let is_in = |whole: &Range<u64>| whole.contains(&stsd.start);
-    let track = movie.tracks.iter().find(|track| is_in(&track.whole));
-    match track {
-        Some(track) if !track.entry.repairs.is_empty() => {
-            let mut writer = Writer::default();
-            writer.full(b"stsd", 0, 0, |stsd| {
-                stsd.u32(1);
-                stsd.bytes(&track.entry.entry);
-            });
-            Part::Rewritten(writer.into_bytes())
-        }
-        _ => Part::Copied(stsd.whole()),
-    }
+    let is_repaired = |track: &&Track| is_in(&track.whole) && !track.entry.repairs.is_empty();
+    let Some(track) = movie.tracks.iter().find(is_repaired) else {
+        return Ok(Part::Copied(stsd.whole()));
+    };
+    let entries = children(reader, &(stsd.body.start + 8..stsd.body.end))?.len();
+    let count = entries.clamp(1, ENTRIES_MAX);
+    let mut writer = Writer::default();
+    writer.full(b"stsd", 0, 0, |stsd| {
+        stsd.u32(u32::try_from(count).expect("a few"));
+        (0..count).for_each(|_| stsd.bytes(&track.entry.entry));
+    });
+    Ok(Part::Rewritten(writer.into_bytes()))
 }
 
 /// The end of `ftyp` at the start of the file; 0 if there is none.
