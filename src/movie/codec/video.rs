@@ -16,6 +16,9 @@ pub struct Video {
     pub sample_aspect: SampleAspect,
     /// Whether `pasp` declares the pixel aspect ratio.
     pub declares_aspect: bool,
+    /// Width and height of the part of frames that is to be shown (`clap`, section 12.1.4.1), if it is not
+    /// all.
+    pub clean_aperture: Option<(u32, u32)>,
     /// Whether frames are whole or consist of fields.
     pub scan: Scan,
     /// Bits per sample.
@@ -189,6 +192,7 @@ pub(super) fn describe(
         height,
         sample_aspect: declared.or(config.aspect).unwrap_or(SampleAspect::SQUARE),
         declares_aspect: declared.is_some(),
+        clean_aperture: clean_aperture(boxes, (width.into(), height.into())),
         scan: Scan::new(codec, boxes, config.scan),
         bit_depth: config.bit_depth,
         chroma: config.chroma,
@@ -199,6 +203,14 @@ pub(super) fn describe(
         dolby_vision,
     };
     Description { codec, codecs, video, format: emitted }
+}
+
+fn clean_aperture(boxes: Boxes<'_>, size: (u32, u32)) -> Option<(u32, u32)> {
+    let mut fields = Cursor(boxes.body(b"clap")?);
+    let mut side = || fields.u32()?.checked_div(fields.u32()?);
+    let (width, height) = (side()?, side()?);
+    let is_part = (1..=size.0).contains(&width) && (1..=size.1).contains(&height);
+    (is_part && (width, height) != size).then_some((width, height))
 }
 
 /// `mp4v`: the object type names the MPEG codec (RFC 6381 section 3.3).

@@ -273,6 +273,12 @@ impl Problems {
             self.add(severity, id, what, advice);
         }
         let codec::Media::Video(video) = &track.entry.media else { return };
+        if let Some((width, height)) = video.clean_aperture {
+            let what = format!("The sample entry crops the frames to {width} x {height} (clap).");
+            let advice = "Apple's players do. Browsers, and Headwater's images and renditions, show the \
+                          whole frames.";
+            self.add(Severity::Note, id, what, advice);
+        }
         let interlaced = match video.scan {
             codec::Scan::Interlaced => Some("The video is interlaced."),
             codec::Scan::Mixed => Some("The stream allows interlaced frames."),

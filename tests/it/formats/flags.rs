@@ -8,6 +8,7 @@ use crate::support::{
     folder::Folder,
     manifests::{self, Attributes, Element},
     rendered::Rendering,
+    shown::first_frame,
 };
 
 const LARGE: &str = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=13";
@@ -139,8 +140,25 @@ fn a_disabled_video_track_leads_only_if_there_is_no_other() {
         assert_eq!(cuts(media), cuts(audio.expect("audio")), "{title}");
     }
     let urls = serving.renditions(&["preview.mp4"], 72);
-    let frame = crate::support::shown::first_frame(&urls[0]).expect("video");
+    let frame = first_frame(&urls[0]).expect("video");
     assert_eq!((frame.width, frame.height), (128, 72));
+    // The second track of the file, frame by frame.
+    let decoded =
+        |input: &str, index: usize| ffmpeg::decode(input, &[index]).expect("video").remove(0);
+    let of_file = decoded(&serving.path("preview.mp4"), 1);
+    for view in ["index.m3u8", "manifest.mpd"] {
+        let url = serving.url(&format!("/v/preview.mp4/{view}"));
+        let video =
+            ffmpeg::tracks(&url).expect("tracks").into_iter().find(|track| track.pixels > 0);
+        let shown = decoded(&url, video.expect("video").index);
+        assert!(
+            of_file
+                .frames
+                .iter()
+                .map(|frame| &frame.1)
+                .eq(shown.frames.iter().map(|frame| &frame.1))
+        );
+    }
 }
 
 #[test]

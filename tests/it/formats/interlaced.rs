@@ -8,6 +8,7 @@ use crate::support::{
     folder::Folder,
     rendered::Rendering,
     shown::{Frame, first_frame},
+    views::{Title, frames},
 };
 
 /// Bars of 16 pixels that move by 8 in each field: adjacent lines differ everywhere.
@@ -80,6 +81,18 @@ fn images_of_interlaced_video_have_no_combs() {
         // A sheet shows the bars at the same size. Its unused tiles are black.
         let sheet = serving.image(&format!("/v/{name}/storyboard.jpg"));
         assert!(sheet.combs() < 6, "{name}, storyboard.jpg: {}", sheet.combs());
+    }
+}
+
+/// Segments and files keep the fields.
+#[test]
+fn every_view_has_the_frames_of_the_file() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    for (name, bytes) in files().into_iter().filter(|(name, _)| *name != "mpeg-2.mp4") {
+        let title = Title::new(name, &bytes);
+        title.every_view_shows(&frames(&title.path()));
     }
 }
 

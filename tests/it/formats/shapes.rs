@@ -3,12 +3,14 @@
 use std::fs;
 
 use crate::support::{
-    box_patches::{of_kind, patched},
+    box_patches::{of_kind, patched, replaced},
     boxes, ffmpeg,
     folder::Folder,
     manifests::{self, Representation},
+    movies::{boxed, words},
     rendered::Rendering,
     shown::{Frame, first_frame},
+    views::{Title, frames},
 };
 
 const ONE: i32 = 1 << 16;
@@ -197,6 +199,20 @@ fn every_view_of_a_title_has_one_shape() {
 }
 
 #[test]
+fn every_view_has_the_frames_of_the_file() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let names =
+        ["movie-turned.mp4", "movie-turned-fragmented.mp4", "wide-matrix.mp4", "wide-track.mp4"];
+    let cases = cases(&Folder::new()).into_iter();
+    for Case { name, movie, .. } in cases.filter(|case| names.contains(&case.name)) {
+        let title = Title::new(name, &movie);
+        title.every_view_shows(&frames(&title.path()));
+    }
+}
+
+#[test]
 fn renditions_have_the_shape_of_their_title() {
     if !ffmpeg::is_installed() {
         return;
@@ -296,4 +312,34 @@ fn inspect_names_the_rotation_of_movie_and_track_together() {
         let problems = problems(name);
         assert!(!problems.contains("rotated") && !problems.contains("mirrored"), "{problems}");
     }
+}
+
+/// Adds a clean aperture to the sample entry, in front of `pasp`.
+fn with_aperture(movie: &[u8], width: u32, height: u32) -> Vec<u8> {
+    let fields = [width, 1, height, 1, 0, 1, 0, 1];
+    let aperture = boxed(b"clap", &[&words(fields)]);
+    let at = find(movie, b"pasp") - 4;
+    let longer = replaced(movie, at..at, &aperture);
+    let entry = frame_size(&longer) - 32;
+    let size = boxes::number(&movie[entry..]) + u32::try_from(aperture.len()).expect("a small box");
+    patched(&longer, entry, &size.to_be_bytes())
+}
+
+/// Neither ffmpeg nor Chromium applies it.
+#[test]
+fn inspect_tells_a_clean_aperture_that_is_not_applied() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let plain = clip(&Folder::new(), "");
+    let part = with_aperture(&plain, 120, 64);
+    let whole = with_aperture(&plain, 128, 72);
+    let serving = Rendering::serve([("part.mp4", &part[..]), ("whole.mp4", &whole)]);
+    let says = |name: &str| {
+        serving.report(name)["problems"].to_string().contains("crops the frames to 120 x 64")
+    };
+    assert!(says("part.mp4"));
+    assert!(!says("whole.mp4"));
+    let frame = serving.image("/v/part.mp4/thumbnail.jpg");
+    assert_eq!((frame.width, frame.height), (128, 72));
 }
