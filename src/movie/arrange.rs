@@ -13,17 +13,16 @@ use super::{
     budget::Budget,
     codec::silence::silent_frame,
     cuts::Cuts,
-    index::{IndexFault, IndexedWithRestarts, Lead, Subject, index},
+    index::{IndexFault, IndexedWithRestarts, Lead, PIECE_BYTES, Subject, index},
     pieces::{Kind, Piece, Pieces, TIMESCALE_MIN, times},
     samples::{Position, Samples, Walk},
-    timeline::{EditSummary, GAP_MAX_S, Part, TimeBase},
+    timeline::{EditSummary, Part, TimeBase, longest_gap_s},
     track::Head,
 };
 use crate::extent::{ReadAt, ReadError};
 
-/// Read size per table in a pass over all media, and over one piece, in bytes.
+/// Read size per table in a pass over all media, in bytes.
 const PASS_BYTES: usize = 64 * 1024;
-const PIECE_BYTES: usize = 4096;
 
 /// The most samples that are decoded between one and another that is presented before it: no codec reorders
 /// more than 32.
@@ -191,12 +190,16 @@ impl<'a, R: ReadAt + ?Sized> Arrangement<'a, R> {
         let mut measured: Vec<Measured> = Vec::new();
         let mut work_left = budget.work / WORK_SHARE;
         let work_before = work_left;
-        let gap_max = i64::from(GAP_MAX_S) * i64::from(self.base.timescale.get());
+        let timescale = self.base.timescale;
+        let gap_max = i64::from(longest_gap_s(timescale)) * i64::from(timescale.get());
         // The excess of absurd durations so far.
         let mut excess = 0_i64;
+        // The end of the part before.
+        let mut earliest = 0_i64;
         for (number, (part, position)) in parts.iter().zip(&starts.positions).enumerate() {
             let is_last = number + 1 == parts.len();
-            let mut part = Part { start: part.start.saturating_sub(excess), ..*part };
+            let start = part.start.saturating_sub(excess).max(earliest);
+            let mut part = Part { start, ..*part };
             let media_left = starts.end.saturating_sub(part.media_time);
             let position = position.filter(|_| media_left > 0);
             if position.is_none() {
@@ -209,6 +212,7 @@ impl<'a, R: ReadAt + ?Sized> Arrangement<'a, R> {
                 part.duration = Some(media_left.max(0));
                 summary.too_long += u32::from(!is_last);
             }
+            earliest = part.end().unwrap_or(start);
             let Some(position) = position else {
                 continue;
             };

@@ -19,6 +19,9 @@ use crate::extent::{ReadAt, ReadError};
 /// Read size per table in a pass over the whole track, in bytes.
 const PASS_BYTES: usize = 64 * 1024;
 
+/// Read size per table in a pass over the pieces of an edit list, in bytes.
+pub(super) const PIECE_BYTES: usize = 4096;
+
 /// The latest presentation time, in ticks: beyond any real one, and far enough below `i64::MAX` that sums
 /// of times do not overflow.
 const TIME_MAX: i64 = 1 << 60;
@@ -202,7 +205,9 @@ pub(super) fn index<R: ReadAt + ?Sized>(
 ) -> Result<Result<IndexedWithRestarts, IndexFault>, ReadError> {
     let Subject { samples, timescale, timeline, declared } = subject;
     let start = (samples.start(), 0);
-    let mut walk = PieceWalk::new(samples, source, start, PASS_BYTES, budget.work);
+    // A list of a thousand pieces begins as many reads.
+    let span = if matches!(lead, Lead::Arranged) { PIECE_BYTES } else { PASS_BYTES };
+    let mut walk = PieceWalk::new(samples, source, start, span, budget.work);
     let mut pass = Pass::new(timescale, timeline, cuts, lead, budget.segments);
     loop {
         let position = walk.resumable_position();

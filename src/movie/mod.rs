@@ -309,6 +309,18 @@ impl Track {
         self.samples.pieces.as_ref()?.silence()
     }
 
+    /// When media is shown, in order, in ticks, if it is several pieces: not in gaps, and not while one frame
+    /// is held.
+    pub fn piece_times(&self) -> Vec<Range<i64>> {
+        let pieces = self.samples.pieces.as_ref().map_or(&[][..], |pieces| &pieces.list);
+        let shown = |piece: &pieces::Piece| {
+            let duration = piece.media.1.saturating_sub(piece.media.0);
+            piece.start..piece.start.saturating_add(duration).min(piece.end)
+        };
+        let is_several = pieces.len() > 1;
+        pieces.iter().filter(|_| is_several).map(shown).collect()
+    }
+
     /// What to add to a time in the file to get the presentation time, if it is the same for all samples.
     pub fn file_shift(&self) -> Option<i64> {
         match self.samples.pieces.as_ref().map(|pieces| &pieces.list[..]) {

@@ -6,7 +6,9 @@
 //!
 //! Decoding times only rise. A piece may need samples that are not shown: those from the sync sample before
 //! it, and references after its end. They last one tick each, and are presented just before the start of the
-//! piece or just before its end: whatever is shown keeps its time, and players need no edit list.
+//! piece or just before its end: whatever is shown keeps its time, and players need no edit list. In the
+//! first piece they come just after its start, and its first frame is late by as many ticks: browsers drop
+//! what is presented before zero (seen in Chromium 156), and with a key frame all that depends on it.
 
 use std::num::NonZeroU32;
 
@@ -19,8 +21,8 @@ use super::{
 use crate::extent::{ReadAt, ReadError};
 
 /// Ticks per second that a track with samples that are not shown has at least: 600 such samples, ten
-/// seconds at 60 frames per second, take less than half a frame.
-pub(super) const TIMESCALE_MIN: u32 = 90_000;
+/// seconds at 60 frames per second, take a millisecond. Browsers count in microseconds.
+pub(super) const TIMESCALE_MIN: u32 = 500_000;
 
 /// What the samples of a track need of earlier ones.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -95,10 +97,11 @@ impl Piece {
 
     /// A frame of silence.
     fn silence(&self, pieces: &Pieces, number: u32, frame: NonZeroU32) -> Sample {
-        let dts = self.start + i64::from(number) * i64::from(frame.get());
+        let after = i64::from(number) * i64::from(frame.get());
+        let dts = self.start.saturating_add(after);
         let next_dts = match self.next {
             Some((next_dts, _)) if number + 1 == self.count => next_dts,
-            _ => dts + i64::from(frame.get()),
+            _ => dts.saturating_add(frame.get().into()),
         };
         let size = pieces.silence.as_ref().map_or(0, Bytes::len);
         Sample {
@@ -106,7 +109,7 @@ impl Piece {
             offset: 0,
             size: u32::try_from(size).unwrap_or(0),
             dts,
-            duration: u32::try_from(next_dts - dts).unwrap_or(frame.get()),
+            duration: u32::try_from(next_dts.saturating_sub(dts)).unwrap_or(frame.get()),
             composition: 0,
             is_sync: true,
             description: pieces.description,
@@ -129,22 +132,28 @@ impl Piece {
         };
         let ends = match kind {
             // A cue ends with its sample, whatever follows.
-            Kind::Text => {
-                next_dts.min(self.start.saturating_add(media_end.min(self.media.1) - self.media.0))
-            }
+            Kind::Text => next_dts.min(
+                self.start.saturating_add(media_end.min(self.media.1).saturating_sub(self.media.0)),
+            ),
             _ => next_dts,
         };
         let is_early = shown_at < self.media.0;
         let is_hidden = kind == Kind::Video && (is_early || shown_at >= self.media.1);
+        let lead_end = i64::from(self.lead_end);
+        let before_start = if self.first_sample == 0 { 0 } else { lead_end };
         let presented = if !is_hidden {
-            self.start.saturating_add(shown_at.saturating_sub(self.media.0))
+            let presented = self.start.saturating_add(shown_at.saturating_sub(self.media.0));
+            match kind {
+                Kind::Video => presented.max(self.start.saturating_add(lead_end - before_start)),
+                _ => presented,
+            }
         } else if is_early && number < self.lead_end {
-            self.start - i64::from(self.lead_end - number)
+            self.start.saturating_add(i64::from(number) - before_start)
         } else if is_early {
             dts
         } else {
             let next_lead = self.next.map_or(0, |(_, lead_end)| lead_end);
-            self.end - i64::from(next_lead) - i64::from(self.count - number)
+            self.end.saturating_sub(i64::from(next_lead) + i64::from(self.count - number))
         };
         let presented = if kind == Kind::Text { dts } else { presented };
         let offset = presented.saturating_sub(dts);

@@ -7,9 +7,19 @@
 
 use std::num::NonZeroU32;
 
-/// The longest time without media that an edit list can ask for, in seconds: an empty edit or a held frame.
-/// Writers that do not know a duration fill the field with ones, which is 13 hours or more.
-pub(super) const GAP_MAX_S: u32 = 12 * 3600;
+/// The latest start of a track, in seconds. Writers that do not know a duration fill the field with ones,
+/// which is 13 hours or more.
+const START_MAX_S: u32 = 12 * 3600;
+
+/// The longest time between two pieces of media, in seconds: the frame before lasts as long, and so its
+/// segment.
+const GAP_MAX_S: u32 = 3600;
+
+/// The longest time between two pieces of media, in seconds, that a sample can last: its duration has 32
+/// bits, and tracks of pieces have up to a million ticks per second, or their own.
+pub(super) fn longest_gap_s(timescale: NonZeroU32) -> u32 {
+    GAP_MAX_S.min(u32::MAX / timescale.get().max(1_000_000))
+}
 
 /// An edit plays its media at its own speed: `media_rate` as a 16.16 number.
 const NORMAL_RATE: u32 = 0x1_0000;
@@ -163,7 +173,7 @@ fn placed_edits(
     base: TimeBase,
     summary: &mut EditSummary,
 ) -> (Vec<(u64, Edit)>, u64) {
-    let longest_gap = u64::from(GAP_MAX_S) * u64::from(base.movie_timescale.get());
+    let in_movie = |seconds: u32| u64::from(seconds) * u64::from(base.movie_timescale.get());
     // Some writers leave the rate of their only edit at 0: no movie holds one frame from start to end.
     let is_only = edits.iter().filter(|edit| edit.media_time >= 0).count() == 1;
     let can_hold = !is_only && !base.is_fragmented;
@@ -172,7 +182,11 @@ fn placed_edits(
     for (number, edit) in (1..).zip(edits) {
         let is_empty = edit.media_time < 0;
         let is_still = edit.rate == 0 && !is_empty && can_hold;
-        if (is_empty || is_still) && edit.duration > longest_gap {
+        let longest = match placed.is_empty() && is_empty {
+            true => START_MAX_S,
+            false => longest_gap_s(base.timescale),
+        };
+        if (is_empty || is_still) && edit.duration > in_movie(longest) {
             summary.too_long += 1;
             continue;
         }
@@ -243,6 +257,16 @@ mod tests {
         assert_eq!(timeline.from, 45_000);
         assert_eq!(starts(&parts), [(45_000, 0), (315_000, 90_000)]);
         assert_eq!(parts[1].end(), None);
+    }
+
+    #[test]
+    fn a_late_start_is_no_absurd_length_but_a_gap_of_hours_is() {
+        let two_hours = 7_200_000;
+        let (timeline, _) = evaluate(&[(two_hours, -1, 1), (1000, 0, 1)], false);
+        assert_eq!((timeline.from, timeline.edits.too_long), (648_000_000, 0));
+        let edits = [(1000, 0, 1), (two_hours, -1, 1), (1000, 90_000, 1)];
+        let (timeline, parts) = evaluate(&edits, false);
+        assert_eq!((parts[0].start, timeline.edits.too_long), (0, 1));
     }
 
     #[test]

@@ -26,12 +26,15 @@ const MP3 = ["libmp3lame", "-b:a", "64k", "-ac", "2"];
 // Without a channel configuration: a program config element tells the channels.
 const AAC_SIDE = ["aac", "-b:a", "128k", "-af", "aformat=channel_layouts=5.1(side)"];
 
-/** One clip for each pair of codecs under test. */
+const WHOLE = { name: "H.264 with AAC", file: "h264-aac", video: H264, audio: AAC, seconds: 20, first: 0 };
+
+/** One clip for each pair of codecs under test, and one that begins between two key frames. */
 export const CLIPS = [
-  { name: "H.264 with AAC", file: "h264-aac", video: H264, audio: AAC, seconds: 20, first: 0 },
+  WHOLE,
   { name: "AV1 with Opus", file: "av1-opus", video: AV1, audio: OPUS, seconds: 20, first: 0 },
   { name: "VP9 with Opus", file: "vp9-opus", video: VP9, audio: OPUS, seconds: 20, first: 0 },
   { name: "VP9 without audio", file: "vp9", video: VP9, audio: null, seconds: 20, first: 0 },
+  { ...WHOLE, name: "a cut between key frames", file: "cut", seconds: 16.88, first: 78, cutFrom: WHOLE },
 ];
 
 /** Audio that browsers play in files and not in segments: the server makes AAC of it. */
@@ -50,8 +53,9 @@ export const SMALLER = { ...TITLE, name: "a smaller rendition", file: "title.100
 /** Encodes the clips that target/clips/ does not have. */
 export async function makeClips(clips) {
   fs.mkdirSync(path.dirname(fileOf(REPLACEMENT)), { recursive: true });
-  const missing = clips.filter((clip) => !fs.existsSync(fileOf(clip)));
-  await Promise.all(missing.map(encode));
+  const isMissing = (clip) => !fs.existsSync(fileOf(clip));
+  await Promise.all(clips.filter((clip) => !clip.cutFrom && isMissing(clip)).map(encode));
+  await Promise.all(clips.filter(isMissing).map(encode));
 }
 
 /** The path of a clip; its name depends on the recipe, so that a new recipe makes a new file. */
@@ -72,7 +76,11 @@ async function encode(clip) {
 }
 
 /** ffmpeg's arguments, without the output. */
-function recipeOf({ video, audio, seconds, first, height, keyFrameEach = 2 }) {
+function recipeOf({ video, audio, seconds, first, height, keyFrameEach = 2, cutFrom }) {
+  if (cutFrom) {
+    const start = String(first / FRAMES_PER_SECOND);
+    return ["-v", "error", "-nostdin", "-y", "-ss", start, "-i", fileOf(cutFrom), "-c", "copy"];
+  }
   const bits = Array.from({ length: SQUARES }, (_, bit) => 2 ** bit);
   const filters = [
     `testsrc2=size=${SQUARE * SQUARES}x180:rate=${FRAMES_PER_SECOND}:duration=${seconds}`,

@@ -93,6 +93,8 @@ fn cut<R: ReadAt + ?Sized>(
     // Samples that are decoded after the last presented one; needed if another presented one follows.
     let mut pending: Vec<Sample> = Vec::new();
     let (mut first_dts, mut first_presented) = (None, i64::MAX);
+    // The same without frames that are decoded only.
+    let mut first_shown = i64::MAX;
     for _ in segment.first_sample..track.index.end_sample {
         let Some(Ok(sample)) = walk.next_sample()? else {
             return Err(ReadError::Changed.into());
@@ -105,7 +107,8 @@ fn cut<R: ReadAt + ?Sized>(
         let ends = presented.saturating_add(i64::from(sample.duration));
         let is_early = if track.is_video() { presented } else { ends } <= start - preroll;
         if sample.is_sync && is_early {
-            (cut.tables, first_dts, first_presented) = (Tables::new(track), None, i64::MAX);
+            (cut.tables, first_dts) = (Tables::new(track), None);
+            (first_presented, first_shown) = (i64::MAX, i64::MAX);
             pending.clear();
         }
         if presented >= end {
@@ -128,6 +131,9 @@ fn cut<R: ReadAt + ?Sized>(
             first_dts.get_or_insert(sample.dts);
             let presented = track.timeline.presented(sample.dts, sample.composition);
             first_presented = first_presented.min(presented);
+            if !sample.is_hidden {
+                first_shown = first_shown.min(presented);
+            }
             cut.tables.add(&sample);
         }
         if cut.tables.memory_bytes() > memory_max {
@@ -138,7 +144,9 @@ fn cut<R: ReadAt + ?Sized>(
         return Ok(cut);
     };
     // The first presented moment: the start, or the beginning of the track if that is later.
-    let from = first_presented.max(start).max(track.timeline.from);
+    let begins = first_presented.max(start).max(track.timeline.from);
+    // The edit list hides what is decoded only and presented before the first frame.
+    let from = if first_shown == i64::MAX { begins } else { begins.max(first_shown) };
     let until = end.min(track.index.end);
     cut.duration = u64::try_from(until.saturating_sub(from)).unwrap_or(0);
     if cut.duration == 0 {
@@ -146,7 +154,7 @@ fn cut<R: ReadAt + ?Sized>(
         cut.tables = Tables::new(track);
         return Ok(cut);
     }
-    cut.delay = from.abs_diff(start);
+    cut.delay = begins.abs_diff(start);
     let media_time = i128::from(from) - i128::from(track.timeline.shift) - i128::from(first_dts)
         + i128::from(raise);
     cut.media_time = i64::try_from(media_time.max(0)).unwrap_or(i64::MAX);

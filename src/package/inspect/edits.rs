@@ -25,7 +25,12 @@ pub(super) fn problems(track: &Track) -> Vec<Problem> {
         format!("The edit list plays {pieces} pieces of the media in turn."),
         "No action needed: HLS, DASH, clips and images show the pieces, and play.mp4 keeps the list.",
     );
-    let fills = if track.is_video() { "the frame before stays" } else { "it is silent" };
+    let fills = match track.silence() {
+        Some(_) => "it is silent",
+        None if track.is_video() => "the frame before stays",
+        // The codec has no known frame of silence.
+        None => "browsers play the rest early",
+    };
     add(
         note,
         gaps > 0 && (track.is_video() || track.is_audio()),
@@ -63,7 +68,7 @@ pub(super) fn problems(track: &Track) -> Vec<Problem> {
         warning,
         too_long > 0,
         format!(
-            "{} for hours without media: the excess is ignored.",
+            "{} too long without media: the excess is ignored.",
             edits(too_long, "lasts", "last")
         ),
         "The durations are wrong. Export the movie again.",

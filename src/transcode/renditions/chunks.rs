@@ -4,7 +4,10 @@
 //! start and nowhere else: so the rendition has the segments of the title. All times are exact and are
 //! those of the title, in ticks of its track.
 
-use std::num::{NonZeroU32, NonZeroU64};
+use std::{
+    num::{NonZeroU32, NonZeroU64},
+    ops::Range,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -26,9 +29,10 @@ pub struct ChunkPlan {
     pub timescale: NonZeroU32,
     /// The difference between the title's times and the timestamps of the file, from the edit list.
     pub shift: i64,
-    /// Whether ffmpeg applies the edit list, because it does more than shift all samples.
+    /// When media is shown, if the edit list does more than shift all samples: then ffmpeg applies it, but
+    /// plays media in its gaps as well.
     #[serde(default)]
-    pub applies_edits: bool,
+    pub pieces: Vec<Range<i64>>,
     /// When the title starts.
     pub from: i64,
     /// When it ends.
@@ -76,7 +80,7 @@ impl ChunkPlan {
             timescale: track.timescale,
             // ffmpeg applies an edit list of several pieces itself.
             shift: track.file_shift().unwrap_or(0),
-            applies_edits: track.file_shift().is_none(),
+            pieces: track.piece_times(),
             from: track.timeline.from,
             until: track.index.end,
             chunks: merge(chunks),

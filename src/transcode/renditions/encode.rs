@@ -5,7 +5,7 @@
 //! the frame rate is, constant or not; and each frame keeps its time to the tick, relative to the first
 //! frame of the chunk.
 
-use std::{ffi::OsString, path::Path};
+use std::{ffi::OsString, ops::Range, path::Path};
 
 use super::{
     chunks::{Chunk, ChunkPlan},
@@ -84,7 +84,7 @@ pub fn arguments(
     let timescale = plan.timescale.to_string();
     let mut arguments = Arguments::default();
     arguments.add("-threads", &threads);
-    arguments.add("-ignore_editlist", if plan.applies_edits { "0" } else { "1" });
+    arguments.add("-ignore_editlist", if plan.pieces.is_empty() { "1" } else { "0" });
     arguments.flag("-copyts");
     let seek = match settings.start {
         DecodeStart::KeyFrame => chunk.seek,
@@ -152,8 +152,13 @@ fn filters(plan: &ChunkPlan, chunk: &Chunk, settings: &EncodeSettings) -> String
     let (width, height) = (rendition.frame_width, rendition.frame_height);
     // The ticks of the plan are those of the file, or finer.
     let timescale = plan.timescale;
-    let mut filters =
-        format!("settb=1/{timescale},trim=start_pts={start}:end_pts={end},setpts=PTS-({start})");
+    let mut filters = format!("settb=1/{timescale},");
+    if !plan.pieces.is_empty() {
+        let shown = |piece: &Range<i64>| format!("gte(pts,{})*lt(pts,{})", piece.start, piece.end);
+        let shown: Vec<_> = plan.pieces.iter().map(shown).collect();
+        filters += &format!("select='{}',", shown.join("+"));
+    }
+    filters += &format!("trim=start_pts={start}:end_pts={end},setpts=PTS-({start})");
     if *may_be_interlaced {
         // Frames that are flagged as interlaced only: the others pass unchanged, at no cost.
         filters += ",yadif=deint=interlaced";
@@ -224,7 +229,7 @@ mod tests {
             track: 1,
             timescale,
             shift: -2002,
-            applies_edits: false,
+            pieces: Vec::new(),
             from: 0,
             until: 0,
             chunks: Vec::new(),

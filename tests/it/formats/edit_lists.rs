@@ -4,12 +4,22 @@
 //! 14496-12 section 8.6.6 defines them: ffmpeg repeats media in the place of a gap, and plays a held frame
 //! on. What ffmpeg decodes of HLS, DASH and a clip must be equal to it.
 
-use std::{fs, num::NonZeroU32, sync::LazyLock, time::Duration};
+use std::{
+    fs,
+    num::{NonZeroU32, NonZeroU64},
+    sync::LazyLock,
+    time::Duration,
+};
 
 use headwater::{
     extent::disk::PlainFile,
     movie::{EditSummary, Movie},
-    package::stills,
+    package::{cues, stills},
+    transcode::renditions::{
+        chunks::ChunkPlan,
+        encode::{self, Colours, DecodeStart, EncodeSettings},
+        spec::{Effort, RenditionSpec, VideoCodec, VideoTrack},
+    },
 };
 use serde_json::Value;
 
@@ -333,7 +343,7 @@ fn a_first_edit_of_one_tick_does_not_end_the_track() {
     let serving = serving(&folder);
     let url = format!("http://{}/v/tiny.mp4/index.m3u8", serving.address);
     let (frames, _) = read(&url);
-    same_frames(&frames, &lines[1..]).expect("the rest");
+    same_frames(&frames[1..], &lines[1..]).expect("the rest");
     let lasts = playlist_ns(&serving, "tiny.mp4", "video-1");
     assert!((lasts - 7001 * MS).abs() < MS, "{lasts}");
 }
@@ -359,6 +369,29 @@ fn an_audio_title_plays_its_parts() {
         let offset = if first < -MS { 0 } else { first };
         same_audio(&packets, &lines, offset).unwrap_or_else(|why| panic!("{view}: {why}"));
     }
+}
+
+#[test]
+fn cues_follow_the_pieces_of_their_track() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    let cues = "1\n00:00:01,000 --> 00:00:02,500\none\n\n2\n00:00:05,000 --> 00:00:06,000\ntwo\n\n";
+    let cues = folder.put("cues.srt", cues);
+    let path = folder.path("cues.mp4");
+    let (from, output) = (cues.to_str().expect("text"), path.to_str().expect("text"));
+    ffmpeg::run(&["-i", from, "-c:s", "mov_text", output]).expect("a text track");
+    let file = fs::read(&path).expect("a file");
+    // A text track's media begins at 0 and has microseconds. Cue two, then one from its middle on.
+    let entries = [entry(1500, 4_800_000, 1), entry(1000, 1_500_000, 1)];
+    fs::write(&path, with_entries(&file, 0, &entries)).expect("a file");
+    let file = PlainFile::open(&path).expect("a file");
+    let movie = Movie::read(&file, grid()).expect("readable").expect("MP4");
+    let read = cues::read(&movie.tracks[0], &file).expect("readable");
+    let times: Vec<_> =
+        read.cues().iter().map(|cue| (cue.start_ms, cue.end_ms, cue.text.as_str())).collect();
+    assert_eq!(times, [(200, 1200, "two"), (1500, 2500, "one")]);
 }
 
 // ---- Gaps and held frames -------------------------------------------------------
@@ -436,6 +469,48 @@ fn an_image_shows_the_frame_of_its_time_in_the_second_piece() {
     // The key frames that are shown: what is cut out is no image.
     let key_frames = stills::nearest(track, &[0, 1000, 1900, 2100, 2900], &file).expect("frames");
     assert_eq!(key_frames.times_ms, [0, 0, 2920, 2920, 2920]);
+}
+
+#[test]
+fn a_rendition_has_the_frames_of_all_pieces_and_none_in_a_gap() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    let lines = [Play(0, 2000), Gap(1000), Hold(2960, 1000), Play(5080, 2000)];
+    let path = folder.put("edited.mp4", edited(&lines, &[Play(0, 6000)]));
+    let file = PlainFile::open(&path).expect("a file");
+    let movie = Movie::read(&file, grid()).expect("readable").expect("MP4");
+    let track = stills::track(&movie).expect("video");
+    let chunk_ms = NonZeroU64::new(2000).expect("milliseconds");
+    let plan = ChunkPlan::new(track, &file, chunk_ms).expect("readable");
+    let video = VideoTrack::from_track(track).expect("video");
+    let rendition =
+        RenditionSpec::new(&video, 54, VideoCodec::H264, Effort::Quick).expect("smaller");
+    let colours = Colours::for_codec(&video, VideoCodec::H264);
+    let settings = EncodeSettings {
+        rendition,
+        colours,
+        may_be_interlaced: false,
+        is_turned: false,
+        threads: 1,
+        start: DecodeStart::KeyFrame,
+    };
+    let output = folder.path("chunk.mp4");
+    let output = output.to_str().expect("text");
+    // There is no place in the file to seek to, so that all is one chunk.
+    assert_eq!(plan.chunks.len(), 1);
+    let arguments = encode::arguments(&path, &plan, &plan.chunks[0], &settings, output);
+    let arguments: Vec<_> =
+        arguments.iter().map(|argument| argument.to_str().expect("text")).collect();
+    ffmpeg::run(&[&["-y"], &arguments[..]].concat()).expect("it is encoded");
+    let times: Vec<_> = read(output).0.into_iter().map(|(at, _)| at).collect();
+    let due: Vec<_> = expected(&lines).into_iter().map(|(at, _)| at).collect();
+    assert_eq!(u64::try_from(due.len()).expect("few"), plan.frames());
+    assert_eq!(times.len(), due.len());
+    for (at, due) in times.iter().zip(&due) {
+        assert!((at - due).abs() < MS, "a frame at {at} ns instead of {due}");
+    }
 }
 
 // ---- Lists that cannot be meant --------------------------------------------------
@@ -598,7 +673,7 @@ fn each_fact_about_an_edit_list_is_one_sentence() {
     );
     assert_eq!(
         of_video(&[entry(i64::from(u32::MAX), -1, 1), entry(8000, 1024, 1)]),
-        ["One edit lasts for hours without media: the excess is ignored."]
+        ["One edit lasts too long without media: the excess is ignored."]
     );
     let fragmented = fs::read(clips::named("fragmented.mp4").path()).expect("a clip");
     assert_eq!(
