@@ -102,7 +102,7 @@ fn subtitles_of_matroska_stay_whole_with_their_flags_and_names() {
         flags,
         [
             [Some("de"), Some("Voll"), Some("NO"), Some("NO")],
-            [Some("en"), Some("English"), Some("YES"), Some("YES")],
+            [Some("en"), Some("English (forced)"), Some("YES"), Some("YES")],
         ]
     );
     let [german, english] = &subtitles(&made, "film.mkv")[..] else { panic!("two") };
