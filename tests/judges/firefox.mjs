@@ -81,10 +81,9 @@ async function playsOn(page, title, seconds) {
   const hasAudio = await page.evaluate(() => document.querySelector("video").mozHasAudio);
   assert.equal(hasAudio, title.from.audio !== null, "the title has audio");
   assert.ok(await frames(page) > before, "video is decoded");
-  const { number, time } = await page.evaluate(() => stage.still());
-  const ahead = number - title.from.first - time * FRAMES_PER_SECOND;
-  // The frame begins up to one frame before this time, and the pause may come one frame before or after it.
-  assert.ok(Math.abs(ahead) <= 2, `at ${time} s the frame on the screen is ${ahead} frames off its time`);
+  const { number, time } = await page.evaluate((rate) => stage.still(rate), FRAMES_PER_SECOND);
+  const ahead = number - title.from.first - Math.floor(time * FRAMES_PER_SECOND);
+  assert.ok(Math.abs(ahead) <= 1, `at ${time} s the frame on the screen is ${ahead} frames off its time`);
 }
 
 async function ends(page) {

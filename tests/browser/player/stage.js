@@ -121,15 +121,20 @@ globalThis.stage = {
   },
 
   /**
-   * The number of the frame on the screen while the video is paused, and its time. For browsers whose canvas
-   * may draw an earlier frame than the one that requestVideoFrameCallback announces.
+   * Pauses, seeks to the middle of the current frame, and returns the number of the frame on the screen and
+   * the time. For browsers whose canvas may draw an earlier frame than requestVideoFrameCallback announces.
    */
-  async still() {
+  async still(framesPerSecond) {
     const paused = happens("pause");
     video.pause();
     await paused;
-    await new Promise((resolve) => setTimeout(resolve, 50)); // the compositor shows the last frame
-    const still = { number: numberOnScreen(), time: video.currentTime };
+    const time = (Math.floor(video.currentTime * framesPerSecond) + 0.5) / framesPerSecond;
+    seeksAllowed += 1;
+    const seeked = happens("seeked");
+    video.currentTime = time;
+    await seeked;
+    await new Promise((resolve) => setTimeout(resolve, 50)); // the compositor shows the frame
+    const still = { number: numberOnScreen(), time };
     await video.play();
     return still;
   },
