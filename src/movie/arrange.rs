@@ -427,6 +427,7 @@ impl<'a, R: ReadAt + ?Sized> Arrangement<'a, R> {
                 // The last frame of the track is held to its end.
                 next: found.part.is_still.then_some((end, 0)),
                 lead_in: media.0.saturating_sub(first_shown_at).max(0),
+                frame: scaled(found.shown.duration.into()),
                 silent_frame: None,
             };
             if let Some(silence) = list.last().and_then(|before| self.gap(before, start, dts_min)) {

@@ -24,6 +24,10 @@ use crate::extent::{ReadAt, ReadError};
 /// seconds at 60 frames per second, take a millisecond. Browsers count in microseconds.
 pub(super) const TIMESCALE_MIN: u32 = 500_000;
 
+/// Ticks for samples that are presented after the end of a piece and decoded before it: no codec has more of
+/// them at once.
+const TAIL_TICKS: i64 = 64;
+
 /// What the samples of a track need of earlier ones.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Kind {
@@ -76,6 +80,8 @@ pub(super) struct Piece {
     pub(super) next: Option<(i64, u32)>,
     /// Duration of media that is decoded before it and not shown.
     pub(super) lead_in: i64,
+    /// Duration of a frame.
+    pub(super) frame: i64,
     /// The piece is silence, in frames of this duration.
     pub(super) silent_frame: Option<NonZeroU32>,
 }
@@ -140,6 +146,11 @@ impl Piece {
         let is_early = shown_at < self.media.0;
         let is_hidden = kind == Kind::Video && (is_early || shown_at >= self.media.1);
         let lead_end = i64::from(self.lead_end);
+        // In order of presentation, in which decoders return frames.
+        let rank_of = |since: i64, span: i64, ranks: i64| {
+            let rank = i128::from(since) * i128::from(ranks) / i128::from(span.max(1));
+            i64::try_from(rank.clamp(0, i128::from(ranks - 1).max(0))).unwrap_or(0)
+        };
         let before_start = if self.first_sample == 0 { 0 } else { lead_end };
         let presented = if !is_hidden {
             let presented = self.start.saturating_add(shown_at.saturating_sub(self.media.0));
@@ -148,12 +159,21 @@ impl Piece {
                 _ => presented,
             }
         } else if is_early && number < self.lead_end {
-            self.start.saturating_add(i64::from(number) - before_start)
+            // Without a lead-in they are the leading frames of an open GOP.
+            let span = match self.lead_in {
+                0 => self.frame.saturating_mul(lead_end),
+                lead_in => lead_in,
+            };
+            let begins = self.media.0.saturating_sub(span);
+            let rank = rank_of(shown_at.saturating_sub(begins), span, lead_end);
+            self.start.saturating_add(rank - before_start)
         } else if is_early {
             dts
         } else {
             let next_lead = self.next.map_or(0, |(_, lead_end)| lead_end);
-            self.end.saturating_sub(i64::from(next_lead) + i64::from(self.count - number))
+            let span = self.frame.saturating_mul(TAIL_TICKS);
+            let rank = rank_of(shown_at.saturating_sub(self.media.1), span, TAIL_TICKS);
+            self.end.saturating_sub(i64::from(next_lead) + TAIL_TICKS - rank)
         };
         let presented = if kind == Kind::Text { dts } else { presented };
         let offset = presented.saturating_sub(dts);
