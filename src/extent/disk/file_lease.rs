@@ -9,8 +9,10 @@
 //! gives while no program has the file open for writing. A writer that opens the file waits, and one thread
 //! of this process hears of it. From then on the file's bytes are copied. The writer may go on as soon as no
 //! socket [refers to the file's pages](PageReferences) any more: usually at once, and after [`PATIENCE`] at
-//! the latest, because then the connections whose clients have not taken their bytes are aborted. A file
-//! without a lease is copied, each read checked.
+//! the latest, because then the connections whose clients have not taken their bytes are aborted. That does
+//! not reach what the socket of a program on this machine has received: unless a part was never sent, so that
+//! the response is incomplete, the writer waits until the program has read. A file without a lease is copied,
+//! each read checked.
 
 use std::{
     sync::{

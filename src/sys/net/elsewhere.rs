@@ -104,8 +104,13 @@ pub fn unacknowledged_bytes(_socket: impl AsFd) -> io::Result<usize> {
 }
 
 /// None: no bytes are sent by reference.
-pub fn unread_by_local_peer(_socket: impl AsFd) -> io::Result<usize> {
+pub fn unsent_bytes(_socket: impl AsFd) -> io::Result<usize> {
     Ok(0)
+}
+
+/// None: no bytes are sent by reference.
+pub fn unread_by_local_peer(_socket: impl AsFd) -> io::Result<Option<usize>> {
+    Ok(None)
 }
 
 /// Unsupported.

@@ -26,12 +26,12 @@ const QUEUE_AT: usize = HEADER_BYTES + 56;
 const STATE_AT: usize = HEADER_BYTES + 1;
 const TCP_LISTEN: u8 = 10;
 
-/// The received bytes that the program at the other end has not read; 0 if that socket is on another machine
-/// or in another network namespace.
+/// The received bytes that the program at the other end has not read; `None` if that socket is on another
+/// machine or in another network namespace.
 ///
 /// Over loopback the kernel passes packets on without a copy: a page that was sent by reference is referred
 /// to until that program has read it.
-pub fn unread_by_local_peer(socket: impl AsFd) -> io::Result<usize> {
+pub fn unread_by_local_peer(socket: impl AsFd) -> io::Result<Option<usize>> {
     let socket = SockRef::from(&socket);
     let address =
         |address: socket2::SockAddr| address.as_socket().ok_or(io::ErrorKind::Unsupported);
@@ -87,21 +87,21 @@ fn octets(address: IpAddr) -> [u8; 16] {
     }
 }
 
-/// The unread bytes in a response.
-fn parse(response: &[u8]) -> io::Result<usize> {
+/// The unread bytes in a response; `None` if there is no such connection here.
+fn parse(response: &[u8]) -> io::Result<Option<usize>> {
     let word = |at: usize| response.get(at..at + 4)?.first_chunk().copied();
     let kind = response.get(4..6).and_then(|kind| kind.first_chunk().copied());
     match kind.map(u16::from_ne_bytes) {
-        Some(SOCK_DIAG_BY_FAMILY) if response.get(STATE_AT) == Some(&TCP_LISTEN) => Ok(0),
+        Some(SOCK_DIAG_BY_FAMILY) if response.get(STATE_AT) == Some(&TCP_LISTEN) => Ok(None),
         Some(SOCK_DIAG_BY_FAMILY) => {
             let queue = word(QUEUE_AT).map(u32::from_ne_bytes).unwrap_or_default();
-            Ok(usize::try_from(queue).unwrap_or(usize::MAX))
+            Ok(Some(usize::try_from(queue).unwrap_or(usize::MAX)))
         }
         Some(NLMSG_ERROR) => {
             let error = word(HEADER_BYTES).map_or(0, i32::from_ne_bytes).saturating_neg();
             match error {
                 // There is no such socket here.
-                libc::ENOENT => Ok(0),
+                libc::ENOENT => Ok(None),
                 error => Err(io::Error::from_raw_os_error(error)),
             }
         }
@@ -116,7 +116,10 @@ mod tests {
         net::{TcpListener, TcpStream},
     };
 
-    use super::{super::unacknowledged_bytes, *};
+    use super::{
+        super::{unacknowledged_bytes, unsent_bytes},
+        *,
+    };
 
     #[test]
     fn unread_bytes_of_a_peer_on_this_machine_are_counted() {
@@ -127,12 +130,36 @@ mod tests {
             let mut client = TcpStream::connect(address).expect("a connection");
             let (mut server, _) = listener.accept().expect("a connection");
             let unread = |server: &TcpStream| unread_by_local_peer(server).expect("a count");
-            assert_eq!(unread(&server), 0, "{address}");
+            assert_eq!(unread(&server), Some(0), "{address}");
             server.write_all(&[7; 1234]).expect("written");
-            assert_eq!(unread(&server), 1234, "{address}");
+            assert_eq!(unread(&server), Some(1234), "{address}");
             client.read_exact(&mut [0; 1000]).expect("read");
-            assert_eq!(unread(&server), 234, "{address}");
+            assert_eq!(unread(&server), Some(234), "{address}");
             assert_eq!(unacknowledged_bytes(&server).expect("a count"), 0, "{address}");
         }
+    }
+
+    #[test]
+    fn a_peer_on_another_machine_has_no_count() {
+        let mut response = [0; HEADER_BYTES + 4];
+        response[4..6].copy_from_slice(&NLMSG_ERROR.to_ne_bytes());
+        response[HEADER_BYTES..].copy_from_slice(&(-libc::ENOENT).to_ne_bytes());
+        assert_eq!(parse(&response).expect("a response"), None);
+        response[HEADER_BYTES..].copy_from_slice(&(-libc::EPERM).to_ne_bytes());
+        assert!(parse(&response).is_err());
+    }
+
+    #[test]
+    fn bytes_that_fit_into_no_window_are_unsent() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let client = TcpStream::connect(listener.local_addr().expect("an address"));
+        let (mut server, _) = listener.accept().expect("a connection");
+        server.set_nonblocking(true).expect("set");
+        server.write_all(&[7; 1000]).expect("written");
+        assert_eq!(unsent_bytes(&server).expect("a count"), 0);
+        while server.write(&[7; 100_000]).is_ok() {}
+        let unsent = unsent_bytes(&server).expect("a count");
+        assert!(unsent > 0 && unsent <= unacknowledged_bytes(&server).expect("a count"));
+        drop(client);
     }
 }

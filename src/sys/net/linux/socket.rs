@@ -9,6 +9,9 @@ use std::{
 use rustix::net::SendFlags;
 use socket2::SockRef;
 
+/// `SIOCOUTQNSD` of linux/sockios.h.
+const SIOCOUTQNSD: libc::Ioctl = 0x894b;
+
 /// Sends bytes from memory, as many as the socket accepts. `more` announces that more bytes follow at once
 /// (`MSG_MORE`).
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], more: bool) -> io::Result<usize> {
@@ -21,10 +24,19 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], more: bool) -> io::Result<usiz
 
 /// The bytes that the peer has not acknowledged (`SIOCOUTQ`, tcp(7)), unsent ones included.
 pub fn unacknowledged_bytes(socket: impl AsFd) -> io::Result<usize> {
+    queued_bytes(socket.as_fd(), libc::TIOCOUTQ as _)
+}
+
+/// The bytes that were never sent (`SIOCOUTQNSD`): the peer has no window for them, or the path is too slow.
+pub fn unsent_bytes(socket: impl AsFd) -> io::Result<usize> {
+    queued_bytes(socket.as_fd(), SIOCOUTQNSD)
+}
+
+/// Asks for a length of the queue of what is sent.
+fn queued_bytes(socket: BorrowedFd<'_>, request: libc::Ioctl) -> io::Result<usize> {
     let mut bytes: libc::c_int = 0;
     // SAFETY: the descriptor is open as long as it is borrowed, and the kernel writes one int.
-    let result =
-        unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ as _, &raw mut bytes) };
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), request, &raw mut bytes) };
     if result == 0 {
         usize::try_from(bytes).map_err(io::Error::other)
     } else {
