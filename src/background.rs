@@ -277,14 +277,16 @@ mod tests {
         }
         assert!(begun.try_recv().is_err(), "the others wait for their turn");
         let mut all = join_all(calls);
-        release.add_permits(1);
-        let next = runtime.block_on(async {
-            tokio::select! {
-                next = begun.recv() => next,
-                _ = &mut all => None,
-            }
-        });
-        assert_eq!(next, Some(2), "the other client waited for one turn");
+        let mut next = || {
+            release.add_permits(1);
+            runtime.block_on(async {
+                tokio::select! {
+                    next = begun.recv() => next,
+                    _ = &mut all => None,
+                }
+            })
+        };
+        assert_eq!((next(), next()), (Some(1), Some(2)), "the clients take turns");
         release.add_permits(3 * FUTURES_RUNNING_MAX);
         assert!(runtime.block_on(all).iter().all(Result::is_ok));
     }

@@ -58,6 +58,13 @@ pub(super) fn index_edited<R: ReadAt + ?Sized>(
     let mut summary = timeline.edits;
     let arrangement = Arrangement::new(head, source, base, lead);
     let Some(arranged) = arrangement.arrange(&parts, &mut summary, budget)? else {
+        if summary.dropped > 0
+            && let Some(plain) = plain
+        {
+            // Its samples are too many for another pass: players see the lead-in that the edit hides.
+            budget.segments = budget.segments.saturating_sub(plain.0.segments.len());
+            return Ok(Ok((timeline, plain)));
+        }
         // No edit plays anything: all media plays instead.
         let start = parts.first().map_or(0, |part| part.start);
         let begins = head.first.map_or(0, |first| times(&first, NonZeroU32::MIN).1);
@@ -448,7 +455,8 @@ impl<'a, R: ReadAt + ?Sized> Arrangement<'a, R> {
             samples = samples_after;
             if let Some(before) = list.last_mut() {
                 before.end = start;
-                before.next = Some((piece.decode_time(self.kind, 0, first_dts), found.lead_end));
+                before.next =
+                    Some((piece.decode_time(self.kind, 0, first_dts), piece.lead_ticks()));
             }
             dts_min = piece.decode_time(self.kind, found.count - 1, last_dts).saturating_add(1);
             list.push(piece);

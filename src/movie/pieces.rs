@@ -76,8 +76,8 @@ pub(super) struct Piece {
     pub(super) shown_dts: i64,
     /// The earliest decoding time of its first sample: after the piece before.
     pub(super) dts_min: i64,
-    /// Decoding time of the first sample of the next piece, and how many of its samples are not shown.
-    pub(super) next: Option<(i64, u32)>,
+    /// Decoding time of the first sample of the next piece, and its [ticks of hidden samples](Self::lead_ticks).
+    pub(super) next: Option<(i64, i64)>,
     /// Duration of media that is decoded before it and not shown.
     pub(super) lead_in: i64,
     /// Duration of a frame.
@@ -124,6 +124,14 @@ impl Piece {
         }
     }
 
+    /// Ticks before its start for the samples that are decoded and not shown: one for each frame of the lead-in,
+    /// some of which may be decoded later.
+    pub(super) fn lead_ticks(&self) -> i64 {
+        let samples = i64::from(self.lead_end);
+        let frames = self.lead_in / self.frame.max(1);
+        if samples == 0 { 0 } else { frames.clamp(samples, samples + TAIL_TICKS) }
+    }
+
     /// A sample of the media as part of the presentation.
     fn place(&self, pieces: &Pieces, number: u32, sample: Sample) -> Sample {
         let kind = pieces.kind;
@@ -145,35 +153,35 @@ impl Piece {
         };
         let is_early = shown_at < self.media.0;
         let is_hidden = kind == Kind::Video && (is_early || shown_at >= self.media.1);
-        let lead_end = i64::from(self.lead_end);
+        let lead_ticks = self.lead_ticks();
         // In order of presentation, in which decoders return frames.
         let rank_of = |since: i64, span: i64, ranks: i64| {
             let rank = i128::from(since) * i128::from(ranks) / i128::from(span.max(1));
             i64::try_from(rank.clamp(0, i128::from(ranks - 1).max(0))).unwrap_or(0)
         };
-        let before_start = if self.first_sample == 0 { 0 } else { lead_end };
+        let before_start = if self.first_sample == 0 { 0 } else { lead_ticks };
         let presented = if !is_hidden {
             let presented = self.start.saturating_add(shown_at.saturating_sub(self.media.0));
             match kind {
-                Kind::Video => presented.max(self.start.saturating_add(lead_end - before_start)),
+                Kind::Video => presented.max(self.start.saturating_add(lead_ticks - before_start)),
                 _ => presented,
             }
         } else if is_early && number < self.lead_end {
             // Without a lead-in they are the leading frames of an open GOP.
             let span = match self.lead_in {
-                0 => self.frame.saturating_mul(lead_end),
+                0 => self.frame.saturating_mul(lead_ticks),
                 lead_in => lead_in,
             };
             let begins = self.media.0.saturating_sub(span);
-            let rank = rank_of(shown_at.saturating_sub(begins), span, lead_end);
+            let rank = rank_of(shown_at.saturating_sub(begins), span, lead_ticks);
             self.start.saturating_add(rank - before_start)
         } else if is_early {
             dts
         } else {
-            let next_lead = self.next.map_or(0, |(_, lead_end)| lead_end);
+            let next_lead = self.next.map_or(0, |(_, lead_ticks)| lead_ticks);
             let span = self.frame.saturating_mul(TAIL_TICKS);
             let rank = rank_of(shown_at.saturating_sub(self.media.1), span, TAIL_TICKS);
-            self.end.saturating_sub(i64::from(next_lead) + TAIL_TICKS - rank)
+            self.end.saturating_sub(next_lead + TAIL_TICKS - rank)
         };
         let presented = if kind == Kind::Text { dts } else { presented };
         let offset = presented.saturating_sub(dts);

@@ -59,7 +59,7 @@ pub(super) fn problems(track: &Track) -> Vec<Problem> {
         warning,
         behind_end > 0,
         format!(
-            "{} behind the end of the media: nothing is played for them.",
+            "{} behind the end of the media: nothing plays there.",
             edits(behind_end, "begins", "begin")
         ),
         "If the track is incomplete, copy the file again or export the movie again.",

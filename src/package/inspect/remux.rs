@@ -1,6 +1,6 @@
 //! A file in another container than MP4: Headwater remuxes it, and plays the remuxed movie.
 
-use super::report::{Problem, RemuxReport, RemuxState, Report, Severity};
+use super::report::{Place, Problem, RemuxReport, RemuxState, Report, Severity};
 
 /// How far the remux of a file is, as the server knows it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -67,7 +67,10 @@ impl Report {
         };
         self.playable = matches!(progress, Progress::NotStarted | Progress::Running(_));
         self.reasons = if self.playable { Vec::new() } else { vec![what.clone()] };
-        self.problems = vec![problem(severity, what, advice)];
+        // A movie whose index is compressed is told as such; of another container this is all.
+        let is_movie = self.file.index.place != Place::Missing;
+        self.problems.retain(|_| is_movie);
+        self.problems.push(problem(severity, what, advice));
         self.remux = Some(RemuxReport { state, percent, left_out: Vec::new(), texts: 0 });
         self
     }

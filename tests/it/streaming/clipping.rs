@@ -12,7 +12,7 @@ use crate::support::{
 };
 
 /// The error of rounding a time in milliseconds to a track's ticks, twice, in nanoseconds.
-const ROUNDING_NS: i128 = 50_000;
+const ROUNDING_NS: i128 = 80_000;
 
 const MS: i128 = 1_000_000;
 

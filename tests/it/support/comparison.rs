@@ -178,7 +178,11 @@ fn same_times(source: &Track, package: &Track, start: usize) -> Result<Seconds, 
     }
     let shown = || pairs().filter(|(_, (ours, _))| !ours.is_hidden).map(|(_, (_, theirs))| theirs);
     let from = shown().map(|packet| package.shown_at(packet)).min();
-    let until = shown().map(|packet| package.shown_until(packet)).max();
+    // Where a package has finer ticks, frames that are only decoded have some of them before the end.
+    let until = match source.base == package.base {
+        true => shown().map(|packet| package.shown_until(packet)).max(),
+        false => shown().map(|packet| package.shown_at(packet)).max(),
+    };
     let (from, until) = from.zip(until).ok_or("nothing is shown")?;
     for (place, (_, theirs)) in pairs().filter(|(_, (ours, _))| ours.is_hidden) {
         let at = package.shown_at(theirs);

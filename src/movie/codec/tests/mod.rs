@@ -311,9 +311,9 @@ fn a_type_is_repaired_if_the_parameter_sets_are_in_the_entry() {
 
 #[test]
 fn a_quicktime_image_description_becomes_an_mp4_entry() {
-    // Spatial quality at 28, `nclc` and a terminator at the end.
+    // Temporal and spatial quality at 24, `nclc` and a terminator at the end.
     let mut expected = bytes(AVC_QUICKTIME);
-    expected[28..32].fill(0);
+    expected[24..32].fill(0);
     let colour = expected.len() - 4 - 18;
     expected.truncate(colour);
     expected.extend(build(b"colr", b"nclx\0\x06\0\x01\0\x06\0"));

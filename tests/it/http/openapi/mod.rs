@@ -36,6 +36,7 @@ impl Api {
         let folder = Folder::new();
         put_sample(&folder, "Clock.mp4", "films/film.mp4");
         put_sample(&folder, "Clock.webm", "films/film.webm");
+        folder.put("films/film.en.srt", "1\n00:00:01,000 --> 00:00:02,000\nA word\n");
         let audio = fs::read(fuzz_corpus::movies().join("ffmpeg-ac3.mp4")).expect("a seed");
         folder.put("films/ac-3.mp4", audio);
         let serving = serve_with(&[folder.path("")], configuration);

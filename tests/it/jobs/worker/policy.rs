@@ -30,7 +30,8 @@ fn sizes(program: &Program, title: &str) -> BTreeSet<String> {
     let url = format!("/v/{title}/index.m3u8");
     let response = program.get(&url, &[]);
     if response.status != 200 {
-        assert_eq!(response.status, 422, "{title}");
+        // No browser decodes its video, which is encoded meanwhile.
+        assert!([422, 503].contains(&response.status), "{title}: {}", response.status);
         return BTreeSet::new();
     }
     let variants = manifests::multivariant(&url, &response.body).variants;

@@ -1,5 +1,6 @@
 use super::{usual, video, with};
 use crate::support::{
+    box_patches::patched,
     movies::{Plan, fragmented, plain, table},
     sentences::says,
 };
@@ -12,6 +13,12 @@ const EMPTY: u32 = u32::MAX;
 /// The usual file with these edits of its video: duration in milliseconds, media time, rate.
 fn edited(edits: &[u32]) -> Vec<u8> {
     with(b"elst", &table(b"elst", 0, 3, edits))
+}
+
+/// Replaces bytes that occur once: here the object type in `esds`, so that AAC becomes MP3.
+fn replaced_once(file: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+    let at = file.windows(old.len()).position(|bytes| bytes == old).expect("they occur");
+    patched(file, at, new)
 }
 
 #[test]
@@ -39,6 +46,8 @@ fn pieces_and_gaps_are_told() {
     let silence = plain(&[Plan::video(1, 48), Plan { edits, ..Plan::audio(2, 90) }]);
     says("the frame before stays", &gap, &silence);
     says("it is silent", &silence, &gap);
+    let mp3 = replaced_once(&silence, b"\x04\x18\x40\x15", b"\x04\x18\x6b\x15");
+    says("browsers play the rest early", &mp3, &silence);
 }
 
 #[test]
@@ -59,7 +68,7 @@ fn rates_are_told() {
 fn edits_that_do_not_play_are_told() {
     let behind = [400, 0x0fff_0000, ONE];
     let once = edited(&[&[400, 512, ONE][..], &behind].concat());
-    says("* behind the end of the media: nothing is played for them.", &once, &usual());
+    says("* behind the end of the media: nothing plays there.", &once, &usual());
     // Without audio, whose delay is an edit too.
     let twice =
         Plan { edits: vec![(400, 512), (400, 512 * 60), (400, 512 * 60)], ..Plan::video(1, 48) };
@@ -70,7 +79,7 @@ fn edits_that_do_not_play_are_told() {
         &usual(),
     );
     let hours = edited(&[400, 512, ONE, u32::MAX, EMPTY, ONE, 400, 512 * 13, ONE]);
-    says("* for hours without media: the excess is ignored.", &hours, &usual());
+    says("* too long without media: the excess is ignored.", &hours, &usual());
     says("The durations are wrong. Export the movie again.", &hours, &usual());
     let many = edited(&[400, 512, ONE, 400, 512 * 20, ONE].repeat(5000));
     says("* not played: the edit list has too many edits, or repeats too much.", &many, &usual());
