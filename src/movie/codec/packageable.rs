@@ -3,7 +3,7 @@
 use super::{Codec, FourCc, Media, SampleEntry};
 
 /// How the audio of a track fares in segments: a file and its segments are two questions, since browsers
-/// play files by themselves and segments through Media Source.
+/// play files without help and segments through Media Source.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SegmentAudio {
     /// All browsers play it.

@@ -67,7 +67,7 @@ impl Report {
         };
         self.playable = matches!(progress, Progress::NotStarted | Progress::Running(_));
         self.reasons = if self.playable { Vec::new() } else { vec![what.clone()] };
-        // A movie whose index is compressed is told as such; of another container this is all.
+        // A compressed index is a sentence of its own; of another container this one is all.
         let is_movie = self.file.index.place != Place::Missing;
         self.problems.retain(|_| is_movie);
         self.problems.push(problem(severity, what, advice));

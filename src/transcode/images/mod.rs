@@ -207,7 +207,7 @@ impl Arguments {
             arguments.add(&["-noautorotate"]);
         }
         if source.is_scaled_first() {
-            // By default ffmpeg starts all filters anew where the size of the frames changes, and their
+            // By default ffmpeg restarts all filters where the size of the frames changes, and their
             // counters with them.
             arguments.add(&["-reinit_filter", "0"]);
         }

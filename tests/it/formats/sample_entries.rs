@@ -155,7 +155,7 @@ fn a_change_that_a_decoder_has_to_know_is_refused_and_named() {
 #[test]
 fn the_tables_of_play_mp4_name_one_entry() {
     if ffmpeg::is_installed() {
-        // `hev1` becomes `hvc1`, so that the entries are written anew.
+        // `hev1` becomes `hvc1`, so that the entries are written again.
         let original = clip("hevc-hev1.mp4");
         let entry = entry(&original, b"vide");
         let file = with_entries(&original, b"vide", &[&entry, &entry], |chunk| chunk % 2);

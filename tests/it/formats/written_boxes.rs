@@ -17,7 +17,7 @@ use crate::support::{
     streams::{Streams, fetch},
 };
 
-/// A view whose boxes are written anew.
+/// A view whose boxes Headwater writes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum View {
     /// The init segment of one track.
@@ -61,7 +61,7 @@ const MAY_DIFFER: &[(&str, &[View], &str)] = &[
     ("mvhd/duration", BOTH, "as tkhd/duration"),
     ("mvhd/next_track_ID", BOTH, "as tkhd/track_ID"),
     ("meta", BOTH, "title and encoder of the whole; /api/titles has the title"),
-    ("trex*", BOTH, "defaults of the fragments of the source; Headwater's say all themselves"),
+    ("trex*", BOTH, "defaults of the fragments of the source; Headwater's fragments say all"),
 ];
 
 /// The reasons that were needed.

@@ -353,7 +353,7 @@ fn a_file_that_is_being_copied_is_unavailable_until_it_is_whole() {
     assert_eq!(serving.get("/v/end.mp4/index.m3u8", &[]).status, 422);
 }
 
-/// No lease tells of writers where files are overwritten in place, on network file systems, or for files of
+/// No lease shows writers where files are overwritten in place, on network file systems, or for files of
 /// another user.
 #[test]
 fn where_the_system_tells_no_writer_the_watch_and_the_time_of_the_last_change_decide() {

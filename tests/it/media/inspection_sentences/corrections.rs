@@ -46,7 +46,7 @@ fn decoding_times_of_fragments_that_go_back_are_told() {
     let plans = [Plan::video(1, 480), Plan::audio(2, 900)]
         .map(|plan| Plan { per_chunk: plan.per_chunk * 4, ..plan });
     let plain = fragmented(&plans);
-    // Fragments of 24 frames; from the twelfth on, times begin anew.
+    // Fragments of 24 frames; from the twelfth on, times begin again.
     let with_times = |time: &dyn Fn(u64) -> u64| {
         let mut file = plain.clone();
         for place in of_kind(&plain, b"tfdt") {
