@@ -2,6 +2,7 @@
 //! every view shows.
 
 mod audio_sync; // K2: audio flagged as not sync
+mod cases; // the small films beside the repository
 mod closed_captions; // K14: CEA-608 and CEA-708 in the video
 mod edit_lists; // K3: edit lists of several parts
 mod elsewhere; // K15: media in another file, compressed headers
