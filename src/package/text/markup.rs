@@ -344,11 +344,25 @@ impl Writer {
 /// parsed again, because markup within it was dropped, has an escaped arrow; one whose arrow cannot be
 /// escaped is dropped.
 fn escape_line(line: &str) -> Option<Cow<'_, str>> {
-    match Line::parse(line) {
-        Line::Timings(_) if line.contains('>') => Some(line.replace('>', "&gt;").into()),
-        Line::Timings(_) => None,
-        _ => (!line.is_empty()).then_some(line.into()),
+    if !matches!(Line::parse(line), Line::Timings(_)) {
+        return (!line.is_empty()).then_some(line.into());
     }
+    let escaped = escape_outside_tags(line);
+    (!matches!(Line::parse(&escaped), Line::Timings(_))).then(|| escaped.into())
+}
+
+/// Escapes each `>` that does not end a tag.
+fn escape_outside_tags(line: &str) -> String {
+    let mut escaped = String::with_capacity(line.len());
+    let mut is_in_tag = false;
+    for letter in line.chars() {
+        match letter {
+            '>' if !is_in_tag => escaped.push_str("&gt;"),
+            letter => escaped.push(letter),
+        }
+        is_in_tag = letter == '<' || is_in_tag && letter != '>';
+    }
+    escaped
 }
 
 #[cfg(test)]
@@ -406,6 +420,8 @@ mod tests {
                 "&amp;#0;&amp;#10;&amp;#xd800;&amp;#;&amp;#x;&amp;nothing;&amp;;",
             ),
             ("go --> there", "go --&gt; there"),
+            ("<i>0:01 -> 0:02</i>", "<i>0:01 -> 0:02</i>"),
+            ("0:01 -> 0:02 <00:01.0>a", "0:01 -&gt; 0:02 <00:00:01.000>a"),
             ("go --<font>> there", "go --&gt; there"),
             ("<v -->x", "<v>x</v>"),
             (r"{<font>\an8}a", "{an8}a"),
