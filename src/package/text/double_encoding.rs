@@ -7,6 +7,10 @@ use encoding_rs::WINDOWS_1252;
 /// The number of sequences that can be undone which outweigh one that cannot. `Ã©` alone may be meant.
 const UNDONE_PER_KEPT: usize = 4;
 
+/// The fewest characters that show double encoding: a single `é` before two spaces that do not break is one by
+/// chance.
+const UNDONE_MIN: usize = 3;
+
 /// The most times that a text was encoded in excess.
 const ROUNDS_MAX: usize = 2;
 
@@ -30,7 +34,7 @@ fn undo_once(text: &str) -> Option<String> {
         return None;
     }
     let mut undone = String::with_capacity(text.len());
-    let (mut count, mut kept) = (0_usize, 0_usize);
+    let (mut characters, mut count, mut kept) = (0_usize, 0_usize, 0_usize);
     let mut rest = text;
     while !rest.is_empty() {
         let (plain, after) =
@@ -41,6 +45,7 @@ fn undo_once(text: &str) -> Option<String> {
         match decode_run(run) {
             Some(decoded) => {
                 undone.push_str(&decoded);
+                characters += decoded.chars().count();
                 count += 1;
             }
             None => {
@@ -50,7 +55,7 @@ fn undo_once(text: &str) -> Option<String> {
         }
         rest = after;
     }
-    (count > 0 && count / UNDONE_PER_KEPT >= kept).then_some(undone)
+    (characters >= UNDONE_MIN && count / UNDONE_PER_KEPT >= kept).then_some(undone)
 }
 
 /// Consecutive characters beyond ASCII, as the UTF-8 that they are in windows-1252.
