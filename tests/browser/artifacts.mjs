@@ -114,7 +114,7 @@ for (const [screen, options] of [["desktop", DESKTOP], ["phone", PHONE]]) {
 
 inBrowser("the page requests few posters at a time, and only visible ones", DESKTOP, async (page) => {
   const titles = Array.from({ length: 100 }, (_, number) => ({
-    path: `title ${number}.mp4`, href: `/media/title%20${number}.mp4`, size_bytes: 1, modified: "2026-01-01T00:00:00Z", version: "0",
+    path: `title ${number}.mp4`, href: `/media/title%20${number}.mp4`, views: `/v/title%20${number}.mp4/`, size_bytes: 1, modified: "2026-01-01T00:00:00Z", version: "0",
   }));
   const list = { titles, total: 10_000, offset: 0, limit: 100, next: "/api/titles?offset=100", scanning: false };
   await page.route("**/api/titles?*", (route) => route.fulfill({ json: list }));
