@@ -420,6 +420,11 @@ impl<'a, R: ReadAt + ?Sized> Arrangement<'a, R> {
             let (first_dts, first_shown_at, _) = times(&found.first, scale);
             let (last_dts, ..) = times(&found.last, scale);
             let end = found.part.end().map_or(i64::MAX, scaled);
+            if is_video && list.is_empty() {
+                // The delay of a key frame, not that of the frame that is shown first, which may be decoded
+                // earlier: shaka-player expects key frames at the decoding times of their segments.
+                dts_min = start.saturating_sub(first_shown_at.saturating_sub(first_dts));
+            }
             let piece = Piece {
                 position: found.position,
                 first_sample: samples,

@@ -534,11 +534,10 @@ fn a_lead_in_between_key_frames_takes_no_time_in_segments() {
     plays("cut", &lines, &lines);
     let file = PlainFile::open(&path).expect("a file");
     let movie = Movie::read(&file, grid()).expect("readable").expect("MP4");
-    // A player that ignores the edit list of the init segment is late by this: five frames, by which
-    // the first shown frames are decoded earlier.
+    // A player that ignores the edit list of the init segment is late by this: the delay of B-frames.
     let (start, media_time) = movie.tracks[0].output_times();
     let late_ms = (media_time - start) * 1000 / i64::from(movie.tracks[0].timescale.get());
-    assert!(late_ms <= 200, "{late_ms} ms");
+    assert!(late_ms <= 125, "{late_ms} ms");
 }
 
 #[test]
