@@ -233,7 +233,7 @@ describe("DASH", { concurrency: 2 }, () => {
 });
 
 /**
- * ISO/IEC 23009-1 section 5.3.5.2: whoever starts at any segment, receives at `bandwidth` and waits for
+ * ISO/IEC 23009-1 section 5.3.5.2: a client that starts at any segment, receives at `bandwidth` and waits for
  * `buffer` seconds has each later segment in time.
  */
 async function assertBandwidth(segments, bandwidth, buffer) {

@@ -16,6 +16,8 @@ mod plain;
 mod pool;
 mod reader;
 mod root;
+#[cfg(test)]
+mod testing;
 mod watched_directories;
 
 pub use buffers::{BUFFER_BYTES, Buffers};

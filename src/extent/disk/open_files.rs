@@ -335,25 +335,18 @@ fn without_links<T>(
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        fs,
-        os::unix::fs::symlink,
-        thread::sleep,
-        time::{Duration, Instant},
-    };
+    use std::{fs, os::unix::fs::symlink, thread::sleep, time::Duration};
 
     use tempfile::TempDir;
 
     use super::{super::*, *};
-    use crate::extent::{ReadAt as _, Source as _};
+    use crate::extent::{
+        ReadAt as _, Source as _,
+        disk::testing::{block_on, until},
+    };
 
     /// Short, so that only a watched file is used without a look-up.
     const REVALIDATE_AFTER: Duration = Duration::from_millis(1);
-
-    fn block_on<T>(future: impl Future<Output = T>) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-        runtime.expect("a runtime").block_on(future)
-    }
 
     /// A root with these files, each holding its own path.
     fn root(files: &[&str]) -> (TempDir, Arc<Root>) {
@@ -401,14 +394,6 @@ mod tests {
     fn is_ready(root: &Arc<Root>, path: &str) -> bool {
         sleep(REVALIDATE_AFTER * 10);
         root.open_file_now(Path::new(path)).is_some()
-    }
-
-    fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-        let begun = Instant::now();
-        while !is_so() {
-            assert!(begun.elapsed() < Duration::from_secs(60), "timed out waiting until {what}");
-            sleep(Duration::from_millis(1));
-        }
     }
 
     #[test]

@@ -233,14 +233,14 @@ mod tests {
         io::Read as _,
         net::{TcpListener, TcpStream},
         path::Path,
-        thread::sleep,
-        time::{Duration, Instant},
+        time::Duration,
     };
 
     use socket2::SockRef;
     use tempfile::TempDir;
 
     use super::{super::*, *};
+    use crate::extent::disk::testing::{block_on, until};
 
     /// More than two sockets hold.
     const LONG: usize = 32 << 20;
@@ -303,19 +303,6 @@ mod tests {
 
         fn release(&self, file: &File, may_abort: bool) -> bool {
             self.references.release(file.descriptor(), may_abort)
-        }
-    }
-
-    fn block_on<T>(future: impl Future<Output = T>) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-        runtime.expect("a runtime").block_on(future)
-    }
-
-    fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-        let begun = Instant::now();
-        while !is_so() {
-            assert!(begun.elapsed() < Duration::from_secs(60), "timed out waiting until {what}");
-            sleep(Duration::from_millis(1));
         }
     }
 

@@ -361,15 +361,10 @@ mod tests {
     use std::sync::mpsc;
 
     use super::{super::OpenError, *};
-    use crate::extent::ReadError;
+    use crate::extent::{ReadError, disk::testing::block_on};
 
     fn pool(deadline: Duration) -> DiskPool {
         DiskPool::new("test", DiskPoolSettings { threads: 2, queue: 4, deadline })
-    }
-
-    fn block_on<T>(future: impl Future<Output = T>) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-        runtime.expect("a runtime").block_on(future)
     }
 
     #[test]
@@ -423,15 +418,21 @@ mod tests {
         ClientKey::V6(number)
     }
 
-    #[test]
-    fn a_call_waits_for_those_that_run_and_for_one_of_each_other_client() {
-        let settings = DiskPoolSettings { threads: 1, queue: 4, deadline: Duration::from_secs(60) };
+    /// A pool whose only thread waits for the sender to be dropped.
+    fn occupied_pool(queue: usize) -> (DiskPool, mpsc::Sender<()>) {
+        let settings = DiskPoolSettings { threads: 1, queue, deadline: Duration::from_secs(60) };
         let pool = DiskPool::new("test", settings);
         let (release, wait) = mpsc::channel::<()>();
         pool.run_detached(client(1), move || wait.recv().unwrap_or_default());
         while pool.waiting() > 0 {
             thread::yield_now();
         }
+        (pool, release)
+    }
+
+    #[test]
+    fn a_call_waits_for_those_that_run_and_for_one_of_each_other_client() {
+        let (pool, release) = occupied_pool(4);
         let (ran, order) = mpsc::channel();
         for (number, calls) in [(1, 300), (2, 100), (3, 1)] {
             for _ in 0..calls {
@@ -446,14 +447,7 @@ mod tests {
 
     #[test]
     fn a_call_runs_at_the_first_turn_of_all_who_wait_for_it() {
-        let settings =
-            DiskPoolSettings { threads: 1, queue: 64, deadline: Duration::from_secs(60) };
-        let pool = DiskPool::new("test", settings);
-        let (release, wait) = mpsc::channel::<()>();
-        pool.run_detached(client(1), move || wait.recv().unwrap_or_default());
-        while pool.waiting() > 0 {
-            thread::yield_now();
-        }
+        let (pool, release) = occupied_pool(64);
         let (ran, order) = mpsc::channel();
         let note = |name: &'static str| {
             let ran = ran.clone();

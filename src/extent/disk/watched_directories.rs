@@ -305,7 +305,7 @@ mod tests {
     use std::{fs, time::Duration};
 
     use super::*;
-    use crate::extent::disk::{Buffers, DiskPoolSettings, RootSettings};
+    use crate::extent::disk::{Buffers, DiskPoolSettings, RootSettings, testing::until};
 
     fn root(folder: &tempfile::TempDir) -> Arc<Root> {
         let pool = DiskPoolSettings { threads: 1, queue: 16, deadline: Duration::from_secs(60) };
@@ -319,14 +319,6 @@ mod tests {
 
     fn is_watched(root: &Root, directory: &str) -> bool {
         root.watched.lock().by_path.contains_key(Path::new(directory))
-    }
-
-    fn until(what: &str, is_so: impl Fn() -> bool) {
-        let begun = Instant::now();
-        while !is_so() {
-            assert!(begun.elapsed() < Duration::from_secs(60), "waited in vain until {what}");
-            thread::sleep(Duration::from_millis(1));
-        }
     }
 
     #[test]
