@@ -10,7 +10,6 @@ mod sei;
 use super::{
     Sample, Track,
     codec::nal::{NalFormat, NalKind},
-    samples::Walk,
     window::Window,
 };
 use crate::extent::{ReadAt, ReadError};
@@ -27,9 +26,6 @@ const SEARCHED_SAMPLES_MAX: u32 = 1200;
 
 /// Read size in a frame, in bytes, which also limits the length of one unit of information.
 const FRAME_BYTES: usize = 1024;
-
-/// Read size per table, in bytes.
-const TABLE_BYTES: usize = 512;
 
 /// The most units before the picture of a frame; real frames have fewer than ten.
 const UNITS_MAX: usize = 32;
@@ -109,8 +105,7 @@ fn data<R: ReadAt + ?Sized>(
     let Some(segment) = track.index.segments.get(segment) else {
         return Ok(found);
     };
-    let mut walk =
-        Walk::new(&track.samples, frames.source(), segment.position, TABLE_BYTES, u64::MAX);
+    let mut walk = track.walk(frames.source(), segment);
     for _ in 0..samples {
         let Some(Ok(sample)) = walk.next_sample()? else {
             break;
@@ -120,7 +115,7 @@ fn data<R: ReadAt + ?Sized>(
         }
         let triplets = triplets(frames, format, &sample)?;
         if !triplets.is_empty() {
-            let presented = track.timeline.presented(sample.dts, sample.composition);
+            let presented = walk.presented(&sample, &track.timeline);
             found.push(Data { presented, triplets });
         }
     }
