@@ -219,10 +219,7 @@ async fn set_view(
         job_tracks::enqueue_audio(titles, path, opened);
         let path = path.clone();
         let (opened, assets) = TitleAssets::of_set(titles, set).await?;
-        let has_rendition = !assets.renditions.is_empty();
-        required_video::require(titles, &path, &opened, has_rendition).await?;
-        let text = manifests::manifest(titles, title, &opened, assets, format).await?;
-        return Ok(Resource::Text(text));
+        return manifest(titles, title, (&path, &opened), assets, format).await;
     }
     match view {
         View::Progressive => {
@@ -244,12 +241,23 @@ async fn other_view(
     if let Some(format) = manifest_format(view) {
         job_tracks::enqueue_audio(titles, title, opened);
         let assets = TitleAssets::open(titles, title, opened, path).await?;
-        let has_rendition = !assets.renditions.is_empty();
-        required_video::require(titles, title, opened, has_rendition).await?;
-        let text = manifests::manifest(titles, title, opened, assets, format).await?;
-        return Ok(Resource::Text(text));
+        return manifest(titles, title, (title, opened), assets, format).await;
     }
     view_of_file(site, request, (title, ""), opened).await
+}
+
+/// The manifest of a title whose leading file is `leading`, once it has the video that it must have.
+async fn manifest(
+    titles: &Titles,
+    title: &MediaPath,
+    (leading, opened): (&MediaPath, &Opened),
+    assets: TitleAssets,
+    format: ManifestFormat,
+) -> Result<Resource, Error> {
+    let has_rendition = !assets.renditions.is_empty();
+    required_video::require(titles, leading, opened, has_rendition).await?;
+    let text = manifests::manifest(titles, title, opened, assets, format).await?;
+    Ok(Resource::Text(text))
 }
 
 /// A view of one file but for its media: `prefix` leads from the view's URL to that of the file.
