@@ -50,6 +50,11 @@ impl Orientation {
         ORIENTATIONS.iter().find(is_found).map(|(matrix, ..)| *matrix)
     }
 
+    /// Whether frames have to be turned or mirrored: not by an arbitrary angle, which no player does.
+    pub fn is_turned(self) -> bool {
+        self.degrees.is_some_and(|degrees| degrees != 0 || self.is_mirrored)
+    }
+
     /// Whether width and height are exchanged.
     pub fn is_quarter(self) -> bool {
         matches!(self.degrees, Some(90 | 270))
@@ -77,6 +82,9 @@ mod tests {
             assert_eq!(found, Orientation { degrees, is_mirrored }, "{matrix:?}");
         }
         assert!(Orientation { degrees: Some(90), is_mirrored: false }.is_quarter());
+        let is_turned = |degrees, is_mirrored| Orientation { degrees, is_mirrored }.is_turned();
+        assert!(is_turned(Some(90), false) && is_turned(Some(0), true));
+        assert!(!is_turned(Some(0), false) && !is_turned(None, false));
     }
 
     #[test]

@@ -42,6 +42,16 @@ pub struct Captions {
 }
 
 impl Captions {
+    /// What either of two videos carries.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self {
+            is_carried: self.is_carried || other.is_carried,
+            channels: self.channels | other.channels,
+            services: self.services | other.services,
+        }
+    }
+
     /// The CEA-608 channels in use, of 1 to 4.
     pub fn channels(self) -> impl Iterator<Item = u8> {
         (1..=4).filter(move |channel| self.channels & 1 << (channel - 1) != 0)

@@ -17,6 +17,11 @@ pub enum Scan {
 }
 
 impl Scan {
+    /// Whether frames may consist of two fields.
+    pub fn may_be_interlaced(self) -> bool {
+        self != Self::Progressive
+    }
+
     /// From the container (`fiel` of QuickTime and of ISO/IEC 15444-3), the codec, and its own headers.
     pub(super) fn new(codec: Codec, boxes: Boxes<'_>, stream: Self) -> Self {
         let fields = boxes.body(b"fiel").and_then(|body| Cursor(body).u8());

@@ -7,7 +7,7 @@
 use super::size::Size;
 use crate::movie::{
     Track,
-    codec::{Media, Scan, VideoRange},
+    codec::{Media, VideoRange},
 };
 
 /// The properties of a video track that its filters depend on.
@@ -19,8 +19,7 @@ pub struct SourceVideo {
     long_side: u32,
     /// Whether frames may consist of two fields.
     may_be_interlaced: bool,
-    /// Whether ffmpeg has to turn the frames. It would also turn them by arbitrary angles, which no player
-    /// does.
+    /// Whether ffmpeg has to turn the frames.
     pub(super) is_turned: bool,
 }
 
@@ -50,11 +49,8 @@ impl SourceVideo {
             range: video.range,
             matrix,
             long_side: u32::from(video.width.max(video.height)),
-            may_be_interlaced: video.scan != Scan::Progressive,
-            is_turned: track.shape.is_some_and(|shape| {
-                shape.orientation.is_mirrored
-                    || shape.orientation.degrees.is_some_and(|degrees| degrees != 0)
-            }),
+            may_be_interlaced: video.scan.may_be_interlaced(),
+            is_turned: track.shape.is_some_and(|shape| shape.orientation.is_turned()),
         }
     }
 

@@ -22,8 +22,7 @@ pub struct EncodeSettings {
     pub colours: Colours,
     /// Whether frames may consist of two fields.
     pub may_be_interlaced: bool,
-    /// Whether ffmpeg has to turn the frames. It would also turn them by arbitrary angles, which no player
-    /// does.
+    /// Whether ffmpeg has to turn the frames.
     pub is_turned: bool,
     /// The threads of the decoder and of the encoder.
     pub threads: u32,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::movie::{
     Track,
-    codec::{Chroma, Codec, Media, Scan, VideoRange},
+    codec::{Chroma, Codec, Media, VideoRange},
 };
 
 /// The heights of the ladder, largest first.
@@ -111,7 +111,7 @@ pub struct VideoTrack {
     pub range: VideoRange,
     /// Whether frames may consist of two fields.
     pub may_be_interlaced: bool,
-    /// Whether frames are turned by a multiple of 90 degrees, or not at all.
+    /// Whether frames have to be turned.
     pub is_turned: bool,
 }
 
@@ -150,8 +150,8 @@ impl VideoTrack {
             codec: track.entry.codec,
             is_playable,
             range: video.range,
-            may_be_interlaced: video.scan != Scan::Progressive,
-            is_turned: shape.orientation.degrees.is_some(),
+            may_be_interlaced: video.scan.may_be_interlaced(),
+            is_turned: shape.orientation.is_turned(),
         })
     }
 
