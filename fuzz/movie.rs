@@ -85,6 +85,7 @@ pub fn check_movie(input: &[u8]) {
 fn check_segments(movie: &Movie, track: &Track, input: &[u8], file: &Arc<dyn Source>) {
     let init = cmaf::init(track, &movie.protection);
     assert_eq!(kinds(&init), ["ftyp", "moov"]);
+    let silence = track.silence().map(|frame| &frame[..]);
     let segments = &track.index.segments;
     assert!(!segments.is_empty());
     assert!(
@@ -103,25 +104,35 @@ fn check_segments(movie: &Movie, track: &Track, input: &[u8], file: &Arc<dyn Sou
             .expect("all reads are inside the file")
             .expect("an existing segment");
         assert_eq!(Some(media.len()), cmaf::segment_len(track, number), "segment {number}");
-        check_fragment(&media, segment.payload_bytes);
+        check_fragment(&media, segment.payload_bytes, silence);
         let key_frame = cmaf::iframe(track, number, file, input)
             .expect("all reads are inside the file")
             .expect("an existing segment");
         assert_eq!(Some(key_frame.len()), cmaf::iframe_len(track, number), "key frame {number}");
-        check_fragment(&key_frame, u64::from(segment.first_bytes));
+        check_fragment(&key_frame, u64::from(segment.first_bytes), silence);
     }
     let end = segments.len();
     assert!(cmaf::segment(track, end, file, input).expect("nothing is read").is_none());
     assert!(cmaf::segment_len(track, end).is_none());
 }
 
-/// Checks a media segment: `moof` and `mdat` header in memory, then the samples.
-fn check_fragment(media: &Extents, payload: u64) {
+/// Checks a media segment: `moof` and `mdat` header in memory, then the samples, of the file or silent.
+fn check_fragment(media: &Extents, payload: u64, silence: Option<&[u8]>) {
     let mut extents = media.iter();
     let Some(Extent::Memory(header)) = extents.next() else {
         panic!("a segment starts with a header in memory");
     };
-    assert!(extents.all(|extent| matches!(extent, Extent::Source { .. })));
+    assert!(
+        extents.all(|extent| match extent {
+            Extent::Source { .. } => true,
+            // Frames of silence, one after another.
+            Extent::Memory(bytes) => silence.is_some_and(|frame| {
+                let mut frames = bytes.chunks(frame.len());
+                frames.all(|bytes| bytes == frame)
+            }),
+        }),
+        "samples in memory that are no silence"
+    );
     assert!(media.bytes_in_memory() <= HEADER_BYTES_MAX, "{}", media.bytes_in_memory());
     assert_eq!(header.len() as u64 + payload, media.len());
     let (boxes, end) = walk(header, media.len());

@@ -226,7 +226,10 @@ pub(super) fn index<R: ReadAt + ?Sized>(
         if pass.fault.is_some() {
             break;
         }
-        if let Err(fault) = pass.take(position, &sample, presented, walk.auxiliary()) {
+        let media_duration = walk.media_duration(&sample);
+        if let Err(fault) =
+            pass.take(position, &sample, presented, media_duration, walk.auxiliary())
+        {
             budget.work = walk.work_left();
             return Ok(Err(fault));
         }
@@ -278,8 +281,9 @@ struct Pass<'a> {
     /// The last presented sample, and the end without it.
     last: Option<Sample>,
     end_before: i64,
-    /// The shortest and the longest duration of those before the last.
-    spread: (u32, u32),
+    /// Its duration in the media, and the shortest and the longest of those before it.
+    last_media_duration: i64,
+    spread: (i64, i64),
     least_composition: i32,
     presented_samples: u32,
     presented_ticks: u64,
@@ -325,7 +329,8 @@ impl<'a> Pass<'a> {
             end: 0,
             last: None,
             end_before: 0,
-            spread: (u32::MAX, 0),
+            last_media_duration: 0,
+            spread: (i64::MAX, 0),
             least_composition: 0,
             presented_samples: 0,
             presented_ticks: 0,
@@ -343,6 +348,7 @@ impl<'a> Pass<'a> {
         position: Option<Position>,
         sample: &Sample,
         presented: i64,
+        media_duration: i64,
         auxiliary: Auxiliary,
     ) -> Result<(), IndexFault> {
         if *self.description.get_or_insert(sample.description) != sample.description {
@@ -369,17 +375,18 @@ impl<'a> Pass<'a> {
         self.add(sample, presented, auxiliary.len);
         if self.timeline.until.is_none_or(|until| presented < until) {
             self.end_sample = sample.number + 1;
-            if let Some(Sample { duration, .. }) = self.last {
-                self.spread = (self.spread.0.min(duration), self.spread.1.max(duration));
+            if self.last.is_some() {
+                let before = self.last_media_duration;
+                self.spread = (self.spread.0.min(before), self.spread.1.max(before));
             }
-            (self.last, self.end_before) = (Some(*sample), self.end);
+            (self.last, self.last_media_duration) = (Some(*sample), media_duration);
+            self.end_before = self.end;
             self.end = self.end.max(ends.min(self.timeline.until.unwrap_or(i64::MAX)));
             self.shown = self.current.map(|(segment, _)| (self.segments.len(), segment));
-            // A frame that an edit list holds does not slow the others.
-            let is_held = matches!(self.lead, Lead::Arranged) && sample.duration / 8 > self.usual.0;
-            if presented >= self.timeline.from && !is_held {
-                self.presented_samples += u32::from(!sample.is_hidden);
-                self.presented_ticks = self.presented_ticks.saturating_add(sample.duration.into());
+            if presented >= self.timeline.from && !sample.is_hidden {
+                self.presented_samples += 1;
+                self.presented_ticks =
+                    self.presented_ticks.saturating_add(media_duration.unsigned_abs());
             }
         }
         Ok(())
@@ -548,11 +555,11 @@ impl<'a> Pass<'a> {
         self.segments.push(last);
         let mut segments = self.segments;
         segments.shrink_to_fit();
-        let last_ticks = self.last.map_or(0, |last| last.duration);
+        let last_ticks = self.last_media_duration;
         let is_usual = (self.spread.0..=self.spread.1).contains(&last_ticks);
         let (presented_samples, presented_ticks) = match self.presented_samples {
             several @ 2.. if !is_usual => {
-                (several - 1, self.presented_ticks.saturating_sub(last_ticks.into()))
+                (several - 1, self.presented_ticks.saturating_sub(last_ticks.unsigned_abs()))
             }
             all => (all, self.presented_ticks),
         };

@@ -235,6 +235,8 @@ pub struct PieceWalk<'a, R: ?Sized> {
     media: Walk<'a, R>,
     /// The piece, its index, and the number of its next sample.
     at: Option<(&'a Pieces, usize, u32)>,
+    /// Duration of the last returned sample in the media, in scaled ticks.
+    media_duration: i64,
 }
 
 impl<'a, R: ReadAt + ?Sized> PieceWalk<'a, R> {
@@ -252,7 +254,7 @@ impl<'a, R: ReadAt + ?Sized> PieceWalk<'a, R> {
             let index = pieces.find(number);
             (pieces, index, number - pieces.list[index].first_sample)
         });
-        Self { samples, source, span, media, at }
+        Self { samples, source, span, media, at, media_duration: 0 }
     }
 
     /// The position of the next sample, if a walk can resume there.
@@ -292,6 +294,12 @@ impl<'a, R: ReadAt + ?Sized> PieceWalk<'a, R> {
         }
     }
 
+    /// How long the last returned sample lasts in the media, in ticks: pieces change the times of decoding
+    /// around their borders.
+    pub(super) fn media_duration(&self, sample: &Sample) -> i64 {
+        if self.at.is_some() { self.media_duration } else { sample.duration.into() }
+    }
+
     /// Auxiliary information of the last returned sample.
     pub fn auxiliary(&self) -> Auxiliary {
         self.media.auxiliary()
@@ -315,9 +323,13 @@ impl<'a, R: ReadAt + ?Sized> PieceWalk<'a, R> {
         if let Some(frame) = piece.silent_frame {
             let is_within = self.media.charge(1);
             let silence = piece.silence(pieces, number, frame);
+            self.media_duration = frame.get().into();
             return Ok(Some(if is_within { Ok(silence) } else { Err(SampleFault::TooMany) }));
         }
         let sample = self.media.next_sample()?;
+        if let Some(Ok(sample)) = &sample {
+            self.media_duration = i64::from(sample.duration) * i64::from(pieces.scale.get());
+        }
         Ok(sample.map(|sample| sample.map(|sample| piece.place(pieces, number, sample))))
     }
 }
