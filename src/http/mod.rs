@@ -30,6 +30,7 @@ pub mod respond;
 pub mod routes;
 pub mod server_timing;
 pub mod text_response;
+pub mod title_item;
 pub mod urls;
 
 pub use app::Site;

@@ -1,5 +1,6 @@
 //! HTTP semantics.
 
+mod assets; // the files of the page, and their caching
 mod cases; // the rules of RFC 9110 as a table of requests and responses
 mod content_codings; // gzip and br: of text, never of media
 mod cross_origin; // CORS, methods, request ids, health

@@ -1,4 +1,4 @@
-//! `/api/titles`: the titles of the library.
+//! `GET /api/titles`: the titles of the library, page by page.
 
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError as _,
@@ -6,19 +6,14 @@ use actix_web::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Read, path_behind, read_method};
+use super::{internal, respond_json};
 use crate::{
-    extent::Caching,
     http::{
         Error, Site, cors,
-        text_response::{Text, respond_text},
+        methods::{Read, read_method},
+        title_item::Item,
     },
-    library::{
-        Title,
-        catalog::{self, SortBy},
-        media_type,
-        sidecars::is_set,
-    },
+    library::catalog::{self, SortBy},
 };
 
 /// The number of titles on a page: the default, and the maximum.
@@ -56,50 +51,9 @@ struct List {
     scanning: bool,
 }
 
-/// A title as JSON.
-#[derive(Debug, Serialize)]
-struct Item {
-    /// The decoded path.
-    path: String,
-    /// The target of the file; of a set, of its leading member as one MP4.
-    href: String,
-    /// The target that all views begin with.
-    views: String,
-    media_type: &'static str,
-    size_bytes: u64,
-    /// RFC 3339, in UTC.
-    modified: String,
-    version: String,
-}
-
-impl From<&Title> for Item {
-    fn from(title: &Title) -> Self {
-        let views = format!("/v/{}/", title.path.encoded());
-        let (href, media_type) = match media_type::lookup(title.path.file_name()) {
-            _ if is_set(&title.path) => (format!("{views}play.mp4"), "video/mp4"),
-            Some((media_type, _)) => (format!("/media/{}", title.path.encoded()), media_type),
-            None => (format!("/media/{}", title.path.encoded()), "application/octet-stream"),
-        };
-        Self {
-            path: title.path.display(),
-            href,
-            views,
-            media_type,
-            size_bytes: title.size_bytes,
-            modified: humantime::format_rfc3339_seconds(title.modified).to_string(),
-            version: title.version.to_string(),
-        }
-    }
-}
-
 /// `GET /api/titles?search=&sort=&offset=&limit=`
 pub async fn list(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     respond_list(&request, &site).await.unwrap_or_else(|error| error.error_response())
-}
-
-/// `GET /api/titles/<path>`
-pub async fn show(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    respond_title(&request, &site).await.unwrap_or_else(|error| error.error_response())
 }
 
 async fn respond_list(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse, Error> {
@@ -127,38 +81,6 @@ async fn respond_list(request: &HttpRequest, site: &Data<Site>) -> Result<HttpRe
     });
     let json = listing.await?.map_err(internal)?;
     respond_json(request, site, json).await
-}
-
-async fn respond_title(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse, Error> {
-    let method = read_method(request.method());
-    if let Ok(Read::Options) = method {
-        return Ok(cors::options(request));
-    }
-    let path = path_behind("/api/titles/", request)?;
-    // From the disk, because a file may play before the catalog lists it.
-    let library = &site.titles.library;
-    let title = match library.identity(&path).await? {
-        Some(identity) => Title::from_file(path, &identity),
-        None => library.set_title(&path).await?,
-    };
-    let title = title.ok_or(Error::NotFound)?;
-    method?;
-    let json = serde_json::to_vec(&Item::from(&title)).map_err(internal)?;
-    respond_json(request, site, json).await
-}
-
-async fn respond_json(
-    request: &HttpRequest,
-    site: &Site,
-    mut json: Vec<u8>,
-) -> Result<HttpResponse, Error> {
-    json.push(b'\n');
-    let text = Text::new(json, "application/json", Caching::Revalidate);
-    respond_text(request, site, text).await
-}
-
-fn internal(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::Internal(Box::new(error))
 }
 
 impl ListQuery {
