@@ -26,6 +26,7 @@ pub mod required_video;
 pub mod segments;
 pub mod sets;
 pub mod short_file;
+pub mod text_files;
 pub mod texts;
 
 use std::sync::Arc;
