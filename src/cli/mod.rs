@@ -1,5 +1,6 @@
 //! The command line: arguments and text output.
 
+mod health;
 mod inspect;
 mod jobs;
 mod jobs_text;
@@ -59,6 +60,8 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// List jobs with their progress; cancel or retry one.
     Jobs(jobs::JobsArgs),
+    /// Ask the server at `listen` whether it is ready. Exit status: 0 if it is, else 1.
+    Health(health::HealthArgs),
 }
 
 /// The configuration file and the settings that override it.
@@ -117,6 +120,7 @@ fn run(arguments: &[OsString]) -> ExitCode {
         Command::Check(args) => args.settings().and_then(|settings| check(&settings)),
         Command::Inspect(args) => return inspect::run(&args),
         Command::Jobs(args) => return jobs::run(&args),
+        Command::Health(args) => return health::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
