@@ -19,8 +19,9 @@ fn targets(document: &Document) -> Vec<String> {
     for block in document.blocks() {
         text = text.replace(&block.code, "");
     }
-    let ends = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
-    ends.map(|(target, _)| target.to_owned()).collect()
+    let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+    let images = text.split("<img src=\"").skip(1).filter_map(|rest| rest.split_once('"'));
+    links.chain(images).map(|(target, _)| target.to_owned()).collect()
 }
 
 /// The anchors of the headings of a document, as GitHub names them.
