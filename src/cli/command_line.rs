@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::Path};
 
 use clap::{Arg, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use super::{ConfigArgs, generate, inspect, jobs};
+use super::{ConfigArgs, generate, health, inspect, jobs};
 use crate::{
     config::{KEYS, RootConfig},
     transcode::sandbox::Confinement,
@@ -40,6 +40,8 @@ pub(super) enum Command {
     Inspect(inspect::InspectArgs),
     /// List jobs with their progress; cancel or retry one.
     Jobs(jobs::JobsArgs),
+    /// Ask the server at `listen` whether it is ready. Exit status: 0 if it is, else 1.
+    Health(health::HealthArgs),
     /// Print the completions of a shell.
     ///
     /// For example: headwater completions bash > ~/.local/share/bash-completion/completions/headwater

@@ -3,6 +3,7 @@
 mod check;
 mod command_line;
 mod generate;
+mod health;
 mod inspect;
 mod jobs;
 mod jobs_text;
@@ -77,6 +78,7 @@ fn run(arguments: &[OsString]) -> ExitCode {
         Command::Jobs(args) => return jobs::run(&args),
         Command::Completions(args) => return generate::completions(&args),
         Command::Man(args) => return generate::man(&args),
+        Command::Health(args) => return health::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -26,6 +26,8 @@ pub struct Key {
     pub default: Option<&'static str>,
     /// Whether SIGHUP reloads it.
     pub live: bool,
+    /// Name of the value's type, which has the range of a number.
+    pub value_type: &'static str,
 }
 
 macro_rules! settings {
@@ -68,6 +70,7 @@ macro_rules! settings {
                 env: $env,
                 default: settings!(@literal $($default)?),
                 live: settings!(@live $liveness),
+                value_type: stringify!($type),
             }),+
         ];
 
