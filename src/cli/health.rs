@@ -56,7 +56,7 @@ pub(super) fn run(args: &HealthArgs) -> ExitCode {
 
 /// Asks the server for `/readyz`. Returns the text of a ready one.
 fn ask(settings: &Settings) -> Result<String, String> {
-    let address = reachable(settings.listen);
+    let address = reachable(*settings.listen);
     let response = request(address)
         .map_err(|error| format!("no response from {address}: {error}; is the server running?"))?;
     let (head, body) = response.split_once("\r\n\r\n").unwrap_or((&response, ""));
