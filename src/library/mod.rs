@@ -5,9 +5,12 @@
 //! file plays from the moment it exists, however long the scan takes.
 
 pub mod catalog;
+pub mod facts;
 pub mod file_changes;
 pub mod index_cache;
 pub mod media_type;
+pub mod natural_order;
+mod parts;
 pub mod path;
 pub mod scan;
 pub mod sidecar_name;
@@ -27,6 +30,7 @@ use futures::future::join_all;
 use tokio::sync::Notify;
 
 pub use catalog::{Catalog, Title};
+pub use facts::{Facts, TitleKind};
 pub use file_changes::{FileChanges, FileSubscription};
 pub use index_cache::{Index, IndexCache};
 pub use path::{MediaPath, PathRefused};
