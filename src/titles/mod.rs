@@ -8,6 +8,8 @@ pub mod artifacts;
 pub mod assets;
 pub mod clips;
 pub mod error;
+pub mod fact_store;
+pub mod facts;
 pub mod growth;
 pub mod images;
 pub mod inspection;
