@@ -21,6 +21,7 @@ pub mod following;
 pub mod hosts;
 pub mod methods;
 pub mod multipart;
+pub mod own_origin;
 pub mod pipeline;
 pub mod problem;
 pub mod query;
@@ -30,6 +31,7 @@ pub mod respond;
 pub mod routes;
 pub mod server_timing;
 pub mod text_response;
+pub mod title_document;
 pub mod title_item;
 pub mod urls;
 

@@ -5,6 +5,7 @@
 //! file plays from the moment it exists, however long the scan takes.
 
 pub mod catalog;
+pub mod facts;
 pub mod file_changes;
 pub mod index_cache;
 pub mod media_type;
@@ -27,6 +28,7 @@ use futures::future::join_all;
 use tokio::sync::Notify;
 
 pub use catalog::{Catalog, Title};
+pub use facts::{Facts, TitleKind};
 pub use file_changes::{FileChanges, FileSubscription};
 pub use index_cache::{Index, IndexCache};
 pub use path::{MediaPath, PathRefused};
