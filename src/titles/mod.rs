@@ -7,6 +7,7 @@
 pub mod artifacts;
 pub mod assets;
 pub mod clips;
+pub mod details;
 pub mod error;
 pub mod fact_store;
 pub mod facts;
