@@ -11,7 +11,8 @@ const WEB: &str = "web";
 /// The extensions of assets. Documents are templates, which the server fills.
 const ASSETS: [&str; 4] = ["css", "js", "mjs", "svg"];
 
-fn main() -> io::Result<()> {
+/// Writes the list of assets with their bytes, `assets.rs`.
+pub fn list() -> io::Result<()> {
     println!("cargo::rerun-if-changed={WEB}");
     let root = fs::canonicalize(WEB)?;
     let mut assets = Vec::new();
