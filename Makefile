@@ -65,8 +65,9 @@ unit: setup-test ## Run the Rust tests
 .PHONY: browser
 browser: setup-test ## Drive the page and the players in Chromium; screenshots in target/browser/
 	cargo build
-	node --test-reporter=spec tests/browser/run.mjs
-	node --test-reporter=spec tests/browser/artifacts.mjs
+	node --test-reporter=spec tests/browser/library.mjs
+	node --test-reporter=spec tests/browser/watch.mjs
+	node --test-reporter=spec tests/browser/jobs.mjs
 	node --test-reporter=spec tests/browser/streams.mjs
 	node --test-reporter=spec tests/browser/shapes.mjs
 

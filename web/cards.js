@@ -52,10 +52,14 @@ export function fillCard(item, entry, { withFolder = false } = {}) {
   const name = title ? nameOf(title) : folder.name;
   item.querySelector(".name").textContent = name;
   link.title = name;
-  showFacts(item.querySelector(".facts"), title
-    ? [withFolder && title.folder, title.size_bytes && sizeText(title.size_bytes), title.modified && date.format(new Date(title.modified))]
-    : [`${count.format(folder.titles)} ${folder.titles === 1 ? "title" : "titles"}`]);
+  showFacts(item.querySelector(".facts"), title ? factsOf(title, withFolder) : [titlesText(folder.titles)]);
   if (title) fillPoster(poster, title);
+}
+
+const titlesText = (titles) => `${count.format(titles)} ${titles === 1 ? "title" : "titles"}`;
+
+function factsOf({ folder, size_bytes, modified }, withFolder) {
+  return withFolder && folder ? [folder] : [size_bytes && sizeText(size_bytes), modified && date.format(new Date(modified))];
 }
 
 /** Cancels what an item loads that leaves the document. */

@@ -69,6 +69,7 @@ playback.addEventListener("change", () => {
   if (!playback.title || playback.title === shown) return;
   shown = playback.title;
   const { width, height, playable, size_bytes, modified, duration_s } = shown;
+  document.body.classList.toggle("audio", shown.kind === "audio");
   byId("name").textContent = nameOf(shown);
   document.title = `${nameOf(shown)} · Headwater`;
   showFacts(byId("facts"), [
