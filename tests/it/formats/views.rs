@@ -140,7 +140,9 @@ fn every_kind_of_title_is_listed_with_targets_that_exist() {
         let item = listed.iter().find(|item| item["path"] == kind.title);
         let item = item.unwrap_or_else(|| panic!("{} is not listed", kind.title));
         let shown = json(&serving.get(&format!("/api/titles/{}", kind.title)), 200);
-        assert_eq!(*item, shown);
+        for (member, value) in item.as_object().expect("an object") {
+            assert_eq!(*value, shown[member], "{}: {member}", kind.title);
+        }
         let bytes: usize = kind.files.iter().map(|(_, bytes)| bytes.len()).sum();
         assert_eq!(item["size_bytes"], bytes, "{}", kind.title);
         let file = serving.get(item["href"].as_str().expect("a target"));
