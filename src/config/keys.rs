@@ -6,8 +6,8 @@ use std::{net::SocketAddr, path::PathBuf};
 use serde::Deserialize;
 
 use super::value::{
-    FieldValue, Hosts, LogDirectives, LogFormat, Origins, RenditionPolicy, RootConfig, Sandboxing,
-    WebhookConfig, Within,
+    EmbedOrigins, FieldValue, Hosts, LogDirectives, LogFormat, Origins, RenditionPolicy,
+    RootConfig, Sandboxing, WebhookConfig, Within,
 };
 
 /// A key of the list, for the test of the documentation.
@@ -240,6 +240,8 @@ settings! {
     live cdn_cache_control("HEADWATER_CDN_CACHE_CONTROL"): FieldValue;
     /// Origins whose pages may read media by script (CORS), as scheme://host, separated by spaces; "*" allows all.
     live cors_origins("HEADWATER_CORS_ORIGINS"): Origins = "\"*\"";
+    /// Origins whose pages may show the player (/embed/…) in a frame, as scheme://host, separated by spaces; "*" allows all, and "none" only pages of this server.
+    live embed_origins("HEADWATER_EMBED_ORIGINS"): EmbedOrigins = "\"*\"";
     /// Time without growth after which the response of a followed file ends, and a title without an end counts as complete, in seconds.
     live follow_idle_s("HEADWATER_FOLLOW_IDLE_S"): Within<1, 86_400> = "30";
     /// Time between the close of a followed file by its writer and the end of its response, in seconds.

@@ -21,6 +21,7 @@ pub mod following;
 pub mod hosts;
 pub mod methods;
 pub mod multipart;
+pub mod own_origin;
 pub mod pipeline;
 pub mod problem;
 pub mod query;
