@@ -205,7 +205,7 @@ inBrowser("within a stage the keys work in the stage only", DESKTOP, async (page
   await page.getByRole("link", { name: "One" }).focus();
   await page.keyboard.press("m");
   assert.equal(await video(page, "muted"), false);
-  await page.locator("video").click();
+  await page.locator("video").click({ position: { x: 300, y: 100 } });
   await plays(page, 0.1);
   await page.keyboard.press("m");
   assert.equal(await video(page, "muted"), true);
@@ -237,6 +237,7 @@ inBrowser("the menu of settings chooses quality, audio and speed", DESKTOP, asyn
     await item(page, choice).click();
     await page.getByRole("menu").waitFor({ state: "hidden" });
   };
+  await page.keyboard.press("k");
   await choose("Quality", "100p");
   await until(page, () => document.querySelector("video").videoHeight === 100);
   await choose("Audio", "German");
