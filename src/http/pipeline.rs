@@ -22,14 +22,16 @@ use futures::FutureExt as _;
 use super::{
     Error, Site,
     access_log::{self, AccessLog},
+    cors::ApiAccess,
     fields::{RequestFields, ResponseFields},
     hosts,
     respond::ResponseBody,
+    route_class::route_class,
     routes,
 };
 use crate::{
     extent::{Charge, Extents, ReadError},
-    telemetry::{Metrics, RequestIds},
+    telemetry::{RequestIds, RequestTimer, SentBy},
     wire::{
         body::{Body, BodyContent, DirectBody, ResponseObserver},
         fast_path::{FastPath, ImmediateResponse},
@@ -105,10 +107,13 @@ impl Pipeline {
             Some(id) => RequestId::Received(id.into()),
             None => RequestId::Generated(self.request_ids.next()),
         };
-        let entry = self.access_log.begin(request, peer.map(|peer| peer.ip()), id.as_bytes());
-        let metrics = self.site.metrics.clone();
-        let tally = ResponseTally { metrics, entry, charge: Charge::default() };
-        Pending { id, tally }
+        let timer = self.site.metrics.begin_request(route_class(request.target()));
+        let client = peer.map(|peer| peer.ip().to_canonical());
+        let entry = self.access_log.begin(request, client, id.as_bytes());
+        let tally = ResponseTally { timer, entry, charge: Charge::default() };
+        let origins = &self.site.settings.load().api_origins;
+        let api_access = ApiAccess::of_request(request, origins.as_deref());
+        Pending { id, tally, api_access }
     }
 
     fn finish(
@@ -117,7 +122,7 @@ impl Pipeline {
         is_head: bool,
         pending: Pending,
     ) -> Response<Body<ResponseTally>> {
-        let Pending { id, mut tally } = pending;
+        let Pending { id, mut tally, api_access } = pending;
         let direct = response.extensions_mut().remove::<DirectBody>();
         let mut response = response.map_body(|_, body| BodyContent::new(direct, body));
         // The response to HEAD has the length of a body that it does not have.
@@ -134,6 +139,9 @@ impl Pipeline {
         fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static(NOSNIFF));
         let id = HeaderValue::from_bytes(id.as_bytes());
         fields.insert(X_REQUEST_ID, id.expect("letters, digits and a few signs"));
+        if let Some(access) = api_access {
+            access.decorate(fields);
+        }
         response.map_body(|_, content| Body { content, observer: tally })
     }
 }
@@ -158,7 +166,7 @@ impl FastPath for Pipeline {
         };
         // The App refuses what the budget has no space for.
         let charge = self.site.response_memory.charge(held_bytes as u64).ok()?;
-        let Pending { id, mut tally } = self.receive(request, Some(peer));
+        let Pending { id, mut tally, .. } = self.receive(request, Some(peer));
         tally.charge = charge;
         tally.count(status);
         head.put(&X_CONTENT_TYPE_OPTIONS, NOSNIFF.as_bytes());
@@ -195,6 +203,8 @@ fn is_request_id(id: &[u8]) -> bool {
 struct Pending {
     id: RequestId,
     tally: ResponseTally,
+    /// The response of the API for pages of other origins.
+    api_access: Option<ApiAccess>,
 }
 
 enum RequestId {
@@ -213,7 +223,7 @@ impl RequestId {
 
 /// Counts a response, and logs it when it has ended.
 pub struct ResponseTally {
-    metrics: Metrics,
+    timer: RequestTimer,
     entry: Option<Box<access_log::Entry>>,
     /// What the response holds in memory.
     charge: Charge,
@@ -221,7 +231,7 @@ pub struct ResponseTally {
 
 impl ResponseTally {
     fn count(&mut self, status: StatusCode) {
-        self.metrics.response(status.as_u16());
+        self.timer.set_status(status.as_u16());
         if let Some(entry) = &mut self.entry {
             entry.set_status(status.as_u16());
         }
@@ -229,21 +239,21 @@ impl ResponseTally {
 }
 
 impl ResponseObserver for ResponseTally {
-    fn sent(&mut self, bytes: u64) {
-        self.metrics.sent(bytes);
+    fn sent(&mut self, bytes: u64, by: SentBy) {
+        if bytes == 0 {
+            return;
+        }
+        self.timer.note_bytes();
+        self.timer.metrics().sent(bytes, by);
         if let Some(entry) = &mut self.entry {
             entry.add_sent(bytes);
         }
     }
 
-    fn copied(&mut self, bytes: u64) {
-        self.metrics.copied(bytes);
-    }
-
     fn cut(&mut self, error: &(dyn std::error::Error + 'static)) {
         tracing::warn!(%error, "response cut short");
         let cause = error.downcast_ref::<ReadError>();
-        self.metrics.cut(cause.map_or("other", ReadError::reason));
+        self.timer.metrics().cut(cause.map_or("other", ReadError::reason));
         if let Some(entry) = &mut self.entry {
             entry.set_cut();
         }

@@ -8,7 +8,11 @@ use quick_cache::{Weighter, sync::Cache};
 
 use super::{Error, readiness::Waiting};
 use crate::{
-    extent::{Text, disk::Identity},
+    extent::{
+        Text,
+        disk::{Identity, Version},
+    },
+    library::CacheLookups,
     package::{faststart::Faststart, text::Subtitles},
 };
 
@@ -25,6 +29,8 @@ pub enum Product {
     IFrames(String),
     /// The chapters.
     Chapters,
+    /// Subtitles as one file, by their track in the file that holds them, and their version.
+    Text(usize, Version),
     /// The inspection report, with the digest of the subtitle files beside the title.
     Inspect(u64),
 }
@@ -35,6 +41,8 @@ pub struct ManifestCache {
     texts: Cache<(Identity, Product), Text, Weight>,
     faststarts: Cache<Identity, Arc<Option<Faststart>>, Weight>,
     subtitles: Cache<(Identity, usize), Arc<Subtitles>, Weight>,
+    /// The look-ups of texts, for metrics.
+    pub lookups: CacheLookups,
 }
 
 #[derive(Clone, Debug)]
@@ -72,6 +80,7 @@ impl ManifestCache {
             texts: Cache::with_weighter(items, 4 * eighth, Weight),
             faststarts: Cache::with_weighter(items, eighth, Weight),
             subtitles: Cache::with_weighter(items, 3 * eighth, Weight),
+            lookups: CacheLookups::default(),
         }
     }
 
@@ -86,9 +95,14 @@ impl ManifestCache {
     ) -> Result<Text, Error> {
         let key = (file, product);
         if let Some(text) = self.texts.get(&key) {
+            self.lookups.hit();
             return Ok(text);
         }
         waiting.begin().await;
+        let make = async {
+            self.lookups.miss();
+            make.await
+        };
         self.texts.get_or_insert_async(&key, make).boxed_local().await
     }
 
