@@ -55,7 +55,7 @@ advisories: setup-test ## Check the dependencies against RustSec's advisories; n
 	cargo deny $(ARGS) check advisories
 
 .PHONY: openapi
-openapi: setup-test ## Lint the OpenAPI description with redocly and spectral
+openapi: setup-test ## Lint the OpenAPI description, and compile clients that generators make of it
 	npm test --silent --prefix tests/openapi
 
 .PHONY: unit

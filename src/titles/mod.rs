@@ -7,7 +7,10 @@
 pub mod artifacts;
 pub mod assets;
 pub mod clips;
+pub mod details;
 pub mod error;
+pub mod fact_store;
+pub mod facts;
 pub mod growth;
 pub mod images;
 pub mod inspection;

@@ -133,7 +133,8 @@ mod tests {
     #[test]
     fn equal_names_are_numbered() {
         let taken = &mut HashSet::new();
-        let names: Vec<_> = ["en", "en", "de", "en", "en.2"].map(|base| free_name(base, taken)).into();
+        let names: Vec<_> =
+            ["en", "en", "de", "en", "en.2"].map(|base| free_name(base, taken)).into();
         assert_eq!(names, ["en", "en.2", "de", "en.3", "en.2.2"]);
     }
 }

@@ -146,11 +146,7 @@ pub async fn open_among(
 }
 
 /// Opens the subtitle files beside a title of this version.
-pub async fn open_sidecars(
-    titles: &Titles,
-    title: Version,
-    sidecars: Sidecars,
-) -> Vec<TextSource> {
+pub async fn open_sidecars(titles: &Titles, title: Version, sidecars: Sidecars) -> Vec<TextSource> {
     let mut texts = Vec::new();
     for (path, sidecar) in sidecars.subtitles {
         match titles.file(&path, Waiting::Allowed).await {

@@ -15,3 +15,4 @@ mod proxies; // behind nginx and Caddy, as the documents configure them
 mod query_strings; // booleans in query strings
 mod request_bodies; // request bodies: limits, timeouts, reuse of the connection
 mod responses; // the table of cases, over sockets and in memory
+mod title_documents; // one title, whatever its file is

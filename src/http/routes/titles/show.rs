@@ -1,4 +1,4 @@
-//! `GET /api/titles/<path>`: one title.
+//! `GET /api/titles/<path>`: one title, with all that a program needs to play it.
 
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web::Data};
 
@@ -7,7 +7,8 @@ use crate::{
     http::{
         Error, Site, cors,
         methods::{Read, read_method},
-        title_item::Item,
+        own_origin::own_origin,
+        title_document::TitleDocument,
         urls::path_behind,
     },
     library::Title,
@@ -32,6 +33,10 @@ async fn respond_title(request: &HttpRequest, site: &Data<Site>) -> Result<HttpR
     };
     let title = title.ok_or(Error::NotFound)?;
     method?;
-    let json = serde_json::to_vec(&Item::from(&title)).map_err(internal)?;
+    let details = Box::pin(site.titles.details(&title.path)).await?;
+    let document = TitleDocument::new(title, details, &own_origin(request.head()));
+    // A file may have any number of chapters.
+    let write = site.spawn_blocking_limited(move || serde_json::to_vec(&document));
+    let json = write.await?.map_err(internal)?;
     respond_json(request, site, json).await
 }
