@@ -14,36 +14,46 @@ import { clock, count, date, element, showFacts, sizeText } from "./words.js";
 
 const POSTER = "poster.jpg?width=320&wait=0";
 
-/** Containers that the server reads without a job; it renders posters of all titles with video in them. */
-const READABLE = /\.(mp4|m4v|mov|set)$/i;
+/** Files that the server reads soon: then it knows whether they have video. */
+const READ = /\.(mp4|m4v|m4a|mov|set)$/i;
 const AUDIO = /^audio\//;
+const VIDEO = /^video\//;
 
 const is4K = ({ width, height }) => Math.max(width, height) >= 3840 || Math.min(width, height) >= 2160;
 
-/** @returns {string} the address of an entry: what its card links to, and what identifies it */
+/** The address of an entry: what its card links to, and what identifies it. @param {import("./listing.js").Entry} entry */
 export const hrefOf = ({ title, folder }) => (title ? watchHref(title) : folderHref(folder.path));
 
-/** The name of a title without its extension. */
+/** The name of a title without its extension. @param {{ name?: string, path: string }} title */
 export const nameOf = ({ name, path }) => name ?? path.slice(path.lastIndexOf("/") + 1).replace(/\.[^.]+$/, "");
 
 const kindOf = ({ kind, media_type }) => kind ?? (AUDIO.test(media_type) ? "audio" : null);
 
-/** Whether the server has a poster. While it has not read a file, a request might only fail. */
-const hasPoster = (title) =>
-  kindOf(title) === "video" || (title.kind === undefined && READABLE.test(title.path));
+/** Whether the server has a poster. Of a file that it has not read yet it might have none. */
+const hasPoster = ({ kind, media_type, path, size_bytes }) =>
+  kind === "video" || (kind === null && size_bytes > 0 && VIDEO.test(media_type) && !READ.test(path));
 
-/** An item of a list for an entry; without one, an empty item whose entry is still loading. */
+/**
+ * An item of a list for an entry; without one, an empty item whose entry is still loading.
+ *
+ * @typedef {HTMLLIElement & { index: number, entry: import("./listing.js").Entry }} Item
+ * @param {import("./listing.js").Entry | null} entry
+ */
 export function card(entry) {
   const words = element("span", "words", element("bdi", "name"), element("span", "facts"));
-  const item = element("li", "", element("a", "", element("span", "poster"), words));
+  const item = /** @type {Item} */ (element("li", "", element("a", "", element("span", "poster"), words)));
   fillCard(item, entry);
   return item;
 }
 
-/** Shows an entry in an item, which may show an older version of it, or none. */
+/**
+ * Shows an entry in an item, which may show an older version of it, or none.
+ *
+ * @param {Item} item @param {import("./listing.js").Entry | null} entry @param {{ withFolder?: boolean }} options
+ */
 export function fillCard(item, entry, { withFolder = false } = {}) {
-  const link = item.firstElementChild;
-  const poster = item.querySelector(".poster");
+  const link = /** @type {HTMLAnchorElement} */ (item.firstElementChild);
+  const poster = /** @type {HTMLElement} */ (item.querySelector(".poster"));
   item.toggleAttribute("aria-busy", !entry);
   link.className = entry?.folder ? "folder" : "title";
   if (!entry) return;
@@ -58,6 +68,7 @@ export function fillCard(item, entry, { withFolder = false } = {}) {
 
 const titlesText = (titles) => `${count.format(titles)} ${titles === 1 ? "title" : "titles"}`;
 
+/** @param {import("./listing.js").Item} title @param {boolean} withFolder */
 function factsOf({ folder, size_bytes, modified }, withFolder) {
   return withFolder && folder ? [folder] : [size_bytes && sizeText(size_bytes), modified && date.format(new Date(modified))];
 }

@@ -43,7 +43,9 @@ export class Listing extends EventTarget {
   total = 0;
   /** Whether folders are entries: beside a player there are titles only. */
   showsFolders = true;
+  /** @type {boolean} */
   isScanning = false;
+  /** @type {boolean} */
   isLoaded = false;
   /** @type {string | null} why the list cannot be read */
   error = null;

@@ -51,12 +51,15 @@ let reconnectTimer;
 let last = null; // the number of the last known change
 let isWanted = false;
 
+const listen = (name, call, signal) =>
+  events.addEventListener(name, (event) => call(/** @type {CustomEvent} */ (event).detail), { signal });
+
 /**
  * Calls back with each changed job, and at each change of the titles: `{ changed: [title…], removed: [path…] }`, or
  * `{ all: true }` if any title may have changed.
  */
-export const onJob = (call, signal) => events.addEventListener("job", ({ detail }) => call(detail), { signal });
-export const onTitles = (call, signal) => events.addEventListener("titles", ({ detail }) => call(detail), { signal });
+export const onJob = (call, signal = undefined) => listen("job", call, signal);
+export const onTitles = (call, signal = undefined) => listen("titles", call, signal);
 
 /** Subscribes to all changes after this one. */
 export function subscribeSince(changed) {

@@ -205,7 +205,7 @@ inBrowser("within a stage the keys work in the stage only", DESKTOP, async (page
   await page.getByRole("link", { name: "One" }).focus();
   await page.keyboard.press("m");
   assert.equal(await video(page, "muted"), false);
-  await page.locator("video").click();
+  await page.locator("video").click({ position: { x: 300, y: 100 } });
   await plays(page, 0.1);
   await page.keyboard.press("m");
   assert.equal(await video(page, "muted"), true);
@@ -215,6 +215,7 @@ inBrowser("within a stage the keys work in the stage only", DESKTOP, async (page
 
 inBrowser("the menu of captions shows one text, another, or none", DESKTOP, async (page) => {
   await open(page, FILM);
+  await page.keyboard.press("k"); // before, Chromium shows no captions
   for (const [label, shown] of [["English", "Spoken in en"], ["German", "Spoken in de"]]) {
     await button(page, "Captions").click();
     await item(page, label).click();
@@ -237,6 +238,7 @@ inBrowser("the menu of settings chooses quality, audio and speed", DESKTOP, asyn
     await item(page, choice).click();
     await page.getByRole("menu").waitFor({ state: "hidden" });
   };
+  await page.keyboard.press("k");
   await choose("Quality", "100p");
   await until(page, () => document.querySelector("video").videoHeight === 100);
   await choose("Audio", "German");
@@ -369,10 +371,9 @@ inBrowser("the bar rests while the video plays, and captions stand above it whil
   const line = () => page.evaluate(() =>
     [...document.querySelector("video").textTracks].find(({ mode }) => mode === "showing").activeCues[0].line);
   await page.keyboard.press("c");
-  await until(page, () => [...document.querySelector("video").textTracks].some(({ mode, activeCues }) => mode === "showing" && activeCues?.length));
+  await page.keyboard.press("k");
   await until(page, () => [...document.querySelector("video").textTracks].some(({ activeCues }) => activeCues?.[0]?.line < -1));
   await screenshot(page, "captions-lifted");
-  await page.keyboard.press("k");
   await stageHas(page, "resting");
   assert.equal(await line(), "auto");
   await page.mouse.move(400, 300);
@@ -546,6 +547,18 @@ inBrowser("on a phone portrait and audio fit the screen", PHONE, async (page) =>
   await screenshot(page, "phone-audio");
 });
 
+// ---- The watch page ----------------------------------------------------------
+
+inBrowser("on the watch page keys work everywhere, and n opens the next title of the folder", DESKTOP, async (page) => {
+  await page.goto(`/watch/${FILM}`);
+  await until(page, () => document.querySelector("video").readyState >= 2);
+  await page.locator("body").press("k");
+  await plays(page);
+  await button(page, "Next").waitFor();
+  await page.keyboard.press("n");
+  await page.waitForURL("**/watch/Not%20a%20video.mp4");
+});
+
 // ---- Accessibility -----------------------------------------------------------
 
 const STATES = {
@@ -566,6 +579,7 @@ const STATES = {
 for (const colorScheme of ["light", "dark"]) {
   for (const width of [360, 1360, 3840]) {
     inBrowser(`axe finds no violation at ${width} px in ${colorScheme}`, { viewport: { width, height: width / 1.6 }, colorScheme }, async (page) => {
+      page.setDefaultTimeout(10_000);
       for (const [title, states] of [[FILM, Object.entries(STATES)], [SONG, Object.entries(STATES).filter(([name]) => !/captions/.test(name))]]) {
         for (const [name, show] of states) {
           await open(page, title);

@@ -214,7 +214,7 @@ export class Controls extends EventTarget {
   /** Shows what the playback says. */
   #update() {
     const { title, path, texts, notice } = this.#playback;
-    const isAudio = title ? title.kind === "audio" : AUDIO_FILE.test(decoded(path ?? ""));
+    const isAudio = this.#isAudio;
     this.#stage.classList.toggle("audio", isAudio);
     // The stage has its shape before the first byte of video.
     const track = title?.width ? title : title?.tracks?.find(({ kind }) => kind === "video");
@@ -222,7 +222,7 @@ export class Controls extends EventTarget {
       this.#video.width = track.width;
       this.#video.height = track.height;
     }
-    const name = title?.name || this.#fallbackName || splitPath(decoded(path ?? "")).name;
+    const name = title?.name || this.#fallbackName || splitPath(decoded(path ?? "")).name.replace(/\.\w{1,4}$/, "");
     this.#name.textContent = name;
     this.#artwork.style.setProperty("background-image", isAudio && title?.poster ? `url(${JSON.stringify(title.poster)})` : "none");
     this.#artwork.classList.toggle("filled", Boolean(isAudio && title?.poster));
@@ -238,6 +238,13 @@ export class Controls extends EventTarget {
     this.#captionsMenu.update();
     this.#settingsMenu.update();
     this.#updateState("change");
+  }
+
+  get #isAudio() {
+    const { title, path } = this.#playback;
+    if (title?.kind) return title.kind === "audio";
+    if (title?.tracks.length) return !title.tracks.some(({ kind }) => kind === "video");
+    return AUDIO_FILE.test(decoded(path ?? ""));
   }
 
   /**
