@@ -153,6 +153,7 @@ export class Controls extends EventTarget {
   destroy() {
     this.#abort.abort();
     this.#lift.lift(0);
+    this.#stage.style.removeProperty("--lift");
     for (const node of this.#added) node.remove();
     this.#stage.classList.remove(...CLASSES);
     this.#video.controls = true;
@@ -165,7 +166,7 @@ export class Controls extends EventTarget {
   /** What the settings menu offers besides choices. */
   #tools() {
     const tools = [
-      { label: "Stats", isChecked: this.#stats.isOpen, choose: () => this.#stats.toggle() },
+      { label: "Stats", detail: this.#stats.isOpen ? "Shown" : "", choose: () => this.#stats.toggle() },
       { label: "Keys", detail: "?", choose: () => this.#keysDialog.showModal() },
     ];
     if (this.#pipButton.hidden || !matchMedia(NARROW).matches) return tools;
