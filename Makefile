@@ -74,6 +74,9 @@ browser: setup-test ## Drive the page and the players in Chromium; screenshots i
 	node --test-reporter=spec tests/browser/player.mjs
 	node --test-reporter=spec tests/browser/embed.mjs
 	node --test-reporter=spec tests/browser/jobs.mjs
+	node --test-reporter=spec tests/browser/playback.mjs
+	node --test-reporter=spec tests/browser/changes.mjs
+	node --test-reporter=spec tests/browser/home.mjs
 	node --test-reporter=spec tests/browser/streams.mjs
 	node --test-reporter=spec tests/browser/shapes.mjs
 
