@@ -46,9 +46,10 @@ export function card(entry) {
 /**
  * Shows an entry in an item, which may show an older version of it, or none.
  *
- * @param {Item} item @param {import("./listing.js").Entry | null} entry @param {{ withFolder?: boolean }} options
+ * @param {Item} item @param {import("./listing.js").Entry | null} entry @param {{ withFolder?: boolean, withType?: boolean }} options
+ *   what its facts tell: the folder, in a search; the type of the file, where names are equal
  */
-export function fillCard(item, entry, { withFolder = false } = {}) {
+export function fillCard(item, entry, { withFolder = false, withType = false } = {}) {
   const link = /** @type {HTMLAnchorElement} */ (item.firstElementChild);
   const poster = /** @type {HTMLElement} */ (item.querySelector(".poster"));
   item.toggleAttribute("aria-busy", !entry);
@@ -59,15 +60,17 @@ export function fillCard(item, entry, { withFolder = false } = {}) {
   const name = title ? nameOf(title) : folder.name;
   item.querySelector(".name").textContent = name;
   link.title = name;
-  showFacts(item.querySelector(".facts"), title ? factsOf(title, withFolder) : [titlesText(folder.titles)]);
+  showFacts(item.querySelector(".facts"), title ? factsOf(title, withFolder, withType) : [titlesText(folder.titles)]);
   if (title) fillPoster(poster, title);
 }
 
 const titlesText = (titles) => `${count.format(titles)} ${titles === 1 ? "title" : "titles"}`;
 
-/** @param {import("./listing.js").Item} title @param {boolean} withFolder */
-function factsOf({ folder, size_bytes, modified }, withFolder) {
-  return withFolder && folder ? [folder] : [size_bytes && sizeText(size_bytes), modified && date.format(new Date(modified))];
+/** @param {import("./listing.js").Item} title @param {boolean} withFolder @param {boolean} withType */
+function factsOf({ path, folder, size_bytes, modified }, withFolder, withType) {
+  const type = withType && path.slice(path.lastIndexOf(".") + 1).toUpperCase();
+  if (withFolder && folder) return [type, folder];
+  return [type, size_bytes && sizeText(size_bytes), modified && date.format(new Date(modified))];
 }
 
 /** Cancels what an item loads that leaves the document. */

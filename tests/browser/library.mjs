@@ -119,6 +119,8 @@ inBrowser("the top shows its folders, and then its titles, without extensions", 
   const shown = await names(page);
   assert.deepEqual(shown.slice(0, 3).sort(), ["Music", "Shows", "Été"].sort());
   assert.ok(shown.includes("Clock, moov at the end"));
+  const types = await card(page, "Clock").locator(".fact:first-child").allTextContents();
+  assert.deepEqual(types.sort(), ["MP4", "WEBM"], "equal names have a type");
   assert.ok(shown.includes(HOSTILE.replace(/\.mp4$/, "")), "a hostile name is text");
   assert.match(await card(page, "Shows").textContent(), /5 titles/);
   assert.deepEqual(await crumbs(page), []);
