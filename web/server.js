@@ -115,7 +115,7 @@ function titleChanges(data) {
 
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) return connect();
-  isBehind = source !== null;
+  isBehind ||= source !== null;
   disconnect();
 });
 
