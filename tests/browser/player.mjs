@@ -238,6 +238,9 @@ inBrowser("the menu of settings chooses quality, audio and speed", DESKTOP, asyn
     await item(page, choice).click();
     await page.getByRole("menu").waitFor({ state: "hidden" });
   };
+  await button(page, "Settings").click();
+  assert.match(await page.getByRole("menuitem", { name: "Quality" }).textContent(), /Auto \((100|180)p\)/);
+  await page.keyboard.press("Escape");
   await choose("Quality", "100p");
   await page.keyboard.press("k");
   await until(page, () => document.querySelector("video").videoHeight === 100);

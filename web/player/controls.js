@@ -185,7 +185,7 @@ export class Controls extends EventTarget {
     const { stage, video, playback, signal } = surface;
     playback.addEventListener("change", () => this.#update(), { signal });
     for (const event of STATES) video.addEventListener(event, () => this.#updateState(event), { signal });
-    video.addEventListener("ratechange", () => this.#settingsMenu.update(), { signal });
+    for (const event of ["ratechange", "resize"]) video.addEventListener(event, () => this.#settingsMenu.update(), { signal });
     for (const event of ["fullscreenchange", "webkitfullscreenchange"]) {
       document.addEventListener(event, () => this.#updateFull(), { signal });
     }
