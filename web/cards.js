@@ -12,12 +12,11 @@ import { folderHref, watchHref } from "./addresses.js";
 import { dropPoster, showPoster } from "./posters.js";
 import { clock, count, date, element, showFacts, sizeText } from "./words.js";
 
-const POSTER = "poster.jpg?width=320&wait=0";
+/** The view of a card's image. */
+export const POSTER = "poster.jpg?width=320&wait=0";
 
-/** Files that the server reads soon: then it knows whether they have video. */
+/** Files that the server reads soon: then it knows the size of their video. */
 const READ = /\.(mp4|m4v|m4a|mov|set)$/i;
-const AUDIO = /^audio\//;
-const VIDEO = /^video\//;
 
 const is4K = ({ width, height }) => Math.max(width, height) >= 3840 || Math.min(width, height) >= 2160;
 
@@ -27,11 +26,9 @@ export const hrefOf = ({ title, folder }) => (title ? watchHref(title) : folderH
 /** The name of a title without its extension. @param {{ name?: string, path: string }} title */
 export const nameOf = ({ name, path }) => name ?? path.slice(path.lastIndexOf("/") + 1).replace(/\.[^.]+$/, "");
 
-const kindOf = ({ kind, media_type }) => kind ?? (AUDIO.test(media_type) ? "audio" : null);
-
-/** Whether the server has a poster. Of a file that it has not read yet it might have none. */
-const hasPoster = ({ kind, media_type, path, size_bytes }) =>
-  kind === "video" || (kind === null && size_bytes > 0 && VIDEO.test(media_type) && !READ.test(path));
+/** Whether the server has a poster. Of an MP4 that it cannot read it has none. */
+const hasPoster = ({ kind, width, path, size_bytes }) =>
+  kind === "video" && (width !== null || (size_bytes > 0 && !READ.test(path)));
 
 /**
  * An item of a list for an entry; without one, an empty item whose entry is still loading.
@@ -49,9 +46,10 @@ export function card(entry) {
 /**
  * Shows an entry in an item, which may show an older version of it, or none.
  *
- * @param {Item} item @param {import("./listing.js").Entry | null} entry @param {{ withFolder?: boolean }} options
+ * @param {Item} item @param {import("./listing.js").Entry | null} entry @param {{ withFolder?: boolean, withType?: boolean }} options
+ *   what its facts tell: the folder, in a search; the type of the file, where names are equal
  */
-export function fillCard(item, entry, { withFolder = false } = {}) {
+export function fillCard(item, entry, { withFolder = false, withType = false } = {}) {
   const link = /** @type {HTMLAnchorElement} */ (item.firstElementChild);
   const poster = /** @type {HTMLElement} */ (item.querySelector(".poster"));
   item.toggleAttribute("aria-busy", !entry);
@@ -62,15 +60,17 @@ export function fillCard(item, entry, { withFolder = false } = {}) {
   const name = title ? nameOf(title) : folder.name;
   item.querySelector(".name").textContent = name;
   link.title = name;
-  showFacts(item.querySelector(".facts"), title ? factsOf(title, withFolder) : [titlesText(folder.titles)]);
+  showFacts(item.querySelector(".facts"), title ? factsOf(title, withFolder, withType) : [titlesText(folder.titles)]);
   if (title) fillPoster(poster, title);
 }
 
 const titlesText = (titles) => `${count.format(titles)} ${titles === 1 ? "title" : "titles"}`;
 
-/** @param {import("./listing.js").Item} title @param {boolean} withFolder */
-function factsOf({ folder, size_bytes, modified }, withFolder) {
-  return withFolder && folder ? [folder] : [size_bytes && sizeText(size_bytes), modified && date.format(new Date(modified))];
+/** @param {import("./listing.js").Item} title @param {boolean} withFolder @param {boolean} withType */
+function factsOf({ path, folder, size_bytes, modified }, withFolder, withType) {
+  const type = withType && path.slice(path.lastIndexOf(".") + 1).toUpperCase();
+  if (withFolder && folder) return [type, folder];
+  return [type, size_bytes && sizeText(size_bytes), modified && date.format(new Date(modified))];
 }
 
 /** Cancels what an item loads that leaves the document. */
@@ -79,7 +79,7 @@ export const dropCard = (item) => dropPoster(item.querySelector(".poster"));
 function fillPoster(poster, title) {
   const marks = [is4K(title) && "4K", title.is_hdr && "HDR"].filter(Boolean).map((mark) => element("span", "mark", mark));
   const length = title.duration_s ? [element("span", "length", clock(title.duration_s))] : [];
-  poster.classList.toggle("audio", kindOf(title) === "audio");
+  poster.classList.toggle("audio", title.kind === "audio");
   poster.replaceChildren(
     ...poster.querySelectorAll("img"),
     ...(marks.length ? [element("span", "marks", ...marks)] : []),

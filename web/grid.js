@@ -143,9 +143,12 @@ export class Grid {
   }
 
   #describe(item, { key, index, entry }) {
-    if (entry && (!item.entry || item.entry.title !== entry.title || item.entry.folder !== entry.folder)) {
-      fillCard(item, entry, { withFolder: this.#listing.isSearch });
-      item.entry = entry;
+    const { isSearch } = this.#listing;
+    const withType = Boolean(entry?.title && this.#listing.hasNamesake(entry.title));
+    const isShown = item.entry && item.entry.title === entry?.title && item.entry.folder === entry?.folder && item.withType === withType;
+    if (entry && !isShown) {
+      fillCard(item, entry, { withFolder: isSearch, withType });
+      Object.assign(item, { entry, withType });
     }
     item.dataset.key = key;
     item.index = index;

@@ -23,7 +23,7 @@ export function movePreviews(list) {
     end();
     const title = link?.parentElement.entry?.title;
     // Files that the server cannot read itself have posters only.
-    if (title?.kind !== "video" || stillness.matches) return;
+    if (title?.kind !== "video" || title.width === null || stillness.matches) return;
     current = { link, controller: new AbortController(), image: null };
     move(current, title);
   };
