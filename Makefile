@@ -72,6 +72,7 @@ browser: setup-test ## Drive the page and the players in Chromium; screenshots i
 	node --test-reporter=spec tests/browser/library.mjs
 	node --test-reporter=spec tests/browser/watch.mjs
 	node --test-reporter=spec tests/browser/player.mjs
+	node --test-reporter=spec tests/browser/embed.mjs
 	node --test-reporter=spec tests/browser/jobs.mjs
 	node --test-reporter=spec tests/browser/streams.mjs
 	node --test-reporter=spec tests/browser/shapes.mjs
