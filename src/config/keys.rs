@@ -1,13 +1,16 @@
 //! The list of configuration keys: type, default and meaning of each. The file, the environment and
 //! the flags are generated from it.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::value::{
-    FieldValue, Hosts, LogDirectives, LogFormat, Origins, RenditionPolicy, RootConfig, Sandboxing,
-    WebhookConfig, Within,
+use super::{
+    listen::ListenAddress,
+    value::{
+        AccessLogFormat, FieldValue, Hosts, LogDirectives, LogFormat, Origins, RenditionPolicy,
+        RootConfig, Sandboxing, WebhookConfig, Within,
+    },
 };
 
 /// A key of the list, for the test of the documentation.
@@ -124,12 +127,14 @@ macro_rules! settings {
 }
 
 settings! {
-    /// Address and port to listen on. Port 0 picks a free port, which the server prints.
-    fixed listen("HEADWATER_LISTEN"): SocketAddr = "\"127.0.0.1:8080\"";
+    /// Address and port to listen on: 8080 or localhost:8080 for this machine only, :8080 for every address of it, 192.168.1.2:8080 or [::]:8080. Port 0 picks a free port, which the server prints.
+    fixed listen("HEADWATER_LISTEN"): ListenAddress = "\"127.0.0.1:8080\"";
     /// Data folder: database, artifacts, jobs in progress. Default: $STATE_DIRECTORY, else $XDG_STATE_HOME/headwater, else ~/.local/state/headwater.
     fixed data("HEADWATER_DATA"): PathBuf;
     /// Access log file, or "-" for standard output. SIGHUP reopens it. Default: none.
     live access_log("HEADWATER_ACCESS_LOG"): PathBuf;
+    /// Format of the access log: text (all that is known), combined (as Apache and nginx write it), or json (one object per line). Bytes are those of the body that the connection accepted.
+    live access_log_format("HEADWATER_ACCESS_LOG_FORMAT"): AccessLogFormat = "\"text\"";
     /// File with the API token, which requests that change something send as "Authorization: Bearer …". Without a token the server accepts changes only on a loopback address and under a loopback name. SIGHUP reads the file again. Default: none.
     live api_token_file("HEADWATER_API_TOKEN_FILE"): PathBuf;
     /// Host names of the server, separated by spaces, such as the one that a proxy passes on; "*.tv.example" is every name below tv.example, and "*" any. The page, the API and the metrics are only for these and for localhost, so that no name of a stranger that points at this machine can read them; so is media if cors_origins is a list. Default: no others on a loopback address, else any.

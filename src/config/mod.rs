@@ -7,15 +7,20 @@
 //! A [`Layer`] holds the values of one place; layers merge into [`Settings`].
 
 pub mod keys;
+pub mod listen;
 #[cfg(test)]
 mod reference;
+mod unknown_key;
 pub mod value;
 
 use std::path::{Component, Path, PathBuf};
 
 pub use keys::{KEYS, Key, Layer, Settings};
+pub use listen::ListenAddress;
+pub use unknown_key::similar;
 pub use value::{
-    LogFormat, RenditionPolicy, RootConfig, RootName, Sandboxing, WebhookConfig, WebhookEvent,
+    AccessLogFormat, LogFormat, RenditionPolicy, RootConfig, RootName, Sandboxing, WebhookConfig,
+    WebhookEvent,
 };
 
 /// The least part of the cache of indices for clips, in bytes, unless that is more than a quarter.
@@ -25,7 +30,7 @@ const CLIP_CACHE_BYTES_MIN: u64 = 16 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// Reading the file failed.
-    #[error("{}: {error}", path.display())]
+    #[error("cannot read the configuration file {}: {error}; see --config", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -33,7 +38,7 @@ pub enum ConfigError {
         error: std::io::Error,
     },
     /// The file has an unknown key or an invalid value.
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {}", path.display(), unknown_key::explain(error))]
     Parse {
         /// The file.
         path: PathBuf,

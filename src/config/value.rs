@@ -142,6 +142,18 @@ pub enum LogFormat {
     Json,
 }
 
+/// Format of the access log.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum AccessLogFormat {
+    /// All fields, with names for those that the other two lack.
+    Text,
+    /// The combined log format of Apache and nginx.
+    Combined,
+    /// One JSON object a line.
+    Json,
+}
+
 /// The policy where the kernel lacks Landlock or seccomp.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]

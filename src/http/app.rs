@@ -10,6 +10,7 @@ use super::{
     Error,
     authorization::Token,
     events::Jobs,
+    job_counts::JobCounts,
     routes::{events, files, jobs, openapi, operations, page, streams, titles},
 };
 use crate::{
@@ -40,6 +41,8 @@ pub struct Site {
     pub jobs: ArcSwapOption<Jobs>,
     /// The metrics.
     pub metrics: Metrics,
+    /// The jobs that have ended, for metrics.
+    pub job_counts: Arc<JobCounts>,
     /// What the responses in progress hold.
     pub response_memory: ResponseMemory,
     /// The responses that follow a growing file: as many as connections. They have no end, and an HTTP/2
@@ -73,6 +76,7 @@ impl Site {
             token: ArcSwapOption::empty(),
             jobs: ArcSwapOption::empty(),
             metrics,
+            job_counts: Arc::default(),
             followers,
             background,
             drain: Drain::default(),
@@ -105,7 +109,8 @@ impl Site {
         webhooks: Vec<Webhook>,
     ) {
         let runtime = self.background.runtime();
-        webhooks::start(&queue, webhooks, runtime, &self.drain).await;
+        webhooks::start(&queue, webhooks, runtime, &self.drain, &self.metrics).await;
+        self.job_counts.begin(&queue).await;
         let library = Arc::clone(&self.titles.library);
         let (drain, metrics) = (self.drain.clone(), self.metrics.clone());
         let jobs = Jobs::new(queue, library, runtime.clone(), drain, metrics);

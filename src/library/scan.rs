@@ -92,8 +92,14 @@ impl Library {
             return;
         }
         let scan = SCANS.fetch_add(1, Ordering::Relaxed);
-        let complete = self.scan_below(root, PathBuf::new(), scan).await;
-        if complete {
+        let complete = match named.only_file() {
+            Some(file) => {
+                self.reconcile(root, Path::new(file)).await;
+                true
+            }
+            None => self.scan_below(root, PathBuf::new(), scan).await,
+        };
+        if complete && named.only_file().is_none() {
             self.catalog.sweep(Path::new(named.name.as_deref().unwrap_or_default()), scan);
         }
         info!(root = %path.display(), titles = self.catalog.len(), complete, "scanned");
@@ -106,6 +112,9 @@ impl Library {
             return;
         };
         let named = &self.roots()[root];
+        if !named.may_list(relative) {
+            return;
+        }
         match named.root.look_up(relative).await {
             Ok(EntryKind::File(identity)) => {
                 // The number of the last scan, which may be under way and past this path. With the next

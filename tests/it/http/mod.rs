@@ -7,6 +7,7 @@ mod derived_urls; // the rules of RFC 9110 for what is derived from a title
 mod events; // the event stream
 mod header_fields; // the closed list of response header fields
 mod hosts; // host names, and targets in absolute form
+mod metrics; // the rules and values of metrics, the dashboard and the alerts
 mod openapi; // the API against its description
 mod properties; // properties of any request
 mod proxies; // behind nginx and Caddy, as the documents configure them

@@ -16,6 +16,7 @@ pub mod documents; // the documents of the repository, and their code blocks
 #[allow(dead_code, reason = "the reader's own tests use the others")]
 #[path = "../../../src/movie/codec/tests/entries.rs"]
 pub mod entries; // sample entries of real files
+pub mod exposition; // a strict reader of metrics, and the rules of their names
 pub mod ffmpeg; // ffmpeg and ffprobe: packets and frames
 pub mod folder; // temporary folders, small file systems, pattern bytes
 pub mod fuzz_corpus; // the seeds and invariants of the fuzz targets
