@@ -55,7 +55,7 @@ advisories: setup-test ## Check the dependencies against RustSec's advisories; n
 	cargo deny $(ARGS) check advisories
 
 .PHONY: openapi
-openapi: setup-test ## Lint the OpenAPI description with redocly and spectral
+openapi: setup-test ## Lint the OpenAPI description, and compile clients that generators make of it
 	npm test --silent --prefix tests/openapi
 
 .PHONY: unit
@@ -65,8 +65,9 @@ unit: setup-test ## Run the Rust tests
 .PHONY: browser
 browser: setup-test ## Drive the page and the players in Chromium; screenshots in target/browser/
 	cargo build
-	node --test-reporter=spec tests/browser/run.mjs
-	node --test-reporter=spec tests/browser/artifacts.mjs
+	node --test-reporter=spec tests/browser/library.mjs
+	node --test-reporter=spec tests/browser/watch.mjs
+	node --test-reporter=spec tests/browser/jobs.mjs
 	node --test-reporter=spec tests/browser/streams.mjs
 	node --test-reporter=spec tests/browser/shapes.mjs
 

@@ -1,11 +1,12 @@
 // The server: requests, changes, events, and waiting for images that it renders on demand.
 
-/** A failed request; `status` is 0 if the server did not respond. */
+/** A failed request; `status` is 0 if the server did not respond. `job` is the id of the job that it waits for. */
 export class RequestError extends Error {
-  constructor(status, text, retryAfterS = 0) {
+  constructor(status, text, retryAfterS = 0, job = null) {
     super(text);
     this.status = status;
     this.retryAfterS = retryAfterS;
+    this.job = job;
   }
 }
 
@@ -17,7 +18,8 @@ export async function request(url, options = {}) {
   if (response.ok) return response;
   const problem = await response.json().catch(() => ({})); // RFC 9457, unless a proxy responded
   const retryAfterS = Number(response.headers.get("retry-after")) || 0;
-  throw new RequestError(response.status, problem.detail ?? problem.title ?? `HTTP status ${response.status}`, retryAfterS);
+  const text = problem.detail ?? problem.title ?? `HTTP status ${response.status}`;
+  throw new RequestError(response.status, text, retryAfterS, problem.job ?? null);
 }
 
 export const getJson = async (url, signal) => (await request(url, { signal })).json();
@@ -47,14 +49,25 @@ const events = new EventTarget();
 let source = null;
 let reconnectTimer;
 let last = null; // the number of the last known change
+let isWanted = false;
 
-/** Calls back with each changed job, and at each change of the list of titles. */
+/**
+ * Calls back with each changed job, and at each change of the titles: `{ changed: [title…], removed: [path…] }`, or
+ * `{ all: true }` if any title may have changed.
+ */
 export const onJob = (call, signal) => events.addEventListener("job", ({ detail }) => call(detail), { signal });
-export const onTitles = (call) => events.addEventListener("titles", call);
+export const onTitles = (call, signal) => events.addEventListener("titles", ({ detail }) => call(detail), { signal });
 
 /** Subscribes to all changes after this one. */
 export function subscribeSince(changed) {
+  if (last === null) disconnect(); // a stream from now on may miss changes after this one
   last = Math.max(last ?? 0, changed);
+  subscribe();
+}
+
+/** Subscribes to all changes from now on. */
+export function subscribe() {
+  isWanted = true;
   connect();
 }
 
@@ -64,13 +77,13 @@ export function subscribeSince(changed) {
  */
 function connect() {
   clearTimeout(reconnectTimer);
-  if (last === null || source || document.hidden) return;
-  source = new EventSource(`/api/events?since=${last}`);
+  if (!isWanted || source || document.hidden) return;
+  source = new EventSource(last === null ? "/api/events" : `/api/events?since=${last}`);
   source.addEventListener("job", (event) => {
     last = Number(event.lastEventId);
     events.dispatchEvent(new CustomEvent("job", { detail: JSON.parse(event.data) }));
   });
-  source.addEventListener("titles", () => events.dispatchEvent(new Event("titles")));
+  source.addEventListener("titles", ({ data }) => events.dispatchEvent(new CustomEvent("titles", { detail: titleChanges(data) })));
   source.addEventListener("error", () => {
     if (source?.readyState !== EventSource.CLOSED) return; // the browser reconnects
     source = null;
@@ -78,11 +91,17 @@ function connect() {
   });
 }
 
-document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) return connect();
+function disconnect() {
   source?.close();
   source = null;
-});
+}
+
+function titleChanges(data) {
+  const changes = JSON.parse(data || "{}");
+  return Array.isArray(changes.changed) ? changes : { all: true };
+}
+
+document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
 
 // ---- Images rendered on demand ---------------------------------------------
 

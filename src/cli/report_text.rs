@@ -111,6 +111,9 @@ fn file(lines: &mut Lines, report: &Report) {
         }
         lines.row("interleaving", &how);
     }
+    if let Some(Verdict { plays, reason }) = &report.browsers {
+        lines.row("browsers", &format!("{}: {}", plays_word(*plays), escaped(reason)));
+    }
     lines.row("playable", if report.playable { "yes" } else { "no" });
     report.reasons.iter().for_each(|reason| lines.row("", &escaped(reason)));
 }
@@ -264,14 +267,18 @@ fn players(lines: &mut Lines, report: &Report) {
         let ways =
             [("play.mp4", &player.progressive), ("HLS", &player.hls), ("DASH", &player.dash)];
         for (way, Verdict { plays, reason }) in ways {
-            let plays = match plays {
-                Plays::Yes => "yes",
-                Plays::Depends => "depends",
-                Plays::Partly => "partly",
-                Plays::No => "no",
-            };
+            let plays = plays_word(*plays);
             lines.row(&format!("  {way}"), format!("{plays:8} {}", escaped(reason)).trim_end());
         }
+    }
+}
+
+fn plays_word(plays: Plays) -> &'static str {
+    match plays {
+        Plays::Yes => "yes",
+        Plays::Depends => "depends",
+        Plays::Partly => "partly",
+        Plays::No => "no",
     }
 }
 

@@ -248,6 +248,8 @@ settings! {
     live cdn_cache_control("HEADWATER_CDN_CACHE_CONTROL"): FieldValue;
     /// Origins whose pages may read media by script (CORS), as scheme://host, separated by spaces; "*" allows all.
     live cors_origins("HEADWATER_CORS_ORIGINS"): Origins = "\"*\"";
+    /// Origins whose pages may read the API by script (CORS): titles, jobs, events and status; as scheme://host, separated by spaces, or "*" for all. No page of another origin may change anything. Default: none.
+    live api_origins("HEADWATER_API_ORIGINS"): Origins;
     /// Time without growth after which the response of a followed file ends, and a title without an end counts as complete, in seconds.
     live follow_idle_s("HEADWATER_FOLLOW_IDLE_S"): Within<1, 86_400> = "30";
     /// Time between the close of a followed file by its writer and the end of its response, in seconds.

@@ -148,10 +148,7 @@ pub fn configure(config: &mut web::ServiceConfig, site: &Arc<Site>) {
         .service(web::resource("/healthz").to(operations::alive))
         .service(web::resource("/readyz").to(operations::ready))
         .service(web::resource("/metrics").to(operations::metrics))
-        .service(web::resource(["/", "/watch/{path:.*}"]).to(page::page));
-    match &site.settings.load().ui_dir {
-        Some(sources) => config.service(actix_files::Files::new("/assets", sources)),
-        None => config.service(web::resource("/assets/{name}").to(page::asset)),
-    };
-    config.default_service(web::to(operations::not_found));
+        .service(web::resource(["/", "/watch/{path:.*}"]).to(page::page))
+        .service(web::resource("/assets/{path:.*}").to(page::assets::serve))
+        .default_service(web::to(operations::not_found));
 }

@@ -22,6 +22,7 @@ pub mod hosts;
 pub mod job_counts;
 pub mod methods;
 pub mod multipart;
+pub mod own_origin;
 pub mod pipeline;
 pub mod problem;
 pub mod query;
@@ -32,6 +33,8 @@ pub mod route_class;
 pub mod routes;
 pub mod server_timing;
 pub mod text_response;
+pub mod title_document;
+pub mod title_item;
 pub mod urls;
 
 pub use app::Site;

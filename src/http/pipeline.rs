@@ -22,6 +22,7 @@ use futures::FutureExt as _;
 use super::{
     Error, Site,
     access_log::{self, AccessLog},
+    cors::ApiAccess,
     fields::{RequestFields, ResponseFields},
     hosts,
     respond::ResponseBody,
@@ -110,7 +111,9 @@ impl Pipeline {
         let client = peer.map(|peer| peer.ip().to_canonical());
         let entry = self.access_log.begin(request, client, id.as_bytes());
         let tally = ResponseTally { timer, entry, charge: Charge::default() };
-        Pending { id, tally }
+        let origins = &self.site.settings.load().api_origins;
+        let api_access = ApiAccess::of_request(request, origins.as_deref());
+        Pending { id, tally, api_access }
     }
 
     fn finish(
@@ -119,7 +122,7 @@ impl Pipeline {
         is_head: bool,
         pending: Pending,
     ) -> Response<Body<ResponseTally>> {
-        let Pending { id, mut tally } = pending;
+        let Pending { id, mut tally, api_access } = pending;
         let direct = response.extensions_mut().remove::<DirectBody>();
         let mut response = response.map_body(|_, body| BodyContent::new(direct, body));
         // The response to HEAD has the length of a body that it does not have.
@@ -136,6 +139,9 @@ impl Pipeline {
         fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static(NOSNIFF));
         let id = HeaderValue::from_bytes(id.as_bytes());
         fields.insert(X_REQUEST_ID, id.expect("letters, digits and a few signs"));
+        if let Some(access) = api_access {
+            access.decorate(fields);
+        }
         response.map_body(|_, content| Body { content, observer: tally })
     }
 }
@@ -160,7 +166,7 @@ impl FastPath for Pipeline {
         };
         // The App refuses what the budget has no space for.
         let charge = self.site.response_memory.charge(held_bytes as u64).ok()?;
-        let Pending { id, mut tally } = self.receive(request, Some(peer));
+        let Pending { id, mut tally, .. } = self.receive(request, Some(peer));
         tally.charge = charge;
         tally.count(status);
         head.put(&X_CONTENT_TYPE_OPTIONS, NOSNIFF.as_bytes());
@@ -197,6 +203,8 @@ fn is_request_id(id: &[u8]) -> bool {
 struct Pending {
     id: RequestId,
     tally: ResponseTally,
+    /// The response of the API for pages of other origins.
+    api_access: Option<ApiAccess>,
 }
 
 enum RequestId {

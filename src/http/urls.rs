@@ -50,6 +50,8 @@ pub enum View<'a> {
     Storyboard(Storyboard),
     /// `preview.webp`: the title in a few seconds.
     Preview,
+    /// `<name>.vtt`: subtitles as one file, by its name without the extension.
+    Text(&'a str),
     /// A file below `~<version>/<track>/`.
     Track {
         /// The version in the URL.
@@ -126,7 +128,7 @@ impl<'a> TitleUrl<'a> {
             "storyboard.json" => View::Storyboard(Storyboard::Json),
             "storyboard.bif" => View::Storyboard(Storyboard::Bif),
             "preview.webp" => View::Preview,
-            _ => return None,
+            _ => View::Text(text_name(last)?),
         };
         Some((rest, view))
     }
@@ -175,6 +177,13 @@ impl TrackFile {
     }
 }
 
+/// Parses the name of a text file: letters, digits, hyphens and dots before the extension.
+fn text_name(file: &str) -> Option<&str> {
+    let name = file.strip_suffix(".vtt")?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
+    (!name.is_empty() && name.bytes().all(is_plain)).then_some(name)
+}
+
 /// Parses a number from 1 as an index from 0. A number has one form: no sign, no leading zero.
 fn index(number: &str) -> Option<usize> {
     let is_plain = number.bytes().all(|byte| byte.is_ascii_digit()) && !number.starts_with('0');
@@ -210,6 +219,8 @@ mod tests {
             ("a.mp4/~0/text-1/3.vtt", "a.mp4", track("0", "text-1", TrackFile::Text(2))),
             ("x/~1/y/play.mp4", "x/~1/y", View::Progressive),
             ("a.mp4/thumbnail.webp", "a.mp4", View::Thumbnail(ImageFormat::Webp)),
+            ("a.mp4/chapters.vtt", "a.mp4", View::Chapters),
+            ("a.mp4/pt-BR.forced.vtt", "a.mp4", View::Text("pt-BR.forced")),
             ("a.mp4/storyboard.bif", "a.mp4", View::Storyboard(Storyboard::Bif)),
             (
                 "a.mp4/~0/storyboard/2.jpg",
@@ -237,7 +248,10 @@ mod tests {
             "a/~0/v/99999999999999999999.m4s",
             "a/~0/v/x.m4s",
             "~0/v/1.m4s",
-            "a/~0/v/i-1.vtt",
+            "a/~0/v/i-1.jpg",
+            "a.mp4/.vtt",
+            "a.mp4/a%2Fb.vtt",
+            "a.mp4/en.srt",
             "a/0/v/1.m4s",
         ] {
             assert!(TitleUrl::parse(encoded).is_none(), "{encoded}");

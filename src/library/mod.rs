@@ -6,9 +6,12 @@
 
 pub mod cache_lookups;
 pub mod catalog;
+pub mod facts;
 pub mod file_changes;
 pub mod index_cache;
 pub mod media_type;
+pub mod natural_order;
+mod parts;
 pub mod path;
 pub mod scan;
 pub mod sidecar_name;
@@ -30,6 +33,7 @@ use tokio::sync::Notify;
 
 pub use cache_lookups::CacheLookups;
 pub use catalog::{Catalog, Title};
+pub use facts::{Facts, TitleKind};
 pub use file_changes::{FileChanges, FileSubscription};
 pub use index_cache::{Index, IndexCache};
 pub use path::{MediaPath, PathRefused};

@@ -12,7 +12,7 @@ use std::{
 
 use tracing::{debug, info, warn};
 
-use super::{Library, Title, sidecars::is_set};
+use super::{Library, MediaPath, Title, sidecars::is_set};
 use crate::extent::disk::{EntryKind, OpenError};
 
 /// The depth limit of a scan; it reports deeper directories and leaves them out.
@@ -91,16 +91,20 @@ impl Library {
             warn!(root = %path.display(), %error, "cannot open the root, retrying");
             return;
         }
+        if let Some(file) = named.only_file() {
+            self.reconcile(root, Path::new(file)).await;
+            info!(root = %path.display(), titles = self.catalog.len(), "scanned");
+            return;
+        }
         let scan = SCANS.fetch_add(1, Ordering::Relaxed);
-        let complete = match named.only_file() {
-            Some(file) => {
-                self.reconcile(root, Path::new(file)).await;
-                true
+        let complete = self.scan_below(root, PathBuf::new(), scan).await;
+        if complete {
+            let names = named.name.as_deref().map(|name| MediaPath::from_path(Path::new(name)));
+            match names {
+                None => self.catalog.sweep(None, scan),
+                // No title has a path below a name that is refused.
+                Some(below) => below.iter().for_each(|below| self.catalog.sweep(Some(below), scan)),
             }
-            None => self.scan_below(root, PathBuf::new(), scan).await,
-        };
-        if complete && named.only_file().is_none() {
-            self.catalog.sweep(Path::new(named.name.as_deref().unwrap_or_default()), scan);
         }
         info!(root = %path.display(), titles = self.catalog.len(), complete, "scanned");
     }
@@ -128,7 +132,7 @@ impl Library {
                 named.root.forget_below(relative);
                 let scan = SCANS.fetch_add(1, Ordering::Relaxed);
                 if self.scan_below(root, relative.to_owned(), scan).await {
-                    self.catalog.sweep(path.as_path(), scan);
+                    self.catalog.sweep(Some(&path), scan);
                 }
             }
             Err(OpenError::NotFound) => {

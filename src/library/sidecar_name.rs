@@ -20,7 +20,7 @@ use super::media_type;
 use crate::movie::languages;
 
 /// Extensions of subtitle files.
-const EXTENSIONS: [&[u8]; 2] = [b"srt", b"vtt"];
+const EXTENSIONS: [&[u8]; 4] = [b"srt", b"vtt", b"ass", b"ssa"];
 
 /// The description of a subtitle file, from its name.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -278,6 +278,8 @@ mod tests {
             ("film.srt", None, "", "Subtitles"),
             ("film.vtt", None, "", "Subtitles"),
             ("film.SRT", None, "", "Subtitles"),
+            ("film.en.ass", Some("en"), "", "English"),
+            ("film.en.SSA", Some("en"), "", "English"),
             ("film.en.srt", Some("en"), "", "English"),
             ("film.EN.srt", Some("en"), "", "English"),
             ("film.en.forced.vtt", Some("en"), "f", "English (forced)"),

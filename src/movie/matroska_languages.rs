@@ -1,20 +1,12 @@
 //! Language tags of Matroska's tracks (RFC 9559). ffmpeg before version 7 reads the three letters of
 //! `Language` only, so that `pt-BR` of `LanguageBCP47` becomes `por`.
 
+use super::ebml::{self, children};
 use crate::extent::{ReadAt, ReadError};
-
-/// The most elements of the segment that are read before `Tracks`; real files have a handful.
-const ELEMENTS_MAX: usize = 64;
-
-/// The longest `Tracks` that is read, in bytes: entries have codec configurations of some KiB.
-const TRACKS_BYTES_MAX: u64 = 1 << 20;
 
 /// The longest language tag that is read, in bytes.
 const TAG_BYTES_MAX: usize = 64;
 
-const EBML: u32 = 0x1A45_DFA3;
-const SEGMENT: u32 = 0x1853_8067;
-const CLUSTER: u32 = 0x1F43_B675;
 const TRACKS: u32 = 0x1654_AE6B;
 const TRACK_ENTRY: u32 = 0xAE;
 const TRACK_TYPE: u32 = 0x83;
@@ -39,32 +31,9 @@ pub enum MatroskaKind {
 pub fn read<R: ReadAt + ?Sized>(
     source: &R,
 ) -> Result<Vec<(MatroskaKind, Option<String>)>, ReadError> {
-    if Element::read(source, 0)?.is_none_or(|first| first.id != EBML) {
-        return Ok(Vec::new());
-    }
-    let mut at = 0;
-    for _ in 0..ELEMENTS_MAX {
-        let Some(element) = Element::read(source, at)? else { break };
-        match element.id {
-            // The segment is entered: its children follow.
-            SEGMENT => at = element.body,
-            TRACKS if element.bytes <= TRACKS_BYTES_MAX => {
-                let length = usize::try_from(element.bytes).expect("up to a MiB");
-                let mut body = vec![0; length];
-                return match source.read_exact_at(element.body, &mut body) {
-                    Ok(()) => Ok(children(&body).filter_map(entry).collect()),
-                    Err(ReadError::Truncated) => Ok(Vec::new()),
-                    Err(error) => Err(error),
-                };
-            }
-            CLUSTER | TRACKS => break,
-            _ => match element.body.checked_add(element.bytes) {
-                Some(next) if next > at => at = next,
-                _ => break,
-            },
-        }
-    }
-    Ok(Vec::new())
+    let mut tracks = None;
+    ebml::walk_segment(source, |id| id == TRACKS, |_, body| tracks = Some(body.to_vec()))?;
+    Ok(tracks.iter().flat_map(|body| children(body)).filter_map(entry).collect())
 }
 
 /// The kind and the tag of a `TrackEntry`.
@@ -86,62 +55,6 @@ fn entry((id, body): (u32, &[u8])) -> Option<(MatroskaKind, Option<String>)> {
         !tag.is_empty() && tag.bytes().all(is_plain)
     };
     Some((kind, tag.filter(is_tag).map(str::to_owned)))
-}
-
-/// The elements in a body, up to the first that does not fit.
-fn children(body: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
-    let mut rest = body;
-    std::iter::from_fn(move || {
-        let (id, after_id) = id(rest)?;
-        let (bytes, after_size) = size(after_id)?;
-        let bytes = usize::try_from(bytes).ok()?;
-        let body = after_size.get(..bytes)?;
-        rest = &after_size[bytes..];
-        Some((id, body))
-    })
-}
-
-/// An element of the file.
-struct Element {
-    id: u32,
-    /// The offset of its body.
-    body: u64,
-    /// The length of its body; the rest of the file if it is unknown.
-    bytes: u64,
-}
-
-impl Element {
-    /// Reads the header at an offset; `None` at the end of the file, or if it is invalid.
-    fn read<R: ReadAt + ?Sized>(source: &R, at: u64) -> Result<Option<Self>, ReadError> {
-        // An identifier and a size of the longest forms.
-        let mut header = [0; 4 + 8];
-        let available = usize::try_from(source.len().saturating_sub(at)).unwrap_or(usize::MAX);
-        let length = available.min(header.len());
-        let header = &mut header[..length];
-        source.read_exact_at(at, header)?;
-        let parsed = id(header).and_then(|(id, after)| Some((id, size(after)?)));
-        Ok(parsed.map(|(id, (bytes, after))| {
-            let body = at + (header.len() - after.len()) as u64;
-            Self { id, body, bytes: bytes.min(source.len().saturating_sub(body)) }
-        }))
-    }
-}
-
-/// An element identifier (RFC 8794 section 5), and what follows it.
-fn id(bytes: &[u8]) -> Option<(u32, &[u8])> {
-    let length = bytes.first()?.leading_zeros() as usize + 1;
-    let (id, rest) = bytes.split_at_checked(length).filter(|_| length <= 4)?;
-    Some((id.iter().fold(0, |id, byte| id << 8 | u32::from(*byte)), rest))
-}
-
-/// An element size (RFC 8794 section 4), and what follows it; the maximum if it is unknown.
-fn size(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let length = bytes.first()?.leading_zeros() as usize + 1;
-    let (size, rest) = bytes.split_at_checked(length).filter(|_| length <= 8)?;
-    let marked = size.iter().fold(0, |size, byte| size << 8 | u64::from(*byte));
-    let mask = (1_u64 << (7 * length)) - 1;
-    let value = marked & mask;
-    Some((if value == mask { u64::MAX } else { value }, rest))
 }
 
 #[cfg(test)]

@@ -5,12 +5,13 @@
 //! This module knows no title URLs, no status codes and no sockets.
 
 mod auxiliary;
-mod bit_rate;
+pub mod bit_rate;
 mod boxes;
 pub mod chapters;
 pub mod clip;
 pub mod cmaf;
 pub mod concat;
+pub mod container;
 pub mod cues;
 pub mod dash;
 pub mod faststart;

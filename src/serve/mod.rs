@@ -5,6 +5,7 @@
 
 mod banner;
 mod descriptors;
+mod fact_indexer;
 mod job_system;
 mod network_addresses;
 mod policy;
@@ -147,6 +148,7 @@ impl Server {
             request_ids: RequestIds::default(),
         };
         let job_system = JobSystem::start(&site, &data, worker, webhooks, background.handle());
+        background.spawn(fact_indexer::run(Arc::clone(&site)));
         let drain = Drain::default();
         let address = socket.local_addr()?;
         let io_threads = start_io_threads(&socket, listening, pipeline, plan.connections, &drain)?;

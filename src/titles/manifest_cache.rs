@@ -8,7 +8,10 @@ use quick_cache::{Weighter, sync::Cache};
 
 use super::{Error, readiness::Waiting};
 use crate::{
-    extent::{Text, disk::Identity},
+    extent::{
+        Text,
+        disk::{Identity, Version},
+    },
     library::CacheLookups,
     package::{faststart::Faststart, text::Subtitles},
 };
@@ -26,6 +29,8 @@ pub enum Product {
     IFrames(String),
     /// The chapters.
     Chapters,
+    /// Subtitles as one file, by their track in the file that holds them, and their version.
+    Text(usize, Version),
     /// The inspection report, with the digest of the subtitle files beside the title.
     Inspect(u64),
 }

@@ -42,7 +42,7 @@ pub async fn manifest(
     };
     let make = async {
         assets.log_left_out();
-        texts::unlist_invalid(titles, title, opened, &mut assets.texts).await;
+        texts::unlist_invalid(titles, title, &mut assets.texts).await;
         let name = String::from_utf8_lossy(title.file_name()).into_owned();
         let opened = opened.clone();
         let write = titles.background.spawn_blocking_limited(move || {

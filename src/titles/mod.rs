@@ -7,7 +7,10 @@
 pub mod artifacts;
 pub mod assets;
 pub mod clips;
+pub mod details;
 pub mod error;
+pub mod fact_store;
+pub mod facts;
 pub mod growth;
 pub mod images;
 pub mod inspection;
@@ -26,6 +29,7 @@ pub mod required_video;
 pub mod segments;
 pub mod sets;
 pub mod short_file;
+pub mod text_files;
 pub mod texts;
 
 use std::sync::Arc;

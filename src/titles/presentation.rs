@@ -51,7 +51,7 @@ pub fn build(opened: &Opened, name: &str, assets: &TitleAssets) -> Presentation 
         return presentation;
     };
     for (index, source) in assets.texts.iter().enumerate().filter(|(_, text)| text.is_listed) {
-        presentation.tracks.push(source.track(index, &assets.prefix, opened, &leading));
+        presentation.tracks.push(source.track(index, &assets.prefix, &leading));
     }
     presentation
 }

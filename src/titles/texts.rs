@@ -14,12 +14,13 @@ use super::{
 use crate::{
     extent::{
         Caching, Text,
-        disk::{File, OpenError, Version},
+        disk::{File, Identity, OpenError, Version},
     },
     library::{MediaPath, Sidecars, sidecar_name::Sidecar},
     movie::{Movie, SegmentStart},
     package::{
-        chapters, cues, hls,
+        chapters::{self, Chapter},
+        cues, hls,
         presentation::{self, Segment},
         text::{self, Parsed, SubtitleFormat, Subtitles, TimestampMap},
         text_track::{self, Description, HasText},
@@ -44,8 +45,15 @@ pub struct TextSource {
 
 /// The origin of subtitles.
 pub enum TextOrigin {
-    /// A track of the title's own file, by its place.
-    Track(usize),
+    /// A track of the title's playable file.
+    Track {
+        /// The file.
+        file: Arc<File>,
+        /// Its index.
+        movie: Arc<Movie>,
+        /// The place of the track.
+        place: usize,
+    },
     /// Subtitles of the file that the title was remuxed from, beside the remuxed movie.
     Remuxed {
         /// The file, in WebVTT.
@@ -117,7 +125,8 @@ pub async fn open_among(
     sidecars: Sidecars,
 ) -> Vec<TextSource> {
     let own = |place: usize| {
-        let origin = TextOrigin::Track(place);
+        let (file, movie) = (Arc::clone(&opened.file), Arc::clone(&opened.movie));
+        let origin = TextOrigin::Track { file, movie, place };
         let version = opened.version.with(text::FORMAT_VERSION);
         let is_listed = text_track::has_text(&opened.movie.tracks[place]) != HasText::No;
         TextSource { version, origin, is_listed }
@@ -132,12 +141,19 @@ pub async fn open_among(
             Err(error) => tracing::warn!(file = text.file, %error, "cannot open remuxed subtitles"),
         }
     }
+    texts.extend(open_sidecars(titles, opened.version, sidecars).await);
+    texts
+}
+
+/// Opens the subtitle files beside a title of this version.
+pub async fn open_sidecars(titles: &Titles, title: Version, sidecars: Sidecars) -> Vec<TextSource> {
+    let mut texts = Vec::new();
     for (path, sidecar) in sidecars.subtitles {
         match titles.file(&path, Waiting::Allowed).await {
             Ok(file) => {
                 let kind = SubtitleFormat::from_name(path.file_name());
                 // The segments are cut at the title's times, so the title's version is part of it.
-                let version = opened.version.and(sidecar_version(&file, kind, &sidecar));
+                let version = title.and(sidecar_version(&file, kind, &sidecar));
                 let origin = TextOrigin::Sidecar { file, kind, sidecar };
                 texts.push(TextSource { version, origin, is_listed: true });
             }
@@ -163,18 +179,23 @@ impl TextSource {
     /// The time of the last write to any of its files.
     fn modified(&self, title: &Opened) -> SystemTime {
         let modified = title.file.identity().modified();
+        modified.max(self.key().0.modified())
+    }
+
+    /// The file that holds the subtitles, and their track in it.
+    pub fn key(&self) -> (Identity, usize) {
         match &self.origin {
-            TextOrigin::Track(_) => modified,
+            TextOrigin::Track { file, place, .. } => (*file.identity(), *place),
             TextOrigin::Remuxed { file, .. } | TextOrigin::Sidecar { file, .. } => {
-                modified.max(file.identity().modified())
+                (*file.identity(), 0)
             }
         }
     }
 
-    /// The name and the flags in manifests. `movie` is that of the title.
-    fn describe(&self, movie: &Movie) -> Description {
+    /// The name and the flags in manifests.
+    pub fn describe(&self) -> Description {
         match &self.origin {
-            TextOrigin::Track(place) => text_track::describe(movie, *place),
+            TextOrigin::Track { movie, place, .. } => text_track::describe(movie, *place),
             TextOrigin::Remuxed { text, .. } => describe_remuxed(text),
             TextOrigin::Sidecar { sidecar, .. } => Description {
                 language: sidecar.language.clone(),
@@ -194,10 +215,9 @@ impl TextSource {
         &self,
         index: usize,
         prefix: &str,
-        title: &Opened,
         leading: &presentation::Track,
     ) -> presentation::Track {
-        let Description { language, label, is_default, roles, text } = self.describe(&title.movie);
+        let Description { language, label, is_default, roles, text } = self.describe();
         presentation::Track {
             prefix: prefix.to_owned(),
             version: self.version.to_string(),
@@ -238,37 +258,42 @@ pub async fn file(
     let leading =
         presentation.tracks.first().ok_or_else(|| super::segments::unsupported(&opened.movie))?;
     let (media_type, bytes) = match file {
-        TextFile::Playlist => (HLS, hls::media(&source.track(index, "", opened, leading))),
+        TextFile::Playlist => (HLS, hls::media(&source.track(index, "", leading))),
         TextFile::Segment(segment) => {
             let range_ms = range_ms(leading, segment).ok_or(Error::NotFound)?;
-            let subtitles = subtitles(titles, opened, source).await?;
+            let subtitles = subtitles(titles, source).await?;
             (VTT, text::format_segment(&subtitles, range_ms, TimestampMap::default()))
         }
-        TextFile::Whole => (VTT, text::format_file(&*subtitles(titles, opened, source).await?)),
+        TextFile::Whole => (VTT, text::format_file(&*subtitles(titles, source).await?)),
     };
     let mut text = Text::new(bytes, media_type, Caching::Immutable);
     text.last_modified = Some(source.modified(opened));
     Ok(text)
 }
 
-/// The chapters of a title, as WebVTT; a title without any has no such file.
+/// The chapters of a title, as WebVTT; without any it has no cue.
 pub async fn chapters(titles: &Titles, opened: &Opened) -> Result<Text, Error> {
-    if opened.movie.chapters.is_none() {
-        return Err(Error::NotFound);
-    }
     let identity = *opened.file.identity();
     let make = async {
-        let movie = Arc::clone(&opened.movie);
-        let duration_ms = title::presentation(&movie, "", opened.version).duration_us / 1000;
-        let reading = opened.file.compute(move |open| {
-            let read = chapters::read(&movie, &open.blocking_reader())?;
-            open.check().map(|()| read)
-        });
-        let chapters = reading.await??;
+        let duration_ms = title::duration_ms(&opened.movie);
+        let chapters = read_chapters(opened).await?;
         let text = text::format_file(&chapters::cues(&chapters, duration_ms));
         Ok(Text::kept(text, VTT, Caching::File, Some(identity.modified())))
     };
     titles.cache.text(identity, Product::Chapters, Waiting::Allowed, make).await
+}
+
+/// Reads the chapters of a title.
+pub async fn read_chapters(opened: &Opened) -> Result<Vec<Chapter>, Error> {
+    if opened.movie.chapters.is_none() {
+        return Ok(Vec::new());
+    }
+    let movie = Arc::clone(&opened.movie);
+    let reading = opened.file.compute(move |open| {
+        let read = chapters::read(&movie, &open.blocking_reader())?;
+        open.check().map(|()| read)
+    });
+    Ok(reading.await??)
 }
 
 /// The time of a segment's cues in milliseconds: the first segment begins with the title, and the last has
@@ -281,24 +306,15 @@ fn range_ms(leading: &presentation::Track, segment: usize) -> Option<Range<u64>>
 }
 
 /// The cues of a source, from the cache or from the file.
-async fn subtitles(
-    titles: &Titles,
-    opened: &Opened,
-    source: &TextSource,
-) -> Result<Arc<Subtitles>, Error> {
-    let (identity, track) = match &source.origin {
-        TextOrigin::Track(place) => (*opened.file.identity(), *place),
-        TextOrigin::Remuxed { file, .. } | TextOrigin::Sidecar { file, .. } => {
-            (*file.identity(), 0)
-        }
-    };
+pub async fn subtitles(titles: &Titles, source: &TextSource) -> Result<Arc<Subtitles>, Error> {
+    let (identity, track) = source.key();
     if let Some(cached) = titles.cache.subtitles(&identity, track) {
         return Ok(cached);
     }
     let subtitles = match &source.origin {
-        TextOrigin::Track(place) => {
-            let (movie, place) = (Arc::clone(&opened.movie), *place);
-            let reading = opened.file.compute(move |open| {
+        TextOrigin::Track { file, movie, place } => {
+            let (movie, place) = (Arc::clone(movie), *place);
+            let reading = file.compute(move |open| {
                 let read = cues::read(&movie.tracks[place], &open.blocking_reader())?;
                 open.check().map(|()| read)
             });
@@ -358,29 +374,30 @@ fn check_cues(parsed: &Parsed) -> Result<(), Error> {
 /// waits for nothing.
 ///
 /// A sidecar that cannot be read at the moment stays listed: manifests are cached for longer than that.
-pub async fn unlist_invalid(
-    titles: &Titles,
-    title: &MediaPath,
-    opened: &Opened,
-    texts: &mut [TextSource],
-) {
+pub async fn unlist_invalid(titles: &Titles, title: &MediaPath, texts: &mut [TextSource]) {
     for (index, source) in texts.iter_mut().enumerate().filter(|(_, source)| source.is_listed) {
-        let is_in_doubt = match &source.origin {
-            TextOrigin::Track(place) => {
-                text_track::has_text(&opened.movie.tracks[*place]) == HasText::Unknown
-            }
-            TextOrigin::Remuxed { .. } | TextOrigin::Sidecar { .. } => true,
-        };
-        if !is_in_doubt {
-            continue;
+        if let Some(why) = why_invalid(titles, source).await {
+            let (title, number) = (title.display(), index + 1);
+            tracing::warn!(title, number, why, "invalid subtitles left out of their title");
+            source.is_listed = false;
         }
-        let why = match subtitles(titles, opened, source).await {
-            Ok(subtitles) if subtitles.cues().is_empty() => "it has no cue".to_owned(),
-            Err(Error::Unprocessable(why)) => why,
-            _ => continue,
-        };
-        let (title, number) = (title.display(), index + 1);
-        tracing::warn!(title, number, why, "invalid subtitles left out of their title");
-        source.is_listed = false;
+    }
+}
+
+/// Why subtitles have no cue to show; `None` if they have one, or cannot be read at the moment.
+pub async fn why_invalid(titles: &Titles, source: &TextSource) -> Option<String> {
+    let is_in_doubt = match &source.origin {
+        TextOrigin::Track { movie, place, .. } => {
+            text_track::has_text(&movie.tracks[*place]) == HasText::Unknown
+        }
+        TextOrigin::Remuxed { .. } | TextOrigin::Sidecar { .. } => true,
+    };
+    if !is_in_doubt {
+        return None;
+    }
+    match subtitles(titles, source).await {
+        Ok(subtitles) => subtitles.cues().is_empty().then(|| "it has no cue".to_owned()),
+        Err(Error::Unprocessable(why)) => Some(why),
+        Err(_) => None,
     }
 }

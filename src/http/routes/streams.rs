@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 
 use super::{Read, finish, images, read_method};
 use crate::{
-    extent::Text,
+    extent::{Text, disk::File},
     http::{
         Error, Site, cors,
         fields::{RequestFields, ResponseFields, parse_get_or_head},
@@ -16,7 +16,7 @@ use crate::{
         server_timing,
         urls::{TitleUrl, TrackFile, View},
     },
-    library::MediaPath,
+    library::{Index, MediaPath},
     package::title,
     titles::{
         self, Titles,
@@ -31,6 +31,7 @@ use crate::{
         remux::RemuxStart,
         required_video, segments,
         sets::{Member, Set},
+        text_files,
         texts::{self, TextFile},
     },
 };
@@ -150,6 +151,10 @@ async fn resource(
         let report = Box::pin(inspection::report(titles, title, (file, index))).await?;
         return Ok((Resource::Text(report), None));
     }
+    if let (View::Text(name), Err(_)) = (view, &index) {
+        let text = text_beside(titles, title, (file, index), (*name, begun));
+        return Ok((Resource::Text(Box::pin(text).await?), None));
+    }
     let start = if view.is_image() { RemuxStart::Never } else { RemuxStart::Enqueue };
     let opened = titles.open_indexed(title, (file, index), start, begun, *waiting).await?;
     let resource = match view {
@@ -166,6 +171,28 @@ async fn resource(
         }
     };
     Ok((resource, Some(opened.timing)))
+}
+
+/// Subtitles of a file that is no movie itself: as long as it is not remuxed, those beside it.
+async fn text_beside(
+    titles: &Titles,
+    title: &MediaPath,
+    (file, index): (Arc<File>, Index),
+    (name, begun): (&str, Instant),
+) -> Result<Text, Error> {
+    let version = titles.version(&file);
+    let (start, waiting) = (RemuxStart::Never, Waiting::Allowed);
+    match titles.open_indexed(title, (file, index), start, begun, waiting).await {
+        Ok(opened) => Ok(text_files::file(titles, title, &opened, name).await?),
+        Err(not_remuxed) => {
+            let beside = text_files::open_beside(titles, title, version).await?;
+            match text_files::file_among(titles, &beside, name).await {
+                // Perhaps the remux extracts it.
+                Err(titles::Error::NotFound) => Err(not_remuxed.into()),
+                found => Ok(found?),
+            }
+        }
+    }
 }
 
 /// Whether a folder is neither a track of video or audio nor a job's.
@@ -270,6 +297,7 @@ async fn view_of_file(
     let titles = &site.titles;
     let text = match view {
         View::Chapters => texts::chapters(titles, opened).await?,
+        View::Text(name) => text_files::file(titles, title, opened, name).await?,
         View::Inspect => {
             let (file, movie) = (Arc::clone(&opened.file), Arc::clone(&opened.movie));
             inspection::report(titles, title, (file, Ok(movie))).await?

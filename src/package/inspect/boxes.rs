@@ -1,6 +1,9 @@
 //! Top-level boxes of any file, movie or not.
 
-use super::report::{Index, Place, TopBox};
+use super::{
+    foreign::Foreign,
+    report::{Index, Place, TopBox},
+};
 use crate::{
     extent::{ReadAt, ReadError},
     movie::{FourCc, Header, children},
@@ -19,8 +22,8 @@ pub(super) struct TopBoxes {
     boxes: Vec<Header>,
     /// Bytes after the last box.
     pub(super) trailing_bytes: u64,
-    /// The file format, if the first bytes identify another one.
-    pub(super) foreign: Option<&'static str>,
+    /// The file in another container, if the first bytes identify one.
+    pub(super) foreign: Option<Foreign>,
     /// The major brand.
     pub(super) brand: Option<FourCc>,
 }
@@ -28,7 +31,7 @@ pub(super) struct TopBoxes {
 impl TopBoxes {
     /// Reads the boxes of a file.
     pub(super) fn read<R: ReadAt + ?Sized>(source: &R) -> Result<Self, ReadError> {
-        let foreign = foreign(source)?;
+        let foreign = Foreign::read(source)?;
         let mut boxes = Vec::new();
         if foreign.is_none() {
             boxes = children(source, &(0..source.len()))?;
@@ -56,6 +59,11 @@ impl TopBoxes {
             brand = Some(FourCc(code));
         }
         Ok(Self { boxes, trailing_bytes: source.len().saturating_sub(end), foreign, brand })
+    }
+
+    /// The name of another container.
+    pub(super) fn container(&self) -> Option<&'static str> {
+        self.foreign.as_ref().map(|foreign| foreign.container.name())
     }
 
     /// Number of boxes that were read.
@@ -101,33 +109,6 @@ fn is_known(kind: FourCc) -> bool {
     matches!(&kind.0, b"ftyp" | b"moov" | b"mdat" | b"free" | b"skip" | b"wide" | b"uuid" | b"moof")
 }
 
-/// File formats and their first bytes.
-const FOREIGN: [(&[u8], &str); 7] = [
-    (b"\x1a\x45\xdf\xa3", "WebM or Matroska"),
-    (b"OggS", "Ogg"),
-    (b"RIFF", "AVI or WAV"),
-    (b"FLV\x01", "Flash Video"),
-    (b"ID3", "MP3"),
-    (b"fLaC", "FLAC"),
-    (b"\0\0\x01\xba", "MPEG program stream"),
-];
-
-/// The sync byte of an MPEG transport stream, and the length of its packets.
-const TRANSPORT_SYNC: u8 = 0x47;
-const TRANSPORT_PACKET_BYTES: usize = 188;
-
-/// The format of a file that is not MP4 or MOV, by its first bytes.
-fn foreign<R: ReadAt + ?Sized>(source: &R) -> Result<Option<&'static str>, ReadError> {
-    let mut buffer = [0; TRANSPORT_PACKET_BYTES + 1];
-    let length = usize::try_from(source.len()).unwrap_or(usize::MAX).min(buffer.len());
-    let head = &mut buffer[..length];
-    source.read_exact_at(0, head)?;
-    let found = FOREIGN.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, name)| *name);
-    let is_sync = |at: usize| head.get(at) == Some(&TRANSPORT_SYNC);
-    let is_transport = is_sync(0) && is_sync(TRANSPORT_PACKET_BYTES);
-    Ok(found.or(is_transport.then_some("MPEG transport stream")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,9 +144,9 @@ mod tests {
             assert_eq!(read(bytes).count(), 0, "{bytes:?}");
             assert_eq!(read(bytes).trailing_bytes, bytes.len() as u64, "{bytes:?}");
         }
-        let mut transport = vec![0; 400];
-        (transport[0], transport[188]) = (0x47, 0x47);
-        assert_eq!(read(&transport).foreign, Some("MPEG transport stream"));
-        assert_eq!(read(b"OggS....").foreign, Some("Ogg"));
+        let mut transport = vec![0; 1000];
+        transport.iter_mut().step_by(188).for_each(|byte| *byte = 0x47);
+        assert_eq!(read(&transport).container(), Some("MPEG transport stream"));
+        assert_eq!(read(b"OggS....").container(), Some("Ogg"));
     }
 }

@@ -7,7 +7,9 @@
 mod boxes;
 mod corrections;
 mod edits;
+pub mod foreign;
 mod orientation;
+pub mod playable;
 mod players;
 mod problems;
 pub mod remux;
@@ -23,7 +25,10 @@ mod words;
 
 use std::num::NonZeroU32;
 
-pub use self::texts::{add_subtitle_files, subtitle_file};
+pub use self::{
+    texts::{add_subtitle_files, subtitle_file},
+    words::codec as codec_name,
+};
 
 use self::{
     boxes::TopBoxes,
@@ -70,7 +75,7 @@ pub fn inspect<R: ReadAt + ?Sized>(
 
 /// The file according to its top-level boxes.
 fn file(boxes: &TopBoxes, size_bytes: u64, version: Version) -> File {
-    let container = match (boxes.foreign, boxes.brand) {
+    let container = match (boxes.container(), boxes.brand) {
         (Some(name), _) => name,
         (None, Some(FourCc([b'q', b't', b' ', b' ']))) => "QuickTime",
         (None, Some(_)) => "MP4",
@@ -98,6 +103,7 @@ fn empty(file: File) -> Report {
     Report {
         playable: false,
         reasons: Vec::new(),
+        browsers: None,
         file,
         remux: None,
         duration_s: None,
@@ -126,16 +132,19 @@ fn refused_report(
         MovieRefused::NoTrack(left_out) => &left_out[..],
         _ => &[],
     };
+    let foreign_ms = boxes.foreign.as_ref().and_then(|foreign| foreign.duration_ms);
     let report = Report {
-        reasons: vec![match boxes.foreign {
+        reasons: vec![match boxes.container() {
             Some(name) => format!("this is {name}, not MP4 or MOV"),
             None => refused.to_string(),
         }],
+        browsers: boxes.foreign.as_ref().map(|foreign| foreign.browsers.clone()),
+        duration_s: foreign_ms.map(|ms| ms as f64 / 1000.0),
         left_out: left_out.iter().map(left_out_track).collect(),
         problems: problems.sorted(),
         ..empty(file(boxes, size_bytes, version))
     };
-    match (refused, boxes.foreign) {
+    match (refused, &boxes.foreign) {
         (MovieRefused::NoMovie, Some(_)) => report.before_remux(&remux::Progress::NotStarted),
         _ => report,
     }
@@ -198,11 +207,7 @@ fn movie_report(
         });
         problems.track(track, survey, folder.is_some());
     }
-    let duration_us = movie
-        .tracks
-        .iter()
-        .map(|track| presentation::microseconds(track.index.end.unsigned_abs(), track.timescale));
-    let duration_ms = duration_us.max().unwrap_or(0).saturating_add(500) / 1000;
+    let duration_ms = duration_ms(movie);
     report.duration_s = Some(duration_ms as f64 / 1000.0);
     report.left_out = movie.left_out.iter().map(left_out_track).collect();
     report.repairs = repairs::repairs(movie, report.file.index.place, surveys, &offered);
@@ -214,6 +219,15 @@ fn movie_report(
     problems.movie(movie, &report);
     report.problems = problems.sorted();
     report
+}
+
+/// The duration of a movie: the end of its last track, rounded to the millisecond.
+pub fn duration_ms(movie: &Movie) -> u64 {
+    let ends_us = movie
+        .tracks
+        .iter()
+        .map(|track| presentation::microseconds(track.index.end.unsigned_abs(), track.timescale));
+    ends_us.max().unwrap_or(0).saturating_add(500) / 1000
 }
 
 /// The folders of tracks in URLs, by their place in the movie. Text tracks of the movie come before those

@@ -11,6 +11,9 @@ use crate::movie::codec::{Chroma, Codec, Media, SampleEntry};
 /// The month of the player data.
 pub(super) const AS_OF: &str = "2026-11";
 
+/// The browsers that nearly everybody has on a desktop: what both play is commonly played.
+pub(super) const COMMON_BROWSERS: [&str; 2] = ["Chrome", "Firefox"];
+
 /// A class of formats that players treat alike.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Format {

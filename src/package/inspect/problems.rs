@@ -49,7 +49,7 @@ impl Problems {
 
     /// Adds the reason why the file is not a movie.
     pub(super) fn refused(&mut self, refused: &MovieRefused, boxes: &TopBoxes) {
-        let advice = match (refused, boxes.foreign) {
+        let advice = match (refused, boxes.container()) {
             (MovieRefused::NoMovie, Some(_)) => "The file itself is served below /media/.",
             (MovieRefused::NoMovie, None) => "Check that the file is a video.",
             (MovieRefused::NoMoov, _) => {
@@ -66,7 +66,7 @@ impl Problems {
             }
             (MovieRefused::NoTrack(_), _) => "See the reason for each track.",
         };
-        let sentence = match boxes.foreign {
+        let sentence = match boxes.container() {
             Some(name) => format!("This is {name}, not MP4 or MOV."),
             None => sentence(&refused.to_string()),
         };

@@ -1,6 +1,6 @@
 //! A file in another container than MP4: Headwater remuxes it, and plays the remuxed movie.
 
-use super::report::{Place, Problem, RemuxReport, RemuxState, Report, Severity};
+use super::report::{Place, Plays, Problem, RemuxReport, RemuxState, Report, Severity};
 
 /// How far the remux of a file is, as the server knows it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -24,48 +24,69 @@ pub struct Losses {
     pub texts: usize,
 }
 
+impl Progress {
+    /// Whether the title plays by a remux, or may.
+    pub fn may_play(&self) -> bool {
+        matches!(self, Self::NotStarted | Self::Running(_))
+    }
+
+    /// The progress with a file in this container, as a sentence.
+    pub fn sentence(&self, container: &str) -> String {
+        match self {
+            Self::NotStarted => {
+                format!("This is {container}, which Headwater remuxes into MP4 with ffmpeg.")
+            }
+            Self::Running(permille) => format!(
+                "This is {container}; Headwater is remuxing it into MP4: {} %.",
+                permille / 10
+            ),
+            Self::Failed(why) => {
+                format!("This is {container}, and Headwater could not remux it into MP4: {why}.")
+            }
+            Self::Unavailable(why) => {
+                format!("This is {container}, and Headwater cannot remux it into MP4 now: {why}.")
+            }
+        }
+    }
+
+    /// How severe that is, and the next step.
+    fn advice(&self) -> (Severity, &'static str) {
+        match self {
+            Self::NotStarted => (
+                Severity::Note,
+                "It begins with the first request for a playlist, a manifest or play.mp4. Then this report \
+                 is about the tracks of the remuxed movie.",
+            ),
+            Self::Running(_) => (
+                Severity::Note,
+                "The title plays when that is done. Then this report is about the tracks of the remuxed \
+                 movie.",
+            ),
+            Self::Failed(_) => (
+                Severity::Error,
+                "The file itself is served below /media/. Check that other players play it.",
+            ),
+            Self::Unavailable(_) => (Severity::Error, "The file itself is served below /media/."),
+        }
+    }
+}
+
 impl Report {
     /// The report about a file of another container before its movie is there. It begins as that of
     /// [`inspect`](super::inspect).
     #[must_use]
     pub fn before_remux(mut self, progress: &Progress) -> Self {
-        let container = &self.file.container;
-        let (state, percent, severity, what, advice) = match progress {
-            Progress::NotStarted => (
-                RemuxState::NotStarted,
-                0,
-                Severity::Note,
-                format!("This is {container}, which Headwater remuxes into MP4 with ffmpeg."),
-                "It begins with the first request for a playlist, a manifest or play.mp4. Then this report \
-                 is about the tracks of the remuxed movie.",
-            ),
-            Progress::Running(permille) => (
-                RemuxState::Running,
-                permille / 10,
-                Severity::Note,
-                format!(
-                    "This is {container}; Headwater is remuxing it into MP4: {} %.",
-                    permille / 10
-                ),
-                "The title plays when that is done. Then this report is about the tracks of the remuxed \
-                 movie.",
-            ),
-            Progress::Failed(why) => (
-                RemuxState::Failed,
-                0,
-                Severity::Error,
-                format!("This is {container}, and Headwater could not remux it into MP4: {why}."),
-                "The file itself is served below /media/. Check that other players play it.",
-            ),
-            Progress::Unavailable(why) => (
-                RemuxState::Unavailable,
-                0,
-                Severity::Error,
-                format!("This is {container}, and Headwater cannot remux it into MP4 now: {why}."),
-                "The file itself is served below /media/.",
-            ),
+        let (state, percent) = match progress {
+            Progress::NotStarted => (RemuxState::NotStarted, 0),
+            Progress::Running(permille) => (RemuxState::Running, permille / 10),
+            Progress::Failed(_) => (RemuxState::Failed, 0),
+            Progress::Unavailable(_) => (RemuxState::Unavailable, 0),
         };
-        self.playable = matches!(progress, Progress::NotStarted | Progress::Running(_));
+        let (severity, advice) = progress.advice();
+        let what = progress.sentence(&self.file.container);
+        let plays_as_it_is =
+            self.browsers.as_ref().is_some_and(|verdict| verdict.plays == Plays::Yes);
+        self.playable = plays_as_it_is || progress.may_play();
         self.reasons = if self.playable { Vec::new() } else { vec![what.clone()] };
         // A compressed index is a sentence of its own; of another container this one is all.
         let is_movie = self.file.index.place != Place::Missing;
@@ -104,6 +125,7 @@ impl Report {
             average_extent_bytes: self.file.average_extent_bytes,
             ..source.file
         };
+        self.browsers = source.browsers;
         let Losses { left_out, texts } = losses;
         self.remux = Some(RemuxReport { state: RemuxState::Done, percent: 100, left_out, texts });
         self

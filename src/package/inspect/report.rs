@@ -12,6 +12,8 @@ pub struct Report {
     pub playable: bool,
     /// Why the file is not playable; empty if it is.
     pub reasons: Vec<String>,
+    /// How browsers play the file as it is, if it is in another container than MP4.
+    pub browsers: Option<Verdict>,
     /// The file as a whole.
     pub file: File,
     /// The remux, if the file is in another container than MP4.

@@ -194,7 +194,9 @@ fn a_file_that_is_not_a_movie_has_a_report_with_its_boxes() {
     assert!(report_of_half.reasons[0].contains("no index (moov)"), "{:?}", report_of_half.reasons);
     assert_eq!(report_of_half.file.boxes.last().map(|it| it.is_cut), Some(true));
     let other = report(&sample("Clock.webm"));
-    assert_eq!((other.playable, other.file.container.as_str()), (true, "WebM or Matroska"));
+    assert_eq!((other.playable, other.file.container.as_str()), (true, "WebM"));
+    assert_eq!(other.browsers.map(|verdict| verdict.plays), Some(Plays::Yes));
+    assert_eq!(other.duration_s.map(f64::round), Some(20.0));
     let [problem] = &other.problems[..] else { panic!("one: {:?}", other.problems) };
     assert_eq!(problem.severity, Severity::Note);
     assert!(problem.sentence.contains("which Headwater remuxes into MP4"), "{problem:?}");

@@ -22,7 +22,7 @@ fn thousandths(number: i128) -> f64 {
 }
 
 /// Name of the codec, with profile and level.
-pub(super) fn codec(entry: &SampleEntry) -> String {
+pub fn codec(entry: &SampleEntry) -> String {
     let mut words = entry.codec.to_string();
     match &entry.media {
         Media::Video(video) => {

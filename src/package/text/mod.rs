@@ -140,8 +140,12 @@ pub enum SubtitleFormat {
 impl SubtitleFormat {
     /// The format by the extension of a file name; SubRip if it is unknown.
     pub fn from_name(name: &[u8]) -> Self {
-        let is_web_vtt = name.len() >= 4 && name[name.len() - 4..].eq_ignore_ascii_case(b".vtt");
-        if is_web_vtt { Self::WebVtt } else { Self::Srt }
+        let extension = name.last_chunk::<4>().copied().unwrap_or_default();
+        match &extension.map(|byte| byte.to_ascii_lowercase()) {
+            b".vtt" => Self::WebVtt,
+            b".ass" | b".ssa" => Self::Ass,
+            _ => Self::Srt,
+        }
     }
 }
 

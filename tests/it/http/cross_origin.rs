@@ -115,6 +115,55 @@ fn only_media_is_open_to_other_origins() {
 }
 
 #[test]
+fn api_origins_opens_the_api_to_pages_of_these_origins_for_reading() {
+    let folder = folder();
+    let origins = "api_origins = 'https://a.example https://b.example'";
+    let serving = serve_with(&[folder.path("")], origins);
+    for (origin, is_allowed) in [
+        (Some("https://a.example"), true),
+        (Some("https://b.example"), true),
+        (Some("https://c.example"), false),
+        (Some("null"), false),
+        (None, false),
+    ] {
+        let field = origin.map(|origin| format!("Origin: {origin}"));
+        let fields: Vec<_> = field.as_deref().into_iter().collect();
+        let expected = origin.filter(|_| is_allowed);
+        for (method, target) in [
+            ("GET", "/api/titles"),
+            ("HEAD", "/api/titles/a.mp4"),
+            ("GET", "/api/titles/none.mp4"),
+            ("GET", "/api/jobs"),
+            ("GET", "/api/status"),
+            ("OPTIONS", "/api/titles"),
+        ] {
+            let response = serving.request(method, target, &fields);
+            let allowed = response.field("access-control-allow-origin");
+            assert_eq!(allowed, expected, "{method} {target}, {origin:?}");
+            let varies = response.list("vary").iter().any(|name| name == "origin");
+            assert!(varies, "{method} {target}, {origin:?}");
+        }
+        for (method, target) in [("POST", "/api/jobs"), ("GET", "/"), ("GET", "/metrics")] {
+            let response = serving.request(method, target, &fields);
+            let allowed = response.field("access-control-allow-origin");
+            assert_eq!(allowed, None, "{method} {target}, {origin:?}");
+        }
+    }
+    let changes = serving.request("POST", "/api/jobs", &["Origin: https://a.example"]);
+    assert_eq!(changes.status, 403);
+    let serving = serve_with(&[folder.path("")], "api_origins = '*'");
+    let response = serving.get("/api/titles", &["Origin: https://c.example"]);
+    assert_eq!(response.field("access-control-allow-origin"), Some("*"));
+    assert!(!response.list("vary").iter().any(|name| name == "origin"));
+    for invalid in ["tv.example", "https://tv.example/", "", "* https://tv.example"] {
+        let line = format!("api_origins = '{invalid}'");
+        let refused = toml::from_str::<headwater::config::Layer>(&line).err();
+        let why = refused.expect("an invalid list").to_string();
+        assert!(why.contains("api_origins") && why.contains("origins"), "{why}");
+    }
+}
+
+#[test]
 fn every_resource_refuses_other_methods_with_405_and_allow() {
     let folder = folder();
     let serving = serve(&folder);

@@ -1,5 +1,6 @@
 //! HTTP semantics.
 
+mod assets; // the files of the page, and their caching
 mod cases; // the rules of RFC 9110 as a table of requests and responses
 mod content_codings; // gzip and br: of text, never of media
 mod cross_origin; // CORS, methods, request ids, health
@@ -14,3 +15,4 @@ mod proxies; // behind nginx and Caddy, as the documents configure them
 mod query_strings; // booleans in query strings
 mod request_bodies; // request bodies: limits, timeouts, reuse of the connection
 mod responses; // the table of cases, over sockets and in memory
+mod title_documents; // one title, whatever its file is

@@ -16,13 +16,45 @@ fn a_file_that_is_no_movie_is_told_from_a_movie() {
     let program = [&b"\0\0\x01\xba"[..], &[0; 438], &boxed(b"mdat", &[])].concat();
     says("this is *, not MP4 or MOV", &program, text);
     says("This is *, not MP4 or MOV.", &program, webm);
-    says("WebM or Matroska", webm, b"FLV\x01");
-    says("AVI or WAV", b"RIFF and so on", webm);
-    says("Flash Video", b"FLV\x01 and so on", webm);
-    says("MPEG program stream", b"\0\0\x01\xba and so on", webm);
-    let mut transport = vec![0; 400];
-    (transport[0], transport[188]) = (0x47, 0x47);
-    says("MPEG transport stream", &transport, webm);
+    says("Matroska", webm, b"FLV\x01");
+}
+
+#[test]
+fn browsers_play_some_other_containers_as_they_are() {
+    // The head of a file: the kind of its document, and the codecs of video and audio.
+    let matroska = |kind: &str, video: &str, audio: &str| {
+        let element = |id: &[u8], body: &[u8]| {
+            [id, &[0x80 | u8::try_from(body.len()).expect("a short body")], body].concat()
+        };
+        let track = |kind: u8, codec: &str| {
+            let body = [element(b"\x83", &[kind]), element(b"\x86", codec.as_bytes())].concat();
+            element(b"\xae", &body)
+        };
+        let header = element(b"\x1a\x45\xdf\xa3", &element(b"\x42\x82", kind.as_bytes()));
+        let tracks = [track(1, video), track(2, audio)].concat();
+        [header, element(b"\x18\x53\x80\x67", &element(b"\x16\x54\xae\x6b", &tracks))].concat()
+    };
+    let webm = matroska("webm", "V_VP9", "A_OPUS");
+    let other = matroska("matroska", "V_MPEG4/ISO/AVC", "A_AAC");
+    let costly = matroska("matroska", "V_MPEG2", "A_DTS");
+    let wave = |tag: u8| [b"RIFF\0\0\0\0WAVEfmt \x02\0\0\0", &[tag, 0][..]].concat();
+    let ogg = |codec: &str| [&b"OggS"[..], &[0; 22], &[1, 8], codec.as_bytes()].concat();
+    says("all browsers play the file as it is", &wave(1), &wave(2));
+    says("compressed WAV depends on the browser", &wave(2), &wave(1));
+    says("browsers do not play *", b"FLV\x01 and so on", &wave(1));
+    says("Chrome and Firefox play the file as it is; Safari depends on its version", &webm, &other);
+    says(
+        "Matroska depends on the browser: Chrome and new versions of Firefox play it",
+        &other,
+        &webm,
+    );
+    says("no decoder for *", &costly, &other);
+    says("its head names no tracks", &matroska("webm", "", "")[..20], &webm);
+    says(
+        "browsers have no decoder for the codec of its first stream",
+        &ogg("Speex"),
+        &ogg("OpusHead"),
+    );
 }
 
 #[test]

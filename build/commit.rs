@@ -5,15 +5,15 @@
 
 use std::{env, process::Command};
 
-fn main() {
-    println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-env-changed=HEADWATER_COMMIT");
+/// Sets the commit of a release build.
+pub fn set() {
+    println!("cargo::rerun-if-env-changed=HEADWATER_COMMIT");
     if env::var("PROFILE").as_deref() != Ok("release") {
         return;
     }
     let told = env::var("HEADWATER_COMMIT").ok().filter(|commit| is_commit(commit));
     if let Some(commit) = told.or_else(commit_of_checkout) {
-        println!("cargo:rustc-env=HEADWATER_BUILD_COMMIT={commit}");
+        println!("cargo::rustc-env=HEADWATER_BUILD_COMMIT={commit}");
     }
 }
 
@@ -22,7 +22,7 @@ fn commit_of_checkout() -> Option<String> {
     let commit = git(&["rev-parse", "--short=12", "HEAD"]).filter(|commit| is_commit(commit))?;
     // Git appends a line to this file with each commit, checkout and merge.
     if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]) {
-        println!("cargo:rerun-if-changed={log}");
+        println!("cargo::rerun-if-changed={log}");
     }
     let is_clean = git(&["status", "--porcelain", "--untracked-files=no"])?.is_empty();
     Some(if is_clean { commit } else { format!("{commit}-modified") })

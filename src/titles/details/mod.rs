@@ -1,0 +1,165 @@
+//! What a title is, for programs: its tracks, chapters, renditions and subtitles, and whether it plays.
+//!
+//! A file that is broken, empty or still written has details too: they say why it does not play. Reading
+//! details starts no job.
+
+mod document;
+
+use std::{sync::Arc, time::Instant};
+
+pub use self::document::{Chapter, Details, Rendition, TextFile, Track};
+
+use super::{
+    Error, Titles,
+    assets::TitleAssets,
+    opened::Opened,
+    readiness::Waiting,
+    remux::{self, RemuxStart},
+    text_files, texts,
+};
+use crate::{
+    extent::disk::File,
+    library::{Facts, MediaPath, TitleKind, sidecars::is_set},
+    movie::MovieRefused,
+    package::inspect::{foreign::Foreign, playable::Playable},
+};
+
+impl Titles {
+    /// The details of a title.
+    pub async fn details(&self, title: &MediaPath) -> Result<Details, Error> {
+        let begun = Instant::now();
+        let opened = match self.index(title, Waiting::Allowed).await {
+            Ok((file, Ok(movie))) => self.opened(file, movie, begun),
+            Ok((file, Err(refused))) => return self.details_of_other(title, file, refused).await,
+            Err(Error::NotFound) if is_set(title) => return self.details_of_set(title).await,
+            // The same sentence as that of a playlist.
+            Err(error @ Error::Growing) => return Ok(Details::unplayable(error.to_string())),
+            Err(error) => return Err(error),
+        };
+        let assets = TitleAssets::open(self, title, &opened, "").await?;
+        let playable = Playable::of_movie(&opened.movie);
+        self.details_of_movie(opened, assets, playable).await
+    }
+
+    async fn details_of_set(&self, title: &MediaPath) -> Result<Details, Error> {
+        let Some(set) = self.open_set(title).await? else {
+            let why = "no file of the set is a movie".to_owned();
+            return Ok(Details::unplayable(why));
+        };
+        let file = set.leading.path.clone();
+        let (opened, assets) = TitleAssets::of_set(self, set).await?;
+        let playable = Playable::of_movie(&opened.movie);
+        let details = self.details_of_movie(opened, assets, playable).await?;
+        Ok(Details { file: Some(file), ..details })
+    }
+
+    /// The details of a file that is no movie itself: those of its remuxed movie, if there is one.
+    async fn details_of_other(
+        &self,
+        title: &MediaPath,
+        file: Arc<File>,
+        refused: Arc<MovieRefused>,
+    ) -> Result<Details, Error> {
+        let version = self.version(&file);
+        let reading = file.run_in_pool(|open| {
+            let foreign = Foreign::read(&open.blocking_reader())?;
+            open.check().map(|()| foreign)
+        });
+        let foreign = reading.await??;
+        let progress = match remux::progress(self, title, (&file, version), &refused).await {
+            Ok(progress) => progress,
+            Err(Error::Unprocessable(why)) => return Ok(Details::unplayable(why)),
+            Err(error) => return Err(error),
+        };
+        let Some(foreign) = foreign else {
+            // MP4 with a compressed index, which ffmpeg reads.
+            let playable = match progress {
+                None => None,
+                Some(progress) => {
+                    let (segments, why) = (progress.may_play(), progress.sentence("MP4"));
+                    Some(Playable { segments, ..Playable::no(why) })
+                }
+            };
+            return match playable {
+                Some(playable) => Ok(Details { playable, ..Details::default() }),
+                None => self.details_of_remuxed(title, (file, refused), None).await,
+            };
+        };
+        let Some(progress) = progress else {
+            return self.details_of_remuxed(title, (file, refused), Some(foreign)).await;
+        };
+        let beside = text_files::open_beside(self, title, version).await?;
+        Ok(Details {
+            facts: facts_of_other(&foreign),
+            playable: Playable::before_remux(&foreign, &progress),
+            texts: self.text_files(&beside).await,
+            ..Details::default()
+        })
+    }
+
+    async fn details_of_remuxed(
+        &self,
+        title: &MediaPath,
+        (file, refused): (Arc<File>, Arc<MovieRefused>),
+        foreign: Option<Foreign>,
+    ) -> Result<Details, Error> {
+        let (start, begun) = (RemuxStart::Never, Instant::now());
+        let indexed = (file, Err(refused));
+        let opened = self.open_indexed(title, indexed, start, begun, Waiting::Allowed).await?;
+        let assets = TitleAssets::open(self, title, &opened, "").await?;
+        let playable = match &foreign {
+            Some(foreign) => Playable::after_remux(foreign, &opened.movie),
+            None => Playable::of_movie(&opened.movie),
+        };
+        self.details_of_movie(opened, assets, playable).await
+    }
+
+    async fn details_of_movie(
+        &self,
+        opened: Opened,
+        assets: TitleAssets,
+        playable: Playable,
+    ) -> Result<Details, Error> {
+        let chapters = texts::read_chapters(&opened).await?;
+        let texts = self.text_files(&assets.texts).await;
+        let transcoding = self.transcoding();
+        let describe = move || {
+            let described = document::of_movie(&opened, &assets, playable, transcoding);
+            Details {
+                texts,
+                chapters: chapters.into_iter().map(Chapter::from).collect(),
+                ..described
+            }
+        };
+        Ok(self.background.spawn_blocking_limited(describe).await?)
+    }
+
+    /// Why jobs cannot transcode here, if they cannot.
+    fn transcoding(&self) -> Result<(), String> {
+        match &*self.artifacts.load() {
+            None => Err("the server has no database".to_owned()),
+            Some(artifacts) => match artifacts.unavailable {
+                Some(why) => Err(why.to_owned()),
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// Describes subtitles that have a cue.
+    async fn text_files(&self, sources: &[texts::TextSource]) -> Vec<TextFile> {
+        let mut files = Vec::new();
+        for (source, name) in sources.iter().zip(text_files::names(sources)) {
+            if source.is_listed && texts::why_invalid(self, source).await.is_none() {
+                files.push(TextFile::new(name, source.describe()));
+            }
+        }
+        files
+    }
+}
+
+/// The facts in the head of a file in another container.
+fn facts_of_other(foreign: &Foreign) -> Option<Facts> {
+    let kind = if foreign.has_video? { TitleKind::Video } else { TitleKind::Audio };
+    let Foreign { duration_ms, size, is_hdr, .. } = *foreign;
+    Some(Facts { kind, duration_ms, size, is_hdr })
+}

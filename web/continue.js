@@ -1,0 +1,44 @@
+// "Continue watching": the titles that this browser has begun, and how far.
+
+import { viewsOf, watchPathHref } from "./addresses.js";
+import { dropPoster, showPoster } from "./posters.js";
+import { forgetPosition, positions } from "./memory.js";
+import { byId, button, clock, element, showFacts, splitPath } from "./words.js";
+
+const CARDS_MAX = 12;
+
+const list = byId("positions");
+
+/** Shows the begun titles at the top of the library, and nowhere else. */
+export function showPositions({ isHome }) {
+  const shown = isHome ? positions().slice(0, CARDS_MAX) : [];
+  for (const poster of list.querySelectorAll(".poster")) dropPoster(poster);
+  list.replaceChildren(...shown.map(positionCard));
+  document.body.classList.toggle("begun", shown.length > 0);
+}
+
+function positionCard({ path, at_s, duration_s }) {
+  const { name, folder } = splitPath(path);
+  const shownName = name.replace(/\.[^.]+$/, "");
+  const bar = element("span", "watched");
+  bar.style.setProperty("--part", String(at_s / duration_s));
+  const poster = element("span", "poster", bar, element("span", "length", `${clock(duration_s - at_s)} left`));
+  const facts = showFacts(element("span", "facts"), [folder.slice(folder.lastIndexOf("/") + 1)]);
+  const link = element("a", "title", poster, element("span", "words", element("bdi", "name", shownName), facts));
+  link.setAttribute("href", watchPathHref(path));
+  link.title = shownName;
+  const encoded = link.getAttribute("href").slice("/watch/".length);
+  showPoster(poster, `${viewsOf(encoded)}poster.jpg?width=320&wait=0`, path);
+  const forget = button("×", null, () => {
+    forgetPosition(path);
+    const next = item.nextElementSibling ?? item.previousElementSibling;
+    dropPoster(poster);
+    item.remove();
+    document.body.classList.toggle("begun", list.children.length > 0);
+    next?.querySelector("button").focus();
+  });
+  forget.className = "forget";
+  forget.setAttribute("aria-label", `Remove from Continue watching: ${shownName}`);
+  const item = element("li", "", link, forget);
+  return item;
+}
