@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{
     listen::ListenAddress,
     value::{
-        AccessLogFormat, FieldValue, Hosts, LogDirectives, LogFormat, Origins, RenditionPolicy,
+        AccessLogFormat, EmbedOrigins, FieldValue, Hosts, LogDirectives, LogFormat, Origins, RenditionPolicy,
         RootConfig, Sandboxing, WebhookConfig, Within,
     },
 };
@@ -250,6 +250,8 @@ settings! {
     live cors_origins("HEADWATER_CORS_ORIGINS"): Origins = "\"*\"";
     /// Origins whose pages may read the API by script (CORS): titles, jobs, events and status; as scheme://host, separated by spaces, or "*" for all. No page of another origin may change anything. Default: none.
     live api_origins("HEADWATER_API_ORIGINS"): Origins;
+    /// Origins whose pages may show the player (/embed/…) in a frame, as scheme://host, separated by spaces; "*" allows all, and "none" only pages of this server.
+    live embed_origins("HEADWATER_EMBED_ORIGINS"): EmbedOrigins = "\"*\"";
     /// Time without growth after which the response of a followed file ends, and a title without an end counts as complete, in seconds.
     live follow_idle_s("HEADWATER_FOLLOW_IDLE_S"): Within<1, 86_400> = "30";
     /// Time between the close of a followed file by its writer and the end of its response, in seconds.

@@ -148,7 +148,11 @@ pub fn configure(config: &mut web::ServiceConfig, site: &Arc<Site>) {
         .service(web::resource("/healthz").to(operations::alive))
         .service(web::resource("/readyz").to(operations::ready))
         .service(web::resource("/metrics").to(operations::metrics))
-        .service(web::resource(["/", "/watch/{path:.*}"]).to(page::page))
+        .service(web::resource("/").to(page::home))
+        .service(web::resource("/watch/{path:.*}").to(page::watch::serve))
+        .service(web::resource("/embed/{path:.*}").to(page::embed::serve))
+        .service(web::resource("/oembed").to(page::oembed::serve))
+        .service(web::resource("/headwater-player.js").to(page::component::serve))
         .service(web::resource("/assets/{path:.*}").to(page::assets::serve))
         .default_service(web::to(operations::not_found));
 }

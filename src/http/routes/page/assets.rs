@@ -62,10 +62,10 @@ impl Assets {
         document.replace("=\"/assets/", &format!("=\"/assets/~{}/", self.version))
     }
 
-    /// The targets of a script and of all that it imports.
-    pub fn modules(&self, entry: &str) -> Vec<String> {
+    /// The targets of scripts and of all that they import.
+    pub fn modules(&self, entries: &[&str]) -> Vec<String> {
         let source = |name: &str| std::str::from_utf8(&self.texts.get(name)?.bytes).ok();
-        let names = modules::closure(entry, source);
+        let names = modules::closure(entries, source);
         names.iter().map(|name| format!("/assets/~{}/{name}", self.version)).collect()
     }
 }
@@ -78,6 +78,14 @@ pub async fn serve(request: HttpRequest, site: Data<Site>) -> HttpResponse {
         Some(sources) => read(&site, sources, split_version(target).1).await,
     };
     respond_page(&request, &site, text).await
+}
+
+/// A file of the page by its name, revalidated at each use.
+pub async fn find(site: &Site, name: &str) -> Result<Text, Error> {
+    match &site.settings.load().ui_dir {
+        None => BUILT_IN.get(name).ok_or(Error::NotFound),
+        Some(sources) => read(site, sources, name).await,
+    }
 }
 
 /// Reads a file of the page's source folder.
@@ -114,7 +122,10 @@ fn media_type(name: &str) -> Option<&'static str> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{super::document::TEMPLATES, *};
+    use super::{
+        super::{component, document::TEMPLATES},
+        *,
+    };
 
     /// All texts between `before` and the next double quote.
     fn names<'a>(text: &'a str, before: &str) -> impl Iterator<Item = &'a str> {
@@ -139,6 +150,7 @@ mod tests {
             .iter()
             .flat_map(|template| names(template, "=\"/assets/"))
             .map(str::to_owned)
+            .chain([component::NAME.to_owned()])
             .collect();
         for (name, bytes) in FILES {
             referred.extend(references(name, std::str::from_utf8(bytes).expect("UTF-8")));

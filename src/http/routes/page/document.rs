@@ -8,10 +8,11 @@ use super::assets::{self, BUILT_IN};
 use crate::http::{Error, Site};
 
 /// The built-in templates.
-pub const TEMPLATES: [&str; 1] = [include_str!("../../../../web/index.html")];
+pub const TEMPLATES: [&str; 2] =
+    [include_str!("../../../../web/index.html"), include_str!("../../../../web/embed.html")];
 
 /// The templates with the addresses of the built-in assets.
-static VERSIONED: LazyLock<[String; 1]> =
+static VERSIONED: LazyLock<[String; 2]> =
     LazyLock::new(|| TEMPLATES.map(|template| BUILT_IN.versioned(template)));
 
 /// A document of the page.
@@ -19,6 +20,8 @@ static VERSIONED: LazyLock<[String; 1]> =
 pub enum Document {
     /// The library and the player: `index.html`.
     Page,
+    /// The player alone: `embed.html`.
+    Embed,
 }
 
 impl Document {
@@ -35,12 +38,19 @@ impl Document {
     fn name(self) -> &'static str {
         match self {
             Self::Page => "index.html",
+            Self::Embed => "embed.html",
         }
     }
 }
 
+/// What a template has in a part.
+pub fn part<'a>(template: &'a str, name: &str) -> Option<&'a str> {
+    let (_, behind) = template.split_once(&format!("<!--{name}-->"))?;
+    behind.split_once(&format!("<!--/{name}-->")).map(|(text, _)| text)
+}
+
 /// Replaces parts of a template. A template may lack a part.
-pub fn fill(template: &str, parts: &[(&str, &str)]) -> String {
+pub fn fill(template: &str, parts: &[(&str, String)]) -> String {
     let mut document = template.to_owned();
     for (name, text) in parts {
         let (opening, closing) = (format!("<!--{name}-->"), format!("<!--/{name}-->"));
@@ -60,14 +70,16 @@ mod tests {
     #[test]
     fn parts_are_replaced_and_the_rest_stays() {
         let template = "<p><!--a-->old<!--/a--></p><!--b--><b><!--/b--><!--c--><i></i><!--/c-->";
-        let filled = fill(template, &[("a", "new"), ("b", "<b class=\"x\">"), ("none", "!")]);
+        let new = [("a", "new"), ("b", "<b class=\"x\">"), ("none", "!")];
+        let filled = fill(template, &new.map(|(name, text)| (name, text.to_owned())));
+        assert_eq!(part(template, "a"), Some("old"));
         assert_eq!(filled, "<p>new</p><b class=\"x\"><!--c--><i></i><!--/c-->");
     }
 
     #[test]
     fn a_part_without_an_end_stays() {
         for template in ["<!--a-->old", "old<!--/a-->", "<!--/a-->old<!--a-->"] {
-            assert_eq!(fill(template, &[("a", "new")]), template);
+            assert_eq!(fill(template, &[("a", "new".into())]), template);
         }
     }
 }

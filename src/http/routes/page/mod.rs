@@ -1,20 +1,33 @@
-//! The page: a list of titles and a player, in one document, with its styles and scripts.
+//! The page: a list of titles and a player, in one document, and the player alone for pages of others.
+//!
+//! The server fills the documents with what it knows, so that they say what they are without a script, and
+//! nothing moves when the script runs.
 
+mod about;
 pub mod assets;
+pub mod component;
 mod document;
+pub mod embed;
+mod head;
+mod html;
 mod modules;
+pub mod oembed;
+pub mod watch;
 
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError as _,
     http::header::{
-        CONTENT_SECURITY_POLICY, CROSS_ORIGIN_OPENER_POLICY, HeaderValue, REFERRER_POLICY,
+        CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, CROSS_ORIGIN_OPENER_POLICY,
+        HeaderValue, REFERRER_POLICY,
     },
     web::Data,
 };
 
 use self::{
+    about::About,
     assets::BUILT_IN,
-    document::{Document, fill},
+    document::{Document, fill, part},
+    html::Escaped,
 };
 use super::{Read, read_method};
 use crate::{
@@ -27,37 +40,87 @@ use crate::{
 
 /// The policy of the page: only resources of this server, and no inline script or style. Media that hls.js
 /// assembles plays from a `blob:` URL.
-const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; media-src 'self' blob:; \
-     img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
-     frame-ancestors 'self'",
-);
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; media-src 'self' blob:; \
+    img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'self'";
 
 const HTML: &str = "text/html; charset=utf-8";
 
-/// `/` and `/watch/<path>`: the same document; its script picks the title from the path.
-pub async fn page(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    let text = page_text(&site).await;
-    respond_page(&request, &site, text).await
+/// A document that is ready to be sent.
+struct Filled {
+    document: String,
+    /// Why the document does not show what its address names.
+    error: Option<Error>,
 }
 
-async fn page_text(site: &Site) -> Result<Text, Error> {
+/// `/`: the library.
+pub async fn home(request: HttpRequest, site: Data<Site>) -> HttpResponse {
+    let filled = home_document(&site).await;
+    respond_document(&request, &site, filled).await
+}
+
+async fn home_document(site: &Site) -> Result<Filled, Error> {
     let template = Document::Page.template(site).await?;
-    let head = format!("<title>Headwater</title>{}", preload(site, "page.js"));
-    let document = fill(&template, &[("head", &head)]);
-    Ok(Text::new(document, HTML, Caching::Revalidate))
+    let head = head::of_page("Headwater") + &preload(site, &["page.js"]);
+    Ok(Filled { document: fill(&template, &[("head", head)]), error: None })
 }
 
-/// Links that let the browser fetch a script and all its imports at once. Sources from the disk may change
+/// Links that let the browser fetch scripts and all their imports at once. Sources from the disk may change
 /// between two requests, and have none.
-fn preload(site: &Site, entry: &str) -> String {
+fn preload(site: &Site, entries: &[&str]) -> String {
     if site.settings.load().ui_dir.is_some() {
         return String::new();
     }
-    let targets = BUILT_IN.modules(entry);
-    let links =
-        targets.iter().map(|target| format!("<link rel=\"modulepreload\" href=\"{target}\">"));
-    links.collect()
+    let targets = BUILT_IN.modules(entries);
+    let link = |target| format!("\n  <link rel=\"modulepreload\" href=\"{target}\">");
+    targets.iter().map(link).collect()
+}
+
+/// The `<video>` of a template with what the server knows: the shape, so that nothing moves when the first
+/// bytes arrive, and the poster.
+fn stage(site: &Site, template: &str, about: &About) -> String {
+    let tag = part(template, "video").unwrap_or_default();
+    let mut attributes = String::new();
+    if let Some((width, height)) = about.size {
+        attributes += &format!(" width=\"{width}\" height=\"{height}\"");
+    }
+    if about.has_poster(site) {
+        attributes += &format!(" poster=\"{}\"", Escaped(&about.view("poster.jpg?wait=0")));
+    }
+    tag.replacen("<video", &format!("<video{attributes}"), 1)
+}
+
+/// The browser's own player, for a page without scripts.
+fn plain_video(about: &About) -> String {
+    let tag = if about.is_audio { "audio" } else { "video" };
+    let source = about.playable();
+    let source = Escaped(&source);
+    format!("<{tag} controls preload=\"metadata\" src=\"{source}\"></{tag}>")
+}
+
+/// Responds with a document: the status of its error has no other document.
+async fn respond_document(
+    request: &HttpRequest,
+    site: &Site,
+    filled: Result<Filled, Error>,
+) -> HttpResponse {
+    let (document, error) = match filled {
+        Ok(Filled { document, error }) => (document, error),
+        Err(error) => return error.error_response(),
+    };
+    let Some(error) = error else {
+        let text = Text::new(document, HTML, Caching::Revalidate);
+        return respond_page(request, site, Ok(text)).await;
+    };
+    let mut response = error.error_response();
+    if matches!(read_method(request.method()), Ok(Read::Respond)) {
+        let fields = response.headers_mut();
+        fields.insert(CONTENT_TYPE, HeaderValue::from_static(HTML));
+        fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        secure(&mut response);
+        return response.set_body(document).map_into_boxed_body();
+    }
+    respond_page(request, site, Err(error)).await
 }
 
 async fn respond_page(
@@ -70,13 +133,18 @@ async fn respond_page(
             Read::Options => Ok(cors::options(request)),
             Read::Respond => {
                 let mut response = respond_text(request, site, text?).await?;
-                let fields = response.headers_mut();
-                fields.insert(CONTENT_SECURITY_POLICY, POLICY);
-                fields.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-                fields.insert(CROSS_ORIGIN_OPENER_POLICY, HeaderValue::from_static("same-origin"));
+                secure(&mut response);
                 Ok(response)
             }
         }
     };
     responding.await.unwrap_or_else(|error: Error| error.error_response())
+}
+
+/// Adds the fields that keep other origins away from the page.
+fn secure(response: &mut HttpResponse) {
+    let fields = response.headers_mut();
+    fields.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    fields.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    fields.insert(CROSS_ORIGIN_OPENER_POLICY, HeaderValue::from_static("same-origin"));
 }

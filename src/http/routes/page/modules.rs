@@ -27,10 +27,11 @@ pub fn resolve(from: &str, name: &str) -> String {
     parts.join("/")
 }
 
-/// A script and all that it imports before it runs, in the order of discovery. `source` is the text of a
+/// Scripts and all that they import before they run, in the order of discovery. `source` is the text of a
 /// module; an unknown one is left out.
-pub fn closure<'a>(entry: &str, source: impl Fn(&str) -> Option<&'a str>) -> Vec<String> {
-    let (mut found, mut known) = (vec![entry.to_owned()], BTreeSet::from([entry.to_owned()]));
+pub fn closure<'a>(entries: &[&str], source: impl Fn(&str) -> Option<&'a str>) -> Vec<String> {
+    let mut found: Vec<String> = entries.iter().map(|&entry| entry.to_owned()).collect();
+    let mut known: BTreeSet<String> = found.iter().cloned().collect();
     let mut next = 0;
     while let Some(module) = found.get(next).cloned() {
         let Some(text) = source(&module) else {
@@ -64,7 +65,7 @@ mod tests {
             "words.js" | "side.js" | "player/c.js" => Some("import \"./page.js\";"),
             _ => None,
         };
-        let found = closure("page.js", source);
+        let found = closure(&["page.js", "none.js"], source);
         assert_eq!(found, ["page.js", "player/a.js", "side.js", "words.js", "player/c.js"]);
     }
 
