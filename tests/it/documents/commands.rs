@@ -28,8 +28,9 @@ const SERVERS: [&str; 2] = ["http://localhost:8080/", "https://video.example/"];
 const MODIFIED: Duration = Duration::from_secs(1_795_400_982);
 
 /// Reasons not to run a block, each with a word that such a block contains.
-const REASONS: [(&str, &str); 4] = [
+const REASONS: [(&str, &str); 5] = [
     ("builds Headwater", "make "),
+    ("serves until it is stopped", "headwater "),
     ("needs root", "sudo "),
     ("needs Docker", "docker "),
     ("needs your server", "https://video.example/"),
@@ -48,7 +49,10 @@ impl Clone {
     fn new() -> Self {
         let folder = Folder::new();
         let home = folder.path("home");
-        fs::create_dir_all(home.join("Videos")).expect("a folder");
+        for name in ["Videos", "Talks"] {
+            copy_samples(&Path::new(ROOT).join("media"), &home.join(name));
+        }
+        fs::rename(home.join("Videos/Clock.mp4"), home.join("Videos/film.mp4")).expect("a film");
         copy_samples(&Path::new(ROOT).join("media"), &folder.path("media"));
         for program in ["bin", "target/release"] {
             fs::create_dir_all(folder.path(program)).expect("a folder");
@@ -163,7 +167,8 @@ fn commands_that_are_not_run_exist_and_have_valid_arguments() {
                 let rule = format!("\n{target}:");
                 assert!(makefile.contains(&rule), "{}: no target {target}", block.place);
             }
-            if let Some(folders) = line.strip_prefix("target/release/headwater ") {
+            let served = line.strip_prefix("target/release/").unwrap_or(line);
+            if let Some(folders) = served.strip_prefix("headwater ") {
                 let checked = clone.run(&format!("headwater check {folders}"));
                 assert!(checked.is_ok(), "{}: {line}: {checked:?}", block.place);
             }
