@@ -42,15 +42,15 @@ if (video) {
   const stage = byId("stage");
   const playback = new Playback(video);
   new Controls(stage, playback, { keys: "stage" });
-  stage.append(pageLink(WATCH + path));
+  stage.append(heading(WATCH + path));
   video.loop = loop;
   if (muted) video.muted = true;
   playback.load(path, { at_s, play: autoplay });
 }
 
-/** A link to the title's own page, named after the title. */
-function pageLink(href) {
-  const link = element("a", "page-link", element("bdi", "", document.title.replace(/ · Headwater$/, "")));
+/** The name of the title, as a link to its own page. */
+function heading(href) {
+  const link = element("a", "", document.title.replace(/ · Headwater$/, ""));
   Object.assign(link, { href, target: "_blank", rel: "noopener" });
-  return link;
+  return element("h1", "heading", element("bdi", "", link));
 }

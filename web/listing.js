@@ -196,7 +196,9 @@ export class Listing extends EventTarget {
     } catch (error) {
       if (loading.signal.aborted) return;
       this.#loading = null;
-      this.error = error.message;
+      // A folder that does not exist is empty.
+      if (error.status === 404) this.#take({ titles: [], folders: [], total: 0, offset: 0, scanning: false });
+      else this.error = error.message;
       this.#changed();
     }
   }

@@ -147,7 +147,7 @@ inBrowser("what does not exist is 404, and the page says so", DESKTOP, async (pa
   for (const address of ["/watch/Gone.mp4", "/library/gone/", "/embed/Gone.mp4"]) {
     const response = await page.goto(address);
     assert.equal(response.status(), 404, address);
-    await page.getByText(/not in the library|no longer available/).first().waitFor();
+    await page.getByText(/not in the library|no longer available/).filter({ visible: true }).first().waitFor();
   }
   for (const error of errors.splice(0)) assert.match(error, /404/);
 });
@@ -224,9 +224,9 @@ inBrowser("a hostile name is text in a frame, in its title and in the descriptio
   const script = `<script type="module" src="${server.url}headwater-player.js"></script>`;
   await page.goto(other.page(`${script}<headwater-player src="${address}"></headwater-player>`));
   const frame = await playerFrame(page);
-  await frame.locator(".page-link").waitFor({ state: "attached" });
+  await frame.locator(".heading").waitFor({ state: "attached" });
   const name = HOSTILE.replace(/\.mp4$/, "");
-  assert.equal(await frame.locator(".page-link").textContent(), name);
+  assert.equal(await frame.locator(".heading").textContent(), name);
   await page.waitForFunction((name) => document.querySelector("iframe").title === name, name);
   await page.goto(`/watch/${encodeURIComponent(HOSTILE)}`);
   const object = await page.evaluate(() => JSON.parse(document.querySelector("script[type='application/ld+json']").textContent));

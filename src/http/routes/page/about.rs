@@ -48,12 +48,12 @@ impl About {
         Ok(about)
     }
 
-    /// Whether the server renders a poster: without a remux before, which a page must not start.
+    /// Whether the server renders a poster.
     pub fn has_poster(&self, site: &Site) -> bool {
         let artifacts = site.titles.artifacts.load();
         let can_render =
             artifacts.as_ref().is_some_and(|artifacts| artifacts.unavailable.is_none());
-        can_render && self.size.is_some() && self.is_packaged()
+        can_render && self.size.is_some()
     }
 
     /// Whether the title is one MP4 without a remux.

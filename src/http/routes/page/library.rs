@@ -35,8 +35,10 @@ pub struct Shelf {
     search: String,
     offset: usize,
     page: Page,
-    /// Whether the library has the folder, as far as it has been scanned.
+    /// Whether the library has the folder, or may have it.
     exists: bool,
+    /// Whether the first scan is running, which may find more titles.
+    is_scanning: bool,
 }
 
 /// `/`, `/library/` and `/library/<folder>/`
@@ -119,7 +121,7 @@ impl Shelf {
             catalog.want_facts(unknown.map(|title| title.path.clone()));
             let exists =
                 is_scanning || folder.as_ref().is_none_or(|folder| catalog.has_folder(folder));
-            Self { folder, search, offset, page, exists }
+            Self { folder, search, offset, page, exists, is_scanning }
         });
         reading.await
     }
@@ -180,8 +182,9 @@ impl Shelf {
             (titles > 0 || folders == 0).then(|| cards::count(titles, "title")),
         ];
         let text: Vec<_> = parts.into_iter().flatten().collect();
+        let scanning = if self.is_scanning { "scanning… " } else { "" };
         let found = if self.search.is_empty() { "" } else { " found" };
-        text.join(", ") + found
+        format!("{scanning}{}{found}", text.join(", "))
     }
 
     /// Links to the pages before and behind, for a browser without scripts.
