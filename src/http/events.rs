@@ -5,6 +5,8 @@
 //! long it was away, and the server buffers nothing for absent or slow subscribers. One task polls the
 //! database for all subscribers; without subscribers, no task runs.
 //!
+//! Changes of titles have no numbers: a subscriber that may have missed some is told to read the list again.
+//!
 //! Memory is bounded: [`SUBSCRIBERS_MAX`] subscribers with `QUEUE_EVENTS` unsent events each, and
 //! `BROADCAST_EVENTS` events that all share. A subscriber that lags behind those reads the database
 //! again, and receives the last state of each job only.
@@ -21,13 +23,13 @@ use tokio::{
         mpsc,
     },
     task::JoinHandle,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
-use super::Error;
+use super::{Error, title_item::Item};
 use crate::{
     jobs::text::JobText,
-    library::Library,
+    library::{Library, MediaPath, catalog::Changes},
     queue::{Class, Job, Queue, QueueError},
     shares::{ClientKey, REVOKED, Share, Shares},
     telemetry::Metrics,
@@ -50,7 +52,8 @@ const BROADCAST_EVENTS: usize = 256;
 /// Jobs in one read of the database.
 const PAGE: u32 = 100;
 
-/// The interval at which the poller checks for changed titles, and for subscribers.
+/// The interval at which the poller checks for changed titles, and for subscribers: their changes in that time
+/// are one event.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The longest silence of a stream: less than the idle timeout of common proxies.
@@ -172,7 +175,7 @@ impl Hub {
                 Ok(Err(RecvError::Lagged(_))) => {
                     self.catch_up(&mut last, subscriber).await?;
                     // The missed events may include a change of the titles.
-                    Event::titles(&self.library).text
+                    Event::titles(&Changes::Many).text
                 }
                 Ok(Err(RecvError::Closed)) => return Ok(()),
             };
@@ -216,6 +219,7 @@ impl Hub {
     /// Broadcasts all changes after the change `last`, while there are subscribers.
     async fn poll(self: Arc<Self>, mut last: i64) {
         let mut titles = self.library.catalog.changes();
+        let mut titles_checked = Instant::now();
         let mut is_behind = false;
         loop {
             if !is_behind {
@@ -238,9 +242,12 @@ impl Hub {
                     sleep(POLL_INTERVAL).await;
                 }
             }
-            let changes = self.library.catalog.changes();
-            if std::mem::replace(&mut titles, changes) != changes {
-                let _ = self.sender.send(Event::titles(&self.library));
+            if titles_checked.elapsed() >= POLL_INTERVAL && self.library.catalog.changes() != titles
+            {
+                titles_checked = Instant::now();
+                let changes;
+                (changes, titles) = self.library.catalog.changes_since(titles);
+                let _ = self.sender.send(Event::titles(&changes));
             }
             let mut poller = self.poller.lock().await;
             if self.sender.receiver_count() == 0 {
@@ -258,15 +265,22 @@ impl Event {
         Self { changed: Some(job.changed), text }
     }
 
-    /// The list of titles has changed.
-    fn titles(library: &Library) -> Self {
+    /// Titles have changed.
+    fn titles(changes: &Changes) -> Self {
         #[derive(Serialize)]
-        struct Titles {
-            titles: usize,
-            scanning: bool,
+        #[serde(untagged)]
+        enum Titles {
+            These { changed: Vec<Item>, removed: Vec<String> },
+            All { all: bool },
         }
-        let (titles, scanning) = (library.catalog.len(), library.catalog.is_scanning());
-        Self { changed: None, text: format_event("titles", None, &Titles { titles, scanning }) }
+        let titles = match changes {
+            Changes::Known { changed, removed } => Titles::These {
+                changed: changed.iter().map(Item::from).collect(),
+                removed: removed.iter().map(MediaPath::display).collect(),
+            },
+            Changes::Many => Titles::All { all: true },
+        };
+        Self { changed: None, text: format_event("titles", None, &titles) }
     }
 }
 

@@ -2,13 +2,20 @@
 
 use serde::Serialize;
 
-use crate::library::{Title, media_type, sidecars::is_set};
+use crate::{
+    extent::disk::split_stem,
+    library::{MediaPath, Title, media_type, sidecars::is_set},
+};
 
 /// A title as JSON.
 #[derive(Debug, Serialize)]
 pub struct Item {
     /// The decoded path.
     path: String,
+    /// The name of the file without its extension.
+    name: String,
+    /// The decoded path of the folder; empty for the top of the library.
+    folder: String,
     /// The target of the file; of a set, of its leading member as one MP4.
     href: String,
     /// The target that all views begin with.
@@ -18,24 +25,64 @@ pub struct Item {
     /// RFC 3339, in UTC.
     modified: String,
     version: String,
+    /// What is known once the file has been read; `null` otherwise.
+    kind: Option<&'static str>,
+    duration_s: Option<f64>,
+    /// As displayed, in square pixels.
+    width: Option<u32>,
+    height: Option<u32>,
+    is_hdr: Option<bool>,
 }
 
 impl From<&Title> for Item {
     fn from(title: &Title) -> Self {
-        let views = format!("/v/{}/", title.path.encoded());
-        let (href, media_type) = match media_type::lookup(title.path.file_name()) {
-            _ if is_set(&title.path) => (format!("{views}play.mp4"), "video/mp4"),
-            Some((media_type, _)) => (format!("/media/{}", title.path.encoded()), media_type),
-            None => (format!("/media/{}", title.path.encoded()), "application/octet-stream"),
+        let path = &title.path;
+        let views = format!("/v/{}/", path.encoded());
+        let (href, media_type) = match media_type::lookup(path.file_name()) {
+            _ if is_set(path) => (format!("{views}play.mp4"), "video/mp4"),
+            Some((media_type, _)) => (format!("/media/{}", path.encoded()), media_type),
+            None => (format!("/media/{}", path.encoded()), "application/octet-stream"),
         };
+        let (name, _) = split_stem(path.file_name());
+        let facts = title.facts;
+        let size = facts.and_then(|facts| facts.size);
         Self {
-            path: title.path.display(),
+            path: path.display(),
+            name: String::from_utf8_lossy(name).into_owned(),
+            folder: path.parent().map(|folder| folder.display()).unwrap_or_default(),
             href,
             views,
             media_type,
             size_bytes: title.size_bytes,
             modified: humantime::format_rfc3339_seconds(title.modified).to_string(),
             version: title.version.to_string(),
+            kind: facts.map(|facts| facts.kind.as_str()),
+            duration_s: facts.and_then(|facts| facts.duration_ms).map(seconds),
+            width: size.map(|(width, _)| width),
+            height: size.map(|(_, height)| height),
+            is_hdr: facts.and_then(|facts| facts.is_hdr),
         }
     }
+}
+
+/// A folder as JSON.
+#[derive(Debug, Serialize)]
+pub struct FolderItem {
+    /// The decoded path.
+    path: String,
+    name: String,
+    /// The number of titles below it, at any depth.
+    titles: usize,
+}
+
+impl FolderItem {
+    /// A folder with this number of titles below it.
+    pub fn new(path: &MediaPath, titles: usize) -> Self {
+        let name = String::from_utf8_lossy(path.file_name()).into_owned();
+        Self { path: path.display(), name, titles }
+    }
+}
+
+fn seconds(duration_ms: u64) -> f64 {
+    std::time::Duration::from_millis(duration_ms).as_secs_f64()
 }

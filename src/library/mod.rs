@@ -9,6 +9,8 @@ pub mod facts;
 pub mod file_changes;
 pub mod index_cache;
 pub mod media_type;
+pub mod natural_order;
+mod parts;
 pub mod path;
 pub mod scan;
 pub mod sidecar_name;

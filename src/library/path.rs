@@ -1,6 +1,6 @@
 //! Paths of files in requests: decoded once, checked once, then a type of their own.
 
-use std::{ffi::OsStr, fmt, os::unix::ffi::OsStrExt, path::Path, sync::Arc};
+use std::{borrow::Borrow, ffi::OsStr, fmt, os::unix::ffi::OsStrExt, path::Path, sync::Arc};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
@@ -90,6 +90,23 @@ impl MediaPath {
         self.0.rsplit(|&byte| byte == b'/').next().unwrap_or_default()
     }
 
+    /// The folder; `None` if that is the top of the library.
+    pub fn parent(&self) -> Option<Self> {
+        let slash = self.0.iter().rposition(|byte| *byte == b'/')?;
+        Some(Self(self.0[..slash].into()))
+    }
+
+    /// The paths of all folders above, as bytes, from the top down.
+    pub(super) fn folders(&self) -> impl Iterator<Item = &[u8]> {
+        let slashes = self.0.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        slashes.map(|(place, _)| &self.0[..place])
+    }
+
+    /// The names of the path, from the top down.
+    pub(super) fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.split(|byte| *byte == b'/')
+    }
+
     /// The path of another name in the same folder.
     pub(super) fn sibling(&self, name: &[u8]) -> Result<Self, PathRefused> {
         let folder = &self.0[..self.0.len() - self.file_name().len()];
@@ -116,15 +133,17 @@ impl MediaPath {
         String::from_utf8_lossy(&self.0).into_owned()
     }
 
-    /// Whether this path's bytes begin with the other's, at a slash or not.
-    pub(super) fn begins_like(&self, other: &Self) -> bool {
-        self.0.starts_with(&other.0)
-    }
-
     /// The first name, and the path below it; `None` if there is only one name.
     pub(super) fn split_first(&self) -> Option<(&[u8], &Path)> {
         let slash = self.0.iter().position(|&byte| byte == b'/')?;
         Some((&self.0[..slash], Path::new(OsStr::from_bytes(&self.0[slash + 1..]))))
+    }
+}
+
+/// Finds the path of bytes in a map without another copy of them.
+impl Borrow<[u8]> for MediaPath {
+    fn borrow(&self) -> &[u8] {
+        &self.0
     }
 }
 

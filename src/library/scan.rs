@@ -12,7 +12,7 @@ use std::{
 
 use tracing::{debug, info, warn};
 
-use super::{Library, Title, sidecars::is_set};
+use super::{Library, MediaPath, Title, sidecars::is_set};
 use crate::extent::disk::{EntryKind, OpenError};
 
 /// The depth limit of a scan; it reports deeper directories and leaves them out.
@@ -94,7 +94,12 @@ impl Library {
         let scan = SCANS.fetch_add(1, Ordering::Relaxed);
         let complete = self.scan_below(root, PathBuf::new(), scan).await;
         if complete {
-            self.catalog.sweep(Path::new(named.name.as_deref().unwrap_or_default()), scan);
+            let names = named.name.as_deref().map(|name| MediaPath::from_path(Path::new(name)));
+            match names {
+                None => self.catalog.sweep(None, scan),
+                // No title has a path below a name that is refused.
+                Some(below) => below.iter().for_each(|below| self.catalog.sweep(Some(below), scan)),
+            }
         }
         info!(root = %path.display(), titles = self.catalog.len(), complete, "scanned");
     }
@@ -119,7 +124,7 @@ impl Library {
                 named.root.forget_below(relative);
                 let scan = SCANS.fetch_add(1, Ordering::Relaxed);
                 if self.scan_below(root, relative.to_owned(), scan).await {
-                    self.catalog.sweep(path.as_path(), scan);
+                    self.catalog.sweep(Some(&path), scan);
                 }
             }
             Err(OpenError::NotFound) => {

@@ -90,6 +90,7 @@ impl Title {
             size_bytes: identities().map(|identity| identity.size).fold(0, u64::saturating_add),
             modified: identities().map(|identity| identity.modified()).max()?,
             version: identities().map(|identity| identity.version()).reduce(Version::and)?,
+            facts: None,
         })
     }
 }
@@ -129,13 +130,14 @@ fn sidecars_among(title: &MediaPath, names: &Names) -> Sidecars {
     Sidecars { renditions, subtitles }
 }
 
-fn is_packageable(name: &[u8]) -> bool {
+/// Whether a file of this name can be a rendition.
+pub(super) fn is_packageable(name: &[u8]) -> bool {
     let (_, extension) = split_stem(name);
     EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 /// `720p`, `1080p60`.
-fn is_height(label: &[u8]) -> bool {
+pub(super) fn is_height(label: &[u8]) -> bool {
     let mut parts = label.splitn(2, |byte| byte.eq_ignore_ascii_case(&b'p'));
     let is_number = |digits: &[u8], fewest: usize| {
         (fewest..=4).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit)

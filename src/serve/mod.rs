@@ -5,6 +5,7 @@
 
 mod banner;
 mod descriptors;
+mod fact_indexer;
 mod job_system;
 mod policy;
 mod reload;
@@ -132,6 +133,7 @@ impl Server {
             request_ids: RequestIds::default(),
         };
         let job_system = JobSystem::start(&site, &data, worker, webhooks, background.handle());
+        background.spawn(fact_indexer::run(Arc::clone(&site)));
         let drain = Drain::default();
         let (address, io_threads) = start_io_threads(pipeline, plan.connections, &drain)?;
         Ok(Self { address, data, site, access_log, drain, job_system, io_threads, background })

@@ -8,11 +8,12 @@ use super::{Database, DatabaseError, Dialect, Transaction};
 /// The tables of this version.
 const SCHEMA: &str = include_str!("schema.sql");
 
-/// Version of the tables. Raise it with each change of the schema; 1 to 4 were earlier ones.
-const VERSION: i64 = 5;
+/// Version of the tables. Raise it with each change of the schema; 1 to 5 were earlier ones.
+const VERSION: i64 = 6;
 
 /// All tables of this and earlier versions, children before parents.
-const DROP: &str = "DROP TABLE IF EXISTS announced;
+const DROP: &str = "DROP TABLE IF EXISTS facts;
+    DROP TABLE IF EXISTS announced;
     DROP TABLE IF EXISTS webhooks_sequence;
     DROP TABLE IF EXISTS artifacts;
     DROP TABLE IF EXISTS jobs;

@@ -64,3 +64,14 @@ CREATE TABLE artifacts (
 -- The number of the last change for which webhook deliveries were enqueued; one row, once a server
 -- with webhooks has started.
 CREATE TABLE webhooks_sequence (last BIGINT NOT NULL);
+
+-- What lists tell of titles. path: percent-encoded. version: of the title, and of the way to read its facts.
+CREATE TABLE facts (
+    path TEXT COLLATE "binary" NOT NULL PRIMARY KEY,
+    version TEXT COLLATE "binary" NOT NULL,
+    kind TEXT NOT NULL,
+    duration_ms BIGINT,
+    width BIGINT,
+    height BIGINT,
+    is_hdr BIGINT
+);

@@ -9,6 +9,8 @@ pub mod assets;
 pub mod clips;
 pub mod details;
 pub mod error;
+pub mod fact_store;
+pub mod facts;
 pub mod growth;
 pub mod images;
 pub mod inspection;

@@ -80,6 +80,8 @@ pub async fn open(
                 "cannot transcode this title: no database; see the server's log",
             ))?;
             let folder = artifact_folder(&artifacts, spec, start).boxed().await?;
+            // The movie tells more of the title than its own file did.
+            titles.library.catalog.want_facts(std::iter::once(title.clone()));
             (artifacts, folder)
         }
     };

@@ -1,8 +1,9 @@
 //! The event stream: which changes a subscriber receives.
 
-use std::{net::Shutdown, time::Duration};
+use std::{fs, net::Shutdown, time::Duration};
 
 use headwater::{http::events::SUBSCRIBERS_MAX, queue::Progress};
+use serde_json::{Value, json};
 
 use crate::support::{
     client::{Client, head},
@@ -10,6 +11,7 @@ use crate::support::{
     jobs::{claim, one_title, post_job, queue},
     json::json,
     server::serve_with,
+    streams::put_sample,
     subscriber::Subscriber,
     wait::{block_on, until},
 };
@@ -69,20 +71,72 @@ fn a_subscriber_that_reconnects_receives_missed_changes_once() {
     }
 }
 
+/// Reads events of titles until the data of one meets a condition. All have one of the two forms.
+fn until_titles(subscriber: &mut Subscriber, mut condition: impl FnMut(&Value) -> bool) -> Value {
+    loop {
+        let event = subscriber.next();
+        if event.name != "titles" {
+            continue;
+        }
+        assert_eq!(event.id, None);
+        let is_list = |member: &str| event.data[member].is_array();
+        assert!(
+            event.data == json!({ "all": true }) || is_list("changed") && is_list("removed"),
+            "{}",
+            event.data
+        );
+        if condition(&event.data) {
+            return event.data;
+        }
+    }
+}
+
+/// The item of a title among those that changed.
+fn changed<'a>(data: &'a Value, path: &str) -> Option<&'a Value> {
+    data["changed"].as_array()?.iter().find(|item| item["path"] == path)
+}
+
 #[test]
-fn changes_of_the_library_are_events() {
+fn events_carry_the_titles_that_changed_and_the_paths_of_those_that_are_gone() {
     let (folder, serving) = one_title();
     serving.until_watching(&folder);
     let mut subscriber = Subscriber::begin(&serving, "/api/events?since=0", &[]);
     // After its first line a subscriber receives every change.
     post_job(&serving, JOB_REQUEST);
     subscriber.next_job();
-    folder.put("films/b.mp4", [0; 10]);
-    let mut event = subscriber.next();
-    while event.data["titles"] != 2 {
-        event = subscriber.next();
+    put_sample(&folder, "Clock.mp4", "films/b.mp4");
+    let is_known = |data: &Value| {
+        changed(data, "films/b.mp4").is_some_and(|item| item["duration_s"].is_number())
+    };
+    let data = until_titles(&mut subscriber, is_known);
+    let list = json(&serving.get("/api/titles?folder=films", &[]), 200);
+    assert_eq!(changed(&data, "films/b.mp4"), Some(&list["titles"][1]));
+    fs::rename(folder.path("films/b.mp4"), folder.path("films/c.mp4")).expect("renamed");
+    let mut gone = false;
+    let data = until_titles(&mut subscriber, |data| {
+        gone |= data["removed"] == json!(["films/b.mp4"]);
+        changed(data, "films/c.mp4").is_some()
+    });
+    assert!(gone, "{data}");
+    // A title that becomes a part of another one is gone for lists, too.
+    fs::rename(folder.path("films/c.mp4"), folder.path("films/a.720p.mp4")).expect("renamed");
+    until_titles(&mut subscriber, |data| data["removed"] == json!(["films/c.mp4"]));
+    fs::remove_file(folder.path("films/a.mp4")).expect("removed");
+    until_titles(&mut subscriber, |data| changed(data, "films/a.720p.mp4").is_some());
+}
+
+#[test]
+fn an_event_of_more_changes_than_it_names_says_that_all_titles_may_have_changed() {
+    let (folder, serving) = one_title();
+    for number in 0..60 {
+        folder.put(format!(".hidden/{number}.mp4"), []);
     }
-    assert_eq!((&*event.name, event.id), ("titles", None));
+    serving.until_watching(&folder);
+    let mut subscriber = Subscriber::begin(&serving, "/api/events?since=0", &[]);
+    post_job(&serving, JOB_REQUEST);
+    subscriber.next_job();
+    fs::rename(folder.path(".hidden"), folder.path("shown")).expect("renamed");
+    until_titles(&mut subscriber, |data| data["all"] == true);
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn files_that_do_not_play_have_a_document_with_the_reason() {
         let first = playable["reasons"][0].as_str().expect("a reason");
         assert!(first.contains(reason), "{name}: {first}");
         assert_eq!(found["tracks"], json!([]), "{name}");
-        assert_eq!(facts(&found), json!([null, null, null, null]), "{name}");
+        assert_eq!(facts(&found), json!(["video", null, null, null]), "{name}");
         for absent in ["mp4", "hls", "dash", "poster", "storyboard"] {
             assert_eq!(found[absent], Value::Null, "{name}: {absent}");
         }
@@ -200,6 +200,18 @@ fn a_set_is_one_title_with_the_video_of_its_members() {
     urls_lead_to_resources(&serving, &found);
     let none = document(&serving, "none.set");
     assert_eq!(none["playable"]["reasons"], json!(["no file of the set is a movie"]));
+}
+
+#[test]
+fn lists_tell_the_same_of_a_file_in_another_container() {
+    let folder = Folder::new();
+    put_sample(&folder, "Clock.webm", "clock.webm");
+    let serving = serve(&folder);
+    serving.until_indexed();
+    let list = parsed(&serving.get("/api/titles", &[]), 200);
+    let (item, shown) = (&list["titles"][0], document(&serving, "clock.webm"));
+    assert_eq!(facts(item), json!(["video", 640, 360, false]), "{item}");
+    assert_eq!((facts(&shown), &shown["duration_s"]), (facts(item), &item["duration_s"]));
 }
 
 #[test]

@@ -102,6 +102,13 @@ impl Serving {
         until("the first scan is over", || !self.site().titles.library.catalog.is_scanning());
     }
 
+    /// Waits until every title in lists has been read.
+    pub fn until_indexed(&self) {
+        self.until_scanned();
+        let catalog = &self.site().titles.library.catalog;
+        until("every title was read", || catalog.without_facts(None, 1).0.is_empty());
+    }
+
     /// Shuts the server down as SIGTERM does. Returns whether it has ended.
     pub fn drain(&mut self) -> impl Fn() -> bool + use<> {
         let server = self.server.take().expect("running until now");

@@ -1,5 +1,7 @@
 //! `GET /api/titles`: the titles of the library, page by page.
 
+use std::path::Path;
+
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError as _,
     web::{Data, Query},
@@ -11,9 +13,12 @@ use crate::{
     http::{
         Error, Site, cors,
         methods::{Read, read_method},
-        title_item::Item,
+        title_item::{FolderItem, Item},
     },
-    library::catalog::{self, SortBy},
+    library::{
+        MediaPath,
+        catalog::{self, Scope, SortBy},
+    },
 };
 
 /// The number of titles on a page: the default, and the maximum.
@@ -24,6 +29,8 @@ const LIMIT_MAX: usize = 1000;
 #[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct ListQuery {
+    /// The decoded path of a folder; empty for the top of the library.
+    folder: Option<String>,
     search: String,
     sort: String,
     offset: usize,
@@ -33,7 +40,7 @@ struct ListQuery {
 impl Default for ListQuery {
     fn default() -> Self {
         let (search, sort) = (String::new(), "path".to_owned());
-        Self { search, sort, offset: 0, limit: LIMIT_DEFAULT }
+        Self { folder: None, search, sort, offset: 0, limit: LIMIT_DEFAULT }
     }
 }
 
@@ -41,6 +48,9 @@ impl Default for ListQuery {
 #[derive(Debug, Serialize)]
 struct List {
     titles: Vec<Item>,
+    /// The folders directly in the folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    folders: Option<Vec<FolderItem>>,
     /// The number of titles on all pages.
     total: usize,
     offset: usize,
@@ -51,7 +61,7 @@ struct List {
     scanning: bool,
 }
 
-/// `GET /api/titles?search=&sort=&offset=&limit=`
+/// `GET /api/titles?folder=&search=&sort=&offset=&limit=`
 pub async fn list(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     respond_list(&request, &site).await.unwrap_or_else(|error| error.error_response())
 }
@@ -67,19 +77,33 @@ async fn respond_list(request: &HttpRequest, site: &Data<Site>) -> Result<HttpRe
     // Milliseconds for a large library, so not on the I/O thread.
     let shared = site.clone();
     let listing = site.spawn_blocking_limited(move || {
-        let page = shared.titles.library.catalog.query(&query);
+        let catalog = &shared.titles.library.catalog;
+        // Before the query: what it does not find then does not exist.
+        let scanning = catalog.is_scanning();
+        if let Scope::Folder(Some(folder)) = &query.scope
+            && !scanning
+            && !catalog.has_folder(folder)
+        {
+            return Err(Error::NotFound);
+        }
+        let page = catalog.query(&query);
+        let unknown = page.titles.iter().filter(|title| title.facts.is_none());
+        catalog.want_facts(unknown.map(|title| title.path.clone()));
         let end = query.offset.saturating_add(page.titles.len());
+        let folders =
+            page.folders.iter().map(|folder| FolderItem::new(&folder.path, folder.titles));
         let list = List {
             titles: page.titles.iter().map(Item::from).collect(),
+            folders: matches!(query.scope, Scope::Folder(_)).then(|| folders.collect()),
             total: page.total,
             offset: query.offset,
             limit: query.limit,
             next: (end < page.total).then(|| list_query.next_page(end)),
-            scanning: shared.titles.library.catalog.is_scanning(),
+            scanning,
         };
-        serde_json::to_vec(&list)
+        serde_json::to_vec(&list).map_err(internal)
     });
-    let json = listing.await?.map_err(internal)?;
+    let json = listing.await??;
     respond_json(request, site, json).await
 }
 
@@ -91,24 +115,38 @@ impl ListQuery {
         };
         let sort_by = match key {
             "path" => SortBy::Path,
+            "name" => SortBy::Name,
             "modified" => SortBy::Modified,
             "size" => SortBy::Size,
+            "duration" => SortBy::Duration,
             _ => {
-                let allowed = "sort must be path, modified or size, with - in front to reverse";
+                let allowed = "sort must be name, path, modified, size or duration, with - in front to reverse";
                 return Err(Error::BadRequest(allowed.into()));
             }
         };
         if !(1..=LIMIT_MAX).contains(&self.limit) {
             return Err(Error::BadRequest(format!("limit must be from 1 to {LIMIT_MAX}")));
         }
+        let scope = match self.folder.as_deref() {
+            None => Scope::All,
+            Some("") => Scope::Folder(None),
+            Some(folder) => {
+                let refused = |error| Error::BadRequest(format!("folder has {error}"));
+                Scope::Folder(Some(MediaPath::from_path(Path::new(folder)).map_err(refused)?))
+            }
+        };
         let (search, offset, limit) = (self.search.clone(), self.offset, self.limit);
-        Ok(catalog::Query { search, sort_by, descending, offset, limit })
+        Ok(catalog::Query { scope, search, sort_by, descending, offset, limit })
     }
 
     fn next_page(&self, offset: usize) -> String {
         let encode =
             |text| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC);
+        let folder = self
+            .folder
+            .as_deref()
+            .map_or(String::new(), |folder| format!("folder={}&", encode(folder)));
         let (search, sort, limit) = (encode(&self.search), encode(&self.sort), self.limit);
-        format!("/api/titles?search={search}&sort={sort}&offset={offset}&limit={limit}")
+        format!("/api/titles?{folder}search={search}&sort={sort}&offset={offset}&limit={limit}")
     }
 }

@@ -40,6 +40,8 @@ impl Api {
         let audio = fs::read(fuzz_corpus::movies().join("ffmpeg-ac3.mp4")).expect("a seed");
         folder.put("films/ac-3.mp4", audio);
         let serving = serve_with(&[folder.path("")], configuration);
+        // So that the list does not change between two requests.
+        serving.until_indexed();
         let description = Description::fetch(&serving);
         Self { folder, serving, description }
     }

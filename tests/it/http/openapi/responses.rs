@@ -66,6 +66,8 @@ fn titles_and_texts(api: &Api) {
     }
     let page = api.get("/api/titles", "/api/titles?limit=1&sort=-size", 200);
     api.get("/api/titles", page["next"].as_str().expect("another page"), 200);
+    api.get("/api/titles", "/api/titles?folder=", 200);
+    api.get("/api/titles", "/api/titles?folder=none", 404);
     api.get("/api/titles", "/api/titles?limit=0", 400);
     api.get("/api/titles/{path}", "/api/titles/none.mp4", 404);
     let long = "a".repeat(9000);

@@ -1,0 +1,222 @@
+//! Reads what lists tell of titles: those just listed first, then the others, one at a time.
+//!
+//! The catalog keeps the facts, within its own bound, and the database, if there is one, keeps them for the
+//! next start. Files are opened and indexed as for requests, so that no file is read twice at once.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{debug, info};
+
+use crate::{
+    http::Site,
+    library::{
+        MediaPath, Title,
+        catalog::{Catalog, Changes},
+    },
+    store::{Database, DatabaseError},
+    titles::{
+        fact_store::{self, Known},
+        facts,
+    },
+};
+
+/// The delay before files that could not be read are tried again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Titles of one look into the catalog.
+const PAGE: usize = 64;
+
+/// The longest pause between two files that no client waits for: each is as long as the read before it.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// The most facts, and the longest time, between two writes to the database.
+const UNSAVED_MAX: usize = 100;
+const SAVE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Indexes titles as they appear and change, until the server ends.
+pub(super) async fn run(site: Arc<Site>) {
+    let mut indexer = Indexer {
+        site: Arc::clone(&site),
+        is_restored: false,
+        changes: 0,
+        unsaved: Vec::new(),
+        saved: Instant::now(),
+    };
+    let catalog = &site.titles.library.catalog;
+    let mut is_complete = true;
+    loop {
+        match is_complete {
+            true => catalog.lacks_facts().await,
+            false => drop(timeout(RETRY_INTERVAL, catalog.lacks_facts()).await),
+        }
+        is_complete = indexer.run_round().await;
+    }
+}
+
+struct Indexer {
+    site: Arc<Site>,
+    /// Whether the facts of an earlier process have been read from the database.
+    is_restored: bool,
+    /// The number of the last change whose removed titles have no rows any more.
+    changes: u64,
+    /// Facts that the database lacks.
+    unsaved: Vec<Known>,
+    saved: Instant,
+}
+
+impl Indexer {
+    /// Indexes all titles that lack facts. Returns whether none is left for the next round.
+    async fn run_round(&mut self) -> bool {
+        self.delete_removed().await;
+        if !self.is_restored && !self.catalog().is_scanning() {
+            self.restore().await;
+        }
+        let (mut is_complete, mut last) = (true, None);
+        loop {
+            is_complete &= self.index_wanted().await;
+            // The first scan goes first, and most facts come from the database then.
+            if self.catalog().is_scanning() {
+                break;
+            }
+            let (site, behind) = (Arc::clone(&self.site), last);
+            let page = self.site.spawn_blocking_limited(move || {
+                site.titles.library.catalog.without_facts(behind.as_deref(), PAGE)
+            });
+            let Ok((titles, key)) = page.await else {
+                is_complete = false;
+                break;
+            };
+            if titles.is_empty() {
+                break;
+            }
+            last = key;
+            for title in titles {
+                is_complete &= self.index_wanted().await;
+                let begun = Instant::now();
+                is_complete &= self.index(&title.path).await;
+                sleep(begun.elapsed().min(PAUSE_MAX)).await;
+            }
+        }
+        self.save().await;
+        is_complete
+    }
+
+    /// Indexes the titles that a client was just shown. Returns whether all could be read.
+    async fn index_wanted(&mut self) -> bool {
+        let mut is_complete = true;
+        while let Some(path) = self.catalog().next_wanted() {
+            is_complete &= self.index(&path).await;
+        }
+        is_complete
+    }
+
+    /// Finds the facts of a title in the database, or reads them. Returns whether it could be read.
+    async fn index(&mut self, path: &MediaPath) -> bool {
+        let Some(Title { version, facts: known, .. }) = self.catalog().get(path) else {
+            return true;
+        };
+        // A remuxed movie may tell what the file did not.
+        if known.is_some_and(|facts| facts.duration_ms.is_some()) {
+            return true;
+        }
+        if known.is_none()
+            && !self.is_restored
+            && let Some(database) = self.database()
+            && let Ok(Some(facts)) = fact_store::find(&database, path, version).await
+        {
+            self.catalog().note_facts([(path.clone(), version, facts)]);
+            return true;
+        }
+        match facts::read(&self.site.titles, path).await {
+            Ok(facts) => {
+                self.catalog().note_facts([(path.clone(), version, facts)]);
+                self.unsaved.push((path.clone(), version, facts));
+                if self.unsaved.len() >= UNSAVED_MAX || self.saved.elapsed() >= SAVE_INTERVAL {
+                    self.save().await;
+                }
+                true
+            }
+            Err(error) => {
+                debug!(?path, %error, "cannot read a title for lists, retrying");
+                false
+            }
+        }
+    }
+
+    /// Takes the facts of an earlier process from the database, and deletes those of titles that are gone.
+    async fn restore(&mut self) {
+        let Some(database) = self.database() else { return };
+        match self.restore_from(&database).await {
+            Ok(restored) => {
+                self.is_restored = true;
+                info!(restored, "facts of titles read from the database");
+            }
+            Err(error) => debug!(%error, "cannot read the facts of titles"),
+        }
+    }
+
+    async fn restore_from(&self, database: &Database) -> Result<usize, DatabaseError> {
+        let library = &self.site.titles.library;
+        // The titles of a root that is unavailable are not gone.
+        let is_whole = library.roots().iter().all(|named| named.root.is_open());
+        let (mut restored, mut last) = (0, None::<String>);
+        loop {
+            let page = fact_store::page_behind(database, last.as_deref()).await?;
+            let (mut known, mut gone) = (Vec::new(), Vec::new());
+            for stored in &page {
+                match stored.path().and_then(|path| library.catalog.get(&path)) {
+                    Some(Title { path, version, .. }) => {
+                        let facts = stored.facts_of(version);
+                        known.extend(facts.map(|facts| (path, version, facts)));
+                    }
+                    None => gone.push(stored.encoded_path().to_owned()),
+                }
+            }
+            restored += known.len();
+            library.catalog.note_facts(known);
+            if is_whole {
+                fact_store::delete(database, gone).await?;
+            }
+            match page.last() {
+                Some(stored) => last = Some(stored.encoded_path().to_owned()),
+                None => return Ok(restored),
+            }
+        }
+    }
+
+    /// Deletes the rows of titles that are gone since the last look. Those of more than an event names are
+    /// deleted at the next start.
+    async fn delete_removed(&mut self) {
+        let (changes, last) = self.catalog().changes_since(self.changes);
+        self.changes = last;
+        if let (Changes::Known { removed, .. }, Some(database)) = (changes, self.database())
+            && let Err(error) = fact_store::delete(&database, encoded(&removed)).await
+        {
+            debug!(%error, "cannot delete the facts of removed titles");
+        }
+    }
+
+    async fn save(&mut self) {
+        self.saved = Instant::now();
+        let unsaved = std::mem::take(&mut self.unsaved);
+        if let (false, Some(database)) = (unsaved.is_empty(), self.database())
+            && let Err(error) = fact_store::save(&database, &unsaved).await
+        {
+            debug!(%error, "cannot store the facts of titles: the next start reads them again");
+        }
+    }
+
+    fn catalog(&self) -> &Catalog {
+        &self.site.titles.library.catalog
+    }
+
+    fn database(&self) -> Option<Database> {
+        self.site.jobs.load().as_ref().map(|jobs| jobs.queue.database().clone())
+    }
+}
+
+/// The paths as the database has them.
+fn encoded(paths: &[MediaPath]) -> Vec<String> {
+    paths.iter().map(|path| path.encoded().to_string()).collect()
+}

@@ -1,0 +1,102 @@
+//! What lists tell of a title's media: kind, duration, size, dynamic range.
+
+use std::{sync::Arc, time::Instant};
+
+use super::{Error, Titles, readiness::Waiting, remux::RemuxStart};
+use crate::{
+    extent::disk::File,
+    library::{
+        Facts, MediaPath, TitleKind,
+        media_type::{self, Kind},
+        sidecars::is_set,
+    },
+    movie::{
+        Movie, Track,
+        codec::{Media, VideoRange},
+    },
+    package::{inspect::foreign::Foreign, title},
+};
+
+/// Reads the facts of a title; of a set, those of its leading member. Starts no job: until a file in another
+/// container is remuxed, they are what its head and its name tell.
+///
+/// Fails if the file cannot be read now.
+pub async fn read(titles: &Titles, title: &MediaPath) -> Result<Facts, Error> {
+    let movie = async {
+        if is_set(title) {
+            let set = titles.open_set(title).await?.ok_or(Error::NotFound)?;
+            return Ok(set.leading.opened.movie);
+        }
+        let indexed = titles.index(title, Waiting::Allowed).await?;
+        let (start, begun) = (RemuxStart::Never, Instant::now());
+        Ok(titles.open_indexed(title, indexed, start, begun, Waiting::Allowed).await?.movie)
+    };
+    match movie.await {
+        Ok(movie) => Ok(from_movie(&movie)),
+        Err(
+            error @ (Error::Growing
+            | Error::StorageUnavailable(_)
+            | Error::Busy
+            | Error::NotReady(_)),
+        ) => Err(error),
+        Err(_not_playable) => Ok(from_head(title, read_head(titles, title).await?.as_ref())),
+    }
+}
+
+/// The facts of a movie.
+pub fn from_movie(movie: &Movie) -> Facts {
+    let has_audio = movie.tracks.iter().any(Track::is_audio);
+    // One frame beside audio is cover art.
+    let is_cover = |track: &Track| has_audio && track.index.presented_samples <= 1;
+    let video =
+        movie.leading_video().map(|place| &movie.tracks[place]).filter(|track| !is_cover(track));
+    let range = video.and_then(|track| match &track.entry.media {
+        Media::Video(video) => Some(video.range),
+        _ => None,
+    });
+    Facts {
+        kind: if video.is_some() { TitleKind::Video } else { TitleKind::Audio },
+        duration_ms: Some(title::duration_ms(movie)).filter(|duration_ms| *duration_ms > 0),
+        size: video.and_then(|track| track.shape?.displayed()),
+        is_hdr: range.map(|range| range != VideoRange::Sdr),
+    }
+}
+
+/// Reads the head of a file in another container than MP4; `None` if it is none.
+async fn read_head(titles: &Titles, title: &MediaPath) -> Result<Option<Foreign>, Error> {
+    match titles.file(title, Waiting::Allowed).await {
+        Ok(file) => foreign(&file).await,
+        Err(Error::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The head of a file in another container than MP4; `None` if it is none.
+pub async fn foreign(file: &Arc<File>) -> Result<Option<Foreign>, Error> {
+    let reading = file.run_in_pool(|open| {
+        let foreign = Foreign::read(&open.blocking_reader())?;
+        open.check().map(|()| foreign)
+    });
+    Ok(reading.await??)
+}
+
+/// What the head of a file that is no movie itself tells, and else its name.
+pub fn from_head(title: &MediaPath, head: Option<&Foreign>) -> Facts {
+    let named = from_name(title);
+    let Some(Foreign { has_video, duration_ms, size, is_hdr, .. }) = head else { return named };
+    let kind = match has_video {
+        Some(true) => TitleKind::Video,
+        Some(false) => TitleKind::Audio,
+        None => named.kind,
+    };
+    Facts { kind, duration_ms: *duration_ms, size: *size, is_hdr: *is_hdr }
+}
+
+/// What the name of a file that does not play tells.
+fn from_name(title: &MediaPath) -> Facts {
+    let kind = match media_type::lookup(title.file_name()) {
+        Some((_, Kind::Audio)) => TitleKind::Audio,
+        _ => TitleKind::Video,
+    };
+    Facts { kind, duration_ms: None, size: None, is_hdr: None }
+}
