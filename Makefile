@@ -1,6 +1,12 @@
 # All developer commands. CI runs `make test`; each of its steps is a target too.
 
 .DEFAULT_GOAL := help
+# Where cargo puts what it builds.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+# Where `make install` puts what it installs, below DESTDIR if that is set.
+PREFIX ?= /usr/local
+
 .NOTPARALLEL: # the steps share one target directory and print one report
 
 .PHONY: help
@@ -11,10 +17,22 @@ help: ## Show this list
 run: ## Build and serve the sample library; more arguments with ARGS="--listen 127.0.0.1:9000"
 	@scripts/setup run
 	cargo build --release
-	target/release/headwater serve media/ $(ARGS)
+	$(TARGET)/release/headwater serve media/ $(ARGS)
+
+.PHONY: install
+install: ## Build, and install the program, its manual pages and completions; PREFIX=/usr/local
+	cargo build --release
+	install -D -m 755 $(TARGET)/release/headwater $(DESTDIR)$(PREFIX)/bin/headwater
+	$(TARGET)/release/headwater man $(DESTDIR)$(PREFIX)/share/man/man1
+	set -e; share=$(DESTDIR)$(PREFIX)/share; \
+	install -d $$share/bash-completion/completions $$share/zsh/site-functions \
+		$$share/fish/vendor_completions.d; \
+	$(TARGET)/release/headwater completions bash > $$share/bash-completion/completions/headwater; \
+	$(TARGET)/release/headwater completions zsh > $$share/zsh/site-functions/_headwater; \
+	$(TARGET)/release/headwater completions fish > $$share/fish/vendor_completions.d/headwater.fish
 
 .PHONY: test
-test: fmt clippy doc deny openapi unit browser judges ## Run every check and every test
+test: fmt clippy doc deny openapi page-types unit browser judges ## Run every check and every test
 
 .PHONY: fmt
 fmt: ## Check the formatting
@@ -40,6 +58,10 @@ advisories: setup-test ## Check the dependencies against RustSec's advisories; n
 openapi: setup-test ## Lint the OpenAPI description, and compile clients that generators make of it
 	npm test --silent --prefix tests/openapi
 
+.PHONY: page-types
+page-types: setup-test ## Check the types of the page's modules, which JSDoc declares
+	tests/browser/node_modules/.bin/tsc --noEmit -p jsconfig.json
+
 .PHONY: unit
 unit: setup-test ## Run the Rust tests
 	cargo test --workspace --no-fail-fast
@@ -47,10 +69,9 @@ unit: setup-test ## Run the Rust tests
 .PHONY: browser
 browser: setup-test ## Drive the page and the players in Chromium; screenshots in target/browser/
 	cargo build
-	node --test-reporter=spec tests/browser/run.mjs
-	node --test-reporter=spec tests/browser/artifacts.mjs
-	node --test-reporter=spec tests/browser/streams.mjs
-	node --test-reporter=spec tests/browser/shapes.mjs
+	for test in library watch player embed jobs playback changes home streams shapes; do \
+		node --test-reporter=spec tests/browser/$$test.mjs || exit 1; \
+	done
 
 .PHONY: judges
 judges: setup-test ## Let validators and players of others judge the streams: parsers, REDbot, VLC, Firefox
@@ -59,6 +80,7 @@ judges: setup-test ## Let validators and players of others judge the streams: pa
 	node --test-reporter=spec tests/judges/http.mjs
 	node --test-reporter=spec tests/judges/vlc.mjs
 	node --test-reporter=spec tests/judges/firefox.mjs
+	node --test-reporter=spec tests/judges/firefox_page.mjs
 
 # cargo check links nothing, so scripts/no-cc makes empty objects instead of compiling C.
 .PHONY: check-elsewhere
@@ -74,7 +96,7 @@ bench: ## Measure the small parts, then the server beside its peers (70 minutes;
 	@scripts/setup bench
 	cargo bench --bench micro
 	cargo build --release
-	cargo run --release -p peers -- --json target/bench.json --svg docs/bench.svg $(ARGS)
+	cargo run --release -p peers -- --json $(TARGET)/bench.json --svg docs/bench.svg $(ARGS)
 
 .PHONY: attacks
 attacks: ## Attack a server beside innocent clients (45 minutes; ARGS="--only h2-*" or ARGS="--soak 20")

@@ -202,7 +202,7 @@ function followHash() {
 }
 
 drawer.addEventListener("close", () => {
-  if (location.hash === "#jobs") history.replaceState(history.state, "", location.pathname);
+  if (location.hash === "#jobs") history.replaceState(history.state, "", location.pathname + location.search);
 });
 // A click outside closes the drawer. Its contents fill it, so the target is the drawer itself only outside.
 drawer.addEventListener("click", (event) => event.target === drawer && drawer.close());

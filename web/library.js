@@ -1,138 +1,173 @@
-// The library: the titles as a list of links, page by page.
-//
-// The page uses the server's addresses unchanged: only the server knows the encoding of a name that is
-// not UTF-8.
+// The library: a folder, or the titles that a search finds; beside a player the folder of its title.
 
-import { dropPoster, showPoster } from "./posters.js";
-import { getJson, onTitles } from "./server.js";
-import { byId, clock, count, date, decoded, element, showFacts, sizeText, splitPath } from "./words.js";
+import { folderHref, foldersAbove, viewsOf } from "./addresses.js";
+import { showPositions } from "./continue.js";
+import { Grid } from "./grid.js";
+import { Listing } from "./listing.js";
+import { preference, setPreference } from "./memory.js";
+import { movePreviews } from "./previews.js";
+import { onTitles } from "./server.js";
+import { byId, count, element } from "./words.js";
 
-const PAGE_SIZE = 100;
-const SCAN_POLL_MS = 2000;
 const TYPING_PAUSE_MS = 150;
-
-export const WATCH = "/watch/";
-export const MEDIA = "/media/";
-export const VIEWS = "/v/";
-
-/** Titles with video, of which the server can render posters. */
-const VIDEO_FILE = /\.(mp4|m4v|mov|mkv|webm|avi|ts|m2ts|mts|mpe?g|3gp|f4v|ogv|set)$/i;
+/** Listings in memory, so that Back shows at once what was there. */
+const LISTINGS_MAX = 8;
+const SORTS = ["name", "-modified", "-duration", "-size"];
 
 const list = byId("titles");
 const search = byId("search");
+const sort = byId("sort");
+const grid = new Grid(list);
 
-let listing = new AbortController(); // aborts the current request when a newer one starts
-let scanPoll;
-let shown = []; // the listed titles
-let next = null; // the address of the next page
+/** @type {Map<string, Listing>} by folder, search and sort; the last used one is the last */
+const listings = new Map();
+/** @type {Listing | null} */
+let listing = null;
+/** @type {{ title: string | null, folder: string, search: string }} */
+let place = { title: null, folder: "", search: "" };
 
-const firstPage = () =>
-  `/api/titles?${new URLSearchParams({ search: search.value.trim(), sort: "path", offset: 0, limit: PAGE_SIZE })}`;
+sort.value = SORTS.includes(preference("sort")) ? preference("sort") : SORTS[0];
+// The server wrote the cards of a folder by name. In another order they would move.
+if (sort.value !== SORTS[0]) list.replaceChildren();
 
-/** Appends the titles at `from` to those in `kept`, page by page, until there are `atLeast`. */
-export async function load({ from = firstPage(), kept = [], atLeast = 0 } = {}) {
-  listing.abort();
-  clearTimeout(scanPoll);
-  listing = new AbortController();
-  const { signal } = listing;
-  try {
-    let titles = kept;
-    let page;
-    do {
-      page = await getJson(from, signal);
-      titles = titles.concat(page.titles);
-      from = page.next;
-    } while (from && titles.length < atLeast);
-    showListing(titles, page);
-    if (page.scanning) scanPoll = setTimeout(refresh, SCAN_POLL_MS);
-  } catch (error) {
-    if (!signal.aborted) showListingError(error.message);
+/**
+ * Shows the folder of an address, or what a search finds below it.
+ *
+ * @param {{ title: string | null, folder: string, search: string }} to paths are percent-encoded
+ * @returns {Promise<void>} when the list is there
+ */
+export async function showLibrary(to) {
+  place = to;
+  if (document.activeElement !== search) search.value = to.search;
+  showHeading();
+  showPositions({ isHome: !to.title && !to.folder && !to.search });
+  await open();
+}
+
+/** The title after the current one in the order of the list. */
+export async function nextTitle() {
+  const from = listing;
+  if (!place.title || !from) return null;
+  const index = await from.find(viewsOf(place.title));
+  return index === -1 ? null : from.titleAt(index + 1);
+}
+
+// ---- The listing -----------------------------------------------------------
+
+/** Opens the listing of the place, the search and the order; a new one reads the server's list. */
+function open() {
+  const text = search.value.trim();
+  // A search beside a player is of the whole library: the folder is on the screen already.
+  const query = { folder: place.title && text ? "" : place.folder, search: text, sort: sort.value };
+  const key = JSON.stringify(query);
+  const known = listings.get(key) ?? new Listing(query);
+  known.showsFolders = !place.title;
+  listings.delete(key);
+  listings.set(key, known);
+  while (listings.size > LISTINGS_MAX) listings.delete(listings.keys().next().value);
+  if (listing !== known) {
+    listing?.removeEventListener("change", show);
+    listing?.close();
+    listing = known;
+    listing.addEventListener("change", show);
   }
+  if (listing.isLoaded) show();
+  const loaded = listing.isLoaded ? Promise.resolve() : listing.refresh();
+  return loaded.then(() => listing === known && showCurrent());
 }
 
-/** Reloads the list with as many pages as "Show more" has added. */
-const refresh = () => load({ atLeast: shown.length });
-
-function showListing(titles, page) {
-  shown = titles;
-  next = page.next;
-  const searched = search.value.trim() !== "";
-  const noun = page.total === 1 ? "title" : "titles";
-  byId("count").textContent =
-    `${page.scanning ? "scanning… " : ""}${count.format(page.total)} ${noun}${searched ? " found" : ""}`;
-  byId("listing-error").hidden = true;
-  byId("empty").hidden = page.total > 0 || searched || page.scanning;
-  byId("no-match").hidden = page.total > 0 || !searched;
-  byId("more").hidden = !next;
-  showRows(titles);
-  markCurrent();
+function show() {
+  const { total, folders, isScanning, isSearch, isLoaded, error } = listing;
+  byId("listing-error").hidden = error === null;
+  byId("listing-error-text").textContent = error ?? "";
+  if (!isLoaded) return;
+  const isEmpty = !listing.length && !isScanning;
+  const isTop = !place.folder || place.title !== null;
+  byId("count").textContent = `${isScanning ? "scanning… " : ""}${countText(folders.length, total)}${isSearch ? " found" : ""}`;
+  byId("empty").hidden = !isEmpty || isSearch || !isTop;
+  byId("no-folder").hidden = !isEmpty || isSearch || isTop;
+  byId("no-match").hidden = !isEmpty || !isSearch;
+  grid.show(listing, ({ title }) => isCurrentTitle(title));
 }
 
-function showListingError(text) {
-  byId("listing-error-text").textContent = text;
-  byId("listing-error").hidden = false;
+function countText(folders, titles) {
+  const number = (value, noun) => `${count.format(value)} ${value === 1 ? noun : `${noun}s`}`;
+  return [folders && number(folders, "folder"), (titles || !folders) && number(titles, "title")].filter(Boolean).join(", ");
 }
 
-/** Updates the rows. Existing rows do not move, so that focus and scrolling survive a refresh. */
-function showRows(titles) {
-  const keyOf = (title) => `${title.href} ${title.version}`;
-  const wanted = new Set(titles.map(keyOf));
-  const rows = new Map();
-  for (const row of [...list.children]) {
-    if (wanted.has(row.dataset.key)) {
-      rows.set(row.dataset.key, row);
-    } else {
-      dropPoster(row.querySelector(".poster"));
-      row.remove();
-    }
-  }
-  titles.forEach((title, index) => {
-    const row = rows.get(keyOf(title)) ?? titleRow(title, keyOf(title));
-    if (list.children[index] !== row) list.insertBefore(row, list.children[index] ?? null);
-  });
+/** Scrolls the list beside a player to the current title. On a phone the player must stay in view. */
+async function showCurrent() {
+  const { title } = place;
+  if (!title || getComputedStyle(list.parentElement).overflowY !== "auto") return;
+  const from = listing;
+  const index = await from.find(viewsOf(title));
+  if (index !== -1 && from === listing && title === place.title) grid.focus(index, { focuses: false });
 }
 
-function titleRow(title, key) {
-  const { folder, name } = splitPath(title.path);
-  const path = title.views.slice(VIEWS.length, -1);
-  const facts = [folder, sizeText(title.size_bytes), date.format(new Date(title.modified))];
-  const poster = element("span", "poster");
-  if (title.duration_s) poster.append(element("span", "length", clock(title.duration_s)));
-  if (VIDEO_FILE.test(path)) showPoster(poster, `${VIEWS}${path}/poster.jpg?width=320&wait=0`, title.path);
-  const words = element("span", "words", element("bdi", "name", name), showFacts(element("span", "facts"), facts));
-  const link = element("a", "title", poster, words);
-  link.href = WATCH + path;
-  const row = element("li", "", link);
-  row.dataset.key = key;
-  return row;
-}
+const isCurrentTitle = (title) => title !== undefined && place.title !== null && title.views === viewsOf(place.title);
 
-/** Marks the row of the current title, in any spelling of its address. */
-export function markCurrent() {
-  const here = decoded(location.pathname);
-  for (const link of list.querySelectorAll("a")) {
-    if (decoded(link.pathname) !== here) {
-      link.removeAttribute("aria-current");
-    } else if (!link.hasAttribute("aria-current")) {
-      link.setAttribute("aria-current", "page");
-      // Only where the list has its own scroll bar; on a phone the player must stay in view.
-      if (getComputedStyle(list.closest("nav")).overflowY === "auto") link.scrollIntoView({ block: "nearest" });
-    }
-  }
+// ---- The head --------------------------------------------------------------
+
+/** Names the folder, and links to those above it; beside a player to the folder of the title, too. */
+function showHeading() {
+  const folders = foldersAbove(place.folder);
+  const current = place.title ? null : folders.pop();
+  const above = place.folder || place.title ? [{ name: "Library", href: folderHref("") }, ...folders] : [];
+  byId("folder").textContent = current?.name ?? "Library";
+  byId("crumbs").replaceChildren(...above.map(({ name, href }) => {
+    const link = element("a", "", element("bdi", "", name));
+    link.href = href;
+    return element("li", "", link);
+  }));
+  if (!place.title) document.title = current ? `${current.name} · Headwater` : "Headwater";
 }
 
 let typingTimer;
 search.addEventListener("input", () => {
   clearTimeout(typingTimer);
-  typingTimer = setTimeout(load, TYPING_PAUSE_MS);
+  typingTimer = setTimeout(find, TYPING_PAUSE_MS);
 });
+
+search.addEventListener("change", find); // before a click on a title leaves the page
+
+/** Searches for what is in the box. The address of a folder's page keeps the search, for Back and for reload. */
+function find() {
+  clearTimeout(typingTimer);
+  if (!place.title) {
+    const text = search.value.trim();
+    const query = text ? `?${new URLSearchParams({ search: text })}` : "";
+    history.replaceState(history.state, "", location.pathname + query);
+    place = { ...place, search: text };
+    showPositions({ isHome: !place.folder && !text });
+  }
+  open();
+}
+
 byId("clear-search").addEventListener("click", () => {
   search.value = "";
   search.focus();
-  load();
+  find();
 });
-byId("more").addEventListener("click", () => load({ from: next, kept: shown }));
-byId("listing-retry").addEventListener("click", refresh);
 
-let refreshTimer;
-onTitles(() => { refreshTimer ??= setTimeout(() => { refreshTimer = undefined; refresh(); }, SCAN_POLL_MS); });
+search.addEventListener("keydown", (event) => {
+  if (event.key !== "ArrowDown" || !listing?.length) return;
+  event.preventDefault();
+  grid.focus(0);
+});
+list.addEventListener("leave", () => search.focus());
+
+sort.addEventListener("change", () => {
+  setPreference("sort", sort.value);
+  open();
+});
+
+byId("listing-retry").addEventListener("click", () => listing.refresh());
+
+// ---- Changes ---------------------------------------------------------------
+
+onTitles((change) => {
+  for (const [key, other] of listings) if (other !== listing) listings.delete(key);
+  listing?.apply(change);
+});
+
+movePreviews(list);

@@ -1,66 +1,86 @@
 // The page: addresses, links and keys.
 
-import { load, markCurrent } from "./library.js";
-import { pathIn, stop, watch } from "./player.js";
+import { parse } from "./addresses.js";
+import "./jobs.js";
+import { showLibrary } from "./library.js";
 import { byId } from "./words.js";
 
-const list = byId("titles");
+const SCROLL_PAUSE_MS = 150;
+
+/** Links that this document follows without loading another one. */
+const OWN = /^\/(?:$|watch\/|library\/)/;
+
 const search = byId("search");
 
-let here = null; // the current path: a new hash alone changes nothing
+history.scrollRestoration = "manual"; // the list has its height only when the server has answered
 
-/** Shows the title of the address bar, or the library. */
-function route({ play = false } = {}) {
-  here = location.pathname;
-  const path = pathIn(location);
-  document.body.classList.toggle("watching", path !== "");
-  byId("hint").hidden = path !== "";
-  byId("player").hidden = path === "";
-  markCurrent();
-  if (path) {
-    watch(path, { play });
-    byId("player").scrollIntoView({ block: "nearest" });
-  } else {
-    stop();
-    document.title = "Headwater";
-  }
+let here = null; // the current address: a new hash alone changes nothing
+let watching = null; // the module of the watch page, once loaded
+let isRestoring = false;
+
+/** Shows what the address bar says. */
+async function route({ play = false, scroll_y = 0 } = {}) {
+  here = location.pathname + location.search;
+  const place = parse(location);
+  isRestoring = true;
+  document.body.classList.toggle("watching", place.title !== null);
+  if (!place.title) watching?.close();
+  await Promise.all([showLibrary(place), place.title && openTitle(place.title, play)]);
+  if (here !== location.pathname + location.search) return;
+  scrollTo(0, scroll_y);
+  isRestoring = false;
+  if (place.title) watching.showNext();
+}
+
+async function openTitle(title, play) {
+  watching ??= await import("./watch.js");
+  if (parse(location).title === title) watching.open(title, { play });
+}
+
+/** Goes to another address of this page. */
+export function go(url, options) {
+  rememberScroll();
+  if (url !== location.pathname + location.search) history.pushState(null, "", url);
+  route(options);
 }
 
 document.addEventListener("click", (event) => {
-  const link = event.target.closest("a.title, a.wordmark");
+  const link = event.target instanceof Element ? /** @type {HTMLAnchorElement | null} */ (event.target.closest("a[href]")) : null;
   const opensNewTab = event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
-  if (!link || opensNewTab) return; // left to the browser
+  if (!link || opensNewTab || link.origin !== location.origin || link.hash || !OWN.test(link.pathname)) return; // left to the browser
   event.preventDefault();
-  if (link.pathname !== location.pathname) history.pushState(null, "", link.pathname);
-  route({ play: true });
+  go(link.pathname + link.search, { play: true });
 });
 
-window.addEventListener("popstate", () => location.pathname === here || route());
+window.addEventListener("popstate", ({ state }) => {
+  if (location.pathname + location.search !== here) route({ scroll_y: state?.scroll_y ?? 0 });
+});
+
+// ---- The scroll position of each entry of the history ------------------------
+
+function rememberScroll() {
+  clearTimeout(scrollTimer);
+  if (!isRestoring) history.replaceState({ ...history.state, scroll_y: scrollY }, "");
+}
+
+let scrollTimer;
+document.addEventListener("scroll", () => {
+  clearTimeout(scrollTimer);
+  scrollTimer = setTimeout(rememberScroll, SCROLL_PAUSE_MS);
+}, { passive: true });
+window.addEventListener("pagehide", rememberScroll);
+
+// ---- Keys --------------------------------------------------------------------
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || byId("jobs").open) return;
-  const focused = document.activeElement;
-  if (event.key === "/" && focused !== search) {
-    event.preventDefault();
-    search.select();
-    return;
-  }
-
-  const links = [...list.querySelectorAll("a")];
-  const at = links.indexOf(focused); // -1: in the search box, above the first row
-  if (at === -1 && focused !== search) return;
-  const inList = (link) => (at === -1 ? undefined : link);
-  const before = at === 0 ? search : links[at - 1];
-  const target = {
-    ArrowDown: links[at + 1], ArrowRight: inList(links[at + 1]),
-    ArrowUp: before, ArrowLeft: inList(before),
-    Home: inList(links.at(0)), End: inList(links.at(-1)),
-  }[event.key];
-  if (target) {
-    event.preventDefault();
-    target.focus();
-  }
+  if (event.ctrlKey || event.metaKey || event.altKey || event.key !== "/" || byId("jobs").open) return;
+  if (document.activeElement.matches("input:not([type=range], [type=checkbox]), select, textarea")) return;
+  event.preventDefault();
+  search.select();
 });
 
-route();
-load();
+route({ scroll_y: history.state?.scroll_y ?? 0 });
+
+// The player is ready before somebody chooses a title.
+const whenIdle = window.requestIdleCallback ?? ((call) => setTimeout(call, 1000));
+whenIdle(() => import("./watch.js"));

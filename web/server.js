@@ -1,11 +1,12 @@
 // The server: requests, changes, events, and waiting for images that it renders on demand.
 
-/** A failed request; `status` is 0 if the server did not respond. */
+/** A failed request; `status` is 0 if the server did not respond. `job` is the id of the job that it waits for. */
 export class RequestError extends Error {
-  constructor(status, text, retryAfterS = 0) {
+  constructor(status, text, retryAfterS = 0, job = null) {
     super(text);
     this.status = status;
     this.retryAfterS = retryAfterS;
+    this.job = job;
   }
 }
 
@@ -17,7 +18,8 @@ export async function request(url, options = {}) {
   if (response.ok) return response;
   const problem = await response.json().catch(() => ({})); // RFC 9457, unless a proxy responded
   const retryAfterS = Number(response.headers.get("retry-after")) || 0;
-  throw new RequestError(response.status, problem.detail ?? problem.title ?? `HTTP status ${response.status}`, retryAfterS);
+  const text = problem.detail ?? problem.title ?? `HTTP status ${response.status}`;
+  throw new RequestError(response.status, text, retryAfterS, problem.job ?? null);
 }
 
 export const getJson = async (url, signal) => (await request(url, { signal })).json();
@@ -47,41 +49,74 @@ const events = new EventTarget();
 let source = null;
 let reconnectTimer;
 let last = null; // the number of the last known change
+let isWanted = false;
+let isBehind = false; // whether changes of titles were missed: they have no number
 
-/** Calls back with each changed job, and at each change of the list of titles. */
-export const onJob = (call, signal) => events.addEventListener("job", ({ detail }) => call(detail), { signal });
-export const onTitles = (call) => events.addEventListener("titles", call);
+const listen = (name, call, signal) =>
+  events.addEventListener(name, (event) => call(/** @type {CustomEvent} */ (event).detail), { signal });
+
+/**
+ * Calls back with each changed job, and at each change of the titles: `{ changed: [title…], removed: [path…] }`, or
+ * `{ all: true }` if any title may have changed.
+ */
+export const onJob = (call, signal = undefined) => listen("job", call, signal);
+export const onTitles = (call, signal = undefined) => listen("titles", call, signal);
 
 /** Subscribes to all changes after this one. */
 export function subscribeSince(changed) {
+  if (last === null) disconnect(); // a stream from now on may miss changes after this one
   last = Math.max(last ?? 0, changed);
+  subscribe();
+}
+
+/** Subscribes to all changes from now on. */
+export function subscribe() {
+  isWanted = true;
   connect();
 }
 
 /**
  * Connects while the page is visible only: browsers allow six HTTP/1.1 connections to a server, for all
- * tabs together. Nothing is lost, since the server sends all changes since the last number.
+ * tabs together. No change of a job is lost, since the server sends all since the last number; titles are read again.
  */
 function connect() {
   clearTimeout(reconnectTimer);
-  if (last === null || source || document.hidden) return;
-  source = new EventSource(`/api/events?since=${last}`);
+  if (!isWanted || source || document.hidden) return;
+  source = new EventSource(last === null ? "/api/events" : `/api/events?since=${last}`);
   source.addEventListener("job", (event) => {
     last = Number(event.lastEventId);
     events.dispatchEvent(new CustomEvent("job", { detail: JSON.parse(event.data) }));
   });
-  source.addEventListener("titles", () => events.dispatchEvent(new Event("titles")));
+  source.addEventListener("titles", ({ data }) => dispatchTitles(titleChanges(data)));
+  source.addEventListener("open", () => {
+    if (!isBehind) return;
+    isBehind = false;
+    dispatchTitles({ all: true });
+  });
   source.addEventListener("error", () => {
+    isBehind = true;
     if (source?.readyState !== EventSource.CLOSED) return; // the browser reconnects
     source = null;
     reconnectTimer = setTimeout(connect, RECONNECT_MS);
   });
 }
 
-document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) return connect();
+function disconnect() {
   source?.close();
   source = null;
+}
+
+const dispatchTitles = (detail) => events.dispatchEvent(new CustomEvent("titles", { detail }));
+
+function titleChanges(data) {
+  const changes = JSON.parse(data || "{}");
+  return Array.isArray(changes.changed) ? changes : { all: true };
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) return connect();
+  isBehind ||= source !== null;
+  disconnect();
 });
 
 // ---- Images rendered on demand ---------------------------------------------

@@ -1,13 +1,16 @@
 //! The list of configuration keys: type, default and meaning of each. The file, the environment and
 //! the flags are generated from it.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::value::{
-    FieldValue, Hosts, LogDirectives, LogFormat, Origins, RenditionPolicy, RootConfig, Sandboxing,
-    WebhookConfig, Within,
+use super::{
+    listen::ListenAddress,
+    value::{
+        AccessLogFormat, EmbedOrigins, FieldValue, Hosts, LogDirectives, LogFormat, Origins,
+        RenditionPolicy, RootConfig, Sandboxing, WebhookConfig, Within,
+    },
 };
 
 /// A key of the list, for the test of the documentation.
@@ -23,6 +26,8 @@ pub struct Key {
     pub default: Option<&'static str>,
     /// Whether SIGHUP reloads it.
     pub live: bool,
+    /// Name of the value's type, which has the range of a number.
+    pub value_type: &'static str,
 }
 
 macro_rules! settings {
@@ -65,6 +70,7 @@ macro_rules! settings {
                 env: $env,
                 default: settings!(@literal $($default)?),
                 live: settings!(@live $liveness),
+                value_type: stringify!($type),
             }),+
         ];
 
@@ -121,12 +127,14 @@ macro_rules! settings {
 }
 
 settings! {
-    /// Address and port to listen on. Port 0 picks a free port, which the server prints.
-    fixed listen("HEADWATER_LISTEN"): SocketAddr = "\"127.0.0.1:8080\"";
+    /// Address and port to listen on: 8080 or localhost:8080 for this machine only, :8080 for every address of it, 192.168.1.2:8080 or [::]:8080. Port 0 picks a free port, which the server prints.
+    fixed listen("HEADWATER_LISTEN"): ListenAddress = "\"127.0.0.1:8080\"";
     /// Data folder: database, artifacts, jobs in progress. Default: $STATE_DIRECTORY, else $XDG_STATE_HOME/headwater, else ~/.local/state/headwater.
     fixed data("HEADWATER_DATA"): PathBuf;
     /// Access log file, or "-" for standard output. SIGHUP reopens it. Default: none.
     live access_log("HEADWATER_ACCESS_LOG"): PathBuf;
+    /// Format of the access log: text (all that is known), combined (as Apache and nginx write it), or json (one object per line). Bytes are those of the body that the connection accepted.
+    live access_log_format("HEADWATER_ACCESS_LOG_FORMAT"): AccessLogFormat = "\"text\"";
     /// File with the API token, which requests that change something send as "Authorization: Bearer …". Without a token the server accepts changes only on a loopback address and under a loopback name. SIGHUP reads the file again. Default: none.
     live api_token_file("HEADWATER_API_TOKEN_FILE"): PathBuf;
     /// Host names of the server, separated by spaces, such as the one that a proxy passes on; "*.tv.example" is every name below tv.example, and "*" any. The page, the API and the metrics are only for these and for localhost, so that no name of a stranger that points at this machine can read them; so is media if cors_origins is a list. Default: no others on a loopback address, else any.
@@ -242,6 +250,8 @@ settings! {
     live cors_origins("HEADWATER_CORS_ORIGINS"): Origins = "\"*\"";
     /// Origins whose pages may read the API by script (CORS): titles, jobs, events and status; as scheme://host, separated by spaces, or "*" for all. No page of another origin may change anything. Default: none.
     live api_origins("HEADWATER_API_ORIGINS"): Origins;
+    /// Origins whose pages may show the player (/embed/…) in a frame, as scheme://host, separated by spaces; "*" allows all, and "none" only pages of this server.
+    live embed_origins("HEADWATER_EMBED_ORIGINS"): EmbedOrigins = "\"*\"";
     /// Time without growth after which the response of a followed file ends, and a title without an end counts as complete, in seconds.
     live follow_idle_s("HEADWATER_FOLLOW_IDLE_S"): Within<1, 86_400> = "30";
     /// Time between the close of a followed file by its writer and the end of its response, in seconds.

@@ -99,17 +99,28 @@ checked_text! {
     "a level (error, warn, info, debug, trace) or a list of module=level"
 }
 
+/// Whether a text is a list of origins separated by spaces.
+fn are_origins(text: &str) -> bool {
+    let is_origin = |origin: &str| {
+        let rest = origin.strip_prefix("https://").or(origin.strip_prefix("http://"));
+        let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+        rest.is_some_and(|host| !host.is_empty() && host.bytes().all(is_host))
+    };
+    !text.trim().is_empty() && text.split_whitespace().all(is_origin)
+}
+
 checked_text! {
     /// `*`, or origins separated by spaces.
     Origins,
-    |text| {
-        let is_origin = |origin: &str| {
-            let rest = origin.strip_prefix("https://").or(origin.strip_prefix("http://"));
-            rest.is_some_and(|host| !host.is_empty() && !host.contains('/') && host.is_ascii())
-        };
-        text == "*" || (!text.trim().is_empty() && text.split_whitespace().all(is_origin))
-    },
+    |text| text == "*" || are_origins(text),
     "\"*\" or a list of origins, such as \"https://tv.example\", separated by spaces"
+}
+
+checked_text! {
+    /// `*`, `none`, or origins separated by spaces.
+    EmbedOrigins,
+    |text| text == "*" || text == "none" || are_origins(text),
+    "\"*\", \"none\" or a list of origins, such as \"https://tv.example\", separated by spaces"
 }
 
 checked_text! {
@@ -138,6 +149,18 @@ checked_text! {
 pub enum LogFormat {
     /// Plain text.
     Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Format of the access log.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum AccessLogFormat {
+    /// All fields, with names for those that the other two lack.
+    Text,
+    /// The combined log format of Apache and nginx.
+    Combined,
     /// One JSON object a line.
     Json,
 }

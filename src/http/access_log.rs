@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use actix_web::http::header::{HeaderName, RANGE, USER_AGENT};
+use actix_web::http::header::{HeaderName, RANGE, REFERER, USER_AGENT};
 use arc_swap::ArcSwapOption;
 use prometheus_client::metrics::counter::Counter;
 use rustix::{
@@ -22,10 +22,15 @@ use rustix::{
     io::Errno,
 };
 
+use serde::Serialize;
+
 use super::fields::RequestFields;
-use crate::telemetry::{
-    Metrics,
-    line_writer::{LineWriter, Notices},
+use crate::{
+    config::AccessLogFormat,
+    telemetry::{
+        Metrics,
+        line_writer::{LineWriter, Notices},
+    },
 };
 
 /// The most bytes of lines that wait for the writer.
@@ -33,6 +38,10 @@ const QUEUE_BYTES_MAX: usize = 4 << 20;
 
 /// Time for the last lines to be written at the end of the process.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The names of months in the combined format, whatever the language of the system.
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// The usual length of a line, in bytes.
 const LINE_BYTES: usize = 256;
@@ -45,16 +54,22 @@ const FIELD_BYTES_MAX: usize = 1024;
 pub struct AccessLog(Arc<Shared>);
 
 struct Shared {
-    writer: ArcSwapOption<LineWriter>,
+    output: ArcSwapOption<Output>,
     dropped: Counter,
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        if let Some(writer) = self.writer.swap(None) {
-            writer.close();
+        if let Some(output) = self.output.swap(None) {
+            output.writer.close();
         }
     }
+}
+
+/// Where lines go, and how they look.
+struct Output {
+    writer: LineWriter,
+    format: AccessLogFormat,
 }
 
 /// An open file for the log.
@@ -71,14 +86,15 @@ pub struct Entry {
     began: Instant,
 }
 
-/// The contents of a line.
+/// The contents of a line. Text of the client is as it arrived, up to [`FIELD_BYTES_MAX`].
 #[derive(Debug, Default)]
 struct Record {
     client: Option<IpAddr>,
-    request: String,
-    range: String,
-    agent: String,
-    id: String,
+    request: Box<[u8]>,
+    range: Box<[u8]>,
+    referrer: Box<[u8]>,
+    agent: Box<[u8]>,
+    id: Box<[u8]>,
     status: u16,
     /// Bytes of the body that the connection accepted.
     sent: u64,
@@ -114,71 +130,158 @@ impl Drop for Entry {
 
 impl Record {
     fn from_request(request: &impl RequestFields, client: Option<IpAddr>, id: &[u8]) -> Self {
-        let field = |name: HeaderName| escape(request.lines(&name).next().unwrap_or_default());
+        let field = |name: HeaderName| cut(request.lines(&name).next().unwrap_or_default());
         Self {
             client,
-            request: escape(&request.line()),
+            request: cut(&request.line()),
             range: field(RANGE),
+            referrer: field(REFERER),
             agent: field(USER_AGENT),
-            id: escape(id),
+            id: cut(id),
             ..Self::default()
         }
     }
 
-    fn write_to(&self, line: &mut String) -> fmt::Result {
-        let time = humantime::format_rfc3339_millis(SystemTime::now());
-        write!(line, "{time} ")?;
-        match self.client {
-            Some(client) => write!(line, "{client}")?,
-            None => write!(line, "-")?,
+    fn write_to(&self, format: AccessLogFormat, line: &mut String) -> fmt::Result {
+        match format {
+            AccessLogFormat::Text => self.write_text(line),
+            AccessLogFormat::Combined => self.write_combined(line),
+            AccessLogFormat::Json => self.write_json(line),
         }
-        write!(line, " \"{}\" {} {}", self.request, self.status, self.sent)?;
+    }
+
+    fn write_text(&self, line: &mut String) -> fmt::Result {
+        let time = humantime::format_rfc3339_millis(SystemTime::now());
+        let Self { request, range, agent, id, .. } = self;
+        let (request, client) = (request.escape_ascii(), self.client());
+        write!(line, "{time} {client} \"{request}\" {} {}", self.status, self.sent)?;
         write!(line, " {:.3}s", self.duration.as_secs_f64())?;
-        if !self.range.is_empty() {
-            write!(line, " range=\"{}\"", self.range)?;
+        if !range.is_empty() {
+            write!(line, " range=\"{}\"", range.escape_ascii())?;
         }
         if self.was_cut {
             write!(line, " cut")?;
         }
-        writeln!(line, " id={} agent=\"{}\"", self.id, self.agent)
+        writeln!(line, " id={} agent=\"{}\"", id.escape_ascii(), agent.escape_ascii())
+    }
+
+    /// The combined log format, as tools for logs of Apache and nginx read it.
+    fn write_combined(&self, line: &mut String) -> fmt::Result {
+        // 2026-11-30T15:49:47Z
+        let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        let month = now[5..7].parse().ok().and_then(|month: usize| MONTHS.get(month - 1));
+        let (year, day, time) = (&now[..4], &now[8..10], &now[11..19]);
+        let (client, month) = (self.client(), month.copied().unwrap_or_default());
+        let request = self.request.escape_ascii();
+        write!(line, "{client} - - [{day}/{month}/{year}:{time} +0000] \"{request}\"")?;
+        let or_none = |field: &[u8]| match field {
+            [] => "-".to_owned(),
+            field => field.escape_ascii().to_string(),
+        };
+        let (referrer, agent) = (or_none(&self.referrer), or_none(&self.agent));
+        writeln!(line, " {} {} \"{referrer}\" \"{agent}\"", self.status, self.sent)
+    }
+
+    fn write_json(&self, line: &mut String) -> fmt::Result {
+        let text = |field: &[u8]| String::from_utf8_lossy(field).into_owned();
+        let some = |field: &[u8]| (!field.is_empty()).then(|| text(field));
+        let request = text(&self.request);
+        let parts: Vec<&str> = request.split(' ').collect();
+        // The head of a refused request may be anything.
+        let (method, target, protocol) = match parts[..] {
+            [method, target, protocol] => (Some(method), Some(target), Some(protocol)),
+            _ => (None, None, None),
+        };
+        let object = JsonLine {
+            time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+            client: self.client,
+            request: method.is_none().then_some(&request),
+            method,
+            target,
+            protocol,
+            status: self.status,
+            bytes: self.sent,
+            // Whole microseconds, not the digits of a binary fraction.
+            duration_s: (self.duration.as_secs_f64() * 1e6).round() / 1e6,
+            cut: self.was_cut,
+            range: some(&self.range),
+            referrer: some(&self.referrer),
+            agent: some(&self.agent),
+            id: text(&self.id),
+        };
+        writeln!(line, "{}", serde_json::to_string(&object).map_err(|_| fmt::Error)?)
+    }
+
+    fn client(&self) -> String {
+        self.client.map_or("-".to_owned(), |client| client.to_string())
     }
 }
 
-/// Text of a client, escaped so that it can neither break a line nor imitate another field.
-fn escape(bytes: &[u8]) -> String {
-    let bytes = &bytes[..bytes.len().min(FIELD_BYTES_MAX)];
-    bytes.escape_ascii().to_string()
+/// A line of the JSON format; what a request does not have is left out.
+#[derive(Serialize)]
+struct JsonLine<'a> {
+    time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<&'a String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protocol: Option<&'a str>,
+    status: u16,
+    /// Bytes of the body that the connection accepted.
+    bytes: u64,
+    duration_s: f64,
+    /// Whether an error of the server cut the body short.
+    cut: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    range: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    referrer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<String>,
+    id: String,
+}
+
+/// Text of a client, no longer than a line needs.
+fn cut(bytes: &[u8]) -> Box<[u8]> {
+    bytes[..bytes.len().min(FIELD_BYTES_MAX)].into()
 }
 
 impl AccessLog {
     /// A log that is off.
     pub fn new(metrics: &Metrics) -> Self {
         let dropped = metrics.access_log_lines_dropped();
-        Self(Arc::new(Shared { writer: ArcSwapOption::empty(), dropped }))
+        Self(Arc::new(Shared { output: ArcSwapOption::empty(), dropped }))
     }
 
-    /// Writes to this file from now on, or stops with `None`. The previous file is closed when its lines
-    /// are written, so that log rotation can rename it.
-    pub fn set_target(&self, target: Option<Target>) -> io::Result<()> {
-        let writer = target.map(|target| {
+    /// Writes to this file in this format from now on, or stops with `None`. The previous file is closed when
+    /// its lines are written, so that log rotation can rename it.
+    pub fn set_target(&self, target: Option<Target>, format: AccessLogFormat) -> io::Result<()> {
+        let output = target.map(|target| {
             let notices = AccessLogNotices { path: target.path };
             let dropped = self.0.dropped.clone();
-            LineWriter::start("access-log", target.file, QUEUE_BYTES_MAX, dropped, notices)
+            let writer =
+                LineWriter::start("access-log", target.file, QUEUE_BYTES_MAX, dropped, notices)?;
+            Ok::<_, io::Error>(Output { writer, format })
         });
-        self.replace(writer.transpose()?);
+        self.replace(output.transpose()?);
         Ok(())
     }
 
-    fn replace(&self, writer: Option<LineWriter>) -> Option<Arc<LineWriter>> {
-        let previous = self.0.writer.swap(writer.map(Arc::new));
-        previous.inspect(|previous| previous.close())
+    fn replace(&self, output: Option<Output>) -> Option<Arc<Output>> {
+        let previous = self.0.output.swap(output.map(Arc::new));
+        previous.inspect(|previous| previous.writer.close())
     }
 
     /// Stops the log and waits for a short time until the last lines are written. For the end of the
     /// process.
     pub fn finish(&self) {
         if let Some(last) = self.replace(None) {
-            last.flush(FINISH_TIMEOUT);
+            last.writer.flush(FINISH_TIMEOUT);
         }
     }
 
@@ -189,7 +292,7 @@ impl AccessLog {
         client: Option<IpAddr>,
         id: &[u8],
     ) -> Option<Box<Entry>> {
-        let is_on = self.0.writer.load().is_some();
+        let is_on = self.0.output.load().is_some();
         let entry = || Entry {
             log: self.clone(),
             record: Record::from_request(request, client, id),
@@ -200,11 +303,11 @@ impl AccessLog {
 
     /// Queues a line for the writer.
     fn write(&self, record: &Record) {
-        if let Some(writer) = self.0.writer.load().as_ref() {
+        if let Some(output) = self.0.output.load().as_ref() {
             let mut line = String::with_capacity(LINE_BYTES);
             // Writing to a string does not fail.
-            let _ = record.write_to(&mut line);
-            writer.write_lines(line.as_bytes());
+            let _ = record.write_to(output.format, &mut line);
+            output.writer.write_lines(line.as_bytes());
         }
     }
 }

@@ -10,6 +10,7 @@ use super::{
     Error,
     authorization::Token,
     events::Jobs,
+    job_counts::JobCounts,
     routes::{events, files, jobs, openapi, operations, page, streams, titles},
 };
 use crate::{
@@ -40,6 +41,8 @@ pub struct Site {
     pub jobs: ArcSwapOption<Jobs>,
     /// The metrics.
     pub metrics: Metrics,
+    /// The jobs that have ended, for metrics.
+    pub job_counts: Arc<JobCounts>,
     /// What the responses in progress hold.
     pub response_memory: ResponseMemory,
     /// The responses that follow a growing file: as many as connections. They have no end, and an HTTP/2
@@ -73,6 +76,7 @@ impl Site {
             token: ArcSwapOption::empty(),
             jobs: ArcSwapOption::empty(),
             metrics,
+            job_counts: Arc::default(),
             followers,
             background,
             drain: Drain::default(),
@@ -105,7 +109,8 @@ impl Site {
         webhooks: Vec<Webhook>,
     ) {
         let runtime = self.background.runtime();
-        webhooks::start(&queue, webhooks, runtime, &self.drain).await;
+        webhooks::start(&queue, webhooks, runtime, &self.drain, &self.metrics).await;
+        self.job_counts.begin(&queue).await;
         let library = Arc::clone(&self.titles.library);
         let (drain, metrics) = (self.drain.clone(), self.metrics.clone());
         let jobs = Jobs::new(queue, library, runtime.clone(), drain, metrics);
@@ -143,10 +148,11 @@ pub fn configure(config: &mut web::ServiceConfig, site: &Arc<Site>) {
         .service(web::resource("/healthz").to(operations::alive))
         .service(web::resource("/readyz").to(operations::ready))
         .service(web::resource("/metrics").to(operations::metrics))
-        .service(web::resource(["/", "/watch/{path:.*}"]).to(page::page));
-    match &site.settings.load().ui_dir {
-        Some(sources) => config.service(actix_files::Files::new("/assets", sources)),
-        None => config.service(web::resource("/assets/{name}").to(page::asset)),
-    };
-    config.default_service(web::to(operations::not_found));
+        .service(web::resource(["/", "/library/{path:.*}"]).to(page::library::serve))
+        .service(web::resource("/watch/{path:.*}").to(page::watch::serve))
+        .service(web::resource("/embed/{path:.*}").to(page::embed::serve))
+        .service(web::resource("/oembed").to(page::oembed::serve))
+        .service(web::resource("/headwater-player.js").to(page::component::serve))
+        .service(web::resource("/assets/{path:.*}").to(page::assets::serve))
+        .default_service(web::to(operations::not_found));
 }

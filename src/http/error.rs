@@ -94,6 +94,9 @@ pub enum Error {
     /// The server has a defect or a broken disk; the client can do nothing.
     #[error("internal error; see the server log")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The server does not implement what the request asks for; with what it implements.
+    #[error("{0}")]
+    NotImplemented(&'static str),
     /// The server has too much work.
     #[error("server busy, retry later")]
     Busy,
@@ -146,6 +149,7 @@ impl Error {
             Self::Unprocessable(_) => ProblemType::Unprocessable,
             Self::HeadTooLarge => ProblemType::HeaderTooLarge,
             Self::Internal(_) => ProblemType::Internal,
+            Self::NotImplemented(_) => ProblemType::NotImplemented,
             Self::Busy => ProblemType::Busy,
             Self::TooManyResponses => ProblemType::TooManyResponses,
             Self::NotReady(_) => ProblemType::NotReady,

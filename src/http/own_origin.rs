@@ -11,7 +11,7 @@ static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-prot
 /// a host, which makes URLs relative.
 ///
 /// The scheme is http unless a proxy says otherwise. A client that says so itself gets other URLs, and nobody
-/// else does: no response with them is stored by shared caches.
+/// else does: caches revalidate responses with such URLs, and other bytes have another tag.
 pub fn own_origin(request: &impl RequestFields) -> String {
     let Some(host) = request.host().and_then(|host| std::str::from_utf8(host).ok()) else {
         return String::new();

@@ -26,11 +26,12 @@ use super::{
     fields::{RequestFields, ResponseFields},
     hosts,
     respond::ResponseBody,
+    route_class::route_class,
     routes,
 };
 use crate::{
     extent::{Charge, Extents, ReadError},
-    telemetry::{Metrics, RequestIds},
+    telemetry::{RequestIds, RequestTimer, SentBy},
     wire::{
         body::{Body, BodyContent, DirectBody, ResponseObserver},
         fast_path::{FastPath, ImmediateResponse},
@@ -106,9 +107,10 @@ impl Pipeline {
             Some(id) => RequestId::Received(id.into()),
             None => RequestId::Generated(self.request_ids.next()),
         };
-        let entry = self.access_log.begin(request, peer.map(|peer| peer.ip()), id.as_bytes());
-        let metrics = self.site.metrics.clone();
-        let tally = ResponseTally { metrics, entry, charge: Charge::default() };
+        let timer = self.site.metrics.begin_request(route_class(request.target()));
+        let client = peer.map(|peer| peer.ip().to_canonical());
+        let entry = self.access_log.begin(request, client, id.as_bytes());
+        let tally = ResponseTally { timer, entry, charge: Charge::default() };
         let origins = &self.site.settings.load().api_origins;
         let api_access = ApiAccess::of_request(request, origins.as_deref());
         Pending { id, tally, api_access }
@@ -221,7 +223,7 @@ impl RequestId {
 
 /// Counts a response, and logs it when it has ended.
 pub struct ResponseTally {
-    metrics: Metrics,
+    timer: RequestTimer,
     entry: Option<Box<access_log::Entry>>,
     /// What the response holds in memory.
     charge: Charge,
@@ -229,7 +231,7 @@ pub struct ResponseTally {
 
 impl ResponseTally {
     fn count(&mut self, status: StatusCode) {
-        self.metrics.response(status.as_u16());
+        self.timer.set_status(status.as_u16());
         if let Some(entry) = &mut self.entry {
             entry.set_status(status.as_u16());
         }
@@ -237,21 +239,21 @@ impl ResponseTally {
 }
 
 impl ResponseObserver for ResponseTally {
-    fn sent(&mut self, bytes: u64) {
-        self.metrics.sent(bytes);
+    fn sent(&mut self, bytes: u64, by: SentBy) {
+        if bytes == 0 {
+            return;
+        }
+        self.timer.note_bytes();
+        self.timer.metrics().sent(bytes, by);
         if let Some(entry) = &mut self.entry {
             entry.add_sent(bytes);
         }
     }
 
-    fn copied(&mut self, bytes: u64) {
-        self.metrics.copied(bytes);
-    }
-
     fn cut(&mut self, error: &(dyn std::error::Error + 'static)) {
         tracing::warn!(%error, "response cut short");
         let cause = error.downcast_ref::<ReadError>();
-        self.metrics.cut(cause.map_or("other", ReadError::reason));
+        self.timer.metrics().cut(cause.map_or("other", ReadError::reason));
         if let Some(entry) = &mut self.entry {
             entry.set_cut();
         }

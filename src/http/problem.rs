@@ -69,6 +69,8 @@ problem_types! {
         "/errors/header-too-large" "request header too large",
     /// The server has a defect or a broken disk.
     Internal = INTERNAL_SERVER_ERROR "/errors/internal" "internal error",
+    /// The server does not implement what the request asks for.
+    NotImplemented = NOT_IMPLEMENTED "/errors/not-implemented" "not implemented",
     /// The server has too much work.
     Busy = SERVICE_UNAVAILABLE "/errors/busy" "server busy",
     /// The responses in progress hold all memory that they may.

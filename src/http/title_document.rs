@@ -86,7 +86,6 @@ impl Urls {
         let file = details.file.as_ref().unwrap_or(path).encoded();
         let segments = details.playable.segments;
         let in_segments = |name: &str| segments.then(|| view(name));
-        let image = |name: &str| details.has_images.then(|| view(name));
         // Tracks that fit into no segment, such as ProRes, fit into one MP4.
         let has_mp4 = segments || !details.tracks.is_empty();
         Self {
@@ -94,8 +93,8 @@ impl Urls {
             mp4: has_mp4.then(|| view("play.mp4")),
             hls: in_segments("index.m3u8"),
             dash: in_segments("manifest.mpd"),
-            poster: image("poster.jpg"),
-            storyboard: image("storyboard.vtt"),
+            poster: details.has_poster.then(|| view("poster.jpg")),
+            storyboard: details.has_storyboard.then(|| view("storyboard.vtt")),
             watch: format!("{origin}/watch/{encoded}"),
             embed: format!("{origin}/embed/{encoded}"),
         }

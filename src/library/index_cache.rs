@@ -4,6 +4,7 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use quick_cache::{Weighter, sync::Cache};
 
+use super::CacheLookups;
 use crate::{
     extent::{
         ReadError,
@@ -22,6 +23,8 @@ pub type Index = Result<Arc<Movie>, Arc<MovieRefused>>;
 pub struct IndexCache {
     indices: Cache<Identity, Index, Bytes>,
     grid_ms: NonZeroU32,
+    /// The look-ups, for metrics.
+    pub lookups: CacheLookups,
 }
 
 /// Weighs entries in bytes.
@@ -43,7 +46,11 @@ impl IndexCache {
     pub fn new(budget_bytes: u64, grid_ms: NonZeroU32) -> Self {
         // The index of a short movie takes a few KiB.
         let items = usize::try_from(budget_bytes / 16_384).unwrap_or(usize::MAX).clamp(16, 1 << 20);
-        Self { indices: Cache::with_weighter(items, budget_bytes, Bytes), grid_ms }
+        Self {
+            indices: Cache::with_weighter(items, budget_bytes, Bytes),
+            grid_ms,
+            lookups: CacheLookups::default(),
+        }
     }
 
     /// The grid on which segments begin, in milliseconds.
@@ -53,13 +60,14 @@ impl IndexCache {
 
     /// The index of a file, if the cache has it.
     pub fn get(&self, file: &File) -> Option<Index> {
-        self.indices.get(file.identity())
+        self.indices.get(file.identity()).inspect(|_| self.lookups.hit())
     }
 
     /// The index of a file. Concurrent calls cause one read, on a thread for computing. If the reading
     /// caller is cancelled, another waiting caller takes over.
     pub async fn index(&self, file: &Arc<File>) -> Result<Index, ReadError> {
         let read = async {
+            self.lookups.miss();
             let grid_ms = self.grid_ms;
             let reading = file.compute_joinable(move |file| {
                 let index = Movie::read(&file.blocking_reader(), grid_ms);

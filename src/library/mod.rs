@@ -4,6 +4,7 @@
 //! root has a name and paths begin with it. The library opens files by name, without the [`catalog`]: a
 //! file plays from the moment it exists, however long the scan takes.
 
+pub mod cache_lookups;
 pub mod catalog;
 pub mod facts;
 pub mod file_changes;
@@ -15,6 +16,7 @@ pub mod path;
 pub mod scan;
 pub mod sidecar_name;
 pub mod sidecars;
+mod single_file;
 pub mod watch;
 
 use std::{
@@ -29,6 +31,7 @@ use std::{
 use futures::future::join_all;
 use tokio::sync::Notify;
 
+pub use cache_lookups::CacheLookups;
 pub use catalog::{Catalog, Title};
 pub use facts::{Facts, TitleKind};
 pub use file_changes::{FileChanges, FileSubscription};
@@ -59,6 +62,8 @@ pub struct NamedRoot {
     pub name: Option<String>,
     /// The directory.
     pub root: Arc<Root>,
+    /// The only file that it serves; `None` serves all.
+    only: Option<single_file::OnlyFile>,
     /// Notified when the root's path leads to another directory, which is then watched instead.
     replaced: Notify,
 }
@@ -75,7 +80,7 @@ pub struct RootStatus {
 impl NamedRoot {
     /// A root under a name.
     pub fn new(name: Option<String>, root: Arc<Root>) -> Self {
-        Self { name, root, replaced: Notify::new() }
+        Self { name, root, only: None, replaced: Notify::new() }
     }
 }
 
@@ -145,12 +150,16 @@ impl Library {
 
     /// The root that a path leads into, and the rest of the path.
     fn resolve<'a>(&self, path: &'a MediaPath) -> Option<(&Arc<Root>, &'a Path)> {
-        if let [NamedRoot { name: None, root, .. }] = self.roots.as_slice() {
-            return Some((root, path.as_path()));
-        }
-        let (first, rest) = path.split_first()?;
-        let is_first = |named: &&NamedRoot| named.name.as_deref().map(str::as_bytes) == Some(first);
-        self.roots.iter().find(is_first).map(|named| (&named.root, rest))
+        let (named, relative) = match self.roots.as_slice() {
+            [named @ NamedRoot { name: None, .. }] => (named, path.as_path()),
+            roots => {
+                let (first, rest) = path.split_first()?;
+                let is_first =
+                    |named: &&NamedRoot| named.name.as_deref().map(str::as_bytes) == Some(first);
+                (roots.iter().find(is_first)?, rest)
+            }
+        };
+        named.serves(relative).then_some((&named.root, relative))
     }
 
     /// The path in URLs of a file of a root.

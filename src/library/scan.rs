@@ -91,6 +91,11 @@ impl Library {
             warn!(root = %path.display(), %error, "cannot open the root, retrying");
             return;
         }
+        if let Some(file) = named.only_file() {
+            self.reconcile(root, Path::new(file)).await;
+            info!(root = %path.display(), titles = self.catalog.len(), "scanned");
+            return;
+        }
         let scan = SCANS.fetch_add(1, Ordering::Relaxed);
         let complete = self.scan_below(root, PathBuf::new(), scan).await;
         if complete {
@@ -111,6 +116,9 @@ impl Library {
             return;
         };
         let named = &self.roots()[root];
+        if !named.may_list(relative) {
+            return;
+        }
         match named.root.look_up(relative).await {
             Ok(EntryKind::File(identity)) => {
                 // The number of the last scan, which may be under way and past this path. With the next

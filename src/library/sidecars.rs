@@ -108,14 +108,7 @@ fn sidecars_among(title: &MediaPath, names: &Names) -> Sidecars {
     let stems = forms(stem);
     let near: Vec<&[u8]> = stems.iter().flat_map(|stem| names.with_prefix(stem)).collect();
     let composed_stem = normalize(stem);
-    let is_rendition = |other: &&[u8]| {
-        let composed = normalize(other);
-        let Some([b'.', rest @ ..]) = composed.strip_prefix(&*composed_stem) else {
-            return false;
-        };
-        let (label, other_extension) = split_stem(rest);
-        is_height(label) && is_packageable(other) && other_extension == extension
-    };
+    let is_rendition = |other: &&[u8]| is_rendition(&composed_stem, extension, other);
     let renditions = near
         .iter()
         .copied()
@@ -130,8 +123,25 @@ fn sidecars_among(title: &MediaPath, names: &Names) -> Sidecars {
     Sidecars { renditions, subtitles }
 }
 
+/// Whether a name is that of a sidecar of a title in the same folder.
+pub(super) fn is_sidecar(title: &[u8], name: &[u8]) -> bool {
+    let (stem, extension) = split_stem(title);
+    is_rendition(&normalize(stem), extension, name)
+        || !find_sidecars(title, std::iter::once(name), 1).is_empty()
+}
+
+/// Whether a name is that of a rendition of a title with this stem and extension.
+fn is_rendition(composed_stem: &[u8], extension: &[u8], name: &[u8]) -> bool {
+    let composed = normalize(name);
+    let Some([b'.', rest @ ..]) = composed.strip_prefix(composed_stem) else {
+        return false;
+    };
+    let (label, other_extension) = split_stem(rest);
+    is_height(label) && is_packageable(name) && other_extension == extension
+}
+
 /// Whether a file of this name can be a rendition.
-pub(super) fn is_packageable(name: &[u8]) -> bool {
+pub fn is_packageable(name: &[u8]) -> bool {
     let (_, extension) = split_stem(name);
     EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }

@@ -90,6 +90,10 @@ impl Library {
     ) -> Option<RecommendedWatcher> {
         let (library, changed_paths) = (Arc::clone(self), Arc::clone(changed_paths));
         let path = self.roots()[root].root.path();
+        let mode = match self.roots()[root].only_file() {
+            Some(_) => RecursiveMode::NonRecursive,
+            None => RecursiveMode::Recursive,
+        };
         if !watches_trees() {
             info!(root = %path.display(), "not watched on this system: scans find changes");
             return None;
@@ -101,7 +105,7 @@ impl Library {
             // A link may lead out of the library.
             let config = Config::default().with_follow_symlinks(false);
             let watcher = RecommendedWatcher::new(handle, config).and_then(|mut watcher| {
-                watcher.watch(&path, RecursiveMode::Recursive)?;
+                watcher.watch(&path, mode)?;
                 Ok(watcher)
             });
             match watcher {

@@ -6,6 +6,7 @@ use super::{
     Class, Job, JobId, Queue, QueueError, State,
     row::{jobs_sql, number, parsed},
 };
+use crate::store::Row;
 
 /// Selects jobs; by default all.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -97,6 +98,18 @@ impl Queue {
         let rows = self.database.rows(sql, &[]).await?;
         let count = |row| Ok((parsed(row, "class")?, parsed(row, "state")?, number(row, "count")?));
         rows.iter().map(count).collect()
+    }
+
+    /// The number of unfinished jobs by kind and state, without zeros.
+    pub async fn depths(&self) -> Result<Vec<(String, State, u64)>, QueueError> {
+        let sql = concat!(
+            "SELECT kind, state, COUNT(*) AS count FROM jobs",
+            " WHERE state IN ('queued', 'running', 'waiting') GROUP BY kind, state"
+        );
+        let rows = self.database.rows(sql, &[]).await?;
+        let depth =
+            |row: &Row| Ok((row.get("kind")?, parsed(row, "state")?, number(row, "count")?));
+        rows.iter().map(depth).collect()
     }
 
     /// At most `limit` jobs that changed after the change of this number, in the order of changes.

@@ -1,14 +1,20 @@
-//! The banner: the address, the titles, the data folder, and missing programs.
+//! The banner: the addresses, the titles, the data folder, and missing programs.
 
 use std::{
     fmt::{self, Write as _},
-    io::{self, Write as _},
-    net::{IpAddr, SocketAddr},
+    io::{self, IsTerminal as _, Write as _},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::Path,
     time::Duration,
 };
 
-use super::Server;
-use crate::{config::NamedDir, library::Library, transcode::program::find_program};
+use super::{Server, network_addresses::network_addresses, qr_code::qr_code};
+use crate::{
+    config::NamedDir,
+    library::{Library, MediaPath, NamedRoot},
+    telemetry::build,
+    transcode::program::find_program,
+};
 
 /// Time that the banner waits for the first scan, before it says "so far".
 const FIRST_SCAN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -16,41 +22,48 @@ const FIRST_SCAN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Poll interval of the first scan.
 const SCAN_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
+/// Width of the column of labels, in characters.
+const LABEL_CHARS: usize = 11;
+
 impl Server {
     /// Prints the banner. Its reader may have gone, or stall.
     pub(super) fn print_banner(&self) {
         self.background.block_on(first_scan(&self.site.titles.library));
         let mut banner = String::new();
         // Writing to a string does not fail.
-        let _ = self.write_banner(&mut banner);
+        let _ = self.write_banner(&mut banner, io::stdout().is_terminal());
         self.background.spawn_blocking(move || {
             let mut out = io::stdout();
             let _ = out.write_all(banner.as_bytes()).and_then(|()| out.flush());
         });
     }
 
-    fn write_banner(&self, banner: &mut String) -> fmt::Result {
+    fn write_banner(&self, banner: &mut String, is_terminal: bool) -> fmt::Result {
         let settings = self.site.settings.load();
-        let shown = reachable(self.address);
-        let catalog = &self.site.titles.library.catalog;
-        let so_far = if catalog.is_scanning() { " so far" } else { "" };
-        writeln!(banner, "Headwater {}", env!("CARGO_PKG_VERSION"))?;
-        writeln!(banner, "  page     http://{shown}/")?;
-        if self.address.ip().is_unspecified() {
-            writeln!(
-                banner,
-                "           (on every address of this machine, port {})",
-                shown.port()
-            )?;
-        }
-        writeln!(banner, "  titles   {}{so_far}", catalog.len())?;
-        let roots = settings.named_roots().unwrap_or_default();
-        for (NamedDir { name, dir, .. }, named) in
-            roots.iter().zip(self.site.titles.library.roots())
+        let library = &self.site.titles.library;
+        let here = reachable(self.address);
+        writeln!(banner, "Headwater {}", build::describe())?;
+        writeln!(banner, "  page     http://{here}/")?;
+        if let [NamedRoot { name: None, .. }] = library.roots()
+            && let Some(file) = library.roots()[0].only_file()
+            && let Ok(title) = MediaPath::from_path(Path::new(file))
         {
+            writeln!(banner, "  watch    http://{here}/watch/{}", title.encoded())?;
+        }
+        self.write_network(banner, is_terminal)?;
+        let catalog = &library.catalog;
+        let note = match (catalog.is_scanning(), catalog.len()) {
+            (true, _) => " so far",
+            (false, 0) => ": no video or audio file there yet; new ones appear within seconds",
+            (false, _) => "",
+        };
+        writeln!(banner, "  titles   {}{note}", catalog.len())?;
+        let roots = settings.named_roots().unwrap_or_default();
+        for (NamedDir { name, dir, .. }, named) in roots.iter().zip(library.roots()) {
             let name = name.as_ref().map(|name| format!("{name}/")).unwrap_or_default();
+            let file = named.only_file().map(|file| file.to_string_lossy()).unwrap_or_default();
             let state = if named.root.is_open() { "" } else { ", not available yet" };
-            writeln!(banner, "           /media/{name} is {}{state}", dir.display())?;
+            writeln!(banner, "           /media/{name}{file} is {}{state}", dir.display())?;
         }
         writeln!(banner, "  data     {}", self.data.display())?;
         if find_program("ffmpeg").is_none() {
@@ -59,15 +72,37 @@ impl Server {
         }
         Ok(())
     }
+
+    /// Writes how other devices reach the page: by the addresses of this machine, if it listens on all.
+    fn write_network(&self, banner: &mut String, is_terminal: bool) -> fmt::Result {
+        let (ip, port) = (self.address.ip(), self.address.port());
+        if ip.is_loopback() {
+            return writeln!(
+                banner,
+                "           (this machine only; for other devices: --listen :{port})"
+            );
+        }
+        let addresses = match ip.is_unspecified() {
+            true => network_addresses(ip.is_ipv6()),
+            false => vec![ip],
+        };
+        let url = |address: &IpAddr| format!("http://{}/", SocketAddr::new(*address, port));
+        let mut label = "network";
+        for address in addresses.iter().filter(|_| ip.is_unspecified()) {
+            writeln!(banner, "  {label:8} {}", url(address))?;
+            label = "";
+        }
+        match addresses.first() {
+            Some(first) if is_terminal => banner.write_str(&qr_code(&url(first), LABEL_CHARS)),
+            _ => Ok(()),
+        }
+    }
 }
 
-/// The address to show: a loopback address if the server listens on all.
+/// The address to show: a loopback address if the server listens on all, those of IPv6 included.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
-        address.set_ip(match address.ip() {
-            IpAddr::V4(_) => IpAddr::from([127, 0, 0, 1]),
-            IpAddr::V6(_) => IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
-        });
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
     }
     address
 }

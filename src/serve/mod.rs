@@ -7,17 +7,27 @@ mod banner;
 mod descriptors;
 mod fact_indexer;
 mod job_system;
+mod network_addresses;
 mod policy;
+mod qr_code;
 mod reload;
 pub mod start;
 mod unused_memory;
 pub mod worker;
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, thread, time::Duration};
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    path::PathBuf,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use actix_service::{IntoServiceFactory as _, ServiceFactory as _, map_config};
 use actix_web::{App, dev::AppConfig};
 use futures::future::join;
+use rustix::io::Errno;
 use tokio::{
     runtime::{self, Runtime},
     signal::unix::{SignalKind, signal},
@@ -90,6 +100,10 @@ impl Server {
                 "too few file descriptors for max_connections and open_files, using less; raise ulimit -n"
             );
         }
+        // First of all, so that a port in use is noticed before anything is scanned or written. Clients that
+        // connect from now on wait for the first I/O thread.
+        let listening = listener_settings(&settings);
+        let socket = listen(&settings, &listening)?;
         let background = runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .max_blocking_threads(BLOCKING_THREADS)
@@ -110,7 +124,8 @@ impl Server {
         let metrics = Metrics::default();
         let access_log = AccessLog::new(&metrics);
         let target = settings.access_log.as_deref().map(access_log::Target::open).transpose();
-        let started = target.and_then(|target| access_log.set_target(target));
+        let format = settings.access_log_format;
+        let started = target.and_then(|target| access_log.set_target(target, format));
         started.map_err(StartError::AccessLog)?;
         let token = settings
             .api_token_file
@@ -135,7 +150,8 @@ impl Server {
         let job_system = JobSystem::start(&site, &data, worker, webhooks, background.handle());
         background.spawn(fact_indexer::run(Arc::clone(&site)));
         let drain = Drain::default();
-        let (address, io_threads) = start_io_threads(pipeline, plan.connections, &drain)?;
+        let address = socket.local_addr()?;
+        let io_threads = start_io_threads(&socket, listening, pipeline, plan.connections, &drain)?;
         Ok(Self { address, data, site, access_log, drain, job_system, io_threads, background })
     }
 
@@ -174,7 +190,9 @@ impl Server {
             warn!(keys = restart_needed.join(", "), "changed keys take effect after a restart");
         }
         let reloaded = current.reloaded(&fresh.settings);
-        let reopened = fresh.access_log.and_then(|target| self.access_log.set_target(target));
+        let format = reloaded.access_log_format;
+        let reopened =
+            fresh.access_log.and_then(|target| self.access_log.set_target(target, format));
         if let Err(error) = reopened {
             warn!(%error, "could not reopen the access log, keeping the current one");
         }
@@ -249,15 +267,22 @@ pub fn run(
     Ok(())
 }
 
-/// Listens, and starts the I/O threads.
-fn start_io_threads(
-    pipeline: Pipeline,
-    connections_max: usize,
-    drain: &Drain,
-) -> Result<(SocketAddr, IoThreads), StartError> {
-    let settings = pipeline.site.settings.load_full();
+/// Opens the listening socket.
+fn listen(settings: &Settings, listening: &ListenerSettings) -> Result<TcpListener, StartError> {
+    let address = *settings.listen;
+    let bound = listener::bind(address, listening).or_else(|error| {
+        let has_no_v6 = error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error());
+        match address.ip() == Ipv6Addr::UNSPECIFIED && has_no_v6 {
+            true => listener::bind((Ipv4Addr::UNSPECIFIED, address.port()).into(), listening),
+            false => Err(error),
+        }
+    });
+    bound.map_err(|error| StartError::Listen { address, error })
+}
+
+fn listener_settings(settings: &Settings) -> ListenerSettings {
     let kib = |kib: u64| (kib > 0).then_some(kib << 10);
-    let listening = ListenerSettings {
+    ListenerSettings {
         timeouts: Timeouts {
             keep_alive: Duration::from_secs(settings.keep_alive_s.get()),
             request_head: Duration::from_secs(settings.head_timeout_s.get()),
@@ -271,10 +296,18 @@ fn start_io_threads(
             .and_then(|bytes| bytes.try_into().ok()),
         rate_limit_bytes_per_s: kib(settings.rate_limit_kib_s.get()),
         http2_streams_max: u32::try_from(settings.http2_streams.get()).unwrap_or(u32::MAX),
-    };
-    let listen_error = |error| StartError::Listen { address: settings.listen, error };
-    let socket = listener::bind(settings.listen, &listening).map_err(listen_error)?;
-    let address = socket.local_addr()?;
+    }
+}
+
+/// Starts the I/O threads.
+fn start_io_threads(
+    socket: &TcpListener,
+    listening: ListenerSettings,
+    pipeline: Pipeline,
+    connections_max: usize,
+    drain: &Drain,
+) -> Result<IoThreads, StartError> {
+    let settings = pipeline.site.settings.load_full();
     let threads = match settings.io_threads.count() {
         0 => thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
@@ -299,5 +332,5 @@ fn start_io_threads(
             Ok(listener::create_handler(&listening, drain, pipeline, service))
         }
     };
-    Ok((address, IoThreads::start(&socket, threads, admission, serve)?))
+    Ok(IoThreads::start(socket, threads, admission, serve)?)
 }

@@ -1,8 +1,13 @@
 //! The start of servers and workers: data folder, library, artifacts.
 
 use std::{
-    fs, io, net::SocketAddr, num::NonZeroU32, os::unix::fs::DirBuilderExt as _, path::PathBuf,
-    sync::Arc, time::Duration,
+    fs, io,
+    net::SocketAddr,
+    num::NonZeroU32,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
 };
 
 use futures::future::join_all;
@@ -27,7 +32,7 @@ pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A root cannot be opened.
-    #[error("{}: {error}", dir.display())]
+    #[error("cannot open the folder {}: {error}; check its path and its permissions", dir.display())]
     Root {
         /// The folder.
         dir: PathBuf,
@@ -35,7 +40,7 @@ pub enum StartError {
         error: io::Error,
     },
     /// The data folder cannot be created.
-    #[error("data folder {}: {error}", dir.display())]
+    #[error("cannot use the data folder {}: {error}; choose another with --data", dir.display())]
     Data {
         /// The folder.
         dir: PathBuf,
@@ -57,13 +62,13 @@ pub enum StartError {
     #[error(transparent)]
     Ffmpeg(#[from] NotInstalled),
     /// The access log cannot be opened.
-    #[error("access_log: {0}")]
+    #[error("access_log: {0}; choose another file with --access-log")]
     AccessLog(io::Error),
     /// The file with the API token is unusable.
-    #[error("api_token_file: {0}")]
+    #[error("api_token_file: {0}; choose another file with --api-token-file")]
     Token(io::Error),
     /// The file with the secret of a webhook is unusable.
-    #[error("webhook: {0}")]
+    #[error("webhook: {0}; see secret_file in the configuration file")]
     Webhook(io::Error),
     /// The system provides no thread or no event queue.
     #[error(transparent)]
@@ -76,7 +81,15 @@ fn listen_error(address: &SocketAddr, error: &io::Error) -> String {
         io::ErrorKind::AddrInUse => {
             format!("port {} is in use; choose another with --listen", address.port())
         }
-        _ => format!("cannot listen on {address}: {error}"),
+        io::ErrorKind::PermissionDenied => format!(
+            "port {} needs privileges; choose one from 1024 on with --listen, or grant \
+             CAP_NET_BIND_SERVICE",
+            address.port()
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            format!("{} is no address of this machine; choose another with --listen", address.ip())
+        }
+        _ => format!("cannot listen on {address}: {error}; see --listen"),
     }
 }
 
@@ -96,13 +109,7 @@ pub async fn open_library(settings: &Settings) -> Result<Arc<Library>, StartErro
     let open = settings.named_roots()?.into_iter().map(|NamedDir { name, dir, is_overwritten }| {
         let quiet_period = defaults.quiet_period.filter(|_| !is_overwritten);
         let root_settings = RootSettings { quiet_period, ..defaults };
-        let thread_name = name.as_deref().unwrap_or("root");
-        let root = Root::new(thread_name, &dir, buffers.clone(), root_settings);
-        async move {
-            let opened = root.reopen().await.map_err(io::Error::other).flatten();
-            let error = opened.err().map(|error| StartError::Root { dir, error });
-            (NamedRoot::new(name, root), error)
-        }
+        open_root(name, dir, buffers.clone(), root_settings)
     });
     let (roots, mut errors): (Vec<_>, Vec<_>) = join_all(open).await.into_iter().unzip();
     if errors.iter().all(Option::is_some)
@@ -119,6 +126,31 @@ pub async fn open_library(settings: &Settings) -> Result<Arc<Library>, StartErro
         .expect("a minute at most, and not 0");
     let indices = IndexCache::new(settings.movie_cache_bytes(), grid_ms);
     Ok(Library::new(roots, settings.max_titles.count(), settings.serve_other_files, indices))
+}
+
+/// Opens a root of the library. Of a file, the root is its folder, which shows nothing else.
+async fn open_root(
+    name: Option<String>,
+    dir: PathBuf,
+    buffers: Buffers,
+    settings: RootSettings,
+) -> (NamedRoot, Option<StartError>) {
+    let thread_name = name.clone().unwrap_or_else(|| "root".to_owned());
+    let open = async |path: &Path| {
+        let root = Root::new(&thread_name, path, buffers.clone(), settings);
+        let opened = root.reopen().await.map_err(io::Error::other).flatten();
+        (root, opened.err())
+    };
+    let (root, error) = open(&dir).await;
+    let is_file = error.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::NotADirectory);
+    let (named, error) = match (dir.parent(), dir.file_name()) {
+        (Some(folder), Some(file)) if is_file => {
+            let (root, error) = open(folder).await;
+            (NamedRoot::new(name, root).serving_only(file), error)
+        }
+        _ => (NamedRoot::new(name, root), error),
+    };
+    (named, error.map(|error| StartError::Root { dir, error }))
 }
 
 /// Opens the folder of published artifacts for reading.

@@ -25,6 +25,7 @@ use crate::{
     background::{Abandonment, Background},
     extent::disk::{File, OpenError, Root},
     jobs::supervisor::{Supervisor, WorkerState},
+    library::CacheLookups,
     queue::{Class, Job, Queue, QueueError, State},
     shares::ClientKey,
     store::artifacts::{Key, artifact_dir},
@@ -97,6 +98,8 @@ pub struct Artifacts {
     waiters: Background,
     /// Runs short queries, apart from requests that wait.
     queries: Background,
+    /// The look-ups of artifacts without a query of the database, for metrics.
+    pub lookups: CacheLookups,
     /// The reason why no job can run here.
     pub unavailable: Option<&'static str>,
 }
@@ -122,6 +125,7 @@ impl Artifacts {
             supervisor,
             waiters: Background::new(runtime.clone(), WAITING_MAX),
             queries: Background::new(runtime, QUERIES_MAX),
+            lookups: CacheLookups::default(),
             unavailable,
         })
     }
@@ -174,7 +178,11 @@ impl Artifacts {
 
     /// The folder of an artifact, without a query of the database; `None` if it is not known to exist.
     pub fn known(&self, key: &Key) -> Option<PathBuf> {
-        let token = self.known.get(key.as_str())?;
+        let Some(token) = self.known.get(key.as_str()) else {
+            self.lookups.miss();
+            return None;
+        };
+        self.lookups.hit();
         self.note_use(key.as_str());
         Some(artifact_dir(key, token))
     }

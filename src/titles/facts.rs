@@ -39,7 +39,7 @@ pub async fn read(titles: &Titles, title: &MediaPath) -> Result<Facts, Error> {
             | Error::Busy
             | Error::NotReady(_)),
         ) => Err(error),
-        Err(_not_playable) => Ok(from_head(title, read_head(titles, title).await?.as_ref())),
+        Err(_not_playable) => Ok(from_head(title, read_head(titles, title).await.as_ref())),
     }
 }
 
@@ -62,13 +62,11 @@ pub fn from_movie(movie: &Movie) -> Facts {
     }
 }
 
-/// Reads the head of a file in another container than MP4; `None` if it is none.
-async fn read_head(titles: &Titles, title: &MediaPath) -> Result<Option<Foreign>, Error> {
-    match titles.file(title, Waiting::Allowed).await {
-        Ok(file) => foreign(&file).await,
-        Err(Error::NotFound) => Ok(None),
-        Err(error) => Err(error),
-    }
+/// Reads the head of a file in another container than MP4; `None` if it is none, or cannot be read: then the
+/// name has to do.
+async fn read_head(titles: &Titles, title: &MediaPath) -> Option<Foreign> {
+    let file = titles.file(title, Waiting::Allowed).await.ok()?;
+    foreign(&file).await.ok().flatten()
 }
 
 /// The head of a file in another container than MP4; `None` if it is none.

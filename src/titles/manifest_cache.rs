@@ -12,6 +12,7 @@ use crate::{
         Text,
         disk::{Identity, Version},
     },
+    library::CacheLookups,
     package::{faststart::Faststart, text::Subtitles},
 };
 
@@ -40,6 +41,8 @@ pub struct ManifestCache {
     texts: Cache<(Identity, Product), Text, Weight>,
     faststarts: Cache<Identity, Arc<Option<Faststart>>, Weight>,
     subtitles: Cache<(Identity, usize), Arc<Subtitles>, Weight>,
+    /// The look-ups of texts, for metrics.
+    pub lookups: CacheLookups,
 }
 
 #[derive(Clone, Debug)]
@@ -77,6 +80,7 @@ impl ManifestCache {
             texts: Cache::with_weighter(items, 4 * eighth, Weight),
             faststarts: Cache::with_weighter(items, eighth, Weight),
             subtitles: Cache::with_weighter(items, 3 * eighth, Weight),
+            lookups: CacheLookups::default(),
         }
     }
 
@@ -91,9 +95,14 @@ impl ManifestCache {
     ) -> Result<Text, Error> {
         let key = (file, product);
         if let Some(text) = self.texts.get(&key) {
+            self.lookups.hit();
             return Ok(text);
         }
         waiting.begin().await;
+        let make = async {
+            self.lookups.miss();
+            make.await
+        };
         self.texts.get_or_insert_async(&key, make).boxed_local().await
     }
 

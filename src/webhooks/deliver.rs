@@ -9,7 +9,10 @@ use super::{
     delivery::Delivery,
     signature::{self, Signed},
 };
-use crate::queue::{Class, Job, Queue, QueueError, Retry};
+use crate::{
+    queue::{Class, Job, Queue, QueueError, Retry},
+    telemetry::Metrics,
+};
 
 /// Lease of a delivery, longer than any takes.
 const LEASE: Duration = Duration::from_secs(60);
@@ -24,6 +27,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) async fn keep_delivering(
     queue: &Queue,
     webhooks: &[Webhook],
+    metrics: &Metrics,
 ) -> Result<Infallible, QueueError> {
     let owner = format!("server {}", std::process::id());
     loop {
@@ -33,8 +37,15 @@ pub(super) async fn keep_delivering(
             continue;
         };
         match deliver(&job, webhooks).await {
-            Ok(()) => queue.finish(&lease, &[]).await?,
+            Ok(()) => {
+                metrics.webhook_delivery("delivered");
+                queue.finish(&lease, &[]).await?
+            }
             Err(DeliveryError { reason, retry }) => {
+                metrics.webhook_delivery(match retry {
+                    Retry::Never => "refused",
+                    _ => "failed",
+                });
                 tracing::debug!(reason, job = %job.id, "webhook delivery failed");
                 queue.fail(&lease, &reason, retry).await?
             }

@@ -22,6 +22,7 @@ pub use signature::Secret;
 use crate::{
     config::{WebhookConfig, WebhookEvent},
     queue::Queue,
+    telemetry::Metrics,
     wire::drain::Drain,
 };
 
@@ -51,7 +52,13 @@ impl Webhook {
 }
 
 /// Starts to deliver the events from now on, until the server stops.
-pub async fn start(queue: &Queue, webhooks: Vec<Webhook>, background: &Handle, drain: &Drain) {
+pub async fn start(
+    queue: &Queue,
+    webhooks: Vec<Webhook>,
+    background: &Handle,
+    drain: &Drain,
+    metrics: &Metrics,
+) {
     if webhooks.is_empty() {
         return;
     }
@@ -69,10 +76,10 @@ pub async fn start(queue: &Queue, webhooks: Vec<Webhook>, background: &Handle, d
         }
     }));
     for _ in 0..DELIVERIES_MAX {
-        let (queue, webhooks) = (queue.clone(), Arc::clone(&webhooks));
+        let (queue, webhooks, metrics) = (queue.clone(), Arc::clone(&webhooks), metrics.clone());
         background.spawn(until_drain(drain.clone(), async move {
             loop {
-                let Err(error) = deliver::keep_delivering(&queue, &webhooks).await;
+                let Err(error) = deliver::keep_delivering(&queue, &webhooks, &metrics).await;
                 tracing::warn!(%error, "webhook deliveries paused: database unavailable");
                 sleep(RETRY_INTERVAL).await;
             }

@@ -15,15 +15,15 @@ use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 
 use super::connection::Protocol;
-use crate::extent::{Extent, Extents, ReadError, disk::BUFFER_BYTES};
+use crate::{
+    extent::{Extent, Extents, ReadError, disk::BUFFER_BYTES},
+    telemetry::SentBy,
+};
 
 /// Observes the sending of a response. Dropped when the response ends.
 pub trait ResponseObserver: Unpin + 'static {
-    /// Called when the connection has accepted more bytes of the body.
-    fn sent(&mut self, bytes: u64);
-
-    /// Called when some of these bytes were copied instead of sent from the page cache.
-    fn copied(&mut self, bytes: u64);
+    /// Called when the connection has accepted more bytes of the body, with the way of sending.
+    fn sent(&mut self, bytes: u64, by: SentBy);
 
     /// Called when the server cuts the body short.
     fn cut(&mut self, error: &(dyn std::error::Error + 'static));

@@ -3,7 +3,7 @@
 use std::{
     future::poll_fn,
     io,
-    net::{SocketAddr, TcpListener},
+    net::{Ipv6Addr, SocketAddr, TcpListener},
     pin::Pin,
     rc::Rc,
     task::Poll,
@@ -66,6 +66,10 @@ pub fn bind(address: SocketAddr, settings: &ListenerSettings) -> io::Result<TcpL
     let domain = Domain::for_address(address);
     let socket = Socket::new(domain, Type::STREAM, Some(SocketProtocol::TCP))?;
     socket.set_nonblocking(true)?;
+    if address.ip() == Ipv6Addr::UNSPECIFIED {
+        // Every address of the machine, those of IPv4 included, whatever the default of the system.
+        socket.set_only_v6(false)?;
+    }
     socket.set_reuse_address(true)?;
     socket.set_tcp_nodelay(true)?;
     net::set_notsent_lowat(&socket, settings.notsent_lowat_bytes)?;

@@ -6,6 +6,7 @@ mod support; // servers, clients, media and readers that the tests share
 
 mod architecture; // imports between the folders of src
 mod cli; // the program: signals, configuration, logs
+mod documents; // documents and packages: what they say is true
 mod faults; // disks, files and movies that fail
 mod formats; // unusual but right files, by kind
 mod http; // HTTP semantics, API, headers

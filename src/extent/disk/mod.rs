@@ -27,6 +27,6 @@ pub use names::{Names, parent_directory, split_stem};
 pub use open_files::OpenError;
 pub use page_references::{PageReferences, keep_open_at_most};
 pub use plain::PlainFile;
-pub use pool::{DiskPool, DiskPoolSettings, Unavailable};
+pub use pool::{DiskPool, DiskPoolSettings, PoolUse, Unavailable};
 pub use reader::{BlockingReader, NonblockingReader};
 pub use root::{Entry, EntryKind, Root, RootSettings};

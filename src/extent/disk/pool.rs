@@ -88,12 +88,38 @@ struct State {
     /// For each started thread: the start of its present call.
     threads: Vec<Option<Instant>>,
     last_finished: Option<Instant>,
-    /// The calls that were refused because too many waited.
+    /// The calls that began, the time that these waited, and the calls that were refused because too many
+    /// waited.
+    calls: u64,
+    waited: Duration,
     refused: u64,
     closing: bool,
 }
 
-type Call = Box<dyn FnOnce() + Send>;
+/// A call that waits.
+struct Call {
+    run: Box<dyn FnOnce() + Send>,
+    queued: Instant,
+}
+
+impl Call {
+    fn new(run: impl FnOnce() + Send + 'static) -> Self {
+        Self { run: Box::new(run), queued: Instant::now() }
+    }
+}
+
+/// The use of a pool since the start.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolUse {
+    /// The calls that wait for a thread now.
+    pub waiting: usize,
+    /// The calls that began.
+    pub calls: u64,
+    /// The time that these waited, all together.
+    pub waited: Duration,
+    /// The calls that were refused because too many waited.
+    pub refused: u64,
+}
 
 /// The place of a call in the queue. A call that several clients wait for has several, and runs at the first
 /// of them.
@@ -211,7 +237,7 @@ impl DiskPool {
 
     /// Queues the call for its effect alone: closing a file, for example, can wait for a disk too.
     pub fn run_detached(&self, client: ClientKey, call: impl FnOnce() + Send + 'static) {
-        self.enqueue(&mut self.shared.lock(), client, Ticket::Own(Box::new(call)));
+        self.enqueue(&mut self.shared.lock(), client, Ticket::Own(Call::new(call)));
     }
 
     async fn finish<T>(
@@ -251,10 +277,10 @@ impl DiskPool {
         let ticket = match key {
             // Else the caller of the earlier one has gone, or two keys have one hash.
             Some(key) if !state.joinable.contains_key(&key) => {
-                state.joinable.insert(key, Box::new(call));
+                state.joinable.insert(key, Call::new(call));
                 Ticket::Joint(key)
             }
-            _ => Ticket::Own(Box::new(call)),
+            _ => Ticket::Own(Call::new(call)),
         };
         self.enqueue(&mut state, client, ticket);
         Ok(receiver)
@@ -282,14 +308,16 @@ impl DiskPool {
         self.shared.work.notify_one();
     }
 
-    /// The number of calls that the pool refused because too many waited, since the start.
-    pub fn refused(&self) -> u64 {
-        self.shared.lock().refused
+    /// The use of the pool since the start.
+    pub fn usage(&self) -> PoolUse {
+        let state = self.shared.lock();
+        let State { calls, waited, refused, .. } = *state;
+        PoolUse { waiting: state.queue.len(), calls, waited, refused }
     }
 
     /// The number of calls that wait for a thread.
     pub fn waiting(&self) -> usize {
-        self.shared.lock().queue.len()
+        self.usage().waiting
     }
 
     /// Whether a call finished within the last deadline.
@@ -340,10 +368,13 @@ impl Shared {
         let mut state = self.lock();
         loop {
             if let Some(call) = state.pop() {
-                state.threads[number] = Some(Instant::now());
+                let began = Instant::now();
+                state.threads[number] = Some(began);
+                state.calls += 1;
+                state.waited += began.saturating_duration_since(call.queued);
                 drop(state);
                 // A panic of a detached call; the others catch their own.
-                let _ = catch_unwind(AssertUnwindSafe(call));
+                let _ = catch_unwind(AssertUnwindSafe(call.run));
                 state = self.lock();
                 state.threads[number] = None;
                 state.last_finished = Some(Instant::now());
@@ -486,7 +517,7 @@ mod tests {
                 assert!(futures::poll!(call).is_pending());
             }
             assert_eq!(pool.run(client(1), || ()).await, Err(Unavailable::Busy));
-            assert_eq!(pool.refused(), 1);
+            assert_eq!(pool.usage().refused, 1);
             assert!(futures::poll!(&mut other).is_pending());
             drop(release);
             assert_eq!(other.await, Ok(42));

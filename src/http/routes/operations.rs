@@ -1,5 +1,7 @@
 //! Operations: liveness, readiness, status and metrics. Cheap, and never cached.
 
+use std::{sync::Arc, time::Duration};
+
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError as _,
     http::{
@@ -9,12 +11,18 @@ use actix_web::{
     web::Data,
 };
 use serde::Serialize;
+use tokio::time::timeout;
 
 use super::{Read, read_method};
 use crate::{
     http::{Error, Site, cors},
-    library::RootStatus,
+    jobs::supervisor::WorkerState,
+    library::{CacheLookups, Library, RootStatus},
+    telemetry::{CacheUse, DiskPoolUse, JobsEnded, ProcessUse, QueueDepth, Snapshot},
 };
+
+/// The most time that metrics wait for the database; later, those of jobs are left out.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// `/healthz`: the process responds.
 pub async fn alive(request: HttpRequest) -> HttpResponse {
@@ -74,18 +82,77 @@ fn worker(site: &Site) -> String {
     }
 }
 
-/// `/metrics`: counters and gauges, for Prometheus.
+/// `/metrics`: counters, gauges and histograms, for Prometheus.
 pub async fn metrics(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    let library = &site.titles.library;
-    let roots = library.roots().iter().map(|named| &named.root);
-    let pools: Vec<_> = roots.flat_map(|root| [root.pool(), root.compute_pool()]).collect();
-    let refused = pools.iter().map(|pool| pool.refused()).sum();
-    let waiting = pools.iter().map(|pool| pool.waiting()).sum();
-    site.metrics.set_disk_calls(refused, waiting);
-    site.metrics.set_response_memory(site.response_memory.used_bytes());
-    site.metrics.set_clip_layouts(site.titles.clips.computed());
-    let text = site.metrics.render(library.catalog.len());
+    let (queue, jobs_ended) = jobs(&site).await.unwrap_or_default();
+    let process = site.spawn_blocking_limited(ProcessUse::read).await.unwrap_or_default();
+    let snapshot = Snapshot {
+        titles: site.titles.library.catalog.len(),
+        disk_pools: disk_pools(&site.titles.library),
+        caches: caches(&site),
+        response_memory_bytes: site.response_memory.used_bytes(),
+        clip_layouts: site.titles.clips.computed(),
+        worker_is_up: worker_is_up(&site),
+        queue,
+        jobs_ended,
+        process,
+    };
+    let text = site.metrics.render(snapshot);
     respond(&request, "application/openmetrics-text; version=1.0.0; charset=utf-8", text)
+}
+
+/// The unfinished jobs and those that have ended; `None` without a database that responds.
+async fn jobs(site: &Site) -> Option<(Vec<QueueDepth>, JobsEnded)> {
+    let queue = site.jobs.load_full()?.queue.clone();
+    let counts = Arc::clone(&site.job_counts);
+    let reading = site.spawn_limited(async move {
+        let read = timeout(QUEUE_TIMEOUT, counts.read(&queue)).await;
+        read.ok()?.ok()
+    });
+    reading.await.ok().flatten()
+}
+
+fn disk_pools(library: &Library) -> Vec<DiskPoolUse> {
+    let roots = library.roots().iter();
+    let pools = roots.flat_map(|named| {
+        let root = named.name.as_deref().unwrap_or_default();
+        [(root, "disk", named.root.pool()), (root, "compute", named.root.compute_pool())]
+    });
+    pools
+        .map(|(root, pool, disk_pool)| {
+            let used = disk_pool.usage();
+            DiskPoolUse {
+                root: root.to_owned(),
+                pool,
+                waiting: used.waiting,
+                calls: used.calls,
+                waited: used.waited,
+                refused: used.refused,
+            }
+        })
+        .collect()
+}
+
+fn caches(site: &Site) -> Vec<CacheUse> {
+    let used = |cache, lookups: &CacheLookups| {
+        let (hits, misses) = lookups.counts();
+        CacheUse { cache, hits, misses }
+    };
+    let titles = &site.titles;
+    let artifacts = titles.artifacts.load();
+    let artifacts = artifacts.as_ref().map(|artifacts| used("artifact", &artifacts.lookups));
+    let caches =
+        [used("index", &titles.library.indices.lookups), used("manifest", &titles.cache.lookups)];
+    caches.into_iter().chain(artifacts).collect()
+}
+
+/// Whether the local worker runs; `None` if the server has none.
+fn worker_is_up(site: &Site) -> Option<bool> {
+    match site.titles.artifacts.load().as_ref()?.worker() {
+        WorkerState::Off => None,
+        WorkerState::Running(_) => Some(true),
+        WorkerState::Restarting(_) => Some(false),
+    }
 }
 
 /// Every other target: 404, except for OPTIONS.

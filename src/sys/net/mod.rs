@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
+mod interfaces;
 #[cfg(target_os = "linux")]
 mod linux;
 
@@ -25,6 +26,8 @@ pub use linux::{
     sendfile, set_congestion_control, set_cork, set_notsent_lowat, set_pacing_rate,
     unacknowledged_bytes, unread_by_local_peer, unsent_bytes,
 };
+
+pub use interfaces::{InterfaceAddress, interface_addresses};
 
 /// Whether a socket accepts bytes, as far as it keeps its limits: a write would accept some beyond them.
 pub fn has_room(socket: BorrowedFd<'_>) -> io::Result<bool> {

@@ -40,9 +40,12 @@ pub struct Details {
     /// Of a set, its leading member.
     #[serde(skip)]
     pub file: Option<MediaPath>,
-    /// Whether jobs can render images of the title.
+    /// Whether jobs can render a poster.
     #[serde(skip)]
-    pub has_images: bool,
+    pub has_poster: bool,
+    /// Whether jobs can render a storyboard.
+    #[serde(skip)]
+    pub has_storyboard: bool,
 }
 
 /// A track.
@@ -136,12 +139,14 @@ pub(super) fn of_movie(
         }
         _ => playable,
     };
+    let has_images = assets.storyboard.is_some();
     Details {
         tracks: tracks(movie, &assets.audio_languages),
         renditions,
         playable,
         facts: Some(facts::from_movie(movie)),
-        has_images: assets.storyboard.is_some(),
+        has_poster: has_images,
+        has_storyboard: has_images,
         ..Details::default()
     }
 }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     extent::disk::File,
-    library::{MediaPath, sidecars::is_set},
+    library::{MediaPath, TitleKind, sidecars::is_set},
     movie::MovieRefused,
     package::inspect::{foreign::Foreign, playable::Playable},
 };
@@ -74,8 +74,10 @@ impl Titles {
             return self.details_of_remuxed(title, (file, refused), foreign.as_ref()).await;
         };
         let beside = text_files::open_beside(self, title, version).await?;
+        let facts = facts::from_head(title, foreign.as_ref());
         Ok(Details {
-            facts: Some(facts::from_head(title, foreign.as_ref())),
+            facts: Some(facts),
+            has_poster: facts.kind == TitleKind::Video && self.transcoding().is_ok(),
             playable: Playable::before_remux(foreign.as_ref(), &progress),
             texts: self.text_files(&beside).await,
             ..Details::default()

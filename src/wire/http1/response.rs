@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     extent::ReadError,
+    telemetry::SentBy,
     wire::{
         body::{Body, BodyContent, ResponseObserver},
         fast_path::FastPath,
@@ -139,6 +140,8 @@ where
             _ => u64::MAX,
         };
         let mut unsent = head;
+        // The bytes of the body in `unsent`.
+        let mut unsent_body = 0;
         loop {
             let next = poll_fn(|cx| {
                 self.read_pending(cx)?;
@@ -147,6 +150,9 @@ where
                     Poll::Pending if !unsent.is_empty() => {
                         let written = ready!(self.socket.poll_write_bytes(cx, &unsent, false))?;
                         unsent.advance(written);
+                        if unsent.is_empty() {
+                            observer.sent(std::mem::take(&mut unsent_body), SentBy::Memory);
+                        }
                         cx.waker().wake_by_ref();
                         Poll::Pending
                     }
@@ -167,7 +173,7 @@ where
             }
             left -= piece.len() as u64;
             self.send_some(&mut unsent, true).await?;
-            observer.sent(piece.len() as u64);
+            observer.sent(std::mem::replace(&mut unsent_body, piece.len() as u64), SentBy::Memory);
             unsent = match framing {
                 Framing::Chunked => chunk(&piece),
                 _ => piece,
@@ -176,6 +182,7 @@ where
         match framing {
             Framing::Chunked => {
                 self.send_some(&mut unsent, true).await?;
+                observer.sent(std::mem::take(&mut unsent_body), SentBy::Memory);
                 unsent = Bytes::from_static(LAST_CHUNK);
             }
             Framing::Sized(_) if left > 0 => {
@@ -183,7 +190,9 @@ where
             }
             _ => {}
         }
-        self.send_bytes(unsent).await
+        self.send_bytes(unsent).await?;
+        observer.sent(unsent_body, SentBy::Memory);
+        Ok(())
     }
 
     pub(super) async fn send_bytes(&mut self, mut bytes: Bytes) -> io::Result<()> {

@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     extent::ReadError,
+    telemetry::SentBy,
     wire::body::{Body, ResponseObserver},
 };
 
@@ -139,6 +140,8 @@ pub(super) struct SendingStream<T> {
     body: ResponseBody,
     /// The piece that h2 gets next. It holds no buffer of the pool beyond a turn of the event loop.
     piece: Bytes,
+    /// The bytes of the piece, from its start, that were read from sources.
+    copied: u64,
     observer: T,
     pub(super) priority: Priority,
 }
@@ -170,7 +173,7 @@ impl<T: ResponseObserver> SendingStream<T> {
         observer: T,
         priority: Priority,
     ) -> Box<Self> {
-        Box::new(Self { send, body, piece: Bytes::new(), observer, priority })
+        Box::new(Self { send, body, piece: Bytes::new(), copied: 0, observer, priority })
     }
 
     /// Whether the client has reset the stream.
@@ -190,8 +193,8 @@ impl<T: ResponseObserver> SendingStream<T> {
                 ResponseBody::Pieces(_) if window == 0 => return Turn::Blocked(self),
                 ResponseBody::Pieces(pieces) => match pieces.next(window) {
                     Ok(NextPiece::Ready(piece)) => {
-                        self.observer.copied(piece.copied);
                         self.piece = piece.bytes;
+                        self.copied = piece.copied;
                     }
                     Ok(NextPiece::Waits(read)) => {
                         // Other streams may use the window meanwhile.
@@ -213,7 +216,10 @@ impl<T: ResponseObserver> SendingStream<T> {
         if self.send.send_data(bytes, is_last).is_err() {
             return Turn::Ended(0, Ending::Reset);
         }
-        self.observer.sent(length as u64);
+        let copied = self.copied.min(length as u64);
+        self.copied -= copied;
+        self.observer.sent(copied, SentBy::Copied);
+        self.observer.sent(length as u64 - copied, SentBy::Memory);
         match is_last {
             true => Turn::Ended(length, Ending::Complete),
             false => Turn::Passed(length, self),
@@ -256,8 +262,8 @@ impl<T: ResponseObserver> SendingStream<T> {
         };
         match pieces.accept(done) {
             Ok(piece) => {
-                self.observer.copied(piece.copied);
                 self.piece = piece.bytes;
+                self.copied = piece.copied;
                 Outcome::Ready(self)
             }
             Err(error) => Outcome::Ended(self.cut(&error)),

@@ -38,8 +38,11 @@ use super::{
     io_thread::IoThread,
     socket::Socket,
 };
-use crate::extent::{Extent, Extents, ReadError, Source, disk::File};
-use crate::sys::net::{self, Mapping, Slice};
+use crate::{
+    extent::{Extent, Extents, ReadError, Source, disk::File},
+    sys::net::{self, Mapping, Slice},
+    telemetry::SentBy,
+};
 
 /// From this length of a response on, in bytes, the socket is corked, so that the head and the ends of
 /// extents and windows are no packets of their own. That costs two calls: for a client that reads as fast as
@@ -67,6 +70,8 @@ pub(super) enum SendError {
 pub(super) struct ResponseSender {
     /// Unsent bytes in memory: the head, an extent, or a copied piece.
     memory: Bytes,
+    /// What `memory` is of the body; `None` for the head.
+    memory_is: Option<SentBy>,
     /// Whether `memory` is a buffer of the pool, which must not wait for a client.
     is_pooled: bool,
     /// The extents, with one window of a virtual source in place of its front.
@@ -97,6 +102,7 @@ impl ResponseSender {
     pub(super) fn new(head: Bytes, extents: Extents, window_bytes: u64, is_checked: bool) -> Self {
         Self {
             memory: head,
+            memory_is: None,
             is_pooled: false,
             extents,
             windows: WindowFinder::default(),
@@ -186,9 +192,11 @@ impl ResponseSender {
                     match source.as_file().filter(|file| file.is_sendable()) {
                         Some(file) => {
                             let part = window.clone();
-                            match ready!(self.poll_window(cx, socket, io_thread, file, part))? {
+                            match ready!(
+                                self.poll_window(cx, socket, io_thread, observer, file, part)
+                            )? {
                                 Some(sent) => {
-                                    observer.sent(sent);
+                                    observer.sent(sent, SentBy::Sendfile);
                                     turn_bytes += sent;
                                 }
                                 None => self.start_copying(source, window),
@@ -200,19 +208,17 @@ impl ResponseSender {
                 _ if !self.memory.is_empty() => {
                     // The next piece of a copied extent may take time; the next extent follows at once.
                     let more = self.copying.is_none() && self.extents.get(self.current).is_some();
-                    ready!(self.poll_memory(cx, socket, more))?;
+                    ready!(self.poll_memory(cx, socket, observer, more))?;
                 }
                 Some(Extent::Memory(bytes)) => {
                     // A batch may have ended in the middle of this extent.
                     let already_sent = usize::try_from(self.sent).expect("it is in memory");
                     self.memory = bytes.slice(already_sent..);
+                    self.memory_is = Some(SentBy::Memory);
                     (self.current, self.sent) = (self.current + 1, 0);
-                    observer.sent(self.memory.len() as u64);
                 }
                 Some(Extent::Source { .. }) => {
                     let piece = ready!(self.poll_piece(cx)).map_err(SendError::Source)?;
-                    observer.sent(piece);
-                    observer.copied(piece);
                     // A copied byte takes several times as long as one of sendfile.
                     turn_bytes += 4 * piece;
                 }
@@ -261,17 +267,21 @@ impl ResponseSender {
         &mut self,
         cx: &mut Context<'_>,
         socket: &mut Socket,
+        observer: &mut impl ResponseObserver,
         more: bool,
     ) -> Poll<Result<(), SendError>> {
         while !self.memory.is_empty() {
             let written = ready!(socket.poll_write_bytes(cx, &self.memory, more));
-            self.advance_memory(written.map_err(SendError::Client)?);
+            self.advance_memory(written.map_err(SendError::Client)?, observer);
         }
         Poll::Ready(Ok(()))
     }
 
     /// Removes bytes in memory that the kernel has accepted.
-    fn advance_memory(&mut self, bytes: usize) {
+    fn advance_memory(&mut self, bytes: usize, observer: &mut impl ResponseObserver) {
+        if let Some(by) = self.memory_is {
+            observer.sent(bytes as u64, by);
+        }
         self.memory.advance(bytes);
         if self.memory.is_empty() {
             // Release the buffer.
@@ -286,6 +296,7 @@ impl ResponseSender {
         cx: &mut Context<'_>,
         socket: &mut Socket,
         io_thread: &IoThread,
+        observer: &mut impl ResponseObserver,
         file: &File,
         window: Range<u64>,
     ) -> Poll<Result<Option<u64>, SendError>> {
@@ -297,7 +308,7 @@ impl ResponseSender {
         if !references.prepare(file) {
             return Poll::Ready(Ok(None));
         }
-        ready!(self.poll_memory(cx, socket, true))?;
+        ready!(self.poll_memory(cx, socket, observer, true))?;
         self.check(file)?;
         let bytes = (window.end - window.start).min(self.turn_bytes_max(socket));
         let max = usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -371,10 +382,11 @@ impl ResponseSender {
         }
         let written = written.map_err(classify)? as u64;
         let from_memory = written.min(self.memory.len() as u64);
-        self.advance_memory(usize::try_from(from_memory).expect("no more than is in memory"));
+        let count = usize::try_from(from_memory).expect("no more than is in memory");
+        self.advance_memory(count, observer);
         let sent = written - from_memory;
         self.is_long |= sent < batch.bytes;
-        observer.sent(sent);
+        observer.sent(sent, SentBy::Gathered);
         if sent > 0 {
             self.advance(sent, file).map_err(SendError::Source)?;
         }
@@ -450,7 +462,7 @@ impl ResponseSender {
             return Poll::Ready(Ok(0));
         };
         let length = piece.len() as u64;
-        (self.memory, self.is_pooled) = (piece, true);
+        (self.memory, self.memory_is, self.is_pooled) = (piece, Some(SentBy::Copied), true);
         self.sent += length;
         if self.extents.get(self.current).is_some_and(|extent| extent.len() <= self.sent) {
             (self.current, self.sent, self.copying) = (self.current + 1, 0, None);

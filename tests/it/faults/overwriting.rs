@@ -76,7 +76,7 @@ fn wait_for(client: &Client, bytes: u64) {
 }
 
 fn copied(serving: &Serving) -> u64 {
-    serving.metric("headwater_body_copied_bytes_total")
+    serving.metric("headwater_body_bytes_total{sent_by=\"copied\"}")
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The proxies of the README, with the README's own configurations.
+//! The proxies of `docs/operations.md`, with the configurations that it shows.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::support::{
     json::{json, request},
     manifests,
     program::Program,
-    proxies::{HOST, Proxy, readme_block},
+    proxies::{HOST, Proxy, documented_block},
     streams::put_sample,
 };
 
@@ -35,8 +35,8 @@ impl Viewer {
     }
 }
 
-/// Runs a test behind each proxy that is installed, in front of a server of one title with these lines of the
-/// README. The test gets the movie, and may connect to the proxy.
+/// Runs a test behind each proxy that is installed, in front of a server of one title with these
+/// documented lines. The test gets the movie, and may connect to the proxy.
 fn behind_each_proxy(configuration: &str, test: impl Fn(&dyn Fn() -> Viewer, &[u8])) {
     let folder = Folder::new();
     put_sample(&folder, "Clock.mp4", "films/a.mp4");
@@ -58,8 +58,8 @@ fn behind_each_proxy(configuration: &str, test: impl Fn(&dyn Fn() -> Viewer, &[u
 }
 
 #[test]
-fn everything_plays_behind_the_proxies_of_the_readme() {
-    behind_each_proxy(&readme_block("toml", "allowed_hosts"), |connect, movie| {
+fn everything_plays_behind_the_documented_proxies() {
+    behind_each_proxy(&documented_block("toml", "allowed_hosts"), |connect, movie| {
         let mut viewer = connect();
         for range in [0..1, 10..20, 100_000..400_000] {
             let field = format!("Range: bytes={}-{}", range.start, range.end - 1);
@@ -81,8 +81,8 @@ fn everything_plays_behind_the_proxies_of_the_readme() {
 }
 
 #[test]
-fn a_stranger_behind_the_proxies_of_the_readme_changes_nothing() {
-    let with_token = readme_block("toml", "allowed_hosts");
+fn a_stranger_behind_the_documented_proxies_changes_nothing() {
+    let with_token = documented_block("toml", "allowed_hosts");
     let is_token = |line: &&str| line.starts_with("api_token_file");
     let without_token: String = with_token.lines().filter(|line| !is_token(line)).collect();
     assert_ne!(with_token.trim(), without_token);

@@ -12,9 +12,11 @@ pub mod conformance; // random requests, and whether a response conforms to RFC 
 pub mod contradictions; // movies whose tables and fragments contradict each other
 pub mod costly_movies; // small movies whose index costs much time or memory
 pub mod deployment; // library, data folder, database, and the programs on them
+pub mod documents; // the documents of the repository, and their code blocks
 #[allow(dead_code, reason = "the reader's own tests use the others")]
 #[path = "../../../src/movie/codec/tests/entries.rs"]
 pub mod entries; // sample entries of real files
+pub mod exposition; // a strict reader of metrics, and the rules of their names
 pub mod ffmpeg; // ffmpeg and ffprobe: packets and frames
 pub mod folder; // temporary folders, small file systems, pattern bytes
 pub mod fuzz_corpus; // the seeds and invariants of the fuzz targets
@@ -31,7 +33,7 @@ pub mod movies; // small valid movies, written by code
 pub mod postgres; // a PostgreSQL cluster for the tests
 pub mod processes; // processes of a deployment, from /proc
 pub mod program; // the program as a child process
-pub mod proxies; // nginx and Caddy, as the README configures them
+pub mod proxies; // nginx and Caddy, as the documents configure them
 pub mod rendered; // images and renditions of a few files, made by a worker
 pub mod renditions; // renditions of one movie
 pub mod sent_files; // a file, and each way that it takes to a connection

@@ -5,7 +5,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
     thread,
@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use crate::support::{
     client::{Client, Response},
+    exposition,
     wait::until,
 };
 
@@ -86,6 +87,15 @@ impl Program {
         Self::start(command, home)
     }
 
+    /// Starts `headwater` in a folder, with these arguments alone, and waits as [`serve`](Self::serve).
+    pub fn start_in<A: AsRef<OsStr>>(folder: &Path, arguments: &[A]) -> Self {
+        let (mut command, home) = command(arguments);
+        command.current_dir(folder);
+        let mut program = Self::start(command, home);
+        program.read_log();
+        program
+    }
+
     /// As [`serve`](Self::serve), in a process that may open so many descriptors.
     pub fn serve_within<A: AsRef<OsStr>>(descriptors: u32, arguments: &[A]) -> Self {
         let (mut command, home) = shell_command(&format!("ulimit -n {descriptors}; exec \"$@\""));
@@ -151,10 +161,10 @@ impl Program {
         self.connect().request("GET", target, fields)
     }
 
-    /// A metric, by its name with labels.
+    /// A metric, by its name with labels, or the sum over all labels.
     pub fn metric(&self, name: &str) -> Option<u64> {
         let text = String::from_utf8(self.get("/metrics", &[]).body).expect("text");
-        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+        exposition::metric(&text, name)
     }
 
     /// The number of its open descriptors.

@@ -1,4 +1,4 @@
-//! Proxies in front of a server, with the configurations that the README shows.
+//! Proxies in front of a server, with the configurations that the documents show.
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
@@ -6,12 +6,12 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::support::{folder::Folder, wait::until};
+use crate::support::{documents::document, folder::Folder, wait::until};
 
-/// The address of the server in the README's configurations.
+/// The address of the server in those configurations.
 const ORIGIN: &str = "127.0.0.1:8080";
 
-/// The host name in the README's configurations.
+/// The host name in those configurations.
 pub const HOST: &str = "video.example";
 
 /// A running proxy; dropping it ends its process.
@@ -22,25 +22,18 @@ pub struct Proxy {
     _folder: Folder,
 }
 
-/// The only code block of the README in a language that contains a word.
-pub fn readme_block(language: &str, word: &str) -> String {
-    let readme = include_str!("../../../README.md");
-    let blocks = readme.split("\n```").skip(1).step_by(2);
-    let mut found = blocks.filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n'));
-    let mut found = found.by_ref().filter(|block| block.contains(word));
-    let block =
-        found.next().unwrap_or_else(|| panic!("the README shows no {language} with {word}"));
-    assert!(found.next().is_none(), "several blocks of {language} have {word}");
-    block.to_owned()
+/// The only code block of `docs/operations.md` in a language that contains a word.
+pub fn documented_block(language: &str, word: &str) -> String {
+    document("docs/operations.md").block(language, word)
 }
 
 impl Proxy {
-    /// Starts nginx with the README's `location` in front of a server. `None` if nginx is not installed.
+    /// Starts nginx with the documented `location` in front of a server. `None` if nginx is not installed.
     pub fn nginx(origin: SocketAddr) -> Option<Self> {
         let program = ["/usr/sbin/nginx", "/usr/bin/nginx"].into_iter().find(is_installed)?;
         let (folder, address) = (Folder::new(), free_address());
         let home = folder.path("").display().to_string();
-        let location = with_origin(&readme_block("nginx", "proxy_pass"), origin);
+        let location = with_origin(&documented_block("nginx", "proxy_pass"), origin);
         // One process, so that it ends with the tests and needs no other user.
         let configuration = format!(
             "daemon off; master_process off; pid {home}/pid; error_log {home}/errors;
@@ -57,11 +50,11 @@ impl Proxy {
         Some(Self::start(command, address, folder))
     }
 
-    /// Starts Caddy with the README's site in front of a server. `None` if Caddy is not installed.
+    /// Starts Caddy with the documented site in front of a server. `None` if Caddy is not installed.
     pub fn caddy(origin: SocketAddr) -> Option<Self> {
         let program = ["/usr/bin/caddy", "/usr/local/bin/caddy"].into_iter().find(is_installed)?;
         let (folder, address) = (Folder::new(), free_address());
-        let site = with_origin(&readme_block("caddyfile", "reverse_proxy"), origin);
+        let site = with_origin(&documented_block("caddyfile", "reverse_proxy"), origin);
         assert!(site.starts_with(HOST), "{site}");
         // Without certificates: no authority would issue one for this name.
         let configuration = format!(

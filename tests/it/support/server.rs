@@ -22,6 +22,7 @@ use tempfile::TempDir;
 
 use crate::support::{
     client::{Client, Response},
+    exposition,
     folder::Folder,
     wait::until,
 };
@@ -52,7 +53,7 @@ pub fn start(roots: &[PathBuf], configuration: &str) -> Result<Serving, StartErr
         root.to_str().expect("a name in UTF-8").parse().expect("a root")
     };
     let typed = Layer {
-        listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+        listen: Some(SocketAddr::from(([127, 0, 0, 1], 0)).into()),
         data: Some(data.path().into()),
         root: roots.iter().map(root).collect(),
         ..Layer::default()
@@ -118,11 +119,10 @@ impl Serving {
         move || stopped.is_finished()
     }
 
-    /// A metric, by its name with labels.
+    /// A metric, by its name with labels, or the sum over all labels; 0 if there is none.
     pub fn metric(&self, name: &str) -> u64 {
         let text = String::from_utf8(self.get("/metrics", &[]).body).expect("text");
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.map_or(0, |value| value.parse().expect("a number"))
+        exposition::metric(&text, name).unwrap_or_default()
     }
 }
 

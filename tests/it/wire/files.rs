@@ -108,7 +108,7 @@ fn viewers_that_disconnect_in_mid_body_leak_no_descriptor() {
     assert!(most > before, "descriptors of connected viewers were counted");
     until("only the probing connection is left", || connections() == Some(1));
     until("no descriptor is left", || program.descriptors() <= before);
-    assert_eq!(program.metric("headwater_body_copied_bytes_total"), Some(0));
+    assert_eq!(program.metric("headwater_body_bytes_total{sent_by=\"copied\"}"), Some(0));
     assert_eq!(program.metric("headwater_panics_total"), Some(0));
 }
 
@@ -189,7 +189,7 @@ fn sends_from_the_page_cache_copy_nothing_and_copies_are_counted() {
         // Not media, and in memory anyway.
         assert_eq!(client.request("GET", "/", &[]).status, 200);
         let expected = if settings == COPIED.1 { requested } else { 0 };
-        let copied = serving.metric("headwater_body_copied_bytes_total");
+        let copied = serving.metric("headwater_body_bytes_total{sent_by=\"copied\"}");
         assert_eq!(copied, expected as u64, "{way}");
         assert!(serving.metric("headwater_body_bytes_total") >= requested as u64, "{way}");
     }
@@ -384,6 +384,6 @@ fn no_complete_response_of_a_file_overwritten_in_place_mixes_versions() {
         });
     }
     assert!(cut > 0, "no viewer received a file during its overwrite");
-    let copied = serving.metric("headwater_body_copied_bytes_total");
+    let copied = serving.metric("headwater_body_bytes_total{sent_by=\"copied\"}");
     assert!(copied >= 20 * SHORT as u64, "it is copied: {copied}, {complete} complete");
 }

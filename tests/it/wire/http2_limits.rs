@@ -2,10 +2,12 @@
 
 use std::{fs::File, io::Write as _, net::TcpStream};
 
+use headwater::telemetry::Snapshot;
 use rustix::fs::{Advice, fadvise};
 
 use crate::support::{
     client::narrow_socket,
+    exposition,
     folder::{Folder, pattern},
     http2::{Client, PendingResponse, WINDOW},
     server::{Serving, serve, serve_with},
@@ -21,9 +23,8 @@ fn begin(client: &Client, target: &str) -> PendingResponse {
 
 /// The bytes of bodies that the server has passed on.
 fn body_bytes(serving: &Serving) -> u64 {
-    let text = serving.site().metrics.render(0);
-    let line = text.lines().find_map(|line| line.strip_prefix("headwater_body_bytes_total "));
-    line.expect("it is counted").parse().expect("a number")
+    let text = serving.site().metrics.render(Snapshot::default());
+    exposition::metric(&text, "headwater_body_bytes_total").expect("it is counted")
 }
 
 /// Begins as many responses as a connection may have.

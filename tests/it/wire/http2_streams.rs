@@ -65,8 +65,9 @@ fn a_long_response_does_not_delay_a_short_one() {
             long_bytes += frame.payload.len();
         }
     }
-    // What the kernel had taken before the second request arrived, and a turn or two.
-    assert!(long_bytes < 16 << 20, "{long_bytes} bytes before the short response");
+    // What the kernel had taken before the second request arrived, and a turn or two: on a busy machine some
+    // 16 MiB. The other way round they would be all 64.
+    assert!(long_bytes < 32 << 20, "{long_bytes} bytes before the short response");
 }
 
 #[test]

@@ -25,7 +25,7 @@ const LENGTH: usize = 4 << 20;
 /// A server in this process, whose worker is the real program.
 fn serve(deployment: &Deployment, timeouts: Timeouts) -> Server {
     let typed = Layer {
-        listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+        listen: Some(SocketAddr::from(([127, 0, 0, 1], 0)).into()),
         data: Some(deployment.data()),
         root: vec![
             deployment.folder.path("library").to_str().expect("text").parse().expect("a root"),

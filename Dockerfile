@@ -1,0 +1,31 @@
+# Headwater and ffmpeg, as a user without privileges. See docs/operations.md.
+#
+#   docker build -t headwater .
+#   docker run -p 8080:8080 --cap-add LEASE -v ~/Videos:/media:ro -v headwater:/var/lib/headwater headwater
+
+FROM rust:1.95-slim-bookworm AS build
+WORKDIR /src
+COPY Cargo.toml Cargo.lock build.rs ./
+COPY benches benches
+COPY src src
+COPY web web
+# For --version: --build-arg HEADWATER_COMMIT=$(git rev-parse --short=12 HEAD)
+ARG HEADWATER_COMMIT
+RUN cargo build --release --locked --bin headwater
+
+# The purged packages are the drivers of OpenGL, which ffmpeg never loads here: a third of the image.
+FROM debian:bookworm-slim
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends ca-certificates ffmpeg \
+    && dpkg --purge --force-depends libgl1-mesa-dri libllvm15 libz3-4 \
+    && rm -rf /var/lib/apt/lists/* \
+    && install --directory --owner=65532 --group=65532 --mode=700 /var/lib/headwater
+COPY --from=build /src/target/release/headwater /usr/local/bin/headwater
+USER 65532:65532
+ENV HEADWATER_LISTEN=0.0.0.0:8080 \
+    HEADWATER_DATA=/var/lib/headwater
+EXPOSE 8080
+VOLUME /var/lib/headwater
+HEALTHCHECK --interval=30s --timeout=10s --start-period=10s CMD ["headwater", "health"]
+ENTRYPOINT ["headwater"]
+CMD ["serve", "/media"]

@@ -1,0 +1,117 @@
+//! What the page tells of a title before any script runs.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use super::cards;
+use crate::{
+    http::{Error, Site},
+    library::{
+        Facts, MediaPath, Title, TitleKind, media_type,
+        sidecars::{is_packageable, is_set},
+    },
+    titles::facts,
+};
+
+/// The longest wait for a file to be read. The page does without what it does not know by then.
+const READ_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// A title that exists.
+#[derive(Debug)]
+pub struct About {
+    /// Its path.
+    pub path: MediaPath,
+    /// The name of the file without its extension.
+    pub name: String,
+    /// The time of the last change.
+    pub modified: SystemTime,
+    /// Whether the title has no video, as far as is known.
+    pub is_audio: bool,
+    /// The duration, if known.
+    pub duration_ms: Option<u64>,
+    /// Width and height of the video as displayed, if known.
+    pub size: Option<(u32, u32)>,
+}
+
+impl About {
+    /// Describes a title; fails if there is none.
+    pub async fn find(site: &Site, path: MediaPath) -> Result<Self, Error> {
+        let title = find(site, path).await?;
+        let mut about = Self::from(&title);
+        if let Some(facts) = read_facts(site, &title).await {
+            about.is_audio = facts.kind == TitleKind::Audio;
+            about.duration_ms = facts.duration_ms;
+            about.size = facts.size;
+        }
+        Ok(about)
+    }
+
+    /// Whether the server renders a poster: without a remux before, which a page must not start.
+    pub fn has_poster(&self, site: &Site) -> bool {
+        let artifacts = site.titles.artifacts.load();
+        let can_render =
+            artifacts.as_ref().is_some_and(|artifacts| artifacts.unavailable.is_none());
+        can_render && self.size.is_some() && self.is_packaged()
+    }
+
+    /// Whether the title is one MP4 without a remux.
+    fn is_packaged(&self) -> bool {
+        is_set(&self.path) || is_packageable(self.path.file_name())
+    }
+
+    /// The target of a view of the title.
+    pub fn view(&self, name: &str) -> String {
+        format!("/v/{}/{name}", self.path.encoded())
+    }
+
+    /// The target of a page of the title: below `/watch/` or `/embed/`.
+    pub fn page(&self, prefix: &str) -> String {
+        format!("{prefix}{}", self.path.encoded())
+    }
+
+    /// The target of a file that browsers may play: the virtual MP4, or the file as it is.
+    pub fn playable(&self) -> String {
+        match self.is_packaged() {
+            true => self.view("play.mp4"),
+            false => self.page("/media/"),
+        }
+    }
+}
+
+impl From<&Title> for About {
+    fn from(title: &Title) -> Self {
+        let media_type = media_type::lookup(title.path.file_name());
+        Self {
+            path: title.path.clone(),
+            name: cards::name(&title.path),
+            modified: title.modified,
+            is_audio: media_type.is_some_and(|(media_type, _)| media_type.starts_with("audio/")),
+            duration_ms: None,
+            size: None,
+        }
+    }
+}
+
+/// What is known of the media of a title, or can be read in a short time.
+async fn read_facts(site: &Site, title: &Title) -> Option<Facts> {
+    let (library, path) = (Arc::clone(&site.titles.library), title.path.clone());
+    let listed = site.spawn_blocking_limited(move || library.catalog.get(&path)).await.ok()?;
+    let known = listed.filter(|listed| listed.version == title.version);
+    if let Some(facts) = known.and_then(|listed| listed.facts) {
+        return Some(facts);
+    }
+    let reading = Box::pin(facts::read(&site.titles, &title.path));
+    tokio::time::timeout(READ_TIMEOUT, reading).await.ok()?.ok()
+}
+
+/// A title from the disk, because a file may play before the catalog lists it.
+async fn find(site: &Site, path: MediaPath) -> Result<Title, Error> {
+    let library = &site.titles.library;
+    let title = match library.identity(&path).await? {
+        Some(identity) => Title::from_file(path, &identity),
+        None => library.set_title(&path).await?,
+    };
+    title.ok_or(Error::NotFound)
+}

@@ -1,0 +1,65 @@
+//! `/embed/<title>`: the player alone, for other pages. Its script reads `t`, `autoplay`, `muted` and `loop`
+//! from the address.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{CONTENT_SECURITY_POLICY, CROSS_ORIGIN_OPENER_POLICY, HeaderValue},
+    web::Data,
+};
+
+use super::{
+    Filled, POLICY,
+    about::About,
+    document::{Document, fill},
+    head, preload, respond_document, stage,
+};
+use crate::http::{Error, Site, own_origin::own_origin, urls::path_behind};
+
+/// What viewers of other pages read instead of a title that cannot be shown.
+const MISSING: &str = "This title is no longer available.";
+
+/// `/embed/<title>`
+pub async fn serve(request: HttpRequest, site: Data<Site>) -> HttpResponse {
+    let filled = document(&request, &site).await;
+    let mut response = respond_document(&request, &site, filled).await;
+    let fields = response.headers_mut();
+    if fields.contains_key(CONTENT_SECURITY_POLICY) {
+        fields.insert(CONTENT_SECURITY_POLICY, policy(&site.settings.load().embed_origins));
+        fields.remove(CROSS_ORIGIN_OPENER_POLICY);
+    }
+    response
+}
+
+async fn document(request: &HttpRequest, site: &Site) -> Result<Filled, Error> {
+    let template = Document::Embed.template(site).await?;
+    let found = match path_behind("/embed/", request) {
+        Ok(path) => About::find(site, path).await,
+        Err(error) => Err(error),
+    };
+    let preload = preload(site, &["embed.js"]);
+    let (head, video, missing) = match &found {
+        Ok(about) => {
+            let head = head::of_embed(about, &own_origin(request.head()));
+            (head, stage(site, &template, about), String::new())
+        }
+        Err(_) => {
+            (head::of_page("Not available · Headwater"), String::new(), format!("<p>{MISSING}</p>"))
+        }
+    };
+    let plain = found.as_ref().map(super::plain_video).unwrap_or_default();
+    let parts =
+        [("head", head + &preload), ("video", video), ("missing", missing), ("plain", plain)];
+    Ok(Filled { document: fill(&template, &parts), error: found.err() })
+}
+
+/// The policy of the page, with the origins whose pages may show it.
+fn policy(origins: &str) -> HeaderValue {
+    let (page, _) = POLICY.split_once("; frame-ancestors").expect("the policy has ancestors");
+    // Without the directive a page of any scheme may, which `*` does not say.
+    let policy = match origins {
+        "*" => page.to_owned(),
+        "none" => POLICY.to_owned(),
+        origins => format!("{POLICY} {origins}"),
+    };
+    HeaderValue::from_str(&policy).expect("origins are ASCII without control characters")
+}

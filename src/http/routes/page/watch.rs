@@ -1,0 +1,60 @@
+//! `/watch/<title>`: the page with a title in the player.
+
+use actix_web::{HttpRequest, HttpResponse, web::Data};
+
+use super::{
+    Filled,
+    about::About,
+    document::{Document, fill},
+    head,
+    html::Escaped,
+    library::Shelf,
+    plain_video, preload, respond_document, stage,
+};
+use crate::http::{Error, Site, own_origin::own_origin, urls::path_behind};
+
+/// What viewers read instead of a title that does not exist.
+const MISSING: &str = "This title is not in the library. It may have been moved or deleted.";
+
+/// The scripts of the page, and those that it loads for a title.
+const SCRIPTS: [&str; 2] = ["page.js", "watch.js"];
+
+/// `/watch/<title>`
+pub async fn serve(request: HttpRequest, site: Data<Site>) -> HttpResponse {
+    let filled = document(&request, &site).await;
+    respond_document(&request, &site, filled).await
+}
+
+async fn document(request: &HttpRequest, site: &Site) -> Result<Filled, Error> {
+    let template = Document::Page.template(site).await?;
+    let found = match path_behind("/watch/", request) {
+        Ok(path) => About::find(site, path).await,
+        Err(error) => Err(error),
+    };
+    let preload = preload(site, &SCRIPTS);
+    let mut parts = match &found {
+        Ok(about) => {
+            let has_poster = about.has_poster(site);
+            let head = head::of_title(about, &own_origin(request.head()), has_poster) + &preload;
+            let mut parts = vec![
+                ("head", head),
+                ("video", stage(site, &template, about)),
+                ("name", Escaped(&about.name).to_string()),
+                ("plain", plain_video(about)),
+            ];
+            let shelf = Shelf::read(site, about.path.parent(), String::new(), 0).await;
+            parts.extend(shelf.map(|shelf| shelf.parts(Some(&about.path))).unwrap_or_default());
+            parts
+        }
+        Err(error) => {
+            let sentence = match error {
+                Error::NotFound => MISSING.to_owned(),
+                error => format!("This title cannot be opened: {error}."),
+            };
+            let head = head::of_page("Not found · Headwater") + &preload;
+            vec![("head", head), ("missing", Escaped(&sentence).to_string())]
+        }
+    };
+    parts.push(("body", "<body class=\"watching\">".to_owned()));
+    Ok(Filled { document: fill(&template, &parts), error: found.err() })
+}

@@ -1,0 +1,257 @@
+// A listing: the folders and titles of a folder, or the titles that a search finds. It holds the part of the list
+// that has been on the screen, and loads the rest as it comes into view.
+
+import { getJson } from "./server.js";
+import { decoded } from "./words.js";
+
+/** Titles in one request. */
+const PAGE_SIZE = 100;
+const LIMIT_MAX = 1000;
+/** Titles in memory. Those farthest from the screen go first. */
+const ITEMS_MAX = 4000;
+/** Titles that a search for one title reads at most. */
+const FIND_MAX = 10_000;
+
+/** How soon after a change the list is read again. A stream of changes doubles the pause, up to the maximum. */
+const REFRESH_MS = 300;
+const PAUSE_MIN_MS = 2000;
+const PAUSE_MAX_MS = 30_000;
+const SCAN_POLL_MS = 2000;
+
+/**
+ * @typedef {object} Item a title of the list, as `GET /api/titles` describes it
+ * @property {string} path
+ * @property {string} [name]
+ * @property {string} [folder]
+ * @property {string} views
+ * @property {string} version
+ * @property {string} [media_type]
+ * @property {number} [size_bytes]
+ * @property {string} [modified]
+ * @property {number | null} [duration_s]
+ * @property {number | null} [width]
+ * @property {number | null} [height]
+ * @property {boolean | null} [is_hdr]
+ * @property {"video" | "audio" | null} [kind]
+ *
+ * @typedef {{ path: string, name: string, titles: number }} Folder
+ * @typedef {{ title?: Item, folder?: Folder }} Entry
+ */
+
+/** @param {Item} title */
+const nameKey = ({ folder, name }) => `${folder}/${name}`;
+
+/** Event "change": the list, or a part of it, has changed. */
+export class Listing extends EventTarget {
+  total = 0;
+  /** Whether folders are entries: beside a player there are titles only. */
+  showsFolders = true;
+  /** @type {boolean} */
+  isScanning = false;
+  /** @type {boolean} */
+  isLoaded = false;
+  /** @type {string | null} why the list cannot be read */
+  error = null;
+
+  #folder;
+  #search;
+  #sort;
+  /** @type {Folder[]} */
+  #folders = [];
+  #items = new Map(); // Item by its place among the titles
+  #names = new Map(); // the number of loaded titles with a name, by folder and name
+  #wanted = [0, PAGE_SIZE]; // the places on the screen
+  #loading = null; // the AbortController of the request
+  #isStale = false; // whether the items are older than a known change
+  #refreshTimer;
+  #refreshedAt = -Infinity;
+  #pause = PAUSE_MIN_MS;
+
+  /** @param {{ folder: string, search: string, sort: string }} query the folder is percent-encoded */
+  constructor({ folder, search, sort }) {
+    super();
+    this.#folder = folder;
+    this.#search = search;
+    this.#sort = sort;
+  }
+
+  get isSearch() {
+    return this.#search !== "";
+  }
+
+  /** @returns {Folder[]} */
+  get folders() {
+    return this.showsFolders ? this.#folders : [];
+  }
+
+  /** The number of entries: folders, then titles. */
+  get length() {
+    return this.folders.length + this.total;
+  }
+
+  /** @returns {Entry | null} null while it is loading */
+  entry(index) {
+    if (index < this.folders.length) return { folder: this.folders[index] };
+    const title = this.#items.get(index - this.folders.length);
+    return title ? { title } : null;
+  }
+
+  /** Whether another loaded title of the same folder has the same name. @param {Item} title */
+  hasNamesake(title) {
+    return this.#names.get(nameKey(title)) > 1;
+  }
+
+  /** The index of the title with these `views` among the loaded entries, or -1. */
+  indexOf(views) {
+    for (const [place, title] of this.#items) if (title.views === views) return this.folders.length + place;
+    return -1;
+  }
+
+  /** Loads the entries of a range, unless they are. Of several calls during a request the last one counts. */
+  need(first, end) {
+    this.#wanted = [Math.max(0, first - this.folders.length), Math.max(PAGE_SIZE / 2, end - this.folders.length)];
+    if (!this.#loading) this.#loadMissing();
+  }
+
+  /** Reads the part on the screen again. */
+  refresh() {
+    clearTimeout(this.#refreshTimer);
+    this.#refreshTimer = undefined;
+    this.#refreshedAt = performance.now();
+    this.#isStale = true;
+    this.#loading?.abort();
+    this.#loading = null;
+    return this.#loadMissing();
+  }
+
+  /** Finds the index of a title and loads as far as it is, or -1 if it is not in the list. */
+  async find(views) {
+    if (!this.isLoaded) await this.#load(0, PAGE_SIZE);
+    while (this.indexOf(views) === -1) {
+      const place = this.#firstMissing(0, Math.min(this.total, FIND_MAX));
+      if (place === null || this.error) return -1;
+      await this.#load(place, LIMIT_MAX);
+    }
+    return this.indexOf(views);
+  }
+
+  /** The title at an index; loads it if need be. */
+  async titleAt(index) {
+    if (index < this.folders.length || index >= this.length) return null;
+    if (!this.entry(index)) await this.#load(index - this.folders.length, PAGE_SIZE);
+    return this.entry(index)?.title ?? null;
+  }
+
+  /** Takes in a change of the library, with a request only if the list may have other entries, or another order. */
+  apply({ changed = [], removed = [], all = false }) {
+    const isPatched = !all && removed.every((path) => !this.#covers(path)) && changed.every((item) => this.#patch(item));
+    if (!isPatched) this.#refreshSoon();
+    else if (changed.length) this.#changed();
+  }
+
+  /** Stops all requests. */
+  close() {
+    clearTimeout(this.#refreshTimer);
+    this.#refreshTimer = undefined;
+    this.#loading?.abort();
+    this.#loading = null;
+  }
+
+  // ---- Requests --------------------------------------------------------------
+
+  #url(offset, limit) {
+    const encodedFolder = this.#folder.replaceAll("+", "%2B").replaceAll("&", "%26");
+    const rest = new URLSearchParams({ search: this.#search, sort: this.#sort, offset: String(offset), limit: String(limit) });
+    return `/api/titles?folder=${encodedFolder}&${rest}`;
+  }
+
+  async #loadMissing() {
+    const [first, end] = this.#wanted;
+    if (this.#isStale || !this.isLoaded) {
+      const offset = first < PAGE_SIZE / 2 ? 0 : first;
+      return this.#load(offset, Math.min(Math.max(PAGE_SIZE, end - offset), LIMIT_MAX));
+    }
+    const place = this.#firstMissing(first, Math.min(end, this.total));
+    if (place === null) return;
+    const offset = place - (place % PAGE_SIZE);
+    return this.#load(this.#items.has(offset) ? place : offset, PAGE_SIZE);
+  }
+
+  #firstMissing(first, end) {
+    for (let place = first; place < end; place++) if (!this.#items.has(place)) return place;
+    return null;
+  }
+
+  async #load(offset, limit) {
+    this.#loading?.abort();
+    const loading = new AbortController();
+    this.#loading = loading;
+    try {
+      const page = await getJson(this.#url(offset, limit), loading.signal);
+      this.#loading = null;
+      this.#take(page);
+      this.#changed();
+      if (page.scanning) this.#refreshTimer ??= setTimeout(() => this.refresh(), SCAN_POLL_MS);
+      else await this.#loadMissing();
+    } catch (error) {
+      if (loading.signal.aborted) return;
+      this.#loading = null;
+      this.error = error.message;
+      this.#changed();
+    }
+  }
+
+  #take(page) {
+    // With another number of titles, the places of those from before are wrong.
+    if (this.#isStale || page.total !== this.total) this.#items.clear();
+    this.#isStale = false;
+    this.isLoaded = true;
+    this.error = null;
+    this.total = page.total;
+    this.#folders = page.folders ?? [];
+    this.isScanning = page.scanning;
+    page.titles.forEach((title, index) => this.#items.set(page.offset + index, title));
+    this.#countNames();
+    const middle = (this.#wanted[0] + this.#wanted[1]) / 2;
+    if (this.#items.size <= ITEMS_MAX) return;
+    for (const place of this.#items.keys()) if (Math.abs(place - middle) > ITEMS_MAX / 2) this.#items.delete(place);
+  }
+
+  #countNames() {
+    this.#names.clear();
+    for (const title of this.#items.values()) this.#names.set(nameKey(title), (this.#names.get(nameKey(title)) ?? 0) + 1);
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event("change"));
+  }
+
+  // ---- Changes ---------------------------------------------------------------
+
+  #refreshSoon() {
+    if (this.#refreshTimer) return;
+    const since = performance.now() - this.#refreshedAt;
+    this.#pause = since < 3 * this.#pause ? Math.min(2 * this.#pause, PAUSE_MAX_MS) : PAUSE_MIN_MS;
+    this.#refreshTimer = setTimeout(() => this.refresh(), Math.max(REFRESH_MS, this.#pause - since));
+  }
+
+  /** Whether a title is in this folder, or below it. */
+  #covers(path) {
+    return this.#folder === "" || path.startsWith(`${decoded(this.#folder)}/`);
+  }
+
+  /** Replaces a title in its place. False if its place may be another one, or if it may be new. */
+  #patch(item) {
+    if (!this.#covers(item.path)) return true;
+    const index = this.indexOf(item.views);
+    if (index === -1) {
+      // Facts of a file below a folder of the list: the server has read a title that it counts already.
+      return !this.isSearch && item.kind != null && item.folder !== undefined && item.folder !== decoded(this.#folder);
+    }
+    const place = index - this.folders.length;
+    const before = this.#items.get(place);
+    this.#items.set(place, item);
+    const key = { name: "path", modified: "modified", duration: "duration_s", size: "size_bytes" }[this.#sort.replace("-", "")];
+    return before[key] === item[key];
+  }
+}

@@ -1,0 +1,30 @@
+// The connection: whether the server responds, and when it is back.
+
+const TIMEOUT_MS = 5000;
+const PAUSE_MIN_MS = 500;
+const PAUSE_MAX_MS = 5000;
+
+/**
+ * Whether the server responds to a request for this address, with whatever status.
+ *
+ * @param {string} url
+ * @returns {Promise<boolean>}
+ */
+export const isReachable = (url) =>
+  fetch(url, { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) }).then(
+    ({ status }) => status !== 502 && status !== 504, // a proxy responds in place of a server that is away
+    () => false,
+  );
+
+/**
+ * Waits until the server responds again.
+ *
+ * @param {string} url @param {AbortSignal} signal
+ */
+export async function whenReachable(url, signal) {
+  for (let pauseMs = PAUSE_MIN_MS; !await isReachable(url); pauseMs = Math.min(2 * pauseMs, PAUSE_MAX_MS)) {
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    signal.throwIfAborted();
+  }
+  signal.throwIfAborted();
+}
