@@ -270,6 +270,14 @@ fn events(api: &Api) {
         .expect("an event");
     assert_eq!(titles.name, "titles");
     conforms(&titles);
+    // More titles than an event names.
+    for number in 0..60 {
+        api.folder.put(format!(".hidden/{number}.mp4"), []);
+    }
+    fs::rename(api.folder.path(".hidden"), api.folder.path("many")).expect("renamed");
+    let all = std::iter::repeat_with(|| subscriber.next()).find(|event| event.data["all"] == true);
+    conforms(&all.expect("an event"));
+    fs::remove_dir_all(api.folder.path("many")).expect("removed");
 }
 
 /// Each operation that is described to need authorization refuses a client without it; no other
