@@ -68,7 +68,7 @@ export function bindings(surface, { say, toggleFull, toggleTheatre, hasVideo, ne
       },
     },
     {
-      keys: [..."0123456789"], shown: "0 … 9", label: "To a tenth of the title",
+      keys: [..."0123456789"], shown: "0 … 9", label: "To a tenth of the length",
       run: (key) => actions.seekTo(video, playback, length() * Number(key) / 10),
     },
     {
