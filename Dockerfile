@@ -5,10 +5,12 @@
 
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
-COPY Cargo.toml Cargo.lock ./
+COPY Cargo.toml Cargo.lock build.rs ./
 COPY benches benches
 COPY src src
 COPY web web
+# For --version: --build-arg HEADWATER_COMMIT=$(git rev-parse --short=12 HEAD)
+ARG HEADWATER_COMMIT
 RUN cargo build --release --locked --bin headwater
 
 # The purged packages are the drivers of OpenGL, which ffmpeg never loads here: a third of the image.

@@ -28,7 +28,7 @@ let place = { title: null, folder: "", search: "" };
 
 sort.value = SORTS.includes(preference("sort")) ? preference("sort") : SORTS[0];
 // The server wrote the cards of a folder by name. In another order they would move.
-if (sort.value !== SORTS[0] || location.search) list.replaceChildren();
+if (sort.value !== SORTS[0]) list.replaceChildren();
 
 /**
  * Shows the folder of an address, or what a search finds below it.

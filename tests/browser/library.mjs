@@ -37,8 +37,10 @@ before(async () => {
   for (const episode of EPISODES) copy(`${SEASON}/${episode}.mp4`);
   for (const name of ["Shows/Pilot.mp4", HOSTILE]) copy(name);
   fs.mkdirSync(path.join(library, "Music"));
-  const audio = spawnSync("ffmpeg", ["-v", "error", "-i", clock, "-vn", "-c", "copy", path.join(library, "Music/Bells.m4a")], { stdio: "inherit" });
-  assert.equal(audio.status, 0);
+  for (const [options, name] of [[["-vn", "-c", "copy"], "Bells.m4a"], [["-c", "copy"], "Concert.mkv"]]) {
+    const { status } = spawnSync("ffmpeg", ["-v", "error", "-i", clock, ...options, path.join(library, "Music", name)], { stdio: "inherit" });
+    assert.equal(status, 0);
+  }
   // The oldest file is the largest one.
   const old = path.join(library, SEASON, "Ep 2.mp4");
   fs.appendFileSync(old, Buffer.concat([Buffer.from([0, 0, 0x10, 0]), Buffer.from("free"), Buffer.alloc(0x1000 - 8)]));
@@ -216,6 +218,13 @@ inBrowser("a card shows poster and length; audio has a note and no request for a
   await card(page, "Pilot").getByText("0:20").waitFor();
   await card(page, "Pilot").locator(".poster img").waitFor();
   assert.deepEqual(posters.filter((url) => url.includes("Bells")), []);
+});
+
+inBrowser("a file that no browser plays has a poster before anybody plays it", DESKTOP, async (page) => {
+  await page.goto("/library/Music/");
+  await card(page, "Concert").locator(".poster img").waitFor();
+  const { jobs } = await (await page.request.get("/api/jobs")).json();
+  assert.deepEqual(jobs.filter(({ kind }) => kind === "remux"), []);
 });
 
 inBrowser("a card that the pointer rests on shows a moving preview", DESKTOP, async (page) => {

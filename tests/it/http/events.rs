@@ -72,7 +72,7 @@ fn a_subscriber_that_reconnects_receives_missed_changes_once() {
 }
 
 /// Reads events of titles until the data of one meets a condition. All have one of the two forms.
-fn until_titles(subscriber: &mut Subscriber, condition: impl Fn(&Value) -> bool) -> Value {
+fn until_titles(subscriber: &mut Subscriber, mut condition: impl FnMut(&Value) -> bool) -> Value {
     loop {
         let event = subscriber.next();
         if event.name != "titles" {
