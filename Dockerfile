@@ -5,8 +5,9 @@
 
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
-COPY Cargo.toml Cargo.lock build.rs ./
+COPY Cargo.toml Cargo.lock ./
 COPY benches benches
+COPY build build
 COPY src src
 COPY web web
 # For --version: --build-arg HEADWATER_COMMIT=$(git rev-parse --short=12 HEAD)

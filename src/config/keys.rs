@@ -8,8 +8,8 @@ use serde::Deserialize;
 use super::{
     listen::ListenAddress,
     value::{
-        AccessLogFormat, EmbedOrigins, FieldValue, Hosts, LogDirectives, LogFormat, Origins, RenditionPolicy,
-        RootConfig, Sandboxing, WebhookConfig, Within,
+        AccessLogFormat, EmbedOrigins, FieldValue, Hosts, LogDirectives, LogFormat, Origins,
+        RenditionPolicy, RootConfig, Sandboxing, WebhookConfig, Within,
     },
 };
 
